@@ -1,0 +1,111 @@
+//! The policy language: the text after `-P` in setkey, and what `ipsec_set_policy(3)` takes.
+
+use std::net::IpAddr;
+
+/// A policy as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Which way the packets go.
+    pub direction: Direction,
+    /// The kernel's priority value (smaller is earlier in the SPD): 0x8000_0000 minus the user's number. `None`
+    /// when no `prio` clause was written.
+    pub priority: Option<u32>,
+    /// What to do; `None` is the direction-only form that `spddelete` takes.
+    pub action: Option<Action>,
+    /// The IPsec processing, in the order written.
+    pub requests: Vec<Request>,
+}
+
+/// Direction of a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// `fwd`: forwarded packets. On kernels without forward policies it means `in`.
+    Forward,
+    /// `in`
+    In,
+    /// `out`
+    Out,
+}
+
+/// What is done with a packet that matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// `bypass` (socket policies): send in clear
+    Bypass,
+    /// `discard`
+    Discard,
+    /// `entrust` (socket policies): consult the SPD
+    Entrust,
+    /// `ipsec`
+    Ipsec,
+    /// `none`
+    None,
+}
+
+/// One processing step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// ESP, AH or IPComp.
+    pub protocol: Protocol,
+    /// Transport or tunnel.
+    pub mode: Mode,
+    /// Addresses of the tunnel, or `me-any`/`any-me`.
+    pub endpoints: Option<Endpoints>,
+    /// How strictly it is required.
+    pub level: Level,
+}
+
+/// The protocol of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// `ah`
+    Ah,
+    /// `esp`
+    Esp,
+    /// `ipcomp`
+    IpComp,
+}
+
+/// The mode of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// `transport`
+    Transport,
+    /// `tunnel`
+    Tunnel,
+}
+
+/// The endpoints of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoints {
+    /// `any-me`: legal with `in`; no addresses are stored.
+    AnyToMe,
+    /// `me-any`: legal with `out`; no addresses are stored.
+    MeToAny,
+    /// Two addresses of one family.
+    Pair(Endpoint, Endpoint),
+}
+
+/// One end of a tunnel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The address.
+    pub address: IpAddr,
+    /// The zone of a link-local address, as written after `%`.
+    pub scope: Option<Box<str>>,
+    /// The port of an ESP-in-UDP peer.
+    pub port: Option<u16>,
+}
+
+/// How strictly a request is required.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// `default`: the system-wide default of the protocol
+    Default,
+    /// `require`
+    Require,
+    /// `unique` (0: the kernel or the IKE daemon chooses) or `unique:N`
+    Unique(u32),
+    /// `use`
+    Use,
+}

@@ -1,0 +1,435 @@
+//! The syntax tree of one statement. It borrows from the statement's text.
+
+use zeroize::Zeroizing;
+
+use crate::policy::Policy;
+
+/// One statement with its place in the input.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statement<'s> {
+    /// The statement's text from its first byte (blanks and comments before it included) to its `;`. Bytes above
+    /// 127 of the file are widened as Latin-1.
+    pub source: &'s str,
+    /// Line of the terminating `;`, from 1: what kernel errors are reported with.
+    pub line: u32,
+    /// What it says.
+    pub command: Command<'s>,
+}
+
+/// A word of the statement and the offset of its first byte in [`Statement::source`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Word<'s> {
+    /// The text as written (without the quotes, for a quoted string).
+    pub text: &'s str,
+    /// Offset in the statement's text.
+    pub offset: usize,
+}
+
+/// What a statement asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command<'s> {
+    /// `add`: create SAs.
+    Add(Sa<'s>),
+    /// `delete`: remove one SA.
+    Delete(Sa<'s>),
+    /// `deleteall`: remove all SAs between two hosts.
+    DeleteAll {
+        /// Address options of the statement.
+        options: AddressOptions,
+        /// Source host.
+        source: Word<'s>,
+        /// Destination host.
+        destination: Word<'s>,
+        /// Protocol; all when absent.
+        protocol: Option<Protocol>,
+    },
+    /// `dump`: print the SAD.
+    Dump(Option<Protocol>),
+    /// `flush`: empty the SAD.
+    Flush(Option<Protocol>),
+    /// `get`: print one SA.
+    Get(Sa<'s>),
+    /// `getspi`: reserve an SPI (a larval SA).
+    GetSpi(Sa<'s>),
+    /// `exit`, `quit`, `bye`.
+    Quit,
+    /// `spdadd`: create a policy.
+    SpdAdd(Spd<'s>),
+    /// `spddelete`: remove a policy.
+    SpdDelete(Spd<'s>),
+    /// `spddump`: print the SPD.
+    SpdDump,
+    /// `spdflush`: empty the SPD.
+    SpdFlush,
+    /// `spdupdate`: create or replace a policy.
+    SpdUpdate(Spd<'s>),
+    /// `update`: complete a larval SA or change an SA.
+    Update(Sa<'s>),
+}
+
+/// `-4`, `-6`, `-n` before the addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AddressOptions {
+    /// Restrict resolution to one family; the last letter given wins.
+    pub family: Option<Family>,
+    /// Numeric addresses only: no name service.
+    pub numeric: bool,
+}
+
+/// An address family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+/// A host with an optional port or service name in brackets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoint<'s> {
+    /// Host name or address.
+    pub host: Word<'s>,
+    /// Port number or (UDP) service name; `any` is `None`.
+    pub port: Option<Word<'s>>,
+}
+
+/// A protocol word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// `ah`
+    Ah,
+    /// `ah-old` (RFC 1826)
+    AhOld,
+    /// `esp`
+    Esp,
+    /// `esp-old` (RFC 1827)
+    EspOld,
+    /// `esp-udp`: ESP in UDP (RFC 3948)
+    EspUdp,
+    /// `ipcomp`
+    IpComp,
+    /// `tcp`: TCP-MD5 signatures (RFC 2385), BSD only
+    Tcp,
+}
+
+/// The SA mode after `-m`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// `any`, the default.
+    #[default]
+    Any,
+    /// `transport`
+    Transport,
+    /// `tunnel`
+    Tunnel,
+}
+
+/// The padding chosen by `-f`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Padding {
+    /// `-f random-pad`
+    pub random: bool,
+    /// `-f zero-pad`
+    pub zero: bool,
+    /// `-f seq-pad` (its flag value is 0; kept for round trips)
+    pub sequential: bool,
+}
+
+/// A security label: `-ctx DOI ALGORITHM "LABEL"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SecurityContext<'s> {
+    /// Domain of interpretation.
+    pub doi: u8,
+    /// Label algorithm.
+    pub algorithm: u8,
+    /// The label, without the terminating NUL that goes on the wire.
+    pub label: Word<'s>,
+}
+
+/// A value with a mask: `V/M`, both decimal or hex; without `/M` all bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The value.
+    pub value: u32,
+    /// The mask.
+    pub mask: u32,
+}
+
+/// `-offload KIND DEVICE`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offload<'s> {
+    /// `packet` (whole packets) rather than `crypto`.
+    pub packet: bool,
+    /// The network device.
+    pub device: Word<'s>,
+}
+
+/// Limits in seconds and bytes; 0 is unlimited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lifetime {
+    /// `-lh`/`-ls`: seconds since creation.
+    pub seconds: u64,
+    /// `-bh`/`-bs`: bytes.
+    pub bytes: u64,
+}
+
+/// The operands of the SA statements.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sa<'s> {
+    /// Address options.
+    pub options: AddressOptions,
+    /// Source.
+    pub source: Endpoint<'s>,
+    /// Destination.
+    pub destination: Endpoint<'s>,
+    /// Protocol; grammatically optional (the kernel refuses SA type 0).
+    pub protocol: Option<Protocol>,
+    /// The original address after `esp-udp`.
+    pub original_address: Option<Word<'s>>,
+    /// SPI in host byte order; 0 in `getspi` lets the kernel choose.
+    pub spi: u32,
+    /// `-m`
+    pub mode: Mode,
+    /// `-r`: replay window; 0 is none. Unit as the kernel's door takes it (bytes on BSD, packets on Linux).
+    pub replay: u32,
+    /// `-u`
+    pub reqid: u32,
+    /// `-f zero-pad`, `random-pad`, `seq-pad`
+    pub padding: Padding,
+    /// `-f nocyclic-seq`: the sequence number may not wrap.
+    pub no_cyclic_sequence: bool,
+    /// Hard limits.
+    pub hard: Lifetime,
+    /// Soft limits.
+    pub soft: Lifetime,
+    /// `-ctx`
+    pub context: Option<SecurityContext<'s>>,
+    /// `-esn`
+    pub esn: bool,
+    /// `-natt SRC[PORT] DST[PORT]`
+    pub natt: Option<(Endpoint<'s>, Endpoint<'s>)>,
+    /// `-mark V/M`
+    pub mark: Option<Mark>,
+    /// `-output-mark V/M`
+    pub output_mark: Option<Mark>,
+    /// `-if-id N`
+    pub if_id: Option<u32>,
+    /// `-offload KIND DEVICE`
+    pub offload: Option<Offload<'s>>,
+    /// Algorithms; only `add` and `update` have them.
+    pub algorithms: Algorithms<'s>,
+}
+
+/// The algorithms of an SA with their keys.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Algorithms<'s> {
+    /// `-E NAME KEY`
+    pub encryption: Option<Keyed<'s, Encryption>>,
+    /// `-A NAME KEY`
+    pub authentication: Option<Keyed<'s, Authentication>>,
+    /// `-C NAME`
+    pub compression: Option<Compression>,
+    /// `-R`: the SPI is the CPI on the wire.
+    pub raw_cpi: bool,
+}
+
+/// An algorithm word with its key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Keyed<'s, A> {
+    /// The algorithm.
+    pub algorithm: A,
+    /// Its name as written.
+    pub name: Word<'s>,
+    /// The key; absent for `null` and `simple`.
+    pub key: Option<Key<'s>>,
+}
+
+/// A key as written. Its `Debug` form does not show it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Key<'s> {
+    /// Between quotes: the raw bytes, widened as Latin-1.
+    Quoted(Word<'s>),
+    /// `0x` and hex digits: the digits.
+    Hex(Word<'s>),
+}
+
+impl Key<'_> {
+    /// The key's bytes: one a character, or two hex digits a byte (of an odd number the first digit is a byte of
+    /// its own, as KAME setkey does).
+    pub fn bytes(&self) -> Zeroizing<Vec<u8>> {
+        let mut bytes = Zeroizing::new(Vec::new());
+        match self {
+            Self::Quoted(word) => {
+                bytes.reserve_exact(word.text.len());
+                // The text is Latin-1 widened to UTF-8: every character is below 256.
+                bytes.extend(word.text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')));
+            }
+            Self::Hex(word) => {
+                bytes.reserve_exact(word.text.len().div_ceil(2));
+                let nibble = |b: &u8| char::from(*b).to_digit(16).and_then(|d| u8::try_from(d).ok()).unwrap_or(0);
+                let digits = word.text.as_bytes();
+                let (first, rest) = digits.split_at(digits.len() % 2);
+                bytes.extend(first.iter().map(nibble));
+                bytes.extend(rest.chunks_exact(2).map(|pair| nibble(&pair[0]) << 4 | nibble(&pair[1])));
+            }
+        }
+        bytes
+    }
+
+    /// Offset of the key in the statement, quotes and `0x` not counted.
+    pub fn offset(&self) -> usize {
+        match self {
+            Self::Quoted(word) | Self::Hex(word) => word.offset,
+        }
+    }
+}
+
+impl std::fmt::Debug for Key<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Quoted(_) => f.write_str("Quoted(..)"),
+            Self::Hex(_) => f.write_str("Hex(..)"),
+        }
+    }
+}
+
+/// Words after `-A`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authentication {
+    /// `aes-xcbc-mac`
+    AesXcbcMac,
+    /// `hmac-md5`
+    HmacMd5,
+    /// `hmac-ripemd160`
+    HmacRipemd160,
+    /// `hmac-sha1`
+    HmacSha1,
+    /// `hmac-sha256`, `hmac-sha2-256`: with the ICV length of the kernel's PF_KEY (96 bits on Linux, 128 on BSD)
+    HmacSha256,
+    /// `hmac-sha2-256-128`: SHA-256 with RFC 4868's 128-bit ICV
+    HmacSha256Icv128,
+    /// `hmac-sha384`, `hmac-sha2-384`
+    HmacSha384,
+    /// `hmac-sha512`, `hmac-sha2-512`
+    HmacSha512,
+    /// `keyed-md5`
+    KeyedMd5,
+    /// `keyed-sha1`
+    KeyedSha1,
+    /// `null`
+    Null,
+    /// `tcp-md5`
+    TcpMd5,
+}
+
+/// Words after `-E`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encryption {
+    /// `aes-cbc`, `rijndael-cbc`
+    AesCbc,
+    /// `aes-ccm-8`
+    AesCcm8,
+    /// `aes-ccm-12`
+    AesCcm12,
+    /// `aes-ccm-16`
+    AesCcm16,
+    /// `aes-ctr`
+    AesCtr,
+    /// `aes-gcm-8`
+    AesGcm8,
+    /// `aes-gcm-12`
+    AesGcm12,
+    /// `aes-gcm-16`
+    AesGcm16,
+    /// `aes-gmac`
+    AesGmac,
+    /// `blowfish-cbc`
+    BlowfishCbc,
+    /// `camellia-cbc`
+    CamelliaCbc,
+    /// `cast128-cbc`
+    Cast128Cbc,
+    /// `chacha20-poly1305`
+    ChaCha20Poly1305,
+    /// `des-32iv`: DES-CBC with a 32-bit IV
+    Des32Iv,
+    /// `des-cbc`
+    DesCbc,
+    /// `des-deriv`: DES-CBC with a derived IV
+    DesDeriv,
+    /// `null`
+    Null,
+    /// `simple`: an obsolete word for `null`
+    Simple,
+    /// `3des-cbc`
+    TripleDesCbc,
+    /// `twofish-cbc`
+    TwofishCbc,
+}
+
+/// Words after `-C`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// `deflate`
+    Deflate,
+    /// `lzs`
+    Lzs,
+    /// `oui`
+    Oui,
+}
+
+/// The operands of the SPD statements.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spd<'s> {
+    /// Address options.
+    pub options: AddressOptions,
+    /// Which packets.
+    pub selector: Selector<'s>,
+    /// The text after `-P`, as written up to the `;`.
+    pub policy_text: Word<'s>,
+    /// What to do with them.
+    pub policy: Policy,
+}
+
+/// The traffic selector of a policy.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Selector<'s> {
+    /// Address ranges.
+    Ranges {
+        /// Source range.
+        source: Range<'s>,
+        /// Destination range.
+        destination: Range<'s>,
+        /// Upper-layer protocol.
+        upper: Upper<'s>,
+        /// `TYPE,CODE` for ICMP and MH, a key for GRE.
+        misc: Option<Word<'s>>,
+        /// `-ctx`
+        context: Option<SecurityContext<'s>>,
+    },
+    /// `tagged "NAME"`: packets with a tag of the packet filter.
+    Tagged(Word<'s>),
+}
+
+/// A host, prefix and port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range<'s> {
+    /// Host name or address.
+    pub host: Word<'s>,
+    /// Prefix length as written; full when absent. Not checked against the family: the kernel judges.
+    pub prefix: Option<u8>,
+    /// Port number or (UDP) service name; `any` is `None`.
+    pub port: Option<Word<'s>>,
+}
+
+/// The upper-layer protocol of a selector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upper<'s> {
+    /// `any`
+    Any,
+    /// A protocol name, to be looked up in the system's table.
+    Named(Word<'s>),
+    /// A protocol number.
+    Number(u8),
+}

@@ -1,0 +1,5 @@
+//! The language of `setkey`: statements ended by `;`.
+
+mod ast;
+
+pub use ast::*;

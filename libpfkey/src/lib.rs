@@ -1,0 +1,1 @@
+//! PF_KEY version 2.
