@@ -1,1 +1,83 @@
-fn main() {}
+//! `cargo regress`, `cargo demo`, and what runs in the lab for them.
+
+mod compliance;
+mod demo;
+mod job;
+mod lab;
+mod steps;
+mod tally;
+mod tools;
+mod tree;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "\
+usage: cargo regress [--full] [--fuzz-seconds N] [STEP ...]
+       cargo regress compliance-run [--backend NAME] [--filter WORD] [--bless] [--setkey PROGRAM] [FILE ...]
+       cargo regress lab [--share DIR] -- COMMAND ...
+       cargo demo [-- [--backend NAME] [--setkey PROGRAM]]
+steps:
+";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match run(&words) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("regress: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(words: &[&str]) -> Result<ExitCode> {
+    match words {
+        ["guest", rest @ ..] => guest(rest),
+        ["demo", rest @ ..] => demo::run(rest),
+        ["lab", rest @ ..] => lab(rest),
+        ["help" | "--help" | "-h", ..] => {
+            print!("{USAGE}{}", steps::list());
+            Ok(ExitCode::SUCCESS)
+        }
+        steps => steps::run(steps).map(passed),
+    }
+}
+
+fn passed(all: bool) -> ExitCode {
+    if all { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What this program does inside the lab.
+fn guest(words: &[&str]) -> Result<ExitCode> {
+    match words {
+        ["init", work, ..] => lab::init::run(Path::new(work))?,
+        ["demo", setkey] => demo::play(setkey)?,
+        _ => bail!("no such guest command: {words:?}"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Boots the lab for one command.
+fn lab(words: &[&str]) -> Result<ExitCode> {
+    tools::packages(tools::LAB)?;
+    let (options, command) = words.split_at(words.iter().position(|&word| word == "--").unwrap_or(0));
+    let Some((_, command)) = command.split_first().filter(|(_, command)| !command.is_empty()) else { bail!("{USAGE}") };
+    let mut boot = lab::Boot::new(command.iter().map(|&word| word.to_owned()).collect());
+    for pair in options.chunks(2) {
+        boot = match pair {
+            ["--share", dir] => boot.share(&Path::new(dir).canonicalize()?),
+            ["--limit", seconds] => boot.limit(Duration::from_secs(seconds.parse()?)),
+            _ => bail!("{USAGE}"),
+        };
+    }
+    match boot.run(&mut std::io::stdout())? {
+        lab::End::Exited(status) => Ok(ExitCode::from(u8::try_from(status).unwrap_or(u8::MAX))),
+        lab::End::TimedOut => bail!("the time limit passed"),
+        lab::End::Died(console) => bail!("the guest died:\n{console}"),
+    }
+}

@@ -1,0 +1,108 @@
+//! Running a command on the host: shown before it runs, an error when it fails.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// A command to be run in the workspace's root.
+pub(crate) struct Job {
+    command: Command,
+    settings: String,
+}
+
+impl Job {
+    pub(crate) fn new(program: impl AsRef<OsStr>) -> Self {
+        let mut command = Command::new(program);
+        command.current_dir(super::tree::root()).stdin(Stdio::null());
+        Self { command, settings: String::new() }
+    }
+
+    /// The cargo that runs us, or the one in `PATH`.
+    pub(crate) fn cargo(words: &str) -> Self {
+        Self::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())).words(words)
+    }
+
+    pub(crate) fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
+    /// Adds arguments, split at blanks.
+    pub(crate) fn words(mut self, words: &str) -> Self {
+        self.command.args(words.split_ascii_whitespace());
+        self
+    }
+
+    pub(crate) fn args<T: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = T>) -> Self {
+        self.command.args(arguments);
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.settings.push_str(&format!("{name}={} ", value.as_ref().to_string_lossy()));
+        self.command.env(name, value);
+        self
+    }
+
+    /// Removes a variable that cargo sets for us and that would change what a nested cargo does.
+    pub(crate) fn without_env(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
+    pub(crate) fn dir(mut self, dir: &Path) -> Self {
+        self.command.current_dir(dir);
+        self
+    }
+
+    /// Runs it, its output going where ours goes.
+    pub(crate) fn run(mut self) -> Result<()> {
+        self.show();
+        let status = self.command.status().with_context(|| self.shown())?;
+        self.judge(status)
+    }
+
+    /// Runs it and shows each line of its standard output, and `look` too.
+    pub(crate) fn run_lines(mut self, mut look: impl FnMut(&str)) -> Result<()> {
+        self.show();
+        let mut child = self.command.stdout(Stdio::piped()).spawn().with_context(|| self.shown())?;
+        let output = child.stdout.take().context("no pipe")?;
+        for line in BufReader::new(output).split(b'\n') {
+            let line = line?;
+            let line = String::from_utf8_lossy(&line);
+            println!("{line}");
+            look(&line);
+        }
+        let status = child.wait()?;
+        self.judge(status)
+    }
+
+    /// Runs it quietly and returns its standard output.
+    pub(crate) fn output(mut self) -> Result<String> {
+        let output = self.command.stderr(Stdio::inherit()).output().with_context(|| self.shown())?;
+        self.judge(output.status)?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    fn show(&self) {
+        println!("$ {}", self.shown());
+    }
+
+    fn shown(&self) -> String {
+        let program = Path::new(self.command.get_program());
+        let program = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
+        let words = self.command.get_args().map(|word| word.to_string_lossy().into_owned());
+        let line: Vec<_> = std::iter::once(program).chain(words).collect();
+        format!("{}{}", self.settings, line.join(" "))
+    }
+
+    fn judge(&self, status: ExitStatus) -> Result<()> {
+        if !status.success() {
+            bail!("`{}` failed: {status}", self.shown());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,175 @@
+//! Booting the lab from outside: one User Mode Linux process, one job, one time limit.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+use super::modules;
+use super::plan::Plan;
+
+/// Guest memory. Sparse: only what the guest touches is taken from the host.
+const MEMORY: &str = "mem=1024M";
+
+/// A boot to be made: a command to run as root in the guest.
+pub(crate) struct Boot {
+    plan: Plan,
+    limit: Duration,
+}
+
+/// How a boot ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The command ran and exited with this status (128 + signal if killed).
+    Exited(i32),
+    /// The time limit passed and the guest was killed.
+    TimedOut,
+    /// The guest ended without a status; the end of its console.
+    Died(String),
+}
+
+impl Boot {
+    /// A boot that runs `command`, with PF_KEY, for at most ten minutes.
+    pub(crate) fn new(command: Vec<String>) -> Self {
+        let plan = Plan { command, env: Vec::new(), shares: Vec::new(), modules: modules::names(true) };
+        Self { plan, limit: Duration::from_secs(600) }
+    }
+
+    /// A boot that runs this same program in the guest, with `arguments`.
+    pub(crate) fn agent(arguments: &[&str]) -> Result<Self> {
+        let me = std::env::current_exe().context("the path of this program")?;
+        let me = me.to_str().context("the path of this program is not text")?.to_owned();
+        let words = ["guest"].iter().chain(arguments).map(|&word| word.to_owned());
+        Ok(Self::new(std::iter::once(me).chain(words).collect()))
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.plan.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Lets the guest write the folder `dir` of the host.
+    pub(crate) fn share(mut self, dir: &Path) -> Self {
+        self.plan.shares.push(dir.to_owned());
+        self
+    }
+
+    /// Leaves `af_key` out: a kernel with NETLINK_XFRM alone.
+    pub(crate) fn without_pf_key(mut self) -> Self {
+        self.plan.modules = modules::names(false);
+        self
+    }
+
+    pub(crate) fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Boots, runs the command, and copies what it prints to `output` while it runs.
+    pub(crate) fn run(self, output: &mut dyn Write) -> Result<End> {
+        let kernel = find_program("linux.uml").context("no linux.uml: apt-get install user-mode-linux")?;
+        find_program("modprobe").context("no modprobe: apt-get install kmod")?;
+        let work = Work::create()?;
+        self.plan.save(&work.dir)?;
+        let mut guest = self.start(&kernel, &work.dir)?;
+        let ended = follow(&mut guest, self.limit, &work.dir.join("out"), output);
+        // The kernel's helper processes share its group; none may outlive the boot, however it ended.
+        let _ = killpg(Pid::from_raw(i32::try_from(guest.id())?), Signal::SIGKILL);
+        guest.wait()?;
+        if !ended? {
+            return Ok(End::TimedOut);
+        }
+        match fs::read_to_string(work.dir.join("status")) {
+            Ok(status) => Ok(End::Exited(status.trim().parse().context("the guest's exit status")?)),
+            Err(_) => Ok(End::Died(tail(&work.dir.join("console")))),
+        }
+    }
+
+    fn start(&self, kernel: &Path, work: &Path) -> Result<Child> {
+        // Files the guest writes are made here: it may run with fewer rights on a folder than on a file.
+        for name in ["out", "console"] {
+            File::create(work.join(name))?;
+        }
+        let modules = work.join("root/lib");
+        fs::create_dir_all(&modules)?;
+        std::os::unix::fs::symlink("/usr/lib/uml/modules", modules.join("modules"))?;
+        let init = work.join("init");
+        std::os::unix::fs::symlink(std::env::current_exe()?, &init)?;
+        let console = File::options().append(true).open(work.join("console"))?;
+        Command::new(kernel)
+            .args(["rootfstype=hostfs", "rootflags=/", "ro", MEMORY, "con=null", "con0=null,fd:1", "quiet"])
+            .arg(format!("init={}", init.display()))
+            .args(["--", "guest", "init"])
+            .arg(work)
+            .stdin(Stdio::null())
+            .stdout(console.try_clone()?)
+            .stderr(console)
+            .process_group(0)
+            .spawn()
+            .with_context(|| kernel.display().to_string())
+    }
+}
+
+/// A folder of one boot, removed with it.
+struct Work {
+    dir: PathBuf,
+}
+
+impl Work {
+    fn create() -> Result<Self> {
+        let base = std::env::temp_dir();
+        for attempt in 0..1000 {
+            let dir = base.join(format!("lab.{}.{attempt}", std::process::id()));
+            match fs::create_dir(&dir) {
+                Ok(()) => return Ok(Self { dir }),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error).with_context(|| dir.display().to_string()),
+            }
+        }
+        bail!("no free folder name below {}", base.display())
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// Copies the growing file `path` to `output` until the guest ends (true) or the limit passes (false).
+fn follow(guest: &mut Child, limit: Duration, path: &Path, output: &mut dyn Write) -> Result<bool> {
+    let start = Instant::now();
+    let mut file = File::open(path)?;
+    let mut chunk = Vec::new();
+    loop {
+        // Asked first, read second: what was written before the end is not lost.
+        let ended = guest.try_wait()?.is_some();
+        chunk.clear();
+        file.read_to_end(&mut chunk)?;
+        output.write_all(&chunk)?;
+        output.flush()?;
+        if ended || start.elapsed() > limit {
+            return Ok(ended);
+        }
+        std::thread::sleep(Duration::from_millis(30));
+    }
+}
+
+/// The first file of this name in `PATH` or in the system folders an unprivileged `PATH` may lack.
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let system = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"].into_iter().map(PathBuf::from);
+    std::env::split_paths(&path).chain(system).map(|dir| dir.join(name)).find(|file| file.is_file())
+}
+
+fn tail(path: &Path) -> String {
+    let text = fs::read(path).unwrap_or_default();
+    let from = text.len().saturating_sub(2000);
+    String::from_utf8_lossy(text.get(from..).unwrap_or_default()).into_owned()
+}

@@ -1,0 +1,20 @@
+//! The lab: Debian's User Mode Linux, booted with the host's root file system read-only, and what runs inside it.
+//!
+//! `boot` and `plan` are the outside, `init` is the guest's first process (this same program), the rest is
+//! used by the agents that run in the guest.
+
+mod boot;
+mod etc;
+mod host;
+pub(crate) mod init;
+mod modules;
+mod plan;
+mod program;
+mod sys;
+mod wire;
+
+pub(crate) use boot::{Boot, End, find_program};
+pub(crate) use host::Host;
+pub(crate) use program::{Finished, Program, Stdin};
+pub(crate) use sys::{lo_up, socket_policies};
+pub(crate) use wire::{Link, Seen};

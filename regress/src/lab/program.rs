@@ -1,0 +1,198 @@
+//! Running one program in the guest: its input, its output, its end, within a time limit.
+
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+/// What a program reads.
+#[derive(Debug, Clone)]
+pub(crate) enum Stdin {
+    /// Nothing.
+    Null,
+    /// These bytes, from a file.
+    Bytes(Vec<u8>),
+    /// These lines, typed one after the other at a terminal, then ^D. Both output streams are the terminal then.
+    Typed(Vec<u8>),
+}
+
+/// A program to be run.
+pub(crate) struct Program {
+    command: Command,
+    stdin: Stdin,
+    limit: Duration,
+}
+
+/// What a program did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Finished {
+    /// `0`…, `signal N`, or `time limit`.
+    pub(crate) exit: String,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
+}
+
+impl Program {
+    pub(crate) fn new(name: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new(name);
+        command.args(arguments).process_group(0);
+        Self { command, stdin: Stdin::Null, limit: Duration::from_secs(30) }
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.command.current_dir(dir.into());
+        self
+    }
+
+    pub(crate) fn stdin(mut self, stdin: Stdin) -> Self {
+        self.stdin = stdin;
+        self
+    }
+
+    pub(crate) fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn run(self) -> Result<Finished> {
+        self.run_while(|| Ok(()))
+    }
+
+    /// Starts it, does `meanwhile`, asks it to end (SIGTERM), and waits: for programs that listen for ever.
+    pub(crate) fn run_beside(self, meanwhile: impl FnOnce() -> Result<()>) -> Result<Finished> {
+        self.start(|child| {
+            meanwhile()?;
+            Ok(killpg(group(child)?, Signal::SIGTERM)?)
+        })
+    }
+
+    fn run_while(self, meanwhile: impl FnOnce() -> Result<()>) -> Result<Finished> {
+        self.start(|_| meanwhile())
+    }
+
+    fn start(mut self, meanwhile: impl FnOnce(&Child) -> Result<()>) -> Result<Finished> {
+        if let Stdin::Typed(text) = &self.stdin {
+            let text = text.clone();
+            return self.at_terminal(&text);
+        }
+        let (mut stdout, mut stderr) = (scratch()?, scratch()?);
+        let stdin = match &self.stdin {
+            Stdin::Bytes(bytes) => Stdio::from(filled(bytes)?),
+            Stdin::Null | Stdin::Typed(_) => Stdio::null(),
+        };
+        self.command.stdin(stdin).stdout(stdout.try_clone()?).stderr(stderr.try_clone()?);
+        let mut child = self.spawn()?;
+        let done = meanwhile(&child);
+        let exit = wait(&mut child, self.limit)?;
+        done?;
+        Ok(Finished { exit, stdout: contents(&mut stdout)?, stderr: contents(&mut stderr)? })
+    }
+
+    fn at_terminal(mut self, text: &[u8]) -> Result<Finished> {
+        let terminal = nix::pty::openpty(None, None).context("openpty")?;
+        let slave = terminal.slave;
+        self.command.stdin(slave.try_clone()?).stdout(slave.try_clone()?).stderr(slave).env("TERM", "dumb");
+        let mut child = self.spawn()?;
+        // The command holds the last copies of the slave side: without them the master's reader sees the end.
+        drop(self.command);
+        let mut keyboard = File::from(terminal.master.try_clone()?);
+        let screen = thread::spawn(move || read_screen(terminal.master));
+        for line in text.split_inclusive(|&byte| byte == b'\n') {
+            thread::sleep(TYPING_PAUSE);
+            keyboard.write_all(line)?;
+        }
+        thread::sleep(TYPING_PAUSE);
+        keyboard.write_all(&[4])?;
+        let exit = wait(&mut child, self.limit)?;
+        let stdout = screen.join().unwrap_or_default();
+        Ok(Finished { exit, stdout, stderr: Vec::new() })
+    }
+
+    fn spawn(&mut self) -> Result<Child> {
+        let name = self.command.get_program().to_string_lossy().into_owned();
+        self.command.spawn().context(name)
+    }
+}
+
+impl Finished {
+    pub(crate) fn success(&self) -> bool {
+        self.exit == "0"
+    }
+
+    /// Both streams as text, output first.
+    pub(crate) fn text(&self) -> String {
+        [&self.stdout, &self.stderr].map(|bytes| String::from_utf8_lossy(bytes)).concat()
+    }
+}
+
+/// Long enough for the program to answer a line before the next one is typed.
+const TYPING_PAUSE: Duration = Duration::from_millis(300);
+
+fn read_screen(master: OwnedFd) -> Vec<u8> {
+    let mut screen = Vec::new();
+    // Linux ends a terminal's output with EIO; what came before it is kept.
+    let _ = File::from(master).read_to_end(&mut screen);
+    screen
+}
+
+fn wait(child: &mut Child, limit: Duration) -> Result<String> {
+    let start = Instant::now();
+    let mut pause = Duration::from_millis(1);
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(describe(status));
+        }
+        if start.elapsed() > limit {
+            let _ = killpg(group(child)?, Signal::SIGKILL);
+            child.wait()?;
+            return Ok(format!("time limit of {} s", limit.as_secs()));
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(16));
+    }
+}
+
+fn group(child: &Child) -> Result<Pid> {
+    Ok(Pid::from_raw(i32::try_from(child.id())?))
+}
+
+fn describe(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => code.to_string(),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => "unknown".to_owned(),
+    }
+}
+
+/// An unnamed file in memory: unlike a pipe it needs no reader while the program runs.
+fn scratch() -> Result<File> {
+    Ok(nix::sys::memfd::memfd_create("lab", nix::sys::memfd::MFdFlags::MFD_CLOEXEC).context("memfd")?.into())
+}
+
+fn filled(bytes: &[u8]) -> Result<File> {
+    let mut file = scratch()?;
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(file)
+}
+
+fn contents(file: &mut File) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

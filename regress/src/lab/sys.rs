@@ -1,0 +1,47 @@
+//! The system calls that have no safe wrapper.
+
+use std::io;
+use std::net::UdpSocket;
+use std::os::fd::AsRawFd;
+
+/// Sets the interface `lo` of the calling thread's network namespace up.
+pub(crate) fn lo_up() -> io::Result<()> {
+    let socket = UdpSocket::bind("0.0.0.0:0")?;
+    // SAFETY: ifreq is plain old data, for which all zeroes is a valid value.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
+        *to = libc::c_char::from_ne_bytes([*from]);
+    }
+    let flags = libc::IFF_UP | libc::IFF_RUNNING;
+    request.ifr_ifru.ifru_flags = libc::c_short::try_from(flags).map_err(io::Error::other)?;
+    // SAFETY: the descriptor is open, and SIOCSIFFLAGS reads one ifreq, which outlives the call.
+    let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// A UDP socket that carries an inbound and an outbound bypass policy of its own (IP_IPSEC_POLICY).
+pub(crate) fn socket_policies() -> io::Result<UdpSocket> {
+    const BYPASS: u16 = 4;
+    let socket = UdpSocket::bind("0.0.0.0:0")?;
+    for direction in [1_u8, 2] {
+        // sadb_x_policy: length 2 words, extension 18, type, direction, then reserved, id and priority 0.
+        let mut policy = Vec::with_capacity(16);
+        for word in [2, 18, BYPASS] {
+            policy.extend_from_slice(&u16::to_ne_bytes(word));
+        }
+        policy.push(direction);
+        policy.resize(16, 0);
+        let length = libc::socklen_t::try_from(policy.len()).map_err(io::Error::other)?;
+        // SAFETY: the descriptor is open, and the pointer and length describe one live buffer that is only read.
+        let done = unsafe {
+            libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_IP, IP_IPSEC_POLICY, policy.as_ptr().cast(), length)
+        };
+        if done < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(socket)
+}
+
+/// The socket option of `linux/in.h`.
+const IP_IPSEC_POLICY: libc::c_int = 16;

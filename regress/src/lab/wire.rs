@@ -1,0 +1,188 @@
+//! The wire between hosts: a bridge in a namespace of its own, where frames are watched by a third party.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::host::Host;
+
+/// One Ethernet segment.
+pub(crate) struct Link {
+    switch: Host,
+    name: String,
+}
+
+/// A running observation of a link.
+pub(crate) struct Capture {
+    stop: Arc<AtomicBool>,
+    reader: JoinHandle<Seen>,
+}
+
+/// How often each kind of packet crossed a link. Each crosses it twice in the switch, in and out, and is counted once.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    counts: BTreeMap<&'static str, usize>,
+}
+
+impl Link {
+    /// A segment with nothing plugged in.
+    pub(crate) fn new(name: &str) -> Result<Self> {
+        let switch = Host::new(name)?;
+        switch.must("ip link add bridge type bridge mcast_snooping 0")?;
+        switch.must("ip link set bridge up")?;
+        Ok(Self { switch, name: name.to_owned() })
+    }
+
+    /// Gives `host` an interface `interface` on this segment, with these addresses (with prefix length).
+    pub(crate) fn plug(&self, host: &Host, interface: &str, addresses: &[&str]) -> Result<()> {
+        let port = host.name();
+        self.switch
+            .must(&format!("ip link add name port-{port} type veth peer name {interface} netns {}", host.id()))?;
+        self.switch.must(&format!("ip link set dev port-{port} master bridge up"))?;
+        for address in addresses {
+            let nodad = if address.contains(':') { " nodad" } else { "" };
+            host.must(&format!("ip address add {address} dev {interface}{nodad}"))?;
+        }
+        host.must(&format!("ip link set {interface} up"))?;
+        Ok(())
+    }
+
+    /// Makes the way to `host` worse: `rule` is a netem rule such as `delay 20ms loss 5%`.
+    pub(crate) fn impair(&self, host: &Host, rule: &str) -> Result<()> {
+        self.switch.must(&format!("tc qdisc replace dev port-{} root netem {rule}", host.name())).map(drop)
+    }
+
+    /// Starts to count what crosses.
+    pub(crate) fn watch(&self) -> Result<Capture> {
+        let socket = self.switch.enter(open)??;
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let reader =
+            thread::Builder::new().name(format!("watch {}", self.name)).spawn(move || count(socket, &stopped))?;
+        Ok(Capture { stop, reader })
+    }
+}
+
+impl Capture {
+    /// Ends the observation.
+    pub(crate) fn end(self) -> Result<Seen> {
+        // What was sent just now is still on its way through the bridge.
+        thread::sleep(QUIET);
+        self.stop.store(true, Ordering::Relaxed);
+        self.reader.join().map_err(|_| anyhow!("the capture failed"))
+    }
+}
+
+impl Seen {
+    /// Packets of one kind: `ESP`, `AH`, `IPComp`, `ICMP`, `ICMPv6 echo`, `TCP`, `UDP`, `other`.
+    pub(crate) fn of(&self, kind: &str) -> usize {
+        self.counts.get(kind).copied().unwrap_or(0)
+    }
+
+    fn add(&mut self, frame: &[u8]) {
+        if let Some(kind) = kind(frame) {
+            *self.counts.entry(kind).or_default() += 1;
+        }
+    }
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.counts.is_empty() {
+            return f.write_str("nothing");
+        }
+        let parts: Vec<_> = self.counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+        f.write_str(&parts.join(", "))
+    }
+}
+
+/// How long a capture waits for stragglers, and at most for each frame.
+const QUIET: Duration = Duration::from_millis(200);
+
+/// ETH_P_ALL: every protocol, incoming and outgoing.
+const EVERY_PROTOCOL: u16 = 3;
+
+fn open() -> Result<Socket> {
+    let protocol = Protocol::from(i32::from(EVERY_PROTOCOL.to_be()));
+    let socket = Socket::new(Domain::PACKET, Type::RAW, Some(protocol))?;
+    socket.set_read_timeout(Some(QUIET))?;
+    socket.set_recv_buffer_size(4 << 20)?;
+    Ok(socket)
+}
+
+fn count(mut socket: Socket, stop: &AtomicBool) -> Seen {
+    let mut seen = Seen::default();
+    let mut frame = [0; 2048];
+    while !stop.load(Ordering::Relaxed) {
+        // A timeout is the time to look at `stop` again.
+        if let Ok(length) = socket.read(&mut frame) {
+            seen.add(frame.get(..length).unwrap_or_default());
+        }
+    }
+    for count in seen.counts.values_mut() {
+        *count = count.div_ceil(2);
+    }
+    seen
+}
+
+/// What an Ethernet frame carries; none for ARP and for the chatter of neighbour discovery.
+fn kind(frame: &[u8]) -> Option<&'static str> {
+    let ethertype = u16::from_be_bytes([*frame.get(12)?, *frame.get(13)?]);
+    let packet = frame.get(14..)?;
+    let (protocol, payload) = match ethertype {
+        0x0800 => (*packet.get(9)?, packet.get(usize::from(packet.first()? & 15) * 4..)?),
+        0x86dd => (*packet.get(6)?, packet.get(40..)?),
+        _ => return None,
+    };
+    Some(match protocol {
+        1 => "ICMP",
+        6 => "TCP",
+        17 => "UDP",
+        50 => "ESP",
+        51 => "AH",
+        108 => "IPComp",
+        58 if matches!(payload.first(), Some(128 | 129)) => "ICMPv6 echo",
+        // 0 is a hop-by-hop header: multicast listener reports.
+        58 | 0 => return None,
+        _ => "other",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ipv4(protocol: u8) -> Vec<u8> {
+        let mut frame = vec![0; 12];
+        frame.extend_from_slice(&[8, 0, 0x45, 0, 0, 20, 0, 0, 0, 0, 64, protocol]);
+        frame.resize(14 + 20, 0);
+        frame
+    }
+
+    #[test]
+    fn packets_are_told_apart() {
+        let mut ipv6 = vec![0; 14 + 40];
+        ipv6[12..14].copy_from_slice(&[0x86, 0xdd]);
+        ipv6[20] = 58;
+        ipv6.push(128);
+        assert_eq!(kind(&ipv4(50)), Some("ESP"));
+        assert_eq!(kind(&ipv4(1)), Some("ICMP"));
+        assert_eq!(kind(&ipv6), Some("ICMPv6 echo"));
+        *ipv6.last_mut().expect("type") = 135;
+        assert_eq!(kind(&ipv6), None, "neighbour discovery");
+    }
+
+    #[test]
+    fn short_frames_are_nothing() {
+        for length in 0..ipv4(50).len() {
+            assert_eq!(kind(&ipv4(50)[..length]).filter(|_| length < 24), None);
+        }
+    }
+}

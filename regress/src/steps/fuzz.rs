@@ -1,0 +1,26 @@
+//! Fuzzing, with cargo-fuzz and the stable compiler.
+
+use anyhow::Result;
+
+use crate::job::Job;
+use crate::tally::Tally;
+use crate::{tools, tree};
+
+/// Fuzzes every target for `seconds`.
+pub(super) fn run(seconds: u32) -> Result<Tally> {
+    tools::packages(&["g++"])?;
+    let cargo_fuzz = tools::cargo_fuzz()?;
+    let dir = tree::root().join("regress/fuzz");
+    let mut tally = Tally::default();
+    for target in tree::files(&dir.join("fuzz_targets"), &[".rs"])? {
+        let Some(name) = target.file_stem().and_then(|stem| stem.to_str()) else { continue };
+        let job = Job::new(&cargo_fuzz).words("run --sanitizer none --fuzz-dir").arg(&dir).arg(name);
+        let done =
+            job.words(&format!("-- -max_total_time={seconds} -rss_limit_mb=2048")).env("RUSTC_BOOTSTRAP", "1").run();
+        if let Err(error) = &done {
+            println!("FAILED: {error:#}");
+        }
+        tally += Tally::of(done.is_ok());
+    }
+    Ok(tally)
+}

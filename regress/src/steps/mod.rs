@@ -1,0 +1,150 @@
+//! `cargo regress`: the checks, in the order in which they are worth failing, and their summary.
+
+mod bsd;
+mod fuzz;
+mod headers;
+mod rust;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use crate::job::Job;
+use crate::tally::Tally;
+use crate::{compliance, demo, tools, tree};
+
+/// One kind of check.
+struct Step {
+    name: &'static str,
+    about: &'static str,
+    /// Only with `--full`.
+    long: bool,
+    run: fn(&Options) -> Result<Tally>,
+}
+
+/// What the command line asks of the steps.
+pub(crate) struct Options {
+    /// Seconds of fuzzing for each target.
+    fuzz_seconds: u32,
+}
+
+/// What a step came to.
+struct Row {
+    name: &'static str,
+    tally: Tally,
+    took: Duration,
+}
+
+const STEPS: &[Step] = &[
+    Step { name: "fmt", about: "the code is formatted", long: false, run: |_| rust::format() },
+    Step { name: "clippy", about: "no lint complains", long: false, run: |_| rust::clippy() },
+    Step { name: "deny", about: "dependencies: licences, sources, bans", long: false, run: |_| rust::deny() },
+    Step { name: "test", about: "unit, property and documentation tests", long: false, run: |_| rust::test() },
+    Step { name: "doc", about: "the documentation builds without a warning", long: false, run: |_| rust::doc() },
+    Step { name: "man", about: "manual pages", long: false, run: |_| manual_pages() },
+    Step {
+        name: "headers",
+        about: "numbers and layouts against the headers of four systems",
+        long: false,
+        run: |_| headers::run(),
+    },
+    Step { name: "freebsd", about: "type-check for FreeBSD", long: false, run: |_| bsd::check("freebsd") },
+    Step { name: "netbsd", about: "type-check for NetBSD", long: false, run: |_| bsd::check("netbsd") },
+    Step {
+        name: "compliance",
+        about: "setkey on a real kernel, PF_KEY",
+        long: false,
+        run: |_| lab_step(|| compliance::check("pfkey")),
+    },
+    Step {
+        name: "demo",
+        about: "two hosts speak ESP, PF_KEY",
+        long: false,
+        run: |_| lab_step(|| demo::check("pfkey")),
+    },
+    Step {
+        name: "properties",
+        about: "the property tests, each with many more cases",
+        long: true,
+        run: |_| rust::properties(),
+    },
+    Step {
+        name: "fuzz",
+        about: "every parser of foreign bytes, fuzzed",
+        long: true,
+        run: |options| fuzz::run(options.fuzz_seconds),
+    },
+];
+
+/// Runs the steps that `words` name, or all short ones, or (`--full`) all.
+pub(crate) fn run(words: &[&str]) -> Result<bool> {
+    let (steps, options) = choose(words)?;
+    let start = Instant::now();
+    let rows: Vec<Row> = steps.into_iter().map(|step| perform(step, &options)).collect();
+    println!("\n== summary ({:.0} s)", start.elapsed().as_secs_f64());
+    for row in &rows {
+        println!("{:12} {:8.1} s  {}", row.name, row.took.as_secs_f64(), row.tally);
+    }
+    let total: Tally = rows.iter().map(|row| row.tally).sum();
+    println!("{total}");
+    Ok(total.failed == 0)
+}
+
+/// The list of steps.
+pub(crate) fn list() -> String {
+    STEPS.iter().map(|s| format!("  {:12} {}{}\n", s.name, s.about, if s.long { " (--full)" } else { "" })).collect()
+}
+
+fn choose(words: &[&str]) -> Result<(Vec<&'static Step>, Options)> {
+    let mut options = Options { fuzz_seconds: 60 };
+    let (mut full, mut names) = (false, Vec::new());
+    let mut words = words.iter();
+    while let Some(&word) = words.next() {
+        match word {
+            "--full" => full = true,
+            "--" => {}
+            "--fuzz-seconds" => match words.next().map(|count| count.parse()) {
+                Some(Ok(count)) => options.fuzz_seconds = count,
+                _ => bail!("--fuzz-seconds needs a number"),
+            },
+            name if STEPS.iter().any(|step| step.name == name) => names.push(name),
+            other => bail!("no step {other}; there are:\n{}", list()),
+        }
+    }
+    let wanted = |step: &&Step| if names.is_empty() { full || !step.long } else { names.contains(&step.name) };
+    Ok((STEPS.iter().filter(wanted).collect(), options))
+}
+
+fn perform(step: &Step, options: &Options) -> Row {
+    println!("\n== {}: {}", step.name, step.about);
+    let start = Instant::now();
+    let tally = (step.run)(options).unwrap_or_else(|error| {
+        println!("FAILED: {error:#}");
+        Tally::FAILED
+    });
+    Row { name: step.name, tally, took: start.elapsed() }
+}
+
+/// A step that runs the programs in the lab.
+fn lab_step(check: impl FnOnce() -> Result<Tally>) -> Result<Tally> {
+    tools::packages(tools::BUILD)?;
+    tools::packages(tools::LAB)?;
+    Job::cargo("build --quiet --workspace --bins").run()?;
+    check()
+}
+
+fn manual_pages() -> Result<Tally> {
+    let pages = tree::files(&tree::root().join("man"), &[".1", ".3", ".5", ".8"])?;
+    if pages.is_empty() {
+        println!("skipped: there are no manual pages yet");
+        return Ok(Tally::SKIPPED);
+    }
+    tools::packages(&["mandoc"])?;
+    let mut tally = Tally::default();
+    for page in pages {
+        // Style advice (unknown references to pages of other packages) is shown; warnings and errors fail.
+        let lint = Job::new("mandoc").words("-T lint -W warning").arg(&page).run();
+        tally += Tally::of(lint.is_ok());
+    }
+    Ok(tally)
+}

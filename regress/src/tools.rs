@@ -1,0 +1,83 @@
+//! The tools that the checks need, installed when they are missing.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, bail};
+
+use crate::job::Job;
+use crate::lab;
+use crate::tree;
+
+/// Debian packages: what every build needs.
+pub(crate) const BUILD: &[&str] = &["gcc", "libssl-dev", "pkg-config"];
+/// Debian packages: what the lab needs.
+pub(crate) const LAB: &[&str] = &["user-mode-linux", "kmod", "iproute2", "iputils-ping", "netbase"];
+/// Debian packages: a compiler with the sources of `std`, to check for systems without a ready-made one.
+pub(crate) const STD_SOURCE: &[&str] = &["rustc-web", "rust-web-src"];
+
+const DENY_VERSION: &str = "0.20.2";
+const FUZZ_VERSION: &str = "0.13.2";
+const ZIG_VERSION: &str = "0.17.1";
+
+/// Sees to it that these Debian packages are there.
+///
+/// # Errors
+/// Names the missing packages where we may not install them.
+pub(crate) fn packages(names: &[&str]) -> Result<()> {
+    let missing: Vec<_> = names.iter().copied().filter(|name| !installed(name)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing = missing.join(" ");
+    if !nix::unistd::geteuid().is_root() {
+        bail!("missing packages; run as root: apt-get install {missing}");
+    }
+    // Indexes as old as a container image name packages that mirrors no longer have.
+    Job::new("apt-get").words("-qq update").run()?;
+    let install = Job::new("apt-get").words("-qq install -y --no-install-recommends").words(&missing);
+    install.env("DEBIAN_FRONTEND", "noninteractive").run()
+}
+
+/// cargo-deny.
+pub(crate) fn cargo_deny() -> Result<PathBuf> {
+    cargo_tool("cargo-deny", DENY_VERSION)
+}
+
+/// cargo-fuzz.
+pub(crate) fn cargo_fuzz() -> Result<PathBuf> {
+    cargo_tool("cargo-fuzz", FUZZ_VERSION)
+}
+
+/// The folder to put in `PYTHONPATH` for `python3 -m ziglang`: a C compiler with the headers of many systems.
+pub(crate) fn zig() -> Result<PathBuf> {
+    let dir = tree::tools().join(format!("ziglang-{ZIG_VERSION}"));
+    if !dir.join("ziglang").is_dir() {
+        if lab::find_program("python3").is_none() || lab::find_program("pip").is_none() {
+            packages(&["python3", "python3-pip"])?;
+        }
+        let install = Job::new("python3").words("-m pip install --quiet --disable-pip-version-check --no-deps");
+        install.arg(format!("ziglang=={ZIG_VERSION}")).arg("--target").arg(&dir).run()?;
+    }
+    Ok(dir)
+}
+
+fn cargo_tool(name: &str, version: &str) -> Result<PathBuf> {
+    if let Some(found) = lab::find_program(name) {
+        return Ok(found);
+    }
+    let root = tree::tools().join(format!("{name}-{version}"));
+    let program = root.join("bin").join(name);
+    if !program.is_file() {
+        let install = Job::cargo("install --quiet --locked --version").arg(version).arg(name).arg("--root").arg(&root);
+        // Its own folder, so that an interrupted build of a tool goes on where it was.
+        install.env("CARGO_TARGET_DIR", tree::tools().join("build")).run()?;
+    }
+    Ok(program)
+}
+
+fn installed(package: &str) -> bool {
+    let mut query = Command::new("dpkg-query");
+    query.args(["--show", "--showformat=${db:Status-Abbrev}", package]).stderr(Stdio::null());
+    query.output().is_ok_and(|answer| answer.stdout.starts_with(b"ii"))
+}

@@ -1,0 +1,49 @@
+//! Where things are in the source tree and in the build folder.
+
+use std::path::{Path, PathBuf};
+
+/// The root of the workspace.
+pub(crate) fn root() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here)
+}
+
+/// The build folder: `CARGO_TARGET_DIR`, or `target`.
+pub(crate) fn target() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(dir) => root().join(dir),
+        None => root().join("target"),
+    }
+}
+
+/// Where tools are installed that Debian does not have.
+pub(crate) fn tools() -> PathBuf {
+    target().join("tools")
+}
+
+/// A program of this workspace, as `cargo build` (or `cargo build --release`) leaves it.
+pub(crate) fn program(name: &str, profile: &str) -> PathBuf {
+    target().join(profile).join(name)
+}
+
+/// The files below `dir` whose name ends in one of `endings`, in order of their names.
+pub(crate) fn files(dir: &Path, endings: &[&str]) -> std::io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    if dir.is_dir() {
+        collect(dir, endings, &mut found)?;
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn collect(dir: &Path, endings: &[&str], found: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in dir.read_dir()? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, endings, found)?;
+        } else if path.to_str().is_some_and(|name| endings.iter().any(|ending| name.ends_with(ending))) {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
