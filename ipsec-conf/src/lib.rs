@@ -5,5 +5,6 @@
 //! business of `libpfkey`.
 #![forbid(unsafe_code)]
 
+mod diagnostic;
 pub mod policy;
 pub mod setkey;

@@ -1,14 +1,17 @@
 //! The syntax tree of one statement. It borrows from the statement's text.
 
+use std::borrow::Cow;
+
 use zeroize::Zeroizing;
 
+use super::error::{ErrorKind, ParseError};
+use super::token::{Token, skip_blanks};
 use crate::policy::Policy;
 
 /// One statement with its place in the input.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statement<'s> {
-    /// The statement's text from its first byte (blanks and comments before it included) to its `;`. Bytes above
-    /// 127 of the file are widened as Latin-1.
+    /// The statement's text, to its `;`. Bytes above 127 of the file are widened as Latin-1.
     pub source: &'s str,
     /// Line of the terminating `;`, from 1: what kernel errors are reported with.
     pub line: u32,
@@ -16,8 +19,57 @@ pub struct Statement<'s> {
     pub command: Command<'s>,
 }
 
+impl<'s> Statement<'s> {
+    /// An error at the token that begins at `offset`.
+    pub fn error_at(&self, offset: usize, message: impl Into<Cow<'static, str>>) -> ParseError {
+        self.error(Token::at(self.source, offset).shown(), offset, offset, message.into())
+    }
+
+    /// An error about the token at `offset` that KAME setkey sees only with the next token in hand, and shows there.
+    /// (An unresolvable source host of `add` is reported at the destination.)
+    pub fn error_after(&self, offset: usize, message: impl Into<Cow<'static, str>>) -> ParseError {
+        let end = offset + Token::at(self.source, offset).source().len();
+        let next = skip_blanks(self.source, end);
+        self.error(Token::at(self.source, next).shown(), next, offset, message.into())
+    }
+
+    /// An error about what is at `offset` that KAME setkey sees only when the statement is complete: it shows the `;`,
+    /// and before that the text after `-P` in the statements that have one.
+    pub fn error_at_end(&self, offset: usize, message: impl Into<Cow<'static, str>>) -> ParseError {
+        let start = self.policy_text().map_or(self.source.len().saturating_sub(1), |text| text.offset);
+        self.error(self.source.get(start..).unwrap_or_default(), self.source.len(), offset, message.into())
+    }
+
+    /// Line on which `offset` is.
+    pub fn line_at(&self, offset: usize) -> u32 {
+        let rest = self.source.as_bytes().get(offset..).unwrap_or_default();
+        let after = rest.iter().filter(|byte| **byte == b'\n').count();
+        self.line.saturating_sub(u32::try_from(after).unwrap_or(u32::MAX))
+    }
+
+    fn policy_text(&self) -> Option<Word<'s>> {
+        match &self.command {
+            Command::SpdAdd(spd) | Command::SpdDelete(spd) | Command::SpdUpdate(spd) => Some(spd.policy_text),
+            _ => None,
+        }
+    }
+
+    /// `stands`: where the reference's parser is; `offset`: what is wrong.
+    fn error(&self, token: &str, stands: usize, offset: usize, message: Cow<'static, str>) -> ParseError {
+        ParseError {
+            kind: ErrorKind::Value,
+            message,
+            token: token.to_owned(),
+            line: self.line_at(stands),
+            offset,
+            library_line: None,
+            hint: None,
+        }
+    }
+}
+
 /// A word of the statement and the offset of its first byte in [`Statement::source`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Word<'s> {
     /// The text as written (without the quotes, for a quoted string).
     pub text: &'s str,
@@ -86,7 +138,7 @@ pub enum Family {
 }
 
 /// A host with an optional port or service name in brackets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Endpoint<'s> {
     /// Host name or address.
     pub host: Word<'s>,
@@ -175,7 +227,7 @@ pub struct Lifetime {
 }
 
 /// The operands of the SA statements.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sa<'s> {
     /// Address options.
     pub options: AddressOptions,
@@ -323,6 +375,32 @@ pub enum Authentication {
     TcpMd5,
 }
 
+impl Authentication {
+    /// The words and what they mean.
+    pub const NAMES: &[(&str, Self)] = &[
+        ("aes-xcbc-mac", Self::AesXcbcMac),
+        ("hmac-md5", Self::HmacMd5),
+        ("hmac-ripemd160", Self::HmacRipemd160),
+        ("hmac-sha1", Self::HmacSha1),
+        ("hmac-sha256", Self::HmacSha256),
+        ("hmac-sha2-256", Self::HmacSha256),
+        ("hmac-sha2-256-128", Self::HmacSha256Icv128),
+        ("hmac-sha384", Self::HmacSha384),
+        ("hmac-sha2-384", Self::HmacSha384),
+        ("hmac-sha512", Self::HmacSha512),
+        ("hmac-sha2-512", Self::HmacSha512),
+        ("keyed-md5", Self::KeyedMd5),
+        ("keyed-sha1", Self::KeyedSha1),
+        ("null", Self::Null),
+        ("tcp-md5", Self::TcpMd5),
+    ];
+
+    /// The algorithm of a word.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(word, _)| *word == name).map(|(_, algorithm)| *algorithm)
+    }
+}
+
 /// Words after `-E`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encryption {
@@ -366,6 +444,38 @@ pub enum Encryption {
     TripleDesCbc,
     /// `twofish-cbc`
     TwofishCbc,
+}
+
+impl Encryption {
+    /// The words and what they mean.
+    pub const NAMES: &[(&str, Self)] = &[
+        ("3des-cbc", Self::TripleDesCbc),
+        ("aes-cbc", Self::AesCbc),
+        ("aes-ccm-8", Self::AesCcm8),
+        ("aes-ccm-12", Self::AesCcm12),
+        ("aes-ccm-16", Self::AesCcm16),
+        ("aes-ctr", Self::AesCtr),
+        ("aes-gcm-8", Self::AesGcm8),
+        ("aes-gcm-12", Self::AesGcm12),
+        ("aes-gcm-16", Self::AesGcm16),
+        ("aes-gmac", Self::AesGmac),
+        ("blowfish-cbc", Self::BlowfishCbc),
+        ("camellia-cbc", Self::CamelliaCbc),
+        ("cast128-cbc", Self::Cast128Cbc),
+        ("chacha20-poly1305", Self::ChaCha20Poly1305),
+        ("des-32iv", Self::Des32Iv),
+        ("des-cbc", Self::DesCbc),
+        ("des-deriv", Self::DesDeriv),
+        ("null", Self::Null),
+        ("rijndael-cbc", Self::AesCbc),
+        ("simple", Self::Simple),
+        ("twofish-cbc", Self::TwofishCbc),
+    ];
+
+    /// The algorithm of a word.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(word, _)| *word == name).map(|(_, algorithm)| *algorithm)
+    }
 }
 
 /// Words after `-C`.
@@ -413,7 +523,7 @@ pub enum Selector<'s> {
 }
 
 /// A host, prefix and port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Range<'s> {
     /// Host name or address.
     pub host: Word<'s>,

@@ -1,6 +1,12 @@
 //! The policy language: the text after `-P` in setkey, and what `ipsec_set_policy(3)` takes.
 
+mod error;
+mod parser;
+
 use std::net::IpAddr;
+
+pub use error::{ErrorKind, PolicyError};
+pub use parser::{MAX_REQUESTS, parse};
 
 /// A policy as written.
 #[derive(Clone, Debug, PartialEq, Eq)]

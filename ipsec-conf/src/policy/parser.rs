@@ -1,0 +1,226 @@
+//! Text to [`Policy`].
+
+use std::net::IpAddr;
+
+use pest::Parser;
+use pest::error::{ErrorVariant, InputLocation};
+use pest::iterators::Pair;
+
+use super::{Action, Direction, Endpoint, Endpoints, ErrorKind, Level, Mode, Policy, PolicyError, Protocol, Request};
+
+/// The most requests a policy may have. Kernels take 4 to 6.
+pub const MAX_REQUESTS: usize = 64;
+
+/// Kernel value of the priority 0.
+const PRIORITY_DEFAULT: u32 = 0x8000_0000;
+const PRIORITY_HIGH: u32 = 0x4000_0000;
+const PRIORITY_LOW: u32 = 0xc000_0000;
+
+mod grammar {
+    #[derive(pest_derive::Parser)]
+    #[grammar = "policy/grammar.pest"]
+    pub(super) struct Grammar;
+}
+
+use grammar::{Grammar, Rule};
+
+/// Parses the text of a policy: what follows `-P` in setkey, or the argument of `ipsec_set_policy(3)`.
+///
+/// Requests after another action than `ipsec` are read and dropped, as libipsec drops them in effect.
+///
+/// # Errors
+/// The first thing wrong: see [`ErrorKind`].
+pub fn parse(text: &str) -> Result<Policy, PolicyError> {
+    let pairs = Grammar::parse(Rule::policy, text).map_err(|error| syntax_error(text, &error))?;
+    let mut policy = Policy { direction: Direction::In, priority: None, action: None, requests: Vec::new() };
+    for pair in pairs {
+        match pair.as_rule() {
+            Rule::direction => policy.direction = direction(pair.as_str()),
+            Rule::priority => policy.priority = Some(priority(pair)?),
+            Rule::action => policy.action = Some(action(pair.as_str())),
+            Rule::request => {
+                let offset = pair.as_span().start();
+                let request = request(text, pair)?;
+                if policy.action != Some(Action::Ipsec) {
+                    continue;
+                }
+                check(&request, policy.direction, offset)?;
+                if policy.requests.len() == MAX_REQUESTS {
+                    return Err(error(ErrorKind::TooManyRequests, offset));
+                }
+                policy.requests.push(request);
+            }
+            _ => {}
+        }
+    }
+    Ok(policy)
+}
+
+fn error(kind: ErrorKind, offset: usize) -> PolicyError {
+    PolicyError { kind, token: None, offset }
+}
+
+/// An error of a kind that libipsec reports with the token its parser stands at.
+fn error_at_token(kind: ErrorKind, text: &str, offset: usize) -> PolicyError {
+    PolicyError { kind, token: Some(token_at(text, offset).to_owned()), offset }
+}
+
+fn syntax_error(text: &str, cause: &pest::error::Error<Rule>) -> PolicyError {
+    let offset = match cause.location {
+        InputLocation::Pos(offset) | InputLocation::Span((offset, _)) => offset,
+    };
+    // After a protocol libipsec needs no look-ahead to see that the request is cut short.
+    if let ErrorVariant::ParsingError { positives, .. } = &cause.variant
+        && positives.iter().any(|rule| matches!(rule, Rule::mode_slash | Rule::mode))
+    {
+        return error(ErrorKind::FewArguments, offset);
+    }
+    error_at_token(ErrorKind::Syntax, text, offset)
+}
+
+/// The token at `offset`; empty at the end of the text.
+fn token_at(text: &str, offset: usize) -> &str {
+    let rest = text.get(offset..).unwrap_or_default();
+    Grammar::parse(Rule::token, rest).map_or("", |pairs| pairs.as_str())
+}
+
+/// Offset of the token that follows blanks at `offset`.
+fn skip_blanks(text: &str, offset: usize) -> usize {
+    let rest = text.get(offset..).unwrap_or_default();
+    offset + Grammar::parse(Rule::blank, rest).map_or(0, |pairs| pairs.as_str().len())
+}
+
+fn direction(word: &str) -> Direction {
+    match word {
+        "out" => Direction::Out,
+        "fwd" => Direction::Forward,
+        _ => Direction::In,
+    }
+}
+
+fn action(word: &str) -> Action {
+    match word {
+        "bypass" => Action::Bypass,
+        "discard" => Action::Discard,
+        "entrust" => Action::Entrust,
+        "ipsec" => Action::Ipsec,
+        _ => Action::None,
+    }
+}
+
+/// The kernel's value of a `prio` clause. A larger priority is a smaller value.
+fn priority(pair: Pair<'_, Rule>) -> Result<u32, PolicyError> {
+    let offset = pair.as_span().start();
+    let (mut base, mut negative, mut number) = (None, false, 0);
+    for part in pair.into_inner() {
+        match part.as_rule() {
+            Rule::base => base = Some(part.as_str()),
+            Rule::sign => negative = part.as_str() == "-",
+            Rule::minus => negative = true,
+            Rule::number => number = part.as_str().parse::<u32>().unwrap_or(u32::MAX),
+            _ => {}
+        }
+    }
+    let (start, limit, kind) = match base {
+        None => (PRIORITY_DEFAULT, 0x8000_0000, ErrorKind::PriorityOffset),
+        Some("low") => (PRIORITY_LOW, 0x4000_0000, ErrorKind::PriorityBaseOffset),
+        Some("high") => (PRIORITY_HIGH, 0x4000_0000, ErrorKind::PriorityBaseOffset),
+        Some(_) => (PRIORITY_DEFAULT, 0x4000_0000, ErrorKind::PriorityBaseOffset),
+    };
+    if number > limit - u32::from(negative) {
+        return Err(error(kind, offset));
+    }
+    let value = if negative { start.checked_add(number) } else { start.checked_sub(number) };
+    value.ok_or(error(kind, offset))
+}
+
+fn request(text: &str, pair: Pair<'_, Rule>) -> Result<Request, PolicyError> {
+    let mut request =
+        Request { protocol: Protocol::Esp, mode: Mode::Transport, endpoints: None, level: Level::Default };
+    for part in pair.into_inner() {
+        match part.as_rule() {
+            Rule::protocol => {
+                request.protocol = match part.as_str() {
+                    "ah" => Protocol::Ah,
+                    "ipcomp" => Protocol::IpComp,
+                    _ => Protocol::Esp,
+                }
+            }
+            Rule::mode if part.as_str() == "tunnel" => request.mode = Mode::Tunnel,
+            Rule::endpoints => request.endpoints = Some(endpoints(text, part)?),
+            Rule::level => request.level = level(&part)?,
+            _ => {}
+        }
+    }
+    Ok(request)
+}
+
+fn level(pair: &Pair<'_, Rule>) -> Result<Level, PolicyError> {
+    Ok(match pair.as_str() {
+        "use" => Level::Use,
+        "require" => Level::Require,
+        "unique" => Level::Unique(0),
+        word => match word.strip_prefix("unique:") {
+            Some(reqid) => Level::Unique(reqid.parse().map_err(|_| error(ErrorKind::Reqid, pair.as_span().start()))?),
+            None => Level::Default,
+        },
+    })
+}
+
+fn endpoints(text: &str, pair: Pair<'_, Rule>) -> Result<Endpoints, PolicyError> {
+    let mut ends: [Option<Endpoint>; 2] = [None, None];
+    let mut current = 0;
+    for part in pair.into_inner() {
+        let span = part.as_span();
+        match part.as_rule() {
+            Rule::me if current == 0 => return Ok(Endpoints::MeToAny),
+            Rule::any if current == 0 => return Ok(Endpoints::AnyToMe),
+            Rule::hyphen => current = 1,
+            Rule::address => {
+                let Some(end) = address(part.as_str()) else {
+                    // libipsec looks one token ahead of the first address, to see whether a port follows.
+                    let at = if current == 0 { skip_blanks(text, span.end()) } else { span.start() };
+                    let token = Some(token_at(text, at).to_owned());
+                    return Err(PolicyError { kind: ErrorKind::Address, token, offset: span.start() });
+                };
+                ends[current] = Some(end);
+            }
+            Rule::port => {
+                let digits = part.as_str().trim_matches(['[', ']']);
+                let port = digits.parse().map_err(|_| error(ErrorKind::Port, span.start()))?;
+                if let Some(end) = &mut ends[current] {
+                    end.port = Some(port);
+                }
+            }
+            _ => {}
+        }
+    }
+    match ends {
+        [Some(source), Some(destination)] => Ok(Endpoints::Pair(source, destination)),
+        _ => Err(error(ErrorKind::NoEndpoints, 0)),
+    }
+}
+
+/// A numeric address, an IPv6 one with an optional zone.
+fn address(text: &str) -> Option<Endpoint> {
+    let Some((address, zone)) = text.split_once('%') else {
+        return Some(Endpoint { address: text.parse().ok()?, scope: None, port: None });
+    };
+    let address = IpAddr::V6(address.parse().ok()?);
+    (!zone.is_empty()).then(|| Endpoint { address, scope: Some(zone.into()), port: None })
+}
+
+/// What is checked of a request that will be used.
+fn check(request: &Request, direction: Direction, offset: usize) -> Result<(), PolicyError> {
+    let fault = match &request.endpoints {
+        None if request.mode == Mode::Tunnel => ErrorKind::NoEndpoints,
+        Some(Endpoints::MeToAny) if direction != Direction::Out => ErrorKind::Direction,
+        Some(Endpoints::AnyToMe) if direction != Direction::In => ErrorKind::Direction,
+        Some(Endpoints::MeToAny | Endpoints::AnyToMe) if request.mode == Mode::Tunnel => ErrorKind::NoEndpoints,
+        Some(Endpoints::Pair(source, destination)) if source.address.is_ipv4() != destination.address.is_ipv4() => {
+            ErrorKind::Family
+        }
+        _ => return Ok(()),
+    };
+    Err(error(fault, offset))
+}

@@ -1,0 +1,57 @@
+//! Why a statement was refused.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::policy;
+
+/// Why a statement was refused, and where.
+///
+/// The `Display` form is the text of KAME setkey: ``MESSAGE at `TOKEN'``. It shows the token even when that is a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseError {
+    /// The cause.
+    pub kind: ErrorKind,
+    /// What is wrong, without the token.
+    pub message: Cow<'static, str>,
+    /// The token where KAME setkey's parser stands when it sees the error: empty at the end of the text, without the
+    /// quotes for a quoted string, all the text after `-P` for an error in a policy.
+    pub token: String,
+    /// Line on which that parser stands.
+    pub line: u32,
+    /// Offset in the statement's text of what is wrong. For a policy it is inside the text after `-P`.
+    pub offset: usize,
+    /// A line that libipsec prints on standard error of its own accord.
+    pub library_line: Option<String>,
+    /// What the author may have meant.
+    pub hint: Option<Cow<'static, str>>,
+}
+
+impl ParseError {
+    /// Whether the input is given up at once, even on a terminal: a character that begins no token. Nothing else is
+    /// printed then. (After other errors `parse failed` is printed, and with `-c` reading goes on.)
+    pub fn is_fatal(&self) -> bool {
+        self.kind == ErrorKind::Lexical
+    }
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at `{}'", self.message, self.token)
+    }
+}
+
+impl std::error::Error for ParseError {}
+
+/// The causes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// A character that begins no token.
+    Lexical,
+    /// The text after `-P`.
+    Policy(policy::ErrorKind),
+    /// A token that may not stand there.
+    Syntax,
+    /// The statement is well-formed but says something impossible.
+    Value,
+}

@@ -1,0 +1,232 @@
+//! Guesses at what the author of a wrong statement meant.
+
+use std::borrow::Cow;
+
+use super::ast::{Authentication, Encryption};
+use super::grammar::Rule;
+use super::token::{Token, skip_blanks, tokens};
+use crate::policy;
+
+type Hint = Cow<'static, str>;
+
+const STATEMENTS: [&str; 16] = [
+    "add",
+    "bye",
+    "delete",
+    "deleteall",
+    "dump",
+    "exit",
+    "flush",
+    "get",
+    "getspi",
+    "quit",
+    "spdadd",
+    "spddelete",
+    "spddump",
+    "spdflush",
+    "spdupdate",
+    "update",
+];
+const PROTOCOLS: [&str; 7] = ["ah", "ah-old", "esp", "esp-old", "esp-udp", "ipcomp", "tcp"];
+const MODES: [&str; 3] = ["any", "transport", "tunnel"];
+const PADDINGS: [&str; 4] = ["nocyclic-seq", "random-pad", "seq-pad", "zero-pad"];
+const COMPRESSIONS: [&str; 3] = ["deflate", "lzs", "oui"];
+const OPTIONS: [&str; 17] = [
+    "-R",
+    "-bh",
+    "-bs",
+    "-ctx",
+    "-esn",
+    "-f",
+    "-if-id",
+    "-lh",
+    "-ls",
+    "-m",
+    "-mark",
+    "-natt",
+    "-offload",
+    "-output-mark",
+    "-r",
+    "-u",
+    "-n",
+];
+
+/// A hint for the token at `offset`, where one of `expected` was to stand.
+pub(super) fn for_syntax_error(source: &str, offset: usize, token: Token<'_>, expected: &[Rule]) -> Option<Hint> {
+    let text = match token {
+        Token::End => return Some("the `;` that ends the statement is missing".into()),
+        Token::Illegal(text) => return for_illegal(text),
+        Token::Quoted(text) | Token::Plain(text) => text,
+    };
+    if STATEMENTS.contains(&text) && offset != skip_blanks(source, 0) {
+        return Some(format!("`{text}` begins a statement: the one before it is cut short or lacks its `;`").into());
+    }
+    for_order(source, offset, text)
+        .or_else(|| for_number(text, expected))
+        .or_else(|| nearest(text, expected))
+        .or_else(|| listing(expected))
+}
+
+/// A hint for an error in a policy.
+pub(super) fn for_policy_error(error: &policy::PolicyError) -> Option<Hint> {
+    use policy::ErrorKind;
+
+    Some(match error.kind {
+        ErrorKind::Address => "endpoints are numeric addresses: names are not looked up here".into(),
+        ErrorKind::FewArguments => "a request is PROTOCOL/MODE/[SRC-DST]/[LEVEL], the mode transport or tunnel".into(),
+        ErrorKind::NoEndpoints => "tunnel mode needs the addresses of both ends: esp/tunnel/SRC-DST/require".into(),
+        ErrorKind::Direction => "me-any goes with out, any-me with in".into(),
+        ErrorKind::Syntax => {
+            "a policy is DIRECTION [prio N] discard|none|ipsec [PROTOCOL/MODE/[SRC-DST]/LEVEL ...]".into()
+        }
+        _ => return None,
+    })
+}
+
+fn for_illegal(text: &str) -> Option<Hint> {
+    Some(match text {
+        "\"" => "this quote is not closed".into(),
+        "$" => "an unexpanded variable? setkey itself expands none".into(),
+        "\\" => "a backslash joins two lines only as the last character of the first".into(),
+        "\r" => "the file has CR LF line ends: remove the CRs".into(),
+        "-" => "no such option".into(),
+        _ => return None,
+    })
+}
+
+/// Options and algorithms in the wrong order.
+fn for_order(source: &str, offset: usize, text: &str) -> Option<Hint> {
+    let before = source.get(..offset).unwrap_or_default();
+    let flag_before = |flag: &str| tokens(before).any(|(_, token)| token == Token::Plain(flag));
+    match text {
+        "auth" => Some("the authentication algorithm follows -A".into()),
+        "enc" | "esp" if flag_before("-E") => None,
+        "-E" if flag_before("-E") => Some("-E was given already".into()),
+        "-E" if flag_before("-A") => Some("-E goes before -A".into()),
+        "-A" if flag_before("-A") => Some("-A was given already".into()),
+        _ if OPTIONS.contains(&text) && (flag_before("-E") || flag_before("-A")) => {
+            Some(format!("{text} goes before -E and -A").into())
+        }
+        _ => None,
+    }
+}
+
+/// Hex digits without `0x`, or wrong ones.
+fn for_number(text: &str, expected: &[Rule]) -> Option<Hint> {
+    if !expected.iter().any(|rule| matches!(rule, Rule::hex | Rule::key | Rule::quoted | Rule::spi)) {
+        return None;
+    }
+    if text.len() > 1 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Some("a number in hex begins with 0x".into());
+    }
+    if let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        return match digits.chars().find(|digit| !digit.is_ascii_hexdigit()) {
+            Some(digit) => Some(format!("`{digit}` is no hex digit").into()),
+            None => Some("hex digits must follow 0x".into()),
+        };
+    }
+    expected
+        .iter()
+        .any(|rule| matches!(rule, Rule::quoted))
+        .then_some("a key is \"quoted\" or 0x and hex digits".into())
+}
+
+/// The keyword that `text` is most like, of those that may stand there.
+fn nearest(text: &str, expected: &[Rule]) -> Option<Hint> {
+    let mut words: Vec<&str> = Vec::new();
+    for rule in expected {
+        match rule {
+            Rule::keyed_verb => words.extend(STATEMENTS),
+            Rule::simple_protocol | Rule::esp_udp => words.extend(PROTOCOLS),
+            Rule::encryption | Rule::cipher | Rule::keyless_cipher => {
+                words.extend(Encryption::NAMES.iter().map(|(name, _)| name));
+            }
+            Rule::authentication | Rule::hash | Rule::keyless_hash => {
+                words.extend(Authentication::NAMES.iter().map(|(name, _)| name));
+            }
+            Rule::mode_word => words.extend(MODES),
+            Rule::padding_word => words.extend(PADDINGS),
+            Rule::compression_name => words.extend(COMPRESSIONS),
+            _ => {}
+        }
+    }
+    let lower = text.to_ascii_lowercase();
+    let (distance, word) = words.into_iter().map(|word| (distance(&lower, word), word)).min()?;
+    (distance <= 1 + word.len() / 4).then(|| format!("did you mean `{word}`?").into())
+}
+
+/// Insertions, deletions and replacements between two words.
+fn distance(one: &str, other: &str) -> usize {
+    if one.len() > 32 {
+        return usize::MAX;
+    }
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.bytes().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (cell, b) in row.iter_mut().skip(1).zip(other.bytes()) {
+            let replaced = diagonal + usize::from(a != b);
+            diagonal = *cell;
+            left = replaced.min(diagonal + 1).min(left + 1);
+            *cell = left;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or(usize::MAX)
+}
+
+/// What may stand there, in words.
+fn listing(expected: &[Rule]) -> Option<Hint> {
+    let mut nouns: Vec<&str> = expected.iter().filter_map(|rule| noun(*rule)).collect();
+    nouns.sort_unstable();
+    nouns.dedup();
+    let last = nouns.pop()?;
+    if nouns.is_empty() {
+        return Some(format!("expected {last}").into());
+    }
+    Some(format!("expected {} or {last}", nouns.join(", ")).into())
+}
+
+fn noun(rule: Rule) -> Option<&'static str> {
+    Some(match rule {
+        Rule::keyed_verb | Rule::keyed | Rule::spd => "a statement",
+        Rule::word | Rule::endpoint | Rule::range | Rule::natt_end => "a host",
+        Rule::simple_protocol | Rule::esp_udp => "a protocol",
+        Rule::spi => "an SPI",
+        Rule::hex | Rule::number | Rule::counter | Rule::prefix => "a number",
+        Rule::quoted | Rule::key => "a quoted string",
+        Rule::encryption | Rule::encryption_flag => "-E",
+        Rule::authentication | Rule::authentication_flag => "-A",
+        Rule::compression | Rule::compression_flag => "-C",
+        Rule::cipher | Rule::keyless_cipher => "an encryption algorithm",
+        Rule::hash | Rule::keyless_hash => "an authentication algorithm",
+        Rule::compression_name => "a compression algorithm",
+        Rule::upper_name | Rule::protocol_number => "an upper-layer protocol",
+        Rule::misc => "TYPE,CODE",
+        Rule::policy | Rule::policy_flag => "-P and a policy",
+        Rule::policy_text => "a policy",
+        Rule::mode_word => "transport, tunnel, any",
+        Rule::end => "`;`",
+        Rule::open => "`[`",
+        Rule::close => "`]`",
+        Rule::slash => "`/`",
+        Rule::port => "a port in brackets",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances() {
+        assert_eq!(distance("spadd", "spdadd"), 1);
+        assert_eq!(distance("", "add"), 3);
+        assert_eq!(distance("add", ""), 3);
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("dump", "dump"), 0);
+    }
+}

@@ -1,0 +1,442 @@
+//! Text to [`Statement`].
+
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use pest::Parser;
+use pest::error::{ErrorVariant, InputLocation};
+use pest::iterators::{Pair, Pairs};
+
+use super::ast::*;
+use super::error::{ErrorKind, ParseError};
+use super::grammar::{Grammar, Rule};
+use super::hint;
+use super::selector::{known_protocol, takes_spec, upper_spec};
+use super::token::Token;
+use crate::policy;
+
+/// Parses one statement with its `;`. `first_line` is the line of the text's first byte.
+///
+/// # Errors
+/// The first thing wrong. Names are not resolved, key lengths not checked: that needs the system and the kernel.
+pub fn parse(source: &str, first_line: u32) -> Result<Statement<'_>, ParseError> {
+    let reader = Reader { source, first_line };
+    let mut pairs = Grammar::parse(Rule::statement, source).map_err(|error| reader.syntax_error(&error))?;
+    let command = match pairs.next() {
+        Some(pair) => reader.command(pair)?,
+        None => return Err(reader.error_at(ErrorKind::Syntax, "syntax error", 0)),
+    };
+    Ok(Statement { source, line: reader.line_at(source.len()), command })
+}
+
+/// The text of the statement being read.
+#[derive(Clone, Copy)]
+struct Reader<'s> {
+    source: &'s str,
+    first_line: u32,
+}
+
+impl<'s> Reader<'s> {
+    fn line_at(self, offset: usize) -> u32 {
+        let before = self.source.as_bytes().get(..offset).unwrap_or_default();
+        let lines = before.iter().filter(|byte| **byte == b'\n').count();
+        self.first_line.saturating_add(u32::try_from(lines).unwrap_or(u32::MAX))
+    }
+
+    fn error_at(self, kind: ErrorKind, message: impl Into<Cow<'static, str>>, offset: usize) -> ParseError {
+        ParseError {
+            kind,
+            message: message.into(),
+            token: Token::at(self.source, offset).shown().to_owned(),
+            line: self.line_at(offset),
+            offset,
+            library_line: None,
+            hint: None,
+        }
+    }
+
+    fn syntax_error(self, cause: &pest::error::Error<Rule>) -> ParseError {
+        let offset = match cause.location {
+            InputLocation::Pos(offset) | InputLocation::Span((offset, _)) => offset,
+        };
+        let expected = match &cause.variant {
+            ErrorVariant::ParsingError { positives, .. } => positives.as_slice(),
+            ErrorVariant::CustomError { .. } => &[],
+        };
+        let token = Token::at(self.source, offset);
+        let hint = hint::for_syntax_error(self.source, offset, token, expected);
+        let error = match token {
+            Token::Illegal(_) => self.error_at(ErrorKind::Lexical, "Syntax error", offset),
+            _ => self.error_at(ErrorKind::Syntax, "syntax error", offset),
+        };
+        ParseError { hint, ..error }
+    }
+
+    /// A value that is well-formed and impossible.
+    fn value_error(self, message: impl Into<Cow<'static, str>>, pair: &Pair<'_, Rule>) -> ParseError {
+        self.error_at(ErrorKind::Value, message, pair.as_span().start())
+    }
+
+    fn command(self, pair: Pair<'s, Rule>) -> Result<Command<'s>, ParseError> {
+        let rule = pair.as_rule();
+        let mut parts = pair.into_inner();
+        let verb = parts.next().map_or("", |verb| verb.as_str());
+        Ok(match rule {
+            Rule::keyed if verb == "add" => Command::Add(self.sa(parts)?),
+            Rule::keyed => Command::Update(self.sa(parts)?),
+            Rule::reference => match verb {
+                "delete" => Command::Delete(self.sa(parts)?),
+                "get" => Command::Get(self.sa(parts)?),
+                _ => Command::GetSpi(self.sa(parts)?),
+            },
+            Rule::all => delete_all(parts),
+            Rule::listing if verb == "dump" => Command::Dump(protocol(parts)),
+            Rule::listing => Command::Flush(protocol(parts)),
+            Rule::spd => {
+                let spd = self.spd(parts)?;
+                match verb {
+                    "spdadd" => Command::SpdAdd(spd),
+                    "spdupdate" => Command::SpdUpdate(spd),
+                    _ => Command::SpdDelete(spd),
+                }
+            }
+            _ => match verb {
+                "spddump" => Command::SpdDump,
+                "spdflush" => Command::SpdFlush,
+                _ => Command::Quit,
+            },
+        })
+    }
+
+    fn sa(self, parts: Pairs<'s, Rule>) -> Result<Sa<'s>, ParseError> {
+        let mut sa = Sa::default();
+        let mut source = None;
+        for part in parts {
+            match part.as_rule() {
+                Rule::option => add_option(&mut sa.options, part.as_str()),
+                Rule::endpoint if source.is_none() => source = Some(self.endpoint(part)?),
+                Rule::endpoint => sa.destination = self.endpoint(part)?,
+                Rule::simple_protocol | Rule::esp_udp => sa.protocol = protocol_word(part.as_str()),
+                Rule::original => sa.original_address = part.into_inner().next().map(|part| word(&part)),
+                Rule::spi => sa.spi = self.spi(&part)?,
+                Rule::encryption => sa.algorithms.encryption = Some(self.encryption(part, sa.protocol)?),
+                Rule::authentication => sa.algorithms.authentication = Some(authentication(part)),
+                Rule::compression => compression(&mut sa.algorithms, part),
+                _ => self.extension(&mut sa, part)?,
+            }
+        }
+        sa.source = source.unwrap_or_default();
+        Ok(sa)
+    }
+
+    fn extension(self, sa: &mut Sa<'s>, part: Pair<'s, Rule>) -> Result<(), ParseError> {
+        match part.as_rule() {
+            Rule::counter => self.counter(sa, part)?,
+            Rule::mode => {
+                sa.mode = match last(part).as_str() {
+                    "transport" => Mode::Transport,
+                    "tunnel" => Mode::Tunnel,
+                    _ => Mode::Any,
+                }
+            }
+            Rule::padding => match last(part).as_str() {
+                "random-pad" => sa.padding.random = true,
+                "zero-pad" => sa.padding.zero = true,
+                "seq-pad" => sa.padding.sequential = true,
+                _ => sa.no_cyclic_sequence = true,
+            },
+            Rule::context => sa.context = Some(self.context(part)?),
+            Rule::esn => sa.esn = true,
+            Rule::natt => {
+                let mut ends = part.into_inner().skip(1);
+                let mut end = || ends.next().map_or(Ok(Endpoint::default()), |end| self.endpoint(end));
+                sa.natt = Some((end()?, end()?));
+            }
+            Rule::mark => {
+                let output = part.as_str().starts_with("-o");
+                let mark = self.mark(part)?;
+                *if output { &mut sa.output_mark } else { &mut sa.mark } = Some(mark);
+            }
+            Rule::if_id => sa.if_id = Some(self.value(&last(part))?),
+            Rule::offload => {
+                let mut parts = part.into_inner().skip(1);
+                let packet = parts.next().is_some_and(|kind| kind.as_str() == "packet");
+                sa.offload = Some(Offload { packet, device: parts.next().as_ref().map(word).unwrap_or_default() });
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn counter(self, sa: &mut Sa<'s>, part: Pair<'s, Rule>) -> Result<(), ParseError> {
+        let flag = part.as_str().as_bytes().get(1..3).unwrap_or_default();
+        let operand = last(part);
+        match flag {
+            b"lh" => sa.hard.seconds = self.number(&operand, u64::MAX)?,
+            b"ls" => sa.soft.seconds = self.number(&operand, u64::MAX)?,
+            b"bh" => sa.hard.bytes = self.number(&operand, u64::MAX)?,
+            b"bs" => sa.soft.bytes = self.number(&operand, u64::MAX)?,
+            [b'u', ..] => sa.reqid = self.number(&operand, u32::MAX)?,
+            _ if matches!(sa.protocol, Some(Protocol::AhOld | Protocol::EspOld)) => {
+                return Err(self.value_error("replay prevention cannot be used with ah/esp-old", &operand));
+            }
+            _ => sa.replay = self.number(&operand, u32::MAX)?,
+        }
+        Ok(())
+    }
+
+    /// A decimal number up to the largest of its type.
+    fn number<N: FromStr + Display>(self, pair: &Pair<'_, Rule>, maximum: N) -> Result<N, ParseError> {
+        pair.as_str().parse().map_err(|_| self.value_error(format!("number not in 0 to {maximum}"), pair))
+    }
+
+    /// A 32-bit number, decimal or hex.
+    fn value(self, pair: &Pair<'_, Rule>) -> Result<u32, ParseError> {
+        number_or_hex(pair.as_str()).ok_or_else(|| self.value_error(format!("number not in 0 to {}", u32::MAX), pair))
+    }
+
+    fn spi(self, pair: &Pair<'_, Rule>) -> Result<u32, ParseError> {
+        number_or_hex(pair.as_str()).ok_or_else(|| self.value_error("SPI too big", pair))
+    }
+
+    fn mark(self, pair: Pair<'s, Rule>) -> Result<Mark, ParseError> {
+        let mut values = pair.into_inner().filter(|part| matches!(part.as_rule(), Rule::hex | Rule::number));
+        let mut value = || values.next().map(|part| self.value(&part)).transpose();
+        Ok(Mark { value: value()?.unwrap_or_default(), mask: value()?.unwrap_or(u32::MAX) })
+    }
+
+    /// A host with an optional port.
+    fn endpoint(self, pair: Pair<'s, Rule>) -> Result<Endpoint<'s>, ParseError> {
+        let mut endpoint = Endpoint::default();
+        for part in pair.into_inner() {
+            match part.as_rule() {
+                Rule::port => endpoint.port = self.port(part)?,
+                _ => endpoint.host = word(&part),
+            }
+        }
+        Ok(endpoint)
+    }
+
+    fn port(self, pair: Pair<'s, Rule>) -> Result<Option<Word<'s>>, ParseError> {
+        for part in pair.into_inner() {
+            match part.as_rule() {
+                Rule::number if part.as_str().parse::<u16>().is_err() => {
+                    return Err(self.value_error("invalid port, not in 0 to 65535", &part));
+                }
+                Rule::number | Rule::word => return Ok(Some(word(&part))),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn context(self, pair: Pair<'s, Rule>) -> Result<SecurityContext<'s>, ParseError> {
+        let mut parts = pair.into_inner().skip(1);
+        let mut number = || parts.next().map_or(Ok(0), |part| self.number(&part, u8::MAX));
+        let (doi, algorithm) = (number()?, number()?);
+        Ok(SecurityContext { doi, algorithm, label: parts.next().as_ref().map(unquoted).unwrap_or_default() })
+    }
+
+    fn encryption(self, pair: Pair<'s, Rule>, protocol: Option<Protocol>) -> Result<Keyed<'s, Encryption>, ParseError> {
+        let (name, key) = keyed(pair);
+        let algorithm = Encryption::from_name(name.text).unwrap_or(Encryption::Null);
+        let mismatched = match algorithm {
+            Encryption::Des32Iv => protocol != Some(Protocol::EspOld),
+            Encryption::DesDeriv => matches!(protocol, Some(Protocol::EspOld | Protocol::AhOld)),
+            _ => false,
+        };
+        match &key {
+            Some((_, pair)) if mismatched => Err(self.value_error("algorithm mismatched", pair)),
+            _ => Ok(Keyed { algorithm, name, key: key.map(|(key, _)| key) }),
+        }
+    }
+
+    fn spd(self, parts: Pairs<'s, Rule>) -> Result<Spd<'s>, ParseError> {
+        let mut options = AddressOptions::default();
+        let (mut source, mut destination) = (None, Range::default());
+        let (mut upper, mut misc, mut context, mut tag) = (Upper::Any, None, None, None);
+        let mut policy = None;
+        for part in parts {
+            match part.as_rule() {
+                Rule::option => add_option(&mut options, part.as_str()),
+                Rule::range if source.is_none() => source = Some(self.range(part)?),
+                Rule::range => destination = self.range(part)?,
+                Rule::tcp | Rule::upper_name => upper = Upper::Named(word(&part)),
+                Rule::gre | Rule::protocol_number => upper = upper_number(&part),
+                Rule::misc | Rule::gre_key => misc = Some(word(&part)),
+                Rule::context => context = Some(self.context(part)?),
+                Rule::quoted => tag = Some(unquoted(&part)),
+                Rule::policy => policy = part.into_inner().find(|part| part.as_rule() == Rule::policy_text),
+                _ => {}
+            }
+        }
+        let policy_text = policy.as_ref().map(word).unwrap_or_default();
+        self.check_misc(upper, misc, policy_text)?;
+        let policy = policy::parse(policy_text.text).map_err(|error| self.policy_error(policy_text, &error))?;
+        let source = source.unwrap_or_default();
+        let selector = match tag {
+            Some(tag) => Selector::Tagged(tag),
+            None => Selector::Ranges { source, destination, upper, misc, context },
+        };
+        Ok(Spd { options, selector, policy_text, policy })
+    }
+
+    fn range(self, pair: Pair<'s, Rule>) -> Result<Range<'s>, ParseError> {
+        let mut range = Range::default();
+        for part in pair.into_inner() {
+            match part.as_rule() {
+                Rule::word => range.host = word(&part),
+                Rule::prefix => range.prefix = Some(self.number(&part, u8::MAX)?),
+                Rule::port => range.port = self.port(part)?,
+                _ => {}
+            }
+        }
+        Ok(range)
+    }
+
+    /// What follows the upper-layer protocol, where the protocol's number is known.
+    fn check_misc(self, upper: Upper<'s>, misc: Option<Word<'s>>, policy: Word<'s>) -> Result<(), ParseError> {
+        let Some(misc) = misc else { return Ok(()) };
+        let protocol = match upper {
+            Upper::Any => None,
+            Upper::Named(name) => known_protocol(name.text),
+            Upper::Number(number) => Some(number),
+        };
+        let Some(protocol) = protocol else { return Ok(()) };
+        if !takes_spec(protocol) {
+            return Err(self.error_at(ErrorKind::Syntax, "syntax error", misc.offset));
+        }
+        if upper_spec(protocol, misc.text).is_some() {
+            return Ok(());
+        }
+        let error = self.error_at(ErrorKind::Value, "invalid an upper layer protocol spec", misc.offset);
+        let token = self.source.get(policy.offset..).unwrap_or_default().to_owned();
+        Err(ParseError { token, line: self.line_at(self.source.len()), ..error })
+    }
+
+    fn policy_error(self, text: Word<'s>, cause: &policy::PolicyError) -> ParseError {
+        let offset = text.offset + cause.offset;
+        ParseError {
+            kind: ErrorKind::Policy(cause.kind),
+            message: cause.to_string().into(),
+            token: text.text.to_owned(),
+            line: self.line_at(text.offset + text.text.len()),
+            offset,
+            library_line: cause.library_line(),
+            hint: hint::for_policy_error(cause),
+        }
+    }
+}
+
+fn delete_all<'s>(parts: Pairs<'s, Rule>) -> Command<'s> {
+    let mut options = AddressOptions::default();
+    let mut hosts = parts.clone().filter(|part| part.as_rule() == Rule::word);
+    let mut host = || hosts.next().as_ref().map(word).unwrap_or_default();
+    let (source, destination) = (host(), host());
+    for part in parts.clone().filter(|part| part.as_rule() == Rule::option) {
+        add_option(&mut options, part.as_str());
+    }
+    Command::DeleteAll { options, source, destination, protocol: protocol(parts) }
+}
+
+/// The protocol among the operands of a statement.
+fn protocol(mut parts: Pairs<'_, Rule>) -> Option<Protocol> {
+    let part = parts.find(|part| matches!(part.as_rule(), Rule::simple_protocol | Rule::esp_udp))?;
+    protocol_word(part.as_str())
+}
+
+fn protocol_word(text: &str) -> Option<Protocol> {
+    Some(match text {
+        "ah" => Protocol::Ah,
+        "ah-old" => Protocol::AhOld,
+        "esp" => Protocol::Esp,
+        "esp-old" => Protocol::EspOld,
+        "esp-udp" => Protocol::EspUdp,
+        "ipcomp" => Protocol::IpComp,
+        "tcp" => Protocol::Tcp,
+        _ => return None,
+    })
+}
+
+fn add_option(options: &mut AddressOptions, text: &str) {
+    for letter in text.bytes() {
+        match letter {
+            b'4' => options.family = Some(Family::V4),
+            b'6' => options.family = Some(Family::V6),
+            b'n' => options.numeric = true,
+            _ => {}
+        }
+    }
+}
+
+fn word<'s>(pair: &Pair<'s, Rule>) -> Word<'s> {
+    Word { text: pair.as_str(), offset: pair.as_span().start() }
+}
+
+/// A quoted string without its quotes.
+fn unquoted<'s>(pair: &Pair<'s, Rule>) -> Word<'s> {
+    Word { text: pair.as_str().trim_matches('"'), offset: pair.as_span().start() + 1 }
+}
+
+/// The last part of a pair: the operand of a flag.
+fn last(pair: Pair<'_, Rule>) -> Pair<'_, Rule> {
+    pair.clone().into_inner().last().unwrap_or(pair)
+}
+
+fn number_or_hex(text: &str) -> Option<u32> {
+    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) => u32::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+/// A protocol number, cut to 8 bits as KAME setkey cuts it.
+fn upper_number<'s>(pair: &Pair<'s, Rule>) -> Upper<'s> {
+    let digits = pair.as_str().bytes().filter(u8::is_ascii_digit).map(|digit| digit - b'0');
+    if pair.as_str().starts_with(|c: char| c.is_ascii_digit()) {
+        return Upper::Number(digits.fold(0, |number: u8, digit| number.wrapping_mul(10).wrapping_add(digit)));
+    }
+    Upper::Named(word(pair))
+}
+
+/// An algorithm's name and key; the key with its pair, for errors at it.
+fn keyed<'s>(pair: Pair<'s, Rule>) -> (Word<'s>, Option<(Key<'s>, Pair<'s, Rule>)>) {
+    let mut parts = pair.into_inner().skip(1);
+    let name = parts.next().as_ref().map(word).unwrap_or_default();
+    let key = parts.next().map(|part| {
+        let key = match part.as_rule() {
+            Rule::quoted => Key::Quoted(unquoted(&part)),
+            _ => {
+                Key::Hex(Word { text: part.as_str().get(2..).unwrap_or_default(), offset: part.as_span().start() + 2 })
+            }
+        };
+        (key, part)
+    });
+    (name, key)
+}
+
+fn authentication(pair: Pair<'_, Rule>) -> Keyed<'_, Authentication> {
+    let (name, key) = keyed(pair);
+    Keyed {
+        algorithm: Authentication::from_name(name.text).unwrap_or(Authentication::Null),
+        name,
+        key: key.map(|(key, _)| key),
+    }
+}
+
+fn compression<'s>(algorithms: &mut Algorithms<'s>, pair: Pair<'s, Rule>) {
+    for part in pair.into_inner() {
+        match part.as_rule() {
+            Rule::compression_name => {
+                algorithms.compression = Some(match part.as_str() {
+                    "lzs" => Compression::Lzs,
+                    "oui" => Compression::Oui,
+                    _ => Compression::Deflate,
+                });
+            }
+            Rule::raw_cpi => algorithms.raw_cpi = true,
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Bytes to statements, without holding more than one of them.
+
+/// The longest statement, in bytes, blanks and comments inside it included.
+pub const MAX_STATEMENT: usize = 64 * 1024;
+
+/// Finds the end of each statement in a stream of bytes.
+///
+/// It knows quotes, comments and the raw text after `-P`, so that a `;` in the first two does not end a statement.
+///
+/// ```
+/// use ipsec_conf::setkey::Splitter;
+///
+/// let mut input: &[u8] = b"flush; # all of it;\n dump esp;";
+/// let mut splitter = Splitter::script();
+/// let mut seen = Vec::new();
+/// while let Some(piece) = splitter.split(&mut input)? {
+///     seen.push((piece.line, piece.text.trim().to_owned()));
+/// }
+/// assert_eq!(seen, [(1, "flush;".to_owned()), (2, "dump esp;".to_owned())]);
+/// assert!(splitter.finish().is_none());
+/// # Ok::<(), ipsec_conf::setkey::StatementTooLong>(())
+/// ```
+#[derive(Debug)]
+pub struct Splitter {
+    /// What was read of the statement, widened as Latin-1.
+    text: String,
+    state: State,
+    /// `text` is a whole statement that was handed out, to be dropped at the next call.
+    done: bool,
+    /// A token of the statement was seen.
+    begun: bool,
+    /// Comments are recognised in the text after `-P`, too.
+    comments_in_policy: bool,
+    line: u32,
+    column: u32,
+    first_line: u32,
+    first_column: u32,
+}
+
+/// The text of one statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawStatement<'b> {
+    /// The statement with its `;`, bytes widened as Latin-1. Blank lines and comment lines before it are left out.
+    pub text: &'b str,
+    /// Line of the text's first byte, from 1.
+    pub first_line: u32,
+    /// Column of the text's first byte, in bytes from 1: more than 1 behind another statement.
+    pub first_column: u32,
+    /// Line of the last byte, which is the `;` of a whole statement.
+    pub line: u32,
+}
+
+/// A statement is longer than [`MAX_STATEMENT`]: a quote left open, most likely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("statement longer than {MAX_STATEMENT} bytes")]
+pub struct StatementTooLong {
+    /// Line where it begins.
+    pub first_line: u32,
+    /// Line where reading stopped.
+    pub line: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Between,
+    Word,
+    Quote,
+    Comment,
+    /// After a `-` that begins a token.
+    Dash,
+    Policy,
+    PolicyComment,
+}
+
+impl Splitter {
+    /// For a script (`-f`).
+    pub fn script() -> Self {
+        Self {
+            text: String::new(),
+            state: State::Between,
+            done: false,
+            begun: false,
+            comments_in_policy: false,
+            line: 1,
+            column: 1,
+            first_line: 1,
+            first_column: 1,
+        }
+    }
+
+    /// For standard input (`-c`), where a `#` begins a comment even in the text after `-P`. Such a comment is blanked.
+    pub fn interactive() -> Self {
+        Self { comments_in_policy: true, ..Self::script() }
+    }
+
+    /// Takes bytes from `input` up to the end of the next statement; `None` when more are needed.
+    ///
+    /// # Errors
+    /// When the statement gets longer than [`MAX_STATEMENT`]. What was read of it can be had by
+    /// [`finish`](Self::finish); parsing that finds where the trouble began.
+    pub fn split(&mut self, input: &mut &[u8]) -> Result<Option<RawStatement<'_>>, StatementTooLong> {
+        if self.done {
+            self.done = false;
+            self.restart();
+        }
+        while !self.done {
+            let Some((&byte, rest)) = input.split_first() else { return Ok(None) };
+            if self.text.len() >= MAX_STATEMENT {
+                return Err(StatementTooLong { first_line: self.first_line, line: self.line });
+            }
+            *input = rest;
+            self.take(byte);
+        }
+        Ok(Some(self.raw()))
+    }
+
+    /// The text after the last `;`, unless it is blank. A script must have none; standard input may.
+    pub fn finish(&mut self) -> Option<RawStatement<'_>> {
+        (self.begun && !self.done).then(|| self.raw())
+    }
+
+    /// Whether a statement is begun and not ended: what a prompt would show.
+    pub fn is_inside(&self) -> bool {
+        self.begun && !self.done
+    }
+
+    fn raw(&self) -> RawStatement<'_> {
+        RawStatement { text: &self.text, first_line: self.first_line, first_column: self.first_column, line: self.line }
+    }
+
+    fn restart(&mut self) {
+        self.text.clear();
+        self.begun = false;
+        self.first_line = self.line;
+        self.first_column = self.column;
+    }
+
+    fn take(&mut self, byte: u8) {
+        self.state = self.step(byte);
+        self.begun |= self.state != State::Comment && !is_blank(byte);
+        self.column = self.column.saturating_add(1);
+        match byte {
+            b'\n' => {
+                self.line = self.line.saturating_add(1);
+                self.column = 1;
+                self.text.push('\n');
+                if !self.begun {
+                    self.restart();
+                }
+            }
+            _ if self.state == State::PolicyComment => self.text.push(' '),
+            // A comment before the statement is of no use to anybody, and may be long.
+            _ if self.state == State::Comment && !self.begun => {}
+            _ => self.text.push(char::from(byte)),
+        }
+        if byte == b';' && !matches!(self.state, State::Quote | State::Comment | State::PolicyComment) {
+            self.state = State::Between;
+            self.done = true;
+        }
+    }
+
+    /// The state after `byte`.
+    fn step(&self, byte: u8) -> State {
+        match (self.state, byte) {
+            (State::Quote, b'"') | (State::Comment, b'\n') => State::Between,
+            (State::PolicyComment, b'\n') => State::Policy,
+            (State::Policy, b'#') if self.comments_in_policy => State::PolicyComment,
+            (State::Dash, b'P') => State::Policy,
+            (State::Quote | State::Comment | State::Policy | State::PolicyComment, _) => self.state,
+            (_, b'"') => State::Quote,
+            (_, b'#') => State::Comment,
+            (State::Between, b'-') => State::Dash,
+            (State::Between | State::Word, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b':') => State::Word,
+            (State::Word, b'-' | b'.' | b'%' | b'_') => State::Word,
+            (State::Between | State::Word | State::Dash, _) => State::Between,
+        }
+    }
+}
+
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Everything the splitter says when fed in pieces of `size` bytes.
+    fn split_all(mut splitter: Splitter, bytes: &[u8], size: usize) -> Vec<String> {
+        let mut seen = Vec::new();
+        for mut piece in bytes.chunks(size) {
+            loop {
+                match splitter.split(&mut piece) {
+                    Ok(Some(raw)) => seen.push(format!("{raw:?}")),
+                    Ok(None) => break,
+                    Err(error) => {
+                        seen.push(error.to_string());
+                        return seen;
+                    }
+                }
+            }
+        }
+        seen.push(format!("{:?}", splitter.finish()));
+        seen
+    }
+
+    fn texts(splitter: Splitter, text: &str) -> Vec<String> {
+        let mut splitter = splitter;
+        let mut input = text.as_bytes();
+        let mut seen = Vec::new();
+        while let Some(raw) = splitter.split(&mut input).unwrap() {
+            seen.push(raw.text.to_owned());
+        }
+        seen.extend(splitter.finish().map(|raw| format!("rest:{}", raw.text)));
+        seen
+    }
+
+    #[test]
+    fn semicolons_that_end_nothing() {
+        let text = "add a b ah 1 -A null \"a;#\n;b\"; # c;\nflush # d;\n;;";
+        let expected = ["add a b ah 1 -A null \"a;#\n;b\";", "flush # d;\n;", ";"];
+        assert_eq!(texts(Splitter::script(), text), expected);
+        assert_eq!(texts(Splitter::interactive(), text), expected);
+    }
+
+    #[test]
+    fn comments_in_a_policy_are_for_standard_input_only() {
+        let text = "spdadd a b any -P out # x;\n none;";
+        assert_eq!(texts(Splitter::script(), text), ["spdadd a b any -P out # x;", " none;"]);
+        assert_eq!(texts(Splitter::interactive(), text), ["spdadd a b any -P out     \n none;"]);
+        assert_eq!(texts(Splitter::script(), "a-P # b;\n;"), ["a-P # b;\n;"]);
+    }
+
+    #[test]
+    fn places() {
+        let mut splitter = Splitter::script();
+        let mut input: &[u8] = b"# one\n\n flush; dump\n ;\n\n  ";
+        let first = RawStatement { text: " flush;", first_line: 3, first_column: 1, line: 3 };
+        assert_eq!(splitter.split(&mut input), Ok(Some(first)));
+        let second = RawStatement { text: " dump\n ;", first_line: 3, first_column: 8, line: 4 };
+        assert_eq!(splitter.split(&mut input), Ok(Some(second)));
+        assert_eq!(splitter.split(&mut input), Ok(None));
+        assert_eq!(splitter.finish(), None);
+        input = b"exit\n";
+        assert_eq!(splitter.split(&mut input), Ok(None));
+        let rest = RawStatement { text: "  exit\n", first_line: 6, first_column: 1, line: 7 };
+        assert_eq!(splitter.finish(), Some(rest));
+    }
+
+    #[test]
+    fn an_open_quote_does_not_swallow_the_file() {
+        let mut splitter = Splitter::script();
+        let line = b"add a b ah 1 -A hmac-md5 \"x;\n";
+        let mut fed = 0;
+        let error = loop {
+            // An even number of quotes would close what the odd one opened.
+            let mut input: &[u8] = if fed == 0 { line } else { &line[..20] };
+            fed += input.len();
+            assert!(fed < 2 * MAX_STATEMENT);
+            match splitter.split(&mut input) {
+                Ok(raw) => assert_eq!(raw, None),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error, StatementTooLong { first_line: 1, line: 2 });
+        assert_eq!(splitter.finish().unwrap().text.len(), MAX_STATEMENT);
+    }
+
+    #[test]
+    fn long_comments_between_statements_cost_nothing() {
+        let mut splitter = Splitter::script();
+        for _ in 0..4 * MAX_STATEMENT / 10 {
+            assert_eq!(splitter.split(&mut b"# comment \n".as_slice()), Ok(None));
+        }
+        for _ in 0..4 * MAX_STATEMENT / 10 {
+            assert_eq!(splitter.split(&mut b"# comment ".as_slice()), Ok(None));
+        }
+        assert_eq!(splitter.finish(), None);
+        assert!(splitter.text.capacity() < 100);
+    }
+
+    #[test]
+    fn bytes_are_widened() {
+        assert_eq!(texts(Splitter::script(), "é\";\";"), ["Ã©\";\";"]);
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_do_not_matter(
+            bytes in proptest::collection::vec(
+                prop_oneof![3 => proptest::sample::select(b"\"#;\n-P a\\".as_slice()), 1 => any::<u8>()], 0..300),
+            size in 1usize..9,
+            interactive: bool,
+        ) {
+            let new = || if interactive { Splitter::interactive() } else { Splitter::script() };
+            prop_assert_eq!(split_all(new(), &bytes, size), split_all(new(), &bytes, bytes.len().max(1)));
+        }
+    }
+}

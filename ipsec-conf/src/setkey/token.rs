@@ -1,0 +1,64 @@
+//! The token at an offset, as error messages show it.
+
+use pest::Parser;
+
+use super::grammar::{Grammar, Rule};
+
+/// What stands at an offset of a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Token<'s> {
+    /// A token as written.
+    Plain(&'s str),
+    /// A quoted string, with its quotes.
+    Quoted(&'s str),
+    /// A character that begins no token.
+    Illegal(&'s str),
+    /// The end of the text.
+    End,
+}
+
+impl<'s> Token<'s> {
+    /// The token whose first byte is at `offset`.
+    pub(crate) fn at(text: &'s str, offset: usize) -> Self {
+        let rest = text.get(offset..).unwrap_or_default();
+        let Some(first) = rest.chars().next() else { return Self::End };
+        match Grammar::parse(Rule::token, rest).map(|pairs| pairs.as_str()) {
+            Ok(token) if first == '"' => Self::Quoted(token),
+            Ok(token) => Self::Plain(token),
+            Err(_) => Self::Illegal(rest.get(..first.len_utf8()).unwrap_or_default()),
+        }
+    }
+
+    /// The token as written.
+    pub(crate) fn source(self) -> &'s str {
+        match self {
+            Self::Plain(text) | Self::Quoted(text) | Self::Illegal(text) => text,
+            Self::End => "",
+        }
+    }
+
+    /// The token as KAME setkey shows it: a quoted string without its quotes.
+    pub(crate) fn shown(self) -> &'s str {
+        match self {
+            Self::Quoted(text) => text.trim_matches('"'),
+            token => token.source(),
+        }
+    }
+}
+
+/// Offset of the first byte after the blanks and comments at `offset`.
+pub(crate) fn skip_blanks(text: &str, offset: usize) -> usize {
+    let rest = text.get(offset..).unwrap_or_default();
+    offset + Grammar::parse(Rule::blank, rest).map_or(0, |pairs| pairs.as_str().len())
+}
+
+/// The tokens of a text with their offsets. After `-P` they are not what the parser sees, but no key stands there.
+pub(crate) fn tokens(text: &str) -> impl Iterator<Item = (usize, Token<'_>)> {
+    let mut offset = 0;
+    std::iter::from_fn(move || {
+        let start = skip_blanks(text, offset);
+        let token = Token::at(text, start);
+        offset = start + token.source().len();
+        (token != Token::End).then_some((start, token))
+    })
+}
