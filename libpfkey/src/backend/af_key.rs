@@ -1,0 +1,115 @@
+//! The kernel's own PF_KEY socket.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, recv, send};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::Backend;
+use crate::dialect::{Abi, Dialect};
+use crate::error::{Error, Result};
+use crate::strerror::Code;
+use crate::wire::peek_header;
+
+/// What libipsec asks for: the kernel drops answers in silence when the receive buffer is full.
+const SEND_BUFFER: usize = 128 << 10;
+const RECEIVE_BUFFER: usize = 2 << 20;
+
+/// Kernel memory that one answer may take of the receive buffer, with room for the answers' bookkeeping and for
+/// what others cause to be sent here.
+const ANSWER_COST: usize = 8 << 10;
+
+/// A `PF_KEY` socket of the host's kernel.
+#[derive(Debug)]
+pub struct AfKey {
+    socket: Socket,
+    window: usize,
+}
+
+impl AfKey {
+    /// Opens the socket and enlarges its buffers as far as the system lets it.
+    ///
+    /// # Errors
+    /// [`Error::System`]: EAFNOSUPPORT where the kernel has no PF_KEY, EPERM or EACCES without privilege.
+    pub fn open() -> Result<Self> {
+        let domain = Domain::from(Dialect::HOST.domain());
+        let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(2)))
+            .map_err(|source| Error::System { call: "pfkey_open", source })?;
+        grow(SEND_BUFFER, || socket.send_buffer_size(), |size| socket.set_send_buffer_size(size));
+        let mut door = Self { socket, window: 1 };
+        door.set_receive_buffer(RECEIVE_BUFFER >> 10)?;
+        Ok(door)
+    }
+}
+
+/// Raises a buffer to `wanted` bytes, or to the largest half, quarter … that the system grants; never shrinks it.
+fn grow(
+    wanted: usize,
+    current: impl Fn() -> io::Result<usize>,
+    set: impl Fn(usize) -> io::Result<()>,
+) {
+    let current = current().unwrap_or(0);
+    let mut size = wanted;
+    while size > current && set(size).is_err() {
+        size /= 2;
+    }
+}
+
+impl Backend for AfKey {
+    fn abi(&self) -> Abi {
+        Abi::HOST
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    fn send(&mut self, message: &[u8]) -> Result<()> {
+        loop {
+            match send(self.socket.as_raw_fd(), message, MsgFlags::empty()) {
+                Ok(sent) if sent == message.len() => return Ok(()),
+                Ok(_) => return Err(Error::errno("send", Errno::EMSGSIZE)),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(Error::errno("send", errno)),
+            }
+        }
+    }
+
+    fn recv<'b>(&mut self, buffer: &'b mut [u8]) -> Result<Option<&'b [u8]>> {
+        let length = loop {
+            match recv(self.socket.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT) {
+                Ok(length) => break length,
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return Ok(None),
+                Err(errno) => return Err(Error::errno("recv", errno)),
+            }
+        };
+        let message = buffer.get(..length).unwrap_or_default();
+        let words = peek_header(Abi::HOST, message)?.words;
+        if usize::from(words) * 8 != length {
+            let what = "the length field is not the number of bytes";
+            return Err(Error::Malformed { code: Code::InvalidMessage, what, offset: 4 });
+        }
+        Ok(Some(message))
+    }
+
+    fn window(&self) -> usize {
+        self.window
+    }
+
+    fn set_receive_buffer(&mut self, kib: usize) -> Result<usize> {
+        let wanted = kib.saturating_mul(1024);
+        let size = || self.socket.recv_buffer_size();
+        #[cfg(target_os = "linux")]
+        if size().is_ok_and(|size| size < wanted) {
+            // Beyond rmem_max with CAP_NET_ADMIN, which this socket needs anyway; else as far as rmem_max goes.
+            let _ = nix::sys::socket::setsockopt(&self.socket, nix::sys::socket::sockopt::RcvBufForce, &wanted);
+        }
+        grow(wanted, size, |size| self.socket.set_recv_buffer_size(size));
+        let actual = size().map_err(|source| Error::System { call: "getsockopt", source })?;
+        self.window = (actual / ANSWER_COST).clamp(1, 128);
+        Ok(actual >> 10)
+    }
+}

@@ -1,0 +1,133 @@
+//! Doors to a kernel's key engine, behind one trait.
+
+#[cfg(any(target_os = "linux", target_os = "freebsd", target_os = "netbsd", target_os = "macos"))]
+mod af_key;
+
+use std::fmt;
+use std::os::fd::BorrowedFd;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::dialect::{Abi, Dialect};
+use crate::error::{Error, Result};
+
+pub use af_key::AfKey;
+
+/// Bytes of the longest message there can be: the length field counts 8-byte words in 16 bits.
+pub const MESSAGE_MAX: usize = u16::MAX as usize * 8;
+
+/// A door: takes requests, gives answers and events, one message at a time. Never blocks: wait on [`Backend::fd`].
+pub trait Backend: fmt::Debug + Send {
+    /// The layout of its messages.
+    fn abi(&self) -> Abi;
+
+    /// Readable when [`Backend::recv`] has something to give.
+    fn fd(&self) -> BorrowedFd<'_>;
+
+    /// Hands over one whole message.
+    ///
+    /// # Errors
+    /// [`Error::System`] when the door refuses it; some kernels say so what others say in an answer.
+    fn send(&mut self, message: &[u8]) -> Result<()>;
+
+    /// Takes the next message into `buffer`, which has [`MESSAGE_MAX`] bytes; `None` when there is none now.
+    ///
+    /// # Errors
+    /// [`Error::System`]; [`Error::Malformed`] for a datagram that is no message (it is consumed).
+    fn recv<'b>(&mut self, buffer: &'b mut [u8]) -> Result<Option<&'b [u8]>>;
+
+    /// How many requests may be under way at once without answers being dropped.
+    fn window(&self) -> usize;
+
+    /// Raises the receive buffer to `kib` KiB if it is smaller (`pfkey_set_buffer_size`); returns its size in KiB.
+    ///
+    /// # Errors
+    /// [`Error::System`]
+    fn set_receive_buffer(&mut self, kib: usize) -> Result<usize>;
+}
+
+/// Which door to open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Choice {
+    /// The best this system has.
+    #[default]
+    Auto,
+    /// An in-process key engine: no kernel, no root, gone with the process.
+    Memory,
+    /// The kernel's PF_KEY socket.
+    PfKey,
+    /// PF_KEY messages over a UNIX `SOCK_SEQPACKET` socket at a path.
+    Socket(PathBuf),
+    /// Linux' NETLINK_XFRM.
+    Xfrm,
+}
+
+/// The environment variable that chooses a door where the command line does not.
+pub const BACKEND_VARIABLE: &str = "LIBPFKEY_BACKEND";
+
+impl Choice {
+    /// The choice of the environment: [`BACKEND_VARIABLE`], else [`Choice::Auto`].
+    ///
+    /// # Errors
+    /// [`Error::Backend`] for a value that names no door.
+    pub fn from_environment() -> Result<Self> {
+        match std::env::var(BACKEND_VARIABLE) {
+            Ok(word) if !word.is_empty() => word.parse(),
+            _ => Ok(Self::Auto),
+        }
+    }
+
+    /// Opens the door. The dialect is the host's, or for [`Choice::Socket`] and [`Choice::Memory`] the one given.
+    ///
+    /// # Errors
+    /// What the system said, or [`Error::Backend`] for a door or dialect that it has not.
+    pub fn open(&self, dialect: Option<Dialect>) -> Result<Box<dyn Backend>> {
+        let foreign = dialect.filter(|dialect| *dialect != Dialect::HOST);
+        match self {
+            Self::Auto | Self::PfKey | Self::Xfrm if foreign.is_some() => {
+                let dialect = dialect.unwrap_or(Dialect::HOST);
+                Err(Error::Backend(format!(
+                    "this kernel speaks {}, not {dialect}: --dialect goes with --backend socket:PATH or memory",
+                    Dialect::HOST
+                )))
+            }
+            Self::Auto | Self::PfKey => Ok(Box::new(AfKey::open()?)),
+            Self::Memory => Ok(Box::new(Memory::new(Abi::of(dialect.unwrap_or(Dialect::HOST)))?)),
+            Self::Socket(path) => Ok(Box::new(Socket::connect(path, Abi::of(dialect.unwrap_or(Dialect::HOST)))?)),
+            Self::Xfrm => Err(Error::Backend("this build has no NETLINK_XFRM backend: use --backend pfkey".into())),
+        }
+    }
+}
+
+impl FromStr for Choice {
+    type Err = Error;
+
+    fn from_str(word: &str) -> Result<Self> {
+        match word.split_once(':') {
+            None if word == "auto" => Ok(Self::Auto),
+            None if word == "memory" => Ok(Self::Memory),
+            None if word == "pfkey" => Ok(Self::PfKey),
+            None if word == "xfrm" => Ok(Self::Xfrm),
+            Some(("socket", path)) if !path.is_empty() => Ok(Self::Socket(path.into())),
+            _ => Err(Error::Backend(format!(
+                "unknown backend `{word}': expected auto, pfkey, xfrm, memory or socket:PATH"
+            ))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words() {
+        assert_eq!("socket:/run/key".parse::<Choice>().unwrap(), Choice::Socket("/run/key".into()));
+        assert_eq!("memory".parse::<Choice>().unwrap(), Choice::Memory);
+        let error = "socket:".parse::<Choice>().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "unknown backend `socket:': expected auto, pfkey, xfrm, memory or socket:PATH"
+        );
+    }
+}

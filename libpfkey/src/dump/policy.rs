@@ -1,0 +1,96 @@
+//! One policy as `setkey -DP` prints it.
+
+use std::fmt::Write as _;
+
+use super::sa::label_lines;
+use super::{Options, calendar};
+use crate::dialect::Dialect;
+use crate::num::ExtensionType;
+use crate::policy::push_ip;
+use crate::protocol::protocol_name;
+use crate::wire::{Address, Message, SockAddr};
+
+/// Protocols whose port fields are not ports.
+const ICMP: u8 = 1;
+const GRE: u8 = 47;
+const ICMPV6: u8 = 58;
+const MH: u8 = 135;
+
+/// Whether a dumped policy belongs to one socket.
+pub fn is_socket_policy(message: &Message<'_>) -> bool {
+    match message.abi.dialect {
+        // The low three bits of the id are the direction, and 3 and 4 are those of sockets.
+        Dialect::Linux => message.policy().is_some_and(|policy| policy.id % 8 >= 3),
+        _ => message.source().is_none() || message.destination().is_none(),
+    }
+}
+
+/// Appends a policy. What the message lacks is said in place of the rest, as KAME does.
+pub fn policy_entry(out: &mut String, message: &Message<'_>, options: &Options) {
+    let Some(policy) = message.policy() else {
+        out.push_str("no X_POLICY extension.\n");
+        return;
+    };
+    match (message.source(), message.destination()) {
+        _ if message.abi.dialect == Dialect::Linux && is_socket_policy(message) => {
+            out.push_str("(per-socket policy) \n");
+        }
+        (Some(source), Some(destination)) => {
+            if source.proto != destination.proto {
+                out.push_str("upper layer protocol mismatched.\n");
+                return;
+            }
+            selector(out, source, destination);
+        }
+        _ => out.push_str("(no selector, probably per-socket policy) \n"),
+    }
+    out.push('\t');
+    match policy.to_text(message.abi.dialect, "\n\t", options.ports) {
+        Ok(text) => out.push_str(&text),
+        Err(_) => out.push_str("Policy:[ERR]"),
+    }
+    out.push('\n');
+    if let Some(current) = message.lifetime(ExtensionType::LifetimeCurrent) {
+        out.push_str("\tcreated: ");
+        calendar(out, i64::try_from(current.addtime).unwrap_or(0));
+        out.push_str("  lastused: ");
+        calendar(out, i64::try_from(current.usetime).unwrap_or(0));
+        out.push('\n');
+    }
+    if let Some(hard) = message.lifetime(ExtensionType::LifetimeHard) {
+        let _ = writeln!(out, "\tlifetime: {}(s) validtime: {}(s)", hard.addtime, hard.usetime);
+    }
+    label_lines(out, message);
+    let header = &message.header;
+    let _ = write!(out, "\tspid={} seq={} pid={}\n\trefcnt={}\n", policy.id, header.seq, header.pid, header.reserved);
+}
+
+fn selector(out: &mut String, source: &Address, destination: &Address) {
+    let has_ports = !matches!(source.proto, ICMP | GRE | ICMPV6 | MH);
+    for end in [source, destination] {
+        match &end.sockaddr {
+            SockAddr::Inet(address) => {
+                push_ip(out, address);
+                if end.prefix != end.sockaddr.full_prefix() {
+                    let _ = write!(out, "/{}", end.prefix);
+                }
+                match address.port() {
+                    _ if !has_ports => {}
+                    0 => out.push_str("[any]"),
+                    port => drop(write!(out, "[{port}]")),
+                }
+            }
+            SockAddr::Other { .. } => out.push_str("unknown-af"),
+        }
+        out.push(' ');
+    }
+    out.push_str(&protocol_name(source.proto));
+    let (first, second) = (source.sockaddr.port(), destination.sockaddr.port());
+    if !has_ports && (first, second) != (0, 0) {
+        let _ = match source.proto {
+            GRE => write!(out, " {}", u32::from(first) << 16 | u32::from(second)),
+            _ => write!(out, " {first},{second}"),
+        };
+    }
+    out.push('\n');
+}

@@ -1,0 +1,87 @@
+//! What can go wrong, by whose fault.
+
+use std::io;
+
+use crate::strerror::{Code, errno_text};
+
+/// An error of this library.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Bytes that came from a kernel, a file or a helper are not a PF_KEY message.
+    #[error("{code}: {what} at byte {offset}")]
+    Malformed {
+        /// libipsec's code for it.
+        code: Code,
+        /// What was expected, and what was there.
+        what: &'static str,
+        /// Where, from the start of the message.
+        offset: usize,
+    },
+    /// The caller asked for something that cannot be.
+    #[error("{0}")]
+    Refused(Code),
+    /// The dialect has no number for it.
+    #[error("Not supported: {dialect} PF_KEY has no {what}")]
+    NotInDialect {
+        /// The dialect that was spoken.
+        dialect: crate::Dialect,
+        /// The thing it has not.
+        what: &'static str,
+    },
+    /// A system call failed.
+    #[error("{call}: {}", errno_text(source.raw_os_error().unwrap_or(0)))]
+    System {
+        /// The call, or what it was for.
+        call: &'static str,
+        /// Its error.
+        source: io::Error,
+    },
+    /// The kernel answered with an errno (of the host's numbering).
+    #[error("{}", errno_text(*.0))]
+    Kernel(i32),
+    /// No answer came in time.
+    #[error("no answer from the kernel")]
+    Timeout,
+    /// The door was opened with a word that names none, or one this system has not.
+    #[error("{0}")]
+    Backend(String),
+}
+
+impl Error {
+    /// The libipsec code that `ipsec_strerror(3)` would print.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Malformed { code, .. } | Self::Refused(code) => *code,
+            Self::NotInDialect { .. } | Self::Backend(_) => Code::NotSupported,
+            Self::System { .. } | Self::Kernel(_) | Self::Timeout => Code::System,
+        }
+    }
+
+    /// What `ipsec_strerror(3)` prints: the code's text, or the errno's.
+    pub fn strerror(&self) -> String {
+        match self {
+            Self::System { source, .. } => errno_text(source.raw_os_error().unwrap_or(0)),
+            Self::Kernel(errno) => errno_text(*errno),
+            Self::Timeout => self.to_string(),
+            _ => self.code().text().to_owned(),
+        }
+    }
+
+    pub(crate) fn last(call: &'static str) -> Self {
+        Self::System { call, source: io::Error::last_os_error() }
+    }
+
+    pub(crate) fn errno(call: &'static str, errno: nix::errno::Errno) -> Self {
+        Self::System { call, source: errno.into() }
+    }
+}
+
+impl From<Code> for Error {
+    fn from(code: Code) -> Self {
+        Self::Refused(code)
+    }
+}
+
+/// The result of this library's functions.
+pub type Result<T> = std::result::Result<T, Error>;

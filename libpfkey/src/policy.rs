@@ -1,0 +1,235 @@
+//! Policy text to binary and back (`ipsec_set_policy`, `ipsec_dump_policy`).
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+
+use ipsec_conf::policy as text;
+
+use crate::dialect::{Abi, Dialect};
+use crate::error::{Error, Result};
+use crate::num::{
+    DIR_FWD, DIR_IN, DIR_OUT, IPPROTO_AH, IPPROTO_ESP, IPPROTO_IPCOMP, LEVEL_DEFAULT, LEVEL_REQUIRE, LEVEL_UNIQUE,
+    LEVEL_USE, MANUAL_REQID_MAX, MODE_ANY, MODE_TRANSPORT, MODE_TUNNEL, POLICY_BYPASS, POLICY_DISCARD, POLICY_ENTRUST,
+    POLICY_IPSEC, POLICY_NONE,
+};
+use crate::strerror::Code;
+use crate::wire::reader::Reader;
+use crate::wire::writer::Writer;
+use crate::wire::{Extension, Policy, Request, SockAddr};
+
+/// Priority of a policy for which none was written (smaller is earlier).
+pub const PRIORITY_DEFAULT: u32 = 0x8000_0000;
+const PRIORITY_HIGH: u32 = 0x4000_0000;
+const PRIORITY_LOW: u32 = 0xc000_0000;
+
+impl Policy {
+    /// What policy text means in a dialect.
+    ///
+    /// # Errors
+    /// [`Code::PriorityNotSupported`] for a priority where the dialect has none, [`Code::InvalidLevel`] for a reqid
+    /// that does not fit, [`Code::InvalidAddress`] for a zone that is no interface.
+    pub fn from_text(policy: &text::Policy, dialect: Dialect) -> Result<Self> {
+        let direction = match policy.direction {
+            text::Direction::In => DIR_IN,
+            text::Direction::Out => DIR_OUT,
+            text::Direction::Forward if dialect.has_forward() => DIR_FWD,
+            text::Direction::Forward => DIR_IN,
+        };
+        let priority = match (policy.priority, policy.action) {
+            (Some(PRIORITY_DEFAULT) | None, _) if !dialect.has_priority() => 0,
+            (Some(_), _) if !dialect.has_priority() => return Err(Code::PriorityNotSupported.into()),
+            (Some(priority), _) => priority,
+            (None, Some(_)) => PRIORITY_DEFAULT,
+            (None, None) => 0,
+        };
+        let kind = match policy.action {
+            None | Some(text::Action::Discard) => POLICY_DISCARD,
+            Some(text::Action::None) => POLICY_NONE,
+            Some(text::Action::Ipsec) => POLICY_IPSEC,
+            Some(text::Action::Entrust) => POLICY_ENTRUST,
+            Some(text::Action::Bypass) => POLICY_BYPASS,
+        };
+        let requests = policy.requests.iter().map(|request| lower(request, dialect)).collect::<Result<_>>()?;
+        Ok(Self { kind, direction, scope: 0, id: 0, priority, requests })
+    }
+
+    /// The policy as a socket option takes it (`IP_IPSEC_POLICY`): the extension with its header.
+    ///
+    /// # Errors
+    /// As the codec's.
+    pub fn to_blob(&self, abi: Abi) -> Result<Vec<u8>> {
+        let mut blob = Vec::new();
+        Extension::Policy(self.clone()).emit(&mut Writer::new(&mut blob, abi))?;
+        Ok(blob)
+    }
+
+    /// Reads such a blob.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`]
+    pub fn from_blob(abi: Abi, blob: &[u8]) -> Result<Self> {
+        let mut reader = Reader::new(blob, abi);
+        let words = reader.u16()?;
+        let number = reader.u16()?;
+        let is_policy = crate::ExtensionType::from_number(abi.dialect, number) == crate::ExtensionType::Policy;
+        if usize::from(words) * 8 != blob.len() || !is_policy {
+            return Err(reader.malformed(Code::InvalidPolicy, "not a policy extension of this length"));
+        }
+        Self::parse(&mut reader)
+    }
+
+    /// The policy as text: `ipsec_dump_policy`, with `delimiter` between its parts (KAME's default is one space);
+    /// with ports, `ipsec_dump_policy_withports`.
+    ///
+    /// # Errors
+    /// libipsec's code for what has no text.
+    pub fn to_text(&self, dialect: Dialect, delimiter: &str, ports: bool) -> Result<String> {
+        let mut text = String::with_capacity(64);
+        text.push_str(self.direction_word(dialect)?);
+        if dialect.has_priority() {
+            push_priority(&mut text, self.priority);
+        }
+        text.push_str(match self.kind {
+            POLICY_DISCARD => " discard",
+            POLICY_NONE => " none",
+            POLICY_IPSEC => " ipsec",
+            POLICY_ENTRUST => " entrust",
+            POLICY_BYPASS => " bypass",
+            _ => return Err(Code::InvalidPolicy.into()),
+        });
+        if self.kind == POLICY_IPSEC {
+            for request in &self.requests {
+                text.push_str(delimiter);
+                push_request(&mut text, request, ports)?;
+            }
+        }
+        Ok(text)
+    }
+
+    fn direction_word(&self, dialect: Dialect) -> Result<&'static str> {
+        Ok(match self.direction {
+            0 => "any",
+            DIR_IN => "in",
+            DIR_OUT => "out",
+            DIR_FWD if dialect.has_forward() => "fwd",
+            4 if dialect == Dialect::Linux => "in(socket)",
+            5 if dialect == Dialect::Linux => "out(socket)",
+            _ => return Err(Code::InvalidDirection.into()),
+        })
+    }
+}
+
+fn lower(request: &text::Request, dialect: Dialect) -> Result<Request> {
+    let (level, reqid) = match request.level {
+        text::Level::Default => (LEVEL_DEFAULT, 0),
+        text::Level::Use => (LEVEL_USE, 0),
+        text::Level::Require => (LEVEL_REQUIRE, 0),
+        text::Level::Unique(reqid) => (LEVEL_UNIQUE, reqid),
+    };
+    if dialect != Dialect::Linux && u16::try_from(reqid).is_err() {
+        return Err(Code::InvalidLevel.into());
+    }
+    let endpoints = match &request.endpoints {
+        Some(text::Endpoints::Pair(source, destination)) => Some((resolve(source)?, resolve(destination)?)),
+        Some(text::Endpoints::AnyToMe | text::Endpoints::MeToAny) | None => None,
+    };
+    Ok(Request {
+        proto: match request.protocol {
+            text::Protocol::Ah => IPPROTO_AH,
+            text::Protocol::Esp => IPPROTO_ESP,
+            text::Protocol::IpComp => IPPROTO_IPCOMP,
+        },
+        mode: match request.mode {
+            text::Mode::Transport => MODE_TRANSPORT,
+            text::Mode::Tunnel => MODE_TUNNEL,
+        },
+        level,
+        reqid,
+        endpoints,
+    })
+}
+
+fn resolve(endpoint: &text::Endpoint) -> Result<SockAddr> {
+    let port = endpoint.port.unwrap_or(0);
+    let scope = match endpoint.scope.as_deref() {
+        None => 0,
+        Some(scope) => match scope.parse() {
+            Ok(index) => index,
+            Err(_) => nix::net::if_::if_nametoindex(scope).map_err(|_| Error::Refused(Code::InvalidAddress))?,
+        },
+    };
+    Ok(SockAddr::Inet(match endpoint.address {
+        IpAddr::V4(address) => SocketAddr::from((address, port)),
+        IpAddr::V6(address) => SocketAddrV6::new(address, port, 0, scope).into(),
+    }))
+}
+
+/// ` prio BASE` and the offset from it that gives the value; nothing for 0.
+fn push_priority(text: &mut String, priority: u32) {
+    let (word, base) = match priority {
+        0 => return,
+        1..0x6000_0000 => (" prio high", PRIORITY_HIGH),
+        0x6000_0000..0xa000_0000 => (" prio def", PRIORITY_DEFAULT),
+        _ => (" prio low", PRIORITY_LOW),
+    };
+    text.push_str(word);
+    let offset = i64::from(base) - i64::from(priority);
+    let sign = if offset < 0 { '-' } else { '+' };
+    if offset != 0 {
+        let _ = write!(text, " {sign} {}", offset.abs());
+    }
+}
+
+fn push_request(text: &mut String, request: &Request, ports: bool) -> Result<()> {
+    text.push_str(match request.proto {
+        IPPROTO_AH => "ah/",
+        IPPROTO_ESP => "esp/",
+        IPPROTO_IPCOMP => "ipcomp/",
+        _ => return Err(Code::InvalidProtocol.into()),
+    });
+    text.push_str(match request.mode {
+        MODE_ANY => "any/",
+        MODE_TRANSPORT => "transport/",
+        MODE_TUNNEL => "tunnel/",
+        _ => return Err(Code::InvalidMode.into()),
+    });
+    if let Some((source, destination)) = &request.endpoints {
+        push_endpoint(text, source, ports)?;
+        text.push('-');
+        push_endpoint(text, destination, ports)?;
+    }
+    text.push_str(match request.level {
+        LEVEL_DEFAULT => "/default",
+        LEVEL_USE => "/use",
+        LEVEL_REQUIRE => "/require",
+        LEVEL_UNIQUE => "/unique",
+        _ => return Err(Code::InvalidLevel.into()),
+    });
+    if request.reqid != 0 {
+        let mark = if request.reqid > MANUAL_REQID_MAX { '#' } else { ':' };
+        let _ = write!(text, "{mark}{}", request.reqid);
+    }
+    Ok(())
+}
+
+fn push_endpoint(text: &mut String, endpoint: &SockAddr, ports: bool) -> Result<()> {
+    let SockAddr::Inet(address) = endpoint else { return Err(Code::InvalidFamily.into()) };
+    push_ip(text, address);
+    if ports {
+        let _ = write!(text, "[{}]", address.port());
+    }
+    Ok(())
+}
+
+/// The address in digits, with the zone of a link-local one.
+pub(crate) fn push_ip(text: &mut String, address: &SocketAddr) {
+    let _ = write!(text, "{}", address.ip());
+    let SocketAddr::V6(v6) = address else { return };
+    if v6.scope_id() == 0 {
+        return;
+    }
+    match nix::net::if_::if_indextoname(v6.scope_id()).ok().and_then(|name| name.into_string().ok()) {
+        Some(name) => drop(write!(text, "%{name}")),
+        None => drop(write!(text, "%{}", v6.scope_id())),
+    }
+}

@@ -1,0 +1,41 @@
+//! Names of upper-layer protocols: the system's table, asked once for each.
+
+use std::borrow::Cow;
+use std::sync::{Mutex, PoisonError};
+
+use crate::sys;
+
+/// Answers of the system's table so far.
+static NAMES: Mutex<[Option<Option<&'static str>>; 256]> = Mutex::new([None; 256]);
+
+/// The name of a protocol, or its number in decimal. The name any (255) has no entry in most tables.
+pub fn protocol_name(number: u8) -> Cow<'static, str> {
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    // At most 256 names are ever kept, so leaking them is bounded.
+    let name = names[usize::from(number)]
+        .get_or_insert_with(|| sys::protocol_name(number).map(|name| &*Box::leak(name.into_boxed_str())));
+    name.map_or_else(|| Cow::Owned(number.to_string()), Cow::Borrowed)
+}
+
+/// The number of a protocol name, with the names that KAME knows besides the system's table.
+pub fn protocol_number(name: &str) -> Option<u8> {
+    sys::protocol_number(name).or(match name {
+        "icmp6" => Some(58),
+        "ip4" => Some(4),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_numbers() {
+        assert_eq!(protocol_name(6), "tcp");
+        assert_eq!(protocol_number("icmp6"), Some(58));
+        assert_eq!(protocol_number("nosuch"), None);
+        // No table has a name for 253 (RFC 3692 experiments).
+        assert_eq!(protocol_name(253), "253");
+    }
+}

@@ -1,0 +1,28 @@
+//! The wire: a message is a base header and extensions, in 8-byte words, in the byte order of the kernel's machine.
+
+mod address;
+mod extension;
+mod header;
+mod key;
+mod label;
+mod message;
+mod policy;
+pub(crate) mod reader;
+mod sa;
+pub(crate) mod sockaddr;
+mod supported;
+#[cfg(test)]
+mod tests;
+pub(crate) mod writer;
+
+pub use address::{Address, Filter, KmAddress};
+pub use extension::Extension;
+pub use header::{HEADER_LEN, Header};
+pub use key::Key;
+pub use label::{Identity, SecurityContext, Sensitivity};
+pub(crate) use message::next_extension;
+pub use message::{Builder, Message, peek_header};
+pub use policy::{Policy, Request};
+pub use sa::{Lifetime, Sa, Sa2, SpiRange};
+pub use sockaddr::SockAddr;
+pub use supported::{Algorithm, Combination, Proposal};
