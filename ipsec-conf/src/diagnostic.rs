@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::setkey::{ParseError, RawStatement, Token, tokens};
+use crate::setkey::{ErrorKind, ParseError, RawStatement, Token, tokens};
 
 /// Columns of a source line that are shown.
 const WIDTH: usize = 100;
@@ -37,6 +37,12 @@ impl<'a> Diagnostic<'a> {
         let line = self.source.first_line.saturating_add(u32::try_from(lines).unwrap_or(u32::MAX));
         (line, if start == 0 { self.source.first_column } else { 1 })
     }
+
+    /// What libipsec says of a policy: with the token, where it names one.
+    fn policy_message(&self) -> String {
+        let line = self.error.library_line.as_deref().and_then(|line| line.strip_prefix("libipsec: "));
+        printable(line.unwrap_or(&self.error.message))
+    }
 }
 
 impl fmt::Display for Diagnostic<'_> {
@@ -68,12 +74,12 @@ impl fmt::Display for Diagnostic<'_> {
         let to = shown.len().min(from + WIDTH);
         let dots = |cut: bool| if cut { "..." } else { "" };
 
-        write!(f, "{}:{line}:{column}: {}", self.file, self.error.message)?;
-        match printable(&self.error.token) {
-            _ if hidden(self.error.offset) => writeln!(f, " at the key")?,
-            token if token.is_empty() => writeln!(f, " at the end")?,
-            _ if matches!(self.error.kind, crate::setkey::ErrorKind::Policy(_)) => writeln!(f)?,
-            token => writeln!(f, " at `{token}'")?,
+        write!(f, "{}:{line}:{column}: ", self.file)?;
+        match Token::at(text, self.error.offset) {
+            _ if hidden(self.error.offset) => writeln!(f, "{} at the key", self.error.message)?,
+            _ if matches!(self.error.kind, ErrorKind::Policy(_)) => writeln!(f, "{}", self.policy_message())?,
+            Token::End => writeln!(f, "{} at the end", self.error.message)?,
+            token => writeln!(f, "{} at `{}'", self.error.message, printable(token.source()))?,
         }
         let window: String = shown[from..to].iter().collect();
         writeln!(f, "  {}{window}{}", dots(from > 0), dots(to < shown.len()))?;
@@ -85,16 +91,16 @@ impl fmt::Display for Diagnostic<'_> {
     }
 }
 
-/// A token without characters that a terminal would act on.
-fn printable(token: &str) -> String {
-    token
-        .trim()
-        .chars()
-        .take(WIDTH)
-        .flat_map(|c| c.escape_default())
-        .collect::<String>()
-        .replace("\\\"", "\"")
-        .replace("\\'", "'")
+/// Text without characters that a terminal would act on, cut to a line.
+fn printable(text: &str) -> String {
+    let mut shown = String::new();
+    for c in text.chars().take(WIDTH) {
+        match c {
+            ' '..='~' => shown.push(c),
+            _ => shown.extend(c.escape_default()),
+        }
+    }
+    shown
 }
 
 /// The spans of a statement that hold keys, or may: what follows `-E NAME` and `-A NAME`, quoted strings after those

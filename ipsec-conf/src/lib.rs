@@ -8,3 +8,4 @@
 mod diagnostic;
 pub mod policy;
 pub mod setkey;
+mod spelling;

@@ -1,5 +1,7 @@
 //! Why a policy was refused.
 
+use std::borrow::Cow;
+
 /// Why a policy was refused, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind}")]
@@ -10,6 +12,8 @@ pub struct PolicyError {
     pub token: Option<String>,
     /// Offset of the offending token in the text, in bytes.
     pub offset: usize,
+    /// What the author may have meant.
+    pub hint: Option<Cow<'static, str>>,
 }
 
 impl PolicyError {

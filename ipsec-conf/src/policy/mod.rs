@@ -1,6 +1,8 @@
 //! The policy language: the text after `-P` in setkey, and what `ipsec_set_policy(3)` takes.
 
 mod error;
+mod grammar;
+mod hint;
 mod parser;
 
 use std::net::IpAddr;

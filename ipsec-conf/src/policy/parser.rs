@@ -6,7 +6,10 @@ use pest::Parser;
 use pest::error::{ErrorVariant, InputLocation};
 use pest::iterators::Pair;
 
-use super::{Action, Direction, Endpoint, Endpoints, ErrorKind, Level, Mode, Policy, PolicyError, Protocol, Request};
+use super::grammar::{Grammar, Rule};
+use super::{
+    Action, Direction, Endpoint, Endpoints, ErrorKind, Level, Mode, Policy, PolicyError, Protocol, Request, hint,
+};
 
 /// The most requests a policy may have. Kernels take 4 to 6.
 pub const MAX_REQUESTS: usize = 64;
@@ -15,14 +18,6 @@ pub const MAX_REQUESTS: usize = 64;
 const PRIORITY_DEFAULT: u32 = 0x8000_0000;
 const PRIORITY_HIGH: u32 = 0x4000_0000;
 const PRIORITY_LOW: u32 = 0xc000_0000;
-
-mod grammar {
-    #[derive(pest_derive::Parser)]
-    #[grammar = "policy/grammar.pest"]
-    pub(super) struct Grammar;
-}
-
-use grammar::{Grammar, Rule};
 
 /// Parses the text of a policy: what follows `-P` in setkey, or the argument of `ipsec_set_policy(3)`.
 ///
@@ -57,25 +52,24 @@ pub fn parse(text: &str) -> Result<Policy, PolicyError> {
 }
 
 fn error(kind: ErrorKind, offset: usize) -> PolicyError {
-    PolicyError { kind, token: None, offset }
-}
-
-/// An error of a kind that libipsec reports with the token its parser stands at.
-fn error_at_token(kind: ErrorKind, text: &str, offset: usize) -> PolicyError {
-    PolicyError { kind, token: Some(token_at(text, offset).to_owned()), offset }
+    PolicyError { kind, token: None, offset, hint: hint::for_kind(kind) }
 }
 
 fn syntax_error(text: &str, cause: &pest::error::Error<Rule>) -> PolicyError {
     let offset = match cause.location {
         InputLocation::Pos(offset) | InputLocation::Span((offset, _)) => offset,
     };
+    let expected = match &cause.variant {
+        ErrorVariant::ParsingError { positives, .. } => positives.as_slice(),
+        ErrorVariant::CustomError { .. } => &[],
+    };
     // After a protocol libipsec needs no look-ahead to see that the request is cut short.
-    if let ErrorVariant::ParsingError { positives, .. } = &cause.variant
-        && positives.iter().any(|rule| matches!(rule, Rule::mode_slash | Rule::mode))
-    {
+    if expected.iter().any(|rule| matches!(rule, Rule::mode_slash | Rule::mode)) {
         return error(ErrorKind::FewArguments, offset);
     }
-    error_at_token(ErrorKind::Syntax, text, offset)
+    let token = token_at(text, offset);
+    let hint = hint::for_token(token, expected);
+    PolicyError { kind: ErrorKind::Syntax, token: Some(token.to_owned()), offset, hint }
 }
 
 /// The token at `offset`; empty at the end of the text.
@@ -181,7 +175,7 @@ fn endpoints(text: &str, pair: Pair<'_, Rule>) -> Result<Endpoints, PolicyError>
                     // libipsec looks one token ahead of the first address, to see whether a port follows.
                     let at = if current == 0 { skip_blanks(text, span.end()) } else { span.start() };
                     let token = Some(token_at(text, at).to_owned());
-                    return Err(PolicyError { kind: ErrorKind::Address, token, offset: span.start() });
+                    return Err(PolicyError { token, ..error(ErrorKind::Address, span.start()) });
                 };
                 ends[current] = Some(end);
             }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::ast::{Authentication, Encryption};
 use super::grammar::Rule;
 use super::token::{Token, skip_blanks, tokens};
-use crate::policy;
+use crate::spelling;
 
 type Hint = Cow<'static, str>;
 
@@ -67,22 +67,6 @@ pub(super) fn for_syntax_error(source: &str, offset: usize, token: Token<'_>, ex
         .or_else(|| listing(expected))
 }
 
-/// A hint for an error in a policy.
-pub(super) fn for_policy_error(error: &policy::PolicyError) -> Option<Hint> {
-    use policy::ErrorKind;
-
-    Some(match error.kind {
-        ErrorKind::Address => "endpoints are numeric addresses: names are not looked up here".into(),
-        ErrorKind::FewArguments => "a request is PROTOCOL/MODE/[SRC-DST]/[LEVEL], the mode transport or tunnel".into(),
-        ErrorKind::NoEndpoints => "tunnel mode needs the addresses of both ends: esp/tunnel/SRC-DST/require".into(),
-        ErrorKind::Direction => "me-any goes with out, any-me with in".into(),
-        ErrorKind::Syntax => {
-            "a policy is DIRECTION [prio N] discard|none|ipsec [PROTOCOL/MODE/[SRC-DST]/LEVEL ...]".into()
-        }
-        _ => return None,
-    })
-}
-
 fn for_illegal(text: &str) -> Option<Hint> {
     Some(match text {
         "\"" => "this quote is not closed".into(),
@@ -100,7 +84,7 @@ fn for_order(source: &str, offset: usize, text: &str) -> Option<Hint> {
     let flag_before = |flag: &str| tokens(before).any(|(_, token)| token == Token::Plain(flag));
     match text {
         "auth" => Some("the authentication algorithm follows -A".into()),
-        "enc" | "esp" if flag_before("-E") => None,
+        "enc" => Some("the encryption algorithm follows -E".into()),
         "-E" if flag_before("-E") => Some("-E was given already".into()),
         "-E" if flag_before("-A") => Some("-E goes before -A".into()),
         "-A" if flag_before("-A") => Some("-A was given already".into()),
@@ -150,43 +134,19 @@ fn nearest(text: &str, expected: &[Rule]) -> Option<Hint> {
             _ => {}
         }
     }
-    let lower = text.to_ascii_lowercase();
-    let (distance, word) = words.into_iter().map(|word| (distance(&lower, word), word)).min()?;
-    (distance <= 1 + word.len() / 4).then(|| format!("did you mean `{word}`?").into())
-}
-
-/// Insertions, deletions and replacements between two words.
-fn distance(one: &str, other: &str) -> usize {
-    if one.len() > 32 {
-        return usize::MAX;
-    }
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.bytes().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, b) in row.iter_mut().skip(1).zip(other.bytes()) {
-            let replaced = diagonal + usize::from(a != b);
-            diagonal = *cell;
-            left = replaced.min(diagonal + 1).min(left + 1);
-            *cell = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or(usize::MAX)
+    spelling::guess(text, words).map(Hint::from)
 }
 
 /// What may stand there, in words.
 fn listing(expected: &[Rule]) -> Option<Hint> {
     let mut nouns: Vec<&str> = expected.iter().filter_map(|rule| noun(*rule)).collect();
+    // Optional punctuation is named only where nothing else may stand.
+    if nouns.iter().any(|noun| !noun.starts_with('`')) {
+        nouns.retain(|noun| !noun.starts_with('`') || *noun == "`;`");
+    }
     nouns.sort_unstable();
     nouns.dedup();
-    let last = nouns.pop()?;
-    if nouns.is_empty() {
-        return Some(format!("expected {last}").into());
-    }
-    Some(format!("expected {} or {last}", nouns.join(", ")).into())
+    (!nouns.is_empty()).then(|| format!("expected {}", spelling::either(&nouns)).into())
 }
 
 fn noun(rule: Rule) -> Option<&'static str> {
@@ -212,21 +172,7 @@ fn noun(rule: Rule) -> Option<&'static str> {
         Rule::open => "`[`",
         Rule::close => "`]`",
         Rule::slash => "`/`",
-        Rule::port => "a port in brackets",
+        Rule::port => "`[`",
         _ => return None,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn distances() {
-        assert_eq!(distance("spadd", "spdadd"), 1);
-        assert_eq!(distance("", "add"), 3);
-        assert_eq!(distance("add", ""), 3);
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(distance("dump", "dump"), 0);
-    }
 }

@@ -324,7 +324,7 @@ impl<'s> Reader<'s> {
             line: self.line_at(text.offset + text.text.len()),
             offset,
             library_line: cause.library_line(),
-            hint: hint::for_policy_error(cause),
+            hint: cause.hint.clone(),
         }
     }
 }
