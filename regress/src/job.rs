@@ -36,11 +36,6 @@ impl Job {
         self
     }
 
-    pub(crate) fn args<T: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = T>) -> Self {
-        self.command.args(arguments);
-        self
-    }
-
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.settings.push_str(&format!("{name}={} ", value.as_ref().to_string_lossy()));
         self.command.env(name, value);
@@ -50,11 +45,6 @@ impl Job {
     /// Removes a variable that cargo sets for us and that would change what a nested cargo does.
     pub(crate) fn without_env(mut self, name: &str) -> Self {
         self.command.env_remove(name);
-        self
-    }
-
-    pub(crate) fn dir(mut self, dir: &Path) -> Self {
-        self.command.current_dir(dir);
         self
     }
 
@@ -78,13 +68,6 @@ impl Job {
         }
         let status = child.wait()?;
         self.judge(status)
-    }
-
-    /// Runs it quietly and returns its standard output.
-    pub(crate) fn output(mut self) -> Result<String> {
-        let output = self.command.stderr(Stdio::inherit()).output().with_context(|| self.shown())?;
-        self.judge(output.status)?;
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     fn show(&self) {

@@ -9,7 +9,7 @@ mod tally;
 mod tools;
 mod tree;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use anyhow::{Result, bail};
 
 const USAGE: &str = "\
 usage: cargo regress [--full] [--fuzz-seconds N] [STEP ...]
-       cargo regress compliance-run [--backend NAME] [--filter WORD] [--bless] [--setkey PROGRAM] [FILE ...]
+       cargo regress cases [--backend NAME] [--filter WORD] [--bless] [--setkey PROGRAM] [FILE ...]
        cargo regress lab [--share DIR] -- COMMAND ...
        cargo demo [-- [--backend NAME] [--setkey PROGRAM]]
 steps:
@@ -40,6 +40,7 @@ fn run(words: &[&str]) -> Result<ExitCode> {
         ["guest", rest @ ..] => guest(rest),
         ["demo", rest @ ..] => demo::run(rest),
         ["lab", rest @ ..] => lab(rest),
+        ["cases", rest @ ..] => compliance::run(rest).map(passed),
         ["help" | "--help" | "-h", ..] => {
             print!("{USAGE}{}", steps::list());
             Ok(ExitCode::SUCCESS)
@@ -57,6 +58,11 @@ fn guest(words: &[&str]) -> Result<ExitCode> {
     match words {
         ["init", work, ..] => lab::init::run(Path::new(work))?,
         ["demo", setkey] => demo::play(setkey)?,
+        ["compliance", setkey, backend, filter, report, files @ ..] => {
+            let selection = compliance::Selection { backend: (*backend).to_owned(), filter: (*filter).to_owned() };
+            let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
+            compliance::guest::serve(Path::new(setkey), &selection, Path::new(report), &files)?;
+        }
         _ => bail!("no such guest command: {words:?}"),
     }
     Ok(ExitCode::SUCCESS)

@@ -1,4 +1,190 @@
-//! x
-pub(crate) fn check(_: &str) -> anyhow::Result<crate::tally::Tally> {
-    Ok(crate::tally::Tally::SKIPPED)
+//! Compliance: what setkey does on a real kernel, case by case, against written expectations.
+
+mod case;
+mod diff;
+mod escape;
+pub(crate) mod guest;
+mod mask;
+mod report;
+mod view;
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::stdout;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use self::case::{Case, CaseFile};
+use self::report::Outcome;
+use self::view::View;
+use crate::lab::{Boot, End};
+use crate::tally::Tally;
+use crate::{tools, tree};
+
+/// Which cases run.
+#[derive(Debug, Clone)]
+pub(crate) struct Selection {
+    pub(crate) backend: String,
+    /// A part of the case's name.
+    pub(crate) filter: String,
+}
+
+/// A run, as the command line asks for it.
+struct Run {
+    selection: Selection,
+    bless: bool,
+    setkey: PathBuf,
+    files: Vec<PathBuf>,
+}
+
+/// By file and case.
+type Outcomes = HashMap<(PathBuf, String), Outcome>;
+
+/// The backend whose results are the plain expectations; others differ from it by sections of their own.
+const MAIN_BACKEND: &str = "pfkey";
+
+impl Selection {
+    pub(crate) fn takes(&self, case: &Case) -> bool {
+        case.is_for(&self.backend) && case.name.contains(&self.filter)
+    }
+}
+
+/// The step of `cargo regress`: every case of the project on `backend`.
+pub(crate) fn check(backend: &str) -> Result<Tally> {
+    Run::new()?.with(&["--backend", backend])?.perform()
+}
+
+/// `cargo regress cases`.
+pub(crate) fn run(words: &[&str]) -> Result<bool> {
+    tools::packages(tools::LAB)?;
+    let tally = Run::new()?.with(words)?.perform()?;
+    println!("{tally}");
+    Ok(tally.failed == 0)
+}
+
+impl Run {
+    fn new() -> Result<Self> {
+        let files = tree::files(&tree::root().join("regress/compliance"), &[".case"])?;
+        let selection = Selection { backend: MAIN_BACKEND.to_owned(), filter: String::new() };
+        Ok(Self { selection, bless: false, setkey: tree::program("setkey", "debug"), files })
+    }
+
+    fn with(mut self, words: &[&str]) -> Result<Self> {
+        let mut named = Vec::new();
+        let mut words = words.iter();
+        while let Some(&word) = words.next() {
+            let mut value = || words.next().copied().with_context(|| format!("{word} needs a value"));
+            match word {
+                "--" => {}
+                "--backend" => value()?.clone_into(&mut self.selection.backend),
+                "--filter" => value()?.clone_into(&mut self.selection.filter),
+                "--setkey" => self.setkey = value()?.into(),
+                "--bless" => self.bless = true,
+                option if option.starts_with('-') => bail!("no option {option}"),
+                file => named.push(Path::new(file).canonicalize().with_context(|| file.to_owned())?),
+            }
+        }
+        if !named.is_empty() {
+            self.files = named;
+        }
+        Ok(self)
+    }
+
+    fn perform(&self) -> Result<Tally> {
+        let mut files = self.files.iter().map(|path| CaseFile::load(path)).collect::<Result<Vec<_>>>()?;
+        let chosen = files.iter().flat_map(|file| &file.cases).filter(|case| self.selection.takes(case)).count();
+        if chosen == 0 {
+            println!("skipped: there are no such cases");
+            return Ok(Tally::SKIPPED);
+        }
+        let start = Instant::now();
+        let outcomes = self.boot()?;
+        println!("{chosen} cases on {} took {:.1} s", self.selection.backend, start.elapsed().as_secs_f64());
+        Ok(files.iter_mut().map(|file| self.judge(file, &outcomes)).collect::<Result<Vec<_>>>()?.into_iter().sum())
+    }
+
+    /// One boot for all cases.
+    fn boot(&self) -> Result<Outcomes> {
+        let work = std::env::temp_dir().join(format!("compliance.{}", std::process::id()));
+        fs::create_dir(&work).with_context(|| work.display().to_string())?;
+        let report = work.join("report");
+        let outcomes = self.boot_into(&work, &report);
+        fs::remove_dir_all(&work)?;
+        outcomes
+    }
+
+    fn boot_into(&self, work: &Path, report: &Path) -> Result<Outcomes> {
+        File::create(report)?;
+        let setkey = self.setkey.canonicalize().with_context(|| self.setkey.display().to_string())?;
+        let mut words =
+            vec!["compliance", text(&setkey)?, &self.selection.backend, &self.selection.filter, text(report)?];
+        for file in &self.files {
+            words.push(text(file)?);
+        }
+        let mut boot = Boot::agent(&words)?.share(work).limit(Duration::from_secs(1200));
+        if self.selection.backend == "xfrm" {
+            boot = boot.without_pf_key();
+        }
+        let end = boot.run(&mut stdout())?;
+        if end != End::Exited(0) {
+            // The cases that did run are still worth their diffs; the others fail below.
+            println!("the lab did not come to its end: {end:?}");
+        }
+        let lines = fs::read_to_string(report)?;
+        let outcomes = lines.lines().map(Outcome::parse).collect::<Result<Vec<_>>>()?;
+        Ok(outcomes.into_iter().map(|outcome| ((outcome.file.clone(), outcome.case.clone()), outcome)).collect())
+    }
+
+    /// Compares the cases of one file with what came, or makes what came the expectation.
+    fn judge(&self, file: &mut CaseFile, outcomes: &Outcomes) -> Result<Tally> {
+        let mut tally = Tally::default();
+        let name = file.path.strip_prefix(tree::root()).unwrap_or(&file.path).display().to_string();
+        for case in file.cases.iter_mut().filter(|case| self.selection.takes(case)) {
+            let outcome = outcomes.get(&(file.path.clone(), case.name.clone()));
+            let complaint = match outcome.map(|outcome| &outcome.seen) {
+                None => "  no result\n".to_owned(),
+                Some(Err(trouble)) => format!("  could not run: {trouble}\n"),
+                Some(Ok(seen)) => {
+                    if self.bless {
+                        self.bless(case, seen);
+                    }
+                    self.differences(case, seen)
+                }
+            };
+            if !complaint.is_empty() {
+                println!("FAILED {name}: {}: expected (-) and got (+)\n{complaint}", case.name);
+            }
+            tally += Tally::of(complaint.is_empty());
+        }
+        if self.bless {
+            fs::write(&file.path, file.text()).with_context(|| name)?;
+        }
+        Ok(tally)
+    }
+
+    fn bless(&self, case: &mut Case, seen: &[(View, Vec<u8>)]) {
+        let backend = &self.selection.backend;
+        for (view, bytes) in seen {
+            case.bless(*view, backend, backend == MAIN_BACKEND, bytes);
+        }
+    }
+
+    fn differences(&self, case: &Case, seen: &[(View, Vec<u8>)]) -> String {
+        let mut text = String::new();
+        for view in View::ALL {
+            let Some(expected) = case.expected(view, &self.selection.backend) else { continue };
+            let expected = mask::mask(expected);
+            let got = seen.iter().find(|(seen, _)| *seen == view).map_or(&b""[..], |(_, bytes)| bytes);
+            if got != expected {
+                text.push_str(&format!("  {}:\n{}", view.title(), diff::diff(&expected, got)));
+            }
+        }
+        text
+    }
+}
+
+fn text(path: &Path) -> Result<&str> {
+    path.to_str().with_context(|| format!("{} is not text", path.display()))
 }

@@ -17,4 +17,4 @@ pub(crate) use boot::{Boot, End, find_program};
 pub(crate) use host::Host;
 pub(crate) use program::{Finished, Program, Stdin};
 pub(crate) use sys::{lo_up, socket_policies};
-pub(crate) use wire::{Link, Seen};
+pub(crate) use wire::Link;

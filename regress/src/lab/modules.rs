@@ -37,7 +37,7 @@ const NETWORK: &[&str] = &[
     "xt_policy",
 ];
 
-/// Everything an SA can name. Loaded ahead, because a miss makes the kernel fork a modprobe for each name it looks up.
+/// Everything an SA can name: loading on demand is switched off once these are in.
 const CRYPTO: &[&str] = &[
     "authenc",
     "authencesn",

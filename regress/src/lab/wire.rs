@@ -54,11 +54,6 @@ impl Link {
         Ok(())
     }
 
-    /// Makes the way to `host` worse: `rule` is a netem rule such as `delay 20ms loss 5%`.
-    pub(crate) fn impair(&self, host: &Host, rule: &str) -> Result<()> {
-        self.switch.must(&format!("tc qdisc replace dev port-{} root netem {rule}", host.name())).map(drop)
-    }
-
     /// Starts to count what crosses.
     pub(crate) fn watch(&self) -> Result<Capture> {
         let socket = self.switch.enter(open)??;

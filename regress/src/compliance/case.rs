@@ -1,0 +1,237 @@
+//! The case file: inputs and expectations, grouped, in plain text. `regress/compliance/README.md` describes it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+
+use super::escape;
+use super::view::View;
+
+/// One file of cases, with all that is needed to write it back as it was.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct CaseFile {
+    pub(crate) path: PathBuf,
+    /// The lines before the first case.
+    preamble: String,
+    pub(crate) cases: Vec<Case>,
+}
+
+/// One case.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Case {
+    pub(crate) name: String,
+    /// Its header lines, as written.
+    header: Vec<String>,
+    sections: Vec<Section>,
+}
+
+/// A titled block of bytes: an input or an expectation.
+#[derive(Debug, PartialEq, Eq)]
+struct Section {
+    title: String,
+    body: Vec<u8>,
+}
+
+impl CaseFile {
+    /// Reads and parses `path`.
+    pub(crate) fn load(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        Self::parse(path, &text)
+    }
+
+    /// Parses the text of a case file; `path` is for messages.
+    pub(crate) fn parse(path: &Path, text: &str) -> Result<Self> {
+        let mut file = Self { path: path.to_owned(), preamble: String::new(), cases: Vec::new() };
+        // A body is collected as text: only whole is it known which blank line at its end is a separator.
+        let mut body = String::new();
+        for (line, number) in text.split_inclusive('\n').zip(1..) {
+            let at = || anyhow!("{}:{number}", path.display());
+            if let Some(name) = line.strip_prefix("=== ") {
+                file.close(&mut body, true).with_context(at)?;
+                let case = Case { name: name.trim_end().to_owned(), ..Case::default() };
+                ensure!(is_name(&case.name), at().context("a case's name is made of a-z, 0-9 and -"));
+                ensure!(file.cases.iter().all(|other| other.name != case.name), at().context("this name is taken"));
+                file.cases.push(case);
+            } else if let Some(title) = line.strip_prefix("--- ") {
+                file.close(&mut body, false).with_context(at)?;
+                let case = file.cases.last_mut().with_context(at).context("a section before the first case")?;
+                case.open(title.trim_end()).with_context(at)?;
+            } else {
+                match file.cases.last_mut() {
+                    None => file.preamble.push_str(line),
+                    Some(case) if case.sections.is_empty() => case.push_header(line).with_context(at)?,
+                    Some(_) => body.push_str(line),
+                }
+            }
+        }
+        file.close(&mut body, false).with_context(|| path.display().to_string())?;
+        Ok(file)
+    }
+
+    /// The text that `parse` reads.
+    pub(crate) fn text(&self) -> String {
+        let cases: Vec<_> = self.cases.iter().map(Case::text).collect();
+        format!("{}{}", self.preamble, cases.join("\n"))
+    }
+
+    /// Ends the section that is being read.
+    fn close(&mut self, body: &mut String, case_ends: bool) -> Result<()> {
+        let text = if case_ends { body.strip_suffix("\n\n").map(|text| format!("{text}\n")) } else { None };
+        // A body of one blank line before the next case is an empty body.
+        let text = if case_ends && body == "\n" { Some(String::new()) } else { text };
+        if let Some(section) = self.cases.last_mut().and_then(|case| case.sections.last_mut()) {
+            section.body = escape::read(text.as_deref().unwrap_or(body))?;
+        }
+        body.clear();
+        Ok(())
+    }
+}
+
+impl Case {
+    /// The value of the header `key`.
+    pub(crate) fn header(&self, key: &str) -> Option<&str> {
+        self.header.iter().find_map(|line| Some(line.strip_prefix(key)?.strip_prefix(':')?.trim()))
+    }
+
+    /// The program's arguments: as given, or `-f script` where there is a script and nothing else is said.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        match self.header("args") {
+            Some(words) => split_words(words),
+            None if self.input("script").is_some() => vec!["-f".to_owned(), "script".to_owned()],
+            None => Vec::new(),
+        }
+    }
+
+    /// The input section `title`.
+    pub(crate) fn input(&self, title: &str) -> Option<&[u8]> {
+        self.section(title).map(|section| section.body.as_slice())
+    }
+
+    /// The files to be made before the case runs.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.sections.iter().filter_map(|section| Some((section.file()?, section.body.as_slice())))
+    }
+
+    /// Whether the case is meant for `backend`.
+    pub(crate) fn is_for(&self, backend: &str) -> bool {
+        self.header("only").is_none_or(|only| only.split_ascii_whitespace().any(|name| name == backend))
+    }
+
+    /// What is expected to be seen through `view`; none when the case does not look.
+    pub(crate) fn expected(&self, view: View, backend: &str) -> Option<&[u8]> {
+        let special = self.section(&special_title(view, backend));
+        let section = special.or_else(|| self.section(view.title()));
+        section.map(|section| section.body.as_slice()).or(view.default())
+    }
+
+    /// Makes `bytes` the expectation: of every backend, unless this one has or needs its own.
+    pub(crate) fn bless(&mut self, view: View, backend: &str, main_backend: bool, bytes: &[u8]) {
+        if self.expected(view, backend) == Some(bytes) {
+            return;
+        }
+        let special = special_title(view, backend);
+        let own = self.section(&special).is_some() || !main_backend;
+        self.set(if own { &special } else { view.title() }, bytes, if own { None } else { view.default() });
+    }
+
+    /// Sets a section's body, in its place; takes the section out where its body says nothing new.
+    fn set(&mut self, title: &str, bytes: &[u8], default: Option<&[u8]>) {
+        if default == Some(bytes) {
+            self.sections.retain(|section| section.title != title);
+            return;
+        }
+        match self.sections.iter_mut().find(|section| section.title == title) {
+            Some(section) => section.body = bytes.to_owned(),
+            None => {
+                let before = |section: &Section| rank(&section.title) <= rank(title);
+                let at = self.sections.iter().rposition(before).map_or(0, |at| at + 1);
+                self.sections.insert(at, Section { title: title.to_owned(), body: bytes.to_owned() });
+            }
+        }
+    }
+
+    fn section(&self, title: &str) -> Option<&Section> {
+        self.sections.iter().find(|section| section.title == title)
+    }
+
+    fn open(&mut self, title: &str) -> Result<()> {
+        let section = Section { title: title.to_owned(), body: Vec::new() };
+        let (plain, backend) = match title.strip_suffix(']').and_then(|title| title.split_once(" [")) {
+            Some((plain, backend)) => (plain, Some(backend)),
+            None => (title, None),
+        };
+        let view = View::ALL.iter().any(|view| view.title() == plain);
+        ensure!(view || (backend.is_none() && (title == "stdin" || section.file().is_some())), "no section {title}");
+        ensure!(self.section(title).is_none(), "a second section {title}");
+        self.sections.push(section);
+        Ok(())
+    }
+
+    fn push_header(&mut self, line: &str) -> Result<()> {
+        let line = line.trim_end();
+        if !line.is_empty() && !line.starts_with('#') {
+            let (key, _) = line.split_once(':').context("expected `key: value`, `# comment` or `--- section`")?;
+            ensure!(HEADERS.contains(&key), "no header {key}; there are: {}", HEADERS.join(", "));
+            if self.header(key).is_some() {
+                bail!("a second header {key}");
+            }
+        }
+        self.header.push(line.to_owned());
+        Ok(())
+    }
+
+    fn text(&self) -> String {
+        let header: String = self.header.iter().map(|line| format!("{line}\n")).collect();
+        let sections: String =
+            self.sections.iter().map(|s| format!("--- {}\n{}", s.title, escape::write(&s.body))).collect();
+        format!("=== {}\n{header}{sections}", self.name)
+    }
+}
+
+impl Section {
+    /// The name of the file that this section is, if it is one.
+    fn file(&self) -> Option<&str> {
+        match self.title.as_str() {
+            "script" | "setup" => Some(&self.title),
+            title => title.strip_prefix("file ").filter(|name| !name.is_empty() && !name.contains('/')),
+        }
+    }
+}
+
+/// The header lines a case may have.
+const HEADERS: &[&str] = &["about", "args", "only", "before", "during", "stdin", "sockets"];
+
+/// The order of sections: inputs as they come, then what is seen.
+fn rank(title: &str) -> usize {
+    let plain = title.split_once(" [").map_or(title, |(plain, _)| plain);
+    View::ALL.iter().position(|view| view.title() == plain).map_or(0, |at| at + 1)
+}
+
+fn special_title(view: View, backend: &str) -> String {
+    format!("{} [{backend}]", view.title())
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+}
+
+/// Splits at blanks; `'...'` keeps what is inside together.
+fn split_words(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let (mut word, mut quoted) = (None::<String>, false);
+    for c in text.chars() {
+        match c {
+            '\'' => {
+                quoted = !quoted;
+                word.get_or_insert_default();
+            }
+            c if c.is_whitespace() && !quoted => words.extend(word.take()),
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+#[cfg(test)]
+mod tests;

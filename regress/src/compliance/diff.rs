@@ -1,0 +1,101 @@
+//! The difference of two texts, line by line.
+
+use super::escape;
+
+/// Lines only expected (`-`), only got (`+`), and a few around them.
+pub(crate) fn diff(expected: &[u8], got: &[u8]) -> String {
+    let (expected, got) = (escape::write(expected), escape::write(got));
+    let (old, new): (Vec<&str>, Vec<&str>) = (expected.lines().collect(), got.lines().collect());
+    let lines = if old.len().saturating_mul(new.len()) > TOO_MUCH {
+        one_after_the_other(&old, &new)
+    } else {
+        align(&old, &new)
+    };
+    shorten(&lines)
+}
+
+/// Cells of the alignment's table beyond which it is not worth its memory.
+const TOO_MUCH: usize = 4_000_000;
+
+/// Equal lines shown on each side of a difference.
+const CONTEXT: usize = 3;
+
+type Line<'a> = (char, &'a str);
+
+fn one_after_the_other<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Line<'a>> {
+    let removed = old.iter().map(|line| ('-', *line));
+    removed.chain(new.iter().map(|line| ('+', *line))).collect()
+}
+
+/// By the longest common subsequence.
+fn align<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Line<'a>> {
+    // common[i][j]: how many lines `old[i..]` and `new[j..]` have in common.
+    let mut common = vec![vec![0_u32; new.len() + 1]; old.len() + 1];
+    for i in (0..old.len()).rev() {
+        for j in (0..new.len()).rev() {
+            common[i][j] =
+                if old[i] == new[j] { common[i + 1][j + 1] + 1 } else { common[i + 1][j].max(common[i][j + 1]) };
+        }
+    }
+    let (mut i, mut j, mut lines) = (0, 0, Vec::new());
+    while i < old.len() || j < new.len() {
+        if i < old.len() && j < new.len() && old[i] == new[j] {
+            lines.push((' ', old[i]));
+            (i, j) = (i + 1, j + 1);
+        } else if j == new.len() || (i < old.len() && common[i + 1][j] >= common[i][j + 1]) {
+            lines.push(('-', old[i]));
+            i += 1;
+        } else {
+            lines.push(('+', new[j]));
+            j += 1;
+        }
+    }
+    lines
+}
+
+/// Leaves out equal lines far from any difference.
+fn shorten(lines: &[Line<'_>]) -> String {
+    let near = |at: usize| {
+        let from = at.saturating_sub(CONTEXT);
+        lines.iter().skip(from).take(at - from + CONTEXT + 1).any(|&(mark, _)| mark != ' ')
+    };
+    let (mut text, mut gap) = (String::new(), false);
+    for (at, (mark, line)) in lines.iter().enumerate() {
+        if near(at) {
+            text.push_str(&format!("    {mark}{line}\n"));
+            gap = false;
+        } else if !gap {
+            text.push_str("     ...\n");
+            gap = true;
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_are_shown_in_place() {
+        assert_eq!(diff(b"a\nb\nc\n", b"a\nx\nc\n"), "     a\n    -b\n    +x\n     c\n");
+        assert_eq!(diff(b"", b"new"), "    +\\new\\c\n");
+        assert_eq!(diff(b"same\n", b"same\n"), "     ...\n");
+    }
+
+    #[test]
+    fn far_lines_are_left_out() {
+        let old: String = (0..20).map(|n| format!("{n}\n")).collect();
+        let new = old.replace("10\n", "ten\n");
+        let text = diff(old.as_bytes(), new.as_bytes());
+        assert_eq!(text.matches("...").count(), 2);
+        assert!(text.contains("     9\n    -10\n    +ten\n     11\n"), "{text}");
+        assert!(!text.contains("     5\n"));
+    }
+
+    #[test]
+    fn huge_texts_are_shown_whole() {
+        let many = "x\n".repeat(3000);
+        assert_eq!(diff(many.as_bytes(), many.as_bytes()).lines().count(), 6000);
+    }
+}

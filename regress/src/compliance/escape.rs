@@ -1,0 +1,113 @@
+//! Bytes as lines of text, and back.
+//!
+//! A line stands for itself and its newline. A line that begins with a backslash is escaped: in the rest of it `\\`, `\r`,
+//! `\t` and `\xHH` are read as one byte each, and `\c` at its end says that no newline follows. So written are lines that
+//! hold control characters or bytes that are no text, that would read as a heading, and a last line without a newline.
+
+use anyhow::{Context, Result, bail};
+
+/// The text form. Always ends in a newline, unless it is empty.
+pub(crate) fn write(bytes: &[u8]) -> String {
+    bytes.split_inclusive(|&byte| byte == b'\n').map(write_line).collect()
+}
+
+/// The bytes that a text form stands for.
+pub(crate) fn read(text: &str) -> Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        match line.strip_prefix('\\') {
+            Some(escaped) => read_line(escaped.trim_end_matches('\n'), &mut bytes).with_context(|| line.to_owned())?,
+            None => bytes.extend_from_slice(line.as_bytes()),
+        }
+    }
+    Ok(bytes)
+}
+
+fn write_line(line: &[u8]) -> String {
+    let (content, whole) = match line.strip_suffix(b"\n") {
+        Some(content) => (content, true),
+        None => (line, false),
+    };
+    let heading = [&b"==="[..], b"---", b"\\"].iter().any(|mark| content.starts_with(mark));
+    match str::from_utf8(content) {
+        Ok(text) if whole && !heading && !text.chars().any(|c| c.is_control() && c != '\t') => format!("{text}\n"),
+        _ => {
+            let escaped: String = content.iter().map(|&byte| write_byte(byte)).collect();
+            format!("\\{escaped}{}\n", if whole { "" } else { "\\c" })
+        }
+    }
+}
+
+fn write_byte(byte: u8) -> String {
+    match byte {
+        b'\\' => "\\\\".to_owned(),
+        b'\r' => "\\r".to_owned(),
+        b'\t' => "\\t".to_owned(),
+        b' '..=b'~' => char::from(byte).to_string(),
+        _ => format!("\\x{byte:02x}"),
+    }
+}
+
+fn read_line(line: &str, bytes: &mut Vec<u8>) -> Result<()> {
+    let mut rest = line;
+    while let Some(at) = rest.find('\\') {
+        let (plain, escape) = rest.split_at(at);
+        bytes.extend_from_slice(plain.as_bytes());
+        let mut letters = escape.chars();
+        letters.next();
+        rest = match letters.next() {
+            Some('c') if letters.as_str().is_empty() => return Ok(()),
+            Some('x') => {
+                let digits = letters.as_str().get(..2).context("\\x needs two digits")?;
+                bytes.push(u8::from_str_radix(digits, 16).context("\\x needs two digits")?);
+                letters.as_str().get(2..).unwrap_or_default()
+            }
+            Some(letter) => {
+                bytes.push(match letter {
+                    '\\' => b'\\',
+                    'r' => b'\r',
+                    't' => b'\t',
+                    other => bail!("no escape \\{other}"),
+                });
+                letters.as_str()
+            }
+            None => bail!("a lone backslash at the end"),
+        };
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    bytes.push(b'\n');
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_lines_stand_for_themselves() {
+        assert_eq!(write(b"one\n\ttwo `x' \n\n"), "one\n\ttwo `x' \n\n");
+        assert_eq!(read("one\n\n").expect("text"), b"one\n\n");
+    }
+
+    #[test]
+    fn awkward_lines_are_escaped() {
+        assert_eq!(write(b"no newline"), "\\no newline\\c\n");
+        assert_eq!(write(b"a\r\n--- b\n\xff\0\n\\"), "\\a\\r\n\\--- b\n\\\\xff\\x00\n\\\\\\\\c\n");
+    }
+
+    #[test]
+    fn every_byte_comes_back() {
+        let all: Vec<u8> = (0..=255).chain([b'\n', b'=', b'=', b'=', b'\n', b'\\', b'c', b'\\']).collect();
+        for end in 0..=all.len() {
+            let bytes = &all[..end];
+            assert_eq!(read(&write(bytes)).expect("escaped"), bytes);
+        }
+    }
+
+    #[test]
+    fn bad_escapes_are_refused() {
+        for text in ["\\\\q\n", "\\a\\\n", "\\\\x1\n", "\\\\xzz\n"] {
+            assert!(read(text).is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Inside the lab: runs the cases, each in a network namespace of its own, and writes down what it sees.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use nix::sched::{CloneFlags, unshare};
+
+use super::case::{Case, CaseFile};
+use super::report::Outcome;
+use super::view::View;
+use super::{Selection, mask};
+use crate::lab::{Finished, Program, Stdin, lo_up, socket_policies};
+
+/// Runs the selected cases of `files` with the program `setkey`; one line a case goes to `report`.
+pub(crate) fn serve(setkey: &Path, selection: &Selection, report: &Path, files: &[PathBuf]) -> Result<()> {
+    let mut report = File::options().append(true).open(report)?;
+    for path in files {
+        let file = CaseFile::load(path)?;
+        for case in file.cases.iter().filter(|case| selection.takes(case)) {
+            let bench = Bench { setkey, backend: &selection.backend, case };
+            let seen = bench.run_apart().map_err(|error| format!("{error:#}"));
+            let line = Outcome { file: path.clone(), case: case.name.clone(), seen }.line()?;
+            report.write_all(line.as_bytes())?;
+        }
+    }
+    Ok(())
+}
+
+/// One case on the table.
+struct Bench<'a> {
+    setkey: &'a Path,
+    backend: &'a str,
+    case: &'a Case,
+}
+
+/// The folder a case runs in.
+const PLACE: &str = "/run/case";
+
+/// For one program of a case.
+const LIMIT: Duration = Duration::from_secs(20);
+
+impl Bench<'_> {
+    /// In a thread that has a network namespace of its own.
+    fn run_apart(&self) -> Result<Vec<(View, Vec<u8>)>> {
+        let work = || {
+            unshare(CloneFlags::CLONE_NEWNET).context("unshare")?;
+            lo_up().context("lo")?;
+            self.run()
+        };
+        thread::scope(|scope| scope.spawn(work).join()).map_err(|_| anyhow!("the case's thread failed"))?
+    }
+
+    fn run(&self) -> Result<Vec<(View, Vec<u8>)>> {
+        self.lay_out().context("the case's files")?;
+        if self.case.input("setup").is_some() {
+            let done = self.setkey(&["-f", "setup"]).run()?;
+            anyhow::ensure!(done.success() && done.stderr.is_empty(), "setup failed: {}", done.text());
+        }
+        // Held open until all is seen.
+        let _policies = match self.case.header("sockets") {
+            Some(_) => Some(socket_policies().context("per-socket policies")?),
+            None => None,
+        };
+        if let Some(line) = self.case.header("before") {
+            self.shell(line)?;
+        }
+        let finished = self.perform()?;
+        let views = View::ALL.into_iter().filter(|&view| self.case.expected(view, self.backend).is_some());
+        views.map(|view| Ok((view, mask::mask(&self.look(view, &finished)?)))).collect()
+    }
+
+    fn lay_out(&self) -> Result<()> {
+        let _ = fs::remove_dir_all(PLACE);
+        fs::create_dir(PLACE)?;
+        for (name, body) in self.case.files() {
+            fs::write(Path::new(PLACE).join(name), body)?;
+        }
+        Ok(())
+    }
+
+    fn perform(&self) -> Result<Finished> {
+        let arguments = self.case.arguments();
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let stdin = match (self.case.input("stdin"), self.case.header("stdin")) {
+            (Some(text), Some("terminal")) => Stdin::Typed(text.to_owned()),
+            (Some(text), _) => Stdin::Bytes(text.to_owned()),
+            (None, _) => Stdin::Null,
+        };
+        let program = self.setkey(&arguments).stdin(stdin);
+        match self.case.header("during") {
+            Some(line) => program.run_beside(|| self.shell(line)),
+            None => program.run(),
+        }
+    }
+
+    fn look(&self, view: View, finished: &Finished) -> Result<Vec<u8>> {
+        Ok(match view {
+            View::Exit => format!("{}\n", finished.exit).into_bytes(),
+            View::Stdout => finished.stdout.clone(),
+            View::Stderr => finished.stderr.clone(),
+            View::Sad => self.setkey(&["-D"]).run()?.text().into_bytes(),
+            View::Spd => self.setkey(&["-DP"]).run()?.text().into_bytes(),
+            View::State => self.program("ip", &["xfrm", "state"]).run()?.text().into_bytes(),
+            View::Policy => self.program("ip", &["xfrm", "policy"]).run()?.text().into_bytes(),
+        })
+    }
+
+    /// Runs a `before` or `during` line; `setkey` in it is the program under test.
+    fn shell(&self, line: &str) -> Result<()> {
+        let done = self.program("/bin/sh", &["-c", line]).run()?;
+        anyhow::ensure!(done.success(), "`{line}` ended with {}: {}", done.exit, done.text());
+        Ok(())
+    }
+
+    fn setkey(&self, arguments: &[&str]) -> Program {
+        self.program(&self.setkey.to_string_lossy(), arguments)
+    }
+
+    fn program(&self, name: &str, arguments: &[&str]) -> Program {
+        let dir = self.setkey.parent().unwrap_or(Path::new("/")).display();
+        let path = format!("{dir}:{}", std::env::var("PATH").unwrap_or_default());
+        Program::new(name, arguments).dir(PLACE).limit(LIMIT).env("PATH", &path).env("LIBPFKEY_BACKEND", self.backend)
+    }
+}

@@ -1,0 +1,110 @@
+//! What differs from one run to the next, made equal. Applied to what came and to what is expected.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use regex::bytes::Regex;
+
+/// A rule: what varies, how it looks, and what stands in its place.
+struct Rule {
+    about: &'static str,
+    pattern: &'static str,
+    instead: &'static str,
+}
+
+/// Kept in step with the table in `regress/compliance/README.md`.
+const RULES: &[Rule] = &[
+    Rule {
+        about: "dates of an SA or a policy",
+        pattern: r"(created|current|last|lastused): [A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8} [0-9]{4}",
+        instead: "$1: DATE",
+    },
+    Rule { about: "an SA's age", pattern: r"diff: [0-9]+\(s\)", instead: "diff: N(s)" },
+    Rule { about: "the asking process", pattern: r"\bpid=[0-9]+", instead: "pid=N" },
+    Rule { about: "a policy's number in dumps", pattern: r"\bspid=[0-9]+", instead: "spid=N" },
+    Rule { about: "a policy's number in -v", pattern: r"(sadb_x_policy\{[^}]*?\bid=)[0-9]+", instead: "${1}N" },
+    Rule { about: "times in -v", pattern: r"\b(addtime|usetime)=[0-9]{9,}", instead: "$1=T" },
+    Rule { about: "request ids the kernel chose", pattern: r"unique#[0-9]+", instead: "unique#N" },
+    Rule {
+        about: "request ids the kernel chose, elsewhere",
+        pattern: r"\breqid([= ])1(?:638[4-9]|639[0-9]|6[4-9][0-9]{2}|[7-9][0-9]{3})(?:\(0x[0-9a-f]+\))?",
+        instead: "reqid${1}N",
+    },
+    Rule { about: "references to a policy", pattern: r"\brefcnt=[12]\b", instead: "refcnt=R" },
+    Rule {
+        about: "references to a policy, in -v",
+        pattern: r"(sadb_msg\{[^}]*?len=[0-9]+ reserved=)[123]\b",
+        instead: "${1}R",
+    },
+    Rule {
+        about: "when a message passed, in -x",
+        pattern: r"(?m)^(?:[0-9]{2}:[0-9]{2}:[0-9]{2}|[0-9]{10})\.[0-9]{6} $",
+        instead: "TIME ",
+    },
+    Rule {
+        about: "the asking process in -H: bytes 12 to 15 of a message",
+        pattern: r"(?m)^(00000000: (?:[0-9a-f]{2} ){12})(?:[0-9a-f]{2} ){4}$",
+        instead: "${1}PP PP PP PP ",
+    },
+    Rule { about: "the folder of the program", pattern: r"(?m)^/[^ :]*/setkey: ", instead: "setkey: " },
+];
+
+static COMPILED: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
+    let compile = |rule: &Rule| Regex::new(&format!("(?-u){}", rule.pattern)).map(|regex| (regex, rule.instead));
+    RULES.iter().map(|rule| compile(rule).unwrap_or_else(|error| panic!("{}: {error}", rule.about))).collect()
+});
+
+/// `text` with what varies replaced.
+pub(crate) fn mask(text: &[u8]) -> Vec<u8> {
+    let mut text = Cow::Borrowed(text);
+    for (regex, instead) in COMPILED.iter() {
+        if let Cow::Owned(replaced) = regex.replace_all(&text, instead.as_bytes()) {
+            text = Cow::Owned(replaced);
+        }
+    }
+    text.into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn masked(text: &str) -> String {
+        String::from_utf8(mask(text.as_bytes())).expect("text")
+    }
+
+    #[test]
+    fn what_varies_goes() {
+        for (text, expected) in [
+            ("\tcreated: Nov  1 02:03:04 2026\tcurrent: Nov 21 02:03:04 2026\n", "\tcreated: DATE\tcurrent: DATE\n"),
+            ("\tdiff: 12(s)\thard: 0(s)", "\tdiff: N(s)\thard: 0(s)"),
+            ("\tspid=8 seq=0 pid=77\n\trefcnt=1\n", "\tspid=N seq=0 pid=N\n\trefcnt=R\n"),
+            ("sadb_x_policy{ type=2 dir=1 id=17 }", "sadb_x_policy{ type=2 dir=1 id=N }"),
+            ("esp/transport//unique#16391", "esp/transport//unique#N"),
+            ("proto esp reqid 16384(0x00004000) mode", "proto esp reqid N mode"),
+            ("reqid=16399 x", "reqid=N x"),
+            ("12:13:14.567890 \nx", "TIME \nx"),
+            (
+                "00000000: 02 0a 00 00 02 00 00 00 00 00 00 00 9a 02 00 00 \n",
+                "00000000: 02 0a 00 00 02 00 00 00 00 00 00 00 PP PP PP PP \n",
+            ),
+            (
+                "sadb_msg{ version=2 type=18\n  len=24 reserved=2 seq=0",
+                "sadb_msg{ version=2 type=18\n  len=24 reserved=R seq=0",
+            ),
+            ("/opt/x/setkey: no\n", "setkey: no\n"),
+        ] {
+            assert_eq!(masked(text), expected);
+            assert_eq!(masked(expected), expected, "masking twice");
+        }
+    }
+
+    #[test]
+    fn what_matters_stays() {
+        for text in
+            ["\tlast:                     \thard: 0(s)", "reqid=5(0x00000005)", "refcnt=0", "unique:5", "id=3 ivlen=0"]
+        {
+            assert_eq!(masked(text), text);
+        }
+    }
+}
