@@ -70,6 +70,14 @@ impl Job {
         self.judge(status)
     }
 
+    /// Runs it and returns its standard output instead of showing it.
+    pub(crate) fn output(mut self) -> Result<String> {
+        self.show();
+        let output = self.command.stderr(Stdio::inherit()).output().with_context(|| self.shown())?;
+        self.judge(output.status)?;
+        String::from_utf8(output.stdout).with_context(|| self.shown())
+    }
+
     fn show(&self) {
         println!("$ {}", self.shown());
     }

@@ -1,4 +1,38 @@
-//! x
-pub(crate) fn run() -> anyhow::Result<crate::tally::Tally> {
-    Ok(crate::tally::Tally::SKIPPED)
+//! Numbers and layouts, checked by C compilers against the real headers of four systems.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+
+use crate::job::Job;
+use crate::tally::Tally;
+use crate::{tools, tree};
+
+/// A dialect of libpfkey, and zig's name for the system that speaks it.
+const SYSTEMS: &[(&str, &str)] = &[
+    ("linux", "x86_64-linux-gnu"),
+    ("freebsd", "x86_64-freebsd"),
+    ("netbsd", "x86_64-netbsd"),
+    ("darwin", "x86_64-macos"),
+];
+
+pub(super) fn run() -> Result<Tally> {
+    tools::packages(tools::BUILD)?;
+    let zig = tools::zig()?;
+    let mut tally = Tally::default();
+    for (dialect, system) in SYSTEMS {
+        // libpfkey's tables become `numbers.h`, which the file written by hand includes.
+        let dir = tree::target().join("headers").join(dialect);
+        fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
+        let numbers = Job::cargo("run --quiet --package regress-headers --").arg(dialect).output()?;
+        fs::write(dir.join("numbers.h"), numbers)?;
+        let compile = Job::new("python3").words("-m ziglang cc -fsyntax-only -Wall -Werror -target").arg(system);
+        let source = format!("regress/headers/{dialect}.c");
+        let done = compile.arg("-I").arg(&dir).arg(source).env("PYTHONPATH", &zig).run();
+        if let Err(error) = &done {
+            println!("FAILED: {error:#}");
+        }
+        tally += Tally::of(done.is_ok());
+    }
+    Ok(tally)
 }
