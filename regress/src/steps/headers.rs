@@ -26,9 +26,10 @@ pub(super) fn run() -> Result<Tally> {
         fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
         let numbers = Job::cargo("run --quiet --package regress-headers --").arg(dialect).output()?;
         fs::write(dir.join("numbers.h"), numbers)?;
-        let compile = Job::new("python3").words("-m ziglang cc -fsyntax-only -Wall -Werror -target").arg(system);
+        let compile = Job::new("python3").words("-m ziglang cc -c -Wall -Werror -target").arg(system);
         let source = format!("regress/headers/{dialect}.c");
-        let done = compile.arg("-I").arg(&dir).arg(source).env("PYTHONPATH", &zig).run();
+        let done =
+            compile.arg("-I").arg(&dir).arg("-o").arg(dir.join("layout.o")).arg(source).env("PYTHONPATH", &zig).run();
         if let Err(error) = &done {
             println!("FAILED: {error:#}");
         }
