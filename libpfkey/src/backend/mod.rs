@@ -2,6 +2,8 @@
 
 #[cfg(any(target_os = "linux", target_os = "freebsd", target_os = "netbsd", target_os = "macos"))]
 mod af_key;
+mod memory;
+mod socket;
 
 use std::fmt;
 use std::os::fd::BorrowedFd;
@@ -12,6 +14,8 @@ use crate::dialect::{Abi, Dialect};
 use crate::error::{Error, Result};
 
 pub use af_key::AfKey;
+pub use memory::Memory;
+pub use socket::Socket;
 
 /// Bytes of the longest message there can be: the length field counts 8-byte words in 16 bits.
 pub const MESSAGE_MAX: usize = u16::MAX as usize * 8;
