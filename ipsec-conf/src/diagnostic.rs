@@ -8,7 +8,7 @@ use crate::setkey::{ErrorKind, ParseError, RawStatement, Token, tokens};
 const WIDTH: usize = 100;
 
 /// An error with the line it is in: `FILE:LINE:COLUMN: MESSAGE`, the source line with keys blotted out, a caret, and a
-/// hint.
+/// hint. No line end after the last.
 #[derive(Clone, Debug)]
 pub struct Diagnostic<'a> {
     file: &'a str,
@@ -22,115 +22,320 @@ impl<'a> Diagnostic<'a> {
         Self { file, source, error }
     }
 
-    /// Start and end of the line with the error in the statement's text.
-    fn line(&self) -> (usize, usize) {
+    /// Where the caret goes: at the error, or right behind the last token when the error is that no more follow.
+    fn offset(&self) -> usize {
         let text = self.source.text;
-        let offset = (0..=self.error.offset.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        let start = text[..offset].rfind('\n').map_or(0, |at| at + 1);
-        let end = text[offset..].find('\n').map_or(text.len(), |at| offset + at);
-        (start, end)
+        let offset = self.error.offset;
+        if offset < text.len() && text.is_char_boundary(offset) {
+            return offset;
+        }
+        tokens(text).last().map_or(0, |(start, token)| start + token.source().len())
     }
 
-    /// The line's number, and the column of its first character.
-    fn place(&self, start: usize) -> (u32, u32) {
-        let lines = self.source.text[..start].bytes().filter(|byte| *byte == b'\n').count();
-        let line = self.source.first_line.saturating_add(u32::try_from(lines).unwrap_or(u32::MAX));
-        (line, if start == 0 { self.source.first_column } else { 1 })
-    }
-
-    /// What libipsec says of a policy: with the token, where it names one.
-    fn policy_message(&self) -> String {
-        let line = self.error.library_line.as_deref().and_then(|line| line.strip_prefix("libipsec: "));
-        printable(line.unwrap_or(&self.error.message))
+    fn message(&self, secrets: &Secrets) -> String {
+        let message = &self.error.message;
+        if matches!(self.error.kind, ErrorKind::Policy(_)) {
+            // What libipsec says, where it says more.
+            let line = self.error.library_line.as_deref().and_then(|line| line.strip_prefix("libipsec: "));
+            return printable(line.unwrap_or(message));
+        }
+        match Token::at(self.source.text, self.error.offset) {
+            _ if secrets.cover(self.error.offset) => format!("{message} at the key"),
+            Token::End => format!("{message} at the end"),
+            token => format!("{message} at `{}'", printable(token.source())),
+        }
     }
 }
 
 impl fmt::Display for Diagnostic<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self.source.text;
-        let (start, end) = self.line();
-        let (line, first_column) = self.place(start);
-        let secrets = secrets(text);
-        let hidden = |offset: usize| secrets.iter().any(|(from, to)| (*from..*to).contains(&offset));
-
-        // Each character as it is shown; `caret` is the width of what stands before the error.
-        let (mut shown, mut caret, mut column) = (Vec::new(), None, first_column);
-        for (at, c) in text[start..end].char_indices() {
-            if start + at >= self.error.offset && caret.is_none() {
-                caret = Some(shown.len());
-            }
-            if caret.is_none() {
-                column = column.saturating_add(1);
-            }
-            match c {
-                _ if hidden(start + at) => shown.push('*'),
-                '\t' => shown.extend(std::iter::repeat_n(' ', 8 - shown.len() % 8)),
-                ' '..='~' => shown.push(c),
-                _ => shown.extend(c.escape_default()),
-            }
-        }
-        let caret = caret.unwrap_or(shown.len());
-        let from = if caret < WIDTH * 3 / 4 { 0 } else { caret - WIDTH / 2 };
-        let to = shown.len().min(from + WIDTH);
-        let dots = |cut: bool| if cut { "..." } else { "" };
-
-        write!(f, "{}:{line}:{column}: ", self.file)?;
-        match Token::at(text, self.error.offset) {
-            _ if hidden(self.error.offset) => writeln!(f, "{} at the key", self.error.message)?,
-            _ if matches!(self.error.kind, ErrorKind::Policy(_)) => writeln!(f, "{}", self.policy_message())?,
-            Token::End => writeln!(f, "{} at the end", self.error.message)?,
-            token => writeln!(f, "{} at `{}'", self.error.message, printable(token.source()))?,
-        }
-        let window: String = shown[from..to].iter().collect();
-        writeln!(f, "  {}{window}{}", dots(from > 0), dots(to < shown.len()))?;
-        write!(f, "  {:width$}^", "", width = caret - from + dots(from > 0).len())?;
+        let secrets = Secrets::of(self.source.text);
+        let excerpt = Excerpt::new(self.source, self.offset(), &secrets);
+        writeln!(f, "{}:{}:{}: {}", printable(self.file), excerpt.line, excerpt.column, self.message(&secrets))?;
+        writeln!(f, "  {}", excerpt.text)?;
+        write!(f, "  {:width$}^", "", width = excerpt.caret)?;
         match &self.error.hint {
-            Some(hint) => write!(f, "\n  {hint}"),
+            Some(hint) => write!(f, "\n  {}", printable(hint)),
             None => Ok(()),
         }
     }
 }
 
-/// Text without characters that a terminal would act on, cut to a line.
-fn printable(text: &str) -> String {
-    let mut shown = String::new();
-    for c in text.chars().take(WIDTH) {
-        match c {
-            ' '..='~' => shown.push(c),
-            _ => shown.extend(c.escape_default()),
+/// A source line as it is shown.
+struct Excerpt {
+    /// From 1.
+    line: u32,
+    /// In characters, from 1.
+    column: u32,
+    /// A window of the line, without tabs, control characters and keys.
+    text: String,
+    /// Width of what is in `text` before the error.
+    caret: usize,
+}
+
+impl Excerpt {
+    /// The line of the statement with `offset`, which is at a character.
+    fn new(source: RawStatement<'_>, offset: usize, secrets: &Secrets) -> Self {
+        let (before, after) = source.text.split_at_checked(offset).unwrap_or((source.text, ""));
+        let start = before.rfind('\n').map_or(0, |at| at + 1);
+        let rest = after.split('\n').next().unwrap_or_default();
+        let head = before.get(start..).unwrap_or_default();
+
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let line = source.first_line.saturating_add(count(before.matches('\n').count()));
+        let first_column = if start == 0 { source.first_column } else { 1 };
+        let column = first_column.saturating_add(count(head.chars().count()));
+
+        let mut shown = Vec::new();
+        show(head, start, secrets, &mut shown);
+        let caret = shown.len();
+        show(rest, offset, secrets, &mut shown);
+
+        let from = if caret < WIDTH * 3 / 4 { 0 } else { caret - WIDTH / 2 };
+        let to = shown.len().min(from + WIDTH);
+        let dots = |cut: bool| if cut { "..." } else { "" };
+        let window: String = shown.get(from..to).unwrap_or_default().iter().collect();
+        Self {
+            line,
+            column,
+            text: format!("{}{window}{}", dots(from > 0), dots(to < shown.len())),
+            caret: caret - from + dots(from > 0).len(),
         }
     }
+}
+
+/// Appends `text`, which is at `offset` in the statement, as a terminal may see it.
+fn show(text: &str, offset: usize, secrets: &Secrets, shown: &mut Vec<char>) {
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if secrets.cover(offset + at) => shown.push('*'),
+            '\t' => shown.extend(std::iter::repeat_n(' ', 8 - shown.len() % 8)),
+            _ => escape(c, |c| shown.push(c)),
+        }
+    }
+}
+
+/// A character, or the escape of one that is not printable ASCII.
+fn escape(c: char, mut push: impl FnMut(char)) {
+    match (c, u8::try_from(u32::from(c))) {
+        (' '..='~', _) => push(c),
+        (_, Ok(byte)) => std::ascii::escape_default(byte).map(char::from).for_each(push),
+        _ => c.escape_default().for_each(push),
+    }
+}
+
+/// Text without characters that a terminal would act on, cut when it is long.
+fn printable(text: &str) -> String {
+    let mut shown = String::new();
+    text.chars().take(2 * WIDTH).for_each(|c| escape(c, |c| shown.push(c)));
     shown
 }
 
 /// The spans of a statement that hold keys, or may: what follows `-E NAME` and `-A NAME`, quoted strings after those
 /// flags, and long strings of hex digits anywhere.
-fn secrets(text: &str) -> Vec<(usize, usize)> {
-    let mut secrets = Vec::new();
-    let mut since_flag = None;
-    for (offset, token) in tokens(text) {
-        let source = token.source();
-        let digits = source.strip_prefix("0x").or_else(|| source.strip_prefix("0X")).unwrap_or(source);
-        let long_hex = digits.len() > 10 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-        since_flag = match (token, since_flag) {
-            (Token::Plain("-E" | "-A" | "auth"), _) => Some(0),
-            (_, since) => since.map(|count: u32| count.saturating_add(1)),
-        };
-        let secret = match token {
-            Token::Quoted(_) => since_flag.is_some(),
-            Token::Illegal("\"") => true,
-            _ if matches!(source, "-A" | "-E" | ";") => false,
-            _ => long_hex || since_flag == Some(2),
-        };
-        match token {
-            // An open quote: all that follows.
-            Token::Illegal("\"") => {
-                secrets.push((offset + 1, text.len()));
-                break;
+struct Secrets(Vec<(usize, usize)>);
+
+impl Secrets {
+    fn of(text: &str) -> Self {
+        let mut spans = Vec::new();
+        // Tokens since the last -E or -A.
+        let mut since = None;
+        for (start, token) in tokens(text) {
+            let source = token.source();
+            since = match source {
+                "-E" | "-A" | "auth" => Some(0),
+                _ => since.map(|count: u32| count.saturating_add(1)),
+            };
+            let secret = match token {
+                // An open quote: all that follows.
+                Token::Illegal("\"") => {
+                    spans.push((start + 1, text.len()));
+                    break;
+                }
+                Token::Quoted(_) => since.is_some(),
+                _ => is_long_hex(source) || (since == Some(2) && !source.starts_with(['-', ';'])),
+            };
+            if secret {
+                spans.push((start, start + source.len()));
             }
-            _ if secret => secrets.push((offset, offset + source.len())),
-            _ => {}
         }
+        Self(spans)
     }
-    secrets
+
+    fn cover(&self, offset: usize) -> bool {
+        let next = self.0.partition_point(|(_, end)| *end <= offset);
+        self.0.get(next).is_some_and(|(start, _)| *start <= offset)
+    }
+}
+
+/// More hex digits than an SPI has.
+fn is_long_hex(token: &str) -> bool {
+    let digits = token.strip_prefix("0x").or_else(|| token.strip_prefix("0X")).unwrap_or(token);
+    digits.len() > 10 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+    use crate::setkey::{Splitter, parse};
+
+    /// The diagnostic of the first error in a script.
+    fn diagnose(script: &[u8]) -> String {
+        let mut splitter = Splitter::script();
+        let mut input = script;
+        while let Some(raw) = splitter.split(&mut input).unwrap() {
+            if let Err(error) = parse(raw.text, raw.first_line) {
+                return Diagnostic::new("a.conf", raw, &error).to_string();
+            }
+        }
+        let raw = splitter.finish().unwrap();
+        Diagnostic::new("a.conf", raw, &parse(raw.text, raw.first_line).unwrap_err()).to_string()
+    }
+
+    fn check(script: &str, expected: Expect) {
+        expected.assert_eq(&diagnose(script.as_bytes()));
+    }
+
+    #[test]
+    fn places_and_hints() {
+        check(
+            "flush;\n# one\n  dump; spadd a b any -P in none;\n",
+            expect![[r#"
+                a.conf:3:9: syntax error at `spadd'
+                   spadd a b any -P in none;
+                   ^
+                  did you mean `spdadd`?"#]],
+        );
+        check(
+            "flush\n\tadd 192.0.2.1 192.0.2.2 esp 1000 -E null;\n",
+            expect![[r#"
+                a.conf:2:2: syntax error at `add'
+                          add 192.0.2.1 192.0.2.2 esp 1000 -E null;
+                          ^
+                  `add` begins a statement: the one before it is cut short or lacks its `;`"#]],
+        );
+        check(
+            "dump ah\n\n\n",
+            expect![[r#"
+                a.conf:1:8: syntax error at the end
+                  dump ah
+                         ^
+                  the `;` that ends the statement is missing"#]],
+        );
+        check(
+            "add 192.0.2.1 192.0.2.2\tesp\tx -E null;",
+            expect![[r#"
+                a.conf:1:29: syntax error at `x'
+                  add 192.0.2.1 192.0.2.2 esp     x -E null;
+                                                  ^
+                  expected an SPI"#]],
+        );
+    }
+
+    #[test]
+    fn policies() {
+        check(
+            "spdadd ::/0 ::/0 any\n  -P out ipsec\n  esp/tunel/2001:db8::1-2001:db8::2/require;",
+            expect![[r#"
+                a.conf:3:7: Too few arguments
+                    esp/tunel/2001:db8::1-2001:db8::2/require;
+                        ^
+                  a request is PROTOCOL/transport or PROTOCOL/tunnel, then /[SRC-DST]/LEVEL"#]],
+        );
+        check(
+            "spdadd ::/0 ::/0 any -P out ipsec esp/transport//required;",
+            expect![[r#"
+                a.conf:1:50: syntax error while parsing "required"
+                  spdadd ::/0 ::/0 any -P out ipsec esp/transport//required;
+                                                                   ^
+                  did you mean `require`?"#]],
+        );
+    }
+
+    #[test]
+    fn keys_are_not_shown() {
+        check(
+            "add 192.0.2.1 192.0.2.2 esp 0x10001 -E aes-cbc 0x00112233445566778899aabbccddeeff -u 5;",
+            expect![[r#"
+                a.conf:1:83: syntax error at `-u'
+                  ...001 -E aes-cbc ********************************** -u 5;
+                                                                       ^
+                  -u goes before -E and -A"#]],
+        );
+        check(
+            "add a b ah 256 -A hmac-md5 \"sixteen octets!!\" -A null;",
+            expect![[r#"
+            a.conf:1:47: syntax error at `-A'
+              add a b ah 256 -A hmac-md5 ****************** -A null;
+                                                            ^
+              -A was given already"#]],
+        );
+        check(
+            "add a b ah 256 -A hmac-md5 0123456789ABCDEF0123456789ABCDEF;",
+            expect![[r#"
+            a.conf:1:28: syntax error at the key
+              add a b ah 256 -A hmac-md5 ********************************;
+                                         ^
+              hex digits need 0x before them"#]],
+        );
+        check(
+            "add a b ah 256 -A hmac-md5 secret;",
+            expect![[r#"
+            a.conf:1:28: syntax error at the key
+              add a b ah 256 -A hmac-md5 ******;
+                                         ^
+              a key is "quoted" or 0x and hex digits"#]],
+        );
+        check(
+            "add a b esp 256 -E null secret -A hmac-md5 \"sixteen octets!!\";",
+            expect![[r#"
+            a.conf:1:25: syntax error at the key
+              add a b esp 256 -E null ****** -A hmac-md5 ******************;
+                                      ^
+              expected -A or `;`"#]],
+        );
+        check(
+            "add a b ah 256 -A hmac-md5 \"no end;\n secret;\nflush;\n",
+            expect![[r#"
+            a.conf:1:28: Syntax error at `"'
+              add a b ah 256 -A hmac-md5 "*******
+                                         ^
+              this quote is not closed"#]],
+        );
+        check(
+            "add a b ah 256 -A hmac-md5 \"line\nsecret\" x;",
+            expect![[r#"
+            a.conf:2:9: syntax error at `x'
+              ******* x;
+                      ^
+              expected `;`"#]],
+        );
+    }
+
+    #[test]
+    fn bytes_and_long_lines() {
+        expect![[r#"
+            a.conf:1:6: Syntax error at `\x1b'
+              dump \x1b[2J\xe9 ;
+                   ^"#]]
+        .assert_eq(&diagnose(b"dump \x1b[2J\xe9 ;"));
+        check(
+            &format!("{} frob;", "flush".to_owned() + &" ".repeat(300)),
+            expect![[r#"
+            a.conf:1:307: syntax error at `frob'
+              ...                                                  frob;
+                                                                   ^
+              expected `;` or a protocol"#]],
+        );
+        check(
+            &format!("flush {} ;", "x".repeat(300)),
+            expect![[r#"
+            a.conf:1:7: syntax error at `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'
+              flush xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...
+                    ^
+              expected `;` or a protocol"#]],
+        );
+    }
 }

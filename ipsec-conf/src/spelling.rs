@@ -33,27 +33,28 @@ pub(crate) fn either<S: AsRef<str>>(words: &[S]) -> String {
     text
 }
 
-/// Insertions, deletions and replacements between two words.
+/// Insertions, deletions, replacements and swaps of neighbours between two words.
 fn distance(one: &str, other: &str) -> usize {
     // Longer than any keyword: not worth the work.
     if one.len() > 32 {
         return usize::MAX;
     }
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    // Row i: the distances from the first i bytes of `one` to each beginning of `other`.
+    let mut above: Vec<usize> = Vec::new();
     let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.bytes().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, b) in row.iter_mut().skip(1).zip(other.bytes()) {
-            let replaced = diagonal + usize::from(a != b);
-            diagonal = *cell;
-            left = replaced.min(diagonal + 1).min(left + 1);
-            *cell = left;
+    for i in 0..one.len() {
+        let mut next = vec![i + 1; other.len() + 1];
+        for j in 0..other.len() {
+            let replaced = row[j] + usize::from(one[i] != other[j]);
+            next[j + 1] = replaced.min(row[j + 1] + 1).min(next[j] + 1);
+            if i > 0 && j > 0 && one[i] == other[j - 1] && one[i - 1] == other[j] {
+                next[j + 1] = next[j + 1].min(above[j - 1] + 1);
+            }
         }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
+        above = std::mem::replace(&mut row, next);
     }
-    row.last().copied().unwrap_or(usize::MAX)
+    row[other.len()]
 }
 
 #[cfg(test)]
@@ -67,6 +68,8 @@ mod tests {
         assert_eq!(distance("add", ""), 3);
         assert_eq!(distance("kitten", "sitting"), 3);
         assert_eq!(distance("dump", "dump"), 0);
+        assert_eq!(distance("eps", "esp"), 1);
+        assert_eq!(distance("dmpu", "dump"), 2);
     }
 
     #[test]

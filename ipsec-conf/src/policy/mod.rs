@@ -117,3 +117,6 @@ pub enum Level {
     /// `use`
     Use,
 }
+
+#[cfg(test)]
+mod tests;

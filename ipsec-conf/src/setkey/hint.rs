@@ -78,12 +78,13 @@ fn for_illegal(text: &str) -> Option<Hint> {
     })
 }
 
-/// Options and algorithms in the wrong order.
+/// Words of other programs, and options and algorithms in the wrong order.
 fn for_order(source: &str, offset: usize, text: &str) -> Option<Hint> {
     let before = source.get(..offset).unwrap_or_default();
     let flag_before = |flag: &str| tokens(before).any(|(_, token)| token == Token::Plain(flag));
     match text {
         "auth" => Some("the authentication algorithm follows -A".into()),
+        "setkey" | "EOF" => Some("a shell script? This is the language of setkey itself".into()),
         "enc" => Some("the encryption algorithm follows -E".into()),
         "-E" if flag_before("-E") => Some("-E was given already".into()),
         "-E" if flag_before("-A") => Some("-E goes before -A".into()),
@@ -101,7 +102,7 @@ fn for_number(text: &str, expected: &[Rule]) -> Option<Hint> {
         return None;
     }
     if text.len() > 1 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Some("a number in hex begins with 0x".into());
+        return Some("hex digits need 0x before them".into());
     }
     if let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         return match digits.chars().find(|digit| !digit.is_ascii_hexdigit()) {

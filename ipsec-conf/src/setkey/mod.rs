@@ -26,3 +26,6 @@ pub use crate::diagnostic::Diagnostic;
 pub fn narrow(text: &str) -> Vec<u8> {
     text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect()
 }
+
+#[cfg(test)]
+mod tests;

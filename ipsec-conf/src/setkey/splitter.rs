@@ -1,7 +1,12 @@
 //! Bytes to statements, without holding more than one of them.
 
+use zeroize::{Zeroize, Zeroizing};
+
 /// The longest statement, in bytes, blanks and comments inside it included.
 pub const MAX_STATEMENT: usize = 64 * 1024;
+
+/// Enough for nearly every statement.
+const INITIAL_CAPACITY: usize = 512;
 
 /// Finds the end of each statement in a stream of bytes.
 ///
@@ -22,8 +27,8 @@ pub const MAX_STATEMENT: usize = 64 * 1024;
 /// ```
 #[derive(Debug)]
 pub struct Splitter {
-    /// What was read of the statement, widened as Latin-1.
-    text: String,
+    /// What was read of the statement, widened as Latin-1. It may hold keys.
+    text: Zeroizing<String>,
     state: State,
     /// `text` is a whole statement that was handed out, to be dropped at the next call.
     done: bool,
@@ -76,7 +81,7 @@ impl Splitter {
     /// For a script (`-f`).
     pub fn script() -> Self {
         Self {
-            text: String::new(),
+            text: Zeroizing::new(String::with_capacity(INITIAL_CAPACITY)),
             state: State::Between,
             done: false,
             begun: false,
@@ -129,10 +134,25 @@ impl Splitter {
     }
 
     fn restart(&mut self) {
+        if self.text.capacity() > INITIAL_CAPACITY {
+            self.text = Zeroizing::new(String::with_capacity(INITIAL_CAPACITY));
+        } else if self.begun {
+            self.text.zeroize();
+        }
         self.text.clear();
         self.begun = false;
         self.first_line = self.line;
         self.first_column = self.column;
+    }
+
+    /// Appends a character, leaving no copy of the text behind when it must move.
+    fn push(&mut self, c: char) {
+        if self.text.len() + c.len_utf8() > self.text.capacity() {
+            let mut larger = Zeroizing::new(String::with_capacity(2 * self.text.capacity()));
+            larger.push_str(&self.text);
+            self.text = larger;
+        }
+        self.text.push(c);
     }
 
     fn take(&mut self, byte: u8) {
@@ -143,15 +163,15 @@ impl Splitter {
             b'\n' => {
                 self.line = self.line.saturating_add(1);
                 self.column = 1;
-                self.text.push('\n');
+                self.push('\n');
                 if !self.begun {
                     self.restart();
                 }
             }
-            _ if self.state == State::PolicyComment => self.text.push(' '),
+            _ if self.state == State::PolicyComment => self.push(' '),
             // A comment before the statement is of no use to anybody, and may be long.
             _ if self.state == State::Comment && !self.begun => {}
-            _ => self.text.push(char::from(byte)),
+            _ => self.push(char::from(byte)),
         }
         if byte == b';' && !matches!(self.state, State::Quote | State::Comment | State::PolicyComment) {
             self.state = State::Between;
@@ -278,7 +298,7 @@ mod tests {
             assert_eq!(splitter.split(&mut b"# comment ".as_slice()), Ok(None));
         }
         assert_eq!(splitter.finish(), None);
-        assert!(splitter.text.capacity() < 100);
+        assert_eq!(splitter.text.capacity(), INITIAL_CAPACITY);
     }
 
     #[test]

@@ -1,0 +1,192 @@
+//! Refused statements: the words of KAME setkey, byte for byte, except where it is wrong.
+
+use super::*;
+
+/// The error in `source`, as KAME setkey prints it, after the line; `!` marks the fatal ones.
+fn error(source: &str) -> String {
+    match parse(source, 1) {
+        Ok(statement) => panic!("{source}: {statement:?}"),
+        Err(error) => format!("{}{} {error}", error.line, if error.is_fatal() { "!" } else { "" }),
+    }
+}
+
+#[test]
+fn syntax() {
+    for (source, expected) in [
+        // Statements.
+        (";", "1 syntax error at `;'"),
+        ("frobnicate;", "1 syntax error at `frobnicate'"),
+        ("\n\nfrobnicate;", "3 syntax error at `frobnicate'"),
+        ("DUMP;", "1 syntax error at `DUMP'"),
+        ("adds a b esp 256 -E null;", "1 syntax error at `adds'"),
+        ("flush foo;", "1 syntax error at `foo'"),
+        ("flush\nadd a b esp 256 -E null;", "2 syntax error at `add'"),
+        ("dump esp ah;", "1 syntax error at `ah'"),
+        ("spdflush esp;", "1 syntax error at `esp'"),
+        ("flush; dump;", "1 syntax error at `dump'"),
+        ("exit", "1 syntax error at `'"),
+        ("exit\n", "2 syntax error at `'"),
+        ("add a b esp 256 -E null", "1 syntax error at `'"),
+        ("add # a b;", "1 syntax error at `'"),
+        // Hosts.
+        ("add a esp 256 -E null;", "1 syntax error at `esp'"),
+        ("add any b esp 256 -E null;", "1 syntax error at `any'"),
+        ("add 1 b esp 256 -E null;", "1 syntax error at `1'"),
+        ("add 192.0.2.1/24 b esp 256 -E null;", "1 syntax error at `/'"),
+        ("add a[500 b esp 256 -E null;", "1 syntax error at `b'"),
+        ("deleteall a[1] b;", "1 syntax error at `['"),
+        ("deleteall a b 256;", "1 syntax error at `256'"),
+        // SPI, protocol and options.
+        ("add a b esp -E null;", "1 syntax error at `-E'"),
+        ("add a b esp foo -E null;", "1 syntax error at `foo'"),
+        ("add a b esp 1,2 -E null;", "1 syntax error at `1,2'"),
+        ("add a b esp 0x -E null;", "1 syntax error at `0x'"),
+        ("add a b udp 256 -E null;", "1 syntax error at `udp'"),
+        ("add a b esp 256 -r -E null;", "1 syntax error at `-E'"),
+        ("add a b esp 256 -r 0x10 -E null;", "1 syntax error at `0x10'"),
+        ("add a b esp 256 -m tunel -E null;", "1 syntax error at `tunel'"),
+        ("add a b esp 256 -f pad -E null;", "1 syntax error at `pad'"),
+        ("add a b esp 256 -ctx 1 1 x -E null;", "1 syntax error at `x'"),
+        ("add a b esp 256 -natt a b[1] -E null;", "1 syntax error at `b'"),
+        ("add a b esp 256 -offload none eth0 -E null;", "1 syntax error at `none'"),
+        // Algorithms and keys.
+        ("add a b esp 256;", "1 syntax error at `;'"),
+        ("get a b esp 256 -E null;", "1 syntax error at `-E'"),
+        ("add a b esp 256 -E null -E null;", "1 syntax error at `-E'"),
+        ("add a b esp 256 -A null -E null;", "1 syntax error at `-E'"),
+        ("add a b esp 256 -E null 0x11 -A null;", "1 syntax error at `0x11'"),
+        ("add a b esp 256 -E aes-cbc -A null;", "1 syntax error at `-A'"),
+        ("add a b esp 256 -E aes-gcm \"k\";", "1 syntax error at `aes-gcm'"),
+        ("add a b esp 256 -E aes-cbc \"k\" -m tunnel;", "1 syntax error at `-m'"),
+        ("add a b ah 256 -A foo \"k\";", "1 syntax error at `foo'"),
+        ("add a b ah 256 -A sha1 \"k\";", "1 syntax error at `sha1'"),
+        ("add a b ah 256 -A hmac-md5 0x0g;", "1 syntax error at `0x0g'"),
+        ("add a b ah 256 -A hmac-md5 0x;", "1 syntax error at `0x'"),
+        ("add a b ah 256 -A hmac-md5 00112233;", "1 syntax error at `00112233'"),
+        ("add a b ah 256 auth hmac-md5 \"k\";", "1 syntax error at `auth'"),
+        ("add a b ah 256 -A hmac-md5 \"k\" \"quoted\";", "1 syntax error at `quoted'"),
+        ("add a b ipcomp 256 -C gzip;", "1 syntax error at `gzip'"),
+        // Policies.
+        ("spdadd a[21]/32 b tcp -P out none;", "1 syntax error at `/'"),
+        ("spdadd 192.0.2.0/255.255.255.0 b tcp -P out none;", "1 syntax error at `255.255.255.0'"),
+        ("spdadd a b -P out none;", "1 syntax error at `-P'"),
+        ("spdadd a b ah -P out none;", "1 syntax error at `ah'"),
+        ("spdadd a b icmp 8 -P out none;", "1 syntax error at `8'"),
+        ("spdadd a b tcp foo -P out none;", "1 syntax error at `foo'"),
+        ("spdadd a b udp foo -P out none;", "1 syntax error at `foo'"),
+        ("spdadd a b 17 1,2 -P out none;", "1 syntax error at `1,2'"),
+        ("spdadd a b any 1,2 -P out none;", "1 syntax error at `1,2'"),
+        ("spddelete a b any;", "1 syntax error at `;'"),
+        ("spddelete tagged \"x\" -P out;", "1 syntax error at `tagged'"),
+        ("spdadd tagged x -P out none;", "1 syntax error at `x'"),
+        ("spdadd a b any -P out none, in none;", "1 syntax error at `,'"),
+        ("spdadd a b any -P;", "1 syntax error at `;'"),
+        ("spdadd a b any -P\nout none", "2 syntax error at `'"),
+    ] {
+        assert_eq!(error(source), expected, "{source}");
+    }
+}
+
+#[test]
+fn characters_of_no_token() {
+    for (source, expected) in [
+        ("dump !;", "1! Syntax error at `!'"),
+        ("dump +;", "1! Syntax error at `+'"),
+        ("dump\u{c};", "1! Syntax error at `\u{c}'"),
+        ("dump\r\n;", "1! Syntax error at `\r'"),
+        ("dump \u{e9};", "1! Syntax error at `\u{e9}'"),
+        ("dump \\ \n;", "1! Syntax error at `\\'"),
+        ("add a b esp 256 -z 5 -E null;", "1! Syntax error at `-'"),
+        ("add a b esp -1 -E null;", "1! Syntax error at `-'"),
+        ("spdadd $A b any -P out none;", "1! Syntax error at `$'"),
+        ("spdadd a b any -P out none # x\n;", "1! Syntax error at `#'"),
+        ("\nadd a b ah 256 -A hmac-md5 \"k;\ndump;\n", "2! Syntax error at `\"'"),
+    ] {
+        assert_eq!(error(source), expected, "{source}");
+    }
+}
+
+#[test]
+fn values() {
+    for (source, expected) in [
+        ("add a b esp-old 256 -r 8 -E null;", "replay prevention cannot be used with ah/esp-old at `8'"),
+        ("add a b ah-old 256 -r 8 -A null;", "replay prevention cannot be used with ah/esp-old at `8'"),
+        ("add a b esp 256 -E des-32iv \"12345678\";", "algorithm mismatched at `12345678'"),
+        ("add a b esp-old 256 -E des-deriv \"12345678\";", "algorithm mismatched at `12345678'"),
+        ("add a b esp 4294967296 -E null;", "SPI too big at `4294967296'"),
+        ("add a b esp 0x100000000 -E null;", "SPI too big at `0x100000000'"),
+        ("add a b esp 256 -u 4294967296 -E null;", "number not in 0 to 4294967295 at `4294967296'"),
+        ("add a b esp 256 -r 4294967296 -E null;", "number not in 0 to 4294967295 at `4294967296'"),
+        (
+            "add a b esp 256 -lh 18446744073709551616 -E null;",
+            "number not in 0 to 18446744073709551615 at `18446744073709551616'",
+        ),
+        ("add a b esp 256 -ctx 1 256 \"x\" -E null;", "number not in 0 to 255 at `256'"),
+        ("add a b esp 256 -mark 0x100000000 -E null;", "number not in 0 to 4294967295 at `0x100000000'"),
+        ("add a[65536] b esp-udp 256 -E null;", "invalid port, not in 0 to 65535 at `65536'"),
+        ("spdadd a[65536] b tcp -P out none;", "invalid port, not in 0 to 65535 at `65536'"),
+        ("spdadd a/256 b tcp -P out none;", "number not in 0 to 255 at `256'"),
+        ("spdadd a b gre x -P out none;", "invalid an upper layer protocol spec at ` out none;'"),
+        ("spdadd a b icmp x -P out none;", "invalid an upper layer protocol spec at ` out none;'"),
+        ("spdadd a b icmp6 1, -P out none;", "invalid an upper layer protocol spec at ` out none;'"),
+    ] {
+        assert_eq!(error(source), format!("1 {expected}"), "{source}");
+    }
+}
+
+#[test]
+fn policies() {
+    let all = |text: &str| {
+        let error = parse(text, 1).unwrap_err();
+        (error.line, error.to_string(), error.library_line, error.offset)
+    };
+    assert_eq!(
+        all("spdadd a b any -P out ipsec esp/any//require;"),
+        (1, "Too few arguments at ` out ipsec esp/any//require'".to_owned(), None, 32)
+    );
+    let line = Some("libipsec: syntax error while parsing \"foo\"".to_owned());
+    assert_eq!(
+        all("spdadd a b any -P out ipsec\n foo/transport//require\n;"),
+        (3, "Invalid argument at ` out ipsec\n foo/transport//require\n'".to_owned(), line, 29)
+    );
+    let line = Some("libipsec: syntax error while parsing \"\"".to_owned());
+    assert_eq!(all("spdadd a b any -P ;"), (1, "Invalid argument at ` '".to_owned(), line, 18));
+    let line = Some("libipsec: invalid IP address while parsing \"-\"".to_owned());
+    assert_eq!(
+        all("spdadd a b any -P in ipsec esp/tunnel/a-b/use;"),
+        (1, "Name or service not known at ` in ipsec esp/tunnel/a-b/use'".to_owned(), line, 38)
+    );
+    let kind = parse("spdadd a b any -P in ipsec esp/transport/me-any/use;", 1).unwrap_err().kind;
+    assert_eq!(kind, ErrorKind::Policy(policy::ErrorKind::Direction));
+}
+
+#[test]
+fn hints() {
+    for (source, expected) in [
+        ("spadd a b any -P out none;", "did you mean `spdadd`?"),
+        ("add a b eps 256 -E null;", "did you mean `esp`?"),
+        ("add a b esp 256 -E aes-gcm 0x00;", "did you mean `aes-gcm-12`, `aes-gcm-16` or `aes-gcm-8`?"),
+        ("add a b esp 256 -E null -A sha1 0x00;", "did you mean `hmac-sha1` or `keyed-sha1`?"),
+        (
+            "flush\nadd a b esp 256 -E null;",
+            "`add` begins a statement: the one before it is cut short or lacks its `;`",
+        ),
+        ("flush", "the `;` that ends the statement is missing"),
+        ("add a b ah 256 auth hmac-md5 0x00;", "the authentication algorithm follows -A"),
+        ("add a b esp 256 -A null -E null;", "-E goes before -A"),
+        ("add a b esp 256 -E null -u 5;", "-u goes before -E and -A"),
+        ("add a b ah 256 -A hmac-md5 0011aaff;", "hex digits need 0x before them"),
+        ("add a b ah 256 -A hmac-md5 0x00key;", "`k` is no hex digit"),
+        ("add a b ah 256 -A hmac-md5 \"open;", "this quote is not closed"),
+        ("add $A b ah 256 -A null;", "an unexpanded variable? setkey itself expands none"),
+        ("dump\r\n;", "the file has CR LF line ends: remove the CRs"),
+        ("spdadd a b icmp 8 -P out none;", "expected -P and a policy or TYPE,CODE"),
+        ("spdadd a b any none;", "expected -P and a policy"),
+        (
+            "spdadd a b any -P out ipsec esp/tunnel//use;",
+            "tunnel mode needs the addresses of both ends: esp/tunnel/SRC-DST/require",
+        ),
+    ] {
+        assert_eq!(parse(source, 1).unwrap_err().hint.as_deref(), Some(expected), "{source}");
+    }
+}
