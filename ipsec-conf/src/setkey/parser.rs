@@ -262,8 +262,9 @@ impl<'s> Reader<'s> {
                 Rule::option => add_option(&mut options, part.as_str()),
                 Rule::range if source.is_none() => source = Some(self.range(part)?),
                 Rule::range => destination = self.range(part)?,
-                Rule::tcp | Rule::upper_name => upper = Upper::Named(word(&part)),
-                Rule::gre | Rule::protocol_number => upper = upper_number(&part),
+                Rule::protocol_number => upper = Upper::Number(protocol_number(part.as_str())),
+                Rule::gre if part.as_str() == "47" => upper = Upper::Number(47),
+                Rule::tcp | Rule::upper_name | Rule::gre => upper = Upper::Named(word(&part)),
                 Rule::misc | Rule::gre_key => misc = Some(word(&part)),
                 Rule::context => context = Some(self.context(part)?),
                 Rule::quoted => tag = Some(unquoted(&part)),
@@ -392,12 +393,8 @@ fn number_or_hex(text: &str) -> Option<u32> {
 }
 
 /// A protocol number, cut to 8 bits as KAME setkey cuts it.
-fn upper_number<'s>(pair: &Pair<'s, Rule>) -> Upper<'s> {
-    let digits = pair.as_str().bytes().filter(u8::is_ascii_digit).map(|digit| digit - b'0');
-    if pair.as_str().starts_with(|c: char| c.is_ascii_digit()) {
-        return Upper::Number(digits.fold(0, |number: u8, digit| number.wrapping_mul(10).wrapping_add(digit)));
-    }
-    Upper::Named(word(pair))
+fn protocol_number(digits: &str) -> u8 {
+    digits.bytes().fold(0, |number: u8, digit| number.wrapping_mul(10).wrapping_add(digit.wrapping_sub(b'0')))
 }
 
 /// An algorithm's name and key; the key with its pair, for errors at it.

@@ -87,7 +87,8 @@ fn add() {
     assert_eq!(sa(source).algorithms, expected);
 
     let source = "add 192.0.2.1[4500] 192.0.2.2[31000] esp-udp 0x5001 -m tunnel \
-                  -E aes-cbc 0x00112233445566778899aabbccddeeff -A hmac-sha1 0x000102030405060708090a0b0c0d0e0f10111213 ;";
+                  -E aes-cbc 0x00112233445566778899aabbccddeeff \
+                  -A hmac-sha1 0x000102030405060708090a0b0c0d0e0f10111213 ;";
     let nat = sa(source);
     assert_eq!(nat.source.port, Some(word(source, "4500")));
     assert_eq!(nat.destination.port, Some(word(source, "31000")));
