@@ -20,14 +20,15 @@ pub fn sa_entry(out: &mut String, message: &Message<'_>, options: &Options) {
         out.push('\n');
     }
     algorithm_lines(out, message, sa);
-    let _ = writeln!(
-        out,
-        "\tseq=0x{:08x} replay={} flags=0x{:08x} state={} ",
-        sa2.sequence,
-        sa.replay,
-        sa.flags.bits(),
-        state_name(sa.state)
-    );
+    let _ = write!(out, "\tseq=0x{:08x} replay={} flags=0x{:08x} state=", sa2.sequence, sa.replay, sa.flags.bits());
+    match sa.state {
+        SaState::Larval => out.push_str("larval"),
+        SaState::Mature => out.push_str("mature"),
+        SaState::Dying => out.push_str("dying"),
+        SaState::Dead => out.push_str("dead"),
+        SaState::Other(number) => drop(write!(out, "{number}")),
+    }
+    out.push_str(" \n");
     if let Some(current) = message.lifetime(ExtensionType::LifetimeCurrent) {
         lifetime_lines(out, message, current, options);
     }
@@ -108,16 +109,6 @@ pub(super) fn push_sa_type(out: &mut String, sa_type: SaType) {
     });
 }
 
-fn state_name(state: SaState) -> &'static str {
-    match state {
-        SaState::Larval => "larval",
-        SaState::Mature => "mature",
-        SaState::Dying => "dying",
-        SaState::Dead => "dead",
-        SaState::Other(_) => "unknown",
-    }
-}
-
 fn algorithm_lines(out: &mut String, message: &Message<'_>, sa: &Sa) {
     let dialect = message.abi.dialect;
     let sa_type = message.header.sa_type;
@@ -160,7 +151,7 @@ fn lifetime_lines(out: &mut String, message: &Message<'_>, current: &Lifetime, o
     let (hard, soft) = (limits(ExtensionType::LifetimeHard), limits(ExtensionType::LifetimeSoft));
     let created = i64::try_from(current.addtime).unwrap_or(0);
     let used = i64::try_from(current.usetime).unwrap_or(0);
-    let age = if created == 0 { 0 } else { options.now - created };
+    let age = if created == 0 { 0 } else { options.now.saturating_sub(created) };
     out.push_str("\tcreated: ");
     calendar(out, created);
     out.push_str("\tcurrent: ");

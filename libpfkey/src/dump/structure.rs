@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use super::hex_groups;
-use crate::dialect::Abi;
+use crate::dialect::{Abi, ByteOrder};
 use crate::error::Result;
 use crate::num::{ExtensionType, POLICY_IPSEC};
 use crate::wire::reader::Reader;
@@ -101,7 +101,10 @@ fn extension(out: &mut String, extension: &Extension<'_>, abi: Abi, number: u16)
 }
 
 fn address(out: &mut String, address: &Address, abi: Abi) {
-    let reserved = address.reserved.to_ne_bytes();
+    let reserved = match abi.byte_order {
+        ByteOrder::Big => address.reserved.to_be_bytes(),
+        ByteOrder::Little => address.reserved.to_le_bytes(),
+    };
     let _ = writeln!(
         out,
         "sadb_address{{ proto={} prefixlen={} reserved=0x{:02x}{:02x} }}",
@@ -137,7 +140,7 @@ fn lifetime(out: &mut String, lifetime: &Lifetime) -> std::fmt::Result {
 }
 
 fn policy(out: &mut String, policy: &Policy, abi: Abi) {
-    let _ = write!(out, "sadb_x_policy{{ type={} dir={} id={}", policy.kind, policy.direction, policy.id);
+    let _ = write!(out, "sadb_x_policy{{ type={} dir={} id={:x}", policy.kind, policy.direction, policy.id);
     if abi.dialect.has_priority() {
         let _ = write!(out, " priority={}", policy.priority);
     }

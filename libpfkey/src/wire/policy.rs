@@ -14,7 +14,7 @@ use super::sockaddr::SockAddr;
 use super::writer::Writer;
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
-use crate::num::{MODE_TUNNEL, POLICY_IPSEC};
+use crate::num::POLICY_IPSEC;
 use crate::strerror::Code;
 
 /// `sadb_x_policy` with its requests.
@@ -112,9 +112,8 @@ impl Request {
         } else {
             u32::from(body.u16()?)
         };
-        // Linux reads addresses of tunnels only; what a transport request carries is padding to it.
-        let carries = if dialect == Dialect::Linux { mode >= MODE_TUNNEL } else { true };
-        let endpoints = if carries && !body.is_empty() { Some(SockAddr::parse_pair(&mut body)?) } else { None };
+        // Less than a word is padding. Linux ignores what a transport request carries, but it may carry it.
+        let endpoints = if body.remaining() < 8 { None } else { Some(SockAddr::parse_pair(&mut body)?) };
         if body.remaining() >= 8 {
             return Err(body.malformed(Code::InvalidAddress, "bytes behind the addresses of an ipsec request"));
         }

@@ -1,5 +1,7 @@
 //! The buffer all PF_KEY bytes are written through: length fields are filled in when a part is complete.
 
+use zeroize::Zeroize;
+
 use crate::dialect::{Abi, ByteOrder};
 use crate::error::{Error, Result};
 use crate::num::ExtensionType;
@@ -26,7 +28,7 @@ impl<'b> Writer<'b> {
     }
 
     pub(crate) fn u8(&mut self, value: u8) {
-        self.buffer.push(value);
+        self.bytes(&[value]);
     }
 
     pub(crate) fn u16(&mut self, value: u16) {
@@ -59,10 +61,23 @@ impl<'b> Writer<'b> {
     }
 
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        self.reserve(bytes.len());
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// Makes room; a reallocation by `Vec` itself would leave a copy of a key behind.
+    fn reserve(&mut self, count: usize) {
+        if self.buffer.capacity() - self.buffer.len() >= count {
+            return;
+        }
+        let mut larger = Vec::with_capacity(((self.buffer.len() + count) * 2).max(512));
+        larger.extend_from_slice(self.buffer);
+        std::mem::swap(self.buffer, &mut larger);
+        larger.zeroize();
+    }
+
     pub(crate) fn zeros(&mut self, count: usize) {
+        self.reserve(count);
         self.buffer.resize(self.buffer.len() + count, 0);
     }
 
