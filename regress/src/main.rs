@@ -1,5 +1,6 @@
 //! `cargo regress`, `cargo demo`, and what runs in the lab for them.
 
+mod bench;
 mod compliance;
 mod demo;
 mod job;
@@ -18,6 +19,7 @@ use anyhow::{Result, bail};
 const USAGE: &str = "\
 usage: cargo regress [--full] [--fuzz-seconds N] [STEP ...]
        cargo regress cases [--backend NAME] [--filter WORD] [--bless] [--setkey PROGRAM] [FILE ...]
+       cargo regress bench [--backend NAME] [--setkey PROGRAM] [COUNT ...]
        cargo regress lab [--share DIR] -- COMMAND ...
        cargo demo [-- [--backend NAME] [--setkey PROGRAM]]
 steps:
@@ -40,6 +42,7 @@ fn run(words: &[&str]) -> Result<ExitCode> {
         ["guest", rest @ ..] => guest(rest),
         ["demo", rest @ ..] => demo::run(rest),
         ["lab", rest @ ..] => lab(rest),
+        ["bench", rest @ ..] => bench::run(rest),
         ["cases", rest @ ..] => compliance::run(rest).map(passed),
         ["help" | "--help" | "-h", ..] => {
             print!("{USAGE}{}", steps::list());
@@ -57,6 +60,7 @@ fn passed(all: bool) -> ExitCode {
 fn guest(words: &[&str]) -> Result<ExitCode> {
     match words {
         ["init", work, ..] => lab::init::run(Path::new(work))?,
+        ["bench", setkey, counts @ ..] => bench::guest::race(Path::new(setkey), counts)?,
         ["demo", setkey] => demo::play(setkey)?,
         ["compliance", setkey, backend, filter, report, files @ ..] => {
             let selection = compliance::Selection { backend: (*backend).to_owned(), filter: (*filter).to_owned() };

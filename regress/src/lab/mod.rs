@@ -16,5 +16,5 @@ mod wire;
 pub(crate) use boot::{Boot, End, find_program};
 pub(crate) use host::Host;
 pub(crate) use program::{Finished, Program, Stdin};
-pub(crate) use sys::{lo_up, socket_policies};
+pub(crate) use sys::{Usage, lo_up, socket_policies, wait_usage};
 pub(crate) use wire::Link;

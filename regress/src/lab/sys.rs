@@ -3,6 +3,9 @@
 use std::io;
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus};
+use std::time::Duration;
 
 /// Sets the interface `lo` of the calling thread's network namespace up.
 pub(crate) fn lo_up() -> io::Result<()> {
@@ -41,6 +44,35 @@ pub(crate) fn socket_policies() -> io::Result<UdpSocket> {
         }
     }
     Ok(socket)
+}
+
+/// What a process that has ended took.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Usage {
+    pub(crate) user: Duration,
+    pub(crate) system: Duration,
+    /// Most memory it ever had, in KiB.
+    pub(crate) peak: i64,
+}
+
+/// Waits for `child` and tells what it took: it alone, unlike `getrusage`.
+pub(crate) fn wait_usage(child: &Child) -> io::Result<(ExitStatus, Usage)> {
+    let id = libc::pid_t::try_from(child.id()).map_err(io::Error::other)?;
+    let mut status = 0;
+    // SAFETY: rusage is plain old data, for which all zeroes is a valid value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are to live values of the types that wait4 fills in.
+    let done = unsafe { libc::wait4(id, &raw mut status, 0, &raw mut usage) };
+    if done < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let usage = Usage { user: duration(usage.ru_utime), system: duration(usage.ru_stime), peak: usage.ru_maxrss };
+    Ok((ExitStatus::from_raw(status), usage))
+}
+
+fn duration(time: libc::timeval) -> Duration {
+    let part = |count: i64| u64::try_from(count).unwrap_or_default();
+    Duration::from_secs(part(time.tv_sec)) + Duration::from_micros(part(time.tv_usec))
 }
 
 /// The socket option of `linux/in.h`.

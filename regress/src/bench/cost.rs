@@ -1,0 +1,35 @@
+//! What running a program costs.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::lab::{Usage, wait_usage};
+
+/// Time and memory of one run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cost {
+    pub(super) success: bool,
+    pub(super) elapsed: Duration,
+    pub(super) usage: Usage,
+}
+
+impl Cost {
+    /// Runs a program, its standard output going nowhere.
+    pub(super) fn of(program: &Path, arguments: &[&OsStr]) -> Result<Self> {
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null());
+        let start = Instant::now();
+        let child = command.spawn().with_context(|| program.display().to_string())?;
+        let (status, usage) = wait_usage(&child)?;
+        Ok(Self { success: status.success(), elapsed: start.elapsed(), usage })
+    }
+
+    /// User and system time together.
+    pub(super) fn processor(&self) -> Duration {
+        self.usage.user + self.usage.system
+    }
+}

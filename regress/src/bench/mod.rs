@@ -1,0 +1,94 @@
+//! `cargo regress bench`: setkey against iproute2 in the lab, and the parser alone on the host.
+
+mod cost;
+pub(crate) mod guest;
+mod load;
+
+use std::fs;
+use std::io::stdout;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use self::cost::Cost;
+use crate::job::Job;
+use crate::lab::{Boot, End};
+use crate::{tools, tree};
+
+/// How many entries, where the command line does not say.
+const COUNTS: &[&str] = &["1000", "10000", "50000"];
+
+/// How many statements the parser alone reads: a little, and far more than any memory should notice.
+const CHECK_COUNTS: [usize; 2] = [1000, 500_000];
+
+/// The command line.
+pub(crate) fn run(words: &[&str]) -> Result<ExitCode> {
+    let (mut backend, mut setkey, mut counts) = ("pfkey", None, Vec::new());
+    let mut words = words.iter();
+    while let Some(&word) = words.next() {
+        match word {
+            "--" => {}
+            "--backend" => backend = words.next().context("--backend needs a name")?,
+            "--setkey" => setkey = Some(PathBuf::from(words.next().context("--setkey needs a path")?)),
+            count if count.parse::<usize>().is_ok() => counts.push(count),
+            other => bail!("neither an option nor a number: {other}"),
+        }
+    }
+    tools::packages(tools::LAB)?;
+    let setkey = match setkey {
+        Some(program) => program,
+        None => {
+            tools::packages(tools::BUILD)?;
+            Job::cargo("build --release --package setkey").run()?;
+            tree::program("setkey", "release")
+        }
+    };
+    let setkey = setkey.canonicalize().with_context(|| setkey.display().to_string())?;
+    lab(&setkey, backend, if counts.is_empty() { COUNTS } else { &counts })?;
+    parser(&setkey)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The race in the lab.
+fn lab(setkey: &Path, backend: &str, counts: &[&str]) -> Result<()> {
+    let program = setkey.to_str().context("the path of setkey is not text")?;
+    let words: Vec<&str> = ["bench", program].into_iter().chain(counts.iter().copied()).collect();
+    let mut boot = Boot::agent(&words)?.env("LIBPFKEY_BACKEND", backend).limit(Duration::from_secs(3000));
+    if backend == "xfrm" {
+        boot = boot.without_pf_key();
+    }
+    println!("\nIn the lab, backend {backend}; seconds:");
+    match boot.run(&mut stdout())? {
+        End::Exited(0) => Ok(()),
+        end => bail!("the lab's part failed: {end:?}"),
+    }
+}
+
+/// `setkey --check` on the host.
+fn parser(setkey: &Path) -> Result<()> {
+    println!("\nOn the host, `setkey --check`:");
+    println!(
+        "{:>8}  {:>8}  {:>8}  {:>8}  {:>14}  {:>8}",
+        "lines", "elapsed", "user", "system", "us/statement", "peak KiB"
+    );
+    let file = std::env::temp_dir().join(format!("bench.{}", std::process::id()));
+    for count in CHECK_COUNTS {
+        fs::write(&file, load::setkey_sas(count))?;
+        let cost = Cost::of(setkey, &["--check".as_ref(), file.as_os_str()]);
+        fs::remove_file(&file)?;
+        let cost = cost?;
+        ensure!(cost.success, "setkey --check failed");
+        let each = cost.processor().as_secs_f64() * 1e6 / f64::from(u32::try_from(count)?);
+        let usage = cost.usage;
+        println!(
+            "{count:8}  {:8.3}  {:8.3}  {:8.3}  {each:14.2}  {:8}",
+            cost.elapsed.as_secs_f64(),
+            usage.user.as_secs_f64(),
+            usage.system.as_secs_f64(),
+            usage.peak
+        );
+    }
+    Ok(())
+}
