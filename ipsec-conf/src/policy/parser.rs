@@ -30,9 +30,9 @@ pub fn parse(text: &str) -> Result<Policy, PolicyError> {
     let mut policy = Policy { direction: Direction::In, priority: None, action: None, requests: Vec::new() };
     for pair in pairs {
         match pair.as_rule() {
-            Rule::direction => policy.direction = direction(pair.as_str()),
+            Rule::direction => policy.direction = keyword(&pair, direction)?,
             Rule::priority => policy.priority = Some(priority(pair)?),
-            Rule::action => policy.action = Some(action(pair.as_str())),
+            Rule::action => policy.action = Some(keyword(&pair, action)?),
             Rule::request => {
                 let offset = pair.as_span().start();
                 let request = request(text, pair)?;
@@ -84,22 +84,46 @@ fn skip_blanks(text: &str, offset: usize) -> usize {
     offset + Grammar::parse(Rule::blank, rest).map_or(0, |pairs| pairs.as_str().len())
 }
 
-fn direction(word: &str) -> Direction {
-    match word {
-        "out" => Direction::Out,
-        "fwd" => Direction::Forward,
-        _ => Direction::In,
-    }
+/// The value of a keyword; one that is in the grammar and not in a table is refused.
+fn keyword<T>(pair: &Pair<'_, Rule>, value: fn(&str) -> Option<T>) -> Result<T, PolicyError> {
+    value(pair.as_str()).ok_or_else(|| error(ErrorKind::Syntax, pair.as_span().start()))
 }
 
-fn action(word: &str) -> Action {
-    match word {
+fn direction(word: &str) -> Option<Direction> {
+    Some(match word {
+        "fwd" => Direction::Forward,
+        "in" => Direction::In,
+        "out" => Direction::Out,
+        _ => return None,
+    })
+}
+
+fn action(word: &str) -> Option<Action> {
+    Some(match word {
         "bypass" => Action::Bypass,
         "discard" => Action::Discard,
         "entrust" => Action::Entrust,
         "ipsec" => Action::Ipsec,
-        _ => Action::None,
-    }
+        "none" => Action::None,
+        _ => return None,
+    })
+}
+
+fn protocol(word: &str) -> Option<Protocol> {
+    Some(match word {
+        "ah" => Protocol::Ah,
+        "esp" => Protocol::Esp,
+        "ipcomp" => Protocol::IpComp,
+        _ => return None,
+    })
+}
+
+fn mode(word: &str) -> Option<Mode> {
+    Some(match word {
+        "transport" => Mode::Transport,
+        "tunnel" => Mode::Tunnel,
+        _ => return None,
+    })
 }
 
 /// The kernel's value of a `prio` clause. A larger priority is a smaller value.
@@ -133,14 +157,8 @@ fn request(text: &str, pair: Pair<'_, Rule>) -> Result<Request, PolicyError> {
         Request { protocol: Protocol::Esp, mode: Mode::Transport, endpoints: None, level: Level::Default };
     for part in pair.into_inner() {
         match part.as_rule() {
-            Rule::protocol => {
-                request.protocol = match part.as_str() {
-                    "ah" => Protocol::Ah,
-                    "ipcomp" => Protocol::IpComp,
-                    _ => Protocol::Esp,
-                }
-            }
-            Rule::mode if part.as_str() == "tunnel" => request.mode = Mode::Tunnel,
+            Rule::protocol => request.protocol = keyword(&part, protocol)?,
+            Rule::mode => request.mode = keyword(&part, mode)?,
             Rule::endpoints => request.endpoints = Some(endpoints(text, part)?),
             Rule::level => request.level = level(&part)?,
             _ => {}
@@ -150,14 +168,16 @@ fn request(text: &str, pair: Pair<'_, Rule>) -> Result<Request, PolicyError> {
 }
 
 fn level(pair: &Pair<'_, Rule>) -> Result<Level, PolicyError> {
+    let offset = pair.as_span().start();
     Ok(match pair.as_str() {
-        "use" => Level::Use,
+        "default" => Level::Default,
         "require" => Level::Require,
         "unique" => Level::Unique(0),
-        word => match word.strip_prefix("unique:") {
-            Some(reqid) => Level::Unique(reqid.parse().map_err(|_| error(ErrorKind::Reqid, pair.as_span().start()))?),
-            None => Level::Default,
-        },
+        "use" => Level::Use,
+        word => {
+            let reqid = word.strip_prefix("unique:").ok_or_else(|| error(ErrorKind::Syntax, offset))?;
+            Level::Unique(reqid.parse().map_err(|_| error(ErrorKind::Reqid, offset))?)
+        }
     })
 }
 

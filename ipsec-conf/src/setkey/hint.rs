@@ -31,8 +31,7 @@ const PROTOCOLS: [&str; 7] = ["ah", "ah-old", "esp", "esp-old", "esp-udp", "ipco
 const MODES: [&str; 3] = ["any", "transport", "tunnel"];
 const PADDINGS: [&str; 4] = ["nocyclic-seq", "random-pad", "seq-pad", "zero-pad"];
 const COMPRESSIONS: [&str; 3] = ["deflate", "lzs", "oui"];
-const OPTIONS: [&str; 17] = [
-    "-R",
+const OPTIONS: [&str; 15] = [
     "-bh",
     "-bs",
     "-ctx",
@@ -48,7 +47,6 @@ const OPTIONS: [&str; 17] = [
     "-output-mark",
     "-r",
     "-u",
-    "-n",
 ];
 
 /// A hint for the token at `offset`, where one of `expected` was to stand.

@@ -121,7 +121,7 @@ impl<'s> Reader<'s> {
                 Rule::original => sa.original_address = part.into_inner().next().map(|part| word(&part)),
                 Rule::spi => sa.spi = self.spi(&part)?,
                 Rule::encryption => sa.algorithms.encryption = Some(self.encryption(part, sa.protocol)?),
-                Rule::authentication => sa.algorithms.authentication = Some(authentication(part)),
+                Rule::authentication => sa.algorithms.authentication = Some(self.authentication(part)?),
                 Rule::compression => compression(&mut sa.algorithms, part),
                 _ => self.extension(&mut sa, part)?,
             }
@@ -240,7 +240,7 @@ impl<'s> Reader<'s> {
 
     fn encryption(self, pair: Pair<'s, Rule>, protocol: Option<Protocol>) -> Result<Keyed<'s, Encryption>, ParseError> {
         let (name, key) = keyed(pair);
-        let algorithm = Encryption::from_name(name.text).unwrap_or(Encryption::Null);
+        let algorithm = Encryption::from_name(name.text).ok_or_else(|| self.unknown(name))?;
         let mismatched = match algorithm {
             Encryption::Des32Iv => protocol != Some(Protocol::EspOld),
             Encryption::DesDeriv => matches!(protocol, Some(Protocol::EspOld | Protocol::AhOld)),
@@ -250,6 +250,17 @@ impl<'s> Reader<'s> {
             Some((_, pair)) if mismatched => Err(self.value_error("algorithm mismatched", pair)),
             _ => Ok(Keyed { algorithm, name, key: key.map(|(key, _)| key) }),
         }
+    }
+
+    fn authentication(self, pair: Pair<'s, Rule>) -> Result<Keyed<'s, Authentication>, ParseError> {
+        let (name, key) = keyed(pair);
+        let algorithm = Authentication::from_name(name.text).ok_or_else(|| self.unknown(name))?;
+        Ok(Keyed { algorithm, name, key: key.map(|(key, _)| key) })
+    }
+
+    /// A name that is in the grammar and not in the table: refused rather than taken for another.
+    fn unknown(self, name: Word<'_>) -> ParseError {
+        self.error_at(ErrorKind::Syntax, "syntax error", name.offset)
     }
 
     fn spd(self, parts: Pairs<'s, Rule>) -> Result<Spd<'s>, ParseError> {
@@ -411,15 +422,6 @@ fn keyed<'s>(pair: Pair<'s, Rule>) -> (Word<'s>, Option<(Key<'s>, Pair<'s, Rule>
         (key, part)
     });
     (name, key)
-}
-
-fn authentication(pair: Pair<'_, Rule>) -> Keyed<'_, Authentication> {
-    let (name, key) = keyed(pair);
-    Keyed {
-        algorithm: Authentication::from_name(name.text).unwrap_or(Authentication::Null),
-        name,
-        key: key.map(|(key, _)| key),
-    }
 }
 
 fn compression<'s>(algorithms: &mut Algorithms<'s>, pair: Pair<'s, Rule>) {
