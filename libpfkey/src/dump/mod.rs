@@ -5,6 +5,8 @@ mod policy;
 mod sa;
 mod short;
 mod structure;
+#[cfg(test)]
+mod tests;
 mod time;
 
 pub use hex::{hex_groups, hex_lines};
