@@ -4,12 +4,14 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use nix::sched::{CloneFlags, unshare};
 
 use super::cost::Cost;
 use super::load;
+use super::meter::Mark;
 use crate::lab::{Program, lo_up};
 
 /// One table of the kernel: how each program fills it and shows it.
@@ -35,12 +37,8 @@ const TABLES: [Table; 2] = [
 
 const FILE: &str = "/run/bench";
 
-/// Prints the table of results for each of `counts`.
+/// Runs all and prints where each run starts and ends: [`super::meter`] does the measuring, from outside.
 pub(crate) fn race(setkey: &Path, counts: &[&str]) -> Result<()> {
-    println!(
-        "{:>6} {:8}  {:24} {:>8} {:>8} {:>8}  {:28} {:>8} {:>8} {:>8}  {:>6}",
-        "", "", "setkey", "elapsed", "user", "system", "ip", "elapsed", "user", "system", "ratio"
-    );
     for count in counts {
         let count: usize = count.parse().context("a count of entries")?;
         for table in &TABLES {
@@ -48,7 +46,6 @@ pub(crate) fn race(setkey: &Path, counts: &[&str]) -> Result<()> {
             thread::scope(|scope| scope.spawn(work).join()).map_err(|_| anyhow!("the race failed"))??;
         }
     }
-    println!("ratio: user and system time of setkey to those of ip");
     Ok(())
 }
 
@@ -61,29 +58,26 @@ impl Table {
         let ip = if ip.exists() { ip } else { Path::new("/sbin/ip") };
 
         fs::write(FILE, (self.setkey_file)(count))?;
-        let setkey_load = self.timed(setkey, &["-f", FILE])?;
+        self.metered(count, "setkey --check", setkey, &["--check", FILE])?;
+        self.metered(count, "setkey -f", setkey, &["-f", FILE])?;
         self.expect(count)?;
-        let setkey_dump = self.timed(setkey, &[self.setkey_dump])?;
+        self.metered(count, &format!("setkey {}", self.setkey_dump), setkey, &[self.setkey_dump])?;
         self.flush()?;
 
         fs::write(FILE, (self.ip_file)(count))?;
-        let ip_load = self.timed(ip, &["-batch", FILE])?;
+        self.metered(count, "ip -batch", ip, &["-batch", FILE])?;
         self.expect(count)?;
-        let ip_dump = self.timed(ip, &["xfrm", self.object])?;
-        self.flush()?;
-
-        let name = self.name;
-        row(count, name, ("setkey -f", setkey_load), ("ip -batch", ip_load));
-        let (dump, show) = (format!("setkey {}", self.setkey_dump), format!("ip xfrm {}", self.object));
-        row(count, name, (&dump, setkey_dump), (&show, ip_dump));
-        Ok(())
+        self.metered(count, &format!("ip xfrm {}", self.object), ip, &["xfrm", self.object])?;
+        self.flush()
     }
 
-    fn timed(&self, program: &Path, arguments: &[&str]) -> Result<Cost> {
+    fn metered(&self, count: usize, what: &str, program: &Path, arguments: &[&str]) -> Result<()> {
         let words: Vec<&OsStr> = arguments.iter().map(OsStr::new).collect();
+        mark(&Mark::Start)?;
         let cost = Cost::of(program, &words)?;
+        mark(&Mark::End { count, table: self.name.to_owned(), what: what.to_owned(), elapsed: cost.elapsed })?;
         ensure!(cost.success, "{} {} failed", program.display(), arguments.join(" "));
-        Ok(cost)
+        Ok(())
     }
 
     /// Neither program's exit status tells whether the kernel took everything.
@@ -102,18 +96,11 @@ impl Table {
     }
 }
 
-fn row(count: usize, table: &str, setkey: (&str, Cost), ip: (&str, Cost)) {
-    let columns = |cost: &Cost| {
-        let [elapsed, user, system] =
-            [cost.elapsed, cost.usage.user, cost.usage.system].map(|time| format!("{:8.2}", time.as_secs_f64()));
-        format!("{elapsed} {user} {system}")
-    };
-    let ratio = setkey.1.processor().as_secs_f64() / ip.1.processor().as_secs_f64().max(0.01);
-    println!(
-        "{count:6} {table:8}  {:24} {}  {:28} {}  {ratio:6.2}",
-        setkey.0,
-        columns(&setkey.1),
-        ip.0,
-        columns(&ip.1)
-    );
+/// Prints a mark and stands still, so that it does not matter when exactly it is seen.
+fn mark(mark: &Mark) -> Result<()> {
+    println!("{}", mark.line()?);
+    thread::sleep(STANDSTILL);
+    Ok(())
 }
+
+const STANDSTILL: Duration = Duration::from_millis(150);

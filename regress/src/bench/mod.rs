@@ -3,9 +3,9 @@
 mod cost;
 pub(crate) mod guest;
 mod load;
+mod meter;
 
 use std::fs;
-use std::io::stdout;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use self::cost::Cost;
+use self::meter::Meter;
 use crate::job::Job;
 use crate::lab::{Boot, End};
 use crate::{tools, tree};
@@ -59,11 +60,12 @@ fn lab(setkey: &Path, backend: &str, counts: &[&str]) -> Result<()> {
     if backend == "xfrm" {
         boot = boot.without_pf_key();
     }
-    println!("\nIn the lab, backend {backend}; seconds:");
-    match boot.run(&mut stdout())? {
-        End::Exited(0) => Ok(()),
-        end => bail!("the lab's part failed: {end:?}"),
-    }
+    println!("\nIn the lab, backend {backend}, seconds: by the clock, in the program, in the kernel");
+    let mut meter = Meter::default();
+    let end = boot.run_watched(&mut |group, bytes| meter.watch(group, bytes))?;
+    print!("\nProcessor time:\n{}", meter.ratios());
+    ensure!(end == End::Exited(0), "the lab's part failed: {end:?}");
+    Ok(())
 }
 
 /// `setkey --check` on the host.

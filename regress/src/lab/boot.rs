@@ -73,14 +73,23 @@ impl Boot {
 
     /// Boots, runs the command, and copies what it prints to `output` while it runs.
     pub(crate) fn run(self, output: &mut dyn Write) -> Result<End> {
+        self.run_watched(&mut |_, bytes| {
+            output.write_all(bytes)?;
+            Ok(output.flush()?)
+        })
+    }
+
+    /// Boots, runs the command, and hands what it prints to `watch` while it runs, with the kernel's process group.
+    pub(crate) fn run_watched(self, watch: &mut dyn FnMut(Pid, &[u8]) -> Result<()>) -> Result<End> {
         let kernel = find_program("linux.uml").context("no linux.uml: apt-get install user-mode-linux")?;
         find_program("modprobe").context("no modprobe: apt-get install kmod")?;
         let work = Work::create()?;
         self.plan.save(&work.dir)?;
         let mut guest = self.start(&kernel, &work.dir)?;
-        let ended = follow(&mut guest, self.limit, &work.dir.join("out"), output);
+        let group = Pid::from_raw(i32::try_from(guest.id())?);
+        let ended = follow(&mut guest, self.limit, &work.dir.join("out"), &mut |bytes| watch(group, bytes));
         // The kernel's helper processes share its group; none may outlive the boot, however it ended.
-        let _ = killpg(Pid::from_raw(i32::try_from(guest.id())?), Signal::SIGKILL);
+        let _ = killpg(group, Signal::SIGKILL);
         guest.wait()?;
         if !ended? {
             return Ok(End::TimedOut);
@@ -142,8 +151,8 @@ impl Drop for Work {
     }
 }
 
-/// Copies the growing file `path` to `output` until the guest ends (true) or the limit passes (false).
-fn follow(guest: &mut Child, limit: Duration, path: &Path, output: &mut dyn Write) -> Result<bool> {
+/// Hands the growing file `path` to `watch` until the guest ends (true) or the limit passes (false).
+fn follow(guest: &mut Child, limit: Duration, path: &Path, watch: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<bool> {
     let start = Instant::now();
     let mut file = File::open(path)?;
     let mut chunk = Vec::new();
@@ -152,8 +161,9 @@ fn follow(guest: &mut Child, limit: Duration, path: &Path, output: &mut dyn Writ
         let ended = guest.try_wait()?.is_some();
         chunk.clear();
         file.read_to_end(&mut chunk)?;
-        output.write_all(&chunk)?;
-        output.flush()?;
+        if !chunk.is_empty() {
+            watch(&chunk)?;
+        }
         if ended || start.elapsed() > limit {
             return Ok(ended);
         }

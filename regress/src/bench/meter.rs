@@ -1,0 +1,174 @@
+//! Measuring the guest from outside.
+//!
+//! User Mode Linux counts all time as its programs' own. Seen from the host they are apart: the kernel is the leader of the
+//! process group, each program's memory is another process of it, and a program that ended is in what the leader waited for.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use nix::unistd::{Pid, SysconfVar, sysconf};
+use serde::{Deserialize, Serialize};
+
+/// What the guest says between its runs.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Mark {
+    Start,
+    End { count: usize, table: String, what: String, elapsed: Duration },
+}
+
+/// Prints a line for each run of the guest.
+#[derive(Default)]
+pub(super) struct Meter {
+    line: Vec<u8>,
+    start: Times,
+    rows: Vec<Row>,
+}
+
+/// One run: seconds in the program and in the kernel together.
+struct Row {
+    count: usize,
+    table: String,
+    what: String,
+    seconds: f64,
+}
+
+/// Processor time of a guest so far, in the host's clock ticks.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Times {
+    programs: u64,
+    kernel: u64,
+}
+
+impl Mark {
+    pub(super) fn line(&self) -> Result<String> {
+        Ok(format!("{MARK}{}", serde_json::to_string(self)?))
+    }
+}
+
+impl Meter {
+    /// Takes what the guest printed; other lines than marks are passed on.
+    pub(super) fn watch(&mut self, group: Pid, bytes: &[u8]) -> Result<()> {
+        for &byte in bytes {
+            if byte != b'\n' {
+                self.line.push(byte);
+                continue;
+            }
+            let line = std::mem::take(&mut self.line);
+            let line = String::from_utf8_lossy(&line);
+            match line.strip_prefix(MARK) {
+                Some(mark) => self.mark(group, &serde_json::from_str(mark)?)?,
+                None => println!("{line}"),
+            }
+        }
+        Ok(())
+    }
+
+    /// The comparisons that the runs allow, of processor time.
+    pub(super) fn ratios(&self) -> String {
+        let mut text = String::new();
+        for row in &self.rows {
+            let Some((_, other)) = RIVALS.iter().find(|(what, _)| *what == row.what) else { continue };
+            let same = |rival: &&Row| rival.count == row.count && rival.table == row.table && rival.what == *other;
+            if let Some(rival) = self.rows.iter().find(same).filter(|rival| rival.seconds > 0.0) {
+                let share = row.seconds / rival.seconds * 100.0;
+                text.push_str(&format!("{:8} {:8}  {:16} {share:6.0} % of {other}\n", row.count, row.table, row.what));
+            }
+        }
+        text
+    }
+
+    fn mark(&mut self, group: Pid, mark: &Mark) -> Result<()> {
+        let now = Times::of(group)?;
+        match mark {
+            Mark::Start => self.start = now,
+            Mark::End { count, table, what, elapsed } => {
+                let program = seconds(now.programs.saturating_sub(self.start.programs))?;
+                let kernel = seconds(now.kernel.saturating_sub(self.start.kernel))?;
+                let elapsed = elapsed.as_secs_f64();
+                println!("{count:8} {table:8}  {what:16} {elapsed:8.2} {program:8.2} {kernel:8.2}");
+                let (table, what) = (table.clone(), what.clone());
+                self.rows.push(Row { count: *count, table, what, seconds: program + kernel });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Times {
+    fn of(group: Pid) -> Result<Self> {
+        let mut times = Self::default();
+        for entry in fs::read_dir("/proc")? {
+            // Processes come and go while we look.
+            let Ok(stat) = fs::read_to_string(entry?.path().join("stat")) else { continue };
+            times.add(group.as_raw(), &stat);
+        }
+        Ok(times)
+    }
+
+    /// Adds a process' `/proc/PID/stat`, if it is of this group.
+    fn add(&mut self, group: i32, stat: &str) {
+        let id = stat.split(' ').next().and_then(|id| id.parse::<i32>().ok());
+        // The name, in parentheses, may hold anything: the fields are counted behind it, from the third on.
+        let Some((_, fields)) = stat.rsplit_once(") ") else { return };
+        let fields: Vec<i64> = fields.split(' ').map(|field| field.trim().parse().unwrap_or(0)).collect();
+        let field = |number: usize| fields.get(number - 3).copied().unwrap_or(0);
+        let ticks = |number: usize| u64::try_from(field(number)).unwrap_or(0);
+        if field(GROUP) != i64::from(group) {
+            return;
+        }
+        let own = ticks(USER) + ticks(SYSTEM);
+        if id == Some(group) {
+            self.kernel += own;
+            self.programs += ticks(WAITED_USER) + ticks(WAITED_SYSTEM);
+        } else {
+            self.programs += own;
+        }
+    }
+}
+
+/// What a line of the guest begins with that is meant for us.
+const MARK: &str = "@mark ";
+
+/// What is compared with what.
+const RIVALS: &[(&str, &str)] = &[
+    ("setkey --check", "setkey -f"),
+    ("setkey -f", "ip -batch"),
+    ("setkey -D", "ip xfrm state"),
+    ("setkey -DP", "ip xfrm policy"),
+];
+
+// Fields of /proc/PID/stat, proc_pid_stat(5).
+const GROUP: usize = 5;
+const USER: usize = 14;
+const SYSTEM: usize = 15;
+const WAITED_USER: usize = 16;
+const WAITED_SYSTEM: usize = 17;
+
+fn seconds(ticks: u64) -> Result<f64> {
+    let rate = sysconf(SysconfVar::CLK_TCK)?.context("the clock's rate")?;
+    Ok(f64::from(u32::try_from(ticks)?) / f64::from(i32::try_from(rate)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rivals_are_compared() {
+        let row = |what: &str, seconds| Row { count: 9, table: "SAs".to_owned(), what: what.to_owned(), seconds };
+        let rows = vec![row("setkey -f", 1.0), row("ip -batch", 4.0), row("ip xfrm state", 1.0)];
+        let meter = Meter { rows, ..Meter::default() };
+        assert_eq!(meter.ratios(), "       9 SAs       setkey -f            25 % of ip -batch\n");
+    }
+
+    #[test]
+    fn times_are_of_the_group_alone() {
+        let mut times = Times::default();
+        times.add(7, "7 (linux.uml) S 1 7 1 0 -1 0 1 2 3 4 100 50 20 10 20 0 1 0");
+        times.add(7, "8 (a) b) R 7 7 1 0 -1 0 1 2 3 4 5 6 0 0 20 0 1 0");
+        times.add(7, "9 (other) R 1 9 1 0 -1 0 1 2 3 4 900 900 900 900 20 0 1 0");
+        times.add(7, "not a stat");
+        assert_eq!(times, Times { programs: 41, kernel: 150 });
+    }
+}
