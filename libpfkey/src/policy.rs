@@ -228,8 +228,13 @@ pub(crate) fn push_ip(text: &mut String, address: &SocketAddr) {
     if v6.scope_id() == 0 {
         return;
     }
-    match nix::net::if_::if_indextoname(v6.scope_id()).ok().and_then(|name| name.into_string().ok()) {
+    let name = nix::net::if_::if_indextoname(v6.scope_id()).ok().and_then(|name| name.into_string().ok());
+    // nix takes the null pointer of a failure for a success, with an empty name.
+    match name.filter(|name| !name.is_empty()) {
         Some(name) => drop(write!(text, "%{name}")),
         None => drop(write!(text, "%{}", v6.scope_id())),
     }
 }
+
+#[cfg(test)]
+mod tests;
