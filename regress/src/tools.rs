@@ -39,6 +39,16 @@ pub(crate) fn packages(names: &[&str]) -> Result<()> {
     install.env("DEBIAN_FRONTEND", "noninteractive").run()
 }
 
+/// Sees to it that a component of the Rust toolchain is there: `rustfmt`, `clippy`.
+pub(crate) fn component(name: &str) -> Result<()> {
+    let program = if name == "rustfmt" { "cargo-fmt" } else { "cargo-clippy" };
+    let works = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if works.is_ok_and(|status| status.success()) {
+        return Ok(());
+    }
+    Job::new("rustup").words("component add").arg(name).run()
+}
+
 /// cargo-deny.
 pub(crate) fn cargo_deny() -> Result<PathBuf> {
     cargo_tool("cargo-deny", DENY_VERSION)
@@ -69,7 +79,9 @@ fn cargo_tool(name: &str, version: &str) -> Result<PathBuf> {
     let root = tree::tools().join(format!("{name}-{version}"));
     let program = root.join("bin").join(name);
     if !program.is_file() {
-        let install = Job::cargo("install --quiet --locked --version").arg(version).arg(name).arg("--root").arg(&root);
+        // Not optimized: it is built more often than it works long.
+        let install =
+            Job::cargo("install --quiet --locked --debug --version").arg(version).arg(name).arg("--root").arg(&root);
         // Its own folder, so that an interrupted build of a tool goes on where it was.
         install.env("CARGO_TARGET_DIR", tree::tools().join("build")).run()?;
     }

@@ -7,12 +7,15 @@ use crate::tally::Tally;
 use crate::tools;
 
 pub(super) fn format() -> Result<Tally> {
+    tools::component("rustfmt")?;
     Job::cargo("fmt --all --check").run()?;
+    Job::cargo("fmt --check --manifest-path regress/fuzz/Cargo.toml").run()?;
     Ok(Tally::PASSED)
 }
 
 pub(super) fn clippy() -> Result<Tally> {
     tools::packages(tools::BUILD)?;
+    tools::component("clippy")?;
     Job::cargo("clippy --quiet --workspace --all-targets -- -D warnings").run()?;
     Ok(Tally::PASSED)
 }
