@@ -13,7 +13,7 @@ use super::case::{Case, CaseFile};
 use super::report::Outcome;
 use super::view::View;
 use super::{Selection, mask};
-use crate::lab::{Finished, Program, Stdin, lo_up, socket_policies};
+use crate::lab::{Finished, Program, Stdin, lo_up, socket_policies, write_secret};
 
 /// Runs the selected cases of `files` with the program `setkey`; one line a case goes to `report`.
 pub(crate) fn serve(setkey: &Path, selection: &Selection, report: &Path, files: &[PathBuf]) -> Result<()> {
@@ -77,7 +77,7 @@ impl Bench<'_> {
         let _ = fs::remove_dir_all(PLACE);
         fs::create_dir(PLACE)?;
         for (name, body) in self.case.files() {
-            fs::write(Path::new(PLACE).join(name), body)?;
+            write_secret(&Path::new(PLACE).join(name), body)?;
         }
         Ok(())
     }

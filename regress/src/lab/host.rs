@@ -1,5 +1,9 @@
 //! A host of the lab: a network namespace and an `/etc` of its own, and the thread that lives in them.
 
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
@@ -72,7 +76,7 @@ impl Host {
     /// Writes a file on this host (below its own `/etc`, or `/run`, which all share).
     pub(crate) fn write(&self, path: &'static str, text: &str) -> Result<()> {
         let text = text.to_owned();
-        self.enter(move || std::fs::write(path, text))?.with_context(|| path.to_owned())
+        self.enter(move || write_secret(Path::new(path), text.as_bytes()))?.with_context(|| path.to_owned())
     }
 }
 
@@ -83,6 +87,11 @@ impl Drop for Host {
             let _ = thread.join();
         }
     }
+}
+
+/// Writes a new file that only its owner can read, as a file with keys should be.
+pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    File::options().write(true).create_new(true).mode(0o600).open(path)?.write_all(bytes)
 }
 
 /// Makes the calling thread a machine of its own. Its thread id names its namespace to the kernel.

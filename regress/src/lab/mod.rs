@@ -14,7 +14,7 @@ mod sys;
 mod wire;
 
 pub(crate) use boot::{Boot, End, find_program};
-pub(crate) use host::Host;
+pub(crate) use host::{Host, write_secret};
 pub(crate) use program::{Finished, Program, Stdin};
 pub(crate) use sys::{Usage, lo_up, socket_policies, wait_usage};
 pub(crate) use wire::Link;

@@ -1,0 +1,5 @@
+//! A policy in binary.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::policy_blob(bytes));

@@ -1,0 +1,5 @@
+//! A script for setkey.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::setkey_script(bytes));

@@ -1,0 +1,155 @@
+//! What the fuzz targets do with their bytes. Libpfkey's tests do the same with the seeds, on the stable compiler.
+
+use ipsec_conf::setkey::{Diagnostic, RawStatement, Splitter};
+use ipsec_conf::{policy, setkey};
+use libpfkey::dump::{self, Options};
+use libpfkey::num::MANUAL_REQID_MAX;
+use libpfkey::wire::Policy;
+use libpfkey::{Abi, ByteOrder, Dialect, Message};
+
+/// Offset of the length field in the base header.
+const LENGTH_AT: usize = 4;
+
+/// Every layout there is.
+fn abis() -> impl Iterator<Item = Abi> {
+    let orders = [ByteOrder::Big, ByteOrder::Little];
+    Dialect::ALL.into_iter().flat_map(move |dialect| orders.map(|byte_order| Abi { dialect, byte_order }))
+}
+
+/// The bytes, cut to whole words, with their true length in the 16-bit field at `at`: mutation seldom finds it.
+fn with_true_length(abi: Abi, bytes: &[u8], at: usize) -> Vec<u8> {
+    let words = u16::try_from(bytes.len() / 8).unwrap_or(u16::MAX);
+    let mut repaired = bytes[..usize::from(words) * 8].to_vec();
+    let length = match abi.byte_order {
+        ByteOrder::Big => words.to_be_bytes(),
+        ByteOrder::Little => words.to_le_bytes(),
+    };
+    if let Some(field) = repaired.get_mut(at..at + 2) {
+        field.copy_from_slice(&length);
+    }
+    repaired
+}
+
+/// A message from a kernel, a file or a helper: parsed, written again, checked, dumped.
+pub fn message(bytes: &[u8]) {
+    for abi in abis() {
+        one_message(abi, bytes);
+        one_message(abi, &with_true_length(abi, bytes, LENGTH_AT));
+    }
+}
+
+fn one_message(abi: Abi, bytes: &[u8]) {
+    let mut out = String::new();
+    dump::structure(&mut out, abi, bytes);
+    let Ok(message) = Message::parse(abi, bytes) else { return };
+    let _ = message.check();
+    for options in [Options { ports: false, now: 0 }, Options { ports: true, now: i64::MAX }] {
+        dump::sa_entry(&mut out, &message, &options);
+        dump::policy_entry(&mut out, &message, &options);
+        dump::short_entry(&mut out, &message, &options);
+    }
+    let mut written = Vec::new();
+    // Padding that was left out may make a message of the greatest length too long.
+    if message.emit(&mut written).is_err() {
+        return;
+    }
+    let again = Message::parse(abi, &written).expect("what was written is a message");
+    assert_eq!(again.extensions, message.extensions);
+    assert_eq!(again.header.message_type, message.header.message_type);
+}
+
+/// A policy as a socket option or a `sadb_x_policy` has it.
+pub fn policy_blob(bytes: &[u8]) {
+    for abi in abis() {
+        let Ok(policy) = Policy::from_blob(abi, &with_true_length(abi, bytes, 0)) else { continue };
+        let blob = policy.to_blob(abi).expect("a policy that was read can be written");
+        let again = Policy::from_blob(abi, &blob).expect("what was written is a policy");
+        // Policies of other kinds than ipsec have no requests: what follows their header is passed over.
+        assert_eq!(again, policy);
+        for ports in [false, true] {
+            if let Ok(text) = policy.to_text(abi.dialect, "\n\t", ports) {
+                let _ = policy::parse(&text);
+            }
+        }
+    }
+}
+
+/// The text after `-P`: parsed, lowered to every dialect, dumped, and read again.
+pub fn policy_text(bytes: &[u8]) {
+    let text: String = bytes.iter().copied().map(char::from).collect();
+    let typed = match policy::parse(&text) {
+        Ok(typed) => typed,
+        Err(error) => {
+            let _ = (error.to_string(), error.library_line());
+            return;
+        }
+    };
+    for abi in abis() {
+        let Ok(policy) = Policy::from_text(&typed, abi.dialect) else { continue };
+        let blob = policy.to_blob(abi).expect("what was lowered can be written");
+        let again = Policy::from_blob(abi, &blob).expect("what was written is a policy");
+        assert_eq!(again, policy);
+        let dumped = policy.to_text(abi.dialect, " ", true).expect("what was lowered has a text");
+        let has_own_text = typed.action.is_some()
+            && (policy.priority != 0 || !abi.dialect.has_priority())
+            && policy.requests.iter().all(|request| request.reqid <= MANUAL_REQID_MAX);
+        if has_own_text {
+            let typed = policy::parse(&dumped).unwrap_or_else(|error| panic!("{dumped}: {error}"));
+            assert_eq!(Policy::from_text(&typed, abi.dialect).expect("the same policy"), policy);
+        }
+    }
+}
+
+/// A script for setkey, whole and in pieces of changing sizes: the statements are the same.
+pub fn setkey_script(bytes: &[u8]) {
+    let Some((&seed, script)) = bytes.split_first() else { return };
+    for splitter in [Splitter::script, Splitter::interactive] {
+        let whole = statements(splitter(), std::iter::once(script));
+        let pieces = statements(splitter(), Pieces { rest: script, size: usize::from(seed) });
+        assert_eq!(whole, pieces);
+    }
+}
+
+/// A script cut into pieces of 1 to 16 bytes.
+struct Pieces<'a> {
+    rest: &'a [u8],
+    size: usize,
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        self.size = self.size * 5 + 3;
+        let (piece, rest) = self.rest.split_at_checked(self.size % 16 + 1).unwrap_or((self.rest, &[]));
+        self.size %= 256;
+        self.rest = rest;
+        (!piece.is_empty()).then_some(piece)
+    }
+}
+
+/// Line and text of each statement; parsed on the way, and its error shown.
+fn statements<'a>(mut splitter: Splitter, pieces: impl Iterator<Item = &'a [u8]>) -> Vec<(u32, String)> {
+    let mut seen = Vec::new();
+    for mut piece in pieces {
+        loop {
+            match splitter.split(&mut piece) {
+                Ok(Some(statement)) => seen.push(parsed(statement)),
+                Ok(None) => break,
+                Err(error) => {
+                    seen.push((error.line, error.to_string()));
+                    return seen;
+                }
+            }
+        }
+    }
+    seen.extend(splitter.finish().map(parsed));
+    seen
+}
+
+fn parsed(statement: RawStatement<'_>) -> (u32, String) {
+    if let Err(error) = setkey::parse(statement.text, statement.first_line) {
+        let _ = (Diagnostic::new("script", statement, &error).to_string(), error.to_string());
+    }
+    (statement.line, statement.text.to_owned())
+}
