@@ -69,31 +69,31 @@ impl Program {
 
     /// Runs it to its end.
     pub(crate) fn run(self) -> Result<Finished> {
-        self.run_while(|| Ok(()))
+        match &self.stdin {
+            Stdin::Null => self.attended(Stdio::null(), |_| Ok(())),
+            Stdin::Bytes(bytes) => {
+                let file = filled(bytes)?;
+                self.attended(file.into(), |_| Ok(()))
+            }
+            Stdin::Typed(text) => {
+                let text = text.clone();
+                self.at_terminal(&text)
+            }
+        }
     }
 
-    /// Starts it, does `meanwhile`, asks it to end (SIGTERM), and waits: for programs that listen for ever.
+    /// Starts it without input, does `meanwhile`, asks it to end (SIGTERM), and waits: for programs that listen for ever.
     pub(crate) fn run_beside(self, meanwhile: impl FnOnce() -> Result<()>) -> Result<Finished> {
-        self.start(|child| {
-            meanwhile()?;
-            Ok(killpg(group(child)?, Signal::SIGTERM)?)
+        self.attended(Stdio::null(), |child| {
+            let done = meanwhile();
+            // It may have ended by itself, which its exit status tells.
+            let _ = killpg(group(child)?, Signal::SIGTERM);
+            done
         })
     }
 
-    fn run_while(self, meanwhile: impl FnOnce() -> Result<()>) -> Result<Finished> {
-        self.start(|_| meanwhile())
-    }
-
-    fn start(mut self, meanwhile: impl FnOnce(&Child) -> Result<()>) -> Result<Finished> {
-        if let Stdin::Typed(text) = &self.stdin {
-            let text = text.clone();
-            return self.at_terminal(&text);
-        }
+    fn attended(mut self, stdin: Stdio, meanwhile: impl FnOnce(&Child) -> Result<()>) -> Result<Finished> {
         let (mut stdout, mut stderr) = (scratch()?, scratch()?);
-        let stdin = match &self.stdin {
-            Stdin::Bytes(bytes) => Stdio::from(filled(bytes)?),
-            Stdin::Null | Stdin::Typed(_) => Stdio::null(),
-        };
         self.command.stdin(stdin).stdout(stdout.try_clone()?).stderr(stderr.try_clone()?);
         let mut child = self.spawn()?;
         let done = meanwhile(&child);
