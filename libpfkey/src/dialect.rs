@@ -96,6 +96,18 @@ impl Dialect {
         let column = usize::from(self == Self::Linux);
         ERRNO.iter().find(|row| row.numbers[1 - column] == errno).map_or(errno, |row| row.host)
     }
+
+    /// An errno of the host as this kernel numbers it, for the header of a message.
+    pub fn errno_from_host(self, errno: nix::errno::Errno) -> u8 {
+        let errno = errno as i32;
+        let number = if self == Self::HOST {
+            errno
+        } else {
+            let column = usize::from(self != Self::Linux);
+            ERRNO.iter().find(|row| row.host == errno).map_or(errno, |row| row.numbers[column])
+        };
+        u8::try_from(number).unwrap_or(u8::MAX)
+    }
 }
 
 impl fmt::Display for Dialect {
@@ -123,11 +135,12 @@ struct Errno {
     host: i32,
 }
 
-const ERRNO: [Errno; 9] = [
+const ERRNO: [Errno; 10] = [
     Errno { numbers: [11, 35], host: libc::EAGAIN },
     Errno { numbers: [38, 78], host: libc::ENOSYS },
     Errno { numbers: [40, 62], host: libc::ELOOP },
     Errno { numbers: [90, 40], host: libc::EMSGSIZE },
+    Errno { numbers: [92, 42], host: libc::ENOPROTOOPT },
     Errno { numbers: [93, 43], host: libc::EPROTONOSUPPORT },
     Errno { numbers: [95, 45], host: libc::EOPNOTSUPP },
     Errno { numbers: [97, 47], host: libc::EAFNOSUPPORT },
@@ -188,5 +201,8 @@ mod tests {
         assert_eq!(Dialect::NetBsd.errno_to_host(62), libc::ELOOP);
         assert_eq!(Dialect::NetBsd.errno_to_host(17), libc::EEXIST);
         assert_eq!(Dialect::Linux.errno_to_host(40), libc::ELOOP);
+        assert_eq!(Dialect::NetBsd.errno_from_host(nix::errno::Errno::EOPNOTSUPP), 45);
+        assert_eq!(Dialect::Linux.errno_from_host(nix::errno::Errno::EOPNOTSUPP), 95);
+        assert_eq!(Dialect::FreeBsd.errno_from_host(nix::errno::Errno::EEXIST), 17);
     }
 }

@@ -1,20 +1,55 @@
 //! An in-process key engine that speaks PF_KEY in any dialect: no kernel, no root, gone with the process. It does
-//! to messages what that dialect's kernel does; packets it has none.
+//! to messages what that dialect's kernel does; packets it has none, except those that [`Memory::packet_out`] claims.
 
+mod algorithms;
+mod engine;
+mod event;
 mod queue;
+mod reply;
+mod sa_request;
+mod sad;
+mod spd;
+mod spd_request;
+#[cfg(test)]
+mod tests;
 
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::BorrowedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use nix::errno::Errno;
 
 use super::Backend;
 use crate::dialect::Abi;
 use crate::error::{Error, Result};
+use crate::num::{MessageType, SaType};
+use engine::Engine;
 use queue::{Queue, Signal};
 
-/// A handle of a key engine, as a PF_KEY socket is one of a kernel.
+/// Requests under way at once. Nothing is ever lost for want of room, so this is a matter of memory.
+const WINDOW: usize = 64;
+
+/// A handle of a key engine, as a PF_KEY socket is one of a kernel. The engine lives as long as its last handle.
+///
+/// ```
+/// use libpfkey::backend::{Backend, Memory};
+/// use libpfkey::{Abi, Dialect, Header, Message, MessageType, SaType};
+///
+/// let abi = Abi::of(Dialect::NetBsd);
+/// let mut door = Memory::new(abi)?;
+/// let mut bytes = Vec::new();
+/// Message { abi, header: Header::new(MessageType::Dump, SaType::Unspec), extensions: vec![] }.emit(&mut bytes)?;
+/// door.send(&bytes)?;
+/// let mut buffer = vec![0; libpfkey::backend::MESSAGE_MAX];
+/// let answer = Message::parse(abi, door.recv(&mut buffer)?.expect("an answer"))?;
+/// assert_eq!(answer.header.errno, 2, "ENOENT: there are no SAs");
+/// # Ok::<(), libpfkey::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Memory {
+    engine: Arc<Mutex<Engine>>,
+    id: u64,
     abi: Abi,
-    queue: Queue,
     signal: Signal,
 }
 
@@ -24,8 +59,68 @@ impl Memory {
     /// # Errors
     /// [`Error::System`] when there are no file descriptors left.
     pub fn new(abi: Abi) -> Result<Self> {
+        Self::handle(Arc::new(Mutex::new(Engine::new(abi))), abi)
+    }
+
+    /// Another handle of the same engine, as another process would have.
+    ///
+    /// # Errors
+    /// [`Error::System`] when there are no file descriptors left.
+    pub fn another_handle(&self) -> Result<Self> {
+        Self::handle(Arc::clone(&self.engine), self.abi)
+    }
+
+    fn handle(engine: Arc<Mutex<Engine>>, abi: Abi) -> Result<Self> {
         let (queue, signal) = Queue::new().map_err(|source| Error::System { call: "socketpair", source })?;
-        Ok(Self { abi, queue, signal })
+        let id = engine.lock().unwrap_or_else(PoisonError::into_inner).add_handle(queue);
+        Ok(Self { engine, id, abi, signal })
+    }
+
+    /// A packet is to leave: the outbound policy that matches asks for the SAs that are missing, by ACQUIREs to the
+    /// handles that registered. Returns how many were asked for; the same ends again only after a while.
+    pub fn packet_out(&self, source: SocketAddr, destination: SocketAddr, proto: u8) -> usize {
+        self.engine().packet_out(source, destination, proto)
+    }
+
+    /// An SA reaches its soft limit now. Returns whether there was such an SA.
+    pub fn expire_soft(&self, sa_type: SaType, source: IpAddr, destination: IpAddr, spi: u32) -> bool {
+        let mut engine = self.engine();
+        let age = engine.sad.find((sa_type, SocketAddr::new(source, 0), SocketAddr::new(destination, 0)), spi);
+        age.map(|age| engine.expire_soft(age)).is_some()
+    }
+
+    /// An SA reaches its hard limit now. Returns whether there was such an SA.
+    pub fn expire_hard(&self, sa_type: SaType, source: IpAddr, destination: IpAddr, spi: u32) -> bool {
+        let mut engine = self.engine();
+        let age = engine.sad.find((sa_type, SocketAddr::new(source, 0), SocketAddr::new(destination, 0)), spi);
+        age.map(|age| engine.expire_hard(age)).is_some()
+    }
+
+    /// Sets the engine's clock, in seconds since 1970, and carries out what is due; from now on it stands still
+    /// until it is set again.
+    pub fn set_time(&self, seconds: u64) {
+        self.engine().set_time(seconds);
+    }
+
+    /// Makes the next request of a type fail with an errno of the host.
+    pub fn fail_next(&self, message_type: MessageType, errno: i32) {
+        self.engine().fail_next(message_type, Errno::from_raw(errno));
+    }
+
+    /// Loses the next answers, as a kernel does whose receive buffer is full.
+    pub fn drop_next_replies(&self, count: usize) {
+        self.engine().drop_next(count);
+    }
+
+    /// A panic of another thread leaves the databases whole enough to go on.
+    fn engine(&self) -> MutexGuard<'_, Engine> {
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.engine().remove_handle(self.id);
     }
 }
 
@@ -39,21 +134,19 @@ impl Backend for Memory {
     }
 
     fn send(&mut self, message: &[u8]) -> Result<()> {
-        self.queue.push(message.to_vec().into());
-        Ok(())
+        self.engine().receive(self.id, message).map_err(|errno| Error::errno("send", errno))
     }
 
     fn recv<'b>(&mut self, buffer: &'b mut [u8]) -> Result<Option<&'b [u8]>> {
-        let Some(message) = self.queue.pop(&self.signal) else { return Ok(None) };
-        let Some(place) = buffer.get_mut(..message.len()) else {
-            return Err(Error::errno("recv", nix::errno::Errno::EMSGSIZE));
-        };
+        let message = self.engine().queue(self.id).and_then(|queue| queue.pop(&self.signal));
+        let Some(message) = message else { return Ok(None) };
+        let place = buffer.get_mut(..message.len()).ok_or_else(|| Error::errno("recv", Errno::EMSGSIZE))?;
         place.copy_from_slice(&message);
         Ok(Some(place))
     }
 
     fn window(&self) -> usize {
-        64
+        WINDOW
     }
 
     fn set_receive_buffer(&mut self, kib: usize) -> Result<usize> {

@@ -1,0 +1,174 @@
+//! What a kernel says of itself: packets without an SA, and SAs that come to their end.
+
+use std::net::SocketAddr;
+
+use nix::errno::Errno;
+
+use super::engine::{Engine, Outcome, To};
+use super::sa_request::LARVAL_SECONDS;
+use super::sad::{Association, Pair, bare};
+use super::spd::StoredPolicy;
+use super::{algorithms, reply};
+use crate::dialect::Dialect;
+use crate::num::{DIR_OUT, ExtensionType, IPPROTO_AH, IPPROTO_ESP, MessageType, POLICY_IPSEC, SaState, SaType};
+use crate::wire::{Combination, Extension, Header, Lifetime, Message, Policy, Proposal, Request, Sa2, SockAddr};
+
+/// Seconds for which the BSDs keep silent about the same ends after an ACQUIRE.
+const BLOCK_SECONDS: u64 = 20;
+
+impl Engine {
+    /// A packet is to leave: asks for the SAs that its policy wants and that are not there. Returns how many.
+    pub(super) fn packet_out(&mut self, source: SocketAddr, destination: SocketAddr, proto: u8) -> usize {
+        self.expire_due();
+        let Some(stored) = self.spd.matching(DIR_OUT, (source, destination, proto)) else { return 0 };
+        if stored.policy.kind != POLICY_IPSEC || !self.has_registered() {
+            return 0;
+        }
+        let wanted = self.wanted(stored, source, destination);
+        let policy = stored.policy.clone();
+        wanted.into_iter().filter(|(pair, sa2)| self.acquire(*pair, *sa2, Some(&policy)).is_ok_and(|sent| sent)).count()
+    }
+
+    /// The SAs that a policy wants for a packet and that are not there.
+    fn wanted(&self, stored: &StoredPolicy, source: SocketAddr, destination: SocketAddr) -> Vec<(Pair, Sa2)> {
+        let dialect = self.abi.dialect;
+        let want = |request: &Request| {
+            let (from, to) = request.endpoints.unwrap_or((SockAddr::Inet(source), SockAddr::Inet(destination)));
+            let sa_type = match request.proto {
+                IPPROTO_AH => SaType::Ah,
+                IPPROTO_ESP => SaType::Esp,
+                _ => SaType::IpComp,
+            };
+            let pair = (sa_type, bare(dialect, &from)?, bare(dialect, &to)?);
+            let usable = |sa: &Association| {
+                matches!(sa.sa.state, SaState::Mature | SaState::Dying)
+                    && (request.reqid == 0 || request.reqid == sa.sa2.reqid)
+            };
+            let is_there = self.sad.between(pair).any(|(_, sa)| usable(sa));
+            let sa2 = Sa2 { mode: request.mode, reqid: request.reqid, ..Sa2::default() };
+            (!is_there).then_some((pair, sa2))
+        };
+        stored.policy.requests.iter().filter_map(want).collect()
+    }
+
+    /// Asks for an SA, unless that was done a moment ago.
+    fn acquire(&mut self, pair: Pair, sa2: Sa2, policy: Option<&Policy>) -> Result<bool, Errno> {
+        let now = self.now();
+        if self.acquires.get(&pair).is_some_and(|(until, _)| now < *until) {
+            return Ok(false);
+        }
+        let dialect = self.abi.dialect;
+        self.acquire_seq = self.acquire_seq.checked_add(1).unwrap_or(1);
+        let mut header = Header::new(MessageType::Acquire, pair.0);
+        header.seq = self.acquire_seq;
+        let mut message = reply::acquire(dialect, (pair.1, pair.2), policy, sa2);
+        message.extend(proposal(dialect, pair.0));
+        self.tell(&header, &message, To::Registered)?;
+        let entry = if self.is_linux() {
+            let mut larval = Association::larval(pair.0, 0, pair.1, pair.2, now);
+            larval.sa2 = sa2;
+            larval.hard = Some(Lifetime { addtime: LARVAL_SECONDS, ..Lifetime::default() });
+            larval.is_acquire = true;
+            Some(self.sad.insert(larval))
+        } else {
+            None
+        };
+        let seconds = if self.is_linux() { LARVAL_SECONDS } else { BLOCK_SECONDS };
+        self.acquires.insert(pair, (now.saturating_add(seconds), entry));
+        Ok(true)
+    }
+
+    /// From a key manager: that it failed, which nobody answers; on the BSDs also a wish to negotiate.
+    pub(super) fn acquire_from_user(&mut self, request: &Message<'_>) -> Outcome {
+        if request.extensions.is_empty() {
+            return Ok(());
+        }
+        if self.is_linux() {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        let (Some(source), Some(destination)) = (request.source(), request.destination()) else {
+            return Err(Errno::EINVAL);
+        };
+        if !request.extensions.iter().any(|extension| extension.kind() == ExtensionType::Proposal) {
+            return Err(Errno::EINVAL);
+        }
+        let dialect = self.abi.dialect;
+        let ends = (bare(dialect, &source.sockaddr), bare(dialect, &destination.sockaddr));
+        let (Some(from), Some(to)) = ends else { return Err(Errno::EINVAL) };
+        let pair = (request.header.sa_type, from, to);
+        if self.sad.between(pair).next().is_some() {
+            return Err(Errno::EEXIST);
+        }
+        self.acquire(pair, Sa2::default(), None).map(drop)
+    }
+
+    /// Carries out all limits of time that have passed.
+    pub(super) fn expire_due(&mut self) {
+        let now = self.now();
+        while let Some(age) = self.sad.due(now) {
+            let Some(sa) = self.sad.get(age) else { return };
+            if sa.is_over(now) {
+                self.expire_hard(age);
+            } else if self.abi.dialect == Dialect::NetBsd && sa.current.allocations == 0 {
+                // NetBSD drops what nobody used without a word.
+                self.sad.remove(age);
+            } else {
+                self.expire_soft(age);
+            }
+        }
+    }
+
+    /// A soft limit is reached: the SA is dying, which whoever registered hears.
+    pub(super) fn expire_soft(&mut self, age: u64) {
+        self.sad.change(age, |sa| sa.sa.state = SaState::Dying);
+        let message = self.sad.get(age).and_then(|sa| self.expiry(sa, false));
+        if let Some(message) = message {
+            self.deliver(&message, To::Registered);
+        }
+    }
+
+    /// A hard limit is reached: the SA is gone. NetBSD does not say so, nor any BSD of an SPI held in vain.
+    pub(super) fn expire_hard(&mut self, age: u64) {
+        let Some(mut sa) = self.sad.remove(age) else { return };
+        let silent = match self.abi.dialect {
+            Dialect::Linux => false,
+            Dialect::NetBsd => true,
+            Dialect::FreeBsd | Dialect::Darwin => sa.sa.state == SaState::Larval,
+        };
+        sa.sa.state = SaState::Dead;
+        if let Some(message) = self.expiry(&sa, true).filter(|_| !silent) {
+            self.deliver(&message, To::Registered);
+        }
+    }
+
+    fn expiry(&self, sa: &Association, hard: bool) -> Option<zeroize::Zeroizing<Vec<u8>>> {
+        let mut header = Header::new(MessageType::Expire, sa.sa_type);
+        header.reserved = if self.is_linux() { 0 } else { 2 };
+        self.compose(&header, &reply::expiry(self.abi.dialect, sa, hard)).ok()
+    }
+}
+
+/// The proposal of an ACQUIRE: from Linux an empty one for policies made through PF_KEY, from the BSDs all ciphers.
+fn proposal(dialect: Dialect, sa_type: SaType) -> Option<Extension<'static>> {
+    if dialect == Dialect::Linux {
+        let empty = Proposal { replay: 32, combinations: Vec::new() };
+        return (sa_type != SaType::IpComp).then_some(Extension::Proposal(empty));
+    }
+    let combination = |cipher: crate::wire::Algorithm| Combination {
+        encrypt: cipher.id,
+        encrypt_min_bits: cipher.min_bits,
+        encrypt_max_bits: cipher.max_bits,
+        soft_addtime: 69_120,
+        hard_addtime: 86_400,
+        soft_usetime: 23_040,
+        hard_usetime: 28_800,
+        ..Combination::default()
+    };
+    let combinations = match sa_type {
+        SaType::Esp => {
+            algorithms::encryption(dialect).into_iter().filter(|c| c.min_bits > 0).map(combination).collect()
+        }
+        _ => Vec::new(),
+    };
+    Some(Extension::Proposal(Proposal { replay: 32, combinations }))
+}
