@@ -5,6 +5,7 @@ mod compliance;
 mod demo;
 mod job;
 mod lab;
+mod soak;
 mod steps;
 mod tally;
 mod tools;
@@ -61,6 +62,7 @@ fn guest(words: &[&str]) -> Result<ExitCode> {
     match words {
         ["init", work, ..] => lab::init::run(Path::new(work))?,
         ["bench", setkey, counts @ ..] => bench::guest::race(Path::new(setkey), counts)?,
+        ["soak", setkey] => soak::soak(Path::new(setkey))?,
         ["demo", setkey] => demo::play(setkey)?,
         ["compliance", setkey, backend, filter, report, files @ ..] => {
             let selection = compliance::Selection { backend: (*backend).to_owned(), filter: (*filter).to_owned() };

@@ -67,7 +67,8 @@ pub(crate) fn zig() -> Result<PathBuf> {
             packages(&["python3", "python3-pip"])?;
         }
         let install = Job::new("python3").words("-m pip install --quiet --disable-pip-version-check --no-deps");
-        install.arg(format!("ziglang=={ZIG_VERSION}")).arg("--target").arg(&dir).run()?;
+        let install = install.arg(format!("ziglang=={ZIG_VERSION}")).arg("--target").arg(&dir);
+        install.env("PIP_ROOT_USER_ACTION", "ignore").run()?;
     }
     Ok(dir)
 }

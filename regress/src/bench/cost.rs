@@ -11,15 +11,15 @@ use crate::lab::{Usage, wait_usage};
 
 /// Time and memory of one run.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Cost {
-    pub(super) success: bool,
-    pub(super) elapsed: Duration,
-    pub(super) usage: Usage,
+pub(crate) struct Cost {
+    pub(crate) success: bool,
+    pub(crate) elapsed: Duration,
+    pub(crate) usage: Usage,
 }
 
 impl Cost {
     /// Runs a program, its standard output going nowhere.
-    pub(super) fn of(program: &Path, arguments: &[&OsStr]) -> Result<Self> {
+    pub(crate) fn of(program: &Path, arguments: &[&OsStr]) -> Result<Self> {
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null());
         let start = Instant::now();
@@ -29,7 +29,7 @@ impl Cost {
     }
 
     /// User and system time together.
-    pub(super) fn processor(&self) -> Duration {
+    pub(crate) fn processor(&self) -> Duration {
         self.usage.user + self.usage.system
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use self::cost::Cost;
+pub(crate) use self::cost::Cost;
 use self::meter::Meter;
 use crate::job::Job;
 use crate::lab::{Boot, End};

@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 
 use crate::job::Job;
 use crate::tally::Tally;
-use crate::{compliance, demo, tools, tree};
+use crate::{compliance, demo, soak, tools, tree};
 
 /// One kind of check.
 struct Step {
@@ -62,6 +62,7 @@ const STEPS: &[Step] = &[
         long: false,
         run: |_| lab_step(|| demo::check("pfkey")),
     },
+    Step { name: "soak", about: "one setkey that works long", long: true, run: |_| lab_step(|| soak::check("pfkey")) },
     Step {
         name: "properties",
         about: "the property tests, each with many more cases",

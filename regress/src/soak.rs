@@ -1,0 +1,81 @@
+//! The soak: one setkey that works long must not grow, and must leave nothing behind.
+
+use std::ffi::OsStr;
+use std::fmt::Write;
+use std::fs;
+use std::io::stdout;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::bench::Cost;
+use crate::lab::{Boot, End, Program};
+use crate::tally::Tally;
+use crate::tree;
+
+/// Rounds of the short script and of the long one.
+const ROUNDS: [u32; 2] = [100, 10_000];
+
+/// How much more memory the long script may take, in KiB.
+const GROWTH: i64 = 4096;
+
+const FILE: &str = "/run/soak";
+
+/// Boots the lab for it.
+pub(crate) fn check(backend: &str) -> Result<Tally> {
+    let setkey = tree::program("setkey", "debug");
+    let setkey = setkey.to_str().context("the path of setkey is not text")?;
+    let boot = Boot::agent(&["soak", setkey])?.env("LIBPFKEY_BACKEND", backend).limit(Duration::from_secs(900));
+    let end = boot.run(&mut stdout())?;
+    ensure!(end == End::Exited(0), "{end:?}");
+    Ok(Tally::PASSED)
+}
+
+/// In the guest.
+pub(crate) fn soak(setkey: &Path) -> Result<()> {
+    let mut peaks = Vec::new();
+    for rounds in ROUNDS {
+        fs::write(FILE, script(rounds))?;
+        let cost = Cost::of(setkey, &[OsStr::new("-f"), OsStr::new(FILE)])?;
+        ensure!(cost.success, "setkey failed");
+        println!("{rounds} rounds: {:.1} s, at most {} KiB", cost.elapsed.as_secs_f64(), cost.usage.peak);
+        peaks.push(cost.usage.peak);
+        for object in ["state", "policy"] {
+            let left = Program::new("ip", &["xfrm", object]).run()?.text();
+            ensure!(left.is_empty(), "after {rounds} rounds the kernel still has:\n{left}");
+        }
+    }
+    if let [short, long] = peaks[..] {
+        ensure!(long <= short + GROWTH, "memory grows with the length of the script: {short} KiB, then {long} KiB");
+    }
+    Ok(())
+}
+
+/// Each round makes an SA and a policy, shows the SA, and removes both.
+fn script(rounds: u32) -> String {
+    let mut text = String::new();
+    for round in 0..rounds {
+        let sa = format!("192.0.2.1 192.0.2.2 esp 0x{:x}", 0x1000 + round);
+        let selector = "192.0.2.1 192.0.2.2 any";
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
+            "add {sa} -E aes-cbc 0x{round:032x} -A hmac-sha1 0x{round:040x};\nget {sa};\n\
+             spdadd {selector} -P out ipsec esp/transport//require;\nspddelete {selector} -P out;\ndelete {sa};\n"
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_round_cleans_up() {
+        let text = script(3);
+        assert_eq!(text.lines().count(), 15);
+        assert_eq!(text.matches("\nadd ").count() + 1, text.matches("\ndelete ").count());
+    }
+}
