@@ -68,10 +68,6 @@ impl Error {
         }
     }
 
-    pub(crate) fn last(call: &'static str) -> Self {
-        Self::System { call, source: io::Error::last_os_error() }
-    }
-
     pub(crate) fn errno(call: &'static str, errno: nix::errno::Errno) -> Self {
         Self::System { call, source: errno.into() }
     }

@@ -1,18 +1,47 @@
 //! PF_KEY version 2 (RFC 2367) with the KAME extensions, as Linux, FreeBSD, NetBSD and macOS speak it.
+//!
+//! What libipsec offers to C programs, for Rust: composing and parsing messages ([`request`], [`wire`]), talking to a
+//! key engine ([`Connection`], [`Pipeline`]) through one of several doors ([`backend`]), policy text to binary and
+//! back ([`policy`]), algorithm names and key lengths ([`algorithm`]), and the texts that `setkey -D` prints
+//! ([`dump`]).
+//!
+//! Every dialect is compiled on every host and chosen at run time by an [`Abi`].
+//!
+//! ```
+//! use libpfkey::backend::Memory;
+//! use libpfkey::{Abi, Connection, MessageType, SaType, request, wire};
+//!
+//! let mut connection = Connection::new(Box::new(Memory::new(Abi::HOST)?));
+//! let mut bytes = Vec::new();
+//! request::dump(connection.origin(1), SaType::Unspec, &mut bytes)?;
+//! connection.send(&bytes)?;
+//! let answer = connection.recv(None)?.expect("an answer");
+//! let header = wire::peek_header(Abi::HOST, answer)?;
+//! assert_eq!(header.message_type, MessageType::Dump);
+//! assert_eq!(i32::from(header.errno), 2, "ENOENT: the SAD is empty");
+//! # Ok::<(), libpfkey::Error>(())
+//! ```
 
 pub mod algorithm;
+pub mod backend;
+mod connection;
+mod crypto;
 mod dialect;
 pub mod dump;
 mod error;
 pub mod num;
+mod pipeline;
 pub mod policy;
 pub mod protocol;
+pub mod request;
 mod strerror;
 mod sys;
 pub mod wire;
 
+pub use connection::{ANSWER_TIMEOUT, Connection};
 pub use dialect::{Abi, ByteOrder, Dialect, UnknownDialect};
 pub use error::{Error, Result};
 pub use num::{ExtensionType, MessageType, SaFlags, SaState, SaType};
+pub use pipeline::{Answer, Pace, Pipeline};
 pub use strerror::{Code, errno_text};
 pub use wire::{Builder, Extension, Header, Message};

@@ -1,1 +1,21 @@
-fn main() {}
+//! `setkey`: manual keys and policies for IPsec.
+
+mod check;
+mod cli;
+mod compose;
+mod console;
+mod json;
+mod monitor;
+mod replay;
+mod resolve;
+mod run;
+mod script;
+mod session;
+mod sys;
+mod view;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    run::main()
+}

@@ -1,0 +1,145 @@
+//! A conversation with a key engine: sends requests, waits for messages.
+
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use zeroize::Zeroizing;
+
+use crate::algorithm::Supported;
+use crate::backend::{Backend, MESSAGE_MAX};
+use crate::dialect::Abi;
+use crate::error::{Error, Result};
+use crate::num::{MessageType, SaType};
+use crate::request::{self, Origin};
+use crate::wire::{Message, peek_header};
+
+/// How long an answer may take (the reference's receive timeout). Kernels answer before `send` returns; this is
+/// for helpers, and for answers that were dropped.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A backend with a receive buffer.
+///
+/// ```
+/// use libpfkey::backend::Memory;
+/// use libpfkey::{Abi, Connection, SaType};
+///
+/// let mut connection = Connection::new(Box::new(Memory::new(Abi::HOST)?));
+/// let supported = connection.register(SaType::Unspec)?;
+/// assert!(supported.algorithm(libpfkey::ExtensionType::SupportedEncrypt, 12).is_ok());
+/// # Ok::<(), libpfkey::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Connection {
+    backend: Box<dyn Backend>,
+    /// Received messages hold keys.
+    buffer: Zeroizing<Vec<u8>>,
+    pid: u32,
+}
+
+impl Connection {
+    /// Speaks through a backend, as this process.
+    pub fn new(backend: Box<dyn Backend>) -> Self {
+        Self { backend, buffer: Zeroizing::new(vec![0; MESSAGE_MAX]), pid: std::process::id() }
+    }
+
+    /// The layout of its messages.
+    pub fn abi(&self) -> Abi {
+        self.backend.abi()
+    }
+
+    /// The process id that requests carry.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// What a request with this sequence number carries.
+    pub fn origin(&self, seq: u32) -> Origin {
+        Origin { abi: self.abi(), pid: self.pid, seq }
+    }
+
+    /// Readable when there is something to receive.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.backend.fd()
+    }
+
+    /// The backend.
+    pub fn backend(&mut self) -> &mut dyn Backend {
+        &mut *self.backend
+    }
+
+    /// Hands over a message (`pfkey_send`).
+    ///
+    /// # Errors
+    /// [`Error::System`]
+    pub fn send(&mut self, message: &[u8]) -> Result<()> {
+        self.backend.send(message)
+    }
+
+    /// The next message (`pfkey_recv`), or `None` when the time is over; without a timeout waits for ever.
+    ///
+    /// # Errors
+    /// As [`Backend::recv`].
+    pub fn recv(&mut self, timeout: Option<Duration>) -> Result<Option<&[u8]>> {
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        loop {
+            // Decided on the length alone, so that the borrow of the buffer ends before the next round.
+            let length = self.backend.recv(&mut self.buffer)?.map(<[u8]>::len);
+            if let Some(length) = length {
+                return Ok(self.buffer.get(..length));
+            }
+            if !wait(self.backend.fd(), deadline)? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Registers and takes the kernel's list of algorithms (`pfkey_send_register`, `pfkey_recv_register`).
+    ///
+    /// # Errors
+    /// [`Error::Kernel`] when it refuses, [`Error::Timeout`] when it does not answer; as [`Connection::recv`].
+    pub fn register(&mut self, sa_type: SaType) -> Result<Supported> {
+        let mut request = Vec::new();
+        request::register(self.origin(0), sa_type, &mut request)?;
+        self.send(&request)?;
+        let (abi, pid) = (self.abi(), self.pid);
+        let deadline = Instant::now() + ANSWER_TIMEOUT;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Some(bytes) = self.recv(Some(left))? else { return Err(Error::Timeout) };
+            let header = peek_header(abi, bytes)?;
+            if header.message_type != MessageType::Register || header.pid != pid {
+                continue;
+            }
+            if header.errno != 0 {
+                return Err(Error::Kernel(abi.dialect.errno_to_host(header.errno)));
+            }
+            return Ok(Supported::from_reply(&Message::parse(abi, bytes)?));
+        }
+    }
+}
+
+/// Waits until the descriptor is readable; `false` when the deadline came first.
+fn wait(fd: BorrowedFd<'_>, deadline: Option<Instant>) -> Result<bool> {
+    loop {
+        let timeout = match deadline {
+            None => PollTimeout::NONE,
+            Some(deadline) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Ok(false);
+                }
+                // Rounded up: a wait of 0 ms would spin until the deadline.
+                let millis = left.as_millis().saturating_add(1);
+                PollTimeout::try_from(i32::try_from(millis).unwrap_or(i32::MAX)).unwrap_or(PollTimeout::MAX)
+            }
+        };
+        let mut fds = [PollFd::new(fd, PollFlags::POLLIN)];
+        match poll(&mut fds, timeout) {
+            Ok(0) | Err(Errno::EINTR) => {}
+            Ok(_) => return Ok(true),
+            Err(errno) => return Err(Error::errno("poll", errno)),
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::path::PathBuf;
+
+use getopts::{Fail, Matches, Options, ParsingStyle};
+use libpfkey::backend::Choice;
+use libpfkey::{Dialect, errno_text};
+
+use crate::view::Style;
+
+/// The first line of the usage text, and all of `-V`.
+pub(crate) const VERSION_LINE: &str = concat!("setkey @(#) ipsec-tools-rs ", env!("CARGO_PKG_VERSION"));
+
+/// What follows it.
+const USAGE: &str = "\
+usage: setkey [-vrk] file ...
+       setkey [-nvrke] -c
+       setkey [-nvrke] -f filename
+       setkey [-PalpvNrk] [--json [--keys]] -D
+       setkey [-Pv] -F
+       setkey [-H] -x
+       setkey --check filename
+       setkey [-V] [-h]
+       with --backend auto|pfkey|xfrm|memory|socket:PATH and --dialect linux|freebsd|netbsd|darwin
+";
+
+/// What to do.
+#[derive(Debug)]
+pub(crate) enum Mode {
+    /// `--check`
+    Check(String),
+    /// `-D`
+    Dump,
+    /// Positional arguments: binary files of messages.
+    Files(Vec<OsString>),
+    /// `-F`
+    Flush,
+    /// `-x`, and how often it was given.
+    Monitor(usize),
+    /// `-f`: the open file and its name as typed; without a file standard input.
+    Script(Option<File>, String),
+    /// `-c`
+    Stdin,
+}
+
+/// A command line understood.
+#[derive(Debug)]
+pub(crate) struct Invocation {
+    pub(crate) mode: Mode,
+    pub(crate) style: Style,
+    /// `-P`: `-D` and `-F` mean the SPD.
+    pub(crate) policies: bool,
+    /// `-n`
+    pub(crate) dry: bool,
+    /// Not `-k`: `in` policies get a `fwd` copy.
+    pub(crate) mirror: bool,
+    /// `-r` or `-k` was given.
+    pub(crate) mirror_chosen: bool,
+    /// `-e`: exit 1 when a statement failed.
+    pub(crate) strict: bool,
+    /// `--json`
+    pub(crate) json: bool,
+    /// `--keys`
+    pub(crate) keys: bool,
+    pub(crate) backend: Choice,
+    pub(crate) dialect: Option<Dialect>,
+}
+
+/// Why there is nothing to run.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// `-h`: the usage text was asked for.
+    Help,
+    /// The usage text, and a line on standard error that says why, if there is more to say.
+    Usage(Option<String>),
+    /// `-V`
+    Version,
+    /// A line on standard error.
+    Failure(String),
+}
+
+fn options() -> Options {
+    let mut options = Options::new();
+    // A flag may be given twice, as with getopt(3).
+    for flag in ["a", "c", "d", "e", "h", "k", "l", "n", "p", "r", "v", "x", "?", "D", "F", "H", "N", "P", "V"] {
+        options.optflagmulti(flag, "", "");
+    }
+    options.optmulti("f", "", "", "");
+    options.optmulti("", "check", "", "").optmulti("", "backend", "", "").optmulti("", "dialect", "", "");
+    options.optflagmulti("", "json", "").optflagmulti("", "keys", "");
+    options.parsing_style(ParsingStyle::StopAtFirstFree);
+    options
+}
+
+/// Understands the arguments after the program's name.
+///
+/// # Errors
+/// What to print instead of running.
+pub(crate) fn parse(arguments: &[OsString]) -> Result<Invocation, Refused> {
+    let given = options().parse(arguments).map_err(|fail| Refused::Usage(Some(complaint(&fail))))?;
+    if given.opt_present("V") {
+        return Err(Refused::Version);
+    }
+    // NetBSD's -h is -H; on the others it asks for help.
+    let hex_too = cfg!(target_os = "netbsd") && given.opt_present("h");
+    if given.opt_present("h") && !hex_too {
+        return Err(Refused::Help);
+    }
+    if given.opt_present("?") || given.opt_present("d") {
+        return Err(Refused::Usage(None));
+    }
+    let last = |name| given.opt_strs_pos(name).pop().map(|(_, value)| value);
+    let failure = |error: &dyn std::fmt::Display| Refused::Failure(format!("setkey: {error}"));
+    let backend = match last("backend") {
+        Some(word) => word.parse(),
+        None => Choice::from_environment(),
+    };
+    let position = |name: &str| given.opt_positions(name).pop();
+    Ok(Invocation {
+        mode: mode(&given)?,
+        style: Style {
+            dead: given.opt_present("a"),
+            hex: given.opt_present("H") || hex_too,
+            hide_socket_policies: given.opt_present("N"),
+            ports: given.opt_present("p"),
+            short: given.opt_present("l"),
+            verbose: given.opt_present("v"),
+        },
+        policies: given.opt_present("P"),
+        dry: given.opt_present("n"),
+        mirror: position("k") <= position("r"),
+        mirror_chosen: given.opt_present("r") || given.opt_present("k"),
+        strict: given.opt_present("e"),
+        json: given.opt_present("json"),
+        keys: given.opt_present("keys"),
+        backend: backend.map_err(|error| failure(&error))?,
+        dialect: last("dialect").map(|word| word.parse()).transpose().map_err(|error| failure(&error))?,
+    })
+}
+
+/// The mode whose letter came last; operands come before every letter.
+fn mode(given: &Matches) -> Result<Mode, Refused> {
+    // Every file is opened as it is met, so that a missing one is told even if another is run.
+    let mut script = None;
+    for (_, name) in given.opt_strs_pos("f") {
+        let file = match name.as_str() {
+            "-" => None,
+            _ => Some(File::open(&name).map_err(|error| cannot_open(&name, &error))?),
+        };
+        script = Some((file, name));
+    }
+    if !given.free.is_empty() {
+        return Ok(Mode::Files(given.free.iter().map(OsString::from).collect()));
+    }
+    let last = ["c", "f", "D", "F", "x", "check"]
+        .into_iter()
+        .filter_map(|name| given.opt_positions(name).pop().map(|at| (at, name)))
+        .max();
+    Ok(match (last.map(|(_, name)| name), script) {
+        (Some("c"), _) => Mode::Stdin,
+        (Some("f"), Some((file, name))) => Mode::Script(file, name),
+        (Some("D"), _) => Mode::Dump,
+        (Some("F"), _) => Mode::Flush,
+        (Some("x"), _) => Mode::Monitor(given.opt_count("x")),
+        (Some("check"), _) => Mode::Check(given.opt_strs("check").pop().unwrap_or_default()),
+        _ => return Err(Refused::Usage(None)),
+    })
+}
+
+fn cannot_open(name: &str, error: &std::io::Error) -> Refused {
+    let text = error.raw_os_error().map_or_else(|| error.to_string(), errno_text);
+    Refused::Failure(format!("setkey: Can't open `{name}': {text}"))
+}
+
+/// What getopt(3) would say.
+fn complaint(fail: &Fail) -> String {
+    let dashed = |name: &str| if name.chars().count() == 1 { format!("'{name}'") } else { format!("'--{name}'") };
+    match fail {
+        Fail::ArgumentMissing(name) if name.chars().count() == 1 => {
+            format!("setkey: option requires an argument -- {}", dashed(name))
+        }
+        Fail::ArgumentMissing(name) => format!("setkey: option {} requires an argument", dashed(name)),
+        Fail::UnrecognizedOption(name) if name.chars().count() == 1 => {
+            format!("setkey: invalid option -- {}", dashed(name))
+        }
+        Fail::UnrecognizedOption(name) => format!("setkey: unrecognized option {}", dashed(name)),
+        other => format!("setkey: {other}"),
+    }
+}
+
+/// The usage text.
+pub(crate) fn usage() -> String {
+    format!("{VERSION_LINE}\n{USAGE}")
+}
+
+/// A path as text for messages.
+pub(crate) fn shown(path: &OsString) -> String {
+    PathBuf::from(path).display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(arguments: &[&str]) -> Result<Invocation, Refused> {
+        parse(&arguments.iter().map(OsString::from).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn the_last_mode_wins() {
+        assert!(matches!(of(&["-F", "-D"]).unwrap().mode, Mode::Dump));
+        assert!(matches!(of(&["-DF"]).unwrap().mode, Mode::Flush));
+        assert!(matches!(of(&["-D", "-f", "-", "-c"]).unwrap().mode, Mode::Stdin));
+        assert!(matches!(of(&["-xx"]).unwrap().mode, Mode::Monitor(2)));
+        assert!(matches!(of(&["-c", "file"]).unwrap().mode, Mode::Files(_)));
+    }
+
+    #[test]
+    fn clusters() {
+        let run = of(&["-DPvv", "-paN"]).unwrap();
+        assert!(run.policies && run.style.verbose && run.style.ports && run.style.dead);
+        assert!(run.style.hide_socket_policies && run.mirror);
+        assert!(!of(&["-k", "-D"]).unwrap().mirror);
+        assert!(of(&["-k", "-rD"]).unwrap().mirror);
+        assert!(!of(&["-rk", "-D"]).unwrap().mirror);
+    }
+
+    #[test]
+    fn complaints_are_getopts() {
+        let complaint = |arguments: &[&str]| match of(arguments).unwrap_err() {
+            Refused::Usage(line) => line.unwrap_or_default(),
+            other => format!("{other:?}"),
+        };
+        assert_eq!(complaint(&["-Z"]), "setkey: invalid option -- 'Z'");
+        assert_eq!(complaint(&["-f"]), "setkey: option requires an argument -- 'f'");
+        assert_eq!(complaint(&["--frob"]), "setkey: unrecognized option '--frob'");
+        assert_eq!(complaint(&["-v"]), "");
+        assert_eq!(of(&["-hD"]).unwrap_err(), Refused::Help);
+        assert_eq!(of(&["-V", "-h"]).unwrap_err(), Refused::Version);
+    }
+
+    #[test]
+    fn files_are_opened_while_options_are_read() {
+        let refused = of(&["-f", "/nonexistent/file", "-D"]).unwrap_err();
+        let text = "setkey: Can't open `/nonexistent/file': No such file or directory";
+        assert_eq!(refused, Refused::Failure(text.into()));
+    }
+}

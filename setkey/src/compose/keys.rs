@@ -1,0 +1,157 @@
+//! Algorithms and keys of a statement, checked against what the kernel says it can do.
+
+use ipsec_conf::setkey::{Algorithms, Authentication, Encryption, Keyed, ParseError, Statement};
+use libpfkey::algorithm::{Supported, auth_of, compress_of, encrypt_of};
+use libpfkey::num::Encrypt;
+use libpfkey::{Dialect, ExtensionType, SaFlags};
+use zeroize::Zeroizing;
+
+use super::Target;
+
+/// Longest TCP-MD5 key in bytes (RFC 2385 section 4.5).
+const TCP_MD5_KEY_MAX: usize = 80;
+
+/// The algorithms of an SA as numbers, with their keys.
+#[derive(Debug, Default)]
+pub(super) struct Material {
+    /// Number of the cipher or compression algorithm.
+    pub(super) encrypt: u8,
+    /// Number of the authentication algorithm.
+    pub(super) auth: u8,
+    /// Key of the cipher; empty for the null cipher, absent without `-E`.
+    pub(super) encrypt_key: Option<Zeroizing<Vec<u8>>>,
+    /// Authentication key.
+    pub(super) auth_key: Option<Zeroizing<Vec<u8>>>,
+    /// Flags that stand for variants of an algorithm.
+    pub(super) flags: Option<SaFlags>,
+}
+
+impl Material {
+    /// Checks and converts.
+    ///
+    /// # Errors
+    /// At the algorithm's name: what the kernel or its dialect has not, and impossible key lengths.
+    pub(super) fn new(
+        statement: &Statement<'_>,
+        algorithms: &Algorithms<'_>,
+        target: &Target<'_>,
+        warnings: &mut Vec<ParseError>,
+    ) -> Result<Self, ParseError> {
+        let mut material = Self::default();
+        if let Some(encryption) = &algorithms.encryption {
+            material.encryption(statement, encryption, target, warnings)?;
+        }
+        if let Some(authentication) = &algorithms.authentication {
+            material.authentication(statement, authentication, target)?;
+        }
+        if let Some(compression) = algorithms.compression {
+            // Every dialect has the three words.
+            material.encrypt = compress_of(compression).number(target.dialect()).unwrap_or(0);
+            if algorithms.raw_cpi {
+                material.flags = Some(SaFlags::RAWCPI);
+            }
+        }
+        Ok(material)
+    }
+
+    fn encryption(
+        &mut self,
+        statement: &Statement<'_>,
+        word: &Keyed<'_, Encryption>,
+        target: &Target<'_>,
+        warnings: &mut Vec<ParseError>,
+    ) -> Result<(), ParseError> {
+        let at = word.name.offset;
+        match word.algorithm {
+            Encryption::Simple => warnings.push(statement.error_at(at, "WARNING: obsolete algorithm")),
+            Encryption::Des32Iv => self.flags = Some(SaFlags::IV4B),
+            Encryption::DesDeriv => self.flags = Some(SaFlags::DERIV),
+            _ => {}
+        }
+        let meaning = encrypt_of(word.algorithm);
+        if meaning.is_counter_mode() {
+            warnings.push(statement.error_at(
+                at,
+                "WARNING: a counter mode with a key from a file repeats key and counter after a reboot (RFC 8221)",
+            ));
+        }
+        let name = word.name.text;
+        let missing = || not_supported(statement, at, name, target.dialect());
+        self.encrypt = meaning.number(target.dialect()).ok_or_else(missing)?;
+        let key = word.key.as_ref().map(ipsec_conf::setkey::Key::bytes).unwrap_or_default();
+        let allowed = match meaning.aead_key_bits().filter(|_| lists(target.supported, self.encrypt)) {
+            Some(bits) => Allowed::Each(bits),
+            None => {
+                Allowed::listed(target.supported, ExtensionType::SupportedEncrypt, self.encrypt).ok_or_else(missing)?
+            }
+        };
+        // KAME kernels list the null cipher with a range; it takes no key.
+        if meaning != Encrypt::Null {
+            allowed.check(name, key.len()).map_err(|text| statement.error_at(at, text))?;
+        }
+        self.encrypt_key = Some(key);
+        Ok(())
+    }
+
+    fn authentication(
+        &mut self,
+        statement: &Statement<'_>,
+        word: &Keyed<'_, Authentication>,
+        target: &Target<'_>,
+    ) -> Result<(), ParseError> {
+        let at = word.name.offset;
+        let name = word.name.text;
+        let dialect = target.dialect();
+        let missing = || not_supported(statement, at, name, dialect);
+        if word.algorithm == Authentication::HmacSha256Icv128 && dialect == Dialect::Linux {
+            let text = "Not supported: PF_KEY of Linux cuts SHA-256 to 96 bits";
+            return Err(statement.error_at(at, text));
+        }
+        self.auth = auth_of(word.algorithm).number(dialect).ok_or_else(missing)?;
+        let Some(key) = word.key.as_ref().map(ipsec_conf::setkey::Key::bytes) else { return Ok(()) };
+        let allowed = match word.algorithm {
+            Authentication::TcpMd5 => Allowed::Range(8, TCP_MD5_KEY_MAX * 8),
+            _ => Allowed::listed(target.supported, ExtensionType::SupportedAuth, self.auth).ok_or_else(missing)?,
+        };
+        allowed.check(name, key.len()).map_err(|text| statement.error_at(at, text))?;
+        self.auth_key = Some(key);
+        Ok(())
+    }
+}
+
+fn lists(supported: &Supported, number: u8) -> bool {
+    supported.algorithm(ExtensionType::SupportedEncrypt, number).is_ok()
+}
+
+fn not_supported(statement: &Statement<'_>, at: usize, name: &str, dialect: Dialect) -> ParseError {
+    statement.error_at(at, format!("Not supported: PF_KEY of this kernel ({dialect}) has no {name}"))
+}
+
+/// Key lengths in bits.
+#[derive(Clone, Copy, Debug)]
+enum Allowed {
+    Range(usize, usize),
+    Each(&'static [u16]),
+}
+
+impl Allowed {
+    /// What the kernel's list says.
+    fn listed(supported: &Supported, list: ExtensionType, number: u8) -> Option<Self> {
+        let algorithm = supported.algorithm(list, number).ok()?;
+        Some(Self::Range(usize::from(algorithm.min_bits), usize::from(algorithm.max_bits)))
+    }
+
+    /// Checks a length in bytes; the text names the algorithm and lengths, never the key.
+    fn check(self, name: &str, bytes: usize) -> Result<(), String> {
+        let bits = bytes.saturating_mul(8);
+        let (fits, allowed) = match self {
+            Self::Range(min, max) if min == max => (bits == min, min.to_string()),
+            Self::Range(min, max) => ((min..=max).contains(&bits), format!("{min} to {max}")),
+            Self::Each(each) => {
+                let words: Vec<_> = each.iter().map(u16::to_string).collect();
+                (each.iter().any(|one| usize::from(*one) == bits), words.join(", "))
+            }
+        };
+        if fits { Ok(()) } else { Err(format!("Invalid key length: {name} takes {allowed} bits, not {bits}")) }
+    }
+}

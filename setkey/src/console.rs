@@ -1,0 +1,142 @@
+//! What users and scripts see: text on standard output, messages in the reference's form.
+
+use std::io::{self, BufWriter, IsTerminal as _, Write as _};
+
+use ipsec_conf::setkey::{Diagnostic, ParseError, RawStatement};
+
+/// Where statements come from, which decides the form of messages and where they go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A script: messages go to standard error and name file and line.
+    File(String),
+    /// Standard input, or a command line option: messages go to standard output.
+    Unnamed,
+}
+
+/// The output of one run.
+#[derive(Debug)]
+pub(crate) struct Console {
+    source: Source,
+    out: BufWriter<io::Stdout>,
+    /// People read standard error: source lines and hints follow messages.
+    explains: bool,
+    /// A statement failed.
+    failed: bool,
+}
+
+impl Console {
+    pub(crate) fn new(source: Source) -> Self {
+        Self {
+            source,
+            out: BufWriter::with_capacity(64 << 10, io::stdout()),
+            explains: io::stderr().is_terminal(),
+            failed: false,
+        }
+    }
+
+    /// Whether a statement failed so far.
+    pub(crate) fn failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Whether people read standard error.
+    pub(crate) fn explains(&self) -> bool {
+        self.explains
+    }
+
+    /// Text for standard output. A reader that is gone ends the program: nobody is left to work for.
+    pub(crate) fn print(&mut self, text: &str) {
+        if self.out.write_all(text.as_bytes()).is_err() {
+            std::process::exit(1);
+        }
+    }
+
+    /// Makes what was printed visible.
+    pub(crate) fn flush(&mut self) {
+        if self.out.flush().is_err() {
+            std::process::exit(1);
+        }
+    }
+
+    /// A line on standard error, behind all that was printed.
+    fn complain(&mut self, line: &str) {
+        self.flush();
+        let _ = writeln!(io::stderr(), "{line}");
+    }
+
+    /// A failure of the system: `setkey: TEXT` on standard error.
+    pub(crate) fn system(&mut self, text: &str) {
+        self.failed = true;
+        self.complain(&format!("setkey: {text}"));
+    }
+
+    /// A failure to hand a request over: on standard error, with the line where there is one.
+    pub(crate) fn refused(&mut self, line: u32, text: &str) {
+        match &self.source {
+            Source::File(_) => self.kernel(line, text),
+            Source::Unnamed => self.system(text),
+        }
+    }
+
+    /// What the kernel said to the statement that ends on `line`.
+    pub(crate) fn kernel(&mut self, line: u32, text: &str) {
+        self.failed = true;
+        match &self.source {
+            Source::File(file) => {
+                let line = format!("setkey: {file},{line}: {text}");
+                self.complain(&line);
+            }
+            Source::Unnamed => self.print(&format!("{text}.\n")),
+        }
+    }
+
+    /// An error in a statement. Whether reading goes on is the caller's business.
+    pub(crate) fn error(&mut self, raw: RawStatement<'_>, error: &ParseError) {
+        self.failed = true;
+        if let Some(line) = &error.library_line {
+            self.complain(line);
+        }
+        self.message(error);
+        if matches!(self.source, Source::File(_)) && !error.is_fatal() {
+            self.parse_failed(error.line);
+        }
+        self.explain(raw, error);
+    }
+
+    /// A warning about a statement, which is carried out all the same.
+    pub(crate) fn warning(&mut self, raw: RawStatement<'_>, warning: &ParseError) {
+        self.message(warning);
+        self.explain(raw, warning);
+    }
+
+    /// The last line about an error in a script; about some it is the only one.
+    pub(crate) fn parse_failed(&mut self, line: u32) {
+        self.failed = true;
+        if let Source::File(file) = &self.source {
+            let line = format!("setkey: {file},{line}: parse failed");
+            self.complain(&line);
+        }
+    }
+
+    fn message(&mut self, error: &ParseError) {
+        match &self.source {
+            Source::File(file) => {
+                let line = format!("setkey: {file},{}: {error}", error.line);
+                self.complain(&line);
+            }
+            // No newline, as it always was.
+            Source::Unnamed => self.print(&error.to_string()),
+        }
+    }
+
+    fn explain(&mut self, raw: RawStatement<'_>, error: &ParseError) {
+        if !self.explains {
+            return;
+        }
+        let file = match &self.source {
+            Source::File(file) => file.clone(),
+            Source::Unnamed => String::from("-"),
+        };
+        self.complain(&Diagnostic::new(&file, raw, error).to_string());
+    }
+}

@@ -1,0 +1,282 @@
+//! `--json`: the SAD or SPD as a JSON array, one object a line.
+
+use std::io::{self, BufWriter, Write as _};
+use std::process::ExitCode;
+
+use libpfkey::num::{Auth, Compress, Encrypt, MODE_ANY, MODE_TRANSPORT, MODE_TUNNEL};
+use libpfkey::protocol::protocol_name;
+use libpfkey::wire::{Address, Lifetime, SockAddr};
+use libpfkey::{
+    Answer, Connection, Dialect, ExtensionType, Message, MessageType, Pace, Pipeline, SaState, SaType, errno_text,
+    request,
+};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+/// Prints a database. `keys`: with keys; `dead`: with dead SAs.
+///
+/// # Errors
+/// The line that says what the kernel or the system refused.
+pub(crate) fn run(connection: Connection, policies: bool, keys: bool, dead: bool) -> Result<ExitCode, String> {
+    let abi = connection.abi();
+    let mut pipeline = Pipeline::<()>::new(connection, Pace::Pipelined).map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    let origin = pipeline.next_origin();
+    match policies {
+        true => request::spddump(origin, &mut bytes),
+        false => request::dump(origin, SaType::Unspec, &mut bytes),
+    }
+    .map_err(|error| error.to_string())?;
+    let mut list = List { out: BufWriter::new(io::stdout()), empty: true, failed: None };
+    let dumped = pipeline.dump(&bytes, &(), &mut |(), answer| match answer {
+        Answer::Reply(bytes) => match Message::parse(abi, bytes) {
+            Ok(message) => list.message(&message, keys, dead),
+            Err(error) => list.failed = Some(error.to_string()),
+        },
+        Answer::Errno(libc::ENOENT, _) | Answer::Confirmed => {}
+        Answer::Errno(errno, _) => list.failed = Some(errno_text(errno)),
+        Answer::Lost(error) => list.failed = Some(error.to_string()),
+    });
+    dumped.map_err(|error| error.to_string())?;
+    list.end()
+}
+
+/// An array under way.
+struct List {
+    out: BufWriter<io::Stdout>,
+    empty: bool,
+    failed: Option<String>,
+}
+
+impl List {
+    fn message(&mut self, message: &Message<'_>, keys: bool, dead: bool) {
+        let text = match message.header.message_type {
+            MessageType::SpdDump => serde_json::to_string(&PolicyEntry::new(message)),
+            _ if !dead && message.sa().is_some_and(|sa| sa.state == SaState::Dead) => return,
+            _ => serde_json::to_string(&SaEntry::new(message, keys)),
+        };
+        let written = text.map_err(io::Error::from).map(Zeroizing::new).and_then(|text| {
+            self.out.write_all(if self.empty { b"[\n" } else { b",\n" })?;
+            self.out.write_all(text.as_bytes())
+        });
+        self.empty = false;
+        if let Err(error) = written {
+            self.failed = Some(error.to_string());
+        }
+    }
+
+    fn end(mut self) -> Result<ExitCode, String> {
+        let end: &[u8] = if self.empty { b"[]\n" } else { b"\n]\n" };
+        self.out.write_all(end).and_then(|()| self.out.flush()).map_err(|error| error.to_string())?;
+        match self.failed {
+            Some(text) => Err(text),
+            None => Ok(ExitCode::SUCCESS),
+        }
+    }
+}
+
+/// An end of an SA or selector.
+#[derive(Debug, Serialize)]
+struct End {
+    address: String,
+    prefix: u8,
+    port: u16,
+}
+
+impl End {
+    fn new(address: &Address) -> Self {
+        let text = match &address.sockaddr {
+            SockAddr::Inet(sockaddr) => sockaddr.ip().to_string(),
+            SockAddr::Other { family } => format!("family {family}"),
+        };
+        Self { address: text, prefix: address.prefix, port: address.sockaddr.port() }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Limits {
+    allocations: u32,
+    bytes: u64,
+    add_seconds: u64,
+    use_seconds: u64,
+}
+
+impl Limits {
+    fn new(lifetime: &Lifetime) -> Self {
+        let Lifetime { allocations, bytes, addtime, usetime } = *lifetime;
+        Self { allocations, bytes, add_seconds: addtime, use_seconds: usetime }
+    }
+}
+
+/// An algorithm with its key's length, and the key if asked for.
+#[derive(Debug, Serialize)]
+struct Keyed {
+    name: String,
+    key_bits: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<Zeroizing<String>>,
+}
+
+/// An SA. Times are seconds since 1970, 0 for never.
+#[derive(Debug, Serialize)]
+struct SaEntry {
+    source: Option<End>,
+    destination: Option<End>,
+    protocol: &'static str,
+    spi: Option<u32>,
+    mode: Option<&'static str>,
+    reqid: Option<u32>,
+    state: Option<&'static str>,
+    replay_window: Option<u8>,
+    sequence: Option<u32>,
+    flags: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encryption: Option<Keyed>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authentication: Option<Keyed>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compression: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nat_t: Option<NatT>,
+    current: Option<Limits>,
+    hard: Option<Limits>,
+    soft: Option<Limits>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    security_context: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct NatT {
+    source_port: u16,
+    destination_port: u16,
+}
+
+impl SaEntry {
+    fn new(message: &Message<'_>, keys: bool) -> Self {
+        let dialect = message.abi.dialect;
+        let (sa, sa2) = (message.sa(), message.sa2());
+        let sa_type = message.header.sa_type;
+        let limits = |kind| message.lifetime(kind).map(Limits::new);
+        let keyed = |kind, name: Option<&'static str>, number: u8| {
+            message.key(kind).map(|key| Keyed {
+                name: name.map_or_else(|| number.to_string(), str::to_owned),
+                key_bits: key.bits,
+                key: keys.then(|| hex(key.bytes)),
+            })
+        };
+        let compresses = sa_type == SaType::IpComp;
+        Self {
+            source: message.source().map(End::new),
+            destination: message.destination().map(End::new),
+            protocol: protocol(sa_type),
+            spi: sa.map(|sa| sa.spi),
+            mode: sa2.map(|sa2| mode(sa2.mode)),
+            reqid: sa2.map(|sa2| sa2.reqid),
+            state: sa.map(|sa| state(sa.state)),
+            replay_window: sa.map(|sa| sa.replay),
+            sequence: sa2.map(|sa2| sa2.sequence),
+            flags: sa.map(|sa| sa.flags.bits()),
+            encryption: sa.filter(|_| !compresses).and_then(|sa| {
+                keyed(ExtensionType::KeyEncrypt, Encrypt::from_number(dialect, sa.encrypt).name(), sa.encrypt)
+            }),
+            authentication: sa
+                .and_then(|sa| keyed(ExtensionType::KeyAuth, Auth::from_number(dialect, sa.auth).name(), sa.auth)),
+            compression: sa.filter(|_| compresses).map(|sa| {
+                let name = Compress::from_number(dialect, sa.encrypt).name();
+                name.map_or_else(|| sa.encrypt.to_string(), str::to_owned)
+            }),
+            nat_t: message.natt_type().filter(|kind| *kind != 0).map(|_| NatT {
+                source_port: message.natt_port(ExtensionType::NatTSport).unwrap_or(0),
+                destination_port: message.natt_port(ExtensionType::NatTDport).unwrap_or(0),
+            }),
+            current: limits(ExtensionType::LifetimeCurrent),
+            hard: limits(ExtensionType::LifetimeHard),
+            soft: limits(ExtensionType::LifetimeSoft),
+            security_context: label(message),
+        }
+    }
+}
+
+/// A policy.
+#[derive(Debug, Serialize)]
+struct PolicyEntry {
+    source: Option<End>,
+    destination: Option<End>,
+    upper_layer: Option<String>,
+    socket_policy: bool,
+    /// The policy in the words of `-P`.
+    policy: Option<String>,
+    id: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    priority: Option<u32>,
+    current: Option<Limits>,
+    hard: Option<Limits>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    security_context: Option<String>,
+}
+
+impl PolicyEntry {
+    fn new(message: &Message<'_>) -> Self {
+        let dialect: Dialect = message.abi.dialect;
+        let policy = message.policy();
+        let limits = |kind| message.lifetime(kind).map(Limits::new);
+        Self {
+            source: message.source().map(End::new),
+            destination: message.destination().map(End::new),
+            upper_layer: message.source().map(|address| protocol_name(address.proto).into_owned()),
+            socket_policy: libpfkey::dump::is_socket_policy(message),
+            policy: policy.and_then(|policy| policy.to_text(dialect, " ", true).ok()),
+            id: policy.map(|policy| policy.id),
+            priority: policy.filter(|_| dialect.has_priority()).map(|policy| policy.priority),
+            current: limits(ExtensionType::LifetimeCurrent),
+            hard: limits(ExtensionType::LifetimeHard),
+            security_context: label(message),
+        }
+    }
+}
+
+fn label(message: &Message<'_>) -> Option<String> {
+    let context = message.security_context()?;
+    let text = context.label.split(|byte| *byte == 0).next().unwrap_or_default();
+    Some(String::from_utf8_lossy(text).into_owned())
+}
+
+fn hex(bytes: &[u8]) -> Zeroizing<String> {
+    // Room for all of it at once, so that no copy of a part is left behind.
+    let mut text = Zeroizing::new(String::with_capacity(bytes.len() * 2));
+    for byte in bytes {
+        for nibble in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
+        }
+    }
+    text
+}
+
+fn protocol(sa_type: SaType) -> &'static str {
+    match sa_type {
+        SaType::Ah => "ah",
+        SaType::Esp => "esp",
+        SaType::IpComp => "ipcomp",
+        SaType::TcpSignature => "tcp",
+        _ => "unknown",
+    }
+}
+
+fn mode(number: u8) -> &'static str {
+    match number {
+        MODE_ANY => "any",
+        MODE_TRANSPORT => "transport",
+        MODE_TUNNEL => "tunnel",
+        _ => "unknown",
+    }
+}
+
+fn state(state: SaState) -> &'static str {
+    match state {
+        SaState::Larval => "larval",
+        SaState::Mature => "mature",
+        SaState::Dying => "dying",
+        SaState::Dead => "dead",
+        SaState::Other(_) => "unknown",
+    }
+}

@@ -1,0 +1,155 @@
+//! From the command line to the mode it chose.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use libpfkey::algorithm::Supported;
+use libpfkey::backend::Choice;
+use libpfkey::{Connection, Error, Pace, SaType, request};
+
+use crate::cli::{self, Invocation, Mode, Refused};
+use crate::console::{Console, Source};
+use crate::session::Session;
+use crate::view::{Tag, View};
+use crate::{check, json, monitor, replay, script};
+
+/// Pause between the rounds of `-l -D`.
+const ROUND: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// The program.
+pub(crate) fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let run = match cli::parse(&arguments) {
+        Ok(run) => run,
+        Err(refused) => return refuse(refused),
+    };
+    if run.mirror_chosen && !libpfkey::Dialect::HOST.has_forward() {
+        println!("warning: -r and -k options are not supported in this environment");
+    }
+    match execute(run) {
+        Ok(code) => code,
+        Err(line) => {
+            let _ = writeln!(io::stderr(), "setkey: {line}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn refuse(refused: Refused) -> ExitCode {
+    match refused {
+        Refused::Version => {
+            println!("{}", cli::VERSION_LINE);
+            ExitCode::SUCCESS
+        }
+        Refused::Help => {
+            print!("{}", cli::usage());
+            ExitCode::SUCCESS
+        }
+        Refused::Usage(line) => {
+            if let Some(line) = line {
+                eprintln!("{line}");
+            }
+            print!("{}", cli::usage());
+            ExitCode::FAILURE
+        }
+        Refused::Failure(line) => {
+            eprintln!("{line}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs a mode.
+///
+/// # Errors
+/// The line that says why it could not begin.
+fn execute(mut run: Invocation) -> Result<ExitCode, String> {
+    // Taken out, so that what is left can be lent.
+    let mode = std::mem::replace(&mut run.mode, Mode::Dump);
+    match mode {
+        Mode::Check(file) => check::run(&file, run.dialect),
+        Mode::Files(files) => replay::run(&files, run.style, run.dialect),
+        Mode::Monitor(count) => monitor::run(open(&run)?, run.style.hex, count > 1),
+        Mode::Dump if run.json => json::run(open(&run)?, run.policies, run.keys, run.style.dead),
+        Mode::Dump => dump(&run),
+        Mode::Flush => {
+            let mut session = unregistered(&run)?;
+            session.flush(run.policies);
+            Ok(finish(&run, &mut session, ExitCode::SUCCESS))
+        }
+        Mode::Script(file, name) => {
+            let mut session = registered(&run, Source::File(name.clone()))?;
+            let code = match file {
+                Some(mut file) => {
+                    check::warn_of_readers(&file, &name, &mut session.view.console);
+                    script::run_file(&mut session, &mut file, &name)
+                }
+                None => script::run_file(&mut session, &mut io::stdin().lock(), &name),
+            };
+            Ok(finish(&run, &mut session, code))
+        }
+        Mode::Stdin => {
+            let mut session = registered(&run, Source::Unnamed)?;
+            let code = script::run_stdin(&mut session);
+            Ok(finish(&run, &mut session, code))
+        }
+    }
+}
+
+fn finish(run: &Invocation, session: &mut Session, code: ExitCode) -> ExitCode {
+    session.view.console.flush();
+    if run.strict && session.view.console.failed() { ExitCode::FAILURE } else { code }
+}
+
+fn dump(run: &Invocation) -> Result<ExitCode, String> {
+    let mut session = unregistered(run)?;
+    let repeats = run.style.short && !run.policies;
+    loop {
+        if repeats {
+            session.view.console.print(libpfkey::dump::SHORT_HEADER);
+        }
+        session.dump(Tag::default(), |origin, buffer| match run.policies {
+            true => request::spddump(origin, buffer),
+            false => request::dump(origin, SaType::Unspec, buffer),
+        });
+        if !repeats {
+            return Ok(finish(run, &mut session, ExitCode::SUCCESS));
+        }
+        session.view.console.flush();
+        std::thread::sleep(ROUND);
+    }
+}
+
+/// Opens the door.
+fn open(run: &Invocation) -> Result<Connection, String> {
+    let backend = match run.backend.open(run.dialect) {
+        // Checking needs no kernel: without one, the in-process engine says what algorithms there are.
+        Err(Error::System { .. }) if run.dry && run.backend == Choice::Auto => Choice::Memory.open(run.dialect),
+        opened => opened,
+    };
+    backend.map(Connection::new).map_err(|error| error.to_string())
+}
+
+/// How requests are sent: people who watch single messages, or type, see them one by one.
+fn pace(run: &Invocation) -> Pace {
+    let typing = matches!(run.mode, Mode::Stdin) && io::stdin().is_terminal();
+    if run.style.verbose || run.style.hex || typing { Pace::OneByOne } else { Pace::Pipelined }
+}
+
+/// A session that knows the kernel's algorithms.
+fn registered(run: &Invocation, source: Source) -> Result<Session, String> {
+    let mut connection = open(run)?;
+    let supported = connection.register(SaType::Unspec).map_err(|error| error.to_string())?;
+    session(run, connection, supported, source)
+}
+
+/// A session that needs no algorithms.
+fn unregistered(run: &Invocation) -> Result<Session, String> {
+    session(run, open(run)?, Supported::default(), Source::Unnamed)
+}
+
+fn session(run: &Invocation, connection: Connection, supported: Supported, source: Source) -> Result<Session, String> {
+    let view = View::new(Console::new(source), run.style);
+    Session::new(connection, supported, view, pace(run), (run.dry, run.mirror)).map_err(|error| error.to_string())
+}

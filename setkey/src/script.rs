@@ -1,0 +1,162 @@
+//! Statements from a file or standard input, one at a time.
+
+use std::io::{self, BufRead, BufReader, IsTerminal as _, Read};
+use std::process::ExitCode;
+
+use ipsec_conf::setkey::{RawStatement, Splitter, StatementTooLong, parse};
+use zeroize::{Zeroize as _, Zeroizing};
+
+use crate::compose::Refusal;
+use crate::session::{Flow, Session};
+
+/// Bytes of a file read at once.
+const CHUNK: usize = 64 << 10;
+
+/// How a stretch of input ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// More is wanted.
+    Open,
+    /// `exit`, or the end of the input.
+    Done,
+    /// An error that ends the run.
+    Failed,
+}
+
+/// Runs a script (`-f`): the first error ends it.
+pub(crate) fn run_file(session: &mut Session, file: &mut dyn Read, name: &str) -> ExitCode {
+    let mut splitter = Splitter::script();
+    let mut chunk = Zeroizing::new(vec![0; CHUNK]);
+    loop {
+        let length = match file.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => {
+                session.finish();
+                session.view.console.system(&format!("{name}: {}", text_of(&error)));
+                return ExitCode::FAILURE;
+            }
+        };
+        let mut bytes = chunk.get(..length).unwrap_or_default();
+        match feed(session, &mut splitter, &mut bytes, Stop::AtErrors) {
+            End::Open => {}
+            End::Done => return done(session, ExitCode::SUCCESS),
+            End::Failed => return done(session, ExitCode::FAILURE),
+        }
+    }
+    // What is left lacks its `;`.
+    let end = match splitter.finish() {
+        Some(raw) => statement(session, raw, Stop::AtErrors),
+        None => End::Done,
+    };
+    done(session, if end == End::Failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Runs standard input (`-c`): errors are told, and reading goes on. Text without a `;` at the end is dropped.
+pub(crate) fn run_stdin(session: &mut Session) -> ExitCode {
+    let terminal = io::stdin().is_terminal();
+    let mut splitter = Splitter::interactive();
+    let mut input = BufReader::with_capacity(CHUNK, io::stdin());
+    loop {
+        let bytes = match input.fill_buf() {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => {
+                session.finish();
+                session.view.console.system(&format!("stdin: {}", text_of(&error)));
+                return ExitCode::FAILURE;
+            }
+        };
+        if bytes.is_empty() {
+            return done(session, ExitCode::SUCCESS);
+        }
+        let length = bytes.len();
+        let mut bytes = Zeroizing::new(bytes.to_vec());
+        let end = feed(session, &mut splitter, &mut bytes.as_slice(), Stop::AtIllegalCharacters);
+        bytes.zeroize();
+        input.consume(length);
+        match end {
+            End::Open => {}
+            End::Done => return done(session, ExitCode::SUCCESS),
+            End::Failed => return done(session, ExitCode::FAILURE),
+        }
+        // Whoever writes line by line is answered line by line.
+        if terminal || length < CHUNK {
+            session.finish();
+            session.view.console.flush();
+        }
+    }
+}
+
+/// Which errors end a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    AtErrors,
+    AtIllegalCharacters,
+}
+
+fn done(session: &mut Session, code: ExitCode) -> ExitCode {
+    session.finish();
+    session.view.console.flush();
+    code
+}
+
+/// Carries out the statements that `bytes` complete.
+fn feed(session: &mut Session, splitter: &mut Splitter, bytes: &mut &[u8], stop: Stop) -> End {
+    loop {
+        match splitter.split(bytes) {
+            Ok(None) => return End::Open,
+            Ok(Some(raw)) => match statement(session, raw, stop) {
+                End::Open => {}
+                end => return end,
+            },
+            Err(too_long) => {
+                session.finish();
+                return over_long(session, splitter, too_long);
+            }
+        }
+    }
+}
+
+/// A statement that does not end: where its first error is tells why.
+fn over_long(session: &mut Session, splitter: &mut Splitter, too_long: StatementTooLong) -> End {
+    match splitter.finish().map(|raw| (raw, parse(raw.text, raw.first_line))) {
+        Some((raw, Err(error))) => session.view.console.error(raw, &error),
+        _ => session.view.console.kernel(too_long.line, &too_long.to_string()),
+    }
+    End::Failed
+}
+
+fn statement(session: &mut Session, raw: RawStatement<'_>, stop: Stop) -> End {
+    let mut warnings = Vec::new();
+    let refusal = match parse(raw.text, raw.first_line) {
+        Err(error) => Err(Refusal::from(error)),
+        Ok(statement) => session.execute(&statement, &mut warnings),
+    };
+    if refusal.is_err() || !warnings.is_empty() {
+        // What earlier statements led to comes first.
+        session.finish();
+    }
+    for warning in &warnings {
+        session.view.console.warning(raw, warning);
+    }
+    let fatal = match refusal {
+        Ok(Flow::Continue) => return End::Open,
+        Ok(Flow::Quit) => return End::Done,
+        Err(Refusal::Error(error)) => {
+            session.view.console.error(raw, &error);
+            error.is_fatal()
+        }
+        Err(Refusal::Families) => {
+            session.view.console.parse_failed(raw.line);
+            false
+        }
+    };
+    if fatal || stop == Stop::AtErrors { End::Failed } else { End::Open }
+}
+
+/// The text of an error without the number that the standard library appends.
+pub(crate) fn text_of(error: &io::Error) -> String {
+    error.raw_os_error().map_or_else(|| error.to_string(), libpfkey::errno_text)
+}
