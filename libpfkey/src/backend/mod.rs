@@ -3,6 +3,7 @@
 #[cfg(any(target_os = "linux", target_os = "freebsd", target_os = "netbsd", target_os = "macos"))]
 mod af_key;
 mod memory;
+mod server;
 mod socket;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use crate::error::{Error, Result};
 
 pub use af_key::AfKey;
 pub use memory::Memory;
+pub use server::{ClientEvent, SocketServer};
 pub use socket::Socket;
 
 /// Bytes of the longest message there can be: the length field counts 8-byte words in 16 bits.
@@ -129,9 +131,6 @@ mod tests {
         assert_eq!("socket:/run/key".parse::<Choice>().unwrap(), Choice::Socket("/run/key".into()));
         assert_eq!("memory".parse::<Choice>().unwrap(), Choice::Memory);
         let error = "socket:".parse::<Choice>().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "unknown backend `socket:': expected auto, pfkey, xfrm, memory or socket:PATH"
-        );
+        assert_eq!(error.to_string(), "unknown backend `socket:': expected auto, pfkey, xfrm, memory or socket:PATH");
     }
 }

@@ -279,3 +279,13 @@ const LEN_OFFSET: usize = 4;
 pub fn peek_header(abi: Abi, bytes: &[u8]) -> Result<Header> {
     Header::parse(&mut Reader::new(bytes.get(..HEADER_LEN).unwrap_or(bytes), abi))
 }
+
+/// Writes a base header over the one that a message has; `words` is written as it stands.
+pub(crate) fn replace_header(abi: Abi, message: &mut [u8], header: &Header) -> Result<()> {
+    let mut bytes = Vec::with_capacity(HEADER_LEN);
+    header.emit(&mut Writer::new(&mut bytes, abi))?;
+    if let Some(place) = message.get_mut(..HEADER_LEN) {
+        place.copy_from_slice(&bytes);
+    }
+    Ok(())
+}

@@ -20,7 +20,7 @@ pub use extension::Extension;
 pub use header::{HEADER_LEN, Header};
 pub use key::Key;
 pub use label::{Identity, SecurityContext, Sensitivity};
-pub(crate) use message::next_extension;
+pub(crate) use message::{next_extension, replace_header};
 pub use message::{Builder, Message, peek_header};
 pub use policy::{Policy, Request};
 pub use sa::{Lifetime, Sa, Sa2, SpiRange};

@@ -11,7 +11,7 @@ use super::sad::{Pair, Sad};
 use super::spd::Spd;
 use crate::dialect::{Abi, Dialect};
 use crate::num::{MessageType, PF_KEY_V2, SaType};
-use crate::wire::{Builder, Extension, HEADER_LEN, Header, Message, peek_header};
+use crate::wire::{Builder, Extension, HEADER_LEN, Header, Message, peek_header, replace_header};
 
 /// What a request comes to; the errno is told to the requester.
 pub(super) type Outcome = Result<(), Errno>;
@@ -259,17 +259,11 @@ impl Engine {
     fn refuse(&mut self, to: u64, request: &[u8], errno: Errno) {
         let end = if self.is_linux() { HEADER_LEN } else { request.len() };
         let mut answer = Zeroizing::new(request.get(..end).unwrap_or(request).to_vec());
-        if let Some(field) = answer.get_mut(2) {
-            *field = self.abi.dialect.errno_from_host(errno);
-        }
-        if self.is_linux() {
-            let words = match self.abi.byte_order {
-                crate::ByteOrder::Big => 2u16.to_be_bytes(),
-                crate::ByteOrder::Little => 2u16.to_le_bytes(),
-            };
-            if let Some(field) = answer.get_mut(4..6) {
-                field.copy_from_slice(&words);
-            }
+        let Ok(mut header) = peek_header(self.abi, &answer) else { return };
+        header.errno = self.abi.dialect.errno_from_host(errno);
+        header.words = if self.is_linux() { 2 } else { header.words };
+        if replace_header(self.abi, &mut answer, &header).is_err() {
+            return;
         }
         self.deliver(&answer, To::One(to));
     }
@@ -320,10 +314,6 @@ fn wrap(abi: Abi, message: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let mut bytes = compose(abi, &header, &[]).ok()?;
     bytes.extend_from_slice(message);
     let words = u16::try_from(bytes.len() / 8).ok()?;
-    let words = match abi.byte_order {
-        crate::ByteOrder::Big => words.to_be_bytes(),
-        crate::ByteOrder::Little => words.to_le_bytes(),
-    };
-    bytes.get_mut(4..6)?.copy_from_slice(&words);
+    replace_header(abi, &mut bytes, &Header { words, ..header }).ok()?;
     Some(bytes)
 }

@@ -1,0 +1,515 @@
+//! The other end of [`Socket`](super::Socket): serves one door to many clients, as a kernel serves its sockets.
+//!
+//! Process ids repeat across jails and containers, so towards the door every request has this process' id, and a
+//! sequence number that no other request under way has; in its answer both are put back. What other clients are told
+//! of it has process id 0: a client sees its own id on its own answers only. Requests to listen to everything
+//! (X_PROMISC) are refused with EOPNOTSUPP.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fmt;
+use std::io::ErrorKind;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{Backlog, UnixAddr, bind, connect, listen};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::socket::{check_length, recv_datagram, send_datagram, seqpacket};
+use super::{Backend, MESSAGE_MAX};
+use crate::dialect::{Abi, Dialect};
+use crate::error::{Error, Result};
+use crate::num::{MessageType, SaType};
+use crate::wire::{Header, peek_header, replace_header};
+
+/// Bytes that may wait for a client; who leaves more is cut off. A dump of 50,000 SAs is 12 MiB.
+const BACKLOG_LIMIT: usize = 64 << 20;
+
+/// How long a request keeps its place: its answer may have been lost.
+const ANSWER_TIME: Duration = Duration::from_secs(10);
+
+/// Messages that are taken in one turn from the door and from a client, so that all have their turn.
+const TURN: usize = 64;
+
+/// What happened to a client, to be logged.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ClientEvent {
+    /// A client of this user connected.
+    Accepted {
+        /// Its effective user id.
+        uid: u32,
+    },
+    /// A client was cut off: it sent what is no message, or does not read.
+    CutOff {
+        /// Why.
+        reason: &'static str,
+    },
+    /// A client of this user was refused: neither root nor the server's own.
+    Refused {
+        /// Its effective user id.
+        uid: u32,
+    },
+}
+
+impl fmt::Display for ClientEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accepted { uid } => write!(f, "client of uid {uid} connected"),
+            Self::CutOff { reason } => write!(f, "client cut off: {reason}"),
+            Self::Refused { uid } => write!(f, "client of uid {uid} refused: neither root nor this server's own user"),
+        }
+    }
+}
+
+/// A client and what waits for it.
+#[derive(Debug)]
+struct Client {
+    socket: OwnedFd,
+    waiting: VecDeque<Zeroizing<Vec<u8>>>,
+    waiting_bytes: usize,
+    registered: Vec<SaType>,
+}
+
+/// A request that was passed on, as its client knows it.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    client: u64,
+    seq: u32,
+    pid: u32,
+    since: Instant,
+}
+
+/// Serves a door over a UNIX `SOCK_SEQPACKET` socket. Run it by calling [`SocketServer::turn`] again and again.
+#[derive(Debug)]
+pub struct SocketServer {
+    door: Box<dyn Backend>,
+    listener: Option<(UnixListener, PathBuf)>,
+    clients: BTreeMap<u64, Client>,
+    next_client: u64,
+    pending: HashMap<u32, Pending>,
+    /// Dumps are numbered by the kernel, so there is one under way of each kind; the others wait.
+    dumps: HashMap<MessageType, Pending>,
+    held: VecDeque<(u64, Zeroizing<Vec<u8>>)>,
+    /// Lists of algorithms as the door gave them: it takes one registration of a type, clients may want several.
+    lists: HashMap<SaType, Zeroizing<Vec<u8>>>,
+    next_seq: u32,
+    buffer: Vec<u8>,
+    events: Vec<ClientEvent>,
+}
+
+impl SocketServer {
+    /// Binds the socket at `path`, mode 0600. A socket there that nobody serves any more is replaced.
+    ///
+    /// # Errors
+    /// [`Error::System`]; [`Error::Backend`] on systems without `SOCK_SEQPACKET` (macOS).
+    pub fn bind(path: &Path, door: Box<dyn Backend>) -> Result<Self> {
+        let socket = seqpacket()?;
+        let address = UnixAddr::new(path).map_err(|errno| Error::errno("bind", errno))?;
+        let mut bound = bind(socket.as_raw_fd(), &address);
+        if bound == Err(Errno::EADDRINUSE) && is_abandoned(path) {
+            std::fs::remove_file(path).map_err(|source| Error::System { call: "unlink", source })?;
+            bound = bind(socket.as_raw_fd(), &address);
+        }
+        bound.map_err(|errno| Error::errno("bind", errno))?;
+        // Nobody can connect before listen, so the mode is never too wide.
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(path, mode).map_err(|source| Error::System { call: "chmod", source })?;
+        listen(&socket, Backlog::new(16).unwrap_or(Backlog::MAXCONN)).map_err(|errno| Error::errno("listen", errno))?;
+        let mut server = Self::without_listener(door);
+        let listener = UnixListener::from(socket);
+        listener.set_nonblocking(true).map_err(|source| Error::System { call: "fcntl", source })?;
+        server.listener = Some((listener, path.to_owned()));
+        Ok(server)
+    }
+
+    /// A server for clients that [`SocketServer::adopt`] brings, such as a process without privilege.
+    pub fn without_listener(door: Box<dyn Backend>) -> Self {
+        Self {
+            door,
+            listener: None,
+            clients: BTreeMap::new(),
+            next_client: 0,
+            pending: HashMap::new(),
+            dumps: HashMap::new(),
+            held: VecDeque::new(),
+            lists: HashMap::new(),
+            next_seq: 1 << 31,
+            buffer: vec![0; MESSAGE_MAX],
+            events: Vec::new(),
+        }
+    }
+
+    /// Takes a connected socket as a client, whoever is at its other end.
+    pub fn adopt(&mut self, socket: OwnedFd) {
+        let client = Client { socket, waiting: VecDeque::new(), waiting_bytes: 0, registered: Vec::new() };
+        self.clients.insert(self.next_client, client);
+        self.next_client += 1;
+    }
+
+    /// Waits until there is something to do, at most `timeout` (`None`: for as long as it takes), does it, and says
+    /// what became of clients.
+    ///
+    /// # Errors
+    /// [`Error::System`] of the listening socket and of the door: the server cannot go on.
+    pub fn turn(&mut self, timeout: Option<Duration>) -> Result<Vec<ClientEvent>> {
+        let ready = self.wait(timeout)?;
+        if ready.listener {
+            self.accept()?;
+        }
+        self.forget_old();
+        self.pass_held();
+        for client in ready.clients {
+            self.serve(client);
+        }
+        self.answer()?;
+        let ids: Vec<u64> = self.clients.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.drain(id));
+        Ok(std::mem::take(&mut self.events))
+    }
+
+    fn wait(&self, timeout: Option<Duration>) -> Result<Ready> {
+        // A full window stops reading from clients, not answering them.
+        let read = if self.has_room() { PollFlags::POLLIN } else { PollFlags::empty() };
+        let mut fds = vec![PollFd::new(self.door.fd(), PollFlags::POLLIN)];
+        fds.extend(self.clients.values().map(|client| {
+            let write = if client.waiting.is_empty() { PollFlags::empty() } else { PollFlags::POLLOUT };
+            PollFd::new(client.socket.as_fd(), read | write)
+        }));
+        fds.extend(self.listener.iter().map(|(socket, _)| PollFd::new(socket.as_fd(), PollFlags::POLLIN)));
+        // Places of lost answers are freed in time even when nothing else happens.
+        let longest = if self.has_room() { timeout } else { Some(timeout.unwrap_or(ANSWER_TIME).min(ANSWER_TIME)) };
+        let timeout = longest.map_or(PollTimeout::NONE, |t| PollTimeout::try_from(t).unwrap_or(PollTimeout::MAX));
+        match poll(&mut fds, timeout) {
+            Ok(_) => {}
+            Err(Errno::EINTR) => return Ok(Ready::default()),
+            Err(errno) => return Err(Error::errno("poll", errno)),
+        }
+        let is_ready = |fd: &PollFd<'_>| fd.any().unwrap_or(true);
+        let readable = self.clients.keys().zip(fds.iter().skip(1)).filter(|(_, fd)| is_ready(fd));
+        let clients = readable.map(|(id, _)| *id).collect();
+        let listener = self.listener.is_some() && fds.last().is_some_and(is_ready);
+        Ok(Ready { listener, clients })
+    }
+
+    fn has_room(&self) -> bool {
+        self.pending.len() + self.dumps.len() < self.door.window() && self.held.len() < TURN
+    }
+
+    fn accept(&mut self) -> Result<()> {
+        let Some((listener, _)) = &self.listener else { return Ok(()) };
+        let socket = match listener.accept() {
+            Ok((stream, _)) => OwnedFd::from(stream),
+            Err(error) if is_passing(error.kind()) => return Ok(()),
+            Err(source) => return Err(Error::System { call: "accept", source }),
+        };
+        let uid = peer_uid(socket.as_fd())?;
+        if uid != 0 && uid != nix::unistd::geteuid().as_raw() {
+            self.events.push(ClientEvent::Refused { uid });
+            return Ok(());
+        }
+        self.events.push(ClientEvent::Accepted { uid });
+        self.adopt(socket);
+        Ok(())
+    }
+
+    /// Takes what a client sent.
+    fn serve(&mut self, id: u64) {
+        for _ in 0..TURN {
+            if !self.has_room() {
+                return;
+            }
+            let Some(client) = self.clients.get(&id) else { return };
+            let mut buffer = std::mem::take(&mut self.buffer);
+            let outcome = recv_datagram(client.socket.as_fd(), &mut buffer);
+            let message = outcome.map(|length| Zeroizing::new(buffer.get(..length).unwrap_or_default().to_vec()));
+            if let Ok(length) = outcome {
+                buffer.iter_mut().take(length).for_each(Zeroize::zeroize);
+            }
+            self.buffer = buffer;
+            match message {
+                Err(Errno::EAGAIN) => return,
+                Err(_) => return self.leave(id),
+                Ok(message) if message.is_empty() => return self.leave(id),
+                Ok(message) if check_length(self.door.abi(), &message).is_err() => {
+                    return self.cut_off(id, "a datagram is no message");
+                }
+                Ok(message) => self.request(id, message),
+            }
+        }
+    }
+
+    /// Passes a request on, or answers it here where the door cannot tell clients apart.
+    fn request(&mut self, id: u64, mut message: Zeroizing<Vec<u8>>) {
+        let abi = self.door.abi();
+        let Ok(header) = peek_header(abi, &message) else { return };
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        match header.message_type {
+            MessageType::Register if header.sa_type != SaType::Unspec => {
+                if client.registered.contains(&header.sa_type) {
+                    return self.refuse(id, &message, Errno::EEXIST);
+                }
+                if let Some(mut list) = self.lists.get(&header.sa_type).cloned() {
+                    client.registered.push(header.sa_type);
+                    set_identity(abi, &mut list, header.seq, header.pid);
+                    return self.enqueue(id, list);
+                }
+            }
+            MessageType::Dump | MessageType::SpdDump if self.dumps.contains_key(&header.message_type) => {
+                return self.held.push_back((id, message));
+            }
+            MessageType::Promisc => return self.refuse(id, &message, Errno::EOPNOTSUPP),
+            _ => {}
+        }
+        let pending = Pending { client: id, seq: header.seq, pid: header.pid, since: Instant::now() };
+        let seq = self.free_seq(header.seq);
+        set_identity(abi, &mut message, seq, std::process::id());
+        if let Err(error) = self.door.send(&message) {
+            set_identity(abi, &mut message, header.seq, header.pid);
+            return self.refuse(id, &message, errno_of(&error));
+        }
+        match header.message_type {
+            MessageType::Dump | MessageType::SpdDump => drop(self.dumps.insert(header.message_type, pending)),
+            // Nobody answers a key manager that says it failed.
+            MessageType::Acquire => {}
+            _ => drop(self.pending.insert(seq, pending)),
+        }
+    }
+
+    /// The client's own sequence number where it is free: kernels know an ACQUIRE by it.
+    fn free_seq(&mut self, wanted: u32) -> u32 {
+        let mut seq = wanted;
+        while self.pending.contains_key(&seq) {
+            seq = self.next_seq;
+            self.next_seq = self.next_seq.wrapping_add(1);
+        }
+        seq
+    }
+
+    /// Takes the door's answers and events.
+    fn answer(&mut self) -> Result<()> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut outcome = Ok(());
+        for _ in 0..TURN * 16 {
+            match self.door.recv(&mut buffer) {
+                Ok(None) => break,
+                Ok(Some(message)) => {
+                    let message = Zeroizing::new(message.to_vec());
+                    self.distribute(message);
+                }
+                // What the door says that is no message concerns nobody.
+                Err(Error::Malformed { .. }) => {}
+                Err(error) => {
+                    outcome = Err(error);
+                    break;
+                }
+            }
+        }
+        self.buffer = buffer;
+        outcome
+    }
+
+    fn distribute(&mut self, mut message: Zeroizing<Vec<u8>>) {
+        let abi = self.door.abi();
+        let Ok(header) = peek_header(abi, &message) else { return };
+        let own = header.pid == std::process::id();
+        if own && let Some(dump) = self.dumps.get_mut(&header.message_type) {
+            dump.since = Instant::now();
+            let dump = *dump;
+            if header.seq == 0 || header.errno != 0 {
+                self.dumps.remove(&header.message_type);
+            }
+            let seq = if header.errno == 0 { header.seq } else { dump.seq };
+            set_identity(abi, &mut message, seq, dump.pid);
+            return self.enqueue(dump.client, message);
+        }
+        if own && let Some(pending) = self.pending.remove(&header.seq) {
+            self.note_registration(&header, pending.client, &mut message);
+            if is_for_others(abi.dialect, &header) {
+                self.broadcast(&header, &message, Some(pending.client));
+            }
+            set_identity(abi, &mut message, pending.seq, pending.pid);
+            return self.enqueue(pending.client, message);
+        }
+        // Linux tells everybody of a flush behind its answer. An answer that nobody waits for any more is dropped.
+        if !own || (header.errno == 0 && changes_something(header.message_type)) {
+            self.broadcast(&header, &message, None);
+        }
+    }
+
+    /// Keeps the lists of a registration; to a client that came second gives them instead of the door's refusal.
+    fn note_registration(&mut self, header: &Header, client: u64, reply: &mut Zeroizing<Vec<u8>>) {
+        if header.message_type != MessageType::Register || header.sa_type == SaType::Unspec {
+            return;
+        }
+        if header.errno == 0 {
+            self.lists.insert(header.sa_type, reply.clone());
+        } else if let Some(list) = self.lists.get(&header.sa_type) {
+            reply.clone_from(list);
+        } else {
+            return;
+        }
+        if let Some(client) = self.clients.get_mut(&client) {
+            client.registered.push(header.sa_type);
+        }
+    }
+
+    /// An event, or what somebody else's request did: to all but one. Events for key managers go to those only.
+    fn broadcast(&mut self, header: &Header, message: &[u8], except: Option<u64>) {
+        use MessageType as M;
+        let for_managers = matches!(header.message_type, M::Acquire | M::Expire | M::NatTNewMapping | M::Register);
+        let mut copy = Zeroizing::new(message.to_vec());
+        set_identity(self.door.abi(), &mut copy, header.seq, 0);
+        let ids: Vec<u64> = self
+            .clients
+            .iter()
+            .filter(|(id, client)| Some(**id) != except && (!for_managers || !client.registered.is_empty()))
+            .map(|(id, _)| *id)
+            .collect();
+        ids.into_iter().for_each(|id| self.enqueue(id, copy.clone()));
+    }
+
+    fn enqueue(&mut self, id: u64, message: Zeroizing<Vec<u8>>) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        client.waiting_bytes += message.len();
+        client.waiting.push_back(message);
+        if client.waiting_bytes > BACKLOG_LIMIT {
+            self.cut_off(id, "it does not read what waits for it");
+        }
+    }
+
+    /// Sends what waits for a client, as far as its socket takes it.
+    fn drain(&mut self, id: u64) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        while let Some(message) = client.waiting.front() {
+            match send_datagram(client.socket.as_fd(), message) {
+                Ok(()) | Err(Errno::EMSGSIZE) => {
+                    client.waiting_bytes = client.waiting_bytes.saturating_sub(message.len());
+                    client.waiting.pop_front();
+                }
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN | Errno::ENOBUFS) => return,
+                Err(_) => return self.leave(id),
+            }
+        }
+    }
+
+    /// An error in the form that every dialect's client understands: the header alone.
+    fn refuse(&mut self, id: u64, request: &[u8], errno: Errno) {
+        let abi = self.door.abi();
+        let Ok(mut header) = peek_header(abi, request) else { return };
+        header.errno = abi.dialect.errno_from_host(errno);
+        let mut bytes = Vec::new();
+        let emitted = crate::Message { abi, header, extensions: Vec::new() }.emit(&mut bytes);
+        if emitted.is_ok() {
+            self.enqueue(id, bytes.into());
+        }
+    }
+
+    /// Frees the places of requests whose answers were lost.
+    fn forget_old(&mut self) {
+        if self.has_room() && self.held.is_empty() {
+            return;
+        }
+        let young = |pending: &Pending| pending.since.elapsed() < ANSWER_TIME;
+        self.pending.retain(|_, pending| young(pending));
+        self.dumps.retain(|_, pending| young(pending));
+    }
+
+    /// Passes on the dumps that had to wait for another.
+    fn pass_held(&mut self) {
+        for (id, message) in std::mem::take(&mut self.held) {
+            self.request(id, message);
+        }
+    }
+
+    fn cut_off(&mut self, id: u64, reason: &'static str) {
+        self.events.push(ClientEvent::CutOff { reason });
+        self.leave(id);
+    }
+
+    fn leave(&mut self, id: u64) {
+        self.clients.remove(&id);
+        self.held.retain(|(client, _)| *client != id);
+    }
+}
+
+impl Drop for SocketServer {
+    fn drop(&mut self) {
+        if let Some((_, path)) = &self.listener {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Whom there is something to do for.
+#[derive(Debug, Default)]
+struct Ready {
+    listener: bool,
+    clients: Vec<u64>,
+}
+
+/// Requests whose answers kernels send to everybody.
+fn changes_something(message_type: MessageType) -> bool {
+    use MessageType as M;
+    let of_sa = matches!(message_type, M::Add | M::Update | M::Delete | M::Flush | M::Migrate);
+    let of_policy =
+        matches!(message_type, M::SpdAdd | M::SpdUpdate | M::SpdSetIdx | M::SpdDelete | M::SpdDelete2 | M::SpdFlush);
+    of_sa || of_policy
+}
+
+/// Whether an answer is news for the other clients. Linux follows the answer to a flush with the news.
+fn is_for_others(dialect: Dialect, header: &Header) -> bool {
+    let is_flush = matches!(header.message_type, MessageType::Flush | MessageType::SpdFlush);
+    header.errno == 0 && changes_something(header.message_type) && !(is_flush && dialect == Dialect::Linux)
+}
+
+/// Gives a message another sequence number and process id.
+fn set_identity(abi: Abi, message: &mut [u8], seq: u32, pid: u32) {
+    if let Ok(header) = peek_header(abi, message) {
+        // What was read can be written: the numbers are those of the message.
+        let _ = replace_header(abi, message, &Header { seq, pid, ..header });
+    }
+}
+
+/// The errno that a door failed with.
+fn errno_of(error: &Error) -> Errno {
+    match error {
+        Error::System { source, .. } => Errno::from_raw(source.raw_os_error().unwrap_or(libc::EIO)),
+        Error::Kernel(errno) => Errno::from_raw(*errno),
+        _ => Errno::EINVAL,
+    }
+}
+
+fn is_passing(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::ConnectionAborted)
+}
+
+/// Whether a socket file is left over from a server that is gone.
+fn is_abandoned(path: &Path) -> bool {
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    let refused = || match (seqpacket(), UnixAddr::new(path)) {
+        (Ok(socket), Ok(address)) => connect(socket.as_raw_fd(), &address) == Err(Errno::ECONNREFUSED),
+        _ => false,
+    };
+    is_socket && refused()
+}
+
+/// The effective user id of who connected.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn peer_uid(socket: BorrowedFd<'_>) -> Result<u32> {
+    use nix::sys::socket::{getsockopt, sockopt};
+    let peer = getsockopt(&socket, sockopt::PeerCredentials).map_err(|errno| Error::errno("getsockopt", errno))?;
+    Ok(peer.uid())
+}
+
+/// The effective user id of who connected.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn peer_uid(socket: BorrowedFd<'_>) -> Result<u32> {
+    let (uid, _) = nix::unistd::getpeereid(socket).map_err(|errno| Error::errno("getpeereid", errno))?;
+    Ok(uid.as_raw())
+}
