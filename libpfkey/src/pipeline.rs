@@ -123,7 +123,8 @@ impl<T> Pipeline<T> {
         Ok(())
     }
 
-    /// Sends a request with many answers (DUMP, SPDDUMP) once all before it are answered, and waits for the last.
+    /// Sends a request with many answers (DUMP, SPDDUMP) once all before it are answered, and waits for the last:
+    /// the one with sequence number 0, or an errno.
     ///
     /// # Errors
     /// When the door refuses the request.

@@ -129,14 +129,12 @@ impl Console {
         }
     }
 
+    /// The source line of a script, for people. What was typed stands on the screen already.
     fn explain(&mut self, raw: RawStatement<'_>, error: &ParseError) {
-        if !self.explains {
-            return;
+        let Source::File(file) = &self.source else { return };
+        if self.explains {
+            let text = Diagnostic::new(file, raw, error).to_string();
+            self.complain(&text);
         }
-        let file = match &self.source {
-            Source::File(file) => file.clone(),
-            Source::Unnamed => String::from("-"),
-        };
-        self.complain(&Diagnostic::new(&file, raw, error).to_string());
     }
 }

@@ -15,12 +15,13 @@ use crate::console::{Console, Source};
 use crate::script::text_of;
 use crate::view::{Style, Tag, View};
 
-/// Shows each file.
+/// Shows each file. There `-v` adds nothing, as it never did.
 ///
 /// # Errors
 /// The line that names the file which cannot be shown.
 pub(crate) fn run(files: &[OsString], style: Style, dialect: Option<Dialect>) -> Result<ExitCode, String> {
     let abi = Abi::of(dialect.unwrap_or(Dialect::HOST));
+    let style = Style { verbose: false, ..style };
     let mut view = View::new(Console::new(Source::Unnamed), style);
     for name in files {
         let shown = show(name, abi, &mut view);

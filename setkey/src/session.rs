@@ -100,7 +100,12 @@ impl Session {
     ) -> Result<(), Refusal> {
         let plan: SaPlan = compose::plan_sa(message_type, statement, sa, &self.target(), warnings)?;
         for pair in &plan.pairs {
-            self.submit(tag(statement), |origin, buffer| plan.emit(origin, *pair, buffer));
+            if message_type == MessageType::Get {
+                // The entry shows the number that the request had: 0, as scripts know it.
+                self.dump(tag(statement), |origin, buffer| plan.emit(Origin { seq: 0, ..origin }, *pair, buffer));
+            } else {
+                self.submit(tag(statement), |origin, buffer| plan.emit(origin, *pair, buffer));
+            }
         }
         Ok(())
     }
