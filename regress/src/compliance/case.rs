@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 
 use super::escape;
 use super::view::View;
@@ -20,7 +20,7 @@ pub(crate) struct CaseFile {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Case {
     pub(crate) name: String,
-    /// Its header lines, as written.
+    /// Its header lines, as written but for blank ones.
     header: Vec<String>,
     sections: Vec<Section>,
 }
@@ -169,12 +169,13 @@ impl Case {
 
     fn push_header(&mut self, line: &str) -> Result<()> {
         let line = line.trim_end();
-        if !line.is_empty() && !line.starts_with('#') {
+        if line.is_empty() {
+            return Ok(());
+        }
+        if !line.starts_with('#') {
             let (key, _) = line.split_once(':').context("expected `key: value`, `# comment` or `--- section`")?;
             ensure!(HEADERS.contains(&key), "no header {key}; there are: {}", HEADERS.join(", "));
-            if self.header(key).is_some() {
-                bail!("a second header {key}");
-            }
+            ensure!(self.header(key).is_none(), "a second header {key}");
         }
         self.header.push(line.to_owned());
         Ok(())

@@ -23,6 +23,7 @@ const RULES: &[Rule] = &[
     Rule { about: "the asking process", pattern: r"\bpid=[0-9]+", instead: "pid=N" },
     Rule { about: "a policy's number in dumps", pattern: r"\bspid=[0-9]+", instead: "spid=N" },
     Rule { about: "a policy's number in -v", pattern: r"(sadb_x_policy\{[^}]*?\bid=)[0-9]+", instead: "${1}N" },
+    Rule { about: "random request numbers", pattern: r"\bseq=[2-4][0-9]{9}\b", instead: "seq=N" },
     Rule { about: "times in -v", pattern: r"\b(addtime|usetime)=[0-9]{9,}", instead: "$1=T" },
     Rule { about: "request ids the kernel chose", pattern: r"unique#[0-9]+", instead: "unique#N" },
     Rule {
@@ -80,6 +81,7 @@ mod tests {
             ("\tdiff: 12(s)\thard: 0(s)", "\tdiff: N(s)\thard: 0(s)"),
             ("\tspid=8 seq=0 pid=77\n\trefcnt=1\n", "\tspid=N seq=0 pid=N\n\trefcnt=R\n"),
             ("sadb_x_policy{ type=2 dir=1 id=17 }", "sadb_x_policy{ type=2 dir=1 id=N }"),
+            ("  len=2 reserved=0 seq=2888412319 pid=N", "  len=2 reserved=0 seq=N pid=N"),
             ("esp/transport//unique#16391", "esp/transport//unique#N"),
             ("proto esp reqid 16384(0x00004000) mode", "proto esp reqid N mode"),
             ("reqid=16399 x", "reqid=N x"),
