@@ -49,7 +49,10 @@ fn tunnel_and_transport() {
         Request { mode: 2, endpoints: Some((socket("172.16.0.1:4500"), socket("172.16.0.2:0"))), ..request(50, 3, 5) };
     let requests = vec![tunnel, request(51, 2, 0), request(108, 1, 0), request(50, 0, 0), request(50, 3, 0x4000)];
     let mut message = entry(selector(("10.1.0.0:0", 16), ("10.2.0.1:80", 32), 6), policy(2, 0x8000_0000, requests));
-    prints(&message, false, &expect![[r#"
+    prints(
+        &message,
+        false,
+        &expect![[r#"
         10.1.0.0/16[any] 10.2.0.1[80] tcp
         	out prio def ipsec
         	esp/tunnel/172.16.0.1-172.16.0.2/unique:5
@@ -59,7 +62,8 @@ fn tunnel_and_transport() {
         	esp/transport//unique#16384
         	spid=17 seq=3 pid=77
         	refcnt=1
-    "#]]);
+    "#]],
+    );
     message
         .extensions
         .push(Extension::Lifetime(T::LifetimeCurrent, Lifetime { addtime: THEN, usetime: 0, ..Lifetime::default() }));
@@ -67,7 +71,10 @@ fn tunnel_and_transport() {
     message.extensions.push(Extension::Lifetime(T::LifetimeHard, hard));
     let label = SecurityContext { algorithm: 1, doi: 1, label: b"a:b:c\0" };
     message.extensions.push(Extension::SecurityContext(label));
-    prints(&message, true, &expect![[r#"
+    prints(
+        &message,
+        true,
+        &expect![[r#"
         10.1.0.0/16[any] 10.2.0.1[80] tcp
         	out prio def ipsec
         	esp/tunnel/172.16.0.1[4500]-172.16.0.2[0]/unique:5
@@ -83,7 +90,8 @@ fn tunnel_and_transport() {
         	security context: a:b:c
         	spid=17 seq=3 pid=77
         	refcnt=1
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -133,12 +141,16 @@ fn socket_policies() {
         let policy = Policy { id, direction, ..policy(4, 0, vec![]) };
         entry(selector(("0.0.0.0:0", 0), ("0.0.0.0:0", 0), 255), policy)
     };
-    prints(&direction(0x13, 4), false, &expect![[r#"
+    prints(
+        &direction(0x13, 4),
+        false,
+        &expect![[r#"
         (per-socket policy) 
         	in(socket) bypass
         	spid=19 seq=3 pid=77
         	refcnt=1
-    "#]]);
+    "#]],
+    );
     assert!(text(&direction(0x14, 5), false).starts_with("(per-socket policy) \n\tout(socket) bypass\n"));
     assert!(!is_socket_policy(&direction(0x12, 3)));
     let bsd = Message { abi: FREEBSD, ..entry(vec![], policy(3, 0, vec![])) };

@@ -35,22 +35,32 @@ fn esp() {
         SaType::Esp,
         vec![sa(3, 12), sa2(2, 0x4001), key(T::KeyEncrypt, &[0x11; 16]), key(T::KeyAuth, &[0xab; 20])],
     );
-    prints(&esp, false, 0, &expect![[r#"
+    prints(
+        &esp,
+        false,
+        0,
+        &expect![[r#"
         10.0.0.1 10.0.0.2 
         	esp mode=tunnel spi=4097(0x00001001) reqid=16385(0x00004001)
         	E: aes-cbc  11111111 11111111 11111111 11111111
         	A: hmac-sha1  abababab abababab abababab abababab abababab
         	seq=0x00000005 replay=32 flags=0x00000040 state=mature 
         	sadb_seq=3 pid=77 refcnt=1
-    "#]]);
-    prints(&esp, true, 0, &expect![[r#"
+    "#]],
+    );
+    prints(
+        &esp,
+        true,
+        0,
+        &expect![[r#"
         10.0.0.1[500] 10.0.0.2[0] 
         	esp mode=tunnel spi=4097(0x00001001) reqid=16385(0x00004001)
         	E: aes-cbc  11111111 11111111 11111111 11111111
         	A: hmac-sha1  abababab abababab abababab abababab abababab
         	seq=0x00000005 replay=32 flags=0x00000040 state=mature 
         	sadb_seq=3 pid=77 refcnt=1
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -59,24 +69,34 @@ fn ah_with_a_key_longer_than_a_line() {
     let mut ah = entry(SaType::Ah, vec![sa(7, 0), sa2(1, 0), key(T::KeyAuth, &bytes)]);
     ah.extensions[0] = host(T::AddressSrc, "[2001:db8::1]:0");
     ah.extensions[1] = host(T::AddressDst, "[2001:db8::2]:0");
-    prints(&ah, false, 0, &expect![[r#"
+    prints(
+        &ah,
+        false,
+        0,
+        &expect![[r#"
         2001:db8::1 2001:db8::2 
         	ah mode=transport spi=4097(0x00001001) reqid=0(0x00000000)
         	A: hmac-sha512  00010203 04050607 08090a0b 0c0d0e0f 10111213 14151617 18191a1b 1c1d1e1f
          20212223 24252627 28292a2b 2c2d2e2f 30313233 34353637 38393a3b 3c3d3e3f
         	seq=0x00000005 replay=32 flags=0x00000040 state=mature 
         	sadb_seq=3 pid=77 refcnt=1
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn ipcomp_has_no_newline_after_its_algorithm() {
-    prints(&entry(SaType::IpComp, vec![sa(0, 2), sa2(0, 0)]), false, 0, &expect![[r#"
+    prints(
+        &entry(SaType::IpComp, vec![sa(0, 2), sa2(0, 0)]),
+        false,
+        0,
+        &expect![[r#"
         10.0.0.1 10.0.0.2 
         	ipcomp mode=any spi=4097(0x00001001) reqid=0(0x00000000)
         	C: deflate 	seq=0x00000005 replay=32 flags=0x00000040 state=mature 
         	sadb_seq=3 pid=77 refcnt=1
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -89,26 +109,41 @@ fn natt() {
     };
     let mut esp = with(2, SaType::Esp);
     esp.extensions.push(host(T::NatTOaInitiator, "192.168.1.1:0"));
-    prints(&esp, true, 0, &expect![[r#"
+    prints(
+        &esp,
+        true,
+        0,
+        &expect![[r#"
         10.0.0.1[500][4500] 10.0.0.2[0][40000] 
         	esp-udp mode=transport spi=4097(0x00001001) reqid=0(0x00000000)
         	NAT OA=192.168.1.1
         	seq=0x00000005 replay=32 flags=0x00000040 state=mature 
         	sadb_seq=3 pid=77 refcnt=1
-    "#]]);
-    prints(&with(2, SaType::Ah), false, 0, &expect![[r#"
+    "#]],
+    );
+    prints(
+        &with(2, SaType::Ah),
+        false,
+        0,
+        &expect![[r#"
         10.0.0.1[4500] 10.0.0.2[40000] 
         	natt+ah mode=transport spi=4097(0x00001001) reqid=0(0x00000000)
         	seq=0x00000005 replay=32 flags=0x00000040 state=mature 
         	sadb_seq=3 pid=77 refcnt=1
-    "#]]);
+    "#]],
+    );
     // NetBSD always sends the type; 0 is no NAT-T.
-    prints(&with(0, SaType::Esp), false, 0, &expect![[r#"
+    prints(
+        &with(0, SaType::Esp),
+        false,
+        0,
+        &expect![[r#"
         10.0.0.1 10.0.0.2 
         	esp mode=transport spi=4097(0x00001001) reqid=0(0x00000000)
         	seq=0x00000005 replay=32 flags=0x00000040 state=mature 
         	sadb_seq=3 pid=77 refcnt=1
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -117,7 +152,11 @@ fn lifetimes() {
     let soft = Lifetime { allocations: 8, bytes: 900, addtime: 2880, usetime: 1440 };
     let current = Lifetime { allocations: 2, bytes: 168, addtime: THEN, usetime: THEN };
     let mut esp = entry(SaType::Esp, vec![sa(0, 11), sa2(1, 0), Extension::Lifetime(T::LifetimeCurrent, current)]);
-    prints(&esp, false, THEN + 90, &expect![[r#"
+    prints(
+        &esp,
+        false,
+        THEN + 90,
+        &expect![[r#"
         10.0.0.1 10.0.0.2 
         	esp mode=transport spi=4097(0x00001001) reqid=0(0x00000000)
         	seq=0x00000005 replay=32 flags=0x00000040 state=mature 
@@ -127,10 +166,15 @@ fn lifetimes() {
         	current: 168(bytes)	hard: 0(bytes)	soft: 0(bytes)
         	allocated: 2	hard: 0	soft: 0
         	sadb_seq=3 pid=77 refcnt=1
-    "#]]);
+    "#]],
+    );
     esp.extensions.push(Extension::Lifetime(T::LifetimeHard, hard));
     esp.extensions.push(Extension::Lifetime(T::LifetimeSoft, soft));
-    prints(&esp, false, THEN + 90, &expect![[r#"
+    prints(
+        &esp,
+        false,
+        THEN + 90,
+        &expect![[r#"
         10.0.0.1 10.0.0.2 
         	esp mode=transport spi=4097(0x00001001) reqid=0(0x00000000)
         	seq=0x00000005 replay=32 flags=0x00000040 state=mature 
@@ -140,10 +184,15 @@ fn lifetimes() {
         	current: 168(bytes)	hard: 18446744073709551615(bytes)	soft: 900(bytes)
         	allocated: 2	hard: 10	soft: 8
         	sadb_seq=3 pid=77 refcnt=1
-    "#]]);
+    "#]],
+    );
     let unused = Lifetime::default();
     esp.extensions[4] = Extension::Lifetime(T::LifetimeCurrent, unused);
-    prints(&esp, false, THEN + 90, &expect![[r#"
+    prints(
+        &esp,
+        false,
+        THEN + 90,
+        &expect![[r#"
         10.0.0.1 10.0.0.2 
         	esp mode=transport spi=4097(0x00001001) reqid=0(0x00000000)
         	seq=0x00000005 replay=32 flags=0x00000040 state=mature 
@@ -153,13 +202,18 @@ fn lifetimes() {
         	current: 0(bytes)	hard: 18446744073709551615(bytes)	soft: 900(bytes)
         	allocated: 0	hard: 10	soft: 8
         	sadb_seq=3 pid=77 refcnt=1
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn security_label() {
     let label = SecurityContext { algorithm: 1, doi: 1, label: b"user:role:type:s0\0" };
-    prints(&entry(SaType::Esp, vec![sa(0, 11), sa2(1, 0), Extension::SecurityContext(label)]), false, 0, &expect![[r#"
+    prints(
+        &entry(SaType::Esp, vec![sa(0, 11), sa2(1, 0), Extension::SecurityContext(label)]),
+        false,
+        0,
+        &expect![[r#"
         10.0.0.1 10.0.0.2 
         	esp mode=transport spi=4097(0x00001001) reqid=0(0x00000000)
         	seq=0x00000005 replay=32 flags=0x00000040 state=mature 
@@ -168,7 +222,8 @@ fn security_label() {
         	security context length: 18
         	security context: user:role:type:s0
         	sadb_seq=3 pid=77 refcnt=1
-    "#]]);
+    "#]],
+    );
     // What a terminal could take for a command is not sent to it.
     let hostile = SecurityContext { algorithm: 1, doi: 1, label: b"\x1b[2J\xff\n" };
     let mut out = String::new();

@@ -76,7 +76,10 @@ fn policies() {
     ];
     let policy =
         Extension::Policy(Policy { kind: 2, direction: 2, scope: 0, id: 0xab, priority: 0x8000_0000, requests });
-    prints(LINUX, vec![policy.clone()], &expect![[r#"
+    prints(
+        LINUX,
+        vec![policy.clone()],
+        &expect![[r#"
         sadb_msg{ version=2 type=3 errno=0 satype=3
           len=12 reserved=1 seq=3 pid=77
         sadb_ext{ len=10 type=18 }
@@ -89,8 +92,12 @@ fn policies() {
          }
          { len=16 proto=51 mode=1 level=2 reqid=0
          }
-    "#]]);
-    prints(Abi { dialect: Dialect::NetBsd, ..LINUX }, vec![policy], &expect![[r#"
+    "#]],
+    );
+    prints(
+        Abi { dialect: Dialect::NetBsd, ..LINUX },
+        vec![policy],
+        &expect![[r#"
         sadb_msg{ version=2 type=3 errno=0 satype=3
           len=10 reserved=1 seq=3 pid=77
         sadb_ext{ len=8 type=18 }
@@ -103,7 +110,8 @@ fn policies() {
          }
          { len=8 proto=51 mode=1 level=2 reqid=0
          }
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -171,14 +179,18 @@ fn the_rest() {
             kdebug_sadb: invalid ext_type 99 was passed.
         "#]],
     );
-    prints(FREEBSD, vec![Extension::NatTFrag(552), Extension::SaReplay(1024)], &expect![[r#"
+    prints(
+        FREEBSD,
+        vec![Extension::NatTFrag(552), Extension::SaReplay(1024)],
+        &expect![[r#"
         sadb_msg{ version=2 type=3 errno=0 satype=3
           len=4 reserved=1 seq=3 pid=77
         sadb_ext{ len=1 type=25 }
         sadb_x_nat_t_frag{ fraglen=552 }
         sadb_ext{ len=1 type=26 }
         sadb_x_sa_replay{ replay=1024 }
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
