@@ -24,6 +24,11 @@ fn replay(target: &str, run: fn(&[u8])) {
 }
 
 #[test]
+fn memory_engine() {
+    replay("memory_engine", targets::memory_engine);
+}
+
+#[test]
 fn message() {
     replay("message", targets::message);
 }
@@ -32,7 +37,8 @@ fn message() {
 fn seeds_are_messages() {
     replay("message", |seed| {
         let orders = [ByteOrder::Big, ByteOrder::Little];
-        let mut abis = Dialect::ALL.into_iter().flat_map(|dialect| orders.map(|byte_order| Abi { dialect, byte_order }));
+        let mut abis =
+            Dialect::ALL.into_iter().flat_map(|dialect| orders.map(|byte_order| Abi { dialect, byte_order }));
         let broken = seed.is_empty() || seed.ends_with(&[0; 16]) || seed.ends_with(&[0, 0, 1, 0, 0, 0, 0, 0]);
         assert_eq!(abis.any(|abi| Message::parse(abi, seed).is_ok()), !broken);
     });

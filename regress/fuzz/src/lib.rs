@@ -2,10 +2,11 @@
 
 use ipsec_conf::setkey::{Diagnostic, RawStatement, Splitter};
 use ipsec_conf::{policy, setkey};
+use libpfkey::backend::{Backend, MESSAGE_MAX, Memory};
 use libpfkey::dump::{self, Options};
-use libpfkey::num::MANUAL_REQID_MAX;
-use libpfkey::wire::Policy;
-use libpfkey::{Abi, ByteOrder, Dialect, Message};
+use libpfkey::num::{MANUAL_REQID_MAX, PF_KEY_V2};
+use libpfkey::wire::{Policy, peek_header};
+use libpfkey::{Abi, ByteOrder, Dialect, Message, MessageType};
 
 /// Offset of the length field in the base header.
 const LENGTH_AT: usize = 4;
@@ -152,4 +153,42 @@ fn parsed(statement: RawStatement<'_>) -> (u32, String) {
         let _ = (Diagnostic::new("script", statement, &error).to_string(), error.to_string());
     }
     (statement.line, statement.text.to_owned())
+}
+
+/// Requests to an engine from two handles, and packets that need SAs: whatever it says is a message.
+///
+/// The first byte chooses the layout. Each request begins with a byte: its words, and in the high bit whose it is.
+pub fn memory_engine(bytes: &[u8]) {
+    let Some((&seed, mut rest)) = bytes.split_first() else { return };
+    let Some(abi) = abis().nth(usize::from(seed) % abis().count()) else { return };
+    let engine = Memory::new(abi).expect("an engine");
+    let mut handles = [engine.another_handle().expect("a handle"), engine];
+    let mut buffer = vec![0; MESSAGE_MAX];
+    while let Some((&first, after)) = rest.split_first() {
+        let length = usize::from(first & 0x7f) * 8;
+        let (request, after) = after.split_at_checked(length).unwrap_or((after, &[]));
+        rest = after;
+        let mut request = with_true_length(abi, request, LENGTH_AT);
+        if let Some(version) = request.first_mut() {
+            *version = PF_KEY_V2;
+        }
+        // An error is an answer, too.
+        let _ = handles[usize::from(first >> 7)].send(&request);
+        handles[0].packet_out(([10, 0, 0, 1], 1024).into(), ([10, 0, 0, 2], 53).into(), 17);
+        for handle in &mut handles {
+            while let Some(answer) = handle.recv(&mut buffer).expect("the buffer holds any message") {
+                one_answer(abi, answer);
+            }
+        }
+    }
+}
+
+fn one_answer(abi: Abi, answer: &[u8]) {
+    let header = peek_header(abi, answer).expect("an answer has a header");
+    assert_eq!(usize::from(header.words) * 8, answer.len());
+    // A refused request comes back as it was; in a message of type promisc stands another message.
+    if header.errno == 0 && header.message_type != MessageType::Promisc {
+        Message::parse(abi, answer).expect("an answer is a message");
+        one_message(abi, answer);
+    }
 }
