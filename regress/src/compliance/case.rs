@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::escape;
 use super::view::View;
@@ -45,24 +45,7 @@ impl CaseFile {
         // A body is collected as text: only whole is it known which blank line at its end is a separator.
         let mut body = String::new();
         for (line, number) in text.split_inclusive('\n').zip(1..) {
-            let at = || anyhow!("{}:{number}", path.display());
-            if let Some(name) = line.strip_prefix("=== ") {
-                file.close(&mut body, true).with_context(at)?;
-                let case = Case { name: name.trim_end().to_owned(), ..Case::default() };
-                ensure!(is_name(&case.name), at().context("a case's name is made of a-z, 0-9 and -"));
-                ensure!(file.cases.iter().all(|other| other.name != case.name), at().context("this name is taken"));
-                file.cases.push(case);
-            } else if let Some(title) = line.strip_prefix("--- ") {
-                file.close(&mut body, false).with_context(at)?;
-                let case = file.cases.last_mut().with_context(at).context("a section before the first case")?;
-                case.open(title.trim_end()).with_context(at)?;
-            } else {
-                match file.cases.last_mut() {
-                    None => file.preamble.push_str(line),
-                    Some(case) if case.sections.is_empty() => case.push_header(line).with_context(at)?,
-                    Some(_) => body.push_str(line),
-                }
-            }
+            file.take(line, &mut body).with_context(|| format!("{}:{number}", path.display()))?;
         }
         file.close(&mut body, false).with_context(|| path.display().to_string())?;
         Ok(file)
@@ -72,6 +55,28 @@ impl CaseFile {
     pub(crate) fn text(&self) -> String {
         let cases: Vec<_> = self.cases.iter().map(Case::text).collect();
         format!("{}{}", self.preamble, cases.join("\n"))
+    }
+
+    /// Reads one line; `body` is the text of the section so far.
+    fn take(&mut self, line: &str, body: &mut String) -> Result<()> {
+        if let Some(name) = line.strip_prefix("=== ") {
+            self.close(body, true)?;
+            let case = Case { name: name.trim_end().to_owned(), ..Case::default() };
+            ensure!(is_name(&case.name), "a case's name is made of a-z, 0-9 and -");
+            ensure!(self.cases.iter().all(|other| other.name != case.name), "the name {} is taken", case.name);
+            self.cases.push(case);
+            return Ok(());
+        }
+        if let Some(title) = line.strip_prefix("--- ") {
+            self.close(body, false)?;
+            return self.cases.last_mut().context("a section before the first case")?.open(title.trim_end());
+        }
+        match self.cases.last_mut() {
+            None => self.preamble.push_str(line),
+            Some(case) if case.sections.is_empty() => case.push_header(line)?,
+            Some(_) => body.push_str(line),
+        }
+        Ok(())
     }
 
     /// Ends the section that is being read.

@@ -64,7 +64,7 @@ fn blessing_writes_only_what_is_new() {
 
 #[test]
 fn mistakes_are_named_with_their_line() {
-    assert!(refusal("=== A\n").starts_with("a case's name"), "{}", refusal("=== A\n"));
+    assert!(refusal("=== A\n").starts_with("x.case:1: a case's name"), "{}", refusal("=== A\n"));
     assert!(refusal("=== a\n=== a\n").contains("x.case:2"));
     assert!(refusal("--- script\n").contains("before the first case"));
     assert!(refusal("=== a\ncolour: red\n").contains("no header colour"));
