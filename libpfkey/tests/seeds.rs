@@ -13,11 +13,11 @@ mod targets;
 fn replay(target: &str, run: fn(&[u8])) {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../regress/fuzz/seeds").join(target);
     let mut seeds = 0;
-    for entry in fs::read_dir(&dir).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in fs::read_dir(&dir).expect("a folder of seeds") {
+        let path = entry.expect("a seed").path();
         // Shown when the seed fails.
         println!("{}", path.display());
-        run(&fs::read(&path).unwrap());
+        run(&fs::read(&path).expect("a seed"));
         seeds += 1;
     }
     assert!(seeds > 5, "no seeds in {}", dir.display());
