@@ -181,6 +181,8 @@ impl Session {
             return self.view.console.system(&error.to_string());
         }
         self.view.request(self.abi, &bytes);
+        // Answers to earlier statements are not entries of this list.
+        self.finish();
         let mut found = Vec::new();
         let (view, abi) = (&mut self.view, self.abi);
         let result = self.pipeline.dump(&bytes, &tag(statement), &mut |tag, answer| match answer {
