@@ -253,8 +253,8 @@ impl SocketServer {
                 if client.registered.contains(&header.sa_type) {
                     return self.refuse(id, &message, Errno::EEXIST);
                 }
+                client.registered.push(header.sa_type);
                 if let Some(mut list) = self.lists.get(&header.sa_type).cloned() {
-                    client.registered.push(header.sa_type);
                     set_identity(abi, &mut list, header.seq, header.pid);
                     return self.enqueue(id, list);
                 }
@@ -350,11 +350,8 @@ impl SocketServer {
             self.lists.insert(header.sa_type, reply.clone());
         } else if let Some(list) = self.lists.get(&header.sa_type) {
             reply.clone_from(list);
-        } else {
-            return;
-        }
-        if let Some(client) = self.clients.get_mut(&client) {
-            client.registered.push(header.sa_type);
+        } else if let Some(client) = self.clients.get_mut(&client) {
+            client.registered.retain(|sa_type| *sa_type != header.sa_type);
         }
     }
 

@@ -6,6 +6,7 @@ mod engine;
 mod event;
 mod queue;
 mod reply;
+mod sa_dump;
 mod sa_request;
 mod sad;
 mod spd;

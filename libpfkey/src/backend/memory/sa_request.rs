@@ -10,7 +10,7 @@ use super::reply;
 use super::sad::{Association, Encapsulation, Label, Pair, bare};
 use crate::dialect::Dialect;
 use crate::num::{ExtensionType, MODE_TRANSPORT, MODE_TUNNEL, SaFlags, SaState, SaType};
-use crate::wire::{Extension, Filter, Lifetime, Message, Sa2, SpiRange};
+use crate::wire::{Extension, Lifetime, Message, Sa2, SpiRange};
 
 /// Seconds that an SPI is held, or an ACQUIRE under way.
 pub(super) const LARVAL_SECONDS: u64 = 30;
@@ -81,7 +81,7 @@ impl Engine {
             Dialect::NetBsd | Dialect::Darwin => Errno::EINVAL,
         };
         let size = u64::from(range.max - range.min) + 1;
-        let start = u64::from(crate::crypto::random_u32().map_err(|_| Errno::ENOBUFS)?);
+        let start = u64::from(crate::arbitrary::arbitrary_u32());
         let candidates = (0..u64::from(SPI_TRIES).min(size)).filter_map(|step| {
             let offset = u32::try_from((start + step) % size).ok()?;
             range.min.checked_add(offset)
@@ -193,53 +193,6 @@ impl Engine {
         self.answer_sa(request, age, To::One(from))
     }
 
-    pub(super) fn dump(&mut self, from: u64, request: &Message<'_>) -> Outcome {
-        let dialect = self.abi.dialect;
-        let filter = request.extensions.iter().find_map(|extension| match extension {
-            Extension::Filter(filter) => Some(filter),
-            _ => None,
-        });
-        if filter.is_some_and(|filter| filter.source_prefix > 128 || filter.destination_prefix > 128) {
-            return Err(Errno::EINVAL);
-        }
-        let wanted = |sa: &Association| filter.is_none_or(|filter| passes(filter, sa));
-        let ages: Vec<u64> =
-            self.sad.newest_first(request.header.sa_type).filter(|(_, sa)| wanted(sa)).map(|(age, _)| age).collect();
-        if ages.is_empty() {
-            return Err(Errno::ENOENT);
-        }
-        for (index, age) in ages.iter().enumerate() {
-            let Some(sa) = self.sad.get(*age) else { continue };
-            let mut header = request.header;
-            header.sa_type = sa.sa_type;
-            header.seq = dump_seq(dialect, index, ages.len());
-            header.reserved = u16::from(!self.is_linux());
-            let message = self.compose(&header, &reply::association(dialect, sa))?;
-            self.deliver(&message, To::Quietly(from));
-        }
-        Ok(())
-    }
-
-    pub(super) fn flush(&mut self, from: u64, request: &Message<'_>) -> Outcome {
-        let ages: Vec<u64> = self.sad.newest_first(request.header.sa_type).map(|(age, _)| age).collect();
-        let any = !ages.is_empty();
-        for age in ages {
-            self.sad.remove(age);
-        }
-        let sa_type = request.header.sa_type;
-        self.acquires.retain(|pair, _| sa_type != SaType::Unspec && pair.0 != sa_type);
-        self.answer_flush(from, request, any)
-    }
-
-    /// Linux answers the requester, and then everybody if there was anything to flush.
-    pub(super) fn answer_flush(&mut self, from: u64, request: &Message<'_>, any: bool) -> Outcome {
-        if self.is_linux() {
-            self.answer(&request.header, 0, &[], To::One(from))?;
-            return if any { self.answer(&request.header, 0, &[], To::All) } else { Ok(()) };
-        }
-        self.answer(&request.header, 0, &[], To::All)
-    }
-
     /// The ends that a request names.
     fn pair(&self, request: &Message<'_>) -> Result<Pair, Errno> {
         let (Some(source), Some(destination)) = (request.source(), request.destination()) else {
@@ -345,13 +298,6 @@ impl Engine {
     }
 }
 
-/// The number that a message of a dump has: Linux counts up and ends with 0, the BSDs count down to it.
-pub(super) fn dump_seq(dialect: Dialect, index: usize, count: usize) -> u32 {
-    let left = count.saturating_sub(index + 1);
-    let seq = if dialect == Dialect::Linux && left > 0 { index + 1 } else { left };
-    u32::try_from(seq).unwrap_or(u32::MAX)
-}
-
 /// The source that Linux shows of an SA's selector where it is not the SA's own.
 fn proxy(request: &Message<'_>, source: SocketAddr) -> Option<crate::wire::Address> {
     let mut proxy = match request.address(ExtensionType::AddressProxy) {
@@ -360,22 +306,4 @@ fn proxy(request: &Message<'_>, source: SocketAddr) -> Option<crate::wire::Addre
     };
     proxy.proto = crate::num::ULPROTO_ANY;
     (proxy.sockaddr.ip() != Some(source.ip())).then_some(proxy)
-}
-
-/// Whether an SA lies between the prefixes of Linux' filter.
-fn passes(filter: &Filter, sa: &Association) -> bool {
-    let family = if sa.source.is_ipv4() { 2 } else { u16::from(Dialect::Linux.inet6()) };
-    if filter.family != 0 && filter.family != family {
-        return false;
-    }
-    let inside = |network: &[u8; 16], prefix: u8, address: SocketAddr| {
-        let address = match address {
-            SocketAddr::V4(v4) => u128::from(v4.ip().to_bits()) << 96,
-            SocketAddr::V6(v6) => v6.ip().to_bits(),
-        };
-        let differing = u128::from_be_bytes(*network) ^ address;
-        differing.checked_shr(128 - u32::from(prefix.min(128))).unwrap_or(0) == 0
-    };
-    inside(&filter.source, filter.source_prefix, sa.source)
-        && inside(&filter.destination, filter.destination_prefix, sa.destination)
 }

@@ -4,7 +4,8 @@ use nix::errno::Errno;
 
 use super::engine::{Engine, Outcome, To};
 use super::reply;
-use super::sa_request::{dump_seq, echo};
+use super::sa_dump::dump_seq;
+use super::sa_request::echo;
 use super::sad::Label;
 use super::spd::{Selector, StoredPolicy};
 use crate::dialect::Dialect;
