@@ -1,5 +1,6 @@
 //! Clients, a server and an engine behind it: NetBSD's dialect, whatever the host speaks.
 #![cfg(not(target_os = "macos"))]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -136,6 +137,7 @@ fn every_client_can_register_once() {
     let register = |pid| request(ABI, header(MessageType::Register, SaType::Esp, 1, pid), vec![]);
     one.send(&register(1)).unwrap();
     two.send(&register(2)).unwrap();
+    lab.settle();
     two.send(&register(2)).unwrap();
     lab.settle();
     assert_eq!(answers(&mut one), [(MessageType::Register, 0, 1, 1)]);
