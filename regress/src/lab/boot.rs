@@ -43,8 +43,7 @@ impl Boot {
 
     /// A boot that runs this same program in the guest, with `arguments`.
     pub(crate) fn agent(arguments: &[&str]) -> Result<Self> {
-        let me = std::env::current_exe().context("the path of this program")?;
-        let me = me.to_str().context("the path of this program is not text")?.to_owned();
+        let me = this_program()?.to_str().context("the path of this program is not text")?.to_owned();
         let words = ["guest"].iter().chain(arguments).map(|&word| word.to_owned());
         Ok(Self::new(std::iter::once(me).chain(words).collect()))
     }
@@ -109,7 +108,7 @@ impl Boot {
         fs::create_dir_all(&modules)?;
         std::os::unix::fs::symlink("/usr/lib/uml/modules", modules.join("modules"))?;
         let init = work.join("init");
-        std::os::unix::fs::symlink(std::env::current_exe()?, &init)?;
+        std::os::unix::fs::symlink(this_program()?, &init)?;
         let console = File::options().append(true).open(work.join("console"))?;
         Command::new(kernel)
             .args(["rootfstype=hostfs", "rootflags=/", "ro", MEMORY, "con=null", "con0=null,fd:1", "quiet"])
@@ -169,6 +168,14 @@ fn follow(guest: &mut Child, limit: Duration, path: &Path, watch: &mut dyn FnMut
         }
         std::thread::sleep(Duration::from_millis(30));
     }
+}
+
+/// Where this program is, to be run again in the guest. A cargo that we run may put a new one in its place meanwhile, and
+/// the kernel then calls ours deleted.
+fn this_program() -> Result<PathBuf> {
+    let path = std::env::current_exe().context("the path of this program")?;
+    let text = path.to_str().context("the path of this program is not text")?;
+    Ok(PathBuf::from(text.strip_suffix(" (deleted)").unwrap_or(text)))
 }
 
 /// The first file of this name in `PATH` or in the system folders an unprivileged `PATH` may lack.
