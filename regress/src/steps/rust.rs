@@ -34,7 +34,7 @@ pub(super) fn test() -> Result<Tally> {
 
 pub(super) fn properties() -> Result<Tally> {
     tools::packages(tools::BUILD)?;
-    counted(Job::cargo("test --quiet --workspace --no-fail-fast --release").env("PROPTEST_CASES", "20000"))
+    counted(Job::cargo("test --quiet --workspace --no-fail-fast").env("PROPTEST_CASES", "5000"))
 }
 
 pub(super) fn doc() -> Result<Tally> {
