@@ -23,9 +23,9 @@
 //! ```
 
 pub mod algorithm;
+mod arbitrary;
 pub mod backend;
 mod connection;
-mod crypto;
 mod dialect;
 pub mod dump;
 mod error;

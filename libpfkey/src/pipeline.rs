@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use crate::connection::{ANSWER_TIMEOUT, Connection};
-use crate::crypto::random_u32;
+use crate::arbitrary::arbitrary_u32;
 use crate::error::{Error, Result};
-use crate::num::MessageType;
+use crate::num::{ExtensionType, MessageType};
 use crate::request::{self, Origin, SaName};
 use crate::wire::{Address, Header, Message, peek_header};
 
@@ -52,6 +52,27 @@ struct Pending<T> {
 }
 
 /// A connection with a window of requests. `T` is what the caller knows a request by (file and line, say).
+///
+/// Each request has one outcome. Answers are reported as they come, which is in the order of the requests; what had
+/// none is asked for when nothing else is under way, and reported then.
+///
+/// ```
+/// use libpfkey::backend::Memory;
+/// use libpfkey::{Abi, Answer, Connection, Pace, Pipeline, SaType, request};
+///
+/// let connection = Connection::new(Box::new(Memory::new(Abi::HOST)?));
+/// let mut pipeline = Pipeline::new(connection, Pace::Pipelined)?;
+/// let mut done = Vec::new();
+/// let mut on_answer = |tag: &&str, answer: Answer<'_>| done.push((*tag, matches!(answer, Answer::Reply(_))));
+/// for (tag, sa_type) in [("all ESP", SaType::Esp), ("all AH", SaType::Ah)] {
+///     let mut bytes = pipeline.buffer();
+///     request::flush(pipeline.next_origin(), sa_type, &mut bytes)?;
+///     pipeline.submit(bytes, tag, &mut on_answer)?;
+/// }
+/// pipeline.finish(&mut on_answer);
+/// assert_eq!(done, [("all ESP", true), ("all AH", true)]);
+/// # Ok::<(), libpfkey::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Pipeline<T> {
     connection: Connection,
@@ -67,13 +88,10 @@ pub struct Pipeline<T> {
 
 impl<T> Pipeline<T> {
     /// Takes over a connection.
-    ///
-    /// # Errors
-    /// When no random number is to be had.
-    pub fn new(mut connection: Connection, pace: Pace) -> Result<Self> {
+    pub fn new(mut connection: Connection, pace: Pace) -> Self {
         let window = connection.backend().window().max(1);
-        let next_seq = 0x8000_0000 | random_u32()? >> 2;
-        Ok(Self { connection, pace, window, next_seq, pending: VecDeque::new(), lost: Vec::new(), spare: Vec::new() })
+        let next_seq = 0x8000_0000 | arbitrary_u32() >> 2;
+        Self { connection, pace, window, next_seq, pending: VecDeque::new(), lost: Vec::new(), spare: Vec::new() }
     }
 
     /// The connection. What is received on it directly is lost to waiting requests.
@@ -111,7 +129,9 @@ impl<T> Pipeline<T> {
     ) -> Result<()> {
         let header = peek_header(self.connection.abi(), &request)?;
         if self.pace == Pace::OneByOne || self.pending.len() >= self.window {
-            self.settle(if self.pace == Pace::OneByOne { 0 } else { self.window / 2 }, on_answer);
+            // All of them now and then where answers get lost, so that those never pile up.
+            let drain = self.pace == Pace::OneByOne || self.lost.len() >= self.window;
+            self.settle(if drain { 0 } else { self.window / 2 }, on_answer);
         }
         self.connection.send(&request)?;
         let Header { seq, message_type, .. } = header;
@@ -130,39 +150,10 @@ impl<T> Pipeline<T> {
     /// When the door refuses the request.
     pub fn dump(&mut self, request: &[u8], tag: &T, on_answer: &mut impl FnMut(&T, Answer<'_>)) -> Result<()> {
         self.settle(0, on_answer);
-        let abi = self.connection.abi();
-        let pid = self.connection.pid();
-        let message_type = peek_header(abi, request)?.message_type;
+        let wanted = peek_header(self.connection.abi(), request)?;
         self.connection.send(request)?;
-        loop {
-            let bytes = match self.connection.recv(Some(ANSWER_TIMEOUT)) {
-                Ok(Some(bytes)) => bytes,
-                Ok(None) => {
-                    on_answer(tag, Answer::Lost(Error::Timeout));
-                    return Ok(());
-                }
-                Err(error @ Error::Malformed { .. }) => {
-                    on_answer(tag, Answer::Lost(error));
-                    continue;
-                }
-                Err(error) => {
-                    on_answer(tag, Answer::Lost(error));
-                    return Ok(());
-                }
-            };
-            let Ok(header) = peek_header(abi, bytes) else { continue };
-            if header.message_type != message_type || header.pid != pid {
-                continue;
-            }
-            if header.errno != 0 {
-                on_answer(tag, Answer::Errno(abi.dialect.errno_to_host(header.errno), message_type));
-                return Ok(());
-            }
-            on_answer(tag, Answer::Reply(bytes));
-            if header.seq == 0 {
-                return Ok(());
-            }
-        }
+        self.answers(&Header { seq: 0, ..wanted }, true, |answer| on_answer(tag, answer));
+        Ok(())
     }
 
     /// Waits until every request is answered.
@@ -219,79 +210,109 @@ impl<T> Pipeline<T> {
 
     /// Asks what became of a request, with nothing else under way.
     fn ask(&mut self, lost: &Pending<T>) -> Result<Answer<'static>> {
-        let abi = self.connection.abi();
-        let request = Message::parse(abi, &lost.bytes)?;
-        let present = match lost.message_type {
-            MessageType::Add | MessageType::Update | MessageType::Delete => self.has_sa(&request)?,
-            MessageType::SpdAdd | MessageType::SpdUpdate | MessageType::SpdSetIdx | MessageType::SpdDelete => {
-                self.has_policy(&request)?
+        let request = Message::parse(self.connection.abi(), &lost.bytes)?;
+        let done = match lost.message_type {
+            MessageType::Add | MessageType::Update => self.any_sa(&request, same_keys)?,
+            MessageType::Delete => !self.any_sa(&request, |_, _| true)?,
+            MessageType::SpdAdd | MessageType::SpdUpdate | MessageType::SpdSetIdx => {
+                self.any_policy(&request, same_policy)?
             }
-            _ => return Err(Error::Timeout),
+            MessageType::SpdDelete => !self.any_policy(&request, |_, _| true)?,
+            _ => false,
         };
-        let removed = matches!(lost.message_type, MessageType::Delete | MessageType::SpdDelete);
-        if present == removed { Err(Error::Timeout) } else { Ok(Answer::Confirmed) }
+        if done { Ok(Answer::Confirmed) } else { Err(Error::Timeout) }
     }
 
-    fn has_sa(&mut self, request: &Message<'_>) -> Result<bool> {
+    /// Whether the SA that a request names is there, and is as `same` wants it.
+    fn any_sa(&mut self, request: &Message<'_>, same: fn(&Message<'_>, &Message<'_>) -> bool) -> Result<bool> {
         let (Some(sa), Some(source), Some(destination)) = (request.sa(), request.source(), request.destination())
         else {
             return Err(Error::Timeout);
         };
-        let name = SaName {
-            sa_type: request.header.sa_type,
-            source: source.sockaddr,
-            destination: destination.sockaddr,
-            spi: sa.spi,
-        };
+        let (source, destination) = (source.sockaddr, destination.sockaddr);
+        let name = SaName { sa_type: request.header.sa_type, source, destination, spi: sa.spi };
         let mut bytes = Zeroizing::new(Vec::new());
         request::get(self.next_origin(), &name, &mut bytes)?;
-        let mut found = false;
-        self.exchange(&bytes, |_| found = true)?;
-        Ok(found)
+        self.any_entry(&bytes, false, |entry| same(request, entry))
     }
 
-    fn has_policy(&mut self, request: &Message<'_>) -> Result<bool> {
-        let abi = self.connection.abi();
-        let same = |wanted: Option<&Address>, got: Option<&Address>| {
-            wanted.zip(got).is_some_and(|(wanted, got)| {
-                (wanted.sockaddr, wanted.prefix, wanted.proto) == (got.sockaddr, got.prefix, got.proto)
-            })
-        };
+    /// Whether there is a policy with a request's selector and direction that is as `same` wants it.
+    fn any_policy(&mut self, request: &Message<'_>, same: fn(&Message<'_>, &Message<'_>) -> bool) -> Result<bool> {
         let mut bytes = Zeroizing::new(Vec::new());
         request::spddump(self.next_origin(), &mut bytes)?;
-        let mut found = false;
-        self.exchange(&bytes, |reply| {
-            let Ok(entry) = Message::parse(abi, reply) else { return };
-            found |= same(request.source(), entry.source())
-                && same(request.destination(), entry.destination())
-                && request.policy().map(|policy| policy.direction) == entry.policy().map(|policy| policy.direction);
-        })?;
-        Ok(found)
+        self.any_entry(&bytes, true, |entry| same_selector(request, entry) && same(request, entry))
     }
 
-    /// One request and its answers; an errno is an answer without any.
-    fn exchange(&mut self, request: &[u8], mut on_reply: impl FnMut(&[u8])) -> Result<()> {
-        let (abi, pid) = (self.connection.abi(), self.connection.pid());
+    /// Asks for entries, and whether one is as wanted; an errno is an answer without any.
+    fn any_entry(&mut self, request: &[u8], many: bool, mut same: impl FnMut(&Message<'_>) -> bool) -> Result<bool> {
+        let abi = self.connection.abi();
         let wanted = peek_header(abi, request)?;
-        let is_dump = wanted.message_type == MessageType::SpdDump;
         self.connection.send(request)?;
+        let mut found = Ok(false);
+        self.answers(&wanted, many, |answer| match answer {
+            Answer::Reply(bytes) if Message::parse(abi, bytes).is_ok_and(|entry| same(&entry)) => found = Ok(true),
+            Answer::Lost(error) => found = Err(error),
+            _ => {}
+        });
+        found
+    }
+
+    /// Takes the answers to a request that was sent, up to the last one. The answers of a dump (`many`) count in
+    /// the field of the sequence number, down to 0.
+    fn answers(&mut self, wanted: &Header, many: bool, mut on_answer: impl FnMut(Answer<'_>)) {
+        let (abi, pid) = (self.connection.abi(), self.connection.pid());
+        let mut deadline = Instant::now() + ANSWER_TIMEOUT;
         loop {
-            let bytes = self.connection.recv(Some(ANSWER_TIMEOUT))?.ok_or(Error::Timeout)?;
-            let header = peek_header(abi, bytes)?;
-            let stray = header.message_type != wanted.message_type || header.pid != pid;
-            // The answers of a dump count in the field of the sequence number.
-            if stray || (!is_dump && header.seq != wanted.seq) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let bytes = match self.connection.recv(Some(left)) {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => return on_answer(Answer::Lost(Error::Timeout)),
+                // It may have been an answer: the list is not known to be whole.
+                Err(error @ Error::Malformed { .. }) => {
+                    on_answer(Answer::Lost(error));
+                    continue;
+                }
+                Err(error) => return on_answer(Answer::Lost(error)),
+            };
+            let Ok(header) = peek_header(abi, bytes) else { continue };
+            let own = header.message_type == wanted.message_type && header.pid == pid;
+            if !own || (!many && header.seq != wanted.seq) {
                 continue;
             }
             if header.errno != 0 {
-                return Ok(());
+                return on_answer(Answer::Errno(abi.dialect.errno_to_host(header.errno), wanted.message_type));
             }
-            on_reply(bytes);
-            if !is_dump || header.seq == 0 {
-                return Ok(());
+            on_answer(Answer::Reply(bytes));
+            if !many || header.seq == 0 {
+                return;
             }
+            deadline = Instant::now() + ANSWER_TIMEOUT;
         }
     }
+}
+
+/// Whether two messages have the same selector and direction of policy.
+fn same_selector(request: &Message<'_>, entry: &Message<'_>) -> bool {
+    let end = |address: Option<&Address>| address.map(|end| (end.sockaddr, end.prefix, end.proto));
+    let direction = |message: &Message<'_>| message.policy().map(|policy| policy.direction);
+    end(request.source()) == end(entry.source())
+        && end(request.destination()) == end(entry.destination())
+        && direction(request) == direction(entry)
+}
+
+/// Whether an entry is what a request adds, not what was there before. A kernel that fills in what a request left
+/// open makes the outcome unknown, which is the safe side.
+fn same_policy(request: &Message<'_>, entry: &Message<'_>) -> bool {
+    let steps = |message: &Message<'_>| message.policy().map(|policy| (policy.kind, policy.requests.clone()));
+    steps(request) == steps(entry)
+}
+
+/// Whether an SA has the keys that a request gives it: then it is not one that was there before.
+fn same_keys(request: &Message<'_>, entry: &Message<'_>) -> bool {
+    [ExtensionType::KeyEncrypt, ExtensionType::KeyAuth].into_iter().all(|kind| {
+        let [wanted, got] = [request, entry].map(|message| message.key(kind).map_or(&[][..], |key| key.bytes));
+        wanted == got
+    })
 }
 
 fn recycle(spare: &mut Vec<Zeroizing<Vec<u8>>>, mut buffer: Zeroizing<Vec<u8>>) {
@@ -299,3 +320,6 @@ fn recycle(spare: &mut Vec<Zeroizing<Vec<u8>>>, mut buffer: Zeroizing<Vec<u8>>) 
     buffer.zeroize();
     spare.push(buffer);
 }
+
+#[cfg(test)]
+mod tests;

@@ -94,12 +94,45 @@ fn options() -> Options {
     options
 }
 
+/// Options that take a value, as written.
+const WITH_VALUE: &[&str] = &["-f", "--check", "--backend", "--dialect"];
+
+/// Takes clusters apart, `-DPp` into `-D -P -p`: of the letters of one argument `getopts` keeps no order.
+fn apart(arguments: &[OsString]) -> Vec<OsString> {
+    let mut single = Vec::with_capacity(arguments.len());
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        let letters = argument.to_str().and_then(|text| text.strip_prefix('-')).unwrap_or_default();
+        if letters.is_empty() || letters == "-" {
+            // An operand, or the end of the options: what follows is no option.
+            single.push(argument.clone());
+            break;
+        }
+        if letters.starts_with('-') {
+            single.push(argument.clone());
+        } else {
+            // What follows an `f` is its value.
+            let flags = letters.find('f').unwrap_or(letters.len());
+            let (flags, value) = letters.split_at(flags);
+            single.extend(flags.chars().map(|flag| OsString::from(format!("-{flag}"))));
+            if !value.is_empty() {
+                single.push(OsString::from(format!("-{value}")));
+            }
+        }
+        if single.last().is_some_and(|last| WITH_VALUE.iter().any(|option| last == option)) {
+            single.extend(rest.next().cloned());
+        }
+    }
+    single.extend(rest.cloned());
+    single
+}
+
 /// Understands the arguments after the program's name.
 ///
 /// # Errors
 /// What to print instead of running.
 pub(crate) fn parse(arguments: &[OsString]) -> Result<Invocation, Refused> {
-    let given = options().parse(arguments).map_err(|fail| Refused::Usage(Some(complaint(&fail))))?;
+    let given = options().parse(apart(arguments)).map_err(|fail| Refused::Usage(Some(complaint(&fail))))?;
     if given.opt_present("V") {
         return Err(Refused::Version);
     }
@@ -212,6 +245,10 @@ mod tests {
     fn the_last_mode_wins() {
         assert!(matches!(of(&["-F", "-D"]).unwrap().mode, Mode::Dump));
         assert!(matches!(of(&["-DF"]).unwrap().mode, Mode::Flush));
+        assert!(matches!(of(&["-FD"]).unwrap().mode, Mode::Dump));
+        assert!(matches!(of(&["-vxDc", "-n"]).unwrap().mode, Mode::Stdin));
+        assert!(matches!(of(&["-cf-"]).unwrap().mode, Mode::Script(None, _)));
+        assert!(matches!(of(&["-Df", "-", "-v"]).unwrap().mode, Mode::Script(None, _)));
         assert!(matches!(of(&["-D", "-f", "-", "-c"]).unwrap().mode, Mode::Stdin));
         assert!(matches!(of(&["-xx"]).unwrap().mode, Mode::Monitor(2)));
         assert!(matches!(of(&["-c", "file"]).unwrap().mode, Mode::Files(_)));
@@ -225,6 +262,23 @@ mod tests {
         assert!(!of(&["-k", "-D"]).unwrap().mirror);
         assert!(of(&["-k", "-rD"]).unwrap().mirror);
         assert!(!of(&["-rk", "-D"]).unwrap().mirror);
+    }
+
+    #[test]
+    fn values_and_operands_stay_whole() {
+        let words = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
+        for (given, expected) in [
+            ("-DPp", "-D -P -p"),
+            ("-nf -DP -v", "-n -f -DP -v"),
+            ("-nfDP -ab", "-n -fDP -a -b"),
+            ("--check -DP --json -DP", "--check -DP --json -D -P"),
+            ("-v -- -DP", "-v -- -DP"),
+            ("-v - -DP", "-v - -DP"),
+            ("-v file -DP", "-v file -DP"),
+            ("-f", "-f"),
+        ] {
+            assert_eq!(apart(&words(given)), words(expected), "{given}");
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 /// The line that says what the kernel or the system refused.
 pub(crate) fn run(connection: Connection, policies: bool, keys: bool, dead: bool) -> Result<ExitCode, String> {
     let abi = connection.abi();
-    let mut pipeline = Pipeline::<()>::new(connection, Pace::Pipelined).map_err(|error| error.to_string())?;
+    let mut pipeline = Pipeline::<()>::new(connection, Pace::Pipelined);
     let mut bytes = Vec::new();
     let origin = pipeline.next_origin();
     match policies {

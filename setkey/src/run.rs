@@ -141,15 +141,15 @@ fn pace(run: &Invocation) -> Pace {
 fn registered(run: &Invocation, source: Source) -> Result<Session, String> {
     let mut connection = open(run)?;
     let supported = connection.register(SaType::Unspec).map_err(|error| error.to_string())?;
-    session(run, connection, supported, source)
+    Ok(session(run, connection, supported, source))
 }
 
 /// A session that needs no algorithms.
 fn unregistered(run: &Invocation) -> Result<Session, String> {
-    session(run, open(run)?, Supported::default(), Source::Unnamed)
+    Ok(session(run, open(run)?, Supported::default(), Source::Unnamed))
 }
 
-fn session(run: &Invocation, connection: Connection, supported: Supported, source: Source) -> Result<Session, String> {
+fn session(run: &Invocation, connection: Connection, supported: Supported, source: Source) -> Session {
     let view = View::new(Console::new(source), run.style);
-    Session::new(connection, supported, view, pace(run), (run.dry, run.mirror)).map_err(|error| error.to_string())
+    Session::new(connection, supported, view, pace(run), (run.dry, run.mirror))
 }

@@ -35,19 +35,16 @@ pub(crate) enum Flow {
 
 impl Session {
     /// Takes over a connection.
-    ///
-    /// # Errors
-    /// When no random number is to be had.
     pub(crate) fn new(
         connection: Connection,
         supported: Supported,
         view: View,
         pace: Pace,
         (dry, mirror): (bool, bool),
-    ) -> libpfkey::Result<Self> {
+    ) -> Self {
         let abi = connection.abi();
         let mirror = mirror && abi.dialect.has_forward();
-        Ok(Self { pipeline: Pipeline::new(connection, pace)?, view, supported, abi, dry, mirror })
+        Self { pipeline: Pipeline::new(connection, pace), view, supported, abi, dry, mirror }
     }
 
     /// Carries one statement out.

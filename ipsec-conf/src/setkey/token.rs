@@ -21,11 +21,12 @@ impl<'s> Token<'s> {
     /// The token whose first byte is at `offset`.
     pub(crate) fn at(text: &'s str, offset: usize) -> Self {
         let rest = text.get(offset..).unwrap_or_default();
-        let Some(first) = rest.chars().next() else { return Self::End };
-        match Grammar::parse(Rule::token, rest).map(|pairs| pairs.as_str()) {
-            Ok(token) if first == '"' => Self::Quoted(token),
-            Ok(token) => Self::Plain(token),
-            Err(_) => Self::Illegal(rest.get(..first.len_utf8()).unwrap_or_default()),
+        let lexeme = Grammar::parse(Rule::lexeme, rest).ok().and_then(|mut pairs| pairs.next()?.into_inner().next());
+        let Some(lexeme) = lexeme else { return Self::End };
+        match lexeme.as_rule() {
+            Rule::illegal => Self::Illegal(lexeme.as_str()),
+            _ if rest.starts_with('"') => Self::Quoted(lexeme.as_str()),
+            _ => Self::Plain(lexeme.as_str()),
         }
     }
 

@@ -45,11 +45,7 @@ impl AfKey {
 }
 
 /// Raises a buffer to `wanted` bytes, or to the largest half, quarter … that the system grants; never shrinks it.
-fn grow(
-    wanted: usize,
-    current: impl Fn() -> io::Result<usize>,
-    set: impl Fn(usize) -> io::Result<()>,
-) {
+fn grow(wanted: usize, current: impl Fn() -> io::Result<usize>, set: impl Fn(usize) -> io::Result<()>) {
     let current = current().unwrap_or(0);
     let mut size = wanted;
     while size > current && set(size).is_err() {

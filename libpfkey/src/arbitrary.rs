@@ -1,0 +1,9 @@
+//! Numbers that differ from run to run, so that two programs do not use the same by accident.
+
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+
+/// An arbitrary number. Not for secrets: those come from OpenSSL, which this library does not need.
+pub(crate) fn arbitrary_u32() -> u32 {
+    let [a, b, c, d, ..] = RandomState::new().build_hasher().finish().to_ne_bytes();
+    u32::from_ne_bytes([a, b, c, d])
+}
