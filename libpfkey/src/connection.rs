@@ -107,7 +107,13 @@ impl Connection {
         let deadline = Instant::now() + ANSWER_TIMEOUT;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let Some(bytes) = self.recv(Some(left))? else { return Err(Error::Timeout) };
+            let bytes = match self.recv(Some(left)) {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => return Err(Error::Timeout),
+                // What was malformed may have been anybody's.
+                Err(Error::Malformed { .. }) => continue,
+                Err(error) => return Err(error),
+            };
             let header = peek_header(abi, bytes)?;
             if header.message_type != MessageType::Register || header.pid != pid {
                 continue;

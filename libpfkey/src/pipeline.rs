@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use crate::connection::{ANSWER_TIMEOUT, Connection};
 use crate::arbitrary::arbitrary_u32;
+use crate::connection::{ANSWER_TIMEOUT, Connection};
 use crate::error::{Error, Result};
 use crate::num::{ExtensionType, MessageType};
 use crate::request::{self, Origin, SaName};
@@ -61,7 +61,7 @@ struct Pending<T> {
 /// use libpfkey::{Abi, Answer, Connection, Pace, Pipeline, SaType, request};
 ///
 /// let connection = Connection::new(Box::new(Memory::new(Abi::HOST)?));
-/// let mut pipeline = Pipeline::new(connection, Pace::Pipelined)?;
+/// let mut pipeline = Pipeline::new(connection, Pace::Pipelined);
 /// let mut done = Vec::new();
 /// let mut on_answer = |tag: &&str, answer: Answer<'_>| done.push((*tag, matches!(answer, Answer::Reply(_))));
 /// for (tag, sa_type) in [("all ESP", SaType::Esp), ("all AH", SaType::Ah)] {

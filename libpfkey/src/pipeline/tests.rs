@@ -1,0 +1,556 @@
+use std::collections::VecDeque;
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use zeroize::Zeroizing;
+
+use super::{Answer, Pace, Pipeline};
+use crate::backend::{Backend, Memory};
+use crate::connection::Connection;
+use crate::dialect::{Abi, Dialect};
+use crate::error::{Error, Result};
+use crate::num::{DIR_OUT, LEVEL_REQUIRE, MODE_TRANSPORT, MessageType, POLICY_IPSEC, POLICY_NONE, SaFlags, SaType};
+use crate::request::{self, Origin, SaName, SaRequest, SpdRequest};
+use crate::strerror::Code;
+use crate::wire::{Header, Lifetime, Policy, Request, SockAddr, peek_header, replace_header};
+
+const ABI: Abi = Abi::of(Dialect::Linux);
+
+/// What a scripted door gives.
+type Item = Result<Vec<u8>>;
+
+/// A door that says to each request what a test wants.
+struct Scripted<F> {
+    script: F,
+    waiting: VecDeque<Item>,
+    /// Never readable: all there is to receive is there when `send` returns.
+    quiet: (UnixStream, UnixStream),
+    window: usize,
+    log: Arc<Mutex<Log>>,
+}
+
+#[derive(Debug, Default)]
+struct Log {
+    sent: Vec<Header>,
+    under_way: usize,
+    most: usize,
+}
+
+impl<F: FnMut(Header, &[u8]) -> Result<Vec<Item>> + Send> Scripted<F> {
+    fn new(window: usize, script: F) -> (Box<Self>, Arc<Mutex<Log>>) {
+        let log = Arc::<Mutex<Log>>::default();
+        let quiet = UnixStream::pair().unwrap();
+        (Box::new(Self { script, waiting: VecDeque::new(), quiet, window, log: Arc::clone(&log) }), log)
+    }
+}
+
+impl<F> fmt::Debug for Scripted<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Scripted")
+    }
+}
+
+impl<F: FnMut(Header, &[u8]) -> Result<Vec<Item>> + Send> Backend for Scripted<F> {
+    fn abi(&self) -> Abi {
+        ABI
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.quiet.0.as_fd()
+    }
+
+    fn send(&mut self, message: &[u8]) -> Result<()> {
+        let header = peek_header(ABI, message)?;
+        self.waiting.extend((self.script)(header, message)?);
+        let mut log = self.log.lock().unwrap();
+        log.sent.push(header);
+        log.under_way += 1;
+        log.most = log.most.max(log.under_way);
+        Ok(())
+    }
+
+    fn recv<'b>(&mut self, buffer: &'b mut [u8]) -> Result<Option<&'b [u8]>> {
+        let Some(item) = self.waiting.pop_front() else { return Ok(None) };
+        let bytes = item?;
+        let mut log = self.log.lock().unwrap();
+        log.under_way = log.under_way.saturating_sub(1);
+        let place = &mut buffer[..bytes.len()];
+        place.copy_from_slice(&bytes);
+        Ok(Some(place))
+    }
+
+    fn window(&self) -> usize {
+        self.window
+    }
+
+    fn set_receive_buffer(&mut self, kib: usize) -> Result<usize> {
+        Ok(kib)
+    }
+}
+
+/// A bare header back.
+fn bare(header: Header, change: impl FnOnce(&mut Header)) -> Vec<u8> {
+    let mut header = Header { words: 2, ..header };
+    change(&mut header);
+    let mut bytes = vec![0; 16];
+    replace_header(ABI, &mut bytes, &header).unwrap();
+    bytes
+}
+
+fn echo(header: Header) -> Vec<u8> {
+    bare(header, |_| {})
+}
+
+fn malformed() -> Item {
+    Err(Error::Malformed { code: Code::InvalidMessage, what: "a test", offset: 0 })
+}
+
+/// An outcome that can be compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Outcome {
+    Reply,
+    Errno(i32, MessageType),
+    Confirmed,
+    Lost(String),
+}
+
+fn outcome(answer: Answer<'_>) -> Outcome {
+    match answer {
+        Answer::Reply(_) => Outcome::Reply,
+        Answer::Errno(errno, message_type) => Outcome::Errno(errno, message_type),
+        Answer::Confirmed => Outcome::Confirmed,
+        Answer::Lost(error) => Outcome::Lost(error.to_string()),
+    }
+}
+
+fn unanswered() -> Outcome {
+    Outcome::Lost("no answer from the kernel".into())
+}
+
+/// A pipeline, and what it reported.
+struct Run {
+    pipeline: Pipeline<u32>,
+    outcomes: Vec<(u32, Outcome)>,
+    tags: u32,
+}
+
+impl Run {
+    fn new(backend: Box<dyn Backend>, pace: Pace) -> Self {
+        let pipeline = Pipeline::new(Connection::new(backend), pace);
+        Self { pipeline, outcomes: Vec::new(), tags: 0 }
+    }
+
+    fn submit(&mut self, write: impl FnOnce(Origin, &mut Vec<u8>) -> Result<()>) -> Result<()> {
+        let mut bytes = self.pipeline.buffer();
+        assert!(bytes.is_empty(), "an emptied buffer");
+        write(self.pipeline.next_origin(), &mut bytes)?;
+        let outcomes = &mut self.outcomes;
+        let tag = self.tags;
+        self.tags += 1;
+        self.pipeline.submit(bytes, tag, &mut |tag, answer| outcomes.push((*tag, outcome(answer))))
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.submit(|origin, bytes| request::flush(origin, SaType::Esp, bytes))
+    }
+
+    fn add(&mut self, spi: u32, key: &[u8]) {
+        self.submit(|origin, bytes| request::add(origin, &sa(spi, key), bytes)).unwrap();
+    }
+
+    fn delete(&mut self, spi: u32) {
+        let name = SaName { sa_type: SaType::Esp, source: end(1), destination: end(2), spi };
+        self.submit(|origin, bytes| request::delete(origin, &name, bytes)).unwrap();
+    }
+
+    fn dump(&mut self) -> Vec<Outcome> {
+        let mut bytes = Zeroizing::new(Vec::new());
+        request::dump(self.pipeline.next_origin(), SaType::Unspec, &mut bytes).unwrap();
+        let (outcomes, mut dumped) = (&mut self.outcomes, Vec::new());
+        let mut on_answer = |tag: &u32, answer: Answer<'_>| match *tag {
+            u32::MAX => dumped.push(outcome(answer)),
+            tag => outcomes.push((tag, outcome(answer))),
+        };
+        self.pipeline.dump(&bytes, &u32::MAX, &mut on_answer).unwrap();
+        dumped
+    }
+
+    fn finish(mut self) -> Vec<(u32, Outcome)> {
+        let outcomes = &mut self.outcomes;
+        self.pipeline.finish(&mut |tag, answer| outcomes.push((*tag, outcome(answer))));
+        self.outcomes
+    }
+}
+
+fn end(last: u8) -> SockAddr {
+    SockAddr::Inet(([10, 0, 0, last], 0).into())
+}
+
+fn sa(spi: u32, key: &[u8]) -> SaRequest<'_> {
+    SaRequest {
+        sa_type: SaType::Esp,
+        mode: MODE_TRANSPORT,
+        source: end(1),
+        destination: end(2),
+        spi,
+        reqid: 0,
+        window: 4,
+        encrypt: (12, key),
+        auth: (0, &[]),
+        flags: SaFlags::empty(),
+        hard: Lifetime::default(),
+        soft: Lifetime::default(),
+        natt: None,
+        context: None,
+    }
+}
+
+fn policy(last: u8, kind: u16) -> SpdRequest {
+    let step = Request { proto: 50, mode: MODE_TRANSPORT, level: LEVEL_REQUIRE, reqid: 0, endpoints: None };
+    let requests = if kind == POLICY_IPSEC { vec![step] } else { Vec::new() };
+    SpdRequest {
+        source: end(last),
+        source_prefix: 32,
+        destination: end(2),
+        destination_prefix: 32,
+        proto: 255,
+        lifetime: 0,
+        validtime: 0,
+        policy: Policy { kind, direction: DIR_OUT, scope: 0, id: 0, priority: 0, requests },
+    }
+}
+
+fn memory() -> (Memory, Box<Memory>) {
+    let memory = Memory::new(ABI).unwrap();
+    let handle = memory.another_handle().unwrap();
+    (memory, Box::new(handle))
+}
+
+const KEY: &[u8] = b"sixteen byte key";
+
+#[test]
+fn each_request_has_one_outcome_in_order() {
+    for pace in [Pace::OneByOne, Pace::Pipelined] {
+        let mut run = Run::new(memory().1, pace);
+        (0..1000).for_each(|number| run.add(0x1000 + number, KEY));
+        let outcomes = run.finish();
+        let expected: Vec<_> = (0..1000).map(|tag| (tag, Outcome::Reply)).collect();
+        assert_eq!(outcomes, expected);
+    }
+}
+
+#[test]
+fn sequence_numbers_are_large_and_unique() {
+    let (door, log) = Scripted::new(128, |header, _| Ok(vec![Ok(echo(header))]));
+    let mut run = Run::new(door, Pace::Pipelined);
+    (0..500).for_each(|_| run.flush().unwrap());
+    assert_eq!(run.finish().len(), 500);
+    let mut seqs: Vec<_> = log.lock().unwrap().sent.iter().map(|header| header.seq).collect();
+    assert!(seqs.iter().all(|seq| *seq >= 1 << 31), "{seqs:x?}");
+    seqs.sort_unstable();
+    seqs.dedup();
+    assert_eq!(seqs.len(), 500);
+}
+
+#[test]
+fn sequence_numbers_go_round_above_2_to_the_31() {
+    let (door, log) = Scripted::new(4, |header, _| Ok(vec![Ok(echo(header))]));
+    let mut run = Run::new(door, Pace::Pipelined);
+    run.pipeline.next_seq = u32::MAX - 1;
+    (0..4).for_each(|_| run.flush().unwrap());
+    assert_eq!(run.finish().len(), 4);
+    let seqs: Vec<_> = log.lock().unwrap().sent.iter().map(|header| header.seq).collect();
+    assert_eq!(seqs, [u32::MAX - 1, u32::MAX, 1 << 31, (1 << 31) + 1]);
+}
+
+#[test]
+fn one_by_one_is_with_sequence_number_0_and_waits() {
+    let (door, log) = Scripted::new(64, |header, _| Ok(vec![Ok(echo(header))]));
+    let mut run = Run::new(door, Pace::OneByOne);
+    for number in 0..5 {
+        run.flush().unwrap();
+        assert_eq!(run.outcomes.len(), number + 1, "answered when submit returns");
+    }
+    let log = log.lock().unwrap();
+    assert!(log.sent.iter().all(|header| header.seq == 0 && header.pid == std::process::id()));
+    assert_eq!(log.most, 1);
+}
+
+#[test]
+fn the_window_is_respected() {
+    let (door, log) = Scripted::new(8, |header, _| Ok(vec![Ok(echo(header))]));
+    let mut run = Run::new(door, Pace::Pipelined);
+    (0..100).for_each(|_| run.flush().unwrap());
+    assert_eq!(run.finish().len(), 100);
+    assert_eq!(log.lock().unwrap().most, 8);
+}
+
+#[test]
+fn answers_out_of_order() {
+    let mut held = Vec::new();
+    let (door, _) = Scripted::new(64, move |header, _| {
+        held.push(Ok(echo(header)));
+        Ok(if held.len() == 5 { held.drain(..).rev().collect() } else { vec![] })
+    });
+    let mut run = Run::new(door, Pace::Pipelined);
+    (0..5).for_each(|_| run.flush().unwrap());
+    let started = Instant::now();
+    let expected: Vec<_> = (0..5).rev().map(|tag| (tag, Outcome::Reply)).collect();
+    assert_eq!(run.finish(), expected);
+    assert!(started.elapsed() < Duration::from_millis(900), "nothing was waited for");
+}
+
+#[test]
+fn strangers_noise_and_rubbish_answer_nothing() {
+    let (door, _) = Scripted::new(64, |header, _| {
+        Ok(vec![
+            Ok(bare(header, |other| other.pid ^= 1)),
+            Ok(bare(header, |other| other.seq ^= 1 << 30)),
+            Ok(bare(header, |other| other.message_type = MessageType::SpdFlush)),
+            Ok(bare(header, |event| (event.message_type, event.seq, event.pid) = (MessageType::Expire, 0, 0))),
+            malformed(),
+            Ok(vec![2, 9]),
+            Ok(echo(header)),
+            Ok(echo(header)),
+        ])
+    });
+    let mut run = Run::new(door, Pace::Pipelined);
+    (0..3).for_each(|_| run.flush().unwrap());
+    assert_eq!(run.finish(), [(0, Outcome::Reply), (1, Outcome::Reply), (2, Outcome::Reply)]);
+}
+
+#[test]
+fn what_the_kernel_refuses() {
+    let (engine, handle) = memory();
+    engine.fail_next(MessageType::Add, libc::ENOBUFS);
+    let mut run = Run::new(handle, Pace::Pipelined);
+    run.add(0x1001, KEY);
+    run.add(0x1001, KEY);
+    run.add(0x1001, KEY);
+    run.delete(0x1002);
+    assert_eq!(
+        run.finish(),
+        [
+            (0, Outcome::Errno(libc::ENOBUFS, MessageType::Add)),
+            (1, Outcome::Reply),
+            (2, Outcome::Errno(libc::EEXIST, MessageType::Add)),
+            (3, Outcome::Errno(libc::ESRCH, MessageType::Delete)),
+        ]
+    );
+}
+
+/// Loses the answer to each of some requests, with others before and behind, and returns what was said of them.
+fn outcomes_of_dropped(prepare: impl FnOnce(&mut Run), dropped: impl FnOnce(&mut Run)) -> Vec<Outcome> {
+    let (engine, handle) = memory();
+    let mut run = Run::new(handle, Pace::Pipelined);
+    prepare(&mut run);
+    let outcomes = &mut run.outcomes;
+    run.pipeline.finish(&mut |tag, answer| outcomes.push((*tag, outcome(answer))));
+    let first = run.tags;
+    engine.drop_next_replies(1);
+    dropped(&mut run);
+    let behind = run.tags;
+    run.flush_ah();
+    let started = Instant::now();
+    let outcomes = run.finish();
+    assert!(started.elapsed() < Duration::from_millis(900), "an answer that was overtaken is not waited for");
+    assert!(outcomes.contains(&(behind, Outcome::Reply)), "{outcomes:?}");
+    outcomes.into_iter().filter(|(tag, _)| (first..behind).contains(tag)).map(|(_, outcome)| outcome).collect()
+}
+
+impl Run {
+    /// A request that disturbs none of the others.
+    fn flush_ah(&mut self) {
+        self.submit(|origin, bytes| request::flush(origin, SaType::Ah, bytes)).unwrap();
+    }
+
+    fn spdadd(&mut self, last: u8, kind: u16) {
+        self.submit(|origin, bytes| request::spdadd(origin, &policy(last, kind), bytes)).unwrap();
+    }
+
+    fn spddelete(&mut self, last: u8) {
+        let policy = policy(last, POLICY_NONE);
+        self.submit(|origin, bytes| request::spddelete(origin, &policy, bytes)).unwrap();
+    }
+}
+
+#[test]
+fn dropped_answers_are_asked_for() {
+    assert_eq!(outcomes_of_dropped(|_| {}, |run| run.add(0x1001, KEY)), [Outcome::Confirmed]);
+    assert_eq!(outcomes_of_dropped(|run| run.add(0x1001, KEY), |run| run.delete(0x1001)), [Outcome::Confirmed]);
+    for kind in [POLICY_IPSEC, POLICY_NONE] {
+        assert_eq!(outcomes_of_dropped(|_| {}, |run| run.spdadd(1, kind)), [Outcome::Confirmed]);
+    }
+    let there = |run: &mut Run| {
+        run.spdadd(1, POLICY_IPSEC);
+        run.spdadd(3, POLICY_IPSEC);
+    };
+    assert_eq!(outcomes_of_dropped(there, |run| run.spddelete(1)), [Outcome::Confirmed]);
+}
+
+#[test]
+fn a_dropped_refusal_is_not_taken_for_success() {
+    let there = |run: &mut Run| run.add(0x1001, KEY);
+    assert_eq!(outcomes_of_dropped(there, |run| run.add(0x1001, b"another key of16")), [unanswered()]);
+    let there = |run: &mut Run| run.spdadd(1, POLICY_IPSEC);
+    assert_eq!(outcomes_of_dropped(there, |run| run.spdadd(1, POLICY_NONE)), [unanswered()]);
+    // Of a flush nothing is left to tell by.
+    assert_eq!(outcomes_of_dropped(|_| {}, Run::flush_ah), [unanswered()]);
+}
+
+#[test]
+fn the_last_answer_dropped_is_asked_for_after_a_second() {
+    for pace in [Pace::Pipelined, Pace::OneByOne] {
+        let (engine, handle) = memory();
+        let mut run = Run::new(handle, pace);
+        engine.drop_next_replies(1);
+        let started = Instant::now();
+        run.add(0x1001, KEY);
+        assert_eq!(run.finish(), [(0, Outcome::Confirmed)]);
+        assert!((900..3000).contains(&started.elapsed().as_millis()));
+    }
+}
+
+#[test]
+fn lost_requests_do_not_pile_up() {
+    let mut count = 0;
+    let (door, _) = Scripted::new(4, move |header, _| {
+        count += 1;
+        Ok(if count % 2 == 0 { vec![Ok(echo(header))] } else { vec![] })
+    });
+    let mut run = Run::new(door, Pace::Pipelined);
+    for _ in 0..100 {
+        run.flush().unwrap();
+        assert!(run.pipeline.lost.len() <= 2 * 4 && run.pipeline.spare.len() <= 2 * 4);
+    }
+    let outcomes = run.finish();
+    assert_eq!(outcomes.len(), 100);
+    assert!(outcomes.iter().all(|(tag, outcome)| *outcome == if tag % 2 == 1 { Outcome::Reply } else { unanswered() }));
+}
+
+#[test]
+fn a_dump_comes_behind_what_was_sent_before() {
+    let mut run = Run::new(memory().1, Pace::Pipelined);
+    assert_eq!(run.dump(), [Outcome::Errno(libc::ENOENT, MessageType::Dump)]);
+    run.add(0x1001, KEY);
+    run.add(0x1002, KEY);
+    assert_eq!(run.dump(), [Outcome::Reply, Outcome::Reply]);
+    assert_eq!(run.finish(), [(0, Outcome::Reply), (1, Outcome::Reply)]);
+}
+
+#[test]
+fn a_dump_with_noise_inside() {
+    let (door, _) = Scripted::new(4, |header, _| {
+        let entry = |seq| Ok(bare(header, |entry| entry.seq = seq));
+        Ok(vec![
+            Ok(bare(header, |other| (other.pid, other.seq) = (1, 0))),
+            entry(2),
+            Ok(bare(header, |event| event.message_type = MessageType::Expire)),
+            entry(1),
+            malformed(),
+            entry(0),
+            entry(5),
+        ])
+    });
+    let mut run = Run::new(door, Pace::Pipelined);
+    let lost = outcome(Answer::Lost(malformed().unwrap_err()));
+    assert_eq!(run.dump(), [Outcome::Reply, Outcome::Reply, lost, Outcome::Reply]);
+}
+
+#[test]
+fn a_dump_that_ends_early() {
+    let (door, _) = Scripted::new(4, |header, _| Ok(vec![Ok(bare(header, |entry| entry.seq = 7))]));
+    let mut run = Run::new(door, Pace::Pipelined);
+    let started = Instant::now();
+    assert_eq!(run.dump(), [Outcome::Reply, unanswered()]);
+    assert!((900..3000).contains(&started.elapsed().as_millis()));
+}
+
+#[test]
+fn a_door_that_refuses_a_request() {
+    let mut count = 0;
+    let (door, _) = Scripted::new(4, move |header, _| {
+        count += 1;
+        if count == 2 { Err(Error::errno("send", nix::errno::Errno::ENOBUFS)) } else { Ok(vec![Ok(echo(header))]) }
+    });
+    let mut run = Run::new(door, Pace::Pipelined);
+    run.flush().unwrap();
+    assert_eq!(run.flush().unwrap_err().to_string(), "send: No buffer space available");
+    run.flush().unwrap();
+    assert_eq!(run.finish(), [(0, Outcome::Reply), (2, Outcome::Reply)]);
+}
+
+#[test]
+fn a_door_that_closes() {
+    let closed = || Err(Error::errno("recv", nix::errno::Errno::ECONNRESET));
+    let (door, _) = Scripted::new(4, move |_, _| Ok(vec![closed()]));
+    let mut run = Run::new(door, Pace::Pipelined);
+    (0..3).for_each(|_| run.flush().unwrap());
+    let lost = Outcome::Lost("recv: Connection reset by peer".into());
+    assert_eq!(run.finish(), [(0, lost.clone()), (1, lost.clone()), (2, lost)]);
+}
+
+/// What a door does with one request of a batch.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    Answered,
+    Dropped,
+    Refused,
+    Twice,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Whatever is lost, doubled, delayed or mixed: one outcome for each request, and the right one.
+    #[test]
+    fn no_outcome_is_lost_or_doubled(
+        fates in prop::collection::vec(
+            prop::sample::select(vec![Fate::Answered, Fate::Dropped, Fate::Refused, Fate::Twice]),
+            1..60,
+        ),
+        batch in 1usize..16,
+        swaps in prop::collection::vec(any::<prop::sample::Index>(), 60),
+    ) {
+        let mut number = 0;
+        let script = fates.clone();
+        let mut held: Vec<Item> = Vec::new();
+        let (door, _) = Scripted::new(64, move |header, _| {
+            let fate = script.get(number).copied().unwrap_or(Fate::Answered);
+            let place = swaps.get(number).map_or(0, |swap| swap.index(held.len() + 1));
+            number += 1;
+            let refusal = || bare(header, |answer| answer.errno = 1);
+            match fate {
+                Fate::Answered => held.insert(place, Ok(echo(header))),
+                Fate::Dropped => {}
+                Fate::Refused => held.insert(place, Ok(refusal())),
+                Fate::Twice => held.extend([Ok(echo(header)), Ok(echo(header))]),
+            }
+            // Batches end with an answer, so that no second is waited for.
+            let last = number % batch == 0 || number >= script.len();
+            if last { held.push(Ok(echo(header))); }
+            Ok(if last { std::mem::take(&mut held) } else { vec![] })
+        });
+        let mut run = Run::new(door, Pace::Pipelined);
+        for _ in &fates {
+            run.flush().unwrap();
+        }
+        let mut outcomes = run.finish();
+        outcomes.sort_by_key(|(tag, _)| *tag);
+        prop_assert_eq!(outcomes.len(), fates.len());
+        for ((tag, outcome), (number, fate)) in outcomes.iter().zip(fates.iter().enumerate()) {
+            prop_assert_eq!(*tag as usize, number);
+            let last = (number + 1) % batch == 0 || number + 1 == fates.len();
+            match fate {
+                Fate::Answered | Fate::Twice => prop_assert_eq!(outcome, &Outcome::Reply),
+                Fate::Refused => prop_assert_eq!(outcome, &Outcome::Errno(libc::EPERM, MessageType::Flush)),
+                Fate::Dropped if last => prop_assert_eq!(outcome, &Outcome::Reply),
+                Fate::Dropped => prop_assert_eq!(outcome, &unanswered()),
+            }
+        }
+    }
+}
