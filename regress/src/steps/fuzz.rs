@@ -11,18 +11,18 @@ pub(super) fn run(seconds: u32) -> Result<Tally> {
     tools::packages(&["g++"])?;
     let cargo_fuzz = tools::cargo_fuzz()?;
     let dir = tree::root().join("regress/fuzz");
+    // No sanitizer: safe code has nothing for it to find, and panics and hangs are found without.
+    let job = |words: &str| {
+        let job = Job::new(&cargo_fuzz).words(words).words("--sanitizer none --fuzz-dir").arg(&dir);
+        job.env("RUSTC_BOOTSTRAP", "1").env("CARGO_TARGET_DIR", tree::target().join("fuzz"))
+    };
+    job("build").run()?;
+    let limits =
+        format!("-- -max_total_time={seconds} -timeout=10 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1");
     let mut tally = Tally::default();
     for target in tree::files(&dir.join("fuzz_targets"), &[".rs"])? {
         let Some(name) = target.file_stem().and_then(|stem| stem.to_str()) else { continue };
-        // No sanitizer: safe code has nothing for it to find, and panics and hangs are found without.
-        let job = Job::new(&cargo_fuzz).words("run --sanitizer none --fuzz-dir").arg(&dir).arg(name);
-        let done = job
-            .words(&format!(
-                "-- -max_total_time={seconds} -timeout=10 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1"
-            ))
-            .env("RUSTC_BOOTSTRAP", "1")
-            .env("CARGO_TARGET_DIR", tree::target().join("fuzz"))
-            .run();
+        let done = job("run").arg(name).words(&limits).run();
         if let Err(error) = &done {
             println!("FAILED: {error:#}");
         }
