@@ -27,7 +27,7 @@ pub trait Backend: fmt::Debug + Send {
     /// The layout of its messages.
     fn abi(&self) -> Abi;
 
-    /// Readable when [`Backend::recv`] has something to give.
+    /// Becomes readable when more comes in. Take what there is before waiting on it: [`Backend::recv`] until `None`.
     fn fd(&self) -> BorrowedFd<'_>;
 
     /// Hands over one whole message.

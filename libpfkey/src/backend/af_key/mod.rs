@@ -1,12 +1,15 @@
 //! The kernel's own PF_KEY socket.
 
+mod batch;
+
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, recv, send};
+use nix::sys::socket::{MsgFlags, send};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use self::batch::Batch;
 use super::Backend;
 use crate::dialect::{Abi, Dialect};
 use crate::error::{Error, Result};
@@ -25,6 +28,7 @@ const ANSWER_COST: usize = 8 << 10;
 #[derive(Debug)]
 pub struct AfKey {
     socket: Socket,
+    batch: Batch,
     window: usize,
 }
 
@@ -38,7 +42,7 @@ impl AfKey {
         let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(2)))
             .map_err(|source| Error::System { call: "pfkey_open", source })?;
         grow(SEND_BUFFER, || socket.send_buffer_size(), |size| socket.set_send_buffer_size(size));
-        let mut door = Self { socket, window: 1 };
+        let mut door = Self { socket, batch: Batch::new(), window: 1 };
         door.set_receive_buffer(RECEIVE_BUFFER >> 10)?;
         Ok(door)
     }
@@ -74,15 +78,10 @@ impl Backend for AfKey {
     }
 
     fn recv<'b>(&mut self, buffer: &'b mut [u8]) -> Result<Option<&'b [u8]>> {
-        let length = loop {
-            match recv(self.socket.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT) {
-                Ok(length) => break length,
-                Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) => return Ok(None),
-                Err(errno) => return Err(Error::errno("recv", errno)),
-            }
-        };
-        let message = buffer.get(..length).unwrap_or_default();
+        let Some(received) = self.batch.next(self.socket.as_fd())? else { return Ok(None) };
+        let length = received.len();
+        let Some(message) = buffer.get_mut(..length) else { return Err(Error::Refused(Code::NoBuffers)) };
+        message.copy_from_slice(received);
         let words = peek_header(Abi::HOST, message)?.words;
         if usize::from(words) * 8 != length {
             let what = "the length field is not the number of bytes";

@@ -1,0 +1,88 @@
+//! Messages received many at a time: a dump is one message an entry, and a system call each is half its cost.
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::MsgFlags;
+use zeroize::Zeroize;
+
+use crate::backend::MESSAGE_MAX;
+use crate::error::{Error, Result};
+
+/// Messages of one system call.
+const SLOTS: usize = 16;
+
+/// Room for messages. Each slot takes the longest message there can be; pages that none reaches are never touched.
+#[derive(Debug)]
+pub(super) struct Batch {
+    slots: Vec<u8>,
+    /// Lengths of the messages received last.
+    lengths: Vec<usize>,
+    /// The next to hand out.
+    next: usize,
+    /// Bytes of a slot that were ever used, to be wiped.
+    used: usize,
+}
+
+impl Batch {
+    pub(super) fn new() -> Self {
+        Self { slots: vec![0; SLOTS * MESSAGE_MAX], lengths: Vec::with_capacity(SLOTS), next: 0, used: 0 }
+    }
+
+    /// The next message, from the socket if none is left here; `None` when there is none now.
+    ///
+    /// # Errors
+    /// [`Error::System`]
+    pub(super) fn next(&mut self, socket: BorrowedFd<'_>) -> Result<Option<&[u8]>> {
+        if self.next == self.lengths.len() {
+            self.receive(socket)?;
+        }
+        let Some(length) = self.lengths.get(self.next) else { return Ok(None) };
+        let start = self.next * MESSAGE_MAX;
+        self.next += 1;
+        Ok(self.slots.get(start..start + length))
+    }
+
+    fn receive(&mut self, socket: BorrowedFd<'_>) -> Result<()> {
+        self.lengths.clear();
+        self.next = 0;
+        loop {
+            match receive(socket, &mut self.slots, &mut self.lengths) {
+                Ok(()) | Err(Errno::EAGAIN) => break,
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(Error::errno("recv", errno)),
+            }
+        }
+        self.used = self.lengths.iter().copied().fold(self.used, usize::max);
+        Ok(())
+    }
+}
+
+/// Fills slots with what is queued and appends the lengths.
+#[cfg(any(target_os = "linux", target_os = "freebsd", target_os = "netbsd"))]
+fn receive(socket: BorrowedFd<'_>, slots: &mut [u8], lengths: &mut Vec<usize>) -> nix::Result<()> {
+    use nix::sys::socket::{MultiHeaders, recvmmsg};
+    use std::io::IoSliceMut;
+
+    let mut headers = MultiHeaders::<()>::preallocate(SLOTS, None);
+    let mut slices: Vec<_> = slots.chunks_mut(MESSAGE_MAX).map(|slot| [IoSliceMut::new(slot)]).collect();
+    let messages = recvmmsg(socket.as_raw_fd(), &mut headers, &mut slices, MsgFlags::MSG_DONTWAIT, None)?;
+    lengths.extend(messages.map(|message| message.bytes));
+    Ok(())
+}
+
+/// Where the system receives one message at a time.
+#[cfg(not(any(target_os = "linux", target_os = "freebsd", target_os = "netbsd")))]
+fn receive(socket: BorrowedFd<'_>, slots: &mut [u8], lengths: &mut Vec<usize>) -> nix::Result<()> {
+    let slot = slots.get_mut(..MESSAGE_MAX).unwrap_or_default();
+    lengths.push(nix::sys::socket::recv(socket.as_raw_fd(), slot, MsgFlags::MSG_DONTWAIT)?);
+    Ok(())
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        // The messages held keys.
+        let used = self.used;
+        self.slots.chunks_mut(MESSAGE_MAX).for_each(|slot| slot.iter_mut().take(used).for_each(Zeroize::zeroize));
+    }
+}
