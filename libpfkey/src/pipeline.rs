@@ -63,14 +63,14 @@ struct Pending<T> {
 /// let connection = Connection::new(Box::new(Memory::new(Abi::HOST)?));
 /// let mut pipeline = Pipeline::new(connection, Pace::Pipelined);
 /// let mut done = Vec::new();
-/// let mut on_answer = |tag: &&str, answer: Answer<'_>| done.push((*tag, matches!(answer, Answer::Reply(_))));
-/// for (tag, sa_type) in [("all ESP", SaType::Esp), ("all AH", SaType::Ah)] {
+/// let mut on_answer = |line: &u32, answer: Answer<'_>| done.push((*line, matches!(answer, Answer::Reply(_))));
+/// for (line, sa_type) in [(1, SaType::Esp), (2, SaType::Ah)] {
 ///     let mut bytes = pipeline.buffer();
 ///     request::flush(pipeline.next_origin(), sa_type, &mut bytes)?;
-///     pipeline.submit(bytes, tag, &mut on_answer)?;
+///     pipeline.submit(bytes, line, &mut on_answer)?;
 /// }
 /// pipeline.finish(&mut on_answer);
-/// assert_eq!(done, [("all ESP", true), ("all AH", true)]);
+/// assert_eq!(done, [(1, true), (2, true)]);
 /// # Ok::<(), libpfkey::Error>(())
 /// ```
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use libpfkey::algorithm::Supported;
 use libpfkey::backend::Choice;
-use libpfkey::{Connection, Error, Pace, SaType, request};
+use libpfkey::{Connection, Dialect, Error, Pace, SaType, request};
 
 use crate::cli::{self, Invocation, Mode, Refused};
 use crate::console::{Console, Source};
@@ -24,10 +24,10 @@ pub(crate) fn main() -> ExitCode {
         Ok(run) => run,
         Err(refused) => return refuse(refused),
     };
-    if run.mirror_chosen && !libpfkey::Dialect::HOST.has_forward() {
-        println!("warning: -r and -k options are not supported in this environment");
+    if run.mirror_chosen && !run.dialect.unwrap_or(Dialect::HOST).has_forward() {
+        say(io::stdout(), "warning: -r and -k options are not supported in this environment\n");
     }
-    match execute(run) {
+    match execute(&run) {
         Ok(code) => code,
         Err(line) => {
             let _ = writeln!(io::stderr(), "setkey: {line}");
@@ -39,60 +39,63 @@ pub(crate) fn main() -> ExitCode {
 fn refuse(refused: Refused) -> ExitCode {
     match refused {
         Refused::Version => {
-            println!("{}", cli::VERSION_LINE);
+            say(io::stdout(), &format!("{}\n", cli::VERSION_LINE));
             ExitCode::SUCCESS
         }
         Refused::Help => {
-            print!("{}", cli::usage());
+            say(io::stdout(), &cli::usage());
             ExitCode::SUCCESS
         }
         Refused::Usage(line) => {
             if let Some(line) = line {
-                eprintln!("{line}");
+                say(io::stderr(), &format!("{line}\n"));
             }
-            print!("{}", cli::usage());
+            say(io::stdout(), &cli::usage());
             ExitCode::FAILURE
         }
         Refused::Failure(line) => {
-            eprintln!("{line}");
+            say(io::stderr(), &format!("{line}\n"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints what nothing can be done about if nobody reads it.
+fn say(mut to: impl io::Write, text: &str) {
+    let _ = to.write_all(text.as_bytes());
 }
 
 /// Runs a mode.
 ///
 /// # Errors
 /// The line that says why it could not begin.
-fn execute(mut run: Invocation) -> Result<ExitCode, String> {
-    // Taken out, so that what is left can be lent.
-    let mode = std::mem::replace(&mut run.mode, Mode::Dump);
-    match mode {
-        Mode::Check(file) => check::run(&file, run.dialect),
-        Mode::Files(files) => replay::run(&files, run.style, run.dialect),
-        Mode::Monitor(count) => monitor::run(open(&run)?, run.style.hex, count > 1),
-        Mode::Dump if run.json => json::run(open(&run)?, run.policies, run.keys, run.style.dead),
-        Mode::Dump => dump(&run),
+fn execute(run: &Invocation) -> Result<ExitCode, String> {
+    match &run.mode {
+        Mode::Check(file) => check::run(file, run.dialect),
+        Mode::Files(files) => replay::run(files, run.style, run.dialect),
+        Mode::Monitor(count) => monitor::run(open(run)?, run.style.hex, *count > 1),
+        Mode::Dump if run.json => json::run(open(run)?, run.policies, run.keys, run.style.dead),
+        Mode::Dump => dump(run),
         Mode::Flush => {
-            let mut session = unregistered(&run)?;
+            let mut session = unregistered(run)?;
             session.flush(run.policies);
-            Ok(finish(&run, &mut session, ExitCode::SUCCESS))
+            Ok(finish(run, &mut session, ExitCode::SUCCESS))
         }
         Mode::Script(file, name) => {
-            let mut session = registered(&run, Source::File(name.clone()))?;
+            let mut session = registered(run, Source::File(name.clone()))?;
             let code = match file {
-                Some(mut file) => {
-                    check::warn_of_readers(&file, &name, &mut session.view.console);
-                    script::run_file(&mut session, &mut file, &name)
+                Some(file) => {
+                    check::warn_of_readers(file, name, &mut session.view.console);
+                    script::run_file(&mut session, &mut &*file, name)
                 }
-                None => script::run_file(&mut session, &mut io::stdin().lock(), &name),
+                None => script::run_file(&mut session, &mut io::stdin(), name),
             };
-            Ok(finish(&run, &mut session, code))
+            Ok(finish(run, &mut session, code))
         }
         Mode::Stdin => {
-            let mut session = registered(&run, Source::Unnamed)?;
+            let mut session = registered(run, Source::Unnamed)?;
             let code = script::run_stdin(&mut session);
-            Ok(finish(&run, &mut session, code))
+            Ok(finish(run, &mut session, code))
         }
     }
 }

@@ -1,15 +1,16 @@
 //! Statements from a file or standard input, one at a time.
 
-use std::io::{self, BufRead, BufReader, IsTerminal as _, Read};
+use std::io::{self, IsTerminal as _, Read};
 use std::process::ExitCode;
 
 use ipsec_conf::setkey::{RawStatement, Splitter, StatementTooLong, parse};
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::compose::Refusal;
 use crate::session::{Flow, Session};
 
-/// Bytes of a file read at once.
+/// Bytes of a file read at once; more than the standard library's own buffer for standard input, which is passed by
+/// then, so that no key stays in it.
 const CHUNK: usize = 64 << 10;
 
 /// How a stretch of input ended.
@@ -57,10 +58,11 @@ pub(crate) fn run_file(session: &mut Session, file: &mut dyn Read, name: &str) -
 pub(crate) fn run_stdin(session: &mut Session) -> ExitCode {
     let terminal = io::stdin().is_terminal();
     let mut splitter = Splitter::interactive();
-    let mut input = BufReader::with_capacity(CHUNK, io::stdin());
+    let mut chunk = Zeroizing::new(vec![0; CHUNK]);
     loop {
-        let bytes = match input.fill_buf() {
-            Ok(bytes) => bytes,
+        let length = match io::stdin().read(&mut chunk) {
+            Ok(0) => return done(session, ExitCode::SUCCESS),
+            Ok(length) => length,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => {
                 session.finish();
@@ -68,14 +70,8 @@ pub(crate) fn run_stdin(session: &mut Session) -> ExitCode {
                 return ExitCode::FAILURE;
             }
         };
-        if bytes.is_empty() {
-            return done(session, ExitCode::SUCCESS);
-        }
-        let length = bytes.len();
-        let mut bytes = Zeroizing::new(bytes.to_vec());
-        let end = feed(session, &mut splitter, &mut bytes.as_slice(), Stop::AtIllegalCharacters);
-        bytes.zeroize();
-        input.consume(length);
+        let mut bytes = chunk.get(..length).unwrap_or_default();
+        let end = feed(session, &mut splitter, &mut bytes, Stop::AtIllegalCharacters);
         match end {
             End::Open => {}
             End::Done => return done(session, ExitCode::SUCCESS),

@@ -124,7 +124,7 @@ impl Session {
     }
 
     /// `dump`. A protocol that the kernel has no SAs of has no entries.
-    pub(crate) fn list(&mut self, statement: &Statement<'_>, protocol: Option<Protocol>) {
+    fn list(&mut self, statement: &Statement<'_>, protocol: Option<Protocol>) {
         match compose::sa_type_of(protocol, self.abi.dialect) {
             Some(sa_type) => self.dump(tag(statement), |origin, buffer| request::dump(origin, sa_type, buffer)),
             None => {
@@ -169,36 +169,29 @@ impl Session {
 
     /// For kernels that delete by SPI only: lists the SAs, and deletes each that is between the addresses.
     fn delete_each(&mut self, statement: &Statement<'_>, pairs: &[(SocketAddr, SocketAddr)], sa_type: SaType) {
-        if self.dry {
-            return;
-        }
-        let mut bytes = Zeroizing::new(Vec::new());
-        let origin = self.pipeline.next_origin();
-        if let Err(error) = request::dump(origin, sa_type, &mut bytes) {
-            return self.view.console.system(&error.to_string());
-        }
-        self.view.request(self.abi, &bytes);
+        let tag = tag(statement);
+        let Some(bytes) = self.prepare(tag, |origin, buffer| request::dump(origin, sa_type, buffer)) else { return };
         // Answers to earlier statements are not entries of this list.
         self.finish();
         let mut found = Vec::new();
         let (view, abi) = (&mut self.view, self.abi);
-        let result = self.pipeline.dump(&bytes, &tag(statement), &mut |tag, answer| match answer {
+        let result = self.pipeline.dump(&bytes, &tag, &mut |tag, answer| match answer {
             Answer::Reply(bytes) => found.extend(matching(abi, bytes, pairs)),
             // Nothing to delete is no error.
             Answer::Errno(errno, _) if errno == libc::ENOENT => {}
             other => view.answer(abi, *tag, other),
         });
         if let Err(error) = result {
-            return self.view.console.system(&error.to_string());
+            return self.refused(tag, &error);
         }
         for name in found {
-            self.submit(tag(statement), |origin, buffer| request::delete(origin, &name, buffer));
+            self.submit(tag, |origin, buffer| request::delete(origin, &name, buffer));
         }
     }
 
     /// Sends one request that has one answer.
     fn submit(&mut self, tag: Tag, write: impl FnOnce(Origin, &mut Vec<u8>) -> libpfkey::Result<()>) {
-        let Some(bytes) = self.prepare(write) else { return };
+        let Some(bytes) = self.prepare(tag, write) else { return };
         let (view, abi) = (&mut self.view, self.abi);
         let result = self.pipeline.submit(bytes, tag, &mut |tag, answer| view.answer(abi, *tag, answer));
         if let Err(error) = result {
@@ -208,7 +201,7 @@ impl Session {
 
     /// Sends one request that has many answers.
     pub(crate) fn dump(&mut self, tag: Tag, write: impl FnOnce(Origin, &mut Vec<u8>) -> libpfkey::Result<()>) {
-        let Some(bytes) = self.prepare(write) else { return };
+        let Some(bytes) = self.prepare(tag, write) else { return };
         let (view, abi) = (&mut self.view, self.abi);
         let result = self.pipeline.dump(&bytes, &tag, &mut |tag, answer| view.answer(abi, *tag, answer));
         if let Err(error) = result {
@@ -228,12 +221,13 @@ impl Session {
     /// The bytes of a request, shown if asked for; `None` when nothing is to be sent.
     fn prepare(
         &mut self,
+        tag: Tag,
         write: impl FnOnce(Origin, &mut Vec<u8>) -> libpfkey::Result<()>,
     ) -> Option<Zeroizing<Vec<u8>>> {
         let mut bytes = self.pipeline.buffer();
         let origin = self.pipeline.next_origin();
         if let Err(error) = write(origin, &mut bytes) {
-            self.view.console.system(&error.to_string());
+            self.refused(tag, &error);
             return None;
         }
         if self.dry {
@@ -243,7 +237,8 @@ impl Session {
         Some(bytes)
     }
 
-    /// The door itself refused a request. (BSD kernels say so what Linux says in an answer.)
+    /// A request that cannot be written, or that the door itself refused. (BSD kernels say so what Linux says in an
+    /// answer.)
     fn refused(&mut self, tag: Tag, error: &libpfkey::Error) {
         self.finish();
         self.view.console.refused(tag.line, &error.to_string());
