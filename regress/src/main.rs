@@ -11,7 +11,7 @@ mod tally;
 mod tools;
 mod tree;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -64,11 +64,7 @@ fn guest(words: &[&str]) -> Result<ExitCode> {
         ["bench", setkey, counts @ ..] => bench::guest::race(Path::new(setkey), counts)?,
         ["soak", setkey] => soak::soak(Path::new(setkey))?,
         ["demo", setkey] => demo::play(setkey)?,
-        ["compliance", setkey, backend, filter, report, files @ ..] => {
-            let selection = compliance::Selection { backend: (*backend).to_owned(), filter: (*filter).to_owned() };
-            let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
-            compliance::guest::serve(Path::new(setkey), &selection, Path::new(report), &files)?;
-        }
+        ["compliance", job] => compliance::guest::serve(Path::new(job))?,
         _ => bail!("no such guest command: {words:?}"),
     }
     Ok(ExitCode::SUCCESS)

@@ -2,30 +2,30 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use nix::sched::{CloneFlags, unshare};
 
+use super::assignment::Assignment;
 use super::case::{Case, CaseFile};
+use super::mask;
 use super::report::Outcome;
 use super::view::View;
-use super::{Selection, mask};
 use crate::lab::{Finished, Program, Stdin, lo_up, socket_policies, write_secret};
 
-/// Runs the selected cases of `files` with the program `setkey`; one line a case goes to `report`.
-pub(crate) fn serve(setkey: &Path, selection: &Selection, report: &Path, files: &[PathBuf]) -> Result<()> {
-    let mut report = File::options().append(true).open(report)?;
-    for path in files {
-        let file = CaseFile::load(path)?;
-        for case in file.cases.iter().filter(|case| selection.takes(case)) {
-            let bench = Bench { setkey, backend: &selection.backend, case };
-            let seen = bench.run_apart().map_err(|error| format!("{error:#}"));
-            let line = Outcome { file: path.clone(), case: case.name.clone(), seen }.line()?;
-            report.write_all(line.as_bytes())?;
-        }
+/// Does the assignment in the file `job`: one line a case goes to its report.
+pub(crate) fn serve(job: &Path) -> Result<()> {
+    let job = Assignment::load(job)?;
+    let mut report = File::options().append(true).open(&job.report)?;
+    let files = job.files.iter().map(|path| CaseFile::load(path)).collect::<Result<Vec<_>>>()?;
+    for (path, case) in job.cases(&files) {
+        let bench = Bench { setkey: &job.setkey, backend: &job.selection.backend, case };
+        let seen = bench.run_apart().map_err(|error| format!("{error:#}"));
+        let line = Outcome { file: path.to_owned(), case: case.name.clone(), seen }.line()?;
+        report.write_all(line.as_bytes())?;
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ const RULES: &[Rule] = &[
     Rule { about: "an SA's age", pattern: r"diff: [0-9]+\(s\)", instead: "diff: N(s)" },
     Rule { about: "the asking process", pattern: r"\bpid=[0-9]+", instead: "pid=N" },
     Rule { about: "a policy's number in dumps", pattern: r"\bspid=[0-9]+", instead: "spid=N" },
-    Rule { about: "a policy's number in -v", pattern: r"(sadb_x_policy\{[^}]*?\bid=)[0-9]+", instead: "${1}N" },
+    Rule { about: "a policy's number in -v", pattern: r"(sadb_x_policy\{[^}]*?\bid=)[0-9a-f]+", instead: "${1}N" },
     Rule { about: "random request numbers", pattern: r"\bseq=[2-4][0-9]{9}\b", instead: "seq=N" },
     Rule { about: "times in -v", pattern: r"\b(addtime|usetime)=[0-9]{9,}", instead: "$1=T" },
     Rule { about: "request ids the kernel chose", pattern: r"unique#[0-9]+", instead: "unique#N" },
@@ -47,6 +47,14 @@ const RULES: &[Rule] = &[
         pattern: r"(?m)^(00000000: (?:[0-9a-f]{2} ){12})(?:[0-9a-f]{2} ){4}$",
         instead: "${1}PP PP PP PP ",
     },
+    Rule {
+        about: "a random request number in -H: bytes 8 to 11 of a message",
+        pattern: r"(?m)^(00000000: (?:[0-9a-f]{2} ){8})(?:[0-9a-f]{2} ){3}[89a-f][0-9a-f] PP",
+        instead: "${1}SS SS SS SS PP",
+    },
+    Rule { about: "the clock in -l", pattern: r"(?m)^[0-9]{4} (ah |esp|#[0-9]+) ", instead: "MMSS $1 " },
+    Rule { about: "times in --json", pattern: r#""(add|use)_seconds":[0-9]{9,}"#, instead: r#""${1}_seconds":T"# },
+    Rule { about: "a policy's number in --json", pattern: r#""id":[0-9]+"#, instead: r#""id":N"# },
     Rule { about: "the folder of the program", pattern: r"(?m)^/[^ :]*/setkey: ", instead: "setkey: " },
 ];
 
@@ -80,7 +88,7 @@ mod tests {
             ("\tcreated: Nov  1 02:03:04 2026\tcurrent: Nov 21 02:03:04 2026\n", "\tcreated: DATE\tcurrent: DATE\n"),
             ("\tdiff: 12(s)\thard: 0(s)", "\tdiff: N(s)\thard: 0(s)"),
             ("\tspid=8 seq=0 pid=77\n\trefcnt=1\n", "\tspid=N seq=0 pid=N\n\trefcnt=R\n"),
-            ("sadb_x_policy{ type=2 dir=1 id=17 }", "sadb_x_policy{ type=2 dir=1 id=N }"),
+            ("sadb_x_policy{ type=2 dir=1 id=1a }", "sadb_x_policy{ type=2 dir=1 id=N }"),
             ("  len=2 reserved=0 seq=2888412319 pid=N", "  len=2 reserved=0 seq=N pid=N"),
             ("esp/transport//unique#16391", "esp/transport//unique#N"),
             ("proto esp reqid 16384(0x00004000) mode", "proto esp reqid N mode"),
@@ -94,6 +102,12 @@ mod tests {
                 "sadb_msg{ version=2 type=18\n  len=24 reserved=2 seq=0",
                 "sadb_msg{ version=2 type=18\n  len=24 reserved=R seq=0",
             ),
+            (
+                "00000000: 02 09 00 00 02 00 00 00 9f a1 a0 99 9a 02 00 00 \n",
+                "00000000: 02 09 00 00 02 00 00 00 SS SS SS SS PP PP PP PP \n",
+            ),
+            ("0625 ah  M 00002002   0/0   a -> b\n", "MMSS ah  M 00002002   0/0   a -> b\n"),
+            (r#"{"id":12,"add_seconds":1795302393,"use_seconds":0}"#, r#"{"id":N,"add_seconds":T,"use_seconds":0}"#),
             ("/opt/x/setkey: no\n", "setkey: no\n"),
         ] {
             assert_eq!(masked(text), expected);

@@ -1,5 +1,6 @@
 //! Compliance: what setkey does on a real kernel, case by case, against written expectations.
 
+mod assignment;
 mod case;
 mod diff;
 mod escape;
@@ -12,10 +13,13 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::stdout;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use serde::{Deserialize, Serialize};
 
+use self::assignment::Assignment;
 use self::case::{Case, CaseFile};
 use self::report::Outcome;
 use self::view::View;
@@ -24,11 +28,11 @@ use crate::tally::Tally;
 use crate::{tools, tree};
 
 /// Which cases run.
-#[derive(Debug, Clone)]
-pub(crate) struct Selection {
-    pub(crate) backend: String,
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Selection {
+    backend: String,
     /// A part of the case's name.
-    pub(crate) filter: String,
+    filter: String,
 }
 
 /// A run, as the command line asks for it.
@@ -46,7 +50,7 @@ type Outcomes = HashMap<(PathBuf, String), Outcome>;
 const MAIN_BACKEND: &str = "pfkey";
 
 impl Selection {
-    pub(crate) fn takes(&self, case: &Case) -> bool {
+    fn takes(&self, case: &Case) -> bool {
         case.is_for(&self.backend) && case.name.contains(&self.filter)
     }
 }
@@ -105,36 +109,44 @@ impl Run {
         Ok(files.iter_mut().map(|file| self.judge(file, &outcomes)).collect::<Result<Vec<_>>>()?.into_iter().sum())
     }
 
-    /// One boot for all cases.
+    /// One boot for each processor, each with its share of the cases.
     fn boot(&self) -> Result<Outcomes> {
         let work = std::env::temp_dir().join(format!("compliance.{}", std::process::id()));
         fs::create_dir(&work).with_context(|| work.display().to_string())?;
-        let report = work.join("report");
-        let outcomes = self.boot_into(&work, &report);
+        let shares = thread::available_parallelism().map_or(1, usize::from);
+        let parts = thread::scope(|scope| {
+            let boots = (0..shares).map(|share| {
+                scope.spawn({
+                    let work = &work;
+                    move || self.boot_share(work, share, shares)
+                })
+            });
+            let boots: Vec<_> = boots.collect();
+            boots.into_iter().map(|boot| boot.join().map_err(|_| anyhow!("a boot failed"))?).collect::<Result<Vec<_>>>()
+        });
         fs::remove_dir_all(&work)?;
-        outcomes
+        let outcomes = parts?.into_iter().flatten();
+        Ok(outcomes.map(|outcome| ((outcome.file.clone(), outcome.case.clone()), outcome)).collect())
     }
 
-    fn boot_into(&self, work: &Path, report: &Path) -> Result<Outcomes> {
-        File::create(report)?;
+    fn boot_share(&self, work: &Path, share: usize, shares: usize) -> Result<Vec<Outcome>> {
+        let report = work.join(format!("report.{share}"));
+        File::create(&report)?;
         let setkey = self.setkey.canonicalize().with_context(|| self.setkey.display().to_string())?;
-        let mut words =
-            vec!["compliance", text(&setkey)?, &self.selection.backend, &self.selection.filter, text(report)?];
-        for file in &self.files {
-            words.push(text(file)?);
-        }
-        let mut boot = Boot::agent(&words)?.share(work).limit(Duration::from_secs(1200));
+        let (selection, files) = (self.selection.clone(), self.files.clone());
+        let job = work.join(format!("assignment.{share}"));
+        Assignment { setkey, selection, files, share, shares, report: report.clone() }.save(&job)?;
+        let job = job.to_str().context("the temporary folder's name is not text")?;
+        let mut boot = Boot::agent(&["compliance", job])?.share(work).limit(Duration::from_secs(1200));
         if self.selection.backend == "xfrm" {
             boot = boot.without_pf_key();
         }
         let end = boot.run(&mut stdout())?;
         if end != End::Exited(0) {
-            // The cases that did run are still worth their diffs; the others fail below.
+            // The cases that did run are still worth their diffs; the others fail for want of a result.
             println!("the lab did not come to its end: {end:?}");
         }
-        let lines = fs::read_to_string(report)?;
-        let outcomes = lines.lines().map(Outcome::parse).collect::<Result<Vec<_>>>()?;
-        Ok(outcomes.into_iter().map(|outcome| ((outcome.file.clone(), outcome.case.clone()), outcome)).collect())
+        fs::read_to_string(report)?.lines().map(Outcome::parse).collect()
     }
 
     /// Compares the cases of one file with what came, or makes what came the expectation.
@@ -183,8 +195,4 @@ impl Run {
         }
         text
     }
-}
-
-fn text(path: &Path) -> Result<&str> {
-    path.to_str().with_context(|| format!("{} is not text", path.display()))
 }

@@ -162,7 +162,7 @@ fn wait(child: &mut Child, limit: Duration) -> Result<String> {
             return Ok(format!("time limit of {} s", limit.as_secs()));
         }
         thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(16));
+        pause = (pause * 2).min(Duration::from_millis(5));
     }
 }
 
