@@ -1,0 +1,10 @@
+//! The program as its users meet it: command line, standard streams, exit status.
+
+mod check;
+mod databases;
+mod json;
+mod options;
+mod program;
+mod script;
+mod server;
+mod stdin;

@@ -1,0 +1,73 @@
+//! The command line, and how the program ends.
+
+use std::process::{Command, Stdio};
+
+use crate::program::{command, fed, setkey};
+
+#[test]
+fn version_and_help() {
+    let version = format!("setkey @(#) ipsec-tools-rs {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(setkey(&["-V"]).all(), (Some(0), version.as_str(), ""));
+    let help = setkey(&["-h"]);
+    assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""));
+    assert!(help.stdout.starts_with(&format!("{version}usage: setkey ")), "{}", help.stdout);
+}
+
+#[test]
+fn wrong_command_lines() {
+    let usage = setkey(&["-h"]).stdout;
+    for (arguments, complaint) in [
+        (&[][..], ""),
+        (&["-v"], ""),
+        (&["-?"], ""),
+        (&["-d"], ""),
+        (&["-Z"], "setkey: invalid option -- 'Z'\n"),
+        (&["-f"], "setkey: option requires an argument -- 'f'\n"),
+        (&["--frob"], "setkey: unrecognized option '--frob'\n"),
+    ] {
+        assert_eq!(setkey(arguments).all(), (Some(1), usage.as_str(), complaint), "{arguments:?}");
+    }
+    let backend = setkey(&["--backend", "frob", "-D"]);
+    let text = "setkey: unknown backend `frob': expected auto, pfkey, xfrm, memory or socket:PATH\n";
+    assert_eq!(backend.all(), (Some(1), "", text));
+    let dialect = setkey(&["--backend", "memory", "--dialect", "plan9", "-D"]);
+    assert_eq!((dialect.code, dialect.stdout.as_str()), (Some(1), ""));
+    assert!(dialect.stderr.starts_with("setkey: ") && dialect.stderr.contains("plan9"), "{}", dialect.stderr);
+}
+
+#[test]
+fn the_environment_chooses_the_backend() {
+    let output = command(&["-D"]).env("LIBPFKEY_BACKEND", "memory").output().unwrap();
+    assert_eq!((output.status.code(), &output.stdout[..]), (Some(0), &b"No SAD entries.\n"[..]));
+}
+
+#[test]
+fn the_last_mode_wins() {
+    assert_eq!(fed(&["--backend", "memory", "-c", "-D"], b"frob;").stdout, "No SAD entries.\n");
+    assert_eq!(fed(&["--backend", "memory", "-D", "-c"], b"spddump;").stdout, "No SPD entries.\n");
+}
+
+#[test]
+fn nobody_reads() {
+    for arguments in ["-h", "-V", "-Z", "--backend memory -D", "--backend memory --json -D", "--check /dev/null"] {
+        let line = format!("{} {arguments} 2>&3 | :; echo done", env!("CARGO_BIN_EXE_setkey"));
+        let output = Command::new("sh").args(["-c", &format!("exec 3>&2; {line}")]).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(!stderr.contains("panic"), "{arguments}: {stderr}");
+    }
+    // Both streams closed.
+    for arguments in [&["-Z"][..], &["-h"], &["--backend", "memory", "-f", "/nonexistent"]] {
+        let mut child = command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop((child.stdout.take(), child.stderr.take()));
+        let code = child.wait().unwrap().code();
+        assert!(matches!(code, Some(0 | 1)), "{arguments:?}: {code:?}");
+    }
+}
+
+#[test]
+fn files_of_messages() {
+    let missing = setkey(&["/nonexistent"]);
+    assert_eq!(missing.all(), (Some(1), "", "setkey: /nonexistent: No such file or directory\n"));
+    let empty = setkey(&["/dev/null"]);
+    assert_eq!(empty.all(), (Some(1), "", "setkey: /dev/null: Invalid argument\n"));
+}

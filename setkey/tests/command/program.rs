@@ -1,0 +1,104 @@
+//! Runs setkey.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    /// Everything, to be compared at once.
+    pub(crate) fn all(&self) -> (Option<i32>, &str, &str) {
+        (self.code, &self.stdout, &self.stderr)
+    }
+}
+
+/// setkey with arguments, in a clean environment.
+pub(crate) fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_setkey"));
+    command.args(arguments).env_remove("LIBPFKEY_BACKEND").env("TZ", "UTC").env("LC_ALL", "C");
+    command
+}
+
+/// Runs setkey without input.
+pub(crate) fn setkey(arguments: &[&str]) -> Ended {
+    fed(arguments, b"")
+}
+
+/// Runs setkey with bytes on its standard input.
+pub(crate) fn fed(arguments: &[&str], input: &[u8]) -> Ended {
+    let mut command = command(arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_vec();
+    // It may end before it has read everything.
+    let feeder = std::thread::spawn(move || drop(stdin.write_all(&input)));
+    let output = child.wait_with_output().unwrap();
+    feeder.join().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+/// Runs a script against the in-process engine of a dialect.
+pub(crate) fn script(dialect: &str, text: &str) -> Ended {
+    fed(&["--backend", "memory", "--dialect", dialect, "-f", "-"], text.as_bytes())
+}
+
+/// A file that is gone after the test.
+#[derive(Debug)]
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    /// A path with nothing there. Short, for sockets.
+    pub(crate) fn path() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self(std::env::temp_dir().join(format!("setkey-{}-{number}", std::process::id())))
+    }
+
+    pub(crate) fn file(bytes: impl AsRef<[u8]>) -> Self {
+        let scratch = Self::path();
+        std::fs::write(&scratch.0, bytes).unwrap();
+        scratch
+    }
+
+    pub(crate) fn as_path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Output without what differs from run to run: times, process ids.
+pub(crate) fn masked(text: &str) -> String {
+    let mask = |line: &str| {
+        for varies in ["\tcreated: ", "\tdiff: ", "\tlast: "] {
+            if line.starts_with(varies) {
+                return varies.trim_end().to_owned();
+            }
+        }
+        match line.split_once(" pid=") {
+            None => line.to_owned(),
+            Some((before, behind)) => {
+                format!("{before} pid=PID{}", behind.trim_start_matches(|digit: char| digit.is_ascii_digit()))
+            }
+        }
+    };
+    text.lines().map(|line| mask(line) + "\n").collect()
+}

@@ -1,0 +1,77 @@
+//! `-c`
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Command, Stdio};
+
+use libpfkey::Dialect;
+
+use crate::program::{command, fed};
+use crate::server::Server;
+
+const MEMORY: [&str; 5] = ["--backend", "memory", "--dialect", "linux", "-c"];
+
+#[test]
+fn errors_are_told_on_standard_output_and_reading_goes_on() {
+    let ended = fed(&MEMORY, b"frob;\ndump;\nspddump;\n");
+    assert_eq!(ended.all(), (Some(0), "syntax error at `frob'No SAD entries.\nNo SPD entries.\n", ""));
+    let strict = [&MEMORY[..], &["-e"]].concat();
+    assert_eq!(fed(&strict, b"frob;\n").code, Some(1));
+    assert_eq!(fed(&strict, b"flush;\n").code, Some(0));
+}
+
+#[test]
+fn it_ends_at_exit_and_without_input() {
+    for word in ["exit", "quit", "bye"] {
+        assert_eq!(fed(&MEMORY, format!("dump;{word};dump;").as_bytes()).all(), (Some(0), "No SAD entries.\n", ""));
+    }
+    assert_eq!(fed(&MEMORY, b"").all(), (Some(0), "", ""));
+    assert_eq!(fed(&MEMORY, b"dump").all(), (Some(0), "", ""), "without its semicolon it is dropped");
+}
+
+#[test]
+fn standard_input_closed() {
+    for mode in ["-c", "-f -"] {
+        let line = format!("exec {} --backend memory {mode} <&-", env!("CARGO_BIN_EXE_setkey"));
+        let output = Command::new("sh").args(["-c", &line]).output().unwrap();
+        assert_eq!((output.status.code(), &output.stdout[..], &output.stderr[..]), (Some(0), &b""[..], &b""[..]));
+    }
+}
+
+#[test]
+fn a_statement_over_many_lines_and_many_on_one() {
+    let text = b"add 10.0.0.1\n10.0.0.2 esp # here\n\n0x1001 -E null; get 10.0.0.1 10.0.0.2 esp 0x1001; dump ah;\n";
+    let ended = fed(&MEMORY, text);
+    assert!(ended.stdout.contains("spi=4097("), "{}", ended.stdout);
+    assert!(ended.stdout.ends_with("No SAD entries.\n"), "{}", ended.stdout);
+}
+
+#[test]
+fn each_line_is_answered_before_the_next_is_asked_for() {
+    let mut child = command(&MEMORY).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut lines = BufReader::new(stdout).lines();
+    for (statement, answer) in [("dump;\n", "No SAD entries."), ("spddump;\n", "No SPD entries.")] {
+        stdin.write_all(statement.as_bytes()).unwrap();
+        assert_eq!(lines.next().unwrap().unwrap(), answer);
+    }
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn at_a_terminal_requests_go_one_by_one() {
+    let server = Server::new(Dialect::Linux);
+    let terminal = nix::pty::openpty(None, None).unwrap();
+    let options = server.options();
+    let mut all: Vec<&str> = options.iter().map(String::as_str).collect();
+    all.push("-c");
+    let mut child = command(&all).stdin(terminal.slave).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut master = std::fs::File::from(terminal.master);
+    master.write_all(b"flush; spdflush;\nexit;\n").unwrap();
+    assert!(child.wait().unwrap().success());
+    let requests = server.requests();
+    assert_eq!(requests.len(), 3);
+    assert!(requests.iter().all(|header| header.seq == 0), "{requests:?}");
+    server.fed(&["-c"], "flush;\n");
+    assert!(server.requests().last().unwrap().seq >= 1 << 31, "through a pipe they are pipelined");
+}
