@@ -21,8 +21,8 @@ use crate::wire::{Address, Header, Message, peek_header};
 pub enum Answer<'a> {
     /// The kernel's answer. For dumps one of many.
     Reply(&'a [u8]),
-    /// The kernel refused: an errno of the host's numbering, and what the request was.
-    Errno(i32, MessageType),
+    /// The kernel refused: an errno of the host's numbering, what the request was, and the answer that says so.
+    Errno(i32, MessageType, &'a [u8]),
     /// No answer came, but asked again the kernel showed that it was done.
     Confirmed,
     /// No answer came, and it cannot be told whether it was done.
@@ -202,7 +202,7 @@ impl<T> Pipeline<T> {
             &done.tag,
             match header.errno {
                 0 => Answer::Reply(bytes),
-                errno => Answer::Errno(abi.dialect.errno_to_host(errno), done.message_type),
+                errno => Answer::Errno(abi.dialect.errno_to_host(errno), done.message_type, bytes),
             },
         );
         recycle(&mut self.spare, done.bytes);
@@ -280,7 +280,8 @@ impl<T> Pipeline<T> {
                 continue;
             }
             if header.errno != 0 {
-                return on_answer(Answer::Errno(abi.dialect.errno_to_host(header.errno), wanted.message_type));
+                let errno = abi.dialect.errno_to_host(header.errno);
+                return on_answer(Answer::Errno(errno, wanted.message_type, bytes));
             }
             on_answer(Answer::Reply(bytes));
             if !many || header.seq == 0 {

@@ -33,8 +33,8 @@ pub(crate) fn run(connection: Connection, policies: bool, keys: bool, dead: bool
             Ok(message) => list.message(&message, keys, dead),
             Err(error) => list.failed = Some(error.to_string()),
         },
-        Answer::Errno(libc::ENOENT, _) | Answer::Confirmed => {}
-        Answer::Errno(errno, _) => list.failed = Some(errno_text(errno)),
+        Answer::Errno(libc::ENOENT, ..) | Answer::Confirmed => {}
+        Answer::Errno(errno, ..) => list.failed = Some(errno_text(errno)),
         Answer::Lost(error) => list.failed = Some(error.to_string()),
     });
     dumped.map_err(|error| error.to_string())?;

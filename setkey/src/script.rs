@@ -115,10 +115,10 @@ fn feed(session: &mut Session, splitter: &mut Splitter, bytes: &mut &[u8], stop:
     }
 }
 
-/// A statement that does not end: where its first error is tells why.
+/// A statement that does not end: where its first error is tells why, unless that is only where it was cut off.
 fn over_long(session: &mut Session, splitter: &mut Splitter, too_long: StatementTooLong) -> End {
     match splitter.finish().map(|raw| (raw, parse(raw.text, raw.first_line))) {
-        Some((raw, Err(error))) => session.view.console.error(raw, &error),
+        Some((raw, Err(error))) if error.offset < raw.text.trim_end().len() => session.view.console.error(raw, &error),
         _ => session.view.console.kernel(too_long.line, &too_long.to_string()),
     }
     End::Failed

@@ -129,7 +129,7 @@ impl Session {
             Some(sa_type) => self.dump(tag(statement), |origin, buffer| request::dump(origin, sa_type, buffer)),
             None => {
                 self.finish();
-                self.view.answer(self.abi, tag(statement), Answer::Errno(libc::ENOENT, MessageType::Dump));
+                self.view.answer(self.abi, tag(statement), Answer::Errno(libc::ENOENT, MessageType::Dump, &[]));
             }
         }
     }
@@ -178,7 +178,7 @@ impl Session {
         let result = self.pipeline.dump(&bytes, &tag, &mut |tag, answer| match answer {
             Answer::Reply(bytes) => found.extend(matching(abi, bytes, pairs)),
             // Nothing to delete is no error.
-            Answer::Errno(errno, _) if errno == libc::ENOENT => {}
+            Answer::Errno(errno, ..) if errno == libc::ENOENT => {}
             other => view.answer(abi, *tag, other),
         });
         if let Err(error) = result {

@@ -54,10 +54,7 @@ impl View {
     /// Shows a request, if it is to be shown.
     pub(crate) fn request(&mut self, abi: Abi, bytes: &[u8]) {
         self.text.clear();
-        if self.style.verbose {
-            dump::structure(&mut self.text, abi, bytes);
-            self.text.push('\n');
-        }
+        self.structure(abi, bytes);
         if self.style.hex {
             dump::hex_lines(&mut self.text, bytes);
         }
@@ -69,7 +66,12 @@ impl View {
         match answer {
             Answer::Reply(bytes) => self.reply(abi, tag, bytes),
             Answer::Confirmed => {}
-            Answer::Errno(errno, message_type) => self.console.kernel(tag.line, &errno_words(errno, message_type)),
+            Answer::Errno(errno, message_type, bytes) => {
+                self.text.clear();
+                self.structure(abi, bytes);
+                self.show();
+                self.console.kernel(tag.line, &errno_words(errno, message_type));
+            }
             Answer::Lost(error) => self.console.kernel(tag.line, &error.to_string()),
         }
     }
@@ -77,10 +79,7 @@ impl View {
     /// Shows a message as an answer is shown. Only dumps and single entries have something to show without `-v`.
     pub(crate) fn reply(&mut self, abi: Abi, tag: Tag, bytes: &[u8]) {
         self.text.clear();
-        if self.style.verbose {
-            dump::structure(&mut self.text, abi, bytes);
-            self.text.push('\n');
-        }
+        self.structure(abi, bytes);
         match Message::parse(abi, bytes) {
             Err(error) => {
                 self.text.push_str(&error.to_string());
@@ -132,6 +131,14 @@ impl View {
         if !kept && !self.warned_of_priority {
             self.warned_of_priority = true;
             self.text.push_str("WARNING: Kernel does not support policy priorities\n");
+        }
+    }
+
+    /// A message field by field, if that is to be shown.
+    fn structure(&mut self, abi: Abi, bytes: &[u8]) {
+        if self.style.verbose && !bytes.is_empty() {
+            dump::structure(&mut self.text, abi, bytes);
+            self.text.push('\n');
         }
     }
 

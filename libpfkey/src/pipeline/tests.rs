@@ -121,7 +121,7 @@ enum Outcome {
 fn outcome(answer: Answer<'_>) -> Outcome {
     match answer {
         Answer::Reply(_) => Outcome::Reply,
-        Answer::Errno(errno, message_type) => Outcome::Errno(errno, message_type),
+        Answer::Errno(errno, message_type, _) => Outcome::Errno(errno, message_type),
         Answer::Confirmed => Outcome::Confirmed,
         Answer::Lost(error) => Outcome::Lost(error.to_string()),
     }
