@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use ipsec_conf::setkey::{Command, Diagnostic, ParseError, RawStatement, Splitter, Statement, parse};
 use libpfkey::algorithm::Supported;
 use libpfkey::backend::Choice;
+use libpfkey::request::Origin;
 use libpfkey::{Abi, Connection, Dialect, MessageType, SaType};
 use zeroize::Zeroizing;
 
@@ -72,7 +73,7 @@ impl Check<'_> {
             Err(error) => return self.error(raw, &error),
         };
         let mut warnings = Vec::new();
-        let judged = self.compose(&statement, &mut warnings);
+        let judged = self.compose(raw, &statement, &mut warnings);
         warnings.iter().for_each(|warning| self.print(raw, warning));
         match judged {
             Ok(()) => {}
@@ -84,10 +85,27 @@ impl Check<'_> {
         }
     }
 
-    fn compose(&self, statement: &Statement<'_>, warnings: &mut Vec<ParseError>) -> Result<(), Refusal> {
+    /// Composes what a run would send, which finds what a run would find before it asks the kernel.
+    fn compose(
+        &self,
+        raw: RawStatement<'_>,
+        statement: &Statement<'_>,
+        warnings: &mut Vec<ParseError>,
+    ) -> Result<(), Refusal> {
         let target = Target { abi: self.abi, supported: &self.supported, names: Names::Assume };
-        let mut sa = |message_type, sa| compose::plan_sa(message_type, statement, sa, &target, warnings).map(drop);
-        let spd = |message_type, spd| compose::plan_spd(message_type, statement, spd, &target).map(drop);
+        let origin = Origin { abi: self.abi, pid: 0, seq: 0 };
+        let mut bytes = Zeroizing::new(Vec::new());
+        let unsendable = |error: libpfkey::Error| statement.error_at_end(first_word(raw.text), error.to_string());
+        let mut sa = |message_type, sa| -> Result<(), Refusal> {
+            let plan = compose::plan_sa(message_type, statement, sa, &target, warnings)?;
+            plan.pairs.iter().try_for_each(|pair| plan.emit(origin, *pair, &mut bytes)).map_err(unsendable)?;
+            Ok(())
+        };
+        let spd = |message_type, spd| -> Result<(), Refusal> {
+            let plan = compose::plan_spd(message_type, statement, spd, &target)?;
+            plan.emit(origin, &mut Vec::new()).map_err(unsendable)?;
+            Ok(())
+        };
         match &statement.command {
             Command::Add(operands) => sa(MessageType::Add, operands),
             Command::Update(operands) => sa(MessageType::Update, operands),

@@ -68,6 +68,15 @@ fn what_one_kernel_can_another_cannot() {
 }
 
 #[test]
+fn what_a_message_has_no_place_for() {
+    let text = "flush;\n  add 10.0.0.1 10.0.0.2 esp-udp 0x1001 -E null;\n";
+    assert_eq!(checked("linux", text), (Some(0), String::new()));
+    let (code, stderr) = checked("darwin", text);
+    assert_eq!(code, Some(1));
+    assert!(stderr.starts_with("-:2:3: Not supported: darwin PF_KEY has no "), "{stderr}");
+}
+
+#[test]
 fn the_examples_are_good() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ipsec-conf/examples");
     let mut seen = 0;

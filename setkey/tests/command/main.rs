@@ -1,5 +1,7 @@
 //! The program as its users meet it: command line, standard streams, exit status.
 
+#![allow(clippy::unwrap_used)]
+
 mod check;
 mod databases;
 mod json;

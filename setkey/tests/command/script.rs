@@ -220,7 +220,7 @@ fn files_that_cannot_be_read() {
     let directory = setkey(&["--backend", "memory", "-f", "/"]);
     assert_eq!(directory.all(), (Some(1), "", "setkey: /: Is a directory\n"));
     let file = Scratch::file("flush;");
-    std::fs::set_permissions(file.as_path(), PermissionsExt::from_mode(0)).unwrap();
+    std::fs::set_permissions(file.as_path(), PermissionsExt::from_mode(0o000)).unwrap();
     if std::fs::read(file.as_path()).is_err() {
         let refused = setkey(&["--backend", "memory", "-f", file.as_str()]);
         let stderr = format!("setkey: Can't open `{}': Permission denied\n", file.as_str());
