@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 
-use ipsec_conf::setkey::{Diagnostic, ParseError, RawStatement};
+use ipsec_conf::setkey::{Diagnostic, ParseError, RawStatement, narrow};
 
 /// Where statements come from, which decides the form of messages and where they go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +45,8 @@ impl Console {
     }
 
     /// Text for standard output. A reader that is gone ends the program: nobody is left to work for.
-    pub(crate) fn print(&mut self, text: &str) {
-        if self.out.write_all(text.as_bytes()).is_err() {
+    pub(crate) fn print(&mut self, text: impl AsRef<[u8]>) {
+        if self.out.write_all(text.as_ref()).is_err() {
             std::process::exit(1);
         }
     }
@@ -59,9 +59,10 @@ impl Console {
     }
 
     /// A line on standard error, behind all that was printed.
-    fn complain(&mut self, line: &str) {
+    fn complain(&mut self, line: impl AsRef<[u8]>) {
         self.flush();
-        let _ = writeln!(io::stderr(), "{line}");
+        let line = [line.as_ref(), b"\n"].concat();
+        let _ = io::stderr().write_all(&line);
     }
 
     /// A failure of the system: `setkey: TEXT` on standard error.
@@ -94,7 +95,7 @@ impl Console {
     pub(crate) fn error(&mut self, raw: RawStatement<'_>, error: &ParseError) {
         self.failed = true;
         if let Some(line) = &error.library_line {
-            self.complain(line);
+            self.complain(narrow(line));
         }
         self.message(error);
         if matches!(self.source, Source::File(_)) && !error.is_fatal() {
@@ -119,13 +120,15 @@ impl Console {
     }
 
     fn message(&mut self, error: &ParseError) {
+        // The token is shown in the bytes of the script.
+        let text = narrow(&error.to_string());
         match &self.source {
             Source::File(file) => {
-                let line = format!("setkey: {file},{}: {error}", error.line);
-                self.complain(&line);
+                let place = format!("setkey: {file},{}: ", error.line);
+                self.complain([place.as_bytes(), &text].concat());
             }
             // No newline, as it always was.
-            Source::Unnamed => self.print(&error.to_string()),
+            Source::Unnamed => self.print(text),
         }
     }
 

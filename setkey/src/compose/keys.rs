@@ -69,12 +69,6 @@ impl Material {
             _ => {}
         }
         let meaning = encrypt_of(word.algorithm);
-        if meaning.is_counter_mode() {
-            warnings.push(statement.error_at(
-                at,
-                "WARNING: a counter mode with a key from a file repeats key and counter after a reboot (RFC 8221)",
-            ));
-        }
         let name = word.name.text;
         let missing = || not_supported(statement, at, name, target.dialect());
         self.encrypt = meaning.number(target.dialect()).ok_or_else(missing)?;
@@ -88,6 +82,12 @@ impl Material {
         // KAME kernels list the null cipher with a range; it takes no key.
         if meaning != Encrypt::Null {
             allowed.check(name, key.len()).map_err(|text| statement.error_at(at, text))?;
+        }
+        if meaning.is_counter_mode() {
+            warnings.push(statement.error_at(
+                at,
+                "WARNING: a counter mode with a key from a file repeats key and counter after a reboot (RFC 8221)",
+            ));
         }
         self.encrypt_key = Some(key);
         Ok(())

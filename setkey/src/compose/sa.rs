@@ -165,7 +165,7 @@ fn plan_natt(statement: &Statement<'_>, sa: &language::Sa<'_>, target: &Target<'
     let original = match sa.original_address {
         None => None,
         Some(host) => addresses(host, None, sa.options, target.names)
-            .map_err(|text| statement.error_after(host.offset, text))?
+            .map_err(|text| statement.error_at(host.offset, text))?
             .first()
             .copied(),
     };
