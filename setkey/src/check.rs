@@ -128,7 +128,9 @@ impl Check<'_> {
     }
 
     fn print(&self, raw: RawStatement<'_>, error: &ParseError) {
-        let _ = writeln!(io::stderr(), "{}", Diagnostic::new(self.file, raw, error));
+        // At once: standard error has no buffer.
+        let text = format!("{}\n", Diagnostic::new(self.file, raw, error));
+        let _ = io::stderr().write_all(text.as_bytes());
     }
 
     fn verdict(&self) -> ExitCode {

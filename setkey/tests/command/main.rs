@@ -5,6 +5,7 @@
 mod check;
 mod databases;
 mod json;
+mod messages;
 mod options;
 mod program;
 mod script;

@@ -63,11 +63,3 @@ fn nobody_reads() {
         assert!(matches!(code, Some(0 | 1)), "{arguments:?}: {code:?}");
     }
 }
-
-#[test]
-fn files_of_messages() {
-    let missing = setkey(&["/nonexistent"]);
-    assert_eq!(missing.all(), (Some(1), "", "setkey: /nonexistent: No such file or directory\n"));
-    let empty = setkey(&["/dev/null"]);
-    assert_eq!(empty.all(), (Some(1), "", "setkey: /dev/null: Invalid argument\n"));
-}
