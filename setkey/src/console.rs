@@ -68,7 +68,7 @@ impl Console {
     /// A failure of the system: `setkey: TEXT` on standard error.
     pub(crate) fn system(&mut self, text: &str) {
         self.failed = true;
-        self.complain(&format!("setkey: {text}"));
+        self.complain(format!("setkey: {text}"));
     }
 
     /// A failure to hand a request over: on standard error, with the line where there is one.
@@ -85,9 +85,9 @@ impl Console {
         match &self.source {
             Source::File(file) => {
                 let line = format!("setkey: {file},{line}: {text}");
-                self.complain(&line);
+                self.complain(line);
             }
-            Source::Unnamed => self.print(&format!("{text}.\n")),
+            Source::Unnamed => self.print(format!("{text}.\n")),
         }
     }
 
@@ -115,7 +115,7 @@ impl Console {
         self.failed = true;
         if let Source::File(file) = &self.source {
             let line = format!("setkey: {file},{line}: parse failed");
-            self.complain(&line);
+            self.complain(line);
         }
     }
 
@@ -137,7 +137,7 @@ impl Console {
         let Source::File(file) = &self.source else { return };
         if self.explains {
             let text = Diagnostic::new(file, raw, error).to_string();
-            self.complain(&text);
+            self.complain(text);
         }
     }
 }
