@@ -2,9 +2,12 @@
 
 #[cfg(any(target_os = "linux", target_os = "freebsd", target_os = "netbsd", target_os = "macos"))]
 mod af_key;
+mod batch;
 mod memory;
 mod server;
 mod socket;
+#[cfg(target_os = "linux")]
+mod xfrm;
 
 use std::fmt;
 use std::os::fd::BorrowedFd;
@@ -18,6 +21,8 @@ pub use af_key::AfKey;
 pub use memory::Memory;
 pub use server::{ClientEvent, SocketServer};
 pub use socket::Socket;
+#[cfg(target_os = "linux")]
+pub use xfrm::Xfrm;
 
 /// Bytes of the longest message there can be: the length field counts 8-byte words in 16 bits.
 pub const MESSAGE_MAX: usize = u16::MAX as usize * 8;
@@ -50,6 +55,11 @@ pub trait Backend: fmt::Debug + Send {
     /// # Errors
     /// [`Error::System`]
     fn set_receive_buffer(&mut self, kib: usize) -> Result<usize>;
+
+    /// Whether it understands this library's private extensions (`ExtensionType::Xfrm…`).
+    fn has_xfrm_extensions(&self) -> bool {
+        false
+    }
 }
 
 /// Which door to open.
@@ -100,7 +110,10 @@ impl Choice {
             Self::Auto | Self::PfKey => Ok(Box::new(AfKey::open()?)),
             Self::Memory => Ok(Box::new(Memory::new(Abi::of(dialect.unwrap_or(Dialect::HOST)))?)),
             Self::Socket(path) => Ok(Box::new(Socket::connect(path, Abi::of(dialect.unwrap_or(Dialect::HOST)))?)),
-            Self::Xfrm => Err(Error::Backend("this build has no NETLINK_XFRM backend: use --backend pfkey".into())),
+            #[cfg(target_os = "linux")]
+            Self::Xfrm => Ok(Box::new(Xfrm::open()?)),
+            #[cfg(not(target_os = "linux"))]
+            Self::Xfrm => Err(Error::Backend("NETLINK_XFRM is a door of Linux: use --backend pfkey".into())),
         }
     }
 }

@@ -96,7 +96,8 @@ fn extension(out: &mut String, extension: &Extension<'_>, abi: Abi, number: u16)
         | Extension::IfHwOffload { .. }
         | Extension::Opaque(..)
         | Extension::SecurityContext(_)
-        | Extension::SessionId(_) => writeln!(out, "kdebug_sadb: invalid ext_type {number} was passed."),
+        | Extension::SessionId(_)
+        | Extension::Words(..) => writeln!(out, "kdebug_sadb: invalid ext_type {number} was passed."),
     };
 }
 

@@ -56,6 +56,13 @@ pub(super) const TABLES: Tables = Tables {
         Row(24, ExtensionType::SecurityContext, "SADB_X_EXT_SEC_CTX"),
         Row(25, ExtensionType::KmAddress, "SADB_X_EXT_KMADDRESS"),
         Row(26, ExtensionType::Filter, "SADB_X_EXT_FILTER"),
+        // Of no header: what NETLINK_XFRM can do and `af_key` cannot say. `af_key` ignores extensions it does not know.
+        Row(200, ExtensionType::XfrmAuthTrunc, ""),
+        Row(201, ExtensionType::XfrmReplay, ""),
+        Row(202, ExtensionType::XfrmMark, ""),
+        Row(203, ExtensionType::XfrmOutputMark, ""),
+        Row(204, ExtensionType::XfrmIfId, ""),
+        Row(205, ExtensionType::XfrmOffload, ""),
     ],
     sa_types: &[
         Row(0, SaType::Unspec, "SADB_SATYPE_UNSPEC"),
@@ -97,6 +104,8 @@ pub(super) const TABLES: Tables = Tables {
         Row(22, Encrypt::CamelliaCbc, "SADB_X_EALG_CAMELLIACBC"),
         Row(23, Encrypt::AesGmac, "SADB_X_EALG_NULL_AES_GMAC"),
         Row(24, Encrypt::Sm4Cbc, "SADB_X_EALG_SM4CBC"),
+        // Of no header, as the private extensions.
+        Row(240, Encrypt::ChaCha20Poly1305, ""),
         Row(252, Encrypt::SerpentCbc, "SADB_X_EALG_SERPENTCBC"),
         Row(253, Encrypt::TwofishCbc, "SADB_X_EALG_TWOFISHCBC"),
     ],

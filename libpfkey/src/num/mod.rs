@@ -95,7 +95,7 @@ bitflags::bitflags! {
     }
 }
 
-/// One row of a table: number, meaning, and the constant's name in the system's header.
+/// One row of a table: number, meaning, and the constant's name in the system's header (empty where it has none).
 #[derive(Clone, Copy, Debug)]
 pub struct Row<T>(pub u8, pub T, pub &'static str);
 
@@ -310,6 +310,18 @@ numbered! {
     SupportedAuth,
     /// Encryption algorithms of the kernel.
     SupportedEncrypt,
+    /// Private to this library: bits of the ICV, where it is not the one that Linux' PF_KEY gives.
+    XfrmAuthTrunc,
+    /// Private to this library: XFRM interface id.
+    XfrmIfId,
+    /// Private to this library: mark and mask that find the SA.
+    XfrmMark,
+    /// Private to this library: interface index and flags of hardware offload.
+    XfrmOffload,
+    /// Private to this library: mark and mask that packets get.
+    XfrmOutputMark,
+    /// Private to this library: replay window in packets, and 1 for extended sequence numbers.
+    XfrmReplay,
 }
 
 numbered! {

@@ -62,6 +62,8 @@ pub enum Extension<'a> {
     SpiRange(SpiRange),
     /// `sadb_supported`, authentication or encryption.
     Supported(ExtensionType, Vec<Algorithm>),
+    /// One of this library's private extensions: two words.
+    Words(ExtensionType, [u32; 2]),
 }
 
 impl<'a> Extension<'a> {
@@ -74,7 +76,8 @@ impl<'a> Extension<'a> {
             | Self::Lifetime(kind, _)
             | Self::NatTPort(kind, _)
             | Self::Opaque(kind, _)
-            | Self::Supported(kind, _) => *kind,
+            | Self::Supported(kind, _)
+            | Self::Words(kind, _) => *kind,
             Self::Filter(_) => ExtensionType::Filter,
             Self::IfHwOffload { .. } => ExtensionType::IfHwOffload,
             Self::KmAddress(_) => ExtensionType::KmAddress,
@@ -127,6 +130,9 @@ impl<'a> Extension<'a> {
             }
             T::SpiRange => Self::SpiRange(SpiRange::parse(body)?),
             T::SupportedAuth | T::SupportedEncrypt => Self::Supported(kind, parse_algorithms(body)?),
+            T::XfrmAuthTrunc | T::XfrmIfId | T::XfrmMark | T::XfrmOffload | T::XfrmOutputMark | T::XfrmReplay => {
+                Self::Words(kind, [body.u32()?, body.u32()?])
+            }
             T::IpsecIf | T::KmPrivate | T::MigrateIpsecIf | T::SaStat | T::Other(_) => Self::Opaque(kind, body.rest()),
         })
     }
@@ -162,6 +168,7 @@ impl<'a> Extension<'a> {
                 }
                 Self::SpiRange(range) => range.emit(body),
                 Self::Supported(_, algorithms) => emit_algorithms(algorithms, body),
+                Self::Words(_, words) => words.iter().for_each(|word| body.u32(*word)),
             }
             Ok(())
         })

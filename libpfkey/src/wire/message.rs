@@ -185,6 +185,14 @@ impl<'a> Message<'a> {
         self.find(|e| if let Extension::SecurityContext(context) = e { Some(context) } else { None })
     }
 
+    /// The two words of one of this library's private extensions.
+    pub fn words(&self, kind: ExtensionType) -> Option<[u32; 2]> {
+        self.find(|e| match e {
+            Extension::Words(of, words) if *of == kind => Some(*words),
+            _ => None,
+        })
+    }
+
     /// The algorithms of a kind in a REGISTER reply.
     pub fn supported(&self, kind: ExtensionType) -> Option<&[Algorithm]> {
         self.find(|e| match e {

@@ -98,6 +98,17 @@ impl<'b> Writer<'b> {
         }
     }
 
+    /// Overwrites the 32-bit field at `at`.
+    pub(crate) fn patch_u32(&mut self, at: usize, value: u32) {
+        let bytes = match self.abi.byte_order {
+            ByteOrder::Big => value.to_be_bytes(),
+            ByteOrder::Little => value.to_le_bytes(),
+        };
+        if let Some(field) = self.buffer.get_mut(at..at + 4) {
+            field.copy_from_slice(&bytes);
+        }
+    }
+
     /// Writes one extension: header, what `body` writes, padding; then its length in 8-byte words.
     pub(crate) fn extension(
         &mut self,

@@ -1,7 +1,5 @@
 //! The kernel's own PF_KEY socket.
 
-mod batch;
-
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
@@ -9,8 +7,8 @@ use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, send};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use self::batch::Batch;
-use super::Backend;
+use super::batch::Batch;
+use super::{Backend, MESSAGE_MAX};
 use crate::dialect::{Abi, Dialect};
 use crate::error::{Error, Result};
 use crate::strerror::Code;
@@ -42,7 +40,7 @@ impl AfKey {
         let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(2)))
             .map_err(|source| Error::System { call: "pfkey_open", source })?;
         grow(SEND_BUFFER, || socket.send_buffer_size(), |size| socket.set_send_buffer_size(size));
-        let mut door = Self { socket, batch: Batch::new(), window: 1 };
+        let mut door = Self { socket, batch: Batch::new(MESSAGE_MAX), window: 1 };
         door.set_receive_buffer(RECEIVE_BUFFER >> 10)?;
         Ok(door)
     }

@@ -1,0 +1,369 @@
+//! What was asked, and how answers and events become PF_KEY messages: no socket in here.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use zeroize::Zeroizing;
+
+use super::event;
+use super::layout::{PolicyId, PolicyInfo, State, StateId, parse_expire};
+use super::netlink::{Frame, Verdict, next_frame};
+use super::numbers::{flag, message};
+use super::policy::{PolicyAttributes, policy_message};
+use super::sa_reply::{Envelope, StateAttributes, Tell, sa_message};
+use super::sa_request::sa_type_of;
+use crate::dialect::{Abi, Dialect};
+use crate::error::Result;
+use crate::num::{MessageType, SaState, SaType};
+use crate::wire::reader::Reader;
+use crate::wire::{Builder, Header, replace_header};
+
+/// Counts that `af_key` shows in `sadb_msg_reserved`: in a dump, in the answer to SPDGET, in a notification.
+const REFERENCES_DUMP: u16 = 1;
+const REFERENCES_GET: u16 = 2;
+const REFERENCES_EVENT: u16 = 3;
+
+/// What answers a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expect {
+    /// An acknowledgement that is itself the answer: FLUSH, SPDFLUSH.
+    Ack,
+    /// Many entries, then an end.
+    Dump,
+    /// The notification of the change, which this socket gets as everybody does.
+    Echo,
+    /// One entry.
+    Entry,
+    /// An errno that tells of an algorithm.
+    Probe(usize),
+    /// A dump whose reqids are noted.
+    Reqids,
+    /// An acknowledgement that PF_KEY has no answer for: MIGRATE.
+    Silence,
+}
+
+/// A request under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pending {
+    /// Sequence number of the frame.
+    pub(super) seq: u32,
+    pub(super) expect: Expect,
+    /// The request's own header, which its answer repeats.
+    pub(super) header: Header,
+}
+
+/// Requests under way, and messages to be handed out.
+#[derive(Debug, Default)]
+pub(super) struct Engine {
+    pending: VecDeque<Pending>,
+    queue: VecDeque<Zeroizing<Vec<u8>>>,
+    /// Emptied buffers.
+    spare: Vec<Zeroizing<Vec<u8>>>,
+    /// The dump entry that waits for its successor: the last of a dump is marked.
+    held: Option<(Header, Zeroizing<Vec<u8>>)>,
+    /// Entries of the dump so far.
+    entries: u32,
+    /// The dump was not a snapshot.
+    interrupted: bool,
+    /// SA types that this socket registered for: acquires and expiries go to any that did.
+    pub(super) registered: BTreeSet<u8>,
+    /// Errnos of the probes.
+    pub(super) probes: Vec<Option<i32>>,
+    /// Reqids that policies use.
+    pub(super) reqids: BTreeSet<u32>,
+}
+
+impl Engine {
+    /// Notes a request that is sent.
+    pub(super) fn expect(&mut self, pending: Pending) {
+        self.pending.push_back(pending);
+    }
+
+    /// Forgets requests whose answers cannot come any more.
+    pub(super) fn give_up(&mut self) {
+        self.pending.clear();
+    }
+
+    /// The next message.
+    pub(super) fn pop(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        let message = self.queue.pop_front()?;
+        let length = message.len();
+        buffer.get_mut(..length)?.copy_from_slice(&message);
+        self.recycle(message);
+        Some(length)
+    }
+
+    /// Queues a message that `write` makes. What cannot be said in PF_KEY is left out.
+    pub(super) fn push(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) {
+        let mut message = self.spare.pop().unwrap_or_default();
+        match write(&mut message) {
+            Ok(()) => self.queue.push_back(message),
+            Err(_) => self.recycle(message),
+        }
+    }
+
+    /// Answers a request with an errno, as `af_key` does: with the bare header.
+    pub(super) fn refuse(&mut self, header: &Header, errno: i32) {
+        let errno = u8::try_from(errno).unwrap_or(u8::MAX);
+        let header = Header { errno, ..*header };
+        self.push(|out| Builder::new(Abi::of(Dialect::Linux), header, out)?.finish());
+    }
+
+    fn recycle(&mut self, mut message: Zeroizing<Vec<u8>>) {
+        use zeroize::Zeroize as _;
+        message.zeroize();
+        if self.spare.len() < 64 {
+            self.spare.push(message);
+        }
+    }
+
+    /// Takes in a datagram.
+    ///
+    /// # Errors
+    /// For one that is cut; what stood before the cut has been taken in.
+    pub(super) fn datagram(&mut self, bytes: &[u8]) -> Result<()> {
+        let mut reader = Reader::new(bytes, Abi::HOST);
+        while let Some(frame) = next_frame(&mut reader)? {
+            self.frame(frame)?;
+        }
+        Ok(())
+    }
+
+    fn frame(&mut self, mut frame: Frame<'_>) -> Result<()> {
+        let body = &mut frame.body;
+        match frame.kind {
+            message::ERROR => {
+                let verdict = Verdict::parse(body)?;
+                self.verdict(frame.seq, verdict.errno);
+            }
+            message::DONE => {
+                let verdict = Verdict::parse(body)?;
+                self.end_of_dump(frame.seq, verdict.errno);
+            }
+            message::NEWSA | message::UPDSA => return self.state(frame),
+            message::DELSA => return self.deleted_state(frame),
+            message::NEWPOLICY | message::UPDPOLICY => return self.policy(frame),
+            message::DELPOLICY => return self.deleted_policy(frame),
+            message::FLUSHSA => {
+                let proto = body.u8()?;
+                let sa_type = if proto == 0 || proto == u8::MAX { SaType::Unspec } else { sa_type_of(proto) };
+                self.flushed(Header::new(MessageType::Flush, sa_type), frame.seq, frame.pid);
+            }
+            message::FLUSHPOLICY => {
+                self.flushed(Header::new(MessageType::SpdFlush, SaType::Unspec), frame.seq, frame.pid);
+            }
+            message::EXPIRE if !self.registered.is_empty() => self.expired(body)?,
+            message::ACQUIRE if !self.registered.is_empty() => self.push(|out| event::acquire(body, out)),
+            message::MAPPING if !self.registered.is_empty() => self.push(|out| event::mapping(body, out)),
+            message::MIGRATE => self.push(|out| event::migrate(body, out)),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Takes the request that a frame answers off the list. Answers come in order: earlier requests that still wait
+    /// have lost theirs.
+    fn answered(&mut self, seq: u32, fits: impl Fn(Expect) -> bool) -> Option<Pending> {
+        let position = self.pending.iter().position(|pending| pending.seq == seq && fits(pending.expect))?;
+        self.pending.drain(..position);
+        self.pending.pop_front()
+    }
+
+    fn verdict(&mut self, seq: u32, errno: i32) {
+        let Some(pending) = self.answered(seq, |_| true) else { return };
+        match pending.expect {
+            Expect::Probe(index) => {
+                if let Some(probe) = self.probes.get_mut(index) {
+                    *probe = Some(errno);
+                }
+            }
+            Expect::Reqids => {}
+            Expect::Silence if errno == 0 => {}
+            _ if errno != 0 => self.refuse(&pending.header, errno),
+            _ => {
+                let header = pending.header;
+                self.push(|out| Builder::new(Abi::HOST, header, out)?.finish());
+            }
+        }
+    }
+
+    /// The notification of a flush: everybody gets a copy, and the requester another with its acknowledgement.
+    fn flushed(&mut self, header: Header, seq: u32, pid: u32) {
+        let header = Header { seq, pid, ..header };
+        self.push(|out| Builder::new(Abi::HOST, header, out)?.finish());
+    }
+
+    /// A state: a dump's entry, an answer, or the notification of an ADD or UPDATE.
+    fn state(&mut self, mut frame: Frame<'_>) -> Result<()> {
+        let state = State::parse(&mut frame.body)?;
+        let attributes = StateAttributes::parse(&mut frame.body)?;
+        let (envelope, in_dump) = match self.purpose(&frame) {
+            Purpose::Dump(header) => (Envelope::of(&header, Tell::All), true),
+            Purpose::Entry(header) => (Envelope::of(&header, Tell::All), false),
+            Purpose::Event => {
+                let kind = if frame.kind == message::NEWSA { MessageType::Add } else { MessageType::Update };
+                (Envelope::event(kind, frame.seq, frame.pid), false)
+            }
+            Purpose::None => return Ok(()),
+        };
+        let now = now();
+        if in_dump {
+            self.entry(frame.flags, |out| sa_message(envelope, &state, &attributes, now, out));
+        } else {
+            self.push(|out| sa_message(envelope, &state, &attributes, now, out));
+        }
+        Ok(())
+    }
+
+    fn deleted_state(&mut self, mut frame: Frame<'_>) -> Result<()> {
+        let _id = StateId::parse(&mut frame.body)?;
+        let attributes = StateAttributes::parse(&mut frame.body)?;
+        self.echoed(&frame);
+        if let Some(state) = attributes.state {
+            let envelope =
+                Envelope { state: Some(SaState::Dead), ..Envelope::event(MessageType::Delete, frame.seq, frame.pid) };
+            self.push(|out| sa_message(envelope, &state, &attributes, now(), out));
+        }
+        Ok(())
+    }
+
+    fn policy(&mut self, mut frame: Frame<'_>) -> Result<()> {
+        let info = PolicyInfo::parse(&mut frame.body)?;
+        let attributes = PolicyAttributes::parse(&mut frame.body)?;
+        self.reqids.extend(attributes.reqids().filter(|reqid| *reqid != 0));
+        let purpose = self.purpose(&frame);
+        if attributes.is_sub {
+            return Ok(());
+        }
+        let (numbers, references) = match purpose {
+            Purpose::Dump(header) => {
+                let numbers = (header.message_type, 0, header.pid);
+                self.entry(frame.flags, |out| policy_message(numbers, REFERENCES_DUMP, &info, &attributes, out));
+                return Ok(());
+            }
+            Purpose::Entry(header) => ((header.message_type, header.seq, header.pid), REFERENCES_GET),
+            Purpose::Event => {
+                let kind = if frame.kind == message::NEWPOLICY { MessageType::SpdAdd } else { MessageType::SpdUpdate };
+                ((kind, frame.seq, frame.pid), REFERENCES_EVENT)
+            }
+            Purpose::None => return Ok(()),
+        };
+        self.push(|out| policy_message(numbers, references, &info, &attributes, out));
+        Ok(())
+    }
+
+    fn deleted_policy(&mut self, mut frame: Frame<'_>) -> Result<()> {
+        let id = PolicyId::parse(&mut frame.body)?;
+        let attributes = PolicyAttributes::parse(&mut frame.body)?;
+        self.echoed(&frame);
+        if let Some(info) = attributes.info.filter(|_| !attributes.is_sub) {
+            let kind = if id.index == 0 { MessageType::SpdDelete } else { MessageType::SpdDelete2 };
+            let numbers = (kind, frame.seq, frame.pid);
+            self.push(|out| policy_message(numbers, REFERENCES_DUMP, &info, &attributes, out));
+        }
+        Ok(())
+    }
+
+    fn expired(&mut self, body: &mut Reader<'_>) -> Result<()> {
+        let (state, hard) = parse_expire(body)?;
+        let attributes = StateAttributes::parse(body)?;
+        let (dead, tell) = if hard { (SaState::Dead, Tell::Hard) } else { (SaState::Dying, Tell::Soft) };
+        let envelope = Envelope { state: Some(dead), tell, ..Envelope::event(MessageType::Expire, 0, 0) };
+        self.push(|out| sa_message(envelope, &state, &attributes, now(), out));
+        Ok(())
+    }
+
+    /// What a state or policy was sent for.
+    fn purpose(&mut self, frame: &Frame<'_>) -> Purpose {
+        let dumping = self.pending.front().filter(|pending| pending.seq == frame.seq);
+        match dumping.map(|pending| (pending.expect, pending.header)) {
+            Some((Expect::Dump, header)) => return Purpose::Dump(header),
+            Some((Expect::Reqids, _)) => return Purpose::None,
+            _ => {}
+        }
+        if let Some(pending) = self.answered(frame.seq, |expect| expect == Expect::Entry) {
+            return Purpose::Entry(pending.header);
+        }
+        self.echoed(frame);
+        Purpose::Event
+    }
+
+    /// A notification answers the request that it repeats the numbers of.
+    fn echoed(&mut self, frame: &Frame<'_>) {
+        if self.pending.iter().any(|pending| pending.header.pid == frame.pid) {
+            self.answered(frame.seq, |expect| expect == Expect::Echo);
+        }
+    }
+
+    /// An entry of a dump: handed out when the next is there, or the end.
+    fn entry(&mut self, flags: u16, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) {
+        self.interrupted |= flags & flag::DUMP_INTR != 0;
+        let mut message = self.spare.pop().unwrap_or_default();
+        if write(&mut message).is_err() {
+            return self.recycle(message);
+        }
+        let Ok(header) = crate::wire::peek_header(Abi::HOST, &message) else { return self.recycle(message) };
+        self.entries = self.entries.saturating_add(1);
+        let seq = self.entries;
+        if let Some((header, mut before)) = self.held.replace((Header { seq, ..header }, message)) {
+            let numbered = replace_header(Abi::HOST, &mut before, &header);
+            if numbered.is_ok() {
+                self.queue.push_back(before);
+            }
+        }
+    }
+
+    fn end_of_dump(&mut self, seq: u32, errno: i32) {
+        let Some(pending) = self.answered(seq, |expect| matches!(expect, Expect::Dump | Expect::Reqids)) else {
+            return;
+        };
+        self.entries = 0;
+        let held = self.held.take();
+        if pending.expect == Expect::Reqids {
+            return;
+        }
+        let interrupted = std::mem::take(&mut self.interrupted);
+        match held {
+            _ if errno != 0 => self.refuse(&pending.header, errno),
+            None => self.refuse(&pending.header, libc::ENOENT),
+            Some((header, mut last)) => {
+                // The last of a dump has number 0; of one that is no snapshot, an errno tells.
+                let seq = if interrupted { header.seq } else { 0 };
+                if replace_header(Abi::HOST, &mut last, &Header { seq, ..header }).is_ok() {
+                    self.queue.push_back(last);
+                }
+                if interrupted {
+                    self.refuse(&pending.header, libc::EAGAIN);
+                }
+            }
+        }
+    }
+}
+
+/// What a state or policy was sent for.
+#[derive(Clone, Copy, Debug)]
+enum Purpose {
+    /// An entry of the dump that was asked for so.
+    Dump(Header),
+    /// The answer to a request.
+    Entry(Header),
+    /// A change that somebody made.
+    Event,
+    /// Nobody is to see it.
+    None,
+}
+
+impl Envelope {
+    fn of(header: &Header, tell: Tell) -> Self {
+        Self { message_type: header.message_type, seq: header.seq, pid: header.pid, state: None, tell }
+    }
+
+    fn event(message_type: MessageType, seq: u32, pid: u32) -> Self {
+        Self { message_type, seq, pid, state: None, tell: Tell::All }
+    }
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}

@@ -1,0 +1,401 @@
+//! Linux' NETLINK_XFRM behind PF_KEY messages: each request becomes netlink requests, each answer, acknowledgement and
+//! notification the message that `af_key` would have sent. For kernels that have no `af_key`, or will have none.
+//!
+//! A netlink request that changes something is not acknowledged: this socket gets the notification of the change, as
+//! all do, and that is what `af_key` answers with. The kernel copies the request's sequence number and process id into
+//! it.
+
+mod algorithm;
+mod engine;
+mod event;
+mod layout;
+mod netlink;
+mod numbers;
+mod policy;
+mod register;
+mod sa_reply;
+mod sa_request;
+
+use std::os::fd::BorrowedFd;
+
+use zeroize::{Zeroize as _, Zeroizing};
+
+use self::engine::{Engine, Expect, Pending};
+use self::netlink::{Door, Heading, push_attribute, push_frame};
+use self::numbers::{PROTO_ANY, attribute, flag, group, message};
+use self::policy::{PolicyFrame, policy_id};
+use self::register::{Lists, PROBES, push_probes};
+use self::sa_request::{Errno, SaFrame, proto_of, spi_request, state_id};
+use super::Backend;
+use crate::dialect::Abi;
+use crate::error::{Error, Result};
+use crate::num::{LEVEL_UNIQUE, MANUAL_REQID_MAX, MessageType, PF_KEY_V2, SaType};
+use crate::strerror::Code;
+use crate::wire::writer::Writer;
+use crate::wire::{Extension, Header, Message, peek_header};
+
+/// Requests of one datagram.
+const BATCH_REQUESTS: usize = 64;
+/// Bytes of one datagram.
+const BATCH_BYTES: usize = 32 << 10;
+
+/// First of the reqids that the kernel's `af_key` gives to policies of level unique.
+const FIRST_REQID: u32 = MANUAL_REQID_MAX + 1;
+
+/// A NETLINK_XFRM socket that speaks PF_KEY.
+#[derive(Debug)]
+pub struct Xfrm {
+    door: Door,
+    engine: Engine,
+    /// Frames that are not sent yet. They hold keys.
+    batch: Zeroizing<Vec<u8>>,
+    batched: usize,
+    lists: Option<Lists>,
+    /// The reqids in use have been asked for, and where to go on looking for a free one.
+    next_reqid: Option<u32>,
+}
+
+impl Xfrm {
+    /// Opens the socket.
+    ///
+    /// # Errors
+    /// [`Error::System`]: EPROTONOSUPPORT where the kernel has no NETLINK_XFRM, EPERM without privilege.
+    pub fn open() -> Result<Self> {
+        Ok(Self {
+            door: Door::open()?,
+            engine: Engine::default(),
+            batch: Zeroizing::new(Vec::with_capacity(BATCH_BYTES + (4 << 10))),
+            batched: 0,
+            lists: None,
+            next_reqid: None,
+        })
+    }
+
+    /// Carries out what a message asks for, as far as it is not for the kernel to answer.
+    fn request(&mut self, message: &Message<'_>) -> std::result::Result<(), Errno> {
+        use MessageType as M;
+        match message.header.message_type {
+            M::Add => self.sa(message, message::NEWSA),
+            M::Update => self.sa(message, message::UPDSA),
+            M::Delete => self.by_name(message, message::DELSA, Expect::Echo),
+            M::Get => self.by_name(message, message::GETSA, Expect::Entry),
+            M::GetSpi => self.getspi(message),
+            M::Flush => self.flush_sas(message),
+            M::Dump => self.dump_sas(message),
+            M::Register => self.register(message),
+            M::Acquire => acquire(message),
+            M::Promisc => self.promisc(message),
+            M::SpdAdd | M::SpdSetIdx => self.policy(message, message::NEWPOLICY),
+            M::SpdUpdate => self.policy(message, message::UPDPOLICY),
+            M::SpdDelete | M::SpdDelete2 => self.by_policy(message, message::DELPOLICY, Expect::Echo),
+            M::SpdGet => self.by_policy(message, message::GETPOLICY, Expect::Entry),
+            M::SpdDump => self.push_alone(message, Expect::Dump, message::GETPOLICY, flag::DUMP, |_| Ok(())),
+            M::SpdFlush => self.push(message, Expect::Ack, message::FLUSHPOLICY, flag::ACK, |_| Ok(())),
+            M::Migrate => self.migrate(message),
+            _ => Err(libc::EOPNOTSUPP),
+        }
+    }
+
+    fn sa(&mut self, message: &Message<'_>, kind: u16) -> std::result::Result<(), Errno> {
+        let frame = SaFrame::new(message)?;
+        self.push(message, Expect::Echo, kind, 0, |writer| frame.emit(message, writer))
+    }
+
+    fn by_name(&mut self, message: &Message<'_>, kind: u16, expect: Expect) -> std::result::Result<(), Errno> {
+        let id = state_id(message)?;
+        let mark = message.words(crate::ExtensionType::XfrmMark);
+        self.push(message, expect, kind, 0, |writer| {
+            id.emit(writer);
+            let Some(mark) = mark else { return Ok(()) };
+            push_attribute(writer, attribute::MARK, |contents| mark.iter().for_each(|word| contents.u32(*word)))
+        })
+    }
+
+    fn getspi(&mut self, message: &Message<'_>) -> std::result::Result<(), Errno> {
+        let (state, min, max) = spi_request(message)?;
+        self.push(message, Expect::Entry, message::ALLOCSPI, 0, |writer| {
+            let start = writer.len();
+            state.emit(writer);
+            writer.u32(min);
+            writer.u32(max);
+            writer.align(start);
+            Ok(())
+        })
+    }
+
+    fn flush_sas(&mut self, message: &Message<'_>) -> std::result::Result<(), Errno> {
+        let proto = proto_or_any(message.header.sa_type)?;
+        self.push(message, Expect::Ack, message::FLUSHSA, flag::ACK, |writer| {
+            writer.u8(proto);
+            Ok(())
+        })
+    }
+
+    /// Without the protocol the kernel would list its helper states, too; attributes stand right behind the header.
+    fn dump_sas(&mut self, message: &Message<'_>) -> std::result::Result<(), Errno> {
+        let proto = proto_or_any(message.header.sa_type)?;
+        let filter = message.extensions.iter().find_map(|extension| match extension {
+            Extension::Filter(filter) => Some(*filter),
+            _ => None,
+        });
+        self.push_alone(message, Expect::Dump, message::GETSA, flag::DUMP, |writer| {
+            push_attribute(writer, attribute::PROTO, |contents| contents.u8(proto))?;
+            let Some(filter) = filter else { return Ok(()) };
+            push_attribute(writer, attribute::ADDRESS_FILTER, |contents| {
+                contents.bytes(&filter.source);
+                contents.bytes(&filter.destination);
+                contents.u16(filter.family);
+                contents.u8(filter.source_prefix);
+                contents.u8(filter.destination_prefix);
+            })
+        })
+    }
+
+    fn register(&mut self, message: &Message<'_>) -> std::result::Result<(), Errno> {
+        let sa_type = message.header.sa_type;
+        let number = sa_type.number(Abi::HOST.dialect).filter(|number| *number <= 9).ok_or(libc::EINVAL)?;
+        if number != 0 && !self.engine.registered.insert(number) {
+            return Err(libc::EEXIST);
+        }
+        if number != 0 && self.engine.registered.len() == 1 {
+            // Membership is what makes the kernel count on a key manager: not for those who only look.
+            for group in [group::ACQUIRE, group::EXPIRE, group::MAPPING] {
+                self.door.join(group).map_err(errno_of)?;
+            }
+        }
+        if self.lists.is_none() {
+            self.lists = Some(self.probe().map_err(errno_of)?);
+        }
+        let Header { seq, pid, .. } = message.header;
+        if let Some(lists) = &self.lists {
+            self.engine.push(|out| lists.emit(sa_type, (seq, pid), out));
+        }
+        Ok(())
+    }
+
+    /// Asks for each algorithm.
+    fn probe(&mut self) -> Result<Lists> {
+        self.flush()?;
+        self.take_in()?;
+        let mut batch = Vec::new();
+        push_probes(&mut batch)?;
+        self.engine.probes = vec![None; PROBES];
+        for (seq, index) in (0..).zip(0..PROBES) {
+            let header = Header::new(MessageType::Register, SaType::Unspec);
+            self.engine.expect(Pending { seq, expect: Expect::Probe(index), header });
+        }
+        self.door.send(&batch)?;
+        self.take_in()?;
+        self.engine.give_up();
+        Ok(Lists::new(&self.engine.probes))
+    }
+
+    fn promisc(&mut self, message: &Message<'_>) -> std::result::Result<(), Errno> {
+        match message.header.sa_type {
+            // Changes come in any case; others' requests netlink does not show.
+            SaType::Unspec | SaType::Other(1) if message.extensions.is_empty() => {
+                let header = message.header;
+                self.engine.push(|out| crate::Builder::new(Abi::HOST, header, out)?.finish());
+                Ok(())
+            }
+            _ => Err(libc::EINVAL),
+        }
+    }
+
+    fn policy(&mut self, message: &Message<'_>, kind: u16) -> std::result::Result<(), Errno> {
+        let wants_reqid = message.policy().is_some_and(|policy| {
+            let free = |reqid| reqid == 0 || reqid > MANUAL_REQID_MAX;
+            policy.requests.iter().any(|request| request.level == LEVEL_UNIQUE && free(request.reqid))
+        });
+        if wants_reqid && self.next_reqid.is_none() {
+            self.learn_reqids().map_err(errno_of)?;
+        }
+        let (next, used) = (&mut self.next_reqid, &self.engine.reqids);
+        let frame = PolicyFrame::new(message, &mut || {
+            let free = (next.unwrap_or(FIRST_REQID)..=u32::MAX).find(|reqid| !used.contains(reqid));
+            *next = free.and_then(|reqid| reqid.checked_add(1));
+            free.ok_or(libc::ENOBUFS)
+        })?;
+        self.push(message, Expect::Echo, kind, 0, |writer| frame.emit(writer))
+    }
+
+    /// Lists the policies for the reqids that they use. Those added later tell of themselves.
+    fn learn_reqids(&mut self) -> Result<()> {
+        self.flush()?;
+        self.take_in()?;
+        let mut batch = Vec::new();
+        let heading = Heading { kind: message::GETPOLICY, flags: flag::REQUEST | flag::DUMP, seq: 0, pid: 0 };
+        push_frame(&mut batch, heading, |_| Ok(()))?;
+        let header = Header::new(MessageType::SpdDump, SaType::Unspec);
+        self.engine.expect(Pending { seq: 0, expect: Expect::Reqids, header });
+        self.door.send(&batch)?;
+        self.take_in()?;
+        self.engine.give_up();
+        self.next_reqid = Some(FIRST_REQID);
+        Ok(())
+    }
+
+    fn by_policy(&mut self, message: &Message<'_>, kind: u16, expect: Expect) -> std::result::Result<(), Errno> {
+        let id = policy_id(message)?;
+        self.push(message, expect, kind, 0, |writer| {
+            id.emit(writer);
+            Ok(())
+        })
+    }
+
+    fn migrate(&mut self, message: &Message<'_>) -> std::result::Result<(), Errno> {
+        let migration = policy::Migration::new(message)?;
+        self.push(message, Expect::Silence, message::MIGRATE, flag::ACK, |writer| migration.emit(writer))
+    }
+
+    /// Appends a request to the batch.
+    fn push(
+        &mut self,
+        message: &Message<'_>,
+        expect: Expect,
+        kind: u16,
+        flags: u16,
+        body: impl FnOnce(&mut Writer<'_>) -> Result<()>,
+    ) -> std::result::Result<(), Errno> {
+        let Header { seq, pid, .. } = message.header;
+        let heading = Heading { kind, flags: flags | flag::REQUEST, seq, pid };
+        push_frame(&mut self.batch, heading, body).map_err(errno_of)?;
+        self.engine.expect(Pending { seq, expect, header: message.header });
+        self.batched += 1;
+        if self.batched >= BATCH_REQUESTS || self.batch.len() >= BATCH_BYTES {
+            self.flush().map_err(errno_of)?;
+        }
+        Ok(())
+    }
+
+    /// The same in a datagram of its own: the kernel carries a dump out while its answers are read.
+    fn push_alone(
+        &mut self,
+        message: &Message<'_>,
+        expect: Expect,
+        kind: u16,
+        flags: u16,
+        body: impl FnOnce(&mut Writer<'_>) -> Result<()>,
+    ) -> std::result::Result<(), Errno> {
+        self.flush().map_err(errno_of)?;
+        self.push(message, expect, kind, flags, body)?;
+        self.flush().map_err(errno_of)
+    }
+
+    /// Sends the batch.
+    fn flush(&mut self) -> Result<()> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        self.batched = 0;
+        let sent = self.door.send(&self.batch);
+        self.batch.zeroize();
+        sent
+    }
+
+    /// Takes in what there is.
+    fn take_in(&mut self) -> Result<()> {
+        while self.take_datagram()? {}
+        Ok(())
+    }
+
+    /// Takes in one datagram; `false` when there is none.
+    fn take_datagram(&mut self) -> Result<bool> {
+        match self.door.receive() {
+            Ok(Some(datagram)) => self.engine.datagram(datagram).map(|()| true),
+            Ok(None) => Ok(false),
+            // Notifications were lost. Whose answers they were will be asked for: see `Pipeline`.
+            Err(Error::System { source, .. }) if source.raw_os_error() == Some(libc::ENOBUFS) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Backend for Xfrm {
+    fn abi(&self) -> Abi {
+        Abi::HOST
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.door.fd()
+    }
+
+    /// Requests are sent many at a time: at the latest when [`Backend::recv`] is called.
+    fn send(&mut self, message: &[u8]) -> Result<()> {
+        let abi = Abi::HOST;
+        let header = peek_header(abi, message).map_err(|_| refused(libc::EMSGSIZE))?;
+        if usize::from(header.words) * 8 != message.len() {
+            return Err(refused(libc::EMSGSIZE));
+        }
+        if header.version != PF_KEY_V2 || header.reserved != 0 || matches!(header.message_type, MessageType::Other(_)) {
+            return Err(refused(libc::EINVAL));
+        }
+        let result = match Message::parse(abi, message) {
+            Ok(message) => self.request(&message),
+            Err(_) => Err(libc::EINVAL),
+        };
+        if let Err(errno) = result {
+            // In the order of the requests: after the answers to those that are under way.
+            self.flush()?;
+            self.take_in()?;
+            self.engine.refuse(&header, errno);
+        }
+        Ok(())
+    }
+
+    fn recv<'b>(&mut self, buffer: &'b mut [u8]) -> Result<Option<&'b [u8]>> {
+        loop {
+            if let Some(length) = self.engine.pop(buffer) {
+                return Ok(buffer.get(..length));
+            }
+            self.flush()?;
+            if !self.take_datagram()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn window(&self) -> usize {
+        BATCH_REQUESTS * 2
+    }
+
+    fn set_receive_buffer(&mut self, kib: usize) -> Result<usize> {
+        self.door.set_receive_buffer(kib.saturating_mul(1024)).map(|bytes| bytes >> 10)
+    }
+
+    fn has_xfrm_extensions(&self) -> bool {
+        true
+    }
+}
+
+impl Drop for Xfrm {
+    fn drop(&mut self) {
+        // What was handed over is sent, even if nobody waits for the answer.
+        let _ = self.flush();
+    }
+}
+
+fn proto_or_any(sa_type: SaType) -> std::result::Result<u8, Errno> {
+    match sa_type {
+        SaType::Unspec => Ok(PROTO_ANY),
+        _ => proto_of(sa_type).ok_or(libc::EINVAL),
+    }
+}
+
+/// A negotiation that failed. The kernel's larval state goes when its time is over; netlink cannot end it.
+fn acquire(message: &Message<'_>) -> std::result::Result<(), Errno> {
+    if message.extensions.is_empty() { Ok(()) } else { Err(libc::EOPNOTSUPP) }
+}
+
+/// What `send(2)` on a PF_KEY socket would say.
+fn refused(errno: Errno) -> Error {
+    Error::System { call: "send", source: std::io::Error::from_raw_os_error(errno) }
+}
+
+fn errno_of(error: Error) -> Errno {
+    match error {
+        Error::System { source, .. } => source.raw_os_error().unwrap_or(libc::EIO),
+        Error::Refused(Code::NoBuffers) => libc::ENOBUFS,
+        _ => libc::EINVAL,
+    }
+}

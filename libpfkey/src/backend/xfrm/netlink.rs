@@ -1,0 +1,218 @@
+//! Netlink: frames and attributes, and the socket they go through.
+
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd};
+
+use netlink_sys::{Socket, SocketAddr};
+use nix::errno::Errno;
+use nix::sys::socket::{setsockopt, sockopt};
+
+use super::numbers::{NETLINK_XFRM, attribute, group};
+use crate::backend::batch::Batch;
+use crate::dialect::Abi;
+use crate::error::{Error, Result};
+use crate::strerror::Code;
+use crate::wire::reader::Reader;
+use crate::wire::writer::Writer;
+
+/// Size of a frame's header (`nlmsghdr`).
+const HEADER: usize = 16;
+
+/// Dumps come in datagrams of up to 32 KiB.
+const DATAGRAM_MAX: usize = 64 << 10;
+
+/// What libipsec asks for, here against overrun by a flood of events.
+const SOCKET_BUFFER: usize = 2 << 20;
+
+/// One frame that was received.
+#[derive(Clone, Debug)]
+pub(super) struct Frame<'a> {
+    pub(super) kind: u16,
+    pub(super) flags: u16,
+    pub(super) seq: u32,
+    /// The process that a notification is about; the port of an answer.
+    pub(super) pid: u32,
+    pub(super) body: Reader<'a>,
+}
+
+/// Takes the next frame off a datagram; `None` at its end.
+///
+/// # Errors
+/// [`Error::Malformed`]
+pub(super) fn next_frame<'a>(datagram: &mut Reader<'a>) -> Result<Option<Frame<'a>>> {
+    if datagram.remaining() < HEADER {
+        return Ok(None);
+    }
+    let length = usize::try_from(datagram.clone().u32()?).unwrap_or(usize::MAX);
+    if length < HEADER || length > datagram.remaining() {
+        return Err(datagram.malformed(Code::InvalidMessage, "a netlink frame of impossible length"));
+    }
+    let padded = length.next_multiple_of(4).min(datagram.remaining());
+    let mut frame = datagram.sub(padded)?.sub(length)?;
+    frame.skip(4)?;
+    let (kind, flags, seq, pid) = (frame.u16()?, frame.u16()?, frame.u32()?, frame.u32()?);
+    Ok(Some(Frame { kind, flags, seq, pid, body: frame }))
+}
+
+/// Takes the next attribute: its number and contents; `None` at the end.
+///
+/// # Errors
+/// [`Error::Malformed`]
+pub(super) fn next_attribute<'a>(reader: &mut Reader<'a>) -> Result<Option<(u16, Reader<'a>)>> {
+    if reader.remaining() < 4 {
+        return Ok(None);
+    }
+    let length = usize::from(reader.clone().u16()?);
+    if length < 4 || length > reader.remaining() {
+        return Err(reader.malformed(Code::InvalidMessage, "a netlink attribute of impossible length"));
+    }
+    let padded = length.next_multiple_of(4).min(reader.remaining());
+    let mut contents = reader.sub(padded)?.sub(length)?;
+    contents.skip(2)?;
+    let number = contents.u16()? & attribute::MASK;
+    Ok(Some((number, contents)))
+}
+
+/// The numbers of a frame to be sent. The kernel copies `seq` and `pid` into the notifications that a request causes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Heading {
+    pub(super) kind: u16,
+    pub(super) flags: u16,
+    pub(super) seq: u32,
+    pub(super) pid: u32,
+}
+
+/// Appends a frame to a batch; if `body` fails, nothing.
+///
+/// # Errors
+/// Those of `body`.
+pub(super) fn push_frame(
+    batch: &mut Vec<u8>,
+    heading: Heading,
+    body: impl FnOnce(&mut Writer<'_>) -> Result<()>,
+) -> Result<()> {
+    let start = batch.len();
+    let mut writer = Writer::new(batch, Abi::HOST);
+    writer.u32(0);
+    writer.u16(heading.kind);
+    writer.u16(heading.flags);
+    writer.u32(heading.seq);
+    writer.u32(heading.pid);
+    let result = body(&mut writer);
+    let length = writer.len() - start;
+    if let Err(error) = result {
+        batch.truncate(start);
+        return Err(error);
+    }
+    writer.patch_u32(start, u32::try_from(length).map_err(|_| Error::Refused(Code::NoBuffers))?);
+    writer.zeros(length.next_multiple_of(4) - length);
+    Ok(())
+}
+
+/// Appends an attribute.
+///
+/// # Errors
+/// [`Code::NoBuffers`] when it is too long.
+pub(super) fn push_attribute(
+    writer: &mut Writer<'_>,
+    number: u16,
+    contents: impl FnOnce(&mut Writer<'_>),
+) -> Result<()> {
+    let start = writer.len();
+    writer.u16(0);
+    writer.u16(number);
+    contents(writer);
+    let length = writer.len() - start;
+    writer.patch_u16(start, u16::try_from(length).map_err(|_| Error::Refused(Code::NoBuffers))?);
+    writer.zeros(length.next_multiple_of(4) - length);
+    Ok(())
+}
+
+/// What an error frame says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Verdict {
+    /// 0 for an acknowledgement.
+    pub(super) errno: i32,
+}
+
+impl Verdict {
+    /// Reads the body of an error frame, or of the frame that ends a dump.
+    pub(super) fn parse(body: &mut Reader<'_>) -> Result<Self> {
+        // A negated errno.
+        let errno = if body.remaining() >= 4 { body.u32()?.cast_signed() } else { 0 };
+        Ok(Self { errno: errno.checked_neg().unwrap_or(libc::EINVAL) })
+    }
+}
+
+/// A NETLINK_XFRM socket.
+#[derive(Debug)]
+pub(super) struct Door {
+    socket: Socket,
+    batch: Batch,
+}
+
+impl Door {
+    /// Opens the socket and joins the groups that tell of changes.
+    ///
+    /// # Errors
+    /// [`Error::System`]: EPROTONOSUPPORT where the kernel has no NETLINK_XFRM, EPERM without privilege.
+    pub(super) fn open() -> Result<Self> {
+        let system = |call| move |source| Error::System { call, source };
+        let mut socket = Socket::new(NETLINK_XFRM).map_err(system("NETLINK_XFRM"))?;
+        socket.bind_auto().map_err(system("bind"))?;
+        // Errors carry the header of the request only: not its keys.
+        let _ = socket.set_cap_ack(true);
+        let mut door = Self { socket, batch: Batch::new(DATAGRAM_MAX) };
+        door.set_receive_buffer(SOCKET_BUFFER)?;
+        [group::SA, group::POLICY, group::MIGRATE].into_iter().try_for_each(|number| door.join(number))?;
+        Ok(door)
+    }
+
+    /// Joins a multicast group.
+    ///
+    /// # Errors
+    /// [`Error::System`]
+    pub(super) fn join(&mut self, number: u32) -> Result<()> {
+        self.socket.add_membership(number).map_err(|source| Error::System { call: "NETLINK_ADD_MEMBERSHIP", source })
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// Raises the receive buffer; returns its size.
+    ///
+    /// # Errors
+    /// [`Error::System`]
+    pub(super) fn set_receive_buffer(&mut self, bytes: usize) -> Result<usize> {
+        let size = || self.socket.get_rx_buf_sz().map_err(|source| Error::System { call: "getsockopt", source });
+        if size()? < bytes && setsockopt(&self.socket, sockopt::RcvBufForce, &bytes).is_err() {
+            // Without the privilege as far as the system lets it.
+            let _ = setsockopt(&self.socket, sockopt::RcvBuf, &bytes);
+        }
+        size()
+    }
+
+    /// Sends a batch of frames.
+    ///
+    /// # Errors
+    /// [`Error::System`]
+    pub(super) fn send(&mut self, batch: &[u8]) -> Result<()> {
+        loop {
+            match self.socket.send_to(batch, &SocketAddr::new(0, 0), 0) {
+                Ok(sent) if sent == batch.len() => return Ok(()),
+                Ok(_) => return Err(Error::errno("send", Errno::EMSGSIZE)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(Error::System { call: "send", source }),
+            }
+        }
+    }
+
+    /// The next datagram; `None` when there is none now.
+    ///
+    /// # Errors
+    /// [`Error::System`]; ENOBUFS says that notifications were lost.
+    pub(super) fn receive(&mut self) -> Result<Option<&[u8]>> {
+        self.batch.next(self.socket.as_fd())
+    }
+}

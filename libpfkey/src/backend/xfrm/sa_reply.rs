@@ -1,0 +1,264 @@
+//! A netlink state as the PF_KEY message that `af_key` would have made of it.
+
+use std::net::IpAddr;
+
+use super::algorithm::{Aead, Auth, Cipher, compression_named};
+use super::layout::{Algo, Encap, ReplayEsn, State};
+use super::netlink::next_attribute;
+use super::numbers::{INF, attribute, state_flag};
+use super::sa_request::{mode_to_pfkey, sa_type_of};
+use crate::dialect::Abi;
+use crate::error::Result;
+use crate::num::{ExtensionType, MessageType, SaFlags, SaState};
+use crate::wire::reader::Reader;
+use crate::wire::{Address, Builder, Extension, Header, Key, Lifetime, Sa, Sa2, SecurityContext, SockAddr};
+
+/// The attributes of a state.
+#[derive(Default)]
+pub(super) struct StateAttributes<'a> {
+    auth: Option<Algo<'a>>,
+    cipher: Option<Algo<'a>>,
+    aead: Option<Algo<'a>>,
+    compression: Option<Algo<'a>>,
+    encap: Option<Encap>,
+    context: Option<SecurityContext<'a>>,
+    replay: Option<ReplayEsn>,
+    /// Extensions that PF_KEY has no words for.
+    words: Vec<(ExtensionType, [u32; 2])>,
+    /// The state itself, where it comes as an attribute.
+    pub(super) state: Option<State>,
+}
+
+impl<'a> StateAttributes<'a> {
+    /// Reads all attributes that are left.
+    ///
+    /// # Errors
+    /// For attributes that are too short.
+    pub(super) fn parse(reader: &mut Reader<'a>) -> Result<Self> {
+        let mut found = Self::default();
+        let mut output_mark = None;
+        while let Some((number, mut body)) = next_attribute(reader)? {
+            match number {
+                attribute::ALG_AUTH if found.auth.is_none() => found.auth = Some(Algo::parse(&mut body, false)?),
+                attribute::ALG_AUTH_TRUNC => found.auth = Some(Algo::parse(&mut body, true)?),
+                attribute::ALG_CRYPT => found.cipher = Some(Algo::parse(&mut body, false)?),
+                attribute::ALG_AEAD => found.aead = Some(Algo::parse(&mut body, true)?),
+                attribute::ALG_COMP => found.compression = Some(Algo::parse(&mut body, false)?),
+                attribute::ENCAP => found.encap = Some(Encap::parse(&mut body)?),
+                attribute::SEC_CTX => found.context = Some(parse_context(&mut body)?),
+                attribute::REPLAY_ESN_VAL => found.replay = Some(ReplayEsn::parse(&mut body)?),
+                attribute::SA => found.state = Some(State::parse(&mut body)?),
+                attribute::MARK => found.words.push((ExtensionType::XfrmMark, [body.u32()?, body.u32()?])),
+                attribute::IF_ID => found.words.push((ExtensionType::XfrmIfId, [body.u32()?, 0])),
+                attribute::SET_MARK => output_mark.get_or_insert([0, u32::MAX])[0] = body.u32()?,
+                attribute::SET_MARK_MASK => output_mark.get_or_insert([0, 0])[1] = body.u32()?,
+                attribute::OFFLOAD_DEV => {
+                    let interface = body.u32()?;
+                    found.words.push((ExtensionType::XfrmOffload, [interface, u32::from(body.u8()?)]));
+                }
+                _ => {}
+            }
+        }
+        found.words.extend(output_mark.map(|mark| (ExtensionType::XfrmOutputMark, mark)));
+        Ok(found)
+    }
+
+    /// The number that PF_KEY has for the cipher, or the compression.
+    fn encrypt_number(&self) -> u8 {
+        if let Some(compression) = &self.compression {
+            return compression_named(compression.name).unwrap_or(0);
+        }
+        if let Some(aead) = &self.aead {
+            return Aead::named(aead.name, aead.icv_bits.unwrap_or(0)).map_or(0, |known| known.id);
+        }
+        self.cipher.and_then(|cipher| Cipher::named(cipher.name)).map_or(0, |known| known.id)
+    }
+
+    fn is_larval(&self) -> bool {
+        self.auth.is_none() && self.cipher.is_none() && self.aead.is_none() && self.compression.is_none()
+    }
+}
+
+/// Reads `xfrm_user_sec_ctx`.
+pub(super) fn parse_context<'a>(body: &mut Reader<'a>) -> Result<SecurityContext<'a>> {
+    body.skip(4)?;
+    let (algorithm, doi) = (body.u8()?, body.u8()?);
+    let length = usize::from(body.u16()?);
+    Ok(SecurityContext { algorithm, doi, label: body.bytes(length)? })
+}
+
+/// Which of the limits a message tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tell {
+    /// Both, with keys: all but EXPIRE.
+    All,
+    /// An EXPIRE: the limit that was reached, and no keys.
+    Hard,
+    Soft,
+}
+
+/// What the base header of a message says, and which state.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Envelope {
+    pub(super) message_type: MessageType,
+    pub(super) seq: u32,
+    pub(super) pid: u32,
+    /// Overrides the state that the limits and attributes tell.
+    pub(super) state: Option<SaState>,
+    pub(super) tell: Tell,
+}
+
+/// Writes the PF_KEY message about a state.
+///
+/// # Errors
+/// Never in practice: all parts fit their fields.
+pub(super) fn sa_message(
+    envelope: Envelope,
+    state: &State,
+    attributes: &StateAttributes<'_>,
+    now: u64,
+    out: &mut Vec<u8>,
+) -> Result<()> {
+    let header = Header {
+        seq: envelope.seq,
+        pid: envelope.pid,
+        ..Header::new(envelope.message_type, sa_type_of(state.id.proto))
+    };
+    let mut builder = Builder::new(Abi::HOST, header, out)?;
+    let known_auth = attributes.auth.and_then(|auth| Auth::named(auth.name));
+    builder.push(&Extension::Sa(Sa {
+        spi: state.id.spi,
+        replay: replay(state, attributes),
+        state: envelope.state.unwrap_or_else(|| state_of(state, attributes, now)),
+        auth: known_auth.map_or(0, |known| known.id),
+        encrypt: attributes.encrypt_number(),
+        flags: flags(state.flags),
+    }))?;
+    let (hard, soft) = lifetimes(state);
+    if envelope.tell != Tell::Soft {
+        builder.push(&Extension::Lifetime(ExtensionType::LifetimeHard, hard))?;
+    }
+    if envelope.tell != Tell::Hard {
+        builder.push(&Extension::Lifetime(ExtensionType::LifetimeSoft, soft))?;
+    }
+    let current = Lifetime {
+        allocations: u32::try_from(state.current.packets).unwrap_or(u32::MAX),
+        bytes: state.current.bytes,
+        addtime: state.current.add_time,
+        usetime: state.current.use_time,
+    };
+    builder.push(&Extension::Lifetime(ExtensionType::LifetimeCurrent, current))?;
+    builder.push(&host(ExtensionType::AddressSrc, state.source.ip(state.family)))?;
+    builder.push(&host(ExtensionType::AddressDst, state.id.destination.ip(state.family)))?;
+    if state.selector.source != state.source {
+        builder.push(&proxy(state))?;
+    }
+    if envelope.tell == Tell::All {
+        push_keys(&mut builder, attributes)?;
+    }
+    builder.push(&Extension::Sa2(Sa2 { mode: mode_to_pfkey(state.mode), reqid: state.reqid, ..Sa2::default() }))?;
+    if let Some(encap) = attributes.encap {
+        builder.push(&Extension::NatTType(u8::try_from(encap.kind).unwrap_or(u8::MAX)))?;
+        builder.push(&Extension::NatTPort(ExtensionType::NatTSport, encap.source_port))?;
+        builder.push(&Extension::NatTPort(ExtensionType::NatTDport, encap.destination_port))?;
+    }
+    if let Some(context) = attributes.context {
+        builder.push(&Extension::SecurityContext(context))?;
+    }
+    push_private(&mut builder, state, attributes, known_auth)?;
+    builder.finish()
+}
+
+/// Keys of no bits are left out, as `af_key` does.
+fn push_keys(builder: &mut Builder<'_>, attributes: &StateAttributes<'_>) -> Result<()> {
+    let keys =
+        [(ExtensionType::KeyAuth, attributes.auth), (ExtensionType::KeyEncrypt, attributes.aead.or(attributes.cipher))];
+    for (kind, algorithm) in keys {
+        let Some(Algo { key_bits, key, .. }) = algorithm.filter(|algorithm| algorithm.key_bits != 0) else { continue };
+        let bits = u16::try_from(key_bits).unwrap_or(u16::MAX);
+        builder.push(&Extension::Key(kind, Key { bits, reserved: 0, bytes: key }))?;
+    }
+    Ok(())
+}
+
+/// What `af_key` does not tell, in this library's private extensions.
+fn push_private(
+    builder: &mut Builder<'_>,
+    state: &State,
+    attributes: &StateAttributes<'_>,
+    known_auth: Option<&Auth>,
+) -> Result<()> {
+    if let (Some(known), Some(bits)) = (known_auth, attributes.auth.and_then(|auth| auth.icv_bits))
+        && bits != known.icv_bits
+    {
+        builder.push(&Extension::Words(ExtensionType::XfrmAuthTrunc, [bits, 0]))?;
+    }
+    let esn = state.flags & state_flag::ESN != 0;
+    if let Some(replay) = attributes.replay {
+        builder.push(&Extension::Words(ExtensionType::XfrmReplay, [replay.window, u32::from(esn)]))?;
+    }
+    attributes.words.iter().try_for_each(|(kind, words)| builder.push(&Extension::Words(*kind, *words)))
+}
+
+fn replay(state: &State, attributes: &StateAttributes<'_>) -> u8 {
+    match attributes.replay {
+        Some(replay) => u8::try_from(replay.window).unwrap_or(u8::MAX),
+        None => state.replay_window,
+    }
+}
+
+/// Netlink does not tell the state.
+fn state_of(state: &State, attributes: &StateAttributes<'_>, now: u64) -> SaState {
+    if attributes.is_larval() {
+        return SaState::Larval;
+    }
+    let (limits, current) = (&state.limits, &state.current);
+    let passed = |limit: u64, since: u64| limit != 0 && since != 0 && now >= since.saturating_add(limit);
+    let dying = (limits.soft_bytes != INF && current.bytes >= limits.soft_bytes)
+        || (limits.soft_packets != INF && current.packets >= limits.soft_packets)
+        || passed(limits.soft_add, current.add_time)
+        || passed(limits.soft_use, current.use_time);
+    if dying { SaState::Dying } else { SaState::Mature }
+}
+
+fn flags(flags: u8) -> SaFlags {
+    let mut all = SaFlags::empty();
+    all.set(SaFlags::NOECN, flags & state_flag::NOECN != 0);
+    all.set(SaFlags::DECAP_DSCP, flags & state_flag::DECAP_DSCP != 0);
+    all.set(SaFlags::NOPMTUDISC, flags & state_flag::NOPMTUDISC != 0);
+    all
+}
+
+/// Hard and soft limits.
+fn lifetimes(state: &State) -> (Lifetime, Lifetime) {
+    let count = |value: u64| if value == INF { 0 } else { value };
+    let packets = |value| u32::try_from(count(value)).unwrap_or(u32::MAX);
+    let limits = &state.limits;
+    let hard = Lifetime {
+        allocations: packets(limits.hard_packets),
+        bytes: count(limits.hard_bytes),
+        addtime: limits.hard_add,
+        usetime: limits.hard_use,
+    };
+    let soft = Lifetime {
+        allocations: packets(limits.soft_packets),
+        bytes: count(limits.soft_bytes),
+        addtime: limits.soft_add,
+        usetime: limits.soft_use,
+    };
+    (hard, soft)
+}
+
+/// An end of an SA: its protocol is 0 in what Linux tells.
+pub(super) fn host<'a>(kind: ExtensionType, address: IpAddr) -> Extension<'a> {
+    Extension::Address(kind, Address { proto: 0, ..Address::host(SockAddr::from(address)) })
+}
+
+/// The inner source that the state's selector names; for most states it is any.
+fn proxy<'a>(state: &State) -> Extension<'a> {
+    let selector = &state.selector;
+    let family = if selector.family == 0 { state.family } else { selector.family };
+    let sockaddr = SockAddr::from(selector.source.ip(family));
+    let prefix = selector.source_prefix.min(sockaddr.full_prefix());
+    Extension::Address(ExtensionType::AddressProxy, Address { prefix, ..Address::host(sockaddr) })
+}

@@ -1,0 +1,316 @@
+//! ADD, UPDATE, GETSPI, GET, DELETE: what `af_key` checks, and the netlink request that does the same.
+
+use std::net::IpAddr;
+
+use super::algorithm::{Aead, Auth, Cipher, NULL, compression};
+use super::layout::{Addr, Algo, Encap, Limits, ReplayEsn, Selector, State, StateId, family};
+use super::netlink::push_attribute;
+use super::numbers::{INF, attribute, state_flag};
+use crate::error::Result;
+use crate::num::{ExtensionType, SaFlags, SaType};
+use crate::wire::writer::Writer;
+use crate::wire::{Extension, Key, Lifetime, Message, SecurityContext};
+
+/// An errno that answers a request.
+pub(super) type Errno = i32;
+
+/// Mode numbers of PF_KEY by those of XFRM: transport, tunnel, BEET.
+const MODES: [(u8, u8); 3] = [(1, 0), (2, 1), (3, 4)];
+
+/// XFRM's number of a PF_KEY mode; any is transport.
+pub(super) fn mode_to_xfrm(mode: u8) -> std::result::Result<u8, Errno> {
+    match mode {
+        0 => Ok(0),
+        _ => MODES.iter().find(|(pfkey, _)| *pfkey == mode).map(|(_, xfrm)| *xfrm).ok_or(libc::EINVAL),
+    }
+}
+
+/// PF_KEY's number of an XFRM mode; those it has none for appear as any.
+pub(super) fn mode_to_pfkey(mode: u8) -> u8 {
+    MODES.iter().find(|(_, xfrm)| *xfrm == mode).map_or(0, |(pfkey, _)| *pfkey)
+}
+
+/// The IP protocol of an SA type.
+pub(super) fn proto_of(sa_type: SaType) -> Option<u8> {
+    match sa_type {
+        SaType::Ah => Some(51),
+        SaType::Esp => Some(50),
+        SaType::IpComp => Some(108),
+        _ => None,
+    }
+}
+
+/// The SA type of an IP protocol.
+pub(super) fn sa_type_of(proto: u8) -> SaType {
+    match proto {
+        51 => SaType::Ah,
+        50 => SaType::Esp,
+        108 => SaType::IpComp,
+        _ => SaType::Unspec,
+    }
+}
+
+/// Source and destination of a message about SAs.
+pub(super) fn ends(message: &Message<'_>) -> std::result::Result<(IpAddr, IpAddr), Errno> {
+    let (source, destination) = message.source().zip(message.destination()).ok_or(libc::EINVAL)?;
+    for end in [source, destination] {
+        if end.prefix > end.sockaddr.full_prefix() {
+            return Err(libc::EINVAL);
+        }
+    }
+    match (source.sockaddr.ip(), destination.sockaddr.ip()) {
+        (Some(source), Some(destination)) if source.is_ipv4() == destination.is_ipv4() => Ok((source, destination)),
+        _ => Err(libc::EINVAL),
+    }
+}
+
+/// Everything a NEWSA or UPDSA says.
+#[derive(Default)]
+pub(super) struct SaFrame<'a> {
+    state: State,
+    auth: Option<Algo<'a>>,
+    cipher: Option<Algo<'a>>,
+    aead: Option<Algo<'a>>,
+    compression: Option<Algo<'a>>,
+    encap: Option<Encap>,
+    context: Option<SecurityContext<'a>>,
+    replay: Option<ReplayEsn>,
+    /// Attributes of one or two 32-bit words.
+    words: Vec<(u16, Vec<u32>)>,
+}
+
+impl<'a> SaFrame<'a> {
+    /// Checks an ADD or UPDATE as `af_key` does.
+    ///
+    /// # Errors
+    /// The errno that it answers with.
+    pub(super) fn new(message: &'a Message<'a>) -> std::result::Result<Self, Errno> {
+        let sa = message.sa().ok_or(libc::EINVAL)?;
+        let (source, destination) = ends(message)?;
+        let sa_type = message.header.sa_type;
+        let encrypt_key = message.key(ExtensionType::KeyEncrypt);
+        let auth_key = message.key(ExtensionType::KeyAuth);
+        let (hard, soft) =
+            (message.lifetime(ExtensionType::LifetimeHard), message.lifetime(ExtensionType::LifetimeSoft));
+        let incomplete = (sa_type == SaType::Esp && encrypt_key.is_none())
+            || (sa_type == SaType::Ah && auth_key.is_none())
+            || hard.is_some() != soft.is_some();
+        if incomplete {
+            return Err(libc::EINVAL);
+        }
+        let proto =
+            proto_of(sa_type).ok_or(if sa_type == SaType::Unspec { libc::EPROTONOSUPPORT } else { libc::EINVAL })?;
+        let sa2 = message.sa2().copied().unwrap_or_default();
+        let mut frame = Self {
+            state: State {
+                selector: Selector { family: family(source), ..Selector::default() },
+                source: Addr::of(source),
+                limits: limits(hard, soft),
+                seq: message.header.seq,
+                reqid: sa2.reqid,
+                family: family(source),
+                mode: mode_to_xfrm(sa2.mode)?,
+                replay_window: sa.replay.min(32),
+                flags: state_flags(sa.flags),
+                ..State::default()
+            },
+            ..Self::default()
+        };
+        frame.state.id.destination = Addr::of(destination);
+        frame.state.id.spi = sa.spi;
+        frame.state.id.proto = proto;
+        if let Some(proxy) = message.address(ExtensionType::AddressProxy)
+            && let Some(address) = proxy.sockaddr.ip()
+        {
+            frame.state.selector.source = Addr::of(address);
+            frame.state.selector.source_prefix = proxy.prefix;
+        }
+        frame.algorithms(message, (sa.auth, auth_key), (sa.encrypt, encrypt_key))?;
+        frame.encap = message.natt_type().map(|kind| Encap {
+            kind: u16::from(kind),
+            source_port: message.natt_port(ExtensionType::NatTSport).unwrap_or(0),
+            destination_port: message.natt_port(ExtensionType::NatTDport).unwrap_or(0),
+        });
+        frame.context = message.security_context().copied();
+        frame.extras(message)?;
+        Ok(frame)
+    }
+
+    fn algorithms(
+        &mut self,
+        message: &'a Message<'a>,
+        (auth, auth_key): (u8, Option<&'a Key<'a>>),
+        (encrypt, encrypt_key): (u8, Option<&'a Key<'a>>),
+    ) -> std::result::Result<(), Errno> {
+        let parts = |key: Option<&'a Key<'a>>| key.map_or((&[][..], 0), |key| (key.bytes, u32::from(key.bits)));
+        if auth != 0 {
+            let known = Auth::of(auth).ok_or(libc::ENOSYS)?;
+            let (key, bits) = parts(auth_key);
+            if auth_key.is_some() && bits == 0 && known.key_bits != 0 {
+                return Err(libc::EINVAL);
+            }
+            let icv_bits = message.words(ExtensionType::XfrmAuthTrunc).map_or(known.icv_bits, |[bits, _]| bits);
+            self.auth = Some(known.algo(key, bits, icv_bits));
+        }
+        if encrypt == 0 {
+            return Ok(());
+        }
+        if message.header.sa_type == SaType::IpComp {
+            self.compression = Some(compression(encrypt).ok_or(libc::ENOSYS)?);
+            return Ok(());
+        }
+        let (key, bits) = parts(encrypt_key);
+        if encrypt_key.is_some() && bits == 0 && encrypt != NULL {
+            return Err(libc::EINVAL);
+        }
+        // AH carries the number of a cipher without using it, and so does the kernel.
+        if message.header.sa_type != SaType::Esp {
+            return Cipher::of(encrypt).map(drop).ok_or(libc::ENOSYS);
+        }
+        match (Cipher::of(encrypt), Aead::of(encrypt)) {
+            (Some(cipher), _) => self.cipher = Some(cipher.algo(key, bits)),
+            (None, Some(aead)) => self.aead = Some(aead.algo(key, bits)),
+            (None, None) => return Err(libc::ENOSYS),
+        }
+        Ok(())
+    }
+
+    /// What PF_KEY has no words for: this library's private extensions.
+    fn extras(&mut self, message: &Message<'_>) -> std::result::Result<(), Errno> {
+        if let Some([window, esn]) = message.words(ExtensionType::XfrmReplay) {
+            if window > ReplayEsn::WINDOW_MAX {
+                return Err(libc::EINVAL);
+            }
+            self.state.replay_window = 0;
+            self.replay = Some(ReplayEsn { window });
+            if esn != 0 {
+                self.state.flags |= state_flag::ESN;
+            }
+        }
+        let mut words = |kind, numbers: &[u16]| {
+            let Some([first, second]) = message.words(kind) else { return };
+            match numbers {
+                [one] if kind == ExtensionType::XfrmIfId => self.words.push((*one, vec![first])),
+                [one] => self.words.push((*one, vec![first, second])),
+                [one, two] => self.words.extend([(*one, vec![first]), (*two, vec![second])]),
+                _ => {}
+            }
+        };
+        words(ExtensionType::XfrmMark, &[attribute::MARK]);
+        words(ExtensionType::XfrmOutputMark, &[attribute::SET_MARK, attribute::SET_MARK_MASK]);
+        words(ExtensionType::XfrmIfId, &[attribute::IF_ID]);
+        Ok(())
+    }
+
+    /// Writes the frame's body.
+    ///
+    /// # Errors
+    /// For keys and labels longer than an attribute.
+    pub(super) fn emit(&self, message: &Message<'_>, writer: &mut Writer<'_>) -> Result<()> {
+        self.state.emit(writer);
+        let algorithms = [
+            (attribute::ALG_AUTH_TRUNC, &self.auth),
+            (attribute::ALG_CRYPT, &self.cipher),
+            (attribute::ALG_AEAD, &self.aead),
+            (attribute::ALG_COMP, &self.compression),
+        ];
+        for (number, algorithm) in algorithms {
+            if let Some(algorithm) = algorithm {
+                push_attribute(writer, number, |contents| algorithm.emit(contents))?;
+            }
+        }
+        if let Some(encap) = self.encap {
+            push_attribute(writer, attribute::ENCAP, |contents| encap.emit(contents))?;
+        }
+        if let Some(context) = self.context {
+            push_attribute(writer, attribute::SEC_CTX, |contents| emit_context(&context, contents))?;
+        }
+        if let Some(replay) = self.replay {
+            push_attribute(writer, attribute::REPLAY_ESN_VAL, |contents| replay.emit(contents))?;
+        }
+        for (number, words) in &self.words {
+            push_attribute(writer, *number, |contents| words.iter().for_each(|word| contents.u32(*word)))?;
+        }
+        if let Some([interface, flags]) = message.words(ExtensionType::XfrmOffload) {
+            push_attribute(writer, attribute::OFFLOAD_DEV, |contents| {
+                contents.u32(interface);
+                contents.u32(flags & 0xff);
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// `xfrm_user_sec_ctx`: its length counts bytes, and itself.
+pub(super) fn emit_context(context: &SecurityContext<'_>, writer: &mut Writer<'_>) {
+    let length = u16::try_from(context.label.len()).unwrap_or(u16::MAX);
+    writer.u16(length.saturating_add(8));
+    writer.u16(attribute::SEC_CTX);
+    writer.u8(context.algorithm);
+    writer.u8(context.doi);
+    writer.u16(length);
+    writer.bytes(context.label);
+}
+
+/// PF_KEY's 0 is no limit; for counts XFRM says so by the largest number.
+pub(super) fn limits(hard: Option<&Lifetime>, soft: Option<&Lifetime>) -> Limits {
+    let count = |value: u64| if value == 0 { INF } else { value };
+    let (hard, soft) = (hard.copied().unwrap_or_default(), soft.copied().unwrap_or_default());
+    Limits {
+        soft_bytes: count(soft.bytes),
+        hard_bytes: count(hard.bytes),
+        soft_packets: count(soft.allocations.into()),
+        hard_packets: count(hard.allocations.into()),
+        soft_add: soft.addtime,
+        hard_add: hard.addtime,
+        soft_use: soft.usetime,
+        hard_use: hard.usetime,
+    }
+}
+
+fn state_flags(flags: SaFlags) -> u8 {
+    [
+        (SaFlags::NOECN, state_flag::NOECN),
+        (SaFlags::DECAP_DSCP, state_flag::DECAP_DSCP),
+        (SaFlags::NOPMTUDISC, state_flag::NOPMTUDISC),
+    ]
+    .into_iter()
+    .filter(|(flag, _)| flags.contains(*flag))
+    .fold(0, |all, (_, flag)| all | flag)
+}
+
+/// The SA that a GET or DELETE names. Its source address is not compared, as `af_key` does not.
+pub(super) fn state_id(message: &Message<'_>) -> std::result::Result<StateId, Errno> {
+    let sa = message.sa().ok_or(libc::EINVAL)?;
+    let (_, destination) = ends(message)?;
+    let proto = proto_of(message.header.sa_type).ok_or(libc::EINVAL)?;
+    Ok(StateId { destination: Addr::of(destination), spi: sa.spi, family: family(destination), proto })
+}
+
+/// A GETSPI: the state to be, and the range.
+pub(super) fn spi_request(message: &Message<'_>) -> std::result::Result<(State, u32, u32), Errno> {
+    let (source, destination) = ends(message)?;
+    let proto = proto_of(message.header.sa_type).ok_or(libc::EINVAL)?;
+    let sa2 = message.sa2().copied().unwrap_or_default();
+    let range = message.extensions.iter().find_map(|extension| match extension {
+        Extension::SpiRange(range) => Some((range.min, range.max)),
+        _ => None,
+    });
+    // The kernel's own default in af_key.
+    let (min, max) = range.unwrap_or((0x100, 0x0fff_ffff));
+    if min > max || (message.header.sa_type == SaType::IpComp && max >= 0x1_0000) {
+        return Err(libc::EINVAL);
+    }
+    let mut state = State {
+        selector: Selector { family: family(source), ..Selector::default() },
+        source: Addr::of(source),
+        seq: message.header.seq,
+        reqid: sa2.reqid,
+        family: family(source),
+        mode: mode_to_xfrm(sa2.mode)?,
+        ..State::default()
+    };
+    state.id.destination = Addr::of(destination);
+    state.id.proto = proto;
+    Ok((state, min, max))
+}
