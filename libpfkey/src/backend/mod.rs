@@ -65,7 +65,7 @@ pub trait Backend: fmt::Debug + Send {
 /// Which door to open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Choice {
-    /// The best this system has.
+    /// The best this system has: on Linux NETLINK_XFRM, else PF_KEY.
     #[default]
     Auto,
     /// An in-process key engine: no kernel, no root, gone with the process.
@@ -107,7 +107,8 @@ impl Choice {
                     Dialect::HOST
                 )))
             }
-            Self::Auto | Self::PfKey => Ok(Box::new(AfKey::open()?)),
+            Self::Auto => automatic(),
+            Self::PfKey => Ok(Box::new(AfKey::open()?)),
             Self::Memory => Ok(Box::new(Memory::new(Abi::of(dialect.unwrap_or(Dialect::HOST)))?)),
             Self::Socket(path) => Ok(Box::new(Socket::connect(path, Abi::of(dialect.unwrap_or(Dialect::HOST)))?)),
             #[cfg(target_os = "linux")]
@@ -116,6 +117,39 @@ impl Choice {
             Self::Xfrm => Err(Error::Backend("NETLINK_XFRM is a door of Linux: use --backend pfkey".into())),
         }
     }
+}
+
+/// The system's best door: on Linux NETLINK_XFRM, which can do all that PF_KEY can, and where the kernel lacks it (or
+/// elsewhere) PF_KEY.
+#[cfg(target_os = "linux")]
+fn automatic() -> Result<Box<dyn Backend>> {
+    let without_xfrm = match Xfrm::open() {
+        Ok(door) => return Ok(Box::new(door)),
+        Err(error) if is_missing(&error) => error,
+        Err(error) => return Err(error),
+    };
+    match AfKey::open() {
+        Ok(door) => Ok(Box::new(door)),
+        Err(error) if is_missing(&error) => Err(Error::Backend(format!(
+            "this kernel has no door to its IPsec ({without_xfrm}; {error}): modprobe xfrm_user or af_key, or a kernel \
+             with CONFIG_XFRM_USER"
+        ))),
+        Err(error) => Err(error),
+    }
+}
+
+/// The system's door: PF_KEY.
+#[cfg(not(target_os = "linux"))]
+fn automatic() -> Result<Box<dyn Backend>> {
+    Ok(Box::new(AfKey::open()?))
+}
+
+/// Whether a door could not be opened because the kernel has none of its kind. (A lack of privilege is no reason to
+/// try another.)
+#[cfg(target_os = "linux")]
+fn is_missing(error: &Error) -> bool {
+    let Error::System { source, .. } = error else { return false };
+    matches!(source.raw_os_error(), Some(libc::EPROTONOSUPPORT | libc::EAFNOSUPPORT | libc::ESOCKTNOSUPPORT))
 }
 
 impl FromStr for Choice {

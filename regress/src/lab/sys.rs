@@ -22,28 +22,48 @@ pub(crate) fn lo_up() -> io::Result<()> {
     if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// A UDP socket that carries an inbound and an outbound bypass policy of its own (IP_IPSEC_POLICY).
+/// A UDP socket that carries an inbound and an outbound bypass policy of its own.
 pub(crate) fn socket_policies() -> io::Result<UdpSocket> {
-    const BYPASS: u16 = 4;
     let socket = UdpSocket::bind("0.0.0.0:0")?;
-    for direction in [1_u8, 2] {
-        // sadb_x_policy: length 2 words, extension 18, type, direction, then reserved, id and priority 0.
-        let mut policy = Vec::with_capacity(16);
-        for word in [2, 18, BYPASS] {
-            policy.extend_from_slice(&u16::to_ne_bytes(word));
-        }
-        policy.push(direction);
-        policy.resize(16, 0);
-        let length = libc::socklen_t::try_from(policy.len()).map_err(io::Error::other)?;
-        // SAFETY: the descriptor is open, and the pointer and length describe one live buffer that is only read.
-        let done = unsafe {
-            libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_IP, IP_IPSEC_POLICY, policy.as_ptr().cast(), length)
-        };
-        if done < 0 {
-            return Err(io::Error::last_os_error());
+    for direction in [0_u8, 1] {
+        match set_policy(&socket, IP_IPSEC_POLICY, &bypass_of_pfkey(direction)) {
+            // Without af_key the kernel does not understand this form.
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {
+                set_policy(&socket, IP_XFRM_POLICY, &bypass_of_xfrm(direction))?;
+            }
+            done => done?,
         }
     }
     Ok(socket)
+}
+
+/// `sadb_x_policy`: length 2 words, extension 18, type bypass, direction, then reserved, id and priority 0.
+fn bypass_of_pfkey(direction: u8) -> Vec<u8> {
+    const BYPASS: u16 = 4;
+    let mut policy = Vec::with_capacity(16);
+    for word in [2, 18, BYPASS] {
+        policy.extend_from_slice(&u16::to_ne_bytes(word));
+    }
+    policy.push(direction + 1);
+    policy.resize(16, 0);
+    policy
+}
+
+/// `xfrm_userpolicy_info`: any packet of IPv4, no limits, allowed.
+fn bypass_of_xfrm(direction: u8) -> Vec<u8> {
+    let mut policy = vec![0; 168];
+    policy[40..42].copy_from_slice(&2_u16.to_ne_bytes());
+    policy[56..88].fill(0xff);
+    policy[160] = direction;
+    policy
+}
+
+fn set_policy(socket: &UdpSocket, option: libc::c_int, policy: &[u8]) -> io::Result<()> {
+    let length = libc::socklen_t::try_from(policy.len()).map_err(io::Error::other)?;
+    // SAFETY: the descriptor is open, and the pointer and length describe one live buffer that is only read.
+    let done =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_IP, option, policy.as_ptr().cast(), length) };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// What a process that has ended took.
@@ -75,5 +95,6 @@ fn duration(time: libc::timeval) -> Duration {
     Duration::from_secs(part(time.tv_sec)) + Duration::from_micros(part(time.tv_usec))
 }
 
-/// The socket option of `linux/in.h`.
+/// The socket options of `linux/in.h`.
 const IP_IPSEC_POLICY: libc::c_int = 16;
+const IP_XFRM_POLICY: libc::c_int = 17;

@@ -57,10 +57,22 @@ const STEPS: &[Step] = &[
         run: |_| lab_step(|| compliance::check("pfkey")),
     },
     Step {
+        name: "compliance-xfrm",
+        about: "the same, NETLINK_XFRM",
+        long: false,
+        run: |_| lab_step(|| compliance::check("xfrm")),
+    },
+    Step {
         name: "demo",
         about: "two hosts speak ESP, PF_KEY",
         long: false,
         run: |_| lab_step(|| demo::check("pfkey")),
+    },
+    Step {
+        name: "demo-xfrm",
+        about: "the same on a kernel without PF_KEY",
+        long: false,
+        run: |_| lab_step(|| demo::check("xfrm")),
     },
     Step { name: "soak", about: "one setkey that works long", long: true, run: |_| lab_step(|| soak::check("pfkey")) },
     Step {
@@ -84,7 +96,7 @@ pub(crate) fn run(words: &[&str]) -> Result<bool> {
     let rows: Vec<Row> = steps.into_iter().map(|step| perform(step, &options)).collect();
     println!("\n== summary ({:.0} s)", start.elapsed().as_secs_f64());
     for row in &rows {
-        println!("{:12} {:8.1} s  {}", row.name, row.took.as_secs_f64(), row.tally);
+        println!("{:15} {:8.1} s  {}", row.name, row.took.as_secs_f64(), row.tally);
     }
     let total: Tally = rows.iter().map(|row| row.tally).sum();
     println!("{total}");
@@ -93,7 +105,7 @@ pub(crate) fn run(words: &[&str]) -> Result<bool> {
 
 /// The list of steps.
 pub(crate) fn list() -> String {
-    STEPS.iter().map(|s| format!("  {:12} {}{}\n", s.name, s.about, if s.long { " (--full)" } else { "" })).collect()
+    STEPS.iter().map(|s| format!("  {:15} {}{}\n", s.name, s.about, if s.long { " (--full)" } else { "" })).collect()
 }
 
 fn choose(words: &[&str]) -> Result<(Vec<&'static Step>, Options)> {

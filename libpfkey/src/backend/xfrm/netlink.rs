@@ -173,7 +173,8 @@ impl Door {
     /// # Errors
     /// [`Error::System`]
     pub(super) fn join(&mut self, number: u32) -> Result<()> {
-        self.socket.add_membership(number).map_err(|source| Error::System { call: "NETLINK_ADD_MEMBERSHIP", source })
+        // The first thing that needs privilege.
+        self.socket.add_membership(number).map_err(|source| Error::System { call: "NETLINK_XFRM", source })
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {

@@ -17,6 +17,9 @@ pub(super) type Errno = i32;
 /// Mode numbers of PF_KEY by those of XFRM: transport, tunnel, BEET.
 const MODES: [(u8, u8); 3] = [(1, 0), (2, 1), (3, 4)];
 
+/// Largest number of a compression algorithm (`SADB_X_CALG_MAX`).
+const COMPRESSION_MAX: u8 = 4;
+
 /// XFRM's number of a PF_KEY mode; any is transport.
 pub(super) fn mode_to_xfrm(mode: u8) -> std::result::Result<u8, Errno> {
     match mode {
@@ -156,7 +159,9 @@ impl<'a> SaFrame<'a> {
             return Ok(());
         }
         if message.header.sa_type == SaType::IpComp {
-            self.compression = Some(compression(encrypt).ok_or(libc::ENOSYS)?);
+            // af_key looks at the range of numbers first.
+            let missing = if encrypt > COMPRESSION_MAX { libc::EINVAL } else { libc::ENOSYS };
+            self.compression = Some(compression(encrypt).ok_or(missing)?);
             return Ok(());
         }
         let (key, bits) = parts(encrypt_key);
