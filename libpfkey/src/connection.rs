@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use zeroize::Zeroizing;
+use zeroize::Zeroize;
 
 use crate::algorithm::Supported;
 use crate::backend::{Backend, MESSAGE_MAX};
@@ -33,15 +33,16 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Connection {
     backend: Box<dyn Backend>,
-    /// Received messages hold keys.
-    buffer: Zeroizing<Vec<u8>>,
+    buffer: Vec<u8>,
+    /// Bytes of the buffer that were ever used, to be wiped: received messages hold keys.
+    used: usize,
     pid: u32,
 }
 
 impl Connection {
     /// Speaks through a backend, as this process.
     pub fn new(backend: Box<dyn Backend>) -> Self {
-        Self { backend, buffer: Zeroizing::new(vec![0; MESSAGE_MAX]), pid: std::process::id() }
+        Self { backend, buffer: vec![0; MESSAGE_MAX], used: 0, pid: std::process::id() }
     }
 
     /// The layout of its messages.
@@ -87,6 +88,7 @@ impl Connection {
             // Decided on the length alone, so that the borrow of the buffer ends before the next round.
             let length = self.backend.recv(&mut self.buffer)?.map(<[u8]>::len);
             if let Some(length) = length {
+                self.used = self.used.max(length);
                 return Ok(self.buffer.get(..length));
             }
             if !wait(self.backend.fd(), deadline)? {
@@ -123,6 +125,13 @@ impl Connection {
             }
             return Ok(Supported::from_reply(&Message::parse(abi, bytes)?));
         }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // Not all of it: to wipe what was never used, memory would have to be found for it first.
+        self.buffer.iter_mut().take(self.used).for_each(Zeroize::zeroize);
     }
 }
 

@@ -20,7 +20,7 @@ use anyhow::{Result, bail};
 const USAGE: &str = "\
 usage: cargo regress [--full] [--fuzz-seconds N] [STEP ...]
        cargo regress cases [--backend NAME] [--filter WORD] [--bless] [--setkey PROGRAM] [FILE ...]
-       cargo regress bench [--backend NAME] [--setkey PROGRAM] [COUNT ...]
+       cargo regress bench [--backend NAME,...] [--setkey PROGRAM] [COUNT ...]
        cargo regress lab [--share DIR] -- COMMAND ...
        cargo demo [-- [--backend NAME] [--setkey PROGRAM]]
 steps:
@@ -61,7 +61,7 @@ fn passed(all: bool) -> ExitCode {
 fn guest(words: &[&str]) -> Result<ExitCode> {
     match words {
         ["init", work, ..] => lab::init::run(Path::new(work))?,
-        ["bench", setkey, counts @ ..] => bench::guest::race(Path::new(setkey), counts)?,
+        ["bench", setkey, backends, counts @ ..] => bench::guest::race(Path::new(setkey), backends, counts)?,
         ["soak", setkey] => soak::soak(Path::new(setkey))?,
         ["demo", setkey] => demo::play(setkey)?,
         ["compliance", job] => compliance::guest::serve(Path::new(job))?,

@@ -18,6 +18,9 @@ use crate::wire::peek_header;
 const SEND_BUFFER: usize = 128 << 10;
 const RECEIVE_BUFFER: usize = 2 << 20;
 
+/// Messages received with one system call: a dump is one message an entry.
+const BATCH: usize = 16;
+
 /// Kernel memory that one answer may take of the receive buffer, with room for the answers' bookkeeping and for
 /// what others cause to be sent here.
 const ANSWER_COST: usize = 8 << 10;
@@ -40,7 +43,7 @@ impl AfKey {
         let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(2)))
             .map_err(|source| Error::System { call: "pfkey_open", source })?;
         grow(SEND_BUFFER, || socket.send_buffer_size(), |size| socket.set_send_buffer_size(size));
-        let mut door = Self { socket, batch: Batch::new(MESSAGE_MAX), window: 1 };
+        let mut door = Self { socket, batch: Batch::new(BATCH, MESSAGE_MAX), window: 1 };
         door.set_receive_buffer(RECEIVE_BUFFER >> 10)?;
         Ok(door)
     }

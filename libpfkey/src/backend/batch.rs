@@ -9,9 +9,6 @@ use zeroize::Zeroize;
 use crate::error::{Error, Result};
 use crate::strerror::Code;
 
-/// Messages of one system call.
-const SLOTS: usize = 16;
-
 /// Never wait, and tell the true length of what is cut.
 const FLAGS: MsgFlags = MsgFlags::MSG_DONTWAIT.union(MsgFlags::MSG_TRUNC);
 
@@ -29,9 +26,9 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// For messages of at most `slot_len` bytes.
-    pub(super) fn new(slot_len: usize) -> Self {
-        Self { slots: vec![0; SLOTS * slot_len], slot_len, lengths: Vec::with_capacity(SLOTS), next: 0, used: 0 }
+    /// For `count` messages in one system call, each of at most `slot_len` bytes.
+    pub(super) fn new(count: usize, slot_len: usize) -> Self {
+        Self { slots: vec![0; count * slot_len], slot_len, lengths: Vec::with_capacity(count), next: 0, used: 0 }
     }
 
     /// The next message, from the socket if none is left here; `None` when there is none now.
@@ -74,7 +71,7 @@ fn receive(socket: BorrowedFd<'_>, slots: &mut [u8], slot_len: usize, lengths: &
     use nix::sys::socket::{MultiHeaders, recvmmsg};
     use std::io::IoSliceMut;
 
-    let mut headers = MultiHeaders::<()>::preallocate(SLOTS, None);
+    let mut headers = MultiHeaders::<()>::preallocate(slots.len() / slot_len, None);
     let mut slices: Vec<_> = slots.chunks_mut(slot_len).map(|slot| [IoSliceMut::new(slot)]).collect();
     let messages = recvmmsg(socket.as_raw_fd(), &mut headers, &mut slices, FLAGS, None)?;
     lengths.extend(messages.map(|message| message.bytes));

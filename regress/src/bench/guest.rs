@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -17,8 +18,8 @@ use crate::lab::{Program, lo_up};
 /// One table of the kernel: how each program fills it and shows it.
 struct Table {
     name: &'static str,
-    setkey_file: fn(usize) -> String,
-    ip_file: fn(usize) -> String,
+    setkey_file: fn(RangeInclusive<usize>) -> String,
+    ip_file: fn(RangeInclusive<usize>) -> String,
     setkey_dump: &'static str,
     /// iproute2's name for it.
     object: &'static str,
@@ -38,14 +39,15 @@ const TABLES: [Table; 2] = [
 const FILE: &str = "/run/bench";
 
 /// Runs all and prints where each run starts and ends: [`super::meter`] does the measuring, from outside.
-pub(crate) fn race(setkey: &Path, counts: &[&str]) -> Result<()> {
+/// `backends`: names with commas between them.
+pub(crate) fn race(setkey: &Path, backends: &str, counts: &[&str]) -> Result<()> {
     // The first run of a program pays for reading it from the disk.
     Cost::of(setkey, &[OsStr::new("-D")])?;
     Program::new("ip", &["xfrm", "state"]).run()?;
     for count in counts {
         let count: usize = count.parse().context("a count of entries")?;
         for table in &TABLES {
-            let work = || table.race(setkey, count);
+            let work = || table.race(setkey, backends, count);
             thread::scope(|scope| scope.spawn(work).join()).map_err(|_| anyhow!("the race failed"))??;
         }
     }
@@ -54,20 +56,23 @@ pub(crate) fn race(setkey: &Path, counts: &[&str]) -> Result<()> {
 
 impl Table {
     /// In a network namespace of its own.
-    fn race(&self, setkey: &Path, count: usize) -> Result<()> {
+    fn race(&self, setkey: &Path, backends: &str, count: usize) -> Result<()> {
         unshare(CloneFlags::CLONE_NEWNET).context("unshare")?;
         lo_up().context("lo")?;
         let ip = Path::new("/usr/sbin/ip");
         let ip = if ip.exists() { ip } else { Path::new("/sbin/ip") };
 
-        fs::write(FILE, (self.setkey_file)(count))?;
+        fs::write(FILE, (self.setkey_file)(1..=count))?;
         self.metered(count, "setkey --check", setkey, &["--check", FILE])?;
-        self.metered(count, "setkey -f", setkey, &["-f", FILE])?;
-        self.expect(count)?;
-        self.metered(count, &format!("setkey {}", self.setkey_dump), setkey, &[self.setkey_dump])?;
-        self.flush()?;
+        for door in backends.split(',') {
+            let dump = format!("setkey {} {door}", self.setkey_dump);
+            self.metered(count, &format!("setkey -f {door}"), setkey, &["--backend", door, "-f", FILE])?;
+            self.expect(count)?;
+            self.metered(count, &dump, setkey, &["--backend", door, self.setkey_dump])?;
+            self.flush()?;
+        }
 
-        fs::write(FILE, (self.ip_file)(count))?;
+        fs::write(FILE, (self.ip_file)(1..=count))?;
         self.metered(count, "ip -batch", ip, &["-batch", FILE])?;
         self.expect(count)?;
         self.metered(count, &format!("ip xfrm {}", self.object), ip, &["xfrm", self.object])?;

@@ -1,10 +1,11 @@
 //! The same SAs and policies, as setkey and as `ip -batch` read them.
 
 use std::fmt::Write;
+use std::ops::RangeInclusive;
 
 /// `add` statements.
-pub(super) fn setkey_sas(count: usize) -> String {
-    lines(count, |text, number, [a, b, c]| {
+pub(super) fn setkey_sas(numbers: RangeInclusive<usize>) -> String {
+    lines(numbers, |text, number, [a, b, c]| {
         write!(
             text,
             "add 10.0.0.1 10.{a}.{b}.{c} esp 0x{:x} -m transport -E aes-cbc 0x{number:032x} -A hmac-sha256 0x{number:064x};",
@@ -14,8 +15,8 @@ pub(super) fn setkey_sas(count: usize) -> String {
 }
 
 /// The same, 96 bits of ICV as PF_KEY on Linux has it.
-pub(super) fn ip_sas(count: usize) -> String {
-    lines(count, |text, number, [a, b, c]| {
+pub(super) fn ip_sas(numbers: RangeInclusive<usize>) -> String {
+    lines(numbers, |text, number, [a, b, c]| {
         write!(
             text,
             "xfrm state add src 10.0.0.1 dst 10.{a}.{b}.{c} proto esp spi 0x{:x} mode transport \
@@ -26,15 +27,15 @@ pub(super) fn ip_sas(count: usize) -> String {
 }
 
 /// `spdadd` statements.
-pub(super) fn setkey_policies(count: usize) -> String {
-    lines(count, |text, _, [a, b, c]| {
+pub(super) fn setkey_policies(numbers: RangeInclusive<usize>) -> String {
+    lines(numbers, |text, _, [a, b, c]| {
         write!(text, "spdadd 10.0.0.1/32 10.{a}.{b}.{c}/32 any -P out ipsec esp/transport//require;")
     })
 }
 
 /// The same, with the priority that setkey gives by default.
-pub(super) fn ip_policies(count: usize) -> String {
-    lines(count, |text, _, [a, b, c]| {
+pub(super) fn ip_policies(numbers: RangeInclusive<usize>) -> String {
+    lines(numbers, |text, _, [a, b, c]| {
         write!(
             text,
             "xfrm policy add src 10.0.0.1/32 dst 10.{a}.{b}.{c}/32 dir out priority 2147483648 \
@@ -47,9 +48,9 @@ pub(super) fn ip_policies(count: usize) -> String {
 const FIRST_SPI: usize = 0x1000;
 
 /// One line for each number, with three address bytes made of it.
-fn lines(count: usize, line: impl Fn(&mut String, usize, [u8; 3]) -> std::fmt::Result) -> String {
+fn lines(numbers: RangeInclusive<usize>, line: impl Fn(&mut String, usize, [u8; 3]) -> std::fmt::Result) -> String {
     let mut text = String::new();
-    for number in 1..=count {
+    for number in numbers {
         let address = number % 0xff_ffff;
         let [.., a, b, c] = address.to_be_bytes();
         // Writing to a string cannot fail.
@@ -65,10 +66,10 @@ mod tests {
 
     #[test]
     fn both_languages_say_the_same() {
-        let (setkey, ip) = (setkey_sas(300), ip_sas(300));
+        let (setkey, ip) = (setkey_sas(1..=300), ip_sas(1..=300));
         assert_eq!((setkey.lines().count(), ip.lines().count()), (300, 300));
         assert!(setkey.lines().nth(255).is_some_and(|line| line.starts_with("add 10.0.0.1 10.0.1.0 esp 0x1100 ")));
         assert!(ip.lines().nth(255).is_some_and(|line| line.contains(" dst 10.0.1.0 proto esp spi 0x1100 ")));
-        assert_eq!(setkey_policies(2).lines().count(), ip_policies(2).lines().count());
+        assert_eq!(setkey_policies(1..=2).lines().count(), ip_policies(1..=2).lines().count());
     }
 }

@@ -68,9 +68,9 @@ impl Meter {
     pub(super) fn ratios(&self) -> String {
         let mut text = String::new();
         for row in &self.rows {
-            let Some((_, other)) = RIVALS.iter().find(|(what, _)| *what == row.what) else { continue };
-            let same = |rival: &&Row| rival.count == row.count && rival.table == row.table && rival.what == *other;
-            if let Some(rival) = self.rows.iter().find(same).filter(|rival| rival.seconds > 0.0) {
+            for (_, other) in RIVALS.iter().filter(|(what, _)| *what == row.what) {
+                let same = |rival: &&Row| rival.count == row.count && rival.table == row.table && rival.what == *other;
+                let Some(rival) = self.rows.iter().find(same).filter(|rival| rival.seconds > 0.0) else { continue };
                 let share = row.seconds / rival.seconds * 100.0;
                 text.push_str(&format!("{:8} {:8}  {:16} {share:6.0} % of {other}\n", row.count, row.table, row.what));
             }
@@ -132,10 +132,15 @@ const MARK: &str = "@mark ";
 
 /// What is compared with what.
 const RIVALS: &[(&str, &str)] = &[
-    ("setkey --check", "setkey -f"),
-    ("setkey -f", "ip -batch"),
-    ("setkey -D", "ip xfrm state"),
-    ("setkey -DP", "ip xfrm policy"),
+    ("setkey --check", "setkey -f pfkey"),
+    ("setkey --check", "setkey -f xfrm"),
+    ("setkey -f pfkey", "ip -batch"),
+    ("setkey -f xfrm", "ip -batch"),
+    ("setkey -f xfrm", "setkey -f pfkey"),
+    ("setkey -D pfkey", "ip xfrm state"),
+    ("setkey -D xfrm", "ip xfrm state"),
+    ("setkey -DP pfkey", "ip xfrm policy"),
+    ("setkey -DP xfrm", "ip xfrm policy"),
 ];
 
 // Fields of /proc/PID/stat, proc_pid_stat(5).

@@ -18,6 +18,9 @@ use crate::wire::writer::Writer;
 /// Size of a frame's header (`nlmsghdr`).
 const HEADER: usize = 16;
 
+/// Datagrams received with one system call: notifications are small, the parts of a dump large.
+const BATCH: usize = 8;
+
 /// Dumps come in datagrams of up to 32 KiB.
 const DATAGRAM_MAX: usize = 64 << 10;
 
@@ -162,7 +165,7 @@ impl Door {
         socket.bind_auto().map_err(system("bind"))?;
         // Errors carry the header of the request only: not its keys.
         let _ = socket.set_cap_ack(true);
-        let mut door = Self { socket, batch: Batch::new(DATAGRAM_MAX) };
+        let mut door = Self { socket, batch: Batch::new(BATCH, DATAGRAM_MAX) };
         door.set_receive_buffer(SOCKET_BUFFER)?;
         [group::SA, group::POLICY, group::MIGRATE].into_iter().try_for_each(|number| door.join(number))?;
         Ok(door)
