@@ -217,13 +217,15 @@ pub struct Offload<'s> {
     pub device: Word<'s>,
 }
 
-/// Limits in seconds and bytes; 0 is unlimited.
+/// Limits in seconds, bytes and packets; 0 is unlimited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lifetime {
     /// `-lh`/`-ls`: seconds since creation.
     pub seconds: u64,
     /// `-bh`/`-bs`: bytes.
     pub bytes: u64,
+    /// `-ph`/`-ps`: packets, `sadb_lifetime_allocations` on the wire.
+    pub packets: u32,
 }
 
 /// The operands of the SA statements.
@@ -243,7 +245,7 @@ pub struct Sa<'s> {
     pub spi: u32,
     /// `-m`
     pub mode: Mode,
-    /// `-r`: replay window; 0 is none. Unit as the kernel's door takes it (bytes on BSD, packets on Linux).
+    /// `-r`: replay window; 0 is none given. Unit as the kernel's door takes it (bytes on BSD, packets on Linux).
     pub replay: u32,
     /// `-u`
     pub reqid: u32,

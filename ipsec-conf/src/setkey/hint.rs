@@ -31,7 +31,7 @@ const PROTOCOLS: [&str; 7] = ["ah", "ah-old", "esp", "esp-old", "esp-udp", "ipco
 const MODES: [&str; 3] = ["any", "transport", "tunnel"];
 const PADDINGS: [&str; 4] = ["nocyclic-seq", "random-pad", "seq-pad", "zero-pad"];
 const COMPRESSIONS: [&str; 3] = ["deflate", "lzs", "oui"];
-const OPTIONS: [&str; 15] = [
+const OPTIONS: [&str; 17] = [
     "-bh",
     "-bs",
     "-ctx",
@@ -45,6 +45,8 @@ const OPTIONS: [&str; 15] = [
     "-natt",
     "-offload",
     "-output-mark",
+    "-ph",
+    "-ps",
     "-r",
     "-u",
 ];

@@ -177,6 +177,8 @@ impl<'s> Reader<'s> {
             b"ls" => sa.soft.seconds = self.number(&operand, u64::MAX)?,
             b"bh" => sa.hard.bytes = self.number(&operand, u64::MAX)?,
             b"bs" => sa.soft.bytes = self.number(&operand, u64::MAX)?,
+            b"ph" => sa.hard.packets = self.number(&operand, u32::MAX)?,
+            b"ps" => sa.soft.packets = self.number(&operand, u32::MAX)?,
             [b'u', ..] => sa.reqid = self.number(&operand, u32::MAX)?,
             _ if matches!(sa.protocol, Some(Protocol::AhOld | Protocol::EspOld)) => {
                 return Err(self.value_error("replay prevention cannot be used with ah/esp-old", &operand));

@@ -121,6 +121,7 @@ fn values() {
             "add a b esp 256 -lh 18446744073709551616 -E null;",
             "number not in 0 to 18446744073709551615 at `18446744073709551616'",
         ),
+        ("add a b esp 256 -ph 4294967296 -E null;", "number not in 0 to 4294967295 at `4294967296'"),
         ("add a b esp 256 -ctx 1 256 \"x\" -E null;", "number not in 0 to 255 at `256'"),
         ("add a b esp 256 -mark 0x100000000 -E null;", "number not in 0 to 4294967295 at `0x100000000'"),
         ("add a[65536] b esp-udp 256 -E null;", "invalid port, not in 0 to 65535 at `65536'"),

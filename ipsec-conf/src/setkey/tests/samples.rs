@@ -118,8 +118,8 @@ fn options_of_an_sa() {
         mode: Mode::Tunnel,
         padding: Padding { zero: true, ..Padding::default() },
         replay: 16,
-        hard: Lifetime { seconds: 600, bytes: 0 },
-        soft: Lifetime { seconds: 480, bytes: 0 },
+        hard: Lifetime { seconds: 600, ..Lifetime::default() },
+        soft: Lifetime { seconds: 480, ..Lifetime::default() },
         algorithms: cipher(source, Encryption::Null, "null", None),
         ..Sa::default()
     };
@@ -131,6 +131,10 @@ fn options_of_an_sa() {
     assert!(expected.no_cyclic_sequence);
     assert_eq!((expected.hard.bytes, expected.soft.bytes, expected.reqid, expected.mode), (9, 8, 7, Mode::Any));
     assert_eq!(expected.algorithms.authentication.unwrap().key, None);
+
+    let source = "add a b esp 50004 -ph 4294967295 -ps 7 -E null ;";
+    assert_eq!(sa(source).hard, Lifetime { packets: u32::MAX, ..Lifetime::default() });
+    assert_eq!(sa(source).soft, Lifetime { packets: 7, ..Lifetime::default() });
 
     let source = "add 2001:db8::8 2001:db8::9 esp-old 50003 -m transport -E des-32iv \"eight by\" ;";
     assert_eq!((sa(source).protocol, sa(source).mode), (Some(Protocol::EspOld), Mode::Transport));
