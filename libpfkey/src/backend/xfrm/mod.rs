@@ -113,13 +113,19 @@ impl Xfrm {
 
     fn getspi(&mut self, message: &Message<'_>) -> std::result::Result<(), Errno> {
         let (state, min, max) = spi_request(message)?;
+        let mark = message.words(crate::ExtensionType::XfrmMark);
+        let if_id = message.words(crate::ExtensionType::XfrmIfId);
         self.push(message, Expect::Entry, message::ALLOCSPI, 0, |writer| {
             let start = writer.len();
             state.emit(writer);
             writer.u32(min);
             writer.u32(max);
             writer.align(start);
-            Ok(())
+            if let Some(mark) = mark {
+                push_attribute(writer, attribute::MARK, |contents| mark.iter().for_each(|word| contents.u32(*word)))?;
+            }
+            let Some([if_id, _]) = if_id else { return Ok(()) };
+            push_attribute(writer, attribute::IF_ID, |contents| contents.u32(if_id))
         })
     }
 
