@@ -82,6 +82,14 @@ impl Auth {
             Self::Other(_) => return None,
         })
     }
+
+    /// What dumps call it with an ICV of so many bits, if it is not the one that the kernel's PF_KEY gives.
+    pub const fn name_with_icv(self, icv_bits: Option<u32>) -> Option<&'static str> {
+        match (self, icv_bits) {
+            (Self::HmacSha256, Some(128)) => Some("hmac-sha2-256-128"),
+            _ => self.name(),
+        }
+    }
 }
 
 impl Encrypt {

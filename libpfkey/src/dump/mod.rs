@@ -2,6 +2,7 @@
 
 mod hex;
 mod policy;
+mod private;
 mod sa;
 mod short;
 mod structure;
@@ -11,6 +12,7 @@ mod time;
 
 pub use hex::{hex_groups, hex_lines};
 pub use policy::{is_socket_policy, policy_entry};
+pub use private::device;
 pub use sa::sa_entry;
 pub use short::{SHORT_HEADER, short_entry};
 pub use structure::structure;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::private::{icv_bits, private_line};
 use super::{Options, calendar, hex_groups, push_address};
 use crate::dialect::Dialect;
 use crate::num::{Auth, Compress, Encrypt, ExtensionType, MODE_ANY, MODE_TRANSPORT, MODE_TUNNEL, SaState, SaType};
@@ -33,6 +34,7 @@ pub fn sa_entry(out: &mut String, message: &Message<'_>, options: &Options) {
         lifetime_lines(out, message, current, options);
     }
     label_lines(out, message);
+    private_line(out, message);
     let header = &message.header;
     let _ = writeln!(out, "\tsadb_seq={} pid={} refcnt={}", header.seq, header.pid, header.reserved);
 }
@@ -128,7 +130,7 @@ fn algorithm_lines(out: &mut String, message: &Message<'_>, sa: &Sa) {
     }
     if let Some(key) = message.key(ExtensionType::KeyAuth) {
         out.push_str("\tA: ");
-        push_name(out, Auth::from_number(dialect, sa.auth).name(), sa.auth);
+        push_name(out, Auth::from_number(dialect, sa.auth).name_with_icv(icv_bits(message)), sa.auth);
         out.push(' ');
         hex_groups(out, key.bytes);
         out.push('\n');

@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 
 use super::hex_groups;
+use super::private::private_structure;
 use crate::dialect::{Abi, ByteOrder};
 use crate::error::Result;
 use crate::num::{ExtensionType, POLICY_IPSEC};
@@ -92,12 +93,12 @@ fn extension(out: &mut String, extension: &Extension<'_>, abi: Abi, number: u16)
             out.write_str("}\n")
         }
         Extension::Sensitivity(_) | Extension::SpiRange(_) | Extension::Opaque(ExtensionType::KmPrivate, _) => Ok(()),
+        Extension::Words(kind, words) => private_structure(out, *kind, *words),
         Extension::Filter(_)
         | Extension::IfHwOffload { .. }
         | Extension::Opaque(..)
         | Extension::SecurityContext(_)
-        | Extension::SessionId(_)
-        | Extension::Words(..) => writeln!(out, "kdebug_sadb: invalid ext_type {number} was passed."),
+        | Extension::SessionId(_) => writeln!(out, "kdebug_sadb: invalid ext_type {number} was passed."),
     };
 }
 

@@ -56,6 +56,12 @@ pub const LEVEL_UNIQUE: u8 = 3;
 /// NAT-T encapsulation of RFC 3948.
 pub const UDP_ENCAP_ESPINUDP: u8 = 2;
 
+/// Hardware offload, second word of [`ExtensionType::XfrmOffload`]: the SA is for received packets
+/// (`XFRM_OFFLOAD_INBOUND`).
+pub const OFFLOAD_INBOUND: u32 = 2;
+/// Hardware offload: the device does whole packets, not the cryptography only (`XFRM_OFFLOAD_PACKET`).
+pub const OFFLOAD_PACKET: u32 = 4;
+
 /// AH's protocol number.
 pub const IPPROTO_AH: u16 = 51;
 /// ESP's protocol number.

@@ -297,3 +297,51 @@ fn algorithm_names_and_states() {
     assert_eq!(lines(LINUX, 0, 0, SaState::Dead), format!("\tE: none  01|\tA: none  02|{}", tail("dead")));
     assert_eq!(lines(LINUX, 251, 11, SaState::Other(9)), format!("\tE: null  01|\tA: null  02|{}", tail("9")));
 }
+
+#[test]
+fn what_only_netlink_tells() {
+    let words = |kind, words| Extension::Words(kind, words);
+    let sha256 = |extra: Vec<Extension<'static>>| {
+        let mut all = vec![sa(5, 12), sa2(1, 0), key(T::KeyEncrypt, &[0x11; 16]), key(T::KeyAuth, &[0xab; 32])];
+        all.extend(extra);
+        entry(SaType::Esp, all)
+    };
+    let all = sha256(vec![
+        words(T::XfrmAuthTrunc, [128, 0]),
+        words(T::XfrmReplay, [128, 1]),
+        words(T::XfrmMark, [1, 0xff]),
+        words(T::XfrmOutputMark, [0x20, u32::MAX]),
+        words(T::XfrmIfId, [7, 0]),
+        // No interface has this index.
+        words(T::XfrmOffload, [0x7fff_ffff, 4]),
+    ]);
+    prints(
+        &all,
+        false,
+        0,
+        &expect![[r#"
+        10.0.0.1 10.0.0.2 
+        	esp mode=transport spi=4097(0x00001001) reqid=0(0x00000000)
+        	E: aes-cbc  11111111 11111111 11111111 11111111
+        	A: hmac-sha2-256-128  abababab abababab abababab abababab abababab abababab abababab abababab
+        	seq=0x00000005 replay=32 flags=0x00000040 state=mature 
+        	mark=0x1/0xff output-mark=0x20/0xffffffff if-id=7 window=128 esn offload=packet dev #2147483647
+        	sadb_seq=3 pid=77 refcnt=1
+    "#]],
+    );
+    let odd = sha256(vec![words(T::XfrmAuthTrunc, [160, 0]), words(T::XfrmReplay, [64, 0])]);
+    prints(
+        &odd,
+        false,
+        0,
+        &expect![[r#"
+        10.0.0.1 10.0.0.2 
+        	esp mode=transport spi=4097(0x00001001) reqid=0(0x00000000)
+        	E: aes-cbc  11111111 11111111 11111111 11111111
+        	A: hmac-sha256  abababab abababab abababab abababab abababab abababab abababab abababab
+        	seq=0x00000005 replay=32 flags=0x00000040 state=mature 
+        	icv=160 window=64
+        	sadb_seq=3 pid=77 refcnt=1
+    "#]],
+    );
+}

@@ -194,6 +194,38 @@ fn the_rest() {
 }
 
 #[test]
+fn private_extensions() {
+    let words = |kind, words| Extension::Words(kind, words);
+    prints(
+        LINUX,
+        vec![
+            words(T::XfrmAuthTrunc, [128, 0]),
+            words(T::XfrmReplay, [128, 1]),
+            words(T::XfrmMark, [1, 0xff]),
+            words(T::XfrmOutputMark, [2, u32::MAX]),
+            words(T::XfrmIfId, [7, 0]),
+            words(T::XfrmOffload, [3, 6]),
+        ],
+        &expect![[r#"
+            sadb_msg{ version=2 type=3 errno=0 satype=3
+              len=14 reserved=1 seq=3 pid=77
+            sadb_ext{ len=2 type=200 }
+            xfrm_auth_trunc{ icv_bits=128 }
+            sadb_ext{ len=2 type=201 }
+            xfrm_replay{ window=128 esn=1 }
+            sadb_ext{ len=2 type=202 }
+            xfrm_mark{ value=0x00000001 mask=0x000000ff }
+            sadb_ext{ len=2 type=203 }
+            xfrm_output_mark{ value=0x00000002 mask=0xffffffff }
+            sadb_ext{ len=2 type=204 }
+            xfrm_if_id{ id=7 }
+            sadb_ext{ len=2 type=205 }
+            xfrm_offload{ ifindex=3 flags=0x06 }
+        "#]],
+    );
+}
+
+#[test]
 fn broken_bytes_are_complained_about_once() {
     let complaint = |bytes: &[u8]| {
         let mut out = String::new();

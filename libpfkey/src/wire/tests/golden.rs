@@ -327,8 +327,9 @@ fn a_transport_request_may_carry_addresses() {
 
 #[test]
 fn unknown_extensions_keep_their_bytes() {
-    let opaque = Extension::Opaque(T::Other(200), &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
-    both_ways(LINUX, &opaque, "0200 c800 01020304 05060708090a0b0c");
+    let opaque = Extension::Opaque(T::Other(100), &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+    both_ways(LINUX, &opaque, "0200 6400 01020304 05060708090a0b0c");
+    both_ways(LINUX, &Extension::Words(T::XfrmAuthTrunc, [128, 0]), "0200 c800 80000000 00000000 00000000");
     both_ways(NETBSD, &Extension::Opaque(T::Other(26), &[9; 4]), "0100 1a00 09090909");
     both_ways(LINUX, &Extension::Opaque(T::KmPrivate, &[0; 4]), "0100 1100 00000000");
 }

@@ -186,6 +186,9 @@ fn extension(kind: T) -> BoxedStrategy<Extension<'static>> {
         T::SupportedAuth | T::SupportedEncrypt => {
             vec(algorithm(), 0..20).prop_map(move |list| Extension::Supported(kind, list)).boxed()
         }
+        T::XfrmAuthTrunc | T::XfrmIfId | T::XfrmMark | T::XfrmOffload | T::XfrmOutputMark | T::XfrmReplay => {
+            any::<[u32; 2]>().prop_map(move |words| Extension::Words(kind, words)).boxed()
+        }
         T::IpsecIf | T::KmPrivate | T::MigrateIpsecIf | T::SaStat | T::Other(_) => {
             words(4).prop_map(move |bytes| Extension::Opaque(kind, bytes)).boxed()
         }
