@@ -25,14 +25,16 @@ struct Check<'f> {
     file: &'f str,
     abi: Abi,
     supported: Supported,
+    /// Such a kernel's best door understands this library's private extensions.
+    private: bool,
     errors: usize,
 }
 
-/// Judges a file (`-` is standard input) for a dialect's kernel.
+/// Judges a file (`-` is standard input) for a dialect's kernel, and the door that a run would choose.
 ///
 /// # Errors
 /// The line that says why the file cannot be read.
-pub(crate) fn run(name: &str, dialect: Option<Dialect>) -> Result<ExitCode, String> {
+pub(crate) fn run(name: &str, dialect: Option<Dialect>, backend: &Choice) -> Result<ExitCode, String> {
     let dialect = dialect.unwrap_or(Dialect::HOST);
     let open = |file: io::Result<File>| file.map_err(|error| format!("Can't open `{name}': {}", text_of(&error)));
     let mut input: Box<dyn Read> = match name {
@@ -42,7 +44,8 @@ pub(crate) fn run(name: &str, dialect: Option<Dialect>) -> Result<ExitCode, Stri
     // The in-process engine knows what algorithms a kernel of the dialect has.
     let engine = Choice::Memory.open(Some(dialect)).map_err(|error| error.to_string())?;
     let supported = Connection::new(engine).register(SaType::Unspec).map_err(|error| error.to_string())?;
-    let mut check = Check { file: name, abi: Abi::of(dialect), supported, errors: 0 };
+    let private = dialect == Dialect::Linux && matches!(backend, Choice::Auto | Choice::Xfrm);
+    let mut check = Check { file: name, abi: Abi::of(dialect), supported, private, errors: 0 };
     let mut splitter = Splitter::script();
     let mut chunk = Zeroizing::new(vec![0; CHUNK]);
     loop {
@@ -92,7 +95,8 @@ impl Check<'_> {
         statement: &Statement<'_>,
         warnings: &mut Vec<ParseError>,
     ) -> Result<(), Refusal> {
-        let target = Target { abi: self.abi, supported: &self.supported, names: Names::Assume };
+        let (abi, private) = (self.abi, self.private);
+        let target = Target { abi, supported: &self.supported, private, names: Names::Assume };
         let origin = Origin { abi: self.abi, pid: 0, seq: 0 };
         let mut bytes = Zeroizing::new(Vec::new());
         let unsendable = |error: libpfkey::Error| statement.error_at_end(first_word(raw.text), error.to_string());

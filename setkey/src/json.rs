@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, Write as _};
 use std::process::ExitCode;
 
-use libpfkey::num::{Auth, Compress, Encrypt, MODE_ANY, MODE_TRANSPORT, MODE_TUNNEL};
+use libpfkey::num::{Auth, Compress, Encrypt, MODE_ANY, MODE_TRANSPORT, MODE_TUNNEL, OFFLOAD_PACKET};
 use libpfkey::protocol::protocol_name;
 use libpfkey::wire::{Address, Lifetime, SockAddr};
 use libpfkey::{
@@ -127,7 +127,7 @@ struct SaEntry {
     mode: Option<&'static str>,
     reqid: Option<u32>,
     state: Option<&'static str>,
-    replay_window: Option<u8>,
+    replay_window: Option<u32>,
     sequence: Option<u32>,
     flags: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -143,6 +143,55 @@ struct SaEntry {
     soft: Option<Limits>,
     #[serde(skip_serializing_if = "Option::is_none")]
     security_context: Option<String>,
+    #[serde(flatten)]
+    xfrm: XfrmEntry,
+}
+
+/// What only NETLINK_XFRM tells.
+#[derive(Debug, Serialize)]
+struct XfrmEntry {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mark: Option<Masked>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_mark: Option<Masked>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    if_id: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    icv_bits: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    esn: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offload: Option<Offload>,
+}
+
+#[derive(Debug, Serialize)]
+struct Masked {
+    value: u32,
+    mask: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct Offload {
+    kind: &'static str,
+    device: String,
+}
+
+impl XfrmEntry {
+    fn new(message: &Message<'_>) -> Self {
+        let masked = |kind| message.words(kind).map(|[value, mask]| Masked { value, mask });
+        let first = |kind| message.words(kind).map(|[word, _]| word);
+        Self {
+            mark: masked(ExtensionType::XfrmMark),
+            output_mark: masked(ExtensionType::XfrmOutputMark),
+            if_id: first(ExtensionType::XfrmIfId),
+            icv_bits: first(ExtensionType::XfrmAuthTrunc),
+            esn: message.words(ExtensionType::XfrmReplay).map(|[_, esn]| esn != 0),
+            offload: message.words(ExtensionType::XfrmOffload).map(|[interface, flags]| Offload {
+                kind: if flags & OFFLOAD_PACKET == 0 { "crypto" } else { "packet" },
+                device: libpfkey::dump::device(interface),
+            }),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -164,6 +213,8 @@ impl SaEntry {
                 key: keys.then(|| hex(key.bytes)),
             })
         };
+        let window = message.words(ExtensionType::XfrmReplay).map(|[window, _]| window);
+        let icv_bits = message.words(ExtensionType::XfrmAuthTrunc).map(|[bits, _]| bits);
         let compresses = sa_type == SaType::IpComp;
         Self {
             source: message.source().map(End::new),
@@ -173,14 +224,16 @@ impl SaEntry {
             mode: sa2.map(|sa2| mode(sa2.mode)),
             reqid: sa2.map(|sa2| sa2.reqid),
             state: sa.map(|sa| state(sa.state)),
-            replay_window: sa.map(|sa| sa.replay),
+            replay_window: window.or(sa.map(|sa| u32::from(sa.replay))),
             sequence: sa2.map(|sa2| sa2.sequence),
             flags: sa.map(|sa| sa.flags.bits()),
             encryption: sa.filter(|_| !compresses).and_then(|sa| {
                 keyed(ExtensionType::KeyEncrypt, Encrypt::from_number(dialect, sa.encrypt).name(), sa.encrypt)
             }),
-            authentication: sa
-                .and_then(|sa| keyed(ExtensionType::KeyAuth, Auth::from_number(dialect, sa.auth).name(), sa.auth)),
+            authentication: sa.and_then(|sa| {
+                let auth = Auth::from_number(dialect, sa.auth);
+                keyed(ExtensionType::KeyAuth, auth.name_with_icv(icv_bits), sa.auth)
+            }),
             compression: sa.filter(|_| compresses).map(|sa| {
                 let name = Compress::from_number(dialect, sa.encrypt).name();
                 name.map_or_else(|| sa.encrypt.to_string(), str::to_owned)
@@ -193,6 +246,7 @@ impl SaEntry {
             hard: limits(ExtensionType::LifetimeHard),
             soft: limits(ExtensionType::LifetimeSoft),
             security_context: label(message),
+            xfrm: XfrmEntry::new(message),
         }
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct Session {
     pub(crate) view: View,
     supported: Supported,
     abi: Abi,
+    /// The door understands this library's private extensions.
+    private: bool,
     /// `-n`: nothing is sent.
     dry: bool,
     /// Each `in` policy is followed by its `fwd` copy.
@@ -36,15 +38,16 @@ pub(crate) enum Flow {
 impl Session {
     /// Takes over a connection.
     pub(crate) fn new(
-        connection: Connection,
+        mut connection: Connection,
         supported: Supported,
         view: View,
         pace: Pace,
         (dry, mirror): (bool, bool),
     ) -> Self {
         let abi = connection.abi();
+        let private = connection.backend().has_xfrm_extensions();
         let mirror = mirror && abi.dialect.has_forward();
-        Self { pipeline: Pipeline::new(connection, pace), view, supported, abi, dry, mirror }
+        Self { pipeline: Pipeline::new(connection, pace), view, supported, abi, private, dry, mirror }
     }
 
     /// Carries one statement out.
@@ -85,7 +88,7 @@ impl Session {
 
     /// What statements are composed for.
     fn target(&self) -> Target<'_> {
-        Target { abi: self.abi, supported: &self.supported, names: Names::Ask }
+        Target { abi: self.abi, supported: &self.supported, private: self.private, names: Names::Ask }
     }
 
     fn sa(

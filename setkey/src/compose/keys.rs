@@ -22,6 +22,8 @@ pub(super) struct Material {
     pub(super) encrypt_key: Option<Zeroizing<Vec<u8>>>,
     /// Authentication key.
     pub(super) auth_key: Option<Zeroizing<Vec<u8>>>,
+    /// Bits of the ICV, where they are not those that the kernel's PF_KEY gives.
+    pub(super) icv_bits: Option<u32>,
     /// Flags that stand for variants of an algorithm.
     pub(super) flags: Option<SaFlags>,
 }
@@ -42,6 +44,7 @@ impl Material {
             material.encryption(statement, encryption, target, warnings)?;
         }
         if let Some(authentication) = &algorithms.authentication {
+            refuse_second(statement, algorithms, target)?;
             material.authentication(statement, authentication, target)?;
         }
         if let Some(compression) = algorithms.compression {
@@ -73,12 +76,12 @@ impl Material {
         let missing = || not_supported(statement, at, name, target.dialect());
         self.encrypt = meaning.number(target.dialect()).ok_or_else(missing)?;
         let key = word.key.as_ref().map(ipsec_conf::setkey::Key::bytes).unwrap_or_default();
-        let allowed = match meaning.aead_key_bits().filter(|_| lists(target.supported, self.encrypt)) {
-            Some(bits) => Allowed::Each(bits),
-            None => {
-                Allowed::listed(target.supported, ExtensionType::SupportedEncrypt, self.encrypt).ok_or_else(missing)?
-            }
-        };
+        let allowed =
+            match meaning.aead_key_bits().filter(|_| target.private || lists(target.supported, self.encrypt)) {
+                Some(bits) => Allowed::Each(bits),
+                None => Allowed::listed(target.supported, ExtensionType::SupportedEncrypt, self.encrypt)
+                    .ok_or_else(missing)?,
+            };
         // KAME kernels list the null cipher with a range; it takes no key.
         if meaning != Encrypt::Null {
             allowed.check(name, key.len()).map_err(|text| statement.error_at(at, text))?;
@@ -104,8 +107,11 @@ impl Material {
         let dialect = target.dialect();
         let missing = || not_supported(statement, at, name, dialect);
         if word.algorithm == Authentication::HmacSha256Icv128 && dialect == Dialect::Linux {
-            let text = "Not supported: PF_KEY of Linux cuts SHA-256 to 96 bits";
-            return Err(statement.error_at(at, text));
+            if !target.private {
+                let text = "Not supported: PF_KEY of Linux cuts SHA-256 to 96 bits";
+                return Err(statement.error_at(at, text));
+            }
+            self.icv_bits = Some(128);
         }
         self.auth = auth_of(word.algorithm).number(dialect).ok_or_else(missing)?;
         let Some(key) = word.key.as_ref().map(ipsec_conf::setkey::Key::bytes) else { return Ok(()) };
@@ -116,6 +122,21 @@ impl Material {
         allowed.check(name, key.len()).map_err(|text| statement.error_at(at, text))?;
         self.auth_key = Some(key);
         Ok(())
+    }
+}
+
+/// The kernel refuses an authentication algorithm beside such a cipher without saying why.
+fn refuse_second(
+    statement: &Statement<'_>,
+    algorithms: &Algorithms<'_>,
+    target: &Target<'_>,
+) -> Result<(), ParseError> {
+    match (&algorithms.encryption, &algorithms.authentication) {
+        (Some(cipher), Some(second)) if target.private && encrypt_of(cipher.algorithm).is_aead() => {
+            let text = format!("{} authenticates by itself: no -A goes with it", cipher.name.text);
+            Err(statement.error_at(second.name.offset, text))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -3,6 +3,7 @@
 mod keys;
 mod sa;
 mod spd;
+mod xfrm;
 
 use std::net::SocketAddr;
 
@@ -23,6 +24,8 @@ pub(crate) struct Target<'k> {
     pub(crate) abi: Abi,
     /// The kernel's algorithms.
     pub(crate) supported: &'k Supported,
+    /// The door understands this library's private extensions.
+    pub(crate) private: bool,
     /// How names are resolved.
     pub(crate) names: Names,
 }

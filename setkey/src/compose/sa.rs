@@ -10,6 +10,7 @@ use libpfkey::{Builder, Dialect, Extension, ExtensionType, Header, MessageType, 
 use zeroize::Zeroizing;
 
 use super::keys::Material;
+use super::xfrm::{Private, refuse_unsendable};
 use super::{Label, Refusal, Target, pairs, resolve_end, sa_type_of};
 use crate::resolve::addresses;
 
@@ -32,6 +33,7 @@ pub(crate) struct SaPlan {
     label: Option<Label>,
     range: Option<SpiRange>,
     natt: Option<Natt>,
+    private: Private,
     /// FreeBSD: a window that the SA's 8 bits cannot say, in packets.
     replay_packets: Option<u32>,
 }
@@ -57,7 +59,7 @@ pub(crate) fn plan_sa(
     let sources = resolve_end(statement, &sa.source, sa.options, target.names)?;
     let destinations = resolve_end(statement, &sa.destination, sa.options, target.names)?;
     let natt = plan_natt(statement, sa, target)?;
-    refuse_unsendable(statement, sa, target.dialect())?;
+    refuse_unsendable(statement, sa, target)?;
     let sa_type = sa_type_of(sa.protocol, target.dialect()).ok_or_else(|| {
         let text = format!("Not supported: {} PF_KEY has no TCP-MD5 SAs", target.dialect());
         statement.error_after(sa.destination.port.unwrap_or(sa.destination.host).offset, text)
@@ -71,7 +73,8 @@ pub(crate) fn plan_sa(
         return Err(statement.error_at_end(sa.source.host.offset, "multiple address specified").into());
     }
     let pairs = pairs(&sources, &destinations)?;
-    let (replay, replay_packets) = plan_replay(statement, sa, target.dialect())?;
+    let (replay, replay_packets) = plan_replay(statement, sa, target)?;
+    let private = Private::new(message_type, statement, sa, material.icv_bits, target)?;
     let is_getspi = message_type == MessageType::GetSpi;
     Ok(SaPlan {
         message_type,
@@ -93,6 +96,7 @@ pub(crate) fn plan_sa(
         label: sa.context.as_ref().filter(|_| !names_one).map(Label::new),
         range: (is_getspi && sa.spi != 0).then_some(SpiRange { min: sa.spi, max: sa.spi }),
         natt: natt.filter(|_| !names_one || target.dialect() == Dialect::NetBsd),
+        private,
         replay_packets,
     })
 }
@@ -148,6 +152,7 @@ impl SaPlan {
             builder.push(&Extension::NatTPort(ExtensionType::NatTSport, or_default(sport)))?;
             builder.push(&Extension::NatTPort(ExtensionType::NatTDport, or_default(dport)))?;
         }
+        self.private.emit(&mut builder, destination)?;
         builder.finish()
     }
 }
@@ -172,33 +177,16 @@ fn plan_natt(statement: &Statement<'_>, sa: &language::Sa<'_>, target: &Target<'
     Ok(Some(Natt { ports: None, original }))
 }
 
-/// What a PF_KEY message of the dialect has no place for is refused by name.
-fn refuse_unsendable(statement: &Statement<'_>, sa: &language::Sa<'_>, dialect: Dialect) -> Result<(), Refusal> {
-    let refused = [
-        (sa.esn && matches!(dialect, Dialect::Linux | Dialect::NetBsd), "-esn"),
-        (sa.mark.is_some(), "-mark"),
-        (sa.output_mark.is_some(), "-output-mark"),
-        (sa.if_id.is_some(), "-if-id"),
-        (sa.offload.is_some(), "-offload"),
-        (sa.context.is_some() && dialect != Dialect::Linux, "-ctx"),
-    ];
-    match refused.into_iter().find(|(refused, _)| *refused) {
-        None => Ok(()),
-        Some((_, option)) => {
-            let text = format!("Not supported: a PF_KEY message of {dialect} has no place for {option}");
-            Err(statement.error_at_end(0, text).into())
-        }
-    }
-}
-
 /// The 8-bit window of the SA, and FreeBSD's extension for larger ones.
 fn plan_replay(
     statement: &Statement<'_>,
     sa: &language::Sa<'_>,
-    dialect: Dialect,
+    target: &Target<'_>,
 ) -> Result<(u8, Option<u32>), Refusal> {
-    match (u8::try_from(sa.replay), dialect) {
+    match (u8::try_from(sa.replay), target.dialect()) {
         (Ok(window), _) => Ok((window, None)),
+        // The private extension says it.
+        (Err(_), _) if target.private => Ok((u8::MAX, None)),
         // The word counts bytes of bitmap, the extension packets.
         (Err(_), Dialect::FreeBsd) if sa.replay <= u32::MAX / 8 => Ok((u8::MAX, Some(sa.replay * 8))),
         (Err(_), _) => {
@@ -229,6 +217,6 @@ fn mode_number(mode: Mode) -> u8 {
 
 /// Limits as they are sent: not at all when there are none.
 fn lifetime(limits: language::Lifetime) -> Option<Lifetime> {
-    let some = limits.seconds != 0 || limits.bytes != 0;
-    some.then_some(Lifetime { allocations: 0, bytes: limits.bytes, addtime: limits.seconds, usetime: 0 })
+    let some = limits.seconds != 0 || limits.bytes != 0 || limits.packets != 0;
+    some.then_some(Lifetime { allocations: limits.packets, bytes: limits.bytes, addtime: limits.seconds, usetime: 0 })
 }
