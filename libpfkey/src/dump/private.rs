@@ -19,7 +19,7 @@ pub(super) fn private_line(out: &mut String, message: &Message<'_>) {
     // The length of RFC 4868 has a name; others are of other programs.
     let auth = message.sa().map(|sa| Auth::from_number(message.abi.dialect, sa.auth));
     if let Some(bits) = icv_bits(message)
-        && !auth.is_some_and(|auth| auth.name_with_icv(Some(bits)) != auth.name())
+        && auth.is_none_or(|auth| auth.name_with_icv(Some(bits)) == auth.name())
     {
         words.push(format!("icv={bits}"));
     }
