@@ -14,9 +14,12 @@ pub(super) struct Auth {
     pub(super) icv_bits: u32,
 }
 
+/// The number of no authentication.
+pub(super) const AUTH_NULL: u8 = 251;
+
 /// In the order of `af_key`'s REGISTER answer.
 pub(super) const AUTH: [Auth; 9] = [
-    Auth { id: 251, name: "digest_null", alias: "digest_null", key_bits: 0, icv_bits: 0 },
+    Auth { id: AUTH_NULL, name: "digest_null", alias: "digest_null", key_bits: 0, icv_bits: 0 },
     Auth { id: 2, name: "hmac(md5)", alias: "md5", key_bits: 128, icv_bits: 96 },
     Auth { id: 3, name: "hmac(sha1)", alias: "sha1", key_bits: 160, icv_bits: 96 },
     // RFC 4868 says 128: see the extension XfrmAuthTrunc.

@@ -47,14 +47,51 @@ pub(super) enum Expect {
 pub(super) struct Pending {
     /// Sequence number of the frame.
     pub(super) seq: u32,
+    /// Its type.
+    pub(super) kind: u16,
     pub(super) expect: Expect,
     /// The request's own header, which its answer repeats.
     pub(super) header: Header,
 }
 
+impl Pending {
+    /// The type of the frame that answers it.
+    fn answer(&self) -> u16 {
+        match self.kind {
+            message::GETSA | message::ALLOCSPI => message::NEWSA,
+            message::GETPOLICY => message::NEWPOLICY,
+            kind => kind,
+        }
+    }
+
+    /// Whether a frame that is no part of a dump answers it. Answers carry the socket's port, and notifications the
+    /// process id that the request carried.
+    fn is_answered_by(&self, frame: &Frame<'_>, port: u32) -> bool {
+        let pid = match self.expect {
+            Expect::Echo => self.header.pid,
+            Expect::Entry => port,
+            _ => return false,
+        };
+        self.seq == frame.seq && pid == frame.pid && self.answer() == frame.kind
+    }
+
+    fn is_dump(&self, seq: u32) -> bool {
+        self.seq == seq && matches!(self.expect, Expect::Dump | Expect::Reqids)
+    }
+
+    /// Whether a verdict is about it. Only what asked for it gets one that is favourable.
+    fn is_judged_by(&self, seq: u32, verdict: &Verdict) -> bool {
+        let asked = matches!(self.expect, Expect::Ack | Expect::Silence | Expect::Probe(_));
+        let repeated = verdict.request.is_none_or(|(kind, pid)| (kind, pid) == (self.kind, self.header.pid));
+        self.seq == seq && repeated && (asked || verdict.errno != 0)
+    }
+}
+
 /// Requests under way, and messages to be handed out.
 #[derive(Debug, Default)]
 pub(super) struct Engine {
+    /// The socket's address.
+    port: u32,
     pending: VecDeque<Pending>,
     queue: VecDeque<Zeroizing<Vec<u8>>>,
     /// Emptied buffers.
@@ -74,6 +111,11 @@ pub(super) struct Engine {
 }
 
 impl Engine {
+    /// For the socket at `port`.
+    pub(super) fn new(port: u32) -> Self {
+        Self { port, ..Self::default() }
+    }
+
     /// Notes a request that is sent.
     pub(super) fn expect(&mut self, pending: Pending) {
         self.pending.push_back(pending);
@@ -82,6 +124,14 @@ impl Engine {
     /// Forgets requests whose answers cannot come any more.
     pub(super) fn give_up(&mut self) {
         self.pending.clear();
+        self.held = None;
+        self.entries = 0;
+    }
+
+    /// Answers the last `count` requests with an errno: they could not be sent.
+    pub(super) fn refuse_last(&mut self, count: usize, errno: i32) {
+        let unsent = self.pending.split_off(self.pending.len().saturating_sub(count));
+        unsent.iter().for_each(|pending| self.refuse(&pending.header, errno));
     }
 
     /// The next message.
@@ -117,14 +167,14 @@ impl Engine {
         }
     }
 
-    /// Takes in a datagram.
+    /// Takes in a datagram. A frame that says what cannot be (an SA of no address family, say) is passed over.
     ///
     /// # Errors
     /// For one that is cut; what stood before the cut has been taken in.
     pub(super) fn datagram(&mut self, bytes: &[u8]) -> Result<()> {
         let mut reader = Reader::new(bytes, Abi::HOST);
         while let Some(frame) = next_frame(&mut reader)? {
-            self.frame(frame)?;
+            let _ = self.frame(frame);
         }
         Ok(())
     }
@@ -134,7 +184,7 @@ impl Engine {
         match frame.kind {
             message::ERROR => {
                 let verdict = Verdict::parse(body)?;
-                self.verdict(frame.seq, verdict.errno);
+                self.verdict(frame.seq, &verdict);
             }
             message::DONE => {
                 let verdict = Verdict::parse(body)?;
@@ -150,6 +200,9 @@ impl Engine {
                 self.flushed(Header::new(MessageType::Flush, sa_type), frame.seq, frame.pid);
             }
             message::FLUSHPOLICY => {
+                if PolicyAttributes::parse(body)?.is_sub {
+                    return Ok(());
+                }
                 self.flushed(Header::new(MessageType::SpdFlush, SaType::Unspec), frame.seq, frame.pid);
             }
             message::EXPIRE if !self.registered.is_empty() => self.expired(body)?,
@@ -163,14 +216,15 @@ impl Engine {
 
     /// Takes the request that a frame answers off the list. Answers come in order: earlier requests that still wait
     /// have lost theirs.
-    fn answered(&mut self, seq: u32, fits: impl Fn(Expect) -> bool) -> Option<Pending> {
-        let position = self.pending.iter().position(|pending| pending.seq == seq && fits(pending.expect))?;
+    fn answered(&mut self, fits: impl Fn(&Pending) -> bool) -> Option<Pending> {
+        let position = self.pending.iter().position(fits)?;
         self.pending.drain(..position);
         self.pending.pop_front()
     }
 
-    fn verdict(&mut self, seq: u32, errno: i32) {
-        let Some(pending) = self.answered(seq, |_| true) else { return };
+    fn verdict(&mut self, seq: u32, verdict: &Verdict) {
+        let errno = verdict.errno;
+        let Some(pending) = self.answered(|pending| pending.is_judged_by(seq, verdict)) else { return };
         match pending.expect {
             Expect::Probe(index) => {
                 if let Some(probe) = self.probes.get_mut(index) {
@@ -275,24 +329,25 @@ impl Engine {
 
     /// What a state or policy was sent for.
     fn purpose(&mut self, frame: &Frame<'_>) -> Purpose {
-        let dumping = self.pending.front().filter(|pending| pending.seq == frame.seq);
-        match dumping.map(|pending| (pending.expect, pending.header)) {
-            Some((Expect::Dump, header)) => return Purpose::Dump(header),
-            Some((Expect::Reqids, _)) => return Purpose::None,
-            _ => {}
+        if frame.flags & flag::MULTI != 0 {
+            let dump = self.pending.iter().find(|pending| pending.is_dump(frame.seq) && pending.answer() == frame.kind);
+            return match dump {
+                Some(Pending { expect: Expect::Dump, header, .. }) => Purpose::Dump(*header),
+                _ => Purpose::None,
+            };
         }
-        if let Some(pending) = self.answered(frame.seq, |expect| expect == Expect::Entry) {
-            return Purpose::Entry(pending.header);
+        match self.echoed(frame) {
+            Some(Pending { expect: Expect::Entry, header, .. }) => Purpose::Entry(header),
+            // An answer that nobody waits for any more.
+            None if frame.pid == self.port => Purpose::None,
+            _ => Purpose::Event,
         }
-        self.echoed(frame);
-        Purpose::Event
     }
 
-    /// A notification answers the request that it repeats the numbers of.
-    fn echoed(&mut self, frame: &Frame<'_>) {
-        if self.pending.iter().any(|pending| pending.header.pid == frame.pid) {
-            self.answered(frame.seq, |expect| expect == Expect::Echo);
-        }
+    /// The request that an answer or notification belongs to.
+    fn echoed(&mut self, frame: &Frame<'_>) -> Option<Pending> {
+        let port = self.port;
+        self.answered(|pending| pending.is_answered_by(frame, port))
     }
 
     /// An entry of a dump: handed out when the next is there, or the end.
@@ -314,9 +369,7 @@ impl Engine {
     }
 
     fn end_of_dump(&mut self, seq: u32, errno: i32) {
-        let Some(pending) = self.answered(seq, |expect| matches!(expect, Expect::Dump | Expect::Reqids)) else {
-            return;
-        };
+        let Some(pending) = self.answered(|pending| pending.is_dump(seq)) else { return };
         self.entries = 0;
         let held = self.held.take();
         if pending.expect == Expect::Reqids {

@@ -3,6 +3,7 @@
 use super::layout::{Acquire, Mapping, Migrate, PolicyId};
 use super::netlink::next_attribute;
 use super::numbers::attribute;
+use super::policy::PolicyAttributes;
 use super::sa_reply::host;
 use super::sa_request::{mode_to_pfkey, sa_type_of};
 use crate::dialect::Abi;
@@ -20,11 +21,17 @@ const PROPOSED_WINDOW: u8 = 32;
 /// For a body that is too short.
 pub(super) fn acquire(body: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<()> {
     let acquire = Acquire::parse(body)?;
+    let attributes = PolicyAttributes::parse(body)?;
+    // The ends of a tunnel may be of another family than the packet's, which the selector tells.
+    let family = attributes.templates.iter().find(|template| {
+        (template.id.proto, template.id.destination) == (acquire.id.proto, acquire.id.destination) && template.mode != 0
+    });
+    let family = family.map_or(acquire.family, |template| template.family);
     let sa_type = sa_type_of(acquire.id.proto);
     let header = Header { seq: acquire.seq, ..Header::new(MessageType::Acquire, sa_type) };
     let mut builder = Builder::new(Abi::HOST, header, out)?;
-    builder.push(&host(ExtensionType::AddressSrc, acquire.source.ip(acquire.family)))?;
-    builder.push(&host(ExtensionType::AddressDst, acquire.id.destination.ip(acquire.family)))?;
+    builder.push(&host(ExtensionType::AddressSrc, acquire.source.ip(family)))?;
+    builder.push(&host(ExtensionType::AddressDst, acquire.id.destination.ip(family)))?;
     builder.push(&Extension::Policy(Policy {
         kind: POLICY_IPSEC,
         direction: DIR_OUT,
@@ -35,6 +42,9 @@ pub(super) fn acquire(body: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<()> {
     }))?;
     if matches!(sa_type, SaType::Ah | SaType::Esp) {
         builder.push(&Extension::Proposal(Proposal { replay: PROPOSED_WINDOW, combinations: Vec::new() }))?;
+    }
+    if let Some(context) = attributes.context {
+        builder.push(&Extension::SecurityContext(context))?;
     }
     builder.finish()
 }

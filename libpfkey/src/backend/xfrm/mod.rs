@@ -50,6 +50,8 @@ pub struct Xfrm {
     /// Frames that are not sent yet. They hold keys.
     batch: Zeroizing<Vec<u8>>,
     batched: usize,
+    /// Notifications were lost.
+    overrun: bool,
     lists: Option<Lists>,
     /// The reqids in use have been asked for, and where to go on looking for a free one.
     next_reqid: Option<u32>,
@@ -61,11 +63,13 @@ impl Xfrm {
     /// # Errors
     /// [`Error::System`]: EPROTONOSUPPORT where the kernel has no NETLINK_XFRM, EPERM without privilege.
     pub fn open() -> Result<Self> {
+        let door = Door::open()?;
         Ok(Self {
-            door: Door::open()?,
-            engine: Engine::default(),
+            engine: Engine::new(door.port()),
+            door,
             batch: Zeroizing::new(Vec::with_capacity(BATCH_BYTES + (4 << 10))),
             batched: 0,
+            overrun: false,
             lists: None,
             next_reqid: None,
         })
@@ -116,11 +120,9 @@ impl Xfrm {
         let mark = message.words(crate::ExtensionType::XfrmMark);
         let if_id = message.words(crate::ExtensionType::XfrmIfId);
         self.push(message, Expect::Entry, message::ALLOCSPI, 0, |writer| {
-            let start = writer.len();
             state.emit(writer);
             writer.u32(min);
             writer.u32(max);
-            writer.align(start);
             if let Some(mark) = mark {
                 push_attribute(writer, attribute::MARK, |contents| mark.iter().for_each(|word| contents.u32(*word)))?;
             }
@@ -160,14 +162,18 @@ impl Xfrm {
     fn register(&mut self, message: &Message<'_>) -> std::result::Result<(), Errno> {
         let sa_type = message.header.sa_type;
         let number = sa_type.number(Abi::HOST.dialect).filter(|number| *number <= 9).ok_or(libc::EINVAL)?;
-        if number != 0 && !self.engine.registered.insert(number) {
+        if self.engine.registered.contains(&number) {
             return Err(libc::EEXIST);
         }
-        if number != 0 && self.engine.registered.len() == 1 {
+        self.settle().map_err(errno_of)?;
+        if number != 0 && self.engine.registered.is_empty() {
             // Membership is what makes the kernel count on a key manager: not for those who only look.
             for group in [group::ACQUIRE, group::EXPIRE, group::MAPPING] {
                 self.door.join(group).map_err(errno_of)?;
             }
+        }
+        if number != 0 {
+            self.engine.registered.insert(number);
         }
         if self.lists.is_none() {
             self.lists = Some(self.probe().map_err(errno_of)?);
@@ -179,20 +185,18 @@ impl Xfrm {
         Ok(())
     }
 
-    /// Asks for each algorithm.
+    /// Asks for each algorithm, when nothing else is under way.
     fn probe(&mut self) -> Result<Lists> {
-        self.flush()?;
-        self.take_in()?;
         let mut batch = Vec::new();
         push_probes(&mut batch)?;
         self.engine.probes = vec![None; PROBES];
         for (seq, index) in (0..).zip(0..PROBES) {
             let header = Header::new(MessageType::Register, SaType::Unspec);
-            self.engine.expect(Pending { seq, expect: Expect::Probe(index), header });
+            self.engine.expect(Pending { seq, kind: message::UPDSA, expect: Expect::Probe(index), header });
         }
-        self.door.send(&batch)?;
-        self.take_in()?;
+        let probed = self.door.send(&batch).and_then(|()| self.take_in());
         self.engine.give_up();
+        probed?;
         Ok(Lists::new(&self.engine.probes))
     }
 
@@ -200,6 +204,7 @@ impl Xfrm {
         match message.header.sa_type {
             // Changes come in any case; others' requests netlink does not show.
             SaType::Unspec | SaType::Other(1) if message.extensions.is_empty() => {
+                self.settle().map_err(errno_of)?;
                 let header = message.header;
                 self.engine.push(|out| crate::Builder::new(Abi::HOST, header, out)?.finish());
                 Ok(())
@@ -227,16 +232,15 @@ impl Xfrm {
 
     /// Lists the policies for the reqids that they use. Those added later tell of themselves.
     fn learn_reqids(&mut self) -> Result<()> {
-        self.flush()?;
-        self.take_in()?;
+        self.settle()?;
         let mut batch = Vec::new();
         let heading = Heading { kind: message::GETPOLICY, flags: flag::REQUEST | flag::DUMP, seq: 0, pid: 0 };
         push_frame(&mut batch, heading, |_| Ok(()))?;
         let header = Header::new(MessageType::SpdDump, SaType::Unspec);
-        self.engine.expect(Pending { seq: 0, expect: Expect::Reqids, header });
-        self.door.send(&batch)?;
-        self.take_in()?;
+        self.engine.expect(Pending { seq: 0, kind: message::GETPOLICY, expect: Expect::Reqids, header });
+        let learned = self.door.send(&batch).and_then(|()| self.take_in());
         self.engine.give_up();
+        learned?;
         self.next_reqid = Some(FIRST_REQID);
         Ok(())
     }
@@ -266,15 +270,16 @@ impl Xfrm {
         let Header { seq, pid, .. } = message.header;
         let heading = Heading { kind, flags: flags | flag::REQUEST, seq, pid };
         push_frame(&mut self.batch, heading, body).map_err(errno_of)?;
-        self.engine.expect(Pending { seq, expect, header: message.header });
+        self.engine.expect(Pending { seq, kind, expect, header: message.header });
         self.batched += 1;
         if self.batched >= BATCH_REQUESTS || self.batch.len() >= BATCH_BYTES {
-            self.flush().map_err(errno_of)?;
+            self.flush();
         }
         Ok(())
     }
 
-    /// The same in a datagram of its own: the kernel carries a dump out while its answers are read.
+    /// The same in a datagram of its own, when nothing else is under way: the kernel carries a dump out while its
+    /// answers are read, and refuses a second one meanwhile.
     fn push_alone(
         &mut self,
         message: &Message<'_>,
@@ -283,20 +288,32 @@ impl Xfrm {
         flags: u16,
         body: impl FnOnce(&mut Writer<'_>) -> Result<()>,
     ) -> std::result::Result<(), Errno> {
-        self.flush().map_err(errno_of)?;
+        self.settle().map_err(errno_of)?;
         self.push(message, expect, kind, flags, body)?;
-        self.flush().map_err(errno_of)
+        self.flush();
+        Ok(())
     }
 
-    /// Sends the batch.
-    fn flush(&mut self) -> Result<()> {
+    /// Sends the batch. Where that fails, each of its requests is answered so.
+    fn flush(&mut self) {
         if self.batch.is_empty() {
-            return Ok(());
+            return;
         }
-        self.batched = 0;
+        let batched = std::mem::take(&mut self.batched);
         let sent = self.door.send(&self.batch);
         self.batch.zeroize();
-        sent
+        if let Err(error) = sent {
+            self.engine.refuse_last(batched, errno_of(error));
+        }
+    }
+
+    /// Sends the batch and takes all answers in: the kernel has given them when `send` returns. What has none now has
+    /// lost it.
+    fn settle(&mut self) -> Result<()> {
+        self.flush();
+        self.take_in()?;
+        self.engine.give_up();
+        Ok(())
     }
 
     /// Takes in what there is.
@@ -309,9 +326,18 @@ impl Xfrm {
     fn take_datagram(&mut self) -> Result<bool> {
         match self.door.receive() {
             Ok(Some(datagram)) => self.engine.datagram(datagram).map(|()| true),
-            Ok(None) => Ok(false),
-            // Notifications were lost. Whose answers they were will be asked for: see `Pipeline`.
-            Err(Error::System { source, .. }) if source.raw_os_error() == Some(libc::ENOBUFS) => Ok(true),
+            Ok(None) => {
+                if std::mem::take(&mut self.overrun) {
+                    self.engine.give_up();
+                }
+                Ok(false)
+            }
+            // Notifications were lost: those behind what is queued now. Whose answers they were will be asked for: see
+            // `Pipeline`.
+            Err(Error::System { source, .. }) if source.raw_os_error() == Some(libc::ENOBUFS) => {
+                self.overrun = true;
+                Ok(true)
+            }
             Err(error) => Err(error),
         }
     }
@@ -330,11 +356,11 @@ impl Backend for Xfrm {
     fn send(&mut self, message: &[u8]) -> Result<()> {
         let abi = Abi::HOST;
         let header = peek_header(abi, message).map_err(|_| refused(libc::EMSGSIZE))?;
-        if usize::from(header.words) * 8 != message.len() {
-            return Err(refused(libc::EMSGSIZE));
-        }
         if header.version != PF_KEY_V2 || header.reserved != 0 || matches!(header.message_type, MessageType::Other(_)) {
             return Err(refused(libc::EINVAL));
+        }
+        if usize::from(header.words) * 8 != message.len() {
+            return Err(refused(libc::EMSGSIZE));
         }
         let result = match Message::parse(abi, message) {
             Ok(message) => self.request(&message),
@@ -342,8 +368,7 @@ impl Backend for Xfrm {
         };
         if let Err(errno) = result {
             // In the order of the requests: after the answers to those that are under way.
-            self.flush()?;
-            self.take_in()?;
+            self.settle()?;
             self.engine.refuse(&header, errno);
         }
         Ok(())
@@ -354,7 +379,7 @@ impl Backend for Xfrm {
             if let Some(length) = self.engine.pop(buffer) {
                 return Ok(buffer.get(..length));
             }
-            self.flush()?;
+            self.flush();
             if !self.take_datagram()? {
                 return Ok(None);
             }
@@ -377,7 +402,7 @@ impl Backend for Xfrm {
 impl Drop for Xfrm {
     fn drop(&mut self) {
         // What was handed over is sent, even if nobody waits for the answer.
-        let _ = self.flush();
+        self.flush();
     }
 }
 

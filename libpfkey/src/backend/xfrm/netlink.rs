@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt};
 
 use super::numbers::{NETLINK_XFRM, attribute, group};
+use crate::arbitrary::arbitrary_u32;
 use crate::backend::batch::Batch;
 use crate::dialect::Abi;
 use crate::error::{Error, Result};
@@ -136,14 +137,20 @@ pub(super) fn push_attribute(
 pub(super) struct Verdict {
     /// 0 for an acknowledgement.
     pub(super) errno: i32,
+    /// Type and process id of the request's own frame, where the kernel repeats it.
+    pub(super) request: Option<(u16, u32)>,
 }
 
 impl Verdict {
     /// Reads the body of an error frame, or of the frame that ends a dump.
     pub(super) fn parse(body: &mut Reader<'_>) -> Result<Self> {
         // A negated errno.
-        let errno = if body.remaining() >= 4 { body.u32()?.cast_signed() } else { 0 };
-        Ok(Self { errno: errno.checked_neg().unwrap_or(libc::EINVAL) })
+        let errno = body.u32()?.cast_signed().checked_neg().unwrap_or(libc::EINVAL);
+        if body.remaining() < HEADER {
+            return Ok(Self { errno, request: None });
+        }
+        let (_length, kind, _flags, _seq, pid) = (body.u32()?, body.u16()?, body.u16()?, body.u32()?, body.u32()?);
+        Ok(Self { errno, request: Some((kind, pid)) })
     }
 }
 
@@ -152,6 +159,7 @@ impl Verdict {
 pub(super) struct Door {
     socket: Socket,
     batch: Batch,
+    port: u32,
 }
 
 impl Door {
@@ -162,10 +170,10 @@ impl Door {
     pub(super) fn open() -> Result<Self> {
         let system = |call| move |source| Error::System { call, source };
         let mut socket = Socket::new(NETLINK_XFRM).map_err(system("NETLINK_XFRM"))?;
-        socket.bind_auto().map_err(system("bind"))?;
+        let port = bind(&mut socket).map_err(system("bind"))?;
         // Errors carry the header of the request only: not its keys.
         let _ = socket.set_cap_ack(true);
-        let mut door = Self { socket, batch: Batch::new(BATCH, DATAGRAM_MAX) };
+        let mut door = Self { socket, batch: Batch::new(BATCH, DATAGRAM_MAX), port };
         door.set_receive_buffer(SOCKET_BUFFER)?;
         [group::SA, group::POLICY, group::MIGRATE].into_iter().try_for_each(|number| door.join(number))?;
         Ok(door)
@@ -178,6 +186,11 @@ impl Door {
     pub(super) fn join(&mut self, number: u32) -> Result<()> {
         // The first thing that needs privilege.
         self.socket.add_membership(number).map_err(|source| Error::System { call: "NETLINK_XFRM", source })
+    }
+
+    /// The socket's address: frames that carry it answer this socket's requests.
+    pub(super) fn port(&self) -> u32 {
+        self.port
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
@@ -218,5 +231,18 @@ impl Door {
     /// [`Error::System`]; ENOBUFS says that notifications were lost.
     pub(super) fn receive(&mut self) -> Result<Option<&[u8]>> {
         self.batch.next(self.socket.as_fd())
+    }
+}
+
+/// Binds to a port that is no process's id: answers carry the port, and notifications the id of the process that made
+/// the change, so each shows what it is.
+fn bind(socket: &mut Socket) -> io::Result<u32> {
+    loop {
+        let port = 0x8000_0000 | arbitrary_u32();
+        match socket.bind(&SocketAddr::new(port, 0)) {
+            Ok(()) => return Ok(port),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+            Err(error) => return Err(error),
+        }
     }
 }

@@ -27,6 +27,8 @@ pub(super) mod message {
 /// `nlmsg_flags`
 pub(super) mod flag {
     pub(crate) const REQUEST: u16 = 1;
+    /// A part of a dump.
+    pub(crate) const MULTI: u16 = 2;
     pub(crate) const ACK: u16 = 4;
     pub(crate) const DUMP_INTR: u16 = 0x10;
     pub(crate) const DUMP: u16 = 0x300;

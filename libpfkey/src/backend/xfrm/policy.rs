@@ -11,7 +11,7 @@ use crate::dialect::Abi;
 use crate::error::Result;
 use crate::num::{
     DIR_FWD, DIR_IN, DIR_OUT, ExtensionType, LEVEL_DEFAULT, LEVEL_REQUIRE, LEVEL_UNIQUE, LEVEL_USE, MANUAL_REQID_MAX,
-    MODE_TRANSPORT, MessageType, POLICY_DISCARD, POLICY_IPSEC, POLICY_NONE, SaType, ULPROTO_ANY,
+    MODE_TRANSPORT, MODE_TUNNEL, MessageType, POLICY_DISCARD, POLICY_IPSEC, POLICY_NONE, SaType, ULPROTO_ANY,
 };
 use crate::wire::reader::Reader;
 use crate::wire::writer::Writer;
@@ -44,11 +44,11 @@ impl<'a> PolicyFrame<'a> {
         if !matches!(policy.kind, POLICY_DISCARD | POLICY_NONE | POLICY_IPSEC) {
             return Err(libc::EINVAL);
         }
-        if policy.requests.len() > MAX_TEMPLATES {
-            return Err(libc::ELOOP);
-        }
         let mut templates = Vec::new();
         for request in policy.requests.iter().filter(|_| policy.kind == POLICY_IPSEC) {
+            if templates.len() == MAX_TEMPLATES {
+                return Err(libc::ELOOP);
+            }
             templates.push(template(request, selector.family, policy.direction, reqid)?);
         }
         let limit = |kind| message.lifetime(kind);
@@ -128,18 +128,18 @@ fn template(
     if !matches!(proto, 50 | 51 | 108) || request.mode == 0 {
         return Err(libc::EINVAL);
     }
-    let tunnels = request.mode != MODE_TRANSPORT;
     let mut template = Template { family: policy_family, mode: mode_to_xfrm(request.mode)?, ..Template::default() };
     template.id.proto = proto;
     match request.level {
         LEVEL_DEFAULT | LEVEL_REQUIRE => {}
-        LEVEL_USE if tunnels && direction == DIR_OUT => return Err(libc::EINVAL),
+        LEVEL_USE if request.mode != MODE_TRANSPORT && direction == DIR_OUT => return Err(libc::EINVAL),
         LEVEL_USE => template.optional = true,
         LEVEL_UNIQUE if request.reqid == 0 || request.reqid > MANUAL_REQID_MAX => template.reqid = reqid()?,
         LEVEL_UNIQUE => template.reqid = request.reqid,
         _ => return Err(libc::EINVAL),
     }
-    if tunnels {
+    // BEET has ends, too, but `af_key` passes over them.
+    if request.mode == MODE_TUNNEL {
         let (source, destination) = request.endpoints.ok_or(libc::EINVAL)?;
         let (Some(source), Some(destination)) = (source.ip(), destination.ip()) else { return Err(libc::EINVAL) };
         template.family = family(source);
@@ -169,8 +169,8 @@ pub(super) fn policy_id(message: &Message<'_>) -> std::result::Result<PolicyId, 
 /// The attributes of a policy.
 #[derive(Default)]
 pub(super) struct PolicyAttributes<'a> {
-    templates: Vec<Template>,
-    context: Option<SecurityContext<'a>>,
+    pub(super) templates: Vec<Template>,
+    pub(super) context: Option<SecurityContext<'a>>,
     /// A policy of type SUB, which `af_key` does not show.
     pub(super) is_sub: bool,
     /// The policy itself, where it comes as an attribute.
@@ -262,7 +262,7 @@ fn request(template: &Template) -> Request {
     };
     let mode = mode_to_pfkey(template.mode);
     let end = |address: Addr| SockAddr::from(address.ip(template.family));
-    let endpoints = (mode > MODE_TRANSPORT).then(|| (end(template.source), end(template.id.destination)));
+    let endpoints = (mode == MODE_TUNNEL).then(|| (end(template.source), end(template.id.destination)));
     Request { proto: u16::from(template.id.proto), mode, level, reqid: template.reqid, endpoints }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::algorithm::{Aead, Auth, Cipher, NULL, compression};
+use super::algorithm::{AUTH_NULL, Aead, Auth, Cipher, NULL, compression};
 use super::layout::{Addr, Algo, Encap, Limits, ReplayEsn, Selector, State, StateId, family};
 use super::netlink::push_attribute;
 use super::numbers::{INF, attribute, state_flag};
@@ -101,8 +101,14 @@ impl<'a> SaFrame<'a> {
         if incomplete {
             return Err(libc::EINVAL);
         }
-        let proto =
-            proto_of(sa_type).ok_or(if sa_type == SaType::Unspec { libc::EPROTONOSUPPORT } else { libc::EINVAL })?;
+        if proto_of(sa_type).is_none() && sa_type != SaType::Unspec {
+            return Err(libc::EINVAL);
+        }
+        check_numbers(sa_type, sa.auth, sa.encrypt)?;
+        let empty = |key: Option<&Key<'_>>| key.is_some_and(|key| key.bits == 0);
+        if (empty(auth_key) && sa.auth != AUTH_NULL) || (empty(encrypt_key) && sa.encrypt != NULL) {
+            return Err(libc::EINVAL);
+        }
         let sa2 = message.sa2().copied().unwrap_or_default();
         let mut frame = Self {
             state: State {
@@ -112,7 +118,6 @@ impl<'a> SaFrame<'a> {
                 seq: message.header.seq,
                 reqid: sa2.reqid,
                 family: family(source),
-                mode: mode_to_xfrm(sa2.mode)?,
                 replay_window: sa.replay.min(32),
                 flags: state_flags(sa.flags),
                 ..State::default()
@@ -121,7 +126,6 @@ impl<'a> SaFrame<'a> {
         };
         frame.state.id.destination = Addr::of(destination);
         frame.state.id.spi = sa.spi;
-        frame.state.id.proto = proto;
         if let Some(proxy) = message.address(ExtensionType::AddressProxy)
             && let Some(address) = proxy.sockaddr.ip()
         {
@@ -129,6 +133,9 @@ impl<'a> SaFrame<'a> {
             frame.state.selector.source_prefix = proxy.prefix;
         }
         frame.algorithms(message, (sa.auth, auth_key), (sa.encrypt, encrypt_key))?;
+        frame.state.mode = mode_to_xfrm(sa2.mode)?;
+        // `af_key` finds last that there is no protocol.
+        frame.state.id.proto = proto_of(sa_type).ok_or(libc::EPROTONOSUPPORT)?;
         frame.encap = message.natt_type().map(|kind| Encap {
             kind: u16::from(kind),
             source_port: message.natt_port(ExtensionType::NatTSport).unwrap_or(0),
@@ -149,9 +156,6 @@ impl<'a> SaFrame<'a> {
         if auth != 0 {
             let known = Auth::of(auth).ok_or(libc::ENOSYS)?;
             let (key, bits) = parts(auth_key);
-            if auth_key.is_some() && bits == 0 && known.key_bits != 0 {
-                return Err(libc::EINVAL);
-            }
             let icv_bits = message.words(ExtensionType::XfrmAuthTrunc).map_or(known.icv_bits, |[bits, _]| bits);
             self.auth = Some(known.algo(key, bits, icv_bits));
         }
@@ -165,9 +169,6 @@ impl<'a> SaFrame<'a> {
             return Ok(());
         }
         let (key, bits) = parts(encrypt_key);
-        if encrypt_key.is_some() && bits == 0 && encrypt != NULL {
-            return Err(libc::EINVAL);
-        }
         // AH carries the number of a cipher without using it, and so does the kernel.
         if message.header.sa_type != SaType::Esp {
             return Cipher::of(encrypt).map(drop).ok_or(libc::ENOSYS);
@@ -244,6 +245,12 @@ impl<'a> SaFrame<'a> {
         }
         Ok(())
     }
+}
+
+/// The largest numbers that `af_key` looks up at all.
+fn check_numbers(sa_type: SaType, auth: u8, encrypt: u8) -> std::result::Result<(), Errno> {
+    let encrypt_max = if sa_type == SaType::IpComp { 4 } else { 253 };
+    if auth > AUTH_NULL || encrypt > encrypt_max { Err(libc::EINVAL) } else { Ok(()) }
 }
 
 /// `xfrm_user_sec_ctx`: its length counts bytes, and itself.
