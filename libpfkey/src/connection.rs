@@ -97,6 +97,23 @@ impl Connection {
         }
     }
 
+    /// The next message, or `None` when patience is at its end.
+    pub(crate) fn recv_patiently(&mut self, patience: &mut Patience) -> Result<Option<&[u8]>> {
+        if patience.is_over() {
+            return Ok(None);
+        }
+        loop {
+            let length = self.backend.recv(&mut self.buffer)?.map(<[u8]>::len);
+            if let Some(length) = length {
+                self.used = self.used.max(length);
+                return Ok(self.buffer.get(..length));
+            }
+            if !wait(self.backend.fd(), Some(patience.start()))? {
+                return Ok(None);
+            }
+        }
+    }
+
     /// Registers and takes the kernel's list of algorithms (`pfkey_send_register`, `pfkey_recv_register`).
     ///
     /// # Errors
@@ -106,10 +123,10 @@ impl Connection {
         request::register(self.origin(0), sa_type, &mut request)?;
         self.send(&request)?;
         let (abi, pid) = (self.abi(), self.pid);
-        let deadline = Instant::now() + ANSWER_TIMEOUT;
+        let mut patience = Patience::default();
+        patience.start();
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let bytes = match self.recv(Some(left)) {
+            let bytes = match self.recv_patiently(&mut patience) {
                 Ok(Some(bytes)) => bytes,
                 Ok(None) => return Err(Error::Timeout),
                 // What was malformed may have been anybody's.
@@ -132,6 +149,24 @@ impl Drop for Connection {
     fn drop(&mut self) {
         // Not all of it: to wipe what was never used, memory would have to be found for it first.
         self.buffer.iter_mut().take(self.used).for_each(Zeroize::zeroize);
+    }
+}
+
+/// How long an answer is waited for: [`ANSWER_TIMEOUT`] from when there was first nothing to take, or only what is
+/// for others. As long as answers come nobody looks at the clock: on some machines that is a system call.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Patience {
+    end: Option<Instant>,
+}
+
+impl Patience {
+    /// Starts the clock if it stands; returns when it will be over.
+    pub(crate) fn start(&mut self) -> Instant {
+        *self.end.get_or_insert_with(|| Instant::now() + ANSWER_TIMEOUT)
+    }
+
+    fn is_over(self) -> bool {
+        self.end.is_some_and(|end| end <= Instant::now())
     }
 }
 

@@ -5,12 +5,12 @@
 //! unanswered is asked for, and reported if it cannot be found.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 use crate::arbitrary::arbitrary_u32;
-use crate::connection::{ANSWER_TIMEOUT, Connection};
+use crate::connection::{Connection, Patience};
 use crate::error::{Error, Result};
 use crate::num::{ExtensionType, MessageType};
 use crate::request::{self, Origin, SaName};
@@ -43,7 +43,6 @@ pub enum Pace {
 struct Pending<T> {
     seq: u32,
     message_type: MessageType,
-    sent: Instant,
     tag: T,
     /// The request, to ask for its outcome.
     bytes: Zeroizing<Vec<u8>>,
@@ -82,6 +81,8 @@ pub struct Pipeline<T> {
     pending: VecDeque<Pending<T>>,
     /// Requests whose answer never came.
     lost: Vec<Pending<T>>,
+    /// How long the oldest request goes on waiting.
+    patience: Patience,
     /// Emptied buffers of answered requests.
     spare: Vec<Zeroizing<Vec<u8>>>,
 }
@@ -91,7 +92,16 @@ impl<T> Pipeline<T> {
     pub fn new(mut connection: Connection, pace: Pace) -> Self {
         let window = connection.backend().window().max(1);
         let next_seq = 0x8000_0000 | arbitrary_u32() >> 2;
-        Self { connection, pace, window, next_seq, pending: VecDeque::new(), lost: Vec::new(), spare: Vec::new() }
+        Self {
+            connection,
+            pace,
+            window,
+            next_seq,
+            pending: VecDeque::new(),
+            lost: Vec::new(),
+            patience: Patience::default(),
+            spare: Vec::new(),
+        }
     }
 
     /// The connection. What is received on it directly is lost to waiting requests.
@@ -135,8 +145,7 @@ impl<T> Pipeline<T> {
         }
         self.connection.send(&request)?;
         let Header { seq, message_type, .. } = header;
-        let sent = Instant::now();
-        self.pending.push_back(Pending { seq, message_type, sent, tag, bytes: request, overtaken: false });
+        self.pending.push_back(Pending { seq, message_type, tag, bytes: request, overtaken: false });
         if self.pace == Pace::OneByOne {
             self.settle(0, on_answer);
         }
@@ -179,13 +188,21 @@ impl<T> Pipeline<T> {
     fn take_answer(&mut self, on_answer: &mut impl FnMut(&T, Answer<'_>)) {
         let (abi, pid) = (self.connection.abi(), self.connection.pid());
         let Some(oldest) = self.pending.front() else { return };
-        let patience = if oldest.overtaken { Duration::ZERO } else { ANSWER_TIMEOUT };
-        let wait = (oldest.sent + patience).saturating_duration_since(Instant::now());
-        let bytes = match self.connection.recv(Some(wait)) {
+        let received = match oldest.overtaken {
+            true => self.connection.recv(Some(Duration::ZERO)),
+            false => self.connection.recv_patiently(&mut self.patience),
+        };
+        let bytes = match received {
             Ok(Some(bytes)) => bytes,
             // What was malformed may have been anybody's.
-            Err(Error::Malformed { .. }) => return,
-            Ok(None) => return self.lost.extend(self.pending.pop_front()),
+            Err(Error::Malformed { .. }) => {
+                self.patience.start();
+                return;
+            }
+            Ok(None) => {
+                self.patience = Patience::default();
+                return self.lost.extend(self.pending.pop_front());
+            }
             Err(error) => {
                 if let Some(failed) = self.pending.pop_front() {
                     on_answer(&failed.tag, Answer::Lost(error));
@@ -196,7 +213,11 @@ impl<T> Pipeline<T> {
         let Ok(header) = peek_header(abi, bytes) else { return };
         let answers = |pending: &Pending<T>| pending.seq == header.seq && pending.message_type == header.message_type;
         let position = self.pending.iter().position(answers).filter(|_| header.pid == pid);
-        let Some(done) = position.and_then(|position| self.pending.remove(position)) else { return };
+        let Some(done) = position.and_then(|position| self.pending.remove(position)) else {
+            self.patience.start();
+            return;
+        };
+        self.patience = Patience::default();
         self.pending.iter_mut().take(position.unwrap_or(0)).for_each(|pending| pending.overtaken = true);
         on_answer(
             &done.tag,
@@ -230,7 +251,8 @@ impl<T> Pipeline<T> {
             return Err(Error::Timeout);
         };
         let (source, destination) = (source.sockaddr, destination.sockaddr);
-        let name = SaName { sa_type: request.header.sa_type, source, destination, spi: sa.spi };
+        let mark = request.words(ExtensionType::XfrmMark);
+        let name = SaName { sa_type: request.header.sa_type, source, destination, spi: sa.spi, mark };
         let mut bytes = Zeroizing::new(Vec::new());
         request::get(self.next_origin(), &name, &mut bytes)?;
         self.any_entry(&bytes, false, |entry| same(request, entry))
@@ -261,15 +283,15 @@ impl<T> Pipeline<T> {
     /// the field of the sequence number, down to 0.
     fn answers(&mut self, wanted: &Header, many: bool, mut on_answer: impl FnMut(Answer<'_>)) {
         let (abi, pid) = (self.connection.abi(), self.connection.pid());
-        let mut deadline = Instant::now() + ANSWER_TIMEOUT;
+        let mut patience = Patience::default();
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let bytes = match self.connection.recv(Some(left)) {
+            let bytes = match self.connection.recv_patiently(&mut patience) {
                 Ok(Some(bytes)) => bytes,
                 Ok(None) => return on_answer(Answer::Lost(Error::Timeout)),
                 // It may have been an answer: the list is not known to be whole.
                 Err(error @ Error::Malformed { .. }) => {
                     on_answer(Answer::Lost(error));
+                    patience.start();
                     continue;
                 }
                 Err(error) => return on_answer(Answer::Lost(error)),
@@ -277,6 +299,7 @@ impl<T> Pipeline<T> {
             let Ok(header) = peek_header(abi, bytes) else { continue };
             let own = header.message_type == wanted.message_type && header.pid == pid;
             if !own || (!many && header.seq != wanted.seq) {
+                patience.start();
                 continue;
             }
             if header.errno != 0 {
@@ -287,7 +310,7 @@ impl<T> Pipeline<T> {
             if !many || header.seq == 0 {
                 return;
             }
-            deadline = Instant::now() + ANSWER_TIMEOUT;
+            patience = Patience::default();
         }
     }
 }

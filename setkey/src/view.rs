@@ -35,6 +35,8 @@ pub(crate) struct View {
     hidden: u32,
     /// It has been said that the kernel ignores priorities.
     warned_of_priority: bool,
+    /// The time of the answers to this request, once one of them shows it.
+    now: Option<i64>,
 }
 
 /// What an answer is matched with: a statement.
@@ -48,7 +50,7 @@ pub(crate) struct Tag {
 
 impl View {
     pub(crate) fn new(console: Console, style: Style) -> Self {
-        Self { console, style, text: Zeroizing::default(), hidden: 0, warned_of_priority: false }
+        Self { console, style, text: Zeroizing::default(), hidden: 0, warned_of_priority: false, now: None }
     }
 
     /// Shows a request, if it is to be shown.
@@ -91,7 +93,7 @@ impl View {
     }
 
     fn entry(&mut self, message: &Message<'_>, tag: Tag) {
-        let options = dump::Options { ports: self.style.ports, now: now() };
+        let options = dump::Options { ports: self.style.ports, now: *self.now.get_or_insert_with(now) };
         match message.header.message_type {
             MessageType::Get | MessageType::Dump => {
                 let dead = message.sa().is_some_and(|sa| sa.state == SaState::Dead);

@@ -104,6 +104,8 @@ pub(super) struct Engine {
     interrupted: bool,
     /// SA types that this socket registered for: acquires and expiries go to any that did.
     pub(super) registered: BTreeSet<u8>,
+    /// When the datagram was taken in, in seconds since 1970.
+    now: u64,
     /// Errnos of the probes.
     pub(super) probes: Vec<Option<i32>>,
     /// Reqids that policies use.
@@ -173,6 +175,7 @@ impl Engine {
     /// For one that is cut; what stood before the cut has been taken in.
     pub(super) fn datagram(&mut self, bytes: &[u8]) -> Result<()> {
         let mut reader = Reader::new(bytes, Abi::HOST);
+        self.now = now();
         while let Some(frame) = next_frame(&mut reader)? {
             let _ = self.frame(frame);
         }
@@ -260,7 +263,7 @@ impl Engine {
             }
             Purpose::None => return Ok(()),
         };
-        let now = now();
+        let now = self.now;
         if in_dump {
             self.entry(frame.flags, |out| sa_message(envelope, &state, &attributes, now, out));
         } else {
@@ -276,7 +279,8 @@ impl Engine {
         if let Some(state) = attributes.state {
             let envelope =
                 Envelope { state: Some(SaState::Dead), ..Envelope::event(MessageType::Delete, frame.seq, frame.pid) };
-            self.push(|out| sa_message(envelope, &state, &attributes, now(), out));
+            let now = self.now;
+            self.push(|out| sa_message(envelope, &state, &attributes, now, out));
         }
         Ok(())
     }
@@ -323,7 +327,8 @@ impl Engine {
         let attributes = StateAttributes::parse(body)?;
         let (dead, tell) = if hard { (SaState::Dead, Tell::Hard) } else { (SaState::Dying, Tell::Soft) };
         let envelope = Envelope { state: Some(dead), tell, ..Envelope::event(MessageType::Expire, 0, 0) };
-        self.push(|out| sa_message(envelope, &state, &attributes, now(), out));
+        let now = self.now;
+        self.push(|out| sa_message(envelope, &state, &attributes, now, out));
         Ok(())
     }
 
