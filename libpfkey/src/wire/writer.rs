@@ -98,7 +98,8 @@ impl<'b> Writer<'b> {
         }
     }
 
-    /// Overwrites the 32-bit field at `at`.
+    /// Overwrites the 32-bit field at `at`: netlink has such lengths.
+    #[cfg(target_os = "linux")]
     pub(crate) fn patch_u32(&mut self, at: usize, value: u32) {
         let bytes = match self.abi.byte_order {
             ByteOrder::Big => value.to_be_bytes(),
