@@ -2,6 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use libpfkey::wire::peek_header;
 use libpfkey::{Abi, Answer, Message, MessageType, SaState, dump, errno_text};
 use zeroize::Zeroizing;
 
@@ -83,6 +84,8 @@ impl View {
         self.text.clear();
         self.structure(abi, bytes);
         match Message::parse(abi, bytes) {
+            // Linux gets the length of some policies wrong; what was asked for was done all the same.
+            Err(_) if has_wrong_length(abi, bytes) => self.console.system("invalid keymsg length"),
             Err(error) => {
                 self.text.push_str(&error.to_string());
                 self.text.push('\n');
@@ -159,6 +162,10 @@ fn errno_words(errno: i32, message_type: MessageType) -> String {
         MessageType::SpdDump if errno == libc::ENOENT => "No SPD entries".into(),
         _ => errno_text(errno),
     }
+}
+
+fn has_wrong_length(abi: Abi, bytes: &[u8]) -> bool {
+    peek_header(abi, bytes).is_ok_and(|header| usize::from(header.words) * 8 != bytes.len())
 }
 
 /// Seconds since 1970.
