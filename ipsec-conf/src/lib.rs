@@ -7,5 +7,6 @@
 
 mod diagnostic;
 pub mod policy;
+pub mod racoon;
 pub mod setkey;
 mod spelling;

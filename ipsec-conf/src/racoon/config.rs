@@ -1,0 +1,85 @@
+//! A whole configuration.
+
+use super::global::{Backend, HalfOpenLimit, Listen, LogLevel, Padding, Paths, Privsep, Timer};
+use super::mode_cfg::{Ldap, ModeCfg, Radius};
+use super::place::Place;
+use super::remote::Remote;
+use super::sainfo::Sainfo;
+
+/// What a load of `racoon.conf` and all that it includes says, with every default filled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// `path`.
+    pub paths: Paths,
+    /// `log`.
+    pub log: LogLevel,
+    /// `pfkey_buffer`, KiB; 0: as the system has it.
+    pub pfkey_buffer: u32,
+    /// `complex_bundle`: the mode of each protocol is its own policy's; else tunnel when one is tunnel.
+    pub complex_bundle: bool,
+    /// `padding`.
+    pub padding: Padding,
+    /// `listen`.
+    pub listen: Listen,
+    /// `timer`.
+    pub timer: Timer,
+    /// `privsep`.
+    pub privsep: Option<Privsep>,
+    /// `mode_cfg`.
+    pub mode_cfg: ModeCfg,
+    /// `ldapcfg`.
+    pub ldap: Ldap,
+    /// `radiuscfg`.
+    pub radius: Radius,
+    /// `threads` for expensive computations; `None`: as many as there are processors.
+    pub threads: Option<u32>,
+    /// `half_open_limit`.
+    pub half_open_limit: HalfOpenLimit,
+    /// `backend`.
+    pub backend: Backend,
+    /// `journal`: finished negotiations that are kept.
+    pub journal: u32,
+    /// `remote`, in the order of the file.
+    pub remotes: Vec<Remote>,
+    /// `sainfo`, in the order that they are looked at: by falling [`Sainfo::priority`], then as in the file.
+    pub sainfos: Vec<Sainfo>,
+    pub(super) directives: Directives,
+}
+
+impl Default for Config {
+    /// The configuration that an empty file is.
+    fn default() -> Self {
+        Self {
+            paths: Paths::default(),
+            log: LogLevel::Info,
+            pfkey_buffer: 0,
+            complex_bundle: true,
+            padding: Padding::default(),
+            listen: Listen::default(),
+            timer: Timer::default(),
+            privsep: None,
+            mode_cfg: ModeCfg::default(),
+            ldap: Ldap::default(),
+            radius: Radius::default(),
+            threads: None,
+            half_open_limit: HalfOpenLimit::default(),
+            backend: Backend::Auto,
+            journal: 200,
+            remotes: Vec::new(),
+            sainfos: Vec::new(),
+            directives: Directives::default(),
+        }
+    }
+}
+
+/// The first place of each directive that the files use. Like places, not compared.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Directives(pub(super) Vec<(&'static super::directive::Directive, Place)>);
+
+impl PartialEq for Directives {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Directives {}

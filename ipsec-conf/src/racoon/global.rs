@@ -1,0 +1,199 @@
+//! What is set once for the daemon.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::identifier::Address;
+use super::place::Place;
+use super::word::words;
+
+/// The `path` directives.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Paths {
+    /// Directory that relative names in `include` start from.
+    pub include: Option<Box<Path>>,
+    /// File of pre-shared keys; without one no key is found.
+    pub pre_shared_key: Option<Box<Path>>,
+    /// Directory of certificates and keys.
+    pub certificate: Option<Box<Path>>,
+    /// Directory of scripts.
+    pub script: Option<Box<Path>>,
+    /// File that SAs are kept in; `None`: not kept.
+    pub backupsa: Option<Box<Path>>,
+    /// File of the process id; a relative name starts from the run directory. `None`: `racoon.pid` there.
+    pub pidfile: Option<Box<Path>>,
+}
+
+words! {
+    /// What is logged.
+    LogLevel {
+        /// Errors.
+        Error = "error",
+        /// Warnings, too.
+        Warning = "warning",
+        /// Notable things, too.
+        Notify = "notify",
+        /// What happens, too.
+        Info = "info",
+        /// Details, too.
+        Debug = "debug",
+        /// Everything but keys.
+        Debug2 = "debug2",
+    }
+}
+
+words! {
+    /// Which door of the kernel is used.
+    Backend {
+        /// NETLINK_XFRM when the kernel has it, else PF_KEY.
+        Auto = "auto",
+        /// NETLINK_XFRM.
+        Xfrm = "xfrm",
+        /// PF_KEY.
+        PfKey = "pfkey",
+        /// None: an engine in memory.
+        Memory = "memory",
+    }
+}
+
+/// The `padding` section: padding of what ISAKMP encrypts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Padding {
+    /// Random octets, else zeros.
+    pub randomize: bool,
+    /// A random number of blocks more.
+    pub randomize_length: bool,
+    /// Such blocks at most.
+    pub maximum_length: u8,
+    /// Refuse padding longer than the text, and cut it off.
+    pub strict_check: bool,
+    /// The last octet does not count itself.
+    pub exclusive_tail: bool,
+}
+
+impl Default for Padding {
+    fn default() -> Self {
+        Self { randomize: true, randomize_length: false, maximum_length: 20, strict_check: false, exclusive_tail: true }
+    }
+}
+
+/// The `timer` section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timer {
+    /// Times a message is sent.
+    pub counter: u32,
+    /// Between them.
+    pub interval: Duration,
+    /// Copies of each datagram.
+    pub persend: u32,
+    /// A phase 2 waits for its phase 1.
+    pub phase1: Duration,
+    /// A phase 2 waits for the kernel.
+    pub phase2: Duration,
+    /// Between NAT keep-alives; `None`: none.
+    pub natt_keepalive: Option<Duration>,
+}
+
+impl Default for Timer {
+    fn default() -> Self {
+        Self {
+            counter: 5,
+            interval: Duration::from_secs(10),
+            persend: 1,
+            phase1: Duration::from_secs(30),
+            phase2: Duration::from_secs(30),
+            natt_keepalive: Some(Duration::from_secs(20)),
+        }
+    }
+}
+
+/// The `listen` section.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listen {
+    /// Empty: every local address, ports 500 and 4500.
+    pub sockets: Vec<ListenSocket>,
+    /// All addresses must bind, and interfaces are not watched.
+    pub strict_address: bool,
+    /// The control socket.
+    pub adminsock: AdminSocket,
+}
+
+/// `isakmp` or `isakmp_natt`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenSocket {
+    /// Where it is written.
+    pub place: Place,
+    /// Local address.
+    pub address: Address,
+    /// UDP port.
+    pub port: u16,
+    /// Takes ESP in UDP.
+    pub natt: bool,
+}
+
+/// `adminsock`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AdminSocket {
+    /// The built-in path, mode 0600, owner 0, group 0.
+    #[default]
+    Default,
+    /// `disabled`.
+    Disabled,
+    /// As written.
+    Path {
+        /// Where it is written.
+        place: Place,
+        /// Name of the socket.
+        path: Box<Path>,
+        /// Owner, group and mode; `None`: owner 0, group 0, mode 0600.
+        access: Option<SocketAccess>,
+    },
+}
+
+/// Who may open the control socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocketAccess {
+    /// Owner.
+    pub owner: Account,
+    /// Group.
+    pub group: Account,
+    /// Permission bits.
+    pub mode: u16,
+}
+
+/// A user or a group; names are looked up by the daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Account {
+    /// By name.
+    Name(Box<str>),
+    /// By number.
+    Id(u32),
+}
+
+/// The `privsep` section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Privsep {
+    /// Where it begins.
+    pub place: Place,
+    /// User of the unprivileged process; 0: no separation.
+    pub user: Account,
+    /// Its group.
+    pub group: Account,
+    /// Its root directory.
+    pub chroot: Option<Box<Path>>,
+}
+
+/// `half_open_limit`: negotiations of strangers under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HalfOpenLimit {
+    /// In all.
+    pub total: u32,
+    /// From one address.
+    pub per_source: u32,
+}
+
+impl Default for HalfOpenLimit {
+    fn default() -> Self {
+        Self { total: 1024, per_source: 16 }
+    }
+}

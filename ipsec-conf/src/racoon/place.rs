@@ -1,0 +1,35 @@
+//! Where something stands in a configuration.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// A place in a file. Two places are always equal: configurations are compared by what they say, not by where.
+#[derive(Clone)]
+pub struct Place {
+    /// Name of the file.
+    pub file: Arc<str>,
+    /// From 1; 0 where there is no line.
+    pub line: u32,
+    /// In characters, from 1; 0 where there is no line.
+    pub column: u32,
+}
+
+impl PartialEq for Place {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Place {}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,242 @@
+//! What is agreed with a peer in phase 1.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::algorithm::{AuthenticationMethod, DhGroup, Encryption, Hash};
+use super::identifier::{Address, Identifier};
+use super::place::Place;
+use super::word::words;
+
+/// A `remote` section, with all that it inherits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remote {
+    /// How it is called.
+    pub name: RemoteName,
+    /// Where its section begins.
+    pub place: Place,
+    /// The peers it is for; `None`: any ("anonymous").
+    pub address: Option<RemoteAddress>,
+    /// UDP port of the peer; `None`: 500, and any when a peer is compared.
+    pub port: Option<u16>,
+    /// At least one; the first is used by the initiator, the responder takes each.
+    pub exchange_modes: Vec<ExchangeMode>,
+    /// Own identity.
+    pub my_identifier: Identifier,
+    /// What the peer may be called; the first that matches accepts. Empty: anything.
+    pub peers_identifiers: Vec<Identifier>,
+    /// Refuse a peer whose identity is none of `peers_identifiers`.
+    pub verify_identifier: bool,
+    /// Login as a client of XAUTH; its password is in the file of pre-shared keys.
+    pub xauth_login: Option<Box<str>>,
+    /// Own certificate or key.
+    pub certificate: Option<OwnCertificate>,
+    /// The peer's certificate or keys, in place of what it sends.
+    pub peers_certificate: Option<PeersCertificate>,
+    /// Who vouches for certificates, beside the directory `path certificate`.
+    pub trust: Trust,
+    /// What to do when a certification authority's revocation list is missing.
+    pub crl_policy: CrlPolicy,
+    /// As a client: ask for an address after the login.
+    pub mode_cfg: bool,
+    /// Act on deletes that are not encrypted.
+    pub weak_phase1_check: bool,
+    /// Programs to run.
+    pub scripts: Scripts,
+    /// Send the own certificate.
+    pub send_cert: bool,
+    /// Ask for the peer's certificate.
+    pub send_cr: bool,
+    /// Match a certificate request that names no issuer.
+    pub match_empty_cr: bool,
+    /// Check the peer's certificate, and its identity against it.
+    pub verify_cert: bool,
+    /// IKE fragmentation.
+    pub ike_frag: Ternary,
+    /// Size, in octets, above which ESP in UDP is fragmented before encryption.
+    pub esp_frag: u16,
+    /// Send INITIAL-CONTACT.
+    pub initial_contact: bool,
+    /// Never initiate on an acquire.
+    pub passive: bool,
+    /// What is accepted of a peer whose values differ.
+    pub proposal_check: ProposalCheck,
+    /// Always use identities as the endpoints of an SA.
+    pub support_proxy: bool,
+    /// Make policies for peers as a responder.
+    pub generate_policy: GeneratePolicy,
+    /// NAT traversal.
+    pub nat_traversal: Ternary,
+    /// Announce and accept dead peer detection.
+    pub dpd: bool,
+    /// Between probes; `None`: no probes.
+    pub dpd_delay: Option<Duration>,
+    /// Wait after a probe that was not answered.
+    pub dpd_retry: Duration,
+    /// Probes without an answer before the peer is dead.
+    pub dpd_maxfail: u32,
+    /// When to probe.
+    pub dpd_mode: DpdMode,
+    /// Renewal of phase 1.
+    pub rekey: Ternary,
+    /// Octets of a nonce.
+    pub nonce_size: u16,
+    /// What a sainfo's `remoteid` must equal.
+    pub ph1id: u32,
+    /// Life of a phase 1 whose proposal does not say.
+    pub lifetime: Duration,
+    /// At least one, the preferred first.
+    pub proposals: Vec<Proposal>,
+}
+
+/// How a `remote` section is called.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RemoteName {
+    /// `remote "name"`.
+    Quoted(Box<str>),
+    /// `remote ADDRESS [port]`.
+    Address(Address, Option<u16>),
+    /// `remote anonymous [port]`.
+    Anonymous(Option<u16>),
+}
+
+/// A peer's address.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RemoteAddress {
+    /// A numeric one.
+    Numeric(Address),
+    /// A name to resolve.
+    Host(Box<str>),
+}
+
+/// A `proposal`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// Where it begins.
+    pub place: Place,
+    /// Cipher.
+    pub encryption: Encryption,
+    /// Hash.
+    pub hash: Hash,
+    /// Authentication.
+    pub method: AuthenticationMethod,
+    /// Diffie-Hellman group.
+    pub dh_group: DhGroup,
+    /// Life of the phase 1, its own or the remote's.
+    pub lifetime: Duration,
+}
+
+/// `certificate_type`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OwnCertificate {
+    /// PEM files.
+    X509 {
+        /// The certificate.
+        certificate: Box<Path>,
+        /// The private key.
+        key: Box<Path>,
+    },
+    /// A file with a private key, see [`crate::plainrsa`].
+    PlainRsa(Box<Path>),
+}
+
+/// `peers_certfile`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PeersCertificate {
+    /// A PEM file.
+    X509(Box<Path>),
+    /// A file with public keys, see [`crate::plainrsa`].
+    PlainRsa(Box<Path>),
+}
+
+/// `ca_type`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// A PEM file with certificates of authorities.
+    pub file: Option<Box<Path>>,
+    /// The system's store, too.
+    pub system: bool,
+}
+
+/// Programs to run at events of phase 1.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scripts {
+    /// `phase1_up`.
+    pub up: Option<Box<Path>>,
+    /// `phase1_down`.
+    pub down: Option<Box<Path>>,
+    /// `phase1_dead`.
+    pub dead: Option<Box<Path>>,
+}
+
+words! {
+    /// An exchange of phase 1.
+    ExchangeMode {
+        /// Identity protection.
+        Main = "main",
+        /// Three messages, identities in clear.
+        Aggressive = "aggressive",
+        /// Four messages, identities in clear.
+        Base = "base",
+    }
+}
+
+words! {
+    /// A switch with a third position.
+    Ternary {
+        /// Off.
+        Off = "off",
+        /// On, when the peer does it, too.
+        On = "on",
+        /// Whatever the peer says.
+        Force = "force",
+    }
+}
+
+words! {
+    /// What is accepted of a peer whose lifetimes, key lengths and PFS groups differ.
+    ProposalCheck {
+        /// What it says.
+        Obey = "obey",
+        /// What is as strict as the own.
+        Strict = "strict",
+        /// As strict, but a longer lifetime is cut short and the peer told.
+        Claim = "claim",
+        /// What is equal.
+        Exact = "exact",
+    }
+}
+
+words! {
+    /// Policies for peers.
+    GeneratePolicy {
+        /// None.
+        Off = "off",
+        /// With level require.
+        Require = "require" | "on",
+        /// With level unique.
+        Unique = "unique",
+    }
+}
+
+words! {
+    /// When a peer is probed.
+    DpdMode {
+        /// Each `dpd_delay`.
+        Always = "always",
+        /// When packets go out and none come in (RFC 3706, section 5.5).
+        Traffic = "traffic",
+        /// When nothing came in for `dpd_delay`.
+        Idle = "idle",
+    }
+}
+
+words! {
+    /// What to do without a revocation list.
+    CrlPolicy {
+        /// Accept the certificate.
+        Optional = "optional",
+        /// Refuse it.
+        Require = "require",
+    }
+}

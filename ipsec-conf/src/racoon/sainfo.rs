@@ -1,0 +1,98 @@
+//! What is agreed with a peer in phase 2.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::algorithm::{Compression, DhGroup, EspAuthentication, EspEncryption};
+use super::identifier::Identifier;
+use super::place::Place;
+use super::word::words;
+
+/// A `sainfo` section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sainfo {
+    /// Where its section begins.
+    pub place: Place,
+    /// This end of the SA; never [`SainfoId::ClientAddress`].
+    pub local: SainfoId,
+    /// The peer's end of the SA.
+    pub remote: SainfoId,
+    /// Only for peers with this identity of phase 1.
+    pub from: Option<Identifier>,
+    /// Only for users of this group.
+    pub group: Option<Box<str>>,
+    /// Only for remotes with this `ph1id`; 0: those without.
+    pub remoteid: u32,
+    /// Perfect forward secrecy.
+    pub pfs_group: Option<DhGroup>,
+    /// Life in time.
+    pub lifetime: Duration,
+    /// Life in octets.
+    pub lifetime_bytes: Option<u64>,
+    /// At least one, the preferred first.
+    pub encryption: Vec<EspEncryption>,
+    /// The preferred first; empty when all of `encryption` are AEAD.
+    pub authentication: Vec<EspAuthentication>,
+    /// The preferred first.
+    pub compression: Vec<Compression>,
+    /// Extended sequence numbers.
+    pub esn: Esn,
+    /// Replay window in packets.
+    pub replay_window: u32,
+}
+
+impl Sainfo {
+    /// How early it is looked at: the highest first, of equals the one written first.
+    pub fn priority(&self) -> u8 {
+        let points = |has: bool, points: u8| if has { points } else { 0 };
+        points(self.remoteid != 0, 3)
+            + points(self.from.is_some(), 3)
+            + points(self.local != SainfoId::Anonymous, 1)
+            + points(self.remote != SainfoId::Anonymous, 1)
+    }
+}
+
+/// An end of an SA.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum SainfoId {
+    /// Any.
+    Anonymous,
+    /// The address that the client got, or else the peer's own.
+    ClientAddress,
+    /// ID_IPV4_ADDR_SUBNET, ID_IPV6_ADDR_SUBNET, and the address forms for a prefix of full length.
+    Network {
+        /// The address, its bits behind the prefix as written.
+        address: IpAddr,
+        /// Bits of the prefix.
+        prefix: u8,
+        /// Port; 0: any. Not compared.
+        port: u16,
+        /// Upper-layer protocol; 0: any.
+        protocol: u8,
+    },
+    /// ID_IPV4_ADDR_RANGE and ID_IPV6_ADDR_RANGE.
+    Range {
+        /// The first address.
+        first: IpAddr,
+        /// The last address, of the same family.
+        last: IpAddr,
+        /// Port; 0: any. Not compared.
+        port: u16,
+        /// Upper-layer protocol; 0: any.
+        protocol: u8,
+    },
+    /// An FQDN, user FQDN or key id.
+    Name(Identifier),
+}
+
+words! {
+    /// Extended sequence numbers.
+    Esn {
+        /// Never.
+        Off = "off",
+        /// When the peer agrees.
+        On = "on",
+        /// Or else no SA.
+        Require = "require",
+    }
+}
