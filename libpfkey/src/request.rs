@@ -230,6 +230,8 @@ pub struct SaName {
     pub destination: SockAddr,
     /// SPI, host order.
     pub spi: u32,
+    /// Mark and mask, where the door has [`ExtensionType::XfrmMark`]: among marked SAs they are part of the name.
+    pub mark: Option<[u32; 2]>,
 }
 
 impl SaName {
@@ -237,7 +239,9 @@ impl SaName {
         check_pair(&self.source, &self.destination)?;
         origin.write(message_type, self.sa_type, buffer, |builder| {
             builder.push(&Extension::Sa(Sa::named(self.spi)))?;
-            push_pair(builder, self.source, self.destination)
+            push_pair(builder, self.source, self.destination)?;
+            let Some(mark) = self.mark else { return Ok(()) };
+            builder.push(&Extension::Words(ExtensionType::XfrmMark, mark))
         })
     }
 }

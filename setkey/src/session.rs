@@ -6,7 +6,7 @@ use ipsec_conf::setkey::{AddressOptions, Command, ParseError, Protocol, Statemen
 use libpfkey::algorithm::Supported;
 use libpfkey::request::{self, Origin, SaName};
 use libpfkey::wire::SockAddr;
-use libpfkey::{Abi, Answer, Connection, Message, MessageType, Pace, Pipeline, SaType};
+use libpfkey::{Abi, Answer, Connection, ExtensionType, Message, MessageType, Pace, Pipeline, SaType};
 use zeroize::Zeroizing;
 
 use crate::compose::{self, Refusal, SaPlan, SpdPlan, Target};
@@ -259,5 +259,6 @@ fn matching(abi: Abi, bytes: &[u8], pairs: &[(SocketAddr, SocketAddr)]) -> Optio
     let wanted =
         |pair: &(SocketAddr, SocketAddr)| SockAddr::Inet(pair.0) == source && SockAddr::Inet(pair.1) == destination;
     let sa_type = message.header.sa_type;
-    pairs.iter().any(wanted).then_some(SaName { sa_type, source, destination, spi: message.sa()?.spi })
+    let mark = message.words(ExtensionType::XfrmMark);
+    pairs.iter().any(wanted).then_some(SaName { sa_type, source, destination, spi: message.sa()?.spi, mark })
 }

@@ -163,7 +163,7 @@ impl Run {
     }
 
     fn delete(&mut self, spi: u32) {
-        let name = SaName { sa_type: SaType::Esp, source: end(1), destination: end(2), spi };
+        let name = SaName { sa_type: SaType::Esp, source: end(1), destination: end(2), spi, mark: None };
         self.submit(|origin, bytes| request::delete(origin, &name, bytes)).unwrap();
     }
 

@@ -40,11 +40,11 @@ impl Material {
         warnings: &mut Vec<ParseError>,
     ) -> Result<Self, ParseError> {
         let mut material = Self::default();
+        refuse_second(statement, algorithms, target)?;
         if let Some(encryption) = &algorithms.encryption {
             material.encryption(statement, encryption, target, warnings)?;
         }
         if let Some(authentication) = &algorithms.authentication {
-            refuse_second(statement, algorithms, target)?;
             material.authentication(statement, authentication, target)?;
         }
         if let Some(compression) = algorithms.compression {
