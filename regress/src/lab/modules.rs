@@ -8,6 +8,8 @@ const IPSEC: &[&str] = &[
     "xfrm_user",
     "esp4",
     "esp6",
+    "esp4_offload",
+    "esp6_offload",
     "ah4",
     "ah6",
     "ipcomp",
