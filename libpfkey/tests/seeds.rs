@@ -45,6 +45,12 @@ fn seeds_are_messages() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn netlink() {
+    replay("netlink", targets::netlink);
+}
+
+#[test]
 fn policy_blob() {
     replay("policy_blob", targets::policy_blob);
 }

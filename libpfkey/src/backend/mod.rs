@@ -23,6 +23,9 @@ pub use server::{ClientEvent, SocketServer};
 pub use socket::Socket;
 #[cfg(target_os = "linux")]
 pub use xfrm::Xfrm;
+#[cfg(target_os = "linux")]
+#[doc(hidden)]
+pub use xfrm::translate as translate_netlink;
 
 /// Bytes of the longest message there can be: the length field counts 8-byte words in 16 bits.
 pub const MESSAGE_MAX: usize = u16::MAX as usize * 8;

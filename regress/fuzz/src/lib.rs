@@ -59,6 +59,21 @@ fn one_message(abi: Abi, bytes: &[u8]) {
     assert_eq!(again.header.message_type, message.header.message_type);
 }
 
+/// Datagrams of NETLINK_XFRM, each behind its length in two bytes: what they become are messages.
+pub fn netlink(bytes: &[u8]) {
+    let mut datagrams = Vec::new();
+    let mut rest = bytes;
+    while let Some((length, after)) = rest.split_first_chunk() {
+        let length = usize::from(u16::from_le_bytes(*length));
+        let (datagram, after) = after.split_at_checked(length).unwrap_or((after, &[]));
+        datagrams.push(datagram);
+        rest = after;
+    }
+    for message in libpfkey::backend::translate_netlink(&datagrams) {
+        one_answer(Abi::HOST, &message);
+    }
+}
+
 /// A policy as a socket option or a `sadb_x_policy` has it.
 pub fn policy_blob(bytes: &[u8]) {
     for abi in abis() {

@@ -1,5 +1,7 @@
 //! Fuzzing, with cargo-fuzz and the stable compiler.
 
+use std::fs;
+
 use anyhow::Result;
 
 use crate::job::Job;
@@ -22,7 +24,10 @@ pub(super) fn run(seconds: u32) -> Result<Tally> {
     let mut tally = Tally::default();
     for target in tree::files(&dir.join("fuzz_targets"), &[".rs"])? {
         let Some(name) = target.file_stem().and_then(|stem| stem.to_str()) else { continue };
-        let done = job("run").arg(name).words(&limits).run();
+        // What it finds goes to the first folder; the seeds are only read.
+        let folders = ["corpus", "seeds"].map(|folder| dir.join(folder).join(name));
+        fs::create_dir_all(&folders[0])?;
+        let done = job("run").arg(name).arg(&folders[0]).arg(&folders[1]).words(&limits).run();
         if let Err(error) = &done {
             println!("FAILED: {error:#}");
         }

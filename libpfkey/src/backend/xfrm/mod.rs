@@ -15,6 +15,8 @@ mod policy;
 mod register;
 mod sa_reply;
 mod sa_request;
+#[cfg(test)]
+mod tests;
 
 use std::os::fd::BorrowedFd;
 
@@ -404,6 +406,34 @@ impl Drop for Xfrm {
         // What was handed over is sent, even if nobody waits for the answer.
         self.flush();
     }
+}
+
+/// What the datagrams of a kernel become, for a handle that has registered and has asked for one thing of each kind,
+/// with sequence numbers from 0. For tests of hostile bytes.
+#[doc(hidden)]
+pub fn translate(datagrams: &[&[u8]]) -> Vec<Vec<u8>> {
+    let mut engine = Engine::new(1);
+    engine.registered.insert(3);
+    let requests = [
+        (message::GETSA, Expect::Dump, MessageType::Dump),
+        (message::GETPOLICY, Expect::Dump, MessageType::SpdDump),
+        (message::GETSA, Expect::Entry, MessageType::Get),
+        (message::GETPOLICY, Expect::Entry, MessageType::SpdGet),
+        (message::NEWSA, Expect::Echo, MessageType::Add),
+        (message::FLUSHSA, Expect::Ack, MessageType::Flush),
+        (message::GETPOLICY, Expect::Reqids, MessageType::SpdDump),
+        (message::UPDSA, Expect::Probe(0), MessageType::Register),
+    ];
+    for (seq, (kind, expect, message_type)) in (0..).zip(requests) {
+        let header = Header { seq, pid: 2, ..Header::new(message_type, SaType::Unspec) };
+        engine.expect(Pending { seq, kind, expect, header });
+    }
+    for datagram in datagrams {
+        // What is cut is passed over.
+        let _ = engine.datagram(datagram);
+    }
+    let mut buffer = vec![0; super::MESSAGE_MAX];
+    std::iter::from_fn(|| engine.pop(&mut buffer).map(|length| buffer.iter().take(length).copied().collect())).collect()
 }
 
 fn proto_or_any(sa_type: SaType) -> std::result::Result<u8, Errno> {

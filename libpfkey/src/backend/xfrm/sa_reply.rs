@@ -48,19 +48,26 @@ impl<'a> StateAttributes<'a> {
                 attribute::SEC_CTX => found.context = Some(parse_context(&mut body)?),
                 attribute::REPLAY_ESN_VAL => found.replay = Some(ReplayEsn::parse(&mut body)?),
                 attribute::SA => found.state = Some(State::parse(&mut body)?),
-                attribute::MARK => found.words.push((ExtensionType::XfrmMark, [body.u32()?, body.u32()?])),
-                attribute::IF_ID => found.words.push((ExtensionType::XfrmIfId, [body.u32()?, 0])),
+                attribute::MARK => found.note(ExtensionType::XfrmMark, [body.u32()?, body.u32()?]),
+                attribute::IF_ID => found.note(ExtensionType::XfrmIfId, [body.u32()?, 0]),
                 attribute::SET_MARK => output_mark.get_or_insert([0, u32::MAX])[0] = body.u32()?,
                 attribute::SET_MARK_MASK => output_mark.get_or_insert([0, 0])[1] = body.u32()?,
                 attribute::OFFLOAD_DEV => {
                     let interface = body.u32()?;
-                    found.words.push((ExtensionType::XfrmOffload, [interface, u32::from(body.u8()?)]));
+                    found.note(ExtensionType::XfrmOffload, [interface, u32::from(body.u8()?)]);
                 }
                 _ => {}
             }
         }
         found.words.extend(output_mark.map(|mark| (ExtensionType::XfrmOutputMark, mark)));
         Ok(found)
+    }
+
+    /// Keeps the first of each kind: a message holds no second.
+    fn note(&mut self, kind: ExtensionType, words: [u32; 2]) {
+        if self.words.iter().all(|(known, _)| *known != kind) {
+            self.words.push((kind, words));
+        }
     }
 
     /// The number that PF_KEY has for the cipher, or the compression.

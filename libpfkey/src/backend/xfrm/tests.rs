@@ -1,0 +1,19 @@
+//! Structures byte for byte, requests to frames, frames to messages, and hostile datagrams.
+
+mod hostile;
+mod layout;
+
+use crate::dialect::Abi;
+use crate::wire::reader::Reader;
+use crate::wire::writer::Writer;
+
+/// What `write` writes.
+fn written(write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write(&mut Writer::new(&mut bytes, Abi::HOST));
+    bytes
+}
+
+fn reader(bytes: &[u8]) -> Reader<'_> {
+    Reader::new(bytes, Abi::HOST)
+}

@@ -1,0 +1,304 @@
+//! NETLINK_XFRM of the host's own kernel, in a network namespace of each test's own: what needs no SA with keys, which
+//! not every kernel can have.
+
+#![cfg(target_os = "linux")]
+
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::thread;
+
+use libpfkey::backend::{Backend, MESSAGE_MAX, Xfrm};
+use libpfkey::num::{DIR_FWD, DIR_IN, DIR_OUT, LEVEL_UNIQUE, POLICY_DISCARD, POLICY_IPSEC, POLICY_NONE};
+use libpfkey::request::{self, Origin, SaName, SpdRequest, SpiRequest};
+use libpfkey::wire::{Policy, Request, SockAddr, peek_header};
+use libpfkey::{Abi, Error, Header, Message, MessageType as M, SaState, SaType};
+use nix::errno::Errno;
+use nix::sched::{CloneFlags, unshare};
+
+/// Runs a test in a thread with a network namespace of its own; says so where that is not possible.
+fn in_namespace(test: impl FnOnce(Xfrm) + Send + 'static) {
+    let thread = thread::spawn(|| {
+        if let Err(errno) = unshare(CloneFlags::CLONE_NEWNET) {
+            return skip(&format!("no network namespace: {errno}"));
+        }
+        match Xfrm::open() {
+            Ok(door) => test(door),
+            Err(error) => skip(&error.to_string()),
+        }
+    });
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// Past the capture of a test's output.
+fn skip(reason: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: xfrm_host: {reason}");
+}
+
+fn ip(text: &str) -> SockAddr {
+    SockAddr::from(text.parse::<IpAddr>().unwrap())
+}
+
+fn origin(seq: u32) -> Origin {
+    Origin { abi: Abi::HOST, pid: std::process::id(), seq }
+}
+
+fn message(write: impl FnOnce(&mut Vec<u8>) -> libpfkey::Result<()>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write(&mut bytes).unwrap();
+    bytes
+}
+
+/// A policy for packets to `destination`.
+fn spd(destination: &str, direction: u8, kind: u16) -> SpdRequest {
+    let policy = Policy { kind, direction, scope: 0, id: 0, priority: 7, requests: Vec::new() };
+    SpdRequest {
+        source: ip("192.0.2.1"),
+        source_prefix: 32,
+        destination: ip(destination),
+        destination_prefix: 32,
+        proto: 17,
+        lifetime: 0,
+        validtime: 0,
+        policy,
+    }
+}
+
+fn spi_request(range: (u32, u32)) -> SpiRequest {
+    let (source, destination) = (ip("192.0.2.1"), ip("192.0.2.2"));
+    let (min, max) = range;
+    SpiRequest { sa_type: SaType::Esp, mode: 1, source, destination, min, max, reqid: 5, natt: None }
+}
+
+fn name(spi: u32) -> SaName {
+    let (source, destination) = (ip("192.0.2.1"), ip("192.0.2.2"));
+    SaName { sa_type: SaType::Esp, source, destination, spi, mark: None }
+}
+
+/// All messages that have come.
+fn answers(door: &mut Xfrm) -> Vec<Vec<u8>> {
+    let mut buffer = vec![0; MESSAGE_MAX];
+    let mut all = Vec::new();
+    while let Some(bytes) = door.recv(&mut buffer).unwrap() {
+        all.push(bytes.to_vec());
+    }
+    all
+}
+
+fn ask(door: &mut Xfrm, request: &[u8]) -> Vec<Vec<u8>> {
+    door.send(request).unwrap();
+    answers(door)
+}
+
+fn headers(messages: &[Vec<u8>]) -> Vec<Header> {
+    messages.iter().map(|bytes| peek_header(Abi::HOST, bytes).unwrap()).collect()
+}
+
+/// Type, sequence number and errno of each message.
+fn outline(messages: &[Vec<u8>]) -> Vec<(M, u32, u8)> {
+    headers(messages).into_iter().map(|header| (header.message_type, header.seq, header.errno)).collect()
+}
+
+fn policy_of(bytes: &[u8]) -> Policy {
+    Message::parse(Abi::HOST, bytes).unwrap().policy().unwrap().clone()
+}
+
+const ENOENT: u8 = 2;
+const ESRCH: u8 = 3;
+const EEXIST: u8 = 17;
+const EINVAL: u8 = 22;
+const EOPNOTSUPP: u8 = 95;
+
+#[test]
+fn policies_live_and_die() {
+    in_namespace(|mut door| {
+        let wanted = spd("192.0.2.9", DIR_OUT, POLICY_DISCARD);
+        let added = ask(&mut door, &message(|out| request::spdadd(origin(3), &wanted, out)));
+        assert_eq!(outline(&added), [(M::SpdAdd, 3, 0)]);
+        assert_eq!(headers(&added)[0].pid, std::process::id());
+        let id = policy_of(&added[0]).id;
+        assert_eq!((id & 7, policy_of(&added[0]).priority), (1, 7));
+        let again = ask(&mut door, &message(|out| request::spdadd(origin(4), &wanted, out)));
+        assert_eq!((outline(&again), again[0].len()), (vec![(M::SpdAdd, 4, EEXIST)], 16));
+        let other = spd("192.0.2.9", DIR_OUT, POLICY_NONE);
+        let updated = ask(&mut door, &message(|out| request::spdupdate(origin(5), &other, out)));
+        assert_eq!(outline(&updated), [(M::SpdUpdate, 5, 0)]);
+        assert_eq!((policy_of(&updated[0]).id, policy_of(&updated[0]).kind), (id, POLICY_NONE));
+        let shown = ask(&mut door, &message(|out| request::spdget(origin(6), id, out)));
+        assert_eq!(outline(&shown), [(M::SpdGet, 6, 0)]);
+        let deleted = ask(&mut door, &message(|out| request::spddelete2(origin(7), id, out)));
+        assert_eq!(outline(&deleted), [(M::SpdDelete2, 7, 0)]);
+        assert_eq!(policy_of(&deleted[0]).id, id);
+        for request in [
+            message(|out| request::spddelete(origin(8), &wanted, out)),
+            message(|out| request::spdget(origin(8), id, out)),
+            message(|out| request::spdget(origin(8), 0, out)),
+            message(|out| request::spddump(origin(8), out)),
+        ] {
+            let refused = ask(&mut door, &request);
+            assert_eq!(headers(&refused).iter().map(|header| header.errno).collect::<Vec<_>>(), [ENOENT]);
+        }
+    });
+}
+
+/// Without sequence numbers only the order tells which request an answer belongs to.
+#[test]
+fn many_requests_of_one_number() {
+    in_namespace(|mut door| {
+        let add = |to: &str| message(|out| request::spdadd(origin(0), &spd(to, DIR_IN, POLICY_NONE), out));
+        let delete = |to: &str| message(|out| request::spddelete(origin(0), &spd(to, DIR_IN, POLICY_NONE), out));
+        let get = |id| message(|out| request::spdget(origin(0), id, out));
+        let spi = message(|out| request::getspi(origin(0), &spi_request((0x1000, 0x1000)), out));
+        let remove = message(|out| request::delete(origin(0), &name(0x1000), out));
+        let requests = [
+            add("192.0.2.1"),
+            get(8),
+            add("192.0.2.1"),
+            delete("192.0.2.7"),
+            spi.clone(),
+            spi,
+            add("192.0.2.2"),
+            remove.clone(),
+            remove,
+            get(7),
+            delete("192.0.2.1"),
+        ];
+        requests.iter().for_each(|request| door.send(request).unwrap());
+        let expected = [
+            (M::SpdAdd, 0),
+            (M::SpdGet, 0),
+            (M::SpdAdd, EEXIST),
+            (M::SpdDelete, ENOENT),
+            (M::GetSpi, 0),
+            (M::GetSpi, ENOENT),
+            (M::SpdAdd, 0),
+            (M::Delete, 0),
+            (M::Delete, ESRCH),
+            (M::SpdGet, EINVAL),
+            (M::SpdDelete, 0),
+        ];
+        let seen: Vec<_> = outline(&answers(&mut door)).into_iter().map(|(kind, _, errno)| (kind, errno)).collect();
+        assert_eq!(seen, expected);
+    });
+}
+
+#[test]
+fn dumps_are_numbered_and_newest_first() {
+    in_namespace(|mut door| {
+        let directions = [DIR_IN, DIR_OUT, DIR_FWD];
+        for (direction, to) in directions.into_iter().zip(["192.0.2.1", "192.0.2.2", "192.0.2.3"]) {
+            let request = spd(to, direction, POLICY_NONE);
+            door.send(&message(|out| request::spdadd(origin(9), &request, out))).unwrap();
+        }
+        assert_eq!(answers(&mut door).len(), 3);
+        let dump = message(|out| request::spddump(origin(0), out));
+        // The second is not refused for the first.
+        door.send(&dump).unwrap();
+        door.send(&dump).unwrap();
+        let dumped = answers(&mut door);
+        let seen: Vec<_> = dumped.iter().map(|bytes| policy_of(bytes).direction).collect();
+        assert_eq!(seen, [3, 2, 1, 3, 2, 1]);
+        let numbers: Vec<_> = outline(&dumped).into_iter().map(|(_, seq, _)| seq).collect();
+        assert_eq!(numbers, [1, 2, 0, 1, 2, 0]);
+    });
+}
+
+#[test]
+fn flush_answers_twice_when_there_was_something() {
+    in_namespace(|mut door| {
+        let flush = message(|out| request::spdflush(origin(4), out));
+        assert_eq!(outline(&ask(&mut door, &flush)), [(M::SpdFlush, 4, 0)]);
+        ask(&mut door, &message(|out| request::spdadd(origin(0), &spd("192.0.2.1", DIR_IN, POLICY_NONE), out)));
+        assert_eq!(outline(&ask(&mut door, &flush)), [(M::SpdFlush, 4, 0); 2]);
+        let flush = message(|out| request::flush(origin(5), SaType::Esp, out));
+        assert_eq!(outline(&ask(&mut door, &flush)), [(M::Flush, 5, 0)]);
+        ask(&mut door, &message(|out| request::getspi(origin(0), &spi_request((0x1000, 0x1000)), out)));
+        let flushed = ask(&mut door, &flush);
+        assert_eq!(outline(&flushed), [(M::Flush, 5, 0); 2]);
+        assert_eq!(headers(&flushed)[0].sa_type, SaType::Esp);
+    });
+}
+
+#[test]
+fn spis_are_reserved_by_larval_sas() {
+    in_namespace(|mut door| {
+        let reserved = ask(&mut door, &message(|out| request::getspi(origin(77), &spi_request((0x2000, 0x2000)), out)));
+        assert_eq!(outline(&reserved), [(M::GetSpi, 77, 0)]);
+        let parsed = Message::parse(Abi::HOST, &reserved[0]).unwrap();
+        let sa = parsed.sa().unwrap();
+        assert_eq!((sa.spi, sa.state), (0x2000, SaState::Larval));
+        assert_eq!(parsed.sa2().unwrap().reqid, 5);
+        let shown = ask(&mut door, &message(|out| request::get(origin(78), &name(0x2000), out)));
+        assert_eq!(outline(&shown), [(M::Get, 78, 0)]);
+        let dumped = ask(&mut door, &message(|out| request::dump(origin(79), SaType::Unspec, out)));
+        assert_eq!(outline(&dumped), [(M::Dump, 0, 0)]);
+        let dumped = ask(&mut door, &message(|out| request::dump(origin(79), SaType::Ah, out)));
+        assert_eq!(outline(&dumped), [(M::Dump, 79, ENOENT)]);
+        let deleted = ask(&mut door, &message(|out| request::delete(origin(80), &name(0x2000), out)));
+        assert_eq!(outline(&deleted), [(M::Delete, 80, 0)]);
+        assert_eq!(Message::parse(Abi::HOST, &deleted[0]).unwrap().sa().unwrap().state, SaState::Dead);
+        let missing = ask(&mut door, &message(|out| request::get(origin(81), &name(0x2000), out)));
+        assert_eq!((outline(&missing), missing[0].len()), (vec![(M::Get, 81, ESRCH)], 16));
+    });
+}
+
+#[test]
+fn unique_policies_get_free_reqids() {
+    in_namespace(|mut door| {
+        let unique = |to: &str, reqid| {
+            let mut request = spd(to, DIR_OUT, POLICY_IPSEC);
+            request.policy.requests = vec![Request { proto: 50, mode: 1, level: LEVEL_UNIQUE, reqid, endpoints: None }];
+            message(|out| request::spdadd(origin(0), &request, out))
+        };
+        let reqid = |answers: Vec<Vec<u8>>| policy_of(&answers[0]).requests[0].reqid;
+        assert_eq!(reqid(ask(&mut door, &unique("192.0.2.1", 77))), 77);
+        assert_eq!(reqid(ask(&mut door, &unique("192.0.2.2", 0))), 16384);
+        assert_eq!(reqid(ask(&mut door, &unique("192.0.2.3", 0))), 16385);
+        // Another handle looks at what is there.
+        let mut other = Xfrm::open().unwrap();
+        assert_eq!(reqid(ask(&mut other, &unique("192.0.2.4", 99_999))), 16386);
+        let seen = answers(&mut door);
+        assert_eq!(outline(&seen), [(M::SpdAdd, 0, 0)], "everybody is told");
+    });
+}
+
+#[test]
+fn registration_is_for_once() {
+    in_namespace(|mut door| {
+        let register = message(|out| request::register(origin(1), SaType::Esp, out));
+        let listed = ask(&mut door, &register);
+        assert_eq!(outline(&listed), [(M::Register, 1, 0)]);
+        assert_eq!(outline(&ask(&mut door, &register)), [(M::Register, 1, EEXIST)]);
+        // A larval SA that is deleted does not expire.
+        ask(&mut door, &message(|out| request::getspi(origin(0), &spi_request((0x1000, 0x1000)), out)));
+        ask(&mut door, &message(|out| request::delete(origin(0), &name(0x1000), out)));
+        assert!(answers(&mut door).is_empty());
+    });
+}
+
+#[test]
+fn what_is_no_message_is_refused_at_once() {
+    in_namespace(|mut door| {
+        let flush = message(|out| request::spdflush(origin(4), out));
+        let changed = |at: usize, value: u8| {
+            let mut bytes = flush.clone();
+            bytes[at] = value;
+            bytes
+        };
+        let refused = |door: &mut Xfrm, bytes: &[u8]| match door.send(bytes) {
+            Err(Error::System { source, .. }) => Errno::from_raw(source.raw_os_error().unwrap()),
+            other => panic!("{other:?}"),
+        };
+        for bytes in [changed(0, 1), changed(1, 0), changed(1, 25), changed(6, 1)] {
+            assert_eq!(refused(&mut door, &bytes), Errno::EINVAL);
+        }
+        assert_eq!(refused(&mut door, &changed(4, 3)), Errno::EMSGSIZE);
+        assert_eq!(refused(&mut door, &flush[..15]), Errno::EMSGSIZE);
+        // These are messages, but not for the kernel.
+        for kind in [8, 12, 17, 21, 23] {
+            let refused = ask(&mut door, &changed(1, kind));
+            assert_eq!(headers(&refused).iter().map(|header| header.errno).collect::<Vec<_>>(), [EOPNOTSUPP]);
+        }
+    });
+}
