@@ -76,6 +76,42 @@ fn what_a_message_has_no_place_for() {
     assert!(stderr.starts_with("-:2:3: Not supported: darwin PF_KEY has no "), "{stderr}");
 }
 
+const BEYOND_PF_KEY: &str = "\
+add 10.0.0.1 10.0.0.2 esp 0x1001 -mark 1/0xff -esn -r 4096 -offload packet eth9 -E aes-gcm-16 0x0011223344;
+add 10.0.0.1 10.0.0.2 esp 0x1002 -if-id 7 -E aes-cbc 0x00112233445566778899aabbccddeeff
+    -A hmac-sha2-256-128 0x00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff;
+add 10.0.0.1 10.0.0.2 esp 0x1003 -r 4097 -E null;
+";
+
+#[test]
+fn linux_is_judged_by_its_best_door() {
+    let (code, stderr) = checked("linux", BEYOND_PF_KEY);
+    assert_eq!(code, Some(1));
+    expect![[r#"
+        -:1:84: Invalid key length: aes-gcm-16 takes 160, 224, 288 bits, not 40 at `aes-gcm-16'
+          ...-mark 1/0xff -esn -r 4096 -offload packet eth9 -E aes-gcm-16 ************;
+                                                               ^
+        -:4:1: replay window 4097 not in 0 to 4096 at `add'
+          add 10.0.0.1 10.0.0.2 esp 0x1003 -r 4097 -E null;
+          ^
+        setkey: -: 2 errors
+    "#]]
+    .assert_eq(&stderr);
+}
+
+#[test]
+fn the_other_door_of_linux_when_it_is_asked_for() {
+    let ended = fed(&["--backend", "pfkey", "--dialect", "linux", "--check", "-"], BEYOND_PF_KEY.as_bytes());
+    assert_eq!(ended.code, Some(1));
+    let refused: Vec<_> = ended.stderr.lines().filter(|line| line.starts_with("-:")).collect();
+    let expected = [
+        "-:1:1: Not supported: a PF_KEY message of linux has no place for -esn at `add'",
+        "-:2:1: Not supported: a PF_KEY message of linux has no place for -if-id at `add'",
+        "-:4:1: replay window 4097 not in 0 to 255 at `add'",
+    ];
+    assert_eq!(refused, expected);
+}
+
 #[test]
 fn the_examples_are_good() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ipsec-conf/examples");

@@ -69,6 +69,14 @@ fn an_sa_and_a_tunnel_in_every_dialect() {
 }
 
 #[test]
+fn limits_in_packets_in_every_dialect() {
+    for dialect in ["linux", "freebsd", "netbsd", "darwin"] {
+        let shown = script(dialect, "add 10.0.0.1 10.0.0.2 esp 0x1001 -ph 4294967295 -ps 7 -E null;\ndump;\n");
+        assert!(shown.stdout.contains("\tallocated: 0\thard: 4294967295\tsoft: 7\n"), "{dialect}: {}", shown.stdout);
+    }
+}
+
+#[test]
 fn verbose_messages_of_netbsd() {
     let ended = fed(&["--backend", "memory", "--dialect", "netbsd", "-v", "-f", "-"], TUNNEL.as_bytes());
     expect![[r#"
