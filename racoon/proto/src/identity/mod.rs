@@ -1,0 +1,180 @@
+//! Who a peer is: identities (RFC 2407 section 4.6.2), what is expected of them, and when they are the same.
+
+mod name;
+
+use std::net::IpAddr;
+
+pub use name::{Attribute, Name, NamePattern, PatternAttribute, Value};
+
+use crate::num::IdType;
+
+/// The body of an Identification payload (RFC 2407 section 4.6.2).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// What [`data`](Self::data) is.
+    pub kind: IdType,
+    /// Upper-layer protocol, 0 for any.
+    pub protocol: u8,
+    /// Port in host order, 0 for any.
+    pub port: u16,
+    /// The bytes as received: addresses in network order, a mask behind a subnet's address, names without a final NUL.
+    pub data: Vec<u8>,
+}
+
+impl Identity {
+    /// One address, for any protocol and port.
+    pub fn address(address: IpAddr) -> Self {
+        let kind = if address.is_ipv4() { IdType::IPV4_ADDR } else { IdType::IPV6_ADDR };
+        Self { kind, protocol: 0, port: 0, data: octets(address) }
+    }
+
+    /// A subnet, for any protocol and port; a prefix longer than the address counts as the whole of it.
+    pub fn subnet(address: IpAddr, prefix: u8) -> Self {
+        let (kind, mut data) = match address {
+            IpAddr::V4(_) => (IdType::IPV4_ADDR_SUBNET, octets(address)),
+            IpAddr::V6(_) => (IdType::IPV6_ADDR_SUBNET, octets(address)),
+        };
+        let bits = usize::from(prefix);
+        let mask = (0..data.len()).map(|at| mask_octet(bits.saturating_sub(at.saturating_mul(8)))).collect::<Vec<_>>();
+        for (octet, mask) in data.iter_mut().zip(&mask) {
+            *octet &= mask;
+        }
+        data.extend(mask);
+        Self { kind, protocol: 0, port: 0, data }
+    }
+
+    /// A range of addresses, if both ends are of one family.
+    pub fn range(first: IpAddr, last: IpAddr) -> Option<Self> {
+        let kind = match (first, last) {
+            (IpAddr::V4(_), IpAddr::V4(_)) => IdType::IPV4_ADDR_RANGE,
+            (IpAddr::V6(_), IpAddr::V6(_)) => IdType::IPV6_ADDR_RANGE,
+            _ => return None,
+        };
+        Some(Self { kind, protocol: 0, port: 0, data: [octets(first), octets(last)].concat() })
+    }
+
+    /// A name or other bytes of type `kind`.
+    pub fn named(kind: IdType, data: impl Into<Vec<u8>>) -> Self {
+        Self { kind, protocol: 0, port: 0, data: data.into() }
+    }
+
+    /// The same, for `protocol` and `port` only.
+    pub fn with_protocol(self, protocol: u8, port: u16) -> Self {
+        Self { protocol, port, ..self }
+    }
+
+    /// The one address that it names: of an address, or of a subnet with a full mask.
+    pub fn single_address(&self) -> Option<IpAddr> {
+        let data = match self.kind {
+            IdType::IPV4_ADDR if self.data.len() == 4 => self.data.as_slice(),
+            IdType::IPV6_ADDR if self.data.len() == 16 => self.data.as_slice(),
+            IdType::IPV4_ADDR_SUBNET if self.data.len() == 8 => full_mask(&self.data)?,
+            IdType::IPV6_ADDR_SUBNET if self.data.len() == 32 => full_mask(&self.data)?,
+            _ => return None,
+        };
+        <[u8; 4]>::try_from(data).map(IpAddr::from).or_else(|_| <[u8; 16]>::try_from(data).map(IpAddr::from)).ok()
+    }
+
+    /// Its type and bytes in the form in which equal ones are equal: a subnet with a full mask is an address.
+    pub fn key(&self) -> (IdType, Vec<u8>) {
+        match self.single_address() {
+            Some(address) => (Self::address(address).kind, octets(address)),
+            None => (self.kind, self.data.clone()),
+        }
+    }
+}
+
+/// What a peer said of itself in phase 1.
+#[derive(Clone, Copy, Debug)]
+pub struct Claimed<'a> {
+    /// The Identification payload.
+    pub id: &'a Identity,
+    /// Its bytes as a name, when it is [`IdType::DER_ASN1_DN`] and could be read as one.
+    pub name: Option<&'a Name>,
+}
+
+impl<'a> Claimed<'a> {
+    /// An identity that is no X.501 name.
+    pub fn plain(id: &'a Identity) -> Self {
+        Self { id, name: None }
+    }
+}
+
+/// An identity that the configuration expects: `peers_identifier`, and `from` of a sainfo.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// Written without a value: every identity will do, of whatever type.
+    Anything,
+    /// This type and these bytes. Both have to be equal as a whole: the reference compares a prefix only.
+    Exactly {
+        /// Type of the identity. An address also matches a subnet with a full mask.
+        kind: IdType,
+        /// Its bytes.
+        data: Vec<u8>,
+    },
+    /// An X.501 name, in which components may be left open.
+    Name(NamePattern),
+}
+
+impl Expected {
+    /// This identity and no other; its protocol and port do not matter.
+    pub fn exactly(id: &Identity) -> Self {
+        let (kind, data) = id.key();
+        Self::Exactly { kind, data }
+    }
+
+    /// Whether `claimed` is what is expected.
+    pub fn matches(&self, claimed: Claimed<'_>) -> bool {
+        match self {
+            Self::Anything => true,
+            Self::Exactly { kind, data } => claimed.id.key() == (*kind, data.clone()),
+            Self::Name(pattern) => {
+                claimed.id.kind == IdType::DER_ASN1_DN && claimed.name.is_some_and(|name| pattern.matches(name))
+            }
+        }
+    }
+}
+
+/// Whether a peer may be who it says it is, and why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// One of the expected identities, or nothing was expected.
+    Expected,
+    /// None of them, and that is allowed: `verify_identifier off`. It is worth a warning.
+    Tolerated,
+    /// None of them: the exchange ends with INVALID-ID-INFORMATION.
+    Refused,
+}
+
+/// Compares what a peer claims with the alternatives of `peers_identifier`; the first that matches accepts.
+pub fn verify(expected: &[Expected], verify_identifier: bool, claimed: Claimed<'_>) -> Verdict {
+    if expected.is_empty() || expected.iter().any(|one| one.matches(claimed)) {
+        return Verdict::Expected;
+    }
+    if verify_identifier { Verdict::Refused } else { Verdict::Tolerated }
+}
+
+/// The bytes of an address in network order.
+fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
+
+/// An octet whose `bits` first bits are set.
+fn mask_octet(bits: usize) -> u8 {
+    match u32::try_from(bits) {
+        Ok(bits @ 0..8) => !(0xff_u8 >> bits),
+        _ => 0xff,
+    }
+}
+
+/// The address of address and mask, if the mask is full.
+fn full_mask(data: &[u8]) -> Option<&[u8]> {
+    let (address, mask) = data.split_at_checked(data.len() / 2)?;
+    mask.iter().all(|octet| *octet == 0xff).then_some(address)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! X.501 names as lists of attributes, and patterns for them.
+
+/// An X.501 name: its attributes in order (RFC 5280 section 4.1.2.4). Those of a set follow each other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Name(pub Vec<Attribute>);
+
+/// A type and its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attribute {
+    /// The object identifier, as the contents of its DER encoding.
+    pub oid: Vec<u8>,
+    /// The value.
+    pub value: Value,
+}
+
+impl Attribute {
+    /// A text as the value of the attribute type `oid`.
+    pub fn text(oid: impl Into<Vec<u8>>, text: impl Into<String>) -> Self {
+        Self { oid: oid.into(), value: Value::Text(text.into()) }
+    }
+}
+
+/// The value of an attribute.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// One of the string types, as Unicode. Which of them it was does not matter.
+    Text(String),
+    /// Something else, in DER.
+    Der(Vec<u8>),
+}
+
+impl PartialEq for Value {
+    /// As RFC 5280 section 7.1 wants names compared, in the form in which X.509 libraries do it: letters of ASCII without
+    /// regard to case, blanks at the ends ignored, several blanks like one.
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Text(ours), Self::Text(theirs)) => folded(ours).eq(folded(theirs)),
+            (Self::Der(ours), Self::Der(theirs)) => ours == theirs,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Value {}
+
+/// The characters that count in a comparison.
+fn folded(text: &str) -> impl Iterator<Item = char> {
+    text.split_ascii_whitespace()
+        .enumerate()
+        .flat_map(|(at, word)| (at > 0).then_some(' ').into_iter().chain(word.chars()))
+        .map(|c| c.to_ascii_lowercase())
+}
+
+/// A name with open components, as `asn1dn "C=NL, O=Example, CN=*"` writes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NamePattern(pub Vec<PatternAttribute>);
+
+/// A component of a pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatternAttribute {
+    /// The object identifier, as the contents of its DER encoding.
+    pub oid: Vec<u8>,
+    /// The value, or any.
+    pub value: Option<Value>,
+}
+
+impl NamePattern {
+    /// Whether `name` has the components of the pattern, all of them, in order, and no more.
+    ///
+    /// An asterisk in `name` is an asterisk: a peer cannot call itself everybody. (The reference lets it.)
+    pub fn matches(&self, name: &Name) -> bool {
+        self.0.len() == name.0.len()
+            && self.0.iter().zip(&name.0).all(|(pattern, attribute)| {
+                pattern.oid == attribute.oid && pattern.value.as_ref().is_none_or(|value| *value == attribute.value)
+            })
+    }
+}
+
+impl From<Name> for NamePattern {
+    fn from(name: Name) -> Self {
+        let attribute = |Attribute { oid, value }| PatternAttribute { oid, value: Some(value) };
+        Self(name.0.into_iter().map(attribute).collect())
+    }
+}

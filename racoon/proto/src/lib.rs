@@ -1,0 +1,14 @@
+//! IKEv1 (RFC 2407, 2408, 2409) as a pure function of what comes in: no sockets, no clock, no randomness and no files of
+//! its own.
+//!
+//! What there is so far are the words of its configuration ([`config`]) and the rules by which it chooses: which remote
+//! block and which sainfo serve a peer ([`select`]), which proposal is accepted ([`proposal`]), whose identity fits
+//! ([`identity`]), and which names a pre-shared key is looked up by ([`psk`]).
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod identity;
+pub mod num;
+pub mod proposal;
+pub mod psk;
+pub mod select;

@@ -1,0 +1,79 @@
+//! The numbers of IKEv1 and their names, in the only place that knows them.
+//!
+//! Each is an open set: a number without a name here survives, compares and prints as itself.
+
+mod ipsec;
+mod isakmp;
+mod oakley;
+
+pub use ipsec::{AhTransform, AuthAlgorithm, EncapsulationMode, EspTransform, IpcompTransform, Protocol};
+pub use isakmp::{CertEncoding, ExchangeType, IdType};
+pub use oakley::{AuthMethod, Cipher, Group, Hash};
+
+/// Lifetime of an SA whose lifetime nobody names, in seconds (RFC 2407 section 4.5).
+pub const DEFAULT_LIFETIME: u32 = 28_800;
+
+/// Declares a number with names: `CONSTANT = number, "name in racoon.conf";`.
+macro_rules! numbers {
+    ($(#[$about:meta])* $name:ident: $int:ty { $($(#[$doc:meta])* $constant:ident = $value:literal, $text:literal;)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub $int);
+
+        impl $name {
+            $($(#[$doc])* pub const $constant: Self = Self($value);)*
+
+            /// Its name, if it has one.
+            pub fn name(self) -> Option<&'static str> {
+                match self {
+                    $(Self::$constant => Some($text),)*
+                    _ => None,
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                match self.name() {
+                    Some(name) => f.write_str(name),
+                    None => write!(f, "{}", self.0),
+                }
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "{}({self})", stringify!($name))
+            }
+        }
+    };
+}
+use numbers;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_names_and_survive_without() {
+        assert_eq!(Cipher::AES.to_string(), "aes");
+        assert_eq!(Cipher(4711).to_string(), "4711");
+        assert_eq!(format!("{:?}", Group(2)), "Group(modp1024)");
+        assert_eq!(Cipher(7), Cipher::AES);
+    }
+
+    #[test]
+    fn the_initiators_method_is_on_the_wire() {
+        assert_eq!(AuthMethod::XAUTH_PSK_SERVER.on_the_wire(), AuthMethod::XAUTH_PSK_CLIENT);
+        assert_eq!(AuthMethod::XAUTH_RSA_SERVER.on_the_wire(), AuthMethod::XAUTH_RSA_CLIENT);
+        assert_eq!(AuthMethod::HYBRID_RSA_SERVER.on_the_wire(), AuthMethod::HYBRID_RSA_CLIENT);
+        assert_eq!(AuthMethod::PRE_SHARED_KEY.on_the_wire(), AuthMethod::PRE_SHARED_KEY);
+    }
+
+    #[test]
+    fn ah_names_the_hash_twice() {
+        assert_eq!(AuthAlgorithm::HMAC_MD5.ah_transform(), Some(AhTransform::MD5));
+        assert_eq!(AuthAlgorithm::HMAC_SHA256.ah_transform(), Some(AhTransform::SHA256));
+        assert_eq!(AuthAlgorithm::NONE.ah_transform(), None);
+    }
+}

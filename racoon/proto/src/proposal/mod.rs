@@ -1,0 +1,10 @@
+//! What is proposed, what is configured, and whether they agree: `proposal_check`.
+
+mod phase1;
+mod phase2;
+
+pub use phase1::{Phase1Acceptance, Phase1Mismatch, Phase1Terms, accept_phase1, check_phase1};
+pub use phase2::{
+    Phase2Agreement, Phase2Mismatch, Phase2Terms, Transform, accept_transform, check_phase2, check_transform,
+    heed_responder_lifetime, transforms,
+};

@@ -1,0 +1,243 @@
+//! Phase 1: transforms of an SA payload (RFC 2409 section 5 and Appendix A).
+
+use thiserror::Error;
+
+use crate::config::CheckLevel;
+use crate::num::{AuthMethod, Cipher, Group, Hash};
+
+/// The terms of an ISAKMP SA: as configured, as proposed, or as agreed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Phase1Terms {
+    /// Encryption.
+    pub cipher: Cipher,
+    /// Its key length in bits; 0 if the cipher has only one.
+    pub key_length: u16,
+    /// Hash, and with HMAC the prf.
+    pub hash: Hash,
+    /// Diffie-Hellman group.
+    pub group: Group,
+    /// Authentication; a configured one says which role we play.
+    pub method: AuthMethod,
+    /// Lifetime in seconds.
+    pub lifetime: u32,
+}
+
+/// Why a proposed transform is not what is configured: the first difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Phase1Mismatch {
+    /// Another cipher.
+    #[error("encryption algorithm {offered} is proposed, {configured} is configured")]
+    Cipher {
+        /// The peer's.
+        offered: Cipher,
+        /// Ours.
+        configured: Cipher,
+    },
+    /// Another hash.
+    #[error("hash algorithm {offered} is proposed, {configured} is configured")]
+    Hash {
+        /// The peer's.
+        offered: Hash,
+        /// Ours.
+        configured: Hash,
+    },
+    /// Another group.
+    #[error("dh_group {offered} is proposed, {configured} is configured")]
+    Group {
+        /// The peer's.
+        offered: Group,
+        /// Ours.
+        configured: Group,
+    },
+    /// Another authentication method.
+    #[error("authentication method {offered} is proposed, {configured} is configured")]
+    Method {
+        /// The peer's.
+        offered: AuthMethod,
+        /// Ours.
+        configured: AuthMethod,
+    },
+    /// A key that is too short, or under `exact` not as long as ours.
+    #[error("a key of {offered} bits is proposed, {configured} are configured")]
+    KeyLength {
+        /// The peer's, in bits.
+        offered: u16,
+        /// Ours, in bits.
+        configured: u16,
+    },
+    /// A lifetime that is too long, or under `exact` not as long as ours.
+    #[error("a lifetime of {offered} s is proposed, {configured} s are configured")]
+    Lifetime {
+        /// The peer's, in seconds.
+        offered: u32,
+        /// Ours, in seconds.
+        configured: u32,
+    },
+}
+
+/// Whether what a peer proposes (or, to an initiator, what it answers) may be agreed upon, given what is configured; and
+/// what the terms are then.
+///
+/// # Errors
+/// The first difference that `level` does not allow.
+pub fn check_phase1(
+    level: CheckLevel,
+    offered: &Phase1Terms,
+    configured: &Phase1Terms,
+) -> Result<Phase1Terms, Phase1Mismatch> {
+    same_algorithms(offered, configured)?;
+    let agreed = |key_length, lifetime| Phase1Terms { key_length, lifetime, ..*configured };
+    let key_length = Phase1Mismatch::KeyLength { offered: offered.key_length, configured: configured.key_length };
+    let lifetime = Phase1Mismatch::Lifetime { offered: offered.lifetime, configured: configured.lifetime };
+    match level {
+        CheckLevel::Obey => Ok(agreed(offered.key_length, offered.lifetime)),
+        CheckLevel::Strict | CheckLevel::Claim => {
+            if offered.key_length < configured.key_length {
+                return Err(key_length);
+            }
+            if offered.lifetime > configured.lifetime {
+                return Err(lifetime);
+            }
+            Ok(agreed(offered.key_length, offered.lifetime))
+        }
+        CheckLevel::Exact => {
+            if offered.key_length != configured.key_length {
+                return Err(key_length);
+            }
+            if offered.lifetime != configured.lifetime {
+                return Err(lifetime);
+            }
+            Ok(agreed(offered.key_length, offered.lifetime))
+        }
+    }
+}
+
+/// What no level may change.
+fn same_algorithms(offered: &Phase1Terms, configured: &Phase1Terms) -> Result<(), Phase1Mismatch> {
+    if offered.cipher != configured.cipher {
+        return Err(Phase1Mismatch::Cipher { offered: offered.cipher, configured: configured.cipher });
+    }
+    if offered.hash != configured.hash {
+        return Err(Phase1Mismatch::Hash { offered: offered.hash, configured: configured.hash });
+    }
+    if offered.group != configured.group {
+        return Err(Phase1Mismatch::Group { offered: offered.group, configured: configured.group });
+    }
+    if offered.method.on_the_wire() != configured.method.on_the_wire() {
+        return Err(Phase1Mismatch::Method { offered: offered.method, configured: configured.method });
+    }
+    Ok(())
+}
+
+/// A transform that is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Phase1Acceptance {
+    /// Which of the peer's transforms, from 0.
+    pub offered: usize,
+    /// Which of ours it met, from 0.
+    pub configured: usize,
+    /// What is agreed.
+    pub terms: Phase1Terms,
+}
+
+/// The first of the peer's transforms, in the peer's order, that meets one of ours, in our order (RFC 2409 section 5: the
+/// responder chooses, and may not change what it chooses).
+pub fn accept_phase1(
+    level: CheckLevel,
+    offered: &[Phase1Terms],
+    configured: &[Phase1Terms],
+) -> Option<Phase1Acceptance> {
+    offered.iter().enumerate().find_map(|(at, theirs)| {
+        configured.iter().enumerate().find_map(|(mine, ours)| {
+            let terms = check_phase1(level, theirs, ours).ok()?;
+            Some(Phase1Acceptance { offered: at, configured: mine, terms })
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINE: Phase1Terms = Phase1Terms {
+        cipher: Cipher::AES,
+        key_length: 192,
+        hash: Hash::SHA256,
+        group: Group::MODP2048,
+        method: AuthMethod::PRE_SHARED_KEY,
+        lifetime: 3600,
+    };
+
+    fn with(key_length: u16, lifetime: u32) -> Phase1Terms {
+        Phase1Terms { key_length, lifetime, ..MINE }
+    }
+
+    fn agreed(level: CheckLevel, key_length: u16, lifetime: u32) -> Option<(u16, u32)> {
+        let agreed = check_phase1(level, &with(key_length, lifetime), &MINE).ok()?;
+        Some((agreed.key_length, agreed.lifetime))
+    }
+
+    #[test]
+    fn the_table_of_levels() {
+        use CheckLevel::{Claim, Exact, Obey, Strict};
+        for (level, key_length, lifetime, expected) in [
+            (Obey, 128, 7200, Some((128, 7200))),
+            (Obey, 256, 60, Some((256, 60))),
+            (Strict, 192, 3600, Some((192, 3600))),
+            (Strict, 256, 60, Some((256, 60))),
+            (Strict, 128, 60, None),
+            (Strict, 256, 3601, None),
+            (Claim, 192, 3600, Some((192, 3600))),
+            (Claim, 256, 60, Some((256, 60))),
+            (Claim, 128, 60, None),
+            (Claim, 256, 3601, None),
+            (Exact, 192, 3600, Some((192, 3600))),
+            (Exact, 256, 3600, None),
+            (Exact, 192, 3599, None),
+        ] {
+            assert_eq!(agreed(level, key_length, lifetime), expected, "{level:?} {key_length} {lifetime}");
+        }
+    }
+
+    #[test]
+    fn no_level_changes_an_algorithm() {
+        for other in [
+            Phase1Terms { cipher: Cipher::CAMELLIA, ..MINE },
+            Phase1Terms { hash: Hash::SHA1, ..MINE },
+            Phase1Terms { group: Group::MODP1024, ..MINE },
+            Phase1Terms { method: AuthMethod::RSA_SIGNATURES, ..MINE },
+        ] {
+            for level in [CheckLevel::Obey, CheckLevel::Strict, CheckLevel::Claim, CheckLevel::Exact] {
+                assert!(check_phase1(level, &other, &MINE).is_err(), "{level:?} {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_mismatch_names_both_sides() {
+        let other = Phase1Terms { group: Group::MODP1024, ..MINE };
+        let error = check_phase1(CheckLevel::Obey, &other, &MINE).unwrap_err();
+        assert_eq!(error.to_string(), "dh_group modp1024 is proposed, modp2048 is configured");
+        let error = check_phase1(CheckLevel::Strict, &with(128, 60), &MINE).unwrap_err();
+        assert_eq!(error.to_string(), "a key of 128 bits is proposed, 192 are configured");
+    }
+
+    #[test]
+    fn a_servers_method_meets_the_clients_and_stays_ours() {
+        let server = Phase1Terms { method: AuthMethod::XAUTH_RSA_SERVER, ..MINE };
+        let client = Phase1Terms { method: AuthMethod::XAUTH_RSA_CLIENT, ..MINE };
+        let agreed = check_phase1(CheckLevel::Obey, &client, &server).unwrap();
+        assert_eq!(agreed.method, AuthMethod::XAUTH_RSA_SERVER);
+    }
+
+    #[test]
+    fn the_peers_order_comes_before_ours() {
+        let aes = with(192, 3600);
+        let triple_des = Phase1Terms { cipher: Cipher::TRIPLE_DES, key_length: 0, ..MINE };
+        let ours = [aes, triple_des];
+        let accepted = accept_phase1(CheckLevel::Strict, &[with(128, 60), triple_des, aes], &ours).unwrap();
+        assert_eq!((accepted.offered, accepted.configured, accepted.terms), (1, 1, triple_des));
+        assert_eq!(accept_phase1(CheckLevel::Strict, &[with(128, 60)], &ours), None);
+        assert_eq!(accept_phase1(CheckLevel::Obey, &[], &ours), None);
+    }
+}

@@ -1,0 +1,8 @@
+//! Which blocks of the configuration serve a peer. Look-ups go by key; among thousands of blocks only those are looked at
+//! that can fit.
+
+mod remotes;
+mod sainfos;
+
+pub use remotes::{Ambiguous, CertificateRequest, Known, ProposalChoice, RemoteIndex, Remotes};
+pub use sainfos::{SainfoIndex, Sainfos, Traffic};

@@ -1,0 +1,250 @@
+//! The choice of a remote block.
+
+use std::collections::HashMap;
+
+use thiserror::Error;
+
+use crate::config::{NatTraversal, PeerAddress, Remote};
+use crate::identity::{Claimed, Name};
+use crate::num::{CertEncoding, ExchangeType};
+use crate::proposal::{Phase1Acceptance, Phase1Terms, accept_phase1};
+
+/// A remote block of [`Remotes`]: its place in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RemoteIndex(usize);
+
+/// All remote blocks, found by the peer's address.
+#[derive(Debug, Default)]
+pub struct Remotes {
+    blocks: Vec<Remote>,
+    by_name: HashMap<String, RemoteIndex>,
+    by_address: HashMap<PeerAddress, Vec<RemoteIndex>>,
+    anonymous: Vec<RemoteIndex>,
+}
+
+/// What is known of a peer when its block is looked for. It grows while an exchange goes on; what is not known yet neither
+/// speaks for a block nor against it.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// Where it is.
+    pub address: PeerAddress,
+    /// Its port; 0 if there is none yet, as for an exchange that we begin.
+    pub port: u16,
+    /// Anonymous blocks are no candidates.
+    pub skip_anonymous: bool,
+    /// Passive blocks are no candidates.
+    pub skip_passive: bool,
+    /// The exchange that it began.
+    pub exchange: Option<ExchangeType>,
+    /// The transform of its proposal that was accepted, as it proposed it.
+    pub accepted: Option<&'a Phase1Terms>,
+    /// What it says it is.
+    pub claimed: Option<Claimed<'a>>,
+    /// What certificate it asks for. Only where certificates are used at all: a block without one answers none.
+    pub certificate_request: Option<CertificateRequest<'a>>,
+}
+
+impl Known<'_> {
+    /// The peer's address and nothing more.
+    pub fn address(address: impl Into<PeerAddress>) -> Self {
+        Self {
+            address: address.into(),
+            port: 0,
+            skip_anonymous: false,
+            skip_passive: false,
+            exchange: None,
+            accepted: None,
+            claimed: None,
+            certificate_request: None,
+        }
+    }
+}
+
+/// A Certificate Request payload (RFC 2408 section 3.10).
+#[derive(Clone, Copy, Debug)]
+pub struct CertificateRequest<'a> {
+    /// Which kind of certificate.
+    pub encoding: CertEncoding,
+    /// By which authority; none: by any.
+    pub issuer: Option<&'a Name>,
+}
+
+/// Several blocks fit equally well. More may decide when more is known of the peer; one who needs a block now has none.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{} remote blocks fit equally well", .0.len())]
+pub struct Ambiguous(pub Vec<RemoteIndex>);
+
+/// The transform that a responder answers with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProposalChoice {
+    /// The first block that accepts it.
+    pub remote: RemoteIndex,
+    /// The transform.
+    pub acceptance: Phase1Acceptance,
+    /// NAT traversal goes on if any block that is still possible wants it.
+    pub nat_traversal: bool,
+}
+
+/// How well a block fits: what is known of the peer first, the port last.
+type Score = (u8, u8);
+
+impl Remotes {
+    /// Takes the blocks in the order of the file.
+    pub fn new(blocks: Vec<Remote>) -> Self {
+        let mut remotes = Self::default();
+        for (at, block) in blocks.iter().enumerate() {
+            let index = RemoteIndex(at);
+            // Of blocks in the old style several may have one name; the first one is meant by it.
+            remotes.by_name.entry(block.name.clone()).or_insert(index);
+            match &block.address {
+                Some(remote) => remotes.by_address.entry(remote.address).or_default().push(index),
+                None => remotes.anonymous.push(index),
+            }
+        }
+        remotes.blocks = blocks;
+        remotes
+    }
+
+    /// The block itself, if `index` is of this configuration.
+    pub fn get(&self, index: RemoteIndex) -> Option<&Remote> {
+        self.blocks.get(index.0)
+    }
+
+    /// The block with a name.
+    pub fn named(&self, name: &str) -> Option<RemoteIndex> {
+        self.by_name.get(name).copied()
+    }
+
+    /// All blocks in the order of the file.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (RemoteIndex, &Remote)> {
+        self.blocks.iter().enumerate().map(|(at, block)| (RemoteIndex(at), block))
+    }
+
+    /// The block that fits best, if there is one.
+    ///
+    /// # Errors
+    /// [`Ambiguous`] if several are the best.
+    pub fn select(&self, known: &Known<'_>) -> Result<Option<RemoteIndex>, Ambiguous> {
+        let mut best = Vec::new();
+        let mut highest = Score::default();
+        for (index, score) in self.scores(known) {
+            if score > highest {
+                highest = score;
+                best.clear();
+            }
+            if score == highest {
+                best.push(index);
+            }
+        }
+        match best.as_slice() {
+            [] => Ok(None),
+            [one] => Ok(Some(*one)),
+            _ => Err(Ambiguous(best)),
+        }
+    }
+
+    /// All blocks that fit, in the order of the file. For a responder's first message one is enough.
+    pub fn candidates(&self, known: &Known<'_>) -> Vec<RemoteIndex> {
+        let mut fitting = self.scores(known).map(|(index, _)| index).collect::<Vec<_>>();
+        fitting.sort_unstable();
+        fitting
+    }
+
+    /// What a responder answers to a proposal: the first of the peer's transforms, in its order, that a block which fits
+    /// accepts, in the order of the file.
+    pub fn choose_proposal(&self, known: &Known<'_>, offered: &[Phase1Terms]) -> Option<ProposalChoice> {
+        let candidates = self.candidates(known);
+        let blocks = || candidates.iter().filter_map(|index| Some((*index, self.get(*index)?)));
+        let (remote, acceptance) = offered.iter().enumerate().find_map(|(at, transform)| {
+            blocks().find_map(|(index, block)| {
+                let accepted = block.accept(std::slice::from_ref(transform))?;
+                Some((index, Phase1Acceptance { offered: at, ..accepted }))
+            })
+        })?;
+        let nat_traversal = blocks().any(|(_, block)| block.nat_traversal != NatTraversal::Off);
+        Some(ProposalChoice { remote, acceptance, nat_traversal })
+    }
+
+    /// The blocks that fit at all: those for the peer's address, and the anonymous ones.
+    fn scores<'a>(&'a self, known: &'a Known<'_>) -> impl Iterator<Item = (RemoteIndex, Score)> + 'a {
+        let here = self.by_address.get(&known.address);
+        // A block may leave the interface of a link-local address open.
+        let anywhere = PeerAddress::from(known.address.ip);
+        let on_any_link = self.by_address.get(&anywhere).filter(|_| known.address != anywhere);
+        let anonymous = (!known.skip_anonymous).then_some(&self.anonymous);
+        here.into_iter()
+            .chain(on_any_link)
+            .chain(anonymous)
+            .flatten()
+            .filter_map(|index| Some((*index, self.get(*index)?.score(known)?)))
+    }
+}
+
+impl Remote {
+    /// The first of a peer's transforms that this block accepts.
+    pub fn accept(&self, offered: &[Phase1Terms]) -> Option<Phase1Acceptance> {
+        accept_phase1(self.proposal_check, offered, &self.proposals)
+    }
+
+    /// How well it fits; none: not at all.
+    fn score(&self, known: &Known<'_>) -> Option<Score> {
+        if self.passive && known.skip_passive {
+            return None;
+        }
+        let (address, port) = self.score_address(known)?;
+        let points =
+            1 + address + self.score_exchange(known)? + self.score_identity(known)? + self.score_certificate(known)?;
+        Some((points, port))
+    }
+
+    /// 2 points for the peer's address, and how well the port fits.
+    fn score_address(&self, known: &Known<'_>) -> Option<(u8, u8)> {
+        let Some(remote) = &self.address else {
+            return (!known.skip_anonymous).then_some((0, 0));
+        };
+        let same_link = remote.address.zone == 0 || remote.address.zone == known.address.zone;
+        if remote.address.ip != known.address.ip || !same_link {
+            return None;
+        }
+        let port = match (remote.port, known.port) {
+            (0, _) | (_, 0) => 1,
+            (ours, theirs) if ours == theirs => 2,
+            _ => 0,
+        };
+        Some((2, port))
+    }
+
+    /// 4 points for an exchange that is listed, with a transform that is acceptable.
+    fn score_exchange(&self, known: &Known<'_>) -> Option<u8> {
+        let listed = known.exchange.is_none_or(|exchange| self.exchange_modes.contains(&exchange));
+        let acceptable = known.accepted.is_none_or(|terms| self.accept(std::slice::from_ref(terms)).is_some());
+        let points = if known.exchange.is_some() || known.accepted.is_some() { 4 } else { 0 };
+        (listed && acceptable).then_some(points)
+    }
+
+    /// 8 points for an identity that has to be verified and is expected.
+    fn score_identity(&self, known: &Known<'_>) -> Option<u8> {
+        match known.claimed {
+            Some(claimed) if self.verify_identifier && !self.peers_identifiers.is_empty() => {
+                self.peers_identifiers.iter().any(|expected| expected.matches(claimed)).then_some(8)
+            }
+            _ => Some(0),
+        }
+    }
+
+    /// 16 points for a certificate of the kind and the authority that is asked for.
+    fn score_certificate(&self, known: &Known<'_>) -> Option<u8> {
+        let Some(request) = &known.certificate_request else {
+            return Some(0);
+        };
+        let certificate = self.certificate.as_ref().filter(|own| own.encoding == request.encoding)?;
+        let fits = match request.issuer {
+            Some(issuer) => certificate.issuer.as_ref() == Some(issuer),
+            None => self.match_empty_cr,
+        };
+        fits.then_some(16)
+    }
+}
+
+#[cfg(test)]
+mod tests;

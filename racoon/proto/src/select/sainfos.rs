@@ -1,0 +1,170 @@
+//! The choice of a sainfo.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use crate::config::{RemoteSide, Sainfo, Side};
+use crate::identity::{Claimed, Expected, Identity};
+use crate::num::IdType;
+
+/// A sainfo of [`Sainfos`]: its place in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SainfoIndex(usize);
+
+/// All sainfos, found by what they are for.
+#[derive(Debug, Default)]
+pub struct Sainfos {
+    blocks: Vec<Sainfo>,
+    buckets: HashMap<Key, Bucket>,
+}
+
+/// What phase 2 is asked to protect, and for whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Traffic<'a> {
+    /// Our side of it.
+    pub local: &'a Identity,
+    /// The peer's side of it.
+    pub remote: &'a Identity,
+    /// What the peer said it is in phase 1; none if there has been no phase 1 yet: then a `from` is no obstacle.
+    pub claimed: Option<Claimed<'a>>,
+    /// The address that the peer was assigned, or else the one it speaks from; none for an initiator.
+    pub client: Option<IpAddr>,
+    /// `ph1id` of the remote block.
+    pub remoteid: u32,
+}
+
+/// The parts of an identity that count: type, protocol and bytes, without the port.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct IdKey {
+    kind: IdType,
+    protocol: u8,
+    data: Vec<u8>,
+}
+
+impl From<&Identity> for IdKey {
+    fn from(id: &Identity) -> Self {
+        let (kind, data) = id.key();
+        Self { kind, protocol: id.protocol, data }
+    }
+}
+
+/// One side of a key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Pattern {
+    Anonymous,
+    ClientAddress,
+    Id(IdKey),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    remoteid: u32,
+    local: Pattern,
+    remote: Pattern,
+}
+
+/// What a sainfo comes before others by: its priority, then its place in the file. The smallest comes first.
+type Rank = (Reverse<u8>, SainfoIndex);
+
+/// The sainfos of one key, by the peers that they are for. Each list is in order of rank.
+#[derive(Debug, Default)]
+struct Bucket {
+    all: Vec<Rank>,
+    for_anybody: Vec<Rank>,
+    for_one: HashMap<(IdType, Vec<u8>), Vec<Rank>>,
+    for_names: Vec<Rank>,
+}
+
+impl Sainfos {
+    /// Takes the blocks in the order of the file.
+    pub fn new(blocks: Vec<Sainfo>) -> Self {
+        let mut sainfos = Self { blocks, buckets: HashMap::new() };
+        // In order of rank, so that each list is.
+        let mut ranks = sainfos.iter().map(|(index, block)| (Reverse(block.priority()), index)).collect::<Vec<_>>();
+        ranks.sort_unstable();
+        for rank in ranks {
+            let Some(block) = sainfos.blocks.get(rank.1.0) else { continue };
+            let bucket = sainfos.buckets.entry(block.key()).or_default();
+            bucket.all.push(rank);
+            match &block.from {
+                None | Some(Expected::Anything) => bucket.for_anybody.push(rank),
+                Some(Expected::Exactly { kind, data }) => {
+                    bucket.for_one.entry((*kind, data.clone())).or_default().push(rank);
+                }
+                Some(Expected::Name(_)) => bucket.for_names.push(rank),
+            }
+        }
+        sainfos
+    }
+
+    /// The block itself, if `index` is of this configuration.
+    pub fn get(&self, index: SainfoIndex) -> Option<&Sainfo> {
+        self.blocks.get(index.0)
+    }
+
+    /// All blocks in the order of the file.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (SainfoIndex, &Sainfo)> {
+        self.blocks.iter().enumerate().map(|(at, block)| (SainfoIndex(at), block))
+    }
+
+    /// The first sainfo, by priority and then in the order of the file, that is for this traffic and this peer. Whether the
+    /// peer's user is in its group is asked afterwards ([`Sainfo::admits`]); no other one takes its place then.
+    pub fn select(&self, traffic: &Traffic<'_>) -> Option<SainfoIndex> {
+        let local = [Pattern::Anonymous, Pattern::Id(traffic.local.into())];
+        let mut remote = vec![Pattern::Anonymous, Pattern::Id(traffic.remote.into())];
+        if is_client(traffic) {
+            remote.push(Pattern::ClientAddress);
+        }
+        let keys = local.iter().flat_map(|local| {
+            remote.iter().map(|remote| Key { remoteid: traffic.remoteid, local: local.clone(), remote: remote.clone() })
+        });
+        let best = keys.filter_map(|key| self.best(self.buckets.get(&key)?, traffic.claimed)).min();
+        best.map(|(_, index)| index)
+    }
+
+    /// The first one of a bucket that is for this peer.
+    fn best(&self, bucket: &Bucket, claimed: Option<Claimed<'_>>) -> Option<Rank> {
+        let Some(claimed) = claimed else {
+            return bucket.all.first().copied();
+        };
+        let is_for = |rank: &&Rank| {
+            self.get(rank.1).and_then(|block| block.from.as_ref()).is_some_and(|from| from.matches(claimed))
+        };
+        let for_one = bucket.for_one.get(&claimed.id.key()).and_then(|list| list.first());
+        let for_name = bucket.for_names.iter().find(is_for);
+        bucket.for_anybody.first().into_iter().chain(for_one).chain(for_name).min().copied()
+    }
+}
+
+impl Sainfo {
+    /// Those with a higher one are tried first.
+    fn priority(&self) -> u8 {
+        let points = |holds: bool, points: u8| if holds { points } else { 0 };
+        points(self.remoteid != 0, 3)
+            + points(self.from.is_some(), 3)
+            + points(self.local != Side::Anonymous, 1)
+            + points(self.remote != RemoteSide::Anonymous, 1)
+    }
+
+    fn key(&self) -> Key {
+        let local = match &self.local {
+            Side::Anonymous => Pattern::Anonymous,
+            Side::Id(id) => Pattern::Id(id.into()),
+        };
+        let remote = match &self.remote {
+            RemoteSide::Anonymous => Pattern::Anonymous,
+            RemoteSide::ClientAddress => Pattern::ClientAddress,
+            RemoteSide::Id(id) => Pattern::Id(id.into()),
+        };
+        Key { remoteid: self.remoteid, local, remote }
+    }
+}
+
+/// Whether the peer's side of the traffic is the peer itself.
+fn is_client(traffic: &Traffic<'_>) -> bool {
+    traffic.client.is_some() && traffic.remote.single_address() == traffic.client
+}
+
+#[cfg(test)]
+mod tests;
