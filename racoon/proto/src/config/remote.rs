@@ -38,8 +38,8 @@ fn is_link_local(address: &Ipv6Addr) -> bool {
 /// `remote_address` of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RemoteAddress {
-    /// The address.
-    pub address: PeerAddress,
+    /// The address; none as long as the name that stands for it is not resolved: then the block fits no peer.
+    pub address: Option<PeerAddress>,
     /// The port, 0 if none is given. It is where an exchange is begun to (else port 500); of blocks that fit a peer equally
     /// well it prefers the one with the peer's port.
     pub port: u16,
@@ -147,6 +147,8 @@ pub enum LocalIdentity {
     Address,
     /// The subject of our certificate.
     CertificateSubject,
+    /// This X.501 name.
+    Name(Name),
     /// This.
     Fixed(Identity),
 }
@@ -215,12 +217,25 @@ pub struct Dpd {
     pub retry: u32,
     /// Unanswered probes after which the peer is dead.
     pub max_fail: u32,
+    /// When to probe.
+    pub mode: DpdMode,
 }
 
 impl Default for Dpd {
     fn default() -> Self {
-        Self { delay: 0, retry: 5, max_fail: 5 }
+        Self { delay: 0, retry: 5, max_fail: 5, mode: DpdMode::Always }
     }
+}
+
+/// `dpd_mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DpdMode {
+    /// After each delay.
+    Always,
+    /// When packets go out and none come in (RFC 3706 section 5.5).
+    Traffic,
+    /// When nothing came in for the delay.
+    Idle,
 }
 
 /// `rekey`.

@@ -97,7 +97,11 @@ impl Remotes {
             // Of blocks in the old style several may have one name; the first one is meant by it.
             remotes.by_name.entry(block.name.clone()).or_insert(index);
             match &block.address {
-                Some(remote) => remotes.by_address.entry(remote.address).or_default().push(index),
+                Some(remote) => {
+                    if let Some(address) = remote.address {
+                        remotes.by_address.entry(address).or_default().push(index);
+                    }
+                }
                 None => remotes.anonymous.push(index),
             }
         }
@@ -202,8 +206,9 @@ impl Remote {
         let Some(remote) = &self.address else {
             return (!known.skip_anonymous).then_some((0, 0));
         };
-        let same_link = remote.address.zone == 0 || remote.address.zone == known.address.zone;
-        if remote.address.ip != known.address.ip || !same_link {
+        let address = remote.address?;
+        let same_link = address.zone == 0 || address.zone == known.address.zone;
+        if address.ip != known.address.ip || !same_link {
             return None;
         }
         let port = match (remote.port, known.port) {

@@ -17,7 +17,7 @@ const TERMS: Phase1Terms = Phase1Terms {
 };
 
 fn block(name: &str, address: Option<&str>) -> Remote {
-    let address = address.map(|text| RemoteAddress { address: text.parse::<IpAddr>().unwrap().into(), port: 0 });
+    let address = address.map(|text| RemoteAddress { address: Some(text.parse::<IpAddr>().unwrap().into()), port: 0 });
     let mut remote = Remote::new(name, address);
     remote.exchange_modes = vec![ExchangeType::MAIN];
     remote.proposals = vec![TERMS];
@@ -47,6 +47,13 @@ fn the_address_counts_more_than_none() {
     assert_eq!(name_of(&remotes, &Known { skip_anonymous: true, ..stranger }), None);
     assert_eq!(remotes.named("other"), Some(RemoteIndex(2)));
     assert_eq!(remotes.named("nobody"), None);
+}
+
+#[test]
+fn a_name_that_is_not_resolved_fits_nobody() {
+    let mut named = block("named", None);
+    named.address = Some(RemoteAddress { address: None, port: 0 });
+    assert_eq!(name_of(&Remotes::new(vec![named]), &peer()), None);
 }
 
 #[test]
@@ -135,7 +142,7 @@ fn the_certificate_counts_most() {
 fn a_link_local_address_belongs_to_its_link() {
     let on = |name, zone| {
         let mut block = block(name, Some("fe80::1"));
-        block.address.as_mut().unwrap().address.zone = zone;
+        block.address.as_mut().unwrap().address = Some(PeerAddress { ip: "fe80::1".parse().unwrap(), zone });
         block
     };
     let known = |zone| Known::address(PeerAddress { ip: "fe80::1".parse().unwrap(), zone });
@@ -192,7 +199,7 @@ prop_compose! {
         expected in prop::collection::vec(0usize..3, 0..3), hash in 1u16..3, mode in prop::bool::ANY,
         certificate in prop::option::of(0usize..3), match_empty_cr in any::<bool>(),
     ) -> Remote {
-        let address = address.map(|(address, port)| RemoteAddress { address, port });
+        let address = address.map(|(address, port)| RemoteAddress { address: Some(address), port });
         let mut block = Remote::new("block", address);
         block.passive = passive;
         block.verify_identifier = verify;
