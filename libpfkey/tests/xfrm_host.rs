@@ -37,7 +37,7 @@ fn skip(reason: &str) {
 }
 
 fn ip(text: &str) -> SockAddr {
-    SockAddr::from(text.parse::<IpAddr>().unwrap())
+    SockAddr::from(text.parse::<IpAddr>().expect("an address"))
 }
 
 fn origin(seq: u32) -> Origin {
@@ -46,7 +46,7 @@ fn origin(seq: u32) -> Origin {
 
 fn message(write: impl FnOnce(&mut Vec<u8>) -> libpfkey::Result<()>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    write(&mut bytes).unwrap();
+    write(&mut bytes).expect("a request");
     bytes
 }
 
@@ -80,19 +80,19 @@ fn name(spi: u32) -> SaName {
 fn answers(door: &mut Xfrm) -> Vec<Vec<u8>> {
     let mut buffer = vec![0; MESSAGE_MAX];
     let mut all = Vec::new();
-    while let Some(bytes) = door.recv(&mut buffer).unwrap() {
+    while let Some(bytes) = door.recv(&mut buffer).expect("an open door") {
         all.push(bytes.to_vec());
     }
     all
 }
 
 fn ask(door: &mut Xfrm, request: &[u8]) -> Vec<Vec<u8>> {
-    door.send(request).unwrap();
+    door.send(request).expect("a request");
     answers(door)
 }
 
 fn headers(messages: &[Vec<u8>]) -> Vec<Header> {
-    messages.iter().map(|bytes| peek_header(Abi::HOST, bytes).unwrap()).collect()
+    messages.iter().map(|bytes| peek_header(Abi::HOST, bytes).expect("a message")).collect()
 }
 
 /// Type, sequence number and errno of each message.
@@ -101,7 +101,7 @@ fn outline(messages: &[Vec<u8>]) -> Vec<(M, u32, u8)> {
 }
 
 fn policy_of(bytes: &[u8]) -> Policy {
-    Message::parse(Abi::HOST, bytes).unwrap().policy().unwrap().clone()
+    Message::parse(Abi::HOST, bytes).expect("a message").policy().expect("a policy").clone()
 }
 
 const ENOENT: u8 = 2;

@@ -10,6 +10,7 @@ mod steps;
 mod tally;
 mod tools;
 mod tree;
+mod twins;
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 
 use crate::job::Job;
 use crate::tally::Tally;
-use crate::{compliance, demo, soak, tools, tree};
+use crate::{compliance, demo, soak, tools, tree, twins};
 
 /// One kind of check.
 struct Step {
@@ -62,6 +62,7 @@ const STEPS: &[Step] = &[
         long: false,
         run: |_| lab_step(|| compliance::check("xfrm")),
     },
+    Step { name: "twins", about: "PF_KEY and NETLINK_XFRM say the same", long: false, run: |_| lab_step(twins::check) },
     Step {
         name: "demo",
         about: "two hosts speak ESP, PF_KEY",

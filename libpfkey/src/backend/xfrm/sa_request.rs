@@ -295,7 +295,7 @@ fn state_flags(flags: SaFlags) -> u8 {
 pub(super) fn state_id(message: &Message<'_>) -> std::result::Result<StateId, Errno> {
     let sa = message.sa().ok_or(libc::EINVAL)?;
     let (_, destination) = ends(message)?;
-    let proto = proto_of(message.header.sa_type).ok_or(libc::EINVAL)?;
+    let proto = proto_of(message.header.sa_type).ok_or(libc::ESRCH)?;
     Ok(StateId { destination: Addr::of(destination), spi: sa.spi, family: family(destination), proto })
 }
 
