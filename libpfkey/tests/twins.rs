@@ -96,12 +96,21 @@ impl Conversation {
         let mut buffer = vec![0; MESSAGE_MAX];
         for (who, door) in [("requester", &mut self.door), ("observer", &mut self.observer)] {
             while let Some(bytes) = door.recv(&mut buffer).expect("an open door") {
-                text.push_str(&format!("{who}, {} bytes\n", bytes.len()));
-                dump::structure(&mut text, Abi::HOST, &masked(bytes, &mut self.ids));
+                let masked = masked(bytes, &mut self.ids);
+                // Nothing stands in reserved fields and padding.
+                let plain = bytes.len() != masked.len() || is_plain(bytes);
+                text.push_str(&format!("{who}, {} bytes, plain: {plain}\n", masked.len()));
+                dump::structure(&mut text, Abi::HOST, &masked);
             }
         }
         self.said.push((name, text));
     }
+}
+
+/// Whether a message is what this library would write.
+fn is_plain(bytes: &[u8]) -> bool {
+    let mut out = Vec::new();
+    Message::parse(Abi::HOST, bytes).is_ok_and(|message| message.emit(&mut out).is_ok()) && out == bytes
 }
 
 /// A message without what differs from run to run.

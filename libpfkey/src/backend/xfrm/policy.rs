@@ -10,8 +10,8 @@ use super::sa_request::{Errno, emit_context, limits, mode_to_pfkey, mode_to_xfrm
 use crate::dialect::Abi;
 use crate::error::Result;
 use crate::num::{
-    DIR_FWD, DIR_IN, DIR_OUT, ExtensionType, LEVEL_DEFAULT, LEVEL_REQUIRE, LEVEL_UNIQUE, LEVEL_USE, MANUAL_REQID_MAX,
-    MODE_TRANSPORT, MODE_TUNNEL, MessageType, POLICY_DISCARD, POLICY_IPSEC, POLICY_NONE, SaType, ULPROTO_ANY,
+    DIR_FWD, DIR_IN, DIR_OUT, ExtensionType, LEVEL_REQUIRE, LEVEL_UNIQUE, LEVEL_USE, MANUAL_REQID_MAX, MODE_TRANSPORT,
+    MODE_TUNNEL, MessageType, POLICY_DISCARD, POLICY_IPSEC, POLICY_NONE, SaType, ULPROTO_ANY,
 };
 use crate::wire::reader::Reader;
 use crate::wire::writer::Writer;
@@ -131,12 +131,12 @@ fn template(
     let mut template = Template { family: policy_family, mode: mode_to_xfrm(request.mode)?, ..Template::default() };
     template.id.proto = proto;
     match request.level {
-        LEVEL_DEFAULT | LEVEL_REQUIRE => {}
         LEVEL_USE if request.mode != MODE_TRANSPORT && direction == DIR_OUT => return Err(libc::EINVAL),
         LEVEL_USE => template.optional = true,
         LEVEL_UNIQUE if request.reqid == 0 || request.reqid > MANUAL_REQID_MAX => template.reqid = reqid()?,
         LEVEL_UNIQUE => template.reqid = request.reqid,
-        _ => return Err(libc::EINVAL),
+        // Default, require, and what is no level: a reqid counts for nothing.
+        _ => {}
     }
     // BEET has ends, too, but `af_key` passes over them.
     if request.mode == MODE_TUNNEL {

@@ -1,7 +1,9 @@
 //! Structures byte for byte, requests to frames, frames to messages, and hostile datagrams.
 
+mod engine;
 mod hostile;
 mod layout;
+mod requests;
 
 use crate::dialect::Abi;
 use crate::wire::reader::Reader;

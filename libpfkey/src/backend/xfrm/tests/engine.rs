@@ -1,0 +1,295 @@
+//! Frames to messages: whose answer each is, and what everybody is told.
+
+use super::written;
+use crate::backend::xfrm::engine::{Engine, Expect, Pending};
+use crate::backend::xfrm::layout::{
+    Addr, Algo, Encap, INET, INET6, Id, PolicyId, PolicyInfo, Selector, State, StateId, Template,
+};
+use crate::backend::xfrm::netlink::{Heading, push_attribute, push_frame};
+use crate::backend::xfrm::numbers::{INF, attribute, flag, message};
+use crate::dialect::Abi;
+use crate::num::{ExtensionType as E, MessageType as M, SaState, SaType};
+use crate::wire::writer::Writer;
+use crate::wire::{Extension, Header, Message, peek_header};
+
+/// The socket's port, this process, and another.
+const PORT: u32 = 0x8000_0001;
+const ME: u32 = 100;
+const OTHER: u32 = 101;
+
+/// An engine with requests under way, all of them with sequence number 0.
+fn engine(requests: &[(M, u16, Expect)]) -> Engine {
+    let mut engine = Engine::new(PORT);
+    for (message_type, kind, expect) in requests {
+        let header = Header { pid: ME, ..Header::new(*message_type, SaType::Esp) };
+        engine.expect(Pending { seq: 0, kind: *kind, expect: *expect, header });
+    }
+    engine
+}
+
+fn frame(kind: u16, flags: u16, pid: u32, body: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    push_frame(&mut bytes, Heading { kind, flags, seq: 0, pid }, |writer| {
+        body(writer);
+        Ok(())
+    })
+    .unwrap();
+    bytes
+}
+
+/// An error frame as the kernel sends it: with the header of the request.
+fn verdict(errno: i32, kind: u16) -> Vec<u8> {
+    frame(message::ERROR, 0, PORT, |writer| {
+        writer.u32((-errno).cast_unsigned());
+        writer.u32(100);
+        writer.u16(kind);
+        writer.u16(1);
+        writer.u32(0);
+        writer.u32(ME);
+    })
+}
+
+fn done(errno: i32) -> Vec<u8> {
+    frame(message::DONE, flag::MULTI, PORT, |writer| writer.u32((-errno).cast_unsigned()))
+}
+
+fn state(spi: u32) -> State {
+    let mut state = State { family: INET, source: Addr::of([192, 0, 2, 1].into()), ..State::default() };
+    state.id = Id { destination: Addr::of([192, 0, 2, 2].into()), spi, proto: 50 };
+    let limits = &mut state.limits;
+    (limits.soft_bytes, limits.hard_bytes, limits.soft_packets, limits.hard_packets) = (INF, INF, INF, INF);
+    state
+}
+
+fn sa(kind: u16, flags: u16, pid: u32, spi: u32) -> Vec<u8> {
+    frame(kind, flags, pid, |writer| state(spi).emit(writer))
+}
+
+fn policy(kind: u16, flags: u16, pid: u32, (index, is_sub): (u32, bool)) -> Vec<u8> {
+    let selector = Selector { family: INET, ..Selector::default() };
+    let info = PolicyInfo { selector, index, direction: 4, ..PolicyInfo::default() };
+    frame(kind, flags, pid, |writer| {
+        info.emit(writer);
+        push_attribute(writer, attribute::POLICY_TYPE, |inner| inner.bytes(&[u8::from(is_sub), 0, 0, 0, 0, 0]))
+            .unwrap();
+    })
+}
+
+fn told(engine: &mut Engine, datagrams: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    datagrams.iter().for_each(|datagram| engine.datagram(datagram).unwrap());
+    let mut buffer = vec![0; 1 << 16];
+    std::iter::from_fn(|| engine.pop(&mut buffer).map(|length| buffer[..length].to_vec())).collect()
+}
+
+/// Type, sequence number, errno, process of each message.
+fn outline(messages: &[Vec<u8>]) -> Vec<(M, u32, u8, u32)> {
+    let headers = messages.iter().map(|bytes| peek_header(Abi::HOST, bytes).unwrap());
+    headers.map(|header| (header.message_type, header.seq, header.errno, header.pid)).collect()
+}
+
+fn parse(bytes: &[u8]) -> Message<'_> {
+    Message::parse(Abi::HOST, bytes).unwrap()
+}
+
+const ADD: (M, u16, Expect) = (M::Add, message::NEWSA, Expect::Echo);
+const GET: (M, u16, Expect) = (M::Get, message::GETSA, Expect::Entry);
+const DUMP: (M, u16, Expect) = (M::Dump, message::GETSA, Expect::Dump);
+
+#[test]
+fn an_answer_is_no_notification() {
+    let mut engine = engine(&[ADD, GET, ADD]);
+    let datagrams = [
+        sa(message::NEWSA, 0, ME, 1),
+        sa(message::NEWSA, 0, OTHER, 9),
+        sa(message::NEWSA, 0, PORT, 1),
+        verdict(libc::EEXIST, message::NEWSA),
+    ];
+    let expected = [(M::Add, 0, 0, ME), (M::Add, 0, 0, OTHER), (M::Get, 0, 0, ME), (M::Add, 0, 17, ME)];
+    assert_eq!(outline(&told(&mut engine, &datagrams)), expected);
+}
+
+#[test]
+fn an_errno_finds_its_request() {
+    let delete = (M::Delete, message::DELSA, Expect::Echo);
+    let mut engine = engine(&[GET, delete, ADD]);
+    let datagrams = [
+        verdict(libc::ESRCH, message::GETSA),
+        verdict(libc::ESRCH, message::DELSA),
+        sa(message::NEWSA, 0, ME, 1),
+        // Nobody asked.
+        verdict(libc::ESRCH, message::DELSA),
+    ];
+    let expected = [(M::Get, 0, 3, ME), (M::Delete, 0, 3, ME), (M::Add, 0, 0, ME)];
+    assert_eq!(outline(&told(&mut engine, &datagrams)), expected);
+}
+
+#[test]
+fn changes_during_a_dump_are_no_entries() {
+    let mut engine = engine(&[DUMP]);
+    let datagrams = [
+        sa(message::NEWSA, flag::MULTI, PORT, 1),
+        sa(message::NEWSA, 0, OTHER, 9),
+        [sa(message::NEWSA, flag::MULTI, PORT, 2), sa(message::NEWSA, flag::MULTI, PORT, 3)].concat(),
+        done(0),
+    ];
+    let messages = told(&mut engine, &datagrams);
+    let expected = [(M::Add, 0, 0, OTHER), (M::Dump, 1, 0, ME), (M::Dump, 2, 0, ME), (M::Dump, 0, 0, ME)];
+    assert_eq!(outline(&messages), expected);
+    let spis: Vec<_> = messages.iter().map(|bytes| parse(bytes).sa().unwrap().spi).collect();
+    assert_eq!(spis, [9, 1, 2, 3]);
+}
+
+#[test]
+fn dumps_of_nothing_and_of_wrong_filters() {
+    assert_eq!(outline(&told(&mut engine(&[DUMP]), &[done(0)])), [(M::Dump, 0, 2, ME)]);
+    assert_eq!(outline(&told(&mut engine(&[DUMP]), &[done(libc::EINVAL)])), [(M::Dump, 0, 22, ME)]);
+    let refused = told(&mut engine(&[DUMP]), &[verdict(libc::EPERM, message::GETSA)]);
+    assert_eq!(outline(&refused), [(M::Dump, 0, 1, ME)]);
+}
+
+#[test]
+fn socket_policies_are_shown_and_sub_policies_not() {
+    let mut engine = engine(&[(M::SpdDump, message::GETPOLICY, Expect::Dump)]);
+    let entry = |index, is_sub| policy(message::NEWPOLICY, flag::MULTI, PORT, (index, is_sub));
+    let messages = told(&mut engine, &[entry(12, false), entry(20, true), done(0)]);
+    assert_eq!(outline(&messages), [(M::SpdDump, 0, 0, ME)]);
+    let message = parse(&messages[0]);
+    assert_eq!(message.policy().map(|policy| (policy.id, policy.direction)), Some((12, 5)));
+    let event = policy(message::NEWPOLICY, 0, OTHER, (8, true));
+    let sub_flush = frame(message::FLUSHPOLICY, 0, OTHER, |writer| {
+        push_attribute(writer, attribute::POLICY_TYPE, |inner| inner.bytes(&[1, 0, 0, 0, 0, 0])).unwrap();
+    });
+    assert!(told(&mut engine, &[event, sub_flush]).is_empty());
+}
+
+#[test]
+fn a_flush_is_told_and_acknowledged() {
+    let flush = (M::Flush, message::FLUSHSA, Expect::Ack);
+    let event = frame(message::FLUSHSA, 0, ME, |writer| writer.u8(255));
+    let messages = told(&mut engine(&[flush]), &[event, verdict(0, message::FLUSHSA)]);
+    assert_eq!(outline(&messages), [(M::Flush, 0, 0, ME); 2]);
+    assert_eq!(outline(&told(&mut engine(&[flush]), &[verdict(0, message::FLUSHSA)])), [(M::Flush, 0, 0, ME)]);
+}
+
+#[test]
+fn deleted_by_selector_or_id() {
+    let deleted = |index| {
+        frame(message::DELPOLICY, 0, OTHER, |writer| {
+            let selector = Selector { family: INET, ..Selector::default() };
+            PolicyId { selector, index, direction: 1 }.emit(writer);
+            let info = PolicyInfo { selector, index: 9, direction: 1, ..PolicyInfo::default() };
+            push_attribute(writer, attribute::POLICY, |inner| info.emit(inner)).unwrap();
+        })
+    };
+    let messages = told(&mut engine(&[]), &[deleted(0), deleted(9)]);
+    assert_eq!(outline(&messages), [(M::SpdDelete, 0, 0, OTHER), (M::SpdDelete2, 0, 0, OTHER)]);
+    let sa = frame(message::DELSA, 0, OTHER, |writer| {
+        StateId { destination: Addr::default(), spi: 7, family: INET, proto: 50 }.emit(writer);
+        push_attribute(writer, attribute::SA, |inner| state(7).emit(inner)).unwrap();
+    });
+    let messages = told(&mut engine(&[]), &[sa]);
+    assert_eq!(parse(&messages[0]).sa().map(|sa| (sa.spi, sa.state)), Some((7, SaState::Dead)));
+}
+
+/// An SA with keys, encapsulation, and limits.
+fn rich() -> Vec<u8> {
+    let mut state = state(0x1000);
+    (state.limits.soft_packets, state.current.packets, state.limits.hard_add) = (5, 5, 60);
+    let key = [7; 20];
+    let auth = Algo { name: b"hmac(sha1)", key_bits: 160, icv_bits: None, key: &key };
+    let mut bytes = frame(message::NEWSA, 0, OTHER, |writer| {
+        state.emit(writer);
+        push_attribute(writer, attribute::ALG_AUTH, |inner| auth.emit(inner)).unwrap();
+        let long = Algo { icv_bits: Some(96), ..auth };
+        push_attribute(writer, attribute::ALG_AUTH_TRUNC, |inner| long.emit(inner)).unwrap();
+        let null = Algo { name: b"ecb(cipher_null)", key_bits: 0, icv_bits: None, key: &[] };
+        push_attribute(writer, attribute::ALG_CRYPT, |inner| null.emit(inner)).unwrap();
+        let encap = Encap { kind: 2, source_port: 4500, destination_port: 4501 };
+        push_attribute(writer, attribute::ENCAP, |inner| encap.emit(inner)).unwrap();
+    });
+    // Five packets have passed: `emit` leaves the count to the kernel.
+    bytes[16 + 168] = 5;
+    bytes
+}
+
+#[test]
+fn the_order_of_extensions() {
+    let messages = told(&mut engine(&[]), &[rich()]);
+    let message = parse(&messages[0]);
+    let kinds: Vec<_> = message.extensions.iter().map(Extension::kind).collect();
+    let expected = [
+        E::Sa,
+        E::LifetimeHard,
+        E::LifetimeSoft,
+        E::LifetimeCurrent,
+        E::AddressSrc,
+        E::AddressDst,
+        // The selector's source is any, not the SA's.
+        E::AddressProxy,
+        E::KeyAuth,
+        E::Sa2,
+        E::NatTType,
+        E::NatTSport,
+        E::NatTDport,
+    ];
+    assert_eq!(kinds, expected);
+    let sa = message.sa().unwrap();
+    assert_eq!((sa.auth, sa.encrypt, sa.state), (3, 11, SaState::Dying));
+    let soft = message.lifetime(E::LifetimeSoft).unwrap();
+    assert_eq!((soft.allocations, soft.bytes), (5, 0));
+}
+
+#[test]
+fn only_who_registered_hears_of_expiries_and_acquires() {
+    let expire = |hard: u8| {
+        frame(message::EXPIRE, 0, 0, |writer| {
+            state(7).emit(writer);
+            writer.bytes(&[hard, 0, 0, 0, 0, 0, 0, 0]);
+        })
+    };
+    let acquire = frame(message::ACQUIRE, 0, 0, |writer| {
+        let six = Addr::of("2001:db8::1".parse().unwrap());
+        writer.bytes(&six.0);
+        writer.bytes(&[0, 0, 0, 0, 50, 0, 0, 0]);
+        writer.bytes(&six.0);
+        Selector { family: INET, ..Selector::default() }.emit(writer);
+        PolicyInfo { index: 17, priority: 9, ..PolicyInfo::default() }.emit(writer);
+        writer.bytes(&[0xff; 12]);
+        writer.u32(77);
+        // An IPv4 packet, a tunnel over IPv6.
+        let id = Id { destination: six, spi: 0, proto: 50 };
+        let template = Template { id, family: INET6, source: six, mode: 1, ..Template::default() };
+        push_attribute(writer, attribute::TMPL, |inner| template.emit(inner)).unwrap();
+    });
+    let mut engine = engine(&[]);
+    assert!(told(&mut engine, &[expire(1), acquire.clone()]).is_empty());
+    engine.registered.insert(2);
+    let messages = told(&mut engine, &[expire(1), expire(0), acquire]);
+    let expected = [(M::Expire, 0, 0, 0), (M::Expire, 0, 0, 0), (M::Acquire, 77, 0, 0)];
+    assert_eq!(outline(&messages), expected);
+    let (hard, soft, acquire) = (parse(&messages[0]), parse(&messages[1]), parse(&messages[2]));
+    assert!(hard.lifetime(E::LifetimeHard).is_some() && hard.lifetime(E::LifetimeSoft).is_none());
+    assert!(soft.lifetime(E::LifetimeSoft).is_some() && soft.lifetime(E::LifetimeHard).is_none());
+    assert_eq!((hard.sa().unwrap().state, soft.sa().unwrap().state), (SaState::Dead, SaState::Dying));
+    let kinds: Vec<_> = acquire.extensions.iter().map(Extension::kind).collect();
+    assert_eq!(kinds, [E::AddressSrc, E::AddressDst, E::Policy, E::Proposal]);
+    assert_eq!(acquire.policy().map(|policy| (policy.id, policy.direction, policy.priority)), Some((17, 2, 9)));
+    assert_eq!(acquire.destination().unwrap().sockaddr.ip(), Some("2001:db8::1".parse().unwrap()));
+}
+
+#[test]
+fn what_could_not_be_sent_is_refused() {
+    let mut engine = engine(&[ADD, GET, DUMP]);
+    engine.refuse_last(2, libc::ENOBUFS);
+    let messages = told(&mut engine, &[sa(message::NEWSA, 0, ME, 1)]);
+    assert_eq!(outline(&messages), [(M::Get, 0, 105, ME), (M::Dump, 0, 105, ME), (M::Add, 0, 0, ME)]);
+}
+
+/// Written by nobody else: a frame is padded, and its length is not.
+#[test]
+fn frames_are_padded() {
+    let bytes = frame(message::FLUSHSA, 0, ME, |writer| writer.u8(255));
+    assert_eq!((bytes.len(), bytes[0]), (20, 17));
+    let attribute = written(|writer| push_attribute(writer, 25, |inner| inner.u8(50)).unwrap());
+    assert_eq!(attribute, [5, 0, 25, 0, 50, 0, 0, 0]);
+}

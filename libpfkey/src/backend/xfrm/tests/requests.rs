@@ -1,0 +1,273 @@
+//! PF_KEY requests to frames, and what is refused before the kernel is asked.
+
+use std::net::SocketAddr;
+
+use super::written;
+use crate::backend::xfrm::layout::{Algo, INET, INET6, PolicyInfo, State, Template};
+use crate::backend::xfrm::netlink::next_attribute;
+use crate::backend::xfrm::numbers::{INF, attribute};
+use crate::backend::xfrm::policy::{Migration, PolicyFrame, policy_id};
+use crate::backend::xfrm::sa_request::{SaFrame, spi_request, state_id};
+use crate::dialect::Abi;
+use crate::num::{
+    DIR_FWD, DIR_IN, DIR_OUT, ExtensionType as E, LEVEL_REQUIRE, LEVEL_UNIQUE, LEVEL_USE, MessageType as M,
+    POLICY_BYPASS, POLICY_DISCARD, POLICY_ENTRUST, POLICY_IPSEC, POLICY_NONE, SaFlags, SaType,
+};
+use crate::wire::{Address, Extension, Header, Key, Lifetime, Message, Policy, Request, Sa, Sa2, SockAddr, SpiRange};
+
+fn end(kind: E, text: &str) -> Extension<'static> {
+    Extension::Address(kind, Address::host(SockAddr::from(text.parse::<std::net::IpAddr>().unwrap())))
+}
+
+fn message(kind: M, sa_type: SaType, extensions: Vec<Extension<'_>>) -> Message<'_> {
+    Message { abi: Abi::HOST, header: Header { seq: 5, pid: 6, ..Header::new(kind, sa_type) }, extensions }
+}
+
+fn key(kind: E, bytes: &[u8]) -> Extension<'_> {
+    Extension::Key(kind, Key::new(bytes).unwrap())
+}
+
+/// An ADD of ESP with keys, changed by `change`.
+fn add(sa_type: SaType, (auth, encrypt): (u8, u8), more: Vec<Extension<'static>>) -> Message<'static> {
+    let sa = Sa { replay: 64, auth, encrypt, flags: SaFlags::NOECN, ..Sa::named(0x1000) };
+    let mut extensions = vec![Extension::Sa(sa), end(E::AddressSrc, "192.0.2.1"), end(E::AddressDst, "192.0.2.2")];
+    extensions.extend(more);
+    message(M::Add, sa_type, extensions)
+}
+
+fn keys() -> Vec<Extension<'static>> {
+    vec![key(E::KeyAuth, &[1; 32]), key(E::KeyEncrypt, &[2; 16])]
+}
+
+/// The state and the numbers of the attributes of a NEWSA.
+#[track_caller]
+fn newsa(message: &Message<'_>) -> (State, Vec<(u16, Vec<u8>)>) {
+    let frame = SaFrame::new(message).unwrap_or_else(|errno| panic!("refused: {errno}"));
+    let bytes = written(|writer| frame.emit(message, writer).unwrap());
+    let mut reader = super::reader(&bytes);
+    let state = State::parse(&mut reader).unwrap();
+    let attributes = std::iter::from_fn(|| next_attribute(&mut reader).unwrap());
+    (state, attributes.map(|(number, body)| (number, body.rest().to_vec())).collect())
+}
+
+#[test]
+fn an_sa() {
+    let (state, attributes) = newsa(&add(SaType::Esp, (5, 12), keys()));
+    assert_eq!((state.id.spi, state.id.proto, state.family, state.seq, state.mode), (0x1000, 50, INET, 5, 0));
+    // Zero limits would end it with the first packet.
+    let limits = state.limits;
+    assert_eq!([limits.soft_bytes, limits.hard_bytes, limits.soft_packets, limits.hard_packets], [INF; 4]);
+    assert_eq!([limits.soft_add, limits.hard_add, limits.soft_use, limits.hard_use], [0; 4]);
+    assert_eq!((state.replay_window, state.flags), (32, 1));
+    assert_eq!((state.selector.family, state.selector.source), (INET, Default::default()));
+    let [(auth_number, auth), (cipher_number, cipher)] = &attributes[..] else { panic!("{attributes:?}") };
+    assert_eq!((*auth_number, *cipher_number), (attribute::ALG_AUTH_TRUNC, attribute::ALG_CRYPT));
+    let auth = Algo::parse(&mut super::reader(auth), true).unwrap();
+    // 96 bits as af_key has it, not the 128 of RFC 4868.
+    assert_eq!(
+        (auth.name, auth.key_bits, auth.icv_bits, auth.key),
+        (&b"hmac(sha256)"[..], 256, Some(96), &[1; 32][..])
+    );
+    let cipher = Algo::parse(&mut super::reader(cipher), false).unwrap();
+    assert_eq!((cipher.name, cipher.key_bits, cipher.key), (&b"cbc(aes)"[..], 128, &[2; 16][..]));
+}
+
+#[test]
+fn everything_else_of_an_sa() {
+    let mut more = keys();
+    more.push(Extension::Sa2(Sa2 { mode: 3, reqid: 70_000, ..Sa2::default() }));
+    let limit = Lifetime { allocations: 1, bytes: 2, addtime: 3, usetime: 4 };
+    more.push(Extension::Lifetime(E::LifetimeHard, limit));
+    more.push(Extension::Lifetime(E::LifetimeSoft, Lifetime::default()));
+    more.extend([Extension::NatTType(2), Extension::NatTPort(E::NatTSport, 4500)]);
+    more.push(Extension::Words(E::XfrmMark, [7, 0xff]));
+    more.push(Extension::Words(E::XfrmReplay, [128, 1]));
+    let (state, attributes) = newsa(&add(SaType::Esp, (3, 12), more));
+    assert_eq!((state.mode, state.reqid, state.replay_window, state.flags), (4, 70_000, 0, 0x81));
+    let limits = state.limits;
+    assert_eq!((limits.hard_packets, limits.hard_bytes, limits.hard_add, limits.hard_use), (1, 2, 3, 4));
+    assert_eq!((limits.soft_packets, limits.soft_bytes), (INF, INF));
+    let of = |number| &attributes.iter().find(|(known, _)| *known == number).unwrap().1;
+    assert_eq!(of(attribute::ENCAP)[..6], [2, 0, 0x11, 0x94, 0, 0]);
+    assert_eq!(of(attribute::MARK)[..], [7, 0, 0, 0, 0xff, 0, 0, 0]);
+    assert_eq!(of(attribute::REPLAY_ESN_VAL).len(), 24 + 16);
+}
+
+#[test]
+fn algorithms_of_each_protocol() {
+    let numbers = |message: &Message<'_>| newsa(message).1.iter().map(|(number, _)| *number).collect::<Vec<_>>();
+    let esp = |numbers, keys| add(SaType::Esp, numbers, keys);
+    assert_eq!(numbers(&esp((0, 11), vec![key(E::KeyEncrypt, &[])])), [attribute::ALG_CRYPT]);
+    assert_eq!(numbers(&esp((0, 20), vec![key(E::KeyEncrypt, &[0; 20])])), [attribute::ALG_AEAD]);
+    assert_eq!(numbers(&add(SaType::Ah, (3, 12), keys())), [attribute::ALG_AUTH_TRUNC]);
+    assert_eq!(numbers(&add(SaType::IpComp, (0, 2), vec![])), [attribute::ALG_COMP]);
+}
+
+#[test]
+fn refused_sas() {
+    let refused = |message: &Message<'_>| SaFrame::new(message).err();
+    let esp = |numbers, more| refused(&add(SaType::Esp, numbers, more));
+    let with = |more: Extension<'static>| [keys(), vec![more]].concat();
+    let sa2 = |mode| Extension::Sa2(Sa2 { mode, ..Sa2::default() });
+    assert_eq!(esp((3, 12), vec![key(E::KeyAuth, &[1; 20])]), Some(libc::EINVAL), "no cipher key");
+    assert_eq!(refused(&add(SaType::Ah, (3, 0), vec![])), Some(libc::EINVAL), "no authentication key");
+    assert_eq!(esp((3, 12), with(Extension::Lifetime(E::LifetimeHard, Lifetime::default()))), Some(libc::EINVAL));
+    assert_eq!(esp((3, 12), with(sa2(4))), Some(libc::EINVAL), "mode");
+    assert_eq!(esp((200, 12), with(sa2(4))), Some(libc::ENOSYS), "the algorithm is looked up first");
+    assert_eq!(esp((252, 12), keys()), Some(libc::EINVAL));
+    assert_eq!(esp((3, 254), keys()), Some(libc::EINVAL));
+    assert_eq!(esp((3, 200), keys()), Some(libc::ENOSYS));
+    assert_eq!(esp((0, 12), vec![key(E::KeyAuth, &[]), key(E::KeyEncrypt, &[1; 16])]), Some(libc::EINVAL));
+    assert_eq!(refused(&add(SaType::IpComp, (0, 1), vec![])), Some(libc::ENOSYS));
+    assert_eq!(refused(&add(SaType::IpComp, (0, 5), vec![])), Some(libc::EINVAL));
+    assert_eq!(refused(&add(SaType::Unspec, (3, 12), keys())), Some(libc::EPROTONOSUPPORT));
+    assert_eq!(refused(&add(SaType::Other(7), (3, 12), keys())), Some(libc::EINVAL));
+    assert_eq!(refused(&message(M::Add, SaType::Esp, keys())), Some(libc::EINVAL), "no SA");
+    assert_eq!(esp((3, 12), with(Extension::Words(E::XfrmReplay, [4097, 0]))), Some(libc::EINVAL));
+    let mut wide = add(SaType::Esp, (3, 12), keys());
+    let Extension::Address(_, address) = &mut wide.extensions[1] else { panic!("an address") };
+    address.prefix = 33;
+    assert_eq!(refused(&wide), Some(libc::EINVAL));
+    wide.extensions[1] = end(E::AddressSrc, "::1");
+    assert_eq!(refused(&wide), Some(libc::EINVAL), "families");
+}
+
+#[test]
+fn names_and_ranges() {
+    let pair = || vec![end(E::AddressSrc, "192.0.2.1"), end(E::AddressDst, "192.0.2.2")];
+    let named = |sa_type| message(M::Get, sa_type, [vec![Extension::Sa(Sa::named(9))], pair()].concat());
+    assert_eq!(state_id(&named(SaType::Ah)).map(|id| (id.spi, id.proto, id.family)), Ok((9, 51, INET)));
+    assert_eq!(state_id(&named(SaType::Unspec)), Err(libc::ESRCH));
+    assert_eq!(state_id(&message(M::Get, SaType::Esp, pair())), Err(libc::EINVAL));
+    let range = |sa_type, range: Option<(u32, u32)>| {
+        let range = range.map(|(min, max)| Extension::SpiRange(SpiRange { min, max }));
+        spi_request(&message(M::GetSpi, sa_type, pair().into_iter().chain(range).collect()))
+            .map(|(state, min, max)| (state.id.proto, state.seq, min, max))
+    };
+    assert_eq!(range(SaType::Esp, None), Ok((50, 5, 0x100, 0x0fff_ffff)));
+    assert_eq!(range(SaType::IpComp, Some((0x100, 0xffff))), Ok((108, 5, 0x100, 0xffff)));
+    assert_eq!(range(SaType::IpComp, None), Err(libc::EINVAL));
+    assert_eq!(range(SaType::Esp, Some((2, 1))), Err(libc::EINVAL));
+    assert_eq!(range(SaType::Unspec, None), Err(libc::EINVAL));
+}
+
+fn request(proto: u16, mode: u8, level: u8, reqid: u32) -> Request {
+    Request { proto, mode, level, reqid, endpoints: None }
+}
+
+fn tunnel(level: u8, reqid: u32) -> Request {
+    let end = |text: &str| SockAddr::from(text.parse::<std::net::IpAddr>().unwrap());
+    Request { endpoints: Some((end("2001:db8::1"), end("2001:db8::2"))), ..request(50, 2, level, reqid) }
+}
+
+fn policy(kind: u16, direction: u8, requests: Vec<Request>) -> Message<'static> {
+    let end = |kind, port, prefix| {
+        let sockaddr = SockAddr::Inet(SocketAddr::new([192, 0, 2, 1].into(), port));
+        Extension::Address(kind, Address { proto: 17, prefix, reserved: 0, sockaddr })
+    };
+    let policy = Policy { kind, direction, scope: 0, id: 99, priority: 3, requests };
+    let extensions = vec![end(E::AddressSrc, 0, 24), end(E::AddressDst, 53, 32), Extension::Policy(policy)];
+    message(M::SpdAdd, SaType::Unspec, extensions)
+}
+
+fn newpolicy(message: &Message<'_>) -> Result<(PolicyInfo, Vec<Template>), i32> {
+    let frame = PolicyFrame::new(message, &mut || Ok(20_000))?;
+    let bytes = written(|writer| frame.emit(writer).unwrap());
+    let mut reader = super::reader(&bytes);
+    let info = PolicyInfo::parse(&mut reader).unwrap();
+    let mut templates = Vec::new();
+    while let Some((number, mut body)) = next_attribute(&mut reader).unwrap() {
+        assert_eq!(number, attribute::TMPL);
+        while body.remaining() > 0 {
+            templates.push(Template::parse(&mut body).unwrap());
+        }
+    }
+    Ok((info, templates))
+}
+
+#[test]
+fn policies() {
+    let (info, templates) = newpolicy(&policy(POLICY_DISCARD, DIR_FWD, vec![])).unwrap();
+    assert_eq!((info.action, info.direction, info.index, info.priority), (1, 2, 0, 3));
+    assert_eq!((info.limits.soft_bytes, info.limits.hard_packets, info.limits.hard_add), (INF, INF, 0));
+    let selector = info.selector;
+    assert_eq!((selector.proto, selector.destination_port, selector.destination_port_mask), (17, 53, 0xffff));
+    assert_eq!((selector.source_port, selector.source_port_mask, selector.source_prefix), (0, 0, 24));
+    assert!(templates.is_empty());
+    let requests = vec![
+        request(108, 1, LEVEL_USE, 9),
+        tunnel(LEVEL_UNIQUE, 77),
+        request(51, 1, LEVEL_UNIQUE, 16_384),
+        request(50, 1, LEVEL_REQUIRE, 9),
+        request(50, 1, 9, 9),
+    ];
+    let (info, templates) = newpolicy(&policy(POLICY_IPSEC, DIR_IN, requests)).unwrap();
+    assert_eq!((info.action, info.direction), (0, 0));
+    let seen: Vec<_> =
+        templates.iter().map(|one| (one.id.proto, one.mode, one.family, one.optional, one.reqid)).collect();
+    let expected = [
+        (108, 0, INET, true, 0),
+        (50, 1, INET6, false, 77),
+        (51, 0, INET, false, 20_000),
+        (50, 0, INET, false, 0),
+        (50, 0, INET, false, 0),
+    ];
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn refused_policies() {
+    let ipsec = |requests| newpolicy(&policy(POLICY_IPSEC, DIR_OUT, requests)).err();
+    for kind in [POLICY_ENTRUST, POLICY_BYPASS] {
+        assert_eq!(newpolicy(&policy(kind, DIR_OUT, vec![])).err(), Some(libc::EINVAL));
+    }
+    for direction in [0, 4] {
+        assert_eq!(newpolicy(&policy(POLICY_NONE, direction, vec![])).err(), Some(libc::EINVAL));
+    }
+    assert_eq!(ipsec(vec![request(50, 0, LEVEL_REQUIRE, 0)]), Some(libc::EINVAL), "any mode");
+    assert_eq!(ipsec(vec![request(6, 1, LEVEL_REQUIRE, 0)]), Some(libc::EINVAL), "protocol");
+    assert_eq!(ipsec(vec![request(0x132, 1, LEVEL_REQUIRE, 0)]), Some(libc::EINVAL), "protocol of two bytes");
+    assert_eq!(ipsec(vec![request(50, 2, LEVEL_REQUIRE, 0)]), Some(libc::EINVAL), "no ends");
+    assert_eq!(ipsec(vec![tunnel(LEVEL_USE, 0)]), Some(libc::EINVAL), "optional tunnel");
+    assert!(newpolicy(&policy(POLICY_IPSEC, DIR_IN, vec![tunnel(LEVEL_USE, 0)])).is_ok());
+    let mut many = vec![request(50, 1, LEVEL_REQUIRE, 0); 7];
+    assert_eq!(ipsec(many.clone()), Some(libc::ELOOP));
+    many[0].mode = 0;
+    assert_eq!(ipsec(many), Some(libc::EINVAL), "found before the seventh");
+    let no_reqid = PolicyFrame::new(&policy(POLICY_IPSEC, DIR_OUT, vec![request(50, 1, LEVEL_UNIQUE, 0)]), &mut || {
+        Err(libc::ENOBUFS)
+    });
+    assert_eq!(no_reqid.err(), Some(libc::ENOBUFS));
+    let mut wide = policy(POLICY_NONE, DIR_OUT, vec![]);
+    let Extension::Address(_, address) = &mut wide.extensions[0] else { panic!("an address") };
+    address.prefix = 33;
+    assert_eq!(newpolicy(&wide).err(), Some(libc::EINVAL));
+    wide.extensions.pop();
+    assert_eq!(newpolicy(&wide).err(), Some(libc::EINVAL), "no policy");
+}
+
+#[test]
+fn ids_of_policies() {
+    let by_id = |id| {
+        policy_id(&message(M::SpdGet, SaType::Unspec, vec![Extension::Policy(Policy::named(id))]))
+            .map(|id| (id.index, id.direction))
+    };
+    assert_eq!(by_id(8), Ok((8, 0)));
+    assert_eq!(by_id(0x12), Ok((0x12, 2)));
+    assert_eq!(by_id(0x0b), Err(libc::EINVAL), "a socket's");
+    assert_eq!(by_id(0), Err(libc::ENOENT), "0 would mean the selector");
+    let mut delete = policy(POLICY_NONE, DIR_OUT, vec![]);
+    delete.header.message_type = M::SpdDelete;
+    let id = policy_id(&delete).unwrap();
+    assert_eq!((id.index, id.direction, id.selector.destination_port), (0, 1, 53));
+}
+
+#[test]
+fn migrations_come_in_pairs() {
+    let migrate = |requests| Migration::new(&policy(POLICY_IPSEC, DIR_OUT, requests)).err();
+    let require = || tunnel(LEVEL_REQUIRE, 0);
+    assert_eq!(migrate(vec![require(), require()]), None);
+    assert_eq!(migrate(vec![]), Some(libc::EINVAL));
+    assert_eq!(migrate(vec![require()]), Some(libc::EINVAL));
+    assert_eq!(migrate(vec![require(), Request { mode: 1, ..require() }]), Some(libc::EINVAL));
+}
