@@ -162,9 +162,9 @@ mod tests {
     #[test]
     fn rivals_are_compared() {
         let row = |what: &str, seconds| Row { count: 9, table: "SAs".to_owned(), what: what.to_owned(), seconds };
-        let rows = vec![row("setkey -f", 1.0), row("ip -batch", 4.0), row("ip xfrm state", 1.0)];
+        let rows = vec![row("setkey -f xfrm", 1.0), row("ip -batch", 4.0), row("ip xfrm state", 1.0)];
         let meter = Meter { rows, ..Meter::default() };
-        assert_eq!(meter.ratios(), "       9 SAs       setkey -f            25 % of ip -batch\n");
+        assert_eq!(meter.ratios(), "       9 SAs       setkey -f xfrm       25 % of ip -batch\n");
     }
 
     #[test]

@@ -53,6 +53,7 @@ const RULES: &[Rule] = &[
         instead: "${1}SS SS SS SS PP",
     },
     Rule { about: "the clock in -l", pattern: r"(?m)^[0-9]{4} (ah |esp|#[0-9]+) ", instead: "MMSS $1 " },
+    Rule { about: "the age in -l", pattern: r"(?m)^(MMSS .{3} . [0-9a-f]{8}) +[0-9]+/", instead: "$1 AGE/" },
     Rule { about: "times in --json", pattern: r#""(add|use)_seconds":[0-9]{9,}"#, instead: r#""${1}_seconds":T"# },
     Rule { about: "a policy's number in --json", pattern: r#""id":[0-9]+"#, instead: r#""id":N"# },
     Rule { about: "the folder of the program", pattern: r"(?m)^/[^ :]*/setkey: ", instead: "setkey: " },
@@ -106,7 +107,7 @@ mod tests {
                 "00000000: 02 09 00 00 02 00 00 00 9f a1 a0 99 9a 02 00 00 \n",
                 "00000000: 02 09 00 00 02 00 00 00 SS SS SS SS PP PP PP PP \n",
             ),
-            ("0625 ah  M 00002002   0/0   a -> b\n", "MMSS ah  M 00002002   0/0   a -> b\n"),
+            ("0625 ah  M 00002002   0/0   a -> b\n", "MMSS ah  M 00002002 AGE/0   a -> b\n"),
             (r#"{"id":12,"add_seconds":1795302393,"use_seconds":0}"#, r#"{"id":N,"add_seconds":T,"use_seconds":0}"#),
             ("/opt/x/setkey: no\n", "setkey: no\n"),
         ] {
