@@ -131,7 +131,12 @@ fn open(run: &Invocation) -> Result<Connection, String> {
         Err(Error::System { .. }) if run.dry && run.backend == Choice::Auto => Choice::Memory.open(run.dialect),
         opened => opened,
     };
-    backend.map(Connection::new).map_err(|error| error.to_string())
+    backend.map(Connection::new).map_err(|error| match error {
+        Error::System { ref source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+            format!("{error} (it takes root, or CAP_NET_ADMIN)")
+        }
+        _ => error.to_string(),
+    })
 }
 
 /// How requests are sent: people who watch single messages, or type, see them one by one.
