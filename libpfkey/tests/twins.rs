@@ -6,6 +6,7 @@
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::thread;
+use std::time::Duration;
 
 use libpfkey::backend::{AfKey, Backend, MESSAGE_MAX, Xfrm};
 use libpfkey::num::{
@@ -45,6 +46,9 @@ fn both_doors_say_the_same() {
     assert!(differing.is_empty(), "{differing:?}");
 }
 
+/// Tenths of a second until the last SA has expired, softly and then for good.
+const EXPIRED: u32 = 40;
+
 /// What a door answers to each step.
 type Said = Vec<(&'static str, String)>;
 
@@ -54,6 +58,10 @@ fn in_namespace(open: impl Fn() -> libpfkey::Result<Box<dyn Backend>>) -> Result
     let mut conversation = Conversation { door, observer, ids: Vec::new(), said: Vec::new() };
     for (seq, (name, step)) in (0x1000..).zip(steps()) {
         conversation.step(name, seq, &step);
+    }
+    for _ in 0..EXPIRED {
+        thread::sleep(Duration::from_millis(100));
+        conversation.listen("expiries");
     }
     Ok(conversation.said)
 }
@@ -89,10 +97,15 @@ impl Conversation {
             builder.push(&Extension::Policy(Policy::named(id))).expect("an id");
         }
         builder.finish().expect("a request");
-        let mut text = String::new();
-        if let Err(error) = self.door.send(&request) {
-            text = error.to_string();
+        match self.door.send(&request) {
+            Ok(()) => self.listen(name),
+            Err(error) => self.said.push((name, error.to_string())),
         }
+    }
+
+    /// Writes down what has come.
+    fn listen(&mut self, name: &'static str) {
+        let mut text = String::new();
         let mut buffer = vec![0; MESSAGE_MAX];
         for (who, door) in [("requester", &mut self.door), ("observer", &mut self.observer)] {
             while let Some(bytes) = door.recv(&mut buffer).expect("an open door") {
@@ -103,7 +116,10 @@ impl Conversation {
                 dump::structure(&mut text, Abi::HOST, &masked);
             }
         }
-        self.said.push((name, text));
+        match self.said.last_mut() {
+            Some((last, said)) if *last == name => said.push_str(&text),
+            _ => self.said.push((name, text)),
+        }
     }
 }
 
@@ -130,6 +146,10 @@ fn masked(bytes: &[u8], ids: &mut Vec<u32>) -> Vec<u8> {
             }
             // Of an SA that was mature before PF_KEY says that it is dead.
             Extension::Sa(sa) if header.message_type == M::Update => sa.state = SaState::Mature,
+            // Of an SA that is gone netlink does not tell more.
+            Extension::Sa(sa) if header.message_type == M::Expire && sa.state == SaState::Dead => {
+                (sa.auth, sa.encrypt) = (0, 0);
+            }
             Extension::Policy(policy) => mask_policy(policy, ids),
             // PF_KEY does not know of ciphers that authenticate.
             Extension::Supported(E::SupportedEncrypt, list) => {
@@ -138,6 +158,9 @@ fn masked(bytes: &[u8], ids: &mut Vec<u32>) -> Vec<u8> {
             _ => {}
         }
     }
+    let is_hard = header.message_type == M::Expire && message.lifetime(E::LifetimeHard).is_some();
+    let is_natt = |kind| matches!(kind, E::NatTType | E::NatTSport | E::NatTDport);
+    message.extensions.retain(|extension| !is_hard || !is_natt(extension.kind()));
     let mut out = Vec::new();
     message.emit(&mut out).expect("a message");
     out
@@ -432,6 +455,10 @@ fn spd_refused() -> Vec<(&'static str, Step)> {
 
 fn odd_steps() -> Vec<(&'static str, Step)> {
     let bare = |kind, sa_type| step(kind, sa_type, vec![]);
+    let mut short = esp_keys();
+    short.extend([limit(E::LifetimeSoft, 0, 0, 1, 0), limit(E::LifetimeHard, 0, 0, 2, 0)]);
+    short.extend([Extension::NatTType(2), Extension::NatTPort(E::NatTSport, 4500)]);
+    short.push(Extension::NatTPort(E::NatTDport, 14_500));
     vec![
         ("acquire", bare(M::Acquire, SaType::Esp)),
         ("acquire with ends", step(M::Acquire, SaType::Esp, pair("192.0.2.1", "192.0.2.2"))),
@@ -442,5 +469,6 @@ fn odd_steps() -> Vec<(&'static str, Step)> {
         ("register again", bare(M::Register, SaType::Esp)),
         ("register of no type", bare(M::Register, SaType::Unspec)),
         ("promisc of an odd type", bare(M::Promisc, SaType::Other(2))),
+        ("add for seconds", step(M::Add, SaType::Esp, sa(0x3000, 3, 12, short))),
     ]
 }

@@ -40,6 +40,8 @@ pub(super) enum Expect {
     Reqids,
     /// An acknowledgement that PF_KEY has no answer for: MIGRATE.
     Silence,
+    /// The SA whose soft limit was reached.
+    Soft,
 }
 
 /// A request under way.
@@ -69,7 +71,7 @@ impl Pending {
     fn is_answered_by(&self, frame: &Frame<'_>, port: u32) -> bool {
         let pid = match self.expect {
             Expect::Echo => self.header.pid,
-            Expect::Entry => port,
+            Expect::Entry | Expect::Soft => port,
             _ => return false,
         };
         self.seq == frame.seq && pid == frame.pid && self.answer() == frame.kind
@@ -87,6 +89,16 @@ impl Pending {
     }
 }
 
+/// An SA whose soft limit was reached. The notification tells neither its algorithms nor its ports.
+#[derive(Debug)]
+struct Soft {
+    id: StateId,
+    /// A mark is part of the SA's name.
+    mark: Option<[u32; 2]>,
+    /// The EXPIRE without what is not known, for when the SA cannot be asked for; `None` once it is told.
+    message: Option<Zeroizing<Vec<u8>>>,
+}
+
 /// Requests under way, and messages to be handed out.
 #[derive(Debug, Default)]
 pub(super) struct Engine {
@@ -94,6 +106,10 @@ pub(super) struct Engine {
     port: u32,
     pending: VecDeque<Pending>,
     queue: VecDeque<Zeroizing<Vec<u8>>>,
+    /// To be asked for.
+    soft: VecDeque<Soft>,
+    /// Those that were asked for.
+    asked: VecDeque<Soft>,
     /// Emptied buffers.
     spare: Vec<Zeroizing<Vec<u8>>>,
     /// The dump entry that waits for its successor: the last of a dump is marked.
@@ -126,6 +142,7 @@ impl Engine {
     /// Forgets requests whose answers cannot come any more.
     pub(super) fn give_up(&mut self) {
         self.pending.clear();
+        self.queue.extend(self.asked.drain(..).filter_map(|soft| soft.message));
         self.held = None;
         self.entries = 0;
     }
@@ -133,7 +150,22 @@ impl Engine {
     /// Answers the last `count` requests with an errno: they could not be sent.
     pub(super) fn refuse_last(&mut self, count: usize, errno: i32) {
         let unsent = self.pending.split_off(self.pending.len().saturating_sub(count));
-        unsent.iter().for_each(|pending| self.refuse(&pending.header, errno));
+        unsent.iter().for_each(|pending| self.fail(pending, errno));
+    }
+
+    /// The next SA to be asked for because its soft limit was reached: name and mark.
+    pub(super) fn ask(&mut self) -> Option<(StateId, Option<[u32; 2]>)> {
+        let soft = self.soft.pop_front()?;
+        let question = (soft.id, soft.mark);
+        self.asked.push_back(soft);
+        Some(question)
+    }
+
+    fn fail(&mut self, pending: &Pending, errno: i32) {
+        match pending.expect {
+            Expect::Soft => self.queue.extend(self.asked.pop_front().and_then(|soft| soft.message)),
+            _ => self.refuse(&pending.header, errno),
+        }
     }
 
     /// The next message.
@@ -236,7 +268,7 @@ impl Engine {
             }
             Expect::Reqids => {}
             Expect::Silence if errno == 0 => {}
-            _ if errno != 0 => self.refuse(&pending.header, errno),
+            _ if errno != 0 => self.fail(&pending, errno),
             _ => {
                 let header = pending.header;
                 self.push(|out| Builder::new(Abi::HOST, header, out)?.finish());
@@ -257,6 +289,12 @@ impl Engine {
         let (envelope, in_dump) = match self.purpose(&frame) {
             Purpose::Dump(header) => (Envelope::of(&header, Tell::All), true),
             Purpose::Entry(header) => (Envelope::of(&header, Tell::All), false),
+            Purpose::Soft => {
+                if self.asked.pop_front().is_none_or(|soft| soft.message.is_none()) {
+                    return Ok(());
+                }
+                (Envelope::expire(false), false)
+            }
             Purpose::Event => {
                 let kind = if frame.kind == message::NEWSA { MessageType::Add } else { MessageType::Update };
                 (Envelope::event(kind, frame.seq, frame.pid), false)
@@ -304,7 +342,7 @@ impl Engine {
                 let kind = if frame.kind == message::NEWPOLICY { MessageType::SpdAdd } else { MessageType::SpdUpdate };
                 ((kind, frame.seq, frame.pid), REFERENCES_EVENT)
             }
-            Purpose::None => return Ok(()),
+            Purpose::None | Purpose::Soft => return Ok(()),
         };
         self.push(|out| policy_message(numbers, references, &info, &attributes, out));
         Ok(())
@@ -325,10 +363,20 @@ impl Engine {
     fn expired(&mut self, body: &mut Reader<'_>) -> Result<()> {
         let (state, hard) = parse_expire(body)?;
         let attributes = StateAttributes::parse(body)?;
-        let (dead, tell) = if hard { (SaState::Dead, Tell::Hard) } else { (SaState::Dying, Tell::Soft) };
-        let envelope = Envelope { state: Some(dead), tell, ..Envelope::event(MessageType::Expire, 0, 0) };
+        let envelope = Envelope::expire(hard);
         let now = self.now;
-        self.push(|out| sa_message(envelope, &state, &attributes, now, out));
+        let (destination, family) = (state.id.destination, state.family);
+        let id = StateId { destination, spi: state.id.spi, family, proto: state.id.proto };
+        if hard {
+            // The SA is gone: what its soft limit had to say comes first, and cannot be asked for.
+            let before = self.soft.iter_mut().chain(&mut self.asked).filter(|soft| soft.id == id);
+            self.queue.extend(before.filter_map(|soft| soft.message.take()));
+            self.push(|out| sa_message(envelope, &state, &attributes, now, out));
+            return Ok(());
+        }
+        let mut message = self.spare.pop().unwrap_or_default();
+        sa_message(envelope, &state, &attributes, now, &mut message)?;
+        self.soft.push_back(Soft { id, mark: attributes.mark(), message: Some(message) });
         Ok(())
     }
 
@@ -343,6 +391,7 @@ impl Engine {
         }
         match self.echoed(frame) {
             Some(Pending { expect: Expect::Entry, header, .. }) => Purpose::Entry(header),
+            Some(Pending { expect: Expect::Soft, .. }) => Purpose::Soft,
             // An answer that nobody waits for any more.
             None if frame.pid == self.port => Purpose::None,
             _ => Purpose::Event,
@@ -407,6 +456,8 @@ enum Purpose {
     Entry(Header),
     /// A change that somebody made.
     Event,
+    /// To fill an EXPIRE.
+    Soft,
     /// Nobody is to see it.
     None,
 }
@@ -414,6 +465,11 @@ enum Purpose {
 impl Envelope {
     fn of(header: &Header, tell: Tell) -> Self {
         Self { message_type: header.message_type, seq: header.seq, pid: header.pid, state: None, tell }
+    }
+
+    fn expire(hard: bool) -> Self {
+        let (state, tell) = if hard { (SaState::Dead, Tell::Hard) } else { (SaState::Dying, Tell::Soft) };
+        Self { state: Some(state), tell, ..Self::event(MessageType::Expire, 0, 0) }
     }
 
     fn event(message_type: MessageType, seq: u32, pid: u32) -> Self {

@@ -324,10 +324,29 @@ impl Xfrm {
         Ok(())
     }
 
+    /// Puts the questions that notifications gave rise to into the batch.
+    fn ask(&mut self) -> Result<()> {
+        while let Some((id, mark)) = self.engine.ask() {
+            let heading = Heading { kind: message::GETSA, flags: flag::REQUEST, seq: 0, pid: 0 };
+            push_frame(&mut self.batch, heading, |writer| {
+                id.emit(writer);
+                let Some(mark) = mark else { return Ok(()) };
+                push_attribute(writer, attribute::MARK, |contents| mark.iter().for_each(|word| contents.u32(*word)))
+            })?;
+            self.engine.expect(soft_question());
+            self.batched += 1;
+        }
+        Ok(())
+    }
+
     /// Takes in one datagram; `false` when there is none.
     fn take_datagram(&mut self) -> Result<bool> {
         match self.door.receive() {
-            Ok(Some(datagram)) => self.engine.datagram(datagram).map(|()| true),
+            Ok(Some(datagram)) => {
+                self.engine.datagram(datagram)?;
+                self.ask()?;
+                Ok(true)
+            }
             Ok(None) => {
                 if std::mem::take(&mut self.overrun) {
                     self.engine.give_up();
@@ -431,9 +450,18 @@ pub fn translate(datagrams: &[&[u8]]) -> Vec<Vec<u8>> {
     for datagram in datagrams {
         // What is cut is passed over.
         let _ = engine.datagram(datagram);
+        while engine.ask().is_some() {
+            engine.expect(soft_question());
+        }
     }
     let mut buffer = vec![0; super::MESSAGE_MAX];
     std::iter::from_fn(|| engine.pop(&mut buffer).map(|length| buffer.iter().take(length).copied().collect())).collect()
+}
+
+/// The question for an SA whose soft limit was reached.
+fn soft_question() -> Pending {
+    let header = Header::new(MessageType::Expire, SaType::Unspec);
+    Pending { seq: 0, kind: message::GETSA, expect: Expect::Soft, header }
 }
 
 fn proto_or_any(sa_type: SaType) -> std::result::Result<u8, Errno> {

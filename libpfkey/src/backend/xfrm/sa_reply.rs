@@ -70,6 +70,11 @@ impl<'a> StateAttributes<'a> {
         }
     }
 
+    /// The mark, which is part of the SA's name.
+    pub(super) fn mark(&self) -> Option<[u32; 2]> {
+        self.words.iter().find(|(kind, _)| *kind == ExtensionType::XfrmMark).map(|(_, words)| *words)
+    }
+
     /// The number that PF_KEY has for the cipher, or the compression.
     fn encrypt_number(&self) -> u8 {
         if let Some(compression) = &self.compression {

@@ -7,6 +7,7 @@ use crate::backend::xfrm::layout::{
 };
 use crate::backend::xfrm::netlink::{Heading, push_attribute, push_frame};
 use crate::backend::xfrm::numbers::{INF, attribute, flag, message};
+use crate::backend::xfrm::soft_question;
 use crate::dialect::Abi;
 use crate::num::{ExtensionType as E, MessageType as M, SaState, SaType};
 use crate::wire::writer::Writer;
@@ -39,13 +40,17 @@ fn frame(kind: u16, flags: u16, pid: u32, body: impl FnOnce(&mut Writer<'_>)) ->
 
 /// An error frame as the kernel sends it: with the header of the request.
 fn verdict(errno: i32, kind: u16) -> Vec<u8> {
+    verdict_for(ME, errno, kind)
+}
+
+fn verdict_for(pid: u32, errno: i32, kind: u16) -> Vec<u8> {
     frame(message::ERROR, 0, PORT, |writer| {
         writer.u32((-errno).cast_unsigned());
         writer.u32(100);
         writer.u16(kind);
         writer.u16(1);
         writer.u32(0);
-        writer.u32(ME);
+        writer.u32(pid);
     })
 }
 
@@ -264,10 +269,13 @@ fn only_who_registered_hears_of_expiries_and_acquires() {
     let mut engine = engine(&[]);
     assert!(told(&mut engine, &[expire(1), acquire.clone()]).is_empty());
     engine.registered.insert(2);
-    let messages = told(&mut engine, &[expire(1), expire(0), acquire]);
+    assert!(told(&mut engine, &[expire(0)]).is_empty(), "what is not told is asked for first");
+    assert_eq!(engine.ask().map(|(id, mark)| (id.spi, mark)), Some((7, None)));
+    engine.expect(soft_question());
+    let messages = told(&mut engine, &[sa(message::NEWSA, 0, PORT, 7), expire(1), acquire]);
     let expected = [(M::Expire, 0, 0, 0), (M::Expire, 0, 0, 0), (M::Acquire, 77, 0, 0)];
     assert_eq!(outline(&messages), expected);
-    let (hard, soft, acquire) = (parse(&messages[0]), parse(&messages[1]), parse(&messages[2]));
+    let (soft, hard, acquire) = (parse(&messages[0]), parse(&messages[1]), parse(&messages[2]));
     assert!(hard.lifetime(E::LifetimeHard).is_some() && hard.lifetime(E::LifetimeSoft).is_none());
     assert!(soft.lifetime(E::LifetimeSoft).is_some() && soft.lifetime(E::LifetimeHard).is_none());
     assert_eq!((hard.sa().unwrap().state, soft.sa().unwrap().state), (SaState::Dead, SaState::Dying));
@@ -292,4 +300,37 @@ fn frames_are_padded() {
     assert_eq!((bytes.len(), bytes[0]), (20, 17));
     let attribute = written(|writer| push_attribute(writer, 25, |inner| inner.u8(50)).unwrap());
     assert_eq!(attribute, [5, 0, 25, 0, 50, 0, 0, 0]);
+}
+
+#[test]
+fn soft_limits_are_told_before_hard_ones() {
+    let mut engine = engine(&[]);
+    engine.registered.insert(2);
+    let expire = |hard: u8| {
+        frame(message::EXPIRE, 0, 0, |writer| {
+            state(7).emit(writer);
+            writer.bytes(&[hard, 0, 0, 0, 0, 0, 0, 0]);
+        })
+    };
+    assert!(told(&mut engine, &[expire(0)]).is_empty());
+    assert!(engine.ask().is_some());
+    engine.expect(soft_question());
+    let messages = told(&mut engine, &[expire(1), verdict_for(0, libc::ESRCH, message::GETSA)]);
+    let states: Vec<_> = messages.iter().map(|bytes| parse(bytes).sa().unwrap().state).collect();
+    assert_eq!(states, [SaState::Dying, SaState::Dead]);
+}
+
+#[test]
+fn who_cannot_be_asked_expires_nevertheless() {
+    let mut engine = engine(&[]);
+    engine.registered.insert(2);
+    let expire = frame(message::EXPIRE, 0, 0, |writer| {
+        state(7).emit(writer);
+        writer.zeros(8);
+    });
+    let gone = frame(message::ERROR, 0, PORT, |writer| writer.u32((-libc::ESRCH).cast_unsigned()));
+    assert!(told(&mut engine, &[expire]).is_empty());
+    assert!(engine.ask().is_some() && engine.ask().is_none());
+    engine.expect(soft_question());
+    assert_eq!(outline(&told(&mut engine, &[gone])), [(M::Expire, 0, 0, 0)]);
 }
