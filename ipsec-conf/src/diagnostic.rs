@@ -2,10 +2,8 @@
 
 use std::fmt;
 
+use crate::excerpt::{Excerpt, Secrets, printable};
 use crate::setkey::{ErrorKind, ParseError, RawStatement, Token, tokens};
-
-/// Columns of a source line that are shown.
-const WIDTH: usize = 100;
 
 /// An error with the line it is in: `FILE:LINE:COLUMN: MESSAGE`, the source line with keys blotted out, a caret, and a
 /// hint. No line end after the last.
@@ -49,9 +47,9 @@ impl<'a> Diagnostic<'a> {
 
 impl fmt::Display for Diagnostic<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let secrets = Secrets::of(self.source.text);
-        let excerpt = Excerpt::new(self.source, self.offset(), &secrets);
-        writeln!(f, "{}:{}:{}: {}", printable(self.file), excerpt.line, excerpt.column, self.message(&secrets))?;
+        let secrets = secrets_of(self.source.text);
+        let Line { line, column, excerpt } = Line::new(self.source, self.offset(), &secrets);
+        writeln!(f, "{}:{line}:{column}: {}", printable(self.file), self.message(&secrets))?;
         writeln!(f, "  {}", excerpt.text)?;
         write!(f, "  {:width$}^", "", width = excerpt.caret)?;
         match &self.error.hint {
@@ -61,19 +59,16 @@ impl fmt::Display for Diagnostic<'_> {
     }
 }
 
-/// A source line as it is shown.
-struct Excerpt {
+/// The line that an error is in.
+struct Line {
     /// From 1.
     line: u32,
     /// In characters, from 1.
     column: u32,
-    /// A window of the line, without tabs, control characters and keys.
-    text: String,
-    /// Width of what is in `text` before the error.
-    caret: usize,
+    excerpt: Excerpt,
 }
 
-impl Excerpt {
+impl Line {
     /// The line of the statement with `offset`, which is at a character.
     fn new(source: RawStatement<'_>, offset: usize, secrets: &Secrets) -> Self {
         let (before, after) = source.text.split_at_checked(offset).unwrap_or((source.text, ""));
@@ -85,87 +80,36 @@ impl Excerpt {
         let line = source.first_line.saturating_add(count(before.matches('\n').count()));
         let first_column = if start == 0 { source.first_column } else { 1 };
         let column = first_column.saturating_add(count(head.chars().count()));
-
-        let mut shown = Vec::new();
-        show(head, start, secrets, &mut shown);
-        let caret = shown.len();
-        show(rest, offset, secrets, &mut shown);
-
-        let from = if caret < WIDTH * 3 / 4 { 0 } else { caret - WIDTH / 2 };
-        let to = shown.len().min(from + WIDTH);
-        let dots = |cut: bool| if cut { "..." } else { "" };
-        let window: String = shown.get(from..to).unwrap_or_default().iter().collect();
-        Self {
-            line,
-            column,
-            text: format!("{}{window}{}", dots(from > 0), dots(to < shown.len())),
-            caret: caret - from + dots(from > 0).len(),
-        }
+        Self { line, column, excerpt: Excerpt::new(head, rest, start, secrets) }
     }
-}
-
-/// Appends `text`, which is at `offset` in the statement, as a terminal may see it.
-fn show(text: &str, offset: usize, secrets: &Secrets, shown: &mut Vec<char>) {
-    for (at, c) in text.char_indices() {
-        match c {
-            _ if secrets.cover(offset + at) => shown.push('*'),
-            '\t' => shown.extend(std::iter::repeat_n(' ', 8 - shown.len() % 8)),
-            _ => escape(c, |c| shown.push(c)),
-        }
-    }
-}
-
-/// A character, or the escape of one that is not printable ASCII.
-fn escape(c: char, mut push: impl FnMut(char)) {
-    match (c, u8::try_from(u32::from(c))) {
-        (' '..='~', _) => push(c),
-        (_, Ok(byte)) => std::ascii::escape_default(byte).map(char::from).for_each(push),
-        _ => c.escape_default().for_each(push),
-    }
-}
-
-/// Text without characters that a terminal would act on, cut when it is long.
-fn printable(text: &str) -> String {
-    let mut shown = String::new();
-    text.chars().take(2 * WIDTH).for_each(|c| escape(c, |c| shown.push(c)));
-    shown
 }
 
 /// The spans of a statement that hold keys, or may: what follows `-E NAME` and `-A NAME`, quoted strings after those
 /// flags, and long strings of hex digits anywhere.
-struct Secrets(Vec<(usize, usize)>);
-
-impl Secrets {
-    fn of(text: &str) -> Self {
-        let mut spans = Vec::new();
-        // Tokens since the last -E or -A.
-        let mut since = None;
-        for (start, token) in tokens(text) {
-            let source = token.source();
-            since = match source {
-                "-E" | "-A" | "auth" => Some(0),
-                _ => since.map(|count: u32| count.saturating_add(1)),
-            };
-            let secret = match token {
-                // An open quote: all that follows.
-                Token::Illegal("\"") => {
-                    spans.push((start + 1, text.len()));
-                    break;
-                }
-                Token::Quoted(_) => since.is_some(),
-                _ => is_long_hex(source) || (since == Some(2) && !source.starts_with(['-', ';'])),
-            };
-            if secret {
-                spans.push((start, start + source.len()));
+fn secrets_of(text: &str) -> Secrets {
+    let mut spans = Vec::new();
+    // Tokens since the last -E or -A.
+    let mut since = None;
+    for (start, token) in tokens(text) {
+        let source = token.source();
+        since = match source {
+            "-E" | "-A" | "auth" => Some(0),
+            _ => since.map(|count: u32| count.saturating_add(1)),
+        };
+        let secret = match token {
+            // An open quote: all that follows.
+            Token::Illegal("\"") => {
+                spans.push((start + 1, text.len()));
+                break;
             }
+            Token::Quoted(_) => since.is_some(),
+            _ => is_long_hex(source) || (since == Some(2) && !source.starts_with(['-', ';'])),
+        };
+        if secret {
+            spans.push((start, start + source.len()));
         }
-        Self(spans)
     }
-
-    fn cover(&self, offset: usize) -> bool {
-        let next = self.0.partition_point(|(_, end)| *end <= offset);
-        self.0.get(next).is_some_and(|(start, _)| *start <= offset)
-    }
+    Secrets(spans)
 }
 
 /// More hex digits than an SPI has.

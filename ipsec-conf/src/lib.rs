@@ -1,12 +1,16 @@
 //! The configuration languages of the toolkit: text in, typed values out.
 //!
-//! This crate knows no socket, no kernel and no clock. It parses the language of `setkey` ([`setkey`]) and the
-//! policy language that follows `-P` ([`policy`]); what the words mean as numbers on a kernel's door is the
-//! business of `libpfkey`.
+//! This crate knows no socket, no kernel and no clock. It parses the language of `setkey` ([`setkey`]), the policy
+//! language that follows `-P` ([`policy`]), the configuration of `racoon` ([`racoon`]) and its files of keys ([`psk`],
+//! [`plainrsa`]); what the words mean as numbers on a kernel's door or on the wire is the business of others.
 #![forbid(unsafe_code)]
 
 mod diagnostic;
+mod excerpt;
+mod key_file;
+pub mod plainrsa;
 pub mod policy;
+pub mod psk;
 pub mod racoon;
 pub mod setkey;
 mod spelling;

@@ -35,20 +35,182 @@ pub enum Section {
 pub struct Directive {
     /// Where it stands.
     pub section: Section,
-    /// Its first word.
+    /// Its first word, and the second one where that says what it is: `exchange_mode`, `path certificate`.
     pub name: &'static str,
     /// Whether a program acts on it; else it is checked, and no more.
     pub in_effect: bool,
+}
+
+impl Directive {
+    /// All of them, by section.
+    pub fn all() -> impl Iterator<Item = &'static Self> {
+        Section::ALL.into_iter().flat_map(Section::directives)
+    }
 }
 
 impl Config {
     /// The directives that the files use and that no program acts on yet, each with its first place, in the order of
     /// these.
     pub fn not_yet_in_effect(&self) -> impl Iterator<Item = (&'static Directive, &Place)> {
-        self.directives
-            .0
-            .iter()
-            .filter(|(directive, _)| !directive.in_effect)
-            .map(|(directive, place)| (*directive, place))
+        let all = self.directives.0.iter();
+        all.filter(|(directive, _)| !directive.in_effect).map(|(directive, place)| (*directive, place))
     }
+}
+
+impl Section {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Top,
+        Self::Privsep,
+        Self::Padding,
+        Self::Listen,
+        Self::Timer,
+        Self::ModeCfg,
+        Self::Ldap,
+        Self::Radius,
+        Self::Remote,
+        Self::Proposal,
+        Self::Sainfo,
+    ];
+
+    /// The directives that stand in it.
+    pub fn directives(self) -> &'static [Directive] {
+        match self {
+            Self::Top => &TOP,
+            Self::Privsep => &PRIVSEP,
+            Self::Padding => &PADDING,
+            Self::Listen => &LISTEN,
+            Self::Timer => &TIMER,
+            Self::ModeCfg => &MODE_CFG,
+            Self::Ldap => &LDAP,
+            Self::Radius => &RADIUS,
+            Self::Remote => &REMOTE,
+            Self::Proposal => &PROPOSAL,
+            Self::Sainfo => &SAINFO,
+        }
+    }
+
+    /// The word that begins it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Top => "",
+            Self::Privsep => "privsep",
+            Self::Padding => "padding",
+            Self::Listen => "listen",
+            Self::Timer => "timer",
+            Self::ModeCfg => "mode_cfg",
+            Self::Ldap => "ldapcfg",
+            Self::Radius => "radiuscfg",
+            Self::Remote => "remote",
+            Self::Proposal => "proposal",
+            Self::Sainfo => "sainfo",
+        }
+    }
+
+    /// The section that `word` begins inside this one.
+    pub(super) fn inner(self, word: &str) -> Option<Self> {
+        match (self, word) {
+            (Self::Top, "proposal") | (_, "") => None,
+            (Self::Top, _) => Self::ALL.into_iter().find(|section| section.name() == word),
+            (Self::Remote, "proposal") => Some(Self::Proposal),
+            _ => None,
+        }
+    }
+
+    /// The directive that `first` (and `second`) begins.
+    pub(super) fn directive(self, first: &str, second: &str) -> Option<&'static Directive> {
+        self.directives().iter().find(|directive| match directive.name.split_once(' ') {
+            Some(words) => words == (first, second),
+            None => directive.name == first,
+        })
+    }
+
+    /// Whether `word` begins a directive.
+    pub(super) fn has(self, word: &str) -> bool {
+        self.words().any(|name| name == word)
+    }
+
+    /// The words that begin directives.
+    pub(super) fn words(self) -> impl Iterator<Item = &'static str> {
+        let names = self.directives().iter().map(|directive| directive.name);
+        names.map(|name| name.split_once(' ').map_or(name, |(first, _)| first))
+    }
+}
+
+/// Directives of a section: those that act, `;`, those that do not yet.
+macro_rules! directives {
+    ($name:ident, $section:ident; $($yes:literal)*; $($no:literal)*) => {
+        static $name: [Directive; [$($yes,)* $($no,)*].len()] = [
+            $(Directive { section: Section::$section, name: $yes, in_effect: true },)*
+            $(Directive { section: Section::$section, name: $no, in_effect: false },)*
+        ];
+    };
+}
+
+directives!(TOP, Top;
+    // The language itself acts on these.
+    "include" "path include";
+    "path pre_shared_key" "path certificate" "path script" "path backupsa" "path pidfile" "pfkey_buffer" "log"
+    "complex_bundle" "privsep" "padding" "listen" "timer" "mode_cfg" "ldapcfg" "radiuscfg" "remote" "sainfo"
+    "threads" "half_open_limit" "backend" "journal"
+);
+directives!(PRIVSEP, Privsep; ; "user" "group" "chroot");
+directives!(PADDING, Padding; ;
+    "randomize" "randomize_length" "maximum_length" "strict_check" "exclusive_tail"
+);
+directives!(LISTEN, Listen; ; "isakmp" "isakmp_natt" "strict_address" "adminsock");
+directives!(TIMER, Timer; ; "counter" "interval" "persend" "phase1" "phase2" "natt_keepalive");
+directives!(MODE_CFG, ModeCfg; ;
+    "network4" "netmask4" "pool_size" "dns4" "wins4" "nbns4" "split_network" "split_dns" "default_domain" "banner"
+    "auth_source" "auth_groups" "group_source" "conf_source" "accounting" "auth_throttle" "pfs_group" "save_passwd"
+);
+directives!(LDAP, Ldap; ;
+    "version" "debug" "timeout" "uri" "host" "port" "base" "subtree" "bind_dn" "bind_pw" "attr_user" "attr_addr"
+    "attr_mask" "attr_group" "attr_member"
+);
+directives!(RADIUS, Radius; ; "auth" "acct" "timeout" "retries");
+directives!(REMOTE, Remote; ;
+    "remote_address" "exchange_mode" "doi" "situation" "my_identifier" "xauth_login" "peers_identifier"
+    "verify_identifier" "certificate_type" "ca_type" "peers_certfile" "crl_policy" "mode_cfg" "weak_phase1_check"
+    "script" "send_cert" "send_cr" "match_empty_cr" "verify_cert" "lifetime" "ike_frag" "esp_frag" "initial_contact"
+    "passive" "proposal_check" "support_proxy" "generate_policy" "nat_traversal" "dpd" "dpd_delay" "dpd_retry"
+    "dpd_maxfail" "dpd_mode" "rekey" "nonce_size" "ph1id" "proposal"
+);
+directives!(PROPOSAL, Proposal; ;
+    "encryption_algorithm" "hash_algorithm" "authentication_method" "dh_group" "lifetime"
+);
+directives!(SAINFO, Sainfo; ;
+    "pfs_group" "remoteid" "lifetime" "encryption_algorithm" "authentication_algorithm" "compression_algorithm" "esn"
+    "replay_window"
+);
+
+/// A word of another program's language, or one that is left out.
+pub(super) enum Foreign {
+    /// It may be passed over, for the reason given.
+    Ignored(&'static str),
+    /// It may not.
+    Refused(&'static str),
+}
+
+/// What is known of a word that begins no directive of `section`.
+pub(super) fn foreign(section: Option<Section>, word: &str) -> Option<Foreign> {
+    use Foreign::{Ignored, Refused};
+    Some(match (section, word) {
+        (Some(Section::Top), "gss_id_enc") | (Some(Section::Proposal), "gss_id") => {
+            Refused("GSSAPI is left out: use certificates or pre-shared keys")
+        }
+        (Some(Section::Remote), "dh_group") => Refused("dh_group stands in proposal"),
+        (Some(Section::Listen), "admin") => Refused("the control socket is `adminsock \"PATH\"`"),
+        (_, "shared_secret") => {
+            Refused("a word of Apple's racoon: keys stand in the file of `path pre_shared_key`, there is no keychain")
+        }
+        (_, "auto_exit_delay") => Ignored("a word of Apple's racoon: the daemon stays, whoever starts it stops it"),
+        (_, "disconnect_on_idle") => Ignored("a word of Apple's racoon: lifetimes and dpd_delay end what is idle"),
+        (_, "identifier") => Ignored("a word of the old KAME racoon: my_identifier in remote replaces it"),
+        (_, "policy") => Ignored("a word of the old KAME racoon: policies are set with setkey"),
+        (_, "keepalive") => Ignored("a word of the old KAME racoon: dpd_delay in remote replaces it"),
+        (_, "support_mip6") => Ignored("a word of the old KAME racoon: support_proxy replaces it"),
+        (_, "secrecy" | "integrity") => Refused("a word of the old KAME racoon: sainfo lists algorithms"),
+        _ => return None,
+    })
 }

@@ -42,18 +42,25 @@ words! {
     }
 }
 
-words! {
-    /// Which door of the kernel is used.
-    Backend {
-        /// NETLINK_XFRM when the kernel has it, else PF_KEY.
-        Auto = "auto",
-        /// NETLINK_XFRM.
-        Xfrm = "xfrm",
-        /// PF_KEY.
-        PfKey = "pfkey",
-        /// None: an engine in memory.
-        Memory = "memory",
-    }
+/// Which door of the kernel is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// NETLINK_XFRM when the kernel has it, else PF_KEY.
+    Auto,
+    /// NETLINK_XFRM.
+    Xfrm,
+    /// PF_KEY.
+    PfKey,
+    /// None: an engine in memory.
+    Memory,
+    /// PF_KEY messages over a UNIX socket.
+    Socket(Box<Path>),
+}
+
+impl Backend {
+    /// The words, each with itself; a path follows `socket`.
+    pub(super) const WORDS: &[(&str, &str)] =
+        &[("auto", "auto"), ("xfrm", "xfrm"), ("pfkey", "pfkey"), ("memory", "memory"), ("socket", "socket")];
 }
 
 /// The `padding` section: padding of what ISAKMP encrypts.

@@ -1,20 +1,31 @@
 //! The language of `racoon.conf`.
 
 mod algorithm;
+mod changes;
+mod check;
 mod config;
 mod directive;
 mod distinguished_name;
 mod global;
+mod grammar;
 mod identifier;
 mod loader;
 mod mode_cfg;
+mod operands;
+mod parser;
 mod place;
+mod problem;
 mod remote;
 mod sainfo;
 mod secret;
+mod source;
+mod text;
+mod token;
 mod word;
 
 pub use algorithm::*;
+pub use changes::{Changes, Difference};
+pub use check::{Load, load};
 pub use config::Config;
 pub use directive::{Directive, Section};
 pub use distinguished_name::{Attribute, DistinguishedName};
@@ -26,6 +37,8 @@ pub use identifier::{Address, Identifier, KeyId};
 pub use loader::{Loader, Metadata};
 pub use mode_cfg::*;
 pub use place::Place;
+pub use problem::{Problem, Severity};
 pub use remote::*;
 pub use sainfo::{Esn, Sainfo, SainfoId};
 pub use secret::Secret;
+pub use text::Passwords;

@@ -1,0 +1,72 @@
+//! A source line as a person may see it: cut when long, no control characters, keys blotted out.
+
+/// Columns of a source line that are shown.
+pub(crate) const WIDTH: usize = 100;
+
+/// A window of a source line, and where in it the caret goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Excerpt {
+    /// The line without tabs, control characters and keys.
+    pub(crate) text: String,
+    /// Width of what is in `text` before the error.
+    pub(crate) caret: usize,
+}
+
+impl Excerpt {
+    /// The line `head` + `rest`, the error at the beginning of `rest`; `head` begins at `offset` in the source, which
+    /// `secrets` are counted in.
+    pub(crate) fn new(head: &str, rest: &str, offset: usize, secrets: &Secrets) -> Self {
+        let mut shown = Vec::new();
+        show(head, offset, secrets, &mut shown);
+        let caret = shown.len();
+        show(rest, offset + head.len(), secrets, &mut shown);
+
+        let from = if caret < WIDTH * 3 / 4 { 0 } else { caret - WIDTH / 2 };
+        let to = shown.len().min(from + WIDTH);
+        let dots = |cut: bool| if cut { "..." } else { "" };
+        let window: String = shown.get(from..to).unwrap_or_default().iter().collect();
+        Self {
+            text: format!("{}{window}{}", dots(from > 0), dots(to < shown.len())),
+            caret: caret - from + dots(from > 0).len(),
+        }
+    }
+}
+
+/// Spans of a source that hold keys, in order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Secrets(pub(crate) Vec<(usize, usize)>);
+
+impl Secrets {
+    /// Whether a key stands at `offset`.
+    pub(crate) fn cover(&self, offset: usize) -> bool {
+        let next = self.0.partition_point(|(_, end)| *end <= offset);
+        self.0.get(next).is_some_and(|(start, _)| *start <= offset)
+    }
+}
+
+/// Appends `text`, which is at `offset` in the source, as a terminal may see it.
+fn show(text: &str, offset: usize, secrets: &Secrets, shown: &mut Vec<char>) {
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if secrets.cover(offset + at) => shown.push('*'),
+            '\t' => shown.extend(std::iter::repeat_n(' ', 8 - shown.len() % 8)),
+            _ => escape(c, |c| shown.push(c)),
+        }
+    }
+}
+
+/// A character, or the escape of one that is not printable ASCII.
+fn escape(c: char, mut push: impl FnMut(char)) {
+    match (c, u8::try_from(u32::from(c))) {
+        (' '..='~', _) => push(c),
+        (_, Ok(byte)) => std::ascii::escape_default(byte).map(char::from).for_each(push),
+        _ => c.escape_default().for_each(push),
+    }
+}
+
+/// Text without characters that a terminal would act on, cut when it is long.
+pub(crate) fn printable(text: &str) -> String {
+    let mut shown = String::new();
+    text.chars().take(2 * WIDTH).for_each(|c| escape(c, |c| shown.push(c)));
+    shown
+}

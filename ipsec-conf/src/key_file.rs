@@ -1,0 +1,62 @@
+//! Files with keys: who may have access to them.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::racoon::Loader;
+
+/// Permissions that a file with keys may not give: to write, but for the owner; any, for others.
+const FORBIDDEN: u32 = 0o027;
+
+/// Why a file with keys is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFileError {
+    /// It cannot be read.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// Its name.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// It is a directory or a device.
+    #[error("{}: not a regular file", .0.display())]
+    NotRegular(PathBuf),
+    /// It belongs to another user than the process.
+    #[error("{}: owned by user {owner}, not by {uid}", path.display())]
+    Owner {
+        /// Its name.
+        path: PathBuf,
+        /// User id of its owner.
+        owner: u32,
+        /// User id of the process.
+        uid: u32,
+    },
+    /// Others can read it, or change it.
+    #[error("{}: mode {mode:04o} is too open: 0600 or 0640 keeps its keys secret", path.display())]
+    Mode {
+        /// Its name.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+}
+
+/// The bytes of a file with keys that only its owner, who is the process's user, can write and that others cannot read.
+pub(crate) fn read(path: &Path, loader: &dyn Loader) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
+    let io_error = |error| KeyFileError::Io { path: path.into(), error };
+    let metadata = loader.metadata(path).map_err(io_error)?;
+    let (mode, owner, uid) = (metadata.mode & 0o7777, metadata.owner, loader.uid());
+    if !metadata.regular {
+        return Err(KeyFileError::NotRegular(path.into()));
+    }
+    if owner != uid {
+        return Err(KeyFileError::Owner { path: path.into(), owner, uid });
+    }
+    if mode & FORBIDDEN != 0 {
+        return Err(KeyFileError::Mode { path: path.into(), mode });
+    }
+    loader.read(path).map(Zeroizing::new).map_err(io_error)
+}

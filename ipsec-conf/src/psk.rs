@@ -1,0 +1,220 @@
+//! The file of pre-shared keys, and of the passwords of XAUTH clients.
+//!
+//! A line is an identifier, blanks, and the key: the rest of the line, blanks and all. `#` in the first column begins
+//! a comment. The identifier is compared octet by octet; `*` is any. The first line that matches counts.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+pub use crate::key_file::KeyFileError;
+use crate::racoon::Loader;
+
+/// Shorter keys, in octets, are told of.
+const SHORT: usize = 20;
+
+/// The keys of a file. They are not shown and wiped when dropped.
+#[derive(Default)]
+pub struct PreSharedKeys {
+    entries: Vec<Entry>,
+    /// The first entry of each identifier.
+    by_identifier: HashMap<Box<[u8]>, usize>,
+    /// The first `*`.
+    any: Option<usize>,
+}
+
+struct Entry {
+    line: u32,
+    key: Zeroizing<Vec<u8>>,
+}
+
+/// A line that is not used, or not as its author may think.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineProblem {
+    /// From 1.
+    pub line: u32,
+    /// What is wrong.
+    pub kind: LineProblemKind,
+}
+
+/// What is wrong with a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineProblemKind {
+    /// An identifier without a key: the line is not used.
+    NoKey,
+    /// `0x` and something else than hex digits: the line is not used.
+    BadHex,
+    /// A carriage return at its end is a part of the key.
+    CarriageReturn,
+}
+
+impl PreSharedKeys {
+    /// Reads a file that only its owner, the process's user, can write, and that others cannot read.
+    pub fn load(path: &Path, loader: &dyn Loader) -> Result<(Self, Vec<LineProblem>), KeyFileError> {
+        crate::key_file::read(path, loader).map(|bytes| Self::parse(&bytes))
+    }
+
+    /// Reads the bytes of a file. Lines that cannot be used are left out and told of.
+    pub fn parse(bytes: &[u8]) -> (Self, Vec<LineProblem>) {
+        let mut keys = Self::default();
+        let mut problems = Vec::new();
+        for (number, line) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
+            let mut problem = |kind| problems.push(LineProblem { line: number, kind });
+            let Some((identifier, text)) = fields(line) else {
+                if line.iter().any(|byte| !byte.is_ascii_whitespace()) && !line.starts_with(b"#") {
+                    problem(LineProblemKind::NoKey);
+                }
+                continue;
+            };
+            if text.ends_with(b"\r") {
+                problem(LineProblemKind::CarriageReturn);
+            }
+            match key(text) {
+                Some(key) => keys.push(identifier, Entry { line: number, key }),
+                None => problem(LineProblemKind::BadHex),
+            }
+        }
+        (keys, problems)
+    }
+
+    fn push(&mut self, identifier: &[u8], entry: Entry) {
+        let at = self.entries.len();
+        if identifier == b"*" {
+            self.any.get_or_insert(at);
+        }
+        self.by_identifier.entry(identifier.into()).or_insert(at);
+        self.entries.push(entry);
+    }
+
+    /// The key of the first line whose identifier is `identifier` or `*`. An identifier is a numeric address, the
+    /// bytes of an identity, or a login.
+    pub fn find(&self, identifier: &[u8]) -> Option<&[u8]> {
+        let named = self.by_identifier.get(identifier).copied();
+        let at = match (named, self.any) {
+            (Some(named), Some(any)) => named.min(any),
+            (named, any) => named.or(any)?,
+        };
+        self.entries.get(at).map(|entry| entry.key.as_slice())
+    }
+
+    /// Lines whose keys have less than 20 octets.
+    pub fn short_keys(&self) -> impl Iterator<Item = u32> {
+        self.entries.iter().filter(|entry| entry.key.len() < SHORT).map(|entry| entry.line)
+    }
+}
+
+/// Identifier and key of a line that has them.
+fn fields(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    if line.starts_with(b"#") {
+        return None;
+    }
+    let start = line.iter().position(|byte| !blank(byte))?;
+    let (_, line) = line.split_at_checked(start)?;
+    let (identifier, rest) = line.split_at_checked(line.iter().position(blank)?)?;
+    let (_, key) = rest.split_at_checked(rest.iter().position(|byte| !blank(byte))?)?;
+    (key != b"\r").then_some((identifier, key))
+}
+
+/// The octets of a key; `None` when what follows `0x` is not hex.
+fn key(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let Some(digits) = text.strip_prefix(b"0x") else { return Some(Zeroizing::new(text.to_vec())) };
+    // Blanks behind hex digits are not a part of the key.
+    let digits = digits.trim_ascii_end();
+    if digits.is_empty() || !digits.len().is_multiple_of(2) {
+        return None;
+    }
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut key = Zeroizing::new(Vec::with_capacity(digits.len() / 2));
+    for pair in digits.chunks_exact(2) {
+        let &[high, low] = pair else { return None };
+        key.push(digit(high)? << 4 | digit(low)?);
+    }
+    Some(key)
+}
+
+impl fmt::Debug for PreSharedKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PreSharedKeys({} keys)", self.entries.len())
+    }
+}
+
+impl fmt::Display for LineProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            LineProblemKind::NoKey => "an identifier without a key",
+            LineProblemKind::BadHex => "after 0x stand hex digits, two an octet",
+            LineProblemKind::CarriageReturn => "the carriage return at the end is a part of the key",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(file: &str, identifier: &str) -> Option<String> {
+        let (keys, _) = PreSharedKeys::parse(file.as_bytes());
+        keys.find(identifier.as_bytes()).map(|key| String::from_utf8_lossy(key).into_owned())
+    }
+
+    fn problems(file: &str) -> Vec<(u32, LineProblemKind)> {
+        PreSharedKeys::parse(file.as_bytes()).1.into_iter().map(|problem| (problem.line, problem.kind)).collect()
+    }
+
+    #[test]
+    fn the_key_is_the_rest_of_the_line() {
+        let file = "# 192.0.2.1 no\n192.0.2.1\t \ta key, with blanks \nuser@example.net 0x41420a\n2001:db8::1 x";
+        assert_eq!(find(file, "192.0.2.1").as_deref(), Some("a key, with blanks "));
+        assert_eq!(find(file, "user@example.net").as_deref(), Some("AB\n"));
+        assert_eq!(find(file, "2001:db8::1").as_deref(), Some("x"));
+        assert_eq!(find(file, "192.0.2"), None);
+        assert_eq!(find(file, "192.0.2.10"), None);
+        assert_eq!(find(file, "USER@example.net"), None);
+        assert_eq!(find(file, "#"), None);
+        assert_eq!(problems(file), []);
+    }
+
+    #[test]
+    fn the_first_line_counts() {
+        let file = "b early\n* any\na late\nb later\n";
+        assert_eq!(find(file, "a").as_deref(), Some("any"));
+        assert_eq!(find(file, "b").as_deref(), Some("early"));
+        assert_eq!(find(file, "*").as_deref(), Some("any"));
+        assert_eq!(find("a one\na two\n", "a").as_deref(), Some("one"));
+    }
+
+    #[test]
+    fn lines_that_are_told_of() {
+        use LineProblemKind::{BadHex, CarriageReturn, NoKey};
+        let file = "a\n\n \t\nb \nc 0x123\nd 0xgg\ne 0x\nf key\r\n\r\ng 0x00 \r\n";
+        let expected =
+            [(1, NoKey), (4, NoKey), (5, BadHex), (6, BadHex), (7, BadHex), (8, CarriageReturn), (10, CarriageReturn)];
+        assert_eq!(problems(file), expected);
+        assert_eq!(find(file, "c"), None);
+        assert_eq!(find(file, "f").as_deref(), Some("key\r"));
+        assert_eq!(find(file, "g").as_deref(), Some("\0"));
+        // The line after a bad one counts.
+        assert_eq!(find("a 0x1\na good\n", "a").as_deref(), Some("good"));
+    }
+
+    #[test]
+    fn octets_that_are_no_text() {
+        let (keys, _) = PreSharedKeys::parse(b"\x30\x0b\x80 \xff\x00\xfe\n");
+        assert_eq!(keys.find(b"\x30\x0b\x80"), Some(&b"\xff\x00\xfe"[..]));
+    }
+
+    #[test]
+    fn short_keys() {
+        let (keys, _) = PreSharedKeys::parse(b"a 0123456789012345678\nb 01234567890123456789\nc 0x00\n");
+        assert_eq!(keys.short_keys().collect::<Vec<_>>(), [1, 3]);
+    }
+
+    #[test]
+    fn keys_are_not_shown() {
+        let (keys, _) = PreSharedKeys::parse(b"a secret\n");
+        assert_eq!(format!("{keys:?}"), "PreSharedKeys(1 keys)");
+    }
+}

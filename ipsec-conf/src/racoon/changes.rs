@@ -1,0 +1,129 @@
+//! What differs between two loads.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use super::config::Config;
+use super::identifier::Identifier;
+use super::remote::{Remote, RemoteName};
+use super::sainfo::{Sainfo, SainfoId};
+
+/// What differs between two configurations.
+#[derive(Debug, Default)]
+pub struct Changes<'a> {
+    /// Remotes, known by their names; of equal names the first, the second and so on.
+    pub remotes: Difference<'a, Remote>,
+    /// Sainfos, known by their ends, `from`, `group` and `remoteid`.
+    pub sainfos: Difference<'a, Sainfo>,
+    /// Directives outside of those that differ: `log`, `listen`.
+    pub globals: Vec<&'static str>,
+    /// The order of the remotes or sainfos that both have differs.
+    pub reordered: bool,
+}
+
+/// What differs between two lists.
+#[derive(Debug)]
+pub struct Difference<'a, T> {
+    /// Only in the new one.
+    pub added: Vec<&'a T>,
+    /// Only in the old one.
+    pub removed: Vec<&'a T>,
+    /// In both, the old and the new one, and different.
+    pub changed: Vec<(&'a T, &'a T)>,
+}
+
+impl<T> Default for Difference<'_, T> {
+    fn default() -> Self {
+        Self { added: Vec::new(), removed: Vec::new(), changed: Vec::new() }
+    }
+}
+
+impl<T> Difference<'_, T> {
+    /// Nothing differs.
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.removed.is_empty() && self.changed.is_empty()
+    }
+}
+
+impl<'a> Changes<'a> {
+    /// From `old` to `new`.
+    pub fn between(old: &'a Config, new: &'a Config) -> Self {
+        let (remotes, remotes_moved) = difference(&old.remotes, &new.remotes, remote_key);
+        let (sainfos, sainfos_moved) = difference(&old.sainfos, &new.sainfos, sainfo_key);
+        let globals = [
+            ("path", old.paths != new.paths),
+            ("log", old.log != new.log),
+            ("pfkey_buffer", old.pfkey_buffer != new.pfkey_buffer),
+            ("complex_bundle", old.complex_bundle != new.complex_bundle),
+            ("padding", old.padding != new.padding),
+            ("listen", old.listen != new.listen),
+            ("timer", old.timer != new.timer),
+            ("privsep", old.privsep != new.privsep),
+            ("mode_cfg", old.mode_cfg != new.mode_cfg),
+            ("ldapcfg", old.ldap != new.ldap),
+            ("radiuscfg", old.radius != new.radius),
+            ("threads", old.threads != new.threads),
+            ("half_open_limit", old.half_open_limit != new.half_open_limit),
+            ("backend", old.backend != new.backend),
+            ("journal", old.journal != new.journal),
+        ];
+        let globals = globals.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect();
+        Self { remotes, sainfos, globals, reordered: remotes_moved || sainfos_moved }
+    }
+
+    /// Nothing differs.
+    pub fn is_empty(&self) -> bool {
+        self.remotes.is_empty() && self.sainfos.is_empty() && self.globals.is_empty() && !self.reordered
+    }
+}
+
+fn remote_key(remote: &Remote) -> &RemoteName {
+    &remote.name
+}
+
+type SainfoKey<'a> = (&'a SainfoId, &'a SainfoId, Option<&'a Identifier>, Option<&'a str>, u32);
+
+fn sainfo_key(sainfo: &Sainfo) -> SainfoKey<'_> {
+    (&sainfo.local, &sainfo.remote, sainfo.from.as_ref(), sainfo.group.as_deref(), sainfo.remoteid)
+}
+
+/// The difference, and whether what both have is in another order.
+fn difference<'a, T: PartialEq, K: Clone + Eq + Hash>(
+    old: &'a [T],
+    new: &'a [T],
+    key: impl Fn(&'a T) -> K,
+) -> (Difference<'a, T>, bool) {
+    let mut difference = Difference::default();
+    let mut left: HashMap<(K, usize), (usize, &T)> = HashMap::new();
+    for (at, (key, item)) in numbered(old, &key).into_iter().enumerate() {
+        left.insert(key, (at, item));
+    }
+    let mut moved = false;
+    let mut last = 0;
+    for (key, item) in numbered(new, &key) {
+        let Some((at, before)) = left.remove(&key) else {
+            difference.added.push(item);
+            continue;
+        };
+        moved |= at < last;
+        last = at;
+        if before != item {
+            difference.changed.push((before, item));
+        }
+    }
+    let mut removed: Vec<(usize, &T)> = left.into_values().collect();
+    removed.sort_by_key(|(at, _)| *at);
+    difference.removed = removed.into_iter().map(|(_, item)| item).collect();
+    (difference, moved)
+}
+
+/// Each item with its key, and how many with that key are before it.
+fn numbered<'a, T, K: Clone + Eq + Hash>(list: &'a [T], key: impl Fn(&'a T) -> K) -> Vec<((K, usize), &'a T)> {
+    let mut seen: HashMap<K, usize> = HashMap::new();
+    let number = |item: &'a T| {
+        let count = seen.entry(key(item)).or_default();
+        *count += 1;
+        ((key(item), *count - 1), item)
+    };
+    list.iter().map(number).collect()
+}

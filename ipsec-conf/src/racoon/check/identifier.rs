@@ -1,0 +1,111 @@
+//! Identities.
+
+use std::path::Path;
+
+use super::Check;
+use crate::racoon::distinguished_name::DistinguishedName;
+use crate::racoon::identifier::{Identifier, KeyId};
+use crate::racoon::operands::Operands;
+
+const KINDS: [(&str, Kind); 6] = [
+    ("address", Kind::Address),
+    ("fqdn", Kind::Fqdn),
+    ("user_fqdn", Kind::UserFqdn),
+    ("keyid", Kind::KeyId),
+    ("asn1dn", Kind::Asn1Dn),
+    ("subnet", Kind::Subnet),
+];
+
+const NOUN: &str = "address, fqdn, user_fqdn, keyid or asn1dn";
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Address,
+    Fqdn,
+    UserFqdn,
+    KeyId,
+    Asn1Dn,
+    Subnet,
+}
+
+impl Check<'_> {
+    /// Who this end is.
+    pub(super) fn my_identifier(&self, op: &mut Operands<'_, '_>) -> Option<Identifier> {
+        let first = op.peek();
+        let identifier = self.identifier(op)?;
+        let wild = match &identifier {
+            Identifier::DistinguishedName(Some(DistinguishedName::Text(attributes))) => {
+                attributes.iter().any(|attribute| attribute.value.is_none())
+            }
+            _ => false,
+        };
+        match identifier {
+            Identifier::KeyId(None) => op.fail(&first, "a keyid needs a value", None),
+            _ if wild => op.fail(&first, "`*` is for peers_identifier", None),
+            identifier => Some(identifier),
+        }
+    }
+
+    /// Who a peer may be.
+    pub(super) fn peers_identifier(&self, op: &mut Operands<'_, '_>) -> Option<Identifier> {
+        self.identifier(op)
+    }
+
+    /// Whom a sainfo is for.
+    pub(super) fn phase1_identifier(&self, op: &mut Operands<'_, '_>) -> Option<Identifier> {
+        let first = op.peek();
+        match self.identifier(op)? {
+            Identifier::Address(None) | Identifier::KeyId(None) | Identifier::DistinguishedName(None) => {
+                op.fail(&first, "the identity needs a value", None)
+            }
+            identifier => Some(identifier),
+        }
+    }
+
+    /// A kind, and mostly a value.
+    fn identifier(&self, op: &mut Operands<'_, '_>) -> Option<Identifier> {
+        let first = op.peek();
+        let kind = op.choice(&KINDS, NOUN)?;
+        Some(match kind {
+            Kind::Address => Identifier::Address(if op.is_address() { Some(op.ip()?) } else { None }),
+            Kind::Fqdn => Identifier::Fqdn(op.name("a name")?.into()),
+            Kind::UserFqdn => Identifier::UserFqdn(op.name("a name")?.into()),
+            Kind::KeyId if op.at_end() => Identifier::KeyId(None),
+            Kind::KeyId => Identifier::KeyId(Some(self.key_id(op)?)),
+            Kind::Asn1Dn if op.at_end() => Identifier::DistinguishedName(None),
+            Kind::Asn1Dn => Identifier::DistinguishedName(Some(distinguished_name(op)?)),
+            Kind::Subnet => {
+                let hint = "subnet is for the ends of a sainfo: here stands an address".to_owned();
+                return op.fail(&first, "a subnet is no identity of a peer", Some(hint));
+            }
+        })
+    }
+
+    /// `"file"`, `file "file"` or `tag "text"`.
+    fn key_id(&self, op: &mut Operands<'_, '_>) -> Option<KeyId> {
+        if op.accept("tag") {
+            return tag(op);
+        }
+        op.accept("file");
+        let token = op.string_token("file or tag and a string")?;
+        let path = Path::new(token.value());
+        match self.loader.read(path) {
+            Ok(bytes) => Some(KeyId { bytes: bytes.into(), file: Some(path.into()) }),
+            Err(error) => op.fail(&token, &format!("failed to read keyid file: {error}"), None),
+        }
+    }
+}
+
+/// A string as the bytes it has in the file.
+pub(super) fn tag(op: &mut Operands<'_, '_>) -> Option<KeyId> {
+    let text = op.name("a string")?;
+    Some(KeyId { bytes: op.source.bytes(text), file: None })
+}
+
+fn distinguished_name(op: &mut Operands<'_, '_>) -> Option<DistinguishedName> {
+    let token = op.string_token("a distinguished name")?;
+    match DistinguishedName::parse(token.value()) {
+        Ok(name) => Some(name),
+        Err(why) => op.fail(&token, "not a distinguished name", Some(why)),
+    }
+}

@@ -1,0 +1,90 @@
+//! Files, and the files that they include.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Check, resolve};
+use crate::racoon::operands::Operands;
+use crate::racoon::parser::{Statement, parse};
+use crate::racoon::place::Place;
+use crate::racoon::problem::Severity;
+use crate::racoon::source::Source;
+
+/// Files in files at most, the first one counted.
+const DEPTH: usize = 10;
+
+/// Files at most.
+const FILES: u32 = 10_000;
+
+impl Check<'_> {
+    /// The file, or those of a pattern, that a load begins with.
+    pub(super) fn main_file(&mut self, pattern: &str) {
+        let place = || Place { file: pattern.into(), line: 0, column: 0 };
+        let fail = |check: &Self, message: String| {
+            check.problems.at_place(place(), Severity::Error, "", message, None);
+        };
+        match self.loader.expand(pattern) {
+            Err(error) => fail(self, error.to_string()),
+            Ok(paths) if paths.is_empty() => fail(self, "no such file".to_owned()),
+            Ok(paths) => {
+                for path in paths {
+                    if let Err(error) = self.file(&path) {
+                        fail(self, format!("cannot read {}: {error}", path.display()));
+                    }
+                }
+            }
+        }
+    }
+
+    /// `include "PATTERN";`.
+    pub(super) fn include(&mut self, source: &Source, statement: &Statement<'_>) -> Option<()> {
+        let mut op = Operands::new(source, &self.problems, statement, 1);
+        let token = op.string_token("a file name")?;
+        op.finish()?;
+        if self.stack.len() >= DEPTH {
+            return op.fail(&token, "too many files include each other", Some(format!("at most {DEPTH}")));
+        }
+        let name = token.value();
+        // A home directory is the loader's business.
+        let directory = self.config.paths.include.as_deref().filter(|_| !name.starts_with('~'));
+        let pattern = resolve(directory, name);
+        let pattern = pattern.to_string_lossy();
+        let paths = match self.loader.expand(&pattern) {
+            Ok(paths) => paths,
+            Err(error) => return op.fail(&token, &format!("cannot include {pattern}: {error}"), None),
+        };
+        if paths.is_empty() {
+            return op.fail(&token, &format!("no file matches {pattern}"), None);
+        }
+        for path in paths {
+            if self.stack.iter().any(|open| **open == *path) {
+                self.problems.error(source, &token, &format!("{} includes itself", path.display()), None);
+            } else if let Err(error) = self.file(&path) {
+                let message = format!("cannot include {}: {error}", path.display());
+                self.problems.error(source, &token, &message, None);
+            }
+        }
+        Some(())
+    }
+
+    /// Reads a file and does what it says.
+    fn file(&mut self, path: &Path) -> std::io::Result<()> {
+        if self.files >= FILES {
+            return Err(std::io::Error::other("too many files"));
+        }
+        let source = Source::new(&path.to_string_lossy(), self.loader.read(path)?);
+        self.files += 1;
+        let outer = self.problems.enter(self.files);
+        if source.latin1 {
+            let place = Place { file: source.name.clone(), line: 0, column: 0 };
+            let hint = Some("comments may be anything; names and identities may not be what they seem".to_owned());
+            self.problems.at_place(place, Severity::Warning, "", "not UTF-8: read as ISO 8859-1".to_owned(), hint);
+        }
+        self.stack.push(Arc::from(path));
+        let statements = parse(&source, &self.problems);
+        self.statements(&source, &statements);
+        self.stack.pop();
+        self.problems.enter(outer);
+        Ok(())
+    }
+}

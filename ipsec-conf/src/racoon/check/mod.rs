@@ -1,0 +1,258 @@
+//! The meaning of statements: a configuration, or what is wrong with it.
+
+mod directory;
+mod global;
+mod identifier;
+mod include;
+mod mode_cfg;
+mod proposal;
+mod remote;
+mod sainfo;
+mod weakness;
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::config::Config;
+use super::directive::{Directive, Foreign, Section, foreign};
+use super::loader::Loader;
+use super::operands::Operands;
+use super::parser::{Body, Statement};
+use super::place::Place;
+use super::problem::{Problem, Problems, SYNTAX_ERROR, Severity};
+use super::source::Source;
+use super::token::{Kind, Token};
+use crate::spelling;
+use weakness::Weakness;
+
+/// What a load gives.
+#[derive(Debug)]
+pub struct Load {
+    /// The configuration; `None` when there were errors.
+    pub config: Option<Config>,
+    /// Errors and warnings, in the order of the files and the places in them; of very many only the first.
+    pub problems: Vec<Problem>,
+    /// How many errors there were.
+    pub errors: usize,
+}
+
+/// Reads a configuration and all that it includes. Nothing of it is in effect by that.
+///
+/// `path` is a pattern, as in `include`. Files that the configuration names are looked at through `loader`, too:
+/// certificates and keys must be there.
+pub fn load(path: &str, loader: &dyn Loader) -> Load {
+    let mut check = Check::new(loader);
+    check.main_file(path);
+    check.finish()
+}
+
+/// A load under way.
+struct Check<'l> {
+    loader: &'l dyn Loader,
+    problems: Problems,
+    config: Config,
+    /// Files that were read.
+    files: u32,
+    /// Files that are being read, the outermost first.
+    stack: Vec<Arc<Path>>,
+    remotes: remote::Drafts,
+    sainfos: HashMap<sainfo::Key, Place>,
+    weaknesses: HashSet<Weakness>,
+    used: HashSet<(Section, &'static str)>,
+    /// A remote that needs a file of pre-shared keys.
+    needs_psk: Option<Place>,
+    pool_size: Option<u32>,
+}
+
+impl<'l> Check<'l> {
+    fn new(loader: &'l dyn Loader) -> Self {
+        Self {
+            loader,
+            problems: Problems::default(),
+            config: Config::default(),
+            files: 0,
+            stack: Vec::new(),
+            remotes: remote::Drafts::default(),
+            sainfos: HashMap::new(),
+            weaknesses: HashSet::new(),
+            used: HashSet::new(),
+            needs_psk: None,
+            pool_size: None,
+        }
+    }
+
+    /// What needs the whole of the files.
+    fn finish(mut self) -> Load {
+        self.config.remotes = std::mem::take(&mut self.remotes).into_remotes();
+        // A stable sort: equals stay as they were written.
+        self.config.sainfos.sort_by_key(|sainfo| std::cmp::Reverse(sainfo.priority()));
+        self.finish_mode_cfg();
+        // What is said of other files and of the whole stands behind what is said of each file.
+        self.problems.enter(u32::MAX);
+        self.check_privsep();
+        self.check_psk();
+        let errors = self.problems.errors();
+        Load { config: (errors == 0).then_some(self.config), problems: self.problems.into_sorted(), errors }
+    }
+
+    /// The statements of a file.
+    fn statements(&mut self, source: &Source, statements: &[Statement<'_>]) {
+        for statement in statements {
+            self.top(source, statement);
+        }
+    }
+
+    fn top(&mut self, source: &Source, statement: &Statement<'_>) -> Option<()> {
+        let directive = self.directive(source, Section::Top, statement)?;
+        if let Some(inner) = Section::Top.inner(directive.name) {
+            return self.section(source, inner, statement);
+        }
+        let skip = directive.name.split(' ').count();
+        if statement.body.is_some() {
+            return unexpected_body(&self.problems, source, statement);
+        }
+        if directive.name == "include" {
+            return self.include(source, statement);
+        }
+        self.global(source, directive.name, statement, skip)
+    }
+
+    /// A section of the top level.
+    fn section(&mut self, source: &Source, section: Section, statement: &Statement<'_>) -> Option<()> {
+        match section {
+            Section::Remote => return self.remote(source, statement),
+            Section::Sainfo => return self.sainfo(source, statement),
+            _ => {}
+        }
+        let body = only_body(&self.problems, source, statement)?;
+        if section == Section::Privsep {
+            self.begin_privsep(source, statement);
+        }
+        for statement in &body.statements {
+            self.simple_directive(source, section, statement);
+        }
+        Some(())
+    }
+
+    /// A directive of a section that has none of its own.
+    fn simple_directive(&mut self, source: &Source, section: Section, statement: &Statement<'_>) -> Option<()> {
+        let directive = self.directive(source, section, statement)?;
+        if statement.body.is_some() {
+            return unexpected_body(&self.problems, source, statement);
+        }
+        let mut op = Operands::new(source, &self.problems, statement, 1);
+        let config = &mut self.config;
+        match section {
+            Section::Privsep => global::privsep(config, directive.name, &mut op)?,
+            Section::Padding => global::padding(&mut config.padding, directive.name, &mut op)?,
+            Section::Listen => global::listen(&mut config.listen, directive.name, &mut op)?,
+            Section::Timer => global::timer(&mut config.timer, directive.name, &mut op)?,
+            Section::ModeCfg => {
+                mode_cfg::mode_cfg(&mut config.mode_cfg, &mut self.pool_size, directive.name, &mut op)?;
+            }
+            Section::Ldap => directory::ldap(&mut config.ldap, directive.name, &mut op)?,
+            _ => directory::radius(&mut config.radius, directive.name, &mut op)?,
+        }
+        op.finish()
+    }
+
+    /// The directive that a statement is; its first place is noted.
+    fn directive(
+        &mut self,
+        source: &Source,
+        section: Section,
+        statement: &Statement<'_>,
+    ) -> Option<&'static Directive> {
+        let directive = find(&self.problems, source, section, statement)?;
+        if self.used.insert((directive.section, directive.name)) {
+            let place = statement.words.first().map_or_else(|| source.place(&statement.end), |word| source.place(word));
+            self.config.directives.0.push((directive, place));
+        }
+        Some(directive)
+    }
+}
+
+/// The directive that a statement is.
+fn find(
+    problems: &Problems,
+    source: &Source,
+    section: Section,
+    statement: &Statement<'_>,
+) -> Option<&'static Directive> {
+    let first = statement.words.first()?;
+    let second = statement.words.get(1).map_or("", |word| word.text);
+    if first.kind == Kind::Word {
+        if let Some(directive) = section.directive(first.text, second) {
+            return Some(directive);
+        }
+        match foreign(Some(section), first.text) {
+            Some(Foreign::Ignored(why)) => {
+                problems.warning(source, first, &format!("{} is ignored", first.text), Some(why.to_owned()));
+                return None;
+            }
+            Some(Foreign::Refused(why)) => {
+                problems.error(source, first, &format!("{} is not supported", first.text), Some(why.to_owned()));
+                return None;
+            }
+            None => {}
+        }
+    }
+    // `path` with a wrong second word.
+    let (token, hint) = match section == Section::Top && first.is_word("path") {
+        true => {
+            let words = section.directives().iter().filter_map(|directive| directive.name.strip_prefix("path "));
+            let words: Vec<&str> = words.collect();
+            let guess = spelling::guess(second, words.iter().copied());
+            let token = statement.words.get(1).unwrap_or(&statement.end);
+            (token, guess.or_else(|| Some(format!("expected {}", spelling::either(&words)))))
+        }
+        false => (first, misplaced(section, first).or_else(|| spelling::guess(first.text, section.words()))),
+    };
+    problems.error(source, token, SYNTAX_ERROR, hint.or_else(|| Some("no such directive".to_owned())));
+    None
+}
+
+/// Where a word would be right.
+fn misplaced(section: Section, word: &Token<'_>) -> Option<String> {
+    if word.text.starts_with("//") || word.text.starts_with("/*") {
+        return Some("comments begin with `#`".to_owned());
+    }
+    let mut homes = Section::ALL.into_iter().filter(|home| *home != section && home.has(word.text));
+    let home = homes.next()?;
+    Some(match home {
+        Section::Top => format!("`{}` stands outside of sections", word.text),
+        _ => format!("`{}` stands in {}", word.text, home.name()),
+    })
+}
+
+/// The body of a section without operands.
+fn only_body<'a, 's>(problems: &Problems, source: &Source, statement: &'a Statement<'s>) -> Option<&'a Body<'s>> {
+    if let Some(extra) = statement.words.get(1) {
+        problems.error(source, extra, SYNTAX_ERROR, Some("expected `{`".to_owned()));
+    }
+    body(problems, source, statement)
+}
+
+fn body<'a, 's>(problems: &Problems, source: &Source, statement: &'a Statement<'s>) -> Option<&'a Body<'s>> {
+    if statement.body.is_none() && statement.end.kind == Kind::Semicolon {
+        problems.error(source, &statement.end, SYNTAX_ERROR, Some("expected `{`".to_owned()));
+    }
+    statement.body.as_ref()
+}
+
+fn unexpected_body(problems: &Problems, source: &Source, statement: &Statement<'_>) -> Option<()> {
+    problems.error(source, &statement.end, SYNTAX_ERROR, Some("expected `;`: this is no section".to_owned()));
+    None
+}
+
+/// A name as it is, or in a directory when it does not begin with `/`.
+fn resolve(directory: Option<&Path>, name: &str) -> Box<Path> {
+    // Joining an absolute path gives that path.
+    directory.map_or_else(|| Path::new(name).into(), |directory| directory.join(name).into())
+}
+
+/// Tells of a problem at a place.
+fn at_place(problems: &Problems, place: &Place, severity: Severity, message: impl Into<String>, hint: Option<String>) {
+    problems.at_place(place.clone(), severity, "", message.into(), hint);
+}

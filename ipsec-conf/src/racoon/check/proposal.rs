@@ -1,0 +1,161 @@
+//! The `proposal` section of a remote.
+
+use std::time::Duration;
+
+use super::{Check, only_body, unexpected_body};
+use crate::racoon::algorithm::{AuthenticationMethod, Cipher, DhGroup, Encryption, Hash, KeyLength};
+use crate::racoon::directive::Section;
+use crate::racoon::operands::Operands;
+use crate::racoon::parser::Statement;
+use crate::racoon::place::Place;
+use crate::racoon::source::Source;
+use crate::racoon::token::Token;
+
+const LEFT_OUT: &str = "it is left out: use certificates with rsasig or ecdsasig, or pre-shared keys";
+const CIPHER_LEFT_OUT: &str = "it is left out: use aes";
+
+/// Ciphers that other daemons have.
+pub(super) const REFUSED_CIPHERS: &[(&str, &str)] =
+    &[("idea", CIPHER_LEFT_OUT), ("rc5", CIPHER_LEFT_OUT), ("rc4", CIPHER_LEFT_OUT), ("3idea", CIPHER_LEFT_OUT)];
+
+/// A proposal as it is written.
+#[derive(Clone, Debug)]
+pub(super) struct Draft {
+    pub(super) place: Place,
+    pub(super) encryption: Encryption,
+    pub(super) hash: Hash,
+    pub(super) method: AuthenticationMethod,
+    pub(super) dh_group: DhGroup,
+    /// `None`: the remote's.
+    pub(super) lifetime: Option<Duration>,
+}
+
+#[derive(Default)]
+struct Parts {
+    encryption: Option<Encryption>,
+    hash: Option<Hash>,
+    method: Option<AuthenticationMethod>,
+    dh_group: Option<DhGroup>,
+    lifetime: Option<Duration>,
+}
+
+impl Check<'_> {
+    /// A proposal; `None` when something is wrong with it.
+    pub(super) fn proposal(&mut self, source: &Source, statement: &Statement<'_>) -> Option<Draft> {
+        let errors = self.problems.errors();
+        let body = only_body(&self.problems, source, statement)?;
+        let mut parts = Parts::default();
+        for statement in &body.statements {
+            self.proposal_directive(source, statement, &mut parts);
+        }
+        let place = source.place(statement.words.first()?);
+        let missing = [
+            ("encryption_algorithm", parts.encryption.is_none()),
+            ("hash_algorithm", parts.hash.is_none()),
+            ("authentication_method", parts.method.is_none()),
+            ("dh_group", parts.dh_group.is_none()),
+        ];
+        // One that was there and wrong is not missing.
+        if self.problems.errors() == errors {
+            for (name, _) in missing.iter().filter(|(_, missing)| *missing) {
+                self.problems.error(source, &body.close, &format!("{name} required."), Some("in this proposal".into()));
+            }
+        }
+        Some(Draft {
+            place,
+            encryption: parts.encryption?,
+            hash: parts.hash?,
+            method: parts.method?,
+            dh_group: parts.dh_group?,
+            lifetime: parts.lifetime,
+        })
+    }
+
+    fn proposal_directive(&mut self, source: &Source, statement: &Statement<'_>, parts: &mut Parts) -> Option<()> {
+        let directive = self.directive(source, Section::Proposal, statement)?;
+        if statement.body.is_some() {
+            return unexpected_body(&self.problems, source, statement);
+        }
+        let mut op = Operands::new(source, &self.problems, statement, 1);
+        match directive.name {
+            "encryption_algorithm" => parts.encryption = Some(encryption(&mut op)?),
+            "hash_algorithm" => parts.hash = Some(hash(&mut op)?),
+            "authentication_method" => parts.method = Some(method(&mut op)?),
+            "dh_group" => parts.dh_group = Some(dh_group(&mut op)?),
+            _ => parts.lifetime = Some(lifetime(&mut op)?),
+        }
+        op.finish()
+    }
+}
+
+fn encryption(op: &mut Operands<'_, '_>) -> Option<Encryption> {
+    let (cipher, token) = op.algorithm(Cipher::WORDS, REFUSED_CIPHERS)?;
+    Some(Encryption { cipher, key_bits: key_bits(op, &token, cipher.key_length())? })
+}
+
+/// The length of a key, which may follow the name of a cipher.
+pub(super) fn key_bits(op: &mut Operands<'_, '_>, name: &Token<'_>, lengths: KeyLength) -> Option<Option<u16>> {
+    let token = op.peek();
+    if op.at_end() || !token.text.starts_with(|c: char| c.is_ascii_digit()) {
+        return Some(lengths.default_bits());
+    }
+    let bits: u64 = op.number(0, u64::MAX)?;
+    if lengths == KeyLength::Fixed {
+        return op.fail(name, "keylen not allowed", Some("keys of this cipher have one length".to_owned()));
+    }
+    match u16::try_from(bits).ok().filter(|bits| lengths.allows(*bits)) {
+        Some(bits) => Some(Some(bits)),
+        None => {
+            let hint = match lengths {
+                KeyLength::Range { least, most } => format!("a multiple of 8 in {least} to {most}"),
+                _ => "128, 192 or 256".to_owned(),
+            };
+            op.fail(&token, &format!("invalid keylen {bits}"), Some(hint))
+        }
+    }
+}
+
+fn hash(op: &mut Operands<'_, '_>) -> Option<Hash> {
+    let token = op.peek();
+    if token.is_word("tiger") {
+        op.next();
+        return op.fail(&token, "tiger is not supported", Some("use sha256".to_owned()));
+    }
+    op.choice(Hash::WORDS, "a hash")
+}
+
+fn method(op: &mut Operands<'_, '_>) -> Option<AuthenticationMethod> {
+    let token = op.peek();
+    let left_out = ["gssapi_krb", "dsssig", "rsaenc", "rsarev", "hybrid_dss_client", "hybrid_dss_server"];
+    if left_out.iter().any(|word| token.is_word(word)) {
+        op.next();
+        return op.fail(&token, &format!("{} is not supported", token.text), Some(LEFT_OUT.to_owned()));
+    }
+    op.choice(AuthenticationMethod::WORDS, "an authentication method")
+}
+
+/// A group by its name or number.
+pub(super) fn dh_group(op: &mut Operands<'_, '_>) -> Option<DhGroup> {
+    let token = op.peek();
+    if op.at_end() {
+        return op.unexpected("a group");
+    }
+    if token.text.starts_with("ec2n") || matches!(token.text, "3" | "4") {
+        op.next();
+        return op.fail(&token, "EC2N groups are not supported", Some("use ecp256 or modp2048".to_owned()));
+    }
+    op.choice(DhGroup::WORDS, "a group")
+}
+
+/// `time NUMBER UNIT`.
+pub(super) fn lifetime(op: &mut Operands<'_, '_>) -> Option<Duration> {
+    let token = op.peek();
+    if op.accept("time") {
+        return op.time(1);
+    }
+    if op.accept("byte") {
+        let hint = "a lifetime in octets is for sainfo".to_owned();
+        return op.fail(&token, "no byte lifetime in phase 1", Some(hint));
+    }
+    op.unexpected("`time`")
+}

@@ -1,0 +1,524 @@
+//! The `remote` section.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use super::proposal::{self, lifetime};
+use super::{Check, resolve, unexpected_body};
+use crate::plainrsa;
+use crate::racoon::algorithm::AuthenticationMethod;
+use crate::racoon::directive::Section;
+use crate::racoon::identifier::{Address, Identifier};
+use crate::racoon::operands::Operands;
+use crate::racoon::parser::{Body, Statement};
+use crate::racoon::place::Place;
+use crate::racoon::problem::SYNTAX_ERROR;
+use crate::racoon::remote::*;
+use crate::racoon::source::Source;
+use crate::racoon::token::{Kind, Token};
+
+/// Life of a phase 1, seconds.
+const LIFETIME: Duration = Duration::from_secs(28800);
+
+/// A remote as it is written, with what its heirs need to know.
+#[derive(Clone, Debug)]
+pub(super) struct Draft {
+    /// Without proposals.
+    remote: Remote,
+    proposals: Vec<proposal::Draft>,
+    modes_given: bool,
+}
+
+/// The remotes so far, and where each is by its name.
+#[derive(Default)]
+pub(super) struct Drafts {
+    list: Vec<Draft>,
+    by_name: HashMap<RemoteName, usize>,
+    by_address: HashMap<Address, usize>,
+    anonymous: Option<usize>,
+}
+
+/// What a section of a child says for the first time takes the place of what its parent said.
+#[derive(Default)]
+struct Given {
+    address: bool,
+    certificate: bool,
+    peers_certificate: bool,
+    ca_file: bool,
+    peers_identifiers: bool,
+    proposals: bool,
+}
+
+impl Drafts {
+    fn push(&mut self, draft: Draft) {
+        let at = self.list.len();
+        match &draft.remote.name {
+            RemoteName::Address(address, _) => {
+                self.by_address.entry(address.clone()).or_insert(at);
+            }
+            RemoteName::Anonymous(_) => self.anonymous = self.anonymous.or(Some(at)),
+            RemoteName::Quoted(_) => {}
+        }
+        self.by_name.entry(draft.remote.name.clone()).or_insert(at);
+        self.list.push(draft);
+    }
+
+    /// The remote that is called so; an address without a port is called so by any remote with that address.
+    fn parent(&self, name: &RemoteName) -> Option<&Draft> {
+        let at = self.by_name.get(name).copied().or_else(|| match name {
+            RemoteName::Address(address, None) => self.by_address.get(address).copied(),
+            RemoteName::Anonymous(None) => self.anonymous,
+            _ => None,
+        });
+        self.list.get(at?)
+    }
+
+    pub(super) fn into_remotes(self) -> Vec<Remote> {
+        self.list.into_iter().map(Draft::into_remote).collect()
+    }
+}
+
+impl Draft {
+    fn new(name: RemoteName, place: Place) -> Self {
+        let remote = Remote {
+            name,
+            place,
+            address: None,
+            port: None,
+            exchange_modes: Vec::new(),
+            my_identifier: Identifier::Address(None),
+            peers_identifiers: Vec::new(),
+            verify_identifier: false,
+            xauth_login: None,
+            certificate: None,
+            peers_certificate: None,
+            trust: Trust::default(),
+            crl_policy: CrlPolicy::Optional,
+            mode_cfg: false,
+            weak_phase1_check: false,
+            scripts: Scripts::default(),
+            send_cert: true,
+            send_cr: true,
+            match_empty_cr: false,
+            verify_cert: true,
+            ike_frag: Ternary::Off,
+            esp_frag: u16::MAX,
+            initial_contact: true,
+            passive: false,
+            proposal_check: ProposalCheck::Strict,
+            support_proxy: false,
+            generate_policy: GeneratePolicy::Off,
+            nat_traversal: Ternary::Off,
+            dpd: true,
+            dpd_delay: None,
+            dpd_retry: Duration::from_secs(5),
+            dpd_maxfail: 5,
+            dpd_mode: DpdMode::Always,
+            rekey: Ternary::On,
+            nonce_size: 16,
+            ph1id: 0,
+            lifetime: LIFETIME,
+            proposals: Vec::new(),
+        };
+        Self { remote, proposals: Vec::new(), modes_given: false }
+    }
+
+    fn into_remote(self) -> Remote {
+        let lifetime = self.remote.lifetime;
+        let finish = |draft: proposal::Draft| Proposal {
+            place: draft.place,
+            encryption: draft.encryption,
+            hash: draft.hash,
+            method: draft.method,
+            dh_group: draft.dh_group,
+            lifetime: draft.lifetime.unwrap_or(lifetime),
+        };
+        Remote { proposals: self.proposals.into_iter().map(finish).collect(), ..self.remote }
+    }
+
+    /// Gives the address that the name says.
+    fn name(&mut self, name: RemoteName, place: Place) {
+        match &name {
+            RemoteName::Address(address, port) => {
+                self.remote.address = Some(RemoteAddress::Numeric(address.clone()));
+                self.remote.port = *port;
+            }
+            RemoteName::Anonymous(port) => {
+                self.remote.address = None;
+                self.remote.port = *port;
+            }
+            RemoteName::Quoted(_) => {}
+        }
+        self.remote.name = name;
+        self.remote.place = place;
+    }
+}
+
+impl Check<'_> {
+    /// `remote NAME [inherit NAME] { … }`.
+    pub(super) fn remote(&mut self, source: &Source, statement: &Statement<'_>) -> Option<()> {
+        let (draft, heir) = self.remote_head(source, statement).unwrap_or_else(|| {
+            // Broken: its directives are checked, and it is called what nothing can be called.
+            (Draft::new(RemoteName::Quoted("".into()), source.place(&statement.end)), false)
+        });
+        match &statement.body {
+            Some(body) => self.remote_body(source, statement, body, draft),
+            None if heir => {
+                self.remotes.push(draft);
+                Some(())
+            }
+            None if statement.end.kind == Kind::Semicolon => {
+                self.problems.error(source, &statement.end, SYNTAX_ERROR, Some("expected `{`".to_owned()));
+                None
+            }
+            None => None,
+        }
+    }
+
+    /// The name, and the parent's values; whether there is a parent.
+    fn remote_head(&self, source: &Source, statement: &Statement<'_>) -> Option<(Draft, bool)> {
+        let mut op = Operands::new(source, &self.problems, statement, 1);
+        let token = op.peek();
+        let name = remote_name(&mut op)?;
+        if matches!(name, RemoteName::Quoted(_)) && self.remotes.by_name.contains_key(&name) {
+            let hint = Some("names of remotes are used once".to_owned());
+            self.problems.error(source, &token, "duplicated remote", hint);
+        }
+        let parent = if op.accept("inherit") { Some(self.parent(&mut op, &name)?) } else { None };
+        if !op.at_end() {
+            return op.unexpected("`{`");
+        }
+        let heir = parent.is_some();
+        let mut draft = match parent {
+            Some(parent) => parent.clone(),
+            None => Draft::new(name.clone(), op.place()),
+        };
+        draft.name(name, op.place());
+        Some((draft, heir))
+    }
+
+    fn parent(&self, op: &mut Operands<'_, '_>, child: &RemoteName) -> Option<&Draft> {
+        let token = op.peek();
+        let name = remote_name(op)?;
+        if matches!(name, RemoteName::Quoted(_)) != matches!(child, RemoteName::Quoted(_)) {
+            let hint = "a remote with a quoted name inherits from one with a quoted name, others from others";
+            return op.fail(&token, SYNTAX_ERROR, Some(hint.to_owned()));
+        }
+        let parent = self.remotes.parent(&name);
+        if parent.is_none() {
+            let hint = "it must stand before this one";
+            return op.fail(&token, "no remote configuration to inherit from", Some(hint.to_owned()));
+        }
+        parent
+    }
+
+    fn remote_body(
+        &mut self,
+        source: &Source,
+        statement: &Statement<'_>,
+        body: &Body<'_>,
+        mut draft: Draft,
+    ) -> Option<()> {
+        let errors = self.problems.errors();
+        let mut given = Given { address: !matches!(draft.remote.name, RemoteName::Quoted(_)), ..Given::default() };
+        for statement in &body.statements {
+            self.remote_directive(source, statement, &mut draft, &mut given);
+        }
+        let complete = self.problems.errors() == errors;
+        self.remote_end(source, statement, body, &draft, complete);
+        self.remotes.push(draft);
+        Some(())
+    }
+
+    fn remote_directive(
+        &mut self,
+        source: &Source,
+        statement: &Statement<'_>,
+        draft: &mut Draft,
+        given: &mut Given,
+    ) -> Option<()> {
+        let directive = self.directive(source, Section::Remote, statement)?;
+        if directive.name == "proposal" {
+            if !std::mem::replace(&mut given.proposals, true) {
+                draft.proposals.clear();
+            }
+            draft.proposals.push(self.proposal(source, statement)?);
+            return Some(());
+        }
+        if statement.body.is_some() {
+            return unexpected_body(&self.problems, source, statement);
+        }
+        let mut op = Operands::new(source, &self.problems, statement, 1);
+        let remote = &mut draft.remote;
+        match directive.name {
+            "remote_address" => remote_address(&mut op, remote, given)?,
+            "exchange_mode" => {
+                remote.exchange_modes = exchange_modes(&mut op)?;
+                draft.modes_given = true;
+            }
+            "my_identifier" => remote.my_identifier = self.my_identifier(&mut op)?,
+            "peers_identifier" => {
+                let identifier = self.peers_identifier(&mut op)?;
+                if !std::mem::replace(&mut given.peers_identifiers, true) {
+                    remote.peers_identifiers.clear();
+                }
+                remote.peers_identifiers.push(identifier);
+            }
+            "certificate_type" => self.certificate_type(&mut op, remote, given)?,
+            "peers_certfile" => self.peers_certfile(&mut op, remote, given)?,
+            "ca_type" => self.ca_type(&mut op, remote, given)?,
+            "script" => self.script(&mut op, &mut remote.scripts)?,
+            name => simple(name, &mut op, remote)?,
+        }
+        op.finish()
+    }
+
+    /// What can be said when all of a remote is known.
+    fn remote_end(
+        &mut self,
+        source: &Source,
+        statement: &Statement<'_>,
+        body: &Body<'_>,
+        draft: &Draft,
+        complete: bool,
+    ) {
+        let remote = &draft.remote;
+        let first = statement.words.first().unwrap_or(&statement.end);
+        let error = |token: &Token<'_>, message: &str, hint: &str| {
+            self.problems.error(source, token, message, Some(hint.to_owned()));
+        };
+        if complete && !draft.modes_given {
+            error(&body.close, "no exchange mode specified.", "as in `exchange_mode main;`");
+        }
+        if complete && draft.proposals.is_empty() {
+            error(&body.close, "no proposal specified.", "at least one `proposal { … }` is needed");
+        }
+        let aggressive = remote.exchange_modes.contains(&ExchangeMode::Aggressive);
+        let group = draft.proposals.first().map(|proposal| proposal.dh_group);
+        if aggressive && draft.proposals.iter().any(|proposal| Some(proposal.dh_group) != group) {
+            let hint = "in aggressive mode the first message has the key exchange in it";
+            error(first, "DH group must be equal in all proposals when aggressive mode is used.", hint);
+        }
+        let own_name = Identifier::DistinguishedName(None);
+        if complete
+            && remote.my_identifier == own_name
+            && !matches!(remote.certificate, Some(OwnCertificate::X509 { .. }))
+        {
+            error(
+                &body.close,
+                "id type mismatched due to no certificate",
+                "my_identifier asn1dn needs a DN in quotes or certificate_type x509",
+            );
+        }
+        if let (Identifier::DistinguishedName(Some(_)), Some(OwnCertificate::X509 { .. })) =
+            (&remote.my_identifier, &remote.certificate)
+        {
+            let hint = "without a DN the certificate's subject is taken; a peer refuses another".to_owned();
+            self.problems.warning(source, first, "my_identifier asn1dn and a certificate", Some(hint));
+        }
+        if complete {
+            self.remote_weaknesses(draft);
+        }
+    }
+
+    fn remote_weaknesses(&mut self, draft: &Draft) {
+        let remote = draft.clone().into_remote();
+        let methods: Vec<AuthenticationMethod> = remote.proposals.iter().map(|proposal| proposal.method).collect();
+        for proposal in &remote.proposals {
+            self.weak_proposal(proposal, &remote.exchange_modes);
+        }
+        // Keys of peers are in a file, and no certificate is there to verify.
+        let plain_rsa = matches!(remote.peers_certificate, Some(PeersCertificate::PlainRsa(_)));
+        self.weak_verification(remote.verify_cert || plain_rsa, &methods, &remote.place);
+    }
+
+    fn certificate_type(&self, op: &mut Operands<'_, '_>, remote: &mut Remote, given: &mut Given) -> Option<()> {
+        if std::mem::replace(&mut given.certificate, true) {
+            return op.fail(&op.first(), "certificate_type is already defined", None);
+        }
+        let directory = self.config.paths.certificate.as_deref();
+        if op.accept("plain_rsa") {
+            let token = op.string_token("the file of the private key")?;
+            let key = resolve(directory, token.value());
+            if let Err(error) = plainrsa::load_private(&key, self.loader) {
+                return op.fail(&token, "Couldn't parse keyfile.", Some(error.to_string()));
+            }
+            remote.certificate = Some(OwnCertificate::PlainRsa(key));
+            // No certificates are spoken of, unless what follows says so.
+            (remote.send_cert, remote.send_cr, remote.verify_cert) = (false, false, false);
+            return Some(());
+        }
+        if !op.accept("x509") {
+            return op.unexpected("x509 or plain_rsa");
+        }
+        let certificate = self.pem(op, "the file of the certificate", "certificate");
+        if certificate.is_none() && op.at_end() {
+            return None;
+        }
+        // Both are looked at, so that both errors are told.
+        let key = self.pem(op, "the file of the private key", "private key");
+        let (certificate, key) = (certificate?, key?);
+        remote.certificate = Some(OwnCertificate::X509 { certificate, key });
+        Some(())
+    }
+
+    fn peers_certfile(&self, op: &mut Operands<'_, '_>, remote: &mut Remote, given: &mut Given) -> Option<()> {
+        if std::mem::replace(&mut given.peers_certificate, true) {
+            return op.fail(&op.first(), "peers_certfile is already defined", None);
+        }
+        let token = op.peek();
+        if op.accept("dnssec") {
+            let hint = "CERT records are left out: name a file".to_owned();
+            return op.fail(&token, "dnssec is not supported", Some(hint));
+        }
+        if op.accept("plain_rsa") {
+            let token = op.string_token("the file of public keys")?;
+            let keys = resolve(self.config.paths.certificate.as_deref(), token.value());
+            if let Err(error) = plainrsa::load_public(&keys, self.loader) {
+                return op.fail(&token, "Couldn't parse keyfile.", Some(error.to_string()));
+            }
+            remote.peers_certificate = Some(PeersCertificate::PlainRsa(keys));
+            return Some(());
+        }
+        if !op.accept("x509") && !op.at_end() && token.kind == Kind::String {
+            op.warn(&token, "peers_certfile without a type is deprecated", Some("write x509 before it".to_owned()));
+        }
+        remote.peers_certificate = Some(PeersCertificate::X509(self.pem(op, "x509 and a file", "certificate")?));
+        Some(())
+    }
+
+    fn ca_type(&self, op: &mut Operands<'_, '_>, remote: &mut Remote, given: &mut Given) -> Option<()> {
+        if op.accept("system") {
+            remote.trust.system = true;
+            return Some(());
+        }
+        if !op.accept("x509") {
+            return op.unexpected("x509 and a file, or system");
+        }
+        if std::mem::replace(&mut given.ca_file, true) {
+            return op.fail(&op.first(), "ca_type is already defined", None);
+        }
+        remote.trust.file = Some(self.pem(op, "the file of the certificate", "certificate")?);
+        Some(())
+    }
+
+    /// The name of a file that must be there.
+    fn pem(&self, op: &mut Operands<'_, '_>, noun: &str, kind: &str) -> Option<Box<Path>> {
+        let token = op.string_token(noun)?;
+        let path = resolve(self.config.paths.certificate.as_deref(), token.value());
+        let error = match self.loader.metadata(&path) {
+            Ok(metadata) if metadata.regular => return Some(path),
+            Ok(_) => "not a regular file".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let message = format!("failed to load {kind} \"{}\"", token.value());
+        op.fail(&token, &message, Some(format!("{}: {error}", path.display())))
+    }
+
+    fn script(&self, op: &mut Operands<'_, '_>, scripts: &mut Scripts) -> Option<()> {
+        let token = op.string_token("the file of the script")?;
+        let path = resolve(self.config.paths.script.as_deref(), token.value());
+        let events = [("phase1_up", 0), ("phase1_down", 1), ("phase1_dead", 2)];
+        let script = match op.choice(&events, "phase1_up, phase1_down or phase1_dead")? {
+            0 => &mut scripts.up,
+            1 => &mut scripts.down,
+            _ => &mut scripts.dead,
+        };
+        if let Err(error) = self.loader.metadata(&path) {
+            op.warn(&token, "no such script", Some(format!("{}: {error}", path.display())));
+        }
+        *script = Some(path);
+        Some(())
+    }
+}
+
+/// `"name"`, `ADDRESS [port]` or `anonymous [port]`.
+fn remote_name(op: &mut Operands<'_, '_>) -> Option<RemoteName> {
+    let token = op.peek();
+    if !op.at_end() && token.kind == Kind::String {
+        return op.name("a name").map(|name| RemoteName::Quoted(name.into()));
+    }
+    if op.accept("anonymous") {
+        return Some(RemoteName::Anonymous(port(op)?));
+    }
+    if op.at_end() || token.kind != Kind::Word {
+        return op.unexpected("an address, anonymous, or a name in quotes");
+    }
+    let address = op.address()?;
+    Some(RemoteName::Address(address, port(op)?))
+}
+
+/// A port other than 0.
+fn port(op: &mut Operands<'_, '_>) -> Option<Option<u16>> {
+    Some(op.port(false)?.filter(|port| *port != 0))
+}
+
+fn remote_address(op: &mut Operands<'_, '_>, remote: &mut Remote, given: &mut Given) -> Option<()> {
+    if std::mem::replace(&mut given.address, true) {
+        return op.fail(&op.first(), "remote_address is already defined", None);
+    }
+    let token = op.peek();
+    remote.address = Some(match token.kind {
+        Kind::String if !op.at_end() => RemoteAddress::Host(op.name("a name")?.into()),
+        _ => RemoteAddress::Numeric(op.address()?),
+    });
+    remote.port = port(op)?;
+    Some(())
+}
+
+/// One or more, with commas or without.
+fn exchange_modes(op: &mut Operands<'_, '_>) -> Option<Vec<ExchangeMode>> {
+    let mut modes = Vec::new();
+    loop {
+        let token = op.peek();
+        let mode = op.choice(ExchangeMode::WORDS, "main, aggressive or base")?;
+        if modes.contains(&mode) {
+            op.warn(&token, "the exchange mode is in the list already", None);
+        } else {
+            modes.push(mode);
+        }
+        let comma = op.comma();
+        if !comma && op.at_end() {
+            return Some(modes);
+        }
+    }
+}
+
+/// A directive that has one value.
+fn simple(name: &str, op: &mut Operands<'_, '_>, remote: &mut Remote) -> Option<()> {
+    let seconds =
+        |op: &mut Operands<'_, '_>, least: u32| op.number(least, u32::MAX).map(|n| Duration::from_secs(n.into()));
+    match name {
+        "doi" => op.choice(&[("ipsec_doi", ())], "ipsec_doi")?,
+        "situation" => op.choice(&[("identity_only", ())], "identity_only")?,
+        "xauth_login" => remote.xauth_login = Some(op.name("a login")?.into()),
+        "verify_identifier" => remote.verify_identifier = op.switch()?,
+        "crl_policy" => remote.crl_policy = op.choice(CrlPolicy::WORDS, "optional or require")?,
+        "mode_cfg" => remote.mode_cfg = op.switch()?,
+        "weak_phase1_check" => remote.weak_phase1_check = op.switch()?,
+        "send_cert" => remote.send_cert = op.switch()?,
+        "send_cr" => remote.send_cr = op.switch()?,
+        "match_empty_cr" => remote.match_empty_cr = op.switch()?,
+        "verify_cert" => remote.verify_cert = op.switch()?,
+        "lifetime" => remote.lifetime = lifetime(op)?,
+        "ike_frag" => remote.ike_frag = op.choice(Ternary::WORDS, "off, on or force")?,
+        "esp_frag" => remote.esp_frag = op.number(0, u16::MAX)?,
+        "initial_contact" => remote.initial_contact = op.switch()?,
+        "passive" => remote.passive = op.switch()?,
+        "proposal_check" => remote.proposal_check = op.choice(ProposalCheck::WORDS, "a level")?,
+        "support_proxy" => remote.support_proxy = op.switch()?,
+        "generate_policy" => remote.generate_policy = op.choice(GeneratePolicy::WORDS, "a level")?,
+        "nat_traversal" => remote.nat_traversal = op.choice(Ternary::WORDS, "off, on or force")?,
+        "dpd" => remote.dpd = op.switch()?,
+        "dpd_delay" => remote.dpd_delay = Some(seconds(op, 0)?).filter(|delay| *delay != Duration::ZERO),
+        "dpd_retry" => remote.dpd_retry = seconds(op, 1)?,
+        "dpd_maxfail" => remote.dpd_maxfail = op.number(1, u32::MAX)?,
+        "dpd_mode" => remote.dpd_mode = op.choice(DpdMode::WORDS, "always, traffic or idle")?,
+        "rekey" => remote.rekey = op.choice(Ternary::WORDS, "off, on or force")?,
+        // RFC 2409, section 5.
+        "nonce_size" => remote.nonce_size = op.number(8, 256)?,
+        _ => remote.ph1id = op.number(0, u32::MAX)?,
+    }
+    Some(())
+}

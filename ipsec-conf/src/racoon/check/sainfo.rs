@@ -1,0 +1,278 @@
+//! The `sainfo` section.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::proposal::{REFUSED_CIPHERS, dh_group, key_bits};
+use super::weakness::Weakness;
+use super::{Check, unexpected_body};
+use crate::racoon::algorithm::{Compression, EspAuthentication, EspCipher, EspEncryption};
+use crate::racoon::directive::Section;
+use crate::racoon::identifier::Identifier;
+use crate::racoon::operands::Operands;
+use crate::racoon::parser::{Body, Statement};
+use crate::racoon::place::Place;
+use crate::racoon::problem::SYNTAX_ERROR;
+use crate::racoon::sainfo::{Esn, Sainfo, SainfoId};
+use crate::racoon::source::Source;
+use crate::racoon::token::Kind;
+
+/// Life of a phase 2, seconds.
+const LIFETIME: Duration = Duration::from_secs(28800);
+
+/// What only one section may have: ends, `from`, `remoteid`.
+pub(super) type Key = (SainfoId, SainfoId, Option<Identifier>, u32);
+
+const ICMP: u8 = 1;
+const ICMP6: u8 = 58;
+
+/// Upper-layer protocols that have names.
+const PROTOCOLS: [(&str, u8); 9] = [
+    ("any", 0),
+    ("esp", 50),
+    ("ah", 51),
+    ("ipcomp", 108),
+    ("icmp", ICMP),
+    ("icmp6", ICMP6),
+    ("tcp", 6),
+    ("udp", 17),
+    ("gre", 47),
+];
+
+const NOT_KEYED: &str = "no peer has it: use hmac_sha256";
+
+/// Authentication algorithms that the reference reads and cannot use.
+const REFUSED_AUTHENTICATIONS: &[(&str, &str)] = &[("des_mac", NOT_KEYED), ("kpdk", NOT_KEYED)];
+
+impl Check<'_> {
+    /// `sainfo LOCAL REMOTE [from ID | group "NAME"] { … }`.
+    pub(super) fn sainfo(&mut self, source: &Source, statement: &Statement<'_>) -> Option<()> {
+        let head = self.sainfo_head(source, statement);
+        if statement.body.is_none() && statement.end.kind == Kind::Semicolon {
+            self.problems.error(source, &statement.end, SYNTAX_ERROR, Some("expected `{`".to_owned()));
+        }
+        let body = statement.body.as_ref()?;
+        let broken = head.is_none();
+        let place = source.place(statement.words.first()?);
+        let mut sainfo = head.unwrap_or_else(|| new(place, SainfoId::Anonymous, SainfoId::Anonymous));
+        let errors = self.problems.errors();
+        for statement in &body.statements {
+            self.sainfo_directive(source, statement, &mut sainfo);
+        }
+        if self.problems.errors() == errors {
+            self.sainfo_end(source, body, &sainfo);
+        }
+        if !broken {
+            self.check_duplicate(source, statement, &sainfo);
+            self.config.sainfos.push(sainfo);
+        }
+        Some(())
+    }
+
+    fn sainfo_head(&self, source: &Source, statement: &Statement<'_>) -> Option<Sainfo> {
+        let mut op = Operands::new(source, &self.problems, statement, 1);
+        let local = if op.accept("anonymous") { SainfoId::Anonymous } else { sainfo_id(&mut op)? };
+        let alone = op.at_end() || op.peek().is_word("from") || op.peek().is_word("group");
+        let remote = if op.accept("clientaddr") {
+            SainfoId::ClientAddress
+        } else if op.accept("anonymous") || (local == SainfoId::Anonymous && alone) {
+            SainfoId::Anonymous
+        } else {
+            sainfo_id(&mut op)?
+        };
+        let mut sainfo = new(op.place(), local, remote);
+        if op.accept("from") {
+            sainfo.from = Some(self.phase1_identifier(&mut op)?);
+        } else if op.accept("group") {
+            sainfo.group = Some(op.name("a group")?.into());
+        }
+        if op.at_end() { Some(sainfo) } else { op.unexpected("`{`") }
+    }
+
+    fn sainfo_directive(&mut self, source: &Source, statement: &Statement<'_>, sainfo: &mut Sainfo) -> Option<()> {
+        let directive = self.directive(source, Section::Sainfo, statement)?;
+        if statement.body.is_some() {
+            return unexpected_body(&self.problems, source, statement);
+        }
+        let place = statement.words.first().map(|word| source.place(word))?;
+        let mut op = Operands::new(source, &self.problems, statement, 1);
+        let mut weak = Vec::new();
+        match directive.name {
+            "pfs_group" => {
+                let group = dh_group(&mut op)?;
+                weak.push(Weakness::of_group(group));
+                sainfo.pfs_group = Some(group);
+            }
+            "remoteid" => sainfo.remoteid = op.number(0, u32::MAX)?,
+            "lifetime" => lifetime(&mut op, sainfo)?,
+            "encryption_algorithm" => list(&mut op, &mut sainfo.encryption, |op| {
+                let (cipher, token) = op.algorithm(EspCipher::WORDS, REFUSED_CIPHERS)?;
+                let key_bits = key_bits(op, &token, cipher.key_length())?;
+                weak.push(Weakness::of_esp_cipher(cipher));
+                Some(EspEncryption { cipher, key_bits })
+            })?,
+            "authentication_algorithm" => list(&mut op, &mut sainfo.authentication, |op| {
+                let (algorithm, _) = op.algorithm(EspAuthentication::WORDS, REFUSED_AUTHENTICATIONS)?;
+                weak.push(Weakness::of_esp_authentication(algorithm));
+                Some(algorithm)
+            })?,
+            "compression_algorithm" => {
+                list(&mut op, &mut sainfo.compression, |op| {
+                    op.algorithm(Compression::WORDS, &[]).map(|(name, _)| name)
+                })?;
+            }
+            "esn" => sainfo.esn = op.choice(Esn::WORDS, "off, on or require")?,
+            _ => sainfo.replay_window = op.number(0, 4096)?,
+        }
+        op.finish()?;
+        for weakness in weak {
+            self.weak(weakness, &place);
+        }
+        Some(())
+    }
+
+    /// What a section must have.
+    fn sainfo_end(&self, source: &Source, body: &Body<'_>, sainfo: &Sainfo) {
+        let hint = || Some("in this sainfo".to_owned());
+        let aead_only = !sainfo.encryption.is_empty() && sainfo.encryption.iter().all(|e| e.cipher.is_aead());
+        if sainfo.encryption.is_empty() {
+            self.problems.error(source, &body.close, "no encryption algorithm", hint());
+        }
+        if sainfo.authentication.is_empty() && !aead_only {
+            self.problems.error(source, &body.close, "no authentication algorithm", hint());
+        }
+        if sainfo.compression.is_empty() {
+            let hint = Some("IPComp is not offered".to_owned());
+            self.problems.warning(source, &body.close, "no compression algorithm", hint);
+        }
+    }
+
+    fn check_duplicate(&mut self, source: &Source, statement: &Statement<'_>, sainfo: &Sainfo) {
+        let key = (sainfo.local.clone(), sainfo.remote.clone(), sainfo.from.clone(), sainfo.remoteid);
+        let anonymous = sainfo.local == SainfoId::Anonymous && sainfo.remote == SainfoId::Anonymous;
+        let first = statement.words.first().unwrap_or(&statement.end);
+        match self.sainfos.get(&key) {
+            None => {
+                self.sainfos.insert(key, source.place(first));
+            }
+            Some(place) if anonymous => {
+                let hint = Some(format!("the one in {}:{} matches all that this one does", place.file, place.line));
+                if sainfo.group.is_none() {
+                    self.problems.warning(source, first, "this sainfo is never used", hint);
+                }
+            }
+            Some(place) => {
+                let hint = Some(format!("it is the same as the one in {}:{}", place.file, place.line));
+                self.problems.error(source, first, "duplicated sainfo", hint);
+            }
+        }
+    }
+}
+
+fn new(place: Place, local: SainfoId, remote: SainfoId) -> Sainfo {
+    Sainfo {
+        place,
+        local,
+        remote,
+        from: None,
+        group: None,
+        remoteid: 0,
+        pfs_group: None,
+        lifetime: LIFETIME,
+        lifetime_bytes: None,
+        encryption: Vec::new(),
+        authentication: Vec::new(),
+        compression: Vec::new(),
+        esn: Esn::Off,
+        replay_window: 64,
+    }
+}
+
+/// Appends what stands between commas.
+fn list<T, F>(op: &mut Operands<'_, '_>, list: &mut Vec<T>, mut item: F) -> Option<()>
+where
+    F: FnMut(&mut Operands<'_, '_>) -> Option<T>,
+{
+    loop {
+        list.push(item(op)?);
+        if !op.comma() {
+            return Some(());
+        }
+    }
+}
+
+fn lifetime(op: &mut Operands<'_, '_>, sainfo: &mut Sainfo) -> Option<()> {
+    if op.accept("time") {
+        sainfo.lifetime = op.time(1)?;
+    } else if op.accept("byte") {
+        sainfo.lifetime_bytes = Some(op.octets()?);
+    } else {
+        return op.unexpected("`time` or `byte`");
+    }
+    Some(())
+}
+
+/// An end that is not `anonymous` or `clientaddr`.
+fn sainfo_id(op: &mut Operands<'_, '_>) -> Option<SainfoId> {
+    let kinds = [("address", 0), ("subnet", 1), ("fqdn", 2), ("user_fqdn", 3), ("keyid", 4), ("asn1dn", 5)];
+    let token = op.peek();
+    match op.choice(&kinds, "anonymous, address, subnet, fqdn, user_fqdn or keyid")? {
+        0 | 1 => network(op),
+        2 => Some(SainfoId::Name(Identifier::Fqdn(op.name("a name")?.into()))),
+        3 => Some(SainfoId::Name(Identifier::UserFqdn(op.name("a name")?.into()))),
+        4 => Some(SainfoId::Name(Identifier::KeyId(Some(super::identifier::tag(op)?)))),
+        _ => op.fail(&token, "asn1dn cannot be an end of an SA", Some("`from asn1dn` may follow the ends".into())),
+    }
+}
+
+/// `ADDR[/PREFIX][PORT] PROTOCOL` or `ADDR-ADDR[PORT] PROTOCOL`.
+fn network(op: &mut Operands<'_, '_>) -> Option<SainfoId> {
+    let token = op.peek();
+    let first = op.ip()?;
+    let width = if first.is_ipv4() { 32 } else { 128 };
+    let last = range_end(op, first)?;
+    let behind = op.peek();
+    let prefix = op.prefix(width)?;
+    if last.is_some() && prefix.is_some() {
+        op.warn(&behind, "the prefix of a range is ignored", None);
+    }
+    let port_token = op.peek();
+    let port = op.port(true)?.unwrap_or(0);
+    let protocol = protocol(op)?;
+    if port != 0 && matches!(protocol, ICMP | ICMP6) {
+        return op.fail(&port_token, "port number must be \"any\"", Some("ICMP has no ports".to_owned()));
+    }
+    if (protocol == ICMP && !first.is_ipv4()) || (protocol == ICMP6 && first.is_ipv4()) {
+        let hint = "icmp is for IPv4, icmp6 for IPv6".to_owned();
+        return op.fail(&token, "upper layer protocol mismatched with the address", Some(hint));
+    }
+    Some(match last {
+        Some(last) => SainfoId::Range { first, last, port, protocol },
+        None => SainfoId::Network { address: first, prefix: prefix.unwrap_or(width), port, protocol },
+    })
+}
+
+/// `-` and an address right behind it.
+fn range_end(op: &mut Operands<'_, '_>, first: IpAddr) -> Option<Option<IpAddr>> {
+    let token = op.peek();
+    if op.at_end() || token.kind != Kind::Word || !token.text.starts_with('-') {
+        return Some(None);
+    }
+    op.skip_octet();
+    let last = op.ip()?;
+    if last.is_ipv4() != first.is_ipv4() {
+        return op.fail(&token, "the ends of the range are of different families", None);
+    }
+    if last < first {
+        return op.fail(&token, "the range ends before it begins", None);
+    }
+    Some(Some(last))
+}
+
+fn protocol(op: &mut Operands<'_, '_>) -> Option<u8> {
+    let token = op.peek();
+    if !op.at_end() && token.kind == Kind::Word && token.text.starts_with(|c: char| c.is_ascii_digit()) {
+        return op.number(0, u8::MAX);
+    }
+    op.choice(&PROTOCOLS, "an upper-layer protocol, or any")
+}

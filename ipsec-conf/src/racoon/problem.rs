@@ -1,0 +1,205 @@
+//! What is wrong with a configuration.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+
+use super::place::Place;
+use super::source::Source;
+use super::token::{Kind, Token};
+use crate::excerpt::{Excerpt, Secrets, printable};
+
+/// Problems of each severity that are kept; the others are only counted.
+const MOST: usize = 200;
+
+/// Octets before and after an error that are looked at for its line.
+const NEAR: usize = 400;
+
+/// How bad a problem is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The configuration can be used.
+    Warning,
+    /// It can not.
+    Error,
+}
+
+/// Something wrong with a configuration.
+///
+/// Shown as `FILE:LINE:COLUMN: MESSAGE`, the source line with passwords blotted out, a caret, and a hint; no line end
+/// after the last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// How bad it is.
+    pub severity: Severity,
+    /// Where it is.
+    pub place: Place,
+    /// What stands there, as the log form has it: a string with its first quote only. Empty where nothing does.
+    pub token: Box<str>,
+    /// What is wrong.
+    pub message: Box<str>,
+    /// What may help.
+    pub hint: Option<Box<str>>,
+    /// `None` without a line in a file.
+    excerpt: Option<Excerpt>,
+}
+
+impl Problem {
+    /// The form of the log: `FILE:LINE: "TOKEN" MESSAGE`.
+    pub fn log_line(&self) -> String {
+        let file = printable(&self.place.file);
+        format!("{file}:{}: \"{}\" {}", self.place.line, printable(&self.token), printable(&self.message))
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Place { file, line, column } = &self.place;
+        write!(f, "{}:", printable(file))?;
+        if *line != 0 {
+            write!(f, "{line}:{column}:")?;
+        }
+        if self.severity == Severity::Warning {
+            f.write_str(" warning:")?;
+        }
+        write!(f, " {}", printable(&self.message))?;
+        // A message of its own says what it is about.
+        if &*self.message == SYNTAX_ERROR {
+            match &*self.token {
+                "" => f.write_str(" at the end")?,
+                token => write!(f, " at `{}'", printable(token))?,
+            }
+        }
+        if let Some(excerpt) = &self.excerpt {
+            write!(f, "\n  {}\n  {:width$}^", excerpt.text, "", width = excerpt.caret)?;
+        }
+        match &self.hint {
+            Some(hint) => write!(f, "\n  {}", printable(hint)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The message for a token that may not stand where it does.
+pub(super) const SYNTAX_ERROR: &str = "syntax error";
+
+/// The problems met so far.
+#[derive(Default)]
+pub(super) struct Problems {
+    /// Each with the number of its file.
+    list: RefCell<Vec<(u32, Problem)>>,
+    warnings: Cell<usize>,
+    errors: Cell<usize>,
+    /// The number of the file that is being read.
+    file: Cell<u32>,
+}
+
+impl Problems {
+    /// Says which file the next problems are in; returns which it was.
+    pub(super) fn enter(&self, file: u32) -> u32 {
+        self.file.replace(file)
+    }
+
+    pub(super) fn errors(&self) -> usize {
+        self.errors.get()
+    }
+
+    pub(super) fn error(&self, source: &Source, token: &Token<'_>, message: &str, hint: Option<String>) {
+        self.push(source, token, false, Severity::Error, message, hint);
+    }
+
+    pub(super) fn warning(&self, source: &Source, token: &Token<'_>, message: &str, hint: Option<String>) {
+        self.push(source, token, false, Severity::Warning, message, hint);
+    }
+
+    /// A problem of a token in a statement that, when it is `secret`, has a password in it.
+    pub(super) fn push(
+        &self,
+        source: &Source,
+        token: &Token<'_>,
+        secret: bool,
+        severity: Severity,
+        message: &str,
+        hint: Option<String>,
+    ) {
+        if !self.count(severity) {
+            return;
+        }
+        let shown = match token.kind {
+            Kind::String | Kind::Unclosed if secret => "\"***",
+            Kind::String => token.text.strip_suffix('"').unwrap_or(token.text),
+            _ => token.text,
+        };
+        let problem = Problem {
+            severity,
+            place: source.place(token),
+            token: shown.into(),
+            message: message.into(),
+            hint: hint.map(Into::into),
+            excerpt: Some(excerpt(&source.text, token.offset, secret)),
+        };
+        self.list.borrow_mut().push((self.file.get(), problem));
+    }
+
+    /// A problem at a place whose source is no longer at hand.
+    pub(super) fn at_place(
+        &self,
+        place: Place,
+        severity: Severity,
+        token: &str,
+        message: String,
+        hint: Option<String>,
+    ) {
+        if !self.count(severity) {
+            return;
+        }
+        let hint = hint.map(Into::into);
+        let problem = Problem { severity, place, token: token.into(), message: message.into(), hint, excerpt: None };
+        self.list.borrow_mut().push((self.file.get(), problem));
+    }
+
+    /// Whether one more is to be kept.
+    fn count(&self, severity: Severity) -> bool {
+        let counter = match severity {
+            Severity::Warning => &self.warnings,
+            Severity::Error => &self.errors,
+        };
+        counter.set(counter.get() + 1);
+        counter.get() <= MOST
+    }
+
+    /// In the order of the files and of the places in them.
+    pub(super) fn into_sorted(self) -> Vec<Problem> {
+        let mut list = self.list.into_inner();
+        list.sort_by_key(|(file, problem)| (*file, problem.place.line, problem.place.column));
+        list.into_iter().map(|(_, problem)| problem).collect()
+    }
+}
+
+/// The line around `offset`.
+fn excerpt(text: &str, offset: usize, secret: bool) -> Excerpt {
+    let (before, after) = text.split_at_checked(offset).unwrap_or((text, ""));
+    let start = before.rfind('\n').map_or(0, |at| at + 1).max(floor(before, before.len().saturating_sub(NEAR)));
+    let head = before.get(start..).unwrap_or_default();
+    let rest = after.get(..floor(after, NEAR)).unwrap_or_default();
+    let rest = rest.split(['\n', '\r']).next().unwrap_or_default();
+    Excerpt::new(head, rest, start, &secrets(head, rest, start, secret))
+}
+
+/// The beginning of the character at `offset`, or the end.
+fn floor(text: &str, offset: usize) -> usize {
+    (0..=offset.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
+/// All between the quotes of a line in a `secret` statement or with a word that passwords follow.
+fn secrets(head: &str, rest: &str, start: usize, secret: bool) -> Secrets {
+    let line = format!("{head}{rest}");
+    if !secret && !PASSWORD_WORDS.iter().any(|word| line.contains(word)) {
+        return Secrets::default();
+    }
+    let from = line.find('"').unwrap_or(line.len());
+    let to = line.rfind('"').filter(|to| *to > from).unwrap_or(line.len());
+    Secrets(vec![(start + from + 1, start + to)])
+}
+
+/// Words that passwords follow on their line.
+const PASSWORD_WORDS: [&str; 4] = ["bind_pw", "shared_secret", "auth \"", "acct \""];

@@ -1,0 +1,111 @@
+//! Tokens with their places.
+
+use pest::Parser;
+
+use super::grammar::{Grammar, Rule};
+
+/// What a token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Word,
+    String,
+    /// `[…]`.
+    Port,
+    Comma,
+    Semicolon,
+    Open,
+    Close,
+    /// A quote that nothing closes.
+    Unclosed,
+    Illegal,
+    /// Behind the last.
+    End,
+}
+
+/// A token.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Token<'s> {
+    pub(super) kind: Kind,
+    pub(super) text: &'s str,
+    /// In octets.
+    pub(super) offset: usize,
+    /// From 1.
+    pub(super) line: u32,
+    /// In characters, from 1.
+    pub(super) column: u32,
+}
+
+impl<'s> Token<'s> {
+    /// A string without its quotes, a port without its brackets, any other token as it is.
+    pub(super) fn value(&self) -> &'s str {
+        match self.kind {
+            Kind::String | Kind::Port => self.text.get(1..self.text.len() - 1).unwrap_or_default(),
+            Kind::Unclosed => self.text.get(1..).unwrap_or_default(),
+            _ => self.text,
+        }
+    }
+
+    pub(super) fn is_word(&self, word: &str) -> bool {
+        self.kind == Kind::Word && self.text == word
+    }
+
+    /// What follows the first `octets` of the token, which end at a character.
+    pub(super) fn rest(&self, octets: usize) -> Self {
+        let (head, text) = self.text.split_at_checked(octets).unwrap_or((self.text, ""));
+        let columns = u32::try_from(head.chars().count()).unwrap_or(u32::MAX);
+        Self { text, offset: self.offset + head.len(), column: self.column.saturating_add(columns), ..*self }
+    }
+}
+
+/// The tokens of a file, at the end one of kind [`Kind::End`].
+pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
+    let mut tokens = Vec::new();
+    let mut place = Counter { text, offset: 0, line: 1, column: 1 };
+    // Any text has a parse.
+    for pair in Grammar::parse(Rule::file, text).into_iter().flatten() {
+        let kind = match pair.as_rule() {
+            Rule::word => Kind::Word,
+            Rule::string => Kind::String,
+            Rule::port => Kind::Port,
+            Rule::comma => Kind::Comma,
+            Rule::semicolon => Kind::Semicolon,
+            Rule::open => Kind::Open,
+            Rule::close => Kind::Close,
+            Rule::unclosed => Kind::Unclosed,
+            Rule::EOI => break,
+            _ => Kind::Illegal,
+        };
+        let span = pair.as_span();
+        place.go_to(span.start());
+        tokens.push(place.token(kind, span.as_str()));
+    }
+    // The end is where the last line with something on it ends.
+    let end = tokens.last().map_or(0, |token| token.offset + token.text.len());
+    place.go_to(end);
+    tokens.push(place.token(Kind::End, ""));
+    tokens
+}
+
+/// Counts lines and columns on the way through a text.
+struct Counter<'s> {
+    text: &'s str,
+    offset: usize,
+    line: u32,
+    column: u32,
+}
+
+impl<'s> Counter<'s> {
+    fn go_to(&mut self, offset: usize) {
+        for c in self.text.get(self.offset..offset).unwrap_or_default().chars() {
+            match c {
+                '\n' => (self.line, self.column) = (self.line.saturating_add(1), 1),
+                _ => self.column = self.column.saturating_add(1),
+            }
+        }
+        self.offset = offset;
+    }
+
+    fn token(&self, kind: Kind, text: &'s str) -> Token<'s> {
+        Token { kind, text, offset: self.offset, line: self.line, column: self.column }
+    }
+}
