@@ -1,0 +1,7 @@
+//! `racoon`: the IKEv1 daemon.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    racoon::run::main()
+}

@@ -1,0 +1,106 @@
+//! `remote` sections.
+
+use ipsec_conf::racoon as conf;
+use racoon_proto::config::{Certificate, Dpd, PeerAddress, Remote, RemoteAddress};
+use racoon_proto::num::CertEncoding;
+use racoon_proto::proposal::Phase1Terms;
+
+use super::{CertificateFacts, Surroundings, Untranslatable, identity, number};
+
+/// An interface that no packet comes from: a block whose interface does not exist fits no peer.
+const NO_INTERFACE: u32 = u32::MAX;
+
+pub(super) fn translate(from: &conf::Remote, surroundings: &dyn Surroundings) -> Result<Remote, Untranslatable> {
+    let wrong = |message| Untranslatable { place: from.place.clone(), message };
+    let facts = match &from.certificate {
+        Some(conf::OwnCertificate::X509 { certificate, .. }) => surroundings.certificate(certificate),
+        _ => None,
+    };
+    let expected = from.peers_identifiers.iter().map(identity::expected).collect::<Result<_, _>>();
+    let defaults = Remote::new(name(&from.name), address(from, surroundings));
+    Ok(Remote {
+        exchange_modes: from.exchange_modes.iter().map(|mode| number::exchange(*mode)).collect(),
+        proposals: from.proposals.iter().flat_map(|one| proposals(one, facts.as_ref())).collect(),
+        proposal_check: number::check_level(from.proposal_check),
+        my_identifier: identity::local(&from.my_identifier).map_err(wrong)?,
+        peers_identifiers: expected.map_err(wrong)?,
+        verify_identifier: from.verify_identifier,
+        certificate: certificate(from, facts),
+        send_cert: from.send_cert,
+        send_cr: from.send_cr,
+        match_empty_cr: from.match_empty_cr,
+        verify_cert: from.verify_cert,
+        mode_cfg: from.mode_cfg,
+        xauth_login: from.xauth_login.as_deref().map(Into::into),
+        weak_phase1_check: from.weak_phase1_check,
+        ike_frag: number::ike_frag(from.ike_frag),
+        esp_frag: from.esp_frag,
+        initial_contact: from.initial_contact,
+        passive: from.passive,
+        support_proxy: from.support_proxy,
+        generate_policy: number::generate_policy(from.generate_policy),
+        nat_traversal: number::nat_traversal(from.nat_traversal),
+        dpd: from.dpd.then(|| dpd(from)),
+        rekey: number::rekey(from.rekey),
+        nonce_size: from.nonce_size,
+        ph1id: from.ph1id,
+        ..defaults
+    })
+}
+
+fn name(name: &conf::RemoteName) -> String {
+    match name {
+        conf::RemoteName::Quoted(name) => name.as_ref().into(),
+        conf::RemoteName::Address(address, _) => match &address.scope {
+            Some(scope) => format!("{}%{scope}", address.ip),
+            None => address.ip.to_string(),
+        },
+        conf::RemoteName::Anonymous(_) => "anonymous".into(),
+    }
+}
+
+fn address(from: &conf::Remote, surroundings: &dyn Surroundings) -> Option<RemoteAddress> {
+    let port = from.port.unwrap_or(0);
+    let address = match from.address.as_ref()? {
+        conf::RemoteAddress::Host(_) => None,
+        conf::RemoteAddress::Numeric(address) => Some(PeerAddress {
+            ip: address.ip,
+            zone: address.scope.as_deref().map_or(0, |scope| {
+                scope.parse().ok().or_else(|| surroundings.interface(scope)).unwrap_or(NO_INTERFACE)
+            }),
+        }),
+    };
+    Some(RemoteAddress { address, port })
+}
+
+/// One proposal for each method that the configured one may mean.
+fn proposals(from: &conf::Proposal, facts: Option<&CertificateFacts>) -> impl Iterator<Item = Phase1Terms> {
+    let terms = |method| Phase1Terms {
+        cipher: number::cipher(from.encryption.cipher),
+        key_length: from.encryption.key_bits.unwrap_or(0),
+        hash: number::hash(from.hash),
+        group: number::group(from.dh_group),
+        method,
+        lifetime: number::seconds(from.lifetime),
+    };
+    number::methods(from.method, facts.and_then(|facts| facts.ecdsa)).into_iter().map(terms)
+}
+
+fn certificate(from: &conf::Remote, facts: Option<CertificateFacts>) -> Option<Certificate> {
+    match from.certificate.as_ref()? {
+        conf::OwnCertificate::X509 { .. } => {
+            Some(Certificate { encoding: CertEncoding::X509_SIGNATURE, issuer: facts.map(|facts| facts.issuer) })
+        }
+        // A key without a certificate answers no request for one.
+        conf::OwnCertificate::PlainRsa(_) => None,
+    }
+}
+
+fn dpd(from: &conf::Remote) -> Dpd {
+    Dpd {
+        delay: from.dpd_delay.map_or(0, number::seconds),
+        retry: number::seconds(from.dpd_retry),
+        max_fail: from.dpd_maxfail,
+        mode: number::dpd_mode(from.dpd_mode),
+    }
+}

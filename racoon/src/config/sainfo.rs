@@ -1,0 +1,67 @@
+//! `sainfo` sections.
+
+use ipsec_conf::racoon as conf;
+use racoon_proto::config::{Encryption, RemoteSide, Sainfo, Side};
+use racoon_proto::identity::Identity;
+use racoon_proto::proposal::Phase2Terms;
+
+use super::{Untranslatable, identity, number};
+
+pub(super) fn translate(from: &conf::Sainfo) -> Result<Sainfo, Untranslatable> {
+    let wrong = |message| Untranslatable { place: from.place.clone(), message };
+    let local = match &from.local {
+        conf::SainfoId::Anonymous => Side::Anonymous,
+        conf::SainfoId::ClientAddress => return Err(wrong("clientaddr is no local side".into())),
+        id => Side::Id(fixed(id).map_err(wrong)?),
+    };
+    let remote = match &from.remote {
+        conf::SainfoId::Anonymous => RemoteSide::Anonymous,
+        conf::SainfoId::ClientAddress => RemoteSide::ClientAddress,
+        id => RemoteSide::Id(fixed(id).map_err(wrong)?),
+    };
+    let encryption = |one: &conf::EspEncryption| Encryption {
+        transform: number::esp(one.cipher),
+        key_length: one.key_bits.unwrap_or(0),
+    };
+    let defaults = Sainfo::new(local, remote);
+    Ok(Sainfo {
+        from: from.from.as_ref().map(identity::expected).transpose().map_err(wrong)?,
+        group: from.group.as_deref().map(Into::into),
+        remoteid: from.remoteid,
+        terms: Phase2Terms {
+            lifetime: number::seconds(from.lifetime),
+            kilobytes: from.lifetime_bytes.map(kilobytes),
+            group: from.pfs_group.map(number::group),
+        },
+        encryption: from.encryption.iter().map(encryption).collect(),
+        authentication: from.authentication.iter().map(|one| number::authentication(*one)).collect(),
+        compression: from.compression.iter().map(|one| number::compression(*one)).collect(),
+        esn: number::esn(from.esn),
+        replay_window: from.replay_window,
+        ..defaults
+    })
+}
+
+/// An identity of phase 2.
+fn fixed(id: &conf::SainfoId) -> Result<Identity, String> {
+    let (identity, protocol, port) = match id {
+        conf::SainfoId::Network { address, prefix, port, protocol } => {
+            (Some(network(*address, *prefix)), *protocol, *port)
+        }
+        conf::SainfoId::Range { first, last, port, protocol } => (Identity::range(*first, *last), *protocol, *port),
+        conf::SainfoId::Name(identifier) => (identity::fixed(identifier), 0, 0),
+        conf::SainfoId::Anonymous | conf::SainfoId::ClientAddress => (None, 0, 0),
+    };
+    Ok(identity.ok_or("not an identity of phase 2")?.with_protocol(protocol, port))
+}
+
+/// A prefix of full length is an address.
+fn network(address: std::net::IpAddr, prefix: u8) -> Identity {
+    let subnet = Identity::subnet(address, prefix);
+    subnet.single_address().map_or(subnet, Identity::address)
+}
+
+/// Kilobytes, as they stand in a proposal: begun ones count, and what does not fit is the most.
+fn kilobytes(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
+}

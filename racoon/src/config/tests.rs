@@ -1,0 +1,149 @@
+use std::io;
+use std::path::PathBuf;
+
+use ipsec_conf::racoon::{Loader, Metadata, load};
+use racoon_proto::config::{LocalIdentity, PeerAddress, RemoteSide, Side};
+use racoon_proto::identity::{Attribute, Claimed, Identity};
+use racoon_proto::num::{AuthAlgorithm, CertEncoding, Cipher, EspTransform, ExchangeType, Group, IdType};
+use racoon_proto::select::{CertificateRequest, Known, Traffic};
+
+use super::*;
+
+struct Text<'a>(&'a str);
+
+impl Loader for Text<'_> {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        Ok(if path == Path::new("racoon.conf") { self.0.into() } else { b"contents".to_vec() })
+    }
+
+    fn expand(&self, pattern: &str) -> io::Result<Vec<PathBuf>> {
+        Ok(vec![pattern.into()])
+    }
+
+    fn metadata(&self, _: &Path) -> io::Result<Metadata> {
+        Ok(Metadata { regular: true, owner: 0, mode: 0o600 })
+    }
+
+    fn uid(&self) -> u32 {
+        0
+    }
+}
+
+/// A host with one interface, where every certificate is of one authority.
+struct Host;
+
+impl Surroundings for Host {
+    fn interface(&self, name: &str) -> Option<u32> {
+        (name == "eth0").then_some(2)
+    }
+
+    fn certificate(&self, _: &Path) -> Option<CertificateFacts> {
+        Some(CertificateFacts { issuer: authority(), ecdsa: Some(AuthMethod::ECDSA_384) })
+    }
+}
+
+fn authority() -> Name {
+    Name(vec![Attribute::text([0x55, 4, 3], "CA")])
+}
+
+fn blocks(text: &str) -> Result<Blocks, Vec<Untranslatable>> {
+    let load = load("racoon.conf", &Text(text));
+    translate(&load.config.unwrap_or_else(|| panic!("{:#?}", load.problems)), &Host)
+}
+
+fn known(address: &str, zone: u32) -> Known<'static> {
+    Known::address(PeerAddress { ip: address.parse().unwrap(), zone })
+}
+
+const PROPOSAL: &str = "exchange_mode main, aggressive; proposal { encryption_algorithm aes 256; hash_algorithm sha256;
+    authentication_method pre_shared_key; dh_group modp2048; }";
+
+#[test]
+fn remotes() {
+    let blocks = blocks(&format!(
+        r#"remote 192.0.2.1 [501] {{ {PROPOSAL} my_identifier fqdn "me"; peers_identifier address 192.0.2.1; dpd off; }}
+        remote fe80::1%eth0 {{ {PROPOSAL} my_identifier address 192.0.2.7; }}
+        remote fe80::1%eth7 {{ {PROPOSAL} }}
+        remote "named" {{ remote_address "gw.example"; {PROPOSAL} }}
+        remote anonymous {{ {PROPOSAL} my_identifier asn1dn "C=NL, CN=me"; lifetime time 2 min; }}"#
+    ))
+    .unwrap();
+    let of = |known: Known<'_>| blocks.remotes.get(blocks.remotes.select(&known).unwrap().unwrap()).unwrap();
+
+    let peer = of(known("192.0.2.1", 0));
+    assert_eq!((peer.name.as_str(), peer.address.unwrap().port), ("192.0.2.1", 501));
+    assert_eq!(peer.exchange_modes, [ExchangeType::MAIN, ExchangeType::AGGRESSIVE]);
+    assert_eq!(peer.my_identifier, LocalIdentity::Fixed(Identity::named(IdType::FQDN, *b"me")));
+    assert!(peer.peers_identifiers[0].matches(Claimed::plain(&Identity::address("192.0.2.1".parse().unwrap()))));
+    assert_eq!(peer.dpd, None);
+    let terms = peer.proposals[0];
+    assert_eq!((terms.cipher, terms.key_length, terms.group), (Cipher::AES, 256, Group::MODP2048));
+    assert_eq!(terms.lifetime, 28_800);
+
+    let neighbour = of(known("fe80::1", 2));
+    assert_eq!(neighbour.name, "fe80::1%eth0");
+    let address = Identity::address("192.0.2.7".parse().unwrap()).with_protocol(17, 500);
+    assert_eq!(neighbour.my_identifier, LocalIdentity::Fixed(address));
+
+    let stranger = of(known("198.51.100.1", 0));
+    assert_eq!((stranger.name.as_str(), stranger.proposals[0].lifetime), ("anonymous", 120));
+    let me = Name(vec![Attribute::text([0x55, 4, 6], "NL"), Attribute::text([0x55, 4, 3], "me")]);
+    assert_eq!(stranger.my_identifier, LocalIdentity::Name(me));
+
+    let named = blocks.remotes.get(blocks.remotes.named("named").unwrap()).unwrap();
+    assert_eq!(named.address.unwrap().address, None);
+}
+
+#[test]
+fn certificates() {
+    let blocks = blocks(
+        r#"path certificate "/c"; remote "a" { exchange_mode main; certificate_type x509 "a.pem" "a.key"; ca_type x509 "ca";
+        proposal { encryption_algorithm 3des; hash_algorithm sha1; authentication_method ecdsasig; dh_group 19; } }"#,
+    )
+    .unwrap();
+    let issuer = authority();
+    let request = CertificateRequest { encoding: CertEncoding::X509_SIGNATURE, issuer: Some(&issuer) };
+    let asks = Known { certificate_request: Some(request), ..known("192.0.2.1", 0) };
+    let remote = blocks.remotes.get(blocks.remotes.select(&asks).unwrap().unwrap()).unwrap();
+    assert_eq!(remote.proposals.iter().map(|terms| terms.method).collect::<Vec<_>>(), [AuthMethod::ECDSA_384]);
+    assert_eq!(remote.proposals[0].key_length, 0);
+}
+
+#[test]
+fn sainfos() {
+    let algorithms = "encryption_algorithm aes 192, 3des; authentication_algorithm hmac_sha256_96;
+        compression_algorithm deflate;";
+    let blocks = blocks(&format!(
+        r#"sainfo anonymous {{ {algorithms} }}
+        sainfo address 10.1.0.0/16 any address 10.2.0.1/32[80] tcp from fqdn "gw" {{ {algorithms} remoteid 7;
+            pfs_group 14; lifetime time 1 hour; lifetime byte 1500 B; }}
+        sainfo address 10.1.0.1-10.1.0.9 any clientaddr {{ {algorithms} }}"#
+    ))
+    .unwrap();
+    let local = Identity::subnet("10.1.0.0".parse().unwrap(), 16);
+    let remote = Identity::address("10.2.0.1".parse().unwrap()).with_protocol(6, 443);
+    let gw = Identity::named(IdType::FQDN, *b"gw");
+    let claimed = Some(Claimed::plain(&gw));
+    let traffic = Traffic { local: &local, remote: &remote, claimed, client: None, remoteid: 7 };
+    let sainfo = blocks.sainfos.get(blocks.sainfos.select(&traffic).unwrap()).unwrap();
+    assert_eq!((sainfo.terms.lifetime, sainfo.terms.kilobytes), (3600, Some(2)));
+    assert_eq!(sainfo.pfs_group(), Some(Group::MODP2048));
+    let encryption = sainfo.encryption.iter().map(|one| (one.transform, one.key_length)).collect::<Vec<_>>();
+    assert_eq!(encryption, [(EspTransform::AES, 192), (EspTransform::TRIPLE_DES, 0)]);
+    let authentication = sainfo.authentication[0];
+    assert_eq!((authentication.algorithm, authentication.truncated), (AuthAlgorithm::HMAC_SHA256, true));
+
+    let range = Identity::range("10.1.0.1".parse().unwrap(), "10.1.0.9".parse().unwrap()).unwrap();
+    let (_, clients) = blocks.sainfos.iter().find(|(_, one)| one.remote == RemoteSide::ClientAddress).unwrap();
+    assert_eq!(clients.local, Side::Id(range));
+}
+
+#[test]
+fn unknown_attributes_of_names_are_told() {
+    let text = format!(r#"remote anonymous {{ {PROPOSAL} peers_identifier asn1dn "XYZ=a"; }}"#);
+    let errors = match blocks(&text) {
+        Ok(_) => panic!("translated"),
+        Err(errors) => errors.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    };
+    assert_eq!(errors, ["racoon.conf:1:1: unknown attribute `XYZ` in a distinguished name"]);
+}

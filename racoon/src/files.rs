@@ -1,0 +1,105 @@
+//! The files of a configuration, from the file system.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use glob::MatchOptions;
+use ipsec_conf::racoon::{Loader, Metadata};
+use nix::unistd::{Uid, User, getuid};
+
+/// How glob(3) matches: a name that begins with a dot is matched by a dot only, and no joker matches a slash.
+const LIKE_GLOB_3: MatchOptions =
+    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
+
+/// Real files.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Files;
+
+impl Loader for Files {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        fs::read(path)
+    }
+
+    fn expand(&self, pattern: &str) -> io::Result<Vec<PathBuf>> {
+        let pattern = home(pattern);
+        if !pattern.contains(['*', '?', '[']) {
+            return Ok(vec![PathBuf::from(pattern)]);
+        }
+        let matches = glob::glob_with(&pattern, LIKE_GLOB_3)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error.to_string()))?;
+        matches.collect::<Result<_, _>>().map_err(io::Error::from)
+    }
+
+    fn metadata(&self, path: &Path) -> io::Result<Metadata> {
+        let metadata = fs::metadata(path)?;
+        Ok(Metadata {
+            regular: metadata.is_file(),
+            owner: metadata.uid(),
+            mode: metadata.permissions().mode() & 0o7777,
+        })
+    }
+
+    fn uid(&self) -> u32 {
+        getuid().as_raw()
+    }
+}
+
+/// A pattern with `~` or `~USER` at its beginning replaced by the home directory; without one as it is.
+fn home(pattern: &str) -> String {
+    let Some(rest) = pattern.strip_prefix('~') else {
+        return pattern.to_owned();
+    };
+    let (user, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let directory = match user {
+        "" => std::env::var_os("HOME").map(PathBuf::from).or_else(|| {
+            let user = User::from_uid(Uid::current()).ok()??;
+            Some(user.dir)
+        }),
+        name => User::from_name(name).ok().flatten().map(|user| user.dir),
+    };
+    directory.map_or_else(|| pattern.to_owned(), |directory| format!("{}{path}", directory.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["b.conf", "a.conf", ".hidden.conf", "c.txt"] {
+            fs::write(directory.path().join(name), "").unwrap();
+        }
+        let expand = |pattern: &str| {
+            let pattern = directory.path().join(pattern);
+            let found = Files.expand(pattern.to_str().unwrap()).unwrap();
+            found.iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(expand("*.conf"), ["a.conf", "b.conf"]);
+        assert_eq!(expand("[ac].*"), ["a.conf", "c.txt"]);
+        assert_eq!(expand("nothing.conf"), ["nothing.conf"]);
+        assert_eq!(expand("*.nothing"), [""; 0]);
+        assert!(Files.expand("[").is_err());
+    }
+
+    #[test]
+    fn homes() {
+        assert_eq!(home("~root/x"), "/root/x");
+        assert_eq!(home("~nobody-of-that-name/x"), "~nobody-of-that-name/x");
+        assert_eq!(home("/a/~"), "/a/~");
+        assert!(!home("~/x").starts_with('~'));
+    }
+
+    #[test]
+    fn whose_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("psk.txt");
+        fs::write(&file, "").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        let metadata = Files.metadata(&file).unwrap();
+        assert_eq!(metadata, Metadata { regular: true, owner: Files.uid(), mode: 0o640 });
+        assert!(!Files.metadata(directory.path()).unwrap().regular);
+    }
+}

@@ -1,0 +1,92 @@
+//! From the command line to what it asks for.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use ipsec_conf::racoon::{Changes, Config, Passwords, load};
+
+use crate::changes;
+use crate::cli::{self, Invocation, Mode, Refused};
+use crate::config::{self, Unread};
+use crate::files::Files;
+
+/// The program.
+pub fn main() -> ExitCode {
+    let arguments = std::env::args_os().skip(1).collect::<Vec<OsString>>();
+    match cli::parse(&arguments) {
+        Ok(run) => execute(&run),
+        Err(refused) => refuse(refused),
+    }
+}
+
+fn refuse(refused: Refused) -> ExitCode {
+    match refused {
+        Refused::Version => {
+            // What is compiled in is what works.
+            say(io::stdout(), &format!("{}\n\nCompiled with:\n- IPv6 support\n", cli::VERSION_LINE));
+            ExitCode::SUCCESS
+        }
+        Refused::Help => {
+            say(io::stdout(), &cli::usage());
+            ExitCode::SUCCESS
+        }
+        Refused::Usage(line) => {
+            say(io::stderr(), &format!("{line}\n{}", cli::usage()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(run: &Invocation) -> ExitCode {
+    let Mode::Check { test, dump: print, against } = &run.mode else {
+        say(
+            io::stderr(),
+            "racoon: this version has no engine yet and negotiates no keys: it checks (-t) and prints (-C) configurations\n",
+        );
+        return ExitCode::FAILURE;
+    };
+    let Some(config) = read(&run.file) else {
+        if *test {
+            say(io::stderr(), &format!("racoon: configuration file \"{}\" test failed\n", run.file));
+        } else {
+            say(io::stderr(), "racoon: failed to parse configuration file.\n");
+        }
+        return ExitCode::FAILURE;
+    };
+    if *print {
+        say(io::stdout(), &config.to_text(Passwords::Hidden));
+    }
+    if let Some(old) = against {
+        let Some(old) = read(old) else {
+            say(io::stderr(), &format!("racoon: nothing to compare with: \"{old}\" cannot be used\n"));
+            return ExitCode::FAILURE;
+        };
+        say(io::stdout(), &changes::shown(&Changes::between(&old, &config)));
+    }
+    if *test && !*print {
+        let file = &run.file;
+        let said = format!(
+            "racoon: configuration file \"{file}\" syntax is ok\nracoon: configuration file \"{file}\" test is successful\n"
+        );
+        say(io::stdout(), &said);
+    }
+    ExitCode::SUCCESS
+}
+
+/// Reads a configuration and says what is wrong with it; none if it cannot be used.
+fn read(file: &str) -> Option<Config> {
+    let load = load(file, &Files);
+    let mut shown = load.problems.iter().map(|problem| format!("{problem}\n")).collect::<String>();
+    let untranslatable = load.config.as_ref().and_then(|config| config::translate(config, &Unread).err());
+    for error in untranslatable.iter().flatten() {
+        shown.push_str(&format!("{error}\n"));
+    }
+    say(io::stderr(), &shown);
+    load.config.filter(|_| untranslatable.is_none())
+}
+
+/// Prints what nothing can be done about if nobody reads it.
+fn say(mut to: impl Write, text: &str) {
+    let _ = to.write_all(text.as_bytes());
+}
