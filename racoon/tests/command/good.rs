@@ -1,0 +1,59 @@
+use expect_test::expect;
+
+use crate::{Site, remote, site};
+
+#[test]
+fn an_empty_file_is_a_configuration() {
+    assert_eq!(Site::new().accepted(""), "");
+    assert_eq!(Site::new().accepted("# nothing\n"), "");
+}
+
+#[test]
+fn files_that_are_included() {
+    let site = site();
+    site.write("remotes/b.conf", &remote("\"b\"", "remote_address 192.0.2.2;"))
+        .write("remotes/a.conf", &remote("\"a\"", "remote_address 192.0.2.1;"))
+        .write("remotes/c.txt", "junk");
+    let head = "path certificate \"DIR\";\npath include \"DIR\";\n";
+    assert_eq!(site.accepted(&format!("{head}include \"remotes/*.conf\";\n")), "");
+    let text = site.run(&["-C", "-f", "racoon.conf"]).stdout;
+    let names = text.lines().filter(|line| line.starts_with("remote ")).collect::<Vec<_>>();
+    assert_eq!(names, ["remote \"a\" {", "remote \"b\" {"]);
+}
+
+#[test]
+fn heirs() {
+    let parent = remote("\"parent\"", "remote_address 192.0.2.1; nat_traversal force;");
+    let heir = "remote \"heir\" inherit \"parent\" { remote_address 192.0.2.2; dpd_delay 7; }\n";
+    let site = site();
+    assert_eq!(site.accepted(&format!("path certificate \"DIR\";\n{parent}{heir}")), "");
+    let text = site.run(&["-C", "-f", "racoon.conf"]).stdout;
+    let heir = text.split("remote \"heir\"").nth(1).unwrap();
+    for line in ["remote_address 192.0.2.2;", "nat_traversal force;", "dpd_delay 7;", "dh_group modp2048;"] {
+        assert!(heir.contains(line), "{line}\n{text}");
+    }
+}
+
+#[test]
+fn what_is_printed_reads_back() {
+    let site = site();
+    let text = format!("path certificate \"DIR\";\n{}", remote("anonymous", "my_identifier asn1dn;"));
+    site.write("racoon.conf", &text);
+    let printed = site.run(&["-C", "-f", "racoon.conf"]);
+    assert_eq!((printed.status, printed.stderr.as_str()), (Some(0), ""));
+    site.write("printed.conf", &printed.stdout);
+    let again = site.run(&["-tCf", "printed.conf"]);
+    assert_eq!((again.status, again.stdout), (Some(0), printed.stdout));
+    let same = site.run(&["-t", "-f", "printed.conf", "--against", "racoon.conf"]);
+    assert!(same.stdout.starts_with("racoon: configuration file"), "{}", same.stdout);
+}
+
+#[test]
+fn warnings_do_not_hinder() {
+    let text = format!("path certificate \"DIR\";\n{}", remote("anonymous", "verify_cert off;"));
+    expect![[r#"
+        racoon.conf:2:1: warning: weak: verify_cert off
+          anyone can be the peer
+    "#]]
+    .assert_eq(&site().accepted(&text));
+}

@@ -1,0 +1,61 @@
+use expect_test::expect;
+
+use crate::Site;
+
+const TEXT: &str = "path pre_shared_key \"DIR/psk.txt\";
+remote 192.0.2.1 {
+    exchange_mode main;
+    proposal {
+        encryption_algorithm aes;
+        hash_algorithm sha256;
+        authentication_method pre_shared_key;
+        dh_group 14;
+    }
+}
+";
+
+fn said(mode: u32) -> String {
+    let site = Site::new();
+    site.write("psk.txt", "192.0.2.1 correct horse battery staple\n").allow("psk.txt", mode);
+    site.accepted(TEXT)
+}
+
+#[test]
+fn who_may_read_keys() {
+    assert_eq!(said(0o600), "");
+    assert_eq!(said(0o640), "");
+    expect![[r#"
+        racoon.conf:4:5: warning: no pre-shared key will be found
+          DIR/psk.txt: mode 0644 is too open: 0600 or 0640 keeps its keys secret
+    "#]]
+    .assert_eq(&said(0o644));
+    expect![[r#"
+        racoon.conf:4:5: warning: no pre-shared key will be found
+          DIR/psk.txt: mode 0660 is too open: 0600 or 0640 keeps its keys secret
+    "#]]
+    .assert_eq(&said(0o660));
+}
+
+#[test]
+fn keys_that_are_not_there() {
+    expect![[r#"
+        racoon.conf:4:5: warning: no pre-shared key will be found
+          DIR/psk.txt: No such file or directory (os error 2)
+    "#]]
+    .assert_eq(&Site::new().accepted(TEXT));
+}
+
+#[test]
+fn keys_are_not_shown() {
+    let site = Site::new();
+    site.write("psk.txt", "192.0.2.1 short\n192.0.2.2 0xtopsecret\nwithout\n");
+    let said = site.accepted(TEXT);
+    assert!(!said.contains("topsecret"), "{said}");
+    expect![[r#"
+        DIR/psk.txt:1:1: warning: weak: a pre-shared key of less than 20 characters
+          a recorded negotiation is enough to guess it: use 20 characters or more, at random
+        DIR/psk.txt:2:1: warning: after 0x stand hex digits, two an octet
+        DIR/psk.txt:3:1: warning: an identifier without a key
+    "#]]
+    .assert_eq(&said);
+}
