@@ -22,6 +22,7 @@ const USAGE: &str = "\
 usage: cargo regress [--full] [--fuzz-seconds N] [STEP ...]
        cargo regress cases [--backend NAME] [--filter WORD] [--bless] [--setkey PROGRAM] [FILE ...]
        cargo regress bench [--backend NAME,...] [--setkey PROGRAM] [COUNT ...]
+       cargo regress bench racoon [COUNT]
        cargo regress lab [--share DIR] -- COMMAND ...
        cargo demo [-- [--backend NAME] [--setkey PROGRAM]]
 steps:

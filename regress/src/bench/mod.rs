@@ -1,9 +1,10 @@
-//! `cargo regress bench`: setkey against iproute2 in the lab, and the parser alone on the host.
+//! `cargo regress bench`: setkey against iproute2 in the lab, and the parsers alone on the host.
 
 mod cost;
 pub(crate) mod guest;
 mod load;
 mod meter;
+mod racoon;
 
 use std::fs;
 use std::io::Write as _;
@@ -27,6 +28,9 @@ const CHECK_COUNTS: [usize; 2] = [1000, 500_000];
 
 /// The command line.
 pub(crate) fn run(words: &[&str]) -> Result<ExitCode> {
+    if let ["racoon", rest @ ..] = words {
+        return racoon::run(rest);
+    }
     let (mut backend, mut setkey, mut counts) = ("pfkey,xfrm", None, Vec::new());
     let mut words = words.iter();
     while let Some(&word) = words.next() {
