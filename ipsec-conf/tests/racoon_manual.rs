@@ -1,0 +1,242 @@
+//! The examples of racoon.conf(5) load, its defaults are the defaults, and no directive is missing from it.
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ipsec_conf::plainrsa;
+use ipsec_conf::psk::PreSharedKeys;
+use ipsec_conf::racoon::{Config, Directive, Load, Loader, Metadata, Section, load};
+
+const PAGE: &str = include_str!("../../man/racoon.conf.5");
+
+/// A remote that says only what it must, but for its end.
+const REMOTE: &str = "remote anonymous { exchange_mode main; proposal { encryption_algorithm aes; hash_algorithm sha256; \
+                      authentication_method rsasig; dh_group modp2048; }";
+
+/// A sainfo that says only what it must, but for its end.
+const SAINFO: &str = "sainfo anonymous { encryption_algorithm aes_gcm; compression_algorithm deflate;";
+
+const PRIVATE_KEY: &str = ": RSA { Modulus: 0x21 PublicExponent: 0x3 PrivateExponent: 0x7 Prime1: 0xb Prime2: 0x3 \
+                           Exponent1: 0x7 Exponent2: 0x1 Coefficient: 0x4 }";
+
+/// A display of the page with the comment before it.
+struct Display {
+    line: usize,
+    /// `example` or `defaults`.
+    kind: &'static str,
+    /// What it is an example of.
+    of: &'static str,
+    text: String,
+}
+
+impl Display {
+    /// What the reader sees, as a whole file.
+    fn file(&self) -> String {
+        wrap(self.of, &self.text).unwrap_or_else(|| panic!("line {}: an example of {}?", self.line, self.of))
+    }
+}
+
+/// The text of a section as a whole file.
+fn wrap(section: &str, text: &str) -> Option<String> {
+    Some(match section {
+        "racoon.conf" | "top" => text.to_owned(),
+        "remote" => format!("{REMOTE}\n{text}}}"),
+        "proposal" => format!("remote anonymous {{ exchange_mode main; proposal {{\n{text}}} }}"),
+        "sainfo" => format!("{SAINFO}\n{text}}}"),
+        _ => return None,
+    })
+}
+
+/// All literal displays of the page. One without a comment would escape the tests.
+fn displays() -> Vec<Display> {
+    let lines: Vec<&'static str> = PAGE.lines().collect();
+    let starts = (0..lines.len()).filter(|at| lines[*at].starts_with(".Bd -literal"));
+    starts
+        .map(|start| {
+            let line = start + 1;
+            let comment = lines[start - 1].strip_prefix(".\\\" ").and_then(|comment| comment.split_once(": "));
+            let (kind, of) = comment.unwrap_or_else(|| panic!("line {line}: no comment says what this shows"));
+            assert_eq!(lines[start], ".Bd -literal -offset indent", "line {line}");
+            let body = lines[line..].iter().take_while(|text| **text != ".Ed");
+            let text: String = body.flat_map(|text| [unescape(text), "\n".to_owned()]).collect();
+            Display { line, kind, of, text }
+        })
+        .collect()
+}
+
+/// A line of a display as the reader sees it.
+fn unescape(line: &str) -> String {
+    assert!(!line.starts_with(['.', '\'']), "a macro in an example: {line}");
+    let text = line.replace("\\(dq", "\"").replace("\\-", "-").replace("\\&", "").replace("\\e", "\u{1}");
+    assert!(!text.contains('\\'), "an escape in an example: {line}");
+    text.replace('\u{1}', "\\")
+}
+
+/// The files that examples name.
+struct Files(String);
+
+impl Loader for Files {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let contents = match path.to_str().unwrap() {
+            "/etc/racoon/racoon.conf" => &self.0,
+            "/etc/racoon/peers/one.conf" => "",
+            "/etc/racoon/psk.txt" => "* a key of more than 20 characters\n",
+            "/etc/racoon/own.key" => PRIVATE_KEY,
+            "/etc/racoon/peers.pub" => ": PUB 0x010321",
+            _ => return Err(io::ErrorKind::NotFound.into()),
+        };
+        Ok(contents.as_bytes().to_vec())
+    }
+
+    fn expand(&self, pattern: &str) -> io::Result<Vec<PathBuf>> {
+        Ok(vec![pattern.replace('*', "one").into()])
+    }
+
+    fn metadata(&self, path: &Path) -> io::Result<Metadata> {
+        let is_there =
+            self.read(path).is_ok() || path.starts_with("/etc/racoon/certs") || path.starts_with("/etc/racoon/scripts");
+        let metadata = Metadata { regular: true, owner: self.uid(), mode: 0o600 };
+        if is_there { Ok(metadata) } else { Err(io::ErrorKind::NotFound.into()) }
+    }
+
+    fn uid(&self) -> u32 {
+        0
+    }
+}
+
+fn try_load(text: &str) -> Load {
+    load("/etc/racoon/racoon.conf", &Files(text.to_owned()))
+}
+
+/// A configuration that has neither errors nor warnings.
+fn config(line: usize, text: &str) -> Config {
+    let load = try_load(text);
+    let problems: Vec<String> = load.problems.iter().map(ToString::to_string).collect();
+    assert!(problems.is_empty(), "line {line}:\n{}", problems.join("\n"));
+    load.config.unwrap()
+}
+
+#[test]
+fn examples_load() {
+    let mut count = 0;
+    for display in displays().iter().filter(|display| display.kind == "example") {
+        match display.of {
+            "psk.txt" => {
+                let (keys, problems) = PreSharedKeys::parse(display.text.as_bytes());
+                assert_eq!(problems, []);
+                assert_eq!(keys.find(b"joe"), Some(b"the password of joe".as_slice()));
+                assert!(keys.find(b"gw.paris.example").is_some());
+            }
+            "plainrsa" => assert_eq!(plainrsa::parse(display.text.as_bytes()).unwrap().len(), 1),
+            _ => drop(config(display.line, &display.file())),
+        }
+        count += 1;
+    }
+    assert!(count > 10, "{count}");
+}
+
+#[test]
+fn defaults_are_the_defaults() {
+    let mut count = 0;
+    for display in displays().iter().filter(|display| display.kind == "defaults") {
+        let without = config(display.line, &wrap(display.of, "").unwrap());
+        assert!(config(display.line, &display.file()) == without, "line {}: other defaults", display.line);
+        count += 1;
+    }
+    assert!(count > 5, "{count}");
+}
+
+/// The directives that a configuration uses, as far as it tells.
+fn used(config: &Config) -> impl Iterator<Item = String> {
+    config.not_yet_in_effect().map(|(directive, _)| full_name(directive))
+}
+
+fn full_name(directive: &Directive) -> String {
+    format!("{} {}", directive.section.name(), directive.name)
+}
+
+#[test]
+fn every_directive_has_an_example() {
+    let displays = displays();
+    let files = displays.iter().filter(|display| wrap(display.of, "").is_some());
+    let shown: BTreeSet<String> =
+        files.flat_map(|display| used(&config(display.line, &display.file())).collect::<Vec<_>>()).collect();
+    let missing = Directive::all().filter(|directive| !directive.in_effect).map(full_name);
+    let missing: Vec<String> = missing.filter(|name| !shown.contains(name)).collect();
+    assert_eq!(missing, [""; 0]);
+}
+
+#[test]
+fn every_directive_has_an_entry() {
+    for section in Section::ALL {
+        // An entry with a long head has it in the lines after.
+        let text = section_text(section).replace(".It Xo\n.Ic ", ".It Ic ");
+        let heads: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix(".It Ic ")).collect();
+        for directive in section.directives().iter().filter(|directive| !is_section(directive.name)) {
+            let is_of = |head: &&str| {
+                head.strip_prefix(directive.name).is_some_and(|rest| rest.trim_start() != rest || rest.is_empty())
+            };
+            assert!(heads.iter().any(is_of), "{}", full_name(directive));
+        }
+    }
+}
+
+fn is_section(name: &str) -> bool {
+    Section::ALL.iter().any(|section| section.name() == name)
+}
+
+/// What the page says of a section.
+fn section_text(section: Section) -> &'static str {
+    let heading = match section {
+        Section::Top => "\n.Ss Directives outside of sections\n".to_owned(),
+        _ => format!("\n.Ss Section {}\n", section.name()),
+    };
+    let (_, text) = PAGE.split_once(&heading).unwrap_or_else(|| panic!("no {heading}"));
+    text.split("\n.Ss Section ").next().unwrap()
+}
+
+#[test]
+fn words_said_to_be_refused_are_refused() {
+    let (_, text) = PAGE.split_once("\n.Ss Words that are refused\n").unwrap();
+    let (refused, ignored) = text.split_once("\n.Pp\n").unwrap();
+    let ignored = ignored.split("\n.S").next().unwrap();
+    for (text, verdict) in [(refused, "not supported"), (ignored, "is ignored")] {
+        let words: Vec<&str> = words(text).collect();
+        assert!(words.len() > 5, "{words:?}");
+        for word in words {
+            assert!(verdicts(word).iter().any(|said| said.contains(verdict)), "{word}: {:?}", verdicts(word));
+        }
+    }
+}
+
+/// The words of the language in a text of the page: of several in a row, which make one directive, the last.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let lines = text.lines().filter_map(|line| line.strip_prefix(".Cm ").or(line.strip_prefix(".Ic ")));
+    let marks = |part: &&str| !matches!(*part, ":" | ";" | "." | ",");
+    lines.flat_map(|line| line.split(" , ")).filter_map(move |part| part.split(' ').rfind(marks))
+}
+
+/// What is said of a word wherever it may stand.
+fn verdicts(word: &str) -> Vec<String> {
+    let places = [
+        ("top", ""),
+        ("top", "listen { "),
+        ("remote", ""),
+        ("remote", "peers_certfile "),
+        ("proposal", ""),
+        ("proposal", "encryption_algorithm "),
+        ("proposal", "hash_algorithm "),
+        ("proposal", "authentication_method "),
+        ("proposal", "dh_group "),
+        ("sainfo", ""),
+        ("sainfo", "authentication_algorithm "),
+    ];
+    let files = places.iter().filter_map(|(section, before)| {
+        let close = if before.ends_with("{ ") { "}" } else { "" };
+        wrap(section, &format!("{before}{word};{close}"))
+    });
+    let messages = files.flat_map(|file| try_load(&file).problems).map(|problem| problem.message.to_lowercase());
+    messages.filter(|message| message.contains(word)).collect()
+}
