@@ -199,7 +199,6 @@ pub(super) fn foreign(section: Option<Section>, word: &str) -> Option<Foreign> {
         (Some(Section::Top), "gss_id_enc") | (Some(Section::Proposal), "gss_id") => {
             Refused("GSSAPI is left out: use certificates or pre-shared keys")
         }
-        (Some(Section::Remote), "dh_group") => Refused("dh_group stands in proposal"),
         (Some(Section::Listen), "admin") => Refused("the control socket is `adminsock \"PATH\"`"),
         (_, "shared_secret") => {
             Refused("a word of Apple's racoon: keys stand in the file of `path pre_shared_key`, there is no keychain")

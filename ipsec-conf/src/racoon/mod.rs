@@ -42,3 +42,6 @@ pub use remote::*;
 pub use sainfo::{Esn, Sainfo, SainfoId};
 pub use secret::Secret;
 pub use text::Passwords;
+
+#[cfg(test)]
+mod tests;

@@ -227,11 +227,6 @@ impl<'a, 's> Operands<'a, 's> {
         Some(names)
     }
 
-    /// Whether an address could be next.
-    pub(super) fn is_address(&self) -> bool {
-        !self.at_end() && self.peek().kind == Kind::Word
-    }
-
     /// A numeric address; what follows it in the same word (`/24`, `-10.0.0.9`) is left.
     pub(super) fn address(&mut self) -> Option<Address> {
         let token = self.peek();

@@ -125,7 +125,9 @@ impl Problems {
             return;
         }
         let shown = match token.kind {
-            Kind::String | Kind::Unclosed if secret => "\"***",
+            Kind::Unclosed => "\"",
+            Kind::String if secret => "\"***",
+            Kind::Word if secret => "***",
             Kind::String => token.text.strip_suffix('"').unwrap_or(token.text),
             _ => token.text,
         };
@@ -190,15 +192,19 @@ fn floor(text: &str, offset: usize) -> usize {
     (0..=offset.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
-/// All between the quotes of a line in a `secret` statement or with a word that passwords follow.
+/// All between the quotes of a line with a word that passwords follow, all that follows in a `secret` statement.
 fn secrets(head: &str, rest: &str, start: usize, secret: bool) -> Secrets {
     let line = format!("{head}{rest}");
     if !secret && !PASSWORD_WORDS.iter().any(|word| line.contains(word)) {
         return Secrets::default();
     }
-    let from = line.find('"').unwrap_or(line.len());
-    let to = line.rfind('"').filter(|to| *to > from).unwrap_or(line.len());
-    Secrets(vec![(start + from + 1, start + to)])
+    let from = line.find('"').map_or(line.len(), |at| at + 1);
+    if secret {
+        // What stands there may be the password, without its quotes.
+        return Secrets(vec![(start + from.min(head.len()), start + line.len())]);
+    }
+    let to = line.rfind('"').filter(|to| *to >= from).unwrap_or(line.len());
+    Secrets(vec![(start + from, start + to)])
 }
 
 /// Words that passwords follow on their line.

@@ -67,7 +67,7 @@ impl Check<'_> {
         let first = op.peek();
         let kind = op.choice(&KINDS, NOUN)?;
         Some(match kind {
-            Kind::Address => Identifier::Address(if op.is_address() { Some(op.ip()?) } else { None }),
+            Kind::Address => Identifier::Address(if op.at_end() { None } else { Some(op.ip()?) }),
             Kind::Fqdn => Identifier::Fqdn(op.name("a name")?.into()),
             Kind::UserFqdn => Identifier::UserFqdn(op.name("a name")?.into()),
             Kind::KeyId if op.at_end() => Identifier::KeyId(None),

@@ -218,12 +218,14 @@ fn misplaced(section: Section, word: &Token<'_>) -> Option<String> {
     if word.text.starts_with("//") || word.text.starts_with("/*") {
         return Some("comments begin with `#`".to_owned());
     }
-    let mut homes = Section::ALL.into_iter().filter(|home| *home != section && home.has(word.text));
-    let home = homes.next()?;
-    Some(match home {
-        Section::Top => format!("`{}` stands outside of sections", word.text),
-        _ => format!("`{}` stands in {}", word.text, home.name()),
-    })
+    let homes = Section::ALL.into_iter().filter(|home| *home != section && home.has(word.text));
+    let homes: Vec<&str> = homes.map(Section::name).collect();
+    match homes.as_slice() {
+        [] => None,
+        [""] => Some(format!("`{}` stands outside of sections", word.text)),
+        // What may stand outside, too, is a section here.
+        names => Some(format!("`{}` stands in {}", word.text, spelling::either(names))),
+    }
 }
 
 /// The body of a section without operands.

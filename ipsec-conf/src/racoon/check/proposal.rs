@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::weakness::Weakness;
 use super::{Check, only_body, unexpected_body};
 use crate::racoon::algorithm::{AuthenticationMethod, Cipher, DhGroup, Encryption, Hash, KeyLength};
 use crate::racoon::directive::Section;
@@ -77,14 +78,30 @@ impl Check<'_> {
             return unexpected_body(&self.problems, source, statement);
         }
         let mut op = Operands::new(source, &self.problems, statement, 1);
+        let value = op.peek();
+        let mut weakness = None;
         match directive.name {
-            "encryption_algorithm" => parts.encryption = Some(encryption(&mut op)?),
-            "hash_algorithm" => parts.hash = Some(hash(&mut op)?),
+            "encryption_algorithm" => {
+                let encryption = encryption(&mut op)?;
+                weakness = Weakness::of_cipher(encryption.cipher);
+                parts.encryption = Some(encryption);
+            }
+            "hash_algorithm" => {
+                let hash = hash(&mut op)?;
+                weakness = Weakness::of_hash(hash);
+                parts.hash = Some(hash);
+            }
             "authentication_method" => parts.method = Some(method(&mut op)?),
-            "dh_group" => parts.dh_group = Some(dh_group(&mut op)?),
+            "dh_group" => {
+                let group = dh_group(&mut op)?;
+                weakness = Weakness::of_group(group);
+                parts.dh_group = Some(group);
+            }
             _ => parts.lifetime = Some(lifetime(&mut op)?),
         }
-        op.finish()
+        op.finish()?;
+        self.weak(source, &value, weakness);
+        Some(())
     }
 }
 

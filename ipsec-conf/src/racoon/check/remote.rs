@@ -158,21 +158,23 @@ impl Draft {
 impl Check<'_> {
     /// `remote NAME [inherit NAME] { … }`.
     pub(super) fn remote(&mut self, source: &Source, statement: &Statement<'_>) -> Option<()> {
-        let (draft, heir) = self.remote_head(source, statement).unwrap_or_else(|| {
-            // Broken: its directives are checked, and it is called what nothing can be called.
-            (Draft::new(RemoteName::Quoted("".into()), source.place(&statement.end)), false)
-        });
-        match &statement.body {
-            Some(body) => self.remote_body(source, statement, body, draft),
-            None if heir => {
+        let head = self.remote_head(source, statement);
+        match (&statement.body, head) {
+            (Some(body), Some((draft, _))) => self.remote_body(source, statement, body, draft, true),
+            (Some(body), None) => {
+                // Its directives are checked, and it is called what nothing can be called.
+                let place = source.place(&statement.end);
+                self.remote_body(source, statement, body, Draft::new(RemoteName::Quoted("".into()), place), false)
+            }
+            (None, Some((draft, true))) => {
                 self.remotes.push(draft);
                 Some(())
             }
-            None if statement.end.kind == Kind::Semicolon => {
+            (None, Some(_)) if statement.end.kind == Kind::Semicolon => {
                 self.problems.error(source, &statement.end, SYNTAX_ERROR, Some("expected `{`".to_owned()));
                 None
             }
-            None => None,
+            (None, _) => None,
         }
     }
 
@@ -219,13 +221,14 @@ impl Check<'_> {
         statement: &Statement<'_>,
         body: &Body<'_>,
         mut draft: Draft,
+        named: bool,
     ) -> Option<()> {
         let errors = self.problems.errors();
         let mut given = Given { address: !matches!(draft.remote.name, RemoteName::Quoted(_)), ..Given::default() };
         for statement in &body.statements {
             self.remote_directive(source, statement, &mut draft, &mut given);
         }
-        let complete = self.problems.errors() == errors;
+        let complete = named && self.problems.errors() == errors;
         self.remote_end(source, statement, body, &draft, complete);
         self.remotes.push(draft);
         Some(())
@@ -292,7 +295,7 @@ impl Check<'_> {
             error(&body.close, "no exchange mode specified.", "as in `exchange_mode main;`");
         }
         if complete && draft.proposals.is_empty() {
-            error(&body.close, "no proposal specified.", "at least one `proposal { … }` is needed");
+            error(&body.close, "no proposal specified.", "at least one `proposal { ... }` is needed");
         }
         let aggressive = remote.exchange_modes.contains(&ExchangeMode::Aggressive);
         let group = draft.proposals.first().map(|proposal| proposal.dh_group);
@@ -318,19 +321,9 @@ impl Check<'_> {
             self.problems.warning(source, first, "my_identifier asn1dn and a certificate", Some(hint));
         }
         if complete {
-            self.remote_weaknesses(draft);
+            let methods: Vec<AuthenticationMethod> = draft.proposals.iter().map(|proposal| proposal.method).collect();
+            self.weak_remote(source, first, remote, &methods);
         }
-    }
-
-    fn remote_weaknesses(&mut self, draft: &Draft) {
-        let remote = draft.clone().into_remote();
-        let methods: Vec<AuthenticationMethod> = remote.proposals.iter().map(|proposal| proposal.method).collect();
-        for proposal in &remote.proposals {
-            self.weak_proposal(proposal, &remote.exchange_modes);
-        }
-        // Keys of peers are in a file, and no certificate is there to verify.
-        let plain_rsa = matches!(remote.peers_certificate, Some(PeersCertificate::PlainRsa(_)));
-        self.weak_verification(remote.verify_cert || plain_rsa, &methods, &remote.place);
     }
 
     fn certificate_type(&self, op: &mut Operands<'_, '_>, remote: &mut Remote, given: &mut Given) -> Option<()> {

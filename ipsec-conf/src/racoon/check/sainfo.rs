@@ -94,13 +94,13 @@ impl Check<'_> {
         if statement.body.is_some() {
             return unexpected_body(&self.problems, source, statement);
         }
-        let place = statement.words.first().map(|word| source.place(word))?;
         let mut op = Operands::new(source, &self.problems, statement, 1);
+        let value = op.peek();
         let mut weak = Vec::new();
         match directive.name {
             "pfs_group" => {
                 let group = dh_group(&mut op)?;
-                weak.push(Weakness::of_group(group));
+                weak.push((value, Weakness::of_group(group)));
                 sainfo.pfs_group = Some(group);
             }
             "remoteid" => sainfo.remoteid = op.number(0, u32::MAX)?,
@@ -108,12 +108,12 @@ impl Check<'_> {
             "encryption_algorithm" => list(&mut op, &mut sainfo.encryption, |op| {
                 let (cipher, token) = op.algorithm(EspCipher::WORDS, REFUSED_CIPHERS)?;
                 let key_bits = key_bits(op, &token, cipher.key_length())?;
-                weak.push(Weakness::of_esp_cipher(cipher));
+                weak.push((token, Weakness::of_esp_cipher(cipher)));
                 Some(EspEncryption { cipher, key_bits })
             })?,
             "authentication_algorithm" => list(&mut op, &mut sainfo.authentication, |op| {
-                let (algorithm, _) = op.algorithm(EspAuthentication::WORDS, REFUSED_AUTHENTICATIONS)?;
-                weak.push(Weakness::of_esp_authentication(algorithm));
+                let (algorithm, token) = op.algorithm(EspAuthentication::WORDS, REFUSED_AUTHENTICATIONS)?;
+                weak.push((token, Weakness::of_esp_authentication(algorithm)));
                 Some(algorithm)
             })?,
             "compression_algorithm" => {
@@ -125,8 +125,8 @@ impl Check<'_> {
             _ => sainfo.replay_window = op.number(0, 4096)?,
         }
         op.finish()?;
-        for weakness in weak {
-            self.weak(weakness, &place);
+        for (token, weakness) in weak {
+            self.weak(source, &token, weakness);
         }
         Some(())
     }
@@ -189,9 +189,9 @@ fn new(place: Place, local: SainfoId, remote: SainfoId) -> Sainfo {
 }
 
 /// Appends what stands between commas.
-fn list<T, F>(op: &mut Operands<'_, '_>, list: &mut Vec<T>, mut item: F) -> Option<()>
+fn list<'a, 's, T, F>(op: &mut Operands<'a, 's>, list: &mut Vec<T>, mut item: F) -> Option<()>
 where
-    F: FnMut(&mut Operands<'_, '_>) -> Option<T>,
+    F: FnMut(&mut Operands<'a, 's>) -> Option<T>,
 {
     loop {
         list.push(item(op)?);

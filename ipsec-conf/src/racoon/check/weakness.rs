@@ -7,7 +7,9 @@ use crate::psk::{self, PreSharedKeys};
 use crate::racoon::algorithm::{AuthenticationMethod, Cipher, DhGroup, EspAuthentication, EspCipher, Hash};
 use crate::racoon::place::Place;
 use crate::racoon::problem::Severity;
-use crate::racoon::remote::{ExchangeMode, Proposal};
+use crate::racoon::remote::{ExchangeMode, PeersCertificate, Remote};
+use crate::racoon::source::Source;
+use crate::racoon::token::Token;
 
 /// A weak choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,11 +24,11 @@ pub(super) enum Weakness {
 }
 
 impl Weakness {
-    fn of_cipher(cipher: Cipher) -> Option<Self> {
+    pub(super) fn of_cipher(cipher: Cipher) -> Option<Self> {
         (cipher == Cipher::Des).then_some(Self::Des)
     }
 
-    fn of_hash(hash: Hash) -> Option<Self> {
+    pub(super) fn of_hash(hash: Hash) -> Option<Self> {
         (hash == Hash::Md5).then_some(Self::Md5)
     }
 
@@ -48,13 +50,13 @@ impl Weakness {
 
     fn message(self) -> String {
         match self {
-            Self::Des => "weak: des".to_owned(),
-            Self::Md5 => "weak: md5".to_owned(),
-            Self::HmacMd5 => "weak: hmac_md5".to_owned(),
-            Self::Group(group) => format!("weak: {group}"),
-            Self::AggressivePsk => "weak: aggressive mode with a pre-shared key".to_owned(),
-            Self::VerifyCertOff => "weak: verify_cert off".to_owned(),
-            Self::NoProtection => "weak: non_auth".to_owned(),
+            Self::Des => "des is weak".to_owned(),
+            Self::Md5 => "md5 is weak".to_owned(),
+            Self::HmacMd5 => "hmac_md5 is weak".to_owned(),
+            Self::Group(group) => format!("{group} is weak"),
+            Self::AggressivePsk => "aggressive mode with a pre-shared key is weak".to_owned(),
+            Self::VerifyCertOff => "verify_cert off is weak".to_owned(),
+            Self::NoProtection => "non_auth is weak".to_owned(),
         }
     }
 
@@ -75,27 +77,28 @@ impl Weakness {
 
 impl Check<'_> {
     /// Tells of a weakness when it is the first of its kind.
-    pub(super) fn weak(&mut self, weakness: Option<Weakness>, place: &Place) {
+    pub(super) fn weak(&mut self, source: &Source, token: &Token<'_>, weakness: Option<Weakness>) {
         let Some(weakness) = weakness.filter(|weakness| self.weaknesses.insert(*weakness)) else { return };
-        let reason = Some(weakness.reason().to_owned());
-        at_place(&self.problems, place, Severity::Warning, weakness.message(), reason);
+        self.problems.warning(source, token, &weakness.message(), Some(weakness.reason().to_owned()));
     }
 
-    pub(super) fn weak_proposal(&mut self, proposal: &Proposal, modes: &[ExchangeMode]) {
-        self.weak(Weakness::of_cipher(proposal.encryption.cipher), &proposal.place);
-        self.weak(Weakness::of_hash(proposal.hash), &proposal.place);
-        self.weak(Weakness::of_group(proposal.dh_group), &proposal.place);
-        let method = proposal.method;
-        if method.has_pre_shared_key() {
-            self.needs_psk.get_or_insert_with(|| proposal.place.clone());
-            let aggressive = modes.contains(&ExchangeMode::Aggressive);
-            self.weak(aggressive.then_some(Weakness::AggressivePsk), &proposal.place);
+    /// What is weak about all of a remote.
+    pub(super) fn weak_remote(
+        &mut self,
+        source: &Source,
+        token: &Token<'_>,
+        remote: &Remote,
+        methods: &[AuthenticationMethod],
+    ) {
+        if methods.iter().any(|method| method.has_pre_shared_key()) {
+            self.needs_psk.get_or_insert_with(|| remote.place.clone());
+            let aggressive = remote.exchange_modes.contains(&ExchangeMode::Aggressive);
+            self.weak(source, token, aggressive.then_some(Weakness::AggressivePsk));
         }
-    }
-
-    pub(super) fn weak_verification(&mut self, verify_cert: bool, methods: &[AuthenticationMethod], place: &Place) {
-        let weak = !verify_cert && methods.iter().any(|method| method.verifies());
-        self.weak(weak.then_some(Weakness::VerifyCertOff), place);
+        // Keys of peers that are in a file need no certificate.
+        let keys = matches!(remote.peers_certificate, Some(PeersCertificate::PlainRsa(_)));
+        let unverified = !remote.verify_cert && !keys && methods.iter().any(|method| method.verifies());
+        self.weak(source, token, unverified.then_some(Weakness::VerifyCertOff));
     }
 
     /// The file of pre-shared keys, when one is needed: what is wrong with it is no error, it is read again for each
@@ -121,7 +124,7 @@ impl Check<'_> {
         }
         if let Some(line) = keys.short_keys().next() {
             let hint = "a recorded negotiation is enough to guess it: use 20 characters or more, at random".to_owned();
-            let message = "weak: a pre-shared key of less than 20 characters";
+            let message = "a pre-shared key of less than 20 characters is weak";
             at_place(&self.problems, &place(line), Severity::Warning, message, Some(hint));
         }
     }

@@ -1,0 +1,179 @@
+use expect_test::{Expect, expect};
+
+use super::*;
+
+fn check(load: &Load, expected: Expect) {
+    assert!(load.config.is_some(), "refused");
+    expected.assert_eq(&show(load));
+}
+
+const PSK: &str = "path pre_shared_key \"/psk\";\nremote anonymous {\n  exchange_mode aggressive;\n  proposal {\n    \
+    encryption_algorithm des;\n    hash_algorithm md5;\n    authentication_method pre_shared_key;\n    dh_group 2;\n  }\n}\n";
+
+fn with_psk(text: &str, owner: u32, mode: u32) -> Load {
+    load("a.conf", &Files::default().with("a.conf", PSK).with_mode("/psk", text, owner, mode))
+}
+
+#[test]
+fn weak_choices_once() {
+    let text = PSK.to_owned() + PSK;
+    let load = load("a.conf", &Files::default().with("a.conf", text).with("/psk", "* short\nx 0x12\n"));
+    check(
+        &load,
+        expect![[r#"
+        a.conf:2:1: warning: aggressive mode with a pre-shared key is weak
+          remote anonymous {
+          ^
+          anyone who asks gets a hash to guess the key with; use main mode, or certificates
+        a.conf:5:26: warning: des is weak
+              encryption_algorithm des;
+                                   ^
+          its 56-bit keys are found by trying all
+        a.conf:6:20: warning: md5 is weak
+              hash_algorithm md5;
+                             ^
+          MD5 is broken; sha256 and hmac_sha256 are not slower
+        a.conf:8:14: warning: modp1024 is weak
+              dh_group 2;
+                       ^
+          its discrete logarithms are within reach; modp2048 or ecp256 are the least to use
+        /psk:1:1: warning: a pre-shared key of less than 20 characters is weak
+          a recorded negotiation is enough to guess it: use 20 characters or more, at random
+    "#]],
+    );
+}
+
+#[test]
+fn the_file_of_keys() {
+    let good = "* twenty octets and more\n";
+    let last =
+        |load: &Load| show(load).lines().skip_while(|line| !line.contains("no pre-shared")).nth(1).map(str::to_owned);
+    assert_eq!(last(&with_psk(good, 0, 0o640)), None);
+    assert_eq!(last(&with_psk(good, 0, 0o400)), None);
+    let refused = |mode| Some(format!("  /psk: mode {mode:04o} is too open: 0600 or 0640 keeps its keys secret"));
+    for mode in [0o644, 0o604, 0o660, 0o602, 0o601] {
+        assert_eq!(last(&with_psk(good, 0, mode)), refused(mode));
+    }
+    assert_eq!(last(&with_psk(good, 7, 0o600)).as_deref(), Some("  /psk: owned by user 7, not by 0"));
+    assert_eq!(last(&load_text(PSK)).as_deref(), Some("  /psk: no such file"));
+    let unset = PSK.split_once('\n').unwrap().1;
+    assert_eq!(last(&load_text(unset)).as_deref(), Some("  `path pre_shared_key` is not set"));
+    let bad = show(&with_psk("a\n* twenty octets and more\r\n", 0, 0o600));
+    assert!(bad.ends_with(
+        "/psk:1:1: warning: an identifier without a key\n\
+         /psk:2:1: warning: the carriage return at the end is a part of the key\n"
+    ));
+}
+
+#[test]
+fn words_of_other_versions() {
+    let text = format!(
+        "policy {{ a b; c {{ d; }} }}\ntimer {{ auto_exit_delay 3600 sec; }}\n{}\nsainfo anonymous {{\n\
+         encryption_algorithm aes; authentication_algorithm hmac_sha1; identifier address 10.0.0.1;\n}}",
+        REMOTE.replace(
+            "exchange_mode main;",
+            "exchange_mode main; disconnect_on_idle idle_timeout 60; keepalive; support_mip6 on; script \"/s\" phase1_up;"
+        )
+    );
+    check(
+        &load_text(&text),
+        expect![[r#"
+        a.conf:1:1: warning: policy is ignored
+          policy { a b; c { d; } }
+          ^
+          a word of the old KAME racoon: policies are set with setkey
+        a.conf:2:9: warning: auto_exit_delay is ignored
+          timer { auto_exit_delay 3600 sec; }
+                  ^
+          a word of Apple's racoon: the daemon stays, whoever starts it stops it
+        a.conf:3:40: warning: disconnect_on_idle is ignored
+          remote 192.0.2.1 { exchange_mode main; disconnect_on_idle idle_timeout 60; keepalive; support_mip6 o...
+                                                 ^
+          a word of Apple's racoon: lifetimes and dpd_delay end what is idle
+        a.conf:3:76: warning: keepalive is ignored
+          ...ge_mode main; disconnect_on_idle idle_timeout 60; keepalive; support_mip6 on; script "/s" phase1_up;...
+                                                               ^
+          a word of the old KAME racoon: dpd_delay in remote replaces it
+        a.conf:3:87: warning: support_mip6 is ignored
+          ...n; disconnect_on_idle idle_timeout 60; keepalive; support_mip6 on; script "/s" phase1_up; my_identif...
+                                                               ^
+          a word of the old KAME racoon: support_proxy replaces it
+        a.conf:3:111: warning: no such script
+          ...le_timeout 60; keepalive; support_mip6 on; script "/s" phase1_up; my_identifier fqdn "a"; proposal {...
+                                                               ^
+          /s: no such file
+        a.conf:6:63: warning: identifier is ignored
+          encryption_algorithm aes; authentication_algorithm hmac_sha1; identifier address 10.0.0.1;
+                                                                        ^
+          a word of the old KAME racoon: my_identifier in remote replaces it
+        a.conf:7:1: warning: no compression algorithm
+          }
+          ^
+          IPComp is not offered
+    "#]],
+    );
+}
+
+#[test]
+fn deprecated_and_contradicting() {
+    let text = REMOTE.replace(
+        "my_identifier fqdn \"a\"",
+        "my_identifier asn1dn \"CN=a\"; certificate_type x509 \"c\" \"k\";\n  peers_certfile \"p\"; verify_cert off",
+    );
+    let files = ["c", "k", "p"].iter().fold(Files::default().with("a.conf", &text), |files, name| files.with(name, ""));
+    check(
+        &load("a.conf", &files),
+        expect![[r#"
+        a.conf:1:1: warning: my_identifier asn1dn and a certificate
+          remote 192.0.2.1 { exchange_mode main; my_identifier asn1dn "CN=a"; certificate_type x509 "c" "k";
+          ^
+          without a DN the certificate's subject is taken; a peer refuses another
+        a.conf:1:1: warning: verify_cert off is weak
+          remote 192.0.2.1 { exchange_mode main; my_identifier asn1dn "CN=a"; certificate_type x509 "c" "k";
+          ^
+          anyone can be the peer
+        a.conf:2:18: warning: peers_certfile without a type is deprecated
+            peers_certfile "p"; verify_cert off; proposal { encryption_algorithm aes; hash_algorithm sha256; a...
+                           ^
+          write x509 before it
+    "#]],
+    );
+    let text = format!(
+        "sainfo anonymous {SAINFO}sainfo anonymous {SAINFO}sainfo address fe80::1%eth0-fe80::2/64 any anonymous {SAINFO}"
+    );
+    check(
+        &load_text(&text.replace("hmac_sha256", "non_auth")),
+        expect![[r#"
+        a.conf:1:71: warning: non_auth is weak
+          sainfo anonymous { encryption_algorithm aes; authentication_algorithm non_auth; compression_algorith...
+                                                                                ^
+          packets can be changed on their way
+        a.conf:2:1: warning: this sainfo is never used
+          sainfo anonymous { encryption_algorithm aes; authentication_algorithm non_auth; compression_algorith...
+          ^
+          the one in a.conf:1 matches all that this one does
+        a.conf:3:16: warning: the scope of the address is ignored
+          sainfo address fe80::1%eth0-fe80::2/64 any anonymous { encryption_algorithm aes; authentication_algo...
+                         ^
+    "#]],
+    );
+}
+
+#[test]
+fn what_is_not_in_effect() {
+    let config = config(&format!("include \"a2.conf\";{REMOTE}").replace("include \"a2.conf\";", "log info;\n"));
+    let list: Vec<String> =
+        config.not_yet_in_effect().map(|(directive, place)| format!("{} {place}", directive.name)).collect();
+    let expected = [
+        "log a.conf:1:1",
+        "remote a.conf:2:1",
+        "exchange_mode a.conf:2:20",
+        "my_identifier a.conf:2:40",
+        "proposal a.conf:2:64",
+        "encryption_algorithm a.conf:2:75",
+        "hash_algorithm a.conf:2:101",
+        "authentication_method a.conf:2:124",
+        "dh_group a.conf:2:154",
+    ];
+    assert_eq!(list, expected);
+}
