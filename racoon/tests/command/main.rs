@@ -6,6 +6,7 @@ mod compare;
 mod good;
 mod options;
 mod private;
+mod readme;
 mod refused;
 mod samples;
 
