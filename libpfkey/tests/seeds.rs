@@ -61,6 +61,16 @@ fn policy_text() {
 }
 
 #[test]
+fn psk() {
+    replay("psk", targets::psk);
+}
+
+#[test]
+fn racoon_conf() {
+    replay("racoon_conf", targets::racoon_conf);
+}
+
+#[test]
 fn setkey_script() {
     replay("setkey_script", targets::setkey_script);
 }

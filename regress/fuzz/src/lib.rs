@@ -1,7 +1,11 @@
 //! What the fuzz targets do with their bytes. Libpfkey's tests do the same with the seeds, on the stable compiler.
 
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ipsec_conf::racoon::{Changes, Loader, Metadata, Passwords, load};
 use ipsec_conf::setkey::{Diagnostic, RawStatement, Splitter};
-use ipsec_conf::{policy, setkey};
+use ipsec_conf::{plainrsa, policy, psk, setkey};
 use libpfkey::backend::{Backend, MESSAGE_MAX, Memory};
 use libpfkey::dump::{self, Options};
 use libpfkey::num::{MANUAL_REQID_MAX, PF_KEY_V2};
@@ -209,4 +213,93 @@ fn one_answer(abi: Abi, answer: &[u8]) {
         Message::parse(abi, answer).expect("an answer is a message");
         one_message(abi, answer);
     }
+}
+
+/// A configuration for racoon, with the files that it includes and names: read, printed, and read again.
+///
+/// NULs separate the files, whose names are their numbers; the first one is read.
+pub fn racoon_conf(bytes: &[u8]) {
+    let files = Files(bytes.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect());
+    let first = load("0", &files);
+    assert_eq!(first.config.is_some(), first.errors == 0);
+    for problem in &first.problems {
+        let _ = (problem.to_string(), problem.log_line());
+    }
+    let Some(config) = first.config else { return };
+    let _ = config.not_yet_in_effect().count();
+    // Octets of key ids that are no text have no printed form.
+    if std::str::from_utf8(bytes).is_err() {
+        return;
+    }
+    let printed = Printed(config.to_text(Passwords::Shown).into_bytes(), &files);
+    let again = load("printed", &printed).config.expect("what was printed is a configuration");
+    assert_eq!(again, config);
+    assert!(Changes::between(&config, &again).is_empty());
+}
+
+/// Files whose names are their numbers.
+struct Files(Vec<Vec<u8>>);
+
+impl Loader for Files {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let number = path.to_str().and_then(|name| name.parse::<usize>().ok());
+        number.and_then(|number| self.0.get(number)).cloned().ok_or_else(|| io::Error::other("no such file"))
+    }
+
+    /// `*` is all of the files.
+    fn expand(&self, pattern: &str) -> io::Result<Vec<PathBuf>> {
+        match pattern {
+            "*" => Ok((0..self.0.len()).map(|number| number.to_string().into()).collect()),
+            name => Ok(vec![name.into()]),
+        }
+    }
+
+    fn metadata(&self, path: &Path) -> io::Result<Metadata> {
+        self.read(path).map(|_| Metadata { regular: true, owner: 0, mode: 0o600 })
+    }
+
+    fn uid(&self) -> u32 {
+        0
+    }
+}
+
+/// The same files, and `printed`.
+struct Printed<'a>(Vec<u8>, &'a Files);
+
+impl Loader for Printed<'_> {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        if path == Path::new("printed") { Ok(self.0.clone()) } else { self.1.read(path) }
+    }
+
+    fn expand(&self, pattern: &str) -> io::Result<Vec<PathBuf>> {
+        self.1.expand(pattern)
+    }
+
+    fn metadata(&self, path: &Path) -> io::Result<Metadata> {
+        self.1.metadata(path)
+    }
+
+    fn uid(&self) -> u32 {
+        self.1.uid()
+    }
+}
+
+/// A file of pre-shared keys, and one of plain RSA keys.
+pub fn psk(bytes: &[u8]) {
+    let (keys, problems) = psk::PreSharedKeys::parse(bytes);
+    for problem in &problems {
+        assert!(!problem.to_string().is_empty());
+    }
+    let _ = keys.short_keys().count();
+    // The first line without `#`, blanks before it and anything strange behind its identifier.
+    let first = bytes.split(|byte| *byte == b'\n').find(|line| !line.starts_with(b"#")).unwrap_or_default();
+    if let Some((identifier, key)) = first.iter().position(|byte| *byte == b' ').map(|at| first.split_at(at))
+        && !identifier.is_empty()
+        && !identifier.contains(&b'\t')
+        && !key.trim_ascii_start().is_empty()
+        && !key.trim_ascii_start().starts_with(b"0x")
+    {
+        assert!(keys.find(identifier).is_some());
+    }
+    let _ = plainrsa::parse(bytes);
 }

@@ -1,0 +1,5 @@
+//! A configuration for racoon.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::racoon_conf(bytes));
