@@ -15,6 +15,10 @@ const PAGE: &str = include_str!("../../man/racoon.conf.5");
 const REMOTE: &str = "remote anonymous { exchange_mode main; proposal { encryption_algorithm aes; hash_algorithm sha256; \
                       authentication_method rsasig; dh_group modp2048; }";
 
+/// A remote with a pre-shared key, up to its exchange mode.
+const PRE_SHARED_KEY_AND_MODE: &str = "proposal { encryption_algorithm aes; hash_algorithm sha256; \
+                                       authentication_method pre_shared_key; dh_group modp2048; } exchange_mode ";
+
 /// A sainfo that says only what it must, but for its end.
 const SAINFO: &str = "sainfo anonymous { encryption_algorithm aes_gcm; compression_algorithm deflate;";
 
@@ -198,11 +202,12 @@ fn section_text(section: Section) -> &'static str {
 }
 
 #[test]
-fn words_said_to_be_refused_are_refused() {
-    let (_, text) = PAGE.split_once("\n.Ss Words that are refused\n").unwrap();
+fn words_said_to_be_weak_or_refused_are() {
+    let (_, text) = PAGE.split_once("\n.Ss Weak choices\n").unwrap();
+    let (weak, text) = text.split_once("\n.Ss Words that are refused\n").unwrap();
     let (refused, ignored) = text.split_once("\n.Pp\n").unwrap();
     let ignored = ignored.split("\n.S").next().unwrap();
-    for (text, verdict) in [(refused, "not supported"), (ignored, "is ignored")] {
+    for (text, verdict) in [(weak, "is weak"), (refused, "not supported"), (ignored, "is ignored")] {
         let words: Vec<&str> = words(text).collect();
         assert!(words.len() > 5, "{words:?}");
         for word in words {
@@ -225,6 +230,8 @@ fn verdicts(word: &str) -> Vec<String> {
         ("top", "listen { "),
         ("remote", ""),
         ("remote", "peers_certfile "),
+        ("remote", "verify_cert "),
+        ("remote", PRE_SHARED_KEY_AND_MODE),
         ("proposal", ""),
         ("proposal", "encryption_algorithm "),
         ("proposal", "hash_algorithm "),
