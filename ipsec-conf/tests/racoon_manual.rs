@@ -12,8 +12,8 @@ use ipsec_conf::racoon::{Config, Directive, Load, Loader, Metadata, Section, loa
 const PAGE: &str = include_str!("../../man/racoon.conf.5");
 
 /// A remote that says only what it must, but for its end.
-const REMOTE: &str = "remote anonymous { exchange_mode main; proposal { encryption_algorithm aes; hash_algorithm sha256; \
-                      authentication_method rsasig; dh_group modp2048; }";
+const REMOTE: &str = "remote anonymous { exchange_mode main; proposal { encryption_algorithm aes; \
+                      hash_algorithm sha256; authentication_method rsasig; dh_group modp2048; }";
 
 /// A remote with a pre-shared key, up to its exchange mode.
 const PRE_SHARED_KEY_AND_MODE: &str = "proposal { encryption_algorithm aes; hash_algorithm sha256; \
