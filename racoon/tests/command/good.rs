@@ -52,8 +52,20 @@ fn what_is_printed_reads_back() {
 fn warnings_do_not_hinder() {
     let text = format!("path certificate \"DIR\";\n{}", remote("anonymous", "verify_cert off;"));
     expect![[r#"
-        racoon.conf:2:1: warning: weak: verify_cert off
+        racoon.conf:2:1: warning: verify_cert off is weak
+          remote anonymous {
+          ^
           anyone can be the peer
     "#]]
     .assert_eq(&site().accepted(&text));
+}
+
+#[test]
+fn what_waits_for_the_engine_is_named_with_its_place() {
+    let site = site();
+    site.write("racoon.conf", "log info;\ntimer {\n    counter 3;\n}\n");
+    let ran = site.run_fully(&["-t", "-f", "racoon.conf"]);
+    let expected = "racoon.conf:1:1: warning: accepted, not yet in effect: this version has no engine\n  \
+        log (racoon.conf:1) timer (racoon.conf:2) counter (racoon.conf:3)\n";
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), expected));
 }

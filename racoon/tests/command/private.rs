@@ -25,12 +25,12 @@ fn who_may_read_keys() {
     assert_eq!(said(0o600), "");
     assert_eq!(said(0o640), "");
     expect![[r#"
-        racoon.conf:4:5: warning: no pre-shared key will be found
+        racoon.conf:2:1: warning: no pre-shared key will be found
           DIR/psk.txt: mode 0644 is too open: 0600 or 0640 keeps its keys secret
     "#]]
     .assert_eq(&said(0o644));
     expect![[r#"
-        racoon.conf:4:5: warning: no pre-shared key will be found
+        racoon.conf:2:1: warning: no pre-shared key will be found
           DIR/psk.txt: mode 0660 is too open: 0600 or 0640 keeps its keys secret
     "#]]
     .assert_eq(&said(0o660));
@@ -39,7 +39,7 @@ fn who_may_read_keys() {
 #[test]
 fn keys_that_are_not_there() {
     expect![[r#"
-        racoon.conf:4:5: warning: no pre-shared key will be found
+        racoon.conf:2:1: warning: no pre-shared key will be found
           DIR/psk.txt: No such file or directory (os error 2)
     "#]]
     .assert_eq(&Site::new().accepted(TEXT));
@@ -52,7 +52,7 @@ fn keys_are_not_shown() {
     let said = site.accepted(TEXT);
     assert!(!said.contains("topsecret"), "{said}");
     expect![[r#"
-        DIR/psk.txt:1:1: warning: weak: a pre-shared key of less than 20 characters
+        DIR/psk.txt:1:1: warning: a pre-shared key of less than 20 characters is weak
           a recorded negotiation is enough to guess it: use 20 characters or more, at random
         DIR/psk.txt:2:1: warning: after 0x stand hex digits, two an octet
         DIR/psk.txt:3:1: warning: an identifier without a key

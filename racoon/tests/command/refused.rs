@@ -28,10 +28,6 @@ fn all_errors_with_their_places() {
           }
           ^
           the `;` that ends the statement before it is missing
-        racoon.conf:8:1: no proposal specified.
-          }
-          ^
-          at least one `proposal { \u{2026} }` is needed
         racoon: configuration file "racoon.conf" test failed
     "#]]
     .assert_eq(&said);

@@ -9,7 +9,7 @@ use crate::Site;
 const SAMPLES: &[(&str, &[&str])] = &[
     ("certificates.conf", &[]),
     ("ipv6.conf", &[]),
-    ("nat-traversal.conf", &["weak: aggressive mode with a pre-shared key"]),
+    ("nat-traversal.conf", &["aggressive mode with a pre-shared key is weak"]),
     ("roadwarrior-client.conf", &[]),
     ("roadwarrior-server.conf", &[]),
     ("site-to-site.conf", &[]),
