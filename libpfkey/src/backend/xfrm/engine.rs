@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use zeroize::Zeroizing;
 
+use super::dump::{Dump, End};
 use super::event;
 use super::layout::{PolicyId, PolicyInfo, State, StateId, parse_expire};
 use super::netlink::{Frame, Verdict, next_frame};
@@ -16,7 +17,7 @@ use crate::dialect::{Abi, Dialect};
 use crate::error::Result;
 use crate::num::{MessageType, SaState, SaType};
 use crate::wire::reader::Reader;
-use crate::wire::{Builder, Header, replace_header};
+use crate::wire::{Builder, Header};
 
 /// Counts that `af_key` shows in `sadb_msg_reserved`: in a dump, in the answer to SPDGET, in a notification.
 const REFERENCES_DUMP: u16 = 1;
@@ -112,12 +113,9 @@ pub(super) struct Engine {
     asked: VecDeque<Soft>,
     /// Emptied buffers.
     spare: Vec<Zeroizing<Vec<u8>>>,
-    /// The dump entry that waits for its successor: the last of a dump is marked.
-    held: Option<(Header, Zeroizing<Vec<u8>>)>,
-    /// Entries of the dump so far.
-    entries: u32,
-    /// The dump was not a snapshot.
-    interrupted: bool,
+    dump: Dump,
+    /// The dump that has to be asked for again.
+    again: Option<Pending>,
     /// SA types that this socket registered for: acquires and expiries go to any that did.
     pub(super) registered: BTreeSet<u8>,
     /// When the datagram was taken in, in seconds since 1970.
@@ -143,8 +141,12 @@ impl Engine {
     pub(super) fn give_up(&mut self) {
         self.pending.clear();
         self.queue.extend(self.asked.drain(..).filter_map(|soft| soft.message));
-        self.held = None;
-        self.entries = 0;
+        self.dump = Dump::default();
+    }
+
+    /// The dump that has to be asked for again, because the table changed while it was read.
+    pub(super) fn again(&mut self) -> Option<Pending> {
+        self.again.take()
     }
 
     /// Answers the last `count` requests with an errno: they could not be sent.
@@ -223,7 +225,7 @@ impl Engine {
             }
             message::DONE => {
                 let verdict = Verdict::parse(body)?;
-                self.end_of_dump(frame.seq, verdict.errno);
+                self.end_of_dump(frame.seq, frame.flags, verdict.errno);
             }
             message::NEWSA | message::UPDSA => return self.state(frame),
             message::DELSA => return self.deleted_state(frame),
@@ -303,7 +305,10 @@ impl Engine {
         };
         let now = self.now;
         if in_dump {
-            self.entry(frame.flags, |out| sa_message(envelope, &state, &attributes, now, out));
+            let name = (state.source.0, state.id.destination.0, state.id.spi, state.id.proto, state.reqid, state.seq);
+            if self.dump.is_new(frame.flags, name) {
+                self.entry(|out| sa_message(envelope, &state, &attributes, now, out));
+            }
         } else {
             self.push(|out| sa_message(envelope, &state, &attributes, now, out));
         }
@@ -334,7 +339,9 @@ impl Engine {
         let (numbers, references) = match purpose {
             Purpose::Dump(header) => {
                 let numbers = (header.message_type, 0, header.pid);
-                self.entry(frame.flags, |out| policy_message(numbers, REFERENCES_DUMP, &info, &attributes, out));
+                if self.dump.is_new(frame.flags, info.index) {
+                    self.entry(|out| policy_message(numbers, REFERENCES_DUMP, &info, &attributes, out));
+                }
                 return Ok(());
             }
             Purpose::Entry(header) => ((header.message_type, header.seq, header.pid), REFERENCES_GET),
@@ -405,43 +412,30 @@ impl Engine {
     }
 
     /// An entry of a dump: handed out when the next is there, or the end.
-    fn entry(&mut self, flags: u16, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) {
-        self.interrupted |= flags & flag::DUMP_INTR != 0;
+    fn entry(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) {
         let mut message = self.spare.pop().unwrap_or_default();
         if write(&mut message).is_err() {
             return self.recycle(message);
         }
-        let Ok(header) = crate::wire::peek_header(Abi::HOST, &message) else { return self.recycle(message) };
-        self.entries = self.entries.saturating_add(1);
-        let seq = self.entries;
-        if let Some((header, mut before)) = self.held.replace((Header { seq, ..header }, message)) {
-            let numbered = replace_header(Abi::HOST, &mut before, &header);
-            if numbered.is_ok() {
-                self.queue.push_back(before);
-            }
-        }
+        self.queue.extend(self.dump.hold(message));
     }
 
-    fn end_of_dump(&mut self, seq: u32, errno: i32) {
+    fn end_of_dump(&mut self, seq: u32, flags: u16, errno: i32) {
         let Some(pending) = self.answered(|pending| pending.is_dump(seq)) else { return };
-        self.entries = 0;
-        let held = self.held.take();
-        if pending.expect == Expect::Reqids {
+        if errno != 0 || pending.expect == Expect::Reqids {
+            self.dump = Dump::default();
+            if errno != 0 && pending.expect != Expect::Reqids {
+                self.refuse(&pending.header, errno);
+            }
             return;
         }
-        let interrupted = std::mem::take(&mut self.interrupted);
-        match held {
-            _ if errno != 0 => self.refuse(&pending.header, errno),
-            None => self.refuse(&pending.header, libc::ENOENT),
-            Some((header, mut last)) => {
-                // The last of a dump has number 0; of one that is no snapshot, an errno tells.
-                let seq = if interrupted { header.seq } else { 0 };
-                if replace_header(Abi::HOST, &mut last, &Header { seq, ..header }).is_ok() {
-                    self.queue.push_back(last);
-                }
-                if interrupted {
-                    self.refuse(&pending.header, libc::EAGAIN);
-                }
+        match self.dump.end(flags) {
+            End::Again => self.again = Some(pending),
+            End::Empty => self.refuse(&pending.header, libc::ENOENT),
+            End::Last(last) => self.queue.push_back(last),
+            End::Unsettled(last) => {
+                self.queue.push_back(last);
+                self.refuse(&pending.header, libc::EAGAIN);
             }
         }
     }

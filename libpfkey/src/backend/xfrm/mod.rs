@@ -6,6 +6,7 @@
 //! it.
 
 mod algorithm;
+mod dump;
 mod engine;
 mod event;
 mod layout;
@@ -52,6 +53,8 @@ pub struct Xfrm {
     /// Frames that are not sent yet. They hold keys.
     batch: Zeroizing<Vec<u8>>,
     batched: usize,
+    /// The dump that was asked for last: it may have to be asked for again.
+    dump_frame: Vec<u8>,
     /// Notifications were lost.
     overrun: bool,
     lists: Option<Lists>,
@@ -71,6 +74,7 @@ impl Xfrm {
             door,
             batch: Zeroizing::new(Vec::with_capacity(BATCH_BYTES + (4 << 10))),
             batched: 0,
+            dump_frame: Vec::new(),
             overrun: false,
             lists: None,
             next_reqid: None,
@@ -292,6 +296,8 @@ impl Xfrm {
     ) -> std::result::Result<(), Errno> {
         self.settle().map_err(errno_of)?;
         self.push(message, expect, kind, flags, body)?;
+        self.dump_frame.clear();
+        self.dump_frame.extend_from_slice(&self.batch);
         self.flush();
         Ok(())
     }
@@ -344,6 +350,10 @@ impl Xfrm {
         match self.door.receive() {
             Ok(Some(datagram)) => {
                 self.engine.datagram(datagram)?;
+                if let Some(dump) = self.engine.again() {
+                    self.engine.expect(dump);
+                    self.door.send(&self.dump_frame)?;
+                }
                 self.ask()?;
                 Ok(true)
             }

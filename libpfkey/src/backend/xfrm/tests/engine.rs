@@ -145,6 +145,39 @@ fn changes_during_a_dump_are_no_entries() {
 }
 
 #[test]
+fn an_interrupted_dump_is_asked_for_again() {
+    let mut engine = engine(&[DUMP]);
+    let entry = |flags, spi| sa(message::NEWSA, flag::MULTI | flags, ME, spi);
+    let first = told(&mut engine, &[entry(flag::DUMP_INTR, 1), entry(0, 2), done(0)]);
+    assert_eq!(outline(&first), [(M::Dump, 1, 0, ME)], "the second is held");
+    let again = engine.again().expect("another round");
+    engine.expect(again);
+    // What was told is not told again, and what is new is.
+    let rest = told(&mut engine, &[entry(0, 2), entry(0, 3), entry(0, 1), done(0)]);
+    assert_eq!(outline(&rest), [(M::Dump, 2, 0, ME), (M::Dump, 0, 0, ME)]);
+    assert_eq!(rest.iter().map(|bytes| parse(bytes).sa().unwrap().spi).collect::<Vec<_>>(), [2, 3]);
+    assert!(engine.again().is_none());
+}
+
+#[test]
+fn a_table_that_never_stands_still_is_told_with_an_errno() {
+    let mut engine = engine(&[DUMP]);
+    let mut rounds = 0;
+    let told = loop {
+        let entry = sa(message::NEWSA, flag::MULTI | flag::DUMP_INTR, ME, 1);
+        let told = told(&mut engine, &[entry, done(0)]);
+        rounds += 1;
+        match engine.again() {
+            Some(again) => engine.expect(again),
+            None => break told,
+        }
+    };
+    assert_eq!(rounds, 8);
+    let errno = u8::try_from(libc::EAGAIN).unwrap();
+    assert_eq!(outline(&told), [(M::Dump, 1, 0, ME), (M::Dump, 0, errno, ME)]);
+}
+
+#[test]
 fn dumps_of_nothing_and_of_wrong_filters() {
     assert_eq!(outline(&told(&mut engine(&[DUMP]), &[done(0)])), [(M::Dump, 0, 2, ME)]);
     assert_eq!(outline(&told(&mut engine(&[DUMP]), &[done(libc::EINVAL)])), [(M::Dump, 0, 22, ME)]);
