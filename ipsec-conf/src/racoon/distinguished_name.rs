@@ -104,7 +104,7 @@ fn from_hex(digits: &str) -> Option<Box<[u8]>> {
     pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
 
-/// The form that [`DistinguishedName::parse`] reads.
+/// The form that `DistinguishedName::parse` reads.
 impl fmt::Display for DistinguishedName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
