@@ -84,17 +84,7 @@ impl Connection {
     /// As [`Backend::recv`].
     pub fn recv(&mut self, timeout: Option<Duration>) -> Result<Option<&[u8]>> {
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
-        loop {
-            // Decided on the length alone, so that the borrow of the buffer ends before the next round.
-            let length = self.backend.recv(&mut self.buffer)?.map(<[u8]>::len);
-            if let Some(length) = length {
-                self.used = self.used.max(length);
-                return Ok(self.buffer.get(..length));
-            }
-            if !wait(self.backend.fd(), deadline)? {
-                return Ok(None);
-            }
-        }
+        self.next(|| deadline)
     }
 
     /// The next message, or `None` when patience is at its end.
@@ -102,13 +92,19 @@ impl Connection {
         if patience.is_over() {
             return Ok(None);
         }
+        self.next(|| Some(patience.start()))
+    }
+
+    /// The next message; `deadline` is asked for only when there is none now.
+    fn next(&mut self, mut deadline: impl FnMut() -> Option<Instant>) -> Result<Option<&[u8]>> {
         loop {
+            // Decided on the length alone, so that the borrow of the buffer ends before the next round.
             let length = self.backend.recv(&mut self.buffer)?.map(<[u8]>::len);
             if let Some(length) = length {
                 self.used = self.used.max(length);
                 return Ok(self.buffer.get(..length));
             }
-            if !wait(self.backend.fd(), Some(patience.start()))? {
+            if !wait(self.backend.fd(), deadline())? {
                 return Ok(None);
             }
         }

@@ -27,58 +27,44 @@ enum End {
 /// Runs a script (`-f`): the first error ends it.
 pub(crate) fn run_file(session: &mut Session, file: &mut dyn Read, name: &str) -> ExitCode {
     let mut splitter = Splitter::script();
+    let end = match feed_all(session, &mut splitter, file, name, Stop::AtErrors) {
+        // What is left lacks its `;`.
+        End::Open => splitter.finish().map_or(End::Done, |raw| statement(session, raw, Stop::AtErrors)),
+        end => end,
+    };
+    done(session, end)
+}
+
+/// Runs standard input (`-c`): errors are told, and reading goes on. Text without a `;` at the end is dropped.
+pub(crate) fn run_stdin(session: &mut Session) -> ExitCode {
+    let mut splitter = Splitter::interactive();
+    let end = feed_all(session, &mut splitter, &mut io::stdin(), "stdin", Stop::AtIllegalCharacters);
+    done(session, end)
+}
+
+/// Carries out all that `input` has. [`End::Open`] is its end.
+fn feed_all(session: &mut Session, splitter: &mut Splitter, input: &mut dyn Read, name: &str, stop: Stop) -> End {
+    let typed = stop == Stop::AtIllegalCharacters;
+    let terminal = typed && io::stdin().is_terminal();
     let mut chunk = Zeroizing::new(vec![0; CHUNK]);
     loop {
-        let length = match file.read(&mut chunk) {
-            Ok(0) => break,
+        let length = match input.read(&mut chunk) {
+            Ok(0) => return End::Open,
             Ok(length) => length,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => {
                 session.finish();
                 session.view.console.system(&format!("{name}: {}", text_of(&error)));
-                return ExitCode::FAILURE;
+                return End::Failed;
             }
         };
         let mut bytes = chunk.get(..length).unwrap_or_default();
-        match feed(session, &mut splitter, &mut bytes, Stop::AtErrors) {
+        match feed(session, splitter, &mut bytes, stop) {
             End::Open => {}
-            End::Done => return done(session, ExitCode::SUCCESS),
-            End::Failed => return done(session, ExitCode::FAILURE),
-        }
-    }
-    // What is left lacks its `;`.
-    let end = match splitter.finish() {
-        Some(raw) => statement(session, raw, Stop::AtErrors),
-        None => End::Done,
-    };
-    done(session, if end == End::Failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-/// Runs standard input (`-c`): errors are told, and reading goes on. Text without a `;` at the end is dropped.
-pub(crate) fn run_stdin(session: &mut Session) -> ExitCode {
-    let terminal = io::stdin().is_terminal();
-    let mut splitter = Splitter::interactive();
-    let mut chunk = Zeroizing::new(vec![0; CHUNK]);
-    loop {
-        let length = match io::stdin().read(&mut chunk) {
-            Ok(0) => return done(session, ExitCode::SUCCESS),
-            Ok(length) => length,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => {
-                session.finish();
-                session.view.console.system(&format!("stdin: {}", text_of(&error)));
-                return ExitCode::FAILURE;
-            }
-        };
-        let mut bytes = chunk.get(..length).unwrap_or_default();
-        let end = feed(session, &mut splitter, &mut bytes, Stop::AtIllegalCharacters);
-        match end {
-            End::Open => {}
-            End::Done => return done(session, ExitCode::SUCCESS),
-            End::Failed => return done(session, ExitCode::FAILURE),
+            end => return end,
         }
         // Whoever writes line by line is answered line by line.
-        if terminal || length < CHUNK {
+        if terminal || (typed && length < CHUNK) {
             session.finish();
             session.view.console.flush();
         }
@@ -92,10 +78,10 @@ enum Stop {
     AtIllegalCharacters,
 }
 
-fn done(session: &mut Session, code: ExitCode) -> ExitCode {
+fn done(session: &mut Session, end: End) -> ExitCode {
     session.finish();
     session.view.console.flush();
-    code
+    if end == End::Failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// Carries out the statements that `bytes` complete.
