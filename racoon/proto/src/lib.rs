@@ -12,3 +12,4 @@ pub mod num;
 pub mod proposal;
 pub mod psk;
 pub mod select;
+pub mod time;
