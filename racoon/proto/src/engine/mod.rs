@@ -1,0 +1,242 @@
+//! The engine: IKEv1 for all peers of a host, as one state machine.
+//!
+//! It is driven from outside. What happens enters through five functions and nowhere else, so that what a daemon received
+//! can be replayed bit for bit: [`Engine::handle_datagram`], [`Engine::handle_kernel`], [`Engine::handle_crypto`],
+//! [`Engine::handle_control`] and [`Engine::handle_timeout`]. After each of them take what is to be done with
+//! [`Engine::poll_output`] until there is nothing more, and ask [`Engine::poll_timeout`] when to come back at the latest.
+//!
+//! # What is found by what
+//!
+//! | thing | key |
+//! |---|---|
+//! | phase 1 | both cookies; while the responder's is zero: the initiator's and both addresses |
+//! | phase 2 | its phase 1 and the message id |
+//! | acquire | the policy's index and both addresses |
+//! | IPsec SA | destination, protocol, SPI |
+//! | policy | selector and direction; its index |
+
+mod control;
+mod timers;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::fmt;
+use std::net::SocketAddr;
+
+pub use control::{Control, Refusal};
+
+use crate::crypto::{Job, JobResult};
+use crate::kernel::{KernelEvent, KernelRequest, RequestId};
+use crate::outcome::{Journal, Outcome};
+use crate::output::{Event, JobId, Level, LogLine, Output, Transmit, Urgency};
+use crate::random::Random;
+use crate::settings::Settings;
+use crate::time::Time;
+use timers::Timers;
+
+/// A phase 1, established or on its way. Never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Phase1Id(u64);
+
+/// A phase 2, established or on its way. Never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Phase2Id(u64);
+
+/// What becomes due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Timer {
+    /// The last message of a phase 1 is sent again, or the negotiation fails.
+    Phase1Retransmit(Phase1Id),
+    /// A phase 1 that waits for somebody else (its peer as a responder, a job) has waited long enough.
+    Phase1Deadline(Phase1Id),
+    /// An established phase 1 is renewed.
+    Phase1Renew(Phase1Id),
+    /// An established phase 1 ends.
+    Phase1Expire(Phase1Id),
+    /// The next probe of a peer, or the end of waiting for an answer to one.
+    Dpd(Phase1Id),
+    /// The last message of a phase 2 is sent again, or the negotiation fails.
+    Phase2Retransmit(Phase2Id),
+    /// A phase 2 that waits for its phase 1, the kernel or a job has waited long enough.
+    Phase2Deadline(Phase2Id),
+    /// An established phase 2 is renewed.
+    Phase2Renew(Phase2Id),
+    /// An established phase 2 ends.
+    Phase2Expire(Phase2Id),
+    /// What is kept of an exchange to answer duplicates may go.
+    Phase2Forget(Phase2Id),
+    /// Failures of strangers that were counted are told.
+    Strangers,
+}
+
+/// Who waits for a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    Phase1(Phase1Id),
+    Phase2(Phase2Id),
+}
+
+/// IKEv1 for all peers of a host.
+pub struct Engine {
+    settings: Settings,
+    random: Box<dyn Random>,
+    /// The time of what is being handled.
+    now: Time,
+    outputs: VecDeque<Output>,
+    timers: Timers<Timer>,
+    /// Our addresses.
+    locals: BTreeSet<SocketAddr>,
+    jobs: HashMap<JobId, Owner>,
+    requests: HashMap<RequestId, Phase2Id>,
+    journal: Journal,
+    /// The next number of a phase 1, phase 2, job or request.
+    next_id: u64,
+    stopping: bool,
+}
+
+impl Engine {
+    /// An engine that knows no peer yet. Tell it our addresses ([`Control::Addresses`]) and the policies that there are
+    /// ([`KernelEvent::Policies`]).
+    pub fn new(settings: Settings, random: Box<dyn Random>, now: Time) -> Self {
+        Self {
+            journal: Journal::new(settings.journal),
+            settings,
+            random,
+            now,
+            outputs: VecDeque::new(),
+            timers: Timers::default(),
+            locals: BTreeSet::new(),
+            jobs: HashMap::new(),
+            requests: HashMap::new(),
+            next_id: 1,
+            stopping: false,
+        }
+    }
+
+    /// A datagram came in, without the marker that stands before it on a port of NAT traversal.
+    pub fn handle_datagram(&mut self, now: Time, local: SocketAddr, remote: SocketAddr, bytes: &[u8]) {
+        self.now = now;
+        self.datagram(local, remote, bytes);
+    }
+
+    /// The kernel said something.
+    pub fn handle_kernel(&mut self, now: Time, event: KernelEvent) {
+        self.now = now;
+        self.kernel_event(event);
+    }
+
+    /// A job is done. One that nobody waits for any more is dropped.
+    pub fn handle_crypto(&mut self, now: Time, job: JobId, result: JobResult) {
+        self.now = now;
+        match self.jobs.remove(&job) {
+            Some(Owner::Phase1(id)) => self.phase1_job_done(id, result),
+            Some(Owner::Phase2(id)) => self.phase2_job_done(id, result),
+            None => {}
+        }
+    }
+
+    /// Somebody asks for something.
+    ///
+    /// # Errors
+    /// Why it was not begun.
+    pub fn handle_control(&mut self, now: Time, control: Control) -> Result<(), Refusal> {
+        self.now = now;
+        self.control(control)
+    }
+
+    /// Time has passed. Called earlier than [`Engine::poll_timeout`] says, nothing happens.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.now = now;
+        while let Some(timer) = self.timers.take(now) {
+            match timer {
+                Timer::Phase1Retransmit(id) => self.phase1_retransmit(id),
+                Timer::Phase1Deadline(id) => self.phase1_deadline(id),
+                Timer::Phase1Renew(id) => self.phase1_renew(id),
+                Timer::Phase1Expire(id) => self.phase1_expire(id),
+                Timer::Dpd(id) => self.dpd_due(id),
+                Timer::Phase2Retransmit(id) => self.phase2_retransmit(id),
+                Timer::Phase2Deadline(id) => self.phase2_deadline(id),
+                Timer::Phase2Renew(id) => self.phase2_renew(id),
+                Timer::Phase2Expire(id) => self.phase2_expire(id),
+                Timer::Phase2Forget(id) => self.phase2_forget(id),
+                Timer::Strangers => self.report_strangers(),
+            }
+        }
+    }
+
+    /// The next thing to do. Ask after each `handle_` function until there is none.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Engine::handle_timeout`] is to be called at the latest; none: something has to come in first. Changes with each
+    /// `handle_` function.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.timers.next()
+    }
+
+    /// The last outcomes.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// What the engine works by.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn fresh_id(&mut self) -> u64 {
+        let id = self.next_id;
+        self.next_id = id.wrapping_add(1);
+        id
+    }
+
+    /// Sends a datagram, in as many copies as configured.
+    fn transmit(&mut self, local: SocketAddr, remote: SocketAddr, bytes: &[u8]) {
+        for _ in 0..self.settings.retransmission.copies.max(1) {
+            self.outputs.push_back(Output::Transmit(Transmit { local, remote, bytes: bytes.to_vec() }));
+        }
+    }
+
+    /// Hands a job out.
+    fn order(&mut self, owner: Owner, urgency: Urgency, job: Job) {
+        let id = JobId(self.fresh_id());
+        self.jobs.insert(id, owner);
+        self.outputs.push_back(Output::Job(id, urgency, job));
+    }
+
+    /// Asks the kernel for something that it answers; `request` is given the number.
+    fn ask_kernel(&mut self, owner: Phase2Id, request: impl FnOnce(RequestId) -> KernelRequest) -> RequestId {
+        let id = RequestId(self.fresh_id());
+        self.requests.insert(id, owner);
+        self.outputs.push_back(Output::Kernel(request(id)));
+        id
+    }
+
+    /// Asks the kernel for something that it does not answer.
+    fn tell_kernel(&mut self, request: KernelRequest) {
+        self.outputs.push_back(Output::Kernel(request));
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    /// Logs a line; the text is made only if it is wanted.
+    fn log(&mut self, level: Level, peer: Option<SocketAddr>, text: impl FnOnce() -> String) {
+        if level <= self.settings.log {
+            self.outputs.push_back(Output::Log(LogLine { level, peer, text: text() }));
+        }
+    }
+
+    /// A negotiation ended.
+    fn conclude(&mut self, outcome: Outcome) {
+        self.journal.add(outcome.clone());
+        self.outputs.push_back(Output::Outcome(outcome));
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("timers", &self.timers.len()).finish_non_exhaustive()
+    }
+}
