@@ -7,9 +7,11 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod crypto;
 pub mod identity;
 pub mod num;
 pub mod proposal;
 pub mod psk;
+pub mod random;
 pub mod select;
 pub mod time;

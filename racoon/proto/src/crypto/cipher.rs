@@ -1,0 +1,224 @@
+//! Encryption of messages: CBC, its keys and its IVs (RFC 2409 Appendix B).
+
+use std::fmt;
+
+use openssl::cipher::CipherRef;
+use openssl::cipher_ctx::CipherCtx;
+use openssl::error::ErrorStack;
+use zeroize::Zeroizing;
+
+use super::keys::expand;
+use super::{CryptoError, Secret, digest, equal, library, prf};
+use crate::num::{Cipher, Hash};
+
+/// The longest block of any cipher, in bytes.
+const LONGEST_BLOCK: usize = 16;
+
+/// An initialisation vector: what the next message is chained to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Iv {
+    bytes: [u8; LONGEST_BLOCK],
+    length: usize,
+}
+
+impl Iv {
+    /// The IV of the first encrypted message of phase 1: hash(g^xi | g^xr), cut to the cipher's block.
+    ///
+    /// # Errors
+    /// If libcrypto does not have the hash.
+    pub fn phase1(hash: Hash, g_xi: &[u8], g_xr: &[u8], block: usize) -> Result<Self, CryptoError> {
+        Ok(Self::cut(&digest(hash, &[g_xi, g_xr])?, block))
+    }
+
+    /// The IV of the first message of an exchange after phase 1: hash(last block of phase 1 | M-ID), cut to the cipher's
+    /// block.
+    ///
+    /// # Errors
+    /// If libcrypto does not have the hash.
+    pub fn phase2(hash: Hash, last: &Self, message_id: u32, block: usize) -> Result<Self, CryptoError> {
+        Ok(Self::cut(&digest(hash, &[last.as_bytes(), &message_id.to_be_bytes()])?, block))
+    }
+
+    /// The bytes: as many as the cipher's block has.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or(&self.bytes)
+    }
+
+    /// The first bytes of `from`.
+    fn cut(from: &[u8], block: usize) -> Self {
+        let mut bytes = [0; LONGEST_BLOCK];
+        let length = block.min(from.len()).min(LONGEST_BLOCK);
+        bytes.iter_mut().zip(from.iter().take(length)).for_each(|(to, from)| *to = *from);
+        Self { bytes, length }
+    }
+
+    /// The last block of an encrypted message.
+    fn last_of(encrypted: &[u8], block: usize) -> Self {
+        Self::cut(encrypted.rchunks(block.max(1)).next().unwrap_or_default(), block)
+    }
+}
+
+impl fmt::Debug for Iv {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Iv(")?;
+        self.as_bytes().iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        f.write_str(")")
+    }
+}
+
+/// A cipher with its key.
+#[derive(Clone)]
+pub struct CipherKey {
+    cipher: Cipher,
+    library: &'static CipherRef,
+    key: Secret,
+}
+
+impl CipherKey {
+    /// The key for messages. It is the beginning of SKEYID_e, or if that is too short of K1 | K2 | ..., where K1 =
+    /// prf(SKEYID_e, 0) and each next one prf(SKEYID_e, previous) (RFC 2409 Appendix B). `key_bits` is the agreed key length,
+    /// 0 for the only one or the default of 128.
+    ///
+    /// # Errors
+    /// If libcrypto does not have the cipher with this key length, or if the key is weak.
+    pub fn derive(cipher: Cipher, key_bits: u16, hash: Hash, skeyid_e: &[u8]) -> Result<Self, CryptoError> {
+        let (library, length) = library::fetched_cipher(cipher, key_bits)?;
+        let key = match skeyid_e.get(..length) {
+            Some(beginning) => Secret::from(beginning.to_vec()),
+            None => {
+                expand(length, |previous| prf(hash, skeyid_e, &[if previous.is_empty() { &[0] } else { previous }]))?
+            }
+        };
+        if is_weak(cipher, key.as_bytes()) {
+            return Err(CryptoError::WeakKey(cipher));
+        }
+        Ok(Self { cipher, library, key })
+    }
+
+    /// The cipher.
+    pub fn cipher(&self) -> Cipher {
+        self.cipher
+    }
+
+    /// Bytes of its block, and of its IV.
+    pub fn block_length(&self) -> usize {
+        self.library.block_size()
+    }
+
+    /// Encrypts whole blocks in place. `iv` becomes the one for the next message: the last block.
+    ///
+    /// # Errors
+    /// If there is no block, or not only whole ones, or if the IV is for another cipher; nothing is changed then.
+    pub fn encrypt(&self, iv: &mut Iv, plain: &mut [u8]) -> Result<(), CryptoError> {
+        self.run(Direction::Encrypt, iv, plain)?;
+        *iv = Iv::last_of(plain, self.block_length());
+        Ok(())
+    }
+
+    /// Decrypts whole blocks in place. Returns the IV for the next message, which the caller keeps when the message turns
+    /// out to be a good one: a forged message must not move the chain.
+    ///
+    /// # Errors
+    /// If there is no block, or not only whole ones, or if the IV is for another cipher; nothing is changed then.
+    pub fn decrypt(&self, iv: &Iv, data: &mut [u8]) -> Result<Iv, CryptoError> {
+        let next = Iv::last_of(data, self.block_length());
+        self.run(Direction::Decrypt, iv, data)?;
+        Ok(next)
+    }
+
+    fn run(&self, direction: Direction, iv: &Iv, data: &mut [u8]) -> Result<(), CryptoError> {
+        let block = self.block_length();
+        let length = data.len();
+        if length == 0 || !length.is_multiple_of(block) {
+            return Err(CryptoError::NotBlocks { length, block });
+        }
+        if iv.length != block {
+            return Err(CryptoError::IvLength { found: iv.length, block });
+        }
+        let mut context = self.context(direction, iv)?;
+        // libcrypto wants room for a block more, and the vector must not move.
+        let mut output = Zeroizing::new(Vec::with_capacity(length + 2 * block));
+        context.cipher_update_vec(data, &mut output)?;
+        context.cipher_final_vec(&mut output)?;
+        if output.len() != length {
+            return Err(CryptoError::NotBlocks { length: output.len(), block });
+        }
+        data.copy_from_slice(&output);
+        Ok(())
+    }
+
+    fn context(&self, direction: Direction, iv: &Iv) -> Result<CipherCtx, CryptoError> {
+        let mut context = CipherCtx::new()?;
+        direction.init(&mut context, Some(self.library), None, None)?;
+        // The length of the key comes before the key.
+        if context.key_length() != self.key.len() {
+            context.set_key_length(self.key.len())?;
+        }
+        direction.init(&mut context, None, Some(self.key.as_bytes()), Some(iv.as_bytes()))?;
+        // IKE pads by itself.
+        context.set_padding(false);
+        Ok(context)
+    }
+}
+
+impl fmt::Debug for CipherKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CipherKey({}, {} bits)", self.cipher, self.key.len() * 8)
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Direction {
+    Encrypt,
+    Decrypt,
+}
+
+impl Direction {
+    fn init(
+        self,
+        context: &mut CipherCtx,
+        cipher: Option<&CipherRef>,
+        key: Option<&[u8]>,
+        iv: Option<&[u8]>,
+    ) -> Result<(), ErrorStack> {
+        match self {
+            Self::Encrypt => context.encrypt_init(cipher, key, iv),
+            Self::Decrypt => context.decrypt_init(cipher, key, iv),
+        }
+    }
+}
+
+/// Keys of DES under which encryption is its own inverse, or the inverse of another one's (NIST SP 800-67 section 3.3.2).
+const WEAK_DES_KEYS: [u64; 16] = [
+    0x0101_0101_0101_0101,
+    0xfefe_fefe_fefe_fefe,
+    0xe0e0_e0e0_f1f1_f1f1,
+    0x1f1f_1f1f_0e0e_0e0e,
+    0x011f_011f_010e_010e,
+    0x1f01_1f01_0e01_0e01,
+    0x01e0_01e0_01f1_01f1,
+    0xe001_e001_f101_f101,
+    0x01fe_01fe_01fe_01fe,
+    0xfe01_fe01_fe01_fe01,
+    0x1fe0_1fe0_0ef1_0ef1,
+    0xe01f_e01f_f10e_f10e,
+    0x1ffe_1ffe_0efe_0efe,
+    0xfe1f_fe1f_fe0e_fe0e,
+    0xe0fe_e0fe_f1fe_f1fe,
+    0xfee0_fee0_fef1_fef1,
+];
+
+/// Whether a key of DES or 3DES is weak: of 3DES one that leaves a single DES of it, because two neighbours are the same
+/// (RFC 2451 section 2.3). The lowest bit of each byte is parity.
+fn is_weak(cipher: Cipher, key: &[u8]) -> bool {
+    let without_parity = |key: &[u8]| Zeroizing::new(key.iter().map(|byte| byte & 0xfe).collect::<Vec<u8>>());
+    let key = without_parity(key);
+    match cipher {
+        Cipher::DES => WEAK_DES_KEYS.iter().any(|weak| equal(&key, &without_parity(&weak.to_be_bytes()))),
+        Cipher::TRIPLE_DES => key.chunks(8).zip(key.chunks(8).skip(1)).any(|(one, next)| equal(one, next)),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,62 @@
+//! MODP groups: powers of 2 modulo a safe prime (RFC 2409 section 6, RFC 3526).
+
+use openssl::bn::{BigNum, BigNumContext, BigNumRef};
+
+use super::number::{SecretNumber, padded};
+use crate::crypto::{CryptoError, GroupError, PeerValueError, Secret};
+use crate::num::Group;
+use crate::random::Random;
+
+/// A group.
+pub(super) struct Modp {
+    prime: BigNum,
+    /// The prime less 1, of order 2.
+    last: BigNum,
+    generator: BigNum,
+    /// Bytes of the prime.
+    length: usize,
+    /// Bytes of our exponents.
+    exponent_length: usize,
+}
+
+impl Modp {
+    pub(super) fn new(prime: BigNum, exponent_bits: usize) -> Result<Self, CryptoError> {
+        let mut last = prime.to_owned()?;
+        last.sub_word(1)?;
+        let length = usize::try_from(prime.num_bytes()).unwrap_or_default();
+        Ok(Self { prime, last, generator: BigNum::from_u32(2)?, length, exponent_length: exponent_bits / 8 })
+    }
+
+    pub(super) fn draw(&self, random: &mut dyn Random) -> Secret {
+        let mut secret = Secret::from(vec![0; self.exponent_length]);
+        random.fill(secret.as_mut_bytes());
+        // All exponents are equally long, and none is zero.
+        if let Some(first) = secret.as_mut_bytes().first_mut() {
+            *first |= 0x80;
+        }
+        secret
+    }
+
+    pub(super) fn public_value(&self, exponent: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        padded(&*self.power(&self.generator, exponent)?, self.length)
+    }
+
+    pub(super) fn shared_secret(&self, group: Group, exponent: &[u8], peer: &[u8]) -> Result<Secret, GroupError> {
+        if peer.len() > self.length {
+            return Err(PeerValueError::Length { group, expected: self.length, found: peer.len() }.into());
+        }
+        let peer = BigNum::from_slice(peer)?;
+        // Of the others 0 and 1 stay what they are, and p-1 tells whether the exponent is odd.
+        if peer <= BigNum::from_u32(1)? || peer >= self.last {
+            return Err(PeerValueError::Range(group).into());
+        }
+        Ok(self.power(&peer, exponent)?.to_padded(self.length)?)
+    }
+
+    fn power(&self, base: &BigNumRef, exponent: &[u8]) -> Result<SecretNumber, CryptoError> {
+        let exponent = SecretNumber::from_bytes(exponent)?;
+        let mut power = SecretNumber::zero()?;
+        power.as_mut().mod_exp(base, &exponent, &self.prime, &mut *BigNumContext::new()?)?;
+        Ok(power)
+    }
+}

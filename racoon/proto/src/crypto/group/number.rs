@@ -1,0 +1,54 @@
+//! Numbers that nobody else is to see.
+
+use std::ops::Deref;
+
+use openssl::bn::{BigNum, BigNumRef};
+
+use crate::crypto::{CryptoError, Secret};
+
+/// A secret number: wiped when dropped, and computed with in constant time.
+pub(super) struct SecretNumber(BigNum);
+
+impl SecretNumber {
+    /// A number from its bytes, the highest first.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, CryptoError> {
+        let mut number = Self(BigNum::from_slice(bytes)?);
+        number.0.set_const_time();
+        Ok(number)
+    }
+
+    /// Zero, as the place for a result.
+    pub(super) fn zero() -> Result<Self, CryptoError> {
+        Self::from_bytes(&[])
+    }
+
+    /// To be written to.
+    pub(super) fn as_mut(&mut self) -> &mut BigNumRef {
+        &mut self.0
+    }
+
+    /// Its bytes, the highest first, with as many zeros before them as make `length` bytes.
+    pub(super) fn to_padded(&self, length: usize) -> Result<Secret, CryptoError> {
+        padded(&self.0, length).map(Secret::from)
+    }
+}
+
+impl Deref for SecretNumber {
+    type Target = BigNumRef;
+
+    fn deref(&self) -> &BigNumRef {
+        &self.0
+    }
+}
+
+impl Drop for SecretNumber {
+    fn drop(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// The bytes of a number, the highest first, with as many zeros before them as make `length` bytes.
+pub(super) fn padded(number: &BigNumRef, length: usize) -> Result<Vec<u8>, CryptoError> {
+    let length = i32::try_from(length).unwrap_or(i32::MAX);
+    Ok(number.to_vec_padded(length)?)
+}

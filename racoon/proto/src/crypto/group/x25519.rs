@@ -1,0 +1,43 @@
+//! Curve25519 (RFC 7748 section 6.1).
+
+use openssl::derive::Deriver;
+use openssl::pkey::{Id, PKey};
+
+use crate::crypto::{CryptoError, GroupError, PeerValueError, Secret};
+use crate::num::Group;
+use crate::random::Random;
+
+/// Bytes of everything.
+const LENGTH: usize = 32;
+
+/// Whether libcrypto has it.
+pub(super) fn works() -> bool {
+    public_value(&[1; LENGTH]).is_ok()
+}
+
+pub(super) fn draw(random: &mut dyn Random) -> Secret {
+    let mut secret = Secret::from(vec![0; LENGTH]);
+    random.fill(secret.as_mut_bytes());
+    secret
+}
+
+pub(super) fn public_value(secret: &[u8]) -> Result<Vec<u8>, CryptoError> {
+    Ok(PKey::private_key_from_raw_bytes(secret, Id::X25519)?.raw_public_key()?)
+}
+
+pub(super) fn shared_secret(group: Group, secret: &[u8], peer: &[u8]) -> Result<Secret, GroupError> {
+    if peer.len() != LENGTH {
+        return Err(PeerValueError::Length { group, expected: LENGTH, found: peer.len() }.into());
+    }
+    let key = PKey::private_key_from_raw_bytes(secret, Id::X25519)?;
+    let peer = PKey::public_key_from_raw_bytes(peer, Id::X25519)?;
+    let mut deriver = Deriver::new(&key)?;
+    deriver.set_peer_ex(&peer, false)?;
+    let mut shared = Secret::from(vec![0; LENGTH]);
+    // Every value is one of the curve; libcrypto fails for those that make the secret zero.
+    let written = deriver.derive(shared.as_mut_bytes()).map_err(|_| PeerValueError::ZeroSecret(group))?;
+    if written != LENGTH || shared.as_bytes().iter().all(|byte| *byte == 0) {
+        return Err(PeerValueError::ZeroSecret(group).into());
+    }
+    Ok(shared)
+}

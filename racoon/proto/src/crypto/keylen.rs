@@ -1,0 +1,55 @@
+//! How much KEYMAT an IPsec SA takes, and which part of it is for what.
+
+use super::Secret;
+use crate::num::{AuthAlgorithm, EspTransform};
+
+/// Key length of a cipher with several, when the proposal has no Key Length attribute.
+const DEFAULT_KEY_BITS: u16 = 128;
+
+/// Bytes of KEYMAT for ESP's encryption: the key, and the salt behind it for CTR, GCM and GMAC (4 bytes: RFC 3686 section
+/// 5.1, 4106 section 8.1, 4543) and for CCM (3 bytes: RFC 4309 section 7.1). `key_bits` is the Key Length attribute, which
+/// does not count the salt; 0 if there is none. `None` if the transform has no such key.
+pub fn esp_key_length(transform: EspTransform, key_bits: u16) -> Option<usize> {
+    let only = |length: usize| (key_bits == 0 || usize::from(key_bits) == length * 8).then_some(length);
+    let bits = if key_bits == 0 { DEFAULT_KEY_BITS } else { key_bits };
+    let within = |least: u16, most: u16| {
+        ((least..=most).contains(&bits) && bits.is_multiple_of(8)).then_some(usize::from(bits / 8))
+    };
+    let of_aes = || matches!(bits, 128 | 192 | 256).then_some(usize::from(bits / 8));
+    match transform {
+        EspTransform::NULL => only(0),
+        EspTransform::DES | EspTransform::DES_IV32 | EspTransform::DES_IV64 => only(8),
+        EspTransform::TRIPLE_DES => only(24),
+        EspTransform::CAST128 => within(40, 128),
+        EspTransform::BLOWFISH => within(40, 448),
+        EspTransform::AES | EspTransform::CAMELLIA | EspTransform::TWOFISH => of_aes(),
+        EspTransform::AES_CTR
+        | EspTransform::AES_GCM_8
+        | EspTransform::AES_GCM_12
+        | EspTransform::AES_GCM_16
+        | EspTransform::AES_GMAC => Some(of_aes()? + 4),
+        EspTransform::AES_CCM_8 | EspTransform::AES_CCM_12 | EspTransform::AES_CCM_16 => Some(of_aes()? + 3),
+        _ => None,
+    }
+}
+
+/// Bytes of KEYMAT for authentication in ESP and AH: as long as the hash (RFC 2403, 2404, 4868), or 16 for AES-XCBC (RFC
+/// 3566). `None` for an algorithm that is not used.
+pub fn auth_key_length(algorithm: AuthAlgorithm) -> Option<usize> {
+    Some(match algorithm {
+        AuthAlgorithm::NONE => 0,
+        AuthAlgorithm::HMAC_MD5 | AuthAlgorithm::AES_XCBC => 16,
+        AuthAlgorithm::HMAC_SHA1 => 20,
+        AuthAlgorithm::HMAC_SHA256 => 32,
+        AuthAlgorithm::HMAC_SHA384 => 48,
+        AuthAlgorithm::HMAC_SHA512 => 64,
+        _ => return None,
+    })
+}
+
+/// Takes KEYMAT apart: the key for encryption comes first, then the one for authentication (RFC 2401 section 4.4.3). `None`
+/// if it is not as long as both.
+pub fn split_keymat(keymat: &Secret, encryption: usize, authentication: usize) -> Option<(Secret, Secret)> {
+    let (first, second) = keymat.as_bytes().split_at_checked(encryption)?;
+    (second.len() == authentication).then(|| (Secret::from(first.to_vec()), Secret::from(second.to_vec())))
+}

@@ -1,0 +1,164 @@
+//! Keys and hashes of the exchanges (RFC 2409 section 5).
+
+use super::{CipherKey, CryptoError, Secret, prf};
+use crate::num::{Hash, Protocol};
+use crate::proposal::Phase1Terms;
+
+/// SKEYID of an exchange with a pre-shared key: prf(pre-shared-key, Ni_b | Nr_b).
+///
+/// # Errors
+/// If libcrypto does not have the hash.
+pub fn skeyid_psk(hash: Hash, psk: &Secret, ni: &[u8], nr: &[u8]) -> Result<Secret, CryptoError> {
+    prf(hash, psk.as_bytes(), &[ni, nr])
+}
+
+/// SKEYID of an exchange with signatures: prf(Ni_b | Nr_b, g^xy).
+///
+/// # Errors
+/// If libcrypto does not have the hash.
+pub fn skeyid_signature(hash: Hash, ni: &[u8], nr: &[u8], g_xy: &Secret) -> Result<Secret, CryptoError> {
+    prf(hash, &[ni, nr].concat(), &[g_xy.as_bytes()])
+}
+
+/// What HASH_I and HASH_R are made of besides the identity: bytes as they were sent and received.
+#[derive(Clone, Copy, Debug)]
+pub struct HashInput<'a> {
+    /// The initiator's public value, the body of its KE payload.
+    pub g_xi: &'a [u8],
+    /// The responder's.
+    pub g_xr: &'a [u8],
+    /// The initiator's cookie.
+    pub cookie_i: &'a [u8; 8],
+    /// The responder's.
+    pub cookie_r: &'a [u8; 8],
+    /// SAi_b: the body of the SA payload that the initiator offered, without its generic header.
+    pub sa_i: &'a [u8],
+}
+
+impl HashInput<'_> {
+    /// HASH_I: prf(SKEYID, g^xi | g^xr | CKY-I | CKY-R | SAi_b | IDii_b). `id_ii` is the body of the initiator's ID payload.
+    ///
+    /// # Errors
+    /// If libcrypto does not have the hash.
+    pub fn hash_i(&self, hash: Hash, skeyid: &Secret, id_ii: &[u8]) -> Result<Secret, CryptoError> {
+        let parts: [&[u8]; 6] = [self.g_xi, self.g_xr, self.cookie_i, self.cookie_r, self.sa_i, id_ii];
+        prf(hash, skeyid.as_bytes(), &parts)
+    }
+
+    /// HASH_R: prf(SKEYID, g^xr | g^xi | CKY-R | CKY-I | SAi_b | IDir_b). `id_ir` is the body of the responder's ID payload.
+    ///
+    /// # Errors
+    /// If libcrypto does not have the hash.
+    pub fn hash_r(&self, hash: Hash, skeyid: &Secret, id_ir: &[u8]) -> Result<Secret, CryptoError> {
+        let parts: [&[u8]; 6] = [self.g_xr, self.g_xi, self.cookie_r, self.cookie_i, self.sa_i, id_ir];
+        prf(hash, skeyid.as_bytes(), &parts)
+    }
+}
+
+/// What phase 1 leaves: the keys that protect everything after it.
+#[derive(Clone, Debug)]
+pub struct Phase1Keys {
+    /// The negotiated hash, and with HMAC the prf.
+    pub hash: Hash,
+    /// SKEYID_d: keys of IPsec SAs follow from it.
+    pub d: Secret,
+    /// SKEYID_a: it authenticates messages.
+    pub a: Secret,
+    /// Encrypts messages; from SKEYID_e.
+    pub cipher: CipherKey,
+}
+
+impl Phase1Keys {
+    /// SKEYID_d, SKEYID_a and the cipher's key.
+    ///
+    /// # Errors
+    /// If libcrypto does not have hash or cipher, or if the key is a weak one.
+    pub fn derive(
+        terms: &Phase1Terms,
+        skeyid: &Secret,
+        g_xy: &Secret,
+        cookie_i: &[u8; 8],
+        cookie_r: &[u8; 8],
+    ) -> Result<Self, CryptoError> {
+        let hash = terms.hash;
+        let next = |previous: &[u8], number: u8| {
+            prf(hash, skeyid.as_bytes(), &[previous, g_xy.as_bytes(), cookie_i, cookie_r, &[number]])
+        };
+        let d = next(&[], 0)?;
+        let a = next(d.as_bytes(), 1)?;
+        let e = next(a.as_bytes(), 2)?;
+        let cipher = CipherKey::derive(terms.cipher, terms.key_length, hash, e.as_bytes())?;
+        Ok(Self { hash, d, a, cipher })
+    }
+
+    /// HASH(1) of quick mode, and HASH of the informational exchange: prf(SKEYID_a, M-ID | all that follows the HASH
+    /// payload). HASH of a transaction is the same.
+    ///
+    /// # Errors
+    /// If libcrypto fails.
+    pub fn hash1(&self, message_id: u32, rest: &[u8]) -> Result<Secret, CryptoError> {
+        prf(self.hash, self.a.as_bytes(), &[&message_id.to_be_bytes(), rest])
+    }
+
+    /// HASH(2) of quick mode: prf(SKEYID_a, M-ID | Ni_b | all that follows the HASH payload).
+    ///
+    /// # Errors
+    /// If libcrypto fails.
+    pub fn hash2(&self, message_id: u32, ni: &[u8], rest: &[u8]) -> Result<Secret, CryptoError> {
+        prf(self.hash, self.a.as_bytes(), &[&message_id.to_be_bytes(), ni, rest])
+    }
+
+    /// HASH(3) of quick mode: prf(SKEYID_a, 0 | M-ID | Ni_b | Nr_b).
+    ///
+    /// # Errors
+    /// If libcrypto fails.
+    pub fn hash3(&self, message_id: u32, ni: &[u8], nr: &[u8]) -> Result<Secret, CryptoError> {
+        prf(self.hash, self.a.as_bytes(), &[&[0], &message_id.to_be_bytes(), ni, nr])
+    }
+
+    /// KEYMAT of an SA: K1 | K2 | ... cut to `length` bytes, where K1 = prf(SKEYID_d, [g(qm)^xy |] protocol | SPI | Ni_b |
+    /// Nr_b) and each next one has the previous before all that (RFC 2409 section 5.5).
+    ///
+    /// # Errors
+    /// If libcrypto fails.
+    pub fn keymat(
+        &self,
+        seed: &Phase2Seed<'_>,
+        protocol: Protocol,
+        spi: u32,
+        length: usize,
+    ) -> Result<Secret, CryptoError> {
+        let g_xy = seed.g_xy.map_or(&[][..], Secret::as_bytes);
+        expand(length, |previous| {
+            let parts: [&[u8]; 6] = [previous, g_xy, &[protocol.0], &spi.to_be_bytes(), seed.ni, seed.nr];
+            prf(self.hash, self.d.as_bytes(), &parts)
+        })
+    }
+}
+
+/// What the keys of all SAs of one quick mode have in common.
+#[derive(Clone, Copy, Debug)]
+pub struct Phase2Seed<'a> {
+    /// The secret of a Diffie-Hellman exchange in quick mode, for perfect forward secrecy.
+    pub g_xy: Option<&'a Secret>,
+    /// The initiator's nonce, the body of its payload.
+    pub ni: &'a [u8],
+    /// The responder's.
+    pub nr: &'a [u8],
+}
+
+/// `length` bytes of K1 | K2 | ..., where `next` makes each of the one before; nothing is before the first.
+pub(super) fn expand(
+    length: usize,
+    next: impl Fn(&[u8]) -> Result<Secret, CryptoError>,
+) -> Result<Secret, CryptoError> {
+    // Never longer than this: a reallocation would leave a copy behind.
+    let mut all = zeroize::Zeroizing::new(Vec::with_capacity(length));
+    let mut block = Secret::from(Vec::new());
+    while all.len() < length {
+        block = next(block.as_bytes())?;
+        let missing = length - all.len();
+        all.extend(block.as_bytes().iter().take(missing));
+    }
+    Ok(all.into())
+}
