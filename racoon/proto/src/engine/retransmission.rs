@@ -1,0 +1,43 @@
+//! A message that is sent until it is answered.
+
+/// A message that was sent and is not answered.
+#[derive(Debug)]
+pub(crate) struct Retransmission {
+    message: Vec<u8>,
+    sent: u32,
+}
+
+impl Retransmission {
+    /// A message that was sent once.
+    pub(crate) fn new(message: Vec<u8>) -> Self {
+        Self { message, sent: 1 }
+    }
+
+    /// The message to send once more; none if it was sent `count` times.
+    pub(crate) fn again(&mut self, count: u32) -> Option<&[u8]> {
+        if self.sent >= count {
+            return None;
+        }
+        self.sent += 1;
+        Some(&self.message)
+    }
+
+    /// How often it was sent.
+    pub(crate) fn sent(&self) -> u32 {
+        self.sent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_sent_so_often_in_all() {
+        let mut message = Retransmission::new(vec![1]);
+        assert_eq!(message.again(3), Some([1].as_slice()));
+        assert_eq!(message.again(3), Some([1].as_slice()));
+        assert_eq!(message.again(3), None);
+        assert_eq!(message.sent(), 3);
+    }
+}

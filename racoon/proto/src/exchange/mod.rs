@@ -1,0 +1,4 @@
+//! What all exchanges have in common: how a message is protected, and which payloads it may have.
+
+pub(crate) mod message;
+pub(crate) mod rules;

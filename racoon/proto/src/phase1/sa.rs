@@ -1,0 +1,198 @@
+//! What phase 1 leaves: an ISAKMP SA, which protects all other exchanges with the peer.
+
+use std::collections::{HashSet, VecDeque};
+use std::net::SocketAddr;
+
+use crate::crypto::{CryptoError, Iv, Padding, Phase1Keys, equal};
+use crate::exchange::message::{Opened, Unreadable, seal};
+use crate::identity::{Claimed, Identity, Name};
+use crate::num::{ExchangeType, PayloadType};
+use crate::outcome::Role;
+use crate::proposal::Phase1Terms;
+use crate::random::Random;
+use crate::select::RemoteIndex;
+use crate::wire::{CookiePair, Header, RawPayload, chain};
+
+/// An ISAKMP SA.
+pub(crate) struct Phase1Sa {
+    /// Its name.
+    pub(crate) cookies: CookiePair,
+    /// Who began it.
+    pub(crate) role: Role,
+    /// By which exchange it came up.
+    pub(crate) exchange: ExchangeType,
+    /// Our end.
+    pub(crate) local: SocketAddr,
+    /// The peer's.
+    pub(crate) remote: SocketAddr,
+    /// The remote block of the peer.
+    pub(crate) block: RemoteIndex,
+    /// What was agreed.
+    pub(crate) terms: Phase1Terms,
+    /// Its keys.
+    pub(crate) keys: Phase1Keys,
+    /// Who the peer is.
+    pub(crate) peer: PeerIdentity,
+    /// The last block of phase 1: IVs of later exchanges follow from it.
+    pub(crate) last_block: Iv,
+    /// Message ids that were used, by either side.
+    pub(crate) used: UsedMessageIds,
+}
+
+/// Who a peer is, as it has proved.
+#[derive(Clone, Debug)]
+pub(crate) struct PeerIdentity {
+    /// Its Identification payload.
+    pub(crate) id: Identity,
+    /// The same as an X.501 name, if it is one.
+    pub(crate) name: Option<Name>,
+}
+
+impl PeerIdentity {
+    /// For comparison with what is configured.
+    pub(crate) fn claimed(&self) -> Claimed<'_> {
+        Claimed { id: &self.id, name: self.name.as_ref() }
+    }
+}
+
+impl Phase1Sa {
+    /// The IV of an exchange's first message.
+    ///
+    /// # Errors
+    /// If libcrypto fails.
+    pub(crate) fn iv(&self, message_id: u32) -> Result<Iv, CryptoError> {
+        Iv::phase2(self.keys.hash, &self.last_block, message_id, self.keys.cipher.block_length())
+    }
+
+    /// The header of a message under this SA.
+    pub(crate) fn header(&self, exchange: ExchangeType, message_id: u32) -> Header {
+        Header::new(self.cookies, exchange, message_id)
+    }
+
+    /// Encrypts a message. `iv` becomes that of the next one of the exchange.
+    ///
+    /// # Errors
+    /// If libcrypto fails.
+    pub(crate) fn protect(
+        &self,
+        header: &Header,
+        payloads: &[(PayloadType, &[u8])],
+        iv: &mut Iv,
+        padding: &Padding,
+        random: &mut dyn Random,
+    ) -> Result<Vec<u8>, CryptoError> {
+        seal(&self.keys.cipher, iv, header, payloads, padding, random)
+    }
+
+    /// Decrypts the body of a message. Keep [`Opened::next_iv`] if it is accepted.
+    ///
+    /// # Errors
+    /// If it does not consist of blocks.
+    pub(crate) fn open(&self, iv: &Iv, header: &Header, body: &[u8]) -> Result<Opened, Unreadable> {
+        Opened::new(&self.keys.cipher, iv, header, body)
+    }
+
+    /// Encrypts the first message of an exchange: before the payloads comes HASH(1), which covers them all.
+    ///
+    /// # Errors
+    /// If libcrypto fails.
+    pub(crate) fn protect_hashed(
+        &self,
+        header: &Header,
+        payloads: &[(PayloadType, &[u8])],
+        iv: &mut Iv,
+        padding: &Padding,
+        random: &mut dyn Random,
+    ) -> Result<Vec<u8>, CryptoError> {
+        let hash = self.keys.hash1(header.message_id, &chain::encode(payloads))?;
+        let all = [&[(PayloadType::HASH, hash.as_bytes())], payloads].concat();
+        self.protect(header, &all, iv, padding, random)
+    }
+
+    /// Whether a message begins with HASH(1) over all that follows.
+    ///
+    /// # Errors
+    /// If libcrypto fails.
+    pub(crate) fn is_hashed(
+        &self,
+        header: &Header,
+        opened: &Opened,
+        payloads: &[RawPayload<'_>],
+    ) -> Result<bool, CryptoError> {
+        let Some(first) = payloads.first().filter(|first| first.kind == PayloadType::HASH) else {
+            return Ok(false);
+        };
+        let hash = self.keys.hash1(header.message_id, opened.behind_first(payloads))?;
+        Ok(equal(hash.as_bytes(), first.body))
+    }
+}
+
+/// How many message ids are remembered.
+const REMEMBERED: usize = 1 << 16;
+
+/// Message ids that were used under an SA, so that none is used twice: neither by us, nor by somebody who sends a peer's
+/// message again. The last ones are remembered, as many as a peer is likely to use while the SA lives.
+#[derive(Debug, Default)]
+pub(crate) struct UsedMessageIds {
+    used: HashSet<u32>,
+    order: VecDeque<u32>,
+}
+
+impl UsedMessageIds {
+    /// Marks an id as used. False: it was before.
+    pub(crate) fn add(&mut self, id: u32) -> bool {
+        if !self.used.insert(id) {
+            return false;
+        }
+        self.order.push_back(id);
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.used.remove(&oldest);
+        }
+        true
+    }
+
+    /// Whether an id was used.
+    pub(crate) fn contains(&self, id: u32) -> bool {
+        self.used.contains(&id)
+    }
+
+    /// An id that was never used, and is not zero.
+    pub(crate) fn draw(&mut self, random: &mut dyn Random) -> u32 {
+        loop {
+            let mut bytes = [0; 4];
+            random.fill(&mut bytes);
+            let id = u32::from_be_bytes(bytes);
+            if id != 0 && self.add(id) {
+                return id;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::SeededRandom;
+
+    #[test]
+    fn a_message_id_is_used_once() {
+        let mut used = UsedMessageIds::default();
+        assert!(used.add(7));
+        assert!(!used.add(7));
+        assert!(used.contains(7));
+        let drawn = used.draw(&mut SeededRandom::new(1));
+        assert_ne!(used.draw(&mut SeededRandom::new(1)), drawn, "the same randomness gives another one");
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let mut used = UsedMessageIds::default();
+        let many = u32::try_from(REMEMBERED).unwrap() + 10;
+        assert!((0..many).all(|id| used.add(id)));
+        assert_eq!((used.used.len(), used.order.len()), (REMEMBERED, REMEMBERED));
+        assert!(!used.contains(9));
+        assert!(used.contains(10));
+    }
+}
