@@ -2,12 +2,22 @@
 //! runs the engine.
 //!
 //! This version reads, checks, prints and compares configurations. It negotiates no keys yet.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+pub mod background;
 pub mod changes;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod files;
 pub mod keys;
+pub mod log;
+pub mod pid_file;
+mod pipe;
+pub mod poller;
 pub mod reload;
 pub mod run;
+pub mod signals;
+mod sys;
+pub mod systemd;
+pub mod workers;

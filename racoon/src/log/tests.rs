@@ -1,0 +1,48 @@
+//! The log as the daemon uses it.
+
+use std::fs;
+
+use ipsec_conf::racoon::LogLevel;
+
+use super::*;
+
+#[test]
+fn levels_of_the_file_and_of_the_command_line() {
+    let log = Log::to(Main::Memory(Vec::new()), &Options { raise: 1, ..Options::default() });
+    log.debug("-d is one more than info");
+    log.write(Level::Debug2, None, "and not two");
+    log.set_level(LogLevel::Error);
+    log.warning("one more than error");
+    log.notify("not two");
+    assert!(log.enabled(Level::Warning) && !log.enabled(Level::Notify));
+    assert_eq!(log.written(), ["DEBUG: -d is one more than info", "WARNING: one more than error"]);
+}
+
+#[test]
+fn lines_of_a_dump() {
+    let log = Log::in_memory();
+    log.lines(Level::Debug, Some("2001:db8::1".parse().unwrap()), ["one", "two\nINFO: forged"]);
+    assert_eq!(log.written(), ["[2001:db8::1] DEBUG: one", r"[2001:db8::1] DEBUG: two\nINFO: forged"]);
+}
+
+#[test]
+fn the_file_of_the_command_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("racoon.log");
+    let options = Options { file: Some(path.clone()), location: true, ..Options::default() };
+    let log = Log::open(&options).unwrap();
+    log.clone().info("hello");
+    let line = line!() - 1;
+    log.reopen().unwrap();
+    log.debug("unheard");
+    let text = fs::read_to_string(&path).unwrap();
+    let (date, rest) = text.split_at("2026-01-31 12:00:00".len());
+    assert!(date.chars().zip("dddd-dd-dd dd:dd:dd".chars()).all(|(is, be)| match be {
+        'd' => is.is_ascii_digit(),
+        _ => is == be,
+    }));
+    assert_eq!(rest, format!(": INFO: log/tests.rs:{line}: hello\n"));
+
+    let nowhere = Options { file: Some(directory.path().join("no/log")), ..Options::default() };
+    assert_eq!(Log::open(&nowhere).unwrap_err().kind(), io::ErrorKind::NotFound);
+}

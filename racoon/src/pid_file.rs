@@ -1,0 +1,93 @@
+//! The file that says which process the daemon is.
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process;
+
+/// Where a relative name starts from.
+const RUN_DIRECTORY: &str = "/var/run";
+
+/// What it is called where the configuration does not say.
+const NAME: &str = "racoon.pid";
+
+/// The file. It goes when this is dropped, unless it has become another process' meanwhile.
+#[derive(Debug)]
+pub struct PidFile {
+    path: PathBuf,
+    text: String,
+}
+
+impl PidFile {
+    /// Writes the number of this process: decimal, and a newline; everybody may read it. `name` is `path pidfile`.
+    ///
+    /// # Errors
+    /// The file cannot be written, with its name.
+    pub fn create(name: Option<&Path>) -> io::Result<Self> {
+        let path = Path::new(RUN_DIRECTORY).join(name.unwrap_or(Path::new(NAME)));
+        let text = format!("{}\n", process::id());
+        write(&path, &text).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+        Ok(Self { path, text })
+    }
+
+    /// Its whole name.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        if fs::read_to_string(&self.path).is_ok_and(|text| text == self.text) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    // Through a symbolic link, somebody else's file could be overwritten.
+    options.write(true).create(true).truncate(true).mode(0o644).custom_flags(libc::O_NOFOLLOW);
+    let mut file = options.open(path)?;
+    file.set_permissions(Permissions::from_mode(0o644))?;
+    file.write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn it_is_written_and_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("racoon.pid");
+        fs::write(&path, "a stale number of a process").unwrap();
+        let file = PidFile::create(Some(&path)).unwrap();
+        assert_eq!(file.path(), path);
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{}\n", process::id()));
+        drop(file);
+        assert!(!path.exists());
+
+        let file = PidFile::create(Some(&path)).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
+        fs::write(&path, "1\n").unwrap();
+        drop(file);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "1\n");
+    }
+
+    #[test]
+    fn where_it_cannot_be() {
+        let directory = tempfile::tempdir().unwrap();
+        let (victim, link) = (directory.path().join("victim"), directory.path().join("racoon.pid"));
+        fs::write(&victim, "text").unwrap();
+        symlink(&victim, &link).unwrap();
+        let error = PidFile::create(Some(&link)).unwrap_err();
+        assert!(error.to_string().starts_with(link.to_str().unwrap()), "{error}");
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "text");
+        let error = PidFile::create(Some(Path::new("no-such-directory/x.pid"))).unwrap_err();
+        assert!(error.to_string().starts_with("/var/run/no-such-directory/x.pid: "), "{error}");
+    }
+}

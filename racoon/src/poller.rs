@@ -1,0 +1,137 @@
+//! Waiting for several descriptors, some of which are more urgent.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+/// Who is served first when several are ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The kernel, the administrator, signals, results of workers.
+    First,
+    /// Peers.
+    Second,
+}
+
+/// Something to wait for.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a, T> {
+    /// What becomes ready.
+    pub descriptor: BorrowedFd<'a>,
+    /// When it is served.
+    pub class: Class,
+    /// Wait for room to write, too.
+    pub writes: bool,
+    /// Whose it is.
+    pub owner: T,
+}
+
+impl<'a, T> Source<'a, T> {
+    /// Something that is read from before all else.
+    pub fn first(descriptor: BorrowedFd<'a>, owner: T) -> Self {
+        Self { descriptor, class: Class::First, writes: false, owner }
+    }
+
+    /// Something that is read from after all else.
+    pub fn second(descriptor: BorrowedFd<'a>, owner: T) -> Self {
+        Self { descriptor, class: Class::Second, writes: false, owner }
+    }
+}
+
+/// What a source is ready for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ready<T> {
+    /// Whose it is.
+    pub owner: T,
+    /// There is something to read, an error, or the end.
+    pub readable: bool,
+    /// There is room to write.
+    pub writable: bool,
+    /// The descriptor is closed: the owner has to go.
+    pub closed: bool,
+}
+
+/// Waits until a source is ready or the time is over; for ever without one. Those of the first class come first, and
+/// within a class all keep their order. A signal ends the wait with none.
+///
+/// # Errors
+/// The system's, from poll(2).
+pub fn wait<T: Copy>(sources: &[Source<'_, T>], timeout: Option<Duration>) -> io::Result<Vec<Ready<T>>> {
+    let mut polled = sources.iter().map(polled).collect::<Vec<_>>();
+    match poll(&mut polled, timeout.map_or(PollTimeout::NONE, milliseconds)) {
+        Err(Errno::EINTR) => return Ok(Vec::new()),
+        done => done?,
+    };
+    let of_class = |wanted: Class| {
+        sources.iter().zip(&polled).filter(move |(source, _)| source.class == wanted).filter_map(|(source, polled)| {
+            let flags = polled.revents().filter(|flags| !flags.is_empty())?;
+            Some(readiness(source.owner, flags))
+        })
+    };
+    Ok(of_class(Class::First).chain(of_class(Class::Second)).collect())
+}
+
+fn polled<'a, T>(source: &Source<'a, T>) -> PollFd<'a> {
+    let write = if source.writes { PollFlags::POLLOUT } else { PollFlags::empty() };
+    PollFd::new(source.descriptor, PollFlags::POLLIN | write)
+}
+
+fn readiness<T>(owner: T, flags: PollFlags) -> Ready<T> {
+    Ready {
+        owner,
+        readable: flags.intersects(PollFlags::POLLIN | PollFlags::POLLERR | PollFlags::POLLHUP),
+        writable: flags.contains(PollFlags::POLLOUT),
+        closed: flags.contains(PollFlags::POLLNVAL),
+    }
+}
+
+/// Rounded up: woken too early, a timer would not be due yet.
+fn milliseconds(time: Duration) -> PollTimeout {
+    PollTimeout::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(PollTimeout::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::os::fd::AsFd as _;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    const NOW: Option<Duration> = Some(Duration::ZERO);
+
+    fn only<T>(owner: T, readable: bool, writable: bool) -> Ready<T> {
+        Ready { owner, readable, writable, closed: false }
+    }
+
+    #[test]
+    fn the_urgent_come_first() {
+        let (mut a, peer) = UnixStream::pair().unwrap();
+        let (mut b, admin) = UnixStream::pair().unwrap();
+        let sources = [Source::second(peer.as_fd(), "peer"), Source::first(admin.as_fd(), "admin")];
+        assert_eq!(wait(&sources, NOW).unwrap(), []);
+        a.write_all(b"x").unwrap();
+        assert_eq!(wait(&sources, None).unwrap(), [only("peer", true, false)]);
+        b.write_all(b"x").unwrap();
+        assert_eq!(wait(&sources, None).unwrap(), [only("admin", true, false), only("peer", true, false)]);
+    }
+
+    #[test]
+    fn room_to_write_and_the_end() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let source = Source { writes: true, ..Source::first(ours.as_fd(), 0) };
+        assert_eq!(wait(&[source], None).unwrap(), [only(0, false, true)]);
+        drop(theirs);
+        assert!(wait(&[Source::first(ours.as_fd(), 0)], None).unwrap()[0].readable);
+    }
+
+    #[test]
+    fn time_is_rounded_up() {
+        let of = |nanoseconds| milliseconds(Duration::from_nanos(nanoseconds)).as_millis();
+        assert_eq!((of(0), of(1), of(1_000_000), of(1_000_001)), (Some(0), Some(1), Some(1), Some(2)));
+        assert_eq!(milliseconds(Duration::MAX), PollTimeout::MAX);
+    }
+}

@@ -1,0 +1,108 @@
+//! Signals, as something to poll for.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sys::signal;
+use nix::unistd::read;
+
+use crate::pipe;
+use crate::sys;
+
+/// A signal that means something to the daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Signal {
+    /// HUP: read the configuration again, and open the log file anew.
+    Reload,
+    /// TERM or INT: end in order.
+    Stop,
+    /// USR1 or USR2: only logged.
+    User,
+    /// CHLD: a script has ended.
+    Child,
+}
+
+impl Signal {
+    /// What a signal's number means.
+    fn of(number: u8) -> Option<Self> {
+        match signal::Signal::try_from(i32::from(number)).ok()? {
+            signal::Signal::SIGHUP => Some(Self::Reload),
+            signal::Signal::SIGTERM | signal::Signal::SIGINT => Some(Self::Stop),
+            signal::Signal::SIGUSR1 | signal::Signal::SIGUSR2 => Some(Self::User),
+            signal::Signal::SIGCHLD => Some(Self::Child),
+            _ => None,
+        }
+    }
+}
+
+/// The signals that have arrived. There is one per process.
+#[derive(Debug)]
+pub struct Signals {
+    pipe: OwnedFd,
+}
+
+impl Signals {
+    /// Installs the handlers, and ignores PIPE.
+    ///
+    /// # Errors
+    /// The system's, from pipe(2) or sigaction(2).
+    pub fn watch() -> io::Result<Self> {
+        let (reader, writer) = pipe::open()?;
+        let watched = [
+            signal::Signal::SIGHUP,
+            signal::Signal::SIGTERM,
+            signal::Signal::SIGINT,
+            signal::Signal::SIGUSR1,
+            signal::Signal::SIGUSR2,
+            signal::Signal::SIGCHLD,
+        ];
+        sys::watch(&watched, writer)?;
+        sys::ignore(signal::Signal::SIGPIPE)?;
+        Ok(Self { pipe: reader })
+    }
+
+    /// What has arrived since it was last asked, each signal once.
+    pub fn take(&self) -> Vec<Signal> {
+        let mut arrived = Vec::new();
+        let mut numbers = [0; 64];
+        loop {
+            match read(&self.pipe, &mut numbers) {
+                Err(Errno::EINTR) => {}
+                Ok(0) | Err(_) => break,
+                Ok(count) => arrived.extend(numbers.iter().take(count).filter_map(|&number| Signal::of(number))),
+            }
+        }
+        arrived.sort_unstable();
+        arrived.dedup();
+        arrived
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::signal::{Signal as Number, raise};
+
+    use super::*;
+
+    /// The only test that installs handlers: they belong to the whole process.
+    #[test]
+    fn each_once() {
+        let signals = Signals::watch().unwrap();
+        assert_eq!(signals.take(), []);
+        for number in [Number::SIGUSR1, Number::SIGHUP, Number::SIGPIPE, Number::SIGTERM, Number::SIGINT] {
+            raise(number).unwrap();
+        }
+        assert_eq!(signals.take(), [Signal::Reload, Signal::Stop, Signal::User]);
+        // More than the pipe holds do not block.
+        (0..100_000).for_each(|_| raise(Number::SIGUSR2).unwrap());
+        assert_eq!(signals.take(), [Signal::User]);
+        assert_eq!(signals.take(), []);
+    }
+}

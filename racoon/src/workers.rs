@@ -1,0 +1,264 @@
+//! Threads for what takes long: public-key operations.
+//!
+//! Jobs wait in one of two queues; what the tunnels at work need comes before what strangers ask for. A result is
+//! announced by a byte in a pipe, so that it wakes who polls.
+
+use std::collections::VecDeque;
+use std::io;
+use std::num::NonZeroUsize;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use nix::unistd::{read, write};
+
+use crate::pipe;
+
+/// When a job's turn comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// For a tunnel that is in use.
+    Renewal,
+    /// For a peer that has not proved who it is.
+    Stranger,
+}
+
+/// The queue is full; the job comes back.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Full<J>(pub J);
+
+/// A pool of threads that turn a `J` into an `R`.
+pub struct Workers<J, R> {
+    shared: Arc<Shared<J, R>>,
+    /// Bytes in it are results to fetch.
+    woken: OwnedFd,
+    wanted: NonZeroUsize,
+    threads: Vec<JoinHandle<()>>,
+}
+
+struct Shared<J, R> {
+    queues: Mutex<Queues<J>>,
+    arrived: Condvar,
+    results: Mutex<Vec<R>>,
+    wake: OwnedFd,
+    work: Box<dyn Fn(J) -> R + Send + Sync>,
+}
+
+struct Queues<J> {
+    renewals: VecDeque<J>,
+    strangers: VecDeque<J>,
+    /// Of each queue.
+    capacity: usize,
+    closed: bool,
+}
+
+impl<J: Send + 'static, R: Send + 'static> Workers<J, R> {
+    /// A pool that will have so many threads and hold so many waiting jobs of each urgency. No thread is started yet: the
+    /// process may still fork.
+    ///
+    /// # Errors
+    /// The system's, from pipe(2).
+    pub fn new(
+        threads: NonZeroUsize,
+        capacity: usize,
+        work: impl Fn(J) -> R + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let (woken, wake) = pipe::open()?;
+        let queues = Queues { renewals: VecDeque::new(), strangers: VecDeque::new(), capacity, closed: false };
+        let shared = Shared {
+            queues: Mutex::new(queues),
+            arrived: Condvar::new(),
+            results: Mutex::new(Vec::new()),
+            wake,
+            work: Box::new(work),
+        };
+        Ok(Self { shared: Arc::new(shared), woken, wanted: threads, threads: Vec::new() })
+    }
+
+    /// Starts the threads that are not running yet.
+    ///
+    /// # Errors
+    /// Not even one can be started.
+    pub fn start(&mut self) -> io::Result<()> {
+        while self.threads.len() < self.wanted.get() {
+            let shared = Arc::clone(&self.shared);
+            let name = format!("worker-{}", self.threads.len());
+            match thread::Builder::new().name(name).spawn(move || shared.run()) {
+                Ok(thread) => self.threads.push(thread),
+                Err(error) if self.threads.is_empty() => return Err(error),
+                // Fewer are slower, no more.
+                Err(_) => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Queues a job. The first one starts the threads.
+    ///
+    /// # Errors
+    /// Too many wait already, or no thread can be started.
+    pub fn submit(&mut self, urgency: Urgency, job: J) -> Result<(), Full<J>> {
+        if self.threads.is_empty() && self.start().is_err() {
+            return Err(Full(job));
+        }
+        let mut queues = lock(&self.shared.queues);
+        let capacity = queues.capacity;
+        let queue = match urgency {
+            Urgency::Renewal => &mut queues.renewals,
+            Urgency::Stranger => &mut queues.strangers,
+        };
+        if queue.len() >= capacity {
+            return Err(Full(job));
+        }
+        queue.push_back(job);
+        drop(queues);
+        self.shared.arrived.notify_one();
+        Ok(())
+    }
+
+    /// The results that are there, in the order in which they came about.
+    pub fn results(&self) -> Vec<R> {
+        // First the bytes, then the results: one that arrives in between is fetched now, and its byte only wakes in vain.
+        while read(&self.woken, &mut [0; 256]).is_ok_and(|count| count > 0) {}
+        std::mem::take(&mut lock(&self.shared.results))
+    }
+}
+
+impl<J, R> AsFd for Workers<J, R> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.woken.as_fd()
+    }
+}
+
+/// Waiting jobs are forgotten; those that run are waited for.
+impl<J, R> Drop for Workers<J, R> {
+    fn drop(&mut self) {
+        let mut queues = lock(&self.shared.queues);
+        queues.closed = true;
+        queues.renewals.clear();
+        queues.strangers.clear();
+        drop(queues);
+        self.shared.arrived.notify_all();
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl<J, R> Shared<J, R> {
+    /// A thread's life. A job that panics has no result, and harms no other.
+    fn run(&self) {
+        while let Some(job) = self.next() {
+            let Ok(result) = catch_unwind(AssertUnwindSafe(|| (self.work)(job))) else { continue };
+            lock(&self.results).push(result);
+            // A full pipe wakes just as well.
+            let _ = write(&self.wake, &[0]);
+        }
+    }
+
+    fn next(&self) -> Option<J> {
+        let mut queues = lock(&self.queues);
+        loop {
+            if queues.closed {
+                return None;
+            }
+            if let Some(job) = queues.take() {
+                return Some(job);
+            }
+            queues = self.arrived.wait(queues).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl<J> Queues<J> {
+    fn take(&mut self) -> Option<J> {
+        self.renewals.pop_front().or_else(|| self.strangers.pop_front())
+    }
+}
+
+/// No job runs while a lock is held, so that nothing is half done behind a poisoned one.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::poller::{self, Source};
+
+    const ONE: NonZeroUsize = NonZeroUsize::MIN;
+
+    /// Waits for so many results as the daemon does.
+    fn fetch<J: Send + 'static, R: Send + 'static>(workers: &Workers<J, R>, count: usize) -> Vec<R> {
+        let mut results = Vec::new();
+        while results.len() < count {
+            let ready = poller::wait(&[Source::first(workers.as_fd(), ())], Some(Duration::from_secs(60))).unwrap();
+            assert_eq!(ready.len(), 1, "no result in time");
+            results.extend(workers.results());
+        }
+        results
+    }
+
+    #[test]
+    fn many_jobs() {
+        let mut workers = Workers::new(NonZeroUsize::new(4).unwrap(), 1000, |job: u64| job * job).unwrap();
+        (0..1000).for_each(|job| workers.submit(Urgency::Stranger, job).unwrap());
+        let mut results = fetch(&workers, 1000);
+        results.sort_unstable();
+        assert_eq!(results, (0..1000).map(|job| job * job).collect::<Vec<_>>());
+        assert!(poller::wait(&[Source::first(workers.as_fd(), ())], Some(Duration::ZERO)).unwrap().is_empty());
+    }
+
+    /// A pool of one thread that works when it is told to, and the queue's length.
+    fn gated(capacity: usize) -> (Workers<u8, u8>, mpsc::Sender<()>, mpsc::Receiver<()>) {
+        let (go, gate) = mpsc::channel::<()>();
+        let (begin, begun) = mpsc::channel();
+        let gate = Mutex::new(gate);
+        let work = move |job| {
+            begin.send(()).unwrap();
+            let _ = lock(&gate).recv();
+            job
+        };
+        (Workers::new(ONE, capacity, work).unwrap(), go, begun)
+    }
+
+    #[test]
+    fn renewals_come_first_and_queues_are_bounded() {
+        let (mut workers, go, begun) = gated(2);
+        workers.submit(Urgency::Stranger, 0).unwrap();
+        begun.recv().unwrap();
+        workers.submit(Urgency::Stranger, 1).unwrap();
+        workers.submit(Urgency::Stranger, 2).unwrap();
+        assert_eq!(workers.submit(Urgency::Stranger, 3), Err(Full(3)));
+        workers.submit(Urgency::Renewal, 4).unwrap();
+        workers.submit(Urgency::Renewal, 5).unwrap();
+        assert_eq!(workers.submit(Urgency::Renewal, 6), Err(Full(6)));
+        (0..5).for_each(|_| go.send(()).unwrap());
+        assert_eq!(fetch(&workers, 5), [0, 4, 5, 1, 2]);
+    }
+
+    #[test]
+    fn the_end_waits_for_what_runs_only() {
+        let (mut workers, go, begun) = gated(9);
+        (0..9).for_each(|job| workers.submit(Urgency::Stranger, job).unwrap());
+        begun.recv().unwrap();
+        drop(go);
+        drop(workers);
+        assert!(begun.try_iter().count() < 9);
+    }
+
+    #[test]
+    fn a_panic_is_one_job_lost() {
+        let work = |job: u8| {
+            assert_ne!(job, 1, "this panic is part of a test");
+            job
+        };
+        let mut workers = Workers::new(ONE, 9, work).unwrap();
+        (0..3).for_each(|job| workers.submit(Urgency::Stranger, job).unwrap());
+        assert_eq!(fetch(&workers, 2), [0, 2]);
+    }
+}
