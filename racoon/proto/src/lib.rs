@@ -15,3 +15,4 @@ pub mod psk;
 pub mod random;
 pub mod select;
 pub mod time;
+pub mod wire;

@@ -165,6 +165,10 @@ numbers! {
         UDP_TUNNEL = 3, "udp_tunnel";
         /// Transport, in UDP.
         UDP_TRANSPORT = 4, "udp_transport";
+        /// Tunnel, in UDP, as drafts 00 to 03 of RFC 3947 number it.
+        UDP_TUNNEL_DRAFT = 61443, "udp_tunnel (drafts 00-03)";
+        /// Transport, in UDP, as drafts 00 to 03 of RFC 3947 number it.
+        UDP_TRANSPORT_DRAFT = 61444, "udp_transport (drafts 00-03)";
     }
 }
 
@@ -172,8 +176,8 @@ impl EncapsulationMode {
     /// Tunnel or transport, without the UDP around it.
     pub fn plain(self) -> Self {
         match self {
-            Self::UDP_TUNNEL => Self::TUNNEL,
-            Self::UDP_TRANSPORT => Self::TRANSPORT,
+            Self::UDP_TUNNEL | Self::UDP_TUNNEL_DRAFT => Self::TUNNEL,
+            Self::UDP_TRANSPORT | Self::UDP_TRANSPORT_DRAFT => Self::TRANSPORT,
             other => other,
         }
     }

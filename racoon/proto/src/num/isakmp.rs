@@ -1,5 +1,7 @@
 //! Numbers of ISAKMP itself (RFC 2408) and of identities (RFC 2407 section 4.6.2.1).
 
+use bitflags::bitflags;
+
 use super::numbers;
 
 numbers! {
@@ -63,3 +65,95 @@ numbers! {
         CRL = 7, "crl";
     }
 }
+
+numbers! {
+    /// Payload type: the Next Payload field (RFC 2408 section 3.1; Attributes: the ISAKMP configuration draft; NAT-D and
+    /// NAT-OA: RFC 3947 and its drafts).
+    PayloadType: u8 {
+        /// No further payload.
+        NONE = 0, "NONE";
+        /// Security Association.
+        SA = 1, "SA";
+        /// Proposal, only inside an SA payload.
+        PROPOSAL = 2, "P";
+        /// Transform, only inside a Proposal payload.
+        TRANSFORM = 3, "T";
+        /// Key Exchange.
+        KEY_EXCHANGE = 4, "KE";
+        /// Identification.
+        ID = 5, "ID";
+        /// Certificate.
+        CERT = 6, "CERT";
+        /// Certificate Request.
+        CERT_REQUEST = 7, "CR";
+        /// Hash.
+        HASH = 8, "HASH";
+        /// Signature.
+        SIGNATURE = 9, "SIG";
+        /// Nonce.
+        NONCE = 10, "NONCE";
+        /// Notification.
+        NOTIFY = 11, "N";
+        /// Delete.
+        DELETE = 12, "D";
+        /// Vendor ID.
+        VENDOR_ID = 13, "VID";
+        /// Attributes, of mode configuration and XAUTH.
+        ATTRIBUTES = 14, "ATTR";
+        /// NAT-D as drafts 04 to 08 of RFC 3947 number it.
+        NAT_D_BAD = 15, "NAT-D (drafts 04-08)";
+        /// NAT-OA as drafts 04 to 08 of RFC 3947 number it.
+        NAT_OA_BAD = 16, "NAT-OA (drafts 04-08)";
+        /// Hash of an address and a port, to detect NAT (RFC 3947 section 3.2).
+        NAT_D = 20, "NAT-D";
+        /// Original address (RFC 3947 section 5.2).
+        NAT_OA = 21, "NAT-OA";
+        /// NAT-D as drafts 00 to 03 of RFC 3947 number it.
+        NAT_D_DRAFT = 130, "NAT-D (drafts 00-03)";
+        /// NAT-OA as drafts 00 to 03 of RFC 3947 number it.
+        NAT_OA_DRAFT = 131, "NAT-OA (drafts 00-03)";
+        /// A piece of a larger message.
+        FRAGMENT = 132, "FRAG";
+    }
+}
+
+impl PayloadType {
+    /// NAT-D in whichever numbering.
+    pub fn is_nat_d(self) -> bool {
+        matches!(self, Self::NAT_D | Self::NAT_D_BAD | Self::NAT_D_DRAFT)
+    }
+
+    /// NAT-OA in whichever numbering.
+    pub fn is_nat_oa(self) -> bool {
+        matches!(self, Self::NAT_OA | Self::NAT_OA_BAD | Self::NAT_OA_DRAFT)
+    }
+}
+
+bitflags! {
+    /// Flags of the ISAKMP header (RFC 2408 section 3.1).
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    pub struct Flags: u8 {
+        /// The payloads are encrypted.
+        const ENCRYPTED = 1;
+        /// The sender wants to hear CONNECTED before traffic flows.
+        const COMMIT = 2;
+        /// Authenticated, but not encrypted.
+        const AUTHENTICATION_ONLY = 4;
+    }
+}
+
+numbers! {
+    /// Domain of Interpretation (RFC 2408 section 3.4).
+    Doi: u32 {
+        /// ISAKMP itself.
+        ISAKMP = 0, "isakmp";
+        /// IPsec (RFC 2407).
+        IPSEC = 1, "ipsec";
+    }
+}
+
+/// Situation SIT_IDENTITY_ONLY (RFC 2407 section 4.2.1), the only one that is understood.
+pub const IDENTITY_ONLY: u32 = 1;
+
+/// Transform Identifier KEY_IKE of protocol ISAKMP (RFC 2407 section 4.4.2).
+pub const KEY_IKE: u8 = 1;

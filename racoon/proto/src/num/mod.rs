@@ -2,12 +2,16 @@
 //!
 //! Each is an open set: a number without a name here survives, compares and prints as itself.
 
+mod attribute;
 mod ipsec;
 mod isakmp;
+mod notify;
 mod oakley;
 
+pub use attribute::{ConfigAttribute, ConfigType, LifeType, Phase1Attribute, Phase2Attribute};
 pub use ipsec::{AhTransform, AuthAlgorithm, EncapsulationMode, EspTransform, IpcompTransform, Protocol};
-pub use isakmp::{CertEncoding, ExchangeType, IdType};
+pub use isakmp::{CertEncoding, Doi, ExchangeType, Flags, IDENTITY_ONLY, IdType, KEY_IKE, PayloadType};
+pub use notify::NotifyType;
 pub use oakley::{AuthMethod, Cipher, Group, Hash};
 
 /// Lifetime of an SA whose lifetime nobody names, in seconds (RFC 2407 section 4.5).
