@@ -1,8 +1,12 @@
 //! The command line.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use getopts::{Fail, Matches, Options, ParsingStyle};
+
+use crate::log;
+use crate::net::{Family, Ports};
 
 /// The first line of the usage text and of `-V`.
 pub const VERSION_LINE: &str = concat!("racoon @(#) ipsec-tools-rs ", env!("CARGO_PKG_VERSION"));
@@ -10,26 +14,41 @@ pub const VERSION_LINE: &str = concat!("racoon @(#) ipsec-tools-rs ", env!("CARG
 /// The file that is read where `-f` names none.
 pub const DEFAULT_FILE: &str = "/etc/racoon/racoon.conf";
 
+/// What works, in the words of `-V`.
+const FEATURES: [&str; 3] = ["IPv6 support", "Dead Peer Detection", "Monotonic clock"];
+
 /// What follows [`VERSION_LINE`] in the usage text.
 const USAGE: &str = "\
-usage: racoon -t [-C] [-f FILE] [--against OLD]
+usage: racoon [-46BdFLvyZ] [-f FILE] [-l LOG] [-p PORT] [-P PORT]
+       racoon -t [-C] [-f FILE] [--against OLD]
        racoon -C [-t] [-f FILE]
        racoon -V | -h
   -f FILE         configuration file (/etc/racoon/racoon.conf)
-  -t              check the configuration: all errors and warnings; no kernel, no root
+the daemon:
+  -4, -6          local addresses of one family only, where the file names none
+  -B              take back the SAs that are kept in `path backupsa'
+  -d              log more; each one is a level
+  -F              stay in the foreground; log to standard output, too
+  -L              log where in the program a line comes from
+  -l LOG          log to a file instead of syslog
+  -p PORT         UDP port of ISAKMP instead of 500
+  -P PORT         UDP port of NAT traversal instead of 4500
+  -v              log packets
+  -y              accepted, and without effect
+  -Z              two daemons on one host, for tests
+a configuration:
+  -t              check it: all errors and warnings; no kernel, no root
   --against OLD   with -t: print which remotes and sainfos are new, gone or different
-  -C              print the configuration with all defaults
+  -C              print it with all defaults
   -V              print the version
   -h              print this
-and for the daemon, which this version does not have yet:
-       racoon [-46BdFLvyZ] [-f FILE] [-l LOG] [-p PORT] [-P PORT]
 ";
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Be the daemon.
-    Daemon,
+    Daemon(DaemonOptions),
     /// Read the configuration, and say what is wrong with it.
     Check {
         /// `-t`: say how it went, and with `--against` what is new compared with another file.
@@ -48,6 +67,41 @@ pub struct Invocation {
     pub mode: Mode,
     /// `-f`
     pub file: String,
+}
+
+/// What the daemon is asked for. It overrides the configuration, the one that is loaded later, too.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DaemonOptions {
+    /// `-4` and `-6`, of which the last one counts.
+    pub family: Option<Family>,
+    /// `-B`: install the SAs that were kept.
+    pub backup: bool,
+    /// `-F`
+    pub foreground: bool,
+    /// `-d`: so many levels more in the log.
+    pub debug: u8,
+    /// `-v`: so many levels more of packets.
+    pub verbose: u8,
+    /// `-L`: lines of the log say where they come from.
+    pub location: bool,
+    /// `-l`: a file instead of syslog.
+    pub log_file: Option<PathBuf>,
+    /// `-p` and `-P`: ports in place of 500 and 4500.
+    pub ports: Ports,
+    /// `-Z`: another daemon works on this host.
+    pub local_test: bool,
+}
+
+impl DaemonOptions {
+    /// What of it concerns the log.
+    pub fn log(&self) -> log::Options {
+        log::Options {
+            file: self.log_file.clone(),
+            foreground: self.foreground,
+            location: self.location,
+            raise: self.debug,
+        }
+    }
 }
 
 /// Why there is nothing to run.
@@ -90,20 +144,43 @@ pub fn parse(arguments: &[OsString]) -> Result<Invocation, Refused> {
     if let Some(operand) = given.free.first() {
         return Err(Refused::Usage(format!("racoon: unexpected argument `{operand}'")));
     }
-    for option in ["p", "P"] {
-        if let Some(port) = given.opt_strs(option).into_iter().find(|port| !is_port(port)) {
-            return Err(Refused::Usage(format!("racoon: -{option} needs a port from 1 to 65535, not `{port}'")));
-        }
-    }
-    Ok(Invocation { mode: mode(&given)?, file: last(&given, "f").unwrap_or_else(|| DEFAULT_FILE.to_owned()) })
+    let mode = mode(&given)?;
+    Ok(Invocation { mode, file: last(&given, "f").unwrap_or_else(|| DEFAULT_FILE.to_owned()) })
 }
 
 fn mode(given: &Matches) -> Result<Mode, Refused> {
+    let daemon = daemon(given)?;
     let (test, dump, against) = (given.opt_present("t"), given.opt_present("C"), last(given, "against"));
     if against.is_some() && !test {
         return Err(Refused::Usage("racoon: --against needs -t".into()));
     }
-    Ok(if test || dump { Mode::Check { test, dump, against } } else { Mode::Daemon })
+    Ok(if test || dump { Mode::Check { test, dump, against } } else { Mode::Daemon(daemon) })
+}
+
+fn daemon(given: &Matches) -> Result<DaemonOptions, Refused> {
+    let last_position = |flag| given.opt_positions(flag).pop();
+    let family = match (last_position("4"), last_position("6")) {
+        (None, None) => None,
+        (v4, v6) if v4 > v6 => Some(Family::V4),
+        _ => Some(Family::V6),
+    };
+    let usual = Ports::default();
+    Ok(DaemonOptions {
+        family,
+        backup: given.opt_present("B"),
+        foreground: given.opt_present("F"),
+        debug: times(given, "d"),
+        verbose: times(given, "v"),
+        location: given.opt_present("L"),
+        log_file: last(given, "l").map(PathBuf::from),
+        ports: Ports { isakmp: port(given, "p", usual.isakmp)?, natt: port(given, "P", usual.natt)? },
+        local_test: given.opt_present("Z"),
+    })
+}
+
+/// How often a flag is given.
+fn times(given: &Matches, flag: &str) -> u8 {
+    u8::try_from(given.opt_count(flag)).unwrap_or(u8::MAX)
 }
 
 /// The last value counts.
@@ -111,8 +188,12 @@ fn last(given: &Matches, option: &str) -> Option<String> {
     given.opt_strs(option).pop()
 }
 
-fn is_port(text: &str) -> bool {
-    text.parse::<u16>().is_ok_and(|port| port != 0)
+/// The last value counts, and none may be wrong.
+fn port(given: &Matches, option: &str, usual: u16) -> Result<u16, Refused> {
+    given.opt_strs(option).iter().try_fold(usual, |_, text| {
+        let port = text.parse::<u16>().ok().filter(|&port| port != 0);
+        port.ok_or_else(|| Refused::Usage(format!("racoon: -{option} needs a port from 1 to 65535, not `{text}'")))
+    })
 }
 
 /// What getopt(3) would say.
@@ -125,6 +206,12 @@ fn complaint(fail: &Fail) -> String {
         Fail::UnrecognizedOption(name) => format!("racoon: unrecognized option '--{name}'"),
         other => format!("racoon: {other}"),
     }
+}
+
+/// What `-V` prints.
+pub fn version() -> String {
+    let features = FEATURES.iter().map(|feature| format!("- {feature}\n")).collect::<String>();
+    format!("{VERSION_LINE}\n\nCompiled with:\n{features}")
 }
 
 /// The usage text.
@@ -147,12 +234,35 @@ mod tests {
     #[test]
     fn modes() {
         let check = |test, dump, against: Option<&str>| Mode::Check { test, dump, against: against.map(Into::into) };
-        assert_eq!(mode_of(&[]), Mode::Daemon);
-        assert_eq!(mode_of(&["-F", "-ddd", "-4", "-l", "log", "-p", "500", "-P4500"]), Mode::Daemon);
+        assert_eq!(mode_of(&[]), Mode::Daemon(DaemonOptions::default()));
         assert_eq!(mode_of(&["-t"]), check(true, false, None));
         assert_eq!(mode_of(&["-tC"]), check(true, true, None));
         assert_eq!(mode_of(&["-C", "-v"]), check(false, true, None));
         assert_eq!(mode_of(&["-t", "--against", "old"]), check(true, false, Some("old")));
+    }
+
+    #[test]
+    fn the_daemon() {
+        let daemon = |arguments: &[&str]| match mode_of(arguments) {
+            Mode::Daemon(options) => options,
+            other => panic!("{other:?}"),
+        };
+        let all = daemon(&["-46BFLZy", "-ddd", "-vv", "-llog", "-l", "log2", "-p", "1", "-p", "501", "-P4501"]);
+        let expected = DaemonOptions {
+            family: Some(Family::V6),
+            backup: true,
+            foreground: true,
+            debug: 3,
+            verbose: 2,
+            location: true,
+            log_file: Some("log2".into()),
+            ports: Ports { isakmp: 501, natt: 4501 },
+            local_test: true,
+        };
+        assert_eq!(all, expected);
+        assert_eq!(daemon(&["-6", "-F", "-4"]).family, Some(Family::V4));
+        assert_eq!(daemon(&["-6"]).family, Some(Family::V6));
+        assert_eq!(daemon(&[&format!("-{}", "d".repeat(300))]).debug, u8::MAX);
     }
 
     #[test]
@@ -174,6 +284,7 @@ mod tests {
         assert_eq!(complaint(&["-t", "file"]), "racoon: unexpected argument `file'");
         assert_eq!(complaint(&["-p", "0"]), "racoon: -p needs a port from 1 to 65535, not `0'");
         assert_eq!(complaint(&["-P", "65536"]), "racoon: -P needs a port from 1 to 65535, not `65536'");
+        assert_eq!(complaint(&["-px", "-p500"]), "racoon: -p needs a port from 1 to 65535, not `x'");
         assert_eq!(complaint(&["--against", "old"]), "racoon: --against needs -t");
         assert_eq!(of(&["-Vh"]), Err(Refused::Version));
         assert_eq!(of(&["-h", "file"]), Err(Refused::Help));

@@ -12,6 +12,7 @@ pub mod config;
 pub mod files;
 pub mod keys;
 pub mod log;
+pub mod net;
 pub mod pid_file;
 mod pipe;
 pub mod poller;

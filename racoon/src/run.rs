@@ -23,8 +23,7 @@ pub fn main() -> ExitCode {
 fn refuse(refused: Refused) -> ExitCode {
     match refused {
         Refused::Version => {
-            // What is compiled in is what works.
-            say(io::stdout(), &format!("{}\n\nCompiled with:\n- IPv6 support\n", cli::VERSION_LINE));
+            say(io::stdout(), &cli::version());
             ExitCode::SUCCESS
         }
         Refused::Help => {

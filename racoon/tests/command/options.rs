@@ -7,7 +7,8 @@ fn version() {
     let ran = Site::new().run(&["-V"]);
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""));
     assert!(ran.stdout.starts_with("racoon @(#) ipsec-tools-rs "), "{}", ran.stdout);
-    assert!(ran.stdout.ends_with("\n\nCompiled with:\n- IPv6 support\n"), "{}", ran.stdout);
+    let features = "\n\nCompiled with:\n- IPv6 support\n- Dead Peer Detection\n- Monotonic clock\n";
+    assert!(ran.stdout.ends_with(features), "{}", ran.stdout);
 }
 
 #[test]

@@ -1,0 +1,5 @@
+//! The UDP sockets of IKE.
+
+mod ports;
+
+pub use ports::{Family, Ports};
