@@ -4,11 +4,13 @@
 //! This version reads, checks, prints and compares configurations. It negotiates no keys yet.
 #![deny(unsafe_code)]
 
+pub mod admin;
 pub mod background;
 pub mod changes;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod ctl;
 pub mod files;
 pub mod keys;
 pub mod log;

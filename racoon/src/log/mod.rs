@@ -181,6 +181,11 @@ impl Log {
     }
 }
 
+/// A local date and time as lines of the log begin with it, or `None` when the calendar cannot hold it.
+pub(crate) fn local_time(seconds: i64) -> Option<String> {
+    sys::local_time(seconds).map(|stamp| stamp.to_string())
+}
+
 impl fmt::Debug for Log {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let level = self.shared.level.load(Ordering::Relaxed);

@@ -1,0 +1,170 @@
+//! The control socket in the file system.
+
+use std::fs::{self, DirBuilder, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use ipsec_conf::racoon::{Account, SocketAccess};
+use nix::unistd::{Gid, Group, Uid, User, chown};
+use thiserror::Error;
+
+/// Permissions of a directory that is made for the socket.
+const DIRECTORY_MODE: u32 = 0o750;
+/// Permissions of the socket if the configuration names none.
+const SOCKET_MODE: u16 = 0o600;
+
+/// Why there is no control socket.
+#[derive(Debug, Error)]
+pub enum SocketError {
+    /// There is a file, a directory or a device.
+    #[error("{}: exists and is not a socket", .0.display())]
+    NotASocket(PathBuf),
+    /// Somebody answers there.
+    #[error("{}: another daemon listens there", .0.display())]
+    InUse(PathBuf),
+    /// No such user.
+    #[error("no user {0}")]
+    User(Box<str>),
+    /// No such group.
+    #[error("no group {0}")]
+    Group(Box<str>),
+    /// A system call failed.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+/// Opens the socket, for its owner only until its permissions are set: the process has a umask of 077. A directory that is
+/// not there is made, mode 0750; one that is there is left as it is, for it may be everybody's. A socket that nobody listens
+/// at is replaced.
+///
+/// # Errors
+/// Why not.
+pub fn listen(path: &Path, access: Option<&SocketAccess>) -> Result<UnixListener, SocketError> {
+    let io_error = |at: &Path| {
+        let path = at.to_owned();
+        move |error| SocketError::Io { path, error }
+    };
+    let owners = access.map(|access| Ok((user(&access.owner)?, group(&access.group)?))).transpose()?;
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty() && !directory.exists())
+    {
+        DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(directory).map_err(io_error(directory))?;
+        fs::set_permissions(directory, Permissions::from_mode(DIRECTORY_MODE)).map_err(io_error(directory))?;
+        if let Some((_, group)) = owners {
+            chown(directory, None, Some(group)).map_err(io::Error::from).map_err(io_error(directory))?;
+        }
+    }
+    remove_stale(path)?;
+    let listener = UnixListener::bind(path).map_err(io_error(path))?;
+    listener.set_nonblocking(true).map_err(io_error(path))?;
+    if let Some((owner, group)) = owners {
+        chown(path, Some(owner), Some(group)).map_err(io::Error::from).map_err(io_error(path))?;
+    }
+    let mode = access.map_or(SOCKET_MODE, |access| access.mode);
+    fs::set_permissions(path, Permissions::from_mode(mode.into())).map_err(io_error(path))?;
+    Ok(listener)
+}
+
+/// Removes a socket that a daemon left behind.
+fn remove_stale(path: &Path) -> Result<(), SocketError> {
+    let metadata = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(SocketError::Io { path: path.into(), error }),
+        Ok(metadata) => metadata,
+    };
+    if !metadata.file_type().is_socket() {
+        return Err(SocketError::NotASocket(path.into()));
+    }
+    if UnixStream::connect(path).is_ok() {
+        return Err(SocketError::InUse(path.into()));
+    }
+    fs::remove_file(path).map_err(|error| SocketError::Io { path: path.into(), error })
+}
+
+fn user(account: &Account) -> Result<Uid, SocketError> {
+    match account {
+        Account::Id(id) => Ok(Uid::from_raw(*id)),
+        Account::Name(name) => {
+            let user = User::from_name(name).ok().flatten();
+            user.map(|user| user.uid).ok_or_else(|| SocketError::User(name.clone()))
+        }
+    }
+}
+
+fn group(account: &Account) -> Result<Gid, SocketError> {
+    match account {
+        Account::Id(id) => Ok(Gid::from_raw(*id)),
+        Account::Name(name) => {
+            let group = Group::from_name(name).ok().flatten();
+            group.map(|group| group.gid).ok_or_else(|| SocketError::Group(name.clone()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use nix::unistd::{getgid, getuid};
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[test]
+    fn a_directory_is_made_and_a_stale_socket_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("racoon/racoon.sock");
+        let before = mode(directory.path());
+        let first = listen(&path, None).unwrap();
+        assert_eq!((mode(path.parent().unwrap()), mode(&path)), (0o750, 0o600));
+        assert!(matches!(listen(&path, None), Err(SocketError::InUse(_))));
+        drop(first);
+        let own = (Account::Id(getuid().as_raw()), Account::Id(getgid().as_raw()));
+        let access = SocketAccess { owner: own.0, group: own.1, mode: 0o660 };
+        let second = listen(&path, Some(&access)).unwrap();
+        assert_eq!(mode(&path), 0o660);
+        assert_eq!(fs::metadata(&path).unwrap().gid(), getgid().as_raw());
+        UnixStream::connect(&path).unwrap();
+        assert!(second.accept().is_ok());
+        assert_eq!(mode(directory.path()), before);
+    }
+
+    #[test]
+    fn what_is_no_socket_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("racoon.sock");
+        fs::write(&path, "precious").unwrap();
+        let error = listen(&path, None).unwrap_err();
+        assert_eq!(error.to_string(), format!("{}: exists and is not a socket", path.display()));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+        // Neither is a link to one.
+        let (link, socket) = (directory.path().join("link.sock"), directory.path().join("real.sock"));
+        let _listener = listen(&socket, None).unwrap();
+        std::os::unix::fs::symlink(&socket, &link).unwrap();
+        assert!(matches!(listen(&link, None), Err(SocketError::NotASocket(_))));
+    }
+
+    #[test]
+    fn accounts_that_do_not_exist() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("racoon.sock");
+        let access = |owner: &str, group: &str| SocketAccess {
+            owner: Account::Name(owner.into()),
+            group: Account::Name(group.into()),
+            mode: 0o600,
+        };
+        let error = |access: SocketAccess| listen(&path, Some(&access)).unwrap_err().to_string();
+        assert_eq!(error(access("nobody-of-that-name", "root")), "no user nobody-of-that-name");
+        assert_eq!(error(access("root", "no-such-group")), "no group no-such-group");
+        assert!(!path.exists());
+    }
+}

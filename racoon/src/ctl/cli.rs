@@ -1,0 +1,254 @@
+//! The command line of `racoonctl`.
+
+use std::ffi::OsString;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::path::PathBuf;
+
+use getopts::{Matches, Options, ParsingStyle};
+
+use crate::admin::DEFAULT_PATH;
+use crate::admin::protocol::{Ends, Establishment, Flow, Request, Table};
+
+/// The usage text.
+pub(super) const USAGE: &str = "\
+Usage:
+  racoonctl [opts] reload-config
+  racoonctl [opts] show-sa <protocol>
+  racoonctl [opts] flush-sa <protocol>
+  racoonctl [opts] delete-sa <saopts>
+  racoonctl [opts] establish-sa [-n remoteconf] <saopts>
+
+General options:
+  -l\t\tIncrease output verbosity (mainly for show-sa)
+  -s <socket>\tSpecify adminport socket to use (default: /var/run/racoon/racoon.sock)
+
+Parameter specifications:
+    <protocol>: \"isakmp\", \"esp\" or \"ah\".
+        In the case of \"show-sa\" or \"flush-sa\", you can use \"ipsec\".
+
+    <saopts>: \"isakmp\" <family> <src> <dst>
+            : {\"esp\",\"ah\"} <family> <src/prefixlen[port]> <dst/prefixlen[port]>
+                              <ul_proto>
+    <family>: \"inet\" or \"inet6\"
+    <ul_proto>: \"icmp\", \"tcp\", \"udp\", \"gre\" or \"any\"
+
+";
+
+/// Commands of KAME's racoonctl that this one does not have yet, with their short forms.
+const NOT_YET: &[(&str, &str)] = &[
+    ("show-schedule", "sc"),
+    ("get-cert", "gc"),
+    ("vpn-connect", "vc"),
+    ("vpn-disconnect", "vd"),
+    ("show-event", "se"),
+    ("logout-user", "lu"),
+    ("status", "st"),
+];
+
+/// A command line understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Invocation {
+    /// `-s`
+    pub(super) socket: PathBuf,
+    /// `-l`, counted.
+    pub(super) verbosity: usize,
+    /// What is asked.
+    pub(super) request: Request,
+}
+
+/// Why nothing is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// There is no command, or an option of none.
+    Usage,
+    /// There is no such command.
+    InvalidCommand(String),
+    /// This is wrong.
+    Because(String),
+}
+
+/// Understands the arguments after the program's name. Names of hosts are looked up.
+pub(super) fn parse(arguments: &[OsString]) -> Result<Invocation, Refused> {
+    let mut options = Options::new();
+    options.optflagmulti("l", "", "").optflagmulti("d", "", "").optmulti("s", "", "", "");
+    let given = parse_options(&mut options, arguments).map_err(|_| Refused::Usage)?;
+    let Some((command, rest)) = given.free.split_first() else { return Err(Refused::Usage) };
+    if given.opt_present("d") {
+        return Err(Refused::Because("-d is not supported yet".into()));
+    }
+    let request = match (command.as_str(), rest) {
+        ("reload-config" | "rc", []) => Request::Reload,
+        ("show-sa" | "ss", [table]) => Request::ShowSa(protocol(table)?),
+        ("flush-sa" | "fs", [table]) => Request::FlushSa(protocol(table)?),
+        ("delete-sa" | "ds", saopts) => Request::DeleteSa(match establishment(saopts)? {
+            Establishment::Isakmp(ends) => ends,
+            Establishment::Ipsec(_, flow) => flow.into(),
+        }),
+        ("establish-sa" | "es", rest) => establish(rest)?,
+        ("reload-config" | "rc" | "show-sa" | "ss" | "flush-sa" | "fs", _) => return Err(Refused::Usage),
+        (other, _) if NOT_YET.iter().any(|(long, short)| other == *long || other == *short) => {
+            return Err(Refused::Because(format!("{other} is not supported yet")));
+        }
+        (other, _) => return Err(Refused::InvalidCommand(other.to_owned())),
+    };
+    let socket = given.opt_strs("s").pop().map_or_else(|| DEFAULT_PATH.into(), PathBuf::from);
+    Ok(Invocation { socket, verbosity: given.opt_count("l"), request })
+}
+
+fn parse_options(options: &mut Options, arguments: &[OsString]) -> Result<Matches, String> {
+    options.parsing_style(ParsingStyle::StopAtFirstFree);
+    options.parse(arguments).map_err(|fail| fail.to_string())
+}
+
+fn establish(arguments: &[String]) -> Result<Request, Refused> {
+    let mut options = Options::new();
+    options.optmulti("n", "", "", "").optmulti("u", "", "", "").optflagmulti("w", "", "");
+    let arguments = arguments.iter().map(OsString::from).collect::<Vec<_>>();
+    let given = parse_options(&mut options, &arguments).map_err(|_| Refused::Usage)?;
+    if let Some(option) = ["u", "w"].into_iter().find(|option| given.opt_present(option)) {
+        return Err(Refused::Because(format!("establish-sa -{option} is not supported yet")));
+    }
+    Ok(Request::EstablishSa { what: establishment(&given.free)?, block: given.opt_strs("n").pop() })
+}
+
+fn protocol(word: &str) -> Result<Table, Refused> {
+    let found = Table::WORDS.into_iter().find(|(known, _)| *known == word);
+    found.map(|(_, table)| table).ok_or_else(|| Refused::Because(format!("unknown protocol {word}")))
+}
+
+/// `saopts`
+fn establishment(words: &[String]) -> Result<Establishment, Refused> {
+    let [table, family, source, destination, rest @ ..] = words else { return Err(Refused::Usage) };
+    let table = protocol(table)?;
+    let v4 = match family.as_str() {
+        "inet" => true,
+        "inet6" => false,
+        other => return Err(Refused::Because(format!("unknown family {other}"))),
+    };
+    match (table, rest) {
+        (Table::Isakmp, []) => {
+            let end = |word: &str| host(word, v4).map(|ip| SocketAddr::new(ip, 0));
+            Ok(Establishment::Isakmp(Ends { local: end(source)?, remote: end(destination)? }))
+        }
+        (Table::Esp | Table::Ah, [] | [_]) => {
+            let (source, source_prefix) = network(source, v4)?;
+            let (destination, destination_prefix) = network(destination, v4)?;
+            let protocol = rest.first().map_or(Ok(0), |word| upper_layer(word, v4))?;
+            let flow = Flow { source, source_prefix, destination, destination_prefix, protocol };
+            Ok(Establishment::Ipsec(table, flow))
+        }
+        (Table::Ipsec, _) => Err(Refused::Because("protocol ipsec is for show-sa and flush-sa".into())),
+        _ => Err(Refused::Usage),
+    }
+}
+
+fn upper_layer(word: &str, v4: bool) -> Result<u8, Refused> {
+    match word {
+        "any" => Ok(0),
+        "icmp" => Ok(if v4 { 1 } else { 58 }),
+        "tcp" => Ok(6),
+        "udp" => Ok(17),
+        "gre" => Ok(47),
+        other => Err(Refused::Because(format!("unknown upper layer protocol {other}"))),
+    }
+}
+
+/// `HOST`, `HOST/PREFIX`, `HOST[PORT]` or `HOST/PREFIX[PORT]`.
+fn network(word: &str, v4: bool) -> Result<(SocketAddr, u8), Refused> {
+    let wrong = |what: &str| Refused::Because(format!("wrong {what} in {word}"));
+    let (rest, port) = match word.strip_suffix(']').and_then(|word| word.rsplit_once('[')) {
+        Some((rest, "any")) => (rest, 0),
+        Some((rest, port)) => (rest, port.parse::<u16>().map_err(|_| wrong("port"))?),
+        None => (word, 0),
+    };
+    let longest = if v4 { 32 } else { 128 };
+    let (name, prefix) = match rest.split_once('/') {
+        Some((name, prefix)) => (name, prefix.parse::<u8>().map_err(|_| wrong("prefix"))?),
+        None => (rest, longest),
+    };
+    if prefix > longest {
+        return Err(wrong("prefix"));
+    }
+    Ok((SocketAddr::new(host(name, v4)?, port), prefix))
+}
+
+fn host(name: &str, v4: bool) -> Result<IpAddr, Refused> {
+    let unknown = |why: String| Refused::Because(format!("{name}: {why}"));
+    if let Ok(ip) = name.parse::<IpAddr>() {
+        return if ip.is_ipv4() == v4 { Ok(ip) } else { Err(unknown("an address of the other family".into())) };
+    }
+    let found = (name, 0).to_socket_addrs().map_err(|error| unknown(error.to_string()))?;
+    let mut found = found.map(|address| address.ip()).filter(|ip| ip.is_ipv4() == v4);
+    found.next().ok_or_else(|| unknown("no address of this family".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(line: &str) -> Result<Invocation, Refused> {
+        parse(&line.split_whitespace().map(OsString::from).collect::<Vec<_>>())
+    }
+
+    fn request(line: &str) -> Request {
+        of(line).unwrap().request
+    }
+
+    fn because(line: &str) -> String {
+        match of(line) {
+            Err(Refused::Because(text)) => text,
+            other => format!("{other:?}"),
+        }
+    }
+
+    fn ends(local: &str, remote: &str) -> Ends {
+        let of = |ip: &str| SocketAddr::new(ip.parse().unwrap(), 0);
+        Ends { local: of(local), remote: of(remote) }
+    }
+
+    #[test]
+    fn options() {
+        let run = of("-ll -s /tmp/x.sock show-sa isakmp").unwrap();
+        assert_eq!((run.socket.to_str(), run.verbosity), (Some("/tmp/x.sock"), 2));
+        assert_eq!(run.request, Request::ShowSa(Table::Isakmp));
+        assert_eq!(of("rc").unwrap().socket.to_str(), Some("/var/run/racoon/racoon.sock"));
+        assert_eq!(of("show-sa -l isakmp"), Err(Refused::Usage));
+    }
+
+    #[test]
+    fn commands() {
+        assert_eq!(request("fs ipsec"), Request::FlushSa(Table::Ipsec));
+        let pair = ends("192.0.2.1", "192.0.2.2");
+        assert_eq!(request("ds isakmp inet 192.0.2.1 192.0.2.2"), Request::DeleteSa(pair));
+        assert_eq!(request("delete-sa esp inet 192.0.2.1/32 192.0.2.2/32 any"), Request::DeleteSa(pair));
+        let expected = Request::EstablishSa { what: Establishment::Isakmp(pair), block: Some("gw".into()) };
+        assert_eq!(request("es -n gw isakmp inet 192.0.2.1 192.0.2.2"), expected);
+        let flow = Flow {
+            source: "[2001:db8::]:0".parse().unwrap(),
+            source_prefix: 64,
+            destination: "[2001:db8:1::1]:80".parse().unwrap(),
+            destination_prefix: 128,
+            protocol: 6,
+        };
+        let expected = Request::EstablishSa { what: Establishment::Ipsec(Table::Esp, flow), block: None };
+        assert_eq!(request("es esp inet6 2001:db8::/64[any] 2001:db8:1::1[80] tcp"), expected);
+    }
+
+    #[test]
+    fn refused() {
+        for usage in ["", "-x rc", "rc now", "ss", "es isakmp inet 192.0.2.1", "es -q", "es isakmp inet ::1 ::2 any"] {
+            assert!(matches!(of(usage), Err(Refused::Usage)) || usage.contains("::"), "{usage}");
+        }
+        assert_eq!(of("frobnicate"), Err(Refused::InvalidCommand("frobnicate".into())));
+        assert_eq!(because("ss foo"), "unknown protocol foo");
+        assert_eq!(because("status"), "status is not supported yet");
+        assert_eq!(because("se"), "se is not supported yet");
+        assert_eq!(because("es -u joe isakmp inet 192.0.2.1 192.0.2.2"), "establish-sa -u is not supported yet");
+        assert_eq!(because("es isakmp inet3 a b"), "unknown family inet3");
+        assert_eq!(because("es isakmp inet ::1 ::2"), "::1: an address of the other family");
+        assert_eq!(because("es esp inet 192.0.2.1/33 192.0.2.2"), "wrong prefix in 192.0.2.1/33");
+        assert_eq!(because("es esp inet 192.0.2.1[x] 192.0.2.2"), "wrong port in 192.0.2.1[x]");
+        assert_eq!(because("es esp inet 192.0.2.1 192.0.2.2 sctp"), "unknown upper layer protocol sctp");
+        assert_eq!(because("es ipsec inet 192.0.2.1 192.0.2.2"), "protocol ipsec is for show-sa and flush-sa");
+    }
+}

@@ -1,0 +1,97 @@
+//! `racoonctl`: asks the daemon over its control socket.
+
+mod cli;
+mod show;
+
+use std::ffi::OsString;
+use std::io::{self, ErrorKind, Read as _, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::ExitCode;
+
+use zeroize::Zeroizing;
+
+use crate::admin::protocol::{HEADER_LENGTH, Header, Phase1Row, REPLY_MAX, Request, Table};
+use cli::{Invocation, Refused};
+
+/// The program.
+pub fn main() -> ExitCode {
+    let arguments = std::env::args_os().skip(1).collect::<Vec<OsString>>();
+    match cli::parse(&arguments) {
+        Ok(run) => match execute(&run) {
+            Ok(text) => {
+                say(io::stdout(), &text);
+                ExitCode::SUCCESS
+            }
+            Err(text) => complain(&text),
+        },
+        Err(Refused::Usage) => {
+            say(io::stdout(), cli::USAGE);
+            ExitCode::FAILURE
+        }
+        Err(Refused::InvalidCommand(command)) => {
+            say(io::stdout(), &format!("Invalid command [{command}]\n"));
+            ExitCode::FAILURE
+        }
+        Err(Refused::Because(text)) => complain(&text),
+    }
+}
+
+fn complain(text: &str) -> ExitCode {
+    say(io::stderr(), &format!("racoonctl: {text}\n"));
+    ExitCode::FAILURE
+}
+
+/// What to print.
+fn execute(run: &Invocation) -> Result<Zeroizing<String>, String> {
+    let (header, body) = ask(&run.socket, &run.request)?;
+    if header.errno != 0 {
+        // It is there: what was asked for is so.
+        if i32::from(header.errno) == libc::EEXIST && matches!(run.request, Request::EstablishSa { .. }) {
+            return Ok(Zeroizing::default());
+        }
+        let words = match body.as_slice() {
+            [] => libpfkey::errno_text(header.errno.into()),
+            text => String::from_utf8_lossy(text).into_owned(),
+        };
+        return Err(format!("{}: {words}", run.request.name()));
+    }
+    match run.request {
+        Request::ShowSa(Table::Isakmp) => {
+            let rows = Phase1Row::parse_all(&body).map_err(|error| format!("the reply is {error}"))?;
+            Ok(Zeroizing::new(show::phase1(&rows, run.verbosity)))
+        }
+        Request::ShowSa(_) if body.is_empty() => Ok(Zeroizing::new("No SAD entries.\n".into())),
+        Request::ShowSa(_) => Ok(Zeroizing::new(String::from_utf8_lossy(&body).into_owned())),
+        _ => Ok(Zeroizing::default()),
+    }
+}
+
+/// Sends a request and reads the reply to it.
+fn ask(socket: &Path, request: &Request) -> Result<(Header, Zeroizing<Vec<u8>>), String> {
+    let mut stream = UnixStream::connect(socket).map_err(|error| {
+        let error = libpfkey::errno_text(error.raw_os_error().unwrap_or(0));
+        format!("cannot connect to racoon admin socket {}: {error} (is racoon running?)", socket.display())
+    })?;
+    let failed = |error: io::Error| match error.kind() {
+        ErrorKind::UnexpectedEof => "racoon closed the admin connection before sending a reply".to_owned(),
+        _ => format!("admin socket {}: {error}", socket.display()),
+    };
+    stream.write_all(&request.encode()).map_err(failed)?;
+    let mut head = [0; HEADER_LENGTH];
+    stream.read_exact(&mut head).map_err(failed)?;
+    let header = Header::parse(head, REPLY_MAX).map_err(|error| format!("the reply is {error}"))?;
+    let wanted = header.length - HEADER_LENGTH;
+    let mut body = Zeroizing::new(Vec::new());
+    let limit = u64::try_from(wanted).unwrap_or(u64::MAX);
+    stream.take(limit).read_to_end(&mut body).map_err(failed)?;
+    if body.len() < wanted {
+        return Err(failed(ErrorKind::UnexpectedEof.into()));
+    }
+    Ok((header, body))
+}
+
+/// Prints what nothing can be done about if nobody reads it.
+fn say(mut to: impl Write, text: &str) {
+    let _ = to.write_all(text.as_bytes());
+}
