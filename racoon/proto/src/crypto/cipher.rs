@@ -30,8 +30,8 @@ impl Iv {
         Ok(Self::cut(&digest(hash, &[g_xi, g_xr])?, block))
     }
 
-    /// The IV of the first message of an exchange after phase 1: hash(last block of phase 1 | M-ID), cut to the cipher's
-    /// block.
+    /// The IV of the first message of an exchange after phase 1: hash(last block of phase 1 | M-ID), cut to the
+    /// cipher's block.
     ///
     /// # Errors
     /// If libcrypto does not have the hash.
@@ -76,8 +76,8 @@ pub struct CipherKey {
 
 impl CipherKey {
     /// The key for messages. It is the beginning of SKEYID_e, or if that is too short of K1 | K2 | ..., where K1 =
-    /// prf(SKEYID_e, 0) and each next one prf(SKEYID_e, previous) (RFC 2409 Appendix B). `key_bits` is the agreed key length,
-    /// 0 for the only one or the default of 128.
+    /// prf(SKEYID_e, 0) and each next one prf(SKEYID_e, previous) (RFC 2409 Appendix B). `key_bits` is the agreed key
+    /// length, 0 for the only one or the default of 128.
     ///
     /// # Errors
     /// If libcrypto does not have the cipher with this key length, or if the key is weak.
@@ -105,6 +105,11 @@ impl CipherKey {
         self.library.block_size()
     }
 
+    #[cfg(test)]
+    pub(super) fn key(&self) -> &Secret {
+        &self.key
+    }
+
     /// Encrypts whole blocks in place. `iv` becomes the one for the next message: the last block.
     ///
     /// # Errors
@@ -115,8 +120,8 @@ impl CipherKey {
         Ok(())
     }
 
-    /// Decrypts whole blocks in place. Returns the IV for the next message, which the caller keeps when the message turns
-    /// out to be a good one: a forged message must not move the chain.
+    /// Decrypts whole blocks in place. Returns the IV for the next message, which the caller keeps when the message
+    /// turns out to be a good one: a forged message must not move the chain.
     ///
     /// # Errors
     /// If there is no block, or not only whole ones, or if the IV is for another cipher; nothing is changed then.
@@ -188,7 +193,8 @@ impl Direction {
     }
 }
 
-/// Keys of DES under which encryption is its own inverse, or the inverse of another one's (NIST SP 800-67 section 3.3.2).
+/// Keys of DES under which encryption is its own inverse, or the inverse of another one's (NIST SP 800-67 section
+/// 3.3.2).
 const WEAK_DES_KEYS: [u64; 16] = [
     0x0101_0101_0101_0101,
     0xfefe_fefe_fefe_fefe,
@@ -208,8 +214,8 @@ const WEAK_DES_KEYS: [u64; 16] = [
     0xfee0_fee0_fef1_fef1,
 ];
 
-/// Whether a key of DES or 3DES is weak: of 3DES one that leaves a single DES of it, because two neighbours are the same
-/// (RFC 2451 section 2.3). The lowest bit of each byte is parity.
+/// Whether a key of DES or 3DES is weak: of 3DES one that leaves a single DES of it, because two neighbours are the
+/// same (RFC 2451 section 2.3). The lowest bit of each byte is parity.
 fn is_weak(cipher: Cipher, key: &[u8]) -> bool {
     let without_parity = |key: &[u8]| Zeroizing::new(key.iter().map(|byte| byte & 0xfe).collect::<Vec<u8>>());
     let key = without_parity(key);

@@ -17,8 +17,8 @@ pub enum CryptoError {
     /// There is no such group.
     #[error("Diffie-Hellman group {0} is not supported")]
     Group(Group),
-    /// The key that came out is one of those with which the cipher does not encrypt well. Another exchange brings another
-    /// (RFC 2409 Appendix A).
+    /// The key that came out is one of those with which the cipher does not encrypt well. Another exchange brings
+    /// another (RFC 2409 Appendix A).
     #[error("the key is one of the weak keys of {0}")]
     WeakKey(Cipher),
     /// Encrypted are whole blocks, and at least one of them.

@@ -1,7 +1,7 @@
 //! Work that leaves the engine because it is slow, or because the engine does not hold what it takes.
 //!
-//! The engine gives a [`Job`] to the shell and goes on; [`Job::perform`] runs on whatever thread the shell likes, and its
-//! [`JobResult`] comes back as an event.
+//! The engine gives a [`Job`] to the shell and goes on; [`Job::perform`] runs on whatever thread the shell likes, and
+//! its [`JobResult`] comes back as an event.
 
 use openssl::error::ErrorStack;
 
@@ -118,5 +118,109 @@ impl KeyQuery {
         let keys = self.names.iter().map(|name| keys.key(name).filter(|key| !key.is_empty()));
         let found = keys.enumerate().find_map(|(name, key)| Some((name, key?)));
         found.map_or(KeyAnswer::Unknown, |(name, key)| KeyAnswer::Found { name, key: key.into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::crypto::{CryptoError, PeerValueError, SeededRandom};
+    use crate::num::Group;
+
+    struct Table;
+
+    impl KeyTable for Table {
+        fn key(&self, name: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+            match name {
+                b"gw.example" => Some(Zeroizing::new(b"secret".to_vec())),
+                b"empty" => Some(Zeroizing::default()),
+                _ => None,
+            }
+        }
+    }
+
+    fn exponent(seed: u64) -> Exponent {
+        Exponent::draw(Group::ECP256, &mut SeededRandom::new(seed)).unwrap()
+    }
+
+    fn exchange(task: DhTask) -> DhDone {
+        let job = Job { exchange: Some(DhWork { exponent: exponent(1), task }), key: None };
+        let result = job.perform(&Table);
+        assert_eq!(result.key, None);
+        result.exchange.unwrap()
+    }
+
+    fn ask(names: &[&str]) -> KeyAnswer {
+        let names = names.iter().map(|name| name.as_bytes().to_vec()).collect();
+        let result = Job { exchange: None, key: Some(KeyQuery { names }) }.perform(&Table);
+        assert_eq!(result.exchange, None);
+        result.key.unwrap()
+    }
+
+    #[test]
+    fn it_can_go_to_a_thread_and_come_back() {
+        let peer = exponent(2).public_value().unwrap();
+        let work = DhWork { exponent: exponent(1), task: DhTask::Both(peer) };
+        let job = Job { exchange: Some(work), key: Some(KeyQuery { names: vec![b"gw.example".to_vec()] }) };
+        let here = job.clone().perform(&Table);
+        let there = std::thread::spawn(move || job.perform(&Table)).join().unwrap();
+        assert_eq!(here, there);
+        assert!(there.exchange.unwrap().outcome.is_ok() && there.key.is_some());
+    }
+
+    #[test]
+    fn nothing_asked_is_nothing_answered() {
+        assert_eq!(Job::default().perform(&Table), JobResult::default());
+    }
+
+    #[test]
+    fn what_is_asked_of_the_exchange_is_answered() {
+        let (public, peer) = (exponent(1).public_value().unwrap(), exponent(2).public_value().unwrap());
+        let shared = exponent(2).shared_secret(&public).unwrap();
+        let expected = |public: Option<&Vec<u8>>, shared: Option<&Secret>| DhDone {
+            exponent: exponent(1),
+            outcome: Ok(DhValues { public: public.cloned(), shared: shared.cloned() }),
+        };
+        assert_eq!(exchange(DhTask::Public), expected(Some(&public), None));
+        assert_eq!(exchange(DhTask::Shared(peer.clone())), expected(None, Some(&shared)));
+        assert_eq!(exchange(DhTask::Both(peer)), expected(Some(&public), Some(&shared)));
+    }
+
+    #[test]
+    fn a_bad_value_costs_neither_the_exponent_nor_the_next_job() {
+        let bad = vec![1; 64];
+        for task in [DhTask::Shared(bad.clone()), DhTask::Both(bad)] {
+            let done = exchange(task);
+            assert_eq!(done.outcome, Err(GroupError::Peer(PeerValueError::NotOnCurve(Group::ECP256))));
+            assert_eq!(done.exponent, exponent(1));
+            assert!(ErrorStack::get().errors().is_empty());
+        }
+    }
+
+    #[test]
+    fn the_first_name_with_a_key_counts() {
+        let found = |name| KeyAnswer::Found { name, key: Secret::from(b"secret".to_vec()) };
+        assert_eq!(ask(&["gw.example"]), found(0));
+        assert_eq!(ask(&["other", "empty", "gw.example", "gw.example"]), found(2));
+        assert_eq!(ask(&["other", "empty"]), KeyAnswer::Unknown);
+        assert_eq!(ask(&[]), KeyAnswer::Unknown);
+    }
+
+    #[test]
+    fn nothing_secret_is_shown() {
+        let done = exchange(DhTask::Shared(exponent(2).public_value().unwrap()));
+        let expected = "DhDone { exponent: Exponent(ecp256), outcome: Ok(DhValues { public: None, \
+                        shared: Some(Secret(32 bytes)) }) }";
+        assert_eq!(format!("{done:?}"), expected);
+    }
+
+    #[test]
+    fn whose_fault_it_is_can_be_told() {
+        let ours = GroupError::from(CryptoError::Group(Group(3)));
+        assert_eq!(ours.to_string(), "Diffie-Hellman group 3 is not supported");
+        let theirs = exchange(DhTask::Shared(vec![0; 3])).outcome.unwrap_err();
+        assert_eq!(theirs.to_string(), "the public value of the peer has 3 bytes, ecp256 has 64");
     }
 }

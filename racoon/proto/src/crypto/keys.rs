@@ -36,7 +36,8 @@ pub struct HashInput<'a> {
 }
 
 impl HashInput<'_> {
-    /// HASH_I: prf(SKEYID, g^xi | g^xr | CKY-I | CKY-R | SAi_b | IDii_b). `id_ii` is the body of the initiator's ID payload.
+    /// HASH_I: prf(SKEYID, g^xi | g^xr | CKY-I | CKY-R | SAi_b | IDii_b). `id_ii` is the body of the initiator's ID
+    /// payload.
     ///
     /// # Errors
     /// If libcrypto does not have the hash.
@@ -45,7 +46,8 @@ impl HashInput<'_> {
         prf(hash, skeyid.as_bytes(), &parts)
     }
 
-    /// HASH_R: prf(SKEYID, g^xr | g^xi | CKY-R | CKY-I | SAi_b | IDir_b). `id_ir` is the body of the responder's ID payload.
+    /// HASH_R: prf(SKEYID, g^xr | g^xi | CKY-R | CKY-I | SAi_b | IDir_b). `id_ir` is the body of the responder's ID
+    /// payload.
     ///
     /// # Errors
     /// If libcrypto does not have the hash.
@@ -116,8 +118,8 @@ impl Phase1Keys {
         prf(self.hash, self.a.as_bytes(), &[&[0], &message_id.to_be_bytes(), ni, nr])
     }
 
-    /// KEYMAT of an SA: K1 | K2 | ... cut to `length` bytes, where K1 = prf(SKEYID_d, [g(qm)^xy |] protocol | SPI | Ni_b |
-    /// Nr_b) and each next one has the previous before all that (RFC 2409 section 5.5).
+    /// KEYMAT of an SA: K1 | K2 | ... cut to `length` bytes, where K1 = prf(SKEYID_d, [g(qm)^xy |] protocol | SPI |
+    /// Ni_b | Nr_b) and each next one has the previous before all that (RFC 2409 section 5.5).
     ///
     /// # Errors
     /// If libcrypto fails.
@@ -162,3 +164,6 @@ pub(super) fn expand(
     }
     Ok(all.into())
 }
+
+#[cfg(test)]
+mod tests;

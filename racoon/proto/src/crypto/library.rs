@@ -60,8 +60,8 @@ impl KeyBits {
     }
 }
 
-/// Loads what libcrypto keeps for old ciphers, and asks for all algorithms once. To be called when the process starts: a
-/// file that is loaded later may be out of reach in a changed root.
+/// Loads what libcrypto keeps for old ciphers, and asks for all algorithms once. To be called when the process starts:
+/// a file that is loaded later may be out of reach in a changed root.
 ///
 /// Returns a line for each algorithm that racoon knows and this libcrypto does not have.
 pub fn initialise() -> Vec<String> {

@@ -1,13 +1,15 @@
 //! All cryptography of IKEv1, by OpenSSL's libcrypto (3.0 or later): nothing outside of this module calls it.
 //!
-//! What is public is in the words of RFC 2409: [`digest`] and [`prf`], [`CipherKey`] and its [`Iv`], Diffie-Hellman groups
-//! ([`Exponent`]), [`Phase1Keys`] and what follows from them, keys of IPsec SAs ([`esp_key_length`], [`split_keymat`]), the
-//! [`Padding`] of encrypted messages. What is slow goes into a [`Job`].
+//! What is public is in the words of RFC 2409: [`digest`] and [`prf`], [`CipherKey`] and its [`Iv`], Diffie-Hellman
+//! groups ([`Exponent`]), [`Phase1Keys`] and what follows from them, keys of IPsec SAs ([`esp_key_length`],
+//! [`split_keymat`]), the [`Padding`] of encrypted messages. What is slow goes into a [`Job`].
 
 mod cipher;
 mod error;
 mod group;
 mod hash;
+#[cfg(test)]
+mod hex;
 mod job;
 mod keylen;
 mod keys;

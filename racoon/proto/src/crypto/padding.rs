@@ -81,3 +81,109 @@ impl Default for Padding {
         Self { randomize: true, randomize_length: false, maximum_length: 20, strict_check: false, exclusive_tail: true }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::crypto::SeededRandom;
+
+    fn padded(padding: &Padding, body: &[u8], block: usize) -> Vec<u8> {
+        let mut message = body.to_vec();
+        padding.pad(&mut message, block, &mut SeededRandom::new(1));
+        message
+    }
+
+    #[test]
+    fn zeros_and_a_last_byte_that_counts_the_others() {
+        let zeros = Padding { randomize: false, ..Padding::default() };
+        assert_eq!(padded(&zeros, b"abcde", 8), b"abcde\0\0\x02");
+        assert_eq!(padded(&zeros, b"abcdefg", 8), b"abcdefg\0");
+        assert_eq!(padded(&zeros, b"abcdefgh", 8), b"abcdefgh\0\0\0\0\0\0\0\x07");
+        assert_eq!(padded(&zeros, b"", 8), b"\0\0\0\0\0\0\0\x07");
+        let inclusive = Padding { exclusive_tail: false, ..zeros };
+        assert_eq!(padded(&inclusive, b"abcde", 8), b"abcde\0\0\x03");
+        assert_eq!(padded(&inclusive, b"abcdefg", 8), b"abcdefg\x01");
+    }
+
+    #[test]
+    fn random_bytes() {
+        let message = padded(&Padding::default(), b"a", 16);
+        assert_eq!(message.len(), 16);
+        assert!(message[1..15].iter().any(|byte| *byte != 0));
+        assert_eq!(message[15], 14);
+        // The settings decide, not the seed.
+        assert_eq!(message, padded(&Padding::default(), b"a", 16));
+    }
+
+    #[test]
+    fn random_lengths_are_one_block_more_up_to_the_maximum_and_one() {
+        let padding = Padding { randomize_length: true, maximum_length: 3, ..Padding::default() };
+        let mut random = SeededRandom::new(1);
+        let mut blocks: Vec<usize> = Vec::new();
+        for _ in 0..200 {
+            let mut message = b"ab".to_vec();
+            padding.pad(&mut message, 8, &mut random);
+            assert_eq!(usize::from(*message.last().unwrap()), message.len() - 3);
+            blocks.push(message.len() / 8);
+        }
+        blocks.sort_unstable();
+        blocks.dedup();
+        assert_eq!(blocks, [2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn strict_is_padding_that_fits() {
+        let strict = Padding { strict_check: true, ..Padding::default() };
+        let inclusive = Padding { exclusive_tail: false, ..strict };
+        assert_eq!(strict.check(b"abcde\0\0\x02", 5), Ok(()));
+        assert_eq!(strict.check(b"abcde\0\0\x03", 5), Err(PaddingError { claimed: 4, room: 3 }));
+        assert_eq!(inclusive.check(b"abcde\0\0\x03", 5), Ok(()));
+        assert_eq!(inclusive.check(b"abcde\0\0\0", 5), Err(PaddingError { claimed: 0, room: 3 }));
+        assert_eq!(strict.check(b"abcdefgh", 8), Err(PaddingError { claimed: 105, room: 0 }));
+        assert_eq!(strict.check(b"\xff", 0), Err(PaddingError { claimed: 256, room: 1 }));
+        assert_eq!(strict.check(b"", 0), Err(PaddingError { claimed: 1, room: 0 }));
+        assert_eq!(strict.check(b"ab", 3), Err(PaddingError { claimed: 99, room: 0 }));
+        let error = strict.check(b"abcdefgh", 8).unwrap_err();
+        assert_eq!(error.to_string(), "the last byte says 105 bytes of padding where there is room for 0");
+        // Others read the lengths of the payloads.
+        assert_eq!(Padding::default().check(b"abcdefgh", 8), Ok(()));
+    }
+
+    prop_compose! {
+        fn any_padding()(
+            bits in any::<[bool; 3]>(),
+            maximum_length in prop_oneof![0..30_u16, any::<u16>()],
+        ) -> Padding {
+            let [randomize, randomize_length, exclusive_tail] = bits;
+            Padding { randomize, randomize_length, maximum_length, strict_check: true, exclusive_tail }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_padded_passes(
+            padding in any_padding(),
+            body in prop::collection::vec(any::<u8>(), 0..100),
+            block in prop::sample::select(vec![8_usize, 16]),
+            seed: u64,
+        ) {
+            let mut message = body.clone();
+            padding.pad(&mut message, block, &mut SeededRandom::new(seed));
+            prop_assert_eq!(message.len() % block, 0);
+            prop_assert!(message.starts_with(&body));
+            prop_assert!((1..=MOST).contains(&(message.len() - body.len())));
+            prop_assert_eq!(padding.check(&message, body.len()), Ok(()));
+        }
+
+        #[test]
+        fn anything_can_be_checked(
+            padding in any_padding(),
+            plain in prop::collection::vec(any::<u8>(), 0..100),
+            end: usize,
+        ) {
+            let _ = padding.check(&plain, end);
+        }
+    }
+}

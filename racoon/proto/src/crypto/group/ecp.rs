@@ -31,8 +31,8 @@ impl Ecp {
         Ok(Self { curve, last, length })
     }
 
-    /// A number from 1 to the order less 1. With 64 bits more than it has the remainder is as good as uniform (FIPS 186-4
-    /// appendix B.4.1).
+    /// A number from 1 to the order less 1. With 64 bits more than it has the remainder is as good as uniform (FIPS
+    /// 186-4 appendix B.4.1).
     pub(super) fn draw(&self, random: &mut dyn Random) -> Result<Secret, CryptoError> {
         let mut bytes = Secret::from(vec![0; self.length + 8]);
         random.fill(bytes.as_mut_bytes());

@@ -57,8 +57,8 @@ impl Exponent {
         self.group
     }
 
-    /// Our public value, as it is in a KE payload: of MODP as long as the prime; of ECP both coordinates, each as long as
-    /// the prime (RFC 5903 section 7); of X25519 32 bytes.
+    /// Our public value, as it is in a KE payload: of MODP as long as the prime; of ECP both coordinates, each as long
+    /// as the prime (RFC 5903 section 7); of X25519 32 bytes.
     ///
     /// # Errors
     /// If libcrypto fails.
@@ -71,9 +71,9 @@ impl Exponent {
         }
     }
 
-    /// g^xy, as long as the prime whatever zeros it begins with (RFC 2409 section 5): of ECP the first coordinate (RFC 5903
-    /// section 7). `peer` is the body of the peer's KE payload. Old peers send a MODP value without its leading zeros,
-    /// which is accepted.
+    /// g^xy, as long as the prime whatever zeros it begins with (RFC 2409 section 5): of ECP the first coordinate (RFC
+    /// 5903 section 7). `peer` is the body of the peer's KE payload. Old peers send a MODP value without its leading
+    /// zeros, which is accepted.
     ///
     /// # Errors
     /// If the peer's value is not one of the group, or one that betrays the secret. If libcrypto fails.

@@ -27,6 +27,11 @@ impl Modp {
         Ok(Self { prime, last, generator: BigNum::from_u32(2)?, length, exponent_length: exponent_bits / 8 })
     }
 
+    #[cfg(test)]
+    pub(super) fn prime(&self) -> &BigNumRef {
+        &self.prime
+    }
+
     pub(super) fn draw(&self, random: &mut dyn Random) -> Secret {
         let mut secret = Secret::from(vec![0; self.exponent_length]);
         random.fill(secret.as_mut_bytes());
