@@ -10,7 +10,7 @@ use crate::lab;
 use crate::tree;
 
 /// Debian packages: what every build needs.
-pub(crate) const BUILD: &[&str] = &["gcc"];
+pub(crate) const BUILD: &[&str] = &["gcc", "libssl-dev", "pkg-config"];
 /// Debian packages: what the lab needs.
 pub(crate) const LAB: &[&str] = &["user-mode-linux", "kmod", "iproute2", "iputils-ping", "netbase"];
 /// Debian packages: a compiler with the sources of `std`, to check for systems without a ready-made one.

@@ -1,7 +1,8 @@
 //! Type-checks for the BSDs on a Linux machine.
 //!
 //! cargo can build `std` itself for a target that has none, if the compiler comes with its sources: Debian's packages
-//! `rustc-web` and `rust-web-src` do. What crates bring along in C is compiled by zig.
+//! `rustc-web` and `rust-web-src` do. What crates bring along in C is compiled by zig: so is the one file of
+//! openssl-sys that tells OpenSSL's version.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -31,6 +32,10 @@ pub(super) fn check(system: &str) -> Result<Tally> {
         .env("CARGO_TARGET_DIR", &target)
         .env("PYTHONPATH", zig)
         .env(&format!("CC_x86_64_unknown_{system}"), compiler)
+        // Nothing is linked: any OpenSSL will do.
+        .env("OPENSSL_NO_VENDOR", "1")
+        .env("OPENSSL_LIB_DIR", "/usr/lib/x86_64-linux-gnu")
+        .env("OPENSSL_INCLUDE_DIR", openssl_headers(&target)?)
         .without_env("RUSTUP_TOOLCHAIN")
         .run()?;
     Ok(Tally::PASSED)
@@ -50,4 +55,18 @@ fn c_compiler(dir: &Path, system: &str) -> Result<PathBuf> {
     fs::write(&path, script).with_context(|| path.display().to_string())?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
     Ok(path)
+}
+
+/// OpenSSL's headers alone: in `/usr/include` they have glibc's beside them, which would shadow the target's.
+fn openssl_headers(dir: &Path) -> Result<PathBuf> {
+    let include = dir.join("include");
+    let to = include.join("openssl");
+    fs::create_dir_all(&to)?;
+    for from in ["/usr/include/openssl", "/usr/include/x86_64-linux-gnu/openssl"] {
+        for entry in fs::read_dir(from).with_context(|| from.to_owned())? {
+            let entry = entry?;
+            fs::copy(entry.path(), to.join(entry.file_name()))?;
+        }
+    }
+    Ok(include)
 }
