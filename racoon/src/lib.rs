@@ -12,6 +12,7 @@ pub mod clock;
 pub mod config;
 pub mod ctl;
 pub mod files;
+pub mod kernel;
 pub mod keys;
 pub mod log;
 pub mod net;

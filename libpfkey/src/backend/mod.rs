@@ -59,6 +59,12 @@ pub trait Backend: fmt::Debug + Send {
     /// [`Error::System`]
     fn set_receive_buffer(&mut self, kib: usize) -> Result<usize>;
 
+    /// Whether messages were lost since this was asked last, as far as the kernel tells: what depends on having heard all
+    /// has to be asked for again.
+    fn has_lost(&mut self) -> bool {
+        false
+    }
+
     /// Whether it understands this library's private extensions (`ExtensionType::Xfrm…`).
     fn has_xfrm_extensions(&self) -> bool {
         false

@@ -9,6 +9,7 @@
 pub mod config;
 pub mod crypto;
 pub mod identity;
+pub mod kernel;
 pub mod num;
 pub mod proposal;
 pub mod psk;

@@ -57,6 +57,8 @@ pub struct Xfrm {
     dump_frame: Vec<u8>,
     /// Notifications were lost.
     overrun: bool,
+    /// They were, and nobody has asked about it.
+    has_lost: bool,
     lists: Option<Lists>,
     /// The reqids in use have been asked for, and where to go on looking for a free one.
     next_reqid: Option<u32>,
@@ -76,6 +78,7 @@ impl Xfrm {
             batched: 0,
             dump_frame: Vec::new(),
             overrun: false,
+            has_lost: false,
             lists: None,
             next_reqid: None,
         })
@@ -367,6 +370,7 @@ impl Xfrm {
             // `Pipeline`.
             Err(Error::System { source, .. }) if source.raw_os_error() == Some(libc::ENOBUFS) => {
                 self.overrun = true;
+                self.has_lost = true;
                 Ok(true)
             }
             Err(error) => Err(error),
@@ -423,6 +427,10 @@ impl Backend for Xfrm {
 
     fn set_receive_buffer(&mut self, kib: usize) -> Result<usize> {
         self.door.set_receive_buffer(kib.saturating_mul(1024)).map(|bytes| bytes >> 10)
+    }
+
+    fn has_lost(&mut self) -> bool {
+        std::mem::take(&mut self.has_lost)
     }
 
     fn has_xfrm_extensions(&self) -> bool {

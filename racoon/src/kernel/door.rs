@@ -1,0 +1,361 @@
+//! The kernel's door: opened once, asked, and listened to.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::fmt;
+use std::ops::ControlFlow;
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use ipsec_conf::racoon;
+use libpfkey::algorithm::Supported;
+use libpfkey::backend::{Backend, Choice, Memory};
+use libpfkey::request::{self, Origin};
+use libpfkey::wire::peek_header;
+use libpfkey::{Abi, Connection, Dialect, Error, Message, MessageType, Result, SaType};
+use racoon_proto::kernel::{
+    Acquire, Action, Direction, KernelError, KernelEvent, KernelRequest, Level, Limit, Policy, SaInstallation, SaName,
+    Selector, SpiAllocation, UdpPorts,
+};
+use zeroize::Zeroizing;
+
+use super::algorithm::Suite;
+use super::event::{Heard, understand};
+use super::request as compose;
+use super::requests::Requests;
+use super::{Abilities, Log, Remark, Target, failed, policy};
+
+/// Requests of ours whose echo is awaited: more of them than any echo can be late.
+const ECHOES_MAX: usize = 65_536;
+
+/// The kernel, opened.
+pub struct Door {
+    events: Connection,
+    requests: Requests,
+    abilities: Abilities,
+    /// SAs that we deleted: the kernel tells everybody, us too.
+    deleted: HashSet<SaName>,
+    /// Ports of SAs, where they are part of their names.
+    ports: HashMap<SaName, UdpPorts>,
+    /// What happened while it was opened.
+    early: VecDeque<KernelEvent>,
+    log: Log,
+    has_warned: bool,
+}
+
+/// The door that a configuration asks for; where it leaves the choice, the one of the environment.
+///
+/// # Errors
+/// [`Error::Backend`] for an environment that names none.
+pub fn choice_of(backend: &racoon::Backend) -> Result<Choice> {
+    match backend {
+        racoon::Backend::Auto => Choice::from_environment(),
+        other => other.to_string().parse(),
+    }
+}
+
+impl Door {
+    /// Opens the door, with a receive buffer of `buffer` KiB if that is more than it has. The dialect is the host's unless it
+    /// leads elsewhere. From now on the kernel counts on a key manager: call [`Door::readable`] before anything is waited for.
+    ///
+    /// # Errors
+    /// What the system said; the first refusal, if the kernel has neither ESP nor AH nor IPComp.
+    pub fn open(choice: &Choice, dialect: Option<Dialect>, buffer: u32, log: Log) -> Result<Self> {
+        let (events, requests): (Box<dyn Backend>, Box<dyn Backend>) = match choice {
+            // Two doors would lead into two of them.
+            Choice::Memory => {
+                let memory = Memory::new(Abi::of(dialect.unwrap_or(Dialect::HOST)))?;
+                (Box::new(memory.another_handle()?), Box::new(memory))
+            }
+            _ => (choice.open(dialect)?, choice.open(dialect)?),
+        };
+        Self::over(events, requests, buffer, log)
+    }
+
+    /// The same over two doors into one kernel: the first for events, the second for requests.
+    ///
+    /// # Errors
+    /// As [`Door::open`].
+    pub fn over(mut events: Box<dyn Backend>, mut requests: Box<dyn Backend>, buffer: u32, log: Log) -> Result<Self> {
+        let kib = usize::try_from(buffer).unwrap_or(usize::MAX);
+        if kib > 0 {
+            events.set_receive_buffer(kib)?;
+            requests.set_receive_buffer(kib)?;
+        }
+        let target = Target { abi: requests.abi(), has_xfrm: requests.has_xfrm_extensions() };
+        let mut door = Self {
+            events: Connection::new(events),
+            requests: Requests::new(Connection::new(requests)),
+            abilities: Abilities::new(target, Supported::default()),
+            deleted: HashSet::new(),
+            ports: HashMap::new(),
+            early: VecDeque::new(),
+            log,
+            has_warned: false,
+        };
+        // 1. The policies there are, before an acquire names one of them; what changes them meanwhile is told.
+        let policies = door.dump()?;
+        door.early.push_back(KernelEvent::Policies(policies));
+        // 2. From here on the kernel asks us.
+        let supported = door.register()?;
+        door.abilities = Abilities::new(target, supported);
+        Ok(door)
+    }
+
+    /// Readable when something happened.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.events.fd()
+    }
+
+    /// What the kernel can do.
+    pub fn abilities(&self) -> &Abilities {
+        &self.abilities
+    }
+
+    /// Hands over all that has happened.
+    ///
+    /// # Errors
+    /// [`Error::System`] when there will be no more: whoever is behind the door is gone.
+    pub fn readable(&mut self, on_event: &mut dyn FnMut(KernelEvent)) -> Result<()> {
+        self.early.drain(..).for_each(&mut *on_event);
+        // Others' requests are told there, too.
+        self.requests.drain()?;
+        while let Some(heard) = self.next()? {
+            self.hear(heard, on_event);
+        }
+        if self.events.backend().has_lost() {
+            (self.log)(Remark::Warning("the kernel had more to tell than there was room for: pfkey_buffer".into()));
+            self.reread(on_event);
+        }
+        Ok(())
+    }
+
+    /// Reads all policies anew: some kernels drop messages without a word.
+    pub fn reread(&mut self, on_event: &mut dyn FnMut(KernelEvent)) {
+        match self.dump() {
+            Ok(policies) => on_event(KernelEvent::Policies(policies)),
+            Err(error) => (self.log)(Remark::Warning(format!("the kernel's policies could not be read: {error}"))),
+        }
+    }
+
+    /// Carries out a request, and hands over its answer.
+    pub fn carry_out(&mut self, request: KernelRequest, on_event: &mut dyn FnMut(KernelEvent)) {
+        match request {
+            KernelRequest::AllocateSpi(allocation) => {
+                let spi = self.allocate(&allocation);
+                on_event(KernelEvent::Spi(allocation.id, spi));
+            }
+            KernelRequest::Install(installation) => {
+                let installed = self.install(&installation);
+                on_event(KernelEvent::Installed(installation.id, installed));
+            }
+            KernelRequest::Delete(name) => self.delete(&name),
+            KernelRequest::AcquireFailed(acquire) => self.acquire_failed(&acquire),
+            KernelRequest::SetPolicy(policy) => match self.set_policy(&policy) {
+                // With the index, and the reqid if the kernel chose one.
+                Ok(policy) => policy.into_iter().for_each(|policy| on_event(KernelEvent::Policy(policy))),
+                Err(error) => (self.log)(Remark::Warning(error.text)),
+            },
+            KernelRequest::DeletePolicy(direction, selector) => self.delete_policy(direction, &selector),
+        }
+    }
+
+    fn target(&mut self) -> Target {
+        Target { abi: self.requests.abi(), has_xfrm: self.requests.has_xfrm_extensions() }
+    }
+
+    /// Registers for what there is of ESP, AH and IPComp.
+    fn register(&mut self) -> Result<Supported> {
+        let mut supported = None;
+        let mut refusal = None;
+        for sa_type in [SaType::Esp, SaType::Ah, SaType::IpComp] {
+            match self.events.register(sa_type) {
+                Ok(list) => supported = supported.or(Some(list)),
+                Err(error) => {
+                    (self.log)(Remark::Debug(format!("REGISTER {}: {error}", sa_type.what())));
+                    refusal = refusal.or(Some(error));
+                }
+            }
+        }
+        supported.ok_or_else(|| refusal.unwrap_or(Error::Timeout))
+    }
+
+    fn dump(&mut self) -> Result<Vec<Policy>> {
+        let mut request = Vec::new();
+        request::spddump(self.requests.origin(0), &mut request)?;
+        let (mut policies, mut strange) = (Vec::new(), None);
+        let dumped = self.requests.ask_many(&request, |message| {
+            match policy::from_message(message) {
+                Ok(policy) => policies.extend(policy),
+                Err(what) => strange = Some(what),
+            }
+            if message.header.seq == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        if let Some(what) = strange {
+            (self.log)(Remark::Warning(format!("a policy of the kernel is passed over: {what}")));
+        }
+        match dumped {
+            Err(Error::Kernel(libc::ENOENT)) | Ok(()) => Ok(policies),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The next thing that was heard; none when there is nothing now.
+    fn next(&mut self) -> Result<Option<Heard>> {
+        let abi = self.events.abi();
+        match self.events.recv(Some(Duration::ZERO)) {
+            Ok(None) => Ok(None),
+            Ok(Some(bytes)) => Ok(Some(match Message::parse(abi, bytes) {
+                Ok(message) => understand(&message),
+                Err(_) if peek_header(abi, bytes).is_ok_and(|header| header.errno != 0) => Heard::Nothing,
+                Err(_) => Heard::Strange("not a message"),
+            })),
+            Err(Error::Malformed { .. }) => Ok(Some(Heard::Strange("not a message"))),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn hear(&mut self, heard: Heard, on_event: &mut dyn FnMut(KernelEvent)) {
+        match heard {
+            Heard::Event(KernelEvent::Deleted(name)) => {
+                self.ports.remove(&name);
+                if !self.deleted.remove(&name) {
+                    on_event(KernelEvent::Deleted(name));
+                }
+            }
+            Heard::Event(KernelEvent::Policy(policy)) => {
+                let policy = self.completed(policy);
+                on_event(KernelEvent::Policy(policy));
+            }
+            Heard::Event(event) => {
+                if let KernelEvent::Expire(name, Limit::Hard) = &event {
+                    self.ports.remove(name);
+                }
+                on_event(event);
+            }
+            Heard::SomePolicy => self.reread(on_event),
+            Heard::Nothing => {}
+            Heard::Strange(what) => {
+                (self.log)(Remark::Warning(format!("a message of the kernel is passed over: {what}")));
+            }
+        }
+    }
+
+    /// A policy with the reqid that the kernel gave it: NetBSD tells that only who asks.
+    fn completed(&mut self, policy: Policy) -> Policy {
+        let Action::Protect(templates) = &policy.action else { return policy };
+        if policy.index == 0 || !templates.iter().any(|one| one.level == Level::Unique && one.reqid == 0) {
+            return policy;
+        }
+        let mut request = Vec::new();
+        let asked = request::spdget(self.requests.origin(0), policy.index, &mut request)
+            .and_then(|()| self.requests.ask(&request, policy::from_message));
+        match asked {
+            Ok(Ok(Some(complete))) => complete,
+            _ => policy,
+        }
+    }
+
+    fn allocate(&mut self, allocation: &SpiAllocation) -> std::result::Result<u32, KernelError> {
+        let SpiAllocation { protocol, source, destination, .. } = *allocation;
+        let what = format!("GETSPI {protocol} {source}->{destination}");
+        let origin = self.requests.origin(allocation.acquire);
+        let mut request = Vec::new();
+        compose::getspi(origin, allocation, &mut request)?;
+        let spi = self.requests.ask(&request, |message| message.sa().map(|sa| sa.spi));
+        let spi = spi.and_then(|spi| spi.ok_or(Error::Timeout)).map_err(|error| failed(&what, &error))?;
+        self.note_ports(SaName { protocol, source, destination, spi }, allocation.udp);
+        Ok(spi)
+    }
+
+    fn install(&mut self, installation: &SaInstallation) -> std::result::Result<(), KernelError> {
+        let target = self.target();
+        let suite = Suite::new(target, &installation.transform)?;
+        if suite.is_cut && !std::mem::replace(&mut self.has_warned, true) {
+            let text = "hmac_sha256 has an ICV of 96 bits over PF_KEY of Linux, 128 by RFC 4868: the peer must have \
+                        hmac_sha256_96, too (backend xfrm can do 128)";
+            (self.log)(Remark::Warning(text.into()));
+        }
+        let name = installation.name;
+        let what = format!("{} {name}", compose::installs_by(installation.way).what());
+        let origin = self.requests.origin(installation.acquire);
+        let mut request = Zeroizing::new(Vec::new());
+        compose::install(target, origin, installation, &suite, &mut request)?;
+        self.deleted.remove(&name);
+        match self.requests.ask(&request, |_| ()) {
+            Ok(()) => {
+                self.note_ports(name, installation.udp);
+                Ok(())
+            }
+            Err(error) => {
+                // It may have been done all the same, and nobody would know.
+                if matches!(error, Error::Timeout) {
+                    self.delete(&name);
+                }
+                Err(failed(&what, &error))
+            }
+        }
+    }
+
+    fn note_ports(&mut self, name: SaName, ports: Option<UdpPorts>) {
+        if let Some(ports) = ports.filter(|_| self.requests.abi().dialect == Dialect::NetBsd) {
+            self.ports.insert(name, ports);
+        }
+    }
+
+    fn delete(&mut self, name: &SaName) {
+        let origin = self.requests.origin(0);
+        let mut request = Vec::new();
+        let ports = self.ports.remove(name);
+        if let Err(error) = compose::delete(origin, name, ports, &mut request) {
+            return (self.log)(Remark::Debug(error.text));
+        }
+        if self.deleted.len() >= ECHOES_MAX {
+            self.deleted.clear();
+        }
+        self.deleted.insert(*name);
+        let Err(error) = self.requests.ask(&request, |_| ()) else { return };
+        // That there is none is no error; and then nobody is told of it.
+        if !matches!(error, Error::Timeout) {
+            self.deleted.remove(name);
+        }
+        (self.log)(Remark::Debug(format!("{} {name}: {error}", MessageType::Delete.what())));
+    }
+
+    fn acquire_failed(&mut self, acquire: &Acquire) {
+        let origin = Origin { seq: acquire.seq, ..self.requests.origin(0) };
+        let mut request = Vec::new();
+        let told = compose::acquire_failed(origin, acquire.protocol, &mut request)
+            .and_then(|()| self.requests.tell(&request).map_err(|error| failed("ACQUIRE", &error)));
+        if let Err(error) = told {
+            (self.log)(Remark::Debug(error.text));
+        }
+    }
+
+    fn set_policy(&mut self, policy: &Policy) -> std::result::Result<Option<Policy>, KernelError> {
+        let Some(spd) = policy::to_request(self.requests.abi().dialect, policy)? else { return Ok(None) };
+        let mut request = Vec::new();
+        let asked = request::spdupdate(self.requests.origin(0), &spd, &mut request)
+            .and_then(|()| self.requests.ask(&request, policy::from_message));
+        let answer = asked.map_err(|error| {
+            let Selector { source, destination, .. } = policy.selector;
+            failed(&format!("{} {source}->{destination}", MessageType::SpdUpdate.what()), &error)
+        })?;
+        Ok(answer.ok().flatten().map(|policy| self.completed(policy)))
+    }
+
+    fn delete_policy(&mut self, direction: Direction, selector: &Selector) {
+        let Some(spd) = policy::request(self.requests.abi().dialect, direction, selector) else { return };
+        let mut request = Vec::new();
+        let asked = request::spddelete(self.requests.origin(0), &spd, &mut request)
+            .and_then(|()| self.requests.ask(&request, |_| ()));
+        if let Err(error) = asked {
+            (self.log)(Remark::Debug(format!("SPDDELETE {}->{}: {error}", selector.source, selector.destination)));
+        }
+    }
+}
+
+impl fmt::Debug for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Door").field("events", &self.events).field("requests", &self.requests).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,148 @@
+//! Policies, both ways.
+
+use std::net::SocketAddr;
+
+use libpfkey::num::{
+    DIR_FWD, DIR_IN, DIR_OUT, LEVEL_DEFAULT, LEVEL_REQUIRE, LEVEL_UNIQUE, LEVEL_USE, MODE_TRANSPORT, MODE_TUNNEL,
+    POLICY_BYPASS, POLICY_DISCARD, POLICY_IPSEC, POLICY_NONE, ULPROTO_ANY,
+};
+use libpfkey::request::SpdRequest;
+use libpfkey::wire::{self, Address, Request, SockAddr};
+use libpfkey::{Dialect, Message};
+use racoon_proto::kernel::{Action, Direction, KernelError, Level, Mode, Policy, Prefix, Selector, Template};
+
+use super::{ip_protocol_of, mode_number, protocol_of_ip, refused};
+
+/// FreeBSD's scope of policies that belong to a socket.
+const SCOPE_SOCKET: u8 = 4;
+
+/// The policy in a message about one; none if it is a socket's own, or of a kind that SAs have nothing to do with.
+///
+/// # Errors
+/// Says what is missing or makes no sense.
+pub(super) fn from_message(message: &Message<'_>) -> Result<Option<Policy>, &'static str> {
+    let Some((direction, selector)) = name(message)? else { return Ok(None) };
+    let policy = message.policy().ok_or("no policy")?;
+    let action = match policy.kind {
+        POLICY_DISCARD => Action::Discard,
+        POLICY_NONE | POLICY_BYPASS => Action::Pass,
+        // Of no requests Linux makes a policy that lets pass.
+        POLICY_IPSEC if policy.requests.is_empty() => Action::Pass,
+        POLICY_IPSEC => {
+            let templates = policy.requests.iter().map(template).collect::<Option<Vec<_>>>();
+            Action::Protect(templates.ok_or("a request for neither AH, ESP nor IPComp, or of an unknown level")?)
+        }
+        _ => return Ok(None),
+    };
+    let priority = if message.abi.dialect.has_priority() { policy.priority } else { 0 };
+    Ok(Some(Policy { index: policy.id, direction, selector, action, priority }))
+}
+
+/// What names the policy in a message about one; none if it is a socket's own.
+///
+/// # Errors
+/// Says what is missing or makes no sense.
+pub(super) fn name(message: &Message<'_>) -> Result<Option<(Direction, Selector)>, &'static str> {
+    let policy = message.policy().ok_or("no policy")?;
+    let dialect = message.abi.dialect;
+    if dialect == Dialect::FreeBsd && policy.scope == SCOPE_SOCKET {
+        return Ok(None);
+    }
+    let direction = match policy.direction {
+        DIR_IN => Direction::In,
+        DIR_OUT => Direction::Out,
+        DIR_FWD if dialect.has_forward() => Direction::Forward,
+        _ => return Ok(None),
+    };
+    let (source, destination) = message.source().zip(message.destination()).ok_or("no addresses")?;
+    Ok(Some((direction, selector(source, destination)?)))
+}
+
+/// The selector that two addresses make.
+///
+/// # Errors
+/// For addresses of other families, or two of different ones.
+pub(super) fn selector(source: &Address, destination: &Address) -> Result<Selector, &'static str> {
+    let prefix = |end: &Address| end.sockaddr.ip().map(|ip| Prefix::new(ip, end.prefix));
+    let (from, to) = prefix(source).zip(prefix(destination)).ok_or("addresses of neither IPv4 nor IPv6")?;
+    if from.address().is_ipv4() != to.address().is_ipv4() {
+        return Err("addresses of different families");
+    }
+    Ok(Selector {
+        source: from,
+        destination: to,
+        protocol: if destination.proto == ULPROTO_ANY { 0 } else { destination.proto },
+        source_port: source.sockaddr.port(),
+        destination_port: destination.sockaddr.port(),
+    })
+}
+
+fn template(request: &Request) -> Option<Template> {
+    let ends = request.endpoints.and_then(|(source, destination)| source.ip().zip(destination.ip()));
+    let mode = match request.mode {
+        MODE_TRANSPORT => Mode::Transport,
+        MODE_TUNNEL => Mode::Tunnel,
+        // Any: as the addresses have it.
+        _ if ends.is_some() => Mode::Tunnel,
+        _ => Mode::Transport,
+    };
+    let level = match request.level {
+        LEVEL_DEFAULT => Level::Default,
+        LEVEL_USE => Level::Use,
+        LEVEL_REQUIRE => Level::Require,
+        LEVEL_UNIQUE => Level::Unique,
+        _ => return None,
+    };
+    Some(Template { protocol: protocol_of_ip(request.proto)?, mode, level, reqid: request.reqid, ends })
+}
+
+/// A policy as SPDUPDATE has it; none if the kernel has no policies of its direction.
+///
+/// # Errors
+/// For templates of no IPsec protocol.
+pub(super) fn to_request(dialect: Dialect, policy: &Policy) -> Result<Option<SpdRequest>, KernelError> {
+    let (kind, requests) = match &policy.action {
+        Action::Discard => (POLICY_DISCARD, Vec::new()),
+        Action::Pass => (POLICY_NONE, Vec::new()),
+        Action::Protect(templates) => (POLICY_IPSEC, templates.iter().map(step).collect::<Result<_, _>>()?),
+    };
+    let priority = if dialect.has_priority() { policy.priority } else { 0 };
+    Ok(request(dialect, policy.direction, &policy.selector).map(|mut request| {
+        request.policy = wire::Policy { kind, priority, requests, ..request.policy };
+        request
+    }))
+}
+
+/// A policy as SPDDELETE names it; none if the kernel has no policies of its direction.
+pub(super) fn request(dialect: Dialect, direction: Direction, selector: &Selector) -> Option<SpdRequest> {
+    let direction = match direction {
+        Direction::In => DIR_IN,
+        Direction::Out => DIR_OUT,
+        Direction::Forward if dialect.has_forward() => DIR_FWD,
+        Direction::Forward => return None,
+    };
+    let end = |prefix: Prefix, port| SockAddr::Inet(SocketAddr::new(prefix.address(), port));
+    Some(SpdRequest {
+        source: end(selector.source, selector.source_port),
+        source_prefix: selector.source.length(),
+        destination: end(selector.destination, selector.destination_port),
+        destination_prefix: selector.destination.length(),
+        proto: if selector.protocol == 0 { ULPROTO_ANY } else { selector.protocol },
+        lifetime: 0,
+        validtime: 0,
+        policy: wire::Policy { kind: POLICY_NONE, direction, scope: 0, id: 0, priority: 0, requests: Vec::new() },
+    })
+}
+
+fn step(template: &Template) -> Result<Request, KernelError> {
+    let proto = ip_protocol_of(template.protocol)
+        .ok_or_else(|| refused(format!("no policy can ask for {}", template.protocol)))?;
+    let level = match template.level {
+        Level::Default => LEVEL_DEFAULT,
+        Level::Use => LEVEL_USE,
+        Level::Require => LEVEL_REQUIRE,
+        Level::Unique => LEVEL_UNIQUE,
+    };
+    let endpoints = template.ends.map(|(source, destination)| (source.into(), destination.into()));
+    Ok(Request { proto, mode: mode_number(template.mode), level, reqid: template.reqid, endpoints })
+}

@@ -1,0 +1,132 @@
+//! The connection on which requests are asked and answered, one at a time.
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use libpfkey::request::Origin;
+use libpfkey::wire::peek_header;
+use libpfkey::{ANSWER_TIMEOUT, Abi, Connection, Error, Header, Message, MessageType, Result};
+
+/// How long an answer is waited for when the one before did not come in time: whoever waits here does nothing else.
+const SHORT_TIMEOUT: Duration = Duration::from_millis(20);
+
+/// Sequence numbers of requests that no acquire began: larger than those of acquires, which on Linux a request would
+/// complete that has the same.
+const FIRST_SEQ: u32 = 0x8000_0000;
+
+/// A connection for requests. It has not registered: what comes in are answers, and what all are told of.
+#[derive(Debug)]
+pub(super) struct Requests {
+    connection: Connection,
+    next_seq: u32,
+    patience: Duration,
+}
+
+impl Requests {
+    pub(super) fn new(connection: Connection) -> Self {
+        Self { connection, next_seq: FIRST_SEQ, patience: ANSWER_TIMEOUT }
+    }
+
+    pub(super) fn abi(&self) -> Abi {
+        self.connection.abi()
+    }
+
+    pub(super) fn has_xfrm_extensions(&mut self) -> bool {
+        self.connection.backend().has_xfrm_extensions()
+    }
+
+    /// What the next request carries: the number of the acquire that began it, if one did.
+    pub(super) fn origin(&mut self, acquire: u32) -> Origin {
+        if acquire != 0 {
+            return self.connection.origin(acquire);
+        }
+        let origin = self.connection.origin(self.next_seq);
+        self.next_seq = self.next_seq.checked_add(1).unwrap_or(FIRST_SEQ);
+        origin
+    }
+
+    /// Throws away what has come: what all are told of, and answers that came too late. There must be room for the next.
+    ///
+    /// # Errors
+    /// [`Error::System`]
+    pub(super) fn drain(&mut self) -> Result<()> {
+        loop {
+            match self.connection.recv(Some(Duration::ZERO)) {
+                Ok(None) => return Ok(()),
+                Ok(Some(_)) | Err(Error::Malformed { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Sends a request that is not answered.
+    ///
+    /// # Errors
+    /// [`Error::System`]
+    pub(super) fn tell(&mut self, request: &[u8]) -> Result<()> {
+        self.drain()?;
+        self.connection.send(request)
+    }
+
+    /// Sends a request and takes its answer.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`] when it is refused, [`Error::Timeout`] when there is no answer; [`Error::System`].
+    pub(super) fn ask<T>(&mut self, request: &[u8], answer: impl Fn(&Message<'_>) -> T) -> Result<T> {
+        let mut answered = None;
+        self.ask_many(request, |message| {
+            answered = Some(answer(message));
+            ControlFlow::Break(())
+        })?;
+        answered.ok_or(Error::Timeout)
+    }
+
+    /// Sends a request and takes its answers, until `take` has enough.
+    ///
+    /// # Errors
+    /// As [`Requests::ask`].
+    pub(super) fn ask_many(
+        &mut self,
+        request: &[u8],
+        mut take: impl FnMut(&Message<'_>) -> ControlFlow<()>,
+    ) -> Result<()> {
+        let abi = self.abi();
+        let asked = peek_header(abi, request)?;
+        self.tell(request)?;
+        let mut deadline = Instant::now() + self.patience;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let bytes = match self.connection.recv(Some(left)) {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => {
+                    self.patience = SHORT_TIMEOUT;
+                    return Err(Error::Timeout);
+                }
+                // What is malformed may be anybody's.
+                Err(Error::Malformed { .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            let header = peek_header(abi, bytes)?;
+            if !answers(&asked, &header) {
+                if left.is_zero() {
+                    return Err(Error::Timeout);
+                }
+                continue;
+            }
+            self.patience = ANSWER_TIMEOUT;
+            if header.errno != 0 {
+                return Err(Error::Kernel(abi.dialect.errno_to_host(header.errno)));
+            }
+            if take(&Message::parse(abi, bytes)?).is_break() {
+                return Ok(());
+            }
+            deadline = Instant::now() + self.patience;
+        }
+    }
+}
+
+/// Whether a message answers a request. The messages of a dump are numbered.
+fn answers(asked: &Header, header: &Header) -> bool {
+    let is_dump = asked.message_type == MessageType::SpdDump;
+    header.message_type == asked.message_type && header.pid == asked.pid && (is_dump || header.seq == asked.seq)
+}
