@@ -1,5 +1,6 @@
 //! What is proposed, what is configured, and whether they agree: `proposal_check`.
 
+pub mod encoding;
 mod phase1;
 mod phase2;
 

@@ -1,0 +1,157 @@
+//! SA payloads of phase 1: one proposal of protocol ISAKMP (RFC 2409 section 5 and Appendix A).
+
+use super::values::{Layout, Values};
+use super::{AnswerError, AttributeName, SkipReason, Skipped, key_length};
+use crate::num::{AuthMethod, Cipher, Group, Hash, KEY_IKE, LifeType, Phase1Attribute as A, Protocol};
+use crate::proposal::Phase1Terms;
+use crate::wire::{Attribute, Proposal, SaBody, Transform};
+
+/// The attributes of phase 1.
+static LAYOUT: Layout = Layout {
+    name: |kind| AttributeName::Phase1(A(kind)),
+    life_type: A::LIFE_TYPE.0,
+    life_duration: A::LIFE_DURATION.0,
+    short: &[
+        A::ENCRYPTION_ALGORITHM.0,
+        A::HASH_ALGORITHM.0,
+        A::AUTHENTICATION_METHOD.0,
+        A::GROUP_DESCRIPTION.0,
+        A::GROUP_TYPE.0,
+        A::KEY_LENGTH.0,
+    ],
+};
+
+/// Group Type of MODP groups.
+const MODP: u16 = 1;
+
+/// Group Type of elliptic curves over a prime field.
+const ECP: u16 = 2;
+
+/// What a peer proposes for phase 1, in its order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Phase1Offer {
+    /// The transforms that are understood.
+    pub transforms: Vec<OfferedPhase1>,
+    /// The others, for the log.
+    pub skipped: Vec<Skipped>,
+}
+
+impl Phase1Offer {
+    /// The terms alone, as [`accept_phase1`](crate::proposal::accept_phase1) wants them.
+    pub fn terms(&self) -> Vec<Phase1Terms> {
+        self.transforms.iter().map(|one| one.terms).collect()
+    }
+}
+
+/// A transform that a peer proposes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfferedPhase1 {
+    /// Proposal number.
+    pub proposal: u8,
+    /// What it means.
+    pub terms: Phase1Terms,
+    /// The transform as received: an answer has to repeat it as it is.
+    pub transform: Transform,
+}
+
+/// An SA payload that proposes `terms`, at most 255 of them, as transforms numbered from 1 of one proposal without SPI.
+pub fn phase1_sa(terms: &[Phase1Terms]) -> SaBody {
+    let transforms = (1..=u8::MAX).zip(terms).map(|(number, terms)| Transform {
+        number,
+        id: KEY_IKE,
+        attributes: attributes(terms),
+    });
+    sa(1, transforms.collect())
+}
+
+/// What an SA payload proposes.
+pub fn offered_phase1(body: &SaBody) -> Phase1Offer {
+    let mut offer = Phase1Offer::default();
+    for proposal in &body.proposals {
+        let skipped = |transform, reason| Skipped { proposal: proposal.number, transform, reason };
+        if proposal.protocol != Protocol::ISAKMP {
+            offer.skipped.push(skipped(None, SkipReason::Protocol(proposal.protocol)));
+            continue;
+        }
+        for transform in &proposal.transforms {
+            match terms(transform) {
+                Ok(terms) => {
+                    let (proposal, transform) = (proposal.number, transform.clone());
+                    offer.transforms.push(OfferedPhase1 { proposal, terms, transform });
+                }
+                Err(reason) => offer.skipped.push(skipped(Some(transform.number), reason)),
+            }
+        }
+    }
+    offer
+}
+
+/// The answer that chooses a transform, which it repeats unchanged (RFC 2409 section 5).
+pub fn phase1_answer(chosen: &OfferedPhase1) -> SaBody {
+    sa(chosen.proposal, vec![chosen.transform.clone()])
+}
+
+/// Which of the terms that were `sent` an answer chooses, from 0, and these with the lifetime that the answer names. All the
+/// rest has to be as sent; whether the lifetime will do is for [`check_phase1`](crate::proposal::check_phase1).
+///
+/// # Errors
+/// Not exactly one transform, or one that was not sent.
+pub fn answered_phase1(answer: &SaBody, sent: &[Phase1Terms]) -> Result<(usize, Phase1Terms), AnswerError> {
+    let offer = offered_phase1(answer);
+    if let Some(skipped) = offer.skipped.first() {
+        return Err(AnswerError::Unusable(*skipped));
+    }
+    let [chosen] = offer.transforms.as_slice() else { return Err(AnswerError::NotOne) };
+    let lifetime = chosen.terms.lifetime;
+    sent.iter()
+        .map(|ours| Phase1Terms { lifetime, ..*ours })
+        .enumerate()
+        .find(|(_, ours)| Phase1Terms { method: ours.method.on_the_wire(), ..*ours } == chosen.terms)
+        .ok_or(AnswerError::NotProposed { proposal: chosen.proposal, transform: chosen.transform.number })
+}
+
+/// A payload with one proposal.
+fn sa(number: u8, transforms: Vec<Transform>) -> SaBody {
+    SaBody::new(vec![Proposal { number, protocol: Protocol::ISAKMP, spi: Vec::new(), transforms }])
+}
+
+/// Terms as attributes.
+fn attributes(terms: &Phase1Terms) -> Vec<Attribute> {
+    let mut list = vec![Attribute::short(A::ENCRYPTION_ALGORITHM.0, terms.cipher.0)];
+    if terms.key_length > 0 {
+        list.push(Attribute::short(A::KEY_LENGTH.0, terms.key_length));
+    }
+    list.push(Attribute::short(A::HASH_ALGORITHM.0, terms.hash.0));
+    list.push(Attribute::short(A::GROUP_DESCRIPTION.0, terms.group.0));
+    list.push(Attribute::short(A::AUTHENTICATION_METHOD.0, terms.method.on_the_wire().0));
+    list.extend(LAYOUT.lifetime(LifeType::SECONDS, terms.lifetime));
+    list
+}
+
+/// Attributes as terms. A lifetime in kilobytes is the business of the side that proposes it.
+fn terms(transform: &Transform) -> Result<Phase1Terms, SkipReason> {
+    if transform.id != KEY_IKE {
+        return Err(SkipReason::TransformId(transform.id));
+    }
+    let values = Values::read(&LAYOUT, &transform.attributes)?;
+    let cipher = Cipher(values.required(A::ENCRYPTION_ALGORITHM.0)?);
+    let key_length = key_length::phase1(cipher, values.short(A::KEY_LENGTH.0))
+        .map_err(|length| values.value(A::KEY_LENGTH.0, length))?;
+    let group = Group(values.required(A::GROUP_DESCRIPTION.0)?);
+    if let Some(group_type) = values.short(A::GROUP_TYPE.0)
+        && group_type != if matches!(group, Group::ECP256 | Group::ECP384 | Group::ECP521) { ECP } else { MODP }
+    {
+        return Err(values.value(A::GROUP_TYPE.0, group_type));
+    }
+    Ok(Phase1Terms {
+        cipher,
+        key_length,
+        hash: Hash(values.required(A::HASH_ALGORITHM.0)?),
+        group,
+        method: AuthMethod(values.required(A::AUTHENTICATION_METHOD.0)?),
+        lifetime: values.seconds(),
+    })
+}
+
+#[cfg(test)]
+mod tests;
