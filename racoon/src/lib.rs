@@ -24,4 +24,5 @@ pub mod run;
 pub mod signals;
 mod sys;
 pub mod systemd;
+pub mod waiting;
 pub mod workers;

@@ -10,6 +10,7 @@ use crate::changes;
 use crate::cli::{self, Invocation, Mode, Refused};
 use crate::config::{self, Unread};
 use crate::files::Files;
+use crate::waiting;
 
 /// The program.
 pub fn main() -> ExitCode {
@@ -64,7 +65,10 @@ fn execute(run: &Invocation) -> ExitCode {
         say(io::stdout(), &changes::shown(&Changes::between(&old, &config)));
     }
     if *test {
-        say(io::stderr(), &waiting(&config));
+        let warning = waiting::warning(&config);
+        if !warning.is_empty() {
+            say(io::stderr(), &format!("{warning}\n"));
+        }
     }
     if *test && !*print {
         let file = &run.file;
@@ -74,18 +78,6 @@ fn execute(run: &Invocation) -> ExitCode {
         say(io::stdout(), &said);
     }
     ExitCode::SUCCESS
-}
-
-/// One warning for all directives that are checked and do nothing yet: each with the place where it stands first.
-fn waiting(config: &Config) -> String {
-    let mut all = config.not_yet_in_effect().peekable();
-    let Some((_, first)) = all.peek() else { return String::new() };
-    let mut text = format!("{first}: warning: accepted, not yet in effect: this version has no engine\n ");
-    for (directive, place) in all {
-        text.push_str(&format!(" {} ({}:{})", directive.name, place.file, place.line));
-    }
-    text.push('\n');
-    text
 }
 
 /// Reads a configuration and says what is wrong with it; none if it cannot be used.

@@ -49,11 +49,15 @@ impl Directive {
 }
 
 impl Config {
+    /// The directives that the files use, each with its first place, in the order of these.
+    pub fn used(&self) -> impl Iterator<Item = (&'static Directive, &Place)> {
+        self.directives.0.iter().map(|(directive, place)| (*directive, place))
+    }
+
     /// The directives that the files use and that no program acts on yet, each with its first place, in the order of
     /// these.
     pub fn not_yet_in_effect(&self) -> impl Iterator<Item = (&'static Directive, &Place)> {
-        let all = self.directives.0.iter();
-        all.filter(|(directive, _)| !directive.in_effect).map(|(directive, place)| (*directive, place))
+        self.used().filter(|(directive, _)| !directive.in_effect)
     }
 }
 
@@ -148,18 +152,16 @@ macro_rules! directives {
 }
 
 directives!(TOP, Top;
-    // The language itself acts on these.
-    "include" "path include";
-    "path pre_shared_key" "path certificate" "path script" "path backupsa" "path pidfile" "pfkey_buffer" "log"
-    "complex_bundle" "privsep" "padding" "listen" "timer" "mode_cfg" "ldapcfg" "radiuscfg" "remote" "sainfo"
-    "threads" "half_open_limit" "backend" "journal"
+    "include" "path include" "path pre_shared_key" "path pidfile" "pfkey_buffer" "log" "complex_bundle" "padding" "listen"
+    "timer" "remote" "sainfo" "threads" "half_open_limit" "backend" "journal";
+    "path certificate" "path script" "path backupsa" "privsep" "mode_cfg" "ldapcfg" "radiuscfg"
 );
 directives!(PRIVSEP, Privsep; ; "user" "group" "chroot");
-directives!(PADDING, Padding; ;
-    "randomize" "randomize_length" "maximum_length" "strict_check" "exclusive_tail"
+directives!(PADDING, Padding;
+    "randomize" "randomize_length" "maximum_length" "strict_check" "exclusive_tail";
 );
-directives!(LISTEN, Listen; ; "isakmp" "isakmp_natt" "strict_address" "adminsock");
-directives!(TIMER, Timer; ; "counter" "interval" "persend" "phase1" "phase2" "natt_keepalive");
+directives!(LISTEN, Listen; "isakmp" "strict_address" "adminsock"; "isakmp_natt");
+directives!(TIMER, Timer; "counter" "interval" "persend" "phase1" "phase2"; "natt_keepalive");
 directives!(MODE_CFG, ModeCfg; ;
     "network4" "netmask4" "pool_size" "dns4" "wins4" "nbns4" "split_network" "split_dns" "default_domain" "banner"
     "auth_source" "auth_groups" "group_source" "conf_source" "accounting" "auth_throttle" "pfs_group" "save_passwd"
@@ -169,19 +171,19 @@ directives!(LDAP, Ldap; ;
     "attr_mask" "attr_group" "attr_member"
 );
 directives!(RADIUS, Radius; ; "auth" "acct" "timeout" "retries");
-directives!(REMOTE, Remote; ;
-    "remote_address" "exchange_mode" "doi" "situation" "my_identifier" "xauth_login" "peers_identifier"
-    "verify_identifier" "certificate_type" "ca_type" "peers_certfile" "crl_policy" "mode_cfg" "weak_phase1_check"
-    "script" "send_cert" "send_cr" "match_empty_cr" "verify_cert" "lifetime" "ike_frag" "esp_frag" "initial_contact"
-    "passive" "proposal_check" "support_proxy" "generate_policy" "nat_traversal" "dpd" "dpd_delay" "dpd_retry"
-    "dpd_maxfail" "dpd_mode" "rekey" "nonce_size" "ph1id" "proposal"
+directives!(REMOTE, Remote;
+    "remote_address" "exchange_mode" "doi" "situation" "my_identifier" "peers_identifier" "verify_identifier"
+    "weak_phase1_check" "lifetime" "initial_contact" "passive" "proposal_check" "support_proxy" "dpd" "dpd_delay"
+    "dpd_retry" "dpd_maxfail" "dpd_mode" "rekey" "nonce_size" "ph1id" "proposal";
+    "xauth_login" "certificate_type" "ca_type" "peers_certfile" "crl_policy" "mode_cfg" "script" "send_cert" "send_cr"
+    "match_empty_cr" "verify_cert" "ike_frag" "esp_frag" "generate_policy" "nat_traversal"
 );
-directives!(PROPOSAL, Proposal; ;
-    "encryption_algorithm" "hash_algorithm" "authentication_method" "dh_group" "lifetime"
+directives!(PROPOSAL, Proposal;
+    "encryption_algorithm" "hash_algorithm" "authentication_method" "dh_group" "lifetime";
 );
-directives!(SAINFO, Sainfo; ;
+directives!(SAINFO, Sainfo;
     "pfs_group" "remoteid" "lifetime" "encryption_algorithm" "authentication_algorithm" "compression_algorithm" "esn"
-    "replay_window"
+    "replay_window";
 );
 
 /// A word of another program's language, or one that is left out.

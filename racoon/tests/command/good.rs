@@ -61,11 +61,11 @@ fn warnings_do_not_hinder() {
 }
 
 #[test]
-fn what_waits_for_the_engine_is_named_with_its_place() {
+fn what_is_not_yet_in_effect_is_named_with_its_place() {
     let site = site();
-    site.write("racoon.conf", "log info;\ntimer {\n    counter 3;\n}\n");
+    site.write("racoon.conf", "log info;\ntimer {\n    natt_keepalive 3 sec;\n}\nmode_cfg { }\n");
     let ran = site.run_fully(&["-t", "-f", "racoon.conf"]);
-    let expected = "racoon.conf:1:1: warning: accepted, not yet in effect: this version has no engine\n  \
-        log (racoon.conf:1) timer (racoon.conf:2) counter (racoon.conf:3)\n";
+    let expected = "racoon.conf:3:5: warning: accepted, not yet in effect\n  \
+        natt_keepalive (racoon.conf:3) mode_cfg (racoon.conf:5)\n";
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), expected));
 }

@@ -49,7 +49,7 @@ impl Site {
         self
     }
 
-    /// Runs the command here. What waits for the engine is not of interest but in the test about it.
+    /// Runs the command here. What is not yet in effect is not of interest but in the test about it.
     fn run(&self, arguments: &[&str]) -> Ran {
         let ran = self.run_fully(arguments);
         Ran { stderr: without_waiting(&ran.stderr), ..ran }
@@ -80,7 +80,7 @@ impl Site {
     }
 }
 
-/// The text without the warning about directives that wait for the engine: a line that says so, and a line of them.
+/// The text without the warning about what is not yet in effect: a line that says so, and a line of it.
 fn without_waiting(text: &str) -> String {
     let mut kept = String::new();
     let mut lines = text.split_inclusive('\n');

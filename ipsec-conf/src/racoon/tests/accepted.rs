@@ -93,9 +93,8 @@ fn every_directive() {
     let load = load("a.conf", &files());
     assert_eq!(show(&load), "");
     let config = load.config.unwrap();
-    let used: HashSet<_> = config.not_yet_in_effect().map(|(one, _)| (one.section, one.name)).collect();
-    let unused: Vec<_> =
-        Directive::all().filter(|one| !one.in_effect && !used.contains(&(one.section, one.name))).collect();
+    let used: HashSet<_> = config.used().map(|(one, _)| (one.section, one.name)).collect();
+    let unused: Vec<_> = Directive::all().filter(|one| !used.contains(&(one.section, one.name))).collect();
     assert!(unused.is_empty(), "{unused:?}");
 
     let remote = &config.remotes[0];

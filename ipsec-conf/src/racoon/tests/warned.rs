@@ -160,20 +160,24 @@ fn deprecated_and_contradicting() {
 }
 
 #[test]
-fn what_is_not_in_effect() {
-    let config = config(&format!("include \"a2.conf\";{REMOTE}").replace("include \"a2.conf\";", "log info;\n"));
-    let list: Vec<String> =
-        config.not_yet_in_effect().map(|(directive, place)| format!("{} {place}", directive.name)).collect();
+fn what_is_used_and_what_is_not_in_effect() {
+    let text = format!("log info;\n{REMOTE}").replacen("exchange_mode", "ike_frag on; exchange_mode", 1);
+    let config = config(&text);
+    fn list<'a>(all: impl Iterator<Item = (&'static Directive, &'a Place)>) -> Vec<String> {
+        all.map(|(directive, place)| format!("{} {place}", directive.name)).collect()
+    }
     let expected = [
         "log a.conf:1:1",
         "remote a.conf:2:1",
-        "exchange_mode a.conf:2:20",
-        "my_identifier a.conf:2:40",
-        "proposal a.conf:2:64",
-        "encryption_algorithm a.conf:2:75",
-        "hash_algorithm a.conf:2:101",
-        "authentication_method a.conf:2:124",
-        "dh_group a.conf:2:154",
+        "ike_frag a.conf:2:20",
+        "exchange_mode a.conf:2:33",
+        "my_identifier a.conf:2:53",
+        "proposal a.conf:2:77",
+        "encryption_algorithm a.conf:2:88",
+        "hash_algorithm a.conf:2:114",
+        "authentication_method a.conf:2:137",
+        "dh_group a.conf:2:167",
     ];
-    assert_eq!(list, expected);
+    assert_eq!(list(config.used()), expected);
+    assert_eq!(list(config.not_yet_in_effect()), ["ike_frag a.conf:2:20"]);
 }

@@ -1,0 +1,80 @@
+//! What a configuration asks for and this version does not do.
+
+use ipsec_conf::racoon::{AuthenticationMethod, Config, ExchangeMode, Place, RemoteAddress};
+
+/// One warning for all that is checked and does nothing yet, each with the place where it stands first. Empty if there is
+/// nothing of the kind.
+pub fn warning(config: &Config) -> String {
+    let all = list(config);
+    let Some((_, first)) = all.first() else { return String::new() };
+    let mut text = format!("{first}: warning: accepted, not yet in effect\n ");
+    for (what, place) in &all {
+        text.push_str(&format!(" {what} ({}:{})", place.file, place.line));
+    }
+    text
+}
+
+/// Directives first, then values of directives that do something with others.
+fn list(config: &Config) -> Vec<(String, &Place)> {
+    let mut list: Vec<(String, &Place)> =
+        config.not_yet_in_effect().map(|(directive, place)| (directive.name.to_owned(), place)).collect();
+    for remote in &config.remotes {
+        let modes = remote.exchange_modes.iter().filter(|mode| **mode != ExchangeMode::Main);
+        let methods = remote.proposals.iter().filter(|one| one.method != AuthenticationMethod::PreSharedKey);
+        let values = modes
+            .map(|mode| (format!("exchange_mode {mode}"), &remote.place))
+            .chain(methods.map(|one| (format!("authentication_method {}", one.method), &one.place)))
+            .chain(host(remote.address.as_ref()).map(|name| (format!("remote_address \"{name}\""), &remote.place)));
+        for (value, place) in values {
+            if !list.iter().any(|(known, _)| *known == value) {
+                list.push((value, place));
+            }
+        }
+    }
+    list
+}
+
+/// A name that would have to be looked up.
+fn host(address: Option<&RemoteAddress>) -> Option<&str> {
+    match address {
+        Some(RemoteAddress::Host(name)) => Some(name),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ipsec_conf::racoon::load;
+
+    use super::*;
+    use crate::files::Files;
+
+    fn warned(text: &str) -> String {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("racoon.conf");
+        std::fs::write(&file, text).unwrap();
+        let load = load(file.to_str().unwrap(), &Files);
+        let config = load.config.unwrap_or_else(|| panic!("{:?}", load.problems));
+        warning(&config).replace(file.to_str().unwrap(), "a.conf")
+    }
+
+    #[test]
+    fn directives_and_values() {
+        let proposal = |method| {
+            format!(
+                "proposal {{ encryption_algorithm aes; hash_algorithm sha256; dh_group 14; \
+                 authentication_method {method}; }}\n"
+            )
+        };
+        assert_eq!(warned("log info;\n"), "");
+        let (psk, xauth) = (proposal("pre_shared_key"), proposal("xauth_psk_server"));
+        assert_eq!(warned(&format!("remote anonymous {{ exchange_mode main; {psk} }}")), "");
+        let text = format!(
+            "remote anonymous {{ exchange_mode aggressive, main;\n{xauth}ike_frag on; }}\n\
+             remote \"gw\" {{ remote_address \"gw.example\"; exchange_mode aggressive; {psk} }}\n"
+        );
+        let expected = "a.conf:3:1: warning: accepted, not yet in effect\n  ike_frag (a.conf:3) exchange_mode aggressive \
+            (a.conf:1) authentication_method xauth_psk_server (a.conf:2) remote_address \"gw.example\" (a.conf:4)";
+        assert_eq!(warned(&text), expected);
+    }
+}
