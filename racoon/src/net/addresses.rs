@@ -1,0 +1,133 @@
+//! The addresses of this host, and news of them.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::ifaddrs::getifaddrs;
+use nix::net::if_::if_nametoindex;
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, SockaddrStorage, recv, socket};
+
+/// Every address of an interface, with port 0. A link-local one has its scope.
+pub(super) fn present() -> io::Result<BTreeSet<SocketAddr>> {
+    let addresses = getifaddrs()?.filter_map(|interface| address(&interface.address?));
+    Ok(addresses.filter(|address| !address.ip().is_unspecified() && !address.ip().is_multicast()).collect())
+}
+
+fn address(storage: &SockaddrStorage) -> Option<SocketAddr> {
+    if let Some(v4) = storage.as_sockaddr_in() {
+        return Some(SocketAddrV4::new(v4.ip(), 0).into());
+    }
+    let v6 = storage.as_sockaddr_in6()?;
+    Some(scoped(v6.ip().into(), 0, v6.scope_id()))
+}
+
+/// A socket address with a scope where the address needs one, and with none where it does not.
+pub(super) fn scoped(ip: IpAddr, port: u16, scope: u32) -> SocketAddr {
+    match ip {
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => SocketAddrV6::new(v6, port, 0, scope).into(),
+        _ => SocketAddr::new(ip, port),
+    }
+}
+
+/// The number of what follows `%`: a number, or the name of an interface.
+pub(super) fn scope_number(scope: &str) -> Option<u32> {
+    scope.parse().ok().or_else(|| if_nametoindex(scope).ok())
+}
+
+/// Tells that addresses have come or gone.
+#[derive(Debug)]
+pub(super) struct Watch {
+    socket: OwnedFd,
+}
+
+impl Watch {
+    /// # Errors
+    /// The system's, from socket(2) or bind(2).
+    #[cfg(target_os = "linux")]
+    pub(super) fn open() -> io::Result<Self> {
+        use nix::sys::socket::{NetlinkAddr, SockProtocol, bind};
+        use std::os::fd::AsRawFd as _;
+        const IPV4_AND_IPV6_ADDRESSES: u32 = 0x10 | 0x100;
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkRoute)?;
+        bind(socket.as_raw_fd(), &NetlinkAddr::new(0, IPV4_AND_IPV6_ADDRESSES))?;
+        Ok(Self { socket })
+    }
+
+    /// # Errors
+    /// The system's, from socket(2) or fcntl(2).
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn open() -> io::Result<Self> {
+        use nix::fcntl::{FcntlArg, OFlag, fcntl};
+        let socket = socket(AddressFamily::Route, SockType::Raw, SockFlag::empty(), None)?;
+        crate::pipe::close_on_exec(&socket)?;
+        fcntl(&socket, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        Ok(Self { socket })
+    }
+
+    /// Reads what has been told since, and whether it is about an address.
+    pub(super) fn changed(&self) -> bool {
+        use std::os::fd::AsRawFd as _;
+        let mut changed = false;
+        let mut message = [0; 4096];
+        // A flood is left for the next turn.
+        for _ in 0..1000 {
+            match recv(self.socket.as_raw_fd(), &mut message, MsgFlags::empty()) {
+                Ok(length) => changed |= concerns_addresses(message.get(..length).unwrap_or_default()),
+                // Messages were lost.
+                Err(Errno::ENOBUFS) => changed = true,
+                Err(Errno::EINTR) => {}
+                Err(_) => break,
+            }
+        }
+        changed
+    }
+}
+
+impl AsFd for Watch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// Nothing else was subscribed to.
+#[cfg(target_os = "linux")]
+fn concerns_addresses(_: &[u8]) -> bool {
+    true
+}
+
+/// A message of the routing socket has its type in byte 3, and routes come and go more often than addresses.
+#[cfg(not(target_os = "linux"))]
+fn concerns_addresses(message: &[u8]) -> bool {
+    let of_addresses = [libc::RTM_NEWADDR, libc::RTM_DELADDR];
+    message.get(3).is_some_and(|&kind| of_addresses.contains(&i32::from(kind)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_always_there() {
+        assert!(present().unwrap().contains(&"127.0.0.1:0".parse().unwrap()));
+    }
+
+    #[test]
+    fn scopes() {
+        assert_eq!(scope_number("7"), Some(7));
+        assert!(scope_number("lo").or(scope_number("lo0")).is_some());
+        assert_eq!(scope_number("no such interface"), None);
+        assert_eq!(scoped("fe80::1".parse().unwrap(), 500, 3).to_string(), "[fe80::1%3]:500");
+        assert_eq!(scoped("2001:db8::1".parse().unwrap(), 500, 3).to_string(), "[2001:db8::1]:500");
+    }
+
+    #[test]
+    fn no_news_at_first() {
+        if let Ok(watch) = Watch::open() {
+            assert!(!watch.changed());
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! One UDP socket: how it is opened, what comes in, what goes out.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt, sockopt,
+};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use super::Error;
+use super::addresses::scoped;
+use super::policy::{self, Bypass};
+use super::ports::Family;
+use super::sys;
+use super::unreachable::{self, Unreachable};
+use crate::log::Log;
+
+/// What stands before an ISAKMP message where ESP may stand instead (RFC 3948).
+const NON_ESP_MARKER: [u8; 4] = [0; 4];
+const KEEPALIVE: [u8; 1] = [0xff];
+
+/// `UDP_ENCAP`, `UDP_ENCAP_ESPINUDP` and the option of IPv6 that keeps packets as small as every path can carry them.
+const UDP_ENCAP: i32 = if cfg!(target_os = "freebsd") { 1 } else { 100 };
+const UDP_ENCAP_ESPINUDP: i32 = 2;
+#[cfg(not(target_os = "linux"))]
+const IPV6_USE_MIN_MTU: i32 = 42;
+
+/// A socket bound to an address and a port.
+#[derive(Debug)]
+pub(super) struct IkeSocket {
+    socket: Socket,
+    address: SocketAddr,
+    natt: bool,
+}
+
+/// What a turn of reading brought.
+pub(super) enum Turn {
+    /// Nothing is left.
+    Empty,
+    /// Something that is not for IKE.
+    Dropped,
+    /// An ISAKMP message: where it is in the buffer, and who speaks to whom.
+    Datagram { local: SocketAddr, remote: SocketAddr, start: usize, end: usize },
+    /// A datagram of ours did not arrive.
+    Unreachable(Unreachable),
+}
+
+impl IkeSocket {
+    /// Opens a socket. `shared`: another socket of this process covers the same port, one of them for any address.
+    pub(super) fn open(
+        address: SocketAddr,
+        natt: bool,
+        shared: bool,
+        bypass: Bypass,
+        log: &Log,
+    ) -> Result<Self, Error> {
+        let family = family_of(address);
+        let fails = |call| move |source| Error::System { address, call, source };
+        let socket =
+            Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP)).map_err(fails("socket"))?;
+        socket.set_nonblocking(true).map_err(fails("nonblocking"))?;
+        let socket = Self { socket, address, natt };
+        if family == Family::V6 {
+            socket.socket.set_only_v6(true).map_err(fails("IPV6_V6ONLY"))?;
+        }
+        // Before the socket can be spoken to.
+        match policy::bypass(&socket, family) {
+            Err(source) if bypass == Bypass::Required => return Err(fails("IPsec policy")(source)),
+            Err(source) => log.debug(format_args!("{}: no policy of its own: {source}", super::Shown(address))),
+            Ok(()) => {}
+        }
+        socket.tell_destinations().map_err(|errno| fails("packet information")(errno.into()))?;
+        socket.tolerate_small_paths().map_err(fails("path MTU"))?;
+        if shared {
+            socket.share().map_err(fails("address sharing"))?;
+        }
+        socket.socket.bind(&SockAddr::from(address)).map_err(|source| match source.kind() {
+            io::ErrorKind::AddrInUse => Error::InUse { address, owner: super::owner::of(address) },
+            _ => fails("bind")(source),
+        })?;
+        if natt && let Err(source) = socket.take_esp() {
+            log.warning(format_args!("{}: no ESP in UDP: {source}", super::Shown(address)));
+        }
+        Ok(socket)
+    }
+
+    pub(super) fn natt(&self) -> bool {
+        self.natt
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Lets another socket of ours have the same port.
+    pub(super) fn share(&self) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        return self.socket.set_reuse_address(true);
+        #[cfg(not(target_os = "linux"))]
+        return self.socket.set_reuse_port(true);
+    }
+
+    fn tell_destinations(&self) -> nix::Result<()> {
+        match family_of(self.address) {
+            #[cfg(target_os = "linux")]
+            Family::V4 => {
+                setsockopt(self, sockopt::Ipv4PacketInfo, &true)?;
+                setsockopt(self, sockopt::Ipv4RecvErr, &true)
+            }
+            #[cfg(not(target_os = "linux"))]
+            Family::V4 => setsockopt(self, sockopt::Ipv4RecvDstAddr, &true),
+            Family::V6 => {
+                #[cfg(target_os = "linux")]
+                setsockopt(self, sockopt::Ipv6RecvErr, &true)?;
+                setsockopt(self, sockopt::Ipv6RecvPacketInfo, &true)
+            }
+        }
+    }
+
+    /// Large messages go in fragments at once: to learn that a path is narrow takes an answer that firewalls drop.
+    fn tolerate_small_paths(&self) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        let options = match family_of(self.address) {
+            Family::V4 => vec![(libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DONT)],
+            Family::V6 => vec![
+                (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IP_PMTUDISC_DONT),
+                (libc::IPPROTO_IPV6, libc::IPV6_MTU, 1280),
+            ],
+        };
+        #[cfg(not(target_os = "linux"))]
+        let options = match family_of(self.address) {
+            Family::V4 => vec![],
+            Family::V6 => vec![(libc::IPPROTO_IPV6, IPV6_USE_MIN_MTU, 1)],
+        };
+        options
+            .iter()
+            .try_for_each(|(level, option, value)| sys::set_option(self, *level, *option, &value.to_ne_bytes()))
+    }
+
+    /// ESP in UDP goes to the kernel's IPsec.
+    fn take_esp(&self) -> io::Result<()> {
+        sys::set_option(self, libc::IPPROTO_UDP, UDP_ENCAP, &UDP_ENCAP_ESPINUDP.to_ne_bytes())
+    }
+
+    /// Reads one datagram.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<Turn> {
+        let mut control = nix::cmsg_space!(libc::in6_pktinfo, libc::in6_pktinfo);
+        let mut vectors = [IoSliceMut::new(buffer)];
+        let flags = MsgFlags::empty();
+        let message = recvmsg::<SockaddrStorage>(self.socket.as_raw_fd(), &mut vectors, Some(&mut control), flags);
+        let (length, truncated, local, remote) = match message {
+            Ok(message) => {
+                let remote = message.address.as_ref().and_then(socket_address);
+                let local = message.cmsgs().ok().and_then(|mut all| all.find_map(|info| self.destination(&info)));
+                (message.bytes, message.flags.contains(MsgFlags::MSG_TRUNC), local, remote)
+            }
+            Err(Errno::EINTR) => return Ok(Turn::Dropped),
+            Err(errno) => return self.failed(errno),
+        };
+        let Some(remote) = remote.filter(|remote| remote.port() != 0 && !truncated) else { return Ok(Turn::Dropped) };
+        let Some(start) = self.message_start(buffer.get(..length).unwrap_or_default()) else {
+            return Ok(Turn::Dropped);
+        };
+        Ok(Turn::Datagram { local: local.unwrap_or(self.address), remote, start, end: length })
+    }
+
+    /// Where the ISAKMP message begins, if the datagram is one.
+    fn message_start(&self, datagram: &[u8]) -> Option<usize> {
+        if datagram == KEEPALIVE {
+            return None;
+        }
+        if !self.natt {
+            return Some(0);
+        }
+        datagram.starts_with(&NON_ESP_MARKER).then_some(NON_ESP_MARKER.len())
+    }
+
+    /// The local address of a datagram: needed where the socket is bound to any.
+    fn destination(&self, info: &ControlMessageOwned) -> Option<SocketAddr> {
+        let port = self.address.port();
+        match info {
+            _ if !self.address.ip().is_unspecified() => None,
+            #[cfg(target_os = "linux")]
+            ControlMessageOwned::Ipv4PacketInfo(info) => Some(v4(info.ipi_addr.s_addr, port)),
+            #[cfg(not(target_os = "linux"))]
+            ControlMessageOwned::Ipv4RecvDstAddr(address) => Some(v4(address.s_addr, port)),
+            ControlMessageOwned::Ipv6PacketInfo(info) => {
+                let scope = info.ipi6_ifindex;
+                Some(scoped(IpAddr::from(info.ipi6_addr.s6_addr), port, scope))
+            }
+            _ => None,
+        }
+    }
+
+    /// On Linux the error of an earlier datagram comes first as an error of whatever is called next, then in detail.
+    #[cfg(target_os = "linux")]
+    fn failed(&self, errno: Errno) -> io::Result<Turn> {
+        if let Some(unreachable) = unreachable::read(self.as_fd(), self.address) {
+            return Ok(Turn::Unreachable(unreachable));
+        }
+        match errno {
+            Errno::EAGAIN => Ok(Turn::Empty),
+            errno if unreachable::is_of_the_path(errno) => Ok(Turn::Dropped),
+            errno => Err(errno.into()),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn failed(&self, errno: Errno) -> io::Result<Turn> {
+        match errno {
+            Errno::EAGAIN => Ok(Turn::Empty),
+            errno if unreachable::is_of_the_path(errno) => Ok(Turn::Dropped),
+            errno => Err(errno.into()),
+        }
+    }
+
+    /// Sends one ISAKMP message from an address that the socket has.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(super) fn send(&self, local: SocketAddr, remote: SocketAddr, message: &[u8]) -> io::Result<()> {
+        let marker = if self.natt { NON_ESP_MARKER.as_slice() } else { &[] };
+        self.send_parts(local, remote, &[IoSlice::new(marker), IoSlice::new(message)])
+    }
+
+    /// Sends what keeps a NAT's mapping (RFC 3948, section 4).
+    ///
+    /// # Errors
+    /// The system's.
+    pub(super) fn keep_alive(&self, local: SocketAddr, remote: SocketAddr) -> io::Result<()> {
+        self.send_parts(local, remote, &[IoSlice::new(&KEEPALIVE)])
+    }
+
+    fn send_parts(&self, local: SocketAddr, remote: SocketAddr, parts: &[IoSlice<'_>]) -> io::Result<()> {
+        let mut sent = self.send_once(local, remote, parts);
+        // An error of the path may be that of an earlier datagram to somebody else; it is reported once.
+        if sent.is_err_and(unreachable::is_of_the_path) {
+            sent = self.send_once(local, remote, parts);
+        }
+        Ok(sent?)
+    }
+
+    fn send_once(&self, local: SocketAddr, remote: SocketAddr, parts: &[IoSlice<'_>]) -> nix::Result<()> {
+        let to = SockaddrStorage::from(remote);
+        let send = |control: &[ControlMessage<'_>]| {
+            sendmsg(self.socket.as_raw_fd(), parts, control, MsgFlags::empty(), Some(&to)).map(drop)
+        };
+        match local.ip() {
+            // The source is the address that the socket is bound to.
+            _ if !self.address.ip().is_unspecified() => send(&[]),
+            #[cfg(target_os = "linux")]
+            IpAddr::V4(ip) => {
+                let source = libc::in_addr { s_addr: u32::from(ip).to_be() };
+                let info =
+                    libc::in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: source, ipi_addr: libc::in_addr { s_addr: 0 } };
+                send(&[ControlMessage::Ipv4PacketInfo(&info)])
+            }
+            #[cfg(any(target_os = "freebsd", target_os = "netbsd"))]
+            IpAddr::V4(ip) => {
+                send(&[ControlMessage::Ipv4SendSrcAddr(&libc::in_addr { s_addr: u32::from(ip).to_be() })])
+            }
+            #[cfg(not(any(target_os = "linux", target_os = "freebsd", target_os = "netbsd")))]
+            IpAddr::V4(_) => send(&[]),
+            IpAddr::V6(ip) => {
+                let info = libc::in6_pktinfo { ipi6_addr: libc::in6_addr { s6_addr: ip.octets() }, ipi6_ifindex: 0 };
+                send(&[ControlMessage::Ipv6PacketInfo(&info)])
+            }
+        }
+    }
+}
+
+impl AsFd for IkeSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// Whether nobody else has the port: a socket that shares with nobody can be bound. (Linux lets two daemons have the same port
+/// if both say that they share.)
+pub(super) fn is_free(address: SocketAddr) -> bool {
+    let bind = || -> io::Result<()> {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.bind(&SockAddr::from(address))
+    };
+    !bind().is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
+}
+
+/// The family of an address.
+pub(super) fn family_of(address: SocketAddr) -> Family {
+    if address.is_ipv4() { Family::V4 } else { Family::V6 }
+}
+
+/// An address of the system's. The flow of IPv6 is no part of who somebody is.
+pub(super) fn socket_address(storage: &SockaddrStorage) -> Option<SocketAddr> {
+    if let Some(v4) = storage.as_sockaddr_in() {
+        return Some((v4.ip(), v4.port()).into());
+    }
+    let v6 = storage.as_sockaddr_in6()?;
+    Some(scoped(v6.ip().into(), v6.port(), v6.scope_id()))
+}
+
+fn v4(address: u32, port: u16) -> SocketAddr {
+    (Ipv4Addr::from(u32::from_be(address)), port).into()
+}

@@ -1,0 +1,79 @@
+//! ICMP errors about datagrams of ours. Linux tells them with the datagram's destination; the BSDs do not tell them to a socket that
+//! speaks to many.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use nix::errno::Errno;
+
+/// A datagram did not arrive. Anybody can forge this: it is news, and ends nothing.
+#[derive(Debug)]
+pub struct Unreachable {
+    /// The socket that sent it.
+    pub local: SocketAddr,
+    /// Where it was to go.
+    pub remote: SocketAddr,
+    /// Who says so; `None`: this host.
+    pub reporter: Option<IpAddr>,
+    /// What it says, as an error of the system.
+    pub error: io::Error,
+}
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", super::Shown(self.remote), self.error)?;
+        self.reporter.map_or(Ok(()), |reporter| write!(formatter, " (says {reporter})"))
+    }
+}
+
+/// Whether this is an error of a path to somebody, not of a call.
+pub(super) fn is_of_the_path(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::ECONNREFUSED
+            | Errno::EHOSTUNREACH
+            | Errno::ENETUNREACH
+            | Errno::EHOSTDOWN
+            | Errno::ENETDOWN
+            | Errno::EACCES
+            | Errno::EPROTO
+            | Errno::ENOPROTOOPT
+            | Errno::EMSGSIZE
+            | Errno::EOPNOTSUPP
+    )
+}
+
+/// The next entry of a socket's queue of errors.
+#[cfg(target_os = "linux")]
+pub(super) fn read(socket: std::os::fd::BorrowedFd<'_>, local: SocketAddr) -> Option<Unreachable> {
+    use std::io::IoSliceMut;
+    use std::os::fd::AsRawFd as _;
+
+    use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg};
+
+    let mut control = nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6, libc::in6_pktinfo);
+    // Our own datagram comes back, which says nothing new.
+    let mut datagram = [0; 1];
+    let mut vectors = [IoSliceMut::new(&mut datagram)];
+    let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
+    let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut vectors, Some(&mut control), flags).ok()?;
+    let remote = message.address.as_ref().and_then(super::socket::socket_address)?;
+    let (error, reporter) = message.cmsgs().ok()?.find_map(|detail| match detail {
+        ControlMessageOwned::Ipv4RecvErr(error, reporter) => {
+            Some((error, reporter.map(|from| IpAddr::from(from.sin_addr.s_addr.to_ne_bytes()))))
+        }
+        ControlMessageOwned::Ipv6RecvErr(error, reporter) => {
+            Some((error, reporter.map(|from| IpAddr::from(from.sin6_addr.s6_addr))))
+        }
+        _ => None,
+    })?;
+    let foreign = [libc::SO_EE_ORIGIN_ICMP, libc::SO_EE_ORIGIN_ICMP6].contains(&error.ee_origin);
+    let number = i32::try_from(error.ee_errno).unwrap_or(libc::EIO);
+    Some(Unreachable {
+        local,
+        remote,
+        reporter: reporter.filter(|_| foreign),
+        error: io::Error::from_raw_os_error(number),
+    })
+}
