@@ -1,5 +1,105 @@
 //! Phase 1: how an ISAKMP SA comes to be, and what it is.
+//!
+//! An exchange is a state machine without a door to the outside: the engine gives it what came in, takes what it brings
+//! ([`Turn`]), and does the rest: duplicates, repetition, time, jobs, and what becomes of a failure. A state is a struct of
+//! its own; the step that leaves it consumes it, with the secrets that the next one does not need.
 
+pub(crate) mod main;
+mod record;
 pub(crate) mod sa;
 
+use std::net::SocketAddr;
+
+use crate::crypto::{CryptoError, Job};
+use crate::outcome::Cause;
+use crate::output::Level;
+use crate::random::Random;
+use crate::select::RemoteIndex;
+use crate::settings::Settings;
+use crate::wire::CookiePair;
+
+pub(crate) use record::Record;
 pub(crate) use sa::{PeerIdentity, Phase1Sa};
+
+/// What a step needs besides its state and what came in.
+pub(crate) struct Context<'a> {
+    /// The configuration.
+    pub(crate) settings: &'a Settings,
+    /// Randomness.
+    pub(crate) random: &'a mut dyn Random,
+    /// The names of the exchange.
+    pub(crate) cookies: CookiePair,
+    /// Our end.
+    pub(crate) local: SocketAddr,
+    /// The peer's.
+    pub(crate) remote: SocketAddr,
+    /// The remote block: an initiator's, or a responder's best guess until it knows who the peer is.
+    pub(crate) block: RemoteIndex,
+    /// What is kept for the outcome.
+    pub(crate) record: &'a mut Record,
+    /// What is to be logged.
+    pub(crate) notes: &'a mut Vec<(Level, String)>,
+}
+
+impl Context<'_> {
+    fn note(&mut self, level: Level, text: String) {
+        self.notes.push((level, text));
+    }
+}
+
+/// What a step brings. `S` is the exchange in its next state.
+pub(crate) enum Turn<S> {
+    /// A job has to be done before there is an answer.
+    Job(S, Job),
+    /// A message to send.
+    Send(S, Vec<u8>),
+    /// What came in is no good. Nobody knows who sent it: the exchange stays as it was.
+    Ignored(S, Cause),
+    /// The SA is there.
+    Up(Box<Agreed>),
+    /// The exchange has failed.
+    Failed(Cause),
+    /// The exchange has failed because of what the peer, who has proved to know the key, says of itself. It can be told so
+    /// under the SA.
+    Denied(Box<Phase1Sa>, Cause),
+}
+
+impl<S> Turn<S> {
+    /// The same for what `S` is a part of.
+    pub(crate) fn map<T>(self, into: impl FnOnce(S) -> T) -> Turn<T> {
+        match self {
+            Self::Job(state, job) => Turn::Job(into(state), job),
+            Self::Send(state, message) => Turn::Send(into(state), message),
+            Self::Ignored(state, cause) => Turn::Ignored(into(state), cause),
+            Self::Up(agreed) => Turn::Up(agreed),
+            Self::Failed(cause) => Turn::Failed(cause),
+            Self::Denied(sa, cause) => Turn::Denied(sa, cause),
+        }
+    }
+}
+
+/// What a successful exchange brings.
+pub(crate) struct Agreed {
+    /// The SA.
+    pub(crate) sa: Phase1Sa,
+    /// The last message of the exchange, if it is ours.
+    pub(crate) last_message: Option<Vec<u8>>,
+    /// What the peer can do.
+    pub(crate) features: Features,
+    /// The peer says that it knows of no other SA with us.
+    pub(crate) initial_contact: bool,
+}
+
+/// What a peer says it can do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Features {
+    /// Dead peer detection (RFC 3706).
+    pub(crate) dpd: bool,
+}
+
+impl From<CryptoError> for Cause {
+    /// Our own fault.
+    fn from(error: CryptoError) -> Self {
+        Self::Crypto(error.to_string())
+    }
+}

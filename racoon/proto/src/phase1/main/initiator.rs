@@ -1,0 +1,239 @@
+//! The initiator's side.
+
+use crate::crypto::{DhTask, DhWork, Exponent, Job, JobResult, Secret};
+use crate::exchange::rules::{self, MAIN};
+use crate::num::{AuthMethod, PayloadType};
+use crate::outcome::{Cause, Role};
+use crate::output::Level;
+use crate::proposal::{Phase1Terms, accept_phase1, answered_phase1, phase1_sa};
+use crate::wire::{Header, SaBody};
+
+use super::super::record::in_words;
+use super::super::{Agreed, Context, Features, Turn};
+use super::keyed::{Keyed, Proved, Transcript, exchanged, found_key};
+use super::payloads::{
+    block, draw_nonce, features, in_clear, key_and_nonce, key_message, key_query, proposal_message,
+};
+use crate::identity::{Claimed, Verdict, verify};
+
+/// How far an initiator is.
+pub(crate) enum Initiator {
+    /// Message 1 is sent.
+    AwaitsChoice(AwaitsChoice),
+    /// Message 2 is here, the job for message 3 runs.
+    PreparesKey(PreparesKey),
+    /// Message 3 is sent.
+    AwaitsKey(AwaitsKey),
+    /// Message 4 is here, the job for message 5 runs.
+    DerivesKeys(DerivesKeys),
+    /// Message 5 is sent.
+    AwaitsIdentity(AwaitsIdentity),
+}
+
+/// Message 1 is sent.
+pub(crate) struct AwaitsChoice {
+    sa_i: Vec<u8>,
+    offered: Vec<Phase1Terms>,
+}
+
+/// Our public value is computed, and the key is looked up.
+pub(crate) struct PreparesKey {
+    sa_i: Vec<u8>,
+    terms: Phase1Terms,
+    features: Features,
+}
+
+/// Message 3 is sent.
+pub(crate) struct AwaitsKey {
+    sa_i: Vec<u8>,
+    terms: Phase1Terms,
+    features: Features,
+    psk: Secret,
+    exponent: Exponent,
+    g_xi: Vec<u8>,
+    ni: Vec<u8>,
+}
+
+/// The shared secret is computed. The exponent is with the job.
+pub(crate) struct DerivesKeys {
+    terms: Phase1Terms,
+    features: Features,
+    psk: Secret,
+    transcript: Transcript,
+}
+
+/// Message 5 is sent.
+pub(crate) struct AwaitsIdentity {
+    keyed: Keyed,
+}
+
+impl Initiator {
+    /// Begins: message 1 with all proposals of the block that are for a pre-shared key.
+    pub(crate) fn begin(cx: &mut Context<'_>) -> Result<(Self, Vec<u8>), Cause> {
+        let block = block(cx)?;
+        let is_psk = |terms: &&Phase1Terms| terms.method == AuthMethod::PRE_SHARED_KEY;
+        let offered: Vec<_> = block.proposals.iter().filter(is_psk).copied().collect();
+        if offered.is_empty() {
+            return Err(Cause::Unsupported(format!("no authentication method of remote block {}", block.name)));
+        }
+        cx.record.offered = in_words(&offered);
+        let sa_i = phase1_sa(&offered).encode();
+        let message = proposal_message(cx, &sa_i, block.dpd.is_some());
+        Ok((Self::AwaitsChoice(AwaitsChoice { sa_i, offered }), message))
+    }
+
+    /// A message came in.
+    pub(super) fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Turn<Self> {
+        match self {
+            Self::AwaitsChoice(state) => state.receive(cx, header, body),
+            Self::AwaitsKey(state) => state.receive(cx, header, body),
+            Self::AwaitsIdentity(state) => state.receive(cx, header, body),
+            Self::PreparesKey(_) | Self::DerivesKeys(_) => {
+                Turn::Ignored(self, Cause::Malformed("a message while another one is being worked on".into()))
+            }
+        }
+    }
+
+    /// The job is done.
+    pub(super) fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Turn<Self> {
+        match self {
+            Self::PreparesKey(state) => state.job_done(cx, result).unwrap_or_else(Turn::Failed),
+            Self::DerivesKeys(state) => state.job_done(cx, result).unwrap_or_else(Turn::Failed),
+            other => Turn::Ignored(other, Cause::Crypto("a job that nobody asked for".into())),
+        }
+    }
+
+    /// As `show-sa` numbers it: messages sent and received.
+    pub(super) fn status(&self) -> u8 {
+        match self {
+            Self::AwaitsChoice(_) => 3,
+            Self::PreparesKey(_) => 4,
+            Self::AwaitsKey(_) => 5,
+            Self::DerivesKeys(_) => 6,
+            Self::AwaitsIdentity(_) => 7,
+        }
+    }
+}
+
+impl AwaitsChoice {
+    /// Message 2: what the peer has chosen. A nonce and an exponent are drawn.
+    fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Turn<Initiator> {
+        let (terms, features) = match self.read(cx, header, body) {
+            Ok(read) => read,
+            Err(cause) => return Turn::Ignored(Initiator::AwaitsChoice(self), cause),
+        };
+        let exponent = match Exponent::draw(terms.group, cx.random) {
+            Ok(exponent) => exponent,
+            Err(error) => return Turn::Failed(error.into()),
+        };
+        let exchange = Some(DhWork { exponent, task: DhTask::Public });
+        let job = Job { exchange, key: Some(key_query(cx)) };
+        Turn::Job(Initiator::PreparesKey(PreparesKey { sa_i: self.sa_i, terms, features }), job)
+    }
+
+    fn read(
+        &self,
+        cx: &mut Context<'_>,
+        header: &Header,
+        body: &[u8],
+    ) -> Result<(Phase1Terms, Features), Cause> {
+        let payloads = in_clear(&MAIN[1], header, body)?;
+        let sa = rules::find(&payloads, PayloadType::SA).unwrap_or_default();
+        let answer = SaBody::parse(sa).map_err(|error| Cause::Malformed(error.to_string()))?;
+        let bad_choice = |problem: String| Cause::BadChoice(problem);
+        let (_, chosen) =
+            answered_phase1(&answer, &self.offered).map_err(|error| bad_choice(error.to_string()))?;
+        // Only the lifetime may differ from what was offered, as far as the block allows it.
+        let accepted = accept_phase1(block(cx)?.proposal_check, &[chosen], &self.offered)
+            .ok_or_else(|| bad_choice(format!("a lifetime of {} s", chosen.lifetime)))?;
+        Ok((accepted.terms, features(cx, &payloads, Features::default())))
+    }
+}
+
+impl PreparesKey {
+    /// Message 3: our public value and nonce.
+    fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Result<Turn<Initiator>, Cause> {
+        let psk = found_key(cx, result.key)?;
+        let (exponent, values) = exchanged(result.exchange)?;
+        let g_xi = values?.public.unwrap_or_default();
+        let ni = draw_nonce(cx)?;
+        let message = key_message(cx, &g_xi, &ni);
+        let Self { sa_i, terms, features } = self;
+        let next = AwaitsKey { sa_i, terms, features, psk, exponent, g_xi, ni };
+        Ok(Turn::Send(Initiator::AwaitsKey(next), message))
+    }
+}
+
+impl AwaitsKey {
+    /// Message 4: the peer's public value and nonce.
+    fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Turn<Initiator> {
+        let (payloads, (g_xr, nr)) = match in_clear(&MAIN[3], header, body)
+            .and_then(|payloads| key_and_nonce(&payloads).map(|values| (payloads, values)))
+        {
+            Ok(read) => read,
+            Err(cause) => return Turn::Ignored(Initiator::AwaitsKey(self), cause),
+        };
+        let features = features(cx, &payloads, self.features);
+        let Self { sa_i, terms, psk, exponent, g_xi, ni, .. } = self;
+        let exchange = Some(DhWork { exponent, task: DhTask::Shared(g_xr.clone()) });
+        let transcript = Transcript { sa_i, g_xi, g_xr, ni, nr };
+        let next = DerivesKeys { terms, features, psk, transcript };
+        Turn::Job(Initiator::DerivesKeys(next), Job { exchange, key: None })
+    }
+}
+
+impl DerivesKeys {
+    /// Message 5: who we are. With a bad value of the peer there is none: a good one may come.
+    fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Result<Turn<Initiator>, Cause> {
+        let (exponent, values) = exchanged(result.exchange)?;
+        let g_xy = match values {
+            Ok(values) => values.shared.ok_or_else(|| Cause::Crypto("no secret was computed".into()))?,
+            Err(cause) => return Ok(Turn::Ignored(Initiator::AwaitsKey(self.back(exponent)), cause)),
+        };
+        let mut keyed = Keyed::new(cx, self.terms, self.features, self.transcript, &self.psk, &g_xy)?;
+        let message = keyed.identify(cx, Role::Initiator)?;
+        Ok(Turn::Send(Initiator::AwaitsIdentity(AwaitsIdentity { keyed }), message))
+    }
+
+    fn back(self, exponent: Exponent) -> AwaitsKey {
+        let Self { terms, features, psk, transcript } = self;
+        let Transcript { sa_i, g_xi, ni, .. } = transcript;
+        AwaitsKey { sa_i, terms, features, psk, exponent, g_xi, ni }
+    }
+}
+
+impl AwaitsIdentity {
+    /// Message 6: who the peer is.
+    fn receive(mut self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Turn<Initiator> {
+        let proved = match self.keyed.read(cx, Role::Responder, header, body) {
+            Ok(proved) => proved,
+            Err(cause) => return Turn::Ignored(Initiator::AwaitsIdentity(self), cause),
+        };
+        self.keyed.accept(&proved);
+        let verdict = expected_peer(cx, &proved);
+        let Proved { id, initial_contact, .. } = proved;
+        let features = self.keyed.features();
+        let sa = self.keyed.into_sa(cx, Role::Initiator, cx.block, id);
+        match verdict {
+            Ok(()) => Turn::Up(Box::new(Agreed { sa, last_message: None, features, initial_contact })),
+            Err(cause) => Turn::Denied(Box::new(sa), cause),
+        }
+    }
+}
+
+/// Whether a peer that has proved to know the key is one that `peers_identifier` of the block admits.
+pub(super) fn expected_peer(cx: &mut Context<'_>, proved: &Proved) -> Result<(), Cause> {
+    let block = block(cx)?;
+    match verify(&block.peers_identifiers, block.verify_identifier, Claimed::plain(&proved.id)) {
+        Verdict::Expected => Ok(()),
+        Verdict::Tolerated => {
+            let text = format!("identity {} is not what peers_identifier of {} expects", proved.id, block.name);
+            cx.note(Level::Warning, text);
+            Ok(())
+        }
+        Verdict::Refused => Err(Cause::Identity {
+            claimed: proved.id.to_string(),
+            expected: format!("peers_identifier of remote block {}", block.name),
+        }),
+    }
+}

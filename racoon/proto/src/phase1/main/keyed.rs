@@ -1,0 +1,180 @@
+//! The second half of Main Mode: both sides have the keys, and prove who they are.
+
+use crate::crypto::{DhDone, DhValues, GroupError, HashInput, Iv, JobResult, KeyAnswer, Phase1Keys, Secret, equal};
+use crate::crypto::{Exponent, skeyid_psk};
+use crate::exchange::message::{Opened, Unreadable, seal};
+use crate::exchange::rules::{self, MAIN};
+use crate::identity::Identity;
+use crate::num::{ExchangeType, PayloadType};
+use crate::outcome::{Cause, Role};
+use crate::proposal::Phase1Terms;
+use crate::select::RemoteIndex;
+use crate::wire::{Header, RawPayload};
+
+use super::super::sa::UsedMessageIds;
+use super::super::{Context, Features, PeerIdentity, Phase1Sa};
+use super::payloads::{has_initial_contact, header, own_identity};
+
+/// What both sides have said in clear, as it was on the wire.
+pub(super) struct Transcript {
+    /// SAi_b.
+    pub(super) sa_i: Vec<u8>,
+    /// g^xi.
+    pub(super) g_xi: Vec<u8>,
+    /// g^xr.
+    pub(super) g_xr: Vec<u8>,
+    /// Ni_b.
+    pub(super) ni: Vec<u8>,
+    /// Nr_b.
+    pub(super) nr: Vec<u8>,
+}
+
+/// An exchange whose keys are there.
+pub(super) struct Keyed {
+    terms: Phase1Terms,
+    transcript: Transcript,
+    skeyid: Secret,
+    keys: Phase1Keys,
+    iv: Iv,
+    features: Features,
+}
+
+/// What a peer has proved in message 5 or 6.
+pub(super) struct Proved {
+    /// Who it is.
+    pub(super) id: Identity,
+    /// It says that it knows of no other SA with us.
+    pub(super) initial_contact: bool,
+    iv: Iv,
+}
+
+impl Keyed {
+    /// Keys and IV.
+    pub(super) fn new(
+        cx: &Context<'_>,
+        terms: Phase1Terms,
+        features: Features,
+        transcript: Transcript,
+        psk: &Secret,
+        g_xy: &Secret,
+    ) -> Result<Self, Cause> {
+        let skeyid = skeyid_psk(terms.hash, psk, &transcript.ni, &transcript.nr)?;
+        let keys =
+            Phase1Keys::derive(&terms, &skeyid, g_xy, &cx.cookies.initiator.0, &cx.cookies.responder.0)?;
+        let iv = Iv::phase1(terms.hash, &transcript.g_xi, &transcript.g_xr, keys.cipher.block_length())?;
+        Ok(Self { terms, transcript, skeyid, keys, iv, features })
+    }
+
+    /// Message 5 or 6: who we are, and the proof.
+    pub(super) fn identify(&mut self, cx: &mut Context<'_>, role: Role) -> Result<Vec<u8>, Cause> {
+        let id = own_identity(cx)?.encode();
+        let hash = self.hash_of(cx, role, &id)?;
+        let payloads = [(PayloadType::ID, id.as_slice()), (PayloadType::HASH, hash.as_bytes())];
+        let padding = &cx.settings.padding;
+        Ok(seal(&self.keys.cipher, &mut self.iv, &header(cx), &payloads, padding, cx.random)?)
+    }
+
+    /// Reads the peer's message 5 or 6 and checks its proof. Nothing changes: it may be anybody's.
+    pub(super) fn read(&self, cx: &Context<'_>, peer: Role, header: &Header, body: &[u8]) -> Result<Proved, Cause> {
+        let rules = match peer {
+            Role::Initiator => &MAIN[4],
+            Role::Responder => &MAIN[5],
+        };
+        rules.check_encryption(header)?;
+        let opened = Opened::new(&self.keys.cipher, &self.iv, header, body).map_err(unreadable)?;
+        let payloads = opened.payloads(&cx.settings.padding).map_err(unreadable)?;
+        rules.check(&payloads)?;
+        let id = self.check_proof(cx, peer, &payloads)?;
+        Ok(Proved { id, initial_contact: has_initial_contact(&payloads), iv: opened.next_iv })
+    }
+
+    fn check_proof(&self, cx: &Context<'_>, peer: Role, payloads: &[RawPayload<'_>]) -> Result<Identity, Cause> {
+        let id = rules::find(payloads, PayloadType::ID).unwrap_or_default();
+        let proof = rules::find(payloads, PayloadType::HASH).unwrap_or_default();
+        if !equal(self.hash_of(cx, peer, id)?.as_bytes(), proof) {
+            return Err(Cause::Authentication("the hash is wrong".into()));
+        }
+        Identity::parse(id).map_err(|error| Cause::Malformed(error.to_string()))
+    }
+
+    /// HASH_I or HASH_R.
+    fn hash_of(&self, cx: &Context<'_>, role: Role, id: &[u8]) -> Result<Secret, Cause> {
+        let input = HashInput {
+            g_xi: &self.transcript.g_xi,
+            g_xr: &self.transcript.g_xr,
+            cookie_i: &cx.cookies.initiator.0,
+            cookie_r: &cx.cookies.responder.0,
+            sa_i: &self.transcript.sa_i,
+        };
+        let hash = match role {
+            Role::Initiator => input.hash_i(self.terms.hash, &self.skeyid, id),
+            Role::Responder => input.hash_r(self.terms.hash, &self.skeyid, id),
+        };
+        Ok(hash?)
+    }
+
+    /// The peer's message is accepted: ours is chained to it.
+    pub(super) fn accept(&mut self, proved: &Proved) {
+        self.iv = proved.iv;
+    }
+
+    /// What the peer can do.
+    pub(super) fn features(&self) -> Features {
+        self.features
+    }
+
+    /// The terms.
+    pub(super) fn terms(&self) -> &Phase1Terms {
+        &self.terms
+    }
+
+    /// The SA. What it does not need is wiped.
+    pub(super) fn into_sa(self, cx: &Context<'_>, role: Role, block: RemoteIndex, id: Identity) -> Phase1Sa {
+        Phase1Sa {
+            cookies: cx.cookies,
+            role,
+            exchange: ExchangeType::MAIN,
+            local: cx.local,
+            remote: cx.remote,
+            block,
+            terms: self.terms,
+            keys: self.keys,
+            peer: PeerIdentity { id, name: None },
+            last_block: self.iv,
+            used: UsedMessageIds::default(),
+        }
+    }
+}
+
+/// A message that cannot be read is most likely encrypted by another key.
+fn unreadable(error: Unreadable) -> Cause {
+    match error {
+        Unreadable::Encryption(_) => Cause::Malformed(error.to_string()),
+        Unreadable::Payloads(_) | Unreadable::Padding(_) => {
+            Cause::Authentication(format!("the message cannot be decrypted, wrong pre-shared key? ({error})"))
+        }
+    }
+}
+
+/// What a Diffie-Hellman job has computed. The exponent comes back with the values, or with the peer's fault.
+pub(super) fn exchanged(result: Option<DhDone>) -> Result<(Exponent, Result<DhValues, Cause>), Cause> {
+    let Some(DhDone { exponent, outcome }) = result else {
+        return Err(Cause::Crypto("no key exchange was made".into()));
+    };
+    let group = exponent.group();
+    match outcome {
+        Ok(values) => Ok((exponent, Ok(values))),
+        Err(GroupError::Peer(error)) => {
+            Ok((exponent, Err(Cause::KeyExchange { group, problem: error.to_string() })))
+        }
+        Err(GroupError::Crypto(error)) => Err(error.into()),
+    }
+}
+
+/// The key that a job has found.
+pub(super) fn found_key(cx: &Context<'_>, result: Option<KeyAnswer>) -> Result<Secret, Cause> {
+    match result {
+        Some(KeyAnswer::Found { key, .. }) => Ok(key),
+        Some(KeyAnswer::Unknown) | None => Err(Cause::NoPreSharedKey(cx.remote.ip().to_string())),
+    }
+}

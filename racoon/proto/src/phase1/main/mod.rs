@@ -1,0 +1,66 @@
+//! Main Mode with a pre-shared key (RFC 2409 section 5.4).
+//!
+//! ```text
+//!   1  ->  HDR, SA                 what is offered
+//!   2  <-  HDR, SA                 what is chosen
+//!   3  ->  HDR, KE, Ni
+//!   4  <-  HDR, KE, Nr
+//!   5  ->  HDR*, IDii, HASH_I
+//!   6  <-  HDR*, IDir, HASH_R
+//! ```
+
+mod initiator;
+mod keyed;
+mod payloads;
+mod responder;
+
+use crate::crypto::JobResult;
+use crate::wire::Header;
+
+use super::{Context, Turn};
+pub(crate) use initiator::Initiator;
+pub(crate) use responder::{FirstChoice, Responder};
+
+/// An exchange on its way.
+pub(crate) enum MainMode {
+    /// We began it.
+    Initiator(Initiator),
+    /// The peer began it.
+    Responder(Responder),
+}
+
+impl MainMode {
+    /// A message came in that is no duplicate.
+    pub(crate) fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Turn<Self> {
+        match self {
+            Self::Initiator(initiator) => initiator.receive(cx, header, body).map(Self::Initiator),
+            Self::Responder(responder) => responder.receive(cx, header, body).map(Self::Responder),
+        }
+    }
+
+    /// The job that was given out is done.
+    pub(crate) fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Turn<Self> {
+        match self {
+            Self::Initiator(initiator) => initiator.job_done(cx, result).map(Self::Initiator),
+            Self::Responder(responder) => responder.job_done(cx, result).map(Self::Responder),
+        }
+    }
+
+    /// How far it is, as the number that `racoonctl show-sa isakmp` shows.
+    pub(crate) fn status(&self) -> u8 {
+        match self {
+            Self::Initiator(initiator) => initiator.status(),
+            Self::Responder(responder) => responder.status(),
+        }
+    }
+
+    /// We sent the first message, and there is no answer to it.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        matches!(self, Self::Initiator(Initiator::AwaitsChoice(_)))
+    }
+
+    /// The peer may have the SA already: what it sends under it belongs to this exchange.
+    pub(crate) fn awaits_last_message(&self) -> bool {
+        matches!(self, Self::Initiator(Initiator::AwaitsIdentity(_)))
+    }
+}

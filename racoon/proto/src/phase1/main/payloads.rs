@@ -1,0 +1,121 @@
+//! What both roles read from messages and write into them.
+
+use crate::config::{LocalIdentity, Remote};
+use crate::crypto::KeyQuery;
+use crate::exchange::rules::{self, MessageRules};
+use crate::identity::Identity;
+use crate::num::{ExchangeType, NotifyType, PayloadType};
+use crate::outcome::Cause;
+use crate::output::Level;
+use crate::wire::{self, Header, Notify, RawPayload, Tail, VendorId, chain};
+
+use super::super::{Context, Features};
+
+/// UDP: RFC 2407 section 4.6.2 wants an identity of phase 1 to name it with port 500, or nothing.
+const UDP: u8 = 17;
+
+/// The port of ISAKMP.
+const ISAKMP_PORT: u16 = 500;
+
+/// The payloads of a message in clear that has to fit `rules`. Some peers fill their messages up to a multiple of 4 bytes.
+pub(super) fn in_clear<'a>(
+    rules: &MessageRules,
+    header: &Header,
+    body: &'a [u8],
+) -> Result<Vec<RawPayload<'a>>, Cause> {
+    rules.check_encryption(header)?;
+    let payloads =
+        chain::walk(header.next_payload, body, Tail::Padding).map_err(|error| Cause::Malformed(error.to_string()))?;
+    rules.check(&payloads)?;
+    Ok(payloads)
+}
+
+/// The KE and Nonce payloads of message 3 or 4.
+pub(super) fn key_and_nonce(payloads: &[RawPayload<'_>]) -> Result<(Vec<u8>, Vec<u8>), Cause> {
+    let key = rules::find(payloads, PayloadType::KEY_EXCHANGE).unwrap_or_default();
+    let nonce = rules::find(payloads, PayloadType::NONCE).unwrap_or_default();
+    let nonce = wire::nonce(nonce).map_err(|error| Cause::Malformed(error.to_string()))?;
+    Ok((key.to_vec(), nonce.to_vec()))
+}
+
+/// What the Vendor ID payloads of a message say, together with what was said before.
+pub(super) fn features(cx: &mut Context<'_>, payloads: &[RawPayload<'_>], before: Features) -> Features {
+    let mut features = before;
+    for body in rules::all(payloads, PayloadType::VENDOR_ID) {
+        let id = VendorId::recognise(body);
+        match id {
+            VendorId::Unknown => cx.note(Level::Debug, "received unknown Vendor ID".into()),
+            _ if id.is_shorter_than(body) => {
+                cx.note(Level::Info, format!("received broken Microsoft ID: {}", id.name()));
+            }
+            _ => cx.note(Level::Info, format!("received Vendor ID: {}", id.name())),
+        }
+        features.dpd |= id == VendorId::Dpd;
+    }
+    features
+}
+
+/// Whether INITIAL-CONTACT is among the payloads.
+pub(super) fn has_initial_contact(payloads: &[RawPayload<'_>]) -> bool {
+    rules::all(payloads, PayloadType::NOTIFY)
+        .filter_map(|body| Notify::parse(body).ok())
+        .any(|notify| notify.kind == NotifyType::INITIAL_CONTACT)
+}
+
+/// The remote block; a configuration without it cannot be, as a reload ends the exchange.
+pub(super) fn block<'a>(cx: &Context<'a>) -> Result<&'a Remote, Cause> {
+    cx.settings.remotes.get(cx.block).ok_or_else(|| Cause::NoRemote("it is no longer configured".into()))
+}
+
+/// What we say we are.
+pub(super) fn own_identity(cx: &Context<'_>) -> Result<Identity, Cause> {
+    match &block(cx)?.my_identifier {
+        LocalIdentity::Address => Ok(Identity::address(cx.local.ip()).with_protocol(UDP, ISAKMP_PORT)),
+        LocalIdentity::Fixed(identity) if identity.single_address().is_some() => {
+            Ok(identity.clone().with_protocol(UDP, ISAKMP_PORT))
+        }
+        LocalIdentity::Fixed(identity) => Ok(identity.clone()),
+        LocalIdentity::CertificateSubject | LocalIdentity::Name(_) => {
+            Err(Cause::Unsupported("my_identifier asn1dn without a certificate".into()))
+        }
+    }
+}
+
+/// A nonce, as long as configured.
+pub(super) fn draw_nonce(cx: &mut Context<'_>) -> Result<Vec<u8>, Cause> {
+    let length = usize::from(block(cx)?.nonce_size).clamp(wire::NONCE_MIN, wire::NONCE_MAX);
+    let mut nonce = vec![0; length];
+    cx.random.fill(&mut nonce);
+    Ok(nonce)
+}
+
+/// What the peer's key is looked up by: in Main Mode its address only, for its identity is encrypted by a key that follows
+/// from the pre-shared key.
+pub(super) fn key_query(cx: &Context<'_>) -> KeyQuery {
+    KeyQuery { names: vec![cx.remote.ip().to_string().into_bytes()] }
+}
+
+/// The header of a message of this exchange.
+pub(super) fn header(cx: &Context<'_>) -> Header {
+    Header::new(cx.cookies, ExchangeType::MAIN, 0)
+}
+
+/// Message 3 or 4.
+pub(super) fn key_message(cx: &Context<'_>, public: &[u8], nonce: &[u8]) -> Vec<u8> {
+    let own = VendorId::OwnIpsecTools.encode();
+    wire::message(
+        &header(cx),
+        &[(PayloadType::KEY_EXCHANGE, public), (PayloadType::NONCE, nonce), (PayloadType::VENDOR_ID, &own)],
+    )
+}
+
+/// Message 1 or 2.
+pub(super) fn proposal_message(cx: &Context<'_>, sa: &[u8], dpd: bool) -> Vec<u8> {
+    let dpd_id = VendorId::Dpd.encode();
+    let mut payloads = vec![(PayloadType::SA, sa)];
+    if dpd {
+        payloads.push((PayloadType::VENDOR_ID, &dpd_id));
+    }
+    wire::message(&header(cx), &payloads)
+}
+

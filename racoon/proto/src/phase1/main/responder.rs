@@ -1,0 +1,255 @@
+//! The responder's side.
+
+use crate::crypto::{DhTask, DhWork, Exponent, Job, JobResult};
+use crate::exchange::rules::{self, MAIN};
+use crate::identity::Claimed;
+use crate::num::{AuthMethod, ExchangeType, PayloadType};
+use crate::outcome::{Cause, Role};
+use crate::output::Level;
+use crate::proposal::{Phase1Terms, offered_phase1, phase1_answer};
+use crate::select::{Ambiguous, Known, ProposalChoice, RemoteIndex};
+use crate::wire::{Header, RawPayload, SaBody};
+
+use super::super::record::{Record, in_words};
+use super::super::{Agreed, Context, Features, Turn};
+use super::initiator::expected_peer;
+use super::keyed::{Keyed, Proved, Transcript, exchanged, found_key};
+use super::payloads::{
+    block, draw_nonce, features, in_clear, key_and_nonce, key_message, key_query, proposal_message,
+};
+use crate::settings::Settings;
+use std::net::SocketAddr;
+
+/// How far a responder is.
+pub(crate) enum Responder {
+    /// Message 2 is sent.
+    AwaitsKey(AwaitsKey),
+    /// Message 3 is here, the job for message 4 runs.
+    DerivesKeys(DerivesKeys),
+    /// Message 4 is sent.
+    AwaitsIdentity(AwaitsIdentity),
+}
+
+/// What is answered to message 1.
+pub(crate) struct FirstChoice {
+    /// The first block that accepts it.
+    pub(crate) block: RemoteIndex,
+    sa_i: Vec<u8>,
+    answer: SaBody,
+    /// The transform as the peer offers it.
+    offered: Phase1Terms,
+    terms: Phase1Terms,
+}
+
+/// Message 2 is sent.
+pub(crate) struct AwaitsKey {
+    sa_i: Vec<u8>,
+    offered: Phase1Terms,
+    terms: Phase1Terms,
+    features: Features,
+}
+
+/// The key is looked up, our public value and the shared secret are computed.
+pub(crate) struct DerivesKeys {
+    awaited: AwaitsKey,
+    features: Features,
+    g_xi: Vec<u8>,
+    ni: Vec<u8>,
+}
+
+/// Message 4 is sent.
+pub(crate) struct AwaitsIdentity {
+    offered: Phase1Terms,
+    keyed: Keyed,
+}
+
+impl FirstChoice {
+    /// What message 1 is answered with: the first of the peer's transforms that a block for its address accepts.
+    pub(crate) fn new(
+        settings: &Settings,
+        remote: SocketAddr,
+        payloads: &[RawPayload<'_>],
+        record: &mut Record,
+    ) -> Result<Self, Cause> {
+        let sa_i = rules::find(payloads, PayloadType::SA).unwrap_or_default();
+        let sa = SaBody::parse(sa_i).map_err(|error| Cause::Malformed(error.to_string()))?;
+        let offer = offered_phase1(&sa);
+        let known = known(remote);
+        let terms = offer.terms();
+        record.offered = in_words(&terms);
+        record.offered.extend(offer.skipped.iter().map(ToString::to_string));
+        let candidates = settings.remotes.candidates(&known);
+        let blocks = candidates.iter().filter_map(|index| settings.remotes.get(*index));
+        record.configured = blocks.flat_map(|block| in_words(&block.proposals)).collect();
+        if candidates.is_empty() {
+            return Err(Cause::NoRemote("exchange main not allowed in any applicable rmconf.".into()));
+        }
+        let chosen = choose(settings, &known, &terms);
+        let chosen = chosen.and_then(|choice| Some((choice, offer.transforms.get(choice.acceptance.offered)?)));
+        let Some((ProposalChoice { remote: block, acceptance, .. }, transform)) = chosen else {
+            return Err(Cause::NoProposalChosen(mismatch(record)));
+        };
+        Ok(Self {
+            block,
+            sa_i: sa_i.to_vec(),
+            answer: phase1_answer(transform),
+            offered: transform.terms,
+            terms: acceptance.terms,
+        })
+    }
+}
+
+/// What is known of a peer when its first message comes.
+fn known(remote: SocketAddr) -> Known<'static> {
+    Known { port: remote.port(), exchange: Some(ExchangeType::MAIN), ..Known::address(remote) }
+}
+
+/// The choice among the transforms for a pre-shared key.
+fn choose(settings: &Settings, known: &Known<'_>, terms: &[Phase1Terms]) -> Option<ProposalChoice> {
+    let choice_of = |(at, terms): (usize, &Phase1Terms)| {
+        let mut choice = settings.remotes.choose_proposal(known, std::slice::from_ref(terms))?;
+        choice.acceptance.offered = at;
+        Some(choice)
+    };
+    let psk = terms.iter().enumerate().filter(|(_, terms)| terms.method == AuthMethod::PRE_SHARED_KEY);
+    psk.filter_map(choice_of).next()
+}
+
+/// Both sides of a failure, in a line.
+fn mismatch(record: &Record) -> String {
+    format!("the peer offers [{}], configured is [{}]", record.offered.join("; "), record.configured.join("; "))
+}
+
+impl Responder {
+    /// Message 2: what is chosen.
+    pub(crate) fn begin(
+        cx: &mut Context<'_>,
+        choice: FirstChoice,
+        payloads: &[RawPayload<'_>],
+    ) -> Result<(Self, Vec<u8>), Cause> {
+        let features = features(cx, payloads, Features::default());
+        let FirstChoice { sa_i, answer, offered, terms, .. } = choice;
+        let dpd = features.dpd && block(cx)?.dpd.is_some();
+        let message = proposal_message(cx, &answer.encode(), dpd);
+        Ok((Self::AwaitsKey(AwaitsKey { sa_i, offered, terms, features }), message))
+    }
+
+    /// A message came in.
+    pub(super) fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Turn<Self> {
+        match self {
+            Self::AwaitsKey(state) => state.receive(cx, header, body),
+            Self::AwaitsIdentity(state) => state.receive(cx, header, body),
+            Self::DerivesKeys(_) => {
+                Turn::Ignored(self, Cause::Malformed("a message while another one is being worked on".into()))
+            }
+        }
+    }
+
+    /// The job is done.
+    pub(super) fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Turn<Self> {
+        match self {
+            Self::DerivesKeys(state) => state.job_done(cx, result).unwrap_or_else(Turn::Failed),
+            other => Turn::Ignored(other, Cause::Crypto("a job that nobody asked for".into())),
+        }
+    }
+
+    /// As `show-sa` numbers it: messages received and sent.
+    pub(super) fn status(&self) -> u8 {
+        match self {
+            Self::AwaitsKey(_) => 3,
+            Self::DerivesKeys(_) => 4,
+            Self::AwaitsIdentity(_) => 5,
+        }
+    }
+}
+
+impl AwaitsKey {
+    /// Message 3: the peer's public value and nonce.
+    fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Turn<Responder> {
+        let read = in_clear(&MAIN[2], header, body)
+            .and_then(|payloads| key_and_nonce(&payloads).map(|values| (payloads, values)));
+        let (payloads, (g_xi, ni)) = match read {
+            Ok(read) => read,
+            Err(cause) => return Turn::Ignored(Responder::AwaitsKey(self), cause),
+        };
+        let exponent = match Exponent::draw(self.terms.group, cx.random) {
+            Ok(exponent) => exponent,
+            Err(error) => return Turn::Failed(error.into()),
+        };
+        let exchange = Some(DhWork { exponent, task: DhTask::Both(g_xi.clone()) });
+        let job = Job { exchange, key: Some(key_query(cx)) };
+        let features = features(cx, &payloads, self.features);
+        Turn::Job(Responder::DerivesKeys(DerivesKeys { awaited: self, features, g_xi, ni }), job)
+    }
+}
+
+impl DerivesKeys {
+    /// Message 4: our public value and nonce. With a bad value of the peer there is none: a good one may come.
+    fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Result<Turn<Responder>, Cause> {
+        let psk = found_key(cx, result.key)?;
+        let values = match exchanged(result.exchange)?.1 {
+            Ok(values) => values,
+            Err(cause) => return Ok(Turn::Ignored(Responder::AwaitsKey(self.awaited), cause)),
+        };
+        let (Some(g_xr), Some(g_xy)) = (values.public, values.shared) else {
+            return Err(Cause::Crypto("no secret was computed".into()));
+        };
+        let nr = draw_nonce(cx)?;
+        let message = key_message(cx, &g_xr, &nr);
+        let Self { awaited: AwaitsKey { sa_i, offered, terms, .. }, features, g_xi, ni } = self;
+        let transcript = Transcript { sa_i, g_xi, g_xr, ni, nr };
+        let keyed = Keyed::new(cx, terms, features, transcript, &psk, &g_xy)?;
+        Ok(Turn::Send(Responder::AwaitsIdentity(AwaitsIdentity { offered, keyed }), message))
+    }
+}
+
+impl AwaitsIdentity {
+    /// Message 5: who the peer is; which block that makes its own; and message 6: who we are.
+    fn receive(mut self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Turn<Responder> {
+        let proved = match self.keyed.read(cx, Role::Initiator, header, body) {
+            Ok(proved) => proved,
+            Err(cause) => return Turn::Ignored(Responder::AwaitsIdentity(self), cause),
+        };
+        self.keyed.accept(&proved);
+        let verdict = self.narrow(cx, &proved).and_then(|block| {
+            cx.block = block;
+            expected_peer(cx, &proved)
+        });
+        let last_message = match verdict {
+            Ok(()) => match self.keyed.identify(cx, Role::Responder) {
+                Ok(message) => Ok(message),
+                Err(cause) => return Turn::Failed(cause),
+            },
+            Err(cause) => Err(cause),
+        };
+        let Proved { id, initial_contact, .. } = proved;
+        let features = self.keyed.features();
+        let sa = self.keyed.into_sa(cx, Role::Responder, cx.block, id);
+        match last_message {
+            Ok(message) => {
+                Turn::Up(Box::new(Agreed { sa, last_message: Some(message), features, initial_contact }))
+            }
+            Err(cause) => Turn::Denied(Box::new(sa), cause),
+        }
+    }
+
+    /// The block that fits best now that the identity is known; of several the first one.
+    fn narrow(&self, cx: &mut Context<'_>, proved: &Proved) -> Result<RemoteIndex, Cause> {
+        let known = Known {
+            accepted: Some(&self.offered),
+            claimed: Some(Claimed::plain(&proved.id)),
+            ..known(cx.remote)
+        };
+        match cx.settings.remotes.select(&known) {
+            Ok(Some(block)) => Ok(block),
+            Ok(None) => Err(Cause::Identity {
+                claimed: proved.id.to_string(),
+                expected: "peers_identifier of any remote block for this address".into(),
+            }),
+            Err(Ambiguous(blocks)) => {
+                cx.note(Level::Debug, format!("{} remote blocks fit equally well, the first one is taken", blocks.len()));
+                blocks.into_iter().min().ok_or_else(|| Cause::NoRemote(String::new()))
+            }
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What is kept of a negotiation for its outcome.
+
+use std::time::Duration;
+
+use crate::num::NotifyType;
+use crate::outcome::Cause;
+use crate::proposal::Phase1Terms;
+use crate::time::Time;
+
+/// More than this of what a peer says is not kept: it may not even be the peer.
+const SAID_MAX: usize = 8;
+
+/// What is kept of a negotiation for its outcome.
+#[derive(Debug)]
+pub(crate) struct Record {
+    /// When it began.
+    pub(crate) began: Time,
+    /// What was reached, and how long after the beginning.
+    pub(crate) steps: Vec<(&'static str, Duration)>,
+    /// What the initiator offered, in words.
+    pub(crate) offered: Vec<String>,
+    /// What the responder has configured, in words.
+    pub(crate) configured: Vec<String>,
+    /// What the peer said about it.
+    pub(crate) peer_said: Vec<NotifyType>,
+    /// What was wrong with the last message that was ignored.
+    pub(crate) fault: Option<Cause>,
+}
+
+impl Record {
+    /// A negotiation begins.
+    pub(crate) fn new(began: Time) -> Self {
+        Self { began, steps: Vec::new(), offered: Vec::new(), configured: Vec::new(), peer_said: Vec::new(), fault: None }
+    }
+
+    /// Something is reached.
+    pub(crate) fn step(&mut self, now: Time, step: &'static str) {
+        self.steps.push((step, now.since(self.began)));
+    }
+
+    /// The peer says something.
+    pub(crate) fn said(&mut self, what: NotifyType) {
+        if self.peer_said.len() < SAID_MAX && !self.peer_said.contains(&what) {
+            self.peer_said.push(what);
+        }
+    }
+
+    /// Why nothing more came of it: what was wrong with what the peer sent, or else what it said, or else its silence after
+    /// `sent` transmissions.
+    pub(crate) fn why(&self, sent: u32) -> Cause {
+        let refused = || self.peer_said.last().copied().map(Cause::Refused);
+        self.fault.clone().or_else(refused).unwrap_or(Cause::NoAnswer { sent })
+    }
+}
+
+/// Terms in words, a line for each: `aes 256, sha256, modp2048, pre_shared_key, 28800 s`.
+pub(crate) fn in_words<'a>(terms: impl IntoIterator<Item = &'a Phase1Terms>) -> Vec<String> {
+    let line = |terms: &Phase1Terms| {
+        let Phase1Terms { cipher, key_length, hash, group, method, lifetime } = terms;
+        let bits = if *key_length == 0 { String::new() } else { format!(" {key_length}") };
+        format!("{cipher}{bits}, {hash}, {group}, {method}, {lifetime} s")
+    };
+    terms.into_iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_known_cause_is_told() {
+        let mut record = Record::new(Time::default());
+        assert_eq!(record.why(5), Cause::NoAnswer { sent: 5 });
+        record.said(NotifyType::NO_PROPOSAL_CHOSEN);
+        assert_eq!(record.why(5), Cause::Refused(NotifyType::NO_PROPOSAL_CHOSEN));
+        record.fault = Some(Cause::Malformed("so".into()));
+        assert_eq!(record.why(5), Cause::Malformed("so".into()));
+    }
+
+    #[test]
+    fn what_a_peer_says_is_bounded() {
+        let mut record = Record::new(Time::default());
+        (0..100).for_each(|kind| record.said(NotifyType(kind % 50)));
+        assert_eq!(record.peer_said.len(), SAID_MAX);
+    }
+}
