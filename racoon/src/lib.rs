@@ -4,6 +4,7 @@
 //! This version reads, checks, prints and compares configurations. It negotiates no keys yet.
 #![deny(unsafe_code)]
 
+pub mod admin;
 pub mod background;
 pub mod changes;
 pub mod cli;
