@@ -49,6 +49,21 @@ impl Attribute {
         }
     }
 
+    /// The attributes that `data` is, as in a RESPONDER-LIFETIME notify (RFC 2407 section 4.6.3.1).
+    ///
+    /// # Errors
+    /// A length that goes beyond the end.
+    pub fn parse_list(data: &[u8]) -> Result<Vec<Self>, WireError> {
+        Self::parse_all(&mut Reader::new("attributes", data))
+    }
+
+    /// The bytes of attributes, one after the other.
+    pub fn encode_list(attributes: &[Self]) -> Vec<u8> {
+        let mut writer = Writer::default();
+        attributes.iter().for_each(|attribute| attribute.emit(&mut writer));
+        writer.into_bytes()
+    }
+
     /// The attributes that fill `reader`.
     pub(super) fn parse_all(reader: &mut Reader<'_>) -> Result<Vec<Self>, WireError> {
         let mut attributes = Vec::new();
@@ -125,22 +140,12 @@ impl fmt::Debug for AttributeValue {
 mod tests {
     use super::*;
 
-    fn parse(bytes: &[u8]) -> Result<Vec<Attribute>, WireError> {
-        Attribute::parse_all(&mut Reader::new("attributes", bytes))
-    }
-
-    fn encode(attributes: &[Attribute]) -> Vec<u8> {
-        let mut writer = Writer::default();
-        attributes.iter().for_each(|attribute| attribute.emit(&mut writer));
-        writer.into_bytes()
-    }
-
     #[test]
     fn golden_bytes() {
         let bytes = [0x80, 11, 0, 1, 0, 12, 0, 4, 0, 1, 0x51, 0x80, 0x40, 0x89, 0, 0];
         let attributes = [Attribute::short(11, 1), Attribute::number(12, 86_400), Attribute::long(0x4089, [])];
-        assert_eq!(encode(&attributes), bytes);
-        assert_eq!(parse(&bytes).unwrap(), attributes);
+        assert_eq!(Attribute::encode_list(&attributes), bytes);
+        assert_eq!(Attribute::parse_list(&bytes).unwrap(), attributes);
     }
 
     #[test]
@@ -163,9 +168,9 @@ mod tests {
     fn every_shorter_list_is_refused() {
         let bytes = [0x80, 11, 0, 1, 0, 12, 0, 4, 0, 1, 0x51, 0x80];
         for length in (1..bytes.len()).filter(|length| *length != 4) {
-            assert!(matches!(parse(&bytes[..length]), Err(WireError::Truncated { .. })), "{length} bytes");
+            assert!(matches!(Attribute::parse_list(&bytes[..length]), Err(WireError::Truncated { .. })), "{length} bytes");
         }
-        assert!(parse(&[0, 1, 0xff, 0xff, 0]).is_err());
+        assert!(Attribute::parse_list(&[0, 1, 0xff, 0xff, 0]).is_err());
     }
 
     #[test]

@@ -1,0 +1,461 @@
+//! Bundles: what the templates of a policy and a sainfo make to propose, what is agreed of it, and the SAs that follow.
+
+use super::keys::{key_lengths, sa_transform};
+use super::traffic::{Ends, bundle_mode};
+use crate::config::{CheckLevel, Esn, Sainfo};
+use crate::crypto::{Phase1Keys, Phase2Seed};
+use crate::kernel::{Lifetime, Mode, RequestId, SaInstallation, SaName, Template, UdpPorts, Way};
+use crate::num::{AhTransform, AuthAlgorithm, EncapsulationMode, EspTransform, Group, IpcompTransform, Protocol};
+use crate::outcome::{Cause, Role};
+use crate::proposal::encoding::{
+    Choice, Suite, SuiteProtocol, SuiteTransform, answered_phase2, offered_phase2, phase2_answer,
+};
+use crate::proposal::{
+    Phase2Agreement, Phase2Mismatch, Phase2Terms, Transform, check_phase2, check_transform, transforms,
+};
+use crate::wire::SaBody;
+
+/// Percent of an SA's lifetime after which its initiator renews it.
+const SOFT_PERCENT: u64 = 80;
+
+/// What a policy asks for and a sainfo allows: one proposal.
+#[derive(Clone, Debug)]
+pub(crate) struct Bundle {
+    /// One for each template, in its order.
+    pub(crate) parts: Vec<Part>,
+    /// Lifetime and group.
+    pub(crate) terms: Phase2Terms,
+    esn: Esn,
+    replay_window: u32,
+}
+
+/// One protocol of a bundle: a pair of SAs to be.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    /// ESP, AH or IPComp.
+    pub(crate) protocol: Protocol,
+    /// What the SAs are: the template's.
+    pub(crate) mode: Mode,
+    pub(crate) reqid_in: u32,
+    pub(crate) reqid_out: u32,
+    /// What may be chosen, in order of preference.
+    transforms: Vec<Transform>,
+}
+
+/// What is agreed.
+#[derive(Clone, Debug)]
+pub(crate) struct Agreement {
+    /// The proposal, as the initiator made it (an initiator: as the responder chose it).
+    suite: Suite,
+    /// In the order of the proposal.
+    pub(crate) parts: Vec<AgreedPart>,
+    /// Lifetime and group.
+    pub(crate) terms: Phase2Terms,
+    /// The peer has to be told a shorter lifetime.
+    pub(crate) claims_lifetime: bool,
+    replay_window: u32,
+}
+
+/// What is agreed for one protocol.
+#[derive(Clone, Debug)]
+pub(crate) struct AgreedPart {
+    pub(crate) part: Part,
+    /// Which transform of the protocol, from 0.
+    at: usize,
+    pub(crate) transform: Transform,
+    esn: bool,
+    /// The SPI of the SA to the peer.
+    pub(crate) spi_out: u32,
+}
+
+/// A pair of SAs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pair {
+    pub(crate) inbound: SaName,
+    pub(crate) outbound: SaName,
+    pub(crate) mode: Mode,
+    pub(crate) reqid_in: u32,
+    pub(crate) reqid_out: u32,
+    pub(crate) transform: Transform,
+}
+
+/// The SAs of a bundle, with their keys, in the order of its parts. Their numbers are still to be given.
+#[derive(Debug)]
+pub(crate) struct Installations {
+    pub(crate) inbound: Vec<SaInstallation>,
+    pub(crate) outbound: Vec<SaInstallation>,
+    pub(crate) pairs: Vec<Pair>,
+}
+
+/// What all SAs of a bundle have in common.
+pub(crate) struct Common<'a> {
+    pub(crate) keys: &'a Phase1Keys,
+    pub(crate) seed: Phase2Seed<'a>,
+    pub(crate) sa: Ends,
+    pub(crate) role: Role,
+    /// Ports of ESP in UDP: ours and the peer's.
+    pub(crate) udp: Option<(u16, u16)>,
+    /// Number of the kernel's acquire, or 0.
+    pub(crate) acquire: u32,
+}
+
+impl Bundle {
+    /// What the templates of the outbound policy ask for. Those of the inbound one have reqids of their own.
+    ///
+    /// # Errors
+    /// If the sainfo has no algorithm for one of them, or if two are of one protocol.
+    pub(crate) fn new(
+        outbound: &[Template],
+        inbound: &[Template],
+        sainfo: &Sainfo,
+        complex_bundle: bool,
+        in_udp: bool,
+    ) -> Result<Self, Cause> {
+        let all = bundle_mode(outbound, complex_bundle);
+        let is_twice = |one: &Template| outbound.iter().filter(|other| other.protocol == one.protocol).count() > 1;
+        if let Some(twice) = outbound.iter().find(|one| is_twice(one)) {
+            return Err(Cause::Unsupported(format!("a policy with {} twice", twice.protocol)));
+        }
+        let parts = outbound.iter().enumerate().map(|(at, template)| {
+            let mode = encapsulation(if complex_bundle { template.mode } else { all }, in_udp);
+            let transforms = transforms(sainfo, template.protocol, mode)
+                .into_iter()
+                .filter(|transform| key_lengths(transform).is_some())
+                .collect::<Vec<_>>();
+            if transforms.is_empty() {
+                return Err(Cause::NoProposalChosen(format!("the sainfo has no algorithm for {}", template.protocol)));
+            }
+            let mirror = inbound.get(at).filter(|mirror| mirror.protocol == template.protocol && mirror.reqid != 0);
+            Ok(Part {
+                protocol: template.protocol,
+                mode: template.mode,
+                reqid_in: mirror.map_or(template.reqid, |mirror| mirror.reqid),
+                reqid_out: template.reqid,
+                transforms,
+            })
+        });
+        let parts = parts.collect::<Result<_, _>>()?;
+        Ok(Self { parts, terms: sainfo.terms, esn: sainfo.esn, replay_window: sainfo.replay_window })
+    }
+
+    /// The proposal; the SPIs are in the order of the parts.
+    pub(crate) fn suite(&self, spis: &[u32]) -> Suite {
+        let protocols = self.parts.iter().zip(spis).map(|(part, spi)| SuiteProtocol {
+            protocol: part.protocol,
+            spi: *spi,
+            transforms: self.offers(part),
+        });
+        Suite { number: 1, protocols: protocols.collect() }
+    }
+
+    /// What is configured, in words.
+    pub(crate) fn in_words(&self) -> Vec<String> {
+        in_words(&[self.suite(&vec![0; self.parts.len()])])
+    }
+
+    /// A responder's choice: the first proposal of the peer, in its order, of which every protocol has a transform that
+    /// the level allows; of each the first one.
+    ///
+    /// # Errors
+    /// Both sides of the difference that came closest.
+    pub(crate) fn choose(&self, level: CheckLevel, nat: bool, offered: &[Suite]) -> Result<Agreement, Cause> {
+        let mut closest = (0, String::from("no proposal is understood"));
+        for suite in offered {
+            match self.agree(level, nat, suite) {
+                Ok(agreement) => return Ok(agreement),
+                Err((progress, reason)) if progress >= closest.0 => {
+                    closest = (progress, format!("proposal {}: {reason}", suite.number));
+                }
+                Err(_) => {}
+            }
+        }
+        Err(Cause::NoProposalChosen(closest.1))
+    }
+
+    /// An initiator's check of what the responder chose of `offered`, which was the only proposal.
+    ///
+    /// # Errors
+    /// [`Cause::BadChoice`] if it was not offered, or if its lifetime is not allowed.
+    pub(crate) fn confirm(
+        &self,
+        level: CheckLevel,
+        nat: bool,
+        offered: &Suite,
+        answer: &SaBody,
+    ) -> Result<Agreement, Cause> {
+        let chosen = answered_phase2(answer, std::slice::from_ref(offered))
+            .map_err(|error| Cause::BadChoice(error.to_string()))?;
+        let agreement = self.agree(level, nat, &chosen).map_err(|(_, reason)| Cause::BadChoice(reason))?;
+        Ok(agreement)
+    }
+
+    /// Whether a proposal is acceptable.
+    ///
+    /// # Errors
+    /// How far it came, and the difference.
+    fn agree(&self, level: CheckLevel, nat: bool, suite: &Suite) -> Result<Agreement, (u32, String)> {
+        if suite.protocols.len() != self.parts.len() {
+            let (theirs, ours) = (protocol_names(suite), self.protocol_names());
+            return Err((0, format!("{theirs} is proposed, {ours} is configured")));
+        }
+        let mut free = self.parts.iter().collect::<Vec<_>>();
+        let mut parts = Vec::new();
+        let mut agreed: Option<Phase2Agreement> = None;
+        for protocol in &suite.protocols {
+            let Some(at) = free.iter().position(|part| part.protocol == protocol.protocol) else {
+                let (theirs, ours) = (protocol_names(suite), self.protocol_names());
+                return Err((0, format!("{theirs} is proposed, {ours} is configured")));
+            };
+            let part = free.remove(at);
+            let (part, agreement) = self.agree_on(level, nat, part, protocol, agreed.map(|one| one.terms.group))?;
+            parts.push(part);
+            agreed = Some(agreed.map_or(agreement, |before| shorter(before, agreement)));
+        }
+        let agreed = agreed.ok_or((0, String::from("it has no protocol")))?;
+        Ok(Agreement {
+            suite: suite.clone(),
+            parts,
+            terms: agreed.terms,
+            claims_lifetime: agreed.claims_lifetime,
+            replay_window: self.replay_window,
+        })
+    }
+
+    /// The first transform of a protocol that is acceptable. All protocols of a proposal have one group.
+    fn agree_on(
+        &self,
+        level: CheckLevel,
+        nat: bool,
+        part: &Part,
+        protocol: &SuiteProtocol,
+        group: Option<Option<Group>>,
+    ) -> Result<(AgreedPart, Phase2Agreement), (u32, String)> {
+        let mut closest = (1, format!("no transform of {} can be used", protocol.protocol));
+        for (at, offer) in protocol.transforms.iter().enumerate() {
+            if group.is_some_and(|group| group != offer.terms.group) || key_lengths(&offer.transform).is_none() {
+                continue;
+            }
+            if let Err(reason) = self.check_esn(protocol.protocol, offer.esn) {
+                closest = (2, format!("{}: {reason}", protocol.protocol));
+                continue;
+            }
+            for own in &part.transforms {
+                let accepted = check_transform(level, nat, &offer.transform, own)
+                    .and_then(|transform| Ok((transform, check_phase2(level, &offer.terms, &self.terms)?)));
+                match accepted {
+                    Ok((transform, agreement)) => {
+                        let part = part.clone();
+                        let agreed = AgreedPart { part, at, transform, esn: offer.esn, spi_out: protocol.spi };
+                        return Ok((agreed, agreement));
+                    }
+                    Err(mismatch) if progress(mismatch) > closest.0 => {
+                        closest = (progress(mismatch), format!("{}: {mismatch}", protocol.protocol));
+                    }
+                    Err(_) => {}
+                }
+            }
+        }
+        Err(closest)
+    }
+
+    /// Extended sequence numbers are for ESP and AH.
+    fn check_esn(&self, protocol: Protocol, offered: bool) -> Result<(), &'static str> {
+        match self.esn {
+            Esn::Off if offered => Err("extended sequence numbers are proposed, esn is off"),
+            Esn::Require if !offered && protocol != Protocol::IPCOMP => {
+                Err("no extended sequence numbers are proposed, esn is required")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The transforms of a part, with all that they carry.
+    fn offers(&self, part: &Part) -> Vec<SuiteTransform> {
+        let esn: &[bool] = match self.esn {
+            _ if part.protocol == Protocol::IPCOMP => &[false],
+            Esn::Off => &[false],
+            Esn::On => &[true, false],
+            Esn::Require => &[true],
+        };
+        let all = esn.iter().flat_map(|esn| part.transforms.iter().map(move |transform| (*esn, *transform)));
+        let numbered = (1_u8..=u8::MAX).zip(all);
+        numbered.map(|(number, (esn, transform))| SuiteTransform::new(number, transform, self.terms, esn)).collect()
+    }
+
+    fn protocol_names(&self) -> String {
+        self.parts.iter().map(|part| part.protocol.to_string()).collect::<Vec<_>>().join("+")
+    }
+}
+
+impl Agreement {
+    /// The answer of a responder: what it chose, as it was proposed. The SPIs are in the order of the parts.
+    ///
+    /// # Errors
+    /// None, as long as there is an SPI for each part.
+    pub(crate) fn answer(&self, spis: &[u32]) -> Result<SaBody, Cause> {
+        let choices = self.parts.iter().zip(spis).map(|(part, spi)| Choice { transform: part.at, spi: *spi });
+        phase2_answer(&self.suite, &choices.collect::<Vec<_>>())
+            .ok_or_else(|| Cause::BadChoice(String::from("there is not one choice for each protocol")))
+    }
+
+    /// The SAs. `spis` are ours, in the order of the parts.
+    ///
+    /// # Errors
+    /// If there are no keys for them.
+    pub(crate) fn installations(&self, spis: &[u32], common: &Common<'_>) -> Result<Installations, Cause> {
+        let mut all = Installations { inbound: Vec::new(), outbound: Vec::new(), pairs: Vec::new() };
+        for (agreed, spi_in) in self.parts.iter().zip(spis) {
+            let inbound = self.installation(agreed, Way::Inbound, *spi_in, common)?;
+            let outbound = self.installation(agreed, Way::Outbound, agreed.spi_out, common)?;
+            all.pairs.push(Pair {
+                inbound: inbound.name,
+                outbound: outbound.name,
+                mode: agreed.part.mode,
+                reqid_in: inbound.reqid,
+                reqid_out: outbound.reqid,
+                transform: agreed.transform,
+            });
+            all.inbound.push(inbound);
+            all.outbound.push(outbound);
+        }
+        Ok(all)
+    }
+
+    fn installation(
+        &self,
+        agreed: &AgreedPart,
+        way: Way,
+        spi: u32,
+        common: &Common<'_>,
+    ) -> Result<SaInstallation, Cause> {
+        let Ends { local, remote } = common.sa;
+        let (source, destination, reqid) = match way {
+            Way::Inbound => (remote, local, agreed.part.reqid_in),
+            Way::Outbound => (local, remote, agreed.part.reqid_out),
+        };
+        let udp = common.udp.filter(|_| agreed.part.protocol == Protocol::ESP).map(|(ours, theirs)| match way {
+            Way::Inbound => UdpPorts { source: theirs, destination: ours },
+            Way::Outbound => UdpPorts { source: ours, destination: theirs },
+        });
+        let hard = Lifetime { seconds: self.terms.lifetime.into(), kilobytes: self.terms.kilobytes };
+        let compresses = agreed.part.protocol == Protocol::IPCOMP;
+        Ok(SaInstallation {
+            id: RequestId(0),
+            way,
+            name: SaName { protocol: agreed.part.protocol, source, destination, spi },
+            mode: agreed.part.mode,
+            reqid,
+            transform: sa_transform(common.keys, &common.seed, &agreed.transform, spi)?,
+            hard,
+            soft: if common.role == Role::Initiator { soft(hard) } else { Lifetime::default() },
+            replay_window: if compresses { 0 } else { self.replay_window },
+            esn: agreed.esn,
+            udp,
+            acquire: common.acquire,
+        })
+    }
+}
+
+/// What an SA payload proposes. A transform that names no mode has the mode `unspecified`.
+///
+/// # Errors
+/// If the proposals cannot be told apart.
+pub(crate) fn proposed(body: &SaBody, unspecified: Mode) -> Result<Vec<Suite>, Cause> {
+    let offer = offered_phase2(body, encapsulation(unspecified, false));
+    offer.map(|offer| offer.suites).map_err(|error| Cause::BadChoice(error.to_string()))
+}
+
+/// Whether a proposal has a transform in this mode.
+pub(crate) fn proposes(suites: &[Suite], mode: Mode) -> bool {
+    let protocols = suites.iter().flat_map(|suite| &suite.protocols);
+    let mut transforms = protocols.flat_map(|protocol| &protocol.transforms);
+    transforms.any(|one| one.transform.mode.plain() == encapsulation(mode, false))
+}
+
+/// The lines of proposals, one for each transform.
+pub(crate) fn in_words(suites: &[Suite]) -> Vec<String> {
+    let protocols = suites.iter().flat_map(|suite| suite.protocols.iter().map(|protocol| (suite.number, protocol)));
+    let lines = protocols.flat_map(|(number, protocol)| {
+        protocol.transforms.iter().map(move |one| format!("{number} {}", transform_in_words(one)))
+    });
+    lines.collect()
+}
+
+fn transform_in_words(one: &SuiteTransform) -> String {
+    let Transform { protocol, id, key_length, authentication, mode, .. } = one.transform;
+    let algorithm = match protocol {
+        Protocol::ESP => EspTransform(id).to_string(),
+        Protocol::AH => AhTransform(id).to_string(),
+        _ => IpcompTransform(id).to_string(),
+    };
+    let mut words = format!("{protocol} {mode} {algorithm}");
+    if key_length != 0 {
+        words.push_str(&format!(" {key_length}"));
+    }
+    if authentication != AuthAlgorithm::NONE {
+        words.push_str(&format!(" {authentication}"));
+    }
+    if let Some(group) = one.terms.group {
+        words.push_str(&format!(" pfs_group {group}"));
+    }
+    words.push_str(&format!(" {} s", one.terms.lifetime));
+    if let Some(kilobytes) = one.terms.kilobytes {
+        words.push_str(&format!(" {kilobytes} KB"));
+    }
+    if one.esn {
+        words.push_str(" esn");
+    }
+    words
+}
+
+/// When an SA is renewed: at 80 % of its limits.
+pub(crate) fn soft(hard: Lifetime) -> Lifetime {
+    let part = |limit: u64| limit.saturating_mul(SOFT_PERCENT) / 100;
+    let kilobytes = hard.kilobytes.map(|limit| u32::try_from(part(limit.into())).unwrap_or(limit));
+    Lifetime { seconds: part(hard.seconds), kilobytes }
+}
+
+/// The mode as it is proposed.
+fn encapsulation(mode: Mode, in_udp: bool) -> EncapsulationMode {
+    match (mode, in_udp) {
+        (Mode::Tunnel, false) => EncapsulationMode::TUNNEL,
+        (Mode::Transport, false) => EncapsulationMode::TRANSPORT,
+        (Mode::Tunnel, true) => EncapsulationMode::UDP_TUNNEL,
+        (Mode::Transport, true) => EncapsulationMode::UDP_TRANSPORT,
+    }
+}
+
+/// The names of the protocols of a proposal.
+fn protocol_names(suite: &Suite) -> String {
+    suite.protocols.iter().map(|one| one.protocol.to_string()).collect::<Vec<_>>().join("+")
+}
+
+/// What SAs that live and die together have: the shorter lifetime.
+fn shorter(one: Phase2Agreement, other: Phase2Agreement) -> Phase2Agreement {
+    let kilobytes = match (one.terms.kilobytes, other.terms.kilobytes) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    };
+    let lifetime = one.terms.lifetime.min(other.terms.lifetime);
+    Phase2Agreement {
+        terms: Phase2Terms { lifetime, kilobytes, group: one.terms.group },
+        claims_lifetime: one.claims_lifetime || other.claims_lifetime,
+    }
+}
+
+/// How far a comparison came before it found a difference: the farthest one is worth telling.
+fn progress(mismatch: Phase2Mismatch) -> u32 {
+    match mismatch {
+        Phase2Mismatch::Protocol { .. } => 2,
+        Phase2Mismatch::Transform { .. } => 3,
+        Phase2Mismatch::Authentication { .. } => 4,
+        Phase2Mismatch::Mode { .. } => 5,
+        Phase2Mismatch::KeyLength { .. } => 6,
+        Phase2Mismatch::Lifetime { .. } => 7,
+        Phase2Mismatch::Kilobytes { .. } => 8,
+        Phase2Mismatch::Group { .. } => 9,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! What has to be there before a first message of ours: an SPI for each SA, and with perfect forward secrecy a public value.
+//! The kernel and a job bring them, in whatever order.
+
+use crate::crypto::{DhDone, DhTask, DhWork, Exponent, GroupError, Job, Secret};
+use crate::num::Group;
+use crate::outcome::Cause;
+
+/// What is there already.
+#[derive(Debug)]
+pub(crate) struct Gathering {
+    spis: Vec<Option<u32>>,
+    exchange: Exchange,
+}
+
+/// The Diffie-Hellman exchange.
+#[derive(Debug)]
+enum Exchange {
+    /// None, or it is done.
+    Done(Option<Gathered>),
+    /// A job runs in this group.
+    Running(Group),
+}
+
+/// What a job brought.
+#[derive(Debug)]
+pub(crate) struct Gathered {
+    pub(crate) exponent: Exponent,
+    /// Our public value.
+    pub(crate) public: Option<Vec<u8>>,
+    /// The secret shared with the peer.
+    pub(crate) shared: Option<Secret>,
+}
+
+impl Gathering {
+    /// Nothing yet of `spis` SPIs and, if there is an exponent, of the exchange.
+    pub(crate) fn new(spis: usize, group: Option<Group>) -> Self {
+        Self { spis: vec![None; spis], exchange: group.map_or(Exchange::Done(None), Exchange::Running) }
+    }
+
+    /// The SPI of a part.
+    pub(crate) fn set_spi(&mut self, part: usize, spi: u32) {
+        if let Some(place) = self.spis.get_mut(part) {
+            *place = Some(spi);
+        }
+    }
+
+    /// The job is done.
+    ///
+    /// # Errors
+    /// If it failed.
+    pub(crate) fn set_exchange(&mut self, done: DhDone) -> Result<(), Cause> {
+        if let Exchange::Running(group) = self.exchange {
+            self.exchange = Exchange::Done(Some(gathered(done, group)?));
+        }
+        Ok(())
+    }
+
+    /// Everything is there.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.spis.iter().all(Option::is_some) && matches!(self.exchange, Exchange::Done(_))
+    }
+
+    /// A job still runs; else it is the kernel that is waited for, or nobody.
+    pub(crate) fn waits_for_job(&self) -> bool {
+        matches!(self.exchange, Exchange::Running(_))
+    }
+
+    /// The SPIs and what came of the exchange.
+    pub(crate) fn into_parts(self) -> (Vec<u32>, Option<Gathered>) {
+        let exchange = match self.exchange {
+            Exchange::Done(exchange) => exchange,
+            Exchange::Running(_) => None,
+        };
+        (self.spis.into_iter().flatten().collect(), exchange)
+    }
+}
+
+/// A job with an exponent.
+pub(crate) fn job(exponent: Exponent, task: DhTask) -> Job {
+    Job { exchange: Some(DhWork { exponent, task }), key: None }
+}
+
+/// What came of a job in `group`.
+///
+/// # Errors
+/// A value of the peer's that must not be used, or a failure of our own.
+pub(crate) fn gathered(done: DhDone, group: Group) -> Result<Gathered, Cause> {
+    let values = done.outcome.map_err(|error| match error {
+        GroupError::Peer(error) => Cause::KeyExchange { group, problem: error.to_string() },
+        GroupError::Crypto(error) => Cause::Crypto(error.to_string()),
+    })?;
+    Ok(Gathered { exponent: done.exponent, public: values.public, shared: values.shared })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::SeededRandom;
+
+    fn done(task: DhTask) -> DhDone {
+        let exponent = Exponent::draw(Group::X25519, &mut SeededRandom::new(1)).unwrap();
+        let result = job(exponent, task).perform(&NoKeys);
+        result.exchange.unwrap()
+    }
+
+    struct NoKeys;
+
+    impl crate::psk::KeyTable for NoKeys {
+        fn key(&self, _: &[u8]) -> Option<zeroize::Zeroizing<Vec<u8>>> {
+            None
+        }
+    }
+
+    #[test]
+    fn it_is_complete_when_all_is_there() {
+        let mut gathering = Gathering::new(2, Some(Group::X25519));
+        gathering.set_spi(1, 7);
+        gathering.set_exchange(done(DhTask::Public)).unwrap();
+        assert!(!gathering.is_complete() && !gathering.waits_for_job());
+        gathering.set_spi(0, 8);
+        gathering.set_spi(2, 9);
+        assert!(gathering.is_complete());
+        let (spis, exchange) = gathering.into_parts();
+        assert_eq!(spis, [8, 7]);
+        assert_eq!(exchange.unwrap().public.unwrap().len(), 32);
+    }
+
+    #[test]
+    fn without_forward_secrecy_only_spis_are_needed() {
+        let mut gathering = Gathering::new(1, None);
+        assert!(!gathering.is_complete() && !gathering.waits_for_job());
+        gathering.set_spi(0, 8);
+        assert!(gathering.is_complete());
+    }
+
+    #[test]
+    fn a_bad_value_of_the_peer_is_its_fault() {
+        let mut gathering = Gathering::new(1, Some(Group::X25519));
+        let error = gathering.set_exchange(done(DhTask::Both(vec![0; 32]))).unwrap_err();
+        assert!(matches!(error, Cause::KeyExchange { group: Group::X25519, .. }), "{error}");
+        let error = gathering.set_exchange(done(DhTask::Both(vec![1; 31]))).unwrap_err();
+        assert!(error.to_string().contains("31 bytes"), "{error}");
+    }
+}

@@ -1,0 +1,166 @@
+//! Quick mode of the initiator.
+
+use super::bundle::{Agreement, Bundle};
+use super::gathering::Gathered;
+use super::lifetime::heed;
+use super::message::{Message, Negotiation, Proof, Rejection, draw_nonce, open, seal};
+use super::traffic::Identities;
+use crate::config::CheckLevel;
+use crate::crypto::{Exponent, Iv, Padding};
+use crate::exchange::rules;
+use crate::num::{ExchangeType, NotifyType, PayloadType};
+use crate::outcome::Cause;
+use crate::phase1::Phase1Sa;
+use crate::proposal::encoding::{Suite, phase2_sa};
+use crate::random::Random;
+use crate::wire::Header;
+
+/// What is to be negotiated.
+#[derive(Debug)]
+pub(crate) struct Intention {
+    pub(crate) bundle: Bundle,
+    /// None: the addresses of phase 1 say it all.
+    pub(crate) ids: Option<Identities>,
+}
+
+/// Message 1 is sent.
+pub(crate) struct Offered {
+    intention: Intention,
+    suite: Suite,
+    spis: Vec<u32>,
+    exponent: Option<Exponent>,
+    nonce: Vec<u8>,
+    iv: Iv,
+}
+
+/// Message 2 is accepted.
+pub(crate) struct Agreed {
+    pub(crate) agreement: Agreement,
+    /// Ours, in the order of the agreement.
+    pub(crate) spis: Vec<u32>,
+    pub(crate) ni: Vec<u8>,
+    pub(crate) nr: Vec<u8>,
+    /// Our exponent and the peer's value.
+    pub(crate) exchange: Option<(Exponent, Vec<u8>)>,
+    /// What the peer says besides.
+    pub(crate) notifies: Vec<NotifyType>,
+    iv: Iv,
+}
+
+impl Intention {
+    /// Message 1: HASH, SA, NONCE, [KE], [IDci, IDcr].
+    ///
+    /// # Errors
+    /// If libcrypto fails.
+    pub(crate) fn offer(
+        self,
+        sa: &Phase1Sa,
+        message_id: u32,
+        (spis, exchange): (Vec<u32>, Option<Gathered>),
+        nonce_size: u16,
+        padding: &Padding,
+        random: &mut dyn Random,
+    ) -> Result<(Offered, Vec<u8>), Cause> {
+        let suite = self.bundle.suite(&spis);
+        let nonce = draw_nonce(nonce_size, random);
+        let mut payloads = vec![
+            (PayloadType::SA, phase2_sa(std::slice::from_ref(&suite)).encode()),
+            (PayloadType::NONCE, nonce.clone()),
+        ];
+        let (exponent, public) = exchange.map_or((None, None), |gathered| (Some(gathered.exponent), gathered.public));
+        payloads.extend(public.map(|public| (PayloadType::KEY_EXCHANGE, public)));
+        for id in self.ids.iter().flat_map(|ids| [&ids.local, &ids.remote]) {
+            payloads.push((PayloadType::ID, id.encode()));
+        }
+        let mut iv = sa.iv(message_id)?;
+        let message = seal(sa, message_id, &payloads, &mut iv, Proof::First, padding, random)?;
+        Ok((Offered { intention: self, suite, spis, exponent, nonce, iv }, message))
+    }
+}
+
+impl Offered {
+    /// What was proposed.
+    pub(crate) fn suite(&self) -> &Suite {
+        &self.suite
+    }
+
+    /// Takes message 2.
+    ///
+    /// # Errors
+    /// Why it is not accepted. As long as nobody knows who sent it, another one may come.
+    pub(crate) fn read(
+        &self,
+        sa: &Phase1Sa,
+        header: &Header,
+        body: &[u8],
+        padding: &Padding,
+    ) -> Result<Message<Negotiation>, Rejection> {
+        let proof = Proof::Second(&self.nonce);
+        open(sa, &rules::QUICK[1], &self.iv, header, body, padding, proof, Negotiation::read)
+    }
+
+    /// Agrees to message 2, or not: it has to choose of what was offered, and to leave the identities as they are.
+    ///
+    /// # Errors
+    /// What the responder changed.
+    pub(crate) fn agree(self, level: CheckLevel, nat: bool, answer: Message<Negotiation>) -> Result<Agreed, Cause> {
+        let Message { content, iv, .. } = answer;
+        self.check_ids(content.ids.as_ref())?;
+        let bundle = &self.intention.bundle;
+        let mut agreement = bundle.confirm(level, nat, &self.suite, &content.sa)?;
+        for notify in content.notifies.iter().filter(|notify| notify.kind == NotifyType::RESPONDER_LIFETIME) {
+            heed(level, &bundle.terms, &mut agreement.terms, notify);
+        }
+        let exchange = match (self.exponent, content.public) {
+            (Some(exponent), Some(public)) => Some((exponent, public)),
+            (None, None) => None,
+            (Some(_), None) => return Err(key_exchange("is missing")),
+            (None, Some(_)) => return Err(key_exchange("does not belong")),
+        };
+        Ok(Agreed {
+            agreement,
+            spis: self.spis,
+            ni: self.nonce,
+            nr: content.nonce,
+            exchange,
+            notifies: content.notifies.iter().map(|notify| notify.kind).collect(),
+            iv,
+        })
+    }
+
+    /// The responder returns the identities as they were sent. None at all are the same as the addresses of phase 1; some
+    /// peers leave those out.
+    fn check_ids(&self, returned: Option<&(Vec<u8>, Vec<u8>)>) -> Result<(), Cause> {
+        let sent = self.intention.ids.as_ref().map(|ids| (ids.local.encode(), ids.remote.encode()));
+        if returned == sent.as_ref() {
+            return Ok(());
+        }
+        let problem = match (sent.is_some(), returned.is_some()) {
+            (true, true) => "the peer returns other ones than were sent",
+            (true, false) => "the peer returns none",
+            _ => "the peer returns some, none were sent",
+        };
+        Err(Cause::Phase2Identity(String::from(problem)))
+    }
+}
+
+impl Agreed {
+    /// Message 3: HASH.
+    ///
+    /// # Errors
+    /// If libcrypto fails.
+    pub(crate) fn confirmation(
+        &self,
+        sa: &Phase1Sa,
+        message_id: u32,
+        padding: &Padding,
+        random: &mut dyn Random,
+    ) -> Result<Vec<u8>, Cause> {
+        let mut iv = self.iv;
+        seal(sa, message_id, &[], &mut iv, Proof::Third(&self.ni, &self.nr), padding, random)
+    }
+}
+
+fn key_exchange(problem: &'static str) -> Cause {
+    Cause::Payload { payload: PayloadType::KEY_EXCHANGE, problem, message: 2, exchange: ExchangeType::QUICK }
+}

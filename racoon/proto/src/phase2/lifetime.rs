@@ -1,0 +1,105 @@
+//! RESPONDER-LIFETIME: the responder says that its lifetime is a shorter one (RFC 2407 section 4.6.3.1).
+
+use crate::config::CheckLevel;
+use crate::num::{Doi, LifeType, NotifyType, Phase2Attribute, Protocol};
+use crate::proposal::{Phase2Terms, heed_responder_lifetime};
+use crate::wire::{Attribute, Notify};
+
+/// Says that `terms` are what the responder goes by. `spi` is its own, of `protocol`.
+pub(crate) fn claim(terms: &Phase2Terms, protocol: Protocol, spi: u32) -> Notify {
+    let lifetime = |unit: LifeType, duration| {
+        [
+            Attribute::short(Phase2Attribute::LIFE_TYPE.0, unit.0),
+            Attribute::number(Phase2Attribute::LIFE_DURATION.0, duration),
+        ]
+    };
+    let seconds = lifetime(LifeType::SECONDS, terms.lifetime);
+    let kilobytes = terms.kilobytes.map(|limit| lifetime(LifeType::KILOBYTES, limit));
+    let attributes = seconds.into_iter().chain(kilobytes.into_iter().flatten()).collect::<Vec<_>>();
+    Notify {
+        doi: Doi::IPSEC,
+        protocol,
+        spi: spi_bytes(protocol, spi),
+        kind: NotifyType::RESPONDER_LIFETIME,
+        data: Attribute::encode_list(&attributes),
+    }
+}
+
+/// Goes by what the responder says, as far as the level allows. `own` are the terms of the sainfo.
+pub(crate) fn heed(level: CheckLevel, own: &Phase2Terms, agreed: &mut Phase2Terms, notify: &Notify) {
+    let (seconds, kilobytes) = lifetimes(&notify.data);
+    if let Some(seconds) = seconds.and_then(|seconds| heed_responder_lifetime(level, own.lifetime, seconds)) {
+        agreed.lifetime = seconds;
+    }
+    let limit = own.kilobytes.unwrap_or(u32::MAX);
+    if let Some(kilobytes) = kilobytes.and_then(|kilobytes| heed_responder_lifetime(level, limit, kilobytes)) {
+        agreed.kilobytes = Some(kilobytes);
+    }
+}
+
+/// An SPI as it is in notifies and deletes; of IPComp the CPI, which has 2 bytes.
+pub(crate) fn spi_bytes(protocol: Protocol, spi: u32) -> Vec<u8> {
+    match (protocol, u16::try_from(spi)) {
+        (Protocol::IPCOMP, Ok(cpi)) => cpi.to_be_bytes().to_vec(),
+        _ => spi.to_be_bytes().to_vec(),
+    }
+}
+
+/// Seconds and kilobytes. A lifetime of nothing is none.
+fn lifetimes(data: &[u8]) -> (Option<u32>, Option<u32>) {
+    let (mut seconds, mut kilobytes, mut unit) = (None, None, None);
+    for Attribute { kind, value } in Attribute::parse_list(data).unwrap_or_default() {
+        let number = value.as_u64();
+        match (Phase2Attribute(kind), unit) {
+            (Phase2Attribute::LIFE_TYPE, _) => unit = number.and_then(|unit| u16::try_from(unit).ok()).map(LifeType),
+            (Phase2Attribute::LIFE_DURATION, Some(LifeType::SECONDS)) => seconds = number,
+            (Phase2Attribute::LIFE_DURATION, Some(LifeType::KILOBYTES)) => kilobytes = number,
+            _ => {}
+        }
+    }
+    let usable = |limit: u64| (limit != 0).then(|| u32::try_from(limit).unwrap_or(u32::MAX));
+    (seconds.and_then(usable), kilobytes.and_then(usable))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: Phase2Terms = Phase2Terms { lifetime: 3600, kilobytes: None, group: None };
+
+    fn heeded(level: CheckLevel, notify: &Notify) -> (u32, Option<u32>) {
+        let mut agreed = OWN;
+        heed(level, &OWN, &mut agreed, notify);
+        (agreed.lifetime, agreed.kilobytes)
+    }
+
+    #[test]
+    fn golden_bytes() {
+        let notify = claim(&Phase2Terms { lifetime: 600, kilobytes: Some(70_000), group: None }, Protocol::ESP, 0x1234);
+        assert_eq!(notify.spi, [0, 0, 0x12, 0x34]);
+        let kilobytes = [0x80, 1, 0, 2, 0, 2, 0, 4, 0, 1, 0x11, 0x70];
+        assert_eq!(notify.data, [&[0x80, 1, 0, 1, 0x80, 2, 0x02, 0x58], kilobytes.as_slice()].concat());
+        assert_eq!(spi_bytes(Protocol::IPCOMP, 0x1234), [0x12, 0x34]);
+    }
+
+    #[test]
+    fn the_level_says_what_is_heeded() {
+        let shorter = claim(&Phase2Terms { lifetime: 600, kilobytes: Some(9), group: None }, Protocol::ESP, 1);
+        let longer = claim(&Phase2Terms { lifetime: 7200, kilobytes: None, group: None }, Protocol::ESP, 1);
+        assert_eq!(heeded(CheckLevel::Obey, &longer), (7200, None));
+        assert_eq!(heeded(CheckLevel::Strict, &longer), (3600, None));
+        assert_eq!(heeded(CheckLevel::Strict, &shorter), (600, Some(9)));
+        assert_eq!(heeded(CheckLevel::Claim, &shorter), (600, Some(9)));
+        assert_eq!(heeded(CheckLevel::Exact, &shorter), (3600, None));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_ignored() {
+        for data in
+            [&[][..], &[0x80, 1, 0, 1], &[0x80, 2, 0, 9], &[0x80, 1, 0, 1, 0x80, 2, 0, 0], &[0, 2, 0, 9, 1], &[1]]
+        {
+            let notify = Notify { data: data.to_vec(), ..claim(&OWN, Protocol::ESP, 1) };
+            assert_eq!(heeded(CheckLevel::Obey, &notify), (3600, None), "{data:?}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Messages of quick mode, read and written.
+
+use thiserror::Error;
+
+use crate::crypto::{CryptoError, Iv, Padding, Secret, equal};
+use crate::exchange::rules::{self, MessageRules};
+use crate::num::{ExchangeType, Flags, PayloadType};
+use crate::outcome::Cause;
+use crate::phase1::Phase1Sa;
+use crate::random::Random;
+use crate::wire::{Header, NONCE_MAX, NONCE_MIN, Notify, RawPayload, SaBody, WireError, chain, nonce};
+
+/// Why a message is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum Rejection {
+    /// Nobody knows who sent it: it is as if it had not come.
+    #[error("{0}")]
+    Unproved(String),
+    /// The peer sent it, and it ends the negotiation.
+    #[error(transparent)]
+    Fatal(#[from] Cause),
+}
+
+/// Which hash proves a message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Proof<'a> {
+    /// HASH(1).
+    First,
+    /// HASH(2), over the initiator's nonce.
+    Second(&'a [u8]),
+    /// HASH(3), over both nonces.
+    Third(&'a [u8], &'a [u8]),
+}
+
+/// A message that the peer sent, as is proved.
+pub(crate) struct Message<T> {
+    /// What it says.
+    pub(crate) content: T,
+    /// The IV of the next message.
+    pub(crate) iv: Iv,
+    /// The sender wants to hear CONNECTED, or to say it.
+    pub(crate) commit: bool,
+}
+
+/// What messages 1 and 2 say.
+#[derive(Debug)]
+pub(crate) struct Negotiation {
+    /// Proposals: all, or the chosen one.
+    pub(crate) sa: SaBody,
+    /// The sender's nonce.
+    pub(crate) nonce: Vec<u8>,
+    /// The sender's public value, for perfect forward secrecy.
+    pub(crate) public: Option<Vec<u8>>,
+    /// The bodies of both identities, the initiator's first.
+    pub(crate) ids: Option<(Vec<u8>, Vec<u8>)>,
+    /// What else it says.
+    pub(crate) notifies: Vec<Notify>,
+}
+
+/// Reads a message: decrypts it, proves that the peer sent it, checks that it has the payloads it should have, and takes what
+/// `read` makes of them.
+///
+/// # Errors
+/// [`Rejection::Unproved`] as long as it may come from anybody.
+pub(crate) fn open<T>(
+    sa: &Phase1Sa,
+    rules: &MessageRules,
+    iv: &Iv,
+    header: &Header,
+    body: &[u8],
+    padding: &Padding,
+    proof: Proof<'_>,
+    read: impl FnOnce(&[RawPayload<'_>]) -> Result<T, Cause>,
+) -> Result<Message<T>, Rejection> {
+    let unproved = |reason: String| Rejection::Unproved(reason);
+    rules.check_encryption(header).map_err(|cause| unproved(cause.to_string()))?;
+    let opened = sa.open(iv, header, body).map_err(|error| unproved(error.to_string()))?;
+    let payloads = opened.payloads(padding).map_err(|error| unproved(error.to_string()))?;
+    let hash = payloads.first().filter(|first| first.kind == PayloadType::HASH);
+    let expected = expected_hash(sa, header.message_id, proof, opened.behind_first(&payloads)).map_err(Cause::from)?;
+    if !hash.is_some_and(|hash| equal(hash.body, expected.as_bytes())) {
+        return Err(unproved(String::from("its HASH is wrong")));
+    }
+    rules.check(&payloads)?;
+    let content = read(&payloads)?;
+    Ok(Message { content, iv: opened.next_iv, commit: header.flags.contains(Flags::COMMIT) })
+}
+
+/// Writes a message: the hash that proves it, and the payloads. `iv` becomes that of the next message.
+///
+/// # Errors
+/// If libcrypto fails.
+pub(crate) fn seal(
+    sa: &Phase1Sa,
+    message_id: u32,
+    payloads: &[(PayloadType, Vec<u8>)],
+    iv: &mut Iv,
+    proof: Proof<'_>,
+    padding: &Padding,
+    random: &mut dyn Random,
+) -> Result<Vec<u8>, Cause> {
+    let payloads = payloads.iter().map(|(kind, body)| (*kind, body.as_slice())).collect::<Vec<_>>();
+    let hash = expected_hash(sa, message_id, proof, &chain::encode(&payloads))?;
+    let all = [&[(PayloadType::HASH, hash.as_bytes())], payloads.as_slice()].concat();
+    let header = sa.header(ExchangeType::QUICK, message_id);
+    Ok(sa.protect(&header, &all, iv, padding, random)?)
+}
+
+impl Negotiation {
+    /// Reads the payloads of message 1 or 2.
+    ///
+    /// # Errors
+    /// If one of them is malformed, or if there is one identity only.
+    pub(crate) fn read(payloads: &[RawPayload<'_>]) -> Result<Self, Cause> {
+        let body = |kind| rules::find(payloads, kind).unwrap_or_default();
+        let mut ids = rules::all(payloads, PayloadType::ID).map(<[u8]>::to_vec);
+        let ids = match (ids.next(), ids.next()) {
+            (None, _) => None,
+            (Some(initiator), Some(responder)) => Some((initiator, responder)),
+            (Some(_), None) => return Err(Cause::Phase2Identity(String::from("there is only one"))),
+        };
+        let notifies = rules::all(payloads, PayloadType::NOTIFY).map(Notify::parse);
+        Ok(Self {
+            sa: SaBody::parse(body(PayloadType::SA)).map_err(malformed)?,
+            nonce: nonce(body(PayloadType::NONCE)).map_err(malformed)?.to_vec(),
+            public: rules::find(payloads, PayloadType::KEY_EXCHANGE).map(<[u8]>::to_vec),
+            ids,
+            notifies: notifies.collect::<Result<_, _>>().map_err(malformed)?,
+        })
+    }
+}
+
+/// A nonce of ours.
+pub(crate) fn draw_nonce(length: u16, random: &mut dyn Random) -> Vec<u8> {
+    let mut nonce = vec![0; usize::from(length).clamp(NONCE_MIN, NONCE_MAX)];
+    random.fill(&mut nonce);
+    nonce
+}
+
+fn expected_hash(sa: &Phase1Sa, message_id: u32, proof: Proof<'_>, rest: &[u8]) -> Result<Secret, CryptoError> {
+    match proof {
+        Proof::First => sa.keys.hash1(message_id, rest),
+        Proof::Second(ni) => sa.keys.hash2(message_id, ni, rest),
+        Proof::Third(ni, nr) => sa.keys.hash3(message_id, ni, nr),
+    }
+}
+
+fn malformed(error: WireError) -> Cause {
+    Cause::Malformed(error.to_string())
+}

@@ -1,0 +1,40 @@
+//! Phase 2: Quick Mode (RFC 2409 section 5.5), which makes IPsec SAs under an ISAKMP SA.
+//!
+//! The states of both roles are structs that their transitions consume; they know nothing of tables, timers and the kernel:
+//!
+//! ```text
+//! initiator:  Gathering ──► Offered ──► Agreed ──► SAs, message 3
+//! responder:  Gathering ──► SAs, message 2, Answered ──► (message 3)
+//! ```
+
+pub(crate) mod bundle;
+pub(crate) mod gathering;
+pub(crate) mod initiator;
+pub(crate) mod keys;
+pub(crate) mod lifetime;
+pub(crate) mod message;
+pub(crate) mod responder;
+pub(crate) mod traffic;
+
+use std::fmt;
+
+use traffic::Ends;
+
+use crate::kernel::Selector;
+
+/// What a phase 2 is for: an outbound selector, and the ends of phase 1. A policy may have many of them, as in transport mode
+/// between the hosts of two networks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Bond {
+    pub(crate) selector: Selector,
+    pub(crate) ends: Ends,
+}
+
+impl fmt::Display for Bond {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let port = |port: u16| if port == 0 { String::new() } else { format!("[{port}]") };
+        let Selector { source, destination, protocol, source_port, destination_port } = self.selector;
+        write!(f, "{source}{} -> {destination}{}", port(source_port), port(destination_port))?;
+        if protocol == 0 { Ok(()) } else { write!(f, " proto={protocol}") }
+    }
+}

@@ -1,0 +1,131 @@
+//! Quick mode of the responder.
+
+use super::bundle::Agreement;
+use super::lifetime::claim;
+use super::message::{Message, Negotiation, Proof, Rejection, draw_nonce, open, seal};
+use super::traffic::Identities;
+use crate::crypto::{Iv, Padding};
+use crate::exchange::rules;
+use crate::identity::Identity;
+use crate::num::{ExchangeType, Group, PayloadType};
+use crate::outcome::Cause;
+use crate::phase1::Phase1Sa;
+use crate::random::Random;
+use crate::wire::Header;
+
+/// Message 1 is accepted: what is to be answered.
+pub(crate) struct Accepted {
+    pub(crate) agreement: Agreement,
+    /// The initiator's nonce.
+    pub(crate) ni: Vec<u8>,
+    /// Ours.
+    pub(crate) nr: Vec<u8>,
+    /// The bodies of the identities, to be returned.
+    ids: Option<(Vec<u8>, Vec<u8>)>,
+    iv: Iv,
+}
+
+/// Message 2 is made.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    ni: Vec<u8>,
+    nr: Vec<u8>,
+    iv: Iv,
+}
+
+/// Reads message 1.
+///
+/// # Errors
+/// Why it is not accepted.
+pub(crate) fn read(
+    sa: &Phase1Sa,
+    header: &Header,
+    body: &[u8],
+    padding: &Padding,
+) -> Result<Message<Negotiation>, Rejection> {
+    let iv = sa.iv(header.message_id).map_err(Cause::from)?;
+    open(sa, &rules::QUICK[0], &iv, header, body, padding, Proof::First, Negotiation::read)
+}
+
+/// The identities that message 1 has, seen from us.
+///
+/// # Errors
+/// If they are malformed.
+pub(crate) fn identities(negotiation: &Negotiation) -> Result<Option<Identities>, Cause> {
+    let read = |body: &[u8]| Identity::parse(body).map_err(|error| Cause::Phase2Identity(error.to_string()));
+    let Some((initiator, responder)) = &negotiation.ids else { return Ok(None) };
+    Ok(Some(Identities { local: read(responder)?, remote: read(initiator)? }))
+}
+
+/// The initiator sends a public value if, and only if, it proposes perfect forward secrecy.
+///
+/// # Errors
+/// If what is agreed upon needs one that is not there, or the other way round.
+pub(crate) fn check_exchange(group: Option<Group>, public: Option<&Vec<u8>>) -> Result<(), Cause> {
+    let problem = match (group.is_some(), public.is_some()) {
+        (true, false) => "is missing",
+        (false, true) => "does not belong",
+        _ => return Ok(()),
+    };
+    let payload = PayloadType::KEY_EXCHANGE;
+    Err(Cause::Payload { payload, problem, message: 1, exchange: ExchangeType::QUICK })
+}
+
+impl Accepted {
+    /// Goes on with what is agreed.
+    pub(crate) fn new(
+        agreement: Agreement,
+        message: Message<Negotiation>,
+        nonce_size: u16,
+        random: &mut dyn Random,
+    ) -> Self {
+        let Message { content: Negotiation { nonce, ids, .. }, iv, .. } = message;
+        Self { agreement, ni: nonce, nr: draw_nonce(nonce_size, random), ids, iv }
+    }
+
+    /// Message 2: HASH, SA, NONCE, [KE], [IDci, IDcr], [RESPONDER-LIFETIME]. The SPIs are in the order of the agreement.
+    ///
+    /// # Errors
+    /// If libcrypto fails.
+    pub(crate) fn answer(
+        self,
+        sa: &Phase1Sa,
+        message_id: u32,
+        spis: &[u32],
+        public: Option<Vec<u8>>,
+        padding: &Padding,
+        random: &mut dyn Random,
+    ) -> Result<(Answered, Vec<u8>), Cause> {
+        let Self { agreement, ni, nr, ids, mut iv } = self;
+        let mut payloads = vec![(PayloadType::SA, agreement.answer(spis)?.encode()), (PayloadType::NONCE, nr.clone())];
+        payloads.extend(public.map(|public| (PayloadType::KEY_EXCHANGE, public)));
+        for id in ids.into_iter().flat_map(|(initiator, responder)| [initiator, responder]) {
+            payloads.push((PayloadType::ID, id));
+        }
+        if agreement.claims_lifetime
+            && let (Some(agreed), Some(spi)) = (agreement.parts.first(), spis.first())
+        {
+            let notify = claim(&agreement.terms, agreed.part.protocol, *spi);
+            payloads.push((PayloadType::NOTIFY, notify.encode()));
+        }
+        let message = seal(sa, message_id, &payloads, &mut iv, Proof::Second(&ni), padding, random)?;
+        Ok((Answered { ni, nr, iv }, message))
+    }
+}
+
+impl Answered {
+    /// Reads message 3.
+    ///
+    /// # Errors
+    /// Why it is not accepted. As long as nobody knows who sent it, another one may come.
+    pub(crate) fn read(
+        &self,
+        sa: &Phase1Sa,
+        header: &Header,
+        body: &[u8],
+        padding: &Padding,
+    ) -> Result<Message<()>, Rejection> {
+        let proof = Proof::Third(&self.ni, &self.nr);
+        open(sa, &rules::QUICK[2], &self.iv, header, body, padding, proof, |_| Ok(()))
+    }
+}

@@ -1,0 +1,208 @@
+//! Identities of quick mode and the policies that they stand for (RFC 2407 section 4.6.2, RFC 2409 section 5.5).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use thiserror::Error;
+
+use crate::identity::Identity;
+use crate::kernel::{Action, Direction, Mode, Policy, Prefix, Selector, Template};
+use crate::num::IdType;
+use crate::spd::Spd;
+
+/// Both ends of something, seen from us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Ends {
+    pub(crate) local: IpAddr,
+    pub(crate) remote: IpAddr,
+}
+
+/// What is protected, seen from us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Identities {
+    pub(crate) local: Identity,
+    pub(crate) remote: Identity,
+}
+
+/// Why identities stand for no policy that there could be.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum TrafficError {
+    /// Not addresses.
+    #[error("an identity of type {0} stands for no addresses")]
+    Kind(IdType),
+    /// A range that no prefix is.
+    #[error("the range {0} to {1} is not a prefix, and policies have prefixes")]
+    Range(IpAddr, IpAddr),
+    /// Bytes that its type does not have.
+    #[error("the data of an identity of type {0} is malformed")]
+    Data(IdType),
+    /// Both sides name a protocol, but not the same one.
+    #[error("one identity is for protocol {0}, the other one for {1}")]
+    Protocols(u8, u8),
+    /// One side is IPv4, the other one IPv6.
+    #[error("one identity is IPv4, the other one IPv6")]
+    Families,
+}
+
+impl Identities {
+    /// The identities of the packets that an outbound selector is for.
+    pub(crate) fn of_selector(outbound: &Selector) -> Self {
+        Self {
+            local: of_prefix(outbound.source).with_protocol(outbound.protocol, outbound.source_port),
+            remote: of_prefix(outbound.destination).with_protocol(outbound.protocol, outbound.destination_port),
+        }
+    }
+
+    /// The identities of two hosts.
+    pub(crate) fn of_hosts(ends: Ends, outbound: &Selector) -> Self {
+        Self {
+            local: Identity::address(ends.local).with_protocol(outbound.protocol, outbound.source_port),
+            remote: Identity::address(ends.remote).with_protocol(outbound.protocol, outbound.destination_port),
+        }
+    }
+
+    /// What an initiator sends: of a tunnel the packets, of transport both hosts. Nothing, if what is sent would say no
+    /// more than the addresses of phase 1 do (`ike`); unless `always` wants it nevertheless.
+    pub(crate) fn to_send(mode: Mode, outbound: &Selector, sa: Ends, ike: Ends, always: bool) -> Option<Self> {
+        match mode {
+            Mode::Tunnel => Some(Self::of_selector(outbound)),
+            Mode::Transport if outbound.protocol == 0 && sa == ike && !always => None,
+            Mode::Transport => Some(Self::of_hosts(sa, outbound)),
+        }
+    }
+
+    /// The outbound selector that they stand for.
+    ///
+    /// # Errors
+    /// If no policy could be for them.
+    pub(crate) fn selector(&self) -> Result<Selector, TrafficError> {
+        let (source, destination) = (prefix_of(&self.local)?, prefix_of(&self.remote)?);
+        if source.address().is_ipv4() != destination.address().is_ipv4() {
+            return Err(TrafficError::Families);
+        }
+        // Some peers name the protocol on their own side only.
+        let protocol = match (self.local.protocol, self.remote.protocol) {
+            (local, remote) if local == remote => local,
+            (0, one) | (one, 0) => one,
+            (local, remote) => return Err(TrafficError::Protocols(local, remote)),
+        };
+        Ok(Selector { source, destination, protocol, source_port: self.local.port, destination_port: self.remote.port })
+    }
+}
+
+/// The packets between two hosts.
+pub(crate) fn between_hosts(ends: Ends) -> Selector {
+    Selector {
+        source: Prefix::host(ends.local),
+        destination: Prefix::host(ends.remote),
+        protocol: 0,
+        source_port: 0,
+        destination_port: 0,
+    }
+}
+
+/// The templates of a policy that protects.
+pub(crate) fn templates(policy: &Policy) -> Option<&[Template]> {
+    match &policy.action {
+        Action::Protect(templates) if !templates.is_empty() => Some(templates),
+        _ => None,
+    }
+}
+
+/// The mode that identities and covering policies are judged by: of a complex bundle that of its first SA, else a tunnel if
+/// any of them is one.
+pub(crate) fn bundle_mode(templates: &[Template], complex_bundle: bool) -> Mode {
+    let is_tunnel = |template: &Template| template.mode == Mode::Tunnel;
+    let tunnel =
+        if complex_bundle { templates.first().is_some_and(is_tunnel) } else { templates.iter().any(is_tunnel) };
+    if tunnel { Mode::Tunnel } else { Mode::Transport }
+}
+
+/// The ends of the tunnel that an outbound policy goes through, if it goes through one.
+pub(crate) fn tunnel_ends(templates: &[Template]) -> Option<Ends> {
+    let (local, remote) =
+        templates.iter().find_map(|template| template.ends.filter(|_| template.mode == Mode::Tunnel))?;
+    Some(Ends { local, remote })
+}
+
+/// The inbound policy for what a peer wants to protect: the one with exactly this selector, or one that covers it and is of
+/// a mode that the peer proposes. It is returned whatever it does with its packets.
+pub(crate) fn policy_for<'a>(
+    spd: &'a Spd,
+    outbound: &Selector,
+    complex_bundle: bool,
+    proposed: impl Fn(Mode) -> bool,
+) -> Option<&'a Policy> {
+    let inbound = outbound.mirrored();
+    spd.exact(Direction::In, &inbound).or_else(|| {
+        spd.covering(Direction::In, &inbound, |policy| {
+            templates(policy).is_none_or(|templates| proposed(bundle_mode(templates, complex_bundle)))
+        })
+    })
+}
+
+/// One address, or a subnet.
+fn of_prefix(prefix: Prefix) -> Identity {
+    if prefix.is_host() {
+        Identity::address(prefix.address())
+    } else {
+        Identity::subnet(prefix.address(), prefix.length())
+    }
+}
+
+/// The addresses that an identity stands for.
+fn prefix_of(id: &Identity) -> Result<Prefix, TrafficError> {
+    let malformed = || TrafficError::Data(id.kind);
+    let halves = || id.data.split_at_checked(id.data.len() / 2).ok_or_else(malformed);
+    match id.kind {
+        IdType::IPV4_ADDR | IdType::IPV6_ADDR => address(&id.data).map(Prefix::host).ok_or_else(malformed),
+        IdType::IPV4_ADDR_SUBNET | IdType::IPV6_ADDR_SUBNET => {
+            let (network, mask) = halves()?;
+            let network = address(network).ok_or_else(malformed)?;
+            let length = mask_length(mask).ok_or_else(malformed)?;
+            Ok(Prefix::new(network, length))
+        }
+        IdType::IPV4_ADDR_RANGE | IdType::IPV6_ADDR_RANGE => {
+            let (first, last) = halves()?;
+            let (first, last) = (address(first).ok_or_else(malformed)?, address(last).ok_or_else(malformed)?);
+            prefix_of_range(first, last).ok_or(TrafficError::Range(first, last))
+        }
+        other => Err(TrafficError::Kind(other)),
+    }
+}
+
+/// The address that bytes in network order are.
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    let v4 = || <[u8; 4]>::try_from(bytes).ok().map(Ipv4Addr::from).map(IpAddr::from);
+    let v6 = || <[u8; 16]>::try_from(bytes).ok().map(Ipv6Addr::from).map(IpAddr::from);
+    v4().or_else(v6)
+}
+
+/// The length of the prefix that a mask without holes stands for.
+fn mask_length(mask: &[u8]) -> Option<u8> {
+    let ones: u32 = mask.iter().map(|octet| octet.count_ones()).sum();
+    let mut seen = 0;
+    for octet in mask {
+        seen += octet.leading_ones();
+        if octet.leading_ones() < 8 {
+            break;
+        }
+    }
+    if seen == ones { u8::try_from(ones).ok() } else { None }
+}
+
+/// The prefix whose first and last address these are.
+fn prefix_of_range(first: IpAddr, last: IpAddr) -> Option<Prefix> {
+    let (low, high, bits) = match (first, last) {
+        (IpAddr::V4(first), IpAddr::V4(last)) => (u128::from(first.to_bits()), u128::from(last.to_bits()), 32_u32),
+        (IpAddr::V6(first), IpAddr::V6(last)) => (first.to_bits(), last.to_bits(), 128),
+        _ => return None,
+    };
+    let hosts = low ^ high;
+    // The bits that differ are all at the end, all 0 in the first address and all 1 in the last.
+    let at_the_end = hosts.checked_add(1).is_none_or(u128::is_power_of_two);
+    let length = bits.checked_sub(u128::BITS - hosts.leading_zeros())?;
+    (at_the_end && low & hosts == 0).then_some(Prefix::new(first, u8::try_from(length).ok()?))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+use super::*;
+use crate::kernel::Level;
+use crate::num::Protocol;
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn prefix(text: &str) -> Prefix {
+    let (address, length) = text.split_once('/').unwrap();
+    Prefix::new(ip(address), length.parse().unwrap())
+}
+
+fn selector(source: &str, destination: &str, protocol: u8, ports: (u16, u16)) -> Selector {
+    Selector {
+        source: prefix(source),
+        destination: prefix(destination),
+        protocol,
+        source_port: ports.0,
+        destination_port: ports.1,
+    }
+}
+
+fn template(mode: Mode, ends: Option<(&str, &str)>) -> Template {
+    let ends = ends.map(|(local, remote)| (ip(local), ip(remote)));
+    Template { protocol: Protocol::ESP, mode, level: Level::Require, reqid: 0, ends }
+}
+
+const IKE: Ends =
+    Ends { local: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), remote: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)) };
+
+#[test]
+fn a_tunnel_sends_its_selector() {
+    let of_lan = selector("10.0.0.0/24", "10.1.0.1/32", 6, (0, 80));
+    let sent = Identities::to_send(Mode::Tunnel, &of_lan, IKE, IKE, false).unwrap();
+    assert_eq!(sent.local, Identity::subnet(ip("10.0.0.0"), 24).with_protocol(6, 0));
+    assert_eq!(sent.remote, Identity::address(ip("10.1.0.1")).with_protocol(6, 80));
+    assert_eq!(sent.selector(), Ok(of_lan));
+}
+
+#[test]
+fn transport_sends_hosts_and_only_what_is_not_known_anyway() {
+    let all = selector("192.0.2.0/24", "192.0.2.0/24", 0, (0, 0));
+    let tcp = selector("192.0.2.1/32", "192.0.2.2/32", 6, (0, 22));
+    let other = Ends { local: ip("198.51.100.1"), ..IKE };
+    let send = |selector, sa, always| Identities::to_send(Mode::Transport, selector, sa, IKE, always);
+    assert_eq!(send(&all, IKE, false), None);
+    let hosts = Identities { local: Identity::address(ip("192.0.2.1")), remote: Identity::address(ip("192.0.2.2")) };
+    assert_eq!(send(&all, IKE, true), Some(hosts));
+    let sent = send(&tcp, IKE, false).unwrap();
+    assert_eq!((sent.local.protocol, sent.local.port, sent.remote.port), (6, 0, 22));
+    assert_eq!(send(&all, other, false).unwrap().local, Identity::address(ip("198.51.100.1")));
+}
+
+#[test]
+fn identities_stand_for_prefixes() {
+    let range = |first, last| Identity::range(ip(first), ip(last)).unwrap();
+    for (id, expected) in [
+        (Identity::address(ip("10.0.0.1")), Some("10.0.0.1/32")),
+        (Identity::subnet(ip("10.0.0.0"), 9), Some("10.0.0.0/9")),
+        (Identity::subnet(ip("0.0.0.0"), 0), Some("0.0.0.0/0")),
+        (Identity::subnet(ip("2001:db8::"), 45), Some("2001:db8::/45")),
+        (range("10.0.0.0", "10.0.0.255"), Some("10.0.0.0/24")),
+        (range("10.0.0.7", "10.0.0.7"), Some("10.0.0.7/32")),
+        (range("0.0.0.0", "255.255.255.255"), Some("0.0.0.0/0")),
+        (range("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"), Some("::/0")),
+        (range("2001:db8::", "2001:db8::ffff"), Some("2001:db8::/112")),
+        (range("10.0.0.1", "10.0.0.255"), None),
+        (range("10.0.0.0", "10.0.0.254"), None),
+        (range("10.0.0.128", "10.0.1.127"), None),
+        (Identity::named(IdType::FQDN, "a.example"), None),
+        (Identity::named(IdType::IPV4_ADDR, [1, 2, 3]), None),
+        (Identity::named(IdType::IPV4_ADDR_SUBNET, [10, 0, 0, 0, 255, 0, 255, 0]), None),
+        (Identity::named(IdType::IPV4_ADDR_SUBNET, [10, 0, 0, 0, 255]), None),
+    ] {
+        assert_eq!(prefix_of(&id).ok(), expected.map(prefix), "{id:?}");
+    }
+}
+
+#[test]
+fn both_sides_are_of_one_protocol_and_family() {
+    let any = Identity::address(ip("10.0.0.1"));
+    let tcp = any.clone().with_protocol(6, 80);
+    let both = |local: &Identity, remote: &Identity| {
+        Identities { local: local.clone(), remote: remote.clone() }.selector().map(|selector| selector.protocol)
+    };
+    assert_eq!(both(&any, &any), Ok(0));
+    assert_eq!(both(&tcp, &any), Ok(6));
+    assert_eq!(both(&any, &tcp), Ok(6));
+    assert_eq!(both(&tcp, &any.clone().with_protocol(17, 0)), Err(TrafficError::Protocols(6, 17)));
+    assert_eq!(both(&any, &Identity::address(ip("::1"))), Err(TrafficError::Families));
+}
+
+#[test]
+fn a_bundles_mode() {
+    let mixed = [template(Mode::Transport, None), template(Mode::Tunnel, Some(("192.0.2.1", "192.0.2.2")))];
+    assert_eq!(bundle_mode(&mixed, true), Mode::Transport);
+    assert_eq!(bundle_mode(&mixed, false), Mode::Tunnel);
+    assert_eq!(tunnel_ends(&mixed), Some(IKE));
+    assert_eq!(tunnel_ends(&mixed[..1]), None);
+}
+
+#[test]
+fn a_peer_gets_the_exact_policy_or_one_that_covers_with_its_mode() {
+    let mut spd = Spd::default();
+    let policy = |index, selector, mode| Policy {
+        index,
+        direction: Direction::In,
+        selector,
+        action: Action::Protect(vec![template(mode, None)]),
+        priority: 0,
+    };
+    spd.insert(policy(1, selector("10.1.0.0/16", "10.0.0.0/16", 0, (0, 0)), Mode::Tunnel));
+    spd.insert(policy(2, selector("10.1.1.0/24", "10.0.1.0/24", 0, (0, 0)), Mode::Transport));
+    let found = |source, destination, mode| {
+        let outbound = selector(source, destination, 0, (0, 0));
+        policy_for(&spd, &outbound, true, |proposed| proposed == mode).map(|policy| policy.index)
+    };
+    assert_eq!(found("10.0.0.0/16", "10.1.0.0/16", Mode::Tunnel), Some(1));
+    assert_eq!(found("10.0.1.0/24", "10.1.1.0/24", Mode::Tunnel), Some(2), "exact: the proposal will tell");
+    assert_eq!(found("10.0.1.1/32", "10.1.1.1/32", Mode::Transport), Some(2));
+    assert_eq!(found("10.0.1.1/32", "10.1.1.1/32", Mode::Tunnel), Some(1));
+    assert_eq!(found("10.0.2.1/32", "10.1.1.1/32", Mode::Transport), None);
+    assert_eq!(found("10.1.0.0/16", "10.0.0.0/16", Mode::Tunnel), None);
+}

@@ -1,0 +1,154 @@
+//! The engine's copy of the kernel's policies, kept for look-ups.
+//!
+//! A policy is found by the kernel's index, by direction and selector, and by what it covers. For the last one the policies
+//! are grouped by shape: how long both prefixes are, and whether protocol and ports are any. All policies of one shape are
+//! in one hash table, so that a look-up costs a probe for each shape that occurs (a handful), however many policies there
+//! are.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use crate::kernel::{Action, Direction, Policy, Prefix, Selector};
+
+/// Policies, indexed.
+#[derive(Debug, Default)]
+pub(crate) struct Spd {
+    policies: HashMap<Key, Policy>,
+    by_index: HashMap<u32, Key>,
+    /// How many policies have a shape.
+    shapes: HashMap<(Direction, Shape), usize>,
+}
+
+/// What names a policy.
+type Key = (Direction, Selector);
+
+/// What selectors that differ only in their values have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Shape {
+    ipv6: (bool, bool),
+    source: u8,
+    destination: u8,
+    protocol: bool,
+    source_port: bool,
+    destination_port: bool,
+}
+
+impl Spd {
+    /// Adds a policy, or replaces the one with its direction and selector.
+    pub(crate) fn insert(&mut self, policy: Policy) {
+        let key = (policy.direction, policy.selector);
+        self.remove(key.0, &key.1);
+        if policy.index != 0 {
+            self.by_index.insert(policy.index, key);
+        }
+        *self.shapes.entry((key.0, Shape::of(&key.1))).or_default() += 1;
+        self.policies.insert(key, policy);
+    }
+
+    /// Removes a policy.
+    pub(crate) fn remove(&mut self, direction: Direction, selector: &Selector) -> Option<Policy> {
+        let key = (direction, *selector);
+        let policy = self.policies.remove(&key)?;
+        // The number may be another policy's by now.
+        if self.by_index.get(&policy.index) == Some(&key) {
+            self.by_index.remove(&policy.index);
+        }
+        let shape = (direction, Shape::of(selector));
+        if let Some(count) = self.shapes.get_mut(&shape) {
+            *count -= 1;
+            if *count == 0 {
+                self.shapes.remove(&shape);
+            }
+        }
+        Some(policy)
+    }
+
+    /// Forgets all.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// These are all there are.
+    pub(crate) fn replace_all(&mut self, policies: Vec<Policy>) {
+        self.clear();
+        policies.into_iter().for_each(|policy| self.insert(policy));
+    }
+
+    /// The policy with the kernel's number.
+    pub(crate) fn by_index(&self, index: u32) -> Option<&Policy> {
+        self.policies.get(self.by_index.get(&index)?)
+    }
+
+    /// The policy with this direction and selector.
+    pub(crate) fn exact(&self, direction: Direction, selector: &Selector) -> Option<&Policy> {
+        self.policies.get(&(direction, *selector))
+    }
+
+    /// The policy for all packets of `selector`, among those that `fits` takes: the one with the smallest priority, and
+    /// among equals the most specific.
+    pub(crate) fn covering(
+        &self,
+        direction: Direction,
+        selector: &Selector,
+        fits: impl Fn(&Policy) -> bool,
+    ) -> Option<&Policy> {
+        let shapes = self.shapes.keys().filter(|(way, _)| *way == direction);
+        let candidates = shapes.filter_map(|(_, shape)| self.exact(direction, &shape.project(selector)?));
+        candidates.filter(|policy| fits(policy)).min_by_key(|policy| {
+            let shape = Shape::of(&policy.selector);
+            (policy.priority, Reverse(shape.specificity()), Reverse(shape))
+        })
+    }
+
+    /// The policy of the packets the other way, if it protects them.
+    pub(crate) fn mirror(&self, outbound: &Policy) -> Option<&Policy> {
+        let mirror = self.exact(Direction::In, &outbound.selector.mirrored())?;
+        matches!(mirror.action, Action::Protect(_)).then_some(mirror)
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.policies.len()
+    }
+}
+
+impl Shape {
+    fn of(selector: &Selector) -> Self {
+        Self {
+            ipv6: (selector.source.address().is_ipv6(), selector.destination.address().is_ipv6()),
+            source: selector.source.length(),
+            destination: selector.destination.length(),
+            protocol: selector.protocol != 0,
+            source_port: selector.source_port != 0,
+            destination_port: selector.destination_port != 0,
+        }
+    }
+
+    /// The only selector of this shape that can cover another one; none if a selector of this shape cannot.
+    fn project(&self, selector: &Selector) -> Option<Selector> {
+        let own = Self::of(selector);
+        let covers = self.ipv6 == own.ipv6
+            && self.source <= own.source
+            && self.destination <= own.destination
+            && self.protocol <= own.protocol
+            && self.source_port <= own.source_port
+            && self.destination_port <= own.destination_port;
+        let keep = |whether: bool, port: u16| if whether { port } else { 0 };
+        covers.then(|| Selector {
+            source: Prefix::new(selector.source.address(), self.source),
+            destination: Prefix::new(selector.destination.address(), self.destination),
+            protocol: if self.protocol { selector.protocol } else { 0 },
+            source_port: keep(self.source_port, selector.source_port),
+            destination_port: keep(self.destination_port, selector.destination_port),
+        })
+    }
+
+    /// How much a selector of this shape says.
+    fn specificity(&self) -> u32 {
+        let flags = [self.protocol, self.source_port, self.destination_port];
+        u32::from(self.source) + u32::from(self.destination) + flags.into_iter().map(u32::from).sum::<u32>()
+    }
+}
+
+#[cfg(test)]
+mod tests;
