@@ -5,7 +5,7 @@ mod server;
 mod socket;
 
 pub use server::{Answer, Server, Wanted};
-pub use socket::{SocketError, listen};
+pub use socket::{AdminListener, SocketError, listen};
 
 /// Where the socket is if the configuration names no path.
 pub const DEFAULT_PATH: &str = "/var/run/racoon/racoon.sock";

@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixStream;
 
 use zeroize::Zeroizing;
 
 use super::protocol::{Failure, HEADER_LENGTH, Header, Malformed, REQUEST_MAX, Request, reply};
+use super::socket::AdminListener;
 
 /// Conversations at once; one more, and the oldest ends.
 const CLIENTS_MAX: usize = 32;
@@ -18,7 +19,7 @@ pub type Answer = Result<Zeroizing<Vec<u8>>, Failure>;
 /// The control socket and who speaks there.
 #[derive(Debug)]
 pub struct Server {
-    listener: UnixListener,
+    listener: AdminListener,
     clients: VecDeque<Client>,
 }
 
@@ -48,8 +49,8 @@ enum Phase {
 }
 
 impl Server {
-    /// Serves a socket that does not block.
-    pub fn new(listener: UnixListener) -> Self {
+    /// Serves a socket.
+    pub fn new(listener: AdminListener) -> Self {
         Self { listener, clients: VecDeque::new() }
     }
 
@@ -59,7 +60,7 @@ impl Server {
             let wanted = if matches!(client.phase, Phase::Asking(_)) { Wanted::Read } else { Wanted::Write };
             (client.stream.as_fd(), wanted)
         });
-        std::iter::once((self.listener.as_fd(), Wanted::Read)).chain(clients)
+        std::iter::once((self.listener.listener.as_fd(), Wanted::Read)).chain(clients)
     }
 
     /// Goes on with every conversation as far as possible. `complain` hears of what is no request.
@@ -77,7 +78,7 @@ impl Server {
     fn accept(&mut self) {
         // At most so many a turn: somebody may connect faster than we accept.
         for _ in 0..CLIENTS_MAX {
-            let Ok((stream, _)) = self.listener.accept() else { return };
+            let Ok((stream, _)) = self.listener.listener.accept() else { return };
             if stream.set_nonblocking(true).is_err() {
                 continue;
             }
@@ -167,6 +168,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::super::protocol::{REPLY_MAX, Table};
+    use super::super::socket::listen;
     use super::*;
 
     struct Site {
@@ -179,8 +181,7 @@ mod tests {
     impl Site {
         fn new() -> Self {
             let directory = tempfile::tempdir().unwrap();
-            let listener = UnixListener::bind(directory.path().join("racoon.sock")).unwrap();
-            listener.set_nonblocking(true).unwrap();
+            let listener = listen(&directory.path().join("racoon.sock"), None).unwrap();
             Self { directory, server: Server::new(listener), asked: Vec::new(), complaints: Vec::new() }
         }
 

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
@@ -40,13 +40,40 @@ pub enum SocketError {
     },
 }
 
+/// The control socket. Its name goes when this is dropped, unless it has become another daemon's meanwhile.
+#[derive(Debug)]
+pub struct AdminListener {
+    pub(super) listener: UnixListener,
+    path: PathBuf,
+    /// Device and number of the name's file.
+    identity: Option<(u64, u64)>,
+}
+
+impl AdminListener {
+    fn new(listener: UnixListener, path: &Path) -> Self {
+        Self { listener, path: path.into(), identity: identity(path) }
+    }
+}
+
+impl Drop for AdminListener {
+    fn drop(&mut self) {
+        if self.identity.is_some() && identity(&self.path) == self.identity {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
 /// Opens the socket, for its owner only until its permissions are set: the process has a umask of 077. A directory that is
 /// not there is made, mode 0750; one that is there is left as it is, for it may be everybody's. A socket that nobody listens
 /// at is replaced.
 ///
 /// # Errors
 /// Why not.
-pub fn listen(path: &Path, access: Option<&SocketAccess>) -> Result<UnixListener, SocketError> {
+pub fn listen(path: &Path, access: Option<&SocketAccess>) -> Result<AdminListener, SocketError> {
     let io_error = |at: &Path| {
         let path = at.to_owned();
         move |error| SocketError::Io { path, error }
@@ -61,8 +88,8 @@ pub fn listen(path: &Path, access: Option<&SocketAccess>) -> Result<UnixListener
         }
     }
     remove_stale(path)?;
-    let listener = UnixListener::bind(path).map_err(io_error(path))?;
-    listener.set_nonblocking(true).map_err(io_error(path))?;
+    let listener = AdminListener::new(UnixListener::bind(path).map_err(io_error(path))?, path);
+    listener.listener.set_nonblocking(true).map_err(io_error(path))?;
     if let Some((owner, group)) = owners {
         chown(path, Some(owner), Some(group)).map_err(io::Error::from).map_err(io_error(path))?;
     }
@@ -109,8 +136,6 @@ fn group(account: &Account) -> Result<Gid, SocketError> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::MetadataExt as _;
-
     use nix::unistd::{getgid, getuid};
 
     use super::*;
@@ -127,14 +152,20 @@ mod tests {
         let first = listen(&path, None).unwrap();
         assert_eq!((mode(path.parent().unwrap()), mode(&path)), (0o750, 0o600));
         assert!(matches!(listen(&path, None), Err(SocketError::InUse(_))));
+        // As a daemon leaves it that was killed.
+        let name = directory.path().join("left.sock");
+        fs::rename(&path, &name).unwrap();
         drop(first);
+        fs::rename(&name, &path).unwrap();
         let own = (Account::Id(getuid().as_raw()), Account::Id(getgid().as_raw()));
         let access = SocketAccess { owner: own.0, group: own.1, mode: 0o660 };
         let second = listen(&path, Some(&access)).unwrap();
         assert_eq!(mode(&path), 0o660);
         assert_eq!(fs::metadata(&path).unwrap().gid(), getgid().as_raw());
         UnixStream::connect(&path).unwrap();
-        assert!(second.accept().is_ok());
+        assert!(second.listener.accept().is_ok());
+        drop(second);
+        assert!(!path.exists());
         assert_eq!(mode(directory.path()), before);
     }
 

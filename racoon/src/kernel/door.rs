@@ -11,7 +11,7 @@ use libpfkey::algorithm::Supported;
 use libpfkey::backend::{Backend, Choice, Memory};
 use libpfkey::request::{self, Origin};
 use libpfkey::wire::peek_header;
-use libpfkey::{Abi, Connection, Dialect, Error, Message, MessageType, Result, SaType};
+use libpfkey::{Abi, Connection, Dialect, Error, Message, MessageType, Result, SaState, SaType, dump};
 use racoon_proto::kernel::{
     Acquire, Action, Direction, KernelError, KernelEvent, KernelRequest, Level, Limit, Policy, SaInstallation, SaName,
     Selector, SpiAllocation, UdpPorts,
@@ -156,6 +156,27 @@ impl Door {
                 Err(error) => (self.log)(Remark::Warning(error.text)),
             },
             KernelRequest::DeletePolicy(direction, selector) => self.delete_policy(direction, &selector),
+        }
+    }
+
+    /// The SAs of a type, or all, as `setkey -D` prints them at a time in seconds since 1970. Their keys are in the text.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    pub fn show(&mut self, sa_type: SaType, now: i64) -> Result<Zeroizing<String>> {
+        let options = dump::Options { ports: false, now };
+        let mut request = Vec::new();
+        request::dump(self.requests.origin(0), sa_type, &mut request)?;
+        let mut text = Zeroizing::new(String::new());
+        let dumped = self.requests.ask_many(&request, |message| {
+            if message.sa().is_some_and(|sa| sa.state != SaState::Dead) {
+                dump::sa_entry(&mut text, message, &options);
+            }
+            if message.header.seq == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        match dumped {
+            Err(Error::Kernel(libc::ENOENT)) | Ok(()) => Ok(text),
+            Err(error) => Err(error),
         }
     }
 

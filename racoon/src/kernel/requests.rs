@@ -127,6 +127,6 @@ impl Requests {
 
 /// Whether a message answers a request. The messages of a dump are numbered.
 fn answers(asked: &Header, header: &Header) -> bool {
-    let is_dump = asked.message_type == MessageType::SpdDump;
+    let is_dump = matches!(asked.message_type, MessageType::Dump | MessageType::SpdDump);
     header.message_type == asked.message_type && header.pid == asked.pid && (is_dump || header.seq == asked.seq)
 }

@@ -60,6 +60,11 @@ impl KeyBits {
     }
 }
 
+/// The version of libcrypto, for people.
+pub fn version() -> &'static str {
+    openssl::version::version()
+}
+
 /// Loads what libcrypto keeps for old ciphers, and asks for all algorithms once. To be called when the process starts:
 /// a file that is loaded later may be out of reach in a changed root.
 ///

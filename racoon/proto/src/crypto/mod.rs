@@ -25,7 +25,7 @@ pub use hash::{digest, equal, prf};
 pub use job::{DhDone, DhTask, DhValues, DhWork, Job, JobResult, KeyAnswer, KeyQuery};
 pub use keylen::{auth_key_length, esp_key_length, split_keymat};
 pub use keys::{HashInput, Phase1Keys, Phase2Seed, skeyid_psk, skeyid_signature};
-pub use library::{initialise, is_supported, is_supported_group, is_supported_hash};
+pub use library::{initialise, is_supported, is_supported_group, is_supported_hash, version};
 pub use padding::{Padding, PaddingError};
 pub use random::{OpenSslRandom, SeededRandom};
 pub use secret::Secret;
