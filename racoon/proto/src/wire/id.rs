@@ -10,6 +10,9 @@
 //! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 //! ```
 
+use std::fmt;
+use std::net::IpAddr;
+
 use super::WireError;
 use super::reader::Reader;
 use super::writer::Writer;
@@ -55,6 +58,41 @@ impl Identity {
     }
 }
 
+impl fmt::Display for Identity {
+    /// Type and value, and protocol and port if they matter: `IPv4_subnet 10.0.0.0/8, protocol 17, port 53`. Bytes that are
+    /// no ASCII are escaped; of names in DER only the length is told.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match value(self.kind, &self.data) {
+            Some(value) => write!(f, "{} {value}", self.kind)?,
+            None => write!(f, "{} {}", self.kind, self.data.escape_ascii())?,
+        }
+        match (self.protocol, self.port) {
+            (0, 0) => Ok(()),
+            (protocol, 0) => write!(f, ", protocol {protocol}"),
+            (protocol, port) => write!(f, ", protocol {protocol}, port {port}"),
+        }
+    }
+}
+
+/// Data in words, if they are no text and as their type wants them.
+fn value(kind: IdType, data: &[u8]) -> Option<String> {
+    let (first, second) = data.split_at_checked(data.len() / 2)?;
+    match kind {
+        IdType::IPV4_ADDR | IdType::IPV6_ADDR => address(data).map(|address| address.to_string()),
+        IdType::IPV4_ADDR_SUBNET | IdType::IPV6_ADDR_SUBNET => {
+            let prefix: u32 = second.iter().map(|octet| octet.count_ones()).sum();
+            address(first).map(|network| format!("{network}/{prefix}"))
+        }
+        IdType::IPV4_ADDR_RANGE | IdType::IPV6_ADDR_RANGE => Some(format!("{}-{}", address(first)?, address(second)?)),
+        IdType::DER_ASN1_DN | IdType::DER_ASN1_GN => Some(format!("of {} bytes", data.len())),
+        _ => None,
+    }
+}
+
+fn address(octets: &[u8]) -> Option<IpAddr> {
+    <[u8; 4]>::try_from(octets).map(IpAddr::from).or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok()
+}
+
 /// Both halves of data of 2·N bytes.
 fn halves<'a, const N: usize>(
     reader: &Reader<'_>,
@@ -86,7 +124,7 @@ fn check_range<const N: usize>((first, last): (&[u8; N], &[u8; N]), reader: &Rea
 
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+    use std::net::{Ipv4Addr, Ipv6Addr};
 
     use proptest::collection::vec;
     use proptest::prelude::*;
@@ -170,6 +208,28 @@ mod tests {
         }
         assert!(Identity::parse(b"\x02\0\0\0\0").is_err());
         assert_eq!(Identity::parse(&[99, 1, 0, 2, 5]).map(|id| id.kind), Ok(IdType(99)));
+    }
+
+    #[test]
+    fn in_words() {
+        for (identity, words) in [
+            (Identity::address(address("192.0.2.1")), "IPv4_address 192.0.2.1"),
+            (
+                Identity::subnet(address("10.1.2.3"), 20).with_protocol(17, 53),
+                "IPv4_subnet 10.1.0.0/20, protocol 17, port 53",
+            ),
+            (Identity::subnet(address("2001:db8::"), 33).with_protocol(6, 0), "IPv6_subnet 2001:db8::/33, protocol 6"),
+            (
+                Identity::range(address("10.0.0.1"), address("10.0.0.9")).unwrap(),
+                "IPv4_address_range 10.0.0.1-10.0.0.9",
+            ),
+            (Identity::named(IdType::KEY_ID, *b"a\n\xff"), "KEY_ID a\\n\\xff"),
+            (Identity::named(IdType::DER_ASN1_DN, [0x30; 5]), "DER_ASN1_DN of 5 bytes"),
+            (Identity::named(IdType::IPV4_ADDR, [1, 2, 3]), "IPv4_address \\x01\\x02\\x03"),
+            (Identity::named(IdType(99), *b"x"), "99 x"),
+        ] {
+            assert_eq!(identity.to_string(), words);
+        }
     }
 
     fn identities() -> impl Strategy<Value = Identity> {

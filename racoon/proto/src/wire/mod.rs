@@ -8,6 +8,7 @@ mod certificate;
 pub mod chain;
 mod config;
 mod delete;
+pub mod describe;
 mod error;
 mod fragment;
 mod header;
