@@ -1,4 +1,4 @@
-//! The twins: libpfkey's test that compares the two doors of Linux, where the kernel has both.
+//! Tests of packages that want a kernel with SAs in it, each in a lab of its own.
 
 use std::io::stdout;
 use std::path::PathBuf;
@@ -12,14 +12,22 @@ use crate::lab::{Boot, End};
 use crate::tally::Tally;
 use crate::tree;
 
-/// Tests of libpfkey that want a kernel with SAs in it.
-const TESTS: [&str; 2] = ["twins", "xfrm_host"];
-
-/// Builds them and boots the lab for each.
+/// Tests of libpfkey: PF_KEY and NETLINK_XFRM compared, and NETLINK_XFRM alone.
 pub(crate) fn check() -> Result<Tally> {
+    run("libpfkey", &["twins", "xfrm_host"])
+}
+
+/// The test of racoon's door to the kernel.
+pub(crate) fn check_door() -> Result<Tally> {
+    run("racoon", &["kernel_door"])
+}
+
+/// Builds tests of a package and boots the lab for each.
+fn run(package: &str, tests: &[&str]) -> Result<Tally> {
     let mut tally = Tally::default();
-    for test in TESTS {
-        let program = build(test)?.into_os_string().into_string().ok().context("the path of a test is not text")?;
+    for test in tests {
+        let program =
+            build(package, test)?.into_os_string().into_string().ok().context("the path of a test is not text")?;
         let boot = Boot::new(vec![program, "--nocapture".to_owned()]).limit(Duration::from_secs(120));
         let end = boot.run(&mut stdout())?;
         tally += Tally::of(end == End::Exited(0));
@@ -28,9 +36,9 @@ pub(crate) fn check() -> Result<Tally> {
 }
 
 /// The program of a test.
-fn build(test: &str) -> Result<PathBuf> {
+fn build(package: &str, test: &str) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let words = ["test", "--quiet", "--package", "libpfkey", "--no-run", "--message-format", "json", "--test", test];
+    let words = ["test", "--quiet", "--package", package, "--no-run", "--message-format", "json", "--test", test];
     let output = Command::new(cargo).args(words).current_dir(tree::root()).output().context("cargo")?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let messages = output.stdout.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());

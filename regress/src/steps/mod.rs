@@ -62,6 +62,12 @@ const STEPS: &[Step] = &[
         long: false,
         run: |_| lab_step(|| compliance::check("xfrm")),
     },
+    Step {
+        name: "door",
+        about: "racoon at both of the kernel's doors",
+        long: false,
+        run: |_| lab_step(twins::check_door),
+    },
     Step { name: "twins", about: "PF_KEY and NETLINK_XFRM say the same", long: false, run: |_| lab_step(twins::check) },
     Step {
         name: "demo",

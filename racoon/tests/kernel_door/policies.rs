@@ -1,0 +1,120 @@
+//! Policies: those of others as they are told, and our own.
+
+use libpfkey::num::{DIR_FWD, DIR_OUT, POLICY_DISCARD};
+use libpfkey::request;
+use racoon_proto::kernel::{
+    Action, Direction, KernelEvent, KernelRequest, Level, Mode, Policy, Prefix, Selector, Template,
+};
+use racoon_proto::num::Protocol;
+
+use crate::at_all_doors;
+use crate::lab::{Lab, PEER, US, ip, spd, step};
+
+fn selector() -> Selector {
+    Selector {
+        source: Prefix::new(ip("10.0.1.0"), 24),
+        destination: Prefix::new(ip("10.0.2.0"), 24),
+        protocol: 0,
+        source_port: 0,
+        destination_port: 0,
+    }
+}
+
+fn template(level: Level, reqid: u32) -> Template {
+    let ends = Some((ip(US), ip(PEER)));
+    Template { protocol: Protocol::ESP, mode: Mode::Tunnel, level, reqid, ends }
+}
+
+fn reread(lab: &mut Lab) -> Vec<Policy> {
+    let mut all = Vec::new();
+    lab.door.reread(&mut |event| match event {
+        KernelEvent::Policies(policies) => all = policies,
+        other => panic!("{other:?}"),
+    });
+    all
+}
+
+#[test]
+fn of_others() {
+    at_all_doors(|lab| {
+        let mut request = spd(DIR_FWD, ("10.0.1.0", 24), ("10.0.2.0", 24), vec![step(50, Some((US, PEER)))]);
+        lab.other(|origin, buffer| request::spdadd(origin, &request, buffer));
+        let KernelEvent::Policy(policy) = lab.event() else { panic!("no policy") };
+        let expected = Policy {
+            index: policy.index,
+            direction: Direction::Forward,
+            selector: selector(),
+            action: Action::Protect(vec![template(Level::Require, 0)]),
+            priority: 0x8000_0000,
+        };
+        assert_eq!(policy, expected);
+        assert_eq!(reread(lab), [expected.clone()]);
+
+        // Changed, it keeps its index.
+        (request.policy.kind, request.policy.requests) = (POLICY_DISCARD, Vec::new());
+        lab.other(|origin, buffer| request::spdupdate(origin, &request, buffer));
+        let expected = Policy { action: Action::Discard, ..expected };
+        assert!(matches!(lab.event(), KernelEvent::Policy(policy) if policy == expected));
+
+        // Deleted, by either name of it.
+        lab.other(|origin, buffer| request::spddelete(origin, &request, buffer));
+        let is_gone =
+            |event| matches!(event, KernelEvent::PolicyDeleted(Direction::Forward, gone) if gone == selector());
+        assert!(is_gone(lab.event()));
+        lab.other(|origin, buffer| request::spdadd(origin, &request, buffer));
+        let KernelEvent::Policy(policy) = lab.event() else { panic!("no policy") };
+        lab.other(|origin, buffer| request::spddelete2(origin, policy.index, buffer));
+        assert!(is_gone(lab.event()));
+        assert_eq!(reread(lab), []);
+
+        // With ports.
+        let mut request = spd(DIR_OUT, (US, 32), (PEER, 32), vec![step(51, None), step(50, None)]);
+        request.proto = 17;
+        request.destination = libpfkey::wire::SockAddr::Inet(std::net::SocketAddr::new(ip(PEER), 53));
+        lab.other(|origin, buffer| request::spdadd(origin, &request, buffer));
+        let KernelEvent::Policy(policy) = lab.event() else { panic!("no policy") };
+        assert_eq!((policy.selector.protocol, policy.selector.destination_port), (17, 53));
+        let Action::Protect(templates) = policy.action else { panic!("not protected") };
+        assert_eq!(templates.iter().map(|one| one.protocol).collect::<Vec<_>>(), [Protocol::AH, Protocol::ESP]);
+        assert!(templates.iter().all(|one| one.ends.is_none() && one.mode == Mode::Transport));
+        lab.other(request::spdflush);
+        let events = lab.events();
+        assert!(events.iter().all(|event| matches!(event, KernelEvent::PoliciesFlushed)), "{events:?}");
+        assert!(!events.is_empty());
+        assert!(lab.remarks.lock().unwrap().is_empty());
+    });
+}
+
+#[test]
+fn of_our_own() {
+    at_all_doors(|lab| {
+        let unique = Policy {
+            index: 0,
+            direction: Direction::In,
+            selector: selector(),
+            action: Action::Protect(vec![template(Level::Unique, 77)]),
+            priority: 0x7fff_ffff,
+        };
+        let answer = lab.ask(KernelRequest::SetPolicy(unique.clone())).pop();
+        let Some(KernelEvent::Policy(set)) = answer else { panic!("{answer:?}") };
+        assert_ne!(set.index, 0);
+        assert_eq!(set, Policy { index: set.index, ..unique.clone() });
+        assert!(matches!(lab.event(), KernelEvent::Policy(told) if told == set));
+        assert_eq!(reread(lab), [set.clone()]);
+
+        // A reqid beyond those that users may choose the kernel chooses itself.
+        let action = Action::Protect(vec![template(Level::Unique, 20_000)]);
+        let answer = lab.ask(KernelRequest::SetPolicy(Policy { action, ..unique.clone() })).pop();
+        let Some(KernelEvent::Policy(again)) = answer else { panic!("{answer:?}") };
+        let Action::Protect(templates) = &again.action else { panic!("not protected") };
+        assert!(templates[0].level == Level::Unique && templates[0].reqid >= 16_384, "{templates:?}");
+        assert_eq!(again.index, set.index);
+        lab.events();
+
+        lab.ask(KernelRequest::DeletePolicy(Direction::In, selector()));
+        assert!(matches!(lab.event(), KernelEvent::PolicyDeleted(Direction::In, gone) if gone == selector()));
+        lab.ask(KernelRequest::DeletePolicy(Direction::In, selector()));
+        assert!(lab.events().is_empty(), "that there is none is no error");
+        assert_eq!(reread(lab), []);
+    });
+}
