@@ -67,8 +67,8 @@ numbers! {
 }
 
 numbers! {
-    /// Payload type: the Next Payload field (RFC 2408 section 3.1; Attributes: the ISAKMP configuration draft; NAT-D and
-    /// NAT-OA: RFC 3947 and its drafts).
+    /// Payload type: the Next Payload field (RFC 2408 section 3.1; Attributes: the ISAKMP configuration draft; NAT-D
+    /// and NAT-OA: RFC 3947 and its drafts).
     PayloadType: u8 {
         /// No further payload.
         NONE = 0, "NONE";

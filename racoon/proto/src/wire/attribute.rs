@@ -168,7 +168,10 @@ mod tests {
     fn every_shorter_list_is_refused() {
         let bytes = [0x80, 11, 0, 1, 0, 12, 0, 4, 0, 1, 0x51, 0x80];
         for length in (1..bytes.len()).filter(|length| *length != 4) {
-            assert!(matches!(Attribute::parse_list(&bytes[..length]), Err(WireError::Truncated { .. })), "{length} bytes");
+            assert!(
+                matches!(Attribute::parse_list(&bytes[..length]), Err(WireError::Truncated { .. })),
+                "{length} bytes"
+            );
         }
         assert!(Attribute::parse_list(&[0, 1, 0xff, 0xff, 0]).is_err());
     }

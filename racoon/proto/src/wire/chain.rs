@@ -44,8 +44,8 @@ pub struct RawPayload<'a> {
     pub whole: &'a [u8],
 }
 
-/// The payloads of `body`, the first of type `first`. A reserved byte that is not 0 does not matter (RFC 2408 wants it 0, but
-/// nothing depends on it).
+/// The payloads of `body`, the first of type `first`. A reserved byte that is not 0 does not matter (RFC 2408 wants it
+/// 0, but nothing depends on it).
 ///
 /// # Errors
 /// A length that is less than a generic header or goes beyond the end, more than [`PAYLOADS_MAX`] payloads, and bytes
@@ -177,7 +177,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(sent in vec((1_u8.., vec(any::<u8>(), 0..40)), 0..20), padding in vec(any::<u8>(), 0..8)) {
+        fn what_is_written_is_read(
+            sent in vec((1_u8.., vec(any::<u8>(), 0..40)), 0..20),
+            padding in vec(any::<u8>(), 0..8),
+        ) {
             let payloads: Vec<_> = sent.iter().map(|(kind, body)| (PayloadType(*kind), body.as_slice())).collect();
             let first = payloads.first().map_or(PayloadType::NONE, |(kind, _)| *kind);
             let mut chain = encode(&payloads);

@@ -32,8 +32,8 @@ impl Delete {
     /// Reads the body of a Delete payload.
     ///
     /// # Errors
-    /// An unknown protocol, SPIs of a size that the protocol does not have, no SPI at all, and another number of them than
-    /// there are.
+    /// An unknown protocol, SPIs of a size that the protocol does not have, no SPI at all, and another number of them
+    /// than there are.
     pub fn parse(body: &[u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new("Delete payload", body);
         let doi = Doi(reader.u32()?);

@@ -20,11 +20,12 @@ use crate::identity::Identity;
 use crate::num::IdType;
 
 impl Identity {
-    /// Reads the body of an Identification payload. A NUL at the end of a name, which RFC 2407 forbids, is left out. Data
-    /// of a type without a name here may be anything.
+    /// Reads the body of an Identification payload. A NUL at the end of a name, which RFC 2407 forbids, is left out.
+    /// Data of a type without a name here may be anything.
     ///
     /// # Errors
-    /// Data of a length that its type does not have, a mask with holes, a range that ends before it begins, an empty name.
+    /// Data of a length that its type does not have, a mask with holes, a range that ends before it begins, an empty
+    /// name.
     pub fn parse(body: &[u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new("ID payload", body);
         let kind = IdType(reader.u8()?);
@@ -59,8 +60,8 @@ impl Identity {
 }
 
 impl fmt::Display for Identity {
-    /// Type and value, and protocol and port if they matter: `IPv4_subnet 10.0.0.0/8, protocol 17, port 53`. Bytes that are
-    /// no ASCII are escaped; of names in DER only the length is told.
+    /// Type and value, and protocol and port if they matter: `IPv4_subnet 10.0.0.0/8, protocol 17, port 53`. Bytes that
+    /// are no ASCII are escaped; of names in DER only the length is told.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match value(self.kind, &self.data) {
             Some(value) => write!(f, "{} {value}", self.kind)?,

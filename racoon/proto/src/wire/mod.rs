@@ -1,7 +1,7 @@
 //! The wire: a message is a header and payloads, in network byte order (RFC 2408 section 3).
 //!
-//! All bytes come in through one cursor, whose nested lengths are sub-readers, and go out through one writer, which fills
-//! in length fields. Bytes that a hash covers are kept by whoever hashes them: a [`RawPayload`] still has them.
+//! All bytes come in through one cursor, whose nested lengths are sub-readers, and go out through one writer, which
+//! fills in length fields. Bytes that a hash covers are kept by whoever hashes them: a [`RawPayload`] still has them.
 
 mod attribute;
 mod certificate;

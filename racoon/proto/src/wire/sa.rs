@@ -1,5 +1,5 @@
-//! The Security Association payload with its Proposal and Transform payloads (RFC 2408 sections 3.4 to 3.6, RFC 2407 section
-//! 4.6.1).
+//! The Security Association payload with its Proposal and Transform payloads (RFC 2408 sections 3.4 to 3.6, RFC 2407
+//! section 4.6.1).
 //!
 //! ```text
 //!                      1                   2                   3
@@ -59,8 +59,8 @@ impl SaBody {
     /// Reads the body of an SA payload.
     ///
     /// # Errors
-    /// Another DOI or situation; lengths that do not nest; a chain of proposals or transforms that does not end where its
-    /// payload ends; none of them; a wrong number of transforms; an SPI of more than 16 bytes.
+    /// Another DOI or situation; lengths that do not nest; a chain of proposals or transforms that does not end where
+    /// its payload ends; none of them; a wrong number of transforms; an SPI of more than 16 bytes.
     pub fn parse(body: &[u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new("SA payload", body);
         let doi = Doi(reader.u32()?);

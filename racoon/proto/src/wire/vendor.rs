@@ -1,5 +1,5 @@
-//! The Vendor ID payload (RFC 2408 section 3.16): behind the generic header nothing but the vendor's bytes, most often the
-//! MD5 digest of a text.
+//! The Vendor ID payload (RFC 2408 section 3.16): behind the generic header nothing but the vendor's bytes, most often
+//! the MD5 digest of a text.
 
 use crate::num::{EncapsulationMode, PayloadType};
 

@@ -1,7 +1,7 @@
 //! Between SA payloads and terms (RFC 2409 Appendix A, RFC 2407 section 4.5).
 //!
-//! Of what a peer sends, only bytes that break the layout are an error of the payload. A transform that makes no sense, or
-//! none to us, is skipped, and why is kept for the log; the others may still do.
+//! Of what a peer sends, only bytes that break the layout are an error of the payload. A transform that makes no sense,
+//! or none to us, is skipped, and why is kept for the log; the others may still do.
 
 mod key_length;
 mod phase1;

@@ -91,8 +91,8 @@ pub fn phase1_answer(chosen: &OfferedPhase1) -> SaBody {
     sa(chosen.proposal, vec![chosen.transform.clone()])
 }
 
-/// Which of the terms that were `sent` an answer chooses, from 0, and these with the lifetime that the answer names. All the
-/// rest has to be as sent; whether the lifetime will do is for [`check_phase1`](crate::proposal::check_phase1).
+/// Which of the terms that were `sent` an answer chooses, from 0, and these with the lifetime that the answer names.
+/// All the rest has to be as sent; whether the lifetime will do is for [`check_phase1`](crate::proposal::check_phase1).
 ///
 /// # Errors
 /// Not exactly one transform, or one that was not sent.

@@ -117,8 +117,8 @@ pub fn phase2_sa(suites: &[Suite]) -> SaBody {
     SaBody::new(proposals.collect())
 }
 
-/// What an SA payload proposes. A transform that names no mode has the mode `unspecified` (RFC 2407 section 4.5 leaves it to
-/// the host).
+/// What an SA payload proposes. A transform that names no mode has the mode `unspecified` (RFC 2407 section 4.5 leaves
+/// it to the host).
 ///
 /// # Errors
 /// Proposal numbers that go down.
@@ -139,8 +139,8 @@ pub fn offered_phase2(body: &SaBody, unspecified: EncapsulationMode) -> Result<P
     Ok(offer)
 }
 
-/// The answer that chooses from `suite` a transform of each protocol, in the suite's order, and repeats it unchanged (RFC
-/// 2408 section 4.2). None if there is not one choice for each, or one that does not exist.
+/// The answer that chooses from `suite` a transform of each protocol, in the suite's order, and repeats it unchanged
+/// (RFC 2408 section 4.2). None if there is not one choice for each, or one that does not exist.
 pub fn phase2_answer(suite: &Suite, choices: &[Choice]) -> Option<SaBody> {
     if suite.protocols.len() != choices.len() {
         return None;
@@ -152,8 +152,8 @@ pub fn phase2_answer(suite: &Suite, choices: &[Choice]) -> Option<SaBody> {
     Some(SaBody::new(proposals.collect::<Option<_>>()?))
 }
 
-/// What an answer chooses of the suites that were `sent`: the suite in the order in which it was sent, with the peer's SPIs
-/// and one transform for each protocol. Its lifetimes are the peer's, whether they will do is for
+/// What an answer chooses of the suites that were `sent`: the suite in the order in which it was sent, with the peer's
+/// SPIs and one transform for each protocol. Its lifetimes are the peer's, whether they will do is for
 /// [`check_phase2`](crate::proposal::check_phase2); all the rest has to be as sent.
 ///
 /// # Errors

@@ -35,8 +35,8 @@ impl Values {
     /// Reads `attributes`. A duration that needs more than 32 bits is the longest that does not.
     ///
     /// # Errors
-    /// The first attribute that is unknown, doubled, or in the wrong form; a Life Type without a Life Duration behind it, or
-    /// the other way round, or with an unknown unit; a lifetime of no second.
+    /// The first attribute that is unknown, doubled, or in the wrong form; a Life Type without a Life Duration behind
+    /// it, or the other way round, or with an unknown unit; a lifetime of no second.
     pub(super) fn read(layout: &'static Layout, attributes: &[Attribute]) -> Result<Self, SkipReason> {
         let mut values = Self { layout, short: Vec::new(), seconds: None, kilobytes: None };
         let mut unit = None;

@@ -20,7 +20,8 @@ fn a_message() {
     assert_eq!(
         message(&head, &payloads),
         [
-            "0101010101010101:0202020202020202 quick, message id 00000abc, flags encrypted+commit, version 1.0, 57 bytes",
+            "0101010101010101:0202020202020202 quick, message id 00000abc, flags encrypted+commit, version 1.0, \
+             57 bytes",
             "HASH: 20 bytes",
             "NONCE: 1 byte",
         ]

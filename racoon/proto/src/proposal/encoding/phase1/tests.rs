@@ -211,7 +211,7 @@ fn no_more_than_255_transforms() {
 proptest! {
     #[test]
     fn what_is_written_is_read(
-        (cipher, key_length) in prop::sample::select(vec![(1, 0), (5, 0), (7, 128), (7, 256), (3, 448), (6, 40), (8, 192)]),
+        (cipher, key_length) in prop::sample::select(vec![(1, 0), (5, 0), (7, 128), (3, 448), (6, 40), (8, 192)]),
         hash: u16,
         group: u16,
         method: u16,
