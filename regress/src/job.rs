@@ -42,6 +42,12 @@ impl Job {
         self
     }
 
+    /// Runs it in the folder `dir`.
+    pub(crate) fn dir(mut self, dir: impl AsRef<Path>) -> Self {
+        self.command.current_dir(dir);
+        self
+    }
+
     /// Removes a variable that cargo sets for us and that would change what a nested cargo does.
     pub(crate) fn without_env(mut self, name: &str) -> Self {
         self.command.env_remove(name);

@@ -3,8 +3,10 @@
 mod bench;
 mod compliance;
 mod demo;
+mod interop;
 mod job;
 mod lab;
+mod racoon;
 mod soak;
 mod steps;
 mod tally;
@@ -23,6 +25,7 @@ usage: cargo regress [--full] [--fuzz-seconds N] [STEP ...]
        cargo regress cases [--backend NAME] [--filter WORD] [--bless] [--setkey PROGRAM] [FILE ...]
        cargo regress bench [--backend NAME,...] [--setkey PROGRAM] [COUNT ...]
        cargo regress bench racoon [COUNT]
+       cargo regress rows [--racoon BACKEND] [ROW ...]
        cargo regress lab [--share DIR] -- COMMAND ...
        cargo demo [-- [--backend NAME] [--setkey PROGRAM]]
 steps:
@@ -46,6 +49,7 @@ fn run(words: &[&str]) -> Result<ExitCode> {
         ["demo", rest @ ..] => demo::run(rest),
         ["lab", rest @ ..] => lab(rest),
         ["bench", rest @ ..] => bench::run(rest),
+        ["rows", rest @ ..] => interop::run(rest).map(passed),
         ["cases", rest @ ..] => compliance::run(rest).map(passed),
         ["help" | "--help" | "-h", ..] => {
             print!("{USAGE}{}", steps::list());
@@ -66,6 +70,7 @@ fn guest(words: &[&str]) -> Result<ExitCode> {
         ["bench", setkey, backends, counts @ ..] => bench::guest::race(Path::new(setkey), backends, counts)?,
         ["soak", setkey] => soak::soak(Path::new(setkey))?,
         ["demo", setkey] => demo::play(setkey)?,
+        ["interop", words @ ..] => interop::serve(words)?,
         ["compliance", job] => compliance::guest::serve(Path::new(job))?,
         _ => bail!("no such guest command: {words:?}"),
     }

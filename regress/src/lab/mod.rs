@@ -4,6 +4,7 @@
 //! used by the agents that run in the guest.
 
 mod boot;
+mod daemon;
 mod etc;
 mod host;
 pub(crate) mod init;
@@ -14,6 +15,7 @@ mod sys;
 mod wire;
 
 pub(crate) use boot::{Boot, End, find_program};
+pub(crate) use daemon::{Daemon, wait_until};
 pub(crate) use host::{Host, write_secret};
 pub(crate) use program::{Finished, Program, Stdin};
 pub(crate) use sys::{Usage, lo_up, socket_policies, wait_usage};

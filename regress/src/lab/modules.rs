@@ -39,6 +39,9 @@ const NETWORK: &[&str] = &[
     "xt_policy",
 ];
 
+/// A program's own tree of files laid over the host's.
+const FILES: &[&str] = &["overlay"];
+
 /// Everything an SA can name: loading on demand is switched off once these are in.
 const CRYPTO: &[&str] = &[
     "authenc",
@@ -80,5 +83,5 @@ const CRYPTO: &[&str] = &[
 /// The modules of one boot.
 pub(crate) fn names(pf_key: bool) -> Vec<String> {
     let first = if pf_key { PF_KEY } else { &[] };
-    [first, IPSEC, NETWORK, CRYPTO].concat().into_iter().map(str::to_owned).collect()
+    [first, IPSEC, NETWORK, FILES, CRYPTO].concat().into_iter().map(str::to_owned).collect()
 }

@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 
 use crate::job::Job;
 use crate::tally::Tally;
-use crate::{compliance, demo, soak, tools, tree, twins};
+use crate::{compliance, demo, interop, soak, tools, tree, twins};
 
 /// One kind of check.
 struct Step {
@@ -80,6 +80,12 @@ const STEPS: &[Step] = &[
         about: "the same on a kernel without PF_KEY",
         long: false,
         run: |_| lab_step(|| demo::check("xfrm")),
+    },
+    Step {
+        name: "interop-peers",
+        about: "strongSwan and libreswan among themselves",
+        long: true,
+        run: |_| lab_step(|| interop::check_peers(&[])),
     },
     Step { name: "soak", about: "one setkey that works long", long: true, run: |_| lab_step(|| soak::check("pfkey")) },
     Step {

@@ -1,0 +1,185 @@
+//! libreswan: `pluto`, driven by `whack` over its own socket.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use super::algorithm::{Peer, Protection, Word};
+use super::connection::{Connection, Start};
+use super::daemon_dir;
+use super::package::LIBRESWAN;
+use crate::lab::{Daemon, Finished, Host, Program, write_secret};
+
+/// A running pluto.
+pub(crate) struct Pluto<'a> {
+    host: &'a Host,
+    dir: PathBuf,
+    daemon: Daemon,
+}
+
+/// For the daemon to start, and to stop.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Where its programs are.
+const PROGRAMS: &str = "/usr/libexec/ipsec";
+
+impl<'a> Pluto<'a> {
+    /// Starts it with `connections` loaded.
+    pub(crate) fn start(host: &'a Host, connections: &[Connection]) -> Result<Self> {
+        if !host.enter(|| fs::exists(PROGRAMS).unwrap_or(false))? {
+            LIBRESWAN.lay_over(host)?;
+        }
+        let dir = daemon_dir(host, "pluto")?;
+        write_secret(&dir.join("ipsec.conf"), ipsec_conf(connections).as_bytes())?;
+        write_secret(&dir.join("ipsec.secrets"), secrets(connections).as_bytes())?;
+        let keys = format!("sql:{}", dir.display());
+        host.must(&format!("certutil -N -d {keys} --empty-password"))?;
+        let daemon = Daemon::start(host, pluto(&dir), &dir.join("output"))?;
+        let log = dir.join("log");
+        // It starts `addconn` by itself, which loads the connections and then has it read the secrets.
+        daemon
+            .wait_until(LIMIT, "secrets", || {
+                fs::read_to_string(&log).is_ok_and(|text| text.contains("loading secrets from"))
+            })
+            .with_context(|| format!("pluto's log:\n{}", fs::read_to_string(&log).unwrap_or_default()))?;
+        let pluto = Self { host, dir, daemon };
+        let log = pluto.log()?;
+        let refused: Vec<_> = log.lines().filter(|line| line.contains("failed to add connection")).collect();
+        ensure!(refused.is_empty(), "{}: {}", host.name(), refused.join("\n"));
+        Ok(pluto)
+    }
+
+    /// Negotiates a connection and waits for the end of it.
+    pub(crate) fn initiate(&self, name: &str) -> Result<()> {
+        let done = self.whack(&["--name", name, "--initiate"])?;
+        // Its exit status is the number of its last message; the text tells what was reached.
+        let established = done.text().contains("IPsec SA established");
+        ensure!(established, "pluto on {} cannot initiate {name}:\n{}", self.host.name(), done.text());
+        Ok(())
+    }
+
+    /// Ends a connection: its phase 1 and all below.
+    pub(crate) fn terminate(&self, name: &str) -> Result<()> {
+        self.whack(&["--name", name, "--terminate"])?;
+        Ok(())
+    }
+
+    /// What it has negotiated.
+    pub(crate) fn status(&self) -> Result<String> {
+        Ok(self.whack(&["--status"])?.text())
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.daemon.is_alive()
+    }
+
+    /// Its log so far.
+    pub(crate) fn log(&self) -> Result<String> {
+        fs::read_to_string(self.dir.join("log")).context("pluto's log")
+    }
+
+    /// Ends it.
+    pub(crate) fn stop(self) -> Result<()> {
+        let exit = self.daemon.stop(LIMIT)?;
+        ensure!(exit == "0", "pluto on {} ended with {exit}", self.host.name());
+        Ok(())
+    }
+
+    fn whack(&self, words: &[&str]) -> Result<Finished> {
+        let dir = self.dir.to_string_lossy();
+        let words = [&["--rundir", &dir], words].concat();
+        self.host.run(Program::new(&format!("{PROGRAMS}/whack"), &words))
+    }
+}
+
+fn pluto(dir: &Path) -> Command {
+    let mut command = Command::new(format!("{PROGRAMS}/pluto"));
+    // What comes after the file prevails over its defaults.
+    command.arg("--config").arg(dir.join("ipsec.conf"));
+    command.args(["--nofork", "--no-dnssec", "--log-no-time"]);
+    for option in ["--rundir", "--dumpdir", "--nssdir", "--ipsecdir"] {
+        command.arg(option).arg(dir);
+    }
+    command.arg("--secretsfile").arg(dir.join("ipsec.secrets"));
+    command.arg("--logfile").arg(dir.join("log"));
+    command
+}
+
+fn ipsec_conf(connections: &[Connection]) -> String {
+    let sections: String = connections.iter().map(connection).collect();
+    format!("config setup\n    ikev1-policy=accept\n    uniqueids=no\n\n{sections}")
+}
+
+fn connection(c: &Connection) -> String {
+    let word = |word: &Word| word.name(Peer::Libreswan).unwrap_or("missing");
+    let (kind, proposal) = phase2(c);
+    let mut text = format!(
+        "conn {name}
+    ikev2=no
+    authby=secret
+    left={local}
+    right={remote}
+    leftupdown=%disabled
+    ike={encryption}-{hash}-{group}
+    ikelifetime={ikelifetime}s
+    phase2={kind}
+    phase2alg={proposal}
+    salifetime={salifetime}s
+    sha2-truncbug={truncated}
+    pfs={pfs}
+    auto={start}
+",
+        name = c.name,
+        local = c.local.address,
+        remote = c.remote.address,
+        encryption = word(c.phase1.encryption),
+        hash = word(c.phase1.hash),
+        group = word(c.phase1.group),
+        ikelifetime = c.phase1.lifetime,
+        salifetime = c.phase2.lifetime,
+        truncated = yes(c.phase2.sha256_96),
+        pfs = yes(c.phase2.pfs.is_some()),
+        start = match c.start {
+            Start::Respond => "add",
+            Start::OnTraffic => "ondemand",
+        },
+    );
+    // Writing to a string cannot fail.
+    let _ = match (&c.local.behind, &c.remote.behind) {
+        (Some(here), Some(there)) => {
+            writeln!(text, "    type=tunnel\n    leftsubnet={}\n    rightsubnet={}\n", here.network, there.network)
+        }
+        _ => writeln!(text, "    type=transport\n"),
+    };
+    text
+}
+
+fn yes(truth: bool) -> &'static str {
+    if truth { "yes" } else { "no" }
+}
+
+/// The protocol and its proposal.
+fn phase2(c: &Connection) -> (&'static str, String) {
+    let authentication = c.phase2.authentication.name(Peer::Libreswan).unwrap_or("missing");
+    let cipher = c.phase2.protection.name(Peer::Libreswan).unwrap_or("missing");
+    let (kind, mut proposal) = match c.phase2.protection {
+        Protection::Ah => ("ah", authentication.to_owned()),
+        // Without the word a group would be taken for an authentication algorithm.
+        Protection::Aead(_) => ("esp", format!("{cipher}-null")),
+        Protection::Esp(_) => ("esp", format!("{cipher}-{authentication}")),
+    };
+    if let Some(group) = c.phase2.pfs {
+        proposal.push('-');
+        proposal.push_str(group.name(Peer::Libreswan).unwrap_or("missing"));
+    }
+    (kind, proposal)
+}
+
+fn secrets(connections: &[Connection]) -> String {
+    connections.iter().map(|c| format!("{} {} : PSK \"{}\"\n", c.local.address, c.remote.address, c.psk)).collect()
+}

@@ -1,0 +1,109 @@
+//! Peers nobody here wrote, in the lab: strongSwan, libreswan, ike-scan.
+//!
+//! Outside: [`check`] fetches and boots. In the guest: [`serve`] plays a table of connections that cover any two
+//! algorithms and circumstances. The peers among themselves prove the lab and the table; then racoon takes a side.
+
+mod algorithm;
+mod connection;
+mod guest;
+mod ike_scan;
+mod libreswan;
+mod ours;
+mod package;
+mod pairs;
+mod scenario;
+mod strongswan;
+
+use std::fs;
+use std::io::stdout;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::job::Job;
+use crate::lab::{Boot, End, Host};
+use crate::racoon::Ours;
+use crate::tally::Tally;
+use crate::{tools, tree};
+use algorithm::Peer;
+use guest::Kind;
+
+/// `cargo regress rows`: some rows, or all.
+pub(crate) fn run(words: &[&str]) -> Result<bool> {
+    tools::packages(tools::LAB)?;
+    let tally = match words {
+        ["--racoon", backend, rows @ ..] => {
+            Job::cargo("build --quiet --package racoon --package setkey").run()?;
+            check(backend, rows)?
+        }
+        rows => check_peers(rows)?,
+    };
+    Ok(tally.failed == 0)
+}
+
+/// Racoon against each peer.
+pub(crate) fn check(backend: &str, rows: &[&str]) -> Result<Tally> {
+    let (racoon, setkey) = (tree::program("racoon", "debug"), tree::program("setkey", "debug"));
+    let path = |path: &Path| path.to_str().map(str::to_owned).context("the path of a program is not text");
+    boot(&[&["racoon", &path(&racoon)?, &path(&setkey)?, backend], rows].concat(), backend)
+}
+
+/// The peers against each other.
+pub(crate) fn check_peers(rows: &[&str]) -> Result<Tally> {
+    boot(&[&["peers"], rows].concat(), "xfrm")
+}
+
+fn boot(words: &[&str], backend: &str) -> Result<Tally> {
+    tools::packages(package::PROGRAMS)?;
+    package::STRONGSWAN.fetch()?;
+    package::LIBRESWAN.fetch()?;
+    // Where the guest finds the packages.
+    let target = tree::target();
+    let target = target.to_str().context("the path of the build folder is not text")?;
+    let boot = Boot::agent(&[&["interop"], words].concat())?.env("CARGO_TARGET_DIR", target);
+    let mut boot = boot.limit(Duration::from_secs(900));
+    if backend == "xfrm" {
+        boot = boot.without_pf_key();
+    }
+    let end = boot.run(&mut stdout())?;
+    ensure!(end == End::Exited(0), "{end:?}");
+    Ok(Tally::PASSED)
+}
+
+/// In the guest. `words`: who is on our side, then the rows to play instead of all.
+pub(crate) fn serve(words: &[&str]) -> Result<()> {
+    let total = match words {
+        ["peers", only @ ..] => {
+            let mut total = guest::probe(&Kind::Charon)?;
+            total += titled("charon, pluto", || guest::play(Peer::Libreswan, &Kind::Charon, &Kind::Pluto, only))?;
+            total += titled("charon, charon", || guest::play(Peer::Strongswan, &Kind::Charon, &Kind::Charon, only))?;
+            total
+        }
+        ["racoon", racoon, setkey, backend, only @ ..] => {
+            let (racoon, setkey) = (PathBuf::from(racoon), PathBuf::from(setkey));
+            let ours = Kind::Racoon(Ours { racoon, setkey, backend: (*backend).to_owned() });
+            let mut total = guest::probe(&ours)?;
+            total += titled("racoon, charon", || guest::play(Peer::Strongswan, &ours, &Kind::Charon, only))?;
+            total += titled("racoon, pluto", || guest::play(Peer::Libreswan, &ours, &Kind::Pluto, only))?;
+            total
+        }
+        _ => bail!("no such interop play: {words:?}"),
+    };
+    ensure!(total.failed == 0, "{total}");
+    println!("{total}");
+    Ok(())
+}
+
+fn titled(title: &str, play: impl FnOnce() -> Result<Tally>) -> Result<Tally> {
+    println!("\n{title}:");
+    play().with_context(|| title.to_owned())
+}
+
+/// A fresh folder for a daemon on `host`: `/run` is one for all hosts of the lab.
+pub(crate) fn daemon_dir(host: &Host, daemon: &str) -> Result<PathBuf> {
+    let dir = Path::new("/run").join(host.name()).join(daemon);
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
+    Ok(dir)
+}

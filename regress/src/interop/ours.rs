@@ -1,0 +1,131 @@
+//! Connections in the language of our files.
+
+use std::fmt::Write;
+
+use super::algorithm::Protection;
+use super::connection::Connection;
+use crate::racoon::Files;
+
+/// The files of a host with these connections.
+pub(crate) fn files(connections: &[Connection]) -> Files {
+    let mut files =
+        Files { conf: "log debug;\n".to_owned(), psk: String::new(), setkey: "flush;\nspdflush;\n".to_owned() };
+    for c in connections {
+        files.conf.push_str(&remote(c));
+        files.conf.push_str(&sainfo(c));
+        // Writing to a string cannot fail.
+        let _ = writeln!(files.psk, "{} {}", c.remote.address, c.psk);
+        files.setkey.push_str(&policies(c));
+    }
+    files
+}
+
+fn remote(c: &Connection) -> String {
+    format!(
+        "remote {} {{
+    exchange_mode main;
+    lifetime time {} sec;
+    proposal {{
+        encryption_algorithm {};
+        hash_algorithm {};
+        authentication_method pre_shared_key;
+        dh_group {};
+    }}
+}}
+",
+        c.remote.address, c.phase1.lifetime, c.phase1.encryption.racoon, c.phase1.hash.racoon, c.phase1.group.racoon,
+    )
+}
+
+fn sainfo(c: &Connection) -> String {
+    let kind = if c.is_tunnel() { "subnet" } else { "address" };
+    let (cipher, aead) = match c.phase2.protection {
+        Protection::Esp(cipher) => (cipher.racoon, false),
+        Protection::Aead(cipher) => (cipher.racoon, true),
+        // A sainfo must have some.
+        Protection::Ah => ("aes", false),
+    };
+    let authentication = match (c.phase2.authentication.racoon, c.phase2.sha256_96) {
+        ("hmac_sha256", true) => "hmac_sha256_96",
+        (word, _) => word,
+    };
+    let mut text = format!("sainfo {kind} {} any {kind} {} any {{\n", c.local.selector(), c.remote.selector());
+    if let Some(group) = c.phase2.pfs {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "    pfs_group {};", group.racoon);
+    }
+    let _ = writeln!(text, "    lifetime time {} sec;\n    encryption_algorithm {cipher};", c.phase2.lifetime);
+    if !aead {
+        let _ = writeln!(text, "    authentication_algorithm {authentication};");
+    }
+    text.push_str("    compression_algorithm deflate;\n}\n");
+    text
+}
+
+fn policies(c: &Connection) -> String {
+    let protocol = match c.phase2.protection {
+        Protection::Esp(_) | Protection::Aead(_) => "esp",
+        Protection::Ah => "ah",
+    };
+    let (here, there) = (c.local.address, c.remote.address);
+    let (out, inbound) = match c.is_tunnel() {
+        true => (format!("tunnel/{here}-{there}"), format!("tunnel/{there}-{here}")),
+        false => ("transport/".to_owned(), "transport/".to_owned()),
+    };
+    let (local, remote) = (c.local.selector(), c.remote.selector());
+    format!(
+        "spdadd {local} {remote} any -P out ipsec {protocol}/{out}/require;\n\
+         spdadd {remote} {local} any -P in ipsec {protocol}/{inbound}/require;\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::algorithm::Peer;
+    use super::super::scenario::table;
+    use super::*;
+
+    #[test]
+    fn transport_mode() {
+        let files = files(&[table(Peer::Strongswan)[0].connection.clone()]);
+        let expected = "\
+log debug;
+remote 198.18.1.2 {
+    exchange_mode main;
+    lifetime time 86400 sec;
+    proposal {
+        encryption_algorithm aes 128;
+        hash_algorithm sha256;
+        authentication_method pre_shared_key;
+        dh_group modp2048;
+    }
+}
+sainfo address 198.18.1.1 any address 198.18.1.2 any {
+    lifetime time 43200 sec;
+    encryption_algorithm aes 128;
+    authentication_algorithm hmac_sha256;
+    compression_algorithm deflate;
+}
+";
+        assert_eq!(files.conf, expected);
+        assert_eq!(files.psk, "198.18.1.2 a secret of row 1, long enough\n");
+        assert_eq!(
+            files.setkey,
+            "flush;\nspdflush;\n\
+             spdadd 198.18.1.1 198.18.1.2 any -P out ipsec esp/transport//require;\n\
+             spdadd 198.18.1.2 198.18.1.1 any -P in ipsec esp/transport//require;\n"
+        );
+    }
+
+    #[test]
+    fn tunnel_mode_names_both_gateways_and_networks() {
+        let row = table(Peer::Strongswan).into_iter().find(|row| row.connection.is_tunnel()).expect("a tunnel");
+        let c = row.connection;
+        let (here, there) = (c.local.address, c.remote.address);
+        let files = files(std::slice::from_ref(&c));
+        assert!(files.setkey.contains(&format!("-P out ipsec esp/tunnel/{here}-{there}/require;")), "{}", files.setkey);
+        assert!(files.setkey.contains(&format!("-P in ipsec esp/tunnel/{there}-{here}/require;")), "{}", files.setkey);
+        let networks = format!("sainfo subnet {} any subnet {} any {{", c.local.selector(), c.remote.selector());
+        assert!(files.conf.contains(&networks), "{}", files.conf);
+    }
+}

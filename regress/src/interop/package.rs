@@ -1,0 +1,110 @@
+//! Debian packages of daemons, unpacked instead of installed: nothing of them starts on this machine, and two that dpkg
+//! would not let in together (both own `/usr/sbin/ipsec`) stay apart.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use nix::mount::{MsFlags, mount};
+
+use crate::job::Job;
+use crate::lab::Host;
+use crate::{tools, tree};
+
+/// A peer's programs.
+pub(crate) struct Package {
+    name: &'static str,
+    /// What is unpacked.
+    archives: &'static [&'static str],
+    /// What is installed: libraries and plain programs.
+    libraries: &'static [&'static str],
+}
+
+pub(crate) const STRONGSWAN: Package = Package {
+    name: "strongswan",
+    archives: &[
+        "charon-systemd",
+        "strongswan-swanctl",
+        "strongswan-libcharon",
+        "libstrongswan",
+        "libstrongswan-standard-plugins",
+        "libstrongswan-extra-plugins",
+    ],
+    libraries: &["libcap2", "libgmp10", "libssl3", "libsystemd0", "libgcrypt20"],
+};
+
+pub(crate) const LIBRESWAN: Package = Package {
+    name: "libreswan",
+    archives: &["libreswan"],
+    libraries: &[
+        "libaudit1",
+        "libcap-ng0",
+        "libcrypt1",
+        "libcurl3-nss",
+        "libevent-core-2.1-7",
+        "libevent-pthreads-2.1-7",
+        "libldap-2.5-0",
+        "libldns3",
+        "libnspr4",
+        "libnss3",
+        "libnss3-tools",
+        "libpam0g",
+        "libselinux1",
+        "libsystemd0",
+        "libunbound8",
+    ],
+};
+
+/// Debian packages of peers that are plain programs.
+pub(crate) const PROGRAMS: &[&str] = &["ike-scan"];
+
+impl Package {
+    /// Sees to it, on the host, that it is unpacked and its libraries are installed.
+    pub(crate) fn fetch(&self) -> Result<()> {
+        tools::packages(self.libraries)?;
+        let root = self.root();
+        if root.is_dir() {
+            return Ok(());
+        }
+        // Beside its place and then moved: what is there is whole.
+        let fresh = root.with_extension("new");
+        let _ = fs::remove_dir_all(&fresh);
+        let archives = fresh.join("archives");
+        fs::create_dir_all(&archives)?;
+        self.download(&archives)?;
+        for archive in tree::files(&archives, &[".deb"])? {
+            Job::new("dpkg").words("--extract").arg(archive).arg(&fresh).run()?;
+        }
+        fs::remove_dir_all(&archives)?;
+        fs::rename(&fresh, &root).with_context(|| root.display().to_string())
+    }
+
+    fn download(&self, to: &Path) -> Result<()> {
+        let names = self.archives.join(" ");
+        // Its unprivileged user may not be able to write here.
+        let options = "-qq -o APT::Sandbox::User=root";
+        let download = || Job::new("apt-get").words(options).arg("download").words(&names).dir(to);
+        if download().run().is_err() {
+            // The indexes may be missing, or older than the mirror.
+            Job::new("apt-get").words("-qq update").run()?;
+            download().run()?;
+        }
+        Ok(())
+    }
+
+    /// Lays its files over the `/usr` that `host` sees.
+    pub(crate) fn lay_over(&self, host: &Host) -> Result<()> {
+        // An overlay's options use colons and commas, which paths may have.
+        let link = PathBuf::from("/run").join(format!("{}.{}", self.name, host.name()));
+        let _ = fs::remove_file(&link);
+        symlink(self.root().join("usr"), &link)?;
+        let layers = format!("lowerdir={}:/usr", link.display());
+        host.enter(move || mount(Some("overlay"), "/usr", Some("overlay"), MsFlags::MS_RDONLY, Some(layers.as_str())))?
+            .with_context(|| format!("{} over /usr of {}", self.name, host.name()))
+    }
+
+    fn root(&self) -> PathBuf {
+        tree::tools().join(self.name)
+    }
+}

@@ -1,0 +1,199 @@
+//! strongSwan: `charon-systemd`, driven by `swanctl` over its own socket.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use super::algorithm::{Peer, Protection};
+use super::connection::{Connection, Start};
+use super::daemon_dir;
+use super::package::STRONGSWAN;
+use crate::lab::{Daemon, Finished, Host, Program, write_secret};
+
+/// A running charon.
+pub(crate) struct Charon<'a> {
+    host: &'a Host,
+    dir: PathBuf,
+    daemon: Daemon,
+}
+
+/// For the daemon to start, and to stop.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Where its libraries are: not on the loader's path.
+const LIBRARIES: &str = "/usr/lib/ipsec";
+
+impl<'a> Charon<'a> {
+    /// Starts it with `connections` loaded.
+    pub(crate) fn start(host: &'a Host, connections: &[Connection]) -> Result<Self> {
+        if !host.enter(|| fs::exists(LIBRARIES).unwrap_or(false))? {
+            STRONGSWAN.lay_over(host)?;
+        }
+        let dir = daemon_dir(host, "charon")?;
+        fs::write(dir.join("strongswan.conf"), strongswan_conf(&dir.to_string_lossy()))?;
+        let mut command = Command::new("charon-systemd");
+        command.env("LD_LIBRARY_PATH", LIBRARIES).env("STRONGSWAN_CONF", dir.join("strongswan.conf"));
+        let daemon = Daemon::start(host, command, &dir.join("output"))?;
+        let socket = dir.join("vici");
+        daemon.wait_until(LIMIT, "vici socket", || socket.exists())?;
+        let charon = Self { host, dir, daemon };
+        charon.load(connections)?;
+        Ok(charon)
+    }
+
+    /// Replaces what it knows by `connections`.
+    pub(crate) fn load(&self, connections: &[Connection]) -> Result<()> {
+        let path = self.dir.join("swanctl.conf");
+        let _ = fs::remove_file(&path);
+        write_secret(&path, swanctl_conf(connections).as_bytes())?;
+        let done = self.swanctl(&["--load-all", "--file", &path.to_string_lossy()])?;
+        let all = format!("successfully loaded {} connections", connections.len());
+        ensure!(done.success() && done.text().contains(&all), "{}: {}", self.host.name(), done.text());
+        Ok(())
+    }
+
+    /// Negotiates a connection and waits for the end of it.
+    pub(crate) fn initiate(&self, name: &str) -> Result<()> {
+        let done = self.swanctl(&["--initiate", "--child", name, "--timeout", "15"])?;
+        ensure!(done.success(), "charon on {} cannot initiate {name}:\n{}", self.host.name(), done.text());
+        Ok(())
+    }
+
+    /// Ends a connection: its phase 1 and all below.
+    pub(crate) fn terminate(&self, name: &str) -> Result<()> {
+        let done = self.swanctl(&["--terminate", "--ike", name, "--timeout", "5"])?;
+        ensure!(done.success(), "charon on {} cannot terminate {name}:\n{}", self.host.name(), done.text());
+        Ok(())
+    }
+
+    /// What it has negotiated.
+    pub(crate) fn status(&self) -> Result<String> {
+        Ok(self.swanctl(&["--list-sas"])?.text())
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.daemon.is_alive()
+    }
+
+    /// Its log so far.
+    pub(crate) fn log(&self) -> Result<String> {
+        fs::read_to_string(self.dir.join("log")).context("charon's log")
+    }
+
+    /// Ends it.
+    pub(crate) fn stop(self) -> Result<()> {
+        let exit = self.daemon.stop(LIMIT)?;
+        ensure!(exit == "0", "charon on {} ended with {exit}", self.host.name());
+        Ok(())
+    }
+
+    fn swanctl(&self, words: &[&str]) -> Result<Finished> {
+        let uri = format!("unix://{}", self.dir.join("vici").display());
+        let words = [words, &["--uri", &uri]].concat();
+        let program = Program::new("swanctl", &words).env("LD_LIBRARY_PATH", LIBRARIES);
+        let conf = self.dir.join("strongswan.conf");
+        self.host.run(program.env("STRONGSWAN_CONF", &conf.to_string_lossy()))
+    }
+}
+
+/// An explicit list of plugins: `kernel-libipsec`, where it is installed, feigns a NAT and refuses transport mode.
+fn strongswan_conf(dir: &str) -> String {
+    format!(
+        "charon-systemd {{
+  load = random nonce aes sha1 sha2 md5 hmac xcbc kdf gcm ccm ctr curve25519 openssl kernel-netlink socket-default vici
+  install_routes = no
+  filelog {{ main {{
+    path = {dir}/log
+    default = 1
+    ike = 2
+    flush_line = yes
+  }} }}
+  plugins {{ vici {{ socket = unix://{dir}/vici
+  }} }}
+}}
+"
+    )
+}
+
+fn swanctl_conf(connections: &[Connection]) -> String {
+    let sections: String = connections.iter().map(connection).collect();
+    let secrets: String = connections.iter().map(secret).collect();
+    format!("connections {{\n{sections}}}\nsecrets {{\n{secrets}}}\n")
+}
+
+fn connection(c: &Connection) -> String {
+    let (local, remote) = (c.local.address, c.remote.address);
+    let word = |word: &super::algorithm::Word| word.name(Peer::Strongswan).unwrap_or("missing");
+    let phase1 = format!("{}-{}-{}", word(c.phase1.encryption), word(c.phase1.hash), word(c.phase1.group));
+    let lifetime = c.phase2.lifetime;
+    let mut child = format!("life_time = {lifetime}s\n      rekey_time = {}s\n", lifetime * 4 / 5);
+    let (kind, proposal) = phase2(c);
+    // Writing to a string cannot fail.
+    let _ = writeln!(child, "      {kind} = {proposal}");
+    if c.phase2.sha256_96 {
+        child.push_str("      sha256_96 = yes\n");
+    }
+    match (&c.local.behind, &c.remote.behind) {
+        (Some(here), Some(there)) => {
+            let _ = writeln!(child, "      mode = tunnel\n      local_ts = {}", here.network);
+            let _ = writeln!(child, "      remote_ts = {}", there.network);
+        }
+        _ => child.push_str("      mode = transport\n"),
+    }
+    child.push_str(match c.start {
+        Start::Respond => "      start_action = none\n",
+        Start::OnTraffic => "      start_action = trap\n",
+    });
+    format!(
+        "  {name} {{
+    version = 1
+    local_addrs = {local}
+    remote_addrs = {remote}
+    proposals = {phase1}
+    reauth_time = {reauth}s
+    over_time = {over}s
+    local {{
+      auth = psk
+      id = {local}
+    }}
+    remote {{
+      auth = psk
+      id = {remote}
+    }}
+    children {{ {name} {{
+      {child}    }} }}
+  }}
+",
+        name = c.name,
+        reauth = c.phase1.lifetime * 4 / 5,
+        over = c.phase1.lifetime / 5,
+    )
+}
+
+/// The option and its value.
+fn phase2(c: &Connection) -> (&'static str, String) {
+    let authentication = c.phase2.authentication.name(Peer::Strongswan).unwrap_or("missing");
+    let cipher = c.phase2.protection.name(Peer::Strongswan).unwrap_or("missing");
+    let (kind, mut proposal) = match c.phase2.protection {
+        Protection::Ah => ("ah_proposals", authentication.to_owned()),
+        Protection::Aead(_) => ("esp_proposals", cipher.to_owned()),
+        Protection::Esp(_) => ("esp_proposals", format!("{cipher}-{authentication}")),
+    };
+    if let Some(group) = c.phase2.pfs {
+        proposal.push('-');
+        proposal.push_str(group.name(Peer::Strongswan).unwrap_or("missing"));
+    }
+    (kind, proposal)
+}
+
+fn secret(c: &Connection) -> String {
+    format!(
+        "  ike-{} {{\n    id-1 = {}\n    id-2 = {}\n    secret = \"{}\"\n  }}\n",
+        c.name, c.local.address, c.remote.address, c.psk
+    )
+}

@@ -1,0 +1,135 @@
+//! Our daemon on a host of the lab.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use nix::sys::signal::Signal;
+
+use crate::interop::daemon_dir;
+use crate::lab::{Daemon, Host, Program, write_secret};
+
+/// The programs under test and the door they use.
+#[derive(Debug, Clone)]
+pub(crate) struct Ours {
+    pub(crate) racoon: PathBuf,
+    pub(crate) setkey: PathBuf,
+    /// `LIBPFKEY_BACKEND`
+    pub(crate) backend: String,
+}
+
+/// What it reads.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Files {
+    /// `racoon.conf`, below the directives that name the other files.
+    pub(crate) conf: String,
+    pub(crate) psk: String,
+    /// A script of policies, loaded first.
+    pub(crate) setkey: String,
+}
+
+/// A running racoon.
+pub(crate) struct Racoon<'a> {
+    host: &'a Host,
+    dir: PathBuf,
+    daemon: Daemon,
+}
+
+/// For the daemon to start, and to stop.
+const LIMIT: Duration = Duration::from_secs(10);
+
+impl<'a> Racoon<'a> {
+    /// Writes the files to a folder of this host, loads the policies, and starts the daemon.
+    pub(crate) fn start(host: &'a Host, ours: &Ours, files: &Files) -> Result<Self> {
+        let dir = daemon_dir(host, "racoon")?;
+        let path = |name: &str| dir.join(name);
+        let (psk, conf) = (path("psk.txt"), path("racoon.conf"));
+        let head =
+            format!("path pre_shared_key \"{}\";\npath pidfile \"{}\";\n", psk.display(), path("racoon.pid").display());
+        write_secret(&psk, files.psk.as_bytes())?;
+        write_secret(&conf, (head + &files.conf).as_bytes())?;
+        write_secret(&path("setkey.conf"), files.setkey.as_bytes())?;
+        let load = Program::new(&ours.setkey.to_string_lossy(), &["-f", &path("setkey.conf").to_string_lossy()]);
+        let done = host.run(load.env("LIBPFKEY_BACKEND", &ours.backend))?;
+        ensure!(done.success() && done.stderr.is_empty(), "{}: setkey: {}", host.name(), done.text());
+        let daemon = Self::spawn(host, ours, &dir)?;
+        let racoon = Self { host, dir, daemon };
+        racoon.wait_for_port()?;
+        Ok(racoon)
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.daemon.is_alive()
+    }
+
+    /// Its log so far.
+    pub(crate) fn log(&self) -> Result<String> {
+        fs::read_to_string(self.dir.join("log")).context("racoon's log")
+    }
+
+    /// Waits until the log has `pattern`, a text.
+    #[allow(dead_code, reason = "for the plays of two racoons")]
+    pub(crate) fn wait_for_log(&self, pattern: &str, limit: Duration) -> Result<()> {
+        let log = self.dir.join("log");
+        let found = || fs::read_to_string(&log).is_ok_and(|text| text.contains(pattern));
+        self.daemon.wait_until(limit, pattern, found)
+    }
+
+    /// Ends it, which it must do by itself and with success.
+    pub(crate) fn stop(self) -> Result<()> {
+        let exit = self.daemon.stop(LIMIT)?;
+        ensure!(exit == "0", "racoon on {} ended with {exit}; its log:\n{}", self.host.name(), self.log()?);
+        Ok(())
+    }
+
+    /// Ends it as a crash would (SIGKILL): it cleans nothing up.
+    #[allow(dead_code, reason = "for the plays of two racoons")]
+    pub(crate) fn kill(self) -> Result<()> {
+        self.daemon.signal(Signal::SIGKILL)
+    }
+
+    fn spawn(host: &Host, ours: &Ours, dir: &Path) -> Result<Daemon> {
+        let mut command = Command::new(&ours.racoon);
+        command.arg("-F").arg("-f").arg(dir.join("racoon.conf")).arg("-l").arg(dir.join("log"));
+        command.env("LIBPFKEY_BACKEND", &ours.backend);
+        Daemon::start(host, command, &dir.join("output"))
+    }
+
+    /// Waits until somebody has UDP port 500 in the host's network namespace.
+    fn wait_for_port(&self) -> Result<()> {
+        let host = self.host;
+        let bound = || host.enter(port_500_bound).unwrap_or(false);
+        let waited = self.daemon.wait_until(LIMIT, "UDP port 500", bound);
+        waited
+            .with_context(|| format!("racoon's log:\n{}", fs::read_to_string(self.dir.join("log")).unwrap_or_default()))
+    }
+}
+
+/// Whether a socket of the calling thread's network namespace has UDP port 500, of IPv4 or IPv6.
+fn port_500_bound() -> bool {
+    let tables = ["/proc/thread-self/net/udp", "/proc/thread-self/net/udp6"];
+    tables.iter().any(|table| fs::read_to_string(table).is_ok_and(|text| lists_port(&text, 500)))
+}
+
+/// Whether a table like `/proc/net/udp` has a socket with this local port: the hexadecimal number in the second column.
+fn lists_port(table: &str, port: u16) -> bool {
+    let local = |line: &str| u16::from_str_radix(line.split_ascii_whitespace().nth(1)?.rsplit_once(':')?.1, 16).ok();
+    table.lines().skip(1).filter_map(local).any(|found| found == port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_local_port_is_looked_at_alone() {
+        let line = "  12: 0100007F:01F4 00000000:0035 07 00000000:00000000 00:00000000 00000000 0 0 1 2 0 0";
+        let table = format!("  sl  local_address rem_address   st\n{line}\n");
+        assert!(lists_port(&table, 500));
+        assert!(!lists_port(&table, 53));
+        assert!(!lists_port("", 500));
+    }
+}
