@@ -75,6 +75,39 @@ mod tests {
     }
 
     #[test]
+    fn three_numberings_of_nat_traversal() {
+        for (nat_d, nat_oa) in [(20, 21), (15, 16), (130, 131)] {
+            assert!(PayloadType(nat_d).is_nat_d() && !PayloadType(nat_d).is_nat_oa(), "{nat_d}");
+            assert!(PayloadType(nat_oa).is_nat_oa() && !PayloadType(nat_oa).is_nat_d(), "{nat_oa}");
+        }
+        for (mode, plain, in_udp) in [
+            (1, 1, false),
+            (2, 2, false),
+            (3, 1, true),
+            (4, 2, true),
+            (61443, 1, true),
+            (61444, 2, true),
+            (9, 9, false),
+        ] {
+            assert_eq!(EncapsulationMode(mode).plain(), EncapsulationMode(plain));
+            assert_eq!(EncapsulationMode(mode).in_udp(), in_udp, "{mode}");
+        }
+    }
+
+    #[test]
+    fn errors_and_status() {
+        for (kind, is_error, name) in [
+            (14, true, "NO-PROPOSAL-CHOSEN"),
+            (30, true, "UNEQUAL-PAYLOAD-LENGTHS"),
+            (16383, true, "16383"),
+            (16384, false, "CONNECTED"),
+            (36137, false, "R-U-THERE-ACK"),
+        ] {
+            assert_eq!((NotifyType(kind).is_error(), NotifyType(kind).to_string().as_str()), (is_error, name));
+        }
+    }
+
+    #[test]
     fn ah_names_the_hash_twice() {
         assert_eq!(AuthAlgorithm::HMAC_MD5.ah_transform(), Some(AhTransform::MD5));
         assert_eq!(AuthAlgorithm::HMAC_SHA256.ah_transform(), Some(AhTransform::SHA256));
