@@ -38,8 +38,8 @@ fn row(sizes: &[usize], open: &BTreeSet<(Value, Value)>, one: Value, other: Valu
             let pair = |other: &&Value| open.contains(&ordered((factor, value), **other));
             chosen.iter().filter(pair).count()
         };
-        // Where values are equally good, each has its turn.
-        let candidates = (0..size).map(|value| (value + turn) % size);
+        // Where values are equally good each has its turn, at a pace that is this factor's own.
+        let candidates = (0..size).map(|value| (value + turn / (factor + 1)) % size);
         let best = candidates.rev().max_by_key(|&value| gain(value)).unwrap_or(0);
         chosen.push((factor, best));
     }
