@@ -1,7 +1,7 @@
 //! Going to the background.
 //!
-//! The command that was typed, or that a boot script runs, ends when the daemon works or when it has failed to: with its
-//! error on standard error and the exit code 1.
+//! The command that was typed, or that a boot script runs, ends when the daemon works or when it has failed to: with
+//! its error on standard error and the exit code 1.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};

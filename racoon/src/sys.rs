@@ -43,7 +43,8 @@ pub(crate) fn ignore(signal: Signal) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether this is the child. To be called while there is one thread only: what other threads hold would be held for ever.
+/// Whether this is the child. To be called while there is one thread only: what other threads hold would be held for
+/// ever.
 pub(crate) fn fork_once() -> io::Result<ForkResult> {
     // SAFETY: the caller's single thread holds no lock that the child could wait for.
     Ok(unsafe { fork() }?)

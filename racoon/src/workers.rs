@@ -54,8 +54,8 @@ struct Queues<J> {
 }
 
 impl<J: Send + 'static, R: Send + 'static> Workers<J, R> {
-    /// A pool that will have so many threads and hold so many waiting jobs of each urgency. No thread is started yet: the
-    /// process may still fork.
+    /// A pool that will have so many threads and hold so many waiting jobs of each urgency. No thread is started yet:
+    /// the process may still fork.
     ///
     /// # Errors
     /// The system's, from pipe(2).
@@ -119,7 +119,7 @@ impl<J: Send + 'static, R: Send + 'static> Workers<J, R> {
 
     /// The results that are there, in the order in which they came about.
     pub fn results(&self) -> Vec<R> {
-        // First the bytes, then the results: one that arrives in between is fetched now, and its byte only wakes in vain.
+        // First the bytes, then the results: one that arrives in between is fetched now, and its byte wakes in vain.
         while read(&self.woken, &mut [0; 256]).is_ok_and(|count| count > 0) {}
         std::mem::take(&mut lock(&self.shared.results))
     }

@@ -63,8 +63,8 @@ enum Main {
 }
 
 impl Log {
-    /// Opens the log, at level `info` and what `-d` adds to it. A system without a syslog daemon is none to fail on: it is
-    /// looked for again with each line.
+    /// Opens the log, at level `info` and what `-d` adds to it. A system without a syslog daemon is none to fail on: it
+    /// is looked for again with each line.
     ///
     /// # Errors
     /// The file cannot be opened for writing.

@@ -1,7 +1,8 @@
-//! The UDP sockets of IKE: one for each local address and port, so that an answer leaves from where the question went to.
+//! The UDP sockets of IKE: one for each local address and port, so that an answer leaves from where the question went.
 //!
-//! Without entries in `listen`, every address of this host has a socket on both ports, and addresses that come and go are
-//! followed. With entries, those are followed. With `strict_address`, all entries have to be there and nothing is followed.
+//! Without entries in `listen`, every address of this host has a socket on both ports, and addresses that come and go
+//! are followed. With entries, those are followed. With `strict_address`, all entries have to be there and nothing is
+//! followed.
 
 mod addresses;
 mod owner;
@@ -150,8 +151,8 @@ impl Sockets {
     /// Opens the sockets. An address that is not there, or not yet usable, is waited for.
     ///
     /// # Errors
-    /// A port that another process has, a policy that the system refuses, and with `strict_address` an address that is not
-    /// there.
+    /// A port that another process has, a policy that the system refuses, and with `strict_address` an address that is
+    /// not there.
     pub fn open(options: Options, log: Log) -> Result<Self, Error> {
         let watch = if options.listen.strict_address { None } else { Some(Watch::open().map_err(Error::Addresses)?) };
         let buffer = vec![0; LARGEST];
@@ -162,7 +163,8 @@ impl Sockets {
         }
     }
 
-    /// After a new configuration has been read: closes what it does not name, and opens what it does. Sockets in both stay.
+    /// After a new configuration has been read: closes what it does not name, and opens what it does. Sockets in both
+    /// stay.
     ///
     /// # Errors
     /// The addresses of the host cannot be learned. A socket that cannot be opened is only logged.
@@ -210,6 +212,24 @@ impl Sockets {
     /// What to poll, and what [`Sockets::receive`] wants to know.
     pub fn descriptors(&self) -> impl Iterator<Item = (SocketAddr, BorrowedFd<'_>)> {
         self.sockets.iter().map(|(address, socket)| (*address, socket.as_fd()))
+    }
+
+    /// The addresses that messages of ISAKMP leave from: of each socket its own, or those that this host has.
+    ///
+    /// # Errors
+    /// The addresses of the host cannot be learned.
+    pub fn locals(&self) -> Result<BTreeSet<SocketAddr>, Error> {
+        let mut locals = BTreeSet::new();
+        for address in self.sockets.iter().filter(|(_, socket)| !socket.natt()).map(|(address, _)| *address) {
+            if !address.ip().is_unspecified() {
+                locals.insert(address);
+                continue;
+            }
+            let present = addresses::present().map_err(Error::Addresses)?;
+            let covered = present.into_iter().map(|present| with_port(present, address.port()));
+            locals.extend(covered.filter(|present| overlap(*present, address)));
+        }
+        Ok(locals)
     }
 
     /// The next message, or news of one of ours, from the socket with this address. None: nothing for now.

@@ -38,8 +38,8 @@ struct Entry {
 }
 
 impl Entry {
-    /// `sl local_address rem_address st tx_queue:rx_queue tr:tm retrnsmt uid timeout inode …`, addresses as words of the
-    /// host.
+    /// `sl local_address rem_address st tx_queue:rx_queue tr:tm retrnsmt uid timeout inode …`, addresses as words of
+    /// the host.
     fn parse(line: &str) -> Option<Self> {
         let mut words = line.split_ascii_whitespace();
         let (address, port) = words.nth(1)?.split_once(':')?;

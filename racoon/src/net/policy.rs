@@ -91,11 +91,10 @@ mod xfrm {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux", target_endian = "little"))]
 mod tests {
     use super::*;
 
-    #[cfg(all(target_os = "linux", target_endian = "little"))]
     #[test]
     fn bytes() {
         let word = |direction| [2, 0, 18, 0, 4, 0, direction, 0, 0, 0, 0, 0];

@@ -123,7 +123,7 @@ impl IkeSocket {
     /// Large messages go in fragments at once: to learn that a path is narrow takes an answer that firewalls drop.
     fn tolerate_small_paths(&self) -> io::Result<()> {
         #[cfg(target_os = "linux")]
-        let options = match family_of(self.address) {
+        let options: Vec<(i32, i32, i32)> = match family_of(self.address) {
             Family::V4 => vec![(libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DONT)],
             Family::V6 => vec![
                 (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IP_PMTUDISC_DONT),
@@ -131,8 +131,8 @@ impl IkeSocket {
             ],
         };
         #[cfg(not(target_os = "linux"))]
-        let options = match family_of(self.address) {
-            Family::V4 => vec![],
+        let options: Vec<(i32, i32, i32)> = match family_of(self.address) {
+            Family::V4 => Vec::new(),
             Family::V6 => vec![(libc::IPPROTO_IPV6, IPV6_USE_MIN_MTU, 1)],
         };
         options
@@ -199,20 +199,10 @@ impl IkeSocket {
     }
 
     /// On Linux the error of an earlier datagram comes first as an error of whatever is called next, then in detail.
-    #[cfg(target_os = "linux")]
     fn failed(&self, errno: Errno) -> io::Result<Turn> {
         if let Some(unreachable) = unreachable::read(self.as_fd(), self.address) {
             return Ok(Turn::Unreachable(unreachable));
         }
-        match errno {
-            Errno::EAGAIN => Ok(Turn::Empty),
-            errno if unreachable::is_of_the_path(errno) => Ok(Turn::Dropped),
-            errno => Err(errno.into()),
-        }
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn failed(&self, errno: Errno) -> io::Result<Turn> {
         match errno {
             Errno::EAGAIN => Ok(Turn::Empty),
             errno if unreachable::is_of_the_path(errno) => Ok(Turn::Dropped),
@@ -281,8 +271,8 @@ impl AsFd for IkeSocket {
     }
 }
 
-/// Whether nobody else has the port: a socket that shares with nobody can be bound. (Linux lets two daemons have the same port
-/// if both say that they share.)
+/// Whether nobody else has the port: a socket that shares with nobody can be bound. (Linux lets two daemons have the
+/// same port if both say that they share.)
 pub(super) fn is_free(address: SocketAddr) -> bool {
     let bind = || -> io::Result<()> {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;

@@ -1,9 +1,10 @@
-//! ICMP errors about datagrams of ours. Linux tells them with the datagram's destination; the BSDs do not tell them to a socket that
-//! speaks to many.
+//! ICMP errors about datagrams of ours. Linux tells them with the datagram's destination; the BSDs do not tell them to a
+//! socket that speaks to many.
 
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::BorrowedFd;
 
 use nix::errno::Errno;
 
@@ -46,7 +47,7 @@ pub(super) fn is_of_the_path(errno: Errno) -> bool {
 
 /// The next entry of a socket's queue of errors.
 #[cfg(target_os = "linux")]
-pub(super) fn read(socket: std::os::fd::BorrowedFd<'_>, local: SocketAddr) -> Option<Unreachable> {
+pub(super) fn read(socket: BorrowedFd<'_>, local: SocketAddr) -> Option<Unreachable> {
     use std::io::IoSliceMut;
     use std::os::fd::AsRawFd as _;
 
@@ -76,4 +77,10 @@ pub(super) fn read(socket: std::os::fd::BorrowedFd<'_>, local: SocketAddr) -> Op
         reporter: reporter.filter(|_| foreign),
         error: io::Error::from_raw_os_error(number),
     })
+}
+
+/// There is no such queue.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn read(_: BorrowedFd<'_>, _: SocketAddr) -> Option<Unreachable> {
+    None
 }
