@@ -1,10 +1,16 @@
 //! What the operator, and the shell for itself, ask of the engine.
 
 use std::collections::BTreeSet;
+use std::mem;
 use std::net::{IpAddr, SocketAddr};
 
+use super::dpd::Traffic;
+use super::{Engine, Phase1Id};
 use crate::kernel::{Direction, Selector};
 use crate::num::Protocol;
+use crate::outcome::{Cause, Ending};
+use crate::output::Level;
+use crate::select::{Ambiguous, Known, RemoteIndex};
 use crate::settings::Settings;
 
 /// A request from outside the protocol.
@@ -38,6 +44,15 @@ pub enum Control {
     FlushPhase1,
     /// Delete every SA of a protocol, or of all: `flush-sa esp`, `ah`, `ipsec`.
     FlushPhase2(Option<Protocol>),
+    /// When packets went to a peer and came from it: what `dpd_mode traffic` probes by.
+    Traffic {
+        /// Our address.
+        local: IpAddr,
+        /// The peer's.
+        remote: IpAddr,
+        /// When.
+        traffic: Traffic,
+    },
 }
 
 /// Why a control request was not begun.
@@ -52,4 +67,160 @@ pub enum Refusal {
     /// There is nothing of the kind.
     #[error("no such SA")]
     Missing,
+}
+
+impl Engine {
+    pub(super) fn control(&mut self, control: Control) -> Result<(), Refusal> {
+        match control {
+            Control::Addresses(addresses) => self.locals = addresses,
+            Control::Reload(settings) => self.reload(*settings),
+            Control::Shutdown => self.shut_down(),
+            Control::EstablishPhase1 { local, remote, block } => {
+                return self.establish_phase1(local, remote, block.as_deref());
+            }
+            Control::EstablishPhase2(direction, selector) => return self.establish_phase2(direction, selector),
+            Control::DeletePeer { local, remote } => return self.delete_peer(local, remote),
+            Control::FlushPhase1 => self.flush_phase1(),
+            Control::FlushPhase2(protocol) => self.flush_phase2(protocol),
+            Control::Traffic { local, remote, traffic } => self.note_traffic(local, remote, traffic),
+        }
+        Ok(())
+    }
+
+    /// The remote block by which we begin something with a peer.
+    ///
+    /// # Errors
+    /// There is none, or more than one.
+    fn block_for(&self, remote: IpAddr, name: Option<&str>) -> Result<RemoteIndex, Refusal> {
+        let remotes = &self.settings.remotes;
+        if let Some(name) = name {
+            let named = remotes.named(name);
+            return named.ok_or_else(|| Refusal::NotConfigured(format!("no remote block is called {name}")));
+        }
+        match remotes.select(&Known::address(remote)) {
+            Ok(Some(block)) => Ok(block),
+            Ok(None) => Err(Refusal::NotConfigured(format!("no remote block is for {remote}"))),
+            Err(ambiguous) => Err(Refusal::NotConfigured(format!("{remote}: {ambiguous}"))),
+        }
+    }
+
+    fn establish_phase1(&mut self, local: IpAddr, remote: IpAddr, name: Option<&str>) -> Result<(), Refusal> {
+        let block = self.block_for(remote, name)?;
+        let local = self.local_endpoint(local, remote).ok_or_else(|| {
+            Refusal::NotConfigured(format!("no address of ours is {local}, or none can reach {remote}"))
+        })?;
+        let port = self.settings.remotes.get(block).and_then(|block| block.address).map_or(0, |address| address.port);
+        let remote = SocketAddr::new(remote, if port == 0 { self.settings.port } else { port });
+        if self.usable_phase1(local, remote).is_some() {
+            return Err(Refusal::Exists);
+        }
+        self.begin_phase1(local, remote, block, None, Vec::new());
+        Ok(())
+    }
+
+    /// An address of ours: the given one, or if it is not specified the first of the peer's family.
+    fn local_endpoint(&self, local: IpAddr, remote: IpAddr) -> Option<SocketAddr> {
+        let fits = |ours: &&SocketAddr| {
+            let any = local.is_unspecified() && ours.is_ipv4() == remote.is_ipv4();
+            any || ours.ip() == local
+        };
+        self.locals.iter().find(fits).copied()
+    }
+
+    fn delete_peer(&mut self, local: IpAddr, remote: IpAddr) -> Result<(), Refusal> {
+        let is_peer = |ours: IpAddr, theirs: IpAddr| theirs == remote && (local.is_unspecified() || ours == local);
+        self.contacted.remove(&remote);
+        let phase1s = self.phase1s.iter();
+        let ids: Vec<_> =
+            phase1s.filter(|(_, one)| is_peer(one.local.ip(), one.remote.ip())).map(|(id, _)| id).collect();
+        if ids.is_empty() {
+            return Err(Refusal::Missing);
+        }
+        // Those on their way first: none of them is to take over what the others leave.
+        let (established, going_on): (Vec<_>, Vec<_>) =
+            ids.into_iter().partition(|id| self.phase1_sa(*id).is_some());
+        going_on.into_iter().for_each(|id| self.abandon(id, "deleted"));
+        established.into_iter().for_each(|id| self.purge_phase1(id, true));
+        Ok(())
+    }
+
+    fn flush_phase1(&mut self) {
+        let ids: Vec<_> = self.phase1s.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            if self.phase1_sa(id).is_some() {
+                self.delete_phase1(id);
+            } else {
+                self.abandon(id, "flushed");
+            }
+        }
+    }
+
+    /// A negotiation that nobody needs any more, and those that wait for it.
+    fn abandon(&mut self, id: Phase1Id, why: &str) {
+        let waiting = self.abandon_phase1(id, Ending::Abandoned);
+        if !waiting.is_empty() {
+            self.phase1_failed(waiting, &Cause::NoPhase1(why.into()));
+        }
+    }
+
+    /// The end. Phase 2s go first: their deletes are sent under phase 1.
+    fn shut_down(&mut self) {
+        self.phase2_shutdown();
+        self.stopping = true;
+        let ids: Vec<_> = self.phase1s.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            if self.phase1_sa(id).is_some() {
+                self.send_delete_of(id);
+                self.drop_phase1(id);
+            } else {
+                self.abandon_phase1(id, Ending::Abandoned);
+            }
+        }
+        self.timers = Default::default();
+        self.jobs.clear();
+        self.requests.clear();
+    }
+
+    /// Another configuration. Each phase 1 gets the block that is now for its peer; one that has none goes.
+    fn reload(&mut self, settings: Settings) {
+        self.journal.set_limit(settings.journal);
+        let before = mem::replace(&mut self.settings, settings);
+        let ids: Vec<_> = self.phase1s.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            match self.block_after_reload(id, &before) {
+                Some(block) => self.phase1s.set_block(id, block),
+                None if self.phase1_sa(id).is_some() => {
+                    let remote = self.phase1s.get(id).map(|phase1| phase1.remote);
+                    self.log(Level::Notify, remote, || "no remote block is for this peer any more".into());
+                    self.delete_phase1(id);
+                }
+                None => self.abandon(id, "its remote block is no longer configured"),
+            }
+        }
+        self.phase2_reload();
+    }
+
+    /// The block of a phase 1 in the new configuration: as if its peer came now; and for one on its way, where the peer is
+    /// not known yet, the block of the same name.
+    fn block_after_reload(&self, id: Phase1Id, before: &Settings) -> Option<RemoteIndex> {
+        let phase1 = self.phase1s.get(id)?;
+        let remotes = &self.settings.remotes;
+        let name = before.remotes.get(phase1.block).map(|block| block.name.as_str());
+        let same_name = name.and_then(|name| remotes.named(name));
+        let Some(established) = phase1.established() else { return same_name };
+        let sa = &established.sa;
+        let known = Known {
+            port: sa.remote.port(),
+            exchange: Some(sa.exchange),
+            accepted: Some(&sa.terms),
+            claimed: Some(sa.peer.claimed()),
+            ..Known::address(sa.remote)
+        };
+        match remotes.select(&known) {
+            Ok(block) => block,
+            Err(Ambiguous(blocks)) => {
+                same_name.filter(|same| blocks.contains(same)).or_else(|| blocks.into_iter().min())
+            }
+        }
+    }
 }

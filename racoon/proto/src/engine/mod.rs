@@ -16,13 +16,28 @@
 //! | policy | selector and direction; its index |
 
 mod control;
+mod datagram;
+mod dpd;
+mod duplicates;
+mod endpoint;
+mod established;
+mod informational;
+mod phase1;
+mod phase1s;
+mod protected;
+mod renewal;
+mod retransmission;
+mod strangers;
 mod timers;
+mod view;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 pub use control::{Control, Refusal};
+pub use dpd::Traffic;
+pub use view::Phase1View;
 
 use crate::crypto::{Job, JobResult};
 use crate::kernel::{KernelEvent, KernelRequest, RequestId};
@@ -31,6 +46,8 @@ use crate::output::{Event, JobId, Level, LogLine, Output, Transmit, Urgency};
 use crate::random::Random;
 use crate::settings::Settings;
 use crate::time::Time;
+use phase1s::Phase1s;
+use strangers::Strangers;
 use timers::Timers;
 
 /// A phase 1, established or on its way. Never used twice.
@@ -87,6 +104,12 @@ pub struct Engine {
     locals: BTreeSet<SocketAddr>,
     jobs: HashMap<JobId, Owner>,
     requests: HashMap<RequestId, Phase2Id>,
+    phase1s: Phase1s,
+    /// Peers that have had their INITIAL-CONTACT.
+    contacted: HashSet<IpAddr>,
+    /// What the kernel's counters say of traffic between two addresses.
+    traffic: HashMap<(IpAddr, IpAddr), Traffic>,
+    strangers: Strangers,
     journal: Journal,
     /// The next number of a phase 1, phase 2, job or request.
     next_id: u64,
@@ -107,6 +130,10 @@ impl Engine {
             locals: BTreeSet::new(),
             jobs: HashMap::new(),
             requests: HashMap::new(),
+            phase1s: Phase1s::default(),
+            contacted: HashSet::new(),
+            traffic: HashMap::new(),
+            strangers: Strangers::default(),
             next_id: 1,
             stopping: false,
         }

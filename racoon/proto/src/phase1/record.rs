@@ -25,12 +25,22 @@ pub(crate) struct Record {
     pub(crate) peer_said: Vec<NotifyType>,
     /// What was wrong with the last message that was ignored.
     pub(crate) fault: Option<Cause>,
+    /// How many were ignored.
+    pub(crate) faults: u32,
 }
 
 impl Record {
     /// A negotiation begins.
     pub(crate) fn new(began: Time) -> Self {
-        Self { began, steps: Vec::new(), offered: Vec::new(), configured: Vec::new(), peer_said: Vec::new(), fault: None }
+        Self {
+            began,
+            steps: Vec::new(),
+            offered: Vec::new(),
+            configured: Vec::new(),
+            peer_said: Vec::new(),
+            fault: None,
+            faults: 0,
+        }
     }
 
     /// Something is reached.
@@ -38,11 +48,13 @@ impl Record {
         self.steps.push((step, now.since(self.began)));
     }
 
-    /// The peer says something.
-    pub(crate) fn said(&mut self, what: NotifyType) {
-        if self.peer_said.len() < SAID_MAX && !self.peer_said.contains(&what) {
+    /// The peer says something. False: it did before, or has said enough.
+    pub(crate) fn said(&mut self, what: NotifyType) -> bool {
+        let is_new = self.peer_said.len() < SAID_MAX && !self.peer_said.contains(&what);
+        if is_new {
             self.peer_said.push(what);
         }
+        is_new
     }
 
     /// Why nothing more came of it: what was wrong with what the peer sent, or else what it said, or else its silence after
@@ -71,7 +83,7 @@ mod tests {
     fn the_best_known_cause_is_told() {
         let mut record = Record::new(Time::default());
         assert_eq!(record.why(5), Cause::NoAnswer { sent: 5 });
-        record.said(NotifyType::NO_PROPOSAL_CHOSEN);
+        assert!(record.said(NotifyType::NO_PROPOSAL_CHOSEN));
         assert_eq!(record.why(5), Cause::Refused(NotifyType::NO_PROPOSAL_CHOSEN));
         record.fault = Some(Cause::Malformed("so".into()));
         assert_eq!(record.why(5), Cause::Malformed("so".into()));
@@ -80,7 +92,8 @@ mod tests {
     #[test]
     fn what_a_peer_says_is_bounded() {
         let mut record = Record::new(Time::default());
-        (0..100).for_each(|kind| record.said(NotifyType(kind % 50)));
+        let heard = (0..100).filter(|kind| record.said(NotifyType(kind % 50))).count();
+        assert_eq!(heard, SAID_MAX);
         assert_eq!(record.peer_said.len(), SAID_MAX);
     }
 }

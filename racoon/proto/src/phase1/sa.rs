@@ -7,7 +7,6 @@ use crate::crypto::{CryptoError, Iv, Padding, Phase1Keys, equal};
 use crate::exchange::message::{Opened, Unreadable, seal};
 use crate::identity::{Claimed, Identity, Name};
 use crate::num::{ExchangeType, PayloadType};
-use crate::outcome::Role;
 use crate::proposal::Phase1Terms;
 use crate::random::Random;
 use crate::select::RemoteIndex;
@@ -17,8 +16,6 @@ use crate::wire::{CookiePair, Header, RawPayload, chain};
 pub(crate) struct Phase1Sa {
     /// Its name.
     pub(crate) cookies: CookiePair,
-    /// Who began it.
-    pub(crate) role: Role,
     /// By which exchange it came up.
     pub(crate) exchange: ExchangeType,
     /// Our end.

@@ -213,7 +213,7 @@ impl AwaitsIdentity {
         let verdict = expected_peer(cx, &proved);
         let Proved { id, initial_contact, .. } = proved;
         let features = self.keyed.features();
-        let sa = self.keyed.into_sa(cx, Role::Initiator, cx.block, id);
+        let sa = self.keyed.into_sa(cx, id);
         match verdict {
             Ok(()) => Turn::Up(Box::new(Agreed { sa, last_message: None, features, initial_contact })),
             Err(cause) => Turn::Denied(Box::new(sa), cause),

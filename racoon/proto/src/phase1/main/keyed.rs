@@ -1,6 +1,6 @@
 //! The second half of Main Mode: both sides have the keys, and prove who they are.
 
-use crate::crypto::{DhDone, DhValues, GroupError, HashInput, Iv, JobResult, KeyAnswer, Phase1Keys, Secret, equal};
+use crate::crypto::{DhDone, DhValues, GroupError, HashInput, Iv, KeyAnswer, Phase1Keys, Secret, equal};
 use crate::crypto::{Exponent, skeyid_psk};
 use crate::exchange::message::{Opened, Unreadable, seal};
 use crate::exchange::rules::{self, MAIN};
@@ -8,7 +8,6 @@ use crate::identity::Identity;
 use crate::num::{ExchangeType, PayloadType};
 use crate::outcome::{Cause, Role};
 use crate::proposal::Phase1Terms;
-use crate::select::RemoteIndex;
 use crate::wire::{Header, RawPayload};
 
 use super::super::sa::UsedMessageIds;
@@ -123,20 +122,14 @@ impl Keyed {
         self.features
     }
 
-    /// The terms.
-    pub(super) fn terms(&self) -> &Phase1Terms {
-        &self.terms
-    }
-
     /// The SA. What it does not need is wiped.
-    pub(super) fn into_sa(self, cx: &Context<'_>, role: Role, block: RemoteIndex, id: Identity) -> Phase1Sa {
+    pub(super) fn into_sa(self, cx: &Context<'_>, id: Identity) -> Phase1Sa {
         Phase1Sa {
             cookies: cx.cookies,
-            role,
             exchange: ExchangeType::MAIN,
             local: cx.local,
             remote: cx.remote,
-            block,
+            block: cx.block,
             terms: self.terms,
             keys: self.keys,
             peer: PeerIdentity { id, name: None },

@@ -31,9 +31,10 @@ pub(crate) enum Responder {
 }
 
 /// What is answered to message 1.
-pub(crate) struct FirstChoice {
+pub(crate) struct FirstChoice<'a> {
     /// The first block that accepts it.
     pub(crate) block: RemoteIndex,
+    payloads: Vec<RawPayload<'a>>,
     sa_i: Vec<u8>,
     answer: SaBody,
     /// The transform as the peer offers it.
@@ -63,15 +64,17 @@ pub(crate) struct AwaitsIdentity {
     keyed: Keyed,
 }
 
-impl FirstChoice {
+impl<'a> FirstChoice<'a> {
     /// What message 1 is answered with: the first of the peer's transforms that a block for its address accepts.
-    pub(crate) fn new(
+    pub(crate) fn read(
         settings: &Settings,
         remote: SocketAddr,
-        payloads: &[RawPayload<'_>],
+        header: &Header,
+        body: &'a [u8],
         record: &mut Record,
     ) -> Result<Self, Cause> {
-        let sa_i = rules::find(payloads, PayloadType::SA).unwrap_or_default();
+        let payloads = in_clear(&MAIN[0], header, body)?;
+        let sa_i = rules::find(&payloads, PayloadType::SA).unwrap_or_default();
         let sa = SaBody::parse(sa_i).map_err(|error| Cause::Malformed(error.to_string()))?;
         let offer = offered_phase1(&sa);
         let known = known(remote);
@@ -81,9 +84,6 @@ impl FirstChoice {
         let candidates = settings.remotes.candidates(&known);
         let blocks = candidates.iter().filter_map(|index| settings.remotes.get(*index));
         record.configured = blocks.flat_map(|block| in_words(&block.proposals)).collect();
-        if candidates.is_empty() {
-            return Err(Cause::NoRemote("exchange main not allowed in any applicable rmconf.".into()));
-        }
         let chosen = choose(settings, &known, &terms);
         let chosen = chosen.and_then(|choice| Some((choice, offer.transforms.get(choice.acceptance.offered)?)));
         let Some((ProposalChoice { remote: block, acceptance, .. }, transform)) = chosen else {
@@ -92,6 +92,7 @@ impl FirstChoice {
         Ok(Self {
             block,
             sa_i: sa_i.to_vec(),
+            payloads,
             answer: phase1_answer(transform),
             offered: transform.terms,
             terms: acceptance.terms,
@@ -124,11 +125,10 @@ impl Responder {
     /// Message 2: what is chosen.
     pub(crate) fn begin(
         cx: &mut Context<'_>,
-        choice: FirstChoice,
-        payloads: &[RawPayload<'_>],
+        choice: FirstChoice<'_>,
     ) -> Result<(Self, Vec<u8>), Cause> {
-        let features = features(cx, payloads, Features::default());
-        let FirstChoice { sa_i, answer, offered, terms, .. } = choice;
+        let FirstChoice { payloads, sa_i, answer, offered, terms, .. } = choice;
+        let features = features(cx, &payloads, Features::default());
         let dpd = features.dpd && block(cx)?.dpd.is_some();
         let message = proposal_message(cx, &answer.encode(), dpd);
         Ok((Self::AwaitsKey(AwaitsKey { sa_i, offered, terms, features }), message))
@@ -224,7 +224,7 @@ impl AwaitsIdentity {
         };
         let Proved { id, initial_contact, .. } = proved;
         let features = self.keyed.features();
-        let sa = self.keyed.into_sa(cx, Role::Responder, cx.block, id);
+        let sa = self.keyed.into_sa(cx, id);
         match last_message {
             Ok(message) => {
                 Turn::Up(Box::new(Agreed { sa, last_message: Some(message), features, initial_contact }))

@@ -1,0 +1,181 @@
+//! What comes in over the network: whose it is.
+
+use std::net::SocketAddr;
+
+use super::duplicates::{Arrival, PacketDigest};
+use super::phase1s::Phase1;
+use super::strangers::Complaint;
+use super::{Engine, Phase1Id};
+use crate::num::{ExchangeType, Flags, NotifyType};
+use crate::outcome::{Cause, Role};
+use crate::output::Level;
+use crate::phase1::main::MainMode;
+use crate::wire::{Cookie, Header, WireError};
+
+/// What is sent to keep a NAT's mapping alive (RFC 3948 section 2.3).
+const KEEPALIVE: [u8; 1] = [0xff];
+
+/// A message and where it came from.
+pub(super) struct Incoming<'a> {
+    pub(super) local: SocketAddr,
+    pub(super) remote: SocketAddr,
+    pub(super) datagram: &'a [u8],
+    pub(super) header: Header,
+    /// What is behind the header.
+    pub(super) body: &'a [u8],
+    pub(super) digest: PacketDigest,
+}
+
+impl Engine {
+    pub(super) fn datagram(&mut self, local: SocketAddr, remote: SocketAddr, datagram: &[u8]) {
+        if self.stopping || datagram == KEEPALIVE {
+            return;
+        }
+        if remote.port() == 0 {
+            self.complain(Complaint::Malformed, remote, || "a datagram from port 0".into());
+            return;
+        }
+        let (header, body) = match Header::parse(datagram) {
+            Ok(parsed) => parsed,
+            Err(error) => return self.unreadable(remote, error),
+        };
+        if header.flags.contains(Flags::COMMIT) && header.message_id == 0 {
+            self.complain(Complaint::Malformed, remote, || "the commit bit in phase 1".into());
+            return self.notify_in_clear(local, remote, header.cookies, NotifyType::INVALID_FLAGS);
+        }
+        let digest = match PacketDigest::of(datagram) {
+            Ok(digest) => digest,
+            Err(error) => return self.log(Level::Error, Some(remote), || error.to_string()),
+        };
+        let incoming = Incoming { local, remote, datagram, header, body, digest };
+        match header.exchange {
+            ExchangeType::MAIN | ExchangeType::AGGRESSIVE | ExchangeType::BASE => self.phase1_datagram(incoming),
+            ExchangeType::QUICK => self.quick_datagram(&incoming),
+            ExchangeType::INFORMATIONAL => self.informational_datagram(&incoming),
+            ExchangeType::AUTHENTICATION_ONLY => {
+                self.log(Level::Info, Some(remote), || "the authentication only exchange is not supported".into());
+            }
+            other => {
+                self.complain(Complaint::Unknown, remote, || format!("exchange type {other} is not supported"));
+            }
+        }
+    }
+
+    fn unreadable(&mut self, remote: SocketAddr, error: WireError) {
+        self.complain(Complaint::Malformed, remote, || format!("malformed message: {error}"));
+    }
+
+    /// A message of phase 1: of one that goes on, of one that is to begin, or of none.
+    fn phase1_datagram(&mut self, incoming: Incoming<'_>) {
+        let Incoming { local, remote, header, .. } = incoming;
+        if header.message_id != 0 {
+            self.complain(Complaint::Malformed, remote, || "a message id in phase 1".into());
+            return;
+        }
+        match self.phase1_of(&header, local, remote) {
+            Some(id) => self.phase1_message(id, incoming),
+            None if header.cookies.responder.is_zero() => self.first_message(&incoming),
+            None => {
+                self.log(Level::Debug, Some(remote), || format!("no phase 1 has the cookies {}", header.cookies));
+            }
+        }
+    }
+
+    /// The phase 1 that a message belongs to. Only the answer to the first message brings a cookie that is not known.
+    fn phase1_of(&self, header: &Header, local: SocketAddr, remote: SocketAddr) -> Option<Phase1Id> {
+        let cookies = header.cookies;
+        if cookies.responder.is_zero() {
+            return self.phase1s.find_first(cookies.initiator, local, remote);
+        }
+        self.phase1s.find(cookies).or_else(|| {
+            let id = self.phase1s.find_first(cookies.initiator, local, remote)?;
+            self.phase1s.get(id).is_some_and(|phase1| phase1.cookies.responder.is_zero()).then_some(id)
+        })
+    }
+
+    /// A message of a phase 1 that exists.
+    fn phase1_message(&mut self, id: Phase1Id, incoming: Incoming<'_>) {
+        let Incoming { local, remote, header, body, digest, .. } = incoming;
+        let limit = self.settings.retransmission.count;
+        let Some(phase1) = self.phase1s.get_mut(id) else { return };
+        if (phase1.local, phase1.remote) != (local, remote) {
+            let peer = phase1.remote;
+            return self.log(Level::Warning, Some(remote), || {
+                format!("a message of phase 1 with {peer} from another address is ignored")
+            });
+        }
+        if phase1.role == Role::Initiator && header.cookies.responder.is_zero() {
+            return self.log(Level::Debug, Some(remote), || "our own first message, or one without a cookie".into());
+        }
+        let exchange = phase1.exchange;
+        match phase1.inbox.arrival(&digest, limit) {
+            Arrival::Answered(reply) => return self.transmit(local, remote, &reply),
+            Arrival::Stale | Arrival::Early => {
+                return self.log(Level::Debug, Some(remote), || "a duplicate, or a message that came early".into());
+            }
+            Arrival::New => {}
+        }
+        if exchange != header.exchange {
+            let cause = Cause::Malformed(format!("a message of {} mode in {exchange} mode", header.exchange));
+            return self.phase1_fault(id, cause);
+        }
+        let learned = phase1.cookies.responder.is_zero();
+        if learned {
+            self.phase1s.learn_responder(id, header.cookies.responder);
+        }
+        self.phase1_step(id, Some(digest), |mode, cx| mode.receive(cx, &header, body));
+        self.unlearn_responder(id, learned);
+    }
+
+    /// As long as no answer is accepted, the responder's cookie is not known: anybody may have sent it.
+    fn unlearn_responder(&mut self, id: Phase1Id, learned: bool) {
+        let still_unanswered = |phase1: &Phase1| {
+            phase1.negotiation().is_some_and(MainMode::is_unanswered)
+        };
+        if learned && self.phase1s.get(id).is_some_and(still_unanswered) {
+            self.phase1s.learn_responder(id, Cookie::ZERO);
+        }
+    }
+
+    /// A message of quick mode.
+    fn quick_datagram(&mut self, incoming: &Incoming<'_>) {
+        let Incoming { remote, header, body, digest, .. } = incoming;
+        match self.protecting(incoming) {
+            Protecting::Established(id) => self.quick_mode_datagram(id, header, body, digest),
+            Protecting::NotYet => {}
+            Protecting::Elsewhere | Protecting::Unknown => {
+                let cookies = header.cookies;
+                self.complain(Complaint::Unknown, *remote, || format!("quick mode under unknown cookies {cookies}"));
+                self.notify_in_clear(incoming.local, *remote, cookies, NotifyType::INVALID_COOKIE);
+            }
+        }
+    }
+
+    /// The phase 1 that protects a message. What comes right behind the last message of phase 1, and overtakes it, is held.
+    pub(super) fn protecting(&mut self, incoming: &Incoming<'_>) -> Protecting {
+        let Some(id) = self.phase1s.find(incoming.header.cookies) else { return Protecting::Unknown };
+        let Some(phase1) = self.phase1s.get_mut(id) else { return Protecting::Unknown };
+        if (phase1.local, phase1.remote) != (incoming.local, incoming.remote) {
+            return Protecting::Elsewhere;
+        }
+        if phase1.established().is_some() {
+            return Protecting::Established(id);
+        }
+        if phase1.negotiation().is_some_and(MainMode::awaits_last_message) {
+            phase1.inbox.hold(incoming.datagram);
+        }
+        Protecting::NotYet
+    }
+}
+
+/// What is known of the phase 1 that should protect a message.
+pub(super) enum Protecting {
+    /// It is established.
+    Established(Phase1Id),
+    /// It is on its way.
+    NotYet,
+    /// It is, but between other addresses.
+    Elsewhere,
+    /// There is none.
+    Unknown,
+}

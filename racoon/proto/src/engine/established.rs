@@ -1,0 +1,168 @@
+//! A phase 1 comes up, and goes.
+
+use std::time::Duration;
+
+use super::dpd::DpdState;
+use super::endpoint::Endpoint;
+use super::phase1s::{Established, Phase1};
+use super::{Engine, Phase1Id, Timer};
+use crate::num::NotifyType;
+use crate::outcome::Ending;
+use crate::output::{EventKind, Level};
+use crate::phase1::{Features, Phase1Sa};
+
+/// The part of its lifetime after which a phase 1 is renewed, in percent.
+const RENEWED_AFTER: u32 = 80;
+
+impl Engine {
+    /// An exchange has brought an SA. The order matters: what others depend on comes first.
+    pub(super) fn phase1_established(
+        &mut self,
+        id: Phase1Id,
+        sa: Phase1Sa,
+        features: Features,
+        initial_contact: bool,
+    ) {
+        let (local, remote, cookies) = (sa.local, sa.remote, sa.cookies);
+        // 1. It is in the tables.
+        let dpd = DpdState::new(features, &mut *self.random);
+        let lifetime = Duration::from_secs(sa.terms.lifetime.into());
+        let established = Established { sa, since: self.now, dying: false, heard: self.now, dpd };
+        self.phase1s.establish(id, established);
+        // 2. Phase 2s of those that are dying are its own now.
+        for old in self.phase1s.between(local.ip(), remote.ip()) {
+            if old != id && self.phase1s.get(old).is_some_and(|old| is_dying_with(old, remote.port())) {
+                self.phase2s_move(old, id);
+            }
+        }
+        // 3. It does not last for ever, and the peer may not either.
+        self.timers.stop(Timer::Phase1Retransmit(id));
+        self.timers.stop(Timer::Phase1Deadline(id));
+        self.timers.set(Timer::Phase1Renew(id), self.now + lifetime * RENEWED_AFTER / 100);
+        self.timers.set(Timer::Phase1Expire(id), self.now + lifetime);
+        self.start_dpd(id);
+        // 4. INITIAL-CONTACT: of the peer, and ours.
+        if initial_contact {
+            self.initial_contact_received(id);
+        }
+        self.send_initial_contact(id);
+        // 5. The news.
+        self.log(Level::Info, Some(remote), || {
+            format!("ISAKMP-SA established {}-{} spi:{cookies}", Endpoint(local), Endpoint(remote))
+        });
+        self.tell_of_phase1(EventKind::Phase1Up, local, remote, cookies);
+        let outcome = self.phase1s.get(id).map(|phase1| self.phase1_outcome(phase1, Ending::Established));
+        outcome.into_iter().for_each(|outcome| self.conclude(outcome));
+        // 6. Those that wait.
+        self.serve_waiting(id);
+        self.take_held(id);
+    }
+
+    /// Whoever waits for a phase 1 with this peer has one now. Our own attempts that the peer has not answered yet have
+    /// become needless; those that it has answered run to their end, for it may count on them.
+    fn serve_waiting(&mut self, id: Phase1Id) {
+        let Some(phase1) = self.phase1s.get(id) else { return };
+        let (local, remote) = (phase1.local, phase1.remote);
+        let mut waiting = self.phase1s.take_waiting(id);
+        for other in self.phase1s.between(local.ip(), remote.ip()) {
+            let Some(phase1) = self.phase1s.get(other).filter(|phase1| phase1.remote == remote) else { continue };
+            let Some(negotiation) = phase1.negotiation() else { continue };
+            let unanswered = negotiation.is_unanswered();
+            waiting.extend(self.phase1s.take_waiting(other));
+            if unanswered {
+                self.abandon_phase1(other, Ending::Superseded);
+            }
+        }
+        if !waiting.is_empty() {
+            self.phase1_up(id, waiting);
+        }
+    }
+
+    /// What came before the last message of phase 1.
+    fn take_held(&mut self, id: Phase1Id) {
+        let Some(phase1) = self.phase1s.get_mut(id) else { return };
+        let (local, remote) = (phase1.local, phase1.remote);
+        if let Some(datagram) = phase1.inbox.take_held() {
+            self.datagram(local, remote, &datagram);
+        }
+    }
+
+    /// INITIAL-CONTACT, when it is the first phase 1 with the peer's address in our life (RFC 2407 section 4.6.3.3).
+    fn send_initial_contact(&mut self, id: Phase1Id) {
+        let Some(phase1) = self.phase1s.get(id) else { return };
+        let address = phase1.remote.ip();
+        let wanted = self.settings.remotes.get(phase1.block).is_some_and(|block| block.initial_contact);
+        if self.contacted.insert(address) && wanted {
+            self.send_notify(id, NotifyType::INITIAL_CONTACT, &[]);
+        }
+    }
+
+    /// The peer says that it knows of no other SA with us: what there was before this phase 1 began is of no use any more.
+    /// But when another one came up in the meantime, the peer has lost nothing: both sides have begun at once, and each
+    /// says so of its own.
+    pub(super) fn initial_contact_received(&mut self, id: Phase1Id) {
+        let Some(phase1) = self.phase1s.get(id).filter(|_| !self.settings.local_test) else { return };
+        let (local, remote, began) = (phase1.local, phase1.remote, phase1.record.began);
+        let others = self.phase1s.between(local.ip(), remote.ip()).into_iter().filter(|other| *other != id);
+        let others: Vec<_> = others
+            .filter_map(|other| {
+                let phase1 = self.phase1s.get(other)?;
+                Some((other, phase1.remote.port(), phase1.established()?.since))
+            })
+            .filter(|(_, port, _)| *port == remote.port())
+            .collect();
+        if others.iter().any(|(_, _, since)| *since >= began) {
+            return self.log(Level::Info, Some(remote), || {
+                "INITIAL-CONTACT ignored: another phase 1 with the peer came up in the meantime".into()
+            });
+        }
+        self.log(Level::Info, Some(remote), || "INITIAL-CONTACT: older SAs with the peer go".into());
+        self.purge_peer(local.ip(), remote.ip(), Some(id));
+        for (other, ..) in others {
+            self.drop_phase1(other);
+        }
+    }
+
+    /// Deletes a phase 1, tells the peer, and leaves its phase 2s to another one or to themselves.
+    pub(super) fn delete_phase1(&mut self, id: Phase1Id) {
+        self.leave_phase2s(id);
+        self.send_delete_of(id);
+        self.drop_phase1(id);
+    }
+
+    /// Deletes all that we have with the peer of a phase 1, and it too. What belongs to another established one stays.
+    pub(super) fn purge_phase1(&mut self, id: Phase1Id, tell_peer: bool) {
+        let Some(phase1) = self.phase1s.get(id) else { return };
+        let (local, remote, cookies) = (phase1.local, phase1.remote, phase1.cookies);
+        self.log(Level::Info, Some(remote), || format!("purging ISAKMP-SA spi={cookies}."));
+        let keep = self.phase1s.newest(local.ip(), remote, Some(id));
+        self.purge_peer(local.ip(), remote.ip(), keep);
+        if tell_peer {
+            self.send_delete_of(id);
+        }
+        self.drop_phase1(id);
+    }
+
+    /// Its phase 2s go on under another phase 1 with the peer, or, without one, on their own.
+    pub(super) fn leave_phase2s(&mut self, id: Phase1Id) {
+        let Some(phase1) = self.phase1s.get(id) else { return };
+        match self.phase1s.newest(phase1.local.ip(), phase1.remote, Some(id)) {
+            Some(other) => self.phase2s_move(id, other),
+            None => self.phase2s_orphaned(id),
+        }
+    }
+
+    /// Forgets an established phase 1.
+    pub(super) fn drop_phase1(&mut self, id: Phase1Id) {
+        let Some(phase1) = self.remove_phase1(id) else { return };
+        let Phase1 { local, remote, cookies, .. } = phase1;
+        self.log(Level::Info, Some(remote), || {
+            format!("ISAKMP-SA deleted {}-{} spi:{cookies}", Endpoint(local), Endpoint(remote))
+        });
+        self.tell_of_phase1(EventKind::Phase1Down, local, remote, cookies);
+    }
+}
+
+fn is_dying_with(phase1: &Phase1, port: u16) -> bool {
+    phase1.remote.port() == port && phase1.established().is_some_and(|established| established.dying)
+}

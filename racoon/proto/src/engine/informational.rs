@@ -1,0 +1,219 @@
+//! The informational exchange (RFC 2408 section 4.8, RFC 2409 section 5.7): what the peer notifies and deletes.
+
+use super::datagram::{Incoming, Protecting};
+use super::endpoint::Endpoint;
+use super::strangers::Complaint;
+use super::{Engine, Phase1Id};
+use crate::config::Rekey;
+use crate::exchange::message::Unreadable;
+use crate::exchange::rules::{INFORMATIONAL, INFORMATIONAL_IN_CLEAR};
+use crate::num::{Doi, Flags, NotifyType, PayloadType, Protocol};
+use crate::outcome::Cause;
+use crate::output::{EventKind, Level};
+use crate::wire::{CookiePair, Delete, Notify, RawPayload, Tail, chain};
+
+/// What a payload of an informational message says.
+enum Message {
+    Notify(Notify),
+    Delete(Delete),
+}
+
+impl Engine {
+    /// An informational message.
+    pub(super) fn informational_datagram(&mut self, incoming: &Incoming<'_>) {
+        if incoming.header.flags.contains(Flags::ENCRYPTED) {
+            match self.protecting(incoming) {
+                Protecting::Established(id) => self.protected_informational(id, incoming),
+                Protecting::NotYet => {}
+                Protecting::Unknown | Protecting::Elsewhere => self.unknown_informational(incoming),
+            }
+        } else {
+            self.informational_in_clear(incoming);
+        }
+    }
+
+    fn unknown_informational(&mut self, incoming: &Incoming<'_>) {
+        let cookies = incoming.header.cookies;
+        self.complain(Complaint::Unknown, incoming.remote, || {
+            format!("an informational message under unknown cookies {cookies}")
+        });
+    }
+
+    /// One under an SA: the peer's, if its hash is right.
+    fn protected_informational(&mut self, id: Phase1Id, incoming: &Incoming<'_>) {
+        let remote = incoming.remote;
+        match self.read_protected(id, incoming) {
+            Ok(messages) => {
+                self.heard_from(id);
+                for message in messages {
+                    self.informed(id, message);
+                }
+            }
+            Err(cause) => {
+                self.log(Level::Warning, Some(remote), || format!("an informational message is ignored: {cause}"));
+            }
+        }
+    }
+
+    fn read_protected(&mut self, id: Phase1Id, incoming: &Incoming<'_>) -> Result<Vec<Message>, Cause> {
+        let malformed = |error: Unreadable| Cause::Malformed(error.to_string());
+        let header = &incoming.header;
+        let Some(sa) = self.phase1_sa(id) else { return Ok(Vec::new()) };
+        if header.message_id == 0 || sa.used.contains(header.message_id) {
+            return Err(Cause::Malformed(format!("message id {:#010x} is used already", header.message_id)));
+        }
+        let opened = sa.open(&sa.iv(header.message_id)?, header, incoming.body).map_err(malformed)?;
+        let payloads = opened.payloads(&self.settings.padding).map_err(malformed)?;
+        INFORMATIONAL.check(&payloads)?;
+        if !sa.is_hashed(header, &opened, &payloads)? {
+            return Err(Cause::Authentication("the hash is wrong".into()));
+        }
+        let messages = read(&payloads)?;
+        if let Some(sa) = self.phase1_sa_mut(id) {
+            sa.used.add(header.message_id);
+        }
+        Ok(messages)
+    }
+
+    /// The peer says something.
+    fn informed(&mut self, id: Phase1Id, message: Message) {
+        match message {
+            Message::Notify(notify) => self.notified(id, &notify),
+            Message::Delete(delete) => self.deleted(id, &delete),
+        }
+    }
+
+    fn notified(&mut self, id: Phase1Id, notify: &Notify) {
+        let Some(remote) = self.phase1s.get(id).map(|phase1| phase1.remote) else { return };
+        match notify.kind {
+            NotifyType::INITIAL_CONTACT => self.initial_contact_received(id),
+            NotifyType::R_U_THERE => self.r_u_there(id, notify),
+            NotifyType::R_U_THERE_ACK => self.r_u_there_ack(id, notify),
+            kind if kind.is_error() => {
+                self.log(Level::Warning, Some(remote), || format!("the peer says {kind}{}", text_of(notify)));
+                self.peer_refused(id, kind);
+            }
+            kind => self.log(Level::Debug, Some(remote), || format!("notification {kind} is of no interest")),
+        }
+    }
+
+    fn deleted(&mut self, id: Phase1Id, delete: &Delete) {
+        let Some(remote) = self.phase1s.get(id).map(|phase1| phase1.remote) else { return };
+        // DOI 0 comes from Cisco's Unity.
+        if !matches!(delete.doi, Doi::IPSEC | Doi::ISAKMP) {
+            return self.log(Level::Debug, Some(remote), || format!("a delete of DOI {} is ignored", delete.doi));
+        }
+        if delete.protocol == Protocol::ISAKMP {
+            for cookies in delete.spis.iter().filter_map(|spi| CookiePair::from_spi(spi)) {
+                self.phase1_deleted_by(id, cookies);
+            }
+        } else {
+            self.peer_deleted(id, delete.protocol, delete.spis.iter().map(|spi| number(spi)).collect());
+        }
+    }
+
+    /// The peer deletes a phase 1, which may be the one under which it says so. Others' are not its business.
+    fn phase1_deleted_by(&mut self, speaker: Phase1Id, cookies: CookiePair) {
+        let Some((local, remote)) = self.phase1s.get(speaker).map(|phase1| (phase1.local, phase1.remote)) else {
+            return;
+        };
+        let Some(id) = self.phase1s.find(cookies) else {
+            return self.log(Level::Debug, Some(remote), || format!("the peer deletes an unknown phase 1 {cookies}"));
+        };
+        let Some(phase1) = self.phase1s.get(id).filter(|phase1| (phase1.local, phase1.remote) == (local, remote)) else {
+            return self.log(Level::Warning, Some(remote), || format!("the peer deletes somebody else's {cookies}"));
+        };
+        if phase1.established().is_none() {
+            return;
+        }
+        self.tell_of_phase1(EventKind::PeerDeleted, local, remote, cookies);
+        if self.is_kept_up(id) {
+            return self.purge_phase1(id, false);
+        }
+        self.log(Level::Info, Some(remote), || {
+            format!("ISAKMP-SA expired {}-{} spi:{cookies}", Endpoint(local), Endpoint(remote))
+        });
+        self.leave_phase2s(id);
+        self.drop_phase1(id);
+    }
+
+    /// Whether a phase 1 is renewed and watched, so that its loss means the loss of the peer.
+    fn is_kept_up(&self, id: Phase1Id) -> bool {
+        let block = self.phase1s.get(id).and_then(|phase1| self.settings.remotes.get(phase1.block));
+        match block.map(|block| block.rekey) {
+            Some(Rekey::Force) => true,
+            Some(Rekey::On) => self.is_probed(id),
+            Some(Rekey::Off) | None => false,
+        }
+    }
+
+    /// One in clear: anybody's. What it says is remembered while a negotiation goes on, and ends nothing.
+    fn informational_in_clear(&mut self, incoming: &Incoming<'_>) {
+        let Incoming { local, remote, header, body, .. } = incoming;
+        let cookies = header.cookies;
+        let begun = || self.phase1s.find_first(cookies.initiator, *local, *remote);
+        let unanswered = |id: &Phase1Id| {
+            self.phase1s.get(*id).is_some_and(|phase1| phase1.cookies.responder.is_zero())
+        };
+        let found = self.phase1s.find(cookies).or_else(|| begun().filter(unanswered));
+        let of_peer = |id: &Phase1Id| {
+            self.phase1s.get(*id).is_some_and(|phase1| (phase1.local, phase1.remote) == (*local, *remote))
+        };
+        let Some(id) = found.filter(of_peer) else { return self.unknown_informational(incoming) };
+        let payloads = chain::walk(header.next_payload, body, Tail::Padding);
+        let messages = payloads.map_err(|error| Cause::Malformed(error.to_string())).and_then(|payloads| {
+            INFORMATIONAL_IN_CLEAR.check(&payloads)?;
+            read(&payloads)
+        });
+        match messages {
+            Ok(messages) => messages.iter().for_each(|message| self.hinted(id, message)),
+            Err(cause) => {
+                self.complain(Complaint::Malformed, *remote, || format!("an informational message: {cause}"));
+            }
+        }
+    }
+
+    /// Somebody, perhaps the peer, says something.
+    fn hinted(&mut self, id: Phase1Id, message: &Message) {
+        let Some(phase1) = self.phase1s.get_mut(id) else { return };
+        let (remote, block) = (phase1.remote, phase1.block);
+        match message {
+            Message::Notify(notify) if phase1.negotiation().is_some() && notify.kind.is_error() => {
+                let level = if phase1.record.said(notify.kind) { Level::Warning } else { Level::Debug };
+                self.log(level, Some(remote), || {
+                    format!("in clear, and so perhaps not from the peer: {}{}", notify.kind, text_of(notify))
+                });
+            }
+            Message::Delete(delete) if phase1.established().is_some() => {
+                if self.settings.remotes.get(block).is_some_and(|block| block.weak_phase1_check) {
+                    return self.deleted(id, delete);
+                }
+                self.log(Level::Debug, Some(remote), || "a delete in clear is ignored".into());
+            }
+            _ => self.log(Level::Debug, Some(remote), || "an informational message in clear is ignored".into()),
+        }
+    }
+}
+
+/// What the Notification and Delete payloads say; others do not matter.
+fn read(payloads: &[RawPayload<'_>]) -> Result<Vec<Message>, Cause> {
+    let messages = payloads.iter().filter_map(|payload| match payload.kind {
+        PayloadType::NOTIFY => Some(Notify::parse(payload.body).map(Message::Notify)),
+        PayloadType::DELETE => Some(Delete::parse(payload.body).map(Message::Delete)),
+        _ => None,
+    });
+    messages.collect::<Result<_, _>>().map_err(|error| Cause::Malformed(error.to_string()))
+}
+
+/// A text that some peers put behind an error.
+fn text_of(notify: &Notify) -> String {
+    match std::str::from_utf8(&notify.data) {
+        Ok(text) if !text.is_empty() && text.chars().all(|c| !c.is_control()) => format!(": {text}"),
+        _ => String::new(),
+    }
+}
+
+/// An SPI of up to 4 bytes as a number.
+fn number(spi: &[u8]) -> u32 {
+    spi.iter().fold(0, |number, byte| (number << 8) | u32::from(*byte))
+}

@@ -1,0 +1,501 @@
+//! Phase 1 on its way: how it begins, goes on and fails.
+
+use std::net::SocketAddr;
+
+use super::datagram::Incoming;
+use super::duplicates::PacketDigest;
+use super::endpoint::Endpoint;
+use super::phase1s::{Phase1, Stage};
+use super::retransmission::Retransmission;
+use super::strangers::Complaint;
+use super::{Engine, Owner, Phase1Id, Phase2Id, Timer};
+use crate::crypto::JobResult;
+use crate::num::{ExchangeType, NotifyType};
+use crate::outcome::{Cause, Ending, Negotiation, Outcome, Role};
+use crate::output::{Event, EventKind, Level, Urgency};
+use crate::phase1::main::{FirstChoice, Initiator, MainMode, Responder};
+use crate::phase1::{Agreed, Context, Record, Turn};
+use crate::select::{Known, RemoteIndex};
+use crate::time::Time;
+use crate::wire::{Cookie, CookiePair};
+
+/// More ignored messages of one negotiation than this are not worth a warning.
+const WARNINGS_MAX: u32 = 4;
+
+impl Engine {
+    /// The phase 2 begins when there is a phase 1 between these addresses: the one that we have begun already, or one that
+    /// begins now. If that is impossible, `phase1_failed` is called before this returns.
+    pub(super) fn await_phase1(
+        &mut self,
+        local: SocketAddr,
+        remote: SocketAddr,
+        block: RemoteIndex,
+        waiting: Phase2Id,
+    ) {
+        let begun = self.phase1s.between(local.ip(), remote.ip()).into_iter().find(|id| {
+            let phase1 = self.phase1s.get(*id);
+            // A stranger's attempt may come to nothing: it must not keep us from our own.
+            phase1.is_some_and(|one| {
+                one.role == Role::Initiator && one.remote == remote && one.negotiation().is_some()
+            })
+        });
+        match begun {
+            Some(id) => self.phase1s.wait(id, waiting),
+            None => self.begin_phase1(local, remote, block, None, vec![waiting]),
+        }
+    }
+
+    /// The phase 2 does not wait any more.
+    pub(super) fn cancel_wait(&mut self, phase2: Phase2Id) {
+        self.phase1s.cancel_wait(phase2);
+    }
+
+    /// Begins phase 1: message 1.
+    pub(super) fn begin_phase1(
+        &mut self,
+        local: SocketAddr,
+        remote: SocketAddr,
+        block: RemoteIndex,
+        renews: Option<Phase1Id>,
+        waiting: Vec<Phase2Id>,
+    ) {
+        self.log(Level::Info, Some(remote), || {
+            format!("initiate new phase 1 negotiation: {}<=>{}", Endpoint(local), Endpoint(remote))
+        });
+        let id = Phase1Id(self.fresh_id());
+        let cookies = CookiePair { initiator: self.draw_cookie(), responder: Cookie::ZERO };
+        let mut phase1 = Phase1 {
+            cookies,
+            local,
+            remote,
+            role: Role::Initiator,
+            exchange: self.first_exchange(block),
+            block,
+            record: Record::new(self.now),
+            inbox: Default::default(),
+            retransmission: None,
+            waiting: Vec::new(),
+            renews,
+            stage: Stage::Over,
+        };
+        let begun = self.begin_exchange(&mut phase1);
+        self.phase1s.insert(id, phase1);
+        waiting.into_iter().for_each(|phase2| self.phase1s.wait(id, phase2));
+        match begun {
+            Ok(message) => self.send_and_repeat(id, message),
+            Err(cause) => self.fail_phase1(id, cause),
+        }
+    }
+
+    /// The exchange that a block begins with.
+    fn first_exchange(&self, block: RemoteIndex) -> ExchangeType {
+        let modes = self.settings.remotes.get(block).map(|block| block.exchange_modes.as_slice());
+        modes.and_then(<[_]>::first).copied().unwrap_or(ExchangeType::MAIN)
+    }
+
+    fn begin_exchange(&mut self, phase1: &mut Phase1) -> Result<Vec<u8>, Cause> {
+        if phase1.exchange != ExchangeType::MAIN {
+            return Err(Cause::Unsupported(format!("{} mode", phase1.exchange)));
+        }
+        let mut notes = Vec::new();
+        let mut context = Context {
+            settings: &self.settings,
+            random: &mut *self.random,
+            cookies: phase1.cookies,
+            local: phase1.local,
+            remote: phase1.remote,
+            block: phase1.block,
+            record: &mut phase1.record,
+            notes: &mut notes,
+        };
+        let (state, message) = Initiator::begin(&mut context)?;
+        phase1.stage = Stage::Negotiating(MainMode::Initiator(state));
+        Ok(message)
+    }
+
+    /// Somebody begins phase 1 with us.
+    pub(super) fn first_message(&mut self, incoming: &Incoming<'_>) {
+        let remote = incoming.remote;
+        if !self.phase1s.has_room_for(remote.ip(), self.settings.half_open) {
+            self.complain(Complaint::Crowd, remote, || "too many negotiations of strangers, half_open_limit".into());
+            return;
+        }
+        let mut record = Record::new(self.now);
+        if let Err(cause) = self.respond(incoming, &mut record) {
+            let cookies = incoming.header.cookies;
+            if let Some(kind) = cause.notify() {
+                self.notify_in_clear(incoming.local, remote, cookies, kind);
+            }
+            let told = self
+                .complain(Complaint::Refused, remote, || format!("phase1 negotiation failed: {cause} {cookies}"));
+            if told {
+                let negotiation =
+                    Negotiation::Phase1 { exchange: incoming.header.exchange, role: Role::Responder, cookies };
+                self.tell_of_failure(&cause, incoming.local, remote, cookies);
+                let outcome = Self::outcome(negotiation, (incoming.local, remote), None, &record, self.now);
+                self.conclude(Outcome { ending: Ending::Failed(cause), ..outcome });
+            }
+        }
+    }
+
+    /// Message 2, and a phase 1 for what comes after it. Nothing is kept of a message that is refused.
+    fn respond(&mut self, incoming: &Incoming<'_>, record: &mut Record) -> Result<(), Cause> {
+        let Incoming { local, remote, header, body, .. } = *incoming;
+        self.check_exchange(remote, header.exchange)?;
+        let choice = FirstChoice::read(&self.settings, remote, &header, body, record)?;
+        let cookies = CookiePair { responder: self.draw_cookie(), ..header.cookies };
+        let mut notes = Vec::new();
+        let block = choice.block;
+        let mut context = Context {
+            settings: &self.settings,
+            random: &mut *self.random,
+            cookies,
+            local,
+            remote,
+            block,
+            record: &mut *record,
+            notes: &mut notes,
+        };
+        let (state, message) = Responder::begin(&mut context, choice)?;
+        self.log(Level::Info, Some(remote), || {
+            format!("respond new phase 1 negotiation: {}<=>{}", Endpoint(local), Endpoint(remote))
+        });
+        self.log_notes(remote, notes);
+        let id = Phase1Id(self.fresh_id());
+        let phase1 = Phase1 {
+            cookies,
+            local,
+            remote,
+            role: Role::Responder,
+            exchange: header.exchange,
+            block,
+            record: std::mem::replace(record, Record::new(self.now)),
+            inbox: Default::default(),
+            retransmission: None,
+            waiting: Vec::new(),
+            renews: None,
+            stage: Stage::Negotiating(MainMode::Responder(state)),
+        };
+        self.phase1s.insert(id, phase1);
+        self.accept(id, Some(incoming.digest.clone()), "message 1");
+        self.answer(id, message);
+        Ok(())
+    }
+
+    /// Whether a block for the peer has the exchange.
+    fn check_exchange(&self, remote: SocketAddr, exchange: ExchangeType) -> Result<(), Cause> {
+        let known = Known { port: remote.port(), exchange: Some(exchange), ..Known::address(remote) };
+        if self.settings.remotes.candidates(&known).is_empty() {
+            return Err(Cause::NoRemote(format!("exchange {exchange} not allowed in any applicable rmconf.")));
+        }
+        if exchange != ExchangeType::MAIN {
+            return Err(Cause::Unsupported(format!("{exchange} mode")));
+        }
+        Ok(())
+    }
+
+    /// A step of a negotiation, and what it brings. `digest` is of the message that it takes.
+    pub(super) fn phase1_step(
+        &mut self,
+        id: Phase1Id,
+        digest: Option<PacketDigest>,
+        step: impl FnOnce(MainMode, &mut Context<'_>) -> Turn<MainMode>,
+    ) {
+        let Some(phase1) = self.phase1s.get_mut(id) else { return };
+        let remote = phase1.remote;
+        let Some((turn, notes)) = phase1.step(&self.settings, &mut *self.random, step) else { return };
+        self.log_notes(remote, notes);
+        match turn {
+            Turn::Job((), job) => {
+                self.accept(id, digest, "job ordered");
+                self.timers.stop(Timer::Phase1Retransmit(id));
+                self.set_deadline(id);
+                let urgency = self.urgency(id);
+                self.order(Owner::Phase1(id), urgency, job);
+            }
+            Turn::Send((), message) => {
+                self.accept(id, digest, "answered");
+                self.answer(id, message);
+            }
+            Turn::Ignored((), cause) => self.phase1_fault(id, cause),
+            Turn::Up(agreed) => {
+                let Agreed { sa, last_message, features, initial_contact } = *agreed;
+                self.accept(id, digest, "authenticated");
+                self.finish_exchange(id, last_message);
+                self.phase1_established(id, sa, features, initial_contact);
+            }
+            Turn::Failed(cause) => self.fail_phase1(id, cause),
+            Turn::Denied(mut sa, cause) => {
+                if let Some(kind) = cause.notify() {
+                    self.notify_under(&mut sa, kind, &[]);
+                }
+                self.fail_phase1(id, cause);
+            }
+        }
+    }
+
+    /// The job of a phase 1 is done.
+    pub(super) fn phase1_job_done(&mut self, id: Phase1Id, result: JobResult) {
+        self.phase1_step(id, None, |mode, cx| mode.job_done(cx, result));
+    }
+
+    /// The message is accepted.
+    fn accept(&mut self, id: Phase1Id, digest: Option<PacketDigest>, step: &'static str) {
+        let now = self.now;
+        if let Some(phase1) = self.phase1s.get_mut(id) {
+            if let Some(digest) = digest {
+                phase1.inbox.work_on(digest);
+            }
+            phase1.record.step(now, step);
+            phase1.record.fault = None;
+        }
+    }
+
+    /// Answers the message that was accepted. An initiator repeats its answer until it is answered in turn; a responder
+    /// repeats it only when the peer repeats its message, so that nobody can make it send a flood to a victim.
+    fn answer(&mut self, id: Phase1Id, message: Vec<u8>) {
+        let Some(phase1) = self.phase1s.get_mut(id) else { return };
+        phase1.inbox.answered(Some(message.clone()));
+        match phase1.role {
+            Role::Initiator => self.send_and_repeat(id, message),
+            Role::Responder => {
+                let (local, remote) = (phase1.local, phase1.remote);
+                self.transmit(local, remote, &message);
+                self.set_deadline(id);
+            }
+        }
+    }
+
+    /// The last message of the exchange, if it is ours. After it comes nothing.
+    fn finish_exchange(&mut self, id: Phase1Id, last_message: Option<Vec<u8>>) {
+        let Some(phase1) = self.phase1s.get_mut(id) else { return };
+        let (local, remote) = (phase1.local, phase1.remote);
+        phase1.inbox.answered(last_message.clone());
+        phase1.retransmission = None;
+        if let Some(message) = last_message {
+            self.transmit(local, remote, &message);
+        }
+    }
+
+    fn send_and_repeat(&mut self, id: Phase1Id, message: Vec<u8>) {
+        let Some(phase1) = self.phase1s.get_mut(id) else { return };
+        let (local, remote) = (phase1.local, phase1.remote);
+        phase1.retransmission = Some(Retransmission::new(message.clone()));
+        self.timers.stop(Timer::Phase1Deadline(id));
+        self.timers.set(Timer::Phase1Retransmit(id), self.now + self.settings.retransmission.interval);
+        self.transmit(local, remote, &message);
+    }
+
+    /// Nothing that we do not repeat lasts longer than all repetitions of a message of ours.
+    fn set_deadline(&mut self, id: Phase1Id) {
+        let retransmission = self.settings.retransmission;
+        let wait = retransmission.interval.saturating_mul(retransmission.count);
+        self.timers.set(Timer::Phase1Deadline(id), self.now + wait);
+    }
+
+    /// Renewals, and what we begin, go before strangers.
+    fn urgency(&self, id: Phase1Id) -> Urgency {
+        let Some(phase1) = self.phase1s.get(id) else { return Urgency::Stranger };
+        let known = phase1.role == Role::Initiator
+            || self.phase1s.newest(phase1.local.ip(), phase1.remote, None).is_some();
+        if known { Urgency::Known } else { Urgency::Stranger }
+    }
+
+    /// An initiator's message is not answered.
+    pub(super) fn phase1_retransmit(&mut self, id: Phase1Id) {
+        let retransmission = self.settings.retransmission;
+        let Some(phase1) = self.phase1s.get_mut(id) else { return };
+        let (local, remote) = (phase1.local, phase1.remote);
+        let message = phase1.retransmission.as_mut().and_then(|sent| sent.again(retransmission.count));
+        match message.map(<[u8]>::to_vec) {
+            Some(message) => {
+                self.timers.set(Timer::Phase1Retransmit(id), self.now + retransmission.interval);
+                self.transmit(local, remote, &message);
+            }
+            None => self.phase1_time_up(id),
+        }
+    }
+
+    /// A responder's peer does not go on, or a job does not end.
+    pub(super) fn phase1_deadline(&mut self, id: Phase1Id) {
+        self.phase1_time_up(id);
+    }
+
+    fn phase1_time_up(&mut self, id: Phase1Id) {
+        let Some(phase1) = self.phase1s.get(id) else { return };
+        let sent = phase1.retransmission.as_ref().map_or(1, Retransmission::sent);
+        let cause = phase1.record.why(sent);
+        self.end_phase1(id, "phase1 negotiation failed due to time up.", cause);
+    }
+
+    /// A message of a phase 1 on its way is no good. It may be anybody's, so that the negotiation goes on; but if nothing
+    /// better comes, it was the reason.
+    pub(super) fn phase1_fault(&mut self, id: Phase1Id, cause: Cause) {
+        let resume = self.now + self.settings.retransmission.interval;
+        let Some(phase1) = self.phase1s.get_mut(id) else { return };
+        if phase1.inbox.is_working() {
+            phase1.inbox.refuse();
+            if phase1.retransmission.is_some() {
+                self.timers.stop(Timer::Phase1Deadline(id));
+                self.timers.set(Timer::Phase1Retransmit(id), resume);
+            }
+        }
+        if phase1.negotiation().is_none() || phase1.record.fault.as_ref() == Some(&cause) {
+            return;
+        }
+        let (local, remote, cookies) = (phase1.local, phase1.remote, phase1.cookies);
+        let first = phase1.record.faults == 0;
+        let level = if phase1.record.faults < WARNINGS_MAX { Level::Warning } else { Level::Debug };
+        phase1.record.faults = phase1.record.faults.saturating_add(1);
+        self.log(level, Some(remote), || format!("a message of phase 1 is ignored: {cause} {cookies}"));
+        if let (true, Some(kind)) = (first, cause.notify()) {
+            self.notify_in_clear(local, remote, cookies, kind);
+        }
+        if let Some(phase1) = self.phase1s.get_mut(id) {
+            phase1.record.fault = Some(cause);
+        }
+    }
+
+    /// A negotiation has failed.
+    pub(super) fn fail_phase1(&mut self, id: Phase1Id, cause: Cause) {
+        self.end_phase1(id, "phase1 negotiation failed:", cause);
+    }
+
+    fn end_phase1(&mut self, id: Phase1Id, what: &str, cause: Cause) {
+        let Some(phase1) = self.remove_phase1(id) else { return };
+        let Phase1 { cookies, local, remote, .. } = phase1;
+        let text = || format!("{what} {cookies}: {cause}");
+        let told = match (phase1.role, &cause) {
+            (Role::Initiator, _) => {
+                self.log(Level::Error, Some(remote), text);
+                true
+            }
+            (Role::Responder, Cause::NoAnswer { .. }) => self.complain(Complaint::Unfinished, remote, text),
+            (Role::Responder, _) => self.complain(Complaint::Unproved, remote, text),
+        };
+        if told {
+            self.tell_of_failure(&cause, local, remote, cookies);
+            self.conclude(self.phase1_outcome(&phase1, Ending::Failed(cause.clone())));
+        }
+        if let Some(old) = phase1.renews {
+            self.renewal_failed(old);
+        }
+        self.release(local, remote, phase1.waiting, &cause);
+    }
+
+    /// Those that waited for a phase 1 which failed: another one may have come up.
+    fn release(&mut self, local: SocketAddr, remote: SocketAddr, waiting: Vec<Phase2Id>, cause: &Cause) {
+        match self.usable_phase1(local, remote) {
+            _ if waiting.is_empty() => {}
+            Some(other) => self.phase1_up(other, waiting),
+            None => self.phase1_failed(waiting, cause),
+        }
+    }
+
+    /// Ends all negotiations that come to nothing because nobody needs them any more.
+    pub(super) fn abandon_phase1(&mut self, id: Phase1Id, ending: Ending) -> Vec<Phase2Id> {
+        let Some(phase1) = self.remove_phase1(id) else { return Vec::new() };
+        self.conclude(self.phase1_outcome(&phase1, ending));
+        phase1.waiting
+    }
+
+    /// Forgets a phase 1.
+    pub(super) fn remove_phase1(&mut self, id: Phase1Id) -> Option<Phase1> {
+        for timer in [
+            Timer::Phase1Retransmit(id),
+            Timer::Phase1Deadline(id),
+            Timer::Phase1Renew(id),
+            Timer::Phase1Expire(id),
+            Timer::Dpd(id),
+        ] {
+            self.timers.stop(timer);
+        }
+        let phase1 = self.phase1s.remove(id)?;
+        let pair = (phase1.local.ip(), phase1.remote.ip());
+        if self.phase1s.between(pair.0, pair.1).is_empty() {
+            self.traffic.remove(&pair);
+        }
+        Some(phase1)
+    }
+
+    /// How a negotiation has ended.
+    pub(super) fn phase1_outcome(&self, phase1: &Phase1, ending: Ending) -> Outcome {
+        let Phase1 { cookies, local, remote, exchange, role, block, .. } = *phase1;
+        let block = self.settings.remotes.get(block).map(|block| block.name.clone());
+        let negotiation = Negotiation::Phase1 { exchange, role, cookies };
+        let outcome = Self::outcome(negotiation, (local, remote), block, &phase1.record, self.now);
+        Outcome { ending, ..outcome }
+    }
+
+    fn outcome(
+        negotiation: Negotiation,
+        (local, remote): (SocketAddr, SocketAddr),
+        block: Option<String>,
+        record: &Record,
+        ended: Time,
+    ) -> Outcome {
+        Outcome {
+            negotiation,
+            local,
+            remote,
+            block,
+            began: record.began,
+            ended,
+            steps: record.steps.clone(),
+            offered: record.offered.clone(),
+            configured: record.configured.clone(),
+            peer_said: record.peer_said.clone(),
+            ending: Ending::Abandoned,
+        }
+    }
+
+    /// The event of a failure, if there is one for its cause.
+    fn tell_of_failure(&mut self, cause: &Cause, local: SocketAddr, remote: SocketAddr, cookies: CookiePair) {
+        let kind = match cause {
+            Cause::NoAnswer { .. } => EventKind::Phase1NoResponse,
+            Cause::NoProposalChosen(_) | Cause::BadChoice(_) | Cause::Refused(NotifyType::NO_PROPOSAL_CHOSEN) => {
+                EventKind::Phase1NoProposal
+            }
+            Cause::Authentication(_)
+            | Cause::Identity { .. }
+            | Cause::NoPreSharedKey(_)
+            | Cause::Refused(NotifyType::AUTHENTICATION_FAILED) => EventKind::Phase1AuthFailed,
+            _ => return,
+        };
+        self.tell_of_phase1(kind, local, remote, cookies);
+    }
+
+    /// An event of phase 1.
+    pub(super) fn tell_of_phase1(
+        &mut self,
+        kind: EventKind,
+        local: SocketAddr,
+        remote: SocketAddr,
+        cookies: CookiePair,
+    ) {
+        self.tell(Event {
+            kind,
+            local: Some(local),
+            remote: Some(remote),
+            cookies: Some(cookies),
+            message_id: 0,
+        });
+    }
+
+    fn log_notes(&mut self, remote: SocketAddr, notes: Vec<(Level, String)>) {
+        for (level, text) in notes {
+            self.log(level, Some(remote), || text);
+        }
+    }
+
+    /// A cookie, not zero.
+    fn draw_cookie(&mut self) -> Cookie {
+        loop {
+            let mut bytes = [0; 8];
+            self.random.fill(&mut bytes);
+            if bytes != [0; 8] {
+                return Cookie(bytes);
+            }
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! All phase 1s, and the keys by which they are found.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::mem;
+use std::net::{IpAddr, SocketAddr};
+
+use super::dpd::DpdState;
+use super::duplicates::Inbox;
+use super::retransmission::Retransmission;
+use super::{Phase1Id, Phase2Id};
+use crate::num::ExchangeType;
+use crate::outcome::Role;
+use crate::output::Level;
+use crate::phase1::main::MainMode;
+use crate::phase1::{Context, Phase1Sa, Record, Turn};
+use crate::random::Random;
+use crate::select::RemoteIndex;
+use crate::settings::{HalfOpenLimit, Settings};
+use crate::time::Time;
+use crate::wire::{Cookie, CookiePair};
+
+/// A phase 1, established or on its way.
+pub(super) struct Phase1 {
+    pub(super) cookies: CookiePair,
+    pub(super) local: SocketAddr,
+    pub(super) remote: SocketAddr,
+    pub(super) role: Role,
+    pub(super) exchange: ExchangeType,
+    /// A responder's is a guess as long as it is on its way.
+    pub(super) block: RemoteIndex,
+    pub(super) record: Record,
+    pub(super) inbox: Inbox,
+    /// The message that an initiator waits for an answer to.
+    pub(super) retransmission: Option<Retransmission>,
+    /// Phase 2s that begin when it is established. [`Phase1s::wait`] adds to them.
+    pub(super) waiting: Vec<Phase2Id>,
+    /// The one that it is to take the place of.
+    pub(super) renews: Option<Phase1Id>,
+    pub(super) stage: Stage,
+}
+
+/// How far a phase 1 is.
+pub(super) enum Stage {
+    /// On its way.
+    Negotiating(MainMode),
+    /// The negotiation is over. It is about to be established or removed.
+    Over,
+    /// Established.
+    Established(Box<Established>),
+}
+
+/// An established phase 1.
+pub(super) struct Established {
+    pub(super) sa: Phase1Sa,
+    /// Since when.
+    pub(super) since: Time,
+    /// It is time for another one.
+    pub(super) dying: bool,
+    /// When the peer was last heard of under it.
+    pub(super) heard: Time,
+    pub(super) dpd: DpdState,
+}
+
+impl Phase1 {
+    /// Makes a step of the negotiation; none if it is over. Returns what the step brings, and what is to be logged.
+    pub(super) fn step(
+        &mut self,
+        settings: &Settings,
+        random: &mut dyn Random,
+        step: impl FnOnce(MainMode, &mut Context<'_>) -> Turn<MainMode>,
+    ) -> Option<(Turn<()>, Vec<(Level, String)>)> {
+        if !matches!(self.stage, Stage::Negotiating(_)) {
+            return None;
+        }
+        let Stage::Negotiating(mode) = mem::replace(&mut self.stage, Stage::Over) else {
+            return None;
+        };
+        let mut notes = Vec::new();
+        let mut context = Context {
+            settings,
+            random,
+            cookies: self.cookies,
+            local: self.local,
+            remote: self.remote,
+            block: self.block,
+            record: &mut self.record,
+            notes: &mut notes,
+        };
+        let turn = step(mode, &mut context);
+        Some((turn.map(|mode| self.stage = Stage::Negotiating(mode)), notes))
+    }
+
+    /// The negotiation, if it goes on.
+    pub(super) fn negotiation(&self) -> Option<&MainMode> {
+        match &self.stage {
+            Stage::Negotiating(mode) => Some(mode),
+            Stage::Over | Stage::Established(_) => None,
+        }
+    }
+
+    /// What there is when it is established.
+    pub(super) fn established(&self) -> Option<&Established> {
+        match &self.stage {
+            Stage::Established(established) => Some(established),
+            Stage::Negotiating(_) | Stage::Over => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub(super) fn established_mut(&mut self) -> Option<&mut Established> {
+        match &mut self.stage {
+            Stage::Established(established) => Some(established),
+            Stage::Negotiating(_) | Stage::Over => None,
+        }
+    }
+
+    fn is_half_open(&self) -> bool {
+        self.role == Role::Responder && self.established().is_none()
+    }
+
+    fn first_key(&self) -> FirstKey {
+        (self.cookies.initiator, self.local, self.remote)
+    }
+
+    fn pair(&self) -> (IpAddr, IpAddr) {
+        (self.local.ip(), self.remote.ip())
+    }
+}
+
+/// What a first message is known by.
+type FirstKey = (Cookie, SocketAddr, SocketAddr);
+
+/// All phase 1s.
+#[derive(Default)]
+pub(super) struct Phase1s {
+    all: BTreeMap<Phase1Id, Phase1>,
+    by_cookies: HashMap<CookiePair, Phase1Id>,
+    by_first: HashMap<FirstKey, Phase1Id>,
+    by_pair: HashMap<(IpAddr, IpAddr), BTreeSet<Phase1Id>>,
+    /// What phase 2s wait for.
+    waits: HashMap<Phase2Id, Phase1Id>,
+    /// Strangers that negotiate, by source.
+    half_open: HashMap<IpAddr, u32>,
+    half_open_total: u32,
+}
+
+impl Phase1s {
+    /// Adds one that is on its way.
+    pub(super) fn insert(&mut self, id: Phase1Id, phase1: Phase1) {
+        if !phase1.cookies.responder.is_zero() {
+            self.by_cookies.insert(phase1.cookies, id);
+        }
+        self.by_first.insert(phase1.first_key(), id);
+        self.by_pair.entry(phase1.pair()).or_default().insert(id);
+        if phase1.is_half_open() {
+            self.half_open_total += 1;
+            *self.half_open.entry(phase1.remote.ip()).or_default() += 1;
+        }
+        self.all.insert(id, phase1);
+    }
+
+    /// Takes one out.
+    pub(super) fn remove(&mut self, id: Phase1Id) -> Option<Phase1> {
+        let phase1 = self.all.remove(&id)?;
+        self.by_cookies.remove(&phase1.cookies);
+        self.by_first.remove(&phase1.first_key());
+        if let Some(ids) = self.by_pair.get_mut(&phase1.pair()) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.by_pair.remove(&phase1.pair());
+            }
+        }
+        if phase1.is_half_open() {
+            self.no_longer_half_open(phase1.remote.ip());
+        }
+        for phase2 in &phase1.waiting {
+            self.waits.remove(phase2);
+        }
+        Some(phase1)
+    }
+
+    /// A phase 2 waits for it.
+    pub(super) fn wait(&mut self, id: Phase1Id, phase2: Phase2Id) {
+        self.cancel_wait(phase2);
+        if let Some(phase1) = self.all.get_mut(&id) {
+            phase1.waiting.push(phase2);
+            self.waits.insert(phase2, id);
+        }
+    }
+
+    /// A phase 2 waits no more.
+    pub(super) fn cancel_wait(&mut self, phase2: Phase2Id) {
+        if let Some(phase1) = self.waits.remove(&phase2).and_then(|id| self.all.get_mut(&id)) {
+            phase1.waiting.retain(|waiting| *waiting != phase2);
+        }
+    }
+
+    /// All that waited for it.
+    pub(super) fn take_waiting(&mut self, id: Phase1Id) -> Vec<Phase2Id> {
+        let waiting = self.all.get_mut(&id).map(|phase1| mem::take(&mut phase1.waiting)).unwrap_or_default();
+        for phase2 in &waiting {
+            self.waits.remove(phase2);
+        }
+        waiting
+    }
+
+    /// The responder has told its cookie.
+    pub(super) fn learn_responder(&mut self, id: Phase1Id, responder: Cookie) {
+        if let Some(phase1) = self.all.get_mut(&id) {
+            self.by_cookies.remove(&phase1.cookies);
+            phase1.cookies.responder = responder;
+            if !responder.is_zero() {
+                self.by_cookies.insert(phase1.cookies, id);
+            }
+        }
+    }
+
+    /// It is established.
+    pub(super) fn establish(&mut self, id: Phase1Id, established: Established) {
+        if let Some(phase1) = self.all.get_mut(&id) {
+            let was_half_open = phase1.is_half_open();
+            let source = phase1.remote.ip();
+            phase1.block = established.sa.block;
+            phase1.stage = Stage::Established(Box::new(established));
+            if was_half_open {
+                self.no_longer_half_open(source);
+            }
+        }
+    }
+
+    /// It has another remote block: the configuration is a new one.
+    pub(super) fn set_block(&mut self, id: Phase1Id, block: RemoteIndex) {
+        if let Some(phase1) = self.all.get_mut(&id) {
+            phase1.block = block;
+            if let Some(established) = phase1.established_mut() {
+                established.sa.block = block;
+            }
+        }
+    }
+
+    fn no_longer_half_open(&mut self, source: IpAddr) {
+        self.half_open_total = self.half_open_total.saturating_sub(1);
+        if let Some(count) = self.half_open.get_mut(&source) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.half_open.remove(&source);
+            }
+        }
+    }
+
+    /// Whether one more stranger may negotiate.
+    pub(super) fn has_room_for(&self, source: IpAddr, limit: HalfOpenLimit) -> bool {
+        let of_source = self.half_open.get(&source).copied().unwrap_or(0);
+        self.half_open_total < limit.total && of_source < limit.per_source
+    }
+
+    pub(super) fn get(&self, id: Phase1Id) -> Option<&Phase1> {
+        self.all.get(&id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: Phase1Id) -> Option<&mut Phase1> {
+        self.all.get_mut(&id)
+    }
+
+    /// All of them, the oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Phase1Id, &Phase1)> {
+        self.all.iter().map(|(id, phase1)| (*id, phase1))
+    }
+
+    /// The one with both cookies.
+    pub(super) fn find(&self, cookies: CookiePair) -> Option<Phase1Id> {
+        self.by_cookies.get(&cookies).copied()
+    }
+
+    /// The one that a first message began.
+    pub(super) fn find_first(&self, cookie: Cookie, local: SocketAddr, remote: SocketAddr) -> Option<Phase1Id> {
+        self.by_first.get(&(cookie, local, remote)).copied()
+    }
+
+    /// All between two addresses, the oldest first.
+    pub(super) fn between(&self, local: IpAddr, remote: IpAddr) -> Vec<Phase1Id> {
+        self.by_pair.get(&(local, remote)).into_iter().flatten().copied().collect()
+    }
+
+    /// The established one between two addresses that is to be used: one that is not dying before one that is, one with
+    /// the peer's port before others, the newest. `except` is no candidate.
+    pub(super) fn newest(&self, local: IpAddr, remote: SocketAddr, except: Option<Phase1Id>) -> Option<Phase1Id> {
+        let ids = self.by_pair.get(&(local, remote.ip())).into_iter().flatten().copied();
+        let candidates = ids.filter(|id| Some(*id) != except).filter_map(|id| {
+            let phase1 = self.all.get(&id)?;
+            let established = phase1.established()?;
+            Some((!established.dying, phase1.remote.port() == remote.port(), established.since, id))
+        });
+        candidates.max().map(|(.., id)| id)
+    }
+
+    /// How many strangers negotiate.
+    #[cfg(test)]
+    pub(super) fn half_open(&self) -> (u32, usize) {
+        (self.half_open_total, self.half_open.len())
+    }
+}

@@ -1,0 +1,73 @@
+//! The end of a phase 1's life: another one takes its place before it.
+
+use std::time::Duration;
+
+use super::endpoint::Endpoint;
+use super::phase1s::Phase1;
+use super::{Engine, Phase1Id, Timer};
+use crate::config::Rekey;
+use crate::outcome::Role;
+use crate::output::Level;
+
+/// After a renewal that failed comes the next attempt.
+const RETRY: Duration = Duration::from_secs(10);
+
+impl Engine {
+    /// It is time for another one. The side that began this one begins the next, if there is need of it.
+    pub(super) fn phase1_renew(&mut self, id: Phase1Id) {
+        let Some(phase1) = self.phase1s.get_mut(id) else { return };
+        let (local, remote, role, block) = (phase1.local, phase1.remote, phase1.role, phase1.block);
+        let Some(established) = phase1.established_mut() else { return };
+        established.dying = true;
+        let newest = self.phase1s.newest(local.ip(), remote, Some(id));
+        let newer = newest.filter(|other| self.phase1s.get(*other).is_some_and(|other| !is_dying(other)));
+        if let Some(newer) = newer {
+            return self.phase2s_move(id, newer);
+        }
+        let rekey = self.settings.remotes.get(block).map_or(Rekey::Off, |block| block.rekey);
+        let needed = match rekey {
+            Rekey::Off => false,
+            Rekey::On => self.phase2_count(id) > 0,
+            Rekey::Force => true,
+        };
+        if !needed || role == Role::Responder || self.is_being_renewed(id) {
+            return;
+        }
+        self.log(Level::Info, Some(remote), || {
+            format!("renegotiating phase1 to {} due to active phase2", Endpoint(remote))
+        });
+        self.begin_phase1(local, remote, block, Some(id), Vec::new());
+    }
+
+    /// We have begun another one with the peer already.
+    fn is_being_renewed(&self, id: Phase1Id) -> bool {
+        let Some(old) = self.phase1s.get(id) else { return false };
+        self.phase1s.between(old.local.ip(), old.remote.ip()).into_iter().any(|other| {
+            self.phase1s.get(other).is_some_and(|other| {
+                other.role == Role::Initiator && other.remote == old.remote && other.negotiation().is_some()
+            })
+        })
+    }
+
+    /// A renewal came to nothing: there may be time for another one.
+    pub(super) fn renewal_failed(&mut self, old: Phase1Id) {
+        if self.phase1s.get(old).is_some() {
+            self.timers.set(Timer::Phase1Renew(old), self.now + RETRY);
+        }
+    }
+
+    /// The end of its lifetime. The peer knows it too, and is not told.
+    pub(super) fn phase1_expire(&mut self, id: Phase1Id) {
+        let Some(phase1) = self.phase1s.get(id) else { return };
+        let Phase1 { local, remote, cookies, .. } = *phase1;
+        self.log(Level::Info, Some(remote), || {
+            format!("ISAKMP-SA expired {}-{} spi:{cookies}", Endpoint(local), Endpoint(remote))
+        });
+        self.leave_phase2s(id);
+        self.drop_phase1(id);
+    }
+}
+
+fn is_dying(phase1: &Phase1) -> bool {
+    phase1.established().is_none_or(|established| established.dying)
+}

@@ -1,0 +1,67 @@
+//! What there is to see: for `racoonctl show-sa isakmp` and the like.
+
+use std::net::SocketAddr;
+
+use super::phase1s::{Phase1, Stage};
+use super::{Engine, Phase1Id};
+use crate::num::ExchangeType;
+use crate::outcome::Role;
+use crate::proposal::Phase1Terms;
+use crate::time::Time;
+use crate::wire::CookiePair;
+
+/// A phase 1, as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Phase1View<'a> {
+    /// Its cookies; the responder's may still be zero.
+    pub cookies: CookiePair,
+    /// Our end.
+    pub local: SocketAddr,
+    /// The peer's.
+    pub remote: SocketAddr,
+    /// Who began it.
+    pub role: Role,
+    /// The exchange.
+    pub exchange: ExchangeType,
+    /// How far it is: 2 to 8 are messages sent and received, 9 is established, 10 dying.
+    pub state: u8,
+    /// Version of ISAKMP: 0x10.
+    pub version: u8,
+    /// When it was established.
+    pub created: Option<Time>,
+    /// Its phase 2s.
+    pub phase2_count: usize,
+    /// Name of its remote block.
+    pub block: Option<&'a str>,
+    /// What was agreed, once it is established.
+    pub terms: Option<Phase1Terms>,
+}
+
+impl Engine {
+    /// All phase 1s, the oldest first.
+    pub fn phase1s(&self) -> impl Iterator<Item = Phase1View<'_>> {
+        self.phase1s.iter().map(|(id, phase1)| self.view(id, phase1))
+    }
+
+    fn view(&self, id: Phase1Id, phase1: &Phase1) -> Phase1View<'_> {
+        let state = match &phase1.stage {
+            Stage::Negotiating(mode) => mode.status(),
+            Stage::Established(established) if established.dying => 10,
+            Stage::Established(_) => 9,
+            Stage::Over => 11,
+        };
+        Phase1View {
+            cookies: phase1.cookies,
+            local: phase1.local,
+            remote: phase1.remote,
+            role: phase1.role,
+            exchange: phase1.exchange,
+            state,
+            version: 0x10,
+            created: phase1.established().map(|established| established.since),
+            phase2_count: self.phase2_count(id),
+            block: self.settings.remotes.get(phase1.block).map(|block| block.name.as_str()),
+            terms: phase1.established().map(|established| established.sa.terms),
+        }
+    }
+}
