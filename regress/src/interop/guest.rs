@@ -144,9 +144,10 @@ fn address<'a>(host: &Host, next: u8, ends: impl Iterator<Item = (&'a End, &'a E
 pub(crate) fn play(peer: Peer, ours: &Kind, theirs: &Kind, only: &[&str]) -> Result<Tally> {
     let mut rows = table(peer);
     rows.retain(|row| only.is_empty() || only.contains(&row.connection.name.as_str()));
-    if let Kind::Racoon(ours) = ours {
-        // What SHA-256 means through PF_KEY on Linux.
-        rows.iter_mut().for_each(|row| row.connection.phase2.sha256_96 = ours.backend == "pfkey");
+    if matches!(ours, Kind::Racoon(ours) if ours.backend == "pfkey") {
+        // Linux's PF_KEY has no AEAD, and cuts SHA-256 to 96 bits.
+        rows.retain(|row| !matches!(row.connection.phase2.protection, Protection::Aead(_)));
+        rows.iter_mut().for_each(|row| row.connection.phase2.sha256_96 = true);
     }
     let (here, there): (Vec<_>, Vec<_>) = rows.iter().map(|row| (row.connection.clone(), row.theirs())).unzip();
     let pair = Pair::new(&here)?;
