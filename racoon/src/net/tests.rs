@@ -212,6 +212,42 @@ fn addresses_as_text() {
     assert_eq!(shown("[fe80::1%2]:500"), "fe80::1%2[500]");
 }
 
+/// In a network of its own, where a kernel gives us one.
+#[cfg(target_os = "linux")]
+#[test]
+fn addresses_that_come_and_go() {
+    let alone = std::thread::spawn(|| {
+        let ip = |words: &str| {
+            process::Command::new("ip").args(words.split(' ')).status().is_ok_and(|status| status.success())
+        };
+        let unshared = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET);
+        if unshared.is_err() || !ip("link set lo up") || !ip("link add veth0 type veth peer name veth1") {
+            eprintln!("no network to play with: {unshared:?}");
+            return;
+        }
+        let mut sockets = Sockets::open(options(""), Log::in_memory()).unwrap();
+        let mut await_socket = |address: &str, is_there: bool| {
+            let address = address.parse::<SocketAddr>().unwrap();
+            while sockets.descriptors().any(|(socket, _)| socket == address) != is_there {
+                let watch = [Source::first(sockets.watch().unwrap(), ())];
+                let ready = poller::wait(&watch, Some(Duration::from_secs(20))).unwrap();
+                assert_eq!(ready.len(), 1, "no news of {address}");
+                sockets.addresses_changed().unwrap();
+            }
+        };
+        await_socket("127.0.0.1:500", true);
+        assert!(ip("address add 192.0.2.1/32 dev lo"));
+        await_socket("192.0.2.1:500", true);
+        await_socket("192.0.2.1:4500", true);
+        assert!(ip("address del 192.0.2.1/32 dev lo"));
+        await_socket("192.0.2.1:4500", false);
+        // Duplicates of this one are looked for first: a tentative address cannot be used.
+        assert!(ip("link set veth0 up") && ip("link set veth1 up") && ip("address add 2001:db8::1/64 dev veth0"));
+        await_socket("[2001:db8::1]:500", true);
+    });
+    alone.join().unwrap();
+}
+
 /// Where the kernel has IPsec and we have the right, policies are not merely wished.
 #[cfg(target_os = "linux")]
 #[test]
