@@ -20,7 +20,7 @@ use crate::identity::Identity;
 use crate::num::IdType;
 
 impl Identity {
-    /// Reads the body of an Identification payload. A NUL at the end of a name, which RFC 2407 forbids, is left out.
+    /// Reads the body of an Identification payload. NULs at the end of a name, which RFC 2407 forbids, are left out.
     /// Data of a type without a name here may be anything.
     ///
     /// # Errors
@@ -39,7 +39,11 @@ impl Identity {
             IdType::IPV6_ADDR_SUBNET => check_mask(halves::<16>(&reader, data, "32")?.1, &reader)?,
             IdType::IPV4_ADDR_RANGE => check_range(halves::<4>(&reader, data, "8")?, &reader)?,
             IdType::IPV6_ADDR_RANGE => check_range(halves::<16>(&reader, data, "32")?, &reader)?,
-            IdType::FQDN | IdType::USER_FQDN => data = data.strip_suffix(&[0]).unwrap_or(data),
+            IdType::FQDN | IdType::USER_FQDN => {
+                while let [name @ .., 0] = data {
+                    data = name;
+                }
+            }
             _ => {}
         }
         if data.is_empty() {
@@ -203,6 +207,7 @@ mod tests {
     #[test]
     fn names() {
         assert_eq!(Identity::parse(b"\x02\0\0\0host\0"), Ok(Identity::named(IdType::FQDN, *b"host")));
+        assert_eq!(Identity::parse(b"\x03\0\0\0a@b\0\0"), Ok(Identity::named(IdType::USER_FQDN, *b"a@b")));
         assert_eq!(Identity::parse(b"\x0b\0\0\0key\0"), Ok(Identity::named(IdType::KEY_ID, *b"key\0")));
         for kind in [2, 3, 9, 10, 11, 99] {
             assert!(Identity::parse(&[kind, 0, 0, 0]).is_err(), "{kind}");
