@@ -4,14 +4,14 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::ops::ControlFlow;
 use std::os::fd::BorrowedFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ipsec_conf::racoon;
 use libpfkey::algorithm::Supported;
 use libpfkey::backend::{Backend, Choice, Memory};
 use libpfkey::request::{self, Origin};
 use libpfkey::wire::peek_header;
-use libpfkey::{Abi, Connection, Dialect, Error, Message, MessageType, Result, SaState, SaType, dump};
+use libpfkey::{ANSWER_TIMEOUT, Abi, Connection, Dialect, Error, Message, MessageType, Result, SaState, SaType, dump};
 use racoon_proto::kernel::{
     Acquire, Action, Direction, KernelError, KernelEvent, KernelRequest, Level, Limit, Policy, SaInstallation, SaName,
     Selector, SpiAllocation, UdpPorts,
@@ -47,10 +47,13 @@ pub struct Door {
 /// # Errors
 /// [`Error::Backend`] for an environment that names none.
 pub fn choice_of(backend: &racoon::Backend) -> Result<Choice> {
-    match backend {
-        racoon::Backend::Auto => Choice::from_environment(),
-        other => other.to_string().parse(),
-    }
+    Ok(match backend {
+        racoon::Backend::Auto => return Choice::from_environment(),
+        racoon::Backend::Memory => Choice::Memory,
+        racoon::Backend::PfKey => Choice::PfKey,
+        racoon::Backend::Socket(path) => Choice::Socket(path.to_path_buf()),
+        racoon::Backend::Xfrm => Choice::Xfrm,
+    })
 }
 
 impl Door {
@@ -119,11 +122,16 @@ impl Door {
         self.early.drain(..).for_each(&mut *on_event);
         // Others' requests are told there, too.
         self.requests.drain()?;
+        let mut is_stale = false;
         while let Some(heard) = self.next()? {
+            is_stale |= matches!(heard, Heard::SomePolicy);
             self.hear(heard, on_event);
         }
         if self.events.backend().has_lost() {
             (self.log)(Remark::Warning("the kernel had more to tell than there was room for: pfkey_buffer".into()));
+            is_stale = true;
+        }
+        if is_stale {
             self.reread(on_event);
         }
         Ok(())
@@ -189,7 +197,7 @@ impl Door {
         let mut supported = None;
         let mut refusal = None;
         for sa_type in [SaType::Esp, SaType::Ah, SaType::IpComp] {
-            match self.events.register(sa_type) {
+            match self.register_for(sa_type) {
                 Ok(list) => supported = supported.or(Some(list)),
                 Err(error) => {
                     (self.log)(Remark::Debug(format!("REGISTER {}: {error}", sa_type.what())));
@@ -198,6 +206,37 @@ impl Door {
             }
         }
         supported.ok_or_else(|| refusal.unwrap_or(Error::Timeout))
+    }
+
+    /// What is told while the answer is awaited is kept: with the first registration acquires begin.
+    fn register_for(&mut self, sa_type: SaType) -> Result<Supported> {
+        let (abi, pid) = (self.events.abi(), self.events.pid());
+        let mut request = Vec::new();
+        request::register(self.events.origin(0), sa_type, &mut request)?;
+        self.events.send(&request)?;
+        let deadline = Instant::now() + ANSWER_TIMEOUT;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let bytes = match self.events.recv(Some(left)) {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => return Err(Error::Timeout),
+                Err(Error::Malformed { .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            let header = peek_header(abi, bytes)?;
+            let is_answer = (header.message_type, header.sa_type, header.pid) == (MessageType::Register, sa_type, pid);
+            if is_answer && header.errno != 0 {
+                return Err(Error::Kernel(abi.dialect.errno_to_host(header.errno)));
+            }
+            let Ok(message) = Message::parse(abi, bytes) else { continue };
+            if is_answer {
+                return Ok(Supported::from_reply(&message));
+            }
+            let heard = understand(&message);
+            let mut early = std::mem::take(&mut self.early);
+            self.hear(heard, &mut |event| early.push_back(event));
+            self.early = early;
+        }
     }
 
     fn dump(&mut self) -> Result<Vec<Policy>> {
@@ -253,8 +292,7 @@ impl Door {
                 }
                 on_event(event);
             }
-            Heard::SomePolicy => self.reread(on_event),
-            Heard::Nothing => {}
+            Heard::SomePolicy | Heard::Nothing => {}
             Heard::Strange(what) => {
                 (self.log)(Remark::Warning(format!("a message of the kernel is passed over: {what}")));
             }
@@ -299,7 +337,8 @@ impl Door {
         let name = installation.name;
         let what = format!("{} {name}", compose::installs_by(installation.way).what());
         let origin = self.requests.origin(installation.acquire);
-        let mut request = Zeroizing::new(Vec::new());
+        // Room for the longest keys: a buffer that grows leaves copies of them behind.
+        let mut request = Zeroizing::new(Vec::with_capacity(1024));
         compose::install(target, origin, installation, &suite, &mut request)?;
         self.deleted.remove(&name);
         match self.requests.ask(&request, |_| ()) {

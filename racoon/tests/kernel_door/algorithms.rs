@@ -106,8 +106,8 @@ fn pair(lab: &mut Lab, what: &str, transform: impl Fn() -> SaTransform, works: b
 
 /// What the kernel has.
 fn states() -> String {
-    let output = Command::new("ip").args(["xfrm", "state"]).output().unwrap();
-    String::from_utf8(output.stdout).unwrap()
+    let output = Command::new("ip").args(["xfrm", "state"]).output().expect("ip");
+    String::from_utf8(output.stdout).expect("text")
 }
 
 fn sha256(truncated: bool) -> SaTransform {

@@ -27,7 +27,8 @@ fn at_all_doors(test: fn(&mut Lab)) {
 }
 
 fn at(doors: &[(Choice, Choice)], test: fn(&mut Lab)) {
-    for (choice, other) in doors.iter().cloned() {
+    for (choice, other) in doors {
+        let (choice, other) = (choice.clone(), other.clone());
         let thread = thread::spawn(move || {
             let reason = match (unshare(CloneFlags::CLONE_NEWNET), AfKey::open(), Xfrm::open()) {
                 (Ok(()), Ok(_), Ok(_)) => return test(&mut Lab::new(&choice, &other)),

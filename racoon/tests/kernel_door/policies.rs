@@ -1,5 +1,6 @@
 //! Policies: those of others as they are told, and our own.
 
+use libpfkey::backend::Choice;
 use libpfkey::num::{DIR_FWD, DIR_OUT, POLICY_DISCARD};
 use libpfkey::request;
 use racoon_proto::kernel::{
@@ -7,8 +8,8 @@ use racoon_proto::kernel::{
 };
 use racoon_proto::num::Protocol;
 
-use crate::at_all_doors;
 use crate::lab::{Lab, PEER, US, ip, spd, step};
+use crate::{at_all_doors, at_each_door};
 
 fn selector() -> Selector {
     Selector {
@@ -48,7 +49,7 @@ fn of_others() {
             priority: 0x8000_0000,
         };
         assert_eq!(policy, expected);
-        assert_eq!(reread(lab), [expected.clone()]);
+        assert_eq!(reread(lab), std::slice::from_ref(&expected));
 
         // Changed, it keeps its index.
         (request.policy.kind, request.policy.requests) = (POLICY_DISCARD, Vec::new());
@@ -100,7 +101,7 @@ fn of_our_own() {
         assert_ne!(set.index, 0);
         assert_eq!(set, Policy { index: set.index, ..unique.clone() });
         assert!(matches!(lab.event(), KernelEvent::Policy(told) if told == set));
-        assert_eq!(reread(lab), [set.clone()]);
+        assert_eq!(reread(lab), std::slice::from_ref(&set));
 
         // A reqid beyond those that users may choose the kernel chooses itself.
         let action = Action::Protect(vec![template(Level::Unique, 20_000)]);
@@ -117,4 +118,35 @@ fn of_our_own() {
         assert!(lab.events().is_empty(), "that there is none is no error");
         assert_eq!(reread(lab), []);
     });
+}
+
+/// More than there is room for. PF_KEY loses what does not fit without a word: for that there is the reading anew.
+#[test]
+fn of_others_too_many_to_hear() {
+    const MANY: u8 = 32;
+    at_each_door(|lab| {
+        for (third, fourth) in (0..MANY).flat_map(|third| (0..=u8::MAX).map(move |fourth| (third, fourth))) {
+            let to = format!("10.3.{third}.{fourth}");
+            let request = spd(DIR_OUT, (US, 32), (&to, 32), vec![step(50, None)]);
+            lab.other(|origin, buffer| request::spdadd(origin, &request, buffer));
+        }
+        let all = usize::from(MANY) * 256;
+        let events = lab.events();
+        let told = match events.last() {
+            Some(KernelEvent::Policies(policies)) => {
+                assert!(events.len() <= all);
+                assert_eq!(lab.remarks.lock().expect("a log").len(), 1);
+                policies.len()
+            }
+            _ => reread(lab).len(),
+        };
+        assert_eq!(lab.choice == Choice::Xfrm, matches!(events.last(), Some(KernelEvent::Policies(_))), "told so");
+        assert_eq!(told, all);
+        assert!(lab.ask(KernelRequest::SetPolicy(one_more())).len() == 1, "requests go on");
+    });
+}
+
+fn one_more() -> Policy {
+    let action = Action::Protect(vec![template(Level::Require, 0)]);
+    Policy { index: 0, direction: Direction::In, selector: selector(), action, priority: 1 }
 }

@@ -1,0 +1,306 @@
+//! The door into an engine in memory, in every dialect.
+
+use std::sync::mpsc::TryRecvError;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use libpfkey::backend::{Choice, Memory, SocketServer};
+use libpfkey::request::{self, SaName as PfKeyName};
+use libpfkey::{Abi, Connection, Dialect, MessageType, SaType};
+use racoon_proto::config::{Encryption, RemoteSide, Sainfo, Side};
+use racoon_proto::kernel::{
+    Action, Direction, KernelError, KernelEvent, KernelRequest, Level, Limit, Mode, Policy, Prefix, RequestId,
+    SaInstallation, Selector, Template, UdpPorts,
+};
+use racoon_proto::num::{EspTransform, Protocol};
+
+use super::{aes_sha1, allocation, inbound, ip, outbound};
+use crate::kernel::{Door, Remark, choice_of};
+
+struct Lab {
+    kernel: Memory,
+    door: Door,
+    remarks: Arc<Mutex<Vec<Remark>>>,
+}
+
+impl Lab {
+    fn new(dialect: Dialect) -> Self {
+        let kernel = Memory::new(Abi::of(dialect)).unwrap();
+        let remarks = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&remarks);
+        let log = Box::new(move |remark| log.lock().unwrap().push(remark));
+        let another = || Box::new(kernel.another_handle().unwrap());
+        let door = Door::over(another(), another(), 64, log).unwrap();
+        let mut lab = Self { kernel, door, remarks };
+        assert!(matches!(&lab.events()[..], [KernelEvent::Policies(none)] if none.is_empty()));
+        lab
+    }
+
+    fn events(&mut self) -> Vec<KernelEvent> {
+        let mut events = Vec::new();
+        self.door.readable(&mut |event| events.push(event)).unwrap();
+        events
+    }
+
+    fn ask(&mut self, request: KernelRequest) -> Vec<KernelEvent> {
+        let mut events = Vec::new();
+        self.door.carry_out(request, &mut |event| events.push(event));
+        events
+    }
+
+    fn allocate(&mut self, protocol: Protocol) -> u32 {
+        match self.ask(KernelRequest::AllocateSpi(allocation(protocol))).pop() {
+            Some(KernelEvent::Spi(RequestId(2), Ok(spi))) => spi,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn install(&mut self, installation: SaInstallation) -> Result<(), KernelError> {
+        match self.ask(KernelRequest::Install(Box::new(installation))).pop() {
+            Some(KernelEvent::Installed(RequestId(1), result)) => result,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Somebody else.
+    fn other(&self) -> Connection {
+        Connection::new(Box::new(self.kernel.another_handle().unwrap()))
+    }
+}
+
+fn policy(direction: Direction) -> Policy {
+    let selector = Selector {
+        source: Prefix::host(ip("10.0.0.1")),
+        destination: Prefix::host(ip("10.0.0.2")),
+        protocol: 0,
+        source_port: 0,
+        destination_port: 0,
+    };
+    let template =
+        Template { protocol: Protocol::ESP, mode: Mode::Transport, level: Level::Require, reqid: 0, ends: None };
+    Policy { index: 0, direction, selector, action: Action::Protect(vec![template]), priority: 0 }
+}
+
+#[test]
+fn from_packet_to_sa() {
+    for dialect in Dialect::ALL {
+        let mut lab = Lab::new(dialect);
+        let set = lab.ask(KernelRequest::SetPolicy(policy(Direction::Out))).pop();
+        let Some(KernelEvent::Policy(set)) = set else { panic!("{set:?}") };
+        assert_ne!(set.index, 0);
+        assert_eq!(set, Policy { index: set.index, ..policy(Direction::Out) });
+        assert!(matches!(&lab.events()[..], [KernelEvent::Policy(told)] if *told == set), "{dialect}");
+
+        let (from, to) = ("10.0.0.1:9".parse().unwrap(), "10.0.0.2:9".parse().unwrap());
+        assert_eq!(lab.kernel.packet_out(from, to, 17), 1);
+        let events = lab.events();
+        let [KernelEvent::Acquire(acquire)] = &events[..] else { panic!("{events:?}") };
+        assert_eq!(acquire.policy, Some(set.index));
+        assert_eq!((acquire.source, acquire.destination), (ip("10.0.0.1"), ip("10.0.0.2")));
+
+        let spi = lab.allocate(Protocol::ESP);
+        let mut sas = [inbound(spi, aes_sha1()), outbound(0x2002, aes_sha1())];
+        (sas[0].mode, sas[0].reqid) = (Mode::Tunnel, 5);
+        let names = [sas[0].name, sas[1].name];
+        for mut sa in sas {
+            sa.acquire = acquire.seq;
+            lab.install(sa).unwrap();
+        }
+        assert_eq!(lab.kernel.packet_out(from, to, 17), 0, "{dialect}: the SA is there");
+        assert!(lab.door.show(SaType::Esp, 0).is_ok_and(|text| text.matches("mature").count() == 2), "{dialect}");
+        assert!(lab.install(outbound(0x2002, aes_sha1())).unwrap_err().exists);
+        let missing = lab.install(inbound(0x7777, aes_sha1())).unwrap_err();
+        assert!(!missing.exists && missing.text.starts_with("Update esp 10.0.0.2->10.0.0.1 spi="), "{missing}");
+        assert!(lab.events().is_empty());
+
+        for name in names {
+            assert!(lab.ask(KernelRequest::Delete(name)).is_empty());
+        }
+        lab.ask(KernelRequest::DeletePolicy(Direction::Out, set.selector));
+        let events = lab.events();
+        assert!(matches!(&events[..], [KernelEvent::PolicyDeleted(Direction::Out, _)]), "{dialect}: {events:?}");
+        assert_eq!(*lab.remarks.lock().unwrap(), []);
+    }
+}
+
+#[test]
+fn what_others_do() {
+    for dialect in Dialect::ALL {
+        let mut lab = Lab::new(dialect);
+        let mut other = lab.other();
+        let sa = outbound(0x2002, aes_sha1());
+        let name = sa.name;
+        lab.install(sa).unwrap();
+        let mut bytes = Vec::new();
+        let pfkey = PfKeyName {
+            sa_type: SaType::Esp,
+            source: name.source.into(),
+            destination: name.destination.into(),
+            spi: name.spi,
+            mark: None,
+        };
+        request::delete(other.origin(1), &pfkey, &mut bytes).unwrap();
+        other.send(&bytes).unwrap();
+        assert!(matches!(&lab.events()[..], [KernelEvent::Deleted(deleted)] if *deleted == name), "{dialect}");
+        lab.install(outbound(0x2002, aes_sha1())).unwrap();
+        request::flush(other.origin(1), SaType::Esp, &mut bytes).unwrap();
+        other.send(&bytes).unwrap();
+        assert!(matches!(&lab.events()[..], [KernelEvent::Flushed(Some(Protocol::ESP))]), "{dialect}");
+
+        // By its index, of which the BSDs tell no more.
+        let set = lab.ask(KernelRequest::SetPolicy(policy(Direction::In))).pop();
+        let Some(KernelEvent::Policy(set)) = set else { panic!("{set:?}") };
+        lab.events();
+        request::spddelete2(other.origin(1), set.index, &mut bytes).unwrap();
+        other.send(&bytes).unwrap();
+        let events = lab.events();
+        match &events[..] {
+            [KernelEvent::PolicyDeleted(Direction::In, gone)] => assert_eq!(*gone, set.selector),
+            [KernelEvent::Policies(left)] => assert!(left.is_empty() && dialect != Dialect::Linux),
+            _ => panic!("{dialect}: {events:?}"),
+        }
+    }
+}
+
+#[test]
+fn ends_of_sas() {
+    let mut lab = Lab::new(Dialect::FreeBsd);
+    let sa = outbound(0x2002, aes_sha1());
+    let name = sa.name;
+    lab.install(sa).unwrap();
+    assert!(lab.kernel.expire_soft(SaType::Esp, name.source, name.destination, name.spi));
+    assert!(lab.kernel.expire_hard(SaType::Esp, name.source, name.destination, name.spi));
+    let events = lab.events();
+    let [KernelEvent::Expire(first, Limit::Soft), KernelEvent::Expire(second, Limit::Hard)] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!((*first, *second), (name, name));
+}
+
+#[test]
+fn a_kernel_that_gives_a_unique_policy_its_reqid() {
+    for dialect in [Dialect::Linux, Dialect::NetBsd] {
+        let mut lab = Lab::new(dialect);
+        let mut unique = policy(Direction::Out);
+        if let Action::Protect(templates) = &mut unique.action {
+            templates[0].level = Level::Unique;
+        }
+        let answer = lab.ask(KernelRequest::SetPolicy(unique)).pop();
+        let told = lab.events().pop();
+        for event in [answer, told] {
+            let Some(KernelEvent::Policy(policy)) = event else { panic!("{event:?}") };
+            let Action::Protect(templates) = policy.action else { panic!("not protected") };
+            assert!(templates[0].reqid >= 0x4000, "{dialect}: {templates:?}");
+        }
+    }
+}
+
+#[test]
+fn ports_that_are_part_of_a_name() {
+    let mut lab = Lab::new(Dialect::NetBsd);
+    let udp = Some(UdpPorts { source: 4500, destination: 14_500 });
+    let sa = SaInstallation { udp, ..outbound(0x2002, aes_sha1()) };
+    let name = sa.name;
+    lab.install(sa).unwrap();
+    lab.ask(KernelRequest::Delete(name));
+    assert_eq!(*lab.remarks.lock().unwrap(), []);
+    assert!(lab.events().is_empty());
+    assert!(lab.door.show(SaType::Unspec, 0).is_ok_and(|text| text.is_empty()));
+}
+
+#[test]
+fn an_answer_that_does_not_come() {
+    let mut lab = Lab::new(Dialect::Linux);
+    lab.kernel.drop_next_replies(1);
+    let start = Instant::now();
+    let error = lab.install(outbound(0x2002, aes_sha1())).unwrap_err();
+    assert_eq!(error.text, "Add esp 10.0.0.1->10.0.0.2 spi=8194(0x2002): no answer from the kernel");
+    assert!(start.elapsed() < Duration::from_millis(1500), "one answer's time, and then no more");
+    assert!(lab.door.show(SaType::Esp, 0).is_ok_and(|text| text.is_empty()), "what it did all the same is undone");
+    lab.kernel.fail_next(MessageType::GetSpi, libc::ENOBUFS);
+    let refused = lab.ask(KernelRequest::AllocateSpi(allocation(Protocol::ESP))).pop();
+    let Some(KernelEvent::Spi(_, Err(error))) = refused else { panic!("{refused:?}") };
+    assert_eq!(error.text, "GETSPI esp 10.0.0.2->10.0.0.1: No buffer space available");
+    // And back to normal.
+    assert_ne!(lab.allocate(Protocol::ESP), 0);
+}
+
+#[test]
+fn what_the_kernel_has_not() {
+    let lab = Lab::new(Dialect::FreeBsd);
+    let mut sainfo = Sainfo::new(Side::Anonymous, RemoteSide::Anonymous);
+    let encryption = |transform| Encryption { transform, key_length: 0 };
+    sainfo.encryption = vec![encryption(EspTransform::AES), encryption(EspTransform::BLOWFISH)];
+    let missing = lab.door.abilities().missing(&sainfo);
+    assert_eq!(missing, ["algorithm blowfish not supported by the kernel (missing module?)"]);
+}
+
+#[test]
+fn whom_it_opens() {
+    let choice = choice_of(&ipsec_conf::racoon::Backend::Memory).unwrap();
+    assert_eq!(choice, Choice::Memory);
+    let mut door = Door::open(&choice, Some(Dialect::NetBsd), 0, Box::new(|_| ())).unwrap();
+    let mut events = Vec::new();
+    door.carry_out(KernelRequest::SetPolicy(policy(Direction::Out)), &mut |event| events.push(event));
+    door.readable(&mut |event| events.push(event)).unwrap();
+    // What was answered, what there was, and what was told.
+    let [KernelEvent::Policy(_), KernelEvent::Policies(_), KernelEvent::Policy(_)] = &events[..] else {
+        panic!("{events:?}")
+    };
+}
+
+#[test]
+fn a_kernel_without_ipsec() {
+    let kernel = Memory::new(Abi::of(Dialect::Linux)).unwrap();
+    let open = |failures| {
+        let another = || Box::new(kernel.another_handle().unwrap());
+        for _ in 0..failures {
+            kernel.fail_next(MessageType::Register, libc::EPROTONOSUPPORT);
+        }
+        Door::over(another(), another(), 0, Box::new(|_| ()))
+    };
+    assert!(open(2).is_ok(), "one of three is enough");
+    assert_eq!(open(3).unwrap_err().to_string(), "Protocol not supported");
+}
+
+/// A server that rewrites process ids: what we do ourselves comes back on the other connection as somebody else's.
+#[test]
+fn over_a_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kernel");
+    let kernel = Memory::new(Abi::of(Dialect::NetBsd)).unwrap();
+    let mut server = SocketServer::bind(&path, Box::new(kernel.another_handle().unwrap())).unwrap();
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let serving = std::thread::spawn(move || {
+        while ended.try_recv() != Err(TryRecvError::Disconnected) {
+            server.turn(Some(Duration::from_millis(5))).unwrap();
+        }
+    });
+    let mut door = Door::open(&Choice::Socket(path), Some(Dialect::NetBsd), 64, Box::new(|_| ())).unwrap();
+    let mut events = Vec::new();
+    let mut ask = |request| door.carry_out(request, &mut |event| events.push(event));
+    ask(KernelRequest::AllocateSpi(allocation(Protocol::ESP)));
+    ask(KernelRequest::SetPolicy(policy(Direction::Out)));
+    let sa = outbound(0x2002, aes_sha1());
+    let name = sa.name;
+    ask(KernelRequest::Install(Box::new(sa)));
+    ask(KernelRequest::Delete(name));
+    // When this is answered, all that was before has been told.
+    ask(KernelRequest::AllocateSpi(allocation(Protocol::ESP)));
+    let events = std::mem::take(&mut events);
+    let [
+        KernelEvent::Spi(_, Ok(_)),
+        KernelEvent::Policy(_),
+        KernelEvent::Installed(_, Ok(())),
+        KernelEvent::Spi(_, Ok(_)),
+    ] = &events[..]
+    else {
+        panic!("{events:?}")
+    };
+    let mut told = Vec::new();
+    door.readable(&mut |event| told.push(event)).unwrap();
+    assert!(matches!(&told[..], [KernelEvent::Policies(_), KernelEvent::Policy(_)]), "{told:?}");
+    drop(end);
+    serving.join().unwrap();
+    assert!(door.readable(&mut |_| ()).is_err(), "the server is gone");
+}
