@@ -1,7 +1,8 @@
 //! A host with one link, its kernel's door, and somebody else who changes things.
 
+use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -35,17 +36,7 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) fn new(choice: &Choice, other: &Choice) -> Self {
-        for line in [
-            "link set lo up",
-            "link add d0 type dummy",
-            "link set d0 up",
-            "address add 192.0.2.1/24 dev d0",
-            "address add 2001:db8::1/64 dev d0 nodad",
-            "route add 10.0.2.0/24 dev d0 src 192.0.2.1",
-        ] {
-            let status = Command::new("ip").args(line.split(' ')).status().expect("ip");
-            assert!(status.success(), "ip {line}");
-        }
+        link();
         let remarks = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&remarks);
         let log = Box::new(move |remark| log.lock().expect("a log").push(remark));
@@ -139,6 +130,19 @@ impl Lab {
         };
         self.other(|origin, buffer| request::delete(origin, &name, buffer));
     }
+}
+
+/// A link with an address of each family, and a way to a network behind the peer.
+fn link() {
+    let script = "link set lo up\n\
+                  link add d0 type dummy\n\
+                  link set d0 up\n\
+                  address add 192.0.2.1/24 dev d0\n\
+                  address add 2001:db8::1/64 dev d0 nodad\n\
+                  route add 10.0.2.0/24 dev d0 src 192.0.2.1\n";
+    let mut ip = Command::new("ip").args(["-batch", "-"]).stdin(Stdio::piped()).spawn().expect("ip");
+    ip.stdin.take().expect("its input").write_all(script.as_bytes()).expect("a reader");
+    assert!(ip.wait().expect("its end").success());
 }
 
 pub(crate) fn ip(text: &str) -> IpAddr {
