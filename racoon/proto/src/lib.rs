@@ -8,12 +8,20 @@
 
 pub mod config;
 pub mod crypto;
+pub mod engine;
+mod exchange;
 pub mod identity;
 pub mod kernel;
 pub mod num;
+pub mod outcome;
+pub mod output;
+mod phase1;
+mod phase2;
 pub mod proposal;
 pub mod psk;
 pub mod random;
 pub mod select;
+pub mod settings;
+mod spd;
 pub mod time;
 pub mod wire;

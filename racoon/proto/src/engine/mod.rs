@@ -15,17 +15,25 @@
 //! | IPsec SA | destination, protocol, SPI |
 //! | policy | selector and direction; its index |
 
+mod acquire;
 mod control;
 mod datagram;
 mod dpd;
 mod duplicates;
 mod endpoint;
 mod established;
+mod generated;
 mod informational;
+mod installed;
+mod kernel_events;
 mod phase1;
 mod phase1s;
+mod phase2;
+mod phase2s;
 mod protected;
+mod quick;
 mod renewal;
+mod respond;
 mod retransmission;
 mod strangers;
 mod timers;
@@ -45,8 +53,11 @@ use crate::outcome::{Journal, Outcome};
 use crate::output::{Event, JobId, Level, LogLine, Output, Transmit, Urgency};
 use crate::random::Random;
 use crate::settings::Settings;
+use crate::spd::Spd;
 use crate::time::Time;
+use generated::Generated;
 use phase1s::Phase1s;
+use phase2s::Phase2s;
 use strangers::Strangers;
 use timers::Timers;
 
@@ -105,6 +116,10 @@ pub struct Engine {
     jobs: HashMap<JobId, Owner>,
     requests: HashMap<RequestId, Phase2Id>,
     phase1s: Phase1s,
+    phase2s: Phase2s,
+    /// The kernel's policies.
+    spd: Spd,
+    generated: Generated,
     /// Peers that have had their INITIAL-CONTACT.
     contacted: HashSet<IpAddr>,
     /// What the kernel's counters say of traffic between two addresses.
@@ -131,6 +146,9 @@ impl Engine {
             jobs: HashMap::new(),
             requests: HashMap::new(),
             phase1s: Phase1s::default(),
+            phase2s: Phase2s::default(),
+            spd: Spd::default(),
+            generated: Generated::default(),
             contacted: HashSet::new(),
             traffic: HashMap::new(),
             strangers: Strangers::default(),

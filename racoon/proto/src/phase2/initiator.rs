@@ -79,11 +79,6 @@ impl Intention {
 }
 
 impl Offered {
-    /// What was proposed.
-    pub(crate) fn suite(&self) -> &Suite {
-        &self.suite
-    }
-
     /// Takes message 2.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use crate::crypto::{CryptoError, Iv, Padding, Secret, equal};
 use crate::exchange::rules::{self, MessageRules};
-use crate::num::{ExchangeType, Flags, PayloadType};
+use crate::num::{ExchangeType, PayloadType};
 use crate::outcome::Cause;
 use crate::phase1::Phase1Sa;
 use crate::random::Random;
@@ -38,8 +38,6 @@ pub(crate) struct Message<T> {
     pub(crate) content: T,
     /// The IV of the next message.
     pub(crate) iv: Iv,
-    /// The sender wants to hear CONNECTED, or to say it.
-    pub(crate) commit: bool,
 }
 
 /// What messages 1 and 2 say.
@@ -83,7 +81,7 @@ pub(crate) fn open<T>(
     }
     rules.check(&payloads)?;
     let content = read(&payloads)?;
-    Ok(Message { content, iv: opened.next_iv, commit: header.flags.contains(Flags::COMMIT) })
+    Ok(Message { content, iv: opened.next_iv })
 }
 
 /// Writes a message: the hash that proves it, and the payloads. `iv` becomes that of the next message.

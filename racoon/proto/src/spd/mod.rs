@@ -107,6 +107,7 @@ impl Spd {
     }
 
     /// How many there are.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.policies.len()
     }

@@ -1,0 +1,235 @@
+//! How a phase 2 of ours begins: the kernel asks for SAs, those that there are come to their end, or somebody wants them.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::control::Refusal;
+use super::endpoint::Endpoint;
+use super::phase2s::{Phase2, State};
+use super::{Engine, Owner, Phase1Id, Phase2Id, Timer};
+use crate::config::{PeerAddress, Remote};
+use crate::crypto::{DhTask, Exponent};
+use crate::kernel::{Acquire, Direction, KernelRequest, Policy, RequestId, SaName, Selector, SpiAllocation};
+use crate::num::Group;
+use crate::outcome::{Cause, Role};
+use crate::output::{Level, Urgency};
+use crate::phase2::Bond;
+use crate::phase2::bundle::{Bundle, Part};
+use crate::phase2::gathering::{Gathering, job};
+use crate::phase2::initiator::Intention;
+use crate::phase2::traffic::{Ends, Identities, between_hosts, bundle_mode, templates, tunnel_ends};
+use crate::select::{Known, RemoteIndex, Traffic};
+
+/// More acquires than this for one negotiation are not remembered.
+const ACQUIRES_MAX: usize = 16;
+
+/// Why a phase 2 of ours begins.
+pub(super) enum Origin {
+    /// The kernel asks.
+    Acquire(Acquire),
+    /// Another one comes to its end.
+    Renewal(Phase2Id),
+    /// Somebody wants it.
+    Control,
+}
+
+impl Engine {
+    /// A packet needs an SA.
+    pub(super) fn acquire(&mut self, acquire: Acquire) {
+        if self.stopping {
+            return self.tell_kernel(KernelRequest::AcquireFailed(acquire));
+        }
+        if acquire.source.is_multicast() || acquire.destination.is_multicast() {
+            return self.log(Level::Debug, None, || "an acquire for multicast is ignored".into());
+        }
+        let Some(bond) = self.policy_of(&acquire).and_then(|policy| bond_of(policy, &acquire)) else {
+            self.log(Level::Debug, None, || "an acquire without a policy that protects is ignored".into());
+            return;
+        };
+        if let Some(going_on) = self.phase2s.negotiating(&bond).and_then(|id| self.phase2s.get_mut(id)) {
+            if going_on.acquires.len() < ACQUIRES_MAX && !going_on.acquires.contains(&acquire) {
+                going_on.acquires.push(acquire);
+            }
+            return;
+        }
+        if self.local_address(bond.ends.local).is_none() {
+            return self.log(Level::Debug, None, || format!("an acquire is ignored: {} is not ours", bond.ends.local));
+        }
+        if let Err(cause) = self.begin_phase2(bond, Origin::Acquire(acquire.clone())) {
+            self.tell_kernel(KernelRequest::AcquireFailed(acquire));
+            self.phase2_not_begun(&bond, cause);
+        }
+    }
+
+    /// The outbound policy that asks: by its number, or where the kernel does not say it by the packet.
+    fn policy_of(&self, acquire: &Acquire) -> Option<&Policy> {
+        let by_index = acquire.policy.and_then(|index| self.spd.by_index(index));
+        let by_packet = || {
+            let ends = Ends { local: acquire.source, remote: acquire.destination };
+            let packet = acquire.selector.unwrap_or_else(|| between_hosts(ends));
+            let asks = |policy: &Policy| templates(policy).is_some();
+            self.spd.covering(Direction::Out, &packet, asks)
+        };
+        by_index.or_else(by_packet).filter(|policy| policy.direction == Direction::Out)
+    }
+
+    /// Begins a phase 2 for the policy with this selector, unless there is one.
+    ///
+    /// # Errors
+    /// There is one, or there is no such policy.
+    pub(super) fn establish_phase2(&mut self, direction: Direction, selector: Selector) -> Result<(), Refusal> {
+        let selector = if direction == Direction::Out { selector } else { selector.mirrored() };
+        let not_configured = || Refusal::NotConfigured(String::from("no outbound policy with this selector protects"));
+        let policy = self.spd.exact(Direction::Out, &selector).ok_or_else(not_configured)?;
+        let hosts = Ends { local: selector.source.address(), remote: selector.destination.address() };
+        let ends = tunnel_ends(templates(policy).ok_or_else(not_configured)?).unwrap_or(hosts);
+        let bond = Bond { selector, ends };
+        if self.phase2s.negotiating(&bond).is_some() || self.phase2s.established(&bond).next().is_some() {
+            return Err(Refusal::Exists);
+        }
+        self.begin_phase2(bond, Origin::Control).map_err(|cause| Refusal::NotConfigured(cause.to_string()))
+    }
+
+    /// Begins a phase 2 as initiator: under the phase 1 that there is, or one that begins for it.
+    ///
+    /// # Errors
+    /// What is not configured.
+    pub(super) fn begin_phase2(&mut self, bond: Bond, origin: Origin) -> Result<(), Cause> {
+        let no_policy = || Cause::NoPolicy(bond.to_string());
+        let local = self.local_address(bond.ends.local).ok_or_else(no_policy)?;
+        let mut remote = on_link_of(local, SocketAddr::new(bond.ends.remote, self.settings.port));
+        let block = self.block_of(remote, &origin)?;
+        let remote_block = self.settings.remotes.get(block).ok_or_else(|| Cause::NoRemote(String::new()))?;
+        if let Some(port) = remote_block.address.as_ref().map(|address| address.port).filter(|port| *port != 0) {
+            remote.set_port(port);
+        }
+        let name = remote_block.name.clone();
+        let intention = self.intention(&bond, remote_block)?;
+        self.log(Level::Info, Some(remote), || {
+            format!("initiate new phase 2 negotiation: {}<=>{}", Endpoint(local), Endpoint(remote))
+        });
+        let id = Phase2Id(self.fresh_id());
+        let mut phase2 = Phase2 { block: name, ..Phase2::new(Role::Initiator, bond, (local, remote), self.now) };
+        phase2.record.offered = intention.bundle.in_words();
+        phase2.state = State::Waiting(intention);
+        match origin {
+            Origin::Acquire(acquire) => phase2.acquires.push(acquire),
+            Origin::Renewal(id) => phase2.renews = Some(id),
+            Origin::Control => {}
+        }
+        self.phase2s.insert(id, phase2);
+        match self.usable_phase1(local, remote) {
+            Some(phase1) => self.phase2_under(id, phase1),
+            None => {
+                self.timers.set(Timer::Phase2Deadline(id), self.now + self.settings.phase1_wait);
+                self.await_phase1(local, remote, block, id);
+            }
+        }
+        Ok(())
+    }
+
+    /// The remote block of a peer. A renewal may go by a passive one.
+    fn block_of(&self, remote: SocketAddr, origin: &Origin) -> Result<RemoteIndex, Cause> {
+        let skip_passive = !matches!(origin, Origin::Renewal(_));
+        let known = Known { skip_passive, ..Known::address(PeerAddress::from(remote)) };
+        let block = self.settings.remotes.select(&known).map_err(|error| Cause::NoRemote(error.to_string()))?;
+        block.ok_or_else(|| Cause::NoRemote(remote.ip().to_string()))
+    }
+
+    /// What is to be negotiated for a bond.
+    fn intention(&self, bond: &Bond, block: &Remote) -> Result<Intention, Cause> {
+        let no_policy = || Cause::NoPolicy(bond.to_string());
+        let policy = self.spd.exact(Direction::Out, &bond.selector).ok_or_else(no_policy)?;
+        let outbound = templates(policy).ok_or_else(no_policy)?;
+        let inbound = self.spd.mirror(policy).and_then(templates).unwrap_or_default();
+        let traffic = Identities::of_selector(&bond.selector);
+        let sainfo = self.settings.sainfos.select(&Traffic {
+            local: &traffic.local,
+            remote: &traffic.remote,
+            claimed: None,
+            client: None,
+            remoteid: block.ph1id,
+        });
+        let sainfo = sainfo.and_then(|index| self.settings.sainfos.get(index));
+        let sainfo = sainfo.ok_or_else(|| Cause::NoSainfo(bond.to_string()))?;
+        let complex = self.settings.complex_bundle;
+        let bundle = Bundle::new(outbound, inbound, sainfo, complex, false)?;
+        let mode = bundle_mode(outbound, complex);
+        let ids = Identities::to_send(mode, &bond.selector, bond.ends, bond.ends, block.support_proxy);
+        Ok(Intention { bundle, ids })
+    }
+
+    /// It goes on under a phase 1: what message 1 has to have is gathered.
+    pub(super) fn phase2_under(&mut self, id: Phase2Id, phase1: Phase1Id) {
+        let Some(cookies) = self.phase1_sa(phase1).map(|sa| sa.cookies) else { return };
+        let message_id = self.fresh_message_id(phase1);
+        self.phase2s.bind(id, phase1);
+        self.phase2s.listen(id, message_id);
+        let Some(phase2) = self.phase2s.get_mut(id) else { return };
+        let State::Waiting(intention) = std::mem::take(&mut phase2.state) else { return };
+        phase2.cookies = Some(cookies);
+        phase2.record.step(self.now, "phase 1");
+        let parts = intention.bundle.parts.clone();
+        let group = intention.bundle.terms.group;
+        phase2.state = State::Gathering(intention, Gathering::new(parts.len(), group));
+        self.gather(id, parts.iter(), group.map(|group| (group, DhTask::Public)));
+    }
+
+    /// Asks for an SPI for each part, and has the exchange done.
+    pub(super) fn gather<'a>(
+        &mut self,
+        id: Phase2Id,
+        parts: impl Iterator<Item = &'a Part>,
+        exchange: Option<(Group, DhTask)>,
+    ) {
+        self.timers.set(Timer::Phase2Deadline(id), self.now + self.settings.phase2_wait);
+        for (at, part) in parts.enumerate() {
+            self.allocate_spi(id, at, part);
+        }
+        let Some((group, task)) = exchange else { return };
+        match Exponent::draw(group, &mut *self.random) {
+            Ok(exponent) => self.order(Owner::Phase2(id), Urgency::Known, job(exponent, task)),
+            Err(error) => self.fail_phase2(id, error.into()),
+        }
+    }
+
+    fn allocate_spi(&mut self, id: Phase2Id, at: usize, part: &Part) {
+        let Some(phase2) = self.phase2s.get(id) else { return };
+        let (source, destination) = (phase2.sa_ends.remote, phase2.sa_ends.local);
+        let allocation = SpiAllocation {
+            id: RequestId(0),
+            protocol: part.protocol,
+            source,
+            destination,
+            mode: part.mode,
+            reqid: part.reqid_in,
+            udp: None,
+            acquire: phase2.acquire_for(part.protocol),
+        };
+        let request = self.ask_kernel(id, |id| KernelRequest::AllocateSpi(SpiAllocation { id, ..allocation }));
+        if let Some(phase2) = self.phase2s.get_mut(id) {
+            let name = SaName { protocol: part.protocol, source, destination, spi: 0 };
+            phase2.spi_requests.insert(request, (at, name));
+        }
+    }
+
+    /// An address of ours with its port: the configured one, if we listen on it.
+    pub(super) fn local_address(&self, ip: IpAddr) -> Option<SocketAddr> {
+        let here = || self.locals.range(SocketAddr::new(ip, 0)..).take_while(move |address| address.ip() == ip);
+        here().find(|address| address.port() == self.settings.port).or_else(|| here().next()).copied()
+    }
+}
+
+/// What an acquire is for.
+fn bond_of(policy: &Policy, acquire: &Acquire) -> Option<Bond> {
+    let hosts = Ends { local: acquire.source, remote: acquire.destination };
+    let ends = tunnel_ends(templates(policy)?).unwrap_or(hosts);
+    Some(Bond { selector: policy.selector, ends })
+}
+
+/// A link-local address of a peer is on the link of our own.
+fn on_link_of(local: SocketAddr, mut remote: SocketAddr) -> SocketAddr {
+    if let (SocketAddr::V6(remote), SocketAddr::V6(local)) = (&mut remote, local) {
+        remote.set_scope_id(local.scope_id());
+    }
+    remote
+}

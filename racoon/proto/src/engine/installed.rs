@@ -1,0 +1,67 @@
+//! What the kernel has of phase 2s: how it is undone, and how the peer is told.
+
+use std::collections::BTreeMap;
+
+use super::endpoint::Endpoint;
+use super::phase2s::Phase2;
+use super::quick::sa_of;
+use super::{Engine, Phase2Id};
+use crate::kernel::{KernelRequest, Mode, SaName};
+use crate::num::{Doi, PayloadType, Protocol};
+use crate::output::Level;
+use crate::phase2::bundle::Pair;
+use crate::phase2::lifetime::spi_bytes;
+use crate::wire::Delete;
+
+impl Engine {
+    /// Deletes what was written for a phase 2 that is no more, reserved SPIs and policies included; the peer first.
+    pub(super) fn undo(&mut self, phase2: &Phase2, tell_peer: bool) {
+        if tell_peer {
+            self.send_delete(phase2);
+        }
+        for name in &phase2.written {
+            self.tell_kernel(KernelRequest::Delete(*name));
+        }
+        if let Some(selector) = phase2.generated {
+            self.release_policies(selector);
+        }
+    }
+
+    /// Tells the peer which SAs are no more: those by which we received, a message for each protocol.
+    fn send_delete(&mut self, phase2: &Phase2) {
+        let alive = |phase1: &super::Phase1Id| sa_of(&self.phase1s, *phase1).is_some();
+        let bound = phase2.phase1.filter(alive);
+        let Some(phase1) = bound.or_else(|| self.usable_phase1(phase2.local, phase2.remote)) else { return };
+        let mut spis = BTreeMap::<Protocol, Vec<Vec<u8>>>::new();
+        for name in phase2.written.iter().filter(|name| name.destination == phase2.sa_ends.local) {
+            spis.entry(name.protocol).or_default().push(spi_bytes(name.protocol, name.spi));
+        }
+        for (protocol, spis) in spis {
+            let delete = Delete { doi: Doi::IPSEC, protocol, spis };
+            self.send_informational(phase1, vec![(PayloadType::DELETE, delete.encode())]);
+        }
+    }
+
+    /// A line for each SA: what the peer sends, then what we send.
+    pub(super) fn log_sas(&mut self, level: Level, what: &'static str, id: Phase2Id, pairs: &[Pair]) {
+        let Some((local, remote)) = self.phase2s.get(id).map(|phase2| (phase2.local, phase2.remote)) else { return };
+        for pair in pairs {
+            for (name, mut from, mut to) in [(pair.inbound, remote, local), (pair.outbound, local, remote)] {
+                from.set_ip(name.source);
+                to.set_ip(name.destination);
+                self.log(level, Some(remote), || {
+                    let (SaName { protocol, spi, .. }, mode) = (name, mode_name(pair.mode));
+                    let protocol = protocol.to_string().to_uppercase();
+                    format!("{what}: {protocol}/{mode} {}->{} spi={spi}({spi:#x})", Endpoint(from), Endpoint(to))
+                });
+            }
+        }
+    }
+}
+
+fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Transport => "Transport",
+        Mode::Tunnel => "Tunnel",
+    }
+}

@@ -1,0 +1,81 @@
+//! What the kernel says.
+
+use super::Engine;
+use super::phase2::has;
+use super::phase2s::{Phase2, sa_key};
+use crate::kernel::{KernelEvent, Limit, SaName};
+use crate::num::Protocol;
+use crate::outcome::Cause;
+use crate::output::Level;
+
+impl Engine {
+    pub(super) fn kernel_event(&mut self, event: KernelEvent) {
+        match event {
+            KernelEvent::Spi(request, answer) => self.phase2_spi(request, answer),
+            KernelEvent::Installed(request, answer) => self.phase2_installed(request, answer),
+            KernelEvent::Acquire(acquire) => self.acquire(acquire),
+            KernelEvent::Expire(name, limit) => self.sa_expires(&name, limit),
+            KernelEvent::Deleted(name) => self.sa_was_deleted(&name),
+            KernelEvent::Flushed(protocol) => self.sas_were_flushed(protocol),
+            KernelEvent::Policy(policy) => self.spd.insert(policy),
+            KernelEvent::PolicyDeleted(direction, selector) => drop(self.spd.remove(direction, &selector)),
+            KernelEvent::PoliciesFlushed => self.spd.clear(),
+            KernelEvent::Policies(policies) => self.spd.replace_all(policies),
+        }
+    }
+
+    /// An SA comes to its end. One that is not ours is none of our business.
+    fn sa_expires(&mut self, name: &SaName, limit: Limit) {
+        let Some(id) = self.phase2s.of_sa(sa_key(name)) else { return };
+        let Some(phase2) = self.phase2s.get(id) else { return };
+        match (phase2.established(), limit) {
+            (Some(_), Limit::Soft) => self.phase2_renew(id),
+            // By bytes it is earlier than the peer expects.
+            (Some(established), Limit::Hard) => {
+                let tell_peer = self.now < established.expires;
+                self.expire_phase2(id, tell_peer);
+            }
+            (None, Limit::Soft) => {}
+            (None, Limit::Hard) => self.fail_phase2(id, Cause::Kernel(format!("{name} expired"))),
+        }
+    }
+
+    /// Somebody else deleted an SA: the rest of its bundle is of no use, and the peer has to know.
+    fn sa_was_deleted(&mut self, name: &SaName) {
+        if self.settings.local_test {
+            return;
+        }
+        let Some(id) = self.phase2s.of_sa(sa_key(name)) else { return };
+        let Some(phase2) = self.phase2s.get(id) else { return };
+        let (remote, is_established) = (phase2.remote, phase2.established().is_some());
+        self.log(Level::Info, Some(remote), || format!("somebody deleted {name}"));
+        if is_established {
+            self.delete_phase2(id, true);
+        } else {
+            self.fail_phase2(id, Cause::Kernel(format!("somebody deleted {name}")));
+        }
+    }
+
+    /// Somebody else deleted all SAs of a protocol, or of all.
+    fn sas_were_flushed(&mut self, protocol: Option<Protocol>) {
+        if self.settings.local_test {
+            return;
+        }
+        let is_hit = |phase2: &Phase2| {
+            let is_of = |name: &SaName| protocol.is_none_or(|protocol| name.protocol == protocol);
+            match phase2.established() {
+                Some(established) => has(established, protocol),
+                None => phase2.written.iter().any(is_of),
+            }
+        };
+        let hit = self.phase2s.iter().filter(|(_, phase2)| is_hit(phase2));
+        let hit = hit.map(|(id, phase2)| (id, phase2.established().is_some())).collect::<Vec<_>>();
+        for (id, is_established) in hit {
+            if is_established {
+                self.delete_phase2(id, true);
+            } else {
+                self.fail_phase2(id, Cause::Kernel(String::from("somebody deleted all SAs")));
+            }
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! A phase 2 comes up, is renewed, and goes; or fails.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use super::acquire::Origin;
+use super::phase2s::{Established, Phase2, State};
+use super::{Engine, Phase1Id, Phase2Id, Timer};
+use crate::kernel::KernelRequest;
+use crate::num::{Doi, PayloadType, Protocol};
+use crate::outcome::{Cause, Ending, Negotiation, Outcome, Role};
+use crate::output::{Event, EventKind, Level};
+use crate::phase2::Bond;
+use crate::phase2::traffic::{Ends, Identities};
+use crate::select::{Known, Traffic};
+use crate::time::Time;
+use crate::wire::Notify;
+
+/// Percent of its lifetime after which an initiator renews a phase 2.
+const RENEWED_AFTER: u32 = 80;
+
+/// Percent of its lifetime by which that may be earlier, at random: so both sides seldom do it at once.
+const JITTER: u32 = 5;
+
+/// After a renewal that failed comes the next attempt.
+const RETRY: Duration = Duration::from_secs(10);
+
+impl Engine {
+    /// Its phase 1 is up.
+    pub(super) fn phase1_up(&mut self, phase1: Phase1Id, waiting: Vec<Phase2Id>) {
+        waiting.into_iter().for_each(|id| self.phase2_under(id, phase1));
+    }
+
+    /// Its phase 1 did not come up.
+    pub(super) fn phase1_failed(&mut self, waiting: Vec<Phase2Id>, cause: &Cause) {
+        waiting.into_iter().for_each(|id| self.fail_phase2(id, Cause::NoPhase1(cause.to_string())));
+    }
+
+    /// What is established under a phase 1 belongs to another one now; what is on its way stays.
+    pub(super) fn phase2s_move(&mut self, from: Phase1Id, to: Phase1Id) {
+        let is_established = |id: &Phase2Id| self.phase2s.get(*id).is_some_and(|one| one.established().is_some());
+        let ids = self.phase2s.under(from).into_iter().filter(is_established).collect::<Vec<_>>();
+        ids.into_iter().for_each(|id| self.phase2s.bind(id, to));
+    }
+
+    /// A phase 1 goes, and there is no other: what is established lives on, what is on its way does not.
+    pub(super) fn phase2s_orphaned(&mut self, phase1: Phase1Id) {
+        for id in self.phase2s.under(phase1) {
+            if self.phase2s.get(id).is_some_and(|phase2| phase2.established().is_some()) {
+                self.phase2s.unbind(id);
+            } else {
+                self.fail_phase2(id, Cause::Deleted(Protocol::ISAKMP));
+            }
+        }
+    }
+
+    /// How many are under a phase 1.
+    pub(super) fn phase2_count(&self, phase1: Phase1Id) -> usize {
+        self.phase2s.count(phase1)
+    }
+
+    /// All SAs with a peer go, but for those under one phase 1, and those that still wait for one.
+    pub(super) fn purge_peer(&mut self, local: IpAddr, remote: IpAddr, keep: Option<Phase1Id>) {
+        for id in self.phase2s.with(Ends { local, remote }) {
+            let Some(phase2) = self.phase2s.get(id) else { continue };
+            if phase2.phase1.is_some() && phase2.phase1 == keep {
+                continue;
+            }
+            match phase2.state {
+                State::Waiting(..) => {}
+                State::Established(_) => self.delete_phase2(id, false),
+                _ => self.fail_phase2(id, Cause::Deleted(Protocol::ISAKMP)),
+            }
+        }
+    }
+
+    /// The peer deleted SAs: those by which we send to it. Their counterparts are of no use any more.
+    pub(super) fn peer_deleted(&mut self, phase1: Phase1Id, protocol: Protocol, spis: Vec<u32>) {
+        let Some(remote) = self.phase1_sa(phase1).map(|sa| sa.remote) else { return };
+        for spi in spis {
+            let found = self.phase2s.of_sa((remote.ip(), protocol, spi));
+            let Some((id, phase2)) = found.and_then(|id| Some((id, self.phase2s.get(id)?))) else {
+                self.log(Level::Debug, Some(remote), || format!("the peer deletes an unknown {protocol} SA {spi:#x}"));
+                continue;
+            };
+            let is_established = phase2.established().is_some();
+            self.log(Level::Info, Some(remote), || format!("the peer deletes its {protocol} SA spi={spi}({spi:#x})"));
+            if is_established {
+                self.delete_phase2(id, false);
+            } else {
+                self.fail_phase2(id, Cause::Deleted(protocol));
+            }
+        }
+    }
+
+    /// Another configuration: what would not come about by it goes.
+    pub(super) fn phase2_reload(&mut self) {
+        let ids = self.phase2s.iter().filter(|(_, phase2)| !self.is_configured(phase2)).map(|(id, _)| id);
+        for id in ids.collect::<Vec<_>>() {
+            if self.phase2s.get(id).is_some_and(|phase2| phase2.established().is_some()) {
+                self.delete_phase2(id, true);
+            } else {
+                self.end_phase2(id, Ending::Abandoned);
+            }
+        }
+    }
+
+    /// Whether there is a remote block and a sainfo for a phase 2.
+    fn is_configured(&self, phase2: &Phase2) -> bool {
+        let remotes = &self.settings.remotes;
+        let bound = phase2.phase1.and_then(|phase1| self.phase1_sa(phase1)).and_then(|sa| remotes.get(sa.block));
+        let by_address = || remotes.select(&Known::address(phase2.remote)).ok().flatten().and_then(|at| remotes.get(at));
+        let Some(block) = bound.or_else(by_address) else { return false };
+        let ids = Identities::of_selector(&phase2.bond.selector);
+        let client = Some(phase2.remote.ip());
+        let traffic =
+            Traffic { local: &ids.local, remote: &ids.remote, claimed: None, client, remoteid: block.ph1id };
+        self.settings.sainfos.select(&traffic).is_some()
+    }
+
+    /// The end: the peers are told, and all that was installed goes.
+    pub(super) fn phase2_shutdown(&mut self) {
+        for id in self.phase2s.iter().map(|(id, _)| id).collect::<Vec<_>>() {
+            if self.phase2s.get(id).is_some_and(|phase2| phase2.established().is_some()) {
+                self.delete_phase2(id, true);
+            } else {
+                self.end_phase2(id, Ending::Abandoned);
+            }
+        }
+    }
+
+    /// Deletes every SA of a protocol, or of all, and what is in a bundle with it.
+    pub(super) fn flush_phase2(&mut self, protocol: Option<Protocol>) {
+        let concerns = |phase2: &Phase2| phase2.established().is_some_and(|established| has(established, protocol));
+        let ids = self.phase2s.iter().filter(|(_, phase2)| concerns(phase2)).map(|(id, _)| id).collect::<Vec<_>>();
+        ids.into_iter().for_each(|id| self.delete_phase2(id, true));
+    }
+
+    /// All SAs are in place.
+    pub(super) fn phase2_established(&mut self, id: Phase2Id, established: Established) {
+        let Some(phase2) = self.phase2s.get(id) else { return };
+        let (role, bond, remote) = (phase2.role, phase2.bond, phase2.remote);
+        let lifetime = Duration::from_secs(established.terms.lifetime.into());
+        let (since, expires, pairs) = (established.since, established.expires, established.pairs.clone());
+        self.log_sas(Level::Info, "IPsec-SA established", id, &pairs);
+        self.phase2s.establish(id, established);
+        // 1. What comes next.
+        self.timers.stop(Timer::Phase2Deadline(id));
+        self.timers.set(Timer::Phase2Expire(id), expires);
+        if role == Role::Initiator {
+            let early = lifetime * self.draw_below(JITTER * 100) / 10_000;
+            self.timers.set(Timer::Phase2Renew(id), since + lifetime * RENEWED_AFTER / 100 - early);
+        }
+        let answers = self.settings.retransmission.interval * self.settings.retransmission.count;
+        self.timers.set(Timer::Phase2Forget(id), self.now + answers);
+        // 2. One of ours that has not begun yet need not begin.
+        if let Some(other) = self.phase2s.negotiating(&bond)
+            && self.phase2s.get(other).is_some_and(|other| matches!(other.state, State::Waiting(..)))
+        {
+            self.end_phase2(other, Ending::Superseded);
+        }
+        // 3. The news.
+        self.tell_of_phase2(id, EventKind::Phase2Up);
+        self.log(Level::Debug, Some(remote), || format!("phase 2 established for {bond}"));
+        if let Some(outcome) = self.phase2s.get(id).map(|phase2| outcome(phase2, Ending::Established, self.now)) {
+            self.conclude(outcome);
+        }
+    }
+
+    /// A number below `limit`.
+    fn draw_below(&mut self, limit: u32) -> u32 {
+        let mut bytes = [0; 4];
+        self.random.fill(&mut bytes);
+        u32::from_be_bytes(bytes) % limit.max(1)
+    }
+
+    /// It is time for another one: once, and only if there is none yet that lives longer. The side that began it does that.
+    pub(super) fn phase2_renew(&mut self, id: Phase2Id) {
+        let Some(phase2) = self.phase2s.get(id).filter(|_| !self.stopping) else { return };
+        let Some(established) = phase2.established() else { return };
+        if phase2.role == Role::Responder || established.renewed || self.has_newer(&phase2.bond, established) {
+            return;
+        }
+        let (bond, remote) = (phase2.bond, phase2.remote);
+        if self.phase2s.negotiating(&bond).is_some() {
+            // If nothing comes of that, it is our turn.
+            return self.renew_later(id);
+        }
+        if let Some(established) = self.phase2s.get_mut(id).and_then(Phase2::established_mut) {
+            established.renewed = true;
+        }
+        if let Err(cause) = self.begin_phase2(bond, Origin::Renewal(id)) {
+            self.log(Level::Warning, Some(remote), || format!("{bond} cannot be renewed: {cause}"));
+        }
+    }
+
+    /// Whether another one for the same lives clearly longer. (Of two that came up at once, by both sides, neither does.)
+    fn has_newer(&self, bond: &Bond, than: &Established) -> bool {
+        let margin = Duration::from_secs(than.terms.lifetime.into()) / 10;
+        self.phase2s.established(bond).any(|(_, other)| other.expires > than.expires + margin)
+    }
+
+    fn renew_later(&mut self, id: Phase2Id) {
+        if let Some(established) = self.phase2s.get_mut(id).and_then(Phase2::established_mut) {
+            established.renewed = false;
+            self.timers.set(Timer::Phase2Renew(id), self.now + RETRY);
+        }
+    }
+
+    /// The end of its lifetime. The peer knows it too, and is not told.
+    pub(super) fn phase2_expire(&mut self, id: Phase2Id) {
+        self.expire_phase2(id, false);
+    }
+
+    /// Its SAs have come to their end.
+    pub(super) fn expire_phase2(&mut self, id: Phase2Id, tell_peer: bool) {
+        let Some(established) = self.phase2s.get(id).and_then(Phase2::established) else { return };
+        let pairs = established.pairs.clone();
+        self.log_sas(Level::Info, "IPsec-SA expired", id, &pairs);
+        self.delete_phase2(id, tell_peer);
+    }
+
+    /// A message is sent again, or the peer does not answer.
+    pub(super) fn phase2_retransmit(&mut self, id: Phase2Id) {
+        let count = self.settings.retransmission.count;
+        let Some(phase2) = self.phase2s.get_mut(id) else { return };
+        let (local, remote) = (phase2.local, phase2.remote);
+        let Some(retransmission) = &mut phase2.retransmission else { return };
+        match retransmission.again(count).map(<[u8]>::to_vec) {
+            Some(message) => {
+                self.transmit(local, remote, &message);
+                self.timers.set(Timer::Phase2Retransmit(id), self.now + self.settings.retransmission.interval);
+            }
+            None => {
+                let cause = phase2.record.why(retransmission.sent());
+                self.fail_phase2(id, cause);
+            }
+        }
+    }
+
+    /// Phase 1, the kernel or a job did not come in time.
+    pub(super) fn phase2_deadline(&mut self, id: Phase2Id) {
+        let Some(phase2) = self.phase2s.get(id) else { return };
+        let cause = match &phase2.state {
+            State::Waiting(..) => {
+                let seconds = self.settings.phase1_wait.as_secs();
+                Cause::NoPhase1(format!("none came up within {seconds} s"))
+            }
+            State::Gathering(_, gathering) | State::Answering(_, gathering) if gathering.waits_for_job() => job_is_late(),
+            State::Computing(_) => job_is_late(),
+            State::Offered(_) | State::Answered(..) | State::Established(_) => return,
+            _ => Cause::KernelTimeout(self.settings.phase2_wait),
+        };
+        self.fail_phase2(id, cause);
+    }
+
+    /// Duplicates of what the peer sent are not answered any more.
+    pub(super) fn phase2_forget(&mut self, id: Phase2Id) {
+        self.phase2s.close(id);
+        if let Some(phase2) = self.phase2s.get_mut(id) {
+            phase2.inbox = Default::default();
+        }
+    }
+
+    /// A phase 2 that did not even begin.
+    pub(super) fn phase2_not_begun(&mut self, bond: &Bond, cause: Cause) {
+        let remote = SocketAddr::new(bond.ends.remote, self.settings.port);
+        let local = SocketAddr::new(bond.ends.local, self.settings.port);
+        self.log(Level::Error, Some(remote), || format!("phase2 negotiation failed due to {cause}: {bond}"));
+        let phase2 = Phase2::new(Role::Initiator, *bond, (local, remote), self.now);
+        self.conclude_phase2(&phase2, Ending::Failed(cause));
+    }
+
+    /// A negotiation failed.
+    pub(super) fn fail_phase2(&mut self, id: Phase2Id, cause: Cause) {
+        self.end_phase2(id, Ending::Failed(cause));
+    }
+
+    /// A negotiation ends without SAs: all that was done for it is undone.
+    pub(super) fn end_phase2(&mut self, id: Phase2Id, ending: Ending) {
+        self.tell_of_end(id, &ending);
+        let Some(phase2) = self.remove_phase2(id) else { return };
+        self.undo(&phase2, phase2.peer_may_use);
+        if ending != Ending::Superseded {
+            for acquire in &phase2.acquires {
+                self.tell_kernel(KernelRequest::AcquireFailed(acquire.clone()));
+            }
+        }
+        if let Some(old) = phase2.renews.filter(|_| matches!(ending, Ending::Failed(_))) {
+            self.renew_later(old);
+        }
+        self.conclude_phase2(&phase2, ending);
+    }
+
+    /// What is kept of a negotiation.
+    pub(super) fn conclude_phase2(&mut self, phase2: &Phase2, ending: Ending) {
+        self.conclude(outcome(phase2, ending, self.now));
+    }
+
+    /// Log, events and a notify to the peer.
+    fn tell_of_end(&mut self, id: Phase2Id, ending: &Ending) {
+        let Ending::Failed(cause) = ending else { return };
+        let Some(phase2) = self.phase2s.get(id) else { return };
+        let (bond, remote, phase1, message_id) = (phase2.bond, phase2.remote, phase2.phase1, phase2.message_id);
+        let of = phase2.cookies.map(|cookies| format!(" {cookies}:{message_id:08x}")).unwrap_or_default();
+        self.log(Level::Error, Some(remote), || format!("phase2 negotiation failed due to {cause}: {bond}{of}"));
+        match cause {
+            Cause::NoPhase1(_) => self.tell_of_phase2(id, EventKind::Phase2NoPhase1),
+            Cause::NoAnswer { .. } | Cause::KernelTimeout(_) => self.tell_of_phase2(id, EventKind::Phase2NoResponse),
+            _ => {}
+        }
+        if let Some(phase1) = phase1 {
+            self.notify_refusal(phase1, cause);
+        }
+    }
+
+    /// Tells the peer what was wrong with what it sent.
+    pub(super) fn notify_refusal(&mut self, phase1: Phase1Id, cause: &Cause) {
+        let Some(kind) = cause.notify() else { return };
+        let notify = Notify { doi: Doi::IPSEC, protocol: Protocol::ESP, spi: Vec::new(), kind, data: Vec::new() };
+        self.send_informational(phase1, vec![(PayloadType::NOTIFY, notify.encode())]);
+    }
+
+    /// Deletes an established phase 2.
+    pub(super) fn delete_phase2(&mut self, id: Phase2Id, tell_peer: bool) {
+        self.tell_of_phase2(id, EventKind::Phase2Down);
+        let Some(phase2) = self.remove_phase2(id) else { return };
+        self.undo(&phase2, tell_peer);
+    }
+
+    /// Forgets a phase 2.
+    fn remove_phase2(&mut self, id: Phase2Id) -> Option<Phase2> {
+        for timer in [
+            Timer::Phase2Retransmit(id),
+            Timer::Phase2Deadline(id),
+            Timer::Phase2Renew(id),
+            Timer::Phase2Expire(id),
+            Timer::Phase2Forget(id),
+        ] {
+            self.timers.stop(timer);
+        }
+        let phase2 = self.phase2s.remove(id)?;
+        if matches!(phase2.state, State::Waiting(..)) {
+            self.cancel_wait(id);
+        }
+        for request in &phase2.installs {
+            self.requests.remove(request);
+        }
+        Some(phase2)
+    }
+
+    pub(super) fn tell_of_phase2(&mut self, id: Phase2Id, kind: EventKind) {
+        let Some(phase2) = self.phase2s.get(id) else { return };
+        self.tell(Event {
+            kind,
+            local: Some(phase2.local),
+            remote: Some(phase2.remote),
+            cookies: phase2.cookies,
+            message_id: phase2.message_id,
+        });
+    }
+}
+
+/// Whether SAs of a protocol, or any, are among them.
+pub(super) fn has(established: &Established, protocol: Option<Protocol>) -> bool {
+    protocol.is_none_or(|protocol| established.pairs.iter().any(|pair| pair.inbound.protocol == protocol))
+}
+
+fn job_is_late() -> Cause {
+    Cause::Crypto(String::from("the key exchange was not computed in time"))
+}
+
+/// What is kept of a phase 2 that ended, or came up.
+fn outcome(phase2: &Phase2, ending: Ending, now: Time) -> Outcome {
+    let record = &phase2.record;
+    Outcome {
+        negotiation: Negotiation::Phase2 {
+            role: phase2.role,
+            cookies: phase2.cookies,
+            message_id: phase2.message_id,
+            traffic: phase2.bond.to_string(),
+        },
+        local: phase2.local,
+        remote: phase2.remote,
+        block: Some(phase2.block.clone()).filter(|name| !name.is_empty()),
+        began: record.began,
+        ended: now,
+        steps: record.steps.clone(),
+        offered: record.offered.clone(),
+        configured: record.configured.clone(),
+        peer_said: record.peer_said.clone(),
+        ending,
+    }
+}

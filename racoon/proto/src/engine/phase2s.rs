@@ -1,0 +1,346 @@
+//! All phase 2s, and the keys by which they are found.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::{IpAddr, SocketAddr};
+
+use super::duplicates::Inbox;
+use super::retransmission::Retransmission;
+use super::{Phase1Id, Phase2Id};
+use crate::kernel::{Acquire, RequestId, SaInstallation, SaName, Selector};
+use crate::num::Protocol;
+use crate::outcome::Role;
+use crate::phase1::Record;
+use crate::phase2::Bond;
+use crate::phase2::bundle::Pair;
+use crate::phase2::gathering::Gathering;
+use crate::phase2::initiator::{Agreed, Intention, Offered};
+use crate::phase2::responder::{Accepted, Answered};
+use crate::phase2::traffic::Ends;
+use crate::proposal::Phase2Terms;
+use crate::time::Time;
+use crate::wire::CookiePair;
+
+/// A phase 2, established or on its way.
+pub(super) struct Phase2 {
+    pub(super) role: Role,
+    pub(super) bond: Bond,
+    /// The ends of its SAs: those of phase 1, unless the identities of phase 2 are asked for.
+    pub(super) sa_ends: Ends,
+    pub(super) local: SocketAddr,
+    pub(super) remote: SocketAddr,
+    /// Name of the remote block.
+    pub(super) block: String,
+    /// None: there is none yet, or none any more.
+    pub(super) phase1: Option<Phase1Id>,
+    pub(super) cookies: Option<CookiePair>,
+    pub(super) message_id: u32,
+    pub(super) record: Record,
+    pub(super) inbox: Inbox,
+    /// The message that is sent until it is answered.
+    pub(super) retransmission: Option<Retransmission>,
+    /// What the kernel asked for. It is told if nothing comes of it.
+    pub(super) acquires: Vec<Acquire>,
+    /// The one that it is to take the place of.
+    pub(super) renews: Option<Phase2Id>,
+    /// The outbound selector of the policies that were made for it.
+    pub(super) generated: Option<Selector>,
+    /// What the kernel has of it, or was asked to have: SAs and reserved SPIs.
+    pub(super) written: Vec<SaName>,
+    /// Requests to the kernel that are not answered yet; an SPI is for a part of the bundle and has a name but for itself.
+    pub(super) spi_requests: BTreeMap<RequestId, (usize, SaName)>,
+    pub(super) installs: BTreeSet<RequestId>,
+    /// The peer may have installed its SAs: it is told when ours go.
+    pub(super) peer_may_use: bool,
+    pub(super) state: State,
+}
+
+/// How far a phase 2 is.
+#[derive(Default)]
+pub(super) enum State {
+    /// For its phase 1 to come up.
+    Waiting(Intention),
+    /// For what message 1 has to have.
+    Gathering(Intention, Gathering),
+    /// For message 2.
+    Offered(Box<Offered>),
+    /// For the secret shared with the responder.
+    Computing(Box<Agreed>),
+    /// For what message 2 has to have.
+    Answering(Box<Accepted>, Gathering),
+    /// For the kernel: with the inbound SAs in place the next message goes out.
+    InstallingInbound(Box<Installing>),
+    /// For message 3.
+    Answered(Box<Answered>, Box<Outbound>),
+    /// For the kernel.
+    InstallingOutbound(Box<Established>),
+    Established(Box<Established>),
+    /// In the middle of a transition, or over.
+    #[default]
+    Over,
+}
+
+/// Inbound SAs are being installed.
+pub(super) struct Installing {
+    /// What is sent then: message 3, or message 2.
+    pub(super) message: Vec<u8>,
+    /// A responder waits for message 3 then; an initiator goes on.
+    pub(super) answered: Option<Answered>,
+    pub(super) outbound: Outbound,
+}
+
+/// What is to be installed when the peer is ready.
+pub(super) struct Outbound {
+    pub(super) installations: Vec<SaInstallation>,
+    pub(super) pairs: Vec<Pair>,
+    pub(super) terms: Phase2Terms,
+}
+
+/// What there is when it is established.
+#[derive(Clone, Debug)]
+pub(super) struct Established {
+    pub(super) pairs: Vec<Pair>,
+    pub(super) terms: Phase2Terms,
+    pub(super) since: Time,
+    /// When it ends.
+    pub(super) expires: Time,
+    /// Another one is being negotiated, or was.
+    pub(super) renewed: bool,
+}
+
+impl Phase2 {
+    /// One that begins now.
+    pub(super) fn new(role: Role, bond: Bond, (local, remote): (SocketAddr, SocketAddr), now: Time) -> Self {
+        Self {
+            role,
+            bond,
+            sa_ends: bond.ends,
+            local,
+            remote,
+            block: String::new(),
+            phase1: None,
+            cookies: None,
+            message_id: 0,
+            record: Record::new(now),
+            inbox: Inbox::default(),
+            retransmission: None,
+            acquires: Vec::new(),
+            renews: None,
+            generated: None,
+            written: Vec::new(),
+            spi_requests: BTreeMap::new(),
+            installs: BTreeSet::new(),
+            peer_may_use: false,
+            state: State::Over,
+        }
+    }
+
+    pub(super) fn established(&self) -> Option<&Established> {
+        match &self.state {
+            State::Established(established) => Some(established),
+            _ => None,
+        }
+    }
+
+    pub(super) fn established_mut(&mut self) -> Option<&mut Established> {
+        match &mut self.state {
+            State::Established(established) => Some(established),
+            _ => None,
+        }
+    }
+
+    /// Number of the kernel's acquire for an SA of this protocol, or 0.
+    pub(super) fn acquire_for(&self, protocol: Protocol) -> u32 {
+        let of_protocol = self.acquires.iter().find(|acquire| acquire.protocol == protocol);
+        of_protocol.map_or(0, |acquire| acquire.seq)
+    }
+}
+
+/// By what an SA is found: destination, protocol, SPI.
+pub(super) type SaKey = (IpAddr, Protocol, u32);
+
+pub(super) fn sa_key(name: &SaName) -> SaKey {
+    (name.destination, name.protocol, name.spi)
+}
+
+/// All phase 2s.
+#[derive(Default)]
+pub(super) struct Phase2s {
+    all: BTreeMap<Phase2Id, Phase2>,
+    by_message: HashMap<(Phase1Id, u32), Phase2Id>,
+    /// On their way.
+    negotiating: HashMap<Bond, Phase2Id>,
+    established: HashMap<Bond, BTreeSet<Phase2Id>>,
+    by_phase1: HashMap<Phase1Id, BTreeSet<Phase2Id>>,
+    by_peer: HashMap<Ends, BTreeSet<Phase2Id>>,
+    by_sa: HashMap<SaKey, Phase2Id>,
+    /// SPIs that nobody wants any more when they come.
+    orphans: HashMap<RequestId, SaName>,
+}
+
+impl Phase2s {
+    /// Adds one that is on its way.
+    pub(super) fn insert(&mut self, id: Phase2Id, phase2: Phase2) {
+        self.negotiating.entry(phase2.bond).or_insert(id);
+        self.by_peer.entry(phase2.bond.ends).or_default().insert(id);
+        if let Some(phase1) = phase2.phase1 {
+            self.by_phase1.entry(phase1).or_default().insert(id);
+            self.by_message.insert((phase1, phase2.message_id), id);
+        }
+        self.all.insert(id, phase2);
+    }
+
+    /// Takes one out.
+    pub(super) fn remove(&mut self, id: Phase2Id) -> Option<Phase2> {
+        self.unbind(id);
+        let phase2 = self.all.remove(&id)?;
+        self.no_longer_negotiating(id, &phase2.bond);
+        discard(&mut self.established, &phase2.bond, id);
+        discard(&mut self.by_peer, &phase2.bond.ends, id);
+        for key in phase2.written.iter().map(sa_key) {
+            if self.by_sa.get(&key) == Some(&id) {
+                self.by_sa.remove(&key);
+            }
+        }
+        self.orphans.extend(phase2.spi_requests.iter().map(|(request, (_, name))| (*request, *name)));
+        Some(phase2)
+    }
+
+    /// It has a phase 1 from now on.
+    pub(super) fn bind(&mut self, id: Phase2Id, phase1: Phase1Id) {
+        self.unbind(id);
+        if let Some(phase2) = self.all.get_mut(&id) {
+            phase2.phase1 = Some(phase1);
+            self.by_phase1.entry(phase1).or_default().insert(id);
+        }
+    }
+
+    /// Messages of its exchange are for it.
+    pub(super) fn listen(&mut self, id: Phase2Id, message_id: u32) {
+        if let Some(phase2) = self.all.get_mut(&id)
+            && let Some(phase1) = phase2.phase1
+        {
+            phase2.message_id = message_id;
+            self.by_message.insert((phase1, message_id), id);
+        }
+    }
+
+    /// Messages of its exchange are for it no more.
+    pub(super) fn close(&mut self, id: Phase2Id) {
+        if let Some(phase2) = self.all.get(&id)
+            && let Some(phase1) = phase2.phase1
+            && self.by_message.get(&(phase1, phase2.message_id)) == Some(&id)
+        {
+            self.by_message.remove(&(phase1, phase2.message_id));
+        }
+    }
+
+    /// It has no phase 1 any more.
+    pub(super) fn unbind(&mut self, id: Phase2Id) {
+        self.close(id);
+        if let Some(phase2) = self.all.get_mut(&id)
+            && let Some(phase1) = phase2.phase1.take()
+        {
+            discard(&mut self.by_phase1, &phase1, id);
+        }
+    }
+
+    /// It is established.
+    pub(super) fn establish(&mut self, id: Phase2Id, established: Established) {
+        let Some(phase2) = self.all.get_mut(&id) else { return };
+        phase2.state = State::Established(Box::new(established));
+        let bond = phase2.bond;
+        self.established.entry(bond).or_default().insert(id);
+        self.no_longer_negotiating(id, &bond);
+    }
+
+    /// The kernel has an SA of it, or is about to.
+    pub(super) fn write(&mut self, id: Phase2Id, name: SaName) {
+        let Some(phase2) = self.all.get_mut(&id) else { return };
+        if !phase2.written.contains(&name) {
+            phase2.written.push(name);
+        }
+        self.by_sa.insert(sa_key(&name), id);
+    }
+
+    /// An SPI came for one that is no more: what it is to be deleted by.
+    pub(super) fn take_orphan(&mut self, request: RequestId) -> Option<SaName> {
+        self.orphans.remove(&request)
+    }
+
+    pub(super) fn get(&self, id: Phase2Id) -> Option<&Phase2> {
+        self.all.get(&id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: Phase2Id) -> Option<&mut Phase2> {
+        self.all.get_mut(&id)
+    }
+
+    /// All of them, the oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Phase2Id, &Phase2)> {
+        self.all.iter().map(|(id, phase2)| (*id, phase2))
+    }
+
+    /// The one that a message belongs to.
+    pub(super) fn find(&self, phase1: Phase1Id, message_id: u32) -> Option<Phase2Id> {
+        self.by_message.get(&(phase1, message_id)).copied()
+    }
+
+    /// The one that is being negotiated for the same.
+    pub(super) fn negotiating(&self, bond: &Bond) -> Option<Phase2Id> {
+        self.negotiating.get(bond).copied()
+    }
+
+    /// The established ones for the same.
+    pub(super) fn established(&self, bond: &Bond) -> impl Iterator<Item = (Phase2Id, &Established)> {
+        let ids = self.established.get(bond).into_iter().flatten();
+        ids.filter_map(|id| Some((*id, self.all.get(id)?.established()?)))
+    }
+
+    /// The one that an SA belongs to.
+    pub(super) fn of_sa(&self, key: SaKey) -> Option<Phase2Id> {
+        self.by_sa.get(&key).copied()
+    }
+
+    /// All under a phase 1.
+    pub(super) fn under(&self, phase1: Phase1Id) -> Vec<Phase2Id> {
+        self.by_phase1.get(&phase1).into_iter().flatten().copied().collect()
+    }
+
+    /// All with a peer.
+    pub(super) fn with(&self, ends: Ends) -> Vec<Phase2Id> {
+        self.by_peer.get(&ends).into_iter().flatten().copied().collect()
+    }
+
+    /// How many are under a phase 1.
+    pub(super) fn count(&self, phase1: Phase1Id) -> usize {
+        self.by_phase1.get(&phase1).map_or(0, BTreeSet::len)
+    }
+
+    fn no_longer_negotiating(&mut self, id: Phase2Id, bond: &Bond) {
+        if self.negotiating.get(bond) == Some(&id) {
+            self.negotiating.remove(bond);
+        }
+    }
+
+    /// Whether nothing is kept.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+            && self.by_message.is_empty()
+            && self.negotiating.is_empty()
+            && self.established.is_empty()
+            && self.by_phase1.is_empty()
+            && self.by_peer.is_empty()
+            && self.by_sa.is_empty()
+    }
+}
+
+/// Takes an id out of the set of a key; an empty set goes.
+fn discard<K: Eq + std::hash::Hash>(sets: &mut HashMap<K, BTreeSet<Phase2Id>>, key: &K, id: Phase2Id) {
+    if let Some(set) = sets.get_mut(key) {
+        set.remove(&id);
+        if set.is_empty() {
+            sets.remove(key);
+        }
+    }
+}

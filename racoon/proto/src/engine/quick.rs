@@ -1,0 +1,361 @@
+//! Messages of quick mode, and what the kernel and jobs bring in between.
+
+use super::duplicates::{Arrival, PacketDigest};
+use super::phase2s::{Installing, Outbound, Phase2, State};
+use super::phase1s::{Phase1, Phase1s};
+use super::retransmission::Retransmission;
+use super::{Engine, Owner, Phase1Id, Phase2Id, Timer};
+use crate::crypto::{DhTask, JobResult, Phase2Seed, Secret};
+use crate::kernel::{KernelError, KernelRequest, RequestId, SaInstallation, SaName};
+use crate::num::NotifyType;
+use crate::outcome::{Cause, Role};
+use crate::output::{Level, Urgency};
+use crate::phase1::Phase1Sa;
+use crate::phase2::bundle::{Common, Installations};
+use crate::phase2::gathering::{Gathered, Gathering, gathered, job};
+use crate::phase2::initiator::Agreed;
+use crate::phase2::message::{Message, Negotiation, Rejection};
+use crate::wire::Header;
+
+/// The ISAKMP SA of an established phase 1. A function of its own, so that the rest of the engine can be used besides.
+pub(super) fn sa_of(phase1s: &Phase1s, id: Phase1Id) -> Option<&Phase1Sa> {
+    phase1s.get(id).and_then(Phase1::established).map(|established| &established.sa)
+}
+
+impl Engine {
+    /// A message of quick mode, under an established phase 1.
+    pub(super) fn quick_mode_datagram(
+        &mut self,
+        phase1: Phase1Id,
+        header: &Header,
+        body: &[u8],
+        digest: &PacketDigest,
+    ) {
+        match self.phase2s.find(phase1, header.message_id) {
+            Some(id) => self.quick_message(id, phase1, header, body, digest),
+            None => self.quick_begin(phase1, header, body, digest),
+        }
+    }
+
+    /// A message of an exchange that goes on.
+    fn quick_message(
+        &mut self,
+        id: Phase2Id,
+        phase1: Phase1Id,
+        header: &Header,
+        body: &[u8],
+        digest: &PacketDigest,
+    ) {
+        let limit = self.settings.retransmission.count;
+        let Some(phase2) = self.phase2s.get_mut(id) else { return };
+        let (local, remote) = (phase2.local, phase2.remote);
+        match phase2.inbox.arrival(digest, limit) {
+            Arrival::Answered(reply) => return self.transmit(local, remote, &reply),
+            Arrival::Stale | Arrival::Early => return self.log(Level::Debug, Some(remote), || "a duplicate".into()),
+            Arrival::New => {}
+        }
+        let Some(sa) = sa_of(&self.phase1s, phase1) else { return };
+        let padding = &self.settings.padding;
+        match &phase2.state {
+            State::Offered(offered) => match offered.read(sa, header, body, padding) {
+                Ok(message) => {
+                    phase2.inbox.work_on(digest.clone());
+                    self.second_message(id, phase1, message);
+                }
+                Err(rejection) => self.reject(id, 2, rejection),
+            },
+            State::Answered(answered, _) => match answered.read(sa, header, body, padding) {
+                Ok(_) => {
+                    phase2.inbox.work_on(digest.clone());
+                    phase2.inbox.answered(None);
+                    self.third_message(id);
+                }
+                Err(rejection) => self.reject(id, 3, rejection),
+            },
+            // Message 4 says CONNECTED, and nothing waits for it.
+            _ => self.log(Level::Debug, Some(remote), || "a message of quick mode that nothing waits for".into()),
+        }
+    }
+
+    fn reject(&mut self, id: Phase2Id, number: u8, rejection: Rejection) {
+        let Some(remote) = self.phase2s.get(id).map(|phase2| phase2.remote) else { return };
+        match rejection {
+            Rejection::Unproved(reason) => self.log(Level::Warning, Some(remote), || {
+                format!("message {number} of quick mode is ignored: {reason}")
+            }),
+            Rejection::Fatal(cause) => self.fail_phase2(id, cause),
+        }
+    }
+
+    /// The initiator got message 2.
+    fn second_message(&mut self, id: Phase2Id, phase1: Phase1Id, message: Message<Negotiation>) {
+        let Some(level) = self.level_under(phase1) else { return };
+        let Some(phase2) = self.phase2s.get_mut(id) else { return };
+        let State::Offered(offered) = std::mem::take(&mut phase2.state) else { return };
+        phase2.retransmission = None;
+        phase2.record.step(self.now, "message 2");
+        self.timers.stop(Timer::Phase2Retransmit(id));
+        self.timers.set(Timer::Phase2Deadline(id), self.now + self.settings.phase2_wait);
+        // The responder may install before message 3, and wait for it.
+        phase2.peer_may_use = true;
+        let agreed = match offered.agree(level, false, message) {
+            Ok(agreed) => agreed,
+            Err(cause) => return self.fail_phase2(id, cause),
+        };
+        for notify in &agreed.notifies {
+            phase2.record.said(*notify);
+        }
+        match &agreed.exchange {
+            Some((exponent, public)) => {
+                let job = job(exponent.clone(), DhTask::Shared(public.clone()));
+                phase2.state = State::Computing(Box::new(agreed));
+                self.order(Owner::Phase2(id), Urgency::Known, job);
+            }
+            None => self.agreed(id, agreed, None),
+        }
+    }
+
+    /// The initiator knows all: it installs what comes in, with message 3 ready.
+    fn agreed(&mut self, id: Phase2Id, agreed: Agreed, g_xy: Option<&Secret>) {
+        let Some(phase2) = self.phase2s.get(id) else { return };
+        let Some(sa) = phase2.phase1.and_then(|phase1| sa_of(&self.phase1s, phase1)) else { return };
+        let seed = Phase2Seed { g_xy, ni: &agreed.ni, nr: &agreed.nr };
+        let made = installations(phase2, sa, &agreed.agreement, &agreed.spis, seed).and_then(|installations| {
+            let padding = &self.settings.padding;
+            let message = agreed.confirmation(sa, phase2.message_id, padding, &mut *self.random)?;
+            Ok((installations, message))
+        });
+        match made {
+            Ok((Installations { inbound, outbound, pairs }, message)) => {
+                let outbound = Outbound { installations: outbound, pairs, terms: agreed.agreement.terms };
+                self.install_inbound(id, inbound, Installing { message, answered: None, outbound });
+            }
+            Err(cause) => self.fail_phase2(id, cause),
+        }
+    }
+
+    /// A responder knows all: it installs what comes in, with message 2 ready.
+    fn send_second(&mut self, id: Phase2Id) {
+        let Some(phase2) = self.phase2s.get_mut(id) else { return };
+        let Some(sa) = phase2.phase1.and_then(|phase1| sa_of(&self.phase1s, phase1)) else { return };
+        let State::Answering(accepted, gathering) = std::mem::take(&mut phase2.state) else { return };
+        let (spis, exchange) = gathering.into_parts();
+        let (public, shared) = exchange.map_or((None, None), |Gathered { public, shared, .. }| (public, shared));
+        let seed = Phase2Seed { g_xy: shared.as_ref(), ni: &accepted.ni, nr: &accepted.nr };
+        let made = installations(phase2, sa, &accepted.agreement, &spis, seed).and_then(|installations| {
+            let (terms, padding) = (accepted.agreement.terms, &self.settings.padding);
+            let answer = accepted.answer(sa, phase2.message_id, &spis, public, padding, &mut *self.random)?;
+            Ok((installations, answer, terms))
+        });
+        match made {
+            Ok((Installations { inbound, outbound, pairs }, (answered, message), terms)) => {
+                let outbound = Outbound { installations: outbound, pairs, terms };
+                self.install_inbound(id, inbound, Installing { message, answered: Some(answered), outbound });
+            }
+            Err(cause) => self.fail_phase2(id, cause),
+        }
+    }
+
+    fn install_inbound(&mut self, id: Phase2Id, inbound: Vec<SaInstallation>, installing: Installing) {
+        self.timers.set(Timer::Phase2Deadline(id), self.now + self.settings.phase2_wait);
+        if let Some(phase2) = self.phase2s.get_mut(id) {
+            phase2.state = State::InstallingInbound(Box::new(installing));
+        }
+        self.install(id, inbound);
+    }
+
+    /// Asks the kernel to install SAs.
+    fn install(&mut self, id: Phase2Id, installations: Vec<SaInstallation>) {
+        for installation in installations {
+            self.phase2s.write(id, installation.name);
+            let request = self.ask_kernel(id, |id| KernelRequest::Install(Box::new(SaInstallation { id, ..installation })));
+            if let Some(phase2) = self.phase2s.get_mut(id) {
+                phase2.installs.insert(request);
+            }
+        }
+    }
+
+    /// The kernel reserved an SPI, or not.
+    pub(super) fn phase2_spi(&mut self, request: RequestId, answer: Result<u32, KernelError>) {
+        let owner = self.requests.remove(&request);
+        let Some((id, phase2)) = owner.and_then(|id| Some((id, self.phase2s.get_mut(id)?))) else {
+            if let (Some(name), Ok(spi)) = (self.phase2s.take_orphan(request), answer) {
+                self.tell_kernel(KernelRequest::Delete(SaName { spi, ..name }));
+            }
+            return;
+        };
+        let Some((part, name)) = phase2.spi_requests.remove(&request) else { return };
+        let spi = match answer {
+            Ok(spi) => spi,
+            Err(error) => return self.fail_phase2(id, Cause::Kernel(error.to_string())),
+        };
+        self.phase2s.write(id, SaName { spi, ..name });
+        if let Some(gathering) = self.gathering(id) {
+            gathering.set_spi(part, spi);
+        }
+        self.gathered(id);
+    }
+
+    /// A job is done.
+    pub(super) fn phase2_job_done(&mut self, id: Phase2Id, result: JobResult) {
+        let Some(done) = result.exchange else { return };
+        if let Some(gathering) = self.gathering(id) {
+            match gathering.set_exchange(done) {
+                Ok(()) => self.gathered(id),
+                Err(cause) => self.fail_phase2(id, cause),
+            }
+            return;
+        }
+        let Some(phase2) = self.phase2s.get_mut(id) else { return };
+        if !matches!(phase2.state, State::Computing(_)) {
+            return;
+        }
+        let State::Computing(agreed) = std::mem::take(&mut phase2.state) else { return };
+        phase2.record.step(self.now, "key exchange");
+        let group = done.exponent.group();
+        match gathered(done, group) {
+            Ok(gathered) => self.agreed(id, *agreed, gathered.shared.as_ref()),
+            Err(cause) => self.fail_phase2(id, cause),
+        }
+    }
+
+    fn gathering(&mut self, id: Phase2Id) -> Option<&mut Gathering> {
+        match &mut self.phase2s.get_mut(id)?.state {
+            State::Gathering(_, gathering) | State::Answering(_, gathering) => Some(gathering),
+            _ => None,
+        }
+    }
+
+    /// Goes on when all is there that the first message of ours has to have.
+    fn gathered(&mut self, id: Phase2Id) {
+        if !self.gathering(id).is_some_and(|gathering| gathering.is_complete()) {
+            return;
+        }
+        match self.phase2s.get(id).map(|phase2| phase2.role) {
+            Some(Role::Initiator) => self.send_first(id),
+            Some(Role::Responder) => self.send_second(id),
+            None => {}
+        }
+    }
+
+    /// The initiator sends message 1.
+    fn send_first(&mut self, id: Phase2Id) {
+        let Some(phase2) = self.phase2s.get_mut(id) else { return };
+        let Some(sa) = phase2.phase1.and_then(|phase1| sa_of(&self.phase1s, phase1)) else { return };
+        let nonce_size = self.settings.remotes.get(sa.block).map_or(16, |block| block.nonce_size);
+        let State::Gathering(intention, gathering) = std::mem::take(&mut phase2.state) else { return };
+        let (padding, random) = (&self.settings.padding, &mut *self.random);
+        match intention.offer(sa, phase2.message_id, gathering.into_parts(), nonce_size, padding, random) {
+            Ok((offered, message)) => {
+                phase2.state = State::Offered(Box::new(offered));
+                phase2.record.step(self.now, "message 1");
+                self.timers.stop(Timer::Phase2Deadline(id));
+                self.send_phase2(id, message);
+            }
+            Err(cause) => self.fail_phase2(id, cause),
+        }
+    }
+
+    /// Sends a message until it is answered.
+    fn send_phase2(&mut self, id: Phase2Id, message: Vec<u8>) {
+        let Some(phase2) = self.phase2s.get_mut(id) else { return };
+        let (local, remote) = (phase2.local, phase2.remote);
+        phase2.retransmission = Some(Retransmission::new(message.clone()));
+        self.transmit(local, remote, &message);
+        self.timers.set(Timer::Phase2Retransmit(id), self.now + self.settings.retransmission.interval);
+    }
+
+    /// The kernel installed an SA, or not.
+    pub(super) fn phase2_installed(&mut self, request: RequestId, answer: Result<(), KernelError>) {
+        let owner = self.requests.remove(&request);
+        let Some((id, phase2)) = owner.and_then(|id| Some((id, self.phase2s.get_mut(id)?))) else { return };
+        phase2.installs.remove(&request);
+        if let Err(error) = answer {
+            return self.fail_phase2(id, Cause::Kernel(error.to_string()));
+        }
+        if !phase2.installs.is_empty() {
+            return;
+        }
+        match std::mem::take(&mut phase2.state) {
+            State::InstallingInbound(installing) => self.inbound_is_ready(id, *installing),
+            State::InstallingOutbound(established) => self.phase2_established(id, *established),
+            other => phase2.state = other,
+        }
+    }
+
+    /// What comes in can be received: now the peer may be told.
+    fn inbound_is_ready(&mut self, id: Phase2Id, installing: Installing) {
+        let Installing { message, answered, outbound } = installing;
+        let Some(phase2) = self.phase2s.get_mut(id) else { return };
+        phase2.inbox.answered(Some(message.clone()));
+        phase2.peer_may_use = true;
+        let (local, remote) = (phase2.local, phase2.remote);
+        match answered {
+            Some(answered) => {
+                phase2.state = State::Answered(Box::new(answered), Box::new(outbound));
+                phase2.record.step(self.now, "message 2");
+                self.timers.stop(Timer::Phase2Deadline(id));
+                self.send_phase2(id, message);
+            }
+            None => {
+                phase2.record.step(self.now, "message 3");
+                self.transmit(local, remote, &message);
+                self.install_outbound(id, outbound);
+            }
+        }
+    }
+
+    /// The responder got message 3.
+    fn third_message(&mut self, id: Phase2Id) {
+        let Some(phase2) = self.phase2s.get_mut(id) else { return };
+        let State::Answered(_, outbound) = std::mem::take(&mut phase2.state) else { return };
+        phase2.retransmission = None;
+        phase2.record.step(self.now, "message 3");
+        self.timers.stop(Timer::Phase2Retransmit(id));
+        self.install_outbound(id, *outbound);
+    }
+
+    fn install_outbound(&mut self, id: Phase2Id, outbound: Outbound) {
+        let Outbound { installations, pairs, terms } = outbound;
+        let established = super::phase2s::Established {
+            pairs,
+            terms,
+            since: self.now,
+            expires: self.now + std::time::Duration::from_secs(terms.lifetime.into()),
+            renewed: false,
+        };
+        self.timers.set(Timer::Phase2Deadline(id), self.now + self.settings.phase2_wait);
+        if let Some(phase2) = self.phase2s.get_mut(id) {
+            phase2.state = State::InstallingOutbound(Box::new(established));
+        }
+        self.install(id, installations);
+    }
+
+    /// The peer refuses something under a phase 1. It does not say what: if we negotiate only one phase 2 there, it is that.
+    pub(super) fn peer_refused(&mut self, phase1: Phase1Id, notify: NotifyType) {
+        let is_ours = |phase2: &Phase2| matches!(phase2.state, State::Offered(_));
+        let ids = self.phase2s.under(phase1);
+        let ours = ids.into_iter().filter(|id| self.phase2s.get(*id).is_some_and(is_ours)).collect::<Vec<_>>();
+        for id in &ours {
+            if let Some(phase2) = self.phase2s.get_mut(*id) {
+                phase2.record.said(notify);
+            }
+        }
+        if let [one] = ours.as_slice() {
+            self.fail_phase2(*one, Cause::Refused(notify));
+        }
+    }
+}
+
+/// The SAs that follow from what is agreed.
+fn installations(
+    phase2: &Phase2,
+    sa: &Phase1Sa,
+    agreement: &crate::phase2::bundle::Agreement,
+    spis: &[u32],
+    seed: Phase2Seed<'_>,
+) -> Result<Installations, Cause> {
+    let acquire = phase2.acquires.first().map_or(0, |acquire| acquire.seq);
+    let common = Common { keys: &sa.keys, seed, sa: phase2.sa_ends, role: phase2.role, udp: None, acquire };
+    agreement.installations(spis, &common)
+}

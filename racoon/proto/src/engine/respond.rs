@@ -1,0 +1,263 @@
+//! Quick mode that a peer begins: message 1, and what there is for it.
+
+use super::duplicates::PacketDigest;
+use super::endpoint::Endpoint;
+use super::phase2s::{Phase2, State};
+use super::quick::sa_of;
+use super::{Engine, Phase1Id, Phase2Id};
+use crate::config::{CheckLevel, GeneratePolicy, Remote, Sainfo};
+use crate::crypto::DhTask;
+use crate::kernel::{Direction, Mode, Selector, Template};
+use crate::num::NotifyType;
+use crate::outcome::{Cause, Ending, Role};
+use crate::output::Level;
+use crate::phase1::Phase1Sa;
+use crate::phase2::Bond;
+use crate::phase2::bundle::{Agreement, Bundle, in_words, proposed, proposes};
+use crate::phase2::gathering::Gathering;
+use crate::phase2::message::{Message, Negotiation, Rejection};
+use crate::phase2::responder::{Accepted, check_exchange, identities, read};
+use crate::phase2::traffic::{Ends, Identities, between_hosts, policy_for, templates};
+use crate::proposal::encoding::Suite;
+use crate::select::Traffic;
+use crate::wire::Header;
+
+/// What a peer asks for.
+struct Request {
+    /// None: the addresses of phase 1.
+    ids: Option<Identities>,
+    suites: Vec<Suite>,
+    /// For what, until a policy says it better.
+    bond: Bond,
+}
+
+/// What there is for it.
+struct Offer {
+    agreement: Agreement,
+    bond: Bond,
+    sa_ends: Ends,
+    /// The policies that have to be made: the templates of the outbound one.
+    generate: Option<Vec<Template>>,
+    configured: Vec<String>,
+}
+
+impl Engine {
+    /// The level by which proposals under a phase 1 are checked.
+    pub(super) fn level_under(&self, phase1: Phase1Id) -> Option<CheckLevel> {
+        let block = self.phase1_sa(phase1)?.block;
+        self.settings.remotes.get(block).map(|block| block.proposal_check)
+    }
+
+    /// Message 1 of a peer.
+    pub(super) fn quick_begin(&mut self, phase1: Phase1Id, header: &Header, body: &[u8], digest: &PacketDigest) {
+        let Some(sa) = sa_of(&self.phase1s, phase1) else { return };
+        let remote = sa.remote;
+        let message_id = header.message_id;
+        if message_id == 0 || sa.used.contains(message_id) {
+            return self.log(Level::Debug, Some(remote), || format!("message id {message_id:#010x} was used before"));
+        }
+        let message = match read(sa, header, body, &self.settings.padding) {
+            Ok(message) => message,
+            Err(Rejection::Unproved(reason)) => {
+                return self.log(Level::Warning, Some(remote), || format!("message 1 of quick mode is ignored: {reason}"));
+            }
+            Err(Rejection::Fatal(cause)) => {
+                self.mark_used(phase1, message_id);
+                return self.refuse_phase2(phase1, message_id, None, cause);
+            }
+        };
+        self.mark_used(phase1, message_id);
+        self.heard_from(phase1);
+        if message.content.notifies.iter().any(|notify| notify.kind == NotifyType::INITIAL_CONTACT) {
+            self.initial_contact_received(phase1);
+        }
+        self.respond_to(phase1, message_id, message, digest);
+    }
+
+    fn mark_used(&mut self, phase1: Phase1Id, message_id: u32) {
+        if let Some(sa) = self.phase1_sa_mut(phase1) {
+            sa.used.add(message_id);
+        }
+    }
+
+    /// The peer has proved that it asks.
+    fn respond_to(
+        &mut self,
+        phase1: Phase1Id,
+        message_id: u32,
+        message: Message<Negotiation>,
+        digest: &PacketDigest,
+    ) {
+        let Some(sa) = sa_of(&self.phase1s, phase1) else { return };
+        let (local, remote, cookies, block) = (sa.local, sa.remote, sa.cookies, sa.block);
+        self.log(Level::Info, Some(remote), || {
+            format!("respond new phase 2 negotiation: {}<=>{}", Endpoint(local), Endpoint(remote))
+        });
+        let ends = Ends { local: local.ip(), remote: remote.ip() };
+        let request = match Request::new(&message.content, ends) {
+            Ok(request) => request,
+            Err(cause) => return self.refuse_phase2(phase1, message_id, None, cause),
+        };
+        let offer = match self.offer_for(phase1, &request, &message.content) {
+            Ok(offer) => offer,
+            Err(cause) => return self.refuse_phase2(phase1, message_id, Some(&request), cause),
+        };
+        let Some(block) = self.settings.remotes.get(block) else { return };
+        let (name, nonce_size) = (block.name.clone(), block.nonce_size);
+        let id = Phase2Id(self.fresh_id());
+        let group = offer.agreement.terms.group;
+        let exchange = group.zip(message.content.public.clone()).map(|(group, public)| (group, DhTask::Both(public)));
+        let parts = offer.agreement.parts.iter().map(|agreed| agreed.part.clone()).collect::<Vec<_>>();
+        let gathering = Gathering::new(parts.len(), group);
+        let accepted = Accepted::new(offer.agreement, message, nonce_size, &mut *self.random);
+        let mut phase2 = Phase2 {
+            sa_ends: offer.sa_ends,
+            block: name,
+            cookies: Some(cookies),
+            state: State::Answering(Box::new(accepted), gathering),
+            ..Phase2::new(Role::Responder, offer.bond, (local, remote), self.now)
+        };
+        phase2.record.offered = in_words(&request.suites);
+        phase2.record.configured = offer.configured;
+        phase2.inbox.work_on(digest.clone());
+        phase2.generated = self.policies_for(&offer.bond, offer.generate.as_deref());
+        self.phase2s.insert(id, phase2);
+        self.phase2s.bind(id, phase1);
+        self.phase2s.listen(id, message_id);
+        self.gather(id, parts.iter(), exchange);
+    }
+
+    /// The policies that were made for a bond, or are now.
+    fn policies_for(&mut self, bond: &Bond, generate: Option<&[Template]>) -> Option<Selector> {
+        match generate {
+            Some(templates) => self.generate_policies(bond.selector, templates),
+            None if self.generated.share(&bond.selector) => {}
+            None => return None,
+        }
+        Some(bond.selector)
+    }
+
+    /// What there is for a peer's request.
+    ///
+    /// # Errors
+    /// What is not there, or what the peer asks for instead.
+    fn offer_for(
+        &mut self,
+        phase1: Phase1Id,
+        request: &Request,
+        negotiation: &Negotiation,
+    ) -> Result<Offer, Cause> {
+        let complex = self.settings.complex_bundle;
+        let Some(sa) = sa_of(&self.phase1s, phase1) else { return Err(Cause::NoPhase1(String::new())) };
+        let remote_block = self.settings.remotes.get(sa.block).ok_or_else(|| Cause::NoRemote(String::new()))?;
+        let (level, how) = (remote_block.proposal_check, remote_block.generate_policy);
+        let sa_ends = sa_ends(remote_block, request);
+        let sainfo = self.sainfo_for(sa, remote_block, request)?.clone();
+        let inbound = policy_for(&self.spd, &request.bond.selector, complex, |mode| proposes(&request.suites, mode));
+        let Some(inbound) = inbound else {
+            return self.offer_generated(request, &sainfo, level, how, sa_ends);
+        };
+        let bond = Bond { selector: inbound.selector.mirrored(), ..request.bond };
+        let in_templates = templates(inbound).ok_or_else(|| Cause::NoPolicy(format!("{bond}: it is not to be protected")))?;
+        let outbound = self.spd.exact(Direction::Out, &bond.selector).and_then(templates);
+        let (remote, is_missing) = (sa.remote, outbound.is_none());
+        let bundle = Bundle::new(outbound.unwrap_or(in_templates), in_templates, &sainfo, complex, false)?;
+        if is_missing {
+            self.log(Level::Warning, Some(remote), || format!("there is no outbound policy for {bond}"));
+        }
+        let agreement = bundle.choose(level, false, &request.suites)?;
+        check_exchange(agreement.terms.group, negotiation.public.as_ref())?;
+        Ok(Offer { agreement, bond, sa_ends, generate: None, configured: bundle.in_words() })
+    }
+
+    /// The same without a policy: one is made for the first proposal that the sainfo allows, if policies are to be made.
+    fn offer_generated(
+        &mut self,
+        request: &Request,
+        sainfo: &Sainfo,
+        level: CheckLevel,
+        how: GeneratePolicy,
+        sa_ends: Ends,
+    ) -> Result<Offer, Cause> {
+        let bond = request.bond;
+        if how == GeneratePolicy::Off {
+            return Err(Cause::NoPolicy(bond.to_string()));
+        }
+        let mut refusal = Cause::NoProposalChosen(String::from("no proposal is understood"));
+        for suite in &request.suites {
+            let templates = self.templates_for(suite, &bond, how);
+            let agreed = Bundle::new(&templates, &templates, sainfo, true, false).and_then(|bundle| {
+                let agreement = bundle.choose(level, false, std::slice::from_ref(suite))?;
+                Ok((agreement, bundle.in_words()))
+            });
+            match agreed {
+                Ok((agreement, configured)) => {
+                    return Ok(Offer { agreement, bond, sa_ends, generate: Some(templates), configured });
+                }
+                Err(cause) => refusal = cause,
+            }
+        }
+        Err(refusal)
+    }
+
+    /// The sainfo for a peer's request.
+    fn sainfo_for(&self, sa: &Phase1Sa, block: &Remote, request: &Request) -> Result<&Sainfo, Cause> {
+        let hosts = Identities::of_hosts(request.bond.ends, &between_hosts(request.bond.ends));
+        let ids = request.ids.as_ref().unwrap_or(&hosts);
+        let index = self.settings.sainfos.select(&Traffic {
+            local: &ids.local,
+            remote: &ids.remote,
+            claimed: Some(sa.peer.claimed()),
+            client: Some(sa.remote.ip()),
+            remoteid: block.ph1id,
+        });
+        let sainfo = index.and_then(|index| self.settings.sainfos.get(index));
+        // There are no users, and so no members of groups, as long as there is no XAUTH.
+        let sainfo = sainfo.filter(|sainfo| sainfo.admits(|_| false));
+        sainfo.ok_or_else(|| Cause::NoSainfo(request.bond.to_string()))
+    }
+
+    /// Message 1 is refused: nothing is kept of it but the outcome.
+    fn refuse_phase2(&mut self, phase1: Phase1Id, message_id: u32, request: Option<&Request>, cause: Cause) {
+        let Some(sa) = self.phase1_sa(phase1) else { return };
+        let (local, remote, cookies) = (sa.local, sa.remote, sa.cookies);
+        let block = self.settings.remotes.get(sa.block).map(|block| block.name.clone());
+        let ends = Ends { local: local.ip(), remote: remote.ip() };
+        let bond = request.map_or(Bond { selector: between_hosts(ends), ends }, |request| request.bond);
+        self.log(Level::Error, Some(remote), || {
+            format!("phase2 negotiation failed due to {cause}: {bond} {cookies}:{message_id:08x}")
+        });
+        self.notify_refusal(phase1, &cause);
+        let mut phase2 = Phase2 {
+            block: block.unwrap_or_default(),
+            cookies: Some(cookies),
+            message_id,
+            ..Phase2::new(Role::Responder, bond, (local, remote), self.now)
+        };
+        phase2.record.offered = request.map(|request| in_words(&request.suites)).unwrap_or_default();
+        self.conclude_phase2(&phase2, Ending::Failed(cause));
+    }
+}
+
+impl Request {
+    fn new(negotiation: &Negotiation, ends: Ends) -> Result<Self, Cause> {
+        let ids = identities(negotiation)?;
+        let selector = ids.as_ref().map(Identities::selector).transpose();
+        let selector = selector.map_err(|error| Cause::Phase2Identity(error.to_string()))?;
+        let hosts = between_hosts(ends);
+        // A transform without a mode: identities of others than both hosts need a tunnel.
+        let is_of_hosts = selector.is_none_or(|one| (one.source, one.destination) == (hosts.source, hosts.destination));
+        let unspecified = if is_of_hosts { Mode::Transport } else { Mode::Tunnel };
+        let suites = proposed(&negotiation.sa, unspecified)?;
+        Ok(Self { ids, suites, bond: Bond { selector: selector.unwrap_or(hosts), ends } })
+    }
+}
+
+/// The ends of the SAs: those of phase 1, or with `support_proxy` in transport mode the hosts that the identities name.
+fn sa_ends(block: &Remote, request: &Request) -> Ends {
+    let hosts = || {
+        let ids = request.ids.as_ref().filter(|_| block.support_proxy && !proposes(&request.suites, Mode::Tunnel))?;
+        Some(Ends { local: ids.local.single_address()?, remote: ids.remote.single_address()? })
+    };
+    hosts().unwrap_or(request.bond.ends)
+}
