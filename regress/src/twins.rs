@@ -42,6 +42,9 @@ fn build(package: &str, test: &str) -> Result<PathBuf> {
     let output = Command::new(cargo).args(words).current_dir(tree::root()).output().context("cargo")?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let messages = output.stdout.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
-    let program = messages.filter_map(|message: Value| Some(message.get("executable")?.as_str()?.into())).next_back();
+    // Cargo builds the package's programs, too: a test may run them.
+    let is_test = |message: &Value| message.pointer("/target/name").and_then(Value::as_str) == Some(test);
+    let mut programs = messages.filter(is_test).filter_map(|it| Some(PathBuf::from(it.get("executable")?.as_str()?)));
+    let program = programs.next_back();
     program.with_context(|| format!("cargo names no program of the test {test}"))
 }

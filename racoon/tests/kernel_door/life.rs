@@ -117,7 +117,7 @@ fn ipv6() {
 
 #[test]
 fn sas_come_to_their_end() {
-    at_all_doors(|lab| {
+    at_each_door(|lab| {
         let outbound = sa(Way::Outbound, 0x1234, aes_sha1(), 2);
         let name = outbound.name;
         lab.install(outbound).unwrap();
