@@ -45,14 +45,19 @@ impl Requests {
         origin
     }
 
-    /// Throws away what has come: what all are told of, and answers that came too late. There must be room for the next.
+    /// Throws away what has come: what all are told of, and answers that came too late, which are worth waiting for then.
+    /// There must be room for the next.
     ///
     /// # Errors
     /// [`Error::System`]
     pub(super) fn drain(&mut self) -> Result<()> {
+        let (abi, pid) = (self.connection.abi(), self.connection.pid());
         loop {
             match self.connection.recv(Some(Duration::ZERO)) {
                 Ok(None) => return Ok(()),
+                Ok(Some(bytes)) if peek_header(abi, bytes).is_ok_and(|header| header.pid == pid) => {
+                    self.patience = ANSWER_TIMEOUT;
+                }
                 Ok(Some(_)) | Err(Error::Malformed { .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -129,4 +134,27 @@ impl Requests {
 fn answers(asked: &Header, header: &Header) -> bool {
     let is_dump = matches!(asked.message_type, MessageType::Dump | MessageType::SpdDump);
     header.message_type == asked.message_type && header.pid == asked.pid && (is_dump || header.seq == asked.seq)
+}
+
+#[cfg(test)]
+mod tests {
+    use libpfkey::backend::Memory;
+    use libpfkey::{SaType, request};
+
+    use super::*;
+
+    #[test]
+    fn whoever_answers_late_is_waited_for_again() {
+        let kernel = Memory::new(Abi::HOST).unwrap();
+        let mut requests = Requests::new(Connection::new(Box::new(kernel.another_handle().unwrap())));
+        let mut bytes = Vec::new();
+        request::flush(requests.origin(0), SaType::Ah, &mut bytes).unwrap();
+        kernel.drop_next_replies(1);
+        assert!(matches!(requests.ask(&bytes, |_| ()), Err(Error::Timeout)));
+        assert_eq!(requests.patience, SHORT_TIMEOUT);
+        requests.tell(&bytes).unwrap();
+        assert_eq!(requests.patience, SHORT_TIMEOUT);
+        requests.drain().unwrap();
+        assert_eq!(requests.patience, ANSWER_TIMEOUT);
+    }
 }
