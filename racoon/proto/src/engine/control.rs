@@ -137,8 +137,7 @@ impl Engine {
             return Err(Refusal::Missing);
         }
         // Those on their way first: none of them is to take over what the others leave.
-        let (established, going_on): (Vec<_>, Vec<_>) =
-            ids.into_iter().partition(|id| self.phase1_sa(*id).is_some());
+        let (established, going_on): (Vec<_>, Vec<_>) = ids.into_iter().partition(|id| self.phase1_sa(*id).is_some());
         going_on.into_iter().for_each(|id| self.abandon(id, "deleted"));
         established.into_iter().for_each(|id| self.purge_phase1(id, true));
         Ok(())

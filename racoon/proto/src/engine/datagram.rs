@@ -129,9 +129,7 @@ impl Engine {
 
     /// As long as no answer is accepted, the responder's cookie is not known: anybody may have sent it.
     fn unlearn_responder(&mut self, id: Phase1Id, learned: bool) {
-        let still_unanswered = |phase1: &Phase1| {
-            phase1.negotiation().is_some_and(MainMode::is_unanswered)
-        };
+        let still_unanswered = |phase1: &Phase1| phase1.negotiation().is_some_and(MainMode::is_unanswered);
         if learned && self.phase1s.get(id).is_some_and(still_unanswered) {
             self.phase1s.learn_responder(id, Cookie::ZERO);
         }

@@ -94,9 +94,7 @@ impl Engine {
             return;
         }
         if fails >= dpd.max_fail {
-            self.log(Level::Info, Some(remote), || {
-                format!("DPD: remote (ISAKMP-SA spi={cookies}) seems to be dead.")
-            });
+            self.log(Level::Info, Some(remote), || format!("DPD: remote (ISAKMP-SA spi={cookies}) seems to be dead."));
             self.tell_of_phase1(EventKind::DpdTimeout, local, remote, cookies);
             return self.purge_phase1(id, false);
         }

@@ -16,13 +16,7 @@ const RENEWED_AFTER: u32 = 80;
 
 impl Engine {
     /// An exchange has brought an SA. The order matters: what others depend on comes first.
-    pub(super) fn phase1_established(
-        &mut self,
-        id: Phase1Id,
-        sa: Phase1Sa,
-        features: Features,
-        initial_contact: bool,
-    ) {
+    pub(super) fn phase1_established(&mut self, id: Phase1Id, sa: Phase1Sa, features: Features, initial_contact: bool) {
         let (local, remote, cookies) = (sa.local, sa.remote, sa.cookies);
         // 1. It is in the tables.
         let dpd = DpdState::new(features, &mut *self.random);

@@ -41,13 +41,15 @@ impl Engine {
 
     /// One under an SA: the peer's, if its hash is right.
     fn protected_informational(&mut self, id: Phase1Id, incoming: &Incoming<'_>) {
-        let remote = incoming.remote;
+        let (remote, message_id) = (incoming.remote, incoming.header.message_id);
+        let is_used = self.phase1_sa(id).is_none_or(|sa| sa.used.contains(message_id));
+        if message_id == 0 || is_used {
+            return self.log(Level::Debug, Some(remote), || format!("message id {message_id:#010x} again"));
+        }
         match self.read_protected(id, incoming) {
             Ok(messages) => {
                 self.heard_from(id);
-                for message in messages {
-                    self.informed(id, message);
-                }
+                messages.into_iter().for_each(|message| self.informed(id, message));
             }
             Err(cause) => {
                 self.log(Level::Warning, Some(remote), || format!("an informational message is ignored: {cause}"));
@@ -59,9 +61,6 @@ impl Engine {
         let malformed = |error: Unreadable| Cause::Malformed(error.to_string());
         let header = &incoming.header;
         let Some(sa) = self.phase1_sa(id) else { return Ok(Vec::new()) };
-        if header.message_id == 0 || sa.used.contains(header.message_id) {
-            return Err(Cause::Malformed(format!("message id {:#010x} is used already", header.message_id)));
-        }
         let opened = sa.open(&sa.iv(header.message_id)?, header, incoming.body).map_err(malformed)?;
         let payloads = opened.payloads(&self.settings.padding).map_err(malformed)?;
         INFORMATIONAL.check(&payloads)?;
@@ -120,7 +119,8 @@ impl Engine {
         let Some(id) = self.phase1s.find(cookies) else {
             return self.log(Level::Debug, Some(remote), || format!("the peer deletes an unknown phase 1 {cookies}"));
         };
-        let Some(phase1) = self.phase1s.get(id).filter(|phase1| (phase1.local, phase1.remote) == (local, remote)) else {
+        let Some(phase1) = self.phase1s.get(id).filter(|phase1| (phase1.local, phase1.remote) == (local, remote))
+        else {
             return self.log(Level::Warning, Some(remote), || format!("the peer deletes somebody else's {cookies}"));
         };
         if phase1.established().is_none() {
@@ -152,9 +152,7 @@ impl Engine {
         let Incoming { local, remote, header, body, .. } = incoming;
         let cookies = header.cookies;
         let begun = || self.phase1s.find_first(cookies.initiator, *local, *remote);
-        let unanswered = |id: &Phase1Id| {
-            self.phase1s.get(*id).is_some_and(|phase1| phase1.cookies.responder.is_zero())
-        };
+        let unanswered = |id: &Phase1Id| self.phase1s.get(*id).is_some_and(|phase1| phase1.cookies.responder.is_zero());
         let found = self.phase1s.find(cookies).or_else(|| begun().filter(unanswered));
         let of_peer = |id: &Phase1Id| {
             self.phase1s.get(*id).is_some_and(|phase1| (phase1.local, phase1.remote) == (*local, *remote))

@@ -285,3 +285,6 @@ impl fmt::Debug for Engine {
         f.debug_struct("Engine").field("timers", &self.timers.len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

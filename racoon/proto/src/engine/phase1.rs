@@ -35,9 +35,7 @@ impl Engine {
         let begun = self.phase1s.between(local.ip(), remote.ip()).into_iter().find(|id| {
             let phase1 = self.phase1s.get(*id);
             // A stranger's attempt may come to nothing: it must not keep us from our own.
-            phase1.is_some_and(|one| {
-                one.role == Role::Initiator && one.remote == remote && one.negotiation().is_some()
-            })
+            phase1.is_some_and(|one| one.role == Role::Initiator && one.remote == remote && one.negotiation().is_some())
         });
         match begun {
             Some(id) => self.phase1s.wait(id, waiting),
@@ -126,8 +124,8 @@ impl Engine {
             if let Some(kind) = cause.notify() {
                 self.notify_in_clear(incoming.local, remote, cookies, kind);
             }
-            let told = self
-                .complain(Complaint::Refused, remote, || format!("phase1 negotiation failed: {cause} {cookies}"));
+            let told =
+                self.complain(Complaint::Refused, remote, || format!("phase1 negotiation failed: {cause} {cookies}"));
             if told {
                 let negotiation =
                     Negotiation::Phase1 { exchange: incoming.header.exchange, role: Role::Responder, cookies };
@@ -296,8 +294,8 @@ impl Engine {
     /// Renewals, and what we begin, go before strangers.
     fn urgency(&self, id: Phase1Id) -> Urgency {
         let Some(phase1) = self.phase1s.get(id) else { return Urgency::Stranger };
-        let known = phase1.role == Role::Initiator
-            || self.phase1s.newest(phase1.local.ip(), phase1.remote, None).is_some();
+        let known =
+            phase1.role == Role::Initiator || self.phase1s.newest(phase1.local.ip(), phase1.remote, None).is_some();
         if known { Urgency::Known } else { Urgency::Stranger }
     }
 
@@ -473,13 +471,7 @@ impl Engine {
         remote: SocketAddr,
         cookies: CookiePair,
     ) {
-        self.tell(Event {
-            kind,
-            local: Some(local),
-            remote: Some(remote),
-            cookies: Some(cookies),
-            message_id: 0,
-        });
+        self.tell(Event { kind, local: Some(local), remote: Some(remote), cookies: Some(cookies), message_id: 0 });
     }
 
     fn log_notes(&mut self, remote: SocketAddr, notes: Vec<(Level, String)>) {

@@ -46,13 +46,7 @@ impl Engine {
         let (local, remote) = (phase1.local, phase1.remote);
         let Some(established) = phase1.established_mut() else { return };
         let message_id = established.sa.used.draw(&mut *self.random);
-        let message = informational(
-            &established.sa,
-            message_id,
-            &payloads,
-            &self.settings.padding,
-            &mut *self.random,
-        );
+        let message = informational(&established.sa, message_id, &payloads, &self.settings.padding, &mut *self.random);
         match message {
             Ok(message) => self.transmit(local, remote, &message),
             Err(error) => self.log(Level::Error, Some(remote), || format!("informational message: {error}")),

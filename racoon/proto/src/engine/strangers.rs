@@ -87,12 +87,7 @@ impl Strangers {
 impl Engine {
     /// Something went wrong with a stranger: the first time it is told, later it is only counted. Returns whether it was
     /// told.
-    pub(super) fn complain(
-        &mut self,
-        complaint: Complaint,
-        remote: SocketAddr,
-        text: impl FnOnce() -> String,
-    ) -> bool {
+    pub(super) fn complain(&mut self, complaint: Complaint, remote: SocketAddr, text: impl FnOnce() -> String) -> bool {
         let first = self.strangers.is_first(complaint, remote);
         if first {
             if self.strangers.told.len() == 1 {
@@ -138,8 +133,7 @@ impl Engine {
         let mut message_id = [0; 4];
         self.random.fill(&mut message_id);
         let header = Header::new(cookies, ExchangeType::INFORMATIONAL, u32::from_be_bytes(message_id));
-        let notify =
-            Notify { doi: Doi::IPSEC, protocol: Protocol::ISAKMP, spi: Vec::new(), kind, data: Vec::new() };
+        let notify = Notify { doi: Doi::IPSEC, protocol: Protocol::ISAKMP, spi: Vec::new(), kind, data: Vec::new() };
         let message = wire::message(&header, &[(PayloadType::NOTIFY, &notify.encode())]);
         self.transmit(local, remote, &message);
     }

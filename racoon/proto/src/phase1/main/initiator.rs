@@ -11,9 +11,7 @@ use crate::wire::{Header, SaBody};
 use super::super::record::in_words;
 use super::super::{Agreed, Context, Features, Turn};
 use super::keyed::{Keyed, Proved, Transcript, exchanged, found_key};
-use super::payloads::{
-    block, draw_nonce, features, in_clear, key_and_nonce, key_message, key_query, proposal_message,
-};
+use super::payloads::{block, draw_nonce, features, in_clear, key_and_nonce, key_message, key_query, proposal_message};
 use crate::identity::{Claimed, Verdict, verify};
 
 /// How far an initiator is.
@@ -131,18 +129,12 @@ impl AwaitsChoice {
         Turn::Job(Initiator::PreparesKey(PreparesKey { sa_i: self.sa_i, terms, features }), job)
     }
 
-    fn read(
-        &self,
-        cx: &mut Context<'_>,
-        header: &Header,
-        body: &[u8],
-    ) -> Result<(Phase1Terms, Features), Cause> {
+    fn read(&self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Result<(Phase1Terms, Features), Cause> {
         let payloads = in_clear(&MAIN[1], header, body)?;
         let sa = rules::find(&payloads, PayloadType::SA).unwrap_or_default();
         let answer = SaBody::parse(sa).map_err(|error| Cause::Malformed(error.to_string()))?;
         let bad_choice = |problem: String| Cause::BadChoice(problem);
-        let (_, chosen) =
-            answered_phase1(&answer, &self.offered).map_err(|error| bad_choice(error.to_string()))?;
+        let (_, chosen) = answered_phase1(&answer, &self.offered).map_err(|error| bad_choice(error.to_string()))?;
         // Only the lifetime may differ from what was offered, as far as the block allows it.
         let accepted = accept_phase1(block(cx)?.proposal_check, &[chosen], &self.offered)
             .ok_or_else(|| bad_choice(format!("a lifetime of {} s", chosen.lifetime)))?;

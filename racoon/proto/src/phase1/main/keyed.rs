@@ -58,8 +58,7 @@ impl Keyed {
         g_xy: &Secret,
     ) -> Result<Self, Cause> {
         let skeyid = skeyid_psk(terms.hash, psk, &transcript.ni, &transcript.nr)?;
-        let keys =
-            Phase1Keys::derive(&terms, &skeyid, g_xy, &cx.cookies.initiator.0, &cx.cookies.responder.0)?;
+        let keys = Phase1Keys::derive(&terms, &skeyid, g_xy, &cx.cookies.initiator.0, &cx.cookies.responder.0)?;
         let iv = Iv::phase1(terms.hash, &transcript.g_xi, &transcript.g_xr, keys.cipher.block_length())?;
         Ok(Self { terms, transcript, skeyid, keys, iv, features })
     }
@@ -157,9 +156,7 @@ pub(super) fn exchanged(result: Option<DhDone>) -> Result<(Exponent, Result<DhVa
     let group = exponent.group();
     match outcome {
         Ok(values) => Ok((exponent, Ok(values))),
-        Err(GroupError::Peer(error)) => {
-            Ok((exponent, Err(Cause::KeyExchange { group, problem: error.to_string() })))
-        }
+        Err(GroupError::Peer(error)) => Ok((exponent, Err(Cause::KeyExchange { group, problem: error.to_string() }))),
         Err(GroupError::Crypto(error)) => Err(error.into()),
     }
 }

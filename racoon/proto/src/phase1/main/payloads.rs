@@ -118,4 +118,3 @@ pub(super) fn proposal_message(cx: &Context<'_>, sa: &[u8], dpd: bool) -> Vec<u8
     }
     wire::message(&header(cx), &payloads)
 }
-

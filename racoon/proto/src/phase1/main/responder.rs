@@ -14,9 +14,7 @@ use super::super::record::{Record, in_words};
 use super::super::{Agreed, Context, Features, Turn};
 use super::initiator::expected_peer;
 use super::keyed::{Keyed, Proved, Transcript, exchanged, found_key};
-use super::payloads::{
-    block, draw_nonce, features, in_clear, key_and_nonce, key_message, key_query, proposal_message,
-};
+use super::payloads::{block, draw_nonce, features, in_clear, key_and_nonce, key_message, key_query, proposal_message};
 use crate::settings::Settings;
 use std::net::SocketAddr;
 
@@ -123,10 +121,7 @@ fn mismatch(record: &Record) -> String {
 
 impl Responder {
     /// Message 2: what is chosen.
-    pub(crate) fn begin(
-        cx: &mut Context<'_>,
-        choice: FirstChoice<'_>,
-    ) -> Result<(Self, Vec<u8>), Cause> {
+    pub(crate) fn begin(cx: &mut Context<'_>, choice: FirstChoice<'_>) -> Result<(Self, Vec<u8>), Cause> {
         let FirstChoice { payloads, sa_i, answer, offered, terms, .. } = choice;
         let features = features(cx, &payloads, Features::default());
         let dpd = features.dpd && block(cx)?.dpd.is_some();
@@ -226,20 +221,15 @@ impl AwaitsIdentity {
         let features = self.keyed.features();
         let sa = self.keyed.into_sa(cx, id);
         match last_message {
-            Ok(message) => {
-                Turn::Up(Box::new(Agreed { sa, last_message: Some(message), features, initial_contact }))
-            }
+            Ok(message) => Turn::Up(Box::new(Agreed { sa, last_message: Some(message), features, initial_contact })),
             Err(cause) => Turn::Denied(Box::new(sa), cause),
         }
     }
 
     /// The block that fits best now that the identity is known; of several the first one.
     fn narrow(&self, cx: &mut Context<'_>, proved: &Proved) -> Result<RemoteIndex, Cause> {
-        let known = Known {
-            accepted: Some(&self.offered),
-            claimed: Some(Claimed::plain(&proved.id)),
-            ..known(cx.remote)
-        };
+        let known =
+            Known { accepted: Some(&self.offered), claimed: Some(Claimed::plain(&proved.id)), ..known(cx.remote) };
         match cx.settings.remotes.select(&known) {
             Ok(Some(block)) => Ok(block),
             Ok(None) => Err(Cause::Identity {
@@ -247,7 +237,10 @@ impl AwaitsIdentity {
                 expected: "peers_identifier of any remote block for this address".into(),
             }),
             Err(Ambiguous(blocks)) => {
-                cx.note(Level::Debug, format!("{} remote blocks fit equally well, the first one is taken", blocks.len()));
+                cx.note(
+                    Level::Debug,
+                    format!("{} remote blocks fit equally well, the first one is taken", blocks.len()),
+                );
                 blocks.into_iter().min().ok_or_else(|| Cause::NoRemote(String::new()))
             }
         }

@@ -1,0 +1,188 @@
+//! First messages: of strangers, and what is kept of them.
+
+use super::*;
+use crate::num::{Flags, NotifyType, PayloadType};
+use crate::settings::HalfOpenLimit;
+use crate::wire::{self, Cookie, CookiePair, Header, Notify};
+
+/// Message 1 of a peer, with another cookie.
+fn message_1(cookie: u64) -> Vec<u8> {
+    let mut world = World::new();
+    world.initiate();
+    let mut bytes = world.link.pop_front().unwrap().bytes;
+    bytes[..8].copy_from_slice(&cookie.to_be_bytes());
+    bytes
+}
+
+/// What kind of notification a message in clear is.
+fn notified(transmit: &Transmit) -> Option<NotifyType> {
+    let (header, body) = Header::parse(&transmit.bytes).unwrap();
+    assert_eq!(header.exchange, ExchangeType::INFORMATIONAL);
+    let payloads = wire::chain::walk(header.next_payload, body, wire::Tail::Exact).unwrap();
+    Notify::parse(payloads.first()?.body).ok().map(|notify| notify.kind)
+}
+
+#[test]
+fn what_is_no_message_leaves_nothing_behind() {
+    let good = message_1(1);
+    let changed = |at: usize, value: u8| {
+        let mut bytes = good.clone();
+        bytes[at] = value;
+        bytes
+    };
+    let mut no_cookie = good.clone();
+    no_cookie[..8].fill(0);
+    let mut huge = good.clone();
+    huge[24..28].fill(0xff);
+    for bytes in [
+        vec![],
+        vec![0xff],
+        vec![0; 27],
+        good[..good.len() - 1].to_vec(),
+        no_cookie,
+        huge,
+        changed(17, 0x20),
+        changed(17, 0x00),
+        changed(19, 0x08),
+        changed(19, Flags::COMMIT.bits()),
+        changed(19, Flags::ENCRYPTED.bits()),
+        changed(23, 1),
+        changed(15, 1),
+        changed(18, 3),
+        changed(18, 6),
+        changed(18, 99),
+        changed(16, 8),
+        changed(31, 3),
+        changed(30, 0xff),
+        changed(35, 2),
+        changed(39, 0),
+    ] {
+        let mut world = World::new();
+        world.forge_to_b(&bytes);
+        assert_eq!(world.b.states(), [], "{bytes:02x?}");
+        assert!(world.b.engine.phase1s.half_open() == (0, 0));
+    }
+    let mut world = World::new();
+    world.forge_to_b(&good);
+    assert_eq!(world.b.states(), [3]);
+}
+
+#[test]
+fn port_0_and_keepalives_are_dropped() {
+    let mut world = World::new();
+    let good = message_1(1);
+    let from = SocketAddr::new(world.a.address.ip(), 0);
+    world.b.engine.handle_datagram(world.now, world.b.address, from, &good);
+    world.forge_to_b(&[0xff]);
+    assert_eq!((world.b.states(), world.link.len()), (vec![], 0));
+}
+
+#[test]
+fn the_commit_bit_in_phase_1_is_told() {
+    let mut world = World::new();
+    let mut bytes = message_1(1);
+    bytes[19] = Flags::COMMIT.bits();
+    world.forge_to_b(&bytes);
+    assert_eq!(notified(&world.link[0]), Some(NotifyType::INVALID_FLAGS));
+}
+
+#[test]
+fn quick_mode_under_unknown_cookies_is_told() {
+    let mut world = World::new();
+    let cookies = CookiePair { initiator: Cookie([1; 8]), responder: Cookie([2; 8]) };
+    let header = Header { flags: Flags::ENCRYPTED, ..Header::new(cookies, ExchangeType::QUICK, 7) };
+    world.forge_to_b(&wire::message(&header, &[(PayloadType::HASH, &[0; 28])]));
+    assert_eq!(notified(&world.link[0]), Some(NotifyType::INVALID_COOKIE));
+}
+
+#[test]
+fn a_first_message_is_answered_once_and_then_again_for_duplicates_only() {
+    let mut world = World::new();
+    let bytes = message_1(1);
+    for _ in 0..20 {
+        world.forge_to_b(&bytes);
+    }
+    // The answer, and as many repetitions as a message has transmissions.
+    assert_eq!(world.link.len(), 1 + 5);
+    assert!(world.link.iter().all(|transmit| transmit.bytes == world.link[0].bytes));
+    assert_eq!(world.b.states(), [3]);
+    world.link.clear();
+    world.pass(seconds(49));
+    assert_eq!(world.b.sent.len(), 6, "nothing is repeated unasked");
+    world.pass(seconds(2));
+    assert_eq!(world.b.states(), []);
+    assert_eq!(world.b.engine.poll_timeout().is_some(), true, "failures of strangers are still counted");
+    assert_eq!(world.b.failures(), [Cause::NoAnswer { sent: 1 }]);
+}
+
+#[test]
+fn half_open_negotiations_are_limited_and_end() {
+    let limit = HalfOpenLimit { total: 5, per_source: 3 };
+    let mut world = World::with(
+        |_, _| {},
+        |block, settings| {
+            block.address = None;
+            settings.half_open = limit;
+        },
+    );
+    let from = |host: u8| SocketAddr::from(([198, 51, 100, host], 500));
+    for cookie in 1..=100 {
+        world.b.engine.handle_datagram(world.now, world.b.address, from(1), &message_1(cookie));
+    }
+    assert_eq!(world.b.engine.phase1s.half_open(), (3, 1));
+    for cookie in 101..=200 {
+        world.b.engine.handle_datagram(world.now, world.b.address, from(2), &message_1(cookie));
+    }
+    assert_eq!(world.b.engine.phase1s.half_open(), (5, 2));
+    world.collect();
+    assert_eq!(world.link.len(), 5, "those over the limit are not answered");
+    world.link.clear();
+    world.pass(seconds(51));
+    assert_eq!(world.b.engine.phase1s.half_open(), (0, 0));
+    assert_eq!(world.b.states(), []);
+    assert_eq!(world.b.lines(Level::Error).len(), 2, "{:?}", world.b.lines(Level::Error));
+    world.pass(seconds(60));
+    let counted: Vec<_> =
+        world.b.lines(Level::Error).into_iter().filter(|line| line.contains("more")).map(String::from).collect();
+    assert!(counted.iter().any(|line| line.starts_with("194 more negotiations over the limit")), "{counted:?}");
+    assert!(counted.iter().any(|line| line.starts_with("4 more unfinished negotiations")), "{counted:?}");
+    world.pass(seconds(200));
+    assert_eq!(world.b.engine.poll_timeout(), None, "in the end nothing is left");
+}
+
+#[test]
+fn refusals_are_rationed_and_tell_both_sides() {
+    let mut world = World::with(|_, _| {}, |block, _| block.proposals[0].cipher = Cipher::CAMELLIA);
+    for cookie in 1..=100 {
+        world.forge_to_b(&message_1(cookie));
+    }
+    assert_eq!(world.b.states(), []);
+    assert!(world.link.len() <= 10, "{}", world.link.len());
+    assert_eq!(notified(&world.link[0]), Some(NotifyType::NO_PROPOSAL_CHOSEN));
+    assert_eq!(world.b.outcomes.len(), 1);
+    let line = world.b.lines(Level::Error)[0];
+    assert!(line.starts_with("phase1 negotiation failed: no suitable proposal found: "), "{line}");
+    assert!(line.contains("aes 128, sha256, x25519, pre_shared_key, 3600 s"), "{line}");
+    assert!(line.contains("camellia 128, sha256"), "{line}");
+    assert_eq!(world.b.event_kinds(), [EventKind::Phase1NoProposal]);
+}
+
+#[test]
+fn no_block_is_for_the_peer_or_the_exchange() {
+    let mut world = World::with(
+        |_, _| {},
+        |block, _| {
+            block.address = Some(crate::config::RemoteAddress {
+                address: Some("203.0.113.1".parse::<std::net::IpAddr>().unwrap().into()),
+                port: 0,
+            })
+        },
+    );
+    world.forge_to_b(&message_1(1));
+    assert!(world.b.has_logged(Level::Error, "exchange main not allowed in any applicable rmconf."));
+    let mut world = World::new();
+    let mut bytes = message_1(1);
+    bytes[18] = ExchangeType::AGGRESSIVE.0;
+    world.forge_to_b(&bytes);
+    assert!(world.b.has_logged(Level::Error, "exchange aggressive not allowed in any applicable rmconf."));
+}

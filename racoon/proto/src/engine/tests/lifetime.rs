@@ -1,0 +1,229 @@
+//! What comes after a phase 1 is established: renewal, expiry, dead peers, reload, the end.
+
+use super::*;
+use crate::config::{DpdMode, Rekey};
+use crate::engine::Traffic;
+
+fn dpd(mode: DpdMode) -> Option<Dpd> {
+    Some(Dpd { delay: 20, retry: 5, max_fail: 3, mode })
+}
+
+fn silence(_: &Transmit) -> Fate {
+    Fate::Drop
+}
+
+#[test]
+fn it_expires_without_need_of_it() {
+    let mut world = World::established();
+    world.a.forget_outputs();
+    world.pass(seconds(2879));
+    assert_eq!(world.a.states(), [9]);
+    world.pass(seconds(2));
+    assert_eq!(world.a.states(), [10]);
+    world.pass(seconds(720));
+    assert_eq!((world.a.states(), world.b.states()), (vec![], vec![]));
+    assert_eq!(world.a.sent, [], "the peer knows it, too");
+    let lines = world.a.lines(Level::Info);
+    assert!(lines[0].starts_with("ISAKMP-SA expired 192.0.2.1[500]-192.0.2.2[500] spi:"), "{lines:?}");
+    assert!(lines[1].starts_with("ISAKMP-SA deleted 192.0.2.1[500]-192.0.2.2[500] spi:"), "{lines:?}");
+    assert_eq!(world.a.event_kinds(), [EventKind::Phase1Down]);
+    assert_eq!(world.a.engine.poll_timeout(), None);
+}
+
+#[test]
+fn its_initiator_renews_it() {
+    let force = |block: &mut Remote, _: &mut Settings| block.rekey = Rekey::Force;
+    let mut world = World::established_with(force, force);
+    let first = world.a.engine.phase1s().next().unwrap().cookies;
+    world.pass(seconds(2881));
+    assert_eq!((world.a.states(), world.b.states()), (vec![10, 9], vec![10, 9]));
+    assert!(world.a.has_logged(Level::Info, "renegotiating phase1 to 192.0.2.2[500] due to active phase2"));
+    assert!(!world.b.has_logged(Level::Info, "renegotiating"));
+    let newest = world.a.engine.usable_phase1(world.a.address, world.b.address).unwrap();
+    assert_ne!(world.a.engine.phase1_sa(newest).unwrap().cookies, first);
+    world.pass(seconds(720));
+    world.assert_up();
+    // And again and again.
+    world.pass(seconds(36_000));
+    assert!(world.a.failures().is_empty());
+    assert!(world.a.states().contains(&9));
+}
+
+#[test]
+fn a_renewal_that_fails_is_tried_again() {
+    let force = |block: &mut Remote, _: &mut Settings| block.rekey = Rekey::Force;
+    let mut world = World::established_with(force, force);
+    world.pass_with(seconds(2880 + 55), silence);
+    assert_eq!(world.a.failures().len(), 1);
+    world.pass(seconds(20));
+    assert_eq!(world.a.states(), [10, 9]);
+}
+
+#[test]
+fn it_is_not_renewed_with_rekey_off() {
+    let off = |block: &mut Remote, _: &mut Settings| block.rekey = Rekey::Off;
+    let mut world = World::established_with(off, off);
+    world.pass(seconds(2890));
+    assert_eq!(world.a.states(), [10]);
+    world.pass(seconds(720));
+    assert_eq!(world.a.states(), []);
+}
+
+#[test]
+fn a_living_peer_answers_probes() {
+    let mut world = World::established_with(|block, _| block.dpd = dpd(DpdMode::Always), |_, _| {});
+    world.a.forget_outputs();
+    world.pass(seconds(205));
+    assert_eq!(world.a.sent.len(), 10);
+    assert_eq!(world.a.states(), [9]);
+}
+
+#[test]
+fn a_dead_peer_does_not() {
+    let mut world = World::established_with(|block, _| block.dpd = dpd(DpdMode::Always), |_, _| {});
+    world.a.forget_outputs();
+    world.pass_with(seconds(34), silence);
+    assert_eq!((world.a.states(), world.a.sent.len()), (vec![9], 3));
+    world.pass_with(seconds(2), silence);
+    assert_eq!(world.a.states(), []);
+    assert_eq!(world.a.event_kinds(), [EventKind::DpdTimeout, EventKind::Phase1Down]);
+    assert!(world.a.has_logged(Level::Info, "seems to be dead"));
+    assert!(world.a.has_logged(Level::Info, "purging ISAKMP-SA spi="));
+}
+
+#[test]
+fn a_lost_answer_is_no_death() {
+    let mut world = World::established_with(|block, _| block.dpd = dpd(DpdMode::Always), |_, _| {});
+    world.pass_with(seconds(26), silence);
+    world.pass(seconds(300));
+    assert_eq!(world.a.states(), [9]);
+}
+
+#[test]
+fn a_peer_that_cannot_is_not_probed() {
+    let mut world = World::established_with(|block, _| block.dpd = dpd(DpdMode::Always), |block, _| block.dpd = None);
+    world.a.forget_outputs();
+    world.pass_with(seconds(500), silence);
+    assert_eq!((world.a.states(), world.a.sent.len()), (vec![9], 0));
+}
+
+#[test]
+fn probes_follow_the_mode() {
+    // Who hears from the peer does not ask, in mode idle.
+    let mut world = World::established_with(
+        |block, _| block.dpd = dpd(DpdMode::Idle),
+        |block, _| block.dpd = Some(Dpd { delay: 15, ..Dpd::default() }),
+    );
+    world.a.forget_outputs();
+    world.pass(seconds(100));
+    assert!(world.a.sent.iter().all(|sent| sent.bytes.len() == world.a.sent[0].bytes.len()));
+    assert_eq!(world.a.sent.len(), 6, "answers only");
+    // In mode traffic it asks when packets go out and none come in.
+    let mut world = World::established_with(|block, _| block.dpd = dpd(DpdMode::Traffic), |_, _| {});
+    world.a.forget_outputs();
+    let (local, remote) = (world.a.address.ip(), world.b.address.ip());
+    let note = |world: &mut World, sent: u64, received: u64| {
+        let traffic = Traffic { sent: Time::from_secs(sent), received: Time::from_secs(received) };
+        world.a.engine.handle_control(world.now, Control::Traffic { local, remote, traffic }).unwrap();
+    };
+    note(&mut world, 0, 0);
+    world.pass(seconds(100));
+    assert_eq!(world.a.sent.len(), 0, "nothing goes out");
+    note(&mut world, 99, 99);
+    world.pass(seconds(18));
+    assert_eq!(world.a.sent.len(), 0, "something came in");
+    note(&mut world, 110, 99);
+    world.pass(seconds(20));
+    assert_eq!(world.a.sent.len(), 1);
+}
+
+#[test]
+fn the_end_tells_the_peer_and_leaves_nothing() {
+    let mut world = World::established();
+    world.a.engine.handle_control(world.now, Control::Shutdown).unwrap();
+    world.run();
+    assert_eq!((world.a.states(), world.b.states()), (vec![], vec![]));
+    assert_eq!(world.a.engine.poll_timeout(), None);
+    let mut world = World::new();
+    world.initiate();
+    world.a.engine.handle_control(world.now, Control::Shutdown).unwrap();
+    world.run();
+    assert_eq!(world.a.endings(), [Ending::Abandoned]);
+    assert_eq!((world.a.states(), world.a.engine.poll_timeout()), (vec![], None));
+}
+
+#[test]
+fn deletes_and_flushes() {
+    let mut world = World::established();
+    let (local, remote) = ("0.0.0.0".parse().unwrap(), world.b.address.ip());
+    let delete = || Control::DeletePeer { local, remote };
+    world.a.engine.handle_control(world.now, delete()).unwrap();
+    world.run();
+    assert_eq!((world.a.states(), world.b.states()), (vec![], vec![]));
+    assert_eq!(world.a.engine.handle_control(world.now, delete()), Err(super::super::Refusal::Missing));
+    world.initiate();
+    world.run();
+    let establish = Control::EstablishPhase1 { local, remote, block: None };
+    assert_eq!(world.a.engine.handle_control(world.now, establish), Err(super::super::Refusal::Exists));
+    world.a.engine.handle_control(world.now, Control::FlushPhase1).unwrap();
+    world.run();
+    assert_eq!((world.a.states(), world.b.states()), (vec![], vec![]));
+    let unknown = Control::EstablishPhase1 { local, remote: "203.0.113.1".parse().unwrap(), block: None };
+    let refused = world.a.engine.handle_control(world.now, unknown);
+    assert!(matches!(refused, Err(super::super::Refusal::NotConfigured(_))));
+}
+
+#[test]
+fn a_reload_keeps_what_still_fits() {
+    let reload = |world: &mut World, block: Remote| {
+        let settings = Settings { remotes: Remotes::new(vec![block]), log: Level::Debug2, ..Settings::default() };
+        world.a.engine.handle_control(world.now, Control::Reload(Box::new(settings))).unwrap();
+        world.run();
+    };
+    let mut world = World::established();
+    reload(&mut world, Remote { name: "renamed".into(), ..block_for(B) });
+    assert_eq!(world.a.engine.phase1s().next().unwrap().block, Some("renamed"));
+    reload(&mut world, block_for("203.0.113.1:500"));
+    assert_eq!((world.a.states(), world.b.states()), (vec![], vec![]));
+    assert!(world.a.has_logged(Level::Notify, "no remote block is for this peer any more"));
+    let mut world = World::new();
+    world.initiate();
+    reload(&mut world, block_for(B));
+    world.assert_up();
+    let mut world = World::new();
+    world.initiate();
+    reload(&mut world, block_for("203.0.113.1:500"));
+    assert_eq!((world.a.states(), world.a.endings()), (vec![], vec![Ending::Abandoned]));
+}
+
+#[test]
+fn a_peer_that_was_restarted_says_so() {
+    let mut world = World::established();
+    world.b = Host::new(B, 99, settings(A, |_, _| {}), &[("192.0.2.1", "a secret of a and b")]);
+    world.now = world.now + seconds(10);
+    world.initiate_back();
+    world.run();
+    world.assert_up();
+    assert!(world.a.has_logged(Level::Info, "INITIAL-CONTACT: older SAs with the peer go"));
+    // In a local test nobody believes it.
+    let mut world = World::established_with(|_, settings| settings.local_test = true, |_, _| {});
+    world.b = Host::new(B, 99, settings(A, |_, _| {}), &[("192.0.2.1", "a secret of a and b")]);
+    world.initiate_back();
+    world.run();
+    assert_eq!(world.a.states(), [9, 9]);
+}
+
+#[test]
+fn initial_contact_is_sent_once() {
+    let mut world = World::established();
+    assert_eq!(world.a.sent.iter().filter(|sent| sent.bytes[18] == 5).count(), 1);
+    let id = world.b.only();
+    world.b.engine.delete_phase1(id);
+    world.run();
+    world.initiate();
+    world.run();
+    world.assert_up();
+    assert_eq!(world.a.sent.iter().filter(|sent| sent.bytes[18] == 5).count(), 1);
+    let world = World::established_with(|block, _| block.initial_contact = false, |_, _| {});
+    assert_eq!(world.a.sent.iter().filter(|sent| sent.bytes[18] == 5).count(), 0);
+}

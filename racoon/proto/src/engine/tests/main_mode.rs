@@ -1,0 +1,400 @@
+//! Main Mode from its first message to its last.
+
+use super::*;
+use crate::config::LocalIdentity;
+use crate::identity::{Expected, Identity};
+use crate::num::{IdType, NotifyType, PayloadType};
+use crate::outcome::Role;
+use crate::wire::Header;
+
+#[test]
+fn it_comes_up() {
+    let mut world = World::new();
+    world.initiate();
+    world.run();
+    world.assert_up();
+    let exchanges: Vec<_> = world.a.sent.iter().map(|sent| sent.bytes[18]).collect();
+    assert_eq!(exchanges, [2, 2, 2, 5], "three messages and INITIAL-CONTACT");
+    let cookies = world.a.engine.phase1s().next().unwrap().cookies;
+    for (host, first) in [(&world.a, "initiate"), (&world.b, "respond")] {
+        let lines = host.lines(Level::Info);
+        let (own, peer) = (host.address.ip(), if first == "initiate" { "192.0.2.2" } else { "192.0.2.1" });
+        assert_eq!(lines[0], format!("{first} new phase 1 negotiation: {own}[500]<=>{peer}[500]"));
+        assert!(lines.contains(&"received Vendor ID: DPD"), "{lines:?}");
+        assert!(lines.contains(&format!("ISAKMP-SA established {own}[500]-{peer}[500] spi:{cookies}").as_str()));
+        assert_eq!(host.lines(Level::Error), [""; 0]);
+        assert_eq!(host.lines(Level::Warning), [""; 0]);
+        assert_eq!(host.event_kinds(), [EventKind::Phase1Up]);
+        assert_eq!(host.endings(), [Ending::Established]);
+        assert_eq!(host.outcomes[0].offered, ["aes 128, sha256, x25519, pre_shared_key, 3600 s"]);
+    }
+}
+
+#[test]
+fn every_algorithm_comes_up() {
+    let ciphers = [
+        (Cipher::DES, 0),
+        (Cipher::TRIPLE_DES, 0),
+        (Cipher::BLOWFISH, 448),
+        (Cipher::CAST128, 128),
+        (Cipher::AES, 192),
+        (Cipher::AES, 256),
+        (Cipher::CAMELLIA, 256),
+    ];
+    let hashes = [Hash::MD5, Hash::SHA1, Hash::SHA256, Hash::SHA384, Hash::SHA512];
+    let groups = [Group::MODP768, Group::MODP1024, Group::ECP256, Group::ECP384, Group::ECP521, Group::X25519];
+    for at in 0..ciphers.len() {
+        let (cipher, key_length) = ciphers[at];
+        let (hash, group) = (hashes[at % hashes.len()], groups[at % groups.len()]);
+        let terms = Phase1Terms { cipher, key_length, hash, group, ..TERMS };
+        World::established_with(|block, _| block.proposals = vec![terms], |block, _| block.proposals = vec![terms]);
+    }
+}
+
+#[test]
+fn the_responder_chooses() {
+    let triple_des = Phase1Terms { cipher: Cipher::TRIPLE_DES, key_length: 0, ..TERMS };
+    let world = World::established_with(
+        |block, _| block.proposals = vec![Phase1Terms { hash: Hash::MD5, ..TERMS }, triple_des],
+        |block, _| block.proposals = vec![TERMS, triple_des],
+    );
+    assert_eq!(world.a.engine.phase1s().next().unwrap().terms, Some(triple_des));
+}
+
+#[test]
+fn names_as_identities() {
+    let name = |name: &str| Identity::named(IdType::FQDN, name.as_bytes());
+    let world = World::established_with(
+        |block, _| block.my_identifier = LocalIdentity::Fixed(name("a.example")),
+        |block, _| {
+            block.my_identifier = LocalIdentity::Fixed(name("b.example"));
+            block.peers_identifiers = vec![Expected::exactly(&name("a.example"))];
+            block.verify_identifier = true;
+        },
+    );
+    assert_eq!(world.a.engine.phase1_sa(world.a.only()).unwrap().peer.id, name("b.example"));
+    assert_eq!(world.b.engine.phase1_sa(world.b.only()).unwrap().peer.id, name("a.example"));
+}
+
+#[test]
+fn the_identity_is_our_address_with_the_port_of_isakmp() {
+    let world = World::established();
+    let expected = Identity::address("192.0.2.1".parse().unwrap()).with_protocol(17, 500);
+    assert_eq!(world.b.engine.phase1_sa(world.b.only()).unwrap().peer.id, expected);
+}
+
+#[test]
+fn another_identity_is_refused_or_tolerated() {
+    let other = || vec![Expected::exactly(&Identity::named(IdType::FQDN, b"other.example".as_slice()))];
+    for (verify, of_initiator) in [(true, true), (true, false), (false, true), (false, false)] {
+        let change = |block: &mut Remote, _: &mut Settings| {
+            block.peers_identifiers = other();
+            block.verify_identifier = verify;
+        };
+        let mut world = if of_initiator { World::with(change, |_, _| {}) } else { World::with(|_, _| {}, change) };
+        world.initiate();
+        world.run();
+        let judge = if of_initiator { &world.a } else { &world.b };
+        if verify {
+            assert!(matches!(judge.failures().as_slice(), [Cause::Identity { .. }]), "{:?}", judge.failures());
+            assert_eq!(judge.states(), []);
+            let told = if of_initiator { &world.b } else { &world.a };
+            if of_initiator {
+                assert!(told.has_logged(Level::Warning, "the peer says INVALID-ID-INFORMATION"));
+            }
+        } else {
+            assert!(judge.has_logged(Level::Warning, "is not what peers_identifier"));
+            world.assert_up();
+        }
+    }
+}
+
+#[test]
+fn a_peer_that_does_not_answer() {
+    let mut world = World::new();
+    world.initiate();
+    world.pass_with(seconds(100), |_| Fate::Drop);
+    assert_eq!(world.a.sent.len(), 5);
+    assert!(world.a.sent.iter().all(|sent| sent.bytes == world.a.sent[0].bytes));
+    assert_eq!(world.a.failures(), [Cause::NoAnswer { sent: 5 }]);
+    assert_eq!(world.a.event_kinds(), [EventKind::Phase1NoResponse]);
+    let [line] = world.a.lines(Level::Error)[..] else { panic!("{:?}", world.a.log) };
+    assert!(line.starts_with("phase1 negotiation failed due to time up. "), "{line}");
+    assert!(line.ends_with(":0000000000000000: no answer after 5 transmissions"), "{line}");
+    assert_eq!(world.a.engine.poll_timeout(), None);
+}
+
+#[test]
+fn another_pre_shared_key() {
+    let mut world = World::new();
+    world.a.keys = Keys(vec![("192.0.2.2".into(), "another secret")]);
+    world.initiate();
+    world.pass(seconds(100));
+    assert!(world.b.has_logged(Level::Warning, "wrong pre-shared key?"));
+    assert!(world.b.has_logged(Level::Error, "phase1 negotiation failed due to time up."));
+    assert!(matches!(world.b.failures().as_slice(), [Cause::Authentication(_)]), "{:?}", world.b.failures());
+    assert_eq!(world.b.event_kinds(), [EventKind::Phase1AuthFailed]);
+    assert_eq!(world.a.failures(), [Cause::Refused(NotifyType::AUTHENTICATION_FAILED)]);
+    assert_eq!((world.a.states(), world.b.states()), (vec![], vec![]));
+}
+
+#[test]
+fn no_pre_shared_key() {
+    let mut world = World::new();
+    world.a.keys = Keys(Vec::new());
+    world.initiate();
+    world.run();
+    assert_eq!(world.a.failures(), [Cause::NoPreSharedKey("192.0.2.2".into())]);
+    let mut world = World::new();
+    world.b.keys = Keys(Vec::new());
+    world.initiate();
+    world.run();
+    assert_eq!(world.b.failures(), [Cause::NoPreSharedKey("192.0.2.1".into())]);
+    assert_eq!(world.b.states(), []);
+}
+
+#[test]
+fn nothing_is_chosen() {
+    let mut world = World::with(|_, _| {}, |block, _| block.proposals[0].hash = Hash::MD5);
+    world.initiate();
+    world.pass(seconds(100));
+    assert_eq!(world.a.failures(), [Cause::Refused(NotifyType::NO_PROPOSAL_CHOSEN)]);
+    assert_eq!(world.a.outcomes[0].peer_said, [NotifyType::NO_PROPOSAL_CHOSEN]);
+    assert_eq!(world.a.event_kinds(), [EventKind::Phase1NoProposal]);
+}
+
+#[test]
+fn a_block_without_pre_shared_key_cannot_begin() {
+    let mut world = World::with(|block, _| block.proposals[0].method = AuthMethod::RSA_SIGNATURES, |_, _| {});
+    world.initiate();
+    assert!(matches!(world.a.failures().as_slice(), [Cause::Unsupported(_)]));
+    assert_eq!((world.a.states(), world.link.len()), (vec![], 0));
+}
+
+#[test]
+fn a_longer_lifetime_than_offered_is_no_choice() {
+    let mut world = World::with(
+        |_, _| {},
+        |block, _| {
+            block.proposals[0].lifetime = 86400;
+            block.proposal_check = CheckLevel::Obey;
+        },
+    );
+    world.initiate();
+    // Message 2 with a lifetime of 65535 seconds.
+    world.run_with(|sent| {
+        let mut bytes = sent.bytes.clone();
+        if sent.local.ip().to_string() == "192.0.2.2" && bytes[16] == 1 {
+            let lifetime = bytes.windows(4).position(|four| four == [0x80, 12, 0x0e, 0x10]).unwrap();
+            bytes[lifetime + 2..lifetime + 4].fill(0xff);
+        }
+        Fate::Change(bytes)
+    });
+    assert!(world.a.has_logged(Level::Warning, "the peer chose what was not offered: a lifetime of 65535 s"));
+    assert_eq!(world.a.states(), [3]);
+}
+
+#[test]
+fn each_message_lost_twice() {
+    for lost in 0..6 {
+        let mut world = World::new();
+        world.initiate();
+        let mut message = 0;
+        let mut left = 2;
+        let mut fate = |sent: &Transmit| {
+            let is_it = message == lost && sent.bytes[18] == 2;
+            message += usize::from(!is_it || left == 0);
+            if is_it && left > 0 {
+                left -= 1;
+                return Fate::Drop;
+            }
+            Fate::Deliver
+        };
+        world.run_with(&mut fate);
+        world.pass_with(seconds(35), fate);
+        world.assert_up();
+    }
+}
+
+#[test]
+fn every_message_comes_twice() {
+    let mut world = World::new();
+    world.initiate();
+    world.run_with(|_| Fate::Twice);
+    world.assert_up();
+    for host in [&world.a, &world.b] {
+        assert_eq!(host.endings(), [Ending::Established]);
+        assert_eq!(host.lines(Level::Warning), [""; 0]);
+    }
+}
+
+#[test]
+fn duplicates_while_a_job_runs_are_dropped() {
+    let mut world = World::new();
+    (world.a.slow, world.b.slow) = (true, true);
+    world.initiate();
+    for _ in 0..4 {
+        world.run_with(|_| Fate::Twice);
+        assert!(world.a.jobs.len() + world.b.jobs.len() <= 1);
+        let sent = [world.a.work(world.now), world.b.work(world.now)].concat();
+        assert!(sent.len() <= 2, "a message, and INITIAL-CONTACT");
+        world.link.extend(sent);
+    }
+    world.run();
+    world.assert_up();
+}
+
+#[test]
+fn a_job_that_does_not_end_ends_the_negotiation() {
+    let mut world = World::new();
+    world.b.slow = true;
+    world.initiate();
+    world.run();
+    world.pass_with(seconds(200), |_| Fate::Drop);
+    assert_eq!((world.a.states(), world.b.states()), (vec![], vec![]));
+    assert!(world.b.work(world.now).is_empty(), "the result is for nobody");
+}
+
+#[test]
+fn forgeries_end_nothing() {
+    let mut world = World::new();
+    world.initiate();
+    // Before each good message come bad ones with its cookies: changed in each byte that makes it another message. (What a
+    // public value or a nonce should be cannot be seen yet; reserved bytes and padding are not authenticated.)
+    while let Some(transmit) = world.link.pop_front() {
+        let (header, body) = Header::parse(&transmit.bytes).unwrap();
+        let changeable = match header.next_payload {
+            _ if header.exchange != ExchangeType::MAIN || header.cookies.responder.is_zero() => 0..0,
+            PayloadType::SA => 2..8,
+            PayloadType::KEY_EXCHANGE => 2..4,
+            _ => 0..body.len() - 16,
+        };
+        let to = if transmit.remote == world.a.address { &mut world.a } else { &mut world.b };
+        for at in changeable {
+            let mut bytes = transmit.bytes.clone();
+            bytes[28 + at] ^= 0x55;
+            to.engine.handle_datagram(world.now, transmit.remote, transmit.local, &bytes);
+            to.engine.handle_datagram(world.now, transmit.remote, transmit.local, &bytes[..28 + at]);
+            to.drain(world.now);
+        }
+        world.deliver(&transmit);
+    }
+    world.assert_up();
+    assert!(world.a.lines(Level::Warning).len() < 10, "{:?}", world.a.lines(Level::Warning));
+}
+
+#[test]
+fn from_another_address_nothing_is_taken() {
+    let mut world = World::new();
+    world.initiate();
+    let message_1 = world.link.pop_front().unwrap();
+    world.deliver(&message_1);
+    let message_2 = world.link.pop_front().unwrap();
+    let elsewhere = "192.0.2.2:501".parse().unwrap();
+    world.a.engine.handle_datagram(world.now, world.a.address, elsewhere, &message_2.bytes);
+    world.collect();
+    assert_eq!((world.a.states(), world.link.len()), (vec![3], 0));
+    world.deliver(&message_2);
+    world.run();
+    world.assert_up();
+}
+
+#[test]
+fn our_own_first_message_reflected() {
+    let mut world = World::new();
+    world.initiate();
+    let message_1 = world.link.pop_front().unwrap();
+    world.forge_to_a(&message_1.bytes);
+    assert_eq!((world.a.states(), world.link.len()), (vec![3], 0));
+    world.deliver(&message_1);
+    world.run();
+    world.assert_up();
+}
+
+#[test]
+fn a_degenerate_value_ends_nothing() {
+    let mut world = World::new();
+    world.initiate();
+    let mut first = true;
+    // The first message 4 has a public value of zeros.
+    world.run_with(|sent| {
+        let mut bytes = sent.bytes.clone();
+        if sent.local.ip().to_string() == "192.0.2.2" && bytes[16] == 4 && first {
+            first = false;
+            bytes[32..64].fill(0);
+        }
+        Fate::Change(bytes)
+    });
+    assert!(world.a.has_logged(Level::Warning, "key exchange in group x25519"));
+    assert_eq!(world.a.states(), [5]);
+    world.pass(seconds(11));
+    world.assert_up();
+}
+
+#[test]
+fn both_begin_at_once() {
+    for order in 0..2 {
+        let mut world = World::new();
+        world.initiate();
+        world.initiate_back();
+        if order == 1 {
+            world.link.rotate_left(1);
+        }
+        world.run();
+        world.pass(seconds(60));
+        // Both have seen both exchanges end the same way, and use the same one.
+        let (a, b): (Vec<_>, Vec<_>) = (
+            world.a.engine.phase1s().map(|view| view.cookies).collect(),
+            world.b.engine.phase1s().map(|view| view.cookies).collect(),
+        );
+        let sorted = |mut cookies: Vec<_>| {
+            cookies.sort_unstable();
+            cookies
+        };
+        assert_eq!(sorted(a), sorted(b));
+        assert!(!world.a.states().is_empty());
+        assert!(world.a.states().iter().all(|state| *state == 9));
+        assert!(world.a.failures().is_empty() && world.b.failures().is_empty());
+    }
+}
+
+#[test]
+fn an_unanswered_attempt_gives_way_to_the_peers() {
+    let mut world = World::new();
+    world.initiate();
+    world.link.clear();
+    world.initiate_back();
+    world.run();
+    world.assert_up();
+    assert_eq!(world.a.endings(), [Ending::Established, Ending::Superseded]);
+    let Some(view) = world.a.engine.phase1s().next() else { panic!() };
+    assert_eq!(view.role, Role::Responder);
+}
+
+#[test]
+fn seeded_loss_and_reordering() {
+    for seed in 0..300_u64 {
+        let mut world = World::new();
+        let mut random = SeededRandom::new(seed);
+        let mut roll = move || {
+            let mut byte = [0];
+            crate::random::Random::fill(&mut random, &mut byte);
+            byte[0]
+        };
+        world.initiate();
+        if seed % 3 == 0 {
+            world.initiate_back();
+        }
+        let mut fate = |_: &Transmit| match roll() {
+            0..50 => Fate::Drop,
+            50..80 => Fate::Twice,
+            _ => Fate::Deliver,
+        };
+        world.run_with(&mut fate);
+        world.pass_with(seconds(200), fate);
+        let up = world.a.states().contains(&9) && world.b.states().contains(&9);
+        let failed = !world.a.failures().is_empty() || !world.b.failures().is_empty();
+        assert!(up || failed, "seed {seed}");
+        assert!(world.a.states().iter().chain(&world.b.states()).all(|state| *state == 9), "seed {seed}");
+    }
+}
