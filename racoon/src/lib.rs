@@ -1,7 +1,5 @@
-//! racoon: the shell around the engine `racoon-proto`. It reads files, and later opens sockets, talks to the kernel and
-//! runs the engine.
-//!
-//! This version reads, checks, prints and compares configurations. It negotiates no keys yet.
+//! racoon: the shell around the engine `racoon-proto`. It reads files, opens sockets, talks to the kernel and runs the engine
+//! ([`daemon`]); and `racoonctl`, which asks it ([`ctl`]).
 #![deny(unsafe_code)]
 
 pub mod admin;
@@ -11,6 +9,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod ctl;
+pub mod daemon;
 pub mod files;
 pub mod kernel;
 pub mod keys;
@@ -21,6 +20,7 @@ mod pipe;
 pub mod poller;
 pub mod reload;
 pub mod run;
+pub mod settings;
 pub mod signals;
 mod sys;
 pub mod systemd;

@@ -9,6 +9,7 @@ use ipsec_conf::racoon::{Changes, Config, Passwords, load};
 use crate::changes;
 use crate::cli::{self, Invocation, Mode, Refused};
 use crate::config::{self, Unread};
+use crate::daemon;
 use crate::files::Files;
 use crate::waiting;
 
@@ -39,12 +40,9 @@ fn refuse(refused: Refused) -> ExitCode {
 }
 
 fn execute(run: &Invocation) -> ExitCode {
-    let Mode::Check { test, dump: print, against } = &run.mode else {
-        say(
-            io::stderr(),
-            "racoon: this version has no engine yet and negotiates no keys: it checks (-t) and prints (-C) configurations\n",
-        );
-        return ExitCode::FAILURE;
+    let (test, print, against) = match &run.mode {
+        Mode::Daemon(options) => return daemon::run(&run.file, options.clone()),
+        Mode::Check { test, dump, against } => (test, dump, against),
     };
     let Some(config) = read(&run.file) else {
         if *test {

@@ -1,5 +1,3 @@
-use expect_test::expect;
-
 use crate::Site;
 
 #[test]
@@ -19,16 +17,4 @@ fn usage() {
     assert_eq!((wrong.status, wrong.stdout.as_str()), (Some(1), ""));
     assert_eq!(wrong.stderr, format!("racoon: invalid option -- 'x'\n{}", asked.stdout));
     assert_eq!(Site::new().run(&["racoon.conf"]).status, Some(1));
-}
-
-#[test]
-fn there_is_no_daemon_yet() {
-    let site = Site::new();
-    let ran = site.write("racoon.conf", "").run(&["-F", "-f", "racoon.conf"]);
-    assert_eq!((ran.status, ran.stdout.as_str()), (Some(1), ""));
-    expect![[r#"
-        racoon: this version has no engine yet and negotiates no keys: it checks (-t) and prints (-C) configurations
-    "#]]
-    .assert_eq(&ran.stderr);
-    assert_eq!(site.run(&[]).stderr, ran.stderr);
 }

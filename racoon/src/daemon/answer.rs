@@ -1,0 +1,127 @@
+//! What the administrator asks.
+
+use std::net::IpAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use libpfkey::SaType;
+use racoon_proto::engine::{Control, Phase1View, Refusal};
+use racoon_proto::kernel::{Direction, Prefix, Selector};
+use racoon_proto::num::Protocol;
+use racoon_proto::outcome::Role;
+use zeroize::Zeroizing;
+
+use super::Daemon;
+use crate::admin::Answer;
+use crate::admin::protocol::{Establishment, Failure, Flow, Phase1Row, Request, Table};
+use crate::clock;
+
+impl Daemon {
+    /// Goes on with the conversations on the control socket.
+    pub(super) fn serve(&mut self) {
+        let Some(mut admin) = self.admin.take() else { return };
+        let log = self.log.clone();
+        admin.serve(&mut |request| self.answer(request), &mut |malformed| log.error(malformed));
+        self.admin = Some(admin);
+        self.carry_out();
+    }
+
+    fn answer(&mut self, request: Request) -> Answer {
+        self.log.debug(format_args!("control socket: {}", request.name()));
+        match request {
+            Request::Reload => {
+                self.reload().map_err(|kept| Failure::new(libc::EINVAL, kept.to_string()))?;
+                Ok(Zeroizing::default())
+            }
+            Request::ShowSa(Table::Isakmp) => Ok(self.phase1_rows()),
+            Request::ShowSa(table) => self.sas(table),
+            Request::FlushSa(table) => self.control(match protocol(table) {
+                Some(protocol) => Control::FlushPhase2(Some(protocol)),
+                None if table == Table::Ipsec => Control::FlushPhase2(None),
+                None => Control::FlushPhase1,
+            }),
+            Request::DeleteSa(ends) => {
+                self.control(Control::DeletePeer { local: ends.local.ip(), remote: ends.remote.ip() })
+            }
+            Request::EstablishSa { what: Establishment::Isakmp(ends), block } => {
+                self.control(Control::EstablishPhase1 { local: ends.local.ip(), remote: ends.remote.ip(), block })
+            }
+            Request::EstablishSa { what: Establishment::Ipsec(_, flow), .. } => {
+                self.control(Control::EstablishPhase2(Direction::Out, selector(&flow)))
+            }
+        }
+    }
+
+    fn control(&mut self, control: Control) -> Answer {
+        let result = self.engine.handle_control(clock::now(), control);
+        self.carry_out();
+        result.map(|()| Zeroizing::default()).map_err(|refusal| {
+            let errno = match refusal {
+                Refusal::Exists => libc::EEXIST,
+                Refusal::NotConfigured(_) | Refusal::Missing => libc::ENOENT,
+            };
+            Failure::new(errno, refusal.to_string())
+        })
+    }
+
+    fn phase1_rows(&self) -> Zeroizing<Vec<u8>> {
+        let (boot, wall) = (clock::now(), seconds_since_1970());
+        let mut body = Vec::new();
+        for view in self.engine.phase1s() {
+            let age = view.created.map(|created| boot.since(created).as_secs());
+            let created = age.map_or(0, |age| wall.saturating_sub(i64::try_from(age).unwrap_or(i64::MAX)));
+            row(&view, created).encode(&mut body);
+        }
+        Zeroizing::new(body)
+    }
+
+    fn sas(&mut self, table: Table) -> Answer {
+        let sa_type = match table {
+            Table::Ah => SaType::Ah,
+            Table::Esp => SaType::Esp,
+            Table::Ipsec | Table::Isakmp => SaType::Unspec,
+        };
+        let shown = self.door.show(sa_type, seconds_since_1970());
+        shown.map(|text| Zeroizing::new(text.as_bytes().to_vec())).map_err(|error| {
+            self.log.error(format_args!("the kernel's SAs could not be read: {error}"));
+            Failure::new(libc::EIO, error.to_string())
+        })
+    }
+}
+
+fn row(view: &Phase1View<'_>, created: i64) -> Phase1Row {
+    Phase1Row {
+        cookies: view.cookies.to_bytes(),
+        state: view.state,
+        initiator: view.role == Role::Initiator,
+        version: view.version,
+        exchange: view.exchange.0,
+        local: view.local,
+        remote: view.remote,
+        created,
+        phase2_count: u32::try_from(view.phase2_count).unwrap_or(u32::MAX),
+    }
+}
+
+fn protocol(table: Table) -> Option<Protocol> {
+    match table {
+        Table::Ah => Some(Protocol::AH),
+        Table::Esp => Some(Protocol::ESP),
+        Table::Ipsec | Table::Isakmp => None,
+    }
+}
+
+fn selector(flow: &Flow) -> Selector {
+    let prefix = |address: IpAddr, length| Prefix::new(address, length);
+    Selector {
+        source: prefix(flow.source.ip(), flow.source_prefix),
+        destination: prefix(flow.destination.ip(), flow.destination_prefix),
+        protocol: flow.protocol,
+        source_port: flow.source.port(),
+        destination_port: flow.destination.port(),
+    }
+}
+
+fn seconds_since_1970() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
+}

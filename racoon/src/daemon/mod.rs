@@ -1,0 +1,52 @@
+//! The daemon: it binds the engine to the clock, the network, the kernel, the worker threads and the administrator.
+//!
+//! One thread does all of it but the jobs of the engine. Whatever comes in goes into the engine through one of its
+//! functions, and then its outputs are carried out until there are none.
+
+mod answer;
+mod reload;
+mod start;
+mod stop;
+mod turn;
+
+use ipsec_conf::racoon::Config;
+use racoon_proto::crypto::{Job, JobResult};
+use racoon_proto::engine::Engine;
+use racoon_proto::output::JobId;
+use racoon_proto::time::Time;
+
+use crate::admin::Server;
+use crate::cli::DaemonOptions;
+use crate::kernel::Door;
+use crate::keys::KeyFile;
+use crate::log::Log;
+use crate::net::Sockets;
+use crate::pid_file::PidFile;
+use crate::reload::Reload;
+use crate::signals::Signals;
+use crate::workers::Workers;
+
+pub use start::run;
+
+/// Everything that the daemon has.
+struct Daemon {
+    engine: Engine,
+    sockets: Sockets,
+    door: Door,
+    workers: Workers<(JobId, Job), (JobId, JobResult)>,
+    admin: Option<Server>,
+    signals: Signals,
+    log: Log,
+    keys: KeyFile,
+    options: DaemonOptions,
+    /// The configuration's name.
+    file: String,
+    config: Reload<Config>,
+    /// When the kernel's policies are read anew: some kernels drop messages without a word.
+    reread: Time,
+    /// When sockets that could not be opened are tried again.
+    retry: Option<Time>,
+    stopping: bool,
+    /// Removed when it is dropped.
+    _pid_file: Option<PidFile>,
+}

@@ -1,0 +1,66 @@
+//! Another configuration while the daemon works.
+
+use ipsec_conf::racoon::Config;
+use racoon_proto::engine::Control;
+
+use super::Daemon;
+use super::start::{read, say_what_is_not_done, settings_of};
+use crate::clock;
+
+/// The new configuration cannot be used, as the log says in detail; the old one stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the configuration cannot be used: the old one stays in effect")]
+pub(super) struct Kept;
+
+impl Daemon {
+    /// Reads the configuration again, and puts it in place as a whole or not at all. The file of `-l` is opened anew.
+    pub(super) fn reload(&mut self) -> Result<(), Kept> {
+        if let Err(error) = self.log.reopen() {
+            self.log.error(format_args!("the log file cannot be opened anew: {error}"));
+        }
+        let new = read(&self.file, &self.log);
+        let new = new.and_then(|config| {
+            let settings = settings_of(&config, &self.options, self.door.abilities(), &self.log)?;
+            Some((config, settings))
+        });
+        let Some((config, settings)) = new else {
+            self.log.error(Kept);
+            return Err(Kept);
+        };
+        self.log.set_level(config.log);
+        self.keys.set_path(config.paths.pre_shared_key.as_deref().map(Into::into));
+        for what in needs_restart(self.config.current(), &config) {
+            self.log.warning(format_args!("{what} is another one now: that takes effect when racoon is started again"));
+        }
+        say_what_is_not_done(&config, &self.options, &self.log);
+        let reconfigured = self.sockets.reconfigure(config.listen.clone());
+        // The engine first: it may have something to say to peers by its old addresses.
+        let _ = self.engine.handle_control(clock::now(), Control::Reload(Box::new(settings)));
+        self.carry_out();
+        self.sockets_changed(reconfigured);
+        self.reread_kernel();
+        let loaded: Result<Config, Kept> = Ok(config);
+        self.config.reload(|| loaded).map(drop)
+    }
+}
+
+/// What is set up once.
+fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+    let changed = [
+        (old.backend != new.backend, "backend"),
+        (old.pfkey_buffer != new.pfkey_buffer, "pfkey_buffer"),
+        (old.threads != new.threads, "threads"),
+        (old.paths.pidfile != new.paths.pidfile, "path pidfile"),
+        (!same_socket(old, new), "adminsock"),
+    ];
+    changed.into_iter().filter_map(|(is, what)| is.then_some(what)).collect()
+}
+
+/// Places are no difference.
+fn same_socket(old: &Config, new: &Config) -> bool {
+    use ipsec_conf::racoon::AdminSocket::Path;
+    match (&old.listen.adminsock, &new.listen.adminsock) {
+        (Path { path: a, access: b, .. }, Path { path: c, access: d, .. }) => (a, b) == (c, d),
+        (old, new) => old == new,
+    }
+}

@@ -1,0 +1,240 @@
+//! From the command line to a daemon at work.
+
+use std::io::{self, Write as _};
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::process::ExitCode;
+use std::thread;
+
+use ipsec_conf::racoon::{AdminSocket, Config, Place, Problem, Severity, load};
+use libpfkey::backend::Choice;
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::geteuid;
+use racoon_proto::crypto::{self, OpenSslRandom};
+use racoon_proto::engine::Engine;
+use racoon_proto::settings::Settings;
+use thiserror::Error;
+
+use super::Daemon;
+use super::turn::REREAD;
+use crate::admin::{self, Server};
+use crate::background::{self, Starting};
+use crate::cli::{DaemonOptions, VERSION_LINE};
+use crate::config::{Unread, Untranslatable};
+use crate::files::Files;
+use crate::kernel::{Abilities, Door, Remark, choice_of};
+use crate::keys::KeyFile;
+use crate::log::Log;
+use crate::net::{self, Bypass, Sockets};
+use crate::pid_file::PidFile;
+use crate::reload::Reload;
+use crate::signals::Signals;
+use crate::systemd;
+use crate::waiting;
+use crate::workers::Workers;
+use crate::{clock, settings};
+
+/// Jobs that may wait for a thread, of each urgency.
+const JOBS_MAX: usize = 1024;
+
+/// Why the daemon cannot start, in a line.
+#[derive(Debug, Error)]
+enum Failure {
+    #[error("must be invoked by root")]
+    NotRoot,
+    /// The lines before say why.
+    #[error("failed to parse configuration file.")]
+    Configuration,
+    #[error("kernel: {0}")]
+    Kernel(#[from] libpfkey::Error),
+    #[error("control socket: {0}")]
+    Admin(#[from] admin::SocketError),
+    #[error("{0}")]
+    Sockets(#[from] net::Error),
+    #[error("{0}: {1}")]
+    System(&'static str, io::Error),
+}
+
+/// The daemon, from its start to its end.
+pub fn run(file: &str, options: DaemonOptions) -> ExitCode {
+    umask(Mode::from_bits_truncate(0o077));
+    let (file, options) = if options.foreground { (file.to_owned(), options) } else { rooted(file, options) };
+    let log = match Log::open(&options.log()) {
+        Ok(log) => log,
+        Err(error) => {
+            let name = options.log_file.as_deref().unwrap_or(Path::new("log")).display();
+            let _ = writeln!(io::stderr(), "racoon: {name}: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let starting = if options.foreground {
+        let _ = writeln!(io::stdout(), "Foreground mode.");
+        Starting::in_foreground()
+    } else {
+        // Before anything is opened: what is opened belongs to the process that stays.
+        match background::enter() {
+            Ok(starting) => starting,
+            Err(error) => {
+                let _ = writeln!(io::stderr(), "racoon: cannot go to the background: {error}");
+                return ExitCode::FAILURE;
+            }
+        }
+    };
+    match start(file, options, log.clone()) {
+        Ok(daemon) => work(daemon, starting, &log),
+        Err(failure) => {
+            log.error(&failure);
+            starting.failed(&format!("racoon: {failure}\n"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn work(daemon: Daemon, starting: Starting, log: &Log) -> ExitCode {
+    if let Err(error) = starting.ready() {
+        log.error(format_args!("cannot go to the background: {error}"));
+        return ExitCode::FAILURE;
+    }
+    if let Err(error) = systemd::notify(systemd::State::Ready) {
+        log.warning(format_args!("the service manager cannot be told that racoon is ready: {error}"));
+    }
+    daemon.run()
+}
+
+/// Names that are good in the directory `/`, too.
+fn rooted(file: &str, mut options: DaemonOptions) -> (String, DaemonOptions) {
+    let absolute = std::path::absolute(file).ok().and_then(|path| path.to_str().map(str::to_owned));
+    options.log_file = options.log_file.map(|path| std::path::absolute(&path).unwrap_or(path));
+    (absolute.unwrap_or_else(|| file.to_owned()), options)
+}
+
+/// In this order: what needs no rights first, what others see last.
+fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failure> {
+    log.info(VERSION_LINE);
+    log.info(format_args!("linked with {}", crypto::version()));
+    crypto::initialise().into_iter().for_each(|warning| log.warning(warning));
+    // 1. Signals: from here on none is lost.
+    let signals = Signals::watch().map_err(|error| Failure::System("signals", error))?;
+    // 2. The configuration says which kernel it is for.
+    let config = read(&file, &log).ok_or(Failure::Configuration)?;
+    log.set_level(config.log);
+    say_what_is_not_done(&config, &options, &log);
+    // 3. The kernel, and whether it can do what is configured.
+    let choice = choice_of(&config.backend)?;
+    let elsewhere = matches!(choice, Choice::Memory | Choice::Socket(_));
+    if !geteuid().is_root() && !elsewhere {
+        return Err(Failure::NotRoot);
+    }
+    let door = Door::open(&choice, None, config.pfkey_buffer, remarks(&log))?;
+    let settings = settings_of(&config, &options, door.abilities(), &log).ok_or(Failure::Configuration)?;
+    // 4. What others see.
+    let admin = admin_socket(&config.listen.adminsock)?;
+    let bypass = if elsewhere { Bypass::Wished } else { Bypass::Required };
+    let sockets = net::Options { listen: config.listen.clone(), ports: options.ports, family: options.family, bypass };
+    let sockets = Sockets::open(sockets, log.clone())?;
+    let pid_file = PidFile::create(config.paths.pidfile.as_deref());
+    let pid_file = pid_file.map_err(|error| log.error(format_args!("cannot open pid file: {error}"))).ok();
+    // 5. Threads, last: there is no fork after them.
+    let keys = KeyFile::new(log.clone());
+    keys.set_path(config.paths.pre_shared_key.as_deref().map(Into::into));
+    let table = keys.clone();
+    let mut workers =
+        Workers::new(threads(&config), JOBS_MAX, move |(id, job): (_, crypto::Job)| (id, job.perform(&table)))
+            .map_err(|error| Failure::System("worker threads", error))?;
+    workers.start().map_err(|error| Failure::System("worker threads", error))?;
+    let now = clock::now();
+    Ok(Daemon {
+        engine: Engine::new(settings, Box::new(OpenSslRandom), now),
+        sockets,
+        door,
+        workers,
+        admin,
+        signals,
+        log,
+        keys,
+        options,
+        file,
+        config: Reload::new(config),
+        reread: now + REREAD,
+        retry: None,
+        stopping: false,
+        _pid_file: pid_file,
+    })
+}
+
+/// Reads a configuration and logs what is wrong with it; none if it cannot be used.
+pub(super) fn read(file: &str, log: &Log) -> Option<Config> {
+    log.info(format_args!("Reading configuration from \"{file}\""));
+    let load = load(file, &Files);
+    load.problems.iter().for_each(|problem| complain(problem, log));
+    load.config
+}
+
+fn complain(problem: &Problem, log: &Log) {
+    let text = problem.to_string();
+    match problem.severity {
+        Severity::Error => text.lines().for_each(|line| log.error(line)),
+        Severity::Warning => text.lines().for_each(|line| log.warning(line)),
+    }
+}
+
+/// The engine's settings, and whether the kernel can do what they ask for; none, with the reasons logged, if not.
+pub(super) fn settings_of(
+    config: &Config,
+    options: &DaemonOptions,
+    abilities: &Abilities,
+    log: &Log,
+) -> Option<Settings> {
+    let settings = match settings::translate(config, options, &Unread) {
+        Ok(settings) => settings,
+        Err(errors) => {
+            errors.iter().for_each(|error: &Untranslatable| log.error(error));
+            return None;
+        }
+    };
+    let mut complete = true;
+    for (sainfo, place) in settings.sainfos.iter().map(|(_, sainfo)| sainfo).zip(places(config)) {
+        for missing in abilities.missing(sainfo) {
+            log.error(format_args!("{place}: {missing}"));
+            complete = false;
+        }
+    }
+    complete.then_some(settings)
+}
+
+/// Where the sainfos are, in the order in which they are looked at.
+fn places(config: &Config) -> impl Iterator<Item = &Place> {
+    config.sainfos.iter().map(|sainfo| &sainfo.place)
+}
+
+/// Warns of what is asked for and not done.
+pub(super) fn say_what_is_not_done(config: &Config, options: &DaemonOptions, log: &Log) {
+    waiting::warning(config).lines().for_each(|line| log.warning(line));
+    if options.backup {
+        log.warning("-B: not yet in effect: no SAs are kept that could be taken back");
+    }
+}
+
+/// What the kernel's door has to say, in the log.
+fn remarks(log: &Log) -> crate::kernel::Log {
+    let log = log.clone();
+    Box::new(move |remark| match remark {
+        Remark::Warning(text) => log.warning(text),
+        Remark::Debug(text) => log.debug(text),
+    })
+}
+
+fn admin_socket(configured: &AdminSocket) -> Result<Option<Server>, admin::SocketError> {
+    let (path, access) = match configured {
+        AdminSocket::Disabled => return Ok(None),
+        AdminSocket::Default => (Path::new(admin::DEFAULT_PATH), None),
+        AdminSocket::Path { path, access, .. } => (&**path, access.as_ref()),
+    };
+    admin::listen(path, access).map(|listener| Some(Server::new(listener)))
+}
+
+/// As configured, or as many as there are processors.
+fn threads(config: &Config) -> NonZeroUsize {
+    let configured = config.threads.and_then(|threads| NonZeroUsize::new(usize::try_from(threads).unwrap_or(1)));
+    configured.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
+}

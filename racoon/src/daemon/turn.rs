@@ -1,0 +1,236 @@
+//! One turn of the loop: wait, take in what came, carry out what the engine wants.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use racoon_proto::engine::Control;
+use racoon_proto::output::{Level, LogLine, Output, Urgency};
+use racoon_proto::time::Time;
+
+use super::Daemon;
+use crate::admin::Wanted;
+use crate::clock;
+use crate::log;
+use crate::net::{Input, Shown};
+use crate::poller::{self, Source};
+use crate::signals::Signal;
+use crate::workers;
+
+/// How often the kernel's policies are read anew, whatever it told.
+pub(super) const REREAD: Duration = Duration::from_secs(300);
+/// After that sockets that could not be opened are tried again.
+const RETRY: Duration = Duration::from_secs(1);
+/// Datagrams that are taken from a socket in a turn.
+const DATAGRAMS_MAX: usize = 64;
+
+/// Whose descriptor is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    Signals,
+    Kernel,
+    Admin,
+    Workers,
+    Addresses,
+    Socket(SocketAddr),
+}
+
+impl Daemon {
+    /// Works until it is told to stop.
+    pub(super) fn run(mut self) -> ExitCode {
+        self.tell_addresses();
+        // The policies that there were when the door was opened.
+        if !self.hear_kernel() {
+            return self.stop(ExitCode::FAILURE);
+        }
+        loop {
+            match self.turn() {
+                Ok(()) if self.stopping => return self.stop(ExitCode::SUCCESS),
+                Ok(()) => {}
+                Err(error) => {
+                    self.log.error(error);
+                    return self.stop(ExitCode::FAILURE);
+                }
+            }
+        }
+    }
+
+    fn turn(&mut self) -> io::Result<()> {
+        let timeout = self.timeout();
+        for ready in poller::wait(&self.sources(), Some(timeout))? {
+            match ready.owner {
+                Owner::Signals => self.heed_signals(),
+                Owner::Kernel if !self.hear_kernel() => return Err(io::Error::other("the kernel's door is closed")),
+                Owner::Kernel => {}
+                Owner::Admin => self.serve(),
+                Owner::Workers => self.take_results(),
+                Owner::Addresses => {
+                    let changed = self.sockets.addresses_changed();
+                    self.sockets_changed(changed);
+                }
+                Owner::Socket(socket) => self.take_datagrams(socket),
+            }
+        }
+        let now = clock::now();
+        if now >= self.reread {
+            self.reread = now + REREAD;
+            self.reread_kernel();
+        }
+        if self.retry.is_some_and(|retry| now >= retry) {
+            let refreshed = self.sockets.refresh();
+            self.sockets_changed(refreshed);
+        }
+        self.engine.handle_timeout(clock::now());
+        self.carry_out();
+        Ok(())
+    }
+
+    /// How long nothing is to be done unless something comes in.
+    fn timeout(&self) -> Duration {
+        let due = [self.engine.poll_timeout(), self.retry].into_iter().flatten().fold(self.reread, Time::min);
+        due.since(clock::now())
+    }
+
+    /// What is waited for: what comes from peers last, so that a flood of it does not keep the rest waiting.
+    fn sources(&self) -> Vec<Source<'_, Owner>> {
+        let mut sources = vec![
+            Source::first(self.signals.as_fd(), Owner::Signals),
+            Source::first(self.door.fd(), Owner::Kernel),
+            Source::first(self.workers.as_fd(), Owner::Workers),
+        ];
+        sources.extend(self.sockets.watch().map(|watch| Source::first(watch, Owner::Addresses)));
+        let admin = self.admin.iter().flat_map(|admin| admin.descriptors());
+        sources.extend(admin.map(|(descriptor, wanted)| Source {
+            writes: wanted == Wanted::Write,
+            ..Source::first(descriptor, Owner::Admin)
+        }));
+        let sockets = self.sockets.descriptors();
+        sources.extend(sockets.map(|(address, descriptor)| Source::second(descriptor, Owner::Socket(address))));
+        sources
+    }
+
+    fn heed_signals(&mut self) {
+        for signal in self.signals.take() {
+            match signal {
+                Signal::Reload => drop(self.reload()),
+                Signal::Stop => self.stopping = true,
+                Signal::User => self.log.info("SIGUSR1 or SIGUSR2: nothing to do"),
+                Signal::Child => {}
+            }
+        }
+    }
+
+    /// False: there is no kernel any more.
+    fn hear_kernel(&mut self) -> bool {
+        let mut events = Vec::new();
+        let heard = self.door.readable(&mut |event| events.push(event));
+        for event in events {
+            self.engine.handle_kernel(clock::now(), event);
+        }
+        self.carry_out();
+        heard.inspect_err(|error| self.log.error(format_args!("kernel: {error}"))).is_ok()
+    }
+
+    pub(super) fn reread_kernel(&mut self) {
+        let mut events = Vec::new();
+        self.door.reread(&mut |event| events.push(event));
+        for event in events {
+            self.engine.handle_kernel(clock::now(), event);
+        }
+        self.carry_out();
+    }
+
+    fn take_results(&mut self) {
+        for (id, result) in self.workers.results() {
+            self.engine.handle_crypto(clock::now(), id, result);
+        }
+        self.carry_out();
+    }
+
+    fn take_datagrams(&mut self, socket: SocketAddr) {
+        for _ in 0..DATAGRAMS_MAX {
+            match self.sockets.receive(socket) {
+                Ok(Some(Input::Message(message))) => {
+                    self.engine.handle_datagram(clock::now(), message.local, message.remote, message.bytes);
+                }
+                Ok(Some(Input::Unreachable(unreachable))) => {
+                    self.log.write(log::Level::Notify, Some(unreachable.remote.ip()), unreachable);
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    self.log.error(format_args!("{}: {error}", Shown(socket)));
+                    break;
+                }
+            }
+        }
+        self.carry_out();
+    }
+
+    /// The sockets have been looked after.
+    pub(super) fn sockets_changed(&mut self, result: Result<(), crate::net::Error>) {
+        if let Err(error) = result {
+            self.log.error(error);
+        }
+        self.tell_addresses();
+    }
+
+    /// Tells the engine which addresses are ours.
+    pub(super) fn tell_addresses(&mut self) {
+        self.retry = self.sockets.is_incomplete().then(|| clock::now() + RETRY);
+        match self.sockets.locals() {
+            Ok(locals) => drop(self.engine.handle_control(clock::now(), Control::Addresses(locals))),
+            Err(error) => self.log.error(error),
+        }
+        self.carry_out();
+    }
+
+    /// Does what the engine wants done, and what comes of it, until there is nothing more.
+    pub(super) fn carry_out(&mut self) {
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Transmit(datagram) => {
+                    let sent = self.sockets.send(datagram.local, datagram.remote, &datagram.bytes);
+                    if let Err(error) = sent {
+                        let text = format!("cannot send from {}: {error}", Shown(datagram.local));
+                        self.log.write(log::Level::Error, Some(datagram.remote.ip()), text);
+                    }
+                }
+                Output::Kernel(request) => {
+                    let mut answers = Vec::new();
+                    self.door.carry_out(request, &mut |event| answers.push(event));
+                    for answer in answers {
+                        self.engine.handle_kernel(clock::now(), answer);
+                    }
+                }
+                Output::Job(id, urgency, job) => {
+                    let urgency = match urgency {
+                        Urgency::Known => workers::Urgency::Renewal,
+                        Urgency::Stranger => workers::Urgency::Stranger,
+                    };
+                    // Its exchange ends when its time is over.
+                    if self.workers.submit(urgency, (id, job)).is_err() {
+                        self.log.warning("too many computations wait for a thread: one is dropped");
+                    }
+                }
+                Output::Log(line) => self.write(&line),
+                // Nobody watches yet, and what is worth a line of the log has one.
+                Output::Event(_) | Output::Outcome(_) => {}
+            }
+        }
+    }
+
+    fn write(&self, line: &LogLine) {
+        let level = match line.level {
+            Level::Error => log::Level::Error,
+            Level::Warning => log::Level::Warning,
+            Level::Notify => log::Level::Notify,
+            Level::Info => log::Level::Info,
+            Level::Debug => log::Level::Debug,
+            Level::Debug2 => log::Level::Debug2,
+        };
+        let peer = line.peer.map(|peer| peer.ip());
+        self.log.lines(level, peer, line.text.lines());
+    }
+}

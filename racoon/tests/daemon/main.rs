@@ -1,0 +1,170 @@
+//! The daemon and `racoonctl` as programs: with a kernel in memory, on ports that need no root.
+
+#![allow(clippy::unwrap_used)]
+
+mod negotiation;
+mod reload;
+mod start;
+mod stop;
+
+use std::fs::{self, Permissions};
+use std::net::UdpSocket;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+/// After that something has not happened.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A directory with the files of one daemon.
+struct Site {
+    directory: TempDir,
+    port: u16,
+}
+
+impl Site {
+    /// A port that nobody has, and a configuration without a remote.
+    fn new() -> Self {
+        let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let site = Self { directory: tempfile::tempdir().unwrap(), port };
+        site.configure("");
+        site
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::write(&path, text.replace("DIR", self.directory.path().to_str().unwrap())).unwrap();
+        fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+    }
+
+    /// Writes `racoon.conf`: where the daemon is, and more.
+    fn configure(&self, more: &str) {
+        let text = format!(
+            "backend memory;\npath pidfile \"DIR/racoon.pid\";\npath pre_shared_key \"DIR/psk.txt\";\n\
+             listen {{\n    isakmp 127.0.0.1 [{}];\n    adminsock \"DIR/racoon.sock\";\n}}\n{more}",
+            self.port
+        );
+        self.write("racoon.conf", &text);
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_racoon"));
+        command.args(["-f", "racoon.conf", "-l", "racoon.log"]).args(arguments);
+        command.current_dir(self.directory.path()).env_remove("LIBPFKEY_BACKEND").stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the daemon, which has to end by itself. (In the background what it prints goes to files: the daemon that stays
+    /// would keep a pipe open.)
+    fn run(&self, arguments: &[&str]) -> Ran {
+        let file = |name| fs::File::create(self.path(name)).unwrap();
+        let mut command = self.command(arguments);
+        let child = command.stdout(file("stdout")).stderr(file("stderr")).spawn().unwrap();
+        let status = Daemon { site: self, child }.ended();
+        let read = |name| fs::read(self.path(name)).unwrap();
+        Ran::of(&Output { status, stdout: read("stdout"), stderr: read("stderr") }, self)
+    }
+
+    /// Starts the daemon in the foreground, and waits until it works.
+    fn start(&self, arguments: &[&str]) -> Daemon<'_> {
+        let mut command = self.command(arguments);
+        let child = command.arg("-F").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let daemon = Daemon { site: self, child };
+        self.await_log("used as isakmp port");
+        daemon
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.path("racoon.log")).unwrap_or_default()
+    }
+
+    /// Waits until a text is in the log.
+    fn await_log(&self, text: &str) {
+        assert!(eventually(|| self.log().contains(text)), "{text} is not in:\n{}", self.log());
+    }
+
+    fn ctl(&self, arguments: &[&str]) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_racoonctl"));
+        let socket = self.path("racoon.sock");
+        Ran::of(&command.arg("-s").arg(socket).args(arguments).output().unwrap(), self)
+    }
+}
+
+/// What a program did. The site's directory is `DIR` in it.
+#[derive(Debug, PartialEq, Eq)]
+struct Ran {
+    status: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Ran {
+    fn of(output: &Output, site: &Site) -> Self {
+        let directory = site.directory.path().to_str().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(directory, "DIR");
+        Self { status: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    }
+}
+
+/// A daemon at work. It is killed when the test is over.
+struct Daemon<'a> {
+    site: &'a Site,
+    child: Child,
+}
+
+impl Daemon<'_> {
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
+    }
+
+    /// Waits for its end.
+    fn ended(&mut self) -> ExitStatus {
+        let mut status = None;
+        let ended = eventually(|| {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        assert!(ended, "still running:\n{}", self.site.log());
+        status.unwrap()
+    }
+}
+
+impl Drop for Daemon<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Whether something happens in time.
+fn eventually(mut happened: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if happened() {
+            return true;
+        }
+        if Instant::now() > deadline {
+            return false;
+        }
+        sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn nobody_answers() {
+    let site = Site::new();
+    let ran = site.ctl(&["show-sa", "isakmp"]);
+    let expected = "racoonctl: cannot connect to racoon admin socket DIR/racoon.sock: No such file or directory (is racoon \
+        running?)\n";
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(1), expected));
+}

@@ -1,0 +1,120 @@
+use nix::sys::signal::Signal;
+
+use crate::{Site, eventually};
+
+/// A configuration whose peer is at another port of this host.
+fn peers(site: &Site, other: &Site) {
+    site.write("psk.txt", "127.0.0.1 correct horse battery staple\n");
+    site.configure(&format!(
+        "timer {{ counter 3; interval 1 sec; }}
+         remote 127.0.0.1 [{}] {{
+             exchange_mode main;
+             my_identifier address;
+             initial_contact off;
+             proposal {{
+                 encryption_algorithm aes 256;
+                 hash_algorithm sha256;
+                 authentication_method pre_shared_key;
+                 dh_group modp2048;
+             }}
+         }}\n",
+        other.port
+    ));
+}
+
+const ESTABLISH: [&str; 5] = ["establish-sa", "isakmp", "inet", "127.0.0.1", "127.0.0.1"];
+
+#[test]
+fn phase_1_between_two_daemons() {
+    let (a, b) = (Site::new(), Site::new());
+    peers(&a, &b);
+    peers(&b, &a);
+    let (mut first, mut second) = (a.start(&["-Z"]), b.start(&["-Z"]));
+    let ran = a.ctl(&ESTABLISH);
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""), "{}", a.log());
+    a.await_log("ISAKMP-SA established");
+    b.await_log("ISAKMP-SA established");
+
+    let table = a.ctl(&["-l", "show-sa", "isakmp"]);
+    let (head, row) = table.stdout.split_once('\n').unwrap();
+    assert_eq!(head, "Destination            Cookies                           ST S  V E Created             Phase2");
+    assert!(row.starts_with(&format!("127.0.0.1.{}", b.port)), "{row}");
+    let words = row.split_whitespace().collect::<Vec<_>>();
+    assert_eq!((words[2], words[3], words[4], words[5], words[8]), ("9", "I", "10", "M", "0"));
+    // Both ends call it the same.
+    let other = b.ctl(&["-ll", "show-sa", "isakmp"]).stdout;
+    assert!(other.contains(words[1]) && other.contains(" 9 R 10 M "), "{other}");
+
+    // Once more: it is there.
+    assert_eq!(a.ctl(&ESTABLISH).status, Some(0));
+    assert_eq!(a.ctl(&["show-sa", "isakmp"]).stdout.lines().count(), 2);
+
+    // A clean end tells the peer.
+    first.signal(Signal::SIGTERM);
+    assert_eq!(first.ended().code(), Some(0));
+    assert!(eventually(|| b.ctl(&["show-sa", "isakmp"]).stdout.lines().count() == 1), "{}", b.log());
+    second.signal(Signal::SIGTERM);
+    assert_eq!(second.ended().code(), Some(0));
+}
+
+#[test]
+fn phase_1_is_deleted_on_request() {
+    let (a, b) = (Site::new(), Site::new());
+    peers(&a, &b);
+    peers(&b, &a);
+    let _daemons = (a.start(&["-Z"]), b.start(&["-Z"]));
+    assert_eq!(a.ctl(&ESTABLISH).status, Some(0));
+    a.await_log("ISAKMP-SA established");
+    b.await_log("ISAKMP-SA established");
+    assert_eq!(b.ctl(&["delete-sa", "isakmp", "inet", "127.0.0.1", "127.0.0.1"]).status, Some(0));
+    for site in [&a, &b] {
+        assert!(eventually(|| site.ctl(&["show-sa", "isakmp"]).stdout.lines().count() == 1), "{}", site.log());
+    }
+}
+
+#[test]
+fn a_wrong_key_fails_with_a_line_in_the_log() {
+    let (a, b) = (Site::new(), Site::new());
+    peers(&a, &b);
+    peers(&b, &a);
+    b.write("psk.txt", "127.0.0.1 another key than the other has\n");
+    let _daemons = (a.start(&["-Z"]), b.start(&["-Z"]));
+    assert_eq!(a.ctl(&ESTABLISH).status, Some(0));
+    a.await_log("phase1 negotiation failed");
+    assert!(!a.log().contains("ISAKMP-SA established") && !b.log().contains("ISAKMP-SA established"));
+}
+
+#[test]
+fn the_key_file_is_read_again() {
+    let (a, b) = (Site::new(), Site::new());
+    peers(&a, &b);
+    peers(&b, &a);
+    b.write("psk.txt", "192.0.2.1 of somebody else, and long enough\n");
+    let _daemons = (a.start(&["-Z"]), b.start(&["-Z"]));
+    b.write("psk.txt", "127.0.0.1 correct horse battery staple\n");
+    assert_eq!(a.ctl(&ESTABLISH).status, Some(0));
+    a.await_log("ISAKMP-SA established");
+}
+
+#[test]
+fn what_is_not_configured_is_not_begun() {
+    let site = Site::new();
+    let _daemon = site.start(&[]);
+    let ran = site.ctl(&ESTABLISH);
+    assert_eq!(ran.status, Some(1));
+    assert!(ran.stderr.starts_with("racoonctl: establish-sa: no configuration for it"), "{}", ran.stderr);
+    let ran = site.ctl(&["establish-sa", "esp", "inet", "127.0.0.1/32", "127.0.0.2/32", "any"]);
+    assert_eq!(ran.status, Some(1), "{}", ran.stderr);
+}
+
+#[test]
+fn the_kernels_sas_are_shown() {
+    let site = Site::new();
+    let _daemon = site.start(&[]);
+    for table in ["esp", "ah", "ipsec"] {
+        let ran = site.ctl(&["show-sa", table]);
+        assert_eq!((ran.status, ran.stdout.as_str(), ran.stderr.as_str()), (Some(0), "No SAD entries.\n", ""));
+    }
+    assert_eq!(site.ctl(&["flush-sa", "ipsec"]).status, Some(0));
+    assert_eq!(site.ctl(&["flush-sa", "isakmp"]).status, Some(0));
+}

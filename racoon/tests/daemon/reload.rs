@@ -1,0 +1,62 @@
+use std::fs;
+
+use nix::sys::signal::Signal;
+
+use crate::{Site, eventually};
+
+#[test]
+fn a_bad_file_leaves_the_old_configuration() {
+    let site = Site::new();
+    let daemon = site.start(&[]);
+    site.configure("log verbose;\n");
+    daemon.signal(Signal::SIGHUP);
+    site.await_log("ERROR: the configuration cannot be used: the old one stays in effect");
+    assert!(site.log().contains("ERROR: racoon.conf:8:5: syntax error at `verbose'"), "{}", site.log());
+    let ran = site.ctl(&["reload-config"]);
+    let expected = "racoonctl: reload-config: the configuration cannot be used: the old one stays in effect\n";
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(1), expected));
+    assert_eq!(site.ctl(&["show-sa", "isakmp"]).status, Some(0));
+
+    site.configure("log debug;\n");
+    assert_eq!(site.ctl(&["rc"]).status, Some(0));
+    site.ctl(&["show-sa", "isakmp"]);
+    site.await_log("DEBUG: control socket: show-sa");
+}
+
+#[test]
+fn sockets_follow_the_configuration() {
+    let mut site = Site::new();
+    let port = Site::new().port;
+    {
+        let _daemon = site.start(&[]);
+        let old = site.port;
+        let moved = Site { port, directory: tempfile::tempdir().unwrap() };
+        moved.configure("");
+        let text = fs::read_to_string(moved.path("racoon.conf")).unwrap();
+        let text = text.replace(moved.directory.path().to_str().unwrap(), "DIR");
+        site.write("racoon.conf", &text);
+        assert_eq!(site.ctl(&["reload-config"]).status, Some(0));
+        site.await_log(&format!("127.0.0.1[{old}] closed"));
+        site.await_log(&format!("127.0.0.1[{port}] used as isakmp port"));
+    }
+    site.port = port;
+}
+
+#[test]
+fn the_log_file_is_opened_anew() {
+    let site = Site::new();
+    let daemon = site.start(&[]);
+    fs::rename(site.path("racoon.log"), site.path("racoon.log.1")).unwrap();
+    daemon.signal(Signal::SIGHUP);
+    site.await_log("Reading configuration from");
+    assert!(eventually(|| site.path("racoon.log.1").exists()));
+}
+
+#[test]
+fn what_needs_a_restart_is_said() {
+    let site = Site::new();
+    let _daemon = site.start(&[]);
+    site.configure("threads 3;\n");
+    assert_eq!(site.ctl(&["reload-config"]).status, Some(0));
+    site.await_log("WARNING: threads is another one now: that takes effect when racoon is started again");
+}

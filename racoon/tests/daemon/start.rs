@@ -1,0 +1,121 @@
+use std::fs;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, geteuid};
+
+use crate::{Ran, Site, eventually};
+
+/// Lines of the log without date and place.
+fn lines(site: &Site) -> Vec<String> {
+    let line = |line: &str| line.split_at("2026-01-31 12:00:00: ".len()).1.to_owned();
+    let directory = site.directory.path().to_str().unwrap();
+    site.log().replace(directory, "DIR").lines().map(line).collect()
+}
+
+#[test]
+fn the_first_lines_of_the_log() {
+    let site = Site::new();
+    let daemon = site.start(&[]);
+    let lines = lines(&site);
+    assert!(lines[0].starts_with("INFO: racoon @(#) ipsec-tools-rs "), "{lines:#?}");
+    assert!(lines[1].starts_with("INFO: linked with OpenSSL "), "{lines:#?}");
+    assert_eq!(lines[2], "INFO: Reading configuration from \"racoon.conf\"");
+    let port = format!("INFO: 127.0.0.1[{}] used as isakmp port", site.port);
+    assert!(lines.contains(&port), "{lines:#?}");
+    assert!(eventually(|| fs::read_to_string(site.path("racoon.pid")).is_ok()));
+    assert_eq!(fs::read_to_string(site.path("racoon.pid")).unwrap(), format!("{}\n", daemon.child.id()));
+}
+
+#[test]
+fn a_configuration_that_cannot_be_used() {
+    let site = Site::new();
+    site.write("racoon.conf", "log loud;\n");
+    let ran = site.run(&["-F"]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(1), "racoon: failed to parse configuration file.\n"));
+    assert!(ran.stdout.starts_with("Foreground mode.\n"), "{}", ran.stdout);
+    assert!(site.log().contains("ERROR: racoon.conf:1:5: syntax error at `loud'"), "{}", site.log());
+    assert!(!site.path("racoon.pid").exists());
+    // The same from the background: the command that was typed says so.
+    let ran = site.run(&[]);
+    let expected = "racoon: failed to parse configuration file.\n".to_owned();
+    assert_eq!(ran, Ran { status: Some(1), stdout: String::new(), stderr: expected });
+}
+
+#[test]
+fn a_sainfo_that_the_kernel_cannot_do() {
+    let site = Site::new();
+    site.configure(
+        "sainfo anonymous { encryption_algorithm des_iv64; authentication_algorithm hmac_sha256;\n\
+         compression_algorithm deflate; }\n",
+    );
+    let ran = site.run(&["-F"]);
+    assert_eq!(ran.status, Some(1));
+    assert!(site.log().contains("not supported by the kernel"), "{}", site.log());
+}
+
+#[test]
+fn what_is_not_done_is_said_once() {
+    let site = Site::new();
+    site.configure("timer { natt_keepalive 5 sec; }\nmode_cfg { }\n");
+    let _daemon = site.start(&["-B"]);
+    let lines = lines(&site);
+    let warnings = lines.iter().filter(|line| line.starts_with("WARNING")).map(String::as_str).collect::<Vec<_>>();
+    let expected = [
+        "WARNING: racoon.conf:8:9: warning: accepted, not yet in effect",
+        "WARNING:   natt_keepalive (racoon.conf:8) mode_cfg (racoon.conf:9)",
+        "WARNING: -B: not yet in effect: no SAs are kept that could be taken back",
+    ];
+    assert_eq!(warnings, expected);
+}
+
+#[test]
+fn two_daemons_cannot_share_a_port() {
+    let (first, second) = (Site::new(), Site::new());
+    let daemon = first.start(&[]);
+    let second = Site { port: first.port, ..second };
+    second.configure("");
+    let ran = second.run(&["-F"]);
+    let complaint = format!("racoon: 127.0.0.1[{}]: another ", first.port);
+    assert_eq!(ran.status, Some(1));
+    assert!(ran.stderr.starts_with(&complaint), "{}", ran.stderr);
+    if cfg!(target_os = "linux") {
+        let owner = format!("process {} (racoon)", daemon.child.id());
+        assert!(ran.stderr.contains(&owner), "{}", ran.stderr);
+    }
+    // It has left nothing behind, and disturbed nobody.
+    assert!(!second.path("racoon.sock").exists() && !second.path("racoon.pid").exists());
+    assert_eq!(first.ctl(&["show-sa", "isakmp"]).status, Some(0));
+}
+
+#[test]
+fn two_daemons_cannot_share_a_control_socket() {
+    let site = Site::new();
+    let _daemon = site.start(&[]);
+    let ran = site.run(&["-F"]);
+    let expected = "racoon: control socket: DIR/racoon.sock: another daemon listens there\n";
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(1), expected));
+    assert_eq!(site.ctl(&["show-sa", "isakmp"]).status, Some(0));
+}
+
+#[test]
+fn the_background() {
+    let site = Site::new();
+    let ran = site.run(&[]);
+    assert_eq!(ran, Ran { status: Some(0), stdout: String::new(), stderr: String::new() });
+    let pid = fs::read_to_string(site.path("racoon.pid")).unwrap().trim().parse().unwrap();
+    assert_eq!(site.ctl(&["show-sa", "isakmp"]).status, Some(0));
+    kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();
+    site.await_log(&format!("racoon process {pid} shutdown"));
+    assert!(eventually(|| !site.path("racoon.pid").exists()));
+}
+
+#[test]
+fn the_kernel_is_for_root() {
+    if geteuid().is_root() {
+        return;
+    }
+    let site = Site::new();
+    site.write("racoon.conf", "backend xfrm;\n");
+    let ran = site.run(&["-F"]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(1), "racoon: must be invoked by root\n"));
+}

@@ -1,0 +1,18 @@
+use nix::sys::signal::Signal;
+
+use crate::Site;
+
+#[test]
+fn signals_that_end_it() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let site = Site::new();
+        let mut daemon = site.start(&[]);
+        assert!(site.path("racoon.sock").exists());
+        daemon.signal(Signal::SIGUSR1);
+        daemon.signal(signal);
+        assert_eq!(daemon.ended().code(), Some(0));
+        let last = format!("INFO: racoon process {} shutdown\n", daemon.child.id());
+        assert!(site.log().ends_with(&last), "{}", site.log());
+        assert!(!site.path("racoon.sock").exists() && !site.path("racoon.pid").exists());
+    }
+}
