@@ -1,0 +1,200 @@
+//! A kernel's IPsec, as far as an IKE daemon sees it, with virtual time.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use racoon_proto::crypto::Secret;
+use racoon_proto::kernel::{
+    Acquire, Action, Direction, KernelError, KernelEvent, KernelRequest, Limit, Policy, SaInstallation, SaName,
+    SaTransform, Way,
+};
+use racoon_proto::time::Time;
+
+/// How long a kernel waits for an answer to an acquire, as Linux does.
+const ACQUIRE_EXPIRES: Duration = Duration::from_secs(165);
+
+/// An SA in the kernel.
+#[derive(Debug)]
+pub(crate) struct Sa {
+    pub(crate) way: Way,
+    pub(crate) keys: Vec<Secret>,
+    /// When it was installed, and which number it then had.
+    pub(crate) added: (Time, u64),
+    soft: Option<Time>,
+    hard: Option<Time>,
+}
+
+/// Tables of SAs and policies.
+#[derive(Debug, Default)]
+pub(crate) struct Kernel {
+    pub(crate) sas: BTreeMap<SaName, Sa>,
+    /// Reserved SPIs.
+    pub(crate) larval: BTreeMap<SaName, Time>,
+    pub(crate) policies: Vec<Policy>,
+    /// Acquires that are not answered yet, by policy, and until when they hold others back.
+    acquires: BTreeMap<u32, Time>,
+    /// Makes SPIs: each kernel has its own.
+    pub(crate) next_spi: u32,
+    installed: u64,
+    seq: u32,
+}
+
+/// What becomes of a packet.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It leaves, in these SAs: the innermost first.
+    Sent(Vec<SaName>),
+    /// It has to wait for SAs, which are asked for.
+    Asks(Acquire),
+    /// It has to wait for SAs that have been asked for.
+    Waits,
+}
+
+impl Kernel {
+    /// A kernel with policies, whose SPIs begin behind `spi`.
+    pub(crate) fn new(spi: u32, policies: Vec<Policy>) -> Self {
+        Self { next_spi: spi, policies, ..Self::default() }
+    }
+
+    /// Does what the engine asks for; returns the answer, if there is one.
+    pub(crate) fn carry_out(&mut self, now: Time, request: KernelRequest) -> Option<KernelEvent> {
+        match request {
+            KernelRequest::AllocateSpi(spi) => {
+                self.next_spi += 1;
+                let name = SaName {
+                    protocol: spi.protocol,
+                    source: spi.source,
+                    destination: spi.destination,
+                    spi: self.next_spi,
+                };
+                self.larval.insert(name, now);
+                Some(KernelEvent::Spi(spi.id, Ok(name.spi)))
+            }
+            KernelRequest::Install(sa) => Some(KernelEvent::Installed(sa.id, self.install(now, &sa))),
+            KernelRequest::Delete(name) => {
+                self.sas.remove(&name);
+                self.larval.remove(&name);
+                None
+            }
+            KernelRequest::AcquireFailed(acquire) => {
+                if let Some(policy) = acquire.policy {
+                    self.acquires.remove(&policy);
+                }
+                None
+            }
+            KernelRequest::SetPolicy(policy) => {
+                self.policies.retain(|old| (old.direction, old.selector) != (policy.direction, policy.selector));
+                self.policies.push(policy);
+                None
+            }
+            KernelRequest::DeletePolicy(direction, selector) => {
+                self.policies.retain(|old| (old.direction, old.selector) != (direction, selector));
+                None
+            }
+        }
+    }
+
+    fn install(&mut self, now: Time, sa: &SaInstallation) -> Result<(), KernelError> {
+        let refused = |text: &str, exists| Err(KernelError { text: text.into(), exists });
+        if sa.way == Way::Inbound && self.larval.remove(&sa.name).is_none() {
+            return refused("no such SPI", false);
+        }
+        if self.sas.contains_key(&sa.name) {
+            return refused("exists", true);
+        }
+        let limit = |seconds: u64| (seconds > 0).then(|| now + Duration::from_secs(seconds));
+        self.installed += 1;
+        let keys = match &sa.transform {
+            SaTransform::Esp { encryption, authentication } => {
+                std::iter::once(&encryption.1).chain(authentication.as_ref().map(|(_, key)| key)).cloned().collect()
+            }
+            SaTransform::Ah { authentication } => vec![authentication.1.clone()],
+            SaTransform::Ipcomp(_) => Vec::new(),
+        };
+        let added = (now, self.installed);
+        let entry = Sa { way: sa.way, keys, added, soft: limit(sa.soft.seconds), hard: limit(sa.hard.seconds) };
+        self.sas.insert(sa.name, entry);
+        Ok(())
+    }
+
+    /// A packet for the peer is to leave.
+    pub(crate) fn send(&mut self, now: Time, source: IpAddr, destination: IpAddr) -> Fate {
+        let outbound = |policy: &&Policy| policy.direction == Direction::Out;
+        let Some(policy) = self.policies.iter().find(outbound).cloned() else { return Fate::Sent(Vec::new()) };
+        let Action::Protect(templates) = &policy.action else { return Fate::Sent(Vec::new()) };
+        let mut used = Vec::new();
+        for template in templates {
+            let (source, destination) = template.ends.unwrap_or((source, destination));
+            let newest = self
+                .sas
+                .iter()
+                .filter(|(name, sa)| {
+                    sa.way == Way::Outbound
+                        && name.protocol == template.protocol
+                        && (name.source, name.destination) == (source, destination)
+                })
+                .max_by_key(|(_, sa)| sa.added);
+            let Some((name, _)) = newest else {
+                return self.ask(now, &policy, source, destination, template.protocol);
+            };
+            used.push(*name);
+        }
+        Fate::Sent(used)
+    }
+
+    fn ask(
+        &mut self,
+        now: Time,
+        policy: &Policy,
+        source: IpAddr,
+        destination: IpAddr,
+        protocol: racoon_proto::num::Protocol,
+    ) -> Fate {
+        if self.acquires.get(&policy.index).is_some_and(|until| *until > now) {
+            return Fate::Waits;
+        }
+        self.acquires.insert(policy.index, now + ACQUIRE_EXPIRES);
+        self.seq += 1;
+        Fate::Asks(Acquire {
+            policy: Some(policy.index),
+            source,
+            destination,
+            protocol,
+            seq: self.seq,
+            selector: None,
+        })
+    }
+
+    /// A packet arrives: whether each of its SAs is there, with the sender's keys.
+    pub(crate) fn receive(&self, sender: &Self, used: &[SaName]) -> bool {
+        used.iter().all(|name| match (self.sas.get(name), sender.sas.get(name)) {
+            (Some(here), Some(there)) => here.way == Way::Inbound && here.keys == there.keys,
+            // The sender's is gone since: it was there when the packet left.
+            (Some(here), None) => here.way == Way::Inbound,
+            (None, _) => false,
+        })
+    }
+
+    /// When an SA next comes to a limit.
+    pub(crate) fn next_limit(&self) -> Option<Time> {
+        self.sas.values().flat_map(|sa| [sa.soft, sa.hard]).flatten().min()
+    }
+
+    /// The SAs that come to a limit now.
+    pub(crate) fn expire(&mut self, now: Time) -> Vec<KernelEvent> {
+        let mut events = Vec::new();
+        self.sas.retain(|name, sa| {
+            if sa.soft.is_some_and(|at| at <= now) {
+                sa.soft = None;
+                events.push(KernelEvent::Expire(*name, Limit::Soft));
+            }
+            let ends = sa.hard.is_some_and(|at| at <= now);
+            if ends {
+                events.push(KernelEvent::Expire(*name, Limit::Hard));
+            }
+            !ends
+        });
+        events
+    }
+}

@@ -1,0 +1,163 @@
+//! Two engines, two kernels and a bad line under a virtual clock. A seed decides all that happens: a failure names it, and
+//! it happens again with it.
+
+mod kernel;
+mod world;
+
+use std::time::Duration;
+
+use racoon_proto::engine::Control;
+use world::{Line, Terms, World};
+
+const CLEAN: Line = Line { loss: 0, duplicates: 0, delay: 10, jitter: 0 };
+
+const TERMS: Terms = Terms { line: CLEAN, phase1_lifetime: 3600, phase2_lifetime: 600, pfs: true, job: 5 };
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Packets from a host every second until one arrives.
+fn bring_up(world: &mut World, from: usize, within: u64) {
+    let (deadline, before) = (world.now + seconds(within), world.arrived);
+    while world.arrived == before {
+        assert!(world.now < deadline, "nothing arrived within {within} s\n{}", world.story());
+        world.packet(from);
+        world.run_until(world.now + seconds(1));
+    }
+}
+
+/// Packets both ways, one a second each.
+fn talk(world: &mut World, duration: u64) {
+    for _ in 0..duration {
+        world.packet(0);
+        world.packet(1);
+        world.run_until(world.now + seconds(1));
+    }
+}
+
+#[test]
+fn a_packet_brings_up_sas() {
+    let mut world = World::new(1, &TERMS);
+    bring_up(&mut world, 0, 5);
+    talk(&mut world, 10);
+    assert_eq!((world.arrived, world.refused), (21, 0), "{}", world.story());
+    for host in &world.hosts {
+        assert_eq!((host.kernel.sas.len(), host.kernel.larval.len()), (2, 0));
+    }
+}
+
+#[test]
+fn a_run_repeats_bit_for_bit() {
+    let story = || {
+        let line = Line { loss: 20, duplicates: 10, delay: 20, jitter: 50 };
+        let mut world = World::new(7, &Terms { line, ..TERMS });
+        bring_up(&mut world, 0, 120);
+        talk(&mut world, 700);
+        (world.story(), world.arrived, world.refused)
+    };
+    assert_eq!(story(), story());
+}
+
+/// Hours of traffic with short lifetimes over a line that delays: all is renewed, and no packet ever comes where its SA is
+/// not.
+#[test]
+fn renewals_lose_nothing() {
+    for seed in 0..20 {
+        let line = Line { loss: 0, duplicates: 5, delay: 30, jitter: 60 };
+        let mut world = World::new(seed, &Terms { line, phase1_lifetime: 500, phase2_lifetime: 120, ..TERMS });
+        bring_up(&mut world, 0, 10);
+        let before = world.arrived;
+        talk(&mut world, 7200);
+        world.run_until(world.now + seconds(1));
+        assert_eq!(world.refused, 0, "seed {seed}: {}", world.story());
+        assert_eq!(world.arrived - before, 2 * 7200, "seed {seed}: packets had to wait\n{}", world.story());
+        for host in &world.hosts {
+            assert!(host.kernel.sas.len() <= 6, "seed {seed}: SAs pile up: {:?}", host.kernel.sas.keys());
+            assert!(host.engine.phase1s().count() <= 3, "seed {seed}: phase 1s pile up");
+        }
+    }
+}
+
+/// Whatever the line does, both ends agree in the end, and nothing is left when they part.
+#[test]
+fn ten_thousand_bad_lines() {
+    let runs: u64 = std::env::var("SIMULATION_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(10_000);
+    let only = std::env::var("SIMULATION_SEED").ok().and_then(|seed| seed.parse::<u64>().ok());
+    for seed in only.map_or(0..runs, |seed| seed..seed + 1) {
+        one_bad_line(seed);
+    }
+}
+
+fn one_bad_line(seed: u64) {
+    let mut dice = World::new(seed ^ 0xd1ce, &TERMS);
+    let line = Line {
+        loss: [0, 5, 20, 30][dice.draw(4) as usize],
+        duplicates: [0, 10, 50][dice.draw(3) as usize],
+        delay: [1, 50, 400][dice.draw(3) as usize],
+        jitter: [0, 50, 2000][dice.draw(3) as usize],
+    };
+    let terms = Terms {
+        line,
+        phase1_lifetime: [60, 300, 3600][dice.draw(3) as usize],
+        phase2_lifetime: [60, 600][dice.draw(2) as usize],
+        pfs: dice.draw(2) == 0,
+        job: [0, 30, 1500][dice.draw(3) as usize],
+    };
+    let mut world = World::new(seed, &terms);
+    let from = dice.draw(2) as usize;
+    if dice.draw(3) == 0 {
+        world.packet(1 - from);
+    }
+    bring_up(&mut world, from, 180);
+    talk(&mut world, 40);
+    if dice.draw(4) == 0 {
+        world.reboot(1 - from, seed ^ 0xb007, &terms);
+        // What is still on its way would arrive and look like an answer.
+        world.run_until(world.now + seconds(5));
+        // The one that lost everything speaks; by initial contact the other one gives up what it had.
+        bring_up(&mut world, 1 - from, 180);
+    }
+    // The line heals, and both agree.
+    world.set_line(CLEAN);
+    talk(&mut world, 10);
+    let (arrived, refused) = (world.arrived, world.refused);
+    talk(&mut world, 5);
+    world.run_until(world.now + seconds(1));
+    assert_eq!(world.refused, refused, "seed {seed} {terms:?}\n{}", world.story());
+    assert!(world.arrived >= arrived + 8, "seed {seed} {terms:?}\n{}", world.story());
+    part(&mut world, from, seed);
+}
+
+/// One side stops: nothing is left there, and with its deletes received nothing at the other.
+fn part(world: &mut World, stops: usize, seed: u64) {
+    world.control(stops, Control::Shutdown);
+    world.run_until(world.now + seconds(5));
+    for host in &world.hosts {
+        let (sas, larval) = (host.kernel.sas.len(), host.kernel.larval.len());
+        assert_eq!((sas, larval), (0, 0), "seed {seed}: left at {}\n{}", host.address, world.story());
+    }
+    assert_eq!(world.hosts[stops].engine.phase1s().count(), 0, "seed {seed}");
+    assert_eq!(world.hosts[stops].engine.poll_timeout(), None, "seed {seed}: a timer is left");
+    // What the other one keeps to answer duplicates goes with time.
+    world.run_until(world.now + seconds(4000));
+    let other = &world.hosts[1 - stops];
+    assert_eq!(other.engine.phase1s().count(), 0, "seed {seed}: {}", world.story());
+    assert_eq!(other.engine.poll_timeout(), None, "seed {seed}: a timer is left");
+}
+
+#[test]
+fn nobody_there() {
+    let line = Line { loss: 100, ..CLEAN };
+    let mut world = World::new(3, &Terms { line, ..TERMS });
+    world.packet(0);
+    world.run_until(world.now + seconds(300));
+    let said = "phase1 negotiation failed due to time up";
+    assert!(world.hosts[0].log.iter().any(|line| line.contains(said)), "{}", world.story());
+    assert_eq!(world.hosts[0].engine.poll_timeout(), None, "a timer is left");
+    assert_eq!(world.hosts[0].engine.phase1s().count(), 0);
+    assert!(world.hosts[0].kernel.larval.is_empty());
+    // And with somebody there the next packet does it.
+    world.set_line(CLEAN);
+    bring_up(&mut world, 0, 5);
+}
