@@ -45,12 +45,12 @@ fn a_configuration_that_cannot_be_used() {
 fn a_sainfo_that_the_kernel_cannot_do() {
     let site = Site::new();
     site.configure(
-        "sainfo anonymous { encryption_algorithm des_iv64; authentication_algorithm hmac_sha256;\n\
+        "sainfo anonymous { encryption_algorithm des_iv32; authentication_algorithm hmac_sha256;\n\
          compression_algorithm deflate; }\n",
     );
     let ran = site.run(&["-F"]);
     assert_eq!(ran.status, Some(1));
-    assert!(site.log().contains("not supported by the kernel"), "{}", site.log());
+    assert!(site.log().contains("ERROR: racoon.conf:8:1: the kernel has no ESP with "), "{}", site.log());
 }
 
 #[test]
