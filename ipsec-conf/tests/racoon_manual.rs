@@ -187,6 +187,25 @@ fn every_directive_has_an_entry() {
     }
 }
 
+/// The page says of each directive that does nothing yet that it is so, and of no other one.
+#[test]
+fn what_is_not_yet_in_effect() {
+    let (_, text) = PAGE.split_once("\n.Ss Not yet in effect\n").unwrap();
+    let entries = text.split("\n.El\n").next().unwrap().split("\n.It ").skip(1);
+    let listed = entries.flat_map(|entry| {
+        let (title, rest) = entry.split_once('\n').unwrap();
+        let section = title.strip_prefix("in ").unwrap_or("");
+        let lines = rest.lines().filter_map(|line| line.strip_prefix(".Ic "));
+        let names = lines.flat_map(|line| line.split(',')).map(str::trim).filter(|name| !name.is_empty());
+        names.map(move |name| format!("{section} {name}")).collect::<Vec<_>>()
+    });
+    // A section that does nothing at all is named as a whole.
+    let is_partly = |section: &Section| section.directives().iter().any(|directive| directive.in_effect);
+    let waiting = Section::ALL.into_iter().filter(is_partly).flat_map(Section::directives);
+    let waiting = waiting.filter(|directive| !directive.in_effect).map(full_name);
+    assert_eq!(listed.collect::<BTreeSet<_>>(), waiting.collect::<BTreeSet<_>>());
+}
+
 fn is_section(name: &str) -> bool {
     Section::ALL.iter().any(|section| section.name() == name)
 }
