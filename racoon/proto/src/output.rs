@@ -21,7 +21,7 @@ pub enum Output {
     /// A line for the log.
     Log(LogLine),
     /// A negotiation ended. (The engine keeps it in its journal and has logged it.)
-    Outcome(Outcome),
+    Outcome(Box<Outcome>),
 }
 
 /// A datagram to send, without the marker that stands before it on a port of NAT traversal.

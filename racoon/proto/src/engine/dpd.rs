@@ -89,9 +89,9 @@ impl Engine {
         let Some(phase1) = self.phase1s.get(id) else { return };
         let (local, remote, cookies) = (phase1.local, phase1.remote, phase1.cookies);
         let fails = phase1.established().map_or(0, |established| established.dpd.fails);
-        // A newer one does it, with the same peer.
+        // As long as there is a newer one with the same peer, that one does it.
         if self.phase1s.newest(local.ip(), remote, None) != Some(id) {
-            return;
+            return self.start_dpd(id);
         }
         if fails >= dpd.max_fail {
             self.log(Level::Info, Some(remote), || format!("DPD: remote (ISAKMP-SA spi={cookies}) seems to be dead."));

@@ -29,6 +29,7 @@ mod kernel_events;
 mod phase1;
 mod phase1s;
 mod phase2;
+mod phase2_view;
 mod phase2s;
 mod protected;
 mod quick;
@@ -45,6 +46,7 @@ use std::net::{IpAddr, SocketAddr};
 
 pub use control::{Control, Refusal};
 pub use dpd::Traffic;
+pub use phase2_view::{PairView, Phase2View};
 pub use view::Phase1View;
 
 use crate::crypto::{Job, JobResult};
@@ -276,7 +278,7 @@ impl Engine {
     /// A negotiation ended.
     fn conclude(&mut self, outcome: Outcome) {
         self.journal.add(outcome.clone());
-        self.outputs.push_back(Output::Outcome(outcome));
+        self.outputs.push_back(Output::Outcome(Box::new(outcome)));
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::datagram::Incoming;
 use super::duplicates::PacketDigest;
 use super::endpoint::Endpoint;
-use super::phase1s::{Phase1, Stage};
+use super::phase1s::{Phase1, Stage, Step};
 use super::retransmission::Retransmission;
 use super::strangers::Complaint;
 use super::{Engine, Owner, Phase1Id, Phase2Id, Timer};
@@ -107,7 +107,7 @@ impl Engine {
             notes: &mut notes,
         };
         let (state, message) = Initiator::begin(&mut context)?;
-        phase1.stage = Stage::Negotiating(MainMode::Initiator(state));
+        phase1.stage = Stage::Negotiating(Box::new(MainMode::Initiator(state)));
         Ok(message)
     }
 
@@ -172,7 +172,7 @@ impl Engine {
             retransmission: None,
             waiting: Vec::new(),
             renews: None,
-            stage: Stage::Negotiating(MainMode::Responder(state)),
+            stage: Stage::Negotiating(Box::new(MainMode::Responder(state))),
         };
         self.phase1s.insert(id, phase1);
         self.accept(id, Some(incoming.digest.clone()), "message 1");
@@ -201,7 +201,7 @@ impl Engine {
     ) {
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
         let remote = phase1.remote;
-        let Some((turn, notes)) = phase1.step(&self.settings, &mut *self.random, step) else { return };
+        let Some(Step { turn, notes }) = phase1.step(&self.settings, &mut *self.random, step) else { return };
         self.log_notes(remote, notes);
         match turn {
             Turn::Job((), job) => {

@@ -42,7 +42,7 @@ pub(super) struct Phase1 {
 /// How far a phase 1 is.
 pub(super) enum Stage {
     /// On its way.
-    Negotiating(MainMode),
+    Negotiating(Box<MainMode>),
     /// The negotiation is over. It is about to be established or removed.
     Over,
     /// Established.
@@ -61,14 +61,22 @@ pub(super) struct Established {
     pub(super) dpd: DpdState,
 }
 
+/// A step that was made.
+pub(super) struct Step {
+    /// What it brings.
+    pub(super) turn: Turn<()>,
+    /// What is to be logged.
+    pub(super) notes: Vec<(Level, String)>,
+}
+
 impl Phase1 {
-    /// Makes a step of the negotiation; none if it is over. Returns what the step brings, and what is to be logged.
+    /// Makes a step of the negotiation; none if it is over.
     pub(super) fn step(
         &mut self,
         settings: &Settings,
         random: &mut dyn Random,
         step: impl FnOnce(MainMode, &mut Context<'_>) -> Turn<MainMode>,
-    ) -> Option<(Turn<()>, Vec<(Level, String)>)> {
+    ) -> Option<Step> {
         if !matches!(self.stage, Stage::Negotiating(_)) {
             return None;
         }
@@ -86,8 +94,9 @@ impl Phase1 {
             record: &mut self.record,
             notes: &mut notes,
         };
-        let turn = step(mode, &mut context);
-        Some((turn.map(|mode| self.stage = Stage::Negotiating(mode)), notes))
+        let turn = step(*mode, &mut context);
+        let turn = turn.map(|mode| self.stage = Stage::Negotiating(Box::new(mode)));
+        Some(Step { turn, notes })
     }
 
     /// The negotiation, if it goes on.
@@ -292,6 +301,13 @@ impl Phase1s {
             Some((!established.dying, phase1.remote.port() == remote.port(), established.since, id))
         });
         candidates.max().map(|(.., id)| id)
+    }
+
+    /// Whether all tables are empty.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        let keys = [self.all.len(), self.by_cookies.len(), self.by_first.len(), self.by_pair.len(), self.waits.len()];
+        keys.iter().all(|count| *count == 0) && self.half_open() == (0, 0)
     }
 
     /// How many strangers negotiate.

@@ -82,3 +82,68 @@ impl Opened {
 fn end_of(payloads: &[RawPayload<'_>]) -> usize {
     payloads.last().map_or(0, |last| last.offset.saturating_add(last.whole.len()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::SeededRandom;
+    use crate::num::{Cipher, ExchangeType, Hash};
+    use crate::wire::CookiePair;
+
+    const PAYLOADS: [(PayloadType, &[u8]); 3] =
+        [(PayloadType::HASH, &[1; 20]), (PayloadType::NOTIFY, &[2; 5]), (PayloadType::DELETE, &[3; 7])];
+
+    fn cipher() -> CipherKey {
+        CipherKey::derive(Cipher::AES, 128, Hash::SHA1, &[7; 20]).unwrap()
+    }
+
+    fn iv() -> Iv {
+        Iv::phase1(Hash::SHA1, b"one", b"other", 16).unwrap()
+    }
+
+    fn sealed(iv: &mut Iv) -> Vec<u8> {
+        let header = Header::new(CookiePair::default(), ExchangeType::INFORMATIONAL, 7);
+        seal(&cipher(), iv, &header, &PAYLOADS, &Padding::default(), &mut SeededRandom::new(1)).unwrap()
+    }
+
+    /// The header does not have to be one that is accepted: its cookies are zero.
+    fn opened(message: &[u8], iv: &Iv) -> Result<Opened, Unreadable> {
+        let header = Header {
+            next_payload: PayloadType(message[16]),
+            ..Header::new(CookiePair::default(), ExchangeType::INFORMATIONAL, 7)
+        };
+        Opened::new(&cipher(), iv, &header, &message[28..])
+    }
+
+    #[test]
+    fn what_is_sealed_is_opened() {
+        let mut sender = iv();
+        let message = sealed(&mut sender);
+        assert_eq!(message[16..20], [8, 0x10, 5, 1], "HASH, 1.0, informational, encrypted");
+        assert_eq!(usize::from(u16::from_be_bytes([message[26], message[27]])), message.len());
+        assert!(message[28..].len().is_multiple_of(16));
+        let opened = opened(&message, &iv()).unwrap();
+        assert_eq!(opened.next_iv, sender);
+        let payloads = opened.payloads(&Padding::default()).unwrap();
+        assert_eq!(payloads.iter().map(|one| (one.kind, one.body)).collect::<Vec<_>>(), PAYLOADS);
+        assert_eq!(opened.behind_first(&payloads), chain::encode(&PAYLOADS[1..]));
+        assert_eq!(opened.behind_first(&payloads[..1]), []);
+        assert_eq!(opened.behind_first(&[]), []);
+    }
+
+    #[test]
+    fn another_iv_is_unreadable() {
+        let message = sealed(&mut iv());
+        let other = Iv::phase1(Hash::SHA1, b"another", b"other", 16).unwrap();
+        let opened = opened(&message, &other).unwrap();
+        assert!(opened.payloads(&Padding::default()).is_err());
+    }
+
+    #[test]
+    fn parts_of_blocks_are_refused() {
+        let message = sealed(&mut iv());
+        for length in (28..message.len()).filter(|length| !(length - 28).is_multiple_of(16) || *length == 28) {
+            assert!(matches!(opened(&message[..length], &iv()), Err(Unreadable::Encryption(_))), "{length}");
+        }
+    }
+}

@@ -52,6 +52,8 @@ fn what_is_no_message_leaves_nothing_behind() {
         changed(18, 6),
         changed(18, 99),
         changed(16, 8),
+        changed(16, 129),
+        changed(16, 132),
         changed(31, 3),
         changed(30, 0xff),
         changed(35, 2),
@@ -96,6 +98,21 @@ fn quick_mode_under_unknown_cookies_is_told() {
 }
 
 #[test]
+fn answers_to_strangers_are_rationed() {
+    let mut world = World::new();
+    let cookies = CookiePair { initiator: Cookie([1; 8]), responder: Cookie([2; 8]) };
+    let header = Header { flags: Flags::ENCRYPTED, ..Header::new(cookies, ExchangeType::QUICK, 7) };
+    let message = wire::message(&header, &[(PayloadType::HASH, &[0; 28])]);
+    (0..1000).for_each(|_| world.forge_to_b(&message));
+    assert_eq!(world.link.len(), 10);
+    assert!(world.link.iter().all(|answer| answer.bytes.len() <= message.len()));
+    world.now = world.now + seconds(1);
+    world.forge_to_b(&message);
+    assert_eq!(world.link.len(), 11);
+    assert_eq!(world.b.lines(Level::Error).len(), 1);
+}
+
+#[test]
 fn a_first_message_is_answered_once_and_then_again_for_duplicates_only() {
     let mut world = World::new();
     let bytes = message_1(1);
@@ -111,7 +128,7 @@ fn a_first_message_is_answered_once_and_then_again_for_duplicates_only() {
     assert_eq!(world.b.sent.len(), 6, "nothing is repeated unasked");
     world.pass(seconds(2));
     assert_eq!(world.b.states(), []);
-    assert_eq!(world.b.engine.poll_timeout().is_some(), true, "failures of strangers are still counted");
+    assert!(world.b.engine.poll_timeout().is_some(), "failures of strangers are still counted");
     assert_eq!(world.b.failures(), [Cause::NoAnswer { sent: 1 }]);
 }
 

@@ -1,9 +1,11 @@
 //! Two engines and a link between them, on a clock that only the test moves. Jobs are done at once.
 
+mod defects;
 mod first;
 mod informational;
 mod lifetime;
 mod main_mode;
+mod phase2;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -91,7 +93,7 @@ impl Host {
                 Output::Job(id, _, job) => self.engine.handle_crypto(now, id, job.perform(&self.keys)),
                 Output::Log(line) => self.log.push(line),
                 Output::Event(event) => self.events.push(event),
-                Output::Outcome(outcome) => self.outcomes.push(outcome),
+                Output::Outcome(outcome) => self.outcomes.push(*outcome),
                 Output::Kernel(request) => self.kernel.push(request),
             }
         }

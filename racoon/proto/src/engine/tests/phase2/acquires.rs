@@ -1,0 +1,127 @@
+//! What the kernel asks for.
+
+use super::*;
+
+#[test]
+fn many_acquires_share_a_phase_1_and_a_phase_2() {
+    let mut net = Net::new(hosts(), &transport(), &sainfo());
+    for seq in 1..10 {
+        net.tell_a(KernelEvent::Acquire(acquire(seq)));
+    }
+    net.settle();
+    net.assert_pairs(1);
+    assert_eq!(net.world.a.states(), [9]);
+    assert!(net.kernels[0].failed.is_empty());
+}
+
+#[test]
+fn all_acquires_of_a_failure_are_told() {
+    let mut net = Net::new(hosts(), &transport(), &sainfo());
+    for seq in 1..4 {
+        net.tell_a(KernelEvent::Acquire(acquire(seq)));
+    }
+    net.settle_with(|_| Fate::Drop);
+    net.pass_with(seconds(120), |_| Fate::Drop);
+    assert_eq!(net.kernels[0].failed, [acquire(1), acquire(2), acquire(3)]);
+    assert!(net.world.a.failures().iter().any(|cause| matches!(cause, Cause::NoPhase1(_))));
+    assert!(net.world.a.event_kinds().contains(&EventKind::Phase2NoPhase1));
+    net.assert_empty();
+}
+
+#[test]
+fn what_is_none_of_our_business_is_ignored() {
+    let mut net = Net::new(hosts(), &transport(), &sainfo());
+    let multicast = "224.0.0.1".parse().unwrap();
+    let elsewhere = "198.51.100.1".parse().unwrap();
+    for acquire in [
+        Acquire { destination: multicast, ..acquire(1) },
+        Acquire { source: multicast, ..acquire(1) },
+        Acquire { source: elsewhere, ..acquire(1) },
+        Acquire { policy: Some(99), source: elsewhere, ..acquire(1) },
+        Acquire { policy: Some(8), destination: elsewhere, ..acquire(1) },
+    ] {
+        net.tell_a(KernelEvent::Acquire(acquire));
+    }
+    let mut pass = policies(hosts(), &transport(), true);
+    let out = pass.remove(1);
+    net.tell_a(KernelEvent::Policy(Policy { action: Action::Pass, ..out }));
+    net.acquire();
+    net.settle();
+    assert!(net.world.a.sent.is_empty() && net.world.a.outcomes.is_empty());
+    assert!(net.kernels[0].failed.is_empty());
+}
+
+#[test]
+fn a_policy_without_number_is_found_by_its_packets() {
+    for selector in [None, Some(Selector { protocol: 6, source_port: 1, destination_port: 2, ..hosts() })] {
+        let mut net = Net::new(hosts(), &transport(), &sainfo());
+        net.tell_a(KernelEvent::Acquire(Acquire { policy: None, selector, ..acquire(1) }));
+        net.settle();
+        net.assert_pairs(1);
+    }
+}
+
+#[test]
+fn a_policy_that_was_deleted_asks_for_nothing() {
+    let mut net = Net::new(hosts(), &transport(), &sainfo());
+    net.tell_a(KernelEvent::PolicyDeleted(Direction::Out, hosts()));
+    net.acquire();
+    net.settle();
+    assert!(net.world.a.sent.is_empty());
+    net.tell_b(KernelEvent::PoliciesFlushed);
+    net.tell_a(KernelEvent::Policies(policies(hosts(), &transport(), true)));
+    net.acquire();
+    net.settle();
+    assert!(matches!(net.world.b.failures()[..], [Cause::NoPolicy(_)]));
+}
+
+#[test]
+fn nobody_to_speak_with() {
+    let passive = |block: &mut Remote, _: &mut Settings| block.passive = true;
+    let mut net = Net::with(hosts(), &transport(), [sainfo(), sainfo()], passive, |_, _| {});
+    net.acquire();
+    net.settle();
+    assert_eq!(net.world.a.failures(), [Cause::NoRemote("192.0.2.2".into())]);
+    assert_eq!(net.kernels[0].failed, [acquire(1)]);
+    let none = |_: &mut Remote, settings: &mut Settings| settings.sainfos = Sainfos::default();
+    let mut net = Net::with(hosts(), &transport(), [sainfo(), sainfo()], none, |_, _| {});
+    net.acquire();
+    net.settle();
+    let error = "phase2 negotiation failed due to no sainfo is for 192.0.2.1/32 -> 192.0.2.2/32: \
+                 192.0.2.1/32 -> 192.0.2.2/32";
+    assert_eq!(net.world.a.lines(Level::Error), [error]);
+    assert_eq!(net.kernels[0].failed, [acquire(1)]);
+}
+
+#[test]
+fn transport_between_networks_is_a_pair_for_each_two_hosts() {
+    let wide = Selector { source: Prefix::new(ip(A), 24), destination: Prefix::new(ip(B), 24), ..hosts() };
+    let mut net = Net::new(wide, &transport(), &sainfo());
+    net.acquire();
+    net.settle();
+    net.assert_pairs(1);
+    assert_eq!(net.kernels[0].names(Way::Outbound)[0].destination, ip(B));
+}
+
+#[test]
+fn somebody_wants_a_phase_2() {
+    use crate::engine::Refusal;
+    let mut net = Net::new(networks(), &[template(Protocol::ESP, Mode::Tunnel)], &sainfo());
+    let ask = |net: &mut Net, selector| {
+        let now = net.world.now;
+        net.world.a.engine.handle_control(now, Control::EstablishPhase2(Direction::Out, selector))
+    };
+    assert!(matches!(ask(&mut net, hosts()), Err(Refusal::NotConfigured(_))));
+    assert_eq!(ask(&mut net, networks()), Ok(()));
+    assert_eq!(ask(&mut net, networks()), Err(Refusal::Exists));
+    net.settle();
+    net.assert_pairs(1);
+    assert_eq!(ask(&mut net, networks()), Err(Refusal::Exists));
+    let now = net.world.now;
+    net.world.a.engine.handle_control(now, Control::FlushPhase2(Some(Protocol::AH))).unwrap();
+    net.settle();
+    net.assert_pairs(1);
+    net.world.a.engine.handle_control(now, Control::FlushPhase2(Some(Protocol::ESP))).unwrap();
+    net.settle();
+    net.assert_empty();
+}

@@ -1,0 +1,185 @@
+//! What goes wrong.
+
+use super::*;
+use crate::config::GeneratePolicy;
+use crate::num::{Group, NotifyType};
+
+/// Two hosts whose configuration does not fit: what `b` refuses it by, and what `a` hears.
+fn refused(a: Sainfo, b: Sainfo) -> (Vec<Cause>, Vec<Cause>) {
+    let mut net = Net::with(hosts(), &transport(), [a, b], |_, _| {}, |_, _| {});
+    net.acquire();
+    net.settle();
+    assert_eq!(net.kernels[0].failed, [acquire(1)]);
+    net.assert_empty();
+    (net.world.b.failures(), net.world.a.failures())
+}
+
+#[test]
+fn a_mismatch_is_told_at_once_and_names_both_sides() {
+    for (change, expected) in [
+        (
+            (|one| one.encryption[0].key_length = 256) as fn(&mut Sainfo),
+            "a key of 128 bits is proposed, 256 are configured",
+        ),
+        (
+            |one| one.authentication[0] = AuthAlgorithm::HMAC_SHA1.into(),
+            "authentication algorithm hmac_sha256 is proposed, hmac_sha1 is configured",
+        ),
+        (|one| one.terms.lifetime = 10, "a lifetime of 1000 s is proposed, 10 s are configured"),
+        (|one| one.terms.group = Some(Group::X25519), "pfs_group none is proposed, x25519 is configured"),
+    ] {
+        let mut other = sainfo();
+        change(&mut other);
+        let (b, a) = refused(sainfo(), other);
+        assert_eq!(b, [Cause::NoProposalChosen(format!("proposal 1: esp: {expected}"))]);
+        assert_eq!(a, [Cause::Refused(NotifyType::NO_PROPOSAL_CHOSEN)]);
+    }
+}
+
+#[test]
+fn a_sainfo_for_somebody_else() {
+    let mut other = sainfo();
+    other.local = Side::Id(crate::identity::Identity::address("198.51.100.1".parse().unwrap()));
+    let (b, _) = refused(sainfo(), other);
+    assert_eq!(b, [Cause::NoSainfo("192.0.2.2/32 -> 192.0.2.1/32".into())]);
+}
+
+#[test]
+fn without_a_policy_there_is_nothing() {
+    let mut net = Net::new(hosts(), &transport(), &sainfo());
+    net.tell_b(KernelEvent::PoliciesFlushed);
+    net.acquire();
+    net.settle();
+    assert_eq!(net.world.b.failures(), [Cause::NoPolicy("192.0.2.2/32 -> 192.0.2.1/32".into())]);
+    assert_eq!(net.world.a.failures(), [Cause::Refused(NotifyType::INVALID_ID_INFORMATION)]);
+    net.assert_empty();
+}
+
+#[test]
+fn policies_are_made_for_those_who_have_none_and_go_with_them() {
+    for (how, mode) in [(GeneratePolicy::Require, Mode::Tunnel), (GeneratePolicy::Unique, Mode::Transport)] {
+        let generate = move |block: &mut Remote, _: &mut Settings| block.generate_policy = how;
+        let selector = if mode == Mode::Tunnel { networks() } else { hosts() };
+        let mut net = Net::with(selector, &[template(Protocol::ESP, mode)], [sainfo(), sainfo()], |_, _| {}, generate);
+        net.tell_b(KernelEvent::PoliciesFlushed);
+        net.acquire();
+        net.settle();
+        net.assert_pairs(1);
+        let made: Vec<_> = net.kernels[1].policies.keys().map(|(direction, _)| *direction).collect();
+        match mode {
+            Mode::Tunnel => assert_eq!(made, [Direction::In, Direction::Out, Direction::Forward]),
+            Mode::Transport => assert_eq!(made, [Direction::In, Direction::Out]),
+        }
+        let reqid = net.kernels[1].sas[0].reqid;
+        assert_eq!(reqid, if how == GeneratePolicy::Unique { 16_384 } else { 0 });
+        net.pass(seconds(850));
+        net.assert_pairs(2);
+        net.pass(seconds(200));
+        net.assert_pairs(1);
+        assert_eq!(net.kernels[1].policies.len(), made.len(), "the renewal still uses them");
+        let now = net.world.now;
+        net.world.a.engine.handle_control(now, Control::FlushPhase2(None)).unwrap();
+        net.settle();
+        net.assert_empty();
+    }
+}
+
+#[test]
+fn what_the_kernel_refuses_is_undone_at_both_ends() {
+    for (at, way) in [(0, Way::Inbound), (0, Way::Outbound), (1, Way::Inbound), (1, Way::Outbound)] {
+        let mut net = Net::new(hosts(), &transport(), &sainfo());
+        net.kernels[at].refuses = Some(way);
+        net.acquire();
+        net.settle();
+        net.pass(seconds(120));
+        net.assert_empty();
+        let host = if at == 0 { &net.world.a } else { &net.world.b };
+        assert_eq!(host.failures()[0], Cause::Kernel("no such algorithm".into()), "{at} {way:?}");
+        if at == 0 {
+            assert_eq!(net.kernels[0].failed, [acquire(1)]);
+        }
+    }
+}
+
+#[test]
+fn a_kernel_that_does_not_answer() {
+    for at in [0, 1] {
+        let mut net = Net::new(hosts(), &transport(), &sainfo());
+        net.kernels[at].silent = true;
+        net.acquire();
+        net.settle();
+        net.pass(seconds(120));
+        let host = if at == 0 { &mut net.world.a } else { &mut net.world.b };
+        assert_eq!(host.failures()[0], Cause::KernelTimeout(seconds(30)));
+        // It wakes up: what it reserves now is given back.
+        net.kernels[at].silent = false;
+        net.settle();
+        net.assert_empty();
+    }
+}
+
+#[test]
+fn a_job_that_is_never_done() {
+    let mut with_pfs = sainfo();
+    with_pfs.terms.group = Some(Group::X25519);
+    let mut net = Net::new(hosts(), &transport(), &with_pfs);
+    net.world.initiate();
+    net.settle();
+    net.world.a.slow = true;
+    net.acquire();
+    net.settle();
+    net.pass(seconds(31));
+    assert!(matches!(net.world.a.failures()[..], [Cause::Crypto(_)]));
+    // When it comes after all, nobody waits.
+    net.world.a.work(net.world.now);
+    net.settle();
+    net.assert_empty();
+}
+
+#[test]
+fn a_peer_that_is_silent() {
+    let mut net = Net::new(hosts(), &transport(), &sainfo());
+    net.world.initiate();
+    net.settle();
+    net.acquire();
+    net.settle_with(|_| Fate::Drop);
+    net.pass_with(seconds(100), |_| Fate::Drop);
+    assert_eq!(net.world.a.failures(), [Cause::NoAnswer { sent: 5 }]);
+    assert!(net.world.a.event_kinds().contains(&EventKind::Phase2NoResponse));
+    assert_eq!(net.kernels[0].failed, [acquire(1)]);
+    net.assert_empty();
+}
+
+#[test]
+fn a_responder_without_message_3_takes_its_sa_back() {
+    let mut net = Net::new(hosts(), &transport(), &sainfo());
+    net.acquire();
+    let mut quick = 0;
+    let third_is_lost = |transmit: &Transmit| {
+        let from_a = transmit.remote == B.parse().unwrap() && transmit.bytes[18] == ExchangeType::QUICK.0;
+        quick += usize::from(from_a);
+        if from_a && quick > 1 { Fate::Drop } else { Fate::Deliver }
+    };
+    net.settle_with(third_is_lost);
+    net.pass_with(seconds(100), |transmit| {
+        let from_a = transmit.remote == B.parse().unwrap() && transmit.bytes[18] == ExchangeType::QUICK.0;
+        if from_a { Fate::Drop } else { Fate::Deliver }
+    });
+    net.settle();
+    assert_eq!(net.world.b.failures(), [Cause::NoAnswer { sent: 5 }]);
+    net.assert_empty();
+}
+
+#[test]
+fn a_phase_1_that_goes_takes_what_is_on_its_way() {
+    let mut net = Net::new(hosts(), &transport(), &sainfo());
+    net.world.initiate();
+    net.settle();
+    net.acquire();
+    net.settle_with(|_| Fate::Drop);
+    let now = net.world.now;
+    net.world.a.engine.handle_control(now, Control::FlushPhase1).unwrap();
+    net.settle();
+    assert_eq!(net.world.a.failures(), [Cause::Deleted(Protocol::ISAKMP)]);
+    net.assert_empty();
+}
