@@ -140,10 +140,10 @@ impl Engine {
     /// Its phase 2s go on under another phase 1 with the peer, or, without one, on their own.
     pub(super) fn leave_phase2s(&mut self, id: Phase1Id) {
         let Some(phase1) = self.phase1s.get(id) else { return };
-        match self.phase1s.newest(phase1.local.ip(), phase1.remote, Some(id)) {
-            Some(other) => self.phase2s_move(id, other),
-            None => self.phase2s_orphaned(id),
+        if let Some(other) = self.phase1s.newest(phase1.local.ip(), phase1.remote, Some(id)) {
+            self.phase2s_move(id, other);
         }
+        self.phase2s_orphaned(id);
     }
 
     /// Forgets an established phase 1.

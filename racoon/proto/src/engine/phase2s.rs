@@ -311,6 +311,15 @@ impl Phase2s {
         self.by_peer.get(&ends).into_iter().flatten().copied().collect()
     }
 
+    /// Whether messages of an exchange under a phase 1 may still come.
+    pub(super) fn talks_under(&self, phase1: Phase1Id) -> bool {
+        let listens = |id: &Phase2Id| {
+            let key = self.all.get(id).map(|phase2| (phase1, phase2.message_id));
+            key.is_some_and(|key| self.by_message.get(&key) == Some(id))
+        };
+        self.by_phase1.get(&phase1).into_iter().flatten().any(listens)
+    }
+
     /// How many are under a phase 1.
     pub(super) fn count(&self, phase1: Phase1Id) -> usize {
         self.by_phase1.get(&phase1).map_or(0, BTreeSet::len)

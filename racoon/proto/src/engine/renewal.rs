@@ -8,6 +8,7 @@ use super::{Engine, Phase1Id, Timer};
 use crate::config::Rekey;
 use crate::outcome::Role;
 use crate::output::Level;
+use crate::settings::Retransmission;
 
 /// After a renewal that failed comes the next attempt.
 const RETRY: Duration = Duration::from_secs(10);
@@ -58,6 +59,9 @@ impl Engine {
 
     /// The end of its lifetime. The peer knows it too, and is not told.
     pub(super) fn phase1_expire(&mut self, id: Phase1Id) {
+        if self.lingers(id) {
+            return self.timers.set(Timer::Phase1Expire(id), self.now + self.settings.retransmission.interval);
+        }
         let Some(phase1) = self.phase1s.get(id) else { return };
         let Phase1 { local, remote, cookies, .. } = *phase1;
         self.log(Level::Info, Some(remote), || {
@@ -65,6 +69,15 @@ impl Engine {
         });
         self.leave_phase2s(id);
         self.drop_phase1(id);
+    }
+
+    /// Whether it stays for what is being negotiated under it: the two sides do not count its life from the same moment, and
+    /// what one of them holds to be established must not fail at the other one. No longer than messages are repeated.
+    fn lingers(&self, id: Phase1Id) -> bool {
+        let Some(established) = self.phase1s.get(id).and_then(Phase1::established) else { return false };
+        let end = established.since + Duration::from_secs(established.sa.terms.lifetime.into());
+        let Retransmission { count, interval, .. } = self.settings.retransmission;
+        self.now < end + interval * count && self.phase2s.talks_under(id)
     }
 }
 
