@@ -67,8 +67,11 @@ impl Engine {
     /// Sets the policies for `templates`, which are as an outbound policy has them.
     pub(super) fn generate_policies(&mut self, outbound: Selector, templates: &[Template]) {
         let tunnel = templates.iter().any(|template| template.mode == Mode::Tunnel);
-        let directions: &[Direction] =
-            if tunnel { &[Direction::In, Direction::Forward, Direction::Out] } else { &[Direction::In, Direction::Out] };
+        let directions: &[Direction] = if tunnel {
+            &[Direction::In, Direction::Forward, Direction::Out]
+        } else {
+            &[Direction::In, Direction::Out]
+        };
         for direction in directions {
             let (selector, templates) = match direction {
                 Direction::Out => (outbound, templates.to_vec()),

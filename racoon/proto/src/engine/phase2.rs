@@ -109,12 +109,12 @@ impl Engine {
     fn is_configured(&self, phase2: &Phase2) -> bool {
         let remotes = &self.settings.remotes;
         let bound = phase2.phase1.and_then(|phase1| self.phase1_sa(phase1)).and_then(|sa| remotes.get(sa.block));
-        let by_address = || remotes.select(&Known::address(phase2.remote)).ok().flatten().and_then(|at| remotes.get(at));
+        let by_address =
+            || remotes.select(&Known::address(phase2.remote)).ok().flatten().and_then(|at| remotes.get(at));
         let Some(block) = bound.or_else(by_address) else { return false };
         let ids = Identities::of_selector(&phase2.bond.selector);
         let client = Some(phase2.remote.ip());
-        let traffic =
-            Traffic { local: &ids.local, remote: &ids.remote, claimed: None, client, remoteid: block.ph1id };
+        let traffic = Traffic { local: &ids.local, remote: &ids.remote, claimed: None, client, remoteid: block.ph1id };
         self.settings.sainfos.select(&traffic).is_some()
     }
 
@@ -246,7 +246,9 @@ impl Engine {
                 let seconds = self.settings.phase1_wait.as_secs();
                 Cause::NoPhase1(format!("none came up within {seconds} s"))
             }
-            State::Gathering(_, gathering) | State::Answering(_, gathering) if gathering.waits_for_job() => job_is_late(),
+            State::Gathering(_, gathering) | State::Answering(_, gathering) if gathering.waits_for_job() => {
+                job_is_late()
+            }
             State::Computing(_) => job_is_late(),
             State::Offered(_) | State::Answered(..) | State::Established(_) => return,
             _ => Cause::KernelTimeout(self.settings.phase2_wait),

@@ -1,8 +1,10 @@
 //! Messages of quick mode, and what the kernel and jobs bring in between.
 
+use std::time::Duration;
+
 use super::duplicates::{Arrival, PacketDigest};
-use super::phase2s::{Installing, Outbound, Phase2, State};
 use super::phase1s::{Phase1, Phase1s};
+use super::phase2s::{Established, Installing, Outbound, Phase2, State};
 use super::retransmission::Retransmission;
 use super::{Engine, Owner, Phase1Id, Phase2Id, Timer};
 use crate::crypto::{DhTask, JobResult, Phase2Seed, Secret};
@@ -11,10 +13,10 @@ use crate::num::NotifyType;
 use crate::outcome::{Cause, Role};
 use crate::output::{Level, Urgency};
 use crate::phase1::Phase1Sa;
-use crate::phase2::bundle::{Common, Installations};
+use crate::phase2::bundle::{Agreement, Common, Installations};
 use crate::phase2::gathering::{Gathered, Gathering, gathered, job};
 use crate::phase2::initiator::Agreed;
-use crate::phase2::message::{Message, Negotiation, Rejection};
+use crate::phase2::message::{Message, Negotiation, Received, Rejection};
 use crate::wire::Header;
 
 /// The ISAKMP SA of an established phase 1. A function of its own, so that the rest of the engine can be used besides.
@@ -38,14 +40,7 @@ impl Engine {
     }
 
     /// A message of an exchange that goes on.
-    fn quick_message(
-        &mut self,
-        id: Phase2Id,
-        phase1: Phase1Id,
-        header: &Header,
-        body: &[u8],
-        digest: &PacketDigest,
-    ) {
+    fn quick_message(&mut self, id: Phase2Id, phase1: Phase1Id, header: &Header, body: &[u8], digest: &PacketDigest) {
         let limit = self.settings.retransmission.count;
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
         let (local, remote) = (phase2.local, phase2.remote);
@@ -55,16 +50,16 @@ impl Engine {
             Arrival::New => {}
         }
         let Some(sa) = sa_of(&self.phase1s, phase1) else { return };
-        let padding = &self.settings.padding;
+        let received = Received { header, body, padding: &self.settings.padding };
         match &phase2.state {
-            State::Offered(offered) => match offered.read(sa, header, body, padding) {
+            State::Offered(offered) => match offered.read(sa, received) {
                 Ok(message) => {
                     phase2.inbox.work_on(digest.clone());
                     self.second_message(id, phase1, message);
                 }
                 Err(rejection) => self.reject(id, 2, rejection),
             },
-            State::Answered(answered, _) => match answered.read(sa, header, body, padding) {
+            State::Answered(answered, _) => match answered.read(sa, received) {
                 Ok(_) => {
                     phase2.inbox.work_on(digest.clone());
                     phase2.inbox.answered(None);
@@ -80,9 +75,8 @@ impl Engine {
     fn reject(&mut self, id: Phase2Id, number: u8, rejection: Rejection) {
         let Some(remote) = self.phase2s.get(id).map(|phase2| phase2.remote) else { return };
         match rejection {
-            Rejection::Unproved(reason) => self.log(Level::Warning, Some(remote), || {
-                format!("message {number} of quick mode is ignored: {reason}")
-            }),
+            Rejection::Unproved(reason) => self
+                .log(Level::Warning, Some(remote), || format!("message {number} of quick mode is ignored: {reason}")),
             Rejection::Fatal(cause) => self.fail_phase2(id, cause),
         }
     }
@@ -168,7 +162,8 @@ impl Engine {
     fn install(&mut self, id: Phase2Id, installations: Vec<SaInstallation>) {
         for installation in installations {
             self.phase2s.write(id, installation.name);
-            let request = self.ask_kernel(id, |id| KernelRequest::Install(Box::new(SaInstallation { id, ..installation })));
+            let request =
+                self.ask_kernel(id, |id| KernelRequest::Install(Box::new(SaInstallation { id, ..installation })));
             if let Some(phase2) = self.phase2s.get_mut(id) {
                 phase2.installs.insert(request);
             }
@@ -317,11 +312,11 @@ impl Engine {
 
     fn install_outbound(&mut self, id: Phase2Id, outbound: Outbound) {
         let Outbound { installations, pairs, terms } = outbound;
-        let established = super::phase2s::Established {
+        let established = Established {
             pairs,
             terms,
             since: self.now,
-            expires: self.now + std::time::Duration::from_secs(terms.lifetime.into()),
+            expires: self.now + Duration::from_secs(terms.lifetime.into()),
             renewed: false,
         };
         self.timers.set(Timer::Phase2Deadline(id), self.now + self.settings.phase2_wait);
@@ -351,7 +346,7 @@ impl Engine {
 fn installations(
     phase2: &Phase2,
     sa: &Phase1Sa,
-    agreement: &crate::phase2::bundle::Agreement,
+    agreement: &Agreement,
     spis: &[u32],
     seed: Phase2Seed<'_>,
 ) -> Result<Installations, Cause> {

@@ -15,7 +15,7 @@ use crate::phase1::Phase1Sa;
 use crate::phase2::Bond;
 use crate::phase2::bundle::{Agreement, Bundle, in_words, proposed, proposes};
 use crate::phase2::gathering::Gathering;
-use crate::phase2::message::{Message, Negotiation, Rejection};
+use crate::phase2::message::{Message, Negotiation, Received, Rejection};
 use crate::phase2::responder::{Accepted, check_exchange, identities, read};
 use crate::phase2::traffic::{Ends, Identities, between_hosts, policy_for, templates};
 use crate::proposal::encoding::Suite;
@@ -56,10 +56,11 @@ impl Engine {
         if message_id == 0 || sa.used.contains(message_id) {
             return self.log(Level::Debug, Some(remote), || format!("message id {message_id:#010x} was used before"));
         }
-        let message = match read(sa, header, body, &self.settings.padding) {
+        let message = match read(sa, Received { header, body, padding: &self.settings.padding }) {
             Ok(message) => message,
             Err(Rejection::Unproved(reason)) => {
-                return self.log(Level::Warning, Some(remote), || format!("message 1 of quick mode is ignored: {reason}"));
+                return self
+                    .log(Level::Warning, Some(remote), || format!("message 1 of quick mode is ignored: {reason}"));
             }
             Err(Rejection::Fatal(cause)) => {
                 self.mark_used(phase1, message_id);
@@ -81,13 +82,7 @@ impl Engine {
     }
 
     /// The peer has proved that it asks.
-    fn respond_to(
-        &mut self,
-        phase1: Phase1Id,
-        message_id: u32,
-        message: Message<Negotiation>,
-        digest: &PacketDigest,
-    ) {
+    fn respond_to(&mut self, phase1: Phase1Id, message_id: u32, message: Message<Negotiation>, digest: &PacketDigest) {
         let Some(sa) = sa_of(&self.phase1s, phase1) else { return };
         let (local, remote, cookies, block) = (sa.local, sa.remote, sa.cookies, sa.block);
         self.log(Level::Info, Some(remote), || {
@@ -141,12 +136,7 @@ impl Engine {
     ///
     /// # Errors
     /// What is not there, or what the peer asks for instead.
-    fn offer_for(
-        &mut self,
-        phase1: Phase1Id,
-        request: &Request,
-        negotiation: &Negotiation,
-    ) -> Result<Offer, Cause> {
+    fn offer_for(&mut self, phase1: Phase1Id, request: &Request, negotiation: &Negotiation) -> Result<Offer, Cause> {
         let complex = self.settings.complex_bundle;
         let Some(sa) = sa_of(&self.phase1s, phase1) else { return Err(Cause::NoPhase1(String::new())) };
         let remote_block = self.settings.remotes.get(sa.block).ok_or_else(|| Cause::NoRemote(String::new()))?;
@@ -158,7 +148,8 @@ impl Engine {
             return self.offer_generated(request, &sainfo, level, how, sa_ends);
         };
         let bond = Bond { selector: inbound.selector.mirrored(), ..request.bond };
-        let in_templates = templates(inbound).ok_or_else(|| Cause::NoPolicy(format!("{bond}: it is not to be protected")))?;
+        let in_templates =
+            templates(inbound).ok_or_else(|| Cause::NoPolicy(format!("{bond}: it is not to be protected")))?;
         let outbound = self.spd.exact(Direction::Out, &bond.selector).and_then(templates);
         let (remote, is_missing) = (sa.remote, outbound.is_none());
         let bundle = Bundle::new(outbound.unwrap_or(in_templates), in_templates, &sainfo, complex, false)?;

@@ -3,7 +3,7 @@
 use super::bundle::{Agreement, Bundle};
 use super::gathering::Gathered;
 use super::lifetime::heed;
-use super::message::{Message, Negotiation, Proof, Rejection, draw_nonce, open, seal};
+use super::message::{Message, Negotiation, Proof, Received, Rejection, draw_nonce, open, seal};
 use super::traffic::Identities;
 use crate::config::CheckLevel;
 use crate::crypto::{Exponent, Iv, Padding};
@@ -13,7 +13,6 @@ use crate::outcome::Cause;
 use crate::phase1::Phase1Sa;
 use crate::proposal::encoding::{Suite, phase2_sa};
 use crate::random::Random;
-use crate::wire::Header;
 
 /// What is to be negotiated.
 #[derive(Debug)]
@@ -83,15 +82,9 @@ impl Offered {
     ///
     /// # Errors
     /// Why it is not accepted. As long as nobody knows who sent it, another one may come.
-    pub(crate) fn read(
-        &self,
-        sa: &Phase1Sa,
-        header: &Header,
-        body: &[u8],
-        padding: &Padding,
-    ) -> Result<Message<Negotiation>, Rejection> {
+    pub(crate) fn read(&self, sa: &Phase1Sa, received: Received<'_>) -> Result<Message<Negotiation>, Rejection> {
         let proof = Proof::Second(&self.nonce);
-        open(sa, &rules::QUICK[1], &self.iv, header, body, padding, proof, Negotiation::read)
+        open(sa, &rules::QUICK[1], &self.iv, received, proof, Negotiation::read)
     }
 
     /// Agrees to message 2, or not: it has to choose of what was offered, and to leave the identities as they are.

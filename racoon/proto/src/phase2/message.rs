@@ -32,6 +32,16 @@ pub(crate) enum Proof<'a> {
     Third(&'a [u8], &'a [u8]),
 }
 
+/// A message as it came in: nobody knows who sent it.
+#[derive(Clone, Copy)]
+pub(crate) struct Received<'a> {
+    pub(crate) header: &'a Header,
+    /// What is behind the header.
+    pub(crate) body: &'a [u8],
+    /// How peers have to pad.
+    pub(crate) padding: &'a Padding,
+}
+
 /// A message that the peer sent, as is proved.
 pub(crate) struct Message<T> {
     /// What it says.
@@ -64,12 +74,11 @@ pub(crate) fn open<T>(
     sa: &Phase1Sa,
     rules: &MessageRules,
     iv: &Iv,
-    header: &Header,
-    body: &[u8],
-    padding: &Padding,
+    received: Received<'_>,
     proof: Proof<'_>,
     read: impl FnOnce(&[RawPayload<'_>]) -> Result<T, Cause>,
 ) -> Result<Message<T>, Rejection> {
+    let Received { header, body, padding } = received;
     let unproved = |reason: String| Rejection::Unproved(reason);
     rules.check_encryption(header).map_err(|cause| unproved(cause.to_string()))?;
     let opened = sa.open(iv, header, body).map_err(|error| unproved(error.to_string()))?;

@@ -2,7 +2,7 @@
 
 use super::bundle::Agreement;
 use super::lifetime::claim;
-use super::message::{Message, Negotiation, Proof, Rejection, draw_nonce, open, seal};
+use super::message::{Message, Negotiation, Proof, Received, Rejection, draw_nonce, open, seal};
 use super::traffic::Identities;
 use crate::crypto::{Iv, Padding};
 use crate::exchange::rules;
@@ -11,7 +11,6 @@ use crate::num::{ExchangeType, Group, PayloadType};
 use crate::outcome::Cause;
 use crate::phase1::Phase1Sa;
 use crate::random::Random;
-use crate::wire::Header;
 
 /// Message 1 is accepted: what is to be answered.
 pub(crate) struct Accepted {
@@ -37,14 +36,9 @@ pub(crate) struct Answered {
 ///
 /// # Errors
 /// Why it is not accepted.
-pub(crate) fn read(
-    sa: &Phase1Sa,
-    header: &Header,
-    body: &[u8],
-    padding: &Padding,
-) -> Result<Message<Negotiation>, Rejection> {
-    let iv = sa.iv(header.message_id).map_err(Cause::from)?;
-    open(sa, &rules::QUICK[0], &iv, header, body, padding, Proof::First, Negotiation::read)
+pub(crate) fn read(sa: &Phase1Sa, received: Received<'_>) -> Result<Message<Negotiation>, Rejection> {
+    let iv = sa.iv(received.header.message_id).map_err(Cause::from)?;
+    open(sa, &rules::QUICK[0], &iv, received, Proof::First, Negotiation::read)
 }
 
 /// The identities that message 1 has, seen from us.
@@ -118,14 +112,8 @@ impl Answered {
     ///
     /// # Errors
     /// Why it is not accepted. As long as nobody knows who sent it, another one may come.
-    pub(crate) fn read(
-        &self,
-        sa: &Phase1Sa,
-        header: &Header,
-        body: &[u8],
-        padding: &Padding,
-    ) -> Result<Message<()>, Rejection> {
+    pub(crate) fn read(&self, sa: &Phase1Sa, received: Received<'_>) -> Result<Message<()>, Rejection> {
         let proof = Proof::Third(&self.ni, &self.nr);
-        open(sa, &rules::QUICK[2], &self.iv, header, body, padding, proof, |_| Ok(()))
+        open(sa, &rules::QUICK[2], &self.iv, received, proof, |_| Ok(()))
     }
 }

@@ -145,7 +145,7 @@ proptest! {
         query in selectors(),
     ) {
         let mut spd = Spd::default();
-        let mut all = std::collections::HashMap::new();
+        let mut all = HashMap::new();
         for (selector, priority) in &policies {
             spd.insert(policy(0, Direction::Out, *selector, *priority));
             all.insert(*selector, *priority);
