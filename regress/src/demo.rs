@@ -1,4 +1,4 @@
-//! `cargo demo`: two hosts load their `/etc/ipsec.conf` and ping each other through ESP.
+//! `cargo demo`: two hosts load their `/etc/ipsec.conf`, start racoon, and ping each other through ESP.
 
 use std::io::stdout;
 use std::path::{Path, PathBuf};
@@ -6,46 +6,63 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::job::Job;
-use crate::lab::{Boot, End, Host, Link, Program};
+use crate::lab::{Boot, End, Host, Link, Program, wait_until};
 use crate::tally::Tally;
 use crate::{tools, tree};
 
+/// The programs of the play.
+pub(crate) struct Programs {
+    setkey: String,
+    racoon: String,
+    racoonctl: String,
+}
+
+impl Programs {
+    /// Those in a folder.
+    pub(crate) fn of(folder: &Path) -> Self {
+        let path = |name| folder.join(name).display().to_string();
+        Self { setkey: path("setkey"), racoon: path("racoon"), racoonctl: path("racoonctl") }
+    }
+}
+
 /// The command line: builds, boots, plays.
 pub(crate) fn run(words: &[&str]) -> Result<ExitCode> {
-    let (mut backend, mut setkey) = ("pfkey", None);
+    let (mut backend, mut folder) = ("pfkey", None);
     let mut words = words.iter();
     while let Some(&word) = words.next() {
         match word {
             "--" => {}
             "--backend" => backend = words.next().context("--backend needs a name")?,
-            "--setkey" => setkey = Some(PathBuf::from(words.next().context("--setkey needs a path")?)),
-            _ => bail!("usage: cargo demo [-- [--backend pfkey|xfrm] [--setkey PROGRAM]]"),
+            "--programs" => folder = Some(PathBuf::from(words.next().context("--programs needs a folder")?)),
+            _ => bail!("usage: cargo demo [-- [--backend pfkey|xfrm] [--programs FOLDER]]"),
         }
     }
     tools::packages(tools::LAB)?;
-    let setkey = match setkey {
-        Some(program) => program.canonicalize().with_context(|| program.display().to_string())?,
+    let folder = match folder {
+        Some(folder) => folder.canonicalize().with_context(|| folder.display().to_string())?,
         None => {
             tools::packages(tools::BUILD)?;
-            Job::cargo("build --package setkey").run()?;
-            tree::program("setkey", "debug")
+            Job::cargo("build --package setkey --package racoon").run()?;
+            tree::target().join("debug")
         }
     };
-    boot(&setkey, backend).map(|()| ExitCode::SUCCESS)
+    boot(&folder, backend).map(|()| ExitCode::SUCCESS)
 }
 
 /// The same as a check.
 pub(crate) fn check(backend: &str) -> Result<Tally> {
-    boot(&tree::program("setkey", "debug"), backend)?;
+    boot(&tree::target().join("debug"), backend)?;
     Ok(Tally::PASSED)
 }
 
-fn boot(setkey: &Path, backend: &str) -> Result<()> {
-    println!("booting a User Mode Linux kernel ({} to it: {backend})", setkey.display());
-    let setkey = setkey.to_str().context("the path of setkey is not text")?;
-    let mut boot = Boot::agent(&["demo", setkey])?.env("LIBPFKEY_BACKEND", backend).limit(Duration::from_secs(120));
+fn boot(folder: &Path, backend: &str) -> Result<()> {
+    println!("booting a User Mode Linux kernel (programs: {}; door to it: {backend})", folder.display());
+    let folder = folder.to_str().context("the path of the programs is not text")?;
+    let mut boot = Boot::agent(&["demo", folder])?.env("LIBPFKEY_BACKEND", backend).limit(Duration::from_secs(120));
     if backend == "xfrm" {
         boot = boot.without_pf_key();
     }
@@ -59,65 +76,169 @@ fn boot(setkey: &Path, backend: &str) -> Result<()> {
 /// How many pings go out in each act.
 const PINGS: usize = 3;
 
+/// How long the daemons may take for anything.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A host of the play: its namespace, and what it calls itself and the other one.
+struct Player {
+    host: Host,
+    address: &'static str,
+    peer: &'static str,
+}
+
 /// The play itself, in the guest.
-pub(crate) fn play(setkey: &str) -> Result<()> {
+pub(crate) fn play(programs: &Programs) -> Result<()> {
     println!("\nTwo hosts on one wire: alice 192.0.2.1, bob 192.0.2.2.");
     let wire = Link::new("wire")?;
-    let (alice, bob) = (Host::new("alice")?, Host::new("bob")?);
-    wire.plug(&alice, "eth0", &["192.0.2.1/24"])?;
-    wire.plug(&bob, "eth0", &["192.0.2.2/24"])?;
+    let alice = Player { host: Host::new("alice")?, address: "192.0.2.1", peer: "192.0.2.2" };
+    let bob = Player { host: Host::new("bob")?, address: "192.0.2.2", peer: "192.0.2.1" };
+    wire.plug(&alice.host, "eth0", &["192.0.2.1/24"])?;
+    wire.plug(&bob.host, "eth0", &["192.0.2.2/24"])?;
 
     println!("\nBefore: pings cross the wire as they are, and a third party sees it.");
     let clear = wire.watch()?;
-    ping(&alice, "192.0.2.2")?;
+    alice.ping()?;
     let clear = clear.end()?;
     println!("on the wire: {clear}");
     ensure!(clear.of("ICMP") == 2 * PINGS, "expected {} ICMP packets on the wire, saw: {clear}", 2 * PINGS);
 
-    println!("\nBoth hosts load their /etc/ipsec.conf.");
-    for (host, out, inbound) in [(&alice, "out", "in"), (&bob, "in", "out")] {
-        let text = configuration(out, inbound);
-        if host.name() == "alice" {
-            println!("alice:/etc/ipsec.conf:\n{text}");
-        }
-        host.write("/etc/ipsec.conf", &text)?;
-        show(host, setkey, &["-f", "/etc/ipsec.conf"])?;
+    println!("\nBoth hosts want ESP for each other, and have the files to agree on keys.");
+    for player in [&alice, &bob] {
+        player.write_files(player.host.name() == "alice")?;
+        player.show(&programs.setkey, &["-f", "/etc/ipsec.conf"])?;
+        player.start(programs)?;
     }
-    for host in [&alice, &bob] {
-        let sas = show(host, setkey, &["-D"])?;
-        ensure!(sas.contains("spi=4097(0x00001001)"), "{}: setkey -D does not show SPI 0x1001", host.name());
-        let policies = show(host, setkey, &["-DP"])?;
-        ensure!(policies.contains("esp/transport//require"), "{}: setkey -DP does not show the policy", host.name());
+
+    println!("\nThe first packets make alice's kernel ask for SAs. They are lost, or wait.");
+    let secret = wire.watch()?;
+    alice.wake()?;
+    for player in [&alice, &bob] {
+        let sas = player.show(&programs.setkey, &["-D"])?;
+        ensure!(sas.matches("state=mature").count() == 2, "{}: setkey -D does not show two SAs", player.host.name());
+        let phase1 = player.show(&programs.racoonctl, &["-s", &player.file("sock"), "show-sa", "isakmp"])?;
+        ensure!(phase1.contains(player.peer), "{}: racoonctl does not show the peer", player.host.name());
     }
 
     println!("After: the same pings, both ways.");
-    let secret = wire.watch()?;
-    ping(&alice, "192.0.2.2")?;
-    ping(&bob, "192.0.2.1")?;
+    alice.ping()?;
+    bob.ping()?;
     let secret = secret.end()?;
     println!("on the wire: {secret}");
-    ensure!(secret.of("ESP") == 4 * PINGS, "expected {} ESP packets on the wire, saw: {secret}", 4 * PINGS);
+    ensure!(secret.of("ESP") >= 4 * PINGS, "expected {} ESP packets on the wire, saw: {secret}", 4 * PINGS);
     ensure!(secret.of("ICMP") == 0, "pings crossed the wire in clear: {secret}");
-    println!("\nEvery ping crossed the wire as ESP, none in clear.");
-    Ok(())
+    println!("\nEvery ping crossed the wire as ESP, none in clear. UDP is racoon, negotiating.");
+
+    println!("\nalice's daemon stops: it tells bob's, and no SA is left.");
+    alice.stop()?;
+    for player in [&alice, &bob] {
+        player.has_no_sas(programs)?;
+        player.show(&programs.setkey, &["-D"])?;
+    }
+    bob.stop()
 }
 
-/// The same two SAs for both hosts; the directions of the policies as one of them sees it.
-fn configuration(from_alice: &str, from_bob: &str) -> String {
-    format!(
-        "#!/usr/sbin/setkey -f
+impl Player {
+    /// A file of its daemon in the run directory, which both hosts share.
+    fn file(&self, ending: &str) -> String {
+        format!("/run/{}.{ending}", self.host.name())
+    }
+
+    fn write_files(&self, shown: bool) -> Result<()> {
+        let Self { address, peer, .. } = self;
+        let policies = format!(
+            "#!/usr/sbin/setkey -f
 flush;
 spdflush;
-add 192.0.2.1 192.0.2.2 esp 0x1001 -m transport
-    -E aes-cbc 0x000102030405060708090a0b0c0d0e0f
-    -A hmac-sha256 0x000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f;
-add 192.0.2.2 192.0.2.1 esp 0x1002 -m transport
-    -E aes-cbc 0x101112131415161718191a1b1c1d1e1f
-    -A hmac-sha256 0x202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f;
-spdadd 192.0.2.1 192.0.2.2 any -P {from_alice} ipsec esp/transport//require;
-spdadd 192.0.2.2 192.0.2.1 any -P {from_bob} ipsec esp/transport//require;
+spdadd {address} {peer} any -P out ipsec esp/transport//require;
+spdadd {peer} {address} any -P in  ipsec esp/transport//require;
 "
-    )
+        );
+        let configuration = format!(
+            "path pre_shared_key \"/etc/psk.txt\";
+path pidfile \"{}\";
+listen {{ isakmp {address} [500]; adminsock \"{}\"; }}
+remote {peer} {{
+    exchange_mode main;
+    proposal {{
+        encryption_algorithm aes 256;
+        hash_algorithm sha256;
+        authentication_method pre_shared_key;
+        dh_group modp2048;
+    }}
+}}
+sainfo anonymous {{
+    pfs_group modp2048;
+    encryption_algorithm aes 256;
+    authentication_algorithm hmac_sha256;
+    compression_algorithm deflate;
+}}
+",
+            self.file("pid"),
+            self.file("sock")
+        );
+        let key = format!("{peer} correct horse battery staple\n");
+        if shown {
+            let name = self.host.name();
+            println!("{name}:/etc/ipsec.conf:\n{policies}\n{name}:/etc/racoon.conf:\n{configuration}");
+            println!("{name}:/etc/psk.txt:\n{key}");
+        }
+        self.host.write("/etc/ipsec.conf", &policies)?;
+        self.host.write("/etc/racoon.conf", &configuration)?;
+        self.host.write("/etc/psk.txt", &key)
+    }
+
+    /// Starts the daemon, which goes to the background once it is ready.
+    fn start(&self, programs: &Programs) -> Result<()> {
+        self.show(&programs.racoon, &["-f", "/etc/racoon.conf", "-d", "-l", &self.file("log")]).map(drop)
+    }
+
+    /// Ends the daemon: it removes its pid file last.
+    fn stop(&self) -> Result<()> {
+        let file = self.file("pid");
+        let pid: i32 = std::fs::read_to_string(&file).with_context(|| file.clone())?.trim().parse()?;
+        println!("{}# kill {pid}", self.host.name());
+        kill(Pid::from_raw(pid), Signal::SIGTERM)?;
+        let gone = wait_until(PATIENCE, || !Path::new(&file).exists(), || Ok(()))?;
+        ensure!(gone, "{}: racoon does not end:\n{}", self.host.name(), self.log());
+        Ok(())
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.file("log")).unwrap_or_default()
+    }
+
+    /// Pings until an answer comes.
+    fn wake(&self) -> Result<()> {
+        let ping = || self.host.run(Program::new("ping", &["-n", "-c", "1", "-W", "1", self.peer]));
+        let answered = wait_until(PATIENCE, || ping().is_ok_and(|done| done.success()), || Ok(()))?;
+        ensure!(answered, "{}: no answer; racoon's log:\n{}", self.host.name(), self.log());
+        println!("racoon on {} says:", self.host.name());
+        for line in self.log().lines().filter(|line| line.contains("established") || line.contains("initiate")) {
+            println!("  {line}");
+        }
+        println!();
+        Ok(())
+    }
+
+    fn has_no_sas(&self, programs: &Programs) -> Result<()> {
+        let dump = || self.host.run(Program::new(&programs.setkey, &["-D"]));
+        let empty =
+            wait_until(PATIENCE, || dump().is_ok_and(|done| done.text().contains("No SAD entries")), || Ok(()))?;
+        ensure!(empty, "{}: SAs are left", self.host.name());
+        Ok(())
+    }
+
+    /// Runs a command as a reader would type it, and returns what it printed.
+    fn show(&self, program: &str, arguments: &[&str]) -> Result<String> {
+        show(&self.host, program, arguments)
+    }
+
+    fn ping(&self) -> Result<()> {
+        let count = PINGS.to_string();
+        let text = self.show("ping", &["-n", "-c", &count, "-i", "0.2", "-W", "2", self.peer])?;
+        ensure!(text.contains(" 0% packet loss"), "{}: pings were lost", self.host.name());
+        Ok(())
+    }
 }
 
 /// Runs a command on `host` as a reader would type it, and returns what it printed.
@@ -130,12 +251,4 @@ fn show(host: &Host, program: &str, arguments: &[&str]) -> Result<String> {
     ensure!(done.success(), "{}: {name} {} ended with {}", host.name(), arguments.join(" "), done.exit);
     ensure!(done.stderr.is_empty(), "{}: {name} {} complained", host.name(), arguments.join(" "));
     Ok(text)
-}
-
-fn ping(host: &Host, to: &str) -> Result<()> {
-    let count = PINGS.to_string();
-    let arguments = ["-n", "-c", &count, "-i", "0.2", "-W", "2", to];
-    let text = show(host, "ping", &arguments)?;
-    ensure!(text.contains(" 0% packet loss"), "{}: pings to {to} were lost", host.name());
-    Ok(())
 }

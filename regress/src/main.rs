@@ -3,6 +3,7 @@
 mod bench;
 mod compliance;
 mod demo;
+mod ike;
 mod interop;
 mod job;
 mod lab;
@@ -26,8 +27,9 @@ usage: cargo regress [--full] [--fuzz-seconds N] [STEP ...]
        cargo regress bench [--backend NAME,...] [--setkey PROGRAM] [COUNT ...]
        cargo regress bench racoon [COUNT]
        cargo regress rows [--racoon BACKEND] [ROW ...]
+       cargo regress scenes SUITE BACKEND [WORD]
        cargo regress lab [--share DIR] -- COMMAND ...
-       cargo demo [-- [--backend NAME] [--setkey PROGRAM]]
+       cargo demo [-- [--backend NAME] [--programs FOLDER]]
 steps:
 ";
 
@@ -50,6 +52,7 @@ fn run(words: &[&str]) -> Result<ExitCode> {
         ["lab", rest @ ..] => lab(rest),
         ["bench", rest @ ..] => bench::run(rest),
         ["rows", rest @ ..] => interop::run(rest).map(passed),
+        ["scenes", rest @ ..] => ike::run(rest).map(passed),
         ["cases", rest @ ..] => compliance::run(rest).map(passed),
         ["help" | "--help" | "-h", ..] => {
             print!("{USAGE}{}", steps::list());
@@ -69,7 +72,8 @@ fn guest(words: &[&str]) -> Result<ExitCode> {
         ["init", work, ..] => lab::init::run(Path::new(work))?,
         ["bench", setkey, backends, counts @ ..] => bench::guest::race(Path::new(setkey), backends, counts)?,
         ["soak", setkey] => soak::soak(Path::new(setkey))?,
-        ["demo", setkey] => demo::play(setkey)?,
+        ["demo", folder] => demo::play(&demo::Programs::of(Path::new(folder)))?,
+        ["ike", words @ ..] => ike::serve(words)?,
         ["interop", words @ ..] => interop::serve(words)?,
         ["compliance", job] => compliance::guest::serve(Path::new(job))?,
         _ => bail!("no such guest command: {words:?}"),

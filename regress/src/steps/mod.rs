@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 
 use crate::job::Job;
 use crate::tally::Tally;
-use crate::{compliance, demo, interop, soak, tools, tree, twins};
+use crate::{compliance, demo, ike, interop, soak, tools, tree, twins};
 
 /// One kind of check.
 struct Step {
@@ -87,6 +87,24 @@ const STEPS: &[Step] = &[
         long: true,
         run: |_| lab_step(interop::check_sample),
     },
+    Step {
+        name: "ike",
+        about: "racoon against itself, PF_KEY",
+        long: true,
+        run: |_| lab_step(|| ike::check("ike", "pfkey", "")),
+    },
+    Step {
+        name: "ike-xfrm",
+        about: "the same, NETLINK_XFRM",
+        long: true,
+        run: |_| lab_step(|| ike::check("ike", "xfrm", "")),
+    },
+    Step {
+        name: "loss",
+        about: "racoon against itself over bad lines",
+        long: true,
+        run: |_| lab_step(|| ike::check("loss", "xfrm", "")),
+    },
     Step { name: "soak", about: "one setkey that works long", long: true, run: |_| lab_step(|| soak::check("pfkey")) },
     Step {
         name: "properties",
@@ -155,7 +173,7 @@ fn perform(step: &Step, options: &Options) -> Row {
 fn lab_step(check: impl FnOnce() -> Result<Tally>) -> Result<Tally> {
     tools::packages(tools::BUILD)?;
     tools::packages(tools::LAB)?;
-    Job::cargo("build --quiet --package setkey").run()?;
+    Job::cargo("build --quiet --package setkey --package racoon").run()?;
     check()
 }
 

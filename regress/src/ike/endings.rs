@@ -1,0 +1,108 @@
+//! How it ends, and what is left.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use super::Play;
+use super::scene::{Knobs, Scene, Shape, Side};
+use crate::racoon::Ours;
+
+pub(super) const PLAYS: &[Play] = &[
+    ("stopped: nothing is left on either side", stopped),
+    ("killed and started again: traffic goes on", killed),
+    ("the peer restarted: initial contact", initial_contact),
+    ("the peer is gone: dead peer detection", dead_peer),
+    ("SAs of others survive a stop", others_survive),
+    ("SAs flushed by hand come back", flushed),
+];
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn stopped(ours: &Ours) -> Result<()> {
+    let scene = Scene::new(ours, Shape::Transport)?;
+    let (alice, bob) = scene.start_both(&Knobs::default())?;
+    scene.bring_up(Side::Alice, PATIENCE)?;
+    alice.stop()?;
+    for side in Side::BOTH {
+        scene.until(PATIENCE, "no SAs", || Ok(scene.count_sas(side)? == 0))?;
+    }
+    bob.wait_for_log("ISAKMP-SA deleted", PATIENCE)?;
+    bob.stop()
+}
+
+/// A daemon that was killed leaves its SAs in the kernel; the next one lets them live.
+fn killed(ours: &Ours) -> Result<()> {
+    let scene = Scene::new(ours, Shape::Transport)?;
+    let (alice, bob) = scene.start_both(&Knobs::default())?;
+    scene.bring_up(Side::Alice, PATIENCE)?;
+    bob.kill()?;
+    scene.protected("ESP")?;
+    let bob = scene.restart(Side::Bob, &Knobs::default())?;
+    scene.protected("ESP")?;
+    alice.stop()?;
+    bob.stop()
+}
+
+/// Bob loses everything, and speaks first: Alice forgets what she had with him.
+fn initial_contact(ours: &Ours) -> Result<()> {
+    let scene = Scene::new(ours, Shape::Transport)?;
+    let (alice, bob) = scene.start_both(&Knobs::default())?;
+    scene.bring_up(Side::Alice, PATIENCE)?;
+    let before = scene.sas(Side::Alice)?;
+    bob.kill()?;
+    scene.setkey(Side::Bob, &["-F"])?;
+    let bob = scene.restart(Side::Bob, &Knobs::default())?;
+    scene.bring_up(Side::Bob, PATIENCE)?;
+    scene.protected("ESP")?;
+    let count = scene.count_sas(Side::Alice)?;
+    ensure!(count == 2, "the old SAs are still there:\n{before}and now:\n{}", scene.sas(Side::Alice)?);
+    alice.stop()?;
+    bob.stop()
+}
+
+/// Bob loses everything, and says nothing: Alice notices by herself.
+fn dead_peer(ours: &Ours) -> Result<()> {
+    let knobs = Knobs { remote: "dpd_delay 1; dpd_retry 1; dpd_maxfail 2; initial_contact off;", ..Knobs::default() };
+    let scene = Scene::new(ours, Shape::Transport)?;
+    let (alice, bob) = scene.start_both(&knobs)?;
+    scene.bring_up(Side::Alice, PATIENCE)?;
+    // It lives as long as it answers.
+    std::thread::sleep(Duration::from_secs(4));
+    ensure!(scene.count_sas(Side::Alice)? == 2, "a living peer was declared dead:\n{}", alice.log()?);
+    bob.kill()?;
+    scene.setkey(Side::Bob, &["-F"])?;
+    alice.wait_for_log("seems to be dead", PATIENCE)?;
+    scene.until(PATIENCE, "no SAs", || Ok(scene.count_sas(Side::Alice)? == 0))?;
+    let bob = scene.restart(Side::Bob, &knobs)?;
+    scene.bring_up(Side::Alice, PATIENCE)?;
+    scene.protected("ESP")?;
+    alice.stop()?;
+    bob.stop()
+}
+
+fn others_survive(ours: &Ours) -> Result<()> {
+    let scene = Scene::new(ours, Shape::Transport)?;
+    let (alice, bob) = scene.start_both(&Knobs::default())?;
+    let manual = "add 192.0.2.1 192.0.2.99 esp 0x999 -E aes-cbc 0x000102030405060708090a0b0c0d0e0f -A hmac-sha1 \
+                  0x000102030405060708090a0b0c0d0e0f10111213;\n";
+    scene.load(Side::Alice, manual.into())?;
+    scene.bring_up(Side::Alice, PATIENCE)?;
+    alice.stop()?;
+    let sas = scene.sas(Side::Alice)?;
+    ensure!(sas.matches("spi=").count() == 1 && sas.contains("spi=2457("), "{sas}");
+    bob.stop()
+}
+
+/// `setkey -F`: the peer is told, and the next packet makes new ones.
+fn flushed(ours: &Ours) -> Result<()> {
+    let scene = Scene::new(ours, Shape::Transport)?;
+    let (alice, bob) = scene.start_both(&Knobs::default())?;
+    scene.bring_up(Side::Alice, PATIENCE)?;
+    scene.setkey(Side::Alice, &["-F"])?;
+    scene.until(PATIENCE, "no SAs at the peer", || Ok(scene.count_sas(Side::Bob)? == 0))?;
+    scene.bring_up(Side::Alice, PATIENCE)?;
+    scene.protected("ESP")?;
+    alice.stop()?;
+    bob.stop()
+}

@@ -1,0 +1,130 @@
+//! Two configurations that do not fit: nothing comes up, and both logs say why.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use super::Play;
+use super::scene::{Knobs, Scene, Shape, Side};
+use crate::racoon::Ours;
+
+pub(super) const PLAYS: &[Play] = &[
+    ("another pre-shared key", |ours| {
+        refused(
+            ours,
+            Knobs { key: "not that one", ..Knobs::default() },
+            &["phase1 negotiation failed"],
+            &["pre-shared key"],
+        )
+    }),
+    ("another cipher in phase 1", |ours| {
+        refused(
+            ours,
+            Knobs {
+                proposal: "encryption_algorithm 3des; hash_algorithm sha256; dh_group modp2048;",
+                ..Knobs::default()
+            },
+            &["NO-PROPOSAL-CHOSEN"],
+            &["no suitable proposal found", "aes", "3des"],
+        )
+    }),
+    ("another group in phase 1", |ours| {
+        refused(
+            ours,
+            Knobs {
+                proposal: "encryption_algorithm aes 256; hash_algorithm sha256; dh_group modp3072;",
+                ..Knobs::default()
+            },
+            &["NO-PROPOSAL-CHOSEN"],
+            &["no suitable proposal found", "modp2048", "modp3072"],
+        )
+    }),
+    ("another cipher in phase 2", |ours| {
+        refused(
+            ours,
+            Knobs {
+                sainfo: "pfs_group modp2048; encryption_algorithm 3des; authentication_algorithm hmac_sha256;",
+                ..Knobs::default()
+            },
+            &["NO-PROPOSAL-CHOSEN"],
+            &["no suitable proposal found"],
+        )
+    }),
+    ("another group in phase 2", |ours| {
+        refused(
+            ours,
+            Knobs {
+                remote: "proposal_check strict;",
+                sainfo: "pfs_group modp3072; encryption_algorithm aes 256; authentication_algorithm hmac_sha256;",
+                ..Knobs::default()
+            },
+            &["NO-PROPOSAL-CHOSEN"],
+            &["pfs_group", "modp2048", "modp3072"],
+        )
+    }),
+    ("a longer lifetime under strict", |ours| {
+        refused(
+            ours,
+            Knobs { phase2_lifetime: 600, remote: "proposal_check strict;", ..Knobs::default() },
+            &["NO-PROPOSAL-CHOSEN"],
+            &["lifetime of 1800 s is proposed, 600 s"],
+        )
+    }),
+    ("another identity than expected", |ours| {
+        refused(
+            ours,
+            Knobs { remote: "verify_identifier on; peers_identifier address 192.0.2.77;", ..Knobs::default() },
+            &[],
+            &["192.0.2.77", "192.0.2.1"],
+        )
+    }),
+    ("no policy at the other end", no_policy),
+    ("a longer lifetime under claim", claimed),
+];
+
+/// Bob has other knobs than Alice. Her pings get no answer, the logs of both say what is to be said, and no SA is left.
+fn refused(ours: &Ours, bobs: Knobs, alice_says: &[&str], bob_says: &[&str]) -> Result<()> {
+    let scene = Scene::new(ours, Shape::Transport)?;
+    let (alice, bob) =
+        (scene.start(Side::Alice, &Knobs { counter: 2, ..Knobs::default() })?, scene.start(Side::Bob, &bobs)?);
+    let pings = scene.ping(Side::Alice, &["-c", "2", "-W", "1"])?;
+    ensure!(pings.received == 0, "{pings:?}");
+    for (racoon, lines) in [(&bob, bob_says), (&alice, alice_says)] {
+        for line in lines {
+            racoon.wait_for_log(line, Duration::from_secs(10))?;
+        }
+    }
+    alice.stop()?;
+    bob.stop()?;
+    for side in Side::BOTH {
+        // What is left is at most the kernel's own larval SA, until it expires.
+        let sas = scene.sas(side)?;
+        ensure!(!sas.contains("state=mature"), "an SA is left:\n{sas}");
+    }
+    Ok(())
+}
+
+fn no_policy(ours: &Ours) -> Result<()> {
+    let scene = Scene::new(ours, Shape::Transport)?;
+    let (alice, bob) = scene.start_both(&Knobs { counter: 2, ..Knobs::default() })?;
+    scene.load(Side::Bob, "spdflush;\n".into())?;
+    let pings = scene.ping(Side::Alice, &["-c", "2", "-W", "1"])?;
+    ensure!(pings.received == 0, "{pings:?}");
+    bob.wait_for_log("no policy is for", Duration::from_secs(10))?;
+    alice.stop()?;
+    bob.stop()
+}
+
+/// The responder says that its lifetime is shorter, and the initiator heeds it.
+fn claimed(ours: &Ours) -> Result<()> {
+    let scene = Scene::new(ours, Shape::Transport)?;
+    let knobs = |phase2_lifetime| Knobs { remote: "proposal_check claim;", phase2_lifetime, ..Knobs::default() };
+    let (alice, bob) = (scene.start(Side::Alice, &knobs(1800))?, scene.start(Side::Bob, &knobs(600))?);
+    scene.bring_up(Side::Alice, Duration::from_secs(20))?;
+    for side in Side::BOTH {
+        let sas = scene.sas(side)?;
+        ensure!(sas.matches("hard: 600(s)").count() == 2, "{sas}");
+    }
+    alice.stop()?;
+    bob.stop()
+}

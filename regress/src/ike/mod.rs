@@ -1,0 +1,91 @@
+//! racoon against itself on a real kernel: two hosts, their kernels' acquires, and all that can happen on the way.
+
+mod endings;
+mod loss;
+mod mismatch;
+mod paths;
+mod renewal;
+mod scene;
+
+use std::io::{Write, stdout};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail, ensure};
+
+use crate::job::Job;
+use crate::lab::{Boot, End};
+use crate::racoon::Ours;
+use crate::tally::Tally;
+use crate::{tools, tree};
+
+/// A scene with a name. Each makes its own hosts.
+type Play = (&'static str, fn(&Ours) -> Result<()>);
+
+/// The suites, by name.
+const SUITES: [(&str, &[&[Play]]); 2] =
+    [("ike", &[paths::PLAYS, mismatch::PLAYS, endings::PLAYS, renewal::PLAYS]), ("loss", &[loss::PLAYS])];
+
+/// What begins the line of a scene that went well, and of one that did not.
+const MARKS: [&str; 2] = ["passed: ", "FAILED: "];
+
+/// `cargo regress scenes`: a suite, or the scenes of it that have a word in their names.
+pub(crate) fn run(words: &[&str]) -> Result<bool> {
+    let (suite, backend, filter) = match words {
+        [suite, backend] => (suite, backend, ""),
+        [suite, backend, filter] => (suite, backend, *filter),
+        _ => bail!("usage: cargo regress scenes ike|loss pfkey|xfrm [WORD]"),
+    };
+    tools::packages(tools::LAB)?;
+    Job::cargo("build --quiet --package racoon --package setkey").run()?;
+    Ok(check(suite, backend, filter)?.failed == 0)
+}
+
+/// Boots the lab for a suite, or for those of its scenes whose names contain `filter`.
+pub(crate) fn check(suite: &str, backend: &str, filter: &str) -> Result<Tally> {
+    let [racoon, setkey] = ["racoon", "setkey"].map(|name| tree::program(name, "debug").display().to_string());
+    let mut boot = Boot::agent(&["ike", &racoon, &setkey, backend, suite, filter])?
+        .env("LIBPFKEY_BACKEND", backend)
+        .limit(Duration::from_secs(900));
+    if backend == "xfrm" {
+        boot = boot.without_pf_key();
+    }
+    let mut said = Vec::new();
+    let end = boot.run(&mut Both(&mut said, stdout()))?;
+    ensure!(end == End::Exited(0), "{end:?}");
+    let said = String::from_utf8_lossy(&said);
+    let [passed, failed] = MARKS.map(|mark| said.lines().filter(|line| line.starts_with(mark)).count());
+    ensure!(passed + failed > 0, "no scene was played");
+    Ok(Tally { passed, failed, skipped: 0 })
+}
+
+/// In the guest.
+pub(crate) fn serve(words: &[&str]) -> Result<()> {
+    let [racoon, setkey, backend, suite, filter] = words else { bail!("no such play: {words:?}") };
+    let ours = Ours { racoon: racoon.into(), setkey: setkey.into(), backend: (*backend).to_owned() };
+    let plays = SUITES.iter().filter(|(name, _)| name == suite).flat_map(|(_, lists)| lists.iter().copied().flatten());
+    for (name, play) in plays.filter(|(name, _)| name.contains(filter)) {
+        let start = Instant::now();
+        let result = play(&ours);
+        let took = start.elapsed().as_secs_f64();
+        match result {
+            Ok(()) => println!("{}{name} ({took:.1} s)", MARKS[0]),
+            Err(error) => println!("{}{name} ({took:.1} s): {error:#}", MARKS[1]),
+        }
+    }
+    Ok(())
+}
+
+/// Writes everything twice.
+struct Both<'a, W>(&'a mut Vec<u8>, W);
+
+impl<W: Write> Write for Both<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.extend_from_slice(bytes);
+        self.1.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.1.flush()
+    }
+}

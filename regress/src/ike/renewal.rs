@@ -1,0 +1,45 @@
+//! Keys are renewed before they end, and no packet notices.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use super::Play;
+use super::scene::{Knobs, Scene, Shape, Side};
+use crate::racoon::Ours;
+
+pub(super) const PLAYS: &[Play] = &[
+    ("phase 2 renewed under a ping every 10 ms", |ours| renewed(ours, 3600, 10, 1)),
+    ("three phase 2 and one phase 1 renewed under a ping every 10 ms", |ours| renewed(ours, 20, 10, 3)),
+    ("phase 1 renewed by a responder that began the first one", |ours| renewed(ours, 12, 600, 0)),
+];
+
+/// Pings every 10 ms until phase 2 has been renewed so many times (and phase 1 if it lives for less): none is lost.
+fn renewed(ours: &Ours, phase1_lifetime: u32, phase2_lifetime: u32, times: u32) -> Result<()> {
+    let scene = Scene::new(ours, Shape::Tunnel)?;
+    let knobs = Knobs { phase1_lifetime, phase2_lifetime, ..Knobs::default() };
+    let (alice, bob) = scene.start_both(&knobs)?;
+    scene.bring_up(Side::Alice, Duration::from_secs(20))?;
+    // A renewal begins at four fifths of the lifetime.
+    let phase2 = times * phase2_lifetime * 4 / 5;
+    let phase1 = if phase1_lifetime < 60 { phase1_lifetime } else { 0 };
+    let seconds = phase2.max(phase1) + 3;
+    let pings = scene.ping(Side::Alice, &["-q", "-i", "0.01", "-w", &seconds.to_string()])?;
+    // The last one may still be on its way when the time is over.
+    ensure!(pings.sent > 50 * seconds as usize && pings.received + 1 >= pings.sent, "{pings:?}");
+    let log = alice.log()?;
+    let installed = log.matches("IPsec-SA established").count();
+    let wanted = 2 * (times as usize + 1);
+    ensure!(installed >= wanted, "{installed} SAs were installed, not {wanted}:\n{log}");
+    if phase1 > 0 {
+        let up = log.matches("ISAKMP-SA established").count();
+        ensure!(up >= 2, "phase 1 was not renewed:\n{log}");
+    }
+    for side in Side::BOTH {
+        let count = scene.count_sas(side)?;
+        // The last renewed pair may live on beside its successor until its lifetime ends.
+        ensure!((2..=4).contains(&count), "{count} SAs:\n{}", scene.sas(side)?);
+    }
+    alice.stop()?;
+    bob.stop()
+}

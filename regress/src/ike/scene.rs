@@ -1,0 +1,341 @@
+//! Two hosts that shall find each other: their addresses, policies and configurations.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+
+use crate::lab::{Finished, Host, Link, Program, Stdin};
+use crate::racoon::{Files, Ours, Racoon};
+
+/// What the traffic between the two is, and how it is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// Host to host.
+    Transport,
+    /// Host to host over IPv6.
+    Transport6,
+    /// The networks behind both, in a tunnel.
+    Tunnel,
+    /// IPv6 networks in an IPv4 tunnel.
+    Tunnel6In4,
+}
+
+/// One of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Alice,
+    Bob,
+}
+
+impl Side {
+    pub(super) const BOTH: [Self; 2] = [Self::Alice, Self::Bob];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Alice => "alice",
+            Self::Bob => "bob",
+        }
+    }
+
+    fn other(self) -> Self {
+        match self {
+            Self::Alice => Self::Bob,
+            Self::Bob => Self::Alice,
+        }
+    }
+
+    /// The number in its addresses.
+    fn number(self) -> u8 {
+        match self {
+            Self::Alice => 1,
+            Self::Bob => 2,
+        }
+    }
+}
+
+impl Shape {
+    /// Where a side's IKE daemon is.
+    fn outer(self, side: Side) -> String {
+        match self {
+            Self::Transport6 => format!("2001:db8::{}", side.number()),
+            _ => format!("192.0.2.{}", side.number()),
+        }
+    }
+
+    /// Where a side's traffic comes from.
+    fn inner(self, side: Side) -> String {
+        match self {
+            Self::Transport | Self::Transport6 => self.outer(side),
+            Self::Tunnel => format!("192.168.{}.1", side.number()),
+            Self::Tunnel6In4 => format!("2001:db8:{}::1", side.number()),
+        }
+    }
+
+    /// What a policy is for.
+    fn network(self, side: Side) -> String {
+        match self {
+            Self::Transport | Self::Transport6 => self.outer(side),
+            Self::Tunnel => format!("192.168.{}.0/24", side.number()),
+            Self::Tunnel6In4 => format!("2001:db8:{}::/64", side.number()),
+        }
+    }
+
+    /// How an echo request looks on the wire in clear.
+    pub(super) fn echo(self) -> &'static str {
+        match self {
+            Self::Transport | Self::Tunnel => "ICMP",
+            Self::Transport6 | Self::Tunnel6In4 => "ICMPv6 echo",
+        }
+    }
+
+    /// The policies of one side. `protocols` are the SAs that are asked for, the innermost first.
+    pub(super) fn policies(self, side: Side, protocols: &[&str]) -> String {
+        let line = |from: Side, to: Side, direction: &str| {
+            let (source, destination) = (self.network(from), self.network(to));
+            let mut line = format!("spdadd {source} {destination} any -P {direction} ipsec");
+            for protocol in protocols {
+                // Writing to a string cannot fail.
+                let _ = match self {
+                    Self::Transport | Self::Transport6 => write!(line, " {protocol}/transport//require"),
+                    Self::Tunnel | Self::Tunnel6In4 => {
+                        write!(line, " {protocol}/tunnel/{}-{}/require", self.outer(from), self.outer(to))
+                    }
+                };
+            }
+            line + ";\n"
+        };
+        format!("flush;\nspdflush;\n{}{}", line(side, side.other(), "out"), line(side.other(), side, "in"))
+    }
+}
+
+/// What a side's `racoon.conf` says, as far as the scenes differ.
+#[derive(Clone, Debug)]
+pub(super) struct Knobs {
+    /// Of phase 1, in seconds.
+    pub(super) phase1_lifetime: u32,
+    /// Of phase 2, in seconds.
+    pub(super) phase2_lifetime: u32,
+    /// Lines of the proposal.
+    pub(super) proposal: &'static str,
+    /// More lines of the remote block.
+    pub(super) remote: &'static str,
+    /// Lines of the sainfo.
+    pub(super) sainfo: &'static str,
+    /// The key.
+    pub(super) key: &'static str,
+    /// Times a message is sent.
+    pub(super) counter: u32,
+}
+
+impl Default for Knobs {
+    fn default() -> Self {
+        Self {
+            phase1_lifetime: 3600,
+            phase2_lifetime: 1800,
+            proposal: "encryption_algorithm aes 256; hash_algorithm sha256; dh_group modp2048;",
+            remote: "proposal_check obey;",
+            sainfo: "pfs_group modp2048; encryption_algorithm aes 256; authentication_algorithm hmac_sha256;",
+            key: "a key for two hosts in a lab",
+            counter: 5,
+        }
+    }
+}
+
+impl Knobs {
+    fn text(&self, shape: Shape, side: Side) -> String {
+        let (us, peer) = (shape.outer(side), shape.outer(side.other()));
+        format!(
+            "log debug2;
+listen {{ isakmp {us} [500]; adminsock disabled; }}
+timer {{ counter {}; interval 1 sec; phase1 30 sec; phase2 30 sec; }}
+remote {peer} {{
+    exchange_mode main;
+    lifetime time {} sec;
+    {}
+    proposal {{ authentication_method pre_shared_key; {} }}
+}}
+sainfo anonymous {{
+    lifetime time {} sec;
+    {}
+    compression_algorithm deflate;
+}}
+",
+            self.counter, self.phase1_lifetime, self.remote, self.proposal, self.phase2_lifetime, self.sainfo
+        )
+    }
+}
+
+/// Two hosts on one wire.
+pub(super) struct Scene {
+    ours: Ours,
+    pub(super) shape: Shape,
+    pub(super) wire: Link,
+    pub(super) alice: Host,
+    pub(super) bob: Host,
+}
+
+impl Scene {
+    pub(super) fn new(ours: &Ours, shape: Shape) -> Result<Self> {
+        let wire = Link::new("wire")?;
+        let scene = Self { ours: ours.clone(), shape, wire, alice: Host::new("alice")?, bob: Host::new("bob")? };
+        for side in Side::BOTH {
+            let number = side.number();
+            let addresses = [format!("192.0.2.{number}/24"), format!("2001:db8::{number}/64")];
+            scene.wire.plug(scene.host(side), "eth0", &addresses.each_ref().map(String::as_str))?;
+            let (inner, outer) = (shape.inner(side), shape.outer(side));
+            if inner != outer {
+                let length = if inner.contains(':') { 128 } else { 32 };
+                let other = side.other();
+                scene.host(side).must(&format!("ip address add {inner}/{length} dev lo"))?;
+                // What is not protected must not get lost for want of a route: it would be seen on the wire.
+                scene.host(side).must(&format!("ip route add {} dev eth0 src {inner}", shape.network(other)))?;
+            }
+        }
+        scene.introduce()?;
+        Ok(scene)
+    }
+
+    /// Tells each side the other's hardware address: a policy for all IPv6 packets is one for neighbour discovery, too.
+    fn introduce(&self) -> Result<()> {
+        for side in Side::BOTH {
+            let other = side.other();
+            let link = self.host(other).must("cat /sys/class/net/eth0/address")?.text();
+            let neighbour = format!("2001:db8::{} lladdr {}", other.number(), link.trim());
+            self.host(side).must(&format!("ip neighbour replace {neighbour} dev eth0 nud permanent"))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn host(&self, side: Side) -> &Host {
+        match side {
+            Side::Alice => &self.alice,
+            Side::Bob => &self.bob,
+        }
+    }
+
+    /// Starts a side's daemon, with its policies.
+    pub(super) fn start(&self, side: Side, knobs: &Knobs) -> Result<Racoon<'_>> {
+        self.start_with(side, knobs, &["esp"])
+    }
+
+    /// The same, for other SAs than ESP alone.
+    pub(super) fn start_with(&self, side: Side, knobs: &Knobs, protocols: &[&str]) -> Result<Racoon<'_>> {
+        self.launch(side, knobs, self.shape.policies(side, protocols))
+    }
+
+    /// Starts the daemon of a side again without touching policies and SAs.
+    pub(super) fn restart(&self, side: Side, knobs: &Knobs) -> Result<Racoon<'_>> {
+        self.launch(side, knobs, String::new())
+    }
+
+    fn launch(&self, side: Side, knobs: &Knobs, setkey: String) -> Result<Racoon<'_>> {
+        let psk = format!("{} {}\n", self.shape.outer(side.other()), knobs.key);
+        Racoon::start(self.host(side), &self.ours, &Files { conf: knobs.text(self.shape, side), psk, setkey })
+    }
+
+    /// Starts both with the same knobs.
+    pub(super) fn start_both(&self, knobs: &Knobs) -> Result<(Racoon<'_>, Racoon<'_>)> {
+        Ok((self.start(Side::Alice, knobs)?, self.start(Side::Bob, knobs)?))
+    }
+
+    /// Pings the other side's inner address from a side's.
+    pub(super) fn ping(&self, from: Side, arguments: &[&str]) -> Result<Pings> {
+        let (source, target) = (self.shape.inner(from), self.shape.inner(from.other()));
+        let mut words = vec!["-n", "-I", &source];
+        words.extend_from_slice(arguments);
+        words.push(&target);
+        let done = self.host(from).run(Program::new("ping", &words).limit(Duration::from_secs(120)))?;
+        Pings::read(&done)
+    }
+
+    /// Pings until an answer comes: that makes the kernel ask for SAs.
+    pub(super) fn bring_up(&self, from: Side, within: Duration) -> Result<()> {
+        let deadline = Instant::now() + within;
+        let mut tried = 0;
+        while Instant::now() < deadline {
+            tried += 1;
+            if self.ping(from, &["-c", "1", "-W", "1"])?.received > 0 {
+                return Ok(());
+            }
+        }
+        anyhow::bail!("no answer to {tried} pings within {} s", within.as_secs())
+    }
+
+    /// All pings are answered, and cross the wire in these protocols only.
+    pub(super) fn protected(&self, by: &str) -> Result<()> {
+        const COUNT: usize = 5;
+        let watch = self.wire.watch()?;
+        for side in Side::BOTH {
+            let pings = self.ping(side, &["-c", &COUNT.to_string(), "-i", "0.05", "-W", "2"])?;
+            ensure!(pings.received == COUNT, "{}: {pings:?}", side.name());
+        }
+        let seen = watch.end()?;
+        ensure!(seen.of(by) == 4 * COUNT, "expected {} packets of {by} on the wire, saw: {seen}", 4 * COUNT);
+        ensure!(seen.of(self.shape.echo()) == 0, "in clear on the wire: {seen}");
+        Ok(())
+    }
+
+    /// `setkey -D` of a side.
+    pub(super) fn sas(&self, side: Side) -> Result<String> {
+        self.setkey(side, &["-D"])
+    }
+
+    pub(super) fn setkey(&self, side: Side, arguments: &[&str]) -> Result<String> {
+        let program = Program::new(&self.ours.setkey.to_string_lossy(), arguments);
+        Ok(self.host(side).run(program.env("LIBPFKEY_BACKEND", &self.ours.backend))?.text())
+    }
+
+    /// Runs a script on a side.
+    pub(super) fn load(&self, side: Side, script: String) -> Result<()> {
+        let program = Program::new(&self.ours.setkey.to_string_lossy(), &["-f", "/dev/stdin"]);
+        let program = program.env("LIBPFKEY_BACKEND", &self.ours.backend).stdin(Stdin::Bytes(script.into_bytes()));
+        let done = self.host(side).run(program)?;
+        ensure!(done.success() && done.stderr.is_empty(), "setkey: {}", done.text());
+        Ok(())
+    }
+
+    /// Waits until something is so.
+    pub(super) fn until(&self, within: Duration, what: &str, holds: impl Fn() -> Result<bool>) -> Result<()> {
+        let deadline = Instant::now() + within;
+        while !holds()? {
+            ensure!(Instant::now() < deadline, "{what}: not within {} s", within.as_secs());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(())
+    }
+
+    /// How many SAs a side has.
+    pub(super) fn count_sas(&self, side: Side) -> Result<usize> {
+        // An SA with SPI 0 is the kernel's own note that it asked for one.
+        let is_one = |line: &&str| line.contains("spi=") && !line.contains("spi=0(");
+        Ok(self.sas(side)?.lines().filter(is_one).count())
+    }
+
+    /// Adds loss, delay and the like to what a side sends and receives (tc-netem(8)).
+    pub(super) fn impair(&self, side: Side, how: &str) -> Result<()> {
+        self.host(side).must(&format!("tc qdisc replace dev eth0 root netem {how}"))?;
+        Ok(())
+    }
+}
+
+/// What ping(8) says at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pings {
+    pub(super) sent: usize,
+    pub(super) received: usize,
+}
+
+impl Pings {
+    fn read(done: &Finished) -> Result<Self> {
+        let text = done.text();
+        let number = |mark: &str| {
+            let line = text.lines().find(|line| line.contains("packets transmitted"))?;
+            line.split(',').find(|part| part.contains(mark))?.split_whitespace().next()?.parse().ok()
+        };
+        match (number("packets transmitted"), number("received")) {
+            (Some(sent), Some(received)) => Ok(Self { sent, received }),
+            _ => anyhow::bail!("ping says nothing: {text}"),
+        }
+    }
+}
