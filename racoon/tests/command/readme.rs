@@ -3,11 +3,40 @@
 use std::path::Path;
 
 use ipsec_conf::racoon::Section;
+use ipsec_conf::setkey::parse;
+
+use crate::Site;
+
+fn readme() -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap()
+}
+
+/// The indented lines behind the line that begins so.
+fn block(readme: &str, before: &str) -> String {
+    let lines =
+        readme.lines().skip_while(|line| !line.starts_with(before)).skip_while(|line| !line.starts_with("    "));
+    let block = lines.take_while(|line| line.is_empty() || line.starts_with("    "));
+    block.map(|line| format!("{}\n", line.trim_start_matches("    "))).collect()
+}
+
+/// Who copies the quick start has files that are good.
+#[test]
+fn quick_start() {
+    let readme = readme();
+    let site = Site::new();
+    site.write("psk.txt", &block(&readme, "`/etc/racoon/psk.txt`"));
+    let configuration = block(&readme, "`/etc/racoon/racoon.conf`");
+    assert!(configuration.contains("remote 192.0.2.2 {"), "{configuration}");
+    assert_eq!(site.accepted(&configuration.replace("/etc/racoon", "DIR")), "");
+    let policies = block(&readme, "`/etc/ipsec.conf`");
+    let statements = policies.split_inclusive(';').map(str::trim).filter(|text| !text.is_empty());
+    assert_eq!(statements.map(|text| parse(text, 1).unwrap()).count(), 4, "{policies}");
+}
 
 /// The table of what is accepted and not yet in effect names each such directive, and no other one.
 #[test]
 fn what_is_not_yet_in_effect() {
-    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
+    let readme = readme();
     let (_, rest) = readme.split_once("Accepted, not yet in effect").unwrap();
     let rows =
         rest.lines().skip_while(|line| !line.starts_with("|---")).skip(1).take_while(|line| line.starts_with('|'));
