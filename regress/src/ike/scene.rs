@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::lab::{Finished, Host, Link, Program, Stdin};
 use crate::racoon::{Files, Ours, Racoon};
@@ -200,8 +200,10 @@ impl Scene {
     fn introduce(&self) -> Result<()> {
         for side in Side::BOTH {
             let other = side.other();
-            let link = self.host(other).must("cat /sys/class/net/eth0/address")?.text();
-            let neighbour = format!("2001:db8::{} lladdr {}", other.number(), link.trim());
+            let link = self.host(other).must("ip -o link show dev eth0")?.text();
+            let address = link.split_whitespace().skip_while(|word| *word != "link/ether").nth(1);
+            let address = address.with_context(|| format!("no address in {link}"))?;
+            let neighbour = format!("2001:db8::{} lladdr {address}", other.number());
             self.host(side).must(&format!("ip neighbour replace {neighbour} dev eth0 nud permanent"))?;
         }
         Ok(())
