@@ -1,9 +1,11 @@
 //! IKEv1 (RFC 2407, 2408, 2409) as a pure function of what comes in: no sockets, no clock, no randomness and no files of
 //! its own.
 //!
-//! What there is so far are the words of its configuration ([`config`]) and the rules by which it chooses: which remote
-//! block and which sainfo serve a peer ([`select`]), which proposal is accepted ([`proposal`]), whose identity fits
-//! ([`identity`]), and which names a pre-shared key is looked up by ([`psk`]).
+//! The [`engine`] is what the shell drives: datagrams, time, what the kernel says and what the operator wants go in, what is
+//! to be done comes out ([`output`]). It works by its [`settings`], in the words of [`config`] and [`kernel`], and keeps how
+//! each negotiation ended ([`outcome`]). Below it lie numbers ([`num`]), messages ([`wire`]), cryptography ([`crypto`]) and
+//! the rules by which it chooses: which remote block and which sainfo serve a peer ([`select`]), which proposal is accepted
+//! ([`proposal`]), whose identity fits ([`identity`]), and which names a pre-shared key is looked up by ([`psk`]).
 #![forbid(unsafe_code)]
 
 pub mod config;

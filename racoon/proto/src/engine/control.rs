@@ -114,7 +114,9 @@ impl Engine {
         if self.usable_phase1(local, remote).is_some() {
             return Err(Refusal::Exists);
         }
-        self.begin_phase1(local, remote, block, None, Vec::new());
+        if self.initiation(local, remote).is_none() {
+            self.begin_phase1(local, remote, block, None, Vec::new());
+        }
         Ok(())
     }
 

@@ -111,7 +111,7 @@ impl Engine {
             });
         }
         self.log(Level::Info, Some(remote), || "INITIAL-CONTACT: older SAs with the peer go".into());
-        self.purge_peer(local.ip(), remote.ip(), Some(id));
+        self.purge_peer(local.ip(), remote.ip(), Some(id), false);
         for (other, ..) in others {
             self.drop_phase1(other);
         }
@@ -124,13 +124,16 @@ impl Engine {
         self.drop_phase1(id);
     }
 
-    /// Deletes all that we have with the peer of a phase 1, and it too. What belongs to another established one stays.
+    /// Deletes all that we have with the peer of a phase 1, and it too; if there is another established one with it, phase
+    /// 2s go on under that.
     pub(super) fn purge_phase1(&mut self, id: Phase1Id, tell_peer: bool) {
         let Some(phase1) = self.phase1s.get(id) else { return };
         let (local, remote, cookies) = (phase1.local, phase1.remote, phase1.cookies);
         self.log(Level::Info, Some(remote), || format!("purging ISAKMP-SA spi={cookies}."));
-        let keep = self.phase1s.newest(local.ip(), remote, Some(id));
-        self.purge_peer(local.ip(), remote.ip(), keep);
+        match self.phase1s.newest(local.ip(), remote, Some(id)) {
+            Some(_) => self.leave_phase2s(id),
+            None => self.purge_peer(local.ip(), remote.ip(), None, tell_peer),
+        }
         if tell_peer {
             self.send_delete_of(id);
         }

@@ -32,15 +32,19 @@ impl Engine {
         block: RemoteIndex,
         waiting: Phase2Id,
     ) {
-        let begun = self.phase1s.between(local.ip(), remote.ip()).into_iter().find(|id| {
-            let phase1 = self.phase1s.get(*id);
-            // A stranger's attempt may come to nothing: it must not keep us from our own.
-            phase1.is_some_and(|one| one.role == Role::Initiator && one.remote == remote && one.negotiation().is_some())
-        });
-        match begun {
+        match self.initiation(local, remote) {
             Some(id) => self.phase1s.wait(id, waiting),
             None => self.begin_phase1(local, remote, block, None, vec![waiting]),
         }
+    }
+
+    /// What we have begun with a peer, and is on its way. A stranger's attempt, which may come to nothing, must not keep us
+    /// from our own.
+    pub(super) fn initiation(&self, local: SocketAddr, remote: SocketAddr) -> Option<Phase1Id> {
+        self.phase1s.between(local.ip(), remote.ip()).into_iter().find(|id| {
+            let phase1 = self.phase1s.get(*id);
+            phase1.is_some_and(|one| one.role == Role::Initiator && one.remote == remote && one.negotiation().is_some())
+        })
     }
 
     /// The phase 2 does not wait any more.
@@ -222,7 +226,10 @@ impl Engine {
                 self.finish_exchange(id, last_message);
                 self.phase1_established(id, sa, features, initial_contact);
             }
-            Turn::Failed(cause) => self.fail_phase1(id, cause),
+            Turn::Failed(cause) => {
+                self.notify_of_failure(id, &cause);
+                self.fail_phase1(id, cause);
+            }
             Turn::Denied(mut sa, cause) => {
                 if let Some(kind) = cause.notify() {
                     self.notify_under(&mut sa, kind, &[]);
@@ -341,16 +348,25 @@ impl Engine {
         if phase1.negotiation().is_none() || phase1.record.fault.as_ref() == Some(&cause) {
             return;
         }
-        let (local, remote, cookies) = (phase1.local, phase1.remote, phase1.cookies);
+        let (remote, cookies) = (phase1.remote, phase1.cookies);
         let first = phase1.record.faults == 0;
         let level = if phase1.record.faults < WARNINGS_MAX { Level::Warning } else { Level::Debug };
         phase1.record.faults = phase1.record.faults.saturating_add(1);
         self.log(level, Some(remote), || format!("a message of phase 1 is ignored: {cause} {cookies}"));
-        if let (true, Some(kind)) = (first, cause.notify()) {
-            self.notify_in_clear(local, remote, cookies, kind);
+        if first {
+            self.notify_of_failure(id, &cause);
         }
         if let Some(phase1) = self.phase1s.get_mut(id) {
             phase1.record.fault = Some(cause);
+        }
+    }
+
+    /// Tells the peer of its fault, in clear: there is no SA yet.
+    fn notify_of_failure(&mut self, id: Phase1Id, cause: &Cause) {
+        let Some(phase1) = self.phase1s.get(id) else { return };
+        let (local, remote, cookies) = (phase1.local, phase1.remote, phase1.cookies);
+        if let Some(kind) = cause.notify() {
+            self.notify_in_clear(local, remote, cookies, kind);
         }
     }
 

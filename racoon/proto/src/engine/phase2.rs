@@ -60,7 +60,7 @@ impl Engine {
     }
 
     /// All SAs with a peer go, but for those under one phase 1, and those that still wait for one.
-    pub(super) fn purge_peer(&mut self, local: IpAddr, remote: IpAddr, keep: Option<Phase1Id>) {
+    pub(super) fn purge_peer(&mut self, local: IpAddr, remote: IpAddr, keep: Option<Phase1Id>, tell_peer: bool) {
         for id in self.phase2s.with(Ends { local, remote }) {
             let Some(phase2) = self.phase2s.get(id) else { continue };
             if phase2.phase1.is_some() && phase2.phase1 == keep {
@@ -68,7 +68,7 @@ impl Engine {
             }
             match phase2.state {
                 State::Waiting(..) => {}
-                State::Established(_) => self.delete_phase2(id, false),
+                State::Established(_) => self.delete_phase2(id, tell_peer),
                 _ => self.fail_phase2(id, Cause::Deleted(Protocol::ISAKMP)),
             }
         }

@@ -31,23 +31,13 @@ impl Engine {
             Rekey::On => self.phase2_count(id) > 0,
             Rekey::Force => true,
         };
-        if !needed || role == Role::Responder || self.is_being_renewed(id) {
+        if !needed || role == Role::Responder || self.initiation(local, remote).is_some() {
             return;
         }
         self.log(Level::Info, Some(remote), || {
             format!("renegotiating phase1 to {} due to active phase2", Endpoint(remote))
         });
         self.begin_phase1(local, remote, block, Some(id), Vec::new());
-    }
-
-    /// We have begun another one with the peer already.
-    fn is_being_renewed(&self, id: Phase1Id) -> bool {
-        let Some(old) = self.phase1s.get(id) else { return false };
-        self.phase1s.between(old.local.ip(), old.remote.ip()).into_iter().any(|other| {
-            self.phase1s.get(other).is_some_and(|other| {
-                other.role == Role::Initiator && other.remote == old.remote && other.negotiation().is_some()
-            })
-        })
     }
 
     /// A renewal came to nothing: there may be time for another one.

@@ -151,6 +151,8 @@ fn no_pre_shared_key() {
     world.run();
     assert_eq!(world.b.failures(), [Cause::NoPreSharedKey("192.0.2.1".into())]);
     assert_eq!(world.b.states(), []);
+    world.pass(seconds(60));
+    assert_eq!(world.a.failures(), [Cause::Refused(NotifyType::AUTHENTICATION_FAILED)]);
 }
 
 #[test]

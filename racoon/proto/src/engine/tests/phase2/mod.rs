@@ -1,6 +1,7 @@
 //! Two engines and two kernels in memory.
 
 mod acquires;
+mod crafted;
 mod exchange;
 mod life;
 mod refused;

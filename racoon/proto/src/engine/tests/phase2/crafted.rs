@@ -1,0 +1,254 @@
+//! Messages that no engine sends, by a peer that has the keys; and by somebody who has not.
+
+use super::*;
+use crate::identity::Identity;
+use crate::num::{Doi, Flags, Group, IdType, NotifyType, PayloadType};
+use crate::phase2::bundle::Bundle;
+use crate::phase2::message::{Proof, seal};
+use crate::proposal::encoding::phase2_sa;
+use crate::wire::{Cookie, CookiePair, Delete, Header, Notify, chain};
+
+type Payloads = Vec<(PayloadType, Vec<u8>)>;
+
+/// Two hosts with a phase 1.
+fn with_phase1() -> Net {
+    let mut net = Net::new(hosts(), &transport(), &sainfo());
+    net.world.initiate();
+    net.settle();
+    net
+}
+
+/// The payloads of a message 1 that is accepted.
+fn first_payloads(sainfo: &Sainfo) -> Payloads {
+    let suite = Bundle::new(&transport(), &[], sainfo, true, false).unwrap().suite(&[0x4711]);
+    vec![(PayloadType::SA, phase2_sa(&[suite]).encode()), (PayloadType::NONCE, vec![7; 16])]
+}
+
+/// What `a` would send under its phase 1.
+fn craft(net: &mut Net, message_id: u32, payloads: &Payloads) -> Vec<u8> {
+    let sa = net.world.a.engine.phase1_sa(net.world.a.only()).unwrap();
+    let mut iv = sa.iv(message_id).unwrap();
+    let padding = crate::crypto::Padding::default();
+    seal(sa, message_id, payloads, &mut iv, Proof::First, &padding, &mut SeededRandom::new(9)).unwrap()
+}
+
+/// `b` gets a message 1; how it failed, if it did.
+fn sent_to_b(payloads: &Payloads) -> (Net, Option<Cause>) {
+    let mut net = with_phase1();
+    let message = craft(&mut net, 0x1234, payloads);
+    net.world.b.forget_outputs();
+    net.world.forge_to_b(&message);
+    net.settle();
+    let cause = net.world.b.failures().pop();
+    (net, cause)
+}
+
+#[test]
+fn what_is_crafted_is_accepted_as_it_is() {
+    let (net, cause) = sent_to_b(&first_payloads(&sainfo()));
+    assert_eq!(cause, None);
+    assert_eq!(net.kernels[1].names(Way::Inbound).len(), 1);
+}
+
+#[test]
+fn each_payload_missing_or_double() {
+    let good = first_payloads(&sainfo());
+    for at in 0..good.len() {
+        let mut less = good.clone();
+        let (kind, body) = less.remove(at);
+        let cause = sent_to_b(&less).1;
+        let problem = "is missing";
+        let expected = Cause::Payload { payload: kind, problem, message: 1, exchange: ExchangeType::QUICK };
+        assert_eq!(cause, Some(expected));
+        let mut more = good.clone();
+        more.push((kind, body));
+        let problem = "comes too often";
+        let expected = Cause::Payload { payload: kind, problem, message: 1, exchange: ExchangeType::QUICK };
+        assert_eq!(sent_to_b(&more).1, Some(expected));
+    }
+}
+
+#[test]
+fn payloads_that_are_malformed() {
+    for (kind, body) in [
+        (PayloadType::SA, vec![]),
+        (PayloadType::SA, vec![0, 0, 0, 1, 0, 0, 0, 1]),
+        (PayloadType::NONCE, vec![1; 7]),
+        (PayloadType::NONCE, vec![1; 257]),
+    ] {
+        let mut payloads = first_payloads(&sainfo());
+        payloads.iter_mut().filter(|(one, _)| *one == kind).for_each(|one| one.1.clone_from(&body));
+        let (mut net, cause) = sent_to_b(&payloads);
+        assert!(matches!(cause, Some(Cause::Malformed(_))), "{cause:?}");
+        net.settle();
+        net.assert_empty();
+    }
+}
+
+#[test]
+fn both_identities_or_none_and_of_addresses() {
+    let host = |host| Identity::address(ip(host)).encode();
+    let name = Identity::named(IdType::FQDN, "a.example").encode();
+    let udp = Identity::address(ip(A)).with_protocol(17, 0).encode();
+    let tcp = Identity::address(ip(B)).with_protocol(6, 0).encode();
+    for ids in [vec![host(A)], vec![name, host(B)], vec![vec![1], host(B)], vec![udp, tcp]] {
+        let mut payloads = first_payloads(&sainfo());
+        payloads.extend(ids.into_iter().map(|id| (PayloadType::ID, id)));
+        let (net, cause) = sent_to_b(&payloads);
+        assert!(matches!(cause, Some(Cause::Phase2Identity(_))), "{cause:?}");
+        assert!(net.world.a.has_logged(Level::Warning, "INVALID-ID-INFORMATION"));
+    }
+    let mut payloads = first_payloads(&sainfo());
+    payloads.extend([host(A), host(B)].map(|id| (PayloadType::ID, id)));
+    assert_eq!(sent_to_b(&payloads).1, None);
+}
+
+#[test]
+fn forward_secrecy_has_a_public_value_and_nothing_else_has() {
+    let mut with_pfs = sainfo();
+    with_pfs.terms.group = Some(Group::X25519);
+    let mut payloads = first_payloads(&sainfo());
+    payloads.push((PayloadType::KEY_EXCHANGE, vec![9; 32]));
+    let problem = |payloads: &Payloads| match sent_to_b(payloads).1 {
+        Some(Cause::Payload { payload: PayloadType::KEY_EXCHANGE, problem, .. }) => problem,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(problem(&payloads), "does not belong");
+    assert_eq!(problem(&first_payloads(&with_pfs)), "is missing");
+    for value in [vec![0; 32], vec![9; 31]] {
+        let mut payloads = first_payloads(&with_pfs);
+        payloads.push((PayloadType::KEY_EXCHANGE, value));
+        let (net, cause) = sent_to_b(&payloads);
+        assert!(matches!(cause, Some(Cause::KeyExchange { .. })), "{cause:?}");
+        net.assert_empty();
+    }
+}
+
+#[test]
+fn a_group_that_nobody_has_is_no_group() {
+    let mut strange = sainfo();
+    strange.terms.group = Some(Group(22));
+    let (_, cause) = sent_to_b(&first_payloads(&strange));
+    let expected = "proposal 1: esp: pfs_group 22 is proposed, which is not supported";
+    assert_eq!(cause, Some(Cause::NoProposalChosen(expected.into())));
+}
+
+#[test]
+fn a_message_id_is_used_once() {
+    let mut net = with_phase1();
+    let payloads = first_payloads(&sainfo());
+    for (id, expected) in [(0x1234, 1), (0x1234, 1), (0, 1), (0x1235, 2)] {
+        let message = craft(&mut net, id, &payloads);
+        // Another packet, so that it is no duplicate.
+        let other = craft(&mut net, id, &[payloads.clone(), vec![(PayloadType::VENDOR_ID, vec![1; 16])]].concat());
+        net.world.forge_to_b(&message);
+        net.world.forge_to_b(&other);
+        net.settle();
+        assert_eq!(net.world.b.engine.phase2s().count(), expected, "{id:#x}");
+    }
+}
+
+#[test]
+fn initial_contact_in_quick_mode_is_heard() {
+    let notify = |kind| {
+        let (doi, protocol) = (Doi::IPSEC, Protocol::ISAKMP);
+        (PayloadType::NOTIFY, Notify { doi, protocol, spi: vec![0; 16], kind, data: vec![] }.encode())
+    };
+    let mut payloads = first_payloads(&sainfo());
+    payloads.push(notify(NotifyType::INITIAL_CONTACT));
+    payloads.push(notify(NotifyType::REPLAY_STATUS));
+    let (net, cause) = sent_to_b(&payloads);
+    assert_eq!(cause, None);
+    assert!(net.world.b.has_logged(Level::Info, "INITIAL-CONTACT"));
+}
+
+#[test]
+fn a_connected_that_nobody_waits_for_does_no_harm() {
+    let mut net = Net::up(hosts(), &transport(), &sainfo());
+    let id = net.world.b.engine.phase2s().next().unwrap().message_id;
+    let connected =
+        Notify { doi: Doi::IPSEC, protocol: Protocol::ESP, spi: vec![0; 4], kind: NotifyType::CONNECTED, data: vec![] };
+    let message = craft(&mut net, id, &vec![(PayloadType::NOTIFY, connected.encode())]);
+    net.world.forge_to_b(&message);
+    net.world.forge_to_a(&message);
+    net.settle();
+    net.assert_pairs(1);
+    assert!(net.world.a.failures().is_empty() && net.world.b.failures().is_empty());
+}
+
+#[test]
+fn the_commit_bit_is_tolerated() {
+    let mut net = Net::new(hosts(), &transport(), &sainfo());
+    net.acquire();
+    net.settle_with(|transmit| {
+        let mut bytes = transmit.bytes.clone();
+        if bytes[18] == ExchangeType::QUICK.0 {
+            bytes[19] |= Flags::COMMIT.bits();
+        }
+        Fate::Change(bytes)
+    });
+    net.assert_pairs(1);
+}
+
+/// CVE-2004-0164: a delete of somebody who has not the keys changes nothing.
+#[test]
+fn a_forged_delete_changes_nothing() {
+    let mut net = Net::up(hosts(), &transport(), &sainfo());
+    let cookies = net.world.a.engine.phase1s().next().unwrap().cookies;
+    let spi = net.kernels[1].names(Way::Outbound)[0].spi;
+    let delete = Delete { doi: Doi::IPSEC, protocol: Protocol::ESP, spis: vec![spi.to_be_bytes().to_vec()] };
+    let payloads = [(PayloadType::DELETE, delete.encode())];
+    let payloads = payloads.each_ref().map(|(kind, body)| (*kind, body.as_slice()));
+    for id in [0, 0x77] {
+        let header = Header::new(cookies, ExchangeType::INFORMATIONAL, id);
+        let mut clear = chain::message(&header, &payloads);
+        net.world.forge_to_b(&clear);
+        clear[19] |= Flags::ENCRYPTED.bits();
+        net.world.forge_to_b(&clear);
+        net.settle();
+        net.assert_pairs(1);
+    }
+}
+
+/// A peer deletes its own SAs, whatever the protocol, and nobody else's.
+#[test]
+fn a_peer_deletes_what_is_its_own() {
+    let chain = [template(Protocol::IPCOMP, Mode::Transport), template(Protocol::ESP, Mode::Transport)];
+    for (protocol, width, own) in [
+        (Protocol::IPCOMP, 2, true),
+        (Protocol::IPCOMP, 4, true),
+        (Protocol::ESP, 4, true),
+        (Protocol::AH, 4, false),
+        (Protocol::ESP, 4, false),
+    ] {
+        let mut net = Net::up(hosts(), &chain, &sainfo());
+        let names = net.kernels[0].names(Way::Inbound);
+        let spi = names.iter().find(|name| name.protocol == protocol).map_or(7, |name| name.spi);
+        let spi = if own { spi } else { spi + 1000 };
+        let spis = vec![vec![0xff; width], spi.to_be_bytes()[4 - width..].to_vec()];
+        let delete = Delete { doi: Doi::IPSEC, protocol, spis };
+        let phase1 = net.world.a.only();
+        net.world.a.engine.send_informational(phase1, vec![(PayloadType::DELETE, delete.encode())]);
+        net.settle();
+        assert_eq!(net.kernels[1].sas.is_empty(), own, "{protocol}");
+        assert_eq!(net.world.b.engine.phase2s().count(), usize::from(!own));
+        assert_eq!(net.world.b.event_kinds().contains(&EventKind::Phase2Down), own);
+    }
+}
+
+/// Of the many messages that claim to be of an exchange, only the first is worth a line.
+#[test]
+fn forgeries_do_not_fill_the_log() {
+    let mut net = with_phase1();
+    let cookies = net.world.a.engine.phase1s().next().unwrap().cookies;
+    net.world.b.forget_outputs();
+    for id in 1..200 {
+        let header = Header { flags: Flags::ENCRYPTED, ..Header::new(cookies, ExchangeType::QUICK, id) };
+        net.world.forge_to_b(&chain::message(&header, &[(PayloadType::HASH, &[0; 28])]));
+    }
+    assert_eq!(net.world.b.lines(Level::Error).len() + net.world.b.lines(Level::Warning).len(), 1);
+    let unknown = CookiePair { initiator: Cookie([1; 8]), responder: Cookie([2; 8]) };
+    let header = Header { flags: Flags::ENCRYPTED, ..Header::new(unknown, ExchangeType::QUICK, 1) };
+    net.world.forge_to_b(&chain::message(&header, &[(PayloadType::HASH, &[0; 28])]));
+    assert!(net.world.b.engine.phase2s.is_empty());
+}
