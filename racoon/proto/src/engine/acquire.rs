@@ -96,12 +96,10 @@ impl Engine {
     pub(super) fn begin_phase2(&mut self, bond: Bond, origin: Origin) -> Result<(), Cause> {
         let no_policy = || Cause::NoPolicy(bond.to_string());
         let local = self.local_address(bond.ends.local).ok_or_else(no_policy)?;
-        let mut remote = on_link_of(local, SocketAddr::new(bond.ends.remote, self.settings.port));
-        let block = self.block_of(remote, &origin)?;
+        let peer = on_link_of(local, SocketAddr::new(bond.ends.remote, self.settings.port));
+        let block = self.block_of(peer, &origin)?;
         let remote_block = self.settings.remotes.get(block).ok_or_else(|| Cause::NoRemote(String::new()))?;
-        if let Some(port) = remote_block.address.as_ref().map(|address| address.port).filter(|port| *port != 0) {
-            remote.set_port(port);
-        }
+        let (local, remote) = self.sockets(&origin).unwrap_or((local, with_port_of(remote_block, peer)));
         let name = remote_block.name.clone();
         let intention = self.intention(&bond, remote_block)?;
         self.log(Level::Info, Some(remote), || {
@@ -125,6 +123,13 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Of a renewal, where we and the peer have been.
+    fn sockets(&self, origin: &Origin) -> Option<(SocketAddr, SocketAddr)> {
+        let Origin::Renewal(old) = origin else { return None };
+        let old = self.phase2s.get(*old).filter(|old| self.locals.contains(&old.local))?;
+        Some((old.local, old.remote))
     }
 
     /// The remote block of a peer. A renewal may go by a passive one.
@@ -231,5 +236,12 @@ fn on_link_of(local: SocketAddr, mut remote: SocketAddr) -> SocketAddr {
     if let (SocketAddr::V6(remote), SocketAddr::V6(local)) = (&mut remote, local) {
         remote.set_scope_id(local.scope_id());
     }
+    remote
+}
+
+/// A peer at the port that its block says, if it says one.
+fn with_port_of(block: &Remote, mut remote: SocketAddr) -> SocketAddr {
+    let port = block.address.as_ref().map(|address| address.port).filter(|port| *port != 0);
+    remote.set_port(port.unwrap_or(remote.port()));
     remote
 }

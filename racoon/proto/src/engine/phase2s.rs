@@ -162,6 +162,14 @@ pub(super) fn sa_key(name: &SaName) -> SaKey {
     (name.destination, name.protocol, name.spi)
 }
 
+/// All by which an SA of a phase 2 is found. A peer that deletes one knows it by its own address, even if the SA has other
+/// ends.
+fn sa_keys(phase2: &Phase2, name: &SaName) -> impl Iterator<Item = SaKey> + use<> {
+    let of_peer = name.destination == phase2.sa_ends.remote && phase2.sa_ends != phase2.bond.ends;
+    let by_peer = of_peer.then_some((phase2.bond.ends.remote, name.protocol, name.spi));
+    [sa_key(name)].into_iter().chain(by_peer)
+}
+
 /// All phase 2s.
 #[derive(Default)]
 pub(super) struct Phase2s {
@@ -196,7 +204,7 @@ impl Phase2s {
         self.no_longer_negotiating(id, &phase2.bond);
         discard(&mut self.established, &phase2.bond, id);
         discard(&mut self.by_peer, &phase2.bond.ends, id);
-        for key in phase2.written.iter().map(sa_key) {
+        for key in phase2.written.iter().flat_map(|name| sa_keys(&phase2, name)) {
             if self.by_sa.get(&key) == Some(&id) {
                 self.by_sa.remove(&key);
             }
@@ -259,7 +267,7 @@ impl Phase2s {
         if !phase2.written.contains(&name) {
             phase2.written.push(name);
         }
-        self.by_sa.insert(sa_key(&name), id);
+        self.by_sa.extend(sa_keys(phase2, &name).map(|key| (key, id)));
     }
 
     /// An SPI came for one that is no more: what it is to be deleted by.

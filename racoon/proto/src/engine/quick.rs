@@ -6,6 +6,7 @@ use super::duplicates::{Arrival, PacketDigest};
 use super::phase1s::{Phase1, Phase1s};
 use super::phase2s::{Established, Installing, Outbound, Phase2, State};
 use super::retransmission::Retransmission;
+use super::strangers::Complaint;
 use super::{Engine, Owner, Phase1Id, Phase2Id, Timer};
 use crate::crypto::{DhTask, JobResult, Phase2Seed, Secret};
 use crate::kernel::{KernelError, KernelRequest, RequestId, SaInstallation, SaName};
@@ -55,30 +56,37 @@ impl Engine {
             State::Offered(offered) => match offered.read(sa, received) {
                 Ok(message) => {
                     phase2.inbox.work_on(digest.clone());
+                    self.heard_from(phase1);
                     self.second_message(id, phase1, message);
                 }
-                Err(rejection) => self.reject(id, 2, rejection),
+                Err(rejection) => self.reject(id, phase1, 2, rejection),
             },
             State::Answered(answered, _) => match answered.read(sa, received) {
                 Ok(_) => {
                     phase2.inbox.work_on(digest.clone());
                     phase2.inbox.answered(None);
+                    self.heard_from(phase1);
                     self.third_message(id);
                 }
-                Err(rejection) => self.reject(id, 3, rejection),
+                Err(rejection) => self.reject(id, phase1, 3, rejection),
             },
             // Message 4 says CONNECTED, and nothing waits for it.
             _ => self.log(Level::Debug, Some(remote), || "a message of quick mode that nothing waits for".into()),
         }
     }
 
-    fn reject(&mut self, id: Phase2Id, number: u8, rejection: Rejection) {
-        let Some(remote) = self.phase2s.get(id).map(|phase2| phase2.remote) else { return };
+    fn reject(&mut self, id: Phase2Id, phase1: Phase1Id, number: u8, rejection: Rejection) {
         match rejection {
-            Rejection::Unproved(reason) => self
-                .log(Level::Warning, Some(remote), || format!("message {number} of quick mode is ignored: {reason}")),
+            Rejection::Unproved(reason) => self.ignore_unproved(phase1, number, &reason),
             Rejection::Fatal(cause) => self.fail_phase2(id, cause),
         }
+    }
+
+    /// A message that anybody may have sent is as if it had not come.
+    pub(super) fn ignore_unproved(&mut self, phase1: Phase1Id, number: u8, reason: &str) {
+        let Some(remote) = self.phase1s.get(phase1).map(|phase1| phase1.remote) else { return };
+        let text = || format!("message {number} of quick mode is ignored: {reason}");
+        self.complain(Complaint::Unproved, remote, text);
     }
 
     /// The initiator got message 2.
@@ -99,6 +107,7 @@ impl Engine {
         for notify in &agreed.notifies {
             phase2.record.said(*notify);
         }
+        let (remote, ignores_lifetime) = (phase2.remote, agreed.ignores_lifetime);
         match &agreed.exchange {
             Some((exponent, public)) => {
                 let job = job(exponent.clone(), DhTask::Shared(public.clone()));
@@ -106,6 +115,11 @@ impl Engine {
                 self.order(Owner::Phase2(id), Urgency::Known, job);
             }
             None => self.agreed(id, agreed, None),
+        }
+        if ignores_lifetime {
+            self.log(Level::Warning, Some(remote), || {
+                "RESPONDER-LIFETIME is ignored: proposal_check forbids it".into()
+            });
         }
     }
 

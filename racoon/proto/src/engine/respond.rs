@@ -11,7 +11,7 @@ use crate::kernel::{Direction, Mode, Selector, Template};
 use crate::num::NotifyType;
 use crate::outcome::{Cause, Ending, Role};
 use crate::output::Level;
-use crate::phase1::Phase1Sa;
+use crate::phase1::{Phase1Sa, Record};
 use crate::phase2::Bond;
 use crate::phase2::bundle::{Agreement, Bundle, in_words, proposed, proposes};
 use crate::phase2::gathering::Gathering;
@@ -38,7 +38,6 @@ struct Offer {
     sa_ends: Ends,
     /// The policies that have to be made: the templates of the outbound one.
     generate: Option<Vec<Template>>,
-    configured: Vec<String>,
 }
 
 impl Engine {
@@ -58,14 +57,7 @@ impl Engine {
         }
         let message = match read(sa, Received { header, body, padding: &self.settings.padding }) {
             Ok(message) => message,
-            Err(Rejection::Unproved(reason)) => {
-                return self
-                    .log(Level::Warning, Some(remote), || format!("message 1 of quick mode is ignored: {reason}"));
-            }
-            Err(Rejection::Fatal(cause)) => {
-                self.mark_used(phase1, message_id);
-                return self.refuse_phase2(phase1, message_id, None, cause);
-            }
+            Err(rejection) => return self.reject_first(phase1, message_id, rejection),
         };
         self.mark_used(phase1, message_id);
         self.heard_from(phase1);
@@ -73,6 +65,16 @@ impl Engine {
             self.initial_contact_received(phase1);
         }
         self.respond_to(phase1, message_id, message, digest);
+    }
+
+    fn reject_first(&mut self, phase1: Phase1Id, message_id: u32, rejection: Rejection) {
+        match rejection {
+            Rejection::Unproved(reason) => self.ignore_unproved(phase1, 1, &reason),
+            Rejection::Fatal(cause) => {
+                self.mark_used(phase1, message_id);
+                self.refuse_phase2(phase1, message_id, None, Record::new(self.now), cause);
+            }
+        }
     }
 
     fn mark_used(&mut self, phase1: Phase1Id, message_id: u32) {
@@ -89,13 +91,15 @@ impl Engine {
             format!("respond new phase 2 negotiation: {}<=>{}", Endpoint(local), Endpoint(remote))
         });
         let ends = Ends { local: local.ip(), remote: remote.ip() };
+        let mut record = Record::new(self.now);
         let request = match Request::new(&message.content, ends) {
             Ok(request) => request,
-            Err(cause) => return self.refuse_phase2(phase1, message_id, None, cause),
+            Err(cause) => return self.refuse_phase2(phase1, message_id, None, record, cause),
         };
-        let offer = match self.offer_for(phase1, &request, &message.content) {
+        record.offered = in_words(&request.suites);
+        let offer = match self.offer_for(phase1, &request, &message.content, &mut record) {
             Ok(offer) => offer,
-            Err(cause) => return self.refuse_phase2(phase1, message_id, Some(&request), cause),
+            Err(cause) => return self.refuse_phase2(phase1, message_id, Some(request.bond), record, cause),
         };
         let Some(block) = self.settings.remotes.get(block) else { return };
         let (name, nonce_size) = (block.name.clone(), block.nonce_size);
@@ -109,11 +113,10 @@ impl Engine {
             sa_ends: offer.sa_ends,
             block: name,
             cookies: Some(cookies),
+            record,
             state: State::Answering(Box::new(accepted), gathering),
             ..Phase2::new(Role::Responder, offer.bond, (local, remote), self.now)
         };
-        phase2.record.offered = in_words(&request.suites);
-        phase2.record.configured = offer.configured;
         phase2.inbox.work_on(digest.clone());
         phase2.generated = self.policies_for(&offer.bond, offer.generate.as_deref());
         self.phase2s.insert(id, phase2);
@@ -132,11 +135,17 @@ impl Engine {
         Some(bond.selector)
     }
 
-    /// What there is for a peer's request.
+    /// What there is for a peer's request. What is configured goes into the record.
     ///
     /// # Errors
     /// What is not there, or what the peer asks for instead.
-    fn offer_for(&mut self, phase1: Phase1Id, request: &Request, negotiation: &Negotiation) -> Result<Offer, Cause> {
+    fn offer_for(
+        &mut self,
+        phase1: Phase1Id,
+        request: &Request,
+        negotiation: &Negotiation,
+        record: &mut Record,
+    ) -> Result<Offer, Cause> {
         let complex = self.settings.complex_bundle;
         let Some(sa) = sa_of(&self.phase1s, phase1) else { return Err(Cause::NoPhase1(String::new())) };
         let remote_block = self.settings.remotes.get(sa.block).ok_or_else(|| Cause::NoRemote(String::new()))?;
@@ -145,7 +154,9 @@ impl Engine {
         let sainfo = self.sainfo_for(sa, remote_block, request)?.clone();
         let inbound = policy_for(&self.spd, &request.bond.selector, complex, |mode| proposes(&request.suites, mode));
         let Some(inbound) = inbound else {
-            return self.offer_generated(request, &sainfo, level, how, sa_ends);
+            let offer = self.offer_generated(request, &sainfo, level, how, sa_ends)?;
+            check_exchange(offer.agreement.terms.group, negotiation.public.as_ref())?;
+            return Ok(offer);
         };
         let bond = Bond { selector: inbound.selector.mirrored(), ..request.bond };
         let in_templates =
@@ -153,12 +164,13 @@ impl Engine {
         let outbound = self.spd.exact(Direction::Out, &bond.selector).and_then(templates);
         let (remote, is_missing) = (sa.remote, outbound.is_none());
         let bundle = Bundle::new(outbound.unwrap_or(in_templates), in_templates, &sainfo, complex, false)?;
+        record.configured = bundle.in_words();
         if is_missing {
             self.log(Level::Warning, Some(remote), || format!("there is no outbound policy for {bond}"));
         }
         let agreement = bundle.choose(level, false, &request.suites)?;
         check_exchange(agreement.terms.group, negotiation.public.as_ref())?;
-        Ok(Offer { agreement, bond, sa_ends, generate: None, configured: bundle.in_words() })
+        Ok(Offer { agreement, bond, sa_ends, generate: None })
     }
 
     /// The same without a policy: one is made for the first proposal that the sainfo allows, if policies are to be made.
@@ -177,14 +189,10 @@ impl Engine {
         let mut refusal = Cause::NoProposalChosen(String::from("no proposal is understood"));
         for suite in &request.suites {
             let templates = self.templates_for(suite, &bond, how);
-            let agreed = Bundle::new(&templates, &templates, sainfo, true, false).and_then(|bundle| {
-                let agreement = bundle.choose(level, false, std::slice::from_ref(suite))?;
-                Ok((agreement, bundle.in_words()))
-            });
+            let bundle = Bundle::new(&templates, &templates, sainfo, true, false);
+            let agreed = bundle.and_then(|bundle| bundle.choose(level, false, std::slice::from_ref(suite)));
             match agreed {
-                Ok((agreement, configured)) => {
-                    return Ok(Offer { agreement, bond, sa_ends, generate: Some(templates), configured });
-                }
+                Ok(agreement) => return Ok(Offer { agreement, bond, sa_ends, generate: Some(templates) }),
                 Err(cause) => refusal = cause,
             }
         }
@@ -209,23 +217,23 @@ impl Engine {
     }
 
     /// Message 1 is refused: nothing is kept of it but the outcome.
-    fn refuse_phase2(&mut self, phase1: Phase1Id, message_id: u32, request: Option<&Request>, cause: Cause) {
+    fn refuse_phase2(&mut self, phase1: Phase1Id, message_id: u32, bond: Option<Bond>, record: Record, cause: Cause) {
         let Some(sa) = self.phase1_sa(phase1) else { return };
         let (local, remote, cookies) = (sa.local, sa.remote, sa.cookies);
         let block = self.settings.remotes.get(sa.block).map(|block| block.name.clone());
         let ends = Ends { local: local.ip(), remote: remote.ip() };
-        let bond = request.map_or(Bond { selector: between_hosts(ends), ends }, |request| request.bond);
+        let bond = bond.unwrap_or(Bond { selector: between_hosts(ends), ends });
         self.log(Level::Error, Some(remote), || {
             format!("phase2 negotiation failed due to {cause}: {bond} {cookies}:{message_id:08x}")
         });
         self.notify_refusal(phase1, &cause);
-        let mut phase2 = Phase2 {
+        let phase2 = Phase2 {
             block: block.unwrap_or_default(),
             cookies: Some(cookies),
             message_id,
+            record,
             ..Phase2::new(Role::Responder, bond, (local, remote), self.now)
         };
-        phase2.record.offered = request.map(|request| in_words(&request.suites)).unwrap_or_default();
         self.conclude_phase2(&phase2, Ending::Failed(cause));
     }
 }

@@ -3,7 +3,7 @@
 use super::keys::{key_lengths, sa_transform};
 use super::traffic::{Ends, bundle_mode};
 use crate::config::{CheckLevel, Esn, Sainfo};
-use crate::crypto::{Phase1Keys, Phase2Seed};
+use crate::crypto::{Phase1Keys, Phase2Seed, is_supported_group};
 use crate::kernel::{Lifetime, Mode, RequestId, SaInstallation, SaName, Template, UdpPorts, Way};
 use crate::num::{AhTransform, AuthAlgorithm, EncapsulationMode, EspTransform, Group, IpcompTransform, Protocol};
 use crate::outcome::{Cause, Role};
@@ -233,6 +233,10 @@ impl Bundle {
         let mut closest = (1, format!("no transform of {} can be used", protocol.protocol));
         for (at, offer) in protocol.transforms.iter().enumerate() {
             if group.is_some_and(|group| group != offer.terms.group) || key_lengths(&offer.transform).is_none() {
+                continue;
+            }
+            if let Some(group) = offer.terms.group.filter(|group| !is_supported_group(*group)) {
+                closest = (2, format!("{}: pfs_group {group} is proposed, which is not supported", protocol.protocol));
                 continue;
             }
             if let Err(reason) = self.check_esn(protocol.protocol, offer.esn) {

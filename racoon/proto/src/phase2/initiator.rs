@@ -41,6 +41,8 @@ pub(crate) struct Agreed {
     pub(crate) nr: Vec<u8>,
     /// Our exponent and the peer's value.
     pub(crate) exchange: Option<(Exponent, Vec<u8>)>,
+    /// The responder claims another lifetime, and may not.
+    pub(crate) ignores_lifetime: bool,
     /// What the peer says besides.
     pub(crate) notifies: Vec<NotifyType>,
     iv: Iv,
@@ -96,8 +98,9 @@ impl Offered {
         self.check_ids(content.ids.as_ref())?;
         let bundle = &self.intention.bundle;
         let mut agreement = bundle.confirm(level, nat, &self.suite, &content.sa)?;
+        let mut ignores_lifetime = false;
         for notify in content.notifies.iter().filter(|notify| notify.kind == NotifyType::RESPONDER_LIFETIME) {
-            heed(level, &bundle.terms, &mut agreement.terms, notify);
+            ignores_lifetime |= !heed(level, &bundle.terms, &mut agreement.terms, notify);
         }
         let exchange = match (self.exponent, content.public) {
             (Some(exponent), Some(public)) => Some((exponent, public)),
@@ -111,6 +114,7 @@ impl Offered {
             ni: self.nonce,
             nr: content.nonce,
             exchange,
+            ignores_lifetime,
             notifies: content.notifies.iter().map(|notify| notify.kind).collect(),
             iv,
         })

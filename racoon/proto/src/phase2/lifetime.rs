@@ -25,16 +25,16 @@ pub(crate) fn claim(terms: &Phase2Terms, protocol: Protocol, spi: u32) -> Notify
     }
 }
 
-/// Goes by what the responder says, as far as the level allows. `own` are the terms of the sainfo.
-pub(crate) fn heed(level: CheckLevel, own: &Phase2Terms, agreed: &mut Phase2Terms, notify: &Notify) {
+/// Goes by what the responder says, as far as the level allows. `own` are the terms of the sainfo. False: something of it
+/// is not allowed, and ignored.
+pub(crate) fn heed(level: CheckLevel, own: &Phase2Terms, agreed: &mut Phase2Terms, notify: &Notify) -> bool {
     let (seconds, kilobytes) = lifetimes(&notify.data);
-    if let Some(seconds) = seconds.and_then(|seconds| heed_responder_lifetime(level, own.lifetime, seconds)) {
-        agreed.lifetime = seconds;
-    }
-    let limit = own.kilobytes.unwrap_or(u32::MAX);
-    if let Some(kilobytes) = kilobytes.and_then(|kilobytes| heed_responder_lifetime(level, limit, kilobytes)) {
-        agreed.kilobytes = Some(kilobytes);
-    }
+    let own_kilobytes = own.kilobytes.unwrap_or(u32::MAX);
+    let heeded_seconds = seconds.and_then(|seconds| heed_responder_lifetime(level, own.lifetime, seconds));
+    let heeded_kilobytes = kilobytes.and_then(|limit| heed_responder_lifetime(level, own_kilobytes, limit));
+    agreed.lifetime = heeded_seconds.unwrap_or(agreed.lifetime);
+    agreed.kilobytes = heeded_kilobytes.or(agreed.kilobytes);
+    heeded_seconds == seconds && heeded_kilobytes == kilobytes
 }
 
 /// An SPI as it is in notifies and deletes; of IPComp the CPI, which has 2 bytes.
@@ -69,7 +69,8 @@ mod tests {
 
     fn heeded(level: CheckLevel, notify: &Notify) -> (u32, Option<u32>) {
         let mut agreed = OWN;
-        heed(level, &OWN, &mut agreed, notify);
+        let whole = heed(level, &OWN, &mut agreed, notify);
+        assert_eq!(whole, agreed != OWN || lifetimes(&notify.data) == (None, None));
         (agreed.lifetime, agreed.kilobytes)
     }
 
