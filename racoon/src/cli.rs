@@ -33,7 +33,7 @@ the daemon:
   -l LOG          log to a file instead of syslog
   -p PORT         UDP port of ISAKMP instead of 500
   -P PORT         UDP port of NAT traversal instead of 4500
-  -v              log packets
+  -v              log the bytes of each message
   -y              accepted, and without effect
   -Z              two daemons on one host, for tests
 a configuration:

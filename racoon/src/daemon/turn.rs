@@ -11,6 +11,7 @@ use racoon_proto::output::{Level, LogLine, Output, Urgency};
 use racoon_proto::time::Time;
 
 use super::Daemon;
+use super::packet::{self, Way};
 use crate::admin::Wanted;
 use crate::clock;
 use crate::log;
@@ -153,6 +154,8 @@ impl Daemon {
         for _ in 0..DATAGRAMS_MAX {
             match self.sockets.receive(socket) {
                 Ok(Some(Input::Message(message))) => {
+                    let ends = (message.local, message.remote);
+                    packet::trace(&self.log, self.options.verbose > 0, Way::In, ends, message.bytes);
                     self.engine.handle_datagram(clock::now(), message.local, message.remote, message.bytes);
                 }
                 Ok(Some(Input::Unreachable(unreachable))) => {
@@ -191,6 +194,8 @@ impl Daemon {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Transmit(datagram) => {
+                    let ends = (datagram.local, datagram.remote);
+                    packet::trace(&self.log, self.options.verbose > 0, Way::Out, ends, &datagram.bytes);
                     let sent = self.sockets.send(datagram.local, datagram.remote, &datagram.bytes);
                     if let Err(error) = sent {
                         let text = format!("cannot send from {}: {error}", Shown(datagram.local));
