@@ -6,6 +6,8 @@
 //! each negotiation ended ([`outcome`]). Below it lie numbers ([`num`]), messages ([`wire`]), cryptography ([`crypto`]) and
 //! the rules by which it chooses: which remote block and which sainfo serve a peer ([`select`]), which proposal is accepted
 //! ([`proposal`]), whose identity fits ([`identity`]), and which names a pre-shared key is looked up by ([`psk`]).
+//!
+//! Who is going to change it finds in the [`manual`] what is not to be seen from a single item.
 #![forbid(unsafe_code)]
 
 pub mod config;
@@ -14,6 +16,7 @@ pub mod engine;
 mod exchange;
 pub mod identity;
 pub mod kernel;
+pub mod manual;
 pub mod num;
 pub mod outcome;
 pub mod output;
