@@ -132,9 +132,13 @@ impl Engine {
         Some((old.local, old.remote))
     }
 
-    /// The remote block of a peer. A renewal may go by a passive one.
+    /// The remote block of a peer. A renewal goes by that of the phase 1 that there is, and may go by a passive one.
     fn block_of(&self, remote: SocketAddr, origin: &Origin) -> Result<RemoteIndex, Cause> {
-        let skip_passive = !matches!(origin, Origin::Renewal(_));
+        let renewed = if let Origin::Renewal(old) = origin { self.phase2s.get(*old) } else { None };
+        if let Some(sa) = renewed.and_then(|old| self.phase1_sa(old.phase1?)) {
+            return Ok(sa.block);
+        }
+        let skip_passive = renewed.is_none();
         let known = Known { skip_passive, ..Known::address(PeerAddress::from(remote)) };
         let block = self.settings.remotes.select(&known).map_err(|error| Cause::NoRemote(error.to_string()))?;
         block.ok_or_else(|| Cause::NoRemote(remote.ip().to_string()))
@@ -168,7 +172,7 @@ impl Engine {
         let Some(cookies) = self.phase1_sa(phase1).map(|sa| sa.cookies) else { return };
         let message_id = self.fresh_message_id(phase1);
         self.phase2s.bind(id, phase1);
-        self.phase2s.listen(id, message_id);
+        self.phase2s.listen(id, phase1, message_id);
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
         let State::Waiting(intention) = std::mem::take(&mut phase2.state) else { return };
         phase2.cookies = Some(cookies);

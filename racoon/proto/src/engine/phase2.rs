@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::acquire::Origin;
 use super::phase2s::{Established, Phase2, State};
+use super::quick::sa_of;
 use super::{Engine, Phase1Id, Phase2Id, Timer};
 use crate::kernel::KernelRequest;
 use crate::num::{Doi, PayloadType, Protocol};
@@ -47,6 +48,7 @@ impl Engine {
     pub(super) fn phase2s_orphaned(&mut self, phase1: Phase1Id) {
         for id in self.phase2s.under(phase1) {
             if self.phase2s.get(id).is_some_and(|phase2| phase2.established().is_some()) {
+                self.phase2s.close(id);
                 self.phase2s.unbind(id);
             } else {
                 self.fail_phase2(id, Cause::Deleted(Protocol::ISAKMP));
@@ -225,6 +227,9 @@ impl Engine {
         let count = self.settings.retransmission.count;
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
         let (local, remote) = (phase2.local, phase2.remote);
+        if phase2.phase1.and_then(|phase1| sa_of(&self.phase1s, phase1)).is_none() {
+            return self.fail_phase2(id, Cause::Deleted(Protocol::ISAKMP));
+        }
         let Some(retransmission) = &mut phase2.retransmission else { return };
         match retransmission.again(count).map(<[u8]>::to_vec) {
             Some(message) => {

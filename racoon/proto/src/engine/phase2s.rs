@@ -30,7 +30,8 @@ pub(super) struct Phase2 {
     pub(super) remote: SocketAddr,
     /// Name of the remote block.
     pub(super) block: String,
-    /// None: there is none yet, or none any more.
+    /// The one that it belongs to; none: there is none yet, or none any more. (Messages of its exchange stay under the one
+    /// under which it was begun.)
     pub(super) phase1: Option<Phase1Id>,
     pub(super) cookies: Option<CookiePair>,
     pub(super) message_id: u32,
@@ -174,7 +175,9 @@ fn sa_keys(phase2: &Phase2, name: &SaName) -> impl Iterator<Item = SaKey> + use<
 #[derive(Default)]
 pub(super) struct Phase2s {
     all: BTreeMap<Phase2Id, Phase2>,
-    by_message: HashMap<(Phase1Id, u32), Phase2Id>,
+    /// Those that messages may still come for.
+    by_message: HashMap<Phase1Id, HashMap<u32, Phase2Id>>,
+    listening: HashMap<Phase2Id, Phase1Id>,
     /// On their way.
     negotiating: HashMap<Bond, Phase2Id>,
     established: HashMap<Bond, BTreeSet<Phase2Id>>,
@@ -190,15 +193,12 @@ impl Phase2s {
     pub(super) fn insert(&mut self, id: Phase2Id, phase2: Phase2) {
         self.negotiating.entry(phase2.bond).or_insert(id);
         self.by_peer.entry(phase2.bond.ends).or_default().insert(id);
-        if let Some(phase1) = phase2.phase1 {
-            self.by_phase1.entry(phase1).or_default().insert(id);
-            self.by_message.insert((phase1, phase2.message_id), id);
-        }
         self.all.insert(id, phase2);
     }
 
     /// Takes one out.
     pub(super) fn remove(&mut self, id: Phase2Id) -> Option<Phase2> {
+        self.close(id);
         self.unbind(id);
         let phase2 = self.all.remove(&id)?;
         self.no_longer_negotiating(id, &phase2.bond);
@@ -213,7 +213,7 @@ impl Phase2s {
         Some(phase2)
     }
 
-    /// It has a phase 1 from now on.
+    /// It belongs to a phase 1 from now on.
     pub(super) fn bind(&mut self, id: Phase2Id, phase1: Phase1Id) {
         self.unbind(id);
         if let Some(phase2) = self.all.get_mut(&id) {
@@ -222,33 +222,32 @@ impl Phase2s {
         }
     }
 
+    /// It belongs to no phase 1 any more.
+    pub(super) fn unbind(&mut self, id: Phase2Id) {
+        if let Some(phase1) = self.all.get_mut(&id).and_then(|phase2| phase2.phase1.take()) {
+            discard(&mut self.by_phase1, &phase1, id);
+        }
+    }
+
     /// Messages of its exchange are for it.
-    pub(super) fn listen(&mut self, id: Phase2Id, message_id: u32) {
-        if let Some(phase2) = self.all.get_mut(&id)
-            && let Some(phase1) = phase2.phase1
-        {
+    pub(super) fn listen(&mut self, id: Phase2Id, phase1: Phase1Id, message_id: u32) {
+        self.close(id);
+        if let Some(phase2) = self.all.get_mut(&id) {
             phase2.message_id = message_id;
-            self.by_message.insert((phase1, message_id), id);
+            self.by_message.entry(phase1).or_default().insert(message_id, id);
+            self.listening.insert(id, phase1);
         }
     }
 
     /// Messages of its exchange are for it no more.
     pub(super) fn close(&mut self, id: Phase2Id) {
-        if let Some(phase2) = self.all.get(&id)
-            && let Some(phase1) = phase2.phase1
-            && self.by_message.get(&(phase1, phase2.message_id)) == Some(&id)
-        {
-            self.by_message.remove(&(phase1, phase2.message_id));
-        }
-    }
-
-    /// It has no phase 1 any more.
-    pub(super) fn unbind(&mut self, id: Phase2Id) {
-        self.close(id);
-        if let Some(phase2) = self.all.get_mut(&id)
-            && let Some(phase1) = phase2.phase1.take()
-        {
-            discard(&mut self.by_phase1, &phase1, id);
+        let Some(phase1) = self.listening.remove(&id) else { return };
+        let Some(message_id) = self.all.get(&id).map(|phase2| phase2.message_id) else { return };
+        if let Some(exchanges) = self.by_message.get_mut(&phase1) {
+            exchanges.remove(&message_id);
+            if exchanges.is_empty() {
+                self.by_message.remove(&phase1);
+            }
         }
     }
 
@@ -290,7 +289,7 @@ impl Phase2s {
 
     /// The one that a message belongs to.
     pub(super) fn find(&self, phase1: Phase1Id, message_id: u32) -> Option<Phase2Id> {
-        self.by_message.get(&(phase1, message_id)).copied()
+        self.by_message.get(&phase1)?.get(&message_id).copied()
     }
 
     /// The one that is being negotiated for the same.
@@ -321,11 +320,7 @@ impl Phase2s {
 
     /// Whether messages of an exchange under a phase 1 may still come.
     pub(super) fn talks_under(&self, phase1: Phase1Id) -> bool {
-        let listens = |id: &Phase2Id| {
-            let key = self.all.get(id).map(|phase2| (phase1, phase2.message_id));
-            key.is_some_and(|key| self.by_message.get(&key) == Some(id))
-        };
-        self.by_phase1.get(&phase1).into_iter().flatten().any(listens)
+        self.by_message.contains_key(&phase1)
     }
 
     /// How many are under a phase 1.
@@ -344,6 +339,7 @@ impl Phase2s {
     pub(super) fn is_empty(&self) -> bool {
         self.all.is_empty()
             && self.by_message.is_empty()
+            && self.listening.is_empty()
             && self.negotiating.is_empty()
             && self.established.is_empty()
             && self.by_phase1.is_empty()

@@ -10,7 +10,7 @@ use super::strangers::Complaint;
 use super::{Engine, Owner, Phase1Id, Phase2Id, Timer};
 use crate::crypto::{DhTask, JobResult, Phase2Seed, Secret};
 use crate::kernel::{KernelError, KernelRequest, RequestId, SaInstallation, SaName};
-use crate::num::NotifyType;
+use crate::num::{NotifyType, Protocol};
 use crate::outcome::{Cause, Role};
 use crate::output::{Level, Urgency};
 use crate::phase1::Phase1Sa;
@@ -126,7 +126,9 @@ impl Engine {
     /// The initiator knows all: it installs what comes in, with message 3 ready.
     fn agreed(&mut self, id: Phase2Id, agreed: Agreed, g_xy: Option<&Secret>) {
         let Some(phase2) = self.phase2s.get(id) else { return };
-        let Some(sa) = phase2.phase1.and_then(|phase1| sa_of(&self.phase1s, phase1)) else { return };
+        let Some(sa) = phase2.phase1.and_then(|phase1| sa_of(&self.phase1s, phase1)) else {
+            return self.fail_phase2(id, Cause::Deleted(Protocol::ISAKMP));
+        };
         let seed = Phase2Seed { g_xy, ni: &agreed.ni, nr: &agreed.nr };
         let made = installations(phase2, sa, &agreed.agreement, &agreed.spis, seed).and_then(|installations| {
             let padding = &self.settings.padding;
@@ -145,7 +147,9 @@ impl Engine {
     /// A responder knows all: it installs what comes in, with message 2 ready.
     fn send_second(&mut self, id: Phase2Id) {
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
-        let Some(sa) = phase2.phase1.and_then(|phase1| sa_of(&self.phase1s, phase1)) else { return };
+        let Some(sa) = phase2.phase1.and_then(|phase1| sa_of(&self.phase1s, phase1)) else {
+            return self.fail_phase2(id, Cause::Deleted(Protocol::ISAKMP));
+        };
         let State::Answering(accepted, gathering) = std::mem::take(&mut phase2.state) else { return };
         let (spis, exchange) = gathering.into_parts();
         let (public, shared) = exchange.map_or((None, None), |Gathered { public, shared, .. }| (public, shared));
@@ -250,7 +254,9 @@ impl Engine {
     /// The initiator sends message 1.
     fn send_first(&mut self, id: Phase2Id) {
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
-        let Some(sa) = phase2.phase1.and_then(|phase1| sa_of(&self.phase1s, phase1)) else { return };
+        let Some(sa) = phase2.phase1.and_then(|phase1| sa_of(&self.phase1s, phase1)) else {
+            return self.fail_phase2(id, Cause::Deleted(Protocol::ISAKMP));
+        };
         let nonce_size = self.settings.remotes.get(sa.block).map_or(16, |block| block.nonce_size);
         let State::Gathering(intention, gathering) = std::mem::take(&mut phase2.state) else { return };
         let (padding, random) = (&self.settings.padding, &mut *self.random);
@@ -364,7 +370,10 @@ fn installations(
     spis: &[u32],
     seed: Phase2Seed<'_>,
 ) -> Result<Installations, Cause> {
-    let acquire = phase2.acquires.first().map_or(0, |acquire| acquire.seq);
-    let common = Common { keys: &sa.keys, seed, sa: phase2.sa_ends, role: phase2.role, udp: None, acquire };
-    agreement.installations(spis, &common)
+    let common = Common { keys: &sa.keys, seed, sa: phase2.sa_ends, role: phase2.role, udp: None };
+    let mut all = agreement.installations(spis, &common)?;
+    for sa in all.inbound.iter_mut().chain(&mut all.outbound) {
+        sa.acquire = phase2.acquire_for(sa.name.protocol);
+    }
+    Ok(all)
 }

@@ -121,7 +121,7 @@ impl Engine {
         phase2.generated = self.policies_for(&offer.bond, offer.generate.as_deref());
         self.phase2s.insert(id, phase2);
         self.phase2s.bind(id, phase1);
-        self.phase2s.listen(id, message_id);
+        self.phase2s.listen(id, phase1, message_id);
         self.gather(id, parts.iter(), exchange);
     }
 

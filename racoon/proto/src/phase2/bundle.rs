@@ -79,7 +79,8 @@ pub(crate) struct Pair {
     pub(crate) transform: Transform,
 }
 
-/// The SAs of a bundle, with their keys, in the order of its parts. Their numbers are still to be given.
+/// The SAs of a bundle, with their keys, in the order of its parts. Their numbers, and those of acquires, are still to be
+/// given.
 #[derive(Debug)]
 pub(crate) struct Installations {
     pub(crate) inbound: Vec<SaInstallation>,
@@ -95,8 +96,6 @@ pub(crate) struct Common<'a> {
     pub(crate) role: Role,
     /// Ports of ESP in UDP: ours and the peer's.
     pub(crate) udp: Option<(u16, u16)>,
-    /// Number of the kernel's acquire, or 0.
-    pub(crate) acquire: u32,
 }
 
 impl Bundle {
@@ -355,7 +354,7 @@ impl Agreement {
             replay_window: if compresses { 0 } else { self.replay_window },
             esn: agreed.esn,
             udp,
-            acquire: common.acquire,
+            acquire: 0,
         })
     }
 }

@@ -133,6 +133,97 @@ fn a_group_that_nobody_has_is_no_group() {
     assert_eq!(cause, Some(Cause::NoProposalChosen(expected.into())));
 }
 
+/// `a` gets a message 2 that `b` has changed; how it failed, if it did.
+fn changed_by_b(sainfo: &Sainfo, change: impl FnOnce(&mut Payloads)) -> (Net, Option<Cause>) {
+    let mut net = Net::new(hosts(), &transport(), sainfo);
+    net.world.initiate();
+    net.settle();
+    net.acquire();
+    let mut messages = Vec::new();
+    net.settle_with(|transmit| {
+        messages.push(transmit.bytes.clone());
+        if messages.len() == 1 { Fate::Deliver } else { Fate::Drop }
+    });
+    let sa = net.world.b.engine.phase1_sa(net.world.b.only()).unwrap();
+    let padding = crate::crypto::Padding::default();
+    let (header, body) = Header::parse(&messages[0]).unwrap();
+    let opened = sa.open(&sa.iv(header.message_id).unwrap(), &header, body).unwrap();
+    let nonce = crate::exchange::rules::find(&opened.payloads(&padding).unwrap(), PayloadType::NONCE).unwrap().to_vec();
+    let mut iv = opened.next_iv;
+    let (header, body) = Header::parse(&messages[1]).unwrap();
+    let opened = sa.open(&iv, &header, body).unwrap();
+    let payloads = opened.payloads(&padding).unwrap();
+    let mut payloads: Payloads = payloads[1..].iter().map(|one| (one.kind, one.body.to_vec())).collect();
+    change(&mut payloads);
+    let random = &mut SeededRandom::new(9);
+    let message = seal(sa, header.message_id, &payloads, &mut iv, Proof::Second(&nonce), &padding, random).unwrap();
+    net.world.forge_to_a(&message);
+    net.settle();
+    let cause = net.world.a.failures().pop();
+    (net, cause)
+}
+
+/// A change that only the peer can make ends the negotiation, and nothing is left of it.
+#[test]
+fn an_initiator_does_not_take_everything() {
+    let mut with_pfs = sainfo();
+    with_pfs.terms.group = Some(Group::X25519);
+    let (net, cause) = changed_by_b(&with_pfs, |_| {});
+    assert_eq!((cause, net.kernels[0].sas.len()), (None, 2));
+    let remove = |kind| move |all: &mut Payloads| all.retain(|one| one.0 != kind);
+    let other = |cause: Option<Cause>| match cause {
+        Some(Cause::Payload { payload, problem, message: 2, .. }) => format!("{payload} {problem}"),
+        Some(cause) => cause.to_string(),
+        None => "accepted".into(),
+    };
+    let id = |host| (PayloadType::ID, Identity::address(ip(host)).encode());
+    assert_eq!(other(changed_by_b(&with_pfs, remove(PayloadType::KEY_EXCHANGE)).1), "KE is missing");
+    assert_eq!(other(changed_by_b(&with_pfs, remove(PayloadType::SA)).1), "SA is missing");
+    assert_eq!(other(changed_by_b(&with_pfs, remove(PayloadType::NONCE)).1), "NONCE is missing");
+    let with_key = |all: &mut Payloads| all.push((PayloadType::KEY_EXCHANGE, vec![9; 32]));
+    assert_eq!(other(changed_by_b(&sainfo(), with_key).1), "KE does not belong");
+    let with_ids = |all: &mut Payloads| all.extend([id(A), id(B)]);
+    let expected = "phase 2 identities cannot be used: the peer returns some, none were sent";
+    assert_eq!(other(changed_by_b(&sainfo(), with_ids).1), expected);
+    let stronger = |all: &mut Payloads| {
+        let mut other = sainfo();
+        other.encryption[0].key_length = 256;
+        all[0].1 = first_payloads(&other)[0].1.clone();
+    };
+    let (mut net, cause) = changed_by_b(&sainfo(), stronger);
+    assert!(matches!(cause, Some(Cause::BadChoice(_))), "{cause:?}");
+    assert_eq!(net.kernels[0].failed, [acquire(1)]);
+    net.settle();
+    assert!(net.kernels[0].sas.is_empty() && net.kernels[0].larval.is_empty());
+}
+
+/// A lifetime that the responder changes is subject to `proposal_check`.
+#[test]
+fn an_initiator_takes_a_shorter_lifetime_only() {
+    let with_lifetime = |lifetime| {
+        move |all: &mut Payloads| {
+            let mut other = sainfo();
+            other.terms.lifetime = lifetime;
+            all[0].1 = first_payloads(&other)[0].1.clone();
+        }
+    };
+    let (net, cause) = changed_by_b(&sainfo(), with_lifetime(500));
+    assert_eq!((cause, net.kernels[0].sas[0].hard.seconds), (None, 500));
+    let (_, cause) = changed_by_b(&sainfo(), with_lifetime(5000));
+    let text = "the peer chose what was not offered: esp: a lifetime of 5000 s is proposed, 1000 s are configured";
+    assert_eq!(cause.unwrap().to_string(), text);
+}
+
+#[test]
+fn a_longer_lifetime_that_is_claimed_is_ignored_with_a_warning() {
+    let longer = crate::proposal::Phase2Terms { lifetime: 5000, ..sainfo().terms };
+    let claim = crate::phase2::lifetime::claim(&longer, Protocol::ESP, 0x4711);
+    let (net, cause) = changed_by_b(&sainfo(), |all| all.push((PayloadType::NOTIFY, claim.encode())));
+    assert_eq!((cause, net.kernels[0].sas[0].hard.seconds), (None, 1000));
+    assert!(net.world.a.has_logged(Level::Warning, "RESPONDER-LIFETIME is ignored"));
+    assert_eq!(net.world.a.outcomes.last().unwrap().peer_said, [NotifyType::RESPONDER_LIFETIME]);
+}
+
 #[test]
 fn a_message_id_is_used_once() {
     let mut net = with_phase1();
