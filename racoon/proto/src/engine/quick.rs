@@ -20,6 +20,10 @@ use crate::phase2::initiator::Agreed;
 use crate::phase2::message::{Message, Negotiation, Received, Rejection};
 use crate::wire::Header;
 
+/// Errors that peers tell of packets and messages that belong to no negotiation.
+const NOT_OF_NEGOTIATIONS: [NotifyType; 4] =
+    [NotifyType::INVALID_SPI, NotifyType::INVALID_COOKIE, NotifyType::INVALID_MESSAGE_ID, NotifyType::INVALID_FLAGS];
+
 /// The ISAKMP SA of an established phase 1. A function of its own, so that the rest of the engine can be used besides.
 pub(super) fn sa_of(phase1s: &Phase1s, id: Phase1Id) -> Option<&Phase1Sa> {
     phase1s.get(id).and_then(Phase1::established).map(|established| &established.sa)
@@ -92,6 +96,7 @@ impl Engine {
     /// The initiator got message 2.
     fn second_message(&mut self, id: Phase2Id, phase1: Phase1Id, message: Message<Negotiation>) {
         let Some(level) = self.level_under(phase1) else { return };
+        let Some(sa) = sa_of(&self.phase1s, phase1) else { return };
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
         let State::Offered(offered) = std::mem::take(&mut phase2.state) else { return };
         phase2.retransmission = None;
@@ -100,7 +105,7 @@ impl Engine {
         self.timers.set(Timer::Phase2Deadline(id), self.now + self.settings.phase2_wait);
         // The responder may install before message 3, and wait for it.
         phase2.peer_may_use = true;
-        let agreed = match offered.agree(level, false, message) {
+        let agreed = match offered.agree(sa, level, false, message) {
             Ok(agreed) => agreed,
             Err(cause) => return self.fail_phase2(id, cause),
         };
@@ -356,7 +361,7 @@ impl Engine {
                 phase2.record.said(notify);
             }
         }
-        if let [one] = ours.as_slice() {
+        if let ([one], false) = (ours.as_slice(), NOT_OF_NEGOTIATIONS.contains(&notify)) {
             self.fail_phase2(*one, Cause::Refused(notify));
         }
     }

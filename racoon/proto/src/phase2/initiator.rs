@@ -4,7 +4,7 @@ use super::bundle::{Agreement, Bundle};
 use super::gathering::Gathered;
 use super::lifetime::heed;
 use super::message::{Message, Negotiation, Proof, Received, Rejection, draw_nonce, open, seal};
-use super::traffic::Identities;
+use super::traffic::{Ends, Identities, between_hosts};
 use crate::config::CheckLevel;
 use crate::crypto::{Exponent, Iv, Padding};
 use crate::exchange::rules;
@@ -93,9 +93,15 @@ impl Offered {
     ///
     /// # Errors
     /// What the responder changed.
-    pub(crate) fn agree(self, level: CheckLevel, nat: bool, answer: Message<Negotiation>) -> Result<Agreed, Cause> {
+    pub(crate) fn agree(
+        self,
+        sa: &Phase1Sa,
+        level: CheckLevel,
+        nat: bool,
+        answer: Message<Negotiation>,
+    ) -> Result<Agreed, Cause> {
         let Message { content, iv, .. } = answer;
-        self.check_ids(content.ids.as_ref())?;
+        self.check_ids(sa, content.ids.as_ref())?;
         let bundle = &self.intention.bundle;
         let mut agreement = bundle.confirm(level, nat, &self.suite, &content.sa)?;
         let mut ignores_lifetime = false;
@@ -120,17 +126,20 @@ impl Offered {
         })
     }
 
-    /// The responder returns the identities as they were sent. None at all are the same as the addresses of phase 1; some
-    /// peers leave those out.
-    fn check_ids(&self, returned: Option<&(Vec<u8>, Vec<u8>)>) -> Result<(), Cause> {
-        let sent = self.intention.ids.as_ref().map(|ids| (ids.local.encode(), ids.remote.encode()));
+    /// The responder returns the identities as they were sent. If none were sent, those of both hosts say no more.
+    fn check_ids(&self, sa: &Phase1Sa, returned: Option<&(Vec<u8>, Vec<u8>)>) -> Result<(), Cause> {
+        let bodies = |ids: &Identities| (ids.local.encode(), ids.remote.encode());
+        let sent = self.intention.ids.as_ref().map(bodies);
         if returned == sent.as_ref() {
             return Ok(());
         }
-        let problem = match (sent.is_some(), returned.is_some()) {
-            (true, true) => "the peer returns other ones than were sent",
-            (true, false) => "the peer returns none",
-            _ => "the peer returns some, none were sent",
+        let ends = Ends { local: sa.local.ip(), remote: sa.remote.ip() };
+        let hosts = bodies(&Identities::of_hosts(ends, &between_hosts(ends)));
+        let problem = match (sent.is_some(), returned) {
+            (false, Some(returned)) if *returned == hosts => return Ok(()),
+            (false, _) => "none were sent, and the peer returns some of others",
+            (true, Some(_)) => "the peer returns other ones than were sent",
+            (true, None) => "the peer returns none",
         };
         Err(Cause::Phase2Identity(String::from(problem)))
     }

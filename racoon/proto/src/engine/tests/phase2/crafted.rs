@@ -1,5 +1,9 @@
 //! Messages that no engine sends, by a peer that has the keys; and by somebody who has not.
 
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
 use super::*;
 use crate::identity::Identity;
 use crate::num::{Doi, Flags, Group, IdType, NotifyType, PayloadType};
@@ -135,7 +139,16 @@ fn a_group_that_nobody_has_is_no_group() {
 
 /// `a` gets a message 2 that `b` has changed; how it failed, if it did.
 fn changed_by_b(sainfo: &Sainfo, change: impl FnOnce(&mut Payloads)) -> (Net, Option<Cause>) {
-    let mut net = Net::new(hosts(), &transport(), sainfo);
+    changed_by_b_in(hosts(), &transport(), sainfo, change)
+}
+
+fn changed_by_b_in(
+    selector: Selector,
+    templates: &[Template],
+    sainfo: &Sainfo,
+    change: impl FnOnce(&mut Payloads),
+) -> (Net, Option<Cause>) {
+    let mut net = Net::new(selector, templates, sainfo);
     net.world.initiate();
     net.settle();
     net.acquire();
@@ -163,6 +176,26 @@ fn changed_by_b(sainfo: &Sainfo, change: impl FnOnce(&mut Payloads)) -> (Net, Op
     (net, cause)
 }
 
+/// What was sent has to be returned as it is.
+#[test]
+fn an_initiator_gets_its_identities_back() {
+    for keep in [0, 1, 2] {
+        let (_, cause) = changed_by_b_in(networks(), &[template(Protocol::ESP, Mode::Tunnel)], &sainfo(), |all| {
+            let mut ids = 0;
+            all.retain(|one| {
+                one.0 != PayloadType::ID || {
+                    ids += 1;
+                    ids <= keep
+                }
+            });
+            if keep == 2 {
+                all.last_mut().unwrap().1[1] = 6;
+            }
+        });
+        assert!(matches!(cause, Some(Cause::Phase2Identity(_))), "{cause:?}");
+    }
+}
+
 /// A change that only the peer can make ends the negotiation, and nothing is left of it.
 #[test]
 fn an_initiator_does_not_take_everything() {
@@ -182,9 +215,10 @@ fn an_initiator_does_not_take_everything() {
     assert_eq!(other(changed_by_b(&with_pfs, remove(PayloadType::NONCE)).1), "NONCE is missing");
     let with_key = |all: &mut Payloads| all.push((PayloadType::KEY_EXCHANGE, vec![9; 32]));
     assert_eq!(other(changed_by_b(&sainfo(), with_key).1), "KE does not belong");
-    let with_ids = |all: &mut Payloads| all.extend([id(A), id(B)]);
-    let expected = "phase 2 identities cannot be used: the peer returns some, none were sent";
-    assert_eq!(other(changed_by_b(&sainfo(), with_ids).1), expected);
+    let with_ids = |initiator, responder| move |all: &mut Payloads| all.extend([id(initiator), id(responder)]);
+    let expected = "phase 2 identities cannot be used: none were sent, and the peer returns some of others";
+    assert_eq!(other(changed_by_b(&sainfo(), with_ids(B, A)).1), expected);
+    assert_eq!(other(changed_by_b(&sainfo(), with_ids(A, B)).1), "accepted");
     let stronger = |all: &mut Payloads| {
         let mut other = sainfo();
         other.encryption[0].key_length = 256;
@@ -343,3 +377,47 @@ fn forgeries_do_not_fill_the_log() {
     net.world.forge_to_b(&chain::message(&header, &[(PayloadType::HASH, &[0; 28])]));
     assert!(net.world.b.engine.phase2s.is_empty());
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever a peer that has the keys puts into message 1, nothing breaks, and nothing is left of it.
+    #[test]
+    fn any_payloads_do_no_harm(
+        good in vec(any::<bool>(), 2),
+        others in vec((select(KINDS.to_vec()), vec(any::<u8>(), 0..60)), 0..5),
+        at in any::<Index>(),
+    ) {
+        let kept = first_payloads(&sainfo()).into_iter().zip(good).filter(|(_, keep)| *keep);
+        let mut payloads: Payloads = kept.map(|(payload, _)| payload).collect();
+        for (kind, body) in others {
+            payloads.insert(at.index(payloads.len() + 1), (kind, body));
+        }
+        let (mut net, _) = sent_to_b(&payloads);
+        net.pass(seconds(200));
+        net.assert_empty();
+    }
+
+    /// The same with one byte changed in what would be accepted.
+    #[test]
+    fn a_changed_byte_does_no_harm(payload in any::<Index>(), byte in any::<Index>(), bits in 1_u8..) {
+        let mut payloads = first_payloads(&sainfo());
+        let body = &mut payload.get_mut(&mut payloads).1;
+        *byte.get_mut(body) ^= bits;
+        let (mut net, _) = sent_to_b(&payloads);
+        net.pass(seconds(200));
+        net.assert_empty();
+    }
+}
+
+/// Payloads that may be in messages of quick mode, and some that may not.
+const KINDS: [PayloadType; 8] = [
+    PayloadType::SA,
+    PayloadType::NONCE,
+    PayloadType::KEY_EXCHANGE,
+    PayloadType::ID,
+    PayloadType::NOTIFY,
+    PayloadType::HASH,
+    PayloadType::NAT_OA,
+    PayloadType(99),
+];

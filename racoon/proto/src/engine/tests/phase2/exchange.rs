@@ -48,6 +48,8 @@ fn every_kind_of_policy() {
     let tunnel = [template(Protocol::ESP, Mode::Tunnel)];
     let mixed = [template(Protocol::IPCOMP, Mode::Tunnel), template(Protocol::ESP, Mode::Transport)];
     let tcp = Selector { protocol: 6, destination_port: 443, ..hosts() };
+    let v6 = |third: u16| Prefix::new(std::net::Ipv6Addr::new(0x2001, 0xdb8, third, 0, 0, 0, 0, 0).into(), 48);
+    let v6_networks = Selector { source: v6(1), destination: v6(2), ..hosts() };
     let with_pfs = |group| {
         let mut sainfo = sainfo();
         sainfo.terms.group = Some(group);
@@ -59,6 +61,7 @@ fn every_kind_of_policy() {
         (hosts(), &chain[2..], sainfo()),
         (networks(), &tunnel, sainfo()),
         (networks(), &mixed, sainfo()),
+        (v6_networks, &tunnel, sainfo()),
         (tcp, &chain[1..2], with_pfs(Group::X25519)),
         (networks(), &tunnel, with_pfs(Group::ECP256)),
         (networks(), &tunnel, with_pfs(Group::MODP1024)),

@@ -134,6 +134,28 @@ fn a_pair_outlives_its_phase_1() {
     net.kernels[0].sas.truncate(2);
 }
 
+/// SAs outlive a phase 1 that is flushed, and their renewal brings another one; to flush them after that does no harm.
+#[test]
+fn a_pair_without_phase_1_is_renewed_under_another_one() {
+    let mut net = Net::up(hosts(), &transport(), &sainfo());
+    let flush = |net: &mut Net, what| {
+        let now = net.world.now;
+        net.world.a.engine.handle_control(now, what).unwrap();
+        net.settle();
+    };
+    flush(&mut net, Control::FlushPhase1);
+    assert!(net.world.a.states().is_empty() && net.world.b.states().is_empty());
+    net.assert_pairs(1);
+    net.pass(seconds(810));
+    net.assert_pairs(2);
+    assert_eq!(net.world.a.states(), [9]);
+    flush(&mut net, Control::FlushPhase1);
+    flush(&mut net, Control::FlushPhase2(None));
+    assert_eq!((net.kernels[0].sas.len(), net.kernels[1].sas.len()), (0, 4), "nobody could tell the peer");
+    net.pass(seconds(1000));
+    net.assert_empty();
+}
+
 #[test]
 fn a_reload_keeps_what_is_configured() {
     let mut net = Net::up(hosts(), &transport(), &sainfo());

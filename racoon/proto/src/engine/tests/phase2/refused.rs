@@ -36,6 +36,22 @@ fn a_mismatch_is_told_at_once_and_names_both_sides() {
     }
 }
 
+/// A peer that does not know an SPI any more says so, and that has nothing to do with what is negotiated.
+#[test]
+fn not_every_error_is_about_a_negotiation() {
+    let mut net = Net::new(hosts(), &transport(), &sainfo());
+    net.world.initiate();
+    net.settle();
+    net.acquire();
+    net.settle_with(|_| Fate::Drop);
+    let phase1 = net.world.b.only();
+    net.world.b.engine.send_notify(phase1, NotifyType::INVALID_SPI, &[]);
+    net.settle();
+    assert!(net.world.a.failures().is_empty());
+    net.pass(seconds(20));
+    net.assert_pairs(1);
+}
+
 #[test]
 fn a_sainfo_for_somebody_else() {
     let mut other = sainfo();
