@@ -49,7 +49,7 @@ pub(crate) struct Agreed {
 }
 
 impl Intention {
-    /// Message 1: HASH, SA, NONCE, [KE], [IDci, IDcr].
+    /// Message 1: HASH, SA, NONCE, perhaps KE, perhaps IDci and IDcr.
     ///
     /// # Errors
     /// If libcrypto fails.

@@ -77,7 +77,8 @@ impl Accepted {
         Self { agreement, ni: nonce, nr: draw_nonce(nonce_size, random), ids, iv }
     }
 
-    /// Message 2: HASH, SA, NONCE, [KE], [IDci, IDcr], [RESPONDER-LIFETIME]. The SPIs are in the order of the agreement.
+    /// Message 2: HASH, SA, NONCE, and perhaps KE, IDci and IDcr, RESPONDER-LIFETIME. The SPIs are in the order of the
+    /// agreement.
     ///
     /// # Errors
     /// If libcrypto fails.

@@ -223,3 +223,46 @@ fn both_begin_at_once_and_both_get_a_pair() {
     net.settle();
     net.assert_pairs(1);
 }
+
+/// A policy of the responder may be for more than what is asked for, if it is of the same mode.
+#[test]
+fn a_wider_policy_serves_a_narrower_request() {
+    let wide = Selector {
+        source: Prefix::new([10, 0, 0, 0].into(), 16),
+        destination: Prefix::new([10, 0, 0, 0].into(), 16),
+        ..networks()
+    };
+    let tunnel = [template(Protocol::ESP, Mode::Tunnel)];
+    for (templates, served) in [(&tunnel[..], true), (&transport(), false)] {
+        let mut net = Net::new(networks(), &tunnel, &sainfo());
+        net.tell_b(KernelEvent::Policies(policies(wide, templates, false)));
+        net.acquire();
+        net.settle();
+        net.assert_pairs(usize::from(served));
+        assert_eq!(net.world.b.failures().is_empty(), served);
+    }
+}
+
+/// With `support_proxy` the hosts that the identities name are the ends of the SAs.
+#[test]
+fn hosts_behind_the_peers_are_the_ends_of_their_sas() {
+    let proxy = |block: &mut Remote, _: &mut Settings| block.support_proxy = true;
+    let behind = |host| std::net::IpAddr::from([10, 0, host, 1]);
+    let selector = Selector { source: Prefix::host(behind(1)), destination: Prefix::host(behind(2)), ..hosts() };
+    let mut net = Net::with(selector, &transport(), [sainfo(), sainfo()], |_, _| {}, proxy);
+    net.world.initiate();
+    net.settle();
+    // The peer speaks for a host behind it, as no engine of ours does.
+    let phase1 = net.world.a.only();
+    let bundle = crate::phase2::bundle::Bundle::new(&transport(), &[], &sainfo(), true, false).unwrap();
+    let ids = crate::phase2::traffic::Identities::of_selector(&selector);
+    let sa = net.world.a.engine.phase1_sa(phase1).unwrap();
+    let intention = crate::phase2::initiator::Intention { bundle, ids: Some(ids) };
+    let padding = crate::crypto::Padding::default();
+    let (_, message) =
+        intention.offer(sa, 0x55, (vec![0x4711], None), 16, &padding, &mut SeededRandom::new(3)).unwrap();
+    net.world.forge_to_b(&message);
+    net.settle();
+    let inbound = net.kernels[1].names(Way::Inbound);
+    assert_eq!((inbound[0].source, inbound[0].destination), (behind(1), behind(2)));
+}
