@@ -69,10 +69,23 @@ pub(crate) fn serve(words: &[&str]) -> Result<()> {
         let took = start.elapsed().as_secs_f64();
         match result {
             Ok(()) => println!("{}{name} ({took:.1} s)", MARKS[0]),
-            Err(error) => println!("{}{name} ({took:.1} s): {error:#}", MARKS[1]),
+            Err(error) => {
+                println!("{}{name} ({took:.1} s): {error:#}", MARKS[1]);
+                show_logs();
+            }
         }
     }
     Ok(())
+}
+
+/// The last lines that both daemons wrote.
+fn show_logs() {
+    for host in ["alice", "bob"] {
+        let Ok(log) = std::fs::read_to_string(format!("/run/{host}/racoon/log")) else { continue };
+        let lines: Vec<&str> = log.lines().collect();
+        let last = lines.get(lines.len().saturating_sub(40)..).unwrap_or_default();
+        println!("{host}'s log ends with:\n  {}", last.join("\n  "));
+    }
 }
 
 /// Writes everything twice.

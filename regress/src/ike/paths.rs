@@ -12,7 +12,14 @@ pub(super) const PLAYS: &[Play] = &[
     ("transport", |ours| plain(ours, Shape::Transport)),
     ("transport over IPv6", |ours| plain(ours, Shape::Transport6)),
     ("tunnel between gateways", |ours| plain(ours, Shape::Tunnel)),
-    ("IPv6 in an IPv4 tunnel", |ours| plain(ours, Shape::Tunnel6In4)),
+    ("IPv6 in an IPv4 tunnel", |ours| {
+        if ours.backend == "pfkey" {
+            // `af_key` cannot say that an SA is for packets of another family than its own.
+            println!("left out on PF_KEY:");
+            return Ok(());
+        }
+        plain(ours, Shape::Tunnel6In4)
+    }),
     ("without PFS", |ours| {
         with(ours, "encryption_algorithm aes 128; authentication_algorithm hmac_sha1;", &["esp"], "ESP")
     }),

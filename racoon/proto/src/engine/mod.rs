@@ -47,7 +47,7 @@ use std::net::{IpAddr, SocketAddr};
 pub use control::{Control, Refusal};
 pub use dpd::Traffic;
 pub use phase2_view::{PairView, Phase2View};
-pub use view::Phase1View;
+pub use view::{Load, Phase1View};
 
 use crate::crypto::{Job, JobResult};
 use crate::kernel::{KernelEvent, KernelRequest, RequestId};
@@ -284,7 +284,7 @@ impl Engine {
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine").field("timers", &self.timers.len()).finish_non_exhaustive()
+        f.debug_struct("Engine").field("load", &self.load()).finish_non_exhaustive()
     }
 }
 

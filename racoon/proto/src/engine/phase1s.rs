@@ -263,6 +263,11 @@ impl Phase1s {
         self.half_open_total < limit.total && of_source < limit.per_source
     }
 
+    /// How many strangers negotiate.
+    pub(super) fn half_open_total(&self) -> usize {
+        usize::try_from(self.half_open_total).unwrap_or(usize::MAX)
+    }
+
     pub(super) fn get(&self, id: Phase1Id) -> Option<&Phase1> {
         self.all.get(&id)
     }
@@ -310,7 +315,7 @@ impl Phase1s {
         keys.iter().all(|count| *count == 0) && self.half_open() == (0, 0)
     }
 
-    /// How many strangers negotiate.
+    /// How many strangers negotiate, and from how many addresses.
     #[cfg(test)]
     pub(super) fn half_open(&self) -> (u32, usize) {
         (self.half_open_total, self.half_open.len())

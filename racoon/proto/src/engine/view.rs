@@ -37,7 +37,36 @@ pub struct Phase1View<'a> {
     pub terms: Option<Phase1Terms>,
 }
 
+/// How much is kept: what an attack might fill, and what is zero again when all is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Phase 1s, established or on their way.
+    pub phase1s: usize,
+    /// Those of them that strangers began and that are not established.
+    pub half_open: usize,
+    /// Phase 2s, established or on their way.
+    pub phase2s: usize,
+    /// Jobs that are not done.
+    pub jobs: usize,
+    /// Requests that the kernel has not answered.
+    pub requests: usize,
+    /// Timers that are set.
+    pub timers: usize,
+}
+
 impl Engine {
+    /// How much is kept.
+    pub fn load(&self) -> Load {
+        Load {
+            phase1s: self.phase1s.iter().count(),
+            half_open: self.phase1s.half_open_total(),
+            phase2s: self.phase2s.iter().count(),
+            jobs: self.jobs.len(),
+            requests: self.requests.len(),
+            timers: self.timers.len(),
+        }
+    }
+
     /// All phase 1s, the oldest first.
     pub fn phase1s(&self) -> impl Iterator<Item = Phase1View<'_>> {
         self.phase1s.iter().map(|(id, phase1)| self.view(id, phase1))

@@ -1,0 +1,296 @@
+//! Each message of main, quick and informational mode, in both roles, with each of its payloads missing, doubled,
+//! truncated, of another type, or with the message in clear where it must not be and the other way round.
+//!
+//! Whoever cannot prove to be the peer changes nothing: the exchange goes on. What the peer itself spoils ends the quick
+//! mode that it spoils, and no other.
+//!
+//! Known defects: CVE-2004-0392 (lengths that lead nowhere), CVE-2005-3732 (payloads that are missing), the denial of
+//! service by what cannot be decrypted; and of the adversarial suites the one of every exchange, state and payload.
+
+use racoon_proto::num::{Flags, PayloadType, Protocol};
+use racoon_proto::random::Random as _;
+
+use crate::dialogue::{Dialogue, Role};
+use crate::puppet::{Draft, Puppet, Step, deletion, encode};
+use crate::site::Configuration;
+
+/// A message that is no good.
+struct Fault {
+    what: String,
+    bytes: Vec<u8>,
+    /// Words in the log.
+    says: String,
+    /// The peer has proved to have sent it: the quick mode is at its end.
+    ends: bool,
+}
+
+/// Collects what is wrong with one message.
+struct Faults<'a> {
+    puppet: &'a Puppet,
+    draft: &'a Draft,
+    list: Vec<Fault>,
+}
+
+impl Faults<'_> {
+    /// Anybody may have sent it.
+    fn anybodys(&mut self, what: String, bytes: Vec<u8>, says: impl Into<String>) {
+        self.list.push(Fault { what, bytes, says: says.into(), ends: false });
+    }
+
+    /// The draft is spoiled by the peer itself: in quick mode and after it its hash is right.
+    fn by_peer(&mut self, what: String, mut draft: Draft, says: impl Into<String>) {
+        self.puppet.prove(&mut draft);
+        let bytes = self.puppet.seal(&draft);
+        let ends = matches!(draft.step, Step::Quick1 | Step::Quick2 | Step::Quick3);
+        self.list.push(Fault { what, bytes, says: says.into(), ends });
+    }
+
+    fn name(&self) -> &'static str {
+        self.draft.step.name()
+    }
+
+    /// How the log tells of a message of an exchange whose sender nobody knows.
+    fn ignored(&self) -> String {
+        match self.draft.step {
+            step if step.is_main() => String::from("a message of phase 1 is ignored"),
+            Step::Informational => String::from("an informational message is ignored"),
+            _ => format!("{} is ignored", self.name()),
+        }
+    }
+
+    /// The same for one that has no phase 1 yet.
+    fn refused(&self) -> String {
+        if self.draft.step == Step::Main1 { "phase1 negotiation failed: ".into() } else { self.ignored() }
+    }
+
+    fn missing(&mut self) {
+        for (at, (kind, _)) in self.draft.payloads.iter().enumerate() {
+            let mut less = self.draft.clone();
+            less.payloads.remove(at);
+            let what = format!("no {kind}");
+            match *kind {
+                PayloadType::HASH if !less.step.is_main() => {
+                    let bytes = self.puppet.seal(&less);
+                    self.anybodys(what, bytes, self.ignored());
+                }
+                PayloadType::ID if !less.step.is_main() => self.by_peer(what, less, "there is only one"),
+                // Nothing is said, and so nothing happens.
+                PayloadType::DELETE => self.by_peer(what, less, ""),
+                kind => self.by_peer(what, less, format!("{kind} payload is missing in {}", self.name())),
+            }
+        }
+        let none = Draft { payloads: Vec::new(), ..self.draft.clone() };
+        let bytes = self.puppet.seal(&none);
+        self.anybodys("nothing at all".into(), bytes, self.refused());
+    }
+
+    fn doubled(&mut self) {
+        for payload in &self.draft.payloads {
+            let kind = payload.0;
+            let mut more = self.draft.clone();
+            more.payloads.push(payload.clone());
+            // Two deletes are two deletes.
+            if kind != PayloadType::DELETE {
+                self.by_peer(
+                    format!("{kind} twice"),
+                    more,
+                    format!("{kind} payload comes too often in {}", self.name()),
+                );
+            }
+        }
+    }
+
+    /// Of another type: the chain is read as something else than it is.
+    fn mistyped(&mut self) {
+        let kinds = [PayloadType::TRANSFORM, PayloadType::ATTRIBUTES, PayloadType::FRAGMENT, PayloadType(200)];
+        for at in 0..self.draft.payloads.len() {
+            for kind in kinds {
+                let mut other = self.draft.clone();
+                let was = std::mem::replace(&mut other.payloads[at].0, kind);
+                let what = format!("{kind} instead of {was}");
+                let in_quick_mode = !other.step.is_main();
+                match was {
+                    PayloadType::HASH if in_quick_mode => {
+                        let bytes = self.puppet.seal(&other);
+                        self.anybodys(what, bytes, self.ignored());
+                    }
+                    PayloadType::DELETE => self.by_peer(what, other, ""),
+                    PayloadType::KEY_EXCHANGE | PayloadType::ID if in_quick_mode => {
+                        self.by_peer(what, other, format!("{kind} payload does not belong in {}", self.name()));
+                    }
+                    _ => self.by_peer(what, other, format!("{was} payload is missing in {}", self.name())),
+                }
+            }
+        }
+        // The chain ends before it begins.
+        let bytes = self.puppet.seal_chain(self.draft, PayloadType::NONE, &encode(&self.draft.payloads));
+        self.anybodys("no first payload".into(), bytes, self.refused());
+        let mut more = self.draft.clone();
+        more.payloads.push((PayloadType::FRAGMENT, vec![0; 8]));
+        if self.draft.step != Step::Informational {
+            self.by_peer(
+                "a fragment behind it".into(),
+                more,
+                format!("FRAG payload does not belong in {}", self.name()),
+            );
+        }
+    }
+
+    /// Generic lengths that lead nowhere.
+    fn mismeasured(&mut self) {
+        let chain = encode(&self.draft.payloads);
+        let mut offset = 0;
+        for (kind, body) in &self.draft.payloads {
+            let beyond = u16::try_from(chain.len() - offset + 17).expect("a short message");
+            for length in [0, 1, 2, 3, beyond, u16::MAX] {
+                let mut chain = chain.clone();
+                chain[offset + 2..offset + 4].copy_from_slice(&length.to_be_bytes());
+                let bytes = self.puppet.seal_chain(self.draft, self.draft.payloads[0].0, &chain);
+                self.anybodys(format!("{kind} of {length} bytes"), bytes, self.refused());
+            }
+            offset += 4 + body.len();
+        }
+    }
+
+    /// Bodies that are cut, with lengths that fit them.
+    fn cut(&mut self) {
+        for (at, (kind, body)) in self.draft.payloads.iter().enumerate() {
+            let lengths: Vec<usize> = match *kind {
+                // What is longer may be a nonce.
+                PayloadType::NONCE => (0..8).collect(),
+                PayloadType::ID => (0..=4).collect(),
+                _ => [0, 1, 3, 4, 8, 12, body.len() / 2, body.len() - 1]
+                    .into_iter()
+                    .filter(|n| *n < body.len())
+                    .collect(),
+            };
+            for length in lengths {
+                let mut less = self.draft.clone();
+                less.payloads[at].1.truncate(length);
+                let what = format!("{length} bytes of {kind}");
+                match *kind {
+                    PayloadType::HASH => {
+                        let bytes = self.puppet.seal(&less);
+                        self.anybodys(what, bytes, self.ignored());
+                    }
+                    PayloadType::KEY_EXCHANGE => self.by_peer(what, less, "key exchange in group x25519: "),
+                    // A responder returns the identities as they were.
+                    PayloadType::ID if less.step == Step::Quick2 => {
+                        self.by_peer(what, less, "identities cannot be used")
+                    }
+                    PayloadType::ID if less.step == Step::Quick1 => {
+                        self.by_peer(what, less, "identities cannot be used")
+                    }
+                    _ => self.by_peer(what, less, "malformed: "),
+                }
+            }
+        }
+    }
+
+    /// In clear where it must not be, and the other way round; and what cannot be decrypted.
+    fn encryption(&mut self) {
+        let step = self.draft.step;
+        let chain = encode(&self.draft.payloads);
+        let mut other = self.draft.clone();
+        other.header.flags ^= Flags::ENCRYPTED;
+        let (found, says) = if step.is_encrypted() {
+            ("in clear", format!("{} is not encrypted", self.name()))
+        } else {
+            ("said to be encrypted", format!("{} is encrypted", self.name()))
+        };
+        let first = self.draft.payloads[0].0;
+        let bytes = self.puppet.packet(&other, first, &chain);
+        let says = if step == Step::Informational { "a delete in clear is ignored".into() } else { says };
+        self.anybodys(found.into(), bytes, says);
+        if !step.is_encrypted() {
+            return;
+        }
+        let bytes = self.puppet.packet(self.draft, first, &chain);
+        self.anybodys("not encrypted, but said to be".into(), bytes, self.ignored());
+        let mut random = racoon_proto::crypto::SeededRandom::new(step as u64);
+        for length in [0, 1, 8, 15, 16, 17, 31, 32, 48, 1024] {
+            let mut noise = vec![0; length];
+            random.fill(&mut noise);
+            let bytes = self.puppet.packet(self.draft, first, &noise);
+            self.anybodys(format!("{length} bytes of noise"), bytes, self.ignored());
+        }
+    }
+}
+
+/// All that can be wrong with a message.
+fn faults(puppet: &Puppet, draft: &Draft) -> Vec<Fault> {
+    let mut faults = Faults { puppet, draft, list: Vec::new() };
+    faults.missing();
+    faults.doubled();
+    faults.mistyped();
+    faults.mismeasured();
+    faults.cut();
+    faults.encryption();
+    faults.list
+}
+
+/// Each fault, in a dialogue of its own.
+fn each_fault(role: Role, step: Step) {
+    let mut dialogue = Dialogue::up_to(role, step);
+    let draft = dialogue.puppet.draft(step);
+    let count = faults(&dialogue.puppet, &draft).len();
+    assert!(count > 20, "{count} faults of {step:?}");
+    for at in 0..count {
+        let mut dialogue = Dialogue::up_to(role, step);
+        let draft = dialogue.puppet.draft(step);
+        let fault = faults(&dialogue.puppet, &draft).swap_remove(at);
+        one_fault(dialogue, step, fault);
+    }
+}
+
+fn one_fault(mut dialogue: Dialogue, step: Step, fault: Fault) {
+    let Fault { what, bytes, says, ends } = fault;
+    let what = format!("{step:?} with {what}");
+    let before = dialogue.site.snapshot();
+    dialogue.site.log.clear();
+    dialogue.site.receive(&bytes);
+    let is_told = says.is_empty() || dialogue.site.has_logged(&says);
+    assert!(is_told, "{what}: {says:?} is expected\n{}", dialogue.site.story());
+    dialogue.listen();
+    if ends {
+        assert!(dialogue.site.has_logged("phase2 negotiation failed due to"), "{what}\n{}", dialogue.site.story());
+        assert_eq!(dialogue.site.engine.phase2s().count(), 0, "{what}\n{}", dialogue.site.story());
+        assert!(dialogue.site.larval.is_empty() && dialogue.site.sas.is_empty(), "{what}");
+        dialogue.finish_anew(&what);
+    } else {
+        assert_eq!(dialogue.site.snapshot(), before, "{what}\n{}", dialogue.site.story());
+        if step == Step::Informational {
+            assert!(dialogue.site.is_up());
+            dialogue.say(step);
+            assert!(dialogue.site.sas.is_empty(), "{what}: the delete is heeded\n{}", dialogue.site.story());
+        } else {
+            dialogue.finish(step, &what);
+        }
+    }
+    dialogue.site.wind_up(&what);
+}
+
+#[test]
+fn main_mode_of_an_initiator() {
+    [Step::Main1, Step::Main3, Step::Main5].into_iter().for_each(|step| each_fault(Role::Initiator, step));
+}
+
+#[test]
+fn main_mode_of_a_responder() {
+    [Step::Main2, Step::Main4, Step::Main6].into_iter().for_each(|step| each_fault(Role::Responder, step));
+}
+
+#[test]
+fn quick_mode_of_an_initiator() {
+    [Step::Quick1, Step::Quick3].into_iter().for_each(|step| each_fault(Role::Initiator, step));
+}
+
+#[test]
+fn quick_mode_of_a_responder() {
+    each_fault(Role::Responder, Step::Quick2);
+}
+
+#[test]
+fn informational_mode() {
+    Role::BOTH.into_iter().for_each(|role| each_fault(role, Step::Informational));
+}

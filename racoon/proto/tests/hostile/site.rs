@@ -1,0 +1,330 @@
+//! The host under attack: an engine, the little of a kernel that it needs, and a clock that only the test moves. Jobs are
+//! done at once, unless the test wants them to take time.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use racoon_proto::config::{Encryption, PeerAddress, Remote, RemoteAddress, RemoteSide, Sainfo, Side};
+use racoon_proto::crypto::{Job, SeededRandom};
+use racoon_proto::engine::{Control, Engine, Load};
+use racoon_proto::kernel::{
+    Acquire, Action, Direction, KernelError, KernelEvent, KernelRequest, Level as TemplateLevel, Mode, Policy, Prefix,
+    SaName, Selector, Template, Way,
+};
+use racoon_proto::num::{AuthAlgorithm, AuthMethod, Cipher, EspTransform, ExchangeType, Group, Hash, Protocol};
+use racoon_proto::outcome::{Cause, Ending, Outcome};
+use racoon_proto::output::{EventKind, JobId, Level, LogLine, Output, Transmit};
+use racoon_proto::proposal::Phase1Terms;
+use racoon_proto::psk::KeyTable;
+use racoon_proto::select::{Remotes, Sainfos};
+use racoon_proto::settings::Settings;
+use racoon_proto::time::Time;
+use zeroize::Zeroizing;
+
+/// What both ends have configured; quick to compute.
+pub(crate) const TERMS: Phase1Terms = Phase1Terms {
+    cipher: Cipher::AES,
+    key_length: 128,
+    hash: Hash::SHA256,
+    group: Group::X25519,
+    method: AuthMethod::PRE_SHARED_KEY,
+    lifetime: 3600,
+};
+
+/// The pre-shared key.
+pub(crate) const KEY: &[u8] = b"between the two of us";
+
+/// Lifetime of IPsec SAs, in seconds.
+pub(crate) const PHASE2_LIFETIME: u32 = 600;
+
+/// The number of the outbound policy.
+const POLICY: u32 = 17;
+
+/// The key is the honest peer's; strangers have none.
+struct Keys(String);
+
+impl KeyTable for Keys {
+    fn key(&self, name: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        (name == self.0.as_bytes()).then(|| Zeroizing::new(KEY.to_vec()))
+    }
+}
+
+/// The configuration, for a test to change.
+pub(crate) struct Configuration {
+    pub(crate) host: SocketAddr,
+    pub(crate) peer: SocketAddr,
+    /// For the peer.
+    pub(crate) remote: Remote,
+    /// For everybody else.
+    pub(crate) anonymous: Option<Remote>,
+    pub(crate) sainfo: Sainfo,
+    /// Everything but remote blocks and sainfos.
+    pub(crate) settings: Settings,
+}
+
+impl Default for Configuration {
+    fn default() -> Self {
+        Self::between("192.0.2.1:500", "192.0.2.2:500")
+    }
+}
+
+impl Configuration {
+    /// A host and its peer, by their endpoints.
+    pub(crate) fn between(host: &str, peer: &str) -> Self {
+        let endpoint = |text: &str| text.parse::<SocketAddr>().expect("an address and a port");
+        let peer = endpoint(peer);
+        let mut remote = block("peer", Some(peer));
+        remote.initial_contact = false;
+        let mut sainfo = Sainfo::new(Side::Anonymous, RemoteSide::Anonymous);
+        sainfo.terms.lifetime = PHASE2_LIFETIME;
+        sainfo.terms.group = Some(Group::X25519);
+        sainfo.encryption = vec![Encryption { transform: EspTransform::AES, key_length: 128 }];
+        sainfo.authentication = vec![AuthAlgorithm::HMAC_SHA256.into()];
+        let settings = Settings { log: Level::Debug2, ..Settings::default() };
+        Self { host: endpoint(host), peer, remote, anonymous: None, sainfo, settings }
+    }
+}
+
+/// A remote block for main mode with [`TERMS`].
+pub(crate) fn block(name: &str, peer: Option<SocketAddr>) -> Remote {
+    let address = peer.map(|peer| RemoteAddress { address: Some(PeerAddress::from(peer.ip())), port: 0 });
+    let mut block = Remote::new(name, address);
+    block.exchange_modes = vec![ExchangeType::MAIN];
+    block.proposals = vec![TERMS];
+    block
+}
+
+/// What there is to see of an engine and its kernel: if a message is refused, it stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    phase1s: Vec<(String, u8)>,
+    phase2s: Vec<(u32, u8)>,
+    sas: Vec<SaName>,
+    larval: usize,
+}
+
+/// The host under attack.
+pub(crate) struct Site {
+    pub(crate) now: Time,
+    pub(crate) engine: Engine,
+    pub(crate) address: SocketAddr,
+    pub(crate) peer: SocketAddr,
+    keys: Keys,
+    /// SAs in the kernel.
+    pub(crate) sas: BTreeMap<SaName, Way>,
+    /// Reserved SPIs.
+    pub(crate) larval: BTreeSet<SaName>,
+    next_spi: u32,
+    acquires: u32,
+    /// Datagrams that nobody has taken yet.
+    pub(crate) sent: VecDeque<Transmit>,
+    pub(crate) log: Vec<LogLine>,
+    pub(crate) outcomes: Vec<Outcome>,
+    pub(crate) events: Vec<EventKind>,
+    /// Jobs wait until [`Site::work`].
+    pub(crate) slow: bool,
+    jobs: VecDeque<(JobId, Job)>,
+}
+
+impl Site {
+    pub(crate) fn new(configuration: Configuration) -> Self {
+        let Configuration { host, peer, remote, anonymous, sainfo, settings } = configuration;
+        let remotes = Remotes::new(std::iter::once(remote).chain(anonymous).collect());
+        let settings = Settings { remotes, sainfos: Sainfos::new(vec![sainfo]), ..settings };
+        let now = Time::from_secs(1000);
+        let mut engine = Engine::new(settings, Box::new(SeededRandom::new(1)), now);
+        engine.handle_control(now, Control::Addresses([host].into())).expect("our addresses");
+        engine.handle_kernel(now, KernelEvent::Policies(policies(host, peer)));
+        Self {
+            now,
+            engine,
+            address: host,
+            peer,
+            keys: Keys(peer.ip().to_string()),
+            sas: BTreeMap::new(),
+            larval: BTreeSet::new(),
+            next_spi: 0x1000,
+            acquires: 0,
+            sent: VecDeque::new(),
+            log: Vec::new(),
+            outcomes: Vec::new(),
+            events: Vec::new(),
+            slow: false,
+            jobs: VecDeque::new(),
+        }
+    }
+
+    /// A datagram comes from where the peer is.
+    pub(crate) fn receive(&mut self, bytes: &[u8]) {
+        self.receive_from(self.peer, bytes);
+    }
+
+    /// A datagram comes from somewhere.
+    pub(crate) fn receive_from(&mut self, remote: SocketAddr, bytes: &[u8]) {
+        self.engine.handle_datagram(self.now, self.address, remote, bytes);
+        self.drain();
+    }
+
+    /// A packet for the peer needs an SA.
+    pub(crate) fn acquire(&mut self) {
+        self.acquires += 1;
+        let acquire = Acquire {
+            policy: Some(POLICY),
+            source: self.address.ip(),
+            destination: self.peer.ip(),
+            protocol: Protocol::ESP,
+            seq: self.acquires,
+            selector: None,
+        };
+        self.kernel(KernelEvent::Acquire(acquire));
+    }
+
+    /// The kernel says something.
+    pub(crate) fn kernel(&mut self, event: KernelEvent) {
+        self.engine.handle_kernel(self.now, event);
+        self.drain();
+    }
+
+    /// The operator wants something.
+    pub(crate) fn control(&mut self, control: Control) {
+        self.engine.handle_control(self.now, control).expect("a request that can be fulfilled");
+        self.drain();
+    }
+
+    /// The jobs that wait are done.
+    pub(crate) fn work(&mut self) {
+        while let Some((id, job)) = self.jobs.pop_front() {
+            let result = job.perform(&self.keys);
+            self.engine.handle_crypto(self.now, id, result);
+            self.drain();
+        }
+    }
+
+    /// How many jobs wait.
+    pub(crate) fn jobs(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// Time passes; what becomes due is done at its time.
+    pub(crate) fn pass(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        while let Some(due) = self.engine.poll_timeout().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            self.engine.handle_timeout(self.now);
+            self.drain();
+        }
+        self.now = end;
+    }
+
+    /// The peer falls silent, and hours pass: nothing must be left.
+    pub(crate) fn wind_up(&mut self, what: &str) {
+        self.slow = false;
+        self.work();
+        self.sent.clear();
+        self.pass(Duration::from_secs(4 * 3600));
+        assert_eq!(self.engine.load(), Load::default(), "{what}: something is left\n{}", self.story());
+        assert_eq!(self.engine.poll_timeout(), None, "{what}: a timer is left");
+        assert!(self.sas.is_empty() && self.larval.is_empty(), "{what}: left in the kernel: {:?}", self.sas);
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            phase1s: self.engine.phase1s().map(|one| (one.cookies.to_string(), one.state)).collect(),
+            phase2s: self.engine.phase2s().map(|one| (one.message_id, one.state)).collect(),
+            sas: self.sas.keys().copied().collect(),
+            larval: self.larval.len(),
+        }
+    }
+
+    /// The states of all phase 1s.
+    pub(crate) fn phase1_states(&self) -> Vec<u8> {
+        self.engine.phase1s().map(|one| one.state).collect()
+    }
+
+    /// Whether traffic with the peer is protected: a phase 1, a pair of SAs, and nothing on its way.
+    pub(crate) fn is_up(&self) -> bool {
+        let phase2 = self.engine.phase2s().map(|one| one.state).collect::<Vec<_>>();
+        self.phase1_states() == [9] && phase2 == [9] && self.sas.len() == 2 && self.larval.is_empty()
+    }
+
+    /// The first line of the log that has the words.
+    pub(crate) fn has_logged(&self, words: &str) -> bool {
+        self.log.iter().any(|line| line.text.contains(words))
+    }
+
+    /// Why negotiations failed.
+    pub(crate) fn failures(&self) -> Vec<&Cause> {
+        let cause = |outcome: &'_ Outcome| matches!(outcome.ending, Ending::Failed(_));
+        let failed = self.outcomes.iter().filter(|outcome| cause(outcome));
+        failed.filter_map(|one| if let Ending::Failed(cause) = &one.ending { Some(cause) } else { None }).collect()
+    }
+
+    /// What was logged last, for a failed assertion.
+    pub(crate) fn story(&self) -> String {
+        let last = self.log.iter().skip(self.log.len().saturating_sub(40));
+        last.map(|line| format!("{:?}: {}\n", line.level, line.text)).collect()
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Transmit(datagram) => self.sent.push_back(datagram),
+                Output::Kernel(request) => self.carry_out(request),
+                Output::Job(id, _, job) => self.jobs.push_back((id, job)),
+                Output::Event(event) => self.events.push(event.kind),
+                Output::Log(line) => self.log.push(line),
+                Output::Outcome(outcome) => self.outcomes.push(*outcome),
+            }
+        }
+        if !self.slow {
+            self.work();
+        }
+    }
+
+    fn carry_out(&mut self, request: KernelRequest) {
+        let answer = match request {
+            KernelRequest::AllocateSpi(spi) => {
+                self.next_spi += 1;
+                let (protocol, source, destination) = (spi.protocol, spi.source, spi.destination);
+                self.larval.insert(SaName { protocol, source, destination, spi: self.next_spi });
+                KernelEvent::Spi(spi.id, Ok(self.next_spi))
+            }
+            KernelRequest::Install(sa) => {
+                let known = sa.way == Way::Outbound || self.larval.remove(&sa.name);
+                let exists = self.sas.contains_key(&sa.name);
+                if known && !exists {
+                    self.sas.insert(sa.name, sa.way);
+                    KernelEvent::Installed(sa.id, Ok(()))
+                } else {
+                    KernelEvent::Installed(sa.id, Err(KernelError { text: String::from("refused"), exists }))
+                }
+            }
+            KernelRequest::Delete(name) => {
+                self.sas.remove(&name);
+                self.larval.remove(&name);
+                return;
+            }
+            _ => return,
+        };
+        self.engine.handle_kernel(self.now, answer);
+    }
+}
+
+/// Everything between the two is in ESP.
+fn policies(host: SocketAddr, peer: SocketAddr) -> Vec<Policy> {
+    let out = Selector {
+        source: Prefix::host(host.ip()),
+        destination: Prefix::host(peer.ip()),
+        protocol: 0,
+        source_port: 0,
+        destination_port: 0,
+    };
+    let level = TemplateLevel::Require;
+    let template = Template { protocol: Protocol::ESP, mode: Mode::Transport, level, reqid: 0, ends: None };
+    let policy = |index, direction, selector| {
+        let action = Action::Protect(vec![template]);
+        Policy { index, direction, selector, action, priority: 0x8000_0000 }
+    };
+    vec![policy(8, Direction::In, out.mirrored()), policy(POLICY, Direction::Out, out)]
+}
