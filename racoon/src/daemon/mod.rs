@@ -8,6 +8,7 @@ mod packet;
 mod reload;
 mod start;
 mod stop;
+mod traffic;
 mod turn;
 
 use ipsec_conf::racoon::Config;
@@ -47,6 +48,7 @@ struct Daemon {
     reread: Time,
     /// When sockets that could not be opened are tried again.
     retry: Option<Time>,
+    counters: traffic::Counters,
     stopping: bool,
     /// Removed when it is dropped.
     _pid_file: Option<PidFile>,

@@ -33,6 +33,7 @@ impl Daemon {
             self.log.warning(format_args!("{what} is another one now: that takes effect when racoon is started again"));
         }
         say_what_is_not_done(&config, &self.options, &self.log);
+        self.counters.configure(&settings, clock::now());
         let reconfigured = self.sockets.reconfigure(config.listen.clone());
         // The engine first: it may have something to say to peers by its old addresses.
         let _ = self.engine.handle_control(clock::now(), Control::Reload(Box::new(settings)));

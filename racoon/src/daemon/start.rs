@@ -16,6 +16,7 @@ use racoon_proto::settings::Settings;
 use thiserror::Error;
 
 use super::Daemon;
+use super::traffic::Counters;
 use super::turn::REREAD;
 use crate::admin::{self, Server};
 use crate::background::{self, Starting};
@@ -143,6 +144,8 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
             .map_err(|error| Failure::System("worker threads", error))?;
     workers.start().map_err(|error| Failure::System("worker threads", error))?;
     let now = clock::now();
+    let mut counters = Counters::default();
+    counters.configure(&settings, now);
     Ok(Daemon {
         engine: Engine::new(settings, Box::new(OpenSslRandom), now),
         sockets,
@@ -157,6 +160,7 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
         config: Reload::new(config),
         reread: now + REREAD,
         retry: None,
+        counters,
         stopping: false,
         _pid_file: pid_file,
     })

@@ -83,6 +83,9 @@ impl Daemon {
             let refreshed = self.sockets.refresh();
             self.sockets_changed(refreshed);
         }
+        if self.counters.due().is_some_and(|due| now >= due) {
+            self.count_traffic();
+        }
         self.engine.handle_timeout(clock::now());
         self.carry_out();
         Ok(())
@@ -90,7 +93,10 @@ impl Daemon {
 
     /// How long nothing is to be done unless something comes in.
     fn timeout(&self) -> Duration {
-        let due = [self.engine.poll_timeout(), self.retry].into_iter().flatten().fold(self.reread, Time::min);
+        let due = [self.engine.poll_timeout(), self.retry, self.counters.due()]
+            .into_iter()
+            .flatten()
+            .fold(self.reread, Time::min);
         due.since(clock::now())
     }
 

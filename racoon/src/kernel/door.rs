@@ -11,7 +11,9 @@ use libpfkey::algorithm::Supported;
 use libpfkey::backend::{Backend, Choice, Memory};
 use libpfkey::request::{self, Origin};
 use libpfkey::wire::peek_header;
-use libpfkey::{ANSWER_TIMEOUT, Abi, Connection, Dialect, Error, Message, MessageType, Result, SaState, SaType, dump};
+use libpfkey::{
+    ANSWER_TIMEOUT, Abi, Connection, Dialect, Error, ExtensionType, Message, MessageType, Result, SaState, SaType, dump,
+};
 use racoon_proto::kernel::{
     Acquire, Action, Direction, KernelError, KernelEvent, KernelRequest, Level, Limit, Policy, SaInstallation, SaName,
     Selector, SpiAllocation, UdpPorts,
@@ -19,7 +21,7 @@ use racoon_proto::kernel::{
 use zeroize::Zeroizing;
 
 use super::algorithm::Suite;
-use super::event::{Heard, understand};
+use super::event::{Heard, sa_name, understand};
 use super::request as compose;
 use super::requests::Requests;
 use super::{Abilities, Log, Remark, Target, failed, policy};
@@ -173,17 +175,37 @@ impl Door {
     /// What the kernel said.
     pub fn show(&mut self, sa_type: SaType, now: i64) -> Result<Zeroizing<String>> {
         let options = dump::Options { ports: false, now };
-        let mut request = Vec::new();
-        request::dump(self.requests.origin(0), sa_type, &mut request)?;
         let mut text = Zeroizing::new(String::new());
-        let dumped = self.requests.ask_many(&request, |message| {
+        self.dump_sas(sa_type, |message| {
             if message.sa().is_some_and(|sa| sa.state != SaState::Dead) {
                 dump::sa_entry(&mut text, message, &options);
             }
+        })?;
+        Ok(text)
+    }
+
+    /// How many bytes each SA has carried.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    pub fn counters(&mut self) -> Result<Vec<(SaName, u64)>> {
+        let mut counters = Vec::new();
+        self.dump_sas(SaType::Unspec, |message| {
+            let bytes = message.lifetime(ExtensionType::LifetimeCurrent).map(|lifetime| lifetime.bytes);
+            counters.extend(sa_name(message).ok().flatten().zip(bytes));
+        })?;
+        Ok(counters)
+    }
+
+    fn dump_sas(&mut self, sa_type: SaType, mut take: impl FnMut(&Message<'_>)) -> Result<()> {
+        let mut request = Vec::new();
+        request::dump(self.requests.origin(0), sa_type, &mut request)?;
+        let dumped = self.requests.ask_many(&request, |message| {
+            take(message);
             if message.header.seq == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         match dumped {
-            Err(Error::Kernel(libc::ENOENT)) | Ok(()) => Ok(text),
+            Err(Error::Kernel(libc::ENOENT)) | Ok(()) => Ok(()),
             Err(error) => Err(error),
         }
     }

@@ -99,7 +99,7 @@ fn flushed(sa_type: SaType) -> Heard {
 ///
 /// # Errors
 /// Says what is missing.
-fn sa_name(message: &Message<'_>) -> Result<Option<SaName>, &'static str> {
+pub(super) fn sa_name(message: &Message<'_>) -> Result<Option<SaName>, &'static str> {
     let Some(protocol) = protocol_of(message.header.sa_type) else { return Ok(None) };
     let (source, destination) = message.source().zip(message.destination()).ok_or("no addresses")?;
     let ip = |end: &wire::Address| end.sockaddr.ip().ok_or("an address of neither IPv4 nor IPv6");
