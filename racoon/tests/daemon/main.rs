@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod kernel;
 mod negotiation;
 mod reload;
 mod start;
@@ -49,8 +50,13 @@ impl Site {
 
     /// Writes `racoon.conf`: where the daemon is, and more.
     fn configure(&self, more: &str) {
+        self.configure_on("memory", more);
+    }
+
+    /// The same, with another kernel.
+    fn configure_on(&self, backend: &str, more: &str) {
         let text = format!(
-            "backend memory;\npath pidfile \"DIR/racoon.pid\";\npath pre_shared_key \"DIR/psk.txt\";\n\
+            "backend {backend};\npath pidfile \"DIR/racoon.pid\";\npath pre_shared_key \"DIR/psk.txt\";\n\
              listen {{\n    isakmp 127.0.0.1 [{}];\n    adminsock \"DIR/racoon.sock\";\n}}\n{more}",
             self.port
         );

@@ -2,24 +2,31 @@ use nix::sys::signal::Signal;
 
 use crate::{Site, eventually};
 
+/// What is said of a peer.
+pub(crate) const REMOTE: &str = "{
+    exchange_mode main;
+    my_identifier address;
+    initial_contact off;
+    proposal {
+        encryption_algorithm aes 256;
+        hash_algorithm sha256;
+        authentication_method pre_shared_key;
+        dh_group modp2048;
+    }
+}";
+
+/// What is agreed with it.
+pub(crate) const SAINFO: &str = "sainfo anonymous {
+    encryption_algorithm aes 256;
+    authentication_algorithm hmac_sha256;
+    compression_algorithm deflate;
+}
+";
+
 /// A configuration whose peer is at another port of this host.
 fn peers(site: &Site, other: &Site) {
     site.write("psk.txt", "127.0.0.1 correct horse battery staple\n");
-    site.configure(&format!(
-        "timer {{ counter 3; interval 1 sec; }}
-         remote 127.0.0.1 [{}] {{
-             exchange_mode main;
-             my_identifier address;
-             initial_contact off;
-             proposal {{
-                 encryption_algorithm aes 256;
-                 hash_algorithm sha256;
-                 authentication_method pre_shared_key;
-                 dh_group modp2048;
-             }}
-         }}\n",
-        other.port
-    ));
+    site.configure(&format!("timer {{ counter 3; interval 1 sec; }}\nremote 127.0.0.1 [{}] {REMOTE}\n", other.port));
 }
 
 const ESTABLISH: [&str; 5] = ["establish-sa", "isakmp", "inet", "127.0.0.1", "127.0.0.1"];

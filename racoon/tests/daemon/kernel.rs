@@ -1,0 +1,134 @@
+//! From a packet to SAs: each daemon has a kernel of its own, in memory, at the other end of a socket.
+
+use std::net::IpAddr;
+use std::sync::mpsc::{Sender, TryRecvError, channel};
+use std::thread::{JoinHandle, spawn};
+use std::time::Duration;
+
+use libpfkey::backend::{Memory, SocketServer};
+use libpfkey::{Abi, SaType};
+use nix::sys::signal::Signal;
+use racoon::kernel::Door;
+use racoon_proto::kernel::{Action, Direction, KernelRequest, Level, Mode, Policy, Prefix, Selector, Template};
+use racoon_proto::num::Protocol;
+
+use crate::negotiation::{REMOTE, SAINFO};
+use crate::{Site, eventually};
+
+/// A kernel that is served.
+struct Kernel {
+    memory: Memory,
+    end: Option<Sender<()>>,
+    server: Option<JoinHandle<()>>,
+}
+
+impl Kernel {
+    /// At `DIR/kernel`.
+    fn serve(site: &Site) -> Self {
+        let memory = Memory::new(Abi::HOST).unwrap();
+        let door = Box::new(memory.another_handle().unwrap());
+        let mut server = SocketServer::bind(&site.path("kernel"), door).unwrap();
+        let (end, ended) = channel();
+        let server = spawn(move || {
+            while ended.try_recv() != Err(TryRecvError::Disconnected) {
+                server.turn(Some(Duration::from_millis(5))).unwrap();
+            }
+        });
+        Self { memory, end: Some(end), server: Some(server) }
+    }
+
+    fn door(&self) -> Door {
+        let handle = || Box::new(self.memory.another_handle().unwrap());
+        Door::over(handle(), handle(), 0, Box::new(|_| ())).unwrap()
+    }
+
+    /// Tunnels between two networks.
+    fn protect(&self, ours: &str, theirs: &str) {
+        let mut door = self.door();
+        let out = Selector {
+            source: Prefix::new(ours.parse().unwrap(), 16),
+            destination: Prefix::new(theirs.parse().unwrap(), 16),
+            protocol: 0,
+            source_port: 0,
+            destination_port: 0,
+        };
+        let host: IpAddr = "127.0.0.1".parse().unwrap();
+        let ends = Some((host, host));
+        let esp = Template { protocol: Protocol::ESP, mode: Mode::Tunnel, level: Level::Require, reqid: 0, ends };
+        for (direction, selector) in [(Direction::Out, out), (Direction::In, out.mirrored())] {
+            let action = Action::Protect(vec![esp]);
+            let policy = Policy { index: 0, direction, selector, action, priority: 0 };
+            door.carry_out(KernelRequest::SetPolicy(policy), &mut |_| ());
+        }
+    }
+
+    fn sas(&self) -> String {
+        self.door().show(SaType::Unspec, 0).unwrap().to_string()
+    }
+}
+
+impl Drop for Kernel {
+    fn drop(&mut self) {
+        drop(self.end.take());
+        drop(self.server.take().map(JoinHandle::join));
+    }
+}
+
+/// The daemon's own lines, with its peer at another port of this host, and a served kernel.
+fn configure(site: &Site, other: &Site) {
+    site.write("psk.txt", "127.0.0.1 correct horse battery staple\n");
+    site.configure_on("socket \"DIR/kernel\"", &format!("remote 127.0.0.1 [{}] {REMOTE}\n{SAINFO}", other.port));
+}
+
+#[test]
+fn from_a_packet_to_sas() {
+    let (a, b) = (Site::new(), Site::new());
+    configure(&a, &b);
+    configure(&b, &a);
+    let (kernel_a, kernel_b) = (Kernel::serve(&a), Kernel::serve(&b));
+    kernel_a.protect("10.1.0.0", "10.2.0.0");
+    kernel_b.protect("10.2.0.0", "10.1.0.0");
+    let (mut first, _second) = (a.start(&[]), b.start(&[]));
+
+    let (from, to) = ("10.1.0.1:9".parse().unwrap(), "10.2.0.1:9".parse().unwrap());
+    assert!(eventually(|| kernel_a.memory.packet_out(from, to, 17) == 1 || a.log().contains("established")));
+    for (site, kernel) in [(&a, &kernel_a), (&b, &kernel_b)] {
+        assert!(eventually(|| site.log().matches("IPsec-SA established").count() == 2), "{}", site.log());
+        let shown = site.ctl(&["show-sa", "esp"]).stdout;
+        assert_eq!(shown.matches("\tesp mode=tunnel spi=").count(), 2, "{shown}");
+        assert_eq!(shown.matches("state=mature").count(), 2, "{shown}");
+        assert_eq!(kernel.sas().matches("spi=").count(), 2);
+        assert_eq!(site.ctl(&["show-sa", "ah"]).stdout, "No SAD entries.\n");
+        assert!(site.ctl(&["-l", "show-sa", "isakmp"]).stdout.ends_with("     1 \n"));
+    }
+
+    // Flushed at one end, the SAs go at the other, too; and come back when they are asked for.
+    assert_eq!(a.ctl(&["flush-sa", "esp"]).status, Some(0));
+    assert!(eventually(|| kernel_b.sas().is_empty()), "{}", b.log());
+    let network = ["establish-sa", "esp", "inet", "10.1.0.0/16", "10.2.0.0/16", "any"];
+    assert_eq!(a.ctl(&network).status, Some(0));
+    assert!(eventually(|| kernel_b.sas().matches("state=mature").count() == 2), "{}", b.log());
+    let unknown = ["establish-sa", "esp", "inet", "10.1.0.0/16", "10.3.0.0/16", "any"];
+    assert_eq!(a.ctl(&unknown).status, Some(1));
+
+    // A clean end leaves nothing behind, at either end.
+    first.signal(Signal::SIGTERM);
+    assert_eq!(first.ended().code(), Some(0));
+    assert_eq!(kernel_a.sas(), "");
+    assert!(eventually(|| kernel_b.sas().is_empty()), "{}", b.log());
+}
+
+#[test]
+fn without_a_kernel_there_is_no_daemon() {
+    let (a, b) = (Site::new(), Site::new());
+    configure(&a, &b);
+    let ran = a.run(&["-F"]);
+    assert_eq!(ran.status, Some(1));
+    assert!(ran.stderr.starts_with("racoon: kernel: "), "{}", ran.stderr);
+
+    let kernel = Kernel::serve(&a);
+    let mut daemon = a.start(&[]);
+    drop(kernel);
+    assert_eq!(daemon.ended().code(), Some(1));
+    assert!(a.log().contains("ERROR: kernel: "), "{}", a.log());
+}
