@@ -1,6 +1,6 @@
 //! What comes in over the network: whose it is.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::duplicates::{Arrival, PacketDigest};
 use super::phase1s::Phase1;
@@ -31,8 +31,8 @@ impl Engine {
         if self.stopping || datagram == KEEPALIVE {
             return;
         }
-        if remote.port() == 0 {
-            self.complain(Complaint::Malformed, remote, || "a datagram from port 0".into());
+        if !is_plausible(remote) {
+            self.complain(Complaint::Malformed, remote, || "a datagram from where no host can be".into());
             return;
         }
         let (header, body) = match Header::parse(datagram) {
@@ -164,6 +164,13 @@ impl Engine {
         }
         Protecting::NotYet
     }
+}
+
+/// Whether a host can be there, and be answered.
+fn is_plausible(remote: SocketAddr) -> bool {
+    let ip = remote.ip();
+    let is_broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
+    remote.port() != 0 && !ip.is_multicast() && !ip.is_unspecified() && !is_broadcast
 }
 
 /// What is known of the phase 1 that should protect a message.

@@ -36,6 +36,7 @@ mod quick;
 mod renewal;
 mod respond;
 mod retransmission;
+mod room;
 mod strangers;
 mod timers;
 mod view;

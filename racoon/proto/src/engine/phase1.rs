@@ -118,7 +118,7 @@ impl Engine {
     /// Somebody begins phase 1 with us.
     pub(super) fn first_message(&mut self, incoming: &Incoming<'_>) {
         let remote = incoming.remote;
-        if !self.phase1s.has_room_for(remote.ip(), self.settings.half_open) {
+        if !self.has_room_for(incoming.local, remote) {
             self.complain(Complaint::Crowd, remote, || "too many negotiations of strangers, half_open_limit".into());
             return;
         }

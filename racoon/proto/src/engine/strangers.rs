@@ -127,7 +127,7 @@ impl Engine {
         cookies: CookiePair,
         kind: NotifyType,
     ) {
-        if !is_plausible(remote) || !self.strangers.may_answer(self.now) {
+        if !self.strangers.may_answer(self.now) {
             return;
         }
         let mut message_id = [0; 4];
@@ -137,10 +137,4 @@ impl Engine {
         let message = wire::message(&header, &[(PayloadType::NOTIFY, &notify.encode())]);
         self.transmit(local, remote, &message);
     }
-}
-
-/// Whether a host may have such an address.
-fn is_plausible(remote: SocketAddr) -> bool {
-    let ip = remote.ip();
-    remote.port() != 0 && !ip.is_multicast() && !ip.is_unspecified()
 }

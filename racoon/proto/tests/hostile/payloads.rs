@@ -7,12 +7,11 @@
 //! Known defects: CVE-2004-0392 (lengths that lead nowhere), CVE-2005-3732 (payloads that are missing), the denial of
 //! service by what cannot be decrypted; and of the adversarial suites the one of every exchange, state and payload.
 
-use racoon_proto::num::{Flags, PayloadType, Protocol};
+use racoon_proto::num::{Flags, PayloadType};
 use racoon_proto::random::Random as _;
 
 use crate::dialogue::{Dialogue, Role};
-use crate::puppet::{Draft, Puppet, Step, deletion, encode};
-use crate::site::Configuration;
+use crate::puppet::{Draft, Puppet, Step, encode};
 
 /// A message that is no good.
 struct Fault {

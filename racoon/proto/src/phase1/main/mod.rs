@@ -59,6 +59,11 @@ impl MainMode {
         matches!(self, Self::Initiator(Initiator::AwaitsChoice(_)))
     }
 
+    /// The peer began it, and has not yet shown that it receives what we send: the address may be another one's.
+    pub(crate) fn is_from_unproved_address(&self) -> bool {
+        matches!(self, Self::Responder(Responder::AwaitsKey(_)))
+    }
+
     /// The peer may have the SA already: what it sends under it belongs to this exchange.
     pub(crate) fn awaits_last_message(&self) -> bool {
         matches!(self, Self::Initiator(Initiator::AwaitsIdentity(_)))

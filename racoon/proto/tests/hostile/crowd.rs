@@ -1,0 +1,265 @@
+//! A crowd of strangers: what is kept of them is bounded, they are not answered with more than they send, and the honest peer
+//! gets through all the same.
+//!
+//! Known defects: CVE-2008-3651 (invalid proposals leak), CVE-2008-3652 (orphans of a bad first exchange), the amplification
+//! like CVE-2016-5361, answers to unknown peers (INVALID-COOKIE, INVALID-FLAGS), no limit on half-open negotiations; and the
+//! suite of a flat memory.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use racoon_proto::num::{Cipher, ExchangeType, Flags, PayloadType};
+use racoon_proto::proposal::{Phase1Terms, phase1_sa};
+use racoon_proto::settings::HalfOpenLimit;
+use racoon_proto::time::Time;
+use racoon_proto::wire::{self, Cookie, CookiePair, Header};
+
+use crate::dialogue::{Dialogue, Role};
+use crate::puppet::Step;
+use crate::site::{Configuration, TERMS, block};
+
+const LIMIT: HalfOpenLimit = HalfOpenLimit { total: 50, per_source: 4 };
+
+/// A dialogue that has not begun, with a host that also talks to strangers.
+fn open_to_all() -> Dialogue {
+    let mut configuration = Configuration::default();
+    configuration.anonymous = Some(block("anonymous", None));
+    configuration.settings.half_open = LIMIT;
+    // Lines are counted here, and nobody reads them.
+    configuration.settings.log = racoon_proto::output::Level::Error;
+    Dialogue::new(Role::Initiator, configuration)
+}
+
+/// Number `number` of the strangers.
+fn stranger(number: u32) -> SocketAddr {
+    let [_, a, b, c] = number.to_be_bytes();
+    SocketAddr::from(([10, a, b, c], 500))
+}
+
+fn message_1(cookie: u64, sa: &[u8]) -> Vec<u8> {
+    let cookies = CookiePair { initiator: Cookie(cookie.to_be_bytes()), responder: Cookie::ZERO };
+    wire::message(&Header::new(cookies, ExchangeType::MAIN, 0), &[(PayloadType::SA, sa)])
+}
+
+/// What the host has sent since the last time: datagrams and bytes.
+fn sent(dialogue: &mut Dialogue) -> (usize, usize) {
+    let sent = std::mem::take(&mut dialogue.site.sent);
+    (sent.len(), sent.iter().map(|datagram| datagram.bytes.len()).sum())
+}
+
+/// SA payloads that are refused, each in its way.
+fn invalid() -> Vec<Vec<u8>> {
+    let good = phase1_sa(&[TERMS]).encode();
+    let other = Phase1Terms { cipher: Cipher::CAMELLIA, ..TERMS };
+    let with = |at: usize, value: u8| {
+        let mut bad = good.clone();
+        bad[at] = value;
+        bad
+    };
+    vec![
+        phase1_sa(&[other]).encode(),
+        phase1_sa(&[other; 20]).encode(),
+        good[..good.len() - 1].to_vec(),
+        good[..9].to_vec(),
+        Vec::new(),
+        with(3, 2),
+        with(7, 8),
+        with(11, 3),
+        with(15, 200),
+        [good.clone(), vec![0; 1000]].concat(),
+    ]
+}
+
+/// CVE-2008-3651: nothing is kept of proposals that are refused, however many there are.
+#[test]
+fn cve_2008_3651_a_hundred_thousand_invalid_proposals() {
+    let mut dialogue = open_to_all();
+    let messages: Vec<_> = invalid().iter().map(|sa| message_1(1, sa)).collect();
+    let mut received = 0;
+    for number in 0..100_000_u32 {
+        let mut message = messages[number as usize % messages.len()].clone();
+        message[4..8].copy_from_slice(&(number + 1).to_be_bytes());
+        received += message.len();
+        dialogue.site.receive_from(stranger(number), &message);
+        // 10,000 of them a second.
+        dialogue.site.pass(Duration::from_micros(100));
+    }
+    let load = dialogue.site.engine.load();
+    assert_eq!((load.phase1s, load.half_open, load.jobs), (0, 0, 0));
+    assert_eq!(load.timers, 1, "what is counted is told later");
+    assert!(dialogue.site.engine.poll_timeout().expect("that timer") <= dialogue.site.now + Duration::from_secs(60));
+    let (datagrams, bytes) = sent(&mut dialogue);
+    assert!(datagrams <= 11 * 10, "{datagrams} answers in 10 seconds");
+    assert!(bytes < received / 100, "{bytes} bytes for {received}");
+    assert!(dialogue.site.log.len() <= 2, "{}", dialogue.site.story());
+    assert!(dialogue.site.engine.journal().iter().count() <= 2);
+    dialogue.finish(Step::Main1, "after invalid proposals");
+    dialogue.site.wind_up("after invalid proposals");
+}
+
+/// CVE-2008-3652: first messages that are good, and nothing after them. The limits hold in all and for each source, the
+/// honest peer gets through meanwhile, and in the end all are forgotten.
+#[test]
+fn cve_2008_3652_a_hundred_thousand_first_messages() {
+    let mut dialogue = open_to_all();
+    let sa = phase1_sa(&[TERMS]).encode();
+    let (mut received, mut most) = (0, 0);
+    for number in 0..100_000_u32 {
+        // Two of three come from one of three addresses.
+        let from = stranger(if number % 3 == 0 { number } else { number % 3 });
+        let message = message_1(u64::from(number) + 1, &sa);
+        received += message.len();
+        dialogue.site.receive_from(from, &message);
+        most = most.max(dialogue.site.engine.load().half_open);
+        if number == 50_000 {
+            let (_, bytes) = sent(&mut dialogue);
+            assert!(bytes < received, "{bytes} bytes for {received}");
+            assert_eq!(most, LIMIT.total as usize);
+            let of_one = dialogue.site.engine.phase1s().filter(|one| one.remote == stranger(1)).count();
+            assert!(of_one <= LIMIT.per_source as usize, "{of_one}");
+            // In the thick of it.
+            for step in Role::Initiator.steps() {
+                dialogue.say(*step);
+            }
+            assert_eq!(dialogue.site.sas.len(), 2, "the honest peer is locked out\n{}", dialogue.site.story());
+            received = 0;
+        }
+        dialogue.site.pass(Duration::from_micros(500));
+    }
+    let load = dialogue.site.engine.load();
+    assert!(load.phase1s <= LIMIT.total as usize + 1, "{load:?}");
+    assert!(load.timers <= 2 * load.phase1s + 10, "{load:?}");
+    let (_, bytes) = sent(&mut dialogue);
+    assert!(bytes < received, "{bytes} bytes for {received}");
+    dialogue.site.pass(Duration::from_secs(60));
+    assert_eq!(dialogue.site.phase1_states(), [9], "only the honest peer's is left");
+    dialogue.site.wind_up("after a crowd");
+}
+
+/// The same in the honest peer's name: it gets through, though strangers fill the room that it has.
+#[test]
+fn first_messages_in_the_name_of_the_peer() {
+    let mut dialogue = open_to_all();
+    let sa = phase1_sa(&[TERMS]).encode();
+    let flood = |dialogue: &mut Dialogue, from: u64| {
+        for cookie in from..from + 100 {
+            dialogue.site.receive(&message_1(cookie, &sa));
+            assert!(dialogue.site.engine.load().half_open <= LIMIT.per_source as usize);
+        }
+        dialogue.site.sent.clear();
+    };
+    let mut from = 1;
+    for step in Role::Initiator.steps() {
+        // Between a message of the peer and its next one there is room for a few.
+        if *step != Step::Main3 {
+            flood(&mut dialogue, from);
+            from += 100;
+        }
+        dialogue.say(*step);
+    }
+    assert_eq!(dialogue.site.sas.len(), 2, "the honest peer is locked out\n{}", dialogue.site.story());
+    dialogue.site.wind_up("after first messages in its name");
+}
+
+/// Like CVE-2016-5361: message 2 is sent when it is asked for, and no more often than a message has transmissions.
+#[test]
+fn like_cve_2016_5361_message_2_is_not_repeated_unasked() {
+    let mut dialogue = open_to_all();
+    let message = message_1(1, &phase1_sa(&[TERMS; 20]).encode());
+    let mut received = 0;
+    for _ in 0..1000 {
+        dialogue.site.receive_from(stranger(1), &message);
+        received += message.len();
+        dialogue.site.pass(Duration::from_millis(40));
+    }
+    let (datagrams, bytes) = sent(&mut dialogue);
+    assert!(datagrams <= 6, "{datagrams} answers to the same message");
+    assert!(bytes * 10 < received);
+    // The victim, whose address it was, gets nothing when the attacker is silent.
+    dialogue.site.pass(Duration::from_secs(200));
+    assert_eq!(sent(&mut dialogue), (0, 0));
+    // But who did not get the answer gets it again: the honest peer's line loses some.
+    dialogue.say(Step::Main1);
+    let repeated = dialogue.said[0].1.clone();
+    dialogue.pass(10);
+    dialogue.site.receive(&repeated);
+    assert_eq!(dialogue.listen(), 1, "a duplicate is answered");
+    dialogue.finish(Step::Main3, "after a repeated message 1");
+    dialogue.site.wind_up("after a repeated message 1");
+}
+
+/// Answers in clear to those who are not known are rationed, and are not longer than what they answer.
+#[test]
+fn reflections_are_rationed() {
+    let mut dialogue = open_to_all();
+    let unknown = CookiePair { initiator: Cookie([1; 8]), responder: Cookie([2; 8]) };
+    let quick = Header { flags: Flags::ENCRYPTED, ..Header::new(unknown, ExchangeType::QUICK, 7) };
+    let commit = Header { flags: Flags::COMMIT, ..Header::new(unknown, ExchangeType::MAIN, 0) };
+    let messages = [
+        wire::message(&quick, &[(PayloadType::HASH, &[0; 28])]),
+        wire::message(&commit, &[(PayloadType::SA, &[0; 28])]),
+        message_1(9, &[0; 28]),
+    ];
+    let mut received = 0;
+    for number in 0..30_000_u32 {
+        let message = &messages[number as usize % 3];
+        received += message.len();
+        dialogue.site.receive_from(stranger(number), message);
+        dialogue.site.pass(Duration::from_micros(100));
+    }
+    let (datagrams, bytes) = sent(&mut dialogue);
+    assert!(datagrams <= 4 * 10, "{datagrams} answers in 3 seconds");
+    assert!(bytes * 100 < received, "{bytes} bytes for {received}");
+    dialogue.finish(Step::Main1, "after reflections");
+    dialogue.site.wind_up("after reflections");
+}
+
+/// Nobody is asked to answer an address that no host has.
+#[test]
+fn addresses_that_nobody_has_are_not_answered() {
+    let mut dialogue = open_to_all();
+    for from in ["224.0.0.1:500", "0.0.0.0:500", "255.255.255.255:500", "10.0.0.1:0"] {
+        let from: SocketAddr = from.parse().expect("an address");
+        dialogue.site.receive_from(from, &message_1(1, &phase1_sa(&[TERMS]).encode()));
+        dialogue.site.receive_from(from, &message_1(2, &[]));
+        assert_eq!(sent(&mut dialogue), (0, 0), "{from}");
+        assert_eq!(dialogue.site.engine.load().phase1s, 0, "{from}");
+    }
+    dialogue.finish(Step::Main1, "after nobody");
+    dialogue.site.wind_up("after nobody");
+}
+
+/// Quick modes without end under an SA: what is kept of each goes.
+#[test]
+fn quick_modes_without_end_are_bounded() {
+    let mut dialogue = Dialogue::up(Role::Initiator);
+    for _ in 0..200 {
+        dialogue.puppet.new_quick_mode();
+        // It does not go on after message 1.
+        dialogue.say(Step::Quick1);
+    }
+    let load = dialogue.site.engine.load();
+    assert!(load.phase2s <= 201, "{load:?}");
+    dialogue.pass(120);
+    assert_eq!(dialogue.site.engine.load().phase2s, 1, "{}", dialogue.site.story());
+    assert!(dialogue.site.is_up());
+    assert!(dialogue.site.now > Time::default());
+    dialogue.site.wind_up("after many quick modes");
+}
+
+/// Informational messages without end do not fill anything.
+#[test]
+fn informational_messages_without_end() {
+    let mut dialogue = Dialogue::up(Role::Responder);
+    let before = dialogue.site.engine.load();
+    for _ in 0..5000 {
+        let notify = dialogue.puppet.notify(racoon_proto::num::NotifyType(9999), b"anything");
+        let draft = dialogue.puppet.informational(vec![notify]);
+        let message = dialogue.puppet.seal(&draft);
+        dialogue.site.receive(&message);
+    }
+    assert_eq!(dialogue.site.engine.load(), before);
+    assert_eq!(sent(&mut dialogue), (0, 0));
+    assert!(dialogue.site.is_up());
+    dialogue.site.wind_up("after much information");
+}
