@@ -81,6 +81,8 @@ pub struct SaInstallation {
     pub name: SaName,
     /// Transport or tunnel.
     pub mode: Mode,
+    /// Its tunnel carries IPv6 over IPv4, or IPv4 over IPv6.
+    pub crosses_families: bool,
     /// Reqid, 0 for none: that of the policy's template, or the SA would not be found by it.
     pub reqid: u32,
     /// What it does.

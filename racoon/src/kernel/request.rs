@@ -1,5 +1,7 @@
 //! Requests about SAs, written as messages.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use libpfkey::num::UDP_ENCAP_ESPINUDP;
 use libpfkey::request::{self, Natt, Origin, SpiRequest};
 use libpfkey::wire::{Address, Key, Lifetime, Sa, Sa2};
@@ -100,6 +102,9 @@ pub(super) fn install(
         message.push(&Extension::Sa(sa))?;
         message.push(&Extension::Sa2(sa2))?;
         push_ends(&mut message, name)?;
+        if installation.crosses_families && origin.abi.dialect == Dialect::Linux {
+            message.push(&anything_inside(name.source))?;
+        }
         if name.protocol == Protocol::ESP {
             message.push(&Extension::Key(ExtensionType::KeyEncrypt, Key::new(suite.encrypt.1)?))?;
         }
@@ -122,6 +127,12 @@ pub(super) fn install(
 fn push_ends(message: &mut Builder<'_>, name: &SaName) -> libpfkey::Result<()> {
     message.push(&Extension::Address(ExtensionType::AddressSrc, Address::host(name.source.into())))?;
     message.push(&Extension::Address(ExtensionType::AddressDst, Address::host(name.destination.into())))
+}
+
+/// Linux takes only packets of the outer family into an SA, unless it is told whose they are: anybody's of the other family.
+fn anything_inside(outer: IpAddr) -> Extension<'static> {
+    let any: IpAddr = if outer.is_ipv4() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+    Extension::Address(ExtensionType::AddressProxy, Address { prefix: 0, ..Address::host(any.into()) })
 }
 
 fn push_ports(message: &mut Builder<'_>, ports: UdpPorts) -> libpfkey::Result<()> {

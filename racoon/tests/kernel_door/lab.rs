@@ -183,6 +183,7 @@ pub(crate) fn sa(way: Way, spi: u32, transform: SaTransform, seconds: u64) -> Sa
         id: RequestId(8),
         way,
         name: SaName { protocol, source, destination, spi },
+        crosses_families: false,
         mode: Mode::Transport,
         reqid: 0,
         transform,

@@ -82,8 +82,6 @@ pub(super) mod state_flag {
     pub(crate) const NOECN: u8 = 1;
     pub(crate) const DECAP_DSCP: u8 = 2;
     pub(crate) const NOPMTUDISC: u8 = 4;
-    /// Packets of either family; else the kernel takes only those of the outer one.
-    pub(crate) const AF_UNSPEC: u8 = 32;
     pub(crate) const ESN: u8 = 128;
 }
 

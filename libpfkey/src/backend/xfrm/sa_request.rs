@@ -7,7 +7,7 @@ use super::layout::{Addr, Algo, Encap, Limits, ReplayEsn, Selector, State, State
 use super::netlink::push_attribute;
 use super::numbers::{INF, attribute, state_flag};
 use crate::error::Result;
-use crate::num::{ExtensionType, MODE_TUNNEL, SaFlags, SaType};
+use crate::num::{ExtensionType, SaFlags, SaType};
 use crate::wire::writer::Writer;
 use crate::wire::{Extension, Key, Lifetime, Message, SecurityContext};
 
@@ -132,10 +132,6 @@ impl<'a> SaFrame<'a> {
             frame.state.selector.family = family(address);
             frame.state.selector.source = Addr::of(address);
             frame.state.selector.source_prefix = proxy.prefix;
-        } else if sa2.mode == MODE_TUNNEL {
-            // Of what is inside nothing is known: also that it is of the outer family.
-            frame.state.selector.family = 0;
-            frame.state.flags |= state_flag::AF_UNSPEC;
         }
         frame.algorithms(message, (sa.auth, auth_key), (sa.encrypt, encrypt_key))?;
         frame.state.mode = mode_to_xfrm(sa2.mode)?;

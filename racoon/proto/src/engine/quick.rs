@@ -9,7 +9,7 @@ use super::retransmission::Retransmission;
 use super::strangers::Complaint;
 use super::{Engine, Owner, Phase1Id, Phase2Id, Timer};
 use crate::crypto::{DhTask, JobResult, Phase2Seed, Secret};
-use crate::kernel::{KernelError, KernelRequest, RequestId, SaInstallation, SaName};
+use crate::kernel::{KernelError, KernelRequest, Mode, RequestId, SaInstallation, SaName};
 use crate::num::{NotifyType, Protocol};
 use crate::outcome::{Cause, Role};
 use crate::output::{Level, Urgency};
@@ -183,8 +183,11 @@ impl Engine {
 
     /// Asks the kernel to install SAs.
     fn install(&mut self, id: Phase2Id, installations: Vec<SaInstallation>) {
-        for installation in installations {
+        let carries_v6 = self.phase2s.get(id).map(|phase2| phase2.bond.selector.source.address().is_ipv6());
+        for mut installation in installations {
             self.phase2s.write(id, installation.name);
+            let is_other = carries_v6.is_some_and(|carries_v6| carries_v6 != installation.name.source.is_ipv6());
+            installation.crosses_families = is_other && installation.mode == Mode::Tunnel;
             let request =
                 self.ask_kernel(id, |id| KernelRequest::Install(Box::new(SaInstallation { id, ..installation })));
             if let Some(phase2) = self.phase2s.get_mut(id) {

@@ -347,6 +347,7 @@ impl Agreement {
             way,
             name: SaName { protocol: agreed.part.protocol, source, destination, spi },
             mode: agreed.part.mode,
+            crosses_families: false,
             reqid,
             transform: sa_transform(common.keys, &common.seed, &agreed.transform, spi)?,
             hard,

@@ -72,6 +72,18 @@ fn an_sa_in_full() {
 }
 
 #[test]
+fn linux_is_told_of_the_other_family_in_a_tunnel() {
+    for target in targets() {
+        let sa = SaInstallation { mode: Mode::Tunnel, crosses_families: true, ..inbound(0x1001, aes_sha1()) };
+        installed(target, &sa, |message| {
+            let inside = message.address(T::AddressProxy).map(|inside| (inside.sockaddr.ip(), inside.prefix));
+            assert_eq!(inside, (target.abi.dialect == Dialect::Linux).then_some((Some(ip("::")), 0)));
+        });
+        installed(target, &inbound(0x1001, aes_sha1()), |message| assert!(message.address(T::AddressProxy).is_none()));
+    }
+}
+
+#[test]
 fn sha256_has_128_bits_where_it_can() {
     let with = |truncated| {
         let authentication = Authentication { algorithm: AuthAlgorithm::HMAC_SHA256, truncated };

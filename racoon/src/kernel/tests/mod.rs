@@ -50,6 +50,7 @@ fn inbound(spi: u32, transform: SaTransform) -> SaInstallation {
         id: RequestId(1),
         way: Way::Inbound,
         name: SaName { protocol: Protocol::ESP, source: ip("10.0.0.2"), destination: ip("10.0.0.1"), spi },
+        crosses_families: false,
         mode: Mode::Transport,
         reqid: 0,
         transform,
