@@ -12,7 +12,22 @@ pub(super) const PLAYS: &[Play] = &[
     ("phase 2 renewed under a ping every 10 ms", |ours| renewed(ours, 3600, 10, 1)),
     ("three phase 2 and one phase 1 renewed under a ping every 10 ms", |ours| renewed(ours, 20, 10, 3)),
     ("phase 1 renewed by a responder that began the first one", |ours| renewed(ours, 12, 600, 0)),
+    ("phase 2 renewed because of its bytes", by_bytes),
 ];
+
+/// Packets of 1 KB every 10 ms through SAs that end after 400 KB: they are renewed again and again, and nothing is lost.
+fn by_bytes(ours: &Ours) -> Result<()> {
+    let scene = Scene::new(ours, Shape::Tunnel)?;
+    let sainfo = "lifetime byte 400 KB; encryption_algorithm aes 128; authentication_algorithm hmac_sha1;";
+    let (alice, bob) = scene.start_both(&Knobs { sainfo, ..Knobs::default() })?;
+    scene.bring_up(Side::Alice, Duration::from_secs(20))?;
+    let pings = scene.ping(Side::Alice, &["-q", "-s", "1000", "-i", "0.01", "-c", "1000", "-W", "2"])?;
+    ensure!(pings.received == pings.sent, "{pings:?}");
+    let installed = alice.log()?.matches("IPsec-SA established").count();
+    ensure!(installed >= 6, "{installed} SAs were installed: a megabyte went each way");
+    alice.stop()?;
+    bob.stop()
+}
 
 /// Pings every 10 ms until phase 2 has been renewed so many times (and phase 1 if it lives for less): none is lost.
 fn renewed(ours: &Ours, phase1_lifetime: u32, phase2_lifetime: u32, times: u32) -> Result<()> {
