@@ -1,5 +1,6 @@
 //! A site and a puppet that talk with each other, up to where the test wants something to go wrong.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::puppet::{Draft, Puppet, Step};
@@ -32,6 +33,8 @@ pub(crate) struct Dialogue {
     pub(crate) role: Role,
     /// Everything that the puppet has said, as it was on the wire.
     pub(crate) said: Vec<(Step, Vec<u8>)>,
+    /// What the puppet has heard: the same again says nothing new.
+    heard: HashSet<Vec<u8>>,
 }
 
 impl Dialogue {
@@ -39,7 +42,7 @@ impl Dialogue {
     pub(crate) fn new(role: Role, configuration: Configuration) -> Self {
         let site = Site::new(configuration);
         let puppet = Puppet::new(site.peer, site.address, role == Role::Initiator, 2);
-        let mut dialogue = Self { site, puppet, role, said: Vec::new() };
+        let mut dialogue = Self { site, puppet, role, said: Vec::new(), heard: HashSet::new() };
         if role == Role::Responder {
             dialogue.site.acquire();
             dialogue.listen();
@@ -86,7 +89,7 @@ impl Dialogue {
         let mut count = 0;
         while let Some(datagram) = self.site.sent.pop_front() {
             count += 1;
-            if datagram.remote == self.puppet.address {
+            if datagram.remote == self.puppet.address && self.heard.insert(datagram.bytes.clone()) {
                 self.puppet.hear(&datagram.bytes);
             }
         }

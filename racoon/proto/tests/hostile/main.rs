@@ -2,6 +2,7 @@
 //! other daemons. An attack never only fails: the honest peer gets through afterwards, and in the end nothing is left.
 
 mod crowd;
+mod defects;
 mod dialogue;
 mod payloads;
 mod puppet;

@@ -132,13 +132,12 @@ fn duplicates_while_a_job_runs() {
             say_all_again(&mut dialogue, 1);
             let jobs = dialogue.site.jobs();
             assert!(jobs <= 1, "{step:?}: {jobs} jobs");
-            dialogue.site.sent.retain(|datagram| !dialogue.said.iter().any(|(_, said)| *said == datagram.bytes));
-            let repeated = dialogue.site.sent.len();
             if jobs == 1 {
-                dialogue.site.sent.clear();
                 say_all_again(&mut dialogue, 20);
                 assert_eq!(dialogue.site.jobs(), 1, "{step:?}");
-                assert!(dialogue.site.sent.is_empty(), "{step:?}: {repeated}");
+                // The answer before this one, as often as a message has transmissions.
+                assert!(dialogue.site.sent.len() <= 5, "{step:?}: {}", dialogue.site.sent.len());
+                dialogue.site.sent.clear();
                 dialogue.site.work();
                 assert_eq!(dialogue.site.sent.len(), 1, "{step:?}: one answer");
             }

@@ -1,0 +1,453 @@
+//! What went wrong in other daemons, by the public record: each attack, and the legitimate traffic that a naive cure breaks.
+//!
+//! | defect | here |
+//! |---|---|
+//! | CVE-2004-0164, CVE-2007-1841 | forged deletes and INITIAL-CONTACT |
+//! | CVE-2004-0403, CVE-2005-0398 | lengths and bytes of the header |
+//! | CVE-2015-4047 | GSS-API in the first message |
+//! | decryption (Orange Labs, 2009) | bodies and padding that are none |
+//! | peers' text in the log (2009) | error texts of all lengths |
+//! | NAT-D that was not agreed (2005) | NAT-D in every message |
+//! | attributes, Vendor IDs (0.9.x #37 to #39) | of all lengths |
+//! | phase 1 flushed with phase 2s bound, deleting while enumerating (0.9.x) | flush, INITIAL-CONTACT with many phase 2s |
+//!
+//! Elsewhere: CVE-2004-0392 and CVE-2005-3732 with `payloads`, CVE-2008-3651, -3652 and CVE-2016-5361 with `crowd`. The public
+//! values of Diffie-Hellman and the constant-time comparison are tested where they are made.
+//!
+//! Not yet, because what they are about is not built yet: CVE-2004-0155, -0607 (certificates), CVE-2009-1574, CVE-2016-10396
+//! and all else about fragments, CVE-2009-1632 (certificates, NAT traversal), XAUTH and mode configuration, aggressive mode
+//! (part of CVE-2005-3732). CVE-2018-5389, CVE-2002-1623 and VU#886601 are about the protocol, and what is written of it.
+
+use std::time::Duration;
+
+use racoon_proto::engine::Control;
+use racoon_proto::num::{AuthMethod, ExchangeType, Flags, NotifyType, PayloadType, Phase1Attribute, Protocol};
+use racoon_proto::outcome::Cause;
+use racoon_proto::output::EventKind;
+use racoon_proto::proposal::{Phase1Terms, phase1_sa};
+use racoon_proto::wire::{self, Attribute, HEADER_LEN, Header, SaBody, VendorId};
+
+use crate::dialogue::{Dialogue, Role};
+use crate::puppet::{Draft, Step, deletion, notify};
+use crate::site::{Configuration, TERMS};
+
+/// What somebody would say to have SAs removed.
+fn removals(dialogue: &Dialogue) -> Vec<(PayloadType, Vec<u8>)> {
+    let cookies = dialogue.puppet.cookies.to_bytes();
+    let spi = dialogue.puppet.spi.to_be_bytes();
+    vec![
+        (PayloadType::DELETE, deletion(Protocol::ISAKMP, &[&cookies])),
+        (PayloadType::DELETE, deletion(Protocol::ESP, &[&spi])),
+        (PayloadType::DELETE, deletion(Protocol::ESP, &[&0x1001_u32.to_be_bytes()])),
+        notify(&cookies, NotifyType::INITIAL_CONTACT, &[]),
+        notify(&cookies, NotifyType::NO_PROPOSAL_CHOSEN, &[]),
+    ]
+}
+
+/// CVE-2004-0164: a Delete or INITIAL-CONTACT that is not encrypted, or whose hash is wrong.
+#[test]
+fn cve_2004_0164_forged_deletes_and_initial_contact() {
+    for role in Role::BOTH {
+        let mut dialogue = Dialogue::up(role);
+        for payload in removals(&dialogue) {
+            let clear = Header::new(dialogue.puppet.cookies, ExchangeType::INFORMATIONAL, 4711);
+            dialogue.site.receive(&wire::message(&clear, &[(payload.0, &payload.1)]));
+            dialogue.site.receive(&wire::message(&Header { message_id: 0, ..clear }, &[(payload.0, &payload.1)]));
+            let mut draft = dialogue.puppet.informational(vec![payload.clone()]);
+            for spoil in [0, 31] {
+                draft.payloads[0].1[spoil] ^= 1;
+                let message = dialogue.puppet.seal(&draft);
+                dialogue.site.receive(&message);
+            }
+            draft.payloads[0].1.clear();
+            let message = dialogue.puppet.seal(&draft);
+            dialogue.site.receive(&message);
+            // The hash of something else.
+            let mut other = dialogue.puppet.informational(vec![notify(&[], NotifyType(9999), b"")]);
+            other.payloads.push(payload);
+            let message = dialogue.puppet.seal(&other);
+            dialogue.site.receive(&message);
+            assert!(dialogue.site.is_up(), "{role:?}\n{}", dialogue.site.story());
+        }
+        // What the peer really says is heeded.
+        dialogue.say(Step::Informational);
+        assert!(dialogue.site.sas.is_empty());
+        dialogue.finish_anew("after forged deletes");
+        let cookies = dialogue.puppet.cookies.to_bytes();
+        let delete = (PayloadType::DELETE, deletion(Protocol::ISAKMP, &[&cookies]));
+        let draft = dialogue.puppet.informational(vec![delete]);
+        dialogue.utter(&draft);
+        assert_eq!(dialogue.site.phase1_states(), [0; 0], "{}", dialogue.site.story());
+        assert!(dialogue.site.events.contains(&EventKind::PeerDeleted));
+        dialogue.site.wind_up("after the peer's deletes");
+    }
+}
+
+/// CVE-2007-1841: messages in clear that say that something is wrong, at every moment of an exchange. With
+/// `weak_phase1_check` a delete in clear counts, as that says.
+#[test]
+fn cve_2007_1841_informational_in_clear() {
+    for role in Role::BOTH {
+        for step in role.steps() {
+            let mut dialogue = Dialogue::up_to(role, *step);
+            let before = dialogue.site.snapshot();
+            let cookies = dialogue.site.engine.phase1s().next().map_or(dialogue.puppet.cookies, |one| one.cookies);
+            let header = Header::new(cookies, ExchangeType::INFORMATIONAL, 1);
+            for (kind, body) in removals(&dialogue) {
+                dialogue.site.receive(&wire::message(&header, &[(kind, &body)]));
+            }
+            for kind in 1..=30 {
+                let (kind, body) = notify(&[], NotifyType(kind), b"go away");
+                dialogue.site.receive(&wire::message(&header, &[(kind, &body)]));
+            }
+            assert_eq!(dialogue.site.snapshot(), before, "{step:?}\n{}", dialogue.site.story());
+            dialogue.finish(*step, "after clear notifies");
+            dialogue.site.wind_up("after clear notifies");
+        }
+    }
+    let mut configuration = Configuration::default();
+    configuration.remote.weak_phase1_check = true;
+    let mut dialogue = Dialogue::new(Role::Initiator, configuration).then_up_to(Step::Informational);
+    let clear = Header::new(dialogue.puppet.cookies, ExchangeType::INFORMATIONAL, 4711);
+    let delete = deletion(Protocol::ESP, &[&dialogue.puppet.spi.to_be_bytes()]);
+    dialogue.site.receive(&wire::message(&clear, &[(PayloadType::DELETE, &delete)]));
+    assert!(dialogue.site.sas.is_empty(), "{}", dialogue.site.story());
+    dialogue.site.wind_up("weak_phase1_check");
+}
+
+/// CVE-2004-0403: lengths in the header that are not the datagram's.
+#[test]
+fn cve_2004_0403_lengths_in_the_header() {
+    for role in Role::BOTH {
+        for step in role.steps() {
+            let mut dialogue = Dialogue::up_to(role, *step);
+            let before = dialogue.site.snapshot();
+            let draft = dialogue.puppet.draft(*step);
+            let message = dialogue.puppet.seal(&draft);
+            let own = u32::try_from(message.len()).expect("a short message");
+            let lengths = [0, 1, 27, 28, own + 1, 0x1_0000, 0x7fff_ffff, 0x8000_0000, u32::MAX];
+            for length in lengths {
+                let mut message = message.clone();
+                message[24..28].copy_from_slice(&length.to_be_bytes());
+                dialogue.site.receive(&message);
+                assert_eq!(dialogue.site.snapshot(), before, "{step:?}, {length}\n{}", dialogue.site.story());
+            }
+            // What is behind the message does not matter.
+            dialogue.site.sent.clear();
+            dialogue.puppet.has_said(&draft, &message);
+            dialogue.site.receive(&[message.as_slice(), &[0xaa; 100]].concat());
+            dialogue.listen();
+            assert_ne!(dialogue.site.snapshot(), before, "{step:?}: trailing bytes are cut off");
+            if let Some(next) = role.steps().iter().find(|next| *next > step) {
+                dialogue.finish(*next, "after lengths");
+            }
+            dialogue.site.wind_up("after lengths");
+        }
+    }
+}
+
+/// CVE-2005-0398: the first packet cut at every place, and with every value in every byte of its header.
+#[test]
+fn cve_2005_0398_headers_of_the_first_packet() {
+    let mut dialogue = Dialogue::new(Role::Initiator, Configuration::default());
+    let draft = dialogue.puppet.draft(Step::Main1);
+    let message = dialogue.puppet.seal(&draft);
+    for length in 0..message.len() {
+        dialogue.site.receive(&message[..length]);
+    }
+    assert_eq!(dialogue.site.engine.load().phase1s, 0);
+    assert!(dialogue.site.sent.is_empty(), "nobody is answered");
+    for at in 16..HEADER_LEN {
+        for value in (0..=u8::MAX).filter(|value| *value != message[at]) {
+            let mut message = message.clone();
+            message[at] = value;
+            dialogue.site.receive(&message);
+        }
+    }
+    // Minor versions, reserved bits of flags aside, do not matter (RFC 2408 section 3.1): those are first messages.
+    let load = dialogue.site.engine.load();
+    assert!(load.phase1s <= 1, "{load:?}\n{}", dialogue.site.story());
+    dialogue.site.sent.clear();
+    dialogue.pass(60);
+    assert_eq!(dialogue.site.engine.load().phase1s, 0);
+    dialogue.finish(Step::Main1, "after headers");
+    dialogue.site.wind_up("after headers");
+}
+
+/// CVE-2015-4047: GSS-API before anything is known of the peer. Among other transforms it is passed over.
+#[test]
+fn cve_2015_4047_gss_api_in_the_first_message() {
+    let gss = Phase1Terms { method: AuthMethod(65_001 - 1), ..TERMS };
+    let mut dialogue = Dialogue::new(Role::Initiator, Configuration::default());
+    let mut sa = phase1_sa(&[gss]);
+    sa.proposals[0].transforms[0].attributes.push(Attribute::long(16_384, vec![0xff; 300]));
+    let gss_only = sa.encode();
+    let mut draft = dialogue.puppet.draft(Step::Main1);
+    draft.payloads[0].1.clone_from(&gss_only);
+    let message = dialogue.puppet.seal(&draft);
+    dialogue.site.receive(&message);
+    // A GSS payload (129), wherever it is.
+    draft.payloads.insert(0, (PayloadType(129), vec![0; 64]));
+    let message = dialogue.puppet.seal(&draft);
+    dialogue.site.receive(&message);
+    assert_eq!(dialogue.site.engine.load().phase1s, 0);
+    assert!(matches!(dialogue.site.failures()[0], Cause::NoProposalChosen(_)), "{:?}", dialogue.site.failures());
+    assert!(dialogue.site.events.contains(&EventKind::Phase1NoProposal));
+    dialogue.site.sent.clear();
+    let mut sa = SaBody::parse(&gss_only).expect("it is well formed");
+    let mut good = phase1_sa(&[TERMS]).proposals[0].transforms[0].clone();
+    good.number = 2;
+    sa.proposals[0].transforms.push(good);
+    let mut draft = dialogue.puppet.draft(Step::Main1);
+    draft.payloads[0].1 = sa.encode();
+    let message = dialogue.puppet.seal(&draft);
+    dialogue.site.receive(&message);
+    assert_eq!(dialogue.site.phase1_states(), [3], "{}", dialogue.site.story());
+    dialogue.site.wind_up("after GSS-API");
+}
+
+/// Orange Labs 2009: encrypted bodies whose padding is none. What it says of its length is not relied upon; with strict
+/// checks it is refused, and good padding is not.
+#[test]
+fn padding_that_is_none() {
+    for strict in [false, true] {
+        for (role, step) in
+            [(Role::Initiator, Step::Main5), (Role::Responder, Step::Main6), (Role::Responder, Step::Quick2)]
+        {
+            let mut configuration = Configuration::default();
+            configuration.settings.padding.strict_check = strict;
+            let mut dialogue = Dialogue::new(role, configuration).then_up_to(step);
+            let before = dialogue.site.snapshot();
+            let draft = dialogue.puppet.draft(step);
+            let mut plain = crate::puppet::encode(&draft.payloads);
+            plain.resize(plain.len().next_multiple_of(16) + 32, 0);
+            for told in [0xff, 0xfe, 0x80, 0x40] {
+                *plain.last_mut().expect("bytes") = told;
+                let mut body = plain.clone();
+                dialogue.puppet.encrypt(&draft, &mut body);
+                let message = dialogue.puppet.packet(&draft, draft.payloads[0].0, &body);
+                if strict {
+                    dialogue.site.receive(&message);
+                    assert_eq!(dialogue.site.snapshot(), before, "{step:?}\n{}", dialogue.site.story());
+                    assert!(
+                        dialogue.site.has_logged("bytes of padding where there is room"),
+                        "{}",
+                        dialogue.site.story()
+                    );
+                }
+            }
+            dialogue.finish(step, "after padding");
+            dialogue.site.wind_up("after padding");
+        }
+    }
+    // Without strict checks some peers' padding, which tells nothing, is as good as any.
+    let mut dialogue = Dialogue::up_to(Role::Initiator, Step::Main5);
+    let draft = dialogue.puppet.draft(Step::Main5);
+    let mut body = crate::puppet::encode(&draft.payloads);
+    body.resize(body.len().next_multiple_of(16) + 16, 0xff);
+    dialogue.puppet.encrypt(&draft, &mut body);
+    let message = dialogue.puppet.packet(&draft, draft.payloads[0].0, &body);
+    dialogue.puppet.has_said(&draft, &message);
+    dialogue.site.receive(&message);
+    dialogue.listen();
+    dialogue.finish(Step::Quick1, "after free padding");
+    dialogue.site.wind_up("after free padding");
+}
+
+/// Error texts of peers of all lengths: what is shown of them cannot forge lines of the log.
+#[test]
+fn text_of_peers_in_the_log() {
+    let mut dialogue = Dialogue::up(Role::Initiator);
+    for length in 0..300 {
+        for fill in [b"\x1b[2J\n".as_slice(), b"\0", b"\xff\xfe", b"%s%n", "\u{202e}\u{7f}".as_bytes(), b"plain "] {
+            let data: Vec<u8> = fill.iter().copied().cycle().take(length).collect();
+            let cookies = dialogue.puppet.cookies.to_bytes();
+            let notify = notify(&cookies, NotifyType::PAYLOAD_MALFORMED, &data);
+            let clear = Header::new(dialogue.puppet.cookies, ExchangeType::INFORMATIONAL, 3);
+            dialogue.site.receive(&wire::message(&clear, &[(notify.0, &notify.1)]));
+            let draft = dialogue.puppet.informational(vec![notify]);
+            dialogue.utter(&draft);
+        }
+    }
+    let is_clean = |line: &&racoon_proto::output::LogLine| line.text.chars().all(|c| !c.is_control());
+    let dirty: Vec<_> = dialogue.site.log.iter().filter(|line| !is_clean(line)).collect();
+    assert!(dirty.is_empty(), "{dirty:?}");
+    assert!(dialogue.site.has_logged("the peer says PAYLOAD-MALFORMED: plain plain"), "{}", dialogue.site.story());
+    assert!(dialogue.site.is_up());
+    dialogue.site.wind_up("after texts");
+}
+
+/// NAT-D and NAT-OA where NAT traversal was not agreed: they are of no interest in main mode, and do not belong elsewhere.
+#[test]
+fn nat_d_that_was_not_agreed() {
+    let kinds = [PayloadType::NAT_D, PayloadType::NAT_D_BAD, PayloadType::NAT_D_DRAFT];
+    for role in Role::BOTH {
+        let mut dialogue = Dialogue::new(role, Configuration::default());
+        for step in role.steps() {
+            let mut draft = dialogue.puppet.draft(*step);
+            let before = dialogue.site.snapshot();
+            for kind in kinds {
+                for length in [0, 1, 20, 64] {
+                    let mut more = draft.clone();
+                    more.payloads.push((kind, vec![1; length]));
+                    match *step {
+                        Step::Main3 | Step::Main4 => draft = more,
+                        _ if step.is_main() => {
+                            let message = dialogue.puppet.seal(&more);
+                            dialogue.site.receive(&message);
+                            assert_eq!(dialogue.site.snapshot(), before, "{step:?}\n{}", dialogue.site.story());
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            dialogue.site.sent.clear();
+            dialogue.utter(&draft);
+        }
+        assert!(dialogue.site.is_up(), "{}", dialogue.site.story());
+        dialogue.site.wind_up("after NAT-D");
+    }
+}
+
+/// 0.9.x #37: attributes cut anywhere, in short form and in long form, in both phases.
+#[test]
+fn attributes_that_are_cut() {
+    let long = Attribute::long(Phase1Attribute::LIFE_DURATION.0, vec![0, 0, 14, 16]);
+    let mut sa = phase1_sa(&[TERMS]);
+    sa.proposals[0].transforms[0].attributes.retain(|attribute| attribute.kind != long.kind);
+    sa.proposals[0].transforms[0].attributes.push(long);
+    let bytes = sa.encode();
+    // DOI, situation, proposal, and the transform's header before the attributes.
+    let begin = 8 + 8 + 8;
+    let mut dialogue = Dialogue::new(Role::Initiator, Configuration::default());
+    for length in begin..bytes.len() {
+        let mut cut = bytes[..length].to_vec();
+        // The lengths of proposal and transform fit: only the attributes do not.
+        cut[10..12].copy_from_slice(&u16::try_from(length - 8).expect("short").to_be_bytes());
+        cut[18..20].copy_from_slice(&u16::try_from(length - 16).expect("short").to_be_bytes());
+        let mut draft = dialogue.puppet.draft(Step::Main1);
+        draft.payloads[0].1 = cut;
+        let message = dialogue.puppet.seal(&draft);
+        dialogue.site.receive(&message);
+        // The lifetime may be missing altogether: there is a default for it.
+        for state in dialogue.site.phase1_states() {
+            assert_eq!(state, 3, "{length}");
+        }
+    }
+    dialogue.pass(60);
+    dialogue.site.sent.clear();
+    let mut draft = dialogue.puppet.draft(Step::Main1);
+    draft.payloads[0].1 = bytes;
+    let message = dialogue.puppet.seal(&draft);
+    dialogue.site.receive(&message);
+    assert_eq!(dialogue.site.phase1_states(), [3], "the whole of it is accepted\n{}", dialogue.site.story());
+    dialogue.site.wind_up("after attributes");
+}
+
+/// 0.9.x #38, #39: Vendor IDs of all lengths, also of those that are known, cut and with something behind them.
+#[test]
+fn vendor_ids_of_all_lengths() {
+    let known = [VendorId::Dpd, VendorId::Fragmentation(0), VendorId::OwnIpsecTools, VendorId::Kame];
+    for role in Role::BOTH {
+        let mut dialogue = Dialogue::new(role, Configuration::default());
+        for step in role.steps() {
+            let mut draft = dialogue.puppet.draft(*step);
+            for id in known.map(VendorId::encode) {
+                for length in (0..=24).step_by(if draft.payloads.len() > 30 { 24 } else { 5 }) {
+                    let body: Vec<u8> = id.iter().copied().chain([0; 24]).take(length).collect();
+                    draft.payloads.push((PayloadType::VENDOR_ID, body));
+                }
+            }
+            dialogue.puppet.prove(&mut draft);
+            dialogue.utter(&draft);
+        }
+        assert!(dialogue.site.is_up(), "{}", dialogue.site.story());
+        dialogue.site.wind_up("after Vendor IDs");
+    }
+}
+
+/// More payloads than any message has: refused, and the one that has a few is not.
+#[test]
+fn payloads_without_end() {
+    let mut dialogue = Dialogue::up_to(Role::Initiator, Step::Main3);
+    let before = dialogue.site.snapshot();
+    let draft = dialogue.puppet.draft(Step::Main3);
+    let mut many = draft.clone();
+    many.payloads.extend(std::iter::repeat_n((PayloadType::VENDOR_ID, Vec::new()), 16_000));
+    let message = dialogue.puppet.seal(&many);
+    dialogue.site.receive(&message);
+    assert_eq!(dialogue.site.snapshot(), before);
+    assert!(dialogue.site.has_logged("a message of phase 1 is ignored: malformed"), "{}", dialogue.site.story());
+    dialogue.listen();
+    dialogue.finish(Step::Main3, "after many payloads");
+    dialogue.site.wind_up("after many payloads");
+}
+
+/// 0.9.x: phase 1 is flushed while phase 2s are bound to it, or on their way; then all is purged.
+#[test]
+fn phase_1_is_flushed_with_phase_2s_bound() {
+    for role in Role::BOTH {
+        let mut dialogue = Dialogue::up(role);
+        if role == Role::Initiator {
+            dialogue.puppet.new_quick_mode();
+            dialogue.say(Step::Quick1);
+            assert_eq!(dialogue.site.engine.phase2s().count(), 2);
+        }
+        dialogue.site.control(Control::FlushPhase1);
+        assert_eq!(dialogue.site.phase1_states(), [0; 0]);
+        assert_eq!(dialogue.site.sas.len(), 2, "what is established lives on");
+        assert!(dialogue.site.larval.is_empty(), "what was on its way does not");
+        // The peer goes on under what is no more.
+        for step in [Step::Quick3, Step::Informational] {
+            let draft = dialogue.puppet.draft(step);
+            let message = dialogue.puppet.seal(&draft);
+            dialogue.site.receive(&message);
+        }
+        assert_eq!(dialogue.site.sas.len(), 2);
+        dialogue.site.control(Control::FlushPhase2(None));
+        assert!(dialogue.site.sas.is_empty());
+        dialogue.site.control(Control::FlushPhase1);
+        dialogue.site.wind_up("after a flush");
+    }
+}
+
+/// 0.9.x: many phase 2s are deleted while they are enumerated: by INITIAL-CONTACT of a new phase 1, and by one Delete.
+#[test]
+fn many_phase_2s_go_at_once() {
+    let many = || {
+        let mut dialogue = Dialogue::up(Role::Initiator);
+        for _ in 0..20 {
+            dialogue.puppet.new_quick_mode();
+            dialogue.say(Step::Quick1);
+            dialogue.say(Step::Quick3);
+        }
+        assert_eq!(dialogue.site.sas.len(), 42);
+        dialogue
+    };
+    let mut dialogue = many();
+    let first = dialogue.puppet.spi - 20;
+    let spis: Vec<[u8; 4]> = (first..first + 21).chain([first, 1, 0]).map(u32::to_be_bytes).collect();
+    let spis: Vec<&[u8]> = spis.iter().map(<[u8; 4]>::as_slice).collect();
+    let draft = dialogue.puppet.informational(vec![(PayloadType::DELETE, deletion(Protocol::ESP, &spis))]);
+    dialogue.utter(&draft);
+    assert!(dialogue.site.sas.is_empty(), "{}", dialogue.site.story());
+    assert_eq!(dialogue.site.phase1_states(), [9]);
+    dialogue.site.wind_up("after one delete");
+
+    let mut dialogue = many();
+    dialogue.site.pass(Duration::from_secs(1));
+    // The peer has started again.
+    dialogue.puppet = crate::puppet::Puppet::new(dialogue.site.peer, dialogue.site.address, true, 99);
+    dialogue.said.clear();
+    for step in [Step::Main1, Step::Main3] {
+        dialogue.say(step);
+    }
+    let contact = dialogue.puppet.notify(NotifyType::INITIAL_CONTACT, &[]);
+    let draft = dialogue.puppet.draft(Step::Main5);
+    let draft = Draft { payloads: [draft.payloads, vec![contact]].concat(), ..draft };
+    assert_eq!(draft.header.flags, Flags::ENCRYPTED);
+    dialogue.utter(&draft);
+    assert!(dialogue.site.sas.is_empty(), "{}", dialogue.site.story());
+    dialogue.finish(Step::Quick1, "after INITIAL-CONTACT");
+    dialogue.site.wind_up("after INITIAL-CONTACT");
+}
