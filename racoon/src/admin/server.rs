@@ -78,7 +78,15 @@ impl Server {
     fn accept(&mut self) {
         // At most so many a turn: somebody may connect faster than we accept.
         for _ in 0..CLIENTS_MAX {
-            let Ok((stream, _)) = self.listener.listener.accept() else { return };
+            let stream = match self.listener.listener.accept() {
+                Ok((stream, _)) => stream,
+                // Without descriptors it would stay ready for ever.
+                Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
+                    self.clients.pop_front();
+                    return;
+                }
+                Err(_) => return,
+            };
             if stream.set_nonblocking(true).is_err() {
                 continue;
             }

@@ -125,3 +125,24 @@ fn the_kernels_sas_are_shown() {
     assert_eq!(site.ctl(&["flush-sa", "ipsec"]).status, Some(0));
     assert_eq!(site.ctl(&["flush-sa", "isakmp"]).status, Some(0));
 }
+
+#[test]
+fn a_reload_keeps_what_is_still_configured() {
+    let (a, b) = (Site::new(), Site::new());
+    peers(&a, &b);
+    peers(&b, &a);
+    let _daemons = (a.start(&["-Z"]), b.start(&["-Z"]));
+    assert_eq!(a.ctl(&ESTABLISH).status, Some(0));
+    a.await_log("ISAKMP-SA established");
+    b.await_log("ISAKMP-SA established");
+    let table = || a.ctl(&["show-sa", "isakmp"]).stdout;
+    let before = table();
+    assert_eq!(a.ctl(&["reload-config"]).status, Some(0));
+    assert_eq!(table(), before);
+    // Without its remote block it goes, and the peer hears of it.
+    a.configure("");
+    assert_eq!(a.ctl(&["reload-config"]).status, Some(0));
+    for site in [&a, &b] {
+        assert!(eventually(|| site.ctl(&["show-sa", "isakmp"]).stdout.lines().count() == 1), "{}", site.log());
+    }
+}
