@@ -182,9 +182,7 @@ impl Cause {
             Self::NoProposalChosen(_) | Self::NoRemote(_) | Self::NoSainfo(_) => NotifyType::NO_PROPOSAL_CHOSEN,
             Self::BadChoice(_) => NotifyType::BAD_PROPOSAL_SYNTAX,
             Self::Authentication(_) | Self::NoPreSharedKey(_) => NotifyType::AUTHENTICATION_FAILED,
-            Self::Identity { .. } | Self::Phase2Identity(_) | Self::NoPolicy(_) => {
-                NotifyType::INVALID_ID_INFORMATION
-            }
+            Self::Identity { .. } | Self::Phase2Identity(_) | Self::NoPolicy(_) => NotifyType::INVALID_ID_INFORMATION,
             Self::Payload { .. } | Self::Malformed(_) => NotifyType::PAYLOAD_MALFORMED,
             Self::KeyExchange { .. } => NotifyType::INVALID_KEY_INFORMATION,
             Self::Unsupported(_) => NotifyType::UNSUPPORTED_EXCHANGE_TYPE,

@@ -62,9 +62,7 @@ pub(crate) fn check(suite: &str, backend: &str, filter: &str) -> Result<Tally> {
 pub(crate) fn serve(words: &[&str]) -> Result<()> {
     let [racoon, setkey, backend, suite, filter] = words else { bail!("no such play: {words:?}") };
     let ours = Ours { racoon: racoon.into(), setkey: setkey.into(), backend: (*backend).to_owned() };
-    let more = if (*suite, *backend) == ("ike", "xfrm") { paths::NOT_ON_PF_KEY } else { &[] };
     let plays = SUITES.iter().filter(|(name, _)| name == suite).flat_map(|(_, lists)| lists.iter().copied().flatten());
-    let plays = plays.chain(more);
     for (name, play) in plays.filter(|(name, _)| name.contains(filter)) {
         let start = Instant::now();
         let result = play(&ours);

@@ -12,6 +12,7 @@ pub(super) const PLAYS: &[Play] = &[
     ("transport", |ours| plain(ours, Shape::Transport)),
     ("transport over IPv6", |ours| plain(ours, Shape::Transport6)),
     ("tunnel between gateways", |ours| plain(ours, Shape::Tunnel)),
+    ("IPv6 in an IPv4 tunnel", |ours| plain(ours, Shape::Tunnel6In4)),
     ("without PFS", |ours| {
         with(ours, "encryption_algorithm aes 128; authentication_algorithm hmac_sha1;", &["esp"], "ESP")
     }),
@@ -28,9 +29,6 @@ pub(super) const PLAYS: &[Play] = &[
     ("both begin at once", both_begin),
     ("many packets, one phase 1", many),
 ];
-
-/// Linux' `af_key` cannot say that an SA is for packets of another family than its own.
-pub(super) const NOT_ON_PF_KEY: &[Play] = &[("IPv6 in an IPv4 tunnel", |ours| plain(ours, Shape::Tunnel6In4))];
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

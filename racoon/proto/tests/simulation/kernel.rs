@@ -156,14 +156,7 @@ impl Kernel {
         }
         self.acquires.insert(policy.index, now + ACQUIRE_EXPIRES);
         self.seq += 1;
-        Fate::Asks(Acquire {
-            policy: Some(policy.index),
-            source,
-            destination,
-            protocol,
-            seq: self.seq,
-            selector: None,
-        })
+        Fate::Asks(Acquire { policy: Some(policy.index), source, destination, protocol, seq: self.seq, selector: None })
     }
 
     /// A packet arrives: whether each of its SAs is there, with the sender's keys.

@@ -7,12 +7,8 @@ use std::time::Duration;
 use racoon_proto::config::{Encryption, PeerAddress, Remote, RemoteAddress, RemoteSide, Sainfo, Side};
 use racoon_proto::crypto::{Job, SeededRandom};
 use racoon_proto::engine::{Control, Engine};
-use racoon_proto::kernel::{
-    Action, Direction, KernelEvent, Level, Mode, Policy, Prefix, SaName, Selector, Template,
-};
-use racoon_proto::num::{
-    AuthAlgorithm, AuthMethod, Cipher, EspTransform, ExchangeType, Group, Hash, Protocol,
-};
+use racoon_proto::kernel::{Action, Direction, KernelEvent, Level, Mode, Policy, Prefix, SaName, Selector, Template};
+use racoon_proto::num::{AuthAlgorithm, AuthMethod, Cipher, EspTransform, ExchangeType, Group, Hash, Protocol};
 use racoon_proto::output::{JobId, Level as LogLevel, Output};
 use racoon_proto::proposal::Phase1Terms;
 use racoon_proto::psk::KeyTable;
