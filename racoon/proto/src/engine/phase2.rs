@@ -350,7 +350,7 @@ impl Engine {
         if matches!(phase2.state, State::Waiting(..)) {
             self.cancel_wait(id);
         }
-        for request in &phase2.installs {
+        for request in phase2.installs.keys() {
             self.requests.remove(request);
         }
         Some(phase2)

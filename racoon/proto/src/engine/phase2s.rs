@@ -49,7 +49,7 @@ pub(super) struct Phase2 {
     pub(super) written: Vec<SaName>,
     /// Requests to the kernel that are not answered yet; an SPI is for a part of the bundle and has a name but for itself.
     pub(super) spi_requests: BTreeMap<RequestId, (usize, SaName)>,
-    pub(super) installs: BTreeSet<RequestId>,
+    pub(super) installs: BTreeMap<RequestId, SaName>,
     /// The peer may have installed its SAs: it is told when ours go.
     pub(super) peer_may_use: bool,
     pub(super) state: State,
@@ -129,7 +129,7 @@ impl Phase2 {
             generated: None,
             written: Vec::new(),
             spi_requests: BTreeMap::new(),
-            installs: BTreeSet::new(),
+            installs: BTreeMap::new(),
             peer_may_use: false,
             state: State::Over,
         }
@@ -267,6 +267,16 @@ impl Phase2s {
             phase2.written.push(name);
         }
         self.by_sa.extend(sa_keys(phase2, &name).map(|key| (key, id)));
+    }
+
+    /// The kernel has no such SA of it after all.
+    pub(super) fn unwrite(&mut self, id: Phase2Id, name: SaName) {
+        if let Some(phase2) = self.all.get_mut(&id) {
+            phase2.written.retain(|written| *written != name);
+        }
+        if self.by_sa.get(&sa_key(&name)) == Some(&id) {
+            self.by_sa.remove(&sa_key(&name));
+        }
     }
 
     /// An SPI came for one that is no more: what it is to be deleted by.

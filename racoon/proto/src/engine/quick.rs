@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::duplicates::{Arrival, PacketDigest};
 use super::phase1s::{Phase1, Phase1s};
-use super::phase2s::{Established, Installing, Outbound, Phase2, State};
+use super::phase2s::{Established, Installing, Outbound, Phase2, State, sa_key};
 use super::retransmission::Retransmission;
 use super::strangers::Complaint;
 use super::{Engine, Owner, Phase1Id, Phase2Id, Timer};
@@ -183,6 +183,11 @@ impl Engine {
 
     /// Asks the kernel to install SAs.
     fn install(&mut self, id: Phase2Id, installations: Vec<SaInstallation>) {
+        for installation in &installations {
+            if let Err(cause) = self.claim_name(id, &installation.name) {
+                return self.fail_phase2(id, cause);
+            }
+        }
         let carries_v6 = self.phase2s.get(id).map(|phase2| phase2.bond.selector.source.address().is_ipv6());
         for mut installation in installations {
             self.phase2s.write(id, installation.name);
@@ -191,9 +196,26 @@ impl Engine {
             let request =
                 self.ask_kernel(id, |id| KernelRequest::Install(Box::new(SaInstallation { id, ..installation })));
             if let Some(phase2) = self.phase2s.get_mut(id) {
-                phase2.installs.insert(request);
+                phase2.installs.insert(request, installation.name);
             }
         }
+    }
+
+    /// Another phase 2 may have an SA with this destination, protocol and SPI. Of the same peer, which has chosen the SPI
+    /// anew, it is obsolete.
+    ///
+    /// # Errors
+    /// It is another peer's behind the same address, or not even established.
+    fn claim_name(&mut self, id: Phase2Id, name: &SaName) -> Result<(), Cause> {
+        let Some(other) = self.phase2s.of_sa(sa_key(name)).filter(|other| *other != id) else { return Ok(()) };
+        let remote_of = |id| self.phase2s.get(id).map(|phase2| phase2.remote);
+        let is_established = self.phase2s.get(other).is_some_and(|other| other.established().is_some());
+        if !is_established || remote_of(other) != remote_of(id) {
+            return Err(Cause::Kernel(format!("{name} is another one's")));
+        }
+        self.log(Level::Warning, remote_of(id), || format!("the peer uses {name} anew: what had it before goes"));
+        self.delete_phase2(other, false);
+        Ok(())
     }
 
     /// The kernel reserved an SPI, or not.
@@ -292,8 +314,12 @@ impl Engine {
     pub(super) fn phase2_installed(&mut self, request: RequestId, answer: Result<(), KernelError>) {
         let owner = self.requests.remove(&request);
         let Some((id, phase2)) = owner.and_then(|id| Some((id, self.phase2s.get_mut(id)?))) else { return };
-        phase2.installs.remove(&request);
+        let name = phase2.installs.remove(&request);
         if let Err(error) = answer {
+            // Somebody else's: it is not ours to delete.
+            if let Some(name) = name.filter(|_| error.exists) {
+                self.phase2s.unwrite(id, name);
+            }
             return self.fail_phase2(id, Cause::Kernel(error.to_string()));
         }
         if !phase2.installs.is_empty() {

@@ -6,6 +6,7 @@ mod defects;
 mod dialogue;
 mod payloads;
 mod puppet;
+mod reading;
 mod replay;
 mod site;
 mod states;

@@ -1,0 +1,312 @@
+//! What was found by reading another daemon: each attack, and the legitimate traffic that a naive cure breaks.
+//!
+//! | defect | here |
+//! |---|---|
+//! | informational HASH(1) covers the first payload only | something is added behind it |
+//! | Delete for ISAKMP: owner, number and size of SPIs | deletes of others, and of wrong sizes |
+//! | R-U-THERE: cookies and length are not compared | probes with other ones |
+//! | higher major versions; header against datagram | versions; lengths are with `defects` |
+//! | `peers_identifier` compares a prefix | identities that are longer and shorter |
+//! | SPI of the peer that is in use | a quick mode that brings it again |
+//! | events that are never sent | those of phases 1 and 2 |
+//! | first sequence number of DPD, acknowledgements | acknowledgements that nobody waits for |
+//!
+//! Elsewhere: clear delete after message 1, transaction exchange before there are keys with `states`; a remote address that
+//! changes, duplicates with `replay`; INVALID-COOKIE and INVALID-FLAGS with `crowd`.
+//!
+//! Not yet: fragments, mode configuration and XAUTH, certificates, LDAP, a remote address that moves with NAT traversal. The
+//! rows on files, sockets and privileges are no business of the engine.
+
+use std::net::SocketAddr;
+
+use racoon_proto::config::{Dpd, DpdMode};
+use racoon_proto::engine::Control;
+use racoon_proto::identity::{Expected, Identity};
+use racoon_proto::kernel::{SaName, Way};
+use racoon_proto::num::{IdType, NotifyType, PayloadType, Protocol};
+use racoon_proto::outcome::Cause;
+use racoon_proto::output::EventKind;
+use racoon_proto::wire::{Notify, VendorId};
+
+use crate::dialogue::{Dialogue, Role};
+use crate::puppet::{Draft, Puppet, Step, deletion, notify};
+use crate::site::{Configuration, block};
+
+/// HASH(1) covers all that follows it, not the next payload only.
+#[test]
+fn informational_hash_covers_everything_behind_it() {
+    let mut dialogue = Dialogue::up(Role::Initiator);
+    let harmless = dialogue.puppet.notify(NotifyType(9999), b"");
+    let delete = (PayloadType::DELETE, deletion(Protocol::ESP, &[&dialogue.puppet.spi.to_be_bytes()]));
+    let mut draft = dialogue.puppet.informational(vec![harmless.clone()]);
+    draft.payloads.push(delete.clone());
+    let message = dialogue.puppet.seal(&draft);
+    dialogue.site.receive(&message);
+    assert!(dialogue.site.is_up(), "{}", dialogue.site.story());
+    assert!(dialogue.site.has_logged("the hash is wrong"));
+    // Over both it is right, and both are heeded, in their order.
+    let draft = dialogue.puppet.informational(vec![harmless, delete]);
+    dialogue.utter(&draft);
+    assert!(dialogue.site.sas.is_empty(), "{}", dialogue.site.story());
+    dialogue.site.wind_up("after informational messages");
+}
+
+/// A Delete for ISAKMP names a phase 1 of the sender's, by 16 bytes, once at least.
+#[test]
+fn delete_of_isakmp_has_an_owner_and_exact_sizes() {
+    let mut configuration = Configuration::default();
+    configuration.anonymous = Some(block("anonymous", None));
+    let mut dialogue = Dialogue::new(Role::Initiator, configuration).then_up_to(Step::Informational);
+    let own = dialogue.puppet.cookies;
+    let swapped = [own.responder.0, own.initiator.0].concat();
+    let body =
+        |size: u8, count: u16, spis: &[u8]| [&[0, 0, 0, 1, 1, size], count.to_be_bytes().as_slice(), spis].concat();
+    let own_bytes = own.to_bytes();
+    for bad in [
+        body(16, 0, &[]),
+        body(16, 0, &own_bytes),
+        body(16, 2, &own_bytes),
+        body(16, u16::MAX, &own_bytes),
+        body(8, 2, &own_bytes),
+        body(0, 1, &[]),
+        body(4, 4, &own_bytes),
+        body(16, 1, &own_bytes[..15]),
+        body(16, 1, &swapped),
+        body(16, 1, &[0; 16]),
+    ] {
+        let draft = dialogue.puppet.informational(vec![(PayloadType::DELETE, bad.clone())]);
+        dialogue.utter(&draft);
+        assert!(dialogue.site.is_up(), "{bad:?}\n{}", dialogue.site.story());
+    }
+    for protocol in [Protocol::ESP, Protocol::AH, Protocol::IPCOMP, Protocol(0), Protocol(9)] {
+        let bad = [&[0, 0, 0, 1, protocol.0, 2, 0xff, 0xff], [0xc0; 6].as_slice()].concat();
+        let draft = dialogue.puppet.informational(vec![(PayloadType::DELETE, bad)]);
+        dialogue.utter(&draft);
+    }
+    assert!(dialogue.site.is_up(), "{}", dialogue.site.story());
+    // A second phase 1 of the same peer may be deleted under the first, by its owner; then the first one itself.
+    let first =
+        std::mem::replace(&mut dialogue.puppet, Puppet::new(dialogue.site.peer, dialogue.site.address, true, 77));
+    [Step::Main1, Step::Main3, Step::Main5].into_iter().for_each(|step| dialogue.say(step));
+    assert_eq!(dialogue.site.phase1_states(), [9, 9]);
+    let second = std::mem::replace(&mut dialogue.puppet, first);
+    for cookies in [second.cookies, own] {
+        let delete = (PayloadType::DELETE, deletion(Protocol::ISAKMP, &[&cookies.to_bytes()]));
+        let draft = dialogue.puppet.informational(vec![delete]);
+        dialogue.utter(&draft);
+    }
+    assert_eq!(dialogue.site.phase1_states(), [0; 0], "{}", dialogue.site.story());
+    dialogue.site.wind_up("after deletes of ISAKMP");
+}
+
+/// A peer deletes the phase 1 of another peer, and its SAs.
+#[test]
+fn delete_of_somebody_elses() {
+    let mut dialogue = Dialogue::up(Role::Initiator);
+    let victim = dialogue.puppet.cookies;
+    // The same host, another port: another peer behind the same address.
+    let elsewhere = SocketAddr::new(dialogue.site.peer.ip(), 4242);
+    let honest = std::mem::replace(&mut dialogue.site.peer, elsewhere);
+    let mut other = Puppet::new(elsewhere, dialogue.site.address, true, 55);
+    std::mem::swap(&mut dialogue.puppet, &mut other);
+    [Step::Main1, Step::Main3, Step::Main5].into_iter().for_each(|step| dialogue.say(step));
+    assert_eq!(dialogue.site.phase1_states(), [9, 9]);
+    let delete = (PayloadType::DELETE, deletion(Protocol::ISAKMP, &[&victim.to_bytes()]));
+    let draft = dialogue.puppet.informational(vec![delete]);
+    dialogue.utter(&draft);
+    assert_eq!(dialogue.site.phase1_states(), [9, 9], "{}", dialogue.site.story());
+    assert!(dialogue.site.has_logged("the peer deletes somebody else's"));
+    dialogue.site.peer = honest;
+    dialogue.site.wind_up("after deletes of others");
+}
+
+/// A probe is answered if it names this phase 1 and has a sequence number of 4 bytes; anything else is not.
+#[test]
+fn r_u_there_names_the_phase_1() {
+    let mut dialogue = Dialogue::up(Role::Responder);
+    let cookies = dialogue.puppet.cookies;
+    let swapped = [cookies.responder.0, cookies.initiator.0].concat();
+    let other = [0xee; 16];
+    let own = cookies.to_bytes();
+    for (spi, data, answered) in [
+        (own.as_slice(), [0, 0, 1, 2].as_slice(), true),
+        (&swapped, &[0, 0, 1, 3], true),
+        (&own, &[], false),
+        (&own, &[0, 0, 1], false),
+        (&own, &[0, 0, 1, 2, 3], false),
+        (&own[..15], &[0, 0, 1, 4], false),
+        (&[], &[0, 0, 1, 4], false),
+        (&other, &[0, 0, 1, 4], false),
+    ] {
+        dialogue.puppet.informed.clear();
+        let draft = dialogue.puppet.informational(vec![notify(spi, NotifyType::R_U_THERE, data)]);
+        dialogue.utter(&draft);
+        let answers = std::mem::take(&mut dialogue.puppet.informed);
+        let answers: Vec<_> =
+            answers.iter().map(|(_, body)| Notify::parse(body).expect("a notify of the host")).collect();
+        let expected = if answered { vec![(NotifyType::R_U_THERE_ACK, data.to_vec())] } else { Vec::new() };
+        assert_eq!(answers.into_iter().map(|one| (one.kind, one.data)).collect::<Vec<_>>(), expected, "{spi:?}");
+    }
+    dialogue.site.wind_up("after probes");
+}
+
+/// Acknowledgements that nobody waits for keep no dead peer alive; those that somebody waits for do.
+#[test]
+fn acknowledgements_out_of_nothing() {
+    for honest in [true, false] {
+        let mut configuration = Configuration::default();
+        configuration.remote.dpd = Some(Dpd { delay: 10, retry: 5, max_fail: 3, mode: DpdMode::Always });
+        let mut dialogue = Dialogue::new(Role::Initiator, configuration);
+        let draft = dialogue.puppet.draft(Step::Main1);
+        let vendor = (PayloadType::VENDOR_ID, VendorId::Dpd.encode());
+        dialogue.utter(&Draft { payloads: [draft.payloads, vec![vendor]].concat(), ..draft });
+        dialogue.finish(Step::Main3, "with DPD");
+        for _ in 0..60 {
+            dialogue.pass(1);
+            dialogue.listen();
+            let probe = dialogue.puppet.informed.pop().map(|(_, body)| Notify::parse(&body).expect("a probe").data);
+            let data = match (probe, honest) {
+                (Some(sequence), true) => sequence,
+                (None, true) => continue,
+                (_, false) => vec![0, 0, 0, 1],
+            };
+            if dialogue.site.phase1_states().is_empty() {
+                break;
+            }
+            let draft = dialogue.puppet.informational(vec![dialogue.puppet.notify(NotifyType::R_U_THERE_ACK, &data)]);
+            dialogue.utter(&draft);
+        }
+        assert_eq!(dialogue.site.events.contains(&EventKind::DpdTimeout), !honest, "{}", dialogue.site.story());
+        assert_eq!(dialogue.site.sas.is_empty(), !honest);
+        dialogue.site.wind_up("after acknowledgements");
+    }
+}
+
+/// IKEv2, and whatever comes after it, is not read as IKEv1; a minor version is of no interest.
+#[test]
+fn versions() {
+    for role in Role::BOTH {
+        for step in role.steps() {
+            let mut dialogue = Dialogue::up_to(role, *step);
+            let before = dialogue.site.snapshot();
+            let draft = dialogue.puppet.draft(*step);
+            let mut message = dialogue.puppet.seal(&draft);
+            for major in (0..16).filter(|major| *major != 1) {
+                message[17] = major << 4;
+                dialogue.site.receive(&message);
+            }
+            assert_eq!(dialogue.site.snapshot(), before, "{step:?}");
+            assert!(dialogue.site.sent.is_empty(), "{step:?}");
+            message[17] = 0x1f;
+            dialogue.puppet.has_said(&draft, &message);
+            dialogue.site.receive(&message);
+            dialogue.listen();
+            assert_ne!(dialogue.site.snapshot(), before, "{step:?}: version 1.15");
+            dialogue.site.wind_up("after versions");
+        }
+    }
+}
+
+/// `peers_identifier` is the whole of it, not a beginning; what is wrong is told to who has proved to know the key.
+#[test]
+fn peers_identifier_is_not_a_prefix() {
+    let name = |name: &str| Identity::named(IdType::FQDN, name);
+    for (claimed, accepted) in [
+        (name("gw.example.com"), true),
+        (name("gw.example.com.evil.org"), false),
+        (name("gw.example.co"), false),
+        (name("g"), false),
+        (name("GW.example.com\0x"), false),
+        (Identity::named(IdType::USER_FQDN, "gw.example.com"), false),
+        (Identity::named(IdType::KEY_ID, "gw.example.com"), false),
+        (Identity::address("192.0.2.2".parse().expect("an address")), false),
+    ] {
+        for role in Role::BOTH {
+            let mut configuration = Configuration::default();
+            configuration.remote.peers_identifiers = vec![Expected::exactly(&name("gw.example.com"))];
+            configuration.remote.verify_identifier = true;
+            let mut dialogue = Dialogue::new(role, configuration);
+            dialogue.puppet.identity = claimed.clone();
+            if accepted {
+                dialogue.finish(role.steps()[0], "the right name");
+                continue;
+            }
+            role.steps()[..3].iter().for_each(|step| dialogue.say(*step));
+            assert_eq!(dialogue.site.phase1_states(), [0; 0], "{claimed}\n{}", dialogue.site.story());
+            assert!(matches!(dialogue.site.failures()[0], Cause::Identity { .. }), "{:?}", dialogue.site.failures());
+            assert!(dialogue.site.events.contains(&EventKind::Phase1AuthFailed), "{:?}", dialogue.site.events);
+            dialogue.site.wind_up("another identity");
+        }
+    }
+}
+
+/// The peer brings an SPI that it has used before: it must have forgotten what that was, and that goes.
+#[test]
+fn an_spi_that_the_peer_has_used_before() {
+    let mut dialogue = Dialogue::up(Role::Initiator);
+    let before = dialogue.site.sas.clone();
+    dialogue.puppet.new_quick_mode();
+    dialogue.puppet.spi -= 1;
+    dialogue.say(Step::Quick1);
+    dialogue.say(Step::Quick3);
+    assert!(dialogue.site.is_up(), "{:?}\n{}", dialogue.site.sas, dialogue.site.story());
+    assert_ne!(dialogue.site.sas, before, "our SPI is another one");
+    dialogue.say(Step::Informational);
+    assert!(dialogue.site.sas.is_empty(), "{}", dialogue.site.story());
+    dialogue.finish_anew("after an SPI in use");
+    dialogue.site.wind_up("after an SPI in use");
+}
+
+/// The SPI is that of an SA which somebody else has made, or of another peer behind the same address: that SA stays.
+#[test]
+fn an_spi_of_somebody_elses() {
+    let mut dialogue = Dialogue::up_to(Role::Initiator, Step::Quick1);
+    let (source, destination) = (dialogue.site.address.ip(), dialogue.site.peer.ip());
+    let by_hand = SaName { protocol: Protocol::ESP, source, destination, spi: dialogue.puppet.spi };
+    dialogue.site.sas.insert(by_hand, Way::Outbound);
+    [Step::Quick1, Step::Quick3].into_iter().for_each(|step| dialogue.say(step));
+    assert_eq!(dialogue.site.sas.keys().collect::<Vec<_>>(), [&by_hand], "{}", dialogue.site.story());
+    dialogue.puppet.new_quick_mode();
+    [Step::Quick1, Step::Quick3].into_iter().for_each(|step| dialogue.say(step));
+    assert_eq!(dialogue.site.sas.len(), 3, "with another one it gets through\n{}", dialogue.site.story());
+    dialogue.site.sas.remove(&by_hand);
+    dialogue.site.wind_up("after an SA by hand");
+
+    let mut dialogue = Dialogue::up(Role::Initiator);
+    let before = dialogue.site.sas.clone();
+    let honest = std::mem::replace(&mut dialogue.site.peer, SocketAddr::new(destination, 4242));
+    let victim =
+        std::mem::replace(&mut dialogue.puppet, Puppet::new(dialogue.site.peer, dialogue.site.address, true, 55));
+    Step::INITIATOR.into_iter().for_each(|step| dialogue.say(step));
+    assert_eq!(dialogue.site.sas, before, "{}", dialogue.site.story());
+    dialogue.puppet.new_quick_mode();
+    [Step::Quick1, Step::Quick3].into_iter().for_each(|step| dialogue.say(step));
+    assert_eq!(dialogue.site.sas.len(), 4, "with an SPI of its own it gets through\n{}", dialogue.site.story());
+    dialogue.site.peer = honest;
+    dialogue.puppet = victim;
+    dialogue.say(Step::Informational);
+    assert_eq!(dialogue.site.sas.len(), 2, "the victim's delete is for its own");
+    dialogue.site.wind_up("after an SPI of another peer");
+}
+
+/// Events that tell what happened are sent.
+#[test]
+fn events_are_told() {
+    let mut dialogue = Dialogue::up(Role::Initiator);
+    for kind in [EventKind::Phase1Up, EventKind::Phase2Up] {
+        assert!(dialogue.site.events.contains(&kind), "{kind:?}");
+    }
+    dialogue.say(Step::Informational);
+    assert!(dialogue.site.events.contains(&EventKind::Phase2Down));
+    let (local, remote) = (dialogue.site.address.ip(), dialogue.site.peer.ip());
+    dialogue.site.control(Control::DeletePeer { local, remote });
+    assert!(dialogue.site.events.contains(&EventKind::Phase1Down));
+    dialogue.site.sent.clear();
+    // Nobody is there any more.
+    dialogue.site.acquire();
+    dialogue.pass(120);
+    for kind in [EventKind::Phase1NoResponse, EventKind::Phase2NoPhase1] {
+        assert!(dialogue.site.events.contains(&kind), "{kind:?}: {:?}", dialogue.site.events);
+    }
+    dialogue.site.wind_up("after events");
+}
