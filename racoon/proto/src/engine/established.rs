@@ -111,7 +111,7 @@ impl Engine {
             });
         }
         self.log(Level::Info, Some(remote), || "INITIAL-CONTACT: older SAs with the peer go".into());
-        self.purge_peer(local.ip(), remote.ip(), Some(id), false);
+        self.purge_peer(local.ip(), remote, Some(id), false);
         for (other, ..) in others {
             self.drop_phase1(other);
         }
@@ -132,7 +132,7 @@ impl Engine {
         self.log(Level::Info, Some(remote), || format!("purging ISAKMP-SA spi={cookies}."));
         match self.phase1s.newest(local.ip(), remote, Some(id)) {
             Some(_) => self.leave_phase2s(id),
-            None => self.purge_peer(local.ip(), remote.ip(), None, tell_peer),
+            None => self.purge_peer(local.ip(), remote, None, tell_peer),
         }
         if tell_peer {
             self.send_delete_of(id);

@@ -62,9 +62,9 @@ impl Engine {
     }
 
     /// All SAs with a peer go, but for those under one phase 1, and those that still wait for one.
-    pub(super) fn purge_peer(&mut self, local: IpAddr, remote: IpAddr, keep: Option<Phase1Id>, tell_peer: bool) {
-        for id in self.phase2s.with(Ends { local, remote }) {
-            let Some(phase2) = self.phase2s.get(id) else { continue };
+    pub(super) fn purge_peer(&mut self, local: IpAddr, remote: SocketAddr, keep: Option<Phase1Id>, tell_peer: bool) {
+        for id in self.phase2s.with(Ends { local, remote: remote.ip() }) {
+            let Some(phase2) = self.phase2s.get(id).filter(|phase2| self.is_with(phase2, remote)) else { continue };
             if phase2.phase1.is_some() && phase2.phase1 == keep {
                 continue;
             }
@@ -81,7 +81,8 @@ impl Engine {
         let Some(remote) = self.phase1_sa(phase1).map(|sa| sa.remote) else { return };
         for spi in spis {
             let found = self.phase2s.of_sa((remote.ip(), protocol, spi));
-            let Some((id, phase2)) = found.and_then(|id| Some((id, self.phase2s.get(id)?))) else {
+            let found = found.and_then(|id| Some((id, self.phase2s.get(id)?)));
+            let Some((id, phase2)) = found.filter(|(_, phase2)| self.is_with(phase2, remote)) else {
                 self.log(Level::Debug, Some(remote), || format!("the peer deletes an unknown {protocol} SA {spi:#x}"));
                 continue;
             };
@@ -93,6 +94,12 @@ impl Engine {
                 self.fail_phase2(id, Cause::Deleted(protocol));
             }
         }
+    }
+
+    /// Whether it is with this peer: there may be others behind the same address.
+    fn is_with(&self, phase2: &Phase2, remote: SocketAddr) -> bool {
+        let under = || phase2.phase1.and_then(|phase1| self.phase1s.get(phase1));
+        phase2.remote == remote || under().is_some_and(|phase1| phase1.remote == remote)
     }
 
     /// Another configuration: what would not come about by it goes.

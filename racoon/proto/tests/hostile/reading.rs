@@ -120,6 +120,31 @@ fn delete_of_somebody_elses() {
     dialogue.site.wind_up("after deletes of others");
 }
 
+/// Two peers behind one address, told apart by their ports: neither deletes the other's SAs, nor has them go by
+/// INITIAL-CONTACT.
+#[test]
+fn sas_of_another_peer_behind_the_same_address() {
+    let mut dialogue = Dialogue::up(Role::Initiator);
+    let before = dialogue.site.sas.clone();
+    let elsewhere = SocketAddr::new(dialogue.site.peer.ip(), 4242);
+    let honest = std::mem::replace(&mut dialogue.site.peer, elsewhere);
+    let other = Puppet::new(dialogue.site.peer, dialogue.site.address, true, 55);
+    let victim = std::mem::replace(&mut dialogue.puppet, other);
+    [Step::Main1, Step::Main3, Step::Main5].into_iter().for_each(|step| dialogue.say(step));
+    let contact = dialogue.puppet.notify(NotifyType::INITIAL_CONTACT, &[]);
+    let delete = (PayloadType::DELETE, deletion(Protocol::ESP, &[&victim.spi.to_be_bytes()]));
+    for payload in [delete, contact] {
+        let draft = dialogue.puppet.informational(vec![payload]);
+        dialogue.utter(&draft);
+        assert_eq!(dialogue.site.sas, before, "{}", dialogue.site.story());
+    }
+    dialogue.site.peer = honest;
+    dialogue.puppet = victim;
+    dialogue.say(Step::Informational);
+    assert!(dialogue.site.sas.is_empty(), "the victim's own delete is heeded\n{}", dialogue.site.story());
+    dialogue.site.wind_up("after a peer behind the same address");
+}
+
 /// A probe is answered if it names this phase 1 and has a sequence number of 4 bytes; anything else is not.
 #[test]
 fn r_u_there_names_the_phase_1() {
