@@ -104,9 +104,9 @@ impl DhWork {
         let outcome = match &task {
             DhTask::Public => public().map(|public| DhValues { public: Some(public), shared: None }),
             DhTask::Shared(peer) => shared(peer).map(|shared| DhValues { public: None, shared: Some(shared) }),
-            // The peer's value first: with a bad one nothing else needs to be computed.
             DhTask::Both(peer) => {
-                shared(peer).and_then(|shared| Ok(DhValues { public: Some(public()?), shared: Some(shared) }))
+                let both = exponent.exchange(peer);
+                both.map(|(public, shared)| DhValues { public: Some(public), shared: Some(shared) })
             }
         };
         DhDone { exponent, outcome }

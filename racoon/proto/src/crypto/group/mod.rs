@@ -85,6 +85,18 @@ impl Exponent {
             Parameters::X25519 => x25519::shared_secret(group, secret, peer),
         }
     }
+
+    /// Our public value and g^xy. The peer's value is looked at first: with a bad one nothing else is computed.
+    ///
+    /// # Errors
+    /// As [`Exponent::shared_secret`].
+    pub fn exchange(&self, peer: &[u8]) -> Result<(Vec<u8>, Secret), GroupError> {
+        if let Parameters::X25519 = of(self.group)? {
+            return x25519::exchange(self.group, self.secret.as_bytes(), peer);
+        }
+        let shared = self.shared_secret(peer)?;
+        Ok((self.public_value()?, shared))
+    }
 }
 
 impl fmt::Debug for Exponent {

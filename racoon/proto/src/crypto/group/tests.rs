@@ -43,6 +43,7 @@ fn both_sides_agree_in_every_group() {
         let shared = ours.shared_secret(&their_value).unwrap();
         assert_eq!(shared.len(), secret, "{group}");
         assert_eq!(shared, theirs.shared_secret(&our_value).unwrap(), "{group}");
+        assert_eq!(ours.exchange(&their_value), Ok((our_value, shared.clone())), "{group}");
         assert!(shared.as_bytes().iter().any(|byte| *byte != 0), "{group}");
     }
 }
@@ -177,7 +178,9 @@ fn x25519_refuses_zero() {
         "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
         "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
     ] {
-        assert_eq!(refusal(&exponent, &hex::bytes(bad)), PeerValueError::ZeroSecret(Group::X25519), "{bad}");
+        let zero = PeerValueError::ZeroSecret(Group::X25519);
+        assert_eq!(refusal(&exponent, &hex::bytes(bad)), zero, "{bad}");
+        assert_eq!(exponent.exchange(&hex::bytes(bad)), Err(zero.into()), "{bad}");
     }
     for length in [0, 31, 33, 64] {
         let expected = PeerValueError::Length { group: Group::X25519, expected: 32, found: length };

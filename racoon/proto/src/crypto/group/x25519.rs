@@ -1,7 +1,7 @@
 //! Curve25519 (RFC 7748 section 6.1).
 
 use openssl::derive::Deriver;
-use openssl::pkey::{Id, PKey};
+use openssl::pkey::{Id, PKey, Private};
 
 use crate::crypto::{CryptoError, GroupError, PeerValueError, Secret};
 use crate::num::Group;
@@ -22,16 +22,30 @@ pub(super) fn draw(random: &mut dyn Random) -> Secret {
 }
 
 pub(super) fn public_value(secret: &[u8]) -> Result<Vec<u8>, CryptoError> {
-    Ok(PKey::private_key_from_raw_bytes(secret, Id::X25519)?.raw_public_key()?)
+    Ok(key(secret)?.raw_public_key()?)
 }
 
 pub(super) fn shared_secret(group: Group, secret: &[u8], peer: &[u8]) -> Result<Secret, GroupError> {
+    derive(group, &key(secret)?, peer)
+}
+
+/// Both: libcrypto computes the public value with each key, needed or not.
+pub(super) fn exchange(group: Group, secret: &[u8], peer: &[u8]) -> Result<(Vec<u8>, Secret), GroupError> {
+    let key = key(secret)?;
+    let shared = derive(group, &key, peer)?;
+    Ok((key.raw_public_key().map_err(CryptoError::from)?, shared))
+}
+
+fn key(secret: &[u8]) -> Result<PKey<Private>, CryptoError> {
+    Ok(PKey::private_key_from_raw_bytes(secret, Id::X25519)?)
+}
+
+fn derive(group: Group, key: &PKey<Private>, peer: &[u8]) -> Result<Secret, GroupError> {
     if peer.len() != LENGTH {
         return Err(PeerValueError::Length { group, expected: LENGTH, found: peer.len() }.into());
     }
-    let key = PKey::private_key_from_raw_bytes(secret, Id::X25519)?;
     let peer = PKey::public_key_from_raw_bytes(peer, Id::X25519)?;
-    let mut deriver = Deriver::new(&key)?;
+    let mut deriver = Deriver::new(key)?;
     deriver.set_peer_ex(&peer, false)?;
     let mut shared = Secret::from(vec![0; LENGTH]);
     // Every value is one of the curve; libcrypto fails for those that make the secret zero.
