@@ -141,6 +141,10 @@
 //!
 //! Message ids are used once for each ISAKMP SA, ours and the peer's, or what was recorded could be sent again.
 //!
+//! **Crowds.** `engine::room` bounds the half-open negotiations. A peer with a configured address does not share the
+//! room of all strangers, and within its own the oldest that has shown nothing makes way: who floods in its name cannot
+//! lock it out.
+//!
 //! # Both sides at once
 //!
 //! **Phase 1.** Both begin, both messages cross. Neither side can know which will come up, so both exchanges run. When
@@ -222,6 +226,9 @@
 //!   SIMULATION_SEED=4711 cargo test -p racoon-proto --test simulation ten_thousand -- --nocapture
 //!   SIMULATION_RUNS=100000 cargo test --release -p racoon-proto --test simulation ten_thousand
 //! ```
+//!
+//! `racoon/proto/tests/hostile` has one engine and a peer that is played by hand: each message wrong in each way, in
+//! each state, and what went wrong in other daemons. After each attack the honest peer has to get through.
 //!
 //! The first question is always which message was the last that both sides agree on. Write the failure down as a test
 //! of `engine::tests`, where messages are delivered one by one, before the fix.
