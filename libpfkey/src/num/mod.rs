@@ -316,7 +316,8 @@ numbered! {
     SupportedAuth,
     /// Encryption algorithms of the kernel.
     SupportedEncrypt,
-    /// Private to this library: bits of the ICV, where it is not the one that Linux' PF_KEY gives.
+    /// Private to this library: bits of the ICV, where it is not the one that Linux' PF_KEY gives (0: it is); and 4 for
+    /// an AH header that is a multiple of 4 bytes long, as RFC 4302 has it for IPv4, where Linux makes it one of 8.
     XfrmAuthTrunc,
     /// Private to this library: XFRM interface id.
     XfrmIfId,

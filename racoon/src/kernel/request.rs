@@ -25,6 +25,10 @@ const XFRM_WINDOW_MAX: u32 = 4096;
 /// The window that comes with extended sequence numbers where none is wanted: without one the kernel refuses them.
 const ESN_WINDOW: u32 = 64;
 
+/// The length of an AH header over IPv4 is a multiple of so many bytes (RFC 4302 section 2.2). Linux makes it one of 8 where
+/// it is not told, so that ICVs of 128, 192 and 256 bits meet nobody else's; PF_KEY cannot tell it.
+const AH_ALIGNMENT: u32 = 4;
+
 /// ENOENT, the same number everywhere: what a negotiation ends with that comes to nothing.
 const NO_ENTRY: u8 = 2;
 
@@ -116,7 +120,7 @@ pub(super) fn install(
         if let Some(ports) = installation.udp.filter(|_| name.protocol == Protocol::ESP) {
             push_ports(&mut message, ports)?;
         }
-        for extension in window.extension.iter().chain(&icv(suite)) {
+        for extension in window.extension.iter().chain(&icv(target, name, suite)) {
             message.push(extension)?;
         }
         message.finish()
@@ -141,8 +145,10 @@ fn push_ports(message: &mut Builder<'_>, ports: UdpPorts) -> libpfkey::Result<()
     message.push(&Extension::NatTPort(ExtensionType::NatTDport, ports.destination))
 }
 
-fn icv(suite: &Suite<'_>) -> Option<Extension<'static>> {
-    suite.icv_bits.map(|bits| Extension::Words(ExtensionType::XfrmAuthTrunc, [bits, 0]))
+fn icv(target: Target, name: &SaName, suite: &Suite<'_>) -> Option<Extension<'static>> {
+    let aligned = target.has_xfrm && name.protocol == Protocol::AH && name.source.is_ipv4();
+    let words = [suite.icv_bits.unwrap_or_default(), if aligned { AH_ALIGNMENT } else { 0 }];
+    (words != [0, 0]).then_some(Extension::Words(ExtensionType::XfrmAuthTrunc, words))
 }
 
 fn lifetime(limit: kernel::Lifetime) -> Lifetime {

@@ -82,6 +82,7 @@ pub(super) mod state_flag {
     pub(crate) const NOECN: u8 = 1;
     pub(crate) const DECAP_DSCP: u8 = 2;
     pub(crate) const NOPMTUDISC: u8 = 4;
+    pub(crate) const ALIGN4: u8 = 64;
     pub(crate) const ESN: u8 = 128;
 }
 

@@ -82,6 +82,9 @@ pub(super) struct SaFrame<'a> {
     words: Vec<(u16, Vec<u32>)>,
 }
 
+/// Second word of `XfrmAuthTrunc`: bytes that the length of an AH header is a multiple of.
+const AH_ALIGNMENT: u32 = 4;
+
 impl<'a> SaFrame<'a> {
     /// Checks an ADD or UPDATE as `af_key` does.
     ///
@@ -157,7 +160,11 @@ impl<'a> SaFrame<'a> {
         if auth != 0 {
             let known = Auth::of(auth).ok_or(libc::ENOSYS)?;
             let (key, bits) = parts(auth_key);
-            let icv_bits = message.words(ExtensionType::XfrmAuthTrunc).map_or(known.icv_bits, |[bits, _]| bits);
+            let [said, alignment] = message.words(ExtensionType::XfrmAuthTrunc).unwrap_or_default();
+            let icv_bits = if said == 0 { known.icv_bits } else { said };
+            if alignment == AH_ALIGNMENT {
+                self.state.flags |= state_flag::ALIGN4;
+            }
             self.auth = Some(known.algo(key, bits, icv_bits));
         }
         if encrypt == 0 {

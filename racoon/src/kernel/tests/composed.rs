@@ -126,6 +126,10 @@ fn ah_and_ipcomp() {
             assert_eq!(message.header.sa_type, SaType::Ah);
             assert!(message.key(T::KeyEncrypt).is_none() && message.key(T::KeyAuth).is_some());
         });
+        let aligned = target.has_xfrm.then_some([0, 4]);
+        assert_eq!(installed(target, &ah, |message| message.words(T::XfrmAuthTrunc)), aligned);
+        (ah.name.source, ah.name.destination) = (ip("fd00::2"), ip("fd00::1"));
+        assert_eq!(installed(target, &ah, |message| message.words(T::XfrmAuthTrunc)), None, "IPv6 has 8 bytes");
         let mut ipcomp = inbound(0x1234, SaTransform::Ipcomp(IpcompTransform::DEFLATE));
         ipcomp.name.protocol = Protocol::IPCOMP;
         ipcomp.udp = Some(UdpPorts { source: 4500, destination: 4500 });

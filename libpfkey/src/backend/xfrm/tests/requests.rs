@@ -83,6 +83,17 @@ fn what_is_in_a_tunnel_may_be_of_the_other_family() {
 }
 
 #[test]
+fn what_is_private_about_an_icv() {
+    for (words, icv_bits, flags) in [([128, 0], 128, 1), ([0, 4], 96, 0x41), ([128, 4], 128, 0x41)] {
+        let mut more = keys();
+        more.push(Extension::Words(E::XfrmAuthTrunc, words));
+        let (state, attributes) = newsa(&add(SaType::Ah, (5, 0), more));
+        let auth = Algo::parse(&mut super::reader(&attributes[0].1), true).unwrap();
+        assert_eq!((auth.icv_bits, state.flags), (Some(icv_bits), flags));
+    }
+}
+
+#[test]
 fn everything_else_of_an_sa() {
     let mut more = keys();
     more.push(Extension::Sa2(Sa2 { mode: 3, reqid: 70_000, ..Sa2::default() }));
