@@ -2,6 +2,7 @@
 
 mod name;
 
+use std::fmt;
 use std::net::IpAddr;
 
 pub use name::{Attribute, Name, NamePattern, PatternAttribute, Value};
@@ -131,6 +132,16 @@ impl Expected {
             Self::Name(pattern) => {
                 claimed.id.kind == IdType::DER_ASN1_DN && claimed.name.is_some_and(|name| pattern.matches(name))
             }
+        }
+    }
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Anything => f.write_str("anything"),
+            Self::Exactly { kind, data } => Identity::named(*kind, data.as_slice()).fmt(f),
+            Self::Name(_) => f.write_str("a distinguished name"),
         }
     }
 }

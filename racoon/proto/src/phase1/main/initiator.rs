@@ -1,5 +1,6 @@
 //! The initiator's side.
 
+use crate::config::Remote;
 use crate::crypto::{DhTask, DhWork, Exponent, Job, JobResult, Secret};
 use crate::exchange::rules::{self, MAIN};
 use crate::num::{AuthMethod, PayloadType};
@@ -223,9 +224,15 @@ pub(super) fn expected_peer(cx: &mut Context<'_>, proved: &Proved) -> Result<(),
             cx.note(Level::Warning, text);
             Ok(())
         }
-        Verdict::Refused => Err(Cause::Identity {
-            claimed: proved.id.to_string(),
-            expected: format!("peers_identifier of remote block {}", block.name),
-        }),
+        Verdict::Refused => Err(Cause::Identity { claimed: proved.id.to_string(), expected: expectation([block]) }),
     }
+}
+
+/// What `peers_identifier` says in blocks, for people.
+pub(super) fn expectation<'a>(blocks: impl IntoIterator<Item = &'a Remote>) -> String {
+    let of = |block: &Remote| {
+        let identifiers = block.peers_identifiers.iter().map(ToString::to_string).collect::<Vec<_>>();
+        format!("{} (peers_identifier of remote block {})", identifiers.join(" or "), block.name)
+    };
+    blocks.into_iter().map(of).collect::<Vec<_>>().join(" or ")
 }

@@ -12,11 +12,14 @@ use crate::wire::{Header, RawPayload, SaBody};
 
 use super::super::record::{Record, in_words};
 use super::super::{Agreed, Context, Features, Turn};
-use super::initiator::expected_peer;
+use super::initiator::{expectation, expected_peer};
 use super::keyed::{Keyed, Proved, Transcript, exchanged, found_key};
 use super::payloads::{block, draw_nonce, features, in_clear, key_and_nonce, key_message, key_query, proposal_message};
 use crate::settings::Settings;
 use std::net::SocketAddr;
+
+/// More blocks than this are not named when the peer is none of those that they expect.
+const BLOCKS_TOLD: usize = 4;
 
 /// How far a responder is.
 pub(crate) enum Responder {
@@ -228,14 +231,16 @@ impl AwaitsIdentity {
 
     /// The block that fits best now that the identity is known; of several the first one.
     fn narrow(&self, cx: &mut Context<'_>, proved: &Proved) -> Result<RemoteIndex, Cause> {
-        let known =
-            Known { accepted: Some(&self.offered), claimed: Some(Claimed::plain(&proved.id)), ..known(cx.remote) };
-        match cx.settings.remotes.select(&known) {
+        let offered = Known { accepted: Some(&self.offered), ..known(cx.remote) };
+        let known = Known { claimed: Some(Claimed::plain(&proved.id)), ..offered };
+        let remotes = &cx.settings.remotes;
+        match remotes.select(&known) {
             Ok(Some(block)) => Ok(block),
-            Ok(None) => Err(Cause::Identity {
-                claimed: proved.id.to_string(),
-                expected: "peers_identifier of any remote block for this address".into(),
-            }),
+            Ok(None) => {
+                let blocks = remotes.candidates(&offered).into_iter().filter_map(|block| remotes.get(block));
+                let expected = expectation(blocks.take(BLOCKS_TOLD));
+                Err(Cause::Identity { claimed: proved.id.to_string(), expected })
+            }
             Err(Ambiguous(blocks)) => {
                 cx.note(
                     Level::Debug,
