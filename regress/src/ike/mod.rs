@@ -1,6 +1,7 @@
 //! racoon against itself on a real kernel: two hosts, their kernels' acquires, and all that can happen on the way.
 
 mod endings;
+mod generated;
 mod loss;
 mod mismatch;
 mod paths;
@@ -22,8 +23,10 @@ use crate::{tools, tree};
 type Play = (&'static str, fn(&Ours) -> Result<()>);
 
 /// The suites, by name.
-const SUITES: [(&str, &[&[Play]]); 2] =
-    [("ike", &[paths::PLAYS, mismatch::PLAYS, endings::PLAYS, renewal::PLAYS]), ("loss", &[loss::PLAYS])];
+const SUITES: [(&str, &[&[Play]]); 2] = [
+    ("ike", &[paths::PLAYS, mismatch::PLAYS, endings::PLAYS, renewal::PLAYS, generated::PLAYS]),
+    ("loss", &[loss::PLAYS]),
+];
 
 /// What begins the line of a scene that went well, and of one that did not.
 const MARKS: [&str; 2] = ["passed: ", "FAILED: "];

@@ -6,11 +6,14 @@ use super::Engine;
 use crate::config::GeneratePolicy;
 use crate::kernel::{Action, Direction, KernelRequest, Level, Mode, Policy, Selector, Template};
 use crate::num::EncapsulationMode;
+use crate::outcome::Cause;
 use crate::phase2::Bond;
 use crate::proposal::encoding::Suite;
+use crate::spd::Spd;
 
-/// The least reqid of ours; below are those of scripts.
-const REQID_MIN: u32 = 16_384;
+/// The largest reqid that every kernel takes as it is told: a larger one it replaces by one of its own, for each policy
+/// another. Ours begin here and go down: those of scripts are small.
+const REQID_MAX: u32 = 16_383;
 
 /// The priority of a policy for which none is given, where there are priorities.
 const PRIORITY: u32 = 0x8000_0000;
@@ -19,6 +22,7 @@ const PRIORITY: u32 = 0x8000_0000;
 #[derive(Debug, Default)]
 pub(super) struct Generated {
     policies: HashMap<Selector, Users>,
+    /// 0: there was none.
     last_reqid: u32,
 }
 
@@ -36,20 +40,33 @@ impl Generated {
         users.map(|users| users.count += 1).is_some()
     }
 
-    /// A reqid that no script uses.
-    pub(super) fn reqid(&mut self) -> u32 {
-        self.last_reqid = self.last_reqid.checked_add(1).unwrap_or(REQID_MIN).max(REQID_MIN);
-        self.last_reqid
+    /// A reqid that no policy has; none if all are taken.
+    fn reqid(&mut self, spd: &Spd) -> Option<u32> {
+        let mut candidates = (1..self.last_reqid).rev().chain((self.last_reqid.max(1)..=REQID_MAX).rev());
+        let free = candidates.find(|reqid| !spd.has_reqid(*reqid))?;
+        self.last_reqid = free;
+        Some(free)
     }
 }
 
 impl Engine {
+    /// The level and the reqid of what is made now.
+    ///
+    /// # Errors
+    /// If no policies are to be made, or none can be told from the others.
+    pub(super) fn level_for(&mut self, bond: &Bond, how: GeneratePolicy) -> Result<(Level, u32), Cause> {
+        match how {
+            GeneratePolicy::Off => Err(Cause::NoPolicy(bond.to_string())),
+            GeneratePolicy::Require => Ok((Level::Require, 0)),
+            GeneratePolicy::Unique => match self.generated.reqid(&self.spd) {
+                Some(reqid) => Ok((Level::Unique, reqid)),
+                None => Err(Cause::NoPolicy(format!("{bond}: all reqids for unique policies are taken"))),
+            },
+        }
+    }
+
     /// The templates that a proposal asks for.
-    pub(super) fn templates_for(&mut self, suite: &Suite, bond: &Bond, how: GeneratePolicy) -> Vec<Template> {
-        let (level, reqid) = match how {
-            GeneratePolicy::Unique => (Level::Unique, self.generated.reqid()),
-            GeneratePolicy::Off | GeneratePolicy::Require => (Level::Require, 0),
-        };
+    pub(super) fn templates_for(suite: &Suite, bond: &Bond, (level, reqid): (Level, u32)) -> Vec<Template> {
         let template = |protocol, mode| {
             let ends = (mode == Mode::Tunnel).then_some((bond.ends.local, bond.ends.remote));
             Template { protocol, mode, level, reqid, ends }
@@ -103,5 +120,40 @@ impl Engine {
             self.spd.remove(*direction, &selector);
             self.tell_kernel(KernelRequest::DeletePolicy(*direction, selector));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::Prefix;
+    use crate::num::Protocol;
+
+    fn with_reqid(reqid: u32) -> Policy {
+        let [high, low] = u16::try_from(reqid).unwrap().to_be_bytes();
+        let host = Prefix::host([10, 0, high, low].into());
+        let selector = Selector { source: host, destination: host, protocol: 0, source_port: 0, destination_port: 0 };
+        let template =
+            Template { protocol: Protocol::ESP, mode: Mode::Transport, level: Level::Unique, reqid, ends: None };
+        let action = Action::Protect(vec![template]);
+        Policy { index: reqid, direction: Direction::Out, selector, action, priority: 0 }
+    }
+
+    #[test]
+    fn reqids_go_down_past_those_of_policies_and_begin_again() {
+        let (mut generated, mut spd) = (Generated::default(), Spd::default());
+        spd.insert(with_reqid(16_382));
+        assert_eq!(generated.reqid(&spd), Some(16_383));
+        assert_eq!(generated.reqid(&spd), Some(16_381));
+        (1..=16_380).for_each(|reqid| spd.insert(with_reqid(reqid)));
+        assert_eq!(generated.reqid(&spd), Some(16_383), "it was not used");
+        spd.insert(with_reqid(16_383));
+        assert_eq!(generated.reqid(&spd), Some(16_381));
+        spd.insert(with_reqid(16_381));
+        assert_eq!(generated.reqid(&spd), None);
+        spd.remove(Direction::Out, &with_reqid(7).selector);
+        assert_eq!(generated.reqid(&spd), Some(7));
+        spd.clear();
+        assert_eq!(generated.reqid(&spd), Some(6));
     }
 }

@@ -183,12 +183,10 @@ impl Engine {
         sa_ends: Ends,
     ) -> Result<Offer, Cause> {
         let bond = request.bond;
-        if how == GeneratePolicy::Off {
-            return Err(Cause::NoPolicy(bond.to_string()));
-        }
+        let level_and_reqid = self.level_for(&bond, how)?;
         let mut refusal = Cause::NoProposalChosen(String::from("no proposal is understood"));
         for suite in &request.suites {
-            let templates = self.templates_for(suite, &bond, how);
+            let templates = Self::templates_for(suite, &bond, level_and_reqid);
             let bundle = Bundle::new(&templates, &templates, sainfo, true, false);
             let agreed = bundle.and_then(|bundle| bundle.choose(level, false, std::slice::from_ref(suite)));
             match agreed {

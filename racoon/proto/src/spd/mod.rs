@@ -7,6 +7,7 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use crate::kernel::{Action, Direction, Policy, Prefix, Selector};
 
@@ -17,6 +18,8 @@ pub(crate) struct Spd {
     by_index: HashMap<u32, Key>,
     /// How many policies have a shape.
     shapes: HashMap<(Direction, Shape), usize>,
+    /// How many templates have a reqid.
+    reqids: HashMap<u32, usize>,
 }
 
 /// What names a policy.
@@ -42,6 +45,7 @@ impl Spd {
             self.by_index.insert(policy.index, key);
         }
         *self.shapes.entry((key.0, Shape::of(&key.1))).or_default() += 1;
+        reqids(&policy).for_each(|reqid| *self.reqids.entry(reqid).or_default() += 1);
         self.policies.insert(key, policy);
     }
 
@@ -53,13 +57,8 @@ impl Spd {
         if self.by_index.get(&policy.index) == Some(&key) {
             self.by_index.remove(&policy.index);
         }
-        let shape = (direction, Shape::of(selector));
-        if let Some(count) = self.shapes.get_mut(&shape) {
-            *count -= 1;
-            if *count == 0 {
-                self.shapes.remove(&shape);
-            }
-        }
+        one_less(&mut self.shapes, &(direction, Shape::of(selector)));
+        reqids(&policy).for_each(|reqid| one_less(&mut self.reqids, &reqid));
         Some(policy)
     }
 
@@ -106,6 +105,11 @@ impl Spd {
         matches!(mirror.action, Action::Protect(_)).then_some(mirror)
     }
 
+    /// Whether a policy asks for SAs with this reqid.
+    pub(crate) fn has_reqid(&self, reqid: u32) -> bool {
+        self.reqids.contains_key(&reqid)
+    }
+
     /// How many there are.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
@@ -148,6 +152,24 @@ impl Shape {
     fn specificity(&self) -> u32 {
         let flags = [self.protocol, self.source_port, self.destination_port];
         u32::from(self.source) + u32::from(self.destination) + flags.into_iter().map(u32::from).sum::<u32>()
+    }
+}
+
+/// The reqids of a policy's templates; 0 is none.
+fn reqids(policy: &Policy) -> impl Iterator<Item = u32> {
+    let templates = match &policy.action {
+        Action::Protect(templates) => templates.as_slice(),
+        Action::Discard | Action::Pass => &[],
+    };
+    templates.iter().map(|template| template.reqid).filter(|reqid| *reqid != 0)
+}
+
+fn one_less<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
+        }
     }
 }
 

@@ -86,8 +86,13 @@ fn policies_are_made_for_those_who_have_none_and_go_with_them() {
             Mode::Tunnel => assert_eq!(made, [Direction::In, Direction::Out, Direction::Forward]),
             Mode::Transport => assert_eq!(made, [Direction::In, Direction::Out]),
         }
-        let reqid = net.kernels[1].sas[0].reqid;
-        assert_eq!(reqid, if how == GeneratePolicy::Unique { 16_384 } else { 0 });
+        // A larger one the kernels would replace, in each policy by another.
+        let reqid = if how == GeneratePolicy::Unique { 16_383 } else { 0 };
+        assert!(net.kernels[1].sas.iter().all(|sa| sa.reqid == reqid));
+        for policy in net.kernels[1].policies.values() {
+            let Action::Protect(templates) = &policy.action else { panic!("{policy:?}") };
+            assert!(templates.iter().all(|template| template.reqid == reqid), "{policy:?}");
+        }
         net.pass(seconds(850));
         net.assert_pairs(2);
         net.pass(seconds(200));
