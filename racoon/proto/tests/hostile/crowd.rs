@@ -22,8 +22,8 @@ const LIMIT: HalfOpenLimit = HalfOpenLimit { total: 50, per_source: 4 };
 
 /// A dialogue that has not begun, with a host that also talks to strangers.
 fn open_to_all() -> Dialogue {
-    let mut configuration = Configuration::default();
-    configuration.anonymous = Some(block("anonymous", None));
+    let anonymous = Some(block("anonymous", None));
+    let mut configuration = Configuration { anonymous, ..Configuration::default() };
     configuration.settings.half_open = LIMIT;
     // Lines are counted here, and nobody reads them.
     configuration.settings.log = racoon_proto::output::Level::Error;

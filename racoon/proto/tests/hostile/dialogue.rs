@@ -102,6 +102,7 @@ impl Dialogue {
             self.say(*step);
         }
         assert!(self.site.is_up(), "{what}: {:?}\n{}", self.site.snapshot(), self.site.story());
+        assert!(self.puppet.has_proof, "{what}: the host proves who it is");
     }
 
     /// A quick mode after one that failed.

@@ -8,8 +8,11 @@ mod payloads;
 mod puppet;
 mod reading;
 mod replay;
+mod script;
 mod site;
 mod states;
+
+use proptest::prelude::*;
 
 use dialogue::{Dialogue, Role};
 use site::Configuration;
@@ -30,5 +33,23 @@ fn over_ipv6() {
         let mut dialogue = Dialogue::new(role, configuration);
         dialogue.finish(role.steps()[0], "IPv6");
         dialogue.site.wind_up("IPv6");
+    }
+}
+
+/// The seeds of the fuzz target.
+#[test]
+fn seeds_of_scripts() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../regress/fuzz/seeds/engine");
+    let seeds = std::fs::read_dir(&dir).expect("a folder of seeds").map(|entry| entry.expect("a seed").path());
+    let count = seeds.map(|path| script::run(&std::fs::read(&path).expect("a seed"))).count();
+    assert!(count > 5, "no seeds in {}", dir.display());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_script(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        script::run(&bytes);
     }
 }

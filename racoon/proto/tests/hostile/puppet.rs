@@ -89,6 +89,8 @@ pub(crate) struct Puppet {
     /// Who it says it is.
     pub(crate) identity: Identity,
     keyed: Option<Keyed>,
+    /// The host has proved who it is.
+    pub(crate) has_proof: bool,
     /// Of quick mode.
     pub(crate) message_id: u32,
     quick_iv: Option<Iv>,
@@ -130,6 +132,7 @@ impl Puppet {
             theirs: None,
             identity: Identity::address(address.ip()).with_protocol(17, 500),
             keyed: None,
+            has_proof: false,
             message_id: u32::from_be_bytes(bytes(&mut random, 4).try_into().expect("4 bytes")) | 1,
             quick_iv: None,
             quick_nonce: bytes(&mut random, 16),
@@ -288,25 +291,46 @@ impl Puppet {
         }
     }
 
-    /// Hears a message of the host. False: it is none for the puppet.
-    pub(crate) fn hear(&mut self, datagram: &[u8]) -> bool {
+    /// Hears a message of the host. None: it is not for the puppet, as it is now.
+    pub(crate) fn hear(&mut self, datagram: &[u8]) -> Option<()> {
         let (header, body) = Header::parse(datagram).expect("the host sends messages");
+        let own = self.cookies;
+        let of_initiator = own.initiator.is_zero() || own.initiator == header.cookies.initiator;
+        let of_responder =
+            own.responder.is_zero() || own.responder == header.cookies.responder || header.cookies.responder.is_zero();
+        if !of_initiator || !of_responder {
+            return None;
+        }
         match (header.exchange, header.flags.contains(Flags::ENCRYPTED)) {
             (ExchangeType::MAIN, false) => self.hear_in_clear(&header, body),
             (ExchangeType::MAIN, true) => self.hear_identity(&header, body),
             (ExchangeType::QUICK, true) => self.hear_quick_mode(&header, body),
             (ExchangeType::INFORMATIONAL, true) => {
-                let iv = self.iv(Step::Informational, header.message_id);
+                let iv = self.keyed.as_ref().map(|_| self.iv(Step::Informational, header.message_id))?;
                 let plain = self.decrypt(&iv, body).0;
-                self.informed.extend(payloads(&header, &plain).into_iter().skip(1));
+                self.informed.extend(payloads(&header, &plain)?.into_iter().skip(1));
+                Some(())
             }
-            _ => return false,
+            _ => None,
         }
-        true
     }
 
-    fn hear_in_clear(&mut self, header: &Header, body: &[u8]) {
-        let payloads = payloads(header, body);
+    /// Whether it has heard what `step` is an answer to.
+    pub(crate) fn is_ready_for(&self, step: Step) -> bool {
+        let is_named = !self.cookies.initiator.is_zero() && !self.cookies.responder.is_zero();
+        match step {
+            Step::Main1 => self.is_initiator,
+            Step::Main2 => !self.cookies.initiator.is_zero(),
+            Step::Main3 | Step::Main4 => is_named,
+            Step::Main5 | Step::Main6 | Step::Quick1 | Step::Informational => self.keyed.is_some(),
+            Step::Quick2 | Step::Quick3 => {
+                self.quick_iv.is_some() && self.heard.iter().any(|(kind, _)| *kind == PayloadType::SA)
+            }
+        }
+    }
+
+    fn hear_in_clear(&mut self, header: &Header, body: &[u8]) -> Option<()> {
+        let payloads = payloads(header, body)?;
         let find = |kind| payloads.iter().find(|(found, _)| *found == kind).map(|(_, body)| body.clone());
         if self.is_initiator {
             self.cookies.responder = header.cookies.responder;
@@ -320,6 +344,7 @@ impl Puppet {
             self.theirs = Some((public, nonce));
             self.derive();
         }
+        Some(())
     }
 
     fn derive(&mut self) {
@@ -335,16 +360,18 @@ impl Puppet {
         self.keyed = Some(Keyed { skeyid, keys, iv });
     }
 
-    fn hear_identity(&mut self, header: &Header, body: &[u8]) {
-        let iv = self.iv(Step::Main5, 0);
+    fn hear_identity(&mut self, header: &Header, body: &[u8]) -> Option<()> {
+        let iv = self.keyed.as_ref()?.iv;
         let (plain, next) = self.decrypt(&iv, body);
-        let payloads = payloads(header, &plain);
-        let hash = self.phase1_hash(!self.is_initiator, &payloads[0].1);
-        assert!(equal(hash.as_bytes(), &payloads[1].1), "the host proves who it is");
-        self.keyed.as_mut().expect("keys").iv = next;
+        let payloads = payloads(header, &plain)?;
+        let hash = self.phase1_hash(!self.is_initiator, &payloads.first()?.1);
+        self.has_proof = equal(hash.as_bytes(), &payloads.get(1)?.1);
+        self.keyed.as_mut()?.iv = next;
+        Some(())
     }
 
-    fn hear_quick_mode(&mut self, header: &Header, body: &[u8]) {
+    fn hear_quick_mode(&mut self, header: &Header, body: &[u8]) -> Option<()> {
+        self.keyed.as_ref()?;
         let iv = if header.message_id == self.message_id {
             self.iv(Step::Quick2, header.message_id)
         } else {
@@ -352,11 +379,12 @@ impl Puppet {
             self.iv(Step::Quick1, header.message_id)
         };
         let (plain, next) = self.decrypt(&iv, body);
+        self.heard = payloads(header, &plain)?;
         self.quick_iv = Some(next);
-        self.heard = payloads(header, &plain);
         if let Some((_, nonce)) = self.heard.iter().find(|(kind, _)| *kind == PayloadType::NONCE) {
             self.their_quick_nonce.clone_from(nonce);
         }
+        Some(())
     }
 
     /// HASH_I or HASH_R.
@@ -430,9 +458,9 @@ pub(crate) fn encode(payloads: &[(PayloadType, Vec<u8>)]) -> Vec<u8> {
 }
 
 /// The payloads of a message, decrypted or in clear.
-pub(crate) fn payloads(header: &Header, body: &[u8]) -> Vec<(PayloadType, Vec<u8>)> {
-    let payloads = chain::walk(header.next_payload, body, Tail::Padding).expect("the host sends payloads");
-    payloads.iter().map(|payload| (payload.kind, payload.body.to_vec())).collect()
+fn payloads(header: &Header, body: &[u8]) -> Option<Vec<(PayloadType, Vec<u8>)>> {
+    let payloads = chain::walk(header.next_payload, body, Tail::Padding).ok()?;
+    Some(payloads.iter().map(|payload| (payload.kind, payload.body.to_vec())).collect())
 }
 
 fn expect<T>(result: Result<T, racoon_proto::crypto::CryptoError>) -> T {

@@ -54,8 +54,7 @@ fn informational_hash_covers_everything_behind_it() {
 /// A Delete for ISAKMP names a phase 1 of the sender's, by 16 bytes, once at least.
 #[test]
 fn delete_of_isakmp_has_an_owner_and_exact_sizes() {
-    let mut configuration = Configuration::default();
-    configuration.anonymous = Some(block("anonymous", None));
+    let configuration = Configuration { anonymous: Some(block("anonymous", None)), ..Configuration::default() };
     let mut dialogue = Dialogue::new(Role::Initiator, configuration).then_up_to(Step::Informational);
     let own = dialogue.puppet.cookies;
     let swapped = [own.responder.0, own.initiator.0].concat();

@@ -84,6 +84,12 @@ impl Configuration {
         let settings = Settings { log: Level::Debug2, ..Settings::default() };
         Self { host: endpoint(host), peer, remote, anonymous: None, sainfo, settings }
     }
+
+    /// The whole of it, as an engine wants it.
+    pub(crate) fn settings(self) -> Settings {
+        let remotes = Remotes::new(std::iter::once(self.remote).chain(self.anonymous).collect());
+        Settings { remotes, sainfos: Sainfos::new(vec![self.sainfo]), ..self.settings }
+    }
 }
 
 /// A remote block for main mode with [`TERMS`].
@@ -125,17 +131,21 @@ pub(crate) struct Site {
     /// Jobs wait until [`Site::work`].
     pub(crate) slow: bool,
     jobs: VecDeque<(JobId, Job)>,
+    /// So does the kernel, until [`Site::answer`].
+    pub(crate) slow_kernel: bool,
+    requests: VecDeque<KernelRequest>,
+    /// The kernel has no room for more.
+    pub(crate) kernel_refuses: bool,
 }
 
 impl Site {
     pub(crate) fn new(configuration: Configuration) -> Self {
-        let Configuration { host, peer, remote, anonymous, sainfo, settings } = configuration;
-        let remotes = Remotes::new(std::iter::once(remote).chain(anonymous).collect());
-        let settings = Settings { remotes, sainfos: Sainfos::new(vec![sainfo]), ..settings };
+        let (host, peer) = (configuration.host, configuration.peer);
+        let settings = configuration.settings();
         let now = Time::from_secs(1000);
         let mut engine = Engine::new(settings, Box::new(SeededRandom::new(1)), now);
         engine.handle_control(now, Control::Addresses([host].into())).expect("our addresses");
-        engine.handle_kernel(now, KernelEvent::Policies(policies(host, peer)));
+        engine.handle_kernel(now, KernelEvent::Policies(policies(host, peer).into()));
         Self {
             now,
             engine,
@@ -152,6 +162,9 @@ impl Site {
             events: Vec::new(),
             slow: false,
             jobs: VecDeque::new(),
+            slow_kernel: false,
+            requests: VecDeque::new(),
+            kernel_refuses: false,
         }
     }
 
@@ -201,6 +214,13 @@ impl Site {
         }
     }
 
+    /// The kernel does what it was asked for.
+    pub(crate) fn answer(&mut self) {
+        while let Some(request) = self.requests.pop_front() {
+            self.carry_out(request);
+        }
+    }
+
     /// How many jobs wait.
     pub(crate) fn jobs(&self) -> usize {
         self.jobs.len()
@@ -219,13 +239,19 @@ impl Site {
 
     /// The peer falls silent, and hours pass: nothing must be left.
     pub(crate) fn wind_up(&mut self, what: &str) {
-        self.slow = false;
-        self.work();
+        (self.slow, self.slow_kernel) = (false, false);
+        self.answer();
+        self.drain();
         self.sent.clear();
         self.pass(Duration::from_secs(4 * 3600));
         assert_eq!(self.engine.load(), Load::default(), "{what}: something is left\n{}", self.story());
         assert_eq!(self.engine.poll_timeout(), None, "{what}: a timer is left");
-        assert!(self.sas.is_empty() && self.larval.is_empty(), "{what}: left in the kernel: {:?}", self.sas);
+        assert!(
+            self.sas.is_empty() && self.larval.is_empty(),
+            "{what}: left in the kernel: {:?} {:?}",
+            self.sas,
+            self.larval
+        );
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
@@ -266,11 +292,17 @@ impl Site {
         last.map(|line| format!("{:?}: {}\n", line.level, line.text)).collect()
     }
 
-    fn drain(&mut self) {
+    /// Does what the engine wants done.
+    pub(crate) fn drain(&mut self) {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Transmit(datagram) => self.sent.push_back(datagram),
-                Output::Kernel(request) => self.carry_out(request),
+                Output::Kernel(request) => {
+                    self.requests.push_back(request);
+                    if !self.slow_kernel {
+                        self.answer();
+                    }
+                }
                 Output::Job(id, _, job) => self.jobs.push_back((id, job)),
                 Output::Event(event) => self.events.push(event.kind),
                 Output::Log(line) => self.log.push(line),
@@ -283,7 +315,12 @@ impl Site {
     }
 
     fn carry_out(&mut self, request: KernelRequest) {
+        let refused = |exists| Err(KernelError { text: String::from("refused"), exists });
         let answer = match request {
+            KernelRequest::AllocateSpi(spi) if self.kernel_refuses => {
+                KernelEvent::Spi(spi.id, refused(false).map(|()| 0))
+            }
+            KernelRequest::Install(sa) if self.kernel_refuses => KernelEvent::Installed(sa.id, refused(false)),
             KernelRequest::AllocateSpi(spi) => {
                 self.next_spi += 1;
                 let (protocol, source, destination) = (spi.protocol, spi.source, spi.destination);
@@ -297,7 +334,7 @@ impl Site {
                     self.sas.insert(sa.name, sa.way);
                     KernelEvent::Installed(sa.id, Ok(()))
                 } else {
-                    KernelEvent::Installed(sa.id, Err(KernelError { text: String::from("refused"), exists }))
+                    KernelEvent::Installed(sa.id, refused(exists))
                 }
             }
             KernelRequest::Delete(name) => {
@@ -312,7 +349,7 @@ impl Site {
 }
 
 /// Everything between the two is in ESP.
-fn policies(host: SocketAddr, peer: SocketAddr) -> Vec<Policy> {
+pub(crate) fn policies(host: SocketAddr, peer: SocketAddr) -> [Policy; 2] {
     let out = Selector {
         source: Prefix::host(host.ip()),
         destination: Prefix::host(peer.ip()),
@@ -326,5 +363,5 @@ fn policies(host: SocketAddr, peer: SocketAddr) -> Vec<Policy> {
         let action = Action::Protect(vec![template]);
         Policy { index, direction, selector, action, priority: 0x8000_0000 }
     };
-    vec![policy(8, Direction::In, out.mirrored()), policy(POLICY, Direction::Out, out)]
+    [policy(8, Direction::In, out.mirrored()), policy(POLICY, Direction::Out, out)]
 }
