@@ -125,6 +125,9 @@ pub enum Cause {
     /// No sainfo is for the traffic.
     #[error("no sainfo is for {0}")]
     NoSainfo(String),
+    /// The peer has too many SAs.
+    #[error("there are {0} phase 2s with this peer already")]
+    TooMany(usize),
     /// No phase 1 came up in time.
     #[error("no phase 1: {0}")]
     NoPhase1(String),
@@ -179,7 +182,9 @@ impl Cause {
     /// The one place that says which notify a peer's fault earns (RFC 2408 section 3.14.1); none: nothing is said.
     pub fn notify(&self) -> Option<NotifyType> {
         Some(match self {
-            Self::NoProposalChosen(_) | Self::NoRemote(_) | Self::NoSainfo(_) => NotifyType::NO_PROPOSAL_CHOSEN,
+            Self::NoProposalChosen(_) | Self::NoRemote(_) | Self::NoSainfo(_) | Self::TooMany(_) => {
+                NotifyType::NO_PROPOSAL_CHOSEN
+            }
             Self::BadChoice(_) => NotifyType::BAD_PROPOSAL_SYNTAX,
             Self::Authentication(_) | Self::NoPreSharedKey(_) => NotifyType::AUTHENTICATION_FAILED,
             Self::Identity { .. } | Self::Phase2Identity(_) | Self::NoPolicy(_) => NotifyType::INVALID_ID_INFORMATION,

@@ -178,6 +178,8 @@ pub(super) struct Phase2s {
     /// Those that messages may still come for.
     by_message: HashMap<Phase1Id, HashMap<u32, Phase2Id>>,
     listening: HashMap<Phase2Id, Phase1Id>,
+    /// Those of them that the peer began and that are on their way.
+    answering: HashMap<Phase1Id, BTreeSet<Phase2Id>>,
     /// On their way.
     negotiating: HashMap<Bond, Phase2Id>,
     established: HashMap<Bond, BTreeSet<Phase2Id>>,
@@ -235,6 +237,9 @@ impl Phase2s {
         if let Some(phase2) = self.all.get_mut(&id) {
             phase2.message_id = message_id;
             self.by_message.entry(phase1).or_default().insert(message_id, id);
+            if phase2.role == Role::Responder && phase2.established().is_none() {
+                self.answering.entry(phase1).or_default().insert(id);
+            }
             self.listening.insert(id, phase1);
         }
     }
@@ -242,6 +247,7 @@ impl Phase2s {
     /// Messages of its exchange are for it no more.
     pub(super) fn close(&mut self, id: Phase2Id) {
         let Some(phase1) = self.listening.remove(&id) else { return };
+        discard(&mut self.answering, &phase1, id);
         let Some(message_id) = self.all.get(&id).map(|phase2| phase2.message_id) else { return };
         if let Some(exchanges) = self.by_message.get_mut(&phase1) {
             exchanges.remove(&message_id);
@@ -257,6 +263,9 @@ impl Phase2s {
         phase2.state = State::Established(Box::new(established));
         let bond = phase2.bond;
         self.established.entry(bond).or_default().insert(id);
+        if let Some(phase1) = self.listening.get(&id) {
+            discard(&mut self.answering, phase1, id);
+        }
         self.no_longer_negotiating(id, &bond);
     }
 
@@ -328,6 +337,16 @@ impl Phase2s {
         self.by_peer.get(&ends).into_iter().flatten().copied().collect()
     }
 
+    /// How many there are with a peer.
+    pub(super) fn count_with(&self, ends: Ends) -> usize {
+        self.by_peer.get(&ends).map_or(0, BTreeSet::len)
+    }
+
+    /// How many under a phase 1 the peer began and are on their way.
+    pub(super) fn answering(&self, phase1: Phase1Id) -> usize {
+        self.answering.get(&phase1).map_or(0, BTreeSet::len)
+    }
+
     /// Whether messages of an exchange under a phase 1 may still come.
     pub(super) fn talks_under(&self, phase1: Phase1Id) -> bool {
         self.by_message.contains_key(&phase1)
@@ -350,6 +369,7 @@ impl Phase2s {
         self.all.is_empty()
             && self.by_message.is_empty()
             && self.listening.is_empty()
+            && self.answering.is_empty()
             && self.negotiating.is_empty()
             && self.established.is_empty()
             && self.by_phase1.is_empty()

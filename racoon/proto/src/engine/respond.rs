@@ -4,6 +4,7 @@ use super::duplicates::PacketDigest;
 use super::endpoint::Endpoint;
 use super::phase2s::{Phase2, State};
 use super::quick::sa_of;
+use super::strangers::Complaint;
 use super::{Engine, Phase1Id, Phase2Id};
 use crate::config::{CheckLevel, GeneratePolicy, Remote, Sainfo};
 use crate::crypto::DhTask;
@@ -21,6 +22,13 @@ use crate::phase2::traffic::{Ends, Identities, between_hosts, policy_for, templa
 use crate::proposal::encoding::Suite;
 use crate::select::Traffic;
 use crate::wire::Header;
+
+/// More exchanges than this a peer cannot have on their way under one phase 1. One more is as if it had been lost: the peer
+/// repeats it, and by then there may be room.
+pub(super) const AT_ONCE_MAX: usize = 64;
+
+/// More phase 2s than this nobody can have between two hosts: each costs the kernel SAs.
+pub(super) const WITH_PEER_MAX: usize = 4096;
 
 /// What a peer asks for.
 struct Request {
@@ -52,6 +60,11 @@ impl Engine {
         let Some(sa) = sa_of(&self.phase1s, phase1) else { return };
         let remote = sa.remote;
         let message_id = header.message_id;
+        if self.phase2s.answering(phase1) >= AT_ONCE_MAX {
+            self.complain(Complaint::Crowd, remote, || format!("{AT_ONCE_MAX} quick modes are on their way already"));
+            return;
+        }
+        let Some(sa) = sa_of(&self.phase1s, phase1) else { return };
         if message_id == 0 || sa.used.contains(message_id) {
             return self.log(Level::Debug, Some(remote), || format!("message id {message_id:#010x} was used before"));
         }
@@ -92,6 +105,9 @@ impl Engine {
         });
         let ends = Ends { local: local.ip(), remote: remote.ip() };
         let mut record = Record::new(self.now);
+        if self.phase2s.count_with(ends) >= WITH_PEER_MAX {
+            return self.refuse_phase2(phase1, message_id, None, record, Cause::TooMany(WITH_PEER_MAX));
+        }
         let request = match Request::new(&message.content, ends) {
             Ok(request) => request,
             Err(cause) => return self.refuse_phase2(phase1, message_id, None, record, cause),

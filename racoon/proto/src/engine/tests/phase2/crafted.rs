@@ -12,6 +12,13 @@ use crate::phase2::message::{Proof, seal};
 use crate::proposal::encoding::phase2_sa;
 use crate::wire::{Cookie, CookiePair, Delete, Header, Notify, chain};
 
+use crate::engine::Phase2Id;
+use crate::engine::phase2s::Phase2;
+use crate::engine::respond::{AT_ONCE_MAX, WITH_PEER_MAX};
+use crate::outcome::Role;
+use crate::phase2::Bond;
+use crate::phase2::traffic::Ends;
+
 type Payloads = Vec<(PayloadType, Vec<u8>)>;
 
 /// Two hosts with a phase 1.
@@ -421,3 +428,46 @@ const KINDS: [PayloadType; 8] = [
     PayloadType::NAT_OA,
     PayloadType(99),
 ];
+
+/// What a peer begins and does not go on with is bounded; what is too much is taken when there is room again.
+#[test]
+fn a_peer_has_so_many_quick_modes_at_once() {
+    let mut net = with_phase1();
+    net.kernels[1].silent = true;
+    let begin = |net: &mut Net, message_id| {
+        let message = craft(net, message_id, &first_payloads(&sainfo()));
+        net.world.forge_to_b(&message);
+        net.settle();
+        net.world.b.engine.load().phase2s
+    };
+    let most = u32::try_from(AT_ONCE_MAX).unwrap();
+    for number in 1..=most {
+        begin(&mut net, number);
+    }
+    assert_eq!(begin(&mut net, most + 1), AT_ONCE_MAX);
+    assert_eq!(begin(&mut net, most + 1), AT_ONCE_MAX);
+    assert!(net.world.b.has_logged(Level::Error, "64 quick modes are on their way already"));
+    // Those fail, as the kernel does not answer; and then there is room for the repeated message.
+    net.pass(seconds(31));
+    assert_eq!(net.world.b.engine.load().phase2s, 0);
+    net.kernels[1].silent = false;
+    assert_eq!(begin(&mut net, most + 1), 1);
+}
+
+#[test]
+fn a_peer_has_so_many_phase_2s() {
+    let mut net = with_phase1();
+    let bond = Bond { selector: hosts().mirrored(), ends: Ends { local: ip(B), remote: ip(A) } };
+    let addresses = (net.world.b.address, net.world.a.address);
+    for _ in 0..WITH_PEER_MAX {
+        let id = Phase2Id(net.world.b.engine.fresh_id());
+        let phase2 = Phase2::new(Role::Responder, bond, addresses, net.world.now);
+        net.world.b.engine.phase2s.insert(id, phase2);
+    }
+    let message = craft(&mut net, 1, &first_payloads(&sainfo()));
+    net.world.forge_to_b(&message);
+    net.settle();
+    assert_eq!(net.world.b.failures(), [Cause::TooMany(WITH_PEER_MAX)]);
+    assert!(net.world.a.has_logged(Level::Warning, "NO-PROPOSAL-CHOSEN"));
+    assert_eq!(net.world.b.engine.load().phase2s, WITH_PEER_MAX);
+}
