@@ -378,9 +378,14 @@ impl Engine {
     fn end_phase1(&mut self, id: Phase1Id, what: &str, cause: Cause) {
         let Some(phase1) = self.remove_phase1(id) else { return };
         let Phase1 { cookies, local, remote, .. } = phase1;
-        let text = || format!("{what} {cookies}: {cause}");
+        let told_peer = match (&cause, cause.notify()) {
+            (Cause::Identity { .. }, Some(kind)) => format!("; the peer is told {kind}"),
+            _ => String::new(),
+        };
+        let text = || format!("{what} {cookies}: {}{told_peer}", phase1.record.in_full(phase1.role, &cause));
         let told = match (phase1.role, &cause) {
-            (Role::Initiator, _) => {
+            // Who has an identity has proved to know the key, and is no stranger.
+            (Role::Initiator, _) | (Role::Responder, Cause::Identity { .. }) => {
                 self.log(Level::Error, Some(remote), text);
                 true
             }

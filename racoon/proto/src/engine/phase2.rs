@@ -317,7 +317,8 @@ impl Engine {
         let Some(phase2) = self.phase2s.get(id) else { return };
         let (bond, remote, phase1, message_id) = (phase2.bond, phase2.remote, phase2.phase1, phase2.message_id);
         let of = phase2.cookies.map(|cookies| format!(" {cookies}:{message_id:08x}")).unwrap_or_default();
-        self.log(Level::Error, Some(remote), || format!("phase2 negotiation failed due to {cause}: {bond}{of}"));
+        let why = phase2.record.in_full(phase2.role, cause);
+        self.log(Level::Error, Some(remote), || format!("phase2 negotiation failed due to {why}: {bond}{of}"));
         match cause {
             Cause::NoPhase1(_) => self.tell_of_phase2(id, EventKind::Phase2NoPhase1),
             Cause::NoAnswer { .. } | Cause::KernelTimeout(_) => self.tell_of_phase2(id, EventKind::Phase2NoResponse),

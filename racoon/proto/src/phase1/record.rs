@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::num::NotifyType;
-use crate::outcome::Cause;
+use crate::outcome::{Cause, Role};
 use crate::proposal::Phase1Terms;
 use crate::time::Time;
 
@@ -62,6 +62,16 @@ impl Record {
     pub(crate) fn why(&self, sent: u32) -> Cause {
         let refused = || self.peer_said.last().copied().map(Cause::Refused);
         self.fault.clone().or_else(refused).unwrap_or(Cause::NoAnswer { sent })
+    }
+
+    /// The cause of a failure in words; of a refusal by the peer, which names nothing, together with what it refused.
+    pub(crate) fn in_full(&self, role: Role, cause: &Cause) -> String {
+        match cause {
+            Cause::Refused(NotifyType::NO_PROPOSAL_CHOSEN) if role == Role::Initiator => {
+                format!("{cause}, offered was [{}]", self.offered.join("; "))
+            }
+            _ => cause.to_string(),
+        }
     }
 }
 

@@ -85,7 +85,8 @@ fn the_identity_is_our_address_with_the_port_of_isakmp() {
 
 #[test]
 fn another_identity_is_refused_or_tolerated() {
-    let other = || vec![Expected::exactly(&Identity::named(IdType::FQDN, b"other.example".as_slice()))];
+    let name = |name: &str| Expected::exactly(&Identity::named(IdType::FQDN, name.as_bytes()));
+    let other = || vec![name("other.example"), name("third.example")];
     for (verify, of_initiator) in [(true, true), (true, false), (false, true), (false, false)] {
         let change = |block: &mut Remote, _: &mut Settings| {
             block.peers_identifiers = other();
@@ -98,6 +99,12 @@ fn another_identity_is_refused_or_tolerated() {
         if verify {
             assert!(matches!(judge.failures().as_slice(), [Cause::Identity { .. }]), "{:?}", judge.failures());
             assert_eq!(judge.states(), []);
+            let peer = if of_initiator { "192.0.2.2" } else { "192.0.2.1" };
+            let line = format!(
+                "identity IPv4_address {peer}, protocol 17, port 500 is not the expected FQDN other.example or FQDN \
+                 third.example (peers_identifier of remote block {peer}); the peer is told INVALID-ID-INFORMATION"
+            );
+            assert!(judge.has_logged(Level::Error, &line), "{:?}", judge.lines(Level::Error));
             let told = if of_initiator { &world.b } else { &world.a };
             if of_initiator {
                 assert!(told.has_logged(Level::Warning, "the peer says INVALID-ID-INFORMATION"));
@@ -398,5 +405,25 @@ fn seeded_loss_and_reordering() {
         let failed = !world.a.failures().is_empty() || !world.b.failures().is_empty();
         assert!(up || failed, "seed {seed}");
         assert!(world.a.states().iter().chain(&world.b.states()).all(|state| *state == 9), "seed {seed}");
+    }
+}
+
+/// Who proves to know the key and is refused is told of each time: only strangers are counted.
+#[test]
+fn each_wrong_identity_is_told() {
+    let mut world = World::with(
+        |_, _| {},
+        |block, _| {
+            block.peers_identifiers = vec![Expected::exactly(&Identity::named(IdType::FQDN, b"x".as_slice()))];
+            block.verify_identifier = true;
+        },
+    );
+    for count in 1..=3 {
+        world.initiate();
+        world.run();
+        assert_eq!(world.b.lines(Level::Error).len(), count);
+        assert_eq!(world.b.failures().len(), count);
+        world.pass(Duration::ZERO);
+        world.a.engine.handle_control(world.now, Control::FlushPhase1).unwrap();
     }
 }

@@ -11,6 +11,8 @@ fn refused(a: Sainfo, b: Sainfo) -> (Vec<Cause>, Vec<Cause>) {
     net.settle();
     assert_eq!(net.kernels[0].failed, [acquire(1)]);
     net.assert_empty();
+    let offered = "NO-PROPOSAL-CHOSEN, offered was [1 esp transport aes 128 hmac_sha256 1000 s]: 192.0.2.1/32";
+    assert!(net.world.a.has_logged(Level::Error, offered), "{:?}", net.world.a.lines(Level::Error));
     (net.world.b.failures(), net.world.a.failures())
 }
 
