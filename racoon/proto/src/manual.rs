@@ -104,7 +104,7 @@
 //! |---|---|---|
 //! | `Phase1Retransmit` | `interval` | the last message is sent again; after `count` transmissions it fails |
 //! | `Phase1Deadline` | `count` × `interval` | a responder's peer does not go on, or a job does not end: it fails |
-//! | `Phase1Renew` | 80 % of the lifetime; 10 s after a failure | its initiator begins another one, if needed |
+//! | `Phase1Renew` | 75 to 80 % of the lifetime; 10 s after a failure | its initiator begins another one, if needed |
 //! | `Phase1Expire` | the lifetime; a little more for what is on its way | it goes; its phase 2s move or live on |
 //! | `Dpd` | `dpd_delay`, after a probe `dpd_retry` | a probe, or after `dpd_maxfail` of them the peer is dead |
 //! | `Phase2Retransmit` | `interval` | message 1 or 2 is sent again; after `count` transmissions it fails |

@@ -69,6 +69,13 @@ pub struct Retransmission {
     pub copies: u32,
 }
 
+impl Retransmission {
+    /// How long a message is repeated before nothing more is expected.
+    pub fn whole(&self) -> Duration {
+        self.interval.saturating_mul(self.count)
+    }
+}
+
 impl Default for Retransmission {
     fn default() -> Self {
         Self { count: 5, interval: Duration::from_secs(10), copies: 1 }

@@ -11,9 +11,6 @@ use crate::outcome::Ending;
 use crate::output::{EventKind, Level};
 use crate::phase1::{Features, Phase1Sa};
 
-/// The part of its lifetime after which a phase 1 is renewed, in percent.
-const RENEWED_AFTER: u32 = 80;
-
 impl Engine {
     /// An exchange has brought an SA. The order matters: what others depend on comes first.
     pub(super) fn phase1_established(&mut self, id: Phase1Id, sa: Phase1Sa, features: Features, initial_contact: bool) {
@@ -21,7 +18,8 @@ impl Engine {
         // 1. It is in the tables.
         let dpd = DpdState::new(features, &mut *self.random);
         let lifetime = Duration::from_secs(sa.terms.lifetime.into());
-        let established = Established { sa, since: self.now, dying: false, heard: self.now, dpd };
+        let expires = self.now + lifetime;
+        let established = Established { sa, since: self.now, expires, dying: false, heard: self.now, dpd };
         self.phase1s.establish(id, established);
         // 2. Phase 2s of those that are dying are its own now.
         for old in self.phase1s.between(local.ip(), remote.ip()) {
@@ -32,8 +30,9 @@ impl Engine {
         // 3. It does not last for ever, and the peer may not either.
         self.timers.stop(Timer::Phase1Retransmit(id));
         self.timers.stop(Timer::Phase1Deadline(id));
-        self.timers.set(Timer::Phase1Renew(id), self.now + lifetime * RENEWED_AFTER / 100);
-        self.timers.set(Timer::Phase1Expire(id), self.now + lifetime);
+        let renewed_after = self.renewed_after(lifetime);
+        self.timers.set(Timer::Phase1Renew(id), self.now + renewed_after);
+        self.timers.set(Timer::Phase1Expire(id), expires);
         self.start_dpd(id);
         // 4. INITIAL-CONTACT: of the peer, and ours.
         if initial_contact {

@@ -293,9 +293,7 @@ impl Engine {
 
     /// Nothing that we do not repeat lasts longer than all repetitions of a message of ours.
     fn set_deadline(&mut self, id: Phase1Id) {
-        let retransmission = self.settings.retransmission;
-        let wait = retransmission.interval.saturating_mul(retransmission.count);
-        self.timers.set(Timer::Phase1Deadline(id), self.now + wait);
+        self.timers.set(Timer::Phase1Deadline(id), self.now + self.settings.retransmission.whole());
     }
 
     /// Renewals, and what we begin, go before strangers.

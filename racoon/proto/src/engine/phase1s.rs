@@ -54,6 +54,8 @@ pub(super) struct Established {
     pub(super) sa: Phase1Sa,
     /// Since when.
     pub(super) since: Time,
+    /// When it ends.
+    pub(super) expires: Time,
     /// It is time for another one.
     pub(super) dying: bool,
     /// When the peer was last heard of under it.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::acquire::Origin;
 use super::phase2s::{Established, Phase2, State};
 use super::quick::sa_of;
+use super::renewal::{RETRY, outlives};
 use super::{Engine, Phase1Id, Phase2Id, Timer};
 use crate::kernel::KernelRequest;
 use crate::num::{Doi, PayloadType, Protocol};
@@ -16,15 +17,6 @@ use crate::phase2::traffic::{Ends, Identities};
 use crate::select::{Known, Traffic};
 use crate::time::Time;
 use crate::wire::Notify;
-
-/// Percent of its lifetime after which an initiator renews a phase 2.
-const RENEWED_AFTER: u32 = 80;
-
-/// Percent of its lifetime by which that may be earlier, at random: so both sides seldom do it at once.
-const JITTER: u32 = 5;
-
-/// After a renewal that failed comes the next attempt.
-const RETRY: Duration = Duration::from_secs(10);
 
 impl Engine {
     /// Its phase 1 is up.
@@ -157,11 +149,10 @@ impl Engine {
         self.timers.stop(Timer::Phase2Deadline(id));
         self.timers.set(Timer::Phase2Expire(id), expires);
         if role == Role::Initiator {
-            let early = lifetime * self.draw_below(JITTER * 100) / 10_000;
-            self.timers.set(Timer::Phase2Renew(id), since + lifetime * RENEWED_AFTER / 100 - early);
+            let renewed_after = self.renewed_after(lifetime);
+            self.timers.set(Timer::Phase2Renew(id), since + renewed_after);
         }
-        let answers = self.settings.retransmission.interval * self.settings.retransmission.count;
-        self.timers.set(Timer::Phase2Forget(id), self.now + answers);
+        self.timers.set(Timer::Phase2Forget(id), self.now + self.settings.retransmission.whole());
         // 2. One of ours that has not begun yet need not begin.
         if let Some(other) = self.phase2s.negotiating(&bond)
             && self.phase2s.get(other).is_some_and(|other| matches!(other.state, State::Waiting(..)))
@@ -174,13 +165,6 @@ impl Engine {
         if let Some(outcome) = self.phase2s.get(id).map(|phase2| outcome(phase2, Ending::Established, self.now)) {
             self.conclude(outcome);
         }
-    }
-
-    /// A number below `limit`.
-    fn draw_below(&mut self, limit: u32) -> u32 {
-        let mut bytes = [0; 4];
-        self.random.fill(&mut bytes);
-        u32::from_be_bytes(bytes) % limit.max(1)
     }
 
     /// It is time for another one: once, and only if there is none yet that lives longer. The side that began it does that.
@@ -205,8 +189,8 @@ impl Engine {
 
     /// Whether another one for the same lives clearly longer. (Of two that came up at once, by both sides, neither does.)
     fn has_newer(&self, bond: &Bond, than: &Established) -> bool {
-        let margin = Duration::from_secs(than.terms.lifetime.into()) / 10;
-        self.phase2s.established(bond).any(|(_, other)| other.expires > than.expires + margin)
+        let lifetime = Duration::from_secs(than.terms.lifetime.into());
+        self.phase2s.established(bond).any(|(_, other)| outlives(other.expires, than.expires, lifetime))
     }
 
     fn renew_later(&mut self, id: Phase2Id) {

@@ -1,4 +1,5 @@
-//! The end of a phase 1's life: another one takes its place before it.
+//! The end of an SA's life: another one takes its place before it. What phase 1 and phase 2 have in common of it, and the end
+//! of a phase 1.
 
 use std::time::Duration;
 
@@ -8,21 +9,46 @@ use super::{Engine, Phase1Id, Timer};
 use crate::config::Rekey;
 use crate::outcome::Role;
 use crate::output::Level;
-use crate::settings::Retransmission;
+use crate::time::Time;
+
+/// Percent of its lifetime after which an SA is renewed.
+const RENEWED_AFTER: u32 = 80;
+
+/// Percent of its lifetime by which that may be earlier, at random: so both sides seldom do it at once.
+const JITTER: u32 = 5;
+
+/// Of two that came up at once, one for each side, neither lives longer than the other by this part of its lifetime.
+const CLEARLY: u32 = 10;
 
 /// After a renewal that failed comes the next attempt.
-const RETRY: Duration = Duration::from_secs(10);
+pub(super) const RETRY: Duration = Duration::from_secs(10);
+
+/// Whether one that ends at `other` lives clearly longer than one that ends at `own` and has this lifetime.
+pub(super) fn outlives(other: Time, own: Time, lifetime: Duration) -> bool {
+    other > own + lifetime / CLEARLY
+}
 
 impl Engine {
+    /// When in the life of an SA it is time for another one.
+    pub(super) fn renewed_after(&mut self, lifetime: Duration) -> Duration {
+        let mut bytes = [0; 4];
+        self.random.fill(&mut bytes);
+        let early = lifetime * (u32::from_be_bytes(bytes) % (JITTER * 100)) / 10_000;
+        lifetime * RENEWED_AFTER / 100 - early
+    }
+
     /// It is time for another one. The side that began this one begins the next, if there is need of it.
     pub(super) fn phase1_renew(&mut self, id: Phase1Id) {
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
         let (local, remote, role, block) = (phase1.local, phase1.remote, phase1.role, phase1.block);
         let Some(established) = phase1.established_mut() else { return };
         established.dying = true;
-        let newest = self.phase1s.newest(local.ip(), remote, Some(id));
-        let newer = newest.filter(|other| self.phase1s.get(*other).is_some_and(|other| !is_dying(other)));
-        if let Some(newer) = newer {
+        let (expires, lifetime) = (established.expires, established.expires.since(established.since));
+        let is_newer = |other: &Phase1Id| {
+            let other = self.phase1s.get(*other).and_then(Phase1::established);
+            other.is_some_and(|other| outlives(other.expires, expires, lifetime))
+        };
+        if let Some(newer) = self.phase1s.newest(local.ip(), remote, Some(id)).filter(is_newer) {
             return self.phase2s_move(id, newer);
         }
         let rekey = self.settings.remotes.get(block).map_or(Rekey::Off, |block| block.rekey);
@@ -65,12 +91,6 @@ impl Engine {
     /// what one of them holds to be established must not fail at the other one. No longer than messages are repeated.
     fn lingers(&self, id: Phase1Id) -> bool {
         let Some(established) = self.phase1s.get(id).and_then(Phase1::established) else { return false };
-        let end = established.since + Duration::from_secs(established.sa.terms.lifetime.into());
-        let Retransmission { count, interval, .. } = self.settings.retransmission;
-        self.now < end + interval * count && self.phase2s.talks_under(id)
+        self.now < established.expires + self.settings.retransmission.whole() && self.phase2s.talks_under(id)
     }
-}
-
-fn is_dying(phase1: &Phase1) -> bool {
-    phase1.established().is_none_or(|established| established.dying)
 }

@@ -16,9 +16,9 @@ fn silence(_: &Transmit) -> Fate {
 fn it_expires_without_need_of_it() {
     let mut world = World::established();
     world.a.forget_outputs();
-    world.pass(seconds(2879));
+    world.pass(seconds(2699));
     assert_eq!(world.a.states(), [9]);
-    world.pass(seconds(2));
+    world.pass(seconds(182));
     assert_eq!(world.a.states(), [10]);
     world.pass(seconds(720));
     assert_eq!((world.a.states(), world.b.states()), (vec![], vec![]));
@@ -49,11 +49,33 @@ fn its_initiator_renews_it() {
     assert!(world.a.states().contains(&9));
 }
 
+/// Both have begun at once, and each has one that it would renew. The first to do so relieves the other one.
+#[test]
+fn both_begin_at_once_and_do_not_renew_two_for_ever() {
+    let force = |block: &mut Remote, _: &mut Settings| block.rekey = Rekey::Force;
+    let mut world = World::with(force, force);
+    world.initiate();
+    world.initiate_back();
+    world.run();
+    assert_eq!((world.a.states(), world.b.states()), (vec![9, 9], vec![9, 9]));
+    for round in 0..10 {
+        world.pass(seconds(3600));
+        for host in [&world.a, &world.b] {
+            let living = host.states().into_iter().filter(|state| *state == 9).count();
+            assert_eq!(living, 1, "{round}: {:?}", host.states());
+        }
+    }
+    assert!(world.a.failures().is_empty() && world.b.failures().is_empty());
+}
+
 #[test]
 fn a_renewal_that_fails_is_tried_again() {
     let force = |block: &mut Remote, _: &mut Settings| block.rekey = Rekey::Force;
     let mut world = World::established_with(force, force);
-    world.pass_with(seconds(2880 + 55), silence);
+    while world.a.states() == [9] {
+        world.pass_with(seconds(1), silence);
+    }
+    world.pass_with(seconds(55), silence);
     assert_eq!(world.a.failures().len(), 1);
     world.pass(seconds(20));
     assert_eq!(world.a.states(), [10, 9]);
