@@ -139,6 +139,10 @@
 //! carries `next_iv`; the state takes it over when the message is accepted and not before. To decrypt with the state's
 //! own IV and repair it later is the bug to avoid: one forgery, and the peer's next message is noise.
 //!
+//! **In words.** All that is encrypted goes through `exchange::message::seal`, all that is decrypted through
+//! `Opened::payloads`, and both through an `Envelope`: at level debug2 it notes what they say, and the engine logs it
+//! before the lines that follow from it. Messages in clear are told by the shell, which has no keys.
+//!
 //! Message ids are used once for each ISAKMP SA, ours and the peer's, or what was recorded could be sent again.
 //!
 //! **Crowds.** `engine::room` bounds the half-open negotiations. A peer with a configured address does not share the

@@ -1,5 +1,5 @@
 //! What is logged of each message on the wire: at level debug2 what it says, and with `-v` its bytes at level debug.
-//! Encrypted payloads stay so.
+//! What is encrypted stays so here: the engine, which has the keys, tells it at level debug2.
 
 use std::net::SocketAddr;
 

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::dpd::Traffic;
 use super::{Engine, Phase1Id};
+use crate::exchange::envelope::Envelope;
 use crate::kernel::{Direction, Selector};
 use crate::num::Protocol;
 use crate::outcome::{Cause, Ending};
@@ -185,6 +186,7 @@ impl Engine {
     /// Another configuration. Each phase 1 gets the block that is now for its peer; one that has none goes.
     fn reload(&mut self, settings: Settings) {
         self.journal.set_limit(settings.journal);
+        self.envelope = Envelope::new(&settings);
         let before = mem::replace(&mut self.settings, settings);
         let ids: Vec<_> = self.phase1s.iter().map(|(id, _)| id).collect();
         for id in ids {

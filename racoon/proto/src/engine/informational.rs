@@ -62,7 +62,7 @@ impl Engine {
         let header = &incoming.header;
         let Some(sa) = self.phase1_sa(id) else { return Ok(Vec::new()) };
         let opened = sa.open(&sa.iv(header.message_id)?, header, incoming.body).map_err(malformed)?;
-        let payloads = opened.payloads(&self.settings.padding).map_err(malformed)?;
+        let payloads = opened.payloads(&self.envelope).map_err(malformed)?;
         INFORMATIONAL.check(&payloads)?;
         if !sa.is_hashed(header, &opened, &payloads)? {
             return Err(Cause::Authentication("the hash is wrong".into()));

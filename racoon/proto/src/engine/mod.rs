@@ -51,6 +51,7 @@ pub use phase2_view::{PairView, Phase2View};
 pub use view::{Load, Phase1View};
 
 use crate::crypto::{Job, JobResult};
+use crate::exchange::envelope::{Envelope, Words};
 use crate::kernel::{KernelEvent, KernelRequest, RequestId};
 use crate::outcome::{Journal, Outcome};
 use crate::output::{Event, JobId, Level, LogLine, Output, Transmit, Urgency};
@@ -109,6 +110,7 @@ enum Owner {
 /// IKEv1 for all peers of a host.
 pub struct Engine {
     settings: Settings,
+    envelope: Envelope,
     random: Box<dyn Random>,
     /// The time of what is being handled.
     now: Time,
@@ -140,6 +142,7 @@ impl Engine {
     pub fn new(settings: Settings, random: Box<dyn Random>, now: Time) -> Self {
         Self {
             journal: Journal::new(settings.journal),
+            envelope: Envelope::new(&settings),
             settings,
             random,
             now,
@@ -213,6 +216,7 @@ impl Engine {
 
     /// The next thing to do. Ask after each `handle_` function until there is none.
     pub fn poll_output(&mut self) -> Option<Output> {
+        self.log_words();
         self.outputs.pop_front()
     }
 
@@ -240,6 +244,7 @@ impl Engine {
 
     /// Sends a datagram, in as many copies as configured.
     fn transmit(&mut self, local: SocketAddr, remote: SocketAddr, bytes: &[u8]) {
+        self.log_words();
         for _ in 0..self.settings.retransmission.copies.max(1) {
             self.outputs.push_back(Output::Transmit(Transmit { local, remote, bytes: bytes.to_vec() }));
         }
@@ -272,7 +277,17 @@ impl Engine {
     /// Logs a line; the text is made only if it is wanted.
     fn log(&mut self, level: Level, peer: Option<SocketAddr>, text: impl FnOnce() -> String) {
         if level <= self.settings.log {
+            self.log_words();
             self.outputs.push_back(Output::Log(LogLine { level, peer, text: text() }));
+        }
+    }
+
+    /// What encrypted messages say, before the lines that follow from it.
+    fn log_words(&mut self) {
+        for Words { cookies, lines } in self.envelope.take_words() {
+            let peer = self.phase1s.find(cookies).and_then(|id| self.phase1s.get(id)).map(|phase1| phase1.remote);
+            let lines = lines.into_iter().map(|text| Output::Log(LogLine { level: Level::Debug2, peer, text }));
+            self.outputs.extend(lines);
         }
     }
 

@@ -102,6 +102,7 @@ impl Engine {
         let mut notes = Vec::new();
         let mut context = Context {
             settings: &self.settings,
+            envelope: &self.envelope,
             random: &mut *self.random,
             cookies: phase1.cookies,
             local: phase1.local,
@@ -150,6 +151,7 @@ impl Engine {
         let block = choice.block;
         let mut context = Context {
             settings: &self.settings,
+            envelope: &self.envelope,
             random: &mut *self.random,
             cookies,
             local,
@@ -205,7 +207,9 @@ impl Engine {
     ) {
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
         let remote = phase1.remote;
-        let Some(Step { turn, notes }) = phase1.step(&self.settings, &mut *self.random, step) else { return };
+        let Some(Step { turn, notes }) = phase1.step((&self.settings, &self.envelope), &mut *self.random, step) else {
+            return;
+        };
         self.log_notes(remote, notes);
         match turn {
             Turn::Job((), job) => {

@@ -8,6 +8,7 @@ use super::dpd::DpdState;
 use super::duplicates::Inbox;
 use super::retransmission::Retransmission;
 use super::{Phase1Id, Phase2Id};
+use crate::exchange::envelope::Envelope;
 use crate::num::ExchangeType;
 use crate::outcome::Role;
 use crate::output::Level;
@@ -75,7 +76,7 @@ impl Phase1 {
     /// Makes a step of the negotiation; none if it is over.
     pub(super) fn step(
         &mut self,
-        settings: &Settings,
+        (settings, envelope): (&Settings, &Envelope),
         random: &mut dyn Random,
         step: impl FnOnce(MainMode, &mut Context<'_>) -> Turn<MainMode>,
     ) -> Option<Step> {
@@ -88,6 +89,7 @@ impl Phase1 {
         let mut notes = Vec::new();
         let mut context = Context {
             settings,
+            envelope,
             random,
             cookies: self.cookies,
             local: self.local,

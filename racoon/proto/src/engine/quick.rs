@@ -55,7 +55,7 @@ impl Engine {
             Arrival::New => {}
         }
         let Some(sa) = sa_of(&self.phase1s, phase1) else { return };
-        let received = Received { header, body, padding: &self.settings.padding };
+        let received = Received { header, body, envelope: &self.envelope };
         match &phase2.state {
             State::Offered(offered) => match offered.read(sa, received) {
                 Ok(message) => {
@@ -136,8 +136,8 @@ impl Engine {
         };
         let seed = Phase2Seed { g_xy, ni: &agreed.ni, nr: &agreed.nr };
         let made = installations(phase2, sa, &agreed.agreement, &agreed.spis, seed).and_then(|installations| {
-            let padding = &self.settings.padding;
-            let message = agreed.confirmation(sa, phase2.message_id, padding, &mut *self.random)?;
+            let envelope = &self.envelope;
+            let message = agreed.confirmation(sa, phase2.message_id, envelope, &mut *self.random)?;
             Ok((installations, message))
         });
         match made {
@@ -160,8 +160,8 @@ impl Engine {
         let (public, shared) = exchange.map_or((None, None), |Gathered { public, shared, .. }| (public, shared));
         let seed = Phase2Seed { g_xy: shared.as_ref(), ni: &accepted.ni, nr: &accepted.nr };
         let made = installations(phase2, sa, &accepted.agreement, &spis, seed).and_then(|installations| {
-            let (terms, padding) = (accepted.agreement.terms, &self.settings.padding);
-            let answer = accepted.answer(sa, phase2.message_id, &spis, public, padding, &mut *self.random)?;
+            let (terms, envelope) = (accepted.agreement.terms, &self.envelope);
+            let answer = accepted.answer(sa, phase2.message_id, &spis, public, envelope, &mut *self.random)?;
             Ok((installations, answer, terms))
         });
         match made {
@@ -289,8 +289,8 @@ impl Engine {
         };
         let nonce_size = self.settings.remotes.get(sa.block).map_or(16, |block| block.nonce_size);
         let State::Gathering(intention, gathering) = std::mem::take(&mut phase2.state) else { return };
-        let (padding, random) = (&self.settings.padding, &mut *self.random);
-        match intention.offer(sa, phase2.message_id, gathering.into_parts(), nonce_size, padding, random) {
+        let (envelope, random) = (&self.envelope, &mut *self.random);
+        match intention.offer(sa, phase2.message_id, gathering.into_parts(), nonce_size, envelope, random) {
             Ok((offered, message)) => {
                 phase2.state = State::Offered(Box::new(offered));
                 phase2.record.step(self.now, "message 1");

@@ -68,7 +68,7 @@ impl Engine {
         if message_id == 0 || sa.used.contains(message_id) {
             return self.log(Level::Debug, Some(remote), || format!("message id {message_id:#010x} was used before"));
         }
-        let message = match read(sa, Received { header, body, padding: &self.settings.padding }) {
+        let message = match read(sa, Received { header, body, envelope: &self.envelope }) {
             Ok(message) => message,
             Err(rejection) => return self.reject_first(phase1, message_id, rejection),
         };

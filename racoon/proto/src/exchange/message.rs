@@ -3,7 +3,8 @@
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::crypto::{CipherKey, CryptoError, Iv, Padding, PaddingError};
+use super::envelope::Envelope;
+use crate::crypto::{CipherKey, CryptoError, Iv, PaddingError};
 use crate::num::{Flags, PayloadType};
 use crate::random::Random;
 use crate::wire::{Header, RawPayload, Tail, WireError, chain};
@@ -31,11 +32,12 @@ pub(crate) fn seal(
     iv: &mut Iv,
     header: &Header,
     payloads: &[(PayloadType, &[u8])],
-    padding: &Padding,
+    envelope: &Envelope,
     random: &mut dyn Random,
 ) -> Result<Vec<u8>, CryptoError> {
     let mut body = Zeroizing::new(chain::encode(payloads));
-    padding.pad(&mut body, cipher.block_length(), random);
+    envelope.note_sealed(header, payloads);
+    envelope.padding.pad(&mut body, cipher.block_length(), random);
     cipher.encrypt(iv, &mut body)?;
     let next_payload = payloads.first().map_or(PayloadType::NONE, |(kind, _)| *kind);
     let header = Header { next_payload, flags: header.flags | Flags::ENCRYPTED, ..*header };
@@ -44,7 +46,7 @@ pub(crate) fn seal(
 
 /// A message that was decrypted. Nothing in it is authenticated yet.
 pub(crate) struct Opened {
-    first: PayloadType,
+    header: Header,
     plain: Zeroizing<Vec<u8>>,
     /// The IV of the next message, to be kept if this one is accepted: a forgery must not move the chain.
     pub(crate) next_iv: Iv,
@@ -58,16 +60,17 @@ impl Opened {
     pub(crate) fn new(cipher: &CipherKey, iv: &Iv, header: &Header, body: &[u8]) -> Result<Self, Unreadable> {
         let mut plain = Zeroizing::new(body.to_vec());
         let next_iv = cipher.decrypt(iv, &mut plain)?;
-        Ok(Self { first: header.next_payload, plain, next_iv })
+        Ok(Self { header: *header, plain, next_iv })
     }
 
     /// Its payloads.
     ///
     /// # Errors
     /// If it has none, if they are malformed, or if what follows them is not padding.
-    pub(crate) fn payloads(&self, padding: &Padding) -> Result<Vec<RawPayload<'_>>, Unreadable> {
-        let payloads = chain::walk(self.first, &self.plain, Tail::Padding)?;
-        padding.check(&self.plain, end_of(&payloads))?;
+    pub(crate) fn payloads(&self, envelope: &Envelope) -> Result<Vec<RawPayload<'_>>, Unreadable> {
+        let payloads = chain::walk(self.header.next_payload, &self.plain, Tail::Padding)?;
+        envelope.note_opened(&self.header, &payloads);
+        envelope.padding.check(&self.plain, end_of(&payloads))?;
         Ok(payloads)
     }
 
@@ -103,7 +106,7 @@ mod tests {
 
     fn sealed(iv: &mut Iv) -> Vec<u8> {
         let header = Header::new(CookiePair::default(), ExchangeType::INFORMATIONAL, 7);
-        seal(&cipher(), iv, &header, &PAYLOADS, &Padding::default(), &mut SeededRandom::new(1)).unwrap()
+        seal(&cipher(), iv, &header, &PAYLOADS, &Envelope::default(), &mut SeededRandom::new(1)).unwrap()
     }
 
     /// The header does not have to be one that is accepted: its cookies are zero.
@@ -124,7 +127,7 @@ mod tests {
         assert!(message[28..].len().is_multiple_of(16));
         let opened = opened(&message, &iv()).unwrap();
         assert_eq!(opened.next_iv, sender);
-        let payloads = opened.payloads(&Padding::default()).unwrap();
+        let payloads = opened.payloads(&Envelope::default()).unwrap();
         assert_eq!(payloads.iter().map(|one| (one.kind, one.body)).collect::<Vec<_>>(), PAYLOADS);
         assert_eq!(opened.behind_first(&payloads), chain::encode(&PAYLOADS[1..]));
         assert_eq!(opened.behind_first(&payloads[..1]), []);
@@ -136,7 +139,7 @@ mod tests {
         let message = sealed(&mut iv());
         let other = Iv::phase1(Hash::SHA1, b"another", b"other", 16).unwrap();
         let opened = opened(&message, &other).unwrap();
-        assert!(opened.payloads(&Padding::default()).is_err());
+        assert!(opened.payloads(&Envelope::default()).is_err());
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub(crate) mod sa;
 use std::net::SocketAddr;
 
 use crate::crypto::{CryptoError, Job};
+use crate::exchange::envelope::Envelope;
 use crate::outcome::Cause;
 use crate::output::Level;
 use crate::random::Random;
@@ -25,6 +26,8 @@ pub(crate) use sa::{PeerIdentity, Phase1Sa};
 pub(crate) struct Context<'a> {
     /// The configuration.
     pub(crate) settings: &'a Settings,
+    /// Padding and words of encrypted messages.
+    pub(crate) envelope: &'a Envelope,
     /// Randomness.
     pub(crate) random: &'a mut dyn Random,
     /// The names of the exchange.

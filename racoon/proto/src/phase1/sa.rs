@@ -3,7 +3,8 @@
 use std::collections::{HashSet, VecDeque};
 use std::net::SocketAddr;
 
-use crate::crypto::{CryptoError, Iv, Padding, Phase1Keys, equal};
+use crate::crypto::{CryptoError, Iv, Phase1Keys, equal};
+use crate::exchange::envelope::Envelope;
 use crate::exchange::message::{Opened, Unreadable, seal};
 use crate::identity::{Claimed, Identity, Name};
 use crate::num::{ExchangeType, PayloadType};
@@ -75,10 +76,10 @@ impl Phase1Sa {
         header: &Header,
         payloads: &[(PayloadType, &[u8])],
         iv: &mut Iv,
-        padding: &Padding,
+        envelope: &Envelope,
         random: &mut dyn Random,
     ) -> Result<Vec<u8>, CryptoError> {
-        seal(&self.keys.cipher, iv, header, payloads, padding, random)
+        seal(&self.keys.cipher, iv, header, payloads, envelope, random)
     }
 
     /// Decrypts the body of a message. Keep [`Opened::next_iv`] if it is accepted.
@@ -98,12 +99,12 @@ impl Phase1Sa {
         header: &Header,
         payloads: &[(PayloadType, &[u8])],
         iv: &mut Iv,
-        padding: &Padding,
+        envelope: &Envelope,
         random: &mut dyn Random,
     ) -> Result<Vec<u8>, CryptoError> {
         let hash = self.keys.hash1(header.message_id, &chain::encode(payloads))?;
         let all = [&[(PayloadType::HASH, hash.as_bytes())], payloads].concat();
-        self.protect(header, &all, iv, padding, random)
+        self.protect(header, &all, iv, envelope, random)
     }
 
     /// Whether a message begins with HASH(1) over all that follows.

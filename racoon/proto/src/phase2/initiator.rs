@@ -6,7 +6,8 @@ use super::lifetime::heed;
 use super::message::{Message, Negotiation, Proof, Received, Rejection, draw_nonce, open, seal};
 use super::traffic::{Ends, Identities, between_hosts};
 use crate::config::CheckLevel;
-use crate::crypto::{Exponent, Iv, Padding};
+use crate::crypto::{Exponent, Iv};
+use crate::exchange::envelope::Envelope;
 use crate::exchange::rules;
 use crate::num::{ExchangeType, NotifyType, PayloadType};
 use crate::outcome::Cause;
@@ -59,7 +60,7 @@ impl Intention {
         message_id: u32,
         (spis, exchange): (Vec<u32>, Option<Gathered>),
         nonce_size: u16,
-        padding: &Padding,
+        envelope: &Envelope,
         random: &mut dyn Random,
     ) -> Result<(Offered, Vec<u8>), Cause> {
         let suite = self.bundle.suite(&spis);
@@ -74,7 +75,7 @@ impl Intention {
             payloads.push((PayloadType::ID, id.encode()));
         }
         let mut iv = sa.iv(message_id)?;
-        let message = seal(sa, message_id, &payloads, &mut iv, Proof::First, padding, random)?;
+        let message = seal(sa, message_id, &payloads, &mut iv, Proof::First, envelope, random)?;
         Ok((Offered { intention: self, suite, spis, exponent, nonce, iv }, message))
     }
 }
@@ -154,11 +155,11 @@ impl Agreed {
         &self,
         sa: &Phase1Sa,
         message_id: u32,
-        padding: &Padding,
+        envelope: &Envelope,
         random: &mut dyn Random,
     ) -> Result<Vec<u8>, Cause> {
         let mut iv = self.iv;
-        seal(sa, message_id, &[], &mut iv, Proof::Third(&self.ni, &self.nr), padding, random)
+        seal(sa, message_id, &[], &mut iv, Proof::Third(&self.ni, &self.nr), envelope, random)
     }
 }
 

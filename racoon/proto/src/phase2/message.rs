@@ -2,7 +2,8 @@
 
 use thiserror::Error;
 
-use crate::crypto::{CryptoError, Iv, Padding, Secret, equal};
+use crate::crypto::{CryptoError, Iv, Secret, equal};
+use crate::exchange::envelope::Envelope;
 use crate::exchange::rules::{self, MessageRules};
 use crate::num::{ExchangeType, PayloadType};
 use crate::outcome::Cause;
@@ -38,8 +39,7 @@ pub(crate) struct Received<'a> {
     pub(crate) header: &'a Header,
     /// What is behind the header.
     pub(crate) body: &'a [u8],
-    /// How peers have to pad.
-    pub(crate) padding: &'a Padding,
+    pub(crate) envelope: &'a Envelope,
 }
 
 /// A message that the peer sent, as is proved.
@@ -78,11 +78,11 @@ pub(crate) fn open<T>(
     proof: Proof<'_>,
     read: impl FnOnce(&[RawPayload<'_>]) -> Result<T, Cause>,
 ) -> Result<Message<T>, Rejection> {
-    let Received { header, body, padding } = received;
+    let Received { header, body, envelope } = received;
     let unproved = |reason: String| Rejection::Unproved(reason);
     rules.check_encryption(header).map_err(|cause| unproved(cause.to_string()))?;
     let opened = sa.open(iv, header, body).map_err(|error| unproved(error.to_string()))?;
-    let payloads = opened.payloads(padding).map_err(|error| unproved(error.to_string()))?;
+    let payloads = opened.payloads(envelope).map_err(|error| unproved(error.to_string()))?;
     let hash = payloads.first().filter(|first| first.kind == PayloadType::HASH);
     let expected = expected_hash(sa, header.message_id, proof, opened.behind_first(&payloads)).map_err(Cause::from)?;
     if !hash.is_some_and(|hash| equal(hash.body, expected.as_bytes())) {
@@ -103,14 +103,14 @@ pub(crate) fn seal(
     payloads: &[(PayloadType, Vec<u8>)],
     iv: &mut Iv,
     proof: Proof<'_>,
-    padding: &Padding,
+    envelope: &Envelope,
     random: &mut dyn Random,
 ) -> Result<Vec<u8>, Cause> {
     let payloads = payloads.iter().map(|(kind, body)| (*kind, body.as_slice())).collect::<Vec<_>>();
     let hash = expected_hash(sa, message_id, proof, &chain::encode(&payloads))?;
     let all = [&[(PayloadType::HASH, hash.as_bytes())], payloads.as_slice()].concat();
     let header = sa.header(ExchangeType::QUICK, message_id);
-    Ok(sa.protect(&header, &all, iv, padding, random)?)
+    Ok(sa.protect(&header, &all, iv, envelope, random)?)
 }
 
 impl Negotiation {

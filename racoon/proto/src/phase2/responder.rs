@@ -4,7 +4,8 @@ use super::bundle::Agreement;
 use super::lifetime::claim;
 use super::message::{Message, Negotiation, Proof, Received, Rejection, draw_nonce, open, seal};
 use super::traffic::Identities;
-use crate::crypto::{Iv, Padding};
+use crate::crypto::Iv;
+use crate::exchange::envelope::Envelope;
 use crate::exchange::rules;
 use crate::identity::Identity;
 use crate::num::{ExchangeType, Group, PayloadType};
@@ -88,7 +89,7 @@ impl Accepted {
         message_id: u32,
         spis: &[u32],
         public: Option<Vec<u8>>,
-        padding: &Padding,
+        envelope: &Envelope,
         random: &mut dyn Random,
     ) -> Result<(Answered, Vec<u8>), Cause> {
         let Self { agreement, ni, nr, ids, mut iv } = self;
@@ -103,7 +104,7 @@ impl Accepted {
             let notify = claim(&agreement.terms, agreed.part.protocol, *spi);
             payloads.push((PayloadType::NOTIFY, notify.encode()));
         }
-        let message = seal(sa, message_id, &payloads, &mut iv, Proof::Second(&ni), padding, random)?;
+        let message = seal(sa, message_id, &payloads, &mut iv, Proof::Second(&ni), envelope, random)?;
         Ok((Answered { ni, nr, iv }, message))
     }
 }

@@ -238,3 +238,26 @@ fn what_overtakes_the_last_message_is_held() {
     world.assert_up();
     assert!(world.a.has_logged(Level::Info, "INITIAL-CONTACT: older SAs"), "{:?}", world.a.log);
 }
+
+/// At level debug2 each encrypted message is told in words, on both sides, and no secret is; at other levels it costs nothing.
+#[test]
+fn encrypted_messages_are_told_in_words() {
+    let world = World::established();
+    let identity = "  ID: IPv4_address 192.0.2.1, protocol 17, port 500";
+    for (host, what) in [(&world.a, "encrypted for"), (&world.b, "decrypted of")] {
+        let lines = host.lines(Level::Debug2);
+        let title = lines.iter().position(|line| line.starts_with(what)).expect("message 5");
+        assert!(lines[title].ends_with(" main, message id 00000000"), "{lines:?}");
+        assert_eq!(lines[title + 1], identity);
+        assert_eq!(lines[title + 2], "  HASH: 32 bytes");
+        assert!(
+            lines.iter().any(|line| line.starts_with("  N: INITIAL-CONTACT, DOI ipsec, protocol isakmp")),
+            "{lines:?}"
+        );
+        let before = |part: &str| host.log.iter().position(|line| line.text.contains(part)).unwrap();
+        assert!(before(identity) < before("ISAKMP-SA established"));
+        assert!(host.log[before(identity)].peer.is_some());
+    }
+    let world = World::established_with(|_, settings| settings.log = Level::Debug, |_, _| {});
+    assert_eq!(world.a.lines(Level::Debug2), [""; 0]);
+}

@@ -68,8 +68,7 @@ impl Keyed {
         let id = own_identity(cx)?.encode();
         let hash = self.hash_of(cx, role, &id)?;
         let payloads = [(PayloadType::ID, id.as_slice()), (PayloadType::HASH, hash.as_bytes())];
-        let padding = &cx.settings.padding;
-        Ok(seal(&self.keys.cipher, &mut self.iv, &header(cx), &payloads, padding, cx.random)?)
+        Ok(seal(&self.keys.cipher, &mut self.iv, &header(cx), &payloads, cx.envelope, cx.random)?)
     }
 
     /// Reads the peer's message 5 or 6 and checks its proof. Nothing changes: it may be anybody's.
@@ -80,7 +79,7 @@ impl Keyed {
         };
         rules.check_encryption(header)?;
         let opened = Opened::new(&self.keys.cipher, &self.iv, header, body).map_err(unreadable)?;
-        let payloads = opened.payloads(&cx.settings.padding).map_err(unreadable)?;
+        let payloads = opened.payloads(cx.envelope).map_err(unreadable)?;
         rules.check(&payloads)?;
         let id = self.check_proof(cx, peer, &payloads)?;
         Ok(Proved { id, initial_contact: has_initial_contact(&payloads), iv: opened.next_iv })

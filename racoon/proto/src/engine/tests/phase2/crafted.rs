@@ -39,8 +39,8 @@ fn first_payloads(sainfo: &Sainfo) -> Payloads {
 fn craft(net: &mut Net, message_id: u32, payloads: &Payloads) -> Vec<u8> {
     let sa = net.world.a.engine.phase1_sa(net.world.a.only()).unwrap();
     let mut iv = sa.iv(message_id).unwrap();
-    let padding = crate::crypto::Padding::default();
-    seal(sa, message_id, payloads, &mut iv, Proof::First, &padding, &mut SeededRandom::new(9)).unwrap()
+    let envelope = crate::exchange::envelope::Envelope::default();
+    seal(sa, message_id, payloads, &mut iv, Proof::First, &envelope, &mut SeededRandom::new(9)).unwrap()
 }
 
 /// `b` gets a message 1; how it failed, if it did.
@@ -165,18 +165,19 @@ fn changed_by_b_in(
         if messages.len() == 1 { Fate::Deliver } else { Fate::Drop }
     });
     let sa = net.world.b.engine.phase1_sa(net.world.b.only()).unwrap();
-    let padding = crate::crypto::Padding::default();
+    let envelope = crate::exchange::envelope::Envelope::default();
     let (header, body) = Header::parse(&messages[0]).unwrap();
     let opened = sa.open(&sa.iv(header.message_id).unwrap(), &header, body).unwrap();
-    let nonce = crate::exchange::rules::find(&opened.payloads(&padding).unwrap(), PayloadType::NONCE).unwrap().to_vec();
+    let nonce =
+        crate::exchange::rules::find(&opened.payloads(&envelope).unwrap(), PayloadType::NONCE).unwrap().to_vec();
     let mut iv = opened.next_iv;
     let (header, body) = Header::parse(&messages[1]).unwrap();
     let opened = sa.open(&iv, &header, body).unwrap();
-    let payloads = opened.payloads(&padding).unwrap();
+    let payloads = opened.payloads(&envelope).unwrap();
     let mut payloads: Payloads = payloads[1..].iter().map(|one| (one.kind, one.body.to_vec())).collect();
     change(&mut payloads);
     let random = &mut SeededRandom::new(9);
-    let message = seal(sa, header.message_id, &payloads, &mut iv, Proof::Second(&nonce), &padding, random).unwrap();
+    let message = seal(sa, header.message_id, &payloads, &mut iv, Proof::Second(&nonce), &envelope, random).unwrap();
     net.world.forge_to_a(&message);
     net.settle();
     let cause = net.world.a.failures().pop();

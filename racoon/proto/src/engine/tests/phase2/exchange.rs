@@ -258,9 +258,9 @@ fn hosts_behind_the_peers_are_the_ends_of_their_sas() {
     let ids = crate::phase2::traffic::Identities::of_selector(&selector);
     let sa = net.world.a.engine.phase1_sa(phase1).unwrap();
     let intention = crate::phase2::initiator::Intention { bundle, ids: Some(ids) };
-    let padding = crate::crypto::Padding::default();
+    let envelope = crate::exchange::envelope::Envelope::default();
     let (_, message) =
-        intention.offer(sa, 0x55, (vec![0x4711], None), 16, &padding, &mut SeededRandom::new(3)).unwrap();
+        intention.offer(sa, 0x55, (vec![0x4711], None), 16, &envelope, &mut SeededRandom::new(3)).unwrap();
     net.world.forge_to_b(&message);
     net.settle();
     let inbound = net.kernels[1].names(Way::Inbound);

@@ -1,0 +1,58 @@
+//! What is around every encrypted message: its padding, and what it says in words, for the log at level debug2.
+
+use std::cell::RefCell;
+
+use crate::crypto::Padding;
+use crate::num::PayloadType;
+use crate::output::Level;
+use crate::settings::Settings;
+use crate::wire::{CookiePair, Header, RawPayload, describe};
+
+/// How messages are padded, and whether what they say is written down.
+#[derive(Debug, Default)]
+pub(crate) struct Envelope {
+    /// How they are padded.
+    pub(crate) padding: Padding,
+    /// None: nobody wants to read it.
+    words: Option<RefCell<Vec<Words>>>,
+}
+
+/// What a message says.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Words {
+    /// Under which phase 1.
+    pub(crate) cookies: CookiePair,
+    /// A line for the message and one for each payload.
+    pub(crate) lines: Vec<String>,
+}
+
+impl Envelope {
+    /// As it is configured.
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let words = (settings.log >= Level::Debug2).then(RefCell::default);
+        Self { padding: settings.padding, words }
+    }
+
+    /// Notes what is about to be encrypted.
+    pub(super) fn note_sealed(&self, header: &Header, payloads: &[(PayloadType, &[u8])]) {
+        self.note("encrypted for", header, payloads.iter().copied());
+    }
+
+    /// Notes what was decrypted. Nothing of it is authenticated yet.
+    pub(super) fn note_opened(&self, header: &Header, payloads: &[RawPayload<'_>]) {
+        self.note("decrypted of", header, payloads.iter().map(|one| (one.kind, one.body)));
+    }
+
+    fn note<'a>(&self, what: &str, header: &Header, payloads: impl Iterator<Item = (PayloadType, &'a [u8])>) {
+        let Some(words) = &self.words else { return };
+        let Header { cookies, exchange, message_id, .. } = header;
+        let title = format!("{what} {cookies} {exchange}, message id {message_id:08x}");
+        let payloads = payloads.map(|(kind, body)| format!("  {}", describe::payload(kind, body)));
+        words.borrow_mut().push(Words { cookies: *cookies, lines: [title].into_iter().chain(payloads).collect() });
+    }
+
+    /// What was noted since the last time.
+    pub(crate) fn take_words(&mut self) -> Vec<Words> {
+        self.words.as_mut().map(|words| std::mem::take(words.get_mut())).unwrap_or_default()
+    }
+}
