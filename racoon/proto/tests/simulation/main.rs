@@ -92,20 +92,20 @@ fn ten_thousand_bad_lines() {
 fn one_bad_line(seed: u64) {
     let mut dice = World::new(seed ^ 0xd1ce, &TERMS);
     let line = Line {
-        loss: [0, 5, 20, 30][dice.draw(4) as usize],
-        duplicates: [0, 10, 50][dice.draw(3) as usize],
-        delay: [1, 50, 400][dice.draw(3) as usize],
-        jitter: [0, 50, 2000][dice.draw(3) as usize],
+        loss: dice.pick(&[0, 5, 20, 30]),
+        duplicates: dice.pick(&[0, 10, 50]),
+        delay: dice.pick(&[1, 50, 400]),
+        jitter: dice.pick(&[0, 50, 2000]),
     };
     let terms = Terms {
         line,
-        phase1_lifetime: [60, 300, 3600][dice.draw(3) as usize],
-        phase2_lifetime: [60, 600][dice.draw(2) as usize],
+        phase1_lifetime: dice.pick(&[60, 300, 3600]),
+        phase2_lifetime: dice.pick(&[60, 600]),
         pfs: dice.draw(2) == 0,
-        job: [0, 30, 1500][dice.draw(3) as usize],
+        job: dice.pick(&[0, 30, 1500]),
     };
     let mut world = World::new(seed, &terms);
-    let from = dice.draw(2) as usize;
+    let from = dice.pick(&[0, 1]);
     if dice.draw(3) == 0 {
         world.packet(1 - from);
     }

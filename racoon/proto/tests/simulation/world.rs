@@ -145,7 +145,7 @@ impl World {
         let mut engine = Engine::new(settings(address(1 - host), terms), random, now);
         engine.handle_control(now, Control::Addresses([address(host)].into())).expect("addresses");
         engine.handle_kernel(now, KernelEvent::Policies(policies(host)));
-        let kernel = Kernel::new(0x1000_0000 * (host as u32 + 1), policies(host));
+        let kernel = Kernel::new(if host == 0 { 0x1000_0000 } else { 0x2000_0000 }, policies(host));
         Host { engine, kernel, address: address(host), log: Vec::new() }
     }
 
@@ -154,6 +154,12 @@ impl World {
         let mut bytes = [0; 8];
         self.random.fill(&mut bytes);
         u64::from_le_bytes(bytes) % limit.max(1)
+    }
+
+    /// One of these.
+    pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        let at = self.draw(from.len() as u64);
+        from[usize::try_from(at).expect("below the length")]
     }
 
     fn chance(&mut self, percent: u8) -> bool {

@@ -137,11 +137,10 @@ impl AwaitsChoice {
         let bad_choice = |problem: String| Cause::BadChoice(problem);
         let (_, chosen) = answered_phase1(&answer, &self.offered).map_err(|error| bad_choice(error.to_string()))?;
         // Only the lifetime may differ from what was offered, as far as the block allows it.
-        let accepted = accept_phase1(block(cx)?.proposal_check, &[chosen], &self.offered)
-            .ok_or_else(|| {
-                let offered = in_words(&self.offered).join("; ");
-                bad_choice(format!("a lifetime of {} s, offered was [{offered}]", chosen.lifetime))
-            })?;
+        let accepted = accept_phase1(block(cx)?.proposal_check, &[chosen], &self.offered).ok_or_else(|| {
+            let offered = in_words(&self.offered).join("; ");
+            bad_choice(format!("a lifetime of {} s, offered was [{offered}]", chosen.lifetime))
+        })?;
         Ok((accepted.terms, features(cx, &payloads, Features::default())))
     }
 }
