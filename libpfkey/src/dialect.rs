@@ -1,7 +1,13 @@
 //! The four kernels that speak PF_KEY, and what differs between them outside the number tables.
 
+use std::env::VarError;
 use std::fmt;
 use std::str::FromStr;
+
+use crate::error::Error;
+
+/// The environment variable that chooses a dialect where the command line does not.
+pub const DIALECT_VARIABLE: &str = "LIBPFKEY_DIALECT";
 
 /// A kernel's dialect of PF_KEY version 2. A property of a connection, not of the build: any dialect can be spoken
 /// on any host (over [`crate::backend::Socket`], to [`crate::backend::Memory`], or from a file).
@@ -39,6 +45,19 @@ impl Dialect {
             Self::FreeBsd => "freebsd",
             Self::Linux => "linux",
             Self::NetBsd => "netbsd",
+        }
+    }
+
+    /// The choice of the environment: [`DIALECT_VARIABLE`]; `None` where it is not set, or empty.
+    ///
+    /// # Errors
+    /// [`Error::Backend`] for a value that names no dialect.
+    pub fn from_environment() -> Result<Option<Self>, Error> {
+        let invalid = |what: &dyn fmt::Display| Error::Backend(format!("{DIALECT_VARIABLE}: {what}"));
+        match std::env::var(DIALECT_VARIABLE) {
+            Ok(word) if !word.is_empty() => word.parse().map(Some).map_err(|error: UnknownDialect| invalid(&error)),
+            Err(error @ VarError::NotUnicode(_)) => Err(invalid(&error)),
+            _ => Ok(None),
         }
     }
 

@@ -39,7 +39,7 @@ mod sys;
 pub mod wire;
 
 pub use connection::{ANSWER_TIMEOUT, Connection};
-pub use dialect::{Abi, ByteOrder, Dialect, UnknownDialect};
+pub use dialect::{Abi, ByteOrder, DIALECT_VARIABLE, Dialect, UnknownDialect};
 pub use error::{Error, Result};
 pub use num::{ExtensionType, MessageType, SaFlags, SaState, SaType};
 pub use pipeline::{Answer, Pace, Pipeline};

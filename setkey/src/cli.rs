@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use getopts::{Fail, Matches, Options, ParsingStyle};
 use libpfkey::backend::Choice;
-use libpfkey::{Dialect, errno_text};
+use libpfkey::{Dialect, UnknownDialect, errno_text};
 
 use crate::view::Style;
 
@@ -150,6 +150,10 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Invocation, Refused> {
         Some(word) => word.parse(),
         None => Choice::from_environment(),
     };
+    let dialect = match last("dialect") {
+        Some(word) => word.parse().map(Some).map_err(|error: UnknownDialect| failure(&error)),
+        None => Dialect::from_environment().map_err(|error| failure(&error)),
+    };
     let position = |name: &str| given.opt_positions(name).pop();
     Ok(Invocation {
         mode: mode(&given)?,
@@ -169,7 +173,7 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Invocation, Refused> {
         json: given.opt_present("json"),
         keys: given.opt_present("keys"),
         backend: backend.map_err(|error| failure(&error))?,
-        dialect: last("dialect").map(|word| word.parse()).transpose().map_err(|error| failure(&error))?,
+        dialect: dialect?,
     })
 }
 

@@ -112,7 +112,7 @@ impl Choice {
             Self::Auto | Self::PfKey | Self::Xfrm if foreign.is_some() => {
                 let dialect = dialect.unwrap_or(Dialect::HOST);
                 Err(Error::Backend(format!(
-                    "this kernel speaks {}, not {dialect}: --dialect goes with --backend socket:PATH or memory",
+                    "this kernel speaks {}, not {dialect}: other dialects are for the backends socket:PATH and memory",
                     Dialect::HOST
                 )))
             }

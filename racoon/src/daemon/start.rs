@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::thread;
 
 use ipsec_conf::racoon::{AdminSocket, Config, Place, Problem, Severity, load};
+use libpfkey::Dialect;
 use libpfkey::backend::Choice;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::geteuid;
@@ -126,7 +127,8 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
     if !geteuid().is_root() && !elsewhere {
         return Err(Failure::NotRoot);
     }
-    let door = Door::open(&choice, None, config.pfkey_buffer, remarks(&log))?;
+    let dialect = Dialect::from_environment()?;
+    let door = Door::open(&choice, dialect, config.pfkey_buffer, remarks(&log))?;
     let settings = settings_of(&config, &options, door.abilities(), &log).ok_or(Failure::Configuration)?;
     // 4. What others see.
     let admin = admin_socket(&config.listen.adminsock)?;

@@ -16,6 +16,13 @@ pub(super) fn present() -> io::Result<BTreeSet<SocketAddr>> {
     Ok(addresses.filter(|address| !address.ip().is_unspecified() && !address.ip().is_multicast()).collect())
 }
 
+/// Whether an address is this host's, by the list of [`present`]. Of 127.0.0.0/8 Linux has all, though it lists one.
+pub(super) fn is_here(mut address: SocketAddr, present: &BTreeSet<SocketAddr>) -> bool {
+    address.set_port(0);
+    let is_loopback = cfg!(target_os = "linux") && address.is_ipv4() && address.ip().is_loopback();
+    is_loopback || present.contains(&address)
+}
+
 fn address(storage: &SockaddrStorage) -> Option<SocketAddr> {
     if let Some(v4) = storage.as_sockaddr_in() {
         return Some(SocketAddrV4::new(v4.ip(), 0).into());
@@ -113,6 +120,14 @@ mod tests {
     #[test]
     fn loopback_is_always_there() {
         assert!(present().unwrap().contains(&"127.0.0.1:0".parse().unwrap()));
+    }
+
+    #[test]
+    fn all_of_loopback_is_here() {
+        let is_here = |text: &str| is_here(text.parse().unwrap(), &present().unwrap());
+        assert!(is_here("127.0.0.1:500") && is_here("[::1]:500"));
+        assert_eq!(is_here("127.1.2.3:500"), cfg!(target_os = "linux"));
+        assert!(!is_here("192.0.2.77:500") && !is_here("[::2]:500"));
     }
 
     #[test]

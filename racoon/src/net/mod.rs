@@ -352,7 +352,7 @@ impl Sockets {
                 },
             };
             let address = addresses::scoped(entry.address.ip, ports.of(entry), scope);
-            let present = address.ip().is_unspecified() || present.contains(&with_port(address, 0));
+            let present = address.ip().is_unspecified() || addresses::is_here(address, present);
             wanted.insert(address, Wanted { natt: entry.natt, present });
         }
         Ok(wanted)

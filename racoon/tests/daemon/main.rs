@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+// Its hosts are two addresses of 127.0.0.0/8, of which others have one.
+#[cfg(target_os = "linux")]
+mod dialects;
 mod kernel;
 mod negotiation;
 mod reload;
@@ -66,15 +69,22 @@ impl Site {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_racoon"));
         command.args(["-f", "racoon.conf", "-l", "racoon.log"]).args(arguments);
-        command.current_dir(self.directory.path()).env_remove("LIBPFKEY_BACKEND").stdin(Stdio::null());
+        command.current_dir(self.directory.path()).stdin(Stdio::null());
+        command.env_remove("LIBPFKEY_BACKEND").env_remove("LIBPFKEY_DIALECT");
         command
     }
 
     /// Runs the daemon, which has to end by itself. (In the background what it prints goes to files: the daemon that stays
     /// would keep a pipe open.)
     fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with(&[], arguments)
+    }
+
+    /// The same with more in the environment.
+    fn run_with(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Ran {
         let file = |name| fs::File::create(self.path(name)).unwrap();
         let mut command = self.command(arguments);
+        command.envs(environment.iter().copied());
         let child = command.stdout(file("stdout")).stderr(file("stderr")).spawn().unwrap();
         let status = Daemon { site: self, child }.ended();
         let read = |name| fs::read(self.path(name)).unwrap();
@@ -83,7 +93,13 @@ impl Site {
 
     /// Starts the daemon in the foreground, and waits until it works.
     fn start(&self, arguments: &[&str]) -> Daemon<'_> {
+        self.start_with(&[], arguments)
+    }
+
+    /// The same with more in the environment.
+    fn start_with(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Daemon<'_> {
         let mut command = self.command(arguments);
+        command.envs(environment.iter().copied());
         let child = command.arg("-F").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let daemon = Daemon { site: self, child };
         self.await_log("used as isakmp port");

@@ -2,7 +2,10 @@
 
 use std::process::{Command, Stdio};
 
+use libpfkey::Dialect;
+
 use crate::program::{command, fed, setkey};
+use crate::server::Server;
 
 #[test]
 fn version_and_help() {
@@ -39,6 +42,28 @@ fn wrong_command_lines() {
 fn the_environment_chooses_the_backend() {
     let output = command(&["-D"]).env("LIBPFKEY_BACKEND", "memory").output().unwrap();
     assert_eq!((output.status.code(), &output.stdout[..]), (Some(0), &b"No SAD entries.\n"[..]));
+}
+
+#[test]
+fn the_environment_chooses_the_dialect() {
+    let server = Server::new(Dialect::NetBsd);
+    let [_, backend, _, dialect] = server.options();
+    server.load("spdadd 10.0.0.1 10.0.0.2 any -P out none;");
+    let dump = |dialect: &str, options: &[&str]| {
+        let mut command = command(&["--backend", &backend, "-DP"]);
+        let output = command.args(options).env("LIBPFKEY_DIALECT", dialect).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    // The command line wins.
+    for (environment, options) in [(dialect.as_str(), &[][..]), ("linux", &["--dialect", &dialect])] {
+        let (code, shown, said) = dump(environment, options);
+        assert_eq!((code, said.as_str()), (Some(0), ""));
+        assert!(shown.starts_with("10.0.0.1[any] 10.0.0.2[any] ") && shown.contains("\tout none\n"), "{shown}");
+    }
+    let (code, _, said) = dump("openbsd", &[]);
+    let expected = "setkey: LIBPFKEY_DIALECT: unknown dialect `openbsd': expected linux, freebsd, netbsd or darwin\n";
+    assert_eq!((code, said.as_str()), (Some(1), expected));
 }
 
 #[test]

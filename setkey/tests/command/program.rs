@@ -23,7 +23,8 @@ impl Ended {
 /// setkey with arguments, in a clean environment.
 pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_setkey"));
-    command.args(arguments).env_remove("LIBPFKEY_BACKEND").env("TZ", "UTC").env("LC_ALL", "C");
+    command.args(arguments).env("TZ", "UTC").env("LC_ALL", "C");
+    command.env_remove("LIBPFKEY_BACKEND").env_remove("LIBPFKEY_DIALECT");
     command
 }
 

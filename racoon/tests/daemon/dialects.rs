@@ -1,0 +1,242 @@
+//! Two daemons, each with a kernel of another system behind a socket: a key engine in memory, which this process runs and
+//! to which it is the rest of the kernel.
+
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::process::ExitStatusExt as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use ipsec_conf::policy;
+use libpfkey::backend::{Choice, Memory, SocketServer};
+use libpfkey::num::ULPROTO_ANY;
+use libpfkey::request::{self, SpdRequest};
+use libpfkey::wire::{Policy, peek_header};
+use libpfkey::{Abi, Connection, Dialect, ExtensionType, Message, SaState, SaType};
+use nix::sys::signal::Signal;
+
+use crate::{Daemon, Site, eventually};
+
+/// Where the one and the other are.
+const HOSTS: [&str; 2] = ["127.0.0.1", "127.0.0.2"];
+
+/// A host: its kernel, and the files of its daemon.
+struct Host {
+    address: IpAddr,
+    site: Site,
+    engine: Memory,
+    dialect: Dialect,
+    stop: Arc<AtomicBool>,
+    server: Option<JoinHandle<()>>,
+}
+
+/// What of an SA both ends have to agree on.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Sa {
+    source: IpAddr,
+    destination: IpAddr,
+    spi: u32,
+    /// Of ESP, then of its authentication.
+    keys: (Vec<u8>, Vec<u8>),
+}
+
+impl Host {
+    fn new(address: &str, dialect: Dialect) -> Self {
+        let site = Site::new();
+        let engine = Memory::new(Abi::of(dialect)).unwrap();
+        let mut server = SocketServer::bind(&site.path("kernel"), Box::new(engine.another_handle().unwrap())).unwrap();
+        let stop = Arc::<AtomicBool>::default();
+        let stopped = Arc::clone(&stop);
+        let server = std::thread::spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                server.turn(Some(Duration::from_millis(20))).unwrap();
+            }
+        });
+        Self { address: address.parse().unwrap(), site, engine, dialect, stop, server: Some(server) }
+    }
+
+    /// Both daemons' files, and policies for everything between the hosts.
+    fn prepare(&self, peer: &Self) {
+        let (us, them) = (self.address, peer.address);
+        self.site.write("psk.txt", &format!("{them} correct horse battery staple\n"));
+        let text = format!(
+            "backend socket \"DIR/kernel\";
+             path pidfile \"DIR/racoon.pid\";
+             path pre_shared_key \"DIR/psk.txt\";
+             listen {{ isakmp {us} [{}]; adminsock \"DIR/racoon.sock\"; }}
+             remote {them} [{}] {{
+                 exchange_mode main;
+                 proposal {{
+                     encryption_algorithm aes 256;
+                     hash_algorithm sha256;
+                     authentication_method pre_shared_key;
+                     dh_group x25519;
+                 }}
+             }}
+             sainfo anonymous {{
+                 lifetime time 30 min;
+                 encryption_algorithm aes 256;
+                 authentication_algorithm hmac_sha256;
+                 compression_algorithm deflate;
+             }}\n",
+            self.site.port, peer.site.port
+        );
+        self.site.write("racoon.conf", &text);
+        self.add_policy("out ipsec esp/transport//require", us, them);
+        self.add_policy("in ipsec esp/transport//require", them, us);
+    }
+
+    fn add_policy(&self, text: &str, source: IpAddr, destination: IpAddr) {
+        let mut kernel = self.connect();
+        let policy = Policy::from_text(&policy::parse(text).unwrap(), self.dialect).unwrap();
+        let spd = SpdRequest {
+            source: source.into(),
+            source_prefix: 32,
+            destination: destination.into(),
+            destination_prefix: 32,
+            proto: ULPROTO_ANY,
+            lifetime: 0,
+            validtime: 0,
+            policy,
+        };
+        let mut bytes = Vec::new();
+        request::spdadd(kernel.origin(1), &spd, &mut bytes).unwrap();
+        kernel.send(&bytes).unwrap();
+        let answer = kernel.recv(Some(Duration::from_secs(5))).unwrap().unwrap();
+        assert_eq!(peek_header(Abi::of(self.dialect), answer).unwrap().errno, 0);
+    }
+
+    /// Another program's way into the kernel.
+    fn connect(&self) -> Connection {
+        let choice = Choice::Socket(self.site.path("kernel"));
+        Connection::new(choice.open(Some(self.dialect)).unwrap())
+    }
+
+    fn start(&self) -> Daemon<'_> {
+        self.site.start_with(&[("LIBPFKEY_DIALECT", self.dialect.name())], &[])
+    }
+
+    /// A packet leaves for the peer; how many SAs the kernel asks for.
+    fn packet(&self, peer: &Self) -> usize {
+        self.engine.packet_out(SocketAddr::new(self.address, 7), SocketAddr::new(peer.address, 7), 17)
+    }
+
+    /// The SAs that can be used, in the order of their SPIs, as the kernel dumps them through the socket.
+    fn sas(&self) -> Vec<Sa> {
+        let mut kernel = self.connect();
+        let mut bytes = Vec::new();
+        request::dump(kernel.origin(1), SaType::Esp, &mut bytes).unwrap();
+        kernel.send(&bytes).unwrap();
+        let mut sas = Vec::new();
+        loop {
+            let answer = kernel.recv(Some(Duration::from_secs(5))).unwrap().expect("an answer to DUMP");
+            let header = peek_header(Abi::of(self.dialect), answer).unwrap();
+            if header.errno != 0 {
+                break;
+            }
+            sas.extend(Sa::of(&Message::parse(Abi::of(self.dialect), answer).unwrap()));
+            if header.seq == 0 {
+                break;
+            }
+        }
+        sas.sort();
+        sas
+    }
+
+    fn await_sas(&self, count: usize) -> Vec<Sa> {
+        let reached = eventually(|| self.sas().len() == count);
+        assert!(reached, "{} SAs, not {count}:\n{}", self.sas().len(), self.site.log());
+        self.sas()
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let _ = self.server.take().map(JoinHandle::join);
+    }
+}
+
+impl Sa {
+    /// None for one that was reserved only.
+    fn of(message: &Message<'_>) -> Option<Self> {
+        let ip = |end: Option<&libpfkey::wire::Address>| end.unwrap().sockaddr.ip().unwrap();
+        let key = |kind| message.key(kind).map(|key| key.bytes.to_vec()).unwrap_or_default();
+        let sa = message.sa().unwrap();
+        matches!(sa.state, SaState::Mature | SaState::Dying).then(|| Self {
+            source: ip(message.source()),
+            destination: ip(message.destination()),
+            spi: sa.spi,
+            keys: (key(ExtensionType::KeyEncrypt), key(ExtensionType::KeyAuth)),
+        })
+    }
+}
+
+/// From a packet to SAs, their renewal, and the end.
+fn life(dialect: Dialect) {
+    let [alice, bob] = HOSTS.map(|address| Host::new(address, dialect));
+    alice.prepare(&bob);
+    bob.prepare(&alice);
+    assert_eq!(alice.packet(&bob), 0, "nobody has registered: nobody is asked");
+    let (mut first, mut second) = (alice.start(), bob.start());
+
+    assert_eq!(alice.packet(&bob), 1, "{dialect}");
+    let sas = alice.await_sas(2);
+    assert_eq!(bob.await_sas(2), sas, "{dialect}");
+    let ways: Vec<_> = sas.iter().map(|sa| (sa.source, sa.destination)).collect();
+    assert!(ways.contains(&(alice.address, bob.address)) && ways.contains(&(bob.address, alice.address)));
+    assert!(sas.iter().all(|sa| (sa.keys.0.len(), sa.keys.1.len()) == (32, 32)), "{sas:?}");
+    assert_ne!(sas[0].keys, sas[1].keys);
+    assert_eq!(alice.packet(&bob), 0, "the SA is there");
+    assert_eq!(bob.packet(&alice), 0);
+
+    // The one that began renews; until the old ones end they are there, too.
+    let outbound = sas.iter().find(|sa| sa.source == alice.address).unwrap();
+    assert!(alice.engine.expire_soft(SaType::Esp, outbound.source, outbound.destination, outbound.spi));
+    let renewed = alice.await_sas(4);
+    assert_eq!(bob.await_sas(4), renewed, "{dialect}");
+    assert!(sas.iter().all(|old| renewed.contains(old)), "{dialect}");
+
+    // Who stops takes them away, and tells the peer.
+    first.signal(Signal::SIGTERM);
+    let status = first.ended();
+    assert_eq!((status.code(), status.signal()), (Some(0), None), "{}", alice.site.log());
+    assert_eq!(alice.sas(), []);
+    bob.await_sas(0);
+    second.signal(Signal::SIGTERM);
+    assert_eq!(second.ended().code(), Some(0), "{}", bob.site.log());
+    for host in [&alice, &bob] {
+        assert!(!host.site.log().contains("WARNING: a message of the kernel"), "{}", host.site.log());
+    }
+}
+
+#[test]
+fn netbsd_over_a_socket() {
+    life(Dialect::NetBsd);
+}
+
+#[test]
+fn freebsd_over_a_socket() {
+    life(Dialect::FreeBsd);
+}
+
+#[test]
+fn darwin_over_a_socket() {
+    life(Dialect::Darwin);
+}
+
+#[test]
+fn linux_over_a_socket() {
+    life(Dialect::Linux);
+}
+
+#[test]
+fn a_dialect_that_nobody_speaks() {
+    let site = Site::new();
+    let ran = site.run_with(&[("LIBPFKEY_DIALECT", "openbsd")], &["-F"]);
+    assert_eq!(ran.status, Some(1));
+    let expected =
+        "racoon: kernel: LIBPFKEY_DIALECT: unknown dialect `openbsd': expected linux, freebsd, netbsd or darwin\n";
+    assert_eq!(ran.stderr, expected);
+}
