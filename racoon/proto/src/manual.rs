@@ -147,7 +147,8 @@
 //!
 //! **Crowds.** `engine::room` bounds the half-open negotiations. A peer with a configured address does not share the
 //! room of all strangers, and within its own the oldest that has shown nothing makes way: who floods in its name cannot
-//! lock it out.
+//! lock it out. Under a phase 1, a peer has so many quick modes on their way, and so many phase 2s in all
+//! (`engine::respond`).
 //!
 //! # Both sides at once
 //!
@@ -158,8 +159,11 @@
 //! this one began.
 //!
 //! **Phase 2.** Both get a pair, and both pairs are good. One of ours that only waits for its phase 1 is given up when
-//! the peer's comes up. Then each side would renew its own for ever; so who is about to renew looks whether one for the
-//! same bond lives clearly longer, and the time of renewal is drawn at random.
+//! the peer's comes up.
+//!
+//! **Afterwards** there are two, and each side would renew its own for ever. So the time of renewal is drawn at random,
+//! in both phases, and who is about to renew looks whether another one with the peer, or for the same bond, lives
+//! clearly longer.
 //!
 //! # Renewal, and the end
 //!
