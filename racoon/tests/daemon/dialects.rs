@@ -1,21 +1,19 @@
-//! Two daemons, each with a kernel of another system behind a socket: a key engine in memory, which this process runs and
-//! to which it is the rest of the kernel.
+//! Two daemons, each with the kernel of another system at the other end of a socket.
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::process::ExitStatusExt as _;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ipsec_conf::policy;
-use libpfkey::backend::{Choice, Memory, SocketServer};
+use libpfkey::backend::Choice;
 use libpfkey::num::ULPROTO_ANY;
 use libpfkey::request::{self, SpdRequest};
 use libpfkey::wire::{Policy, peek_header};
 use libpfkey::{Abi, Connection, Dialect, ExtensionType, Message, SaState, SaType};
 use nix::sys::signal::Signal;
 
+use crate::kernel::Kernel;
+use crate::negotiation::{REMOTE, SAINFO};
 use crate::{Daemon, Site, eventually};
 
 /// Where the one and the other are.
@@ -25,10 +23,8 @@ const HOSTS: [&str; 2] = ["127.0.0.1", "127.0.0.2"];
 struct Host {
     address: IpAddr,
     site: Site,
-    engine: Memory,
+    kernel: Kernel,
     dialect: Dialect,
-    stop: Arc<AtomicBool>,
-    server: Option<JoinHandle<()>>,
 }
 
 /// What of an SA both ends have to agree on.
@@ -44,19 +40,11 @@ struct Sa {
 impl Host {
     fn new(address: &str, dialect: Dialect) -> Self {
         let site = Site::new();
-        let engine = Memory::new(Abi::of(dialect)).unwrap();
-        let mut server = SocketServer::bind(&site.path("kernel"), Box::new(engine.another_handle().unwrap())).unwrap();
-        let stop = Arc::<AtomicBool>::default();
-        let stopped = Arc::clone(&stop);
-        let server = std::thread::spawn(move || {
-            while !stopped.load(Ordering::Relaxed) {
-                server.turn(Some(Duration::from_millis(20))).unwrap();
-            }
-        });
-        Self { address: address.parse().unwrap(), site, engine, dialect, stop, server: Some(server) }
+        let kernel = Kernel::serve(&site, dialect);
+        Self { address: address.parse().unwrap(), site, kernel, dialect }
     }
 
-    /// Both daemons' files, and policies for everything between the hosts.
+    /// The daemon's files, and policies for everything between the hosts.
     fn prepare(&self, peer: &Self) {
         let (us, them) = (self.address, peer.address);
         self.site.write("psk.txt", &format!("{them} correct horse battery staple\n"));
@@ -65,21 +53,8 @@ impl Host {
              path pidfile \"DIR/racoon.pid\";
              path pre_shared_key \"DIR/psk.txt\";
              listen {{ isakmp {us} [{}]; adminsock \"DIR/racoon.sock\"; }}
-             remote {them} [{}] {{
-                 exchange_mode main;
-                 proposal {{
-                     encryption_algorithm aes 256;
-                     hash_algorithm sha256;
-                     authentication_method pre_shared_key;
-                     dh_group x25519;
-                 }}
-             }}
-             sainfo anonymous {{
-                 lifetime time 30 min;
-                 encryption_algorithm aes 256;
-                 authentication_algorithm hmac_sha256;
-                 compression_algorithm deflate;
-             }}\n",
+             remote {them} [{}] {REMOTE}
+             {SAINFO}",
             self.site.port, peer.site.port
         );
         self.site.write("racoon.conf", &text);
@@ -119,7 +94,7 @@ impl Host {
 
     /// A packet leaves for the peer; how many SAs the kernel asks for.
     fn packet(&self, peer: &Self) -> usize {
-        self.engine.packet_out(SocketAddr::new(self.address, 7), SocketAddr::new(peer.address, 7), 17)
+        self.kernel.memory.packet_out(SocketAddr::new(self.address, 7), SocketAddr::new(peer.address, 7), 17)
     }
 
     /// The SAs that can be used, in the order of their SPIs, as the kernel dumps them through the socket.
@@ -148,13 +123,6 @@ impl Host {
         let reached = eventually(|| self.sas().len() == count);
         assert!(reached, "{} SAs, not {count}:\n{}", self.sas().len(), self.site.log());
         self.sas()
-    }
-}
-
-impl Drop for Host {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        let _ = self.server.take().map(JoinHandle::join);
     }
 }
 
@@ -193,7 +161,7 @@ fn life(dialect: Dialect) {
 
     // The one that began renews; until the old ones end they are there, too.
     let outbound = sas.iter().find(|sa| sa.source == alice.address).unwrap();
-    assert!(alice.engine.expire_soft(SaType::Esp, outbound.source, outbound.destination, outbound.spi));
+    assert!(alice.kernel.memory.expire_soft(SaType::Esp, outbound.source, outbound.destination, outbound.spi));
     let renewed = alice.await_sas(4);
     assert_eq!(bob.await_sas(4), renewed, "{dialect}");
     assert!(sas.iter().all(|old| renewed.contains(old)), "{dialect}");

@@ -6,7 +6,7 @@ use std::thread::{JoinHandle, spawn};
 use std::time::Duration;
 
 use libpfkey::backend::{Memory, SocketServer};
-use libpfkey::{Abi, SaType};
+use libpfkey::{Abi, Dialect, SaType};
 use nix::sys::signal::Signal;
 use racoon::kernel::Door;
 use racoon_proto::kernel::{Action, Direction, KernelRequest, Level, Mode, Policy, Prefix, Selector, Template};
@@ -16,16 +16,16 @@ use crate::negotiation::{REMOTE, SAINFO};
 use crate::{Site, eventually};
 
 /// A kernel that is served.
-struct Kernel {
-    memory: Memory,
+pub(crate) struct Kernel {
+    pub(crate) memory: Memory,
     end: Option<Sender<()>>,
     server: Option<JoinHandle<()>>,
 }
 
 impl Kernel {
     /// At `DIR/kernel`.
-    fn serve(site: &Site) -> Self {
-        let memory = Memory::new(Abi::HOST).unwrap();
+    pub(crate) fn serve(site: &Site, dialect: Dialect) -> Self {
+        let memory = Memory::new(Abi::of(dialect)).unwrap();
         let door = Box::new(memory.another_handle().unwrap());
         let mut server = SocketServer::bind(&site.path("kernel"), door).unwrap();
         let (end, ended) = channel();
@@ -85,7 +85,7 @@ fn from_a_packet_to_sas() {
     let (a, b) = (Site::new(), Site::new());
     configure(&a, &b);
     configure(&b, &a);
-    let (kernel_a, kernel_b) = (Kernel::serve(&a), Kernel::serve(&b));
+    let (kernel_a, kernel_b) = (Kernel::serve(&a, Dialect::HOST), Kernel::serve(&b, Dialect::HOST));
     kernel_a.protect("10.1.0.0", "10.2.0.0");
     kernel_b.protect("10.2.0.0", "10.1.0.0");
     let (mut first, _second) = (a.start(&[]), b.start(&[]));
@@ -126,7 +126,7 @@ fn without_a_kernel_there_is_no_daemon() {
     assert_eq!(ran.status, Some(1));
     assert!(ran.stderr.starts_with("racoon: kernel: "), "{}", ran.stderr);
 
-    let kernel = Kernel::serve(&a);
+    let kernel = Kernel::serve(&a, Dialect::HOST);
     let mut daemon = a.start(&[]);
     drop(kernel);
     assert_eq!(daemon.ended().code(), Some(1));
