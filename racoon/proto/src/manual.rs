@@ -200,7 +200,7 @@
 //! only place that knows notifies. A `Record` gathers on the way what was offered and configured, in words, and what
 //! the peer said; so a refusal by the peer, which names nothing, is still told together with what it refused.
 //!
-//! Of an exchange that runs out of time the cause is, in this order: the last fault, what the peer said, its silence.
+//! When time runs out, the cause is, in this order: the last fault, what the peer said, its silence.
 //!
 //! # How to add something
 //!
@@ -219,9 +219,8 @@
 //! `check_exchange` and `first_exchange` let it in. What follows `Up` is the same for all.
 //!
 //! **An exchange under an ISAKMP SA.** A branch in `Engine::datagram`, through `protecting`, which finds the SA, holds
-//! what is early, and refuses other addresses; and a message id that is used once.
-//!
-//! **A state that waits.** It needs an entry in the table of timers before anything else.
+//! what is early, and refuses other addresses; and a message id that is used once. A state that waits needs an entry in
+//! the table of timers before anything else.
 //!
 //! # How to replay a run
 //!
@@ -230,9 +229,7 @@
 //! engines logged:
 //!
 //! ```text
-//!   cargo test --release -p racoon-proto --test simulation
 //!   SIMULATION_SEED=4711 cargo test -p racoon-proto --test simulation ten_thousand -- --nocapture
-//!   SIMULATION_RUNS=100000 cargo test --release -p racoon-proto --test simulation ten_thousand
 //! ```
 //!
 //! `racoon/proto/tests/hostile` has one engine and a peer that is played by hand: each message wrong in each way, in
@@ -245,8 +242,8 @@
 //!
 //! * No input of a stranger or the kernel panics, loops, or makes the engine allocate by a length that it claims.
 //! * Whatever is not established has a timer. With no peer and no timer left, the engine is as new.
-//! * Nothing unauthenticated ends or changes what goes on; before authentication the answer is never larger than the
-//!   question.
+//! * Nothing unauthenticated ends or changes what goes on. As long as an address may be forged, no answer to it is
+//!   larger than what it answers.
 //! * What the kernel was asked to have is in `written` first, and is undone by whatever ends it.
 //! * Nothing is sent that makes the peer use an SA which is not installed here.
 //! * A secret lives in the states that need it, is wiped with them, and is in no log, error, event or `Debug`.
