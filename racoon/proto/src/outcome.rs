@@ -157,7 +157,7 @@ pub enum Cause {
     /// The peer refused.
     #[error("the peer says {0}")]
     Refused(NotifyType),
-    /// The peer deleted the SA under which it was negotiated.
+    /// The peer deleted an SA of what was being negotiated.
     #[error("the peer deleted its {0} SA")]
     Deleted(Protocol),
     /// The kernel refused.
@@ -179,6 +179,11 @@ fn detail(text: &str) -> String {
 }
 
 impl Cause {
+    /// The phase 1 under which it was negotiated is no more: deleted by somebody, expired, or not renewed.
+    pub(crate) fn phase1_gone() -> Self {
+        Self::NoPhase1(String::from("the one under which it was negotiated is gone"))
+    }
+
     /// The one place that says which notify a peer's fault earns (RFC 2408 section 3.14.1); none: nothing is said.
     pub fn notify(&self) -> Option<NotifyType> {
         Some(match self {

@@ -58,6 +58,7 @@ impl Daemon {
             let errno = match refusal {
                 Refusal::Exists => libc::EEXIST,
                 Refusal::NotConfigured(_) | Refusal::Missing => libc::ENOENT,
+                Refusal::Stopping => libc::ECANCELED,
             };
             Failure::new(errno, refusal.to_string())
         })

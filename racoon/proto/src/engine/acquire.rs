@@ -171,6 +171,9 @@ impl Engine {
     /// It goes on under a phase 1: what message 1 has to have is gathered.
     pub(super) fn phase2_under(&mut self, id: Phase2Id, phase1: Phase1Id) {
         let Some(cookies) = self.phase1_sa(phase1).map(|sa| sa.cookies) else { return };
+        if !self.phase2s.get(id).is_some_and(|phase2| matches!(phase2.state, State::Waiting(_))) {
+            return;
+        }
         let message_id = self.fresh_message_id(phase1);
         self.phase2s.bind(id, phase1);
         self.phase2s.listen(id, phase1, message_id);

@@ -65,6 +65,9 @@ pub enum Refusal {
     /// No remote block for the peer, or no policy with the selector.
     #[error("no configuration for it: {0}")]
     NotConfigured(String),
+    /// It is over: nothing is begun any more.
+    #[error("the daemon is stopping")]
+    Stopping,
     /// There is nothing of the kind.
     #[error("no such SA")]
     Missing,
@@ -72,6 +75,9 @@ pub enum Refusal {
 
 impl Engine {
     pub(super) fn control(&mut self, control: Control) -> Result<(), Refusal> {
+        if self.stopping {
+            return Err(Refusal::Stopping);
+        }
         match control {
             Control::Addresses(addresses) => self.locals = addresses,
             Control::Reload(settings) => self.reload(*settings),
@@ -136,13 +142,17 @@ impl Engine {
         let phase1s = self.phase1s.iter();
         let ids: Vec<_> =
             phase1s.filter(|(_, one)| is_peer(one.local.ip(), one.remote.ip())).map(|(id, _)| id).collect();
-        if ids.is_empty() {
+        // Phase 2s live on when their phase 1 has come to its end.
+        let of_phase2s = self.phase2s.iter().filter(|(_, one)| is_peer(one.local.ip(), one.remote.ip()));
+        let orphans: BTreeSet<_> = of_phase2s.map(|(_, one)| (one.local.ip(), one.remote)).collect();
+        if ids.is_empty() && orphans.is_empty() {
             return Err(Refusal::Missing);
         }
         // Those on their way first: none of them is to take over what the others leave.
         let (established, going_on): (Vec<_>, Vec<_>) = ids.into_iter().partition(|id| self.phase1_sa(*id).is_some());
         going_on.into_iter().for_each(|id| self.abandon(id, "deleted"));
         established.into_iter().for_each(|id| self.purge_phase1(id, true));
+        orphans.into_iter().for_each(|(local, remote)| self.purge_peer(local, remote, None, true));
         Ok(())
     }
 

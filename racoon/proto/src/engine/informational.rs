@@ -2,15 +2,19 @@
 
 use super::datagram::{Incoming, Protecting};
 use super::endpoint::Endpoint;
+use super::phase1s::Phase1;
 use super::strangers::Complaint;
 use super::{Engine, Phase1Id};
 use crate::config::Rekey;
-use crate::exchange::message::Unreadable;
-use crate::exchange::rules::{INFORMATIONAL, INFORMATIONAL_IN_CLEAR};
+use crate::exchange::rules::INFORMATIONAL_IN_CLEAR;
 use crate::num::{Doi, Flags, NotifyType, PayloadType, Protocol};
 use crate::outcome::Cause;
 use crate::output::{EventKind, Level};
+use crate::phase1::open_informational;
 use crate::wire::{CookiePair, Delete, Notify, RawPayload, Tail, chain};
+
+/// A longer text of a peer is not told.
+const TEXT_MAX: usize = 200;
 
 /// What a payload of an informational message says.
 enum Message {
@@ -24,7 +28,7 @@ impl Engine {
         if incoming.header.flags.contains(Flags::ENCRYPTED) {
             match self.protecting(incoming) {
                 Protecting::Established(id) => self.protected_informational(id, incoming),
-                Protecting::NotYet => {}
+                Protecting::NotYet => self.early_informational(incoming),
                 Protecting::Unknown | Protecting::Elsewhere => self.unknown_informational(incoming),
             }
         } else {
@@ -52,26 +56,36 @@ impl Engine {
                 messages.into_iter().for_each(|message| self.informed(id, message));
             }
             Err(cause) => {
-                self.log(Level::Warning, Some(remote), || format!("an informational message is ignored: {cause}"));
+                self.complain(Complaint::Unproved, remote, || format!("an informational message is ignored: {cause}"));
             }
         }
     }
 
     fn read_protected(&mut self, id: Phase1Id, incoming: &Incoming<'_>) -> Result<Vec<Message>, Cause> {
-        let malformed = |error: Unreadable| Cause::Malformed(error.to_string());
-        let header = &incoming.header;
+        let Incoming { header, body, .. } = incoming;
         let Some(sa) = self.phase1_sa(id) else { return Ok(Vec::new()) };
-        let opened = sa.open(&sa.iv(header.message_id)?, header, incoming.body).map_err(malformed)?;
-        let payloads = opened.payloads(&self.envelope).map_err(malformed)?;
-        INFORMATIONAL.check(&payloads)?;
-        if !sa.is_hashed(header, &opened, &payloads)? {
-            return Err(Cause::Authentication("the hash is wrong".into()));
-        }
-        let messages = read(&payloads)?;
+        let messages = open_informational(&sa.keys, &sa.last_block, (header, *body), &self.envelope, read)?;
         if let Some(sa) = self.phase1_sa_mut(id) {
             sa.used.add(header.message_id);
         }
         Ok(messages)
+    }
+
+    /// One that comes instead of the last message of phase 1, or before it. The peer has the keys and may say with them why
+    /// it refuses us; anything else waits until the SA is there.
+    fn early_informational(&mut self, incoming: &Incoming<'_>) {
+        let Incoming { header, body, .. } = incoming;
+        let Some(id) = self.phase1s.find(header.cookies) else { return };
+        let Some(mode) = self.phase1s.get(id).and_then(Phase1::negotiation) else { return };
+        let messages =
+            mode.informational((header, *body), &self.envelope, read).and_then(Result::ok).unwrap_or_default();
+        let refusal = messages.into_iter().find_map(|message| match message {
+            Message::Notify(notify) if notify.kind.is_error() => Some(notify.kind),
+            _ => None,
+        });
+        if let Some(kind) = refusal {
+            self.fail_phase1(id, Cause::Refused(kind));
+        }
     }
 
     /// The peer says something.
@@ -206,7 +220,9 @@ fn read(payloads: &[RawPayload<'_>]) -> Result<Vec<Message>, Cause> {
 /// A text that some peers put behind an error.
 fn text_of(notify: &Notify) -> String {
     match std::str::from_utf8(&notify.data) {
-        Ok(text) if !text.is_empty() && text.chars().all(|c| !c.is_control()) => format!(": {text}"),
+        Ok(text) if !text.is_empty() && text.len() <= TEXT_MAX && text.chars().all(|c| !c.is_control()) => {
+            format!(": {text}")
+        }
         _ => String::new(),
     }
 }

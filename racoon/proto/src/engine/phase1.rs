@@ -214,8 +214,7 @@ impl Engine {
         match turn {
             Turn::Job((), job) => {
                 self.accept(id, digest, "job ordered");
-                self.timers.stop(Timer::Phase1Retransmit(id));
-                self.set_deadline(id);
+                self.suspend_retransmission(id);
                 let urgency = self.urgency(id);
                 self.order(Owner::Phase1(id), urgency, job);
             }
@@ -295,6 +294,17 @@ impl Engine {
         self.transmit(local, remote, &message);
     }
 
+    /// An initiator does not repeat its message while a job for the answer runs, and waits no longer than so for the job. A
+    /// responder's deadline is that of its last message: bad values of its peer do not put it off.
+    fn suspend_retransmission(&mut self, id: Phase1Id) {
+        let due = self.timers.stop(Timer::Phase1Retransmit(id));
+        let Some(phase1) = self.phase1s.get_mut(id) else { return };
+        if let Some(retransmission) = &mut phase1.retransmission {
+            retransmission.suspend(due);
+            self.set_deadline(id);
+        }
+    }
+
     /// Nothing that we do not repeat lasts longer than all repetitions of a message of ours.
     fn set_deadline(&mut self, id: Phase1Id) {
         self.timers.set(Timer::Phase1Deadline(id), self.now + self.settings.retransmission.whole());
@@ -338,13 +348,13 @@ impl Engine {
     /// A message of a phase 1 on its way is no good. It may be anybody's, so that the negotiation goes on; but if nothing
     /// better comes, it was the reason.
     pub(super) fn phase1_fault(&mut self, id: Phase1Id, cause: Cause) {
-        let resume = self.now + self.settings.retransmission.interval;
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
         if phase1.inbox.is_working() {
             phase1.inbox.refuse();
-            if phase1.retransmission.is_some() {
+            if let Some(retransmission) = &mut phase1.retransmission {
+                let due = retransmission.resume().unwrap_or(self.now);
                 self.timers.stop(Timer::Phase1Deadline(id));
-                self.timers.set(Timer::Phase1Retransmit(id), resume);
+                self.timers.set(Timer::Phase1Retransmit(id), due.max(self.now));
             }
         }
         if phase1.negotiation().is_none() || phase1.record.fault.as_ref() == Some(&cause) {

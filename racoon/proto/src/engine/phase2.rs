@@ -43,7 +43,7 @@ impl Engine {
                 self.phase2s.close(id);
                 self.phase2s.unbind(id);
             } else {
-                self.fail_phase2(id, Cause::Deleted(Protocol::ISAKMP));
+                self.fail_phase2(id, Cause::phase1_gone());
             }
         }
     }
@@ -63,7 +63,7 @@ impl Engine {
             match phase2.state {
                 State::Waiting(..) => {}
                 State::Established(_) => self.delete_phase2(id, tell_peer),
-                _ => self.fail_phase2(id, Cause::Deleted(Protocol::ISAKMP)),
+                _ => self.fail_phase2(id, Cause::phase1_gone()),
             }
         }
     }
@@ -219,7 +219,7 @@ impl Engine {
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
         let (local, remote) = (phase2.local, phase2.remote);
         if phase2.phase1.and_then(|phase1| sa_of(&self.phase1s, phase1)).is_none() {
-            return self.fail_phase2(id, Cause::Deleted(Protocol::ISAKMP));
+            return self.fail_phase2(id, Cause::phase1_gone());
         }
         let Some(retransmission) = &mut phase2.retransmission else { return };
         match retransmission.again(count).map(<[u8]>::to_vec) {

@@ -10,7 +10,7 @@ use super::strangers::Complaint;
 use super::{Engine, Owner, Phase1Id, Phase2Id, Timer};
 use crate::crypto::{DhTask, JobResult, Phase2Seed, Secret};
 use crate::kernel::{KernelError, KernelRequest, Mode, RequestId, SaInstallation, SaName};
-use crate::num::{NotifyType, Protocol};
+use crate::num::NotifyType;
 use crate::outcome::{Cause, Role};
 use crate::output::{Level, Urgency};
 use crate::phase1::Phase1Sa;
@@ -132,7 +132,7 @@ impl Engine {
     fn agreed(&mut self, id: Phase2Id, agreed: Agreed, g_xy: Option<&Secret>) {
         let Some(phase2) = self.phase2s.get(id) else { return };
         let Some(sa) = phase2.phase1.and_then(|phase1| sa_of(&self.phase1s, phase1)) else {
-            return self.fail_phase2(id, Cause::Deleted(Protocol::ISAKMP));
+            return self.fail_phase2(id, Cause::phase1_gone());
         };
         let seed = Phase2Seed { g_xy, ni: &agreed.ni, nr: &agreed.nr };
         let made = installations(phase2, sa, &agreed.agreement, &agreed.spis, seed).and_then(|installations| {
@@ -153,7 +153,7 @@ impl Engine {
     fn send_second(&mut self, id: Phase2Id) {
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
         let Some(sa) = phase2.phase1.and_then(|phase1| sa_of(&self.phase1s, phase1)) else {
-            return self.fail_phase2(id, Cause::Deleted(Protocol::ISAKMP));
+            return self.fail_phase2(id, Cause::phase1_gone());
         };
         let State::Answering(accepted, gathering) = std::mem::take(&mut phase2.state) else { return };
         let (spis, exchange) = gathering.into_parts();
@@ -285,7 +285,7 @@ impl Engine {
     fn send_first(&mut self, id: Phase2Id) {
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
         let Some(sa) = phase2.phase1.and_then(|phase1| sa_of(&self.phase1s, phase1)) else {
-            return self.fail_phase2(id, Cause::Deleted(Protocol::ISAKMP));
+            return self.fail_phase2(id, Cause::phase1_gone());
         };
         let nonce_size = self.settings.remotes.get(sa.block).map_or(16, |block| block.nonce_size);
         let State::Gathering(intention, gathering) = std::mem::take(&mut phase2.state) else { return };

@@ -1,5 +1,7 @@
 //! Quick mode that a peer begins: message 1, and what there is for it.
 
+use std::net::IpAddr;
+
 use super::duplicates::PacketDigest;
 use super::endpoint::Endpoint;
 use super::phase2s::{Phase2, State};
@@ -18,7 +20,7 @@ use crate::phase2::bundle::{Agreement, Bundle, in_words, proposed, proposes};
 use crate::phase2::gathering::Gathering;
 use crate::phase2::message::{Message, Negotiation, Received, Rejection};
 use crate::phase2::responder::{Accepted, check_exchange, identities, read};
-use crate::phase2::traffic::{Ends, Identities, between_hosts, policy_for, templates};
+use crate::phase2::traffic::{Ends, Identities, between_hosts, policy_for, templates, tunnel_ends};
 use crate::proposal::encoding::Suite;
 use crate::select::Traffic;
 use crate::wire::Header;
@@ -177,6 +179,7 @@ impl Engine {
         let bond = Bond { selector: inbound.selector.mirrored(), ..request.bond };
         let in_templates =
             templates(inbound).ok_or_else(|| Cause::NoPolicy(format!("{bond}: it is not to be protected")))?;
+        check_tunnel(in_templates, &bond)?;
         let outbound = self.spd.exact(Direction::Out, &bond.selector).and_then(templates);
         let (remote, is_missing) = (sa.remote, outbound.is_none());
         let bundle = Bundle::new(outbound.unwrap_or(in_templates), in_templates, &sainfo, complex, false)?;
@@ -200,6 +203,10 @@ impl Engine {
     ) -> Result<Offer, Cause> {
         let bond = request.bond;
         let level_and_reqid = self.level_for(&bond, how)?;
+        // Somebody else's: it must be neither replaced, nor deleted in the end.
+        if self.spd.exact(Direction::Out, &bond.selector).is_some() {
+            return Err(Cause::NoPolicy(format!("{bond}: there is an outbound one, but none inbound")));
+        }
         let mut refusal = Cause::NoProposalChosen(String::from("no proposal is understood"));
         for suite in &request.suites {
             let templates = Self::templates_for(suite, &bond, level_and_reqid);
@@ -264,6 +271,20 @@ impl Request {
         let suites = proposed(&negotiation.sa, unspecified)?;
         Ok(Self { ids, suites, bond: Bond { selector: selector.unwrap_or(hosts), ends } })
     }
+}
+
+/// The tunnel of a policy is one between us and this peer. Another peer's traffic is not for this one to send, however
+/// well it has proved who it is.
+fn check_tunnel(inbound: &[Template], bond: &Bond) -> Result<(), Cause> {
+    // The peer is the source of what comes in.
+    let Some(Ends { local: theirs, remote: ours }) = tunnel_ends(inbound) else { return Ok(()) };
+    let fits = |end: IpAddr, of_phase1: IpAddr| end.is_unspecified() || end == of_phase1;
+    let Ends { local, remote } = bond.ends;
+    if fits(ours, local) && fits(theirs, remote) {
+        return Ok(());
+    }
+    let tunnels = format!("its tunnel is between {ours} and {theirs}, phase 1 between {local} and {remote}");
+    Err(Cause::NoPolicy(format!("{bond}: {tunnels}")))
 }
 
 /// The ends of the SAs: those of phase 1, or with `support_proxy` in transport mode the hosts that the identities name.

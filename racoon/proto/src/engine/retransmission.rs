@@ -1,16 +1,31 @@
 //! A message that is sent until it is answered.
 
+use crate::time::Time;
+
 /// A message that was sent and is not answered.
 #[derive(Debug)]
 pub(crate) struct Retransmission {
     message: Vec<u8>,
     sent: u32,
+    /// When it is to be sent next, while a job for what came as an answer runs.
+    suspended: Option<Time>,
 }
 
 impl Retransmission {
     /// A message that was sent once.
     pub(crate) fn new(message: Vec<u8>) -> Self {
-        Self { message, sent: 1 }
+        Self { message, sent: 1, suspended: None }
+    }
+
+    /// There seems to be an answer: it is not sent again for now.
+    pub(crate) fn suspend(&mut self, due: Option<Time>) {
+        self.suspended = due;
+    }
+
+    /// It was no answer: when it is to be sent next. That is no later than before, or bad answers could keep an exchange
+    /// alive for ever.
+    pub(crate) fn resume(&mut self) -> Option<Time> {
+        self.suspended.take()
     }
 
     /// The message to send once more; none if it was sent `count` times.

@@ -79,7 +79,7 @@ impl Strangers {
             self.answers = (now, 1);
             return true;
         }
-        *count += 1;
+        *count = count.saturating_add(1);
         *count <= ANSWERS_A_SECOND
     }
 }
@@ -119,7 +119,7 @@ impl Engine {
         }
     }
 
-    /// Tells somebody who cannot be told under an SA. There is not much of it, and it is never longer than what it answers.
+    /// Tells somebody who cannot be told under an SA. There is not much of it, and it has 40 bytes.
     pub(super) fn notify_in_clear(
         &mut self,
         local: SocketAddr,

@@ -27,11 +27,11 @@ impl<T: Copy + Ord + Hash> Timers<T> {
         self.due.insert((at, timer));
     }
 
-    /// Stops a timer; that it was not set is no error.
-    pub(crate) fn stop(&mut self, timer: T) {
-        if let Some(at) = self.when.remove(&timer) {
-            self.due.remove(&(at, timer));
-        }
+    /// Stops a timer and returns when it would have been due; that it was not set is no error.
+    pub(crate) fn stop(&mut self, timer: T) -> Option<Time> {
+        let at = self.when.remove(&timer)?;
+        self.due.remove(&(at, timer));
+        Some(at)
     }
 
     /// When the next one is due.

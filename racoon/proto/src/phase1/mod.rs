@@ -19,8 +19,8 @@ use crate::select::RemoteIndex;
 use crate::settings::Settings;
 use crate::wire::CookiePair;
 
-pub(crate) use record::Record;
-pub(crate) use sa::{PeerIdentity, Phase1Sa};
+pub(crate) use record::{Record, bounded};
+pub(crate) use sa::{PeerIdentity, Phase1Sa, open_informational};
 
 /// What a step needs besides its state and what came in.
 pub(crate) struct Context<'a> {

@@ -75,14 +75,28 @@ impl Record {
     }
 }
 
+/// More lines than this are not kept: a stranger may offer thousands of transforms.
+const LINES_MAX: usize = 32;
+
+/// The first lines, and how many there are besides.
+pub(crate) fn bounded(lines: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut lines = lines.into_iter();
+    let mut kept = lines.by_ref().take(LINES_MAX).collect::<Vec<_>>();
+    let more = lines.count();
+    if more > 0 {
+        kept.push(format!("and {more} more"));
+    }
+    kept
+}
+
 /// Terms in words, a line for each: `aes 256, sha256, modp2048, pre_shared_key, 28800 s`.
-pub(crate) fn in_words<'a>(terms: impl IntoIterator<Item = &'a Phase1Terms>) -> Vec<String> {
+pub(crate) fn in_words<'a>(terms: impl IntoIterator<Item = &'a Phase1Terms>) -> impl Iterator<Item = String> {
     let line = |terms: &Phase1Terms| {
         let Phase1Terms { cipher, key_length, hash, group, method, lifetime } = terms;
         let bits = if *key_length == 0 { String::new() } else { format!(" {key_length}") };
         format!("{cipher}{bits}, {hash}, {group}, {method}, {lifetime} s")
     };
-    terms.into_iter().map(line).collect()
+    terms.into_iter().map(line)
 }
 
 #[cfg(test)]
@@ -105,5 +119,13 @@ mod tests {
         let heard = (0..100).filter(|kind| record.said(NotifyType(kind % 50))).count();
         assert_eq!(heard, SAID_MAX);
         assert_eq!(record.peer_said.len(), SAID_MAX);
+    }
+
+    #[test]
+    fn what_is_kept_of_an_offer_is_bounded() {
+        let lines = |count: usize| bounded((0..count).map(|number| number.to_string()));
+        assert_eq!(lines(LINES_MAX).len(), LINES_MAX);
+        assert_eq!(lines(LINES_MAX + 7).len(), LINES_MAX + 1);
+        assert_eq!(lines(LINES_MAX + 7)[LINES_MAX], "and 7 more");
     }
 }

@@ -6,8 +6,10 @@ use std::net::SocketAddr;
 use crate::crypto::{CryptoError, Iv, Phase1Keys, equal};
 use crate::exchange::envelope::Envelope;
 use crate::exchange::message::{Opened, Unreadable, seal};
+use crate::exchange::rules::INFORMATIONAL;
 use crate::identity::{Claimed, Identity, Name};
 use crate::num::{ExchangeType, PayloadType};
+use crate::outcome::Cause;
 use crate::proposal::Phase1Terms;
 use crate::random::Random;
 use crate::select::RemoteIndex;
@@ -106,23 +108,30 @@ impl Phase1Sa {
         let all = [&[(PayloadType::HASH, hash.as_bytes())], payloads].concat();
         self.protect(header, &all, iv, envelope, random)
     }
+}
 
-    /// Whether a message begins with HASH(1) over all that follows.
-    ///
-    /// # Errors
-    /// If libcrypto fails.
-    pub(crate) fn is_hashed(
-        &self,
-        header: &Header,
-        opened: &Opened,
-        payloads: &[RawPayload<'_>],
-    ) -> Result<bool, CryptoError> {
-        let Some(first) = payloads.first().filter(|first| first.kind == PayloadType::HASH) else {
-            return Ok(false);
-        };
-        let hash = self.keys.hash1(header.message_id, opened.behind_first(payloads))?;
-        Ok(equal(hash.as_bytes(), first.body))
+/// Reads an informational message under these keys: what `read` makes of its payloads. `last_block` is that of phase 1.
+///
+/// # Errors
+/// If it cannot be read, has other payloads than it should have, or if HASH(1) over all that follows it is wrong.
+pub(crate) fn open_informational<T>(
+    keys: &Phase1Keys,
+    last_block: &Iv,
+    (header, body): (&Header, &[u8]),
+    envelope: &Envelope,
+    read: impl FnOnce(&[RawPayload<'_>]) -> Result<T, Cause>,
+) -> Result<T, Cause> {
+    let malformed = |error: Unreadable| Cause::Malformed(error.to_string());
+    let iv = Iv::phase2(keys.hash, last_block, header.message_id, keys.cipher.block_length())?;
+    let opened = Opened::new(&keys.cipher, &iv, header, body).map_err(malformed)?;
+    let payloads = opened.payloads(envelope).map_err(malformed)?;
+    INFORMATIONAL.check(&payloads)?;
+    let hash = keys.hash1(header.message_id, opened.behind_first(&payloads))?;
+    let is_first = |payload: &&RawPayload<'_>| payload.kind == PayloadType::HASH;
+    if !payloads.first().filter(is_first).is_some_and(|first| equal(hash.as_bytes(), first.body)) {
+        return Err(Cause::Authentication("the hash is wrong".into()));
     }
+    read(&payloads)
 }
 
 /// How many message ids are remembered.

@@ -7,6 +7,7 @@ use crate::crypto::{Phase1Keys, Phase2Seed, is_supported_group};
 use crate::kernel::{Lifetime, Mode, RequestId, SaInstallation, SaName, Template, UdpPorts, Way};
 use crate::num::{AhTransform, AuthAlgorithm, EncapsulationMode, EspTransform, Group, IpcompTransform, Protocol};
 use crate::outcome::{Cause, Role};
+use crate::phase1::bounded;
 use crate::proposal::encoding::{
     Choice, Suite, SuiteProtocol, SuiteTransform, answered_phase2, offered_phase2, phase2_answer,
 };
@@ -382,7 +383,7 @@ pub(crate) fn in_words(suites: &[Suite]) -> Vec<String> {
     let lines = protocols.flat_map(|(number, protocol)| {
         protocol.transforms.iter().map(move |one| format!("{number} {}", transform_in_words(one)))
     });
-    lines.collect()
+    bounded(lines)
 }
 
 fn transform_in_words(one: &SuiteTransform) -> String {

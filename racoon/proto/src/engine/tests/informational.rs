@@ -73,7 +73,7 @@ fn forged_deletes_change_nothing() {
         world.forge_to_a(&whole[..length]);
     }
     assert_eq!(world.a.states(), [9]);
-    assert!(world.a.has_logged(Level::Warning, "the hash is wrong"));
+    assert!(world.a.has_logged(Level::Error, "the hash is wrong"));
     // The same as it should be.
     world.forge_to_a(&whole);
     assert_eq!(world.a.states(), []);

@@ -427,3 +427,57 @@ fn each_wrong_identity_is_told() {
         world.a.engine.handle_control(world.now, Control::FlushPhase1).unwrap();
     }
 }
+
+/// Somebody who sees the cookies sends bad public values again and again: that keeps nothing alive.
+#[test]
+fn bad_public_values_put_nothing_off() {
+    for answers in [2, 3] {
+        let mut world = World::new();
+        world.initiate();
+        for _ in 1..answers {
+            let message = world.link.pop_front().expect("the next message");
+            world.deliver(&message);
+        }
+        world.link.clear();
+        let cookies = world.b.engine.phase1s().next().expect("b has got message 1").cookies;
+        let header = Header::new(cookies, ExchangeType::MAIN, 0);
+        for number in 0..20_u8 {
+            let payloads = [(PayloadType::KEY_EXCHANGE, [0; 32].as_slice()), (PayloadType::NONCE, &[number; 16])];
+            let message = crate::wire::message(&header, &payloads);
+            if answers == 2 {
+                world.forge_to_b(&message)
+            } else {
+                world.forge_to_a(&message)
+            }
+            world.pass_with(seconds(5), |_| Fate::Drop);
+        }
+        let (a, b) = (world.a.states(), world.b.states());
+        assert_eq!((a, b), (vec![], vec![]), "after message {answers}");
+    }
+}
+
+/// A responder that refuses an identity says so under the keys that both have; and nobody else can.
+#[test]
+fn a_refused_identity_is_told_under_the_keys() {
+    let refuse = |block: &mut Remote, _: &mut Settings| {
+        block.peers_identifiers = vec![Expected::exactly(&Identity::named(IdType::FQDN, b"x".as_slice()))];
+        block.verify_identifier = true;
+    };
+    let mut world = World::with(|_, _| {}, refuse);
+    world.initiate();
+    world.run_with(|transmit| {
+        let mut bytes = transmit.bytes.clone();
+        if bytes[18] != 5 {
+            return Fate::Deliver;
+        }
+        bytes[35] ^= 1;
+        Fate::Change(bytes)
+    });
+    assert_eq!(world.a.states(), [7], "the message is a forgery");
+    let mut world = World::with(|_, _| {}, refuse);
+    world.initiate();
+    world.run();
+    assert_eq!(world.a.failures(), [Cause::Refused(NotifyType::INVALID_ID_INFORMATION)]);
+    assert!(world.a.has_logged(Level::Error, "the peer says INVALID-ID-INFORMATION"));
+    assert_eq!(world.a.states(), []);
+}

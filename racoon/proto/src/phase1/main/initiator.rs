@@ -2,14 +2,15 @@
 
 use crate::config::Remote;
 use crate::crypto::{DhTask, DhWork, Exponent, Job, JobResult, Secret};
+use crate::exchange::envelope::Envelope;
 use crate::exchange::rules::{self, MAIN};
 use crate::num::{AuthMethod, PayloadType};
 use crate::outcome::{Cause, Role};
 use crate::output::Level;
 use crate::proposal::{Phase1Terms, accept_phase1, answered_phase1, phase1_sa};
-use crate::wire::{Header, SaBody};
+use crate::wire::{Header, RawPayload, SaBody};
 
-use super::super::record::in_words;
+use super::super::record::{bounded, in_words};
 use super::super::{Agreed, Context, Features, Turn};
 use super::keyed::{Keyed, Proved, Transcript, exchanged, found_key};
 use super::payloads::{block, draw_nonce, features, in_clear, key_and_nonce, key_message, key_query, proposal_message};
@@ -75,7 +76,7 @@ impl Initiator {
         if offered.is_empty() {
             return Err(Cause::Unsupported(format!("no authentication method of remote block {}", block.name)));
         }
-        cx.record.offered = in_words(&offered);
+        cx.record.offered = bounded(in_words(&offered));
         let sa_i = phase1_sa(&offered).encode();
         let message = proposal_message(cx, &sa_i, block.dpd.is_some());
         Ok((Self::AwaitsChoice(AwaitsChoice { sa_i, offered }), message))
@@ -138,7 +139,7 @@ impl AwaitsChoice {
         let (_, chosen) = answered_phase1(&answer, &self.offered).map_err(|error| bad_choice(error.to_string()))?;
         // Only the lifetime may differ from what was offered, as far as the block allows it.
         let accepted = accept_phase1(block(cx)?.proposal_check, &[chosen], &self.offered).ok_or_else(|| {
-            let offered = in_words(&self.offered).join("; ");
+            let offered = bounded(in_words(&self.offered)).join("; ");
             bad_choice(format!("a lifetime of {} s, offered was [{offered}]", chosen.lifetime))
         })?;
         Ok((accepted.terms, features(cx, &payloads, Features::default())))
@@ -198,6 +199,16 @@ impl DerivesKeys {
 }
 
 impl AwaitsIdentity {
+    /// An informational message instead of message 6.
+    pub(super) fn informational<T>(
+        &self,
+        message: (&Header, &[u8]),
+        envelope: &Envelope,
+        read: impl FnOnce(&[RawPayload<'_>]) -> Result<T, Cause>,
+    ) -> Result<T, Cause> {
+        self.keyed.informational(message, envelope, read)
+    }
+
     /// Message 6: who the peer is.
     fn receive(mut self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Turn<Initiator> {
         let proved = match self.keyed.read(cx, Role::Responder, header, body) {

@@ -2,6 +2,7 @@
 
 use crate::crypto::{DhDone, DhValues, GroupError, HashInput, Iv, KeyAnswer, Phase1Keys, Secret, equal};
 use crate::crypto::{Exponent, skeyid_psk};
+use crate::exchange::envelope::Envelope;
 use crate::exchange::message::{Opened, Unreadable, seal};
 use crate::exchange::rules::{self, MAIN};
 use crate::identity::Identity;
@@ -10,7 +11,7 @@ use crate::outcome::{Cause, Role};
 use crate::proposal::Phase1Terms;
 use crate::wire::{Header, RawPayload};
 
-use super::super::sa::UsedMessageIds;
+use super::super::sa::{UsedMessageIds, open_informational};
 use super::super::{Context, Features, PeerIdentity, Phase1Sa};
 use super::payloads::{has_initial_contact, header, own_identity};
 
@@ -92,6 +93,16 @@ impl Keyed {
             return Err(Cause::Authentication("the hash is wrong".into()));
         }
         Identity::parse(id).map_err(|error| Cause::Malformed(error.to_string()))
+    }
+
+    /// Reads an informational message that the peer sends instead of its last one.
+    pub(super) fn informational<T>(
+        &self,
+        message: (&Header, &[u8]),
+        envelope: &Envelope,
+        read: impl FnOnce(&[RawPayload<'_>]) -> Result<T, Cause>,
+    ) -> Result<T, Cause> {
+        open_informational(&self.keys, &self.iv, message, envelope, read)
     }
 
     /// HASH_I or HASH_R.

@@ -15,7 +15,9 @@ mod payloads;
 mod responder;
 
 use crate::crypto::JobResult;
-use crate::wire::Header;
+use crate::exchange::envelope::Envelope;
+use crate::outcome::Cause;
+use crate::wire::{Header, RawPayload};
 
 use super::{Context, Turn};
 pub(crate) use initiator::Initiator;
@@ -43,6 +45,20 @@ impl MainMode {
         match self {
             Self::Initiator(initiator) => initiator.job_done(cx, result).map(Self::Initiator),
             Self::Responder(responder) => responder.job_done(cx, result).map(Self::Responder),
+        }
+    }
+
+    /// Reads an informational message while an initiator waits for the last message; none: nobody waits for it, or has no
+    /// keys yet.
+    pub(crate) fn informational<T>(
+        &self,
+        message: (&Header, &[u8]),
+        envelope: &Envelope,
+        read: impl FnOnce(&[RawPayload<'_>]) -> Result<T, Cause>,
+    ) -> Option<Result<T, Cause>> {
+        match self {
+            Self::Initiator(Initiator::AwaitsIdentity(state)) => Some(state.informational(message, envelope, read)),
+            Self::Initiator(_) | Self::Responder(_) => None,
         }
     }
 

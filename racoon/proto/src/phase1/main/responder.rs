@@ -10,7 +10,7 @@ use crate::proposal::{Phase1Terms, offered_phase1, phase1_answer};
 use crate::select::{Ambiguous, Known, ProposalChoice, RemoteIndex};
 use crate::wire::{Header, RawPayload, SaBody};
 
-use super::super::record::{Record, in_words};
+use super::super::record::{Record, bounded, in_words};
 use super::super::{Agreed, Context, Features, Turn};
 use super::initiator::{expectation, expected_peer};
 use super::keyed::{Keyed, Proved, Transcript, exchanged, found_key};
@@ -80,11 +80,10 @@ impl<'a> FirstChoice<'a> {
         let offer = offered_phase1(&sa);
         let known = known(remote);
         let terms = offer.terms();
-        record.offered = in_words(&terms);
-        record.offered.extend(offer.skipped.iter().map(ToString::to_string));
+        record.offered = bounded(in_words(&terms).chain(offer.skipped.iter().map(ToString::to_string)));
         let candidates = settings.remotes.candidates(&known);
         let blocks = candidates.iter().filter_map(|index| settings.remotes.get(*index));
-        record.configured = blocks.flat_map(|block| in_words(&block.proposals)).collect();
+        record.configured = bounded(blocks.flat_map(|block| in_words(&block.proposals)));
         let chosen = choose(settings, &known, &terms);
         let chosen = chosen.and_then(|choice| Some((choice, offer.transforms.get(choice.acceptance.offered)?)));
         let Some((ProposalChoice { remote: block, acceptance, .. }, transform)) = chosen else {

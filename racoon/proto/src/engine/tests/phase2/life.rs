@@ -168,3 +168,32 @@ fn a_reload_keeps_what_is_configured() {
     net.settle();
     net.assert_empty();
 }
+
+/// Who has only SAs left of a peer can delete them.
+#[test]
+fn a_peer_without_phase_1_is_deleted() {
+    let mut net = Net::up(hosts(), &transport(), &sainfo());
+    let phase1 = net.world.a.only();
+    net.world.a.engine.phase1_expire(phase1);
+    net.settle();
+    net.pass(seconds(100));
+    net.world.a.engine.phase1_expire(phase1);
+    assert_eq!((net.world.a.states(), Net::established(&net.world.a)), (vec![], 1));
+    let delete = || Control::DeletePeer { local: "0.0.0.0".parse().unwrap(), remote: ip(B) };
+    let now = net.world.now;
+    assert_eq!(net.world.a.engine.handle_control(now, delete()), Ok(()));
+    net.settle();
+    assert!(net.kernels[0].sas.is_empty());
+    assert_eq!(net.world.a.engine.handle_control(now, delete()), Err(crate::engine::Refusal::Missing));
+}
+
+#[test]
+fn after_the_end_nothing_begins() {
+    let mut net = Net::up(hosts(), &transport(), &sainfo());
+    let now = net.world.now;
+    net.world.a.engine.handle_control(now, Control::Shutdown).unwrap();
+    net.settle();
+    let establish = Control::EstablishPhase1 { local: ip(A), remote: ip(B), block: None };
+    assert_eq!(net.world.a.engine.handle_control(now, establish), Err(crate::engine::Refusal::Stopping));
+    assert_eq!(net.world.a.engine.poll_timeout(), None);
+}

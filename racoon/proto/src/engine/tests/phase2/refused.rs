@@ -203,6 +203,39 @@ fn a_phase_1_that_goes_takes_what_is_on_its_way() {
     let now = net.world.now;
     net.world.a.engine.handle_control(now, Control::FlushPhase1).unwrap();
     net.settle();
-    assert_eq!(net.world.a.failures(), [Cause::Deleted(Protocol::ISAKMP)]);
+    assert_eq!(net.world.a.failures(), [Cause::phase1_gone()]);
+    net.assert_empty();
+}
+
+/// A policy is for a tunnel with somebody else: this peer may not send through it, whoever it is.
+#[test]
+fn a_tunnel_with_somebody_else() {
+    let tunnel = [template(Protocol::ESP, Mode::Tunnel)];
+    let mut net = Net::new(networks(), &tunnel, &sainfo());
+    let other = "203.0.113.9".parse().unwrap();
+    let template = Template { ends: Some((other, ip(B))), ..tunnel[0] };
+    let mut policies = policies(networks(), &tunnel, false);
+    policies[0].action = Action::Protect(vec![template]);
+    net.tell_b(KernelEvent::Policies(policies));
+    net.acquire();
+    net.settle();
+    let [Cause::NoPolicy(why)] = &net.world.b.failures()[..] else { panic!("{:?}", net.world.b.failures()) };
+    let expected = "its tunnel is between 192.0.2.2 and 203.0.113.9, phase 1 between 192.0.2.2 and 192.0.2.1";
+    assert!(why.ends_with(expected), "{why}");
+    net.assert_empty();
+}
+
+/// An outbound policy of somebody is not replaced by one that is made for a peer, and not deleted with it.
+#[test]
+fn policies_are_not_made_over_those_of_others() {
+    let generate = |block: &mut Remote, _: &mut Settings| block.generate_policy = GeneratePolicy::Require;
+    let both = [sainfo(), sainfo()];
+    let mut net = Net::with(hosts(), &transport(), both, |_, _| {}, generate);
+    let outbound = policies(hosts(), &transport(), false).remove(1);
+    net.tell_b(KernelEvent::Policies(vec![outbound]));
+    net.acquire();
+    net.settle();
+    assert!(matches!(&net.world.b.failures()[..], [Cause::NoPolicy(why)] if why.ends_with("but none inbound")));
+    assert!(net.kernels[1].policies.is_empty());
     net.assert_empty();
 }
