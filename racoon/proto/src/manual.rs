@@ -139,6 +139,13 @@
 //! carries `next_iv`; the state takes it over when the message is accepted and not before. To decrypt with the state's
 //! own IV and repair it later is the bug to avoid: one forgery, and the peer's next message is noise.
 //!
+//! **Refused.** A responder that does not like an identity says so under the keys, for it has no message 6 to send; an
+//! initiator that waits for that message reads informational messages, too, and believes an error whose HASH is right.
+//!
+//! **Too much.** Strangers have `half_open_limit`. A peer that is none has a limit of quick modes on their way under one
+//! phase 1 (one more is as if it had been lost) and of phase 2s in all (one more is refused). What is kept of an offer
+//! in words is bounded, and values that cannot be computed with do not put a deadline off.
+//!
 //! **In words.** All that is encrypted goes through `exchange::message::seal`, all that is decrypted through
 //! `Opened::payloads`, and both through an `Envelope`: at level debug2 it notes what they say, and the engine logs it
 //! before the lines that follow from it. Messages in clear are told by the shell, which has no keys.
