@@ -26,6 +26,7 @@ usage: cargo regress [--full] [--fuzz-seconds N] [STEP ...]
        cargo regress cases [--backend NAME] [--filter WORD] [--bless] [--setkey PROGRAM] [FILE ...]
        cargo regress bench [--backend NAME,...] [--setkey PROGRAM] [COUNT ...]
        cargo regress bench racoon [COUNT]
+       cargo regress bench ike [COUNT]
        cargo regress rows [--racoon BACKEND] [ROW ...]
        cargo regress scenes SUITE BACKEND [WORD]
        cargo regress lab [--share DIR] -- COMMAND ...
@@ -71,6 +72,7 @@ fn guest(words: &[&str]) -> Result<ExitCode> {
     match words {
         ["init", work, ..] => lab::init::run(Path::new(work))?,
         ["bench", setkey, backends, counts @ ..] => bench::guest::race(Path::new(setkey), backends, counts)?,
+        ["bench-ike", words @ ..] => bench::ike::serve(words)?,
         ["soak", setkey] => soak::soak(Path::new(setkey))?,
         ["demo", folder] => demo::play(&demo::Programs::of(Path::new(folder)))?,
         ["ike", words @ ..] => ike::serve(words)?,

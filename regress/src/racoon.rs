@@ -60,6 +60,11 @@ impl<'a> Racoon<'a> {
         Ok(racoon)
     }
 
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.daemon.id()
+    }
+
     /// Whether it still runs.
     pub(crate) fn is_alive(&self) -> bool {
         self.daemon.is_alive()

@@ -5,14 +5,13 @@ use std::fs;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use nix::sched::{CloneFlags, unshare};
 
 use super::cost::Cost;
 use super::load;
-use super::meter::Mark;
+use super::meter::{Mark, Marks};
 use crate::lab::{Program, lo_up};
 
 /// One table of the kernel: how each program fills it and shows it.
@@ -81,9 +80,9 @@ impl Table {
 
     fn metered(&self, count: usize, what: &str, program: &Path, arguments: &[&str]) -> Result<()> {
         let words: Vec<&OsStr> = arguments.iter().map(OsStr::new).collect();
-        mark(&Mark::Start)?;
+        Marks::print(&Mark::Start)?;
         let cost = Cost::of(program, &words)?;
-        mark(&Mark::End { count, table: self.name.to_owned(), what: what.to_owned(), elapsed: cost.elapsed })?;
+        Marks::print(&Mark::End { count, table: self.name.to_owned(), what: what.to_owned(), elapsed: cost.elapsed })?;
         ensure!(cost.success, "{} {} failed", program.display(), arguments.join(" "));
         Ok(())
     }
@@ -103,12 +102,3 @@ impl Table {
         Ok(())
     }
 }
-
-/// Prints a mark and stands still, so that it does not matter when exactly it is seen.
-fn mark(mark: &Mark) -> Result<()> {
-    println!("{}", mark.line()?);
-    thread::sleep(STANDSTILL);
-    Ok(())
-}
-
-const STANDSTILL: Duration = Duration::from_millis(150);

@@ -4,10 +4,12 @@
 //! process group, each program's memory is another process of it, and a program that ended is in what the leader waited for.
 
 use std::fs;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use nix::unistd::{Pid, SysconfVar, sysconf};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// What the guest says between its runs.
@@ -20,7 +22,7 @@ pub(super) enum Mark {
 /// Prints a line for each run of the guest.
 #[derive(Default)]
 pub(super) struct Meter {
-    line: Vec<u8>,
+    marks: Marks,
     start: Times,
     rows: Vec<Row>,
 }
@@ -40,15 +42,23 @@ struct Times {
     kernel: u64,
 }
 
-impl Mark {
-    pub(super) fn line(&self) -> Result<String> {
-        Ok(format!("{MARK}{}", serde_json::to_string(self)?))
-    }
+/// What the guest prints: lines, of which some are marks.
+#[derive(Default)]
+pub(super) struct Marks {
+    line: Vec<u8>,
 }
 
-impl Meter {
+impl Marks {
+    /// In the guest: prints a mark and stands still, so that it does not matter when exactly it is seen.
+    pub(super) fn print(mark: &impl Serialize) -> Result<()> {
+        println!("{MARK}{}", serde_json::to_string(mark)?);
+        thread::sleep(STANDSTILL);
+        Ok(())
+    }
+
     /// Takes what the guest printed; other lines than marks are passed on.
-    pub(super) fn watch(&mut self, group: Pid, bytes: &[u8]) -> Result<()> {
+    pub(super) fn read<T: DeserializeOwned>(&mut self, bytes: &[u8]) -> Result<Vec<T>> {
+        let mut marks = Vec::new();
         for &byte in bytes {
             if byte != b'\n' {
                 self.line.push(byte);
@@ -57,11 +67,19 @@ impl Meter {
             let line = std::mem::take(&mut self.line);
             let line = String::from_utf8_lossy(&line);
             match line.strip_prefix(MARK) {
-                Some(mark) => self.mark(group, &serde_json::from_str(mark)?)?,
+                Some(mark) => marks.push(serde_json::from_str(mark)?),
                 None => println!("{line}"),
             }
         }
-        Ok(())
+        Ok(marks)
+    }
+}
+
+impl Meter {
+    /// Takes what the guest printed.
+    pub(super) fn watch(&mut self, group: Pid, bytes: &[u8]) -> Result<()> {
+        let marks: Vec<Mark> = self.marks.read(bytes)?;
+        marks.iter().try_for_each(|mark| self.mark(group, mark))
     }
 
     /// The comparisons that the runs allow, of processor time.
@@ -129,6 +147,8 @@ impl Times {
 
 /// What a line of the guest begins with that is meant for us.
 const MARK: &str = "@mark ";
+
+const STANDSTILL: Duration = Duration::from_millis(150);
 
 /// What is compared with what.
 const RIVALS: &[(&str, &str)] = &[

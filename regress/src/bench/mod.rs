@@ -2,6 +2,7 @@
 
 mod cost;
 pub(crate) mod guest;
+pub(crate) mod ike;
 mod load;
 mod meter;
 mod racoon;
@@ -28,8 +29,10 @@ const CHECK_COUNTS: [usize; 2] = [1000, 500_000];
 
 /// The command line.
 pub(crate) fn run(words: &[&str]) -> Result<ExitCode> {
-    if let ["racoon", rest @ ..] = words {
-        return racoon::run(rest);
+    match words {
+        ["racoon", rest @ ..] => return racoon::run(rest),
+        ["ike", rest @ ..] => return ike::run(rest),
+        _ => {}
     }
     let (mut backend, mut setkey, mut counts) = ("pfkey,xfrm", None, Vec::new());
     let mut words = words.iter();

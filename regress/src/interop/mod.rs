@@ -28,6 +28,7 @@ use crate::tally::Tally;
 use crate::{tools, tree};
 use algorithm::Peer;
 use guest::Kind;
+pub(crate) use package::STRONGSWAN;
 
 /// `cargo regress rows`: some rows, or all.
 pub(crate) fn run(words: &[&str]) -> Result<bool> {
@@ -60,7 +61,7 @@ fn check_peers(rows: &[&str]) -> Result<Tally> {
 
 fn boot(words: &[&str], backend: &str) -> Result<Tally> {
     tools::packages(package::PROGRAMS)?;
-    package::STRONGSWAN.fetch()?;
+    STRONGSWAN.fetch()?;
     package::LIBRESWAN.fetch()?;
     // Where the guest finds the packages.
     let target = tree::target();

@@ -50,6 +50,11 @@ impl Daemon {
         bail!("{}: no {what}: {why}\n{output}", self.name)
     }
 
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.borrow().id()
+    }
+
     /// Whether it still runs.
     pub(crate) fn is_alive(&self) -> bool {
         matches!(self.child.borrow_mut().try_wait(), Ok(None))

@@ -1,0 +1,26 @@
+//! What the machine allows: a handshake takes two Diffie-Hellman operations of each side, and cannot be cheaper.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use racoon_proto::crypto::{DhTask, DhWork, Exponent, Job, OpenSslRandom};
+
+use crate::meter::{processor, rate};
+use crate::suite::{OneKey, Suite};
+
+/// How long it is measured.
+const FOR: Duration = Duration::from_millis(300);
+
+/// Handshakes per processor second if there were nothing but Diffie-Hellman in them.
+pub(crate) fn handshakes(suite: Suite) -> Result<f64> {
+    let draw = || Exponent::draw(suite.group, &mut OpenSslRandom).context("an exponent");
+    let peer = draw()?.public_value()?;
+    let (begin, mut count) = (processor(), 0);
+    while processor().saturating_sub(begin) < FOR {
+        let work = DhWork { exponent: draw()?, task: DhTask::Both(peer.clone()) };
+        let done = Job { exchange: Some(work), key: None }.perform(&OneKey);
+        done.exchange.context("no answer")?.outcome?;
+        count += 1;
+    }
+    Ok(rate(count, processor().saturating_sub(begin)) / f64::from(suite.exchanges()))
+}

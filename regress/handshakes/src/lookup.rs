@@ -1,0 +1,50 @@
+//! What it costs to find things: the time from an acquire to the message that it makes must not grow with the tunnels.
+
+use std::net::SocketAddr;
+
+use anyhow::{Result, ensure};
+
+use crate::engines::Hall;
+use crate::meter::processor;
+use crate::party::{client, policies};
+use crate::suite::X25519;
+
+const TUNNELS: [u32; 3] = [1, 1000, 10_000];
+
+/// How many acquires are measured of each kind.
+const ACQUIRES: u16 = 500;
+
+/// Numbers of policies that no client has.
+const INDEX_KNOWN: u32 = 1_000_000;
+const INDEX_NEW: u32 = 2_000_000;
+
+/// Prints a line for each number of tunnels.
+pub(crate) fn run() -> Result<()> {
+    println!("\nFrom an acquire to the message, us of processor time, by the tunnels that there are (x25519):");
+    println!("{:>8}  {:>22}  {:>22}", "tunnels", "quick mode, message 1", "main mode, message 1");
+    let server = SocketAddr::from(([127, 0, 0, 1], 500)).ip();
+    for tunnels in TUNNELS {
+        let (mut known, mut new) = (Vec::new(), Vec::new());
+        for number in 0..ACQUIRES {
+            let peer = client(u32::from(number) % tunnels, 500).ip();
+            known.extend(policies(INDEX_KNOWN + u32::from(number), server, peer, 1000 + number));
+            let stranger = client(100_000 + u32::from(number), 500).ip();
+            new.extend(policies(INDEX_NEW + u32::from(number), server, stranger, 0));
+        }
+        let mut hall = Hall::new(X25519, tunnels, known.iter().chain(&new).cloned())?;
+        hall.fill()?;
+        let mut times = Vec::new();
+        for wishes in [known, new] {
+            let (begin, mut sent) = (processor(), 0);
+            for policy in wishes.iter().step_by(2) {
+                sent += hall.server.acquire(policy).len();
+            }
+            let took = processor().saturating_sub(begin);
+            ensure!(sent == usize::from(ACQUIRES), "{sent} messages: {:?}", hall.server.failures.first());
+            times.push(took.as_secs_f64() * 1e6 / f64::from(ACQUIRES));
+        }
+        let [quick, main] = times[..] else { continue };
+        println!("{tunnels:8}  {quick:22.1}  {main:22.1}");
+    }
+    Ok(())
+}

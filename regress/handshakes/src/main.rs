@@ -1,0 +1,54 @@
+//! What IKE negotiations cost. `cargo regress bench ike` runs this; by itself it is a crowd of initiators made of one
+//! engine.
+//!
+//! It is a program of its own because it is only of use when it is optimized.
+
+mod ceiling;
+mod engines;
+mod load;
+mod lookup;
+mod meter;
+mod party;
+mod suite;
+mod sys;
+mod wire;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+const USAGE: &str = "\
+usage: regress-handshakes engine COUNT
+           the engine alone, both sides in this process
+       regress-handshakes load PID ADDRESS:PORT COUNT SUITE
+           main and quick modes with a daemon that takes anybody from 127/8 with the key `handshakes';
+           prints seconds of the daemon's processor, seconds by the clock, and bytes of its memory for each tunnel
+suites: modp2048, modp2048-pfs, modp3072, ecp256, x25519
+";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match run(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("regress-handshakes: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(words: &[&str]) -> Result<()> {
+    match words {
+        ["engine", count] => {
+            engines::run(count.parse().context("a count of handshakes")?)?;
+            lookup::run()
+        }
+        ["load", pid, target, count, suite] => {
+            let target = target.parse().context("an address and a port")?;
+            let pid = pid.parse().context("the number of a process")?;
+            load::run(pid, target, count.parse().context("a count of handshakes")?, suite::of(suite)?)
+        }
+        _ => bail!("{USAGE}"),
+    }
+}

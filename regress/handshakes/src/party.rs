@@ -1,0 +1,127 @@
+//! An engine with a kernel that agrees to everything: one side of many negotiations.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use racoon_proto::crypto::OpenSslRandom;
+use racoon_proto::engine::{Control, Engine};
+use racoon_proto::kernel::{
+    Acquire, Action, Direction, KernelEvent, KernelRequest, Level, Mode, Policy, Prefix, Selector, Template,
+};
+use racoon_proto::num::Protocol;
+use racoon_proto::output::{EventKind, Output, Transmit};
+use racoon_proto::settings::Settings;
+use racoon_proto::time::Time;
+
+use crate::meter::processor;
+use crate::suite::OneKey;
+
+/// One side.
+pub(crate) struct Party {
+    engine: Engine,
+    began: Instant,
+    next_spi: u32,
+    /// Phase 2s that came up.
+    pub(crate) up: usize,
+    /// What failed, in words.
+    pub(crate) failures: Vec<String>,
+    /// Processor time in Diffie-Hellman.
+    pub(crate) exchanging: Duration,
+}
+
+impl Party {
+    /// With these addresses, and a policy towards each of the peers.
+    pub(crate) fn new(settings: Settings, here: Vec<SocketAddr>, policies: Vec<Policy>) -> Result<Self> {
+        let now = Time::default();
+        let mut engine = Engine::new(settings, Box::new(OpenSslRandom), now);
+        engine.handle_control(now, Control::Addresses(here.into_iter().collect()))?;
+        engine.handle_kernel(now, KernelEvent::Policies(policies));
+        let failures = Vec::new();
+        Ok(Self { engine, began: Instant::now(), next_spi: 0x1000, up: 0, failures, exchanging: Duration::ZERO })
+    }
+
+    /// A packet needs the policy of this number. Returns what is to be sent.
+    pub(crate) fn acquire(&mut self, policy: &Policy) -> Vec<Transmit> {
+        let (source, destination) = (policy.selector.source.address(), policy.selector.destination.address());
+        let (index, seq) = (Some(policy.index), policy.index);
+        let acquire = Acquire { policy: index, source, destination, protocol: Protocol::ESP, seq, selector: None };
+        self.engine.handle_kernel(self.now(), KernelEvent::Acquire(acquire));
+        self.work()
+    }
+
+    /// A datagram came in. Returns what is to be sent.
+    pub(crate) fn receive(&mut self, local: SocketAddr, remote: SocketAddr, bytes: &[u8]) -> Vec<Transmit> {
+        self.engine.handle_datagram(self.now(), local, remote, bytes);
+        self.work()
+    }
+
+    /// Does what is due. Returns what is to be sent.
+    pub(crate) fn tick(&mut self) -> Vec<Transmit> {
+        self.engine.handle_timeout(self.now());
+        self.work()
+    }
+
+    fn now(&self) -> Time {
+        Time(self.began.elapsed())
+    }
+
+    fn work(&mut self) -> Vec<Transmit> {
+        let mut datagrams = Vec::new();
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Transmit(datagram) => datagrams.push(datagram),
+                Output::Kernel(request) => self.kernel(request),
+                Output::Job(id, _, job) => {
+                    let begin = processor();
+                    let result = job.perform(&OneKey);
+                    self.exchanging += processor().saturating_sub(begin);
+                    self.engine.handle_crypto(self.now(), id, result);
+                }
+                Output::Event(event) if event.kind == EventKind::Phase2Up => self.up += 1,
+                Output::Event(_) => {}
+                Output::Log(line) if line.level <= racoon_proto::output::Level::Warning => {
+                    self.failures.push(line.text);
+                }
+                Output::Log(_) | Output::Outcome(_) => {}
+            }
+        }
+        datagrams
+    }
+
+    fn kernel(&mut self, request: KernelRequest) {
+        let answer = match request {
+            KernelRequest::AllocateSpi(spi) => {
+                self.next_spi += 1;
+                KernelEvent::Spi(spi.id, Ok(self.next_spi))
+            }
+            KernelRequest::Install(sa) => KernelEvent::Installed(sa.id, Ok(())),
+            _ => return,
+        };
+        self.engine.handle_kernel(self.now(), answer);
+    }
+}
+
+/// The address of a client.
+pub(crate) fn client(number: u32, port: u16) -> SocketAddr {
+    const FIRST: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 1);
+    SocketAddr::from((Ipv4Addr::from_bits(FIRST.to_bits() + number), port))
+}
+
+/// Policies that have all between two hosts (a port of the destination, or 0 for all) in ESP: the outbound one and its
+/// mirror.
+pub(crate) fn policies(index: u32, here: IpAddr, there: IpAddr, port: u16) -> [Policy; 2] {
+    let protocol = if port == 0 { 0 } else { 17 };
+    let (source, destination) = (Prefix::host(here), Prefix::host(there));
+    let out = Selector { source, destination, protocol, source_port: 0, destination_port: port };
+    let template =
+        Template { protocol: Protocol::ESP, mode: Mode::Transport, level: Level::Require, reqid: 0, ends: None };
+    let policy = |index, direction, selector| Policy {
+        index,
+        direction,
+        selector,
+        action: Action::Protect(vec![template]),
+        priority: 0x8000_0000,
+    };
+    [policy(index * 2, Direction::Out, out), policy(index * 2 + 1, Direction::In, out.mirrored())]
+}

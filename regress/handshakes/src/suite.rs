@@ -1,0 +1,79 @@
+//! What is negotiated: AES-128 and SHA-256 in both phases, a pre-shared key, and the group that makes the difference.
+
+use anyhow::{Result, bail};
+use racoon_proto::config::{Encryption, PeerAddress, Remote, RemoteAddress, RemoteSide, Sainfo, Side};
+use racoon_proto::num::{AuthAlgorithm, AuthMethod, Cipher, EspTransform, ExchangeType, Group, Hash};
+use racoon_proto::proposal::Phase1Terms;
+use racoon_proto::psk::KeyTable;
+use racoon_proto::select::{Remotes, Sainfos};
+use racoon_proto::settings::{HalfOpenLimit, Settings};
+use zeroize::Zeroizing;
+
+/// A group for phase 1, and whether phase 2 uses it again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Suite {
+    pub(crate) name: &'static str,
+    pub(crate) group: Group,
+    pub(crate) pfs: bool,
+}
+
+pub(crate) const ALL: [Suite; 5] = [
+    Suite { name: "modp2048", group: Group::MODP2048, pfs: false },
+    Suite { name: "modp2048-pfs", group: Group::MODP2048, pfs: true },
+    Suite { name: "modp3072", group: Group::MODP3072, pfs: false },
+    Suite { name: "ecp256", group: Group::ECP256, pfs: false },
+    X25519,
+];
+
+/// The cheapest.
+pub(crate) const X25519: Suite = Suite { name: "x25519", group: Group::X25519, pfs: false };
+
+/// The suite of this name.
+pub(crate) fn of(name: &str) -> Result<Suite> {
+    match ALL.into_iter().find(|suite| suite.name == name) {
+        Some(suite) => Ok(suite),
+        None => bail!("no such suite: {name}"),
+    }
+}
+
+impl Suite {
+    /// Diffie-Hellman exchanges of one handshake, each of two operations a side.
+    pub(crate) fn exchanges(self) -> u32 {
+        if self.pfs { 2 } else { 1 }
+    }
+
+    /// Settings for any peer, or for one.
+    pub(crate) fn settings(self, peer: Option<PeerAddress>, port: u16) -> Settings {
+        let at = peer.map(|address| RemoteAddress { address: Some(address), port });
+        let mut remote = Remote::new("peer", at);
+        remote.exchange_modes = vec![ExchangeType::MAIN];
+        remote.proposals = vec![Phase1Terms {
+            cipher: Cipher::AES,
+            key_length: 128,
+            hash: Hash::SHA256,
+            group: self.group,
+            method: AuthMethod::PRE_SHARED_KEY,
+            lifetime: 3600,
+        }];
+        let mut sainfo = Sainfo::new(Side::Anonymous, RemoteSide::Anonymous);
+        sainfo.terms.lifetime = 3600;
+        sainfo.terms.group = self.pfs.then_some(self.group);
+        sainfo.encryption = vec![Encryption { transform: EspTransform::AES, key_length: 128 }];
+        sainfo.authentication = vec![AuthAlgorithm::HMAC_SHA256.into()];
+        Settings {
+            remotes: Remotes::new(vec![remote]),
+            sainfos: Sainfos::new(vec![sainfo]),
+            half_open: HalfOpenLimit { total: u32::MAX, per_source: u32::MAX },
+            ..Settings::default()
+        }
+    }
+}
+
+/// The same key for everybody.
+pub(crate) struct OneKey;
+
+impl KeyTable for OneKey {
+    fn key(&self, _: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        Some(Zeroizing::new(b"handshakes".to_vec()))
+    }
+}

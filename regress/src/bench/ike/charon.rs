@@ -1,0 +1,80 @@
+//! strongSwan's daemon in the lab, which answers anybody.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use super::suite::Suite;
+use crate::interop::{STRONGSWAN, daemon_dir};
+use crate::lab::{Daemon, Host, Program, write_secret};
+
+/// A running charon.
+pub(super) struct Charon {
+    daemon: Daemon,
+    dir: PathBuf,
+}
+
+/// For it to start, and to stop.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Where its libraries are: not on the loader's path.
+const LIBRARIES: &str = "/usr/lib/ipsec";
+
+impl Charon {
+    pub(super) fn start(host: &Host, suite: &Suite) -> Result<Self> {
+        if !host.enter(|| fs::exists(LIBRARIES).unwrap_or(false))? {
+            STRONGSWAN.lay_over(host)?;
+        }
+        let dir = daemon_dir(host, "charon")?;
+        let (conf, swanctl) = (dir.join("strongswan.conf"), dir.join("swanctl.conf"));
+        fs::write(&conf, strongswan_conf(&dir.to_string_lossy()))?;
+        write_secret(&swanctl, suite.swanctl().as_bytes())?;
+        let mut command = Command::new("charon-systemd");
+        command.env("LD_LIBRARY_PATH", LIBRARIES).env("STRONGSWAN_CONF", &conf);
+        let daemon = Daemon::start(host, command, &dir.join("output"))?;
+        let socket = dir.join("vici");
+        daemon.wait_until(LIMIT, "vici socket", || socket.exists())?;
+        let uri = format!("unix://{}", socket.display());
+        let words = ["--load-all", "--file", &swanctl.to_string_lossy(), "--uri", &uri];
+        let program = Program::new("swanctl", &words).env("LD_LIBRARY_PATH", LIBRARIES);
+        let done = host.run(program.env("STRONGSWAN_CONF", &conf.to_string_lossy()))?;
+        let loaded = done.success() && done.text().contains("successfully loaded 1 connections");
+        ensure!(loaded, "swanctl: {}", done.text());
+        Ok(Self { daemon, dir })
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.daemon.id()
+    }
+
+    pub(super) fn log(&self) -> String {
+        fs::read_to_string(self.dir.join("log")).unwrap_or_default()
+    }
+
+    pub(super) fn stop(self) -> Result<()> {
+        let exit = self.daemon.stop(LIMIT)?;
+        ensure!(exit == "0", "charon ended with {exit}");
+        Ok(())
+    }
+}
+
+/// Its exponents are short like ours: not its default, but its best.
+fn strongswan_conf(dir: &str) -> String {
+    format!(
+        "charon-systemd {{
+  load = random nonce aes sha1 sha2 hmac kdf openssl kernel-netlink socket-default vici
+  install_routes = no
+  dh_exponent_ansi_x9_42 = no
+  filelog {{ main {{
+    path = {dir}/log
+    default = 1
+  }} }}
+  plugins {{ vici {{ socket = unix://{dir}/vici
+  }} }}
+}}
+"
+    )
+}

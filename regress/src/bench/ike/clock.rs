@@ -1,0 +1,85 @@
+//! The processor time of a daemon in the lab, taken from outside.
+//!
+//! The guest's own clocks go on while the machine does something else. Seen from outside each program of the guest is a
+//! process, and the daemon is what there was before the load. What it takes is measured as on this machine: its own
+//! work, and that of leaving for the guest's kernel, but not what is done there.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::Duration;
+
+use anyhow::Result;
+use nix::time::{ClockId, clock_gettime};
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+
+use super::row;
+use crate::bench::meter::Marks;
+
+/// What the guest says.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Mark {
+    /// The daemon is there, the load is not yet.
+    Ready,
+    /// The load is over.
+    Over { title: String, suite: String, count: u32, elapsed: Duration, bytes: String },
+}
+
+/// Prints a line for each load.
+#[derive(Default)]
+pub(super) struct Clock {
+    marks: Marks,
+    before: BTreeMap<i32, Duration>,
+}
+
+impl Clock {
+    /// Takes what the guest printed.
+    pub(super) fn watch(&mut self, group: Pid, bytes: &[u8]) -> Result<()> {
+        for mark in self.marks.read(bytes)? {
+            let now = programs(group)?;
+            match mark {
+                Mark::Ready => self.before = now,
+                Mark::Over { title, suite, count, elapsed, bytes } => {
+                    let took = |(id, before): (&i32, &Duration)| Some(now.get(id)?.saturating_sub(*before));
+                    let spent = self.before.iter().filter_map(took).sum();
+                    println!("{}", row(&title, &suite, count, spent, elapsed, &bytes));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The guest's programs, with their processor time: the processes of a group but for its leader, the kernel.
+fn programs(group: Pid) -> Result<BTreeMap<i32, Duration>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir("/proc")? {
+        let entry = entry?;
+        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+        // Processes come and go while we look.
+        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
+        if id == group.as_raw() || group_of(&stat) != Some(group.as_raw()) {
+            continue;
+        }
+        let Ok(time) = ClockId::pid_cpu_clock_id(Pid::from_raw(id)).and_then(clock_gettime) else { continue };
+        found.insert(id, time.into());
+    }
+    Ok(found)
+}
+
+/// The process group in a `/proc/PID/stat`. The name, in parentheses, may hold anything; the third field behind it is
+/// the group.
+fn group_of(stat: &str) -> Option<i32> {
+    stat.rsplit_once(") ")?.1.split(' ').nth(2)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_group_is_behind_the_name() {
+        assert_eq!(group_of("8 (a) b 1 2 3) R 7 6 5 0"), Some(6));
+        assert_eq!(group_of("8 (a)"), None);
+    }
+}

@@ -1,0 +1,147 @@
+//! `cargo regress bench ike`: what negotiations cost. The engine alone, the daemon as responder on this machine, and in
+//! the lab the daemon beside strongSwan's, both under the same load.
+
+mod charon;
+mod clock;
+mod here;
+mod suite;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use self::charon::Charon;
+use self::clock::{Clock, Mark};
+use self::here::Responder;
+use self::suite::{SUITES, Suite};
+use super::meter::Marks;
+use crate::interop::STRONGSWAN;
+use crate::job::Job;
+use crate::lab::{Boot, End, Host, Program};
+use crate::racoon::{Files, Ours, Racoon};
+use crate::{tools, tree};
+
+/// How many handshakes, where the command line does not say.
+const COUNT: u32 = 1000;
+
+/// The lab is so much slower, and has fewer of them.
+const SLOWER: u32 = 5;
+
+/// The pre-shared key of all. The program that makes the load knows it.
+const KEY: &str = "handshakes";
+
+/// The port in the lab.
+const PORT: u16 = 500;
+
+/// The command line: a number of handshakes.
+pub(super) fn run(words: &[&str]) -> Result<ExitCode> {
+    let count = match words {
+        [] => COUNT,
+        [count] => count.parse().with_context(|| format!("not a number: {count}"))?,
+        _ => bail!("one number is enough"),
+    };
+    ensure!(count >= SLOWER, "at least {SLOWER} handshakes");
+    tools::packages(tools::BUILD)?;
+    tools::packages(tools::LAB)?;
+    STRONGSWAN.fetch()?;
+    Job::cargo("build --release --package racoon --package setkey --package regress-handshakes").run()?;
+    println!("load of this machine, before: {}", std::fs::read_to_string("/proc/loadavg")?.trim());
+    let load = tree::program("regress-handshakes", "release");
+    Job::new(&load).arg("engine").arg(count.to_string()).run()?;
+    responder(&load, count)?;
+    lab(count / SLOWER)?;
+    println!("load of this machine, after: {}", std::fs::read_to_string("/proc/loadavg")?.trim());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_head(place: &str) {
+    println!("\nA daemon as responder, {place}, processor time of all its threads:");
+    println!(
+        "{:16}  {:12}  {:>6}  {:>9}  {:>8}  {:>7}  {:>12}",
+        "daemon", "suite", "count", "per cpu s", "ms each", "per s", "bytes/tunnel"
+    );
+}
+
+/// A line of the table. `spent`: processor time of the daemon.
+fn row(daemon: &str, suite: &str, count: u32, spent: Duration, elapsed: Duration, bytes: &str) -> String {
+    let (spent, elapsed, number) = (spent.as_secs_f64(), elapsed.as_secs_f64(), f64::from(count));
+    let (rate, each, speed) = (number / spent, spent / number * 1000.0, number / elapsed);
+    format!("{daemon:16}  {suite:12}  {count:6}  {rate:9.0}  {each:8.2}  {speed:7.0}  {bytes:>12}")
+}
+
+/// What the program that makes the load says of it: seconds of the daemon's processor, seconds, bytes for each tunnel.
+fn figures(text: &str) -> Result<(Duration, Duration, &str)> {
+    let [spent, elapsed, bytes] = text.split_ascii_whitespace().collect::<Vec<_>>()[..] else {
+        bail!("not three figures: {text}");
+    };
+    Ok((Duration::from_secs_f64(spent.parse()?), Duration::from_secs_f64(elapsed.parse()?), bytes))
+}
+
+/// Our daemon on this machine, with the kernel that is in memory.
+fn responder(load: &Path, count: u32) -> Result<()> {
+    print_head("on this machine, without a kernel's IPsec");
+    for suite in &SUITES {
+        let responder = Responder::start(suite)?;
+        let (id, target) = (responder.id().to_string(), format!("127.0.0.1:{}", responder.port()));
+        let words = ["load", &id, &target, &count.to_string(), suite.name];
+        let done = Program::new(&load.to_string_lossy(), &words).run()?;
+        ensure!(done.success(), "{}\n{}", done.text(), responder.log());
+        let text = done.text();
+        let (spent, elapsed, bytes) = figures(&text)?;
+        println!("{}", row("racoon, memory", suite.name, count, spent, elapsed, bytes));
+    }
+    Ok(())
+}
+
+/// The guest's part, from outside.
+fn lab(count: u32) -> Result<()> {
+    let path = |name| tree::program(name, "release").to_str().map(str::to_owned).context("a path is not text");
+    let (racoon, setkey, load) = (path("racoon")?, path("setkey")?, path("regress-handshakes")?);
+    let target = tree::target();
+    let target = target.to_str().context("the path of the build folder is not text")?;
+    let boot = Boot::agent(&["bench-ike", &racoon, &setkey, &load, &count.to_string()])?;
+    let boot = boot.env("CARGO_TARGET_DIR", target).without_pf_key().limit(Duration::from_secs(900));
+    print_head("in the lab, with its kernel's IPsec");
+    let mut clock = Clock::default();
+    let end = boot.run_watched(&mut |group, bytes| clock.watch(group, bytes))?;
+    ensure!(end == End::Exited(0), "the lab's part failed: {end:?}");
+    Ok(())
+}
+
+/// In the guest: each daemon has a network namespace of its own, with the load.
+pub(crate) fn serve(words: &[&str]) -> Result<()> {
+    let [racoon, setkey, load, count] = words else { bail!("not the words of a benchmark: {words:?}") };
+    let ours = Ours { racoon: PathBuf::from(racoon), setkey: PathBuf::from(setkey), backend: "xfrm".to_owned() };
+    let (here, there) = (Host::new("ours")?, Host::new("theirs")?);
+    for suite in &SUITES {
+        let files =
+            Files { conf: suite.racoon(PORT), psk: format!("* {KEY}\n"), setkey: "flush;\nspdflush;\n".to_owned() };
+        let daemon = Racoon::start(&here, &ours, &files)?;
+        measure(&here, load, "racoon, xfrm", daemon.id(), count, suite)
+            .with_context(|| daemon.log().unwrap_or_default())?;
+        daemon.stop()?;
+        let daemon = Charon::start(&there, suite)?;
+        measure(&there, load, "charon 5.9.8", daemon.id(), count, suite).with_context(|| daemon.log())?;
+        daemon.stop()?;
+    }
+    Ok(())
+}
+
+/// The load, on the host of the daemon.
+fn measure(host: &Host, load: &str, title: &str, id: u32, count: &str, suite: &Suite) -> Result<()> {
+    let target = format!("127.0.0.1:{PORT}");
+    Marks::print(&Mark::Ready)?;
+    let done = host.run(Program::new(load, &["load", &id.to_string(), &target, count, suite.name]))?;
+    ensure!(done.success(), "{title}: {}", done.text());
+    let text = done.text();
+    let (_, elapsed, bytes) = figures(&text)?;
+    Marks::print(&Mark::Over {
+        title: title.to_owned(),
+        suite: suite.name.to_owned(),
+        count: count.parse()?,
+        elapsed,
+        bytes: bytes.to_owned(),
+    })
+}
