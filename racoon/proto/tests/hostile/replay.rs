@@ -163,9 +163,14 @@ fn forgeries_do_not_move_the_chain() {
             forge(&mut dialogue);
             let draft = dialogue.puppet.draft(*step);
             dialogue.utter(&draft);
+            let jobs = dialogue.site.jobs();
             forge(&mut dialogue);
             dialogue.site.slow = false;
             dialogue.site.work();
+            // That of message 6 is for the quick mode that begins then.
+            if jobs > 0 && *step != Step::Main6 {
+                answers_again(&mut dialogue);
+            }
             forge(&mut dialogue);
             dialogue.listen();
             if let Some(next) = role.steps().iter().find(|next| *next > step) {
@@ -175,6 +180,15 @@ fn forgeries_do_not_move_the_chain() {
             dialogue.site.wind_up("after forgeries");
         }
     }
+}
+
+/// What was worked on is still known: when it comes again, its answer goes out again.
+fn answers_again(dialogue: &mut Dialogue) {
+    let (step, message) = dialogue.said.last().expect("something was said").clone();
+    let answer = dialogue.site.sent.back().expect("an answer").clone();
+    dialogue.site.receive(&message);
+    assert_eq!(dialogue.site.sent.back(), Some(&answer), "{step:?}");
+    assert_eq!(dialogue.site.sent.iter().filter(|sent| **sent == answer).count(), 2, "{step:?}");
 }
 
 /// Noise with the right header: encrypted messages of main mode, and of the quick mode that goes on.

@@ -1,7 +1,7 @@
 //! Each exchange type in every state of phase 1, with cookies that are known and with others: whatever is not for the state
 //! changes nothing.
 //!
-//! Known defects: the suite of wrong states; the transaction exchange before there are keys (CVE-less, of 0.9.1); clear
+//! Known defects: the suite of wrong states; the transaction exchange before there are keys; clear
 //! deletes before a remote block is chosen. Transaction and aggressive mode themselves: not yet.
 
 use racoon_proto::num::{ExchangeType, Flags, NotifyType, PayloadType, Protocol};
