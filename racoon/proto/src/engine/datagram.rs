@@ -41,7 +41,7 @@ impl Engine {
         };
         if header.flags.contains(Flags::COMMIT) && header.message_id == 0 {
             self.complain(Complaint::Malformed, remote, || "the commit bit in phase 1".into());
-            return self.notify_in_clear(local, remote, header.cookies, NotifyType::INVALID_FLAGS);
+            return self.notify_in_clear((local, remote), header.cookies, datagram.len(), NotifyType::INVALID_FLAGS);
         }
         let digest = match PacketDigest::of(datagram) {
             Ok(digest) => digest,
@@ -109,7 +109,7 @@ impl Engine {
         }
         let exchange = phase1.exchange;
         match phase1.inbox.arrival(&digest, limit) {
-            Arrival::Answered(reply) => return self.transmit(local, remote, &reply),
+            Arrival::Answered(reply) => return self.reply(id, reply),
             Arrival::Stale | Arrival::Early => {
                 return self.log(Level::Debug, Some(remote), || "a duplicate, or a message that came early".into());
             }
@@ -144,7 +144,8 @@ impl Engine {
             Protecting::Elsewhere | Protecting::Unknown => {
                 let cookies = header.cookies;
                 self.complain(Complaint::Unknown, *remote, || format!("quick mode under unknown cookies {cookies}"));
-                self.notify_in_clear(incoming.local, *remote, cookies, NotifyType::INVALID_COOKIE);
+                let (ends, asked) = ((incoming.local, *remote), incoming.datagram.len());
+                self.notify_in_clear(ends, cookies, asked, NotifyType::INVALID_COOKIE);
             }
         }
     }

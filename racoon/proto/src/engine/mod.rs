@@ -244,10 +244,15 @@ impl Engine {
 
     /// Sends a datagram, in as many copies as configured.
     fn transmit(&mut self, local: SocketAddr, remote: SocketAddr, bytes: &[u8]) {
-        self.log_words();
         for _ in 0..self.settings.retransmission.copies.max(1) {
-            self.outputs.push_back(Output::Transmit(Transmit { local, remote, bytes: bytes.to_vec() }));
+            self.transmit_once(local, remote, bytes.to_vec());
         }
+    }
+
+    /// Sends one copy of a datagram.
+    fn transmit_once(&mut self, local: SocketAddr, remote: SocketAddr, bytes: Vec<u8>) {
+        self.log_words();
+        self.outputs.push_back(Output::Transmit(Transmit { local, remote, bytes }));
     }
 
     /// Hands a job out.

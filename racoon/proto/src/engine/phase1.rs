@@ -127,7 +127,7 @@ impl Engine {
         if let Err(cause) = self.respond(incoming, &mut record) {
             let cookies = incoming.header.cookies;
             if let Some(kind) = cause.notify() {
-                self.notify_in_clear(incoming.local, remote, cookies, kind);
+                self.notify_in_clear((incoming.local, remote), cookies, incoming.datagram.len(), kind);
             }
             let told =
                 self.complain(Complaint::Refused, remote, || format!("phase1 negotiation failed: {cause} {cookies}"));
@@ -267,10 +267,20 @@ impl Engine {
         match phase1.role {
             Role::Initiator => self.send_and_repeat(id, message),
             Role::Responder => {
-                let (local, remote) = (phase1.local, phase1.remote);
-                self.transmit(local, remote, &message);
+                self.reply(id, message);
                 self.set_deadline(id);
             }
+        }
+    }
+
+    /// Sends an answer, or sends it again. As long as the address may be another one's, it is one copy.
+    pub(super) fn reply(&mut self, id: Phase1Id, message: Vec<u8>) {
+        let Some(phase1) = self.phase1s.get(id) else { return };
+        let (local, remote) = (phase1.local, phase1.remote);
+        if phase1.negotiation().is_some_and(MainMode::is_from_unproved_address) {
+            self.transmit_once(local, remote, message);
+        } else {
+            self.transmit(local, remote, &message);
         }
     }
 
@@ -378,7 +388,8 @@ impl Engine {
         let Some(phase1) = self.phase1s.get(id) else { return };
         let (local, remote, cookies) = (phase1.local, phase1.remote, phase1.cookies);
         if let Some(kind) = cause.notify() {
-            self.notify_in_clear(local, remote, cookies, kind);
+            // Once for each exchange, which is bounded.
+            self.notify_in_clear((local, remote), cookies, usize::MAX, kind);
         }
     }
 

@@ -17,6 +17,9 @@ const COUNTED_FOR: Duration = Duration::from_secs(60);
 /// Answers to strangers in a second.
 const ANSWERS_A_SECOND: u32 = 10;
 
+/// Length of a message in clear with a notify: a header, and a payload without SPI and data.
+const NOTIFY_LEN: usize = 40;
+
 /// What goes wrong with strangers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Complaint {
@@ -119,15 +122,16 @@ impl Engine {
         }
     }
 
-    /// Tells somebody who cannot be told under an SA. There is not much of it, and it has 40 bytes.
+    /// Tells somebody who cannot be told under an SA what is wrong with a message of `asked` bytes. There is not much of it,
+    /// and never more than was asked, for the address may be another one's.
     pub(super) fn notify_in_clear(
         &mut self,
-        local: SocketAddr,
-        remote: SocketAddr,
+        (local, remote): (SocketAddr, SocketAddr),
         cookies: CookiePair,
+        asked: usize,
         kind: NotifyType,
     ) {
-        if !self.strangers.may_answer(self.now) {
+        if asked < NOTIFY_LEN || !self.strangers.may_answer(self.now) {
             return;
         }
         let mut message_id = [0; 4];
@@ -135,6 +139,6 @@ impl Engine {
         let header = Header::new(cookies, ExchangeType::INFORMATIONAL, u32::from_be_bytes(message_id));
         let notify = Notify { doi: Doi::IPSEC, protocol: Protocol::ISAKMP, spi: Vec::new(), kind, data: Vec::new() };
         let message = wire::message(&header, &[(PayloadType::NOTIFY, &notify.encode())]);
-        self.transmit(local, remote, &message);
+        self.transmit_once(local, remote, message);
     }
 }

@@ -203,3 +203,25 @@ fn no_block_is_for_the_peer_or_the_exchange() {
     world.forge_to_b(&bytes);
     assert!(world.b.has_logged(Level::Error, "exchange aggressive not allowed in any applicable rmconf."));
 }
+
+/// Who sends less than an answer has is not answered, and nobody gets an answer in copies: it may go to a victim.
+#[test]
+fn an_answer_to_a_stranger_is_not_larger_than_what_it_answers() {
+    let mut world = World::with(|_, _| {}, |_, settings| settings.retransmission.copies = 3);
+    let cookies = CookiePair { initiator: Cookie([1; 8]), responder: Cookie([2; 8]) };
+    let header = Header { flags: Flags::ENCRYPTED, ..Header::new(cookies, ExchangeType::QUICK, 7) };
+    for length in [0, 7, 8, 100] {
+        let message = wire::message(&header, &[(PayloadType::HASH, &vec![0; length])]);
+        world.b.sent.clear();
+        world.forge_to_b(&message);
+        let sent: usize = world.b.sent.iter().map(|sent| sent.bytes.len()).sum();
+        assert_eq!(sent, if message.len() < 40 { 0 } else { 40 }, "to {} bytes", message.len());
+    }
+    let message = message_1(7);
+    for _ in 0..2 {
+        world.b.sent.clear();
+        world.forge_to_b(&message);
+        assert_eq!(world.b.sent.len(), 1);
+        assert!(world.b.sent[0].bytes.len() <= message.len());
+    }
+}
