@@ -342,7 +342,7 @@ impl Engine {
         if matches!(phase2.state, State::Waiting(..)) {
             self.cancel_wait(id);
         }
-        for request in phase2.installs.keys() {
+        for request in phase2.installs.keys().chain(phase2.spi_requests.keys()) {
             self.requests.remove(request);
         }
         Some(phase2)

@@ -20,6 +20,9 @@ use crate::proposal::Phase2Terms;
 use crate::time::Time;
 use crate::wire::CookiePair;
 
+/// More SPIs than this are not waited for: a kernel that does not answer may never do so.
+const ORPHANS_MAX: usize = 256;
+
 /// A phase 2, established or on its way.
 pub(super) struct Phase2 {
     pub(super) role: Role,
@@ -186,8 +189,8 @@ pub(super) struct Phase2s {
     by_phase1: HashMap<Phase1Id, BTreeSet<Phase2Id>>,
     by_peer: HashMap<Ends, BTreeSet<Phase2Id>>,
     by_sa: HashMap<SaKey, Phase2Id>,
-    /// SPIs that nobody wants any more when they come.
-    orphans: HashMap<RequestId, SaName>,
+    /// SPIs that nobody wants any more when they come, the last ones.
+    orphans: BTreeMap<RequestId, SaName>,
 }
 
 impl Phase2s {
@@ -212,6 +215,9 @@ impl Phase2s {
             }
         }
         self.orphans.extend(phase2.spi_requests.iter().map(|(request, (_, name))| (*request, *name)));
+        while self.orphans.len() > ORPHANS_MAX {
+            self.orphans.pop_first();
+        }
         Some(phase2)
     }
 
@@ -361,6 +367,12 @@ impl Phase2s {
         if self.negotiating.get(bond) == Some(&id) {
             self.negotiating.remove(bond);
         }
+    }
+
+    /// How many SPIs may still come that nobody wants.
+    #[cfg(test)]
+    pub(super) fn orphans(&self) -> usize {
+        self.orphans.len()
     }
 
     /// Whether nothing is kept.

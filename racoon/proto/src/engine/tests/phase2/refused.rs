@@ -239,3 +239,23 @@ fn policies_are_not_made_over_those_of_others() {
     assert!(net.kernels[1].policies.is_empty());
     net.assert_empty();
 }
+
+/// A kernel that never answers fills nothing; one that answers late gets the last SPIs back.
+#[test]
+fn a_kernel_that_does_not_answer_fills_nothing() {
+    let long = |block: &mut Remote, _: &mut Settings| block.proposals[0].lifetime = 100_000;
+    let mut net = Net::with(hosts(), &transport(), [sainfo(), sainfo()], long, long);
+    net.world.initiate();
+    net.settle();
+    net.kernels[0].silent = true;
+    for _ in 0..300 {
+        net.acquire();
+        net.pass(seconds(31));
+        assert_eq!(net.world.a.engine.load().requests, 0);
+    }
+    assert_eq!(net.world.a.failures().len(), 300);
+    assert!(net.world.a.engine.phase2s.orphans() <= 256);
+    net.kernels[0].silent = false;
+    net.settle();
+    assert_eq!((net.kernels[0].deleted.len(), net.world.a.engine.phase2s.orphans()), (256, 0));
+}
