@@ -1,8 +1,7 @@
 //! The configuration and the command line together, in the engine's words.
 
-use ipsec_conf::racoon::{Config, LogLevel};
+use ipsec_conf::racoon::Config;
 use racoon_proto::crypto::Padding;
-use racoon_proto::output::Level;
 use racoon_proto::settings::{HalfOpenLimit, Retransmission, Settings};
 
 use crate::cli::DaemonOptions;
@@ -39,20 +38,8 @@ pub fn translate(
         journal: usize::try_from(config.journal).unwrap_or(usize::MAX),
         port: options.ports.isakmp,
         local_test: options.local_test,
-        log: level(config.log, options.debug),
+        log: log::configured(config.log).raised(options.debug),
     })
-}
-
-/// The level that the file says, raised.
-fn level(configured: LogLevel, raised: u8) -> Level {
-    match log::Level::from(configured).raised(raised) {
-        log::Level::Error => Level::Error,
-        log::Level::Warning => Level::Warning,
-        log::Level::Notify => Level::Notify,
-        log::Level::Info => Level::Info,
-        log::Level::Debug => Level::Debug,
-        log::Level::Debug2 => Level::Debug2,
-    }
 }
 
 #[cfg(test)]
@@ -101,14 +88,6 @@ mod tests {
         };
         assert_eq!(settings.padding, padding);
         assert_eq!(settings.half_open, HalfOpenLimit { total: 30, per_source: 4 });
-        assert_eq!((settings.port, settings.local_test, settings.log), (1500, true, Level::Info));
-    }
-
-    #[test]
-    fn levels_are_raised_to_the_last_one() {
-        assert_eq!(level(LogLevel::Info, 0), Level::Info);
-        assert_eq!(level(LogLevel::Info, 2), Level::Debug2);
-        assert_eq!(level(LogLevel::Error, 4), Level::Debug);
-        assert_eq!(level(LogLevel::Debug2, u8::MAX), Level::Debug2);
+        assert_eq!((settings.port, settings.local_test, settings.log), (1500, true, log::Level::Info));
     }
 }

@@ -1,5 +1,6 @@
 //! What the engine wants done: one closed set, drained by the shell.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use crate::crypto::Job;
@@ -76,6 +77,31 @@ pub enum Level {
     Debug2,
 }
 
+impl Level {
+    const ALL: [Self; 6] = [Self::Error, Self::Warning, Self::Notify, Self::Info, Self::Debug, Self::Debug2];
+
+    /// So many levels more; not beyond the last one.
+    #[must_use]
+    pub fn raised(self, levels: u8) -> Self {
+        let more = Self::ALL.into_iter().skip_while(|level| *level != self).nth(levels.into());
+        more.unwrap_or(Self::Debug2)
+    }
+}
+
+impl fmt::Display for Level {
+    /// In capitals, as lines of the log have it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "ERROR",
+            Self::Warning => "WARNING",
+            Self::Notify => "NOTIFY",
+            Self::Info => "INFO",
+            Self::Debug => "DEBUG",
+            Self::Debug2 => "DEBUG2",
+        })
+    }
+}
+
 /// What those who watch the daemon are told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
@@ -116,4 +142,19 @@ pub enum EventKind {
     Phase2Down,
     /// The peer does not answer in phase 2.
     Phase2NoResponse,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_raised_up_to_the_last() {
+        assert_eq!(Level::Info.raised(0), Level::Info);
+        assert_eq!(Level::Info.raised(1), Level::Debug);
+        assert_eq!(Level::Error.raised(2), Level::Notify);
+        assert_eq!(Level::Info.raised(2), Level::Debug2);
+        assert_eq!(Level::Info.raised(255), Level::Debug2);
+        assert!(Level::Error < Level::Warning && Level::Debug < Level::Debug2);
+    }
 }

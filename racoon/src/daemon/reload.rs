@@ -5,7 +5,7 @@ use racoon_proto::engine::Control;
 
 use super::Daemon;
 use super::start::{read, say_what_is_not_done, settings_of};
-use crate::clock;
+use crate::{clock, log};
 
 /// The new configuration cannot be used, as the log says in detail; the old one stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +27,7 @@ impl Daemon {
             self.log.error(Kept);
             return Err(Kept);
         };
-        self.log.set_level(config.log);
+        self.log.set_level(log::configured(config.log));
         self.keys.set_path(config.paths.pre_shared_key.as_deref().map(Into::into));
         for what in needs_restart(self.config.current(), &config) {
             self.log.warning(format_args!("{what} is another one now: that takes effect when racoon is started again"));

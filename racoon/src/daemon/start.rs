@@ -26,7 +26,7 @@ use crate::config::{Unread, Untranslatable};
 use crate::files::Files;
 use crate::kernel::{Abilities, Door, Remark, choice_of};
 use crate::keys::KeyFile;
-use crate::log::Log;
+use crate::log::{self, Log};
 use crate::net::{self, Bypass, Sockets};
 use crate::pid_file::PidFile;
 use crate::reload::Reload;
@@ -119,7 +119,7 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
     let signals = Signals::watch().map_err(|error| Failure::System("signals", error))?;
     // 2. The configuration says which kernel it is for.
     let config = read(&file, &log).ok_or(Failure::Configuration)?;
-    log.set_level(config.log);
+    log.set_level(log::configured(config.log));
     say_what_is_not_done(&config, &options, &log);
     // 3. The kernel, and whether it can do what is configured.
     let choice = choice_of(&config.backend)?;

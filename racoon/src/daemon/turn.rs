@@ -14,7 +14,6 @@ use super::Daemon;
 use super::packet::{self, Way};
 use crate::admin::Wanted;
 use crate::clock;
-use crate::log;
 use crate::net::{Input, Shown};
 use crate::poller::{self, Source};
 use crate::signals::Signal;
@@ -165,7 +164,7 @@ impl Daemon {
                     self.engine.handle_datagram(clock::now(), message.local, message.remote, message.bytes);
                 }
                 Ok(Some(Input::Unreachable(unreachable))) => {
-                    self.log.write(log::Level::Notify, Some(unreachable.remote.ip()), unreachable);
+                    self.log.write(Level::Notify, Some(unreachable.remote.ip()), unreachable);
                 }
                 Ok(None) => break,
                 Err(error) => {
@@ -205,7 +204,7 @@ impl Daemon {
                     let sent = self.sockets.send(datagram.local, datagram.remote, &datagram.bytes);
                     if let Err(error) = sent {
                         let text = format!("cannot send from {}: {error}", Shown(datagram.local));
-                        self.log.write(log::Level::Error, Some(datagram.remote.ip()), text);
+                        self.log.write(Level::Error, Some(datagram.remote.ip()), text);
                     }
                 }
                 Output::Kernel(request) => {
@@ -233,15 +232,7 @@ impl Daemon {
     }
 
     fn write(&self, line: &LogLine) {
-        let level = match line.level {
-            Level::Error => log::Level::Error,
-            Level::Warning => log::Level::Warning,
-            Level::Notify => log::Level::Notify,
-            Level::Info => log::Level::Info,
-            Level::Debug => log::Level::Debug,
-            Level::Debug2 => log::Level::Debug2,
-        };
         let peer = line.peer.map(|peer| peer.ip());
-        self.log.lines(level, peer, line.text.lines());
+        self.log.lines(line.level, peer, line.text.lines());
     }
 }

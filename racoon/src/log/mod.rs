@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use level::Level;
+pub use level::{Level, configured};
 use line::Line;
 use sink::{LogFile, Syslog};
 
@@ -78,7 +78,7 @@ impl Log {
 
     fn to(main: Main, options: &Options) -> Self {
         let shared = Shared {
-            level: AtomicU8::new(Level::Info.raised(options.raise).number()),
+            level: AtomicU8::new(Level::Info.raised(options.raise) as u8),
             raise: options.raise,
             location: options.location,
             sinks: Mutex::new(Sinks { main, stdout: options.foreground }),
@@ -102,14 +102,14 @@ impl Log {
     }
 
     /// The `log` directive. What `-d` says is added to it.
-    pub fn set_level(&self, level: impl Into<Level>) {
-        let level = level.into().raised(self.shared.raise);
-        self.shared.level.store(level.number(), Ordering::Relaxed);
+    pub fn set_level(&self, level: Level) {
+        let level = level.raised(self.shared.raise);
+        self.shared.level.store(level as u8, Ordering::Relaxed);
     }
 
     /// Whether a line of this level is written. Asked before the costly composing of one.
     pub fn enabled(&self, level: Level) -> bool {
-        level.number() <= self.shared.level.load(Ordering::Relaxed)
+        level as u8 <= self.shared.level.load(Ordering::Relaxed)
     }
 
     /// Opens the file of `-l` anew: it may have been renamed.

@@ -2,8 +2,6 @@
 
 use std::fs;
 
-use ipsec_conf::racoon::LogLevel;
-
 use super::*;
 
 #[test]
@@ -11,7 +9,7 @@ fn levels_of_the_file_and_of_the_command_line() {
     let log = Log::to(Main::Memory(Vec::new()), &Options { raise: 1, ..Options::default() });
     log.debug("-d is one more than info");
     log.write(Level::Debug2, None, "and not two");
-    log.set_level(LogLevel::Error);
+    log.set_level(Level::Error);
     log.warning("one more than error");
     log.notify("not two");
     assert!(log.enabled(Level::Warning) && !log.enabled(Level::Notify));
