@@ -136,26 +136,24 @@
 //!   the exchange, and if the time runs out, that is the cause; for a wrong pre-shared key looks just like a forgery.
 //!
 //! **The CBC chain.** The IV of a message is the last block of the one before. `Opened` decrypts with a copy and
-//! carries `next_iv`; the state takes it over when the message is accepted and not before. To decrypt with the state's
-//! own IV and repair it later is the bug to avoid: one forgery, and the peer's next message is noise.
+//! carries `next_iv`; the state takes it over when the message is accepted and not before, or one forgery makes the
+//! peer's next message noise.
 //!
 //! **Refused.** A responder that does not like an identity says so under the keys, for it has no message 6 to send; an
 //! initiator that waits for that message reads informational messages, too, and believes an error whose HASH is right.
 //!
-//! **Too much.** Strangers have `half_open_limit`. A peer that is none has a limit of quick modes on their way under one
-//! phase 1 (one more is as if it had been lost) and of phase 2s in all (one more is refused). What is kept of an offer
-//! in words is bounded, and values that cannot be computed with do not put a deadline off.
+//! **Used once.** Message ids are used once for each ISAKMP SA, ours and the peer's, or what was recorded could be sent
+//! again.
 //!
-//! **In words.** All that is encrypted goes through `exchange::message::seal`, all that is decrypted through
-//! `Opened::payloads`, and both through an `Envelope`: at level debug2 it notes what they say, and the engine logs it
-//! before the lines that follow from it. Messages in clear are told by the shell, which has no keys.
+//! **Too much.** `engine::room` bounds half-open negotiations. A peer with a configured address does not share the room
+//! of all strangers, and within its own the oldest that has shown nothing makes way: who floods in its name cannot lock
+//! it out. A peer that is no stranger has a limit of quick modes on their way under one phase 1 (one more is as if it
+//! had been lost) and of phase 2s in all (one more is refused). What is kept of an offer in words is bounded, and
+//! values that cannot be computed with do not put a deadline off.
 //!
-//! Message ids are used once for each ISAKMP SA, ours and the peer's, or what was recorded could be sent again.
-//!
-//! **Crowds.** `engine::room` bounds the half-open negotiations. A peer with a configured address does not share the
-//! room of all strangers, and within its own the oldest that has shown nothing makes way: who floods in its name cannot
-//! lock it out. Under a phase 1, a peer has so many quick modes on their way, and so many phase 2s in all
-//! (`engine::respond`).
+//! **In words.** What is encrypted goes through `exchange::message::seal`, what is decrypted through
+//! `Opened::payloads`, and both through an `Envelope`: at level debug2 it notes what they say. Messages in clear are
+//! told by the shell, which has no keys.
 //!
 //! # Both sides at once
 //!
