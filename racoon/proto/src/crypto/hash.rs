@@ -1,11 +1,8 @@
 //! Hashes, the prf, and comparison.
 
-use std::iter::once;
-
-use openssl::md::MdRef;
 use openssl::md_ctx::MdCtx;
 use openssl::memcmp;
-use zeroize::Zeroizing;
+use openssl::pkey::PKey;
 
 use super::{CryptoError, Secret, library};
 use crate::num::Hash;
@@ -15,31 +12,7 @@ use crate::num::Hash;
 /// # Errors
 /// If libcrypto does not have the hash.
 pub fn digest(hash: Hash, parts: &[&[u8]]) -> Result<Vec<u8>, CryptoError> {
-    hashed(library::fetched_hash(hash)?, parts.iter().copied())
-}
-
-/// prf(key, all parts one after the other): the HMAC of the negotiated hash (RFC 2409 section 4). The key may be empty.
-///
-/// It is made of hashes as RFC 2104 says. libcrypto's own looks up its algorithms by name for each key, which takes ten times
-/// as long, and each key of IKE is used for a few short texts.
-///
-/// # Errors
-/// If libcrypto does not have the hash.
-pub fn prf(hash: Hash, key: &[u8], parts: &[&[u8]]) -> Result<Secret, CryptoError> {
     let md = library::fetched_hash(hash)?;
-    if key.len() > md.block_size() {
-        return prf(hash, &Zeroizing::new(hashed(md, once(key))?), parts);
-    }
-    let pad = |byte: u8| {
-        let mut block = Zeroizing::new(vec![byte; md.block_size()]);
-        block.iter_mut().zip(key).for_each(|(to, from)| *to ^= from);
-        block
-    };
-    let inner = Zeroizing::new(hashed(md, once(pad(0x36).as_slice()).chain(parts.iter().copied()))?);
-    Ok(hashed(md, [pad(0x5c).as_slice(), &inner].into_iter())?.into())
-}
-
-fn hashed<'a>(md: &MdRef, parts: impl Iterator<Item = &'a [u8]>) -> Result<Vec<u8>, CryptoError> {
     let mut context = MdCtx::new()?;
     context.digest_init(md)?;
     for part in parts {
@@ -47,6 +20,24 @@ fn hashed<'a>(md: &MdRef, parts: impl Iterator<Item = &'a [u8]>) -> Result<Vec<u
     }
     let mut value = vec![0; md.size()];
     context.digest_final(&mut value)?;
+    Ok(value)
+}
+
+/// prf(key, all parts one after the other): the HMAC of the negotiated hash (RFC 2409 section 4). The key may be empty.
+///
+/// # Errors
+/// If libcrypto does not have the hash.
+pub fn prf(hash: Hash, key: &[u8], parts: &[&[u8]]) -> Result<Secret, CryptoError> {
+    let md = library::fetched_hash(hash)?;
+    // libcrypto refuses an empty key. HMAC fills keys up with zeros, so that one zero is the same key.
+    let key = PKey::hmac(if key.is_empty() { &[0] } else { key })?;
+    let mut context = MdCtx::new()?;
+    context.digest_sign_init(Some(md), &key)?;
+    for part in parts {
+        context.digest_sign_update(part)?;
+    }
+    let mut value = Secret::from(vec![0; md.size()]);
+    context.digest_sign_final(Some(value.as_mut_bytes()))?;
     Ok(value)
 }
 
