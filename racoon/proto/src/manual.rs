@@ -64,9 +64,6 @@
 //! peer's. Then the identity decides again, with the transform as the peer offered it. What the SA is used for goes by
 //! the last one.
 //!
-//! `phase1_established` is one numbered list, in an order that matters: tables, phase 2s of the one that is dying,
-//! timers, INITIAL-CONTACT, news, and last those who wait.
-//!
 //! # The life of a quick mode
 //!
 //! ```text
@@ -240,8 +237,7 @@
 //! `racoon/proto/tests/hostile` has one engine and a peer that is played by hand: each message wrong in each way, in
 //! each state, and what went wrong in other daemons. After each attack the honest peer has to get through.
 //!
-//! The first question is always which message was the last that both sides agree on. Write the failure down as a test
-//! of `engine::tests`, where messages are delivered one by one, before the fix.
+//! Write a failure down as a test of `engine::tests`, where messages are delivered one by one, before the fix.
 //!
 //! # What must stay true
 //!
