@@ -61,8 +61,7 @@
 //! elsewhere; in main mode only the address can be asked for ([`psk`](crate::psk)).
 //!
 //! A responder's remote block is a guess until message 5: the first block for the address whose proposals accept the
-//! peer's. Then the identity decides again, with the transform as the peer offered it. What the SA is used for goes by
-//! the last one.
+//! peer's. Then the identity decides again, with the transform as the peer offered it.
 //!
 //! # The life of a quick mode
 //!
@@ -114,8 +113,7 @@
 //! [`phase1_wait`]: crate::settings::Settings::phase1_wait
 //! [`phase2_wait`]: crate::settings::Settings::phase2_wait
 //!
-//! The kernel has limits of its own, too: a soft one that an initiator takes as `Phase2Renew` if it comes first (by
-//! bytes it does), and a hard one.
+//! The kernel has limits of its own: a soft one, which an initiator takes as `Phase2Renew`, and a hard one.
 //!
 //! # Messages that are lost, come twice, or are forged
 //!
