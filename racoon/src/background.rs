@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "the others run it"]
+    #[ignore = "2026-11-22: the other tests run it, each in a process of its own"]
     fn the_daemon() {
         let Ok(role) = std::env::var(ROLE) else { return };
         let starting = enter().unwrap();

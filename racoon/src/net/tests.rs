@@ -3,6 +3,7 @@
 use std::net::UdpSocket;
 use std::path::Path;
 use std::process;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use ipsec_conf::racoon::load;
@@ -25,8 +26,14 @@ fn options(text: &str) -> Options {
 }
 
 /// A port of the loopback interface that nobody has just now.
+/// A port that nobody has, and that the system gives to nobody who asks for any.
 fn free_port() -> u16 {
-    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let is_free = |port: &u16| UdpSocket::bind(loopback(*port)).is_ok();
+    // Other processes that run these tests begin elsewhere.
+    let base = 10_000 + u16::try_from(process::id() % 20_000).unwrap();
+    let mut ports = std::iter::from_fn(|| Some(base + NEXT.fetch_add(1, Ordering::Relaxed)));
+    ports.find(is_free).unwrap()
 }
 
 fn loopback(port: u16) -> SocketAddr {

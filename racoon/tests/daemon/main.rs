@@ -16,6 +16,7 @@ use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -32,11 +33,20 @@ struct Site {
     port: u16,
 }
 
+/// A port that nobody has, and that the system gives to nobody who asks for any.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let is_free = |port: &u16| UdpSocket::bind(("127.0.0.1", *port)).is_ok();
+    // Other processes that run these tests begin elsewhere.
+    let base = 10_000 + u16::try_from(std::process::id() % 20_000).unwrap();
+    let mut ports = std::iter::from_fn(|| Some(base + NEXT.fetch_add(1, Ordering::Relaxed)));
+    ports.find(is_free).unwrap()
+}
+
 impl Site {
     /// A port that nobody has, and a configuration without a remote.
     fn new() -> Self {
-        let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let site = Self { directory: tempfile::tempdir().unwrap(), port };
+        let site = Self { directory: tempfile::tempdir().unwrap(), port: free_port() };
         site.configure("");
         site
     }
