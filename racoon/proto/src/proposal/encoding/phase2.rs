@@ -230,7 +230,17 @@ fn suite(
         }
         protocols.push(SuiteProtocol { protocol, spi, transforms });
     }
+    give_group_to_ipcomp(&mut protocols);
     Ok(protocols)
+}
+
+/// A suite has one group. IPComp has no keys, and some peers name the group beside what has keys only.
+fn give_group_to_ipcomp(protocols: &mut [SuiteProtocol]) {
+    let keyed = protocols.iter().filter(|one| one.protocol != Protocol::IPCOMP);
+    let group = keyed.flat_map(|one| &one.transforms).find_map(|one| one.terms.group);
+    for one in protocols.iter_mut().filter(|one| one.protocol == Protocol::IPCOMP) {
+        one.transforms.iter_mut().for_each(|one| one.terms.group = one.terms.group.or(group));
+    }
 }
 
 /// An SPI that may be one.

@@ -219,6 +219,28 @@ fn a_suite_is_offered_as_a_whole_or_not_at_all() {
     }
 }
 
+/// charon names the group beside the keys only.
+#[test]
+fn ipcomp_has_the_group_of_what_has_keys() {
+    let with = |transform: Transform, group| {
+        let one = SuiteTransform::new(1, transform, Phase2Terms { group, ..TERMS }, false);
+        SuiteProtocol { protocol: transform.protocol, spi: 0x1234, transforms: vec![one] }
+    };
+    let groups = |ipcomp, esp| {
+        let suite = Suite { number: 1, protocols: vec![with(ESP, esp), with(IPCOMP, ipcomp)] };
+        let offer = offered(&phase2_sa(&[suite]));
+        offer.suites[0].protocols.iter().map(|one| one.transforms[0].terms.group).collect::<Vec<_>>()
+    };
+    let (one, other) = (Some(Group::ECP256), Some(Group::MODP2048));
+    assert_eq!(groups(None, one), [one, one]);
+    assert_eq!(groups(other, one), [one, other], "for the check to refuse");
+    assert_eq!(groups(one, None), [None, one]);
+    assert_eq!(groups(None, None), [None, None]);
+    let sent = [Suite { number: 1, protocols: vec![with(ESP, one), with(IPCOMP, one)] }];
+    let answer = phase2_sa(&[Suite { number: 1, protocols: vec![with(ESP, one), with(IPCOMP, None)] }]);
+    assert!(answered_phase2(&answer, &sent).is_ok());
+}
+
 #[test]
 fn spis() {
     for (protocol, bytes, expected) in [
