@@ -35,6 +35,11 @@ impl Word {
             Peer::Libreswan => self.libreswan,
         }
     }
+
+    /// HMAC with a hash whose ICV is longer than 96 bits (RFC 4868).
+    pub(crate) fn is_sha2(&self) -> bool {
+        ["hmac_sha256", "hmac_sha384", "hmac_sha512"].contains(&self.racoon)
+    }
 }
 
 impl Protection {

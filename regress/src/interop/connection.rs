@@ -54,6 +54,8 @@ pub(crate) struct Phase2 {
     pub(crate) lifetime: u32,
     /// HMAC-SHA-256 with an ICV of 96 bits, the one that Linux's PF_KEY can do.
     pub(crate) sha256_96: bool,
+    /// IPComp in ESP.
+    pub(crate) compressed: bool,
 }
 
 /// What this side does by itself.

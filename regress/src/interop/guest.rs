@@ -25,14 +25,14 @@ pub(crate) enum Kind {
 }
 
 /// One of them, running.
-enum Running<'a> {
+pub(super) enum Running<'a> {
     Charon(Charon<'a>),
     Pluto(Pluto<'a>),
     Racoon(Racoon<'a>),
 }
 
 impl<'a> Running<'a> {
-    fn start(kind: &Kind, host: &'a Host, connections: &[Connection]) -> Result<Self> {
+    pub(super) fn start(kind: &Kind, host: &'a Host, connections: &[Connection]) -> Result<Self> {
         Ok(match kind {
             Kind::Charon => Self::Charon(Charon::start(host, connections)?),
             Kind::Pluto => Self::Pluto(Pluto::start(host, connections)?),
@@ -41,7 +41,7 @@ impl<'a> Running<'a> {
     }
 
     /// Begins a connection. Racoon does so by itself, with the first packet.
-    fn initiate(&self, connection: &Connection) -> Result<()> {
+    pub(super) fn initiate(&self, connection: &Connection) -> Result<()> {
         match self {
             Self::Charon(charon) => charon.initiate(&connection.name),
             Self::Pluto(pluto) => pluto.initiate(&connection.name),
@@ -76,7 +76,7 @@ impl<'a> Running<'a> {
         }
     }
 
-    fn log(&self) -> String {
+    pub(super) fn log(&self) -> String {
         let log = match self {
             Self::Charon(charon) => charon.log(),
             Self::Pluto(pluto) => pluto.log(),
@@ -85,11 +85,20 @@ impl<'a> Running<'a> {
         log.unwrap_or_else(|error| format!("{error:#}\n"))
     }
 
-    fn stop(self) -> Result<()> {
+    pub(super) fn stop(self) -> Result<()> {
         match self {
             Self::Charon(charon) => charon.stop(),
             Self::Pluto(pluto) => pluto.stop(),
             Self::Racoon(racoon) => racoon.stop(),
+        }
+    }
+
+    /// Ends it as a crash would.
+    pub(super) fn kill(self) -> Result<()> {
+        match self {
+            Self::Charon(charon) => charon.kill(),
+            Self::Pluto(pluto) => pluto.kill(),
+            Self::Racoon(racoon) => racoon.kill(),
         }
     }
 }
@@ -97,13 +106,13 @@ impl<'a> Running<'a> {
 /// Two hosts on a wire.
 pub(crate) struct Pair {
     wire: Link,
-    alice: Host,
-    bob: Host,
+    pub(super) alice: Host,
+    pub(super) bob: Host,
 }
 
 impl Pair {
     /// With all addresses and routes that `connections` (as alice sees them) need.
-    fn new(connections: &[Connection]) -> Result<Self> {
+    pub(super) fn new(connections: &[Connection]) -> Result<Self> {
         let wire = Link::new("wire")?;
         let (alice, bob) = (Host::new("alice")?, Host::new("bob")?);
         for (host, number) in [(&alice, 1), (&bob, 2)] {
@@ -145,8 +154,13 @@ pub(crate) fn play(peer: Peer, ours: &Kind, theirs: &Kind, only: &[&str]) -> Res
     let mut rows = table(peer);
     rows.retain(|row| only.is_empty() || only.contains(&row.connection.name.as_str()));
     if matches!(ours, Kind::Racoon(ours) if ours.backend == "pfkey") {
-        // Linux's PF_KEY has no AEAD, and cuts SHA-256 to 96 bits.
-        rows.retain(|row| !matches!(row.connection.phase2.protection, Protection::Aead(_)));
+        // Linux's PF_KEY has no AEAD, cuts SHA-256 to 96 bits, and makes AH over IPv4 longer than RFC 4302 has it where the
+        // ICV is not of 96 bits.
+        rows.retain(|row| match row.connection.phase2.protection {
+            Protection::Aead(_) => false,
+            Protection::Ah => row.connection.local.address.is_ipv6() || !row.connection.phase2.authentication.is_sha2(),
+            Protection::Esp(_) => true,
+        });
         rows.iter_mut().for_each(|row| row.connection.phase2.sha256_96 = true);
     }
     let (here, there): (Vec<_>, Vec<_>) = rows.iter().map(|row| (row.connection.clone(), row.theirs())).unzip();
@@ -208,10 +222,10 @@ fn negotiate(pair: &Pair, ours: &Running<'_>, theirs: &Running<'_>, row: &Scenar
 }
 
 /// For the daemons to hear of an end.
-const LIMIT: Duration = Duration::from_secs(5);
+pub(super) const LIMIT: Duration = Duration::from_secs(5);
 
 /// The SAs of a connection that `host` has; not the kernel's own marks that it waits for some, which time out.
-fn states(host: &Host, c: &Connection) -> Result<String> {
+pub(super) fn states(host: &Host, c: &Connection) -> Result<String> {
     let mut text = String::new();
     for (from, to) in [(&c.local, &c.remote), (&c.remote, &c.local)] {
         let (from, to) = (from.address.to_string(), to.address.to_string());
@@ -223,7 +237,7 @@ fn states(host: &Host, c: &Connection) -> Result<String> {
 }
 
 /// Pings until an answer comes: the first packets may be lost to a negotiation that they begin.
-fn ping(host: &Host, from: &End, to: &End) -> Result<()> {
+pub(super) fn ping(host: &Host, from: &End, to: &End) -> Result<()> {
     let (from, to) = (from.source().to_string(), to.source().to_string());
     let done = host.run(Program::new("ping", &["-n", "-c", "1", "-w", "8", "-i", "0.2", "-I", &from, &to]))?;
     if !done.success() {

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use nix::sys::signal::Signal;
 
 use super::algorithm::{Peer, Protection, Word};
 use super::connection::{Connection, Start};
@@ -83,6 +84,11 @@ impl<'a> Pluto<'a> {
         fs::read_to_string(self.dir.join("log")).context("pluto's log")
     }
 
+    /// Ends it as a crash would (SIGKILL).
+    pub(crate) fn kill(self) -> Result<()> {
+        self.daemon.signal(Signal::SIGKILL)
+    }
+
     /// Ends it.
     pub(crate) fn stop(self) -> Result<()> {
         let exit = self.daemon.stop(LIMIT)?;
@@ -132,6 +138,8 @@ fn connection(c: &Connection) -> String {
     salifetime={salifetime}s
     sha2-truncbug={truncated}
     pfs={pfs}
+    compress={compress}
+    initial-contact={contact}
     auto={start}
 ",
         name = c.name,
@@ -144,6 +152,9 @@ fn connection(c: &Connection) -> String {
         salifetime = c.phase2.lifetime,
         truncated = yes(c.phase2.sha256_96),
         pfs = yes(c.phase2.pfs.is_some()),
+        compress = yes(c.phase2.compressed),
+        // It would say so with each renewal, too.
+        contact = yes(c.phase1.lifetime > 3600),
         start = match c.start {
             Start::Respond => "add",
             Start::OnTraffic => "ondemand",

@@ -73,9 +73,11 @@ fn policies(c: &Connection) -> String {
         false => ("transport/".to_owned(), "transport/".to_owned()),
     };
     let (local, remote) = (c.local.selector(), c.remote.selector());
+    // Small packets are not compressed.
+    let more = if c.phase2.compressed { " ipcomp/transport//use" } else { "" };
     format!(
-        "spdadd {local} {remote} any -P out ipsec {protocol}/{out}/require;\n\
-         spdadd {remote} {local} any -P in ipsec {protocol}/{inbound}/require;\n"
+        "spdadd {local} {remote} any -P out ipsec{more} {protocol}/{out}/require;\n\
+         spdadd {remote} {local} any -P in ipsec{more} {protocol}/{inbound}/require;\n"
     )
 }
 

@@ -122,6 +122,7 @@ fn phase2(peer: Peer) -> Vec<(Phase2, Shape, Initiator)> {
                 pfs: *groups.get(group)?,
                 lifetime: DAY / 2,
                 sha256_96: false,
+                compressed: false,
             };
             let shape = Shape { tunnel: tunnel == 1, ipv6: ipv6 == 1, mixed: mixed == 1 };
             Some((phase2, shape, *INITIATORS.get(initiator)?))

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use nix::sys::signal::Signal;
 
 use super::algorithm::{Peer, Protection};
 use super::connection::{Connection, Start};
@@ -85,6 +86,11 @@ impl<'a> Charon<'a> {
         fs::read_to_string(self.dir.join("log")).context("charon's log")
     }
 
+    /// Ends it as a crash would (SIGKILL).
+    pub(crate) fn kill(self) -> Result<()> {
+        self.daemon.signal(Signal::SIGKILL)
+    }
+
     /// Ends it.
     pub(crate) fn stop(self) -> Result<()> {
         let exit = self.daemon.stop(LIMIT)?;
@@ -137,6 +143,9 @@ fn connection(c: &Connection) -> String {
     let _ = writeln!(child, "      {kind} = {proposal}");
     if c.phase2.sha256_96 {
         child.push_str("      sha256_96 = yes\n");
+    }
+    if c.phase2.compressed {
+        child.push_str("      ipcomp = yes\n");
     }
     match (&c.local.behind, &c.remote.behind) {
         (Some(here), Some(there)) => {

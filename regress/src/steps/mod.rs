@@ -88,6 +88,18 @@ const STEPS: &[Step] = &[
         run: |_| lab_step(interop::check_sample),
     },
     Step {
+        name: "interop",
+        about: "racoon with strongSwan and libreswan, NETLINK_XFRM",
+        long: true,
+        run: |_| lab_step(|| interop::check("xfrm", &[])),
+    },
+    Step {
+        name: "interop-pfkey",
+        about: "some of the same, PF_KEY",
+        long: true,
+        run: |_| lab_step(|| interop::check("pfkey", interop::SAMPLE)),
+    },
+    Step {
         name: "ike",
         about: "racoon against itself, PF_KEY",
         long: true,

@@ -1,0 +1,232 @@
+//! What goes on between two daemons after they have agreed: keys are renewed, and each of them comes and goes.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use super::algorithm::{Peer, Protection};
+use super::connection::{Connection, Start};
+use super::guest::{Kind, LIMIT, Pair, Running, ping, states};
+use super::scenario::table;
+use crate::lab::{Host, Program, wait_until};
+use crate::tally::Tally;
+
+type Scene = (&'static str, fn(&Kind, &Kind, Peer) -> Result<()>);
+
+const SCENES: [Scene; 6] = [
+    ("IPComp in ESP", compressed),
+    ("keys renewed by us under a ping every 20 ms", |ours, theirs, peer| renewed(ours, theirs, peer, [1, 20])),
+    ("keys renewed by them under a ping every 20 ms", |ours, theirs, peer| renewed(ours, theirs, peer, [20, 1])),
+    ("we are killed and begin anew", we_begin_anew),
+    ("they are killed and begin anew", they_begin_anew),
+    ("we end, and they hear of it", farewell),
+];
+
+/// Seconds that a phase 1 and a phase 2 last for the side that is to renew them.
+const LIFETIMES: [u32; 2] = [28, 12];
+
+/// Plays all of them.
+pub(crate) fn play(peer: Peer, ours: &Kind, theirs: &Kind) -> Tally {
+    let scene = |(name, scene): &Scene| {
+        let start = Instant::now();
+        let done = scene(ours, theirs, peer);
+        let took = start.elapsed().as_secs_f64();
+        match &done {
+            Ok(()) => println!("{took:4.1} s  ok      {name}"),
+            Err(error) => println!("{took:4.1} s  FAILED  {name}\n{error:#}"),
+        }
+        Tally::of(done.is_ok())
+    };
+    SCENES.iter().map(scene).sum()
+}
+
+/// A tunnel that either door of the kernel can do.
+fn tunnel(peer: Peer) -> Result<Connection> {
+    plain(peer, Connection::is_tunnel).context("the table has no such tunnel")
+}
+
+/// A connection of IPv4 and ESP without an algorithm that some door of the kernel has not.
+fn plain(peer: Peer, fits: impl Fn(&Connection) -> bool) -> Option<Connection> {
+    let is_plain = |c: &Connection| {
+        let is_v4 = c.local.address.is_ipv4() && c.local.source().is_ipv4();
+        is_v4 && matches!(c.phase2.protection, Protection::Esp(_)) && !c.phase2.authentication.is_sha2()
+    };
+    table(peer).into_iter().map(|row| row.connection).find(|c| is_plain(c) && fits(c))
+}
+
+/// Both daemons with one connection, and packets go through it, the first one from us.
+struct Stage<'a> {
+    ours: Running<'a>,
+    theirs: Running<'a>,
+    here: Connection,
+    there: Connection,
+}
+
+impl<'a> Stage<'a> {
+    /// `factors`: how much longer than the shortest time either side keeps its keys.
+    fn set(pair: &'a Pair, ours: &Kind, theirs: &Kind, c: &Connection, factors: Option<[u32; 2]>) -> Result<Self> {
+        let (mut here, mut there) = (c.clone(), c.mirrored(Start::Respond));
+        if let Some(factors) = factors {
+            for (c, factor) in [&mut here, &mut there].into_iter().zip(factors) {
+                [c.phase1.lifetime, c.phase2.lifetime] = LIFETIMES.map(|seconds| seconds * factor);
+            }
+        }
+        let stage = Self {
+            ours: Running::start(ours, &pair.alice, std::slice::from_ref(&here))?,
+            theirs: Running::start(theirs, &pair.bob, std::slice::from_ref(&there))?,
+            here,
+            there,
+        };
+        Ok(stage)
+    }
+
+    fn check(&self, pair: &Pair) -> Result<()> {
+        ping(&pair.alice, &self.here.local, &self.here.remote)?;
+        ping(&pair.bob, &self.there.local, &self.there.remote)
+    }
+
+    /// What both have written, added to an error.
+    fn explain(&self, done: Result<()>) -> Result<()> {
+        done.with_context(|| format!("--- log\n{}\n--- log\n{}", self.ours.log(), self.theirs.log()))
+    }
+}
+
+/// A packet that compression makes smaller goes through both SAs.
+fn compressed(ours: &Kind, theirs: &Kind, peer: Peer) -> Result<()> {
+    let mut c = plain(peer, |c| !c.is_tunnel()).context("the table has no such connection")?;
+    c.phase2.compressed = true;
+    let pair = Pair::new(std::slice::from_ref(&c))?;
+    let stage = Stage::set(&pair, ours, theirs, &c, None)?;
+    // charon answers with two proposals, with IPComp and without, which is not a choice: it has to begin.
+    let begun = if peer == Peer::Strongswan { stage.theirs.initiate(&stage.there) } else { Ok(()) };
+    let done = begun.and_then(|()| stage.check(&pair)).and_then(|()| {
+        for (host, from, to) in [(&pair.alice, &c.local, &c.remote), (&pair.bob, &c.remote, &c.local)] {
+            let (from, to) = (from.source().to_string(), to.source().to_string());
+            let done = host.run(Program::new("ping", &["-n", "-c", "2", "-w", "3", "-s", "1000", "-I", &from, &to]))?;
+            ensure!(done.success(), "{}: {}", host.name(), done.text());
+            let sas = host.run(Program::new("ip", &["-s", "xfrm", "state", "list", "proto", "comp"]))?.text();
+            // Each way: one that has had bytes.
+            let used = sas.lines().filter(|line| line.contains("(bytes)") && line.contains("(packets)"));
+            let used = used.filter(|line| {
+                !line.contains("limit") && !line.contains(" 0(bytes)") && !line.trim().starts_with("0(")
+            });
+            ensure!(used.count() == 2, "{}: IPComp is not used\n{sas}", host.name());
+        }
+        Ok(())
+    });
+    stage.explain(done)?;
+    stage.ours.stop()?;
+    stage.theirs.stop()
+}
+
+/// Pings while either phase is renewed by one side: none is lost.
+fn renewed(ours: &Kind, theirs: &Kind, peer: Peer, factors: [u32; 2]) -> Result<()> {
+    const SECONDS: usize = 36;
+    let c = tunnel(peer)?;
+    let pair = Pair::new(std::slice::from_ref(&c))?;
+    let stage = Stage::set(&pair, ours, theirs, &c, Some(factors))?;
+    let [ours_lasts, theirs_lasts] = factors;
+    if theirs_lasts < ours_lasts {
+        stage.theirs.initiate(&stage.there)?;
+    }
+    let done = stage.check(&pair).and_then(|()| {
+        let (from, to) = (c.local.source().to_string(), c.remote.source().to_string());
+        let words = ["-n", "-q", "-i", "0.02", "-w", &SECONDS.to_string(), "-I", &from, &to];
+        let text = pair.alice.run(Program::new("ping", &words).limit(Duration::from_secs(90)))?.text();
+        let counts = counts(&text).with_context(|| format!("ping says nothing: {text}"))?;
+        // The last one may still be on its way when the time is over.
+        ensure!(counts.0 > 10 * SECONDS && counts.1 + 1 >= counts.0, "pings were lost: {text}");
+        let log = stage.ours.log();
+        let [phase1, phase2] = ["ISAKMP-SA established", "IPsec-SA established"].map(|line| log.matches(line).count());
+        ensure!(phase1 >= 2 && phase2 >= 8, "{phase1} phase 1s and {phase2} SAs in {SECONDS} s");
+        Ok(())
+    });
+    stage.explain(done)?;
+    stage.ours.stop()?;
+    stage.theirs.stop()
+}
+
+/// How many pings were sent and answered.
+fn counts(text: &str) -> Option<(usize, usize)> {
+    let mut words = text.lines().find(|line| line.contains("packets transmitted"))?.split_whitespace();
+    Some((words.next()?.parse().ok()?, words.nth(2)?.parse().ok()?))
+}
+
+/// A host whose daemon is killed and whose kernel forgets, as in a reboot.
+fn reboot(daemon: Running<'_>, host: &Host) -> Result<()> {
+    daemon.kill()?;
+    host.must("ip xfrm state flush")?;
+    host.must("ip xfrm policy flush")?;
+    Ok(())
+}
+
+/// Packets go on. (What they had goes, or not: charon takes INITIAL-CONTACT in main mode only, pluto not at all where one
+/// host may have several connections.)
+fn we_begin_anew(ours: &Kind, theirs: &Kind, peer: Peer) -> Result<()> {
+    let c = tunnel(peer)?;
+    let pair = Pair::new(std::slice::from_ref(&c))?;
+    let mut stage = Stage::set(&pair, ours, theirs, &c, None)?;
+    stage.check(&pair)?;
+    reboot(stage.ours, &pair.alice)?;
+    stage.ours = Running::start(ours, &pair.alice, std::slice::from_ref(&stage.here))?;
+    let done = stage.check(&pair);
+    stage.explain(done)?;
+    stage.ours.stop()?;
+    stage.theirs.stop()
+}
+
+/// Their INITIAL-CONTACT makes us drop what we had.
+fn they_begin_anew(ours: &Kind, theirs: &Kind, peer: Peer) -> Result<()> {
+    let c = tunnel(peer)?;
+    let pair = Pair::new(std::slice::from_ref(&c))?;
+    let mut stage = Stage::set(&pair, ours, theirs, &c, None)?;
+    stage.check(&pair)?;
+    reboot(stage.theirs, &pair.bob)?;
+    stage.theirs = Running::start(theirs, &pair.bob, std::slice::from_ref(&stage.there))?;
+    stage.theirs.initiate(&stage.there)?;
+    let done = stage.check(&pair).and_then(|()| one_pair(&pair.alice, &c));
+    stage.explain(done)?;
+    stage.ours.stop()?;
+    stage.theirs.stop()
+}
+
+/// A host comes to have the SAs of one negotiation only.
+fn one_pair(host: &Host, c: &Connection) -> Result<()> {
+    let is_one = || states(host, c).is_ok_and(|text| text.matches(" spi ").count() == 2);
+    ensure!(wait_until(LIMIT, is_one, || Ok(()))?, "{}: not two SAs:\n{}", host.name(), states(host, c)?);
+    Ok(())
+}
+
+/// SIGTERM: what we had with them goes on both sides.
+fn farewell(ours: &Kind, theirs: &Kind, peer: Peer) -> Result<()> {
+    let c = tunnel(peer)?;
+    let pair = Pair::new(std::slice::from_ref(&c))?;
+    let stage = Stage::set(&pair, ours, theirs, &c, None)?;
+    stage.check(&pair)?;
+    stage.ours.stop()?;
+    for host in [&pair.alice, &pair.bob] {
+        let gone = wait_until(LIMIT, || states(host, &c).is_ok_and(|text| text.is_empty()), || Ok(()))?;
+        ensure!(gone, "{}: SAs are left\n{}\n{}", host.name(), states(host, &c)?, stage.theirs.log());
+    }
+    stage.theirs.stop()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ping_counts() {
+        let text = "\n--- 10.0.0.1 ping statistics ---\n7 packets transmitted, 6 received, 14% packet loss, time 9ms\n";
+        assert_eq!(counts(text), Some((7, 6)));
+        assert_eq!(counts("nothing"), None);
+    }
+
+    #[test]
+    fn there_is_a_tunnel_for_each_peer() {
+        for peer in [Peer::Strongswan, Peer::Libreswan] {
+            tunnel(peer).expect("one");
+            plain(peer, |c| !c.is_tunnel()).expect("one in transport mode");
+        }
+    }
+}
