@@ -23,7 +23,7 @@ pub struct Source<'a, T> {
     pub descriptor: BorrowedFd<'a>,
     /// When it is served.
     pub class: Class,
-    /// Wait for room to write, too.
+    /// Wait for room to write, not for something to read: who does not read now would be woken for ever.
     pub writes: bool,
     /// Whose it is.
     pub owner: T,
@@ -75,8 +75,8 @@ pub fn wait<T: Copy>(sources: &[Source<'_, T>], timeout: Option<Duration>) -> io
 }
 
 fn polled<'a, T>(source: &Source<'a, T>) -> PollFd<'a> {
-    let write = if source.writes { PollFlags::POLLOUT } else { PollFlags::empty() };
-    PollFd::new(source.descriptor, PollFlags::POLLIN | write)
+    let wanted = if source.writes { PollFlags::POLLOUT } else { PollFlags::POLLIN };
+    PollFd::new(source.descriptor, wanted)
 }
 
 fn readiness<T>(owner: T, flags: PollFlags) -> Ready<T> {
@@ -126,6 +126,18 @@ mod tests {
         assert_eq!(wait(&[source], None).unwrap(), [only(0, false, true)]);
         drop(theirs);
         assert!(wait(&[Source::first(ours.as_fd(), 0)], None).unwrap()[0].readable);
+    }
+
+    #[test]
+    fn who_writes_is_not_woken_by_what_comes_in() {
+        let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        while ours.write(&[0; 4096]).is_ok() {}
+        theirs.write_all(b"one more question").unwrap();
+        let source = Source { writes: true, ..Source::first(ours.as_fd(), 0) };
+        assert_eq!(wait(&[source], NOW).unwrap(), []);
+        drop(theirs);
+        assert_eq!(wait(&[source], NOW).unwrap().len(), 1);
     }
 
     #[test]
