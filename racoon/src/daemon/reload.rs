@@ -34,10 +34,10 @@ impl Daemon {
         }
         say_what_is_not_done(&config, &self.options, &self.log);
         self.counters.configure(&settings, clock::now());
-        let reconfigured = self.sockets.reconfigure(config.listen.clone());
         // The engine first: it may have something to say to peers by its old addresses.
         let _ = self.engine.handle_control(clock::now(), Control::Reload(Box::new(settings)));
         self.carry_out();
+        let reconfigured = self.sockets.reconfigure(config.listen.clone());
         self.sockets_changed(reconfigured);
         self.reread_kernel();
         let loaded: Result<Config, Kept> = Ok(config);

@@ -1,6 +1,8 @@
+use std::fs;
+
 use nix::sys::signal::Signal;
 
-use crate::{Site, eventually};
+use crate::{Site, eventually, free_port};
 
 /// What is said of a peer.
 pub(crate) const REMOTE: &str = "{
@@ -145,4 +147,22 @@ fn a_reload_keeps_what_is_still_configured() {
     for site in [&a, &b] {
         assert!(eventually(|| site.ctl(&["show-sa", "isakmp"]).stdout.lines().count() == 1), "{}", site.log());
     }
+}
+
+#[test]
+fn who_moves_takes_leave_from_where_it_was() {
+    let (a, b, port) = (Site::new(), Site::new(), free_port());
+    peers(&a, &b);
+    peers(&b, &a);
+    let _daemons = (a.start(&["-Z"]), b.start(&["-Z"]));
+    assert_eq!(a.ctl(&ESTABLISH).status, Some(0));
+    a.await_log("ISAKMP-SA established");
+    b.await_log("ISAKMP-SA established");
+    a.configure("");
+    let text = fs::read_to_string(a.path("racoon.conf")).unwrap();
+    a.write("racoon.conf", &text.replace(&format!("[{}]", a.port), &format!("[{port}]")));
+    assert_eq!(a.ctl(&["reload-config"]).status, Some(0));
+    a.await_log(&format!("127.0.0.1[{port}] used as isakmp port"));
+    assert!(eventually(|| b.ctl(&["show-sa", "isakmp"]).stdout.lines().count() == 1), "{}", b.log());
+    assert!(!a.log().contains("cannot send"), "{}", a.log());
 }
