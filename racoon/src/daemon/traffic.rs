@@ -1,7 +1,7 @@
 //! When packets went to peers and came from them, by the counters of the kernel's SAs: what `dpd_mode` asks for. The counters
 //! are read now and then, and only if a remote block wants it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -52,8 +52,13 @@ impl Counters {
             self.bytes.insert(name, bytes);
         }
         // What has no SA any more is of no interest, but may have been when it was last looked at.
-        let bytes = &self.bytes;
-        self.grew.retain(|(from, to), _| bytes.keys().any(|name| (name.source, name.destination) == (*from, *to)));
+        let ends = self.bytes.keys().map(|name| (name.source, name.destination)).collect::<HashSet<_>>();
+        self.grew.retain(|between, _| ends.contains(between));
+        self.put_off(now);
+    }
+
+    /// They could not be read: what was seen before stays, or else all of it would seem to have grown the next time.
+    fn put_off(&mut self, now: Time) {
         self.next = now + self.interval.unwrap_or_default();
     }
 
@@ -72,7 +77,7 @@ impl Daemon {
             Ok(sas) => self.counters.note(now, sas),
             Err(error) => {
                 self.log.warning(format_args!("the counters of the kernel's SAs could not be read: {error}"));
-                return self.counters.note(now, Vec::new());
+                return self.counters.put_off(now);
             }
         }
         let ends = self.engine.phase1s().map(|phase1| (phase1.local.ip(), phase1.remote.ip())).collect::<Vec<_>>();
@@ -134,7 +139,11 @@ mod tests {
         // A new SA that was used, beside the old one.
         counters.note(at(30), vec![(out, 100), (next, 1), (inward, 60)]);
         assert_eq!(seen(&counters), (at(30), at(20)));
-        counters.note(at(40), vec![]);
+        counters.put_off(at(40));
+        assert_eq!((seen(&counters), counters.due()), ((at(30), at(20)), Some(at(50))));
+        counters.note(at(50), vec![(out, 100), (next, 1), (inward, 60)]);
+        assert_eq!(seen(&counters), (at(30), at(20)));
+        counters.note(at(60), vec![]);
         assert_eq!(seen(&counters), (at(0), at(0)));
     }
 }
