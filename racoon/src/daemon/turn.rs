@@ -9,6 +9,7 @@ use std::time::Duration;
 use racoon_proto::engine::Control;
 use racoon_proto::output::{Level, LogLine, Output, Urgency};
 use racoon_proto::time::Time;
+use thiserror::Error;
 
 use super::Daemon;
 use super::packet::{self, Way};
@@ -26,6 +27,16 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Datagrams that are taken from a socket in a turn.
 const DATAGRAMS_MAX: usize = 64;
 
+/// Why the daemon cannot go on, in a line.
+#[derive(Debug, Error)]
+enum Broken {
+    /// There is no kernel any more.
+    #[error("kernel: {0}")]
+    Kernel(#[from] libpfkey::Error),
+    #[error("poll: {0}")]
+    Poll(#[from] io::Error),
+}
+
 /// Whose descriptor is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owner {
@@ -42,28 +53,25 @@ impl Daemon {
     pub(super) fn run(mut self) -> ExitCode {
         self.tell_addresses();
         // The policies that there were when the door was opened.
-        if !self.hear_kernel() {
-            return self.stop(ExitCode::FAILURE);
+        let mut worked = self.hear_kernel();
+        while worked.is_ok() && !self.stopping {
+            worked = self.turn();
         }
-        loop {
-            match self.turn() {
-                Ok(()) if self.stopping => return self.stop(ExitCode::SUCCESS),
-                Ok(()) => {}
-                Err(error) => {
-                    self.log.error(error);
-                    return self.stop(ExitCode::FAILURE);
-                }
+        match worked {
+            Ok(()) => self.stop(ExitCode::SUCCESS),
+            Err(error) => {
+                self.log.error(error);
+                self.stop(ExitCode::FAILURE)
             }
         }
     }
 
-    fn turn(&mut self) -> io::Result<()> {
+    fn turn(&mut self) -> Result<(), Broken> {
         let timeout = self.timeout();
         for ready in poller::wait(&self.sources(), Some(timeout))? {
             match ready.owner {
                 Owner::Signals => self.heed_signals(),
-                Owner::Kernel if !self.hear_kernel() => return Err(io::Error::other("the kernel's door is closed")),
-                Owner::Kernel => {}
+                Owner::Kernel => self.hear_kernel()?,
                 Owner::Admin => self.serve(),
                 Owner::Workers => self.take_results(),
                 Owner::Addresses => {
@@ -128,15 +136,14 @@ impl Daemon {
         }
     }
 
-    /// False: there is no kernel any more.
-    fn hear_kernel(&mut self) -> bool {
+    fn hear_kernel(&mut self) -> Result<(), Broken> {
         let mut events = Vec::new();
         let heard = self.door.readable(&mut |event| events.push(event));
         for event in events {
             self.engine.handle_kernel(clock::now(), event);
         }
         self.carry_out();
-        heard.inspect_err(|error| self.log.error(format_args!("kernel: {error}"))).is_ok()
+        Ok(heard?)
     }
 
     pub(super) fn reread_kernel(&mut self) {

@@ -130,5 +130,8 @@ fn without_a_kernel_there_is_no_daemon() {
     let mut daemon = a.start(&[]);
     drop(kernel);
     assert_eq!(daemon.ended().code(), Some(1));
-    assert!(a.log().contains("ERROR: kernel: "), "{}", a.log());
+    let log = a.log();
+    let errors = log.lines().filter(|line| line.contains("ERROR: ")).collect::<Vec<_>>();
+    // One line for each of the two.
+    assert_eq!((errors.len(), log.matches("ERROR: kernel: ").count()), (2, 2), "{log}");
 }
