@@ -70,7 +70,8 @@ fn execute(run: &Invocation) -> Result<Zeroizing<String>, String> {
 /// Sends a request and reads the reply to it.
 fn ask(socket: &Path, request: &Request) -> Result<(Header, Zeroizing<Vec<u8>>), String> {
     let mut stream = UnixStream::connect(socket).map_err(|error| {
-        let error = libpfkey::errno_text(error.raw_os_error().unwrap_or(0));
+        // A path may be too long to be asked for.
+        let error = error.raw_os_error().map_or_else(|| error.to_string(), libpfkey::errno_text);
         format!("cannot connect to racoon admin socket {}: {error} (is racoon running?)", socket.display())
     })?;
     let failed = |error: io::Error| match error.kind() {

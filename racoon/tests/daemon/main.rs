@@ -199,4 +199,9 @@ fn nobody_answers() {
     let expected = "racoonctl: cannot connect to racoon admin socket DIR/racoon.sock: No such file or directory (is racoon \
         running?)\n";
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(1), expected));
+    let long = "x".repeat(200);
+    let ran = site.ctl(&["-s", &long, "reload-config"]);
+    let expected =
+        format!("racoonctl: cannot connect to racoon admin socket {long}: path must be shorter than SUN_LEN");
+    assert!(ran.stderr.starts_with(&expected), "{}", ran.stderr);
 }
