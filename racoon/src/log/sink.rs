@@ -89,7 +89,10 @@ impl Syslog {
 
 /// At most [`LONGEST`] bytes of it.
 fn shortened(line: &str) -> &str {
-    (0..=LONGEST).rev().find_map(|length| line.get(..length)).filter(|_| line.len() > LONGEST).unwrap_or(line)
+    if line.len() <= LONGEST {
+        return line;
+    }
+    (0..=LONGEST).rev().find_map(|length| line.get(..length)).unwrap_or_default()
 }
 
 /// RFC 3164 without a host and without a process id: facility daemon, local time.
