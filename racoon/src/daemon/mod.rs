@@ -10,6 +10,7 @@ mod start;
 mod stop;
 mod traffic;
 mod turn;
+mod unreachables;
 
 use ipsec_conf::racoon::Config;
 use racoon_proto::crypto::{Job, JobResult};
@@ -49,6 +50,7 @@ struct Daemon {
     /// When sockets that could not be opened are tried again.
     retry: Option<Time>,
     counters: traffic::Counters,
+    unreachables: unreachables::Unreachables,
     stopping: bool,
     /// Removed when it is dropped.
     _pid_file: Option<PidFile>,

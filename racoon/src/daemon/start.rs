@@ -19,6 +19,7 @@ use thiserror::Error;
 use super::Daemon;
 use super::traffic::Counters;
 use super::turn::REREAD;
+use super::unreachables::Unreachables;
 use crate::admin::{self, Server};
 use crate::background::{self, Starting};
 use crate::cli::{DaemonOptions, VERSION_LINE};
@@ -163,6 +164,7 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
         reread: now + REREAD,
         retry: None,
         counters,
+        unreachables: Unreachables::default(),
         stopping: false,
         _pid_file: pid_file,
     })

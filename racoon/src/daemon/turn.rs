@@ -171,7 +171,11 @@ impl Daemon {
                     self.engine.handle_datagram(clock::now(), message.local, message.remote, message.bytes);
                 }
                 Ok(Some(Input::Unreachable(unreachable))) => {
-                    self.log.write(Level::Notify, Some(unreachable.remote.ip()), unreachable);
+                    let (level, untold) = self.unreachables.note(clock::now());
+                    if untold > 0 {
+                        self.log.notify(format_args!("{untold} more messages did not arrive, by what ICMP said"));
+                    }
+                    self.log.write(level, Some(unreachable.remote.ip()), unreachable);
                 }
                 Ok(None) => break,
                 Err(error) => {
