@@ -306,7 +306,9 @@ impl Sockets {
         let relatives = self.sockets.values().filter(|other| overlap(other.address(), address)).collect::<Vec<_>>();
         let shared = !relatives.is_empty();
         if !shared && !socket::is_free(address) {
-            return Err(Error::InUse { address, owner: owner::of(address) });
+            // That takes a look at every process: once, not at each try.
+            let owner = if self.failed.contains(&address) { None } else { owner::of(address) };
+            return Err(Error::InUse { address, owner });
         }
         for relative in relatives {
             relative.share().map_err(|source| Error::System { address, call: "address sharing", source })?;

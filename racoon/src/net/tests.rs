@@ -192,7 +192,8 @@ fn another_configuration() {
 
     assert!(sockets.is_incomplete());
     sockets.refresh().unwrap();
-    assert!(log.written().iter().all(|line| line.starts_with("DEBUG")), "complained about once");
+    let again = format!("DEBUG: 127.0.0.1[{c}]: another process has this port");
+    assert_eq!(log.written(), [again], "complained about once, and its owner is looked for once");
     drop(taken);
     sockets.refresh().unwrap();
     assert_eq!(sockets.descriptors().count(), 2);
