@@ -70,6 +70,7 @@ pub fn run(file: &str, options: DaemonOptions) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    log.hear_panics();
     let starting = if options.foreground {
         let _ = writeln!(io::stdout(), "Foreground mode.");
         Starting::in_foreground()

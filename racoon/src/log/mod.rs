@@ -123,6 +123,15 @@ impl Log {
         }
     }
 
+    /// From now on a panic is a line at level error, too: in the background nobody reads what it prints.
+    pub fn hear_panics(&self) {
+        let (log, before) = (self.clone(), std::panic::take_hook());
+        std::panic::set_hook(Box::new(move |panic| {
+            before(panic);
+            log.error(panic.to_string().replace('\n', " "));
+        }));
+    }
+
     /// A line at level error.
     #[track_caller]
     pub fn error(&self, text: impl Display) {

@@ -44,3 +44,17 @@ fn the_file_of_the_command_line() {
     let nowhere = Options { file: Some(directory.path().join("no/log")), ..Options::default() };
     assert_eq!(Log::open(&nowhere).unwrap_err().kind(), io::ErrorKind::NotFound);
 }
+
+#[test]
+fn panics_are_told() {
+    let log = Log::in_memory();
+    log.hear_panics();
+    std::thread::spawn(|| panic!("this panic is part of a test of the log")).join().unwrap_err();
+    let lines = log.written();
+    let told = |line: &String| {
+        line.starts_with("ERROR: ")
+            && line.contains("log/tests.rs")
+            && line.ends_with(" this panic is part of a test of the log")
+    };
+    assert!(lines.iter().any(told), "{lines:?}");
+}
