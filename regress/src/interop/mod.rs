@@ -11,7 +11,7 @@
 //! | AH over IPv4 with SHA-2, over PF_KEY | no: the kernel pads its header to 8 bytes | the same |
 //! | keys renewed by either side, both phases | no ping of one every 20 ms is lost | the same |
 //! | IPComp in ESP | if it begins: it answers with two proposals | yes |
-//! | our INITIAL-CONTACT, an exchange of its own | is not heeded, old inbound SAs run out | the same |
+//! | our INITIAL-CONTACT | is heeded in message 5 of Main Mode; not as an exchange of its own | is not heeded, old inbound SAs run out |
 //! | its INITIAL-CONTACT | is heeded | is, where it sends it (`initial-contact=yes`) |
 //! | SIGTERM of racoon | it drops its SAs | the same |
 //! | ike-scan 1.9.5 | one handshake for what is configured, NO-PROPOSAL-CHOSEN for DES | |

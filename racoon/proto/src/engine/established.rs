@@ -7,7 +7,7 @@ use super::endpoint::Endpoint;
 use super::phase1s::{Established, Phase1};
 use super::{Engine, Phase1Id, Timer};
 use crate::num::NotifyType;
-use crate::outcome::Ending;
+use crate::outcome::{Ending, Role};
 use crate::output::{EventKind, Level};
 use crate::phase1::{Features, Phase1Sa};
 
@@ -80,14 +80,23 @@ impl Engine {
         }
     }
 
-    /// INITIAL-CONTACT, when it is the first phase 1 with the peer's address in our life (RFC 2407 section 4.6.3.3).
+    /// INITIAL-CONTACT, when it is the first phase 1 with the peer's address in our life (RFC 2407 section 4.6.3.3). An
+    /// initiator has said it in message 5.
     fn send_initial_contact(&mut self, id: Phase1Id) {
+        let wanted = self.is_first_contact(id);
         let Some(phase1) = self.phase1s.get(id) else { return };
-        let address = phase1.remote.ip();
-        let wanted = self.settings.remotes.get(phase1.block).is_some_and(|block| block.initial_contact);
-        if self.contacted.insert(address) && wanted {
+        let (address, role) = (phase1.remote.ip(), phase1.role);
+        self.contacted.insert(address);
+        if wanted && role == Role::Responder {
             self.send_notify(id, NotifyType::INITIAL_CONTACT, &[]);
         }
+    }
+
+    /// Whether there is INITIAL-CONTACT to say.
+    pub(super) fn is_first_contact(&self, id: Phase1Id) -> bool {
+        let Some(phase1) = self.phase1s.get(id) else { return false };
+        let wanted = self.settings.remotes.get(phase1.block).is_some_and(|block| block.initial_contact);
+        wanted && !self.contacted.contains(&phase1.remote.ip())
     }
 
     /// The peer says that it knows of no other SA with us: what there was before this phase 1 began is of no use any more.

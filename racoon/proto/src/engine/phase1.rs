@@ -108,6 +108,7 @@ impl Engine {
             local: phase1.local,
             remote: phase1.remote,
             block: phase1.block,
+            first_contact: false,
             record: &mut phase1.record,
             notes: &mut notes,
         };
@@ -157,6 +158,7 @@ impl Engine {
             local,
             remote,
             block,
+            first_contact: false,
             record: &mut *record,
             notes: &mut notes,
         };
@@ -205,11 +207,11 @@ impl Engine {
         digest: Option<PacketDigest>,
         step: impl FnOnce(MainMode, &mut Context<'_>) -> Turn<MainMode>,
     ) {
+        let first_contact = self.is_first_contact(id);
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
         let remote = phase1.remote;
-        let Some(Step { turn, notes }) = phase1.step((&self.settings, &self.envelope), &mut *self.random, step) else {
-            return;
-        };
+        let given = (&self.settings, &self.envelope, first_contact);
+        let Some(Step { turn, notes }) = phase1.step(given, &mut *self.random, step) else { return };
         self.log_notes(remote, notes);
         match turn {
             Turn::Job((), job) => {

@@ -76,7 +76,7 @@ impl Phase1 {
     /// Makes a step of the negotiation; none if it is over.
     pub(super) fn step(
         &mut self,
-        (settings, envelope): (&Settings, &Envelope),
+        (settings, envelope, first_contact): (&Settings, &Envelope, bool),
         random: &mut dyn Random,
         step: impl FnOnce(MainMode, &mut Context<'_>) -> Turn<MainMode>,
     ) -> Option<Step> {
@@ -95,6 +95,7 @@ impl Phase1 {
             local: self.local,
             remote: self.remote,
             block: self.block,
+            first_contact,
             record: &mut self.record,
             notes: &mut notes,
         };

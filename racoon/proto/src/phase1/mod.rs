@@ -38,6 +38,8 @@ pub(crate) struct Context<'a> {
     pub(crate) remote: SocketAddr,
     /// The remote block: an initiator's, or a responder's best guess until it knows who the peer is.
     pub(crate) block: RemoteIndex,
+    /// An initiator has INITIAL-CONTACT to say.
+    pub(crate) first_contact: bool,
     /// What is kept for the outcome.
     pub(crate) record: &'a mut Record,
     /// What is to be logged.

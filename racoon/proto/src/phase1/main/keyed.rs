@@ -13,7 +13,7 @@ use crate::wire::{Header, RawPayload};
 
 use super::super::sa::{UsedMessageIds, open_informational};
 use super::super::{Context, Features, PeerIdentity, Phase1Sa};
-use super::payloads::{has_initial_contact, header, own_identity};
+use super::payloads::{has_initial_contact, header, initial_contact, own_identity};
 
 /// What both sides have said in clear, as it was on the wire.
 pub(super) struct Transcript {
@@ -64,11 +64,15 @@ impl Keyed {
         Ok(Self { terms, transcript, skeyid, keys, iv, features })
     }
 
-    /// Message 5 or 6: who we are, and the proof.
+    /// Message 5 or 6: who we are, and the proof. Message 5 is where other daemons look for INITIAL-CONTACT.
     pub(super) fn identify(&mut self, cx: &mut Context<'_>, role: Role) -> Result<Vec<u8>, Cause> {
         let id = own_identity(cx)?.encode();
         let hash = self.hash_of(cx, role, &id)?;
-        let payloads = [(PayloadType::ID, id.as_slice()), (PayloadType::HASH, hash.as_bytes())];
+        let mut payloads = vec![(PayloadType::ID, id.as_slice()), (PayloadType::HASH, hash.as_bytes())];
+        let contact = initial_contact(cx.cookies);
+        if role == Role::Initiator && cx.first_contact {
+            payloads.push((PayloadType::NOTIFY, &contact));
+        }
         Ok(seal(&self.keys.cipher, &mut self.iv, &header(cx), &payloads, cx.envelope, cx.random)?)
     }
 
