@@ -16,7 +16,7 @@ use anyhow::{Result, bail, ensure};
 use crate::job::Job;
 use crate::lab::{Boot, End};
 use crate::racoon::Ours;
-use crate::tally::Tally;
+use crate::tally::{Tally, twice};
 use crate::{tools, tree};
 
 /// A scene with a name. Each makes its own hosts.
@@ -68,14 +68,11 @@ pub(crate) fn serve(words: &[&str]) -> Result<()> {
     let plays = SUITES.iter().filter(|(name, _)| name == suite).flat_map(|(_, lists)| lists.iter().copied().flatten());
     for (name, play) in plays.filter(|(name, _)| name.contains(filter)) {
         let start = Instant::now();
-        let result = play(&ours);
+        let result = twice(name, || play(&ours).inspect_err(|_| show_logs()));
         let took = start.elapsed().as_secs_f64();
         match result {
             Ok(()) => println!("{}{name} ({took:.1} s)", MARKS[0]),
-            Err(error) => {
-                println!("{}{name} ({took:.1} s): {error:#}", MARKS[1]);
-                show_logs();
-            }
+            Err(error) => println!("{}{name} ({took:.1} s): {error:#}", MARKS[1]),
         }
     }
     Ok(())

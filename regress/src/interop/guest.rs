@@ -15,7 +15,7 @@ use super::scenario::{Initiator, Scenario, table};
 use super::strongswan::Charon;
 use crate::lab::{Host, Link, Program, Stdin, wait_until};
 use crate::racoon::{Ours, Racoon};
-use crate::tally::Tally;
+use crate::tally::{Tally, twice};
 
 /// Which daemon a host has.
 pub(crate) enum Kind {
@@ -170,7 +170,7 @@ pub(crate) fn play(peer: Peer, ours: &Kind, theirs: &Kind, only: &[&str]) -> Res
     let mut tally = Tally::default();
     for row in &rows {
         let (start, logs) = (Instant::now(), [ours.log().len(), theirs.log().len()]);
-        let done = perform(&pair, &ours, &theirs, row);
+        let done = twice(&row.connection.name, || perform(&pair, &ours, &theirs, row));
         let took = start.elapsed().as_secs_f64();
         tally += Tally::of(done.is_ok());
         match done {

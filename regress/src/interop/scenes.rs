@@ -9,7 +9,7 @@ use super::connection::{Connection, Start};
 use super::guest::{Kind, LIMIT, Pair, Running, ping, states};
 use super::scenario::table;
 use crate::lab::{Host, Program, wait_until};
-use crate::tally::Tally;
+use crate::tally::{Tally, twice};
 
 type Scene = (&'static str, fn(&Kind, &Kind, Peer) -> Result<()>);
 
@@ -29,7 +29,7 @@ const LIFETIMES: [u32; 2] = [28, 12];
 pub(crate) fn play(peer: Peer, ours: &Kind, theirs: &Kind) -> Tally {
     let scene = |(name, scene): &Scene| {
         let start = Instant::now();
-        let done = scene(ours, theirs, peer);
+        let done = twice(name, || scene(ours, theirs, peer));
         let took = start.elapsed().as_secs_f64();
         match &done {
             Ok(()) => println!("{took:4.1} s  ok      {name}"),
