@@ -4,6 +4,7 @@
 
 pub mod admin;
 pub mod background;
+pub mod backup;
 pub mod changes;
 pub mod cli;
 pub mod clock;

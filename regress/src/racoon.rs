@@ -28,6 +28,8 @@ pub(crate) struct Files {
     pub(crate) psk: String,
     /// A script of policies, loaded first.
     pub(crate) setkey: String,
+    /// `-B`: SAs that were kept are given back.
+    pub(crate) takes_back: bool,
 }
 
 /// A running racoon.
@@ -54,7 +56,7 @@ impl<'a> Racoon<'a> {
         let load = Program::new(&ours.setkey.to_string_lossy(), &["-f", &path("setkey.conf").to_string_lossy()]);
         let done = host.run(load.env("LIBPFKEY_BACKEND", &ours.backend))?;
         ensure!(done.success() && done.stderr.is_empty(), "{}: setkey: {}", host.name(), done.text());
-        let daemon = Self::spawn(host, ours, &dir)?;
+        let daemon = Self::spawn(host, ours, &dir, files.takes_back)?;
         let racoon = Self { host, dir, daemon };
         racoon.wait_for_port()?;
         Ok(racoon)
@@ -96,10 +98,10 @@ impl<'a> Racoon<'a> {
         self.daemon.signal(Signal::SIGKILL)
     }
 
-    fn spawn(host: &Host, ours: &Ours, dir: &Path) -> Result<Daemon> {
+    fn spawn(host: &Host, ours: &Ours, dir: &Path, takes_back: bool) -> Result<Daemon> {
         let mut command = Command::new(&ours.racoon);
         command.arg("-F").arg("-f").arg(dir.join("racoon.conf")).arg("-l").arg(dir.join("log"));
-        command.env("LIBPFKEY_BACKEND", &ours.backend);
+        command.args(takes_back.then_some("-B")).env("LIBPFKEY_BACKEND", &ours.backend);
         Daemon::start(host, command, &dir.join("output"))
     }
 

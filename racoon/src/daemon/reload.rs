@@ -32,7 +32,7 @@ impl Daemon {
         for what in needs_restart(self.config.current(), &config) {
             self.log.warning(format_args!("{what} is another one now: that takes effect when racoon is started again"));
         }
-        say_what_is_not_done(&config, &self.options, &self.log);
+        say_what_is_not_done(&config, &self.log);
         self.counters.configure(&settings, clock::now());
         // The engine first: it may have something to say to peers by its old addresses.
         let _ = self.engine.handle_control(clock::now(), Control::Reload(Box::new(settings)));

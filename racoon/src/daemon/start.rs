@@ -22,6 +22,7 @@ use super::turn::REREAD;
 use super::unreachables::Unreachables;
 use crate::admin::{self, Server};
 use crate::background::{self, Starting};
+use crate::backup::Backup;
 use crate::cli::{DaemonOptions, VERSION_LINE};
 use crate::config::{Unread, Untranslatable};
 use crate::files::Files;
@@ -54,6 +55,8 @@ enum Failure {
     Admin(#[from] admin::SocketError),
     #[error("{0}")]
     Sockets(#[from] net::Error),
+    #[error("-B: {0}")]
+    Backup(String),
     #[error("{0}: {1}")]
     System(&'static str, io::Error),
 }
@@ -122,7 +125,7 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
     // 2. The configuration says which kernel it is for.
     let config = read(&file, &log).ok_or(Failure::Configuration)?;
     log.set_level(log::configured(config.log));
-    say_what_is_not_done(&config, &options, &log);
+    say_what_is_not_done(&config, &log);
     // 3. The kernel, and whether it can do what is configured.
     let choice = choice_of(&config.backend)?;
     let elsewhere = matches!(choice, Choice::Memory | Choice::Socket(_));
@@ -130,8 +133,9 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
         return Err(Failure::NotRoot);
     }
     let dialect = Dialect::from_environment()?;
-    let door = Door::open(&choice, dialect, config.pfkey_buffer, remarks(&log))?;
+    let mut door = Door::open(&choice, dialect, config.pfkey_buffer, remarks(&log))?;
     let settings = settings_of(&config, &options, door.abilities(), &log).ok_or(Failure::Configuration)?;
+    keep_sas(&mut door, &config, &options, &log)?;
     // 4. What others see.
     let admin = admin_socket(&config.listen.adminsock)?;
     let bypass = if elsewhere { Bypass::Wished } else { Bypass::Required };
@@ -216,12 +220,36 @@ fn places(config: &Config) -> impl Iterator<Item = &Place> {
     config.sainfos.iter().map(|sainfo| &sainfo.place)
 }
 
-/// Warns of what is asked for and not done.
-pub(super) fn say_what_is_not_done(config: &Config, options: &DaemonOptions, log: &Log) {
-    waiting::warning(config).lines().for_each(|line| log.warning(line));
+/// SAs are kept from now on, if the configuration says where. With `-B` those that were kept, and whose time is not over, are
+/// given back to the kernel first.
+fn keep_sas(door: &mut Door, config: &Config, options: &DaemonOptions, log: &Log) -> Result<(), Failure> {
+    let Some(path) = config.paths.backupsa.as_deref() else {
+        return if options.backup { Err(Failure::Backup("no `path backupsa' is configured".into())) } else { Ok(()) };
+    };
+    let failed = |error: io::Error| Failure::Backup(error.to_string());
+    let mut backup = match Backup::open(path) {
+        Ok(backup) => backup,
+        Err(error) if options.backup => return Err(failed(error)),
+        Err(error) => {
+            log.error(format_args!("SAs are not kept: {error}"));
+            return Ok(());
+        }
+    };
     if options.backup {
-        log.warning("-B: not yet in effect: no SAs are kept that could be taken back");
+        let (kept, strange) = backup.take().map_err(failed)?;
+        if strange > 0 {
+            log.warning(format_args!("{}: {strange} lines are not of this version's, and left out", path.display()));
+        }
+        let given = door.give_back(&kept).map_err(|error| Failure::Backup(error.to_string()))?;
+        log.info(format_args!("{given} of {} kept SAs given back to the kernel", kept.len()));
     }
+    door.keep(backup);
+    Ok(())
+}
+
+/// Warns of what is asked for and not done.
+pub(super) fn say_what_is_not_done(config: &Config, log: &Log) {
+    waiting::warning(config).lines().for_each(|line| log.warning(line));
 }
 
 /// What the kernel's door has to say, in the log.

@@ -14,6 +14,7 @@ impl Daemon {
         // It cannot be refused.
         let _ = self.engine.handle_control(clock::now(), Control::Shutdown);
         self.carry_out();
+        self.door.forget_kept();
         let log = self.log.clone();
         // The sockets close, and the files of the process id and of the control socket go.
         drop(self);

@@ -16,8 +16,9 @@ use libpfkey::{
 };
 use racoon_proto::kernel::{
     Acquire, Action, Direction, KernelError, KernelEvent, KernelRequest, Level, Limit, Policy, SaInstallation, SaName,
-    Selector, SpiAllocation, UdpPorts,
+    SaTransform, Selector, SpiAllocation, UdpPorts,
 };
+use racoon_proto::num::EspTransform;
 use zeroize::Zeroizing;
 
 use super::algorithm::Suite;
@@ -25,6 +26,7 @@ use super::event::{Heard, sa_name, understand};
 use super::request as compose;
 use super::requests::Requests;
 use super::{Abilities, Log, Remark, Target, failed, policy};
+use crate::backup::{Backup, Kept};
 
 /// Requests of ours whose echo is awaited: more of them than any echo can be late.
 const ECHOES_MAX: usize = 65_536;
@@ -42,6 +44,8 @@ pub struct Door {
     early: VecDeque<KernelEvent>,
     log: Log,
     has_warned: bool,
+    /// Where installed SAs are kept.
+    backup: Option<Backup>,
 }
 
 /// The door that a configuration asks for; where it leaves the choice, the one of the environment.
@@ -96,6 +100,7 @@ impl Door {
             early: VecDeque::new(),
             log,
             has_warned: false,
+            backup: None,
         };
         // 1. The policies there are, before an acquire names one of them; what changes them meanwhile is told.
         let policies = door.dump()?;
@@ -109,6 +114,53 @@ impl Door {
     /// Readable when something happened.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.events.fd()
+    }
+
+    /// Keeps SAs that are installed from now on in a file.
+    pub fn keep(&mut self, backup: Backup) {
+        self.backup = Some(backup);
+    }
+
+    /// Gives SAs back to a kernel that lost them, each for what is left of its time. How many it had not.
+    ///
+    /// # Errors
+    /// What the kernel said, other than that it has the SA.
+    pub fn give_back(&mut self, kept: &[Kept]) -> Result<usize> {
+        let mut given = 0;
+        for sa in kept {
+            let mut request = Zeroizing::new(Vec::with_capacity(1024));
+            if !sa.message(self.requests.origin(0), &mut request)? {
+                continue;
+            }
+            match self.requests.ask(&request, |_| ()) {
+                Ok(()) => given += 1,
+                Err(Error::Kernel(libc::EEXIST)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(given)
+    }
+
+    /// Nothing is kept any more.
+    pub fn forget_kept(&mut self) {
+        if let Some(Err(error)) = self.backup.as_mut().map(Backup::clear) {
+            (self.log)(Remark::Warning(error.to_string()));
+        }
+    }
+
+    /// Writes an SA that was installed to the file.
+    fn remember(&mut self, installation: &SaInstallation, request: &[u8]) {
+        let Some(backup) = &mut self.backup else { return };
+        // After a restart a cipher that counts would count anew under the same key.
+        if counts(&installation.transform) {
+            return;
+        }
+        let abi = self.requests.abi();
+        let kept = Message::parse(abi, request).map_err(|error| error.to_string());
+        let kept = kept.and_then(|message| backup.add(abi.dialect, &message).map_err(|error| error.to_string()));
+        if let Err(error) = kept {
+            (self.log)(Remark::Warning(format!("an SA is not kept: {error}")));
+        }
     }
 
     /// What the kernel can do.
@@ -366,6 +418,7 @@ impl Door {
         match self.requests.ask(&request, |_| ()) {
             Ok(()) => {
                 self.note_ports(name, installation.udp);
+                self.remember(installation, &request);
                 Ok(())
             }
             Err(error) => {
@@ -439,5 +492,13 @@ impl Door {
 impl fmt::Debug for Door {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Door").field("events", &self.events).field("requests", &self.requests).finish_non_exhaustive()
+    }
+}
+
+/// Whether the cipher of an SA counts its packets, and must never count anew.
+fn counts(transform: &SaTransform) -> bool {
+    match transform {
+        SaTransform::Esp { encryption: (cipher, _), .. } => cipher.is_aead() || *cipher == EspTransform::AES_CTR,
+        SaTransform::Ah { .. } | SaTransform::Ipcomp(_) => false,
     }
 }

@@ -1,4 +1,5 @@
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
@@ -54,16 +55,35 @@ fn a_sainfo_that_the_kernel_cannot_do() {
 }
 
 #[test]
+fn kept_sas() {
+    let site = Site::new();
+    site.configure("");
+    let ran = site.run(&["-F", "-B"]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(1), "racoon: -B: no `path backupsa' is configured\n"));
+    site.write("sa.backup", "what somebody wrote\n");
+    site.configure("path backupsa \"DIR/sa.backup\";\n");
+    let daemon = site.start(&["-B"]);
+    let lines = lines(&site);
+    let said = "WARNING: DIR/sa.backup: 1 lines are not of this version's, and left out";
+    assert!(lines.iter().any(|line| line == said), "{lines:#?}");
+    assert!(lines.iter().any(|line| line == "INFO: 0 of 0 kept SAs given back to the kernel"), "{lines:#?}");
+    drop(daemon);
+    fs::set_permissions(site.path("sa.backup"), fs::Permissions::from_mode(0o644)).unwrap();
+    let ran = site.run(&["-F", "-B"]);
+    assert_eq!(ran.status, Some(1));
+    assert!(ran.stderr.contains("nobody else can read (mode 0600)"), "{}", ran.stderr);
+}
+
+#[test]
 fn what_is_not_done_is_said_once() {
     let site = Site::new();
     site.configure("timer { natt_keepalive 5 sec; }\nmode_cfg { }\n");
-    let _daemon = site.start(&["-B"]);
+    let _daemon = site.start(&[]);
     let lines = lines(&site);
     let warnings = lines.iter().filter(|line| line.starts_with("WARNING")).map(String::as_str).collect::<Vec<_>>();
     let expected = [
         "WARNING: racoon.conf:8:9: warning: accepted, not yet in effect",
         "WARNING:   natt_keepalive (racoon.conf:8) mode_cfg (racoon.conf:9)",
-        "WARNING: -B: not yet in effect: no SAs are kept that could be taken back",
     ];
     assert_eq!(warnings, expected);
 }

@@ -11,6 +11,7 @@ use crate::racoon::Ours;
 pub(super) const PLAYS: &[Play] = &[
     ("stopped: nothing is left on either side", stopped),
     ("killed and started again: traffic goes on", killed),
+    ("SAs that were kept are given back", given_back),
     ("the peer restarted: initial contact", initial_contact),
     ("the peer is gone: dead peer detection", dead_peer),
     ("SAs of others survive a stop", others_survive),
@@ -41,6 +42,28 @@ fn killed(ours: &Ours) -> Result<()> {
     let bob = scene.restart(Side::Bob, &Knobs::default())?;
     scene.protected("ESP")?;
     alice.stop()?;
+    bob.stop()
+}
+
+/// Alice's kernel forgets its SAs, Bob's does not: with those that she kept they understand each other as before.
+fn given_back(ours: &Ours) -> Result<()> {
+    let scene = Scene::new(ours, Shape::Transport)?;
+    let knobs = Knobs { backup: Some("/run/alice.sas"), ..Knobs::default() };
+    let _ = std::fs::remove_file("/run/alice.sas");
+    let (alice, bob) = (scene.start(Side::Alice, &knobs)?, scene.start(Side::Bob, &Knobs::default())?);
+    scene.bring_up(Side::Alice, PATIENCE)?;
+    alice.kill()?;
+    scene.setkey(Side::Alice, &["-F"])?;
+    let alice = scene.restart(Side::Alice, &Knobs { takes_back: true, ..knobs })?;
+    alice.wait_for_log("2 of 2 kept SAs given back to the kernel", PATIENCE)?;
+    // Her packets are counted anew: Bob takes the first few for replays.
+    let pings = scene.ping(Side::Alice, &["-c", "20", "-i", "0.05", "-W", "1"])?;
+    ensure!(pings.received >= 10, "{pings:?}");
+    let begun = alice.log()?.matches("initiate new phase").count();
+    ensure!(begun == 0, "{begun} negotiations:\n{}", alice.log()?);
+    alice.stop()?;
+    let left = std::fs::read_to_string("/run/alice.sas")?;
+    ensure!(left.is_empty(), "SAs are still kept: {} bytes", left.len());
     bob.stop()
 }
 

@@ -128,6 +128,10 @@ pub(super) struct Knobs {
     pub(super) key: &'static str,
     /// Times a message is sent.
     pub(super) counter: u32,
+    /// Where SAs are kept.
+    pub(super) backup: Option<&'static str>,
+    /// Those that were kept are given back.
+    pub(super) takes_back: bool,
 }
 
 impl Default for Knobs {
@@ -140,6 +144,8 @@ impl Default for Knobs {
             sainfo: "pfs_group modp2048; encryption_algorithm aes 256; authentication_algorithm hmac_sha256;",
             key: "a key for two hosts in a lab",
             counter: 5,
+            backup: None,
+            takes_back: false,
         }
     }
 }
@@ -147,8 +153,9 @@ impl Default for Knobs {
 impl Knobs {
     fn text(&self, shape: Shape, side: Side) -> String {
         let (us, peer) = (shape.outer(side), shape.outer(side.other()));
+        let backup = self.backup.map_or_else(String::new, |path| format!("path backupsa \"{path}\";\n"));
         format!(
-            "log debug2;
+            "{backup}log debug2;
 listen {{ isakmp {us} [500]; adminsock disabled; }}
 timer {{ counter {}; interval 1 sec; phase1 30 sec; phase2 30 sec; }}
 remote {peer} {{
@@ -235,7 +242,8 @@ impl Scene {
 
     fn launch(&self, side: Side, knobs: &Knobs, setkey: String) -> Result<Racoon<'_>> {
         let psk = format!("{} {}\n", self.shape.outer(side.other()), knobs.key);
-        Racoon::start(self.host(side), &self.ours, &Files { conf: knobs.text(self.shape, side), psk, setkey })
+        let conf = knobs.text(self.shape, side);
+        Racoon::start(self.host(side), &self.ours, &Files { conf, psk, setkey, takes_back: knobs.takes_back })
     }
 
     /// Starts both with the same knobs.

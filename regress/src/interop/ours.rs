@@ -8,8 +8,12 @@ use crate::racoon::Files;
 
 /// The files of a host with these connections.
 pub(crate) fn files(connections: &[Connection]) -> Files {
-    let mut files =
-        Files { conf: "log debug;\n".to_owned(), psk: String::new(), setkey: "flush;\nspdflush;\n".to_owned() };
+    let mut files = Files {
+        conf: "log debug;\n".to_owned(),
+        psk: String::new(),
+        setkey: "flush;\nspdflush;\n".to_owned(),
+        ..Files::default()
+    };
     for c in connections {
         files.conf.push_str(&remote(c));
         files.conf.push_str(&sainfo(c));

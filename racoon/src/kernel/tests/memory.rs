@@ -12,9 +12,10 @@ use racoon_proto::kernel::{
     Action, Direction, KernelError, KernelEvent, KernelRequest, Level, Limit, Mode, Policy, Prefix, RequestId,
     SaInstallation, Selector, Template, UdpPorts,
 };
-use racoon_proto::num::{EspTransform, Protocol};
+use racoon_proto::num::{AuthAlgorithm, EspTransform, Protocol};
 
-use super::{aes_sha1, allocation, inbound, ip, outbound};
+use super::{aes_sha1, allocation, esp, inbound, ip, outbound};
+use crate::backup::Backup;
 use crate::kernel::{Door, Remark, choice_of};
 
 struct Lab {
@@ -303,4 +304,37 @@ fn over_a_socket() {
     drop(end);
     serving.join().unwrap();
     assert!(door.readable(&mut |_| ()).is_err(), "the server is gone");
+}
+
+/// A kernel that lost its SAs gets them back, with their keys; but not those whose cipher counts, and none twice.
+#[test]
+fn kept_sas_are_given_back() {
+    for dialect in [Dialect::Linux, Dialect::FreeBsd, Dialect::NetBsd] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sa.backup");
+        let mut before = Lab::new(dialect);
+        before.door.keep(Backup::open(&path).unwrap());
+        let spi = before.allocate(Protocol::ESP);
+        before.install(inbound(spi, aes_sha1())).unwrap();
+        before.install(outbound(0x1001, aes_sha1())).unwrap();
+        let counting = esp((EspTransform::AES_CTR, 20), Some((AuthAlgorithm::HMAC_SHA1.into(), 20)));
+        before.install(outbound(0x1002, counting)).unwrap();
+
+        let mut after = Lab::new(dialect);
+        let (kept, strange) = Backup::open(&path).unwrap().take().unwrap();
+        assert_eq!((kept.len(), strange), (2, 0), "{dialect}");
+        assert_eq!(after.door.give_back(&kept).unwrap(), 2);
+        assert_eq!(after.door.give_back(&kept).unwrap(), 0, "they are there");
+        let keys = |lab: &mut Lab| {
+            let text = lab.door.show(SaType::Esp, 0).unwrap();
+            let mut keys: Vec<_> = text.lines().filter(|line| line.contains("\tE:") || line.contains("\tA:")).collect();
+            keys.sort_unstable();
+            keys.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>()
+        };
+        before.door.carry_out(KernelRequest::Delete(outbound(0x1002, aes_sha1()).name), &mut |_| {});
+        assert_eq!(keys(&mut after), keys(&mut before));
+        assert_eq!(keys(&mut after).len(), 4);
+        before.door.forget_kept();
+        assert_eq!(std::fs::read(&path).unwrap(), b"");
+    }
 }

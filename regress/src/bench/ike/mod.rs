@@ -116,8 +116,12 @@ pub(crate) fn serve(words: &[&str]) -> Result<()> {
     let ours = Ours { racoon: PathBuf::from(racoon), setkey: PathBuf::from(setkey), backend: "xfrm".to_owned() };
     let (here, there) = (Host::new("ours")?, Host::new("theirs")?);
     for suite in &SUITES {
-        let files =
-            Files { conf: suite.racoon(PORT), psk: format!("* {KEY}\n"), setkey: "flush;\nspdflush;\n".to_owned() };
+        let files = Files {
+            conf: suite.racoon(PORT),
+            psk: format!("* {KEY}\n"),
+            setkey: "flush;\nspdflush;\n".to_owned(),
+            ..Files::default()
+        };
         let daemon = Racoon::start(&here, &ours, &files)?;
         measure(&here, load, "racoon, xfrm", daemon.id(), count, suite)
             .with_context(|| daemon.log().unwrap_or_default())?;

@@ -1,0 +1,299 @@
+//! SAs that are kept in a file: `path backupsa`, and `-B`, which gives them back to a kernel that lost them.
+//!
+//! A line for each SA that was installed, as the C racoon writes them, and behind its fields what those have no place for:
+//!
+//! ```text
+//! Nov 22 03:50:00 2026%SRC DST satype spi mode reqid window enc enc_bits auth auth_bits flags
+//!     allocations bytes addtime usetime seq KEYS at=SECONDS [icv=A,B] [replay=A,B] [inside=ADDRESS]
+//! ```
+//!
+//! All numbers are decimal and the dialect's, but for the keys, which are hexadecimal, encryption first. `at` is when it was
+//! installed, in seconds since 1970: an SA is given back for what is left of its time. SAs whose cipher counts are not kept:
+//! after a restart they would begin to count anew under the same key (RFC 3686 section 9, RFC 4106 section 10).
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::net::IpAddr;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use libpfkey::request::Origin;
+use libpfkey::wire::{Address, Builder, Header, Key, Lifetime, Sa, Sa2};
+use libpfkey::{Dialect, Extension, ExtensionType, Message, MessageType, SaFlags, SaState, SaType, dump};
+use nix::unistd::geteuid;
+use zeroize::Zeroizing;
+
+/// More than this is no file of ours.
+const SIZE_MAX: u64 = 64 << 20;
+
+/// The private extensions that are kept, by their words.
+const WORDS: [(&str, ExtensionType); 2] =
+    [("icv", ExtensionType::XfrmAuthTrunc), ("replay", ExtensionType::XfrmReplay)];
+
+/// The file.
+#[derive(Debug)]
+pub struct Backup {
+    path: PathBuf,
+    file: File,
+}
+
+/// An SA of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    source: IpAddr,
+    destination: IpAddr,
+    sa_type: u8,
+    spi: u32,
+    mode: u8,
+    reqid: u32,
+    window: u8,
+    encrypt: u8,
+    auth: u8,
+    flags: u32,
+    /// Allocations, bytes, seconds since it was added, since it was used.
+    limits: [u64; 4],
+    keys: [Zeroizing<Vec<u8>>; 2],
+    at: u64,
+    words: Vec<(&'static str, [u32; 2])>,
+    inside: Option<IpAddr>,
+}
+
+impl Backup {
+    /// Opens the file to write behind what is in it; makes it if there is none.
+    ///
+    /// # Errors
+    /// With its name: it is not a regular file of ours that nobody else can read, or what the system says.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+        let file = options.open(path).map_err(|error| named(path, &error))?;
+        let metadata = file.metadata().map_err(|error| named(path, &error))?;
+        let private = metadata.is_file() && metadata.uid() == geteuid().as_raw() && metadata.mode() & 0o077 == 0;
+        if !private {
+            return Err(named(path, &"must be a regular file of racoon's user that nobody else can read (mode 0600)"));
+        }
+        Ok(Self { path: path.to_owned(), file })
+    }
+
+    /// Adds an SA that was installed by `message`, UPDATE or ADD.
+    ///
+    /// # Errors
+    /// With the file's name.
+    pub fn add(&mut self, dialect: Dialect, message: &Message<'_>) -> io::Result<()> {
+        let Some(kept) = Kept::of(message, dialect, now()) else { return Ok(()) };
+        self.file.write_all(kept.line().as_bytes()).map_err(|error| named(&self.path, &error))
+    }
+
+    /// The SAs whose time is not over. The file has only these from now on. Lines that are none of ours are counted.
+    ///
+    /// # Errors
+    /// With the file's name.
+    pub fn take(&mut self) -> io::Result<(Vec<Kept>, usize)> {
+        let wrong = |error| named(&self.path, &error);
+        let mut text = Zeroizing::new(String::new());
+        (&self.file).take(SIZE_MAX).read_to_string(&mut text).map_err(wrong)?;
+        let (now, mut strange) = (now(), 0);
+        let mut living = Vec::new();
+        for line in text.lines() {
+            match Kept::parse(line) {
+                Some(kept) if kept.left(now).is_some() => living.push(kept),
+                Some(_) => {}
+                None => strange += 1,
+            }
+        }
+        self.file.set_len(0).map_err(wrong)?;
+        living.iter().try_for_each(|kept| self.file.write_all(kept.line().as_bytes())).map_err(wrong)?;
+        Ok((living, strange))
+    }
+
+    /// Nothing is kept any more.
+    ///
+    /// # Errors
+    /// With the file's name.
+    pub fn clear(&mut self) -> io::Result<()> {
+        self.file.set_len(0).map_err(|error| named(&self.path, &error))
+    }
+}
+
+impl Kept {
+    /// What is kept of an SA; nothing if it is none.
+    fn of(message: &Message<'_>, dialect: Dialect, at: u64) -> Option<Self> {
+        let (sa, sa2) = (message.sa()?, message.sa2().copied().unwrap_or_default());
+        let address = |kind| message.address(kind)?.sockaddr.ip();
+        let hard = message.lifetime(ExtensionType::LifetimeHard).copied().unwrap_or_default();
+        let key = |kind| Zeroizing::new(message.key(kind).map_or_else(Vec::new, |key| key.bytes.to_vec()));
+        let words = WORDS.iter().filter_map(|(name, kind)| Some((*name, message.words(*kind)?)));
+        Some(Self {
+            source: address(ExtensionType::AddressSrc)?,
+            destination: address(ExtensionType::AddressDst)?,
+            sa_type: message.header.sa_type.number(dialect)?,
+            spi: sa.spi,
+            mode: sa2.mode,
+            reqid: sa2.reqid,
+            window: sa.replay,
+            encrypt: sa.encrypt,
+            auth: sa.auth,
+            flags: sa.flags.bits(),
+            limits: [hard.allocations.into(), hard.bytes, hard.addtime, hard.usetime],
+            keys: [key(ExtensionType::KeyEncrypt), key(ExtensionType::KeyAuth)],
+            at,
+            words: words.collect(),
+            inside: address(ExtensionType::AddressProxy),
+        })
+    }
+
+    /// Seconds of its time that are left; none: it is over.
+    fn left(&self, now: u64) -> Option<u64> {
+        let [_, _, addtime, _] = self.limits;
+        match addtime {
+            0 => Some(0),
+            _ => addtime.checked_sub(now.saturating_sub(self.at)).filter(|left| *left > 0),
+        }
+    }
+
+    /// Its line.
+    fn line(&self) -> Zeroizing<String> {
+        let mut text = String::with_capacity(512);
+        dump::calendar(&mut text, i64::try_from(self.at).unwrap_or(0));
+        let Self { source, destination, sa_type, spi, mode, reqid, window, encrypt, auth, flags, .. } = self;
+        let [encrypt_bits, auth_bits] = self.keys.each_ref().map(|key| key.len() * 8);
+        let [allocations, bytes, addtime, usetime] = self.limits;
+        text += &format!("%{source} {destination} {sa_type} {spi} {mode} {reqid} {window} ");
+        text += &format!("{encrypt} {encrypt_bits} {auth} {auth_bits} {flags} ");
+        text += &format!("{allocations} {bytes} {addtime} {usetime} 0 ");
+        let octets = self.keys.iter().flat_map(|key| key.iter());
+        octets.for_each(|octet| DIGITS.iter().for_each(|shift| text.push(digit(octet >> shift))));
+        text += &format!(" at={}", self.at);
+        self.words.iter().for_each(|(name, [first, second])| text += &format!(" {name}={first},{second}"));
+        if let Some(inside) = self.inside {
+            text += &format!(" inside={inside}");
+        }
+        text.push('\n');
+        Zeroizing::new(text)
+    }
+
+    /// Reads a line; none if it is not one of ours.
+    fn parse(line: &str) -> Option<Self> {
+        let mut fields = line.split_once('%')?.1.split(' ');
+        let mut kept = Self {
+            source: fields.next()?.parse().ok()?,
+            destination: fields.next()?.parse().ok()?,
+            sa_type: fields.next()?.parse().ok()?,
+            spi: fields.next()?.parse().ok()?,
+            mode: fields.next()?.parse().ok()?,
+            reqid: fields.next()?.parse().ok()?,
+            window: fields.next()?.parse().ok()?,
+            encrypt: fields.next()?.parse().ok()?,
+            auth: 0,
+            flags: 0,
+            limits: [0; 4],
+            keys: Default::default(),
+            at: 0,
+            words: Vec::new(),
+            inside: None,
+        };
+        let encrypt_bits: usize = fields.next()?.parse().ok()?;
+        kept.auth = fields.next()?.parse().ok()?;
+        let auth_bits: usize = fields.next()?.parse().ok()?;
+        kept.flags = fields.next()?.parse().ok()?;
+        for limit in &mut kept.limits {
+            *limit = fields.next()?.parse().ok()?;
+        }
+        let _sequence: u32 = fields.next()?.parse().ok()?;
+        let octets = octets(fields.next()?)?;
+        let (encrypt, auth) = octets.split_at_checked(encrypt_bits / 8)?;
+        if auth.len() != auth_bits / 8 {
+            return None;
+        }
+        kept.keys = [Zeroizing::new(encrypt.to_vec()), Zeroizing::new(auth.to_vec())];
+        kept.at = fields.next()?.strip_prefix("at=")?.parse().ok()?;
+        fields.try_for_each(|field| kept.more(field))?;
+        Some(kept)
+    }
+
+    /// A field behind those that every line has.
+    fn more(&mut self, field: &str) -> Option<()> {
+        let (name, value) = field.split_once('=')?;
+        if name == "inside" {
+            self.inside = Some(value.parse().ok()?);
+            return Some(());
+        }
+        let (name, _) = WORDS.iter().find(|(known, _)| *known == name)?;
+        let (first, second) = value.split_once(',')?;
+        self.words.push((name, [first.parse().ok()?, second.parse().ok()?]));
+        Some(())
+    }
+
+    /// ADD, for what is left of its time; none if that is over.
+    ///
+    /// # Errors
+    /// What the kernel's dialect has not.
+    pub fn message(&self, origin: Origin, buffer: &mut Vec<u8>) -> libpfkey::Result<bool> {
+        let Some(left) = self.left(now()) else { return Ok(false) };
+        let sa_type = SaType::from_number(origin.abi.dialect, self.sa_type);
+        let header = Header { seq: origin.seq, pid: origin.pid, ..Header::new(MessageType::Add, sa_type) };
+        let mut message = Builder::new(origin.abi, header, buffer)?;
+        message.push(&Extension::Sa(Sa {
+            spi: self.spi,
+            replay: self.window,
+            state: SaState::Larval,
+            auth: self.auth,
+            encrypt: self.encrypt,
+            flags: SaFlags::from_bits_retain(self.flags),
+        }))?;
+        message.push(&Extension::Sa2(Sa2 { mode: self.mode, reqid: self.reqid, ..Sa2::default() }))?;
+        let mut push = |kind, address: IpAddr| message.push(&Extension::Address(kind, Address::host(address.into())));
+        push(ExtensionType::AddressSrc, self.source)?;
+        push(ExtensionType::AddressDst, self.destination)?;
+        if let Some(inside) = self.inside {
+            let proxy = Address { prefix: 0, ..Address::host(inside.into()) };
+            message.push(&Extension::Address(ExtensionType::AddressProxy, proxy))?;
+        }
+        for (kind, key) in [ExtensionType::KeyEncrypt, ExtensionType::KeyAuth].into_iter().zip(&self.keys) {
+            if !key.is_empty() {
+                message.push(&Extension::Key(kind, Key::new(key)?))?;
+            }
+        }
+        let [_, bytes, _, usetime] = self.limits;
+        let hard = Lifetime { allocations: 0, bytes, addtime: left, usetime };
+        message.push(&Extension::Lifetime(ExtensionType::LifetimeHard, hard))?;
+        message.push(&Extension::Lifetime(ExtensionType::LifetimeSoft, Lifetime::default()))?;
+        for (name, words) in &self.words {
+            if let Some((_, kind)) = WORDS.iter().find(|(known, _)| known == name) {
+                message.push(&Extension::Words(*kind, *words))?;
+            }
+        }
+        message.finish()?;
+        Ok(true)
+    }
+}
+
+/// Where the digits of an octet stand in it.
+const DIGITS: [u8; 2] = [4, 0];
+
+fn digit(octet: u8) -> char {
+    char::from_digit(u32::from(octet & 15), 16).unwrap_or('0')
+}
+
+fn octets(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let digits = text.chars().map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()));
+    let digits = Zeroizing::new(digits.collect::<Option<Vec<u8>>>()?);
+    let pairs = digits.chunks_exact(2);
+    if !pairs.remainder().is_empty() {
+        return None;
+    }
+    Some(Zeroizing::new(pairs.map(|pair| pair.iter().fold(0, |octet, digit| octet << 4 | digit)).collect()))
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+fn named(path: &Path, error: &dyn std::fmt::Display) -> io::Error {
+    io::Error::other(format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! Lines and the file.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+
+use libpfkey::Abi;
+
+use super::*;
+
+fn kept(at: u64) -> Kept {
+    Kept {
+        source: "192.0.2.1".parse().unwrap(),
+        destination: "192.0.2.2".parse().unwrap(),
+        sa_type: 3,
+        spi: 0x1001,
+        mode: 2,
+        reqid: 7,
+        window: 32,
+        encrypt: 12,
+        auth: 5,
+        flags: 0,
+        limits: [0, 1024, 3600, 0],
+        keys: [Zeroizing::new(vec![0x01, 0xab]), Zeroizing::new(vec![0xff])],
+        at,
+        words: vec![("icv", [128, 0]), ("replay", [64, 1])],
+        inside: Some("::".parse().unwrap()),
+    }
+}
+
+const FIELDS: &str = "%192.0.2.1 192.0.2.2 3 4097 2 7 32 12 16 5 8 0 0 1024 3600 0 0 01abff at=1000 icv=128,0 \
+                      replay=64,1 inside=::\n";
+
+#[test]
+fn a_line_is_read_as_it_was_written() {
+    let line = kept(1000).line();
+    let (date, fields) = line.split_at(20);
+    assert!(date.ends_with(" 1970"), "{date}");
+    assert_eq!(fields, FIELDS);
+    assert_eq!(Kept::parse(line.trim_end()), Some(kept(1000)));
+}
+
+#[test]
+fn other_lines_are_none() {
+    let good = kept(1000).line();
+    let good = good.trim_end();
+    for end in 0..good.len() {
+        // Cut within its last fields, a line may still be one.
+        let _ = Kept::parse(&good[..end]);
+    }
+    for bad in [
+        "",
+        "%",
+        "no date",
+        &good.replace("01abff", "01abf"),
+        &good.replace("01abff", "01ab"),
+        &good.replace(" 16 ", " 9999 "),
+    ] {
+        assert_eq!(Kept::parse(bad), None, "{bad}");
+    }
+    for bad in [good.replace("at=1000", "1000"), good.replace("icv", "xyz"), good.replace("192.0.2.2", "host")] {
+        assert_eq!(Kept::parse(&bad), None, "{bad}");
+    }
+}
+
+#[test]
+fn only_what_is_left_of_its_time() {
+    assert_eq!(kept(1000).left(1000), Some(3600));
+    assert_eq!(kept(1000).left(4599), Some(1));
+    assert_eq!(kept(1000).left(4600), None);
+    assert_eq!(kept(1000).left(900), Some(3600), "a clock that was set back");
+    assert_eq!(Kept { limits: [0; 4], ..kept(1000) }.left(u64::MAX), Some(0), "for ever");
+    let mut buffer = Vec::new();
+    let origin = Origin { abi: Abi::of(Dialect::Linux), pid: 1, seq: 2 };
+    assert!(!kept(1000).message(origin, &mut buffer).unwrap());
+    let at = now() - 600;
+    assert!(kept(at).message(origin, &mut buffer).unwrap());
+    let message = Message::parse(origin.abi, &buffer).unwrap();
+    assert_eq!(message.header.message_type, MessageType::Add);
+    let hard = message.lifetime(ExtensionType::LifetimeHard).unwrap();
+    assert!((2990..=3000).contains(&hard.addtime), "{hard:?}");
+    assert_eq!(message.words(ExtensionType::XfrmAuthTrunc), Some([128, 0]));
+}
+
+#[test]
+fn the_file_keeps_the_living() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sa.backup");
+    let mut backup = Backup::open(&path).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let living = kept(now());
+    let text = format!("{}{}gibberish\n", *kept(1000).line(), *living.line());
+    fs::write(&path, text).unwrap();
+    assert_eq!(backup.take().unwrap(), (vec![living.clone()], 1));
+    assert_eq!(fs::read_to_string(&path).unwrap(), *living.line());
+    backup.clear().unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"");
+}
+
+#[test]
+fn a_file_that_others_can_read_is_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sa.backup");
+    fs::write(&path, "").unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+    let error = Backup::open(&path).unwrap_err().to_string();
+    assert!(
+        error.ends_with("must be a regular file of racoon's user that nobody else can read (mode 0600)"),
+        "{error}"
+    );
+    let link = directory.path().join("link");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    assert!(Backup::open(&link).is_err());
+    assert!(Backup::open(directory.path()).is_err());
+}
