@@ -7,6 +7,7 @@
 
 mod diagnostic;
 mod excerpt;
+pub mod hex;
 mod key_file;
 pub mod plainrsa;
 pub mod policy;

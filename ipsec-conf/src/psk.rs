@@ -9,6 +9,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
+use crate::hex;
 pub use crate::key_file::KeyFileError;
 use crate::racoon::Loader;
 
@@ -123,16 +124,7 @@ fn key(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let Some(digits) = text.strip_prefix(b"0x") else { return Some(Zeroizing::new(text.to_vec())) };
     // Blanks behind hex digits are not a part of the key.
     let digits = digits.trim_ascii_end();
-    if digits.is_empty() || !digits.len().is_multiple_of(2) {
-        return None;
-    }
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let mut key = Zeroizing::new(Vec::with_capacity(digits.len() / 2));
-    for pair in digits.chunks_exact(2) {
-        let &[high, low] = pair else { return None };
-        key.push(digit(high)? << 4 | digit(low)?);
-    }
-    Some(key)
+    hex::octets(digits).filter(|key| !key.is_empty())
 }
 
 impl fmt::Debug for PreSharedKeys {

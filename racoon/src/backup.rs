@@ -11,18 +11,21 @@
 //! installed, in seconds since 1970: an SA is given back for what is left of its time. SAs whose cipher counts are not kept:
 //! after a restart they would begin to count anew under the same key (RFC 3686 section 9, RFC 4106 section 10).
 
+use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::net::IpAddr;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use ipsec_conf::hex;
 use libpfkey::request::Origin;
 use libpfkey::wire::{Address, Builder, Header, Key, Lifetime, Sa, Sa2};
 use libpfkey::{Dialect, Extension, ExtensionType, Message, MessageType, SaFlags, SaState, SaType, dump};
 use nix::unistd::geteuid;
 use zeroize::Zeroizing;
+
+use crate::clock::since_1970;
 
 /// More than this is no file of ours.
 const SIZE_MAX: u64 = 64 << 20;
@@ -81,7 +84,7 @@ impl Backup {
     /// # Errors
     /// With the file's name.
     pub fn add(&mut self, dialect: Dialect, message: &Message<'_>) -> io::Result<()> {
-        let Some(kept) = Kept::of(message, dialect, now()) else { return Ok(()) };
+        let Some(kept) = Kept::of(message, dialect, since_1970()) else { return Ok(()) };
         self.file.write_all(kept.line().as_bytes()).map_err(|error| named(&self.path, &error))
     }
 
@@ -93,7 +96,7 @@ impl Backup {
         let wrong = |error| named(&self.path, &error);
         let mut text = Zeroizing::new(String::new());
         (&self.file).take(SIZE_MAX).read_to_string(&mut text).map_err(wrong)?;
-        let (now, mut strange) = (now(), 0);
+        let (now, mut strange) = (since_1970(), 0);
         let mut living = Vec::new();
         for line in text.lines() {
             match Kept::parse(line) {
@@ -162,8 +165,10 @@ impl Kept {
         text += &format!("%{source} {destination} {sa_type} {spi} {mode} {reqid} {window} ");
         text += &format!("{encrypt} {encrypt_bits} {auth} {auth_bits} {flags} ");
         text += &format!("{allocations} {bytes} {addtime} {usetime} 0 ");
-        let octets = self.keys.iter().flat_map(|key| key.iter());
-        octets.for_each(|octet| DIGITS.iter().for_each(|shift| text.push(digit(octet >> shift))));
+        for octet in self.keys.iter().flat_map(|key| key.iter()) {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{octet:02x}");
+        }
         text += &format!(" at={}", self.at);
         self.words.iter().for_each(|(name, [first, second])| text += &format!(" {name}={first},{second}"));
         if let Some(inside) = self.inside {
@@ -201,7 +206,7 @@ impl Kept {
             *limit = fields.next()?.parse().ok()?;
         }
         let _sequence: u32 = fields.next()?.parse().ok()?;
-        let octets = octets(fields.next()?)?;
+        let octets = hex::octets(fields.next()?.as_bytes())?;
         let (encrypt, auth) = octets.split_at_checked(encrypt_bits / 8)?;
         if auth.len() != auth_bits / 8 {
             return None;
@@ -230,7 +235,7 @@ impl Kept {
     /// # Errors
     /// What the kernel's dialect has not.
     pub fn message(&self, origin: Origin, buffer: &mut Vec<u8>) -> libpfkey::Result<bool> {
-        let Some(left) = self.left(now()) else { return Ok(false) };
+        let Some(left) = self.left(since_1970()) else { return Ok(false) };
         let sa_type = SaType::from_number(origin.abi.dialect, self.sa_type);
         let header = Header { seq: origin.seq, pid: origin.pid, ..Header::new(MessageType::Add, sa_type) };
         let mut message = Builder::new(origin.abi, header, buffer)?;
@@ -267,28 +272,6 @@ impl Kept {
         message.finish()?;
         Ok(true)
     }
-}
-
-/// Where the digits of an octet stand in it.
-const DIGITS: [u8; 2] = [4, 0];
-
-fn digit(octet: u8) -> char {
-    char::from_digit(u32::from(octet & 15), 16).unwrap_or('0')
-}
-
-fn octets(text: &str) -> Option<Zeroizing<Vec<u8>>> {
-    let digits = text.chars().map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()));
-    let digits = Zeroizing::new(digits.collect::<Option<Vec<u8>>>()?);
-    let pairs = digits.chunks_exact(2);
-    if !pairs.remainder().is_empty() {
-        return None;
-    }
-    Some(Zeroizing::new(pairs.map(|pair| pair.iter().fold(0, |octet, digit| octet << 4 | digit)).collect()))
-}
-
-/// Seconds since 1970.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 fn named(path: &Path, error: &dyn std::fmt::Display) -> io::Error {

@@ -1,6 +1,6 @@
-//! The boot clock.
+//! The boot clock, and the one on the wall.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::time::{ClockId, clock_gettime};
 use racoon_proto::time::Time;
@@ -15,6 +15,11 @@ const BOOT: ClockId = ClockId::CLOCK_MONOTONIC;
 pub fn now() -> Time {
     // It cannot fail on a system that has the clock at all.
     Time(clock_gettime(BOOT).map_or(Duration::ZERO, Duration::from))
+}
+
+/// Seconds since 1970 by the clock on the wall, for people and for what outlives a boot.
+pub fn since_1970() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 #[cfg(test)]

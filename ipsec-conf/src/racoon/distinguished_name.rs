@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Write};
 
+use crate::hex;
+
 /// A distinguished name of an `asn1dn` identifier.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum DistinguishedName {
@@ -97,11 +99,7 @@ fn escape(text: &str) -> Result<(u8, &str), String> {
 }
 
 fn from_hex(digits: &str) -> Option<Box<[u8]>> {
-    if digits.is_empty() || !digits.len().is_multiple_of(2) || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    let pairs = digits.as_bytes().chunks(2);
-    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+    hex::octets(digits.as_bytes()).filter(|octets| !octets.is_empty()).map(|octets| octets.as_slice().into())
 }
 
 /// The form that `DistinguishedName::parse` reads.

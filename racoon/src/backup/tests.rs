@@ -72,7 +72,7 @@ fn only_what_is_left_of_its_time() {
     let mut buffer = Vec::new();
     let origin = Origin { abi: Abi::of(Dialect::Linux), pid: 1, seq: 2 };
     assert!(!kept(1000).message(origin, &mut buffer).unwrap());
-    let at = now() - 600;
+    let at = since_1970() - 600;
     assert!(kept(at).message(origin, &mut buffer).unwrap());
     let message = Message::parse(origin.abi, &buffer).unwrap();
     assert_eq!(message.header.message_type, MessageType::Add);
@@ -87,7 +87,7 @@ fn the_file_keeps_the_living() {
     let path = directory.path().join("sa.backup");
     let mut backup = Backup::open(&path).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    let living = kept(now());
+    let living = kept(since_1970());
     let text = format!("{}{}gibberish\n", *kept(1000).line(), *living.line());
     fs::write(&path, text).unwrap();
     assert_eq!(backup.take().unwrap(), (vec![living.clone()], 1));

@@ -1,7 +1,6 @@
 //! What the administrator asks.
 
 use std::net::IpAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use libpfkey::SaType;
 use racoon_proto::engine::{Control, Phase1View, Refusal};
@@ -65,7 +64,7 @@ impl Daemon {
     }
 
     fn phase1_rows(&self) -> Zeroizing<Vec<u8>> {
-        let (boot, wall) = (clock::now(), seconds_since_1970());
+        let (boot, wall) = (clock::now(), wall());
         let mut body = Vec::new();
         for view in self.engine.phase1s() {
             let age = view.created.map(|created| boot.since(created).as_secs());
@@ -81,7 +80,7 @@ impl Daemon {
             Table::Esp => SaType::Esp,
             Table::Ipsec | Table::Isakmp => SaType::Unspec,
         };
-        let shown = self.door.show(sa_type, seconds_since_1970());
+        let shown = self.door.show(sa_type, wall());
         shown.map(|text| Zeroizing::new(text.as_bytes().to_vec())).map_err(|error| {
             self.log.error(format_args!("the kernel's SAs could not be read: {error}"));
             Failure::new(libc::EIO, error.to_string())
@@ -122,7 +121,7 @@ fn selector(flow: &Flow) -> Selector {
     }
 }
 
-fn seconds_since_1970() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
+/// Seconds since 1970.
+fn wall() -> i64 {
+    i64::try_from(clock::since_1970()).unwrap_or(i64::MAX)
 }

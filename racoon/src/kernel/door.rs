@@ -18,7 +18,6 @@ use racoon_proto::kernel::{
     Acquire, Action, Direction, KernelError, KernelEvent, KernelRequest, Level, Limit, Policy, SaInstallation, SaName,
     SaTransform, Selector, SpiAllocation, UdpPorts,
 };
-use racoon_proto::num::EspTransform;
 use zeroize::Zeroizing;
 
 use super::algorithm::Suite;
@@ -498,7 +497,7 @@ impl fmt::Debug for Door {
 /// Whether the cipher of an SA counts its packets, and must never count anew.
 fn counts(transform: &SaTransform) -> bool {
     match transform {
-        SaTransform::Esp { encryption: (cipher, _), .. } => cipher.is_aead() || *cipher == EspTransform::AES_CTR,
+        SaTransform::Esp { encryption: (cipher, _), .. } => cipher.is_counter_mode(),
         SaTransform::Ah { .. } | SaTransform::Ipcomp(_) => false,
     }
 }

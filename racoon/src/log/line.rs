@@ -3,10 +3,10 @@
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 use std::panic::Location;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::level::Level;
 use super::sys;
+use crate::clock::since_1970;
 
 /// A line before it is text.
 #[derive(Clone, Copy, Debug)]
@@ -62,9 +62,8 @@ pub(super) struct Stamp {
 impl Stamp {
     /// The beginning of 1970 when the clock or the calendar has no better answer.
     pub(super) fn now() -> Self {
-        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let epoch = Self { year: 1970, month: 1, day: 1, hour: 0, minute: 0, second: 0 };
-        i64::try_from(seconds).ok().and_then(sys::local_time).unwrap_or(epoch)
+        i64::try_from(since_1970()).ok().and_then(sys::local_time).unwrap_or(epoch)
     }
 
     /// As syslog's traditional format has it (RFC 3164): without the year.

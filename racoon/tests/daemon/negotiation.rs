@@ -33,11 +33,17 @@ fn peers(site: &Site, other: &Site) {
 
 const ESTABLISH: [&str; 5] = ["establish-sa", "isakmp", "inet", "127.0.0.1", "127.0.0.1"];
 
-#[test]
-fn phase_1_between_two_daemons() {
+/// Two sites that know each other.
+fn two_sites() -> (Site, Site) {
     let (a, b) = (Site::new(), Site::new());
     peers(&a, &b);
     peers(&b, &a);
+    (a, b)
+}
+
+#[test]
+fn phase_1_between_two_daemons() {
+    let (a, b) = two_sites();
     let (mut first, mut second) = (a.start(&["-Z"]), b.start(&["-Z"]));
     let ran = a.ctl(&ESTABLISH);
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""), "{}", a.log());
@@ -68,9 +74,7 @@ fn phase_1_between_two_daemons() {
 
 #[test]
 fn phase_1_is_deleted_on_request() {
-    let (a, b) = (Site::new(), Site::new());
-    peers(&a, &b);
-    peers(&b, &a);
+    let (a, b) = two_sites();
     let _daemons = (a.start(&["-Z"]), b.start(&["-Z"]));
     assert_eq!(a.ctl(&ESTABLISH).status, Some(0));
     a.await_log("ISAKMP-SA established");
@@ -83,9 +87,7 @@ fn phase_1_is_deleted_on_request() {
 
 #[test]
 fn a_wrong_key_fails_with_a_line_in_the_log() {
-    let (a, b) = (Site::new(), Site::new());
-    peers(&a, &b);
-    peers(&b, &a);
+    let (a, b) = two_sites();
     b.write("psk.txt", "127.0.0.1 another key than the other has\n");
     let _daemons = (a.start(&["-Z"]), b.start(&["-Z"]));
     assert_eq!(a.ctl(&ESTABLISH).status, Some(0));
@@ -95,9 +97,7 @@ fn a_wrong_key_fails_with_a_line_in_the_log() {
 
 #[test]
 fn the_key_file_is_read_again() {
-    let (a, b) = (Site::new(), Site::new());
-    peers(&a, &b);
-    peers(&b, &a);
+    let (a, b) = two_sites();
     b.write("psk.txt", "192.0.2.1 of somebody else, and long enough\n");
     let _daemons = (a.start(&["-Z"]), b.start(&["-Z"]));
     b.write("psk.txt", "127.0.0.1 correct horse battery staple\n");
@@ -130,9 +130,7 @@ fn the_kernels_sas_are_shown() {
 
 #[test]
 fn a_reload_keeps_what_is_still_configured() {
-    let (a, b) = (Site::new(), Site::new());
-    peers(&a, &b);
-    peers(&b, &a);
+    let (a, b) = two_sites();
     let _daemons = (a.start(&["-Z"]), b.start(&["-Z"]));
     assert_eq!(a.ctl(&ESTABLISH).status, Some(0));
     a.await_log("ISAKMP-SA established");

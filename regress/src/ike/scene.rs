@@ -1,11 +1,11 @@
 //! Two hosts that shall find each other: their addresses, policies and configurations.
 
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::lab::{Finished, Host, Link, Program, Stdin};
+use crate::lab::{Host, Link, Pings, Program, Stdin, wait_until};
 use crate::racoon::{Files, Ours, Racoon};
 
 /// What the traffic between the two is, and how it is protected.
@@ -258,20 +258,14 @@ impl Scene {
         words.extend_from_slice(arguments);
         words.push(&target);
         let done = self.host(from).run(Program::new("ping", &words).limit(Duration::from_secs(120)))?;
-        Pings::read(&done)
+        Pings::read(&done.text())
     }
 
     /// Pings until an answer comes: that makes the kernel ask for SAs.
     pub(super) fn bring_up(&self, from: Side, within: Duration) -> Result<()> {
-        let deadline = Instant::now() + within;
-        let mut tried = 0;
-        while Instant::now() < deadline {
-            tried += 1;
-            if self.ping(from, &["-c", "1", "-W", "1"])?.received > 0 {
-                return Ok(());
-            }
-        }
-        anyhow::bail!("no answer to {tried} pings within {} s", within.as_secs())
+        let ping = || self.ping(from, &["-c", "1", "-W", "1"]).is_ok_and(|pings| pings.received > 0);
+        ensure!(wait_until(within, ping, || Ok(()))?, "no answer to pings within {} s", within.as_secs());
+        Ok(())
     }
 
     /// All pings are answered, and cross the wire in these protocols only.
@@ -309,11 +303,8 @@ impl Scene {
 
     /// Waits until something is so.
     pub(super) fn until(&self, within: Duration, what: &str, holds: impl Fn() -> Result<bool>) -> Result<()> {
-        let deadline = Instant::now() + within;
-        while !holds()? {
-            ensure!(Instant::now() < deadline, "{what}: not within {} s", within.as_secs());
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        let holds = || holds().unwrap_or(false);
+        ensure!(wait_until(within, holds, || Ok(()))?, "{what}: not within {} s", within.as_secs());
         Ok(())
     }
 
@@ -328,26 +319,5 @@ impl Scene {
     pub(super) fn impair(&self, side: Side, how: &str) -> Result<()> {
         self.host(side).must(&format!("tc qdisc replace dev eth0 root netem {how}"))?;
         Ok(())
-    }
-}
-
-/// What ping(8) says at its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Pings {
-    pub(super) sent: usize,
-    pub(super) received: usize,
-}
-
-impl Pings {
-    fn read(done: &Finished) -> Result<Self> {
-        let text = done.text();
-        let number = |mark: &str| {
-            let line = text.lines().find(|line| line.contains("packets transmitted"))?;
-            line.split(',').find(|part| part.contains(mark))?.split_whitespace().next()?.parse().ok()
-        };
-        match (number("packets transmitted"), number("received")) {
-            (Some(sent), Some(received)) => Ok(Self { sent, received }),
-            _ => anyhow::bail!("ping says nothing: {text}"),
-        }
     }
 }

@@ -8,7 +8,7 @@ use super::algorithm::{Peer, Protection};
 use super::connection::{Connection, Start};
 use super::guest::{Kind, LIMIT, Pair, Running, ping, states};
 use super::scenario::table;
-use crate::lab::{Host, Program, wait_until};
+use crate::lab::{Host, Pings, Program, wait_until};
 use crate::tally::{Tally, twice};
 
 type Scene = (&'static str, fn(&Kind, &Kind, Peer) -> Result<()>);
@@ -136,8 +136,8 @@ fn renewed(ours: &Kind, theirs: &Kind, peer: Peer, factors: [u32; 2]) -> Result<
         // Counted, not timed: what is still on its way at the end is waited for.
         let words = ["-n", "-q", "-i", "0.02", "-c", &(SECONDS * PINGS).to_string(), "-W", "2", "-I", &from, &to];
         let text = pair.alice.run(Program::new("ping", &words).limit(Duration::from_secs(90)))?.text();
-        let counts = counts(&text).with_context(|| format!("ping says nothing: {text}"))?;
-        ensure!(counts.0 == SECONDS * PINGS && counts.1 == counts.0, "pings were lost: {text}");
+        let pings = Pings::read(&text)?;
+        ensure!(pings.sent == SECONDS * PINGS && pings.received == pings.sent, "pings were lost: {text}");
         let log = stage.ours.log();
         let [phase1, phase2] = ["ISAKMP-SA established", "IPsec-SA established"].map(|line| log.matches(line).count());
         ensure!(phase1 >= 2 && phase2 >= 8, "{phase1} phase 1s and {phase2} SAs in {SECONDS} s");
@@ -146,12 +146,6 @@ fn renewed(ours: &Kind, theirs: &Kind, peer: Peer, factors: [u32; 2]) -> Result<
     stage.explain(done)?;
     stage.ours.stop()?;
     stage.theirs.stop()
-}
-
-/// How many pings were sent and answered.
-fn counts(text: &str) -> Option<(usize, usize)> {
-    let mut words = text.lines().find(|line| line.contains("packets transmitted"))?.split_whitespace();
-    Some((words.next()?.parse().ok()?, words.nth(2)?.parse().ok()?))
 }
 
 /// A host whose daemon is killed and whose kernel forgets, as in a reboot.
@@ -219,13 +213,6 @@ fn farewell(ours: &Kind, theirs: &Kind, peer: Peer) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_ping_counts() {
-        let text = "\n--- 10.0.0.1 ping statistics ---\n7 packets transmitted, 6 received, 14% packet loss, time 9ms\n";
-        assert_eq!(counts(text), Some((7, 6)));
-        assert_eq!(counts("nothing"), None);
-    }
 
     #[test]
     fn there_is_a_tunnel_for_each_peer() {

@@ -82,9 +82,7 @@ impl Engine {
 
 /// A Notification payload about an ISAKMP SA.
 fn notify(sa: &Phase1Sa, kind: NotifyType, data: &[u8]) -> (PayloadType, Vec<u8>) {
-    let spi = sa.cookies.to_bytes().to_vec();
-    let notify = Notify { doi: Doi::IPSEC, protocol: Protocol::ISAKMP, spi, kind, data: data.to_vec() };
-    (PayloadType::NOTIFY, notify.encode())
+    (PayloadType::NOTIFY, Notify::of_isakmp(sa.cookies, kind, data).encode())
 }
 
 /// An informational message: HASH(1) and the payloads, encrypted (RFC 2409 section 5.7).

@@ -67,6 +67,11 @@ numbers! {
 }
 
 impl EspTransform {
+    /// It counts packets under its key, and must never count anew (RFC 3686 section 9, RFC 4106 section 10).
+    pub fn is_counter_mode(self) -> bool {
+        self.is_aead() || self == Self::AES_CTR
+    }
+
     /// It authenticates by itself; an authentication algorithm beside it has no meaning.
     pub fn is_aead(self) -> bool {
         matches!(

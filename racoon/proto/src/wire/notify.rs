@@ -14,9 +14,9 @@
 //! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 //! ```
 
-use super::WireError;
 use super::reader::Reader;
 use super::writer::Writer;
+use super::{CookiePair, WireError};
 use crate::num::{Doi, NotifyType, Protocol};
 
 /// Length of the longest SPI in bytes.
@@ -38,6 +38,12 @@ pub struct Notify {
 }
 
 impl Notify {
+    /// A notification about an ISAKMP SA, whose SPI are both cookies (RFC 2407 section 4.6.3).
+    pub fn of_isakmp(cookies: CookiePair, kind: NotifyType, data: &[u8]) -> Self {
+        let spi = cookies.to_bytes().to_vec();
+        Self { doi: Doi::IPSEC, protocol: Protocol::ISAKMP, spi, kind, data: data.to_vec() }
+    }
+
     /// Reads the body of a Notification payload.
     ///
     /// # Errors

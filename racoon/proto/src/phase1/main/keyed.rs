@@ -6,14 +6,14 @@ use crate::exchange::envelope::Envelope;
 use crate::exchange::message::{Opened, Unreadable, seal};
 use crate::exchange::rules::{self, MAIN};
 use crate::identity::Identity;
-use crate::num::{ExchangeType, PayloadType};
+use crate::num::{ExchangeType, NotifyType, PayloadType};
 use crate::outcome::{Cause, Role};
 use crate::proposal::Phase1Terms;
-use crate::wire::{Header, RawPayload};
+use crate::wire::{Header, Notify, RawPayload};
 
 use super::super::sa::{UsedMessageIds, open_informational};
 use super::super::{Context, Features, PeerIdentity, Phase1Sa};
-use super::payloads::{has_initial_contact, header, initial_contact, own_identity};
+use super::payloads::{has_initial_contact, header, own_identity};
 
 /// What both sides have said in clear, as it was on the wire.
 pub(super) struct Transcript {
@@ -69,7 +69,7 @@ impl Keyed {
         let id = own_identity(cx)?.encode();
         let hash = self.hash_of(cx, role, &id)?;
         let mut payloads = vec![(PayloadType::ID, id.as_slice()), (PayloadType::HASH, hash.as_bytes())];
-        let contact = initial_contact(cx.cookies);
+        let contact = Notify::of_isakmp(cx.cookies, NotifyType::INITIAL_CONTACT, &[]).encode();
         if role == Role::Initiator && cx.first_contact {
             payloads.push((PayloadType::NOTIFY, &contact));
         }

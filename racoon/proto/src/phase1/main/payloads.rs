@@ -4,10 +4,10 @@ use crate::config::{LocalIdentity, Remote};
 use crate::crypto::KeyQuery;
 use crate::exchange::rules::{self, MessageRules};
 use crate::identity::Identity;
-use crate::num::{Doi, ExchangeType, NotifyType, PayloadType, Protocol};
+use crate::num::{ExchangeType, NotifyType, PayloadType};
 use crate::outcome::Cause;
 use crate::output::Level;
-use crate::wire::{self, CookiePair, Header, Notify, RawPayload, Tail, VendorId, chain};
+use crate::wire::{self, Header, Notify, RawPayload, Tail, VendorId, chain};
 
 use super::super::{Context, Features};
 
@@ -53,18 +53,6 @@ pub(super) fn features(cx: &mut Context<'_>, payloads: &[RawPayload<'_>], before
         features.dpd |= id == VendorId::Dpd;
     }
     features
-}
-
-/// The body of INITIAL-CONTACT (RFC 2407 section 4.6.3.3).
-pub(super) fn initial_contact(cookies: CookiePair) -> Vec<u8> {
-    let notify = Notify {
-        doi: Doi::IPSEC,
-        protocol: Protocol::ISAKMP,
-        spi: cookies.to_bytes().to_vec(),
-        kind: NotifyType::INITIAL_CONTACT,
-        data: Vec::new(),
-    };
-    notify.encode()
 }
 
 /// Whether INITIAL-CONTACT is among the payloads.

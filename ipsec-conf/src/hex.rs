@@ -1,0 +1,29 @@
+//! Octets in hexadecimal.
+
+use zeroize::Zeroizing;
+
+/// The octets of hex digits, two for each; none if there is another character, or an odd number of them. They may be a key:
+/// the memory that they are read into is wiped.
+pub fn octets(digits: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut octets = Zeroizing::new(Vec::with_capacity(digits.len() / 2));
+    for pair in digits.chunks(2) {
+        let &[high, low] = pair else { return None };
+        octets.push(digit(high)? << 4 | digit(low)?);
+    }
+    Some(octets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_digits_an_octet() {
+        assert_eq!(octets(b"01aBff").as_deref(), Some(&vec![0x01, 0xab, 0xff]));
+        assert_eq!(octets(b"").as_deref(), Some(&Vec::new()));
+        for wrong in [&b"1"[..], b"012", b"0g", b"+1", b"0\xe9"] {
+            assert_eq!(octets(wrong), None);
+        }
+    }
+}
