@@ -1,11 +1,14 @@
 //! Running a command on the host: shown before it runs, an error when it fails.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+
+use crate::beside::Done;
 
 /// A command to be run in the workspace's root.
 pub(crate) struct Job {
@@ -82,6 +85,29 @@ impl Job {
         let output = self.command.stderr(Stdio::inherit()).output().with_context(|| self.shown())?;
         self.judge(output.status)?;
         String::from_utf8(output.stdout).with_context(|| self.shown())
+    }
+
+    /// Runs it and returns all that it printed, in the order in which it came.
+    pub(crate) fn captured(self) -> Done {
+        let mut output = format!("$ {}\n", self.shown());
+        let start = Instant::now();
+        let end = self.capture(&mut output);
+        Done { output, end, took: start.elapsed() }
+    }
+
+    fn capture(mut self, output: &mut String) -> Result<()> {
+        let (mut reader, writer) = io::pipe()?;
+        self.command.stdout(writer.try_clone()?).stderr(writer);
+        let child = self.command.spawn().with_context(|| self.shown());
+        // Our own copies of the pipe's end: with them it would never end.
+        self.command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = child?;
+        let mut bytes = Vec::new();
+        let read = reader.read_to_end(&mut bytes);
+        output.push_str(&String::from_utf8_lossy(&bytes));
+        let status = child.wait()?;
+        read?;
+        self.judge(status)
     }
 
     fn show(&self) {

@@ -1,6 +1,7 @@
 //! `cargo regress`, `cargo demo`, and what runs in the lab for them.
 
 mod bench;
+mod beside;
 mod compliance;
 mod demo;
 mod ike;
@@ -49,7 +50,7 @@ fn main() -> ExitCode {
 fn run(words: &[&str]) -> Result<ExitCode> {
     match words {
         ["guest", rest @ ..] => guest(rest),
-        ["demo", rest @ ..] => demo::run(rest),
+        ["story", rest @ ..] => demo::run(rest),
         ["lab", rest @ ..] => lab(rest),
         ["bench", rest @ ..] => bench::run(rest),
         ["rows", rest @ ..] => interop::run(rest).map(passed),

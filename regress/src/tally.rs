@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::ops::AddAssign;
+use std::str::FromStr;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, bail};
 
 /// How many checks passed, failed, or were left out.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +49,26 @@ impl std::iter::Sum for Tally {
     }
 }
 
+/// Reads what `Display` wrote.
+impl FromStr for Tally {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let mut tally = Self::default();
+        for part in text.split(", ") {
+            let (count, what) = part.split_once(' ').with_context(|| format!("no count: {text:?}"))?;
+            let count = count.parse().with_context(|| format!("no count: {text:?}"))?;
+            match what {
+                "passed" => tally.passed = count,
+                "failed" => tally.failed = count,
+                "skipped" => tally.skipped = count,
+                _ => bail!("no count of checks: {text:?}"),
+            }
+        }
+        Ok(tally)
+    }
+}
+
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} passed, {} failed", self.passed, self.failed)?;
@@ -55,5 +76,19 @@ impl fmt::Display for Tally {
             write!(f, ", {} skipped", self.skipped)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        for text in ["3 passed, 0 failed", "0 passed, 12 failed, 1 skipped"] {
+            assert_eq!(text.parse::<Tally>().unwrap().to_string(), text);
+        }
+        assert!("== summary (3 s)".parse::<Tally>().is_err());
+        assert!("".parse::<Tally>().is_err());
     }
 }

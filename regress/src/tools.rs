@@ -1,9 +1,11 @@
 //! The tools that the checks need, installed when they are missing.
 
+use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use nix::fcntl::{Flock, FlockArg};
 
 use crate::job::Job;
 use crate::lab;
@@ -25,6 +27,10 @@ const ZIG_VERSION: &str = "0.17.1";
 /// # Errors
 /// Names the missing packages where we may not install them.
 pub(crate) fn packages(names: &[&str]) -> Result<()> {
+    if names.iter().all(|name| installed(name)) {
+        return Ok(());
+    }
+    let _alone = lock("packages")?;
     let missing: Vec<_> = names.iter().copied().filter(|name| !installed(name)).collect();
     if missing.is_empty() {
         return Ok(());
@@ -37,6 +43,14 @@ pub(crate) fn packages(names: &[&str]) -> Result<()> {
     Job::new("apt-get").words("-qq update").run()?;
     let install = Job::new("apt-get").words("-qq install -y --no-install-recommends").words(&missing);
     install.env("DEBIAN_FRONTEND", "noninteractive").run()
+}
+
+/// Waits until no other step does what has this name: steps that run side by side fetch the same things.
+pub(crate) fn lock(name: &str) -> Result<Flock<File>> {
+    fs::create_dir_all(tree::tools())?;
+    let path = tree::tools().join(format!("{name}.lock"));
+    let file = File::create(&path).with_context(|| path.display().to_string())?;
+    Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno).with_context(|| path.display().to_string())
 }
 
 /// Sees to it that a component of the Rust toolchain is there: `rustfmt`, `clippy`.

@@ -64,6 +64,7 @@ impl Package {
     pub(crate) fn fetch(&self) -> Result<()> {
         tools::packages(self.libraries)?;
         let root = self.root();
+        let _alone = tools::lock(self.name)?;
         if root.is_dir() {
             return Ok(());
         }
@@ -87,6 +88,7 @@ impl Package {
         let download = || Job::new("apt-get").words(options).arg("download").words(&names).dir(to);
         if download().run().is_err() {
             // The indexes may be missing, or older than the mirror.
+            let _alone = tools::lock("packages")?;
             Job::new("apt-get").words("-qq update").run()?;
             download().run()?;
         }

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::job::Job;
 use crate::tally::Tally;
-use crate::{tools, tree};
+use crate::{beside, tools, tree};
 
 /// Fuzzes every target for `seconds`.
 pub(super) fn run(seconds: u32) -> Result<Tally> {
@@ -21,17 +21,19 @@ pub(super) fn run(seconds: u32) -> Result<Tally> {
     job("build").run()?;
     let limits =
         format!("-- -max_total_time={seconds} -timeout=10 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1");
-    let mut tally = Tally::default();
+    let mut runs = Vec::new();
     for target in tree::files(&dir.join("fuzz_targets"), &[".rs"])? {
         let Some(name) = target.file_stem().and_then(|stem| stem.to_str()) else { continue };
         // What it finds goes to the first folder; the seeds are only read.
         let folders = ["corpus", "seeds"].map(|folder| dir.join(folder).join(name));
         fs::create_dir_all(&folders[0])?;
-        let done = job("run").arg(name).arg(&folders[0]).arg(&folders[1]).words(&limits).run();
-        if let Err(error) = &done {
+        runs.push(job("run").arg(name).arg(&folders[0]).arg(&folders[1]).words(&limits));
+    }
+    let tallies = beside::run(runs, |done| {
+        if let Err(error) = &done.end {
             println!("FAILED: {error:#}");
         }
-        tally += Tally::of(done.is_ok());
-    }
-    Ok(tally)
+        Tally::of(done.end.is_ok())
+    });
+    Ok(tallies.into_iter().sum())
 }

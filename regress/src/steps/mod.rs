@@ -11,15 +11,32 @@ use anyhow::{Result, bail};
 
 use crate::job::Job;
 use crate::tally::Tally;
-use crate::{compliance, demo, ike, interop, soak, tools, tree, twins};
+use crate::{beside, compliance, demo, ike, interop, soak, tools, tree, twins};
 
 /// One kind of check.
 struct Step {
     name: &'static str,
     about: &'static str,
+    when: When,
+    work: Work,
+}
+
+/// When a step runs that is not asked for by its name.
+#[derive(PartialEq, Eq)]
+enum When {
+    Always,
+    /// Not with `--full`, which has a step that does all of it and more.
+    Short,
     /// Only with `--full`.
-    long: bool,
-    run: fn(&Options) -> Result<Tally>,
+    Full,
+}
+
+/// What a step does, and where.
+enum Work {
+    /// On the host, with every processor.
+    Host(fn(&Options) -> Result<Tally>),
+    /// In the lab, which has one processor and mostly waits: such steps run two at a time.
+    Lab(fn() -> Result<Tally>),
 }
 
 /// What the command line asks of the steps.
@@ -36,107 +53,59 @@ struct Row {
 }
 
 const STEPS: &[Step] = &[
-    Step { name: "fmt", about: "the code is formatted", long: false, run: |_| rust::format() },
-    Step { name: "clippy", about: "no lint complains", long: false, run: |_| rust::clippy() },
-    Step { name: "deny", about: "dependencies: licences, sources, bans", long: false, run: |_| rust::deny() },
-    Step { name: "test", about: "unit, property and documentation tests", long: false, run: |_| rust::test() },
-    Step { name: "doc", about: "the documentation builds without a warning", long: false, run: |_| rust::doc() },
-    Step { name: "man", about: "manual pages", long: false, run: |_| manual_pages() },
-    Step {
-        name: "headers",
-        about: "numbers and layouts against the headers of four systems",
-        long: false,
-        run: |_| headers::run(),
-    },
-    Step { name: "freebsd", about: "type-check for FreeBSD", long: false, run: |_| bsd::check("freebsd") },
-    Step { name: "netbsd", about: "type-check for NetBSD", long: false, run: |_| bsd::check("netbsd") },
-    Step {
-        name: "compliance",
-        about: "setkey on a real kernel, PF_KEY",
-        long: false,
-        run: |_| lab_step(|| compliance::check("pfkey")),
-    },
-    Step {
-        name: "compliance-xfrm",
-        about: "the same, NETLINK_XFRM",
-        long: false,
-        run: |_| lab_step(|| compliance::check("xfrm")),
-    },
-    Step {
-        name: "door",
-        about: "racoon at both of the kernel's doors",
-        long: false,
-        run: |_| lab_step(twins::check_door),
-    },
-    Step { name: "twins", about: "PF_KEY and NETLINK_XFRM say the same", long: false, run: |_| lab_step(twins::check) },
-    Step {
-        name: "demo",
-        about: "two hosts speak ESP, PF_KEY",
-        long: false,
-        run: |_| lab_step(|| demo::check("pfkey")),
-    },
-    Step {
-        name: "demo-xfrm",
-        about: "the same on a kernel without PF_KEY",
-        long: false,
-        run: |_| lab_step(|| demo::check("xfrm")),
-    },
-    Step {
-        name: "interop-peers",
-        about: "strongSwan and libreswan among themselves",
-        long: true,
-        run: |_| lab_step(interop::check_sample),
-    },
-    Step {
-        name: "interop",
-        about: "racoon with strongSwan and libreswan, NETLINK_XFRM",
-        long: true,
-        run: |_| lab_step(|| interop::check("xfrm", &[])),
-    },
-    Step {
-        name: "interop-pfkey",
-        about: "some of the same, PF_KEY",
-        long: true,
-        run: |_| lab_step(|| interop::check("pfkey", interop::SAMPLE)),
-    },
-    Step {
-        name: "ike",
-        about: "racoon against itself, PF_KEY",
-        long: true,
-        run: |_| lab_step(|| ike::check("ike", "pfkey", "")),
-    },
-    Step {
-        name: "ike-xfrm",
-        about: "the same, NETLINK_XFRM",
-        long: true,
-        run: |_| lab_step(|| ike::check("ike", "xfrm", "")),
-    },
-    Step {
-        name: "loss",
-        about: "racoon against itself over bad lines",
-        long: true,
-        run: |_| lab_step(|| ike::check("loss", "xfrm", "")),
-    },
-    Step { name: "soak", about: "one setkey that works long", long: true, run: |_| lab_step(|| soak::check("pfkey")) },
-    Step {
-        name: "properties",
-        about: "the property tests, each with many more cases",
-        long: true,
-        run: |_| rust::properties(),
-    },
-    Step {
-        name: "fuzz",
-        about: "every parser of foreign bytes, fuzzed",
-        long: true,
-        run: |options| fuzz::run(options.fuzz_seconds),
-    },
+    Step::host("fmt", "the code is formatted", When::Always, |_| rust::format()),
+    Step::host("clippy", "no lint complains", When::Always, |_| rust::clippy()),
+    Step::host("deny", "dependencies: licences, sources, bans", When::Always, |_| rust::deny()),
+    Step::host("test", "unit, property and documentation tests", When::Short, |_| rust::test()),
+    Step::host("properties", "the same, each property with many more cases", When::Full, |_| rust::properties()),
+    Step::host("doc", "the documentation builds without a warning", When::Always, |_| rust::doc()),
+    Step::host("man", "manual pages", When::Always, |_| manual_pages()),
+    Step::host("headers", "numbers and layouts against the headers of four systems", When::Always, |_| headers::run()),
+    Step::host("freebsd", "type-check for FreeBSD", When::Always, |_| bsd::check("freebsd")),
+    Step::host("netbsd", "type-check for NetBSD", When::Always, |_| bsd::check("netbsd")),
+    Step::lab("compliance", "setkey on a real kernel, PF_KEY", When::Always, || compliance::check("pfkey")),
+    Step::lab("compliance-xfrm", "the same, NETLINK_XFRM", When::Always, || compliance::check("xfrm")),
+    Step::lab("door", "racoon at both of the kernel's doors", When::Always, twins::check_door),
+    Step::lab("twins", "PF_KEY and NETLINK_XFRM say the same", When::Always, twins::check),
+    Step::lab("demo", "two hosts speak ESP, PF_KEY", When::Always, || demo::check("pfkey")),
+    Step::lab("demo-xfrm", "the same on a kernel without PF_KEY", When::Always, || demo::check("xfrm")),
+    Step::lab("interop-peers", "strongSwan and libreswan among themselves", When::Full, interop::check_sample),
+    Step::lab("interop", "racoon with strongSwan and libreswan, NETLINK_XFRM", When::Full, || {
+        interop::check("xfrm", &[])
+    }),
+    Step::lab("ike", "racoon against itself, PF_KEY", When::Full, || ike::check("ike", "pfkey", "")),
+    Step::lab("ike-xfrm", "the same, NETLINK_XFRM", When::Full, || ike::check("ike", "xfrm", "")),
+    Step::lab("loss", "racoon against itself over bad lines", When::Full, || ike::check("loss", "xfrm", "")),
+    Step::lab("interop-pfkey", "some of interop, PF_KEY", When::Full, || interop::check("pfkey", interop::SAMPLE)),
+    Step::lab("soak", "one setkey that works long", When::Full, || soak::check("pfkey")),
+    Step::host("fuzz", "every parser of foreign bytes, fuzzed", When::Full, |options| fuzz::run(options.fuzz_seconds)),
 ];
+
+impl Step {
+    const fn host(name: &'static str, about: &'static str, when: When, run: fn(&Options) -> Result<Tally>) -> Self {
+        Self { name, about, when, work: Work::Host(run) }
+    }
+
+    const fn lab(name: &'static str, about: &'static str, when: When, check: fn() -> Result<Tally>) -> Self {
+        Self { name, about, when, work: Work::Lab(check) }
+    }
+
+    fn in_lab(&self) -> bool {
+        matches!(self.work, Work::Lab(_))
+    }
+}
 
 /// Runs the steps that `words` name, or all short ones, or (`--full`) all.
 pub(crate) fn run(words: &[&str]) -> Result<bool> {
     let (steps, options) = choose(words)?;
     let start = Instant::now();
-    let rows: Vec<Row> = steps.into_iter().map(|step| perform(step, &options)).collect();
+    let mut rows: Vec<Row> = Vec::new();
+    for steps in steps.chunk_by(|one, next| one.in_lab() && next.in_lab()) {
+        match steps {
+            [step] => rows.push(perform(step, &options)),
+            steps => rows.extend(side_by_side(steps)?),
+        }
+    }
     println!("\n== summary ({:.0} s)", start.elapsed().as_secs_f64());
     for row in &rows {
         println!("{:15} {:8.1} s  {}", row.name, row.took.as_secs_f64(), row.tally);
@@ -148,7 +117,11 @@ pub(crate) fn run(words: &[&str]) -> Result<bool> {
 
 /// The list of steps.
 pub(crate) fn list() -> String {
-    STEPS.iter().map(|s| format!("  {:15} {}{}\n", s.name, s.about, if s.long { " (--full)" } else { "" })).collect()
+    let line = |step: &Step| {
+        let when = if step.when == When::Full { " (--full)" } else { "" };
+        format!("  {:15} {}{when}\n", step.name, step.about)
+    };
+    STEPS.iter().map(line).collect()
 }
 
 fn choose(words: &[&str]) -> Result<(Vec<&'static Step>, Options)> {
@@ -167,26 +140,44 @@ fn choose(words: &[&str]) -> Result<(Vec<&'static Step>, Options)> {
             other => bail!("no step {other}; there are:\n{}", list()),
         }
     }
-    let wanted = |step: &&Step| if names.is_empty() { full || !step.long } else { names.contains(&step.name) };
+    let timely = |step: &Step| step.when == When::Always || (step.when == When::Full) == full;
+    let wanted = |step: &&Step| if names.is_empty() { timely(step) } else { names.contains(&step.name) };
     Ok((STEPS.iter().filter(wanted).collect(), options))
 }
 
 fn perform(step: &Step, options: &Options) -> Row {
     println!("\n== {}: {}", step.name, step.about);
     let start = Instant::now();
-    let tally = (step.run)(options).unwrap_or_else(|error| {
+    let done = match step.work {
+        Work::Host(run) => run(options),
+        Work::Lab(check) => programs().and_then(|()| check()),
+    };
+    let tally = done.unwrap_or_else(|error| {
         println!("FAILED: {error:#}");
         Tally::FAILED
     });
     Row { name: step.name, tally, took: start.elapsed() }
 }
 
-/// A step that runs the programs in the lab.
-fn lab_step(check: impl FnOnce() -> Result<Tally>) -> Result<Tally> {
+/// Runs steps of the lab two at a time, each by this same program, whose last line says what it came to.
+fn side_by_side(steps: &[&'static Step]) -> Result<Vec<Row>> {
+    programs()?;
+    let me = std::env::current_exe()?;
+    let names: Vec<&str> = steps.iter().map(|step| step.name).collect();
+    println!("\n== side by side: {}", names.join(" "));
+    let jobs = steps.iter().map(|step| Job::new(&me).arg(step.name)).collect();
+    let ends = beside::run(jobs, |done| {
+        // One that ended without a count has failed, whatever it did.
+        (done.output.lines().last().and_then(|line| line.parse().ok()).unwrap_or(Tally::FAILED), done.took)
+    });
+    Ok(steps.iter().zip(ends).map(|(step, (tally, took))| Row { name: step.name, tally, took }).collect())
+}
+
+/// What the lab boots with.
+fn programs() -> Result<()> {
     tools::packages(tools::BUILD)?;
     tools::packages(tools::LAB)?;
-    Job::cargo("build --quiet --package setkey --package racoon").run()?;
-    check()
+    Job::cargo("build --quiet --package setkey --package racoon").run()
 }
 
 fn manual_pages() -> Result<Tally> {
@@ -203,4 +194,22 @@ fn manual_pages() -> Result<Tally> {
         tally += Tally::of(lint.is_ok());
     }
     Ok(tally)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(words: &[&str]) -> Vec<&'static str> {
+        choose(words).unwrap().0.iter().map(|step| step.name).collect()
+    }
+
+    #[test]
+    fn full_does_all_and_nothing_twice() {
+        let (short, full) = (names(&[]), names(&["--full"]));
+        assert!(short.contains(&"test") && !short.contains(&"properties") && !short.contains(&"interop"));
+        assert!(full.contains(&"properties") && !full.contains(&"test"));
+        assert!(short.iter().all(|name| *name == "test" || full.contains(name)), "{short:?} {full:?}");
+        assert_eq!(names(&["--full", "twins", "fmt"]), ["fmt", "twins"]);
+    }
 }
