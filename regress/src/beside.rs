@@ -4,20 +4,8 @@ use std::io::{Write as _, stdout};
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
 
-use anyhow::Result;
-
-use crate::job::Job;
-
-/// How a job came out.
-pub(crate) struct Done {
-    /// What it printed.
-    pub(crate) output: String,
-    /// Whether it ran and succeeded.
-    pub(crate) end: Result<()>,
-    pub(crate) took: Duration,
-}
+use crate::job::{Done, Job};
 
 /// Runs the jobs, as many at a time as there are processors but never more than two: the kernels of the lab do not share
 /// well. What a job prints is shown when it is done, and then judged. The answers come in the order of the jobs.

@@ -4,16 +4,23 @@ use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-
-use crate::beside::Done;
 
 /// A command to be run in the workspace's root.
 pub(crate) struct Job {
     command: Command,
     settings: String,
+}
+
+/// How a job that printed to us came out.
+pub(crate) struct Done {
+    /// What it printed.
+    pub(crate) output: String,
+    /// Whether it ran and succeeded.
+    pub(crate) end: Result<()>,
+    pub(crate) took: Duration,
 }
 
 impl Job {
