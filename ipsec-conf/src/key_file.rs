@@ -47,7 +47,7 @@ pub enum KeyFileError {
 /// The bytes of a file with keys that only its owner, who is the process's user, can write and that others cannot read.
 pub(crate) fn read(path: &Path, loader: &dyn Loader) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
     let io_error = |error| KeyFileError::Io { path: path.into(), error };
-    let metadata = loader.metadata(path).map_err(io_error)?;
+    let (metadata, bytes) = loader.read_keys(path).map_err(io_error)?;
     let (mode, owner, uid) = (metadata.mode & 0o7777, metadata.owner, loader.uid());
     if !metadata.regular {
         return Err(KeyFileError::NotRegular(path.into()));
@@ -58,5 +58,5 @@ pub(crate) fn read(path: &Path, loader: &dyn Loader) -> Result<Zeroizing<Vec<u8>
     if mode & FORBIDDEN != 0 {
         return Err(KeyFileError::Mode { path: path.into(), mode });
     }
-    loader.read(path).map(Zeroizing::new).map_err(io_error)
+    Ok(bytes)
 }

@@ -51,6 +51,16 @@ pub enum LineProblemKind {
     CarriageReturn,
 }
 
+impl LineProblem {
+    /// Whether the line is left out: whose it is has no key.
+    pub fn loses_the_line(&self) -> bool {
+        match self.kind {
+            LineProblemKind::NoKey | LineProblemKind::BadHex => true,
+            LineProblemKind::CarriageReturn => false,
+        }
+    }
+}
+
 impl PreSharedKeys {
     /// Reads a file that only its owner, the process's user, can write, and that others cannot read.
     pub fn load(path: &Path, loader: &dyn Loader) -> Result<(Self, Vec<LineProblem>), KeyFileError> {
@@ -188,6 +198,8 @@ mod tests {
         assert_eq!(find(file, "c"), None);
         assert_eq!(find(file, "f").as_deref(), Some("key\r"));
         assert_eq!(find(file, "g").as_deref(), Some("\0"));
+        let lost = PreSharedKeys::parse(file.as_bytes()).1.iter().filter(|one| one.loses_the_line()).count();
+        assert_eq!(lost, 5);
         // The line after a bad one counts.
         assert_eq!(find("a 0x1\na good\n", "a").as_deref(), Some("good"));
     }

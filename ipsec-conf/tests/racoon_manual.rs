@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use ipsec_conf::plainrsa;
 use ipsec_conf::psk::PreSharedKeys;
 use ipsec_conf::racoon::{Config, Directive, Load, Loader, Metadata, Section, load};
+use zeroize::Zeroizing;
 
 const PAGE: &str = include_str!("../../man/racoon.conf.5");
 
@@ -103,6 +104,10 @@ impl Loader for Files {
             self.read(path).is_ok() || path.starts_with("/etc/racoon/certs") || path.starts_with("/etc/racoon/scripts");
         let metadata = Metadata { regular: true, owner: self.uid(), mode: 0o600 };
         if is_there { Ok(metadata) } else { Err(io::ErrorKind::NotFound.into()) }
+    }
+
+    fn read_keys(&self, path: &Path) -> io::Result<(Metadata, Zeroizing<Vec<u8>>)> {
+        Ok((self.metadata(path)?, self.read(path)?.into()))
     }
 
     fn uid(&self) -> u32 {

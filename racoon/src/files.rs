@@ -1,13 +1,14 @@
 //! The files of a configuration, from the file system.
 
-use std::fs;
-use std::io;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind, Read as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use glob::MatchOptions;
-use ipsec_conf::racoon::{Loader, Metadata};
+use ipsec_conf::racoon::{KEY_FILE_MAX, Loader, Metadata};
 use nix::unistd::{Uid, User, getuid};
+use zeroize::Zeroizing;
 
 /// How glob(3) matches: a name that begins with a dot is matched by a dot only, and no joker matches a slash.
 const LIKE_GLOB_3: MatchOptions =
@@ -28,22 +29,37 @@ impl Loader for Files {
             return Ok(vec![PathBuf::from(pattern)]);
         }
         let matches = glob::glob_with(&pattern, LIKE_GLOB_3)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error.to_string()))?;
+            .map_err(|error| io::Error::new(ErrorKind::InvalidInput, error.to_string()))?;
         matches.collect::<Result<_, _>>().map_err(io::Error::from)
     }
 
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {
-        let metadata = fs::metadata(path)?;
-        Ok(Metadata {
-            regular: metadata.is_file(),
-            owner: metadata.uid(),
-            mode: metadata.permissions().mode() & 0o7777,
-        })
+        fs::metadata(path).map(|metadata| facts(&metadata))
+    }
+
+    fn read_keys(&self, path: &Path) -> io::Result<(Metadata, Zeroizing<Vec<u8>>)> {
+        // Neither waits for the writer of a FIFO nor takes a terminal.
+        let mut file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+        let metadata = file.metadata()?;
+        let mut keys = Zeroizing::default();
+        if metadata.is_file() {
+            if metadata.len() > KEY_FILE_MAX {
+                return Err(ErrorKind::FileTooLarge.into());
+            }
+            // A buffer that grows would leave copies of the keys behind.
+            keys = Zeroizing::new(vec![0; usize::try_from(metadata.len()).map_err(io::Error::other)?]);
+            file.read_exact(&mut keys)?;
+        }
+        Ok((facts(&metadata), keys))
     }
 
     fn uid(&self) -> u32 {
         getuid().as_raw()
     }
+}
+
+fn facts(metadata: &fs::Metadata) -> Metadata {
+    Metadata { regular: metadata.is_file(), owner: metadata.uid(), mode: metadata.permissions().mode() & 0o7777 }
 }
 
 /// A pattern with `~` or `~USER` at its beginning replaced by the home directory; without one as it is.
@@ -64,6 +80,11 @@ fn home(pattern: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
+
     use super::*;
 
     #[test]
@@ -101,5 +122,24 @@ mod tests {
         let metadata = Files.metadata(&file).unwrap();
         assert_eq!(metadata, Metadata { regular: true, owner: Files.uid(), mode: 0o640 });
         assert!(!Files.metadata(directory.path()).unwrap().regular);
+    }
+
+    #[test]
+    fn files_with_keys() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name| directory.path().join(name);
+        fs::write(at("psk.txt"), "* key").unwrap();
+        fs::set_permissions(at("psk.txt"), fs::Permissions::from_mode(0o604)).unwrap();
+        symlink(at("psk.txt"), at("link")).unwrap();
+        let (metadata, keys) = Files.read_keys(&at("link")).unwrap();
+        assert_eq!((metadata.mode, metadata.regular, keys.as_slice()), (0o604, true, b"* key".as_slice()));
+
+        mkfifo(&at("fifo"), Mode::S_IRWXU).unwrap();
+        for other in [at("fifo"), "/dev/zero".into(), directory.path().into()] {
+            let (metadata, keys) = Files.read_keys(&other).unwrap();
+            assert!(!metadata.regular && keys.is_empty(), "{}", other.display());
+        }
+        fs::File::create(at("huge")).unwrap().set_len(KEY_FILE_MAX + 1).unwrap();
+        assert_eq!(Files.read_keys(&at("huge")).unwrap_err().kind(), ErrorKind::FileTooLarge);
     }
 }

@@ -1,29 +1,22 @@
 //! The file of pre-shared keys as the engine's table.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use ipsec_conf::psk::PreSharedKeys;
-use racoon_proto::psk::KeyTable;
+use ipsec_conf::psk::{LineProblem, PreSharedKeys};
+use racoon_proto::psk::{KeyTable, NoKey};
 use zeroize::Zeroizing;
 
 use crate::files::Files;
-use crate::log::Log;
 
-/// The file of `path pre_shared_key`. It is read for each look-up, so that what is written into it counts at once. A clone
-/// reads the same file.
-#[derive(Clone, Debug)]
+/// The file of `path pre_shared_key`; none at first. It is read for each look-up, so that what is written into it counts at
+/// once. A clone reads the same file.
+#[derive(Clone, Debug, Default)]
 pub struct KeyFile {
     path: Arc<RwLock<Option<PathBuf>>>,
-    log: Log,
 }
 
 impl KeyFile {
-    /// None yet. What is wrong with a file is logged.
-    pub fn new(log: Log) -> Self {
-        Self { path: Arc::default(), log }
-    }
-
     /// From now on this file, or none.
     pub fn set_path(&self, path: Option<PathBuf>) {
         *self.path.write().unwrap_or_else(PoisonError::into_inner) = path;
@@ -31,15 +24,21 @@ impl KeyFile {
 }
 
 impl KeyTable for KeyFile {
-    fn key(&self, name: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        let path = self.path.read().unwrap_or_else(PoisonError::into_inner).clone()?;
-        match PreSharedKeys::load(&path, &Files) {
-            Ok((keys, _)) => keys.find(name).map(|key| Zeroizing::new(key.to_vec())),
-            Err(error) => {
-                self.log.error(format!("failed to open pre_share_key file {error}"));
-                None
-            }
-        }
+    fn key(&self, name: &[u8]) -> Result<Zeroizing<Vec<u8>>, NoKey> {
+        let path = self.path.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let path = path.ok_or_else(|| NoKey("`path pre_shared_key' is not set".into()))?;
+        let (keys, problems) = PreSharedKeys::load(&path, &Files).map_err(|error| NoKey(error.to_string()))?;
+        let found = keys.find(name).map(|key| Zeroizing::new(key.to_vec()));
+        found.ok_or_else(|| NoKey(advice(&path, &problems)))
+    }
+}
+
+/// What to do where a line is missing. It may be there, and be none that can be used.
+fn advice(path: &Path, problems: &[LineProblem]) -> String {
+    let advice = format!("add a line to {}", path.display());
+    match problems.iter().find(|problem| problem.loses_the_line()) {
+        Some(problem) => format!("{advice}, whose line {} cannot be used: {problem}", problem.line),
+        None => advice,
     }
 }
 
@@ -47,47 +46,58 @@ impl KeyTable for KeyFile {
 mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt as _;
-    use std::path::Path;
+
+    use tempfile::TempDir;
 
     use super::*;
+
+    /// A table, and the file that it reads.
+    fn table() -> (TempDir, PathBuf, KeyFile) {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, table) = (directory.path().join("psk.txt"), KeyFile::default());
+        table.clone().set_path(Some(path.clone()));
+        (directory, path, table)
+    }
 
     fn write(path: &Path, text: &str, mode: u32) {
         fs::write(path, text).unwrap();
         fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
     }
 
+    fn why_not(table: &KeyFile) -> String {
+        table.key(b"192.0.2.1").unwrap_err().0
+    }
+
     #[test]
     fn the_file_is_read_each_time() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("psk.txt");
-        let (log, name) = (Log::in_memory(), b"192.0.2.1");
-        let table = KeyFile::new(log.clone());
-        assert_eq!(table.key(name), None);
+        let (_directory, path, table) = table();
         write(&path, "192.0.2.1 first\n", 0o640);
-        table.clone().set_path(Some(path.clone()));
-        assert_eq!(table.key(name).unwrap().as_slice(), b"first");
+        assert_eq!(table.key(b"192.0.2.1").unwrap().as_slice(), b"first");
         write(&path, "192.0.2.1 second\n", 0o600);
-        assert_eq!(table.key(name).unwrap().as_slice(), b"second");
-        assert_eq!(table.key(b"192.0.2.2"), None);
-        assert_eq!(log.written(), [""; 0]);
+        assert_eq!(table.key(b"192.0.2.1").unwrap().as_slice(), b"second");
+        table.set_path(None);
+        assert_eq!(why_not(&table), "`path pre_shared_key' is not set");
     }
 
     #[test]
     fn a_file_that_others_can_read_is_refused() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("psk.txt");
-        let log = Log::in_memory();
-        let table = KeyFile::new(log.clone());
-        table.set_path(Some(path.clone()));
+        let (_directory, path, table) = table();
         for mode in [0o604, 0o660, 0o601] {
             write(&path, "* key\n", mode);
-            assert_eq!(table.key(b"192.0.2.1"), None);
-            let line = log.written().pop().unwrap();
-            let expected = format!("ERROR: failed to open pre_share_key file {}: mode {mode:04o}", path.display());
-            assert!(line.starts_with(&expected), "{line}");
+            let expected = format!("{}: mode {mode:04o} is too open", path.display());
+            assert!(why_not(&table).starts_with(&expected), "{}", why_not(&table));
         }
         fs::remove_file(&path).unwrap();
-        assert_eq!(table.key(b"192.0.2.1"), None);
-        assert!(log.written()[0].contains("No such file"));
+        assert!(why_not(&table).contains("No such file"));
+    }
+
+    #[test]
+    fn the_line_that_is_missing_may_be_one_that_cannot_be_used() {
+        let (_directory, path, table) = table();
+        let advice = format!("add a line to {}", path.display());
+        write(&path, "192.0.2.2 key\r\n", 0o600);
+        assert_eq!(why_not(&table), advice);
+        write(&path, "192.0.2.2 key\r\n192.0.2.1 0x5ecre7\n192.0.2.3\n", 0o600);
+        assert_eq!(why_not(&table), advice + ", whose line 2 cannot be used: after 0x stand hex digits, two an octet");
     }
 }

@@ -3,6 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
+/// Bytes of a file with keys: some ten thousand of them.
+pub const KEY_FILE_MAX: u64 = 4 << 20;
+
 /// Reads files. The commands' reads real ones, that of tests has them in memory.
 pub trait Loader {
     /// The bytes of a file. A link is followed.
@@ -14,6 +19,10 @@ pub trait Loader {
 
     /// What a file is and whose. A link is followed.
     fn metadata(&self, path: &Path) -> io::Result<Metadata>;
+
+    /// The bytes of a file with keys, and what that very file is, whatever its name means a moment later. A link is followed.
+    /// What is not a regular file is not read and has no bytes; one of more than [`KEY_FILE_MAX`] bytes is an error.
+    fn read_keys(&self, path: &Path) -> io::Result<(Metadata, Zeroizing<Vec<u8>>)>;
 
     /// The real user id of the process, which must own files with keys.
     fn uid(&self) -> u32;

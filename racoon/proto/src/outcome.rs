@@ -103,8 +103,13 @@ pub enum Cause {
     #[error("the peer chose what was not offered: {0}")]
     BadChoice(String),
     /// No key for this peer.
-    #[error("no pre-shared key for {0}: add a line to the file of `path pre_shared_key'")]
-    NoPreSharedKey(String),
+    #[error("no pre-shared key for {peer}{}", detail(.why))]
+    NoPreSharedKey {
+        /// Its address.
+        peer: String,
+        /// What to do about that, by the table of keys.
+        why: String,
+    },
     /// The peer's hash is wrong. In Main Mode with another pre-shared key the message cannot even be decrypted.
     #[error("authentication failed: {0}")]
     Authentication(String),
@@ -191,7 +196,7 @@ impl Cause {
                 NotifyType::NO_PROPOSAL_CHOSEN
             }
             Self::BadChoice(_) => NotifyType::BAD_PROPOSAL_SYNTAX,
-            Self::Authentication(_) | Self::NoPreSharedKey(_) => NotifyType::AUTHENTICATION_FAILED,
+            Self::Authentication(_) | Self::NoPreSharedKey { .. } => NotifyType::AUTHENTICATION_FAILED,
             Self::Identity { .. } | Self::Phase2Identity(_) | Self::NoPolicy(_) => NotifyType::INVALID_ID_INFORMATION,
             Self::Payload { .. } | Self::Malformed(_) => NotifyType::PAYLOAD_MALFORMED,
             Self::KeyExchange { .. } => NotifyType::INVALID_KEY_INFORMATION,

@@ -9,10 +9,17 @@ use crate::num::{ExchangeType, IdType};
 
 /// A table of pre-shared keys. Whether it has a joker for names that are not in it is its own business.
 pub trait KeyTable {
-    /// The key of a name, if there is one. A name is a host name, a mail address, the bytes of a key id, the DER of an X.501
-    /// name, or an address as text.
-    fn key(&self, name: &[u8]) -> Option<Zeroizing<Vec<u8>>>;
+    /// The key of a name. A name is a host name, a mail address, the bytes of a key id, the DER of an X.501 name, or an
+    /// address as text.
+    ///
+    /// # Errors
+    /// There is none.
+    fn key(&self, name: &[u8]) -> Result<Zeroizing<Vec<u8>>, NoKey>;
 }
+
+/// There is no key, and what to do about that, for people: it names the table and what is wrong with it, and no key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NoKey(pub String);
 
 /// By what a key was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +40,7 @@ pub fn find(
     address: IpAddr,
     verify_identifier: bool,
 ) -> Option<(FoundBy, Zeroizing<Vec<u8>>)> {
-    let lookup = |name: &[u8]| table.key(name).filter(|key| !key.is_empty());
+    let lookup = |name: &[u8]| table.key(name).ok().filter(|key| !key.is_empty());
     if exchange != ExchangeType::MAIN {
         let by_identity = claimed.and_then(|id| lookup(&name_of(id)));
         if let Some(key) = by_identity {
@@ -61,9 +68,9 @@ mod tests {
     struct Table(&'static [(&'static str, &'static str)]);
 
     impl KeyTable for Table {
-        fn key(&self, name: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-            let (_, key) = self.0.iter().find(|(known, _)| known.as_bytes() == name || *known == "*")?;
-            Some(Zeroizing::new(key.as_bytes().to_vec()))
+        fn key(&self, name: &[u8]) -> Result<Zeroizing<Vec<u8>>, NoKey> {
+            let found = self.0.iter().find(|(known, _)| known.as_bytes() == name || *known == "*");
+            found.map(|(_, key)| Zeroizing::new(key.as_bytes().to_vec())).ok_or_else(NoKey::default)
         }
     }
 

@@ -6,6 +6,7 @@ use racoon_proto::config::{LocalIdentity, PeerAddress, RemoteSide, Side};
 use racoon_proto::identity::{Attribute, Claimed, Identity};
 use racoon_proto::num::{AuthAlgorithm, CertEncoding, Cipher, EspTransform, ExchangeType, Group, IdType};
 use racoon_proto::select::{CertificateRequest, Known, Traffic};
+use zeroize::Zeroizing;
 
 use super::*;
 
@@ -22,6 +23,10 @@ impl Loader for Text<'_> {
 
     fn metadata(&self, _: &Path) -> io::Result<Metadata> {
         Ok(Metadata { regular: true, owner: 0, mode: 0o600 })
+    }
+
+    fn read_keys(&self, path: &Path) -> io::Result<(Metadata, Zeroizing<Vec<u8>>)> {
+        Ok((self.metadata(path)?, self.read(path)?.into()))
     }
 
     fn uid(&self) -> u32 {

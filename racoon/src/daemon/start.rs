@@ -144,7 +144,7 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
     let pid_file = PidFile::create(config.paths.pidfile.as_deref());
     let pid_file = pid_file.map_err(|error| log.error(format_args!("cannot open pid file: {error}"))).ok();
     // 5. Threads, last: there is no fork after them.
-    let keys = KeyFile::new(log.clone());
+    let keys = KeyFile::default();
     keys.set_path(config.paths.pre_shared_key.as_deref().map(Into::into));
     let table = keys.clone();
     let mut workers =

@@ -11,6 +11,7 @@ use libpfkey::dump::{self, Options};
 use libpfkey::num::{MANUAL_REQID_MAX, PF_KEY_V2};
 use libpfkey::wire::{Policy, peek_header};
 use libpfkey::{Abi, ByteOrder, Dialect, Message, MessageType};
+use zeroize::Zeroizing;
 
 /// Offset of the length field in the base header.
 const LENGTH_AT: usize = 4;
@@ -258,6 +259,10 @@ impl Loader for Files {
         self.read(path).map(|_| Metadata { regular: true, owner: 0, mode: 0o600 })
     }
 
+    fn read_keys(&self, path: &Path) -> io::Result<(Metadata, Zeroizing<Vec<u8>>)> {
+        Ok((self.metadata(path)?, self.read(path)?.into()))
+    }
+
     fn uid(&self) -> u32 {
         0
     }
@@ -277,6 +282,10 @@ impl Loader for Printed<'_> {
 
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {
         self.1.metadata(path)
+    }
+
+    fn read_keys(&self, path: &Path) -> io::Result<(Metadata, Zeroizing<Vec<u8>>)> {
+        Ok((self.metadata(path)?, self.read(path)?.into()))
     }
 
     fn uid(&self) -> u32 {

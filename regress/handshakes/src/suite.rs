@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use racoon_proto::config::{Encryption, PeerAddress, Remote, RemoteAddress, RemoteSide, Sainfo, Side};
 use racoon_proto::num::{AuthAlgorithm, AuthMethod, Cipher, EspTransform, ExchangeType, Group, Hash};
 use racoon_proto::proposal::Phase1Terms;
-use racoon_proto::psk::KeyTable;
+use racoon_proto::psk::{KeyTable, NoKey};
 use racoon_proto::select::{Remotes, Sainfos};
 use racoon_proto::settings::{HalfOpenLimit, Settings};
 use zeroize::Zeroizing;
@@ -73,7 +73,7 @@ impl Suite {
 pub(crate) struct OneKey;
 
 impl KeyTable for OneKey {
-    fn key(&self, _: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        Some(Zeroizing::new(b"handshakes".to_vec()))
+    fn key(&self, _: &[u8]) -> Result<Zeroizing<Vec<u8>>, NoKey> {
+        Ok(Zeroizing::new(b"handshakes".to_vec()))
     }
 }

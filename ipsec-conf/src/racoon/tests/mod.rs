@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 use super::*;
 
 /// Files in memory, all of the process's user and of mode 0600 unless said otherwise.
@@ -50,6 +52,10 @@ impl Loader for Files {
 
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {
         Ok(self.file(path)?.1)
+    }
+
+    fn read_keys(&self, path: &Path) -> io::Result<(Metadata, Zeroizing<Vec<u8>>)> {
+        Ok((self.metadata(path)?, self.read(path)?.into()))
     }
 
     fn uid(&self) -> u32 {

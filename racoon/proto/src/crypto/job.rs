@@ -6,7 +6,7 @@
 use openssl::error::ErrorStack;
 
 use super::{Exponent, GroupError, Secret};
-use crate::psk::KeyTable;
+use crate::psk::{KeyTable, NoKey};
 
 /// Work to do: a part of an exchange, a look-up of a key, or both.
 #[derive(Clone, Debug, Default)]
@@ -81,8 +81,8 @@ pub enum KeyAnswer {
         /// It, not empty.
         key: Secret,
     },
-    /// No name has a key, or only empty ones.
-    Unknown,
+    /// No name has a key, or only empty ones. Of the name that was asked for last.
+    Unknown(NoKey),
 }
 
 impl Job {
@@ -115,9 +115,15 @@ impl DhWork {
 
 impl KeyQuery {
     fn perform(&self, keys: &dyn KeyTable) -> KeyAnswer {
-        let keys = self.names.iter().map(|name| keys.key(name).filter(|key| !key.is_empty()));
-        let found = keys.enumerate().find_map(|(name, key)| Some((name, key?)));
-        found.map_or(KeyAnswer::Unknown, |(name, key)| KeyAnswer::Found { name, key: key.into() })
+        let mut why = NoKey::default();
+        for (name, asked) in self.names.iter().enumerate() {
+            match keys.key(asked) {
+                Ok(key) if key.is_empty() => why = NoKey("the key is empty".into()),
+                Ok(key) => return KeyAnswer::Found { name, key: key.into() },
+                Err(no_key) => why = no_key,
+            }
+        }
+        KeyAnswer::Unknown(why)
     }
 }
 
@@ -132,11 +138,11 @@ mod tests {
     struct Table;
 
     impl KeyTable for Table {
-        fn key(&self, name: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        fn key(&self, name: &[u8]) -> Result<Zeroizing<Vec<u8>>, NoKey> {
             match name {
-                b"gw.example" => Some(Zeroizing::new(b"secret".to_vec())),
-                b"empty" => Some(Zeroizing::default()),
-                _ => None,
+                b"gw.example" => Ok(Zeroizing::new(b"secret".to_vec())),
+                b"empty" => Ok(Zeroizing::default()),
+                _ => Err(NoKey(format!("none is for {}", name.escape_ascii()))),
             }
         }
     }
@@ -204,8 +210,10 @@ mod tests {
         let found = |name| KeyAnswer::Found { name, key: Secret::from(b"secret".to_vec()) };
         assert_eq!(ask(&["gw.example"]), found(0));
         assert_eq!(ask(&["other", "empty", "gw.example", "gw.example"]), found(2));
-        assert_eq!(ask(&["other", "empty"]), KeyAnswer::Unknown);
-        assert_eq!(ask(&[]), KeyAnswer::Unknown);
+        let unknown = |why: &str| KeyAnswer::Unknown(NoKey(why.into()));
+        assert_eq!(ask(&["empty", "other", "another"]), unknown("none is for another"));
+        assert_eq!(ask(&["other", "empty"]), unknown("the key is empty"));
+        assert_eq!(ask(&[]), unknown(""));
     }
 
     #[test]

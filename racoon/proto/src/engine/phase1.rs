@@ -502,7 +502,7 @@ impl Engine {
             }
             Cause::Authentication(_)
             | Cause::Identity { .. }
-            | Cause::NoPreSharedKey(_)
+            | Cause::NoPreSharedKey { .. }
             | Cause::Refused(NotifyType::AUTHENTICATION_FAILED) => EventKind::Phase1AuthFailed,
             _ => return,
         };

@@ -106,8 +106,8 @@ mod tests {
     struct NoKeys;
 
     impl crate::psk::KeyTable for NoKeys {
-        fn key(&self, _: &[u8]) -> Option<zeroize::Zeroizing<Vec<u8>>> {
-            None
+        fn key(&self, _: &[u8]) -> Result<zeroize::Zeroizing<Vec<u8>>, crate::psk::NoKey> {
+            Err(crate::psk::NoKey::default())
         }
     }
 

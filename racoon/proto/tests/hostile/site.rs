@@ -16,7 +16,7 @@ use racoon_proto::num::{AuthAlgorithm, AuthMethod, Cipher, EspTransform, Exchang
 use racoon_proto::outcome::{Cause, Ending, Outcome};
 use racoon_proto::output::{EventKind, JobId, Level, LogLine, Output, Transmit};
 use racoon_proto::proposal::Phase1Terms;
-use racoon_proto::psk::KeyTable;
+use racoon_proto::psk::{KeyTable, NoKey};
 use racoon_proto::select::{Remotes, Sainfos};
 use racoon_proto::settings::Settings;
 use racoon_proto::time::Time;
@@ -45,8 +45,8 @@ const POLICY: u32 = 17;
 struct Keys(String);
 
 impl KeyTable for Keys {
-    fn key(&self, name: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        (name == self.0.as_bytes()).then(|| Zeroizing::new(KEY.to_vec()))
+    fn key(&self, name: &[u8]) -> Result<Zeroizing<Vec<u8>>, NoKey> {
+        (name == self.0.as_bytes()).then(|| Zeroizing::new(KEY.to_vec())).ok_or_else(NoKey::default)
     }
 }
 

@@ -11,7 +11,7 @@ use racoon_proto::kernel::{Action, Direction, KernelEvent, Level, Mode, Policy, 
 use racoon_proto::num::{AuthAlgorithm, AuthMethod, Cipher, EspTransform, ExchangeType, Group, Hash, Protocol};
 use racoon_proto::output::{JobId, Level as LogLevel, Output};
 use racoon_proto::proposal::Phase1Terms;
-use racoon_proto::psk::KeyTable;
+use racoon_proto::psk::{KeyTable, NoKey};
 use racoon_proto::random::Random as _;
 use racoon_proto::select::{Remotes, Sainfos};
 use racoon_proto::settings::{Retransmission, Settings};
@@ -77,8 +77,8 @@ pub(crate) struct World {
 struct OneKey;
 
 impl KeyTable for OneKey {
-    fn key(&self, _: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        Some(Zeroizing::new(b"simulated".to_vec()))
+    fn key(&self, _: &[u8]) -> Result<Zeroizing<Vec<u8>>, NoKey> {
+        Ok(Zeroizing::new(b"simulated".to_vec()))
     }
 }
 

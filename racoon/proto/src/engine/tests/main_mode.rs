@@ -147,16 +147,18 @@ fn another_pre_shared_key() {
 
 #[test]
 fn no_pre_shared_key() {
+    let no_key = |peer: &str| Cause::NoPreSharedKey { peer: peer.into(), why: "add it".into() };
+    assert_eq!(no_key("192.0.2.2").to_string(), "no pre-shared key for 192.0.2.2: add it");
     let mut world = World::new();
     world.a.keys = Keys(Vec::new());
     world.initiate();
     world.run();
-    assert_eq!(world.a.failures(), [Cause::NoPreSharedKey("192.0.2.2".into())]);
+    assert_eq!(world.a.failures(), [no_key("192.0.2.2")]);
     let mut world = World::new();
     world.b.keys = Keys(Vec::new());
     world.initiate();
     world.run();
-    assert_eq!(world.b.failures(), [Cause::NoPreSharedKey("192.0.2.1".into())]);
+    assert_eq!(world.b.failures(), [no_key("192.0.2.1")]);
     assert_eq!(world.b.states(), []);
     world.pass(seconds(60));
     assert_eq!(world.a.failures(), [Cause::Refused(NotifyType::AUTHENTICATION_FAILED)]);

@@ -21,7 +21,7 @@ use crate::num::{AuthMethod, Cipher, ExchangeType, Group, Hash};
 use crate::outcome::{Cause, Ending, Outcome};
 use crate::output::{Event, EventKind, JobId, Level, LogLine, Output, Transmit};
 use crate::proposal::Phase1Terms;
-use crate::psk::KeyTable;
+use crate::psk::{KeyTable, NoKey};
 use crate::select::Remotes;
 use crate::settings::Settings;
 use crate::time::Time;
@@ -42,9 +42,9 @@ const TERMS: Phase1Terms = Phase1Terms {
 struct Keys(Vec<(String, &'static str)>);
 
 impl KeyTable for Keys {
-    fn key(&self, name: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        let (_, key) = self.0.iter().find(|(known, _)| known.as_bytes() == name)?;
-        Some(Zeroizing::new(key.as_bytes().to_vec()))
+    fn key(&self, name: &[u8]) -> Result<Zeroizing<Vec<u8>>, NoKey> {
+        let found = self.0.iter().find(|(known, _)| known.as_bytes() == name);
+        found.map(|(_, key)| Zeroizing::new(key.as_bytes().to_vec())).ok_or_else(|| NoKey("add it".into()))
     }
 }
 

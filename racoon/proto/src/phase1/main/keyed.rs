@@ -9,6 +9,7 @@ use crate::identity::Identity;
 use crate::num::{ExchangeType, NotifyType, PayloadType};
 use crate::outcome::{Cause, Role};
 use crate::proposal::Phase1Terms;
+use crate::psk::NoKey;
 use crate::wire::{Header, Notify, RawPayload};
 
 use super::super::sa::{UsedMessageIds, open_informational};
@@ -179,6 +180,7 @@ pub(super) fn exchanged(result: Option<DhDone>) -> Result<(Exponent, Result<DhVa
 pub(super) fn found_key(cx: &Context<'_>, result: Option<KeyAnswer>) -> Result<Secret, Cause> {
     match result {
         Some(KeyAnswer::Found { key, .. }) => Ok(key),
-        Some(KeyAnswer::Unknown) | None => Err(Cause::NoPreSharedKey(cx.remote.ip().to_string())),
+        Some(KeyAnswer::Unknown(NoKey(why))) => Err(Cause::NoPreSharedKey { peer: cx.remote.ip().to_string(), why }),
+        None => Err(Cause::Crypto("no pre-shared key was looked for".into())),
     }
 }
