@@ -9,14 +9,7 @@ const DIGITS: &[u8; 16] = b"0123456789abcdef";
 /// Appends a blank before each group of 4 bytes, and a newline before each 32 bytes but the first
 /// (`ipsec_hexdump`).
 pub fn hex_groups(out: &mut String, bytes: &[u8]) {
-    // Grow at once: a reallocation would leave a copy of a key behind.
-    let needed = bytes.len() * 2 + bytes.len() / 4 + bytes.len() / 32 + 2;
-    if out.capacity() - out.len() < needed {
-        let mut larger = String::with_capacity((out.len() + needed) * 2);
-        larger.push_str(out);
-        std::mem::swap(out, &mut larger);
-        larger.zeroize();
-    }
+    reserve(out, groups_len(bytes));
     for (index, byte) in bytes.iter().enumerate() {
         if index % 32 == 0 && index != 0 {
             out.push('\n');
@@ -26,6 +19,21 @@ pub fn hex_groups(out: &mut String, bytes: &[u8]) {
         }
         out.push(char::from(DIGITS[usize::from(byte >> 4)]));
         out.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+}
+
+/// Characters that [`hex_groups`] appends at most.
+pub(super) fn groups_len(bytes: &[u8]) -> usize {
+    bytes.len() * 2 + bytes.len() / 4 + bytes.len() / 32 + 2
+}
+
+/// Makes room for so many bytes more. A string that grows by itself would leave a copy of the keys in it behind.
+pub(super) fn reserve(out: &mut String, more: usize) {
+    if out.capacity() - out.len() < more {
+        let mut larger = String::with_capacity((out.len() + more) * 2);
+        larger.push_str(out);
+        std::mem::swap(out, &mut larger);
+        larger.zeroize();
     }
 }
 

@@ -2,14 +2,21 @@
 
 use std::fmt::Write as _;
 
+use super::hex::{groups_len, reserve};
 use super::private::{icv_bits, private_line};
 use super::{Options, calendar, hex_groups, push_address};
 use crate::dialect::Dialect;
 use crate::num::{Auth, Compress, Encrypt, ExtensionType, MODE_ANY, MODE_TRANSPORT, MODE_TUNNEL, SaState, SaType};
 use crate::wire::{Lifetime, Message, Sa, Sa2};
 
-/// Appends an SA. What the message lacks is said in place of the rest, as KAME does.
+/// Bytes of an entry at most, without its keys and its label.
+const ENTRY_MAX: usize = 2048;
+/// Bytes of an entry for one of its label at most: one that is escaped, `\u{1b}`.
+const ESCAPE_MAX: usize = 6;
+
+/// Appends an SA, after making room for all of it, so that no copy of its keys stays behind elsewhere in memory. What the message lacks is said in place of the rest, as KAME does.
 pub fn sa_entry(out: &mut String, message: &Message<'_>, options: &Options) {
+    reserve(out, largest(message));
     let (sa, sa2) = match endpoints(out, message, options) {
         Ok(both) => both,
         Err(missing) => return out.push_str(missing),
@@ -37,6 +44,14 @@ pub fn sa_entry(out: &mut String, message: &Message<'_>, options: &Options) {
     private_line(out, message);
     let header = &message.header;
     let _ = writeln!(out, "\tsadb_seq={} pid={} refcnt={}", header.seq, header.pid, header.reserved);
+}
+
+/// Bytes that an entry needs at most.
+pub(super) fn largest(message: &Message<'_>) -> usize {
+    let keys = [ExtensionType::KeyEncrypt, ExtensionType::KeyAuth].map(|kind| message.key(kind));
+    let digits = keys.into_iter().flatten().map(|key| groups_len(key.bytes)).sum::<usize>();
+    let label = message.security_context().map_or(0, |context| context.label.len() * ESCAPE_MAX);
+    ENTRY_MAX + digits + label
 }
 
 /// The first line; then the extensions that the rest needs.

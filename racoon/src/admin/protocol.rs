@@ -202,8 +202,11 @@ fn message(command: u16, errno: u16, protocol: u16, body: &[u8]) -> Vec<u8> {
         0 => (command, errno),
         high => (command | LONG, high),
     };
-    let header = [low, command, number, protocol].into_iter().flat_map(u16::to_ne_bytes);
-    header.chain(body.iter().copied()).collect()
+    // All of it at once: a vector that grows would leave copies of the keys in the body behind.
+    let mut bytes = Vec::with_capacity(length);
+    bytes.extend([low, command, number, protocol].into_iter().flat_map(u16::to_ne_bytes));
+    bytes.extend_from_slice(body);
+    bytes
 }
 
 impl Request {

@@ -81,7 +81,7 @@ impl Daemon {
             Table::Ipsec | Table::Isakmp => SaType::Unspec,
         };
         let shown = self.door.show(sa_type, wall());
-        shown.map(|text| Zeroizing::new(text.as_bytes().to_vec())).map_err(|error| {
+        shown.map(|mut text| Zeroizing::new(std::mem::take(&mut *text).into_bytes())).map_err(|error| {
             self.log.error(format_args!("the kernel's SAs could not be read: {error}"));
             Failure::new(libc::EIO, error.to_string())
         })

@@ -1,7 +1,7 @@
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::dump::sa_entry;
+use crate::dump::sa::{largest, sa_entry};
 
 fn sa(auth: u8, encrypt: u8) -> Extension<'static> {
     let flags = SaFlags::CYCSEQ;
@@ -230,6 +230,44 @@ fn security_label() {
     let hostile = entry(SaType::Esp, vec![sa(0, 11), sa2(1, 0), Extension::SecurityContext(hostile)]);
     sa_entry(&mut out, &hostile, &Options::default());
     assert!(out.contains("\tsecurity context: \\u{1b}[2J\u{fffd}\\n\n"), "{out}");
+}
+
+/// Or else it would grow behind its keys, and leave a copy of them where it was.
+#[test]
+fn there_is_room_for_the_longest() {
+    let ipv6 = |kind| host(kind, "[2001:db8:1111:2222:3333:4444:5555:6666]:65535");
+    let most = Lifetime { allocations: u32::MAX, bytes: u64::MAX, addtime: u64::MAX, usetime: u64::MAX };
+    let words = |kind| Extension::Words(kind, [u32::MAX; 2]);
+    let extensions = vec![
+        ipv6(T::AddressSrc),
+        ipv6(T::AddressDst),
+        Extension::NatTType(2),
+        Extension::NatTPort(T::NatTSport, u16::MAX),
+        Extension::NatTPort(T::NatTDport, u16::MAX),
+        ipv6(T::NatTOaInitiator),
+        Extension::Sa(Sa { spi: u32::MAX, replay: 255, auth: 255, encrypt: 255, ..Sa::named(u32::MAX) }),
+        Extension::Sa2(Sa2 { mode: 255, reqid: u32::MAX, sequence: u32::MAX, ..Sa2::default() }),
+        key(T::KeyEncrypt, &[0xee; 8191]),
+        key(T::KeyAuth, &[0xaa; 8191]),
+        Extension::Lifetime(T::LifetimeCurrent, most),
+        Extension::Lifetime(T::LifetimeHard, most),
+        Extension::Lifetime(T::LifetimeSoft, most),
+        Extension::SecurityContext(SecurityContext { algorithm: 255, doi: 255, label: &[0x1b; 1000] }),
+        words(T::XfrmMark),
+        words(T::XfrmOutputMark),
+        words(T::XfrmIfId),
+        words(T::XfrmAuthTrunc),
+        words(T::XfrmReplay),
+        words(T::XfrmOffload),
+    ];
+    let message = message(MessageType::Dump, SaType::Esp, extensions);
+    let room = largest(&message);
+    for (mut out, capacity) in [(String::with_capacity(room), room), (String::new(), 2 * room)] {
+        sa_entry(&mut out, &message, &Options { ports: true, now: i64::MIN });
+        assert_eq!(out.capacity(), capacity);
+        assert_eq!(out.matches("eeeeeeee eeeeeeee\n").count(), 255);
+        assert!(out.lines().last().unwrap().starts_with("\tsadb_seq"), "{out}");
+    }
 }
 
 #[test]
