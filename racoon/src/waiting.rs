@@ -18,6 +18,11 @@ pub fn warning(config: &Config) -> String {
 fn list(config: &Config) -> Vec<(String, &Place)> {
     let mut list: Vec<(String, &Place)> =
         config.not_yet_in_effect().map(|(directive, place)| (directive.name.to_owned(), place)).collect();
+    let mut add = |value: String, place| {
+        if !list.iter().any(|(known, _)| *known == value) {
+            list.push((value, place));
+        }
+    };
     for remote in &config.remotes {
         let modes = remote.exchange_modes.iter().filter(|mode| **mode != ExchangeMode::Main);
         let methods = remote.proposals.iter().filter(|one| one.method != AuthenticationMethod::PreSharedKey);
@@ -25,11 +30,11 @@ fn list(config: &Config) -> Vec<(String, &Place)> {
             .map(|mode| (format!("exchange_mode {mode}"), &remote.place))
             .chain(methods.map(|one| (format!("authentication_method {}", one.method), &one.place)))
             .chain(host(remote.address.as_ref()).map(|name| (format!("remote_address \"{name}\""), &remote.place)));
-        for (value, place) in values {
-            if !list.iter().any(|(known, _)| *known == value) {
-                list.push((value, place));
-            }
-        }
+        values.for_each(|(value, place)| add(value, place));
+    }
+    // Nobody logs in, and so nobody is of a group.
+    for sainfo in &config.sainfos {
+        sainfo.group.iter().for_each(|group| add(format!("sainfo group \"{group}\""), &sainfo.place));
     }
     list
 }
@@ -71,10 +76,12 @@ mod tests {
         assert_eq!(warned(&format!("remote anonymous {{ exchange_mode main; {psk} }}")), "");
         let text = format!(
             "remote anonymous {{ exchange_mode aggressive, main;\n{xauth}ike_frag on; }}\n\
-             remote \"gw\" {{ remote_address \"gw.example\"; exchange_mode aggressive; {psk} }}\n"
+             remote \"gw\" {{ remote_address \"gw.example\"; exchange_mode aggressive; {psk} }}\n\
+             sainfo anonymous group \"staff\" {{ encryption_algorithm aes; authentication_algorithm hmac_sha256;\n\
+             compression_algorithm deflate; }}\n"
         );
         let expected = "a.conf:3:1: warning: accepted, not yet in effect\n  ike_frag (a.conf:3) exchange_mode aggressive \
-            (a.conf:1) authentication_method xauth_psk_server (a.conf:2) remote_address \"gw.example\" (a.conf:4)";
+            (a.conf:1) authentication_method xauth_psk_server (a.conf:2) remote_address \"gw.example\" (a.conf:4) sainfo group \"staff\" (a.conf:6)";
         assert_eq!(warned(&text), expected);
     }
 }

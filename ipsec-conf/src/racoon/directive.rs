@@ -153,8 +153,8 @@ macro_rules! directives {
 
 directives!(TOP, Top;
     "include" "path include" "path pre_shared_key" "path pidfile" "pfkey_buffer" "log" "complex_bundle" "padding" "listen"
-    "timer" "remote" "sainfo" "threads" "half_open_limit" "backend" "journal" "path backupsa";
-    "path certificate" "path script" "privsep" "mode_cfg" "ldapcfg" "radiuscfg"
+    "timer" "remote" "sainfo" "threads" "half_open_limit" "backend" "path backupsa";
+    "path certificate" "path script" "privsep" "mode_cfg" "ldapcfg" "radiuscfg" "journal"
 );
 directives!(PRIVSEP, Privsep; ; "user" "group" "chroot");
 directives!(PADDING, Padding;

@@ -19,6 +19,7 @@ pub(super) fn translate(from: &conf::Remote, surroundings: &dyn Surroundings) ->
     let expected = from.peers_identifiers.iter().map(identity::expected).collect::<Result<_, _>>();
     let defaults = Remote::new(name(&from.name), address(from, surroundings));
     Ok(Remote {
+        port: from.port.unwrap_or(0),
         exchange_modes: from.exchange_modes.iter().map(|mode| number::exchange(*mode)).collect(),
         proposals: from.proposals.iter().flat_map(|one| proposals(one, facts.as_ref())).collect(),
         proposal_check: number::check_level(from.proposal_check),
@@ -60,17 +61,15 @@ fn name(name: &conf::RemoteName) -> String {
 }
 
 fn address(from: &conf::Remote, surroundings: &dyn Surroundings) -> Option<RemoteAddress> {
-    let port = from.port.unwrap_or(0);
-    let address = match from.address.as_ref()? {
-        conf::RemoteAddress::Host(_) => None,
-        conf::RemoteAddress::Numeric(address) => Some(PeerAddress {
+    Some(match from.address.as_ref()? {
+        conf::RemoteAddress::Host(_) => RemoteAddress::Unresolved,
+        conf::RemoteAddress::Numeric(address) => RemoteAddress::At(PeerAddress {
             ip: address.ip,
             zone: address.scope.as_deref().map_or(0, |scope| {
                 scope.parse().ok().or_else(|| surroundings.interface(scope)).unwrap_or(NO_INTERFACE)
             }),
         }),
-    };
-    Some(RemoteAddress { address, port })
+    })
 }
 
 /// One proposal for each method that the configured one may mean.

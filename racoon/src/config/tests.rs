@@ -2,7 +2,7 @@ use std::io;
 use std::path::PathBuf;
 
 use ipsec_conf::racoon::{Loader, Metadata, load};
-use racoon_proto::config::{LocalIdentity, PeerAddress, RemoteSide, Side};
+use racoon_proto::config::{LocalIdentity, PeerAddress, RemoteAddress, RemoteSide, Side};
 use racoon_proto::identity::{Attribute, Claimed, Identity};
 use racoon_proto::num::{AuthAlgorithm, CertEncoding, Cipher, EspTransform, ExchangeType, Group, IdType};
 use racoon_proto::select::{CertificateRequest, Known, Traffic};
@@ -76,7 +76,7 @@ fn remotes() {
     let of = |known: Known<'_>| blocks.remotes.get(blocks.remotes.select(&known).unwrap().unwrap()).unwrap();
 
     let peer = of(known("192.0.2.1", 0));
-    assert_eq!((peer.name.as_str(), peer.address.unwrap().port), ("192.0.2.1", 501));
+    assert_eq!((peer.name.as_str(), peer.port), ("192.0.2.1", 501));
     assert_eq!(peer.exchange_modes, [ExchangeType::MAIN, ExchangeType::AGGRESSIVE]);
     assert_eq!(peer.my_identifier, LocalIdentity::Fixed(Identity::named(IdType::FQDN, *b"me")));
     assert!(peer.peers_identifiers[0].matches(Claimed::plain(&Identity::address("192.0.2.1".parse().unwrap()))));
@@ -96,7 +96,95 @@ fn remotes() {
     assert_eq!(stranger.my_identifier, LocalIdentity::Name(me));
 
     let named = blocks.remotes.get(blocks.remotes.named("named").unwrap()).unwrap();
-    assert_eq!(named.address.unwrap().address, None);
+    assert_eq!(named.address, Some(RemoteAddress::Unresolved));
+}
+
+/// The value of each directive of a remote that does something arrives in the engine's block.
+#[test]
+fn each_directive_of_a_remote() {
+    let translated = |text: &str| {
+        let blocks = blocks(&format!("remote anonymous [501] {{ {PROPOSAL} {text} }}")).unwrap();
+        let (_, block) = blocks.remotes.iter().next().unwrap();
+        block.clone()
+    };
+    let default = format!("{:#?}", translated(""));
+    for (text, lines) in [
+        ("", &["port: 501"][..]),
+        ("exchange_mode main;", &["exchange_modes: [", "main"]),
+        ("verify_identifier on;", &["verify_identifier: true"]),
+        ("weak_phase1_check on;", &["weak_phase1_check: true"]),
+        ("initial_contact off;", &["initial_contact: false"]),
+        ("passive on;", &["passive: true"]),
+        ("proposal_check obey;", &["proposal_check: Obey"]),
+        ("proposal_check claim;", &["proposal_check: Claim"]),
+        ("proposal_check exact;", &["proposal_check: Exact"]),
+        ("support_proxy on;", &["support_proxy: true"]),
+        ("generate_policy on;", &["generate_policy: Require"]),
+        ("generate_policy unique;", &["generate_policy: Unique"]),
+        ("dpd off;", &["dpd: None"]),
+        ("dpd_delay 11;", &["delay: 11"]),
+        ("dpd_retry 12;", &["retry: 12"]),
+        ("dpd_maxfail 13;", &["max_fail: 13"]),
+        ("dpd_mode traffic;", &["mode: Traffic"]),
+        ("dpd_mode idle;", &["mode: Idle"]),
+        ("rekey off;", &["rekey: Off"]),
+        ("rekey force;", &["rekey: Force"]),
+        ("nonce_size 32;", &["nonce_size: 32"]),
+        ("ph1id 7;", &["ph1id: 7"]),
+        ("lifetime time 3 min;", &["lifetime: 180"]),
+    ] {
+        let shown = format!("{:#?}", translated(text));
+        assert!(text.is_empty() || shown != default, "{text}");
+        for line in lines {
+            assert!(shown.contains(line), "{text} {line}: {shown}");
+        }
+    }
+}
+
+/// The same for a sainfo.
+#[test]
+fn each_directive_of_a_sainfo() {
+    let algorithms = "encryption_algorithm aes; authentication_algorithm hmac_sha1; compression_algorithm deflate;";
+    let translated = |text: &str| {
+        let blocks = blocks(&format!("sainfo anonymous {{ {algorithms} {text} }}")).unwrap();
+        let (_, block) = blocks.sainfos.iter().next().unwrap();
+        format!("{block:#?}")
+    };
+    let default = translated("");
+    for (text, line) in [
+        ("pfs_group x25519;", "group: Some("),
+        ("remoteid 7;", "remoteid: 7"),
+        ("lifetime time 3 min;", "lifetime: 180"),
+        ("lifetime byte 3 MB;", "3072"),
+        ("encryption_algorithm 3des;", "key_length: 0"),
+        ("authentication_algorithm hmac_sha256_96;", "truncated: true"),
+        ("esn on;", "esn: On"),
+        ("esn require;", "esn: Require"),
+        ("replay_window 128;", "replay_window: 128"),
+    ] {
+        let shown = translated(text);
+        assert!(shown != default && shown.contains(line), "{text}: {shown}");
+    }
+}
+
+#[test]
+fn identities() {
+    let all = r#"keyid tag "x y"; keyid "file"; user_fqdn "a@example.net"; address 2001:db8::1; asn1dn "C=NL, CN=*";
+        asn1dn "~300f310d300b0603550403130447572041"; asn1dn"#;
+    let list = all.split(';').map(|one| format!("peers_identifier {one};")).collect::<String>();
+    let blocks = blocks(&format!("remote anonymous {{ {PROPOSAL} {list} }}")).unwrap();
+    let (_, block) = blocks.remotes.iter().next().unwrap();
+    let shown = block.peers_identifiers.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let expected = [
+        "KEY_ID x y",
+        "KEY_ID contents",
+        "User_FQDN a@example.net",
+        "IPv6_address 2001:db8::1",
+        "DER_ASN1_DN C=NL, CN=*",
+        "DER_ASN1_DN CN=GW A",
+        "anything",
+    ];
+    assert_eq!(shown, expected);
 }
 
 #[test]
@@ -151,4 +239,9 @@ fn unknown_attributes_of_names_are_told() {
         Err(errors) => errors.iter().map(ToString::to_string).collect::<Vec<_>>(),
     };
     assert_eq!(errors, ["racoon.conf:1:1: unknown attribute `XYZ` in a distinguished name"]);
+    let text = format!(r#"remote anonymous {{ {PROPOSAL} peers_identifier asn1dn "~3001"; }}"#);
+    assert_eq!(
+        blocks(&text).unwrap_err()[0].to_string(),
+        "racoon.conf:1:1: asn1dn: what follows `~` is not the encoding of a name"
+    );
 }

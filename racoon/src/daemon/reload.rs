@@ -52,6 +52,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         (old.pfkey_buffer != new.pfkey_buffer, "pfkey_buffer"),
         (old.threads != new.threads, "threads"),
         (old.paths.pidfile != new.paths.pidfile, "path pidfile"),
+        (old.paths.backupsa != new.paths.backupsa, "path backupsa"),
         (!same_socket(old, new), "adminsock"),
     ];
     changed.into_iter().filter_map(|(is, what)| is.then_some(what)).collect()

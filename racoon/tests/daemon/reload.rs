@@ -56,7 +56,17 @@ fn the_log_file_is_opened_anew() {
 fn what_needs_a_restart_is_said() {
     let site = Site::new();
     let _daemon = site.start(&[]);
-    site.configure("threads 3;\n");
+    site.configure("threads 3;\npfkey_buffer 7;\npath backupsa \"DIR/sa.backup\";\npath pidfile \"DIR/pid\";\n");
     assert_eq!(site.ctl(&["reload-config"]).status, Some(0));
-    site.await_log("WARNING: threads is another one now: that takes effect when racoon is started again");
+    for what in ["threads", "pfkey_buffer", "path backupsa", "path pidfile"] {
+        let warning = "is another one now: that takes effect when racoon is started again";
+        site.await_log(&format!("WARNING: {what} {warning}"));
+    }
+    site.configure_on("pfkey", "");
+    let text = fs::read_to_string(site.path("racoon.conf")).unwrap();
+    site.write("racoon.conf", &text.replace("racoon.sock\"", "other.sock\""));
+    assert_eq!(site.ctl(&["reload-config"]).status, Some(0));
+    for what in ["backend", "adminsock"] {
+        site.await_log(&format!("WARNING: {what} is another one now"));
+    }
 }

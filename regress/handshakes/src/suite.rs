@@ -44,8 +44,8 @@ impl Suite {
 
     /// Settings for any peer, or for one.
     pub(crate) fn settings(self, peer: Option<PeerAddress>, port: u16) -> Settings {
-        let at = peer.map(|address| RemoteAddress { address: Some(address), port });
-        let mut remote = Remote::new("peer", at);
+        let mut remote = Remote::new("peer", peer.map(RemoteAddress::At));
+        remote.port = port;
         remote.exchange_modes = vec![ExchangeType::MAIN];
         remote.proposals = vec![Phase1Terms {
             cipher: Cipher::AES,

@@ -37,12 +37,11 @@ fn is_link_local(address: &Ipv6Addr) -> bool {
 
 /// `remote_address` of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RemoteAddress {
-    /// The address; none as long as the name that stands for it is not resolved: then the block fits no peer.
-    pub address: Option<PeerAddress>,
-    /// The port, 0 if none is given. It is where an exchange is begun to (else port 500); of blocks that fit a peer equally
-    /// well it prefers the one with the peer's port.
-    pub port: u16,
+pub enum RemoteAddress {
+    /// This one.
+    At(PeerAddress),
+    /// A name stands for it that is not resolved: the block fits no peer.
+    Unresolved,
 }
 
 /// A remote block.
@@ -52,6 +51,9 @@ pub struct Remote {
     pub name: String,
     /// The peer's address; a block without one is anonymous and fits every peer.
     pub address: Option<RemoteAddress>,
+    /// The peer's port, 0 if none is given. It is where an exchange is begun to (else port 500); of blocks that fit a peer
+    /// equally well the one with the peer's port is preferred.
+    pub port: u16,
     /// Exchanges that are accepted; the first one is begun with. At least one.
     pub exchange_modes: Vec<ExchangeType>,
     /// Proposals, in order of preference. At least one.
@@ -111,6 +113,7 @@ impl Remote {
         Self {
             name: name.into(),
             address,
+            port: 0,
             exchange_modes: Vec::new(),
             proposals: Vec::new(),
             proposal_check: CheckLevel::Strict,

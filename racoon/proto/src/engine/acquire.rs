@@ -249,7 +249,8 @@ fn on_link_of(local: SocketAddr, mut remote: SocketAddr) -> SocketAddr {
 
 /// A peer at the port that its block says, if it says one.
 fn with_port_of(block: &Remote, mut remote: SocketAddr) -> SocketAddr {
-    let port = block.address.as_ref().map(|address| address.port).filter(|port| *port != 0);
-    remote.set_port(port.unwrap_or(remote.port()));
+    if block.port != 0 {
+        remote.set_port(block.port);
+    }
     remote
 }

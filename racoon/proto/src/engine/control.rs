@@ -116,7 +116,7 @@ impl Engine {
         let local = self.local_endpoint(local, remote).ok_or_else(|| {
             Refusal::NotConfigured(format!("no address of ours is {local}, or none can reach {remote}"))
         })?;
-        let port = self.settings.remotes.get(block).and_then(|block| block.address).map_or(0, |address| address.port);
+        let port = self.settings.remotes.get(block).map_or(0, |block| block.port);
         let remote = SocketAddr::new(remote, if port == 0 { self.settings.port } else { port });
         if self.usable_phase1(local, remote).is_some() {
             return Err(Refusal::Exists);

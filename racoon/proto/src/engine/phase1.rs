@@ -89,10 +89,11 @@ impl Engine {
         }
     }
 
-    /// The exchange that a block begins with.
+    /// The exchange that a block begins with: the first one that there is yet, or else simply the first one.
     fn first_exchange(&self, block: RemoteIndex) -> ExchangeType {
-        let modes = self.settings.remotes.get(block).map(|block| block.exchange_modes.as_slice());
-        modes.and_then(<[_]>::first).copied().unwrap_or(ExchangeType::MAIN)
+        let modes = self.settings.remotes.get(block).map(|block| block.exchange_modes.as_slice()).unwrap_or_default();
+        let begun = modes.iter().find(|mode| **mode == ExchangeType::MAIN).or(modes.first());
+        begun.copied().unwrap_or(ExchangeType::MAIN)
     }
 
     fn begin_exchange(&mut self, phase1: &mut Phase1) -> Result<Vec<u8>, Cause> {

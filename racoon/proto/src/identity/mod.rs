@@ -1,10 +1,13 @@
 //! Who a peer is: identities (RFC 2407 section 4.6.2), what is expected of them, and when they are the same.
 
+mod attribute_type;
+mod der;
 mod name;
 
 use std::fmt;
 use std::net::IpAddr;
 
+pub use attribute_type::object_identifier;
 pub use name::{Attribute, Name, NamePattern, PatternAttribute, Value};
 
 use crate::num::IdType;
@@ -141,7 +144,7 @@ impl fmt::Display for Expected {
         match self {
             Self::Anything => f.write_str("anything"),
             Self::Exactly { kind, data } => Identity::named(*kind, data.as_slice()).fmt(f),
-            Self::Name(_) => f.write_str("a distinguished name"),
+            Self::Name(pattern) => write!(f, "{} {pattern}", IdType::DER_ASN1_DN),
         }
     }
 }

@@ -1,5 +1,9 @@
 //! X.501 names as lists of attributes, and patterns for them.
 
+use std::fmt;
+
+use super::attribute_type;
+
 /// An X.501 name: its attributes in order (RFC 5280 section 4.1.2.4). Those of a set follow each other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Name(pub Vec<Attribute>);
@@ -17,6 +21,23 @@ impl Attribute {
     /// A text as the value of the attribute type `oid`.
     pub fn text(oid: impl Into<Vec<u8>>, text: impl Into<String>) -> Self {
         Self { oid: oid.into(), value: Value::Text(text.into()) }
+    }
+}
+
+/// As it is written in `asn1dn`: `C=NL, O=Example, CN=gw`. Characters that would disturb a line of the log are escaped.
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().enumerate().try_for_each(|(at, one)| component(f, at, &one.oid, Some(&one.value)))
+    }
+}
+
+/// A component; `at` is its place, and none for a value is any.
+fn component(f: &mut fmt::Formatter<'_>, at: usize, oid: &[u8], value: Option<&Value>) -> fmt::Result {
+    write!(f, "{}{}=", if at == 0 { "" } else { ", " }, attribute_type::title(oid))?;
+    match value {
+        None => f.write_str("*"),
+        Some(Value::Text(text)) => write!(f, "{}", text.escape_debug()),
+        Some(Value::Der(bytes)) => bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
     }
 }
 
@@ -73,6 +94,13 @@ impl NamePattern {
             && self.0.iter().zip(&name.0).all(|(pattern, attribute)| {
                 pattern.oid == attribute.oid && pattern.value.as_ref().is_none_or(|value| *value == attribute.value)
             })
+    }
+}
+
+/// As [`Name`], with `*` for any value.
+impl fmt::Display for NamePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().enumerate().try_for_each(|(at, one)| component(f, at, &one.oid, one.value.as_ref()))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::exchange::envelope::Envelope;
 use crate::exchange::message::{Opened, Unreadable, seal};
 use crate::exchange::rules::INFORMATIONAL;
 use crate::identity::{Claimed, Identity, Name};
-use crate::num::{ExchangeType, PayloadType};
+use crate::num::{ExchangeType, IdType, PayloadType};
 use crate::outcome::Cause;
 use crate::proposal::Phase1Terms;
 use crate::random::Random;
@@ -49,6 +49,12 @@ pub(crate) struct PeerIdentity {
 }
 
 impl PeerIdentity {
+    /// With this Identification payload.
+    pub(crate) fn new(id: Identity) -> Self {
+        let name = if id.kind == IdType::DER_ASN1_DN { Name::from_der(&id.data) } else { None };
+        Self { id, name }
+    }
+
     /// For comparison with what is configured.
     pub(crate) fn claimed(&self) -> Claimed<'_> {
         Claimed { id: &self.id, name: self.name.as_ref() }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use thiserror::Error;
 
-use crate::config::{NatTraversal, PeerAddress, Remote};
+use crate::config::{NatTraversal, PeerAddress, Remote, RemoteAddress};
 use crate::identity::{Claimed, Name};
 use crate::num::{CertEncoding, ExchangeType};
 use crate::proposal::{Phase1Acceptance, Phase1Terms, accept_phase1};
@@ -96,12 +96,9 @@ impl Remotes {
             let index = RemoteIndex(at);
             // Of blocks in the old style several may have one name; the first one is meant by it.
             remotes.by_name.entry(block.name.clone()).or_insert(index);
-            match &block.address {
-                Some(remote) => {
-                    if let Some(address) = remote.address {
-                        remotes.by_address.entry(address).or_default().push(index);
-                    }
-                }
+            match block.address {
+                Some(RemoteAddress::At(address)) => remotes.by_address.entry(address).or_default().push(index),
+                Some(RemoteAddress::Unresolved) => {}
                 None => remotes.anonymous.push(index),
             }
         }
@@ -195,28 +192,33 @@ impl Remote {
         if self.passive && known.skip_passive {
             return None;
         }
-        let (address, port) = self.score_address(known)?;
-        let points =
-            1 + address + self.score_exchange(known)? + self.score_identity(known)? + self.score_certificate(known)?;
-        Some((points, port))
+        let points = 1
+            + self.score_address(known)?
+            + self.score_exchange(known)?
+            + self.score_identity(known)?
+            + self.score_certificate(known)?;
+        Some((points, self.score_port(known)))
     }
 
-    /// 2 points for the peer's address, and how well the port fits.
-    fn score_address(&self, known: &Known<'_>) -> Option<(u8, u8)> {
-        let Some(remote) = &self.address else {
-            return (!known.skip_anonymous).then_some((0, 0));
-        };
-        let address = remote.address?;
-        let same_link = address.zone == 0 || address.zone == known.address.zone;
-        if address.ip != known.address.ip || !same_link {
-            return None;
+    /// 2 points for the peer's address.
+    fn score_address(&self, known: &Known<'_>) -> Option<u8> {
+        match self.address {
+            Some(RemoteAddress::At(address)) => {
+                let same_link = address.zone == 0 || address.zone == known.address.zone;
+                (address.ip == known.address.ip && same_link).then_some(2)
+            }
+            Some(RemoteAddress::Unresolved) => None,
+            None => (!known.skip_anonymous).then_some(0),
         }
-        let port = match (remote.port, known.port) {
+    }
+
+    /// How well the port fits, which decides between equals only.
+    fn score_port(&self, known: &Known<'_>) -> u8 {
+        match (self.port, known.port) {
             (0, _) | (_, 0) => 1,
             (ours, theirs) if ours == theirs => 2,
             _ => 0,
-        };
-        Some((2, port))
+        }
     }
 
     /// 4 points for an exchange that is listed, with a transform that is acceptable.

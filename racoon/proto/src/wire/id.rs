@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use super::WireError;
 use super::reader::Reader;
 use super::writer::Writer;
-use crate::identity::Identity;
+use crate::identity::{Identity, Name};
 use crate::num::IdType;
 
 impl Identity {
@@ -65,7 +65,7 @@ impl Identity {
 
 impl fmt::Display for Identity {
     /// Type and value, and protocol and port if they matter: `IPv4_subnet 10.0.0.0/8, protocol 17, port 53`. Bytes that
-    /// are no ASCII are escaped; of names in DER only the length is told.
+    /// are no ASCII are escaped; of what is no name in DER only the length is told.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match value(self.kind, &self.data) {
             Some(value) => write!(f, "{} {value}", self.kind)?,
@@ -89,7 +89,10 @@ fn value(kind: IdType, data: &[u8]) -> Option<String> {
             address(first).map(|network| format!("{network}/{prefix}"))
         }
         IdType::IPV4_ADDR_RANGE | IdType::IPV6_ADDR_RANGE => Some(format!("{}-{}", address(first)?, address(second)?)),
-        IdType::DER_ASN1_DN | IdType::DER_ASN1_GN => Some(format!("of {} bytes", data.len())),
+        IdType::DER_ASN1_DN | IdType::DER_ASN1_GN => {
+            let name = Name::from_der(data).filter(|_| kind == IdType::DER_ASN1_DN);
+            Some(name.map_or_else(|| format!("of {} bytes", data.len()), |name| name.to_string()))
+        }
         _ => None,
     }
 }

@@ -94,7 +94,7 @@ impl Configuration {
 
 /// A remote block for main mode with [`TERMS`].
 pub(crate) fn block(name: &str, peer: Option<SocketAddr>) -> Remote {
-    let address = peer.map(|peer| RemoteAddress { address: Some(PeerAddress::from(peer.ip())), port: 0 });
+    let address = peer.map(|peer| RemoteAddress::At(PeerAddress::from(peer.ip())));
     let mut block = Remote::new(name, address);
     block.exchange_modes = vec![ExchangeType::MAIN];
     block.proposals = vec![TERMS];

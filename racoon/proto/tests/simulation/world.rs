@@ -87,7 +87,7 @@ fn address(host: usize) -> SocketAddr {
 }
 
 fn settings(peer: SocketAddr, terms: &Terms) -> Settings {
-    let at = RemoteAddress { address: Some(PeerAddress::from(peer.ip())), port: 0 };
+    let at = RemoteAddress::At(PeerAddress::from(peer.ip()));
     let mut remote = Remote::new("peer", Some(at));
     remote.exchange_modes = vec![ExchangeType::MAIN];
     remote.proposals = vec![Phase1Terms {

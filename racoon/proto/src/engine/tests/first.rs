@@ -189,10 +189,8 @@ fn no_block_is_for_the_peer_or_the_exchange() {
     let mut world = World::with(
         |_, _| {},
         |block, _| {
-            block.address = Some(crate::config::RemoteAddress {
-                address: Some("203.0.113.1".parse::<std::net::IpAddr>().unwrap().into()),
-                port: 0,
-            })
+            let other = "203.0.113.1".parse::<std::net::IpAddr>().unwrap();
+            block.address = Some(crate::config::RemoteAddress::At(other.into()));
         },
     );
     world.forge_to_b(&message_1(1));

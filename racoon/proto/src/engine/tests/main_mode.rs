@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::LocalIdentity;
-use crate::identity::{Expected, Identity};
+use crate::identity::{Attribute, Expected, Identity, Name, NamePattern};
 use crate::num::{IdType, NotifyType, PayloadType};
 use crate::outcome::Role;
 use crate::wire::Header;
@@ -74,6 +74,42 @@ fn names_as_identities() {
     );
     assert_eq!(world.a.engine.phase1_sa(world.a.only()).unwrap().peer.id, name("b.example"));
     assert_eq!(world.b.engine.phase1_sa(world.b.only()).unwrap().peer.id, name("a.example"));
+}
+
+/// An X.501 name is compared by its components, whether a certificate vouches for it or not.
+#[test]
+fn distinguished_names_as_identities() {
+    let name = |common: &str| Name(vec![Attribute::text([0x55, 4, 6], "NL"), Attribute::text([0x55, 4, 3], common)]);
+    let expecting = |common: Option<&str>| {
+        let mut pattern = NamePattern::from(name(common.unwrap_or_default()));
+        if common.is_none() {
+            pattern.0[1].value = None;
+        }
+        move |block: &mut Remote, _: &mut Settings| {
+            block.peers_identifiers = vec![Expected::Name(pattern)];
+            block.verify_identifier = true;
+        }
+    };
+    let called = |block: &mut Remote, _: &mut Settings| block.my_identifier = LocalIdentity::Name(name("gw a"));
+    for expected in [Some("GW  A"), None] {
+        let world = World::established_with(called, expecting(expected));
+        let peer = &world.b.engine.phase1_sa(world.b.only()).unwrap().peer;
+        assert_eq!(peer.id, Identity::named(IdType::DER_ASN1_DN, name("gw a").to_der()));
+        assert_eq!(peer.name, Some(name("gw a")));
+    }
+    let mut world = World::with(called, expecting(Some("gw b")));
+    world.initiate();
+    world.run();
+    let line = "identity DER_ASN1_DN C=NL, CN=gw a is not the expected DER_ASN1_DN C=NL, CN=gw b (peers_identifier";
+    assert!(world.b.has_logged(Level::Error, line), "{:?}", world.b.lines(Level::Error));
+    // What is no name at all is none that is expected.
+    let junk = |block: &mut Remote, _: &mut Settings| {
+        block.my_identifier = LocalIdentity::Fixed(Identity::named(IdType::DER_ASN1_DN, *b"junk"));
+    };
+    let mut world = World::with(junk, expecting(None));
+    world.initiate();
+    world.run();
+    assert!(matches!(world.b.failures().as_slice(), [Cause::Identity { .. }]), "{:?}", world.b.failures());
 }
 
 #[test]
@@ -180,6 +216,37 @@ fn a_block_without_pre_shared_key_cannot_begin() {
     world.initiate();
     assert!(matches!(world.a.failures().as_slice(), [Cause::Unsupported(_)]));
     assert_eq!((world.a.states(), world.link.len()), (vec![], 0));
+}
+
+/// Of the exchanges of a block, main mode is the only one that there is yet.
+#[test]
+fn main_mode_is_begun_wherever_it_stands() {
+    let modes = |modes: &[ExchangeType]| {
+        let modes = modes.to_vec();
+        move |block: &mut Remote, _: &mut Settings| block.exchange_modes = modes
+    };
+    let later = [ExchangeType::AGGRESSIVE, ExchangeType::BASE, ExchangeType::MAIN];
+    World::established_with(modes(&later), modes(&later));
+    let mut world = World::with(modes(&[ExchangeType::AGGRESSIVE, ExchangeType::BASE]), |_, _| {});
+    world.initiate();
+    assert_eq!(world.a.failures(), [Cause::Unsupported("aggressive mode".into())]);
+    assert_eq!((world.a.states(), world.link.len()), (vec![], 0));
+}
+
+/// The port of a block is where an exchange is begun to, whether the block names an address or not; else that of the settings.
+#[test]
+fn the_port_of_a_block_is_the_peers() {
+    for anonymous in [false, true] {
+        for (port, expected) in [(0, 500), (1500, 1500)] {
+            let change = |block: &mut Remote, _: &mut Settings| {
+                block.port = port;
+                block.address = block.address.filter(|_| !anonymous);
+            };
+            let mut world = World::with(change, |_, _| {});
+            world.initiate();
+            assert_eq!(world.a.sent[0].remote, SocketAddr::new(world.b.address.ip(), expected));
+        }
+    }
 }
 
 #[test]

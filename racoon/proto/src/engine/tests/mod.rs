@@ -307,7 +307,7 @@ fn settings(peer: &str, change: impl FnOnce(&mut Remote, &mut Settings)) -> Sett
 
 fn block_for(peer: &str) -> Remote {
     let peer: SocketAddr = peer.parse().unwrap();
-    let address = crate::config::RemoteAddress { address: Some(peer.ip().into()), port: 0 };
+    let address = crate::config::RemoteAddress::At(peer.ip().into());
     Remote {
         exchange_modes: vec![ExchangeType::MAIN],
         proposals: vec![TERMS],

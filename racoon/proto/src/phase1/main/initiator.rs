@@ -14,7 +14,7 @@ use super::super::record::{bounded, in_words};
 use super::super::{Agreed, Context, Features, Turn};
 use super::keyed::{Keyed, Proved, Transcript, exchanged, found_key};
 use super::payloads::{block, draw_nonce, features, in_clear, key_and_nonce, key_message, key_query, proposal_message};
-use crate::identity::{Claimed, Verdict, verify};
+use crate::identity::{Verdict, verify};
 
 /// How far an initiator is.
 pub(crate) enum Initiator {
@@ -217,9 +217,9 @@ impl AwaitsIdentity {
         };
         self.keyed.accept(&proved);
         let verdict = expected_peer(cx, &proved);
-        let Proved { id, initial_contact, .. } = proved;
+        let Proved { peer, initial_contact, .. } = proved;
         let features = self.keyed.features();
-        let sa = self.keyed.into_sa(cx, id);
+        let sa = self.keyed.into_sa(cx, peer);
         match verdict {
             Ok(()) => Turn::Up(Box::new(Agreed { sa, last_message: None, features, initial_contact })),
             Err(cause) => Turn::Denied(Box::new(sa), cause),
@@ -230,14 +230,16 @@ impl AwaitsIdentity {
 /// Whether a peer that has proved to know the key is one that `peers_identifier` of the block admits.
 pub(super) fn expected_peer(cx: &mut Context<'_>, proved: &Proved) -> Result<(), Cause> {
     let block = block(cx)?;
-    match verify(&block.peers_identifiers, block.verify_identifier, Claimed::plain(&proved.id)) {
+    match verify(&block.peers_identifiers, block.verify_identifier, proved.peer.claimed()) {
         Verdict::Expected => Ok(()),
         Verdict::Tolerated => {
-            let text = format!("identity {} is not what peers_identifier of {} expects", proved.id, block.name);
+            let text = format!("identity {} is not what peers_identifier of {} expects", proved.peer.id, block.name);
             cx.note(Level::Warning, text);
             Ok(())
         }
-        Verdict::Refused => Err(Cause::Identity { claimed: proved.id.to_string(), expected: expectation([block]) }),
+        Verdict::Refused => {
+            Err(Cause::Identity { claimed: proved.peer.id.to_string(), expected: expectation([block]) })
+        }
     }
 }
 

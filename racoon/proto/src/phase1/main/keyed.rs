@@ -43,7 +43,7 @@ pub(super) struct Keyed {
 /// What a peer has proved in message 5 or 6.
 pub(super) struct Proved {
     /// Who it is.
-    pub(super) id: Identity,
+    pub(super) peer: PeerIdentity,
     /// It says that it knows of no other SA with us.
     pub(super) initial_contact: bool,
     iv: Iv,
@@ -88,7 +88,8 @@ impl Keyed {
         let payloads = opened.payloads(cx.envelope).map_err(unreadable)?;
         rules.check(&payloads)?;
         let id = self.check_proof(cx, peer, &payloads)?;
-        Ok(Proved { id, initial_contact: has_initial_contact(&payloads), iv: opened.next_iv })
+        let initial_contact = has_initial_contact(&payloads);
+        Ok(Proved { peer: PeerIdentity::new(id), initial_contact, iv: opened.next_iv })
     }
 
     fn check_proof(&self, cx: &Context<'_>, peer: Role, payloads: &[RawPayload<'_>]) -> Result<Identity, Cause> {
@@ -137,7 +138,7 @@ impl Keyed {
     }
 
     /// The SA. What it does not need is wiped.
-    pub(super) fn into_sa(self, cx: &Context<'_>, id: Identity) -> Phase1Sa {
+    pub(super) fn into_sa(self, cx: &Context<'_>, peer: PeerIdentity) -> Phase1Sa {
         Phase1Sa {
             cookies: cx.cookies,
             exchange: ExchangeType::MAIN,
@@ -146,7 +147,7 @@ impl Keyed {
             block: cx.block,
             terms: self.terms,
             keys: self.keys,
-            peer: PeerIdentity { id, name: None },
+            peer,
             last_block: self.iv,
             used: UsedMessageIds::default(),
         }

@@ -4,7 +4,7 @@ use crate::config::{LocalIdentity, Remote};
 use crate::crypto::KeyQuery;
 use crate::exchange::rules::{self, MessageRules};
 use crate::identity::Identity;
-use crate::num::{ExchangeType, NotifyType, PayloadType};
+use crate::num::{ExchangeType, IdType, NotifyType, PayloadType};
 use crate::outcome::Cause;
 use crate::output::Level;
 use crate::wire::{self, Header, Notify, RawPayload, Tail, VendorId, chain};
@@ -75,8 +75,9 @@ pub(super) fn own_identity(cx: &Context<'_>) -> Result<Identity, Cause> {
             Ok(identity.clone().with_protocol(UDP, ISAKMP_PORT))
         }
         LocalIdentity::Fixed(identity) => Ok(identity.clone()),
-        LocalIdentity::CertificateSubject | LocalIdentity::Name(_) => {
-            Err(Cause::Unsupported("my_identifier asn1dn without a certificate".into()))
+        LocalIdentity::Name(name) => Ok(Identity::named(IdType::DER_ASN1_DN, name.to_der())),
+        LocalIdentity::CertificateSubject => {
+            Err(Cause::Unsupported("my_identifier asn1dn without a name: certificates are not read".into()))
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::crypto::{DhTask, DhWork, Exponent, Job, JobResult};
 use crate::exchange::rules::{self, MAIN};
-use crate::identity::Claimed;
 use crate::num::{AuthMethod, ExchangeType, PayloadType};
 use crate::outcome::{Cause, Role};
 use crate::output::Level;
@@ -219,9 +218,9 @@ impl AwaitsIdentity {
             },
             Err(cause) => Err(cause),
         };
-        let Proved { id, initial_contact, .. } = proved;
+        let Proved { peer, initial_contact, .. } = proved;
         let features = self.keyed.features();
-        let sa = self.keyed.into_sa(cx, id);
+        let sa = self.keyed.into_sa(cx, peer);
         match last_message {
             Ok(message) => Turn::Up(Box::new(Agreed { sa, last_message: Some(message), features, initial_contact })),
             Err(cause) => Turn::Denied(Box::new(sa), cause),
@@ -231,14 +230,14 @@ impl AwaitsIdentity {
     /// The block that fits best now that the identity is known; of several the first one.
     fn narrow(&self, cx: &mut Context<'_>, proved: &Proved) -> Result<RemoteIndex, Cause> {
         let offered = Known { accepted: Some(&self.offered), ..known(cx.remote) };
-        let known = Known { claimed: Some(Claimed::plain(&proved.id)), ..offered };
+        let known = Known { claimed: Some(proved.peer.claimed()), ..offered };
         let remotes = &cx.settings.remotes;
         match remotes.select(&known) {
             Ok(Some(block)) => Ok(block),
             Ok(None) => {
                 let blocks = remotes.candidates(&offered).into_iter().filter_map(|block| remotes.get(block));
                 let expected = expectation(blocks.take(BLOCKS_TOLD));
-                Err(Cause::Identity { claimed: proved.id.to_string(), expected })
+                Err(Cause::Identity { claimed: proved.peer.id.to_string(), expected })
             }
             Err(Ambiguous(blocks)) => {
                 cx.note(

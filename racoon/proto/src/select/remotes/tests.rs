@@ -17,7 +17,7 @@ const TERMS: Phase1Terms = Phase1Terms {
 };
 
 fn block(name: &str, address: Option<&str>) -> Remote {
-    let address = address.map(|text| RemoteAddress { address: Some(text.parse::<IpAddr>().unwrap().into()), port: 0 });
+    let address = address.map(|text| RemoteAddress::At(text.parse::<IpAddr>().unwrap().into()));
     let mut remote = Remote::new(name, address);
     remote.exchange_modes = vec![ExchangeType::MAIN];
     remote.proposals = vec![TERMS];
@@ -52,7 +52,7 @@ fn the_address_counts_more_than_none() {
 #[test]
 fn a_name_that_is_not_resolved_fits_nobody() {
     let mut named = block("named", None);
-    named.address = Some(RemoteAddress { address: None, port: 0 });
+    named.address = Some(RemoteAddress::Unresolved);
     assert_eq!(name_of(&Remotes::new(vec![named]), &peer()), None);
 }
 
@@ -67,14 +67,18 @@ fn equals_are_ambiguous() {
 #[test]
 fn the_port_decides_between_equals_only() {
     let mut at_500 = block("at 500", Some("192.0.2.1"));
-    at_500.address.as_mut().unwrap().port = 500;
+    at_500.port = 500;
     let mut at_4500 = block("at 4500", Some("192.0.2.1"));
-    at_4500.address.as_mut().unwrap().port = 4500;
+    at_4500.port = 4500;
     let remotes = Remotes::new(vec![at_500.clone(), at_4500, block("at any", Some("192.0.2.1"))]);
     assert_eq!(name_of(&remotes, &Known { port: 4500, ..peer() }).as_deref(), Some("at 4500"));
     assert_eq!(name_of(&remotes, &Known { port: 1024, ..peer() }).as_deref(), Some("at any"));
     let remotes = Remotes::new(vec![at_500]);
     assert_eq!(name_of(&remotes, &Known { port: 1024, ..peer() }).as_deref(), Some("at 500"));
+    // So it is of two for anybody.
+    let [any_at_500, any_at_4500] = [500, 4500].map(|port| Remote { port, ..block(&format!("any at {port}"), None) });
+    let remotes = Remotes::new(vec![any_at_500, any_at_4500]);
+    assert_eq!(name_of(&remotes, &Known { port: 4500, ..peer() }).as_deref(), Some("any at 4500"));
 }
 
 #[test]
@@ -142,7 +146,7 @@ fn the_certificate_counts_most() {
 fn a_link_local_address_belongs_to_its_link() {
     let on = |name, zone| {
         let mut block = block(name, Some("fe80::1"));
-        block.address.as_mut().unwrap().address = Some(PeerAddress { ip: "fe80::1".parse().unwrap(), zone });
+        block.address = Some(RemoteAddress::At(PeerAddress { ip: "fe80::1".parse().unwrap(), zone }));
         block
     };
     let known = |zone| Known::address(PeerAddress { ip: "fe80::1".parse().unwrap(), zone });
@@ -195,12 +199,12 @@ prop_compose! {
 
 prop_compose! {
     fn arbitrary_block()(
-        address in prop::option::of((address(), 0u16..3)), passive in any::<bool>(), verify in any::<bool>(),
+        address in prop::option::of(address()), port in 0u16..3, passive in any::<bool>(), verify in any::<bool>(),
         expected in prop::collection::vec(0usize..3, 0..3), hash in 1u16..3, mode in prop::bool::ANY,
         certificate in prop::option::of(0usize..3), match_empty_cr in any::<bool>(),
     ) -> Remote {
-        let address = address.map(|(address, port)| RemoteAddress { address: Some(address), port });
-        let mut block = Remote::new("block", address);
+        let mut block = Remote::new("block", address.map(RemoteAddress::At));
+        block.port = port;
         block.passive = passive;
         block.verify_identifier = verify;
         let id = |at: usize| Identity::named(IdType::FQDN, NAMES[at]);
