@@ -1,6 +1,7 @@
 //! Keys and hashes.
 //!
-//! Where nobody has published values they were computed by a second implementation, Python's hmac and hashlib, with
+//! SKEYID and what phase 1 makes of it are compared with NIST's values. For the hashes and for KEYMAT neither NIST nor an
+//! RFC has published any: they were computed by a second implementation, Python's hmac and hashlib, with
 //!
 //! ```text
 //! prf = lambda k, *p: hmac.new(k, b''.join(p), h).digest()
@@ -9,6 +10,8 @@
 //! ```
 //!
 //! and the formulas of RFC 2409 section 5.
+
+use std::collections::HashMap;
 
 use super::*;
 use crate::crypto::hex;
@@ -48,28 +51,76 @@ fn sha1_keys() -> (Secret, Phase1Keys) {
     (skeyid, keys)
 }
 
-/// From the sample vectors of NIST's ACVP server for IKEv1 (SP 800-135), SHA-512, test case 4500. SKEYID is given
-/// there; its nonces are not whole bytes.
+/// One of NIST's test cases.
+struct Vector {
+    name: &'static str,
+    hash: Hash,
+    values: HashMap<&'static str, Vec<u8>>,
+}
+
+impl Vector {
+    fn all() -> Vec<Self> {
+        let mut vectors: Vec<Self> = Vec::new();
+        let mut field = "";
+        for line in include_str!("nist.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            if let Some(name) = line.strip_prefix('[') {
+                vectors.push(Self { name, hash: hash(name), values: HashMap::new() });
+                continue;
+            }
+            let mut digits = line;
+            if let Some((name, value)) = line.split_once(" =") {
+                (field, digits) = (name, value);
+            }
+            vectors.last_mut().unwrap().values.entry(field).or_default().extend(hex::bytes(digits));
+        }
+        vectors
+    }
+
+    fn skeyid(&self) -> Secret {
+        let (ni, nr) = (&self.values["Ni"], &self.values["Nr"]);
+        let skeyid = match self.values.get("pre-shared-key") {
+            Some(psk) => skeyid_psk(self.hash, &psk.clone().into(), ni, nr),
+            None => skeyid_signature(self.hash, ni, nr, &self.secret("g^xy")),
+        };
+        skeyid.unwrap()
+    }
+
+    fn keys(&self) -> Phase1Keys {
+        // The one cipher that takes SKEYID_e as it is, up to 56 bytes of it.
+        let bits = u16::try_from(8 * self.values["SKEYID_e"].len()).unwrap().min(448);
+        let terms = terms(self.hash, Cipher::BLOWFISH, bits);
+        let cookie = |name| <&[u8; 8]>::try_from(self.values[name].as_slice()).unwrap();
+        let (cookie_i, cookie_r) = (cookie("CKY_I"), cookie("CKY_R"));
+        Phase1Keys::derive(&terms, &self.secret("SKEYID"), &self.secret("g^xy"), cookie_i, cookie_r).unwrap()
+    }
+
+    fn secret(&self, name: &str) -> Secret {
+        self.values[name].clone().into()
+    }
+}
+
+fn hash(name: &str) -> Hash {
+    match name.split(' ').next().unwrap() {
+        "SHA-1" => Hash::SHA1,
+        "SHA2-256" => Hash::SHA256,
+        "SHA2-384" => Hash::SHA384,
+        "SHA2-512" => Hash::SHA512,
+        other => panic!("{other}"),
+    }
+}
+
 #[test]
-fn keys_of_phase_1_are_those_of_nist() {
-    let skeyid = hex::bytes(
-        "dd3a8d4c3799c3b4a3f9b13746f5952bf9ff3576ae0a2b15e79d375aca47a7ce\
-         da5c3f04a63f67ba9b47940c7830d60b898355bd634d85e029115e81714b779a",
-    );
-    let g_xy = hex::bytes("1b40754a477a43443ec89c5dffd7502cb1cbe1bb52f8e0b8af34ff51");
-    let cookie_i = 0x4937_47ba_a023_a654_u64.to_be_bytes();
-    let cookie_r = 0x2d69_7598_4a71_7a19_u64.to_be_bytes();
-    let terms = terms(Hash::SHA512, Cipher::BLOWFISH, 448);
-    let keys = Phase1Keys::derive(&terms, &skeyid.into(), &g_xy.into(), &cookie_i, &cookie_r).unwrap();
-    let d = "d5d1c38169e3df23dd4ba318045220960ac225c45d4f1c2360e8d0c31459b6ad\
-             88e425f7d4b2d12d82d1e40668d9a50e376630db2ebee21225e38b0cdd64ceee";
-    let a = "070a6f4e62d34a6a20d686761fcd12d006664dffdf7d2bf7bafbcd1e5dfd75f6\
-             5a4c7d50d9211d7cfddba40140f4fe086fe9be2849434a61c839fa80b591f65f";
-    let e = "a342159497df4bfadf4d5db0d631d56776595a0c976ac07a1a0d4cef396b9214\
-             a6351912e349b62d8db07abfdb953445b6367ee3349994d362f48305fe49881b";
-    assert_eq!(text(&keys.d), d);
-    assert_eq!(text(&keys.a), a);
-    assert_eq!(text(keys.cipher.key()), e[..112]);
+fn skeyid_and_the_keys_of_phase_1_are_those_of_nist() {
+    let vectors = Vector::all();
+    assert_eq!(vectors.len(), 8);
+    for vector in &vectors {
+        let (name, keys) = (vector.name, vector.keys());
+        let encryption = keys.cipher.key();
+        assert_eq!(text(&vector.skeyid()), hex::text(&vector.values["SKEYID"]), "SKEYID {name}");
+        assert_eq!(text(&keys.d), hex::text(&vector.values["SKEYID_d"]), "SKEYID_d {name}");
+        assert_eq!(text(&keys.a), hex::text(&vector.values["SKEYID_a"]), "SKEYID_a {name}");
+        assert_eq!(encryption.as_bytes(), &vector.values["SKEYID_e"][..encryption.as_bytes().len()], "SKEYID_e {name}");
+    }
 }
 
 #[test]
