@@ -15,10 +15,10 @@ use crate::sys;
 pub enum Signal {
     /// HUP: read the configuration again, and open the log file anew.
     Reload,
-    /// TERM or INT: end in order.
-    Stop,
-    /// USR1 or USR2: only logged.
-    User,
+    /// TERM or INT: end in order. With its number.
+    Stop(u8),
+    /// USR1 or USR2: only logged. With its number.
+    User(u8),
     /// CHLD: a script has ended.
     Child,
 }
@@ -28,8 +28,8 @@ impl Signal {
     fn of(number: u8) -> Option<Self> {
         match signal::Signal::try_from(i32::from(number)).ok()? {
             signal::Signal::SIGHUP => Some(Self::Reload),
-            signal::Signal::SIGTERM | signal::Signal::SIGINT => Some(Self::Stop),
-            signal::Signal::SIGUSR1 | signal::Signal::SIGUSR2 => Some(Self::User),
+            signal::Signal::SIGTERM | signal::Signal::SIGINT => Some(Self::Stop(number)),
+            signal::Signal::SIGUSR1 | signal::Signal::SIGUSR2 => Some(Self::User(number)),
             signal::Signal::SIGCHLD => Some(Self::Child),
             _ => None,
         }
@@ -99,10 +99,12 @@ mod tests {
         for number in [Number::SIGUSR1, Number::SIGHUP, Number::SIGPIPE, Number::SIGTERM, Number::SIGINT] {
             raise(number).unwrap();
         }
-        assert_eq!(signals.take(), [Signal::Reload, Signal::Stop, Signal::User]);
+        let number = |number: Number| u8::try_from(number as i32).unwrap();
+        let stops = [Signal::Stop(number(Number::SIGINT)), Signal::Stop(number(Number::SIGTERM))];
+        assert_eq!(signals.take(), [Signal::Reload, stops[0], stops[1], Signal::User(number(Number::SIGUSR1))]);
         // More than the pipe holds do not block.
         (0..100_000).for_each(|_| raise(Number::SIGUSR2).unwrap());
-        assert_eq!(signals.take(), [Signal::User]);
+        assert_eq!(signals.take(), [Signal::User(number(Number::SIGUSR2))]);
         assert_eq!(signals.take(), []);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::panic::Location;
 
 use crate::crypto::Job;
 use crate::kernel::KernelRequest;
@@ -56,6 +57,8 @@ pub struct LogLine {
     pub level: Level,
     /// Whom it is about.
     pub peer: Option<SocketAddr>,
+    /// Which line of the engine writes it.
+    pub place: &'static Location<'static>,
     /// The text. What a peer wrote may be in it as it came: the log escapes it.
     pub text: String,
 }

@@ -1,6 +1,6 @@
 //! What the administrator asks.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use libpfkey::SaType;
 use racoon_proto::engine::{Control, Phase1View, Refusal};
@@ -13,6 +13,9 @@ use super::Daemon;
 use crate::admin::Answer;
 use crate::admin::protocol::{Establishment, Failure, Flow, Phase1Row, Request, Table};
 use crate::clock;
+
+/// Any port would do to ask for a route.
+const ISAKMP_PORT: u16 = 500;
 
 impl Daemon {
     /// Goes on with the conversations on the control socket.
@@ -42,12 +45,20 @@ impl Daemon {
                 self.control(Control::DeletePeer { local: ends.local.ip(), remote: ends.remote.ip() })
             }
             Request::EstablishSa { what: Establishment::Isakmp(ends), block } => {
-                self.control(Control::EstablishPhase1 { local: ends.local.ip(), remote: ends.remote.ip(), block })
+                let (local, remote) = (self.source(ends.local.ip(), ends.remote.ip()), ends.remote.ip());
+                self.control(Control::EstablishPhase1 { local, remote, block })
             }
             Request::EstablishSa { what: Establishment::Ipsec(_, flow), .. } => {
                 self.control(Control::EstablishPhase2(Direction::Out, selector(&flow)))
             }
         }
+    }
+
+    /// Our address towards a peer; where none is asked for, the one from which the system would send, if we listen there.
+    fn source(&self, asked: IpAddr, remote: IpAddr) -> IpAddr {
+        let is_ours = |ip: &IpAddr| self.sockets.locals().is_ok_and(|ours| ours.iter().any(|local| local.ip() == *ip));
+        let wanted = if asked.is_unspecified() { routed(asked, remote).filter(is_ours) } else { None };
+        wanted.unwrap_or(asked)
     }
 
     fn control(&mut self, control: Control) -> Answer {
@@ -121,7 +132,28 @@ fn selector(flow: &Flow) -> Selector {
     }
 }
 
+/// From which address the system sends to another one. `unspecified` is of the same family.
+fn routed(unspecified: IpAddr, remote: IpAddr) -> Option<IpAddr> {
+    let socket = UdpSocket::bind(SocketAddr::new(unspecified, 0)).ok()?;
+    // Nothing is sent by this.
+    socket.connect(SocketAddr::new(remote, ISAKMP_PORT)).ok()?;
+    socket.local_addr().ok().map(|local| local.ip())
+}
+
 /// Seconds since 1970.
 fn wall() -> i64 {
     i64::try_from(clock::since_1970()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn the_way_to_this_host() {
+        let (any, here) = (IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::LOCALHOST));
+        assert_eq!(routed(any, here), Some(here));
+    }
 }

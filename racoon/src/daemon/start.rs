@@ -1,5 +1,6 @@
 //! From the command line to a daemon at work.
 
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -123,7 +124,7 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
     // 1. Signals: from here on none is lost.
     let signals = Signals::watch().map_err(|error| Failure::System("signals", error))?;
     // 2. The configuration says which kernel it is for.
-    let config = read(&file, &log).ok_or(Failure::Configuration)?;
+    let config = read(&file, &log).ok_or_else(|| unread(&file))?;
     log.set_level(log::configured(config.log));
     say_what_is_not_done(&config, &log);
     // 3. The kernel, and whether it can do what is configured.
@@ -173,6 +174,12 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
         stopping: false,
         _pid_file: pid_file,
     })
+}
+
+/// Why a configuration is not there: who is not root need not be allowed to read it.
+fn unread(file: &str) -> Failure {
+    let forbidden = || File::open(file).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
+    if !geteuid().is_root() && forbidden() { Failure::NotRoot } else { Failure::Configuration }
 }
 
 /// Reads a configuration and logs what is wrong with it; none if it cannot be used.

@@ -129,8 +129,11 @@ impl Daemon {
         for signal in self.signals.take() {
             match signal {
                 Signal::Reload => drop(self.reload()),
-                Signal::Stop => self.stopping = true,
-                Signal::User => self.log.info("SIGUSR1 or SIGUSR2: nothing to do"),
+                Signal::Stop(number) => {
+                    self.log.info(format_args!("caught signal {number}"));
+                    self.stopping = true;
+                }
+                Signal::User(number) => self.log.info(format_args!("caught signal {number}: nothing to do")),
                 Signal::Child => {}
             }
         }
@@ -244,6 +247,6 @@ impl Daemon {
 
     fn write(&self, line: &LogLine) {
         let peer = line.peer.map(|peer| peer.ip());
-        self.log.lines(line.level, peer, line.text.lines());
+        self.log.lines_from(line.place, line.level, peer, line.text.lines());
     }
 }

@@ -173,11 +173,21 @@ impl Log {
     /// Several lines, which stay together: a dump. None of them can become two.
     #[track_caller]
     pub fn lines<'a>(&self, level: Level, peer: Option<IpAddr>, texts: impl IntoIterator<Item = &'a str>) {
+        self.lines_from(Location::caller(), level, peer, texts);
+    }
+
+    /// The same for somebody else, who wrote them in another place.
+    pub fn lines_from<'a>(
+        &self,
+        place: &Location<'_>,
+        level: Level,
+        peer: Option<IpAddr>,
+        texts: impl IntoIterator<Item = &'a str>,
+    ) {
         if !self.enabled(level) {
             return;
         }
-        let caller = Location::caller();
-        let place = self.shared.location.then_some(caller);
+        let place = self.shared.location.then_some(place);
         let mut sinks = self.sinks();
         for text in texts {
             sinks.put(&Line { level, peer, place, text });

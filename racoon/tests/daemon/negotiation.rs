@@ -95,6 +95,18 @@ fn a_wrong_key_fails_with_a_line_in_the_log() {
     assert!(!a.log().contains("ISAKMP-SA established") && !b.log().contains("ISAKMP-SA established"));
 }
 
+/// There may be a route the next time.
+#[test]
+fn a_message_that_cannot_be_sent_ends_nothing() {
+    let site = Site::new();
+    site.configure(&format!("timer {{ counter 2; interval 1 sec; }}\nremote 192.0.2.9 {REMOTE}\n"));
+    let _daemon = site.start(&[]);
+    assert_eq!(site.ctl(&["establish-sa", "isakmp", "inet", "127.0.0.1", "192.0.2.9"]).status, Some(0));
+    site.await_log("phase1 negotiation failed due to time up.");
+    let sent = format!("[192.0.2.9] ERROR: cannot send from 127.0.0.1[{}]: ", site.port);
+    assert_eq!(site.log().matches(&sent).count(), 2, "{}", site.log());
+}
+
 #[test]
 fn the_key_file_is_read_again() {
     let (a, b) = two_sites();

@@ -138,4 +138,8 @@ fn the_kernel_is_for_root() {
     site.write("racoon.conf", "backend xfrm;\n");
     let ran = site.run(&["-F"]);
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(1), "racoon: must be invoked by root\n"));
+    // The same where the file is for root, too.
+    fs::set_permissions(site.path("racoon.conf"), fs::Permissions::from_mode(0o000)).unwrap();
+    let ran = site.run(&["-F"]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(1), "racoon: must be invoked by root\n"));
 }

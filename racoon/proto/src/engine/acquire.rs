@@ -102,9 +102,7 @@ impl Engine {
         let (local, remote) = self.sockets(&origin).unwrap_or((local, with_port_of(remote_block, peer)));
         let name = remote_block.name.clone();
         let intention = self.intention(&bond, remote_block)?;
-        self.log(Level::Info, Some(remote), || {
-            format!("initiate new phase 2 negotiation: {}<=>{}", Endpoint(local), Endpoint(remote))
-        });
+        self.warn_of_missing_mirror(&bond, remote);
         let id = Phase2Id(self.fresh_id());
         let mut phase2 = Phase2 { block: name, ..Phase2::new(Role::Initiator, bond, (local, remote), self.now) };
         phase2.record.offered = intention.bundle.in_words();
@@ -119,6 +117,9 @@ impl Engine {
         match self.usable_phase1(local, remote) {
             Some(phase1) => self.phase2_under(id, phase1),
             None => {
+                self.log(Level::Info, Some(remote), || {
+                    format!("IPsec-SA request for {} queued due to no phase1 found.", remote.ip())
+                });
                 self.timers.set(Timer::Phase2Deadline(id), self.now + self.settings.phase1_wait);
                 self.await_phase1(local, remote, block, id);
             }
@@ -142,7 +143,25 @@ impl Engine {
         let skip_passive = renewed.is_none();
         let known = Known { skip_passive, ..Known::address(PeerAddress::from(remote)) };
         let block = self.settings.remotes.select(&known).map_err(|error| Cause::NoRemote(error.to_string()))?;
-        block.ok_or_else(|| Cause::NoRemote(remote.ip().to_string()))
+        block.ok_or_else(|| {
+            let passive = self.settings.remotes.candidates(&Known::address(PeerAddress::from(remote)));
+            let names = passive.iter().filter_map(|at| self.settings.remotes.get(*at)).map(|one| one.name.as_str());
+            Cause::NoRemote(match names.collect::<Vec<_>>().as_slice() {
+                [] => remote.ip().to_string(),
+                names => format!("{} (remote block {} is passive)", remote.ip(), names.join(", ")),
+            })
+        })
+    }
+
+    /// What comes back may be dropped, or come in clear: said each time, for it is often why a tunnel seems to be dead.
+    fn warn_of_missing_mirror(&mut self, bond: &Bond, remote: SocketAddr) {
+        let outbound = self.spd.exact(Direction::Out, &bond.selector);
+        if outbound.is_some_and(|outbound| self.spd.mirror(outbound).and_then(templates).is_none()) {
+            self.log(Level::Notify, Some(remote), || {
+                let inward = Bond { selector: bond.selector.mirrored(), ..*bond };
+                format!("no in-bound policy found: {inward}")
+            });
+        }
     }
 
     /// What is to be negotiated for a bond.
@@ -184,6 +203,10 @@ impl Engine {
         let parts = intention.bundle.parts.clone();
         let group = intention.bundle.terms.group;
         phase2.state = State::Gathering(intention, Gathering::new(parts.len(), group));
+        let (local, remote) = (phase2.local, phase2.remote);
+        self.log(Level::Info, Some(remote), || {
+            format!("initiate new phase 2 negotiation: {}<=>{}", Endpoint(local), Endpoint(remote))
+        });
         self.gather(id, parts.iter(), group.map(|group| (group, DhTask::Public)));
     }
 

@@ -43,6 +43,7 @@ impl Engine {
     }
 
     /// A line for each SA: what the peer sends, then what we send.
+    #[track_caller]
     pub(super) fn log_sas(&mut self, level: Level, what: &'static str, id: Phase2Id, pairs: &[Pair]) {
         let Some((local, remote)) = self.phase2s.get(id).map(|phase2| (phase2.local, phase2.remote)) else { return };
         for pair in pairs {

@@ -50,7 +50,7 @@ impl Engine {
         let (remote, is_established) = (phase2.remote, phase2.established().is_some());
         self.log(Level::Info, Some(remote), || format!("somebody deleted {name}"));
         if is_established {
-            self.delete_phase2(id, true);
+            self.purge_phase2(id, true);
         } else {
             self.fail_phase2(id, Cause::Kernel(format!("somebody deleted {name}")));
         }
@@ -72,7 +72,7 @@ impl Engine {
         let hit = hit.map(|(id, phase2)| (id, phase2.established().is_some())).collect::<Vec<_>>();
         for (id, is_established) in hit {
             if is_established {
-                self.delete_phase2(id, true);
+                self.purge_phase2(id, true);
             } else {
                 self.fail_phase2(id, Cause::Kernel(String::from("somebody deleted all SAs")));
             }

@@ -44,6 +44,7 @@ mod view;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::panic::Location;
 
 pub use control::{Control, Refusal};
 pub use dpd::Traffic;
@@ -280,10 +281,12 @@ impl Engine {
     }
 
     /// Logs a line; the text is made only if it is wanted.
+    #[track_caller]
     fn log(&mut self, level: Level, peer: Option<SocketAddr>, text: impl FnOnce() -> String) {
         if level <= self.settings.log {
             self.log_words();
-            self.outputs.push_back(Output::Log(LogLine { level, peer, text: text() }));
+            let place = Location::caller();
+            self.outputs.push_back(Output::Log(LogLine { level, peer, place, text: text() }));
         }
     }
 
@@ -291,7 +294,8 @@ impl Engine {
     fn log_words(&mut self) {
         for Words { cookies, lines } in self.envelope.take_words() {
             let peer = self.phase1s.find(cookies).and_then(|id| self.phase1s.get(id)).map(|phase1| phase1.remote);
-            let lines = lines.into_iter().map(|text| Output::Log(LogLine { level: Level::Debug2, peer, text }));
+            let (level, place) = (Level::Debug2, Location::caller());
+            let lines = lines.into_iter().map(|text| Output::Log(LogLine { level, peer, place, text }));
             self.outputs.extend(lines);
         }
     }

@@ -80,6 +80,7 @@ impl Engine {
             renews,
             stage: Stage::Over,
         };
+        self.log_mode(remote, phase1.exchange);
         let begun = self.begin_exchange(&mut phase1);
         self.phase1s.insert(id, phase1);
         waiting.into_iter().for_each(|phase2| self.phase1s.wait(id, phase2));
@@ -167,6 +168,7 @@ impl Engine {
         self.log(Level::Info, Some(remote), || {
             format!("respond new phase 1 negotiation: {}<=>{}", Endpoint(local), Endpoint(remote))
         });
+        self.log_mode(remote, header.exchange);
         self.log_notes(remote, notes);
         let id = Phase1Id(self.fresh_id());
         let phase1 = Phase1 {
@@ -519,6 +521,17 @@ impl Engine {
         cookies: CookiePair,
     ) {
         self.tell(Event { kind, local: Some(local), remote: Some(remote), cookies: Some(cookies), message_id: 0 });
+    }
+
+    /// By which exchange, in the words of RFC 2408.
+    fn log_mode(&mut self, remote: SocketAddr, exchange: ExchangeType) {
+        let name = match exchange {
+            ExchangeType::MAIN => "Identity Protection",
+            ExchangeType::AGGRESSIVE => "Aggressive",
+            ExchangeType::BASE => "Base",
+            _ => return,
+        };
+        self.log(Level::Info, Some(remote), || format!("begin {name} mode."));
     }
 
     fn log_notes(&mut self, remote: SocketAddr, notes: Vec<(Level, String)>) {

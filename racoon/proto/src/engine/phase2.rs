@@ -8,7 +8,7 @@ use super::phase2s::{Established, Phase2, State};
 use super::quick::sa_of;
 use super::renewal::{RETRY, outlives};
 use super::{Engine, Phase1Id, Phase2Id, Timer};
-use crate::kernel::KernelRequest;
+use crate::kernel::{KernelRequest, SaName};
 use crate::num::{Doi, PayloadType, Protocol};
 use crate::outcome::{Cause, Ending, Negotiation, Outcome, Role};
 use crate::output::{Event, EventKind, Level};
@@ -62,7 +62,7 @@ impl Engine {
             }
             match phase2.state {
                 State::Waiting(..) => {}
-                State::Established(_) => self.delete_phase2(id, tell_peer),
+                State::Established(_) => self.purge_phase2(id, tell_peer),
                 _ => self.fail_phase2(id, Cause::phase1_gone()),
             }
         }
@@ -79,9 +79,10 @@ impl Engine {
                 continue;
             };
             let is_established = phase2.established().is_some();
-            self.log(Level::Info, Some(remote), || format!("the peer deletes its {protocol} SA spi={spi}({spi:#x})"));
+            let name = protocol.to_string().to_uppercase();
+            self.log(Level::Info, Some(remote), || format!("the peer deletes its {name} SA spi={spi}({spi:#x})"));
             if is_established {
-                self.delete_phase2(id, false);
+                self.purge_phase2(id, false);
             } else {
                 self.fail_phase2(id, Cause::Deleted(protocol));
             }
@@ -99,7 +100,7 @@ impl Engine {
         let ids = self.phase2s.iter().filter(|(_, phase2)| !self.is_configured(phase2)).map(|(id, _)| id);
         for id in ids.collect::<Vec<_>>() {
             if self.phase2s.get(id).is_some_and(|phase2| phase2.established().is_some()) {
-                self.delete_phase2(id, true);
+                self.purge_phase2(id, true);
             } else {
                 self.end_phase2(id, Ending::Abandoned);
             }
@@ -134,7 +135,7 @@ impl Engine {
     pub(super) fn flush_phase2(&mut self, protocol: Option<Protocol>) {
         let concerns = |phase2: &Phase2| phase2.established().is_some_and(|established| has(established, protocol));
         let ids = self.phase2s.iter().filter(|(_, phase2)| concerns(phase2)).map(|(id, _)| id).collect::<Vec<_>>();
-        ids.into_iter().for_each(|id| self.delete_phase2(id, true));
+        ids.into_iter().for_each(|id| self.purge_phase2(id, true));
     }
 
     /// All SAs are in place.
@@ -318,6 +319,19 @@ impl Engine {
         let Some(kind) = cause.notify() else { return };
         let notify = Notify { doi: Doi::IPSEC, protocol: Protocol::ESP, spi: Vec::new(), kind, data: Vec::new() };
         self.send_informational(phase1, vec![(PayloadType::NOTIFY, notify.encode())]);
+    }
+
+    /// Deletes an established phase 2 ahead of its time, with a line for each SA.
+    pub(super) fn purge_phase2(&mut self, id: Phase2Id, tell_peer: bool) {
+        let Some(phase2) = self.phase2s.get(id) else { return };
+        let remote = phase2.remote;
+        let pairs = phase2.established().map(|established| established.pairs.clone()).unwrap_or_default();
+        for SaName { protocol, spi, .. } in pairs.iter().flat_map(|pair| [pair.inbound, pair.outbound]) {
+            self.log(Level::Info, Some(remote), || {
+                format!("purged IPsec-SA proto_id={} spi={spi}.", protocol.to_string().to_uppercase())
+            });
+        }
+        self.delete_phase2(id, tell_peer);
     }
 
     /// Deletes an established phase 2.

@@ -214,7 +214,7 @@ impl Engine {
             return Err(Cause::Kernel(format!("{name} is another one's")));
         }
         self.log(Level::Warning, remote_of(id), || format!("the peer uses {name} anew: what had it before goes"));
-        self.delete_phase2(other, false);
+        self.purge_phase2(other, false);
         Ok(())
     }
 

@@ -90,6 +90,7 @@ impl Strangers {
 impl Engine {
     /// Something went wrong with a stranger: the first time it is told, later it is only counted. Returns whether it was
     /// told.
+    #[track_caller]
     pub(super) fn complain(&mut self, complaint: Complaint, remote: SocketAddr, text: impl FnOnce() -> String) -> bool {
         let first = self.strangers.is_first(complaint, remote);
         if first {

@@ -195,6 +195,7 @@ fn no_block_is_for_the_peer_or_the_exchange() {
     );
     world.forge_to_b(&message_1(1));
     assert!(world.b.has_logged(Level::Error, "exchange main not allowed in any applicable rmconf."));
+    assert_eq!(world.b.sent.len(), 1, "NO-PROPOSAL-CHOSEN");
     let mut world = World::new();
     let mut bytes = message_1(1);
     bytes[18] = ExchangeType::AGGRESSIVE.0;

@@ -81,7 +81,9 @@ fn nobody_to_speak_with() {
     let mut net = Net::with(hosts(), &transport(), [sainfo(), sainfo()], passive, |_, _| {});
     net.acquire();
     net.settle();
-    assert_eq!(net.world.a.failures(), [Cause::NoRemote("192.0.2.2".into())]);
+    let error = "phase2 negotiation failed due to no remote block is for this peer: \
+                 192.0.2.2 (remote block 192.0.2.2 is passive): 192.0.2.1/32 -> 192.0.2.2/32";
+    assert_eq!(net.world.a.lines(Level::Error), [error]);
     assert_eq!(net.kernels[0].failed, [acquire(1)]);
     let none = |_: &mut Remote, settings: &mut Settings| settings.sainfos = Sainfos::default();
     let mut net = Net::with(hosts(), &transport(), [sainfo(), sainfo()], none, |_, _| {});
@@ -101,6 +103,18 @@ fn transport_between_networks_is_a_pair_for_each_two_hosts() {
     net.settle();
     net.assert_pairs(1);
     assert_eq!(net.kernels[0].names(Way::Outbound)[0].destination, ip(B));
+}
+
+#[test]
+fn an_inbound_policy_is_missed() {
+    let mut net = Net::new(hosts(), &transport(), &sainfo());
+    net.tell_a(KernelEvent::PolicyDeleted(Direction::In, hosts().mirrored()));
+    net.acquire();
+    net.settle();
+    net.assert_pairs(1);
+    let notice = "no in-bound policy found: 192.0.2.2/32 -> 192.0.2.1/32";
+    assert_eq!(net.world.a.lines(Level::Notify), [notice]);
+    assert_eq!(net.world.b.lines(Level::Notify), [""; 0]);
 }
 
 #[test]

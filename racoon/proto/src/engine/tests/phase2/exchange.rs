@@ -4,6 +4,7 @@ use super::*;
 use crate::config::Esn;
 use crate::kernel::Lifetime;
 use crate::num::Group;
+use crate::outcome::Negotiation;
 
 #[test]
 fn a_packet_brings_up_a_pair() {
@@ -25,6 +26,61 @@ fn a_packet_brings_up_a_pair() {
             &"IPsec-SA established: ESP/Transport 192.0.2.1[500]->192.0.2.2[500] spi=8193(0x2001)",
         ]
     );
+}
+
+/// What users search their logs for, in the order in which it happens.
+#[test]
+fn the_log_tells_the_story() {
+    let mut net = Net::up(hosts(), &transport(), &sainfo());
+    let now = net.world.now;
+    net.world.a.engine.handle_control(now, Control::Shutdown).unwrap();
+    net.settle();
+    let cookies = net.world.a.outcomes.iter().find_map(|outcome| match outcome.negotiation {
+        Negotiation::Phase1 { cookies, .. } => Some(cookies.to_string()),
+        Negotiation::Phase2 { .. } => None,
+    });
+    let cookies = cookies.unwrap();
+    let story = |host: &Host| -> Vec<_> {
+        host.lines(Level::Info).into_iter().map(|line| line.replace(&cookies, "COOKIES")).collect()
+    };
+    assert_eq!(
+        story(&net.world.a),
+        [
+            "IPsec-SA request for 192.0.2.2 queued due to no phase1 found.",
+            "initiate new phase 1 negotiation: 192.0.2.1[500]<=>192.0.2.2[500]",
+            "begin Identity Protection mode.",
+            "received Vendor ID: DPD",
+            "received Vendor ID: IPSec-Tools",
+            "ISAKMP-SA established 192.0.2.1[500]-192.0.2.2[500] spi:COOKIES",
+            "initiate new phase 2 negotiation: 192.0.2.1[500]<=>192.0.2.2[500]",
+            "INITIAL-CONTACT: older SAs with the peer go",
+            "IPsec-SA established: ESP/Transport 192.0.2.2[500]->192.0.2.1[500] spi=4097(0x1001)",
+            "IPsec-SA established: ESP/Transport 192.0.2.1[500]->192.0.2.2[500] spi=8193(0x2001)",
+            "ISAKMP-SA deleted 192.0.2.1[500]-192.0.2.2[500] spi:COOKIES",
+        ]
+    );
+    assert_eq!(
+        story(&net.world.b),
+        [
+            "respond new phase 1 negotiation: 192.0.2.2[500]<=>192.0.2.1[500]",
+            "begin Identity Protection mode.",
+            "received Vendor ID: DPD",
+            "received Vendor ID: IPSec-Tools",
+            "INITIAL-CONTACT: older SAs with the peer go",
+            "ISAKMP-SA established 192.0.2.2[500]-192.0.2.1[500] spi:COOKIES",
+            "respond new phase 2 negotiation: 192.0.2.2[500]<=>192.0.2.1[500]",
+            "IPsec-SA established: ESP/Transport 192.0.2.1[500]->192.0.2.2[500] spi=8193(0x2001)",
+            "IPsec-SA established: ESP/Transport 192.0.2.2[500]->192.0.2.1[500] spi=4097(0x1001)",
+            "the peer deletes its ESP SA spi=4097(0x1001)",
+            "purged IPsec-SA proto_id=ESP spi=8193.",
+            "purged IPsec-SA proto_id=ESP spi=4097.",
+            "ISAKMP-SA expired 192.0.2.2[500]-192.0.2.1[500] spi:COOKIES",
+            "ISAKMP-SA deleted 192.0.2.2[500]-192.0.2.1[500] spi:COOKIES",
+        ]
+    );
+    let place = |text: &str| net.world.a.log.iter().find(|line| line.text.starts_with(text)).unwrap().place.file();
+    assert!(place("ISAKMP-SA established").ends_with("engine/established.rs"));
+    assert!(place("IPsec-SA established").ends_with("engine/phase2.rs"));
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn a_hard_end_by_bytes_is_told_to_the_peer() {
     net.tell_a(KernelEvent::Expire(name, Limit::Hard));
     net.settle();
     net.assert_empty();
-    assert!(net.world.b.has_logged(Level::Info, "the peer deletes its esp SA"));
+    assert!(net.world.b.has_logged(Level::Info, "the peer deletes its ESP SA"));
 }
 
 #[test]
@@ -65,6 +65,7 @@ fn what_others_delete_is_told_to_the_peer() {
         net.kernels[0].sas.clear();
         net.tell_a(if flush { KernelEvent::Flushed(Some(Protocol::ESP)) } else { KernelEvent::Deleted(name) });
         net.settle();
+        assert!(net.world.a.has_logged(Level::Info, "purged IPsec-SA proto_id=ESP spi=4097."));
         net.assert_empty();
         net.acquire();
         net.settle();
