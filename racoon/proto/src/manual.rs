@@ -140,9 +140,10 @@
 //! **Used once.** Message ids are used once for each ISAKMP SA, ours and the peer's, or what was recorded could be sent
 //! again.
 //!
-//! **Too much.** `engine::room` bounds half-open negotiations. A peer with a configured address does not share the room
-//! of all strangers, and within its own the oldest that has shown nothing makes way: who floods in its name cannot lock
-//! it out. A peer that is no stranger has a limit of quick modes on their way under one phase 1 (one more is as if it
+//! **Too much.** `engine::room` bounds half-open negotiations. Who comes new takes the place of another one, drawn at
+//! random; to be turned away because others came first would make the bound an attack. Peers with a configured address
+//! have a room of their own, and who has shown that it is where it says does not make way for a minority of those who
+//! have not. A peer that is no stranger has a limit of quick modes on their way under one phase 1 (one more is as if it
 //! had been lost) and of phase 2s in all (one more is refused). What is kept of an offer in words is bounded, and
 //! values that cannot be computed with do not put a deadline off.
 //!

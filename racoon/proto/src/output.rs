@@ -44,9 +44,9 @@ pub struct JobId(pub u64);
 /// Which jobs go first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Urgency {
-    /// For a peer that has proved who it is, and for what we begin.
+    /// For a peer that has proved who it is, or is where one is configured to be; and for what we begin.
     Known,
-    /// For one that has not.
+    /// For one that has not, and may be anybody.
     Stranger,
 }
 

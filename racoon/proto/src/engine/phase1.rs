@@ -7,6 +7,7 @@ use super::duplicates::PacketDigest;
 use super::endpoint::Endpoint;
 use super::phase1s::{Phase1, Stage, Step};
 use super::retransmission::Retransmission;
+use super::room::Guest;
 use super::strangers::Complaint;
 use super::{Engine, Owner, Phase1Id, Phase2Id, Timer};
 use crate::crypto::JobResult;
@@ -71,6 +72,7 @@ impl Engine {
             local,
             remote,
             role: Role::Initiator,
+            guest: Guest::Configured,
             exchange: self.first_exchange(block),
             block,
             record: Record::new(self.now),
@@ -122,10 +124,6 @@ impl Engine {
     /// Somebody begins phase 1 with us.
     pub(super) fn first_message(&mut self, incoming: &Incoming<'_>) {
         let remote = incoming.remote;
-        if !self.has_room_for(incoming.local, remote) {
-            self.complain(Complaint::Crowd, remote, || "too many negotiations of strangers, half_open_limit".into());
-            return;
-        }
         let mut record = Record::new(self.now);
         if let Err(cause) = self.respond(incoming, &mut record) {
             let cookies = incoming.header.cookies;
@@ -144,11 +142,14 @@ impl Engine {
         }
     }
 
-    /// Message 2, and a phase 1 for what comes after it. Nothing is kept of a message that is refused.
+    /// Message 2, and a phase 1 for what comes after it, if there is room. Nothing is kept of a message that is refused.
     fn respond(&mut self, incoming: &Incoming<'_>, record: &mut Record) -> Result<(), Cause> {
         let Incoming { local, remote, header, body, .. } = *incoming;
         self.check_exchange(remote, header.exchange)?;
         let choice = FirstChoice::read(&self.settings, remote, &header, body, record)?;
+        if !self.make_room(remote) {
+            return Ok(());
+        }
         let cookies = CookiePair { responder: self.draw_cookie(), ..header.cookies };
         let mut notes = Vec::new();
         let block = choice.block;
@@ -176,6 +177,7 @@ impl Engine {
             local,
             remote,
             role: Role::Responder,
+            guest: self.guest(remote),
             exchange: header.exchange,
             block,
             record: std::mem::replace(record, Record::new(self.now)),
@@ -219,6 +221,8 @@ impl Engine {
         match turn {
             Turn::Job((), job) => {
                 self.accept(id, digest, "job ordered");
+                // Message 3 has the cookie that was sent to its address.
+                self.phase1s.prove_address(id);
                 self.suspend_retransmission(id);
                 let urgency = self.urgency(id);
                 self.order(Owner::Phase1(id), urgency, job);
@@ -325,11 +329,11 @@ impl Engine {
         self.timers.set(Timer::Phase1Deadline(id), self.now + self.settings.retransmission.whole());
     }
 
-    /// Renewals, and what we begin, go before strangers.
+    /// Renewals, what we begin, and peers whose address is configured, and their own, go before strangers.
     fn urgency(&self, id: Phase1Id) -> Urgency {
         let Some(phase1) = self.phase1s.get(id) else { return Urgency::Stranger };
         let known =
-            phase1.role == Role::Initiator || self.phase1s.newest(phase1.local.ip(), phase1.remote, None).is_some();
+            phase1.guest == Guest::Configured || self.phase1s.newest(phase1.local.ip(), phase1.remote, None).is_some();
         if known { Urgency::Known } else { Urgency::Stranger }
     }
 

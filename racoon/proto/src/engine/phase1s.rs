@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::dpd::DpdState;
 use super::duplicates::Inbox;
 use super::retransmission::Retransmission;
+use super::room::{Guest, HalfOpen};
 use super::{Phase1Id, Phase2Id};
 use crate::exchange::envelope::Envelope;
 use crate::num::ExchangeType;
@@ -16,7 +17,7 @@ use crate::phase1::main::MainMode;
 use crate::phase1::{Context, Phase1Sa, Record, Turn};
 use crate::random::Random;
 use crate::select::RemoteIndex;
-use crate::settings::{HalfOpenLimit, Settings};
+use crate::settings::Settings;
 use crate::time::Time;
 use crate::wire::{Cookie, CookiePair};
 
@@ -26,6 +27,8 @@ pub(super) struct Phase1 {
     pub(super) local: SocketAddr,
     pub(super) remote: SocketAddr,
     pub(super) role: Role,
+    /// Whose room it takes up as long as it is half open.
+    pub(super) guest: Guest,
     pub(super) exchange: ExchangeType,
     /// A responder's is a guess as long as it is on its way.
     pub(super) block: RemoteIndex,
@@ -153,9 +156,8 @@ pub(super) struct Phase1s {
     by_pair: HashMap<(IpAddr, IpAddr), BTreeSet<Phase1Id>>,
     /// What phase 2s wait for.
     waits: HashMap<Phase2Id, Phase1Id>,
-    /// Strangers that negotiate, by source.
-    half_open: HashMap<IpAddr, u32>,
-    half_open_total: u32,
+    /// Those that the peer has begun and that are not established.
+    pub(super) half_open: HalfOpen,
 }
 
 impl Phase1s {
@@ -167,8 +169,7 @@ impl Phase1s {
         self.by_first.insert(phase1.first_key(), id);
         self.by_pair.entry(phase1.pair()).or_default().insert(id);
         if phase1.is_half_open() {
-            self.half_open_total += 1;
-            *self.half_open.entry(phase1.remote.ip()).or_default() += 1;
+            self.half_open.add(id, phase1.guest, phase1.remote.ip());
         }
         self.all.insert(id, phase1);
     }
@@ -185,7 +186,7 @@ impl Phase1s {
             }
         }
         if phase1.is_half_open() {
-            self.no_longer_half_open(phase1.remote.ip());
+            self.half_open.remove(id, phase1.guest, phase1.remote.ip());
         }
         for phase2 in &phase1.waiting {
             self.waits.remove(phase2);
@@ -232,13 +233,18 @@ impl Phase1s {
     /// It is established.
     pub(super) fn establish(&mut self, id: Phase1Id, established: Established) {
         if let Some(phase1) = self.all.get_mut(&id) {
-            let was_half_open = phase1.is_half_open();
-            let source = phase1.remote.ip();
+            if phase1.is_half_open() {
+                self.half_open.remove(id, phase1.guest, phase1.remote.ip());
+            }
             phase1.block = established.sa.block;
             phase1.stage = Stage::Established(Box::new(established));
-            if was_half_open {
-                self.no_longer_half_open(source);
-            }
+        }
+    }
+
+    /// The peer has shown that it receives what is sent to its address.
+    pub(super) fn prove_address(&mut self, id: Phase1Id) {
+        if let Some(phase1) = self.all.get(&id).filter(|phase1| phase1.is_half_open()) {
+            self.half_open.prove(id, phase1.guest);
         }
     }
 
@@ -250,27 +256,6 @@ impl Phase1s {
                 established.sa.block = block;
             }
         }
-    }
-
-    fn no_longer_half_open(&mut self, source: IpAddr) {
-        self.half_open_total = self.half_open_total.saturating_sub(1);
-        if let Some(count) = self.half_open.get_mut(&source) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                self.half_open.remove(&source);
-            }
-        }
-    }
-
-    /// Whether one more stranger may negotiate.
-    pub(super) fn has_room_for(&self, source: IpAddr, limit: HalfOpenLimit) -> bool {
-        let of_source = self.half_open.get(&source).copied().unwrap_or(0);
-        self.half_open_total < limit.total && of_source < limit.per_source
-    }
-
-    /// How many strangers negotiate.
-    pub(super) fn half_open_total(&self) -> usize {
-        usize::try_from(self.half_open_total).unwrap_or(usize::MAX)
     }
 
     pub(super) fn get(&self, id: Phase1Id) -> Option<&Phase1> {
@@ -317,12 +302,6 @@ impl Phase1s {
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         let keys = [self.all.len(), self.by_cookies.len(), self.by_first.len(), self.by_pair.len(), self.waits.len()];
-        keys.iter().all(|count| *count == 0) && self.half_open() == (0, 0)
-    }
-
-    /// How many strangers negotiate, and from how many addresses.
-    #[cfg(test)]
-    pub(super) fn half_open(&self) -> (u32, usize) {
-        (self.half_open_total, self.half_open.len())
+        keys.iter().all(|count| *count == 0) && self.half_open.counts() == (0, 0)
     }
 }

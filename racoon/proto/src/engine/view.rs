@@ -42,7 +42,7 @@ pub struct Phase1View<'a> {
 pub struct Load {
     /// Phase 1s, established or on their way.
     pub phase1s: usize,
-    /// Those of them that strangers began and that are not established.
+    /// Those of them that peers began and that are not established.
     pub half_open: usize,
     /// Phase 2s, established or on their way.
     pub phase2s: usize,
@@ -59,7 +59,7 @@ impl Engine {
     pub fn load(&self) -> Load {
         Load {
             phase1s: self.phase1s.iter().count(),
-            half_open: self.phase1s.half_open_total(),
+            half_open: self.phase1s.half_open.len(),
             phase2s: self.phase2s.iter().count(),
             jobs: self.jobs.len(),
             requests: self.requests.len(),

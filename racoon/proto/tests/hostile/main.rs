@@ -8,6 +8,7 @@ mod payloads;
 mod puppet;
 mod reading;
 mod replay;
+mod room;
 mod script;
 mod site;
 mod states;

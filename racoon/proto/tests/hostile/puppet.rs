@@ -144,6 +144,11 @@ impl Puppet {
         }
     }
 
+    /// The keys are exchanged.
+    pub(crate) fn is_keyed(&self) -> bool {
+        self.keyed.is_some()
+    }
+
     /// Another quick mode begins under the same phase 1.
     pub(crate) fn new_quick_mode(&mut self) {
         self.message_id = self.message_id.wrapping_add(2);

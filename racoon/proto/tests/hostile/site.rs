@@ -41,12 +41,16 @@ pub(crate) const PHASE2_LIFETIME: u32 = 600;
 /// The number of the outbound policy.
 const POLICY: u32 = 17;
 
-/// The key is the honest peer's; strangers have none.
-struct Keys(String);
+/// The key is the honest peer's; strangers have none, unless one is for everybody.
+struct Keys {
+    peer: String,
+    everybody: bool,
+}
 
 impl KeyTable for Keys {
     fn key(&self, name: &[u8]) -> Result<Zeroizing<Vec<u8>>, NoKey> {
-        (name == self.0.as_bytes()).then(|| Zeroizing::new(KEY.to_vec())).ok_or_else(NoKey::default)
+        let has_key = self.everybody || name == self.peer.as_bytes();
+        has_key.then(|| Zeroizing::new(KEY.to_vec())).ok_or_else(NoKey::default)
     }
 }
 
@@ -151,7 +155,7 @@ impl Site {
             engine,
             address: host,
             peer,
-            keys: Keys(peer.ip().to_string()),
+            keys: Keys { peer: peer.ip().to_string(), everybody: false },
             sas: BTreeMap::new(),
             larval: BTreeSet::new(),
             next_spi: 0x1000,
@@ -166,6 +170,11 @@ impl Site {
             requests: VecDeque::new(),
             kernel_refuses: false,
         }
+    }
+
+    /// Everybody has the peer's key, but nobody knows that.
+    pub(crate) fn give_keys(&mut self) {
+        self.keys.everybody = true;
     }
 
     /// A datagram comes from where the peer is.

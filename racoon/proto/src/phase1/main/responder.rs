@@ -17,6 +17,9 @@ use super::payloads::{block, draw_nonce, features, in_clear, key_and_nonce, key_
 use crate::settings::Settings;
 use std::net::SocketAddr;
 
+/// A longer SA payload of a stranger is not worth keeping. It is room for some 400 transforms.
+const SA_MAX: usize = 1 << 14;
+
 /// More blocks than this are not named when the peer is none of those that they expect.
 const BLOCKS_TOLD: usize = 4;
 
@@ -75,6 +78,9 @@ impl<'a> FirstChoice<'a> {
     ) -> Result<Self, Cause> {
         let payloads = in_clear(&MAIN[0], header, body)?;
         let sa_i = rules::find(&payloads, PayloadType::SA).unwrap_or_default();
+        if sa_i.len() > SA_MAX {
+            return Err(Cause::Malformed(format!("an SA payload of {} bytes", sa_i.len())));
+        }
         let sa = SaBody::parse(sa_i).map_err(|error| Cause::Malformed(error.to_string()))?;
         let offer = offered_phase1(&sa);
         let known = known(remote);
