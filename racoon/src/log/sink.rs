@@ -1,18 +1,21 @@
 //! Where lines go.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use syslog::{Facility, LogFormat, Logger, LoggerBackend, Severity};
 
 use super::level::Level;
 use super::line::Stamp;
 
-/// A syslog daemon that does not read may hold us up so long for each line.
+/// A syslog daemon that does not read may hold us up so long in each [`WINDOW`].
 const PATIENCE: Duration = Duration::from_millis(100);
+const WINDOW: Duration = Duration::from_secs(1);
 
 /// Bytes of a line to syslog at most: a datagram that is too large is lost as a whole.
 const LONGEST: usize = 8 * 1024;
@@ -47,10 +50,12 @@ pub(super) fn write_whole(to: &mut impl Write, line: &str) -> io::Result<()> {
     to.flush()
 }
 
-/// The system's log daemon.
+/// The system's log daemon. What it does not take is counted, and it is told how much that was when it takes lines again.
 pub(super) struct Syslog {
     logger: Option<Logger<LoggerBackend, Format>>,
     connect: fn() -> syslog::Result<Logger<LoggerBackend, Format>>,
+    patience: Patience,
+    lost: u64,
 }
 
 impl Syslog {
@@ -59,31 +64,93 @@ impl Syslog {
     }
 
     fn through(connect: fn() -> syslog::Result<Logger<LoggerBackend, Format>>) -> Self {
-        let mut syslog = Self { logger: None, connect };
+        let mut syslog = Self { logger: None, connect, patience: Patience::default(), lost: 0 };
         syslog.connect();
         syslog
     }
 
-    /// The socket of a daemon that was restarted refuses for ever: then once more through a new one.
     pub(super) fn put(&mut self, level: Level, line: &str) {
-        let line = shortened(line);
-        if self.send(level, line).is_err() {
-            self.connect();
-            let _ = self.send(level, line);
+        if self.lost > 0 {
+            let text = format!("WARNING: lines before this one that syslogd did not take: {}", self.lost);
+            if self.deliver(Level::Warning, &text) {
+                self.lost = 0;
+            }
         }
+        if self.lost > 0 || !self.deliver(level, shortened(line)) {
+            self.lost += 1;
+        }
+    }
+
+    /// Whether the daemon has taken a line.
+    fn deliver(&mut self, level: Level, line: &str) -> bool {
+        let begin = Instant::now();
+        if self.patience.left(begin).is_zero() {
+            return false;
+        }
+        let mut sent = self.send(level, line);
+        if sent.as_ref().is_err_and(is_full) {
+            if self.await_room() {
+                sent = self.send(level, line);
+            }
+            self.patience.waited += begin.elapsed();
+        } else if sent.is_err() {
+            // The socket of a daemon that was restarted refuses for ever.
+            self.connect();
+            sent = self.send(level, line);
+        }
+        sent.is_ok()
     }
 
     fn connect(&mut self) {
         self.logger = (self.connect)().ok();
-        if let Some(Logger { backend: LoggerBackend::Unix(socket), .. }) = &self.logger {
-            let _ = socket.set_write_timeout(Some(PATIENCE));
-        }
+        let _ = match self.logger.as_ref().map(|logger| &logger.backend) {
+            Some(LoggerBackend::Unix(socket)) => socket.set_nonblocking(true),
+            // What does not go at once would be half a line.
+            Some(LoggerBackend::UnixStream(stream)) => stream.get_ref().set_write_timeout(Some(PATIENCE)),
+            _ => Ok(()),
+        };
     }
 
     fn send(&mut self, level: Level, line: &str) -> syslog::Result<()> {
-        let Some(logger) = &mut self.logger else { return Err(io::Error::from(io::ErrorKind::NotConnected).into()) };
+        let Some(logger) = &mut self.logger else { return Err(io::Error::from(ErrorKind::NotConnected).into()) };
         // Only two severities are told apart: files that sort by them have been written for that.
         if level < Level::Debug { logger.info(line) } else { logger.debug(line) }
+    }
+
+    /// Waits for room in the daemon's queue, as long as there is patience. A stream has been waited for already.
+    fn await_room(&mut self) -> bool {
+        let left = self.patience.left(Instant::now());
+        let Some(Logger { backend: LoggerBackend::Unix(socket), .. }) = &self.logger else { return false };
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
+        poll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)], timeout).is_ok_and(|ready| ready > 0)
+    }
+}
+
+/// How long the daemon was waited for of late.
+#[derive(Default)]
+struct Patience {
+    /// The beginning of the window.
+    since: Option<Instant>,
+    waited: Duration,
+}
+
+impl Patience {
+    /// How long it may still be waited for.
+    fn left(&mut self, now: Instant) -> Duration {
+        if self.since.is_none_or(|since| now.saturating_duration_since(since) >= WINDOW) {
+            *self = Self { since: Some(now), waited: Duration::ZERO };
+        }
+        PATIENCE.saturating_sub(self.waited)
+    }
+}
+
+/// Whether it is only that the daemon has not read: on the BSDs memory is short then.
+fn is_full(error: &syslog::Error) -> bool {
+    match error {
+        syslog::Error::Io(error) | syslog::Error::Write(error) => {
+            matches!(error.kind(), ErrorKind::WouldBlock) || error.raw_os_error() == Some(libc::ENOBUFS)
+        }
+        syslog::Error::Initialization(_) => false,
     }
 }
 
@@ -117,6 +184,7 @@ mod tests {
     use super::*;
 
     static SOCKET: OnceLock<PathBuf> = OnceLock::new();
+    static HUNG: OnceLock<PathBuf> = OnceLock::new();
 
     fn daemon(path: &Path) -> UnixDatagram {
         let _ = fs::remove_file(path);
@@ -124,10 +192,14 @@ mod tests {
     }
 
     fn read(daemon: &UnixDatagram) -> String {
+        next(daemon).unwrap()
+    }
+
+    fn next(daemon: &UnixDatagram) -> io::Result<String> {
         daemon.set_nonblocking(true).unwrap();
         let mut buffer = vec![0; 65536];
-        let length = daemon.recv(&mut buffer).unwrap();
-        String::from_utf8(buffer[..length].to_vec()).unwrap()
+        let length = daemon.recv(&mut buffer)?;
+        Ok(String::from_utf8(buffer[..length].to_vec()).unwrap())
     }
 
     /// `<PRI>Mmm dd hh:mm:ss ` is cut off, all but the priority.
@@ -145,6 +217,8 @@ mod tests {
 
         let first = daemon(path);
         syslog.put(Level::Error, "ERROR: one");
+        let lost = "<30>racoon: WARNING: lines before this one that syslogd did not take: 1";
+        assert_eq!(undated(&read(&first)), lost);
         assert_eq!(undated(&read(&first)), "<30>racoon: ERROR: one");
         syslog.put(Level::Debug2, "DEBUG2: two");
         assert_eq!(undated(&read(&first)), "<31>racoon: DEBUG2: two");
@@ -156,6 +230,37 @@ mod tests {
 
         syslog.put(Level::Info, &"ü".repeat(100_000));
         assert_eq!(undated(&read(&second)), format!("<30>racoon: {}", "ü".repeat(LONGEST / 2)));
+    }
+
+    #[test]
+    fn a_daemon_that_hangs_is_not_waited_for_with_each_line() {
+        let directory = tempfile::tempdir().unwrap();
+        let daemon = daemon(HUNG.get_or_init(|| directory.path().join("log")));
+        let mut syslog = Syslog::through(|| syslog::unix_custom(Format, HUNG.get().unwrap()));
+        let count = 5000;
+        (0..count).for_each(|_| syslog.put(Level::Info, "INFO: nobody reads this"));
+        assert!(syslog.lost > 0 && syslog.patience.waited > Duration::ZERO);
+        let read_before = std::iter::from_fn(|| next(&daemon).ok()).count();
+
+        syslog.patience = Patience::default();
+        syslog.put(Level::Info, "INFO: awake");
+        let expected =
+            format!("<30>racoon: WARNING: lines before this one that syslogd did not take: {}", count - read_before);
+        assert_eq!(undated(&read(&daemon)), expected);
+        assert_eq!(undated(&read(&daemon)), "<30>racoon: INFO: awake");
+        assert_eq!(syslog.lost, 0);
+    }
+
+    #[test]
+    fn so_much_patience_a_second() {
+        let (mut patience, begin) = (Patience::default(), Instant::now());
+        let mut left = |milliseconds| {
+            let left = patience.left(begin + Duration::from_millis(milliseconds));
+            patience.waited += Duration::from_millis(60);
+            left.as_millis()
+        };
+        assert_eq!([left(0), left(300), left(600), left(999)], [100, 40, 0, 0]);
+        assert_eq!([left(1000), left(1999), left(2000)], [100, 40, 100]);
     }
 
     #[test]
