@@ -1,6 +1,8 @@
 //! What a configuration asks for and this version does not do.
 
-use ipsec_conf::racoon::{AuthenticationMethod, Config, ExchangeMode, Place, RemoteAddress};
+use ipsec_conf::racoon::{
+    AuthenticationMethod, Config, Directive, ExchangeMode, Place, Remote, RemoteAddress, Section, Ternary,
+};
 
 /// One warning for all that is checked and does nothing yet, each with the place where it stands first. Empty if there is
 /// nothing of the kind.
@@ -16,8 +18,9 @@ pub fn warning(config: &Config) -> String {
 
 /// Directives first, then values of directives that do something with others.
 fn list(config: &Config) -> Vec<(String, &Place)> {
+    let waiting = config.not_yet_in_effect().filter(|(directive, _)| !asks_for_nothing(config, directive));
     let mut list: Vec<(String, &Place)> =
-        config.not_yet_in_effect().map(|(directive, place)| (directive.name.to_owned(), place)).collect();
+        waiting.map(|(directive, place)| (directive.name.to_owned(), place)).collect();
     let mut add = |value: String, place| {
         if !list.iter().any(|(known, _)| *known == value) {
             list.push((value, place));
@@ -37,6 +40,18 @@ fn list(config: &Config) -> Vec<(String, &Place)> {
         sainfo.group.iter().for_each(|group| add(format!("sainfo group \"{group}\""), &sainfo.place));
     }
     list
+}
+
+/// Whether a directive says no more than that something is not to be done, which it is not.
+fn asks_for_nothing(config: &Config, directive: &Directive) -> bool {
+    let by_all = |is_off: fn(&Remote) -> bool| config.remotes.iter().all(is_off);
+    match (directive.section, directive.name) {
+        (Section::Timer, "natt_keepalive") => config.timer.natt_keepalive.is_none(),
+        (Section::Remote, "nat_traversal") => by_all(|remote| remote.nat_traversal == Ternary::Off),
+        (Section::Remote, "ike_frag") => by_all(|remote| remote.ike_frag == Ternary::Off),
+        (Section::Remote, "mode_cfg") => by_all(|remote| !remote.mode_cfg),
+        _ => false,
+    }
 }
 
 /// A name that would have to be looked up.
@@ -74,6 +89,12 @@ mod tests {
         assert_eq!(warned("log info;\n"), "");
         let (psk, xauth) = (proposal("pre_shared_key"), proposal("xauth_psk_server"));
         assert_eq!(warned(&format!("remote anonymous {{ exchange_mode main; {psk} }}")), "");
+        let off = "nat_traversal off; ike_frag off; mode_cfg off;";
+        let nothing =
+            format!("timer {{ natt_keepalive 0 sec; }} remote anonymous {{ exchange_mode main; {psk} {off} }}\n");
+        assert_eq!(warned(&nothing), "");
+        let one_does = format!("{nothing}remote 192.0.2.1 {{ exchange_mode main; {psk} nat_traversal on; }}\n");
+        assert!(warned(&one_does).contains("not yet in effect\n  nat_traversal (a.conf:2)"), "{}", warned(&one_does));
         let text = format!(
             "remote anonymous {{ exchange_mode aggressive, main;\n{xauth}ike_frag on; }}\n\
              remote \"gw\" {{ remote_address \"gw.example\"; exchange_mode aggressive; {psk} }}\n\

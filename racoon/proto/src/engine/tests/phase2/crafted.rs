@@ -146,16 +146,10 @@ fn a_group_that_nobody_has_is_no_group() {
 
 /// `a` gets a message 2 that `b` has changed; how it failed, if it did.
 fn changed_by_b(sainfo: &Sainfo, change: impl FnOnce(&mut Payloads)) -> (Net, Option<Cause>) {
-    changed_by_b_in(hosts(), &transport(), sainfo, change)
+    changed_by_b_in(Net::new(hosts(), &transport(), sainfo), change)
 }
 
-fn changed_by_b_in(
-    selector: Selector,
-    templates: &[Template],
-    sainfo: &Sainfo,
-    change: impl FnOnce(&mut Payloads),
-) -> (Net, Option<Cause>) {
-    let mut net = Net::new(selector, templates, sainfo);
+fn changed_by_b_in(mut net: Net, change: impl FnOnce(&mut Payloads)) -> (Net, Option<Cause>) {
     net.world.initiate();
     net.settle();
     net.acquire();
@@ -188,18 +182,19 @@ fn changed_by_b_in(
 #[test]
 fn an_initiator_gets_its_identities_back() {
     for keep in [0, 1, 2] {
-        let (_, cause) = changed_by_b_in(networks(), &[template(Protocol::ESP, Mode::Tunnel)], &sainfo(), |all| {
-            let mut ids = 0;
-            all.retain(|one| {
-                one.0 != PayloadType::ID || {
-                    ids += 1;
-                    ids <= keep
+        let (_, cause) =
+            changed_by_b_in(Net::new(networks(), &[template(Protocol::ESP, Mode::Tunnel)], &sainfo()), |all| {
+                let mut ids = 0;
+                all.retain(|one| {
+                    one.0 != PayloadType::ID || {
+                        ids += 1;
+                        ids <= keep
+                    }
+                });
+                if keep == 2 {
+                    all.last_mut().unwrap().1[1] = 6;
                 }
             });
-            if keep == 2 {
-                all.last_mut().unwrap().1[1] = 6;
-            }
-        });
         assert!(matches!(cause, Some(Cause::Phase2Identity(_))), "{cause:?}");
     }
 }
@@ -254,6 +249,38 @@ fn an_initiator_takes_a_shorter_lifetime_only() {
     let (_, cause) = changed_by_b(&sainfo(), with_lifetime(5000));
     let text = "the peer chose what was not offered: esp: a lifetime of 5000 s is proposed, 1000 s are configured";
     assert_eq!(cause.unwrap().to_string(), text);
+}
+
+/// What it takes of another lifetime in message 2, and of one that the responder claims, at each level.
+#[test]
+fn an_initiators_level_says_which_lifetime_it_takes() {
+    use CheckLevel::{Claim, Exact, Obey, Strict};
+    let other = |lifetime| {
+        let mut other = sainfo();
+        other.terms.lifetime = lifetime;
+        other
+    };
+    let net = |level| {
+        let level = |block: &mut Remote, _: &mut Settings| block.proposal_check = level;
+        Net::with(hosts(), &transport(), [sainfo(), sainfo()], level, |_, _| {})
+    };
+    for (level, lifetime, answered, claimed) in [
+        (Obey, 5000, Some(5000), 5000),
+        (Obey, 500, Some(500), 500),
+        (Strict, 5000, None, 1000),
+        (Strict, 500, Some(500), 500),
+        (Claim, 5000, Some(1000), 1000),
+        (Claim, 500, Some(500), 500),
+        (Exact, 5000, None, 1000),
+        (Exact, 500, None, 1000),
+    ] {
+        let life = |net: Net| net.kernels[0].sas.first().map(|sa| sa.hard.seconds);
+        let (one, _) = changed_by_b_in(net(level), |all| all[0].1 = first_payloads(&other(lifetime))[0].1.clone());
+        assert_eq!(life(one), answered, "{level:?} {lifetime} in message 2");
+        let claim = crate::phase2::lifetime::claim(&other(lifetime).terms, Protocol::ESP, 0x4711);
+        let (one, _) = changed_by_b_in(net(level), |all| all.push((PayloadType::NOTIFY, claim.encode())));
+        assert_eq!(life(one), Some(claimed), "{level:?} {lifetime} claimed");
+    }
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Two engines and two kernels in memory.
 
 mod acquires;
+mod configured;
 mod crafted;
 mod exchange;
+mod levels;
 mod life;
 mod refused;
 

@@ -1,0 +1,274 @@
+//! Values of the configuration that are not their defaults, and what comes of each.
+
+use super::*;
+use crate::config::{Esn, LocalIdentity};
+use crate::identity::{Expected, Identity};
+use crate::kernel::Lifetime;
+use crate::num::IdType;
+use crate::settings::Retransmission;
+
+fn nothing(_: &mut Remote, _: &mut Settings) {}
+
+fn both(sainfo: &Sainfo) -> [Sainfo; 2] {
+    [sainfo.clone(), sainfo.clone()]
+}
+
+/// When each datagram of `a` was sent, while nothing arrives.
+fn sent_at(net: &mut Net, seconds_in_all: u64) -> Vec<u64> {
+    let mut at = Vec::new();
+    for second in 0..seconds_in_all {
+        let before = net.world.a.sent.len();
+        net.pass_with(if second == 0 { Duration::ZERO } else { seconds(1) }, |_| Fate::Drop);
+        net.settle_with(|_| Fate::Drop);
+        at.extend((before..net.world.a.sent.len()).map(|_| second));
+    }
+    at
+}
+
+/// `counter`, `interval` and `persend` of `timer`, in both phases.
+#[test]
+fn messages_are_repeated_as_configured() {
+    let timer = |_: &mut Remote, settings: &mut Settings| {
+        settings.retransmission = Retransmission { count: 3, interval: seconds(4), copies: 2 };
+    };
+    let expected = [0, 0, 4, 4, 8, 8];
+    let mut net = Net::with(hosts(), &transport(), both(&sainfo()), timer, nothing);
+    net.world.initiate();
+    net.world.link.clear();
+    assert_eq!(net.world.a.sent.len(), 2);
+    net.world.a.sent.clear();
+    assert_eq!(sent_at(&mut net, 20), expected[2..]);
+    assert_eq!(net.world.a.failures(), [Cause::NoAnswer { sent: 3 }]);
+
+    let mut net = Net::with(hosts(), &transport(), both(&sainfo()), timer, nothing);
+    net.world.initiate();
+    net.settle();
+    net.world.a.sent.clear();
+    net.acquire();
+    assert_eq!(sent_at(&mut net, 20), expected);
+    assert_eq!(net.world.a.failures(), [Cause::NoAnswer { sent: 3 }]);
+}
+
+/// `phase1` of `timer`: so long a phase 2 waits for its phase 1, which goes on trying.
+#[test]
+fn a_phase_2_waits_for_its_phase_1_as_configured() {
+    let timer = |_: &mut Remote, settings: &mut Settings| settings.phase1_wait = seconds(7);
+    let mut net = Net::with(hosts(), &transport(), both(&sainfo()), timer, nothing);
+    net.acquire();
+    net.pass_with(seconds(6), |_| Fate::Drop);
+    assert_eq!((net.world.a.failures(), net.kernels[0].failed.len()), (vec![], 0));
+    net.pass_with(seconds(1), |_| Fate::Drop);
+    assert_eq!(net.world.a.failures(), [Cause::NoPhase1("none came up within 7 s".into())]);
+    assert_eq!((net.kernels[0].failed.as_slice(), net.world.a.states()), (&[acquire(1)][..], vec![3]));
+}
+
+/// `phase2` of `timer`: so long it waits for the kernel.
+#[test]
+fn a_phase_2_waits_for_the_kernel_as_configured() {
+    let timer = |_: &mut Remote, settings: &mut Settings| settings.phase2_wait = seconds(7);
+    let mut net = Net::with(hosts(), &transport(), both(&sainfo()), timer, nothing);
+    net.kernels[0].silent = true;
+    net.acquire();
+    net.settle();
+    net.pass(seconds(6));
+    assert_eq!(net.world.a.failures(), []);
+    net.pass(seconds(1));
+    assert_eq!(net.world.a.failures(), [Cause::KernelTimeout(seconds(7))]);
+}
+
+/// `nonce_size`, of all nonces: message 3 of main mode and message 1 of quick mode are so much longer, and the peer's are not.
+#[test]
+fn nonces_are_as_long_as_configured() {
+    let sizes = |size: u16| {
+        let mut net = Net::with(hosts(), &transport(), both(&sainfo()), |block, _| block.nonce_size = size, nothing);
+        net.acquire();
+        net.settle();
+        net.assert_pairs(1);
+        [&net.world.a, &net.world.b].map(|host| host.sent.iter().map(|sent| sent.bytes.len()).collect::<Vec<_>>())
+    };
+    let ([short, peers], [long, still]) = (sizes(16), sizes(48));
+    let longer = short.iter().zip(&long).map(|(short, long)| long - short).collect::<Vec<_>>();
+    assert_eq!(longer, [0, 32, 0, 32, 0], "main mode 1, 3, 5, quick mode 1, 3");
+    assert_eq!(peers, still);
+}
+
+/// `ph1id` of a remote is what `remoteid` of a sainfo has to be, for both roles.
+#[test]
+fn a_remoteid_ties_a_sainfo_to_its_remotes() {
+    let of = |remoteid, lifetime| {
+        let mut sainfo = sainfo();
+        (sainfo.remoteid, sainfo.terms.lifetime) = (remoteid, lifetime);
+        sainfo
+    };
+    let host = |ph1id| {
+        move |block: &mut Remote, settings: &mut Settings| {
+            block.ph1id = ph1id;
+            settings.sainfos = Sainfos::new(vec![of(0, 100), of(7, 700)]);
+        }
+    };
+    for (ph1id, expected) in [(0, Some(100)), (7, Some(700)), (8, None)] {
+        let mut net = Net::with(hosts(), &transport(), both(&sainfo()), host(ph1id), host(7));
+        net.tell_b(KernelEvent::Policies(policies(hosts(), &transport(), false)));
+        net.acquire();
+        net.settle();
+        let life = net.kernels[0].sas.first().map(|sa| sa.hard.seconds);
+        assert_eq!(life, expected, "{:?}", net.world.a.lines(Level::Error));
+        if expected.is_none() {
+            assert!(matches!(net.world.a.failures().as_slice(), [Cause::NoSainfo(_)]));
+        }
+    }
+    // As a responder: of the two, the one with the number of its remote, whose lifetime is shorter than what is asked for.
+    let mut net = Net::with(hosts(), &transport(), both(&of(0, 500)), |_, _| {}, host(0));
+    net.acquire();
+    net.settle();
+    assert!(matches!(net.world.b.failures().as_slice(), [Cause::NoProposalChosen(_)]));
+}
+
+/// A sainfo with `from` is for peers with that identity of phase 1, and comes before one for anybody.
+#[test]
+fn a_sainfo_is_for_who_the_peer_is() {
+    let name = |name: &str| Identity::named(IdType::FQDN, name.as_bytes());
+    let address = Identity::address(ip(A));
+    for (identity, from, expected) in [
+        (LocalIdentity::Fixed(name("a.example")), name("a.example"), 200),
+        (LocalIdentity::Fixed(name("a.example.org")), name("a.example"), 900),
+        (LocalIdentity::Address, address, 200),
+    ] {
+        let sainfos = |_: &mut Remote, settings: &mut Settings| {
+            let (mut special, mut general) = (sainfo(), sainfo());
+            special.from = Some(Expected::exactly(&from));
+            (special.terms.lifetime, general.terms.lifetime) = (200, 900);
+            settings.sainfos = Sainfos::new(vec![general, special]);
+        };
+        let claim = |block: &mut Remote, settings: &mut Settings| {
+            block.proposal_check = CheckLevel::Claim;
+            sainfos(block, settings);
+        };
+        let called = |block: &mut Remote, _: &mut Settings| block.my_identifier = identity;
+        let mut net = Net::with(hosts(), &transport(), both(&sainfo()), called, claim);
+        net.acquire();
+        net.settle();
+        net.assert_pairs(1);
+        assert_eq!(net.kernels[1].sas[0].hard.seconds, expected);
+    }
+}
+
+/// `complex_bundle off`: all protocols are proposed as tunnels if one is; the SAs are what the policy says.
+#[test]
+fn a_bundle_is_of_one_mode_or_of_many() {
+    let mixed = [template(Protocol::IPCOMP, Mode::Tunnel), template(Protocol::ESP, Mode::Transport)];
+    let bundle = |complex| move |_: &mut Remote, settings: &mut Settings| settings.complex_bundle = complex;
+    for (complex, modes) in [(true, ["ipcomp tunnel", "esp transport"]), (false, ["ipcomp tunnel", "esp tunnel"])] {
+        let mut net = Net::with(networks(), &mixed, both(&sainfo()), bundle(complex), bundle(complex));
+        net.acquire();
+        net.settle();
+        net.assert_pairs(2);
+        let offered = &net.world.b.outcomes.last().unwrap().offered;
+        for (line, mode) in offered.iter().zip(modes) {
+            assert!(line.starts_with(&format!("1 {mode} ")), "{offered:?}");
+        }
+        let esp = net.kernels[0].sas.iter().find(|sa| sa.name.protocol == Protocol::ESP).unwrap();
+        assert_eq!(esp.mode, Mode::Transport);
+    }
+    let mut net = Net::with(networks(), &mixed, both(&sainfo()), bundle(false), bundle(true));
+    net.acquire();
+    net.settle();
+    let expected = "proposal 1: esp: mode tunnel is proposed, transport is configured";
+    assert_eq!(net.world.b.failures(), [Cause::NoProposalChosen(expected.into())]);
+}
+
+/// `replay_window` and `lifetime byte` are in the SAs.
+#[test]
+fn windows_and_limits_are_in_the_sas() {
+    let mut sainfo = sainfo();
+    sainfo.replay_window = 256;
+    sainfo.terms.kilobytes = Some(5000);
+    let net = Net::up(hosts(), &transport(), &sainfo);
+    for sa in net.kernels.iter().flat_map(|kernel| &kernel.sas) {
+        assert_eq!((sa.replay_window, sa.hard), (256, Lifetime { seconds: 1000, kilobytes: Some(5000) }));
+    }
+}
+
+/// `esn`: `on` is content without, `require` is not.
+#[test]
+fn extended_sequence_numbers_as_configured() {
+    let with = |esn| Sainfo { esn, ..sainfo() };
+    use Esn::{Off, On, Require};
+    for (a, b, expected) in [
+        (Off, Off, Some(false)),
+        (On, Off, Some(false)),
+        (Off, On, Some(false)),
+        (On, On, Some(true)),
+        (Require, On, Some(true)),
+        (On, Require, Some(true)),
+        (Require, Off, None),
+        (Off, Require, None),
+    ] {
+        let mut net = Net::with(hosts(), &transport(), [with(a), with(b)], nothing, nothing);
+        net.acquire();
+        net.settle();
+        assert_eq!(net.kernels[0].sas.first().map(|sa| sa.esn), expected, "{a:?} {b:?}");
+    }
+}
+
+/// `support_proxy`: the identities of two hosts are sent even where they say no more than the addresses do.
+#[test]
+fn identities_are_sent_where_a_proxy_is_to_be_supported() {
+    for (supported, count) in [(false, 0), (true, 2)] {
+        let proxy = |block: &mut Remote, _: &mut Settings| block.support_proxy = supported;
+        let mut net = Net::with(hosts(), &transport(), both(&sainfo()), proxy, nothing);
+        net.world.initiate();
+        net.settle();
+        net.world.b.forget_outputs();
+        net.acquire();
+        net.settle();
+        net.assert_pairs(1);
+        // What message 1 says, and message 2 repeats.
+        let ids =
+            net.world.b.lines(Level::Debug2).into_iter().filter(|line| line.trim_start().starts_with("ID")).count();
+        assert_eq!(ids, 2 * count, "{:?}", net.world.b.lines(Level::Debug2));
+    }
+}
+
+/// An address as `my_identifier` is sent as it is, with the port of ISAKMP.
+#[test]
+fn an_address_of_somebody_else_as_identity() {
+    let address = Identity::address("198.51.100.7".parse().unwrap());
+    let world = World::established_with(
+        |block, _| block.my_identifier = LocalIdentity::Fixed(address.clone()),
+        |block, _| {
+            block.peers_identifiers = vec![Expected::exactly(&address)];
+            block.verify_identifier = true;
+        },
+    );
+    assert_eq!(world.b.engine.phase1_sa(world.b.only()).unwrap().peer.id, address.with_protocol(17, 500));
+}
+
+/// `padding`: the last byte as both see it, and more blocks than are needed.
+#[test]
+fn messages_are_padded_as_configured() {
+    let strict = |exclusive_tail| {
+        move |_: &mut Remote, settings: &mut Settings| {
+            (settings.padding.strict_check, settings.padding.exclusive_tail) = (true, exclusive_tail);
+        }
+    };
+    World::established_with(strict(true), strict(true));
+    World::established_with(strict(false), strict(false));
+    // A last byte that counts itself is one too many for who does not count it.
+    let mut world = World::with(strict(false), strict(true));
+    world.initiate();
+    world.run();
+    assert_eq!(world.b.states(), [5]);
+    assert!(world.b.has_logged(Level::Warning, "of padding where there is room for"), "{:?}", world.b.log);
+    let length = |randomize_length| {
+        let world = World::established_with(
+            |_, settings| {
+                settings.padding.randomize_length = randomize_length;
+                settings.padding.maximum_length = 0;
+            },
+            nothing,
+        );
+        world.a.sent[2].bytes.len()
+    };
+    assert_eq!(length(true), length(false) + 16, "one block");
+}
