@@ -15,12 +15,22 @@ const LIKE_GLOB_3: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
 /// Real files.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Files;
+#[derive(Clone, Debug, Default)]
+pub struct Files {
+    /// Where relative names start; empty: where the process is.
+    directory: PathBuf,
+}
+
+impl Files {
+    /// Those whose relative names start where the process is now, wherever it goes.
+    pub fn from_here() -> Self {
+        Self { directory: std::env::current_dir().unwrap_or_default() }
+    }
+}
 
 impl Loader for Files {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        fs::read(path)
+        fs::read(self.directory.join(path))
     }
 
     fn expand(&self, pattern: &str) -> io::Result<Vec<PathBuf>> {
@@ -28,18 +38,23 @@ impl Loader for Files {
         if !pattern.contains(['*', '?', '[']) {
             return Ok(vec![PathBuf::from(pattern)]);
         }
-        let matches = glob::glob_with(&pattern, LIKE_GLOB_3)
+        // The directory's name is no pattern, and no part of relative names.
+        let directory = glob::Pattern::escape(&self.directory.to_string_lossy());
+        let matches = glob::glob_with(&Path::new(&directory).join(pattern).to_string_lossy(), LIKE_GLOB_3)
             .map_err(|error| io::Error::new(ErrorKind::InvalidInput, error.to_string()))?;
-        matches.collect::<Result<_, _>>().map_err(io::Error::from)
+        let named = |found: PathBuf| found.strip_prefix(&self.directory).map(Path::to_owned).unwrap_or(found);
+        matches.map(|found| found.map(named)).collect::<Result<_, _>>().map_err(io::Error::from)
     }
 
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {
-        fs::metadata(path).map(|metadata| facts(&metadata))
+        fs::metadata(self.directory.join(path)).map(|metadata| facts(&metadata))
     }
 
     fn read_keys(&self, path: &Path) -> io::Result<(Metadata, Zeroizing<Vec<u8>>)> {
         // Neither waits for the writer of a FIFO nor takes a terminal.
-        let mut file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+        let mut options = OpenOptions::new();
+        let mut file =
+            options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(self.directory.join(path))?;
         let metadata = file.metadata()?;
         let mut keys = Zeroizing::default();
         if metadata.is_file() {
@@ -95,14 +110,29 @@ mod tests {
         }
         let expand = |pattern: &str| {
             let pattern = directory.path().join(pattern);
-            let found = Files.expand(pattern.to_str().unwrap()).unwrap();
+            let found = Files::default().expand(pattern.to_str().unwrap()).unwrap();
             found.iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(expand("*.conf"), ["a.conf", "b.conf"]);
         assert_eq!(expand("[ac].*"), ["a.conf", "c.txt"]);
         assert_eq!(expand("nothing.conf"), ["nothing.conf"]);
         assert_eq!(expand("*.nothing"), [""; 0]);
-        assert!(Files.expand("[").is_err());
+        assert!(Files::default().expand("[").is_err());
+    }
+
+    #[test]
+    fn relative_names_start_where_it_was_made() {
+        let directory = tempfile::tempdir_in("/tmp").unwrap();
+        let at = directory.path().join("[a]");
+        fs::create_dir(&at).unwrap();
+        fs::write(at.join("b.conf"), "b").unwrap();
+        let files = Files { directory: at.clone() };
+        assert_eq!(files.expand("*.conf").unwrap(), [PathBuf::from("b.conf")]);
+        assert_eq!(files.read(Path::new("b.conf")).unwrap(), b"b");
+        assert_eq!(files.read_keys(Path::new("b.conf")).unwrap().1.as_slice(), b"b");
+        assert!(files.metadata(Path::new("b.conf")).unwrap().regular);
+        assert_eq!(files.read(&at.join("b.conf")).unwrap(), b"b");
+        assert_eq!(Files::from_here().directory, std::env::current_dir().unwrap());
     }
 
     #[test]
@@ -119,9 +149,9 @@ mod tests {
         let file = directory.path().join("psk.txt");
         fs::write(&file, "").unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
-        let metadata = Files.metadata(&file).unwrap();
-        assert_eq!(metadata, Metadata { regular: true, owner: Files.uid(), mode: 0o640 });
-        assert!(!Files.metadata(directory.path()).unwrap().regular);
+        let metadata = Files::default().metadata(&file).unwrap();
+        assert_eq!(metadata, Metadata { regular: true, owner: Files::default().uid(), mode: 0o640 });
+        assert!(!Files::default().metadata(directory.path()).unwrap().regular);
     }
 
     #[test]
@@ -131,15 +161,15 @@ mod tests {
         fs::write(at("psk.txt"), "* key").unwrap();
         fs::set_permissions(at("psk.txt"), fs::Permissions::from_mode(0o604)).unwrap();
         symlink(at("psk.txt"), at("link")).unwrap();
-        let (metadata, keys) = Files.read_keys(&at("link")).unwrap();
+        let (metadata, keys) = Files::default().read_keys(&at("link")).unwrap();
         assert_eq!((metadata.mode, metadata.regular, keys.as_slice()), (0o604, true, b"* key".as_slice()));
 
         mkfifo(&at("fifo"), Mode::S_IRWXU).unwrap();
         for other in [at("fifo"), "/dev/zero".into(), directory.path().into()] {
-            let (metadata, keys) = Files.read_keys(&other).unwrap();
+            let (metadata, keys) = Files::default().read_keys(&other).unwrap();
             assert!(!metadata.regular && keys.is_empty(), "{}", other.display());
         }
         fs::File::create(at("huge")).unwrap().set_len(KEY_FILE_MAX + 1).unwrap();
-        assert_eq!(Files.read_keys(&at("huge")).unwrap_err().kind(), ErrorKind::FileTooLarge);
+        assert_eq!(Files::default().read_keys(&at("huge")).unwrap_err().kind(), ErrorKind::FileTooLarge);
     }
 }

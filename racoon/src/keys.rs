@@ -14,9 +14,15 @@ use crate::files::Files;
 #[derive(Clone, Debug, Default)]
 pub struct KeyFile {
     path: Arc<RwLock<Option<PathBuf>>>,
+    files: Files,
 }
 
 impl KeyFile {
+    /// A file of these.
+    pub fn of(files: Files) -> Self {
+        Self { files, ..Self::default() }
+    }
+
     /// From now on this file, or none.
     pub fn set_path(&self, path: Option<PathBuf>) {
         *self.path.write().unwrap_or_else(PoisonError::into_inner) = path;
@@ -27,7 +33,7 @@ impl KeyTable for KeyFile {
     fn key(&self, name: &[u8]) -> Result<Zeroizing<Vec<u8>>, NoKey> {
         let path = self.path.read().unwrap_or_else(PoisonError::into_inner).clone();
         let path = path.ok_or_else(|| NoKey("`path pre_shared_key' is not set".into()))?;
-        let (keys, problems) = PreSharedKeys::load(&path, &Files).map_err(|error| NoKey(error.to_string()))?;
+        let (keys, problems) = PreSharedKeys::load(&path, &self.files).map_err(|error| NoKey(error.to_string()))?;
         let found = keys.find(name).map(|key| Zeroizing::new(key.to_vec()));
         found.ok_or_else(|| NoKey(advice(&path, &problems)))
     }

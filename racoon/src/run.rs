@@ -80,7 +80,7 @@ fn execute(run: &Invocation) -> ExitCode {
 
 /// Reads a configuration and says what is wrong with it; none if it cannot be used.
 fn read(file: &str) -> Option<Config> {
-    let load = load(file, &Files);
+    let load = load(file, &Files::default());
     let mut shown = load.problems.iter().map(|problem| format!("{problem}\n")).collect::<String>();
     let untranslatable = load.config.as_ref().and_then(|config| config::translate(config, &Unread).err());
     for error in untranslatable.iter().flatten() {

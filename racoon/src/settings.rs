@@ -57,7 +57,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("racoon.conf");
         std::fs::write(&file, text).unwrap();
-        let load = load(file.to_str().unwrap(), &Files);
+        let load = load(file.to_str().unwrap(), &Files::default());
         translate(&load.config.unwrap_or_else(|| panic!("{:?}", load.problems)), options, &Unread).unwrap()
     }
 

@@ -73,7 +73,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("racoon.conf");
         std::fs::write(&file, text).unwrap();
-        let load = load(file.to_str().unwrap(), &Files);
+        let load = load(file.to_str().unwrap(), &Files::default());
         let config = load.config.unwrap_or_else(|| panic!("{:?}", load.problems));
         warning(&config).replace(file.to_str().unwrap(), "a.conf")
     }

@@ -51,7 +51,9 @@ pub struct AdminListener {
 
 impl AdminListener {
     fn new(listener: UnixListener, path: &Path) -> Self {
-        Self { listener, path: path.into(), identity: identity(path) }
+        // It is removed in the end, wherever the process is then.
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+        Self { listener, identity: identity(&path), path }
     }
 }
 

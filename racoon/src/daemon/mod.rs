@@ -20,6 +20,7 @@ use racoon_proto::time::Time;
 
 use crate::admin::Server;
 use crate::cli::DaemonOptions;
+use crate::files::Files;
 use crate::kernel::Door;
 use crate::keys::KeyFile;
 use crate::log::Log;
@@ -44,6 +45,8 @@ struct Daemon {
     options: DaemonOptions,
     /// The configuration's name.
     file: String,
+    /// Relative names in it start where the daemon was started, though it has left that directory.
+    files: Files,
     config: Reload<Config>,
     /// When the kernel's policies are read anew: some kernels drop messages without a word.
     reread: Time,

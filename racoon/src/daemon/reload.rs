@@ -18,7 +18,7 @@ impl Daemon {
         if let Err(error) = self.log.reopen() {
             self.log.error(format_args!("the log file cannot be opened anew: {error}"));
         }
-        let new = read(&self.file, &self.log);
+        let new = read(&self.file, &self.files, &self.log);
         let new = new.and_then(|config| {
             let settings = settings_of(&config, &self.options, self.door.abilities(), &self.log)?;
             Some((config, settings))

@@ -124,7 +124,8 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
     // 1. Signals: from here on none is lost.
     let signals = Signals::watch().map_err(|error| Failure::System("signals", error))?;
     // 2. The configuration says which kernel it is for.
-    let config = read(&file, &log).ok_or_else(|| unread(&file))?;
+    let files = Files::from_here();
+    let config = read(&file, &files, &log).ok_or_else(|| unread(&file))?;
     log.set_level(log::configured(config.log));
     say_what_is_not_done(&config, &log);
     // 3. The kernel, and whether it can do what is configured.
@@ -145,7 +146,7 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
     let pid_file = PidFile::create(config.paths.pidfile.as_deref());
     let pid_file = pid_file.map_err(|error| log.error(format_args!("cannot open pid file: {error}"))).ok();
     // 5. Threads, last: there is no fork after them.
-    let keys = KeyFile::default();
+    let keys = KeyFile::of(files.clone());
     keys.set_path(config.paths.pre_shared_key.as_deref().map(Into::into));
     let table = keys.clone();
     let mut workers =
@@ -166,6 +167,7 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
         keys,
         options,
         file,
+        files,
         config: Reload::new(config),
         reread: now + REREAD,
         retry: None,
@@ -183,9 +185,9 @@ fn unread(file: &str) -> Failure {
 }
 
 /// Reads a configuration and logs what is wrong with it; none if it cannot be used.
-pub(super) fn read(file: &str, log: &Log) -> Option<Config> {
+pub(super) fn read(file: &str, files: &Files, log: &Log) -> Option<Config> {
     log.info(format_args!("Reading configuration from \"{file}\""));
-    let load = load(file, &Files);
+    let load = load(file, files);
     load.problems.iter().for_each(|problem| complain(problem, log));
     load.config
 }

@@ -17,7 +17,7 @@ fn listen(text: &str) -> Listen {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("racoon.conf");
     std::fs::write(&file, format!("listen {{ {text} adminsock disabled; }}")).unwrap();
-    let load = load(file.to_str().unwrap(), &Files);
+    let load = load(file.to_str().unwrap(), &Files::default());
     load.config.unwrap_or_else(|| panic!("{:?}", load.problems)).listen
 }
 

@@ -1,6 +1,7 @@
 use std::fs;
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::{Site, eventually, free_port};
 
@@ -115,6 +116,45 @@ fn the_key_file_is_read_again() {
     b.write("psk.txt", "127.0.0.1 correct horse battery staple\n");
     assert_eq!(a.ctl(&ESTABLISH).status, Some(0));
     a.await_log("ISAKMP-SA established");
+}
+
+/// Another file of keys takes effect with a reload.
+#[test]
+fn a_reload_takes_another_file_of_keys() {
+    let (a, b) = two_sites();
+    b.write("psk.txt", "127.0.0.1 another key than the other has\n");
+    let _daemons = (a.start(&["-Z"]), b.start(&["-Z"]));
+    b.write("other.txt", "127.0.0.1 correct horse battery staple\n");
+    let text = fs::read_to_string(b.path("racoon.conf")).unwrap();
+    b.write("racoon.conf", &text.replace("psk.txt", "other.txt"));
+    assert_eq!(b.ctl(&["reload-config"]).status, Some(0));
+    assert_eq!(a.ctl(&ESTABLISH).status, Some(0));
+    b.await_log("ISAKMP-SA established");
+}
+
+/// The daemon leaves the directory that it was started in, and relative names still start there.
+#[test]
+fn relative_names_start_where_it_was_started() {
+    let (a, b) = two_sites();
+    let text = fs::read_to_string(a.path("racoon.conf")).unwrap();
+    let text = text.replace(&format!("{}/", a.path("").to_str().unwrap().trim_end_matches('/')), "");
+    let text = text.replace("racoon.pid", a.path("racoon.pid").to_str().unwrap());
+    let (head, remote) = text.split_once("timer").unwrap();
+    a.write("racoon.conf", &format!("{head}include \"remote[s].conf\";\n"));
+    a.write("remotes.conf", &format!("timer{remote}"));
+    let ran = a.run(&["-Z"]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""));
+    let _daemon = b.start(&["-Z"]);
+    for round in 1..=2 {
+        assert_eq!(a.ctl(&ESTABLISH).status, Some(0));
+        assert!(eventually(|| a.log().matches("ISAKMP-SA established").count() == round), "{}", a.log());
+        assert_eq!(a.ctl(&["flush-sa", "isakmp"]).status, Some(0));
+        assert_eq!(a.ctl(&["reload-config"]).status, Some(0), "{}", a.log());
+    }
+    let pid = fs::read_to_string(a.path("racoon.pid")).unwrap().trim().parse().unwrap();
+    kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();
+    a.await_log(&format!("racoon process {pid} shutdown"));
+    assert!(!a.path("racoon.sock").exists());
 }
 
 #[test]
