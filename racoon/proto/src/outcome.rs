@@ -189,6 +189,11 @@ impl Cause {
         Self::NoPhase1(String::from("the one under which it was negotiated is gone"))
     }
 
+    /// There was no thread for a job, or the thread is no more.
+    pub(crate) fn not_computed() -> Self {
+        Self::Crypto(String::from("the key exchange could not be computed: too much is waiting"))
+    }
+
     /// The one place that says which notify a peer's fault earns (RFC 2408 section 3.14.1); none: nothing is said.
     pub fn notify(&self) -> Option<NotifyType> {
         Some(match self {

@@ -39,8 +39,8 @@ use crate::waiting;
 use crate::workers::Workers;
 use crate::{clock, settings};
 
-/// Jobs that may wait for a thread, of each urgency.
-const JOBS_MAX: usize = 1024;
+/// Jobs that may wait for a thread, of each urgency: as many as a gateway has peers that all begin at once.
+const JOBS_MAX: usize = 1 << 14;
 
 /// Why the daemon cannot start, in a line.
 #[derive(Debug, Error)]

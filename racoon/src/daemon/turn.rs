@@ -6,6 +6,7 @@ use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use racoon_proto::crypto::JobResult;
 use racoon_proto::engine::Control;
 use racoon_proto::output::{Level, LogLine, Output, Urgency};
 use racoon_proto::time::Time;
@@ -233,9 +234,8 @@ impl Daemon {
                         Urgency::Known => workers::Urgency::Renewal,
                         Urgency::Stranger => workers::Urgency::Stranger,
                     };
-                    // Its exchange ends when its time is over.
                     if self.workers.submit(urgency, (id, job)).is_err() {
-                        self.log.warning("too many computations wait for a thread: one is dropped");
+                        self.engine.handle_crypto(clock::now(), id, JobResult::default());
                     }
                 }
                 Output::Log(line) => self.write(&line),

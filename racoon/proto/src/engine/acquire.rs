@@ -4,8 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::control::Refusal;
 use super::endpoint::Endpoint;
+use super::jobs::Owner;
 use super::phase2s::{Phase2, State};
-use super::{Engine, Owner, Phase1Id, Phase2Id, Timer};
+use super::{Engine, Phase1Id, Phase2Id, Timer};
 use crate::config::{PeerAddress, Remote};
 use crate::crypto::{DhTask, Exponent};
 use crate::kernel::{Acquire, Direction, KernelRequest, Policy, RequestId, SaName, Selector, SpiAllocation};

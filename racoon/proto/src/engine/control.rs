@@ -189,7 +189,7 @@ impl Engine {
             }
         }
         self.timers = Default::default();
-        self.jobs.clear();
+        self.jobs = Default::default();
         self.requests.clear();
     }
 

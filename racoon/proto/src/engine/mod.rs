@@ -25,6 +25,7 @@ mod established;
 mod generated;
 mod informational;
 mod installed;
+mod jobs;
 mod kernel_events;
 mod phase1;
 mod phase1s;
@@ -61,6 +62,7 @@ use crate::settings::Settings;
 use crate::spd::Spd;
 use crate::time::Time;
 use generated::Generated;
+use jobs::{Jobs, Owner};
 use phase1s::Phase1s;
 use phase2s::Phase2s;
 use strangers::Strangers;
@@ -101,13 +103,6 @@ enum Timer {
     Strangers,
 }
 
-/// Who waits for a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Owner {
-    Phase1(Phase1Id),
-    Phase2(Phase2Id),
-}
-
 /// IKEv1 for all peers of a host.
 pub struct Engine {
     settings: Settings,
@@ -119,7 +114,7 @@ pub struct Engine {
     timers: Timers<Timer>,
     /// Our addresses.
     locals: BTreeSet<SocketAddr>,
-    jobs: HashMap<JobId, Owner>,
+    jobs: Jobs,
     requests: HashMap<RequestId, Phase2Id>,
     phase1s: Phase1s,
     phase2s: Phase2s,
@@ -150,7 +145,7 @@ impl Engine {
             outputs: VecDeque::new(),
             timers: Timers::default(),
             locals: BTreeSet::new(),
-            jobs: HashMap::new(),
+            jobs: Jobs::default(),
             requests: HashMap::new(),
             phase1s: Phase1s::default(),
             phase2s: Phase2s::default(),
@@ -176,10 +171,11 @@ impl Engine {
         self.kernel_event(event);
     }
 
-    /// A job is done. One that nobody waits for any more is dropped.
+    /// A job is done, or will not be: then the result is the default one, which answers nothing. One that nobody waits for
+    /// any more is dropped.
     pub fn handle_crypto(&mut self, now: Time, job: JobId, result: JobResult) {
         self.now = now;
-        match self.jobs.remove(&job) {
+        match self.jobs.take(job) {
             Some(Owner::Phase1(id)) => self.phase1_job_done(id, result),
             Some(Owner::Phase2(id)) => self.phase2_job_done(id, result),
             None => {}

@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use super::datagram::Incoming;
 use super::duplicates::PacketDigest;
 use super::endpoint::Endpoint;
+use super::jobs::Owner;
 use super::phase1s::{Phase1, Stage, Step};
 use super::retransmission::Retransmission;
 use super::room::Guest;
 use super::strangers::Complaint;
-use super::{Engine, Owner, Phase1Id, Phase2Id, Timer};
+use super::{Engine, Phase1Id, Phase2Id, Timer};
 use crate::crypto::JobResult;
 use crate::num::{ExchangeType, NotifyType};
 use crate::outcome::{Cause, Ending, Negotiation, Outcome, Role};
@@ -461,6 +462,7 @@ impl Engine {
         ] {
             self.timers.stop(timer);
         }
+        self.jobs.forget(Owner::Phase1(id));
         let phase1 = self.phase1s.remove(id)?;
         let pair = (phase1.local.ip(), phase1.remote.ip());
         if self.phase1s.between(pair.0, pair.1).is_empty() {

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::acquire::Origin;
+use super::jobs::Owner;
 use super::phase2s::{Established, Phase2, State};
 use super::quick::sa_of;
 use super::renewal::{RETRY, outlives};
@@ -352,6 +353,7 @@ impl Engine {
         ] {
             self.timers.stop(timer);
         }
+        self.jobs.forget(Owner::Phase2(id));
         let phase2 = self.phase2s.remove(id)?;
         if matches!(phase2.state, State::Waiting(..)) {
             self.cancel_wait(id);

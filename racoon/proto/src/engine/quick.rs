@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::duplicates::{Arrival, PacketDigest};
+use super::jobs::Owner;
 use super::phase1s::{Phase1, Phase1s};
 use super::phase2s::{Established, Installing, Outbound, Phase2, State, sa_key};
 use super::retransmission::Retransmission;
 use super::strangers::Complaint;
-use super::{Engine, Owner, Phase1Id, Phase2Id, Timer};
+use super::{Engine, Phase1Id, Phase2Id, Timer};
 use crate::crypto::{DhTask, JobResult, Phase2Seed, Secret};
 use crate::kernel::{KernelError, KernelRequest, Mode, RequestId, SaInstallation, SaName};
 use crate::num::NotifyType;
@@ -241,7 +242,7 @@ impl Engine {
 
     /// A job is done.
     pub(super) fn phase2_job_done(&mut self, id: Phase2Id, result: JobResult) {
-        let Some(done) = result.exchange else { return };
+        let Some(done) = result.exchange else { return self.fail_phase2(id, Cause::not_computed()) };
         if let Some(gathering) = self.gathering(id) {
             match gathering.set_exchange(done) {
                 Ok(()) => self.gathered(id),

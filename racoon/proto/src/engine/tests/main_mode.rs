@@ -330,7 +330,37 @@ fn a_job_that_does_not_end_ends_the_negotiation() {
     world.run();
     world.pass_with(seconds(200), |_| Fate::Drop);
     assert_eq!((world.a.states(), world.b.states()), (vec![], vec![]));
+    assert_eq!(world.b.engine.load().jobs, 0, "it may never be done");
     assert!(world.b.work(world.now).is_empty(), "the result is for nobody");
+}
+
+/// There is no thread for a job: a responder is where it was, and it may go better when the peer repeats itself. An
+/// initiator has nobody who would ask again.
+#[test]
+fn a_job_that_cannot_be_done() {
+    let mut world = World::new();
+    world.b.slow = true;
+    world.initiate();
+    world.run();
+    for _ in 0..3 {
+        assert_eq!(world.b.states(), [4]);
+        world.b.cannot_work(world.now);
+        assert_eq!((world.b.states(), world.b.engine.load().jobs), (vec![3], 0));
+        world.pass(seconds(10));
+    }
+    world.b.slow = false;
+    let sent = world.b.work(world.now);
+    world.link.extend(sent);
+    world.run();
+    world.assert_up();
+
+    let mut world = World::new();
+    world.a.slow = true;
+    world.initiate();
+    world.run();
+    world.a.cannot_work(world.now);
+    assert_eq!((world.a.states(), world.a.engine.load().jobs), (vec![], 0));
+    assert_eq!(world.a.failures(), [Cause::not_computed()]);
 }
 
 #[test]

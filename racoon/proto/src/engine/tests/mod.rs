@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::{Control, Engine, Phase1Id};
 use crate::config::{CheckLevel, Dpd, Remote};
-use crate::crypto::{Job, SeededRandom};
+use crate::crypto::{Job, JobResult, SeededRandom};
 use crate::kernel::KernelRequest;
 use crate::num::{AuthMethod, Cipher, ExchangeType, Group, Hash};
 use crate::outcome::{Cause, Ending, Outcome};
@@ -107,6 +107,14 @@ impl Host {
             self.engine.handle_crypto(now, id, job.perform(&self.keys));
         }
         self.drain(now)
+    }
+
+    /// There is no room for the jobs that wait.
+    fn cannot_work(&mut self, now: Time) {
+        for (id, _) in std::mem::take(&mut self.jobs) {
+            self.engine.handle_crypto(now, id, JobResult::default());
+        }
+        self.drain(now);
     }
 
     fn has_logged(&self, level: Level, part: &str) -> bool {

@@ -149,8 +149,8 @@ impl AwaitsChoice {
 impl PreparesKey {
     /// Message 3: our public value and nonce.
     fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Result<Turn<Initiator>, Cause> {
-        let psk = found_key(cx, result.key)?;
         let (exponent, values) = exchanged(result.exchange)?;
+        let psk = found_key(cx, result.key)?;
         let g_xi = values?.public.unwrap_or_default();
         let ni = draw_nonce(cx)?;
         let message = key_message(cx, &g_xi, &ni);

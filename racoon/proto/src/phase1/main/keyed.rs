@@ -167,7 +167,7 @@ fn unreadable(error: Unreadable) -> Cause {
 /// What a Diffie-Hellman job has computed. The exponent comes back with the values, or with the peer's fault.
 pub(super) fn exchanged(result: Option<DhDone>) -> Result<(Exponent, Result<DhValues, Cause>), Cause> {
     let Some(DhDone { exponent, outcome }) = result else {
-        return Err(Cause::Crypto("no key exchange was made".into()));
+        return Err(Cause::not_computed());
     };
     let group = exponent.group();
     match outcome {

@@ -186,8 +186,12 @@ impl AwaitsKey {
 }
 
 impl DerivesKeys {
-    /// Message 4: our public value and nonce. With a bad value of the peer there is none: a good one may come.
+    /// Message 4: our public value and nonce. With a bad value of the peer there is none: a good one may come. Neither is
+    /// there one if nothing could be computed: it may be possible when the peer repeats itself.
     fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Result<Turn<Responder>, Cause> {
+        if result == JobResult::default() {
+            return Ok(Turn::Ignored(Responder::AwaitsKey(self.awaited), Cause::not_computed()));
+        }
         let psk = found_key(cx, result.key)?;
         let values = match exchanged(result.exchange)?.1 {
             Ok(values) => values,

@@ -153,9 +153,27 @@ fn a_job_that_is_never_done() {
     net.settle();
     net.pass(seconds(31));
     assert!(matches!(net.world.a.failures()[..], [Cause::Crypto(_)]));
+    assert_eq!(net.world.a.engine.load().jobs, 0);
     // When it comes after all, nobody waits.
     net.world.a.work(net.world.now);
     net.settle();
+    net.assert_empty();
+}
+
+#[test]
+fn a_job_that_cannot_be_done() {
+    let mut with_pfs = sainfo();
+    with_pfs.terms.group = Some(Group::X25519);
+    let mut net = Net::new(hosts(), &transport(), &with_pfs);
+    net.world.initiate();
+    net.settle();
+    net.world.a.slow = true;
+    net.acquire();
+    net.settle();
+    net.world.a.cannot_work(net.world.now);
+    net.settle();
+    assert_eq!(net.world.a.failures(), [Cause::not_computed()]);
+    assert_eq!(net.world.a.engine.load().jobs, 0);
     net.assert_empty();
 }
 
