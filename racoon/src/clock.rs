@@ -22,9 +22,30 @@ pub fn since_1970() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
+/// Seconds since 1970 at a moment of the past. The same whenever it is asked, unless the clock on the wall is set meanwhile.
+pub fn on_the_wall(moment: Time) -> u64 {
+    past(moment, now(), SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+/// The same, of a moment on the boot clock when both clocks show this. Whole seconds on each would not do: they do not begin
+/// together.
+fn past(moment: Time, boot: Time, wall: Duration) -> u64 {
+    wall.saturating_sub(boot.since(moment)).as_secs()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_stays_where_it_was() {
+        let moment = Time(Duration::from_millis(5_300));
+        for age in (0..3_000).step_by(100) {
+            let age = Duration::from_millis(age);
+            assert_eq!(past(moment, moment + age, Duration::from_millis(1_000_000_600) + age), 1_000_000);
+        }
+        assert_eq!(past(moment, Time::default(), Duration::from_secs(7)), 7);
+    }
 
     #[test]
     fn it_goes_on() {

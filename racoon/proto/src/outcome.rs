@@ -133,9 +133,12 @@ pub enum Cause {
     /// The peer has too many SAs.
     #[error("there are {0} phase 2s with this peer already")]
     TooMany(usize),
-    /// No phase 1 came up in time.
+    /// No phase 1 came up.
     #[error("no phase 1: {0}")]
     NoPhase1(String),
+    /// One is still on its way, but the phase 2 has waited for so long.
+    #[error("time up waiting for phase1: none came up within {} s", .0.as_secs())]
+    Phase1Late(Duration),
     /// A payload is missing, double, or where it must not be.
     #[error("{payload} payload {problem} in message {message} of {exchange} mode")]
     Payload {
@@ -208,6 +211,7 @@ impl Cause {
             Self::Unsupported(_) => NotifyType::UNSUPPORTED_EXCHANGE_TYPE,
             Self::NoAnswer { .. }
             | Self::NoPhase1(_)
+            | Self::Phase1Late(_)
             | Self::Refused(_)
             | Self::Deleted(_)
             | Self::Kernel(_)

@@ -68,6 +68,7 @@ impl Daemon {
             let errno = match refusal {
                 Refusal::Exists => libc::EEXIST,
                 Refusal::NotConfigured(_) | Refusal::Missing => libc::ENOENT,
+                Refusal::Failed(_) => libc::EIO,
                 Refusal::Stopping => libc::ECANCELED,
             };
             Failure::new(errno, refusal.to_string())
@@ -75,11 +76,9 @@ impl Daemon {
     }
 
     fn phase1_rows(&self) -> Zeroizing<Vec<u8>> {
-        let (boot, wall) = (clock::now(), wall());
         let mut body = Vec::new();
         for view in self.engine.phase1s() {
-            let age = view.created.map(|created| boot.since(created).as_secs());
-            let created = age.map_or(0, |age| wall.saturating_sub(i64::try_from(age).unwrap_or(i64::MAX)));
+            let created = view.created.map_or(0, |created| signed(clock::on_the_wall(created)));
             row(&view, created).encode(&mut body);
         }
         Zeroizing::new(body)
@@ -91,7 +90,7 @@ impl Daemon {
             Table::Esp => SaType::Esp,
             Table::Ipsec | Table::Isakmp => SaType::Unspec,
         };
-        let shown = self.door.show(sa_type, wall());
+        let shown = self.door.show(sa_type, signed(clock::since_1970()));
         shown.map(|mut text| Zeroizing::new(std::mem::take(&mut *text).into_bytes())).map_err(|error| {
             self.log.error(format_args!("the kernel's SAs could not be read: {error}"));
             Failure::new(libc::EIO, error.to_string())
@@ -140,9 +139,9 @@ fn routed(unspecified: IpAddr, remote: IpAddr) -> Option<IpAddr> {
     socket.local_addr().ok().map(|local| local.ip())
 }
 
-/// Seconds since 1970.
-fn wall() -> i64 {
-    i64::try_from(clock::since_1970()).unwrap_or(i64::MAX)
+/// Seconds since 1970 as the protocol has them.
+fn signed(seconds: u64) -> i64 {
+    i64::try_from(seconds).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -65,6 +65,9 @@ pub enum Refusal {
     /// No remote block for the peer, or no policy with the selector.
     #[error("no configuration for it: {0}")]
     NotConfigured(String),
+    /// It was begun, and came to its end at once.
+    #[error("{0}")]
+    Failed(Cause),
     /// It is over: nothing is begun any more.
     #[error("the daemon is stopping")]
     Stopping,
@@ -122,7 +125,7 @@ impl Engine {
             return Err(Refusal::Exists);
         }
         if self.initiation(local, remote).is_none() {
-            self.begin_phase1(local, remote, block, None, Vec::new());
+            return self.begin_phase1(local, remote, block, None, Vec::new()).map_err(Refusal::Failed);
         }
         Ok(())
     }

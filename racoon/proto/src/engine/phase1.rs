@@ -36,7 +36,8 @@ impl Engine {
     ) {
         match self.initiation(local, remote) {
             Some(id) => self.phase1s.wait(id, waiting),
-            None => self.begin_phase1(local, remote, block, None, vec![waiting]),
+            // Who waits is told of a failure, as are those who read the log.
+            None => drop(self.begin_phase1(local, remote, block, None, vec![waiting])),
         }
     }
 
@@ -55,6 +56,9 @@ impl Engine {
     }
 
     /// Begins phase 1: message 1.
+    ///
+    /// # Errors
+    /// Why there is none. All that has to be done then is done.
     pub(super) fn begin_phase1(
         &mut self,
         local: SocketAddr,
@@ -62,7 +66,7 @@ impl Engine {
         block: RemoteIndex,
         renews: Option<Phase1Id>,
         waiting: Vec<Phase2Id>,
-    ) {
+    ) -> Result<(), Cause> {
         self.log(Level::Info, Some(remote), || {
             format!("initiate new phase 1 negotiation: {}<=>{}", Endpoint(local), Endpoint(remote))
         });
@@ -88,8 +92,14 @@ impl Engine {
         self.phase1s.insert(id, phase1);
         waiting.into_iter().for_each(|phase2| self.phase1s.wait(id, phase2));
         match begun {
-            Ok(message) => self.send_and_repeat(id, message),
-            Err(cause) => self.fail_phase1(id, cause),
+            Ok(message) => {
+                self.send_and_repeat(id, message);
+                Ok(())
+            }
+            Err(cause) => {
+                self.fail_phase1(id, cause.clone());
+                Err(cause)
+            }
         }
     }
 
@@ -132,7 +142,7 @@ impl Engine {
                 self.notify_in_clear((incoming.local, remote), cookies, incoming.datagram.len(), kind);
             }
             let told =
-                self.complain(Complaint::Refused, remote, || format!("phase1 negotiation failed: {cause} {cookies}"));
+                self.complain(Complaint::Refused, remote, || format!("phase1 negotiation failed: {cookies}: {cause}"));
             if told {
                 let negotiation =
                     Negotiation::Phase1 { exchange: incoming.header.exchange, role: Role::Responder, cookies };

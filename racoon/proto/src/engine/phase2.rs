@@ -240,10 +240,7 @@ impl Engine {
     pub(super) fn phase2_deadline(&mut self, id: Phase2Id) {
         let Some(phase2) = self.phase2s.get(id) else { return };
         let cause = match &phase2.state {
-            State::Waiting(..) => {
-                let seconds = self.settings.phase1_wait.as_secs();
-                Cause::NoPhase1(format!("none came up within {seconds} s"))
-            }
+            State::Waiting(..) => Cause::Phase1Late(self.settings.phase1_wait),
             State::Gathering(_, gathering) | State::Answering(_, gathering) if gathering.waits_for_job() => {
                 job_is_late()
             }
@@ -303,10 +300,11 @@ impl Engine {
         let Some(phase2) = self.phase2s.get(id) else { return };
         let (bond, remote, phase1, message_id) = (phase2.bond, phase2.remote, phase2.phase1, phase2.message_id);
         let of = phase2.cookies.map(|cookies| format!(" {cookies}:{message_id:08x}")).unwrap_or_default();
-        let why = phase2.record.in_full(phase2.role, cause);
+        let time_up = if matches!(cause, Cause::NoAnswer { .. }) { "time up: " } else { "" };
+        let why = format!("{time_up}{}", phase2.record.in_full(phase2.role, cause));
         self.log(Level::Error, Some(remote), || format!("phase2 negotiation failed due to {why}: {bond}{of}"));
         match cause {
-            Cause::NoPhase1(_) => self.tell_of_phase2(id, EventKind::Phase2NoPhase1),
+            Cause::NoPhase1(_) | Cause::Phase1Late(_) => self.tell_of_phase2(id, EventKind::Phase2NoPhase1),
             Cause::NoAnswer { .. } | Cause::KernelTimeout(_) => self.tell_of_phase2(id, EventKind::Phase2NoResponse),
             _ => {}
         }

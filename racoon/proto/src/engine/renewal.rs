@@ -63,7 +63,8 @@ impl Engine {
         self.log(Level::Info, Some(remote), || {
             format!("renegotiating phase1 to {} due to active phase2", Endpoint(remote))
         });
-        self.begin_phase1(local, remote, block, Some(id), Vec::new());
+        // What comes of it at once is told in the log, and tried again.
+        let _ = self.begin_phase1(local, remote, block, Some(id), Vec::new());
     }
 
     /// A renewal came to nothing: there may be time for another one.

@@ -180,7 +180,8 @@ fn refusals_are_rationed_and_tell_both_sides() {
     assert_eq!(notified(&world.link[0]), Some(NotifyType::NO_PROPOSAL_CHOSEN));
     assert_eq!(world.b.outcomes.len(), 1);
     let line = world.b.lines(Level::Error)[0];
-    assert!(line.starts_with("phase1 negotiation failed: no suitable proposal found: "), "{line}");
+    let begin = "phase1 negotiation failed: 0000000000000001:0000000000000000: no suitable proposal found: ";
+    assert!(line.starts_with(begin), "{line}");
     assert!(line.contains("aes 128, sha256, x25519, pre_shared_key, 3600 s"), "{line}");
     assert!(line.contains("camellia 128, sha256"), "{line}");
     assert_eq!(world.b.event_kinds(), [EventKind::Phase1NoProposal]);

@@ -182,17 +182,17 @@ fn deletes_and_flushes() {
     world.a.engine.handle_control(world.now, delete()).unwrap();
     world.run();
     assert_eq!((world.a.states(), world.b.states()), (vec![], vec![]));
-    assert_eq!(world.a.engine.handle_control(world.now, delete()), Err(super::super::Refusal::Missing));
+    assert_eq!(world.a.engine.handle_control(world.now, delete()), Err(Refusal::Missing));
     world.initiate();
     world.run();
     let establish = Control::EstablishPhase1 { local, remote, block: None };
-    assert_eq!(world.a.engine.handle_control(world.now, establish), Err(super::super::Refusal::Exists));
+    assert_eq!(world.a.engine.handle_control(world.now, establish), Err(Refusal::Exists));
     world.a.engine.handle_control(world.now, Control::FlushPhase1).unwrap();
     world.run();
     assert_eq!((world.a.states(), world.b.states()), (vec![], vec![]));
     let unknown = Control::EstablishPhase1 { local, remote: "203.0.113.1".parse().unwrap(), block: None };
     let refused = world.a.engine.handle_control(world.now, unknown);
-    assert!(matches!(refused, Err(super::super::Refusal::NotConfigured(_))));
+    assert!(matches!(refused, Err(Refusal::NotConfigured(_))));
 }
 
 #[test]

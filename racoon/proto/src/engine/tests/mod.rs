@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::{Control, Engine, Phase1Id};
+use super::{Control, Engine, Phase1Id, Refusal};
 use crate::config::{CheckLevel, Dpd, Remote};
 use crate::crypto::{Job, JobResult, SeededRandom};
 use crate::kernel::KernelRequest;
@@ -194,10 +194,16 @@ impl World {
 
     /// `a` begins phase 1 with `b`.
     fn initiate(&mut self) {
+        self.try_to_initiate().unwrap();
+    }
+
+    /// The same, if it can.
+    fn try_to_initiate(&mut self) -> Result<(), Refusal> {
         let control =
             Control::EstablishPhase1 { local: "0.0.0.0".parse().unwrap(), remote: self.b.address.ip(), block: None };
-        self.a.engine.handle_control(self.now, control).unwrap();
+        let begun = self.a.engine.handle_control(self.now, control);
         self.collect();
+        begun
     }
 
     /// The other way round.

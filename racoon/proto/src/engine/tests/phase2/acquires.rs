@@ -23,7 +23,10 @@ fn all_acquires_of_a_failure_are_told() {
     net.settle_with(|_| Fate::Drop);
     net.pass_with(seconds(120), |_| Fate::Drop);
     assert_eq!(net.kernels[0].failed, [acquire(1), acquire(2), acquire(3)]);
-    assert!(net.world.a.failures().iter().any(|cause| matches!(cause, Cause::NoPhase1(_))));
+    assert_eq!(net.world.a.failures(), [Cause::Phase1Late(seconds(30)), Cause::NoAnswer { sent: 5 }]);
+    let line = "phase2 negotiation failed due to time up waiting for phase1: none came up within 30 s: \
+                192.0.2.1/32 -> 192.0.2.2/32";
+    assert_eq!(net.world.a.lines(Level::Error)[0], line);
     assert!(net.world.a.event_kinds().contains(&EventKind::Phase2NoPhase1));
     net.assert_empty();
 }
@@ -119,7 +122,6 @@ fn an_inbound_policy_is_missed() {
 
 #[test]
 fn somebody_wants_a_phase_2() {
-    use crate::engine::Refusal;
     let mut net = Net::new(networks(), &[template(Protocol::ESP, Mode::Tunnel)], &sainfo());
     let ask = |net: &mut Net, selector| {
         let now = net.world.now;

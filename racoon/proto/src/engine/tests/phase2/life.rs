@@ -185,7 +185,7 @@ fn a_peer_without_phase_1_is_deleted() {
     assert_eq!(net.world.a.engine.handle_control(now, delete()), Ok(()));
     net.settle();
     assert!(net.kernels[0].sas.is_empty());
-    assert_eq!(net.world.a.engine.handle_control(now, delete()), Err(crate::engine::Refusal::Missing));
+    assert_eq!(net.world.a.engine.handle_control(now, delete()), Err(Refusal::Missing));
 }
 
 #[test]
@@ -195,6 +195,6 @@ fn after_the_end_nothing_begins() {
     net.world.a.engine.handle_control(now, Control::Shutdown).unwrap();
     net.settle();
     let establish = Control::EstablishPhase1 { local: ip(A), remote: ip(B), block: None };
-    assert_eq!(net.world.a.engine.handle_control(now, establish), Err(crate::engine::Refusal::Stopping));
+    assert_eq!(net.world.a.engine.handle_control(now, establish), Err(Refusal::Stopping));
     assert_eq!(net.world.a.engine.poll_timeout(), None);
 }

@@ -186,6 +186,10 @@ fn a_peer_that_is_silent() {
     net.settle_with(|_| Fate::Drop);
     net.pass_with(seconds(100), |_| Fate::Drop);
     assert_eq!(net.world.a.failures(), [Cause::NoAnswer { sent: 5 }]);
+    let [line] = net.world.a.lines(Level::Error)[..] else { panic!("{:?}", net.world.a.log) };
+    let said = "phase2 negotiation failed due to time up: no answer after 5 transmissions: \
+                192.0.2.1/32 -> 192.0.2.2/32 ";
+    assert!(line.starts_with(said), "{line}");
     assert!(net.world.a.event_kinds().contains(&EventKind::Phase2NoResponse));
     assert_eq!(net.kernels[0].failed, [acquire(1)]);
     net.assert_empty();
