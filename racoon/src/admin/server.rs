@@ -1,10 +1,13 @@
 //! Conversations on the control socket. None of them can hold the daemon up: nothing blocks, and who does not read loses.
 
 use std::collections::VecDeque;
+use std::fmt::Display;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
+use racoon_proto::time::Time;
 use zeroize::Zeroizing;
 
 use super::protocol::{Failure, HEADER_LENGTH, Header, Malformed, REQUEST_MAX, Request, reply};
@@ -12,6 +15,9 @@ use super::socket::AdminListener;
 
 /// Conversations at once; one more, and the oldest ends.
 const CLIENTS_MAX: usize = 32;
+
+/// After that connections are accepted again, if they could not be.
+const REST: Duration = Duration::from_secs(1);
 
 /// A reply's body, which may hold keys, or why there is none.
 pub type Answer = Result<Zeroizing<Vec<u8>>, Failure>;
@@ -21,6 +27,10 @@ pub type Answer = Result<Zeroizing<Vec<u8>>, Failure>;
 pub struct Server {
     listener: AdminListener,
     clients: VecDeque<Client>,
+    /// No descriptor was left for a connection: when the next is accepted if none becomes free before.
+    rests_until: Option<Time>,
+    /// That has been told, and no connection was accepted since.
+    has_complained: bool,
 }
 
 /// What a descriptor is waited for.
@@ -51,21 +61,37 @@ enum Phase {
 impl Server {
     /// Serves a socket.
     pub fn new(listener: AdminListener) -> Self {
-        Self { listener, clients: VecDeque::new() }
+        Self { listener, clients: VecDeque::new(), rests_until: None, has_complained: false }
     }
 
-    /// What to wait for; on anything of it call [`Server::serve`].
+    /// When to call [`Server::serve`] though nothing is ready.
+    pub fn due(&self) -> Option<Time> {
+        self.rests_until
+    }
+
+    /// What to wait for; on anything of it call [`Server::serve`]. A connection that cannot be accepted would stay ready for
+    /// ever, and is not waited for.
     pub fn descriptors(&self) -> impl Iterator<Item = (BorrowedFd<'_>, Wanted)> {
         let clients = self.clients.iter().map(|client| {
             let wanted = if matches!(client.phase, Phase::Asking(_)) { Wanted::Read } else { Wanted::Write };
             (client.stream.as_fd(), wanted)
         });
-        std::iter::once((self.listener.listener.as_fd(), Wanted::Read)).chain(clients)
+        let listener = self.rests_until.is_none().then(|| (self.listener.listener.as_fd(), Wanted::Read));
+        listener.into_iter().chain(clients)
     }
 
-    /// Goes on with every conversation as far as possible. `complain` hears of what is no request.
-    pub fn serve(&mut self, answer: &mut dyn FnMut(Request) -> Answer, complain: &mut dyn FnMut(&Malformed)) {
-        self.accept();
+    /// Goes on with every conversation as far as possible. `complain` hears of what is no request, and once of connections
+    /// that cannot be accepted.
+    pub fn serve(
+        &mut self,
+        now: Time,
+        answer: &mut dyn FnMut(Request) -> Answer,
+        complain: &mut dyn FnMut(&dyn Display),
+    ) {
+        if self.rests_until.is_none_or(|until| now >= until) {
+            self.accept(now, complain);
+        }
+        let before = self.clients.len();
         for client in &mut self.clients {
             // Who goes away has no more questions.
             if client.go_on(answer, complain).is_err() {
@@ -73,28 +99,40 @@ impl Server {
             }
         }
         self.clients.retain(|client| !matches!(client.phase, Phase::Over));
+        if self.clients.len() < before {
+            self.rests_until = None;
+        }
     }
 
-    fn accept(&mut self) {
+    fn accept(&mut self, now: Time, complain: &mut dyn FnMut(&dyn Display)) {
+        self.rests_until = None;
         // At most so many a turn: somebody may connect faster than we accept.
         for _ in 0..CLIENTS_MAX {
-            let stream = match self.listener.listener.accept() {
-                Ok((stream, _)) => stream,
-                // Without descriptors it would stay ready for ever.
-                Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
-                    self.clients.pop_front();
+            match self.listener.accept() {
+                Ok(stream) => {
+                    self.has_complained = false;
+                    self.admit(stream);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
+                // Who came first makes room.
+                Err(error) if is_out_of_descriptors(&error) && self.clients.pop_front().is_some() => {}
+                Err(error) => {
+                    self.rests_until = Some(now + REST);
+                    if !std::mem::replace(&mut self.has_complained, true) {
+                        complain(&format_args!("control socket: nobody can connect: {error}"));
+                    }
                     return;
                 }
-                Err(_) => return,
-            };
-            if stream.set_nonblocking(true).is_err() {
-                continue;
             }
-            if self.clients.len() >= CLIENTS_MAX {
-                self.clients.pop_front();
-            }
-            self.clients.push_back(Client { stream, phase: Phase::Asking(Vec::new()) });
         }
+    }
+
+    fn admit(&mut self, stream: UnixStream) {
+        if self.clients.len() >= CLIENTS_MAX {
+            self.clients.pop_front();
+        }
+        self.clients.push_back(Client { stream, phase: Phase::Asking(Vec::new()) });
     }
 }
 
@@ -102,7 +140,7 @@ impl Client {
     fn go_on(
         &mut self,
         answer: &mut dyn FnMut(Request) -> Answer,
-        complain: &mut dyn FnMut(&Malformed),
+        complain: &mut dyn FnMut(&dyn Display),
     ) -> io::Result<()> {
         if let Phase::Asking(bytes) = &mut self.phase {
             let Some(reply) = asked(&mut self.stream, bytes, answer, complain)? else { return Ok(()) };
@@ -129,7 +167,7 @@ fn asked(
     stream: &mut UnixStream,
     bytes: &mut Vec<u8>,
     answer: &mut dyn FnMut(Request) -> Answer,
-    complain: &mut dyn FnMut(&Malformed),
+    complain: &mut dyn FnMut(&dyn Display),
 ) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     loop {
         let mut missing = HEADER_LENGTH;
@@ -163,6 +201,10 @@ fn asked(
     }
 }
 
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
 fn failure(malformed: &Malformed) -> Failure {
     let errno = match malformed {
         Malformed::Command(_) | Malformed::Protocol(_) => libc::ENOTSUP,
@@ -173,6 +215,9 @@ fn failure(malformed: &Malformed) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixListener;
+
     use tempfile::TempDir;
 
     use super::super::protocol::{REPLY_MAX, Table};
@@ -183,14 +228,21 @@ mod tests {
         directory: TempDir,
         server: Server,
         asked: Vec<Request>,
-        complaints: Vec<Malformed>,
+        complaints: Vec<String>,
+        now: Time,
     }
 
     impl Site {
         fn new() -> Self {
             let directory = tempfile::tempdir().unwrap();
             let listener = listen(&directory.path().join("racoon.sock"), None).unwrap();
-            Self { directory, server: Server::new(listener), asked: Vec::new(), complaints: Vec::new() }
+            Self {
+                directory,
+                server: Server::new(listener),
+                asked: Vec::new(),
+                complaints: Vec::new(),
+                now: Time::default(),
+            }
         }
 
         fn connect(&self) -> UnixStream {
@@ -205,7 +257,7 @@ mod tests {
                 asked.push(request);
                 result.clone().map(Zeroizing::new)
             };
-            self.server.serve(answer, &mut |malformed| complaints.push(*malformed));
+            self.server.serve(self.now, answer, &mut |complaint| complaints.push(complaint.to_string()));
         }
     }
 
@@ -267,7 +319,7 @@ mod tests {
         let header = Header::parse(*bytes.first_chunk().unwrap(), REPLY_MAX).unwrap();
         assert_eq!((i32::from(header.errno), &bytes[HEADER_LENGTH..]), (libc::ENOTSUP, &b"invalid command: 1911"[..]));
         assert_eq!(read(&mut huge), []);
-        assert_eq!(site.complaints, [Malformed::Command(0x0777), Malformed::Length(0xffff)]);
+        assert_eq!(site.complaints, ["invalid command: 1911", "a message of 65535 bytes"]);
         assert_eq!((site.asked.len(), site.server.clients.len()), (0, 0));
     }
 
@@ -280,6 +332,43 @@ mod tests {
         let bytes = read(&mut client);
         let header = Header::parse(*bytes.first_chunk().unwrap(), REPLY_MAX).unwrap();
         assert_eq!((header.errno, header.command, &bytes[HEADER_LENGTH..]), (17, 1, &b"it is there"[..]));
+    }
+
+    #[test]
+    fn a_connection_that_cannot_be_accepted_is_not_waited_for() {
+        let mut site = Site::new();
+        let mut client = site.connect();
+        client.write_all(&Request::Reload.encode()).unwrap();
+        // As long as this is in its place, nothing can be accepted.
+        let mut broken = UnixListener::from(OwnedFd::from(UnixStream::pair().unwrap().0));
+        std::mem::swap(&mut site.server.listener.listener, &mut broken);
+        for second in [0, 1] {
+            site.now = Time::from_secs(second);
+            site.serve(&Ok(Vec::new()));
+            assert_eq!(site.server.descriptors().count(), 0);
+            assert_eq!(site.server.due(), Some(Time::from_secs(second + 1)));
+        }
+        let told = "control socket: nobody can connect: Invalid argument (os error 22)";
+        assert_eq!(site.complaints, [told], "once");
+
+        std::mem::swap(&mut site.server.listener.listener, &mut broken);
+        site.serve(&Ok(Vec::new()));
+        assert_eq!(site.asked, [], "not before its time");
+        site.now = Time::from_secs(2);
+        site.serve(&Ok(Vec::new()));
+        assert_eq!((site.asked.as_slice(), site.server.due()), ([Request::Reload].as_slice(), None));
+        assert_eq!(site.server.descriptors().count(), 1);
+    }
+
+    #[test]
+    fn a_descriptor_that_becomes_free_ends_the_rest() {
+        let mut site = Site::new();
+        let mut client = site.connect();
+        site.serve(&Ok(Vec::new()));
+        site.server.rests_until = Some(Time::from_secs(1));
+        client.write_all(&Request::Reload.encode()).unwrap();
+        site.serve(&Ok(Vec::new()));
+        assert_eq!((site.server.due(), site.server.descriptors().count()), (None, 1));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use ipsec_conf::racoon::{Account, SocketAccess};
 use nix::unistd::{Gid, Group, Uid, User, chown};
+use socket2::{Domain, SockAddr, Socket, Type};
 use thiserror::Error;
 
 /// Permissions of a directory that is made for the socket.
@@ -54,6 +55,13 @@ impl AdminListener {
         // It is removed in the end, wherever the process is then.
         let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
         Self { listener, identity: identity(&path), path }
+    }
+
+    /// The next connection; nothing is waited for on it.
+    pub(super) fn accept(&self) -> io::Result<UnixStream> {
+        let (stream, _) = self.listener.accept()?;
+        stream.set_nonblocking(true)?;
+        Ok(stream)
     }
 }
 
@@ -110,10 +118,21 @@ fn remove_stale(path: &Path) -> Result<(), SocketError> {
     if !metadata.file_type().is_socket() {
         return Err(SocketError::NotASocket(path.into()));
     }
-    if UnixStream::connect(path).is_ok() {
-        return Err(SocketError::InUse(path.into()));
+    match connect(path).map_err(|error| error.kind()) {
+        Err(ErrorKind::ConnectionRefused) => {}
+        // The name went meanwhile.
+        Err(ErrorKind::NotFound) => return Ok(()),
+        // Somebody has it; he may be too busy to answer, or speak datagrams.
+        _ => return Err(SocketError::InUse(path.into())),
     }
     fs::remove_file(path).map_err(|error| SocketError::Io { path: path.into(), error })
+}
+
+/// Connects, or says at once why not.
+fn connect(path: &Path) -> io::Result<()> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.connect(&SockAddr::unix(path)?)
 }
 
 fn user(account: &Account) -> Result<Uid, SocketError> {
@@ -138,6 +157,8 @@ fn group(account: &Account) -> Result<Gid, SocketError> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixDatagram;
+
     use nix::unistd::{getgid, getuid};
 
     use super::*;
@@ -169,6 +190,28 @@ mod tests {
         drop(second);
         assert!(!path.exists());
         assert_eq!(mode(directory.path()), before);
+    }
+
+    #[test]
+    fn who_does_not_answer_is_there_all_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("racoon.sock");
+        let busy = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        busy.bind(&SockAddr::unix(&path).unwrap()).unwrap();
+        busy.listen(0).unwrap();
+        let waiting = (0..3).map(|_| {
+            let socket = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            let connected = socket.connect(&SockAddr::unix(&path).unwrap());
+            (socket, connected.is_ok())
+        });
+        let waiting = waiting.collect::<Vec<_>>();
+        assert!(waiting.iter().any(|(_, connected)| !connected), "the queue is not full");
+        assert!(matches!(listen(&path, None), Err(SocketError::InUse(_))));
+
+        let other = directory.path().join("other.sock");
+        let _datagrams = UnixDatagram::bind(&other).unwrap();
+        assert!(matches!(listen(&other, None), Err(SocketError::InUse(_))));
     }
 
     #[test]

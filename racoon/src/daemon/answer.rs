@@ -22,7 +22,7 @@ impl Daemon {
     pub(super) fn serve(&mut self) {
         let Some(mut admin) = self.admin.take() else { return };
         let log = self.log.clone();
-        admin.serve(&mut |request| self.answer(request), &mut |malformed| log.error(malformed));
+        admin.serve(clock::now(), &mut |request| self.answer(request), &mut |complaint| log.error(complaint));
         self.admin = Some(admin);
         self.carry_out();
     }

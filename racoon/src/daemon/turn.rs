@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use super::Daemon;
 use super::packet::{self, Way};
-use crate::admin::Wanted;
+use crate::admin::{Server, Wanted};
 use crate::clock;
 use crate::net::{Input, Shown};
 use crate::poller::{self, Source};
@@ -94,6 +94,9 @@ impl Daemon {
         if self.counters.due().is_some_and(|due| now >= due) {
             self.count_traffic();
         }
+        if self.admin_due().is_some_and(|due| now >= due) {
+            self.serve();
+        }
         self.engine.handle_timeout(clock::now());
         self.carry_out();
         Ok(())
@@ -101,11 +104,15 @@ impl Daemon {
 
     /// How long nothing is to be done unless something comes in.
     fn timeout(&self) -> Duration {
-        let due = [self.engine.poll_timeout(), self.retry, self.counters.due()]
+        let due = [self.engine.poll_timeout(), self.retry, self.counters.due(), self.admin_due()]
             .into_iter()
             .flatten()
             .fold(self.reread, Time::min);
         due.since(clock::now())
+    }
+
+    fn admin_due(&self) -> Option<Time> {
+        self.admin.as_ref().and_then(Server::due)
     }
 
     /// What is waited for: what comes from peers last, so that a flood of it does not keep the rest waiting.
