@@ -34,7 +34,7 @@ impl Check<'_> {
             "pfkey_buffer" => config.pfkey_buffer = op.number(0, u32::MAX / 1024)?,
             "log" => config.log = op.choice(LogLevel::WORDS, "a level")?,
             "complex_bundle" => config.complex_bundle = op.switch()?,
-            "threads" => config.threads = Some(op.number(0, 1024)?),
+            "threads" => config.threads = Some(op.number(1, 1024)?),
             "journal" => config.journal = op.number(0, 1_000_000)?,
             "half_open_limit" => half_open_limit(config, &mut op)?,
             _ => config.backend = backend(&mut op)?,

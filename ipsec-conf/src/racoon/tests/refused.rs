@@ -505,6 +505,14 @@ fn remotes() {
     "#]],
     );
     check(
+        "threads 0;",
+        expect![[r#"
+            a.conf:1:9: number not in 1 to 1024
+              threads 0;
+                      ^
+        "#]],
+    );
+    check(
         &in_remote("// a comment\n  ; exchange_mode main,; passive on off;"),
         expect![[r#"
         a.conf:2:3: syntax error at `//'
