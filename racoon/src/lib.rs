@@ -19,7 +19,6 @@ pub mod net;
 pub mod pid_file;
 mod pipe;
 pub mod poller;
-pub mod reload;
 pub mod run;
 pub mod settings;
 pub mod signals;

@@ -26,7 +26,6 @@ use crate::keys::KeyFile;
 use crate::log::Log;
 use crate::net::Sockets;
 use crate::pid_file::PidFile;
-use crate::reload::Reload;
 use crate::signals::Signals;
 use crate::workers::Workers;
 
@@ -47,7 +46,7 @@ struct Daemon {
     file: String,
     /// Relative names in it start where the daemon was started, though it has left that directory.
     files: Files,
-    config: Reload<Config>,
+    config: Config,
     /// When the kernel's policies are read anew: some kernels drop messages without a word.
     reread: Time,
     /// When sockets that could not be opened are tried again.

@@ -29,7 +29,7 @@ impl Daemon {
         };
         self.log.set_level(log::configured(config.log));
         self.keys.set_path(config.paths.pre_shared_key.as_deref().map(Into::into));
-        for what in needs_restart(self.config.current(), &config) {
+        for what in needs_restart(&self.config, &config) {
             self.log.warning(format_args!("{what} is another one now: that takes effect when racoon is started again"));
         }
         say_what_is_not_done(&config, &self.log);
@@ -40,8 +40,8 @@ impl Daemon {
         let reconfigured = self.sockets.reconfigure(config.listen.clone());
         self.sockets_changed(reconfigured);
         self.reread_kernel();
-        let loaded: Result<Config, Kept> = Ok(config);
-        self.config.reload(|| loaded).map(drop)
+        self.config = config;
+        Ok(())
     }
 }
 

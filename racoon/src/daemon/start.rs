@@ -32,7 +32,6 @@ use crate::keys::KeyFile;
 use crate::log::{self, Log};
 use crate::net::{self, Bypass, Sockets};
 use crate::pid_file::PidFile;
-use crate::reload::Reload;
 use crate::signals::Signals;
 use crate::systemd;
 use crate::waiting;
@@ -168,7 +167,7 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
         options,
         file,
         files,
-        config: Reload::new(config),
+        config,
         reread: now + REREAD,
         retry: None,
         counters,

@@ -260,14 +260,6 @@ impl Sockets {
         self.from(local)?.send(local, remote, message)
     }
 
-    /// Sends a NAT keep-alive.
-    ///
-    /// # Errors
-    /// As [`Sockets::send`].
-    pub fn keep_alive(&self, local: SocketAddr, remote: SocketAddr) -> io::Result<()> {
-        self.from(local)?.keep_alive(local, remote)
-    }
-
     /// The socket that has a local address: its own, or that for any address.
     fn from(&self, local: SocketAddr) -> io::Result<&IkeSocket> {
         let socket = self.sockets.get(&local).or_else(|| self.sockets.get(&any(local)));

@@ -20,6 +20,7 @@ use crate::log::Log;
 
 /// What stands before an ISAKMP message where ESP may stand instead (RFC 3948).
 const NON_ESP_MARKER: [u8; 4] = [0; 4];
+/// What a peer sends to keep the mapping of a NAT (RFC 3948 section 4).
 const KEEPALIVE: [u8; 1] = [0xff];
 
 /// `UDP_ENCAP`, `UDP_ENCAP_ESPINUDP` and the option of IPv6 that keeps packets as small as every path can carry them.
@@ -216,22 +217,11 @@ impl IkeSocket {
     /// The system's.
     pub(super) fn send(&self, local: SocketAddr, remote: SocketAddr, message: &[u8]) -> io::Result<()> {
         let marker = if self.natt { NON_ESP_MARKER.as_slice() } else { &[] };
-        self.send_parts(local, remote, &[IoSlice::new(marker), IoSlice::new(message)])
-    }
-
-    /// Sends what keeps a NAT's mapping (RFC 3948, section 4).
-    ///
-    /// # Errors
-    /// The system's.
-    pub(super) fn keep_alive(&self, local: SocketAddr, remote: SocketAddr) -> io::Result<()> {
-        self.send_parts(local, remote, &[IoSlice::new(&KEEPALIVE)])
-    }
-
-    fn send_parts(&self, local: SocketAddr, remote: SocketAddr, parts: &[IoSlice<'_>]) -> io::Result<()> {
-        let mut sent = self.send_once(local, remote, parts);
+        let parts = [IoSlice::new(marker), IoSlice::new(message)];
+        let mut sent = self.send_once(local, remote, &parts);
         // An error of the path may be that of an earlier datagram to somebody else; it is reported once.
         if sent.is_err_and(unreachable::is_of_the_path) {
-            sent = self.send_once(local, remote, parts);
+            sent = self.send_once(local, remote, &parts);
         }
         Ok(sent?)
     }

@@ -98,12 +98,9 @@ fn markers_where_esp_may_come() {
     assert_eq!(message(&mut sockets, ours), (ours, theirs, b"message".to_vec(), true));
 
     sockets.send(ours, theirs, b"answer").unwrap();
-    sockets.keep_alive(ours, theirs).unwrap();
     let mut buffer = [0; 100];
     assert_eq!(peer.recv_from(&mut buffer).unwrap().0, 10);
     assert_eq!(&buffer[..10], b"\0\0\0\0answer");
-    assert_eq!(peer.recv_from(&mut buffer).unwrap().0, 1);
-    assert_eq!(buffer[0], 0xff);
 }
 
 #[test]
