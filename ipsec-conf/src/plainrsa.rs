@@ -9,6 +9,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
+use crate::hex;
 pub use crate::key_file::KeyFileError;
 use crate::racoon::Loader;
 
@@ -239,7 +240,7 @@ impl<'b> Reader<'b> {
     fn public(&mut self) -> Result<PublicKey, SyntaxError> {
         let octets = match self.next() {
             Some(word) if word.starts_with(b"0s") => base64(word.strip_prefix(b"0s").unwrap_or_default()),
-            Some(word) => hex(word),
+            Some(word) => number(word),
             None => None,
         };
         match octets.as_deref().and_then(|octets| rfc3110(octets)) {
@@ -259,7 +260,7 @@ impl<'b> Reader<'b> {
                 break;
             }
             self.expect(":")?;
-            let Some(number) = self.next().and_then(hex) else { return self.fail("expected 0x and hex digits") };
+            let Some(number) = self.next().and_then(number) else { return self.fail("expected 0x and hex digits") };
             let field = match name {
                 b"Modulus" => &mut key.modulus,
                 b"PublicExponent" => &mut key.public_exponent,
@@ -282,18 +283,13 @@ impl<'b> Reader<'b> {
 }
 
 /// `0x` and hex digits, leading zeros dropped.
-fn hex(word: &[u8]) -> Option<Number> {
+fn number(word: &[u8]) -> Option<Number> {
     let digits = word.strip_prefix(b"0x").or_else(|| word.strip_prefix(b"0X"))?;
-    let mut number = Zeroizing::new(Vec::with_capacity(digits.len() / 2 + 1));
     // Of an odd number the first digit stands alone.
-    let (head, pairs) = digits.split_at_checked(digits.len() % 2)?;
-    for pair in [head].into_iter().chain(pairs.chunks(2)).filter(|pair| !pair.is_empty()) {
-        let mut octet = 0_u8;
-        for digit in pair {
-            octet = octet << 4 | u8::try_from(char::from(*digit).to_digit(16)?).ok()?;
-        }
-        number.push(octet);
-    }
+    let number = match digits.len() % 2 {
+        0 => hex::octets(digits)?,
+        _ => hex::octets(&Zeroizing::new([b"0", digits].concat()))?,
+    };
     (!digits.is_empty()).then(|| without_zeros(&number))
 }
 
