@@ -83,11 +83,18 @@ impl Door {
     ///
     /// # Errors
     /// As [`Door::open`].
-    pub fn over(mut events: Box<dyn Backend>, mut requests: Box<dyn Backend>, buffer: u32, log: Log) -> Result<Self> {
+    pub fn over(
+        mut events: Box<dyn Backend>,
+        mut requests: Box<dyn Backend>,
+        buffer: u32,
+        mut log: Log,
+    ) -> Result<Self> {
         let kib = usize::try_from(buffer).unwrap_or(usize::MAX);
         if kib > 0 {
-            events.set_receive_buffer(kib)?;
-            requests.set_receive_buffer(kib)?;
+            let given = events.set_receive_buffer(kib)?.min(requests.set_receive_buffer(kib)?);
+            if given < kib {
+                log(Remark::Warning(format!("pfkey_buffer: the system gives {given} KiB, not {kib}")));
+            }
         }
         let target = Target { abi: requests.abi(), has_xfrm: requests.has_xfrm_extensions() };
         let mut door = Self {

@@ -118,6 +118,17 @@ fn from_a_packet_to_sas() {
     assert!(eventually(|| kernel_b.sas().is_empty()), "{}", b.log());
 }
 
+/// The system has a limit, which is told.
+#[test]
+fn a_buffer_that_is_not_to_be_had() {
+    let site = Site::new();
+    let _kernel = Kernel::serve(&site, Dialect::HOST);
+    site.configure_on("socket \"DIR/kernel\"", "pfkey_buffer 4194303;\n");
+    let _daemon = site.start(&[]);
+    site.await_log("WARNING: pfkey_buffer: the system gives ");
+    assert!(site.log().contains(" KiB, not 4194303\n"), "{}", site.log());
+}
+
 #[test]
 fn without_a_kernel_there_is_no_daemon() {
     let (a, b) = (Site::new(), Site::new());

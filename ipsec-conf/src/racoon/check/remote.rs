@@ -320,6 +320,10 @@ impl Check<'_> {
             let hint = "without a DN the certificate's subject is taken; a peer refuses another".to_owned();
             self.problems.warning(source, first, "my_identifier asn1dn and a certificate", Some(hint));
         }
+        if complete && remote.verify_identifier && remote.peers_identifiers.is_empty() {
+            let hint = "there is no peers_identifier: every identity will do".to_owned();
+            self.problems.warning(source, first, "verify_identifier on has no effect", Some(hint));
+        }
         if complete {
             let methods: Vec<AuthenticationMethod> = draft.proposals.iter().map(|proposal| proposal.method).collect();
             self.weak_remote(source, first, remote, &methods);

@@ -39,6 +39,9 @@ const PROTOCOLS: [(&str, u8); 9] = [
     ("gre", 47),
 ];
 
+/// Ends that no policy has.
+const FOR_NOBODY: &str = "this sainfo is for nobody";
+
 const NOT_KEYED: &str = "no peer has it: use hmac_sha256";
 
 /// Authentication algorithms that the reference reads and cannot use.
@@ -216,7 +219,11 @@ fn lifetime(op: &mut Operands<'_, '_>, sainfo: &mut Sainfo) -> Option<()> {
 fn sainfo_id(op: &mut Operands<'_, '_>) -> Option<SainfoId> {
     let kinds = [("address", 0), ("subnet", 1), ("fqdn", 2), ("user_fqdn", 3), ("keyid", 4), ("asn1dn", 5)];
     let token = op.peek();
-    match op.choice(&kinds, "anonymous, address, subnet, fqdn, user_fqdn or keyid")? {
+    let kind = op.choice(&kinds, "anonymous, address, subnet, fqdn, user_fqdn or keyid")?;
+    if (2..=4).contains(&kind) {
+        op.warn(&token, FOR_NOBODY, Some("a policy is for addresses: no peer can use one by a name".to_owned()));
+    }
+    match kind {
         0 | 1 => network(op),
         2 => Some(SainfoId::Name(Identifier::Fqdn(op.name("a name")?.into()))),
         3 => Some(SainfoId::Name(Identifier::UserFqdn(op.name("a name")?.into()))),
@@ -246,10 +253,23 @@ fn network(op: &mut Operands<'_, '_>) -> Option<SainfoId> {
         let hint = "icmp is for IPv4, icmp6 for IPv6".to_owned();
         return op.fail(&token, "upper layer protocol mismatched with the address", Some(hint));
     }
+    if last.is_some_and(|last| !is_prefix(first, last)) {
+        op.warn(&token, FOR_NOBODY, Some("a policy is for a prefix: no peer can use one by another range".to_owned()));
+    }
     Some(match last {
         Some(last) => SainfoId::Range { first, last, port, protocol },
         None => SainfoId::Network { address: first, prefix: prefix.unwrap_or(width), port, protocol },
     })
+}
+
+/// Whether a range is all that a prefix covers.
+fn is_prefix(first: IpAddr, last: IpAddr) -> bool {
+    let bits = |address| match address {
+        IpAddr::V4(v4) => u128::from(v4.to_bits()),
+        IpAddr::V6(v6) => v6.to_bits(),
+    };
+    let hosts = bits(first) ^ bits(last);
+    hosts & hosts.wrapping_add(1) == 0 && bits(first) & hosts == 0
 }
 
 /// `-` and an address right behind it.

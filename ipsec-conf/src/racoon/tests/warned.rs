@@ -44,6 +44,38 @@ fn weak_choices_once() {
 }
 
 #[test]
+fn what_has_no_effect() {
+    let remote = PSK.split_once('\n').unwrap().1.replace("  exchange_mode aggressive;", "  exchange_mode main; VALUES");
+    let algorithms =
+        "{ encryption_algorithm aes; authentication_algorithm hmac_sha1; compression_algorithm deflate; }\n";
+    let said = |text: &str| {
+        let load = load_text(text);
+        let effects =
+            load.problems.iter().filter(|one| one.message.contains("effect") || one.message.contains("nobody"));
+        effects.map(|one| format!("{}:{}", one.place.line, one.message)).collect::<Vec<_>>()
+    };
+    let of_remote = |values: &str| said(&remote.replace("VALUES", values));
+    assert_eq!(of_remote("verify_identifier on;"), ["1:verify_identifier on has no effect"]);
+    assert_eq!(of_remote("verify_identifier on; peers_identifier fqdn \"a\";"), [""; 0]);
+    let of_sainfo = |ends: &str| said(&format!("sainfo {ends} {algorithms}")).len();
+    for (ends, count) in [
+        ("anonymous", 0),
+        ("address 10.0.0.0-10.0.0.255 any anonymous", 0),
+        ("address 10.0.0.8-10.0.0.8 any address 10.0.0.8-10.0.0.15 any", 0),
+        ("address ::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff any anonymous", 0),
+        ("address 0.0.0.0-255.255.255.255 any anonymous", 0),
+        ("address 10.0.0.1-10.0.0.9 any anonymous", 1),
+        ("address 10.0.0.4-10.0.0.11 any anonymous", 1),
+        ("address 2001:db8::1-2001:db8::2 any address 10.0.0.1-10.0.0.2 any", 2),
+        ("fqdn \"a\" user_fqdn \"b\"", 2),
+        ("keyid \"a\" anonymous", 1),
+        ("anonymous from fqdn \"a\"", 0),
+    ] {
+        assert_eq!(of_sainfo(ends), count, "{ends}");
+    }
+}
+
+#[test]
 fn the_file_of_keys() {
     let good = "* twenty octets and more\n";
     let last =
