@@ -141,7 +141,7 @@ impl Engine {
         if let Some(sa) = renewed.and_then(|old| self.phase1_sa(old.phase1?)) {
             return Ok(sa.block);
         }
-        let skip_passive = renewed.is_none();
+        let skip_passive = matches!(origin, Origin::Acquire(_));
         let known = Known { skip_passive, ..Known::address(PeerAddress::from(remote)) };
         let block = self.settings.remotes.select(&known).map_err(|error| Cause::NoRemote(error.to_string()))?;
         block.ok_or_else(|| {

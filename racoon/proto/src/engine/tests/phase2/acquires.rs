@@ -122,7 +122,8 @@ fn an_inbound_policy_is_missed() {
 
 #[test]
 fn somebody_wants_a_phase_2() {
-    let mut net = Net::new(networks(), &[template(Protocol::ESP, Mode::Tunnel)], &sainfo());
+    let tunnel = [template(Protocol::ESP, Mode::Tunnel)];
+    let mut net = Net::new(networks(), &tunnel, &sainfo());
     let ask = |net: &mut Net, selector| {
         let now = net.world.now;
         net.world.a.engine.handle_control(now, Control::EstablishPhase2(Direction::Out, selector))
@@ -140,4 +141,12 @@ fn somebody_wants_a_phase_2() {
     net.world.a.engine.handle_control(now, Control::FlushPhase2(Some(Protocol::ESP))).unwrap();
     net.settle();
     net.assert_empty();
+    // Not because of a packet: a passive block will do, and the pair is renewed.
+    let passive = |block: &mut Remote, _: &mut Settings| block.passive = true;
+    let mut net = Net::with(networks(), &tunnel, [sainfo(), sainfo()], passive, |_, _| {});
+    assert_eq!(ask(&mut net, networks()), Ok(()));
+    net.settle();
+    net.assert_pairs(1);
+    net.pass(seconds(1001));
+    net.assert_pairs(1);
 }

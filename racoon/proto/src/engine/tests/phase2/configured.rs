@@ -58,7 +58,7 @@ fn a_phase_2_waits_for_its_phase_1_as_configured() {
     net.pass_with(seconds(6), |_| Fate::Drop);
     assert_eq!((net.world.a.failures(), net.kernels[0].failed.len()), (vec![], 0));
     net.pass_with(seconds(1), |_| Fate::Drop);
-    assert_eq!(net.world.a.failures(), [Cause::NoPhase1("none came up within 7 s".into())]);
+    assert_eq!(net.world.a.failures(), [Cause::Phase1Late(seconds(7))]);
     assert_eq!((net.kernels[0].failed.as_slice(), net.world.a.states()), (&[acquire(1)][..], vec![3]));
 }
 
@@ -242,6 +242,32 @@ fn an_address_of_somebody_else_as_identity() {
         },
     );
     assert_eq!(world.b.engine.phase1_sa(world.b.only()).unwrap().peer.id, address.with_protocol(17, 500));
+}
+
+/// A reload's values count from then on, for what is on its way, too.
+#[test]
+fn a_reload_brings_its_values() {
+    let mut net = Net::new(hosts(), &transport(), &sainfo());
+    net.world.initiate();
+    net.settle();
+    net.world.a.sent.clear();
+    net.acquire();
+    net.settle_with(|_| Fate::Drop);
+    let mut sainfo = sainfo();
+    sainfo.terms.lifetime = 700;
+    let retransmission = Retransmission { count: 2, interval: seconds(3), copies: 1 };
+    let new = Settings { sainfos: Sainfos::new(vec![sainfo]), retransmission, ..settings(B, nothing) };
+    let now = net.world.now;
+    net.world.a.engine.handle_control(now, Control::Reload(Box::new(new))).unwrap();
+    net.pass_with(seconds(10), |_| Fate::Drop);
+    assert_eq!((net.world.a.sent.len(), net.world.a.failures()), (2, vec![]));
+    net.pass_with(seconds(3), |_| Fate::Drop);
+    assert_eq!((net.world.a.sent.len(), net.world.a.failures()), (2, vec![Cause::NoAnswer { sent: 2 }]));
+    net.settle();
+    net.acquire();
+    net.settle();
+    net.assert_pairs(1);
+    assert_eq!(net.kernels[0].sas[0].hard.seconds, 700);
 }
 
 /// `padding`: the last byte as both see it, and more blocks than are needed.
