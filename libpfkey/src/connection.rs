@@ -15,9 +15,9 @@ use crate::num::{MessageType, SaType};
 use crate::request::{self, Origin};
 use crate::wire::{Message, peek_header};
 
-/// How long an answer may take (the reference's receive timeout). Kernels answer before `send` returns; this is
-/// for helpers, and for answers that were dropped.
-pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+/// Messages that are taken after an answer's time is over: what was there then has come in time, even if this process had
+/// to wait for its turn to look; but what is for others may never end.
+const LATE_MAX: u32 = 1 << 16;
 
 /// A backend with a receive buffer.
 ///
@@ -87,12 +87,18 @@ impl Connection {
         self.next(|| deadline)
     }
 
+    /// How long an answer may take.
+    pub fn answer_timeout(&self) -> Duration {
+        self.backend.answer_timeout()
+    }
+
     /// The next message, or `None` when patience is at its end.
     pub(crate) fn recv_patiently(&mut self, patience: &mut Patience) -> Result<Option<&[u8]>> {
         if patience.is_over() {
             return Ok(None);
         }
-        self.next(|| Some(patience.start()))
+        let time = self.answer_timeout();
+        self.next(|| Some(patience.start(time)))
     }
 
     /// The next message; `deadline` is asked for only when there is none now.
@@ -120,7 +126,7 @@ impl Connection {
         self.send(&request)?;
         let (abi, pid) = (self.abi(), self.pid);
         let mut patience = Patience::default();
-        patience.start();
+        patience.start(self.answer_timeout());
         loop {
             let bytes = match self.recv_patiently(&mut patience) {
                 Ok(Some(bytes)) => bytes,
@@ -148,21 +154,25 @@ impl Drop for Connection {
     }
 }
 
-/// How long an answer is waited for: [`ANSWER_TIMEOUT`] from when there was first nothing to take, or only what is
+/// How long an answer is waited for: [`Backend::answer_timeout`] from when there was first nothing to take, or only what is
 /// for others. As long as answers come nobody looks at the clock: on some machines that is a system call.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Patience {
     end: Option<Instant>,
+    /// Messages that were taken after the end.
+    late: u32,
 }
 
 impl Patience {
     /// Starts the clock if it stands; returns when it will be over.
-    pub(crate) fn start(&mut self) -> Instant {
-        *self.end.get_or_insert_with(|| Instant::now() + ANSWER_TIMEOUT)
+    pub(crate) fn start(&mut self, time: Duration) -> Instant {
+        *self.end.get_or_insert_with(|| Instant::now() + time)
     }
 
-    fn is_over(self) -> bool {
-        self.end.is_some_and(|end| end <= Instant::now())
+    /// Whether nothing more is to be taken, even if it is there.
+    fn is_over(&mut self) -> bool {
+        self.late += u32::from(self.end.is_some_and(|end| end <= Instant::now()));
+        self.late > LATE_MAX
     }
 }
 

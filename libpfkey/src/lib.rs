@@ -38,7 +38,7 @@ mod strerror;
 mod sys;
 pub mod wire;
 
-pub use connection::{ANSWER_TIMEOUT, Connection};
+pub use connection::Connection;
 pub use dialect::{Abi, ByteOrder, DIALECT_VARIABLE, Dialect, UnknownDialect};
 pub use error::{Error, Result};
 pub use num::{ExtensionType, MessageType, SaFlags, SaState, SaType};

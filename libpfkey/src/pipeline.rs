@@ -186,7 +186,7 @@ impl<T> Pipeline<T> {
 
     /// Takes one message and reports what it answers; or gives the oldest request up.
     fn take_answer(&mut self, on_answer: &mut impl FnMut(&T, Answer<'_>)) {
-        let (abi, pid) = (self.connection.abi(), self.connection.pid());
+        let (abi, pid, time) = (self.connection.abi(), self.connection.pid(), self.connection.answer_timeout());
         let Some(oldest) = self.pending.front() else { return };
         let received = match oldest.overtaken {
             true => self.connection.recv(Some(Duration::ZERO)),
@@ -196,7 +196,7 @@ impl<T> Pipeline<T> {
             Ok(Some(bytes)) => bytes,
             // What was malformed may have been anybody's.
             Err(Error::Malformed { .. }) => {
-                self.patience.start();
+                self.patience.start(time);
                 return;
             }
             Ok(None) => {
@@ -214,7 +214,7 @@ impl<T> Pipeline<T> {
         let answers = |pending: &Pending<T>| pending.seq == header.seq && pending.message_type == header.message_type;
         let position = self.pending.iter().position(answers).filter(|_| header.pid == pid);
         let Some(done) = position.and_then(|position| self.pending.remove(position)) else {
-            self.patience.start();
+            self.patience.start(time);
             return;
         };
         self.patience = Patience::default();
@@ -282,7 +282,7 @@ impl<T> Pipeline<T> {
     /// Takes the answers to a request that was sent, up to the last one. The answers of a dump (`many`) count in
     /// the field of the sequence number, down to 0.
     fn answers(&mut self, wanted: &Header, many: bool, mut on_answer: impl FnMut(Answer<'_>)) {
-        let (abi, pid) = (self.connection.abi(), self.connection.pid());
+        let (abi, pid, time) = (self.connection.abi(), self.connection.pid(), self.connection.answer_timeout());
         let mut patience = Patience::default();
         loop {
             let bytes = match self.connection.recv_patiently(&mut patience) {
@@ -291,7 +291,7 @@ impl<T> Pipeline<T> {
                 // It may have been an answer: the list is not known to be whole.
                 Err(error @ Error::Malformed { .. }) => {
                     on_answer(Answer::Lost(error));
-                    patience.start();
+                    patience.start(time);
                     continue;
                 }
                 Err(error) => return on_answer(Answer::Lost(error)),
@@ -299,7 +299,7 @@ impl<T> Pipeline<T> {
             let Ok(header) = peek_header(abi, bytes) else { continue };
             let own = header.message_type == wanted.message_type && header.pid == pid;
             if !own || (!many && header.seq != wanted.seq) {
-                patience.start();
+                patience.start(time);
                 continue;
             }
             if header.errno != 0 {

@@ -10,6 +10,7 @@ use libpfkey::backend::{Backend, ClientEvent, MESSAGE_MAX, Memory, Socket, Socke
 use libpfkey::wire::{Address, Sa};
 use libpfkey::{Abi, Dialect, Extension, ExtensionType, Header, Message, MessageType, SaType};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, send, socketpair};
+use tempfile::TempDir;
 
 const ABI: Abi = Abi::of(Dialect::NetBsd);
 
@@ -18,14 +19,16 @@ struct Lab {
     server: SocketServer,
     engine: Memory,
     path: PathBuf,
+    _directory: TempDir,
 }
 
 impl Lab {
-    fn new(name: &str, abi: Abi) -> Self {
+    fn new(abi: Abi) -> Self {
         let engine = Memory::new(abi).unwrap();
-        let path = std::env::temp_dir().join(format!("libpfkey-{name}-{}", std::process::id()));
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("kernel");
         let server = SocketServer::bind(&path, Box::new(engine.another_handle().unwrap())).unwrap();
-        Self { server, engine, path }
+        Self { server, engine, path, _directory: directory }
     }
 
     fn client(&mut self) -> Socket {
@@ -80,7 +83,7 @@ fn answers(client: &mut Socket) -> Vec<(MessageType, u8, u32, u32)> {
 
 #[test]
 fn each_client_gets_its_own_answers() {
-    let mut lab = Lab::new("own", ABI);
+    let mut lab = Lab::new(ABI);
     let (mut one, mut two) = (lab.client(), lab.client());
     // The same sequence number and process id, as in two jails.
     one.send(&getspi(7, 99)).unwrap();
@@ -93,7 +96,7 @@ fn each_client_gets_its_own_answers() {
 
 #[test]
 fn dumps_take_turns_and_end_for_each() {
-    let mut lab = Lab::new("dump", ABI);
+    let mut lab = Lab::new(ABI);
     let (mut one, mut two) = (lab.client(), lab.client());
     for seq in 0..3 {
         one.send(&getspi(seq, 1)).unwrap();
@@ -113,7 +116,7 @@ fn dumps_take_turns_and_end_for_each() {
 #[test]
 fn others_hear_of_changes_under_process_id_0() {
     for dialect in Dialect::ALL {
-        let mut lab = Lab::new(dialect.name(), Abi::of(dialect));
+        let mut lab = Lab::new(Abi::of(dialect));
         let (mut one, mut two) = (lab.client(), lab.client());
         let abi = Abi::of(dialect);
         one.send(&request(abi, header(MessageType::SpdFlush, SaType::Unspec, 3, 42), vec![])).unwrap();
@@ -132,7 +135,7 @@ fn others_hear_of_changes_under_process_id_0() {
 
 #[test]
 fn every_client_can_register_once() {
-    let mut lab = Lab::new("register", ABI);
+    let mut lab = Lab::new(ABI);
     let (mut one, mut two, mut three) = (lab.client(), lab.client(), lab.client());
     let register = |pid| request(ABI, header(MessageType::Register, SaType::Esp, 1, pid), vec![]);
     one.send(&register(1)).unwrap();
@@ -148,7 +151,7 @@ fn every_client_can_register_once() {
 #[test]
 fn what_is_no_message_ends_the_connection_and_no_other() {
     for bytes in [&[2u8, 10, 0][..], &[2, 10, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], &[0xff; 4096]] {
-        let mut lab = Lab::new(&format!("bad{}", bytes.len()), ABI);
+        let mut lab = Lab::new(ABI);
         let (mut one, mut two) = (lab.client(), lab.client());
         one.send(bytes).unwrap();
         two.send(&getspi(1, 1)).unwrap();
@@ -160,7 +163,7 @@ fn what_is_no_message_ends_the_connection_and_no_other() {
 
 #[test]
 fn a_client_that_leaves_takes_nothing_with_it() {
-    let mut lab = Lab::new("leave", ABI);
+    let mut lab = Lab::new(ABI);
     let (mut one, mut two) = (lab.client(), lab.client());
     one.send(&getspi(1, 1)).unwrap();
     one.send(&request(ABI, header(MessageType::Dump, SaType::Unspec, 5, 1), vec![])).unwrap();
@@ -186,7 +189,7 @@ fn what_a_server_sends_that_is_no_message_is_an_error() {
 
 #[test]
 fn a_left_over_socket_file_is_replaced_and_a_served_one_is_not() {
-    let lab = Lab::new("bind", ABI);
+    let lab = Lab::new(ABI);
     let door = || Box::new(Memory::new(ABI).unwrap());
     let error = SocketServer::bind(&lab.path, door()).unwrap_err();
     assert_eq!(error.to_string(), "bind: Address already in use");

@@ -13,6 +13,7 @@ use std::fmt;
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::dialect::{Abi, Dialect};
 use crate::error::{Error, Result};
@@ -29,6 +30,10 @@ pub use xfrm::translate as translate_netlink;
 
 /// Bytes of the longest message there can be: the length field counts 8-byte words in 16 bits.
 pub const MESSAGE_MAX: usize = u16::MAX as usize * 8;
+
+/// How long a kernel may take to answer (the reference's receive timeout). Kernels answer before `send` returns, or drop
+/// the answer.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A door: takes requests, gives answers and events, one message at a time. Never blocks: wait on [`Backend::fd`].
 pub trait Backend: fmt::Debug + Send {
@@ -58,6 +63,11 @@ pub trait Backend: fmt::Debug + Send {
     /// # Errors
     /// [`Error::System`]
     fn set_receive_buffer(&mut self, kib: usize) -> Result<usize>;
+
+    /// How long an answer may take; what takes longer is held to be lost.
+    fn answer_timeout(&self) -> Duration {
+        ANSWER_TIMEOUT
+    }
 
     /// Whether messages were lost since this was asked last, as far as the kernel tells: what depends on having heard all
     /// has to be asked for again.

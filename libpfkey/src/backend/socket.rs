@@ -17,8 +17,9 @@ use crate::error::{Error, Result};
 use crate::strerror::Code;
 use crate::wire::peek_header;
 
-/// How long a full socket may take to drain: the other end answers from memory or from a kernel, never from disk.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long an answer may take, and a full socket to drain. The other end is a process, which waits for its turn on a busy
+/// machine; that it has ended is not waited for, but told at once.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is asked of the system for the buffers; it may give less.
 const BUFFER: usize = 1 << 20;
@@ -93,6 +94,10 @@ impl Backend for Socket {
 
     fn window(&self) -> usize {
         WINDOW
+    }
+
+    fn answer_timeout(&self) -> Duration {
+        PATIENCE
     }
 
     fn set_receive_buffer(&mut self, kib: usize) -> Result<usize> {

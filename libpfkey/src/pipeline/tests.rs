@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use zeroize::Zeroizing;
 
 use super::{Answer, Pace, Pipeline};
-use crate::backend::{Backend, Memory};
+use crate::backend::{ANSWER_TIMEOUT, Backend, Memory};
 use crate::connection::Connection;
 use crate::dialect::{Abi, Dialect};
 use crate::error::{Error, Result};
@@ -31,6 +31,7 @@ struct Scripted<F> {
     quiet: (UnixStream, UnixStream),
     window: usize,
     log: Arc<Mutex<Log>>,
+    patience: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -40,11 +41,15 @@ struct Log {
     most: usize,
 }
 
+/// Waiting so long is as good as hanging.
+const FOREVER: Duration = Duration::from_secs(3600);
+
 impl<F: FnMut(Header, &[u8]) -> Result<Vec<Item>> + Send> Scripted<F> {
     fn new(window: usize, script: F) -> (Box<Self>, Arc<Mutex<Log>>) {
         let log = Arc::<Mutex<Log>>::default();
         let quiet = UnixStream::pair().unwrap();
-        (Box::new(Self { script, waiting: VecDeque::new(), quiet, window, log: Arc::clone(&log) }), log)
+        let door = Self { script, waiting: VecDeque::new(), quiet, window, log: Arc::clone(&log), patience: FOREVER };
+        (Box::new(door), log)
     }
 }
 
@@ -89,6 +94,44 @@ impl<F: FnMut(Header, &[u8]) -> Result<Vec<Item>> + Send> Backend for Scripted<F
 
     fn set_receive_buffer(&mut self, kib: usize) -> Result<usize> {
         Ok(kib)
+    }
+
+    fn answer_timeout(&self) -> Duration {
+        self.patience
+    }
+}
+
+/// An engine whose answers may take for ever.
+#[derive(Debug)]
+struct Slow(Memory);
+
+impl Backend for Slow {
+    fn abi(&self) -> Abi {
+        self.0.abi()
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.0.fd()
+    }
+
+    fn send(&mut self, message: &[u8]) -> Result<()> {
+        self.0.send(message)
+    }
+
+    fn recv<'b>(&mut self, buffer: &'b mut [u8]) -> Result<Option<&'b [u8]>> {
+        self.0.recv(buffer)
+    }
+
+    fn window(&self) -> usize {
+        self.0.window()
+    }
+
+    fn set_receive_buffer(&mut self, kib: usize) -> Result<usize> {
+        self.0.set_receive_buffer(kib)
+    }
+
+    fn answer_timeout(&self) -> Duration {
+        FOREVER
     }
 }
 
@@ -298,10 +341,8 @@ fn answers_out_of_order() {
     });
     let mut run = Run::new(door, Pace::Pipelined);
     (0..5).for_each(|_| run.flush().unwrap());
-    let started = Instant::now();
     let expected: Vec<_> = (0..5).rev().map(|tag| (tag, Outcome::Reply)).collect();
     assert_eq!(run.finish(), expected);
-    assert!(started.elapsed() < Duration::from_millis(900), "nothing was waited for");
 }
 
 #[test]
@@ -343,10 +384,11 @@ fn what_the_kernel_refuses() {
     );
 }
 
-/// Loses the answer to each of some requests, with others before and behind, and returns what was said of them.
+/// Loses the answer to each of some requests, with others before and behind, and returns what was said of them. An answer
+/// that was overtaken is not waited for.
 fn outcomes_of_dropped(prepare: impl FnOnce(&mut Run), dropped: impl FnOnce(&mut Run)) -> Vec<Outcome> {
     let (engine, handle) = memory();
-    let mut run = Run::new(handle, Pace::Pipelined);
+    let mut run = Run::new(Box::new(Slow(*handle)), Pace::Pipelined);
     prepare(&mut run);
     let outcomes = &mut run.outcomes;
     run.pipeline.finish(&mut |tag, answer| outcomes.push((*tag, outcome(answer))));
@@ -355,9 +397,7 @@ fn outcomes_of_dropped(prepare: impl FnOnce(&mut Run), dropped: impl FnOnce(&mut
     dropped(&mut run);
     let behind = run.tags;
     run.flush_ah();
-    let started = Instant::now();
     let outcomes = run.finish();
-    assert!(started.elapsed() < Duration::from_millis(900), "an answer that was overtaken is not waited for");
     assert!(outcomes.contains(&(behind, Outcome::Reply)), "{outcomes:?}");
     outcomes.into_iter().filter(|(tag, _)| (first..behind).contains(tag)).map(|(_, outcome)| outcome).collect()
 }
@@ -411,7 +451,7 @@ fn the_last_answer_dropped_is_asked_for_after_a_second() {
         let started = Instant::now();
         run.add(0x1001, KEY);
         assert_eq!(run.finish(), [(0, Outcome::Confirmed)]);
-        assert!((900..3000).contains(&started.elapsed().as_millis()));
+        assert!(started.elapsed() >= ANSWER_TIMEOUT);
     }
 }
 
@@ -463,11 +503,37 @@ fn a_dump_with_noise_inside() {
 
 #[test]
 fn a_dump_that_ends_early() {
-    let (door, _) = Scripted::new(4, |header, _| Ok(vec![Ok(bare(header, |entry| entry.seq = 7))]));
+    let (mut door, _) = Scripted::new(4, |header, _| Ok(vec![Ok(bare(header, |entry| entry.seq = 7))]));
+    door.patience = Duration::from_millis(10);
     let mut run = Run::new(door, Pace::Pipelined);
-    let started = Instant::now();
     assert_eq!(run.dump(), [Outcome::Reply, unanswered()]);
-    assert!((900..3000).contains(&started.elapsed().as_millis()));
+}
+
+/// What came while this process was not looking has come in time, behind whatever else has come.
+#[test]
+fn an_answer_that_is_there_is_taken_however_late() {
+    let (mut door, _) = Scripted::new(4, |header, _| {
+        let mut items: Vec<Item> = (0..100).map(|_| Ok(bare(header, |other| other.pid ^= 1))).collect();
+        items.push(Ok(echo(header)));
+        Ok(items)
+    });
+    door.patience = Duration::ZERO;
+    let mut run = Run::new(door, Pace::Pipelined);
+    (0..3).for_each(|_| run.flush().unwrap());
+    assert_eq!(run.finish(), [(0, Outcome::Reply), (1, Outcome::Reply), (2, Outcome::Reply)]);
+}
+
+#[test]
+fn noise_without_end_is_no_answer() {
+    let count = 1 << 17;
+    let (mut door, _) = Scripted::new(4, move |header, _| {
+        let noise = bare(header, |other| other.pid ^= 1);
+        Ok((0..count).map(|_| Ok(noise.clone())).chain([Ok(echo(header))]).collect())
+    });
+    door.patience = Duration::ZERO;
+    let mut run = Run::new(door, Pace::Pipelined);
+    run.flush().unwrap();
+    assert_eq!(run.finish(), [(0, unanswered())]);
 }
 
 #[test]

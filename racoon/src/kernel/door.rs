@@ -11,9 +11,7 @@ use libpfkey::algorithm::Supported;
 use libpfkey::backend::{Backend, Choice, Memory};
 use libpfkey::request::{self, Origin};
 use libpfkey::wire::peek_header;
-use libpfkey::{
-    ANSWER_TIMEOUT, Abi, Connection, Dialect, Error, ExtensionType, Message, MessageType, Result, SaState, SaType, dump,
-};
+use libpfkey::{Abi, Connection, Dialect, Error, ExtensionType, Message, MessageType, Result, SaState, SaType, dump};
 use racoon_proto::kernel::{
     Acquire, Action, Direction, KernelError, KernelEvent, KernelRequest, Level, Limit, Policy, SaInstallation, SaName,
     SaTransform, Selector, SpiAllocation, UdpPorts,
@@ -294,7 +292,7 @@ impl Door {
         let mut request = Vec::new();
         request::register(self.events.origin(0), sa_type, &mut request)?;
         self.events.send(&request)?;
-        let deadline = Instant::now() + ANSWER_TIMEOUT;
+        let deadline = Instant::now() + self.events.answer_timeout();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let bytes = match self.events.recv(Some(left)) {

@@ -5,10 +5,14 @@ use std::time::{Duration, Instant};
 
 use libpfkey::request::Origin;
 use libpfkey::wire::peek_header;
-use libpfkey::{ANSWER_TIMEOUT, Abi, Connection, Error, Header, Message, MessageType, Result};
+use libpfkey::{Abi, Connection, Error, Header, Message, MessageType, Result};
 
 /// How long an answer is waited for when the one before did not come in time: whoever waits here does nothing else.
 const SHORT_TIMEOUT: Duration = Duration::from_millis(20);
+
+/// Messages of others that are passed over when an answer's time is over: behind them it may be there all the same, if this
+/// process had to wait for its turn to look.
+const LATE_MAX: u32 = 1 << 16;
 
 /// Sequence numbers of requests that no acquire began: larger than those of acquires, which on Linux a request would
 /// complete that has the same.
@@ -24,7 +28,8 @@ pub(super) struct Requests {
 
 impl Requests {
     pub(super) fn new(connection: Connection) -> Self {
-        Self { connection, next_seq: FIRST_SEQ, patience: ANSWER_TIMEOUT }
+        let patience = connection.answer_timeout();
+        Self { connection, next_seq: FIRST_SEQ, patience }
     }
 
     pub(super) fn abi(&self) -> Abi {
@@ -51,12 +56,12 @@ impl Requests {
     /// # Errors
     /// [`Error::System`]
     pub(super) fn drain(&mut self) -> Result<()> {
-        let (abi, pid) = (self.connection.abi(), self.connection.pid());
+        let (abi, pid, whole) = (self.connection.abi(), self.connection.pid(), self.connection.answer_timeout());
         loop {
             match self.connection.recv(Some(Duration::ZERO)) {
                 Ok(None) => return Ok(()),
                 Ok(Some(bytes)) if peek_header(abi, bytes).is_ok_and(|header| header.pid == pid) => {
-                    self.patience = ANSWER_TIMEOUT;
+                    self.patience = whole;
                 }
                 Ok(Some(_)) | Err(Error::Malformed { .. }) => {}
                 Err(error) => return Err(error),
@@ -95,9 +100,10 @@ impl Requests {
         request: &[u8],
         mut take: impl FnMut(&Message<'_>) -> ControlFlow<()>,
     ) -> Result<()> {
-        let abi = self.abi();
+        let (abi, whole) = (self.abi(), self.connection.answer_timeout());
         let asked = peek_header(abi, request)?;
         self.tell(request)?;
+        let mut late = 0;
         let mut deadline = Instant::now() + self.patience;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -113,12 +119,13 @@ impl Requests {
             };
             let header = peek_header(abi, bytes)?;
             if !answers(&asked, &header) {
-                if left.is_zero() {
+                late += u32::from(left.is_zero());
+                if late > LATE_MAX {
                     return Err(Error::Timeout);
                 }
                 continue;
             }
-            self.patience = ANSWER_TIMEOUT;
+            self.patience = whole;
             if header.errno != 0 {
                 return Err(Error::Kernel(abi.dialect.errno_to_host(header.errno)));
             }
@@ -155,6 +162,6 @@ mod tests {
         requests.tell(&bytes).unwrap();
         assert_eq!(requests.patience, SHORT_TIMEOUT);
         requests.drain().unwrap();
-        assert_eq!(requests.patience, ANSWER_TIMEOUT);
+        assert_eq!(requests.patience, requests.connection.answer_timeout());
     }
 }

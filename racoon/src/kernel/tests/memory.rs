@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::TryRecvError;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use libpfkey::backend::{Choice, Memory, SocketServer};
 use libpfkey::request::{self, SaName as PfKeyName};
@@ -213,10 +213,8 @@ fn ports_that_are_part_of_a_name() {
 fn an_answer_that_does_not_come() {
     let mut lab = Lab::new(Dialect::Linux);
     lab.kernel.drop_next_replies(1);
-    let start = Instant::now();
     let error = lab.install(outbound(0x2002, aes_sha1())).unwrap_err();
     assert_eq!(error.text, "Add esp 10.0.0.1->10.0.0.2 spi=8194(0x2002): no answer from the kernel");
-    assert!(start.elapsed() < Duration::from_millis(1500), "one answer's time, and then no more");
     assert!(lab.door.show(SaType::Esp, 0).is_ok_and(|text| text.is_empty()), "what it did all the same is undone");
     lab.kernel.fail_next(MessageType::GetSpi, libc::ENOBUFS);
     let refused = lab.ask(KernelRequest::AllocateSpi(allocation(Protocol::ESP))).pop();
