@@ -52,6 +52,7 @@ mod tests {
         let before = now();
         std::thread::sleep(Duration::from_millis(10));
         let passed = now().since(before);
-        assert!(passed >= Duration::from_millis(10) && passed < Duration::from_secs(60), "{passed:?}");
+        // As long as it may take to be awake again, it is not as if the unit were another one.
+        assert!(passed >= Duration::from_millis(10) && passed < Duration::from_secs(10_000), "{passed:?}");
     }
 }

@@ -84,27 +84,3 @@ impl AsFd for Signals {
         self.pipe.as_fd()
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use nix::sys::signal::{Signal as Number, raise};
-
-    use super::*;
-
-    /// The only test that installs handlers: they belong to the whole process.
-    #[test]
-    fn each_once() {
-        let signals = Signals::watch().unwrap();
-        assert_eq!(signals.take(), []);
-        for number in [Number::SIGUSR1, Number::SIGHUP, Number::SIGPIPE, Number::SIGTERM, Number::SIGINT] {
-            raise(number).unwrap();
-        }
-        let number = |number: Number| u8::try_from(number as i32).unwrap();
-        let stops = [Signal::Stop(number(Number::SIGINT)), Signal::Stop(number(Number::SIGTERM))];
-        assert_eq!(signals.take(), [Signal::Reload, stops[0], stops[1], Signal::User(number(Number::SIGUSR1))]);
-        // More than the pipe holds do not block.
-        (0..100_000).for_each(|_| raise(Number::SIGUSR2).unwrap());
-        assert_eq!(signals.take(), [Signal::User(number(Number::SIGUSR2))]);
-        assert_eq!(signals.take(), []);
-    }
-}

@@ -62,8 +62,10 @@ mod tests {
     #[test]
     fn sockets_without_a_path() {
         use std::os::linux::net::SocketAddrExt as _;
-        let name = format!("racoon-test-{}", std::process::id());
-        let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
+        // Nobody else's: a directory has this name.
+        let directory = tempfile::tempdir().unwrap();
+        let name = directory.path().to_str().unwrap();
+        let address = std::os::unix::net::SocketAddr::from_abstract_name(name).unwrap();
         let manager = UnixDatagram::bind_addr(&address).unwrap();
         send(OsStr::new(&format!("@{name}")), State::Ready).unwrap();
         assert_eq!(read(&manager), "READY=1");

@@ -125,7 +125,9 @@ mod tests {
     #[test]
     fn all_of_loopback_is_here() {
         let is_here = |text: &str| is_here(text.parse().unwrap(), &present().unwrap());
-        assert!(is_here("127.0.0.1:500") && is_here("[::1]:500"));
+        assert!(is_here("127.0.0.1:500"));
+        let has_ipv6 = std::net::UdpSocket::bind("[::1]:0").is_ok();
+        assert_eq!(is_here("[::1]:500"), has_ipv6);
         assert_eq!(is_here("127.1.2.3:500"), cfg!(target_os = "linux"));
         assert!(!is_here("192.0.2.77:500") && !is_here("[::2]:500"));
     }
@@ -140,9 +142,10 @@ mod tests {
     }
 
     #[test]
-    fn no_news_at_first() {
+    fn no_news_without_change() {
         if let Ok(watch) = Watch::open() {
-            assert!(!watch.changed());
+            // The host may have some just now.
+            assert!((0..100).any(|_| !watch.changed()));
         }
     }
 }

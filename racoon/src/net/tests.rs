@@ -1,9 +1,9 @@
 //! Sockets on the loopback interface.
 
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::process;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ipsec_conf::racoon::load;
@@ -25,15 +25,21 @@ fn options(text: &str) -> Options {
     Options { listen: listen(text), ports: Ports::default(), family: None, bypass: Bypass::Wished }
 }
 
-/// A port of the loopback interface that nobody has just now.
-/// A port that nobody has, and that the system gives to nobody who asks for any.
+/// After that something has not happened.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A UDP port that nobody has, and that the system gives to nobody who asks for any. As long as this process lives no other
+/// one that runs these tests gets it: it is theirs whose the TCP port is.
 fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let is_free = |port: &u16| UdpSocket::bind(loopback(*port)).is_ok();
-    // Other processes that run these tests begin elsewhere.
-    let base = 10_000 + u16::try_from(process::id() % 20_000).unwrap();
-    let mut ports = std::iter::from_fn(|| Some(base + NEXT.fetch_add(1, Ordering::Relaxed)));
-    ports.find(is_free).unwrap()
+    static TAKEN: Mutex<Vec<TcpListener>> = Mutex::new(Vec::new());
+    let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let free = (10_000..30_000).find_map(|port| {
+        let reserved = TcpListener::bind(loopback(port)).ok()?;
+        UdpSocket::bind(loopback(port)).ok().map(|_| (port, reserved))
+    });
+    let (port, reserved) = free.unwrap();
+    taken.push(reserved);
+    port
 }
 
 fn loopback(port: u16) -> SocketAddr {
@@ -42,22 +48,27 @@ fn loopback(port: u16) -> SocketAddr {
 
 fn peer() -> UdpSocket {
     let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
-    peer.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    peer.set_read_timeout(Some(PATIENCE)).unwrap();
     peer
 }
 
-/// Waits for what the socket has to tell, as the daemon does.
-fn await_input(sockets: &mut Sockets, socket: SocketAddr) -> Option<Input<'_>> {
+/// Waits until a socket has something to tell, or not any longer.
+fn await_input(sockets: &Sockets, patience: Duration) -> bool {
     let sources = sockets.descriptors().map(|(address, descriptor)| Source::second(descriptor, address));
-    poller::wait(&sources.collect::<Vec<_>>(), Some(Duration::from_secs(10))).unwrap();
-    sockets.receive(socket).unwrap()
+    !poller::wait(&sources.collect::<Vec<_>>(), Some(patience)).unwrap().is_empty()
 }
 
-/// The next message, as owned values.
+/// The next message, as owned values. What is dropped before it makes the socket readable, too.
 fn message(sockets: &mut Sockets, socket: SocketAddr) -> (SocketAddr, SocketAddr, Vec<u8>, bool) {
-    match await_input(sockets, socket) {
-        Some(Input::Message(message)) => (message.local, message.remote, message.bytes.to_vec(), message.natt),
-        other => panic!("{other:?}"),
+    loop {
+        assert!(await_input(sockets, PATIENCE), "no message in time");
+        match sockets.receive(socket).unwrap() {
+            Some(Input::Message(message)) => {
+                return (message.local, message.remote, message.bytes.to_vec(), message.natt);
+            }
+            Some(other) => panic!("{other:?}"),
+            None => {}
+        }
     }
 }
 
@@ -217,42 +228,6 @@ fn addresses_as_text() {
     assert_eq!(shown("[fe80::1%2]:500"), "fe80::1%2[500]");
 }
 
-/// In a network of its own, where a kernel gives us one.
-#[cfg(target_os = "linux")]
-#[test]
-fn addresses_that_come_and_go() {
-    let alone = std::thread::spawn(|| {
-        let ip = |words: &str| {
-            process::Command::new("ip").args(words.split(' ')).status().is_ok_and(|status| status.success())
-        };
-        let unshared = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET);
-        if unshared.is_err() || !ip("link set lo up") || !ip("link add veth0 type veth peer name veth1") {
-            eprintln!("no network to play with: {unshared:?}");
-            return;
-        }
-        let mut sockets = Sockets::open(options(""), Log::in_memory()).unwrap();
-        let mut await_socket = |address: &str, is_there: bool| {
-            let address = address.parse::<SocketAddr>().unwrap();
-            while sockets.descriptors().any(|(socket, _)| socket == address) != is_there {
-                let watch = [Source::first(sockets.watch().unwrap(), ())];
-                let ready = poller::wait(&watch, Some(Duration::from_secs(20))).unwrap();
-                assert_eq!(ready.len(), 1, "no news of {address}");
-                sockets.addresses_changed().unwrap();
-            }
-        };
-        await_socket("127.0.0.1:500", true);
-        assert!(ip("address add 192.0.2.1/32 dev lo"));
-        await_socket("192.0.2.1:500", true);
-        await_socket("192.0.2.1:4500", true);
-        assert!(ip("address del 192.0.2.1/32 dev lo"));
-        await_socket("192.0.2.1:4500", false);
-        // Duplicates of this one are looked for first: a tentative address cannot be used.
-        assert!(ip("link set veth0 up") && ip("link set veth1 up") && ip("address add 2001:db8::1/64 dev veth0"));
-        await_socket("[2001:db8::1]:500", true);
-    });
-    alone.join().unwrap();
-}
-
 /// Where the kernel has IPsec and we have the right, policies are not merely wished.
 #[cfg(target_os = "linux")]
 #[test]
@@ -281,9 +256,10 @@ fn nobody_is_there() {
     let mut sockets = Sockets::open(options(&format!("isakmp 127.0.0.1 [{port}];")), Log::in_memory()).unwrap();
     let (ours, nobody, peer) = (loopback(port), loopback(free_port()), peer());
     sockets.send(ours, nobody, b"anybody?").unwrap();
-    std::thread::sleep(Duration::from_millis(50));
     sockets.send(ours, peer.local_addr().unwrap(), b"an error of another's is no error of yours").unwrap();
     assert_eq!(peer.recv_from(&mut [0; 100]).unwrap().1, ours);
+    // Who has to wait for longer takes it for such a sandbox.
+    await_input(&sockets, Duration::from_secs(2));
     match sockets.receive(ours).unwrap() {
         Some(Input::Unreachable(unreachable)) => {
             assert_eq!((unreachable.local, unreachable.remote), (ours, nobody));
@@ -291,9 +267,9 @@ fn nobody_is_there() {
             let port = nobody.port();
             let expected = format!("127.0.0.1[{port}]: Connection refused (os error 111) (says 127.0.0.1)");
             assert_eq!(unreachable.to_string(), expected);
+            assert!(sockets.receive(ours).unwrap().is_none());
         }
         None => eprintln!("this kernel reports no ICMP errors"),
         other => panic!("{other:?}"),
     }
-    assert!(sockets.receive(ours).unwrap().is_none());
 }

@@ -2,19 +2,18 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::process::ExitStatusExt as _;
-use std::time::Duration;
 
 use ipsec_conf::policy;
 use libpfkey::backend::Choice;
 use libpfkey::num::ULPROTO_ANY;
 use libpfkey::request::{self, SpdRequest};
 use libpfkey::wire::{Policy, peek_header};
-use libpfkey::{Abi, Connection, Dialect, ExtensionType, Message, SaState, SaType};
+use libpfkey::{Abi, Connection, Dialect, ExtensionType, Message, MessageType, SaState, SaType};
 use nix::sys::signal::Signal;
 
 use crate::kernel::Kernel;
-use crate::negotiation::{REMOTE, SAINFO};
-use crate::{Daemon, Site, eventually};
+use crate::negotiation::{REMOTE, SAINFO, TIMER};
+use crate::{Daemon, PATIENCE, Site, eventually};
 
 /// Where the one and the other are.
 const HOSTS: [&str; 2] = ["127.0.0.1", "127.0.0.2"];
@@ -52,6 +51,7 @@ impl Host {
             "backend socket \"DIR/kernel\";
              path pidfile \"DIR/racoon.pid\";
              path pre_shared_key \"DIR/psk.txt\";
+             {TIMER}
              listen {{ isakmp {us} [{}]; adminsock \"DIR/racoon.sock\"; }}
              remote {them} [{}] {REMOTE}
              {SAINFO}",
@@ -78,7 +78,7 @@ impl Host {
         let mut bytes = Vec::new();
         request::spdadd(kernel.origin(1), &spd, &mut bytes).unwrap();
         kernel.send(&bytes).unwrap();
-        let answer = kernel.recv(Some(Duration::from_secs(5))).unwrap().unwrap();
+        let answer = kernel.recv(Some(PATIENCE)).unwrap().unwrap();
         assert_eq!(peek_header(Abi::of(self.dialect), answer).unwrap().errno, 0);
     }
 
@@ -105,8 +105,12 @@ impl Host {
         kernel.send(&bytes).unwrap();
         let mut sas = Vec::new();
         loop {
-            let answer = kernel.recv(Some(Duration::from_secs(5))).unwrap().expect("an answer to DUMP");
+            let answer = kernel.recv(Some(PATIENCE)).unwrap().expect("an answer to DUMP");
             let header = peek_header(Abi::of(self.dialect), answer).unwrap();
+            // Everybody is told of what the daemon does meanwhile.
+            if header.message_type != MessageType::Dump {
+                continue;
+            }
             if header.errno != 0 {
                 break;
             }
@@ -120,9 +124,13 @@ impl Host {
     }
 
     fn await_sas(&self, count: usize) -> Vec<Sa> {
-        let reached = eventually(|| self.sas().len() == count);
-        assert!(reached, "{} SAs, not {count}:\n{}", self.sas().len(), self.site.log());
-        self.sas()
+        let mut sas = Vec::new();
+        let reached = eventually(|| {
+            sas = self.sas();
+            sas.len() == count
+        });
+        assert!(reached, "{} SAs, not {count}:\n{}", sas.len(), self.site.log());
+        sas
     }
 }
 

@@ -12,7 +12,7 @@ use racoon::kernel::Door;
 use racoon_proto::kernel::{Action, Direction, KernelRequest, Level, Mode, Policy, Prefix, Selector, Template};
 use racoon_proto::num::Protocol;
 
-use crate::negotiation::{REMOTE, SAINFO};
+use crate::negotiation::{REMOTE, SAINFO, TIMER};
 use crate::{Site, eventually};
 
 /// A kernel that is served.
@@ -77,7 +77,10 @@ impl Drop for Kernel {
 /// The daemon's own lines, with its peer at another port of this host, and a served kernel.
 fn configure(site: &Site, other: &Site) {
     site.write("psk.txt", "127.0.0.1 correct horse battery staple\n");
-    site.configure_on("socket \"DIR/kernel\"", &format!("remote 127.0.0.1 [{}] {REMOTE}\n{SAINFO}", other.port));
+    site.configure_on(
+        "socket \"DIR/kernel\"",
+        &format!("{TIMER}\nremote 127.0.0.1 [{}] {REMOTE}\n{SAINFO}", other.port),
+    );
 }
 
 #[test]

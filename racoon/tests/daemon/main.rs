@@ -12,11 +12,11 @@ mod start;
 mod stop;
 
 use std::fs::{self, Permissions};
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 /// After that something has not happened.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A directory with the files of one daemon.
 struct Site {
@@ -33,14 +33,32 @@ struct Site {
     port: u16,
 }
 
-/// A port that nobody has, and that the system gives to nobody who asks for any.
+/// Held while a process is started, and by who opens what the new one must not hold: until it executes, a child holds every
+/// descriptor of its parent.
+fn starting() -> MutexGuard<'static, ()> {
+    static STARTING: Mutex<()> = Mutex::new(());
+    STARTING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts a process.
+fn spawn(command: &mut Command) -> Child {
+    let _alone = starting();
+    command.spawn().unwrap()
+}
+
+/// A UDP port that nobody has, and that the system gives to nobody who asks for any. As long as this process lives no other
+/// one that runs these tests gets it: it is theirs whose the TCP port is.
 fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let is_free = |port: &u16| UdpSocket::bind(("127.0.0.1", *port)).is_ok();
-    // Other processes that run these tests begin elsewhere.
-    let base = 10_000 + u16::try_from(std::process::id() % 20_000).unwrap();
-    let mut ports = std::iter::from_fn(|| Some(base + NEXT.fetch_add(1, Ordering::Relaxed)));
-    ports.find(is_free).unwrap()
+    static TAKEN: Mutex<Vec<TcpListener>> = Mutex::new(Vec::new());
+    let _alone = starting();
+    let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let free = (10_000..30_000).find_map(|port| {
+        let reserved = TcpListener::bind(("127.0.0.1", port)).ok()?;
+        UdpSocket::bind(("0.0.0.0", port)).ok().map(|_| (port, reserved))
+    });
+    let (port, reserved) = free.unwrap();
+    taken.push(reserved);
+    port
 }
 
 impl Site {
@@ -95,7 +113,7 @@ impl Site {
         let file = |name| fs::File::create(self.path(name)).unwrap();
         let mut command = self.command(arguments);
         command.envs(environment.iter().copied());
-        let child = command.stdout(file("stdout")).stderr(file("stderr")).spawn().unwrap();
+        let child = spawn(command.stdout(file("stdout")).stderr(file("stderr")));
         let status = Daemon { site: self, child }.ended();
         let read = |name| fs::read(self.path(name)).unwrap();
         Ran::of(&Output { status, stdout: read("stdout"), stderr: read("stderr") }, self)
@@ -110,14 +128,16 @@ impl Site {
     fn start_with(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Daemon<'_> {
         let mut command = self.command(arguments);
         command.envs(environment.iter().copied());
-        let child = command.arg("-F").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let child = spawn(command.arg("-F").stdout(Stdio::null()).stderr(Stdio::null()));
         let daemon = Daemon { site: self, child };
         self.await_log("used as isakmp port");
         daemon
     }
 
+    /// Its whole lines.
     fn log(&self) -> String {
-        fs::read_to_string(self.path("racoon.log")).unwrap_or_default()
+        let text = fs::read_to_string(self.path("racoon.log")).unwrap_or_default();
+        text.split_inclusive('\n').filter(|line| line.ends_with('\n')).collect()
     }
 
     /// Waits until a text is in the log.
@@ -128,7 +148,9 @@ impl Site {
     fn ctl(&self, arguments: &[&str]) -> Ran {
         let mut command = Command::new(env!("CARGO_BIN_EXE_racoonctl"));
         let socket = self.path("racoon.sock");
-        Ran::of(&command.arg("-s").arg(socket).args(arguments).output().unwrap(), self)
+        command.arg("-s").arg(socket).args(arguments);
+        let child = spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()));
+        Ran::of(&child.wait_with_output().unwrap(), self)
     }
 }
 

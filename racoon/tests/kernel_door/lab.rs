@@ -1,10 +1,11 @@
 //! A host with one link, its kernel's door, and somebody else who changes things.
 
+use std::collections::VecDeque;
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use libpfkey::backend::Choice;
 use libpfkey::num::{DIR_IN, DIR_OUT, LEVEL_REQUIRE, POLICY_IPSEC};
@@ -12,6 +13,7 @@ use libpfkey::request::{self, Origin, SaName as PfKeyName, SpdRequest};
 use libpfkey::wire::{Policy as PfKeyPolicy, Request, SockAddr};
 use libpfkey::{Connection, SaType};
 use racoon::kernel::{Door, Remark};
+use racoon::poller::{self, Source};
 use racoon_proto::config::Authentication;
 use racoon_proto::crypto::Secret;
 use racoon_proto::kernel::{
@@ -23,6 +25,9 @@ use racoon_proto::num::{AuthAlgorithm, EspTransform, Protocol};
 pub(crate) const US: &str = "192.0.2.1";
 pub(crate) const PEER: &str = "192.0.2.2";
 
+/// After that nothing happens.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// The process id of somebody else.
 const OTHER_PID: u32 = 4242;
 
@@ -31,6 +36,8 @@ pub(crate) struct Lab {
     pub(crate) door: Door,
     other: Connection,
     seq: u32,
+    /// What has happened and was not asked for yet.
+    happened: VecDeque<KernelEvent>,
     pub(crate) remarks: Arc<Mutex<Vec<Remark>>>,
 }
 
@@ -42,30 +49,32 @@ impl Lab {
         let log = Box::new(move |remark| log.lock().expect("a log").push(remark));
         let door = Door::open(choice, None, 1024, log).expect("a door");
         let other = Connection::new(other.open(None).expect("another door"));
-        let mut lab = Self { choice: choice.clone(), door, other, seq: 0x9000_0000, remarks };
+        let mut lab =
+            Self { choice: choice.clone(), door, other, seq: 0x9000_0000, happened: VecDeque::new(), remarks };
         assert!(matches!(&lab.events()[..], [KernelEvent::Policies(none)] if none.is_empty()));
         lab
     }
 
     /// All that has happened.
     pub(crate) fn events(&mut self) -> Vec<KernelEvent> {
-        let mut events = Vec::new();
-        self.door.readable(&mut |event| events.push(event)).expect("an open door");
-        events
+        self.listen();
+        self.happened.drain(..).collect()
     }
 
     /// Waits for an event.
     pub(crate) fn event(&mut self) -> KernelEvent {
-        let end = Instant::now() + Duration::from_secs(5);
         loop {
-            let mut events = self.events();
-            match events.len() {
-                0 => assert!(Instant::now() < end, "nothing happens"),
-                1 => return events.remove(0),
-                _ => panic!("{events:?}"),
+            self.listen();
+            if let Some(event) = self.happened.pop_front() {
+                return event;
             }
-            std::thread::sleep(Duration::from_millis(20));
+            let ready = poller::wait(&[Source::first(self.door.fd(), ())], Some(PATIENCE)).expect("a descriptor");
+            assert!(!ready.is_empty(), "nothing happens");
         }
+    }
+
+    fn listen(&mut self) {
+        self.door.readable(&mut |event| self.happened.push_back(event)).expect("an open door");
     }
 
     pub(crate) fn acquire(&mut self) -> Acquire {

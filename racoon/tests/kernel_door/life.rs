@@ -118,10 +118,16 @@ fn ipv6() {
 #[test]
 fn sas_come_to_their_end() {
     at_each_door(|lab| {
-        let outbound = sa(Way::Outbound, 0x1234, aes_sha1(), 2);
-        let name = outbound.name;
-        lab.install(outbound).unwrap();
-        assert!(matches!(lab.event(), KernelEvent::Expire(soft, Limit::Soft) if soft == name));
+        let name = sa(Way::Outbound, 0x1234, aes_sha1(), 2).name;
+        // On a machine that stands still between the two there is only the second.
+        loop {
+            lab.install(sa(Way::Outbound, 0x1234, aes_sha1(), 2)).unwrap();
+            match lab.event() {
+                KernelEvent::Expire(soft, Limit::Soft) if soft == name => break,
+                KernelEvent::Expire(hard, Limit::Hard) if hard == name => {}
+                other => panic!("{other:?}"),
+            }
+        }
         assert!(matches!(lab.event(), KernelEvent::Expire(hard, Limit::Hard) if hard == name));
         std::thread::sleep(Duration::from_millis(100));
         assert!(lab.events().is_empty());

@@ -3,7 +3,8 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+
+use tempfile::TempDir;
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,34 +56,30 @@ pub(crate) fn script(dialect: &str, text: &str) -> Ended {
 
 /// A file that is gone after the test.
 #[derive(Debug)]
-pub(crate) struct Scratch(PathBuf);
+pub(crate) struct Scratch {
+    path: PathBuf,
+    _directory: TempDir,
+}
 
 impl Scratch {
     /// A path with nothing there. Short, for sockets.
     pub(crate) fn path() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self(std::env::temp_dir().join(format!("setkey-{}-{number}", std::process::id())))
+        let directory = tempfile::tempdir().unwrap();
+        Self { path: directory.path().join("file"), _directory: directory }
     }
 
     pub(crate) fn file(bytes: impl AsRef<[u8]>) -> Self {
         let scratch = Self::path();
-        std::fs::write(&scratch.0, bytes).unwrap();
+        std::fs::write(&scratch.path, bytes).unwrap();
         scratch
     }
 
     pub(crate) fn as_path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        self.path.to_str().unwrap()
     }
 }
 

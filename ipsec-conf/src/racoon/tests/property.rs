@@ -92,9 +92,13 @@ fn time_is_linear() {
     };
     let few = tunnels(300);
     let many = tunnels(3000);
-    let small = time(&few).max(time(&few));
-    let large = time(&many);
-    assert!(large < small * 60.0 + 0.5, "{small} s, {large} s for ten times as many");
+    // Were it quadratic, no attempt would do; a machine that stands still for a moment spoils one.
+    let (mut small, mut large) = (f64::MAX, f64::MAX);
+    let is_linear = (0..20).any(|_| {
+        (small, large) = (small.min(time(&few)), large.min(time(&many)));
+        large < small * 40.0
+    });
+    assert!(is_linear, "{small} s, {large} s for ten times as many");
 }
 
 #[test]
