@@ -10,10 +10,14 @@
 //! All numbers are decimal and the dialect's, but for the keys, which are hexadecimal, encryption first. `at` is when it was
 //! installed, in seconds since 1970: an SA is given back for what is left of its time. SAs whose cipher counts are not kept:
 //! after a restart they would begin to count anew under the same key (RFC 3686 section 9, RFC 4106 section 10).
+//!
+//! Lines are only added. Those of SAs that are no more go when there are twice as many of them as of others: then a new file
+//! takes the old one's place.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::net::IpAddr;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -30,6 +34,12 @@ use crate::clock::since_1970;
 /// More than this is no file of ours.
 const SIZE_MAX: u64 = 64 << 20;
 
+/// So many lines may be of SAs that are no more, whatever else the file has.
+const DEAD_MAX: usize = 64;
+
+/// What tells SAs apart: source, destination, type by the dialect's number, SPI.
+pub type Name = (IpAddr, IpAddr, u8, u32);
+
 /// The private extensions that are kept, by their words.
 const WORDS: [(&str, ExtensionType); 2] =
     [("icv", ExtensionType::XfrmAuthTrunc), ("replay", ExtensionType::XfrmReplay)];
@@ -39,6 +49,10 @@ const WORDS: [(&str, ExtensionType); 2] =
 pub struct Backup {
     path: PathBuf,
     file: File,
+    /// The SAs of its lines, as far as they are of this process.
+    living: HashSet<Name>,
+    /// Those of them that are no more.
+    dead: HashSet<Name>,
 }
 
 /// An SA of the file.
@@ -76,7 +90,9 @@ impl Backup {
         if !private {
             return Err(named(path, &"must be a regular file of racoon's user that nobody else can read (mode 0600)"));
         }
-        Ok(Self { path: path.to_owned(), file })
+        // The daemon leaves the directory it was started in.
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        Ok(Self { path, file, living: HashSet::new(), dead: HashSet::new() })
     }
 
     /// Adds an SA that was installed by `message`, UPDATE or ADD.
@@ -85,7 +101,46 @@ impl Backup {
     /// With the file's name.
     pub fn add(&mut self, dialect: Dialect, message: &Message<'_>) -> io::Result<()> {
         let Some(kept) = Kept::of(message, dialect, since_1970()) else { return Ok(()) };
-        self.file.write_all(kept.line().as_bytes()).map_err(|error| named(&self.path, &error))
+        self.append(&kept.line()).map_err(|error| named(&self.path, &error))?;
+        self.dead.remove(&kept.name());
+        self.living.insert(kept.name());
+        Ok(())
+    }
+
+    /// A whole line, or nothing of it: the next one would otherwise continue it.
+    fn append(&mut self, line: &str) -> io::Result<()> {
+        let before = self.file.metadata()?.len();
+        self.file.write_all(line.as_bytes()).inspect_err(|_| drop(self.file.set_len(before)))
+    }
+
+    /// An SA is no more.
+    ///
+    /// # Errors
+    /// With the file's name: its line stays.
+    pub fn forget(&mut self, name: &Name) -> io::Result<()> {
+        self.dead.extend(self.living.take(name));
+        self.tidy()
+    }
+
+    /// All SAs of a type, or all, are no more.
+    ///
+    /// # Errors
+    /// As [`Backup::forget`].
+    pub fn forget_all(&mut self, sa_type: Option<u8>) -> io::Result<()> {
+        self.dead.extend(self.living.extract_if(|(_, _, of, _)| sa_type.is_none_or(|sa_type| sa_type == *of)));
+        self.tidy()
+    }
+
+    /// The lines of SAs that are no more go, if there are many.
+    fn tidy(&mut self) -> io::Result<()> {
+        if self.dead.len() < DEAD_MAX || self.dead.len() <= 2 * self.living.len() {
+            return Ok(());
+        }
+        // Whether that succeeds or not: the next time is when there are as many again.
+        let dead = std::mem::take(&mut self.dead);
+        let (mut kept, _) = self.read()?;
+        kept.retain(|kept| !dead.contains(&kept.name()));
+        self.rewrite(&kept)
     }
 
     /// The SAs whose time is not over. The file has only these from now on. Lines that are none of ours are counted.
@@ -93,21 +148,48 @@ impl Backup {
     /// # Errors
     /// With the file's name.
     pub fn take(&mut self) -> io::Result<(Vec<Kept>, usize)> {
+        let (kept, strange) = self.read()?;
+        self.rewrite(&kept)?;
+        self.living = kept.iter().map(Kept::name).collect();
+        Ok((kept, strange))
+    }
+
+    /// The SAs whose time is not over, and how many lines are none of ours.
+    fn read(&mut self) -> io::Result<(Vec<Kept>, usize)> {
         let wrong = |error| named(&self.path, &error);
-        let mut text = Zeroizing::new(String::new());
-        (&self.file).take(SIZE_MAX).read_to_string(&mut text).map_err(wrong)?;
+        let length = self.file.metadata().map_err(wrong)?.len().min(SIZE_MAX);
+        // A buffer that grows would leave copies of the keys behind.
+        let mut bytes = Zeroizing::new(vec![0; usize::try_from(length).unwrap_or(usize::MAX)]);
+        self.file.rewind().and_then(|()| self.file.read_exact(&mut bytes)).map_err(wrong)?;
         let (now, mut strange) = (since_1970(), 0);
         let mut living = Vec::new();
-        for line in text.lines() {
-            match Kept::parse(line) {
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            match std::str::from_utf8(line).ok().and_then(|line| Kept::parse(line.trim_end())) {
                 Some(kept) if kept.left(now).is_some() => living.push(kept),
                 Some(_) => {}
                 None => strange += 1,
             }
         }
-        self.file.set_len(0).map_err(wrong)?;
-        living.iter().try_for_each(|kept| self.file.write_all(kept.line().as_bytes())).map_err(wrong)?;
         Ok((living, strange))
+    }
+
+    /// A file with these takes the place of the one there is; whatever happens meanwhile, one of the two is there.
+    fn rewrite(&mut self, kept: &[Kept]) -> io::Result<()> {
+        let mut name = self.path.clone().into_os_string();
+        name.push(".new");
+        let (new, mut options) = (PathBuf::from(name), OpenOptions::new());
+        options.read(true).append(true).create_new(true).mode(0o600);
+        let write = || {
+            // One that was left behind when racoon was killed.
+            let _ = fs::remove_file(&new);
+            let mut file = options.open(&new)?;
+            kept.iter().try_for_each(|kept| file.write_all(kept.line().as_bytes()))?;
+            file.sync_data()?;
+            fs::rename(&new, &self.path)?;
+            Ok(file)
+        };
+        self.file = write().map_err(|error: io::Error| named(&new, &error))?;
+        Ok(())
     }
 
     /// Nothing is kept any more.
@@ -115,6 +197,8 @@ impl Backup {
     /// # Errors
     /// With the file's name.
     pub fn clear(&mut self) -> io::Result<()> {
+        self.living.clear();
+        self.dead.clear();
         self.file.set_len(0).map_err(|error| named(&self.path, &error))
     }
 }
@@ -144,6 +228,10 @@ impl Kept {
             words: words.collect(),
             inside: address(ExtensionType::AddressProxy),
         })
+    }
+
+    fn name(&self) -> Name {
+        (self.source, self.destination, self.sa_type, self.spi)
     }
 
     /// Seconds of its time that are left; none: it is over.

@@ -88,12 +88,81 @@ fn the_file_keeps_the_living() {
     let mut backup = Backup::open(&path).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let living = kept(since_1970());
-    let text = format!("{}{}gibberish\n", *kept(1000).line(), *living.line());
+    let mut text = format!("{}{}gibberish\n", *kept(1000).line(), *living.line()).into_bytes();
+    text.extend(b"\xff\xfe\n");
     fs::write(&path, text).unwrap();
-    assert_eq!(backup.take().unwrap(), (vec![living.clone()], 1));
+    assert_eq!(backup.take().unwrap(), (vec![living.clone()], 2));
     assert_eq!(fs::read_to_string(&path).unwrap(), *living.line());
     backup.clear().unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"");
+}
+
+fn count(path: &Path) -> usize {
+    fs::read_to_string(path).unwrap().lines().count()
+}
+
+/// Adds an SA as the kernel's door does.
+fn add(backup: &mut Backup, spi: u32) -> Name {
+    let kept = Kept { spi, ..kept(since_1970()) };
+    let (origin, mut buffer) = (Origin { abi: Abi::of(Dialect::Linux), pid: 1, seq: 2 }, Vec::new());
+    assert!(kept.message(origin, &mut buffer).unwrap());
+    backup.add(Dialect::Linux, &Message::parse(origin.abi, &buffer).unwrap()).unwrap();
+    kept.name()
+}
+
+#[test]
+fn renewals_do_not_make_it_grow_for_ever() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sa.backup");
+    fs::write(directory.path().join("sa.backup.new"), "left behind").unwrap();
+    let mut backup = Backup::open(&path).unwrap();
+    let stays = (1..=40).map(|spi| add(&mut backup, spi)).collect::<Vec<_>>();
+    for spi in 1000..2000 {
+        let name = add(&mut backup, spi);
+        backup.forget(&name).unwrap();
+        backup.forget(&name).unwrap();
+        assert!(count(&path) <= 40 + 81, "{}", count(&path));
+    }
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    let after = add(&mut backup, 5000);
+    backup.forget_all(Some(99)).unwrap();
+    let (kept, strange) = Backup::open(&path).unwrap().take().unwrap();
+    let names = kept.iter().map(Kept::name).collect::<HashSet<_>>();
+    assert!(strange == 0 && stays.iter().chain([&after]).all(|name| names.contains(name)), "{names:?}");
+}
+
+#[test]
+fn what_was_given_back_and_what_is_flushed_goes_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sa.backup");
+    let mut before = Backup::open(&path).unwrap();
+    for spi in 1..=100 {
+        add(&mut before, spi);
+    }
+    // It was killed. Another one may have a line of its own for an SPI.
+    let mut backup = Backup::open(&path).unwrap();
+    assert_eq!(backup.take().unwrap().0.len(), 100);
+    backup.forget_all(Some(3)).unwrap();
+    assert_eq!(count(&path), 0);
+    add(&mut backup, 1);
+    assert_eq!(count(&path), 1);
+}
+
+#[test]
+fn where_no_new_file_can_be_the_old_one_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sa.backup");
+    let mut backup = Backup::open(&path).unwrap();
+    for spi in 1..=100 {
+        add(&mut backup, spi);
+    }
+    fs::create_dir(directory.path().join("sa.backup.new")).unwrap();
+    let error = backup.forget_all(None).unwrap_err().to_string();
+    assert!(error.starts_with(&format!("{}.new: ", path.display())), "{error}");
+    assert_eq!(count(&path), 100);
+    add(&mut backup, 101);
+    assert_eq!(count(&path), 101);
 }
 
 #[test]

@@ -16,13 +16,14 @@ use racoon_proto::kernel::{
     Acquire, Action, Direction, KernelError, KernelEvent, KernelRequest, Level, Limit, Policy, SaInstallation, SaName,
     SaTransform, Selector, SpiAllocation, UdpPorts,
 };
+use racoon_proto::num::Protocol;
 use zeroize::Zeroizing;
 
 use super::algorithm::Suite;
 use super::event::{Heard, sa_name, understand};
 use super::request as compose;
 use super::requests::Requests;
-use super::{Abilities, Log, Remark, Target, failed, policy};
+use super::{Abilities, Log, Remark, Target, failed, policy, sa_type_of};
 use crate::backup::{Backup, Kept};
 
 /// Requests of ours whose echo is awaited: more of them than any echo can be late.
@@ -164,6 +165,23 @@ impl Door {
         let kept = kept.and_then(|message| backup.add(abi.dialect, &message).map_err(|error| error.to_string()));
         if let Err(error) = kept {
             (self.log)(Remark::Warning(format!("an SA is not kept: {error}")));
+        }
+    }
+
+    /// An SA that is kept is no more, or all of a protocol, or all.
+    fn forget(&mut self, gone: Gone<'_>) {
+        let Some(backup) = &mut self.backup else { return };
+        let dialect = self.requests.abi().dialect;
+        let number = |protocol| sa_type_of(protocol).and_then(|sa_type| sa_type.number(dialect));
+        let forgotten = match gone {
+            Gone::One(SaName { protocol, source, destination, spi }) => match number(*protocol) {
+                Some(sa_type) => backup.forget(&(*source, *destination, sa_type, *spi)),
+                None => Ok(()),
+            },
+            Gone::All(protocol) => backup.forget_all(protocol.and_then(number)),
+        };
+        if let Err(error) = forgotten {
+            (self.log)(Remark::Warning(format!("lines of SAs that are no more stay: {error}")));
         }
     }
 
@@ -356,6 +374,7 @@ impl Door {
         match heard {
             Heard::Event(KernelEvent::Deleted(name)) => {
                 self.ports.remove(&name);
+                self.forget(Gone::One(&name));
                 if !self.deleted.remove(&name) {
                     on_event(KernelEvent::Deleted(name));
                 }
@@ -365,8 +384,13 @@ impl Door {
                 on_event(KernelEvent::Policy(policy));
             }
             Heard::Event(event) => {
-                if let KernelEvent::Expire(name, Limit::Hard) = &event {
-                    self.ports.remove(name);
+                match &event {
+                    KernelEvent::Expire(name, Limit::Hard) => {
+                        self.ports.remove(name);
+                        self.forget(Gone::One(name));
+                    }
+                    KernelEvent::Flushed(protocol) => self.forget(Gone::All(*protocol)),
+                    _ => {}
                 }
                 on_event(event);
             }
@@ -445,6 +469,7 @@ impl Door {
         let origin = self.requests.origin(0);
         let mut request = Vec::new();
         let ports = self.ports.remove(name);
+        self.forget(Gone::One(name));
         if let Err(error) = compose::delete(origin, name, ports, &mut request) {
             return (self.log)(Remark::Debug(error.text));
         }
@@ -497,6 +522,14 @@ impl fmt::Debug for Door {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Door").field("events", &self.events).field("requests", &self.requests).finish_non_exhaustive()
     }
+}
+
+/// SAs that are no more.
+#[derive(Clone, Copy, Debug)]
+enum Gone<'a> {
+    One(&'a SaName),
+    /// Of a protocol, or all.
+    All(Option<Protocol>),
 }
 
 /// Whether the cipher of an SA counts its packets, and must never count anew.

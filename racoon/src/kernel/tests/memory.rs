@@ -319,7 +319,8 @@ fn kept_sas_are_given_back() {
         before.install(outbound(0x1002, counting)).unwrap();
 
         let mut after = Lab::new(dialect);
-        let (kept, strange) = Backup::open(&path).unwrap().take().unwrap();
+        let mut backup = Backup::open(&path).unwrap();
+        let (kept, strange) = backup.take().unwrap();
         assert_eq!((kept.len(), strange), (2, 0), "{dialect}");
         assert_eq!(after.door.give_back(&kept).unwrap(), 2);
         assert_eq!(after.door.give_back(&kept).unwrap(), 0, "they are there");
@@ -332,7 +333,35 @@ fn kept_sas_are_given_back() {
         before.door.carry_out(KernelRequest::Delete(outbound(0x1002, aes_sha1()).name), &mut |_| {});
         assert_eq!(keys(&mut after), keys(&mut before));
         assert_eq!(keys(&mut after).len(), 4);
-        before.door.forget_kept();
+        after.door.keep(backup);
+        after.door.forget_kept();
         assert_eq!(std::fs::read(&path).unwrap(), b"");
+    }
+}
+
+/// Whoever ended them: the daemon, or somebody else.
+#[test]
+fn sas_that_are_no_more_do_not_stay_in_the_file() {
+    for dialect in [Dialect::Linux, Dialect::FreeBsd, Dialect::NetBsd] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sa.backup");
+        let lines = || std::fs::read_to_string(&path).unwrap().lines().count();
+        let mut lab = Lab::new(dialect);
+        lab.door.keep(Backup::open(&path).unwrap());
+        for spi in 0x1001..0x1101 {
+            let installation = outbound(spi, aes_sha1());
+            let name = installation.name;
+            lab.install(installation).unwrap();
+            assert!(lab.ask(KernelRequest::Delete(name)).is_empty());
+        }
+        assert_eq!(lines(), 0, "{dialect}");
+
+        (0x2001..0x2101).for_each(|spi| lab.install(outbound(spi, aes_sha1())).unwrap());
+        assert_eq!(lines(), 256, "{dialect}");
+        let (mut other, mut bytes) = (lab.other(), Vec::new());
+        request::flush(other.origin(1), SaType::Esp, &mut bytes).unwrap();
+        other.send(&bytes).unwrap();
+        lab.events();
+        assert_eq!(lines(), 0, "{dialect}");
     }
 }
