@@ -181,9 +181,9 @@
 //! | a hard limit in bytes | yes, it is earlier than agreed | the pair |
 //! | the peer deletes a pair | no | all of the bundle |
 //! | the peer deletes a phase 1 | no | with rekeying and DPD everything with the peer, else only that phase 1 |
-//! | the peer is dead, `delete-sa` | no; yes | everything with the peer; with another phase 1 beside it, only this one |
+//! | the peer is dead; `delete-sa`, `flush-sa isakmp` | no; yes | everything with the peer; with another phase 1 beside it, only this one |
 //! | somebody deletes an SA in the kernel | yes | all of the bundle |
-//! | a reload without a block for it | yes | the phase 1; a phase 2 if no sainfo is left for it |
+//! | a reload without a block for it | yes | the same; a phase 2 if no sainfo is left for it |
 //! | shutdown | yes: phase 2s first, under their phase 1s | everything. No timer and no job is left |
 //!
 //! # How a failure is told

@@ -19,7 +19,7 @@ use crate::settings::Settings;
 pub enum Control {
     /// These are our addresses now: nothing is begun from another one.
     Addresses(BTreeSet<SocketAddr>),
-    /// Another configuration. What lives by a block that is no more is deleted.
+    /// Another configuration. What lives by a block that is no more is deleted, with all that came of it.
     Reload(Box<Settings>),
     /// The end: deletes are sent, SAs and generated policies go. What is to be done is in the outputs; then the engine is empty.
     Shutdown,
@@ -41,7 +41,7 @@ pub enum Control {
         /// The peer's.
         remote: IpAddr,
     },
-    /// Delete every phase 1: `flush-sa isakmp`.
+    /// Delete every phase 1 and all that came of them: `flush-sa isakmp`.
     FlushPhase1,
     /// Delete every SA of a protocol, or of all: `flush-sa esp`, `ah`, `ipsec`.
     FlushPhase2(Option<Protocol>),
@@ -163,7 +163,7 @@ impl Engine {
         let ids: Vec<_> = self.phase1s.iter().map(|(id, _)| id).collect();
         for id in ids {
             if self.phase1_sa(id).is_some() {
-                self.delete_phase1(id);
+                self.purge_phase1(id, true);
             } else {
                 self.abandon(id, "flushed");
             }
@@ -208,7 +208,7 @@ impl Engine {
                 None if self.phase1_sa(id).is_some() => {
                     let remote = self.phase1s.get(id).map(|phase1| phase1.remote);
                     self.log(Level::Notify, remote, || "no remote block is for this peer any more".into());
-                    self.delete_phase1(id);
+                    self.purge_phase1(id, true);
                 }
                 None => self.abandon(id, "its remote block is no longer configured"),
             }

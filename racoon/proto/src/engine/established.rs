@@ -125,15 +125,9 @@ impl Engine {
         }
     }
 
-    /// Deletes a phase 1, tells the peer, and leaves its phase 2s to another one or to themselves.
-    pub(super) fn delete_phase1(&mut self, id: Phase1Id) {
-        self.leave_phase2s(id);
-        self.send_delete_of(id);
-        self.drop_phase1(id);
-    }
-
     /// Deletes all that we have with the peer of a phase 1, and it too; if there is another established one with it, phase
-    /// 2s go on under that.
+    /// 2s go on under that. (Told that the last one is deleted, many peers delete all that they have with us: pairs that
+    /// lived on here alone would lead nowhere.)
     pub(super) fn purge_phase1(&mut self, id: Phase1Id, tell_peer: bool) {
         let Some(phase1) = self.phase1s.get(id) else { return };
         let (local, remote, cookies) = (phase1.local, phase1.remote, phase1.cookies);

@@ -47,7 +47,7 @@ fn the_peer_deletes_its_phase_1() {
     let mut world = World::established();
     world.a.forget_outputs();
     let id = world.b.only();
-    world.b.engine.delete_phase1(id);
+    world.b.engine.purge_phase1(id, true);
     world.run();
     assert_eq!((world.a.states(), world.b.states()), (vec![], vec![]));
     assert_eq!(world.a.event_kinds(), [EventKind::PeerDeleted, EventKind::Phase1Down]);

@@ -244,7 +244,7 @@ fn initial_contact_is_sent_once() {
     assert_eq!((said(&world.a), said(&world.b)), (1, 1));
     assert_eq!((informational(&world.a), informational(&world.b)), (0, 1));
     let id = world.b.only();
-    world.b.engine.delete_phase1(id);
+    world.b.engine.purge_phase1(id, true);
     world.run();
     world.initiate();
     world.run();

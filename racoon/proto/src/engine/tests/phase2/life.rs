@@ -135,23 +135,28 @@ fn a_pair_outlives_its_phase_1() {
     net.kernels[0].sas.truncate(2);
 }
 
-/// SAs outlive a phase 1 that is flushed, and their renewal brings another one; to flush them after that does no harm.
+/// SAs outlive a phase 1 that expires, and their renewal brings another one; to flush them without one does no harm.
 #[test]
 fn a_pair_without_phase_1_is_renewed_under_another_one() {
     let mut net = Net::up(hosts(), &transport(), &sainfo());
-    let flush = |net: &mut Net, what| {
-        let now = net.world.now;
-        net.world.a.engine.handle_control(now, what).unwrap();
+    let expire = |net: &mut Net| {
+        net.pass(seconds(100));
+        for host in [&mut net.world.a, &mut net.world.b] {
+            let id = host.only();
+            host.engine.phase1_expire(id);
+        }
         net.settle();
+        assert!(net.world.a.states().is_empty() && net.world.b.states().is_empty());
     };
-    flush(&mut net, Control::FlushPhase1);
-    assert!(net.world.a.states().is_empty() && net.world.b.states().is_empty());
+    expire(&mut net);
     net.assert_pairs(1);
-    net.pass(seconds(810));
+    net.pass(seconds(710));
     net.assert_pairs(2);
     assert_eq!(net.world.a.states(), [9]);
-    flush(&mut net, Control::FlushPhase1);
-    flush(&mut net, Control::FlushPhase2(None));
+    expire(&mut net);
+    let now = net.world.now;
+    net.world.a.engine.handle_control(now, Control::FlushPhase2(None)).unwrap();
+    net.settle();
     assert_eq!((net.kernels[0].sas.len(), net.kernels[1].sas.len()), (0, 4), "nobody could tell the peer");
     net.pass(seconds(1000));
     net.assert_empty();
@@ -168,6 +173,27 @@ fn a_reload_keeps_what_is_configured() {
     net.world.a.engine.handle_control(now, Control::Reload(settings(vec![]))).unwrap();
     net.settle();
     net.assert_empty();
+}
+
+/// A peer that probes takes the end of phase 1 for the end of all: a pair that lived on here alone would lead nowhere.
+#[test]
+fn pairs_go_with_a_phase_1_that_is_deleted_on_purpose() {
+    let probe = |block: &mut Remote, _: &mut Settings| block.dpd = Some(Dpd { delay: 20, ..Dpd::default() });
+    let stronger = |block: &mut Remote, settings: &mut Settings| {
+        block.proposals[0].key_length = 256;
+        settings.sainfos = Sainfos::new(vec![sainfo()]);
+    };
+    for control in [Control::FlushPhase1, Control::Reload(Box::new(settings(B, stronger)))] {
+        let mut net = Net::with(hosts(), &transport(), [sainfo(), sainfo()], probe, probe);
+        net.acquire();
+        net.settle();
+        net.assert_pairs(1);
+        let now = net.world.now;
+        net.world.a.engine.handle_control(now, control).unwrap();
+        net.settle();
+        assert_eq!((net.world.a.states(), net.world.b.states()), (vec![], vec![]));
+        net.assert_empty();
+    }
 }
 
 /// Who has only SAs left of a peer can delete them.
