@@ -1,8 +1,11 @@
 //! Hashes, the prf, and comparison.
 
+use std::fmt;
+
+use openssl::md::MdRef;
 use openssl::md_ctx::MdCtx;
 use openssl::memcmp;
-use openssl::pkey::PKey;
+use openssl::pkey::{PKey, Private};
 
 use super::{CryptoError, Secret, library};
 use crate::num::Hash;
@@ -23,22 +26,59 @@ pub fn digest(hash: Hash, parts: &[&[u8]]) -> Result<Vec<u8>, CryptoError> {
     Ok(value)
 }
 
-/// prf(key, all parts one after the other): the HMAC of the negotiated hash (RFC 2409 section 4). The key may be empty.
+/// prf(key, ...): the HMAC of the negotiated hash (RFC 2409 section 4) with its key, which is wiped when dropped and is not
+/// shown. To make it takes libcrypto almost as long as to use it: a key that is used again is kept in this form.
+#[derive(Clone)]
+pub struct Prf {
+    md: &'static MdRef,
+    key: PKey<Private>,
+}
+
+impl Prf {
+    /// With a key, which may be empty.
+    ///
+    /// # Errors
+    /// If libcrypto does not have the hash.
+    pub fn new(hash: Hash, key: &[u8]) -> Result<Self, CryptoError> {
+        let md = library::fetched_hash(hash)?;
+        // libcrypto refuses an empty key. HMAC fills keys up with zeros, so that one zero is the same key.
+        let key = PKey::hmac(if key.is_empty() { &[0] } else { key })?;
+        Ok(Self { md, key })
+    }
+
+    /// Of all parts, one after the other.
+    ///
+    /// # Errors
+    /// If libcrypto fails.
+    pub fn of(&self, parts: &[&[u8]]) -> Result<Secret, CryptoError> {
+        let mut context = MdCtx::new()?;
+        context.digest_sign_init(Some(self.md), &self.key)?;
+        for part in parts {
+            context.digest_sign_update(part)?;
+        }
+        let mut value = Secret::from(vec![0; self.md.size()]);
+        context.digest_sign_final(Some(value.as_mut_bytes()))?;
+        Ok(value)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn key(&self) -> Secret {
+        self.key.raw_private_key().unwrap().into()
+    }
+}
+
+impl fmt::Debug for Prf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Prf({} bytes)", self.md.size())
+    }
+}
+
+/// prf(key, all parts one after the other), with a key that is used once.
 ///
 /// # Errors
 /// If libcrypto does not have the hash.
 pub fn prf(hash: Hash, key: &[u8], parts: &[&[u8]]) -> Result<Secret, CryptoError> {
-    let md = library::fetched_hash(hash)?;
-    // libcrypto refuses an empty key. HMAC fills keys up with zeros, so that one zero is the same key.
-    let key = PKey::hmac(if key.is_empty() { &[0] } else { key })?;
-    let mut context = MdCtx::new()?;
-    context.digest_sign_init(Some(md), &key)?;
-    for part in parts {
-        context.digest_sign_update(part)?;
-    }
-    let mut value = Secret::from(vec![0; md.size()]);
-    context.digest_sign_final(Some(value.as_mut_bytes()))?;
-    Ok(value)
+    Prf::new(hash, key)?.of(parts)
 }
 
 /// Whether two values are the same, in a time that depends on nothing but their lengths.

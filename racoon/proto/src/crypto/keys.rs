@@ -1,6 +1,6 @@
 //! Keys and hashes of the exchanges (RFC 2409 section 5).
 
-use super::{CipherKey, CryptoError, Secret, prf};
+use super::{CipherKey, CryptoError, Prf, Secret, prf};
 use crate::num::{Hash, Protocol};
 use crate::proposal::Phase1Terms;
 
@@ -8,16 +8,16 @@ use crate::proposal::Phase1Terms;
 ///
 /// # Errors
 /// If libcrypto does not have the hash.
-pub fn skeyid_psk(hash: Hash, psk: &Secret, ni: &[u8], nr: &[u8]) -> Result<Secret, CryptoError> {
-    prf(hash, psk.as_bytes(), &[ni, nr])
+pub fn skeyid_psk(hash: Hash, psk: &Secret, ni: &[u8], nr: &[u8]) -> Result<Prf, CryptoError> {
+    Prf::new(hash, prf(hash, psk.as_bytes(), &[ni, nr])?.as_bytes())
 }
 
 /// SKEYID of an exchange with signatures: prf(Ni_b | Nr_b, g^xy).
 ///
 /// # Errors
 /// If libcrypto does not have the hash.
-pub fn skeyid_signature(hash: Hash, ni: &[u8], nr: &[u8], g_xy: &Secret) -> Result<Secret, CryptoError> {
-    prf(hash, &[ni, nr].concat(), &[g_xy.as_bytes()])
+pub fn skeyid_signature(hash: Hash, ni: &[u8], nr: &[u8], g_xy: &Secret) -> Result<Prf, CryptoError> {
+    Prf::new(hash, prf(hash, &[ni, nr].concat(), &[g_xy.as_bytes()])?.as_bytes())
 }
 
 /// What HASH_I and HASH_R are made of besides the identity: bytes as they were sent and received.
@@ -41,9 +41,9 @@ impl HashInput<'_> {
     ///
     /// # Errors
     /// If libcrypto does not have the hash.
-    pub fn hash_i(&self, hash: Hash, skeyid: &Secret, id_ii: &[u8]) -> Result<Secret, CryptoError> {
+    pub fn hash_i(&self, skeyid: &Prf, id_ii: &[u8]) -> Result<Secret, CryptoError> {
         let parts: [&[u8]; 6] = [self.g_xi, self.g_xr, self.cookie_i, self.cookie_r, self.sa_i, id_ii];
-        prf(hash, skeyid.as_bytes(), &parts)
+        skeyid.of(&parts)
     }
 
     /// HASH_R: prf(SKEYID, g^xr | g^xi | CKY-R | CKY-I | SAi_b | IDir_b). `id_ir` is the body of the responder's ID
@@ -51,9 +51,9 @@ impl HashInput<'_> {
     ///
     /// # Errors
     /// If libcrypto does not have the hash.
-    pub fn hash_r(&self, hash: Hash, skeyid: &Secret, id_ir: &[u8]) -> Result<Secret, CryptoError> {
+    pub fn hash_r(&self, skeyid: &Prf, id_ir: &[u8]) -> Result<Secret, CryptoError> {
         let parts: [&[u8]; 6] = [self.g_xr, self.g_xi, self.cookie_r, self.cookie_i, self.sa_i, id_ir];
-        prf(hash, skeyid.as_bytes(), &parts)
+        skeyid.of(&parts)
     }
 }
 
@@ -63,9 +63,9 @@ pub struct Phase1Keys {
     /// The negotiated hash, and with HMAC the prf.
     pub hash: Hash,
     /// SKEYID_d: keys of IPsec SAs follow from it.
-    pub d: Secret,
+    pub d: Prf,
     /// SKEYID_a: it authenticates messages.
-    pub a: Secret,
+    pub a: Prf,
     /// Encrypts messages; from SKEYID_e.
     pub cipher: CipherKey,
 }
@@ -77,20 +77,18 @@ impl Phase1Keys {
     /// If libcrypto does not have hash or cipher, or if the key is a weak one.
     pub fn derive(
         terms: &Phase1Terms,
-        skeyid: &Secret,
+        skeyid: &Prf,
         g_xy: &Secret,
         cookie_i: &[u8; 8],
         cookie_r: &[u8; 8],
     ) -> Result<Self, CryptoError> {
         let hash = terms.hash;
-        let next = |previous: &[u8], number: u8| {
-            prf(hash, skeyid.as_bytes(), &[previous, g_xy.as_bytes(), cookie_i, cookie_r, &[number]])
-        };
+        let next = |previous: &[u8], number: u8| skeyid.of(&[previous, g_xy.as_bytes(), cookie_i, cookie_r, &[number]]);
         let d = next(&[], 0)?;
         let a = next(d.as_bytes(), 1)?;
         let e = next(a.as_bytes(), 2)?;
         let cipher = CipherKey::derive(terms.cipher, terms.key_length, hash, e.as_bytes())?;
-        Ok(Self { hash, d, a, cipher })
+        Ok(Self { hash, d: Prf::new(hash, d.as_bytes())?, a: Prf::new(hash, a.as_bytes())?, cipher })
     }
 
     /// HASH(1) of quick mode, and HASH of the informational exchange: prf(SKEYID_a, M-ID | all that follows the HASH
@@ -99,7 +97,7 @@ impl Phase1Keys {
     /// # Errors
     /// If libcrypto fails.
     pub fn hash1(&self, message_id: u32, rest: &[u8]) -> Result<Secret, CryptoError> {
-        prf(self.hash, self.a.as_bytes(), &[&message_id.to_be_bytes(), rest])
+        self.a.of(&[&message_id.to_be_bytes(), rest])
     }
 
     /// HASH(2) of quick mode: prf(SKEYID_a, M-ID | Ni_b | all that follows the HASH payload).
@@ -107,7 +105,7 @@ impl Phase1Keys {
     /// # Errors
     /// If libcrypto fails.
     pub fn hash2(&self, message_id: u32, ni: &[u8], rest: &[u8]) -> Result<Secret, CryptoError> {
-        prf(self.hash, self.a.as_bytes(), &[&message_id.to_be_bytes(), ni, rest])
+        self.a.of(&[&message_id.to_be_bytes(), ni, rest])
     }
 
     /// HASH(3) of quick mode: prf(SKEYID_a, 0 | M-ID | Ni_b | Nr_b).
@@ -115,7 +113,7 @@ impl Phase1Keys {
     /// # Errors
     /// If libcrypto fails.
     pub fn hash3(&self, message_id: u32, ni: &[u8], nr: &[u8]) -> Result<Secret, CryptoError> {
-        prf(self.hash, self.a.as_bytes(), &[&[0], &message_id.to_be_bytes(), ni, nr])
+        self.a.of(&[&[0], &message_id.to_be_bytes(), ni, nr])
     }
 
     /// KEYMAT of an SA: K1 | K2 | ... cut to `length` bytes, where K1 = prf(SKEYID_d, [g(qm)^xy |] protocol | SPI |
@@ -133,7 +131,7 @@ impl Phase1Keys {
         let g_xy = seed.g_xy.map_or(&[][..], Secret::as_bytes);
         expand(length, |previous| {
             let parts: [&[u8]; 6] = [previous, g_xy, &[protocol.0], &spi.to_be_bytes(), seed.ni, seed.nr];
-            prf(self.hash, self.d.as_bytes(), &parts)
+            self.d.of(&parts)
         })
     }
 }

@@ -1,6 +1,6 @@
 //! All cryptography of IKEv1, by OpenSSL's libcrypto (3.0 or later): nothing outside of this module calls it.
 //!
-//! What is public is in the words of RFC 2409: [`digest`] and [`prf`], [`CipherKey`] and its [`Iv`], Diffie-Hellman
+//! What is public is in the words of RFC 2409: [`digest`] and [`Prf`], [`CipherKey`] and its [`Iv`], Diffie-Hellman
 //! groups ([`Exponent`]), [`Phase1Keys`] and what follows from them, keys of IPsec SAs ([`esp_key_length`],
 //! [`split_keymat`]), the [`Padding`] of encrypted messages. What is slow goes into a [`Job`].
 
@@ -21,7 +21,7 @@ mod secret;
 pub use cipher::{CipherKey, Iv};
 pub use error::{CryptoError, GroupError, PeerValueError};
 pub use group::Exponent;
-pub use hash::{digest, equal, prf};
+pub use hash::{Prf, digest, equal, prf};
 pub use job::{DhDone, DhTask, DhValues, DhWork, Job, JobResult, KeyAnswer, KeyQuery};
 pub use keylen::{auth_key_length, esp_key_length, split_keymat};
 pub use keys::{HashInput, Phase1Keys, Phase2Seed, skeyid_psk, skeyid_signature};

@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
-use racoon_proto::crypto::{Exponent, HashInput, Iv, Padding, Phase1Keys, Secret, SeededRandom, equal, skeyid_psk};
+use racoon_proto::crypto::{
+    Exponent, HashInput, Iv, Padding, Phase1Keys, Prf, Secret, SeededRandom, equal, skeyid_psk,
+};
 use racoon_proto::identity::Identity;
 use racoon_proto::num::{
     AuthAlgorithm, Doi, EncapsulationMode, EspTransform, ExchangeType, Flags, Group, LifeType, NotifyType, PayloadType,
@@ -106,7 +108,7 @@ pub(crate) struct Puppet {
 
 /// What there is once the keys are exchanged.
 struct Keyed {
-    skeyid: Secret,
+    skeyid: Prf,
     keys: Phase1Keys,
     /// Of phase 1: after it the last block.
     iv: Iv,
@@ -405,11 +407,7 @@ impl Puppet {
             cookie_r: &self.cookies.responder.0,
             sa_i: &self.sa_i,
         };
-        expect(if of_initiator {
-            input.hash_i(TERMS.hash, &keyed.skeyid, id)
-        } else {
-            input.hash_r(TERMS.hash, &keyed.skeyid, id)
-        })
+        expect(if of_initiator { input.hash_i(&keyed.skeyid, id) } else { input.hash_r(&keyed.skeyid, id) })
     }
 
     fn decrypt(&self, iv: &Iv, body: &[u8]) -> (Vec<u8>, Iv) {

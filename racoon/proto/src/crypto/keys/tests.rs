@@ -43,7 +43,7 @@ fn text(secret: &Secret) -> String {
     hex::text(secret.as_bytes())
 }
 
-fn sha1_keys() -> (Secret, Phase1Keys) {
+fn sha1_keys() -> (Prf, Phase1Keys) {
     let (ni, nr) = nonces();
     let skeyid = skeyid_psk(Hash::SHA1, &psk(), &ni, &nr).unwrap();
     let terms = terms(Hash::SHA1, Cipher::AES, 256);
@@ -76,7 +76,7 @@ impl Vector {
         vectors
     }
 
-    fn skeyid(&self) -> Secret {
+    fn skeyid(&self) -> Prf {
         let (ni, nr) = (&self.values["Ni"], &self.values["Nr"]);
         let skeyid = match self.values.get("pre-shared-key") {
             Some(psk) => skeyid_psk(self.hash, &psk.clone().into(), ni, nr),
@@ -91,7 +91,8 @@ impl Vector {
         let terms = terms(self.hash, Cipher::BLOWFISH, bits);
         let cookie = |name| <&[u8; 8]>::try_from(self.values[name].as_slice()).unwrap();
         let (cookie_i, cookie_r) = (cookie("CKY_I"), cookie("CKY_R"));
-        Phase1Keys::derive(&terms, &self.secret("SKEYID"), &self.secret("g^xy"), cookie_i, cookie_r).unwrap()
+        let skeyid = Prf::new(self.hash, &self.values["SKEYID"]).unwrap();
+        Phase1Keys::derive(&terms, &skeyid, &self.secret("g^xy"), cookie_i, cookie_r).unwrap()
     }
 
     fn secret(&self, name: &str) -> Secret {
@@ -116,9 +117,9 @@ fn skeyid_and_the_keys_of_phase_1_are_those_of_nist() {
     for vector in &vectors {
         let (name, keys) = (vector.name, vector.keys());
         let encryption = keys.cipher.key();
-        assert_eq!(text(&vector.skeyid()), hex::text(&vector.values["SKEYID"]), "SKEYID {name}");
-        assert_eq!(text(&keys.d), hex::text(&vector.values["SKEYID_d"]), "SKEYID_d {name}");
-        assert_eq!(text(&keys.a), hex::text(&vector.values["SKEYID_a"]), "SKEYID_a {name}");
+        assert_eq!(text(&vector.skeyid().key()), hex::text(&vector.values["SKEYID"]), "SKEYID {name}");
+        assert_eq!(text(&keys.d.key()), hex::text(&vector.values["SKEYID_d"]), "SKEYID_d {name}");
+        assert_eq!(text(&keys.a.key()), hex::text(&vector.values["SKEYID_a"]), "SKEYID_a {name}");
         assert_eq!(encryption.as_bytes(), &vector.values["SKEYID_e"][..encryption.as_bytes().len()], "SKEYID_e {name}");
     }
 }
@@ -140,8 +141,8 @@ fn skeyid_is_of_the_key_or_of_the_nonces() {
             "ff0fce16d68f0ffaad3d5cdc07558fd07b1f609d4dc153951ae8bdcc8a0b064d3d9ef61567e59d6ac871c101548f9406",
         ),
     ] {
-        assert_eq!(text(&skeyid_psk(hash, &psk(), &ni, &nr).unwrap()), with_psk, "{hash}");
-        assert_eq!(text(&skeyid_signature(hash, &ni, &nr, &g_xy()).unwrap()), with_signature, "{hash}");
+        assert_eq!(text(&skeyid_psk(hash, &psk(), &ni, &nr).unwrap().key()), with_psk, "{hash}");
+        assert_eq!(text(&skeyid_signature(hash, &ni, &nr, &g_xy()).unwrap().key()), with_signature, "{hash}");
     }
 }
 
@@ -149,8 +150,8 @@ fn skeyid_is_of_the_key_or_of_the_nonces() {
 fn keys_of_phase_1() {
     let (_, keys) = sha1_keys();
     assert_eq!(keys.hash, Hash::SHA1);
-    assert_eq!(text(&keys.d), "93cc997262822ebcf86e2840c16215539980bdae");
-    assert_eq!(text(&keys.a), "7192092be0163c3cdac47f893594534220e4a066");
+    assert_eq!(text(&keys.d.key()), "93cc997262822ebcf86e2840c16215539980bdae");
+    assert_eq!(text(&keys.a.key()), "7192092be0163c3cdac47f893594534220e4a066");
     let expanded = "7ef1286a8ed9a67e5b2048ddf5060b675316924e9ef2caacf522e4acadc13b8b";
     assert_eq!(text(keys.cipher.key()), expanded);
 }
@@ -161,8 +162,8 @@ fn the_two_sides_have_their_own_hashes() {
     let (g_xi, g_xr, sa_i) = ([0x11; 96], [0x22; 96], [0x33; 40]);
     let input = HashInput { g_xi: &g_xi, g_xr: &g_xr, cookie_i: &COOKIE_I, cookie_r: &COOKIE_R, sa_i: &sa_i };
     let (id_ii, id_ir) = (hex::bytes("011101f4c0000201"), hex::bytes("011101f4c0000202"));
-    let hash_i = input.hash_i(Hash::SHA1, &skeyid, &id_ii).unwrap();
-    let hash_r = input.hash_r(Hash::SHA1, &skeyid, &id_ir).unwrap();
+    let hash_i = input.hash_i(&skeyid, &id_ii).unwrap();
+    let hash_r = input.hash_r(&skeyid, &id_ir).unwrap();
     assert_eq!(text(&hash_i), "7a4e2c9a255d18ec2288062841dbaef61cecfb3f");
     assert_eq!(text(&hash_r), "e89e0f6e89e4eb62e439011a213b448194a23273");
 }
@@ -213,7 +214,7 @@ fn keymat_depends_on_protocol_spi_and_pfs() {
 fn nothing_secret_is_shown() {
     let (_, keys) = sha1_keys();
     let shown = format!("{keys:?}");
-    let expected = "Phase1Keys { hash: Hash(sha1), d: Secret(20 bytes), a: Secret(20 bytes), \
+    let expected = "Phase1Keys { hash: Hash(sha1), d: Prf(20 bytes), a: Prf(20 bytes), \
                     cipher: CipherKey(aes, 256 bits) }";
     assert_eq!(shown, expected);
 }

@@ -285,7 +285,7 @@ impl World {
         let (a, b) = (self.a.engine.phase1_sa(self.a.only()), self.b.engine.phase1_sa(self.b.only()));
         let (a, b) = (a.unwrap(), b.unwrap());
         assert_eq!(a.cookies, b.cookies);
-        assert_eq!(a.keys.d, b.keys.d);
+        assert_eq!(a.keys.d.key(), b.keys.d.key());
         assert_eq!(a.last_block, b.last_block);
         assert_eq!(a.terms, b.terms);
     }

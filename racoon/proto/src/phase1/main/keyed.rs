@@ -1,6 +1,6 @@
 //! The second half of Main Mode: both sides have the keys, and prove who they are.
 
-use crate::crypto::{DhDone, DhValues, GroupError, HashInput, Iv, KeyAnswer, Phase1Keys, Secret, equal};
+use crate::crypto::{DhDone, DhValues, GroupError, HashInput, Iv, KeyAnswer, Phase1Keys, Prf, Secret, equal};
 use crate::crypto::{Exponent, skeyid_psk};
 use crate::exchange::envelope::Envelope;
 use crate::exchange::message::{Opened, Unreadable, seal};
@@ -34,7 +34,7 @@ pub(super) struct Transcript {
 pub(super) struct Keyed {
     terms: Phase1Terms,
     transcript: Transcript,
-    skeyid: Secret,
+    skeyid: Prf,
     keys: Phase1Keys,
     iv: Iv,
     features: Features,
@@ -121,8 +121,8 @@ impl Keyed {
             sa_i: &self.transcript.sa_i,
         };
         let hash = match role {
-            Role::Initiator => input.hash_i(self.terms.hash, &self.skeyid, id),
-            Role::Responder => input.hash_r(self.terms.hash, &self.skeyid, id),
+            Role::Initiator => input.hash_i(&self.skeyid, id),
+            Role::Responder => input.hash_r(&self.skeyid, id),
         };
         Ok(hash?)
     }
