@@ -26,6 +26,11 @@ impl Files {
     pub fn from_here() -> Self {
         Self { directory: std::env::current_dir().unwrap_or_default() }
     }
+
+    /// What the system knows of a file. A link is followed.
+    pub(crate) fn status(&self, path: &Path) -> io::Result<fs::Metadata> {
+        fs::metadata(self.directory.join(path))
+    }
 }
 
 impl Loader for Files {
@@ -47,7 +52,7 @@ impl Loader for Files {
     }
 
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {
-        fs::metadata(self.directory.join(path)).map(|metadata| facts(&metadata))
+        self.status(path).map(|metadata| facts(&metadata))
     }
 
     fn read_keys(&self, path: &Path) -> io::Result<(Metadata, Zeroizing<Vec<u8>>)> {

@@ -1,7 +1,10 @@
 //! The file of pre-shared keys as the engine's table.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use ipsec_conf::psk::{LineProblem, PreSharedKeys};
 use racoon_proto::psk::{KeyTable, NoKey};
@@ -9,11 +12,14 @@ use zeroize::Zeroizing;
 
 use crate::files::Files;
 
-/// The file of `path pre_shared_key`; none at first. It is read for each look-up, so that what is written into it counts at
-/// once. A clone reads the same file.
+/// Times of files are as coarse as this at worst.
+const COARSEST: Duration = Duration::from_secs(2);
+
+/// The file of `path pre_shared_key`; none at first. It is looked at for each look-up, so that what is written into it counts
+/// at once. A clone reads the same file.
 #[derive(Clone, Debug, Default)]
 pub struct KeyFile {
-    path: Arc<RwLock<Option<PathBuf>>>,
+    table: Arc<Mutex<Table>>,
     files: Files,
 }
 
@@ -25,17 +31,63 @@ impl KeyFile {
 
     /// From now on this file, or none.
     pub fn set_path(&self, path: Option<PathBuf>) {
-        *self.path.write().unwrap_or_else(PoisonError::into_inner) = path;
+        *self.table() = Table { path, kept: None };
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl KeyTable for KeyFile {
     fn key(&self, name: &[u8]) -> Result<Zeroizing<Vec<u8>>, NoKey> {
-        let path = self.path.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let path = path.ok_or_else(|| NoKey("`path pre_shared_key' is not set".into()))?;
-        let (keys, problems) = PreSharedKeys::load(&path, &self.files).map_err(|error| NoKey(error.to_string()))?;
+        self.table().find(name, &self.files, SystemTime::now())
+    }
+}
+
+/// A file, and what was read from it last: to take a file of ten thousand keys to pieces costs more than a negotiation.
+#[derive(Debug, Default)]
+struct Table {
+    path: Option<PathBuf>,
+    kept: Option<(Stamp, PreSharedKeys, Vec<LineProblem>)>,
+}
+
+impl Table {
+    fn find(&mut self, name: &[u8], files: &Files, now: SystemTime) -> Result<Zeroizing<Vec<u8>>, NoKey> {
+        let path = self.path.as_ref().ok_or_else(|| NoKey("`path pre_shared_key' is not set".into()))?;
+        let stamp = files.status(path).ok().and_then(|status| Stamp::settled(&status, now));
+        let (keys, problems) = match self.kept.take() {
+            Some((before, keys, problems)) if stamp.as_ref() == Some(&before) => (keys, problems),
+            _ => PreSharedKeys::load(path, files).map_err(|error| NoKey(error.to_string()))?,
+        };
         let found = keys.find(name).map(|key| Zeroizing::new(key.to_vec()));
-        found.ok_or_else(|| NoKey(advice(&path, &problems)))
+        let found = found.ok_or_else(|| NoKey(advice(path, &problems)));
+        self.kept = stamp.map(|stamp| (stamp, keys, problems));
+        found
+    }
+}
+
+/// Another one for all that changes a file or who may have access to it.
+#[derive(Debug, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    /// Seconds and nanoseconds since 1970.
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    /// None while a file that is changed once more may not get another one.
+    fn settled(status: &fs::Metadata, now: SystemTime) -> Option<Self> {
+        let changed = Duration::from_secs(u64::try_from(status.ctime()).ok()?);
+        let changed = SystemTime::UNIX_EPOCH.checked_add(changed)?;
+        (now.duration_since(changed).ok()? > COARSEST).then(|| Self {
+            device: status.dev(),
+            inode: status.ino(),
+            size: status.size(),
+            changed: (status.ctime(), status.ctime_nsec()),
+        })
     }
 }
 
@@ -50,7 +102,7 @@ fn advice(path: &Path, problems: &[LineProblem]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, Permissions};
+    use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt as _;
 
     use tempfile::TempDir;
@@ -83,6 +135,35 @@ mod tests {
         assert_eq!(table.key(b"192.0.2.1").unwrap().as_slice(), b"second");
         table.set_path(None);
         assert_eq!(why_not(&table), "`path pre_shared_key' is not set");
+    }
+
+    #[test]
+    fn it_is_taken_to_pieces_once_as_long_as_it_does_not_change() {
+        let (soon, later) = (SystemTime::now(), SystemTime::now() + Duration::from_secs(3600));
+        let (directory, path, _) = table();
+        let mut table = Table { path: Some(path.clone()), kept: None };
+        let mut find = |now, planted: Option<&[u8]>| {
+            if let (Some(planted), Some((_, keys, _))) = (planted, &mut table.kept) {
+                *keys = PreSharedKeys::parse(planted).0;
+            }
+            let key = table.find(b"192.0.2.1", &Files::default(), now);
+            (key.map(|key| String::from_utf8(key.to_vec()).unwrap()), table.kept.is_some())
+        };
+        let found = |key: &str| Ok(String::from(key));
+        write(&path, "192.0.2.1 first\n", 0o600);
+        assert_eq!(find(soon, None), (found("first"), false), "it may change in the same moment");
+        assert_eq!(find(later, None), (found("first"), true));
+        assert_eq!(find(later, Some(b"* planted")), (found("planted"), true));
+        // A file with another inode: the times of two changes may be the same.
+        let replace = |text: &str, mode| {
+            write(&directory.path().join("new"), text, mode);
+            fs::rename(directory.path().join("new"), &path).unwrap();
+        };
+        replace("192.0.2.1 other\n", 0o600);
+        assert_eq!(find(later, None), (found("other"), true));
+        replace("192.0.2.1 other\n", 0o644);
+        let (refused, is_kept) = find(later, None);
+        assert!(refused.unwrap_err().0.contains("too open") && !is_kept);
     }
 
     #[test]
