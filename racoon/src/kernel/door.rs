@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 
 use super::algorithm::Suite;
 use super::event::{Heard, sa_name, understand};
+use super::repair::is_missing;
 use super::request as compose;
 use super::requests::Requests;
 use super::{Abilities, Log, Remark, Target, failed, policy, sa_type_of};
@@ -32,15 +33,17 @@ const ECHOES_MAX: usize = 65_536;
 /// The kernel, opened.
 pub struct Door {
     events: Connection,
-    requests: Requests,
+    pub(super) requests: Requests,
     abilities: Abilities,
+    /// SAs that we have, as far as we know.
+    pub(super) installed: HashSet<SaName>,
     /// SAs that we deleted: the kernel tells everybody, us too.
-    deleted: HashSet<SaName>,
+    pub(super) deleted: HashSet<SaName>,
     /// Ports of SAs, where they are part of their names.
-    ports: HashMap<SaName, UdpPorts>,
+    pub(super) ports: HashMap<SaName, UdpPorts>,
     /// What happened while it was opened.
     early: VecDeque<KernelEvent>,
-    log: Log,
+    pub(super) log: Log,
     has_warned: bool,
     /// Where installed SAs are kept.
     backup: Option<Backup>,
@@ -100,6 +103,7 @@ impl Door {
             events: Connection::new(events),
             requests: Requests::new(Connection::new(requests)),
             abilities: Abilities::new(target, Supported::default()),
+            installed: HashSet::new(),
             deleted: HashSet::new(),
             ports: HashMap::new(),
             early: VecDeque::new(),
@@ -168,8 +172,13 @@ impl Door {
         }
     }
 
-    /// An SA that is kept is no more, or all of a protocol, or all.
-    fn forget(&mut self, gone: Gone<'_>) {
+    /// An SA is no more, or all of a protocol, or all.
+    pub(super) fn forget(&mut self, gone: Gone<'_>) {
+        match gone {
+            Gone::One(name) => drop(self.installed.remove(name)),
+            Gone::All(None) => self.installed.clear(),
+            Gone::All(Some(protocol)) => self.installed.retain(|name| name.protocol != protocol),
+        }
         let Some(backup) = &mut self.backup else { return };
         let dialect = self.requests.abi().dialect;
         let number = |protocol| sa_type_of(protocol).and_then(|sa_type| sa_type.number(dialect));
@@ -198,23 +207,21 @@ impl Door {
         self.early.drain(..).for_each(&mut *on_event);
         // Others' requests are told there, too.
         self.requests.drain()?;
-        let mut is_stale = false;
+        let mut has_changed = false;
         while let Some(heard) = self.next()? {
-            is_stale |= matches!(heard, Heard::SomePolicy);
+            has_changed |= matches!(heard, Heard::SomePolicy);
             self.hear(heard, on_event);
         }
         if self.events.backend().has_lost() {
             (self.log)(Remark::Warning("the kernel had more to tell than there was room for: pfkey_buffer".into()));
-            is_stale = true;
-        }
-        if is_stale {
             self.reread(on_event);
+        } else if has_changed {
+            self.reread_policies(on_event);
         }
         Ok(())
     }
 
-    /// Reads all policies anew: some kernels drop messages without a word.
-    pub fn reread(&mut self, on_event: &mut dyn FnMut(KernelEvent)) {
+    pub(super) fn reread_policies(&mut self, on_event: &mut dyn FnMut(KernelEvent)) {
         match self.dump() {
             Ok(policies) => on_event(KernelEvent::Policies(policies)),
             Err(error) => (self.log)(Remark::Warning(format!("the kernel's policies could not be read: {error}"))),
@@ -271,7 +278,7 @@ impl Door {
         Ok(counters)
     }
 
-    fn dump_sas(&mut self, sa_type: SaType, mut take: impl FnMut(&Message<'_>)) -> Result<()> {
+    pub(super) fn dump_sas(&mut self, sa_type: SaType, mut take: impl FnMut(&Message<'_>)) -> Result<()> {
         let mut request = Vec::new();
         request::dump(self.requests.origin(0), sa_type, &mut request)?;
         let dumped = self.requests.ask_many(&request, |message| {
@@ -446,6 +453,7 @@ impl Door {
         match self.requests.ask(&request, |_| ()) {
             Ok(()) => {
                 self.note_ports(name, installation.udp);
+                self.installed.insert(name);
                 self.remember(installation, &request);
                 Ok(())
             }
@@ -465,12 +473,12 @@ impl Door {
         }
     }
 
-    fn delete(&mut self, name: &SaName) {
+    pub(super) fn delete(&mut self, name: &SaName) {
         let origin = self.requests.origin(0);
         let mut request = Vec::new();
         let ports = self.ports.remove(name);
         self.forget(Gone::One(name));
-        if let Err(error) = compose::delete(origin, name, ports, &mut request) {
+        if let Err(error) = compose::by_name(MessageType::Delete, origin, name, ports, &mut request) {
             return (self.log)(Remark::Debug(error.text));
         }
         if self.deleted.len() >= ECHOES_MAX {
@@ -478,8 +486,8 @@ impl Door {
         }
         self.deleted.insert(*name);
         let Err(error) = self.requests.ask(&request, |_| ()) else { return };
-        // That there is none is no error; and then nobody is told of it.
-        if !matches!(error, Error::Timeout) {
+        // That there is none is no error; and then nobody is told of it. What is there all the same is found later.
+        if is_missing(&error) {
             self.deleted.remove(name);
         }
         (self.log)(Remark::Debug(format!("{} {name}: {error}", MessageType::Delete.what())));
@@ -526,7 +534,7 @@ impl fmt::Debug for Door {
 
 /// SAs that are no more.
 #[derive(Clone, Copy, Debug)]
-enum Gone<'a> {
+pub(super) enum Gone<'a> {
     One(&'a SaName),
     /// Of a protocol, or all.
     All(Option<Protocol>),

@@ -9,6 +9,7 @@ mod algorithm;
 mod door;
 mod event;
 mod policy;
+mod repair;
 mod request;
 mod requests;
 #[cfg(test)]

@@ -210,18 +210,18 @@ impl Window {
     }
 }
 
-/// DELETE. `ports` where they are part of an SA's name.
+/// DELETE or GET: an SA by its name. `ports` where they are part of it.
 ///
 /// # Errors
 /// Says what cannot be asked for.
-pub(super) fn delete(
+pub(super) fn by_name(
+    kind: MessageType,
     origin: Origin,
     name: &SaName,
     ports: Option<UdpPorts>,
     buffer: &mut Vec<u8>,
 ) -> Result<(), KernelError> {
-    let header =
-        Header { seq: origin.seq, pid: origin.pid, ..Header::new(MessageType::Delete, sa_type(name.protocol)?) };
+    let header = Header { seq: origin.seq, pid: origin.pid, ..Header::new(kind, sa_type(name.protocol)?) };
     let mut write = || -> libpfkey::Result<()> {
         let mut message = Builder::new(origin.abi, header, buffer)?;
         message.push(&Extension::Sa(Sa::named(name.spi)))?;
@@ -231,7 +231,7 @@ pub(super) fn delete(
         }
         message.finish()
     };
-    write().map_err(|error| failed("DELETE", &error))
+    write().map_err(|error| failed(kind.what(), &error))
 }
 
 /// ACQUIRE, back to the kernel: it came to nothing.

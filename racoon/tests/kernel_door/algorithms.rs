@@ -97,6 +97,7 @@ fn pair(lab: &mut Lab, what: &str, transform: impl Fn() -> SaTransform, works: b
     let inbound_name = inbound.name;
     let results = [lab.install(inbound), lab.install(outbound)];
     assert!(results.iter().all(|result| result.is_ok() == works), "{what}: {results:?}");
+    assert_eq!(lab.gone(), [], "{what}: all are there");
     for name in [inbound_name, outbound_name] {
         lab.ask(KernelRequest::Delete(name));
     }

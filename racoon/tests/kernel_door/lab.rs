@@ -90,6 +90,17 @@ impl Lab {
         events
     }
 
+    /// The SAs that are found to be gone when all is read anew.
+    pub(crate) fn gone(&mut self) -> Vec<SaName> {
+        let mut gone = Vec::new();
+        self.door.reread(&mut |event| match event {
+            KernelEvent::Deleted(name) => gone.push(name),
+            KernelEvent::Policies(_) => {}
+            other => panic!("{other:?}"),
+        });
+        gone
+    }
+
     pub(crate) fn allocate(&mut self, protocol: Protocol, acquire: u32) -> u32 {
         let allocation = SpiAllocation {
             id: RequestId(7),

@@ -163,6 +163,22 @@ fn others_delete_sas() {
     });
 }
 
+/// What the kernel has to say of it may be lost.
+#[test]
+fn what_is_gone_is_noticed() {
+    at_all_doors(|lab| {
+        let sas = [0x1234, 0x1235].map(|spi| sa(Way::Outbound, spi, aes_sha1(), 3600));
+        let names = [sas[0].name, sas[1].name];
+        sas.into_iter().for_each(|sa| lab.install(sa).unwrap());
+        lab.other_deletes(&names[0]);
+        assert_eq!(lab.gone(), names[..1]);
+        assert_eq!(lab.gone(), [], "it is told once");
+        assert!(lab.events().len() <= 1, "and once more by who was asked to");
+        lab.ask(KernelRequest::Delete(names[1]));
+        assert_eq!(lab.gone(), []);
+    });
+}
+
 #[test]
 fn an_spi_is_given_back() {
     at_each_door(|lab| {

@@ -224,6 +224,64 @@ fn an_answer_that_does_not_come() {
     assert_ne!(lab.allocate(Protocol::ESP), 0);
 }
 
+/// Messages that are dropped, and an end that NetBSD does not tell: what is gone is noticed all the same.
+#[test]
+fn what_nobody_said() {
+    for dialect in Dialect::ALL {
+        let mut lab = Lab::new(dialect);
+        let reread = |lab: &mut Lab| {
+            let mut events = Vec::new();
+            lab.door.reread(&mut |event| events.push(event));
+            events.retain(|event| !matches!(event, KernelEvent::Policies(_)));
+            events
+        };
+        let sas = [0x2001, 0x2002, 0x2003].map(|spi| outbound(spi, aes_sha1()));
+        let names = [&sas[0], &sas[1], &sas[2]].map(|sa| sa.name);
+        sas.into_iter().for_each(|sa| lab.install(sa).unwrap());
+        assert!(reread(&mut lab).is_empty(), "{dialect}: all are there");
+        // 1. It comes to its end.
+        lab.kernel.drop_next_replies(usize::from(dialect != Dialect::NetBsd));
+        assert!(lab.kernel.expire_hard(SaType::Esp, names[0].source, names[0].destination, 0x2001));
+        // 2. Somebody deletes it.
+        let mut other = lab.other();
+        let (source, destination) = (names[1].source.into(), names[1].destination.into());
+        let name = PfKeyName { sa_type: SaType::Esp, source, destination, spi: 0x2002, mark: None };
+        let mut buffer = Vec::new();
+        request::delete(other.origin(1), &name, &mut buffer).unwrap();
+        lab.kernel.drop_next_replies(1);
+        other.send(&buffer).unwrap();
+        assert!(lab.events().is_empty(), "{dialect}: nobody said a word");
+        let gone = reread(&mut lab);
+        assert_eq!(gone.len(), 2, "{dialect}: {gone:?}");
+        for name in &names[..2] {
+            let told = gone.iter().any(|event| matches!(event, KernelEvent::Deleted(gone) if gone == name));
+            assert!(told, "{dialect}: {name}");
+        }
+        assert!(reread(&mut lab).is_empty(), "{dialect}: it is told once");
+        // 3. We delete it, and it does not go.
+        lab.kernel.fail_next(MessageType::Delete, libc::ENOBUFS);
+        lab.ask(KernelRequest::Delete(names[2]));
+        assert!(lab.door.show(SaType::Esp, 0).is_ok_and(|text| !text.is_empty()), "{dialect}: it is still there");
+        assert!(reread(&mut lab).is_empty(), "{dialect}");
+        assert!(lab.door.show(SaType::Esp, 0).is_ok_and(|text| text.is_empty()), "{dialect}");
+        assert!(lab.events().is_empty(), "{dialect}: our own doing is no news");
+    }
+}
+
+/// A part of what there is may be dropped, too: only what is asked for by name and not there is gone.
+#[test]
+fn what_is_not_told_is_not_gone() {
+    let mut lab = Lab::new(Dialect::FreeBsd);
+    lab.install(outbound(0x2001, aes_sha1())).unwrap();
+    lab.install(outbound(0x2002, aes_sha1())).unwrap();
+    let mut events = Vec::new();
+    for lost in 1..=4 {
+        lab.kernel.drop_next_replies(lost);
+        lab.door.reread(&mut |event| events.push(event));
+    }
+    assert!(!events.iter().any(|event| matches!(event, KernelEvent::Deleted(_))), "{events:?}");
+}
+
 #[test]
 fn what_the_kernel_has_not() {
     let lab = Lab::new(Dialect::FreeBsd);
