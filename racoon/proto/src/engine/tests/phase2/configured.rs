@@ -76,20 +76,25 @@ fn a_phase_2_waits_for_the_kernel_as_configured() {
     assert_eq!(net.world.a.failures(), [Cause::KernelTimeout(seconds(7))]);
 }
 
-/// `nonce_size`, of all nonces: message 3 of main mode and message 1 of quick mode are so much longer, and the peer's are not.
+/// `nonce_size`, of all nonces: a message of main mode and one of quick mode are so much longer, and the peer's are not.
 #[test]
 fn nonces_are_as_long_as_configured() {
-    let sizes = |size: u16| {
-        let mut net = Net::with(hosts(), &transport(), both(&sainfo()), |block, _| block.nonce_size = size, nothing);
+    let sizes = |a: u16, b: u16| {
+        let of = |size| move |block: &mut Remote, _: &mut Settings| block.nonce_size = size;
+        let mut net = Net::with(hosts(), &transport(), both(&sainfo()), of(a), of(b));
         net.acquire();
         net.settle();
         net.assert_pairs(1);
         [&net.world.a, &net.world.b].map(|host| host.sent.iter().map(|sent| sent.bytes.len()).collect::<Vec<_>>())
     };
-    let ([short, peers], [long, still]) = (sizes(16), sizes(48));
-    let longer = short.iter().zip(&long).map(|(short, long)| long - short).collect::<Vec<_>>();
-    assert_eq!(longer, [0, 32, 0, 32, 0], "main mode 1, 3, 5, quick mode 1, 3");
-    assert_eq!(peers, still);
+    let [initiator, responder] = sizes(16, 16);
+    let longer = |one: &[usize], than: &[usize]| one.iter().zip(than).map(|(one, than)| one - than).collect::<Vec<_>>();
+    let [long, still] = sizes(48, 16);
+    assert_eq!(longer(&long, &initiator), [0, 32, 0, 32, 0], "main mode 1, 3, 5, quick mode 1, 3");
+    assert_eq!(still, responder);
+    let [still, long] = sizes(16, 48);
+    assert_eq!(longer(&long, &responder), [0, 32, 0, 0, 32], "main mode 2, 4, 6, INITIAL-CONTACT, quick mode 2");
+    assert_eq!(still, initiator);
 }
 
 /// `ph1id` of a remote is what `remoteid` of a sainfo has to be, for both roles.
@@ -151,6 +156,26 @@ fn a_sainfo_is_for_who_the_peer_is() {
         net.assert_pairs(1);
         assert_eq!(net.kernels[1].sas[0].hard.seconds, expected);
     }
+}
+
+/// `clientaddr` is the address that the peer speaks from, as long as it is given no other one; who begins has no client.
+#[test]
+fn a_client_is_where_it_speaks_from() {
+    let for_clients = || Sainfo { remote: RemoteSide::ClientAddress, ..sainfo() };
+    let begun = |selector, templates: &[Template], sainfos| {
+        let mut net = Net::with(selector, templates, sainfos, nothing, nothing);
+        net.acquire();
+        net.settle();
+        (net.kernels[1].sas.len(), net.world.a.failures(), net.world.b.failures())
+    };
+    assert_eq!(begun(hosts(), &transport(), [sainfo(), for_clients()]), (2, vec![], vec![]));
+    let tunnel = [template(Protocol::ESP, Mode::Tunnel)];
+    let to_network = Selector { destination: networks().destination, ..hosts() };
+    assert_eq!(begun(to_network, &tunnel, [sainfo(), for_clients()]).0, 2);
+    let (_, _, refusals) = begun(networks(), &tunnel, [sainfo(), for_clients()]);
+    assert!(matches!(refusals.as_slice(), [Cause::NoSainfo(_)]), "{refusals:?}");
+    let (_, refusals, _) = begun(hosts(), &transport(), [for_clients(), sainfo()]);
+    assert!(matches!(refusals.as_slice(), [Cause::NoSainfo(_)]), "{refusals:?}");
 }
 
 /// `complex_bundle off`: all protocols are proposed as tunnels if one is; the SAs are what the policy says.
