@@ -64,17 +64,10 @@ impl Signals {
 
     /// What has arrived since it was last asked, each signal once.
     pub fn take(&self) -> Vec<Signal> {
-        let mut arrived = Vec::new();
-        let mut numbers = [0; 64];
-        loop {
-            match read(&self.pipe, &mut numbers) {
-                Err(Errno::EINTR) => {}
-                Ok(0) | Err(_) => break,
-                Ok(count) => arrived.extend(numbers.iter().take(count).filter_map(|&number| Signal::of(number))),
-            }
-        }
+        // First the bytes, then the signals: one that arrives in between is taken now, and its byte wakes in vain.
+        while matches!(read(&self.pipe, &mut [0; 4096]), Ok(1..) | Err(Errno::EINTR)) {}
+        let mut arrived = sys::arrived().filter_map(Signal::of).collect::<Vec<_>>();
         arrived.sort_unstable();
-        arrived.dedup();
         arrived
     }
 }

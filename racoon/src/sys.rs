@@ -3,7 +3,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use nix::errno::Errno;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
@@ -12,16 +12,27 @@ use nix::unistd::{ForkResult, fork};
 /// Where the handler writes.
 static PIPE: AtomicI32 = AtomicI32::new(-1);
 
+/// The signals that have arrived: bit n is the one with the number n.
+static ARRIVED: AtomicU32 = AtomicU32::new(0);
+
 /// Only what may be called in a signal handler: one write(2), and errno as it was.
 extern "C" fn handler(signal: libc::c_int) {
-    let Ok(number) = u8::try_from(signal) else { return };
+    let bit = u32::try_from(signal).ok().and_then(|number| 1_u32.checked_shl(number));
+    ARRIVED.fetch_or(bit.unwrap_or(0), Ordering::SeqCst);
     let errno = Errno::last_raw();
-    // SAFETY: the pointer is to one byte on the stack. The descriptor is a pipe that is never closed, or -1.
-    let _ = unsafe { libc::write(PIPE.load(Ordering::Relaxed), (&raw const number).cast(), 1) };
+    // SAFETY: the pointer is to one byte. The descriptor is a pipe that is never closed, or -1.
+    let _ = unsafe { libc::write(PIPE.load(Ordering::Relaxed), [0_u8].as_ptr().cast(), 1) };
     Errno::set_raw(errno);
 }
 
-/// From now on the number of each of these signals is written to the pipe, as one byte. The pipe stays open for ever.
+/// The numbers of the signals that have arrived since this was last asked, each once.
+pub(crate) fn arrived() -> impl Iterator<Item = u8> {
+    let arrived = ARRIVED.swap(0, Ordering::SeqCst);
+    (0..32).filter(move |number| arrived >> number & 1 == 1)
+}
+
+/// From now on a byte is written to the pipe when one of these signals arrives. A pipe without room for it has bytes to read.
+/// It stays open for ever.
 pub(crate) fn watch(signals: &[Signal], pipe: OwnedFd) -> io::Result<()> {
     let descriptor: RawFd = pipe.as_raw_fd();
     // The handler may run at any time from now on.

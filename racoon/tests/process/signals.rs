@@ -19,9 +19,10 @@ fn the_process() {
     let number = |number: Number| u8::try_from(number as i32).unwrap();
     let stops = [Signal::Stop(number(Number::SIGINT)), Signal::Stop(number(Number::SIGTERM))];
     assert_eq!(signals.take(), [Signal::Reload, stops[0], stops[1], Signal::User(number(Number::SIGUSR1))]);
-    // More than the pipe holds do not block.
+    // More than the pipe holds do not block, and hide no other.
     (0..100_000).for_each(|_| raise(Number::SIGUSR2).unwrap());
-    assert_eq!(signals.take(), [Signal::User(number(Number::SIGUSR2))]);
+    raise(Number::SIGTERM).unwrap();
+    assert_eq!(signals.take(), [stops[1], Signal::User(number(Number::SIGUSR2))]);
     assert_eq!(signals.take(), []);
     assert!(std::process::Command::new("true").status().unwrap().success());
     assert_eq!(signals.take(), [Signal::Child]);
