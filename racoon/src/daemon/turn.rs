@@ -52,7 +52,7 @@ enum Owner {
 impl Daemon {
     /// Works until it is told to stop.
     pub(super) fn run(mut self) -> ExitCode {
-        self.tell_addresses();
+        self.sockets_changed(Ok(()));
         // The policies that there were when the door was opened.
         let mut worked = self.hear_kernel();
         while worked.is_ok() && !self.stopping {
@@ -198,22 +198,24 @@ impl Daemon {
         self.carry_out();
     }
 
-    /// The sockets have been looked after.
+    /// The sockets have been looked after. What could not be done is tried again, and told the first time.
     pub(super) fn sockets_changed(&mut self, result: Result<(), crate::net::Error>) {
+        let result = result.and(self.tell_addresses());
+        let first = self.retry.is_none();
+        let again = result.is_err() || self.sockets.is_incomplete();
+        self.retry = again.then(|| clock::now() + RETRY);
         if let Err(error) = result {
-            self.log.error(error);
+            self.log.write(if first { Level::Error } else { Level::Debug }, None, error);
         }
-        self.tell_addresses();
     }
 
     /// Tells the engine which addresses are ours.
-    pub(super) fn tell_addresses(&mut self) {
-        self.retry = self.sockets.is_incomplete().then(|| clock::now() + RETRY);
-        match self.sockets.locals() {
-            Ok(locals) => drop(self.engine.handle_control(clock::now(), Control::Addresses(locals))),
-            Err(error) => self.log.error(error),
-        }
+    fn tell_addresses(&mut self) -> Result<(), crate::net::Error> {
+        let locals = self.sockets.locals()?;
+        // It cannot be refused.
+        let _ = self.engine.handle_control(clock::now(), Control::Addresses(locals));
         self.carry_out();
+        Ok(())
     }
 
     /// Does what the engine wants done, and what comes of it, until there is nothing more.

@@ -169,11 +169,6 @@ impl Sockets {
     /// # Errors
     /// The addresses of the host cannot be learned. A socket that cannot be opened is only logged.
     pub fn reconfigure(&mut self, listen: Listen) -> Result<(), Error> {
-        self.watch = match self.watch.take() {
-            _ if listen.strict_address => None,
-            None => Some(Watch::open().map_err(Error::Addresses)?),
-            watch => watch,
-        };
         self.options.listen = listen;
         self.failed.clear();
         self.refresh()
@@ -184,6 +179,11 @@ impl Sockets {
     /// # Errors
     /// The addresses of the host cannot be learned. A socket that cannot be opened is only logged.
     pub fn refresh(&mut self) -> Result<(), Error> {
+        self.watch = match self.watch.take() {
+            _ if self.options.listen.strict_address => None,
+            None => Some(Watch::open().map_err(Error::Addresses)?),
+            watch => watch,
+        };
         for error in self.synchronise()? {
             self.log.error(error);
         }
