@@ -3,6 +3,7 @@
 #![deny(unsafe_code)]
 
 pub mod admin;
+pub mod alarm;
 pub mod background;
 pub mod backup;
 pub mod changes;

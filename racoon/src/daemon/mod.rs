@@ -19,6 +19,7 @@ use racoon_proto::output::JobId;
 use racoon_proto::time::Time;
 
 use crate::admin::Server;
+use crate::alarm::Alarm;
 use crate::cli::DaemonOptions;
 use crate::files::Files;
 use crate::kernel::Door;
@@ -39,6 +40,7 @@ struct Daemon {
     workers: Workers<(JobId, Job), (JobId, JobResult)>,
     admin: Option<Server>,
     signals: Signals,
+    alarm: Alarm,
     log: Log,
     keys: KeyFile,
     options: DaemonOptions,

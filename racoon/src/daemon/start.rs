@@ -22,6 +22,7 @@ use super::traffic::Counters;
 use super::turn::REREAD;
 use super::unreachables::Unreachables;
 use crate::admin::{self, Server};
+use crate::alarm::Alarm;
 use crate::background::{self, Starting};
 use crate::backup::Backup;
 use crate::cli::{DaemonOptions, VERSION_LINE};
@@ -122,6 +123,7 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
     crypto::initialise().into_iter().for_each(|warning| log.warning(warning));
     // 1. Signals: from here on none is lost.
     let signals = Signals::watch().map_err(|error| Failure::System("signals", error))?;
+    let alarm = Alarm::new().map_err(|error| Failure::System("timer", error))?;
     // 2. The configuration says which kernel it is for.
     let files = Files::from_here();
     let config = read(&file, &files, &log).ok_or_else(|| unread(&file))?;
@@ -162,6 +164,7 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
         workers,
         admin,
         signals,
+        alarm,
         log,
         keys,
         options,

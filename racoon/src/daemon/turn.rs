@@ -41,6 +41,7 @@ enum Broken {
 /// Whose descriptor is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owner {
+    Alarm,
     Signals,
     Kernel,
     Admin,
@@ -68,9 +69,12 @@ impl Daemon {
     }
 
     fn turn(&mut self) -> Result<(), Broken> {
-        let timeout = self.timeout();
-        for ready in poller::wait(&self.sources(), Some(timeout))? {
+        let due = self.due();
+        self.alarm.set(due)?;
+        for ready in poller::wait(&self.sources(), Some(due.since(clock::now())))? {
             match ready.owner {
+                // What is due is done below.
+                Owner::Alarm => {}
                 Owner::Signals => self.heed_signals(),
                 Owner::Kernel => self.hear_kernel()?,
                 Owner::Admin => self.serve(),
@@ -102,13 +106,12 @@ impl Daemon {
         Ok(())
     }
 
-    /// How long nothing is to be done unless something comes in.
-    fn timeout(&self) -> Duration {
-        let due = [self.engine.poll_timeout(), self.retry, self.counters.due(), self.admin_due()]
+    /// Until when nothing is to be done unless something comes in.
+    fn due(&self) -> Time {
+        [self.engine.poll_timeout(), self.retry, self.counters.due(), self.admin_due()]
             .into_iter()
             .flatten()
-            .fold(self.reread, Time::min);
-        due.since(clock::now())
+            .fold(self.reread, Time::min)
     }
 
     fn admin_due(&self) -> Option<Time> {
@@ -122,6 +125,7 @@ impl Daemon {
             Source::first(self.door.fd(), Owner::Kernel),
             Source::first(self.workers.as_fd(), Owner::Workers),
         ];
+        sources.extend(self.alarm.fd().map(|alarm| Source::first(alarm, Owner::Alarm)));
         sources.extend(self.sockets.watch().map(|watch| Source::first(watch, Owner::Addresses)));
         let admin = self.admin.iter().flat_map(|admin| admin.descriptors());
         sources.extend(admin.map(|(descriptor, wanted)| Source {
