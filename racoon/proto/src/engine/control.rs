@@ -204,7 +204,7 @@ impl Engine {
         let ids: Vec<_> = self.phase1s.iter().map(|(id, _)| id).collect();
         for id in ids {
             match self.block_after_reload(id, &before) {
-                Some(block) => self.phase1s.set_block(id, block),
+                Some(block) => self.rebind(id, block, &before),
                 None if self.phase1_sa(id).is_some() => {
                     let remote = self.phase1s.get(id).map(|phase1| phase1.remote);
                     self.log(Level::Notify, remote, || "no remote block is for this peer any more".into());
@@ -214,6 +214,16 @@ impl Engine {
             }
         }
         self.phase2_reload();
+    }
+
+    /// A phase 1 has another block now. What is asked at due times counts from then on by itself; only probes have to be begun.
+    fn rebind(&mut self, id: Phase1Id, block: RemoteIndex, before: &Settings) {
+        let dpd_of = |settings: &Settings, block| settings.remotes.get(block).and_then(|block| block.dpd);
+        let old = self.phase1s.get(id).and_then(|phase1| dpd_of(before, phase1.block));
+        self.phase1s.set_block(id, block);
+        if dpd_of(&self.settings, block) != old {
+            self.start_dpd(id);
+        }
     }
 
     /// The block of a phase 1 in the new configuration: as if its peer came now; and for one on its way, where the peer is

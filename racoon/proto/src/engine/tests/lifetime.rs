@@ -218,6 +218,21 @@ fn a_reload_keeps_what_still_fits() {
     assert_eq!((world.a.states(), world.a.endings()), (vec![], vec![Ending::Abandoned]));
 }
 
+/// Probes begin, become others and end with a reload.
+#[test]
+fn a_reload_brings_probes() {
+    let mut world = World::established();
+    let probes = |world: &mut World, delay| {
+        let block = Remote { dpd: Some(Dpd { delay, ..Dpd::default() }), ..block_for(B) };
+        let settings = Settings { remotes: Remotes::new(vec![block]), log: Level::Debug2, ..Settings::default() };
+        world.a.engine.handle_control(world.now, Control::Reload(Box::new(settings))).unwrap();
+        world.a.forget_outputs();
+        world.pass(seconds(205));
+        world.a.sent.len()
+    };
+    assert_eq!([20, 20, 50, 0].map(|delay| probes(&mut world, delay)), [10, 10, 4, 0]);
+}
+
 #[test]
 fn a_peer_that_was_restarted_says_so() {
     let mut world = World::established();
