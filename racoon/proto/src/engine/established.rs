@@ -118,7 +118,7 @@ impl Engine {
                 "INITIAL-CONTACT ignored: another phase 1 with the peer came up in the meantime".into()
             });
         }
-        self.log(Level::Info, Some(remote), || "INITIAL-CONTACT: older SAs with the peer go".into());
+        self.log(Level::Info, Some(remote), || "received INITIAL-CONTACT".into());
         self.purge_peer(local.ip(), remote, Some(id), false);
         for (other, ..) in others {
             self.drop_phase1(other);

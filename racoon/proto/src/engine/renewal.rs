@@ -60,9 +60,8 @@ impl Engine {
         if !needed || role == Role::Responder || self.initiation(local, remote).is_some() {
             return;
         }
-        self.log(Level::Info, Some(remote), || {
-            format!("renegotiating phase1 to {} due to active phase2", Endpoint(remote))
-        });
+        let why = if self.phase2_count(id) > 0 { " due to active phase2" } else { "" };
+        self.log(Level::Info, Some(remote), || format!("renegotiating phase1 to {}{why}", Endpoint(remote)));
         // What comes of it at once is told in the log, and tried again.
         let _ = self.begin_phase1(local, remote, block, Some(id), Vec::new());
     }

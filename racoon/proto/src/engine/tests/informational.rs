@@ -236,7 +236,7 @@ fn what_overtakes_the_last_message_is_held() {
     world.deliver(&last.unwrap());
     world.run();
     world.assert_up();
-    assert!(world.a.has_logged(Level::Info, "INITIAL-CONTACT: older SAs"), "{:?}", world.a.log);
+    assert!(world.a.has_logged(Level::Info, "received INITIAL-CONTACT"), "{:?}", world.a.log);
 }
 
 /// At level debug2 each encrypted message is told in words, on both sides, and no secret is; at other levels it costs nothing.

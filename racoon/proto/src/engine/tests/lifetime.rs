@@ -37,7 +37,7 @@ fn its_initiator_renews_it() {
     let first = world.a.engine.phase1s().next().unwrap().cookies;
     world.pass(seconds(2881));
     assert_eq!((world.a.states(), world.b.states()), (vec![10, 9], vec![10, 9]));
-    assert!(world.a.has_logged(Level::Info, "renegotiating phase1 to 192.0.2.2[500] due to active phase2"));
+    assert!(world.a.lines(Level::Info).contains(&"renegotiating phase1 to 192.0.2.2[500]"));
     assert!(!world.b.has_logged(Level::Info, "renegotiating"));
     let newest = world.a.engine.usable_phase1(world.a.address, world.b.address).unwrap();
     assert_ne!(world.a.engine.phase1_sa(newest).unwrap().cookies, first);
@@ -241,7 +241,7 @@ fn a_peer_that_was_restarted_says_so() {
     world.initiate_back();
     world.run();
     world.assert_up();
-    assert!(world.a.has_logged(Level::Info, "INITIAL-CONTACT: older SAs with the peer go"));
+    assert!(world.a.has_logged(Level::Info, "received INITIAL-CONTACT"));
     // In a local test nobody believes it.
     let mut world = World::established_with(|_, settings| settings.local_test = true, |_, _| {});
     world.b = Host::new(B, 99, settings(A, |_, _| {}), &[("192.0.2.1", "a secret of a and b")]);
@@ -253,7 +253,7 @@ fn a_peer_that_was_restarted_says_so() {
 /// The initiator says it in message 5, where other daemons look for it; the responder in a message of its own.
 #[test]
 fn initial_contact_is_sent_once() {
-    let said = |host: &Host| host.lines(Level::Info).iter().filter(|line| line.starts_with("INITIAL-CONTACT")).count();
+    let said = |host: &Host| host.lines(Level::Info).iter().filter(|line| line.contains("INITIAL-CONTACT")).count();
     let informational = |host: &Host| host.sent.iter().filter(|sent| sent.bytes[18] == 5).count();
     let mut world = World::established();
     assert_eq!((said(&world.a), said(&world.b)), (1, 1));

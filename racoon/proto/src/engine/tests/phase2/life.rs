@@ -19,6 +19,8 @@ fn a_pair_is_renewed_ahead_of_its_end() {
         net.assert_pairs(pairs);
     }
     assert!(net.world.a.failures().is_empty() && net.world.b.failures().is_empty());
+    let renewed = "renegotiating phase1 to 192.0.2.2[500] due to active phase2";
+    assert!(net.world.a.lines(Level::Info).contains(&renewed));
 }
 
 #[test]
