@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::job::Job;
-use crate::lab::{Boot, End, Host, Link, Program, wait_until};
+use crate::lab::{Boot, End, Host, Link, PATIENCE, Program, wait_until};
 use crate::tally::Tally;
 use crate::{tools, tree};
 
@@ -62,7 +62,7 @@ pub(crate) fn check(backend: &str) -> Result<Tally> {
 fn boot(folder: &Path, backend: &str) -> Result<()> {
     println!("booting a User Mode Linux kernel (programs: {}; door to it: {backend})", folder.display());
     let folder = folder.to_str().context("the path of the programs is not text")?;
-    let mut boot = Boot::agent(&["demo", folder])?.env("LIBPFKEY_BACKEND", backend).limit(Duration::from_secs(120));
+    let mut boot = Boot::agent(&["demo", folder])?.env("LIBPFKEY_BACKEND", backend).limit(Duration::from_secs(1200));
     if backend == "xfrm" {
         boot = boot.without_pf_key();
     }
@@ -75,9 +75,6 @@ fn boot(folder: &Path, backend: &str) -> Result<()> {
 
 /// How many pings go out in each act.
 const PINGS: usize = 3;
-
-/// How long the daemons may take for anything.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A host of the play: its namespace, and what it calls itself and the other one.
 struct Player {
@@ -235,7 +232,7 @@ sainfo anonymous {{
 
     fn ping(&self) -> Result<()> {
         let count = PINGS.to_string();
-        let text = self.show("ping", &["-n", "-c", &count, "-i", "0.2", "-W", "2", self.peer])?;
+        let text = self.show("ping", &["-n", "-c", &count, "-i", "0.5", "-W", "2", self.peer])?;
         ensure!(text.contains(" 0% packet loss"), "{}: pings were lost", self.host.name());
         Ok(())
     }

@@ -3,13 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 
 use crate::interop::daemon_dir;
-use crate::lab::{Daemon, Host, Program, write_secret};
+use crate::lab::{Daemon, Host, PATIENCE, Program, write_secret};
 
 /// The programs under test and the door they use.
 #[derive(Debug, Clone)]
@@ -38,9 +37,6 @@ pub(crate) struct Racoon<'a> {
     dir: PathBuf,
     daemon: Daemon,
 }
-
-/// For the daemon to start, and to stop.
-const LIMIT: Duration = Duration::from_secs(10);
 
 impl<'a> Racoon<'a> {
     /// Writes the files to a folder of this host, loads the policies, and starts the daemon.
@@ -79,15 +75,15 @@ impl<'a> Racoon<'a> {
 
     /// Waits until the log has `pattern`, a text.
     #[allow(dead_code, reason = "for the plays of two racoons")]
-    pub(crate) fn wait_for_log(&self, pattern: &str, limit: Duration) -> Result<()> {
+    pub(crate) fn wait_for_log(&self, pattern: &str) -> Result<()> {
         let log = self.dir.join("log");
         let found = || fs::read_to_string(&log).is_ok_and(|text| text.contains(pattern));
-        self.daemon.wait_until(limit, pattern, found)
+        self.daemon.wait_until(PATIENCE, pattern, found)
     }
 
     /// Ends it, which it must do by itself and with success.
     pub(crate) fn stop(self) -> Result<()> {
-        let exit = self.daemon.stop(LIMIT)?;
+        let exit = self.daemon.stop(PATIENCE)?;
         ensure!(exit == "0", "racoon on {} ended with {exit}; its log:\n{}", self.host.name(), self.log()?);
         Ok(())
     }
@@ -109,7 +105,7 @@ impl<'a> Racoon<'a> {
     fn wait_for_port(&self) -> Result<()> {
         let host = self.host;
         let bound = || host.enter(port_500_bound).unwrap_or(false);
-        let waited = self.daemon.wait_until(LIMIT, "UDP port 500", bound);
+        let waited = self.daemon.wait_until(PATIENCE, "UDP port 500", bound);
         waited
             .with_context(|| format!("racoon's log:\n{}", fs::read_to_string(self.dir.join("log")).unwrap_or_default()))
     }

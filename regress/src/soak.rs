@@ -26,7 +26,7 @@ const FILE: &str = "/run/soak";
 pub(crate) fn check(backend: &str) -> Result<Tally> {
     let setkey = tree::program("setkey", "debug");
     let setkey = setkey.to_str().context("the path of setkey is not text")?;
-    let boot = Boot::agent(&["soak", setkey])?.env("LIBPFKEY_BACKEND", backend).limit(Duration::from_secs(900));
+    let boot = Boot::agent(&["soak", setkey])?.env("LIBPFKEY_BACKEND", backend).limit(Duration::from_secs(3600));
     let end = boot.run(&mut stdout())?;
     ensure!(end == End::Exited(0), "{end:?}");
     Ok(Tally::PASSED)

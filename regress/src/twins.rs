@@ -28,7 +28,7 @@ fn run(package: &str, tests: &[&str]) -> Result<Tally> {
     for test in tests {
         let program =
             build(package, test)?.into_os_string().into_string().ok().context("the path of a test is not text")?;
-        let boot = Boot::new(vec![program, "--nocapture".to_owned()]).limit(Duration::from_secs(120));
+        let boot = Boot::new(vec![program, "--nocapture".to_owned()]).limit(Duration::from_secs(1200));
         let end = boot.run(&mut stdout())?;
         tally += Tally::of(end == End::Exited(0));
     }

@@ -4,7 +4,6 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use nix::sched::{CloneFlags, unshare};
@@ -39,9 +38,6 @@ struct Bench<'a> {
 
 /// The folder a case runs in.
 const PLACE: &str = "/run/case";
-
-/// For one program of a case.
-const LIMIT: Duration = Duration::from_secs(20);
 
 impl Bench<'_> {
     /// In a thread that has a network namespace of its own.
@@ -123,6 +119,6 @@ impl Bench<'_> {
     fn program(&self, name: &str, arguments: &[&str]) -> Program {
         let dir = self.setkey.parent().unwrap_or(Path::new("/")).display();
         let path = format!("{dir}:{}", std::env::var("PATH").unwrap_or_default());
-        Program::new(name, arguments).dir(PLACE).limit(LIMIT).env("PATH", &path).env("LIBPFKEY_BACKEND", self.backend)
+        Program::new(name, arguments).dir(PLACE).env("PATH", &path).env("LIBPFKEY_BACKEND", self.backend)
     }
 }

@@ -137,7 +137,7 @@ impl Run {
         let job = work.join(format!("assignment.{share}"));
         Assignment { setkey, selection, files, share, shares, report: report.clone() }.save(&job)?;
         let job = job.to_str().context("the temporary folder's name is not text")?;
-        let mut boot = Boot::agent(&["compliance", job])?.share(work).limit(Duration::from_secs(1200));
+        let mut boot = Boot::agent(&["compliance", job])?.share(work).limit(Duration::from_secs(3600));
         if self.selection.backend == "xfrm" {
             boot = boot.without_pf_key();
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use super::Play;
 use super::scene::{Knobs, Scene, Shape, Side};
@@ -18,17 +18,15 @@ pub(super) const PLAYS: &[Play] = &[
     ("SAs flushed by hand come back", flushed),
 ];
 
-const PATIENCE: Duration = Duration::from_secs(20);
-
 fn stopped(ours: &Ours) -> Result<()> {
     let scene = Scene::new(ours, Shape::Transport)?;
     let (alice, bob) = scene.start_both(&Knobs::default())?;
-    scene.bring_up(Side::Alice, PATIENCE)?;
+    scene.bring_up(Side::Alice)?;
     alice.stop()?;
     for side in Side::BOTH {
-        scene.until(PATIENCE, "no SAs", || Ok(scene.count_sas(side)? == 0))?;
+        scene.until("no SAs", || Ok(scene.count_sas(side)? == 0))?;
     }
-    bob.wait_for_log("ISAKMP-SA deleted", PATIENCE)?;
+    bob.wait_for_log("ISAKMP-SA deleted")?;
     bob.stop()
 }
 
@@ -36,7 +34,7 @@ fn stopped(ours: &Ours) -> Result<()> {
 fn killed(ours: &Ours) -> Result<()> {
     let scene = Scene::new(ours, Shape::Transport)?;
     let (alice, bob) = scene.start_both(&Knobs::default())?;
-    scene.bring_up(Side::Alice, PATIENCE)?;
+    scene.bring_up(Side::Alice)?;
     bob.kill()?;
     scene.protected("ESP")?;
     let bob = scene.restart(Side::Bob, &Knobs::default())?;
@@ -51,11 +49,11 @@ fn given_back(ours: &Ours) -> Result<()> {
     let knobs = Knobs { backup: Some("/run/alice.sas"), ..Knobs::default() };
     let _ = std::fs::remove_file("/run/alice.sas");
     let (alice, bob) = (scene.start(Side::Alice, &knobs)?, scene.start(Side::Bob, &Knobs::default())?);
-    scene.bring_up(Side::Alice, PATIENCE)?;
+    scene.bring_up(Side::Alice)?;
     alice.kill()?;
     scene.setkey(Side::Alice, &["-F"])?;
     let alice = scene.restart(Side::Alice, &Knobs { takes_back: true, ..knobs })?;
-    alice.wait_for_log("2 of 2 kept SAs given back to the kernel", PATIENCE)?;
+    alice.wait_for_log("2 of 2 kept SAs given back to the kernel")?;
     // Her packets are counted anew: Bob takes the first few for replays.
     let pings = scene.ping(Side::Alice, &["-c", "20", "-i", "0.05", "-W", "1"])?;
     ensure!(pings.received >= 10, "{pings:?}");
@@ -71,34 +69,34 @@ fn given_back(ours: &Ours) -> Result<()> {
 fn initial_contact(ours: &Ours) -> Result<()> {
     let scene = Scene::new(ours, Shape::Transport)?;
     let (alice, bob) = scene.start_both(&Knobs::default())?;
-    scene.bring_up(Side::Alice, PATIENCE)?;
+    scene.bring_up(Side::Alice)?;
     let before = scene.sas(Side::Alice)?;
     bob.kill()?;
     scene.setkey(Side::Bob, &["-F"])?;
     let bob = scene.restart(Side::Bob, &Knobs::default())?;
-    scene.bring_up(Side::Bob, PATIENCE)?;
+    scene.bring_up(Side::Bob)?;
     scene.protected("ESP")?;
-    let count = scene.count_sas(Side::Alice)?;
-    ensure!(count == 2, "the old SAs are still there:\n{before}and now:\n{}", scene.sas(Side::Alice)?);
+    let gone = scene.until("the old SAs are gone", || Ok(scene.count_sas(Side::Alice)? == 2));
+    gone.with_context(|| format!("before:\n{before}and now:\n{}", scene.sas(Side::Alice).unwrap_or_default()))?;
     alice.stop()?;
     bob.stop()
 }
 
 /// Bob loses everything, and says nothing: Alice notices by herself.
 fn dead_peer(ours: &Ours) -> Result<()> {
-    let knobs = Knobs { remote: "dpd_delay 1; dpd_retry 1; dpd_maxfail 2; initial_contact off;", ..Knobs::default() };
+    let knobs = Knobs { remote: "dpd_delay 1; dpd_retry 3; dpd_maxfail 3; initial_contact off;", ..Knobs::default() };
     let scene = Scene::new(ours, Shape::Transport)?;
     let (alice, bob) = scene.start_both(&knobs)?;
-    scene.bring_up(Side::Alice, PATIENCE)?;
+    scene.bring_up(Side::Alice)?;
     // It lives as long as it answers.
     std::thread::sleep(Duration::from_secs(4));
     ensure!(scene.count_sas(Side::Alice)? == 2, "a living peer was declared dead:\n{}", alice.log()?);
     bob.kill()?;
     scene.setkey(Side::Bob, &["-F"])?;
-    alice.wait_for_log("seems to be dead", PATIENCE)?;
-    scene.until(PATIENCE, "no SAs", || Ok(scene.count_sas(Side::Alice)? == 0))?;
+    alice.wait_for_log("seems to be dead")?;
+    scene.until("no SAs", || Ok(scene.count_sas(Side::Alice)? == 0))?;
     let bob = scene.restart(Side::Bob, &knobs)?;
-    scene.bring_up(Side::Alice, PATIENCE)?;
+    scene.bring_up(Side::Alice)?;
     scene.protected("ESP")?;
     alice.stop()?;
     bob.stop()
@@ -110,7 +108,7 @@ fn others_survive(ours: &Ours) -> Result<()> {
     let manual = "add 192.0.2.1 192.0.2.99 esp 0x999 -E aes-cbc 0x000102030405060708090a0b0c0d0e0f -A hmac-sha1 \
                   0x000102030405060708090a0b0c0d0e0f10111213;\n";
     scene.load(Side::Alice, manual.into())?;
-    scene.bring_up(Side::Alice, PATIENCE)?;
+    scene.bring_up(Side::Alice)?;
     alice.stop()?;
     let sas = scene.sas(Side::Alice)?;
     ensure!(sas.matches("spi=").count() == 1 && sas.contains("spi=2457("), "{sas}");
@@ -121,10 +119,10 @@ fn others_survive(ours: &Ours) -> Result<()> {
 fn flushed(ours: &Ours) -> Result<()> {
     let scene = Scene::new(ours, Shape::Transport)?;
     let (alice, bob) = scene.start_both(&Knobs::default())?;
-    scene.bring_up(Side::Alice, PATIENCE)?;
+    scene.bring_up(Side::Alice)?;
     scene.setkey(Side::Alice, &["-F"])?;
-    scene.until(PATIENCE, "no SAs at the peer", || Ok(scene.count_sas(Side::Bob)? == 0))?;
-    scene.bring_up(Side::Alice, PATIENCE)?;
+    scene.until("no SAs at the peer", || Ok(scene.count_sas(Side::Bob)? == 0))?;
+    scene.bring_up(Side::Alice)?;
     scene.protected("ESP")?;
     alice.stop()?;
     bob.stop()

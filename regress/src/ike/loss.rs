@@ -1,7 +1,5 @@
 //! A bad line: what is lost is sent again, what comes twice is done once.
 
-use std::time::Duration;
-
 use anyhow::{Result, ensure};
 
 use super::Play;
@@ -28,7 +26,7 @@ fn over(ours: &Ours, line: &str) -> Result<()> {
     for round in 0..ROUNDS {
         let (alice, bob) = scene.start_both(&knobs)?;
         let from = if round % 2 == 0 { Side::Alice } else { Side::Bob };
-        scene.bring_up(from, Duration::from_secs(60))?;
+        scene.bring_up(from)?;
         let pings = scene.ping(from, &["-c", "40", "-i", "0.02", "-W", "1"])?;
         ensure!(pings.received >= 10, "round {round}: {pings:?}");
         let established = alice.log()?.matches("IPsec-SA established").count();

@@ -48,7 +48,7 @@ pub(crate) fn check(suite: &str, backend: &str, filter: &str) -> Result<Tally> {
     let [racoon, setkey] = ["racoon", "setkey"].map(|name| tree::program(name, "debug").display().to_string());
     let mut boot = Boot::agent(&["ike", &racoon, &setkey, backend, suite, filter])?
         .env("LIBPFKEY_BACKEND", backend)
-        .limit(Duration::from_secs(900));
+        .limit(Duration::from_secs(3600));
     if backend == "xfrm" {
         boot = boot.without_pf_key();
     }

@@ -1,7 +1,5 @@
 //! What a packet can ask for.
 
-use std::time::Duration;
-
 use anyhow::{Result, ensure};
 
 use super::Play;
@@ -30,12 +28,10 @@ pub(super) const PLAYS: &[Play] = &[
     ("many packets, one phase 1", many),
 ];
 
-const PATIENCE: Duration = Duration::from_secs(20);
-
 fn plain(ours: &Ours, shape: Shape) -> Result<()> {
     let scene = Scene::new(ours, shape)?;
     let (alice, bob) = scene.start_both(&Knobs::default())?;
-    scene.bring_up(Side::Alice, PATIENCE)?;
+    scene.bring_up(Side::Alice)?;
     scene.protected("ESP")?;
     for side in Side::BOTH {
         let count = scene.count_sas(side)?;
@@ -56,7 +52,7 @@ fn with(ours: &Ours, sainfo: &'static str, protocols: &[&str], outermost: &str) 
     let knobs = Knobs { sainfo, ..Knobs::default() };
     let alice = scene.start_with(Side::Alice, &knobs, protocols)?;
     let bob = scene.start_with(Side::Bob, &knobs, protocols)?;
-    scene.bring_up(Side::Alice, PATIENCE)?;
+    scene.bring_up(Side::Alice)?;
     scene.protected(outermost)?;
     let count = scene.count_sas(Side::Bob)?;
     ensure!(count == 2 * protocols.len(), "{count} SAs:\n{}", scene.sas(Side::Bob)?);
@@ -72,7 +68,7 @@ fn curves(ours: &Ours) -> Result<()> {
         ..Knobs::default()
     };
     let (alice, bob) = scene.start_both(&knobs)?;
-    scene.bring_up(Side::Bob, PATIENCE)?;
+    scene.bring_up(Side::Bob)?;
     scene.protected("ESP")?;
     alice.stop()?;
     bob.stop()
@@ -86,7 +82,7 @@ fn both_begin(ours: &Ours) -> Result<()> {
     scene.impair(Side::Bob, "delay 100ms")?;
     let scene = &scene;
     let results = std::thread::scope(|scope| {
-        Side::BOTH.map(|side| scope.spawn(move || scene.bring_up(side, PATIENCE))).map(|thread| thread.join())
+        Side::BOTH.map(|side| scope.spawn(move || scene.bring_up(side))).map(|thread| thread.join())
     });
     for result in results {
         result.map_err(|_| anyhow::anyhow!("a thread failed"))??;
@@ -119,7 +115,7 @@ fn many(ours: &Ours) -> Result<()> {
         Ok(())
     })??;
     let wanted = 2 * PORTS.len();
-    scene.until(PATIENCE, "all SAs", || Ok(scene.count_sas(Side::Alice)? == wanted))?;
+    scene.until("all SAs", || Ok(scene.count_sas(Side::Alice)? == wanted))?;
     let begun = alice.log()?.matches("initiate new phase 1 negotiation").count();
     ensure!(begun == 1, "phase 1 was begun {begun} times");
     alice.stop()?;

@@ -1,7 +1,5 @@
 //! Keys are renewed before they end, and no packet notices.
 
-use std::time::Duration;
-
 use anyhow::{Result, ensure};
 
 use super::Play;
@@ -9,22 +7,22 @@ use super::scene::{Knobs, Scene, Shape, Side};
 use crate::racoon::Ours;
 
 pub(super) const PLAYS: &[Play] = &[
-    ("phase 2 renewed under a ping every 10 ms", |ours| renewed(ours, 3600, 10, 1)),
-    ("three phase 2 and one phase 1 renewed under a ping every 10 ms", |ours| renewed(ours, 20, 10, 3)),
-    ("phase 1 renewed by a responder that began the first one", |ours| renewed(ours, 12, 600, 0)),
+    ("phase 2 renewed under a ping every 10 ms", |ours| renewed(ours, 3600, 20, 1)),
+    ("three phase 2 and one phase 1 renewed under a ping every 10 ms", |ours| renewed(ours, 40, 20, 3)),
+    ("phase 1 renewed by a responder that began the first one", |ours| renewed(ours, 20, 600, 0)),
     ("phase 2 renewed because of its bytes", by_bytes),
 ];
 
-/// Packets of 1 KB every 10 ms through SAs that end after 400 KB: they are renewed again and again, and nothing is lost.
+/// Packets of 1 KB every 10 ms through SAs that end after 800 KB: they are renewed again and again, and nothing is lost.
 fn by_bytes(ours: &Ours) -> Result<()> {
     let scene = Scene::new(ours, Shape::Tunnel)?;
-    let sainfo = "lifetime byte 400 KB; encryption_algorithm aes 128; authentication_algorithm hmac_sha1;";
+    let sainfo = "lifetime byte 800 KB; encryption_algorithm aes 128; authentication_algorithm hmac_sha1;";
     let (alice, bob) = scene.start_both(&Knobs { sainfo, ..Knobs::default() })?;
-    scene.bring_up(Side::Alice, Duration::from_secs(20))?;
-    let pings = scene.ping(Side::Alice, &["-q", "-s", "1000", "-i", "0.01", "-c", "1000", "-W", "2"])?;
-    ensure!(pings.received == pings.sent, "{pings:?}");
+    scene.bring_up(Side::Alice)?;
+    let pings = scene.ping(Side::Alice, &["-s", "1000", "-i", "0.01", "-c", "2000", "-W", "2"])?;
+    ensure!(pings.lost() == 0 && pings.received > 0, "{pings:?}");
     let installed = alice.log()?.matches("IPsec-SA established").count();
-    ensure!(installed >= 6, "{installed} SAs were installed: a megabyte went each way");
+    ensure!(installed >= 6, "{installed} SAs were installed: two megabytes went each way");
     alice.stop()?;
     bob.stop()
 }
@@ -37,15 +35,15 @@ fn renewed(ours: &Ours, phase1_lifetime: u32, phase2_lifetime: u32, times: u32) 
     let scene = Scene::new(ours, Shape::Tunnel)?;
     let knobs = Knobs { phase1_lifetime, phase2_lifetime, ..Knobs::default() };
     let (alice, bob) = scene.start_both(&knobs)?;
-    scene.bring_up(Side::Alice, Duration::from_secs(20))?;
+    scene.bring_up(Side::Alice)?;
     // A renewal begins at four fifths of the lifetime.
     let phase2 = times * phase2_lifetime * 4 / 5;
     let phase1 = if phase1_lifetime < 60 { phase1_lifetime } else { 0 };
     let seconds = phase2.max(phase1) + 3;
     // Counted, not timed: what is still on its way at the end is waited for.
     let count = (PINGS * seconds).to_string();
-    let pings = scene.ping(Side::Alice, &["-q", "-i", "0.01", "-c", &count, "-W", "2"])?;
-    ensure!(pings.sent.to_string() == count && pings.received == pings.sent, "{pings:?}");
+    let pings = scene.ping(Side::Alice, &["-i", "0.01", "-c", &count, "-W", "2"])?;
+    ensure!(pings.sent.to_string() == count && pings.lost() == 0 && pings.received > 0, "{pings:?}");
     let log = alice.log()?;
     let installed = log.matches("IPsec-SA established").count();
     let wanted = 2 * (times as usize + 1);

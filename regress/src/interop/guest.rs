@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
 
@@ -13,7 +13,7 @@ use super::libreswan::Pluto;
 use super::ours;
 use super::scenario::{Initiator, Scenario, table};
 use super::strongswan::Charon;
-use crate::lab::{Host, Link, Program, Stdin, wait_until};
+use crate::lab::{Host, Link, PATIENCE, Program, Stdin, wait_until};
 use crate::racoon::{Ours, Racoon};
 use crate::tally::{Tally, twice};
 
@@ -202,7 +202,7 @@ fn perform(pair: &Pair, ours: &Running<'_>, theirs: &Running<'_>, row: &Scenario
     ensure!(seen.of("ICMP") == 0 && seen.of("ICMPv6 echo") == 0, "pings crossed the wire in clear: {seen}");
     theirs.terminate(c)?;
     for host in [&pair.alice, &pair.bob] {
-        let gone = wait_until(LIMIT, || states(host, c).is_ok_and(|text| text.is_empty()), || Ok(()))?;
+        let gone = wait_until(PATIENCE, || states(host, c).is_ok_and(|text| text.is_empty()), || Ok(()))?;
         ensure!(gone, "{}: SAs are left after a delete\n{}", host.name(), states(host, c)?);
     }
     Ok(())
@@ -221,9 +221,6 @@ fn negotiate(pair: &Pair, ours: &Running<'_>, theirs: &Running<'_>, row: &Scenar
     ping(second.0, second.1, first.1)
 }
 
-/// For the daemons to hear of an end.
-pub(super) const LIMIT: Duration = Duration::from_secs(5);
-
 /// The SAs of a connection that `host` has; not the kernel's own marks that it waits for some, which time out.
 pub(super) fn states(host: &Host, c: &Connection) -> Result<String> {
     let mut text = String::new();
@@ -239,7 +236,7 @@ pub(super) fn states(host: &Host, c: &Connection) -> Result<String> {
 /// Pings until an answer comes: the first packets may be lost to a negotiation that they begin.
 pub(super) fn ping(host: &Host, from: &End, to: &End) -> Result<()> {
     let (from, to) = (from.source().to_string(), to.source().to_string());
-    let done = host.run(Program::new("ping", &["-n", "-c", "1", "-w", "8", "-i", "0.2", "-I", &from, &to]))?;
+    let done = host.run(Program::new("ping", &["-n", "-c", "1", "-w", "100", "-i", "0.2", "-I", &from, &to]))?;
     if !done.success() {
         let states = host.run(Program::new("ip", &["-s", "xfrm", "state"]))?.text();
         bail!("{}: no answer to pings from {from} to {to}\n{}\n{states}", host.name(), done.text());

@@ -4,7 +4,6 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
@@ -13,7 +12,7 @@ use super::algorithm::{Peer, Protection, Word};
 use super::connection::{Connection, Start};
 use super::daemon_dir;
 use super::package::LIBRESWAN;
-use crate::lab::{Daemon, Finished, Host, Program, write_secret};
+use crate::lab::{Daemon, Finished, Host, PATIENCE, Program, write_secret};
 
 /// A running pluto.
 pub(crate) struct Pluto<'a> {
@@ -21,9 +20,6 @@ pub(crate) struct Pluto<'a> {
     dir: PathBuf,
     daemon: Daemon,
 }
-
-/// For the daemon to start, and to stop.
-const LIMIT: Duration = Duration::from_secs(20);
 
 /// Where its programs are.
 const PROGRAMS: &str = "/usr/libexec/ipsec";
@@ -43,7 +39,7 @@ impl<'a> Pluto<'a> {
         let log = dir.join("log");
         // It starts `addconn` by itself, which loads the connections and then has it read the secrets.
         daemon
-            .wait_until(LIMIT, "secrets", || {
+            .wait_until(PATIENCE, "secrets", || {
                 fs::read_to_string(&log).is_ok_and(|text| text.contains("loading secrets from"))
             })
             .with_context(|| format!("pluto's log:\n{}", fs::read_to_string(&log).unwrap_or_default()))?;
@@ -91,7 +87,7 @@ impl<'a> Pluto<'a> {
 
     /// Ends it.
     pub(crate) fn stop(self) -> Result<()> {
-        let exit = self.daemon.stop(LIMIT)?;
+        let exit = self.daemon.stop(PATIENCE)?;
         ensure!(exit == "0", "pluto on {} ended with {exit}", self.host.name());
         Ok(())
     }

@@ -87,7 +87,7 @@ fn boot(words: &[&str], backend: &str) -> Result<Tally> {
     let target = tree::target();
     let target = target.to_str().context("the path of the build folder is not text")?;
     let boot = Boot::agent(&[&["interop"], words].concat())?.env("CARGO_TARGET_DIR", target);
-    let mut boot = boot.limit(Duration::from_secs(900));
+    let mut boot = boot.limit(Duration::from_secs(3600));
     if backend == "xfrm" {
         boot = boot.without_pf_key();
     }

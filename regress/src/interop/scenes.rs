@@ -6,9 +6,9 @@ use anyhow::{Context, Result, ensure};
 
 use super::algorithm::{Peer, Protection};
 use super::connection::{Connection, Start};
-use super::guest::{Kind, LIMIT, Pair, Running, ping, states};
+use super::guest::{Kind, Pair, Running, ping, states};
 use super::scenario::table;
-use crate::lab::{Host, Pings, Program, wait_until};
+use crate::lab::{Host, PATIENCE, Pings, Program, wait_until};
 use crate::tally::{Tally, twice};
 
 type Scene = (&'static str, fn(&Kind, &Kind, Peer) -> Result<()>);
@@ -102,7 +102,8 @@ fn compressed(ours: &Kind, theirs: &Kind, peer: Peer) -> Result<()> {
     let done = begun.and_then(|()| stage.check(&pair)).and_then(|()| {
         for (host, from, to) in [(&pair.alice, &c.local, &c.remote), (&pair.bob, &c.remote, &c.local)] {
             let (from, to) = (from.source().to_string(), to.source().to_string());
-            let done = host.run(Program::new("ping", &["-n", "-c", "2", "-w", "3", "-s", "1000", "-I", &from, &to]))?;
+            let done =
+                host.run(Program::new("ping", &["-n", "-c", "2", "-w", "100", "-s", "1000", "-I", &from, &to]))?;
             ensure!(done.success(), "{}: {}", host.name(), done.text());
             let sas = host.run(Program::new("ip", &["-s", "xfrm", "state", "list", "proto", "comp"]))?.text();
             // Each way: one that has had bytes.
@@ -134,10 +135,10 @@ fn renewed(ours: &Kind, theirs: &Kind, peer: Peer, factors: [u32; 2]) -> Result<
     let done = stage.check(&pair).and_then(|()| {
         let (from, to) = (c.local.source().to_string(), c.remote.source().to_string());
         // Counted, not timed: what is still on its way at the end is waited for.
-        let words = ["-n", "-q", "-i", "0.02", "-c", &(SECONDS * PINGS).to_string(), "-W", "2", "-I", &from, &to];
-        let text = pair.alice.run(Program::new("ping", &words).limit(Duration::from_secs(90)))?.text();
+        let words = ["-n", "-i", "0.02", "-c", &(SECONDS * PINGS).to_string(), "-W", "2", "-I", &from, &to];
+        let text = pair.alice.run(Program::new("ping", &words).limit(Duration::from_secs(600)))?.text();
         let pings = Pings::read(&text)?;
-        ensure!(pings.sent == SECONDS * PINGS && pings.received == pings.sent, "pings were lost: {text}");
+        ensure!(pings.sent == SECONDS * PINGS && pings.lost() == 0, "pings were lost: {pings:?}");
         let log = stage.ours.log();
         let [phase1, phase2] = ["ISAKMP-SA established", "IPsec-SA established"].map(|line| log.matches(line).count());
         ensure!(phase1 >= 2 && phase2 >= 8, "{phase1} phase 1s and {phase2} SAs in {SECONDS} s");
@@ -192,7 +193,7 @@ fn they_begin_anew(ours: &Kind, theirs: &Kind, peer: Peer) -> Result<()> {
 /// A host comes to have the SAs of one negotiation only.
 fn one_pair(host: &Host, c: &Connection) -> Result<()> {
     let is_one = || states(host, c).is_ok_and(|text| text.matches(" spi ").count() == 2);
-    ensure!(wait_until(LIMIT, is_one, || Ok(()))?, "{}: not two SAs:\n{}", host.name(), states(host, c)?);
+    ensure!(wait_until(PATIENCE, is_one, || Ok(()))?, "{}: not two SAs:\n{}", host.name(), states(host, c)?);
     Ok(())
 }
 
@@ -204,7 +205,7 @@ fn farewell(ours: &Kind, theirs: &Kind, peer: Peer) -> Result<()> {
     stage.check(&pair)?;
     stage.ours.stop()?;
     for host in [&pair.alice, &pair.bob] {
-        let gone = wait_until(LIMIT, || states(host, &c).is_ok_and(|text| text.is_empty()), || Ok(()))?;
+        let gone = wait_until(PATIENCE, || states(host, &c).is_ok_and(|text| text.is_empty()), || Ok(()))?;
         ensure!(gone, "{}: SAs are left\n{}\n{}", host.name(), states(host, &c)?, stage.theirs.log());
     }
     stage.theirs.stop()

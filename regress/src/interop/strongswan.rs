@@ -4,7 +4,6 @@ use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
@@ -13,7 +12,7 @@ use super::algorithm::{Peer, Protection};
 use super::connection::{Connection, Start};
 use super::daemon_dir;
 use super::package::STRONGSWAN;
-use crate::lab::{Daemon, Finished, Host, Program, write_secret};
+use crate::lab::{Daemon, Finished, Host, PATIENCE, Program, write_secret};
 
 /// A running charon.
 pub(crate) struct Charon<'a> {
@@ -21,9 +20,6 @@ pub(crate) struct Charon<'a> {
     dir: PathBuf,
     daemon: Daemon,
 }
-
-/// For the daemon to start, and to stop.
-const LIMIT: Duration = Duration::from_secs(10);
 
 /// Where its libraries are: not on the loader's path.
 const LIBRARIES: &str = "/usr/lib/ipsec";
@@ -40,7 +36,7 @@ impl<'a> Charon<'a> {
         command.env("LD_LIBRARY_PATH", LIBRARIES).env("STRONGSWAN_CONF", dir.join("strongswan.conf"));
         let daemon = Daemon::start(host, command, &dir.join("output"))?;
         let socket = dir.join("vici");
-        daemon.wait_until(LIMIT, "vici socket", || socket.exists())?;
+        daemon.wait_until(PATIENCE, "vici socket", || socket.exists())?;
         let charon = Self { host, dir, daemon };
         charon.load(connections)?;
         Ok(charon)
@@ -93,7 +89,7 @@ impl<'a> Charon<'a> {
 
     /// Ends it.
     pub(crate) fn stop(self) -> Result<()> {
-        let exit = self.daemon.stop(LIMIT)?;
+        let exit = self.daemon.stop(PATIENCE)?;
         ensure!(exit == "0", "charon on {} ended with {exit}", self.host.name());
         Ok(())
     }

@@ -14,6 +14,10 @@ use nix::unistd::Pid;
 
 use super::host::Host;
 
+/// After that something does not happen any more: what takes milliseconds takes seconds where the lab has little of its
+/// machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
 /// How often a condition is looked at that nobody announces.
 const LOOK: Duration = Duration::from_millis(10);
 

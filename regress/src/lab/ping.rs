@@ -2,11 +2,16 @@
 
 use anyhow::{Context, Result};
 
-/// How many packets were sent, and how many were answered.
+/// As many may be on their way when a ping ends: those of a second.
+const AT_THE_END: usize = 100;
+
+/// How many packets were sent, how many were answered, and which of them was the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pings {
     pub(crate) sent: usize,
     pub(crate) received: usize,
+    /// Of those whose answer was printed: with `-q` none.
+    pub(crate) last: usize,
 }
 
 impl Pings {
@@ -15,11 +20,20 @@ impl Pings {
         Self::find(text).with_context(|| format!("ping says nothing: {text}"))
     }
 
+    /// How many had no answer, but for those at the end: for the last answers a ping waits as it likes.
+    pub(crate) fn lost(&self) -> usize {
+        let at_the_end = self.sent.saturating_sub(self.last).min(AT_THE_END);
+        self.sent.saturating_sub(self.received).saturating_sub(at_the_end)
+    }
+
     fn find(text: &str) -> Option<Self> {
         let line = text.lines().find(|line| line.contains("packets transmitted"))?;
         let number =
             |mark: &str| line.split(',').find(|part| part.contains(mark))?.split_whitespace().next()?.parse().ok();
-        Some(Self { sent: number("packets transmitted")?, received: number("received")? })
+        let numbers =
+            text.lines().filter_map(|line| line.split_once("icmp_seq=")?.1.split_whitespace().next()?.parse().ok());
+        let last = numbers.max().unwrap_or_default();
+        Some(Self { sent: number("packets transmitted")?, received: number("received")?, last })
     }
 }
 
@@ -30,7 +44,18 @@ mod tests {
     #[test]
     fn what_ping_counts() {
         let text = "\n--- 10.0.0.1 ping statistics ---\n7 packets transmitted, 6 received, 14% packet loss, time 9ms\n";
-        assert_eq!(Pings::find(text), Some(Pings { sent: 7, received: 6 }));
+        assert_eq!(Pings::find(text), Some(Pings { sent: 7, received: 6, last: 0 }));
         assert_eq!(Pings::find("nothing"), None);
+        let lost = |answered: &[usize]| {
+            let lines = answered.iter().map(|number| format!("64 bytes from 10.0.0.1: icmp_seq={number} ttl=64\n"));
+            let text = lines.collect::<String>();
+            let end = format!("1000 packets transmitted, {} received, time 9ms\n", answered.len());
+            Pings::find(&(text + &end)).expect("pings").lost()
+        };
+        let all: Vec<usize> = (1..=1000).collect();
+        assert_eq!(lost(&all), 0);
+        assert_eq!(lost(&all[..950]), 0, "they are on their way");
+        assert_eq!(lost(&all[1..]), 1);
+        assert_eq!(lost(&all[..500]), 400, "it went dead");
     }
 }

@@ -1,6 +1,6 @@
 //! Running one program in the guest: its input, its output, its end, within a time limit.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -9,9 +9,12 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+
+use super::daemon::{PATIENCE, wait_until};
+use super::sys::unread;
 
 /// What a program reads.
 #[derive(Debug, Clone)]
@@ -44,7 +47,7 @@ impl Program {
     pub(crate) fn new(name: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(name);
         command.args(arguments).process_group(0);
-        Self { command, stdin: Stdin::Null, limit: Duration::from_secs(30) }
+        Self { command, stdin: Stdin::Null, limit: PATIENCE }
     }
 
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
@@ -82,10 +85,14 @@ impl Program {
         }
     }
 
-    /// Starts it without input, does `meanwhile`, asks it to end (SIGTERM), and waits: for programs that listen for ever.
+    /// Starts it without input, and once it listens does `meanwhile`; when it has taken in what there was to hear, asks it to
+    /// end (SIGTERM), and waits: for programs that listen for ever.
     pub(crate) fn run_beside(self, meanwhile: impl FnOnce() -> Result<()>) -> Result<Finished> {
+        let limit = self.limit;
         self.attended(Stdio::null(), |child| {
+            await_sleep(child, limit)?;
             let done = meanwhile();
+            await_sleep(child, limit)?;
             // It may have ended by itself, which its exit status tells.
             let _ = killpg(group(child)?, Signal::SIGTERM);
             done
@@ -105,6 +112,8 @@ impl Program {
     fn at_terminal(mut self, text: &[u8]) -> Result<Finished> {
         let terminal = nix::pty::openpty(None, None).context("openpty")?;
         let slave = terminal.slave;
+        // What was typed is counted on the slave side, which must not stay open, or the screen would have no end.
+        let typed = slave.try_clone()?;
         self.command.stdin(slave.try_clone()?).stdout(slave.try_clone()?).stderr(slave).env("TERM", "dumb");
         let mut child = self.spawn()?;
         // The command holds the last copies of the slave side: without them the master's reader sees the end.
@@ -112,10 +121,11 @@ impl Program {
         let mut keyboard = File::from(terminal.master.try_clone()?);
         let screen = thread::spawn(move || read_screen(terminal.master));
         for line in text.split_inclusive(|&byte| byte == b'\n') {
-            thread::sleep(TYPING_PAUSE);
             keyboard.write_all(line)?;
+            // A line is answered before the next one is typed.
+            wait_until(self.limit, || unread(&typed).is_ok_and(|left| left == 0) && sleeps(&child), || Ok(()))?;
         }
-        thread::sleep(TYPING_PAUSE);
+        drop(typed);
         keyboard.write_all(&[4])?;
         let exit = wait(&mut child, self.limit)?;
         let stdout = screen.join().unwrap_or_default();
@@ -139,8 +149,20 @@ impl Finished {
     }
 }
 
-/// Long enough for the program to answer a line before the next one is typed.
-const TYPING_PAUSE: Duration = Duration::from_millis(300);
+/// Waits until a program waits for something, which it also does at its end.
+fn await_sleep(child: &Child, limit: Duration) -> Result<()> {
+    ensure!(wait_until(limit, || sleeps(child), || Ok(()))?, "a program does not come to rest");
+    Ok(())
+}
+
+/// Whether a program waits for something, or has ended. In the lab what a kernel tells is there when it has been told: who
+/// sleeps has heard it.
+fn sleeps(child: &Child) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap_or_default();
+    // Behind the name, which may hold anything: one letter.
+    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().next());
+    state.is_none_or(|state| matches!(state, "S" | "Z" | "X"))
+}
 
 fn read_screen(master: OwnedFd) -> Vec<u8> {
     let mut screen = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::UdpSocket;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus};
 use std::time::Duration;
@@ -20,6 +20,14 @@ pub(crate) fn lo_up() -> io::Result<()> {
     // SAFETY: the descriptor is open, and SIOCSIFFLAGS reads one ifreq, which outlives the call.
     let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
     if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// How many bytes that were sent to a terminal its program has not read yet, as lines of which the last is complete.
+pub(crate) fn unread(terminal: impl AsFd) -> io::Result<usize> {
+    let mut count: libc::c_int = 0;
+    // SAFETY: the descriptor is open, and FIONREAD writes one int, which outlives the call.
+    let done = unsafe { libc::ioctl(terminal.as_fd().as_raw_fd(), libc::FIONREAD, &raw mut count) };
+    if done < 0 { Err(io::Error::last_os_error()) } else { usize::try_from(count).map_err(io::Error::other) }
 }
 
 /// A UDP socket that carries an inbound and an outbound bypass policy of its own.

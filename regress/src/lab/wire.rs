@@ -115,12 +115,13 @@ fn open() -> Result<Socket> {
 fn count(mut socket: Socket, stop: &AtomicBool) -> Seen {
     let mut seen = Seen::default();
     let mut frame = [0; 2048];
+    let mut next = || socket.read(&mut frame).map(|length| seen.add(frame.get(..length).unwrap_or_default())).is_ok();
     while !stop.load(Ordering::Relaxed) {
         // A timeout is the time to look at `stop` again.
-        if let Ok(length) = socket.read(&mut frame) {
-            seen.add(frame.get(..length).unwrap_or_default());
-        }
+        next();
     }
+    // What has crossed by then may still wait to be read.
+    while next() {}
     for count in seen.counts.values_mut() {
         *count = count.div_ceil(2);
     }
