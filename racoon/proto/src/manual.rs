@@ -144,7 +144,8 @@
 //! random; to be turned away because others came first would make the bound an attack. Peers with a configured address
 //! have a room of their own, and who has shown that it is where it says does not make way for a minority of those who
 //! have not. A peer that is no stranger has a limit of quick modes on their way under one phase 1 (one more is as if it
-//! had been lost) and of phase 2s in all (one more is refused). What is kept of an offer in words is bounded, and
+//! had been lost) and of phase 2s in all (one more is refused), and of phase 1s
+//! (the oldest goes). What packets to made-up addresses begin is bounded beside what is configured. What is kept of an offer in words is bounded, and
 //! values that cannot be computed with do not put a deadline off.
 //!
 //! **In words.** What is encrypted goes through `exchange::message::seal`, what is decrypted through

@@ -6,6 +6,8 @@ use super::control::Refusal;
 use super::endpoint::Endpoint;
 use super::jobs::Owner;
 use super::phase2s::{Phase2, State};
+use super::room::Guest;
+use super::strangers::Complaint;
 use super::{Engine, Phase1Id, Phase2Id, Timer};
 use crate::config::{PeerAddress, Remote};
 use crate::crypto::{DhTask, Exponent};
@@ -19,6 +21,10 @@ use crate::phase2::gathering::{Gathering, job};
 use crate::phase2::initiator::Intention;
 use crate::phase2::traffic::{Ends, Identities, between_hosts, bundle_mode, templates, tunnel_ends};
 use crate::select::{Known, RemoteIndex, Traffic};
+
+/// More phase 1s than this are not begun at once with those whom no remote block names: packets to addresses that somebody
+/// makes up would begin any number.
+pub(super) const ATTEMPTS_MAX: usize = 4096;
 
 /// More acquires than this for one negotiation are not remembered.
 const ACQUIRES_MAX: usize = 16;
@@ -55,10 +61,22 @@ impl Engine {
         if self.local_address(bond.ends.local).is_none() {
             return self.log(Level::Debug, None, || format!("an acquire is ignored: {} is not ours", bond.ends.local));
         }
+        if self.is_crowded(bond.ends) {
+            let peer = SocketAddr::new(bond.ends.remote, self.settings.port);
+            self.complain(Complaint::Crowd, peer, || format!("{ATTEMPTS_MAX} phase 1s are on their way already"));
+            return self.tell_kernel(KernelRequest::AcquireFailed(acquire));
+        }
         if let Err(cause) = self.begin_phase2(bond, Origin::Acquire(acquire.clone())) {
             self.tell_kernel(KernelRequest::AcquireFailed(acquire));
             self.phase2_not_begun(&bond, cause);
         }
+    }
+
+    /// Whether there would be one phase 1 too many.
+    fn is_crowded(&self, ends: Ends) -> bool {
+        self.phase1s.attempts() >= ATTEMPTS_MAX
+            && self.phase1s.between(ends.local, ends.remote).is_empty()
+            && self.guest(SocketAddr::new(ends.remote, self.settings.port)) == Guest::Stranger
     }
 
     /// The outbound policy that asks: by its number, or where the kernel does not say it by the packet.

@@ -1,5 +1,6 @@
 //! A phase 1 comes up, and goes.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::dpd::DpdState;
@@ -10,6 +11,13 @@ use crate::num::NotifyType;
 use crate::outcome::{Ending, Role};
 use crate::output::{EventKind, Level};
 use crate::phase1::{Features, Phase1Sa};
+
+/// More phase 1s than this with one end, or one host, are not kept: who is known can make any number.
+pub(super) const WITH_END_MAX: usize = 16;
+pub(super) const WITH_HOST_MAX: usize = 1024;
+
+/// More addresses that have had their INITIAL-CONTACT than this are not remembered; further ones get none.
+const CONTACTED_MAX: usize = 1 << 16;
 
 impl Engine {
     /// An exchange has brought an SA. The order matters: what others depend on comes first.
@@ -27,6 +35,7 @@ impl Engine {
                 self.phase2s_move(old, id);
             }
         }
+        self.thin_out(local, remote);
         // 3. It does not last for ever, and the peer may not either.
         self.timers.stop(Timer::Phase1Retransmit(id));
         self.timers.stop(Timer::Phase1Deadline(id));
@@ -49,6 +58,27 @@ impl Engine {
         // 6. Those that wait.
         self.serve_waiting(id);
         self.take_held(id);
+    }
+
+    /// The oldest goes when there are too many.
+    fn thin_out(&mut self, local: SocketAddr, remote: SocketAddr) {
+        let end_of_established = |id: Phase1Id| {
+            let phase1 = self.phase1s.get(id)?;
+            phase1.established().map(|_| (id, phase1.remote))
+        };
+        let with_host = self.phase1s.between(local.ip(), remote.ip()).into_iter().filter_map(end_of_established);
+        let with_host = with_host.collect::<Vec<_>>();
+        let mut with_end = with_host.iter().filter(|(_, end)| *end == remote);
+        let (oldest_with_end, count) = (with_end.clone().next(), with_end.by_ref().count());
+        let oldest = match with_host.first() {
+            _ if count > WITH_END_MAX => oldest_with_end,
+            oldest if with_host.len() > WITH_HOST_MAX => oldest,
+            _ => None,
+        };
+        if let Some((oldest, _)) = oldest.copied() {
+            self.log(Level::Warning, Some(remote), || "too many phase 1s with the peer: the oldest goes".into());
+            self.purge_phase1(oldest, true);
+        }
     }
 
     /// Whoever waits for a phase 1 with this peer has one now. Our own attempts that the peer has not answered yet have
@@ -86,7 +116,9 @@ impl Engine {
         let wanted = self.is_first_contact(id);
         let Some(phase1) = self.phase1s.get(id) else { return };
         let (address, role) = (phase1.remote.ip(), phase1.role);
-        self.contacted.insert(address);
+        if self.contacted.len() < CONTACTED_MAX {
+            self.contacted.insert(address);
+        }
         if wanted && role == Role::Responder {
             self.send_notify(id, NotifyType::INITIAL_CONTACT, &[]);
         }
@@ -96,7 +128,7 @@ impl Engine {
     pub(super) fn is_first_contact(&self, id: Phase1Id) -> bool {
         let Some(phase1) = self.phase1s.get(id) else { return false };
         let wanted = self.settings.remotes.get(phase1.block).is_some_and(|block| block.initial_contact);
-        wanted && !self.contacted.contains(&phase1.remote.ip())
+        wanted && self.contacted.len() < CONTACTED_MAX && !self.contacted.contains(&phase1.remote.ip())
     }
 
     /// The peer says that it knows of no other SA with us: what there was before this phase 1 began is of no use any more.

@@ -77,7 +77,7 @@ impl Engine {
             local,
             remote,
             role: Role::Initiator,
-            guest: Guest::Configured,
+            guest: self.guest(remote),
             exchange: self.first_exchange(block),
             block,
             record: Record::new(self.now),
@@ -343,8 +343,9 @@ impl Engine {
     /// Renewals, what we begin, and peers whose address is configured, and their own, go before strangers.
     fn urgency(&self, id: Phase1Id) -> Urgency {
         let Some(phase1) = self.phase1s.get(id) else { return Urgency::Stranger };
-        let known =
-            phase1.guest == Guest::Configured || self.phase1s.newest(phase1.local.ip(), phase1.remote, None).is_some();
+        let known = phase1.role == Role::Initiator
+            || phase1.guest == Guest::Configured
+            || self.phase1s.newest(phase1.local.ip(), phase1.remote, None).is_some();
         if known { Urgency::Known } else { Urgency::Stranger }
     }
 

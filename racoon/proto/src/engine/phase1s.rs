@@ -27,7 +27,7 @@ pub(super) struct Phase1 {
     pub(super) local: SocketAddr,
     pub(super) remote: SocketAddr,
     pub(super) role: Role,
-    /// Whose room it takes up as long as it is half open.
+    /// Whose room it takes up as long as it is not established.
     pub(super) guest: Guest,
     pub(super) exchange: ExchangeType,
     /// A responder's is a guess as long as it is on its way.
@@ -135,6 +135,10 @@ impl Phase1 {
         self.role == Role::Responder && self.established().is_none()
     }
 
+    fn is_attempt(&self) -> bool {
+        self.role == Role::Initiator && self.guest == Guest::Stranger && self.established().is_none()
+    }
+
     fn first_key(&self) -> FirstKey {
         (self.cookies.initiator, self.local, self.remote)
     }
@@ -158,6 +162,8 @@ pub(super) struct Phase1s {
     waits: HashMap<Phase2Id, Phase1Id>,
     /// Those that the peer has begun and that are not established.
     pub(super) half_open: HalfOpen,
+    /// How many we have begun with who may be anybody, and that are not established.
+    attempts: usize,
 }
 
 impl Phase1s {
@@ -171,6 +177,7 @@ impl Phase1s {
         if phase1.is_half_open() {
             self.half_open.add(id, phase1.guest, phase1.remote.ip());
         }
+        self.attempts += usize::from(phase1.is_attempt());
         self.all.insert(id, phase1);
     }
 
@@ -188,6 +195,7 @@ impl Phase1s {
         if phase1.is_half_open() {
             self.half_open.remove(id, phase1.guest, phase1.remote.ip());
         }
+        self.attempts -= usize::from(phase1.is_attempt());
         for phase2 in &phase1.waiting {
             self.waits.remove(phase2);
         }
@@ -236,6 +244,7 @@ impl Phase1s {
             if phase1.is_half_open() {
                 self.half_open.remove(id, phase1.guest, phase1.remote.ip());
             }
+            self.attempts -= usize::from(phase1.is_attempt());
             phase1.block = established.sa.block;
             phase1.stage = Stage::Established(Box::new(established));
         }
@@ -256,6 +265,11 @@ impl Phase1s {
                 established.sa.block = block;
             }
         }
+    }
+
+    /// How many we have begun with who may be anybody, and that are not established.
+    pub(super) fn attempts(&self) -> usize {
+        self.attempts
     }
 
     pub(super) fn get(&self, id: Phase1Id) -> Option<&Phase1> {
@@ -302,6 +316,6 @@ impl Phase1s {
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         let keys = [self.all.len(), self.by_cookies.len(), self.by_first.len(), self.by_pair.len(), self.waits.len()];
-        keys.iter().all(|count| *count == 0) && self.half_open.counts() == (0, 0)
+        keys.iter().all(|count| *count == 0) && self.half_open.counts() == (0, 0) && self.attempts == 0
     }
 }

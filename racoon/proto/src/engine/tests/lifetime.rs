@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::{DpdMode, Rekey};
 use crate::engine::Traffic;
+use crate::engine::established::{WITH_END_MAX, WITH_HOST_MAX};
 
 fn dpd(mode: DpdMode) -> Option<Dpd> {
     Some(Dpd { delay: 20, retry: 5, max_fail: 3, mode })
@@ -251,6 +252,35 @@ fn a_peer_that_was_restarted_says_so() {
 }
 
 /// The initiator says it in message 5, where other daemons look for it; the responder in a message of its own.
+/// A peer that begins phase 1s without end, from one port or from many, has so many; those that it uses are the newest.
+#[test]
+fn a_peer_has_so_many() {
+    let mut world = World::established();
+    let attempt = |world: &mut World, port: u16| {
+        world.a.address.set_port(port);
+        let sent_from = world.a.address;
+        world.a.engine.handle_control(world.now, Control::Addresses([sent_from].into())).unwrap();
+        world.a.engine.handle_control(world.now, Control::FlushPhase1).unwrap();
+        // Its deletes are lost.
+        world.a.drain(world.now);
+        world.initiate();
+        world.run();
+        assert_eq!(world.a.states(), [9]);
+    };
+    for _ in 0..2 * WITH_END_MAX {
+        attempt(&mut world, 500);
+        assert!(world.b.states().len() <= WITH_END_MAX);
+    }
+    assert_eq!(world.b.states(), [9; WITH_END_MAX]);
+    for port in 1000..2100 {
+        attempt(&mut world, port);
+    }
+    assert_eq!(world.b.states().len(), WITH_HOST_MAX);
+    let (ours, theirs) = (world.a.only(), world.b.engine.phase1s.iter().last().unwrap().0);
+    let cookies = |host: &Host, id| host.engine.phase1s.get(id).unwrap().cookies;
+    assert_eq!(cookies(&world.a, ours), cookies(&world.b, theirs));
+}
+
 #[test]
 fn initial_contact_is_sent_once() {
     let said = |host: &Host| host.lines(Level::Info).iter().filter(|line| line.contains("INITIAL-CONTACT")).count();

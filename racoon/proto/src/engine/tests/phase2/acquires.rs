@@ -1,6 +1,7 @@
 //! What the kernel asks for.
 
 use super::*;
+use crate::engine::acquire::ATTEMPTS_MAX;
 
 #[test]
 fn many_acquires_share_a_phase_1_and_a_phase_2() {
@@ -52,6 +53,36 @@ fn what_is_none_of_our_business_is_ignored() {
     net.settle();
     assert!(net.world.a.sent.is_empty() && net.world.a.outcomes.is_empty());
     assert!(net.kernels[0].failed.is_empty());
+}
+
+/// Packets to addresses that nobody has begin a bounded number of phase 1s, and do not keep a configured peer out.
+#[test]
+fn addresses_that_somebody_makes_up() {
+    let anybody = Selector { destination: Prefix::new([0, 0, 0, 0].into(), 0), ..hosts() };
+    let mut net = Net::new(anybody, &transport(), &sainfo());
+    let blocks = vec![block_for(B), Remote { address: None, ..block_for("203.0.113.1:500") }];
+    let settings =
+        Settings { remotes: Remotes::new(blocks), sainfos: Sainfos::new(vec![sainfo()]), ..Settings::default() };
+    net.world.a.engine.handle_control(net.world.now, Control::Reload(Box::new(settings))).unwrap();
+    let made_up = |number: u32| {
+        let [_, _, third, fourth] = number.to_be_bytes();
+        Acquire { destination: [198, 18, third, fourth].into(), seq: 10 + number, ..acquire(1) }
+    };
+    for number in 0..10_000 {
+        net.tell_a(KernelEvent::Acquire(made_up(number)));
+    }
+    net.world.collect();
+    net.world.link.clear();
+    assert_eq!(net.world.a.engine.load().phase1s, ATTEMPTS_MAX);
+    assert_eq!(net.world.a.engine.load().phase2s, ATTEMPTS_MAX);
+    assert_eq!(net.world.a.lines(Level::Error).len(), 1, "one line for all");
+    net.acquire();
+    net.settle();
+    assert_eq!(Net::established(&net.world.a), 1, "the configured peer is served");
+    net.pass_with(seconds(300), |_| Fate::Drop);
+    net.tell_a(KernelEvent::Acquire(made_up(0)));
+    net.settle_with(|_| Fate::Drop);
+    assert_eq!(net.world.a.engine.load().phase1s, 2, "and then others again");
 }
 
 #[test]
