@@ -74,6 +74,22 @@ fn kept_sas() {
     assert!(ran.stderr.contains("nobody else can read (mode 0600)"), "{}", ran.stderr);
 }
 
+/// So many threads compute as `threads` says.
+#[cfg(target_os = "linux")]
+#[test]
+fn threads_as_configured() {
+    let count = |threads: usize| {
+        let site = Site::new();
+        site.configure(&format!("threads {threads};\n"));
+        let daemon = site.start(&[]);
+        let running = || fs::read_dir(format!("/proc/{}/task", daemon.child.id())).unwrap().count();
+        eventually(|| running() > threads);
+        running()
+    };
+    let (one, four) = (count(1), count(4));
+    assert_eq!(four, one + 3);
+}
+
 #[test]
 fn what_is_not_done_is_said_once() {
     let site = Site::new();

@@ -128,6 +128,11 @@ fn a_peer_that_cannot_is_not_probed() {
     world.a.forget_outputs();
     world.pass_with(seconds(500), silence);
     assert_eq!((world.a.states(), world.a.sent.len()), (vec![9], 0));
+    // The same with an initiator that does not say that it can.
+    let mut world = World::established_with(|block, _| block.dpd = None, |block, _| block.dpd = dpd(DpdMode::Always));
+    world.b.forget_outputs();
+    world.pass_with(seconds(500), silence);
+    assert_eq!((world.b.states(), world.b.sent.len()), (vec![9], 0));
 }
 
 #[test]
