@@ -145,7 +145,8 @@ fn what_makes_no_sense_is_no_event() {
         failed.header.errno = 1;
         assert!(matches!(understand(&failed), Heard::Nothing));
     }
-    for kind in [M::Add, M::Update, M::GetSpi, M::Register, M::NatTNewMapping, M::Other(77)] {
+    for kind in [M::Add, M::Update, M::GetSpi, M::Register, M::NatTNewMapping, M::Other(0), M::Other(27), M::Other(255)]
+    {
         let told = message(Dialect::Linux, kind, SaType::Esp, vec![]);
         assert!(matches!(understand(&told), Heard::Nothing), "{kind:?}");
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::num::{Flags, NotifyType, PayloadType};
+use crate::output::Urgency;
 use crate::settings::HalfOpenLimit;
 use crate::wire::{self, Cookie, CookiePair, Header, Notify};
 
@@ -226,4 +227,29 @@ fn an_answer_to_a_stranger_is_not_larger_than_what_it_answers() {
         assert_eq!(world.b.sent.len(), 1);
         assert!(world.b.sent[0].bytes.len() <= message.len());
     }
+}
+
+/// What a configured peer needs computed is not behind what all strangers do.
+#[test]
+fn jobs_of_configured_peers_go_first() {
+    let job_of_b = |mut world: World| {
+        world.initiate();
+        loop {
+            let transmit = world.link.pop_front().unwrap();
+            if transmit.remote != world.b.address {
+                world.deliver(&transmit);
+                continue;
+            }
+            world.b.engine.handle_datagram(world.now, transmit.remote, transmit.local, &transmit.bytes);
+            while let Some(output) = world.b.engine.poll_output() {
+                match output {
+                    Output::Job(_, urgency, _) => return urgency,
+                    Output::Transmit(answer) => world.link.push_back(answer),
+                    _ => {}
+                }
+            }
+        }
+    };
+    assert_eq!(job_of_b(World::new()), Urgency::Known);
+    assert_eq!(job_of_b(World::with(|_, _| {}, |block, _| block.address = None)), Urgency::Stranger);
 }
