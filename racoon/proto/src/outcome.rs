@@ -258,3 +258,46 @@ impl Journal {
         self.kept.iter()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Number `number` of many.
+    fn outcome(number: u64) -> Outcome {
+        let end = SocketAddr::from(([192, 0, 2, 1], 500));
+        Outcome {
+            negotiation: Negotiation::Phase1 {
+                exchange: ExchangeType::MAIN,
+                role: Role::Initiator,
+                cookies: CookiePair::default(),
+            },
+            local: end,
+            remote: end,
+            block: None,
+            began: Time::from_secs(number),
+            ended: Time::from_secs(number),
+            steps: Vec::new(),
+            offered: Vec::new(),
+            configured: Vec::new(),
+            peer_said: Vec::new(),
+            ending: Ending::Abandoned,
+        }
+    }
+
+    #[test]
+    fn a_journal_keeps_the_last_ones() {
+        let kept = |journal: &Journal| journal.iter().map(|one| one.began).collect::<Vec<_>>();
+        let last = |numbers: [u64; 3]| numbers.map(Time::from_secs);
+        let mut journal = Journal::new(3);
+        (1..=100).for_each(|number| journal.add(outcome(number)));
+        assert_eq!(kept(&journal), last([98, 99, 100]));
+        journal.set_limit(5);
+        assert_eq!(kept(&journal), last([98, 99, 100]));
+        journal.set_limit(2);
+        assert_eq!(kept(&journal), last([98, 99, 100])[1..]);
+        journal.set_limit(0);
+        journal.add(outcome(101));
+        assert_eq!(kept(&journal), []);
+    }
+}
