@@ -55,6 +55,8 @@ pub struct Sockets {
     watch: Option<Watch>,
     /// Addresses that cannot be used yet, or not at all; each is complained about once.
     failed: BTreeSet<SocketAddr>,
+    /// Entries whose address or interface is not there, in words: warned of once, as long as it is not.
+    awaited: BTreeSet<String>,
     buffer: Vec<u8>,
     log: Log,
 }
@@ -156,7 +158,8 @@ impl Sockets {
     pub fn open(options: Options, log: Log) -> Result<Self, Error> {
         let watch = if options.listen.strict_address { None } else { Some(Watch::open().map_err(Error::Addresses)?) };
         let buffer = vec![0; LARGEST];
-        let mut sockets = Self { options, sockets: BTreeMap::new(), watch, failed: BTreeSet::new(), buffer, log };
+        let (failed, awaited) = (BTreeSet::new(), BTreeSet::new());
+        let mut sockets = Self { options, sockets: BTreeMap::new(), watch, failed, awaited, buffer, log };
         match sockets.synchronise()?.into_iter().next() {
             Some(error) => Err(error),
             None => Ok(sockets),
@@ -277,6 +280,7 @@ impl Sockets {
             }
             stays
         });
+        self.warn_of_absent(&wanted);
         let mut errors = Vec::new();
         for (&address, wanted) in &wanted {
             if self.sockets.contains_key(&address) {
@@ -289,6 +293,23 @@ impl Sockets {
             }
         }
         Ok(errors)
+    }
+
+    /// An address that is waited for may be one that was mistyped.
+    fn warn_of_absent(&mut self, wanted: &BTreeMap<SocketAddr, Wanted>) {
+        if self.options.listen.strict_address {
+            return;
+        }
+        let addresses = wanted.iter().filter(|(_, wanted)| !wanted.present).map(|(address, _)| Error::Absent(*address));
+        let interfaces = self.options.listen.sockets.iter().filter_map(|entry| {
+            let name = entry.address.scope.as_ref().filter(|name| addresses::scope_number(name).is_none())?;
+            Some(Error::Scope(entry.address.ip.to_string(), name.to_string()))
+        });
+        let awaited = addresses.chain(interfaces).map(|error| error.to_string()).collect::<BTreeSet<_>>();
+        for what in awaited.difference(&self.awaited) {
+            self.log.warning(format_args!("{what}; waiting for it"));
+        }
+        self.awaited = awaited;
     }
 
     fn open_one(&mut self, address: SocketAddr, wanted: Wanted) -> Result<(), Error> {
@@ -320,7 +341,9 @@ impl Sockets {
         if self.options.listen.strict_address || !error.passes() {
             return Some(error);
         }
-        self.log.debug(format_args!("{error}; waiting for it"));
+        if wanted.present {
+            self.log.debug(format_args!("{error}; waiting for it"));
+        }
         None
     }
 

@@ -158,9 +158,20 @@ fn two_daemons_exclude_each_other() {
 
 #[test]
 fn addresses_that_are_not_there() {
-    let text = format!("isakmp 192.0.2.77 [{0}]; isakmp 127.0.0.1 [{0}];", free_port());
-    let mut sockets = Sockets::open(options(&text), Log::in_memory()).unwrap();
+    let port = free_port();
+    let text = format!("isakmp 192.0.2.77 [{port}]; isakmp 127.0.0.1 [{port}];");
+    let log = Log::in_memory();
+    let with_interface = format!("{text} isakmp fe80::1%nosuchif;");
+    let mut sockets = Sockets::open(options(&with_interface), log.clone()).unwrap();
     assert_eq!(sockets.descriptors().count(), 1);
+    let warnings = |log: &Log| log.written().into_iter().filter(|line| line.starts_with("WARNING")).collect::<Vec<_>>();
+    let expected = [
+        format!("WARNING: 192.0.2.77[{port}]: not an address of this host; waiting for it"),
+        String::from("WARNING: fe80::1: no such interface: nosuchif; waiting for it"),
+    ];
+    assert_eq!(warnings(&log), expected);
+    sockets.refresh().unwrap();
+    assert_eq!(warnings(&log), [""; 0], "once");
     assert!(!sockets.is_incomplete());
     assert!(sockets.watch().is_some());
     sockets.addresses_changed().unwrap();
