@@ -1,5 +1,6 @@
 //! One turn of the loop: wait, take in what came, carry out what the engine wants.
 
+use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
@@ -186,11 +187,7 @@ impl Daemon {
                     self.engine.handle_datagram(clock::now(), message.local, message.remote, message.bytes);
                 }
                 Ok(Some(Input::Unreachable(unreachable))) => {
-                    let (level, untold) = self.unreachables.note(clock::now());
-                    if untold > 0 {
-                        self.log.notify(format_args!("{untold} more messages did not arrive, by what ICMP said"));
-                    }
-                    self.log.write(level, Some(unreachable.remote.ip()), unreachable);
+                    self.undelivered(Level::Notify, unreachable.remote, unreachable);
                 }
                 Ok(None) => break,
                 Err(error) => {
@@ -232,7 +229,7 @@ impl Daemon {
                     let sent = self.sockets.send(datagram.local, datagram.remote, &datagram.bytes);
                     if let Err(error) = sent {
                         let text = format!("cannot send from {}: {error}", Shown(datagram.local));
-                        self.log.write(Level::Error, Some(datagram.remote.ip()), text);
+                        self.undelivered(Level::Error, datagram.remote, text);
                     }
                 }
                 Output::Kernel(request) => {
@@ -256,6 +253,15 @@ impl Daemon {
                 Output::Event(_) | Output::Outcome(_) => {}
             }
         }
+    }
+
+    /// A message of ours could not be sent or did not arrive. It may be an answer to whoever made up an address.
+    fn undelivered(&mut self, level: Level, remote: SocketAddr, text: impl Display) {
+        let (level, untold) = self.unreachables.note(level, clock::now());
+        if untold > 0 {
+            self.log.notify(format_args!("{untold} more messages could not be sent or did not arrive"));
+        }
+        self.log.write(level, Some(remote.ip()), text);
     }
 
     fn write(&self, line: &LogLine) {

@@ -1,5 +1,5 @@
-//! How loudly the log tells that messages of ours did not arrive. ICMP says so, and anybody can forge that, as often as he
-//! likes.
+//! How loudly the log tells that messages of ours could not be sent or did not arrive. The first may be answers to whoever
+//! made up an address, the second is what ICMP says: anybody can bring about both, as often as he likes.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::log::Level;
 
 /// For so long they are counted.
 const WINDOW: Duration = Duration::from_secs(60);
-/// So many are told in that time at level notify; more are at level debug.
+/// So many are told in that time at their own level; more are at level debug.
 const LOUD_MAX: u32 = 20;
 
 /// What was told lately.
@@ -20,15 +20,15 @@ pub(super) struct Unreachables {
 }
 
 impl Unreachables {
-    /// One more: how loudly it is told, and how many before it were not told aloud and have not been mentioned since.
-    pub(super) fn note(&mut self, now: Time) -> (Level, u32) {
+    /// One more, worth this level: how loudly it is told, and how many before it were not told aloud and have not been mentioned since.
+    pub(super) fn note(&mut self, level: Level, now: Time) -> (Level, u32) {
         let mut untold = 0;
         if self.count == 0 || now.since(self.since) >= WINDOW {
             untold = self.count.saturating_sub(LOUD_MAX);
             *self = Self { since: now, count: 0 };
         }
         self.count = self.count.saturating_add(1);
-        (if self.count <= LOUD_MAX { Level::Notify } else { Level::Debug }, untold)
+        (if self.count <= LOUD_MAX { level } else { Level::Debug }, untold)
     }
 }
 
@@ -39,11 +39,11 @@ mod tests {
     #[test]
     fn a_flood_is_counted() {
         let mut unreachables = Unreachables::default();
-        let told = (0..1000).map(|_| unreachables.note(Time::from_secs(7))).collect::<Vec<_>>();
+        let told = (0..1000).map(|_| unreachables.note(Level::Notify, Time::from_secs(7))).collect::<Vec<_>>();
         let loud = |count: usize| told.iter().take(count).all(|told| *told == (Level::Notify, 0));
         assert!(loud(20) && !loud(21));
-        assert_eq!(unreachables.note(Time::from_secs(66)), (Level::Debug, 0));
-        assert_eq!(unreachables.note(Time::from_secs(67)), (Level::Notify, 981));
-        assert_eq!(unreachables.note(Time::from_secs(500)), (Level::Notify, 0));
+        assert_eq!(unreachables.note(Level::Notify, Time::from_secs(66)), (Level::Debug, 0));
+        assert_eq!(unreachables.note(Level::Notify, Time::from_secs(67)), (Level::Notify, 981));
+        assert_eq!(unreachables.note(Level::Error, Time::from_secs(500)), (Level::Error, 0));
     }
 }
