@@ -24,7 +24,7 @@ use racoon_proto::engine::Control;
 use racoon_proto::num::{AuthMethod, ExchangeType, Flags, NotifyType, PayloadType, Phase1Attribute, Protocol};
 use racoon_proto::outcome::Cause;
 use racoon_proto::output::EventKind;
-use racoon_proto::proposal::{Phase1Terms, phase1_sa};
+use racoon_proto::proposal::{Phase1Terms, offered_phase1, phase1_sa};
 use racoon_proto::wire::{self, Attribute, HEADER_LEN, Header, SaBody, VendorId};
 
 use crate::dialogue::{Dialogue, Role};
@@ -204,6 +204,32 @@ fn cve_2015_4047_gss_api_in_the_first_message() {
     dialogue.site.receive(&message);
     assert_eq!(dialogue.site.phase1_states(), [3], "{}", dialogue.site.story());
     dialogue.site.wind_up("after GSS-API");
+}
+
+/// A method that a block has and that cannot be done is not chosen: the exchange would go on by another one.
+#[test]
+fn a_method_that_is_configured_only() {
+    let signed = Phase1Terms { method: AuthMethod::RSA_SIGNATURES, ..TERMS };
+    let first_message = |offered: &[Phase1Terms]| {
+        let mut configuration = Configuration::default();
+        configuration.remote.proposals = vec![signed, TERMS];
+        let mut dialogue = Dialogue::new(Role::Initiator, configuration);
+        let mut draft = dialogue.puppet.draft(Step::Main1);
+        draft.payloads[0].1 = phase1_sa(offered).encode();
+        let message = dialogue.puppet.seal(&draft);
+        dialogue.site.receive(&message);
+        dialogue
+    };
+    let mut dialogue = first_message(&[signed]);
+    assert!(matches!(dialogue.site.failures()[..], [Cause::NoProposalChosen(_)]), "{:?}", dialogue.site.failures());
+    dialogue.site.wind_up("after a signature");
+    let mut dialogue = first_message(&[signed, TERMS]);
+    let answer = dialogue.site.sent.pop_front().expect("message 2");
+    let (header, body) = Header::parse(&answer.bytes).expect("a header");
+    let payloads = wire::chain::walk(header.next_payload, body, wire::Tail::Exact).expect("payloads");
+    let chosen = SaBody::parse(payloads[0].body).expect("an SA payload");
+    assert_eq!(offered_phase1(&chosen).transforms[0].terms.method, AuthMethod::PRE_SHARED_KEY);
+    dialogue.site.wind_up("after a choice");
 }
 
 /// Orange Labs 2009: encrypted bodies whose padding is none. What it says of its length is not relied upon; with strict
