@@ -79,6 +79,10 @@ impl SuiteTransform {
         &self.wire
     }
 
+    fn names_lifetime(&self) -> bool {
+        self.wire.attributes.iter().any(|attribute| attribute.kind == LAYOUT.life_type)
+    }
+
     /// The same but for lifetimes and for what is not on the wire.
     fn agrees_with(&self, other: &Self) -> bool {
         let truncated = self.transform.truncated;
@@ -154,14 +158,23 @@ pub fn phase2_answer(suite: &Suite, choices: &[Choice]) -> Option<SaBody> {
 
 /// What an answer chooses of the suites that were `sent`: the suite in the order in which it was sent, with the peer's
 /// SPIs and one transform for each protocol. Its lifetimes are the peer's, whether they will do is for
-/// [`check_phase2`](crate::proposal::check_phase2); all the rest has to be as sent.
+/// [`check_phase2`](crate::proposal::check_phase2); all the rest has to be as sent. A lifetime that is left out is 8 hours
+/// (RFC 2407 section 4.5), or what was sent if that is shorter.
+///
+/// A proposal under a number that was not sent chooses nothing and is passed over. strongSwan, asked for ESP with IPComp,
+/// puts one beside its choice: the same ESP alone.
 ///
 /// # Errors
 /// Not exactly one suite with one transform for each protocol, or one that was not sent.
 pub fn answered_phase2(answer: &SaBody, sent: &[Suite]) -> Result<Suite, AnswerError> {
     let transforms = || sent.iter().flat_map(|suite| &suite.protocols).flat_map(|one| &one.transforms);
     let unspecified = transforms().next().map_or(EncapsulationMode::TRANSPORT, |one| one.transform.mode);
-    let offer = offered_phase2(answer, unspecified)?;
+    let mut offer = offered_phase2(answer, unspecified)?;
+    let was_sent = |number| sent.iter().any(|suite| suite.number == number);
+    if offer.suites.iter().any(|suite| was_sent(suite.number)) {
+        offer.suites.retain(|suite| was_sent(suite.number));
+        offer.skipped.retain(|skipped| was_sent(skipped.proposal));
+    }
     if let Some(skipped) = offer.skipped.first() {
         return Err(AnswerError::Unusable(*skipped));
     }
@@ -186,6 +199,10 @@ fn as_sent(sent: &Suite, chosen: &Suite) -> Option<Suite> {
         let mut transform = theirs.transforms.first()?.clone();
         let proposed = ours.transforms.iter().find(|one| transform.agrees_with(one))?;
         transform.transform.truncated = proposed.transform.truncated;
+        if !transform.names_lifetime() {
+            transform.terms.lifetime = transform.terms.lifetime.min(proposed.terms.lifetime);
+            transform.terms.kilobytes = proposed.terms.kilobytes;
+        }
         Some(SuiteProtocol { transforms: vec![transform], ..*theirs })
     });
     Some(Suite { number: sent.number, protocols: protocols.collect::<Option<_>>()? })

@@ -359,6 +359,53 @@ fn an_answer_is_exactly_one() {
     assert_eq!(error.to_string(), "proposal 1, transform 2: attribute 99 is not understood");
 }
 
+/// strongSwan 5.9.8 as the responder to ESP with IPComp: under number 1 what it chose, without a lifetime; under number 2,
+/// which nobody offered, the same ESP alone. The body of its SA payload as it was received.
+const STRONGSWAN: [u8; 102] = [
+    0, 0, 0, 1, 0, 0, 0, 1, // DOI ipsec, identity only
+    2, 0, 0, 36, 1, 3, 4, 1, 0xc3, 0xea, 0x37, 0x1d, // proposal 1, ESP
+    0, 0, 0, 24, 1, 12, 0, 0, 0x80, 6, 0, 128, 0x80, 5, 0, 1, 0x80, 3, 0, 14, 0x80, 4, 0, 2, // AES, HMAC-MD5
+    2, 0, 0, 22, 1, 4, 2, 1, 0x6e, 0x20, // proposal 1, IPComp
+    0, 0, 0, 12, 1, 2, 0, 0, 0x80, 4, 0, 2, // DEFLATE
+    0, 0, 0, 36, 2, 3, 4, 1, 0xc3, 0xea, 0x37, 0x1d, // proposal 2, ESP
+    0, 0, 0, 24, 1, 12, 0, 0, 0x80, 6, 0, 128, 0x80, 5, 0, 1, 0x80, 3, 0, 14, 0x80, 4, 0, 2, // the same
+];
+
+#[test]
+fn what_was_not_offered_is_passed_over_beside_what_was() {
+    let body = SaBody::parse(&STRONGSWAN).unwrap();
+    let proposed = |lifetime, kilobytes| {
+        let terms = Phase2Terms { lifetime, kilobytes, group: Some(Group::MODP2048) };
+        let of = |spi, transform: Transform| {
+            let transform = Transform { mode: EncapsulationMode::TRANSPORT, ..transform };
+            let transforms = vec![SuiteTransform::new(1, transform, terms, false)];
+            SuiteProtocol { protocol: transform.protocol, spi, transforms }
+        };
+        let esp = Transform { authentication: AuthAlgorithm::HMAC_MD5, ..ESP };
+        let protocols = vec![of(0x56fa, IPCOMP), of(0x05d8_870a, esp)];
+        [Suite { number: 1, protocols }]
+    };
+    let chosen = answered_phase2(&body, &proposed(43200, Some(5))).unwrap();
+    let spis = chosen.protocols.iter().map(|one| (one.protocol, one.spi)).collect::<Vec<_>>();
+    assert_eq!(spis, [(Protocol::IPCOMP, 0x6e20), (Protocol::ESP, 0xc3ea_371d)]);
+    let terms = |suite: &Suite| suite.protocols.iter().map(|one| one.transforms[0].terms).collect::<Vec<_>>();
+    let expected = |lifetime, kilobytes| vec![Phase2Terms { lifetime, kilobytes, group: Some(Group::MODP2048) }; 2];
+    assert_eq!(terms(&chosen), expected(28800, Some(5)));
+    assert_eq!(terms(&answered_phase2(&body, &proposed(600, None)).unwrap()), expected(600, None));
+
+    let mut alone = body.clone();
+    alone.proposals.drain(..2);
+    let not_proposed = Err(AnswerError::NotProposed { proposal: 2, transform: 1 });
+    assert_eq!(answered_phase2(&alone, &proposed(600, None)), not_proposed, "no choice but of what was not offered");
+    let mut both = body.clone();
+    both.proposals[2].number = 1;
+    let error = answered_phase2(&both, &proposed(600, None)).unwrap_err();
+    assert_eq!(error.to_string(), "proposal 1: protocol esp is there twice");
+    let mut unknown = body;
+    unknown.proposals[2].protocol = Protocol(9);
+    assert!(answered_phase2(&unknown, &proposed(600, None)).is_ok(), "not even understood, and nobody minds");
+}
+
 proptest! {
     #[test]
     fn any_bytes_do_not_panic(attributes in prop::collection::vec(any::<u8>(), 0..60), protocol in 0_u8..6, id: u8) {
