@@ -20,6 +20,7 @@ use racoon_proto::num::Protocol;
 use zeroize::Zeroizing;
 
 use super::algorithm::Suite;
+use super::caveat::Caveat;
 use super::event::{Heard, sa_name, understand};
 use super::repair::is_missing;
 use super::request as compose;
@@ -44,7 +45,8 @@ pub struct Door {
     /// What happened while it was opened.
     early: VecDeque<KernelEvent>,
     pub(super) log: Log,
-    has_warned: bool,
+    /// Said once in a life.
+    warned_of: Vec<Caveat>,
     /// Where installed SAs are kept.
     backup: Option<Backup>,
 }
@@ -108,7 +110,7 @@ impl Door {
             ports: HashMap::new(),
             early: VecDeque::new(),
             log,
-            has_warned: false,
+            warned_of: Vec::new(),
             backup: None,
         };
         // 1. The policies there are, before an acquire names one of them; what changes them meanwhile is told.
@@ -438,10 +440,11 @@ impl Door {
     fn install(&mut self, installation: &SaInstallation) -> std::result::Result<(), KernelError> {
         let target = self.target();
         let suite = Suite::new(target, &installation.transform)?;
-        if suite.is_cut && !std::mem::replace(&mut self.has_warned, true) {
-            let text = "hmac_sha256 has an ICV of 96 bits over PF_KEY of Linux, 128 by RFC 4868: the peer must have \
-                        hmac_sha256_96, too (backend xfrm can do 128)";
-            (self.log)(Remark::Warning(text.into()));
+        for caveat in Caveat::all(target, installation, &suite) {
+            if !self.warned_of.contains(&caveat) {
+                self.warned_of.push(caveat);
+                (self.log)(Remark::Warning(caveat.text().into()));
+            }
         }
         let name = installation.name;
         let what = format!("{} {name}", compose::installs_by(installation.way).what());

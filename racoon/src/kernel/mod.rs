@@ -6,6 +6,7 @@
 
 mod abilities;
 mod algorithm;
+mod caveat;
 mod door;
 mod event;
 mod policy;

@@ -12,6 +12,7 @@ use racoon_proto::num::{AuthAlgorithm, EspTransform, IpcompTransform, Protocol};
 
 use super::{aes_sha1, allocation, esp, inbound, ip, origin, outbound, pf_key, xfrm};
 use crate::kernel::algorithm::Suite;
+use crate::kernel::caveat::Caveat;
 use crate::kernel::{Target, policy, request as compose};
 
 /// Every way to say something.
@@ -98,6 +99,25 @@ fn sha256_has_128_bits_where_it_can() {
     let is_cut = |target, truncated| Suite::new(target, &with(truncated)).unwrap().is_cut;
     assert!(is_cut(pf_key(Dialect::Linux), false));
     assert!(!is_cut(pf_key(Dialect::Linux), true) && !is_cut(xfrm(), false));
+}
+
+#[test]
+fn what_pf_key_of_linux_does_otherwise_is_known() {
+    let caveats = |target, algorithm, source: &str| {
+        let key = racoon_proto::crypto::Secret::from(vec![1; 64]);
+        let mut ah = inbound(1, SaTransform::Ah { authentication: (Authentication::from(algorithm), key) });
+        (ah.name.protocol, ah.name.source) = (Protocol::AH, ip(source));
+        Caveat::all(target, &ah, &Suite::new(target, &ah.transform).unwrap()).collect::<Vec<_>>()
+    };
+    let linux = || pf_key(Dialect::Linux);
+    let (sha1, sha256, sha512) = (AuthAlgorithm::HMAC_SHA1, AuthAlgorithm::HMAC_SHA256, AuthAlgorithm::HMAC_SHA512);
+    assert_eq!(caveats(linux(), sha512, "10.0.0.2"), [Caveat::PaddedAh]);
+    assert_eq!(caveats(linux(), AuthAlgorithm::HMAC_SHA384, "10.0.0.2"), [Caveat::PaddedAh]);
+    assert_eq!(caveats(linux(), sha512, "fd00::2"), [], "all have 8 bytes there");
+    assert_eq!(caveats(linux(), sha256, "10.0.0.2"), [Caveat::CutSha256], "12 and 12 bytes");
+    assert_eq!(caveats(linux(), sha1, "10.0.0.2"), []);
+    assert_eq!(caveats(xfrm(), sha512, "10.0.0.2"), []);
+    assert_eq!(caveats(pf_key(Dialect::NetBsd), sha512, "10.0.0.2"), []);
 }
 
 #[test]

@@ -8,9 +8,10 @@ use libpfkey::backend::{Choice, Memory, SocketServer};
 use libpfkey::request::{self, SaName as PfKeyName};
 use libpfkey::{Abi, Connection, Dialect, MessageType, SaType};
 use racoon_proto::config::{Encryption, RemoteSide, Sainfo, Side};
+use racoon_proto::crypto::Secret;
 use racoon_proto::kernel::{
     Action, Direction, KernelError, KernelEvent, KernelRequest, Level, Limit, Mode, Policy, Prefix, RequestId,
-    SaInstallation, Selector, Template, UdpPorts,
+    SaInstallation, SaTransform, Selector, Template, UdpPorts,
 };
 use racoon_proto::num::{AuthAlgorithm, EspTransform, Protocol};
 
@@ -80,6 +81,19 @@ fn policy(direction: Direction) -> Policy {
     let template =
         Template { protocol: Protocol::ESP, mode: Mode::Transport, level: Level::Require, reqid: 0, ends: None };
     Policy { index: 0, direction, selector, action: Action::Protect(vec![template]), priority: 0 }
+}
+
+#[test]
+fn a_caveat_is_told_once() {
+    let mut lab = Lab::new(Dialect::Linux);
+    for spi in [0x1001, 0x1002] {
+        let key = Secret::from(vec![1; 64]);
+        let mut ah = outbound(spi, SaTransform::Ah { authentication: (AuthAlgorithm::HMAC_SHA512.into(), key) });
+        ah.name.protocol = Protocol::AH;
+        lab.install(ah).unwrap();
+    }
+    let remarks = lab.remarks.lock().unwrap();
+    assert!(matches!(&remarks[..], [Remark::Warning(text)] if text.starts_with("AH over IPv4 with")), "{remarks:?}");
 }
 
 #[test]
