@@ -22,6 +22,11 @@ impl Tally {
     pub(crate) fn of(passed: bool) -> Self {
         if passed { Self::PASSED } else { Self::FAILED }
     }
+
+    /// The last line of `text` that is one as it is displayed.
+    pub(crate) fn last_in(text: &str) -> Option<Self> {
+        text.lines().rev().find_map(|line| line.parse().ok())
+    }
 }
 
 /// Plays a scene, and if it fails, once more. The lab shares its machine with whatever else runs there, and its clock stands
@@ -90,5 +95,12 @@ mod tests {
         }
         assert!("== summary (3 s)".parse::<Tally>().is_err());
         assert!("".parse::<Tally>().is_err());
+    }
+
+    #[test]
+    fn the_last_one_counts() {
+        let text = "0 passed, 7 failed\n199 passed, 2 failed\n5 packets transmitted, 5 received\n\n";
+        assert_eq!(Tally::last_in(text), Some(Tally { passed: 199, failed: 2, skipped: 0 }));
+        assert_eq!(Tally::last_in("ok\n"), None);
     }
 }

@@ -7,8 +7,8 @@ mod mismatch;
 mod paths;
 mod renewal;
 mod scene;
+mod sequence;
 
-use std::io::{Write, stdout};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
@@ -24,7 +24,7 @@ type Play = (&'static str, fn(&Ours) -> Result<()>);
 
 /// The suites, by name.
 const SUITES: [(&str, &[&[Play]]); 2] = [
-    ("ike", &[paths::PLAYS, mismatch::PLAYS, endings::PLAYS, renewal::PLAYS, generated::PLAYS]),
+    ("ike", &[paths::PLAYS, mismatch::PLAYS, endings::PLAYS, renewal::PLAYS, generated::PLAYS, sequence::PLAYS]),
     ("loss", &[loss::PLAYS]),
 ];
 
@@ -52,10 +52,8 @@ pub(crate) fn check(suite: &str, backend: &str, filter: &str) -> Result<Tally> {
     if backend == "xfrm" {
         boot = boot.without_pf_key();
     }
-    let mut said = Vec::new();
-    let end = boot.run(&mut Both(&mut said, stdout()))?;
+    let (end, said) = boot.run_heard()?;
     ensure!(end == End::Exited(0), "{end:?}");
-    let said = String::from_utf8_lossy(&said);
     let [passed, failed] = MARKS.map(|mark| said.lines().filter(|line| line.starts_with(mark)).count());
     ensure!(passed + failed > 0, "no scene was played");
     Ok(Tally { passed, failed, skipped: 0 })
@@ -85,20 +83,5 @@ fn show_logs() {
         let lines: Vec<&str> = log.lines().collect();
         let last = lines.get(lines.len().saturating_sub(40)..).unwrap_or_default();
         println!("{host}'s log ends with:\n  {}", last.join("\n  "));
-    }
-}
-
-/// Writes everything twice.
-struct Both<'a, W>(&'a mut Vec<u8>, W);
-
-impl<W: Write> Write for Both<'_, W> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.extend_from_slice(bytes);
-        self.1.write_all(bytes)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.1.flush()
     }
 }

@@ -56,6 +56,8 @@ pub(crate) struct Phase2 {
     pub(crate) sha256_96: bool,
     /// IPComp in ESP.
     pub(crate) compressed: bool,
+    /// Extended sequence numbers and no others.
+    pub(crate) esn: bool,
 }
 
 /// What this side does by itself.

@@ -155,10 +155,15 @@ pub(crate) fn play(peer: Peer, ours: &Kind, theirs: &Kind, only: &[&str]) -> Res
     rows.retain(|row| only.is_empty() || only.contains(&row.connection.name.as_str()));
     if matches!(ours, Kind::Racoon(ours) if ours.backend == "pfkey") {
         // Linux's PF_KEY has no AEAD, cuts SHA-256 to 96 bits, and makes AH over IPv4 longer than RFC 4302 has it where the
-        // ICV is not of 96 bits.
+        // ICV is not of 96 bits: with SHA-384 and SHA-512. Pluto cuts SHA-256 in ESP only.
         rows.retain(|row| match row.connection.phase2.protection {
             Protection::Aead(_) => false,
-            Protection::Ah => row.connection.local.address.is_ipv6() || !row.connection.phase2.authentication.is_sha2(),
+            Protection::Ah => {
+                let authentication = row.connection.phase2.authentication;
+                row.connection.local.address.is_ipv6()
+                    || !authentication.is_sha2()
+                    || (peer == Peer::Strongswan && authentication.racoon == "hmac_sha256")
+            }
             Protection::Esp(_) => true,
         });
         rows.iter_mut().for_each(|row| row.connection.phase2.sha256_96 = true);

@@ -8,10 +8,12 @@
 //! | | strongSwan 5.9.8 | libreswan 4.10 |
 //! |---|---|---|
 //! | rows over NETLINK_XFRM | 107 of 107 | 78 of 78 |
-//! | AH over IPv4 with SHA-2, over PF_KEY | no: the kernel pads its header to 8 bytes | the same |
+//! | AH over IPv4 with SHA-384 and -512, over PF_KEY | no: the kernel pads its header to 8 bytes | the same |
+//! | AH with SHA-256, over PF_KEY | with `sha256_96` | no: `sha2-truncbug` is for ESP only |
 //! | keys renewed by either side, both phases | no ping of one every 20 ms is lost | the same |
-//! | IPComp in ESP | if it begins: it answers with two proposals | yes |
-//! | our INITIAL-CONTACT | is heeded in message 5 of Main Mode; not as an exchange of its own | is not heeded, old inbound SAs run out |
+//! | IPComp in ESP | yes; beside its choice its answer has a second proposal, ESP alone, which nobody offered | yes |
+//! | extended sequence numbers | yes | it has none in IKEv1 |
+//! | our INITIAL-CONTACT | is heeded in message 5 of Main Mode; not as an exchange of its own | is not: it never looks for it in IKEv1, old inbound SAs run out |
 //! | its INITIAL-CONTACT | is heeded | is, where it sends it (`initial-contact=yes`) |
 //! | SIGTERM of racoon | it drops its SAs | the same |
 //! | ike-scan 1.9.5 | one handshake for what is configured, NO-PROPOSAL-CHOSEN for DES | |
@@ -29,7 +31,6 @@ mod scenes;
 mod strongswan;
 
 use std::fs;
-use std::io::stdout;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -91,9 +92,9 @@ fn boot(words: &[&str], backend: &str) -> Result<Tally> {
     if backend == "xfrm" {
         boot = boot.without_pf_key();
     }
-    let end = boot.run(&mut stdout())?;
+    let (end, said) = boot.run_heard()?;
     ensure!(end == End::Exited(0), "{end:?}");
-    Ok(Tally::PASSED)
+    Tally::last_in(&said).context("nothing was counted")
 }
 
 /// In the guest. `words`: who is on our side, then the rows to play instead of all.
@@ -123,7 +124,6 @@ pub(crate) fn serve(words: &[&str]) -> Result<()> {
         }
         _ => bail!("no such interop play: {words:?}"),
     };
-    ensure!(total.failed == 0, "{total}");
     println!("{total}");
     Ok(())
 }

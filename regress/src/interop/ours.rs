@@ -62,6 +62,9 @@ fn sainfo(c: &Connection) -> String {
     if !aead {
         let _ = writeln!(text, "    authentication_algorithm {authentication};");
     }
+    if c.phase2.esn {
+        text.push_str("    esn require;\n");
+    }
     text.push_str("    compression_algorithm deflate;\n}\n");
     text
 }

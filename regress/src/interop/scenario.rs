@@ -123,6 +123,7 @@ fn phase2(peer: Peer) -> Vec<(Phase2, Shape, Initiator)> {
                 lifetime: DAY / 2,
                 sha256_96: false,
                 compressed: false,
+                esn: false,
             };
             let shape = Shape { tunnel: tunnel == 1, ipv6: ipv6 == 1, mixed: mixed == 1 };
             Some((phase2, shape, *INITIATORS.get(initiator)?))

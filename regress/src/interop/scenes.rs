@@ -8,13 +8,16 @@ use super::algorithm::{Peer, Protection};
 use super::connection::{Connection, Start};
 use super::guest::{Kind, Pair, Running, ping, states};
 use super::scenario::table;
-use crate::lab::{Host, PATIENCE, Pings, Program, wait_until};
+use crate::lab::{Host, PATIENCE, Pings, Program, count_esn, wait_until};
 use crate::tally::{Tally, twice};
 
 type Scene = (&'static str, fn(&Kind, &Kind, Peer) -> Result<()>);
 
-const SCENES: [Scene; 6] = [
-    ("IPComp in ESP", compressed),
+const SCENES: [Scene; 9] = [
+    ("IPComp in ESP, we begin", |ours, theirs, peer| compressed(ours, theirs, peer, Begins::Us)),
+    ("IPComp in ESP, they begin", |ours, theirs, peer| compressed(ours, theirs, peer, Begins::They)),
+    ("extended sequence numbers, we begin", |ours, theirs, peer| extended(ours, theirs, peer, Begins::Us)),
+    ("extended sequence numbers, they begin", |ours, theirs, peer| extended(ours, theirs, peer, Begins::They)),
     ("keys renewed by us under a ping every 20 ms", |ours, theirs, peer| renewed(ours, theirs, peer, [1, 20])),
     ("keys renewed by them under a ping every 20 ms", |ours, theirs, peer| renewed(ours, theirs, peer, [20, 1])),
     ("we are killed and begin anew", we_begin_anew),
@@ -91,14 +94,20 @@ impl<'a> Stage<'a> {
     }
 }
 
+/// Who offers, and who chooses.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begins {
+    Us,
+    They,
+}
+
 /// A packet that compression makes smaller goes through both SAs.
-fn compressed(ours: &Kind, theirs: &Kind, peer: Peer) -> Result<()> {
+fn compressed(ours: &Kind, theirs: &Kind, peer: Peer, begins: Begins) -> Result<()> {
     let mut c = plain(peer, |c| !c.is_tunnel()).context("the table has no such connection")?;
     c.phase2.compressed = true;
     let pair = Pair::new(std::slice::from_ref(&c))?;
     let stage = Stage::set(&pair, ours, theirs, &c, None)?;
-    // charon answers with two proposals, with IPComp and without, which is not a choice: it has to begin.
-    let begun = if peer == Peer::Strongswan { stage.theirs.initiate(&stage.there) } else { Ok(()) };
+    let begun = if begins == Begins::They { stage.theirs.initiate(&stage.there) } else { Ok(()) };
     let done = begun.and_then(|()| stage.check(&pair)).and_then(|()| {
         for (host, from, to) in [(&pair.alice, &c.local, &c.remote), (&pair.bob, &c.remote, &c.local)] {
             let (from, to) = (from.source().to_string(), to.source().to_string());
@@ -112,6 +121,28 @@ fn compressed(ours: &Kind, theirs: &Kind, peer: Peer) -> Result<()> {
                 !line.contains("limit") && !line.contains(" 0(bytes)") && !line.trim().starts_with("0(")
             });
             ensure!(used.count() == 2, "{}: IPComp is not used\n{sas}", host.name());
+        }
+        Ok(())
+    });
+    stage.explain(done)?;
+    stage.ours.stop()?;
+    stage.theirs.stop()
+}
+
+/// Both sides want extended sequence numbers, and have them. (Not with pluto, which has none in IKEv1, nor over PF_KEY.)
+fn extended(ours: &Kind, theirs: &Kind, peer: Peer, begins: Begins) -> Result<()> {
+    if peer == Peer::Libreswan || matches!(ours, Kind::Racoon(ours) if ours.backend == "pfkey") {
+        return Ok(());
+    }
+    let mut c = tunnel(peer)?;
+    c.phase2.esn = true;
+    let pair = Pair::new(std::slice::from_ref(&c))?;
+    let stage = Stage::set(&pair, ours, theirs, &c, None)?;
+    let begun = if begins == Begins::They { stage.theirs.initiate(&stage.there) } else { Ok(()) };
+    let done = begun.and_then(|()| stage.check(&pair)).and_then(|()| {
+        for host in [&pair.alice, &pair.bob] {
+            let sas = host.run(Program::new("ip", &["xfrm", "state"]))?.text();
+            ensure!(count_esn(&sas) == 2, "{}: not two SAs with ESN:\n{sas}", host.name());
         }
         Ok(())
     });
@@ -138,7 +169,8 @@ fn renewed(ours: &Kind, theirs: &Kind, peer: Peer, factors: [u32; 2]) -> Result<
         let words = ["-n", "-i", "0.02", "-c", &(SECONDS * PINGS).to_string(), "-W", "2", "-I", &from, &to];
         let text = pair.alice.run(Program::new("ping", &words).limit(Duration::from_secs(600)))?.text();
         let pings = Pings::read(&text)?;
-        ensure!(pings.sent == SECONDS * PINGS && pings.lost() == 0, "pings were lost: {pings:?}");
+        let all = pings.sent == SECONDS * PINGS && pings.lost() == 0;
+        ensure!(all, "pings were lost: {pings:?}\n{}", drops(&pair)?);
         let log = stage.ours.log();
         let [phase1, phase2] = ["ISAKMP-SA established", "IPsec-SA established"].map(|line| log.matches(line).count());
         ensure!(phase1 >= 2 && phase2 >= 8, "{phase1} phase 1s and {phase2} SAs in {SECONDS} s");
@@ -147,6 +179,17 @@ fn renewed(ours: &Kind, theirs: &Kind, peer: Peer, factors: [u32; 2]) -> Result<
     stage.explain(done)?;
     stage.ours.stop()?;
     stage.theirs.stop()
+}
+
+/// Why the kernels of both hosts dropped packets.
+fn drops(pair: &Pair) -> Result<String> {
+    let mut text = String::new();
+    for host in [&pair.alice, &pair.bob] {
+        let statistics = host.enter(|| std::fs::read_to_string("/proc/thread-self/net/xfrm_stat"))??;
+        let counted = statistics.lines().filter(|line| !line.ends_with("\t0") && !line.ends_with(" 0"));
+        text.push_str(&format!("{}: {}\n", host.name(), counted.collect::<Vec<_>>().join(", ")));
+    }
+    Ok(text)
 }
 
 /// A host whose daemon is killed and whose kernel forgets, as in a reboot.

@@ -193,6 +193,9 @@ fn phase2(c: &Connection) -> (&'static str, String) {
         proposal.push('-');
         proposal.push_str(group.name(Peer::Strongswan).unwrap_or("missing"));
     }
+    if c.phase2.esn {
+        proposal.push_str("-esn");
+    }
     (kind, proposal)
 }
 

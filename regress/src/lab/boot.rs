@@ -1,7 +1,7 @@
 //! Booting the lab from outside: one User Mode Linux process, one job, one time limit.
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{Read, Write, stdout};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -76,6 +76,18 @@ impl Boot {
             output.write_all(bytes)?;
             Ok(output.flush()?)
         })
+    }
+
+    /// The same to the standard output, and hands all of it over at the end.
+    pub(crate) fn run_heard(self) -> Result<(End, String)> {
+        let mut said = Vec::new();
+        let end = self.run_watched(&mut |_, bytes| {
+            said.extend_from_slice(bytes);
+            let mut output = stdout();
+            output.write_all(bytes)?;
+            Ok(output.flush()?)
+        })?;
+        Ok((end, String::from_utf8_lossy(&said).into_owned()))
     }
 
     /// Boots, runs the command, and hands what it prints to `watch` while it runs, with the kernel's process group.

@@ -12,6 +12,7 @@ mod modules;
 mod ping;
 mod plan;
 mod program;
+mod state;
 mod sys;
 mod wire;
 
@@ -20,5 +21,6 @@ pub(crate) use daemon::{Daemon, PATIENCE, wait_until};
 pub(crate) use host::{Host, write_secret};
 pub(crate) use ping::Pings;
 pub(crate) use program::{Finished, Program, Stdin};
+pub(crate) use state::count_esn;
 pub(crate) use sys::{Usage, lo_up, socket_policies, wait_usage};
 pub(crate) use wire::Link;

@@ -1,0 +1,114 @@
+//! Extended sequence numbers (RFC 4304): negotiated, installed, and counted past 32 bits.
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::Play;
+use super::scene::{Knobs, Scene, Shape, Side};
+use crate::lab::{Host, Program, count_esn};
+use crate::racoon::Ours;
+
+pub(super) const PLAYS: &[Play] = &[
+    ("extended sequence numbers", extended),
+    ("extended sequence numbers, one side only would like them", |ours| preferred(ours, [true, false])),
+    ("extended sequence numbers, the other side only would like them", |ours| preferred(ours, [false, true])),
+];
+
+const WITHOUT: &str = "encryption_algorithm aes 256; authentication_algorithm hmac_sha256;";
+const PREFERRED: &str = "encryption_algorithm aes 256; authentication_algorithm hmac_sha256; esn on;";
+const REQUIRED: &str = "encryption_algorithm aes 256; authentication_algorithm hmac_sha256; esn require;";
+
+/// What is left of 32 bits when the last packets are sent.
+const BEFORE_THE_END: u32 = 0xffff_fffa;
+
+/// Pings go through, also where the number gets longer than what of it is on the wire. Where PF_KEY is the only door the
+/// daemon says so and does not start.
+fn extended(ours: &Ours) -> Result<()> {
+    let scene = Scene::new(ours, Shape::Transport)?;
+    let knobs = Knobs { sainfo: REQUIRED, ..Knobs::default() };
+    if ours.backend == "pfkey" {
+        return refused(&scene, &knobs);
+    }
+    let (alice, bob) = scene.start_both(&knobs)?;
+    scene.bring_up(Side::Alice)?;
+    scene.protected("ESP")?;
+    for host in [&scene.alice, &scene.bob] {
+        let states = states(host)?;
+        ensure!(count_esn(&states) == 2, "{}: not two SAs with ESN:\n{states}", host.name());
+    }
+    // Nobody shall mind that the SAs are made anew.
+    alice.kill()?;
+    bob.kill()?;
+    for host in [&scene.alice, &scene.bob] {
+        let old = states(host)?;
+        host.must("ip xfrm state flush")?;
+        for sa in old.split("src ").filter(|sa| count_esn(sa) == 1) {
+            host.must(&near_the_end(sa)?)?;
+        }
+    }
+    scene.protected("ESP")?;
+    for host in [&scene.alice, &scene.bob] {
+        let states = states(host)?;
+        for past in [" seq-hi 0x1,", " oseq-hi 0x1,"] {
+            ensure!(states.matches(past).count() == 1, "{}: no{past} in\n{states}", host.name());
+        }
+    }
+    Ok(())
+}
+
+fn refused(scene: &Scene, knobs: &Knobs) -> Result<()> {
+    const WORDS: &str = "a PF_KEY message of linux has no place for extended sequence numbers";
+    let error = scene.start(Side::Alice, knobs).err().context("it started")?;
+    ensure!(format!("{error:#}").contains(WORDS), "another reason: {error:#}");
+    Ok(())
+}
+
+/// Where one side has them off and the other only prefers them, there are none.
+fn preferred(ours: &Ours, who: [bool; 2]) -> Result<()> {
+    if ours.backend == "pfkey" {
+        return Ok(());
+    }
+    let scene = Scene::new(ours, Shape::Transport)?;
+    let [alice, bob] = who.map(|would| Knobs { sainfo: if would { PREFERRED } else { WITHOUT }, ..Knobs::default() });
+    let (alice, bob) = (scene.start(Side::Alice, &alice)?, scene.start(Side::Bob, &bob)?);
+    scene.bring_up(Side::Alice)?;
+    scene.protected("ESP")?;
+    for host in [&scene.alice, &scene.bob] {
+        let states = states(host)?;
+        ensure!(count_esn(&states) == 0, "{}: {states}", host.name());
+    }
+    alice.stop()?;
+    bob.stop()
+}
+
+fn states(host: &Host) -> Result<String> {
+    Ok(host.run(Program::new("ip", &["xfrm", "state"]))?.text())
+}
+
+/// The command that makes an SA as `ip` shows it, its numbers about to need more than 32 bits. `sa` begins with the source.
+fn near_the_end(sa: &str) -> Result<String> {
+    let line = |start: &str| sa.lines().map(str::trim).find(|line| line.starts_with(start));
+    let ends = sa.lines().next().context("an SA has lines")?;
+    let [name, authentication, encryption] = ["proto ", "auth-trunc ", "enc "].map(line);
+    let parts = name.zip(authentication).zip(encryption).with_context(|| format!("not an SA: {sa}"))?;
+    let ((name, authentication), encryption) = parts;
+    Ok(format!(
+        "ip xfrm state add src {ends} {name} replay-window 64 flag esn replay-seq {BEFORE_THE_END} \
+         replay-oseq {BEFORE_THE_END} {authentication} {encryption}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_sa_is_made_as_it_is_shown() {
+        let shown = "192.0.2.1 dst 192.0.2.2\n\tproto esp spi 0x0a reqid 3 mode transport\n\treplay-window 0 flag esn\n\
+                     \tauth-trunc hmac(sha256) 0xaa 128\n\tenc cbc(aes) 0xbb\n\tanti-replay esn context:\n";
+        let expected = "ip xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x0a reqid 3 mode transport \
+                        replay-window 64 flag esn replay-seq 4294967290 replay-oseq 4294967290 \
+                        auth-trunc hmac(sha256) 0xaa 128 enc cbc(aes) 0xbb";
+        assert_eq!(near_the_end(shown).expect("one"), expected);
+        assert!(near_the_end("192.0.2.1 dst 192.0.2.2\n\tproto comp spi 1\n").is_err());
+    }
+}
