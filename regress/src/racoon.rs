@@ -7,8 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 
-use crate::interop::daemon_dir;
-use crate::lab::{Daemon, Host, PATIENCE, Program, write_secret};
+use crate::lab::{Daemon, Host, PATIENCE, Program, daemon_dir, write_secret};
 
 /// The programs under test and the door they use.
 #[derive(Debug, Clone)]

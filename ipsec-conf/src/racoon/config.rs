@@ -1,5 +1,6 @@
 //! A whole configuration.
 
+use super::directive::Directive;
 use super::global::{Backend, HalfOpenLimit, Listen, LogLevel, Padding, Paths, Privsep, Timer};
 use super::mode_cfg::{Ldap, ModeCfg, Radius};
 use super::place::Place;
@@ -46,6 +47,19 @@ pub struct Config {
     pub(super) directives: Directives,
 }
 
+impl Config {
+    /// The directives that the files use, each with its first place, in the order of these.
+    pub fn used(&self) -> impl Iterator<Item = (&'static Directive, &Place)> {
+        self.directives.0.iter().map(|(directive, place)| (*directive, place))
+    }
+
+    /// The directives that the files use and that no program acts on yet, each with its first place, in the order of
+    /// these.
+    pub fn not_yet_in_effect(&self) -> impl Iterator<Item = (&'static Directive, &Place)> {
+        self.used().filter(|(directive, _)| !directive.in_effect)
+    }
+}
+
 impl Default for Config {
     /// The configuration that an empty file is.
     fn default() -> Self {
@@ -74,7 +88,7 @@ impl Default for Config {
 
 /// The first place of each directive that the files use. Like places, not compared.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Directives(pub(super) Vec<(&'static super::directive::Directive, Place)>);
+pub(super) struct Directives(pub(super) Vec<(&'static Directive, Place)>);
 
 impl PartialEq for Directives {
     fn eq(&self, _: &Self) -> bool {

@@ -1,8 +1,5 @@
 //! The directives of the language, and which of them do something yet.
 
-use super::config::Config;
-use super::place::Place;
-
 /// A section of the language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Section {
@@ -45,19 +42,6 @@ impl Directive {
     /// All of them, by section.
     pub fn all() -> impl Iterator<Item = &'static Self> {
         Section::ALL.into_iter().flat_map(Section::directives)
-    }
-}
-
-impl Config {
-    /// The directives that the files use, each with its first place, in the order of these.
-    pub fn used(&self) -> impl Iterator<Item = (&'static Directive, &Place)> {
-        self.directives.0.iter().map(|(directive, place)| (*directive, place))
-    }
-
-    /// The directives that the files use and that no program acts on yet, each with its first place, in the order of
-    /// these.
-    pub fn not_yet_in_effect(&self) -> impl Iterator<Item = (&'static Directive, &Place)> {
-        self.used().filter(|(directive, _)| !directive.in_effect)
     }
 }
 

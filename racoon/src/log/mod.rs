@@ -10,6 +10,7 @@
 mod level;
 mod line;
 mod sink;
+mod stamp;
 mod sys;
 
 use std::fmt::{self, Display};
@@ -23,6 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use level::{Level, configured};
 use line::Line;
 use sink::{LogFile, Syslog};
+use stamp::Stamp;
 
 /// What the command line says about the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -202,7 +204,7 @@ impl Log {
 
 /// A local date and time as lines of the log begin with it, or `None` when the calendar cannot hold it.
 pub(crate) fn local_time(seconds: i64) -> Option<String> {
-    sys::local_time(seconds).map(|stamp| stamp.to_string())
+    Stamp::of(seconds).map(|stamp| stamp.to_string())
 }
 
 impl fmt::Debug for Log {

@@ -11,7 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use syslog::{Facility, LogFormat, Logger, LoggerBackend, Severity};
 
 use super::level::Level;
-use super::line::Stamp;
+use super::stamp::Stamp;
 
 /// A syslog daemon that does not read may hold us up so long in each [`WINDOW`].
 const PATIENCE: Duration = Duration::from_millis(100);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -12,7 +12,7 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, SockaddrStor
 
 /// Every address of an interface, with port 0. A link-local one has its scope.
 pub(super) fn present() -> io::Result<BTreeSet<SocketAddr>> {
-    let addresses = getifaddrs()?.filter_map(|interface| address(&interface.address?));
+    let addresses = getifaddrs()?.filter_map(|interface| socket_address(&interface.address?));
     Ok(addresses.filter(|address| !address.ip().is_unspecified() && !address.ip().is_multicast()).collect())
 }
 
@@ -23,12 +23,13 @@ pub(super) fn is_here(mut address: SocketAddr, present: &BTreeSet<SocketAddr>) -
     is_loopback || present.contains(&address)
 }
 
-fn address(storage: &SockaddrStorage) -> Option<SocketAddr> {
+/// An address of the system's. The flow of IPv6 is no part of who somebody is.
+pub(super) fn socket_address(storage: &SockaddrStorage) -> Option<SocketAddr> {
     if let Some(v4) = storage.as_sockaddr_in() {
-        return Some(SocketAddrV4::new(v4.ip(), 0).into());
+        return Some((v4.ip(), v4.port()).into());
     }
     let v6 = storage.as_sockaddr_in6()?;
-    Some(scoped(v6.ip().into(), 0, v6.scope_id()))
+    Some(scoped(v6.ip().into(), v6.port(), v6.scope_id()))
 }
 
 /// A socket address with a scope where the address needs one, and with none where it does not.

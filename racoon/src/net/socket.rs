@@ -11,7 +11,7 @@ use nix::sys::socket::{
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::Error;
-use super::addresses::scoped;
+use super::addresses::{scoped, socket_address};
 use super::policy::{self, Bypass};
 use super::ports::Family;
 use super::sys;
@@ -277,15 +277,6 @@ pub(super) fn is_free(address: SocketAddr) -> bool {
 /// The family of an address.
 pub(super) fn family_of(address: SocketAddr) -> Family {
     if address.is_ipv4() { Family::V4 } else { Family::V6 }
-}
-
-/// An address of the system's. The flow of IPv6 is no part of who somebody is.
-pub(super) fn socket_address(storage: &SockaddrStorage) -> Option<SocketAddr> {
-    if let Some(v4) = storage.as_sockaddr_in() {
-        return Some((v4.ip(), v4.port()).into());
-    }
-    let v6 = storage.as_sockaddr_in6()?;
-    Some(scoped(v6.ip().into(), v6.port(), v6.scope_id()))
 }
 
 fn v4(address: u32, port: u16) -> SocketAddr {

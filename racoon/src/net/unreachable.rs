@@ -59,7 +59,7 @@ pub(super) fn read(socket: BorrowedFd<'_>, local: SocketAddr) -> Option<Unreacha
     let mut vectors = [IoSliceMut::new(&mut datagram)];
     let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
     let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut vectors, Some(&mut control), flags).ok()?;
-    let remote = message.address.as_ref().and_then(super::socket::socket_address)?;
+    let remote = message.address.as_ref().and_then(super::addresses::socket_address)?;
     let (error, reporter) = message.cmsgs().ok()?.find_map(|detail| match detail {
         ControlMessageOwned::Ipv4RecvErr(error, reporter) => {
             Some((error, reporter.map(|from| IpAddr::from(from.sin_addr.s_addr.to_ne_bytes()))))

@@ -10,9 +10,8 @@ use nix::sys::signal::Signal;
 
 use super::algorithm::{Peer, Protection, Word};
 use super::connection::{Connection, Start};
-use super::daemon_dir;
 use super::package::LIBRESWAN;
-use crate::lab::{Daemon, Finished, Host, PATIENCE, Program, write_secret};
+use crate::lab::{Daemon, Finished, Host, PATIENCE, Program, daemon_dir, write_secret};
 
 /// A running pluto.
 pub(crate) struct Pluto<'a> {

@@ -30,14 +30,13 @@ mod scenario;
 mod scenes;
 mod strongswan;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::job::Job;
-use crate::lab::{Boot, End, Host};
+use crate::lab::{Boot, End};
 use crate::racoon::Ours;
 use crate::tally::Tally;
 use crate::{tools, tree};
@@ -131,12 +130,4 @@ pub(crate) fn serve(words: &[&str]) -> Result<()> {
 fn titled(title: &str, play: impl FnOnce() -> Result<Tally>) -> Result<Tally> {
     println!("\n{title}:");
     play().with_context(|| title.to_owned())
-}
-
-/// A fresh folder for a daemon on `host`: `/run` is one for all hosts of the lab.
-pub(crate) fn daemon_dir(host: &Host, daemon: &str) -> Result<PathBuf> {
-    let dir = Path::new("/run").join(host.name()).join(daemon);
-    let _ = fs::remove_dir_all(&dir);
-    fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
-    Ok(dir)
 }

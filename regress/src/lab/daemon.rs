@@ -94,6 +94,14 @@ impl Drop for Daemon {
     }
 }
 
+/// A fresh folder for a daemon on `host`: `/run` is one for all hosts of the lab.
+pub(crate) fn daemon_dir(host: &Host, daemon: &str) -> Result<PathBuf> {
+    let dir = Path::new("/run").join(host.name()).join(daemon);
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
+    Ok(dir)
+}
+
 /// Whether `condition` came to hold within `limit`; `alive` may end the wait with an error.
 pub(crate) fn wait_until(
     limit: Duration,

@@ -17,7 +17,7 @@ mod sys;
 mod wire;
 
 pub(crate) use boot::{Boot, End, find_program};
-pub(crate) use daemon::{Daemon, PATIENCE, wait_until};
+pub(crate) use daemon::{Daemon, PATIENCE, daemon_dir, wait_until};
 pub(crate) use host::{Host, write_secret};
 pub(crate) use ping::Pings;
 pub(crate) use program::{Finished, Program, Stdin};

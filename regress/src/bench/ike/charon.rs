@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::suite::Suite;
-use crate::interop::{STRONGSWAN, daemon_dir};
-use crate::lab::{Daemon, Host, Program, write_secret};
+use crate::interop::STRONGSWAN;
+use crate::lab::{Daemon, Host, Program, daemon_dir, write_secret};
 
 /// A running charon.
 pub(super) struct Charon {
