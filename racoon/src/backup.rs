@@ -17,7 +17,7 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::io::{self, ErrorKind, Read as _, Seek as _, Write as _};
 use std::net::IpAddr;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -36,6 +36,9 @@ const SIZE_MAX: u64 = 64 << 20;
 
 /// So many lines may be of SAs that are no more, whatever else the file has.
 const DEAD_MAX: usize = 64;
+
+/// Room for the longest line: a string that grows would leave a copy of the keys in it behind.
+const LINE_MAX: usize = 1024;
 
 /// What tells SAs apart: source, destination, type by the dialect's number, SPI.
 pub type Name = (IpAddr, IpAddr, u8, u32);
@@ -157,19 +160,25 @@ impl Backup {
     /// The SAs whose time is not over, and how many lines are none of ours.
     fn read(&mut self) -> io::Result<(Vec<Kept>, usize)> {
         let wrong = |error| named(&self.path, &error);
-        let length = self.file.metadata().map_err(wrong)?.len().min(SIZE_MAX);
+        let length = self.file.metadata().map_err(wrong)?.len();
+        if length > SIZE_MAX {
+            return Err(wrong(ErrorKind::FileTooLarge.into()));
+        }
         // A buffer that grows would leave copies of the keys behind.
         let mut bytes = Zeroizing::new(vec![0; usize::try_from(length).unwrap_or(usize::MAX)]);
         self.file.rewind().and_then(|()| self.file.read_exact(&mut bytes)).map_err(wrong)?;
         let (now, mut strange) = (since_1970(), 0);
-        let mut living = Vec::new();
-        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        let (mut living, mut seen) = (Vec::new(), HashSet::new());
+        // From its end: of two SAs with one name the earlier is no more, whether its line is gone or not.
+        for line in bytes.split_inclusive(|byte| *byte == b'\n').rev() {
             match std::str::from_utf8(line).ok().and_then(|line| Kept::parse(line.trim_end())) {
+                Some(kept) if !seen.insert(kept.name()) => {}
                 Some(kept) if kept.left(now).is_some() => living.push(kept),
                 Some(_) => {}
                 None => strange += 1,
             }
         }
+        living.reverse();
         Ok((living, strange))
     }
 
@@ -188,7 +197,11 @@ impl Backup {
             fs::rename(&new, &self.path)?;
             Ok(file)
         };
-        self.file = write().map_err(|error: io::Error| named(&new, &error))?;
+        self.file = write().map_err(|error: io::Error| {
+            // A part of the keys is no use to anybody who should have them.
+            let _ = fs::remove_file(&new);
+            named(&new, &error)
+        })?;
         Ok(())
     }
 
@@ -245,7 +258,7 @@ impl Kept {
 
     /// Its line.
     fn line(&self) -> Zeroizing<String> {
-        let mut text = String::with_capacity(512);
+        let mut text = String::with_capacity(LINE_MAX);
         dump::calendar(&mut text, i64::try_from(self.at).unwrap_or(0));
         let Self { source, destination, sa_type, spi, mode, reqid, window, encrypt, auth, flags, .. } = self;
         let [encrypt_bits, auth_bits] = self.keys.each_ref().map(|key| key.len() * 8);

@@ -40,6 +40,29 @@ fn a_line_is_read_as_it_was_written() {
 }
 
 #[test]
+fn there_is_room_for_the_longest_line() {
+    let address = || "2001:db8:1111:2222:3333:4444:5555:6666".parse().unwrap();
+    let longest = Kept {
+        source: address(),
+        destination: address(),
+        sa_type: u8::MAX,
+        spi: u32::MAX,
+        mode: u8::MAX,
+        reqid: u32::MAX,
+        window: u8::MAX,
+        encrypt: u8::MAX,
+        auth: u8::MAX,
+        flags: u32::MAX,
+        limits: [u64::MAX; 4],
+        keys: [56, 64].map(|length| Zeroizing::new(vec![0xff; length])),
+        at: u64::from(u32::MAX),
+        words: WORDS.map(|(word, _)| (word, [u32::MAX; 2])).into(),
+        inside: Some(address()),
+    };
+    assert_eq!(longest.line().capacity(), LINE_MAX);
+}
+
+#[test]
 fn other_lines_are_none() {
     let good = kept(1000).line();
     let good = good.trim_end();
@@ -95,6 +118,29 @@ fn the_file_keeps_the_living() {
     assert_eq!(fs::read_to_string(&path).unwrap(), *living.line());
     backup.clear().unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"");
+}
+
+#[test]
+fn of_two_lines_for_one_name_the_later_counts() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sa.backup");
+    let (old, other) = (kept(since_1970()), Kept { spi: 0x1002, ..kept(since_1970()) });
+    let new = Kept { keys: [Zeroizing::new(vec![0x02, 0xab]), Zeroizing::new(vec![0xff])], ..old.clone() };
+    let mut backup = Backup::open(&path).unwrap();
+    fs::write(&path, format!("{}{}{}", *old.line(), *other.line(), *new.line())).unwrap();
+    assert_eq!(backup.take().unwrap(), (vec![other, new], 0));
+}
+
+#[test]
+fn a_file_that_is_too_large_stays_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sa.backup");
+    let mut backup = Backup::open(&path).unwrap();
+    fs::write(&path, kept(since_1970()).line().as_bytes()).unwrap();
+    backup.file.set_len(SIZE_MAX + 1).unwrap();
+    let error = backup.take().unwrap_err().to_string();
+    assert_eq!(error, format!("{}: file too large", path.display()));
+    assert_eq!(fs::metadata(&path).unwrap().len(), SIZE_MAX + 1);
 }
 
 fn count(path: &Path) -> usize {
