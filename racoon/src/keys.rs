@@ -164,6 +164,17 @@ mod tests {
         replace("192.0.2.1 other\n", 0o644);
         let (refused, is_kept) = find(later, None);
         assert!(refused.unwrap_err().0.contains("too open") && !is_kept);
+        // The same file: who may read it is no matter of its contents' time.
+        replace("192.0.2.1 key\n", 0o600);
+        assert_eq!(find(later, None), (found("key"), true));
+        let before = Files::default().status(&path).unwrap();
+        while Files::default().status(&path).unwrap().ctime_nsec() == before.ctime_nsec() {
+            fs::set_permissions(&path, Permissions::from_mode(0o604)).unwrap();
+        }
+        assert!(find(later, None).0.unwrap_err().0.contains("too open"));
+        fs::remove_file(&path).unwrap();
+        let (missing, is_kept) = find(later, None);
+        assert!(missing.unwrap_err().0.contains("No such file") && !is_kept);
     }
 
     #[test]
