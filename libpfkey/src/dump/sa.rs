@@ -14,7 +14,8 @@ const ENTRY_MAX: usize = 2048;
 /// Bytes of an entry for one of its label at most: one that is escaped, `\u{1b}`.
 const ESCAPE_MAX: usize = 6;
 
-/// Appends an SA, after making room for all of it, so that no copy of its keys stays behind elsewhere in memory. What the message lacks is said in place of the rest, as KAME does.
+/// Appends an SA, after making room for all of it, so that no copy of its keys stays behind elsewhere in memory. What the
+/// message lacks is said in place of the rest, as KAME does.
 pub fn sa_entry(out: &mut String, message: &Message<'_>, options: &Options) {
     reserve(out, largest(message));
     let (sa, sa2) = match endpoints(out, message, options) {
