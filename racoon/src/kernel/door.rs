@@ -40,6 +40,8 @@ pub struct Door {
     pub(super) installed: HashSet<SaName>,
     /// SAs that we deleted: the kernel tells everybody, us too.
     pub(super) deleted: HashSet<SaName>,
+    /// Those of them that we have again: what the kernel tells is of the ones before.
+    pub(super) renewed: HashSet<SaName>,
     /// Ports of SAs, where they are part of their names.
     pub(super) ports: HashMap<SaName, UdpPorts>,
     /// What happened while it was opened.
@@ -107,6 +109,7 @@ impl Door {
             abilities: Abilities::new(target, Supported::default()),
             installed: HashSet::new(),
             deleted: HashSet::new(),
+            renewed: HashSet::new(),
             ports: HashMap::new(),
             early: VecDeque::new(),
             log,
@@ -365,7 +368,7 @@ impl Door {
     }
 
     /// The next thing that was heard; none when there is nothing now.
-    fn next(&mut self) -> Result<Option<Heard>> {
+    pub(super) fn next(&mut self) -> Result<Option<Heard>> {
         let abi = self.events.abi();
         match self.events.recv(Some(Duration::ZERO)) {
             Ok(None) => Ok(None),
@@ -379,8 +382,9 @@ impl Door {
         }
     }
 
-    fn hear(&mut self, heard: Heard, on_event: &mut dyn FnMut(KernelEvent)) {
+    pub(super) fn hear(&mut self, heard: Heard, on_event: &mut dyn FnMut(KernelEvent)) {
         match heard {
+            Heard::Event(KernelEvent::Deleted(name)) if self.renewed.remove(&name) => {}
             Heard::Event(KernelEvent::Deleted(name)) => {
                 self.ports.remove(&name);
                 self.forget(Gone::One(&name));
@@ -452,7 +456,9 @@ impl Door {
         // Room for the longest keys: a buffer that grows leaves copies of them behind.
         let mut request = Zeroizing::new(Vec::with_capacity(1024));
         compose::install(target, origin, installation, &suite, &mut request)?;
-        self.deleted.remove(&name);
+        if self.deleted.remove(&name) {
+            self.renewed.insert(name);
+        }
         match self.requests.ask(&request, |_| ()) {
             Ok(()) => {
                 self.note_ports(name, installation.udp);
@@ -486,6 +492,7 @@ impl Door {
         }
         if self.deleted.len() >= ECHOES_MAX {
             self.deleted.clear();
+            self.renewed.clear();
         }
         self.deleted.insert(*name);
         let Err(error) = self.requests.ask(&request, |_| ()) else { return };

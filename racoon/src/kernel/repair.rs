@@ -14,12 +14,18 @@ use super::{Door, Remark};
 impl Door {
     /// Reads all policies and SAs anew: some kernels drop messages without a word.
     pub fn reread(&mut self, on_event: &mut dyn FnMut(KernelEvent)) {
+        // What was told before is older. Whoever listens learns that there will be no more.
+        while let Ok(Some(heard)) = self.next() {
+            self.hear(heard, on_event);
+        }
         self.reread_policies(on_event);
         self.reread_sas(on_event);
     }
 
     /// SAs of ours that are gone are told of; SAs that we deleted and that are there all the same are deleted again.
     fn reread_sas(&mut self, on_event: &mut dyn FnMut(KernelEvent)) {
+        // What the kernel had to tell of the ones before was told, or dropped.
+        self.renewed.clear();
         if self.installed.is_empty() && self.deleted.is_empty() {
             return;
         }

@@ -282,6 +282,33 @@ fn what_nobody_said() {
     }
 }
 
+/// An SA of ours is deleted, and one of the same name comes before the kernel's word of that is read.
+#[test]
+fn an_echo_is_not_of_the_next_of_its_name() {
+    for dialect in Dialect::ALL {
+        let mut lab = Lab::new(dialect);
+        let sa = || outbound(0x2001, aes_sha1());
+        lab.install(sa()).unwrap();
+        lab.ask(KernelRequest::Delete(sa().name));
+        lab.install(sa()).unwrap();
+        let events = lab.events();
+        assert!(events.is_empty(), "{dialect}: {events:?}");
+        lab.ask(KernelRequest::Delete(sa().name));
+        lab.install(sa()).unwrap();
+        let mut reread = Vec::new();
+        lab.door.reread(&mut |event| reread.push(event));
+        assert!(matches!(reread[..], [KernelEvent::Policies(_)]), "{dialect}: {reread:?}");
+        assert!(lab.door.show(SaType::Esp, 0).is_ok_and(|text| !text.is_empty()), "{dialect}: it is alive");
+        // And its own end is told.
+        lab.kernel.expire_hard(SaType::Esp, sa().name.source, sa().name.destination, 0x2001);
+        lab.door.reread(&mut |event| reread.push(event));
+        let told = lab.events().into_iter().chain(reread);
+        let is_end =
+            |event: &KernelEvent| matches!(event, KernelEvent::Deleted(_) | KernelEvent::Expire(_, Limit::Hard));
+        assert!(told.into_iter().any(|event| is_end(&event)), "{dialect}");
+    }
+}
+
 /// A part of what there is may be dropped, too: only what is asked for by name and not there is gone.
 #[test]
 fn what_is_not_told_is_not_gone() {
