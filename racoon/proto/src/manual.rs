@@ -143,10 +143,10 @@
 //! **Too much.** `engine::room` bounds half-open negotiations. Who comes new takes the place of another one, drawn at
 //! random; to be turned away because others came first would make the bound an attack. Peers with a configured address
 //! have a room of their own, and who has shown that it is where it says does not make way for a minority of those who
-//! have not. A peer that is no stranger has a limit of quick modes on their way under one phase 1 (one more is as if it
-//! had been lost) and of phase 2s in all (one more is refused), and of phase 1s
-//! (the oldest goes). What packets to made-up addresses begin is bounded beside what is configured. What is kept of an offer in words is bounded, and
-//! values that cannot be computed with do not put a deadline off.
+//! have not, or while a job for it runs. A peer that is no stranger has a limit of quick modes on their way under one
+//! phase 1 (one more is as if it had been lost), of phase 2s in all (one more is refused), and of phase 1s (the oldest
+//! goes). What packets to made-up addresses begin is bounded beside what is configured. What is kept of an offer, and of
+//! the steps on the way, is bounded, and values that cannot be computed with do not put a deadline off.
 //!
 //! **In words.** What is encrypted goes through `exchange::message::seal`, what is decrypted through
 //! `Opened::payloads`, and both through an `Envelope`: at level debug2 it notes what they say. Messages in clear are
@@ -242,7 +242,8 @@
 //! # What must stay true
 //!
 //! * No input of a stranger or the kernel panics, loops, or makes the engine allocate by a length that it claims.
-//! * Whatever is not established has a timer. With no peer and no timer left, the engine is as new.
+//! * Whatever is not established has a timer. With no peer and no timer left, the engine is as new, but for knowing whom
+//!   it has said INITIAL-CONTACT.
 //! * Nothing unauthenticated ends or changes what goes on. As long as an address may be forged, no answer to it is
 //!   larger than what it answers.
 //! * What the kernel was asked to have is in `written` first, and is undone by whatever ends it.

@@ -1,6 +1,5 @@
 //! A phase 1 comes up, and goes.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::dpd::DpdState;
@@ -35,7 +34,7 @@ impl Engine {
                 self.phase2s_move(old, id);
             }
         }
-        self.thin_out(local, remote);
+        self.thin_out(id);
         // 3. It does not last for ever, and the peer may not either.
         self.timers.stop(Timer::Phase1Retransmit(id));
         self.timers.stop(Timer::Phase1Deadline(id));
@@ -60,19 +59,20 @@ impl Engine {
         self.take_held(id);
     }
 
-    /// The oldest goes when there are too many.
-    fn thin_out(&mut self, local: SocketAddr, remote: SocketAddr) {
+    /// The oldest goes when there are too many; never the one that has come up now, which may have begun before others.
+    fn thin_out(&mut self, newest: Phase1Id) {
+        let Some(phase1) = self.phase1s.get(newest) else { return };
+        let (local, remote) = (phase1.local, phase1.remote);
         let end_of_established = |id: Phase1Id| {
-            let phase1 = self.phase1s.get(id)?;
+            let phase1 = self.phase1s.get(id).filter(|_| id != newest)?;
             phase1.established().map(|_| (id, phase1.remote))
         };
         let with_host = self.phase1s.between(local.ip(), remote.ip()).into_iter().filter_map(end_of_established);
         let with_host = with_host.collect::<Vec<_>>();
-        let mut with_end = with_host.iter().filter(|(_, end)| *end == remote);
-        let (oldest_with_end, count) = (with_end.clone().next(), with_end.by_ref().count());
+        let with_end = with_host.iter().filter(|(_, end)| *end == remote);
         let oldest = match with_host.first() {
-            _ if count > WITH_END_MAX => oldest_with_end,
-            oldest if with_host.len() > WITH_HOST_MAX => oldest,
+            _ if with_end.clone().count() >= WITH_END_MAX => with_end.clone().next(),
+            oldest if with_host.len() >= WITH_HOST_MAX => oldest,
             _ => None,
         };
         if let Some((oldest, _)) = oldest.copied() {

@@ -209,11 +209,7 @@ impl Phase2s {
         self.no_longer_negotiating(id, &phase2.bond);
         discard(&mut self.established, &phase2.bond, id);
         discard(&mut self.by_peer, &phase2.bond.ends, id);
-        for key in phase2.written.iter().flat_map(|name| sa_keys(&phase2, name)) {
-            if self.by_sa.get(&key) == Some(&id) {
-                self.by_sa.remove(&key);
-            }
-        }
+        forget_sas(&mut self.by_sa, id, phase2.written.iter().flat_map(|name| sa_keys(&phase2, name)));
         self.orphans.extend(phase2.spi_requests.iter().map(|(request, (_, name))| (*request, *name)));
         while self.orphans.len() > ORPHANS_MAX {
             self.orphans.pop_first();
@@ -286,12 +282,9 @@ impl Phase2s {
 
     /// The kernel has no such SA of it after all.
     pub(super) fn unwrite(&mut self, id: Phase2Id, name: SaName) {
-        if let Some(phase2) = self.all.get_mut(&id) {
-            phase2.written.retain(|written| *written != name);
-        }
-        if self.by_sa.get(&sa_key(&name)) == Some(&id) {
-            self.by_sa.remove(&sa_key(&name));
-        }
+        let Some(phase2) = self.all.get_mut(&id) else { return };
+        phase2.written.retain(|written| *written != name);
+        forget_sas(&mut self.by_sa, id, sa_keys(phase2, &name));
     }
 
     /// An SPI came for one that is no more: what it is to be deleted by.
@@ -390,6 +383,15 @@ impl Phase2s {
     }
 }
 
+/// SAs are not found as those of `id` any more; another one's stay.
+fn forget_sas(by_sa: &mut HashMap<SaKey, Phase2Id>, id: Phase2Id, keys: impl Iterator<Item = SaKey>) {
+    for key in keys {
+        if by_sa.get(&key) == Some(&id) {
+            by_sa.remove(&key);
+        }
+    }
+}
+
 /// Takes an id out of the set of a key; an empty set goes.
 fn discard<K: Eq + std::hash::Hash>(sets: &mut HashMap<K, BTreeSet<Phase2Id>>, key: &K, id: Phase2Id) {
     if let Some(set) = sets.get_mut(key) {
@@ -397,5 +399,31 @@ fn discard<K: Eq + std::hash::Hash>(sets: &mut HashMap<K, BTreeSet<Phase2Id>>, k
         if set.is_empty() {
             sets.remove(key);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::Prefix;
+
+    /// Somebody else's SA was in the way of one whose ends are not those of phase 1.
+    #[test]
+    fn of_what_the_kernel_refused_nothing_is_kept() {
+        let [local, remote, client]: [IpAddr; 3] = [1, 2, 3].map(|host| [192, 0, 2, host].into());
+        let (source, destination) = (Prefix::host(local), Prefix::host(client));
+        let selector = Selector { source, destination, protocol: 0, source_port: 0, destination_port: 0 };
+        let bond = Bond { selector, ends: Ends { local, remote } };
+        let sockets = (SocketAddr::new(local, 500), SocketAddr::new(remote, 500));
+        let mut phase2 = Phase2::new(Role::Responder, bond, sockets, Time::default());
+        phase2.sa_ends = Ends { local, remote: client };
+        let (id, mut phase2s) = (Phase2Id(1), Phase2s::default());
+        phase2s.insert(id, phase2);
+        let name = SaName { protocol: Protocol::ESP, source: local, destination: client, spi: 0x1001 };
+        phase2s.write(id, name);
+        assert_eq!(phase2s.of_sa((remote, Protocol::ESP, 0x1001)), Some(id), "as the peer calls it");
+        phase2s.unwrite(id, name);
+        phase2s.remove(id);
+        assert!(phase2s.is_empty());
     }
 }

@@ -10,6 +10,9 @@ use crate::time::Time;
 /// More than this of what a peer says is not kept: it may not even be the peer.
 const SAID_MAX: usize = 8;
 
+/// More steps than this are not kept: a stranger may have the same one made again and again.
+const STEPS_MAX: usize = 32;
+
 /// What is kept of a negotiation for its outcome.
 #[derive(Debug)]
 pub(crate) struct Record {
@@ -45,7 +48,9 @@ impl Record {
 
     /// Something is reached.
     pub(crate) fn step(&mut self, now: Time, step: &'static str) {
-        self.steps.push((step, now.since(self.began)));
+        if self.steps.len() < STEPS_MAX {
+            self.steps.push((step, now.since(self.began)));
+        }
     }
 
     /// The peer says something. False: it did before, or has said enough.
@@ -119,6 +124,14 @@ mod tests {
         let heard = (0..100).filter(|kind| record.said(NotifyType(kind % 50))).count();
         assert_eq!(heard, SAID_MAX);
         assert_eq!(record.peer_said.len(), SAID_MAX);
+    }
+
+    #[test]
+    fn what_is_reached_is_bounded() {
+        let mut record = Record::new(Time::default());
+        (0..1000).for_each(|second| record.step(Time::from_secs(second), "job ordered"));
+        assert_eq!(record.steps.len(), STEPS_MAX);
+        assert_eq!(record.steps[1].1, Duration::from_secs(1), "those of the beginning");
     }
 
     #[test]

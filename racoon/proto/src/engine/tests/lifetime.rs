@@ -256,7 +256,6 @@ fn a_peer_that_was_restarted_says_so() {
     assert_eq!(world.a.states(), [9, 9]);
 }
 
-/// The initiator says it in message 5, where other daemons look for it; the responder in a message of its own.
 /// A peer that begins phase 1s without end, from one port or from many, has so many; those that it uses are the newest.
 #[test]
 fn a_peer_has_so_many() {
@@ -286,6 +285,38 @@ fn a_peer_has_so_many() {
     assert_eq!(cookies(&world.a, ours), cookies(&world.b, theirs));
 }
 
+/// One that took so long that there are too many by then is the newest all the same: others go.
+#[test]
+fn the_last_to_come_up_stays() {
+    let mut world = World::established();
+    let again = |world: &mut World| {
+        world.a.engine.handle_control(world.now, Control::FlushPhase1).unwrap();
+        world.a.drain(world.now);
+        world.initiate();
+    };
+    again(&mut world);
+    let mut late = None;
+    world.run_with(|sent| {
+        // Message 5 is the first one that is encrypted.
+        if sent.bytes[19] & 1 == 0 {
+            return Fate::Deliver;
+        }
+        late.get_or_insert_with(|| sent.clone());
+        Fate::Drop
+    });
+    for _ in 0..WITH_END_MAX {
+        again(&mut world);
+        world.run();
+    }
+    let late = late.unwrap();
+    let timers = world.b.engine.load().timers;
+    world.deliver(&late);
+    assert_eq!(world.b.states(), [9; WITH_END_MAX]);
+    assert!(world.b.engine.phase1s().any(|one| late.bytes.starts_with(&one.cookies.initiator.0)));
+    assert!(world.b.engine.load().timers <= timers + 1, "nothing is set for who is no more");
+}
+
+/// The initiator says it in message 5, where other daemons look for it; the responder in a message of its own.
 #[test]
 fn initial_contact_is_sent_once() {
     let said = |host: &Host| host.lines(Level::Info).iter().filter(|line| line.contains("INITIAL-CONTACT")).count();
