@@ -67,7 +67,6 @@ impl fmt::Debug for Iv {
 }
 
 /// A cipher with its key.
-#[derive(Clone)]
 pub struct CipherKey {
     cipher: Cipher,
     library: &'static CipherRef,

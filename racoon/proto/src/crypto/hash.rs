@@ -28,7 +28,6 @@ pub fn digest(hash: Hash, parts: &[&[u8]]) -> Result<Vec<u8>, CryptoError> {
 
 /// prf(key, ...): the HMAC of the negotiated hash (RFC 2409 section 4) with its key, which is wiped when dropped and is not
 /// shown. To make it takes libcrypto almost as long as to use it: a key that is used again is kept in this form.
-#[derive(Clone)]
 pub struct Prf {
     md: &'static MdRef,
     key: PKey<Private>,

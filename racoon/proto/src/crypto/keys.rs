@@ -58,7 +58,7 @@ impl HashInput<'_> {
 }
 
 /// What phase 1 leaves: the keys that protect everything after it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Phase1Keys {
     /// The negotiated hash, and with HMAC the prf.
     pub hash: Hash,
