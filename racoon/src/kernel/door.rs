@@ -22,10 +22,9 @@ use zeroize::Zeroizing;
 use super::algorithm::Suite;
 use super::caveat::Caveat;
 use super::event::{Heard, sa_name, understand};
-use super::repair::is_missing;
 use super::request as compose;
 use super::requests::Requests;
-use super::{Abilities, Log, Remark, Target, failed, policy, sa_type_of};
+use super::{Abilities, Log, Remark, Target, failed, is_missing, policy, sa_type_of};
 use crate::backup::{Backup, Kept};
 
 /// Requests of ours whose echo is awaited: more of them than any echo can be late.

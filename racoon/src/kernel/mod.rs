@@ -61,6 +61,11 @@ fn failed(what: &str, error: &libpfkey::Error) -> KernelError {
     KernelError { text: format!("{what}: {error}{hint}"), exists: errno == Some(libc::EEXIST) }
 }
 
+/// Whether a kernel says that there is no such SA.
+fn is_missing(error: &libpfkey::Error) -> bool {
+    matches!(error, libpfkey::Error::Kernel(libc::ESRCH | libc::ENOENT))
+}
+
 /// The SA type of a protocol.
 fn sa_type_of(protocol: Protocol) -> Option<SaType> {
     match protocol {

@@ -3,13 +3,13 @@
 
 use std::collections::HashSet;
 
-use libpfkey::{Error, MessageType, Result, SaState, SaType};
+use libpfkey::{MessageType, Result, SaState, SaType};
 use racoon_proto::kernel::{KernelEvent, SaName};
 
 use super::door::Gone;
 use super::event::sa_name;
 use super::request as compose;
-use super::{Door, Remark};
+use super::{Door, Remark, is_missing};
 
 impl Door {
     /// Reads all policies and SAs anew: some kernels drop messages without a word.
@@ -70,9 +70,4 @@ impl Door {
             Err(error) => is_missing(&error),
         }
     }
-}
-
-/// Whether a kernel says that there is no such SA.
-pub(super) fn is_missing(error: &Error) -> bool {
-    matches!(error, Error::Kernel(libc::ESRCH | libc::ENOENT))
 }

@@ -13,6 +13,7 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, SockaddrStor
 /// Every address of an interface, with port 0. A link-local one has its scope.
 pub(super) fn present() -> io::Result<BTreeSet<SocketAddr>> {
     let addresses = getifaddrs()?.filter_map(|interface| socket_address(&interface.address?));
+    let addresses = addresses.map(|address| super::with_port(address, 0));
     Ok(addresses.filter(|address| !address.ip().is_unspecified() && !address.ip().is_multicast()).collect())
 }
 
