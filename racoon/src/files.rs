@@ -44,10 +44,14 @@ impl Loader for Files {
             return Ok(vec![PathBuf::from(pattern)]);
         }
         // The directory's name is no pattern, and no part of relative names.
+        let is_relative = Path::new(&pattern).is_relative();
         let directory = glob::Pattern::escape(&self.directory.to_string_lossy());
         let matches = glob::glob_with(&Path::new(&directory).join(pattern).to_string_lossy(), LIKE_GLOB_3)
             .map_err(|error| io::Error::new(ErrorKind::InvalidInput, error.to_string()))?;
-        let named = |found: PathBuf| found.strip_prefix(&self.directory).map(Path::to_owned).unwrap_or(found);
+        let named = |found: PathBuf| match found.strip_prefix(&self.directory) {
+            Ok(name) if is_relative => name.to_owned(),
+            _ => found,
+        };
         matches.map(|found| found.map(named)).collect::<Result<_, _>>().map_err(io::Error::from)
     }
 
@@ -133,6 +137,8 @@ mod tests {
         fs::write(at.join("b.conf"), "b").unwrap();
         let files = Files { directory: at.clone() };
         assert_eq!(files.expand("*.conf").unwrap(), [PathBuf::from("b.conf")]);
+        let absolute = format!("{}/[[]a]/*.conf", directory.path().display());
+        assert_eq!(files.expand(&absolute).unwrap(), [at.join("b.conf")], "as it is written");
         assert_eq!(files.read(Path::new("b.conf")).unwrap(), b"b");
         assert_eq!(files.read_keys(Path::new("b.conf")).unwrap().1.as_slice(), b"b");
         assert!(files.metadata(Path::new("b.conf")).unwrap().regular);
