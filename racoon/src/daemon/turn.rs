@@ -36,7 +36,9 @@ enum Broken {
     #[error("kernel: {0}")]
     Kernel(#[from] libpfkey::Error),
     #[error("poll: {0}")]
-    Poll(#[from] io::Error),
+    Poll(io::Error),
+    #[error("timer: {0}")]
+    Timer(io::Error),
 }
 
 /// Whose descriptor is ready.
@@ -71,8 +73,9 @@ impl Daemon {
 
     fn turn(&mut self) -> Result<(), Broken> {
         let due = self.due();
-        self.alarm.set(due)?;
-        for ready in poller::wait(&self.sources(), Some(due.since(clock::now())))? {
+        self.alarm.set(due).map_err(Broken::Timer)?;
+        let ready = poller::wait(&self.sources(), Some(due.since(clock::now()))).map_err(Broken::Poll)?;
+        for ready in ready {
             match ready.owner {
                 // What is due is done below.
                 Owner::Alarm => {}
