@@ -436,7 +436,10 @@ impl Door {
         compose::getspi(origin, allocation, &mut request)?;
         let spi = self.requests.ask(&request, |message| message.sa().map(|sa| sa.spi));
         let spi = spi.and_then(|spi| spi.ok_or(Error::Timeout)).map_err(|error| failed(&what, &error))?;
-        self.note_ports(SaName { protocol, source, destination, spi }, allocation.udp);
+        let name = SaName { protocol, source, destination, spi };
+        // One that had this name and was deleted is no more, though nobody said so.
+        self.deleted.remove(&name);
+        self.note_ports(name, allocation.udp);
         Ok(spi)
     }
 

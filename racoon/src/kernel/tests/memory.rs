@@ -11,7 +11,7 @@ use racoon_proto::config::{Encryption, RemoteSide, Sainfo, Side};
 use racoon_proto::crypto::Secret;
 use racoon_proto::kernel::{
     Action, Direction, KernelError, KernelEvent, KernelRequest, Level, Limit, Mode, Policy, Prefix, RequestId,
-    SaInstallation, SaTransform, Selector, Template, UdpPorts,
+    SaInstallation, SaName, SaTransform, Selector, Template, UdpPorts,
 };
 use racoon_proto::num::{AuthAlgorithm, EspTransform, Protocol};
 
@@ -306,6 +306,20 @@ fn an_echo_is_not_of_the_next_of_its_name() {
         let is_end =
             |event: &KernelEvent| matches!(event, KernelEvent::Deleted(_) | KernelEvent::Expire(_, Limit::Hard));
         assert!(told.into_iter().any(|event| is_end(&event)), "{dialect}");
+    }
+}
+
+/// CPIs are few: the kernel gives one anew that an SA had whose end it told nobody.
+#[test]
+fn an_spi_that_is_given_anew_is_not_deleted_again() {
+    for dialect in Dialect::ALL {
+        let mut lab = Lab::new(dialect);
+        let name = |spi| SaName { protocol: Protocol::IPCOMP, spi, ..inbound(1, aes_sha1()).name };
+        lab.door.deleted.extend((0..=0xffff).map(name));
+        let cpi = lab.allocate(Protocol::IPCOMP);
+        lab.door.reread(&mut |_| ());
+        let shown = lab.door.show(SaType::IpComp, 0).unwrap();
+        assert!(shown.contains(&format!("spi={cpi}(")), "{dialect}: {}", *shown);
     }
 }
 
