@@ -52,9 +52,6 @@ impl Engine {
             ExchangeType::MAIN | ExchangeType::AGGRESSIVE | ExchangeType::BASE => self.phase1_datagram(incoming),
             ExchangeType::QUICK => self.quick_datagram(&incoming),
             ExchangeType::INFORMATIONAL => self.informational_datagram(&incoming),
-            ExchangeType::AUTHENTICATION_ONLY => {
-                self.log(Level::Info, Some(remote), || "the authentication only exchange is not supported".into());
-            }
             other => {
                 self.complain(Complaint::Unknown, remote, || format!("exchange type {other} is not supported"));
             }

@@ -215,6 +215,25 @@ fn hosts_on_a_link_are_not_one() {
     site.wind_up("after neighbours");
 }
 
+/// Chance is what the engine was given: the same goes in, the same come out.
+#[test]
+fn who_makes_way_is_the_same_in_each_run() {
+    let run = || {
+        let mut dialogue = dialogue(true);
+        let site = &mut dialogue.site;
+        site.give_keys();
+        for number in 0..100 {
+            flood(site, 100 + 7 * number, 7);
+            linger(site, stranger(1 + number % 20), number.into());
+            flood_from(site, stranger(1 + number % 20), 1_000_000 + 7 * u64::from(number), 7);
+        }
+        site.engine.phase1s().map(|one| (one.cookies, one.remote, one.state)).collect::<Vec<_>>()
+    };
+    let (one, other) = (run(), run());
+    assert_eq!(one.len(), LIMIT.total as usize);
+    assert_eq!(one, other);
+}
+
 /// A negotiation for which a job runs does not make way: who could order jobs and begin anew would fill the queue.
 #[test]
 fn jobs_of_strangers_are_no_more_than_strangers() {

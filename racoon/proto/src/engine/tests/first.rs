@@ -229,6 +229,20 @@ fn an_answer_to_a_stranger_is_not_larger_than_what_it_answers() {
     }
 }
 
+/// A stranger cannot fill the log with exchanges that nobody has.
+#[test]
+fn exchanges_that_there_are_not_are_told_of_once() {
+    for exchange in [ExchangeType::AUTHENTICATION_ONLY, ExchangeType(77)] {
+        let mut world = World::new();
+        let mut bytes = message_1(1);
+        bytes[18] = exchange.0;
+        (0..100).for_each(|_| world.forge_to_b(&bytes));
+        let told = world.b.log.iter().filter(|line| line.level < Level::Debug).map(|line| line.text.as_str());
+        assert_eq!(told.collect::<Vec<_>>(), [format!("exchange type {exchange} is not supported")]);
+        assert_eq!((world.b.states(), world.b.sent.len()), (vec![], 0));
+    }
+}
+
 /// What a configured peer needs computed is not behind what all strangers do.
 #[test]
 fn jobs_of_configured_peers_go_first() {
