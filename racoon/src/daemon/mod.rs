@@ -6,6 +6,7 @@
 mod answer;
 mod packet;
 mod reload;
+mod retry;
 mod start;
 mod stop;
 mod traffic;
@@ -51,8 +52,7 @@ struct Daemon {
     config: Config,
     /// When the kernel's policies are read anew: some kernels drop messages without a word.
     reread: Time,
-    /// When sockets that could not be opened are tried again.
-    retry: Option<Time>,
+    retry: retry::Retry,
     counters: traffic::Counters,
     unreachables: unreachables::Unreachables,
     stopping: bool,

@@ -18,6 +18,7 @@ use racoon_proto::settings::Settings;
 use thiserror::Error;
 
 use super::Daemon;
+use super::retry::Retry;
 use super::traffic::Counters;
 use super::turn::REREAD;
 use super::unreachables::Unreachables;
@@ -172,7 +173,7 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
         files,
         config,
         reread: now + REREAD,
-        retry: None,
+        retry: Retry::default(),
         counters,
         unreachables: Unreachables::default(),
         stopping: false,

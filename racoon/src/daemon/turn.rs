@@ -24,8 +24,6 @@ use crate::workers;
 
 /// How often the kernel's policies are read anew, whatever it told.
 pub(super) const REREAD: Duration = Duration::from_secs(300);
-/// After that sockets that could not be opened are tried again.
-const RETRY: Duration = Duration::from_secs(1);
 /// Datagrams that are taken from a socket in a turn.
 const DATAGRAMS_MAX: usize = 64;
 
@@ -95,7 +93,7 @@ impl Daemon {
             self.reread = now + REREAD;
             self.reread_kernel();
         }
-        if self.retry.is_some_and(|retry| now >= retry) {
+        if self.retry.due().is_some_and(|due| now >= due) {
             let refreshed = self.sockets.refresh();
             self.sockets_changed(refreshed);
         }
@@ -112,7 +110,7 @@ impl Daemon {
 
     /// Until when nothing is to be done unless something comes in.
     fn due(&self) -> Time {
-        [self.engine.poll_timeout(), self.retry, self.counters.due(), self.admin_due()]
+        [self.engine.poll_timeout(), self.retry.due(), self.counters.due(), self.admin_due()]
             .into_iter()
             .flatten()
             .fold(self.reread, Time::min)
@@ -205,11 +203,9 @@ impl Daemon {
     /// The sockets have been looked after. What could not be done is tried again, and told the first time.
     pub(super) fn sockets_changed(&mut self, result: Result<(), crate::net::Error>) {
         let result = result.and(self.tell_addresses());
-        let first = self.retry.is_none();
-        let again = result.is_err() || self.sockets.is_incomplete();
-        self.retry = again.then(|| clock::now() + RETRY);
+        let level = self.retry.note(result.is_err(), self.sockets.is_incomplete(), clock::now());
         if let Err(error) = result {
-            self.log.write(if first { Level::Error } else { Level::Debug }, None, error);
+            self.log.write(level, None, error);
         }
     }
 
