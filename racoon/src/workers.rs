@@ -1,6 +1,6 @@
 //! Threads for what takes long: public-key operations.
 //!
-//! Jobs wait in one of two queues; what the tunnels at work need comes before what strangers ask for. A result is
+//! Jobs wait in one of two queues; what is for known peers comes before what strangers ask for. A result is
 //! announced by a byte in a pipe, so that it wakes who polls.
 
 use std::collections::VecDeque;
@@ -18,9 +18,9 @@ use crate::pipe;
 /// When a job's turn comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Urgency {
-    /// For a tunnel that is in use.
-    Renewal,
-    /// For a peer that has not proved who it is.
+    /// For a peer that is known, or for what we begin.
+    Known,
+    /// For one that may be anybody.
     Stranger,
 }
 
@@ -46,7 +46,7 @@ struct Shared<J, R> {
 }
 
 struct Queues<J> {
-    renewals: VecDeque<J>,
+    known: VecDeque<J>,
     strangers: VecDeque<J>,
     /// Of each queue.
     capacity: usize,
@@ -65,7 +65,7 @@ impl<J: Send + 'static, R: Send + 'static> Workers<J, R> {
         work: impl Fn(J) -> R + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let (woken, wake) = pipe::open()?;
-        let queues = Queues { renewals: VecDeque::new(), strangers: VecDeque::new(), capacity, closed: false };
+        let queues = Queues { known: VecDeque::new(), strangers: VecDeque::new(), capacity, closed: false };
         let shared = Shared {
             queues: Mutex::new(queues),
             arrived: Condvar::new(),
@@ -105,7 +105,7 @@ impl<J: Send + 'static, R: Send + 'static> Workers<J, R> {
         let mut queues = lock(&self.shared.queues);
         let capacity = queues.capacity;
         let queue = match urgency {
-            Urgency::Renewal => &mut queues.renewals,
+            Urgency::Known => &mut queues.known,
             Urgency::Stranger => &mut queues.strangers,
         };
         if queue.len() >= capacity {
@@ -136,7 +136,7 @@ impl<J, R> Drop for Workers<J, R> {
     fn drop(&mut self) {
         let mut queues = lock(&self.shared.queues);
         queues.closed = true;
-        queues.renewals.clear();
+        queues.known.clear();
         queues.strangers.clear();
         drop(queues);
         self.shared.arrived.notify_all();
@@ -173,7 +173,7 @@ impl<J, R> Shared<J, R> {
 
 impl<J> Queues<J> {
     fn take(&mut self) -> Option<J> {
-        self.renewals.pop_front().or_else(|| self.strangers.pop_front())
+        self.known.pop_front().or_else(|| self.strangers.pop_front())
     }
 }
 
@@ -225,16 +225,16 @@ mod tests {
     }
 
     #[test]
-    fn renewals_come_first_and_queues_are_bounded() {
+    fn who_is_known_comes_first_and_queues_are_bounded() {
         let (mut workers, go, begun) = gated(2);
         workers.submit(Urgency::Stranger, 0).unwrap();
         begun.recv().unwrap();
         workers.submit(Urgency::Stranger, 1).unwrap();
         workers.submit(Urgency::Stranger, 2).unwrap();
         assert_eq!(workers.submit(Urgency::Stranger, 3), Err(Full(3)));
-        workers.submit(Urgency::Renewal, 4).unwrap();
-        workers.submit(Urgency::Renewal, 5).unwrap();
-        assert_eq!(workers.submit(Urgency::Renewal, 6), Err(Full(6)));
+        workers.submit(Urgency::Known, 4).unwrap();
+        workers.submit(Urgency::Known, 5).unwrap();
+        assert_eq!(workers.submit(Urgency::Known, 6), Err(Full(6)));
         (0..5).for_each(|_| go.send(()).unwrap());
         assert_eq!(fetch(&workers, 5), [0, 4, 5, 1, 2]);
     }

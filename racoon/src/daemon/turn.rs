@@ -240,7 +240,7 @@ impl Daemon {
                 }
                 Output::Job(id, urgency, job) => {
                     let urgency = match urgency {
-                        Urgency::Known => workers::Urgency::Renewal,
+                        Urgency::Known => workers::Urgency::Known,
                         Urgency::Stranger => workers::Urgency::Stranger,
                     };
                     if self.workers.submit(urgency, (id, job)).is_err() {
