@@ -83,7 +83,9 @@
 //!
 //! **The order of installation** is why renewals lose nothing. Nobody sends by an SA before the other side has its
 //! inbound half: the responder has it before message 2 leaves, the initiator before message 3 leaves; the responder
-//! sends by the new pair after message 3, the initiator after it has sent that. In between the old pair serves.
+//! sends by the new pair after message 3, the initiator after it has sent that. In between the old pair serves. Other
+//! responders install their inbound half only when message 3 comes. So in a renewal the initiator holds its outbound SAs
+//! back for a while (`engine::takeover`): it is established, and sends by the old pair.
 //!
 //! Reqids, modes and the protocols of a bundle come from the policy's templates, algorithms and limits from the sainfo;
 //! `phase2::bundle` joins them into one proposal, compares it with the peer's, and makes the SAs of what is agreed. A
@@ -106,6 +108,7 @@
 //! | `Phase2Retransmit` | `interval` | message 1 or 2 is sent again; after `count` transmissions it fails |
 //! | `Phase2Deadline` | [`phase1_wait`], then [`phase2_wait`] | phase 1, the kernel or a job did not come: it fails |
 //! | `Phase2Renew` | 75 to 80 % of the lifetime; 10 s after a failure | its initiator begins another one |
+//! | `Phase2TakeOver` | 5 s, or a quarter of what is left of the old pair | what is sent goes by the new pair |
 //! | `Phase2Expire` | the lifetime | its SAs go; the peer knows it, and is not told |
 //! | `Phase2Forget` | `count` × `interval` after it is up | duplicates are not answered any more |
 //! | `Strangers` | a minute | failures that were only counted are told |

@@ -52,6 +52,9 @@ impl Engine {
             self.log(Level::Debug, None, || "an acquire without a policy that protects is ignored".into());
             return;
         };
+        if self.take_over_now(&bond) {
+            return;
+        }
         if let Some(going_on) = self.phase2s.negotiating(&bond).and_then(|id| self.phase2s.get_mut(id)) {
             if going_on.acquires.len() < ACQUIRES_MAX && !going_on.acquires.contains(&acquire) {
                 going_on.acquires.push(acquire);

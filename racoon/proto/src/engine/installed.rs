@@ -19,7 +19,8 @@ impl Engine {
         if tell_peer {
             self.send_delete(phase2);
         }
-        for name in &phase2.written {
+        let is_held = |name: &SaName| phase2.held.iter().any(|held| held.name == *name);
+        for name in phase2.written.iter().filter(|name| !is_held(name)) {
             self.tell_kernel(KernelRequest::Delete(*name));
         }
         if let Some(selector) = phase2.generated {

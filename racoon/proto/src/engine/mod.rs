@@ -39,6 +39,7 @@ mod respond;
 mod retransmission;
 mod room;
 mod strangers;
+mod takeover;
 mod timers;
 mod view;
 
@@ -95,6 +96,8 @@ enum Timer {
     Phase2Deadline(Phase2Id),
     /// An established phase 2 is renewed.
     Phase2Renew(Phase2Id),
+    /// What we send goes by a renewed phase 2 from now on.
+    Phase2TakeOver(Phase2Id),
     /// An established phase 2 ends.
     Phase2Expire(Phase2Id),
     /// What is kept of an exchange to answer duplicates may go.
@@ -204,6 +207,7 @@ impl Engine {
                 Timer::Phase2Retransmit(id) => self.phase2_retransmit(id),
                 Timer::Phase2Deadline(id) => self.phase2_deadline(id),
                 Timer::Phase2Renew(id) => self.phase2_renew(id),
+                Timer::Phase2TakeOver(id) => self.phase2_take_over(id),
                 Timer::Phase2Expire(id) => self.phase2_expire(id),
                 Timer::Phase2Forget(id) => self.phase2_forget(id),
                 Timer::Strangers => self.report_strangers(),

@@ -245,7 +245,8 @@ impl Engine {
                 job_is_late()
             }
             State::Computing(_) => job_is_late(),
-            State::Offered(_) | State::Answered(..) | State::Established(_) => return,
+            State::Offered(_) | State::Answered(..) => return,
+            State::Established(_) if phase2.installs.is_empty() => return,
             _ => Cause::KernelTimeout(self.settings.phase2_wait),
         };
         self.fail_phase2(id, cause);
@@ -337,6 +338,7 @@ impl Engine {
     pub(super) fn delete_phase2(&mut self, id: Phase2Id, tell_peer: bool) {
         self.tell_of_phase2(id, EventKind::Phase2Down);
         let Some(phase2) = self.remove_phase2(id) else { return };
+        self.take_over_now(&phase2.bond);
         self.undo(&phase2, tell_peer);
     }
 
@@ -346,6 +348,7 @@ impl Engine {
             Timer::Phase2Retransmit(id),
             Timer::Phase2Deadline(id),
             Timer::Phase2Renew(id),
+            Timer::Phase2TakeOver(id),
             Timer::Phase2Expire(id),
             Timer::Phase2Forget(id),
         ] {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use super::duplicates::Inbox;
 use super::retransmission::Retransmission;
@@ -53,6 +54,8 @@ pub(super) struct Phase2 {
     /// Requests to the kernel that are not answered yet; an SPI is for a part of the bundle and has a name but for itself.
     pub(super) spi_requests: BTreeMap<RequestId, (usize, SaName)>,
     pub(super) installs: BTreeMap<RequestId, SaName>,
+    /// Outbound SAs that the kernel is not asked to have yet: those that they renew still serve.
+    pub(super) held: Vec<SaInstallation>,
     /// The peer may have installed its SAs: it is told when ours go.
     pub(super) peer_may_use: bool,
     pub(super) state: State,
@@ -111,6 +114,14 @@ pub(super) struct Established {
     pub(super) renewed: bool,
 }
 
+impl Outbound {
+    /// What there is when they are in place.
+    pub(super) fn established(&self, now: Time) -> Established {
+        let expires = now + Duration::from_secs(self.terms.lifetime.into());
+        Established { pairs: self.pairs.clone(), terms: self.terms, since: now, expires, renewed: false }
+    }
+}
+
 impl Phase2 {
     /// One that begins now.
     pub(super) fn new(role: Role, bond: Bond, (local, remote): (SocketAddr, SocketAddr), now: Time) -> Self {
@@ -133,6 +144,7 @@ impl Phase2 {
             written: Vec::new(),
             spi_requests: BTreeMap::new(),
             installs: BTreeMap::new(),
+            held: Vec::new(),
             peer_may_use: false,
             state: State::Over,
         }

@@ -1,11 +1,9 @@
 //! Messages of quick mode, and what the kernel and jobs bring in between.
 
-use std::time::Duration;
-
 use super::duplicates::{Arrival, PacketDigest};
 use super::jobs::Owner;
 use super::phase1s::{Phase1, Phase1s};
-use super::phase2s::{Established, Installing, Outbound, Phase2, State, sa_key};
+use super::phase2s::{Installing, Outbound, Phase2, State, sa_key};
 use super::retransmission::Retransmission;
 use super::strangers::Complaint;
 use super::{Engine, Phase1Id, Phase2Id, Timer};
@@ -183,15 +181,12 @@ impl Engine {
     }
 
     /// Asks the kernel to install SAs.
-    fn install(&mut self, id: Phase2Id, installations: Vec<SaInstallation>) {
-        for installation in &installations {
-            if let Err(cause) = self.claim_name(id, &installation.name) {
-                return self.fail_phase2(id, cause);
-            }
+    pub(super) fn install(&mut self, id: Phase2Id, installations: Vec<SaInstallation>) {
+        if let Err(cause) = self.claim_names(id, &installations) {
+            return self.fail_phase2(id, cause);
         }
         let carries_v6 = self.phase2s.get(id).map(|phase2| phase2.bond.selector.source.address().is_ipv6());
         for mut installation in installations {
-            self.phase2s.write(id, installation.name);
             let is_other = carries_v6.is_some_and(|carries_v6| carries_v6 != installation.name.source.is_ipv6());
             installation.crosses_families = is_other && installation.mode == Mode::Tunnel;
             let request =
@@ -200,6 +195,18 @@ impl Engine {
                 phase2.installs.insert(request, installation.name);
             }
         }
+    }
+
+    /// SAs are to be installed, now or later: their names are this phase 2's from now on.
+    ///
+    /// # Errors
+    /// One is another one's.
+    pub(super) fn claim_names(&mut self, id: Phase2Id, installations: &[SaInstallation]) -> Result<(), Cause> {
+        for installation in installations {
+            self.claim_name(id, &installation.name)?;
+        }
+        installations.iter().for_each(|installation| self.phase2s.write(id, installation.name));
+        Ok(())
     }
 
     /// Another phase 2 may have an SA with this destination, protocol and SPI. Of the same peer, which has chosen the SPI
@@ -326,6 +333,7 @@ impl Engine {
         if !phase2.installs.is_empty() {
             return;
         }
+        self.timers.stop(Timer::Phase2Deadline(id));
         match std::mem::take(&mut phase2.state) {
             State::InstallingInbound(installing) => self.inbound_is_ready(id, *installing),
             State::InstallingOutbound(established) => self.phase2_established(id, *established),
@@ -350,7 +358,10 @@ impl Engine {
             None => {
                 phase2.record.step(self.now, "message 3");
                 self.transmit(local, remote, &message);
-                self.install_outbound(id, outbound);
+                match self.serves_until(id) {
+                    Some(until) => self.hold_outbound(id, outbound, until),
+                    None => self.install_outbound(id, outbound),
+                }
             }
         }
     }
@@ -366,19 +377,12 @@ impl Engine {
     }
 
     fn install_outbound(&mut self, id: Phase2Id, outbound: Outbound) {
-        let Outbound { installations, pairs, terms } = outbound;
-        let established = Established {
-            pairs,
-            terms,
-            since: self.now,
-            expires: self.now + Duration::from_secs(terms.lifetime.into()),
-            renewed: false,
-        };
+        let established = outbound.established(self.now);
         self.timers.set(Timer::Phase2Deadline(id), self.now + self.settings.phase2_wait);
         if let Some(phase2) = self.phase2s.get_mut(id) {
             phase2.state = State::InstallingOutbound(Box::new(established));
         }
-        self.install(id, installations);
+        self.install(id, outbound.installations);
     }
 
     /// The peer refuses something under a phase 1. It does not say what: if we negotiate only one phase 2 there, it is that.

@@ -32,6 +32,7 @@ fn the_kernel_may_say_first_that_it_is_time_and_only_the_initiator_listens() {
     net.assert_pairs(1);
     net.tell_a(KernelEvent::Expire(a, Limit::Soft));
     net.settle();
+    net.pass(seconds(5));
     net.assert_pairs(2);
     net.tell_a(KernelEvent::Expire(a, Limit::Soft));
     net.pass(seconds(900));

@@ -7,6 +7,7 @@ mod exchange;
 mod levels;
 mod life;
 mod refused;
+mod takeover;
 
 use std::collections::BTreeMap;
 

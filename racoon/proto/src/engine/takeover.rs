@@ -1,0 +1,59 @@
+//! When the SAs of a renewal take the place of the old ones for what we send.
+//!
+//! Not every responder has its inbound SAs in place before it sends message 2; strongSwan installs them when message 3
+//! comes, and drops what is faster. So an initiator goes on sending by the old pair for a while. It changes over at once
+//! if the old pair goes, or if the kernel asks.
+
+use std::mem;
+use std::time::Duration;
+
+use super::phase2s::{Outbound, Phase2};
+use super::{Engine, Phase2Id, Timer};
+use crate::phase2::Bond;
+use crate::time::Time;
+
+/// Longer than that no responder needs, not even one that has to ask for message 3 again.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// It is no longer than this part of what is left of the old pair's life.
+const PART: u32 = 4;
+
+impl Engine {
+    /// Until when the pair that it renews serves for what we send; none: there is none.
+    pub(super) fn serves_until(&self, id: Phase2Id) -> Option<Time> {
+        let old = self.phase2s.get(id)?.renews?;
+        let expires = self.phase2s.get(old)?.established()?.expires;
+        Some(self.now + PATIENCE.min(expires.since(self.now) / PART))
+    }
+
+    /// It is established but for its outbound SAs, which wait.
+    pub(super) fn hold_outbound(&mut self, id: Phase2Id, outbound: Outbound, until: Time) {
+        let established = outbound.established(self.now);
+        if let Err(cause) = self.claim_names(id, &outbound.installations) {
+            return self.fail_phase2(id, cause);
+        }
+        if let Some(phase2) = self.phase2s.get_mut(id) {
+            phase2.held = outbound.installations;
+        }
+        self.timers.set(Timer::Phase2TakeOver(id), until);
+        self.phase2_established(id, established);
+    }
+
+    /// From now on it is what we send by.
+    pub(super) fn phase2_take_over(&mut self, id: Phase2Id) {
+        self.timers.stop(Timer::Phase2TakeOver(id));
+        let held = self.phase2s.get_mut(id).map(|phase2| mem::take(&mut phase2.held)).unwrap_or_default();
+        if !held.is_empty() {
+            self.timers.set(Timer::Phase2Deadline(id), self.now + self.settings.phase2_wait);
+            self.install(id, held);
+        }
+    }
+
+    /// Nothing else is left to send by. False: nothing waits.
+    pub(super) fn take_over_now(&mut self, bond: &Bond) -> bool {
+        let waits = |id: &Phase2Id| self.phase2s.get(*id).is_some_and(|phase2: &Phase2| !phase2.held.is_empty());
+        let waiting = self.phase2s.established(bond).map(|(id, _)| id).filter(waits).collect::<Vec<_>>();
+        waiting.iter().for_each(|id| self.phase2_take_over(*id));
+        !waiting.is_empty()
+    }
+}

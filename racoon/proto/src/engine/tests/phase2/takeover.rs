@@ -1,0 +1,115 @@
+//! What is sent goes by the old pair until the responder is sure to have the new one.
+
+use super::*;
+
+/// A pair that is just being renewed by `a`: `b` has both pairs, `a` sends by the old one.
+fn renewed() -> (Net, SaName, SaName) {
+    let mut net = Net::up(hosts(), &transport(), &sainfo());
+    let old = net.kernels[0].names(Way::Outbound)[0];
+    let inbound = net.kernels[0].names(Way::Inbound)[0];
+    net.tell_a(KernelEvent::Expire(inbound, Limit::Soft));
+    net.settle();
+    assert_eq!(net.kernels.each_ref().map(|kernel| kernel.names(Way::Inbound).len()), [2, 2]);
+    assert_eq!(net.kernels.each_ref().map(|kernel| kernel.names(Way::Outbound).len()), [1, 2]);
+    assert_eq!(Net::established(&net.world.a), 2);
+    let new = net.kernels[1].names(Way::Inbound)[1];
+    (net, old, new)
+}
+
+#[test]
+fn it_takes_over_after_a_while() {
+    let (mut net, old, new) = renewed();
+    net.pass(Duration::from_millis(4999));
+    assert_eq!(net.kernels[0].names(Way::Outbound), [old]);
+    net.pass(Duration::from_millis(1));
+    assert_eq!(net.kernels[0].names(Way::Outbound), [old, new]);
+    net.assert_pairs(2);
+}
+
+#[test]
+fn in_a_short_life_the_while_is_short() {
+    let mut short = sainfo();
+    short.terms.lifetime = 10;
+    let mut net = Net::up(hosts(), &transport(), &short);
+    // Renewed after 7.5 to 8 s, with a quarter of the rest to wait.
+    net.pass(Duration::from_millis(8700));
+    net.assert_pairs(2);
+    net.pass(seconds(100));
+    assert!(net.world.a.failures().is_empty());
+}
+
+#[test]
+fn it_takes_over_at_once_when_the_old_pair_goes() {
+    let (mut net, old, new) = renewed();
+    net.kernels[0].sas.retain(|sa| sa.name != old);
+    net.tell_a(KernelEvent::Expire(old, Limit::Hard));
+    net.settle();
+    assert_eq!(net.kernels[0].names(Way::Outbound), [new]);
+    net.assert_pairs(1);
+
+    let (mut net, old, new) = renewed();
+    net.tell_b(KernelEvent::Deleted(old));
+    net.settle();
+    assert_eq!(net.kernels[0].names(Way::Outbound), [new]);
+}
+
+#[test]
+fn it_takes_over_at_once_when_the_kernel_has_nothing_to_send_by() {
+    let (mut net, old, new) = renewed();
+    net.kernels[0].sas.retain(|sa| sa.name != old);
+    net.acquire();
+    net.settle();
+    assert_eq!(net.kernels[0].names(Way::Outbound), [new]);
+    assert_eq!(net.world.a.engine.phase2s.iter().count(), 2, "nothing else was begun");
+    assert_eq!(net.kernels[0].failed, []);
+    // The next one is for another policy, or a packet that these do not serve.
+    net.acquire();
+    net.settle();
+    assert_eq!(Net::established(&net.world.a), 3);
+}
+
+#[test]
+fn a_pair_that_the_peer_deletes_before_never_takes_over() {
+    let (mut net, old, new) = renewed();
+    net.tell_b(KernelEvent::Deleted(new));
+    net.settle();
+    net.assert_pairs(1);
+    assert!(!net.kernels[0].deleted.contains(&new), "it was not there");
+    net.pass(seconds(10));
+    assert_eq!(net.kernels[0].names(Way::Outbound), [old]);
+}
+
+#[test]
+fn if_the_kernel_refuses_it_then_there_is_another_one() {
+    let (mut net, old, _) = renewed();
+    net.kernels[0].refuses = Some(Way::Outbound);
+    net.pass(seconds(5));
+    assert_eq!(net.kernels[0].names(Way::Outbound), [old]);
+    assert_eq!(net.kernels.each_ref().map(|kernel| kernel.names(Way::Inbound).len()), [1, 1], "the peer is told");
+    net.kernels[0].refuses = None;
+    net.pass(seconds(15));
+    net.assert_pairs(2);
+    assert!(net.kernels[0].names(Way::Outbound).contains(&old));
+}
+
+#[test]
+fn if_the_kernel_does_not_answer_then_there_is_another_one() {
+    let (mut net, old, _) = renewed();
+    net.kernels[0].silent = true;
+    let wait = net.world.a.engine.settings().phase2_wait;
+    net.pass(seconds(6) + wait);
+    assert_eq!(Net::established(&net.world.a), 1);
+    net.kernels[0].silent = false;
+    net.pass(seconds(30));
+    assert!(net.kernels[0].names(Way::Outbound).contains(&old));
+    net.assert_pairs(2);
+}
+
+#[test]
+fn at_the_end_nothing_is_left() {
+    let (mut net, ..) = renewed();
+    let now = net.world.now;
+    net.world.a.engine.handle_control(now, Control::Shutdown).unwrap();
+    net.settle();
+    net.assert_empty();
+}
