@@ -85,7 +85,8 @@
 //! inbound half: the responder has it before message 2 leaves, the initiator before message 3 leaves; the responder
 //! sends by the new pair after message 3, the initiator after it has sent that. In between the old pair serves. Other
 //! responders install their inbound half only when message 3 comes. So in a renewal the initiator holds its outbound SAs
-//! back for a while (`engine::takeover`): it is established, and sends by the old pair.
+//! back for a while (`engine::takeover`): it is established, and sends by the old pair. (Not if bytes are counted: then
+//! the old pair may end any moment.)
 //!
 //! Reqids, modes and the protocols of a bundle come from the policy's templates, algorithms and limits from the sainfo;
 //! `phase2::bundle` joins them into one proposal, compares it with the peer's, and makes the SAs of what is agreed. A

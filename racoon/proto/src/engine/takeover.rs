@@ -19,11 +19,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PART: u32 = 4;
 
 impl Engine {
-    /// Until when the pair that it renews serves for what we send; none: there is none.
+    /// Until when the pair that it renews serves for what we send; none: there is none, or it may end any moment because of
+    /// its bytes.
     pub(super) fn serves_until(&self, id: Phase2Id) -> Option<Time> {
         let old = self.phase2s.get(id)?.renews?;
-        let expires = self.phase2s.get(old)?.established()?.expires;
-        Some(self.now + PATIENCE.min(expires.since(self.now) / PART))
+        let old = self.phase2s.get(old)?.established().filter(|old| old.terms.kilobytes.is_none())?;
+        Some(self.now + PATIENCE.min(old.expires.since(self.now) / PART))
     }
 
     /// It is established but for its outbound SAs, which wait.

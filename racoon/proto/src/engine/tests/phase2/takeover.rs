@@ -38,6 +38,18 @@ fn in_a_short_life_the_while_is_short() {
     assert!(net.world.a.failures().is_empty());
 }
 
+/// How long the old pair has still to live, nobody knows then.
+#[test]
+fn with_a_life_in_bytes_nothing_waits() {
+    let mut counted = sainfo();
+    counted.terms.kilobytes = Some(100);
+    let mut net = Net::up(hosts(), &transport(), &counted);
+    let inbound = net.kernels[0].names(Way::Inbound)[0];
+    net.tell_a(KernelEvent::Expire(inbound, Limit::Soft));
+    net.settle();
+    net.assert_pairs(2);
+}
+
 #[test]
 fn it_takes_over_at_once_when_the_old_pair_goes() {
     let (mut net, old, new) = renewed();
