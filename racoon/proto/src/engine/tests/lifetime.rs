@@ -224,6 +224,23 @@ fn a_reload_keeps_what_still_fits() {
     assert_eq!((world.a.states(), world.a.endings()), (vec![], vec![Ending::Abandoned]));
 }
 
+/// What is remembered, and what is told of encrypted messages, is as a reload says.
+#[test]
+fn a_reload_brings_another_journal_and_other_words() {
+    let mut world = World::established();
+    let told = |host: &Host| host.lines(Level::Debug2).iter().any(|line| line.contains("decrypted of"));
+    assert_eq!((world.b.engine.journal().iter().count(), told(&world.b)), (1, true));
+    world.b.forget_outputs();
+    let new = Settings { journal: 0, log: Level::Debug, ..settings(A, |_, _| {}) };
+    world.b.engine.handle_control(world.now, Control::Reload(Box::new(new))).unwrap();
+    world.a.engine.handle_control(world.now, Control::FlushPhase1).unwrap();
+    world.run();
+    world.initiate();
+    world.run();
+    world.assert_up();
+    assert_eq!((world.b.engine.journal().iter().count(), told(&world.b)), (0, false));
+}
+
 /// Probes begin, become others and end with a reload.
 #[test]
 fn a_reload_brings_probes() {
@@ -331,6 +348,13 @@ fn initial_contact_is_sent_once() {
     world.run();
     world.assert_up();
     assert_eq!((said(&world.a), said(&world.b)), (1, 1));
+    // Who has deleted all with the peer knows of nothing again.
+    let (local, remote) = (world.a.address.ip(), world.b.address.ip());
+    world.a.engine.handle_control(world.now, Control::DeletePeer { local, remote }).unwrap();
+    world.run();
+    world.initiate();
+    world.run();
+    assert_eq!((said(&world.a), said(&world.b)), (1, 2));
     let world = World::established_with(|block, _| block.initial_contact = false, |_, _| {});
     assert_eq!((said(&world.a), said(&world.b)), (1, 0));
 }
