@@ -363,6 +363,26 @@ fn a_job_that_cannot_be_done() {
     assert_eq!(world.a.failures(), [Cause::not_computed()]);
 }
 
+/// What was wrong with a message counts no more when a good one has come after it.
+#[test]
+fn an_old_fault_is_not_the_cause() {
+    let mut world = World::new();
+    world.initiate();
+    let mut forged = world.link[0].bytes.clone();
+    forged[8..16].fill(7);
+    forged[16] = PayloadType::HASH.0;
+    world.forge_to_a(&forged);
+    assert!(world.a.has_logged(Level::Warning, "a message of phase 1 is ignored"), "{:?}", world.a.log);
+    // Message 1, what is told of the forgery, and message 2.
+    for _ in 0..3 {
+        let next = world.link.pop_front().unwrap();
+        world.deliver(&next);
+    }
+    assert_eq!(world.a.states(), [5]);
+    world.pass_with(seconds(100), |_| Fate::Drop);
+    assert_eq!(world.a.failures(), [Cause::NoAnswer { sent: 5 }]);
+}
+
 #[test]
 fn forgeries_end_nothing() {
     let mut world = World::new();
