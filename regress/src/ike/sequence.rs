@@ -9,8 +9,8 @@ use crate::racoon::Ours;
 
 pub(super) const PLAYS: &[Play] = &[
     ("extended sequence numbers", extended),
-    ("extended sequence numbers, one side only would like them", |ours| preferred(ours, [true, false])),
-    ("extended sequence numbers, the other side only would like them", |ours| preferred(ours, [false, true])),
+    ("extended sequence numbers, one side only would like them", |ours| preferred(ours, Side::Alice)),
+    ("extended sequence numbers, the other side only would like them", |ours| preferred(ours, Side::Bob)),
 ];
 
 const WITHOUT: &str = "encryption_algorithm aes 256; authentication_algorithm hmac_sha256;";
@@ -26,7 +26,7 @@ fn extended(ours: &Ours) -> Result<()> {
     let scene = Scene::new(ours, Shape::Transport)?;
     let knobs = Knobs { sainfo: REQUIRED, ..Knobs::default() };
     if ours.backend == "pfkey" {
-        return refused(&scene, &knobs);
+        return refused(&scene, Side::Alice, &knobs);
     }
     let (alice, bob) = scene.start_both(&knobs)?;
     scene.bring_up(Side::Alice)?;
@@ -55,21 +55,26 @@ fn extended(ours: &Ours) -> Result<()> {
     Ok(())
 }
 
-fn refused(scene: &Scene, knobs: &Knobs) -> Result<()> {
+fn refused(scene: &Scene, side: Side, knobs: &Knobs) -> Result<()> {
     const WORDS: &str = "a PF_KEY message of linux has no place for extended sequence numbers";
-    let error = scene.start(Side::Alice, knobs).err().context("it started")?;
+    let error = scene.start(side, knobs).err().context("it started")?;
     ensure!(format!("{error:#}").contains(WORDS), "another reason: {error:#}");
     Ok(())
 }
 
-/// Where one side has them off and the other only prefers them, there are none.
-fn preferred(ours: &Ours, who: [bool; 2]) -> Result<()> {
-    if ours.backend == "pfkey" {
-        return Ok(());
-    }
+/// Where one side has them off and the other only prefers them, there are none. Through PF_KEY that is no preference to have.
+fn preferred(ours: &Ours, who: Side) -> Result<()> {
     let scene = Scene::new(ours, Shape::Transport)?;
-    let [alice, bob] = who.map(|would| Knobs { sainfo: if would { PREFERRED } else { WITHOUT }, ..Knobs::default() });
-    let (alice, bob) = (scene.start(Side::Alice, &alice)?, scene.start(Side::Bob, &bob)?);
+    let would = Knobs { sainfo: PREFERRED, ..Knobs::default() };
+    if ours.backend == "pfkey" {
+        return refused(&scene, who, &would);
+    }
+    let other = Knobs { sainfo: WITHOUT, ..Knobs::default() };
+    let (alice, bob) = match who {
+        Side::Alice => (&would, &other),
+        Side::Bob => (&other, &would),
+    };
+    let (alice, bob) = (scene.start(Side::Alice, alice)?, scene.start(Side::Bob, bob)?);
     scene.bring_up(Side::Alice)?;
     scene.protected("ESP")?;
     for host in [&scene.alice, &scene.bob] {
