@@ -101,6 +101,22 @@ fn a_living_peer_answers_probes() {
     assert_eq!(world.a.states(), [9]);
 }
 
+/// Of two with one peer the newer one is watched: what answers there is there.
+#[test]
+fn the_newest_one_probes() {
+    let mut world = World::with(|block, _| block.dpd = dpd(DpdMode::Always), |_, _| {});
+    world.initiate();
+    world.initiate_back();
+    world.run();
+    assert_eq!(world.a.states(), [9, 9]);
+    let newest = world.a.engine.usable_phase1(world.a.address, world.b.address).unwrap();
+    let cookies = world.a.engine.phase1_sa(newest).unwrap().cookies.to_bytes();
+    world.a.forget_outputs();
+    world.pass(seconds(205));
+    assert_eq!(world.a.sent.len(), 10);
+    assert!(world.a.sent.iter().all(|probe| probe.bytes.starts_with(&cookies)));
+}
+
 #[test]
 fn a_dead_peer_does_not() {
     let mut world = World::established_with(|block, _| block.dpd = dpd(DpdMode::Always), |_, _| {});
