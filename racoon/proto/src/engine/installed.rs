@@ -53,12 +53,17 @@ impl Engine {
                 to.set_ip(name.destination);
                 self.log(level, Some(remote), || {
                     let (SaName { protocol, spi, .. }, mode) = (name, mode_name(pair.mode));
-                    let protocol = protocol.to_string().to_uppercase();
+                    let protocol = protocol_name(protocol);
                     format!("{what}: {protocol}/{mode} {}->{} spi={spi}({spi:#x})", Endpoint(from), Endpoint(to))
                 });
             }
         }
     }
+}
+
+/// As the log has always written it.
+pub(super) fn protocol_name(protocol: Protocol) -> String {
+    protocol.to_string().to_uppercase()
 }
 
 fn mode_name(mode: Mode) -> &'static str {

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::acquire::Origin;
+use super::installed::protocol_name;
 use super::jobs::Owner;
 use super::phase2s::{Established, Phase2, State};
 use super::quick::sa_of;
@@ -80,7 +81,7 @@ impl Engine {
                 continue;
             };
             let is_established = phase2.established().is_some();
-            let name = protocol.to_string().to_uppercase();
+            let name = protocol_name(protocol);
             self.log(Level::Info, Some(remote), || format!("the peer deletes its {name} SA spi={spi}({spi:#x})"));
             if is_established {
                 self.purge_phase2(id, false);
@@ -328,7 +329,7 @@ impl Engine {
         let pairs = phase2.established().map(|established| established.pairs.clone()).unwrap_or_default();
         for SaName { protocol, spi, .. } in pairs.iter().flat_map(|pair| [pair.inbound, pair.outbound]) {
             self.log(Level::Info, Some(remote), || {
-                format!("purged IPsec-SA proto_id={} spi={spi}.", protocol.to_string().to_uppercase())
+                format!("purged IPsec-SA proto_id={} spi={spi}.", protocol_name(protocol))
             });
         }
         self.delete_phase2(id, tell_peer);

@@ -7,7 +7,7 @@
 use std::mem;
 use std::time::Duration;
 
-use super::phase2s::{Outbound, Phase2};
+use super::phase2s::Outbound;
 use super::{Engine, Phase2Id, Timer};
 use crate::phase2::Bond;
 use crate::time::Time;
@@ -52,7 +52,7 @@ impl Engine {
 
     /// Nothing else is left to send by. False: nothing waits.
     pub(super) fn take_over_now(&mut self, bond: &Bond) -> bool {
-        let waits = |id: &Phase2Id| self.phase2s.get(*id).is_some_and(|phase2: &Phase2| !phase2.held.is_empty());
+        let waits = |id: &Phase2Id| self.phase2s.get(*id).is_some_and(|phase2| !phase2.held.is_empty());
         let waiting = self.phase2s.established(bond).map(|(id, _)| id).filter(waits).collect::<Vec<_>>();
         waiting.iter().for_each(|id| self.phase2_take_over(*id));
         !waiting.is_empty()

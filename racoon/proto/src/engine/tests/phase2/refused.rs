@@ -141,8 +141,8 @@ fn a_kernel_that_does_not_answer() {
     }
 }
 
-#[test]
-fn a_job_that_is_never_done() {
+/// A phase 2 with PFS whose first job is not done yet.
+fn computing() -> Net {
     let mut with_pfs = sainfo();
     with_pfs.terms.group = Some(Group::X25519);
     let mut net = Net::new(hosts(), &transport(), &with_pfs);
@@ -151,6 +151,12 @@ fn a_job_that_is_never_done() {
     net.world.a.slow = true;
     net.acquire();
     net.settle();
+    net
+}
+
+#[test]
+fn a_job_that_is_never_done() {
+    let mut net = computing();
     net.pass(seconds(31));
     assert!(matches!(net.world.a.failures()[..], [Cause::Crypto(_)]));
     assert_eq!(net.world.a.engine.load().jobs, 0);
@@ -162,14 +168,7 @@ fn a_job_that_is_never_done() {
 
 #[test]
 fn a_job_that_cannot_be_done() {
-    let mut with_pfs = sainfo();
-    with_pfs.terms.group = Some(Group::X25519);
-    let mut net = Net::new(hosts(), &transport(), &with_pfs);
-    net.world.initiate();
-    net.settle();
-    net.world.a.slow = true;
-    net.acquire();
-    net.settle();
+    let mut net = computing();
     net.world.a.cannot_work(net.world.now);
     net.settle();
     assert_eq!(net.world.a.failures(), [Cause::not_computed()]);
