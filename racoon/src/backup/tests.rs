@@ -156,6 +156,15 @@ fn add(backup: &mut Backup, spi: u32) -> Name {
     kept.name()
 }
 
+/// One with the SAs 1 to 100.
+fn hundred(path: &Path) -> Backup {
+    let mut backup = Backup::open(path).unwrap();
+    for spi in 1..=100 {
+        add(&mut backup, spi);
+    }
+    backup
+}
+
 #[test]
 fn renewals_do_not_make_it_grow_for_ever() {
     let directory = tempfile::tempdir().unwrap();
@@ -182,10 +191,7 @@ fn renewals_do_not_make_it_grow_for_ever() {
 fn what_was_given_back_and_what_is_flushed_goes_too() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sa.backup");
-    let mut before = Backup::open(&path).unwrap();
-    for spi in 1..=100 {
-        add(&mut before, spi);
-    }
+    drop(hundred(&path));
     // It was killed. Another one may have a line of its own for an SPI.
     let mut backup = Backup::open(&path).unwrap();
     assert_eq!(backup.take().unwrap().0.len(), 100);
@@ -199,10 +205,7 @@ fn what_was_given_back_and_what_is_flushed_goes_too() {
 fn where_no_new_file_can_be_the_old_one_stays() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sa.backup");
-    let mut backup = Backup::open(&path).unwrap();
-    for spi in 1..=100 {
-        add(&mut backup, spi);
-    }
+    let mut backup = hundred(&path);
     fs::create_dir(directory.path().join("sa.backup.new")).unwrap();
     let error = backup.forget_all(None).unwrap_err().to_string();
     assert!(error.starts_with(&format!("{}.new: ", path.display())), "{error}");
