@@ -94,7 +94,7 @@ fn execute(run: &Invocation) -> Result<ExitCode, String> {
         }
         Mode::Stdin => {
             let mut session = registered(run, Source::Unnamed)?;
-            let code = script::run_stdin(&mut session);
+            let code = script::run_stdin(&mut session, run.strict);
             Ok(finish(run, &mut session, code))
         }
     }

@@ -35,11 +35,23 @@ pub(crate) fn run_file(session: &mut Session, file: &mut dyn Read, name: &str) -
     done(session, end)
 }
 
-/// Runs standard input (`-c`): errors are told, and reading goes on. Text without a `;` at the end is dropped.
-pub(crate) fn run_stdin(session: &mut Session) -> ExitCode {
+/// Runs standard input (`-c`): errors are told, and reading goes on. Text without a `;` at the end is dropped, as it always
+/// was; where `strict` (`-e`), that is a failure.
+pub(crate) fn run_stdin(session: &mut Session, strict: bool) -> ExitCode {
     let mut splitter = Splitter::interactive();
-    let end = feed_all(session, &mut splitter, &mut io::stdin(), "stdin", Stop::AtIllegalCharacters);
+    let mut end = feed_all(session, &mut splitter, &mut io::stdin(), "stdin", Stop::AtIllegalCharacters);
+    if strict && end == End::Open {
+        end = splitter.finish().map_or(End::Done, |raw| unfinished(session, raw));
+    }
     done(session, end)
+}
+
+/// The rest of standard input, which lacks its `;`.
+fn unfinished(session: &mut Session, raw: RawStatement<'_>) -> End {
+    session.finish();
+    let line = raw.first_line;
+    session.view.console.system(&format!("stdin,{line}: the last statement lacks its `;', so it was not run"));
+    End::Failed
 }
 
 /// Carries out all that `input` has. [`End::Open`] is its end.

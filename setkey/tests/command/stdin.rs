@@ -29,6 +29,23 @@ fn it_ends_at_exit_and_without_input() {
 }
 
 #[test]
+fn a_last_statement_without_its_semicolon_fails_where_failures_count() {
+    let strict = [&MEMORY[..], &["-e"]].concat();
+    let said = |line: u32| format!("setkey: stdin,{line}: the last statement lacks its `;', so it was not run\n");
+    for (text, line) in [("dump", 1), ("dump\n", 1), ("dump;\n\n# a comment\ndump\n# another\n", 4)] {
+        let ended = fed(&strict, text.as_bytes());
+        let dumps = text.matches(';').count();
+        assert_eq!(ended.all(), (Some(1), "No SAD entries.\n".repeat(dumps).as_str(), said(line).as_str()), "{text:?}");
+    }
+    let key = fed(&strict, b"add 10.0.0.1 10.0.0.2 esp 0x1001 -E aes-cbc \"0123456789abcdef\"\n");
+    assert_eq!(key.all(), (Some(1), "", said(1).as_str()));
+    for complete in ["", "\n", "# nothing", "flush; # the last", "flush;exit;", "exit; dump"] {
+        let ended = fed(&strict, complete.as_bytes());
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{complete:?}");
+    }
+}
+
+#[test]
 fn standard_input_closed() {
     for mode in ["-c", "-f -"] {
         let line = format!("exec {} --backend memory {mode} <&-", env!("CARGO_BIN_EXE_setkey"));
