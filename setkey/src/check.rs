@@ -5,17 +5,16 @@ use std::io::{self, Read, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::ExitCode;
 
-use ipsec_conf::setkey::{Command, Diagnostic, ParseError, RawStatement, Splitter, Statement, parse};
-use libpfkey::algorithm::Supported;
+use ipsec_conf::setkey::{Diagnostic, ParseError, RawStatement, Splitter, parse};
 use libpfkey::backend::Choice;
-use libpfkey::request::Origin;
-use libpfkey::{Abi, Connection, Dialect, MessageType, SaType};
+use libpfkey::{Abi, Connection, Dialect, SaType};
 use zeroize::Zeroizing;
 
-use crate::compose::{self, Refusal, Target};
+use crate::compose::Target;
 use crate::console::Console;
 use crate::resolve::Names;
 use crate::script::text_of;
+use crate::validate::{Severity, Validator};
 
 /// Bytes of a file read at once.
 const CHUNK: usize = 64 << 10;
@@ -23,10 +22,7 @@ const CHUNK: usize = 64 << 10;
 /// The state of a check.
 struct Check<'f> {
     file: &'f str,
-    abi: Abi,
-    supported: Supported,
-    /// Such a kernel's best door understands this library's private extensions.
-    private: bool,
+    validator: Validator<'f>,
     errors: usize,
 }
 
@@ -44,8 +40,10 @@ pub(crate) fn run(name: &str, dialect: Option<Dialect>, backend: &Choice) -> Res
     // The in-process engine knows what algorithms a kernel of the dialect has.
     let engine = Choice::Memory.open(Some(dialect)).map_err(|error| error.to_string())?;
     let supported = Connection::new(engine).register(SaType::Unspec).map_err(|error| error.to_string())?;
+    // Such a kernel's best backend understands this library's private extensions.
     let private = dialect == Dialect::Linux && matches!(backend, Choice::Auto | Choice::Xfrm);
-    let mut check = Check { file: name, abi: Abi::of(dialect), supported, private, errors: 0 };
+    let target = Target { abi: Abi::of(dialect), supported: &supported, private, names: Names::Assume };
+    let mut check = Check { file: name, validator: Validator::new(target), errors: 0 };
     let mut splitter = Splitter::script();
     let mut chunk = Zeroizing::new(vec![0; CHUNK]);
     loop {
@@ -75,54 +73,11 @@ impl Check<'_> {
             Ok(statement) => statement,
             Err(error) => return self.error(raw, &error),
         };
-        let mut warnings = Vec::new();
-        let judged = self.compose(raw, &statement, &mut warnings);
-        warnings.iter().for_each(|warning| self.print(raw, warning));
-        match judged {
-            Ok(()) => {}
-            Err(Refusal::Error(error)) => self.error(raw, &error),
-            Err(Refusal::Families) => {
-                let text = "source and destination are of different address families";
-                self.error(raw, &statement.error_at_end(first_word(raw.text), text));
+        for finding in self.validator.statement(&statement) {
+            match finding.severity {
+                Severity::Warning => self.print(raw, &finding.error),
+                Severity::Error => self.error(raw, &finding.error),
             }
-        }
-    }
-
-    /// Composes what a run would send, which finds what a run would find before it asks the kernel.
-    fn compose(
-        &self,
-        raw: RawStatement<'_>,
-        statement: &Statement<'_>,
-        warnings: &mut Vec<ParseError>,
-    ) -> Result<(), Refusal> {
-        let (abi, private) = (self.abi, self.private);
-        let target = Target { abi, supported: &self.supported, private, names: Names::Assume };
-        let origin = Origin { abi: self.abi, pid: 0, seq: 0 };
-        let mut bytes = Zeroizing::new(Vec::new());
-        let unsendable = |error: libpfkey::Error| statement.error_at_end(first_word(raw.text), error.to_string());
-        let mut sa = |message_type, sa| -> Result<(), Refusal> {
-            let plan = compose::plan_sa(message_type, statement, sa, &target, warnings)?;
-            plan.pairs.iter().try_for_each(|pair| plan.emit(origin, *pair, &mut bytes)).map_err(unsendable)?;
-            Ok(())
-        };
-        let spd = |message_type, spd| -> Result<(), Refusal> {
-            let plan = compose::plan_spd(message_type, statement, spd, &target)?;
-            plan.emit(origin, &mut Vec::new()).map_err(unsendable)?;
-            Ok(())
-        };
-        match &statement.command {
-            Command::Add(operands) => sa(MessageType::Add, operands),
-            Command::Update(operands) => sa(MessageType::Update, operands),
-            Command::GetSpi(operands) => sa(MessageType::GetSpi, operands),
-            Command::Get(operands) => sa(MessageType::Get, operands),
-            Command::Delete(operands) => sa(MessageType::Delete, operands),
-            Command::DeleteAll { options, source, destination, .. } => {
-                compose::host_pairs(statement, *source, *destination, *options, Names::Assume).map(drop)
-            }
-            Command::SpdAdd(operands) => spd(MessageType::SpdAdd, operands),
-            Command::SpdUpdate(operands) => spd(MessageType::SpdUpdate, operands),
-            Command::SpdDelete(operands) => spd(MessageType::SpdDelete, operands),
-            Command::Dump(_) | Command::Flush(_) | Command::SpdDump | Command::SpdFlush | Command::Quit => Ok(()),
         }
     }
 
@@ -145,11 +100,6 @@ impl Check<'_> {
         let _ = writeln!(io::stderr(), "setkey: {}: {} {noun}", self.file, self.errors);
         ExitCode::FAILURE
     }
-}
-
-/// Where the statement itself begins.
-fn first_word(text: &str) -> usize {
-    text.len() - text.trim_start().len()
 }
 
 /// Tells people, not scripts, that a file of keys can be read by others.

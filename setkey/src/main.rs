@@ -12,6 +12,7 @@ mod run;
 mod script;
 mod session;
 mod sys;
+mod validate;
 mod view;
 
 use std::process::ExitCode;
