@@ -2,12 +2,13 @@
 //!
 //! This crate knows no socket, no kernel and no clock. It parses the language of `setkey` ([`setkey`]), the policy
 //! language that follows `-P` ([`policy`]), the configuration of `racoon` ([`racoon`]) and its files of keys ([`psk`],
-//! [`plainrsa`]); what the words mean as numbers on a kernel's door or on the wire is the business of others.
+//! [`plainrsa`]), and the list that racoon keeps of what it has in the kernel ([`kernel_state`]); what the words mean as numbers on a kernel's door or on the wire is the business of others.
 #![forbid(unsafe_code)]
 
 mod diagnostic;
 mod excerpt;
 pub mod hex;
+pub mod kernel_state;
 mod key_file;
 pub mod plainrsa;
 pub mod policy;

@@ -1,0 +1,187 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const FILE: &str = "\
+racoon-kernel-state 1 boot=6ad4d5ac-9a3f-4b8f-bd0b-4f0a1d7ef2a1 namespace=4026531840
+policy request out 10.0.0.0/24 10.1.0.0/24 any 0 0 2147483648 1764444444 protect esp,tunnel,require,0,192.0.2.1,192.0.2.2
+policy present out 10.0.0.0/24 10.1.0.0/24 any 0 0 index 4321
+policy request in 2001:db8::/64 2001:db8:1::1/128 17 53 0 0 1764444444 protect ipcomp,transport,use,0 ah,transport,unique,7
+sa request esp 192.0.2.1 192.0.2.2 0x01234567 tunnel 7 1764444444
+sa present esp 192.0.2.1 192.0.2.2 0x01234567 1764444445
+sa request ah 2001:db8::1 2001:db8::2 0x00000100 transport 0 1764444446
+";
+
+fn outbound() -> PolicyEntry {
+    let prefix = |address: [u8; 4]| Prefix { address: address.into(), length: 24 };
+    let (source, destination) = (prefix([10, 0, 0, 0]), prefix([10, 1, 0, 0]));
+    let template = Template {
+        protocol: Protocol::Esp,
+        mode: Mode::Tunnel,
+        level: Level::Require,
+        reqid: 0,
+        endpoints: Some(([192, 0, 2, 1].into(), [192, 0, 2, 2].into())),
+    };
+    PolicyEntry {
+        key: PolicyKey {
+            direction: Direction::Out,
+            selector: Selector { source, destination, protocol: 0, source_port: 0, destination_port: 0 },
+        },
+        action: Action::Protect(vec![template]),
+        priority: 0x8000_0000,
+        requested: 1_764_444_444,
+        index: Some(4321),
+    }
+}
+
+fn in_kernel(entry: &PolicyEntry, index: u32, added: Option<u64>) -> PolicyInKernel {
+    PolicyInKernel { key: entry.key, action: entry.action.clone(), priority: entry.priority, index, added }
+}
+
+#[test]
+fn a_file_is_read() {
+    let StateFile { id, state, lines, skipped, skipped_lines } = StateFile::parse(FILE.as_bytes()).unwrap();
+    assert_eq!((id.boot.as_str(), id.namespace.as_str()), ("6ad4d5ac-9a3f-4b8f-bd0b-4f0a1d7ef2a1", "4026531840"));
+    assert_eq!((lines, skipped, skipped_lines), (6, vec![], 0));
+    assert_eq!((state.policies.len(), state.sas.len()), (2, 2));
+    assert_eq!(state.policies[&outbound().key], outbound());
+    let key = SaKey {
+        protocol: Protocol::Esp,
+        source: [192, 0, 2, 1].into(),
+        destination: [192, 0, 2, 2].into(),
+        spi: 0x0123_4567,
+    };
+    let entry = SaEntry { key, mode: Mode::Tunnel, reqid: 7, requested: 1_764_444_444, confirmed: Some(1_764_444_445) };
+    assert_eq!(state.sas[&key], entry);
+    // As it was written.
+    let mut text = format!("{id}\n");
+    state.records().for_each(|record| text += &format!("{record}\n"));
+    let sorted = |text: &str| {
+        let mut lines = text.lines().map(str::to_owned).collect::<Vec<_>>();
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(&text), sorted(FILE));
+}
+
+#[test]
+fn what_is_gone_is_not_listed() {
+    let more = "policy gone out 10.0.0.0/24 10.1.0.0/24 any 0 0\nsa gone esp 192.0.2.1 192.0.2.2 0x01234567\n";
+    let file = StateFile::parse(format!("{FILE}{more}").as_bytes()).unwrap();
+    assert_eq!((file.state.policies.len(), file.state.sas.len(), file.skipped.len()), (1, 1, 0));
+    let again = StateFile::parse(format!("{FILE}{more}{more}").as_bytes()).unwrap();
+    assert_eq!(again.state, file.state);
+    let told = again.skipped.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(told, [10, 11].map(|line| format!("line {line}: about an entry that is not listed")));
+}
+
+#[test]
+fn bad_lines_are_skipped() {
+    let long = format!("sa gone esp 192.0.2.1 192.0.2.2 0x{}", "1".repeat(LINE_MAX));
+    for bad in [
+        "",
+        "policy",
+        "policy keep out 10.0.0.0/24 10.1.0.0/24 any 0 0",
+        "policy gone out 10.0.0.0/24 10.1.0.0/24 any 0 0 ",
+        "policy gone out  10.0.0.0/24 10.1.0.0/24 any 0 0",
+        "policy gone out 10.0.0.0/33 10.1.0.0/24 any 0 0",
+        "policy gone out 10.0.0.0/24 2001:db8::/24 any 0 0",
+        "policy gone out 10.0.0.0/24 10.1.0.0/24 0 0 0",
+        "policy gone out 10.0.0.0/24 10.1.0.0/24 any +0 0",
+        "policy gone out 10.0.0.0/24 10.1.0.0/24 any 0 65536",
+        "policy present out 10.0.0.0/24 10.1.0.0/24 any 0 0 4321",
+        "policy request out 10.0.0.0/24 10.1.0.0/24 any 0 0 1 1 protect",
+        "policy request out 10.0.0.0/24 10.1.0.0/24 any 0 0 1 1 pass esp,transport,use,0",
+        "policy request out 10.0.0.0/24 10.1.0.0/24 any 0 0 1 1 protect esp,transport,use,0,192.0.2.1,192.0.2.2",
+        "policy request out 10.0.0.0/24 10.1.0.0/24 any 0 0 1 1 protect esp,tunnel,use,0,192.0.2.1",
+        "sa gone esp 192.0.2.1 192.0.2.2 0x1234567",
+        "sa gone esp 192.0.2.1 192.0.2.2 0x+1234567",
+        "sa gone esp 192.0.2.1 192.0.2.2 01234567",
+        "sa present esp 192.0.2.1 192.0.2.2 0x01234567 18446744073709551616",
+        "sa request tcp 192.0.2.1 192.0.2.2 0x01234567 tunnel 7 1",
+        &long,
+    ] {
+        let file = StateFile::parse(format!("{FILE}{bad}\n").as_bytes()).unwrap();
+        assert_eq!(file.skipped.iter().map(|skipped| skipped.line).collect::<Vec<_>>(), [8], "{bad}");
+        assert_eq!(file.state, StateFile::parse(FILE.as_bytes()).unwrap().state, "{bad}");
+    }
+    let templates = " esp,transport,use,0".repeat(TEMPLATES_MAX + 1);
+    let many = format!("{FILE}policy request out 10.0.0.0/24 10.1.0.0/24 any 0 0 1 1 protect{templates}\n");
+    assert_eq!(StateFile::parse(many.as_bytes()).unwrap().skipped.len(), 1);
+    assert_eq!(StateFile::parse(format!("{FILE}\u{ff}").as_bytes()).unwrap().skipped[0].reason, "cut off");
+    let bytes = [FILE.as_bytes(), b"sa gone \xff\n"].concat();
+    assert_eq!(StateFile::parse(&bytes).unwrap().skipped[0].reason, "not text");
+}
+
+#[test]
+fn headers_that_are_refused() {
+    for wrong in [
+        "",
+        "\n",
+        "racoon-kernel-state 1 boot=a namespace=b",
+        "racoon-kernel-state 1 boot=a\n",
+        "racoon-kernel-state 1 boot= namespace=b\n",
+        "racoon-kernel-state 1 boot=a namespace=b c\n",
+        "racoon-kernel-state x boot=a namespace=b\n",
+        "sa gone esp 192.0.2.1 192.0.2.2 0x01234567\n",
+    ] {
+        assert_eq!(StateFile::parse(wrong.as_bytes()), Err(FormatError::Header), "{wrong:?}");
+    }
+    let newer = StateFile::parse(b"racoon-kernel-state 2 something else\n").unwrap_err();
+    assert_eq!(newer.to_string(), "line 1: format version 2, expected 1");
+}
+
+#[test]
+fn which_policy_is_meant() {
+    let entry = outbound();
+    assert!(entry.is(&in_kernel(&entry, 4321, None)));
+    assert!(!entry.is(&in_kernel(&entry, 4322, None)), "somebody replaced it by an equal one");
+    assert!(!entry.is(&PolicyInKernel { priority: 7, ..in_kernel(&entry, 4321, None) }));
+    assert!(!entry.is(&PolicyInKernel { action: Action::Discard, ..in_kernel(&entry, 4321, None) }));
+    let unnumbered = PolicyEntry { index: Some(0), ..entry.clone() };
+    assert!(unnumbered.is(&in_kernel(&entry, 4322, None)));
+    // Killed between the request and its answer: an older policy is the one for which the kernel refused ours.
+    let provisional = PolicyEntry { index: None, ..entry.clone() };
+    assert!(provisional.is(&in_kernel(&entry, 4321, Some(entry.requested))));
+    assert!(provisional.is(&in_kernel(&entry, 4321, Some(entry.requested - 1))), "the kernel's clock lags");
+    assert!(!provisional.is(&in_kernel(&entry, 4321, Some(entry.requested - 3))));
+    assert!(!provisional.is(&in_kernel(&entry, 4321, None)));
+}
+
+#[test]
+fn which_sa_is_meant() {
+    let StateFile { state, .. } = StateFile::parse(FILE.as_bytes()).unwrap();
+    for entry in state.sas.values() {
+        let SaEntry { key, mode, reqid, requested, confirmed } = entry.clone();
+        let sa = SaInKernel { key, mode, reqid, added: requested };
+        assert!(state.has_sa(&sa));
+        assert!(!state.has_sa(&SaInKernel { reqid: reqid + 1, ..sa.clone() }));
+        assert!(!state.has_sa(&SaInKernel { added: requested - 3, ..sa.clone() }), "added by hand before");
+        let later = SaInKernel { added: requested + 9, ..sa.clone() };
+        assert_eq!(state.has_sa(&later), confirmed.is_none(), "added by hand afterwards");
+        let other = if mode == Mode::Tunnel { Mode::Transport } else { Mode::Tunnel };
+        assert!(!state.has_sa(&SaInKernel { mode: other, ..sa }));
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_survived(bytes: Vec<u8>) {
+        let _ = StateFile::parse(&bytes);
+        let _ = StateFile::parse(&[FILE.as_bytes(), &bytes].concat());
+    }
+
+    #[test]
+    fn a_prefix_of_a_file_lists_nothing_else(end in 0..FILE.len()) {
+        let whole = StateFile::parse(FILE.as_bytes()).unwrap().state;
+        let Ok(part) = StateFile::parse(&FILE.as_bytes()[..end]) else { return Ok(()) };
+        prop_assert!(part.skipped.len() <= 1);
+        let unconfirmed = |entry: &PolicyEntry| PolicyEntry { index: None, ..entry.clone() };
+        for (key, entry) in part.state.policies {
+            prop_assert_eq!(unconfirmed(&entry), unconfirmed(&whole.policies[&key]));
+        }
+        for (key, entry) in part.state.sas {
+            prop_assert_eq!(SaEntry { confirmed: None, ..entry }, SaEntry { confirmed: None, ..whole.sas[&key].clone() });
+        }
+    }
+}
