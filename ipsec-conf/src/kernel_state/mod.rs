@@ -7,7 +7,7 @@
 //! ```text
 //! racoon-kernel-state 1 boot=BOOT namespace=NAMESPACE
 //! policy request out 10.0.0.0/24 10.1.0.0/24 any 0 0 2147483648 1764444444 protect esp,tunnel,require,0,192.0.2.1,192.0.2.2
-//! policy present out 10.0.0.0/24 10.1.0.0/24 any 0 0 index 4321
+//! policy present out 10.0.0.0/24 10.1.0.0/24 any 0 0 4321 1764444444
 //! policy gone out 10.0.0.0/24 10.1.0.0/24 any 0 0
 //! sa request esp 192.0.2.1 192.0.2.2 0x01234567 tunnel 0 1764444444
 //! sa present esp 192.0.2.1 192.0.2.2 0x01234567 1764444445
@@ -166,8 +166,17 @@ pub struct PolicyEntry {
     pub priority: u32,
     /// When it was about to be requested, in seconds since 1970.
     pub requested: u64,
-    /// The kernel's index, 0 if the kernel told none; `None` as long as the kernel has not confirmed the request.
-    pub index: Option<u32>,
+    /// How the kernel confirmed it; `None` as long as it has not.
+    pub confirmed: Option<Confirmation>,
+}
+
+/// The kernel's confirmation of a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Confirmation {
+    /// The policy's index, 0 if the kernel told none.
+    pub index: u32,
+    /// When it came, in seconds since 1970.
+    pub time: u64,
 }
 
 /// Policy as a kernel shows it.
@@ -229,10 +238,10 @@ pub struct SaInKernel {
 /// One line behind the first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
-    /// The kernel is about to be asked for a policy. Its [`PolicyEntry::index`] is not part of the record.
+    /// The kernel is about to be asked for a policy. Its [`PolicyEntry::confirmed`] is not part of the record.
     PolicyRequest(PolicyEntry),
-    /// The kernel has confirmed the policy, with its index, or 0.
-    PolicyPresent(PolicyKey, u32),
+    /// The kernel has confirmed the policy.
+    PolicyPresent(PolicyKey, Confirmation),
     /// The kernel has removed the policy, or refused to add it.
     PolicyGone(PolicyKey),
     /// The kernel is about to be asked for an SA. Its [`SaEntry::confirmed`] is not part of the record.
@@ -257,11 +266,11 @@ impl KernelState {
     pub fn apply(&mut self, record: Record) -> bool {
         match record {
             Record::PolicyRequest(entry) => {
-                self.policies.insert(entry.key, PolicyEntry { index: None, ..entry });
+                self.policies.insert(entry.key, PolicyEntry { confirmed: None, ..entry });
                 true
             }
-            Record::PolicyPresent(key, index) => {
-                self.policies.get_mut(&key).map(|entry| entry.index = Some(index)).is_some()
+            Record::PolicyPresent(key, confirmation) => {
+                self.policies.get_mut(&key).map(|entry| entry.confirmed = Some(confirmation)).is_some()
             }
             Record::PolicyGone(key) => self.policies.remove(&key).is_some(),
             Record::SaRequest(entry) => {
@@ -276,7 +285,7 @@ impl KernelState {
     /// The records of a new file with the same meaning.
     pub fn records(&self) -> impl Iterator<Item = Record> + '_ {
         let policies = self.policies.values().flat_map(|entry| {
-            let present = entry.index.map(|index| Record::PolicyPresent(entry.key, index));
+            let present = entry.confirmed.map(|confirmation| Record::PolicyPresent(entry.key, confirmation));
             [Record::PolicyRequest(entry.clone())].into_iter().chain(present)
         });
         let sas = self.sas.values().flat_map(|entry| {
@@ -298,14 +307,18 @@ impl KernelState {
 }
 
 impl PolicyEntry {
-    /// Whether the kernel's policy is this one. The index decides if the kernel has told it. As long as the request is not
-    /// confirmed, a policy that equals it but is older, or of unknown age, is somebody else's: the kernel refused ours.
+    /// Whether the kernel's policy is this one. Besides all that the policy says, its index must be the confirmed one, and its
+    /// age must fit: a kernel may keep the index of a policy that somebody replaced. As long as the request is not confirmed,
+    /// a policy that equals it but is older, or of unknown age, is somebody else's, for which the kernel refused ours.
     pub fn is(&self, policy: &PolicyInKernel) -> bool {
         let equal = self.key == policy.key && self.action == policy.action && self.priority == policy.priority;
-        let same = match self.index {
-            Some(0) => true,
-            Some(index) => index == policy.index,
-            None => policy.added.is_some_and(|added| self.requested <= added.saturating_add(CLOCK_TOLERANCE)),
+        let begun = |added: u64| self.requested <= added.saturating_add(CLOCK_TOLERANCE);
+        let same = match self.confirmed {
+            None => policy.added.is_some_and(begun),
+            Some(Confirmation { index, time }) => {
+                let ended = |added| added <= time.saturating_add(CLOCK_TOLERANCE);
+                [0, policy.index].contains(&index) && policy.added.is_none_or(|added| begun(added) && ended(added))
+            }
         };
         equal && same
     }

@@ -5,7 +5,7 @@ use super::*;
 const FILE: &str = "\
 racoon-kernel-state 1 boot=6ad4d5ac-9a3f-4b8f-bd0b-4f0a1d7ef2a1 namespace=4026531840
 policy request out 10.0.0.0/24 10.1.0.0/24 any 0 0 2147483648 1764444444 protect esp,tunnel,require,0,192.0.2.1,192.0.2.2
-policy present out 10.0.0.0/24 10.1.0.0/24 any 0 0 index 4321
+policy present out 10.0.0.0/24 10.1.0.0/24 any 0 0 4321 1764444445
 policy request in 2001:db8::/64 2001:db8:1::1/128 17 53 0 0 1764444444 protect ipcomp,transport,use,0 ah,transport,unique,7
 sa request esp 192.0.2.1 192.0.2.2 0x01234567 tunnel 7 1764444444
 sa present esp 192.0.2.1 192.0.2.2 0x01234567 1764444445
@@ -30,7 +30,7 @@ fn outbound() -> PolicyEntry {
         action: Action::Protect(vec![template]),
         priority: 0x8000_0000,
         requested: 1_764_444_444,
-        index: Some(4321),
+        confirmed: Some(Confirmation { index: 4321, time: 1_764_444_445 }),
     }
 }
 
@@ -138,10 +138,12 @@ fn which_policy_is_meant() {
     assert!(!entry.is(&in_kernel(&entry, 4322, None)), "somebody replaced it by an equal one");
     assert!(!entry.is(&PolicyInKernel { priority: 7, ..in_kernel(&entry, 4321, None) }));
     assert!(!entry.is(&PolicyInKernel { action: Action::Discard, ..in_kernel(&entry, 4321, None) }));
-    let unnumbered = PolicyEntry { index: Some(0), ..entry.clone() };
+    let unnumbered = PolicyEntry { confirmed: Some(Confirmation { index: 0, time: 1_764_444_445 }), ..entry.clone() };
     assert!(unnumbered.is(&in_kernel(&entry, 4322, None)));
+    assert!(entry.is(&in_kernel(&entry, 4321, Some(entry.requested))));
+    assert!(!entry.is(&in_kernel(&entry, 4321, Some(entry.requested + 9))), "replaced, which keeps the index");
     // Killed between the request and its answer: an older policy is the one for which the kernel refused ours.
-    let provisional = PolicyEntry { index: None, ..entry.clone() };
+    let provisional = PolicyEntry { confirmed: None, ..entry.clone() };
     assert!(provisional.is(&in_kernel(&entry, 4321, Some(entry.requested))));
     assert!(provisional.is(&in_kernel(&entry, 4321, Some(entry.requested - 1))), "the kernel's clock lags");
     assert!(!provisional.is(&in_kernel(&entry, 4321, Some(entry.requested - 3))));
@@ -176,7 +178,7 @@ proptest! {
         let whole = StateFile::parse(FILE.as_bytes()).unwrap().state;
         let Ok(part) = StateFile::parse(&FILE.as_bytes()[..end]) else { return Ok(()) };
         prop_assert!(part.skipped.len() <= 1);
-        let unconfirmed = |entry: &PolicyEntry| PolicyEntry { index: None, ..entry.clone() };
+        let unconfirmed = |entry: &PolicyEntry| PolicyEntry { confirmed: None, ..entry.clone() };
         for (key, entry) in part.state.policies {
             prop_assert_eq!(unconfirmed(&entry), unconfirmed(&whole.policies[&key]));
         }

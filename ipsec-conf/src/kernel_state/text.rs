@@ -7,8 +7,8 @@ use std::str::{FromStr, Split};
 use thiserror::Error;
 
 use super::{
-    Action, Direction, KernelId, KernelState, LINE_MAX, Level, Mode, PolicyEntry, PolicyKey, Prefix, Protocol, Record,
-    SaEntry, SaKey, Selector, TEMPLATES_MAX, Template, VERSION,
+    Action, Confirmation, Direction, KernelId, KernelState, LINE_MAX, Level, Mode, PolicyEntry, PolicyKey, Prefix,
+    Protocol, Record, SaEntry, SaKey, Selector, TEMPLATES_MAX, Template, VERSION,
 };
 
 /// First word of a file.
@@ -125,12 +125,11 @@ fn record(line: &str) -> Option<Record> {
             priority: number(fields)?,
             requested: number(fields)?,
             action: action(fields)?,
-            index: None,
+            confirmed: None,
         }),
         ("policy", "present") => {
             let key = policy_key(fields)?;
-            (fields.next()? == "index").then_some(())?;
-            Record::PolicyPresent(key, number(fields)?)
+            Record::PolicyPresent(key, Confirmation { index: number(fields)?, time: number(fields)? })
         }
         ("policy", "gone") => Record::PolicyGone(policy_key(fields)?),
         ("sa", "request") => Record::SaRequest(SaEntry {
@@ -293,7 +292,7 @@ impl fmt::Display for Record {
             Self::PolicyRequest(PolicyEntry { key, action, priority, requested, .. }) => {
                 write!(f, "policy request {key} {priority} {requested} {action}")
             }
-            Self::PolicyPresent(key, index) => write!(f, "policy present {key} index {index}"),
+            Self::PolicyPresent(key, Confirmation { index, time }) => write!(f, "policy present {key} {index} {time}"),
             Self::PolicyGone(key) => write!(f, "policy gone {key}"),
             Self::SaRequest(SaEntry { key, mode, reqid, requested, .. }) => {
                 write!(f, "sa request {key} {mode} {reqid} {requested}")
