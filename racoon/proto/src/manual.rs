@@ -144,10 +144,12 @@
 //! **Used once.** Message ids are used once for each ISAKMP SA, ours and the peer's, or what was recorded could be sent
 //! again.
 //!
-//! **Too much.** `engine::room` bounds half-open negotiations. Who comes new takes the place of another one, drawn at
-//! random; to be turned away because others came first would make the bound an attack. Peers with a configured address
-//! have a room of their own, and who has shown that it is where it says does not make way for a minority of those who
-//! have not, or while a job for it runs. A peer that is no stranger has a limit of quick modes on their way under one
+//! **Too much.** `engine::room` bounds half-open negotiations. A newcomer takes the place of an older one; to be turned
+//! away because others came first would make the bound an attack. Negotiations whose address has not returned our cookie
+//! count against no address, and the oldest of them makes way: a stranger gets through while the rate of a flood times
+//! its round trip is below the size of the pool, at least half of the limit. Those whose address is proved by the cookie
+//! are limited by address, and do not make way for a minority of the others, or while a job for them runs. Peers with a
+//! configured address have a pool of their own. A peer that is no stranger has a limit of quick modes on their way under one
 //! phase 1 (one more is as if it had been lost), of phase 2s in all (one more is refused), and of phase 1s (the oldest
 //! goes). What packets to made-up addresses begin is bounded beside what is configured. What is kept of an offer, and of
 //! the steps on the way, is bounded, and values that cannot be computed with do not put a deadline off.

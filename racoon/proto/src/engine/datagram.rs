@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::duplicates::{Arrival, PacketDigest};
 use super::phase1s::Phase1;
+use super::room::Admission;
 use super::strangers::Complaint;
 use super::{Engine, Phase1Id};
 use crate::num::{ExchangeType, Flags, NotifyType};
@@ -112,11 +113,18 @@ impl Engine {
             }
             Arrival::New => {}
         }
+        let learned = phase1.cookies.responder.is_zero();
+        // It is the cookie that proves an address: who forged the first message would do without it.
+        if !learned && phase1.cookies != header.cookies {
+            return self.log(Level::Debug, Some(remote), || "a message without the responder's cookie".into());
+        }
+        if self.admission(id) == Admission::Refused {
+            return self.log(Level::Debug, Some(remote), || "jobs run for all that this address may negotiate".into());
+        }
         if exchange != header.exchange {
             let cause = Cause::Malformed(format!("a message of {} mode in {exchange} mode", header.exchange));
             return self.phase1_fault(id, cause);
         }
-        let learned = phase1.cookies.responder.is_zero();
         if learned {
             self.phase1s.learn_responder(id, header.cookies.responder);
         }

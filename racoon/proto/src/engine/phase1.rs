@@ -233,7 +233,7 @@ impl Engine {
             Turn::Job((), job) => {
                 self.accept(id, digest, "job ordered");
                 // Message 3 has the cookie that was sent to its address.
-                self.phase1s.prove_address(id);
+                self.prove_address(id);
                 self.suspend_retransmission(id);
                 let urgency = self.urgency(id);
                 self.order(Owner::Phase1(id), urgency, job);

@@ -157,6 +157,8 @@ pub(super) struct Phase1s {
     all: BTreeMap<Phase1Id, Phase1>,
     by_cookies: HashMap<CookiePair, Phase1Id>,
     by_first: HashMap<FirstKey, Phase1Id>,
+    /// Established ones and ours. Those that peers have begun are added when they are established: before, anybody could
+    /// add any number of them in somebody else's name.
     by_pair: HashMap<(IpAddr, IpAddr), BTreeSet<Phase1Id>>,
     /// What phase 2s wait for.
     waits: HashMap<Phase2Id, Phase1Id>,
@@ -173,9 +175,10 @@ impl Phase1s {
             self.by_cookies.insert(phase1.cookies, id);
         }
         self.by_first.insert(phase1.first_key(), id);
-        self.by_pair.entry(phase1.pair()).or_default().insert(id);
         if phase1.is_half_open() {
-            self.half_open.add(id, phase1.guest, phase1.remote.ip());
+            self.half_open.add(id, phase1.guest);
+        } else {
+            self.by_pair.entry(phase1.pair()).or_default().insert(id);
         }
         self.attempts += usize::from(phase1.is_attempt());
         self.all.insert(id, phase1);
@@ -243,6 +246,7 @@ impl Phase1s {
         if let Some(phase1) = self.all.get_mut(&id) {
             if phase1.is_half_open() {
                 self.half_open.remove(id, phase1.guest, phase1.remote.ip());
+                self.by_pair.entry(phase1.pair()).or_default().insert(id);
             }
             self.attempts -= usize::from(phase1.is_attempt());
             phase1.block = established.sa.block;
@@ -250,11 +254,10 @@ impl Phase1s {
         }
     }
 
-    /// The peer has shown that it receives what is sent to its address.
-    pub(super) fn prove_address(&mut self, id: Phase1Id) {
-        if let Some(phase1) = self.all.get(&id).filter(|phase1| phase1.is_half_open()) {
-            self.half_open.prove(id, phase1.guest);
-        }
+    /// The peer has shown that it receives what is sent to its address, which is returned if that is news.
+    pub(super) fn prove_address(&mut self, id: Phase1Id) -> Option<SocketAddr> {
+        let phase1 = self.all.get(&id).filter(|phase1| phase1.is_half_open())?;
+        self.half_open.prove(id, phase1.guest, phase1.remote.ip()).then_some(phase1.remote)
     }
 
     /// It has another remote block: the configuration is a new one.
@@ -295,7 +298,7 @@ impl Phase1s {
         self.by_first.get(&(cookie, local, remote)).copied()
     }
 
-    /// All between two addresses, the oldest first.
+    /// All between two addresses that are established or were begun by us, the oldest first.
     pub(super) fn between(&self, local: IpAddr, remote: IpAddr) -> Vec<Phase1Id> {
         self.by_pair.get(&(local, remote)).into_iter().flatten().copied().collect()
     }

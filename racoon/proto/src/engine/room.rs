@@ -1,15 +1,19 @@
-//! Room for negotiations of those who have not proved who they are, and who makes way when there is none left.
+//! Limits on negotiations of peers that have not proved who they are (`half_open_limit`), and which one makes way when a
+//! limit is reached.
 //!
-//! Nobody who comes new is turned away because others were there before: that would let a flood from addresses that
-//! nobody has keep everybody out. Somebody makes way instead, drawn at random, so that a flood has to be as fast as the
-//! room is large for each round trip of an honest peer. Three things are against who wants to gain by that:
+//! A newcomer is never turned away because others were there before: a flood from forged addresses would then keep
+//! everybody out. An older negotiation makes way instead:
 //!
-//! * Peers whose address is configured have a room of their own.
-//! * Who has shown that it receives what is sent to its address does not make way for those who have not, as long as
-//!   they fill less than half of the room.
-//! * Of several that are drawn the one goes whose address has most.
+//! * A negotiation is *unproved* as long as its address has not returned our cookie: anybody may have sent its first message
+//!   in somebody else's name. So it counts against nobody's address. All unproved ones compete in one pool, in which the
+//!   oldest makes way. An honest peer therefore gets through if fewer first messages than the pool holds arrive within its
+//!   round trip, whatever addresses they claim.
+//! * It is *proved* by a message with our cookie. From then on it counts against its address, and when that has too many,
+//!   one of its own makes way. Unproved ones do not displace it, as long as proved ones fill no more than half of the limit:
+//!   that much is left to newcomers. Of several proved ones that are drawn, the one goes whose address has most.
+//! * Peers whose address is configured have a pool of their own, with as much room.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use super::strangers::Complaint;
@@ -42,11 +46,23 @@ pub(super) struct HalfOpen {
 
 #[derive(Debug, Default)]
 struct Room {
-    /// Those who have only sent a first message: the address may be another one's.
-    unproved: Bag,
-    /// Those who have answered what was sent to their address.
+    /// Negotiations of which only the first message has come: the address may be another one's. The oldest is first.
+    unproved: BTreeSet<Phase1Id>,
+    /// Negotiations whose address has returned our cookie.
     proved: Bag,
-    sources: HashMap<IpAddr, Bag>,
+    /// The proved ones of each address. The oldest is first.
+    sources: HashMap<IpAddr, BTreeSet<Phase1Id>>,
+}
+
+/// What it takes that a negotiation becomes a proved one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// Nothing: its address has not too many.
+    Free,
+    /// This one of the same address makes way.
+    Displaces(Phase1Id),
+    /// It has to wait: its address has as many as it may have, and jobs run for them.
+    Refused,
 }
 
 /// A set from which one can be drawn.
@@ -58,27 +74,28 @@ struct Bag {
 
 impl HalfOpen {
     /// One more has begun.
-    pub(super) fn add(&mut self, id: Phase1Id, guest: Guest, address: IpAddr) {
-        let room = self.room_mut(guest);
-        room.unproved.insert(id);
-        room.sources.entry(source(address)).or_default().insert(id);
+    pub(super) fn add(&mut self, id: Phase1Id, guest: Guest) {
+        self.room_mut(guest).unproved.insert(id);
     }
 
-    /// Its address is its own.
-    pub(super) fn prove(&mut self, id: Phase1Id, guest: Guest) {
+    /// Its address has returned our cookie. False: that was known.
+    pub(super) fn prove(&mut self, id: Phase1Id, guest: Guest, address: IpAddr) -> bool {
         let room = self.room_mut(guest);
-        if room.unproved.remove(id) {
+        let is_news = room.unproved.remove(&id);
+        if is_news {
             room.proved.insert(id);
+            room.sources.entry(source(address)).or_default().insert(id);
         }
+        is_news
     }
 
     /// It is established, or no more.
     pub(super) fn remove(&mut self, id: Phase1Id, guest: Guest, address: IpAddr) {
         let (room, source) = (self.room_mut(guest), source(address));
-        let _ = room.unproved.remove(id) || room.proved.remove(id);
+        let _ = room.unproved.remove(&id) || room.proved.remove(id);
         if let Some(of_source) = room.sources.get_mut(&source) {
-            of_source.remove(id);
-            if of_source.len() == 0 {
+            of_source.remove(&id);
+            if of_source.is_empty() {
                 room.sources.remove(&source);
             }
         }
@@ -89,7 +106,7 @@ impl HalfOpen {
         self.configured.len() + self.strangers.len()
     }
 
-    /// How many there are, and from how many addresses.
+    /// How many there are, and how many addresses have proved ones.
     #[cfg(test)]
     pub(super) fn counts(&self) -> (usize, usize) {
         (self.len(), self.configured.sources.len() + self.strangers.sources.len())
@@ -115,9 +132,9 @@ impl Room {
         self.unproved.len() + self.proved.len()
     }
 
-    /// How many there are where this one is from.
+    /// How many proved ones there are where this one is from.
     fn neighbours(&self, address: Option<IpAddr>) -> usize {
-        address.and_then(|address| self.sources.get(&source(address))).map_or(0, Bag::len)
+        address.and_then(|address| self.sources.get(&source(address))).map_or(0, BTreeSet::len)
     }
 }
 
@@ -160,22 +177,48 @@ impl Engine {
     /// Makes room for one more negotiation that somebody begins. False: there is none.
     pub(super) fn make_room(&mut self, remote: SocketAddr) -> bool {
         let (guest, limit) = (self.guest(remote), self.settings.half_open);
-        let room = self.phase1s.half_open.room(guest);
-        // Somebody may pretend to be where a configured peer is: that must not make the room small for the peer.
-        let is_crowded = guest == Guest::Stranger && is_full(room.neighbours(Some(remote.ip())), limit.per_source);
-        let leaves = if is_crowded {
-            self.draw_neighbour(remote.ip())
-        } else if is_full(room.len(), limit.total) {
-            self.draw_from(guest)
-        } else {
+        if !is_full(self.phase1s.half_open.room(guest).len(), limit.total) {
             return true;
-        };
+        }
         self.complain(Complaint::Crowd, remote, || "too many negotiations are under way: half_open_limit".into());
-        let Some(leaves) = leaves else { return false };
+        let Some(leaves) = self.draw_from(guest) else { return false };
+        self.make_way(leaves);
+        true
+    }
+
+    /// Whether the address of a negotiation may have one more that is proved. Peers with a configured address are not limited
+    /// one by one.
+    pub(super) fn admission(&self, id: Phase1Id) -> Admission {
+        let room = &self.phase1s.half_open.strangers;
+        if !room.unproved.contains(&id) {
+            return Admission::Free;
+        }
+        let address = self.phase1s.get(id).map(|phase1| phase1.remote.ip());
+        let neighbours = address.and_then(|address| room.sources.get(&source(address)));
+        match neighbours.filter(|neighbours| is_full(neighbours.len(), self.settings.half_open.per_source)) {
+            Some(neighbours) => {
+                let oldest = neighbours.iter().copied().find(|id| self.is_idle(*id));
+                oldest.map_or(Admission::Refused, Admission::Displaces)
+            }
+            None => Admission::Free,
+        }
+    }
+
+    /// The address of a negotiation has returned our cookie.
+    pub(super) fn prove_address(&mut self, id: Phase1Id) {
+        let admission = self.admission(id);
+        let Some(remote) = self.phase1s.prove_address(id) else { return };
+        if let Admission::Displaces(leaves) = admission {
+            self.complain(Complaint::Crowd, remote, || "too many negotiations of one address: half_open_limit".into());
+            self.make_way(leaves);
+        }
+    }
+
+    /// Ends a negotiation in favour of another one.
+    fn make_way(&mut self, leaves: Phase1Id) {
         let peer = self.phase1s.get(leaves).map(|phase1| phase1.remote);
         self.remove_phase1(leaves);
         self.log(Level::Debug, peer, || "an unfinished negotiation makes way for another one".into());
-        true
     }
 
     /// Whose room somebody's negotiation takes up.
@@ -184,28 +227,24 @@ impl Engine {
         if self.settings.remotes.candidates(&known).is_empty() { Guest::Stranger } else { Guest::Configured }
     }
 
-    /// One of a stranger's address: one that may not even be there, before one that is.
-    fn draw_neighbour(&mut self, address: IpAddr) -> Option<Phase1Id> {
-        let room = &self.phase1s.half_open.strangers;
-        let drawn = room.sources.get(&source(address))?.draw(&mut *self.random);
-        let unproved = drawn.iter().find(|id| room.unproved.places.contains_key(*id));
-        unproved.copied().or_else(|| self.idle(drawn).min())
-    }
-
-    /// One of a full room.
+    /// The oldest unproved negotiation of a full pool, or a proved one if these fill more than half of it.
     fn draw_from(&mut self, guest: Guest) -> Option<Phase1Id> {
         let room = self.phase1s.half_open.room(guest);
-        let (unproved, proved) = (room.unproved.draw(&mut *self.random), room.proved.draw(&mut *self.random));
+        let oldest = room.unproved.first().copied();
+        if room.unproved.len() >= room.proved.len() {
+            return oldest;
+        }
+        let drawn = room.proved.draw(&mut *self.random);
         let neighbours = |id: &Phase1Id| room.neighbours(self.phase1s.get(*id).map(|one| one.remote.ip()));
-        // Of equals the first that was drawn, and the oldest.
-        let unproved = unproved.into_iter().rev().max_by_key(neighbours);
-        let proved = || self.idle(proved).max_by_key(|id| (neighbours(id), std::cmp::Reverse(*id)));
-        if room.unproved.len() < room.proved.len() { proved().or(unproved) } else { unproved.or_else(proved) }
+        // Of equals the oldest.
+        let idle = drawn.into_iter().filter(|id| self.is_idle(*id));
+        idle.max_by_key(|id| (neighbours(id), std::cmp::Reverse(*id))).or(oldest)
     }
 
-    /// Those for which no job runs: it would be computed for nothing, and one who knows that could order any number.
-    fn idle(&self, drawn: Vec<Phase1Id>) -> impl Iterator<Item = Phase1Id> {
-        drawn.into_iter().filter(|id| self.phase1s.get(*id).is_some_and(|one| !one.inbox.is_working()))
+    /// Whether no job runs for a negotiation. Otherwise it does not make way: the job would be computed for nothing, and a
+    /// peer that knew that could order any number of them.
+    fn is_idle(&self, id: Phase1Id) -> bool {
+        self.phase1s.get(id).is_some_and(|one| !one.inbox.is_working())
     }
 }
 

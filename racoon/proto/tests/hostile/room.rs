@@ -18,6 +18,10 @@ const LIMIT: HalfOpenLimit = HalfOpenLimit { total: 50, per_source: 4 };
 
 /// A dialogue that has not begun. The peer may be anywhere, or is where its block says.
 fn dialogue(peer_is_anywhere: bool) -> Dialogue {
+    dialogue_with(peer_is_anywhere, LIMIT)
+}
+
+fn dialogue_with(peer_is_anywhere: bool, limit: HalfOpenLimit) -> Dialogue {
     let mut configuration = Configuration::default();
     let anybody = block("anybody", None);
     if peer_is_anywhere {
@@ -25,7 +29,7 @@ fn dialogue(peer_is_anywhere: bool) -> Dialogue {
     } else {
         configuration.anonymous = Some(anybody);
     }
-    configuration.settings.half_open = LIMIT;
+    configuration.settings.half_open = limit;
     configuration.settings.log = racoon_proto::output::Level::Error;
     Dialogue::new(Role::Initiator, configuration)
 }
@@ -78,8 +82,8 @@ fn gets_through(dialogue: &mut Dialogue, mut flood: impl FnMut(&mut Site, Step))
     dialogue.site.sas.len() == 2
 }
 
-/// In each round trip of the peer a tenth of the room changes hands, and it seldom is the peer's: nine times of ten, for
-/// it is before message 3 only that it can be. Afterwards the flood may be as fast as it likes.
+/// A tenth of the pool is new in each round trip of the peer, and the oldest make way: never the peer, which has answered
+/// before it is one of them. After message 3 the flood may be as fast as it likes.
 #[test]
 fn a_flood_from_nowhere_does_not_keep_others_out() {
     let mut through = 0;
@@ -97,7 +101,93 @@ fn a_flood_from_nowhere_does_not_keep_others_out() {
         through += u32::from(up);
         dialogue.site.wind_up("after a flood");
     }
-    assert!((32..40).contains(&through), "{through} of 40");
+    assert_eq!(through, 40);
+}
+
+/// A handshake of a stranger while `rate` first messages a second come in its name, from before it begins to its end.
+fn handshake_under_forgery(limit: HalfOpenLimit, rate: u32, round_trip: Duration) -> bool {
+    let mut dialogue = dialogue_with(true, limit);
+    let peer = dialogue.site.peer;
+    flood_from(&mut dialogue.site, peer, 1, 2 * u64::from(limit.total));
+    let in_round_trip = u64::from(rate) * u64::try_from(round_trip.as_millis()).expect("a round trip") / 1000;
+    let mut from = 1_000_000;
+    let up = gets_through(&mut dialogue, |site, step| {
+        if step != Step::Main1 {
+            let end = site.now + round_trip;
+            for _ in 0..in_round_trip {
+                flood_from(site, peer, from, 1);
+                from += 1;
+                site.pass(Duration::from_secs(1) / rate);
+            }
+            site.pass(end.since(site.now));
+        }
+        assert!(site.engine.load().half_open <= limit.total as usize);
+    });
+    dialogue.site.wind_up("after forged first messages");
+    up
+}
+
+/// First messages in a stranger's name do not count against it: 200 a second, and a round trip of 100 ms.
+#[test]
+fn forged_first_messages_do_not_count_against_a_stranger() {
+    let through = (0..8).filter(|_| handshake_under_forgery(HalfOpenLimit::default(), 200, Duration::from_millis(100)));
+    assert_eq!(through.count(), 8);
+}
+
+/// Rate times round trip has to reach the size of the pool before a stranger is kept out: 1024, or 10,240 a second at a
+/// round trip of 100 ms.
+#[test]
+fn a_stranger_is_kept_out_by_a_whole_pool_in_a_round_trip() {
+    let round_trip = Duration::from_millis(100);
+    let limit = HalfOpenLimit::default();
+    assert_eq!(limit.total, 1024);
+    assert!(handshake_under_forgery(limit, 10_230, round_trip));
+    assert!(!handshake_under_forgery(limit, 10_240, round_trip));
+}
+
+/// Half of the pool is left to newcomers, however many others have addresses of their own.
+#[test]
+fn half_of_the_pool_is_for_newcomers() {
+    let half = LIMIT.total / 2;
+    for (flooded, is_through) in [(half - 1, true), (half, false)] {
+        let mut dialogue = dialogue(true);
+        dialogue.site.give_keys();
+        for number in 0..4 * LIMIT.total {
+            linger(&mut dialogue.site, stranger(1 + number), number.into());
+        }
+        flood(&mut dialogue.site, 1_000_000, half);
+        let mut from = 2_000_000;
+        let up = gets_through(&mut dialogue, |site, step| {
+            if step == Step::Main3 {
+                flood(site, from, flooded);
+                from += flooded;
+            }
+        });
+        assert_eq!(up, is_through, "{flooded} of {half}");
+        dialogue.site.wind_up("after half a pool");
+    }
+}
+
+/// Message 3 without the cookie of message 2 may be in somebody else's name: nothing is computed for it, and it does not
+/// count as proof of an address.
+#[test]
+fn without_our_cookie_nothing_is_proved() {
+    let mut dialogue = dialogue(true);
+    let site = &mut dialogue.site;
+    site.give_keys();
+    site.slow = true;
+    let mut puppet = Puppet::new(stranger(1), site.address, true, 5);
+    for step in [Step::Main1, Step::Main3] {
+        let draft = puppet.draft(step);
+        assert!(draft.header.cookies.responder.is_zero(), "message 2 went to the owner of the address");
+        let message = puppet.seal(&draft);
+        site.receive_from(stranger(1), &message);
+    }
+    assert_eq!((site.jobs(), site.phase1_states()), (0, vec![3]), "{}", site.story());
+    site.slow = false;
+    dialogue.pass(60);
+    dialogue.finish(Step::Main1, "after message 3 without a cookie");
+    dialogue.site.wind_up("after message 3 without a cookie");
 }
 
 /// Who has addresses and goes on to message 3 with each, as often as it may, fills no more than half of the room for
@@ -175,7 +265,8 @@ fn a_configured_peer_does_not_notice_strangers() {
     dialogue.site.wind_up("after strangers");
 }
 
-/// An address has so many, however many it begins; of IPv6 that is a network, for who has one address there has all.
+/// An address has so many that it has proved to be its own, however many it begins; of IPv6 that is a network, for who has
+/// one address there has all.
 #[test]
 fn one_address_has_its_share_only() {
     for (host, source) in [
@@ -193,11 +284,17 @@ fn one_address_has_its_share_only() {
             let number = u64::try_from(number).expect("a small number");
             flood_from(&mut site, address, 1 + number, 1);
             linger(&mut site, address, number);
-            assert!(site.engine.load().half_open <= LIMIT.per_source as usize);
+            assert!(proved(&site) <= LIMIT.per_source as usize);
+            assert!(site.engine.load().half_open <= LIMIT.total as usize);
         }
-        assert_eq!(site.engine.load().half_open, LIMIT.per_source as usize);
+        assert_eq!(proved(&site), LIMIT.per_source as usize);
         site.wind_up("after one address");
     }
+}
+
+/// How many half-open negotiations have got as far as message 3.
+fn proved(site: &Site) -> usize {
+    site.phase1_states().into_iter().filter(|state| *state > 3).count()
 }
 
 /// Neighbours on a link are not one because their network is.
