@@ -50,23 +50,29 @@ pub(crate) fn run(words: &[&str]) -> Result<ExitCode> {
             tree::target().join("debug")
         }
     };
-    boot(&folder, backend).map(|()| ExitCode::SUCCESS)
+    boot(&folder, backend, |boot| boot).map(|()| ExitCode::SUCCESS)
 }
 
 /// The same as a check.
 pub(crate) fn check(backend: &str) -> Result<Tally> {
-    boot(&tree::target().join("debug"), backend)?;
+    boot(&tree::target().join("debug"), backend, |boot| boot)?;
     Ok(Tally::PASSED)
 }
 
-fn boot(folder: &Path, backend: &str) -> Result<()> {
+/// The same as on a processor with AMX: two hosts that encrypt use its floating-point registers.
+pub(crate) fn check_like_amx() -> Result<Tally> {
+    boot(&tree::target().join("debug"), "xfrm", Boot::like_amx)?;
+    Ok(Tally::PASSED)
+}
+
+fn boot(folder: &Path, backend: &str, adjust: impl FnOnce(Boot) -> Boot) -> Result<()> {
     println!("booting a User Mode Linux kernel (programs: {}; door to it: {backend})", folder.display());
     let folder = folder.to_str().context("the path of the programs is not text")?;
     let mut boot = Boot::agent(&["demo", folder])?.env("LIBPFKEY_BACKEND", backend).limit(Duration::from_secs(1200));
     if backend == "xfrm" {
         boot = boot.without_pf_key();
     }
-    match boot.run(&mut stdout())? {
+    match adjust(boot).run(&mut stdout())? {
         End::Exited(0) => Ok(()),
         End::Exited(status) => bail!("the demo failed (exit status {status})"),
         other => bail!("the lab did not come to an end: {other:?}"),

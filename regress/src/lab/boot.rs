@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use regress_xstate::{FORCE, LIBRARY};
 
 use super::modules;
 use super::plan::Plan;
@@ -21,6 +22,8 @@ const MEMORY: &str = "mem=1024M";
 pub(crate) struct Boot {
     plan: Plan,
     limit: Duration,
+    /// Sets the floating-point registers as on processors with AMX.
+    like_amx: bool,
 }
 
 /// How a boot ended.
@@ -38,7 +41,7 @@ impl Boot {
     /// A boot that runs `command`, with PF_KEY, for at most ten minutes.
     pub(crate) fn new(command: Vec<String>) -> Self {
         let plan = Plan { command, env: Vec::new(), shares: Vec::new(), modules: modules::names(true) };
-        Self { plan, limit: Duration::from_secs(600) }
+        Self { plan, limit: Duration::from_secs(600), like_amx: false }
     }
 
     /// A boot that runs this same program in the guest, with `arguments`.
@@ -62,6 +65,12 @@ impl Boot {
     /// Leaves `af_key` out: a kernel with NETLINK_XFRM alone.
     pub(crate) fn without_pf_key(mut self) -> Self {
         self.plan.modules = modules::names(false);
+        self
+    }
+
+    /// Makes the kernel take the path that processors with AMX need, on any processor.
+    pub(crate) fn like_amx(mut self) -> Self {
+        self.like_amx = true;
         self
     }
 
@@ -122,7 +131,17 @@ impl Boot {
         let init = work.join("init");
         std::os::unix::fs::symlink(this_program()?, &init)?;
         let console = File::options().append(true).open(work.join("console"))?;
-        Command::new(kernel)
+        let mut command = Command::new(kernel);
+        if cfg!(target_arch = "x86_64") {
+            // By a path of our own: a blank or a colon in it would end the library's name.
+            let library = work.join(LIBRARY);
+            std::os::unix::fs::symlink(find_library()?, &library)?;
+            command.env("LD_PRELOAD", library);
+            if self.like_amx {
+                command.env(FORCE.to_str()?, "1");
+            }
+        }
+        command
             .args(["rootfstype=hostfs", "rootflags=/", "ro", MEMORY, "con=null", "con0=null,fd:1", "quiet"])
             .arg(format!("init={}", init.display()))
             .args(["--", "guest", "init"])
@@ -188,6 +207,16 @@ fn this_program() -> Result<PathBuf> {
     let path = std::env::current_exe().context("the path of this program")?;
     let text = path.to_str().context("the path of this program is not text")?;
     Ok(PathBuf::from(text.strip_suffix(" (deleted)").unwrap_or(text)))
+}
+
+/// The library with the `ptrace` of `linux.uml`, which Cargo builds with this program.
+fn find_library() -> Result<PathBuf> {
+    let program = this_program()?;
+    let folder = program.parent().context("this program has no folder")?;
+    let places = [folder.join("deps").join(LIBRARY), folder.join(LIBRARY)];
+    places.into_iter().find(|place| place.is_file()).with_context(|| {
+        format!("no {LIBRARY} in {} or its deps: cargo build --package regress-xstate", folder.display())
+    })
 }
 
 /// The first file of this name in `PATH` or in the system folders an unprivileged `PATH` may lack.

@@ -69,6 +69,7 @@ const STEPS: &[Step] = &[
     Step::lab("twins", "PF_KEY and NETLINK_XFRM say the same", When::Always, twins::check),
     Step::lab("demo", "two hosts speak ESP, PF_KEY", When::Always, || demo::check("pfkey")),
     Step::lab("demo-xfrm", "the same on a kernel without PF_KEY", When::Always, || demo::check("xfrm")),
+    Step::lab("demo-amx", "the same as on a processor with AMX", When::Always, demo::check_like_amx),
     Step::lab("interop-peers", "strongSwan and libreswan among themselves", When::Full, interop::check_sample),
     Step::lab("interop", "racoon with strongSwan and libreswan, NETLINK_XFRM", When::Full, || {
         interop::check("xfrm", &[])
