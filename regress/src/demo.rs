@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::job::Job;
-use crate::lab::{Boot, End, Host, Link, PATIENCE, Program, wait_until};
+use crate::lab::{Boot, Host, Link, PATIENCE, Program, wait_until};
 use crate::tally::Tally;
 use crate::{tools, tree};
 
@@ -72,11 +72,7 @@ fn boot(folder: &Path, backend: &str, adjust: impl FnOnce(Boot) -> Boot) -> Resu
     if backend == "xfrm" {
         boot = boot.without_pf_key();
     }
-    match adjust(boot).run(&mut stdout())? {
-        End::Exited(0) => Ok(()),
-        End::Exited(status) => bail!("the demo failed (exit status {status})"),
-        other => bail!("the lab did not come to an end: {other:?}"),
-    }
+    adjust(boot).run(&mut stdout())?.check()
 }
 
 /// How many pings go out in each act.

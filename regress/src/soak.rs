@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use crate::bench::Cost;
-use crate::lab::{Boot, End, Program};
+use crate::lab::{Boot, Program};
 use crate::tally::Tally;
 use crate::tree;
 
@@ -27,8 +27,7 @@ pub(crate) fn check(backend: &str) -> Result<Tally> {
     let setkey = tree::program("setkey", "debug");
     let setkey = setkey.to_str().context("the path of setkey is not text")?;
     let boot = Boot::agent(&["soak", setkey])?.env("LIBPFKEY_BACKEND", backend).limit(Duration::from_secs(3600));
-    let end = boot.run(&mut stdout())?;
-    ensure!(end == End::Exited(0), "{end:?}");
+    boot.run(&mut stdout())?.check()?;
     Ok(Tally::PASSED)
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::lab::{Boot, End};
+use crate::lab::Boot;
 use crate::tally::Tally;
 use crate::tree;
 
@@ -29,8 +29,7 @@ fn run(package: &str, tests: &[&str]) -> Result<Tally> {
         let program =
             build(package, test)?.into_os_string().into_string().ok().context("the path of a test is not text")?;
         let boot = Boot::new(vec![program, "--nocapture".to_owned()]).limit(Duration::from_secs(1200));
-        let end = boot.run(&mut stdout())?;
-        tally += Tally::of(end == End::Exited(0));
+        tally += Tally::of(boot.run(&mut stdout())?.is_success());
     }
     Ok(tally)
 }

@@ -18,7 +18,7 @@ use anyhow::{Context, Result, bail, ensure};
 pub(crate) use self::cost::Cost;
 use self::meter::Meter;
 use crate::job::Job;
-use crate::lab::{Boot, End};
+use crate::lab::Boot;
 use crate::{tools, tree};
 
 /// How many entries, where the command line does not say.
@@ -70,10 +70,9 @@ fn lab(setkey: &Path, backend: &str, counts: &[&str]) -> Result<()> {
     }
     println!("\nIn the lab, seconds: by the clock, in the program, in the kernel");
     let mut meter = Meter::default();
-    let end = boot.run_watched(&mut |group, bytes| meter.watch(group, bytes))?;
+    let status = boot.run_watched(&mut |group, bytes| meter.watch(group, bytes))?;
     print!("\nProcessor time:\n{}", meter.ratios());
-    ensure!(end == End::Exited(0), "the lab's part failed: {end:?}");
-    Ok(())
+    status.check()
 }
 
 /// Writes a script piece by piece: what this process ever held counts as the peak of the programs that it starts.

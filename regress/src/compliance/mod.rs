@@ -23,7 +23,7 @@ use self::assignment::Assignment;
 use self::case::{Case, CaseFile};
 use self::report::Outcome;
 use self::view::View;
-use crate::lab::{Boot, End};
+use crate::lab::{Boot, Status};
 use crate::tally::Tally;
 use crate::{tools, tree};
 
@@ -141,10 +141,9 @@ impl Run {
         if self.selection.backend == "xfrm" {
             boot = boot.without_pf_key();
         }
-        let end = boot.run(&mut stdout())?;
-        if end != End::Exited(0) {
+        if let Err(error) = boot.run(&mut stdout()).and_then(Status::check) {
             // The cases that did run are still worth their diffs; the others fail for want of a result.
-            println!("the lab did not come to its end: {end:?}");
+            println!("{error:#}");
         }
         fs::read_to_string(report)?.lines().map(Outcome::parse).collect()
     }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail, ensure};
 
 use crate::job::Job;
-use crate::lab::{Boot, End};
+use crate::lab::Boot;
 use crate::racoon::Ours;
 use crate::tally::{Tally, twice};
 use crate::{tools, tree};
@@ -52,8 +52,8 @@ pub(crate) fn check(suite: &str, backend: &str, filter: &str) -> Result<Tally> {
     if backend == "xfrm" {
         boot = boot.without_pf_key();
     }
-    let (end, said) = boot.run_heard()?;
-    ensure!(end == End::Exited(0), "{end:?}");
+    let (status, said) = boot.run_heard()?;
+    status.check()?;
     let [passed, failed] = MARKS.map(|mark| said.lines().filter(|line| line.starts_with(mark)).count());
     ensure!(passed + failed > 0, "no scene was played");
     Ok(Tally { passed, failed, skipped: 0 })

@@ -33,10 +33,10 @@ mod strongswan;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 
 use crate::job::Job;
-use crate::lab::{Boot, End};
+use crate::lab::Boot;
 use crate::racoon::Ours;
 use crate::tally::Tally;
 use crate::{tools, tree};
@@ -91,8 +91,8 @@ fn boot(words: &[&str], backend: &str) -> Result<Tally> {
     if backend == "xfrm" {
         boot = boot.without_pf_key();
     }
-    let (end, said) = boot.run_heard()?;
-    ensure!(end == End::Exited(0), "{end:?}");
+    let (status, said) = boot.run_heard()?;
+    status.check()?;
     Tally::last_in(&said).context("nothing was counted")
 }
 

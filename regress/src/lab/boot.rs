@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use regress_xstate::{FORCE, LIBRARY};
 
-use super::modules;
 use super::plan::Plan;
+use super::{console, modules};
 
 /// Guest memory. Sparse: only what the guest touches is taken from the host.
 const MEMORY: &str = "mem=1024M";
@@ -26,15 +26,20 @@ pub(crate) struct Boot {
     like_amx: bool,
 }
 
-/// How a boot ended.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    /// The command ran and exited with this status (128 + signal if killed).
-    Exited(i32),
-    /// The time limit passed and the guest was killed.
-    TimedOut,
-    /// The guest ended without a status; the end of its console.
-    Died(String),
+/// Exit status of the command of a boot: 128 + signal if it was killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Status(pub(crate) i32);
+
+impl Status {
+    pub(crate) fn is_success(self) -> bool {
+        self.0 == 0
+    }
+
+    /// An error unless the command succeeded.
+    pub(crate) fn check(self) -> Result<()> {
+        ensure!(self.is_success(), "the command in the lab ended with status {}", self.0);
+        Ok(())
+    }
 }
 
 impl Boot {
@@ -80,7 +85,11 @@ impl Boot {
     }
 
     /// Boots, runs the command, and copies what it prints to `output` while it runs.
-    pub(crate) fn run(self, output: &mut dyn Write) -> Result<End> {
+    ///
+    /// # Errors
+    /// The lab did not come up, or ended or was killed before the command ended: one line with the cause, which names the file
+    /// with the console.
+    pub(crate) fn run(self, output: &mut dyn Write) -> Result<Status> {
         self.run_watched(&mut |_, bytes| {
             output.write_all(bytes)?;
             Ok(output.flush()?)
@@ -88,19 +97,19 @@ impl Boot {
     }
 
     /// The same to the standard output, and hands all of it over at the end.
-    pub(crate) fn run_heard(self) -> Result<(End, String)> {
+    pub(crate) fn run_heard(self) -> Result<(Status, String)> {
         let mut said = Vec::new();
-        let end = self.run_watched(&mut |_, bytes| {
+        let status = self.run_watched(&mut |_, bytes| {
             said.extend_from_slice(bytes);
             let mut output = stdout();
             output.write_all(bytes)?;
             Ok(output.flush()?)
         })?;
-        Ok((end, String::from_utf8_lossy(&said).into_owned()))
+        Ok((status, String::from_utf8_lossy(&said).into_owned()))
     }
 
     /// Boots, runs the command, and hands what it prints to `watch` while it runs, with the kernel's process group.
-    pub(crate) fn run_watched(self, watch: &mut dyn FnMut(Pid, &[u8]) -> Result<()>) -> Result<End> {
+    pub(crate) fn run_watched(self, watch: &mut dyn FnMut(Pid, &[u8]) -> Result<()>) -> Result<Status> {
         let kernel = find_program("linux.uml").context("no linux.uml: apt-get install user-mode-linux")?;
         find_program("modprobe").context("no modprobe: apt-get install kmod")?;
         let work = Work::create()?;
@@ -110,13 +119,19 @@ impl Boot {
         let ended = follow(&mut guest, self.limit, &work.dir.join("out"), &mut |bytes| watch(group, bytes));
         // The kernel's helper processes share its group; none may outlive the boot, however it ended.
         let _ = killpg(group, Signal::SIGKILL);
-        guest.wait()?;
+        let exit = guest.wait()?;
+        let console = work.dir.join("console");
         if !ended? {
-            return Ok(End::TimedOut);
+            bail!("the lab was stopped after its limit of {} s; {}", self.limit.as_secs(), console::keep(&console));
         }
         match fs::read_to_string(work.dir.join("status")) {
-            Ok(status) => Ok(End::Exited(status.trim().parse().context("the guest's exit status")?)),
-            Err(_) => Ok(End::Died(tail(&work.dir.join("console")))),
+            Ok(status) => Ok(Status(status.trim().parse().context("exit status of the command in the lab")?)),
+            Err(_) => {
+                let text = fs::read(&console).unwrap_or_default();
+                let cause = console::cause(&String::from_utf8_lossy(&text));
+                let cause = cause.unwrap_or_else(|| format!("its kernel ended with {exit}"));
+                bail!("the lab failed: {cause}; {}", console::keep(&console))
+            }
         }
     }
 
@@ -224,10 +239,4 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let system = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"].into_iter().map(PathBuf::from);
     std::env::split_paths(&path).chain(system).map(|dir| dir.join(name)).find(|file| file.is_file())
-}
-
-fn tail(path: &Path) -> String {
-    let text = fs::read(path).unwrap_or_default();
-    let from = text.len().saturating_sub(2000);
-    String::from_utf8_lossy(text.get(from..).unwrap_or_default()).into_owned()
 }

@@ -10,7 +10,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sys::reboot::{RebootMode, reboot};
 
 use super::plan::{Plan, WORK};
-use super::{etc, sys};
+use super::{console, etc, sys};
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -21,7 +21,7 @@ pub(crate) fn run(work: &Path) -> Result<()> {
     }
     if let Err(error) = serve(work) {
         // Nobody but the console can hear it; without a status file the outside shows that console.
-        eprintln!("lab: {error:#}");
+        eprintln!("{}{error:#}", console::INIT);
     }
     nix::unistd::sync();
     reboot(RebootMode::RB_POWER_OFF)?;

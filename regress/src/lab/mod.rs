@@ -4,6 +4,7 @@
 //! used by the agents that run in the guest.
 
 mod boot;
+mod console;
 mod daemon;
 mod etc;
 mod host;
@@ -16,7 +17,7 @@ mod state;
 mod sys;
 mod wire;
 
-pub(crate) use boot::{Boot, End, find_program};
+pub(crate) use boot::{Boot, Status, find_program};
 pub(crate) use daemon::{Daemon, PATIENCE, daemon_dir, wait_until};
 pub(crate) use host::{Host, write_secret};
 pub(crate) use ping::Pings;

@@ -19,7 +19,7 @@ use self::suite::{SUITES, Suite};
 use super::meter::Marks;
 use crate::interop::STRONGSWAN;
 use crate::job::Job;
-use crate::lab::{Boot, End, Host, Program};
+use crate::lab::{Boot, Host, Program};
 use crate::racoon::{Files, Ours, Racoon};
 use crate::{tools, tree};
 
@@ -105,9 +105,7 @@ fn lab(count: u32) -> Result<()> {
     let boot = boot.env("CARGO_TARGET_DIR", target).without_pf_key().limit(Duration::from_secs(900));
     print_head("in the lab, with its kernel's IPsec");
     let mut clock = Clock::default();
-    let end = boot.run_watched(&mut |group, bytes| clock.watch(group, bytes))?;
-    ensure!(end == End::Exited(0), "the lab's part failed: {end:?}");
-    Ok(())
+    boot.run_watched(&mut |group, bytes| clock.watch(group, bytes))?.check()
 }
 
 /// In the guest: each daemon has a network namespace of its own, with the load.

@@ -1,0 +1,106 @@
+//! The console of a lab that failed: its one line of interest, and the file in which it is kept.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::tree;
+
+/// Beginnings of lines that the kernel writes at every boot.
+const USUAL: &[&str] =
+    &["SELinux: ", "mmapper_init - ", "Failed to initialize ubd device", "random: ", "reboot: System halted"];
+
+/// Begins the line of the first process about its own failure.
+pub(super) const INIT: &str = "lab: ";
+
+const PANIC: &str = "Kernel panic - not syncing: ";
+
+/// Why a lab ended without the status of its command, in one line; none if the console does not tell.
+pub(super) fn cause(console: &str) -> Option<String> {
+    let lines = || console.lines().map(str::trim).filter(|line| !line.is_empty());
+    if let Some(line) = lines().filter_map(|line| line.strip_prefix(INIT)).next_back() {
+        return Some(without_number(line));
+    }
+    let is_usual = |line: &str| USUAL.iter().any(|usual| line.starts_with(usual));
+    let Some(panic) = lines().find_map(|line| line.strip_prefix(PANIC)) else {
+        return lines().rfind(|line| !is_usual(line)).map(str::to_owned);
+    };
+    // The panic is what the kernel makes of the line before it.
+    match lines().take_while(|line| !line.starts_with(PANIC)).filter(|line| !is_usual(line)).last() {
+        Some(before) => Some(format!("{before} (kernel panic: {panic})")),
+        None => Some(format!("kernel panic: {panic}")),
+    }
+}
+
+/// Copies a console from the work folder of a boot into the build folder, and tells in which file it is.
+pub(super) fn keep(console: &Path) -> String {
+    match copy(console) {
+        Ok(file) => format!("the console is in {}", file.display()),
+        Err(error) => format!("the console could not be kept: {}", without_number(&format!("{error:#}"))),
+    }
+}
+
+fn copy(console: &Path) -> Result<PathBuf> {
+    // lab.PID.NUMBER
+    let boot = console.parent().and_then(Path::file_name).context("no folder")?;
+    let folder = tree::target().join("lab");
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    let file = folder.join(format!("{}.console", boot.display()));
+    fs::copy(console, &file).with_context(|| file.display().to_string())?;
+    Ok(file)
+}
+
+/// An error of the system without its number.
+fn without_number(text: &str) -> String {
+    match text.rsplit_once(" (os error ") {
+        Some((text, _)) => text.to_owned(),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOOT: &str = "\
+SELinux: https://github.com/SELinuxProject/selinux-kernel/wiki/DEPRECATE-checkreqprot
+mmapper_init - find_iomem failed
+Failed to initialize ubd device 0 :Couldn't determine size of device's file
+";
+
+    #[test]
+    fn a_panic_has_the_line_before_it() {
+        let console = format!(
+            "{BOOT}userspace - ptrace set fp regs failed, errno = 14
+Kernel panic - not syncing: Attempted to kill init! exitcode=0x0000000b
+CPU: 0 PID: 1 Comm: true Not tainted 6.1.176 #1
+Call Trace:
+ [<606944ba>] ? _printk+0x0/0x94
+"
+        );
+        let expected = "userspace - ptrace set fp regs failed, errno = 14 \
+                        (kernel panic: Attempted to kill init! exitcode=0x0000000b)";
+        assert_eq!(cause(&console).as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn a_panic_in_an_unremarkable_boot_stands_alone() {
+        let console = format!("{BOOT}Kernel panic - not syncing: Requested init /none failed (error -2).\nCPU: 0\n");
+        assert_eq!(cause(&console).as_deref(), Some("kernel panic: Requested init /none failed (error -2)."));
+    }
+
+    #[test]
+    fn the_first_process_gives_its_reason() {
+        let console = format!("{BOOT}lab: /no/such: No such file or directory (os error 2)\nreboot: System halted\n");
+        assert_eq!(cause(&console).as_deref(), Some("/no/such: No such file or directory"));
+    }
+
+    #[test]
+    fn a_kernel_that_does_not_start_has_the_last_word() {
+        let console = "Checking that ptrace can change system call numbers...\ncheck_ptrace : expected SIGSTOP\n\n";
+        assert_eq!(cause(console).as_deref(), Some("check_ptrace : expected SIGSTOP"));
+        assert_eq!(cause(BOOT), None);
+        assert_eq!(cause(""), None);
+    }
+}
