@@ -23,10 +23,12 @@ pub enum KernelRequest {
     Delete(SaName),
     /// An acquire comes to nothing: what the kernel holds back for it may go.
     AcquireFailed(Acquire),
-    /// Add a policy, or replace the one with its selector and direction. Not answered.
-    SetPolicy(Policy),
-    /// Delete the policy with this selector and direction. Not answered.
-    DeletePolicy(Direction, Selector),
+    /// Add a policy, and refuse if one with its selector and direction exists: it is never replaced. Answered by
+    /// [`KernelEvent::PolicyAdded`].
+    AddPolicy(RequestId, Policy),
+    /// Delete a policy that an `AddPolicy` of ours created: the one with this index, and no other. Not answered; that it is
+    /// gone already is no error.
+    DeletePolicy(PolicyName),
 }
 
 /// Reservation of an SPI.
@@ -167,6 +169,17 @@ pub enum Direction {
     Forward,
 }
 
+impl fmt::Display for Direction {
+    /// As setkey(8) names it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::In => "in",
+            Self::Out => "out",
+            Self::Forward => "fwd",
+        })
+    }
+}
+
 /// The packets that a policy is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Selector {
@@ -268,6 +281,24 @@ pub struct Policy {
     pub priority: u32,
 }
 
+impl Policy {
+    /// What names it.
+    pub fn name(&self) -> PolicyName {
+        PolicyName { index: self.index, direction: self.direction, selector: self.selector }
+    }
+}
+
+/// What names a policy in the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PolicyName {
+    /// The kernel's number of it, which is not given to another one.
+    pub index: u32,
+    /// Which way its packets go.
+    pub direction: Direction,
+    /// Which packets.
+    pub selector: Selector,
+}
+
 /// What becomes of a policy's packets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -331,6 +362,9 @@ pub enum KernelEvent {
     Spi(RequestId, Result<u32, KernelError>),
     /// Answer to [`KernelRequest::Install`].
     Installed(RequestId, Result<(), KernelError>),
+    /// Answer to [`KernelRequest::AddPolicy`]: the policy as the kernel has it now, with its index; none if the kernel has no
+    /// policies of its direction. Only a policy that such an answer names was created by us.
+    PolicyAdded(RequestId, Result<Option<Policy>, KernelError>),
     /// A packet needs an SA.
     Acquire(Acquire),
     /// An SA comes to its end.

@@ -13,7 +13,7 @@ use libpfkey::request::{self, Origin};
 use libpfkey::wire::peek_header;
 use libpfkey::{Abi, Connection, Dialect, Error, ExtensionType, Message, MessageType, Result, SaState, SaType, dump};
 use racoon_proto::kernel::{
-    Acquire, Action, Direction, KernelError, KernelEvent, KernelRequest, Level, Limit, Policy, SaInstallation, SaName,
+    Acquire, Action, KernelError, KernelEvent, KernelRequest, Level, Limit, Policy, PolicyName, SaInstallation, SaName,
     SaTransform, Selector, SpiAllocation, UdpPorts,
 };
 use racoon_proto::num::Protocol;
@@ -24,7 +24,7 @@ use super::caveat::Caveat;
 use super::event::{Heard, sa_name, understand};
 use super::request as compose;
 use super::requests::Requests;
-use super::{Abilities, Log, Remark, Target, failed, is_missing, policy, sa_type_of};
+use super::{Abilities, Log, Remark, Target, failed, is_missing, policy, refused, sa_type_of};
 use crate::backup::{Backup, Kept};
 
 /// Requests of ours whose echo is awaited: more of them than any echo can be late.
@@ -43,6 +43,8 @@ pub struct Door {
     pub(super) renewed: HashSet<SaName>,
     /// Ports of SAs, where they are part of their names.
     pub(super) ports: HashMap<SaName, UdpPorts>,
+    /// Policies that requests of ours created, by their index, where the kernel tells no more than that of what is deleted.
+    pub(super) created: HashMap<u32, PolicyName>,
     /// What happened while it was opened.
     early: VecDeque<KernelEvent>,
     pub(super) log: Log,
@@ -110,6 +112,7 @@ impl Door {
             deleted: HashSet::new(),
             renewed: HashSet::new(),
             ports: HashMap::new(),
+            created: HashMap::new(),
             early: VecDeque::new(),
             log,
             warned_of: Vec::new(),
@@ -213,8 +216,7 @@ impl Door {
         self.requests.drain()?;
         let mut has_changed = false;
         while let Some(heard) = self.next()? {
-            has_changed |= matches!(heard, Heard::SomePolicy);
-            self.hear(heard, on_event);
+            has_changed |= self.hear(heard, on_event);
         }
         if self.events.backend().has_lost() {
             (self.log)(Remark::Warning("the kernel had more to tell than there was room for: pfkey_buffer".into()));
@@ -227,7 +229,11 @@ impl Door {
 
     pub(super) fn reread_policies(&mut self, on_event: &mut dyn FnMut(KernelEvent)) {
         match self.dump() {
-            Ok(policies) => on_event(KernelEvent::Policies(policies)),
+            Ok(policies) => {
+                let there = policies.iter().map(|policy| policy.index).collect::<HashSet<_>>();
+                self.created.retain(|index, _| there.contains(index));
+                on_event(KernelEvent::Policies(policies));
+            }
             Err(error) => (self.log)(Remark::Warning(format!("the kernel's policies could not be read: {error}"))),
         }
     }
@@ -245,12 +251,11 @@ impl Door {
             }
             KernelRequest::Delete(name) => self.delete(&name),
             KernelRequest::AcquireFailed(acquire) => self.acquire_failed(&acquire),
-            KernelRequest::SetPolicy(policy) => match self.set_policy(&policy) {
-                // With the index, and the reqid if the kernel chose one.
-                Ok(policy) => policy.into_iter().for_each(|policy| on_event(KernelEvent::Policy(policy))),
-                Err(error) => (self.log)(Remark::Warning(error.text)),
-            },
-            KernelRequest::DeletePolicy(direction, selector) => self.delete_policy(direction, &selector),
+            KernelRequest::AddPolicy(id, policy) => {
+                let added = self.add_policy(&policy);
+                on_event(KernelEvent::PolicyAdded(id, added));
+            }
+            KernelRequest::DeletePolicy(name) => self.delete_policy(&name),
         }
     }
 
@@ -381,7 +386,8 @@ impl Door {
         }
     }
 
-    pub(super) fn hear(&mut self, heard: Heard, on_event: &mut dyn FnMut(KernelEvent)) {
+    /// True: policies have changed that were not told of.
+    pub(super) fn hear(&mut self, heard: Heard, on_event: &mut dyn FnMut(KernelEvent)) -> bool {
         match heard {
             Heard::Event(KernelEvent::Deleted(name)) if self.renewed.remove(&name) => {}
             Heard::Event(KernelEvent::Deleted(name)) => {
@@ -402,15 +408,24 @@ impl Door {
                         self.forget(Gone::One(name));
                     }
                     KernelEvent::Flushed(protocol) => self.forget(Gone::All(*protocol)),
+                    KernelEvent::PoliciesFlushed => self.created.clear(),
                     _ => {}
                 }
                 on_event(event);
             }
-            Heard::SomePolicy | Heard::Nothing => {}
+            Heard::PolicyGone(index) => match self.created.remove(&index) {
+                Some(PolicyName { direction, selector, .. }) => {
+                    on_event(KernelEvent::PolicyDeleted(direction, selector));
+                }
+                None => return true,
+            },
+            Heard::SomePolicy => return true,
+            Heard::Nothing => {}
             Heard::Strange(what) => {
                 (self.log)(Remark::Warning(format!("a message of the kernel is passed over: {what}")));
             }
         }
+        false
     }
 
     /// A policy with the reqid that the kernel gave it: NetBSD tells that only who asks.
@@ -515,25 +530,42 @@ impl Door {
         }
     }
 
-    fn set_policy(&mut self, policy: &Policy) -> std::result::Result<Option<Policy>, KernelError> {
+    /// SPDADD, which every kernel refuses where there is a policy with the selector and direction. The answer has the index,
+    /// and the reqid if the kernel chose one. None: the kernel has no policies of this direction.
+    fn add_policy(&mut self, policy: &Policy) -> std::result::Result<Option<Policy>, KernelError> {
         let Some(spd) = policy::to_request(self.requests.abi().dialect, policy)? else { return Ok(None) };
         let mut request = Vec::new();
-        let asked = request::spdupdate(self.requests.origin(0), &spd, &mut request)
+        let asked = request::spdadd(self.requests.origin(0), &spd, &mut request)
             .and_then(|()| self.requests.ask(&request, policy::from_message));
-        let answer = asked.map_err(|error| {
-            let Selector { source, destination, .. } = policy.selector;
-            failed(&format!("{} {source}->{destination}", MessageType::SpdUpdate.what()), &error)
-        })?;
-        Ok(answer.ok().flatten().map(|policy| self.completed(policy)))
+        let Selector { source, destination, .. } = policy.selector;
+        let what = || format!("{} {source}->{destination}", MessageType::SpdAdd.what());
+        match asked {
+            Ok(Ok(Some(added))) if added.index != 0 => {
+                if self.requests.abi().dialect != Dialect::Linux {
+                    self.created.insert(added.index, added.name());
+                }
+                Ok(Some(self.completed(added)))
+            }
+            Ok(_) => Err(refused(format!("{}: the answer does not name the policy, which stays", what()))),
+            Err(error) => {
+                if matches!(error, Error::Timeout) {
+                    // Whether it was added nobody knows; and one that is there may be somebody else's.
+                    let text = format!("{}: no answer; if a {} policy is left, delete it", what(), policy.direction);
+                    (self.log)(Remark::Warning(text));
+                }
+                Err(failed(&what(), &error))
+            }
+        }
     }
 
-    fn delete_policy(&mut self, direction: Direction, selector: &Selector) {
-        let Some(spd) = policy::request(self.requests.abi().dialect, direction, selector) else { return };
+    /// SPDDELETE2, by the index: one with the same selector may be somebody else's by now.
+    fn delete_policy(&mut self, name: &PolicyName) {
         let mut request = Vec::new();
-        let asked = request::spddelete(self.requests.origin(0), &spd, &mut request)
+        let asked = request::spddelete2(self.requests.origin(0), name.index, &mut request)
             .and_then(|()| self.requests.ask(&request, |_| ()));
         if let Err(error) = asked {
-            (self.log)(Remark::Debug(format!("SPDDELETE {}->{}: {error}", selector.source, selector.destination)));
+            let Selector { source, destination, .. } = name.selector;
+            (self.log)(Remark::Debug(format!("SPDDELETE2 {source}->{destination}: {error}")));
         }
     }
 }

@@ -16,6 +16,8 @@ pub(super) enum Heard {
     Event(KernelEvent),
     /// A policy changed, but the message does not say which.
     SomePolicy,
+    /// The policy with this index is gone: the BSDs tell no more of what was deleted by its index.
+    PolicyGone(u32),
     /// Nothing for us.
     Nothing,
     /// It makes no sense, because of this.
@@ -46,8 +48,9 @@ pub(super) fn understand(message: &Message<'_>) -> Heard {
         M::SpdAdd | M::SpdUpdate | M::SpdSetIdx => {
             policy::from_message(message).map(|policy| policy.map(KernelEvent::Policy)).into()
         }
-        // The BSDs tell of what was deleted by its index no more than that.
-        M::SpdDelete2 if message.source().is_none() => Heard::SomePolicy,
+        M::SpdDelete2 if message.source().is_none() => {
+            message.policy().map_or(Heard::SomePolicy, |policy| Heard::PolicyGone(policy.id))
+        }
         M::SpdDelete | M::SpdDelete2 | M::SpdExpire => policy::name(message)
             .map(|name| name.map(|(direction, selector)| KernelEvent::PolicyDeleted(direction, selector)))
             .into(),

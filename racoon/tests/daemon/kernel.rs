@@ -9,7 +9,9 @@ use libpfkey::backend::{Memory, SocketServer};
 use libpfkey::{Abi, Dialect, SaType};
 use nix::sys::signal::Signal;
 use racoon::kernel::Door;
-use racoon_proto::kernel::{Action, Direction, KernelRequest, Level, Mode, Policy, Prefix, Selector, Template};
+use racoon_proto::kernel::{
+    Action, Direction, KernelRequest, Level, Mode, Policy, Prefix, RequestId, Selector, Template,
+};
 use racoon_proto::num::Protocol;
 
 use crate::negotiation::{REMOTE, SAINFO, TIMER};
@@ -58,7 +60,7 @@ impl Kernel {
         for (direction, selector) in [(Direction::Out, out), (Direction::In, out.mirrored())] {
             let action = Action::Protect(vec![esp]);
             let policy = Policy { index: 0, direction, selector, action, priority: 0 };
-            door.carry_out(KernelRequest::SetPolicy(policy), &mut |_| ());
+            door.carry_out(KernelRequest::AddPolicy(RequestId(1), policy), &mut |_| ());
         }
     }
 

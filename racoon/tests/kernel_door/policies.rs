@@ -4,7 +4,8 @@ use libpfkey::backend::Choice;
 use libpfkey::num::{DIR_FWD, DIR_OUT, POLICY_DISCARD};
 use libpfkey::request;
 use racoon_proto::kernel::{
-    Action, Direction, KernelEvent, KernelRequest, Level, Mode, Policy, Prefix, Selector, Template,
+    Action, Direction, KernelError, KernelEvent, KernelRequest, Level, Mode, Policy, Prefix, RequestId, Selector,
+    Template,
 };
 use racoon_proto::num::Protocol;
 
@@ -24,6 +25,13 @@ fn selector() -> Selector {
 fn template(level: Level, reqid: u32) -> Template {
     let ends = Some((ip(US), ip(PEER)));
     Template { protocol: Protocol::ESP, mode: Mode::Tunnel, level, reqid, ends }
+}
+
+fn add(lab: &mut Lab, policy: Policy) -> Result<Policy, KernelError> {
+    match lab.ask(KernelRequest::AddPolicy(RequestId(1), policy)).pop() {
+        Some(KernelEvent::PolicyAdded(_, added)) => added.map(|policy| policy.expect("a policy")),
+        other => panic!("{other:?}"),
+    }
 }
 
 fn reread(lab: &mut Lab) -> Vec<Policy> {
@@ -96,25 +104,32 @@ fn of_our_own() {
             action: Action::Protect(vec![template(Level::Unique, 77)]),
             priority: 0x7fff_ffff,
         };
-        let answer = lab.ask(KernelRequest::SetPolicy(unique.clone())).pop();
-        let Some(KernelEvent::Policy(set)) = answer else { panic!("{answer:?}") };
+        let set = add(lab, unique.clone()).expect("there is none");
         assert_ne!(set.index, 0);
         assert_eq!(set, Policy { index: set.index, ..unique.clone() });
         assert!(matches!(lab.event(), KernelEvent::Policy(told) if told == set));
         assert_eq!(reread(lab), std::slice::from_ref(&set));
 
-        // A reqid beyond those that users may choose the kernel chooses itself.
+        // What is there is not replaced.
         let action = Action::Protect(vec![template(Level::Unique, 20_000)]);
-        let answer = lab.ask(KernelRequest::SetPolicy(Policy { action, ..unique.clone() })).pop();
-        let Some(KernelEvent::Policy(again)) = answer else { panic!("{answer:?}") };
+        let other = Policy { action, ..unique.clone() };
+        assert!(add(lab, other.clone()).expect_err("it would replace another one").exists);
+        assert_eq!(reread(lab), std::slice::from_ref(&set));
+
+        lab.ask(KernelRequest::DeletePolicy(set.name()));
+        assert!(matches!(lab.event(), KernelEvent::PolicyDeleted(Direction::In, gone) if gone == selector()));
+
+        // A reqid beyond those that users may choose the kernel chooses itself.
+        let again = add(lab, other).expect("there is none");
         let Action::Protect(templates) = &again.action else { panic!("not protected") };
         assert!(templates[0].level == Level::Unique && templates[0].reqid >= 16_384, "{templates:?}");
-        assert_eq!(again.index, set.index);
+        assert_ne!(again.index, set.index);
         lab.events();
-
-        lab.ask(KernelRequest::DeletePolicy(Direction::In, selector()));
+        lab.ask(KernelRequest::DeletePolicy(set.name()));
+        assert_eq!(reread(lab), std::slice::from_ref(&again), "it is not the one that we had before");
+        lab.ask(KernelRequest::DeletePolicy(again.name()));
         assert!(matches!(lab.event(), KernelEvent::PolicyDeleted(Direction::In, gone) if gone == selector()));
-        lab.ask(KernelRequest::DeletePolicy(Direction::In, selector()));
+        lab.ask(KernelRequest::DeletePolicy(again.name()));
         assert!(lab.events().is_empty(), "that there is none is no error");
         assert_eq!(reread(lab), []);
     });
@@ -142,7 +157,7 @@ fn of_others_too_many_to_hear() {
         };
         assert_eq!(lab.choice == Choice::Xfrm, matches!(events.last(), Some(KernelEvent::Policies(_))), "told so");
         assert_eq!(told, all);
-        assert!(lab.ask(KernelRequest::SetPolicy(one_more())).len() == 1, "requests go on");
+        assert!(add(lab, one_more()).is_ok(), "requests go on");
     });
 }
 

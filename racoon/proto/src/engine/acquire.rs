@@ -134,7 +134,7 @@ impl Engine {
             Origin::Renewal(id) => phase2.renews = Some(id),
             Origin::Control => {}
         }
-        phase2.generated = self.generated.share(&bond.selector).then_some(bond.selector);
+        phase2.generated = self.generated.share(&bond.selector, id).then_some(bond.selector);
         self.phase2s.insert(id, phase2);
         match self.usable_phase1(local, remote) {
             Some(phase1) => self.phase2_under(id, phase1),

@@ -1,12 +1,16 @@
 //! Policies that are made for peers which have none here: `generate_policy`.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::Engine;
+use super::{Engine, Phase2Id};
 use crate::config::GeneratePolicy;
-use crate::kernel::{Action, Direction, KernelRequest, Level, Mode, Policy, Selector, Template};
+use crate::kernel::{
+    Action, Direction, KernelError, KernelRequest, Level as TemplateLevel, Mode, Policy, RequestId, Selector, Template,
+};
 use crate::num::EncapsulationMode;
 use crate::outcome::Cause;
+use crate::output::Level;
 use crate::phase2::Bond;
 use crate::proposal::encoding::Suite;
 use crate::spd::Spd;
@@ -18,26 +22,32 @@ const REQID_MAX: u32 = 16_383;
 /// The priority of a policy for which none is given, where there are priorities.
 const PRIORITY: u32 = 0x8000_0000;
 
+const ALL_DIRECTIONS: [Direction; 3] = [Direction::In, Direction::Forward, Direction::Out];
+
 /// Policies that were made, by their outbound selector.
 #[derive(Debug, Default)]
 pub(super) struct Generated {
-    policies: HashMap<Selector, Users>,
+    sets: HashMap<Selector, PolicySet>,
+    /// Requests that the kernel has not answered yet, by the set that they are for.
+    asked: HashMap<RequestId, (Selector, Direction)>,
     /// 0: there was none.
     last_reqid: u32,
 }
 
-/// The phase 2s that a set of policies is for, and its directions.
-#[derive(Debug)]
-struct Users {
-    count: usize,
-    directions: &'static [Direction],
+/// The policies of one outbound selector.
+#[derive(Debug, Default)]
+struct PolicySet {
+    /// The phase 2s that they are for.
+    users: BTreeSet<Phase2Id>,
+    /// Those that requests of ours created, as the kernel has them. Nothing else is ever deleted.
+    created: BTreeMap<Direction, Policy>,
 }
 
 impl Generated {
     /// One more phase 2 uses the policies with this outbound selector. False: there are none of ours.
-    pub(super) fn share(&mut self, outbound: &Selector) -> bool {
-        let users = self.policies.get_mut(outbound);
-        users.map(|users| users.count += 1).is_some()
+    pub(super) fn share(&mut self, outbound: &Selector, id: Phase2Id) -> bool {
+        let set = self.sets.get_mut(outbound);
+        set.map(|set| set.users.insert(id)).is_some()
     }
 
     /// A reqid that no policy has; none if all are taken.
@@ -47,6 +57,50 @@ impl Generated {
         self.last_reqid = free;
         Some(free)
     }
+
+    /// The policy that a request of ours created for this direction and selector.
+    fn created_mut(&mut self, direction: Direction, selector: &Selector) -> Option<(&mut PolicySet, u32)> {
+        let outbound = if direction == Direction::Out { *selector } else { selector.mirrored() };
+        let set = self.sets.get_mut(&outbound)?;
+        let index = set.created.get(&direction)?.index;
+        Some((set, index))
+    }
+
+    /// Requests that the kernel has not answered.
+    pub(super) fn unanswered(&self) -> usize {
+        self.asked.len()
+    }
+
+    /// Whether a policy of the mirror was created by us, or is being created.
+    fn is_ours(&self, policy: &Policy) -> bool {
+        let outbound = if policy.direction == Direction::Out { policy.selector } else { policy.selector.mirrored() };
+        let Some(set) = self.sets.get(&outbound) else { return false };
+        policy.index == 0 || set.created.get(&policy.direction).is_some_and(|ours| ours.index == policy.index)
+    }
+
+    /// The direction in which somebody else has a policy where one is to be made.
+    pub(super) fn foreign(&self, spd: &Spd, outbound: &Selector) -> Option<Direction> {
+        ALL_DIRECTIONS.into_iter().find(|direction| {
+            let selector = if *direction == Direction::Out { *outbound } else { outbound.mirrored() };
+            spd.exact(*direction, &selector).is_some_and(|policy| !self.is_ours(policy))
+        })
+    }
+
+    /// The kernel tells of a policy. Linux keeps the index of one that is replaced: then it is no longer ours.
+    pub(super) fn heard(&mut self, policy: &Policy) {
+        if let Some((set, index)) = self.created_mut(policy.direction, &policy.selector)
+            && index == policy.index
+            && set.created.get(&policy.direction) != Some(policy)
+        {
+            set.created.remove(&policy.direction);
+        }
+    }
+
+    /// Whether nothing is kept.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.sets.is_empty() && self.asked.is_empty()
+    }
 }
 
 impl Engine {
@@ -54,19 +108,19 @@ impl Engine {
     ///
     /// # Errors
     /// If no policies are to be made, or none can be told from the others.
-    pub(super) fn level_for(&mut self, bond: &Bond, how: GeneratePolicy) -> Result<(Level, u32), Cause> {
+    pub(super) fn level_for(&mut self, bond: &Bond, how: GeneratePolicy) -> Result<(TemplateLevel, u32), Cause> {
         match how {
             GeneratePolicy::Off => Err(Cause::NoPolicy(bond.to_string())),
-            GeneratePolicy::Require => Ok((Level::Require, 0)),
+            GeneratePolicy::Require => Ok((TemplateLevel::Require, 0)),
             GeneratePolicy::Unique => match self.generated.reqid(&self.spd) {
-                Some(reqid) => Ok((Level::Unique, reqid)),
+                Some(reqid) => Ok((TemplateLevel::Unique, reqid)),
                 None => Err(Cause::NoPolicy(format!("{bond}: all reqids for unique policies are taken"))),
             },
         }
     }
 
     /// The templates that a proposal asks for.
-    pub(super) fn templates_for(suite: &Suite, bond: &Bond, (level, reqid): (Level, u32)) -> Vec<Template> {
+    pub(super) fn templates_for(suite: &Suite, bond: &Bond, (level, reqid): (TemplateLevel, u32)) -> Vec<Template> {
         let template = |protocol, mode| {
             let ends = (mode == Mode::Tunnel).then_some((bond.ends.local, bond.ends.remote));
             Template { protocol, mode, level, reqid, ends }
@@ -81,14 +135,17 @@ impl Engine {
         protocols.collect()
     }
 
-    /// Sets the policies for `templates`, which are as an outbound policy has them.
-    pub(super) fn generate_policies(&mut self, outbound: Selector, templates: &[Template]) {
+    /// Asks the kernel for the policies for `templates`, which are as an outbound policy has them. The kernel refuses where
+    /// there is one: then the phase 2 fails.
+    pub(super) fn generate_policies(&mut self, id: Phase2Id, outbound: Selector, templates: &[Template]) {
         let tunnel = templates.iter().any(|template| template.mode == Mode::Tunnel);
-        let directions: &[Direction] = if tunnel {
-            &[Direction::In, Direction::Forward, Direction::Out]
-        } else {
-            &[Direction::In, Direction::Out]
-        };
+        let directions: &[Direction] = if tunnel { &ALL_DIRECTIONS } else { &[Direction::In, Direction::Out] };
+        let set = self.generated.sets.entry(outbound).or_default();
+        set.users.insert(id);
+        // Somebody deleted one of them: what is left would not fit the new ones.
+        for left in std::mem::take(&mut set.created).into_values() {
+            self.tell_kernel(KernelRequest::DeletePolicy(left.name()));
+        }
         for direction in directions {
             let (selector, templates) = match direction {
                 Direction::Out => (outbound, templates.to_vec()),
@@ -100,25 +157,73 @@ impl Engine {
             let action = Action::Protect(templates);
             let policy = Policy { index: 0, direction: *direction, selector, action, priority: PRIORITY };
             self.spd.insert(policy.clone());
-            self.tell_kernel(KernelRequest::SetPolicy(policy));
+            let request = RequestId(self.fresh_id());
+            self.generated.asked.insert(request, (outbound, *direction));
+            self.tell_kernel(KernelRequest::AddPolicy(request, policy));
         }
-        let users = self.generated.policies.entry(outbound).or_insert(Users { count: 0, directions });
-        users.count += 1;
     }
 
-    /// A phase 2 uses the policies no more; with the last one they go.
-    pub(super) fn release_policies(&mut self, outbound: Selector) {
-        let Some(users) = self.generated.policies.get_mut(&outbound) else { return };
-        users.count = users.count.saturating_sub(1);
-        if users.count > 0 {
+    /// The kernel added a policy, or not. If it refused, all phase 2s that need the policy fail.
+    pub(super) fn policy_added(&mut self, request: RequestId, answer: Result<Option<Policy>, KernelError>) {
+        let asked = self.generated.asked.remove(&request);
+        let set = asked
+            .and_then(|(outbound, direction)| Some((outbound, direction, self.generated.sets.get_mut(&outbound)?)));
+        match (set, answer) {
+            (Some((_, direction, set)), Ok(Some(policy))) => {
+                set.created.insert(direction, policy.clone());
+                self.spd.insert(policy);
+            }
+            (Some((outbound, direction, _)), Ok(None)) => self.forget_unconfirmed(outbound, direction),
+            (Some((outbound, direction, set)), Err(error)) => {
+                let users = set.users.iter().copied().collect::<Vec<_>>();
+                self.forget_unconfirmed(outbound, direction);
+                users.into_iter().for_each(|id| self.policy_refused(id, direction, &error));
+            }
+            // Nobody needs it any more.
+            (None, Ok(Some(policy))) => self.tell_kernel(KernelRequest::DeletePolicy(policy.name())),
+            (None, _) => {}
+        }
+    }
+
+    fn policy_refused(&mut self, id: Phase2Id, direction: Direction, error: &KernelError) {
+        let Some(phase2) = self.phase2s.get(id) else { return };
+        let (remote, bond) = (phase2.remote, phase2.bond);
+        let why = if error.exists {
+            format!("{bond}: the kernel has a {direction} policy of somebody else with this selector")
+        } else {
+            format!("{bond}: {error}")
+        };
+        if phase2.established().is_some() {
+            self.log(Level::Error, Some(remote), || format!("no policy is for {why}"));
+            self.purge_phase2(id, true);
+        } else {
+            self.fail_phase2(id, Cause::NoPolicy(why));
+        }
+    }
+
+    /// A policy that was asked for is not there. What the kernel has told of in the meantime stays.
+    fn forget_unconfirmed(&mut self, outbound: Selector, direction: Direction) {
+        let selector = if direction == Direction::Out { outbound } else { outbound.mirrored() };
+        if self.spd.exact(direction, &selector).is_some_and(|policy| policy.index == 0) {
+            self.spd.remove(direction, &selector);
+        }
+    }
+
+    /// A phase 2 uses the policies no more; with the last one those go that we have created, and no others.
+    pub(super) fn release_policies(&mut self, outbound: Selector, id: Phase2Id) {
+        let Entry::Occupied(mut set) = self.generated.sets.entry(outbound) else { return };
+        set.get_mut().users.remove(&id);
+        if !set.get().users.is_empty() {
             return;
         }
-        let directions = users.directions;
-        self.generated.policies.remove(&outbound);
-        for direction in directions {
-            let selector = if *direction == Direction::Out { outbound } else { outbound.mirrored() };
-            self.spd.remove(*direction, &selector);
-            self.tell_kernel(KernelRequest::DeletePolicy(*direction, selector));
+        let set = set.remove();
+        self.generated.asked.retain(|_, (asked, _)| *asked != outbound);
+        ALL_DIRECTIONS.into_iter().for_each(|direction| self.forget_unconfirmed(outbound, direction));
+        for (direction, policy) in set.created {
+            if self.spd.exact(direction, &policy.selector).is_some_and(|there| there.index == policy.index) {
+                self.spd.remove(direction, &policy.selector);
+            }
+            self.tell_kernel(KernelRequest::DeletePolicy(policy.name()));
         }
     }
 }
@@ -133,8 +238,13 @@ mod tests {
         let [high, low] = u16::try_from(reqid).unwrap().to_be_bytes();
         let host = Prefix::host([10, 0, high, low].into());
         let selector = Selector { source: host, destination: host, protocol: 0, source_port: 0, destination_port: 0 };
-        let template =
-            Template { protocol: Protocol::ESP, mode: Mode::Transport, level: Level::Unique, reqid, ends: None };
+        let template = Template {
+            protocol: Protocol::ESP,
+            mode: Mode::Transport,
+            level: TemplateLevel::Unique,
+            reqid,
+            ends: None,
+        };
         let action = Action::Protect(vec![template]);
         Policy { index: reqid, direction: Direction::Out, selector, action, priority: 0 }
     }

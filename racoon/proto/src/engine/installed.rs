@@ -15,7 +15,7 @@ use crate::wire::Delete;
 
 impl Engine {
     /// Deletes what was written for a phase 2 that is no more, reserved SPIs and policies included; the peer first.
-    pub(super) fn undo(&mut self, phase2: &Phase2, tell_peer: bool) {
+    pub(super) fn undo(&mut self, id: Phase2Id, phase2: &Phase2, tell_peer: bool) {
         if tell_peer {
             self.send_delete(phase2);
         }
@@ -24,7 +24,7 @@ impl Engine {
             self.tell_kernel(KernelRequest::Delete(*name));
         }
         if let Some(selector) = phase2.generated {
-            self.release_policies(selector);
+            self.release_policies(selector, id);
         }
     }
 

@@ -13,14 +13,21 @@ impl Engine {
         match event {
             KernelEvent::Spi(request, answer) => self.phase2_spi(request, answer),
             KernelEvent::Installed(request, answer) => self.phase2_installed(request, answer),
+            KernelEvent::PolicyAdded(request, answer) => self.policy_added(request, answer),
             KernelEvent::Acquire(acquire) => self.acquire(acquire),
             KernelEvent::Expire(name, limit) => self.sa_expires(&name, limit),
             KernelEvent::Deleted(name) => self.sa_was_deleted(&name),
             KernelEvent::Flushed(protocol) => self.sas_were_flushed(protocol),
-            KernelEvent::Policy(policy) => self.spd.insert(policy),
+            KernelEvent::Policy(policy) => {
+                self.generated.heard(&policy);
+                self.spd.insert(policy);
+            }
             KernelEvent::PolicyDeleted(direction, selector) => drop(self.spd.remove(direction, &selector)),
             KernelEvent::PoliciesFlushed => self.spd.clear(),
-            KernelEvent::Policies(policies) => self.spd.replace_all(policies),
+            KernelEvent::Policies(policies) => {
+                policies.iter().for_each(|policy| self.generated.heard(policy));
+                self.spd.replace_all(policies);
+            }
         }
     }
 

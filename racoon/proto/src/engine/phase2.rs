@@ -279,7 +279,7 @@ impl Engine {
     pub(super) fn end_phase2(&mut self, id: Phase2Id, ending: Ending) {
         self.tell_of_end(id, &ending);
         let Some(phase2) = self.remove_phase2(id) else { return };
-        self.undo(&phase2, phase2.peer_may_use);
+        self.undo(id, &phase2, phase2.peer_may_use);
         if ending != Ending::Superseded {
             for acquire in &phase2.acquires {
                 self.tell_kernel(KernelRequest::AcquireFailed(acquire.clone()));
@@ -340,7 +340,7 @@ impl Engine {
         self.tell_of_phase2(id, EventKind::Phase2Down);
         let Some(phase2) = self.remove_phase2(id) else { return };
         self.take_over_now(&phase2.bond);
-        self.undo(&phase2, tell_peer);
+        self.undo(id, &phase2, tell_peer);
     }
 
     /// Forgets a phase 2.

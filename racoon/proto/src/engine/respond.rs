@@ -136,7 +136,7 @@ impl Engine {
             ..Phase2::new(Role::Responder, offer.bond, (local, remote), self.now)
         };
         phase2.inbox.work_on(digest.clone());
-        phase2.generated = self.policies_for(&offer.bond, offer.generate.as_deref());
+        phase2.generated = self.policies_for(id, &offer.bond, offer.generate.as_deref());
         self.phase2s.insert(id, phase2);
         self.phase2s.bind(id, phase1);
         self.phase2s.listen(id, phase1, message_id);
@@ -144,10 +144,10 @@ impl Engine {
     }
 
     /// The policies that were made for a bond, or are now.
-    fn policies_for(&mut self, bond: &Bond, generate: Option<&[Template]>) -> Option<Selector> {
+    fn policies_for(&mut self, id: Phase2Id, bond: &Bond, generate: Option<&[Template]>) -> Option<Selector> {
         match generate {
-            Some(templates) => self.generate_policies(bond.selector, templates),
-            None if self.generated.share(&bond.selector) => {}
+            Some(templates) => self.generate_policies(id, bond.selector, templates),
+            None if self.generated.share(&bond.selector, id) => {}
             None => return None,
         }
         Some(bond.selector)
@@ -203,9 +203,10 @@ impl Engine {
     ) -> Result<Offer, Cause> {
         let bond = request.bond;
         let level_and_reqid = self.level_for(&bond, how)?;
-        // Somebody else's: it must be neither replaced, nor deleted in the end.
-        if self.spd.exact(Direction::Out, &bond.selector).is_some() {
-            return Err(Cause::NoPolicy(format!("{bond}: there is an outbound one, but none inbound")));
+        // The kernel would refuse, too; but here it costs nothing.
+        if let Some(direction) = self.generated.foreign(&self.spd, &bond.selector) {
+            let why = format!("{bond}: a policy of somebody else for direction {direction} has this selector");
+            return Err(Cause::NoPolicy(why));
         }
         let mut refusal = Cause::NoProposalChosen(String::from("no proposal is understood"));
         for suite in &request.suites {

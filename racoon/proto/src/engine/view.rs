@@ -62,7 +62,7 @@ impl Engine {
             half_open: self.phase1s.half_open.len(),
             phase2s: self.phase2s.iter().count(),
             jobs: self.jobs.len(),
-            requests: self.requests.len(),
+            requests: self.requests.len() + self.generated.unanswered(),
             timers: self.timers.len(),
         }
     }

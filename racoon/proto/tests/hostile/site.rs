@@ -125,6 +125,9 @@ pub(crate) struct Site {
     pub(crate) sas: BTreeMap<SaName, Way>,
     /// Reserved SPIs.
     pub(crate) larval: BTreeSet<SaName>,
+    /// Policies that the engine did not find there.
+    pub(crate) policies: Vec<Policy>,
+    last_index: u32,
     next_spi: u32,
     acquires: u32,
     /// Datagrams that nobody has taken yet.
@@ -158,6 +161,8 @@ impl Site {
             keys: Keys { peer: peer.ip().to_string(), everybody: false },
             sas: BTreeMap::new(),
             larval: BTreeSet::new(),
+            policies: Vec::new(),
+            last_index: 1000,
             next_spi: 0x1000,
             acquires: 0,
             sent: VecDeque::new(),
@@ -323,6 +328,18 @@ impl Site {
         }
     }
 
+    /// As a kernel does it: exclusively.
+    fn add_policy(&mut self, policy: Policy) -> Result<Policy, KernelError> {
+        let is_same = |one: &Policy| (one.direction, one.selector) == (policy.direction, policy.selector);
+        if self.policies.iter().any(is_same) {
+            return Err(KernelError { text: String::from("File exists"), exists: true });
+        }
+        self.last_index += 8;
+        let policy = Policy { index: self.last_index, ..policy };
+        self.policies.push(policy.clone());
+        Ok(policy)
+    }
+
     fn carry_out(&mut self, request: KernelRequest) {
         let refused = |exists| Err(KernelError { text: String::from("refused"), exists });
         let answer = match request {
@@ -351,7 +368,9 @@ impl Site {
                 self.larval.remove(&name);
                 return;
             }
-            _ => return,
+            KernelRequest::AddPolicy(id, policy) => KernelEvent::PolicyAdded(id, self.add_policy(policy).map(Some)),
+            KernelRequest::DeletePolicy(name) => return self.policies.retain(|policy| policy.index != name.index),
+            KernelRequest::AcquireFailed(_) => return,
         };
         self.engine.handle_kernel(self.now, answer);
     }

@@ -83,16 +83,24 @@ impl Kernel {
                 }
                 None
             }
-            KernelRequest::SetPolicy(policy) => {
-                self.policies.retain(|old| (old.direction, old.selector) != (policy.direction, policy.selector));
-                self.policies.push(policy);
-                None
+            KernelRequest::AddPolicy(id, policy) => {
+                Some(KernelEvent::PolicyAdded(id, self.add_policy(policy).map(Some)))
             }
-            KernelRequest::DeletePolicy(direction, selector) => {
-                self.policies.retain(|old| (old.direction, old.selector) != (direction, selector));
+            KernelRequest::DeletePolicy(name) => {
+                self.policies.retain(|old| old.name() != name);
                 None
             }
         }
+    }
+
+    fn add_policy(&mut self, policy: Policy) -> Result<Policy, KernelError> {
+        if self.policies.iter().any(|old| (old.direction, old.selector) == (policy.direction, policy.selector)) {
+            return Err(KernelError { text: "exists".into(), exists: true });
+        }
+        let index = self.policies.iter().map(|old| old.index).max().unwrap_or(0) + 8;
+        let policy = Policy { index, ..policy };
+        self.policies.push(policy.clone());
+        Ok(policy)
     }
 
     fn install(&mut self, now: Time, sa: &SaInstallation) -> Result<(), KernelError> {

@@ -96,12 +96,58 @@ fn a_caveat_is_told_once() {
     assert!(matches!(&remarks[..], [Remark::Warning(text)] if text.starts_with("AH over IPv4 with")), "{remarks:?}");
 }
 
+/// Adds a policy.
+fn add(lab: &mut Lab, policy: Policy) -> Result<Policy, KernelError> {
+    match lab.ask(KernelRequest::AddPolicy(RequestId(1), policy)).pop() {
+        Some(KernelEvent::PolicyAdded(_, added)) => added.map(|policy| policy.expect("a policy")),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A policy of somebody else is neither replaced nor deleted, whatever its selector is, and neither is one that somebody set
+/// where ours has been.
+#[test]
+fn policies_of_others_stay() {
+    for dialect in Dialect::ALL {
+        let mut lab = Lab::new(dialect);
+        let mut other = Connection::new(Box::new(lab.kernel.another_handle().unwrap()));
+        let mut bytes = Vec::new();
+        let foreign = |action| Policy { action, ..policy(Direction::In) };
+        let discard = super::super::policy::to_request(dialect, &foreign(Action::Discard)).unwrap().unwrap();
+        request::spdadd(other.origin(1), &discard, &mut bytes).unwrap();
+        other.send(&bytes).unwrap();
+        let [KernelEvent::Policy(there)] = &lab.events()[..] else { panic!("{dialect}: no policy") };
+        assert!(add(&mut lab, policy(Direction::In)).unwrap_err().exists, "{dialect}");
+        let dump = |lab: &mut Lab| {
+            let mut all = Vec::new();
+            lab.door.reread(&mut |event| {
+                if let KernelEvent::Policies(policies) = event {
+                    all = policies;
+                }
+            });
+            all
+        };
+        assert_eq!(dump(&mut lab), std::slice::from_ref(there), "{dialect}");
+
+        // Ours goes, and somebody sets another one in its place.
+        request::spddelete2(other.origin(1), there.index, &mut bytes).unwrap();
+        other.send(&bytes).unwrap();
+        let ours = add(&mut lab, policy(Direction::In)).unwrap();
+        request::spddelete2(other.origin(1), ours.index, &mut bytes).unwrap();
+        other.send(&bytes).unwrap();
+        request::spdadd(other.origin(1), &discard, &mut bytes).unwrap();
+        other.send(&bytes).unwrap();
+        lab.ask(KernelRequest::DeletePolicy(ours.name()));
+        let left = dump(&mut lab);
+        assert!(matches!(&left[..], [Policy { action: Action::Discard, .. }]), "{dialect}: {left:?}");
+    }
+}
+
 #[test]
 fn from_packet_to_sa() {
     for dialect in Dialect::ALL {
         let mut lab = Lab::new(dialect);
-        let set = lab.ask(KernelRequest::SetPolicy(policy(Direction::Out))).pop();
-        let Some(KernelEvent::Policy(set)) = set else { panic!("{set:?}") };
+        let set = add(&mut lab, policy(Direction::Out)).unwrap();
         assert_ne!(set.index, 0);
         assert_eq!(set, Policy { index: set.index, ..policy(Direction::Out) });
         assert!(matches!(&lab.events()[..], [KernelEvent::Policy(told)] if *told == set), "{dialect}");
@@ -131,7 +177,7 @@ fn from_packet_to_sa() {
         for name in names {
             assert!(lab.ask(KernelRequest::Delete(name)).is_empty());
         }
-        lab.ask(KernelRequest::DeletePolicy(Direction::Out, set.selector));
+        lab.ask(KernelRequest::DeletePolicy(set.name()));
         let events = lab.events();
         assert!(matches!(&events[..], [KernelEvent::PolicyDeleted(Direction::Out, _)]), "{dialect}: {events:?}");
         assert_eq!(*lab.remarks.lock().unwrap(), []);
@@ -163,17 +209,13 @@ fn what_others_do() {
         assert!(matches!(&lab.events()[..], [KernelEvent::Flushed(Some(Protocol::ESP))]), "{dialect}");
 
         // By its index, of which the BSDs tell no more.
-        let set = lab.ask(KernelRequest::SetPolicy(policy(Direction::In))).pop();
-        let Some(KernelEvent::Policy(set)) = set else { panic!("{set:?}") };
+        let set = add(&mut lab, policy(Direction::In)).unwrap();
         lab.events();
         request::spddelete2(other.origin(1), set.index, &mut bytes).unwrap();
         other.send(&bytes).unwrap();
         let events = lab.events();
-        match &events[..] {
-            [KernelEvent::PolicyDeleted(Direction::In, gone)] => assert_eq!(*gone, set.selector),
-            [KernelEvent::Policies(left)] => assert!(left.is_empty() && dialect != Dialect::Linux),
-            _ => panic!("{dialect}: {events:?}"),
-        }
+        let [KernelEvent::PolicyDeleted(Direction::In, gone)] = &events[..] else { panic!("{dialect}: {events:?}") };
+        assert_eq!(*gone, set.selector);
     }
 }
 
@@ -200,10 +242,10 @@ fn a_kernel_that_gives_a_unique_policy_its_reqid() {
         if let Action::Protect(templates) = &mut unique.action {
             templates[0].level = Level::Unique;
         }
-        let answer = lab.ask(KernelRequest::SetPolicy(unique)).pop();
+        let added = add(&mut lab, unique).unwrap();
         let told = lab.events().pop();
-        for event in [answer, told] {
-            let Some(KernelEvent::Policy(policy)) = event else { panic!("{event:?}") };
+        let Some(KernelEvent::Policy(told)) = told else { panic!("{told:?}") };
+        for policy in [added, told] {
             let Action::Protect(templates) = policy.action else { panic!("not protected") };
             assert!(templates[0].reqid >= 0x4000, "{dialect}: {templates:?}");
         }
@@ -353,10 +395,11 @@ fn whom_it_opens() {
     assert_eq!(choice, Choice::Memory);
     let mut door = Door::open(&choice, Some(Dialect::NetBsd), 0, Box::new(|_| ())).unwrap();
     let mut events = Vec::new();
-    door.carry_out(KernelRequest::SetPolicy(policy(Direction::Out)), &mut |event| events.push(event));
+    let request = KernelRequest::AddPolicy(RequestId(1), policy(Direction::Out));
+    door.carry_out(request, &mut |event| events.push(event));
     door.readable(&mut |event| events.push(event)).unwrap();
     // What was answered, what there was, and what was told.
-    let [KernelEvent::Policy(_), KernelEvent::Policies(_), KernelEvent::Policy(_)] = &events[..] else {
+    let [KernelEvent::PolicyAdded(_, Ok(_)), KernelEvent::Policies(_), KernelEvent::Policy(_)] = &events[..] else {
         panic!("{events:?}")
     };
 }
@@ -392,7 +435,7 @@ fn over_a_socket() {
     let mut events = Vec::new();
     let mut ask = |request| door.carry_out(request, &mut |event| events.push(event));
     ask(KernelRequest::AllocateSpi(allocation(Protocol::ESP)));
-    ask(KernelRequest::SetPolicy(policy(Direction::Out)));
+    ask(KernelRequest::AddPolicy(RequestId(1), policy(Direction::Out)));
     let sa = outbound(0x2002, aes_sha1());
     let name = sa.name;
     ask(KernelRequest::Install(Box::new(sa)));
@@ -402,7 +445,7 @@ fn over_a_socket() {
     let events = std::mem::take(&mut events);
     let [
         KernelEvent::Spi(_, Ok(_)),
-        KernelEvent::Policy(_),
+        KernelEvent::PolicyAdded(_, Ok(_)),
         KernelEvent::Installed(_, Ok(())),
         KernelEvent::Spi(_, Ok(_)),
     ] = &events[..]

@@ -4,6 +4,7 @@ mod acquires;
 mod configured;
 mod crafted;
 mod exchange;
+mod generated;
 mod levels;
 mod life;
 mod refused;
@@ -29,6 +30,7 @@ struct Kernel {
     larval: Vec<SaName>,
     next_spi: u32,
     policies: BTreeMap<(Direction, Selector), Policy>,
+    last_index: u32,
     failed: Vec<Acquire>,
     deleted: Vec<SaName>,
     /// It does not answer.
@@ -74,15 +76,26 @@ impl Kernel {
                 self.failed.push(acquire);
                 None
             }
-            KernelRequest::SetPolicy(policy) => {
-                self.policies.insert((policy.direction, policy.selector), policy);
-                None
+            KernelRequest::AddPolicy(id, policy) => {
+                Some(KernelEvent::PolicyAdded(id, self.add_policy(policy).map(Some)))
             }
-            KernelRequest::DeletePolicy(direction, selector) => {
-                self.policies.remove(&(direction, selector)).expect("a policy that is there");
+            KernelRequest::DeletePolicy(name) => {
+                self.policies.retain(|_, policy| policy.index != name.index);
                 None
             }
         }
+    }
+
+    /// The policy with the index that it gets.
+    fn add_policy(&mut self, policy: Policy) -> Result<Policy, KernelError> {
+        let key = (policy.direction, policy.selector);
+        if self.policies.contains_key(&key) {
+            return Err(KernelError { text: "File exists".into(), exists: true });
+        }
+        self.last_index += 8;
+        let policy = Policy { index: self.last_index, ..policy };
+        self.policies.insert(key, policy.clone());
+        Ok(policy)
     }
 
     fn names(&self, way: Way) -> Vec<SaName> {

@@ -246,21 +246,6 @@ fn a_tunnel_with_somebody_else() {
     net.assert_empty();
 }
 
-/// An outbound policy of somebody is not replaced by one that is made for a peer, and not deleted with it.
-#[test]
-fn policies_are_not_made_over_those_of_others() {
-    let generate = |block: &mut Remote, _: &mut Settings| block.generate_policy = GeneratePolicy::Require;
-    let both = [sainfo(), sainfo()];
-    let mut net = Net::with(hosts(), &transport(), both, |_, _| {}, generate);
-    let outbound = policies(hosts(), &transport(), false).remove(1);
-    net.tell_b(KernelEvent::Policies(vec![outbound]));
-    net.acquire();
-    net.settle();
-    assert!(matches!(&net.world.b.failures()[..], [Cause::NoPolicy(why)] if why.ends_with("but none inbound")));
-    assert!(net.kernels[1].policies.is_empty());
-    net.assert_empty();
-}
-
 /// A kernel that never answers fills nothing; one that answers late gets the last SPIs back.
 #[test]
 fn a_kernel_that_does_not_answer_fills_nothing() {

@@ -1,0 +1,162 @@
+//! Policies that are made for peers: they replace none of others, and only they are deleted.
+
+use super::*;
+use crate::config::GeneratePolicy;
+
+const ALL: [Direction; 3] = [Direction::In, Direction::Forward, Direction::Out];
+
+fn generate(block: &mut Remote, _: &mut Settings) {
+    block.generate_policy = GeneratePolicy::Require;
+}
+
+/// `a` wants a tunnel for networks for which `b` has no policies.
+fn tunnel() -> Net {
+    let mut net =
+        Net::with(networks(), &[template(Protocol::ESP, Mode::Tunnel)], [sainfo(), sainfo()], |_, _| {}, generate);
+    net.tell_b(KernelEvent::Policies(Vec::new()));
+    net
+}
+
+/// What an administrator of `b` has set for the networks of [`tunnel`].
+fn foreign(direction: Direction, action: Action) -> Policy {
+    let selector = if direction == Direction::Out { networks().mirrored() } else { networks() };
+    Policy { index: 4711, direction, selector, action, priority: 0 }
+}
+
+fn set_by_others(net: &mut Net, policy: &Policy) {
+    net.kernels[1].policies.insert((policy.direction, policy.selector), policy.clone());
+}
+
+fn is_left(net: &Net, policy: &Policy) -> bool {
+    net.kernels[1].policies.values().collect::<Vec<_>>() == [policy]
+}
+
+/// An administrator blocks, passes or protects in one direction: nothing is made over it, whether it is known or only the
+/// kernel knows of it, and it is still there when the peer has gone.
+#[test]
+fn a_policy_of_somebody_else_stays_in_any_direction() {
+    for direction in ALL {
+        for action in [Action::Discard, Action::Pass, Action::Protect(vec![template(Protocol::ESP, Mode::Transport)])] {
+            for is_known in [true, false] {
+                let what = format!("{direction} {action:?}, known: {is_known}");
+                let mut net = tunnel();
+                let policy = foreign(direction, action.clone());
+                set_by_others(&mut net, &policy);
+                if is_known {
+                    net.tell_b(KernelEvent::Policies(vec![policy.clone()]));
+                }
+                net.acquire();
+                net.settle();
+                let failures = net.world.b.failures();
+                let [Cause::NoPolicy(_) | Cause::NoProposalChosen(_)] = &failures[..] else {
+                    panic!("{what}: {failures:?}")
+                };
+                assert!(is_left(&net, &policy), "{what}: {:?}", net.kernels[1].policies);
+                assert!(net.kernels[1].sas.is_empty() && net.kernels[1].larval.is_empty(), "{what}");
+                assert!(net.world.b.engine.generated.is_empty() && net.world.b.engine.phase2s.is_empty(), "{what}");
+                assert_eq!(net.world.b.engine.load().requests, 0, "{what}");
+            }
+        }
+    }
+}
+
+/// With the policy gone the same peer gets its tunnel.
+#[test]
+fn the_honest_peer_gets_through_afterwards() {
+    let mut net = tunnel();
+    set_by_others(&mut net, &foreign(Direction::Forward, Action::Discard));
+    net.acquire();
+    net.settle();
+    net.kernels[1].policies.clear();
+    net.acquire();
+    net.settle();
+    net.assert_pairs(1);
+    assert_eq!(net.kernels[1].policies.len(), 3);
+}
+
+/// Somebody deletes what was made and sets policies of his own: those stay when the peer goes, whatever the engine has heard
+/// of all that.
+#[test]
+fn what_somebody_set_in_the_place_of_ours_stays() {
+    for heard in 0..4 {
+        let mut net = tunnel();
+        net.acquire();
+        net.settle();
+        net.assert_pairs(1);
+        let policies = ALL.map(|direction| foreign(direction, Action::Discard));
+        net.kernels[1].policies.clear();
+        policies.iter().for_each(|policy| set_by_others(&mut net, policy));
+        match heard {
+            0 => {}
+            1 => net.tell_b(KernelEvent::PoliciesFlushed),
+            2 => net.tell_b(KernelEvent::Policies(policies.to_vec())),
+            _ => policies.iter().for_each(|policy| net.tell_b(KernelEvent::Policy(policy.clone()))),
+        }
+        let now = net.world.now;
+        net.world.a.engine.handle_control(now, Control::FlushPhase2(None)).unwrap();
+        net.settle();
+        let left = net.kernels[1].policies.values().cloned().collect::<Vec<_>>();
+        assert_eq!(left.len(), 3, "{heard}: {left:?}");
+        assert!(left.iter().all(|policy| policy.action == Action::Discard), "{heard}: {left:?}");
+        assert!(net.world.b.engine.generated.is_empty());
+    }
+}
+
+/// Linux keeps the index of a policy that is replaced: it is the replacer's from then on.
+#[test]
+fn a_policy_that_somebody_replaced_is_not_ours_any_more() {
+    for by_dump in [true, false] {
+        let mut net = tunnel();
+        net.acquire();
+        net.settle();
+        let key = (Direction::Forward, networks());
+        let ours = net.kernels[1].policies[&key].clone();
+        let theirs = Policy { action: Action::Discard, ..ours };
+        set_by_others(&mut net, &theirs);
+        if by_dump {
+            let all = net.kernels[1].policies.values().cloned().collect();
+            net.tell_b(KernelEvent::Policies(all));
+        } else {
+            net.tell_b(KernelEvent::Policy(theirs.clone()));
+        }
+        let now = net.world.now;
+        net.world.a.engine.handle_control(now, Control::FlushPhase2(None)).unwrap();
+        net.settle();
+        assert!(is_left(&net, &theirs), "{by_dump}: {:?}", net.kernels[1].policies);
+    }
+}
+
+/// The kernel says late that a policy was added, when nobody needs it any more: it goes.
+#[test]
+fn an_answer_that_comes_too_late() {
+    let mut net = tunnel();
+    net.world.initiate();
+    net.settle();
+    net.kernels[1].silent = true;
+    net.acquire();
+    net.settle();
+    net.pass(seconds(120));
+    assert_eq!(net.world.b.engine.load().requests, 0);
+    net.kernels[1].silent = false;
+    net.settle();
+    net.assert_empty();
+    assert!(net.world.b.engine.generated.is_empty());
+}
+
+/// A renewal uses what there is; when somebody has deleted a part of it, all is made anew.
+#[test]
+fn a_part_that_somebody_deleted_is_made_again() {
+    let mut net = tunnel();
+    net.acquire();
+    net.settle();
+    let key = (Direction::In, networks());
+    net.kernels[1].policies.remove(&key).unwrap();
+    net.tell_b(KernelEvent::PolicyDeleted(key.0, key.1));
+    net.pass(seconds(850));
+    net.assert_pairs(2);
+    assert_eq!(net.kernels[1].policies.len(), 3);
+    let now = net.world.now;
+    net.world.a.engine.handle_control(now, Control::FlushPhase2(None)).unwrap();
+    net.settle();
+    net.assert_empty();
+}
