@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::excerpt::{Excerpt, Secrets, printable};
-use crate::setkey::{ErrorKind, ParseError, RawStatement, Token, tokens};
+use crate::setkey::{ErrorKind, ParseError, RawStatement, Token, secrets_of, tokens};
 
 /// An error with the line it is in: `FILE:LINE:COLUMN: MESSAGE`, the source line with keys blotted out, a caret, and a
 /// hint. No line end after the last.
@@ -30,6 +30,11 @@ impl<'a> Diagnostic<'a> {
         tokens(text).last().map_or(0, |(start, token)| start + token.source().len())
     }
 
+    /// The word that is wrong.
+    fn word(&self) -> &'a str {
+        Token::at(self.source.text, self.error.offset).source()
+    }
+
     fn message(&self, secrets: &Secrets) -> String {
         let message = &self.error.message;
         if matches!(self.error.kind, ErrorKind::Policy(_)) {
@@ -38,6 +43,7 @@ impl<'a> Diagnostic<'a> {
             return printable(line.unwrap_or(message));
         }
         match Token::at(self.source.text, self.error.offset) {
+            Token::Illegal(text) => format!("{message} at `{}'", printable(text)),
             _ if secrets.cover(self.error.offset) => format!("{message} at the key"),
             Token::End => format!("{message} at the end"),
             token => format!("{message} at `{}'", printable(token.source())),
@@ -47,7 +53,11 @@ impl<'a> Diagnostic<'a> {
 
 impl fmt::Display for Diagnostic<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let secrets = secrets_of(self.source.text);
+        let mut secrets = secrets_of(self.source.text, self.source.doubtful);
+        // A number that the error itself shows.
+        if self.error.kind == ErrorKind::Value && self.error.token.as_deref() == Some(self.word()) {
+            secrets.0.retain(|(start, _)| *start != self.error.offset);
+        }
         let Line { line, column, excerpt } = Line::new(self.source, self.offset(), &secrets);
         writeln!(f, "{}:{line}:{column}: {}", printable(self.file), self.message(&secrets))?;
         writeln!(f, "  {}", excerpt.text)?;
@@ -84,58 +94,24 @@ impl Line {
     }
 }
 
-/// The spans of a statement that hold keys, or may: what follows `-E NAME` and `-A NAME`, quoted strings after those
-/// flags, and long strings of hex digits anywhere.
-fn secrets_of(text: &str) -> Secrets {
-    let mut spans = Vec::new();
-    // Tokens since the last -E or -A.
-    let mut since = None;
-    for (start, token) in tokens(text) {
-        let source = token.source();
-        since = match source {
-            "-E" | "-A" | "auth" => Some(0),
-            _ => since.map(|count: u32| count.saturating_add(1)),
-        };
-        let secret = match token {
-            // An open quote: all that follows.
-            Token::Illegal("\"") => {
-                spans.push((start + 1, text.len()));
-                break;
-            }
-            Token::Quoted(_) => since.is_some(),
-            _ => is_long_hex(source) || (since == Some(2) && !source.starts_with(['-', ';'])),
-        };
-        if secret {
-            spans.push((start, start + source.len()));
-        }
-    }
-    Secrets(spans)
-}
-
-/// More hex digits than an SPI has.
-fn is_long_hex(token: &str) -> bool {
-    let digits = token.strip_prefix("0x").or_else(|| token.strip_prefix("0X")).unwrap_or(token);
-    digits.len() > 10 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
 #[cfg(test)]
 mod tests {
     use expect_test::{Expect, expect};
 
     use super::*;
-    use crate::setkey::{Splitter, parse};
+    use crate::setkey::Splitter;
 
     /// The diagnostic of the first error in a script.
     fn diagnose(script: &[u8]) -> String {
         let mut splitter = Splitter::script();
         let mut input = script;
         while let Some(raw) = splitter.split(&mut input).unwrap() {
-            if let Err(error) = parse(raw.text, raw.first_line) {
+            if let Err(error) = raw.parse() {
                 return Diagnostic::new("a.conf", raw, &error).to_string();
             }
         }
         let raw = splitter.finish().unwrap();
-        Diagnostic::new("a.conf", raw, &parse(raw.text, raw.first_line).unwrap_err()).to_string()
+        Diagnostic::new("a.conf", raw, &raw.parse().unwrap_err()).to_string()
     }
 
     fn check(script: &str, expected: Expect) {
@@ -251,10 +227,10 @@ mod tests {
         check(
             "add a b ah 256 -A hmac-md5 \"line\nsecret\" x;",
             expect![[r#"
-            a.conf:2:9: syntax error at `x'
-              ******* x;
-                      ^
-              expected `;`"#]],
+                a.conf:2:9: syntax error at the key
+                  ******* *;
+                          ^
+                  expected `;`"#]],
         );
     }
 

@@ -42,6 +42,11 @@ impl Secrets {
         let next = self.0.partition_point(|(_, end)| *end <= offset);
         self.0.get(next).is_some_and(|(start, _)| *start <= offset)
     }
+
+    /// The text, which is at `offset` in the source, with a `*` for each character of a key.
+    pub(crate) fn blot(&self, text: &str, offset: usize) -> String {
+        text.char_indices().map(|(at, c)| if self.cover(offset + at) { '*' } else { c }).collect()
+    }
 }
 
 /// Appends `text`, which is at `offset` in the source, as a terminal may see it.

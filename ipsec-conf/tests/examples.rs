@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use ipsec_conf::policy::{Direction, Endpoints, Mode};
-use ipsec_conf::setkey::{Authentication, Command, Diagnostic, Encryption, Key, Sa, Spd, Splitter, parse};
+use ipsec_conf::setkey::{Authentication, Command, Diagnostic, Encryption, Key, Sa, Spd, Splitter};
 
 /// What a file loads.
 #[derive(Default)]
@@ -24,7 +24,7 @@ fn load(name: &str) -> Loaded {
     let mut splitter = Splitter::script();
     let mut input = bytes.as_slice();
     while let Some(raw) = splitter.split(&mut input).unwrap() {
-        match parse(raw.text, raw.first_line) {
+        match raw.parse() {
             Ok(statement) => loaded.add(statement.command),
             Err(error) => panic!("{}", Diagnostic::new(name, raw, &error)),
         }

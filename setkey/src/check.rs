@@ -5,7 +5,7 @@ use std::io::{self, Read, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::ExitCode;
 
-use ipsec_conf::setkey::{Diagnostic, ParseError, RawStatement, Splitter, parse};
+use ipsec_conf::setkey::{Diagnostic, ParseError, RawStatement, Splitter};
 use libpfkey::backend::Choice;
 use libpfkey::{Abi, Connection, Dialect, SaType};
 use zeroize::Zeroizing;
@@ -69,7 +69,7 @@ pub(crate) fn run(name: &str, dialect: Option<Dialect>, backend: &Choice) -> Res
 
 impl Check<'_> {
     fn statement(&mut self, raw: RawStatement<'_>) {
-        let statement = match parse(raw.text, raw.first_line) {
+        let statement = match raw.parse() {
             Ok(statement) => statement,
             Err(error) => return self.error(raw, &error),
         };

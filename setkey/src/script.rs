@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _, Read};
 use std::process::ExitCode;
 
-use ipsec_conf::setkey::{RawStatement, Splitter, StatementTooLong, parse};
+use ipsec_conf::setkey::{RawStatement, Splitter, StatementTooLong};
 use zeroize::Zeroizing;
 
 use crate::compose::Refusal;
@@ -115,7 +115,7 @@ fn feed(session: &mut Session, splitter: &mut Splitter, bytes: &mut &[u8], stop:
 
 /// A statement that does not end: where its first error is tells why, unless that is only where it was cut off.
 fn over_long(session: &mut Session, splitter: &mut Splitter, too_long: StatementTooLong) -> End {
-    match splitter.finish().map(|raw| (raw, parse(raw.text, raw.first_line))) {
+    match splitter.finish().map(|raw| (raw, raw.parse())) {
         Some((raw, Err(error))) if error.offset < raw.text.trim_end().len() => session.view.console.error(raw, &error),
         _ => session.view.console.kernel(too_long.line, &too_long.to_string()),
     }
@@ -124,7 +124,7 @@ fn over_long(session: &mut Session, splitter: &mut Splitter, too_long: Statement
 
 fn statement(session: &mut Session, raw: RawStatement<'_>, stop: Stop) -> End {
     let mut warnings = Vec::new();
-    let refusal = match parse(raw.text, raw.first_line) {
+    let refusal = match raw.parse() {
         Err(error) => Err(Refusal::from(error)),
         Ok(statement) => session.execute(&statement, &mut warnings),
     };

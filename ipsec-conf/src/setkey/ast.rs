@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use zeroize::Zeroizing;
 
 use super::error::{ErrorKind, ParseError};
+use super::secret::{secrets_of, shown};
 use super::token::{Token, skip_blanks};
 use crate::policy::Policy;
 
@@ -15,6 +16,8 @@ pub struct Statement<'s> {
     pub source: &'s str,
     /// Line of the terminating `;`, from 1: what kernel errors are reported with.
     pub line: u32,
+    /// It may be the rest of a key: see [`RawStatement::doubtful`](super::RawStatement::doubtful).
+    pub doubtful: bool,
     /// What it says.
     pub command: Command<'s>,
 }
@@ -22,7 +25,7 @@ pub struct Statement<'s> {
 impl<'s> Statement<'s> {
     /// An error at the token that begins at `offset`.
     pub fn error_at(&self, offset: usize, message: impl Into<Cow<'static, str>>) -> ParseError {
-        self.error(Token::at(self.source, offset).shown(), offset, offset, message.into())
+        self.error(Token::at(self.source, offset).source(), offset, offset, offset, message.into())
     }
 
     /// An error about the token at `offset` that KAME setkey sees only with the next token in hand, and shows there.
@@ -30,14 +33,15 @@ impl<'s> Statement<'s> {
     pub fn error_after(&self, offset: usize, message: impl Into<Cow<'static, str>>) -> ParseError {
         let end = offset + Token::at(self.source, offset).source().len();
         let next = skip_blanks(self.source, end);
-        self.error(Token::at(self.source, next).shown(), next, offset, message.into())
+        self.error(Token::at(self.source, next).source(), next, next, offset, message.into())
     }
 
     /// An error about what is at `offset` that KAME setkey sees only when the statement is complete: it shows the `;`,
     /// and before that the text after `-P` in the statements that have one.
     pub fn error_at_end(&self, offset: usize, message: impl Into<Cow<'static, str>>) -> ParseError {
         let start = self.policy_text().map_or(self.source.len().saturating_sub(1), |text| text.offset);
-        self.error(self.source.get(start..).unwrap_or_default(), self.source.len(), offset, message.into())
+        let token = self.source.get(start..).unwrap_or_default();
+        self.error(token, start, self.source.len(), offset, message.into())
     }
 
     /// Line on which `offset` is.
@@ -54,12 +58,12 @@ impl<'s> Statement<'s> {
         }
     }
 
-    /// `stands`: where the reference's parser is; `offset`: what is wrong.
-    fn error(&self, token: &str, stands: usize, offset: usize, message: Cow<'static, str>) -> ParseError {
+    /// `start`: where the token begins; `stands`: where the reference's parser is; `offset`: what is wrong.
+    fn error(&self, token: &str, start: usize, stands: usize, offset: usize, message: Cow<'static, str>) -> ParseError {
         ParseError {
             kind: ErrorKind::Value,
             message,
-            token: token.to_owned(),
+            token: shown(&secrets_of(self.source, self.doubtful), token, start),
             line: self.line_at(stands),
             offset,
             library_line: None,

@@ -7,16 +7,17 @@ use crate::policy;
 
 /// Why a statement was refused, and where.
 ///
-/// The `Display` form is the text of KAME setkey: ``MESSAGE at `TOKEN'``. It shows the token even when that is a key.
+/// The `Display` form is the text of KAME setkey, ``MESSAGE at `TOKEN'``, with `at the key` where the token is a key or
+/// could be one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseError {
     /// The cause.
     pub kind: ErrorKind,
     /// What is wrong, without the token.
     pub message: Cow<'static, str>,
-    /// The token where KAME setkey's parser stands when it sees the error: empty at the end of the text, without the
-    /// quotes for a quoted string, all the text after `-P` for an error in a policy.
-    pub token: String,
+    /// The token where KAME setkey's parser stands when it sees the error: empty at the end of the text, all the text
+    /// after `-P` for an error in a policy. `None` when it is a key or could be one.
+    pub token: Option<String>,
     /// Line on which that parser stands.
     pub line: u32,
     /// Offset in the statement's text of what is wrong. For a policy it is inside the text after `-P`.
@@ -37,7 +38,10 @@ impl ParseError {
 
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at `{}'", self.message, self.token)
+        match &self.token {
+            Some(token) => write!(f, "{} at `{token}'", self.message),
+            None => write!(f, "{} at the key", self.message),
+        }
     }
 }
 

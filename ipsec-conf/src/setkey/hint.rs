@@ -67,6 +67,17 @@ pub(super) fn for_syntax_error(source: &str, offset: usize, token: Token<'_>, ex
         .or_else(|| listing(expected))
 }
 
+/// Whether a word is a statement, a protocol, a mode or another word of the language, algorithms excepted.
+pub(super) fn is_keyword(word: &str) -> bool {
+    [&STATEMENTS[..], &PROTOCOLS, &MODES, &PADDINGS, &COMPRESSIONS].iter().any(|words| words.contains(&word))
+}
+
+/// Whether a word could be the misspelt name of an algorithm.
+pub(super) fn is_like_algorithm(word: &str) -> bool {
+    let names = Encryption::NAMES.iter().map(|(name, _)| *name);
+    spelling::guess(word, names.chain(Authentication::NAMES.iter().map(|(name, _)| *name))).is_some()
+}
+
 fn for_illegal(text: &str) -> Option<Hint> {
     Some(match text {
         "\"" => "this quote is not closed".into(),
@@ -105,8 +116,8 @@ fn for_number(text: &str, expected: &[Rule]) -> Option<Hint> {
         return Some("hex digits need 0x before them".into());
     }
     if let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        return match digits.chars().find(|digit| !digit.is_ascii_hexdigit()) {
-            Some(digit) => Some(format!("`{digit}` is no hex digit").into()),
+        return match digits.chars().position(|digit| !digit.is_ascii_hexdigit()) {
+            Some(at) => Some(format!("character {} after 0x is no hex digit", at + 1).into()),
             None => Some("hex digits must follow 0x".into()),
         };
     }

@@ -12,22 +12,32 @@ use super::ast::*;
 use super::error::{ErrorKind, ParseError};
 use super::grammar::{Grammar, Rule};
 use super::hint;
+use super::secret::{secrets_of, shown};
 use super::selector::{known_protocol, takes_spec, upper_spec};
 use super::token::Token;
+use crate::excerpt::Secrets;
 use crate::policy;
+
+/// Length of a hexadecimal number that may be meant to be of 32 bits, with two digits too many.
+const NUMBER_MAX: usize = 12;
 
 /// Parses one statement with its `;`. `first_line` is the line of the text's first byte.
 ///
 /// # Errors
 /// The first thing wrong. Names are not resolved, key lengths not checked: that needs the system and the kernel.
 pub fn parse(source: &str, first_line: u32) -> Result<Statement<'_>, ParseError> {
-    let reader = Reader { source, first_line };
+    parse_piece(source, first_line, false)
+}
+
+/// The same, of a text that may be the rest of a key when it is `doubtful`.
+pub(super) fn parse_piece(source: &str, first_line: u32, doubtful: bool) -> Result<Statement<'_>, ParseError> {
+    let reader = Reader { source, first_line, doubtful };
     let mut pairs = Grammar::parse(Rule::statement, source).map_err(|error| reader.syntax_error(&error))?;
     let command = match pairs.next() {
         Some(pair) => reader.command(pair)?,
         None => return Err(reader.error_at(ErrorKind::Syntax, "syntax error", 0)),
     };
-    Ok(Statement { source, line: reader.line_at(source.len()), command })
+    Ok(Statement { source, line: reader.line_at(source.len()), doubtful, command })
 }
 
 /// The text of the statement being read.
@@ -35,6 +45,7 @@ pub fn parse(source: &str, first_line: u32) -> Result<Statement<'_>, ParseError>
 struct Reader<'s> {
     source: &'s str,
     first_line: u32,
+    doubtful: bool,
 }
 
 impl<'s> Reader<'s> {
@@ -48,12 +59,16 @@ impl<'s> Reader<'s> {
         ParseError {
             kind,
             message: message.into(),
-            token: Token::at(self.source, offset).shown().to_owned(),
+            token: shown(&self.secrets(), Token::at(self.source, offset).source(), offset),
             line: self.line_at(offset),
             offset,
             library_line: None,
             hint: None,
         }
+    }
+
+    fn secrets(self) -> Secrets {
+        secrets_of(self.source, self.doubtful)
     }
 
     fn syntax_error(self, cause: &pest::error::Error<Rule>) -> ParseError {
@@ -67,15 +82,25 @@ impl<'s> Reader<'s> {
         let token = Token::at(self.source, offset);
         let hint = hint::for_syntax_error(self.source, offset, token, expected);
         let error = match token {
-            Token::Illegal(_) => self.error_at(ErrorKind::Lexical, "Syntax error", offset),
+            // One character is no key.
+            Token::Illegal(text) => {
+                let error = self.error_at(ErrorKind::Lexical, "Syntax error", offset);
+                ParseError { token: Some(text.to_owned()), ..error }
+            }
             _ => self.error_at(ErrorKind::Syntax, "syntax error", offset),
         };
         ParseError { hint, ..error }
     }
 
-    /// A value that is well-formed and impossible.
+    /// A value that is well-formed and impossible. It is shown where the grammar says that it is a number, and no key.
     fn value_error(self, message: impl Into<Cow<'static, str>>, pair: &Pair<'_, Rule>) -> ParseError {
-        self.error_at(ErrorKind::Value, message, pair.as_span().start())
+        let is_number = match pair.as_rule() {
+            Rule::number | Rule::prefix => true,
+            Rule::hex | Rule::spi => pair.as_str().len() <= NUMBER_MAX,
+            _ => false,
+        };
+        let error = self.error_at(ErrorKind::Value, message, pair.as_span().start());
+        if is_number && !self.doubtful { ParseError { token: Some(pair.as_str().to_owned()), ..error } } else { error }
     }
 
     fn command(self, pair: Pair<'s, Rule>) -> Result<Command<'s>, ParseError> {
@@ -325,19 +350,25 @@ impl<'s> Reader<'s> {
             return Ok(());
         }
         let error = self.error_at(ErrorKind::Value, "invalid an upper layer protocol spec", misc.offset);
-        let token = self.source.get(policy.offset..).unwrap_or_default().to_owned();
+        let token = self.source.get(policy.offset..).unwrap_or_default();
+        let token = shown(&self.secrets(), token, policy.offset);
         Err(ParseError { token, line: self.line_at(self.source.len()), ..error })
     }
 
     fn policy_error(self, text: Word<'s>, cause: &policy::PolicyError) -> ParseError {
         let offset = text.offset + cause.offset;
+        let secrets = self.secrets();
+        let library_line = match secrets.cover(offset) {
+            true => cause.library_line().map(|_| "libipsec: syntax error at the key".to_owned()),
+            false => cause.library_line(),
+        };
         ParseError {
             kind: ErrorKind::Policy(cause.kind),
             message: cause.to_string().into(),
-            token: text.text.to_owned(),
+            token: shown(&secrets, text.text, text.offset),
             line: self.line_at(text.offset + text.text.len()),
             offset,
-            library_line: cause.library_line(),
+            library_line,
             hint: cause.hint.clone(),
         }
     }

@@ -2,6 +2,10 @@
 
 use zeroize::{Zeroize, Zeroizing};
 
+use super::ast::Statement;
+use super::error::ParseError;
+use super::parser::parse_piece;
+
 /// The longest statement, in bytes, blanks and comments inside it included.
 pub const MAX_STATEMENT: usize = 64 * 1024;
 
@@ -40,6 +44,13 @@ pub struct Splitter {
     column: u32,
     first_line: u32,
     first_column: u32,
+    /// The statement has a quoted string that goes over the end of a line.
+    has_long_quote: bool,
+    /// Such a statement was wrong: from there on, what is inside and outside of quotes may be swapped.
+    swapped: bool,
+    /// The statement has a key or a quote in it, or a part of them.
+    has_key: bool,
+    doubtful: bool,
 }
 
 /// The text of one statement.
@@ -53,6 +64,18 @@ pub struct RawStatement<'b> {
     pub first_column: u32,
     /// Line of the last byte, which is the `;` of a whole statement.
     pub line: u32,
+    /// An earlier quote may have lost its partner, so that the statement may be the rest of a key.
+    pub doubtful: bool,
+}
+
+impl<'b> RawStatement<'b> {
+    /// Parses the statement.
+    ///
+    /// # Errors
+    /// As [`parse`](super::parse).
+    pub fn parse(&self) -> Result<Statement<'b>, ParseError> {
+        parse_piece(self.text, self.first_line, self.doubtful)
+    }
 }
 
 /// A statement is longer than [`MAX_STATEMENT`]: a quote left open, most likely.
@@ -90,6 +113,10 @@ impl Splitter {
             column: 1,
             first_line: 1,
             first_column: 1,
+            has_long_quote: false,
+            swapped: false,
+            has_key: false,
+            doubtful: false,
         }
     }
 
@@ -130,10 +157,19 @@ impl Splitter {
     }
 
     fn raw(&self) -> RawStatement<'_> {
-        RawStatement { text: &self.text, first_line: self.first_line, first_column: self.first_column, line: self.line }
+        RawStatement {
+            text: &self.text,
+            first_line: self.first_line,
+            first_column: self.first_column,
+            line: self.line,
+            doubtful: self.doubtful,
+        }
     }
 
     fn restart(&mut self) {
+        if std::mem::take(&mut self.has_long_quote) {
+            self.swapped = self.raw().parse().is_err();
+        }
         if self.text.capacity() > INITIAL_CAPACITY {
             self.text = Zeroizing::new(String::with_capacity(INITIAL_CAPACITY));
         } else if self.begun {
@@ -141,6 +177,9 @@ impl Splitter {
         }
         self.text.clear();
         self.begun = false;
+        // Behind a key on the same line may be the rest of it: a quote that was lost makes the `;` in it an end.
+        self.has_key &= self.column != 1;
+        self.doubtful = self.swapped || self.has_key;
         self.first_line = self.line;
         self.first_column = self.column;
     }
@@ -156,7 +195,10 @@ impl Splitter {
     }
 
     fn take(&mut self, byte: u8) {
+        let before = self.state;
         self.state = self.step(byte);
+        self.has_long_quote |= self.state == State::Quote && byte == b'\n';
+        self.has_key |= self.state == State::Quote || (before == State::Dash && matches!(byte, b'A' | b'E'));
         self.begun |= self.state != State::Comment && !is_blank(byte);
         self.column = self.column.saturating_add(1);
         match byte {
@@ -257,15 +299,15 @@ mod tests {
     fn places() {
         let mut splitter = Splitter::script();
         let mut input: &[u8] = b"# one\n\n flush; dump\n ;\n\n  ";
-        let first = RawStatement { text: " flush;", first_line: 3, first_column: 1, line: 3 };
+        let first = RawStatement { text: " flush;", first_line: 3, first_column: 1, line: 3, doubtful: false };
         assert_eq!(splitter.split(&mut input), Ok(Some(first)));
-        let second = RawStatement { text: " dump\n ;", first_line: 3, first_column: 8, line: 4 };
+        let second = RawStatement { text: " dump\n ;", first_line: 3, first_column: 8, line: 4, doubtful: false };
         assert_eq!(splitter.split(&mut input), Ok(Some(second)));
         assert_eq!(splitter.split(&mut input), Ok(None));
         assert_eq!(splitter.finish(), None);
         input = b"exit\n";
         assert_eq!(splitter.split(&mut input), Ok(None));
-        let rest = RawStatement { text: "  exit\n", first_line: 6, first_column: 1, line: 7 };
+        let rest = RawStatement { text: "  exit\n", first_line: 6, first_column: 1, line: 7, doubtful: false };
         assert_eq!(splitter.finish(), Some(rest));
     }
 

@@ -7,6 +7,7 @@ use crate::policy;
 
 mod refused;
 mod samples;
+mod secrets;
 
 fn command(source: &str) -> Command<'_> {
     match parse(source, 1) {
@@ -30,7 +31,7 @@ fn parse_all(mut splitter: Splitter, bytes: &[u8], size: usize) -> Vec<String> {
     let mut seen = Vec::new();
     for mut piece in bytes.chunks(size) {
         while let Ok(Some(raw)) = splitter.split(&mut piece) {
-            let result = parse(raw.text, raw.first_line);
+            let result = raw.parse();
             match &result {
                 Ok(statement) => assert_eq!(statement.line, raw.line),
                 Err(error) => seen.push(Diagnostic::new("x", raw, error).to_string()),
@@ -39,7 +40,7 @@ fn parse_all(mut splitter: Splitter, bytes: &[u8], size: usize) -> Vec<String> {
         }
     }
     if let Some(raw) = splitter.finish() {
-        let error = parse(raw.text, raw.first_line).expect_err("there is no semicolon");
+        let error = raw.parse().expect_err("there is no semicolon");
         seen.push(Diagnostic::new("x", raw, &error).to_string());
     }
     seen
@@ -172,9 +173,9 @@ fn errors_found_later() {
     let error = statement.error_at_end(7, "multiple address specified");
     assert_eq!(error.to_string(), "multiple address specified at ` out none;'");
     assert!(!error.is_fatal());
-    assert_eq!(statement.error_at(44, "x").token, ";");
-    assert_eq!(statement.error_at(4000, "x").token, "");
+    assert_eq!(statement.error_at(44, "x").token.as_deref(), Some(";"));
+    assert_eq!(statement.error_at(4000, "x").token.as_deref(), Some(""));
 
     let statement = parse("add a b ah 256 -A hmac-md5 \"key\";", 1).unwrap();
-    assert_eq!(statement.error_at(27, "Invalid key length").token, "key");
+    assert_eq!(statement.error_at(27, "Invalid key length").token, None);
 }

@@ -37,14 +37,6 @@ impl<'s> Token<'s> {
             Self::End => "",
         }
     }
-
-    /// The token as KAME setkey shows it: a quoted string without its quotes.
-    pub(crate) fn shown(self) -> &'s str {
-        match self {
-            Self::Quoted(text) => text.trim_matches('"'),
-            token => token.source(),
-        }
-    }
 }
 
 /// Offset of the first byte after the blanks and comments at `offset`.
@@ -53,7 +45,8 @@ pub(crate) fn skip_blanks(text: &str, offset: usize) -> usize {
     offset + Grammar::parse(Rule::blank, rest).map_or(0, |pairs| pairs.as_str().len())
 }
 
-/// The tokens of a text with their offsets. After `-P` they are not what the parser sees, but no key stands there.
+/// The tokens of a text with their offsets. After `-P` they are not what the parser sees; a key stands there only where
+/// the `;` of the policy is missing.
 pub(crate) fn tokens(text: &str) -> impl Iterator<Item = (usize, Token<'_>)> {
     let mut offset = 0;
     std::iter::from_fn(move || {

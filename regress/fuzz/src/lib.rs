@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ipsec_conf::racoon::{Changes, Loader, Metadata, Passwords, load};
 use ipsec_conf::setkey::{Diagnostic, RawStatement, Splitter};
-use ipsec_conf::{plainrsa, policy, psk, setkey};
+use ipsec_conf::{plainrsa, policy, psk};
 use libpfkey::backend::{Backend, MESSAGE_MAX, Memory};
 use libpfkey::dump::{self, Options};
 use libpfkey::num::{MANUAL_REQID_MAX, PF_KEY_V2};
@@ -169,7 +169,7 @@ fn statements<'a>(mut splitter: Splitter, pieces: impl Iterator<Item = &'a [u8]>
 }
 
 fn parsed(statement: RawStatement<'_>) -> (u32, String) {
-    if let Err(error) = setkey::parse(statement.text, statement.first_line) {
+    if let Err(error) = statement.parse() {
         let _ = (Diagnostic::new("script", statement, &error).to_string(), error.to_string());
     }
     (statement.line, statement.text.to_owned())

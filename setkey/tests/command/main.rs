@@ -9,5 +9,6 @@ mod messages;
 mod options;
 mod program;
 mod script;
+mod secrets;
 mod server;
 mod stdin;

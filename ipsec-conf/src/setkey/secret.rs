@@ -1,0 +1,199 @@
+//! Which parts of a statement are keys or could be: no error shows them.
+
+use std::net::IpAddr;
+
+use super::ast::{Authentication, Encryption};
+use super::hint;
+use super::token::{Token, skip_blanks, tokens};
+use crate::excerpt::Secrets;
+
+/// Hex digits of the largest SPI. A longer string of them may be a key.
+const SPI_DIGITS: usize = 8;
+/// Decimal digits of the largest SPI.
+const SPI_DECIMAL: usize = 10;
+/// Digits of a number that is shown behind a key.
+const SMALL: usize = 5;
+/// Characters from which a word of mixed letters and digits may be a key.
+const LONG: usize = 16;
+
+/// Words that are shown wherever they stand, beside those of [`hint`] and the names of algorithms.
+const WORDS: [&str; 5] = ["tagged", "crypto", "packet", "auth", "enc"];
+
+/// How much of a statement is trusted not to be a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    /// Before any sign of a key: ordinary words are shown.
+    Open,
+    /// Behind `-E` or `-A`, at the algorithm's name.
+    Name,
+    /// Behind the name: a key.
+    Key,
+    /// Behind a key or a quote, which may have lost its partner: only the language's own words are shown.
+    Guarded,
+}
+
+/// The spans of a statement that hold keys, or may. `doubtful`: an earlier quote of the input may have lost its
+/// partner, so that keys stand where statements should.
+pub(crate) fn secrets_of(text: &str, doubtful: bool) -> Secrets {
+    let mut spans = Vec::new();
+    let mut trust = if doubtful { Trust::Guarded } else { Trust::Open };
+    let mut before_policy = true;
+    // Tokens since `-ctx`, whose label stands in quotes.
+    let mut since_label = usize::MAX;
+    let mut end_of_last = 0;
+    for (index, (start, token)) in tokens(text).enumerate() {
+        // Comments: an old key, or one with a `#` in it.
+        spans.extend(comments(text, end_of_last, start));
+        let source = token.source();
+        // Punctuation in a key ends no key.
+        let continues = source != ";" && spans.last().is_some_and(|(_, end)| *end == start);
+        end_of_last = start + source.len();
+        let is_secret = match token {
+            Token::Illegal("\"") => {
+                // An open quote: all that follows.
+                spans.push((start + 1, text.len()));
+                return Secrets(spans);
+            }
+            Token::Quoted(_) if trust == Trust::Open && before_policy => !(since_label <= 2 || is_address(source)),
+            Token::Quoted(_) => trust != Trust::Open,
+            Token::Illegal(_) => matches!(trust, Trust::Key | Trust::Guarded),
+            _ if continues => true,
+            _ => match trust {
+                Trust::Open => is_long(source, index == 0, before_policy),
+                Trust::Name => !is_word(source) && !is_name(text, end_of_last, source),
+                Trust::Key => !is_structure(source),
+                Trust::Guarded => !is_word(source) && !is_small(source),
+            },
+        };
+        if is_secret {
+            spans.push((start, end_of_last));
+        }
+        before_policy &= source != "-P";
+        since_label = if source == "-ctx" { 0 } else { since_label.saturating_add(1) };
+        trust = match (trust, token) {
+            (_, Token::Plain("-E" | "-A" | "auth" | "enc")) => Trust::Name,
+            (Trust::Name, Token::Quoted(_) | Token::Plain("null" | "simple")) => Trust::Guarded,
+            (Trust::Name, _) => Trust::Key,
+            (Trust::Open, Token::Plain(word)) if is_algorithm(word) => Trust::Key,
+            (Trust::Open, Token::Plain(_) | Token::Illegal(_) | Token::End) => Trust::Open,
+            (Trust::Open, Token::Quoted(_)) if !is_secret => Trust::Open,
+            _ => Trust::Guarded,
+        };
+    }
+    spans.extend(comments(text, end_of_last, text.len()));
+    Secrets(spans)
+}
+
+/// A token, or a text of several, as an error may show it; none where the first of it is a key.
+pub(super) fn shown(secrets: &Secrets, token: &str, offset: usize) -> Option<String> {
+    let is_shown = token.is_empty() || !secrets.cover(offset);
+    // KAME setkey shows quoted strings without their quotes.
+    is_shown.then(|| secrets.blot(token, offset).trim_matches('"').to_owned())
+}
+
+/// The spans of the comments between two tokens, their `#` left out.
+fn comments(text: &str, from: usize, to: usize) -> impl Iterator<Item = (usize, usize)> {
+    let mut line_start = from;
+    text.get(from..to).unwrap_or_default().split('\n').filter_map(move |line| {
+        let (start, end) = (line_start, line_start + line.len());
+        line_start = end + 1;
+        line.find('#').map(|at| (start + at + 1, end))
+    })
+}
+
+/// Digits or a long word that no host, port or SPI is.
+fn is_long(word: &str, first: bool, before_policy: bool) -> bool {
+    let (digits, prefixed) = match word.strip_prefix("0x").or_else(|| word.strip_prefix("0X")) {
+        Some(digits) => (digits, true),
+        None => (word, false),
+    };
+    if prefixed {
+        // Also where one of its digits is none.
+        return digits.len() > SPI_DIGITS || (first && digits.len() >= SPI_DIGITS);
+    }
+    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return (first && digits.len() >= SPI_DIGITS) || (before_policy && digits.len() > SPI_DECIMAL);
+    }
+    if digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return digits.len() >= SPI_DIGITS;
+    }
+    let has = |kind: fn(&u8) -> bool| word.bytes().any(|byte| kind(&byte));
+    let is_plain = word.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let kinds = [has(u8::is_ascii_lowercase), has(u8::is_ascii_uppercase), has(u8::is_ascii_digit)];
+    is_plain && word.len() >= LONG && kinds.into_iter().filter(|has| *has).count() > 1
+}
+
+/// A word of the language.
+fn is_word(word: &str) -> bool {
+    is_structure(word) || hint::is_keyword(word) || is_algorithm(word) || WORDS.contains(&word)
+}
+
+/// Punctuation, an option, or the `0x` that lacks its digits.
+fn is_structure(word: &str) -> bool {
+    matches!(word, ";" | "[" | "]" | "/" | "," | "0x" | "0X") || (word.starts_with('-') && word != "-")
+}
+
+fn is_algorithm(word: &str) -> bool {
+    Encryption::from_name(word).is_some() || Authentication::from_name(word).is_some()
+}
+
+/// An address that needs no quotes.
+fn is_address(quoted: &str) -> bool {
+    quoted.trim_matches('"').parse::<IpAddr>().is_ok()
+}
+
+/// A number too short to be a part of a key that is worth anything.
+fn is_small(word: &str) -> bool {
+    word.len() <= SMALL && word.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether a word behind `-E` or `-A` is an algorithm's name: one misspelt, or one with a key behind it.
+fn is_name(text: &str, end: usize, word: &str) -> bool {
+    let next = Token::at(text, skip_blanks(text, end)).source();
+    let has_key = next.starts_with('"') || next.starts_with("0x") || next.starts_with("0X");
+    !is_long(word, true, true) && (has_key || hint::is_like_algorithm(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The text with its secrets blotted out.
+    fn blotted(text: &str, doubtful: bool) -> String {
+        secrets_of(text, doubtful).blot(text, 0)
+    }
+
+    #[test]
+    fn what_is_a_key_or_could_be() {
+        for (text, expected) in [
+            ("frob a b;", "frob a b;"),
+            ("add a b esp 0x10000001 -E null;", "add a b esp 0x10000001 -E null;"),
+            ("add a b ah 1 -A hmac-md5 \"a b\";", "add a b ah 1 -A hmac-md5 *****;"),
+            ("add a b esp 1 -ctx 1 \"label\" -E null;", "add a b esp 1 -ctx 1 \"label\" -E null;"),
+            ("add \"192.0.2.1\" b esp 1;", "add \"192.0.2.1\" b esp 1;"),
+            ("spdadd a b any -P \"out none\";", "spdadd a b any -P \"out none\";"),
+            // Words that were forgotten: the option, the name, the prefix.
+            ("add a b ah 1 hmac-md5 secret;", "add a b ah 1 hmac-md5 ******;"),
+            ("add a b ah 1 \"secret\";", "add a b ah 1 ********;"),
+            ("add a b esp 1 -E secret;", "add a b esp 1 -E ******;"),
+            ("add a b esp 1 -E rot13-cbc 0x00;", "add a b esp 1 -E rot13-cbc ****;"),
+            ("add a b esp 1 -E aes-gcm -A null;", "add a b esp 1 -E aes-gcm -A null;"),
+            ("add a b esp 1 -E aes-cbc 12345 -A null;", "add a b esp 1 -E aes-cbc ***** -A null;"),
+            ("add a b esp 1 001122334455667a;", "add a b esp 1 ****************;"),
+            // The groups of a dump, digits that are none, a lost quote.
+            ("add a b esp 1 -E null 0011 22334455 66;", "add a b esp 1 -E null 0011 ******** 66;"),
+            ("add a b esp 1 0x001122334g;", "add a b esp 1 ************;"),
+            ("add a b esp 1 -E des-cbc my key\" -A null;", "add a b esp 1 -E des-cbc ** ***\"*********"),
+            ("add a b esp 1 -E des-cbc my#key\";", "add a b esp 1 -E des-cbc **#*****"),
+            // A statement of its own.
+            ("0x0011223344;", "************;"),
+            ("00112233;", "********;"),
+            ("Zm9vYmFyYmF6cXV4;", "****************;"),
+            ("gateway-of-the-branch1.example x;", "gateway-of-the-branch1.example x;"),
+        ] {
+            assert_eq!(blotted(text, false), expected, "{text}");
+        }
+        assert_eq!(blotted("secret\";\nadd a b esp 7 -E \"x", true), "*".repeat(28));
+        assert_eq!(blotted("secret; flush 700;", true), "******; flush 700;");
+    }
+}
