@@ -107,7 +107,7 @@
 //! | `Phase1Deadline` | `count` × `interval` | a responder's peer does not go on, or a job does not end: it fails |
 //! | `Phase1Renew` | 75 to 80 % of the lifetime; 10 s after a failure | its initiator begins another one, if needed |
 //! | `Phase1Expire` | the lifetime; a little more for what is on its way | it goes; its phase 2s move or live on |
-//! | `Dpd` | `dpd_delay`, after a probe `dpd_retry` | a probe, or after `dpd_maxfail` of them the peer is dead |
+//! | `Dpd` | `dpd_delay`, after a probe `dpd_retry` | a probe, or the peer has left too many unanswered |
 //! | `Phase2Retransmit` | `interval` | message 1 or 2 is sent again; after `count` transmissions it fails |
 //! | `Phase2Deadline` | [`phase1_wait`], then [`phase2_wait`] | phase 1, the kernel or a job did not come: it fails |
 //! | `Phase2Renew` | 75 to 80 % of the lifetime; 10 s after a failure | its initiator begins another one |
@@ -181,6 +181,11 @@
 //! move there. What is on its way under the old one stays there, and the old one waits for it a little beyond its end:
 //! the two sides do not count from the same moment. Without a successor established phase 2s live on with no phase 1; a
 //! delete for them is then sent under whatever phase 1 there is with the peer, or not at all.
+//!
+//! **A peer that was killed** does not know its phase 1 any more, and cannot prove that. So an unanswered quick mode of ours,
+//! or a notify in clear, makes us probe the peer (`engine::dpd`), and silence makes us negotiate a second phase 1 beside the
+//! first one (`engine::replacement`). Only when that is up does anything change: our unanswered quick modes begin again
+//! under it, and the old one is probed once more. If the peer answers, it has both and its phase 2s move; if not, they go.
 //!
 //! The old pair of a phase 2 is not deleted by its renewal. It ends with its time, or when the peer deletes it.
 //!

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::dpd::DpdState;
 use super::endpoint::Endpoint;
 use super::phase1s::{Established, Phase1};
+use super::replacement::Replacement;
 use super::{Engine, Phase1Id, Timer};
 use crate::num::NotifyType;
 use crate::outcome::{Ending, Role};
@@ -26,7 +27,8 @@ impl Engine {
         let dpd = DpdState::new(features, &mut *self.random);
         let lifetime = Duration::from_secs(sa.terms.lifetime.into());
         let expires = self.now + lifetime;
-        let established = Established { sa, since: self.now, expires, dying: false, heard: self.now, dpd };
+        let (since, heard, replacement) = (self.now, self.now, Replacement::default());
+        let established = Established { sa, since, expires, dying: false, heard, dpd, replacement };
         self.phase1s.establish(id, established);
         // 2. Phase 2s of those that are dying are its own now.
         for old in self.phase1s.between(local.ip(), remote.ip()) {
@@ -54,7 +56,8 @@ impl Engine {
         self.tell_of_phase1(EventKind::Phase1Up, local, remote, cookies);
         let outcome = self.phase1s.get(id).map(|phase1| self.phase1_outcome(phase1, Ending::Established));
         outcome.into_iter().for_each(|outcome| self.conclude(outcome));
-        // 6. Those that wait.
+        // 6. What was not answered under others, and those that wait.
+        self.replace_suspected(id);
         self.serve_waiting(id);
         self.take_held(id);
     }

@@ -196,6 +196,12 @@ impl Engine {
                     format!("in clear, and so perhaps not from the peer: {}{}", notify.kind, text_of(notify))
                 });
             }
+            Message::Notify(notify) if phase1.established().is_some() && notify.kind.is_error() => {
+                self.log(Level::Debug, Some(remote), || {
+                    format!("unauthenticated notify {}{}: the peer is asked", notify.kind, text_of(notify))
+                });
+                self.phase1_unknown_to_peer(id);
+            }
             Message::Delete(delete) if phase1.established().is_some() => {
                 if self.settings.remotes.get(block).is_some_and(|block| block.weak_phase1_check) {
                     return self.deleted(id, delete);

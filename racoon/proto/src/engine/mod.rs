@@ -35,6 +35,7 @@ mod phase2s;
 mod protected;
 mod quick;
 mod renewal;
+mod replacement;
 mod respond;
 mod retransmission;
 mod room;

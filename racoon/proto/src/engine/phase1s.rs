@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::dpd::DpdState;
 use super::duplicates::Inbox;
+use super::replacement::Replacement;
 use super::retransmission::Retransmission;
 use super::room::{Guest, HalfOpen};
 use super::{Phase1Id, Phase2Id};
@@ -65,6 +66,7 @@ pub(super) struct Established {
     /// When the peer was last heard of under it.
     pub(super) heard: Time,
     pub(super) dpd: DpdState,
+    pub(super) replacement: Replacement,
 }
 
 /// A step that was made.

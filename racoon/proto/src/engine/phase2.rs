@@ -196,7 +196,7 @@ impl Engine {
         self.phase2s.established(bond).any(|(_, other)| outlives(other.expires, than.expires, lifetime))
     }
 
-    fn renew_later(&mut self, id: Phase2Id) {
+    pub(super) fn renew_later(&mut self, id: Phase2Id) {
         if let Some(established) = self.phase2s.get_mut(id).and_then(Phase2::established_mut) {
             established.renewed = false;
             self.timers.set(Timer::Phase2Renew(id), self.now + RETRY);
@@ -225,12 +225,18 @@ impl Engine {
             return self.fail_phase2(id, Cause::phase1_gone());
         }
         let Some(retransmission) = &mut phase2.retransmission else { return };
+        let interval = self.settings.retransmission.interval;
+        let first_sent = self.now - interval.saturating_mul(retransmission.sent());
         match retransmission.again(count).map(<[u8]>::to_vec) {
             Some(message) => {
                 self.transmit(local, remote, &message);
-                self.timers.set(Timer::Phase2Retransmit(id), self.now + self.settings.retransmission.interval);
+                self.timers.set(Timer::Phase2Retransmit(id), self.now + interval);
+                self.quick_mode_unanswered(id, first_sent, false);
             }
             None => {
+                self.quick_mode_unanswered(id, first_sent, true);
+                let Some(phase2) = self.phase2s.get(id) else { return };
+                let Some(retransmission) = &phase2.retransmission else { return };
                 let cause = phase2.record.why(retransmission.sent());
                 self.fail_phase2(id, cause);
             }

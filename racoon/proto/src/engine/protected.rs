@@ -33,14 +33,6 @@ impl Engine {
         established.map_or(0, |established| established.sa.used.draw(&mut *self.random))
     }
 
-    /// A message of the peer has proved to be its own: it is alive.
-    pub(super) fn heard_from(&mut self, id: Phase1Id) {
-        let now = self.now;
-        if let Some(established) = self.phase1s.get_mut(id).and_then(|phase1| phase1.established_mut()) {
-            established.heard = now;
-        }
-    }
-
     /// Sends an informational message under an established phase 1. Nobody answers it, and it is sent once.
     pub(super) fn send_informational(&mut self, id: Phase1Id, payloads: Vec<(PayloadType, Vec<u8>)>) {
         let Some(phase1) = self.phase1s.get_mut(id) else { return };

@@ -60,6 +60,9 @@ impl Engine {
                 Ok(message) => {
                     phase2.inbox.work_on(digest.clone());
                     self.heard_from(phase1);
+                    if let Some(established) = self.phase1s.get_mut(phase1).and_then(Phase1::established_mut) {
+                        established.replacement.is_of_use();
+                    }
                     self.second_message(id, phase1, message);
                 }
                 Err(rejection) => self.reject(id, phase1, 2, rejection),

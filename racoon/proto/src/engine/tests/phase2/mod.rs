@@ -8,6 +8,7 @@ mod generated;
 mod levels;
 mod life;
 mod refused;
+mod restarted;
 mod takeover;
 
 use std::collections::BTreeMap;
