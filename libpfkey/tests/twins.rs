@@ -17,23 +17,24 @@ use libpfkey::wire::{
     Address, Extension, Filter, Key, Lifetime, Policy, Request, Sa, Sa2, SockAddr, SpiRange, peek_header,
 };
 use libpfkey::{Abi, Builder, ExtensionType as E, Header, Message, MessageType as M, SaFlags, SaState, SaType, dump};
+use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
+use regress_skipped::{lacks, skip};
 
 #[test]
 fn both_doors_say_the_same() {
     let doors = thread::scope(|scope| {
-        let pf_key = scope.spawn(|| in_namespace(|| AfKey::open().map(|door| Box::new(door) as Box<dyn Backend>)));
+        let open = || AfKey::open().map(|door| Box::new(door) as Box<dyn Backend>);
+        let pf_key = scope.spawn(move || in_namespace("PF_KEY", open));
         let pf_key = pf_key.join().expect("no panic")?;
-        let xfrm = scope.spawn(|| in_namespace(|| Xfrm::open().map(|door| Box::new(door) as Box<dyn Backend>)));
-        Ok::<_, String>((pf_key, xfrm.join().expect("no panic")?))
+        let open = || Xfrm::open().map(|door| Box::new(door) as Box<dyn Backend>);
+        let xfrm = scope.spawn(move || in_namespace("NETLINK_XFRM", open));
+        Ok::<_, Lacking>((pf_key, xfrm.join().expect("no panic")?))
     });
     let (pf_key, xfrm) = match doors {
         Ok(doors) => doors,
-        Err(error) => {
-            // Past the capture of a test's output.
-            let _ = writeln!(std::io::stderr(), "SKIPPED: twins: {error}");
-            return;
-        }
+        Err(Lacking::Feature(feature, error)) => return lacks(feature, error),
+        Err(Lacking::Namespace(errno)) => return skip(format_args!("no network namespace: {errno}")),
     };
     let mut differing = Vec::new();
     for ((name, expected), (_, seen)) in pf_key.iter().zip(&xfrm) {
@@ -55,9 +56,16 @@ const EXPIRES: u32 = 0x3000;
 /// What a door says to each step: to who asks, and to who only looks.
 type Said = Vec<(&'static str, [String; 2])>;
 
-fn in_namespace(open: impl Fn() -> libpfkey::Result<Box<dyn Backend>>) -> Result<Said, String> {
-    unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| format!("no network namespace: {errno}"))?;
-    let (door, observer) = (open().map_err(|error| error.to_string())?, open().map_err(|error| error.to_string())?);
+/// Why there is nothing to compare.
+enum Lacking {
+    Namespace(Errno),
+    Feature(&'static str, libpfkey::Error),
+}
+
+fn in_namespace(feature: &'static str, open: impl Fn() -> libpfkey::Result<Box<dyn Backend>>) -> Result<Said, Lacking> {
+    unshare(CloneFlags::CLONE_NEWNET).map_err(Lacking::Namespace)?;
+    let open = || open().map_err(|error| Lacking::Feature(feature, error));
+    let (door, observer) = (open()?, open()?);
     let mut conversation = Conversation { door, observer, ids: Vec::new(), expired: false, said: Vec::new() };
     for (seq, (name, step)) in (0x1000..).zip(steps()) {
         conversation.step(name, seq, &step);

@@ -3,7 +3,6 @@
 
 #![cfg(target_os = "linux")]
 
-use std::io::Write as _;
 use std::net::IpAddr;
 use std::thread;
 
@@ -14,26 +13,21 @@ use libpfkey::wire::{Policy, Request, SockAddr, peek_header};
 use libpfkey::{Abi, Error, Header, Message, MessageType as M, SaState, SaType};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
+use regress_skipped::skip;
 
-/// Runs a test in a thread with a network namespace of its own; says so where that is not possible.
+/// Runs a test in a thread with a network namespace of its own, or reports it as skipped.
+#[track_caller]
 fn in_namespace(test: impl FnOnce(Xfrm) + Send + 'static) {
     let thread = thread::spawn(|| {
-        if let Err(errno) = unshare(CloneFlags::CLONE_NEWNET) {
-            return skip(&format!("no network namespace: {errno}"));
-        }
-        match Xfrm::open() {
-            Ok(door) => test(door),
-            Err(error) => skip(&error.to_string()),
-        }
+        unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| format!("no network namespace: {errno}"))?;
+        test(Xfrm::open().map_err(|error| error.to_string())?);
+        Ok::<_, String>(())
     });
-    if let Err(panic) = thread.join() {
-        std::panic::resume_unwind(panic);
+    match thread.join() {
+        Ok(Ok(())) => {}
+        Ok(Err(reason)) => skip(reason),
+        Err(panic) => std::panic::resume_unwind(panic),
     }
-}
-
-/// Past the capture of a test's output.
-fn skip(reason: &str) {
-    let _ = writeln!(std::io::stderr(), "SKIPPED: xfrm_host: {reason}");
 }
 
 fn ip(text: &str) -> SockAddr {

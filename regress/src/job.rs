@@ -71,12 +71,16 @@ impl Job {
         self.judge(status)
     }
 
-    /// Runs it and shows each line of its standard output, and `look` too.
+    /// Runs it and shows each line of its output and errors, and `look` too.
     pub(crate) fn run_lines(mut self, mut look: impl FnMut(&str)) -> Result<()> {
         self.show();
-        let mut child = self.command.stdout(Stdio::piped()).spawn().with_context(|| self.shown())?;
-        let output = child.stdout.take().context("no pipe")?;
-        for line in BufReader::new(output).split(b'\n') {
+        let (reader, writer) = io::pipe()?;
+        self.command.stdout(writer.try_clone()?).stderr(writer);
+        let child = self.command.spawn().with_context(|| self.shown());
+        // Our own copies of the pipe's end: with them it would never end.
+        self.command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = child?;
+        for line in BufReader::new(reader).split(b'\n') {
             let line = line?;
             let line = String::from_utf8_lossy(&line);
             println!("{line}");

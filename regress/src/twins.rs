@@ -1,6 +1,5 @@
 //! Tests of packages that want a kernel with SAs in it, each in a lab of its own.
 
-use std::io::stdout;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -8,9 +7,16 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::lab::Boot;
+use crate::lab::{Boot, Status};
+use crate::steps::test_results;
 use crate::tally::Tally;
 use crate::tree;
+
+/// Features that a lab's kernel may lack, so that a test which needs one is skipped there. Any other skipped test has failed.
+const OPTIONAL: &[&str] = &[
+    // Linux plans its removal for 2027.
+    "PF_KEY",
+];
 
 /// Tests of libpfkey: PF_KEY and NETLINK_XFRM compared, and NETLINK_XFRM alone.
 pub(crate) fn check() -> Result<Tally> {
@@ -29,9 +35,22 @@ fn run(package: &str, tests: &[&str]) -> Result<Tally> {
         let program =
             build(package, test)?.into_os_string().into_string().ok().context("the path of a test is not text")?;
         let boot = Boot::new(vec![program, "--nocapture".to_owned()]).limit(Duration::from_secs(1200));
-        tally += Tally::of(boot.run(&mut stdout())?.is_success());
+        let (status, said) = boot.run_heard()?;
+        tally += judged(status, &said);
     }
     Ok(tally)
+}
+
+/// What a test program's exit status and output come to.
+fn judged(status: Status, said: &str) -> Tally {
+    let may = |feature: &str| OPTIONAL.contains(&feature);
+    let mut tally =
+        test_results(said).without_skipped_in(said, |skipped| skipped.feature().is_some_and(may)).with_remarks_in(said);
+    // It died, it ran nothing, or its harness counts otherwise than we do.
+    if tally.failed == 0 && (!status.is_success() || tally.passed + tally.skipped == 0) {
+        tally.failed = 1;
+    }
+    tally
 }
 
 /// The program of a test.
@@ -46,4 +65,26 @@ fn build(package: &str, test: &str) -> Result<PathBuf> {
     let mut programs = messages.filter(is_test).filter_map(|it| Some(PathBuf::from(it.get("executable")?.as_str()?)));
     let program = programs.next_back();
     program.with_context(|| format!("cargo names no program of the test {test}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(status: i32, said: &str) -> (usize, usize, usize) {
+        let tally = judged(Status(status), said);
+        (tally.passed, tally.failed, tally.skipped)
+    }
+
+    #[test]
+    fn in_the_lab_a_skipped_test_has_failed() {
+        const RESULT: &str = "test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out\n";
+        let skipped = |reason: &str| format!("SKIPPED: libpfkey/tests/twins.rs:20: {reason}\n{RESULT}");
+        assert_eq!(counts(0, RESULT), (3, 0, 0));
+        assert_eq!(counts(0, &skipped("no network namespace: EPERM")), (2, 1, 0));
+        assert_eq!(counts(0, &skipped("the kernel lacks NETLINK_XFRM: EPROTONOSUPPORT")), (2, 1, 0));
+        assert_eq!(counts(0, &skipped("the kernel lacks PF_KEY: EAFNOSUPPORT")), (2, 0, 1));
+        assert_eq!(counts(0, "no test at all\n"), (0, 1, 0));
+        assert_eq!(counts(101, RESULT), (3, 1, 0));
+    }
 }

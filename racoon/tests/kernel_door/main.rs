@@ -8,38 +8,49 @@ mod lab;
 mod life;
 mod policies;
 
-use std::io::Write as _;
 use std::thread;
 
 use lab::Lab;
 use libpfkey::backend::{AfKey, Choice, Xfrm};
+use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
+use regress_skipped::{lacks, skip};
+
+/// Why a test cannot run here.
+enum Lacking {
+    Namespace(Errno),
+    Feature(&'static str, libpfkey::Error),
+}
 
 /// Runs a test through each door.
+#[track_caller]
 fn at_each_door(test: fn(&mut Lab)) {
     at(&[(Choice::PfKey, Choice::PfKey), (Choice::Xfrm, Choice::Xfrm)], test);
 }
 
 /// Runs a test through each door, somebody else being at the same one and at the other.
+#[track_caller]
 fn at_all_doors(test: fn(&mut Lab)) {
     at_each_door(test);
     at(&[(Choice::PfKey, Choice::Xfrm), (Choice::Xfrm, Choice::PfKey)], test);
 }
 
+#[track_caller]
 fn at(doors: &[(Choice, Choice)], test: fn(&mut Lab)) {
     for (choice, other) in doors {
         let (choice, other) = (choice.clone(), other.clone());
         let thread = thread::spawn(move || {
-            let reason = match (unshare(CloneFlags::CLONE_NEWNET), AfKey::open(), Xfrm::open()) {
-                (Ok(()), Ok(_), Ok(_)) => return test(&mut Lab::new(&choice, &other)),
-                (Err(errno), ..) => errno.to_string(),
-                (_, Err(error), _) | (_, _, Err(error)) => error.to_string(),
-            };
-            // Past the capture of a test's output.
-            let _ = writeln!(std::io::stderr(), "SKIPPED: kernel_door: {reason}");
+            unshare(CloneFlags::CLONE_NEWNET).map_err(Lacking::Namespace)?;
+            AfKey::open().map_err(|error| Lacking::Feature("PF_KEY", error))?;
+            Xfrm::open().map_err(|error| Lacking::Feature("NETLINK_XFRM", error))?;
+            test(&mut Lab::new(&choice, &other));
+            Ok(())
         });
-        if let Err(panic) = thread.join() {
-            std::panic::resume_unwind(panic);
+        match thread.join() {
+            Ok(Ok(())) => {}
+            Ok(Err(Lacking::Namespace(errno))) => return skip(format_args!("no network namespace: {errno}")),
+            Ok(Err(Lacking::Feature(feature, error))) => return lacks(feature, error),
+            Err(panic) => std::panic::resume_unwind(panic),
         }
     }
 }

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use self::assignment::Assignment;
@@ -99,10 +99,7 @@ impl Run {
     fn perform(&self) -> Result<Tally> {
         let mut files = self.files.iter().map(|path| CaseFile::load(path)).collect::<Result<Vec<_>>>()?;
         let chosen = files.iter().flat_map(|file| &file.cases).filter(|case| self.selection.takes(case)).count();
-        if chosen == 0 {
-            println!("skipped: there are no such cases");
-            return Ok(Tally::SKIPPED);
-        }
+        ensure!(chosen > 0, "there are no such cases");
         let start = Instant::now();
         let outcomes = self.boot()?;
         println!("{chosen} cases on {} took {:.1} s", self.selection.backend, start.elapsed().as_secs_f64());

@@ -40,7 +40,9 @@ pub(crate) fn run(words: &[&str]) -> Result<bool> {
     };
     tools::packages(tools::LAB)?;
     Job::cargo("build --quiet --package racoon --package setkey").run()?;
-    Ok(check(suite, backend, filter)?.failed == 0)
+    let tally = check(suite, backend, filter)?;
+    tally.print_remarks();
+    Ok(tally.failed == 0)
 }
 
 /// Boots the lab for a suite, or for those of its scenes whose names contain `filter`.
@@ -56,7 +58,7 @@ pub(crate) fn check(suite: &str, backend: &str, filter: &str) -> Result<Tally> {
     status.check()?;
     let [passed, failed] = MARKS.map(|mark| said.lines().filter(|line| line.starts_with(mark)).count());
     ensure!(passed + failed > 0, "no scene was played");
-    Ok(Tally { passed, failed, skipped: 0 })
+    Ok(Tally { passed, failed, ..Tally::default() }.with_remarks_in(&said))
 }
 
 /// In the guest.

@@ -57,6 +57,7 @@ pub(crate) fn run(words: &[&str]) -> Result<bool> {
         }
         rows => check_peers(rows)?,
     };
+    tally.print_remarks();
     Ok(tally.failed == 0)
 }
 
@@ -93,7 +94,7 @@ fn boot(words: &[&str], backend: &str) -> Result<Tally> {
     }
     let (status, said) = boot.run_heard()?;
     status.check()?;
-    Tally::last_in(&said).context("nothing was counted")
+    Ok(Tally::last_in(&said).context("nothing was counted")?.with_remarks_in(&said))
 }
 
 /// In the guest. `words`: who is on our side, then the rows to play instead of all.

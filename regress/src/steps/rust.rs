@@ -43,15 +43,25 @@ pub(super) fn doc() -> Result<Tally> {
     Ok(Tally::PASSED)
 }
 
-/// Runs tests and adds up what each test program says; a failure without a failed test (it did not build) is one.
+/// Runs tests and adds up what each test program says; a failure without a failed test (it did not build) is one. A test that
+/// its machine lets skip itself is skipped.
 fn counted(job: Job) -> Result<Tally> {
-    let mut tally = Tally::default();
-    let done = job.run_lines(|line| tally += test_result(line).unwrap_or_default());
+    let mut said = String::new();
+    let done = job.run_lines(|line| {
+        said.push_str(line);
+        said.push('\n');
+    });
+    let mut tally = test_results(&said).without_skipped_in(&said, |_| true).with_remarks_in(&said);
     if let Err(error) = done {
         println!("FAILED: {error:#}");
         tally.failed = tally.failed.max(1);
     }
     Ok(tally)
+}
+
+/// Adds up what the test programs say whose output this is.
+pub(crate) fn test_results(output: &str) -> Tally {
+    output.lines().filter_map(test_result).sum()
 }
 
 /// Reads `test result: ok. 3 passed; 0 failed; 1 ignored; ...`.
@@ -60,7 +70,7 @@ fn test_result(line: &str) -> Option<Tally> {
     let count = |name: &str| {
         counts.split("; ").find_map(|part| part.strip_suffix(name)?.trim().parse().ok()).unwrap_or_default()
     };
-    Some(Tally { passed: count("passed"), failed: count("failed"), skipped: count("ignored") })
+    Some(Tally { passed: count("passed"), failed: count("failed"), skipped: count("ignored"), remarks: Vec::new() })
 }
 
 #[cfg(test)]
@@ -70,7 +80,7 @@ mod tests {
     #[test]
     fn results_are_read() {
         let line = "test result: FAILED. 12 passed; 3 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s";
-        assert_eq!(test_result(line), Some(Tally { passed: 12, failed: 3, skipped: 1 }));
+        assert_eq!(test_result(line), Some(Tally { passed: 12, failed: 3, skipped: 1, ..Tally::default() }));
         assert_eq!(test_result("running 3 tests"), None);
         assert_eq!(test_result("test result: ok"), None);
     }
