@@ -13,6 +13,7 @@ mod loader;
 mod mode_cfg;
 mod operands;
 mod parser;
+mod password;
 mod place;
 mod problem;
 mod remote;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::identifier::Address;
 use super::parser::Statement;
 use super::place::Place;
-use super::problem::{Problems, SYNTAX_ERROR, Severity};
+use super::problem::{Problems, SYNTAX_ERROR};
 use super::source::Source;
 use super::token::{Kind, Token};
 use crate::spelling;
@@ -22,14 +22,12 @@ pub(super) struct Operands<'a, 's> {
     at: usize,
     /// What is left of the word at `at` when a part of it was taken.
     rest: Option<Token<'s>>,
-    /// A password is among them.
-    pub(super) secret: bool,
 }
 
 impl<'a, 's> Operands<'a, 's> {
     /// Those behind the first `skip` words.
     pub(super) fn new(source: &'s Source, problems: &'a Problems, statement: &'a Statement<'s>, skip: usize) -> Self {
-        Self { source, problems, statement, at: skip, rest: None, secret: false }
+        Self { source, problems, statement, at: skip, rest: None }
     }
 
     /// The token that is next: a word, or what ends the statement.
@@ -90,12 +88,12 @@ impl<'a, 's> Operands<'a, 's> {
 
     /// An error at `token`.
     pub(super) fn fail<T>(&self, token: &Token<'_>, message: &str, hint: Option<String>) -> Option<T> {
-        self.problems.push(self.source, token, self.secret, Severity::Error, message, hint);
+        self.problems.error(self.source, token, message, hint);
         None
     }
 
     pub(super) fn warn(&self, token: &Token<'_>, message: &str, hint: Option<String>) {
-        self.problems.push(self.source, token, self.secret, Severity::Warning, message, hint);
+        self.problems.warning(self.source, token, message, hint);
     }
 
     /// A syntax error at the next token, where `noun` was to stand.

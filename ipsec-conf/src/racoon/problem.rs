@@ -104,30 +104,22 @@ impl Problems {
     }
 
     pub(super) fn error(&self, source: &Source, token: &Token<'_>, message: &str, hint: Option<String>) {
-        self.push(source, token, false, Severity::Error, message, hint);
+        self.push(source, token, Severity::Error, message, hint);
     }
 
     pub(super) fn warning(&self, source: &Source, token: &Token<'_>, message: &str, hint: Option<String>) {
-        self.push(source, token, false, Severity::Warning, message, hint);
+        self.push(source, token, Severity::Warning, message, hint);
     }
 
-    /// A problem of a token in a statement that, when it is `secret`, has a password in it.
-    pub(super) fn push(
-        &self,
-        source: &Source,
-        token: &Token<'_>,
-        secret: bool,
-        severity: Severity,
-        message: &str,
-        hint: Option<String>,
-    ) {
+    fn push(&self, source: &Source, token: &Token<'_>, severity: Severity, message: &str, hint: Option<String>) {
         if !self.count(severity) {
             return;
         }
+        let passwords = source.passwords();
         let shown = match token.kind {
             Kind::Unclosed => "\"",
-            Kind::String if secret => "\"***",
-            Kind::Word if secret => "***",
+            Kind::String if passwords.cover(token.offset + 1) => "\"***",
+            _ if passwords.cover(token.offset) => "***",
             Kind::String => token.text.strip_suffix('"').unwrap_or(token.text),
             _ => token.text,
         };
@@ -137,7 +129,7 @@ impl Problems {
             token: shown.into(),
             message: message.into(),
             hint: hint.map(Into::into),
-            excerpt: Some(excerpt(&source.text, token.offset, secret)),
+            excerpt: Some(excerpt(&source.text, token.offset, passwords)),
         };
         self.list.borrow_mut().push((self.file.get(), problem));
     }
@@ -178,34 +170,16 @@ impl Problems {
 }
 
 /// The line around `offset`.
-fn excerpt(text: &str, offset: usize, secret: bool) -> Excerpt {
+fn excerpt(text: &str, offset: usize, passwords: &Secrets) -> Excerpt {
     let (before, after) = text.split_at_checked(offset).unwrap_or((text, ""));
     let start = before.rfind('\n').map_or(0, |at| at + 1).max(floor(before, before.len().saturating_sub(NEAR)));
     let head = before.get(start..).unwrap_or_default();
     let rest = after.get(..floor(after, NEAR)).unwrap_or_default();
     let rest = rest.split(['\n', '\r']).next().unwrap_or_default();
-    Excerpt::new(head, rest, start, &secrets(head, rest, start, secret))
+    Excerpt::new(head, rest, start, passwords)
 }
 
 /// The beginning of the character at `offset`, or the end.
 fn floor(text: &str, offset: usize) -> usize {
     (0..=offset.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
-
-/// All between the quotes of a line with a word that passwords follow, all that follows in a `secret` statement.
-fn secrets(head: &str, rest: &str, start: usize, secret: bool) -> Secrets {
-    let line = format!("{head}{rest}");
-    if !secret && !PASSWORD_WORDS.iter().any(|word| line.contains(word)) {
-        return Secrets::default();
-    }
-    let from = line.find('"').map_or(line.len(), |at| at + 1);
-    if secret {
-        // What stands there may be the password, without its quotes.
-        return Secrets(vec![(start + from.min(head.len()), start + line.len())]);
-    }
-    let to = line.rfind('"').filter(|to| *to >= from).unwrap_or(line.len());
-    Secrets(vec![(start + from, start + to)])
-}
-
-/// Words that passwords follow on their line.
-const PASSWORD_WORDS: [&str; 4] = ["bind_pw", "shared_secret", "auth \"", "acct \""];

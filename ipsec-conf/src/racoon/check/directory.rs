@@ -8,7 +8,6 @@ use crate::racoon::secret::Secret;
 use crate::racoon::token::Kind;
 
 pub(super) fn ldap(config: &mut Ldap, name: &str, op: &mut Operands<'_, '_>) -> Option<()> {
-    op.secret = name == "bind_pw";
     match name {
         "version" => config.version = op.number(2, 3)?,
         "debug" => config.debug = op.number(0, u32::MAX)?,
@@ -40,7 +39,6 @@ pub(super) fn radius(config: &mut Radius, name: &str, op: &mut Operands<'_, '_>)
 
 /// `"host" [port] "secret"`.
 fn server(servers: &mut Vec<RadiusServer>, op: &mut Operands<'_, '_>) -> Option<()> {
-    op.secret = true;
     let host = op.name("a host")?.into();
     let has_port = !op.at_end() && op.peek().kind == Kind::Word;
     let port = if has_port { Some(op.number(1, u16::MAX)?) } else { None };

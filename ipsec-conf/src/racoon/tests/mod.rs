@@ -1,6 +1,7 @@
 mod accepted;
 mod inherited;
 mod loading;
+mod passwords;
 mod property;
 mod refused;
 mod warned;

@@ -315,15 +315,15 @@ fn what_is_left_out() {
     check(
         &in_remote("peers_certfile dnssec; shared_secret keychain \"x\";"),
         expect![[r#"
-        a.conf:2:18: dnssec is not supported
-            peers_certfile dnssec; shared_secret keychain "*";
-                           ^
-          CERT records are left out: name a file
-        a.conf:2:26: shared_secret is not supported
-            peers_certfile dnssec; shared_secret keychain "*";
-                                   ^
-          a word of Apple's racoon: keys stand in the file of `path pre_shared_key`, there is no keychain
-    "#]],
+            a.conf:2:18: dnssec is not supported
+                peers_certfile dnssec; shared_secret ******** "**;
+                               ^
+              CERT records are left out: name a file
+            a.conf:2:26: shared_secret is not supported
+                peers_certfile dnssec; shared_secret ******** "**;
+                                       ^
+              a word of Apple's racoon: keys stand in the file of `path pre_shared_key`, there is no keychain
+        "#]],
     );
     check(
         "sainfo anonymous { encryption_algorithm rc4; authentication_algorithm kpdk; compression_algorithm lzs; }",
@@ -571,11 +571,11 @@ fn passwords_are_not_shown() {
         "ldapcfg { bind_pw \"hidden\" \"hidden\"; }\nradiuscfg {\n auth \"h\" 1\n\"hidden\" \"hidden\"; }",
         expect![[r#"
             a.conf:1:28: syntax error at `"***'
-              ldapcfg { bind_pw "*******************
+              ldapcfg { bind_pw "******* "*******; }
                                          ^
               expected `;`
             a.conf:4:10: syntax error at `"***'
-              "*******************
+              "******* "*******; }
                        ^
               expected `;`
         "#]],
@@ -584,7 +584,7 @@ fn passwords_are_not_shown() {
         "ldapcfg { bind_pw \"hidden;\n}",
         expect![[r#"
             a.conf:1:19: syntax error at `"'
-              ldapcfg { bind_pw "*******
+              ldapcfg { bind_pw "******;
                                 ^
               this quote is not closed
         "#]],
@@ -593,11 +593,11 @@ fn passwords_are_not_shown() {
         "ldapcfg { bind_pw hidden; bind_pw x; }",
         expect![[r#"
             a.conf:1:19: syntax error at `***'
-              ldapcfg { bind_pw ********************
+              ldapcfg { bind_pw ******; bind_pw *; }
                                 ^
               expected a password, in quotes
             a.conf:1:35: syntax error at `***'
-              ldapcfg { bind_pw hidden; bind_pw ****
+              ldapcfg { bind_pw ******; bind_pw *; }
                                                 ^
               expected a password, in quotes
         "#]],

@@ -1,0 +1,71 @@
+//! Where passwords stand in a configuration, or may: no problem shows them.
+
+use super::token::{Kind, Token, tokens};
+use crate::excerpt::Secrets;
+use crate::spelling;
+
+/// Statements with a password in them.
+const DIRECTIVES: [&str; 4] = ["acct", "auth", "bind_pw", "shared_secret"];
+/// Parts of words that other programs have for them.
+const PARTS: [&str; 4] = ["passw", "psk", "pre_shared_key", "secret"];
+/// Words with such a part that no password follows.
+const HARMLESS: [&str; 2] = ["path", "save_passwd"];
+
+/// The spans of a file that hold passwords, or may: what follows the word for one in its statement, strings where a
+/// statement should begin, and what a quote without a partner leaves behind such a statement on its line.
+pub(super) fn passwords(text: &str) -> Secrets {
+    let mut spans = Vec::new();
+    // The first word of the statement, and whether a password follows.
+    let mut first = "";
+    let mut follows = false;
+    // The last line with a password.
+    let mut line = 0;
+    let mut end_of_last = 0;
+    for token in tokens(text) {
+        let gap = text.get(end_of_last..token.offset).unwrap_or_default();
+        // A comment behind a password may be a part of it.
+        if line != 0 && gap.contains('#') && !gap.trim_start_matches([' ', '\t']).starts_with('\n') {
+            let length = gap.find('\n').unwrap_or(gap.len());
+            spans.push((end_of_last, end_of_last + length));
+        }
+        end_of_last = token.offset + token.text.len();
+        if matches!(token.kind, Kind::Semicolon | Kind::Open | Kind::Close) {
+            (first, follows) = ("", false);
+            continue;
+        }
+        let begins = first.is_empty();
+        if begins {
+            first = token.text;
+        }
+        let on_line = line == token.line && !is_directive(token.text);
+        let misplaced = begins && matches!(token.kind, Kind::String | Kind::Unclosed);
+        if (follows || on_line || misplaced) && token.kind != Kind::End {
+            // The quote of a string stays.
+            let quote = usize::from(matches!(token.kind, Kind::String | Kind::Unclosed));
+            spans.push((token.offset + quote, end_of_last));
+            line = last_line(&token);
+        }
+        follows |= on_line || misplaced || (!HARMLESS.contains(&first) && is_word_for_password(token, begins));
+        if follows {
+            line = last_line(&token);
+        }
+    }
+    Secrets(spans)
+}
+
+/// The line that a token ends in.
+fn last_line(token: &Token<'_>) -> u32 {
+    token.line.saturating_add(u32::try_from(token.text.matches('\n').count()).unwrap_or(u32::MAX))
+}
+
+fn is_directive(word: &str) -> bool {
+    DIRECTIVES.contains(&word)
+}
+
+/// Whether what follows the word is a password; the first word of a statement may be misspelt.
+fn is_word_for_password(token: Token<'_>, first: bool) -> bool {
+    let word = token.text;
+    let misspelt = || word.len() > 3 && spelling::guess(word, DIRECTIVES).is_some();
+    token.kind == Kind::Word
+        && (PARTS.iter().any(|part| word.contains(part)) || is_directive(word) || (first && misspelt()))
+}
