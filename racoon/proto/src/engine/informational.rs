@@ -161,7 +161,8 @@ impl Engine {
         }
     }
 
-    /// One in clear: anybody's. What it says is remembered while a negotiation goes on, and ends nothing.
+    /// One in clear: anybody's. What it says is remembered while a negotiation goes on, and ends nothing; with
+    /// `weak_phase1_check` a delete ends a negotiation that has no keys yet.
     fn informational_in_clear(&mut self, incoming: &Incoming<'_>) {
         let Incoming { local, remote, header, body, .. } = incoming;
         let cookies = header.cookies;
@@ -188,7 +189,8 @@ impl Engine {
     /// Somebody, perhaps the peer, says something.
     fn hinted(&mut self, id: Phase1Id, message: &Message) {
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
-        let (remote, block) = (phase1.remote, phase1.block);
+        let remote = phase1.remote;
+        let is_weak = self.settings.remotes.get(phase1.block).is_some_and(|block| block.weak_phase1_check);
         match message {
             Message::Notify(notify) if phase1.negotiation().is_some() && notify.kind.is_error() => {
                 let level = if phase1.record.said(notify.kind) { Level::Warning } else { Level::Debug };
@@ -202,12 +204,10 @@ impl Engine {
                 });
                 self.phase1_unknown_to_peer(id);
             }
-            Message::Delete(delete) if phase1.established().is_some() => {
-                if self.settings.remotes.get(block).is_some_and(|block| block.weak_phase1_check) {
-                    return self.deleted(id, delete);
-                }
-                self.log(Level::Debug, Some(remote), || "a delete in clear is ignored".into());
+            Message::Delete(delete) if phase1.is_early() && delete_names(delete, phase1.cookies) && is_weak => {
+                self.fail_phase1(id, Cause::Deleted(Protocol::ISAKMP));
             }
+            Message::Delete(_) => self.log(Level::Debug, Some(remote), || "a delete in clear is ignored".into()),
             _ => self.log(Level::Debug, Some(remote), || "an informational message in clear is ignored".into()),
         }
     }
@@ -221,6 +221,15 @@ fn read(payloads: &[RawPayload<'_>]) -> Result<Vec<Message>, Cause> {
         _ => None,
     });
     messages.collect::<Result<_, _>>().map_err(|error| Cause::Malformed(error.to_string()))
+}
+
+/// Whether a delete names a phase 1 whose responder's cookie may not be known yet.
+fn delete_names(delete: &Delete, ours: CookiePair) -> bool {
+    let is_ours = |named: CookiePair| {
+        named.initiator == ours.initiator && (ours.responder.is_zero() || named.responder == ours.responder)
+    };
+    let named = delete.spis.iter().filter_map(|spi| CookiePair::from_spi(spi));
+    delete.protocol == Protocol::ISAKMP && named.into_iter().any(is_ours)
 }
 
 /// A text that some peers put behind an error.

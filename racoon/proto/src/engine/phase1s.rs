@@ -22,6 +22,12 @@ use crate::settings::Settings;
 use crate::time::Time;
 use crate::wire::{Cookie, CookiePair};
 
+/// `MainMode::status` of an initiator that has sent message 5.
+const INITIATOR_KEYED: u8 = 7;
+
+/// `MainMode::status` of a responder that has sent message 4.
+const RESPONDER_KEYED: u8 = 5;
+
 /// A phase 1, established or on its way.
 pub(super) struct Phase1 {
     pub(super) cookies: CookiePair,
@@ -115,6 +121,15 @@ impl Phase1 {
             Stage::Negotiating(mode) => Some(mode),
             Stage::Over | Stage::Established(_) => None,
         }
+    }
+
+    /// Whether neither side can encrypt yet: an initiator has not sent message 5 of main mode, a responder not message 4.
+    pub(super) fn is_early(&self) -> bool {
+        let keyed = match self.role {
+            Role::Initiator => INITIATOR_KEYED,
+            Role::Responder => RESPONDER_KEYED,
+        };
+        self.negotiation().is_some_and(|mode| mode.status() < keyed)
     }
 
     /// What there is when it is established.

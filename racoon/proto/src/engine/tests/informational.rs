@@ -91,22 +91,64 @@ fn encrypted_bodies_that_cannot_be() {
     assert_eq!(world.a.states(), [9]);
 }
 
+/// `weak_phase1_check`: a delete in clear ends a negotiation that has no keys yet, and nothing else, in both roles. Of each
+/// message in turn, from the one that `cut` numbers on, nothing arrives.
 #[test]
-fn deletes_in_clear_count_with_weak_phase1_check() {
-    let mut world = World::established_with(|block, _| block.weak_phase1_check = true, |_, _| {});
-    let ours = cookies(&world);
-    world.forge_to_a(&in_clear(ours, &delete_of(ours)));
-    assert_eq!(world.a.states(), []);
+fn a_delete_in_clear_counts_early_and_with_weak_phase1_check_only() {
+    for (weak, cut, a_goes, b_goes) in [
+        (true, 1, true, false),
+        (true, 2, true, true),
+        (true, 3, true, true),
+        (true, 4, true, false),
+        (true, 5, false, false),
+        (true, 6, false, false),
+        (true, 7, false, false),
+        (false, 2, false, false),
+        (false, 4, false, false),
+        (false, 7, false, false),
+    ] {
+        let change = |block: &mut Remote, _: &mut Settings| block.weak_phase1_check = weak;
+        let mut world = World::with(change, change);
+        world.initiate();
+        let mut number = 0;
+        world.run_with(|_| {
+            number += 1;
+            if number < cut { Fate::Deliver } else { Fate::Drop }
+        });
+        let before = [world.a.states().len(), world.b.states().len()];
+        let ours = cookies(&world);
+        let theirs = world.b.engine.phase1s().next().map_or(ours, |view| view.cookies);
+        // Somebody who does not know the cookies.
+        let mut other = theirs;
+        other.responder.0[0] ^= 1;
+        world.forge_to_b(&in_clear(theirs, &delete_of(other)));
+        assert_eq!(world.b.states().len(), before[1]);
+        world.forge_to_a(&in_clear(ours, &delete_of(ours)));
+        world.forge_to_b(&in_clear(theirs, &delete_of(theirs)));
+        let after = [world.a.states().len(), world.b.states().len()];
+        let gone = [before[0] - after[0], before[1] - after[1]];
+        assert_eq!(gone, [usize::from(a_goes), usize::from(b_goes)], "{weak} {cut}");
+        if a_goes {
+            assert_eq!(world.a.failures(), [Cause::Deleted(Protocol::ISAKMP)]);
+            assert!(world.a.has_logged(Level::Error, "the peer deleted its isakmp SA"), "{:?}", world.a.log);
+        }
+        // The honest peer gets through.
+        world.link.clear();
+        let _ = world.try_to_initiate();
+        world.pass(seconds(60));
+        assert!(world.a.states().contains(&9) && world.b.states().contains(&9), "{weak} {cut}");
+    }
 }
 
+/// With SAs under it, too, and in the name of any SA.
 #[test]
-fn a_delete_in_clear_right_after_the_first_message() {
-    let mut world = World::with(|_, _| {}, |block, _| block.weak_phase1_check = true);
-    world.initiate();
-    world.run_with(|sent| if sent.local == "192.0.2.2:500".parse().unwrap() { Fate::Drop } else { Fate::Deliver });
-    let theirs = world.b.engine.phase1s().next().unwrap().cookies;
-    world.forge_to_b(&in_clear(theirs, &delete_of(theirs)));
-    assert_eq!(world.b.states(), [3]);
+fn deletes_in_clear_end_nothing_that_is_established() {
+    let mut world =
+        World::established_with(|block, _| block.weak_phase1_check = true, |block, _| block.weak_phase1_check = true);
+    let ours = cookies(&world);
+    world.forge_to_a(&in_clear(ours, &delete_of(ours)));
+    world.forge_to_b(&in_clear(ours, &delete_of(ours)));
+    world.assert_up();
 }
 
 #[test]
