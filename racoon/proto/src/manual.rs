@@ -144,7 +144,7 @@
 //! initiator that waits for that message reads informational messages, too, and believes an error whose HASH is right.
 //!
 //! **Used once.** Message ids are used once for each ISAKMP SA, ours and the peer's, or what was recorded could be sent
-//! again.
+//! again. None is forgotten: an SA with many of them is renewed, and one with too many ends.
 //!
 //! **Too much.** `engine::room` bounds half-open negotiations. A newcomer takes the place of an older one; to be turned
 //! away because others came first would make the bound an attack. Negotiations whose address has not returned our cookie
@@ -192,6 +192,7 @@
 //! | what ends | the peer is told | what goes with it |
 //! |---|---|---|
 //! | a lifetime | no | the one SA or pair |
+//! | the message ids of a phase 1 are used up | yes | only it |
 //! | a hard limit in bytes | yes, it is earlier than agreed | the pair |
 //! | the peer deletes a pair | no | all of the bundle |
 //! | the peer deletes a phase 1 | no | with rekeying and DPD everything with the peer, else only that phase 1 |

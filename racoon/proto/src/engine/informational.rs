@@ -46,7 +46,7 @@ impl Engine {
     /// One under an SA: the peer's, if its hash is right.
     fn protected_informational(&mut self, id: Phase1Id, incoming: &Incoming<'_>) {
         let (remote, message_id) = (incoming.remote, incoming.header.message_id);
-        let is_used = self.phase1_sa(id).is_none_or(|sa| sa.used.contains(message_id));
+        let is_used = self.phase1_sa(id).is_none_or(|sa| sa.used.refuses(message_id));
         if message_id == 0 || is_used {
             return self.log(Level::Debug, Some(remote), || format!("message id {message_id:#010x} again"));
         }
@@ -68,6 +68,7 @@ impl Engine {
         if let Some(sa) = self.phase1_sa_mut(id) {
             sa.used.add(header.message_id);
         }
+        self.message_id_used(id);
         Ok(messages)
     }
 

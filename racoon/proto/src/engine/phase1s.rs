@@ -15,7 +15,7 @@ use crate::num::ExchangeType;
 use crate::outcome::Role;
 use crate::output::Level;
 use crate::phase1::main::MainMode;
-use crate::phase1::{Context, Phase1Sa, Record, Turn};
+use crate::phase1::{Context, MESSAGE_IDS_RENEWED_AFTER, Phase1Sa, Record, Turn};
 use crate::random::Random;
 use crate::select::RemoteIndex;
 use crate::settings::Settings;
@@ -69,10 +69,23 @@ pub(super) struct Established {
     pub(super) expires: Time,
     /// It is time for another one.
     pub(super) dying: bool,
+    /// It is, because many message ids were used.
+    pub(super) worn: bool,
     /// When the peer was last heard of under it.
     pub(super) heard: Time,
     pub(super) dpd: DpdState,
     pub(super) replacement: Replacement,
+}
+
+/// A responder leaves the renewal to its peer until so many message ids more were used.
+const MESSAGE_IDS_FOR_PEER: usize = 1024;
+
+impl Established {
+    /// Whether so many message ids were used that the side with this role renews it.
+    pub(super) fn is_worn(&self, role: Role) -> bool {
+        let more = if role == Role::Responder { MESSAGE_IDS_FOR_PEER } else { 0 };
+        self.sa.used.count() >= MESSAGE_IDS_RENEWED_AFTER + more
+    }
 }
 
 /// A step that was made.

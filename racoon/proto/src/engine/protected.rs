@@ -30,7 +30,9 @@ impl Engine {
     /// A message id for a new exchange under a phase 1: not zero, and never used before. 0 if there is no such phase 1.
     pub(super) fn fresh_message_id(&mut self, id: Phase1Id) -> u32 {
         let established = self.phase1s.get_mut(id).and_then(|phase1| phase1.established_mut());
-        established.map_or(0, |established| established.sa.used.draw(&mut *self.random))
+        let message_id = established.map_or(0, |established| established.sa.used.draw(&mut *self.random));
+        self.message_id_used(id);
+        message_id
     }
 
     /// Sends an informational message under an established phase 1. Nobody answers it, and it is sent once.
@@ -44,6 +46,7 @@ impl Engine {
             Ok(message) => self.transmit(local, remote, &message),
             Err(error) => self.log(Level::Error, Some(remote), || format!("informational message: {error}")),
         }
+        self.message_id_used(id);
     }
 
     /// Sends a notify about a phase 1 itself.

@@ -44,23 +44,31 @@ impl Engine {
         let Some(established) = phase1.established_mut() else { return };
         established.dying = true;
         let (expires, lifetime) = (established.expires, established.expires.since(established.since));
+        let is_worn = established.is_worn(role);
         let is_newer = |other: &Phase1Id| {
             let other = self.phase1s.get(*other).and_then(Phase1::established);
-            other.is_some_and(|other| outlives(other.expires, expires, lifetime))
+            other.is_some_and(|other| outlives(other.expires, expires, lifetime) || is_worn && !other.dying)
         };
         if let Some(newer) = self.phase1s.newest(local.ip(), remote, Some(id)).filter(is_newer) {
             return self.phase2s_move(id, newer);
         }
-        let rekey = self.settings.remotes.get(block).map_or(Rekey::Off, |block| block.rekey);
+        let block_of = self.settings.remotes.get(block);
+        let (rekey, passive) = block_of.map_or((Rekey::Off, true), |block| (block.rekey, block.passive));
         let needed = match rekey {
             Rekey::Off => false,
             Rekey::On => self.phase2_count(id) > 0,
             Rekey::Force => true,
         };
-        if !needed || role == Role::Responder || self.initiation(local, remote).is_some() {
+        // A peer that has begun it does not count message ids, maybe.
+        let is_ours = role == Role::Initiator || is_worn && !passive;
+        if !needed || !is_ours || self.initiation(local, remote).is_some() {
             return;
         }
-        let why = if self.phase2_count(id) > 0 { " due to active phase2" } else { "" };
+        let why = match self.phase2_count(id) {
+            _ if is_worn => " due to too many message ids",
+            0 => "",
+            _ => " due to active phase2",
+        };
         self.log(Level::Info, Some(remote), || format!("renegotiating phase1 to {}{why}", Endpoint(remote)));
         // What comes of it at once is told in the log, and tried again.
         let _ = self.begin_phase1(local, remote, block, Some(id), Vec::new());
@@ -73,7 +81,23 @@ impl Engine {
         }
     }
 
-    /// The end of its lifetime. The peer knows it too, and is not told.
+    /// A message id was used under a phase 1. None may be used twice, and not all can be remembered: with many it is renewed,
+    /// with too many it ends.
+    pub(super) fn message_id_used(&mut self, id: Phase1Id) {
+        let now = self.now;
+        let Some(phase1) = self.phase1s.get_mut(id) else { return };
+        let role = phase1.role;
+        let Some(established) = phase1.established_mut() else { return };
+        if established.sa.used.is_full() {
+            established.expires = established.expires.min(now);
+            self.timers.set(Timer::Phase1Expire(id), now);
+        } else if established.is_worn(role) && !established.worn {
+            established.worn = true;
+            self.timers.set(Timer::Phase1Renew(id), now);
+        }
+    }
+
+    /// The end of its lifetime. The peer knows it too, and is not told, unless it is the end of message ids.
     pub(super) fn phase1_expire(&mut self, id: Phase1Id) {
         if self.lingers(id) {
             return self.timers.set(Timer::Phase1Expire(id), self.now + self.settings.retransmission.interval);
@@ -84,6 +108,9 @@ impl Engine {
             format!("ISAKMP-SA expired {}-{} spi:{cookies}", Endpoint(local), Endpoint(remote))
         });
         self.leave_phase2s(id);
+        if self.phase1_sa(id).is_some_and(|sa| sa.used.is_full()) {
+            self.send_delete_of(id);
+        }
         self.drop_phase1(id);
     }
 

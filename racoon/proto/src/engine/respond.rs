@@ -67,7 +67,7 @@ impl Engine {
             return;
         }
         let Some(sa) = sa_of(&self.phase1s, phase1) else { return };
-        if message_id == 0 || sa.used.contains(message_id) {
+        if message_id == 0 || sa.used.refuses(message_id) {
             return self.log(Level::Debug, Some(remote), || format!("message id {message_id:#010x} was used before"));
         }
         let message = match read(sa, Received { header, body, envelope: &self.envelope }) {
@@ -96,6 +96,7 @@ impl Engine {
         if let Some(sa) = self.phase1_sa_mut(phase1) {
             sa.used.add(message_id);
         }
+        self.message_id_used(phase1);
     }
 
     /// The peer has proved that it asks.

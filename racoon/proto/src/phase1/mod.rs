@@ -20,7 +20,9 @@ use crate::settings::Settings;
 use crate::wire::CookiePair;
 
 pub(crate) use record::{Record, bounded};
-pub(crate) use sa::{PeerIdentity, Phase1Sa, open_informational};
+#[cfg(test)]
+pub(crate) use sa::MESSAGE_IDS_MAX;
+pub(crate) use sa::{MESSAGE_IDS_RENEWED_AFTER, PeerIdentity, Phase1Sa, open_informational};
 
 /// What a step needs besides its state and what came in.
 pub(crate) struct Context<'a> {

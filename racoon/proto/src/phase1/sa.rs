@@ -1,6 +1,6 @@
 //! What phase 1 leaves: an ISAKMP SA, which protects all other exchanges with the peer.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use crate::crypto::{CryptoError, Iv, Phase1Keys, equal};
@@ -140,38 +140,39 @@ pub(crate) fn open_informational<T>(
     read(&payloads)
 }
 
-/// How many message ids are remembered.
-const REMEMBERED: usize = 1 << 16;
+/// Message ids after which an SA is to be renewed: as many as eight hours of probes by both sides every ten seconds take.
+pub(crate) const MESSAGE_IDS_RENEWED_AFTER: usize = 12_288;
+
+/// Message ids after which no message of the peer is accepted any more. A set of them takes about 160 KiB.
+pub(crate) const MESSAGE_IDS_MAX: usize = 16_384;
 
 /// Message ids that were used under an SA, so that none is used twice: neither by us, nor by somebody who sends a peer's
-/// message again. The last ones are remembered, as many as a peer is likely to use while the SA lives.
+/// message again. None is forgotten as long as the SA lives; it is renewed before there are too many.
 #[derive(Debug, Default)]
-pub(crate) struct UsedMessageIds {
-    used: HashSet<u32>,
-    order: VecDeque<u32>,
-}
+pub(crate) struct UsedMessageIds(HashSet<u32>);
 
 impl UsedMessageIds {
     /// Marks an id as used. False: it was before.
     pub(crate) fn add(&mut self, id: u32) -> bool {
-        if !self.used.insert(id) {
-            return false;
-        }
-        self.order.push_back(id);
-        if self.order.len() > REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.used.remove(&oldest);
-        }
-        true
+        self.0.insert(id)
     }
 
-    /// Whether an id was used.
-    pub(crate) fn contains(&self, id: u32) -> bool {
-        self.used.contains(&id)
+    /// Whether a message of the peer with this id is refused: the id was used before, or too many were.
+    pub(crate) fn refuses(&self, id: u32) -> bool {
+        self.is_full() || self.0.contains(&id)
     }
 
-    /// An id that was never used, and is not zero.
+    /// Whether too many were used.
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.len() >= MESSAGE_IDS_MAX
+    }
+
+    /// How many were used.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// An id that was never used, and is not zero. There is always one: the last thing to say is that the SA ends.
     pub(crate) fn draw(&mut self, random: &mut dyn Random) -> u32 {
         loop {
             let mut bytes = [0; 4];
@@ -194,18 +195,17 @@ mod tests {
         let mut used = UsedMessageIds::default();
         assert!(used.add(7));
         assert!(!used.add(7));
-        assert!(used.contains(7));
+        assert!(used.refuses(7) && !used.refuses(8));
         let drawn = used.draw(&mut SeededRandom::new(1));
         assert_ne!(used.draw(&mut SeededRandom::new(1)), drawn, "the same randomness gives another one");
     }
 
     #[test]
-    fn what_is_remembered_is_bounded() {
+    fn none_is_forgotten_and_there_are_so_many() {
         let mut used = UsedMessageIds::default();
-        let many = u32::try_from(REMEMBERED).unwrap() + 10;
-        assert!((0..many).all(|id| used.add(id)));
-        assert_eq!((used.used.len(), used.order.len()), (REMEMBERED, REMEMBERED));
-        assert!(!used.contains(9));
-        assert!(used.contains(10));
+        let many = u32::try_from(MESSAGE_IDS_MAX).unwrap();
+        assert!((1..=many).all(|id| !used.refuses(id) && used.add(id)));
+        assert!(used.is_full() && used.refuses(1) && used.refuses(many + 1));
+        assert_ne!(used.draw(&mut SeededRandom::new(1)), 0, "the end can be said");
     }
 }

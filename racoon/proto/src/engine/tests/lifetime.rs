@@ -4,6 +4,8 @@ use super::*;
 use crate::config::{DpdMode, Rekey};
 use crate::engine::Traffic;
 use crate::engine::established::{WITH_END_MAX, WITH_HOST_MAX};
+use crate::num::NotifyType;
+use crate::phase1::{MESSAGE_IDS_MAX, MESSAGE_IDS_RENEWED_AFTER};
 
 fn dpd(mode: DpdMode) -> Option<Dpd> {
     Some(Dpd { delay: 20, retry: 5, max_fail: 3, mode })
@@ -373,4 +375,64 @@ fn initial_contact_is_sent_once() {
     assert_eq!((said(&world.a), said(&world.b)), (1, 2));
     let world = World::established_with(|block, _| block.initial_contact = false, |_, _| {});
     assert_eq!((said(&world.a), said(&world.b)), (1, 0));
+}
+
+/// `b` says something that is of no interest, many times, under its oldest phase 1.
+fn chatter(world: &mut World, times: usize) {
+    for _ in 0..times {
+        let Some((id, _)) = world.b.engine.phase1s.iter().next() else { return };
+        world.b.engine.send_notify(id, NotifyType::HEARTBEAT, &[]);
+        world.run();
+        // What is due at once is due.
+        world.pass(Duration::ZERO);
+        world.a.forget_outputs();
+        world.b.forget_outputs();
+    }
+}
+
+/// Message ids are remembered, or a message could be sent again; so there are so many under one phase 1, and before that
+/// another one takes its place.
+#[test]
+fn many_message_ids_renew_a_phase_1_and_too_many_end_it() {
+    let force = |block: &mut Remote, _: &mut Settings| block.rekey = Rekey::Force;
+    for a_began in [true, false] {
+        let mut world = World::with(force, force);
+        if a_began {
+            world.initiate()
+        } else {
+            world.initiate_back()
+        }
+        world.run();
+        let first = world.a.engine.phase1s().next().unwrap().cookies;
+        let used = world.a.engine.phase1_sa(world.a.only()).unwrap().used.count();
+        chatter(&mut world, MESSAGE_IDS_RENEWED_AFTER - used - 1);
+        assert_eq!((world.a.states(), world.b.states()), (vec![9], vec![9]));
+        chatter(&mut world, 1);
+        // For the responder it is not time yet.
+        let states = [world.a.states(), world.b.states()];
+        assert_eq!(states, if a_began { [[10, 9], [9, 9]] } else { [[9, 9], [10, 9]] });
+        chatter(&mut world, MESSAGE_IDS_MAX - MESSAGE_IDS_RENEWED_AFTER);
+        // The old one goes; messages under it are not even read.
+        world.assert_up();
+        assert_ne!(world.a.engine.phase1s().next().unwrap().cookies, first);
+    }
+}
+
+/// A responder renews it where its initiator does not count, unless it must not begin.
+#[test]
+fn a_responder_renews_a_phase_1_with_many_message_ids_if_its_initiator_does_not() {
+    for passive in [false, true] {
+        let mut world = World::with(
+            |block, _| (block.rekey, block.passive) = (Rekey::Force, passive),
+            |block, _| block.rekey = Rekey::Off,
+        );
+        world.initiate_back();
+        world.run();
+        chatter(&mut world, MESSAGE_IDS_RENEWED_AFTER + 1024);
+        let expected = if passive { vec![10] } else { vec![10, 9] };
+        assert_eq!(world.a.states(), expected);
+        // Without another one it ends all the same, and the peer is told.
+        chatter(&mut world, MESSAGE_IDS_MAX - MESSAGE_IDS_RENEWED_AFTER - 1024);
+        assert_eq!((world.a.states(), world.b.states()), (expected[1..].to_vec(), expected[1..].to_vec()));
+    }
 }
