@@ -18,6 +18,7 @@ const USAGE: &str = "\
 usage: setkey [-vrk] file ...
        setkey [-nvrke] -c
        setkey [-nvrke] -f filename
+       setkey [-nvrke] -f --replace filename ...
        setkey [-PalpvNrk] [--json [--keys]] -D
        setkey [-Pv] -F
        setkey [-H] -x
@@ -35,6 +36,8 @@ pub(crate) enum Mode {
     Dump,
     /// Positional arguments: binary files of messages.
     Files(Vec<OsString>),
+    /// `-f --replace`: the files in their order, `-` is standard input.
+    Replace(Vec<String>),
     /// `-F`
     Flush,
     /// `-x`, and how often it was given.
@@ -89,7 +92,7 @@ fn options() -> Options {
     }
     options.optmulti("f", "", "", "");
     options.optmulti("", "check", "", "").optmulti("", "backend", "", "").optmulti("", "dialect", "", "");
-    options.optflagmulti("", "json", "").optflagmulti("", "keys", "");
+    options.optflagmulti("", "json", "").optflagmulti("", "keys", "").optflagmulti("", "replace", "");
     options.parsing_style(ParsingStyle::StopAtFirstFree);
     options
 }
@@ -100,7 +103,7 @@ const WITH_VALUE: &[&str] = &["-f", "--check", "--backend", "--dialect"];
 /// Takes clusters apart, `-DPp` into `-D -P -p`: of the letters of one argument `getopts` keeps no order.
 fn apart(arguments: &[OsString]) -> Vec<OsString> {
     let mut single = Vec::with_capacity(arguments.len());
-    let mut rest = arguments.iter();
+    let mut rest = arguments.iter().peekable();
     while let Some(argument) = rest.next() {
         let letters = argument.to_str().and_then(|text| text.strip_prefix('-')).unwrap_or_default();
         if letters.is_empty() || letters == "-" {
@@ -119,12 +122,23 @@ fn apart(arguments: &[OsString]) -> Vec<OsString> {
                 single.push(OsString::from(format!("-{value}")));
             }
         }
-        if single.last().is_some_and(|last| WITH_VALUE.iter().any(|option| last == option)) {
+        let Some(option) = single.last().filter(|last| WITH_VALUE.iter().any(|option| last == option)) else {
+            continue;
+        };
+        if rest.peek().is_some_and(|value| is_replace(option, value)) {
+            // The files follow as operands.
+            single.pop();
+        } else {
             single.extend(rest.next().cloned());
         }
     }
     single.extend(rest.cloned());
     single
+}
+
+/// Whether an option and the word behind it are `-f --replace`. A file of this name is `./--replace`.
+fn is_replace(option: &OsString, value: &OsString) -> bool {
+    option == "-f" && value == "--replace"
 }
 
 /// Understands the arguments after the program's name.
@@ -179,6 +193,9 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Invocation, Refused> {
 
 /// The mode whose letter came last; operands come before every letter.
 fn mode(given: &Matches) -> Result<Mode, Refused> {
+    if given.opt_present("replace") {
+        return replace(given);
+    }
     // Every file is opened as it is met, so that a missing one is told even if another is run.
     let mut script = None;
     for (_, name) in given.opt_strs_pos("f") {
@@ -204,6 +221,21 @@ fn mode(given: &Matches) -> Result<Mode, Refused> {
         (Some("check"), _) => Mode::Check(given.opt_strs("check").pop().unwrap_or_default()),
         _ => return Err(Refused::Usage(None)),
     })
+}
+
+/// The files of `--replace`: values of `-f`, then operands. They are opened when all of them are read.
+fn replace(given: &Matches) -> Result<Mode, Refused> {
+    let refused = |text: &str| Refused::Usage(Some(format!("setkey: {text}")));
+    if ["c", "D", "F", "x", "check"].into_iter().any(|name| given.opt_present(name)) {
+        return Err(refused("--replace goes with -f only"));
+    }
+    let mut files: Vec<String> = given.opt_strs_pos("f").into_iter().map(|(_, name)| name).collect();
+    files.extend(given.free.iter().cloned());
+    match files.iter().filter(|name| *name == "-").count() {
+        _ if files.is_empty() => Err(refused("--replace needs a file")),
+        0 | 1 => Ok(Mode::Replace(files)),
+        _ => Err(refused("standard input can be read only once")),
+    }
 }
 
 fn cannot_open(name: &str, error: &std::io::Error) -> Refused {
@@ -283,6 +315,28 @@ mod tests {
         ] {
             assert_eq!(apart(&words(given)), words(expected), "{given}");
         }
+    }
+
+    #[test]
+    fn files_that_replace() {
+        let files = |arguments: &[&str]| match of(arguments) {
+            Ok(Invocation { mode: Mode::Replace(files), .. }) => files.join(" "),
+            other => format!("{other:?}"),
+        };
+        assert_eq!(files(&["-f", "--replace", "a"]), "a");
+        assert_eq!(files(&["-ef", "--replace", "a", "-", "c"]), "a - c");
+        assert_eq!(files(&["-f", "a", "--replace", "-f", "b"]), "a b");
+        assert_eq!(files(&["--replace", "-f", "a", "b"]), "a b");
+        assert_eq!(files(&["-f", "--replace", "-v", "a"]), "a");
+        for (arguments, text) in [
+            (&["-f", "--replace"][..], "setkey: --replace needs a file"),
+            (&["-D", "-f", "--replace", "a"], "setkey: --replace goes with -f only"),
+            (&["-f", "--replace", "-", "-"], "setkey: standard input can be read only once"),
+        ] {
+            assert_eq!(of(arguments).unwrap_err(), Refused::Usage(Some(text.into())), "{arguments:?}");
+        }
+        let refused = of(&["-f", "./--replace"]).unwrap_err();
+        assert!(matches!(refused, Refused::Failure(_)), "a file: {refused:?}");
     }
 
     #[test]

@@ -18,20 +18,38 @@ pub(crate) enum Source {
 pub(crate) struct Console {
     source: Source,
     out: BufWriter<io::Stdout>,
+    /// Standard error, or what a test reads.
+    errors: Errors,
     /// People read standard error: source lines and hints follow messages.
     explains: bool,
     /// A statement failed.
     failed: bool,
 }
 
+/// Where error lines go.
+struct Errors(Box<dyn io::Write + Send>);
+
+impl std::fmt::Debug for Errors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Errors")
+    }
+}
+
 impl Console {
     pub(crate) fn new(source: Source) -> Self {
         Self {
             source,
+            errors: Errors(Box::new(io::stderr())),
             out: BufWriter::with_capacity(64 << 10, io::stdout()),
             explains: io::stderr().is_terminal(),
             failed: false,
         }
+    }
+
+    /// One whose error lines a test reads.
+    #[cfg(test)]
+    pub(crate) fn heard_by(errors: impl io::Write + Send + 'static) -> Self {
+        Self { errors: Errors(Box::new(errors)), explains: false, ..Self::new(Source::Unnamed) }
     }
 
     /// Whether a statement failed so far.
@@ -62,7 +80,17 @@ impl Console {
     fn complain(&mut self, line: impl AsRef<[u8]>) {
         self.flush();
         let line = [line.as_ref(), b"\n"].concat();
-        let _ = io::stderr().write_all(&line);
+        let _ = self.errors.0.write_all(&line);
+    }
+
+    /// Names the script that messages are about from now on.
+    pub(crate) fn set_file(&mut self, name: &str) {
+        self.source = Source::File(name.to_owned());
+    }
+
+    /// A line on standard error that is no failure: `setkey: TEXT`.
+    pub(crate) fn note(&mut self, text: &str) {
+        self.complain(format!("setkey: {text}"));
     }
 
     /// A failure of the system: `setkey: TEXT` on standard error.

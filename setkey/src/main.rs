@@ -6,6 +6,7 @@ mod compose;
 mod console;
 mod json;
 mod monitor;
+mod replace;
 mod replay;
 mod resolve;
 mod run;

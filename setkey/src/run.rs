@@ -12,7 +12,7 @@ use crate::cli::{self, Invocation, Mode, Refused};
 use crate::console::{Console, Source};
 use crate::session::Session;
 use crate::view::{Tag, View};
-use crate::{check, json, monitor, replay, script};
+use crate::{check, json, monitor, replace, replay, script};
 
 /// Pause between the rounds of `-l -D`.
 const ROUND: std::time::Duration = std::time::Duration::from_secs(1);
@@ -80,6 +80,11 @@ fn execute(run: &Invocation) -> Result<ExitCode, String> {
             let mut session = unregistered(run)?;
             session.flush(run.policies);
             Ok(finish(run, &mut session, ExitCode::SUCCESS))
+        }
+        Mode::Replace(files) => {
+            let mut session = registered(run, Source::Unnamed)?;
+            let code = replace::run(&mut session, files);
+            Ok(finish(run, &mut session, code))
         }
         Mode::Script(file, name) => {
             let mut session = registered(run, Source::File(name.clone()))?;

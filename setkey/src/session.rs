@@ -10,8 +10,14 @@ use libpfkey::{Abi, Answer, Connection, ExtensionType, Message, MessageType, Pac
 use zeroize::Zeroizing;
 
 use crate::compose::{self, Refusal, SaPlan, SpdPlan, Target};
+use crate::console::Console;
 use crate::resolve::Names;
-use crate::view::{Tag, View};
+use crate::view::{Tag, View, errno_words};
+
+/// How often a list is asked for whose answers get lost, or that changes while it is read.
+const LIST_TRIES: u32 = 4;
+/// Receive buffer for lists, in KiB.
+const LIST_BUFFER_KIB: usize = 8 << 10;
 
 /// A connection, what is known of the kernel behind it, and where its answers are shown.
 #[derive(Debug)]
@@ -26,6 +32,13 @@ pub(crate) struct Session {
     dry: bool,
     /// Each `in` policy is followed by its `fwd` copy.
     mirror: bool,
+}
+
+/// A database of the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entries {
+    Policies,
+    Sas,
 }
 
 /// What a statement leads to.
@@ -221,6 +234,98 @@ impl Session {
         self.finish();
     }
 
+    /// Lists a database: the kernel's messages, in their order.
+    ///
+    /// # Errors
+    /// The line that says why the list is not known to be whole.
+    pub(crate) fn entries(&mut self, what: Entries) -> Result<Vec<Zeroizing<Vec<u8>>>, String> {
+        // A kernel that has no room for the answers may drop them without a word.
+        let _ = self.pipeline.connection().backend().set_receive_buffer(LIST_BUFFER_KIB);
+        let mut list = self.list_once(what);
+        for _ in 1..LIST_TRIES {
+            if list.is_ok() {
+                break;
+            }
+            list = self.list_once(what);
+        }
+        list.map_err(|error| match what {
+            Entries::Policies => format!("the SPD cannot be listed: {error}"),
+            Entries::Sas => format!("the SAD cannot be listed: {error}"),
+        })
+    }
+
+    fn list_once(&mut self, what: Entries) -> Result<Vec<Zeroizing<Vec<u8>>>, String> {
+        let mut bytes = self.pipeline.buffer();
+        let origin = self.pipeline.next_origin();
+        let written = match what {
+            Entries::Policies => request::spddump(origin, &mut bytes),
+            Entries::Sas => request::dump(origin, SaType::Unspec, &mut bytes),
+        };
+        written.map_err(|error| error.to_string())?;
+        self.view.request(self.abi, &bytes);
+        let (mut list, mut trouble) = (Vec::new(), None);
+        let mut last = None;
+        let abi = self.abi;
+        let sent = self.pipeline.dump(&bytes, &Tag::default(), &mut |_, answer| match answer {
+            Answer::Reply(bytes) => {
+                let seq = libpfkey::wire::peek_header(abi, bytes).map_or(0, |header| header.seq);
+                // The numbers count up or down by one, and the last is 0.
+                let follows = last.is_none_or(|last: u32| seq == 0 || seq.abs_diff(last) == 1);
+                if !follows {
+                    trouble = Some("entries were lost".to_owned());
+                }
+                last = Some(seq);
+                list.push(bytes.to_vec().into());
+            }
+            Answer::Errno(errno, ..) if errno == libc::ENOENT => {}
+            Answer::Errno(errno, kind, _) => trouble = Some(errno_words(errno, kind)),
+            Answer::Lost(error) => trouble = Some(error.to_string()),
+            Answer::Confirmed => {}
+        });
+        sent.map_err(|error| error.to_string())?;
+        trouble.map_or(Ok(list), Err)
+    }
+
+    /// Sends one request that has one answer. `on_answer` gets the answers that have come in by then, in their order.
+    ///
+    /// # Errors
+    /// A request that cannot be written, or that the backend itself refuses.
+    pub(crate) fn send(
+        &mut self,
+        tag: Tag,
+        write: &dyn Fn(Origin, &mut Vec<u8>) -> libpfkey::Result<()>,
+        on_answer: &mut dyn FnMut(&mut View, &Tag, Answer<'_>),
+    ) -> libpfkey::Result<()> {
+        let mut bytes = self.pipeline.buffer();
+        let origin = self.pipeline.next_origin();
+        write(origin, &mut bytes)?;
+        self.view.request(self.abi, &bytes);
+        let view = &mut self.view;
+        self.pipeline.submit(bytes, tag, &mut |tag, answer| on_answer(view, tag, answer))
+    }
+
+    /// Waits for all answers to what was sent with [`Session::send`].
+    pub(crate) fn settle(&mut self, on_answer: &mut dyn FnMut(&mut View, &Tag, Answer<'_>)) {
+        let view = &mut self.view;
+        self.pipeline.finish(&mut |tag, answer| on_answer(view, tag, answer));
+    }
+
+    /// Lends what statements are composed for, whether `in` policies get their `fwd` copies, and the console.
+    pub(crate) fn with_target<T>(&mut self, work: impl FnOnce(Target<'_>, bool, &mut Console) -> T) -> T {
+        let target = Target { abi: self.abi, supported: &self.supported, private: self.private, names: Names::Ask };
+        work(target, self.mirror, &mut self.view.console)
+    }
+
+    /// The layout of messages.
+    pub(crate) fn abi(&self) -> Abi {
+        self.abi
+    }
+
+    /// Whether nothing is to be sent (`-n`).
+    pub(crate) fn is_dry(&self) -> bool {
+        self.dry
+    }
+
     /// The bytes of a request, shown if asked for; `None` when nothing is to be sent.
     fn prepare(
         &mut self,
@@ -249,7 +354,7 @@ impl Session {
 }
 
 fn tag(statement: &Statement<'_>) -> Tag {
-    Tag { line: statement.line, priority: None }
+    Tag { line: statement.line, ..Tag::default() }
 }
 
 /// The name of a dumped SA, if it is between one of the pairs; ports count.

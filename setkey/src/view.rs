@@ -47,6 +47,8 @@ pub(crate) struct Tag {
     pub(crate) line: u32,
     /// The priority that a policy was added with.
     pub(crate) priority: Option<u32>,
+    /// The number of the step of a plan.
+    pub(crate) step: usize,
 }
 
 impl View {
@@ -155,7 +157,7 @@ impl View {
 }
 
 /// The text of an errno. An SAD or SPD without entries is no such file to the kernel.
-fn errno_words(errno: i32, message_type: MessageType) -> String {
+pub(crate) fn errno_words(errno: i32, message_type: MessageType) -> String {
     match message_type {
         MessageType::Delete | MessageType::Get | MessageType::SpdDelete if errno == libc::ENOENT => "No entry".into(),
         MessageType::Dump if errno == libc::ENOENT => "No SAD entries".into(),

@@ -63,6 +63,7 @@ pub(super) const TABLES: Tables = Tables {
         Row(203, ExtensionType::XfrmOutputMark, ""),
         Row(204, ExtensionType::XfrmIfId, ""),
         Row(205, ExtensionType::XfrmOffload, ""),
+        Row(206, ExtensionType::XfrmReplayState, ""),
     ],
     sa_types: &[
         Row(0, SaType::Unspec, "SADB_SATYPE_UNSPEC"),

@@ -329,6 +329,8 @@ numbered! {
     XfrmOutputMark,
     /// Private to this library: replay window in packets, and 1 for extended sequence numbers.
     XfrmReplay,
+    /// Private to this library: sequence numbers, replay bitmap and counters of an SA.
+    XfrmReplayState,
 }
 
 numbered! {

@@ -133,7 +133,9 @@ impl<'a> Extension<'a> {
             T::XfrmAuthTrunc | T::XfrmIfId | T::XfrmMark | T::XfrmOffload | T::XfrmOutputMark | T::XfrmReplay => {
                 Self::Words(kind, [body.u32()?, body.u32()?])
             }
-            T::IpsecIf | T::KmPrivate | T::MigrateIpsecIf | T::SaStat | T::Other(_) => Self::Opaque(kind, body.rest()),
+            T::IpsecIf | T::KmPrivate | T::MigrateIpsecIf | T::SaStat | T::XfrmReplayState | T::Other(_) => {
+                Self::Opaque(kind, body.rest())
+            }
         })
     }
 

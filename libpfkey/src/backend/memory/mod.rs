@@ -83,6 +83,13 @@ impl Memory {
         self.engine().packet_out(source, destination, proto)
     }
 
+    /// What the policy that matches says of a packet: the direction is one of the `DIR_` numbers, the answer one of the
+    /// `POLICY_` numbers; `None` where no policy matches, and the packet passes.
+    pub fn decision(&self, direction: u8, source: SocketAddr, destination: SocketAddr, proto: u8) -> Option<u16> {
+        let engine = self.engine();
+        engine.spd.matching(direction, (source, destination, proto)).map(|stored| stored.policy.kind)
+    }
+
     /// An SA reaches its soft limit now. Returns whether there was such an SA.
     pub fn expire_soft(&self, sa_type: SaType, source: IpAddr, destination: IpAddr, spi: u32) -> bool {
         let mut engine = self.engine();

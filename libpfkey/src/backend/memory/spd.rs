@@ -18,6 +18,8 @@ pub(super) struct StoredPolicy {
     pub(super) current: Lifetime,
     pub(super) policy: Policy,
     pub(super) label: Option<Label>,
+    /// Among policies of one priority those with smaller numbers are asked first.
+    pub(super) place: u64,
 }
 
 /// What makes two policies one: direction, addresses with prefix and port, protocol. Host bits behind a prefix count.
@@ -130,10 +132,14 @@ impl Spd {
         reqid
     }
 
-    /// Puts in a policy whose selector and id are free.
-    pub(super) fn insert(&mut self, policy: StoredPolicy) -> u64 {
+    /// Puts in a policy whose selector and id are free, in place of `old`. Linux asks what replaces a policy of its priority
+    /// where that one was asked, the others ask it last.
+    pub(super) fn insert(&mut self, mut policy: StoredPolicy, old: Option<&StoredPolicy>) -> u64 {
         let age = self.next;
         self.next += 1;
+        let priority = policy.policy.priority;
+        let same = old.filter(|old| self.dialect == Dialect::Linux && old.policy.priority == priority);
+        policy.place = same.map_or(age, |old| old.place);
         self.by_id.insert(policy.policy.id, age);
         self.by_selector.extend(policy.selector(self.dialect).map(|selector| (selector, age)));
         self.by_age.insert(age, policy);
@@ -174,12 +180,12 @@ impl Spd {
         ages
     }
 
-    /// The policy that decides about a packet: the one of smallest priority number, of those the oldest.
+    /// The policy that decides about a packet: the one of smallest priority number, of those the one in the first place.
     pub(super) fn matching(&self, direction: u8, packet: (SocketAddr, SocketAddr, u8)) -> Option<&StoredPolicy> {
         let matches = |policy: &&StoredPolicy| {
             policy.policy.direction == direction && policy.covers(packet.0, packet.1, packet.2)
         };
         let priority = |policy: &&StoredPolicy| if self.dialect.has_priority() { policy.policy.priority } else { 0 };
-        self.by_age.values().filter(matches).min_by_key(priority)
+        self.by_age.values().filter(matches).min_by_key(|policy| (priority(policy), policy.place))
     }
 }

@@ -37,11 +37,11 @@ impl Engine {
         }
         let old = old.and_then(|age| self.spd.remove(age));
         // Linux keeps the id of a policy that is replaced.
-        policy.id = match old {
+        policy.id = match &old {
             Some(old) if self.is_linux() => old.policy.id,
             _ => self.spd.new_id(policy.direction),
         };
-        let age = self.spd.insert(StoredPolicy {
+        let stored = StoredPolicy {
             source,
             destination,
             hard: request.lifetime(ExtensionType::LifetimeHard).copied(),
@@ -49,7 +49,9 @@ impl Engine {
             current: Lifetime { addtime: self.now(), ..Lifetime::default() },
             policy,
             label: Label::of(request),
-        });
+            place: 0,
+        };
+        let age = self.spd.insert(stored, old.as_ref());
         let mut header = request.header;
         if self.is_linux() {
             if header.message_type == MessageType::SpdSetIdx {

@@ -189,7 +189,7 @@ fn extension(kind: T) -> BoxedStrategy<Extension<'static>> {
         T::XfrmAuthTrunc | T::XfrmIfId | T::XfrmMark | T::XfrmOffload | T::XfrmOutputMark | T::XfrmReplay => {
             any::<[u32; 2]>().prop_map(move |words| Extension::Words(kind, words)).boxed()
         }
-        T::IpsecIf | T::KmPrivate | T::MigrateIpsecIf | T::SaStat | T::Other(_) => {
+        T::IpsecIf | T::KmPrivate | T::MigrateIpsecIf | T::SaStat | T::XfrmReplayState | T::Other(_) => {
             words(4).prop_map(move |bytes| Extension::Opaque(kind, bytes)).boxed()
         }
     }

@@ -1,0 +1,336 @@
+//! What identifies an SA or a policy in a kernel, and what makes two of them equal.
+//!
+//! A request and the kernel's entry that it led to have the same facts: what a kernel does not keep, or fills in, is taken
+//! out of both.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use libpfkey::num::{
+    DIR_FWD, DIR_IN, DIR_OUT, LEVEL_REQUIRE, LEVEL_UNIQUE, LEVEL_USE, MANUAL_REQID_MAX, MODE_ANY, MODE_TRANSPORT,
+    MODE_TUNNEL, POLICY_BYPASS, POLICY_ENTRUST, POLICY_IPSEC, POLICY_NONE, ULPROTO_ANY,
+};
+use libpfkey::wire::{Address, Lifetime, Policy, Request, SecurityContext, SockAddr};
+use libpfkey::{Dialect, ExtensionType, Message, SaFlags, SaType};
+use zeroize::Zeroizing;
+
+/// Largest replay window of Linux that the SA extension carries, in packets.
+const LINUX_WINDOW_MAX: u8 = 32;
+
+/// What a kernel finds an SA by: on Linux destination, protocol, SPI and mark, on FreeBSD the SPI, on NetBSD and macOS all
+/// but the mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct SaName {
+    sa_type: Option<SaType>,
+    source: Option<SocketAddr>,
+    destination: Option<SocketAddr>,
+    spi: u32,
+    mark: [u32; 2],
+}
+
+/// What an SA is like.
+#[derive(PartialEq, Eq)]
+pub(super) struct SaFacts {
+    pub(super) sa_type: SaType,
+    pub(super) source: SocketAddr,
+    pub(super) destination: SocketAddr,
+    pub(super) spi: u32,
+    /// What an UPDATE cannot change.
+    fixed: Fixed,
+    /// What it can: limits and the ports of UDP encapsulation.
+    variable: Variable,
+}
+
+#[derive(PartialEq, Eq)]
+struct Fixed {
+    mode: u8,
+    reqid: u32,
+    /// Packets, and whether sequence numbers are extended.
+    window: (u32, bool),
+    flags: SaFlags,
+    auth: (u8, Option<u32>),
+    encrypt: u8,
+    auth_key: Zeroizing<Vec<u8>>,
+    encrypt_key: Zeroizing<Vec<u8>>,
+    encapsulation: Option<u8>,
+    label: Option<Label>,
+    /// The source that its selector names, where it is not any.
+    inner_source: Option<(SockAddr, u8)>,
+    /// Private extensions but the mark.
+    extras: [Option<[u32; 2]>; 3],
+}
+
+#[derive(PartialEq, Eq)]
+struct Variable {
+    limits: [Lifetime; 2],
+    ports: (u16, u16),
+}
+
+/// A security label: algorithm, domain of interpretation, text.
+type Label = (u8, u8, Vec<u8>);
+
+/// What a kernel finds a policy by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct PolicyName {
+    pub(super) direction: u8,
+    pub(super) source: (SocketAddr, u8),
+    pub(super) destination: (SocketAddr, u8),
+    pub(super) proto: u8,
+    /// Mark and interface id, which only NETLINK_XFRM tells.
+    mark: [u32; 2],
+    if_id: u32,
+    label: Option<Label>,
+}
+
+/// What a policy does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PolicyFacts {
+    pub(super) kind: u16,
+    /// 0 where the dialect has no priorities.
+    pub(super) priority: u32,
+    requests: Vec<Request>,
+    /// Seconds that it lives, and that it lives unused.
+    lives: (u64, u64),
+}
+
+impl SaName {
+    fn new(dialect: Dialect, facts: &SaFacts, mark: [u32; 2]) -> Self {
+        let linux = dialect == Dialect::Linux;
+        let whole = matches!(dialect, Dialect::NetBsd | Dialect::Darwin);
+        Self {
+            sa_type: (linux || whole).then_some(facts.sa_type),
+            source: whole.then_some(facts.source),
+            destination: (linux || whole).then_some(facts.destination),
+            spi: facts.spi,
+            mark,
+        }
+    }
+}
+
+/// Name and facts of the SA that a message is about; `None` if it lacks what all SAs have.
+pub(super) fn of_sa(message: &Message<'_>) -> Option<(SaName, SaFacts)> {
+    let dialect = message.abi.dialect;
+    let linux = dialect == Dialect::Linux;
+    let sa = message.sa()?;
+    let sa2 = message.sa2().copied().unwrap_or_default();
+    let key = |kind| message.key(kind).filter(|key| key.bits != 0).map_or_else(Vec::new, |key| key.bytes.to_vec());
+    let kept = if linux {
+        SaFlags::NOECN | SaFlags::DECAP_DSCP | SaFlags::NOPMTUDISC
+    } else {
+        SaFlags::from_bits_retain(0xfff)
+    };
+    let encapsulation = message.natt_type().filter(|kind| *kind != 0);
+    let port = |kind| encapsulation.and_then(|_| message.natt_port(kind)).unwrap_or(0);
+    let proxy = message.address(ExtensionType::AddressProxy).filter(|proxy| proxy.prefix != 0);
+    let facts = SaFacts {
+        sa_type: message.header.sa_type,
+        source: without_port(dialect, &message.source()?.sockaddr)?,
+        destination: without_port(dialect, &message.destination()?.sockaddr)?,
+        spi: sa.spi,
+        fixed: Fixed {
+            // Linux knows no mode any.
+            mode: if linux && sa2.mode == MODE_ANY { MODE_TRANSPORT } else { sa2.mode },
+            reqid: sa2.reqid,
+            window: window(message),
+            flags: sa.flags & kept,
+            auth: (sa.auth, message.words(ExtensionType::XfrmAuthTrunc).map(|[bits, _]| bits)),
+            encrypt: sa.encrypt,
+            auth_key: key(ExtensionType::KeyAuth).into(),
+            encrypt_key: key(ExtensionType::KeyEncrypt).into(),
+            encapsulation,
+            label: label(message),
+            inner_source: proxy.map(|proxy| (proxy.sockaddr, proxy.prefix)),
+            extras: [ExtensionType::XfrmOutputMark, ExtensionType::XfrmIfId, ExtensionType::XfrmOffload]
+                .map(|kind| message.words(kind)),
+        },
+        variable: Variable {
+            limits: [ExtensionType::LifetimeHard, ExtensionType::LifetimeSoft]
+                .map(|kind| message.lifetime(kind).copied().unwrap_or_default()),
+            ports: (port(ExtensionType::NatTSport), port(ExtensionType::NatTDport)),
+        },
+    };
+    let mark = message.words(ExtensionType::XfrmMark).unwrap_or_default();
+    Some((SaName::new(dialect, &facts, mark), facts))
+}
+
+impl SaFacts {
+    /// Whether an UPDATE of a mature SA makes the one of the other, on the kernel that changes only limits and ports.
+    pub(super) fn differs_in_limits(&self, other: &Self) -> bool {
+        let ends = |facts: &Self| (facts.sa_type, facts.source, facts.destination);
+        ends(self) == ends(other) && self.fixed == other.fixed && self.variable != other.variable
+    }
+}
+
+impl fmt::Debug for SaFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for SaFacts {
+    /// `esp 192.0.2.1 192.0.2.2 0x00001001`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let protocol = match self.sa_type {
+            SaType::Ah => "ah",
+            SaType::Esp => "esp",
+            SaType::IpComp => "ipcomp",
+            SaType::TcpSignature => "tcp",
+            _ => "unknown",
+        };
+        write!(f, "{protocol} {} {} 0x{:08x}", self.source.ip(), self.destination.ip(), self.spi)
+    }
+}
+
+/// Name and facts of the policy that a message is about; `None` for one without a selector, as sockets have.
+pub(super) fn of_policy(message: &Message<'_>) -> Option<(PolicyName, PolicyFacts)> {
+    let dialect = message.abi.dialect;
+    let policy = message.policy()?;
+    let (source, destination) = (message.source()?, message.destination()?);
+    let end = |address: &Address| {
+        let mut bare = without_port(dialect, &address.sockaddr)?;
+        bare.set_port(address.sockaddr.port());
+        Some((bare, address.prefix))
+    };
+    let proto = match destination.proto {
+        // Linux takes 0 for any, too.
+        0 if dialect == Dialect::Linux => ULPROTO_ANY,
+        proto => proto,
+    };
+    let name = PolicyName {
+        direction: policy.direction,
+        source: end(source)?,
+        destination: end(destination)?,
+        proto,
+        mark: message.words(ExtensionType::XfrmMark).unwrap_or_default(),
+        if_id: message.words(ExtensionType::XfrmIfId).map_or(0, |[id, _]| id),
+        label: label(message),
+    };
+    let lives = message.lifetime(ExtensionType::LifetimeHard).map_or((0, 0), |hard| (hard.addtime, hard.usetime));
+    Some((name, PolicyFacts::new(policy, lives, dialect)))
+}
+
+impl PolicyFacts {
+    fn new(policy: &Policy, lives: (u64, u64), dialect: Dialect) -> Self {
+        let linux = dialect == Dialect::Linux;
+        let requests: Vec<_> = match policy.kind {
+            POLICY_IPSEC => policy.requests.iter().map(|request| kept(request, linux)).collect(),
+            _ => Vec::new(),
+        };
+        // Linux stores no difference between a policy without steps and none.
+        let kind = if linux && policy.kind == POLICY_IPSEC && requests.is_empty() { POLICY_NONE } else { policy.kind };
+        Self { kind, priority: if dialect.has_priority() { policy.priority } else { 0 }, requests, lives }
+    }
+
+    /// Whether this, which is in the kernel, is what a request asked for.
+    pub(super) fn fulfils(&self, wanted: &Self) -> bool {
+        (self.kind, self.priority, self.lives) == (wanted.kind, wanted.priority, wanted.lives)
+            && self.requests.len() == wanted.requests.len()
+            && self.requests.iter().zip(&wanted.requests).all(|(present, wanted)| fulfils(present, wanted))
+    }
+
+    /// Whether packets that it covers do not pass in clear.
+    pub(super) fn protects(&self) -> bool {
+        !matches!(self.kind, POLICY_NONE | POLICY_BYPASS | POLICY_ENTRUST)
+    }
+}
+
+/// A processing step as the kernel keeps it.
+fn kept(request: &Request, linux: bool) -> Request {
+    let mut kept = *request;
+    if linux {
+        let bare = |end: &SockAddr| without_port(Dialect::Linux, end).map_or(*end, SockAddr::Inet);
+        kept.endpoints = request.endpoints.filter(|_| request.mode == MODE_TUNNEL).map(|(a, b)| (bare(&a), bare(&b)));
+        kept.level = if matches!(request.level, LEVEL_USE | LEVEL_UNIQUE) { request.level } else { LEVEL_REQUIRE };
+    }
+    if request.level != LEVEL_UNIQUE {
+        kept.reqid = 0;
+    }
+    kept
+}
+
+fn fulfils(present: &Request, wanted: &Request) -> bool {
+    // The kernel chooses a reqid where none is given.
+    let chosen = wanted.level == LEVEL_UNIQUE && (wanted.reqid == 0 || wanted.reqid > MANUAL_REQID_MAX);
+    match chosen {
+        true => present.reqid > MANUAL_REQID_MAX && Request { reqid: wanted.reqid, ..*present } == *wanted,
+        false => present == wanted,
+    }
+}
+
+impl PolicyName {
+    /// Whether some packet fits both selectors.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        let any = |proto: u8| proto == ULPROTO_ANY || proto == 0;
+        self.direction == other.direction
+            && (any(self.proto) || any(other.proto) || self.proto == other.proto)
+            && ends_overlap(self.source, other.source)
+            && ends_overlap(self.destination, other.destination)
+    }
+}
+
+fn ends_overlap((one, one_prefix): (SocketAddr, u8), (other, other_prefix): (SocketAddr, u8)) -> bool {
+    let bits = |address: SocketAddr| match address {
+        SocketAddr::V4(v4) => u128::from(v4.ip().to_bits()) << 96,
+        SocketAddr::V6(v6) => v6.ip().to_bits(),
+    };
+    let common = u32::from(one_prefix.min(other_prefix));
+    let differing = bits(one) ^ bits(other);
+    let ports = one.port() == 0 || other.port() == 0 || one.port() == other.port();
+    one.is_ipv4() == other.is_ipv4() && ports && differing.checked_shr(128 - common.min(128)).unwrap_or(0) == 0
+}
+
+impl fmt::Display for PolicyName {
+    /// `out 10.0.0.0/8[0] 10.1.0.0/16[0] 255`, in numbers as scripts take them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.direction {
+            DIR_IN => "in",
+            DIR_OUT => "out",
+            DIR_FWD => "fwd",
+            _ => "any",
+        })?;
+        for (address, prefix) in [self.source, self.destination] {
+            write!(f, " {}/{prefix}", address.ip())?;
+            if address.port() != 0 {
+                write!(f, "[{}]", address.port())?;
+            }
+        }
+        match self.proto {
+            ULPROTO_ANY => f.write_str(" any"),
+            proto => write!(f, " {proto}"),
+        }
+    }
+}
+
+/// Packets of the replay window, and whether sequence numbers are extended.
+fn window(message: &Message<'_>) -> (u32, bool) {
+    let field = message.sa().map_or(0, |sa| sa.replay);
+    if message.abi.dialect == Dialect::Linux {
+        return match message.words(ExtensionType::XfrmReplay) {
+            Some([packets, esn]) => (packets, esn != 0),
+            None => (field.min(LINUX_WINDOW_MAX).into(), false),
+        };
+    }
+    let large = message.extensions.iter().find_map(|extension| match extension {
+        libpfkey::Extension::SaReplay(packets) => Some(*packets),
+        _ => None,
+    });
+    // The field counts bytes of bitmap; extended numbers are among the flags.
+    (large.unwrap_or(u32::from(field) * 8), false)
+}
+
+fn label(message: &Message<'_>) -> Option<Label> {
+    message.security_context().map(|SecurityContext { algorithm, doi, label }| (*algorithm, *doi, label.to_vec()))
+}
+
+/// An address as kernels compare it: no port, no flow; and on Linux no zone.
+fn without_port(dialect: Dialect, address: &SockAddr) -> Option<SocketAddr> {
+    let SockAddr::Inet(mut address) = *address else { return None };
+    address.set_port(0);
+    if let SocketAddr::V6(v6) = &mut address {
+        v6.set_flowinfo(0);
+        if dialect == Dialect::Linux {
+            v6.set_scope_id(0);
+        }
+    }
+    Some(address)
+}

@@ -1,0 +1,140 @@
+//! Requests made of other messages: of a wanted entry's with another number, and of what a kernel showed or deleted.
+
+use libpfkey::num::{Encrypt, ULPROTO_ANY};
+use libpfkey::request::Origin;
+use libpfkey::wire::{Key, Policy, Sa, Sa2};
+use libpfkey::{
+    Abi, Builder, Dialect, Error, Extension, ExtensionType, Header, Message, MessageType, Result, SaState, SaType,
+};
+
+/// Repeats a request with the number that `origin` gives.
+pub(super) fn repeat(request: &[u8], kind: MessageType, origin: Origin, buffer: &mut Vec<u8>) -> Result<()> {
+    let message = Message::parse(origin.abi, request)?;
+    write(kind, message.header.sa_type, origin, buffer, |builder| {
+        message.extensions.iter().try_for_each(|extension| builder.push(extension))
+    })
+}
+
+/// Repeats a request about a policy with another priority.
+pub(super) fn with_priority(request: &[u8], priority: u32, origin: Origin, buffer: &mut Vec<u8>) -> Result<()> {
+    let message = Message::parse(origin.abi, request)?;
+    write(message.header.message_type, SaType::Unspec, origin, buffer, |builder| {
+        message.extensions.iter().try_for_each(|extension| match extension {
+            Extension::Policy(policy) => builder.push(&Extension::Policy(Policy { priority, ..policy.clone() })),
+            other => builder.push(other),
+        })
+    })
+}
+
+/// The ADD that makes an SA that the kernel showed, or deleted.
+pub(super) fn add(shown: &[u8], origin: Origin, buffer: &mut Vec<u8>) -> Result<()> {
+    let message = Message::parse(origin.abi, shown)?;
+    let sa_type = message.header.sa_type;
+    write(MessageType::Add, sa_type, origin, buffer, |builder| {
+        message.extensions.iter().filter_map(|extension| asked(extension)).try_for_each(|it| builder.push(&it))?;
+        // Kernels leave out keys of no bits, and ask for them.
+        let sa = message.sa().ok_or_else(|| missing(origin.abi))?;
+        let null = Encrypt::from_number(origin.abi.dialect, sa.encrypt) == Encrypt::Null;
+        let keys = [
+            (ExtensionType::KeyEncrypt, sa_type == SaType::Esp && null),
+            (ExtensionType::KeyAuth, sa_type == SaType::Ah && sa.auth != 0),
+        ];
+        keys.into_iter()
+            .filter(|(kind, wants)| *wants && message.key(*kind).is_none())
+            .try_for_each(|(kind, _)| builder.push(&Extension::Key(kind, Key { bits: 0, reserved: 0, bytes: &[] })))
+    })
+}
+
+/// What a kernel shows of an SA, as it is asked for; nothing for what it counts by itself.
+fn asked<'a>(extension: &Extension<'a>) -> Option<Extension<'a>> {
+    use ExtensionType as T;
+    Some(match extension {
+        Extension::Sa(sa) => Extension::Sa(Sa { state: SaState::Larval, ..*sa }),
+        Extension::Sa2(sa2) => Extension::Sa2(Sa2 { mode: sa2.mode, reqid: sa2.reqid, ..Sa2::default() }),
+        Extension::Lifetime(T::LifetimeHard | T::LifetimeSoft, _) | Extension::Key(..) => extension.clone(),
+        Extension::Address(kind @ (T::AddressSrc | T::AddressDst), address) => {
+            let mut address = *address;
+            address.proto = ULPROTO_ANY;
+            Extension::Address(*kind, address)
+        }
+        Extension::Address(T::AddressProxy, proxy) if proxy.prefix != 0 => extension.clone(),
+        Extension::Address(T::NatTOaInitiator | T::NatTOaResponder, _) => extension.clone(),
+        // NetBSD shows type 0 for none.
+        Extension::NatTType(0) => return None,
+        Extension::NatTType(_) | Extension::NatTPort(..) | Extension::NatTFrag(_) => extension.clone(),
+        Extension::SecurityContext(_) | Extension::SaReplay(_) | Extension::Words(..) => extension.clone(),
+
+        Extension::Opaque(T::XfrmReplayState, _) => extension.clone(),
+        _ => return None,
+    })
+}
+
+/// The DELETE of an SA that the kernel showed.
+pub(super) fn delete(shown: &[u8], origin: Origin, buffer: &mut Vec<u8>) -> Result<()> {
+    let message = Message::parse(origin.abi, shown)?;
+    let spi = message.sa().ok_or_else(|| missing(origin.abi))?.spi;
+    let netbsd = origin.abi.dialect == Dialect::NetBsd;
+    write(MessageType::Delete, message.header.sa_type, origin, buffer, |builder| {
+        builder.push(&Extension::Sa(Sa::named(spi)))?;
+        let named = message.extensions.iter().filter_map(|extension| asked(extension));
+        let named = named.filter(|extension| match extension {
+            Extension::Address(kind, _) => matches!(kind, ExtensionType::AddressSrc | ExtensionType::AddressDst),
+            // NetBSD finds SAs by their ports, too.
+            Extension::NatTType(_) | Extension::NatTPort(..) => netbsd,
+            // The mark is part of an SA's name.
+            Extension::Words(kind, _) => *kind == ExtensionType::XfrmMark,
+            _ => false,
+        });
+        named.collect::<Vec<_>>().iter().try_for_each(|extension| builder.push(extension))
+    })
+}
+
+/// The SPDUPDATE that makes a policy that the kernel showed.
+pub(super) fn put(shown: &[u8], origin: Origin, buffer: &mut Vec<u8>) -> Result<()> {
+    let message = Message::parse(origin.abi, shown)?;
+    let policy = message.policy().ok_or_else(|| missing(origin.abi))?;
+    write(MessageType::SpdUpdate, SaType::Unspec, origin, buffer, |builder| {
+        builder.push(&Extension::Policy(Policy { id: 0, scope: 0, ..policy.clone() }))?;
+        for extension in &message.extensions {
+            let limited = |lifetime: &libpfkey::wire::Lifetime| lifetime.addtime != 0 || lifetime.usetime != 0;
+            match extension {
+                Extension::Address(..) | Extension::SecurityContext(_) | Extension::Words(..) => {
+                    builder.push(extension)?
+                }
+                Extension::Lifetime(ExtensionType::LifetimeHard, lifetime) if limited(lifetime) => {
+                    builder.push(extension)?
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The SPDDELETE2 of a policy that the kernel showed: by its id, so that it is that one and no other.
+pub(super) fn remove(shown: &[u8], origin: Origin, buffer: &mut Vec<u8>) -> Result<()> {
+    let message = Message::parse(origin.abi, shown)?;
+    let id = message.policy().ok_or_else(|| missing(origin.abi))?.id;
+    write(MessageType::SpdDelete2, SaType::Unspec, origin, buffer, |builder| {
+        builder.push(&Extension::Policy(Policy::named(id)))?;
+        let words = message.extensions.iter().filter(|extension| matches!(extension, Extension::Words(..)));
+        words.into_iter().try_for_each(|extension| builder.push(extension))
+    })
+}
+
+fn missing(abi: Abi) -> Error {
+    Error::NotInDialect { dialect: abi.dialect, what: "an entry without its parts" }
+}
+
+fn write(
+    kind: MessageType,
+    sa_type: SaType,
+    origin: Origin,
+    buffer: &mut Vec<u8>,
+    body: impl FnOnce(&mut Builder<'_>) -> Result<()>,
+) -> Result<()> {
+    let header = Header { seq: origin.seq, pid: origin.pid, ..Header::new(kind, sa_type) };
+    let mut builder = Builder::new(origin.abi, header, buffer)?;
+    body(&mut builder)?;
+    builder.finish()
+}

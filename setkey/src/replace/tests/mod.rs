@@ -1,0 +1,201 @@
+//! Loads against the in-process key engine.
+
+mod files;
+mod order;
+mod plan;
+mod undo;
+
+use std::io::{self, Write};
+use std::os::fd::BorrowedFd;
+use std::sync::{Arc, Mutex};
+
+use ipsec_conf::setkey::{Splitter, parse};
+use libpfkey::backend::{Backend, Memory};
+use libpfkey::wire::peek_header;
+use libpfkey::{Abi, Connection, Dialect, Header, MessageType, Pace, Result, SaType};
+use zeroize::Zeroizing;
+
+use super::facts::{PolicyFacts, PolicyName};
+use super::foreign::Foreign;
+use super::plan::Present;
+use super::wanted::{File, Request};
+use super::{load, present};
+use crate::console::Console;
+use crate::session::Session;
+use crate::view::{Style, View};
+
+/// A kernel with a session.
+struct Kernel {
+    engine: Memory,
+    session: Session,
+    errors: Lines,
+    watch: Arc<Mutex<Watch>>,
+}
+
+/// Error lines.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What happens at each request that changes something.
+#[derive(Default)]
+struct Watch {
+    /// Requests so far.
+    changes: Vec<Header>,
+    /// The one that fails, counted from 0, and how.
+    fails: Option<(usize, i32)>,
+    /// Called after each.
+    after: Option<Box<dyn FnMut() + Send>>,
+}
+
+struct Watched {
+    door: Memory,
+    watch: Arc<Mutex<Watch>>,
+}
+
+impl std::fmt::Debug for Watched {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.door.fmt(f)
+    }
+}
+
+impl Backend for Watched {
+    fn abi(&self) -> Abi {
+        self.door.abi()
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.door.fd()
+    }
+
+    fn send(&mut self, message: &[u8]) -> Result<()> {
+        use MessageType as M;
+        let header = peek_header(self.abi(), message)?;
+        let changes = !matches!(header.message_type, M::Dump | M::SpdDump | M::Register | M::Get | M::SpdGet);
+        let mut watch = self.watch.lock().unwrap();
+        if changes {
+            match watch.fails {
+                Some((at, errno)) if at == watch.changes.len() => self.door.fail_next(header.message_type, errno),
+                _ => {}
+            }
+            watch.changes.push(header);
+        }
+        self.door.send(message)?;
+        if let Some(after) = watch.after.as_mut().filter(|_| changes) {
+            after();
+        }
+        Ok(())
+    }
+
+    fn recv<'b>(&mut self, buffer: &'b mut [u8]) -> Result<Option<&'b [u8]>> {
+        self.door.recv(buffer)
+    }
+
+    fn window(&self) -> usize {
+        self.door.window()
+    }
+
+    fn set_receive_buffer(&mut self, kib: usize) -> Result<usize> {
+        self.door.set_receive_buffer(kib)
+    }
+}
+
+impl Kernel {
+    fn new(dialect: Dialect) -> Self {
+        Self::with(dialect, false)
+    }
+
+    /// A Linux for which `in` policies get `fwd` copies.
+    fn mirroring() -> Self {
+        Self::with(Dialect::Linux, true)
+    }
+
+    fn with(dialect: Dialect, mirror: bool) -> Self {
+        let engine = Memory::new(Abi::of(dialect)).unwrap();
+        engine.set_time(1_764_444_444);
+        Self::over(engine, mirror)
+    }
+
+    /// Another process that has a session with the same kernel.
+    fn over(engine: Memory, mirror: bool) -> Self {
+        let watch = Arc::<Mutex<Watch>>::default();
+        let door = Watched { door: engine.another_handle().unwrap(), watch: Arc::clone(&watch) };
+        let mut connection = Connection::new(Box::new(door));
+        let supported = connection.register(SaType::Unspec).unwrap();
+        let errors = Lines::default();
+        let view = View::new(Console::heard_by(errors.clone()), Style::default());
+        let session = Session::new(connection, supported, view, Pace::Pipelined, (false, mirror));
+        Self { engine, session, errors, watch }
+    }
+
+    /// Runs a script as `-f` does.
+    fn run(&mut self, script: &str) {
+        let mut splitter = Splitter::script();
+        let mut input = script.as_bytes();
+        while let Some(raw) = splitter.split(&mut input).unwrap() {
+            let statement = parse(raw.text, raw.first_line).unwrap();
+            self.session.execute(&statement, &mut Vec::new()).unwrap();
+        }
+        self.session.finish();
+        assert_eq!(self.lines(), "", "{script}");
+        self.watch.lock().unwrap().changes.clear();
+    }
+
+    /// Loads files in place of what there is: the last line, and the error lines before it.
+    fn load(&mut self, scripts: &[&str]) -> (std::result::Result<(), String>, String) {
+        let file = |(index, script): (usize, &&str)| File {
+            name: format!("{}.conf", char::from(b'a' + u8::try_from(index).unwrap())),
+            bytes: Zeroizing::new(script.as_bytes().to_vec()),
+        };
+        let files: Vec<File> = scripts.iter().enumerate().map(file).collect();
+        let loaded = load(&mut self.session, &files);
+        (loaded, self.lines())
+    }
+
+    /// Loads a file that must be taken without a word.
+    fn replace(&mut self, script: &str) {
+        assert_eq!(self.load(&[script]), (Ok(()), String::new()), "{script}");
+    }
+
+    /// The error lines since this was asked last.
+    fn lines(&self) -> String {
+        String::from_utf8(std::mem::take(&mut *self.errors.0.lock().unwrap())).unwrap()
+    }
+
+    /// The requests for changes since this was asked last.
+    fn changes(&self) -> Vec<MessageType> {
+        let changes = std::mem::take(&mut self.watch.lock().unwrap().changes);
+        changes.into_iter().map(|header| header.message_type).collect()
+    }
+
+    fn present(&mut self) -> Present {
+        let all = Request { flushed: vec![SaType::Unspec], spd_flushed: true, ..Request::default() };
+        present::read(&mut self.session, &all, &Foreign::default()).unwrap()
+    }
+
+    /// What there is, keys too.
+    fn state(&mut self) -> (Vec<String>, Vec<(PolicyName, PolicyFacts)>) {
+        let abi = self.session.abi();
+        let Present { sas, mut policies } = self.present();
+        let key = |sa: super::plan::PresentSa| {
+            let message = libpfkey::Message::parse(abi, &sa.message).unwrap();
+            let keys = [libpfkey::ExtensionType::KeyAuth, libpfkey::ExtensionType::KeyEncrypt];
+            let limits = message.lifetime(libpfkey::ExtensionType::LifetimeHard).map(|hard| hard.addtime);
+            format!("{} {:?} {limits:?}", sa.facts, keys.map(|kind| message.key(kind).map(|key| key.bytes)))
+        };
+        let mut sas: Vec<String> = sas.into_iter().map(key).collect();
+        sas.sort();
+        policies.sort_by_key(|policy| policy.name.to_string());
+        (sas, policies.into_iter().map(|policy| (policy.name, policy.facts)).collect())
+    }
+}

@@ -1,0 +1,130 @@
+//! Every way from one list of overlapping policies to another: at each request of it, what both lists protect is protected.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use libpfkey::Dialect;
+use libpfkey::backend::Memory;
+use libpfkey::num::{DIR_OUT, POLICY_NONE};
+
+use super::Kernel;
+
+/// Selectors, of which each holds the next, and packets that fit them and not the next.
+const SELECTORS: [(&str, &str); 3] =
+    [("10.0.0.0/8", "10.9.9.9"), ("10.1.0.0/16", "10.1.9.9"), ("10.1.1.1/32", "10.1.1.1")];
+/// Actions, the first three of all kernels, and whether each protects.
+const ACTIONS: [(&str, bool); 5] = [
+    ("none", false),
+    ("ipsec esp/transport//require", true),
+    ("ipsec esp/transport//use", true),
+    ("prio high + 5 none", false),
+    ("prio low ipsec esp/transport//require", true),
+];
+/// The order of their priorities.
+const PRIORITIES: [u8; 5] = [1, 1, 1, 0, 2];
+
+/// A list of policies: indices of selector and action.
+type List = Vec<(usize, usize)>;
+
+/// All lists without a selector twice, of the first so many actions.
+fn lists(actions: usize) -> Vec<List> {
+    let mut all = vec![List::new()];
+    let mut from = 0;
+    while from < all.len() {
+        let list = all[from].clone();
+        for selector in (0..SELECTORS.len()).filter(|selector| list.iter().all(|(used, _)| used != selector)) {
+            all.extend((0..actions).map(|action| [&list[..], &[(selector, action)]].concat()));
+        }
+        from += 1;
+    }
+    all
+}
+
+fn script(list: &List) -> String {
+    let line = |(selector, action): &(usize, usize)| {
+        format!("spdadd {} 0.0.0.0/0 any -P out {};\n", SELECTORS[*selector].0, ACTIONS[*action].0)
+    };
+    list.iter().map(line).collect()
+}
+
+/// Whether a list lets each packet pass in clear: the policy that fits and has the first priority says so, of those the first.
+fn meant(list: &List) -> Vec<bool> {
+    let fitting = |packet: usize| list.iter().filter(move |(selector, _)| *selector <= packet);
+    let first = |packet| fitting(packet).min_by_key(|(_, action)| PRIORITIES[*action]);
+    (0..SELECTORS.len()).map(|packet| first(packet).is_none_or(|(_, action)| !ACTIONS[*action].1)).collect()
+}
+
+/// Whether the kernel lets each packet pass in clear.
+fn clear(engine: &Memory) -> Vec<bool> {
+    let to = SocketAddr::from(([192, 0, 2, 1], 0));
+    let decision =
+        |(_, from): &(&str, &str)| engine.decision(DIR_OUT, SocketAddr::new(from.parse().unwrap(), 0), to, 17);
+    SELECTORS.iter().map(|selector| decision(selector).is_none_or(|kind| kind == POLICY_NONE)).collect()
+}
+
+/// From one list to the other, with the request of this number failing if there is one.
+fn walk(dialect: Dialect, old: &List, new: &List, fails: Option<usize>) -> (Kernel, usize) {
+    let mut kernel = Kernel::new(dialect);
+    kernel.run(&script(old));
+    let both: Vec<bool> = meant(old).into_iter().zip(meant(new)).map(|(a, b)| !a && !b).collect();
+    let leaks = Arc::<Mutex<Vec<usize>>>::default();
+    let (probe, found) = (kernel.engine.another_handle().unwrap(), Arc::clone(&leaks));
+    let mut number = 0;
+    let after = move || {
+        let leak = clear(&probe).into_iter().zip(&both).any(|(clear, both)| clear && *both);
+        found.lock().unwrap().extend(leak.then_some(number));
+        number += 1;
+    };
+    {
+        let mut watch = kernel.watch.lock().unwrap();
+        watch.after = Some(Box::new(after));
+        watch.fails = fails.map(|at| (at, libc::ENOBUFS));
+    }
+    let loaded = kernel.load(&[&format!("spdflush;\n{}", script(new))]);
+    let requests = kernel.changes().len();
+    assert_eq!(
+        *leaks.lock().unwrap(),
+        Vec::<usize>::new(),
+        "{dialect}: clear packets:\n{}to\n{}{loaded:?}",
+        script(old),
+        script(new)
+    );
+    // A failure behind the last request is none.
+    let failed = fails.is_some_and(|at| at < requests) && loaded.0.is_err();
+    let expected = if failed { old } else { new };
+    assert_eq!(clear(&kernel.engine), meant(expected), "{dialect}:\n{}to\n{}{loaded:?}", script(old), script(new));
+    (kernel, requests)
+}
+
+/// A part of all pairs of lists, in which each list is on either side.
+fn pairs(lists: &[List], part: usize) -> impl Iterator<Item = (&List, &List)> {
+    let others = move |at: usize| lists.iter().skip(at % part).step_by(part);
+    lists.iter().enumerate().flat_map(move |(at, old)| others(at).map(move |new| (old, new)))
+}
+
+#[test]
+fn what_both_lists_protect_never_passes_in_clear() {
+    let lists = lists(3);
+    assert_eq!(lists.len(), 1 + 9 + 54 + 162);
+    for dialect in [Dialect::Linux, Dialect::FreeBsd, Dialect::NetBsd] {
+        pairs(&lists, 151).for_each(|(old, new)| drop(walk(dialect, old, new, None)));
+    }
+}
+
+#[test]
+fn nor_with_priorities() {
+    for dialect in [Dialect::Linux, Dialect::FreeBsd] {
+        pairs(&lists(5), 1009).for_each(|(old, new)| drop(walk(dialect, old, new, None)));
+    }
+}
+
+#[test]
+fn nor_while_the_old_list_comes_back() {
+    for (dialect, actions, part) in [(Dialect::Linux, 5, 4001), (Dialect::FreeBsd, 5, 4001), (Dialect::NetBsd, 3, 401)]
+    {
+        for (old, new) in pairs(&lists(actions), part) {
+            let (_, requests) = walk(dialect, old, new, None);
+            (0..requests).for_each(|at| drop(walk(dialect, old, new, Some(at))));
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Plans as a table: what there is, what is to be, and the steps.
+
+use libpfkey::Dialect;
+
+use super::Kernel;
+use crate::replace::foreign::Foreign;
+use crate::replace::plan::{Plan, Present, Step, Wanted, plan};
+use crate::replace::present;
+use crate::replace::wanted::{self, File};
+
+/// The steps from a state to a file, one a line, groups apart.
+fn steps(dialect: Dialect, old: &str, new: &str) -> String {
+    let mut kernel = Kernel::new(dialect);
+    kernel.run(old);
+    let files = [File { name: "a.conf".into(), bytes: new.as_bytes().to_vec().into() }];
+    let read = kernel.session.with_target(|target, mirror, console| wanted::read(&files, target, mirror, console));
+    let request = read.unwrap_or_else(|_| panic!("{}", kernel.lines()));
+    let present = present::read(&mut kernel.session, &request, &Foreign::default()).unwrap();
+    show(&plan(dialect, &present, &request.wanted), &present, &request.wanted)
+}
+
+fn show(plan: &Plan, present: &Present, wanted: &Wanted) -> String {
+    let line = |step: &Step| match *step {
+        Step::AddSa { sa } => format!("add {}", wanted.sas[sa].facts),
+        Step::ReplaceSa { sa, .. } => format!("delete and add {}", wanted.sas[sa].facts),
+        Step::UpdateSa { sa } => format!("update {}", wanted.sas[sa].facts),
+        Step::PutPolicy { policy } => format!("spdupdate {}", wanted.policies[policy].name),
+        Step::SetAside { policy } => format!("set aside {}", wanted.policies[policy].name),
+        Step::RemovePolicy { old } => format!("spddelete {}", present.policies[old].name),
+        Step::RemoveSa { old } => format!("delete {}", present.sas[old].facts),
+    };
+    let group = |group: &Vec<Step>| group.iter().map(|step| line(step) + "\n").collect::<String>();
+    plan.groups.iter().map(group).collect::<Vec<_>>().join("--\n")
+}
+
+const KEY: &str = "0x00112233445566778899aabbccddeeff";
+
+/// Two SAs and their policies.
+fn pair() -> String {
+    format!(
+        "add 10.0.0.1 10.0.0.2 esp 0x1001 -m tunnel -E aes-cbc {KEY};
+         add 10.0.0.2 10.0.0.1 esp 0x1002 -m tunnel -E aes-cbc {KEY};
+         spdadd 10.1.0.0/16 10.2.0.0/16 any -P out ipsec esp/tunnel/10.0.0.1-10.0.0.2/require;
+         spdadd 10.2.0.0/16 10.1.0.0/16 any -P in ipsec esp/tunnel/10.0.0.2-10.0.0.1/require;\n"
+    )
+}
+
+const DIALECTS: [Dialect; 3] = [Dialect::Linux, Dialect::FreeBsd, Dialect::NetBsd];
+
+#[test]
+fn what_is_there_is_left_alone() {
+    for dialect in Dialect::ALL {
+        let flushing = format!("flush; spdflush; {}", pair());
+        assert_eq!(steps(dialect, "", ""), "", "{dialect}");
+        assert_eq!(steps(dialect, &pair(), &pair()), "", "{dialect}");
+        let mut kernel = Kernel::new(dialect);
+        kernel.replace(&flushing);
+        assert!(!kernel.changes().is_empty());
+        kernel.replace(&flushing);
+        assert_eq!(kernel.changes(), [], "{dialect}");
+    }
+}
+
+/// All that a kernel keeps in another form than it was given.
+#[test]
+fn what_kernels_rewrite_counts_as_equal() {
+    let common = "
+        add 10.0.0.1 10.0.0.2 ah 0x2001 -u 7 -r 4 -lh 3600 -ls 3000 -A hmac-sha1 0x0011223344556677889900112233445566778899;
+        add 10.0.0.1 10.0.0.2 esp 0x2002 -f nocyclic-seq -E null;
+        add ::1 2001:db8::2 esp 0x2003 -m transport -E null -A hmac-sha256
+            0x00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff;
+        add 10.0.0.1 10.0.0.2 ipcomp 0x0204 -C deflate;
+        spdadd 10.0.0.1/8[500] 10.0.0.2/32[any] udp -P out ipsec ah/transport//use esp/transport//unique;
+        spdadd 2001:db8::/64 ::/0 icmp6 135,0 -P in ipsec esp/tunnel/::1-::2/unique:9;
+        spdadd 10.0.0.1 10.0.0.3 any -P out ipsec esp/transport//default;
+        spdadd 10.0.0.1 10.0.0.4 any -P out discard;
+        spdadd 10.0.0.1 10.0.0.5 any -P in none;\n";
+    let natt = "add 10.0.0.1 10.0.0.2 esp-udp 0x2005 -natt 10.0.0.1[4500] 10.0.0.2[4501] -E null;\n";
+    for dialect in DIALECTS {
+        assert_eq!(
+            steps(dialect, &format!("{common}{natt}"), &format!("flush; spdflush; {common}{natt}")),
+            "",
+            "{dialect}"
+        );
+    }
+    let linux = "add 10.0.0.1 10.0.0.2 esp 0x2006 -r 64 -E null;
+        spdadd 10.0.0.9 10.0.0.1 any -ctx 1 1 \"system_u\" -P in prio high + 3 none;\n";
+    assert_eq!(steps(Dialect::FreeBsd, "add 10.0.0.1 10.0.0.2 esp 0x2006 -r 64 -E null;", "flush;").lines().count(), 1);
+    assert_eq!(
+        steps(Dialect::Linux, &linux.replace("64", "32"), &format!("flush; spdflush; {}", linux.replace("64", "32"))),
+        ""
+    );
+}
+
+#[test]
+fn policies_in_have_copies_for_forwarding() {
+    let mut kernel = Kernel::mirroring();
+    kernel.replace(&format!("spdflush; {}", pair()));
+    let directions = |kernel: &mut Kernel| kernel.state().1.iter().map(|(name, _)| name.direction).collect::<Vec<_>>();
+    assert_eq!(directions(&mut kernel), [3, 1, 2]);
+    kernel.changes();
+    kernel.replace(&format!("spdflush; {}", pair()));
+    assert_eq!(kernel.changes(), []);
+    kernel.replace("spdflush;");
+    assert!(directions(&mut kernel).is_empty());
+}
+
+#[test]
+fn new_before_old_and_policies_between() {
+    let new = format!(
+        "flush; spdflush;
+         spdadd 10.1.0.0/16 10.2.0.0/16 any -P out ipsec esp/tunnel/10.0.0.1-10.0.0.3/require;
+         spdadd 10.3.0.0/16 10.1.0.0/16 any -P in ipsec esp/tunnel/10.0.0.3-10.0.0.1/require;
+         add 10.0.0.1 10.0.0.3 esp 0x1003 -m tunnel -E aes-cbc {KEY};
+         add 10.0.0.2 10.0.0.1 esp 0x1002 -m tunnel -E aes-cbc {KEY};\n"
+    );
+    for dialect in DIALECTS {
+        assert_eq!(
+            steps(dialect, &pair(), &new),
+            "add esp 10.0.0.1 10.0.0.3 0x00001003\n--\n\
+             spdupdate out 10.1.0.0/16 10.2.0.0/16 any\n\
+             spdupdate in 10.3.0.0/16 10.1.0.0/16 any\n--\n\
+             spddelete in 10.2.0.0/16 10.1.0.0/16 any\n--\n\
+             delete esp 10.0.0.1 10.0.0.2 0x00001001\n",
+            "{dialect}"
+        );
+    }
+}
+
+#[test]
+fn without_a_flush_the_rest_stays() {
+    let new = "add 10.0.0.1 10.0.0.3 esp 0x1003 -E null;";
+    let added = "add esp 10.0.0.1 10.0.0.3 0x00001003\n";
+    for (flushes, removed) in [
+        ("", ""),
+        ("flush esp;", "--\ndelete esp 10.0.0.2 10.0.0.1 0x00001002\ndelete esp 10.0.0.1 10.0.0.2 0x00001001\n"),
+        ("flush ah;", ""),
+        ("spdflush;", "--\nspddelete in 10.2.0.0/16 10.1.0.0/16 any\nspddelete out 10.1.0.0/16 10.2.0.0/16 any\n"),
+    ] {
+        assert_eq!(
+            steps(Dialect::Linux, &pair(), &format!("{flushes}{new}")),
+            format!("{added}{removed}"),
+            "{flushes}"
+        );
+    }
+}
+
+#[test]
+fn an_sa_that_differs_under_its_name() {
+    let old = format!("add 10.0.0.1 10.0.0.2 esp 0x1001 -E aes-cbc {KEY};");
+    let keys = "add 10.0.0.1 10.0.0.2 esp 0x1001 -E aes-cbc 0xff112233445566778899aabbccddeeff;";
+    let limits = format!("add 10.0.0.1 10.0.0.2 esp 0x1001 -lh 100 -ls 80 -E aes-cbc {KEY};");
+    let source = format!("add 10.0.0.9 10.0.0.2 esp 0x1001 -E aes-cbc {KEY};");
+    let replaced = "delete and add esp 10.0.0.1 10.0.0.2 0x00001001\n";
+    for dialect in DIALECTS {
+        assert_eq!(steps(dialect, &old, keys), replaced, "{dialect}");
+    }
+    assert_eq!(steps(Dialect::Linux, &old, &limits), "update esp 10.0.0.1 10.0.0.2 0x00001001\n");
+    assert_eq!(steps(Dialect::NetBsd, &old, &limits), replaced);
+    // Linux does not tell SAs of one destination and SPI apart by their sources.
+    assert_eq!(steps(Dialect::Linux, &old, &source), "delete and add esp 10.0.0.9 10.0.0.2 0x00001001\n");
+    assert_eq!(steps(Dialect::NetBsd, &old, &source), "add esp 10.0.0.9 10.0.0.2 0x00001001\n");
+    // FreeBSD has one space of SPIs.
+    let elsewhere = format!("add 10.0.0.1 10.0.0.7 esp 0x1001 -E aes-cbc {KEY};");
+    assert_eq!(steps(Dialect::FreeBsd, &old, &elsewhere), "delete and add esp 10.0.0.1 10.0.0.7 0x00001001\n");
+    assert_eq!(steps(Dialect::Linux, &old, &elsewhere), "add esp 10.0.0.1 10.0.0.7 0x00001001\n");
+}
+
+#[test]
+fn larval_sas_are_an_ike_daemons() {
+    for dialect in DIALECTS {
+        let larval = "getspi 10.0.0.1 10.0.0.2 esp 0x1001 -m transport;";
+        assert_eq!(steps(dialect, larval, "flush;"), "", "{dialect}");
+        let named = format!("flush; add 10.0.0.1 10.0.0.2 esp 0x1001 -E aes-cbc {KEY};");
+        assert_eq!(steps(dialect, larval, &named), "delete and add esp 10.0.0.1 10.0.0.2 0x00001001\n", "{dialect}");
+    }
+}
+
+/// A host's policy, its network's, and an exception.
+const HOST: &str = "spdadd 10.1.1.1 10.2.0.0/16 any -P out ipsec esp/transport//require;";
+const NETWORK: &str = "spdadd 10.1.0.0/16 10.2.0.0/16 any -P out ipsec esp/transport//require;";
+const EXCEPTION: &str = "spdadd 10.1.0.0/16 10.2.0.0/16 udp -P out none;";
+const OTHER: &str = "spdadd 10.9.0.0/16 10.2.0.0/16 any -P out ipsec esp/transport//require;";
+
+#[test]
+fn what_overlaps_is_put_into_the_order_of_the_file() {
+    for dialect in DIALECTS {
+        let of = |old: &[&str], new: &[&str]| steps(dialect, &old.concat(), &format!("spdflush;{}", new.concat()));
+        let put = |selector: &str| format!("spdupdate out {selector}\n");
+        // Linux leaves a policy where it was.
+        let moved = |selector: &str| match dialect {
+            Dialect::Linux => format!("set aside out {selector}\n{}", put(selector)),
+            _ => put(selector),
+        };
+        let (host, network) = ("10.1.1.1/32 10.2.0.0/16 any", "10.1.0.0/16 10.2.0.0/16 any");
+        let exception = "10.1.0.0/16 10.2.0.0/16 17";
+        // What is new and does not overlap leaves the others where they are.
+        let other = put("10.9.0.0/16 10.2.0.0/16 any");
+        assert_eq!(of(&[HOST, NETWORK], &[OTHER, HOST, NETWORK]), other, "{dialect}");
+        assert_eq!(of(&[HOST, NETWORK], &[HOST, NETWORK, OTHER]), other, "{dialect}");
+        assert_eq!(of(&[NETWORK], &[HOST, NETWORK]), put(host) + &moved(network), "{dialect}");
+        assert_eq!(of(&[NETWORK, HOST], &[HOST, NETWORK]), moved(network), "{dialect}");
+        // The exception would be asked first while the network's policy is moved.
+        let steps = of(&[NETWORK, EXCEPTION], &[HOST, NETWORK, EXCEPTION]);
+        let removed = format!("spddelete out {exception}\n--\n");
+        assert_eq!(steps, format!("{removed}{}{}--\n{}", put(host), moved(network), put(exception)), "{dialect}");
+    }
+}
+
+#[test]
+fn what_lets_pass_goes_first_of_what_goes() {
+    let block = "spdadd 10.1.0.0/16 10.2.0.0/16 tcp -P out discard;";
+    for dialect in DIALECTS {
+        assert_eq!(
+            steps(dialect, &[block, NETWORK, EXCEPTION].concat(), "spdflush;"),
+            "spddelete out 10.1.0.0/16 10.2.0.0/16 17\n--\nspddelete out 10.1.0.0/16 10.2.0.0/16 any\n--\n\
+             spddelete out 10.1.0.0/16 10.2.0.0/16 6\n",
+            "{dialect}"
+        );
+    }
+}

@@ -1,0 +1,121 @@
+//! The way back: what the kernel is to have again after a failure.
+
+use std::collections::{HashMap, HashSet};
+
+use libpfkey::request::Origin;
+use libpfkey::{Dialect, ExtensionType, Message};
+use zeroize::Zeroizing;
+
+use super::execute::Outcome;
+use super::facts::{PolicyName, SaName};
+use super::message;
+use super::plan::{Place, Plan, Present, PresentSa, Step, Wanted, WantedPolicy, WantedSa};
+use super::wanted::Request;
+use crate::session::Session;
+
+/// What is to be put back.
+#[derive(Debug, Default)]
+pub(super) struct Back {
+    pub(super) wanted: Wanted,
+    /// SAs that are not: where their packets would be numbered from 1 again, the peer would drop them as repeated, or the
+    /// same numbers would be used with one key twice.
+    pub(super) lost: Vec<String>,
+}
+
+/// What a plan that failed may have changed, as it was before.
+pub(super) fn wanted(
+    session: &Session,
+    before: Present,
+    request: &Request,
+    plan: &Plan,
+    mut outcome: Outcome,
+    now: &Present,
+) -> Back {
+    let mut back = Back::default();
+    let steps = || plan.groups.iter().flatten().copied();
+    let gone: HashSet<usize> = steps()
+        .filter_map(|step| match step {
+            Step::ReplaceSa { old, .. } | Step::RemoveSa { old } => Some(old),
+            _ => None,
+        })
+        .collect();
+    let updated: HashSet<&SaName> = steps()
+        .filter_map(|step| match step {
+            Step::UpdateSa { sa } => request.wanted.sas.get(sa).map(|sa| &sa.name),
+            _ => None,
+        })
+        .collect();
+    let still: HashMap<&SaName, &PresentSa> = now.sas.iter().map(|sa| (&sa.name, sa)).collect();
+    let origin = Origin { abi: session.abi(), pid: 0, seq: 0 };
+    for (index, sa) in (0..).zip(before.sas) {
+        let is_there = still.get(&sa.name).is_some_and(|now| now.facts == sa.facts);
+        let shown = match outcome.deleted.remove(&index) {
+            _ if is_there || updated.contains(&sa.name) => sa.message,
+            Some(last) if can_go_on(origin, &last) => last,
+            Some(_) => {
+                back.lost.push(format!("the SA {}", sa.facts));
+                continue;
+            }
+            // It was not touched, or had gone before.
+            None => continue,
+        };
+        if !(gone.contains(&index) || updated.contains(&sa.name)) {
+            continue;
+        }
+        let mut message = Zeroizing::new(Vec::new());
+        match message::add(&shown, origin, &mut message) {
+            Ok(()) => {
+                back.wanted.sas.push(WantedSa { name: sa.name, facts: sa.facts, place: Place::default(), message })
+            }
+            Err(_) => back.lost.push(format!("the SA {}", sa.facts)),
+        }
+    }
+    let named: HashSet<&PolicyName> = request.wanted.policies.iter().map(|policy| &policy.name).collect();
+    let mut policies = before.policies;
+    policies.retain(|policy| policy.removable || named.contains(&policy.name));
+    policies.sort_by_key(|policy| policy.rank);
+    for policy in policies {
+        let mut message = Zeroizing::new(Vec::new());
+        // What the kernel showed has all parts.
+        if message::put(&policy.message, origin, &mut message).is_ok() {
+            let (name, facts) = (policy.name, policy.facts);
+            back.wanted.policies.push(WantedPolicy { name, facts, place: Place::default(), message });
+        }
+    }
+    back
+}
+
+/// Whether an SA as it was when it was deleted can be made again: with the numbers of its packets, or before its first.
+fn can_go_on(origin: Origin, last: &[u8]) -> bool {
+    let Ok(message) = Message::parse(origin.abi, last) else { return false };
+    let has_numbers = message.extensions.iter().any(|extension| extension.kind() == ExtensionType::XfrmReplayState);
+    // What the BSDs answer does not say.
+    let unused = message.lifetime(ExtensionType::LifetimeCurrent).is_some_and(|current| {
+        origin.abi.dialect == Dialect::Linux && current.bytes == 0 && current.allocations == 0 && current.usetime == 0
+    });
+    has_numbers || unused
+}
+
+/// What the plan that failed has added goes, and nothing else.
+pub(super) fn mark_removable(now: &mut Present, request: &Request, plan: &Plan, back: &Wanted) {
+    let (mut sas, mut policies) = (HashSet::<&SaName>::new(), HashSet::<&PolicyName>::new());
+    for step in plan.groups.iter().flatten() {
+        match *step {
+            Step::AddSa { sa } | Step::ReplaceSa { sa, .. } => {
+                sas.extend(request.wanted.sas.get(sa).map(|sa| &sa.name))
+            }
+            Step::PutPolicy { policy } | Step::SetAside { policy } => {
+                policies.extend(request.wanted.policies.get(policy).map(|policy| &policy.name));
+            }
+            Step::UpdateSa { .. } | Step::RemoveSa { .. } | Step::RemovePolicy { .. } => {}
+        }
+    }
+    for sa in &back.sas {
+        sas.remove(&sa.name);
+    }
+    for policy in &back.policies {
+        policies.remove(&policy.name);
+    }
+    now.sas.iter_mut().for_each(|sa| sa.removable = sas.contains(&sa.name));
+    now.policies.iter_mut().for_each(|policy| policy.removable = policies.contains(&policy.name));
+}

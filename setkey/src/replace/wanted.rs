@@ -1,0 +1,242 @@
+//! The statements of the files, checked, as what the kernel is to have.
+
+use std::collections::HashMap;
+
+use ipsec_conf::setkey::{Command, ParseError, Protocol, RawStatement, Sa, Spd, Splitter, Statement, parse};
+use libpfkey::request::Origin;
+use libpfkey::{Message, MessageType, SaType};
+use zeroize::Zeroizing;
+
+use super::facts::{PolicyName, SaName, of_policy, of_sa};
+use super::plan::{Place, Wanted, WantedPolicy, WantedSa};
+use crate::compose::{self, Refusal, Target, sa_type_of};
+use crate::console::Console;
+use crate::validate::{Severity, Validator};
+
+/// A file that was read to its end.
+#[derive(Debug)]
+pub(super) struct File {
+    pub(super) name: String,
+    pub(super) bytes: Zeroizing<Vec<u8>>,
+}
+
+/// What the files say.
+#[derive(Debug, Default)]
+pub(super) struct Request {
+    pub(super) wanted: Wanted,
+    /// SA types of which nothing stays that is not named; [`SaType::Unspec`] is all.
+    pub(super) flushed: Vec<SaType>,
+    /// No policy stays that is not named.
+    pub(super) spd_flushed: bool,
+}
+
+/// Reads the statements of all files. Every error is told, and the number of them returned.
+///
+/// # Errors
+/// The number of errors.
+pub(super) fn read(files: &[File], target: Target<'_>, mirror: bool, console: &mut Console) -> Result<Request, usize> {
+    let mut reader = Reader {
+        validator: Validator::new(target),
+        target,
+        mirror,
+        request: Request::default(),
+        sas: HashMap::new(),
+        policies: HashMap::new(),
+        files,
+        errors: 0,
+    };
+    for (number, file) in (0..).zip(files) {
+        console.set_file(&file.name);
+        reader.file(number, &file.bytes, console);
+    }
+    if reader.errors == 0 { Ok(reader.request) } else { Err(reader.errors) }
+}
+
+struct Reader<'f> {
+    validator: Validator<'f>,
+    target: Target<'f>,
+    /// `in` policies get a `fwd` copy.
+    mirror: bool,
+    request: Request,
+    /// Where each name is in the lists.
+    sas: HashMap<SaName, usize>,
+    policies: HashMap<PolicyName, usize>,
+    files: &'f [File],
+    errors: usize,
+}
+
+/// Where the next statement stands.
+#[derive(Clone, Copy, Debug)]
+struct Position {
+    file: usize,
+    /// Nothing but `flush` and `spdflush` comes before it in its file.
+    leading: bool,
+}
+
+impl Reader<'_> {
+    fn file(&mut self, file: usize, mut bytes: &[u8], console: &mut Console) {
+        let mut splitter = Splitter::script();
+        let mut position = Position { file, leading: true };
+        // A statement that is too long takes nothing more in: it is judged as it stands, at the end.
+        while let Some(raw) = splitter.split(&mut bytes).unwrap_or(None) {
+            if !self.raw(raw, &mut position, console) {
+                return;
+            }
+        }
+        if let Some(raw) = splitter.finish() {
+            self.raw(raw, &mut position, console);
+        }
+    }
+
+    /// Takes a statement; `false` if it ends the file.
+    fn raw(&mut self, raw: RawStatement<'_>, position: &mut Position, console: &mut Console) -> bool {
+        let statement = match parse(raw.text, raw.first_line) {
+            Ok(statement) => statement,
+            Err(error) => {
+                self.error(raw, &error, console);
+                return true;
+            }
+        };
+        if statement.command == Command::Quit {
+            return false;
+        }
+        let mut errors = Vec::new();
+        for finding in self.validator.statement(&statement) {
+            match finding.severity {
+                Severity::Warning => console.warning(raw, &finding.error),
+                Severity::Error => errors.push(finding.error),
+            }
+        }
+        if errors.is_empty() {
+            let refusal = self.statement(&statement, *position).err();
+            errors.extend(refusal.map(|refusal| match refusal {
+                Refusal::Error(error) => *error,
+                Refusal::Families => {
+                    error_at_word(&statement, "source and destination are of different address families")
+                }
+            }));
+        }
+        errors.iter().for_each(|error| self.error(raw, error, console));
+        position.leading &= matches!(statement.command, Command::Flush(_) | Command::SpdFlush);
+        true
+    }
+
+    fn error(&mut self, raw: RawStatement<'_>, error: &ParseError, console: &mut Console) {
+        self.errors += 1;
+        console.error(raw, error);
+    }
+
+    fn statement(&mut self, statement: &Statement<'_>, position: Position) -> Result<(), Refusal> {
+        let no_place = |word: &str, advice: &str| {
+            Err(error_at_word(statement, format!("`{word}' has no place in a file that replaces: {advice}")).into())
+        };
+        match &statement.command {
+            Command::Add(sa) => self.sa(statement, sa, true, position),
+            Command::Update(sa) => self.sa(statement, sa, false, position),
+            Command::SpdAdd(spd) => self.spd(statement, spd, true, position),
+            Command::SpdUpdate(spd) => self.spd(statement, spd, false, position),
+            Command::Flush(_) | Command::SpdFlush if !position.leading => {
+                let text = "a flush has to stand at the beginning of a file that replaces";
+                Err(error_at_word(statement, text).into())
+            }
+            Command::Flush(protocol) => {
+                self.flush(*protocol);
+                Ok(())
+            }
+            Command::SpdFlush => {
+                self.request.spd_flushed = true;
+                Ok(())
+            }
+            Command::Delete(_) => no_place("delete", "leave out the SA"),
+            Command::DeleteAll { .. } => no_place("deleteall", "leave out the SAs"),
+            Command::SpdDelete(_) => no_place("spddelete", "leave out the policy"),
+            Command::Get(_) => no_place("get", "use setkey -c"),
+            Command::Dump(_) => no_place("dump", "use setkey -D"),
+            Command::SpdDump => no_place("spddump", "use setkey -DP"),
+            Command::GetSpi(_) => no_place("getspi", "use setkey -c"),
+            Command::Quit => Ok(()),
+        }
+    }
+
+    /// A protocol that the kernel has no SAs of has none to lose.
+    fn flush(&mut self, protocol: Option<Protocol>) {
+        self.request.flushed.extend(sa_type_of(protocol, self.target.dialect()));
+    }
+
+    /// `is_new`: an `add`, which a second one contradicts.
+    fn sa(&mut self, statement: &Statement<'_>, sa: &Sa<'_>, is_new: bool, at: Position) -> Result<(), Refusal> {
+        // The validator has told the warnings.
+        let plan = compose::plan_sa(MessageType::Add, statement, sa, &self.target, &mut Vec::new())?;
+        for pair in &plan.pairs {
+            let mut message = Zeroizing::new(Vec::new());
+            plan.emit(self.origin(), *pair, &mut message).map_err(|error| unsendable(statement, &error))?;
+            let parsed = Message::parse(self.target.abi, &message).map_err(|error| unsendable(statement, &error))?;
+            let Some((name, facts)) = of_sa(&parsed) else { continue };
+            let place = Place { file: at.file, line: statement.line };
+            let earlier = self.sas.get(&name).and_then(|index| self.request.wanted.sas.get_mut(*index));
+            match earlier {
+                Some(earlier) if is_new => {
+                    let text = format!("the SA is there already ({})", written(self.files, earlier.place));
+                    return Err(error_at_word(statement, text).into());
+                }
+                Some(earlier) => *earlier = WantedSa { name, facts, place, message },
+                None => {
+                    self.sas.insert(name, self.request.wanted.sas.len());
+                    self.request.wanted.sas.push(WantedSa { name, facts, place, message });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `is_new`: an `spdadd`, which a second one contradicts.
+    fn spd(&mut self, statement: &Statement<'_>, spd: &Spd<'_>, is_new: bool, at: Position) -> Result<(), Refusal> {
+        let mut plan = compose::plan_spd(MessageType::SpdUpdate, statement, spd, &self.target)?;
+        loop {
+            let mut message = Zeroizing::new(Vec::new());
+            plan.emit(self.origin(), &mut message).map_err(|error| unsendable(statement, &error))?;
+            let parsed = Message::parse(self.target.abi, &message).map_err(|error| unsendable(statement, &error))?;
+            let Some((name, facts)) = of_policy(&parsed) else {
+                let text = "Not supported: a file that replaces has no tagged policies";
+                return Err(error_at_word(statement, text).into());
+            };
+            let place = Place { file: at.file, line: statement.line };
+            let policy = WantedPolicy { name: name.clone(), facts, place, message };
+            let earlier = self.policies.get(&name).and_then(|index| self.request.wanted.policies.get_mut(*index));
+            match earlier {
+                Some(earlier) if is_new => {
+                    let text = format!("the policy is there already ({})", written(self.files, earlier.place));
+                    return Err(error_at_word(statement, text).into());
+                }
+                Some(earlier) => *earlier = policy,
+                None => {
+                    self.policies.insert(name, self.request.wanted.policies.len());
+                    self.request.wanted.policies.push(policy);
+                }
+            }
+            if !self.mirror || !plan.make_forward() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The requests get their numbers when they are sent.
+    fn origin(&self) -> Origin {
+        Origin { abi: self.target.abi, pid: 0, seq: 0 }
+    }
+}
+
+/// `/etc/ipsec.conf,12`
+pub(super) fn written(files: &[File], place: Place) -> String {
+    let name = files.get(place.file).map_or("", |file| file.name.as_str());
+    format!("{name},{}", place.line)
+}
+
+fn unsendable(statement: &Statement<'_>, error: &libpfkey::Error) -> Refusal {
+    error_at_word(statement, error.to_string()).into()
+}
+
+/// An error about a whole statement, at its first word.
+fn error_at_word(statement: &Statement<'_>, text: impl Into<std::borrow::Cow<'static, str>>) -> ParseError {
+    statement.error_at(statement.source.len() - statement.source.trim_start().len(), text)
+}
