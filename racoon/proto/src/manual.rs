@@ -114,7 +114,7 @@
 //! | `Phase2TakeOver` | 5 s, or a quarter of what is left of the old pair | what is sent goes by the new pair |
 //! | `Phase2Expire` | the lifetime | its SAs go; the peer knows it, and is not told |
 //! | `Phase2Forget` | `count` × `interval` after it is up | duplicates are not answered any more |
-//! | `Strangers` | a minute | failures that were only counted are told |
+//! | `Strangers` | a minute after the first line beyond its ration | the numbers of such lines are logged |
 //!
 //! [`phase1_wait`]: crate::settings::Settings::phase1_wait
 //! [`phase2_wait`]: crate::settings::Settings::phase2_wait
@@ -206,7 +206,7 @@
 //! ```text
 //!   Cause ──► Cause::notify ──► what the peer is told     under the SA; in clear rationed, and never to a flood
 //!     │
-//!     ├─────► Display ──► one line at level error         strangers': the first at once, then a count a minute
+//!     ├─────► Display ──► one line at level error         rationed where a message of the peer causes it
 //!     ├─────► EventKind                                   those that have one
 //!     └─────► Outcome { ending: Failed(cause), offered, configured, peer_said, steps } ──► Journal
 //! ```
@@ -217,6 +217,11 @@
 //! the peer said; so a refusal by the peer, which names nothing, is still told together with what it refused.
 //!
 //! When time runs out, the cause is, in this order: the last fault, what the peer said, its silence.
+//!
+//! **Rations.** What a message can make us log goes through `engine::strangers`. A line has a `Party` (an authenticated
+//! peer, an unauthenticated message in the name of a known one, a stranger) and a `Complaint`, the reason; each pair has
+//! so many lines a minute, beyond which it is counted, and a line that is not written is not composed either. So a flood
+//! costs little, and hides neither a configured peer nor another reason. What we begin ourselves is not rationed.
 //!
 //! # How to add something
 //!

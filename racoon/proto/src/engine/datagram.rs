@@ -46,7 +46,10 @@ impl Engine {
         }
         let digest = match PacketDigest::of(datagram) {
             Ok(digest) => digest,
-            Err(error) => return self.log(Level::Error, Some(remote), || error.to_string()),
+            Err(error) => {
+                self.complain(Complaint::Failed, remote, || error.to_string());
+                return;
+            }
         };
         let incoming = Incoming { local, remote, datagram, header, body, digest };
         match header.exchange {
@@ -98,9 +101,9 @@ impl Engine {
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
         if (phase1.local, phase1.remote) != (local, remote) {
             let peer = phase1.remote;
-            return self.log(Level::Warning, Some(remote), || {
-                format!("a message of phase 1 with {peer} from another address is ignored")
-            });
+            let text = || format!("a message of phase 1 with {peer} from another address is ignored");
+            self.log_rationed((self.party_of(remote), Complaint::Elsewhere), Level::Warning, remote, text);
+            return;
         }
         if phase1.role == Role::Initiator && header.cookies.responder.is_zero() {
             return self.log(Level::Debug, Some(remote), || "our own first message, or one without a cookie".into());

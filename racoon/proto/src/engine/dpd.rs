@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::phase1s::Phase1;
+use super::strangers::Complaint;
 use super::{Engine, Phase1Id, Phase2Id, Timer};
 use crate::config::{Dpd, DpdMode};
 use crate::num::NotifyType;
@@ -292,7 +293,8 @@ impl Engine {
         let names_it = CookiePair::from_spi(&notify.spi).is_some_and(|named| named == ours || named == swapped);
         let sequence = <[u8; 4]>::try_from(notify.data.as_slice()).ok().map(u32::from_be_bytes);
         if !names_it || sequence.is_none() {
-            self.log(Level::Warning, Some(remote), || format!("{} ignored: wrong cookies or length", notify.kind));
+            let text = || format!("{} ignored: wrong cookies or length", notify.kind);
+            self.log_of_peer(Complaint::Misplaced, Level::Warning, remote, text);
             return None;
         }
         sequence

@@ -6,6 +6,7 @@ use super::dpd::DpdState;
 use super::endpoint::Endpoint;
 use super::phase1s::{Established, Phase1};
 use super::replacement::Replacement;
+use super::strangers::Complaint;
 use super::{Engine, Phase1Id, Timer};
 use crate::num::NotifyType;
 use crate::outcome::{Ending, Role};
@@ -149,11 +150,11 @@ impl Engine {
             .filter(|(_, port, _)| *port == remote.port())
             .collect();
         if others.iter().any(|(_, _, since)| *since >= began) {
-            return self.log(Level::Info, Some(remote), || {
-                "INITIAL-CONTACT ignored: another phase 1 with the peer came up in the meantime".into()
-            });
+            let text = || "INITIAL-CONTACT ignored: another phase 1 with the peer came up in the meantime".into();
+            self.log_of_peer(Complaint::Notified, Level::Info, remote, text);
+            return;
         }
-        self.log(Level::Info, Some(remote), || "received INITIAL-CONTACT".into());
+        self.log_of_peer(Complaint::Notified, Level::Info, remote, || "received INITIAL-CONTACT".into());
         self.purge_peer(local.ip(), remote, Some(id), false);
         for (other, ..) in others {
             self.drop_phase1(other);

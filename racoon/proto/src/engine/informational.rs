@@ -56,7 +56,8 @@ impl Engine {
                 messages.into_iter().for_each(|message| self.informed(id, message));
             }
             Err(cause) => {
-                self.complain(Complaint::Unproved, remote, || format!("an informational message is ignored: {cause}"));
+                let text = || format!("an informational message is ignored: {cause}");
+                self.log_of_peer(Complaint::Unproved, Level::Error, remote, text);
             }
         }
     }
@@ -104,7 +105,8 @@ impl Engine {
             NotifyType::R_U_THERE => self.r_u_there(id, notify),
             NotifyType::R_U_THERE_ACK => self.r_u_there_ack(id, notify),
             kind if kind.is_error() => {
-                self.log(Level::Warning, Some(remote), || format!("the peer says {kind}{}", text_of(notify)));
+                let text = || format!("the peer says {kind}{}", text_of(notify));
+                self.log_of_peer(Complaint::Notified, Level::Warning, remote, text);
                 self.peer_refused(id, kind);
             }
             kind => self.log(Level::Debug, Some(remote), || format!("notification {kind} is of no interest")),
@@ -136,7 +138,9 @@ impl Engine {
         };
         let Some(phase1) = self.phase1s.get(id).filter(|phase1| (phase1.local, phase1.remote) == (local, remote))
         else {
-            return self.log(Level::Warning, Some(remote), || format!("the peer deletes somebody else's {cookies}"));
+            let text = || format!("the peer deletes somebody else's {cookies}");
+            self.log_of_peer(Complaint::Misplaced, Level::Warning, remote, text);
+            return;
         };
         if phase1.established().is_none() {
             return;
@@ -194,7 +198,11 @@ impl Engine {
         let is_weak = self.settings.remotes.get(phase1.block).is_some_and(|block| block.weak_phase1_check);
         match message {
             Message::Notify(notify) if phase1.negotiation().is_some() && notify.kind.is_error() => {
-                let level = if phase1.record.said(notify.kind) { Level::Warning } else { Level::Debug };
+                let is_news = phase1.record.said(notify.kind);
+                let (_, level) = match is_news {
+                    true => self.ration(self.party_of(remote), Complaint::Hint, Level::Warning, remote),
+                    false => (false, Level::Debug),
+                };
                 self.log(level, Some(remote), || {
                     format!("in clear, and so perhaps not from the peer: {}{}", notify.kind, text_of(notify))
                 });

@@ -9,7 +9,7 @@ use super::jobs::Owner;
 use super::phase1s::{Phase1, Stage, Step};
 use super::retransmission::Retransmission;
 use super::room::Guest;
-use super::strangers::Complaint;
+use super::strangers::{Complaint, Party};
 use super::{Engine, Phase1Id, Phase2Id, Timer};
 use crate::crypto::JobResult;
 use crate::num::{ExchangeType, NotifyType};
@@ -87,7 +87,7 @@ impl Engine {
             renews,
             stage: Stage::Over,
         };
-        self.log_mode(remote, phase1.exchange);
+        self.log_mode(Level::Info, remote, phase1.exchange);
         let begun = self.begin_exchange(&mut phase1);
         self.phase1s.insert(id, phase1);
         waiting.into_iter().for_each(|phase2| self.phase1s.wait(id, phase2));
@@ -135,14 +135,16 @@ impl Engine {
     /// Somebody begins phase 1 with us.
     pub(super) fn first_message(&mut self, incoming: &Incoming<'_>) {
         let remote = incoming.remote;
-        let mut record = Record::new(self.now);
-        if let Err(cause) = self.respond(incoming, &mut record) {
+        let party = self.party_of(remote);
+        let in_words = self.would_tell(party, Complaint::Refused);
+        let mut record = Record { in_words, ..Record::new(self.now) };
+        if let Err(cause) = self.respond(incoming, party, &mut record) {
             let cookies = incoming.header.cookies;
             if let Some(kind) = cause.notify() {
                 self.notify_in_clear((incoming.local, remote), cookies, incoming.datagram.len(), kind);
             }
-            let told =
-                self.complain(Complaint::Refused, remote, || format!("phase1 negotiation failed: {cookies}: {cause}"));
+            let text = || format!("phase1 negotiation failed: {cookies}: {cause}");
+            let told = self.log_rationed((party, Complaint::Refused), Level::Error, remote, text);
             if told {
                 let negotiation =
                     Negotiation::Phase1 { exchange: incoming.header.exchange, role: Role::Responder, cookies };
@@ -154,13 +156,15 @@ impl Engine {
     }
 
     /// Message 2, and a phase 1 for what comes after it, if there is room. Nothing is kept of a message that is refused.
-    fn respond(&mut self, incoming: &Incoming<'_>, record: &mut Record) -> Result<(), Cause> {
+    fn respond(&mut self, incoming: &Incoming<'_>, party: Party, record: &mut Record) -> Result<(), Cause> {
         let Incoming { local, remote, header, body, .. } = *incoming;
         self.check_exchange(remote, header.exchange)?;
         let choice = FirstChoice::read(&self.settings, remote, &header, body, record)?;
         if !self.make_room(remote) {
             return Ok(());
         }
+        let (told, level) = self.ration(party, Complaint::Begun, Level::Info, remote);
+        record.quiet = !told;
         let cookies = CookiePair { responder: self.draw_cookie(), ..header.cookies };
         let mut notes = Vec::new();
         let block = choice.block;
@@ -177,10 +181,10 @@ impl Engine {
             notes: &mut notes,
         };
         let (state, message) = Responder::begin(&mut context, choice)?;
-        self.log(Level::Info, Some(remote), || {
+        self.log(level, Some(remote), || {
             format!("respond new phase 1 negotiation: {}<=>{}", Endpoint(local), Endpoint(remote))
         });
-        self.log_mode(remote, header.exchange);
+        self.log_mode(level, remote, header.exchange);
         self.log_notes(remote, notes);
         let id = Phase1Id(self.fresh_id());
         let phase1 = Phase1 {
@@ -391,10 +395,16 @@ impl Engine {
         if phase1.negotiation().is_none() || phase1.record.fault.as_ref() == Some(&cause) {
             return;
         }
-        let (remote, cookies) = (phase1.remote, phase1.cookies);
+        let (remote, cookies, role) = (phase1.remote, phase1.cookies, phase1.role);
         let first = phase1.record.faults == 0;
         let level = if phase1.record.faults < WARNINGS_MAX { Level::Warning } else { Level::Debug };
         phase1.record.faults = phase1.record.faults.saturating_add(1);
+        let level = match role {
+            Role::Responder if level < Level::Debug => {
+                self.ration(self.party_of(remote), Complaint::Ignored, level, remote).1
+            }
+            _ => level,
+        };
         self.log(level, Some(remote), || format!("a message of phase 1 is ignored: {cause} {cookies}"));
         if first {
             self.notify_of_failure(id, &cause);
@@ -420,7 +430,7 @@ impl Engine {
     }
 
     fn end_phase1(&mut self, id: Phase1Id, what: &str, cause: Cause) {
-        let Some(phase1) = self.remove_phase1(id) else { return };
+        let Some(mut phase1) = self.remove_phase1(id) else { return };
         let Phase1 { cookies, local, remote, .. } = phase1;
         let told_peer = match (&cause, cause.notify()) {
             (Cause::Identity { .. }, Some(kind)) => format!("; the peer is told {kind}"),
@@ -428,15 +438,19 @@ impl Engine {
         };
         let text = || format!("{what} {cookies}: {}{told_peer}", phase1.record.in_full(phase1.role, &cause));
         let told = match (phase1.role, &cause) {
-            // Who has an identity has proved to know the key, and is no stranger.
-            (Role::Initiator, _) | (Role::Responder, Cause::Identity { .. }) => {
+            (Role::Initiator, _) => {
                 self.log(Level::Error, Some(remote), text);
                 true
+            }
+            // Who has an identity has proved to know the key, and is no stranger.
+            (Role::Responder, Cause::Identity { .. }) => {
+                self.log_of_peer(Complaint::Unproved, Level::Error, remote, text)
             }
             (Role::Responder, Cause::NoAnswer { .. }) => self.complain(Complaint::Unfinished, remote, text),
             (Role::Responder, _) => self.complain(Complaint::Unproved, remote, text),
         };
         if told {
+            phase1.describe_offer(&self.settings);
             self.tell_of_failure(&cause, local, remote, cookies);
             self.conclude(self.phase1_outcome(&phase1, Ending::Failed(cause.clone())));
         }
@@ -541,14 +555,14 @@ impl Engine {
     }
 
     /// By which exchange, in the words of RFC 2408.
-    fn log_mode(&mut self, remote: SocketAddr, exchange: ExchangeType) {
+    fn log_mode(&mut self, level: Level, remote: SocketAddr, exchange: ExchangeType) {
         let name = match exchange {
             ExchangeType::MAIN => "Identity Protection",
             ExchangeType::AGGRESSIVE => "Aggressive",
             ExchangeType::BASE => "Base",
             _ => return,
         };
-        self.log(Level::Info, Some(remote), || format!("begin {name} mode."));
+        self.log(level, Some(remote), || format!("begin {name} mode."));
     }
 
     fn log_notes(&mut self, remote: SocketAddr, notes: Vec<(Level, String)>) {

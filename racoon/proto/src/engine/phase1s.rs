@@ -128,6 +128,13 @@ impl Phase1 {
         Some(Step { turn, notes })
     }
 
+    /// Completes the record of a negotiation that has not got beyond message 1.
+    pub(super) fn describe_offer(&mut self, settings: &Settings) {
+        if let Stage::Negotiating(mode) = &self.stage {
+            mode.describe_offer(settings, self.remote, &mut self.record);
+        }
+    }
+
     /// The negotiation, if it goes on.
     pub(super) fn negotiation(&self) -> Option<&MainMode> {
         match &self.stage {
@@ -190,6 +197,8 @@ pub(super) struct Phase1s {
     /// Established ones and ours. Those that peers have begun are added when they are established: before, anybody could
     /// add any number of them in somebody else's name.
     by_pair: HashMap<(IpAddr, IpAddr), BTreeSet<Phase1Id>>,
+    /// How many are established with each address.
+    peers: HashMap<IpAddr, usize>,
     /// What phase 2s wait for.
     waits: HashMap<Phase2Id, Phase1Id>,
     /// Those that the peer has begun and that are not established.
@@ -229,6 +238,14 @@ impl Phase1s {
             self.half_open.remove(id, phase1.guest, phase1.remote.ip());
         }
         self.attempts -= usize::from(phase1.is_attempt());
+        if phase1.established().is_some()
+            && let Some(count) = self.peers.get_mut(&phase1.remote.ip())
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.peers.remove(&phase1.remote.ip());
+            }
+        }
         for phase2 in &phase1.waiting {
             self.waits.remove(phase2);
         }
@@ -279,6 +296,9 @@ impl Phase1s {
                 self.by_pair.entry(phase1.pair()).or_default().insert(id);
             }
             self.attempts -= usize::from(phase1.is_attempt());
+            if phase1.established().is_none() {
+                *self.peers.entry(phase1.remote.ip()).or_default() += 1;
+            }
             phase1.block = established.sa.block;
             phase1.stage = Stage::Established(Box::new(established));
         }
@@ -345,10 +365,22 @@ impl Phase1s {
         candidates.max().map(|(.., id)| id)
     }
 
+    /// Whether a phase 1 with this address is established.
+    pub(super) fn is_peer(&self, address: IpAddr) -> bool {
+        self.peers.contains_key(&address)
+    }
+
     /// Whether all tables are empty.
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        let keys = [self.all.len(), self.by_cookies.len(), self.by_first.len(), self.by_pair.len(), self.waits.len()];
+        let keys = [
+            self.all.len(),
+            self.by_cookies.len(),
+            self.by_first.len(),
+            self.by_pair.len(),
+            self.waits.len(),
+            self.peers.len(),
+        ];
         keys.iter().all(|count| *count == 0) && self.half_open.counts() == (0, 0) && self.attempts == 0
     }
 }

@@ -9,6 +9,7 @@ use super::jobs::Owner;
 use super::phase2s::{Established, Phase2, State};
 use super::quick::sa_of;
 use super::renewal::{RETRY, outlives};
+use super::strangers::Complaint;
 use super::{Engine, Phase1Id, Phase2Id, Timer};
 use crate::kernel::{KernelRequest, SaName};
 use crate::num::{Doi, PayloadType, Protocol};
@@ -307,10 +308,15 @@ impl Engine {
         let Ending::Failed(cause) = ending else { return };
         let Some(phase2) = self.phase2s.get(id) else { return };
         let (bond, remote, phase1, message_id) = (phase2.bond, phase2.remote, phase2.phase1, phase2.message_id);
+        let role = phase2.role;
         let of = phase2.cookies.map(|cookies| format!(" {cookies}:{message_id:08x}")).unwrap_or_default();
         let time_up = if matches!(cause, Cause::NoAnswer { .. }) { "time up: " } else { "" };
         let why = format!("{time_up}{}", phase2.record.in_full(phase2.role, cause));
-        self.log(Level::Error, Some(remote), || format!("phase2 negotiation failed due to {why}: {bond}{of}"));
+        let text = || format!("phase2 negotiation failed due to {why}: {bond}{of}");
+        match role {
+            Role::Initiator => self.log(Level::Error, Some(remote), text),
+            Role::Responder => drop(self.log_of_peer(Complaint::Phase2Failed, Level::Error, remote, text)),
+        }
         match cause {
             Cause::NoPhase1(_) | Cause::Phase1Late(_) => self.tell_of_phase2(id, EventKind::Phase2NoPhase1),
             Cause::NoAnswer { .. } | Cause::KernelTimeout(_) => self.tell_of_phase2(id, EventKind::Phase2NoResponse),

@@ -92,7 +92,7 @@ impl Engine {
     pub(super) fn ignore_unproved(&mut self, phase1: Phase1Id, number: u8, reason: &str) {
         let Some(remote) = self.phase1s.get(phase1).map(|phase1| phase1.remote) else { return };
         let text = || format!("message {number} of quick mode is ignored: {reason}");
-        self.complain(Complaint::Unproved, remote, text);
+        self.log_of_peer(Complaint::Unproved, Level::Error, remote, text);
     }
 
     /// The initiator got message 2.
@@ -224,7 +224,10 @@ impl Engine {
         if !is_established || remote_of(other) != remote_of(id) {
             return Err(Cause::Kernel(format!("{name} is another one's")));
         }
-        self.log(Level::Warning, remote_of(id), || format!("the peer uses {name} anew: what had it before goes"));
+        if let Some(remote) = remote_of(id) {
+            let text = || format!("the peer uses {name} anew: what had it before goes");
+            self.log_of_peer(Complaint::Phase2Failed, Level::Warning, remote, text);
+        }
         self.purge_phase2(other, false);
         Ok(())
     }

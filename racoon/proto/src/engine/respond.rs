@@ -63,7 +63,8 @@ impl Engine {
         let remote = sa.remote;
         let message_id = header.message_id;
         if self.phase2s.answering(phase1) >= AT_ONCE_MAX {
-            self.complain(Complaint::Crowd, remote, || format!("{AT_ONCE_MAX} quick modes are on their way already"));
+            let text = || format!("{AT_ONCE_MAX} quick modes are on their way already");
+            self.log_of_peer(Complaint::Crowd, Level::Error, remote, text);
             return;
         }
         let Some(sa) = sa_of(&self.phase1s, phase1) else { return };
@@ -103,7 +104,7 @@ impl Engine {
     fn respond_to(&mut self, phase1: Phase1Id, message_id: u32, message: Message<Negotiation>, digest: &PacketDigest) {
         let Some(sa) = sa_of(&self.phase1s, phase1) else { return };
         let (local, remote, cookies, block) = (sa.local, sa.remote, sa.cookies, sa.block);
-        self.log(Level::Info, Some(remote), || {
+        self.log_of_peer(Complaint::Phase2Begun, Level::Info, remote, || {
             format!("respond new phase 2 negotiation: {}<=>{}", Endpoint(local), Endpoint(remote))
         });
         let ends = Ends { local: local.ip(), remote: remote.ip() };
@@ -186,7 +187,8 @@ impl Engine {
         let bundle = Bundle::new(outbound.unwrap_or(in_templates), in_templates, &sainfo, complex, false)?;
         record.configured = bundle.in_words();
         if is_missing {
-            self.log(Level::Warning, Some(remote), || format!("there is no outbound policy for {bond}"));
+            let text = || format!("there is no outbound policy for {bond}");
+            self.log_of_peer(Complaint::Phase2Failed, Level::Warning, remote, text);
         }
         let agreement = bundle.choose(level, false, &request.suites)?;
         check_exchange(agreement.terms.group, negotiation.public.as_ref())?;
@@ -246,10 +248,14 @@ impl Engine {
         let block = self.settings.remotes.get(sa.block).map(|block| block.name.clone());
         let ends = Ends { local: local.ip(), remote: remote.ip() };
         let bond = bond.unwrap_or(Bond { selector: between_hosts(ends), ends });
-        self.log(Level::Error, Some(remote), || {
+        let told = self.log_of_peer(Complaint::Phase2Failed, Level::Error, remote, || {
             format!("phase2 negotiation failed due to {cause}: {bond} {cookies}:{message_id:08x}")
         });
         self.notify_refusal(phase1, &cause);
+        // Refusals without end would leave nothing of others in the journal.
+        if !told {
+            return;
+        }
         let phase2 = Phase2 {
             block: block.unwrap_or_default(),
             cookies: Some(cookies),

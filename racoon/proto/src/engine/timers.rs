@@ -34,6 +34,11 @@ impl<T: Copy + Ord + Hash> Timers<T> {
         Some(at)
     }
 
+    /// Whether a timer is set.
+    pub(crate) fn is_set(&self, timer: T) -> bool {
+        self.when.contains_key(&timer)
+    }
+
     /// When the next one is due.
     pub(crate) fn next(&self) -> Option<Time> {
         self.due.first().map(|(at, _)| *at)
@@ -69,6 +74,7 @@ mod tests {
         timers.set('a', Time::from_secs(1));
         timers.stop('c');
         timers.stop('d');
+        assert!(timers.is_set('a') && !timers.is_set('c'));
         assert_eq!(timers.len(), 2);
         assert_eq!(timers.next(), Some(Time::from_secs(1)));
         assert_eq!(timers.take(Time::from_secs(0)), None);

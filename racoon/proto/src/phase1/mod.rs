@@ -49,8 +49,12 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
-    fn note(&mut self, level: Level, text: String) {
-        self.notes.push((level, text));
+    /// Notes a line; its text is made only if it is written.
+    fn note(&mut self, level: Level, text: impl FnOnce() -> String) {
+        let level = if self.record.quiet && level >= Level::Info { level.max(Level::Debug) } else { level };
+        if level <= self.settings.log {
+            self.notes.push((level, text()));
+        }
     }
 }
 

@@ -30,6 +30,10 @@ pub(crate) struct Record {
     pub(crate) fault: Option<Cause>,
     /// How many were ignored.
     pub(crate) faults: u32,
+    /// Somebody reads in words why it is refused.
+    pub(crate) in_words: bool,
+    /// The line of its beginning is beyond its ration, and so are others of that level.
+    pub(crate) quiet: bool,
 }
 
 impl Record {
@@ -43,6 +47,8 @@ impl Record {
             peer_said: Vec::new(),
             fault: None,
             faults: 0,
+            in_words: true,
+            quiet: false,
         }
     }
 

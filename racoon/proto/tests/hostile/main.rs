@@ -4,6 +4,7 @@
 mod crowd;
 mod defects;
 mod dialogue;
+mod log_flood;
 mod payloads;
 mod puppet;
 mod reading;

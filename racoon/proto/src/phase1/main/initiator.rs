@@ -233,8 +233,9 @@ pub(super) fn expected_peer(cx: &mut Context<'_>, proved: &Proved) -> Result<(),
     match verify(&block.peers_identifiers, block.verify_identifier, proved.peer.claimed()) {
         Verdict::Expected => Ok(()),
         Verdict::Tolerated => {
-            let text = format!("identity {} is not what peers_identifier of {} expects", proved.peer.id, block.name);
-            cx.note(Level::Warning, text);
+            cx.note(Level::Warning, || {
+                format!("identity {} is not what peers_identifier of {} expects", proved.peer.id, block.name)
+            });
             Ok(())
         }
         Verdict::Refused => {

@@ -14,12 +14,15 @@ mod keyed;
 mod payloads;
 mod responder;
 
+use std::net::SocketAddr;
+
 use crate::crypto::JobResult;
 use crate::exchange::envelope::Envelope;
 use crate::outcome::Cause;
+use crate::settings::Settings;
 use crate::wire::{Header, RawPayload};
 
-use super::{Context, Turn};
+use super::{Context, Record, Turn};
 pub(crate) use initiator::Initiator;
 pub(crate) use responder::{FirstChoice, Responder};
 
@@ -59,6 +62,13 @@ impl MainMode {
         match self {
             Self::Initiator(Initiator::AwaitsIdentity(state)) => Some(state.informational(message, envelope, read)),
             Self::Initiator(_) | Self::Responder(_) => None,
+        }
+    }
+
+    /// Writes what a peer has offered into the record of a negotiation that has not got beyond message 1.
+    pub(crate) fn describe_offer(&self, settings: &Settings, remote: SocketAddr, record: &mut Record) {
+        if let Self::Responder(responder) = self {
+            responder.describe_offer(settings, remote, record);
         }
     }
 

@@ -41,16 +41,24 @@ pub(super) fn key_and_nonce(payloads: &[RawPayload<'_>]) -> Result<(Vec<u8>, Vec
 /// What the Vendor ID payloads of a message say, together with what was said before.
 pub(super) fn features(cx: &mut Context<'_>, payloads: &[RawPayload<'_>], before: Features) -> Features {
     let mut features = before;
+    // A message may have thousands of them: each that is known is named once, and those that are not known are counted.
+    let (mut named, mut unknown) = (Vec::new(), 0_u32);
     for body in rules::all(payloads, PayloadType::VENDOR_ID) {
         let id = VendorId::recognise(body);
-        match id {
-            VendorId::Unknown => cx.note(Level::Debug, "received unknown Vendor ID".into()),
-            _ if id.is_shorter_than(body) => {
-                cx.note(Level::Info, format!("received broken Microsoft ID: {}", id.name()));
-            }
-            _ => cx.note(Level::Info, format!("received Vendor ID: {}", id.name())),
-        }
         features.dpd |= id == VendorId::Dpd;
+        match id {
+            VendorId::Unknown => unknown += 1,
+            _ if named.contains(&id.name()) => {}
+            _ => {
+                named.push(id.name());
+                let what = if id.is_shorter_than(body) { "broken Microsoft ID" } else { "Vendor ID" };
+                cx.note(Level::Info, || format!("received {what}: {}", id.name()));
+            }
+        }
+    }
+    if unknown > 0 {
+        let ids = if unknown == 1 { "ID" } else { "IDs" };
+        cx.note(Level::Debug, || format!("received {unknown} unknown Vendor {ids}"));
     }
     features
 }

@@ -5,7 +5,7 @@ use crate::exchange::rules::{self, MAIN};
 use crate::num::{AuthMethod, ExchangeType, PayloadType};
 use crate::outcome::{Cause, Role};
 use crate::output::Level;
-use crate::proposal::{Phase1Terms, offered_phase1, phase1_answer};
+use crate::proposal::{Phase1Offer, Phase1Terms, offered_phase1, phase1_answer};
 use crate::select::{Ambiguous, Known, ProposalChoice, RemoteIndex};
 use crate::wire::{Header, RawPayload, SaBody};
 
@@ -83,15 +83,13 @@ impl<'a> FirstChoice<'a> {
         }
         let sa = SaBody::parse(sa_i).map_err(|error| Cause::Malformed(error.to_string()))?;
         let offer = offered_phase1(&sa);
-        let known = known(remote);
-        let terms = offer.terms();
-        record.offered = bounded(in_words(&terms).chain(offer.skipped.iter().map(ToString::to_string)));
-        let candidates = settings.remotes.candidates(&known);
-        let blocks = candidates.iter().filter_map(|index| settings.remotes.get(*index));
-        record.configured = bounded(blocks.flat_map(|block| in_words(&block.proposals)));
-        let chosen = choose(settings, &known, &terms);
+        let chosen = choose(settings, &known(remote), &offer.terms());
         let chosen = chosen.and_then(|choice| Some((choice, offer.transforms.get(choice.acceptance.offered)?)));
         let Some((ProposalChoice { remote: block, acceptance, .. }, transform)) = chosen else {
+            if !record.in_words {
+                return Err(Cause::NoProposalChosen(String::new()));
+            }
+            describe(settings, remote, &offer, record);
             return Err(Cause::NoProposalChosen(mismatch(record)));
         };
         Ok(Self {
@@ -119,6 +117,15 @@ fn choose(settings: &Settings, known: &Known<'_>, terms: &[Phase1Terms]) -> Opti
     };
     let psk = terms.iter().enumerate().filter(|(_, terms)| terms.method == AuthMethod::PRE_SHARED_KEY);
     psk.filter_map(choice_of).next()
+}
+
+/// Writes into the record what the peer offers and what is configured. That takes longer than to refuse a message, and so
+/// it is not done for each first message.
+fn describe(settings: &Settings, remote: SocketAddr, offer: &Phase1Offer, record: &mut Record) {
+    record.offered = bounded(in_words(&offer.terms()).chain(offer.skipped.iter().map(ToString::to_string)));
+    let candidates = settings.remotes.candidates(&known(remote));
+    let blocks = candidates.iter().filter_map(|index| settings.remotes.get(*index));
+    record.configured = bounded(blocks.flat_map(|block| in_words(&block.proposals)));
 }
 
 /// Both sides of a failure, in a line.
@@ -155,6 +162,13 @@ impl Responder {
         }
     }
 
+    /// Writes what was offered and what is configured into the record, if only message 1 has come.
+    pub(super) fn describe_offer(&self, settings: &Settings, remote: SocketAddr, record: &mut Record) {
+        if let Self::AwaitsKey(state) = self {
+            state.describe_offer(settings, remote, record);
+        }
+    }
+
     /// As `show-sa` numbers it: messages received and sent.
     pub(super) fn status(&self) -> u8 {
         match self {
@@ -166,6 +180,12 @@ impl Responder {
 }
 
 impl AwaitsKey {
+    fn describe_offer(&self, settings: &Settings, remote: SocketAddr, record: &mut Record) {
+        if let Ok(sa) = SaBody::parse(&self.sa_i) {
+            describe(settings, remote, &offered_phase1(&sa), record);
+        }
+    }
+
     /// Message 3: the peer's public value and nonce.
     fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Turn<Responder> {
         let read = in_clear(&MAIN[2], header, body)
@@ -181,6 +201,7 @@ impl AwaitsKey {
         let exchange = Some(DhWork { exponent, task: DhTask::Both(g_xi.clone()) });
         let job = Job { exchange, key: Some(key_query(cx)) };
         let features = features(cx, &payloads, self.features);
+        self.describe_offer(cx.settings, cx.remote, cx.record);
         Turn::Job(Responder::DerivesKeys(DerivesKeys { awaited: self, features, g_xi, ni }), job)
     }
 }
@@ -250,10 +271,9 @@ impl AwaitsIdentity {
                 Err(Cause::Identity { claimed: proved.peer.id.to_string(), expected })
             }
             Err(Ambiguous(blocks)) => {
-                cx.note(
-                    Level::Debug,
-                    format!("{} remote blocks fit equally well, the first one is taken", blocks.len()),
-                );
+                cx.note(Level::Debug, || {
+                    format!("{} remote blocks fit equally well, the first one is taken", blocks.len())
+                });
                 blocks.into_iter().min().ok_or_else(|| Cause::NoRemote(String::new()))
             }
         }
