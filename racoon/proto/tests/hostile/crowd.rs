@@ -254,7 +254,10 @@ fn informational_messages_without_end() {
         let message = dialogue.puppet.seal(&draft);
         dialogue.site.receive(&message);
     }
-    assert_eq!(dialogue.site.engine.load(), before);
+    let mut after = dialogue.site.engine.load();
+    // The number of those that were not logged is reported later.
+    after.timers -= 1;
+    assert_eq!(after, before);
     assert_eq!(sent(&mut dialogue), (0, 0));
     assert!(dialogue.site.is_up());
     dialogue.site.wind_up("after much information");
