@@ -38,6 +38,8 @@ fn the_unit_asks_for_what_there_is() {
     assert!(options.foreground, "with Type=notify the main process is the daemon");
     assert!(matches!(mode(arguments("ExecReload=")), Mode::Check { test: true, .. }));
     assert_eq!(line("Type="), "notify");
+    // The list of what is in the kernel outlives a crash there.
+    assert_eq!((line("RuntimeDirectory="), line("RuntimeDirectoryPreserve=")), ("racoon", "yes"));
 }
 
 /// Where systemd is, it finds no fault with the unit.

@@ -2,17 +2,23 @@
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _, lchown};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use ipsec_conf::racoon::{Account, SocketAccess};
-use nix::unistd::{Gid, Group, Uid, User, chown};
+use libpfkey::state_file;
+use nix::unistd::{Gid, Group, Uid, User, chown, getegid, geteuid};
 use socket2::{Domain, SockAddr, Socket, Type};
 use thiserror::Error;
 
-/// Permissions of a directory that is made for the socket.
-const DIRECTORY_MODE: u32 = 0o750;
+/// Permissions of racoon's directory for the socket: its group may reach the socket, and not list what else is there.
+const DIRECTORY_MODE: u32 = 0o710;
+/// Added to them if users outside of the group may use the socket.
+const DIRECTORY_MODE_OTHERS: u32 = 0o001;
+/// Permission to connect that a socket's mode gives to its group, and to others.
+const GROUP_WRITE: u16 = 0o020;
+const OTHERS_WRITE: u16 = 0o002;
 /// Permissions of the socket if the configuration names none.
 const SOCKET_MODE: u16 = 0o600;
 
@@ -48,13 +54,19 @@ pub struct AdminListener {
     path: PathBuf,
     /// Device and number of the name's file.
     identity: Option<(u64, u64)>,
+    barrier: Option<PathBuf>,
 }
 
 impl AdminListener {
     fn new(listener: UnixListener, path: &Path) -> Self {
         // It is removed in the end, wherever the process is then.
         let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
-        Self { listener, identity: identity(&path), path }
+        Self { listener, identity: identity(&path), path, barrier: None }
+    }
+
+    /// A directory of the path that the socket's group may not search, though the socket is for it, too.
+    pub fn barrier(&self) -> Option<&Path> {
+        self.barrier.as_deref()
     }
 
     /// The next connection; nothing is waited for on it.
@@ -78,34 +90,70 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 }
 
 /// Opens the socket, for its owner only until its permissions are set: the process has a umask of 077. A directory that is
-/// not there is made, mode 0750; one that is there is left as it is, for it may be everybody's. A socket that nobody listens
-/// at is replaced.
+/// not there is made. Whoever may use the socket may pass through that one, and through racoon's own in the run directory;
+/// any other is left as it is, for it may be everybody's. A socket that nobody listens at is replaced.
+///
+/// Root needs no capability for it but that to change owners.
 ///
 /// # Errors
 /// Why not.
 pub fn listen(path: &Path, access: Option<&SocketAccess>) -> Result<AdminListener, SocketError> {
+    listen_in(Path::new(state_file::DIRECTORY), path, access)
+}
+
+/// The same, for another run directory.
+fn listen_in(run: &Path, path: &Path, access: Option<&SocketAccess>) -> Result<AdminListener, SocketError> {
     let io_error = |at: &Path| {
         let path = at.to_owned();
         move |error| SocketError::Io { path, error }
     };
     let owners = access.map(|access| Ok((user(&access.owner)?, group(&access.group)?))).transpose()?;
-    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty() && !directory.exists())
-    {
-        DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(directory).map_err(io_error(directory))?;
-        fs::set_permissions(directory, Permissions::from_mode(DIRECTORY_MODE)).map_err(io_error(directory))?;
-        if let Some((_, group)) = owners {
+    let mode = access.map_or(SOCKET_MODE, |access| access.mode);
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        let is_new = !directory.exists();
+        if is_new {
+            DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(directory).map_err(io_error(directory))?;
+        }
+        if is_new || is_ours(directory, run) {
+            let (owner, group) = owners.unwrap_or((geteuid(), getegid()));
+            let others = owner != geteuid() || mode & OTHERS_WRITE != 0;
+            let mode = DIRECTORY_MODE | if others { DIRECTORY_MODE_OTHERS } else { 0 };
             chown(directory, None, Some(group)).map_err(io::Error::from).map_err(io_error(directory))?;
+            fs::set_permissions(directory, Permissions::from_mode(mode)).map_err(io_error(directory))?;
         }
     }
     remove_stale(path)?;
-    let listener = AdminListener::new(UnixListener::bind(path).map_err(io_error(path))?, path);
+    let mut listener = AdminListener::new(UnixListener::bind(path).map_err(io_error(path))?, path);
     listener.listener.set_nonblocking(true).map_err(io_error(path))?;
-    if let Some((owner, group)) = owners {
-        chown(path, Some(owner), Some(group)).map_err(io::Error::from).map_err(io_error(path))?;
+    // The owner last: only he, or CAP_FOWNER, may change the mode.
+    if let Some((_, group)) = owners {
+        chown(path, None, Some(group)).map_err(io::Error::from).map_err(io_error(path))?;
     }
-    let mode = access.map_or(SOCKET_MODE, |access| access.mode);
     fs::set_permissions(path, Permissions::from_mode(mode.into())).map_err(io_error(path))?;
+    if let Some((owner, group)) = owners {
+        chown(path, Some(owner), None).map_err(io::Error::from).map_err(io_error(path))?;
+        listener.barrier = if mode & GROUP_WRITE != 0 { barrier(&listener.path, group) } else { None };
+    }
     Ok(listener)
+}
+
+/// Whether a directory is the run directory, and this user's: another's is not for us to change.
+fn is_ours(directory: &Path, run: &Path) -> bool {
+    let same = |a: &Path, b: &Path| fs::canonicalize(a).ok().zip(fs::canonicalize(b).ok()).is_some_and(|(a, b)| a == b);
+    same(directory, run) && fs::metadata(directory).is_ok_and(|metadata| metadata.uid() == geteuid().as_raw())
+}
+
+/// The outermost directory of a path that a group has no permission to search.
+fn barrier(path: &Path, group: Gid) -> Option<PathBuf> {
+    const SEARCH_GROUP: u32 = 0o010;
+    const SEARCH_OTHERS: u32 = 0o001;
+    let closed = |directory: &&Path| {
+        fs::metadata(directory).is_ok_and(|metadata| {
+            let needed = if metadata.gid() == group.as_raw() { SEARCH_GROUP } else { SEARCH_OTHERS };
+            metadata.mode() & needed == 0
+        })
+    };
+    path.ancestors().skip(1).filter(closed).last().map(Path::to_owned)
 }
 
 /// Removes a socket that a daemon left behind.
@@ -118,7 +166,17 @@ fn remove_stale(path: &Path) -> Result<(), SocketError> {
     if !metadata.file_type().is_socket() {
         return Err(SocketError::NotASocket(path.into()));
     }
-    match connect(path).map_err(|error| error.kind()) {
+    let mut answer = connect(path);
+    if answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::PermissionDenied) {
+        // It has the owner of a configuration, and we have not the capability to pass over its mode, as under systemd.
+        if lchown(path, Some(geteuid().as_raw()), None).is_ok() {
+            answer = connect(path);
+            if !answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused) {
+                let _ = lchown(path, Some(metadata.uid()), None);
+            }
+        }
+    }
+    match answer.map_err(|error| error.kind()) {
         Err(ErrorKind::ConnectionRefused) => {}
         // The name went meanwhile.
         Err(ErrorKind::NotFound) => return Ok(()),
@@ -173,7 +231,7 @@ mod tests {
         let path = directory.path().join("racoon/racoon.sock");
         let before = mode(directory.path());
         let first = listen(&path, None).unwrap();
-        assert_eq!((mode(path.parent().unwrap()), mode(&path)), (0o750, 0o600));
+        assert_eq!((mode(path.parent().unwrap()), mode(&path)), (0o710, 0o600));
         assert!(matches!(listen(&path, None), Err(SocketError::InUse(_))));
         // As a daemon leaves it that was killed.
         let name = directory.path().join("left.sock");
@@ -190,6 +248,37 @@ mod tests {
         drop(second);
         assert!(!path.exists());
         assert_eq!(mode(directory.path()), before);
+    }
+
+    /// What systemd made belongs to root's group, and is there before the daemon.
+    #[test]
+    fn the_run_directory_lets_the_users_of_the_socket_pass() {
+        let directory = tempfile::tempdir().unwrap();
+        let run = directory.path().join("racoon");
+        let path = run.join("racoon.sock");
+        let own = (Account::Id(getuid().as_raw()), Account::Id(getgid().as_raw()));
+        let access = |mode| SocketAccess { owner: own.0.clone(), group: own.1.clone(), mode };
+        for (configured, expected) in
+            [(None, 0o710), (Some(access(0o660)), 0o710), (Some(access(0o666)), 0o711), (None, 0o710)]
+        {
+            let _ = fs::create_dir(&run);
+            fs::set_permissions(&run, Permissions::from_mode(0o700)).unwrap();
+            let listener = listen_in(&run, &path, configured.as_ref()).unwrap();
+            assert_eq!(mode(&run), expected, "{configured:?}");
+            assert_eq!(listener.barrier().is_some(), mode(directory.path()) & 0o011 == 0 && configured.is_some());
+        }
+        // Any other that is there is its administrator's.
+        let other = directory.path().join("other");
+        fs::create_dir(&other).unwrap();
+        fs::set_permissions(&other, Permissions::from_mode(0o700)).unwrap();
+        let listener = listen_in(&run, &other.join("racoon.sock"), Some(&access(0o666))).unwrap();
+        assert_eq!(mode(&other), 0o700);
+        assert_eq!(barrier(&listener.path, getgid()).as_deref(), listener.barrier());
+        fs::set_permissions(directory.path(), Permissions::from_mode(0o711)).unwrap();
+        assert_eq!(barrier(&listener.path, getgid()).as_deref(), Some(other.as_path()));
+        fs::set_permissions(&other, Permissions::from_mode(0o710)).unwrap();
+        assert_eq!(barrier(&listener.path, getgid()), None);
+        assert_eq!(barrier(&listener.path, Gid::from_raw(getgid().as_raw() + 1)).as_deref(), Some(other.as_path()));
     }
 
     #[test]

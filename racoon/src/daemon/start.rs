@@ -141,7 +141,7 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
     let settings = settings_of(&config, &options, door.abilities(), &log).ok_or(Failure::Configuration)?;
     keep_sas(&mut door, &config, &options, &log)?;
     // 4. What others see.
-    let admin = admin_socket(&config.listen.adminsock)?;
+    let admin = admin_socket(&config.listen.adminsock, &log)?;
     let bypass = if elsewhere { Bypass::Wished } else { Bypass::Required };
     let sockets = net::Options { listen: config.listen.clone(), ports: options.ports, family: options.family, bypass };
     let sockets = Sockets::open(sockets, log.clone())?;
@@ -273,13 +273,22 @@ fn remarks(log: &Log) -> crate::kernel::Log {
     })
 }
 
-fn admin_socket(configured: &AdminSocket) -> Result<Option<Server>, admin::SocketError> {
+fn admin_socket(configured: &AdminSocket, log: &Log) -> Result<Option<Server>, admin::SocketError> {
     let (path, access) = match configured {
         AdminSocket::Disabled => return Ok(None),
         AdminSocket::Default => (Path::new(admin::DEFAULT_PATH), None),
         AdminSocket::Path { path, access, .. } => (&**path, access.as_ref()),
     };
-    admin::listen(path, access).map(|listener| Some(Server::new(listener)))
+    let listener = admin::listen(path, access)?;
+    if let (Some(barrier), Some(access)) = (listener.barrier(), access) {
+        log.warning(format_args!(
+            "adminsock: group {} cannot reach {}: it has no permission to search {}",
+            access.group,
+            path.display(),
+            barrier.display()
+        ));
+    }
+    Ok(Some(Server::new(listener)))
 }
 
 /// As configured, or as many as there are processors.

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+// It takes capabilities away.
+#[cfg(target_os = "linux")]
+mod control_socket;
 // Its hosts are two addresses of 127.0.0.0/8, of which others have one.
 #[cfg(target_os = "linux")]
 mod dialects;
