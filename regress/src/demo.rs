@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::job::Job;
-use crate::lab::{Boot, Host, Link, PATIENCE, Program, wait_until};
+use crate::lab::{Boot, Host, Lab, LabKind, Link, PATIENCE, Program, wait_until};
 use crate::tally::Tally;
 use crate::{tools, tree};
 
@@ -31,17 +31,18 @@ impl Programs {
 
 /// The command line: builds, boots, plays.
 pub(crate) fn run(words: &[&str]) -> Result<ExitCode> {
-    let (mut backend, mut folder) = ("pfkey", None);
+    let (mut kind, mut backend, mut folder) = (LabKind::Auto, None, None);
     let mut words = words.iter();
     while let Some(&word) = words.next() {
         match word {
             "--" => {}
-            "--backend" => backend = words.next().context("--backend needs a name")?,
+            "--lab" => kind = words.next().context("--lab needs a word")?.parse()?,
+            "--backend" => backend = Some(*words.next().context("--backend needs a name")?),
             "--programs" => folder = Some(PathBuf::from(words.next().context("--programs needs a folder")?)),
-            _ => bail!("usage: cargo demo [-- [--backend pfkey|xfrm] [--programs FOLDER]]"),
+            _ => bail!("usage: cargo demo [-- [--lab host|uml|auto] [--backend pfkey|xfrm] [--programs FOLDER]]"),
         }
     }
-    tools::packages(tools::LAB)?;
+    let lab = kind.find(backend == Some("pfkey"))?;
     let folder = match folder {
         Some(folder) => folder.canonicalize().with_context(|| folder.display().to_string())?,
         None => {
@@ -50,25 +51,35 @@ pub(crate) fn run(words: &[&str]) -> Result<ExitCode> {
             tree::target().join("debug")
         }
     };
-    boot(&folder, backend, |boot| boot).map(|()| ExitCode::SUCCESS)
+    boot(&folder, lab, backend, |boot| boot).map(|()| ExitCode::SUCCESS)
 }
 
 /// The same as a check.
 pub(crate) fn check(backend: &str) -> Result<Tally> {
-    boot(&tree::target().join("debug"), backend, |boot| boot)?;
+    boot(&tree::target().join("debug"), Lab::Uml, Some(backend), |boot| boot)?;
     Ok(Tally::PASSED)
 }
 
 /// The same as on a processor with AMX: two hosts that encrypt use its floating-point registers.
 pub(crate) fn check_like_amx() -> Result<Tally> {
-    boot(&tree::target().join("debug"), "xfrm", Boot::like_amx)?;
+    boot(&tree::target().join("debug"), Lab::Uml, Some("xfrm"), Boot::like_amx)?;
     Ok(Tally::PASSED)
 }
 
-fn boot(folder: &Path, backend: &str, adjust: impl FnOnce(Boot) -> Boot) -> Result<()> {
-    println!("booting a User Mode Linux kernel (programs: {}; door to it: {backend})", folder.display());
+/// Plays it in `lab`. Without a `backend` that is PF_KEY, the older one, where the lab has it.
+fn boot(folder: &Path, lab: Lab, backend: Option<&str>, adjust: impl FnOnce(Boot) -> Boot) -> Result<()> {
+    let has_pf_key = lab != Lab::Host { pf_key: false };
+    let backend = backend.unwrap_or(if has_pf_key { "pfkey" } else { "xfrm" });
+    let place = match lab {
+        Lab::Host { .. } => "network namespaces of this kernel",
+        Lab::Uml => "a User Mode Linux kernel",
+    };
+    println!("{place} (programs: {}; backend: {backend})", folder.display());
+    if !has_pf_key {
+        println!("(this kernel has no PF_KEY: module af_key)");
+    }
     let folder = folder.to_str().context("the path of the programs is not text")?;
-    let mut boot = Boot::agent(&["demo", folder])?.env("LIBPFKEY_BACKEND", backend).limit(Duration::from_secs(1200));
+    let mut boot = lab.agent(&["demo", folder])?.env("LIBPFKEY_BACKEND", backend).limit(Duration::from_secs(1200));
     if backend == "xfrm" {
         boot = boot.without_pf_key();
     }

@@ -4,6 +4,7 @@ mod bench;
 mod beside;
 mod compliance;
 mod demo;
+mod host_lab;
 mod ike;
 mod interop;
 mod job;
@@ -22,6 +23,8 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
+use crate::lab::LabKind;
+
 const USAGE: &str = "\
 usage: cargo regress [--full] [--fuzz-seconds N] [STEP ...]
        cargo regress cases [--backend NAME] [--filter WORD] [--bless] [--setkey PROGRAM] [FILE ...]
@@ -30,8 +33,8 @@ usage: cargo regress [--full] [--fuzz-seconds N] [STEP ...]
        cargo regress bench ike [COUNT]
        cargo regress rows [--racoon BACKEND] [ROW ...]
        cargo regress scenes SUITE BACKEND [WORD]
-       cargo regress lab [--share DIR] -- COMMAND ...
-       cargo demo [-- [--backend NAME] [--programs FOLDER]]
+       cargo regress lab [--lab host|uml|auto] [--share DIR] [--limit SECONDS] -- COMMAND ...
+       cargo demo [-- [--lab host|uml|auto] [--backend NAME] [--programs FOLDER]]
 steps:
 ";
 
@@ -72,10 +75,14 @@ fn passed(all: bool) -> ExitCode {
 fn guest(words: &[&str]) -> Result<ExitCode> {
     match words {
         ["init", work, ..] => lab::init::run(Path::new(work))?,
+        ["namespaces", work, parent] => lab::namespaces::make(Path::new(work), parent)?,
+        ["probe"] => lab::serve_probe()?,
+        ["first", work] => lab::namespaces::run(Path::new(work))?,
         ["bench", setkey, backends, counts @ ..] => bench::guest::race(Path::new(setkey), backends, counts)?,
         ["bench-ike", words @ ..] => bench::ike::serve(words)?,
         ["soak", setkey] => soak::soak(Path::new(setkey))?,
         ["demo", folder] => demo::play(&demo::Programs::of(Path::new(folder)))?,
+        ["host-lab", folder] => host_lab::serve(folder)?,
         ["ike", words @ ..] => ike::serve(words)?,
         ["interop", words @ ..] => interop::serve(words)?,
         ["compliance", job] => compliance::guest::serve(Path::new(job))?,
@@ -86,17 +93,21 @@ fn guest(words: &[&str]) -> Result<ExitCode> {
 
 /// Boots the lab for one command.
 fn lab(words: &[&str]) -> Result<ExitCode> {
-    tools::packages(tools::LAB)?;
     let (options, command) = words.split_at(words.iter().position(|&word| word == "--").unwrap_or(0));
     let Some((_, command)) = command.split_first().filter(|(_, command)| !command.is_empty()) else { bail!("{USAGE}") };
     let mut boot = lab::Boot::new(command.iter().map(|&word| word.to_owned()).collect());
+    let mut kind = LabKind::Uml;
     for pair in options.chunks(2) {
         boot = match pair {
+            ["--lab", name] => {
+                kind = name.parse()?;
+                boot
+            }
             ["--share", dir] => boot.share(&Path::new(dir).canonicalize()?),
             ["--limit", seconds] => boot.limit(Duration::from_secs(seconds.parse()?)),
             _ => bail!("{USAGE}"),
         };
     }
-    let status = boot.run(&mut std::io::stdout())?;
+    let status = kind.find(false)?.adapt(boot).run(&mut std::io::stdout())?;
     Ok(ExitCode::from(u8::try_from(status.0).unwrap_or(u8::MAX)))
 }

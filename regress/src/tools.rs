@@ -15,6 +15,8 @@ use crate::tree;
 pub(crate) const BUILD: &[&str] = &["gcc", "libssl-dev", "pkg-config"];
 /// Debian packages: what the lab needs.
 pub(crate) const LAB: &[&str] = &["user-mode-linux", "kmod", "iproute2", "iputils-ping", "netbase"];
+/// Debian packages: what the lab needs in namespaces of the host's kernel.
+pub(crate) const HOST_LAB: &[&str] = &["iproute2", "iputils-ping"];
 /// Debian packages: a compiler with the sources of `std`, to check for systems without a ready-made one.
 pub(crate) const STD_SOURCE: &[&str] = &["rustc-web", "rust-web-src"];
 
@@ -22,12 +24,12 @@ const DENY_VERSION: &str = "0.20.2";
 const FUZZ_VERSION: &str = "0.13.2";
 const ZIG_VERSION: &str = "0.17.1";
 
-/// Sees to it that these Debian packages are there.
+/// Sees to it that these Debian packages are there. On other systems whatever needs a program names it.
 ///
 /// # Errors
 /// Names the missing packages where we may not install them.
 pub(crate) fn packages(names: &[&str]) -> Result<()> {
-    if names.iter().all(|name| installed(name)) {
+    if lab::find_program("dpkg-query").is_none() || names.iter().all(|name| installed(name)) {
         return Ok(());
     }
     let _alone = lock("packages")?;

@@ -1,29 +1,31 @@
-//! Booting the lab from outside: one User Mode Linux process, one job, one time limit.
+//! Booting the lab from outside: one kernel or set of namespaces, one job, one time limit.
 
 use std::fs::{self, File};
 use std::io::{Read, Write, stdout};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use regress_xstate::{FORCE, LIBRARY};
 
 use super::plan::Plan;
-use super::{console, modules};
-
-/// Guest memory. Sparse: only what the guest touches is taken from the host.
-const MEMORY: &str = "mem=1024M";
+use super::{console, modules, namespaces, uml};
 
 /// A boot to be made: a command to run as root in the guest.
 pub(crate) struct Boot {
     plan: Plan,
     limit: Duration,
-    /// Sets the floating-point registers as on processors with AMX.
-    like_amx: bool,
+    kind: Kind,
+}
+
+/// Where the command runs.
+enum Kind {
+    /// In a kernel of its own.
+    Uml { like_amx: bool },
+    /// On the kernel of this machine.
+    Namespaces,
 }
 
 /// Exit status of the command of a boot: 128 + signal if it was killed.
@@ -46,7 +48,7 @@ impl Boot {
     /// A boot that runs `command`, with PF_KEY, for at most ten minutes.
     pub(crate) fn new(command: Vec<String>) -> Self {
         let plan = Plan { command, env: Vec::new(), shares: Vec::new(), modules: modules::names(true) };
-        Self { plan, limit: Duration::from_secs(600), like_amx: false }
+        Self { plan, limit: Duration::from_secs(600), kind: Kind::Uml { like_amx: false } }
     }
 
     /// A boot that runs this same program in the guest, with `arguments`.
@@ -75,7 +77,13 @@ impl Boot {
 
     /// Makes the kernel take the path that processors with AMX need, on any processor.
     pub(crate) fn like_amx(mut self) -> Self {
-        self.like_amx = true;
+        self.kind = Kind::Uml { like_amx: true };
+        self
+    }
+
+    /// Boots no kernel: the command runs in namespaces of this machine's, which has its own modules.
+    pub(crate) fn in_namespaces(mut self) -> Self {
+        self.kind = Kind::Namespaces;
         self
     }
 
@@ -110,11 +118,9 @@ impl Boot {
 
     /// Boots, runs the command, and hands what it prints to `watch` while it runs, with the kernel's process group.
     pub(crate) fn run_watched(self, watch: &mut dyn FnMut(Pid, &[u8]) -> Result<()>) -> Result<Status> {
-        let kernel = find_program("linux.uml").context("no linux.uml: apt-get install user-mode-linux")?;
-        find_program("modprobe").context("no modprobe: apt-get install kmod")?;
         let work = Work::create()?;
         self.plan.save(&work.dir)?;
-        let mut guest = self.start(&kernel, &work.dir)?;
+        let mut guest = self.start(&work.dir)?;
         let group = Pid::from_raw(i32::try_from(guest.id())?);
         let ended = follow(&mut guest, self.limit, &work.dir.join("out"), &mut |bytes| watch(group, bytes));
         // The kernel's helper processes share its group; none may outlive the boot, however it ended.
@@ -128,45 +134,27 @@ impl Boot {
             Ok(status) => Ok(Status(status.trim().parse().context("exit status of the command in the lab")?)),
             Err(_) => {
                 let text = fs::read(&console).unwrap_or_default();
-                let cause = console::cause(&String::from_utf8_lossy(&text));
-                let cause = cause.unwrap_or_else(|| format!("its kernel ended with {exit}"));
-                bail!("the lab failed: {cause}; {}", console::keep(&console))
+                let text = String::from_utf8_lossy(&text);
+                match console::cause(&text) {
+                    // The first process of namespaces says nothing else.
+                    Some(cause) if text.lines().count() == 1 => bail!("the lab failed: {cause}"),
+                    Some(cause) => bail!("the lab failed: {cause}; {}", console::keep(&console)),
+                    None => bail!("the lab failed: it ended with {exit}; {}", console::keep(&console)),
+                }
             }
         }
     }
 
-    fn start(&self, kernel: &Path, work: &Path) -> Result<Child> {
+    fn start(&self, work: &Path) -> Result<Child> {
         // Files the guest writes are made here: it may run with fewer rights on a folder than on a file.
         for name in ["out", "console"] {
             File::create(work.join(name))?;
         }
-        let modules = work.join("root/lib");
-        fs::create_dir_all(&modules)?;
-        std::os::unix::fs::symlink("/usr/lib/uml/modules", modules.join("modules"))?;
-        let init = work.join("init");
-        std::os::unix::fs::symlink(this_program()?, &init)?;
         let console = File::options().append(true).open(work.join("console"))?;
-        let mut command = Command::new(kernel);
-        if cfg!(target_arch = "x86_64") {
-            // By a path of our own: a blank or a colon in it would end the library's name.
-            let library = work.join(LIBRARY);
-            std::os::unix::fs::symlink(find_library()?, &library)?;
-            command.env("LD_PRELOAD", library);
-            if self.like_amx {
-                command.env(FORCE.to_str()?, "1");
-            }
+        match self.kind {
+            Kind::Uml { like_amx } => uml::start(work, console, like_amx),
+            Kind::Namespaces => namespaces::start(work, console),
         }
-        command
-            .args(["rootfstype=hostfs", "rootflags=/", "ro", MEMORY, "con=null", "con0=null,fd:1", "quiet"])
-            .arg(format!("init={}", init.display()))
-            .args(["--", "guest", "init"])
-            .arg(work)
-            .stdin(Stdio::null())
-            .stdout(console.try_clone()?)
-            .stderr(console)
-            .process_group(0)
-            .spawn()
-            .with_context(|| kernel.display().to_string())
     }
 }
 
@@ -218,20 +206,10 @@ fn follow(guest: &mut Child, limit: Duration, path: &Path, watch: &mut dyn FnMut
 
 /// Where this program is, to be run again in the guest. A cargo that we run may put a new one in its place meanwhile, and
 /// the kernel then calls ours deleted.
-fn this_program() -> Result<PathBuf> {
+pub(super) fn this_program() -> Result<PathBuf> {
     let path = std::env::current_exe().context("the path of this program")?;
     let text = path.to_str().context("the path of this program is not text")?;
     Ok(PathBuf::from(text.strip_suffix(" (deleted)").unwrap_or(text)))
-}
-
-/// The library with the `ptrace` of `linux.uml`, which Cargo builds with this program.
-fn find_library() -> Result<PathBuf> {
-    let program = this_program()?;
-    let folder = program.parent().context("this program has no folder")?;
-    let places = [folder.join("deps").join(LIBRARY), folder.join(LIBRARY)];
-    places.into_iter().find(|place| place.is_file()).with_context(|| {
-        format!("no {LIBRARY} in {} or its deps: cargo build --package regress-xstate", folder.display())
-    })
 }
 
 /// The first file of this name in `PATH` or in the system folders an unprivileged `PATH` may lack.

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 use nix::mount::{MsFlags, mount};
@@ -33,9 +33,7 @@ fn serve(work: &Path) -> Result<()> {
     mount_all(work, &plan)?;
     load_modules(&plan.modules)?;
     sys::lo_up().context("lo")?;
-    let status = run_command(&plan)?;
-    let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
-    fs::write(Path::new(WORK).join("status"), code.to_string()).context("status")
+    run_command(&plan)
 }
 
 fn mount_all(work: &Path, plan: &Plan) -> Result<()> {
@@ -81,10 +79,11 @@ fn load_modules(names: &[String]) -> Result<()> {
     fs::write("/proc/sys/kernel/modprobe", "\n").context("switching module loading off")
 }
 
-fn run_command(plan: &Plan) -> Result<ExitStatus> {
+/// Runs the command of a plan, and leaves its exit status to the outside.
+pub(super) fn run_command(plan: &Plan) -> Result<()> {
     let (program, arguments) = plan.command.split_first().context("no command")?;
     let out = File::options().append(true).open(Path::new(WORK).join("out"))?;
-    Command::new(program)
+    let status = Command::new(program)
         .args(arguments)
         .env_clear()
         .envs([("PATH", PATH), ("HOME", "/run"), ("TMPDIR", "/run"), ("LC_ALL", "C"), ("TZ", "UTC0")])
@@ -94,5 +93,7 @@ fn run_command(plan: &Plan) -> Result<ExitStatus> {
         .stdout(out.try_clone()?)
         .stderr(out)
         .status()
-        .with_context(|| program.clone())
+        .with_context(|| program.clone())?;
+    let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+    fs::write(Path::new(WORK).join("status"), code.to_string()).context("status")
 }

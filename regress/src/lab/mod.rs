@@ -1,7 +1,8 @@
-//! The lab: Debian's User Mode Linux, booted with the host's root file system read-only, and what runs inside it.
+//! The lab: Debian's User Mode Linux, or namespaces of this machine's kernel, with the host's root file system read-only, and
+//! what runs inside it.
 //!
-//! `boot` and `plan` are the outside, `init` is the guest's first process (this same program), the rest is
-//! used by the agents that run in the guest.
+//! `boot`, `plan`, `kind` and `console` are the outside. `uml` starts a kernel whose first process is `init` (this same program),
+//! and `namespaces` makes namespaces and is their first process. The rest is used by the agents that run inside.
 
 mod boot;
 mod console;
@@ -9,17 +10,21 @@ mod daemon;
 mod etc;
 mod host;
 pub(crate) mod init;
+mod kind;
 mod modules;
+pub(crate) mod namespaces;
 mod ping;
 mod plan;
 mod program;
 mod state;
 mod sys;
+mod uml;
 mod wire;
 
 pub(crate) use boot::{Boot, Status, find_program};
 pub(crate) use daemon::{Daemon, PATIENCE, daemon_dir, wait_until};
 pub(crate) use host::{Host, write_secret};
+pub(crate) use kind::{Lab, LabKind, serve_probe};
 pub(crate) use ping::Pings;
 pub(crate) use program::{Finished, Program, Stdin};
 pub(crate) use state::count_esn;

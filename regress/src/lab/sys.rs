@@ -1,9 +1,12 @@
 //! The system calls that have no safe wrapper.
 
+use std::ffi::CString;
 use std::io;
 use std::net::UdpSocket;
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
@@ -20,6 +23,45 @@ pub(crate) fn lo_up() -> io::Result<()> {
     // SAFETY: the descriptor is open, and SIOCSIFFLAGS reads one ifreq, which outlives the call.
     let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
     if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// What may be done with the files below a mount point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    ReadOnly,
+    Writable,
+}
+
+/// `struct mount_attr` of `linux/mount.h`.
+#[repr(C)]
+struct MountAttributes {
+    set: u64,
+    clear: u64,
+    propagation: u64,
+    user_namespace: u64,
+}
+
+/// Changes the mount at `path` and all below it; nothing on kernels before 5.12, which cannot.
+pub(crate) fn set_access(path: &Path, access: Access) -> io::Result<()> {
+    const READ_ONLY: u64 = 1;
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let (set, clear) = if access == Access::ReadOnly { (READ_ONLY, 0) } else { (0, READ_ONLY) };
+    let attributes = MountAttributes { set, clear, propagation: 0, user_namespace: 0 };
+    // SAFETY: the path ends with a zero byte, and the pointer and size describe one live structure that is only read.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            libc::AT_RECURSIVE,
+            &raw const attributes,
+            size_of::<MountAttributes>(),
+        )
+    };
+    match io::Error::last_os_error() {
+        error if done < 0 && error.raw_os_error() != Some(libc::ENOSYS) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// How many bytes that were sent to a terminal its program has not read yet, as lines of which the last is complete.

@@ -13,7 +13,7 @@ use crate::job::Job;
 use crate::tally::Tally;
 pub(crate) use rust::test_results;
 
-use crate::{beside, compliance, demo, ike, interop, soak, tools, tree, twins};
+use crate::{beside, compliance, demo, host_lab, ike, interop, soak, tools, tree, twins};
 
 /// One kind of check.
 struct Step {
@@ -72,6 +72,7 @@ const STEPS: &[Step] = &[
     Step::lab("demo", "two hosts speak ESP, PF_KEY", When::Always, || demo::check("pfkey")),
     Step::lab("demo-xfrm", "the same on a kernel without PF_KEY", When::Always, || demo::check("xfrm")),
     Step::lab("demo-amx", "the same as on a processor with AMX", When::Always, demo::check_like_amx),
+    Step::lab("demo-host", "the same in namespaces of a kernel, as root and as a user", When::Always, host_lab::check),
     Step::lab("interop-peers", "strongSwan and libreswan among themselves", When::Full, interop::check_sample),
     Step::lab("interop", "racoon with strongSwan and libreswan, NETLINK_XFRM", When::Full, || {
         interop::check("xfrm", &[])

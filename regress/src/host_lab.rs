@@ -1,0 +1,213 @@
+//! The check of the lab itself: the demo in namespaces, on the kernel of a guest that stands for a user's machine, and what is
+//! said when a lab fails.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::stdout;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use nix::mount::{MsFlags, mount};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::lab::{Boot, PATIENCE, Program, wait_until};
+use crate::tally::Tally;
+use crate::tree;
+
+/// Where the guest shows the programs to all its users: the folders above the build folder may be closed to them.
+const PROGRAMS: &str = "/run/programs";
+
+/// Temporary files of all users of the guest.
+const TEMPORARY: &str = "/run/tmp";
+
+/// The user `nobody`, and its group.
+const NOBODY: u32 = 65534;
+
+/// What the demo says when all went well.
+const PROTECTED: &str = "Every ping crossed the wire as ESP, none in clear.";
+
+/// The step of `cargo regress`.
+pub(crate) fn check() -> Result<Tally> {
+    check_failure_of_uml()?;
+    let folder = tree::target().join("debug");
+    let folder = folder.to_str().context("the path of the programs is not text")?;
+    let boot = Boot::agent(&["host-lab", folder])?.without_pf_key().limit(Duration::from_secs(1200));
+    boot.run(&mut stdout())?.check()?;
+    Ok(Tally::PASSED)
+}
+
+/// A kernel whose command is not there: one line, and a file with the console.
+fn check_failure_of_uml() -> Result<()> {
+    let result = Boot::new(vec!["/no/such/program".to_owned()]).run(&mut stdout());
+    let line = format!("{:#}", result.err().context("a command that is not there ran")?);
+    let beginning = "the lab failed: /no/such/program: No such file or directory; the console is in ";
+    let file = line.strip_prefix(beginning).with_context(|| line.clone())?;
+    let console = fs::read_to_string(file).with_context(|| file.to_owned())?;
+    ensure!(console.contains("/no/such/program"), "{file} is not the console:\n{console}");
+    fs::remove_file(file)?;
+    println!("a failed lab: {line}");
+    Ok(())
+}
+
+/// In the guest, as its root. `folder` has the programs.
+pub(crate) fn serve(folder: &str) -> Result<()> {
+    for dir in [PROGRAMS, TEMPORARY] {
+        fs::create_dir(dir)?;
+    }
+    fs::set_permissions(TEMPORARY, PermissionsExt::from_mode(0o1777))?;
+    mount(Some(folder), PROGRAMS, None::<&str>, MsFlags::MS_BIND, None::<&str>).context("bind the programs")?;
+    let machine = Machine::look()?;
+    let demo = ["story", "--programs", PROGRAMS];
+
+    // A kernel with NETLINK_XFRM alone, and a user.
+    let said = Run::new(Some(NOBODY), &demo).succeed()?;
+    ensure!(said.contains("network namespaces of this kernel"), "not in namespaces:\n{said}");
+    ensure!(said.contains("(this kernel has no PF_KEY: module af_key)"), "PF_KEY is not said to be missing:\n{said}");
+    ensure!(said.contains("backend: xfrm)") && said.contains(PROTECTED), "no protected pings:\n{said}");
+    machine.is_unchanged()?;
+    let said = Run::new(Some(NOBODY), &[&demo[..], &["--lab", "host", "--backend", "pfkey"]].concat()).fail()?;
+    ensure!(said.contains("this kernel: it has no PF_KEY (module af_key)"), "{said}");
+    println!("passed: the demo as a user, without PF_KEY");
+
+    // A kernel with both, and root.
+    modules(&["modprobe", "-d", "/run/lab/root", "af_key"])?;
+    let said = Run::new(None, &[&demo[..], &["--lab", "host"]].concat()).succeed()?;
+    ensure!(said.contains("backend: pfkey)") && said.contains(PROTECTED), "no protected pings:\n{said}");
+    machine.is_unchanged()?;
+    println!("passed: the demo as root, PF_KEY");
+
+    for user in [None, Some(NOBODY)] {
+        let said = Run::new(user, &["lab", "--lab", "host", "--", "/no/such/program"]).fail()?;
+        let line = "regress: the lab failed: /no/such/program: No such file or directory\n";
+        ensure!(said == line, "expected {line}got {said}");
+        for victim in ["regress\0lab\0", "regress\0guest\0namespaces\0"] {
+            ends_with(user, victim)?;
+        }
+    }
+    machine.is_unchanged()?;
+    println!("passed: nothing of the lab survives SIGKILL");
+
+    modules(&["rmmod", "esp4_offload", "esp4"])?;
+    let said = Run::new(None, &[&demo[..], &["--lab", "host"]].concat()).fail()?;
+    ensure!(said.contains("this kernel: it does not add an ESP SA over NETLINK_XFRM: "), "{said}");
+    ensure!(said.contains("Debian") && said.contains("modprobe -a xfrm_user esp4"), "no remedy:\n{said}");
+    println!("passed: a kernel without ESP is refused");
+    Ok(())
+}
+
+/// Starts a long command in namespaces, kills one of the processes that stand above it, and waits for all to end.
+fn ends_with(user: Option<u32>, victim: &str) -> Result<()> {
+    // A number by which this command is found.
+    const SECONDS: &str = "86399";
+    let sleeps = || find("sleep\0").is_some_and(|(_, line)| line.contains(SECONDS));
+    let mut run = Run::new(user, &["lab", "--lab", "host", "--", "sleep", SECONDS]).command;
+    let mut outside = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().context("lab")?;
+    ensure!(wait_until(PATIENCE, sleeps, || Ok(()))?, "the command does not start");
+    let (id, _) = find(victim).with_context(|| format!("no process {victim:?}"))?;
+    kill(Pid::from_raw(id), Signal::SIGKILL)?;
+    let left = || ["sleep\0", "regress\0guest\0namespaces\0", "regress\0guest\0first\0"].into_iter().find_map(find);
+    let ended = wait_until(PATIENCE, || left().is_none(), || Ok(()))?;
+    outside.wait()?;
+    ensure!(ended, "{victim:?} was killed, and this still runs: {:?}", left());
+    Ok(())
+}
+
+/// Id and command line of the first process whose command line, from its program's name on, begins with `line`.
+fn find(line: &str) -> Option<(i32, String)> {
+    let processes = fs::read_dir("/proc").ok()?.flatten();
+    let mut lines = processes.filter_map(|entry| {
+        let id = entry.file_name().to_str()?.parse().ok()?;
+        let words = fs::read_to_string(entry.path().join("cmdline")).ok()?;
+        let program = words.split('\0').next()?;
+        let name = program.rfind('/').map_or(0, |slash| slash + 1);
+        Some((id, words.get(name..)?.to_owned()))
+    });
+    lines.find(|(_, words)| words.starts_with(line))
+}
+
+fn modules(words: &[&str]) -> Result<()> {
+    let (program, arguments) = words.split_first().context("no program")?;
+    let done = Program::new(program, arguments).run()?;
+    ensure!(done.success(), "{}: {}", words.join(" "), done.text());
+    Ok(())
+}
+
+/// This program run on the guest, by root or by a user.
+struct Run {
+    command: Command,
+}
+
+impl Run {
+    fn new(user: Option<u32>, words: &[&str]) -> Self {
+        let mut command = Command::new(Path::new(PROGRAMS).join("regress"));
+        command.args(words).stdin(Stdio::null()).env("TMPDIR", TEMPORARY).env_remove("LIBPFKEY_BACKEND");
+        if let Some(user) = user {
+            command.uid(user).gid(user);
+        }
+        Self { command }
+    }
+
+    fn succeed(self) -> Result<String> {
+        let (success, said) = self.end()?;
+        ensure!(success, "the lab in namespaces failed:\n{said}");
+        Ok(said)
+    }
+
+    fn fail(self) -> Result<String> {
+        let (success, said) = self.end()?;
+        ensure!(!success, "the lab in namespaces did not fail:\n{said}");
+        Ok(said)
+    }
+
+    fn end(mut self) -> Result<(bool, String)> {
+        let output = self.command.output().context("regress")?;
+        let said = [output.stdout, output.stderr].concat();
+        Ok((output.status.success(), String::from_utf8_lossy(&said).into_owned()))
+    }
+}
+
+/// What the lab must not touch: interfaces, addresses, routes, SAs, policies, mounts and network settings.
+#[derive(PartialEq, Eq)]
+struct Machine {
+    parts: BTreeMap<String, String>,
+}
+
+impl Machine {
+    fn look() -> Result<Self> {
+        let mut parts = BTreeMap::new();
+        for line in
+            ["-o link", "-o address", "route show table all", "-6 route show table all", "xfrm state", "xfrm policy"]
+        {
+            let words: Vec<&str> = line.split(' ').collect();
+            let done = Program::new("ip", &words).run()?;
+            ensure!(done.success(), "ip {line}: {}", done.text());
+            parts.insert(format!("ip {line}"), done.text());
+        }
+        parts.insert("mounts".to_owned(), fs::read_to_string("/proc/self/mounts")?);
+        for folder in ["net/core", "net/ipv4", "net/ipv6", "kernel"] {
+            for file in tree::files(&Path::new("/proc/sys").join(folder), &[""])? {
+                let name = file.display().to_string();
+                // Some can be written only, and some give another number each time.
+                if !name.contains("/random/") && !name.ends_with("ns_last_pid") {
+                    parts.insert(name, fs::read_to_string(file).unwrap_or_default());
+                }
+            }
+        }
+        Ok(Self { parts })
+    }
+
+    fn is_unchanged(&self) -> Result<()> {
+        let now = Self::look()?;
+        let names = self.parts.keys().chain(now.parts.keys());
+        for name in names {
+            let (before, now) = (self.parts.get(name), now.parts.get(name));
+            ensure!(before == now, "the lab changed the machine: {name} was {before:?} and is {now:?}");
+        }
+        Ok(())
+    }
+}

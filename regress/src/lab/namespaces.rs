@@ -1,0 +1,167 @@
+//! The lab in namespaces of the kernel that this program runs on: of users where it is not root, of processes, mounts and the
+//! network.
+//!
+//! Two processes stand between the command and this program. The first makes the namespaces; the second is their process 1. Each
+//! is killed when its parent ends, and the kernel ends everything in the namespaces with their process 1.
+
+use std::fs::{self, File};
+use std::os::fd::AsFd;
+use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use nix::errno::Errno;
+use nix::mount::{MsFlags, mount};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, getegid, geteuid, getppid};
+
+use super::boot::this_program;
+use super::init::run_command;
+use super::plan::{Plan, WORK};
+use super::sys::{self, Access};
+use super::{console, etc};
+
+/// Folder of a boot on which the lab's `/run` is mounted before it is moved.
+const RUN: &str = "run";
+
+/// Starts the process that makes the namespaces.
+pub(super) fn start(work: &Path, console: File) -> Result<Child> {
+    fs::create_dir(work.join(RUN))?;
+    agent("namespaces", work, console)?
+        .arg(std::process::id().to_string())
+        .stdin(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .context("the process that makes the namespaces")
+}
+
+fn agent(role: &str, work: &Path, output: File) -> Result<Command> {
+    let mut command = Command::new(this_program()?);
+    command.args(["guest", role]).arg(work).stdout(output.try_clone()?).stderr(output);
+    Ok(command)
+}
+
+/// Makes the namespaces for the process `parent`, and waits for their process 1.
+pub(crate) fn make(work: &Path, parent: &str) -> Result<()> {
+    let parent = Pid::from_raw(parent.parse()?);
+    end_with_parent()?;
+    ensure!(getppid() == parent, "`guest namespaces` is for the lab");
+    reported(|| {
+        // Opened while outside: a file that is written to keeps its mount from becoming read-only.
+        let console = File::options().append(true).open(work.join("console"))?;
+        separate()?;
+        // A change of credentials clears it.
+        end_with_parent()?;
+        let mut first = agent("first", work, console)?.stdin(Stdio::piped()).spawn().context("process 1")?;
+        // Closed when this process ends, by which process 1 knows.
+        let lifeline = first.stdin.take();
+        first.wait()?;
+        drop(lifeline);
+        Ok(())
+    })
+}
+
+/// Runs as process 1 of the namespaces: mounts, and the one command.
+pub(crate) fn run(work: &Path) -> Result<()> {
+    end_with_parent()?;
+    ensure!(std::process::id() == 1, "`guest first` is for process 1 of the lab");
+    // The parent may have ended before its death was asked for.
+    let stdin = std::io::stdin();
+    let mut lifeline = [PollFd::new(stdin.as_fd(), PollFlags::empty())];
+    ensure!(poll(&mut lifeline, PollTimeout::ZERO)? == 0, "the lab has ended");
+    reported(|| serve(work))
+}
+
+/// Does `work`, and tells the console why it failed.
+fn reported(work: impl FnOnce() -> Result<()>) -> Result<()> {
+    if let Err(error) = work() {
+        eprintln!("{}{error:#}", console::INIT);
+    }
+    Ok(())
+}
+
+fn end_with_parent() -> Result<()> {
+    set_pdeathsig(Signal::SIGKILL).context("PR_SET_PDEATHSIG")
+}
+
+/// Leaves the namespaces of the machine. What root may not do (in a container, for one) is tried in a user namespace.
+fn separate() -> Result<()> {
+    let flags =
+        CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWIPC;
+    let (user, group) = (geteuid(), getegid());
+    if user.is_root() {
+        match unshare(flags) {
+            Err(Errno::EPERM) => {}
+            done => return done.context("unshare, of network, mounts and processes"),
+        }
+    }
+    unshare(CloneFlags::CLONE_NEWUSER | flags).context("unshare, with a user namespace")?;
+    for (file, text) in
+        [("setgroups", "deny".to_owned()), ("uid_map", format!("0 {user} 1")), ("gid_map", format!("0 {group} 1"))]
+    {
+        let path = Path::new("/proc/self").join(file);
+        fs::write(&path, text).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}
+
+fn serve(work: &Path) -> Result<()> {
+    let plan = Plan::load(work)?;
+    mount_all(work, &plan)?;
+    sys::lo_up().context("lo")?;
+    run_command(&plan)
+}
+
+/// Makes the machine's files read-only but for the shares, and gives the lab a `/run`, an `/etc` and a `/proc` of its own.
+fn mount_all(work: &Path, plan: &Plan) -> Result<()> {
+    let root = Path::new("/");
+    let nothing = None::<&str>;
+    mount(nothing, root, nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing).context("private mounts")?;
+    sys::set_access(root, Access::ReadOnly).context("read-only mounts")?;
+    let hardened = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(Some("proc"), "/proc", Some("proc"), hardened, nothing).context("mount /proc")?;
+    // Of the settings below, those of the network are of its namespace.
+    bind(Path::new("/proc/sys"), Path::new("/proc/sys"), Access::ReadOnly)?;
+    bind(Path::new("/proc/sys/net"), Path::new("/proc/sys/net"), Access::Writable)?;
+    // Made aside and moved: the folder of the boot may itself be below /run.
+    let run = work.join(RUN);
+    mount(Some("run"), &run, Some("tmpfs"), MsFlags::empty(), Some("mode=755")).context("tmpfs for /run")?;
+    for dir in ["lab", "netns", "racoon", "outside", "outside/run", "outside/etc"] {
+        fs::create_dir(run.join(dir)).with_context(|| format!("/run/{dir}"))?;
+    }
+    bind(work, &run.join("lab"), Access::Writable)?;
+    bind(Path::new("/run"), &run.join("outside/run"), Access::ReadOnly)?;
+    bind(Path::new("/etc"), &run.join("outside/etc"), Access::ReadOnly)?;
+    link_folders(&run)?;
+    for dir in &plan.shares {
+        bind(dir, dir, Access::Writable)?;
+    }
+    mount(Some(&run), "/run", nothing, MsFlags::MS_MOVE, nothing).context("moving /run")?;
+    ensure!(Path::new(WORK).join("plan.json").is_file(), "{WORK} is not the folder of the boot");
+    etc::replace()
+}
+
+/// Shows the folders of the machine's `/run` in the new one at `run`: disks are below it, and some systems' programs.
+fn link_folders(run: &Path) -> Result<()> {
+    for entry in fs::read_dir("/run").context("/run")? {
+        let entry = entry?;
+        let (link, target) = (run.join(entry.file_name()), Path::new("/run/outside/run").join(entry.file_name()));
+        if entry.file_type()?.is_dir() && !link.exists() {
+            symlink(target, link).with_context(|| entry.path().display().to_string())?;
+        }
+    }
+    Ok(())
+}
+
+/// Shows the folder `from` at `to`, too.
+fn bind(from: &Path, to: &Path, access: Access) -> Result<()> {
+    let nothing = None::<&str>;
+    mount(Some(from), to, nothing, MsFlags::MS_BIND | MsFlags::MS_REC, nothing)
+        .with_context(|| format!("bind {}", from.display()))?;
+    sys::set_access(to, access).with_context(|| format!("access to {}", to.display()))
+}
