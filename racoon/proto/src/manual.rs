@@ -58,7 +58,8 @@
 //! A state is a struct; a step consumes it and returns a `Turn`: a job, a message, the SA, a failure, or `Ignored` with
 //! the state as it was. The exchange knows nothing of sockets, timers and tables: `engine::phase1` gives it what came
 //! and does what it brings. The pre-shared key is asked for together with the first computation, because both are done
-//! elsewhere; in main mode only the address can be asked for ([`psk`](crate::psk)).
+//! elsewhere; in main mode only the address can be asked for ([`psk`](crate::psk)). A responder without a key goes on with a
+//! random one, so that nobody can ask which addresses have one.
 //!
 //! A responder's remote block is a guess until message 5: the first block for the address whose proposals accept the
 //! peer's. Then the identity decides again, with the transform as the peer offered it.

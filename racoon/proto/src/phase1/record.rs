@@ -34,6 +34,8 @@ pub(crate) struct Record {
     pub(crate) in_words: bool,
     /// The line of its beginning is beyond its ration, and so are others of that level.
     pub(crate) quiet: bool,
+    /// There is no key for the peer. A responder goes on all the same, and fails as with a wrong key.
+    pub(crate) no_key: Option<Cause>,
 }
 
 impl Record {
@@ -49,6 +51,7 @@ impl Record {
             faults: 0,
             in_words: true,
             quiet: false,
+            no_key: None,
         }
     }
 
@@ -68,11 +71,11 @@ impl Record {
         is_new
     }
 
-    /// Why nothing more came of it: what was wrong with what the peer sent, or else what it said, or else its silence after
-    /// `sent` transmissions.
+    /// Why nothing more came of it: that there is no key, or else what was wrong with what the peer sent, or what it said, or
+    /// its silence after `sent` transmissions.
     pub(crate) fn why(&self, sent: u32) -> Cause {
         let refused = || self.peer_said.last().copied().map(Cause::Refused);
-        self.fault.clone().or_else(refused).unwrap_or(Cause::NoAnswer { sent })
+        self.no_key.clone().or_else(|| self.fault.clone()).or_else(refused).unwrap_or(Cause::NoAnswer { sent })
     }
 
     /// The cause of a failure in words; of a refusal by the peer, which names nothing, together with what it refused.

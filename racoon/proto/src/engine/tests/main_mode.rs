@@ -190,14 +190,71 @@ fn no_pre_shared_key() {
     world.initiate();
     world.run();
     assert_eq!(world.a.failures(), [no_key("192.0.2.2")]);
+    // A responder says so when message 5 proves nothing, and goes on as with a wrong key.
     let mut world = World::new();
     world.b.keys = Keys(Vec::new());
     world.initiate();
     world.run();
-    assert_eq!(world.b.failures(), [no_key("192.0.2.1")]);
-    assert_eq!(world.b.states(), []);
+    let line = "a message of phase 1 is ignored: no pre-shared key for 192.0.2.1: add it";
+    assert!(world.b.has_logged(Level::Warning, line), "{:?}", world.b.log);
+    assert_eq!(world.b.states(), [5]);
     world.pass(seconds(60));
+    assert_eq!(world.b.failures(), [no_key("192.0.2.1")]);
+    assert_eq!(world.b.event_kinds(), [EventKind::Phase1AuthFailed]);
     assert_eq!(world.a.failures(), [Cause::Refused(NotifyType::AUTHENTICATION_FAILED)]);
+    // Without a message 5 that is the cause, too.
+    let mut world = World::new();
+    world.b.keys = Keys(Vec::new());
+    world.initiate();
+    world.run_with(|sent| if sent.bytes[19] & 1 == 0 { Fate::Deliver } else { Fate::Drop });
+    world.pass_with(seconds(60), |_| Fate::Drop);
+    assert_eq!(world.b.failures(), [no_key("192.0.2.1")]);
+    // It is added while the peer goes on: the exchange that has begun fails, the next one does not.
+    let mut world = World::new();
+    let keys = std::mem::replace(&mut world.b.keys, Keys(Vec::new()));
+    world.initiate();
+    world.run();
+    world.b.keys = keys;
+    world.pass(seconds(60));
+    world.initiate();
+    world.run();
+    world.assert_up();
+}
+
+/// CVE-2002-1623: who has no key here and who has another one get the same messages, as many, at the same times.
+#[test]
+fn a_missing_key_looks_like_a_wrong_one() {
+    type Message = (Time, SocketAddr, usize, Vec<u8>);
+    let seen = |keys: &[(&str, &'static str)], spoil: fn(&Transmit) -> Fate| {
+        let mut world = World::new();
+        world.b.keys = Keys(keys.iter().map(|(name, key)| (name.to_string(), *key)).collect());
+        let mut seen = Vec::<Message>::new();
+        world.initiate();
+        world.run_with(spoil);
+        for _ in 0..120 {
+            for sent in world.b.sent.drain(..) {
+                // Next payload, version, exchange, and flags of the header.
+                seen.push((world.now, sent.remote, sent.bytes.len(), sent.bytes[16..20].to_vec()));
+            }
+            world.pass_with(seconds(1), spoil);
+        }
+        assert_eq!((world.a.states(), world.b.states()), (vec![], vec![]));
+        seen
+    };
+    let twice: fn(&Transmit) -> Fate = |_| Fate::Twice;
+    let spoilt_5: fn(&Transmit) -> Fate = |sent| {
+        let mut bytes = sent.bytes.clone();
+        if bytes[19] & 1 == 1 {
+            bytes.push(0);
+        }
+        Fate::Change(bytes)
+    };
+    let no_5: fn(&Transmit) -> Fate = |sent| if sent.bytes[19] & 1 == 0 { Fate::Deliver } else { Fate::Drop };
+    for spoil in [|_: &Transmit| Fate::Deliver, twice, spoilt_5, no_5] {
+        let (missing, wrong) = (seen(&[], spoil), seen(&[("192.0.2.1", "another secret")], spoil));
+        assert_eq!(missing, wrong);
+        assert!(wrong.len() >= 2, "messages 2 and 4");
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The responder's side.
 
-use crate::crypto::{DhTask, DhWork, Exponent, Job, JobResult};
+use zeroize::Zeroizing;
+
+use crate::crypto::{DhTask, DhWork, Exponent, Job, JobResult, KeyAnswer, Secret};
 use crate::exchange::rules::{self, MAIN};
 use crate::num::{AuthMethod, ExchangeType, PayloadType};
 use crate::outcome::{Cause, Role};
@@ -22,6 +24,9 @@ const SA_MAX: usize = 1 << 14;
 
 /// More blocks than this are not named when the peer is none of those that they expect.
 const BLOCKS_TOLD: usize = 4;
+
+/// Bytes of the key that stands for a missing one.
+const RANDOM_KEY_LEN: usize = 32;
 
 /// How far a responder is.
 pub(crate) enum Responder {
@@ -213,7 +218,7 @@ impl DerivesKeys {
         if result == JobResult::default() {
             return Ok(Turn::Ignored(Responder::AwaitsKey(self.awaited), Cause::not_computed()));
         }
-        let psk = found_key(cx, result.key)?;
+        let psk = key_or_random(cx, result.key)?;
         let values = match exchanged(result.exchange)?.1 {
             Ok(values) => values,
             Err(cause) => return Ok(Turn::Ignored(Responder::AwaitsKey(self.awaited), cause)),
@@ -230,11 +235,31 @@ impl DerivesKeys {
     }
 }
 
+/// The peer's key, or a random one if there is none: to end the exchange here would tell anybody which addresses have a key
+/// (CVE-2002-1623). Message 5 cannot prove knowledge of a random key, and fails as with a wrong one.
+fn key_or_random(cx: &mut Context<'_>, answer: Option<KeyAnswer>) -> Result<Secret, Cause> {
+    let key = match found_key(cx, answer) {
+        Err(no_key @ Cause::NoPreSharedKey { .. }) => {
+            cx.record.no_key = Some(no_key);
+            let mut random = Zeroizing::new(vec![0; RANDOM_KEY_LEN]);
+            cx.random.fill(&mut random);
+            return Ok(random.into());
+        }
+        other => other?,
+    };
+    cx.record.no_key = None;
+    Ok(key)
+}
+
 impl AwaitsIdentity {
     /// Message 5: who the peer is; which block that makes its own; and message 6: who we are.
     fn receive(mut self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Turn<Responder> {
         let proved = match self.keyed.read(cx, Role::Initiator, header, body) {
             Ok(proved) => proved,
+            Err(Cause::Authentication(why)) => {
+                let cause = cx.record.no_key.clone().unwrap_or(Cause::Authentication(why));
+                return Turn::Ignored(Responder::AwaitsIdentity(self), cause);
+            }
             Err(cause) => return Turn::Ignored(Responder::AwaitsIdentity(self), cause),
         };
         self.keyed.accept(&proved);
