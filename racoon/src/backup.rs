@@ -23,6 +23,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use ipsec_conf::hex;
+use ipsec_conf::kernel_state::{Protocol, SaKey};
 use libpfkey::request::Origin;
 use libpfkey::wire::{Address, Builder, Header, Key, Lifetime, Sa, Sa2};
 use libpfkey::{Dialect, Extension, ExtensionType, Message, MessageType, SaFlags, SaState, SaType, dump};
@@ -30,6 +31,7 @@ use nix::unistd::geteuid;
 use zeroize::Zeroizing;
 
 use crate::clock::since_1970;
+use crate::kernel::complete_soft;
 
 /// More than this is no file of ours.
 const SIZE_MAX: u64 = 64 << 20;
@@ -243,6 +245,17 @@ impl Kept {
         })
     }
 
+    /// How the state file identifies it; none if it is of no protocol of IPsec.
+    pub fn key(&self, dialect: Dialect) -> Option<SaKey> {
+        let protocol = match SaType::from_number(dialect, self.sa_type) {
+            SaType::Ah => Protocol::Ah,
+            SaType::Esp => Protocol::Esp,
+            SaType::IpComp => Protocol::Ipcomp,
+            _ => return None,
+        };
+        Some(SaKey { protocol, source: self.source, destination: self.destination, spi: self.spi })
+    }
+
     fn name(&self) -> Name {
         (self.source, self.destination, self.sa_type, self.spi)
     }
@@ -364,7 +377,9 @@ impl Kept {
         let [_, bytes, _, usetime] = self.limits;
         let hard = Lifetime { allocations: 0, bytes, addtime: left, usetime };
         message.push(&Extension::Lifetime(ExtensionType::LifetimeHard, hard))?;
-        message.push(&Extension::Lifetime(ExtensionType::LifetimeSoft, Lifetime::default()))?;
+        // Whoever negotiated it renews it ahead of that.
+        let soft = complete_soft(origin.abi.dialect, hard, Lifetime::default());
+        message.push(&Extension::Lifetime(ExtensionType::LifetimeSoft, soft))?;
         for (name, words) in &self.words {
             if let Some((_, kind)) = WORDS.iter().find(|(known, _)| known == name) {
                 message.push(&Extension::Words(*kind, *words))?;

@@ -14,6 +14,7 @@ pub mod ctl;
 pub mod daemon;
 pub mod files;
 pub mod kernel;
+pub mod kernel_state;
 pub mod keys;
 pub mod log;
 pub mod net;

@@ -10,6 +10,7 @@ use std::thread;
 use ipsec_conf::racoon::{AdminSocket, Config, Place, Problem, Severity, load};
 use libpfkey::Dialect;
 use libpfkey::backend::Choice;
+use libpfkey::state_file;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::geteuid;
 use racoon_proto::crypto::{self, OpenSslRandom};
@@ -25,11 +26,12 @@ use super::unreachables::Unreachables;
 use crate::admin::{self, Server};
 use crate::alarm::Alarm;
 use crate::background::{self, Starting};
-use crate::backup::Backup;
+use crate::backup::{Backup, Kept};
 use crate::cli::{DaemonOptions, VERSION_LINE};
 use crate::config::{Unread, Untranslatable};
 use crate::files::Files;
-use crate::kernel::{Abilities, Door, Remark, choice_of};
+use crate::kernel::{Abilities, Door, LeftOver, Remark, choice_of};
+use crate::kernel_state::StateLog;
 use crate::keys::KeyFile;
 use crate::log::{self, Log};
 use crate::net::{self, Bypass, Sockets};
@@ -139,9 +141,14 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
     let dialect = Dialect::from_environment()?;
     let mut door = Door::open(&choice, dialect, config.pfkey_buffer, remarks(&log))?;
     let settings = settings_of(&config, &options, door.abilities(), &log).ok_or(Failure::Configuration)?;
-    keep_sas(&mut door, &config, &options, &log)?;
-    // 4. What others see.
+    // 4. What others see. Whoever has the control socket, or the state file, is the only one.
     let admin = admin_socket(&config.listen.adminsock, &log)?;
+    if !elsewhere {
+        record(&mut door, &log);
+    }
+    let backup = open_backup(&config, &options, &log)?;
+    remove_left_over(&mut door, backup.as_ref(), &log);
+    restore(&mut door, backup, &options, &log)?;
     let bypass = if elsewhere { Bypass::Wished } else { Bypass::Required };
     let sockets = net::Options { listen: config.listen.clone(), ports: options.ports, family: options.family, bypass };
     let sockets = Sockets::open(sockets, log.clone())?;
@@ -232,11 +239,36 @@ fn places(config: &Config) -> impl Iterator<Item = &Place> {
     config.sainfos.iter().map(|sainfo| &sainfo.place)
 }
 
-/// SAs are kept from now on, if the configuration says where. With `-B` those that were kept, and whose time is not over, are
-/// given back to the kernel first.
-fn keep_sas(door: &mut Door, config: &Config, options: &DaemonOptions, log: &Log) -> Result<(), Failure> {
+/// Lists from now on what racoon has in the kernel. Without a state file racoon works as well, but what it has in the kernel
+/// stays there if it crashes.
+fn record(door: &mut Door, log: &Log) {
+    let opened = state_file::kernel_id().and_then(|id| {
+        let path = state_file::path(&id);
+        StateLog::open(&path, id, &mut |remark| log.warning(remark))
+    });
+    match opened {
+        Ok(state) => door.record_in(state),
+        Err(error) => log.error(format_args!(
+            "no state file: {error}; if racoon crashes, its SAs and policies are left in the kernel"
+        )),
+    }
+}
+
+/// Removes what an earlier racoon left in the kernel when it crashed, but for SAs that are restored.
+fn remove_left_over(door: &mut Door, backup: Option<&(Backup, Vec<Kept>)>, log: &Log) {
+    let restored = backup.map_or(&[][..], |(_, kept)| kept);
+    match door.remove_left_over(restored) {
+        Ok(LeftOver { policies: 0, sas: 0, .. }) => {}
+        Ok(LeftOver { policies, sas, .. }) => log
+            .info(format_args!("removed what an earlier racoon left in the kernel: policies: {policies}, SAs: {sas}")),
+        Err(error) => log.error(format_args!("what an earlier racoon left in the kernel is not removed: {error}")),
+    }
+}
+
+/// The file of `path backupsa`, and the SAs to be restored from it; none without `-B`.
+fn open_backup(config: &Config, options: &DaemonOptions, log: &Log) -> Result<Option<(Backup, Vec<Kept>)>, Failure> {
     let Some(path) = config.paths.backupsa.as_deref() else {
-        return if options.backup { Err(Failure::Backup("no `path backupsa' is configured".into())) } else { Ok(()) };
+        return if options.backup { Err(Failure::Backup("no `path backupsa' is configured".into())) } else { Ok(None) };
     };
     let failed = |error: io::Error| Failure::Backup(error.to_string());
     let mut backup = match Backup::open(path) {
@@ -244,14 +276,29 @@ fn keep_sas(door: &mut Door, config: &Config, options: &DaemonOptions, log: &Log
         Err(error) if options.backup => return Err(failed(error)),
         Err(error) => {
             log.error(format_args!("SAs are not kept: {error}"));
-            return Ok(());
+            return Ok(None);
         }
     };
+    let mut kept = Vec::new();
     if options.backup {
-        let (kept, strange) = backup.take().map_err(failed)?;
+        let strange;
+        (kept, strange) = backup.take().map_err(failed)?;
         if strange > 0 {
             log.warning(format_args!("{}: {strange} lines are not of this version's, and left out", path.display()));
         }
+    }
+    Ok(Some((backup, kept)))
+}
+
+/// Gives SAs back to the kernel whose time is not over. SAs are kept from now on.
+fn restore(
+    door: &mut Door,
+    backup: Option<(Backup, Vec<Kept>)>,
+    options: &DaemonOptions,
+    log: &Log,
+) -> Result<(), Failure> {
+    let Some((backup, kept)) = backup else { return Ok(()) };
+    if options.backup {
         let given = door.give_back(&kept).map_err(|error| Failure::Backup(error.to_string()))?;
         log.info(format_args!("{given} of {} kept SAs given back to the kernel", kept.len()));
     }

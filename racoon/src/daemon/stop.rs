@@ -15,6 +15,7 @@ impl Daemon {
         let _ = self.engine.handle_control(clock::now(), Control::Shutdown);
         self.carry_out();
         self.door.forget_kept();
+        self.door.end_record();
         let log = self.log.clone();
         // The sockets close, and the files of the process id and of the control socket go.
         drop(self);

@@ -24,8 +24,9 @@ use super::caveat::Caveat;
 use super::event::{Heard, sa_name, understand};
 use super::request as compose;
 use super::requests::Requests;
-use super::{Abilities, Log, Remark, Target, failed, is_missing, policy, refused, sa_type_of};
+use super::{Abilities, Log, Remark, Target, failed, is_missing, is_missing_policy, policy, refused, sa_type_of};
 use crate::backup::{Backup, Kept};
+use crate::kernel_state::StateLog;
 
 /// Requests of ours whose echo is awaited: more of them than any echo can be late.
 const ECHOES_MAX: usize = 65_536;
@@ -52,6 +53,10 @@ pub struct Door {
     warned_of: Vec<Caveat>,
     /// Where installed SAs are kept.
     backup: Option<Backup>,
+    /// Where what is installed is listed for the time after a crash.
+    pub(super) state: Option<StateLog>,
+    /// The last record could not be written.
+    pub(super) state_failed: bool,
 }
 
 /// The door that a configuration asks for; where it leaves the choice, the one of the environment.
@@ -117,6 +122,8 @@ impl Door {
             log,
             warned_of: Vec::new(),
             backup: None,
+            state: None,
+            state_failed: false,
         };
         // 1. The policies there are, before an acquire names one of them; what changes them meanwhile is told.
         let policies = door.dump()?;
@@ -393,6 +400,7 @@ impl Door {
             Heard::Event(KernelEvent::Deleted(name)) => {
                 self.ports.remove(&name);
                 self.forget(Gone::One(&name));
+                self.record_sa_gone(&name);
                 if !self.deleted.remove(&name) {
                     on_event(KernelEvent::Deleted(name));
                 }
@@ -406,6 +414,7 @@ impl Door {
                     KernelEvent::Expire(name, Limit::Hard) => {
                         self.ports.remove(name);
                         self.forget(Gone::One(name));
+                        self.record_sa_gone(name);
                     }
                     KernelEvent::Flushed(protocol) => self.forget(Gone::All(*protocol)),
                     KernelEvent::PoliciesFlushed => self.created.clear(),
@@ -476,8 +485,10 @@ impl Door {
         if self.deleted.remove(&name) {
             self.renewed.insert(name);
         }
+        self.record_sa_request(installation);
         match self.requests.ask(&request, |_| ()) {
             Ok(()) => {
+                self.record_sa_present(&name);
                 self.note_ports(name, installation.udp);
                 self.installed.insert(name);
                 self.remember(installation, &request);
@@ -487,6 +498,8 @@ impl Door {
                 // It may have been done all the same, and nobody would know.
                 if matches!(error, Error::Timeout) {
                     self.delete(&name);
+                } else {
+                    self.record_sa_gone(&name);
                 }
                 Err(failed(&what, &error))
             }
@@ -512,7 +525,11 @@ impl Door {
             self.renewed.clear();
         }
         self.deleted.insert(*name);
-        let Err(error) = self.requests.ask(&request, |_| ()) else { return };
+        let asked = self.requests.ask(&request, |_| ());
+        if asked.as_ref().err().is_none_or(is_missing) {
+            self.record_sa_gone(name);
+        }
+        let Err(error) = asked else { return };
         // That there is none is no error; and then nobody is told of it. What is there all the same is found later.
         if is_missing(&error) {
             self.deleted.remove(name);
@@ -535,6 +552,7 @@ impl Door {
     fn add_policy(&mut self, policy: &Policy) -> std::result::Result<Option<Policy>, KernelError> {
         let Some(spd) = policy::to_request(self.requests.abi().dialect, policy)? else { return Ok(None) };
         let mut request = Vec::new();
+        let listed = self.record_policy_request(policy);
         let asked = request::spdadd(self.requests.origin(0), &spd, &mut request)
             .and_then(|()| self.requests.ask(&request, policy::from_message));
         let Selector { source, destination, .. } = policy.selector;
@@ -544,6 +562,7 @@ impl Door {
                 if self.requests.abi().dialect != Dialect::Linux {
                     self.created.insert(added.index, added.name());
                 }
+                self.record_policy_present(&added);
                 Ok(Some(self.completed(added)))
             }
             Ok(_) => Err(refused(format!("{}: the answer does not name the policy, which stays", what()))),
@@ -552,6 +571,8 @@ impl Door {
                     // Whether it was added nobody knows; and one that is there may be somebody else's.
                     let text = format!("{}: no answer; if a {} policy is left, delete it", what(), policy.direction);
                     (self.log)(Remark::Warning(text));
+                } else {
+                    self.record_policy_refused(policy, listed);
                 }
                 Err(failed(&what(), &error))
             }
@@ -563,6 +584,9 @@ impl Door {
         let mut request = Vec::new();
         let asked = request::spddelete2(self.requests.origin(0), name.index, &mut request)
             .and_then(|()| self.requests.ask(&request, |_| ()));
+        if asked.as_ref().err().is_none_or(is_missing_policy) {
+            self.record_policy_gone(name.direction, &name.selector);
+        }
         if let Err(error) = asked {
             let Selector { source, destination, .. } = name.selector;
             (self.log)(Remark::Debug(format!("SPDDELETE2 {source}->{destination}: {error}")));

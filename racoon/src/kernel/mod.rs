@@ -10,6 +10,7 @@ mod caveat;
 mod door;
 mod event;
 mod policy;
+mod recorded;
 mod repair;
 mod request;
 mod requests;
@@ -23,6 +24,8 @@ use racoon_proto::num::Protocol;
 
 pub use abilities::Abilities;
 pub use door::{Door, choice_of};
+pub use recorded::LeftOver;
+pub(crate) use request::complete_soft;
 
 /// Something for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +67,11 @@ fn failed(what: &str, error: &libpfkey::Error) -> KernelError {
 /// Whether a kernel says that there is no such SA.
 fn is_missing(error: &libpfkey::Error) -> bool {
     matches!(error, libpfkey::Error::Kernel(libc::ESRCH | libc::ENOENT))
+}
+
+/// Whether a kernel says that there is no such policy. The BSDs have no errno for it alone.
+fn is_missing_policy(error: &libpfkey::Error) -> bool {
+    is_missing(error) || matches!(error, libpfkey::Error::Kernel(libc::EINVAL))
 }
 
 /// The SA type of a protocol.

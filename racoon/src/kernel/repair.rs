@@ -40,6 +40,7 @@ impl Door {
             (self.log)(Remark::Debug(format!("{name} is gone, and nobody has said so")));
             self.ports.remove(&name);
             self.forget(Gone::One(&name));
+            self.record_sa_gone(&name);
             on_event(KernelEvent::Deleted(name));
         }
         let left = self.deleted.intersection(&there).copied().collect::<Vec<_>>();

@@ -100,7 +100,8 @@ pub(super) fn install(
         flags: suite.flags | window.flags,
     };
     let sa2 = Sa2 { mode: mode_number(installation.mode), reqid: installation.reqid, ..Sa2::default() };
-    let (hard, soft) = (lifetime(installation.hard), lifetime(installation.soft));
+    let hard = lifetime(installation.hard);
+    let soft = complete_soft(origin.abi.dialect, hard, lifetime(installation.soft));
     let mut write = || -> libpfkey::Result<()> {
         let mut message = Builder::new(origin.abi, header, buffer)?;
         message.push(&Extension::Sa(sa))?;
@@ -157,6 +158,26 @@ fn lifetime(limit: kernel::Lifetime) -> Lifetime {
         bytes: limit.kilobytes.map_or(0, |kilobytes| u64::from(kilobytes) * 1024),
         addtime: limit.seconds,
         usetime: 0,
+    }
+}
+
+/// The soft limits as the kernel is told of them. The BSDs look at a hard limit only once a soft one has been reached: where
+/// there is none, because the peer renews the SA, it is just below the hard one. (What they tell then nobody waits for; and
+/// NetBSD deletes an SA that was never used when it reaches its soft limit.)
+pub(crate) fn complete_soft(dialect: Dialect, hard: Lifetime, soft: Lifetime) -> Lifetime {
+    if dialect == Dialect::Linux {
+        return soft;
+    }
+    let complete = |hard: u64, soft: u64| match (soft, hard) {
+        (0, 1) => 1,
+        (0, hard) => hard.saturating_sub(1),
+        (soft, _) => soft,
+    };
+    Lifetime {
+        bytes: complete(hard.bytes, soft.bytes),
+        addtime: complete(hard.addtime, soft.addtime),
+        usetime: complete(hard.usetime, soft.usetime),
+        ..soft
     }
 }
 

@@ -30,7 +30,7 @@ fn stopped(ours: &Ours) -> Result<()> {
     bob.stop()
 }
 
-/// A daemon that was killed leaves its SAs in the kernel; the next one lets them live.
+/// A daemon that was killed leaves its SAs in the kernel; the next one removes them, and negotiates others.
 fn killed(ours: &Ours) -> Result<()> {
     let scene = Scene::new(ours, Shape::Transport)?;
     let (alice, bob) = scene.start_both(&Knobs::default())?;
@@ -38,6 +38,8 @@ fn killed(ours: &Ours) -> Result<()> {
     bob.kill()?;
     scene.protected("ESP")?;
     let bob = scene.restart(Side::Bob, &Knobs::default())?;
+    bob.wait_for_log("removed what an earlier racoon left in the kernel: policies: 0, SAs: 2")?;
+    scene.bring_up(Side::Bob)?;
     scene.protected("ESP")?;
     alice.stop()?;
     bob.stop()

@@ -17,6 +17,7 @@ pub(super) const PLAYS: &[Play] = &[
     ("generated policies, tunnel, unique", |ours| {
         made(ours, Shape::Tunnel, "generate_policy unique;", "unique:16383", Side::Alice)
     }),
+    ("generated policies, killed", killed),
 ];
 
 /// Seconds that a phase 2 lives. A renewal begins at four fifths of it.
@@ -56,6 +57,37 @@ fn made(ours: &Ours, shape: Shape, bobs: &'static str, level: &str, stops: Side)
     scene.until("no generated policies", || Ok(count(&scene)? == 0))?;
     ensure!(policies(&scene)?.contains("192.0.2.99"), "somebody else's policy is gone:\n{}", policies(&scene)?);
     second.stop()
+}
+
+/// Bob is killed: his policies block plain traffic until he starts again. Then Alice gets in as before.
+fn killed(ours: &Ours) -> Result<()> {
+    let scene = Scene::new(ours, Shape::Tunnel)?;
+    let knobs = Knobs::default();
+    let alice = scene.start(Side::Alice, &knobs)?;
+    scene.load(Side::Bob, FOREIGN.into())?;
+    let bobs = Knobs { remote: "generate_policy on;", ..knobs.clone() };
+    let bob = scene.restart(Side::Bob, &bobs)?;
+    scene.bring_up(Side::Alice)?;
+    check(&scene, 3, "require")?;
+    bob.kill()?;
+    alice.stop()?;
+    scene.setkey(Side::Alice, &["-FP"])?;
+    let plain = || scene.ping(Side::Alice, &["-c", "1", "-W", "1"]);
+    ensure!(plain()?.received == 0, "no policy is left");
+
+    let bob = scene.restart(Side::Bob, &bobs)?;
+    bob.wait_for_log("removed what an earlier racoon left in the kernel: policies: 3, SAs: 2")?;
+    ensure!(count(&scene)? == 0 && scene.count_sas(Side::Bob)? == 0, "left:\n{}", policies(&scene)?);
+    ensure!(policies(&scene)?.contains("192.0.2.99"), "somebody else's policy is gone:\n{}", policies(&scene)?);
+    ensure!(plain()?.received == 1, "plain traffic is blocked:\n{}", policies(&scene)?);
+
+    let alice = scene.start(Side::Alice, &knobs)?;
+    scene.bring_up(Side::Alice)?;
+    scene.protected("ESP")?;
+    check(&scene, 3, "require")?;
+    alice.stop()?;
+    scene.until("no generated policies", || Ok(count(&scene)? == 0))?;
+    bob.stop()
 }
 
 /// As many policies as there should be, of a level.

@@ -107,9 +107,11 @@ impl Engine {
         let now = self.now();
         while let Some(age) = self.sad.due(now) {
             let Some(sa) = self.sad.get(age) else { return };
-            if sa.is_over(now) {
+            let is_netbsd = self.abi.dialect == Dialect::NetBsd;
+            let soft_first = is_netbsd && sa.sa.state == SaState::Mature;
+            if sa.is_over(now) && !soft_first {
                 self.expire_hard(age);
-            } else if self.abi.dialect == Dialect::NetBsd && sa.current.allocations == 0 {
+            } else if is_netbsd && sa.current.allocations == 0 {
                 // NetBSD drops what nobody used without a word.
                 self.sad.remove(age);
             } else {

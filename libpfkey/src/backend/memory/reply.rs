@@ -128,7 +128,7 @@ pub(super) fn policy(dialect: Dialect, stored: &StoredPolicy) -> Vec<Extension<'
             reply.extend([hard(stored.hard), soft, current, Extension::Policy(linux_policy(&stored.policy))]);
             reply.extend(stored.label.as_ref().map(|label| Extension::SecurityContext(label.as_context())));
         }
-        Dialect::FreeBsd if stored.hard.is_some() => {
+        Dialect::FreeBsd if stored.hard.is_some_and(|hard| hard.addtime != 0 || hard.usetime != 0) => {
             reply.extend([Extension::Policy(stored.policy.clone()), current, hard(stored.hard)]);
         }
         _ => reply.push(Extension::Policy(stored.policy.clone())),

@@ -115,10 +115,11 @@ impl Association {
         self.encrypt_key = request.key(ExtensionType::KeyEncrypt).map(StoredKey::of);
     }
 
-    /// The second of its next time limit.
-    pub(super) fn deadline(&self) -> Option<u64> {
+    /// The second of its next time limit. NetBSD looks at the hard limit only of SAs that have reached the soft one.
+    pub(super) fn deadline(&self, dialect: Dialect) -> Option<u64> {
         let limit = |lifetime: Option<Lifetime>| lifetime.map(|lifetime| lifetime.addtime).filter(|time| *time != 0);
         let next = match self.sa.state {
+            SaState::Mature if dialect == Dialect::NetBsd => limit(self.soft),
             SaState::Mature => [limit(self.soft), limit(self.hard)].into_iter().flatten().min(),
             SaState::Larval | SaState::Dying => limit(self.hard),
             _ => None,
@@ -228,7 +229,7 @@ impl Sad {
             self.by_name.insert(Name::new(self.dialect, association.pair(), association.sa.spi), age);
         }
         self.by_pair.entry(association.pair()).or_default().insert(age);
-        self.by_deadline.extend(association.deadline().map(|at| (at, age)));
+        self.by_deadline.extend(association.deadline(self.dialect).map(|at| (at, age)));
         self.by_age.insert(age, association);
         age
     }
@@ -236,11 +237,11 @@ impl Sad {
     /// Changes an SA in place: anything but its name.
     pub(super) fn change(&mut self, age: u64, change: impl FnOnce(&mut Association)) {
         let Some(association) = self.by_age.get_mut(&age) else { return };
-        if let Some(at) = association.deadline() {
+        if let Some(at) = association.deadline(self.dialect) {
             self.by_deadline.remove(&(at, age));
         }
         change(association);
-        self.by_deadline.extend(association.deadline().map(|at| (at, age)));
+        self.by_deadline.extend(association.deadline(self.dialect).map(|at| (at, age)));
     }
 
     pub(super) fn remove(&mut self, age: u64) -> Option<Association> {
@@ -248,7 +249,7 @@ impl Sad {
         if !association.is_acquire {
             self.by_name.remove(&Name::new(self.dialect, association.pair(), association.sa.spi));
         }
-        if let Some(at) = association.deadline() {
+        if let Some(at) = association.deadline(self.dialect) {
             self.by_deadline.remove(&(at, age));
         }
         if let Some(ages) = self.by_pair.get_mut(&association.pair()) {

@@ -19,45 +19,49 @@ use super::{aes_sha1, allocation, esp, inbound, ip, outbound};
 use crate::backup::Backup;
 use crate::kernel::{Door, Remark, choice_of};
 
-struct Lab {
-    kernel: Memory,
-    door: Door,
-    remarks: Arc<Mutex<Vec<Remark>>>,
+pub(super) struct Lab {
+    pub(super) kernel: Memory,
+    pub(super) door: Door,
+    pub(super) remarks: Arc<Mutex<Vec<Remark>>>,
 }
 
 impl Lab {
-    fn new(dialect: Dialect) -> Self {
-        let kernel = Memory::new(Abi::of(dialect)).unwrap();
+    pub(super) fn new(dialect: Dialect) -> Self {
+        Self::on(Memory::new(Abi::of(dialect)).unwrap())
+    }
+
+    /// On a kernel that has nothing yet, or what an earlier racoon left there.
+    pub(super) fn on(kernel: Memory) -> Self {
         let remarks = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&remarks);
         let log = Box::new(move |remark| log.lock().unwrap().push(remark));
         let another = || Box::new(kernel.another_handle().unwrap());
         let door = Door::over(another(), another(), 64, log).unwrap();
         let mut lab = Self { kernel, door, remarks };
-        assert!(matches!(&lab.events()[..], [KernelEvent::Policies(none)] if none.is_empty()));
+        assert!(matches!(&lab.events()[..], [KernelEvent::Policies(_)]));
         lab
     }
 
-    fn events(&mut self) -> Vec<KernelEvent> {
+    pub(super) fn events(&mut self) -> Vec<KernelEvent> {
         let mut events = Vec::new();
         self.door.readable(&mut |event| events.push(event)).unwrap();
         events
     }
 
-    fn ask(&mut self, request: KernelRequest) -> Vec<KernelEvent> {
+    pub(super) fn ask(&mut self, request: KernelRequest) -> Vec<KernelEvent> {
         let mut events = Vec::new();
         self.door.carry_out(request, &mut |event| events.push(event));
         events
     }
 
-    fn allocate(&mut self, protocol: Protocol) -> u32 {
+    pub(super) fn allocate(&mut self, protocol: Protocol) -> u32 {
         match self.ask(KernelRequest::AllocateSpi(allocation(protocol))).pop() {
             Some(KernelEvent::Spi(RequestId(2), Ok(spi))) => spi,
             other => panic!("{other:?}"),
         }
     }
 
-    fn install(&mut self, installation: SaInstallation) -> Result<(), KernelError> {
+    pub(super) fn install(&mut self, installation: SaInstallation) -> Result<(), KernelError> {
         match self.ask(KernelRequest::Install(Box::new(installation))).pop() {
             Some(KernelEvent::Installed(RequestId(1), result)) => result,
             other => panic!("{other:?}"),
@@ -65,12 +69,12 @@ impl Lab {
     }
 
     /// Somebody else.
-    fn other(&self) -> Connection {
+    pub(super) fn other(&self) -> Connection {
         Connection::new(Box::new(self.kernel.another_handle().unwrap()))
     }
 }
 
-fn policy(direction: Direction) -> Policy {
+pub(super) fn policy(direction: Direction) -> Policy {
     let selector = Selector {
         source: Prefix::host(ip("10.0.0.1")),
         destination: Prefix::host(ip("10.0.0.2")),

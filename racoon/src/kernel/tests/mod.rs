@@ -1,6 +1,8 @@
 mod composed;
 mod heard;
+mod limits;
 mod memory;
+mod recorded;
 
 use std::net::IpAddr;
 

@@ -75,6 +75,20 @@ fn limits_of_time() {
     }
 }
 
+/// NetBSD looks at a hard limit only once the soft one has been reached.
+#[test]
+fn a_hard_limit_without_a_soft_one() {
+    for (dialect, left) in [(Dialect::Linux, 0), (Dialect::FreeBsd, 0), (Dialect::NetBsd, 1)] {
+        let mut lab = Lab::new(dialect);
+        let mut request = lab.esp(M::Add, 0x1000);
+        request.extensions.extend(limits(60, 0));
+        assert_eq!(lab.errno(&request), 0);
+        lab.door.set_time(1000 + 86_400);
+        let dump = lab.bare(M::Dump, SaType::Unspec);
+        assert_eq!(lab.errno(&dump), if left == 0 { 2 } else { 0 }, "{dialect}");
+    }
+}
+
 #[test]
 fn expiry_on_demand() {
     let mut lab = Lab::new(Dialect::NetBsd);

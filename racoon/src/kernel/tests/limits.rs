@@ -1,0 +1,67 @@
+//! Limits of SAs that the peer renews, where a hard limit counts only once a soft one has been reached.
+
+use libpfkey::wire::Lifetime;
+use libpfkey::{Dialect, SaType};
+use racoon_proto::kernel::{self, KernelEvent, Limit, SaInstallation};
+
+use super::memory::Lab;
+use super::{aes_sha1, outbound};
+use crate::backup::Backup;
+use crate::kernel::complete_soft;
+
+fn limits(bytes: u64, addtime: u64) -> Lifetime {
+    Lifetime { bytes, addtime, ..Lifetime::default() }
+}
+
+#[test]
+fn a_soft_limit_is_just_below_the_hard_one() {
+    for dialect in [Dialect::FreeBsd, Dialect::NetBsd, Dialect::Darwin] {
+        let soft = |hard, soft| complete_soft(dialect, hard, soft);
+        assert_eq!(soft(limits(10_240, 3600), Lifetime::default()), limits(10_239, 3599), "{dialect}");
+        assert_eq!(soft(limits(0, 3600), Lifetime::default()), limits(0, 3599), "{dialect}");
+        assert_eq!(soft(limits(0, 1), Lifetime::default()), limits(0, 1), "{dialect}");
+        assert_eq!(soft(limits(0, 0), Lifetime::default()), limits(0, 0), "{dialect}");
+        assert_eq!(soft(limits(10_240, 3600), limits(8192, 2880)), limits(8192, 2880), "who renews has its own");
+    }
+    assert_eq!(complete_soft(Dialect::Linux, limits(10_240, 3600), Lifetime::default()), Lifetime::default());
+}
+
+/// racoon is killed: the SAs of a responder end all the same, as do restored ones.
+#[test]
+fn sas_of_a_responder_end_by_themselves() {
+    for dialect in Dialect::ALL {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sa.backup");
+        let mut lab = Lab::new(dialect);
+        let start = crate::clock::since_1970();
+        lab.kernel.set_time(start);
+        lab.door.keep(Backup::open(&path).unwrap());
+        let limits = kernel::Lifetime { seconds: 1000, kilobytes: Some(10) };
+        let sa = SaInstallation { hard: limits, soft: kernel::Lifetime::default(), ..outbound(0x1001, aes_sha1()) };
+        lab.install(sa).unwrap();
+        let is_there = |lab: &mut Lab| !lab.door.show(SaType::Esp, 0).unwrap().is_empty();
+        lab.kernel.set_time(start + 998);
+        assert!(is_there(&mut lab), "{dialect}");
+        lab.kernel.set_time(start + 1000);
+        assert!(!is_there(&mut lab), "{dialect}");
+
+        let mut after = Lab::new(dialect);
+        after.kernel.set_time(start);
+        let (kept, _) = Backup::open(&path).unwrap().take().unwrap();
+        assert_eq!(after.door.give_back(&kept).unwrap(), 1);
+        after.kernel.set_time(start + 1001);
+        assert!(!is_there(&mut after), "{dialect}: a restored SA");
+    }
+}
+
+/// What the kernel says of the soft limit is told; a responder's engine does not renew.
+#[test]
+fn the_soft_limit_is_told() {
+    let mut lab = Lab::new(Dialect::NetBsd);
+    let sa = SaInstallation { soft: kernel::Lifetime::default(), ..outbound(0x1001, aes_sha1()) };
+    let name = sa.name;
+    lab.install(sa).unwrap();
+    assert!(lab.kernel.expire_soft(SaType::Esp, name.source, name.destination, name.spi));
+    let events = lab.events();
+    assert!(matches!(&events[..], [KernelEvent::Expire(of, Limit::Soft)] if *of == name), "{events:?}");
+}

@@ -1,0 +1,163 @@
+use std::os::unix::fs::symlink;
+
+use ipsec_conf::kernel_state::{Mode, Protocol, SaEntry, SaKey};
+use tempfile::TempDir;
+
+use super::*;
+
+fn id(boot: &str) -> KernelId {
+    KernelId { boot: boot.into(), namespace: "1".into() }
+}
+
+fn key(spi: u32) -> SaKey {
+    SaKey { protocol: Protocol::Esp, source: [192, 0, 2, 1].into(), destination: [192, 0, 2, 2].into(), spi }
+}
+
+fn request(spi: u32) -> Record {
+    Record::SaRequest(SaEntry { key: key(spi), mode: Mode::Tunnel, reqid: 7, requested: 1000, confirmed: None })
+}
+
+struct Place {
+    directory: TempDir,
+    remarks: Vec<String>,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap(), remarks: Vec::new() }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("racoon/kernel.state")
+    }
+
+    fn open(&mut self, boot: &str) -> io::Result<StateLog> {
+        StateLog::open(&self.path(), id(boot), &mut |remark| self.remarks.push(remark))
+    }
+
+    fn text(&self) -> String {
+        fs::read_to_string(self.path()).unwrap()
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
+fn entries_are_there_after_a_crash_until_the_next_boot() {
+    let mut place = Place::new();
+    let mut log = place.open("a").unwrap();
+    log.record(request(0x100)).unwrap();
+    log.record(Record::SaPresent(key(0x100), 1001)).unwrap();
+    log.record(request(0x200)).unwrap();
+    log.record(request(0x300)).unwrap();
+    log.record(Record::SaGone(key(0x300))).unwrap();
+    log.record(Record::SaGone(key(0x400))).unwrap();
+    let text = "racoon-kernel-state 1 boot=a namespace=1\n\
+                sa request esp 192.0.2.1 192.0.2.2 0x00000100 tunnel 7 1000\n\
+                sa present esp 192.0.2.1 192.0.2.2 0x00000100 1001\n\
+                sa request esp 192.0.2.1 192.0.2.2 0x00000200 tunnel 7 1000\n\
+                sa request esp 192.0.2.1 192.0.2.2 0x00000300 tunnel 7 1000\n\
+                sa gone esp 192.0.2.1 192.0.2.2 0x00000300\n";
+    assert_eq!(place.text(), text);
+    assert_eq!((mode(&place.path()), mode(place.path().parent().unwrap())), (0o600, 0o710));
+    let state = log.state().clone();
+    drop(log);
+    let log = place.open("a").unwrap();
+    assert_eq!((log.state(), place.text().as_str()), (&state, text));
+    log.remove_if_empty();
+    assert!(place.path().exists(), "two SAs are listed");
+
+    let log = place.open("b").unwrap();
+    assert_eq!(log.state(), &KernelState::default());
+    assert_eq!(place.text(), "racoon-kernel-state 1 boot=b namespace=1\n");
+    log.remove_if_empty();
+    assert!(!place.path().exists());
+    assert_eq!(place.remarks, [""; 0]);
+}
+
+#[test]
+fn bad_lines_are_told_and_removed() {
+    let mut place = Place::new();
+    place.open("a").unwrap().record(request(0x100)).unwrap();
+    let whole = place.text();
+    fs::write(place.path(), format!("{whole}flush;\nsa request esp 192.0.2.1 192.0.2.2 0x000002")).unwrap();
+    let log = place.open("a").unwrap();
+    assert_eq!(log.state().sas.len(), 1);
+    let name = place.path().display().to_string();
+    let told = [format!("{name}: skipped line 3: not a record"), format!("{name}: skipped line 4: cut off")];
+    assert_eq!(std::mem::take(&mut place.remarks), told);
+    assert_eq!(place.text(), whole);
+    drop(log);
+
+    fs::write(place.path(), whole.clone() + &"?\n".repeat(100)).unwrap();
+    drop(place.open("a").unwrap());
+    assert_eq!(place.remarks.len(), 17);
+    assert_eq!(place.remarks.pop().unwrap(), format!("{name}: skipped 84 more lines"));
+    place.remarks.clear();
+    for (text, reason) in [
+        ("spdflush;\n", "line 1: expected `racoon-kernel-state VERSION boot=ID namespace=ID'"),
+        ("racoon-kernel-state 9 x\n", "line 1: format version 9, expected 1"),
+    ] {
+        fs::write(place.path(), text).unwrap();
+        assert_eq!(place.open("a").unwrap().state(), &KernelState::default());
+        let told = place.remarks.pop().unwrap();
+        assert_eq!(told, format!("{name}: {reason}; its entries are ignored, and a new list begins"));
+        assert_eq!(place.text(), "racoon-kernel-state 1 boot=a namespace=1\n");
+    }
+}
+
+/// However long it runs, the file has at most some lines for each entry, and nothing of it is lost.
+#[test]
+fn the_file_stays_small() {
+    let mut place = Place::new();
+    let mut log = place.open("a").unwrap();
+    log.record(request(0x100)).unwrap();
+    log.record(Record::SaPresent(key(0x100), 1001)).unwrap();
+    for spi in 0x1000..0x2000 {
+        log.record(request(spi)).unwrap();
+        log.record(Record::SaGone(key(spi))).unwrap();
+        assert!(place.text().lines().count() <= LINES_MIN + 1);
+    }
+    // A file that was put in the place of another one is locked like that.
+    assert_eq!(place.open("a").unwrap_err().kind(), ErrorKind::ResourceBusy);
+    let state = log.state().clone();
+    drop(log);
+    assert_eq!(place.open("a").unwrap().state(), &state);
+    assert_eq!(state.sas[&key(0x100)].confirmed, Some(1001));
+    assert_eq!(fs::read_dir(place.path().parent().unwrap()).unwrap().count(), 1, "nothing is left behind");
+}
+
+#[test]
+fn another_racoon_with_the_same_file_is_refused() {
+    let mut place = Place::new();
+    let log = place.open("a").unwrap();
+    let error = place.open("a").unwrap_err();
+    assert_eq!(error.to_string(), format!("{}: another racoon uses it", place.path().display()));
+    drop(log);
+    place.open("a").unwrap();
+}
+
+#[test]
+fn whose_files_are_refused() {
+    let mut place = Place::new();
+    let victim = place.directory.path().join("victim");
+    fs::write(&victim, "precious").unwrap();
+    fs::create_dir(place.path().parent().unwrap()).unwrap();
+    symlink(&victim, place.path()).unwrap();
+    assert!(place.open("a").unwrap_err().to_string().starts_with(&place.path().display().to_string()));
+    fs::remove_file(place.path()).unwrap();
+    fs::write(place.path(), "precious").unwrap();
+    fs::set_permissions(place.path(), Permissions::from_mode(0o622)).unwrap();
+    assert_eq!(place.open("a").unwrap_err().kind(), ErrorKind::PermissionDenied);
+    assert_eq!((place.text().as_str(), fs::read_to_string(&victim).unwrap().as_str()), ("precious", "precious"));
+    // A link in place of the new file is removed, not followed.
+    fs::set_permissions(place.path(), Permissions::from_mode(0o644)).unwrap();
+    symlink(&victim, place.path().with_extension("state.new")).unwrap();
+    place.open("a").unwrap();
+    assert_eq!((fs::read_to_string(&victim).unwrap().as_str(), mode(&place.path())), ("precious", 0o600));
+    let mut nowhere = Place::new();
+    fs::write(nowhere.directory.path().join("racoon"), "").unwrap();
+    assert!(nowhere.open("a").is_err());
+}
