@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod boot;
 mod check;
 mod databases;
 mod json;
