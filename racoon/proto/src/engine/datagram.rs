@@ -11,7 +11,7 @@ use crate::num::{ExchangeType, Flags, NotifyType};
 use crate::outcome::{Cause, Role};
 use crate::output::Level;
 use crate::phase1::main::MainMode;
-use crate::wire::{Cookie, Header, WireError};
+use crate::wire::{Cookie, HEADER_LEN, Header, WireError};
 
 /// What is sent to keep a NAT's mapping alive (RFC 3948 section 2.3).
 const KEEPALIVE: [u8; 1] = [0xff];
@@ -44,6 +44,9 @@ impl Engine {
             self.complain(Complaint::Malformed, remote, || "the commit bit in phase 1".into());
             return self.notify_in_clear((local, remote), header.cookies, datagram.len(), NotifyType::INVALID_FLAGS);
         }
+        // Bytes behind the message are no part of it. (By RFC 2408 section 5.1 it could be refused, but nobody does.) They
+        // must not make the peer's own message, which anybody could have sent again with them, a different one.
+        let datagram = datagram.get(..HEADER_LEN + body.len()).unwrap_or(datagram);
         let digest = match PacketDigest::of(datagram) {
             Ok(digest) => digest,
             Err(error) => {

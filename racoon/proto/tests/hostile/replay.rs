@@ -7,6 +7,7 @@
 use std::net::SocketAddr;
 
 use racoon_proto::num::{ExchangeType, NotifyType, PayloadType};
+use racoon_proto::output::Transmit;
 use racoon_proto::wire::Header;
 
 use crate::dialogue::{Dialogue, Role};
@@ -81,6 +82,35 @@ fn message_1_of_quick_mode_is_worth_nothing_twice() {
     assert_eq!(dialogue.site.snapshot(), before);
     dialogue.finish_anew("after replays of message 1");
     dialogue.site.wind_up("after replays of message 1");
+}
+
+/// Somebody sends each message of an initiator on, with a byte behind it, ahead of the initiator's own, and the answer is
+/// lost: the initiator's own is a duplicate then, and the answer is repeated. An initiator takes such an answer.
+#[test]
+fn bytes_behind_a_message_do_not_cost_its_answer() {
+    for role in Role::BOTH {
+        for step in role.steps() {
+            let what = format!("{role:?} {}", step.name());
+            let mut dialogue = Dialogue::up_to(role, *step);
+            let draft = dialogue.puppet.draft(*step);
+            let message = dialogue.puppet.seal(&draft);
+            dialogue.puppet.has_said(&draft, &message);
+            dialogue.site.receive(&[message.as_slice(), &[0]].concat());
+            if role == Role::Initiator {
+                let lost = dialogue.site.sent.drain(..).collect::<Vec<_>>();
+                dialogue.site.receive(&message);
+                let bytes = |sent: &Transmit| sent.bytes.clone();
+                let repeated = dialogue.site.sent.iter().map(bytes).collect::<Vec<_>>();
+                assert_eq!(repeated, lost.iter().map(bytes).collect::<Vec<_>>(), "{what}");
+            }
+            dialogue.listen();
+            match role.steps().iter().find(|next| **next > *step) {
+                Some(next) => dialogue.finish(*next, &what),
+                None => assert!(dialogue.site.is_up(), "{what}: {}", dialogue.site.story()),
+            }
+            dialogue.site.wind_up(&what);
+        }
+    }
 }
 
 /// A message id that an informational message had is not one for a quick mode, nor the other way round.
