@@ -13,6 +13,10 @@ use crate::daemon;
 use crate::files::Files;
 use crate::waiting;
 
+/// What `-t` says of a file by which nothing can be negotiated.
+const NO_REMOTE: &str = "no remote section, so racoon negotiates with nobody; \
+                         a running racoon that has tunnels refuses to reload such a file";
+
 /// The program.
 pub fn main() -> ExitCode {
     let arguments = std::env::args_os().skip(1).collect::<Vec<OsString>>();
@@ -66,6 +70,9 @@ fn execute(run: &Invocation) -> ExitCode {
         let warning = waiting::warning(&config);
         if !warning.is_empty() {
             say(io::stderr(), &format!("{warning}\n"));
+        }
+        if config.remotes.is_empty() {
+            say(io::stderr(), &format!("{}: warning: {NO_REMOTE}\n", run.file));
         }
     }
     if *test && !*print {

@@ -19,7 +19,7 @@ impl Daemon {
             self.log.error(format_args!("the log file cannot be opened anew: {error}"));
         }
         let new = read(&self.file, &self.files, &self.log);
-        let new = new.and_then(|config| {
+        let new = new.filter(|config| self.keeps_tunnels(config)).and_then(|config| {
             let settings = settings_of(&config, &self.options, self.door.abilities(), &self.log)?;
             Some((config, settings))
         });
@@ -42,6 +42,19 @@ impl Daemon {
         self.reread_kernel();
         self.config = config;
         Ok(())
+    }
+
+    /// Whether a configuration has remote sections if the old one has. A file without any is most likely a wrong or a
+    /// half-written one, and would delete every tunnel; who wants that stops the daemon.
+    fn keeps_tunnels(&self, new: &Config) -> bool {
+        let keeps = self.config.remotes.is_empty() || !new.remotes.is_empty();
+        if !keeps {
+            let file = &self.file;
+            self.log.error(format_args!(
+                "{file}: no remote section, so that a reload would delete all tunnels; to delete them, stop racoon"
+            ));
+        }
+        keeps
     }
 }
 

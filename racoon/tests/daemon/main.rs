@@ -30,6 +30,10 @@ use tempfile::TempDir;
 /// After that something has not happened.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// A remote section for a peer that none of the tests has.
+const ANOTHER_PEER: &str = "remote 192.0.2.99 {\n    exchange_mode main;\n    proposal { encryption_algorithm aes; \
+    hash_algorithm sha256; authentication_method pre_shared_key; dh_group modp2048; }\n}\n";
+
 /// A directory with the files of one daemon.
 struct Site {
     directory: TempDir,

@@ -3,7 +3,7 @@ use std::fs;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::{Site, eventually, free_port};
+use crate::{ANOTHER_PEER, Site, eventually, free_port};
 
 /// What is said of a peer.
 pub(crate) const REMOTE: &str = "{
@@ -205,7 +205,7 @@ fn a_reload_keeps_what_is_still_configured() {
     assert_eq!(a.ctl(&["reload-config"]).status, Some(0));
     assert_eq!(cookies(), before);
     // Without its remote block it goes, and the peer hears of it.
-    a.configure("");
+    a.configure(ANOTHER_PEER);
     assert_eq!(a.ctl(&["reload-config"]).status, Some(0));
     for site in [&a, &b] {
         assert!(eventually(|| site.ctl(&["show-sa", "isakmp"]).stdout.lines().count() == 1), "{}", site.log());
@@ -221,7 +221,7 @@ fn who_moves_takes_leave_from_where_it_was() {
     assert_eq!(a.ctl(&ESTABLISH).status, Some(0));
     a.await_log("ISAKMP-SA established");
     b.await_log("ISAKMP-SA established");
-    a.configure("");
+    a.configure(ANOTHER_PEER);
     let text = fs::read_to_string(a.path("racoon.conf")).unwrap();
     a.write("racoon.conf", &text.replace(&format!("[{}]", a.port), &format!("[{port}]")));
     assert_eq!(a.ctl(&["reload-config"]).status, Some(0));

@@ -2,7 +2,7 @@ use std::fs;
 
 use nix::sys::signal::Signal;
 
-use crate::{Site, eventually};
+use crate::{ANOTHER_PEER, Site, eventually};
 
 #[test]
 fn a_bad_file_leaves_the_old_configuration() {
@@ -21,6 +21,28 @@ fn a_bad_file_leaves_the_old_configuration() {
     assert_eq!(site.ctl(&["rc"]).status, Some(0));
     site.ctl(&["show-sa", "isakmp"]);
     site.await_log("DEBUG: control socket: show-sa");
+}
+
+/// A file without any remote section would delete all tunnels.
+#[test]
+fn a_file_without_remotes_does_not_replace_one_with_remotes() {
+    let site = Site::new();
+    site.configure(ANOTHER_PEER);
+    let daemon = site.start(&[]);
+    site.configure("log debug;\n");
+    daemon.signal(Signal::SIGHUP);
+    site.await_log("ERROR: the configuration cannot be used: the old one stays in effect");
+    let reason =
+        "ERROR: racoon.conf: no remote section, so that a reload would delete all tunnels; to delete them, stop racoon";
+    assert!(site.log().contains(reason), "{}", site.log());
+    let ran = site.ctl(&["reload-config"]);
+    assert_eq!(ran.status, Some(1), "{}", ran.stderr);
+    // One that has some does, and so does one without where there was none before.
+    site.configure(&format!("log debug;\n{ANOTHER_PEER}"));
+    assert_eq!(site.ctl(&["reload-config"]).status, Some(0));
+    let site = Site::new();
+    let _daemon = site.start(&[]);
+    assert_eq!(site.ctl(&["reload-config"]).status, Some(0));
 }
 
 #[test]
