@@ -47,8 +47,8 @@ impl Drop for PidFile {
 
 fn write(path: &Path, text: &str) -> io::Result<()> {
     let mut options = OpenOptions::new();
-    // Through a symbolic link, somebody else's file could be overwritten.
-    options.write(true).create(true).truncate(true).mode(0o644).custom_flags(libc::O_NOFOLLOW);
+    // Through a symbolic link, somebody else's file could be overwritten. The reader of a FIFO is not waited for.
+    options.write(true).create(true).truncate(true).mode(0o644).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
     let mut file = options.open(path)?;
     file.set_permissions(Permissions::from_mode(0o644))?;
     file.write_all(text.as_bytes())

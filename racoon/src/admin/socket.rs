@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 
 use ipsec_conf::racoon::{Account, SocketAccess};
 use libpfkey::state_file;
+use nix::errno::Errno;
+use nix::fcntl::AT_FDCWD;
+use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
 use nix::unistd::{Gid, Group, Uid, User, chown, getegid, geteuid};
 use socket2::{Domain, SockAddr, Socket, Type};
 use thiserror::Error;
@@ -127,14 +130,25 @@ fn listen_in(run: &Path, path: &Path, access: Option<&SocketAccess>) -> Result<A
     listener.listener.set_nonblocking(true).map_err(io_error(path))?;
     // The owner last: only he, or CAP_FOWNER, may change the mode.
     if let Some((_, group)) = owners {
-        chown(path, None, Some(group)).map_err(io::Error::from).map_err(io_error(path))?;
+        lchown(path, None, Some(group.as_raw())).map_err(io_error(path))?;
     }
-    fs::set_permissions(path, Permissions::from_mode(mode.into())).map_err(io_error(path))?;
+    set_mode(path, mode).map_err(io_error(path))?;
     if let Some((owner, group)) = owners {
-        chown(path, Some(owner), None).map_err(io::Error::from).map_err(io_error(path))?;
+        lchown(path, Some(owner.as_raw()), None).map_err(io_error(path))?;
         listener.barrier = if mode & GROUP_WRITE != 0 { barrier(&listener.path, group) } else { None };
     }
     Ok(listener)
+}
+
+/// Sets permissions of what has this name itself: who may write to the directory could put a symbolic link in the place of
+/// the socket. (Linux before 6.6 needs /proc for that.)
+fn set_mode(path: &Path, mode: u16) -> io::Result<()> {
+    let bits = Mode::from_bits_truncate(libc::mode_t::from(mode));
+    match fchmodat(AT_FDCWD, path, bits, FchmodatFlags::NoFollowSymlink) {
+        Err(Errno::EOPNOTSUPP) if path.is_symlink() => Err(Errno::ELOOP.into()),
+        Err(Errno::EOPNOTSUPP) => fs::set_permissions(path, Permissions::from_mode(mode.into())),
+        done => Ok(done?),
+    }
 }
 
 /// Whether a directory is the run directory, and this user's: another's is not for us to change.
@@ -316,6 +330,21 @@ mod tests {
         let _listener = listen(&socket, None).unwrap();
         std::os::unix::fs::symlink(&socket, &link).unwrap();
         assert!(matches!(listen(&link, None), Err(SocketError::NotASocket(_))));
+    }
+
+    /// What takes the place of the socket before its permissions are set does not lead them to another file.
+    #[test]
+    fn permissions_are_not_set_through_a_link() {
+        let directory = tempfile::tempdir().unwrap();
+        let (victim, link) = (directory.path().join("victim"), directory.path().join("racoon.sock"));
+        fs::write(&victim, "").unwrap();
+        fs::set_permissions(&victim, Permissions::from_mode(0o600)).unwrap();
+        std::os::unix::fs::symlink(&victim, &link).unwrap();
+        // Some systems set those of the link.
+        let _ = set_mode(&link, 0o666);
+        assert_eq!(mode(&victim), 0o600);
+        set_mode(&victim, 0o640).unwrap();
+        assert_eq!(mode(&victim), 0o640);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Where lines go.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -27,9 +27,19 @@ pub(super) struct LogFile {
 }
 
 impl LogFile {
-    /// Appends. Others may not read what is logged about peers.
+    /// Appends. Others may not read what is logged about peers. A symbolic link is not followed, for who may write to the
+    /// directory could have root write to any file; nor is the reader of a FIFO waited for.
     pub(super) fn open(path: PathBuf) -> io::Result<Self> {
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?;
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+        let file = options.open(&path).map_err(|error| match error.raw_os_error() {
+            // The BSDs say EMLINK or EFTYPE.
+            Some(_) if fs::symlink_metadata(&path).is_ok_and(|status| status.is_symlink()) => io::Error::new(
+                error.kind(),
+                "is a symbolic link, which is not followed; name the file that it leads to",
+            ),
+            _ => error,
+        })?;
         Ok(Self { path, file })
     }
 
@@ -176,10 +186,13 @@ impl LogFormat<&str> for Format {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
     use std::os::unix::net::UnixDatagram;
     use std::path::Path;
     use std::sync::OnceLock;
+
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
 
     use super::*;
 
@@ -282,5 +295,29 @@ mod tests {
         fs::create_dir(&path).unwrap();
         log.reopen().unwrap_err();
         log.put("still there\n");
+    }
+
+    /// Whoever may write to the directory of the log cannot make root write to another file, at the start or later.
+    #[test]
+    fn a_symbolic_link_is_not_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, victim) = (directory.path().join("log"), directory.path().join("victim"));
+        fs::write(&victim, "text").unwrap();
+        let refused = |result: io::Result<()>| result.unwrap_err().to_string();
+        let expected = "is a symbolic link, which is not followed; name the file that it leads to";
+        symlink(&victim, &path).unwrap();
+        assert_eq!(refused(LogFile::open(path.clone()).map(drop)), expected);
+        fs::remove_file(&path).unwrap();
+        let mut log = LogFile::open(path.clone()).unwrap();
+        fs::remove_file(&path).unwrap();
+        symlink(directory.path().join("not there"), &path).unwrap();
+        assert_eq!(refused(log.reopen()), expected);
+        log.put("to the old file\n");
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "text");
+        assert!(!directory.path().join("not there").exists());
+        // Nor does it wait for somebody who reads a FIFO.
+        fs::remove_file(&path).unwrap();
+        mkfifo(&path, Mode::S_IRWXU).unwrap();
+        log.reopen().unwrap_err();
     }
 }
