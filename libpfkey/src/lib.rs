@@ -34,6 +34,7 @@ mod pipeline;
 pub mod policy;
 pub mod protocol;
 pub mod request;
+pub mod rules;
 pub mod state_file;
 mod strerror;
 mod sys;

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::ExitCode;
 
-use ipsec_conf::setkey::{Diagnostic, ParseError, RawStatement, Splitter};
+use ipsec_conf::setkey::{Command, Diagnostic, ParseError, RawStatement, Splitter};
 use libpfkey::backend::Choice;
 use libpfkey::{Abi, Connection, Dialect, SaType};
 use zeroize::Zeroizing;
@@ -30,7 +30,7 @@ struct Check<'f> {
 ///
 /// # Errors
 /// The line that says why the file cannot be read.
-pub(crate) fn run(name: &str, dialect: Option<Dialect>, backend: &Choice) -> Result<ExitCode, String> {
+pub(crate) fn run(name: &str, dialect: Option<Dialect>, backend: &Choice, mirror: bool) -> Result<ExitCode, String> {
     let dialect = dialect.unwrap_or(Dialect::HOST);
     let open = |file: io::Result<File>| file.map_err(|error| format!("Can't open `{name}': {}", text_of(&error)));
     let mut input: Box<dyn Read> = match name {
@@ -43,7 +43,7 @@ pub(crate) fn run(name: &str, dialect: Option<Dialect>, backend: &Choice) -> Res
     // Such a kernel's best backend understands this library's private extensions.
     let private = dialect == Dialect::Linux && matches!(backend, Choice::Auto | Choice::Xfrm);
     let target = Target { abi: Abi::of(dialect), supported: &supported, private, names: Names::Assume };
-    let mut check = Check { file: name, validator: Validator::new(target), errors: 0 };
+    let mut check = Check { file: name, validator: Validator::new(target, mirror), errors: 0 };
     let mut splitter = Splitter::script();
     let mut chunk = Zeroizing::new(vec![0; CHUNK]);
     loop {
@@ -58,7 +58,9 @@ pub(crate) fn run(name: &str, dialect: Option<Dialect>, backend: &Choice) -> Res
         let mut bytes = chunk.get(..length).unwrap_or_default();
         // A statement that is too long takes nothing more in: it is judged as it stands, at the end.
         while let Some(raw) = splitter.split(&mut bytes).unwrap_or(None) {
-            check.statement(raw);
+            if check.statement(raw) {
+                return Ok(check.verdict());
+            }
         }
     }
     if let Some(raw) = splitter.finish() {
@@ -68,10 +70,14 @@ pub(crate) fn run(name: &str, dialect: Option<Dialect>, backend: &Choice) -> Res
 }
 
 impl Check<'_> {
-    fn statement(&mut self, raw: RawStatement<'_>) {
+    /// Judges a statement; whether it is the one that ends a script.
+    fn statement(&mut self, raw: RawStatement<'_>) -> bool {
         let statement = match raw.parse() {
             Ok(statement) => statement,
-            Err(error) => return self.error(raw, &error),
+            Err(error) => {
+                self.error(raw, &error);
+                return false;
+            }
         };
         for finding in self.validator.statement(&statement) {
             match finding.severity {
@@ -79,6 +85,7 @@ impl Check<'_> {
                 Severity::Error => self.error(raw, &finding.error),
             }
         }
+        statement.command == Command::Quit
     }
 
     fn error(&mut self, raw: RawStatement<'_>, error: &ParseError) {

@@ -57,7 +57,7 @@ fn digits(host: &str, port: Option<Word<'_>>, options: AddressOptions) -> Option
 }
 
 /// Whether a host is a name rather than a misspelt address.
-fn is_name(host: &str) -> bool {
+pub(crate) fn is_name(host: &str) -> bool {
     let last = host.rsplit('.').next().unwrap_or_default();
     !host.contains(':') && last.starts_with(|c: char| c.is_ascii_alphabetic())
 }

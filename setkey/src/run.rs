@@ -71,7 +71,7 @@ fn say(mut to: impl io::Write, text: &str) {
 /// The line that says why it could not begin.
 fn execute(run: &Invocation) -> Result<ExitCode, String> {
     match &run.mode {
-        Mode::Check(file) => check::run(file, run.dialect, &run.backend),
+        Mode::Check(file) => check::run(file, run.dialect, &run.backend, run.mirror),
         Mode::Files(files) => replay::run(files, run.style, run.dialect),
         Mode::Monitor(count) => monitor::run(open(run)?, run.style.hex, *count > 1),
         Mode::Dump if run.json => json::run(open(run)?, run.policies, run.keys, run.style.dead),

@@ -1,11 +1,16 @@
 //! Validation of statements without a kernel: what a kernel of the target's dialect would refuse.
 
-use ipsec_conf::setkey::{Command, ParseError, Statement};
-use libpfkey::MessageType;
-use libpfkey::request::Origin;
+use ipsec_conf::setkey::{Command, ParseError, Sa, Selector, Spd, Statement, Word};
+use libpfkey::backend::Memory;
+use libpfkey::num::DIR_FWD;
+use libpfkey::request::{self, Origin};
+use libpfkey::rules::{self, Part, Refused};
+use libpfkey::wire::peek_header;
+use libpfkey::{Connection, Dialect, Message, MessageType, SaType};
 use zeroize::Zeroizing;
 
 use crate::compose::{self, Refusal, Target};
+use crate::resolve::{Names, is_name};
 
 /// A fault of a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,36 +29,40 @@ pub(crate) enum Severity {
     Error,
 }
 
-/// Validates the statements of a file in their order. Each finding comes with the index of its statement.
-///
-/// The kernel's own state is not asked for: a `delete` of what the file did not create is no error.
-#[expect(dead_code, reason = "2026-11-29: loads that replace validate the whole file with it")]
-pub(crate) fn validate(statements: &[Statement<'_>], target: Target<'_>) -> Vec<(usize, Finding)> {
-    let mut validator = Validator::new(target);
-    let of_statement = |(index, statement)| validator.statement(statement).into_iter().map(move |one| (index, one));
-    statements.iter().enumerate().flat_map(of_statement).collect()
-}
-
-/// Validates statements one by one.
+/// Validates the statements of a script in their order. The kernel's own state is not asked for: a `delete` of what the
+/// script did not create is no error.
 #[derive(Debug)]
 pub(crate) struct Validator<'k> {
     target: Target<'k>,
+    /// An in-process key engine that holds what the statements so far made; without one duplicates are not found.
+    sandbox: Option<Connection>,
+    /// Each `in` policy is followed by its `fwd` copy.
+    mirror: bool,
 }
 
 impl<'k> Validator<'k> {
-    pub(crate) fn new(target: Target<'k>) -> Self {
-        Self { target }
+    /// `mirror`: a run copies `in` policies to `fwd` where the dialect has such.
+    pub(crate) fn new(target: Target<'k>, mirror: bool) -> Self {
+        let sandbox = Memory::new(target.abi).ok().map(|engine| Connection::new(Box::new(engine)));
+        Self { target, sandbox, mirror: mirror && target.dialect().has_forward() }
+    }
+
+    /// For who looks for duplicates itself.
+    pub(crate) fn without_duplicates(target: Target<'k>) -> Self {
+        Self { target, sandbox: None, mirror: false }
     }
 
     /// What is wrong with the next statement, warnings first.
     pub(crate) fn statement(&mut self, statement: &Statement<'_>) -> Vec<Finding> {
         let mut warnings = Vec::new();
-        let judged = self.compose(statement, &mut warnings);
+        let judged = self.judge(statement, &mut warnings);
         let warning = |error| Finding { severity: Severity::Warning, error };
         let mut findings: Vec<Finding> = warnings.into_iter().map(warning).collect();
         let error = match judged {
             Ok(()) => return findings,
             Err(Refusal::Error(error)) => *error,
+            // The family of a name is not known.
+            Err(Refusal::Families) if !self.is_certain(&hosts(&statement.command)) => return findings,
             Err(Refusal::Families) => {
                 let text = "source and destination are of different address families";
                 statement.error_at_end(first_word(statement), text)
@@ -63,36 +72,223 @@ impl<'k> Validator<'k> {
         findings
     }
 
-    /// Composes what a run would send, which finds what a run would find before it asks the kernel.
-    fn compose(&self, statement: &Statement<'_>, warnings: &mut Vec<ParseError>) -> Result<(), Refusal> {
-        let target = &self.target;
-        let origin = Origin { abi: target.abi, pid: 0, seq: 0 };
-        let mut bytes = Zeroizing::new(Vec::new());
-        let unsendable = |error: libpfkey::Error| statement.error_at_end(first_word(statement), error.to_string());
-        let mut sa = |message_type, sa| -> Result<(), Refusal> {
-            let plan = compose::plan_sa(message_type, statement, sa, target, warnings)?;
-            plan.pairs.iter().try_for_each(|pair| plan.emit(origin, *pair, &mut bytes)).map_err(unsendable)?;
-            Ok(())
-        };
-        let spd = |message_type, spd| -> Result<(), Refusal> {
-            let plan = compose::plan_spd(message_type, statement, spd, target)?;
-            plan.emit(origin, &mut Vec::new()).map_err(unsendable)?;
-            Ok(())
-        };
+    /// Composes what a run would send, which finds what a run would find before it asks the kernel; then asks the rules,
+    /// and the sandbox for what is there already.
+    fn judge(&mut self, statement: &Statement<'_>, warnings: &mut Vec<ParseError>) -> Result<(), Refusal> {
+        use MessageType as M;
         match &statement.command {
-            Command::Add(operands) => sa(MessageType::Add, operands),
-            Command::Update(operands) => sa(MessageType::Update, operands),
-            Command::GetSpi(operands) => sa(MessageType::GetSpi, operands),
-            Command::Get(operands) => sa(MessageType::Get, operands),
-            Command::Delete(operands) => sa(MessageType::Delete, operands),
+            Command::Add(sa) => self.sa(M::Add, statement, sa, warnings),
+            Command::Update(sa) => self.sa(M::Update, statement, sa, warnings),
+            Command::GetSpi(sa) => self.sa(M::GetSpi, statement, sa, warnings),
+            Command::Get(sa) => self.sa(M::Get, statement, sa, warnings),
+            Command::Delete(sa) => self.sa(M::Delete, statement, sa, warnings),
             Command::DeleteAll { options, source, destination, .. } => {
-                compose::host_pairs(statement, *source, *destination, *options, target.names).map(drop)
+                compose::host_pairs(statement, *source, *destination, *options, self.target.names)?;
+                self.forget(SaType::Unspec);
+                Ok(())
             }
-            Command::SpdAdd(operands) => spd(MessageType::SpdAdd, operands),
-            Command::SpdUpdate(operands) => spd(MessageType::SpdUpdate, operands),
-            Command::SpdDelete(operands) => spd(MessageType::SpdDelete, operands),
-            Command::Dump(_) | Command::Flush(_) | Command::SpdDump | Command::SpdFlush | Command::Quit => Ok(()),
+            Command::SpdAdd(spd) => self.spd(M::SpdAdd, statement, spd, warnings),
+            Command::SpdUpdate(spd) => self.spd(M::SpdUpdate, statement, spd, warnings),
+            Command::SpdDelete(spd) => self.spd(M::SpdDelete, statement, spd, warnings),
+            Command::Flush(protocol) => {
+                if let Some(sa_type) = compose::sa_type_of(*protocol, self.target.dialect()) {
+                    self.forget(sa_type);
+                }
+                Ok(())
+            }
+            Command::SpdFlush => {
+                self.forget_policies();
+                Ok(())
+            }
+            Command::Dump(_) | Command::SpdDump | Command::Quit => Ok(()),
         }
+    }
+
+    fn sa(
+        &mut self,
+        message_type: MessageType,
+        statement: &Statement<'_>,
+        sa: &Sa<'_>,
+        warnings: &mut Vec<ParseError>,
+    ) -> Result<(), Refusal> {
+        let plan = compose::plan_sa(message_type, statement, sa, &self.target, warnings)?;
+        let place = |part| place_in_sa(statement, sa, part);
+        // A mark is a part of an SA's name that the sandbox does not know.
+        let is_known = self.is_certain(&[sa.source.host, sa.destination.host]) && sa.mark.is_none();
+        for pair in &plan.pairs {
+            let mut bytes = Zeroizing::new(Vec::new());
+            plan.emit(self.origin(), *pair, &mut bytes).map_err(|error| unsendable(statement, &error))?;
+            self.apply_rules(statement, &bytes, place, warnings)?;
+            if !is_known && message_type == MessageType::Delete {
+                self.forget(SaType::Unspec);
+            }
+            if is_known && self.is_duplicate(message_type, &bytes) {
+                let text = match self.target.dialect() {
+                    Dialect::Linux => "an earlier statement has an SA with this destination, protocol and SPI",
+                    _ => "an earlier statement has this SA",
+                };
+                return Err(statement.error_at_end(first_word(statement), text).into());
+            }
+        }
+        Ok(())
+    }
+
+    fn spd(
+        &mut self,
+        message_type: MessageType,
+        statement: &Statement<'_>,
+        spd: &Spd<'_>,
+        warnings: &mut Vec<ParseError>,
+    ) -> Result<(), Refusal> {
+        let mut plan = compose::plan_spd(message_type, statement, spd, &self.target)?;
+        let mut bytes = Vec::new();
+        plan.emit(self.origin(), &mut bytes).map_err(|error| unsendable(statement, &error))?;
+        self.apply_rules(statement, &bytes, |part| place_in_spd(spd, part), warnings)?;
+        // A label is a part of a policy's name that the sandbox does not know.
+        let is_known = match &spd.selector {
+            Selector::Ranges { source, destination, context: None, .. } => {
+                self.is_certain(&[source.host, destination.host])
+            }
+            _ => false,
+        };
+        if !is_known && message_type == MessageType::SpdDelete {
+            self.forget_policies();
+        }
+        if !is_known {
+            return Ok(());
+        }
+        if self.is_duplicate(message_type, &bytes) {
+            if !(self.mirror && plan.policy.direction == DIR_FWD) {
+                let text = "an earlier statement has a policy with this selector and direction";
+                return Err(statement.error_at_end(first_word(statement), text).into());
+            }
+            let text = "WARNING: there is a fwd policy with this selector: each in policy makes one (see -k)";
+            warnings.push(statement.error_at_end(first_word(statement), text));
+        }
+        if self.mirror && plan.make_forward() {
+            plan.emit(self.origin(), &mut bytes).map_err(|error| unsendable(statement, &error))?;
+            if self.is_duplicate(message_type, &bytes) {
+                let text = "WARNING: an earlier statement has a fwd policy with this selector: it stays (see -k)";
+                warnings.push(statement.error_at_end(first_word(statement), text));
+            }
+        }
+        Ok(())
+    }
+
+    /// What kernels refuse: an error, or a warning where only some versions do.
+    fn apply_rules(
+        &self,
+        statement: &Statement<'_>,
+        bytes: &[u8],
+        place: impl Fn(Part) -> Option<usize>,
+        warnings: &mut Vec<ParseError>,
+    ) -> Result<(), Refusal> {
+        let message = Message::parse(self.target.abi, bytes).map_err(|error| unsendable(statement, &error))?;
+        let Err(Refused { part, reason, versions, .. }) = rules::check(&message, self.target.private) else {
+            return Ok(());
+        };
+        let at = place(part).unwrap_or_else(|| first_word(statement));
+        match versions {
+            None => Err(statement.error_at_end(at, reason).into()),
+            Some(versions) => {
+                warnings.push(statement.error_at_end(at, format!("WARNING: {reason} ({versions})")));
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether the hosts are addresses, and not names that stand for some.
+    fn is_certain(&self, hosts: &[Word<'_>]) -> bool {
+        self.target.names == Names::Ask || hosts.iter().all(|host| !is_name(host.text))
+    }
+
+    /// Carries a request out in the sandbox; whether what it is to create is there already.
+    fn is_duplicate(&mut self, message_type: MessageType, bytes: &[u8]) -> bool {
+        let errno = self.errno(bytes);
+        match message_type {
+            MessageType::Add | MessageType::SpdAdd => errno == libc::EEXIST,
+            // Kernels have several words for an SPI that is taken.
+            MessageType::GetSpi => errno != 0,
+            _ => false,
+        }
+    }
+
+    /// Carries a request out in the sandbox and returns the host's errno; 0 for none.
+    fn errno(&mut self, bytes: &[u8]) -> i32 {
+        let abi = self.target.abi;
+        let Some(sandbox) = self.sandbox.as_mut() else { return 0 };
+        if sandbox.send(bytes).is_err() {
+            return 0;
+        }
+        match sandbox.recv(Some(std::time::Duration::ZERO)) {
+            Ok(Some(answer)) => peek_header(abi, answer).map_or(0, |header| abi.dialect.errno_to_host(header.errno)),
+            Ok(None) | Err(_) => 0,
+        }
+    }
+
+    /// Empties the sandbox's SAD, or what it has of a type: what is deleted there may be what is added again.
+    fn forget(&mut self, sa_type: SaType) {
+        let mut bytes = Vec::new();
+        if request::flush(self.origin(), sa_type, &mut bytes).is_ok() {
+            self.errno(&bytes);
+        }
+    }
+
+    fn forget_policies(&mut self) {
+        let mut bytes = Vec::new();
+        if request::spdflush(self.origin(), &mut bytes).is_ok() {
+            self.errno(&bytes);
+        }
+    }
+
+    fn origin(&self) -> Origin {
+        Origin { abi: self.target.abi, pid: 0, seq: 0 }
+    }
+}
+
+/// The hosts that a statement names as source and destination.
+fn hosts<'s>(command: &Command<'s>) -> Vec<Word<'s>> {
+    match command {
+        Command::Add(sa) | Command::Delete(sa) | Command::Get(sa) | Command::GetSpi(sa) | Command::Update(sa) => {
+            vec![sa.source.host, sa.destination.host]
+        }
+        Command::DeleteAll { source, destination, .. } => vec![*source, *destination],
+        Command::SpdAdd(spd) | Command::SpdDelete(spd) | Command::SpdUpdate(spd) => match &spd.selector {
+            Selector::Ranges { source, destination, .. } => vec![source.host, destination.host],
+            Selector::Tagged(_) => Vec::new(),
+        },
+        _ => Vec::new(),
+    }
+}
+
+fn unsendable(statement: &Statement<'_>, error: &libpfkey::Error) -> Refusal {
+    statement.error_at_end(first_word(statement), error.to_string()).into()
+}
+
+/// Where a part of an SA is written.
+fn place_in_sa(statement: &Statement<'_>, sa: &Sa<'_>, part: Part) -> Option<usize> {
+    let cipher = || sa.algorithms.encryption.as_ref().map(|word| word.name.offset);
+    let hash = || sa.algorithms.authentication.as_ref().map(|word| word.name.offset);
+    match part {
+        // What is missing is told at what is there in its place.
+        Part::Cipher => cipher().or_else(hash),
+        Part::Hash => hash().or_else(cipher),
+        Part::Compression => cipher(),
+        Part::Source => Some(sa.source.host.offset),
+        Part::Destination => Some(sa.destination.host.offset),
+        Part::Protocol | Part::Spi | Part::Lifetimes | Part::Policy | Part::Step(_) => Some(first_word(statement)),
+    }
+}
+
+/// Where a part of a policy is written.
+fn place_in_spd(spd: &Spd<'_>, part: Part) -> Option<usize> {
+    let text = spd.policy_text;
+    let policy = text.offset + (text.text.len() - text.text.trim_start().len());
+    match (part, &spd.selector) {
+        (Part::Source, Selector::Ranges { source, .. }) => Some(source.host.offset),
+        (Part::Destination, Selector::Ranges { destination, .. }) => Some(destination.host.offset),
+        (_, Selector::Tagged(tag)) => Some(tag.offset),
+        _ => Some(policy),
     }
 }
 

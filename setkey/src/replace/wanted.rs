@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ipsec_conf::setkey::{Command, ParseError, Protocol, RawStatement, Sa, Spd, Splitter, Statement, parse};
+use ipsec_conf::setkey::{Command, ParseError, Protocol, RawStatement, Sa, Spd, Splitter, Statement};
 use libpfkey::request::Origin;
 use libpfkey::{Message, MessageType, SaType};
 use zeroize::Zeroizing;
@@ -36,7 +36,7 @@ pub(super) struct Request {
 /// The number of errors.
 pub(super) fn read(files: &[File], target: Target<'_>, mirror: bool, console: &mut Console) -> Result<Request, usize> {
     let mut reader = Reader {
-        validator: Validator::new(target),
+        validator: Validator::without_duplicates(target),
         target,
         mirror,
         request: Request::default(),
@@ -90,7 +90,7 @@ impl Reader<'_> {
 
     /// Takes a statement; `false` if it ends the file.
     fn raw(&mut self, raw: RawStatement<'_>, position: &mut Position, console: &mut Console) -> bool {
-        let statement = match parse(raw.text, raw.first_line) {
+        let statement = match raw.parse() {
             Ok(statement) => statement,
             Err(error) => {
                 self.error(raw, &error, console);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use expect_test::expect;
 
-use crate::program::{Scratch, fed, setkey};
+use crate::program::{Scratch, fed, script, setkey};
 
 fn checked(dialect: &str, text: &str) -> (Option<i32>, String) {
     let ended = fed(&["--dialect", dialect, "--check", "-"], text.as_bytes());
@@ -155,4 +155,168 @@ fn the_file_is_named() {
     let ended = setkey(&["--check", file.as_str()]);
     assert!(ended.stderr.starts_with(&format!("{}:2:3: syntax error", file.as_str())), "{}", ended.stderr);
     assert!(ended.stderr.ends_with(&format!("setkey: {}: 1 error\n", file.as_str())), "{}", ended.stderr);
+}
+
+const KEYED: &str = "add 192.0.2.1 192.0.2.2 esp 0x1001";
+const ALL: &[&str] = &["linux", "freebsd", "netbsd", "darwin"];
+const LINUX: &[&str] = &["linux"];
+
+/// Statements, what is wrong with them, and for whom.
+fn refused() -> Vec<(String, &'static str, &'static [&'static str])> {
+    let policy = |text: &str| format!("spdadd 192.0.2.1 192.0.2.2 any -P {text};");
+    let steps = |count: usize| policy(&format!("out ipsec {}", "esp/transport//use ".repeat(count)));
+    vec![
+        ("spdadd 10.0.0.0/33 10.0.0.0/8 any -P out none;".into(), "prefix length 33 not in 0 to 32 at `10.0.0.0'", ALL),
+        ("spdadd ::/0 ::/129 any -P out none;".into(), "prefix length 129 not in 0 to 128 at `::'", ALL),
+        ("spddelete 10.0.0.0/8 10.0.0.0/33 any -P out;".into(), "prefix length 33 not in 0 to 32", ALL),
+        (format!("{KEYED} -lh 3600 -E null;"), "hard and soft limits go together", ALL),
+        (format!("{KEYED} -bs 3600 -E null;"), "hard and soft limits go together", ALL),
+        (
+            format!("{KEYED} -E aes-cbc \"0123456789abcdefg\";"),
+            "Invalid key length: aes-cbc takes 128, 192, 256 bits, not 136 at `aes-cbc'",
+            ALL,
+        ),
+        (
+            format!("{KEYED} -E rijndael-cbc \"0123456789abcdef012345\";"),
+            "Invalid key length: aes-cbc takes 128, 192, 256 bits, not 176 at `rijndael-cbc'",
+            ALL,
+        ),
+        (
+            format!("{KEYED} -E aes-ctr \"0123456789abcdefghijk\";"),
+            "Invalid key length: aes-ctr takes 160, 224, 288 bits, not 168",
+            &["linux", "freebsd", "netbsd"],
+        ),
+        (
+            format!("{KEYED} -E camellia-cbc \"0123456789abcdefg\";"),
+            "Invalid key length: camellia-cbc takes ",
+            &["linux", "netbsd"],
+        ),
+        (format!("{KEYED} -A hmac-sha1 \"01234567890123456789\";"), "esp needs a cipher: `-E null'", ALL),
+        (format!("{KEYED} -C deflate;"), "esp needs a cipher", ALL),
+        (
+            "add 192.0.2.1 192.0.2.2 ah 0x1001 -E aes-cbc \"0123456789abcdef\";".into(),
+            "ah needs an authentication algorithm: -A at `aes-cbc'",
+            ALL,
+        ),
+        (
+            "add 192.0.2.1 192.0.2.2 ipcomp 0x1001 -E aes-cbc \"0123456789abcdef\";".into(),
+            "ipcomp needs a compression algorithm",
+            ALL,
+        ),
+        ("add 192.0.2.1 192.0.2.2 0x1001 -E null;".into(), "the protocol is missing", ALL),
+        ("delete 192.0.2.1 192.0.2.2 0x1001;".into(), "the protocol is missing", ALL),
+        (policy("out bypass"), "bypass is for the policies of sockets: write none, discard or ipsec at `out'", ALL),
+        (policy("in entrust"), "entrust is for the policies of sockets", ALL),
+        (steps(7), "a policy of linux has at most 6 steps, not 7", LINUX),
+        (steps(5), "a policy of freebsd has at most 4 steps, not 5", &["freebsd"]),
+        (policy("out ipsec"), "ipsec needs a step", &["freebsd", "darwin"]),
+        ("spdadd tagged \"x\" -P out none;".into(), "a policy needs its addresses", ALL),
+        ("add 192.0.2.1 192.0.2.2 ah 0x1001 -A null;".into(), "ah needs an authentication that has a key", LINUX),
+        ("add 192.0.2.1 192.0.2.2 ipcomp 0x10001 -C deflate;".into(), "the CPI of ipcomp has 16 bits", LINUX),
+        ("getspi 192.0.2.1 192.0.2.2 esp 256; getspi 192.0.2.1 192.0.2.2 esp 256;".into(), "an earlier statement", ALL),
+        (format!("{KEYED} -E null; {KEYED} -E null;"), "an earlier statement has ", ALL),
+        (
+            format!("{KEYED} -E null; add 192.0.2.3 192.0.2.2 esp 0x1001 -E null;"),
+            "an earlier statement has an SA with this destination, protocol and SPI at `add'",
+            LINUX,
+        ),
+        (
+            policy("out none").repeat(2),
+            "an earlier statement has a policy with this selector and direction at `spdadd'",
+            ALL,
+        ),
+    ]
+}
+
+#[test]
+fn what_every_kernel_refuses() {
+    for (text, expected, dialects) in refused() {
+        for dialect in dialects {
+            let (code, stderr) = checked(dialect, &text);
+            assert_eq!(code, Some(1), "{dialect}: {text}");
+            assert!(stderr.contains(expected) && stderr.ends_with(" 1 error\n"), "{dialect}: {text}\n{stderr}");
+            // The engine that applies the same rules.
+            let memory = ["--backend", "memory", "--dialect", dialect, "-e", "-f", "-"];
+            let loaded = fed(&memory, text.as_bytes());
+            // PF_KEY itself takes such a CPI.
+            assert_eq!(loaded.code, Some(i32::from(!text.contains("0x10001"))), "{dialect}: {text}\n{}", loaded.stderr);
+        }
+    }
+}
+
+#[test]
+fn what_kernels_take() {
+    let policies = |first: &str, second: &str| {
+        format!("spdadd 192.0.2.1 192.0.2.2 any -P {first}; {second} spdadd 192.0.2.1 192.0.2.2 any -P out none;")
+    };
+    for text in [
+        format!("{KEYED} -lh 3600 -ls 3000 -E null;"),
+        format!("{KEYED} -bh 3600 -ls 3000 -E aes-cbc \"0123456789abcdef01234567\";"),
+        "spdadd 10.0.0.0/32 10.0.0.0/0 any -P out none;".into(),
+        // What was deleted may be added again.
+        format!("{KEYED} -E null; flush; {KEYED} -E null;"),
+        format!("{KEYED} -E null; flush esp; {KEYED} -E null;"),
+        format!("{KEYED} -E null; delete 192.0.2.1 192.0.2.2 esp 0x1001; {KEYED} -E null;"),
+        format!("{KEYED} -E null; delete west.example 192.0.2.2 esp 0x1001; {KEYED} -E null;"),
+        format!("{KEYED} -E null; deleteall 192.0.2.1 192.0.2.2; {KEYED} -E null;"),
+        format!("{KEYED} -E null; add 192.0.2.1 192.0.2.3 esp 0x1002 -E null;"),
+        policies("out none", "spdflush;"),
+        policies("out none", "spddelete 192.0.2.1 192.0.2.2 any -P out;"),
+        policies("in none", ""),
+        format!("spdadd 192.0.2.1 192.0.2.2 any -P out none; {}", "spdupdate 192.0.2.1 192.0.2.2 any -P out none;"),
+        // Names may stand for different addresses, of any family.
+        "add a.example 192.0.2.2 esp 256 -E null; add a.example ::1 esp 256 -E null;".into(),
+        "spdadd a.example b.example any -P out none; spdadd c.example d.example any -P out none;".into(),
+        // What follows the end of the script.
+        "exit; frob;".into(),
+    ] {
+        for dialect in ALL {
+            assert_eq!(checked(dialect, &text), (Some(0), String::new()), "{dialect}: {text}");
+        }
+    }
+    let ah = "add 10.0.0.1 10.0.0.2 ah 10000 -A null; add 10.0.0.1 10.0.0.2 esp 10001 -E null -A null;";
+    assert_eq!(checked("netbsd", ah), (Some(0), String::new()));
+    assert_eq!(script("netbsd", ah).all(), (Some(0), "", ""));
+    let mark = format!("{KEYED} -mark 1 -E null; {KEYED} -mark 2 -E null;");
+    assert_eq!(checked("linux", &mark), (Some(0), String::new()));
+    let label = "spdadd ::1 ::1 any -ctx 1 1 \"a\" -P out none; spdadd ::1 ::1 any -ctx 1 1 \"b\" -P out none;";
+    assert_eq!(checked("linux", label), (Some(0), String::new()));
+}
+
+#[test]
+fn peers_of_bgp_share_an_spi() {
+    let text = "add 192.0.2.20 192.0.2.21 tcp 0x1000 -A tcp-md5 \"a secret\";
+        add 192.0.2.20 192.0.2.30 tcp 0x1000 -A tcp-md5 \"another one\";";
+    for dialect in ["freebsd", "netbsd"] {
+        assert_eq!(checked(dialect, text), (Some(0), String::new()), "{dialect}");
+        assert_eq!(script(dialect, text).all(), (Some(0), "", ""), "{dialect}");
+    }
+}
+
+#[test]
+fn what_some_versions_refuse_is_a_warning() {
+    let text = "spdadd 10.1.0.0/24 10.2.0.0/24 any -P out ipsec esp/tunnel/192.0.2.1-192.0.2.9/use;
+spdadd 10.2.0.0/24 10.1.0.0/24 any -P in ipsec esp/tunnel/192.0.2.9-192.0.2.1/use;
+";
+    let (code, stderr) = checked("linux", text);
+    assert_eq!(code, Some(0));
+    expect![[r#"
+        -:1:39: WARNING: an outbound tunnel cannot be optional: write require or unique instead of use (Linux since 6.2 and its stable kernels refuse it) at `out'
+          spdadd 10.1.0.0/24 10.2.0.0/24 any -P out ipsec esp/tunnel/192.0.2.1-192.0.2.9/use;
+                                                ^
+    "#]]
+    .assert_eq(&stderr);
+    for dialect in ["freebsd", "netbsd", "darwin"] {
+        assert_eq!(checked(dialect, text), (Some(0), String::new()));
+    }
+    let copy = "spdadd ::1 ::2 any -P in discard; spdadd ::1 ::2 any -P fwd none;";
+    let (code, stderr) = checked("linux", copy);
+    assert!(code == Some(0) && stderr.contains("WARNING: there is a fwd policy with this selector"), "{stderr}");
+    let ended = fed(&["--dialect", "linux", "-k", "--check", "-"], copy.as_bytes());
+    assert_eq!(ended.all(), (Some(0), "", ""));
+    let ended = fed(
+        &["--dialect", "linux", "--backend", "pfkey", "--check", "-"],
+        b"add 192.0.2.1 192.0.2.2 ipcomp 0x10001 -C deflate;",
+    );
+    assert!(ended.code == Some(0) && ended.stderr.contains("(NETLINK_XFRM refuses it)"), "{}", ended.stderr);
 }

@@ -9,6 +9,7 @@ mod json;
 mod messages;
 mod options;
 mod program;
+mod recorded;
 mod script;
 mod secrets;
 mod server;

@@ -11,6 +11,7 @@ use super::sad::{Pair, Sad};
 use super::spd::Spd;
 use crate::dialect::{Abi, Dialect};
 use crate::num::{MessageType, PF_KEY_V2, SaType};
+use crate::rules;
 use crate::wire::{Builder, Extension, HEADER_LEN, Header, Message, peek_header, replace_header};
 
 /// What a request comes to; the errno is told to the requester.
@@ -152,7 +153,7 @@ impl Engine {
         if let Some(at) = self.failures.iter().position(|(failing, _)| *failing == kind) {
             return Err(self.failures.remove(at).1);
         }
-        self.check_sa_type(&request.header)?;
+        rules::sa_type(self.abi.dialect, &request.header)?;
         match kind {
             M::GetSpi => self.getspi(from, request),
             M::Add => self.add(request),
@@ -176,50 +177,13 @@ impl Engine {
         }
     }
 
-    /// Which SA types a message may have.
-    fn check_sa_type(&self, header: &Header) -> Outcome {
-        use MessageType as M;
-        let linux = self.is_linux();
-        let names_sa = matches!(header.message_type, M::GetSpi | M::Add | M::Update | M::Delete | M::Get);
-        let of_policy = matches!(
-            header.message_type,
-            M::SpdAdd
-                | M::SpdUpdate
-                | M::SpdSetIdx
-                | M::SpdDelete
-                | M::SpdDelete2
-                | M::SpdGet
-                | M::SpdDump
-                | M::SpdFlush
-        );
-        match header.sa_type {
-            SaType::Unspec if names_sa && linux && matches!(header.message_type, M::Add | M::Update) => {
-                Err(Errno::EPROTONOSUPPORT)
-            }
-            SaType::Unspec if names_sa => Err(Errno::EINVAL),
-            SaType::Unspec => Ok(()),
-            _ if of_policy && linux => Ok(()),
-            // FreeBSD's scope mask.
-            _ if header.message_type == M::SpdDump && self.abi.dialect == Dialect::FreeBsd => Ok(()),
-            SaType::Other(1) if header.message_type == M::Promisc => Ok(()),
-            SaType::Rsvp | SaType::OspfV2 | SaType::RipV2 | SaType::Mip if linux => match header.message_type {
-                M::Register => Ok(()),
-                _ => Err(Errno::EINVAL),
-            },
-            SaType::Rsvp | SaType::OspfV2 | SaType::RipV2 | SaType::Mip => Err(Errno::EOPNOTSUPP),
-            SaType::Policy | SaType::Other(_) => Err(Errno::EINVAL),
-            _ if of_policy => Err(Errno::EINVAL),
-            _ => Ok(()),
-        }
-    }
-
     fn register(&mut self, from: u64, request: &Message<'_>) -> Outcome {
         let sa_type = request.header.sa_type;
         let Some(handle) = self.handles.get_mut(&from) else { return Ok(()) };
         if sa_type != SaType::Unspec && !handle.registered.insert(sa_type) {
             return Err(Errno::EEXIST);
         }
-        let lists = super::algorithms::supported(self.abi.dialect);
+        let lists = rules::algorithms::supported(self.abi.dialect);
         self.answer(&request.header, 0, &lists, To::RegisteredAnd(from))
     }
 

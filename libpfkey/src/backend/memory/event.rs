@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use nix::errno::Errno;
 
 use super::engine::{Engine, Outcome, To};
+use super::reply;
 use super::sa_request::LARVAL_SECONDS;
 use super::sad::{Association, Pair, bare};
 use super::spd::StoredPolicy;
-use super::{algorithms, reply};
 use crate::dialect::Dialect;
 use crate::num::{DIR_OUT, ExtensionType, IPPROTO_AH, IPPROTO_ESP, MessageType, POLICY_IPSEC, SaState, SaType};
+use crate::rules;
 use crate::wire::{Combination, Extension, Header, Lifetime, Message, Policy, Proposal, Request, Sa2, SockAddr};
 
 /// Seconds for which the BSDs keep silent about the same ends after an ACQUIRE.
@@ -168,7 +169,7 @@ fn proposal(dialect: Dialect, sa_type: SaType) -> Option<Extension<'static>> {
     };
     let combinations = match sa_type {
         SaType::Esp => {
-            algorithms::encryption(dialect).into_iter().filter(|c| c.min_bits > 0).map(combination).collect()
+            rules::algorithms::encryption(dialect).into_iter().filter(|c| c.min_bits > 0).map(combination).collect()
         }
         _ => Vec::new(),
     };

@@ -1,7 +1,6 @@
 //! An in-process key engine that speaks PF_KEY in any dialect: no kernel, no root, gone with the process. It does
 //! to messages what that dialect's kernel does; packets it has none, except those that [`Memory::packet_out`] claims.
 
-mod algorithms;
 mod engine;
 mod event;
 mod queue;

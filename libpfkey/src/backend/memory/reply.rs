@@ -166,11 +166,6 @@ pub(super) fn acquire(
     reply
 }
 
-/// The prefix length of any address, or too long for its family.
-pub(super) fn is_valid(address: &Address) -> bool {
-    address.prefix <= address.sockaddr.full_prefix() && matches!(address.sockaddr, SockAddr::Inet(_))
-}
-
 /// The wildcard of an address' family, as Linux shows an SA's empty selector.
 pub(super) fn wildcard(address: SocketAddr) -> Address {
     let any: SocketAddr = match address {

@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 
 use nix::errno::Errno;
 
-use super::algorithms;
 use super::engine::{Engine, Outcome, To};
 use super::reply;
 use super::sad::{Association, Encapsulation, Label, Pair, bare};
 use crate::dialect::Dialect;
 use crate::num::{ExtensionType, MODE_TRANSPORT, MODE_TUNNEL, SaFlags, SaState, SaType};
+use crate::rules;
 use crate::wire::{Extension, Lifetime, Message, Sa2, SpiRange};
 
 /// Seconds that an SPI is held, or an ACQUIRE under way.
@@ -201,7 +201,7 @@ impl Engine {
         let ends = (bare(self.abi.dialect, &source.sockaddr), bare(self.abi.dialect, &destination.sockaddr));
         let (Some(from), Some(to)) = ends else { return Err(Errno::EINVAL) };
         let proto_differs = !self.is_linux() && source.proto != destination.proto;
-        if from.is_ipv4() != to.is_ipv4() || proto_differs || !reply::is_valid(source) || !reply::is_valid(destination)
+        if from.is_ipv4() != to.is_ipv4() || proto_differs || !rules::is_valid(source) || !rules::is_valid(destination)
         {
             return Err(Errno::EINVAL);
         }
@@ -225,16 +225,7 @@ impl Engine {
         let mut sa = *request.sa().ok_or(Errno::EINVAL)?;
         let hard = request.lifetime(ExtensionType::LifetimeHard).copied();
         let soft = request.lifetime(ExtensionType::LifetimeSoft).copied();
-        if hard.is_some() != soft.is_some() {
-            return Err(Errno::EINVAL);
-        }
-        // FreeBSD's UPDATE of limits carries no keys.
-        let limits_only = self.abi.dialect == Dialect::FreeBsd
-            && request.header.message_type == crate::MessageType::Update
-            && request.key(ExtensionType::KeyEncrypt).or(request.key(ExtensionType::KeyAuth)).is_none();
-        if !limits_only {
-            algorithms::check(request, &sa)?;
-        }
+        rules::association(request, false)?;
         sa.state = SaState::Mature;
         if linux {
             sa.replay = sa.replay.min(32);
@@ -301,7 +292,7 @@ impl Engine {
 /// The source that Linux shows of an SA's selector where it is not the SA's own.
 fn proxy(request: &Message<'_>, source: SocketAddr) -> Option<crate::wire::Address> {
     let mut proxy = match request.address(ExtensionType::AddressProxy) {
-        Some(asked) if reply::is_valid(asked) => *asked,
+        Some(asked) if rules::is_valid(asked) => *asked,
         _ => reply::wildcard(source),
     };
     proxy.proto = crate::num::ULPROTO_ANY;

@@ -151,9 +151,11 @@ pub(super) struct Name {
 }
 
 impl Name {
-    /// Linux: destination, protocol, SPI. FreeBSD: the SPI. NetBSD and macOS: everything.
+    /// Linux: destination, protocol, SPI. FreeBSD: the SPI, but for TCP-MD5, whose SPI says nothing. NetBSD and macOS:
+    /// everything.
     pub(super) fn new(dialect: Dialect, (sa_type, source, destination): Pair, spi: u32) -> Self {
-        let whole = matches!(dialect, Dialect::NetBsd | Dialect::Darwin);
+        let whole = matches!(dialect, Dialect::NetBsd | Dialect::Darwin)
+            || (dialect == Dialect::FreeBsd && sa_type == SaType::TcpSignature);
         let linux = dialect == Dialect::Linux;
         Self {
             sa_type: (whole || linux).then_some(sa_type),

@@ -10,9 +10,10 @@ use super::sad::Label;
 use super::spd::{Selector, StoredPolicy};
 use crate::dialect::Dialect;
 use crate::num::{
-    DIR_FWD, DIR_IN, DIR_OUT, ExtensionType, IPPROTO_AH, IPPROTO_ESP, IPPROTO_IPCOMP, LEVEL_REQUIRE, LEVEL_UNIQUE,
-    LEVEL_USE, MANUAL_REQID_MAX, MODE_ANY, MODE_TUNNEL, MessageType, POLICY_IPSEC,
+    DIR_FWD, DIR_IN, DIR_OUT, ExtensionType, LEVEL_REQUIRE, LEVEL_UNIQUE, LEVEL_USE, MANUAL_REQID_MAX, MODE_TUNNEL,
+    MessageType, POLICY_IPSEC,
 };
+use crate::rules;
 use crate::wire::{Address, Extension, Header, Lifetime, Message, Policy, Request};
 
 /// The reference counts that Linux and the BSDs show of a policy.
@@ -24,7 +25,7 @@ impl Engine {
     pub(super) fn spdadd(&mut self, request: &Message<'_>) -> Outcome {
         let (source, destination, asked) = self.selector_parts(request)?;
         let selector = Selector::new(self.abi.dialect, asked.direction, &source, &destination).ok_or(Errno::EINVAL)?;
-        self.check_policy(asked)?;
+        rules::policy(self.abi.dialect, asked)?;
         let old = self.spd.find(&selector);
         let is_update = request.header.message_type == MessageType::SpdUpdate;
         if old.is_some() && !is_update {
@@ -148,15 +149,10 @@ impl Engine {
 
     /// The addresses and the policy of a request, as they are stored.
     fn selector_parts<'m>(&self, request: &'m Message<'_>) -> Result<(Address, Address, &'m Policy), Errno> {
+        rules::selector(request)?;
         let parts = (request.source(), request.destination(), request.policy());
         let (Some(source), Some(destination), Some(policy)) = parts else { return Err(Errno::EINVAL) };
         let (mut source, mut destination) = (*source, *destination);
-        if !reply::is_valid(&source)
-            || !reply::is_valid(&destination)
-            || !source.sockaddr.same_family(&destination.sockaddr)
-        {
-            return Err(Errno::EINVAL);
-        }
         if self.is_linux() {
             // The destination's protocol is the one that counts; 0 comes back as any.
             let proto = if destination.proto == 0 { crate::num::ULPROTO_ANY } else { destination.proto };
@@ -171,26 +167,6 @@ impl Engine {
             _ => false,
         };
         if known { Ok((source, destination, policy)) } else { Err(Errno::EINVAL) }
-    }
-
-    fn check_policy(&self, policy: &Policy) -> Outcome {
-        let dialect = self.abi.dialect;
-        if policy.kind > POLICY_IPSEC {
-            return Err(Errno::EINVAL);
-        }
-        if policy.kind != POLICY_IPSEC {
-            return Ok(());
-        }
-        let needs_steps = matches!(dialect, Dialect::FreeBsd | Dialect::Darwin);
-        if policy.requests.is_empty() && needs_steps {
-            return Err(Errno::EINVAL);
-        }
-        match dialect {
-            Dialect::Linux if policy.requests.len() > 6 => return Err(Errno::ELOOP),
-            Dialect::FreeBsd if policy.requests.len() > 4 => return Err(Errno::EINVAL),
-            _ => {}
-        }
-        policy.requests.iter().try_for_each(|request| check_request(dialect, policy.direction, request))
     }
 
     /// The steps of a policy as the kernel keeps them.
@@ -216,16 +192,4 @@ impl Engine {
         };
         policy.requests.iter().map(lower).collect()
     }
-}
-
-fn check_request(dialect: Dialect, direction: u8, request: &Request) -> Outcome {
-    let linux = dialect == Dialect::Linux;
-    let known = matches!(request.proto, IPPROTO_AH | IPPROTO_ESP | IPPROTO_IPCOMP) && request.level <= LEVEL_UNIQUE;
-    let mode = if linux { request.mode != MODE_ANY && request.mode <= 3 } else { request.mode <= MODE_TUNNEL };
-    let is_tunnel = request.mode == MODE_TUNNEL;
-    // NetBSD does not ask for the addresses of a tunnel.
-    let lacks_addresses = is_tunnel && request.endpoints.is_none() && dialect != Dialect::NetBsd;
-    let optional_tunnel = linux && request.mode >= MODE_TUNNEL && request.level == LEVEL_USE && direction == DIR_OUT;
-    let ends_are_ip = request.endpoints.is_none_or(|(a, b)| a.ip().is_some() && b.ip().is_some());
-    if known && mode && ends_are_ip && !lacks_addresses && !optional_tunnel { Ok(()) } else { Err(Errno::EINVAL) }
 }

@@ -1,7 +1,8 @@
-//! The algorithms that an engine offers, as each kernel reports them, and what it does with keys of other lengths.
+//! The algorithms that each kernel reports, and what it does with keys of other lengths.
 
 use nix::errno::Errno;
 
+use super::{Part, Refused};
 use crate::dialect::Dialect;
 use crate::num::{Auth, Compress, Encrypt, ExtensionType, SaType};
 use crate::wire::{Algorithm, Extension, Key, Message, Sa};
@@ -72,12 +73,12 @@ const FREEBSD_HASHES: &[Hash] = &[
 ];
 
 const FREEBSD_CIPHERS: &[Cipher] = &[
-    (Encrypt::TripleDesCbc, 8, 192, 192, 8),
     (Encrypt::Null, 0, 0, 2048, 8),
     (Encrypt::AesCbc, 16, 128, 256, 64),
     (Encrypt::AesCtr, 8, 160, 288, 64),
     (Encrypt::AesGcm16, 8, 160, 288, 64),
     (Encrypt::AesGmac, 8, 160, 288, 64),
+    (Encrypt::ChaCha20Poly1305, 8, 288, 288, 8),
 ];
 
 const DARWIN_HASHES: &[Hash] = &[
@@ -115,7 +116,7 @@ const fn ciphers(dialect: Dialect) -> &'static [Cipher] {
 }
 
 /// The lists of a REGISTER reply.
-pub(super) fn supported(dialect: Dialect) -> [Extension<'static>; 2] {
+pub(crate) fn supported(dialect: Dialect) -> [Extension<'static>; 2] {
     let algorithm = |id: Option<u8>, iv_len, min_bits, max_bits| {
         id.map(|id| Algorithm { id, iv_len, min_bits, max_bits, reserved: 0 })
     };
@@ -128,7 +129,7 @@ pub(super) fn supported(dialect: Dialect) -> [Extension<'static>; 2] {
 }
 
 /// The ciphers of a REGISTER reply.
-pub(super) fn encryption(dialect: Dialect) -> Vec<Algorithm> {
+pub(crate) fn encryption(dialect: Dialect) -> Vec<Algorithm> {
     let algorithm = |&(encrypt, iv_len, min_bits, max_bits, _): &Cipher| {
         encrypt.number(dialect).map(|id| Algorithm { id, iv_len, min_bits, max_bits, reserved: 0 })
     };
@@ -136,56 +137,99 @@ pub(super) fn encryption(dialect: Dialect) -> Vec<Algorithm> {
 }
 
 /// Checks the algorithms and keys of an ADD or UPDATE.
-pub(super) fn check(request: &Message<'_>, sa: &Sa) -> Result<(), Errno> {
+pub(super) fn check(request: &Message<'_>, sa: &Sa, netlink: bool) -> Result<(), Refused> {
     let dialect = request.abi.dialect;
     let auth_key = request.key(ExtensionType::KeyAuth);
     let encrypt_key = request.key(ExtensionType::KeyEncrypt);
+    let auth = Auth::from_number(dialect, sa.auth);
+    // NetBSD takes an authentication that is none, and does not list it.
+    let is_keyless = dialect == Dialect::NetBsd && auth == Auth::Null;
     match request.header.sa_type {
-        SaType::Esp if encrypt_key.is_none() => return Err(Errno::EINVAL),
-        SaType::Ah | SaType::TcpSignature if auth_key.is_none() => return Err(Errno::EINVAL),
+        SaType::Esp if encrypt_key.is_none() => return Err(missing_cipher()),
+        SaType::Ah | SaType::TcpSignature if auth_key.is_none() && !is_keyless => return Err(missing_hash(auth)),
         SaType::IpComp => return check_compression(dialect, sa.encrypt),
-        SaType::TcpSignature if Auth::from_number(dialect, sa.auth) == Auth::TcpMd5 => return Ok(()),
-        SaType::Ah | SaType::TcpSignature if sa.auth == 0 => return Err(Errno::EINVAL),
-        SaType::Esp if sa.encrypt == 0 => return Err(Errno::EINVAL),
+        SaType::TcpSignature if auth == Auth::TcpMd5 => return Ok(()),
+        SaType::Ah | SaType::TcpSignature if sa.auth == 0 => return Err(missing_hash(auth)),
+        SaType::Esp if sa.encrypt == 0 => return Err(missing_cipher()),
         _ => {}
     }
-    if sa.auth != 0 {
-        check_hash(dialect, Auth::from_number(dialect, sa.auth), auth_key)?;
+    if sa.auth != 0 && !is_keyless {
+        check_hash(dialect, auth, auth_key)?;
     }
     if sa.encrypt != 0 {
-        check_cipher(dialect, Encrypt::from_number(dialect, sa.encrypt), encrypt_key)?;
+        let encrypt = Encrypt::from_number(dialect, sa.encrypt);
+        // What PF_KEY of Linux does not list; the lengths of such keys are no secret of the kernel's.
+        if netlink && encrypt.is_aead() {
+            return Ok(());
+        }
+        check_cipher(dialect, encrypt, encrypt_key)?;
     }
     Ok(())
 }
 
-/// An algorithm that is in no list. Linux tells numbers that PF_KEY has not from those that its kernel has not.
-fn unknown(dialect: Dialect, out_of_range: bool) -> Errno {
-    if dialect == Dialect::Linux && !out_of_range { Errno::ENOSYS } else { Errno::EINVAL }
+fn missing_cipher() -> Refused {
+    Refused::new(Errno::EINVAL, Part::Cipher, "esp needs a cipher: `-E null' where nothing is to be encrypted")
 }
 
-fn check_hash(dialect: Dialect, auth: Auth, key: Option<&Key<'_>>) -> Result<(), Errno> {
+fn missing_hash(auth: Auth) -> Refused {
+    let reason = match auth {
+        Auth::Null => "ah needs an authentication that has a key",
+        _ => "ah needs an authentication algorithm: -A",
+    };
+    Refused::new(Errno::EINVAL, Part::Hash, reason)
+}
+
+/// An algorithm that is in no list. Linux tells numbers that PF_KEY has not from those that its kernel has not.
+fn unknown(dialect: Dialect, part: Part, out_of_range: bool) -> Refused {
+    let errno = if dialect == Dialect::Linux && !out_of_range { Errno::ENOSYS } else { Errno::EINVAL };
+    Refused::new(errno, part, format!("Not supported: {dialect} has no such algorithm for this protocol"))
+}
+
+fn check_hash(dialect: Dialect, auth: Auth, key: Option<&Key<'_>>) -> Result<(), Refused> {
     let Some(&(_, min, max)) = hashes(dialect).iter().find(|hash| hash.0 == auth) else {
-        return Err(unknown(dialect, matches!(auth, Auth::Other(252..))));
+        return Err(unknown(dialect, Part::Hash, matches!(auth, Auth::Other(252..))));
     };
     let bits = key.map_or(0, |key| key.bits);
     // Linux takes keys of any length for its hashes, as HMAC does.
     let fits = if dialect == Dialect::Linux { bits > 0 || auth == Auth::Null } else { (min..=max).contains(&bits) };
-    if fits { Ok(()) } else { Err(Errno::EINVAL) }
+    if fits { Ok(()) } else { Err(key_length(Part::Hash, auth.name(), &[min, max], bits)) }
 }
 
-fn check_cipher(dialect: Dialect, encrypt: Encrypt, key: Option<&Key<'_>>) -> Result<(), Errno> {
-    let Some(&(_, _, min, max, step)) = ciphers(dialect).iter().find(|cipher| cipher.0 == encrypt) else {
-        return Err(unknown(dialect, matches!(encrypt, Encrypt::Other(254..))));
-    };
+fn check_cipher(dialect: Dialect, encrypt: Encrypt, key: Option<&Key<'_>>) -> Result<(), Refused> {
     let bits = key.map_or(0, |key| key.bits);
+    let listed = ciphers(dialect).iter().find(|cipher| cipher.0 == encrypt);
+    let Some(&(_, _, min, max, step)) = listed else {
+        return Err(unknown(dialect, Part::Cipher, matches!(encrypt, Encrypt::Other(254..))));
+    };
     // What lies between the bounds must be a key length too: AES has three, with or without a nonce.
-    if (min..=max).contains(&bits) && (bits - min).is_multiple_of(step) { Ok(()) } else { Err(Errno::EINVAL) }
+    if (min..=max).contains(&bits) && (bits - min).is_multiple_of(step) {
+        return Ok(());
+    }
+    let lengths: Vec<u16> = match step {
+        8 => vec![min, max],
+        _ => (min..=max).step_by(usize::from(step)).collect(),
+    };
+    Err(key_length(Part::Cipher, encrypt.name(), &lengths, bits))
 }
 
-fn check_compression(dialect: Dialect, number: u8) -> Result<(), Errno> {
+/// Two lengths are the ends of a range, more are those that there are.
+fn key_length(part: Part, name: Option<&str>, lengths: &[u16], bits: u16) -> Refused {
+    let allowed = match lengths {
+        [min, max] if min == max => min.to_string(),
+        [min, max] => format!("{min} to {max}"),
+        each => each.iter().map(u16::to_string).collect::<Vec<_>>().join(", "),
+    };
+    let name = name.unwrap_or("it");
+    Refused::new(Errno::EINVAL, part, format!("Invalid key length: {name} takes {allowed} bits, not {bits}"))
+}
+
+fn check_compression(dialect: Dialect, number: u8) -> Result<(), Refused> {
     match Compress::from_number(dialect, number) {
         Compress::Deflate => Ok(()),
-        Compress::Other(_) => Err(Errno::EINVAL),
-        _ => Err(unknown(dialect, false)),
+        Compress::None | Compress::Other(_) => {
+            let reason = "ipcomp needs a compression algorithm, and no other: -C deflate";
+            Err(Refused::new(Errno::EINVAL, Part::Compression, reason))
+        }
+        _ => Err(unknown(dialect, Part::Compression, false)),
     }
 }

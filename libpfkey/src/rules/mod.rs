@@ -1,0 +1,233 @@
+//! What kernels refuse whatever is in their databases, with the reason that they keep to themselves.
+//!
+//! The in-process engine ([`Memory`](crate::backend::Memory)) applies these rules and answers with their errno;
+//! `setkey --check` tells the reasons. What depends on the databases, as an SA that is there already, the engine alone
+//! knows.
+
+pub(crate) mod algorithms;
+
+use std::borrow::Cow;
+
+use nix::errno::Errno;
+
+use crate::dialect::Dialect;
+use crate::num::{
+    DIR_OUT, ExtensionType, IPPROTO_AH, IPPROTO_ESP, IPPROTO_IPCOMP, LEVEL_UNIQUE, LEVEL_USE, MODE_ANY, MODE_TUNNEL,
+    MessageType, POLICY_BYPASS, POLICY_IPSEC, SaType,
+};
+use crate::wire::{Address, Header, Message, Policy, Request, SockAddr};
+
+/// Largest CPI: it has 16 bits (RFC 3173 section 2.1).
+const CPI_MAX: u32 = 0xffff;
+
+/// A request that a kernel refuses.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Refused {
+    /// What of it is wrong.
+    pub part: Part,
+    /// Why, in the words of the setkey language.
+    pub reason: Cow<'static, str>,
+    /// The versions that refuse it; all of them when absent. Only the running kernel can tell then.
+    pub versions: Option<&'static str>,
+    errno: Errno,
+}
+
+/// A part of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The protocol of an SA.
+    Protocol,
+    /// The SPI, or CPI, of an SA.
+    Spi,
+    /// The cipher of an SA or its key.
+    Cipher,
+    /// The authentication algorithm of an SA or its key.
+    Hash,
+    /// The compression algorithm.
+    Compression,
+    /// The limits of an SA.
+    Lifetimes,
+    /// The source address.
+    Source,
+    /// The destination address.
+    Destination,
+    /// The policy itself.
+    Policy,
+    /// One step of a policy, counted from 0.
+    Step(usize),
+}
+
+impl Refused {
+    fn new(errno: Errno, part: Part, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { part, reason: reason.into(), versions: None, errno }
+    }
+
+    /// What the kernel answers, in the host's numbering.
+    pub fn errno(&self) -> i32 {
+        self.errno as i32
+    }
+}
+
+impl From<Refused> for Errno {
+    fn from(refused: Refused) -> Self {
+        refused.errno
+    }
+}
+
+/// Checks a request that a kernel of its dialect gets. `netlink`: by way of NETLINK_XFRM.
+///
+/// # Errors
+/// The first part that the kernel refuses.
+pub fn check(request: &Message<'_>, netlink: bool) -> Result<(), Refused> {
+    use MessageType as M;
+    let dialect = request.abi.dialect;
+    sa_type(dialect, &request.header)?;
+    match request.header.message_type {
+        M::Add | M::Update => {
+            association(request, netlink)?;
+            cpi(request, netlink)
+        }
+        M::SpdAdd | M::SpdUpdate | M::SpdSetIdx => {
+            selector(request)?;
+            request.policy().map_or(Ok(()), |asked| policy(dialect, asked))
+        }
+        M::SpdDelete => selector(request),
+        _ => Ok(()),
+    }
+}
+
+/// Which SA types a message may have.
+pub(crate) fn sa_type(dialect: Dialect, header: &Header) -> Result<(), Refused> {
+    use MessageType as M;
+    let linux = dialect == Dialect::Linux;
+    let kind = header.message_type;
+    let names_sa = matches!(kind, M::GetSpi | M::Add | M::Update | M::Delete | M::Get);
+    let of_policy = matches!(
+        kind,
+        M::SpdAdd | M::SpdUpdate | M::SpdSetIdx | M::SpdDelete | M::SpdDelete2 | M::SpdGet | M::SpdDump | M::SpdFlush
+    );
+    let errno = match header.sa_type {
+        SaType::Unspec if names_sa && linux && matches!(kind, M::Add | M::Update) => Errno::EPROTONOSUPPORT,
+        SaType::Unspec if names_sa => Errno::EINVAL,
+        SaType::Unspec => return Ok(()),
+        _ if of_policy && linux => return Ok(()),
+        // FreeBSD's scope mask.
+        _ if kind == M::SpdDump && dialect == Dialect::FreeBsd => return Ok(()),
+        SaType::Other(1) if kind == M::Promisc => return Ok(()),
+        SaType::Rsvp | SaType::OspfV2 | SaType::RipV2 | SaType::Mip if linux => match kind {
+            M::Register => return Ok(()),
+            _ => Errno::EINVAL,
+        },
+        SaType::Rsvp | SaType::OspfV2 | SaType::RipV2 | SaType::Mip => Errno::EOPNOTSUPP,
+        SaType::Policy | SaType::Other(_) => Errno::EINVAL,
+        _ if of_policy => Errno::EINVAL,
+        _ => return Ok(()),
+    };
+    let reason = match header.sa_type {
+        SaType::Unspec => "the protocol is missing: ah, esp or ipcomp stands before the SPI",
+        _ => "no such SAs",
+    };
+    Err(Refused::new(errno, Part::Protocol, reason))
+}
+
+/// Limits, algorithms and keys of an ADD or UPDATE.
+pub(crate) fn association(request: &Message<'_>, netlink: bool) -> Result<(), Refused> {
+    let dialect = request.abi.dialect;
+    let Some(sa) = request.sa() else { return Err(Refused::new(Errno::EINVAL, Part::Spi, "the SPI is missing")) };
+    let has = |kind| request.lifetime(kind).is_some();
+    if has(ExtensionType::LifetimeHard) != has(ExtensionType::LifetimeSoft) {
+        let reason = "hard and soft limits go together: give both, as -lh and -ls, or none";
+        return Err(Refused::new(Errno::EINVAL, Part::Lifetimes, reason));
+    }
+    // FreeBSD's UPDATE of limits carries no keys.
+    let has_key = request.key(ExtensionType::KeyEncrypt).or(request.key(ExtensionType::KeyAuth)).is_some();
+    if dialect == Dialect::FreeBsd && request.header.message_type == MessageType::Update && !has_key {
+        return Ok(());
+    }
+    algorithms::check(request, sa, netlink)
+}
+
+/// A CPI of more than 16 bits: netlink refuses it, PF_KEY makes an SA of it that no packet can name.
+fn cpi(request: &Message<'_>, netlink: bool) -> Result<(), Refused> {
+    let is_wide = request.header.sa_type == SaType::IpComp && request.sa().is_some_and(|sa| sa.spi > CPI_MAX);
+    if request.abi.dialect != Dialect::Linux || !is_wide {
+        return Ok(());
+    }
+    let refused = Refused::new(Errno::EINVAL, Part::Spi, "the CPI of ipcomp has 16 bits: no packet can carry this one");
+    Err(if netlink { refused } else { Refused { versions: Some("NETLINK_XFRM refuses it"), ..refused } })
+}
+
+/// The ends of a policy's selector.
+pub(crate) fn selector(request: &Message<'_>) -> Result<(), Refused> {
+    let (Some(source), Some(destination)) = (request.source(), request.destination()) else {
+        let reason = "a policy needs its addresses: no kernel takes the name of a tag from PF_KEY";
+        return Err(Refused::new(Errno::EINVAL, Part::Policy, reason));
+    };
+    prefix(source, Part::Source)?;
+    prefix(destination, Part::Destination)?;
+    if source.sockaddr.same_family(&destination.sockaddr) {
+        return Ok(());
+    }
+    Err(Refused::new(Errno::EINVAL, Part::Destination, "source and destination are of different address families"))
+}
+
+fn prefix(address: &Address, part: Part) -> Result<(), Refused> {
+    if is_valid(address) {
+        return Ok(());
+    }
+    let (prefix, full) = (address.prefix, address.sockaddr.full_prefix());
+    Err(Refused::new(Errno::EINVAL, part, format!("prefix length {prefix} not in 0 to {full}")))
+}
+
+/// Whether an address is one of IP, and its prefix no longer than it.
+pub(crate) fn is_valid(address: &Address) -> bool {
+    address.prefix <= address.sockaddr.full_prefix() && matches!(address.sockaddr, SockAddr::Inet(_))
+}
+
+/// What is to be done with packets.
+pub(crate) fn policy(dialect: Dialect, policy: &Policy) -> Result<(), Refused> {
+    let refused = |errno, reason: Cow<'static, str>| Err(Refused::new(errno, Part::Policy, reason));
+    if policy.kind > POLICY_IPSEC {
+        let word = if policy.kind == POLICY_BYPASS { "bypass" } else { "entrust" };
+        let reason = format!("{word} is for the policies of sockets: write none, discard or ipsec");
+        return refused(Errno::EINVAL, reason.into());
+    }
+    if policy.kind != POLICY_IPSEC {
+        return Ok(());
+    }
+    if policy.requests.is_empty() && matches!(dialect, Dialect::FreeBsd | Dialect::Darwin) {
+        return refused(Errno::EINVAL, "ipsec needs a step, as esp/transport//require".into());
+    }
+    let (most, errno) = match dialect {
+        Dialect::Linux => (6, Errno::ELOOP),
+        Dialect::FreeBsd => (4, Errno::EINVAL),
+        Dialect::NetBsd | Dialect::Darwin => (usize::MAX, Errno::EINVAL),
+    };
+    let steps = policy.requests.len();
+    if steps > most {
+        return refused(errno, format!("a policy of {dialect} has at most {most} steps, not {steps}").into());
+    }
+    let check = |(index, request)| step(dialect, policy.direction, request, Part::Step(index));
+    policy.requests.iter().enumerate().try_for_each(check)
+}
+
+fn step(dialect: Dialect, direction: u8, request: &Request, part: Part) -> Result<(), Refused> {
+    let linux = dialect == Dialect::Linux;
+    let known = matches!(request.proto, IPPROTO_AH | IPPROTO_ESP | IPPROTO_IPCOMP) && request.level <= LEVEL_UNIQUE;
+    let mode = if linux { request.mode != MODE_ANY && request.mode <= 3 } else { request.mode <= MODE_TUNNEL };
+    let ends_are_ip = request.endpoints.is_none_or(|(a, b)| a.ip().is_some() && b.ip().is_some());
+    if !(known && mode && ends_are_ip) {
+        return Err(Refused::new(Errno::EINVAL, part, "no such step"));
+    }
+    // NetBSD does not ask for the addresses of a tunnel.
+    if request.mode == MODE_TUNNEL && request.endpoints.is_none() && dialect != Dialect::NetBsd {
+        return Err(Refused::new(Errno::EINVAL, part, "a tunnel needs the addresses of both ends"));
+    }
+    if linux && request.mode >= MODE_TUNNEL && request.level == LEVEL_USE && direction == DIR_OUT {
+        let reason = "an outbound tunnel cannot be optional: write require or unique instead of use";
+        let versions = Some("Linux since 6.2 and its stable kernels refuse it");
+        return Err(Refused { versions, ..Refused::new(Errno::EINVAL, part, reason) });
+    }
+    Ok(())
+}
