@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::private::private_line;
 use super::sa::label_lines;
 use super::{Options, calendar};
 use crate::dialect::Dialect;
@@ -61,6 +62,7 @@ pub fn policy_entry(out: &mut String, message: &Message<'_>, options: &Options) 
         let _ = writeln!(out, "\tlifetime: {}(s) validtime: {}(s)", hard.addtime, hard.usetime);
     }
     label_lines(out, message);
+    private_line(out, message);
     let header = &message.header;
     let _ = write!(out, "\tspid={} seq={} pid={}\n\trefcnt={}\n", policy.id, header.seq, header.pid, header.reserved);
 }

@@ -329,7 +329,8 @@ numbered! {
     XfrmOutputMark,
     /// Private to this library: replay window in packets, and 1 for extended sequence numbers.
     XfrmReplay,
-    /// Private to this library: sequence numbers, replay bitmap and counters of an SA.
+    /// Private to this library: sequence numbers, replay bitmap and counters of an SA. A DELETE that has it, empty, is answered
+    /// with what the SA had in the end; an ADD that has this goes on from there.
     XfrmReplayState,
 }
 

@@ -33,6 +33,8 @@ pub(super) enum Expect {
     Dump,
     /// The notification of the change, which this socket gets as everybody does.
     Echo,
+    /// The same of a removal, with the sequence numbers that the SA had.
+    EchoWithNumbers,
     /// One entry.
     Entry,
     /// An errno that tells of an algorithm.
@@ -71,7 +73,7 @@ impl Pending {
     /// process id that the request carried.
     fn is_answered_by(&self, frame: &Frame<'_>, port: u32) -> bool {
         let pid = match self.expect {
-            Expect::Echo => self.header.pid,
+            Expect::Echo | Expect::EchoWithNumbers => self.header.pid,
             Expect::Entry | Expect::Soft => port,
             _ => return false,
         };
@@ -318,10 +320,11 @@ impl Engine {
     fn deleted_state(&mut self, mut frame: Frame<'_>) -> Result<()> {
         let _id = StateId::parse(&mut frame.body)?;
         let attributes = StateAttributes::parse(&mut frame.body)?;
-        self.echoed(&frame);
+        let asked = self.echoed(&frame);
         if let Some(state) = attributes.state {
-            let envelope =
-                Envelope { state: Some(SaState::Dead), ..Envelope::event(MessageType::Delete, frame.seq, frame.pid) };
+            let numbers = asked.is_some_and(|asked| asked.expect == Expect::EchoWithNumbers);
+            let event = Envelope::event(MessageType::Delete, frame.seq, frame.pid);
+            let envelope = Envelope { state: Some(SaState::Dead), numbers, ..event };
             let now = self.now;
             self.push(|out| sa_message(envelope, &state, &attributes, now, out));
         }
@@ -458,7 +461,7 @@ enum Purpose {
 
 impl Envelope {
     fn of(header: &Header, tell: Tell) -> Self {
-        Self { message_type: header.message_type, seq: header.seq, pid: header.pid, state: None, tell }
+        Self { message_type: header.message_type, seq: header.seq, pid: header.pid, state: None, tell, numbers: false }
     }
 
     fn expire(hard: bool) -> Self {
@@ -467,7 +470,7 @@ impl Envelope {
     }
 
     fn event(message_type: MessageType, seq: u32, pid: u32) -> Self {
-        Self { message_type, seq, pid, state: None, tell: Tell::All }
+        Self { message_type, seq, pid, state: None, tell: Tell::All, numbers: false }
     }
 }
 

@@ -26,9 +26,9 @@ use zeroize::{Zeroize as _, Zeroizing};
 use self::engine::{Engine, Expect, Pending};
 use self::netlink::{Door, Heading, push_attribute, push_frame};
 use self::numbers::{PROTO_ANY, attribute, flag, group, message};
-use self::policy::{PolicyFrame, policy_id};
+use self::policy::{PolicyFrame, XfrmId, policy_id};
 use self::register::{Lists, PROBES, push_probes};
-use self::sa_request::{Errno, SaFrame, proto_of, spi_request, state_id};
+use self::sa_request::{Errno, SaFrame, private_bytes, proto_of, spi_request, state_id};
 use super::Backend;
 use crate::dialect::Abi;
 use crate::error::{Error, Result};
@@ -90,7 +90,7 @@ impl Xfrm {
         match message.header.message_type {
             M::Add => self.sa(message, message::NEWSA),
             M::Update => self.sa(message, message::UPDSA),
-            M::Delete => self.by_name(message, message::DELSA, Expect::Echo),
+            M::Delete => self.delete(message),
             M::Get => self.by_name(message, message::GETSA, Expect::Entry),
             M::GetSpi => self.getspi(message),
             M::Flush => self.flush_sas(message),
@@ -122,6 +122,13 @@ impl Xfrm {
             let Some(mark) = mark else { return Ok(()) };
             push_attribute(writer, attribute::MARK, |contents| mark.iter().for_each(|word| contents.u32(*word)))
         })
+    }
+
+    /// What asks for the sequence numbers gets those that the SA had in the end.
+    fn delete(&mut self, message: &Message<'_>) -> std::result::Result<(), Errno> {
+        let asked = private_bytes(message, crate::ExtensionType::XfrmReplayState).is_some();
+        let expect = if asked { Expect::EchoWithNumbers } else { Expect::Echo };
+        self.by_name(message, message::DELSA, expect)
     }
 
     fn getspi(&mut self, message: &Message<'_>) -> std::result::Result<(), Errno> {
@@ -255,10 +262,10 @@ impl Xfrm {
     }
 
     fn by_policy(&mut self, message: &Message<'_>, kind: u16, expect: Expect) -> std::result::Result<(), Errno> {
-        let id = policy_id(message)?;
+        let (id, xfrm_id) = (policy_id(message)?, XfrmId::of(message));
         self.push(message, expect, kind, 0, |writer| {
             id.emit(writer);
-            Ok(())
+            xfrm_id.emit(writer)
         })
     }
 

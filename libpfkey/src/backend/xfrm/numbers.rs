@@ -54,6 +54,8 @@ pub(super) mod attribute {
     pub(crate) const SA: u16 = 6;
     pub(crate) const POLICY: u16 = 7;
     pub(crate) const SEC_CTX: u16 = 8;
+    pub(crate) const LTIME_VAL: u16 = 9;
+    pub(crate) const REPLAY_VAL: u16 = 10;
     pub(crate) const POLICY_TYPE: u16 = 16;
     pub(crate) const MIGRATE: u16 = 17;
     pub(crate) const ALG_AEAD: u16 = 18;

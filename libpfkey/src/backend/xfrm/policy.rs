@@ -27,6 +27,7 @@ pub(super) struct PolicyFrame<'a> {
     info: PolicyInfo,
     templates: Vec<Template>,
     context: Option<SecurityContext<'a>>,
+    id: XfrmId,
 }
 
 impl<'a> PolicyFrame<'a> {
@@ -63,6 +64,7 @@ impl<'a> PolicyFrame<'a> {
             },
             templates,
             context: message.security_context().copied(),
+            id: XfrmId::of(message),
         })
     }
 
@@ -77,10 +79,36 @@ impl<'a> PolicyFrame<'a> {
                 self.templates.iter().for_each(|template| template.emit(contents));
             })?;
         }
-        match self.context {
-            None => Ok(()),
-            Some(context) => push_attribute(writer, attribute::SEC_CTX, |contents| emit_context(&context, contents)),
+        if let Some(context) = self.context {
+            push_attribute(writer, attribute::SEC_CTX, |contents| emit_context(&context, contents))?;
         }
+        self.id.emit(writer)
+    }
+}
+
+/// Mark and interface id, by which the kernel tells policies of one selector apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct XfrmId {
+    mark: Option<[u32; 2]>,
+    if_id: Option<u32>,
+}
+
+impl XfrmId {
+    /// Those of a request: this library's private extensions.
+    pub(super) fn of(message: &Message<'_>) -> Self {
+        let if_id = message.words(ExtensionType::XfrmIfId).map(|[id, _]| id);
+        Self { mark: message.words(ExtensionType::XfrmMark), if_id }
+    }
+
+    /// Appends the attributes.
+    ///
+    /// # Errors
+    /// Never in practice: they are short.
+    pub(super) fn emit(self, writer: &mut Writer<'_>) -> Result<()> {
+        if let Some(mark) = self.mark {
+            push_attribute(writer, attribute::MARK, |contents| mark.iter().for_each(|word| contents.u32(*word)))?;
+        }
+        self.if_id.map_or(Ok(()), |id| push_attribute(writer, attribute::IF_ID, |contents| contents.u32(id)))
     }
 }
 
@@ -171,6 +199,7 @@ pub(super) fn policy_id(message: &Message<'_>) -> std::result::Result<PolicyId, 
 pub(super) struct PolicyAttributes<'a> {
     pub(super) templates: Vec<Template>,
     pub(super) context: Option<SecurityContext<'a>>,
+    id: XfrmId,
     /// A policy of type SUB, which `af_key` does not show.
     pub(super) is_sub: bool,
     /// The policy itself, where it comes as an attribute.
@@ -193,6 +222,8 @@ impl<'a> PolicyAttributes<'a> {
                 }
                 attribute::SEC_CTX => found.context = Some(parse_context(&mut body)?),
                 attribute::POLICY_TYPE => found.is_sub = body.u8()? == 1,
+                attribute::MARK => found.id.mark = Some([body.u32()?, body.u32()?]),
+                attribute::IF_ID => found.id.if_id = Some(body.u32()?),
                 attribute::POLICY => found.info = Some(PolicyInfo::parse(&mut body)?),
                 _ => {}
             }
@@ -242,6 +273,13 @@ pub(super) fn policy_message(
     }))?;
     if let Some(context) = attributes.context {
         builder.push(&Extension::SecurityContext(context))?;
+    }
+    let XfrmId { mark, if_id } = attributes.id;
+    let words = [(ExtensionType::XfrmMark, mark), (ExtensionType::XfrmIfId, if_id.map(|id| [id, 0]))];
+    for (kind, words) in words {
+        if let Some(words) = words {
+            builder.push(&Extension::Words(kind, words))?;
+        }
     }
     builder.finish()
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::algorithm::{Aead, Auth, Cipher, compression_named};
-use super::layout::{Algo, Encap, ReplayEsn, State};
+use super::layout::{Algo, Encap, Progress, ReplayEsn, State};
 use super::netlink::next_attribute;
 use super::numbers::{INF, attribute, state_flag};
 use super::sa_request::{mode_to_pfkey, sa_type_of};
@@ -11,6 +11,7 @@ use crate::dialect::Abi;
 use crate::error::Result;
 use crate::num::{ExtensionType, MessageType, SaFlags, SaState};
 use crate::wire::reader::Reader;
+use crate::wire::writer::Writer;
 use crate::wire::{Address, Builder, Extension, Header, Key, Lifetime, Sa, Sa2, SecurityContext, SockAddr};
 
 /// The attributes of a state.
@@ -23,6 +24,8 @@ pub(super) struct StateAttributes<'a> {
     encap: Option<Encap>,
     context: Option<SecurityContext<'a>>,
     replay: Option<ReplayEsn>,
+    /// Sequence numbers and bitmap: the number of the attribute, and its bytes.
+    numbers: Option<(u16, &'a [u8])>,
     /// Extensions that PF_KEY has no words for.
     words: Vec<(ExtensionType, [u32; 2])>,
     /// The state itself, where it comes as an attribute.
@@ -46,7 +49,11 @@ impl<'a> StateAttributes<'a> {
                 attribute::ALG_COMP => found.compression = Some(Algo::parse(&mut body, false)?),
                 attribute::ENCAP => found.encap = Some(Encap::parse(&mut body)?),
                 attribute::SEC_CTX => found.context = Some(parse_context(&mut body)?),
-                attribute::REPLAY_ESN_VAL => found.replay = Some(ReplayEsn::parse(&mut body)?),
+                attribute::REPLAY_VAL => found.numbers = Some((number, body.rest())),
+                attribute::REPLAY_ESN_VAL => {
+                    found.numbers = Some((number, body.clone().rest()));
+                    found.replay = Some(ReplayEsn::parse(&mut body)?);
+                }
                 attribute::SA => found.state = Some(State::parse(&mut body)?),
                 attribute::MARK => found.note(ExtensionType::XfrmMark, [body.u32()?, body.u32()?]),
                 attribute::IF_ID => found.note(ExtensionType::XfrmIfId, [body.u32()?, 0]),
@@ -118,6 +125,8 @@ pub(super) struct Envelope {
     /// Overrides the state that the limits and attributes tell.
     pub(super) state: Option<SaState>,
     pub(super) tell: Tell,
+    /// Tells the sequence numbers, which PF_KEY does not.
+    pub(super) numbers: bool,
 }
 
 /// Writes the PF_KEY message about a state.
@@ -178,6 +187,11 @@ pub(super) fn sa_message(
         builder.push(&Extension::SecurityContext(context))?;
     }
     push_private(&mut builder, state, attributes, known_auth)?;
+    if let Some((attribute, replay)) = attributes.numbers.filter(|_| envelope.numbers) {
+        let mut bytes = Vec::new();
+        Progress { current: state.current, attribute, replay }.emit(&mut Writer::new(&mut bytes, Abi::HOST));
+        builder.push(&Extension::Opaque(ExtensionType::XfrmReplayState, &bytes))?;
+    }
     builder.finish()
 }
 

@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 
 use super::algorithm::{AUTH_NULL, Aead, Auth, Cipher, NULL, compression};
-use super::layout::{Addr, Algo, Encap, Limits, ReplayEsn, Selector, State, StateId, family};
+use super::layout::{Addr, Algo, Encap, Limits, Progress, ReplayEsn, Selector, State, StateId, family};
 use super::netlink::push_attribute;
 use super::numbers::{INF, attribute, state_flag};
 use crate::error::Result;
 use crate::num::{ExtensionType, SaFlags, SaType};
+use crate::wire::reader::Reader;
 use crate::wire::writer::Writer;
 use crate::wire::{Extension, Key, Lifetime, Message, SecurityContext};
 
@@ -78,6 +79,8 @@ pub(super) struct SaFrame<'a> {
     encap: Option<Encap>,
     context: Option<SecurityContext<'a>>,
     replay: Option<ReplayEsn>,
+    /// Where an SA goes on that was there before.
+    progress: Option<Progress<'a>>,
     /// Attributes of one or two 32-bit words.
     words: Vec<(u16, Vec<u32>)>,
 }
@@ -190,7 +193,7 @@ impl<'a> SaFrame<'a> {
     }
 
     /// What PF_KEY has no words for: this library's private extensions.
-    fn extras(&mut self, message: &Message<'_>) -> std::result::Result<(), Errno> {
+    fn extras(&mut self, message: &Message<'a>) -> std::result::Result<(), Errno> {
         if let Some([window, esn]) = message.words(ExtensionType::XfrmReplay) {
             if window > ReplayEsn::WINDOW_MAX {
                 return Err(libc::EINVAL);
@@ -199,6 +202,13 @@ impl<'a> SaFrame<'a> {
             self.replay = Some(ReplayEsn { window });
             if esn != 0 {
                 self.state.flags |= state_flag::ESN;
+            }
+        }
+        if let Some(bytes) = private_bytes(message, ExtensionType::XfrmReplayState) {
+            let progress = Progress::parse(&mut Reader::new(bytes, message.abi)).map_err(|_| libc::EINVAL)?;
+            self.progress = Some(progress).filter(Progress::is_valid);
+            if self.progress.is_none() {
+                return Err(libc::EINVAL);
             }
         }
         let mut words = |kind, numbers: &[u16]| {
@@ -239,8 +249,13 @@ impl<'a> SaFrame<'a> {
         if let Some(context) = self.context {
             push_attribute(writer, attribute::SEC_CTX, |contents| emit_context(&context, contents))?;
         }
-        if let Some(replay) = self.replay {
+        let resumed = self.progress.as_ref().map(|progress| progress.attribute);
+        if let Some(replay) = self.replay.filter(|_| resumed != Some(attribute::REPLAY_ESN_VAL)) {
             push_attribute(writer, attribute::REPLAY_ESN_VAL, |contents| replay.emit(contents))?;
+        }
+        if let Some(progress) = &self.progress {
+            push_attribute(writer, attribute::LTIME_VAL, |contents| progress.current.emit(contents))?;
+            push_attribute(writer, progress.attribute, |contents| contents.bytes(progress.replay))?;
         }
         for (number, words) in &self.words {
             push_attribute(writer, *number, |contents| words.iter().for_each(|word| contents.u32(*word)))?;
@@ -253,6 +268,14 @@ impl<'a> SaFrame<'a> {
         }
         Ok(())
     }
+}
+
+/// The bytes of one of this library's private extensions.
+pub(super) fn private_bytes<'a>(message: &Message<'a>, kind: ExtensionType) -> Option<&'a [u8]> {
+    message.extensions.iter().find_map(|extension| match extension {
+        Extension::Opaque(of, bytes) if *of == kind => Some(*bytes),
+        _ => None,
+    })
 }
 
 /// The largest numbers that `af_key` looks up at all.

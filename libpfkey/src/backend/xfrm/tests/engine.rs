@@ -7,6 +7,7 @@ use crate::backend::xfrm::layout::{
 };
 use crate::backend::xfrm::netlink::{Heading, push_attribute, push_frame};
 use crate::backend::xfrm::numbers::{INF, attribute, flag, message};
+use crate::backend::xfrm::sa_request::private_bytes;
 use crate::backend::xfrm::soft_question;
 use crate::dialect::Abi;
 use crate::num::{ExtensionType as E, MessageType as M, SaState, SaType};
@@ -227,6 +228,58 @@ fn deleted_by_selector_or_id() {
     });
     let messages = told(&mut engine(&[]), &[sa]);
     assert_eq!(parse(&messages[0]).sa().map(|sa| (sa.spi, sa.state)), Some((7, SaState::Dead)));
+}
+
+#[test]
+fn sequence_numbers_are_told_to_who_asks() {
+    let counters = [900, 9, 1_764_444_444, 1_764_444_445];
+    let deleted = |pid, attribute: u16, numbers: &'static [u8]| {
+        frame(message::DELSA, 0, pid, |writer| {
+            StateId { destination: Addr::default(), spi: 7, family: INET, proto: 50 }.emit(writer);
+            push_attribute(writer, attribute::SA, |inner| {
+                // Requests say nothing of counters: `xfrm_lifetime_cur` is at byte 160.
+                let mut bytes = written(|writer| state(7).emit(writer));
+                bytes[160..192].copy_from_slice(&written(|writer| counters.into_iter().for_each(|it| writer.u64(it))));
+                inner.bytes(&bytes);
+            })
+            .unwrap();
+            push_attribute(writer, attribute, |inner| inner.bytes(numbers)).unwrap();
+        })
+    };
+    let told_numbers = |expect, pid, attribute, numbers| {
+        let messages = told(&mut engine(&[(M::Delete, message::DELSA, expect)]), &[deleted(pid, attribute, numbers)]);
+        private_bytes(&parse(&messages[0]), E::XfrmReplayState).map(<[u8]>::to_vec)
+    };
+    let replay = b"oseq-seq-map";
+    let mut expected = written(|writer| {
+        counters.into_iter().for_each(|count| writer.u64(count));
+        writer.u16(attribute::REPLAY_VAL);
+        writer.u16(12);
+        writer.bytes(replay);
+    });
+    // Extensions are multiples of 8 bytes with their header of 4.
+    expected.resize((expected.len() + 4).next_multiple_of(8) - 4, 0);
+    let asked = Expect::EchoWithNumbers;
+    assert_eq!(told_numbers(asked, ME, attribute::REPLAY_VAL, replay), Some(expected));
+    let esn = told_numbers(asked, ME, attribute::REPLAY_ESN_VAL, &[9; 28]).unwrap();
+    assert!(esn.windows(28).any(|window| window == [9; 28]), "{esn:?}");
+    assert_eq!(told_numbers(Expect::Echo, ME, attribute::REPLAY_VAL, replay), None);
+    assert_eq!(told_numbers(asked, OTHER, attribute::REPLAY_VAL, replay), None);
+}
+
+#[test]
+fn marks_of_policies_are_told() {
+    let policy = frame(message::NEWPOLICY, 0, OTHER, |writer| {
+        let selector = Selector { family: INET, ..Selector::default() };
+        PolicyInfo { selector, index: 9, direction: 1, ..PolicyInfo::default() }.emit(writer);
+        push_attribute(writer, attribute::MARK, |inner| [5, 0xff].into_iter().for_each(|word| inner.u32(word)))
+            .unwrap();
+        push_attribute(writer, attribute::IF_ID, |inner| inner.u32(7)).unwrap();
+    });
+    let messages = told(&mut engine(&[]), &[policy]);
+    let message = parse(&messages[0]);
+    assert_eq!(message.words(E::XfrmMark), Some([5, 0xff]));
+    assert_eq!(message.words(E::XfrmIfId), Some([7, 0]));
 }
 
 /// An SA with keys, encapsulation, and limits.

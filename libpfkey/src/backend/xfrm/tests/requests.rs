@@ -292,3 +292,63 @@ fn migrations_come_in_pairs() {
     assert_eq!(migrate(vec![require()]), Some(libc::EINVAL));
     assert_eq!(migrate(vec![require(), Request { mode: 1, ..require() }]), Some(libc::EINVAL));
 }
+
+/// Where an SA was: counters, an attribute's number, and its bytes.
+fn progress(attribute: u16, replay: &[u8]) -> Vec<u8> {
+    written(|writer| {
+        [900, 9, 1_764_444_444, 1_764_444_445].into_iter().for_each(|count| writer.u64(count));
+        writer.u16(attribute);
+        writer.u16(u16::try_from(replay.len()).unwrap());
+        writer.bytes(replay);
+    })
+}
+
+#[test]
+fn an_sa_goes_on_where_it_was() {
+    let attributes = |bytes: &'static [u8], more: Vec<Extension<'static>>| {
+        let mut extensions = keys();
+        extensions.push(Extension::Opaque(E::XfrmReplayState, bytes));
+        extensions.extend(more);
+        newsa(&add(SaType::Esp, (5, 12), extensions)).1.split_off(2)
+    };
+    let counters = progress(0, &[])[..32].to_vec();
+    let bytes = progress(attribute::REPLAY_VAL, &[7; 12]).leak();
+    let expected = [(attribute::LTIME_VAL, counters.clone()), (attribute::REPLAY_VAL, vec![7; 12])];
+    assert_eq!(attributes(bytes, vec![]), expected);
+    // The numbers of a large window stand where the window alone would.
+    let bytes = progress(attribute::REPLAY_ESN_VAL, &[7; 32]).leak();
+    let window = Extension::Words(E::XfrmReplay, [64, 1]);
+    let expected = [(attribute::LTIME_VAL, counters), (attribute::REPLAY_ESN_VAL, vec![7; 32])];
+    assert_eq!(attributes(bytes, vec![window]), expected);
+}
+
+#[test]
+fn numbers_that_cannot_be_are_refused() {
+    let refused = |bytes: &'static [u8]| {
+        let mut extensions = keys();
+        extensions.push(Extension::Opaque(E::XfrmReplayState, bytes));
+        SaFrame::new(&add(SaType::Esp, (5, 12), extensions)).err()
+    };
+    let whole = progress(attribute::REPLAY_VAL, &[7; 12]);
+    for length in 0..whole.len() {
+        assert_eq!(refused(whole[..length].to_vec().leak()), Some(libc::EINVAL), "{length}");
+    }
+    for (number, length) in [(attribute::REPLAY_VAL, 11), (attribute::REPLAY_ESN_VAL, 20), (attribute::SA, 12)] {
+        assert_eq!(refused(progress(number, &vec![7; length]).leak()), Some(libc::EINVAL), "{number} {length}");
+    }
+}
+
+#[test]
+fn marks_of_policies() {
+    let mut request = policy(POLICY_NONE, DIR_IN, vec![]);
+    request.extensions.push(Extension::Words(E::XfrmMark, [5, 0xff]));
+    request.extensions.push(Extension::Words(E::XfrmIfId, [7, 0]));
+    let frame = PolicyFrame::new(&request, &mut || Ok(0)).unwrap_or_else(|errno| panic!("refused: {errno}"));
+    let bytes = written(|writer| frame.emit(writer).unwrap());
+    let mut reader = super::reader(&bytes);
+    PolicyInfo::parse(&mut reader).unwrap();
+    let attributes = std::iter::from_fn(|| next_attribute(&mut reader).unwrap());
+    let found: Vec<_> = attributes.map(|(number, body)| (number, body.rest().to_vec())).collect();
+    let words = |words: &[u32]| written(|writer| words.iter().for_each(|word| writer.u32(*word)));
+    assert_eq!(found, [(attribute::MARK, words(&[5, 0xff])), (attribute::IF_ID, words(&[7]))]);
+}
