@@ -10,6 +10,7 @@ use libpfkey::{Connection, Dialect, Error, Pace, SaType, request};
 
 use crate::cli::{self, Invocation, Mode, Refused};
 use crate::console::{Console, Source};
+use crate::replace::Foreign;
 use crate::session::Session;
 use crate::view::{Tag, View};
 use crate::{check, json, monitor, replace, replay, script};
@@ -83,7 +84,12 @@ fn execute(run: &Invocation) -> Result<ExitCode, String> {
         }
         Mode::Replace(files) => {
             let mut session = registered(run, Source::Unnamed)?;
-            let code = replace::run(&mut session, files);
+            let foreign = || match run.backend {
+                // Nobody else has put anything there.
+                Choice::Memory => Ok(Foreign::default()),
+                _ => Foreign::of_this_host(),
+            };
+            let code = replace::run(&mut session, files, foreign);
             Ok(finish(run, &mut session, code))
         }
         Mode::Script(file, name) => {

@@ -321,6 +321,11 @@ impl Session {
         self.abi
     }
 
+    /// Whether the backend understands this library's private extensions.
+    pub(crate) fn is_private(&self) -> bool {
+        self.private
+    }
+
     /// Whether nothing is to be sent (`-n`).
     pub(crate) fn is_dry(&self) -> bool {
         self.dry

@@ -28,7 +28,8 @@ pub(super) fn run(session: &mut Session, files: &[File], plan: &Plan, present: &
     for group in &plan.groups {
         let mut run = Run { group, failures: Vec::new(), deleted: HashMap::new(), abi: session.abi() };
         for (index, step) in (0..).zip(group) {
-            requests(*step, present, wanted, &mut |kind, write| run.send(session, index, kind, write));
+            let numbers = session.is_private();
+            requests(*step, numbers, present, wanted, &mut |kind, write| run.send(session, index, kind, write));
             if !run.failures.is_empty() {
                 break;
             }
@@ -53,8 +54,14 @@ pub(super) fn run(session: &mut Session, files: &[File], plan: &Plan, present: &
 /// Writes one request.
 type Write<'w> = &'w dyn Fn(Origin, &mut Vec<u8>) -> Result<()>;
 
-/// The requests of a step, in their order.
-fn requests(step: Step, present: &Present, wanted: &Wanted, send: &mut dyn FnMut(MessageType, Write<'_>)) {
+/// The requests of a step, in their order. `numbers`: DELETE is answered with sequence numbers.
+fn requests(
+    step: Step,
+    numbers: bool,
+    present: &Present,
+    wanted: &Wanted,
+    send: &mut dyn FnMut(MessageType, Write<'_>),
+) {
     let shown_sa = |old: usize| present.sas.get(old).map_or(&[][..], |sa| &sa.message);
     let new_sa = |sa: usize| wanted.sas.get(sa).map_or(&[][..], |sa| &sa.message);
     let shown_policy = |old: usize| present.policies.get(old).map_or(&[][..], |policy| &policy.message);
@@ -64,12 +71,12 @@ fn requests(step: Step, present: &Present, wanted: &Wanted, send: &mut dyn FnMut
         Step::AddSa { sa } => add(MessageType::Add, sa),
         Step::UpdateSa { sa } => add(MessageType::Update, sa),
         Step::ReplaceSa { sa, old } => {
-            send(MessageType::Delete, &|origin, buffer| message::delete(shown_sa(old), origin, buffer));
+            send(MessageType::Delete, &|origin, buffer| message::delete(shown_sa(old), numbers, origin, buffer));
             let kind = MessageType::Add;
             send(kind, &|origin, buffer| message::repeat(new_sa(sa), kind, origin, buffer));
         }
         Step::RemoveSa { old } => {
-            send(MessageType::Delete, &|origin, buffer| message::delete(shown_sa(old), origin, buffer));
+            send(MessageType::Delete, &|origin, buffer| message::delete(shown_sa(old), numbers, origin, buffer));
         }
         Step::PutPolicy { policy } => {
             let kind = MessageType::SpdUpdate;

@@ -69,8 +69,8 @@ fn asked<'a>(extension: &Extension<'a>) -> Option<Extension<'a>> {
     })
 }
 
-/// The DELETE of an SA that the kernel showed.
-pub(super) fn delete(shown: &[u8], origin: Origin, buffer: &mut Vec<u8>) -> Result<()> {
+/// The DELETE of an SA that the kernel showed. `numbers`: the answer is to tell its last sequence numbers.
+pub(super) fn delete(shown: &[u8], numbers: bool, origin: Origin, buffer: &mut Vec<u8>) -> Result<()> {
     let message = Message::parse(origin.abi, shown)?;
     let spi = message.sa().ok_or_else(|| missing(origin.abi))?.spi;
     let netbsd = origin.abi.dialect == Dialect::NetBsd;
@@ -85,7 +85,11 @@ pub(super) fn delete(shown: &[u8], origin: Origin, buffer: &mut Vec<u8>) -> Resu
             Extension::Words(kind, _) => *kind == ExtensionType::XfrmMark,
             _ => false,
         });
-        named.collect::<Vec<_>>().iter().try_for_each(|extension| builder.push(extension))
+        named.collect::<Vec<_>>().iter().try_for_each(|extension| builder.push(extension))?;
+        if numbers {
+            builder.push(&Extension::Opaque(ExtensionType::XfrmReplayState, &[]))?;
+        }
+        Ok(())
     })
 }
 

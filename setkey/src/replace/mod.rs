@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use zeroize::Zeroizing;
 
 use self::execute::Outcome;
-use self::foreign::Foreign;
+pub(crate) use self::foreign::Foreign;
 use self::plan::{Plan, Present, Step, plan};
 use self::wanted::{File, Request, written};
 use crate::check::warn_of_readers;
@@ -32,9 +32,13 @@ use crate::session::Session;
 /// Bytes of all files at most: a mistaken name (`/dev/zero`) does not fill the memory.
 const SIZE_MAX: u64 = 1 << 30;
 
-/// Loads files in place of what the kernel has.
-pub(crate) fn run(session: &mut Session, names: &[String]) -> ExitCode {
-    let loaded = read_files(session, names).and_then(|files| load(session, &files));
+/// Loads files in place of what the kernel has. `foreign` tells what is not theirs to remove.
+pub(crate) fn run(
+    session: &mut Session,
+    names: &[String],
+    foreign: impl FnOnce() -> Result<Foreign, String>,
+) -> ExitCode {
+    let loaded = read_files(session, names).and_then(|files| load(session, &files, foreign));
     if let Err(line) = &loaded {
         session.view.console.system(line);
     }
@@ -69,7 +73,11 @@ fn read_files(session: &mut Session, names: &[String]) -> Result<Vec<File>, Stri
 ///
 /// # Errors
 /// The last line to print: what was done, or not done.
-fn load(session: &mut Session, files: &[File]) -> Result<(), String> {
+fn load(
+    session: &mut Session,
+    files: &[File],
+    foreign: impl FnOnce() -> Result<Foreign, String>,
+) -> Result<(), String> {
     let request = session.with_target(|target, mirror, console| wanted::read(files, target, mirror, console));
     let request = request.map_err(|errors| {
         let noun = if errors == 1 { "error" } else { "errors" };
@@ -78,8 +86,8 @@ fn load(session: &mut Session, files: &[File]) -> Result<(), String> {
     if session.is_dry() {
         return Ok(());
     }
-    let foreign = Foreign::default();
-    let before = present::read(session, &request, &foreign).map_err(|text| format!("{text}; nothing was changed"))?;
+    let before = foreign().and_then(|foreign| present::read(session, &request, &foreign));
+    let before = before.map_err(|text| format!("{text}; nothing was changed"))?;
     let plan = plan(session.abi().dialect, &before, &request.wanted);
     warn_of_gaps(session, files, &request, &before, &plan);
     let outcome = execute::run(session, files, &plan, &before, &request.wanted);

@@ -1,6 +1,7 @@
 //! Loads against the in-process key engine.
 
 mod files;
+mod foreign;
 mod order;
 mod plan;
 mod undo;
@@ -9,6 +10,7 @@ use std::io::{self, Write};
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex};
 
+use ipsec_conf::kernel_state::KernelState;
 use ipsec_conf::setkey::{Splitter, parse};
 use libpfkey::backend::{Backend, Memory};
 use libpfkey::wire::peek_header;
@@ -30,6 +32,8 @@ struct Kernel {
     session: Session,
     errors: Lines,
     watch: Arc<Mutex<Watch>>,
+    /// What is racoon's.
+    racoon: KernelState,
 }
 
 /// Error lines.
@@ -135,7 +139,7 @@ impl Kernel {
         let errors = Lines::default();
         let view = View::new(Console::heard_by(errors.clone()), Style::default());
         let session = Session::new(connection, supported, view, Pace::Pipelined, (false, mirror));
-        Self { engine, session, errors, watch }
+        Self { engine, session, errors, watch, racoon: KernelState::default() }
     }
 
     /// Runs a script as `-f` does.
@@ -158,7 +162,8 @@ impl Kernel {
             bytes: Zeroizing::new(script.as_bytes().to_vec()),
         };
         let files: Vec<File> = scripts.iter().enumerate().map(file).collect();
-        let loaded = load(&mut self.session, &files);
+        let racoon = self.racoon.clone();
+        let loaded = load(&mut self.session, &files, || Ok(Foreign::listed(racoon)));
         (loaded, self.lines())
     }
 
