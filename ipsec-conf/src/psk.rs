@@ -28,6 +28,8 @@ pub struct PreSharedKeys {
 
 struct Entry {
     line: u32,
+    /// Another identifier has the same key.
+    shared: bool,
     key: Zeroizing<Vec<u8>>,
 }
 
@@ -83,11 +85,26 @@ impl PreSharedKeys {
                 problem(LineProblemKind::CarriageReturn);
             }
             match key(text) {
-                Some(key) => keys.push(identifier, Entry { line: number, key }),
+                Some(key) => keys.push(identifier, Entry { line: number, shared: false, key }),
                 None => problem(LineProblemKind::BadHex),
             }
         }
+        keys.mark_shared();
         (keys, problems)
+    }
+
+    /// Marks the keys that several identifiers have. Lines that no look-up finds do not count.
+    fn mark_shared(&mut self) {
+        let key = |at: usize| self.entries.get(at).map(|entry| entry.key.as_slice());
+        let mut found = self.by_identifier.values().copied().collect::<Vec<_>>();
+        found.sort_unstable_by_key(|at| key(*at));
+        let pairs = found.windows(2).filter_map(|pair| <[usize; 2]>::try_from(pair).ok());
+        let shared = pairs.filter(|[one, other]| key(*one) == key(*other)).flatten().collect::<Vec<_>>();
+        for at in shared {
+            if let Some(entry) = self.entries.get_mut(at) {
+                entry.shared = true;
+            }
+        }
     }
 
     fn push(&mut self, identifier: &[u8], entry: Entry) {
@@ -102,12 +119,21 @@ impl PreSharedKeys {
     /// The key of the first line whose identifier is `identifier` or `*`. An identifier is a numeric address, the
     /// bytes of an identity, or a login.
     pub fn find(&self, identifier: &[u8]) -> Option<&[u8]> {
+        self.entries.get(self.position(identifier)?).map(|entry| entry.key.as_slice())
+    }
+
+    /// Whether others have the key of this identifier, too: it is that of `*`, or of another identifier.
+    pub fn is_shared(&self, identifier: &[u8]) -> bool {
+        let Some(at) = self.position(identifier) else { return false };
+        self.any == Some(at) || self.entries.get(at).is_some_and(|entry| entry.shared)
+    }
+
+    fn position(&self, identifier: &[u8]) -> Option<usize> {
         let named = self.by_identifier.get(identifier).copied();
-        let at = match (named, self.any) {
-            (Some(named), Some(any)) => named.min(any),
-            (named, any) => named.or(any)?,
-        };
-        self.entries.get(at).map(|entry| entry.key.as_slice())
+        match (named, self.any) {
+            (Some(named), Some(any)) => Some(named.min(any)),
+            (named, any) => named.or(any),
+        }
     }
 
     /// Lines whose keys have less than 20 octets.

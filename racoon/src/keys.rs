@@ -43,6 +43,11 @@ impl KeyTable for KeyFile {
     fn key(&self, name: &[u8]) -> Result<Zeroizing<Vec<u8>>, NoKey> {
         self.table().find(name, &self.files, SystemTime::now())
     }
+
+    /// A file that cannot be read now shares all that was found in it.
+    fn is_shared(&self, name: &[u8]) -> bool {
+        self.table().look(&self.files, SystemTime::now(), |_, keys, _| keys.is_shared(name)).unwrap_or(true)
+    }
 }
 
 /// A file, and what was read from it last: to take a file of ten thousand keys to pieces costs more than a negotiation.
@@ -54,16 +59,31 @@ struct Table {
 
 impl Table {
     fn find(&mut self, name: &[u8], files: &Files, now: SystemTime) -> Result<Zeroizing<Vec<u8>>, NoKey> {
+        self.look(files, now, |path, keys, problems| {
+            let found = keys.find(name).map(|key| Zeroizing::new(key.to_vec()));
+            found.ok_or_else(|| NoKey(advice(path, problems)))
+        })?
+    }
+
+    /// Has a look at the keys.
+    ///
+    /// # Errors
+    /// There are none.
+    fn look<T>(
+        &mut self,
+        files: &Files,
+        now: SystemTime,
+        at: impl FnOnce(&Path, &PreSharedKeys, &[LineProblem]) -> T,
+    ) -> Result<T, NoKey> {
         let path = self.path.as_ref().ok_or_else(|| NoKey("`path pre_shared_key' is not set".into()))?;
         let stamp = files.status(path).ok().and_then(|status| Stamp::settled(&status, now));
         let (keys, problems) = match self.kept.take() {
             Some((before, keys, problems)) if stamp.as_ref() == Some(&before) => (keys, problems),
             _ => PreSharedKeys::load(path, files).map_err(|error| NoKey(error.to_string()))?,
         };
-        let found = keys.find(name).map(|key| Zeroizing::new(key.to_vec()));
-        let found = found.ok_or_else(|| NoKey(advice(path, &problems)));
+        let seen = at(path, &keys, &problems);
         self.kept = stamp.map(|stamp| (stamp, keys, problems));
-        found
+        Ok(seen)
     }
 }
 
@@ -135,6 +155,16 @@ mod tests {
         assert_eq!(table.key(b"192.0.2.1").unwrap().as_slice(), b"second");
         table.set_path(None);
         assert_eq!(why_not(&table), "`path pre_shared_key' is not set");
+    }
+
+    #[test]
+    fn a_key_that_several_have_is_a_groups() {
+        let (_directory, path, table) = table();
+        write(&path, "192.0.2.1 one\n192.0.2.2 two\n192.0.2.3 two\n* any\n192.0.2.4 late\n", 0o600);
+        let shared = [1, 2, 3, 4, 5].map(|host| table.is_shared(format!("192.0.2.{host}").as_bytes()));
+        assert_eq!(shared, [false, true, true, true, true]);
+        fs::remove_file(&path).unwrap();
+        assert!(table.is_shared(b"192.0.2.1"), "nobody knows");
     }
 
     #[test]

@@ -158,7 +158,8 @@ directives!(RADIUS, Radius; ; "auth" "acct" "timeout" "retries");
 directives!(REMOTE, Remote;
     "remote_address" "exchange_mode" "doi" "situation" "my_identifier" "peers_identifier" "verify_identifier"
     "weak_phase1_check" "lifetime" "initial_contact" "passive" "proposal_check" "support_proxy" "dpd" "dpd_delay"
-    "dpd_retry" "dpd_maxfail" "dpd_mode" "rekey" "nonce_size" "ph1id" "proposal" "generate_policy";
+    "dpd_retry" "dpd_maxfail" "dpd_mode" "rekey" "nonce_size" "ph1id" "proposal" "generate_policy"
+    "generate_policy_bounds";
     "xauth_login" "certificate_type" "ca_type" "peers_certfile" "crl_policy" "mode_cfg" "script" "send_cert" "send_cr"
     "match_empty_cr" "verify_cert" "ike_frag" "esp_frag" "nat_traversal"
 );

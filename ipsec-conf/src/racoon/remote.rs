@@ -65,6 +65,8 @@ pub struct Remote {
     pub support_proxy: bool,
     /// Make policies for peers as a responder.
     pub generate_policy: GeneratePolicy,
+    /// Where no sainfo names the peer's side, make them for one host or subnet that is nobody else's.
+    pub generate_policy_bounds: bool,
     /// NAT traversal.
     pub nat_traversal: Ternary,
     /// Announce and accept dead peer detection.

@@ -271,6 +271,7 @@ impl Text {
         self.line("proposal_check", remote.proposal_check)?;
         self.line("support_proxy", switch(remote.support_proxy))?;
         self.line("generate_policy", remote.generate_policy)?;
+        self.line("generate_policy_bounds", switch(remote.generate_policy_bounds))?;
         self.line("nat_traversal", remote.nat_traversal)?;
         self.line("dpd", switch(remote.dpd))?;
         self.line("dpd_delay", remote.dpd_delay.unwrap_or_default().as_secs())?;

@@ -252,6 +252,25 @@ impl Prefix {
         self.length == if self.address.is_ipv4() { 32 } else { 128 }
     }
 
+    /// The last of the addresses.
+    pub fn last(self) -> IpAddr {
+        match self.address {
+            IpAddr::V4(v4) => {
+                let hosts = u32::MAX.checked_shr(self.length.into()).unwrap_or(0);
+                IpAddr::V4((v4.to_bits() | hosts).into())
+            }
+            IpAddr::V6(v6) => {
+                let hosts = u128::MAX.checked_shr(self.length.into()).unwrap_or(0);
+                IpAddr::V6((v6.to_bits() | hosts).into())
+            }
+        }
+    }
+
+    /// Whether an address is in both.
+    pub fn overlaps(self, other: Self) -> bool {
+        self.contains(other) || other.contains(self)
+    }
+
     /// Whether all of `other` is in it.
     pub fn contains(self, other: Self) -> bool {
         self.address.is_ipv4() == other.address.is_ipv4()
@@ -422,6 +441,26 @@ mod tests {
         assert_eq!(prefix("10.1.2.3/0").to_string(), "0.0.0.0/0");
         assert_eq!(prefix("2001:db8:1::1/33").to_string(), "2001:db8::/33");
         assert_eq!(prefix("2001:db8::1/200"), Prefix::host("2001:db8::1".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_prefix_ends_with_its_last_address() {
+        for (text, last) in [
+            ("10.1.2.0/24", "10.1.2.255"),
+            ("0.0.0.0/0", "255.255.255.255"),
+            ("10.1.2.3/32", "10.1.2.3"),
+            ("2001:db8::/33", "2001:db8:7fff:ffff:ffff:ffff:ffff:ffff"),
+            ("::/0", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+        ] {
+            assert_eq!(prefix(text).last().to_string(), last);
+        }
+        assert!(
+            prefix("10.0.0.0/8").overlaps(prefix("10.1.0.0/16"))
+                && prefix("10.1.0.0/16").overlaps(prefix("10.0.0.0/8"))
+        );
+        assert!(
+            !prefix("10.0.0.0/16").overlaps(prefix("10.1.0.0/16")) && !prefix("0.0.0.0/0").overlaps(prefix("::/0"))
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! Who is going to change it finds in the [`manual`] what is not to be seen from a single item.
 #![forbid(unsafe_code)]
 
+mod authorization;
 pub mod config;
 pub mod crypto;
 pub mod engine;

@@ -92,7 +92,9 @@
 //! Reqids, modes and the protocols of a bundle come from the policy's templates, algorithms and limits from the sainfo;
 //! `phase2::bundle` joins them into one proposal, compares it with the peer's, and makes the SAs of what is agreed. A
 //! responder looks for an inbound policy with exactly the peer's selector, then for one that covers it; if it finds
-//! none and the block says so, policies are made (`engine::generated`) and go with the last phase 2 that needs them. The
+//! none and the block says so, policies are made (`engine::generated`) and go with the last phase 2 that needs them. Whether a
+//! peer may have what it asks for is decided in one place, `authorization::authorize`, a pure function with a table of tests;
+//! only its `Grant` makes the engine ask for a policy. What another peer holds is refused, and that peer is probed. The
 //! kernel adds a policy only where there is none, and a policy is ours only if it has said so: then it has an index, by which
 //! alone it is deleted. What others set, even with the same selector, stays.
 //!

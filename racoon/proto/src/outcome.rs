@@ -127,6 +127,9 @@ pub enum Cause {
     /// No policy is for the traffic.
     #[error("no policy is for {0}")]
     NoPolicy(String),
+    /// The traffic is not this peer's to have.
+    #[error("not authorized: {0}")]
+    NotAuthorized(String),
     /// No sainfo is for the traffic.
     #[error("no sainfo is for {0}")]
     NoSainfo(String),
@@ -205,7 +208,9 @@ impl Cause {
             }
             Self::BadChoice(_) => NotifyType::BAD_PROPOSAL_SYNTAX,
             Self::Authentication(_) | Self::NoPreSharedKey { .. } => NotifyType::AUTHENTICATION_FAILED,
-            Self::Identity { .. } | Self::Phase2Identity(_) | Self::NoPolicy(_) => NotifyType::INVALID_ID_INFORMATION,
+            Self::Identity { .. } | Self::Phase2Identity(_) | Self::NoPolicy(_) | Self::NotAuthorized(_) => {
+                NotifyType::INVALID_ID_INFORMATION
+            }
             Self::Payload { .. } | Self::Malformed(_) => NotifyType::PAYLOAD_MALFORMED,
             Self::KeyExchange { .. } => NotifyType::INVALID_KEY_INFORMATION,
             Self::Unsupported(_) => NotifyType::UNSUPPORTED_EXCHANGE_TYPE,

@@ -15,6 +15,12 @@ pub trait KeyTable {
     /// # Errors
     /// There is none.
     fn key(&self, name: &[u8]) -> Result<Zeroizing<Vec<u8>>, NoKey>;
+
+    /// Whether others may have the key of a name, too: it is a joker's, or the key of several names. Then it does not prove
+    /// which of them a peer is.
+    fn is_shared(&self, _name: &[u8]) -> bool {
+        false
+    }
 }
 
 /// There is no key, and what to do about that, for people: it names the table and what is wrong with it, and no key.

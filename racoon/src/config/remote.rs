@@ -40,6 +40,7 @@ pub(super) fn translate(from: &conf::Remote, surroundings: &dyn Surroundings) ->
         passive: from.passive,
         support_proxy: from.support_proxy,
         generate_policy: number::generate_policy(from.generate_policy),
+        generate_policy_bounds: from.generate_policy_bounds,
         nat_traversal: number::nat_traversal(from.nat_traversal),
         dpd: from.dpd.then(|| dpd(from)),
         rekey: number::rekey(from.rekey),

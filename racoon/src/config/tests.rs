@@ -121,6 +121,7 @@ fn each_directive_of_a_remote() {
         ("support_proxy on;", &["support_proxy: true"]),
         ("generate_policy on;", &["generate_policy: Require"]),
         ("generate_policy unique;", &["generate_policy: Unique"]),
+        ("generate_policy_bounds off;", &["generate_policy_bounds: false"]),
         ("dpd off;", &["dpd: None"]),
         ("dpd_delay 11;", &["delay: 11"]),
         ("dpd_retry 12;", &["retry: 12"]),

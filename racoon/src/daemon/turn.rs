@@ -17,7 +17,7 @@ use super::Daemon;
 use super::packet::{self, Way};
 use crate::admin::{Server, Wanted};
 use crate::clock;
-use crate::net::{Input, Shown};
+use crate::net::{Input, Shown, Sockets};
 use crate::poller::{self, Source};
 use crate::signals::Signal;
 use crate::workers;
@@ -212,7 +212,9 @@ impl Daemon {
     /// Tells the engine which addresses are ours.
     fn tell_addresses(&mut self) -> Result<(), crate::net::Error> {
         let locals = self.sockets.locals()?;
-        // It cannot be refused.
+        // Neither can be refused.
+        let all = Control::HostAddresses(Sockets::host_addresses()?);
+        let _ = self.engine.handle_control(clock::now(), all);
         let _ = self.engine.handle_control(clock::now(), Control::Addresses(locals));
         self.carry_out();
         Ok(())

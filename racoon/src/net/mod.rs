@@ -15,7 +15,7 @@ mod unreachable;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd as _, BorrowedFd};
 
 use ipsec_conf::racoon::Listen;
@@ -233,6 +233,15 @@ impl Sockets {
             locals.extend(covered.filter(|present| overlap(*present, address)));
         }
         Ok(locals)
+    }
+
+    /// All addresses of this host, whether there is a socket for them or not.
+    ///
+    /// # Errors
+    /// They cannot be learned.
+    pub fn host_addresses() -> Result<BTreeSet<IpAddr>, Error> {
+        let present = addresses::present().map_err(Error::Addresses)?;
+        Ok(present.iter().map(SocketAddr::ip).collect())
     }
 
     /// The next message, or news of one of ours, from the socket with this address. None: nothing for now.

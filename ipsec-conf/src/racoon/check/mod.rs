@@ -92,6 +92,7 @@ impl<'l> Check<'l> {
         self.problems.enter(u32::MAX);
         self.check_privsep();
         self.check_psk();
+        self.check_generated();
         let errors = self.problems.errors();
         Load { config: (errors == 0).then_some(self.config), problems: self.problems.into_sorted(), errors }
     }

@@ -7,7 +7,8 @@ use crate::psk::{self, PreSharedKeys};
 use crate::racoon::algorithm::{AuthenticationMethod, Cipher, DhGroup, EspAuthentication, EspCipher, Hash};
 use crate::racoon::place::Place;
 use crate::racoon::problem::Severity;
-use crate::racoon::remote::{ExchangeMode, PeersCertificate, Remote};
+use crate::racoon::remote::{ExchangeMode, GeneratePolicy, PeersCertificate, Remote};
+use crate::racoon::sainfo::{Sainfo, SainfoId};
 use crate::racoon::source::Source;
 use crate::racoon::token::Token;
 
@@ -114,6 +115,31 @@ impl Check<'_> {
         match PreSharedKeys::load(path, self.loader) {
             Err(error) => warn("no pre-shared key will be found".to_owned(), &error.to_string()),
             Ok((keys, problems)) => self.check_keys(path, &keys, &problems),
+        }
+    }
+
+    /// Remotes whose peers may choose their traffic.
+    pub(super) fn check_generated(&self) {
+        for remote in self.config.remotes.iter().filter(|remote| remote.generate_policy != GeneratePolicy::Off) {
+            let is_open = |sainfo: &&Sainfo| {
+                sainfo.remote == SainfoId::Anonymous
+                    && sainfo.from.is_none()
+                    && sainfo.group.is_none()
+                    && sainfo.remoteid == remote.ph1id
+            };
+            let open = self.config.sainfos.iter().find(is_open);
+            let (message, hint) = match open {
+                Some(_) if !remote.generate_policy_bounds => (
+                    "peers of this remote may have any traffic that no other peer has",
+                    "generate_policy_bounds off, and a sainfo whose remote side is anonymous: name the peers' sides in sainfos",
+                ),
+                Some(_) => (
+                    "peers of this remote may choose any address that nobody else has",
+                    "generate_policy, and a sainfo whose remote side is anonymous: clientaddr, or an address, binds them",
+                ),
+                None => continue,
+            };
+            at_place(&self.problems, &remote.place, Severity::Warning, message.to_owned(), Some(hint.to_owned()));
         }
     }
 

@@ -56,7 +56,7 @@ remote "branch" {
     script "up.sh" phase1_up; script "down.sh" phase1_down; script "dead.sh" phase1_dead;
     send_cert off; send_cr off; match_empty_cr on; verify_cert on;
     lifetime time 2 hours; ike_frag force; esp_frag 552; initial_contact off; passive on; proposal_check claim;
-    support_proxy on; generate_policy unique; nat_traversal force;
+    support_proxy on; generate_policy unique; generate_policy_bounds off; nat_traversal force;
     dpd off; dpd_delay 25; dpd_retry 3; dpd_maxfail 4; dpd_mode traffic; rekey force; nonce_size 32; ph1id 7;
     proposal {
         encryption_algorithm camellia 192; hash_algorithm sha2_512; authentication_method xauth_rsa_client;
@@ -163,6 +163,7 @@ fn defaults_of_a_remote() {
             proposal_check strict;
             support_proxy off;
             generate_policy off;
+            generate_policy_bounds on;
             nat_traversal off;
             dpd on;
             dpd_delay 0;

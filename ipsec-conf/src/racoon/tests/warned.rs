@@ -213,3 +213,32 @@ fn what_is_used_and_what_is_not_in_effect() {
     assert_eq!(list(config.used()), expected);
     assert_eq!(list(config.not_yet_in_effect()), ["ike_frag a.conf:2:20"]);
 }
+
+/// Remotes whose peers may choose their traffic, and those that bind them.
+#[test]
+fn open_combinations() {
+    let warnings = |remote: &str, sainfo: &str| {
+        let text = REMOTE.replace("exchange_mode main;", &format!("exchange_mode main; {remote}"));
+        let sainfo = format!(
+            "sainfo {sainfo} {{\nencryption_algorithm aes; authentication_algorithm hmac_sha1; compression_algorithm deflate; }}"
+        );
+        let load = load_text(&format!("{text}\n{sainfo}"));
+        let shown = load.problems.iter().map(ToString::to_string).filter(|one| one.contains("peers of this remote"));
+        shown.map(|one| one.lines().next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    let chosen = ["a.conf:1:1: warning: peers of this remote may choose any address that nobody else has"];
+    let any = ["a.conf:1:1: warning: peers of this remote may have any traffic that no other peer has"];
+    assert_eq!(warnings("generate_policy on;", "anonymous"), chosen);
+    assert_eq!(warnings("generate_policy unique; generate_policy_bounds off;", "anonymous"), any);
+    assert_eq!(warnings("generate_policy on;", "address 10.0.0.0/8 any anonymous"), chosen);
+    for (remote, sainfo) in [
+        ("", "anonymous"),
+        ("generate_policy off; generate_policy_bounds off;", "anonymous"),
+        ("generate_policy on;", "anonymous clientaddr"),
+        ("generate_policy on;", "anonymous address 10.3.0.0/16 any"),
+        ("generate_policy on;", "anonymous from fqdn \"a\""),
+        ("generate_policy on; ph1id 7;", "anonymous"),
+    ] {
+        assert!(warnings(remote, sainfo).is_empty(), "{remote} {sainfo}");
+    }
+}

@@ -94,6 +94,8 @@ pub struct Remote {
     pub support_proxy: bool,
     /// Make policies for peers that have none.
     pub generate_policy: GeneratePolicy,
+    /// Where no sainfo names the peer's side, such policies are for one host or subnet that is nobody else's.
+    pub generate_policy_bounds: bool,
     /// NAT traversal (RFC 3947).
     pub nat_traversal: NatTraversal,
     /// Dead peer detection (RFC 3706); without it the peer is not told that we can.
@@ -134,6 +136,7 @@ impl Remote {
             passive: false,
             support_proxy: false,
             generate_policy: GeneratePolicy::Off,
+            generate_policy_bounds: true,
             nat_traversal: NatTraversal::Off,
             dpd: Some(Dpd::default()),
             rekey: Rekey::On,

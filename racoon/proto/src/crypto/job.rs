@@ -80,6 +80,8 @@ pub enum KeyAnswer {
         name: usize,
         /// It, not empty.
         key: Secret,
+        /// Others may have it, too ([`KeyTable::is_shared`]).
+        shared: bool,
     },
     /// No name has a key, or only empty ones. Of the name that was asked for last.
     Unknown(NoKey),
@@ -119,7 +121,7 @@ impl KeyQuery {
         for (name, asked) in self.names.iter().enumerate() {
             match keys.key(asked) {
                 Ok(key) if key.is_empty() => why = NoKey("the key is empty".into()),
-                Ok(key) => return KeyAnswer::Found { name, key: key.into() },
+                Ok(key) => return KeyAnswer::Found { name, key: key.into(), shared: keys.is_shared(asked) },
                 Err(no_key) => why = no_key,
             }
         }
@@ -207,7 +209,7 @@ mod tests {
 
     #[test]
     fn the_first_name_with_a_key_counts() {
-        let found = |name| KeyAnswer::Found { name, key: Secret::from(b"secret".to_vec()) };
+        let found = |name| KeyAnswer::Found { name, key: Secret::from(b"secret".to_vec()), shared: false };
         assert_eq!(ask(&["gw.example"]), found(0));
         assert_eq!(ask(&["other", "empty", "gw.example", "gw.example"]), found(2));
         let unknown = |why: &str| KeyAnswer::Unknown(NoKey(why.into()));

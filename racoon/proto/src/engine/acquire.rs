@@ -9,6 +9,7 @@ use super::phase2s::{Phase2, State};
 use super::room::Guest;
 use super::strangers::Complaint;
 use super::{Engine, Phase1Id, Phase2Id, Timer};
+use crate::authorization::Peer;
 use crate::config::{PeerAddress, Remote};
 use crate::crypto::{DhTask, Exponent};
 use crate::kernel::{Acquire, Direction, KernelRequest, Policy, RequestId, SaName, Selector, SpiAllocation};
@@ -215,6 +216,9 @@ impl Engine {
         if !self.phase2s.get(id).is_some_and(|phase2| matches!(phase2.state, State::Waiting(_))) {
             return;
         }
+        if let Some(cause) = self.is_for_another(id, phase1) {
+            return self.fail_phase2(id, cause);
+        }
         let message_id = self.fresh_message_id(phase1);
         self.phase2s.bind(id, phase1);
         self.phase2s.listen(id, phase1, message_id);
@@ -230,6 +234,15 @@ impl Engine {
             format!("initiate new phase 2 negotiation: {}<=>{}", Endpoint(local), Endpoint(remote))
         });
         self.gather(id, parts.iter(), group.map(|group| (group, DhTask::Public)));
+    }
+
+    /// Policies that were generated for a peer are for that one, not for whoever has its address now.
+    fn is_for_another(&self, id: Phase2Id, phase1: Phase1Id) -> Option<Cause> {
+        let phase2 = self.phase2s.get(id)?;
+        let outbound = phase2.generated.as_ref()?;
+        let peer = Peer::from(self.phase1_sa(phase1)?);
+        let why = || Cause::NotAuthorized(format!("{}: its policies were generated for another peer", phase2.bond));
+        (!self.generated.are_of(outbound, &peer)).then(why)
     }
 
     /// Asks for an SPI for each part, and has the exchange done.

@@ -19,6 +19,8 @@ use crate::settings::Settings;
 pub enum Control {
     /// These are our addresses now: nothing is begun from another one.
     Addresses(BTreeSet<SocketAddr>),
+    /// These are all addresses of this host, whether anything is begun from them or not: no peer may have them.
+    HostAddresses(BTreeSet<IpAddr>),
     /// Another configuration. What lives by a block that is no more is deleted, with all that came of it.
     Reload(Box<Settings>),
     /// The end: deletes are sent, SAs and generated policies go. What is to be done is in the outputs; then the engine is empty.
@@ -83,6 +85,7 @@ impl Engine {
         }
         match control {
             Control::Addresses(addresses) => self.locals = addresses,
+            Control::HostAddresses(addresses) => self.host_addresses = addresses,
             Control::Reload(settings) => self.reload(*settings),
             Control::Shutdown => self.shut_down(),
             Control::EstablishPhase1 { local, remote, block } => {

@@ -148,7 +148,6 @@ impl Engine {
 
     /// Asks the peer of a phase 2 whether it is there ([`Engine::probe`]), under the phase 1 that is in use with it. If it is
     /// not, it loses all that it has here. False: there is no phase 1 with it, or no DPD.
-    #[cfg_attr(not(test), expect(dead_code, reason = "conflicts of generated policies will ask"))]
     pub(super) fn probe_holder(&mut self, id: Phase2Id) -> bool {
         let ends = self.phase2s.get(id).map(|phase2| (phase2.local, phase2.remote));
         let phase1 = ends.and_then(|(local, remote)| self.usable_phase1(local, remote));

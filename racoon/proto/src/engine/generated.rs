@@ -4,12 +4,13 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Engine, Phase2Id};
+use crate::authorization::{Grant, Holder, Peer};
 use crate::config::GeneratePolicy;
 use crate::kernel::{
     Action, Direction, KernelError, KernelRequest, Level as TemplateLevel, Mode, Policy, RequestId, Selector, Template,
 };
 use crate::num::EncapsulationMode;
-use crate::outcome::Cause;
+use crate::outcome::{Cause, Ending};
 use crate::output::Level;
 use crate::phase2::Bond;
 use crate::proposal::encoding::Suite;
@@ -35,8 +36,10 @@ pub(super) struct Generated {
 }
 
 /// The policies of one outbound selector.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct PolicySet {
+    /// For whom they were generated.
+    holder: Holder,
     /// The phase 2s that they are for.
     users: BTreeSet<Phase2Id>,
     /// Those that requests of ours created, as the kernel has them. Nothing else is ever deleted.
@@ -71,19 +74,22 @@ impl Generated {
         self.asked.len()
     }
 
-    /// Whether a policy of the mirror was created by us, or is being created.
-    fn is_ours(&self, policy: &Policy) -> bool {
+    /// For whom a policy of the mirror was created by us, or is being created; none: somebody else set it.
+    pub(super) fn holder_of(&self, policy: &Policy) -> Option<&Holder> {
         let outbound = if policy.direction == Direction::Out { policy.selector } else { policy.selector.mirrored() };
-        let Some(set) = self.sets.get(&outbound) else { return false };
-        policy.index == 0 || set.created.get(&policy.direction).is_some_and(|ours| ours.index == policy.index)
+        let set = self.sets.get(&outbound)?;
+        let created = || set.created.get(&policy.direction).is_some_and(|ours| ours.index == policy.index);
+        (policy.index == 0 || created()).then_some(&set.holder)
     }
 
-    /// The direction in which somebody else has a policy where one is to be made.
-    pub(super) fn foreign(&self, spd: &Spd, outbound: &Selector) -> Option<Direction> {
-        ALL_DIRECTIONS.into_iter().find(|direction| {
-            let selector = if *direction == Direction::Out { *outbound } else { outbound.mirrored() };
-            spd.exact(*direction, &selector).is_some_and(|policy| !self.is_ours(policy))
-        })
+    /// The phase 2s that the policies with this outbound selector are for.
+    pub(super) fn users(&self, outbound: &Selector) -> Vec<Phase2Id> {
+        self.sets.get(outbound).map(|set| set.users.iter().copied().collect()).unwrap_or_default()
+    }
+
+    /// Whether policies with this outbound selector, if there are any, were generated for this peer.
+    pub(super) fn are_of(&self, outbound: &Selector, peer: &Peer<'_>) -> bool {
+        self.sets.get(outbound).is_none_or(|set| set.holder.is_same_peer(peer))
     }
 
     /// The kernel tells of a policy. Linux keeps the index of one that is replaced: then it is no longer ours.
@@ -137,10 +143,16 @@ impl Engine {
 
     /// Asks the kernel for the policies for `templates`, which are as an outbound policy has them. The kernel refuses where
     /// there is one: then the phase 2 fails.
-    pub(super) fn generate_policies(&mut self, id: Phase2Id, outbound: Selector, templates: &[Template]) {
+    pub(super) fn generate_policies(&mut self, id: Phase2Id, grant: &Grant, templates: &[Template]) {
+        // The same peer is somewhere else now.
+        for user in grant.replaces().iter().flat_map(|outbound| self.generated.users(outbound)).collect::<Vec<_>>() {
+            self.policies_replaced(user);
+        }
+        let outbound = grant.outbound();
         let tunnel = templates.iter().any(|template| template.mode == Mode::Tunnel);
         let directions: &[Direction] = if tunnel { &ALL_DIRECTIONS } else { &[Direction::In, Direction::Out] };
-        let set = self.generated.sets.entry(outbound).or_default();
+        let new = || PolicySet { holder: grant.holder().clone(), users: BTreeSet::new(), created: BTreeMap::new() };
+        let set = self.generated.sets.entry(outbound).or_insert_with(new);
         set.users.insert(id);
         // Somebody deleted one of them: what is left would not fit the new ones.
         for left in std::mem::take(&mut set.created).into_values() {
@@ -198,6 +210,16 @@ impl Engine {
             self.purge_phase2(id, true);
         } else {
             self.fail_phase2(id, Cause::NoPolicy(why));
+        }
+    }
+
+    /// Its policies are replaced by those of the same peer elsewhere.
+    fn policies_replaced(&mut self, id: Phase2Id) {
+        let Some(phase2) = self.phase2s.get(id) else { return };
+        if phase2.established().is_some() {
+            self.purge_phase2(id, true);
+        } else {
+            self.end_phase2(id, Ending::Superseded);
         }
     }
 

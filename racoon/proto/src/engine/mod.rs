@@ -118,6 +118,8 @@ pub struct Engine {
     timers: Timers<Timer>,
     /// Our addresses.
     locals: BTreeSet<SocketAddr>,
+    /// All addresses of this host.
+    host_addresses: BTreeSet<IpAddr>,
     jobs: Jobs,
     requests: HashMap<RequestId, Phase2Id>,
     phase1s: Phase1s,
@@ -149,6 +151,7 @@ impl Engine {
             outputs: VecDeque::new(),
             timers: Timers::default(),
             locals: BTreeSet::new(),
+            host_addresses: BTreeSet::new(),
             jobs: Jobs::default(),
             requests: HashMap::new(),
             phase1s: Phase1s::default(),

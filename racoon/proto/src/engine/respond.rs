@@ -1,26 +1,25 @@
 //! Quick mode that a peer begins: message 1, and what there is for it.
 
-use std::net::IpAddr;
-
 use super::duplicates::PacketDigest;
 use super::endpoint::Endpoint;
 use super::phase2s::{Phase2, State};
 use super::quick::sa_of;
 use super::strangers::Complaint;
 use super::{Engine, Phase1Id, Phase2Id};
+use crate::authorization::{Allowed, Asked, Denial, Grant, Here, Peer, authorize};
 use crate::config::{CheckLevel, GeneratePolicy, Remote, Sainfo};
 use crate::crypto::DhTask;
 use crate::kernel::{Direction, Mode, Selector, Template};
-use crate::num::NotifyType;
+use crate::num::{EncapsulationMode, NotifyType};
 use crate::outcome::{Cause, Ending, Role};
 use crate::output::Level;
 use crate::phase1::{Phase1Sa, Record};
 use crate::phase2::Bond;
-use crate::phase2::bundle::{Agreement, Bundle, in_words, proposed, proposes};
+use crate::phase2::bundle::{Agreement, Bundle, in_words, proposed};
 use crate::phase2::gathering::Gathering;
 use crate::phase2::message::{Message, Negotiation, Received, Rejection};
 use crate::phase2::responder::{Accepted, check_exchange, identities, read};
-use crate::phase2::traffic::{Ends, Identities, between_hosts, policy_for, templates, tunnel_ends};
+use crate::phase2::traffic::{Ends, Identities, between_hosts, templates};
 use crate::proposal::encoding::Suite;
 use crate::select::Traffic;
 use crate::wire::Header;
@@ -46,8 +45,16 @@ struct Offer {
     agreement: Agreement,
     bond: Bond,
     sa_ends: Ends,
-    /// The policies that have to be made: the templates of the outbound one.
-    generate: Option<Vec<Template>>,
+    /// The policies that have to be made, and the templates of the outbound one.
+    generate: Option<(Grant, Vec<Template>)>,
+}
+
+/// What a peer may have.
+enum Authorized {
+    /// What is agreed for a policy that is there.
+    Offer(Offer),
+    /// A policy for it.
+    Generate { grant: Grant, level: CheckLevel, how: GeneratePolicy, sainfo: Sainfo },
 }
 
 impl Engine {
@@ -138,7 +145,7 @@ impl Engine {
             ..Phase2::new(Role::Responder, offer.bond, (local, remote), self.now)
         };
         phase2.inbox.work_on(digest.clone());
-        phase2.generated = self.policies_for(id, &offer.bond, offer.generate.as_deref());
+        phase2.generated = self.policies_for(id, &offer.bond, offer.generate.as_ref());
         self.phase2s.insert(id, phase2);
         self.phase2s.bind(id, phase1);
         self.phase2s.listen(id, phase1, message_id);
@@ -146,9 +153,14 @@ impl Engine {
     }
 
     /// The policies that were made for a bond, or are now.
-    fn policies_for(&mut self, id: Phase2Id, bond: &Bond, generate: Option<&[Template]>) -> Option<Selector> {
+    fn policies_for(
+        &mut self,
+        id: Phase2Id,
+        bond: &Bond,
+        generate: Option<&(Grant, Vec<Template>)>,
+    ) -> Option<Selector> {
         match generate {
-            Some(templates) => self.generate_policies(id, bond.selector, templates),
+            Some((grant, templates)) => self.generate_policies(id, grant, templates),
             None if self.generated.share(&bond.selector, id) => {}
             None => return None,
         }
@@ -166,62 +178,110 @@ impl Engine {
         negotiation: &Negotiation,
         record: &mut Record,
     ) -> Result<Offer, Cause> {
-        let complex = self.settings.complex_bundle;
-        let Some(sa) = sa_of(&self.phase1s, phase1) else { return Err(Cause::NoPhase1(String::new())) };
-        let remote_block = self.settings.remotes.get(sa.block).ok_or_else(|| Cause::NoRemote(String::new()))?;
-        let (level, how) = (remote_block.proposal_check, remote_block.generate_policy);
-        let sa_ends = sa_ends(remote_block, request);
-        let sainfo = self.sainfo_for(sa, remote_block, request)?.clone();
-        let inbound = policy_for(&self.spd, &request.bond.selector, complex, |mode| proposes(&request.suites, mode));
-        let Some(inbound) = inbound else {
-            let offer = self.offer_generated(request, &sainfo, level, how, sa_ends)?;
+        let mut refusal = Cause::NoProposalChosen(String::from("no proposal is understood"));
+        let mut denied = Vec::new();
+        for suite in &request.suites {
+            let mode = mode_of(suite);
+            if denied.contains(&mode) {
+                continue;
+            }
+            let offer = match self.authorized(phase1, request, mode, record) {
+                Ok(Authorized::Offer(offer)) => offer,
+                Ok(Authorized::Generate { grant, level, how, sainfo }) => {
+                    match self.offer_generated(request, suite, (grant, how), &sainfo, level) {
+                        Ok(offer) => offer,
+                        Err(cause) => {
+                            refusal = cause;
+                            continue;
+                        }
+                    }
+                }
+                Err(denial) => {
+                    if let Some(held) = denial.held {
+                        self.probe_holders(&held);
+                    }
+                    refusal = denial.cause;
+                    denied.push(mode);
+                    continue;
+                }
+            };
             check_exchange(offer.agreement.terms.group, negotiation.public.as_ref())?;
             return Ok(offer);
+        }
+        Err(refusal)
+    }
+
+    /// What a peer may have in a mode ([`authorize`]), and for a policy that is there what is agreed.
+    fn authorized(
+        &mut self,
+        phase1: Phase1Id,
+        request: &Request,
+        mode: Mode,
+        record: &mut Record,
+    ) -> Result<Authorized, Denial> {
+        let complex = self.settings.complex_bundle;
+        let sa = sa_of(&self.phase1s, phase1).ok_or_else(|| Cause::NoPhase1(String::new()))?;
+        let block = self.settings.remotes.get(sa.block).ok_or_else(|| Cause::NoRemote(String::new()))?;
+        let sainfo = self.sainfo_for(sa, block, request)?;
+        let (level, remote) = (block.proposal_check, sa.remote);
+        let asked = Asked {
+            ids: request.ids.as_ref(),
+            selector: request.bond.selector,
+            suites: &request.suites,
+            mode,
+            sainfo,
+            block,
+        };
+        let here = Here {
+            spd: &self.spd,
+            holder_of: &|policy| self.generated.holder_of(policy),
+            addresses: &self.host_addresses,
+            settings: &self.settings,
+        };
+        let (inbound, in_templates, sa_ends) = match authorize(&here, &Peer::from(sa), &asked)? {
+            Allowed::Existing { inbound, templates, sa_ends } => (inbound, templates, sa_ends),
+            Allowed::Generated(grant) => {
+                let (how, sainfo) = (block.generate_policy, sainfo.clone());
+                return Ok(Authorized::Generate { grant, level, how, sainfo });
+            }
         };
         let bond = Bond { selector: inbound.selector.mirrored(), ..request.bond };
-        let in_templates =
-            templates(inbound).ok_or_else(|| Cause::NoPolicy(format!("{bond}: it is not to be protected")))?;
-        check_tunnel(in_templates, &bond)?;
         let outbound = self.spd.exact(Direction::Out, &bond.selector).and_then(templates);
-        let (remote, is_missing) = (sa.remote, outbound.is_none());
-        let bundle = Bundle::new(outbound.unwrap_or(in_templates), in_templates, &sainfo, complex, false)?;
+        let is_missing = outbound.is_none();
+        let bundle = Bundle::new(outbound.unwrap_or(in_templates), in_templates, sainfo, complex, false)?;
         record.configured = bundle.in_words();
+        let agreement = bundle.choose(level, false, &request.suites)?;
         if is_missing {
             let text = || format!("there is no outbound policy for {bond}");
             self.log_of_peer(Complaint::Phase2Failed, Level::Warning, remote, text);
         }
-        let agreement = bundle.choose(level, false, &request.suites)?;
-        check_exchange(agreement.terms.group, negotiation.public.as_ref())?;
-        Ok(Offer { agreement, bond, sa_ends, generate: None })
+        Ok(Authorized::Offer(Offer { agreement, bond, sa_ends, generate: None }))
     }
 
-    /// The same without a policy: one is made for the first proposal that the sainfo allows, if policies are to be made.
+    /// What there is for a proposal for which policies are made.
     fn offer_generated(
         &mut self,
         request: &Request,
+        suite: &Suite,
+        (grant, how): (Grant, GeneratePolicy),
         sainfo: &Sainfo,
         level: CheckLevel,
-        how: GeneratePolicy,
-        sa_ends: Ends,
     ) -> Result<Offer, Cause> {
         let bond = request.bond;
-        let level_and_reqid = self.level_for(&bond, how)?;
-        // The kernel would refuse, too; but here it costs nothing.
-        if let Some(direction) = self.generated.foreign(&self.spd, &bond.selector) {
-            let why = format!("{bond}: a policy of somebody else for direction {direction} has this selector");
-            return Err(Cause::NoPolicy(why));
-        }
-        let mut refusal = Cause::NoProposalChosen(String::from("no proposal is understood"));
-        for suite in &request.suites {
-            let templates = Self::templates_for(suite, &bond, level_and_reqid);
-            let bundle = Bundle::new(&templates, &templates, sainfo, true, false);
-            let agreed = bundle.and_then(|bundle| bundle.choose(level, false, std::slice::from_ref(suite)));
-            match agreed {
-                Ok(agreement) => return Ok(Offer { agreement, bond, sa_ends, generate: Some(templates) }),
-                Err(cause) => refusal = cause,
+        let templates = Self::templates_for(suite, &bond, self.level_for(&bond, how)?);
+        let bundle = Bundle::new(&templates, &templates, sainfo, true, false)?;
+        let agreement = bundle.choose(level, false, std::slice::from_ref(suite))?;
+        Ok(Offer { agreement, bond, sa_ends: bond.ends, generate: Some((grant, templates)) })
+    }
+
+    /// Whoever has policies that are in another peer's way may be dead: then they go, and the other peer gets through when
+    /// it tries again.
+    fn probe_holders(&mut self, outbound: &Selector) {
+        for id in self.generated.users(outbound) {
+            if self.probe_holder(id) {
+                return;
             }
         }
-        Err(refusal)
     }
 
     /// The sainfo for a peer's request.
@@ -281,25 +341,9 @@ impl Request {
     }
 }
 
-/// The tunnel of a policy is one between us and this peer. Another peer's traffic is not for this one to send, however
-/// well it has proved who it is.
-fn check_tunnel(inbound: &[Template], bond: &Bond) -> Result<(), Cause> {
-    // The peer is the source of what comes in.
-    let Some(Ends { local: theirs, remote: ours }) = tunnel_ends(inbound) else { return Ok(()) };
-    let fits = |end: IpAddr, of_phase1: IpAddr| end.is_unspecified() || end == of_phase1;
-    let Ends { local, remote } = bond.ends;
-    if fits(ours, local) && fits(theirs, remote) {
-        return Ok(());
-    }
-    let tunnels = format!("its tunnel is between {ours} and {theirs}, phase 1 between {local} and {remote}");
-    Err(Cause::NoPolicy(format!("{bond}: {tunnels}")))
-}
-
-/// The ends of the SAs: those of phase 1, or with `support_proxy` in transport mode the hosts that the identities name.
-fn sa_ends(block: &Remote, request: &Request) -> Ends {
-    let hosts = || {
-        let ids = request.ids.as_ref().filter(|_| block.support_proxy && !proposes(&request.suites, Mode::Tunnel))?;
-        Some(Ends { local: ids.local.single_address()?, remote: ids.remote.single_address()? })
-    };
-    hosts().unwrap_or(request.bond.ends)
+/// A proposal with a tunnel in it is for a tunnel.
+fn mode_of(suite: &Suite) -> Mode {
+    let is_tunnel = |mode: EncapsulationMode| mode.plain() == EncapsulationMode::TUNNEL;
+    let mut modes = suite.protocols.iter().filter_map(|one| Some(one.transforms.first()?.transform.mode));
+    if modes.any(is_tunnel) { Mode::Tunnel } else { Mode::Transport }
 }

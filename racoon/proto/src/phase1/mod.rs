@@ -22,7 +22,7 @@ use crate::wire::CookiePair;
 pub(crate) use record::{Record, bounded};
 #[cfg(test)]
 pub(crate) use sa::MESSAGE_IDS_MAX;
-pub(crate) use sa::{MESSAGE_IDS_RENEWED_AFTER, PeerIdentity, Phase1Sa, open_informational};
+pub(crate) use sa::{KeyOwner, MESSAGE_IDS_RENEWED_AFTER, PeerIdentity, Phase1Sa, open_informational};
 
 /// What a step needs besides its state and what came in.
 pub(crate) struct Context<'a> {

@@ -33,10 +33,21 @@ pub(crate) struct Phase1Sa {
     pub(crate) keys: Phase1Keys,
     /// Who the peer is.
     pub(crate) peer: PeerIdentity,
+    /// Whose key has proved it.
+    pub(crate) key: KeyOwner,
     /// The last block of phase 1: IVs of later exchanges follow from it.
     pub(crate) last_block: Iv,
     /// Message ids that were used, by either side.
     pub(crate) used: UsedMessageIds,
+}
+
+/// Whose key a peer has proved to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyOwner {
+    /// The key of the peer's address, and of no other.
+    Peer,
+    /// A key that several have: any of them may say that it is another one.
+    Group,
 }
 
 /// Who a peer is, as it has proved.

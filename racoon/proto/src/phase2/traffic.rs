@@ -170,6 +170,17 @@ fn prefix_of(id: &Identity) -> Result<Prefix, TrafficError> {
     }
 }
 
+/// The smallest prefix with all addresses that an identity stands for; none if it stands for no addresses.
+pub(crate) fn enclosing_prefix(id: &Identity) -> Option<Prefix> {
+    match prefix_of(id) {
+        Ok(prefix) => Some(prefix),
+        Err(TrafficError::Range(first, last)) => {
+            (0..=128).rev().map(|length| Prefix::new(first, length)).find(|prefix| prefix.contains(Prefix::host(last)))
+        }
+        Err(_) => None,
+    }
+}
+
 /// The address that bytes in network order are.
 fn address(bytes: &[u8]) -> Option<IpAddr> {
     let v4 = || <[u8; 4]>::try_from(bytes).ok().map(Ipv4Addr::from).map(IpAddr::from);

@@ -1,11 +1,13 @@
 //! The choice of a remote block.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 
 use thiserror::Error;
 
 use crate::config::{NatTraversal, PeerAddress, Remote, RemoteAddress};
 use crate::identity::{Claimed, Name};
+use crate::kernel::Prefix;
 use crate::num::{CertEncoding, ExchangeType};
 use crate::proposal::{Phase1Acceptance, Phase1Terms, accept_phase1};
 
@@ -20,6 +22,8 @@ pub struct Remotes {
     by_name: HashMap<String, RemoteIndex>,
     by_address: HashMap<PeerAddress, Vec<RemoteIndex>>,
     anonymous: Vec<RemoteIndex>,
+    /// The addresses that blocks name.
+    addresses: BTreeSet<IpAddr>,
 }
 
 /// What is known of a peer when its block is looked for. It grows while an exchange goes on; what is not known yet neither
@@ -97,7 +101,10 @@ impl Remotes {
             // Of blocks in the old style several may have one name; the first one is meant by it.
             remotes.by_name.entry(block.name.clone()).or_insert(index);
             match block.address {
-                Some(RemoteAddress::At(address)) => remotes.by_address.entry(address).or_default().push(index),
+                Some(RemoteAddress::At(address)) => {
+                    remotes.by_address.entry(address).or_default().push(index);
+                    remotes.addresses.insert(address.ip);
+                }
                 Some(RemoteAddress::Unresolved) => {}
                 None => remotes.anonymous.push(index),
             }
@@ -109,6 +116,11 @@ impl Remotes {
     /// The block itself, if `index` is of this configuration.
     pub fn get(&self, index: RemoteIndex) -> Option<&Remote> {
         self.blocks.get(index.0)
+    }
+
+    /// The addresses in a prefix that blocks name.
+    pub(crate) fn addresses_in(&self, prefix: Prefix) -> impl Iterator<Item = IpAddr> {
+        self.addresses.range(prefix.address()..=prefix.last()).copied()
     }
 
     /// The block with a name.

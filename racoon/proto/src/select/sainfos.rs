@@ -6,7 +6,10 @@ use std::net::IpAddr;
 
 use crate::config::{RemoteSide, Sainfo, Side};
 use crate::identity::{Claimed, Expected, Identity};
+use crate::kernel::Prefix;
 use crate::num::IdType;
+use crate::phase2::traffic::enclosing_prefix;
+use crate::spd::Prefixes;
 
 /// A sainfo of [`Sainfos`]: its place in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,6 +20,8 @@ pub struct SainfoIndex(usize);
 pub struct Sainfos {
     blocks: Vec<Sainfo>,
     buckets: HashMap<Key, Bucket>,
+    /// What they name as a peer's side, but for everything.
+    remote_sides: Prefixes<SainfoIndex>,
 }
 
 /// What phase 2 is asked to protect, and for whom.
@@ -79,7 +84,14 @@ struct Bucket {
 impl Sainfos {
     /// Takes the blocks in the order of the file.
     pub fn new(blocks: Vec<Sainfo>) -> Self {
-        let mut sainfos = Self { blocks, buckets: HashMap::new() };
+        let mut sainfos = Self { blocks, ..Self::default() };
+        for (at, block) in sainfos.blocks.iter().enumerate() {
+            if let RemoteSide::Id(id) = &block.remote
+                && let Some(side) = enclosing_prefix(id).filter(|side| side.length() > 0)
+            {
+                sainfos.remote_sides.insert(side, SainfoIndex(at));
+            }
+        }
         // In order of rank, so that each list is.
         let mut ranks = sainfos.iter().map(|(index, block)| (Reverse(block.priority()), index)).collect::<Vec<_>>();
         ranks.sort_unstable();
@@ -96,6 +108,11 @@ impl Sainfos {
             }
         }
         sainfos
+    }
+
+    /// Whether a block names addresses of `side` as a peer's. A range counts as the smallest prefix around it.
+    pub(crate) fn names_remote_side(&self, side: Prefix) -> bool {
+        self.remote_sides.overlapping(side).next().is_some()
     }
 
     /// The block itself, if `index` is of this configuration.

@@ -5,11 +5,15 @@
 //! in one hash table, so that a look-up costs a probe for each shape that occurs (a handful), however many policies there
 //! are.
 
+mod prefixes;
+
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use crate::authorization::{remote_ends, remote_sides};
 use crate::kernel::{Action, Direction, Policy, Prefix, Selector};
+pub(crate) use prefixes::Prefixes;
 
 /// Policies, indexed.
 #[derive(Debug, Default)]
@@ -20,6 +24,8 @@ pub(crate) struct Spd {
     shapes: HashMap<(Direction, Shape), usize>,
     /// How many templates have a reqid.
     reqids: HashMap<u32, usize>,
+    /// Policies by the addresses that they give to peers.
+    remotes: Prefixes<Key>,
 }
 
 /// What names a policy.
@@ -46,6 +52,7 @@ impl Spd {
         }
         *self.shapes.entry((key.0, Shape::of(&key.1))).or_default() += 1;
         reqids(&policy).for_each(|reqid| *self.reqids.entry(reqid).or_default() += 1);
+        remotes(&policy).for_each(|prefix| self.remotes.insert(prefix, key));
         self.policies.insert(key, policy);
     }
 
@@ -59,6 +66,7 @@ impl Spd {
         }
         one_less(&mut self.shapes, &(direction, Shape::of(selector)));
         reqids(&policy).for_each(|reqid| one_less(&mut self.reqids, &reqid));
+        remotes(&policy).for_each(|prefix| self.remotes.remove(prefix, &key));
         Some(policy)
     }
 
@@ -103,6 +111,11 @@ impl Spd {
     pub(crate) fn mirror(&self, outbound: &Policy) -> Option<&Policy> {
         let mirror = self.exact(Direction::In, &outbound.selector.mirrored())?;
         matches!(mirror.action, Action::Protect(_)).then_some(mirror)
+    }
+
+    /// The policies whose peers' side, or whose tunnel's other end, has an address in common with `side`. One may come twice.
+    pub(crate) fn at_remote_side(&self, side: Prefix) -> impl Iterator<Item = &Policy> {
+        self.remotes.overlapping(side).filter_map(|key| self.policies.get(key))
     }
 
     /// Whether a policy asks for SAs with this reqid.
@@ -153,6 +166,11 @@ impl Shape {
         let flags = [self.protocol, self.source_port, self.destination_port];
         u32::from(self.source) + u32::from(self.destination) + flags.into_iter().map(u32::from).sum::<u32>()
     }
+}
+
+/// The addresses that a policy gives to peers.
+fn remotes(policy: &Policy) -> impl Iterator<Item = Prefix> {
+    remote_sides(policy).chain(remote_ends(policy).map(Prefix::host))
 }
 
 /// The reqids of a policy's templates; 0 is none.

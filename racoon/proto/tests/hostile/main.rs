@@ -1,6 +1,7 @@
 //! One engine and a peer that is played by hand: every message, right or wrong, in every state, and what went wrong in
 //! other daemons. An attack never only fails: the honest peer gets through afterwards, and in the end nothing is left.
 
+mod authorization;
 mod crowd;
 mod defects;
 mod dialogue;

@@ -13,7 +13,8 @@ use racoon_proto::num::{
 use racoon_proto::proposal::{offered_phase1, phase1_answer, phase1_sa};
 use racoon_proto::random::Random as _;
 use racoon_proto::wire::{
-    Attribute, Cookie, CookiePair, Delete, HEADER_LEN, Header, Notify, Proposal, SaBody, Tail, Transform, chain,
+    Attribute, Cookie, CookiePair, Delete, HEADER_LEN, Header, Notify, Proposal, SaBody, Tail, Transform, VendorId,
+    chain,
 };
 
 use crate::site::{KEY, PHASE2_LIFETIME, TERMS};
@@ -104,6 +105,12 @@ pub(crate) struct Puppet {
     pub(crate) informed: Vec<(PayloadType, Vec<u8>)>,
     /// Under which SPI the puppet receives.
     pub(crate) spi: u32,
+    /// It says that it answers probes.
+    pub(crate) has_dpd: bool,
+    /// What it asks for in quick mode.
+    pub(crate) mode: EncapsulationMode,
+    /// For what, as initiator: its own side and the host's; none: both addresses.
+    pub(crate) traffic: Option<[Identity; 2]>,
 }
 
 /// What there is once the keys are exchanged.
@@ -142,6 +149,9 @@ impl Puppet {
             heard: Vec::new(),
             informed: Vec::new(),
             spi: SPI,
+            has_dpd: false,
+            mode: EncapsulationMode::TRANSPORT,
+            traffic: None,
             random,
         }
     }
@@ -164,7 +174,10 @@ impl Puppet {
         use PayloadType as P;
         let public = || self.exponent.public_value().expect("a public value");
         let payloads = match step {
-            Step::Main1 => vec![(P::SA, self.sa_i.clone())],
+            Step::Main1 => {
+                let dpd = self.has_dpd.then(|| (P::VENDOR_ID, VendorId::Dpd.encode()));
+                std::iter::once((P::SA, self.sa_i.clone())).chain(dpd).collect()
+            }
             Step::Main2 => {
                 let offer = offered_phase1(&SaBody::parse(&self.sa_i).expect("an SA payload"));
                 vec![(P::SA, phase1_answer(&offer.transforms[0]).encode())]
@@ -176,8 +189,8 @@ impl Puppet {
                 (P::SA, if step == Step::Quick1 { self.proposal() } else { self.choice() }),
                 (P::NONCE, self.quick_nonce.clone()),
                 (P::KEY_EXCHANGE, public()),
-                (P::ID, Identity::address(if self.is_initiator { self.address } else { self.host }.ip()).encode()),
-                (P::ID, Identity::address(if self.is_initiator { self.host } else { self.address }.ip()).encode()),
+                (P::ID, self.side(0).encode()),
+                (P::ID, self.side(1).encode()),
             ],
             Step::Quick3 => vec![(P::HASH, Vec::new())],
             Step::Informational => {
@@ -187,6 +200,12 @@ impl Puppet {
         let (exchange, message_id) =
             if step.is_main() { (ExchangeType::MAIN, 0) } else { (ExchangeType::QUICK, self.message_id) };
         self.drafted(step, exchange, message_id, payloads)
+    }
+
+    /// The initiator's side of the traffic, or the responder's.
+    fn side(&self, at: usize) -> Identity {
+        let hosts = if self.is_initiator { [self.address, self.host] } else { [self.host, self.address] };
+        self.traffic.as_ref().map_or_else(|| Identity::address(hosts[at].ip()), |sides| sides[at].clone())
     }
 
     /// An informational message under the SA, with HASH(1) before the payloads.
@@ -423,7 +442,7 @@ impl Puppet {
         let attributes = vec![
             attribute(Phase2Attribute::LIFE_TYPE, LifeType::SECONDS.0),
             attribute(Phase2Attribute::LIFE_DURATION, lifetime),
-            attribute(Phase2Attribute::ENCAPSULATION_MODE, EncapsulationMode::TRANSPORT.0),
+            attribute(Phase2Attribute::ENCAPSULATION_MODE, self.mode.0),
             attribute(Phase2Attribute::KEY_LENGTH, 128),
             attribute(Phase2Attribute::AUTHENTICATION_ALGORITHM, AuthAlgorithm::HMAC_SHA256.0),
             attribute(Phase2Attribute::GROUP_DESCRIPTION, Group::X25519.0),

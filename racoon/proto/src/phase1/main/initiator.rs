@@ -1,7 +1,7 @@
 //! The initiator's side.
 
 use crate::config::Remote;
-use crate::crypto::{DhTask, DhWork, Exponent, Job, JobResult, Secret};
+use crate::crypto::{DhTask, DhWork, Exponent, Job, JobResult};
 use crate::exchange::envelope::Envelope;
 use crate::exchange::rules::{self, MAIN};
 use crate::num::{AuthMethod, PayloadType};
@@ -12,7 +12,7 @@ use crate::wire::{Header, RawPayload, SaBody};
 
 use super::super::record::{bounded, in_words};
 use super::super::{Agreed, Context, Features, Turn};
-use super::keyed::{Keyed, Proved, Transcript, exchanged, found_key};
+use super::keyed::{FoundKey, Keyed, Proved, Transcript, exchanged, found_key};
 use super::payloads::{block, draw_nonce, features, in_clear, key_and_nonce, key_message, key_query, proposal_message};
 use crate::identity::{Verdict, verify};
 
@@ -48,7 +48,7 @@ pub(crate) struct AwaitsKey {
     sa_i: Vec<u8>,
     terms: Phase1Terms,
     features: Features,
-    psk: Secret,
+    psk: FoundKey,
     exponent: Exponent,
     g_xi: Vec<u8>,
     ni: Vec<u8>,
@@ -58,7 +58,7 @@ pub(crate) struct AwaitsKey {
 pub(crate) struct DerivesKeys {
     terms: Phase1Terms,
     features: Features,
-    psk: Secret,
+    psk: FoundKey,
     transcript: Transcript,
 }
 

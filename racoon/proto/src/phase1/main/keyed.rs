@@ -13,7 +13,7 @@ use crate::psk::NoKey;
 use crate::wire::{Header, Notify, RawPayload};
 
 use super::super::sa::{UsedMessageIds, open_informational};
-use super::super::{Context, Features, PeerIdentity, Phase1Sa};
+use super::super::{Context, Features, KeyOwner, PeerIdentity, Phase1Sa};
 use super::payloads::{has_initial_contact, header, own_identity};
 
 /// What both sides have said in clear, as it was on the wire.
@@ -30,9 +30,23 @@ pub(super) struct Transcript {
     pub(super) nr: Vec<u8>,
 }
 
+/// A pre-shared key that was found.
+pub(super) struct FoundKey {
+    secret: Secret,
+    owner: KeyOwner,
+}
+
+impl FoundKey {
+    /// A key that nobody has.
+    pub(super) fn nobodys(secret: Secret) -> Self {
+        Self { secret, owner: KeyOwner::Group }
+    }
+}
+
 /// An exchange whose keys are there.
 pub(super) struct Keyed {
     terms: Phase1Terms,
+    owner: KeyOwner,
     transcript: Transcript,
     skeyid: Prf,
     keys: Phase1Keys,
@@ -56,13 +70,13 @@ impl Keyed {
         terms: Phase1Terms,
         features: Features,
         transcript: Transcript,
-        psk: &Secret,
+        psk: &FoundKey,
         g_xy: &Secret,
     ) -> Result<Self, Cause> {
-        let skeyid = skeyid_psk(terms.hash, psk, &transcript.ni, &transcript.nr)?;
+        let skeyid = skeyid_psk(terms.hash, &psk.secret, &transcript.ni, &transcript.nr)?;
         let keys = Phase1Keys::derive(&terms, &skeyid, g_xy, &cx.cookies.initiator.0, &cx.cookies.responder.0)?;
         let iv = Iv::phase1(terms.hash, &transcript.g_xi, &transcript.g_xr, keys.cipher.block_length())?;
-        Ok(Self { terms, transcript, skeyid, keys, iv, features })
+        Ok(Self { terms, owner: psk.owner, transcript, skeyid, keys, iv, features })
     }
 
     /// Message 5 or 6: who we are, and the proof. Message 5 is where other daemons look for INITIAL-CONTACT.
@@ -148,6 +162,7 @@ impl Keyed {
             terms: self.terms,
             keys: self.keys,
             peer,
+            key: self.owner,
             last_block: self.iv,
             used: UsedMessageIds::default(),
         }
@@ -178,9 +193,11 @@ pub(super) fn exchanged(result: Option<DhDone>) -> Result<(Exponent, Result<DhVa
 }
 
 /// The key that a job has found.
-pub(super) fn found_key(cx: &Context<'_>, result: Option<KeyAnswer>) -> Result<Secret, Cause> {
+pub(super) fn found_key(cx: &Context<'_>, result: Option<KeyAnswer>) -> Result<FoundKey, Cause> {
     match result {
-        Some(KeyAnswer::Found { key, .. }) => Ok(key),
+        Some(KeyAnswer::Found { key, shared, .. }) => {
+            Ok(FoundKey { secret: key, owner: if shared { KeyOwner::Group } else { KeyOwner::Peer } })
+        }
         Some(KeyAnswer::Unknown(NoKey(why))) => Err(Cause::NoPreSharedKey { peer: cx.remote.ip().to_string(), why }),
         None => Err(Cause::Crypto("no pre-shared key was looked for".into())),
     }

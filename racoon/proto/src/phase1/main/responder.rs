@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::crypto::{DhTask, DhWork, Exponent, Job, JobResult, KeyAnswer, Secret};
+use crate::crypto::{DhTask, DhWork, Exponent, Job, JobResult, KeyAnswer};
 use crate::exchange::rules::{self, MAIN};
 use crate::num::{AuthMethod, ExchangeType, PayloadType};
 use crate::outcome::{Cause, Role};
@@ -14,7 +14,7 @@ use crate::wire::{Header, RawPayload, SaBody};
 use super::super::record::{Record, bounded, in_words};
 use super::super::{Agreed, Context, Features, Turn};
 use super::initiator::{expectation, expected_peer};
-use super::keyed::{Keyed, Proved, Transcript, exchanged, found_key};
+use super::keyed::{FoundKey, Keyed, Proved, Transcript, exchanged, found_key};
 use super::payloads::{block, draw_nonce, features, in_clear, key_and_nonce, key_message, key_query, proposal_message};
 use crate::settings::Settings;
 use std::net::SocketAddr;
@@ -237,13 +237,13 @@ impl DerivesKeys {
 
 /// The peer's key, or a random one if there is none: to end the exchange here would tell anybody which addresses have a key
 /// (CVE-2002-1623). Message 5 cannot prove knowledge of a random key, and fails as with a wrong one.
-fn key_or_random(cx: &mut Context<'_>, answer: Option<KeyAnswer>) -> Result<Secret, Cause> {
+fn key_or_random(cx: &mut Context<'_>, answer: Option<KeyAnswer>) -> Result<FoundKey, Cause> {
     let key = match found_key(cx, answer) {
         Err(no_key @ Cause::NoPreSharedKey { .. }) => {
             cx.record.no_key = Some(no_key);
             let mut random = Zeroizing::new(vec![0; RANDOM_KEY_LEN]);
             cx.random.fill(&mut random);
-            return Ok(random.into());
+            return Ok(FoundKey::nobodys(random.into()));
         }
         other => other?,
     };

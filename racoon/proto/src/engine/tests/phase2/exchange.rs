@@ -299,26 +299,64 @@ fn a_wider_policy_serves_a_narrower_request() {
     }
 }
 
-/// With `support_proxy` the hosts that the identities name are the ends of the SAs.
-#[test]
-fn hosts_behind_the_peers_are_the_ends_of_their_sas() {
-    let proxy = |block: &mut Remote, _: &mut Settings| block.support_proxy = true;
-    let behind = |host| std::net::IpAddr::from([10, 0, host, 1]);
-    let selector = Selector { source: Prefix::host(behind(1)), destination: Prefix::host(behind(2)), ..hosts() };
-    let mut net = Net::with(selector, &transport(), [sainfo(), sainfo()], |_, _| {}, proxy);
+/// `b` with its peer `a` of phase 1, which asks for transport mode between two hosts, as no engine of ours does.
+fn spoken_for(hosts: Selector, sainfo_b: Sainfo, b: impl FnOnce(&mut Remote, &mut Settings)) -> Net {
+    let wide = |prefix: Prefix| Prefix::new(prefix.address(), 8);
+    let policy = Selector { source: wide(hosts.source), destination: wide(hosts.destination), ..hosts };
+    let mut net = Net::with(policy, &transport(), [sainfo(), sainfo_b], |_, _| {}, b);
     net.world.initiate();
     net.settle();
-    // The peer speaks for a host behind it, as no engine of ours does.
-    let phase1 = net.world.a.only();
     let bundle = crate::phase2::bundle::Bundle::new(&transport(), &[], &sainfo(), true, false).unwrap();
-    let ids = crate::phase2::traffic::Identities::of_selector(&selector);
-    let sa = net.world.a.engine.phase1_sa(phase1).unwrap();
+    let ids = crate::phase2::traffic::Identities::of_selector(&hosts);
+    let sa = net.world.a.engine.phase1_sa(net.world.a.only()).unwrap();
     let intention = crate::phase2::initiator::Intention { bundle, ids: Some(ids) };
     let envelope = crate::exchange::envelope::Envelope::default();
     let (_, message) =
         intention.offer(sa, 0x55, (vec![0x4711], None), 16, &envelope, &mut SeededRandom::new(3)).unwrap();
     net.world.forge_to_b(&message);
     net.settle();
+    net
+}
+
+fn proxy(block: &mut Remote, _: &mut Settings) {
+    block.support_proxy = true;
+}
+
+/// With `support_proxy` the hosts that the identities name are the ends of the SAs, if a sainfo for this peer names them.
+#[test]
+fn hosts_behind_the_peers_are_the_ends_of_their_sas() {
+    use crate::identity::{Expected, Identity};
+    let behind = |host| std::net::IpAddr::from([10, 0, host, 1]);
+    let selector = Selector { source: Prefix::host(behind(1)), destination: Prefix::host(behind(2)), ..hosts() };
+    let local = Side::Id(Identity::address(behind(2)));
+    let remote = RemoteSide::Id(Identity::address(behind(1)));
+    let from = Some(Expected::exactly(&Identity::address(ip(A))));
+    let net = spoken_for(selector, Sainfo { local, remote, from, ..sainfo() }, proxy);
     let inbound = net.kernels[1].names(Way::Inbound);
     assert_eq!((inbound[0].source, inbound[0].destination), (behind(1), behind(2)));
+}
+
+/// A peer asks for SAs in the name of another host with us, or of two others: what we send to them would go by its SPI.
+#[test]
+fn nobody_gets_sas_in_the_name_of_another_host() {
+    let victim = Prefix::host([192, 0, 2, 77].into());
+    for selector in [
+        Selector { source: victim, ..hosts() },
+        Selector { destination: victim, ..hosts() },
+        Selector { source: victim, destination: Prefix::host([192, 0, 2, 78].into()), ..hosts() },
+    ] {
+        for supports_proxy in [true, false] {
+            let block = move |block: &mut Remote, _: &mut Settings| block.support_proxy = supports_proxy;
+            let mut net = spoken_for(selector, sainfo(), block);
+            let failures = net.world.b.failures();
+            let [Cause::NotAuthorized(why)] = &failures[..] else { panic!("{failures:?}") };
+            assert!(why.contains("have to be the ends of phase 1, 192.0.2.2 and 192.0.2.1"), "{why}");
+            assert!(net.kernels[1].sas.is_empty() && net.kernels[1].larval.is_empty());
+            // The same peer for itself.
+            net.acquire();
+            net.settle();
+            let failures = net.world.b.failures();
+            assert_eq!((net.kernels[1].sas.len(), failures.len()), (2, 1), "{failures:?}");
+        }
+    }
 }

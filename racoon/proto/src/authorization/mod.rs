@@ -1,0 +1,424 @@
+//! Which traffic a peer may have: one decision for every policy and every SA that is made at a peer's request.
+//!
+//! A peer that has proved who it is may change its own traffic, and nobody else's. [`authorize`] decides that from who the
+//! peer is ([`Peer`]), what it asks for ([`Asked`]) and what is there and configured ([`Here`]). It changes nothing. The
+//! engine asks the kernel for a generated policy only with a [`Grant`], which nothing else can make.
+//!
+//! | there is | mode | allowed |
+//! |---|---|---|
+//! | a policy that others set | tunnel | if its tunnel is one between both ends of phase 1 |
+//! | | transport | if the identities are the ends of phase 1, or `support_proxy` and a sainfo for this peer name them |
+//! | a policy generated for this peer | either | the same |
+//! | none | transport | `generate_policy`, if the identities are the ends of phase 1 |
+//! | | tunnel | `generate_policy`, if a sainfo names the peer's side, or if that is bounded and nobody else's |
+
+use std::collections::{BTreeSet, HashSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::config::{GeneratePolicy, Remote, RemoteSide, Sainfo, Side};
+use crate::identity::Expected;
+use crate::kernel::{Action, Direction, Mode, Policy, Prefix, Selector, Template};
+use crate::num::IdType;
+use crate::outcome::Cause;
+use crate::phase1::{KeyOwner, PeerIdentity, Phase1Sa};
+use crate::phase2::Bond;
+use crate::phase2::bundle::proposes;
+use crate::phase2::traffic::{Ends, Identities, bundle_mode, policy_for, templates, tunnel_ends};
+use crate::proposal::encoding::Suite;
+use crate::settings::Settings;
+use crate::spd::Spd;
+
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer<'a> {
+    /// The ends of its phase 1.
+    pub(crate) ends: Ends,
+    /// What it says it is.
+    pub(crate) identity: &'a PeerIdentity,
+    /// Whose key has proved it.
+    pub(crate) key: KeyOwner,
+}
+
+impl<'a> From<&'a Phase1Sa> for Peer<'a> {
+    fn from(sa: &'a Phase1Sa) -> Self {
+        let ends = Ends { local: sa.local.ip(), remote: sa.remote.ip() };
+        Self { ends, identity: &sa.peer, key: sa.key }
+    }
+}
+
+impl Peer<'_> {
+    /// Whether its identity is more than a claim: the key is its own, and belongs to the address that it names, or our block
+    /// for that address insists on the identity.
+    fn identity_is_proved(&self, block: &Remote) -> bool {
+        let is_address = self.identity.id.single_address() == Some(self.ends.remote);
+        let is_verified = || {
+            let matches = |one: &Expected| *one != Expected::Anything && one.matches(self.identity.claimed());
+            block.verify_identifier && block.peers_identifiers.iter().any(matches)
+        };
+        self.key == KeyOwner::Peer && (is_address || is_verified())
+    }
+}
+
+/// What a peer asks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    /// The identities of quick mode; none: both ends of phase 1.
+    pub(crate) ids: Option<&'a Identities>,
+    /// The outbound selector that they stand for.
+    pub(crate) selector: Selector,
+    /// What it proposes.
+    pub(crate) suites: &'a [Suite],
+    /// The mode of the proposal for which a policy would be generated.
+    pub(crate) mode: Mode,
+    /// The sainfo for the traffic.
+    pub(crate) sainfo: &'a Sainfo,
+    /// The peer's remote block.
+    pub(crate) block: &'a Remote,
+}
+
+/// What there is.
+#[derive(Clone, Copy)]
+pub(crate) struct Here<'a> {
+    /// The kernel's policies.
+    pub(crate) spd: &'a Spd,
+    /// For whom a policy was generated; none: others set it.
+    pub(crate) holder_of: &'a dyn Fn(&Policy) -> Option<&'a Holder>,
+    /// All addresses of this host.
+    pub(crate) addresses: &'a BTreeSet<IpAddr>,
+    /// The configuration.
+    pub(crate) settings: &'a Settings,
+}
+
+/// What is allowed.
+#[derive(Debug)]
+pub(crate) enum Allowed<'a> {
+    /// SAs for a policy that is there.
+    Existing {
+        /// The inbound policy.
+        inbound: &'a Policy,
+        /// Its templates.
+        templates: &'a [Template],
+        /// The ends of the SAs.
+        sa_ends: Ends,
+    },
+    /// SAs for policies that have to be generated.
+    Generated(Grant),
+}
+
+/// The right to have policies generated. Only [`authorize`] makes one.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Grant {
+    holder: Holder,
+    outbound: Selector,
+    replaces: BTreeSet<Selector>,
+}
+
+impl Grant {
+    /// For whom.
+    pub(crate) fn holder(&self) -> &Holder {
+        &self.holder
+    }
+
+    /// The outbound selector of the policies.
+    pub(crate) fn outbound(&self) -> Selector {
+        self.outbound
+    }
+
+    /// Outbound selectors of policies that were generated for the same identity elsewhere, and go.
+    pub(crate) fn replaces(&self) -> &BTreeSet<Selector> {
+        &self.replaces
+    }
+}
+
+/// For whom policies were generated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Holder {
+    ends: Ends,
+    identity: (IdType, Vec<u8>),
+    key: KeyOwner,
+}
+
+impl From<&Peer<'_>> for Holder {
+    fn from(peer: &Peer<'_>) -> Self {
+        Self { ends: peer.ends, identity: peer.identity.id.key(), key: peer.key }
+    }
+}
+
+impl Holder {
+    /// The same identity between the same addresses. Of those who share a key and an address nobody can tell one from the
+    /// other.
+    pub(crate) fn is_same_peer(&self, peer: &Peer<'_>) -> bool {
+        self.ends == peer.ends && self.identity == peer.identity.id.key()
+    }
+
+    /// The same identity, proved by a key that nobody else has. A key that was found by the peer's address proves only that
+    /// the peer is there.
+    fn is_same_individual(&self, peer: &Peer<'_>) -> bool {
+        self.key == KeyOwner::Peer
+            && peer.key == KeyOwner::Peer
+            && self.ends.remote == peer.ends.remote
+            && self.identity == peer.identity.id.key()
+    }
+}
+
+/// Why it is not allowed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Denial {
+    /// For the log and the peer.
+    pub(crate) cause: Cause,
+    /// The outbound selector of policies that were generated for another peer, which may be dead.
+    pub(crate) held: Option<Selector>,
+}
+
+impl From<Cause> for Denial {
+    fn from(cause: Cause) -> Self {
+        Self { cause, held: None }
+    }
+}
+
+/// Decides whether a peer may have the traffic that it asks for, and by which policies.
+///
+/// # Errors
+/// Why it may not.
+pub(crate) fn authorize<'a>(here: &Here<'a>, peer: &Peer<'_>, asked: &Asked<'_>) -> Result<Allowed<'a>, Denial> {
+    let complex = here.settings.complex_bundle;
+    let inbound = policy_for(here.spd, &asked.selector, complex, |mode| proposes(asked.suites, mode));
+    let gives_way = |policy: &Policy| match (here.holder_of)(policy) {
+        Some(holder) => !holder.is_same_peer(peer),
+        None => asked.block.generate_policy != GeneratePolicy::Off && is_default_discard(policy),
+    };
+    match inbound.filter(|policy| !gives_way(policy)) {
+        Some(inbound) => existing(inbound, complex, peer, asked),
+        None => generated(here, peer, asked).map(Allowed::Generated),
+    }
+}
+
+/// SAs for a policy that is there.
+fn existing<'a>(inbound: &'a Policy, complex: bool, peer: &Peer<'_>, asked: &Asked<'_>) -> Result<Allowed<'a>, Denial> {
+    let bond = Bond { selector: inbound.selector.mirrored(), ends: peer.ends };
+    let templates = templates(inbound).ok_or_else(|| Cause::NoPolicy(format!("{bond}: it is not to be protected")))?;
+    check_tunnel(templates, &bond)?;
+    let is_transport = bundle_mode(templates, complex) == Mode::Transport;
+    let sa_ends =
+        if is_transport && proposes(asked.suites, Mode::Transport) { transport_ends(peer, asked)? } else { peer.ends };
+    Ok(Allowed::Existing { inbound, templates, sa_ends })
+}
+
+/// The tunnel of a policy is one between us and this peer. Another peer's traffic is not for this one to send, however
+/// well it has proved who it is.
+fn check_tunnel(inbound: &[Template], bond: &Bond) -> Result<(), Cause> {
+    // The peer is the source of what comes in.
+    let Some(Ends { local: theirs, remote: ours }) = tunnel_ends(inbound) else { return Ok(()) };
+    let fits = |end: IpAddr, of_phase1: IpAddr| end.is_unspecified() || end == of_phase1;
+    let Ends { local, remote } = bond.ends;
+    if fits(ours, local) && fits(theirs, remote) {
+        return Ok(());
+    }
+    let tunnels = format!("its tunnel is between {ours} and {theirs}, phase 1 between {local} and {remote}");
+    Err(Cause::NoPolicy(format!("{bond}: {tunnels}")))
+}
+
+/// The ends of SAs in transport mode: those of phase 1, unless we are told that this peer may speak for others. What we send
+/// to such an address goes by this peer's SA.
+fn transport_ends(peer: &Peer<'_>, asked: &Asked<'_>) -> Result<Ends, Denial> {
+    let Some(ids) = asked.ids else { return Ok(peer.ends) };
+    let hosts = ids.local.single_address().zip(ids.remote.single_address());
+    match hosts.map(|(local, remote)| Ends { local, remote }) {
+        Some(hosts) if hosts == peer.ends => Ok(hosts),
+        Some(hosts) if asked.block.support_proxy && names_both(asked.sainfo, hosts) && is_for(peer, asked) => Ok(hosts),
+        _ => Err(not_the_ends(peer, asked)),
+    }
+}
+
+fn not_the_ends(peer: &Peer<'_>, asked: &Asked<'_>) -> Denial {
+    let bond = Bond { selector: asked.selector, ends: peer.ends };
+    let Ends { local, remote } = peer.ends;
+    let who = if asked.block.support_proxy {
+        "; for others a sainfo has to name both addresses, with `remoteid`, or with `from` an identity that is verified"
+    } else {
+        ""
+    };
+    let why = format!("{bond}: identities in transport mode have to be the ends of phase 1, {local} and {remote}{who}");
+    Cause::NotAuthorized(why).into()
+}
+
+/// Whether a sainfo names both addresses.
+fn names_both(sainfo: &Sainfo, hosts: Ends) -> bool {
+    let (Side::Id(local), RemoteSide::Id(remote)) = (&sainfo.local, &sainfo.remote) else { return false };
+    local.single_address() == Some(hosts.local) && remote.single_address() == Some(hosts.remote)
+}
+
+/// Whether the sainfo is for this peer and no other.
+fn is_for(peer: &Peer<'_>, asked: &Asked<'_>) -> bool {
+    let by_block = asked.sainfo.remoteid != 0 && asked.sainfo.remoteid == asked.block.ph1id;
+    by_block || (names_a_peer(asked.sainfo) && peer.identity_is_proved(asked.block))
+}
+
+fn names_a_peer(sainfo: &Sainfo) -> bool {
+    sainfo.from.as_ref().is_some_and(|from| *from != Expected::Anything)
+}
+
+/// Policies that have to be generated.
+fn generated(here: &Here<'_>, peer: &Peer<'_>, asked: &Asked<'_>) -> Result<Grant, Denial> {
+    let bond = Bond { selector: asked.selector, ends: peer.ends };
+    let outbound = asked.selector;
+    if asked.block.generate_policy == GeneratePolicy::Off {
+        return Err(Cause::NoPolicy(bond.to_string()).into());
+    }
+    // 1. A policy of others is not replaced. The kernel would refuse, too; but here it costs nothing.
+    if let Some(direction) = foreign(here, &outbound) {
+        let why = format!("{bond}: a policy of somebody else for direction {direction} has this selector");
+        return Err(Cause::NoPolicy(why).into());
+    }
+    // 2. The traffic is this peer's.
+    let denied = |why: String| Denial::from(Cause::NotAuthorized(format!("{bond}: {why}")));
+    match asked.mode {
+        Mode::Transport => {
+            let hosts = (Prefix::host(peer.ends.local), Prefix::host(peer.ends.remote));
+            if (outbound.source, outbound.destination) != hosts {
+                return Err(not_the_ends(peer, asked));
+            }
+        }
+        Mode::Tunnel if !asked.block.generate_policy_bounds => {}
+        Mode::Tunnel if names_a_peer(asked.sainfo) && !peer.identity_is_proved(asked.block) => {
+            return Err(denied(format!(
+                "its sainfo is for {}, but the peer does not prove that it is that (see verify_identifier)",
+                peer.identity.id
+            )));
+        }
+        Mode::Tunnel if asked.sainfo.remote == RemoteSide::Anonymous => {
+            check_side(here, peer, &outbound).map_err(denied)?;
+        }
+        Mode::Tunnel => {}
+    }
+    // 3. No other peer has it.
+    let replaces = replaced(here, peer, &outbound)?;
+    Ok(Grant { holder: Holder::from(peer), outbound, replaces })
+}
+
+/// The direction in which somebody else has a policy with exactly this selector.
+fn foreign(here: &Here<'_>, outbound: &Selector) -> Option<Direction> {
+    [Direction::In, Direction::Forward, Direction::Out].into_iter().find(|direction| {
+        let selector = if *direction == Direction::Out { *outbound } else { outbound.mirrored() };
+        here.spd.exact(*direction, &selector).is_some_and(|policy| (here.holder_of)(policy).is_none())
+    })
+}
+
+/// The peer's side, where no sainfo names it: one host or one subnet, and nobody else's.
+///
+/// # Errors
+/// Whose it is.
+fn check_side(here: &Here<'_>, peer: &Peer<'_>, outbound: &Selector) -> Result<(), String> {
+    const WIDEN: &str = "name it in a sainfo if the peer may have it";
+    let side = outbound.destination;
+    if side.length() == 0 {
+        return Err(format!("the peer's side is everything; {WIDEN}"));
+    }
+    if special().iter().any(|one| one.overlaps(side)) {
+        return Err(format!("{side} is no host or subnet of unicast addresses"));
+    }
+    if let Some(own) = here.addresses.range(side.address()..=side.last()).next() {
+        return Err(format!("{side} overlaps {own}, an address of this host; {WIDEN}"));
+    }
+    if let Some(other) = here.settings.remotes.addresses_in(side).find(|other| *other != peer.ends.remote) {
+        return Err(format!("{side} overlaps {other}, the address of another remote block; {WIDEN}"));
+    }
+    if here.settings.sainfos.names_remote_side(side) {
+        return Err(format!("{side} overlaps what another sainfo names as a peer's side"));
+    }
+    let is_static = |policy: &&Policy| (here.holder_of)(policy).is_none() && !is_default_discard(policy);
+    let mut there = here.spd.at_remote_side(side).filter(is_static);
+    match there.find(|policy| claims(policy, outbound, peer)) {
+        Some(policy) => {
+            let Selector { source, destination, .. } = policy.selector;
+            Err(format!("{side} overlaps the {} policy {source} -> {destination}; {WIDEN}", policy.direction))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Prefixes that are nobody's side: unspecified, loopback and multicast.
+fn special() -> [Prefix; 6] {
+    [
+        Prefix::new(Ipv4Addr::UNSPECIFIED.into(), 8),
+        Prefix::new(Ipv4Addr::LOCALHOST.into(), 8),
+        Prefix::new(Ipv4Addr::new(224, 0, 0, 0).into(), 3),
+        Prefix::host(Ipv6Addr::UNSPECIFIED.into()),
+        Prefix::host(Ipv6Addr::LOCALHOST.into()),
+        Prefix::new(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0).into(), 8),
+    ]
+}
+
+/// Whether a policy gives the peer's side of `outbound` to somebody else: as the side of another peer, or as the end of its
+/// tunnel. A policy for everywhere does so only for packets that are for both.
+fn claims(policy: &Policy, outbound: &Selector, peer: &Peer<'_>) -> bool {
+    let side = outbound.destination;
+    let is_end = |end: IpAddr| end != peer.ends.remote && side.contains(Prefix::host(end));
+    remote_ends(policy).any(is_end)
+        || remote_sides(policy).any(|one| one.overlaps(side) && (one.length() > 0 || covers_some(policy, outbound)))
+}
+
+/// Whether a packet could be for both a policy and what is asked for.
+fn covers_some(policy: &Policy, outbound: &Selector) -> bool {
+    let own = if policy.direction == Direction::Out { policy.selector } else { policy.selector.mirrored() };
+    let same = |one: u16, other: u16| one == 0 || other == 0 || one == other;
+    own.source.overlaps(outbound.source)
+        && own.destination.overlaps(outbound.destination)
+        && same(own.protocol.into(), outbound.protocol.into())
+        && same(own.source_port, outbound.source_port)
+        && same(own.destination_port, outbound.destination_port)
+}
+
+/// A policy that drops whatever no other policy is for.
+fn is_default_discard(policy: &Policy) -> bool {
+    let Selector { source, destination, .. } = policy.selector;
+    policy.action == Action::Discard && source.length() == 0 && destination.length() == 0
+}
+
+/// The peers' side of a policy; of what is forwarded, either.
+pub(crate) fn remote_sides(policy: &Policy) -> impl Iterator<Item = Prefix> + use<> {
+    let Selector { source, destination, .. } = policy.selector;
+    let sides = match policy.direction {
+        Direction::In => [Some(source), None],
+        Direction::Out => [None, Some(destination)],
+        Direction::Forward => [Some(source), Some(destination)],
+    };
+    sides.into_iter().flatten()
+}
+
+/// The ends of a policy's tunnels that are not ours.
+pub(crate) fn remote_ends(policy: &Policy) -> impl Iterator<Item = IpAddr> {
+    let is_out = policy.direction == Direction::Out;
+    let ends = templates(policy).unwrap_or_default().iter().filter_map(|template| template.ends);
+    ends.map(move |(source, destination)| if is_out { destination } else { source })
+}
+
+/// Policies that were generated for the same individual elsewhere. Those of the same peer here stay.
+///
+/// # Errors
+/// Another peer has what is asked for.
+fn replaced(here: &Here<'_>, peer: &Peer<'_>, outbound: &Selector) -> Result<BTreeSet<Selector>, Denial> {
+    let mut replaced = BTreeSet::new();
+    let mut seen = HashSet::new();
+    for policy in here.spd.at_remote_side(outbound.destination) {
+        let Some(holder) = (here.holder_of)(policy) else { continue };
+        if holder.is_same_peer(peer) || !seen.insert((policy.direction, policy.selector)) {
+            continue;
+        }
+        let held = if policy.direction == Direction::Out { policy.selector } else { policy.selector.mirrored() };
+        if holder.is_same_individual(peer) {
+            replaced.insert(held);
+        } else if remote_ends(policy)
+            .any(|end| end != peer.ends.remote && outbound.destination.contains(Prefix::host(end)))
+            || held.destination.overlaps(outbound.destination)
+        {
+            let bond = Bond { selector: *outbound, ends: peer.ends };
+            let why = format!("{bond}: {} is in use by the peer at {}", held.destination, holder.ends.remote);
+            return Err(Denial { cause: Cause::NotAuthorized(why), held: Some(held) });
+        }
+    }
+    Ok(replaced)
+}
+
+#[cfg(test)]
+mod tests;
