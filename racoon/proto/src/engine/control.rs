@@ -241,6 +241,7 @@ impl Engine {
         let known = Known {
             port: sa.remote.port(),
             exchange: Some(sa.exchange),
+            key_of_address: true,
             accepted: Some(&sa.terms),
             claimed: Some(sa.peer.claimed()),
             ..Known::address(sa.remote)

@@ -36,6 +36,8 @@ pub struct Known<'a> {
     pub port: u16,
     /// Anonymous blocks are no candidates.
     pub skip_anonymous: bool,
+    /// What proves who it is is the key of its address: anonymous blocks are no candidates if others name the address.
+    pub key_of_address: bool,
     /// Passive blocks are no candidates.
     pub skip_passive: bool,
     /// The exchange that it began.
@@ -55,6 +57,7 @@ impl Known<'_> {
             address: address.into(),
             port: 0,
             skip_anonymous: false,
+            key_of_address: false,
             skip_passive: false,
             exchange: None,
             accepted: None,
@@ -184,7 +187,9 @@ impl Remotes {
         // A block may leave the interface of a link-local address open.
         let anywhere = PeerAddress::from(known.address.ip);
         let on_any_link = self.by_address.get(&anywhere).filter(|_| known.address != anywhere);
-        let anonymous = (!known.skip_anonymous).then_some(&self.anonymous);
+        let is_named = here.is_some() || on_any_link.is_some();
+        let skip_anonymous = known.skip_anonymous || (known.key_of_address && is_named);
+        let anonymous = (!skip_anonymous).then_some(&self.anonymous);
         here.into_iter()
             .chain(on_any_link)
             .chain(anonymous)

@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use racoon_proto::config::GeneratePolicy;
-use racoon_proto::identity::Identity;
+use racoon_proto::identity::{Expected, Identity};
 use racoon_proto::kernel::{Action, Direction, KernelEvent, Policy, Prefix, Selector};
-use racoon_proto::num::{EncapsulationMode, NotifyType, PayloadType};
+use racoon_proto::num::{EncapsulationMode, IdType, NotifyType, PayloadType};
 use racoon_proto::outcome::Cause;
 use racoon_proto::wire::Notify;
 
 use crate::puppet::{Puppet, Step};
-use crate::site::{Configuration, Site, block};
+use crate::site::{Configuration, Site, TERMS, block};
 
 /// A gateway that generates policies for whoever has a key.
 fn gateway(change: impl FnOnce(&mut Configuration)) -> Site {
@@ -200,4 +200,51 @@ fn the_honest_get_through_beside_each_other() {
     }
     site.wind_up("beside each other");
     assert!(site.policies.is_empty());
+}
+
+/// A peer whose address has a block of its own does not get another block's rights by claiming another identity, nor by
+/// proposing what only the other block accepts.
+#[test]
+fn an_address_with_a_block_has_no_other() {
+    let mut site = gateway(|configuration| {
+        let own = Identity::address(configuration.peer.ip());
+        configuration.remote.verify_identifier = true;
+        configuration.remote.peers_identifiers = vec![Expected::exactly(&own)];
+        configuration.remote.proposals[0].lifetime = TERMS.lifetime + 1;
+    });
+    let at_peer = |site: &Site| client(site, "192.0.2.2:500", "10.3.0.0/24", "10.1.0.0/24");
+    let mut attacker = at_peer(&site);
+    attacker.identity = Identity::named(IdType::FQDN, "somebody.example");
+    [Step::Main1, Step::Main3, Step::Main5].into_iter().for_each(|step| say(&mut site, &mut attacker, step));
+    assert!(!attacker.has_proof && site.engine.load().phase1s == 0, "{}", site.story());
+    let failures = site.failures();
+    let [Cause::Identity { claimed, expected }] = &failures[..] else { panic!("{failures:?}") };
+    assert_eq!(claimed, "FQDN somebody.example");
+    assert!(expected.ends_with("(peers_identifier of remote block peer)"), "{expected}");
+
+    // From elsewhere the same identity is as good as any.
+    let mut elsewhere = client(&site, "192.0.2.40:500", "10.3.0.0/24", "10.1.0.0/24");
+    elsewhere.identity = Identity::named(IdType::FQDN, "somebody.example");
+    assert!(connects(&mut site, &mut elsewhere), "{}", site.story());
+    // And the honest peer has its own block, which generates nothing.
+    let mut honest = at_peer(&site);
+    assert!(!connects(&mut site, &mut honest));
+    assert!(honest.has_proof);
+    assert!(matches!(site.failures().last(), Some(Cause::NoPolicy(_))), "{}", site.story());
+    (honest.mode, honest.traffic) = (EncapsulationMode::TRANSPORT, None);
+    assert!(connects(&mut site, &mut honest), "{}", site.story());
+    site.wind_up("an address with a block");
+}
+
+/// What the block of the address does not accept is refused at once, though an anonymous block would accept it.
+#[test]
+fn the_proposals_of_another_block_are_not_accepted() {
+    let mut site = gateway(|configuration| configuration.remote.proposals[0].key_length = 256);
+    let mut attacker = client(&site, "192.0.2.2:500", "10.3.0.0/24", "10.1.0.0/24");
+    say(&mut site, &mut attacker, Step::Main1);
+    assert_eq!(site.engine.load().phase1s, 0);
+    assert!(matches!(site.failures()[..], [Cause::NoProposalChosen(_)]), "{}", site.story());
+    let mut elsewhere = client(&site, "192.0.2.40:500", "10.3.0.0/24", "10.1.0.0/24");
+    assert!(connects(&mut site, &mut elsewhere), "{}", site.story());
+    site.wind_up("another block's proposals");
 }

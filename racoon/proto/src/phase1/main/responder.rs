@@ -110,7 +110,9 @@ impl<'a> FirstChoice<'a> {
 
 /// What is known of a peer when its first message comes.
 fn known(remote: SocketAddr) -> Known<'static> {
-    Known { port: remote.port(), exchange: Some(ExchangeType::MAIN), ..Known::address(remote) }
+    let exchange = Some(ExchangeType::MAIN);
+    // Main mode has no other pre-shared key than that of the peer's address.
+    Known { port: remote.port(), exchange, key_of_address: true, ..Known::address(remote) }
 }
 
 /// The choice among the transforms for a pre-shared key.

@@ -49,6 +49,22 @@ fn the_address_counts_more_than_none() {
     assert_eq!(remotes.named("nobody"), None);
 }
 
+/// The key of an address is for the blocks that name it; where none does, for the anonymous ones.
+#[test]
+fn the_key_of_an_address_serves_its_own_blocks() {
+    let mut own = block("peer", Some("192.0.2.1"));
+    own.verify_identifier = true;
+    let (expected, other) = ([1, 2].map(|last| Identity::address([192, 0, 2, last].into()))).into();
+    own.peers_identifiers = vec![Expected::exactly(&expected)];
+    let remotes = Remotes::new(vec![block("any", None), own]);
+    let claims = |claimed, key_of_address| Known { claimed: Some(Claimed::plain(claimed)), key_of_address, ..peer() };
+    assert_eq!(name_of(&remotes, &claims(&expected, true)).as_deref(), Some("peer"));
+    assert_eq!(name_of(&remotes, &claims(&other, true)), None);
+    assert_eq!(name_of(&remotes, &claims(&other, false)).as_deref(), Some("any"), "by a key of that identity");
+    let elsewhere = Known { key_of_address: true, ..Known::address("192.0.2.3".parse::<IpAddr>().unwrap()) };
+    assert_eq!(name_of(&remotes, &elsewhere).as_deref(), Some("any"));
+}
+
 #[test]
 fn a_name_that_is_not_resolved_fits_nobody() {
     let mut named = block("named", None);
@@ -233,6 +249,7 @@ proptest! {
         let issuer = requested.flatten().map(|at| issuer(std::str::from_utf8(NAMES[at]).unwrap()));
         let request = CertificateRequest { encoding: CertEncoding::X509_SIGNATURE, issuer: issuer.as_ref() };
         let known = Known {
+            key_of_address: false,
             address, port, skip_anonymous, skip_passive,
             exchange: exchange.map(|main| if main { ExchangeType::MAIN } else { ExchangeType::AGGRESSIVE }),
             accepted: accepted.as_ref(),
