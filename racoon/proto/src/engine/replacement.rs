@@ -144,6 +144,8 @@ impl Engine {
         let Some(phase2) = self.phase2s.get_mut(id).filter(|phase2| is_unanswered(phase2)) else { return };
         let (bond, renews) = (phase2.bond, phase2.renews);
         let acquires = std::mem::take(&mut phase2.acquires);
+        // Policies that were generated stay for the one that begins.
+        let generated = phase2.generated.take();
         self.end_phase2(id, Ending::Superseded);
         let origin = match (renews, acquires.first()) {
             (Some(old), _) => Origin::Renewal(old),
@@ -161,6 +163,7 @@ impl Engine {
                 self.phase2_not_begun(&bond, cause);
             }
         }
+        generated.into_iter().for_each(|outbound| self.release_policies(outbound, id));
     }
 
     /// The peer has a phase 1 still, and a newer one: established phase 2s belong to that, and it is not used any more.

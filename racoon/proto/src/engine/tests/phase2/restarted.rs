@@ -290,6 +290,36 @@ fn a_responder_negotiates_another_phase_1_unless_it_is_passive() {
     }
 }
 
+/// Generated policies outlive the quick mode that begins again, if it is the last one under them.
+#[test]
+fn generated_policies_stay_for_what_begins_again() {
+    let dpd = Some(Dpd::default());
+    let generate = |block: &mut Remote, _: &mut Settings| {
+        (block.dpd, block.generate_policy) = (dpd, crate::config::GeneratePolicy::Require);
+    };
+    let mut net = Net::with(hosts(), &transport(), [sainfo(), sainfo()], generate, |block, _| block.dpd = dpd);
+    net.tell_a(KernelEvent::Policies(Vec::new()));
+    let establish = Control::EstablishPhase2(Direction::Out, hosts().mirrored());
+    net.world.b.engine.handle_control(Time::default(), establish).unwrap();
+    net.settle();
+    net.assert_pairs(1);
+    // Its pair has 5 s left when `b` is killed, and `a` asks for another one.
+    net.pass_with(seconds(995), |sent| if sent.bytes[18] == 32 { Fate::Drop } else { Fate::Deliver });
+    restart_b(&mut net, Probing::OnDemand, |_| {});
+    let policy = net.kernels[0].policies.values().find(|policy| policy.direction == Direction::Out).unwrap().index;
+    net.tell_a(KernelEvent::Acquire(Acquire { policy: Some(policy), ..acquire(7) }));
+    net.settle();
+    net.pass(seconds(9));
+    assert_eq!((Net::established(&net.world.a), net.kernels[0].policies.len()), (0, 2), "{:#?}", net.world.a.log);
+    net.pass(seconds(2));
+    assert_eq!((Net::established(&net.world.a), net.kernels[0].policies.len()), (1, 2), "{:#?}", net.world.a.log);
+    assert!(is_healed(&net));
+    // And go with the last SAs.
+    net.world.a.engine.handle_control(net.world.now, Control::FlushPhase2(None)).unwrap();
+    net.settle();
+    assert_eq!(net.kernels[0].policies.len(), 0);
+}
+
 /// Who holds what another peer asks for is asked once; if it is gone, so is what it has.
 #[test]
 fn the_holder_of_something_is_asked_whether_it_is_there() {
