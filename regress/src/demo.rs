@@ -68,10 +68,10 @@ pub(crate) fn check_like_amx() -> Result<Tally> {
 
 /// Plays it in `lab`. Without a `backend` that is PF_KEY, the older one, where the lab has it.
 fn boot(folder: &Path, lab: Lab, backend: Option<&str>, adjust: impl FnOnce(Boot) -> Boot) -> Result<()> {
-    let has_pf_key = lab != Lab::Host { pf_key: false };
+    let has_pf_key = lab != Lab::Namespaces { pf_key: false };
     let backend = backend.unwrap_or(if has_pf_key { "pfkey" } else { "xfrm" });
     let place = match lab {
-        Lab::Host { .. } => "network namespaces of this kernel",
+        Lab::Namespaces { .. } => "network namespaces of this kernel",
         Lab::Uml => "a User Mode Linux kernel",
     };
     println!("{place} (programs: {}; backend: {backend})", folder.display());

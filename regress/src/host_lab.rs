@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::stdout;
+use std::io::{Read as _, stdout};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -15,7 +15,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::lab::{Boot, PATIENCE, Program, wait_until};
+use crate::lab::{Boot, PATIENCE, Program, this_program, wait_until};
 use crate::tally::Tally;
 use crate::tree;
 
@@ -34,6 +34,7 @@ const PROTECTED: &str = "Every ping crossed the wire as ESP, none in clear.";
 /// The step of `cargo regress`.
 pub(crate) fn check() -> Result<Tally> {
     check_failure_of_uml()?;
+    check_kill_of_uml()?;
     let folder = tree::target().join("debug");
     let folder = folder.to_str().context("the path of the programs is not text")?;
     let boot = Boot::agent(&["host-lab", folder])?.without_pf_key().limit(Duration::from_secs(1200));
@@ -51,6 +52,26 @@ fn check_failure_of_uml() -> Result<()> {
     ensure!(console.contains("/no/such/program"), "{file} is not the console:\n{console}");
     fs::remove_file(file)?;
     println!("a failed lab: {line}");
+    Ok(())
+}
+
+/// A lab that is killed takes its kernel and its files with it.
+fn check_kill_of_uml() -> Result<()> {
+    let mut lab = Command::new(this_program()?);
+    lab.args(["lab", "--", "sh", "-c", "echo up; exec sleep 86399"]).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut lab = lab.spawn().context("lab")?;
+    let mut word = [0; 3];
+    lab.stdout.take().context("no pipe")?.read_exact(&mut word).context("the command does not start")?;
+    let folder = std::env::temp_dir().join(format!("lab.{}.0", lab.id()));
+    let name = folder.display().to_string();
+    let kernel = || find(|line| line.starts_with("linux.uml\0") && line.contains(&name));
+    let was_there = kernel().is_some() && folder.is_dir();
+    lab.kill()?;
+    lab.wait()?;
+    ensure!(was_there, "no kernel of {name}, or no such folder");
+    let ended = wait_until(PATIENCE, || kernel().is_none() && !folder.exists(), || Ok(()))?;
+    ensure!(ended, "the lab was killed, and there still is {:?}, or {name}", kernel());
+    println!("passed: a killed lab ends its kernel");
     Ok(())
 }
 
@@ -92,6 +113,14 @@ pub(crate) fn serve(folder: &str) -> Result<()> {
     machine.is_unchanged()?;
     println!("passed: nothing of the lab survives SIGKILL");
 
+    let setting = "/proc/sys/user/max_user_namespaces";
+    let most = fs::read_to_string(setting)?;
+    fs::write(setting, "0")?;
+    let said = Run::new(Some(NOBODY), &[&demo[..], &["--lab", "host"]].concat()).fail()?;
+    fs::write(setting, most)?;
+    ensure!(said.contains("this kernel: the lab failed: no user namespace can be made: ENOSPC"), "{said}");
+    println!("passed: a user who may make no namespaces is told so");
+
     modules(&["rmmod", "esp4_offload", "esp4"])?;
     let said = Run::new(None, &[&demo[..], &["--lab", "host"]].concat()).fail()?;
     ensure!(said.contains("this kernel: it does not add an ESP SA over NETLINK_XFRM: "), "{said}");
@@ -104,21 +133,22 @@ pub(crate) fn serve(folder: &str) -> Result<()> {
 fn ends_with(user: Option<u32>, victim: &str) -> Result<()> {
     // A number by which this command is found.
     const SECONDS: &str = "86399";
-    let sleeps = || find("sleep\0").is_some_and(|(_, line)| line.contains(SECONDS));
+    let sleeps = || find(|line| line.starts_with("sleep\0") && line.contains(SECONDS)).is_some();
     let mut run = Run::new(user, &["lab", "--lab", "host", "--", "sleep", SECONDS]).command;
     let mut outside = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().context("lab")?;
     ensure!(wait_until(PATIENCE, sleeps, || Ok(()))?, "the command does not start");
-    let (id, _) = find(victim).with_context(|| format!("no process {victim:?}"))?;
+    let (id, _) = find(|line| line.starts_with(victim)).with_context(|| format!("no process {victim:?}"))?;
     kill(Pid::from_raw(id), Signal::SIGKILL)?;
-    let left = || ["sleep\0", "regress\0guest\0namespaces\0", "regress\0guest\0first\0"].into_iter().find_map(find);
+    let parts = ["sleep\0", "regress\0guest\0namespaces\0", "regress\0guest\0first\0"];
+    let left = || find(|line| parts.iter().any(|part| line.starts_with(part)));
     let ended = wait_until(PATIENCE, || left().is_none(), || Ok(()))?;
     outside.wait()?;
     ensure!(ended, "{victim:?} was killed, and this still runs: {:?}", left());
     Ok(())
 }
 
-/// Id and command line of the first process whose command line, from its program's name on, begins with `line`.
-fn find(line: &str) -> Option<(i32, String)> {
+/// Id and command line of the first process whose command line, from its program's name on, is one of those looked for.
+fn find(is_it: impl Fn(&str) -> bool) -> Option<(i32, String)> {
     let processes = fs::read_dir("/proc").ok()?.flatten();
     let mut lines = processes.filter_map(|entry| {
         let id = entry.file_name().to_str()?.parse().ok()?;
@@ -127,7 +157,7 @@ fn find(line: &str) -> Option<(i32, String)> {
         let name = program.rfind('/').map_or(0, |slash| slash + 1);
         Some((id, words.get(name..)?.to_owned()))
     });
-    lines.find(|(_, words)| words.starts_with(line))
+    lines.find(|(_, words)| is_it(words))
 }
 
 fn modules(words: &[&str]) -> Result<()> {

@@ -76,6 +76,7 @@ fn guest(words: &[&str]) -> Result<ExitCode> {
     match words {
         ["init", work, ..] => lab::init::run(Path::new(work))?,
         ["namespaces", work, parent] => lab::namespaces::make(Path::new(work), parent)?,
+        ["watch", work] => lab::watcher::run(Path::new(work))?,
         ["probe"] => lab::serve_probe()?,
         ["first", work] => lab::namespaces::run(Path::new(work))?,
         ["bench", setkey, backends, counts @ ..] => bench::guest::race(Path::new(setkey), backends, counts)?,

@@ -11,6 +11,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::plan::Plan;
+use super::watcher::Watcher;
 use super::{console, modules, namespaces, uml};
 
 /// A boot to be made: a command to run as root in the guest.
@@ -120,11 +121,14 @@ impl Boot {
     pub(crate) fn run_watched(self, watch: &mut dyn FnMut(Pid, &[u8]) -> Result<()>) -> Result<Status> {
         let work = Work::create()?;
         self.plan.save(&work.dir)?;
+        let mut watcher = Watcher::start(&work.dir)?;
         let mut guest = self.start(&work.dir)?;
         let group = Pid::from_raw(i32::try_from(guest.id())?);
+        watcher.watch(group)?;
         let ended = follow(&mut guest, self.limit, &work.dir.join("out"), &mut |bytes| watch(group, bytes));
         // The kernel's helper processes share its group; none may outlive the boot, however it ended.
         let _ = killpg(group, Signal::SIGKILL);
+        drop(watcher);
         let exit = guest.wait()?;
         let console = work.dir.join("console");
         if !ended? {
@@ -206,7 +210,7 @@ fn follow(guest: &mut Child, limit: Duration, path: &Path, watch: &mut dyn FnMut
 
 /// Where this program is, to be run again in the guest. A cargo that we run may put a new one in its place meanwhile, and
 /// the kernel then calls ours deleted.
-pub(super) fn this_program() -> Result<PathBuf> {
+pub(crate) fn this_program() -> Result<PathBuf> {
     let path = std::env::current_exe().context("the path of this program")?;
     let text = path.to_str().context("the path of this program is not text")?;
     Ok(PathBuf::from(text.strip_suffix(" (deleted)").unwrap_or(text)))

@@ -23,8 +23,8 @@ pub(crate) enum LabKind {
 /// A kind of lab that works here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lab {
-    /// Namespaces. `pf_key`: the kernel has PF_KEY, too.
-    Host {
+    /// `pf_key`: the kernel has PF_KEY, too.
+    Namespaces {
         pf_key: bool,
     },
     Uml,
@@ -70,14 +70,14 @@ impl Lab {
     /// Makes a boot one in this lab.
     pub(crate) fn adapt(self, boot: Boot) -> Boot {
         match self {
-            Self::Host { .. } => boot.in_namespaces(),
+            Self::Namespaces { .. } => boot.in_namespaces(),
             Self::Uml => boot,
         }
     }
 }
 
 fn sufficient(lab: Lab, needs_pf_key: bool) -> Result<Lab> {
-    ensure!(!needs_pf_key || lab != Lab::Host { pf_key: false }, "it has no PF_KEY (module af_key)");
+    ensure!(!needs_pf_key || lab != Lab::Namespaces { pf_key: false }, "it has no PF_KEY (module af_key)");
     Ok(lab)
 }
 
@@ -103,7 +103,7 @@ fn probe() -> Result<Lab> {
     let said = String::from_utf8_lossy(&said);
     let last = said.lines().next_back().unwrap_or("the probe said nothing");
     ensure!(status.is_success(), "{}", last.strip_prefix("regress: ").unwrap_or(last));
-    Ok(Lab::Host { pf_key: last.strip_prefix(PF_KEY) == Some("true") })
+    Ok(Lab::Namespaces { pf_key: last.strip_prefix(PF_KEY) == Some("true") })
 }
 
 /// In the namespaces: makes one host on a link that is watched, and adds an ESP SA like those that racoon negotiates.
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_kernel_without_pf_key_serves_netlink_alone() {
-        let (with, without) = (Lab::Host { pf_key: true }, Lab::Host { pf_key: false });
+        let (with, without) = (Lab::Namespaces { pf_key: true }, Lab::Namespaces { pf_key: false });
         assert_eq!(sufficient(with, true).unwrap(), with);
         assert_eq!(sufficient(without, false).unwrap(), without);
         assert_eq!(sufficient(Lab::Uml, true).unwrap(), Lab::Uml);

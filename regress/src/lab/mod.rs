@@ -2,7 +2,7 @@
 //! what runs inside it.
 //!
 //! `boot`, `plan`, `kind` and `console` are the outside. `uml` starts a kernel whose first process is `init` (this same program),
-//! and `namespaces` makes namespaces and is their first process. The rest is used by the agents that run inside.
+//! and `namespaces` makes namespaces and is their first process; `watcher` ends both when this program is killed. The rest is used by the agents that run inside.
 
 mod boot;
 mod console;
@@ -19,9 +19,10 @@ mod program;
 mod state;
 mod sys;
 mod uml;
+pub(crate) mod watcher;
 mod wire;
 
-pub(crate) use boot::{Boot, Status, find_program};
+pub(crate) use boot::{Boot, Status, find_program, this_program};
 pub(crate) use daemon::{Daemon, PATIENCE, daemon_dir, wait_until};
 pub(crate) use host::{Host, write_secret};
 pub(crate) use kind::{Lab, LabKind, serve_probe};

@@ -97,10 +97,10 @@ fn separate() -> Result<()> {
     if user.is_root() {
         match unshare(flags) {
             Err(Errno::EPERM) => {}
-            done => return done.context("unshare, of network, mounts and processes"),
+            done => return done.context("no namespaces can be made"),
         }
     }
-    unshare(CloneFlags::CLONE_NEWUSER | flags).context("unshare, with a user namespace")?;
+    unshare(CloneFlags::CLONE_NEWUSER | flags).context("no user namespace can be made")?;
     for (file, text) in
         [("setgroups", "deny".to_owned()), ("uid_map", format!("0 {user} 1")), ("gid_map", format!("0 {group} 1"))]
     {

@@ -25,7 +25,7 @@ pub(super) fn start(work: &Path, console: File, like_amx: bool) -> Result<Child>
     let init = work.join("init");
     symlink(this_program()?, &init)?;
     let mut command = Command::new(&kernel);
-    if cfg!(target_arch = "x86_64") {
+    if cfg!(all(target_env = "gnu", target_arch = "x86_64")) {
         // By a path of our own: a blank or a colon in it would end the library's name.
         let library = work.join(LIBRARY);
         symlink(find_library()?, &library)?;

@@ -7,10 +7,10 @@
 //! The lab preloads this library (`LD_PRELOAD`). Its `ptrace` passes every request on; when a part of the area is refused, it
 //! reads the whole area of the traced process, lays the part over its beginning, and writes that.
 
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
 mod sys;
 
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
 pub use sys::ptrace;
 
 /// File name of the library; Cargo leaves it in the folder of the programs that depend on it, or in `deps` below.

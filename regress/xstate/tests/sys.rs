@@ -1,6 +1,6 @@
 //! The library's `ptrace` on a process that is traced: the kernel of any x86-64 machine with AVX refuses a part of the area.
 
-#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#![cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
 
 use std::io;
 use std::os::unix::process::CommandExt;
