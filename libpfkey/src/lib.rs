@@ -2,8 +2,8 @@
 //!
 //! What libipsec offers to C programs, for Rust: composing and parsing messages ([`request`], [`wire`]), talking to a
 //! key engine ([`Connection`], [`Pipeline`]) through one of several doors ([`backend`]), policy text to binary and
-//! back ([`policy`]), algorithm names and key lengths ([`algorithm`]), and the texts that `setkey -D` prints
-//! ([`dump`]).
+//! back ([`policy`]), algorithm names and key lengths ([`algorithm`]), what kernels refuse and why ([`rules`]), and the
+//! texts that `setkey -D` prints ([`dump`]).
 //!
 //! Every dialect is compiled on every host and chosen at run time by an [`Abi`].
 //!

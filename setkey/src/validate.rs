@@ -1,12 +1,10 @@
 //! Validation of statements without a kernel: what a kernel of the target's dialect would refuse.
 
 use ipsec_conf::setkey::{Command, ParseError, Sa, Selector, Spd, Statement, Word};
-use libpfkey::backend::Memory;
 use libpfkey::num::DIR_FWD;
 use libpfkey::request::{self, Origin};
-use libpfkey::rules::{self, Part, Refused};
-use libpfkey::wire::peek_header;
-use libpfkey::{Connection, Dialect, Message, MessageType, SaType};
+use libpfkey::rules::{self, Created, Part, Refused};
+use libpfkey::{Dialect, Message, MessageType, SaType};
 use zeroize::Zeroizing;
 
 use crate::compose::{self, Refusal, Target};
@@ -34,8 +32,8 @@ pub(crate) enum Severity {
 #[derive(Debug)]
 pub(crate) struct Validator<'k> {
     target: Target<'k>,
-    /// An in-process key engine that holds what the statements so far made; without one duplicates are not found.
-    sandbox: Option<Connection>,
+    /// What the statements so far made; none where duplicates are not looked for.
+    created: Option<Created>,
     /// Each `in` policy is followed by its `fwd` copy.
     mirror: bool,
 }
@@ -43,22 +41,21 @@ pub(crate) struct Validator<'k> {
 impl<'k> Validator<'k> {
     /// `mirror`: a run copies `in` policies to `fwd` where the dialect has such.
     pub(crate) fn new(target: Target<'k>, mirror: bool) -> Self {
-        let sandbox = Memory::new(target.abi).ok().map(|engine| Connection::new(Box::new(engine)));
-        Self { target, sandbox, mirror: mirror && target.dialect().has_forward() }
+        Self { target, created: Some(Created::default()), mirror: mirror && target.dialect().has_forward() }
     }
 
     /// For who looks for duplicates itself.
     pub(crate) fn without_duplicates(target: Target<'k>) -> Self {
-        Self { target, sandbox: None, mirror: false }
+        Self { target, created: None, mirror: false }
     }
 
     /// What is wrong with the next statement, warnings first.
     pub(crate) fn statement(&mut self, statement: &Statement<'_>) -> Vec<Finding> {
         let mut warnings = Vec::new();
-        let judged = self.judge(statement, &mut warnings);
+        let checked = self.check(statement, &mut warnings);
         let warning = |error| Finding { severity: Severity::Warning, error };
         let mut findings: Vec<Finding> = warnings.into_iter().map(warning).collect();
-        let error = match judged {
+        let error = match checked {
             Ok(()) => return findings,
             Err(Refusal::Error(error)) => *error,
             // The family of a name is not known.
@@ -72,9 +69,8 @@ impl<'k> Validator<'k> {
         findings
     }
 
-    /// Composes what a run would send, which finds what a run would find before it asks the kernel; then asks the rules,
-    /// and the sandbox for what is there already.
-    fn judge(&mut self, statement: &Statement<'_>, warnings: &mut Vec<ParseError>) -> Result<(), Refusal> {
+    /// Composes what a run would send, which finds what a run would find before it asks the kernel; then asks the rules.
+    fn check(&mut self, statement: &Statement<'_>, warnings: &mut Vec<ParseError>) -> Result<(), Refusal> {
         use MessageType as M;
         match &statement.command {
             Command::Add(sa) => self.sa(M::Add, statement, sa, warnings),
@@ -84,7 +80,7 @@ impl<'k> Validator<'k> {
             Command::Delete(sa) => self.sa(M::Delete, statement, sa, warnings),
             Command::DeleteAll { options, source, destination, .. } => {
                 compose::host_pairs(statement, *source, *destination, *options, self.target.names)?;
-                self.forget(SaType::Unspec);
+                self.forget_sas(SaType::Unspec);
                 Ok(())
             }
             Command::SpdAdd(spd) => self.spd(M::SpdAdd, statement, spd, warnings),
@@ -92,12 +88,12 @@ impl<'k> Validator<'k> {
             Command::SpdDelete(spd) => self.spd(M::SpdDelete, statement, spd, warnings),
             Command::Flush(protocol) => {
                 if let Some(sa_type) = compose::sa_type_of(*protocol, self.target.dialect()) {
-                    self.forget(sa_type);
+                    self.forget_sas(sa_type);
                 }
                 Ok(())
             }
             Command::SpdFlush => {
-                self.forget_policies();
+                self.forget(request::spdflush);
                 Ok(())
             }
             Command::Dump(_) | Command::SpdDump | Command::Quit => Ok(()),
@@ -113,16 +109,17 @@ impl<'k> Validator<'k> {
     ) -> Result<(), Refusal> {
         let plan = compose::plan_sa(message_type, statement, sa, &self.target, warnings)?;
         let place = |part| place_in_sa(statement, sa, part);
-        // A mark is a part of an SA's name that the sandbox does not know.
+        // A mark is a part of an SA's name that is not compared.
         let is_known = self.is_certain(&[sa.source.host, sa.destination.host]) && sa.mark.is_none();
         for pair in &plan.pairs {
             let mut bytes = Zeroizing::new(Vec::new());
             plan.emit(self.origin(), *pair, &mut bytes).map_err(|error| unsendable(statement, &error))?;
-            self.apply_rules(statement, &bytes, place, warnings)?;
+            let request = self.parse(statement, &bytes)?;
+            self.apply_rules(statement, &request, place, warnings)?;
             if !is_known && message_type == MessageType::Delete {
-                self.forget(SaType::Unspec);
+                self.forget_sas(SaType::Unspec);
             }
-            if is_known && self.is_duplicate(message_type, &bytes) {
+            if is_known && self.is_duplicate(&request) {
                 let text = match self.target.dialect() {
                     Dialect::Linux => "an earlier statement has an SA with this destination, protocol and SPI",
                     _ => "an earlier statement has this SA",
@@ -143,8 +140,9 @@ impl<'k> Validator<'k> {
         let mut plan = compose::plan_spd(message_type, statement, spd, &self.target)?;
         let mut bytes = Vec::new();
         plan.emit(self.origin(), &mut bytes).map_err(|error| unsendable(statement, &error))?;
-        self.apply_rules(statement, &bytes, |part| place_in_spd(spd, part), warnings)?;
-        // A label is a part of a policy's name that the sandbox does not know.
+        let request = self.parse(statement, &bytes)?;
+        self.apply_rules(statement, &request, |part| place_in_spd(spd, part), warnings)?;
+        // A label is a part of a policy's name that is not compared.
         let is_known = match &spd.selector {
             Selector::Ranges { source, destination, context: None, .. } => {
                 self.is_certain(&[source.host, destination.host])
@@ -152,12 +150,12 @@ impl<'k> Validator<'k> {
             _ => false,
         };
         if !is_known && message_type == MessageType::SpdDelete {
-            self.forget_policies();
+            self.forget(request::spdflush);
         }
         if !is_known {
             return Ok(());
         }
-        if self.is_duplicate(message_type, &bytes) {
+        if self.is_duplicate(&request) {
             if !(self.mirror && plan.policy.direction == DIR_FWD) {
                 let text = "an earlier statement has a policy with this selector and direction";
                 return Err(statement.error_at_end(first_word(statement), text).into());
@@ -167,7 +165,7 @@ impl<'k> Validator<'k> {
         }
         if self.mirror && plan.make_forward() {
             plan.emit(self.origin(), &mut bytes).map_err(|error| unsendable(statement, &error))?;
-            if self.is_duplicate(message_type, &bytes) {
+            if self.is_duplicate(&self.parse(statement, &bytes)?) {
                 let text = "WARNING: an earlier statement has a fwd policy with this selector: it stays (see -k)";
                 warnings.push(statement.error_at_end(first_word(statement), text));
             }
@@ -175,16 +173,20 @@ impl<'k> Validator<'k> {
         Ok(())
     }
 
+    /// A request as the kernel reads it.
+    fn parse<'b>(&self, statement: &Statement<'_>, bytes: &'b [u8]) -> Result<Message<'b>, Refusal> {
+        Message::parse(self.target.abi, bytes).map_err(|error| unsendable(statement, &error))
+    }
+
     /// What kernels refuse: an error, or a warning where only some versions do.
     fn apply_rules(
         &self,
         statement: &Statement<'_>,
-        bytes: &[u8],
+        request: &Message<'_>,
         place: impl Fn(Part) -> Option<usize>,
         warnings: &mut Vec<ParseError>,
     ) -> Result<(), Refusal> {
-        let message = Message::parse(self.target.abi, bytes).map_err(|error| unsendable(statement, &error))?;
-        let Err(Refused { part, reason, versions, .. }) = rules::check(&message, self.target.private) else {
+        let Err(Refused { part, reason, versions, .. }) = rules::check(request, self.target.private) else {
             return Ok(());
         };
         let at = place(part).unwrap_or_else(|| first_word(statement));
@@ -202,43 +204,23 @@ impl<'k> Validator<'k> {
         self.target.names == Names::Ask || hosts.iter().all(|host| !is_name(host.text))
     }
 
-    /// Carries a request out in the sandbox; whether what it is to create is there already.
-    fn is_duplicate(&mut self, message_type: MessageType, bytes: &[u8]) -> bool {
-        let errno = self.errno(bytes);
-        match message_type {
-            MessageType::Add | MessageType::SpdAdd => errno == libc::EEXIST,
-            // Kernels have several words for an SPI that is taken.
-            MessageType::GetSpi => errno != 0,
-            _ => false,
-        }
+    /// Takes a request into account; whether an earlier one has made what it is to make.
+    fn is_duplicate(&mut self, request: &Message<'_>) -> bool {
+        self.created.as_mut().is_some_and(|created| !created.apply(request))
     }
 
-    /// Carries a request out in the sandbox and returns the host's errno; 0 for none.
-    fn errno(&mut self, bytes: &[u8]) -> i32 {
-        let abi = self.target.abi;
-        let Some(sandbox) = self.sandbox.as_mut() else { return 0 };
-        if sandbox.send(bytes).is_err() {
-            return 0;
-        }
-        match sandbox.recv(Some(std::time::Duration::ZERO)) {
-            Ok(Some(answer)) => peek_header(abi, answer).map_or(0, |header| abi.dialect.errno_to_host(header.errno)),
-            Ok(None) | Err(_) => 0,
-        }
-    }
-
-    /// Empties the sandbox's SAD, or what it has of a type: what is deleted there may be what is added again.
-    fn forget(&mut self, sa_type: SaType) {
+    /// Takes a request into account that deletes what it names, or more.
+    fn forget(&mut self, write: impl FnOnce(Origin, &mut Vec<u8>) -> libpfkey::Result<()>) {
         let mut bytes = Vec::new();
-        if request::flush(self.origin(), sa_type, &mut bytes).is_ok() {
-            self.errno(&bytes);
+        if write(self.origin(), &mut bytes).is_ok()
+            && let Ok(request) = Message::parse(self.target.abi, &bytes)
+        {
+            self.is_duplicate(&request);
         }
     }
 
-    fn forget_policies(&mut self) {
-        let mut bytes = Vec::new();
-        if request::spdflush(self.origin(), &mut bytes).is_ok() {
-            self.errno(&bytes);
-        }
+    fn forget_sas(&mut self, sa_type: SaType) {
+        self.forget(|origin, buffer| request::flush(origin, sa_type, buffer));
     }
 
     fn origin(&self) -> Origin {

@@ -1,10 +1,11 @@
 //! What kernels refuse whatever is in their databases, with the reason that they keep to themselves.
 //!
 //! The in-process engine ([`Memory`](crate::backend::Memory)) applies these rules and answers with their errno;
-//! `setkey --check` tells the reasons. What depends on the databases, as an SA that is there already, the engine alone
-//! knows.
+//! `setkey --check` tells the reasons. [`Created`] says of a list of requests which of them make anew what an earlier
+//! one has made.
 
 pub(crate) mod algorithms;
+pub(crate) mod names;
 
 use std::borrow::Cow;
 
@@ -16,6 +17,8 @@ use crate::num::{
     MessageType, POLICY_BYPASS, POLICY_IPSEC, SaType,
 };
 use crate::wire::{Address, Header, Message, Policy, Request, SockAddr};
+
+pub use names::Created;
 
 /// Largest CPI: it has 16 bits (RFC 3173 section 2.1).
 const CPI_MAX: u32 = 0xffff;
@@ -230,4 +233,101 @@ fn step(dialect: Dialect, direction: u8, request: &Request, part: Part) -> Resul
         return Err(Refused { versions, ..Refused::new(Errno::EINVAL, part, reason) });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::num::{DIR_IN, Encrypt, LEVEL_REQUIRE, MODE_TRANSPORT, POLICY_NONE, SaState};
+    use crate::wire::{Extension, Key, Lifetime, Sa};
+    use crate::{Abi, SaFlags};
+
+    fn host(address: &str) -> Address {
+        Address::host(SockAddr::Inet(format!("{address}:0").parse().unwrap()))
+    }
+
+    fn message(dialect: Dialect, kind: MessageType, sa_type: SaType, extensions: Vec<Extension<'_>>) -> Message<'_> {
+        let mut extensions = extensions;
+        extensions.push(Extension::Address(ExtensionType::AddressSrc, host("192.0.2.1")));
+        extensions.push(Extension::Address(ExtensionType::AddressDst, host("192.0.2.2")));
+        Message { abi: Abi::of(dialect), header: Header::new(kind, sa_type), extensions }
+    }
+
+    fn sa(encrypt: u8) -> Extension<'static> {
+        let (spi, state, flags) = (0x1001, SaState::Mature, SaFlags::empty());
+        Extension::Sa(Sa { spi, replay: 0, state, auth: 0, encrypt, flags })
+    }
+
+    /// The part that is refused, and the errno.
+    fn refusal(request: &Message<'_>) -> Option<(Part, i32)> {
+        check(request, false).err().map(|refused| (refused.part, refused.errno()))
+    }
+
+    #[test]
+    fn lengths_of_keys() {
+        let key = [7; 36];
+        for dialect in Dialect::ALL {
+            let aes = Encrypt::AesCbc.number(dialect).unwrap();
+            let refused = |octets: usize| {
+                let key = Extension::Key(ExtensionType::KeyEncrypt, Key::new(&key[..octets]).unwrap());
+                refusal(&message(dialect, MessageType::Add, SaType::Esp, vec![sa(aes), key]))
+            };
+            for octets in 0..=36 {
+                let expected = (![16, 24, 32].contains(&octets)).then_some((Part::Cipher, libc::EINVAL));
+                assert_eq!(refused(octets), expected, "{dialect} {octets}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_limit_alone() {
+        let key = Extension::Key(ExtensionType::KeyEncrypt, Key::new(&[]).unwrap());
+        for dialect in Dialect::ALL {
+            let null = Encrypt::Null.number(dialect).unwrap();
+            let limit = |kind| Extension::Lifetime(kind, Lifetime { addtime: 9, ..Lifetime::default() });
+            let (hard, soft) = (limit(ExtensionType::LifetimeHard), limit(ExtensionType::LifetimeSoft));
+            let refused = |limits: &[&Extension<'static>]| {
+                let mut extensions = vec![sa(null), key.clone()];
+                extensions.extend(limits.iter().map(|limit| (*limit).clone()));
+                refusal(&message(dialect, MessageType::Add, SaType::Esp, extensions))
+            };
+            let alone = Some((Part::Lifetimes, libc::EINVAL));
+            let seen = [refused(&[]), refused(&[&hard, &soft]), refused(&[&hard]), refused(&[&soft])];
+            assert_eq!(seen, [None, None, alone, alone], "{dialect}");
+        }
+    }
+
+    #[test]
+    fn steps_of_a_policy() {
+        let transport =
+            Request { proto: IPPROTO_ESP, mode: MODE_TRANSPORT, level: LEVEL_REQUIRE, reqid: 0, endpoints: None };
+        let ends = (host("192.0.2.1").sockaddr, host("192.0.2.2").sockaddr);
+        let tunnel = Request { mode: MODE_TUNNEL, level: LEVEL_USE, endpoints: Some(ends), ..transport };
+        let of = |kind, direction, requests: Vec<Request>| Policy {
+            kind,
+            direction,
+            scope: 0,
+            id: 0,
+            priority: 0,
+            requests,
+        };
+        let refused = |dialect, kind, direction, requests: &[Request]| {
+            policy(dialect, &of(kind, direction, requests.to_vec())).err()
+        };
+        for (dialect, most, errno) in
+            [(Dialect::Linux, 6, libc::ELOOP), (Dialect::FreeBsd, 4, libc::EINVAL), (Dialect::NetBsd, 64, 0)]
+        {
+            assert_eq!(refused(dialect, POLICY_IPSEC, DIR_IN, &vec![transport; most]), None);
+            let seen = refused(dialect, POLICY_IPSEC, DIR_IN, &vec![transport; most + 1]);
+            assert_eq!(seen.map_or(0, |refused| refused.errno()), errno, "{dialect}");
+            assert_eq!(refused(dialect, POLICY_NONE, DIR_IN, &[]), None);
+            assert_eq!(refused(dialect, POLICY_BYPASS, DIR_OUT, &[]).map(|refused| refused.part), Some(Part::Policy));
+        }
+        let optional = refused(Dialect::Linux, POLICY_IPSEC, DIR_OUT, &[transport, tunnel]).unwrap();
+        assert_eq!((optional.part, optional.versions.is_some()), (Part::Step(1), true));
+        assert_eq!(refused(Dialect::Linux, POLICY_IPSEC, DIR_IN, &[tunnel]), None);
+        assert_eq!(refused(Dialect::NetBsd, POLICY_IPSEC, DIR_OUT, &[tunnel]), None);
+        let required = Request { level: LEVEL_REQUIRE, ..tunnel };
+        assert_eq!(refused(Dialect::Linux, POLICY_IPSEC, DIR_OUT, &[required]), None);
+    }
 }

@@ -7,7 +7,9 @@ use zeroize::Zeroizing;
 
 use crate::dialect::Dialect;
 use crate::num::{ExtensionType, SaState, SaType};
-use crate::wire::{Address, Key, Lifetime, Message, Sa, Sa2, SecurityContext, SockAddr};
+use crate::rules::names::Name;
+pub(super) use crate::rules::names::{Pair, bare};
+use crate::wire::{Address, Key, Lifetime, Message, Sa, Sa2, SecurityContext};
 
 /// A key of an SA.
 #[derive(Debug)]
@@ -136,47 +138,6 @@ impl Association {
     fn pair(&self) -> Pair {
         (self.sa_type, self.source, self.destination)
     }
-}
-
-/// Two ends of SAs of a type.
-pub(super) type Pair = (SaType, SocketAddr, SocketAddr);
-
-/// What a kernel finds an SA by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Name {
-    sa_type: Option<SaType>,
-    source: Option<SocketAddr>,
-    destination: Option<SocketAddr>,
-    spi: u32,
-}
-
-impl Name {
-    /// Linux: destination, protocol, SPI. FreeBSD: the SPI, but for TCP-MD5, whose SPI says nothing. NetBSD and macOS:
-    /// everything.
-    pub(super) fn new(dialect: Dialect, (sa_type, source, destination): Pair, spi: u32) -> Self {
-        let whole = matches!(dialect, Dialect::NetBsd | Dialect::Darwin)
-            || (dialect == Dialect::FreeBsd && sa_type == SaType::TcpSignature);
-        let linux = dialect == Dialect::Linux;
-        Self {
-            sa_type: (whole || linux).then_some(sa_type),
-            source: whole.then_some(source),
-            destination: (whole || linux).then_some(destination),
-            spi,
-        }
-    }
-}
-
-/// An address as the maps know it: no port, no flow; and on Linux no zone.
-pub(super) fn bare(dialect: Dialect, address: &SockAddr) -> Option<SocketAddr> {
-    let SockAddr::Inet(mut address) = *address else { return None };
-    address.set_port(0);
-    if let SocketAddr::V6(v6) = &mut address {
-        v6.set_flowinfo(0);
-        if dialect == Dialect::Linux {
-            v6.set_scope_id(0);
-        }
-    }
-    Some(address)
 }
 
 /// The database. SAs are numbered in the order they came, which is the order of dumps.

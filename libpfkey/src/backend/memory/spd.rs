@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::sad::Label;
 use crate::dialect::Dialect;
 use crate::num::ULPROTO_ANY;
+pub(super) use crate::rules::names::Selector;
 use crate::wire::{Address, Lifetime, Policy, SockAddr};
 
 /// A policy.
@@ -20,27 +21,6 @@ pub(super) struct StoredPolicy {
     pub(super) label: Option<Label>,
     /// Among policies of one priority those with smaller numbers are asked first.
     pub(super) place: u64,
-}
-
-/// What makes two policies one: direction, addresses with prefix and port, protocol. Host bits behind a prefix count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Selector {
-    direction: u8,
-    source: (SocketAddr, u8),
-    destination: (SocketAddr, u8),
-    proto: u8,
-}
-
-impl Selector {
-    /// The selector of two addresses; `None` when one is of another family than IP.
-    pub(super) fn new(dialect: Dialect, direction: u8, source: &Address, destination: &Address) -> Option<Self> {
-        let end = |address: &Address| {
-            let mut bare = super::sad::bare(dialect, &address.sockaddr)?;
-            bare.set_port(address.sockaddr.port());
-            Some((bare, address.prefix))
-        };
-        Some(Self { direction, source: end(source)?, destination: end(destination)?, proto: destination.proto })
-    }
 }
 
 impl StoredPolicy {

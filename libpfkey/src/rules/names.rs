@@ -1,0 +1,148 @@
+//! What kernels know SAs and policies by, and which of them requests have made.
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+
+use crate::dialect::Dialect;
+use crate::num::{MessageType, SaType, ULPROTO_ANY};
+use crate::wire::{Address, Message, SockAddr};
+
+/// The SAs and policies that the requests so far have made, by name only. It starts empty: what a kernel has is not
+/// known.
+#[derive(Debug, Default)]
+pub struct Created {
+    sas: HashMap<Name, SaType>,
+    policies: HashSet<Selector>,
+}
+
+impl Created {
+    /// Takes a request into account; `false` if what it is to make has been made before.
+    pub fn apply(&mut self, request: &Message<'_>) -> bool {
+        use MessageType as M;
+        match request.header.message_type {
+            M::Add | M::Update | M::GetSpi | M::Delete => self.apply_to_sa(request),
+            M::SpdAdd | M::SpdUpdate | M::SpdDelete => self.apply_to_policy(request),
+            M::Flush => {
+                let flushed = request.header.sa_type;
+                self.sas.retain(|_, sa_type| flushed != SaType::Unspec && *sa_type != flushed);
+                true
+            }
+            M::SpdFlush => {
+                self.policies.clear();
+                true
+            }
+            _ => true,
+        }
+    }
+
+    fn apply_to_sa(&mut self, request: &Message<'_>) -> bool {
+        let dialect = request.abi.dialect;
+        let end = |address: Option<&Address>| address.and_then(|address| bare(dialect, &address.sockaddr));
+        let (Some(source), Some(destination)) = (end(request.source()), end(request.destination())) else {
+            return true;
+        };
+        let sa_type = request.header.sa_type;
+        let spi = request.sa().map_or(0, |sa| sa.spi);
+        let name = Name::new(dialect, (sa_type, source, destination), spi);
+        match request.header.message_type {
+            // The kernel chooses.
+            MessageType::GetSpi if spi == 0 => true,
+            MessageType::Delete => {
+                self.sas.remove(&name);
+                true
+            }
+            // It makes nothing.
+            MessageType::Update => true,
+            _ => self.sas.insert(name, sa_type).is_none(),
+        }
+    }
+
+    fn apply_to_policy(&mut self, request: &Message<'_>) -> bool {
+        let (Some(source), Some(destination), Some(policy)) =
+            (request.source(), request.destination(), request.policy())
+        else {
+            return true;
+        };
+        let Some(selector) = Selector::new(request.abi.dialect, policy.direction, source, destination) else {
+            return true;
+        };
+        match request.header.message_type {
+            MessageType::SpdDelete => {
+                self.policies.remove(&selector);
+                true
+            }
+            MessageType::SpdUpdate => {
+                self.policies.insert(selector);
+                true
+            }
+            _ => self.policies.insert(selector),
+        }
+    }
+}
+
+/// Two ends of SAs of a type.
+pub(crate) type Pair = (SaType, SocketAddr, SocketAddr);
+
+/// What a kernel finds an SA by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Name {
+    sa_type: Option<SaType>,
+    source: Option<SocketAddr>,
+    destination: Option<SocketAddr>,
+    spi: u32,
+}
+
+impl Name {
+    /// Linux: destination, protocol, SPI. FreeBSD: the SPI, but for TCP-MD5, whose SPI says nothing. NetBSD and macOS:
+    /// everything.
+    pub(crate) fn new(dialect: Dialect, (sa_type, source, destination): Pair, spi: u32) -> Self {
+        let whole = matches!(dialect, Dialect::NetBsd | Dialect::Darwin)
+            || (dialect == Dialect::FreeBsd && sa_type == SaType::TcpSignature);
+        let linux = dialect == Dialect::Linux;
+        Self {
+            sa_type: (whole || linux).then_some(sa_type),
+            source: whole.then_some(source),
+            destination: (whole || linux).then_some(destination),
+            spi,
+        }
+    }
+}
+
+/// An address as the maps know it: no port, no flow; and on Linux no zone.
+pub(crate) fn bare(dialect: Dialect, address: &SockAddr) -> Option<SocketAddr> {
+    let SockAddr::Inet(mut address) = *address else { return None };
+    address.set_port(0);
+    if let SocketAddr::V6(v6) = &mut address {
+        v6.set_flowinfo(0);
+        if dialect == Dialect::Linux {
+            v6.set_scope_id(0);
+        }
+    }
+    Some(address)
+}
+
+/// What makes two policies one: direction, addresses with prefix and port, protocol. Host bits behind a prefix count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Selector {
+    direction: u8,
+    source: (SocketAddr, u8),
+    destination: (SocketAddr, u8),
+    proto: u8,
+}
+
+impl Selector {
+    /// The selector of two addresses; `None` when one is of another family than IP.
+    pub(crate) fn new(dialect: Dialect, direction: u8, source: &Address, destination: &Address) -> Option<Self> {
+        let end = |address: &Address| {
+            let mut bare = bare(dialect, &address.sockaddr)?;
+            bare.set_port(address.sockaddr.port());
+            Some((bare, address.prefix))
+        };
+        // 0 is any, too, on Linux.
+        let proto = match destination.proto {
+            0 if dialect == Dialect::Linux => ULPROTO_ANY,
+            proto => proto,
+        };
+        Some(Self { direction, source: end(source)?, destination: end(destination)?, proto })
+    }
+}
