@@ -185,6 +185,37 @@ fn who_is_dead_holds_nothing() {
     assert!(site.policies.is_empty());
 }
 
+/// What one peer is about to get no other gets, though the kernel has not even answered: it would add policies whose
+/// selectors only overlap.
+#[test]
+fn what_the_kernel_is_about_to_have_is_somebody_elses() {
+    for theirs in ["10.3.0.0/16", "10.3.0.0/24", "10.3.0.128/25"] {
+        let mut site = gateway(|_| ());
+        let mut first = client(&site, "192.0.2.20:500", "10.3.0.0/24", "10.1.0.0/24");
+        let mut second = client(&site, "192.0.2.30:500", theirs, "0.0.0.0/0");
+        for one in [&mut first, &mut second] {
+            [Step::Main1, Step::Main3, Step::Main5].into_iter().for_each(|step| say(&mut site, one, step));
+        }
+        site.slow_kernel = true;
+        say(&mut site, &mut first, Step::Quick1);
+        say(&mut site, &mut second, Step::Quick1);
+        site.slow_kernel = false;
+        assert!(refusal(&site).contains("is in use by the peer at 192.0.2.20"), "{theirs}: {}", refusal(&site));
+        site.answer();
+        site.drain();
+        listen(&mut site, &mut first);
+        assert!(first.is_ready_for(Step::Quick3), "{theirs}: {}", site.story());
+        say(&mut site, &mut first, Step::Quick3);
+        assert!(!second.is_ready_for(Step::Quick3));
+        assert_eq!((site.policies.len(), site.sas.len()), (3, 2), "{theirs}: {}", site.story());
+        // What is beside it the other one gets.
+        second.traffic = Some([subnet("10.4.0.0/16"), subnet("0.0.0.0/0")]);
+        assert!(connects(&mut site, &mut second), "{theirs}: {}", site.story());
+        site.wind_up("what the kernel is about to have");
+        assert!(site.policies.is_empty());
+    }
+}
+
 /// Peers with tunnels of their own beside each other, and each again after its end.
 #[test]
 fn the_honest_get_through_beside_each_other() {
