@@ -188,7 +188,8 @@
 //! **A peer that was killed** does not know its phase 1 any more, and cannot prove that. So an unanswered quick mode of ours,
 //! or a notify in clear, makes us probe the peer (`engine::dpd`), and silence makes us negotiate a second phase 1 beside the
 //! first one (`engine::replacement`). Only when that is up does anything change: our unanswered quick modes begin again
-//! under it, and the old one is probed once more. If the peer answers, it has both and its phase 2s move; if not, they go.
+//! under it, and the peer is probed under both. If it answers under the new one alone, it has lost the old one, and that goes
+//! with its phase 2s; else they move to the new one.
 //!
 //! The old pair of a phase 2 is not deleted by its renewal. It ends with its time, or when the peer deletes it.
 //!

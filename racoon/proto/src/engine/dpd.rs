@@ -51,6 +51,8 @@ pub(super) struct DpdState {
     probed: Option<Time>,
     /// Somebody asked for the probes that are not answered yet.
     asked: Option<IfSilent>,
+    /// The peer has answered one.
+    answers: bool,
 }
 
 /// When packets went to a peer and came from it, as the counters of the kernel's SAs tell.
@@ -67,7 +69,15 @@ impl DpdState {
         let mut bytes = [0; 4];
         random.fill(&mut bytes);
         let first = u32::from_be_bytes(bytes) % FIRST_BELOW;
-        Self { supported: features.dpd, sent: first, acknowledged: first, fails: 0, probed: None, asked: None }
+        Self {
+            supported: features.dpd,
+            sent: first,
+            acknowledged: first,
+            fails: 0,
+            probed: None,
+            asked: None,
+            answers: false,
+        }
     }
 
     /// The sequence number of a probe that is sent now.
@@ -90,6 +100,7 @@ impl DpdState {
         if expected {
             self.acknowledged = sequence;
             self.fails = 0;
+            self.answers = true;
         }
         expected
     }
@@ -163,7 +174,8 @@ impl Engine {
 
     /// It is time for a probe, or an answer to one has not come.
     pub(super) fn dpd_due(&mut self, id: Phase1Id) {
-        let Some(dpd) = self.dpd_with(id) else { return };
+        // Another configuration may have none.
+        let Some(dpd) = self.dpd_with(id) else { return self.end_of_probes(id) };
         let Some(phase1) = self.phase1s.get(id) else { return };
         let (local, remote) = (phase1.local, phase1.remote);
         let Some((fails, asked)) = phase1.established().map(|one| (one.dpd.fails, one.dpd.asked)) else { return };
@@ -179,7 +191,7 @@ impl Engine {
         }
         match asked {
             Some(IfSilent::Forget) if newest == Some(id) => return self.end_of_probes(id),
-            Some(IfSilent::Forget) if fails >= max_fail => return self.forget_phase1(id),
+            Some(IfSilent::Forget) if fails >= max_fail => return self.peer_is_elsewhere(id, newest),
             Some(IfSilent::Replace) if fails == REPLACED_AFTER.min(max_fail) => {
                 self.replace_phase1(id);
                 if dpd.delay == 0 {
@@ -187,7 +199,7 @@ impl Engine {
                 }
             }
             Some(_) => {}
-            None if dpd.delay == 0 => return,
+            None if dpd.delay == 0 => return self.end_of_probes(id),
             None => {}
         }
         if fails >= max_fail {
@@ -223,6 +235,17 @@ impl Engine {
         }
         self.timers.stop(Timer::Dpd(id));
         self.start_dpd(id);
+    }
+
+    /// The peer has left all probes under a phase 1 unanswered, while there is a newer one. That says something only of a
+    /// peer that answers probes there.
+    fn peer_is_elsewhere(&mut self, id: Phase1Id, newest: Option<Phase1Id>) {
+        let newest = newest.and_then(|newest| self.phase1s.get(newest)?.established());
+        if newest.is_some_and(|newest| newest.dpd.answers) {
+            return self.forget_phase1(id);
+        }
+        self.end_of_probes(id);
+        self.supersede_phase1(id);
     }
 
     /// The peer has left all probes unanswered.

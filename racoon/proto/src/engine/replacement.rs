@@ -4,8 +4,8 @@
 //! that: whatever names a phase 1 that it has lost is in clear, and may be anybody's. What proves it is another phase 1. So
 //! when a quick mode of ours is not answered, the peer is probed, and if it does not answer that either (or cannot be
 //! probed), another phase 1 is negotiated while this one stays as it is. When it comes up, what we negotiate goes on under
-//! it, and the old one is probed again: a peer that answers there has both, one that does not has lost the old one, which
-//! goes with its SAs.
+//! it, and the peer is probed under both: if it answers under the new one alone, it has lost the old one, which goes with
+//! its SAs; else it has both.
 //!
 //! A peer that answers probes and drops a quick mode in silence, because it does not like the proposal, has its phase 1 for
 //! good. One that cannot be probed has a second one negotiated now and then, after twice the time each time, until it
@@ -133,7 +133,9 @@ impl Engine {
             for phase2 in self.phase2s.under(old) {
                 self.begin_again(phase2);
             }
-            if !self.probe(old, IfSilent::Forget) {
+            if self.probe(old, IfSilent::Forget) {
+                self.probe(new, IfSilent::Replace);
+            } else {
                 self.supersede_phase1(old);
             }
         }

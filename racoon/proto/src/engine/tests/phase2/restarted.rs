@@ -290,6 +290,54 @@ fn a_responder_negotiates_another_phase_1_unless_it_is_passive() {
     }
 }
 
+/// Some peers say that they answer probes, and do not. Silence of such a one says nothing: its SAs stay.
+#[test]
+fn a_peer_that_never_answers_probes_keeps_its_sas() {
+    let is_probe = |sent: &Transmit| {
+        let (header, _) = Header::parse(&sent.bytes).unwrap();
+        header.exchange == ExchangeType::INFORMATIONAL && sent.local.to_string() == A
+    };
+    let mut net = up(Probing::OnDemand, true);
+    // Its pair is renewed when 750 to 800 s are over; for 35 s no quick mode arrives.
+    let began = net.world.a.sent.len();
+    while !net.world.a.sent[began..].iter().any(|sent| sent.bytes[18] == 32) {
+        net.pass_with(
+            seconds(1),
+            |sent| if sent.bytes[18] == 32 || is_probe(sent) { Fate::Drop } else { Fate::Deliver },
+        );
+    }
+    net.pass_with(seconds(35), |sent| if sent.bytes[18] == 32 || is_probe(sent) { Fate::Drop } else { Fate::Deliver });
+    assert_eq!((phase1s_begun(&net), net.world.a.states()), (2, vec![9, 9]));
+    net.pass_with(seconds(60), |sent| if is_probe(sent) { Fate::Drop } else { Fate::Deliver });
+    net.assert_pairs(2);
+    assert_eq!((phase1s_begun(&net), net.world.a.states()), (2, vec![10, 9]), "{:#?}", net.world.a.log);
+}
+
+/// A reload switches probes off while one is on its way, and on again: the peer is asked as before.
+#[test]
+fn a_reload_leaves_no_probe_behind() {
+    let mut net = up(Probing::Each(20), true);
+    let reload = |net: &mut Net, dpd| {
+        let sainfos = Sainfos::new(vec![sainfo()]);
+        let new = Settings { sainfos, ..settings(B, |block, _| block.dpd = dpd) };
+        net.world.a.engine.handle_control(net.world.now, Control::Reload(Box::new(new))).unwrap();
+        net.settle();
+    };
+    for between in [None, Some(Dpd::default())] {
+        reload(&mut net, Probing::Each(20).dpd());
+        net.pass_with(seconds(21), silence_of_b);
+        reload(&mut net, between);
+        net.pass_with(seconds(10), silence_of_b);
+        reload(&mut net, Some(Dpd::default()));
+        let holder = net.world.a.engine.phase2s.iter().next().unwrap().0;
+        net.world.a.forget_outputs();
+        net.world.a.engine.now = net.world.now;
+        assert!(net.world.a.engine.probe_holder(holder));
+        net.settle();
+        assert_eq!(net.world.a.sent.len(), 1, "{between:?}");
+    }
+}
+
 /// Generated policies outlive the quick mode that begins again, if it is the last one under them.
 #[test]
 fn generated_policies_stay_for_what_begins_again() {
