@@ -10,8 +10,8 @@ use super::sa_request::{Errno, emit_context, limits, mode_to_pfkey, mode_to_xfrm
 use crate::dialect::Abi;
 use crate::error::Result;
 use crate::num::{
-    DIR_FWD, DIR_IN, DIR_OUT, ExtensionType, LEVEL_REQUIRE, LEVEL_UNIQUE, LEVEL_USE, MANUAL_REQID_MAX, MODE_TRANSPORT,
-    MODE_TUNNEL, MessageType, POLICY_DISCARD, POLICY_IPSEC, POLICY_NONE, SaType, ULPROTO_ANY,
+    DIR_FWD, DIR_IN, DIR_OUT, ExtensionType, LEVEL_REQUIRE, LEVEL_UNIQUE, LEVEL_USE, MANUAL_REQID_MAX, MODE_TUNNEL,
+    MessageType, POLICY_DISCARD, POLICY_IPSEC, POLICY_NONE, SaType, ULPROTO_ANY,
 };
 use crate::wire::reader::Reader;
 use crate::wire::writer::Writer;
@@ -50,7 +50,9 @@ impl<'a> PolicyFrame<'a> {
             if templates.len() == MAX_TEMPLATES {
                 return Err(libc::ELOOP);
             }
-            templates.push(template(request, selector.family, policy.direction, reqid)?);
+            // A step without ends has the family that the one before it made.
+            let family = templates.last().map_or(selector.family, |before: &Template| before.family);
+            templates.push(template(request, family, reqid)?);
         }
         let limit = |kind| message.lifetime(kind);
         Ok(Self {
@@ -148,18 +150,17 @@ fn selector(message: &Message<'_>) -> std::result::Result<Selector, Errno> {
 
 fn template(
     request: &Request,
-    policy_family: u16,
-    direction: u8,
+    inner_family: u16,
     reqid: &mut dyn FnMut() -> std::result::Result<u32, Errno>,
 ) -> std::result::Result<Template, Errno> {
     let proto = u8::try_from(request.proto).map_err(|_| libc::EINVAL)?;
     if !matches!(proto, 50 | 51 | 108) || request.mode == 0 {
         return Err(libc::EINVAL);
     }
-    let mut template = Template { family: policy_family, mode: mode_to_xfrm(request.mode)?, ..Template::default() };
+    let mut template = Template { family: inner_family, mode: mode_to_xfrm(request.mode)?, ..Template::default() };
     template.id.proto = proto;
     match request.level {
-        LEVEL_USE if request.mode != MODE_TRANSPORT && direction == DIR_OUT => return Err(libc::EINVAL),
+        // Whether an outbound tunnel may be optional depends on the kernel's version: it decides.
         LEVEL_USE => template.optional = true,
         LEVEL_UNIQUE if request.reqid == 0 || request.reqid > MANUAL_REQID_MAX => template.reqid = reqid()?,
         LEVEL_UNIQUE => template.reqid = request.reqid,
