@@ -9,8 +9,8 @@ use super::secret::{secrets_of, shown};
 use super::token::{Token, skip_blanks};
 use crate::policy::Policy;
 
-/// One statement with its place in the input.
-#[derive(Clone, Debug, PartialEq)]
+/// One statement with its place in the input. Its `Debug` form has no keys in it.
+#[derive(Clone, PartialEq)]
 pub struct Statement<'s> {
     /// The statement's text, to its `;`. Bytes above 127 of the file are widened as Latin-1.
     pub source: &'s str,
@@ -69,6 +69,17 @@ impl<'s> Statement<'s> {
             library_line: None,
             hint: None,
         }
+    }
+}
+
+impl std::fmt::Debug for Statement<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Statement")
+            .field("source", &secrets_of(self.source, self.doubtful).blot(self.source, 0))
+            .field("line", &self.line)
+            .field("doubtful", &self.doubtful)
+            .field("command", &self.command)
+            .finish()
     }
 }
 

@@ -1,10 +1,13 @@
 //! Bytes to statements, without holding more than one of them.
 
+use std::fmt;
+
 use zeroize::{Zeroize, Zeroizing};
 
 use super::ast::Statement;
 use super::error::ParseError;
 use super::parser::parse_piece;
+use super::secret::secrets_of;
 
 /// The longest statement, in bytes, blanks and comments inside it included.
 pub const MAX_STATEMENT: usize = 64 * 1024;
@@ -29,7 +32,6 @@ const INITIAL_CAPACITY: usize = 512;
 /// assert!(splitter.finish().is_none());
 /// # Ok::<(), ipsec_conf::setkey::StatementTooLong>(())
 /// ```
-#[derive(Debug)]
 pub struct Splitter {
     /// What was read of the statement, widened as Latin-1. It may hold keys.
     text: Zeroizing<String>,
@@ -53,8 +55,8 @@ pub struct Splitter {
     doubtful: bool,
 }
 
-/// The text of one statement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The text of one statement. Its `Debug` form has no keys in it.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RawStatement<'b> {
     /// The statement with its `;`, bytes widened as Latin-1. Blank lines and comment lines before it are left out.
     pub text: &'b str,
@@ -75,6 +77,24 @@ impl<'b> RawStatement<'b> {
     /// As [`parse`](super::parse).
     pub fn parse(&self) -> Result<Statement<'b>, ParseError> {
         parse_piece(self.text, self.first_line, self.doubtful)
+    }
+}
+
+impl fmt::Debug for RawStatement<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawStatement")
+            .field("text", &secrets_of(self.text, self.doubtful).blot(self.text, 0))
+            .field("first_line", &self.first_line)
+            .field("first_column", &self.first_column)
+            .field("line", &self.line)
+            .field("doubtful", &self.doubtful)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Splitter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Splitter").field("line", &self.line).field("state", &self.state).finish_non_exhaustive()
     }
 }
 
@@ -255,7 +275,7 @@ mod tests {
         for mut piece in bytes.chunks(size) {
             loop {
                 match splitter.split(&mut piece) {
-                    Ok(Some(raw)) => seen.push(format!("{raw:?}")),
+                    Ok(Some(raw)) => seen.push(format!("{raw:?} {}", raw.text)),
                     Ok(None) => break,
                     Err(error) => {
                         seen.push(error.to_string());

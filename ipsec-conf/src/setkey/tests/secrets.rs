@@ -88,9 +88,11 @@ fn printed(splitter: Splitter, bytes: &[u8]) -> String {
     let mut text = String::new();
     let mut show = |raw: RawStatement<'_>| match raw.parse() {
         Err(error) => {
+            text += &format!("{raw:?}\n");
             text += &format!("{error}\n{:?}\n{}\n", error.library_line, Diagnostic::new("x", raw, &error));
         }
         Ok(statement) => {
+            text += &format!("{statement:?}\n");
             for offset in [0, statement.source.len() / 2] {
                 text += &format!("{}\n", statement.error_at_end(offset, "wrong"));
             }
