@@ -160,3 +160,46 @@ fn a_part_that_somebody_deleted_is_made_again() {
     net.settle();
     net.assert_empty();
 }
+
+/// Policies that were generated for a peer are not for whoever has its address later, though we begin.
+#[test]
+fn somebody_else_at_the_address_of_the_peer() {
+    use crate::config::{LocalIdentity, Rekey};
+    use crate::identity::Identity;
+    use crate::num::IdType;
+    let short = |block: &mut Remote, _: &mut Settings| {
+        block.rekey = Rekey::Off;
+        block.proposals[0].lifetime = 100;
+    };
+    for is_other in [true, false] {
+        let b = |block: &mut Remote, settings: &mut Settings| {
+            short(block, settings);
+            generate(block, settings);
+        };
+        let tunnel = [template(Protocol::ESP, Mode::Tunnel)];
+        let mut net = Net::with(networks(), &tunnel, [sainfo(), sainfo()], short, b);
+        net.tell_b(KernelEvent::Policies(Vec::new()));
+        net.acquire();
+        net.settle();
+        net.pass(seconds(300));
+        assert_eq!((net.world.b.states(), net.kernels[1].policies.len()), (vec![], 3));
+        if is_other {
+            let named = |block: &mut Remote, settings: &mut Settings| {
+                short(block, settings);
+                block.my_identifier = LocalIdentity::Fixed(Identity::named(IdType::FQDN, *b"other"));
+            };
+            net.world.a = Host::new(A, 9, settings(B, named), &[("192.0.2.2", "a secret of a and b")]);
+        }
+        let outbound = &net.kernels[1].policies[&(Direction::Out, networks().mirrored())];
+        let policy = Some(outbound.index);
+        net.tell_b(KernelEvent::Acquire(Acquire { policy, source: ip(B), destination: ip(A), ..acquire(2) }));
+        net.settle();
+        let failures = net.world.b.failures();
+        if is_other {
+            let [Cause::NotAuthorized(why)] = &failures[..] else { panic!("{failures:?}") };
+            assert!(why.ends_with("its policies were generated for another peer"), "{why}");
+        } else {
+            assert_eq!((failures, net.kernels[1].sas.len()), (vec![], 4));
+        }
+    }
+}
