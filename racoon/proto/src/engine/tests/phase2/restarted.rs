@@ -128,6 +128,24 @@ fn an_initiator_comes_to_another_phase_1_with_a_peer_that_was_restarted() {
     }
 }
 
+/// The responder is killed while phase 1 is negotiated: an initiator repeats its message 5 times, and then begins again.
+#[test]
+fn a_responder_that_is_restarted_in_main_mode_is_found_when_the_time_is_up() {
+    for (delivered, expected) in [(1, 10), (2, 50), (3, 50), (4, 50), (5, 50), (6, 20)] {
+        let mut net = Net::new(hosts(), &transport(), &sainfo());
+        net.acquire();
+        let mut number = 0;
+        net.settle_with(|_| {
+            number += 1;
+            if number <= delivered { Fate::Deliver } else { Fate::Drop }
+        });
+        restart_b(&mut net, Probing::OnDemand, |_| {});
+        let healed =
+            time_to_heal(&mut net, |sent| if is_clear_informational(sent) { Fate::Drop } else { Fate::Deliver });
+        assert_eq!(healed, Some(expected), "{delivered}: {:#?}", net.world.a.log);
+    }
+}
+
 /// The one with SAs under it does not know of the loss until it renews them, or is told.
 #[test]
 fn sas_of_a_peer_that_was_restarted_go_with_its_phase_1() {
