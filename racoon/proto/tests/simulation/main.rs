@@ -131,6 +131,42 @@ fn one_bad_line(seed: u64) {
     part(&mut world, from, seed);
 }
 
+/// One side is killed at any moment of a negotiation, or after it, and started again, and says nothing: the other one, which
+/// does not probe at an interval, finds it by its own packets.
+#[test]
+fn killed_peers_are_found_again() {
+    for seed in 0..200 {
+        let mut dice = World::new(seed ^ 0xd1ce, &TERMS);
+        let line = Line {
+            loss: dice.pick(&[0, 5, 20]),
+            duplicates: dice.pick(&[0, 10]),
+            delay: dice.pick(&[1, 50, 400]),
+            jitter: dice.pick(&[0, 50, 1000]),
+        };
+        let terms = Terms { line, phase2_lifetime: 60, pfs: dice.draw(2) == 0, ..TERMS };
+        let mut world = World::new(seed, &terms);
+        let from = dice.pick(&[0, 1]);
+        world.packet(from);
+        world.run_until(world.now + Duration::from_millis(dice.draw(10_000)));
+        let survivor = dice.pick(&[from, from, 1 - from]);
+        world.reboot(1 - survivor, seed ^ 0xb007, &terms);
+        world.run_until(world.now + seconds(5));
+        bring_up(&mut world, survivor, 300);
+        world.set_line(CLEAN);
+        talk(&mut world, 120);
+        let (arrived, refused) = (world.arrived, world.refused);
+        talk(&mut world, 5);
+        world.run_until(world.now + seconds(1));
+        assert_eq!(world.refused, refused, "seed {seed} {terms:?}\n{}", world.story());
+        assert!(world.arrived >= arrived + 8, "seed {seed} {terms:?}\n{}", world.story());
+        for host in &world.hosts {
+            let living = host.engine.phase1s().filter(|phase1| phase1.state == 9).count();
+            assert!((1..=2).contains(&living), "seed {seed}: {living} phase 1s\n{}", world.story());
+        }
+        part(&mut world, survivor, seed);
+    }
+}
+
 /// One side stops: nothing is left there, and with its deletes received nothing at the other.
 fn part(world: &mut World, stops: usize, seed: u64) {
     world.control(stops, Control::Shutdown);
