@@ -16,7 +16,7 @@ use crate::num::{
     DIR_OUT, ExtensionType, IPPROTO_AH, IPPROTO_ESP, IPPROTO_IPCOMP, LEVEL_UNIQUE, LEVEL_USE, MODE_ANY, MODE_TUNNEL,
     MessageType, POLICY_BYPASS, POLICY_IPSEC, SaType,
 };
-use crate::wire::{Address, Header, Message, Policy, Request, SockAddr};
+use crate::wire::{Address, Extension, Header, Message, Policy, Request, SockAddr};
 
 pub use names::Created;
 
@@ -96,6 +96,7 @@ pub fn check(request: &Message<'_>, netlink: bool) -> Result<(), Refused> {
             request.policy().map_or(Ok(()), |asked| policy(dialect, asked))
         }
         M::SpdDelete => selector(request),
+        M::GetSpi => spi_range(request),
         _ => Ok(()),
     }
 }
@@ -159,6 +160,21 @@ fn cpi(request: &Message<'_>, netlink: bool) -> Result<(), Refused> {
     }
     let refused = Refused::new(Errno::EINVAL, Part::Spi, "the CPI of ipcomp has 16 bits: no packet can carry this one");
     Err(if netlink { refused } else { Refused { versions: Some("NETLINK_XFRM refuses it"), ..refused } })
+}
+
+/// The SPIs that a GETSPI may get: Linux compares the range, which ends at 0x0fffffff where there is none, with the 16
+/// bits of a CPI; the BSDs cut it.
+pub(crate) fn spi_range(request: &Message<'_>) -> Result<(), Refused> {
+    let range = request.extensions.iter().find_map(|extension| match extension {
+        Extension::SpiRange(range) => Some(*range),
+        _ => None,
+    });
+    let is_cpi = request.header.sa_type == SaType::IpComp;
+    if request.abi.dialect == Dialect::Linux && is_cpi && range.is_none_or(|range| range.max > CPI_MAX) {
+        let reason = "the CPI of ipcomp has 16 bits: ask for one that has";
+        return Err(Refused::new(Errno::EINVAL, Part::Spi, reason));
+    }
+    Ok(())
 }
 
 /// The ends of a policy's selector.
@@ -239,7 +255,7 @@ fn step(dialect: Dialect, direction: u8, request: &Request, part: Part) -> Resul
 mod tests {
     use super::*;
     use crate::num::{DIR_IN, Encrypt, LEVEL_REQUIRE, MODE_TRANSPORT, POLICY_NONE, SaState};
-    use crate::wire::{Extension, Key, Lifetime, Sa};
+    use crate::wire::{Key, Lifetime, Sa};
     use crate::{Abi, SaFlags};
 
     fn host(address: &str) -> Address {

@@ -213,6 +213,8 @@ fn refused() -> Vec<(String, &'static str, &'static [&'static str])> {
         ("spdadd tagged \"x\" -P out none;".into(), "a policy needs its addresses", ALL),
         ("add 192.0.2.1 192.0.2.2 ah 0x1001 -A null;".into(), "ah needs an authentication that has a key", LINUX),
         ("add 192.0.2.1 192.0.2.2 ipcomp 0x10001 -C deflate;".into(), "the CPI of ipcomp has 16 bits", LINUX),
+        ("getspi 192.0.2.1 192.0.2.2 ipcomp 0x10000;".into(), "the CPI of ipcomp has 16 bits", LINUX),
+        ("getspi 192.0.2.1 192.0.2.2 ipcomp 0;".into(), "the CPI of ipcomp has 16 bits", LINUX),
         ("getspi 192.0.2.1 192.0.2.2 esp 256; getspi 192.0.2.1 192.0.2.2 esp 256;".into(), "an earlier statement", ALL),
         (format!("{KEYED} -E null; {KEYED} -E null;"), "an earlier statement has ", ALL),
         (

@@ -66,10 +66,8 @@ impl Engine {
             _ => None,
         });
         let mut range = asked.unwrap_or(SpiRange { min: 0x100, max: 0x0fff_ffff });
+        rules::spi_range(request)?;
         if pair.0 == SaType::IpComp && range.max > 0xffff {
-            if self.is_linux() {
-                return Err(Errno::EINVAL);
-            }
             range = SpiRange { min: range.min.min(0xffff), max: 0xffff };
         }
         if range.min > range.max {
