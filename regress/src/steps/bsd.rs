@@ -27,6 +27,7 @@ pub(super) fn check(system: &str) -> Result<Tally> {
         "check --quiet -Z build-std=std,panic_abort --workspace --exclude regress --exclude regress-handshakes",
     );
     check
+        .words("--exclude regress-xstate")
         .arg("--target")
         .arg(format!("x86_64-unknown-{system}"))
         .env("RUSTC", "/usr/bin/rustc")
