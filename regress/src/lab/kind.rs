@@ -136,14 +136,14 @@ fn has_pf_key() -> bool {
 
 /// What to do where no lab works, after the reasons.
 const REMEDIES: &str = "\
-One of the two is enough: namespaces on a kernel with XFRM and ESP, as root or with user namespaces for all users; or
-Debian's User Mode Linux.
+One of the two is enough: namespaces, as root or with user namespaces for all users, on a kernel with XFRM and ESP (as root:
+modprobe -a xfrm_user esp4, unless /etc/modprobe.d forbids it); or Debian's User Mode Linux.
   Debian, Ubuntu  apt-get install iproute2 iputils-ping; as root, or after
                   sysctl kernel.unprivileged_userns_clone=1 (Debian) or
                   sysctl kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu);
                   or apt-get install user-mode-linux kmod iproute2 iputils-ping netbase
-  Fedora          dnf install iproute iputils kernel-modules
-  Arch            pacman -S iproute2 iputils; after an update of the kernel, reboot
+  Fedora          dnf install iproute iputils kernel-modules; the modules as above, which may not be loaded on demand
+  Arch            pacman -S iproute2 iputils; after an update of the kernel, reboot, or its modules are not found
   a container     run it with --privileged, on a machine that has loaded the modules: modprobe -a xfrm_user esp4 veth bridge;
                   or, in an image of Debian, install User Mode Linux, which needs no privileges";
 
