@@ -1,7 +1,7 @@
 //! `-f --replace`: a load that makes the kernel have what files say, without a moment in which what is protected before and
 //! afterwards is not; and puts the old state back where a statement fails.
 //!
-//! All is checked first. Then both databases are read, the steps are planned ([`plan`]), and carried out.
+//! All is checked first. Then both databases are read, the steps are planned ([`plan()`]), and carried out.
 
 mod execute;
 mod facts;
