@@ -1,8 +1,8 @@
 //! Which traffic a peer may have: one decision for every policy and every SA that is made at a peer's request.
 //!
 //! A peer that has proved who it is may change its own traffic, and nobody else's. [`authorize`] decides that from who the
-//! peer is ([`Peer`]), what it asks for ([`Asked`]) and what is there and configured ([`Here`]). It changes nothing. The
-//! engine asks the kernel for a generated policy only with a [`Grant`], which nothing else can make.
+//! peer is ([`Peer`]), what it asks for ([`TrafficRequest`]) and what is there and configured ([`Environment`]). It changes
+//! nothing. The engine asks the kernel for a generated policy only with a [`Grant`], which nothing else can make.
 //!
 //! | there is | mode | allowed |
 //! |---|---|---|
@@ -61,7 +61,7 @@ impl Peer<'_> {
 
 /// What a peer asks for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct TrafficRequest<'a> {
     /// The identities of quick mode; none: both ends of phase 1.
     pub(crate) ids: Option<&'a Identities>,
     /// The outbound selector that they stand for.
@@ -78,7 +78,7 @@ pub(crate) struct Asked<'a> {
 
 /// What there is.
 #[derive(Clone, Copy)]
-pub(crate) struct Here<'a> {
+pub(crate) struct Environment<'a> {
     /// The kernel's policies.
     pub(crate) spd: &'a Spd,
     /// For whom a policy was generated; none: others set it.
@@ -180,21 +180,30 @@ impl From<Cause> for Denial {
 ///
 /// # Errors
 /// Why it may not.
-pub(crate) fn authorize<'a>(here: &Here<'a>, peer: &Peer<'_>, asked: &Asked<'_>) -> Result<Allowed<'a>, Denial> {
-    let complex = here.settings.complex_bundle;
-    let inbound = policy_for(here.spd, &asked.selector, complex, |mode| proposes(asked.suites, mode));
-    let gives_way = |policy: &Policy| match (here.holder_of)(policy) {
+pub(crate) fn authorize<'a>(
+    environment: &Environment<'a>,
+    peer: &Peer<'_>,
+    asked: &TrafficRequest<'_>,
+) -> Result<Allowed<'a>, Denial> {
+    let complex = environment.settings.complex_bundle;
+    let inbound = policy_for(environment.spd, &asked.selector, complex, |mode| proposes(asked.suites, mode));
+    let gives_way = |policy: &Policy| match (environment.holder_of)(policy) {
         Some(holder) => !holder.is_same_peer(peer),
         None => asked.block.generate_policy != GeneratePolicy::Off && is_default_discard(policy),
     };
     match inbound.filter(|policy| !gives_way(policy)) {
         Some(inbound) => existing(inbound, complex, peer, asked),
-        None => generated(here, peer, asked).map(Allowed::Generated),
+        None => generated(environment, peer, asked).map(Allowed::Generated),
     }
 }
 
 /// SAs for a policy that is there.
-fn existing<'a>(inbound: &'a Policy, complex: bool, peer: &Peer<'_>, asked: &Asked<'_>) -> Result<Allowed<'a>, Denial> {
+fn existing<'a>(
+    inbound: &'a Policy,
+    complex: bool,
+    peer: &Peer<'_>,
+    asked: &TrafficRequest<'_>,
+) -> Result<Allowed<'a>, Denial> {
     let bond = Bond { selector: inbound.selector.mirrored(), ends: peer.ends };
     let templates = templates(inbound).ok_or_else(|| Cause::NoPolicy(format!("{bond}: it is not to be protected")))?;
     check_tunnel(templates, &bond)?;
@@ -220,7 +229,7 @@ fn check_tunnel(inbound: &[Template], bond: &Bond) -> Result<(), Cause> {
 
 /// The ends of SAs in transport mode: those of phase 1, unless we are told that this peer may speak for others. What we send
 /// to such an address goes by this peer's SA.
-fn transport_ends(peer: &Peer<'_>, asked: &Asked<'_>) -> Result<Ends, Denial> {
+fn transport_ends(peer: &Peer<'_>, asked: &TrafficRequest<'_>) -> Result<Ends, Denial> {
     let Some(ids) = asked.ids else { return Ok(peer.ends) };
     let hosts = ids.local.single_address().zip(ids.remote.single_address());
     match hosts.map(|(local, remote)| Ends { local, remote }) {
@@ -230,7 +239,7 @@ fn transport_ends(peer: &Peer<'_>, asked: &Asked<'_>) -> Result<Ends, Denial> {
     }
 }
 
-fn not_the_ends(peer: &Peer<'_>, asked: &Asked<'_>) -> Denial {
+fn not_the_ends(peer: &Peer<'_>, asked: &TrafficRequest<'_>) -> Denial {
     let bond = Bond { selector: asked.selector, ends: peer.ends };
     let Ends { local, remote } = peer.ends;
     let who = if asked.block.support_proxy {
@@ -249,7 +258,7 @@ fn names_both(sainfo: &Sainfo, hosts: Ends) -> bool {
 }
 
 /// Whether the sainfo is for this peer and no other.
-fn is_for(peer: &Peer<'_>, asked: &Asked<'_>) -> bool {
+fn is_for(peer: &Peer<'_>, asked: &TrafficRequest<'_>) -> bool {
     let by_block = asked.sainfo.remoteid != 0 && asked.sainfo.remoteid == asked.block.ph1id;
     by_block || (names_a_peer(asked.sainfo) && peer.identity_is_proved(asked.block))
 }
@@ -259,14 +268,14 @@ fn names_a_peer(sainfo: &Sainfo) -> bool {
 }
 
 /// Policies that have to be generated.
-fn generated(here: &Here<'_>, peer: &Peer<'_>, asked: &Asked<'_>) -> Result<Grant, Denial> {
+fn generated(environment: &Environment<'_>, peer: &Peer<'_>, asked: &TrafficRequest<'_>) -> Result<Grant, Denial> {
     let bond = Bond { selector: asked.selector, ends: peer.ends };
     let outbound = asked.selector;
     if asked.block.generate_policy == GeneratePolicy::Off {
         return Err(Cause::NoPolicy(bond.to_string()).into());
     }
     // 1. A policy of others is not replaced. The kernel would refuse, too; but here it costs nothing.
-    if let Some(direction) = foreign(here, &outbound) {
+    if let Some(direction) = foreign(environment, &outbound) {
         let why = format!("{bond}: a policy of somebody else for direction {direction} has this selector");
         return Err(Cause::NoPolicy(why).into());
     }
@@ -287,20 +296,20 @@ fn generated(here: &Here<'_>, peer: &Peer<'_>, asked: &Asked<'_>) -> Result<Gran
             )));
         }
         Mode::Tunnel if asked.sainfo.remote == RemoteSide::Anonymous => {
-            check_side(here, peer, &outbound).map_err(denied)?;
+            check_side(environment, peer, &outbound).map_err(denied)?;
         }
         Mode::Tunnel => {}
     }
     // 3. No other peer has it.
-    let replaces = replaced(here, peer, &outbound)?;
+    let replaces = replaced(environment, peer, &outbound)?;
     Ok(Grant { holder: Holder::from(peer), outbound, replaces })
 }
 
 /// The direction in which somebody else has a policy with exactly this selector.
-fn foreign(here: &Here<'_>, outbound: &Selector) -> Option<Direction> {
+fn foreign(environment: &Environment<'_>, outbound: &Selector) -> Option<Direction> {
     [Direction::In, Direction::Forward, Direction::Out].into_iter().find(|direction| {
         let selector = if *direction == Direction::Out { *outbound } else { outbound.mirrored() };
-        here.spd.exact(*direction, &selector).is_some_and(|policy| (here.holder_of)(policy).is_none())
+        environment.spd.exact(*direction, &selector).is_some_and(|policy| (environment.holder_of)(policy).is_none())
     })
 }
 
@@ -308,7 +317,7 @@ fn foreign(here: &Here<'_>, outbound: &Selector) -> Option<Direction> {
 ///
 /// # Errors
 /// Whose it is.
-fn check_side(here: &Here<'_>, peer: &Peer<'_>, outbound: &Selector) -> Result<(), String> {
+fn check_side(environment: &Environment<'_>, peer: &Peer<'_>, outbound: &Selector) -> Result<(), String> {
     const WIDEN: &str = "name it in a sainfo if the peer may have it";
     let side = outbound.destination;
     if side.length() == 0 {
@@ -317,17 +326,17 @@ fn check_side(here: &Here<'_>, peer: &Peer<'_>, outbound: &Selector) -> Result<(
     if special().iter().any(|one| one.overlaps(side)) {
         return Err(format!("{side} is no host or subnet of unicast addresses"));
     }
-    if let Some(own) = here.addresses.range(side.address()..=side.last()).next() {
+    if let Some(own) = environment.addresses.range(side.address()..=side.last()).next() {
         return Err(format!("{side} overlaps {own}, an address of this host; {WIDEN}"));
     }
-    if let Some(other) = here.settings.remotes.addresses_in(side).find(|other| *other != peer.ends.remote) {
+    if let Some(other) = environment.settings.remotes.addresses_in(side).find(|other| *other != peer.ends.remote) {
         return Err(format!("{side} overlaps {other}, the address of another remote block; {WIDEN}"));
     }
-    if here.settings.sainfos.names_remote_side(side) {
+    if environment.settings.sainfos.names_remote_side(side) {
         return Err(format!("{side} overlaps what another sainfo names as a peer's side"));
     }
-    let is_static = |policy: &&Policy| (here.holder_of)(policy).is_none() && !is_default_discard(policy);
-    let mut there = here.spd.at_remote_side(side).filter(is_static);
+    let is_static = |policy: &&Policy| (environment.holder_of)(policy).is_none() && !is_default_discard(policy);
+    let mut there = environment.spd.at_remote_side(side).filter(is_static);
     match there.find(|policy| claims(policy, outbound, peer)) {
         Some(policy) => {
             let Selector { source, destination, .. } = policy.selector;
@@ -375,10 +384,12 @@ fn is_default_discard(policy: &Policy) -> bool {
     policy.action == Action::Discard && source.length() == 0 && destination.length() == 0
 }
 
-/// The peers' side of a policy; of what is forwarded, either.
+/// The peers' side of a policy; of what is forwarded and not protected, either side may be.
 pub(crate) fn remote_sides(policy: &Policy) -> impl Iterator<Item = Prefix> + use<> {
     let Selector { source, destination, .. } = policy.selector;
     let sides = match policy.direction {
+        // What comes out of a tunnel is checked when it is forwarded: its source is the peer's.
+        Direction::Forward if templates(policy).is_some() => [Some(source), None],
         Direction::In => [Some(source), None],
         Direction::Out => [None, Some(destination)],
         Direction::Forward => [Some(source), Some(destination)],
@@ -397,11 +408,11 @@ pub(crate) fn remote_ends(policy: &Policy) -> impl Iterator<Item = IpAddr> {
 ///
 /// # Errors
 /// Another peer has what is asked for.
-fn replaced(here: &Here<'_>, peer: &Peer<'_>, outbound: &Selector) -> Result<BTreeSet<Selector>, Denial> {
+fn replaced(environment: &Environment<'_>, peer: &Peer<'_>, outbound: &Selector) -> Result<BTreeSet<Selector>, Denial> {
     let mut replaced = BTreeSet::new();
     let mut seen = HashSet::new();
-    for policy in here.spd.at_remote_side(outbound.destination) {
-        let Some(holder) = (here.holder_of)(policy) else { continue };
+    for policy in environment.spd.at_remote_side(outbound.destination) {
+        let Some(holder) = (environment.holder_of)(policy) else { continue };
         if holder.is_same_peer(peer) || !seen.insert((policy.direction, policy.selector)) {
             continue;
         }

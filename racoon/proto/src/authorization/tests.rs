@@ -130,13 +130,13 @@ impl Case {
         let settings =
             Settings { remotes: Remotes::new(remotes), sainfos: Sainfos::new(sainfos), ..Settings::default() };
         let addresses = [ip(US), ip("10.1.0.1"), ip("2001:db8::1")].into();
-        let here = Here { spd: &spd, holder_of: &holder_of, addresses: &addresses, settings: &settings };
+        let environment = Environment { spd: &spd, holder_of: &holder_of, addresses: &addresses, settings: &settings };
         let identity = PeerIdentity::new(self.identity.clone());
         let ends = Ends { local: ip(US), remote: ip(self.peer) };
         let peer = Peer { ends, identity: &identity, key: self.key };
         let ids = self.ids.map(|(local, remote)| Identities { local: id(local), remote: id(remote) });
         let suites = [suite(self.mode)];
-        let asked = Asked {
+        let asked = TrafficRequest {
             ids: ids.as_ref(),
             selector: ids.as_ref().map_or(between_hosts(ends), |ids| ids.selector().unwrap()),
             suites: &suites,
@@ -144,7 +144,7 @@ impl Case {
             sainfo: &self.sainfo,
             block: &self.block,
         };
-        match authorize(&here, &peer, &asked) {
+        match authorize(&environment, &peer, &asked) {
             Ok(Allowed::Existing { sa_ends, .. }) => format!("existing, SAs with {}", sa_ends.remote),
             Ok(Allowed::Generated(grant)) => {
                 assert_eq!(grant.outbound(), asked.selector);
@@ -455,14 +455,14 @@ fn the_same_individual_replaces_its_policies() {
     ] {
         let holder = holder(had, "192.0.2.2");
         let (holder_of, settings, addresses) = (|_: &Policy| Some(&holder), Settings::default(), BTreeSet::new());
-        let here = Here { spd: &spd, holder_of: &holder_of, addresses: &addresses, settings: &settings };
+        let environment = Environment { spd: &spd, holder_of: &holder_of, addresses: &addresses, settings: &settings };
         let ends = Ends { local: ip(US), remote: ip(PEER) };
         let peer = Peer { ends, identity: &peer_identity, key: has };
         let case = Case::tunnel("10.1.0.0/16", "10.3.0.0/24");
         let suites = [suite(Mode::Tunnel)];
         let (selector, sainfo, block) = (outbound, &case.sainfo, &case.block);
-        let asked = Asked { ids: None, selector, suites: &suites, mode: Mode::Tunnel, sainfo, block };
-        match authorize(&here, &peer, &asked) {
+        let asked = TrafficRequest { ids: None, selector, suites: &suites, mode: Mode::Tunnel, sainfo, block };
+        match authorize(&environment, &peer, &asked) {
             Ok(Allowed::Generated(grant)) => assert!(is_replaced && *grant.replaces() == [outbound].into()),
             Err(denial) => assert!(!is_replaced && denial.held == Some(outbound), "{denial:?}"),
             Ok(other) => panic!("{other:?}"),

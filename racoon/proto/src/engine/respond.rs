@@ -6,7 +6,7 @@ use super::phase2s::{Phase2, State};
 use super::quick::sa_of;
 use super::strangers::Complaint;
 use super::{Engine, Phase1Id, Phase2Id};
-use crate::authorization::{Allowed, Asked, Denial, Grant, Here, Peer, authorize};
+use crate::authorization::{Allowed, Denial, Environment, Grant, Peer, TrafficRequest, authorize};
 use crate::config::{CheckLevel, GeneratePolicy, Remote, Sainfo};
 use crate::crypto::DhTask;
 use crate::kernel::{Direction, Mode, Selector, Template};
@@ -224,7 +224,7 @@ impl Engine {
         let block = self.settings.remotes.get(sa.block).ok_or_else(|| Cause::NoRemote(String::new()))?;
         let sainfo = self.sainfo_for(sa, block, request)?;
         let (level, remote) = (block.proposal_check, sa.remote);
-        let asked = Asked {
+        let asked = TrafficRequest {
             ids: request.ids.as_ref(),
             selector: request.bond.selector,
             suites: &request.suites,
@@ -232,13 +232,13 @@ impl Engine {
             sainfo,
             block,
         };
-        let here = Here {
+        let environment = Environment {
             spd: &self.spd,
             holder_of: &|policy| self.generated.holder_of(policy),
             addresses: &self.host_addresses,
             settings: &self.settings,
         };
-        let (inbound, in_templates, sa_ends) = match authorize(&here, &Peer::from(sa), &asked)? {
+        let (inbound, in_templates, sa_ends) = match authorize(&environment, &Peer::from(sa), &asked)? {
             Allowed::Existing { inbound, templates, sa_ends } => (inbound, templates, sa_ends),
             Allowed::Generated(grant) => {
                 let (how, sainfo) = (block.generate_policy, sainfo.clone());

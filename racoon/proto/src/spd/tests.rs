@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::kernel::{Level, Mode, Template};
+use crate::num::Protocol;
 
 fn prefix(text: &str) -> Prefix {
     let (address, length) = text.split_once('/').unwrap();
@@ -160,4 +162,39 @@ proptest! {
         prop_assert!(found.is_none_or(|policy| covers(&policy.selector, &query)));
         prop_assert_eq!(spd.len(), all.len());
     }
+}
+
+/// What a peer's side overlaps is found without a look at all tunnels, though all of them are for everywhere at our side.
+#[test]
+fn full_tunnels_of_others_are_not_looked_through() {
+    let mut spd = Spd::default();
+    let everywhere = Prefix::new([0, 0, 0, 0].into(), 0);
+    let client = |third: u8, fourth: u8| Prefix::host([10, 3, third, fourth].into());
+    let us = [192, 0, 2, 1].into();
+    let mut index = 0;
+    for side in (0..8).flat_map(|third| (0..=u8::MAX).map(move |fourth| client(third, fourth))) {
+        let outbound =
+            Selector { source: everywhere, destination: side, protocol: 0, source_port: 0, destination_port: 0 };
+        for direction in [Direction::In, Direction::Forward, Direction::Out] {
+            index += 8;
+            let is_out = direction == Direction::Out;
+            let selector = if is_out { outbound } else { outbound.mirrored() };
+            let (from, to) = if is_out { (us, side.address()) } else { (side.address(), us) };
+            let template = Template {
+                protocol: Protocol::ESP,
+                mode: Mode::Tunnel,
+                level: Level::Require,
+                reqid: 0,
+                ends: Some((from, to)),
+            };
+            spd.insert(Policy { index, direction, selector, action: Action::Protect(vec![template]), priority: 0 });
+        }
+    }
+    assert_eq!(spd.at_remote_side(client(9, 1)).count(), 0);
+    // Three policies for it, each by its side and by the end of its tunnel, which is the same address here.
+    assert_eq!(spd.at_remote_side(client(3, 7)).count(), 3);
+    let all = spd.at_remote_side(Prefix::new([10, 3, 0, 0].into(), 16)).count();
+    assert_eq!(all, 3 * 8 * 256);
+    spd.clear();
+    assert_eq!(spd.at_remote_side(everywhere).count(), 0);
 }
