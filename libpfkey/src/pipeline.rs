@@ -239,6 +239,7 @@ impl<T> Pipeline<T> {
                 self.any_policy(&request, same_policy)?
             }
             MessageType::SpdDelete => !self.any_policy(&request, |_, _| true)?,
+            MessageType::SpdDelete2 => !self.any_policy_with_id(&request)?,
             _ => false,
         };
         if done { Ok(Answer::Confirmed) } else { Err(Error::Timeout) }
@@ -263,6 +264,14 @@ impl<T> Pipeline<T> {
         let mut bytes = Zeroizing::new(Vec::new());
         request::spddump(self.next_origin(), &mut bytes)?;
         self.any_entry(&bytes, true, |entry| same_selector(request, entry) && same(request, entry))
+    }
+
+    /// Whether there is a policy with the id that a request names.
+    fn any_policy_with_id(&mut self, request: &Message<'_>) -> Result<bool> {
+        let id = |message: &Message<'_>| message.policy().map(|policy| policy.id);
+        let mut bytes = Zeroizing::new(Vec::new());
+        request::spddump(self.next_origin(), &mut bytes)?;
+        self.any_entry(&bytes, true, |entry| id(request) == id(entry))
     }
 
     /// Asks for entries, and whether one is as wanted; an errno is an answer without any.

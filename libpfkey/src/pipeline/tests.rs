@@ -412,6 +412,10 @@ impl Run {
         self.submit(|origin, bytes| request::spdadd(origin, &policy(last, kind), bytes)).unwrap();
     }
 
+    fn spddelete2(&mut self, id: u32) {
+        self.submit(|origin, bytes| request::spddelete2(origin, id, bytes)).unwrap();
+    }
+
     fn spddelete(&mut self, last: u8) {
         let policy = policy(last, POLICY_NONE);
         self.submit(|origin, bytes| request::spddelete(origin, &policy, bytes)).unwrap();
@@ -430,6 +434,8 @@ fn dropped_answers_are_asked_for() {
         run.spdadd(3, POLICY_IPSEC);
     };
     assert_eq!(outcomes_of_dropped(there, |run| run.spddelete(1)), [Outcome::Confirmed]);
+    // Ids of Linux count up by 8, above the direction.
+    assert_eq!(outcomes_of_dropped(there, |run| run.spddelete2(9)), [Outcome::Confirmed]);
 }
 
 #[test]
@@ -440,6 +446,21 @@ fn a_dropped_refusal_is_not_taken_for_success() {
     assert_eq!(outcomes_of_dropped(there, |run| run.spdadd(1, POLICY_NONE)), [unanswered()]);
     // Of a flush nothing is left to tell by.
     assert_eq!(outcomes_of_dropped(|_| {}, Run::flush_ah), [unanswered()]);
+}
+
+#[test]
+fn a_removal_by_id_that_was_refused_is_found_out() {
+    let (engine, handle) = memory();
+    let mut run = Run::new(Box::new(Slow(*handle)), Pace::Pipelined);
+    run.spdadd(1, POLICY_IPSEC);
+    let outcomes = &mut run.outcomes;
+    run.pipeline.finish(&mut |tag, answer| outcomes.push((*tag, outcome(answer))));
+    engine.fail_next(MessageType::SpdDelete2, libc::ENOMEM);
+    engine.drop_next_replies(1);
+    run.spddelete2(1);
+    run.flush_ah();
+    let outcomes = run.finish();
+    assert!(outcomes.contains(&(1, unanswered())), "{outcomes:?}");
 }
 
 #[test]

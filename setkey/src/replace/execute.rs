@@ -131,7 +131,12 @@ impl Run<'_> {
                 }
                 view.answer(self.abi, *tag, answer);
             }
-            Answer::Confirmed => {}
+            Answer::Confirmed => {
+                // It is done, but what the SA was like is not known.
+                if let Some(Step::ReplaceSa { old, .. } | Step::RemoveSa { old }) = self.group.get(tag.step) {
+                    self.deleted.entry(*old).or_default();
+                }
+            }
             Answer::Errno(errno, kind, _) if self.is_gone(errno, kind) => {}
             Answer::Errno(errno, kind, _) => self.failures.push((tag.step, errno_words(errno, kind))),
             Answer::Lost(error) => self.failures.push((tag.step, error.to_string())),

@@ -86,7 +86,9 @@ fn load(
     if session.is_dry() {
         return Ok(());
     }
-    let before = foreign().and_then(|foreign| present::read(session, &request, &foreign));
+    let flushes = request.spd_flushed || !request.flushed.is_empty();
+    let foreign = if flushes { foreign() } else { Ok(Foreign::default()) };
+    let before = foreign.and_then(|foreign| present::read(session, &request, &foreign));
     let before = before.map_err(|text| format!("{text}; nothing was changed"))?;
     let plan = plan(session.abi().dialect, &before, &request.wanted);
     warn_of_gaps(session, files, &request, &before, &plan);

@@ -58,6 +58,8 @@ struct Watch {
     changes: Vec<Header>,
     /// The one that fails, counted from 0, and how.
     fails: Option<(usize, i32)>,
+    /// The one whose answer is lost.
+    loses: Option<usize>,
     /// Called after each.
     after: Option<Box<dyn FnMut() + Send>>,
 }
@@ -91,6 +93,9 @@ impl Backend for Watched {
             match watch.fails {
                 Some((at, errno)) if at == watch.changes.len() => self.door.fail_next(header.message_type, errno),
                 _ => {}
+            }
+            if watch.loses == Some(watch.changes.len()) {
+                self.door.drop_next_replies(1);
             }
             watch.changes.push(header);
         }

@@ -129,3 +129,18 @@ fn what_goes_by_itself_is_no_failure() {
         kernel.replace("flush; spdflush; add 10.0.0.1 10.0.0.9 esp 0x1009 -E null;");
     }
 }
+
+/// A kernel that has no room for an answer drops it. That the SA is gone is found out, what it was like is not.
+#[test]
+fn an_sa_whose_end_is_not_known_is_left_out() {
+    let mut kernel = Kernel::new(Dialect::Linux);
+    kernel.run("add 10.0.0.1 10.0.0.2 esp 0x1001 -E null; add 10.0.0.1 10.0.0.3 esp 0x1002 -E null;");
+    {
+        let mut watch = kernel.watch.lock().unwrap();
+        (watch.loses, watch.fails) = (Some(0), Some((1, libc::ENOMEM)));
+    }
+    let (loaded, lines) = kernel.load(&["add 10.0.0.1 10.0.0.2 esp 0x1001 -u 5 -E null;"]);
+    assert_eq!(loaded, Err("the old state was put back, without 1 SA".into()), "{lines}");
+    assert!(lines.contains("the SA esp 10.0.0.1 10.0.0.2 0x00001001 is not put back"), "{lines}");
+    assert_eq!(kernel.state().0.len(), 1);
+}
