@@ -1,6 +1,6 @@
 //! How it ends, and what is left.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -14,6 +14,8 @@ pub(super) const PLAYS: &[Play] = &[
     ("SAs that were kept are given back", given_back),
     ("the peer restarted: initial contact", initial_contact),
     ("the peer is gone: dead peer detection", dead_peer),
+    ("the responder is killed in a negotiation: another phase 1", replaced),
+    ("the same without dead peer detection", replaced_without_dpd),
     ("SAs of others survive a stop", others_survive),
     ("SAs flushed by hand come back", flushed),
 ];
@@ -99,6 +101,40 @@ fn dead_peer(ours: &Ours) -> Result<()> {
     scene.until("no SAs", || Ok(scene.count_sas(Side::Alice)? == 0))?;
     let bob = scene.restart(Side::Bob, &knobs)?;
     scene.bring_up(Side::Alice)?;
+    scene.protected("ESP")?;
+    alice.stop()?;
+    bob.stop()
+}
+
+/// Bob is killed while Alice negotiates SAs with him, and comes back without his phase 1, which she does not watch.
+fn replaced(ours: &Ours) -> Result<()> {
+    restart_of_responder(ours, ["dpd_delay 0; dpd_retry 1;", "passive on; initial_contact off;"])
+}
+
+fn replaced_without_dpd(ours: &Ours) -> Result<()> {
+    restart_of_responder(ours, ["dpd off;", "dpd off; passive on; initial_contact off;"])
+}
+
+/// Bob begins nothing and says nothing of what he has lost: it is Alice who has to find out.
+fn restart_of_responder(ours: &Ours, remotes: [&'static str; 2]) -> Result<()> {
+    let [alices, bobs] = remotes.map(|remote| Knobs { remote, counter: 5, ..Knobs::default() });
+    let scene = Scene::new(ours, Shape::Transport)?;
+    let (alice, bob) = (scene.start(Side::Alice, &alices)?, scene.start(Side::Bob, &bobs)?);
+    scene.bring_up(Side::Alice)?;
+    bob.kill()?;
+    for side in Side::BOTH {
+        scene.setkey(side, &["-F"])?;
+    }
+    scene.until("no SAs", || Ok(scene.count_sas(Side::Alice)? == 0))?;
+    let before = alice.log()?.matches("initiate new phase 2").count();
+    // No answer to this one: it makes the kernel ask for SAs.
+    let _ = scene.ping(Side::Alice, &["-c", "1", "-W", "1"]);
+    scene.until("a quick mode", || Ok(alice.log()?.matches("initiate new phase 2").count() > before))?;
+    let bob = scene.restart(Side::Bob, &bobs)?;
+    let restarted = Instant::now();
+    scene.bring_up(Side::Alice)?;
+    println!("traffic again {:.1} s after the start of the responder", restarted.elapsed().as_secs_f64());
+    alice.wait_for_log("does not answer under its phase 1")?;
     scene.protected("ESP")?;
     alice.stop()?;
     bob.stop()
