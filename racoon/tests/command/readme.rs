@@ -11,12 +11,11 @@ fn readme() -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap()
 }
 
-/// The indented lines behind the line that begins so.
+/// The file behind the line that begins so.
 fn block(readme: &str, before: &str) -> String {
     let lines =
-        readme.lines().skip_while(|line| !line.starts_with(before)).skip_while(|line| !line.starts_with("    "));
-    let block = lines.take_while(|line| line.is_empty() || line.starts_with("    "));
-    block.map(|line| format!("{}\n", line.trim_start_matches("    "))).collect()
+        readme.lines().skip_while(|line| !line.starts_with(before)).skip_while(|line| *line != "```conf").skip(1);
+    lines.take_while(|line| *line != "```").map(|line| format!("{line}\n")).collect()
 }
 
 /// Who copies the quick start has files that are good.
