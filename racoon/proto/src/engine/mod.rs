@@ -32,6 +32,7 @@ mod phase1s;
 mod phase2;
 mod phase2_view;
 mod phase2s;
+mod priority;
 mod protected;
 mod quick;
 mod renewal;
@@ -52,6 +53,7 @@ use std::panic::Location;
 pub use control::{Control, Refusal};
 pub use dpd::Traffic;
 pub use phase2_view::{PairView, Phase2View};
+pub use priority::Priority;
 pub use view::{Load, Phase1View};
 
 use crate::crypto::{Job, JobResult};

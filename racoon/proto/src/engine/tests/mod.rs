@@ -6,6 +6,7 @@ mod informational;
 mod lifetime;
 mod main_mode;
 mod phase2;
+mod priority;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

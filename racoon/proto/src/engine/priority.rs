@@ -1,0 +1,55 @@
+//! Which messages go first when more wait than can be worked on at once.
+
+use std::net::SocketAddr;
+
+use super::Engine;
+use super::strangers::Party;
+use crate::outcome::Role;
+use crate::wire::{Cookie, CookiePair};
+
+/// How urgent a message is, by what its cookies and its address say. The most urgent comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// It has the cookies of a phase 1 with its sender: of an established one, or of a negotiation that goes on. Who does
+    /// not read our messages cannot guess them.
+    Exchange,
+    /// It comes in the name of a peer that is configured, or with which a phase 1 is established: a renewal, most likely.
+    Known,
+    /// It may be anybody's.
+    Stranger,
+}
+
+impl Priority {
+    /// All of them, the most urgent first.
+    pub const ALL: [Self; 3] = [Self::Exchange, Self::Known, Self::Stranger];
+}
+
+impl Engine {
+    /// How urgent a datagram is that has not been looked at: nothing of it is checked, and nothing changes.
+    pub fn priority(&self, local: SocketAddr, remote: SocketAddr, datagram: &[u8]) -> Priority {
+        match cookies(datagram) {
+            Some(cookies) if self.is_of_exchange(cookies, local, remote) => Priority::Exchange,
+            Some(_) if self.party_of(remote) != Party::Stranger => Priority::Known,
+            _ => Priority::Stranger,
+        }
+    }
+
+    fn is_of_exchange(&self, cookies: CookiePair, local: SocketAddr, remote: SocketAddr) -> bool {
+        if cookies.responder.is_zero() {
+            return false;
+        }
+        if let Some(phase1) = self.phase1s.find(cookies).and_then(|id| self.phase1s.get(id)) {
+            return (phase1.local, phase1.remote) == (local, remote);
+        }
+        // The first answer to what we have begun.
+        let begun = self.phase1s.find_first(cookies.initiator, local, remote).and_then(|id| self.phase1s.get(id));
+        begun.is_some_and(|phase1| phase1.role == Role::Initiator && phase1.cookies.responder.is_zero())
+    }
+}
+
+/// The cookies at the beginning of a message.
+fn cookies(datagram: &[u8]) -> Option<CookiePair> {
+    let (initiator, rest) = datagram.split_first_chunk()?;
+    let (responder, _) = rest.split_first_chunk()?;
+    Some(CookiePair { initiator: Cookie(*initiator), responder: Cookie(*responder) })
+}
