@@ -4,6 +4,7 @@
 //! functions, and then its outputs are carried out until there are none.
 
 mod answer;
+mod inbound;
 mod packet;
 mod reload;
 mod retry;
@@ -37,6 +38,7 @@ pub use start::run;
 struct Daemon {
     engine: Engine,
     sockets: Sockets,
+    inbound: inbound::Inbound,
     door: Door,
     workers: Workers<(JobId, Job), (JobId, JobResult)>,
     admin: Option<Server>,

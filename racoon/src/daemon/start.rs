@@ -19,6 +19,7 @@ use racoon_proto::settings::Settings;
 use thiserror::Error;
 
 use super::Daemon;
+use super::inbound::Inbound;
 use super::retry::Retry;
 use super::traffic::Counters;
 use super::turn::REREAD;
@@ -168,6 +169,7 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
     Ok(Daemon {
         engine: Engine::new(settings, Box::new(OpenSslRandom), now),
         sockets,
+        inbound: Inbound::default(),
         door,
         workers,
         admin,

@@ -14,18 +14,21 @@ use racoon_proto::time::Time;
 use thiserror::Error;
 
 use super::Daemon;
+use super::inbound::Message;
 use super::packet::{self, Way};
 use crate::admin::{Server, Wanted};
 use crate::clock;
-use crate::net::{Input, Shown, Sockets};
+use crate::net::{Input, Received, Shown, Sockets};
 use crate::poller::{self, Source};
 use crate::signals::Signal;
 use crate::workers;
 
 /// How often the kernel's policies are read anew, whatever it told.
 pub(super) const REREAD: Duration = Duration::from_secs(300);
-/// Datagrams that are taken from a socket in a turn.
-const DATAGRAMS_MAX: usize = 64;
+/// Datagrams that are read from a socket in a turn. To read one is quick.
+const READ_MAX: usize = 512;
+/// Messages that are worked on in a turn.
+const MESSAGES_MAX: usize = 64;
 
 /// Why the daemon cannot go on, in a line.
 #[derive(Debug, Error)]
@@ -88,6 +91,7 @@ impl Daemon {
                 Owner::Socket(socket) => self.take_datagrams(socket),
             }
         }
+        self.work_on_messages();
         let now = clock::now();
         if now >= self.reread {
             self.reread = now + REREAD;
@@ -110,7 +114,10 @@ impl Daemon {
 
     /// Until when nothing is to be done unless something comes in.
     fn due(&self) -> Time {
-        [self.engine.poll_timeout(), self.retry.due(), self.counters.due(), self.admin_due()]
+        if !self.inbound.is_empty() {
+            return clock::now();
+        }
+        [self.engine.poll_timeout(), self.retry.due(), self.counters.due(), self.admin_due(), self.inbound.due()]
             .into_iter()
             .flatten()
             .fold(self.reread, Time::min)
@@ -179,15 +186,20 @@ impl Daemon {
         self.carry_out();
     }
 
+    /// Reads what has come, so that it can be told apart before it is worked on.
     fn take_datagrams(&mut self, socket: SocketAddr) {
-        for _ in 0..DATAGRAMS_MAX {
+        let now = clock::now();
+        let mut read = 0;
+        // What was read of a batch has to be taken.
+        while read < READ_MAX || self.sockets.has_read() {
             match self.sockets.receive(socket) {
-                Ok(Some(Input::Message(message))) => {
-                    let ends = (message.local, message.remote);
-                    packet::trace(&self.log, self.options.verbose > 0, Way::In, ends, message.bytes);
-                    self.engine.handle_datagram(clock::now(), message.local, message.remote, message.bytes);
+                Ok(Some(Input::Message(Received { local, remote, bytes, .. }))) => {
+                    read += 1;
+                    let priority = self.engine.priority(local, remote, bytes);
+                    self.inbound.push(priority, Message { local, remote, bytes: bytes.into() }, now);
                 }
                 Ok(Some(Input::Unreachable(unreachable))) => {
+                    read += 1;
                     self.undelivered(Level::Notify, unreachable.remote, unreachable);
                 }
                 Ok(None) => break,
@@ -197,7 +209,20 @@ impl Daemon {
                 }
             }
         }
+    }
+
+    /// Works on messages that wait, but not so long that others have to wait for their turn.
+    fn work_on_messages(&mut self) {
+        for Message { local, remote, bytes } in std::iter::from_fn(|| self.inbound.next()).take(MESSAGES_MAX) {
+            packet::trace(&self.log, self.options.verbose > 0, Way::In, (local, remote), &bytes);
+            self.engine.handle_datagram(clock::now(), local, remote, &bytes);
+        }
         self.carry_out();
+        if let Some(dropped) = self.inbound.report(clock::now()) {
+            let messages = if dropped == 1 { "message" } else { "messages" };
+            self.log
+                .notify(format_args!("{dropped} {messages} dropped in the last minute: more came than could be read"));
+        }
     }
 
     /// The sockets have been looked after. What could not be done is tried again, and told the first time.

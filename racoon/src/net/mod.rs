@@ -5,6 +5,7 @@
 //! followed.
 
 mod addresses;
+mod batch;
 mod owner;
 mod policy;
 mod ports;
@@ -22,17 +23,18 @@ use ipsec_conf::racoon::Listen;
 
 use crate::log::Log;
 use addresses::Watch;
+use batch::{Arrived, Batch};
 pub use owner::Owner;
 pub use policy::Bypass;
 pub use ports::{Family, Ports};
 use socket::{IkeSocket, Turn};
 pub use unreachable::Unreachable;
 
-/// A datagram is at most so long.
-const LARGEST: usize = 64 * 1024;
+/// So many batches of datagrams that are not for IKE are read at once, before others have their turn.
+const DROPPED_AT_ONCE: usize = 4;
 
-/// So many datagrams that are not for IKE are read at once, before others have their turn.
-const DROPPED_AT_ONCE: usize = 64;
+/// Bytes that may wait to be read from a socket: some ten thousand first messages, which is a second of a flood.
+const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// What sockets there are to be.
 #[derive(Clone, Debug)]
@@ -57,7 +59,12 @@ pub struct Sockets {
     failed: BTreeSet<SocketAddr>,
     /// Entries whose address or interface is not there, in words: warned of once, as long as it is not.
     awaited: BTreeSet<String>,
-    buffer: Vec<u8>,
+    /// What was read and not returned yet.
+    batch: Batch,
+    /// From which socket.
+    read_from: SocketAddr,
+    /// The system gave less room than was asked for, and that was logged.
+    is_short: bool,
     log: Log,
 }
 
@@ -157,9 +164,17 @@ impl Sockets {
     /// not there.
     pub fn open(options: Options, log: Log) -> Result<Self, Error> {
         let watch = if options.listen.strict_address { None } else { Some(Watch::open().map_err(Error::Addresses)?) };
-        let buffer = vec![0; LARGEST];
-        let (failed, awaited) = (BTreeSet::new(), BTreeSet::new());
-        let mut sockets = Self { options, sockets: BTreeMap::new(), watch, failed, awaited, buffer, log };
+        let mut sockets = Self {
+            options,
+            sockets: BTreeMap::new(),
+            watch,
+            failed: BTreeSet::new(),
+            awaited: BTreeSet::new(),
+            batch: Batch::new(),
+            read_from: SocketAddr::from(([0; 4], 0)),
+            is_short: false,
+            log,
+        };
         match sockets.synchronise()?.into_iter().next() {
             Some(error) => Err(error),
             None => Ok(sockets),
@@ -244,24 +259,46 @@ impl Sockets {
         Ok(present.iter().map(SocketAddr::ip).collect())
     }
 
-    /// The next message, or news of one of ours, from the socket with this address. None: nothing for now.
+    /// The next message, or news of one of ours, from the socket with this address; but first what was read of another one
+    /// before. None: nothing for now.
     ///
     /// # Errors
-    /// The system's, from recvmsg(2).
+    /// The system's, from recvmmsg(2) or recvmsg(2).
     pub fn receive(&mut self, socket: SocketAddr) -> io::Result<Option<Input<'_>>> {
-        let Some(socket) = self.sockets.get(&socket) else { return Ok(None) };
         for _ in 0..DROPPED_AT_ONCE {
-            match socket.receive(&mut self.buffer)? {
+            if let Some((local, remote, natt, arrived, start)) = self.next_message() {
+                let bytes = self.batch.bytes(arrived).get(start..).unwrap_or_default();
+                return Ok(Some(Input::Message(Received { local, remote, bytes, natt })));
+            }
+            let Some(reader) = self.sockets.get(&socket) else { return Ok(None) };
+            self.read_from = socket;
+            match reader.receive(&mut self.batch)? {
                 Turn::Empty => break,
-                Turn::Dropped => {}
+                Turn::Read | Turn::Dropped => {}
                 Turn::Unreachable(unreachable) => return Ok(Some(Input::Unreachable(unreachable))),
-                Turn::Datagram { local, remote, start, end } => {
-                    let bytes = self.buffer.get(start..end).unwrap_or_default();
-                    return Ok(Some(Input::Message(Received { local, remote, bytes, natt: socket.natt() })));
-                }
             }
         }
         Ok(None)
+    }
+
+    /// Whether messages were read that [`Sockets::receive`] has not returned yet: nothing makes a socket readable for them.
+    pub fn has_read(&self) -> bool {
+        !self.batch.is_empty()
+    }
+
+    /// The next message of the batch. What is not for IKE is dropped, as is what a socket read that is closed now.
+    fn next_message(&mut self) -> Option<(SocketAddr, SocketAddr, bool, Arrived, usize)> {
+        let socket = self.sockets.get(&self.read_from);
+        while let Some(arrived) = self.batch.take() {
+            let message = socket.and_then(|socket| {
+                let (local, remote, start) = socket.message(arrived, self.batch.bytes(arrived))?;
+                Some((local, remote, socket.natt(), arrived, start))
+            });
+            if message.is_some() {
+                return message;
+            }
+        }
+        None
     }
 
     /// Sends a message from a local address and port, behind a non-ESP marker where the port asks for one.
@@ -336,10 +373,31 @@ impl Sockets {
             relative.share().map_err(|source| Error::System { address, call: "address sharing", source })?;
         }
         let socket = IkeSocket::open(address, wanted.natt, shared, self.options.bypass, &self.log)?;
+        self.make_room(&socket);
         let purpose = if wanted.natt { "for NAT-T" } else { "as isakmp port" };
         self.log.info(format_args!("{} used {purpose}", Shown(address)));
         self.sockets.insert(address, socket);
         Ok(())
+    }
+
+    /// Makes room for a flood. With less the kernel drops what it cannot keep, which is worth a line.
+    fn make_room(&mut self, socket: &IkeSocket) {
+        let address = Shown(socket.address());
+        let room = match socket.make_room(RECEIVE_BUFFER) {
+            Ok(room) => room,
+            Err(error) => return self.log.warning(format_args!("{address}: receive buffer: {error}")),
+        };
+        if room < RECEIVE_BUFFER && !self.is_short {
+            self.is_short = true;
+            let limit = match std::env::consts::OS {
+                "linux" => "net.core.rmem_max",
+                "netbsd" => "kern.sbmax",
+                _ => "kern.ipc.maxsockbuf",
+            };
+            self.log.info(format_args!(
+                "{address}: the receive buffer has {room} bytes of {RECEIVE_BUFFER}; raise {limit}, or more is lost in a flood"
+            ));
+        }
     }
 
     /// An error, unless waiting is all that it takes.

@@ -1,17 +1,18 @@
 //! One UDP socket: how it is opened, what comes in, what goes out.
 
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt, sockopt,
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, getsockopt, sendmsg, setsockopt, sockopt,
 };
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::Error;
-use super::addresses::{scoped, socket_address};
+use super::addresses::scoped;
+use super::batch::{Arrived, Batch};
 use super::policy::{self, Bypass};
 use super::ports::Family;
 use super::sys;
@@ -22,6 +23,9 @@ use crate::log::Log;
 const NON_ESP_MARKER: [u8; 4] = [0; 4];
 /// What a peer sends to keep the mapping of a NAT (RFC 3948 section 4).
 const KEEPALIVE: [u8; 1] = [0xff];
+
+/// A receive buffer is not made smaller than this.
+const SMALLEST: usize = 64 * 1024;
 
 /// `UDP_ENCAP`, `UDP_ENCAP_ESPINUDP` and the option of IPv6 that keeps packets as small as every path can carry them.
 const UDP_ENCAP: i32 = if cfg!(target_os = "freebsd") { 1 } else { 100 };
@@ -41,10 +45,10 @@ pub(super) struct IkeSocket {
 pub(super) enum Turn {
     /// Nothing is left.
     Empty,
-    /// Something that is not for IKE.
+    /// Nothing that matters; there may be more.
     Dropped,
-    /// An ISAKMP message: where it is in the buffer, and who speaks to whom.
-    Datagram { local: SocketAddr, remote: SocketAddr, start: usize, end: usize },
+    /// Datagrams, which are in the batch.
+    Read,
     /// A datagram of ours did not arrive.
     Unreachable(Unreachable),
 }
@@ -104,6 +108,34 @@ impl IkeSocket {
         return self.socket.set_reuse_port(true);
     }
 
+    /// Makes room for what comes while other things are done, as much as the system gives up to `wanted` bytes; returns how
+    /// much there is then.
+    pub(super) fn make_room(&self, wanted: usize) -> io::Result<usize> {
+        let current = self.room()?;
+        if current >= wanted {
+            return Ok(current);
+        }
+        // A capability overrides the system's limit.
+        #[cfg(target_os = "linux")]
+        let forced = setsockopt(self, sockopt::RcvBufForce, &wanted).is_ok();
+        #[cfg(not(target_os = "linux"))]
+        let forced = false;
+        if !forced {
+            // Linux gives less than it is asked for, others refuse.
+            let sizes = std::iter::successors(Some(wanted), |size| Some(size / 2)).take_while(|size| *size > SMALLEST);
+            let _ =
+                sizes.take_while(|size| *size > current).find(|size| setsockopt(self, sockopt::RcvBuf, size).is_ok());
+        }
+        self.room()
+    }
+
+    /// Bytes that may wait to be read.
+    fn room(&self) -> io::Result<usize> {
+        let size = getsockopt(self, sockopt::RcvBuf)?;
+        // Linux doubles it for its own overhead, and says so.
+        Ok(if cfg!(target_os = "linux") { size / 2 } else { size })
+    }
+
     fn tell_destinations(&self) -> nix::Result<()> {
         match family_of(self.address) {
             #[cfg(target_os = "linux")]
@@ -146,29 +178,22 @@ impl IkeSocket {
         sys::set_option(self, libc::IPPROTO_UDP, UDP_ENCAP, &UDP_ENCAP_ESPINUDP.to_ne_bytes())
     }
 
-    /// Reads one datagram.
+    /// Reads a batch of datagrams.
     ///
     /// # Errors
     /// The system's.
-    pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<Turn> {
-        let mut control = nix::cmsg_space!(libc::in6_pktinfo, libc::in6_pktinfo);
-        let mut vectors = [IoSliceMut::new(buffer)];
-        let flags = MsgFlags::empty();
-        let message = recvmsg::<SockaddrStorage>(self.socket.as_raw_fd(), &mut vectors, Some(&mut control), flags);
-        let (length, truncated, local, remote) = match message {
-            Ok(message) => {
-                let remote = message.address.as_ref().and_then(socket_address);
-                let local = message.cmsgs().ok().and_then(|mut all| all.find_map(|info| self.destination(&info)));
-                (message.bytes, message.flags.contains(MsgFlags::MSG_TRUNC), local, remote)
-            }
-            Err(Errno::EINTR) => return Ok(Turn::Dropped),
-            Err(errno) => return self.failed(errno),
-        };
-        let Some(remote) = remote.filter(|remote| remote.port() != 0 && !truncated) else { return Ok(Turn::Dropped) };
-        let Some(start) = self.message_start(buffer.get(..length).unwrap_or_default()) else {
-            return Ok(Turn::Dropped);
-        };
-        Ok(Turn::Datagram { local: local.unwrap_or(self.address), remote, start, end: length })
+    pub(super) fn receive(&self, batch: &mut Batch) -> io::Result<Turn> {
+        match batch.fill(self.as_fd(), &|info| self.destination(info)) {
+            Ok(()) => Ok(Turn::Read),
+            Err(Errno::EINTR) => Ok(Turn::Dropped),
+            Err(errno) => self.failed(errno),
+        }
+    }
+
+    /// The ISAKMP message of a datagram, if there is one: between whom, and where it begins.
+    pub(super) fn message(&self, arrived: Arrived, bytes: &[u8]) -> Option<(SocketAddr, SocketAddr, usize)> {
+        let remote = arrived.remote.filter(|remote| remote.port() != 0 && !arrived.truncated)?;
+        Some((arrived.local.unwrap_or(self.address), remote, self.message_start(bytes)?))
     }
 
     /// Where the ISAKMP message begins, if the datagram is one.

@@ -63,7 +63,7 @@ fn await_input(sockets: &Sockets, patience: Duration) -> bool {
 /// The next message, as owned values. What is dropped before it makes the socket readable, too.
 fn message(sockets: &mut Sockets, socket: SocketAddr) -> (SocketAddr, SocketAddr, Vec<u8>, bool) {
     loop {
-        assert!(await_input(sockets, PATIENCE), "no message in time");
+        assert!(sockets.has_read() || await_input(sockets, PATIENCE), "no message in time");
         match sockets.receive(socket).unwrap() {
             Some(Input::Message(message)) => {
                 return (message.local, message.remote, message.bytes.to_vec(), message.natt);
@@ -285,4 +285,77 @@ fn nobody_is_there() {
         None => skip("this kernel reports no ICMP errors"),
         other => panic!("{other:?}"),
     }
+}
+
+/// More than are read at once, of all sizes up to the largest, come out whole and in their order; what is not for IKE is left
+/// out.
+#[test]
+fn batches() {
+    let port = free_port();
+    let mut sockets = Sockets::open(options(&format!("isakmp 127.0.0.1 [{port}];")), Log::in_memory()).unwrap();
+    let (ours, peer) = (loopback(port), peer());
+    let sent = (0..150_u8).map(|number| vec![number; 1 + usize::from(number) * 10]).collect::<Vec<_>>();
+    for bytes in &sent {
+        peer.send_to(bytes, ours).unwrap();
+        peer.send_to(&[0xff], ours).unwrap();
+    }
+    for bytes in &sent {
+        let (local, remote, received, natt) = message(&mut sockets, ours);
+        assert_eq!((local, remote, natt), (ours, peer.local_addr().unwrap(), false));
+        assert_eq!(&received, bytes);
+    }
+    // That a keepalive is left does not mean that a message is.
+    while sockets.receive(ours).unwrap().is_some() {}
+    assert!(!sockets.has_read());
+    let largest = vec![7; 65_507];
+    peer.send_to(&largest, ours).unwrap();
+    assert_eq!(message(&mut sockets, ours).2, largest);
+}
+
+/// What was read of a socket is not taken for another one's, nor lost, when the other one is read; and a socket that is
+/// closed has none.
+#[test]
+fn what_was_read_stays_with_its_socket() {
+    let (one, other) = (free_port(), free_port());
+    let text = |ports: &[u16]| ports.iter().map(|port| format!("isakmp 127.0.0.1 [{port}]; ")).collect::<String>();
+    let mut sockets = Sockets::open(options(&text(&[one, other])), Log::in_memory()).unwrap();
+    let peer = peer();
+    for (port, bytes) in [(one, b"1"), (one, b"2"), (other, b"3")] {
+        peer.send_to(bytes, loopback(port)).unwrap();
+    }
+    assert_eq!(message(&mut sockets, loopback(one)).2, b"1");
+    // It depends on the system whether both were read at once.
+    let next = message(&mut sockets, loopback(other));
+    let last = message(&mut sockets, loopback(if next.2 == b"3" { one } else { other }));
+    let mut both = [(next.0, next.2), (last.0, last.2)];
+    both.sort();
+    let mut expected = [(loopback(one), b"2".to_vec()), (loopback(other), b"3".to_vec())];
+    expected.sort();
+    assert_eq!(both, expected);
+    for bytes in [b"4", b"5"] {
+        peer.send_to(bytes, loopback(one)).unwrap();
+    }
+    assert_eq!(message(&mut sockets, loopback(one)).2, b"4");
+    sockets.reconfigure(listen(&text(&[other]))).unwrap();
+    assert!(sockets.receive(loopback(other)).unwrap().is_none());
+    assert!(!sockets.has_read());
+}
+
+/// The receive buffer is as large as wanted, or the log says what it is and what to do.
+#[test]
+fn the_receive_buffer() {
+    let (port, log) = (free_port(), Log::in_memory());
+    let sockets = Sockets::open(options(&format!("isakmp 127.0.0.1 [{port}];")), log.clone()).unwrap();
+    let socket = sockets.sockets.get(&loopback(port)).unwrap();
+    let room = socket.make_room(RECEIVE_BUFFER).unwrap();
+    let lines = log.written();
+    let told = lines.iter().find(|line| line.contains("the receive buffer has"));
+    if room >= RECEIVE_BUFFER {
+        assert_eq!(told, None);
+    } else {
+        let expected = format!("INFO: 127.0.0.1[{port}]: the receive buffer has {room} bytes of 4194304; raise ");
+        assert!(told.is_some_and(|line| line.starts_with(&expected)), "{lines:?}");
+    }
+    // It is never made smaller.
+    assert_eq!(socket.make_room(1000).unwrap().max(room), socket.make_room(1000).unwrap());
 }

@@ -1,0 +1,166 @@
+//! Messages that have been read from the sockets and wait to be worked on. When more come than can be worked on, those of
+//! peers go before those of strangers, and the latter are dropped: the kernel's queue knows no difference.
+//!
+//! Nobody waits for ever: in each round all classes have their share.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use racoon_proto::engine::Priority;
+use racoon_proto::time::Time;
+
+/// Messages of a class that may wait, and their bytes: about as many as a socket's receive buffer holds.
+const MESSAGES_MAX: usize = 8192;
+const BYTES_MAX: usize = 2 << 20;
+
+/// Messages that are taken of each class in a round, the most urgent first.
+const SHARES: [u32; Priority::ALL.len()] = [32, 8, 4];
+
+/// How often the number of dropped messages is told.
+const REPORTED_EVERY: Duration = Duration::from_secs(60);
+
+/// A message, and between whom it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Message {
+    pub(super) local: SocketAddr,
+    pub(super) remote: SocketAddr,
+    pub(super) bytes: Box<[u8]>,
+}
+
+/// What waits.
+#[derive(Debug)]
+pub(super) struct Inbound {
+    classes: [Class; Priority::ALL.len()],
+    /// What is left of the shares in this round.
+    left: [u32; Priority::ALL.len()],
+    /// Messages that were dropped and not reported.
+    dropped: u64,
+    /// When that is reported.
+    report: Option<Time>,
+}
+
+#[derive(Debug, Default)]
+struct Class {
+    waiting: VecDeque<Message>,
+    bytes: usize,
+}
+
+impl Default for Inbound {
+    fn default() -> Self {
+        Self { classes: Default::default(), left: SHARES, dropped: 0, report: None }
+    }
+}
+
+impl Inbound {
+    /// Adds a message, or drops it if too many of its class wait.
+    pub(super) fn push(&mut self, priority: Priority, message: Message, now: Time) {
+        let Some(class) = class_of(priority).and_then(|at| self.classes.get_mut(at)) else { return };
+        let bytes = class.bytes.saturating_add(message.bytes.len());
+        if class.waiting.len() >= MESSAGES_MAX || bytes > BYTES_MAX {
+            self.dropped += 1;
+            self.report.get_or_insert(now + REPORTED_EVERY);
+            return;
+        }
+        class.bytes = bytes;
+        class.waiting.push_back(message);
+    }
+
+    /// The message that is next.
+    pub(super) fn next(&mut self) -> Option<Message> {
+        if self.is_empty() {
+            return None;
+        }
+        loop {
+            for (class, left) in self.classes.iter_mut().zip(&mut self.left) {
+                if *left > 0
+                    && let Some(message) = class.waiting.pop_front()
+                {
+                    *left -= 1;
+                    class.bytes = class.bytes.saturating_sub(message.bytes.len());
+                    return Some(message);
+                }
+            }
+            self.left = SHARES;
+        }
+    }
+
+    /// Nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.classes.iter().all(|class| class.waiting.is_empty())
+    }
+
+    /// When there is something to report.
+    pub(super) fn due(&self) -> Option<Time> {
+        self.report
+    }
+
+    /// How many messages were dropped since the last report, if that is due.
+    pub(super) fn report(&mut self, now: Time) -> Option<u64> {
+        self.report.take_if(|due| now >= *due)?;
+        Some(std::mem::take(&mut self.dropped))
+    }
+}
+
+/// The place of a class.
+fn class_of(priority: Priority) -> Option<usize> {
+    Priority::ALL.iter().position(|one| *one == priority)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(number: usize) -> Message {
+        let end = SocketAddr::from(([127, 0, 0, 1], 500));
+        Message { local: end, remote: end, bytes: number.to_be_bytes().into() }
+    }
+
+    fn number(message: &Message) -> usize {
+        usize::from_be_bytes((*message.bytes).try_into().unwrap())
+    }
+
+    /// Pushes the numbers from `from`, and returns what comes out of so many messages.
+    fn push(inbound: &mut Inbound, priority: Priority, from: usize, count: usize) {
+        (from..from + count).for_each(|number| inbound.push(priority, message(number), Time::default()));
+    }
+
+    #[test]
+    fn peers_go_first_and_nobody_waits_for_ever() {
+        let mut inbound = Inbound::default();
+        push(&mut inbound, Priority::Stranger, 3000, 500);
+        push(&mut inbound, Priority::Known, 2000, 100);
+        push(&mut inbound, Priority::Exchange, 1000, 100);
+        let order = std::iter::from_fn(|| inbound.next()).map(|one| number(&one)).collect::<Vec<_>>();
+        let round = |from: usize, at: usize| {
+            let class = |begin: usize, share: usize| (begin + share * at)..(begin + share * (at + 1));
+            let expected = class(1000, 32).chain(class(2000, 8)).chain(class(3000, 4)).collect::<Vec<_>>();
+            assert_eq!(order[from..from + 44], expected);
+        };
+        (0..3).for_each(|at| round(44 * at, at));
+        assert_eq!(order.len(), 700);
+        // Within a class the order stays.
+        for class in [1000..2000, 2000..3000, 3000..4000] {
+            assert!(order.iter().filter(|number| class.contains(*number)).is_sorted());
+        }
+        assert!(inbound.is_empty() && inbound.next().is_none());
+    }
+
+    #[test]
+    fn what_waits_is_bounded_for_each_class() {
+        let mut inbound = Inbound::default();
+        push(&mut inbound, Priority::Stranger, 0, 10_000);
+        push(&mut inbound, Priority::Exchange, 0, 10);
+        let large = Message { bytes: vec![0; 60_000].into(), ..message(0) };
+        (0..100).for_each(|_| inbound.push(Priority::Known, large.clone(), Time::default()));
+        let waiting = inbound.classes.iter().map(|class| class.waiting.len()).collect::<Vec<_>>();
+        assert_eq!(waiting, [10, BYTES_MAX / 60_000, MESSAGES_MAX]);
+        assert_eq!(inbound.due(), Some(Time::from_secs(60)));
+        assert_eq!(inbound.report(Time::from_secs(59)), None);
+        let dropped = 10_000 - 8192 + 100 - 34;
+        assert_eq!(inbound.report(Time::from_secs(60)), Some(dropped));
+        assert_eq!((inbound.report(Time::from_secs(600)), inbound.due()), (None, None));
+        while inbound.next().is_some() {}
+        assert!(inbound.classes.iter().all(|class| class.bytes == 0));
+    }
+}
