@@ -31,6 +31,7 @@ usage: cargo regress [--full] [--fuzz-seconds N] [STEP ...]
        cargo regress bench [--backend NAME,...] [--setkey PROGRAM] [COUNT ...]
        cargo regress bench racoon [COUNT]
        cargo regress bench ike [COUNT]
+       cargo regress bench flood [OTHER-RACOON ...]
        cargo regress rows [--racoon BACKEND] [ROW ...]
        cargo regress scenes SUITE BACKEND [WORD]
        cargo regress lab [--lab host|uml|auto] [--share DIR] [--limit SECONDS] -- COMMAND ...

@@ -5,6 +5,7 @@
 
 mod ceiling;
 mod engines;
+mod flood;
 mod load;
 mod lookup;
 mod meter;
@@ -23,6 +24,10 @@ usage: regress-handshakes engine COUNT
        regress-handshakes load PID ADDRESS:PORT COUNT SUITE
            main and quick modes with a daemon that takes anybody from 127/8 with the key `handshakes';
            prints seconds of the daemon's processor, seconds by the clock, and bytes of its memory for each tunnel
+       regress-handshakes flood PID ADDRESS:PORT RATE SECONDS SUITE
+           as many forged first messages a second, and honest handshakes meanwhile; prints forged messages sent,
+           datagrams that the kernel dropped, handshakes, retransmissions, milliseconds of the longest handshake,
+           and seconds of the daemon's processor
 suites: modp2048, modp2048-pfs, modp3072, ecp256, x25519
 ";
 
@@ -48,6 +53,12 @@ fn run(words: &[&str]) -> Result<()> {
             let target = target.parse().context("an address and a port")?;
             let pid = pid.parse().context("the number of a process")?;
             load::run(pid, target, count.parse().context("a count of handshakes")?, suite::of(suite)?)
+        }
+        ["flood", pid, target, rate, seconds, suite] => {
+            let target = target.parse().context("an address and a port")?;
+            let pid = pid.parse().context("the number of a process")?;
+            let (rate, seconds) = (rate.parse().context("a rate")?, seconds.parse().context("seconds")?);
+            flood::run(pid, target, rate, seconds, suite::of(suite)?)
         }
         _ => bail!("{USAGE}"),
     }

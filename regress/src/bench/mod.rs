@@ -32,6 +32,7 @@ pub(crate) fn run(words: &[&str]) -> Result<ExitCode> {
     match words {
         ["racoon", rest @ ..] => return racoon::run(rest),
         ["ike", rest @ ..] => return ike::run(rest),
+        ["flood", rest @ ..] => return ike::flood::run(rest),
         _ => {}
     }
     let (mut backend, mut setkey, mut counts) = ("pfkey,xfrm", None, Vec::new());

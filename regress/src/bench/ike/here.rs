@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::UdpSocket;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -25,6 +25,11 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 impl Responder {
     pub(super) fn start(suite: &Suite) -> Result<Self> {
+        Self::start_program(&tree::program("racoon", "release"), suite)
+    }
+
+    /// Another build of the daemon.
+    pub(super) fn start_program(program: &Path, suite: &Suite) -> Result<Self> {
         let port = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
         let dir = std::env::temp_dir().join(format!("bench-ike.{}", std::process::id()));
         let _ = fs::remove_dir_all(&dir);
@@ -37,7 +42,7 @@ impl Responder {
         );
         write_secret(&path("psk.txt"), format!("* {KEY}\n").as_bytes())?;
         fs::write(path("racoon.conf"), head + &suite.racoon(port))?;
-        let mut command = Command::new(tree::program("racoon", "release"));
+        let mut command = Command::new(program);
         command.arg("-F").arg("-f").arg(path("racoon.conf")).arg("-l").arg(path("log"));
         command.env("LIBPFKEY_BACKEND", "memory").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().context("racoon")?;

@@ -3,6 +3,7 @@
 
 mod charon;
 mod clock;
+pub(super) mod flood;
 mod here;
 mod suite;
 

@@ -1,0 +1,150 @@
+//! Forged first messages at a rate, honest handshakes beside them, and what the kernel drops of both.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use racoon_proto::num::{ExchangeType, PayloadType};
+use racoon_proto::output::Transmit;
+use racoon_proto::proposal::phase1_sa;
+use racoon_proto::wire::{self, Cookie, CookiePair, Header};
+
+use crate::meter::Process;
+use crate::party::{Party, client, policies};
+use crate::suite::Suite;
+use crate::wire::Wire;
+
+/// How long an honest initiator waits before it repeats a message.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+/// How long we wait for a datagram.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// An honest initiator begins so often, if the one before it is done.
+const PACE: Duration = Duration::from_millis(10);
+
+/// How long the daemon is stopped.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Forged messages come in bursts, so often, as many as are due then.
+const BURST: Duration = Duration::from_millis(10);
+
+/// What became of the honest handshakes.
+#[derive(Default)]
+struct Honest {
+    up: usize,
+    retransmissions: usize,
+    longest: Duration,
+}
+
+/// Prints six figures.
+pub(crate) fn run(pid: i32, target: SocketAddr, rate: u32, seconds: u64, suite: Suite) -> Result<()> {
+    let process = Process::new(pid)?;
+    let (processor, dropped) = (process.processor()?, drops(target)?);
+    let over = AtomicBool::new(false);
+    let (sent, honest) = thread::scope(|scope| -> Result<_> {
+        let flood = scope.spawn(|| flood(target, rate, suite, &over));
+        let pauses = scope.spawn(|| pause(pid, &over));
+        let honest = handshakes(target, Duration::from_secs(seconds), suite);
+        over.store(true, Ordering::Relaxed);
+        pauses.join().map_err(|_| anyhow::anyhow!("the pauses panicked"))??;
+        let sent = flood.join().map_err(|_| anyhow::anyhow!("the flood panicked"))??;
+        Ok((sent, honest?))
+    })?;
+    let spent = process.processor()?.saturating_sub(processor).as_secs_f64();
+    let dropped = drops(target)?.saturating_sub(dropped);
+    let Honest { up, retransmissions, longest } = honest;
+    println!("{sent} {dropped} {up} {retransmissions} {} {spent}", longest.as_millis());
+    Ok(())
+}
+
+/// Sends forged messages until it is over; returns how many.
+fn flood(target: SocketAddr, rate: u32, suite: Suite, over: &AtomicBool) -> Result<u64> {
+    let wire = Wire::new(PATIENCE)?;
+    let settings = suite.settings(None, target.port());
+    let (_, remote) = settings.remotes.iter().next().context("a remote")?;
+    let sa = phase1_sa(&remote.proposals).encode();
+    let cookies = CookiePair { initiator: Cookie([1; 8]), responder: Cookie::ZERO };
+    let mut message = wire::message(&Header::new(cookies, ExchangeType::MAIN, 0), &[(PayloadType::SA, &sa)]);
+    let begin = Instant::now();
+    let mut sent = 0_u64;
+    while !over.load(Ordering::Relaxed) {
+        let due = begin.elapsed().as_millis() * u128::from(rate) / 1000;
+        while u128::from(sent) < due {
+            sent += 1;
+            for (to, from) in message.iter_mut().zip(sent.to_be_bytes()) {
+                *to = from;
+            }
+            let number = u32::try_from(sent % 4_000_000).unwrap_or_default();
+            // A queue that is full is what is measured.
+            let _ = wire.send(client(1 << 20 | number, wire.port()), target, &message);
+        }
+        thread::sleep(BURST);
+    }
+    Ok(sent)
+}
+
+/// Stops the daemon for a tenth of each second until it is over, as if a request to the kernel took long, or other
+/// programs needed the processor: what comes meanwhile has to wait in the kernel.
+fn pause(pid: i32, over: &AtomicBool) -> Result<()> {
+    while !over.load(Ordering::Relaxed) {
+        for (signal, time) in [(Signal::SIGSTOP, PAUSE), (Signal::SIGCONT, PAUSE * 9)] {
+            kill(Pid::from_raw(pid), signal)?;
+            thread::sleep(time);
+        }
+    }
+    Ok(())
+}
+
+/// Honest handshakes, one after the other, and at an even pace as long as each is quick.
+fn handshakes(target: SocketAddr, time: Duration, suite: Suite) -> Result<Honest> {
+    let wire = Wire::new(PATIENCE)?;
+    let count = u32::try_from(time.as_millis() / PACE.as_millis())?;
+    let here = (0..count).map(|number| client(number, wire.port())).collect();
+    let all: Vec<_> = (0..count).flat_map(|number| policies(number, client(number, 0).ip(), target.ip(), 0)).collect();
+    let wishes: Vec<_> = all.iter().step_by(2).cloned().collect();
+    let mut settings = suite.settings(Some(target.ip().into()), target.port());
+    settings.retransmission.interval = INTERVAL;
+    let mut party = Party::new(settings, here, all)?;
+    let send = |datagrams: &[Transmit]| -> Result<()> {
+        datagrams.iter().try_for_each(|one| Ok(wire.send(one.local, one.remote, &one.bytes)?))
+    };
+    let (mut honest, mut buffer, end) = (Honest::default(), vec![0; 65536], Instant::now() + time);
+    for policy in &wishes {
+        let begin = Instant::now();
+        if begin >= end {
+            break;
+        }
+        send(&party.acquire(policy))?;
+        while party.up == honest.up && party.failures.is_empty() {
+            let datagrams = match wire.receive(&mut buffer)? {
+                Some((local, remote, length)) => party.receive(local, remote, buffer.get(..length).unwrap_or_default()),
+                None => Vec::new(),
+            };
+            send(&datagrams)?;
+            let repeated = party.tick();
+            honest.retransmissions += repeated.len();
+            send(&repeated)?;
+        }
+        ensure!(party.failures.is_empty(), "{} handshakes, then {:?}", honest.up, party.failures);
+        honest.up = party.up;
+        honest.longest = honest.longest.max(begin.elapsed());
+        thread::sleep(PACE.saturating_sub(begin.elapsed()));
+    }
+    Ok(honest)
+}
+
+/// Datagrams to a socket of this host that found its queue full.
+fn drops(target: SocketAddr) -> Result<u64> {
+    let port = format!(":{:04X}", target.port());
+    let table = fs::read_to_string("/proc/net/udp")?;
+    let of_target = table.lines().map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+    let mut of_target = of_target.filter(|line| line.get(1).is_some_and(|local| local.ends_with(&port)));
+    let line = of_target.next().context("no socket has the port")?;
+    line.last().and_then(|drops| drops.parse().ok()).context("/proc/net/udp")
+}
