@@ -1,5 +1,6 @@
 //! racoon against itself on a real kernel: two hosts, their kernels' acquires, and all that can happen on the way.
 
+mod authorization;
 mod endings;
 mod generated;
 mod loss;
@@ -24,7 +25,18 @@ type Play = (&'static str, fn(&Ours) -> Result<()>);
 
 /// The suites, by name.
 const SUITES: [(&str, &[&[Play]]); 2] = [
-    ("ike", &[paths::PLAYS, mismatch::PLAYS, endings::PLAYS, renewal::PLAYS, generated::PLAYS, sequence::PLAYS]),
+    (
+        "ike",
+        &[
+            paths::PLAYS,
+            mismatch::PLAYS,
+            endings::PLAYS,
+            renewal::PLAYS,
+            generated::PLAYS,
+            authorization::PLAYS,
+            sequence::PLAYS,
+        ],
+    ),
     ("loss", &[loss::PLAYS]),
 ];
 

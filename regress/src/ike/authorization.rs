@@ -1,0 +1,84 @@
+//! A peer that has proved who it is and asks for what is not its own.
+
+use std::fs;
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::Play;
+use super::scene::{Knobs, Scene, Shape, Side};
+use crate::lab::{Host, Link, Pings, Program};
+use crate::racoon::Ours;
+
+pub(super) const PLAYS: &[Play] = &[("forwarding that is blocked stays blocked", blocked)];
+
+/// Bob forwards to Carol, but not from this network of Alice's.
+const BLOCK: &str = "spdadd 192.168.1.0/24 192.168.2.0/24 any -P fwd discard;\n";
+
+/// What Bob's racoon may generate.
+const GENERATES: &str = "generate_policy on; generate_policy_bounds off;";
+
+/// Carol, in the network behind Bob.
+const CAROL: &str = "192.168.2.9";
+
+/// Alice asks for a tunnel with the selector of a `discard` of Bob's: it is neither replaced, nor deleted when she leaves. Her
+/// other tunnel comes up beside it.
+fn blocked(ours: &Ours) -> Result<()> {
+    let scene = Scene::new(ours, Shape::Tunnel)?;
+    let lan = Link::new("lan")?;
+    let carol = Host::new("carol")?;
+    lan.plug(&scene.bob, "eth1", &["192.168.2.2/24"])?;
+    lan.plug(&carol, "eth0", &["192.168.2.9/24"])?;
+    carol.must("ip route add 192.168.0.0/16 via 192.168.2.2")?;
+    scene.bob.must("ip route add 192.168.3.0/24 dev eth0")?;
+    scene.alice.must("ip address add 192.168.3.1/32 dev lo")?;
+    scene.alice.must("ip route replace 192.168.2.0/24 via 192.0.2.2")?;
+    scene.bob.enter(|| fs::write("/proc/sys/net/ipv4/ip_forward", "1"))?.context("ip_forward")?;
+    let answered = |from| Ok::<_, anyhow::Error>(ping_carol(&scene.alice, from)?.received);
+
+    scene.load(Side::Bob, format!("flush;\nspdflush;\n{BLOCK}"))?;
+    ensure!(answered("192.168.3.1")? == 2, "Bob does not forward");
+    ensure!(answered("192.168.1.1")? == 0, "Bob does not block");
+
+    let bob = scene.restart(Side::Bob, &Knobs { remote: GENERATES, ..Knobs::default() })?;
+    scene.load(Side::Alice, tunnels())?;
+    let alice = scene.restart(Side::Alice, &Knobs::default())?;
+    ensure!(answered("192.168.1.1")? == 0, "Alice gets around the block");
+    bob.wait_for_log("a policy of somebody else for direction fwd has this selector")?;
+    scene.until("the other tunnel", || Ok(answered("192.168.3.1")? == 2))?;
+    ensure!(policies(&scene)? == [1, 3], "the block, and three for the tunnel:\n{}", dump(&scene)?);
+
+    alice.stop()?;
+    scene.load(Side::Alice, "flush;\nspdflush;\n".into())?;
+    scene.until("only the block", || Ok(policies(&scene)? == [1, 0]))?;
+    ensure!(answered("192.168.1.1")? == 0, "the block is gone with Alice:\n{}", dump(&scene)?);
+    ensure!(answered("192.168.3.1")? == 2, "what was generated for Alice still blocks:\n{}", dump(&scene)?);
+    bob.stop()
+}
+
+/// Alice's policies: both of her networks.
+fn tunnels() -> String {
+    // A reqid each: Linux asks for one SA at a time between two ends, and waits when nothing comes of it.
+    let tunnel = |network: &str, reqid: u32| {
+        format!(
+            "spdadd {network} 192.168.2.0/24 any -P out ipsec esp/tunnel/192.0.2.1-192.0.2.2/unique:{reqid};\n\
+             spdadd 192.168.2.0/24 {network} any -P in ipsec esp/tunnel/192.0.2.2-192.0.2.1/unique:{reqid};\n"
+        )
+    };
+    format!("flush;\nspdflush;\n{}{}", tunnel("192.168.1.0/24", 101), tunnel("192.168.3.0/24", 103))
+}
+
+/// Two pings from an address of Alice's to Carol.
+fn ping_carol(alice: &Host, from: &str) -> Result<Pings> {
+    let done = alice.run(Program::new("ping", &["-n", "-I", from, "-c", "2", "-i", "0.2", "-W", "1", CAROL]))?;
+    Pings::read(&done.text())
+}
+
+/// How many policies of Bob's block, and how many protect.
+fn policies(scene: &Scene) -> Result<[usize; 2]> {
+    let text = dump(scene)?;
+    Ok(["discard", "esp/tunnel/"].map(|word| text.matches(word).count()))
+}
+
+fn dump(scene: &Scene) -> Result<String> {
+    scene.setkey(Side::Bob, &["-NDP"])
+}
