@@ -26,8 +26,8 @@ usage: regress-handshakes engine COUNT
            prints seconds of the daemon's processor, seconds by the clock, and bytes of its memory for each tunnel
        regress-handshakes flood PID ADDRESS:PORT RATE SECONDS SUITE
            as many forged first messages a second, and honest handshakes meanwhile; prints forged messages sent,
-           datagrams that the kernel dropped, handshakes, retransmissions, milliseconds of the longest handshake,
-           and seconds of the daemon's processor
+           datagrams that the kernel dropped, handshakes, those that failed, retransmissions, milliseconds of the
+           longest handshake, and seconds of the daemon's processor
 suites: modp2048, modp2048-pfs, modp3072, ecp256, x25519
 ";
 

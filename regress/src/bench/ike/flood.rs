@@ -32,8 +32,8 @@ pub(in super::super) fn run(words: &[&str]) -> Result<ExitCode> {
     );
     println!("second, as when a request to the kernel takes long:");
     println!(
-        "{:>8}  {:>9}  {:>16}  {:>10}  {:>8}  {:>10}  {:>5}  program",
-        "rate", "forged", "dropped", "handshakes", "repeated", "longest ms", "cpu %"
+        "{:>8}  {:>9}  {:>16}  {:>10}  {:>6}  {:>8}  {:>10}  {:>5}  program",
+        "rate", "forged", "dropped", "handshakes", "failed", "repeated", "longest ms", "cpu %"
     );
     for program in others.chain([ours]) {
         for rate in RATES {
@@ -49,11 +49,15 @@ pub(in super::super) fn run(words: &[&str]) -> Result<ExitCode> {
 }
 
 fn row(rate: u32, figures: &str) -> Result<String> {
-    let [sent, dropped, up, repeated, longest, spent] = figures.split_ascii_whitespace().collect::<Vec<_>>()[..] else {
-        bail!("not six figures: {figures}");
+    let [sent, dropped, up, failed, repeated, longest, spent] =
+        figures.split_ascii_whitespace().collect::<Vec<_>>()[..]
+    else {
+        bail!("not seven figures: {figures}");
     };
     let (all, lost): (f64, f64) = (sent.parse()?, dropped.parse()?);
     let share = format!("{dropped} ({:.1} %)", 100.0 * lost / all.max(1.0));
     let processor = 100.0 * spent.parse::<f64>()? / f64::from(SECONDS);
-    Ok(format!("{rate:8}  {sent:>9}  {share:>16}  {up:>10}  {repeated:>8}  {longest:>10}  {processor:5.0}  "))
+    Ok(format!(
+        "{rate:8}  {sent:>9}  {share:>16}  {up:>10}  {failed:>6}  {repeated:>8}  {longest:>10}  {processor:5.0}  "
+    ))
 }
