@@ -103,6 +103,17 @@ pub struct SaInstallation {
     pub acquire: u32,
 }
 
+/// An SA that an earlier run negotiated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EarlierSa {
+    /// Its name.
+    pub name: SaName,
+    /// Its reqid, 0 for none.
+    pub reqid: u32,
+    /// The kernel still has it; false: it had it.
+    pub in_kernel: bool,
+}
+
 /// Which way an SA's packets go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {

@@ -158,7 +158,7 @@ impl Engine {
     }
 
     /// The remote block of a peer. A renewal goes by that of the phase 1 that there is, and may go by a passive one.
-    fn block_of(&self, remote: SocketAddr, origin: &Origin) -> Result<RemoteIndex, Cause> {
+    pub(super) fn block_of(&self, remote: SocketAddr, origin: &Origin) -> Result<RemoteIndex, Cause> {
         let renewed = if let Origin::Renewal(old) = origin { self.phase2s.get(*old) } else { None };
         if let Some(sa) = renewed.and_then(|old| self.phase1_sa(old.phase1?)) {
             return Ok(sa.block);

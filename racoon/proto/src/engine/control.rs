@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::dpd::Traffic;
 use super::{Engine, Phase1Id};
 use crate::exchange::envelope::Envelope;
-use crate::kernel::{Direction, Selector};
+use crate::kernel::{Direction, EarlierSa, Selector};
 use crate::num::Protocol;
 use crate::outcome::{Cause, Ending};
 use crate::output::Level;
@@ -21,6 +21,8 @@ pub enum Control {
     Addresses(BTreeSet<SocketAddr>),
     /// These are all addresses of this host, whether anything is begun from them or not: no peer may have them.
     HostAddresses(BTreeSet<IpAddr>),
+    /// SAs that an earlier run negotiated. Say first what addresses and policies there are.
+    Earlier(Vec<EarlierSa>),
     /// Another configuration. What lives by a block that is no more is deleted, with all that came of it.
     Reload(Box<Settings>),
     /// The end: deletes are sent, SAs and generated policies go. What is to be done is in the outputs; then the engine is empty.
@@ -86,6 +88,7 @@ impl Engine {
         match control {
             Control::Addresses(addresses) => self.locals = addresses,
             Control::HostAddresses(addresses) => self.host_addresses = addresses,
+            Control::Earlier(sas) => self.adopt(&sas),
             Control::Reload(settings) => self.reload(*settings),
             Control::Shutdown => self.shut_down(),
             Control::EstablishPhase1 { local, remote, block } => {
@@ -184,6 +187,7 @@ impl Engine {
     /// The end. Phase 2s go first: their deletes are sent under phase 1.
     fn shut_down(&mut self) {
         self.phase2_shutdown();
+        self.end_all_earlier();
         self.stopping = true;
         let ids: Vec<_> = self.phase1s.iter().map(|(id, _)| id).collect();
         for id in ids {

@@ -33,8 +33,13 @@ impl Engine {
         let alive = |phase1: &super::Phase1Id| sa_of(&self.phase1s, *phase1).is_some();
         let bound = phase2.phase1.filter(alive);
         let Some(phase1) = bound.or_else(|| self.usable_phase1(phase2.local, phase2.remote)) else { return };
+        self.send_deletes(phase1, phase2.written.iter().filter(|name| name.destination == phase2.sa_ends.local));
+    }
+
+    /// Tells the peer of a phase 1 which SAs are no more, a message for each protocol.
+    pub(super) fn send_deletes<'a>(&mut self, phase1: super::Phase1Id, names: impl Iterator<Item = &'a SaName>) {
         let mut spis = BTreeMap::<Protocol, Vec<Vec<u8>>>::new();
-        for name in phase2.written.iter().filter(|name| name.destination == phase2.sa_ends.local) {
+        for name in names {
             spis.entry(name.protocol).or_default().push(spi_bytes(name.protocol, name.spi));
         }
         for (protocol, spis) in spis {

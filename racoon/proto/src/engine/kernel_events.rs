@@ -33,6 +33,9 @@ impl Engine {
 
     /// An SA comes to its end. One that is not ours is none of our business.
     fn sa_expires(&mut self, name: &SaName, limit: Limit) {
+        if limit == Limit::Hard && self.earlier.remove(name) {
+            return;
+        }
         let Some(id) = self.phase2s.of_sa(sa_key(name)) else { return };
         let Some(phase2) = self.phase2s.get(id) else { return };
         match (phase2.established(), limit) {
@@ -52,6 +55,7 @@ impl Engine {
         if self.settings.local_test {
             return;
         }
+        self.earlier.remove(name);
         let Some(id) = self.phase2s.of_sa(sa_key(name)) else { return };
         let Some(phase2) = self.phase2s.get(id) else { return };
         let (remote, is_established) = (phase2.remote, phase2.established().is_some());
@@ -68,6 +72,7 @@ impl Engine {
         if self.settings.local_test {
             return;
         }
+        self.earlier.remove_all(protocol);
         let is_hit = |phase2: &Phase2| {
             let is_of = |name: &SaName| protocol.is_none_or(|protocol| name.protocol == protocol);
             match phase2.established() {

@@ -20,6 +20,7 @@ mod control;
 mod datagram;
 mod dpd;
 mod duplicates;
+mod earlier;
 mod endpoint;
 mod established;
 mod generated;
@@ -61,10 +62,12 @@ use crate::exchange::envelope::{Envelope, Words};
 use crate::kernel::{KernelEvent, KernelRequest, RequestId};
 use crate::outcome::{Journal, Outcome};
 use crate::output::{Event, JobId, Level, LogLine, Output, Transmit, Urgency};
+use crate::phase2::traffic::Ends;
 use crate::random::Random;
 use crate::settings::Settings;
 use crate::spd::Spd;
 use crate::time::Time;
+use earlier::Earlier;
 use generated::Generated;
 use jobs::{Jobs, Owner};
 use phase1s::Phase1s;
@@ -105,6 +108,8 @@ enum Timer {
     Phase2Expire(Phase2Id),
     /// What is kept of an exchange to answer duplicates may go.
     Phase2Forget(Phase2Id),
+    /// SAs of an earlier run are not needed any more.
+    EarlierReplaced(Ends),
     /// Failures of strangers that were counted are told.
     Strangers,
 }
@@ -129,6 +134,8 @@ pub struct Engine {
     /// The kernel's policies.
     spd: Spd,
     generated: Generated,
+    /// SAs of an earlier run.
+    earlier: Earlier,
     /// Peers that have had their INITIAL-CONTACT.
     contacted: HashSet<IpAddr>,
     /// What the kernel's counters say of traffic between two addresses.
@@ -160,6 +167,7 @@ impl Engine {
             phase2s: Phase2s::default(),
             spd: Spd::default(),
             generated: Generated::default(),
+            earlier: Earlier::default(),
             contacted: HashSet::new(),
             traffic: HashMap::new(),
             strangers: Strangers::default(),
@@ -216,6 +224,7 @@ impl Engine {
                 Timer::Phase2TakeOver(id) => self.phase2_take_over(id),
                 Timer::Phase2Expire(id) => self.phase2_expire(id),
                 Timer::Phase2Forget(id) => self.phase2_forget(id),
+                Timer::EarlierReplaced(ends) => self.end_earlier(ends, true),
                 Timer::Strangers => self.report_strangers(),
             }
         }

@@ -58,6 +58,7 @@ impl Engine {
 
     /// All SAs with a peer go, but for those under one phase 1, and those that still wait for one.
     pub(super) fn purge_peer(&mut self, local: IpAddr, remote: SocketAddr, keep: Option<Phase1Id>, tell_peer: bool) {
+        self.end_earlier(Ends { local, remote: remote.ip() }, tell_peer);
         for id in self.phase2s.with(Ends { local, remote: remote.ip() }) {
             let Some(phase2) = self.phase2s.get(id).filter(|phase2| self.is_with(phase2, remote)) else { continue };
             if phase2.phase1.is_some() && phase2.phase1 == keep {
@@ -78,6 +79,9 @@ impl Engine {
             let found = self.phase2s.of_sa((remote.ip(), protocol, spi));
             let found = found.and_then(|id| Some((id, self.phase2s.get(id)?)));
             let Some((id, phase2)) = found.filter(|(_, phase2)| self.is_with(phase2, remote)) else {
+                if self.earlier_deleted_by(phase1, protocol, spi) {
+                    continue;
+                }
                 self.log(Level::Debug, Some(remote), || format!("the peer deletes an unknown {protocol} SA {spi:#x}"));
                 continue;
             };
@@ -139,6 +143,8 @@ impl Engine {
         let concerns = |phase2: &Phase2| phase2.established().is_some_and(|established| has(established, protocol));
         let ids = self.phase2s.iter().filter(|(_, phase2)| concerns(phase2)).map(|(id, _)| id).collect::<Vec<_>>();
         ids.into_iter().for_each(|id| self.purge_phase2(id, true));
+        // With what is flushed the rest of a bundle is of no use.
+        self.end_all_earlier();
     }
 
     /// All SAs are in place.
@@ -169,6 +175,7 @@ impl Engine {
         if let Some(outcome) = self.phase2s.get(id).map(|phase2| outcome(phase2, Ending::Established, self.now)) {
             self.conclude(outcome);
         }
+        self.earlier_replaced(bond.ends);
     }
 
     /// It is time for another one: once, and only if there is none yet that lives longer. The side that began it does that.
@@ -294,6 +301,13 @@ impl Engine {
         }
         if let Some(old) = phase2.renews.filter(|_| matches!(ending, Ending::Failed(_))) {
             self.renew_later(old);
+        }
+        let ends = phase2.bond.ends;
+        match ending {
+            Ending::Failed(Cause::NoAnswer { .. } | Cause::NoPhase1(_) | Cause::Phase1Late(_)) => {
+                self.earlier_unanswered(ends);
+            }
+            _ => self.earlier_replaced(ends),
         }
         self.conclude_phase2(&phase2, ending);
     }

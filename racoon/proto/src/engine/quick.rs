@@ -208,7 +208,10 @@ impl Engine {
         for installation in installations {
             self.claim_name(id, &installation.name)?;
         }
-        installations.iter().for_each(|installation| self.phase2s.write(id, installation.name));
+        for installation in installations {
+            self.earlier.remove(&installation.name);
+            self.phase2s.write(id, installation.name);
+        }
         Ok(())
     }
 

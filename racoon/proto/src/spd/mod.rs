@@ -118,6 +118,11 @@ impl Spd {
         self.remotes.overlapping(side).filter_map(|key| self.policies.get(key))
     }
 
+    /// All outbound policies, in no order.
+    pub(crate) fn outbound(&self) -> impl Iterator<Item = &Policy> {
+        self.policies.values().filter(|policy| policy.direction == Direction::Out)
+    }
+
     /// Whether a policy asks for SAs with this reqid.
     pub(crate) fn has_reqid(&self, reqid: u32) -> bool {
         self.reqids.contains_key(&reqid)

@@ -3,6 +3,7 @@
 mod acquires;
 mod configured;
 mod crafted;
+mod earlier;
 mod exchange;
 mod generated;
 mod levels;
