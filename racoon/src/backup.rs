@@ -256,6 +256,11 @@ impl Kept {
         Some(SaKey { protocol, source: self.source, destination: self.destination, spi: self.spi })
     }
 
+    /// Its reqid, 0 for none.
+    pub fn reqid(&self) -> u32 {
+        self.reqid
+    }
+
     fn name(&self) -> Name {
         (self.source, self.destination, self.sa_type, self.spi)
     }

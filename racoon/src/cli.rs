@@ -74,7 +74,7 @@ pub struct Invocation {
 pub struct DaemonOptions {
     /// `-4` and `-6`, of which the last one counts.
     pub family: Option<Family>,
-    /// `-B`: install the SAs that were kept.
+    /// `-B`: take back the SAs that were kept.
     pub backup: bool,
     /// `-F`
     pub foreground: bool,

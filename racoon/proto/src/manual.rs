@@ -117,6 +117,7 @@
 //! | `Phase2TakeOver` | 5 s, or a quarter of what is left of the old pair | what is sent goes by the new pair |
 //! | `Phase2Expire` | the lifetime | its SAs go; the peer knows it, and is not told |
 //! | `Phase2Forget` | `count` × `interval` after it is up | duplicates are not answered any more |
+//! | `EarlierReplaced` | 5 s after the last replacement is up | SAs of an earlier run go (`engine::earlier`) |
 //! | `Strangers` | a minute after the first line beyond its ration | the numbers of such lines are logged |
 //!
 //! [`phase1_wait`]: crate::settings::Settings::phase1_wait

@@ -17,6 +17,7 @@ mod unreachables;
 use ipsec_conf::racoon::Config;
 use racoon_proto::crypto::{Job, JobResult};
 use racoon_proto::engine::Engine;
+use racoon_proto::kernel::EarlierSa;
 use racoon_proto::output::JobId;
 use racoon_proto::time::Time;
 
@@ -40,6 +41,8 @@ struct Daemon {
     sockets: Sockets,
     inbound: inbound::Inbound,
     door: Door,
+    /// SAs of an earlier racoon, until the engine is told of them.
+    earlier: Vec<EarlierSa>,
     workers: Workers<(JobId, Job), (JobId, JobResult)>,
     admin: Option<Server>,
     signals: Signals,

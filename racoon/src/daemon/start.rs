@@ -15,6 +15,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::geteuid;
 use racoon_proto::crypto::{self, OpenSslRandom};
 use racoon_proto::engine::Engine;
+use racoon_proto::kernel::EarlierSa;
 use racoon_proto::settings::Settings;
 use thiserror::Error;
 
@@ -148,8 +149,8 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
         record(&mut door, &log);
     }
     let backup = open_backup(&config, &options, &log)?;
-    remove_left_over(&mut door, backup.as_ref(), &log);
-    restore(&mut door, backup, &options, &log)?;
+    let mut earlier = remove_left_over(&mut door, backup.as_ref(), &log);
+    earlier.extend(take_back(&mut door, backup, &options, &log)?);
     let bypass = if elsewhere { Bypass::Wished } else { Bypass::Required };
     let sockets = net::Options { listen: config.listen.clone(), ports: options.ports, family: options.family, bypass };
     let sockets = Sockets::open(sockets, log.clone())?;
@@ -171,6 +172,7 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
         sockets,
         inbound: Inbound::default(),
         door,
+        earlier,
         workers,
         admin,
         signals,
@@ -256,14 +258,23 @@ fn record(door: &mut Door, log: &Log) {
     }
 }
 
-/// Removes what an earlier racoon left in the kernel when it crashed, but for SAs that are restored.
-fn remove_left_over(door: &mut Door, backup: Option<&(Backup, Vec<Kept>)>, log: &Log) {
-    let restored = backup.map_or(&[][..], |(_, kept)| kept);
-    match door.remove_left_over(restored) {
-        Ok(LeftOver { policies: 0, sas: 0, .. }) => {}
-        Ok(LeftOver { policies, sas, .. }) => log
-            .info(format_args!("removed what an earlier racoon left in the kernel: policies: {policies}, SAs: {sas}")),
-        Err(error) => log.error(format_args!("what an earlier racoon left in the kernel is not removed: {error}")),
+/// Removes what an earlier racoon left in the kernel when it crashed, but for SAs that are kept. Returns the SAs.
+fn remove_left_over(door: &mut Door, backup: Option<&(Backup, Vec<Kept>)>, log: &Log) -> Vec<EarlierSa> {
+    let kept = backup.map_or(&[][..], |(_, kept)| kept);
+    match door.remove_left_over(kept) {
+        Ok(LeftOver { policies, sas, .. }) => {
+            if policies > 0 || !sas.is_empty() {
+                let count = sas.len();
+                log.info(format_args!(
+                    "removed what an earlier racoon left in the kernel: policies: {policies}, SAs: {count}"
+                ));
+            }
+            sas
+        }
+        Err(error) => {
+            log.error(format_args!("what an earlier racoon left in the kernel is not removed: {error}"));
+            Vec::new()
+        }
     }
 }
 
@@ -292,20 +303,21 @@ fn open_backup(config: &Config, options: &DaemonOptions, log: &Log) -> Result<Op
     Ok(Some((backup, kept)))
 }
 
-/// Gives SAs back to the kernel whose time is not over. SAs are kept from now on.
-fn restore(
+/// SAs are kept from now on. Returns those that were kept, and whether the kernel still has them.
+fn take_back(
     door: &mut Door,
     backup: Option<(Backup, Vec<Kept>)>,
     options: &DaemonOptions,
     log: &Log,
-) -> Result<(), Failure> {
-    let Some((backup, kept)) = backup else { return Ok(()) };
-    if options.backup {
-        let given = door.give_back(&kept).map_err(|error| Failure::Backup(error.to_string()))?;
-        log.info(format_args!("{given} of {} kept SAs given back to the kernel", kept.len()));
-    }
+) -> Result<Vec<EarlierSa>, Failure> {
+    let Some((backup, kept)) = backup else { return Ok(Vec::new()) };
     door.keep(backup);
-    Ok(())
+    let sas = door.take_back(&kept).map_err(|error| Failure::Backup(error.to_string()))?;
+    if options.backup {
+        let there = sas.iter().filter(|sa| sa.in_kernel).count();
+        log.info(format_args!("{there} of {} kept SAs are in the kernel; all are renewed", kept.len()));
+    }
+    Ok(sas)
 }
 
 /// Warns of what is asked for and not done.

@@ -60,6 +60,12 @@ impl Daemon {
         self.sockets_changed(Ok(()));
         // The policies that there were when the door was opened.
         let mut worked = self.hear_kernel();
+        if !self.earlier.is_empty() {
+            let earlier = std::mem::take(&mut self.earlier);
+            // It cannot be refused.
+            let _ = self.engine.handle_control(clock::now(), Control::Earlier(earlier));
+            self.carry_out();
+        }
         while worked.is_ok() && !self.stopping {
             worked = self.turn();
         }

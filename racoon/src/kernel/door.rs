@@ -25,7 +25,7 @@ use super::event::{Heard, sa_name, understand};
 use super::request as compose;
 use super::requests::Requests;
 use super::{Abilities, Log, Remark, Target, failed, is_missing, is_missing_policy, policy, refused, sa_type_of};
-use crate::backup::{Backup, Kept};
+use crate::backup::Backup;
 use crate::kernel_state::StateLog;
 
 /// Requests of ours whose echo is awaited: more of them than any echo can be late.
@@ -142,26 +142,6 @@ impl Door {
     /// Keeps SAs that are installed from now on in a file.
     pub fn keep(&mut self, backup: Backup) {
         self.backup = Some(backup);
-    }
-
-    /// Gives SAs back to a kernel that lost them, each for what is left of its time. How many it had not.
-    ///
-    /// # Errors
-    /// What the kernel said, other than that it has the SA.
-    pub fn give_back(&mut self, kept: &[Kept]) -> Result<usize> {
-        let mut given = 0;
-        for sa in kept {
-            let mut request = Zeroizing::new(Vec::with_capacity(1024));
-            if !sa.message(self.requests.origin(0), &mut request)? {
-                continue;
-            }
-            match self.requests.ask(&request, |_| ()) {
-                Ok(()) => given += 1,
-                Err(Error::Kernel(libc::EEXIST)) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(given)
     }
 
     /// Nothing is kept any more.
@@ -506,7 +486,7 @@ impl Door {
         }
     }
 
-    fn note_ports(&mut self, name: SaName, ports: Option<UdpPorts>) {
+    pub(super) fn note_ports(&mut self, name: SaName, ports: Option<UdpPorts>) {
         if let Some(ports) = ports.filter(|_| self.requests.abi().dialect == Dialect::NetBsd) {
             self.ports.insert(name, ports);
         }

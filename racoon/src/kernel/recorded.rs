@@ -1,5 +1,6 @@
 //! What is recorded of this racoon's SAs and policies in the state file, and the removal of what an earlier one left behind.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use ipsec_conf::kernel_state::{
@@ -8,10 +9,11 @@ use ipsec_conf::kernel_state::{
 use libpfkey::num::MODE_TUNNEL;
 use libpfkey::{Error, ExtensionType, Message, MessageType, Result, SaState, SaType, request};
 use racoon_proto::kernel::{
-    Action, Direction, Level, Mode, Policy, Prefix, SaInstallation, SaName, Selector, Template, UdpPorts,
+    Action, Direction, EarlierSa, Level, Mode, Policy, Prefix, SaInstallation, SaName, Selector, Template, UdpPorts,
 };
 use racoon_proto::num::Protocol;
 
+use super::door::Gone;
 use super::event::sa_name;
 use super::request as compose;
 use super::{Door, Remark, is_missing_policy, policy};
@@ -20,13 +22,13 @@ use crate::clock::since_1970;
 use crate::kernel_state::StateLog;
 
 /// What became of the policies and SAs of an earlier racoon.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LeftOver {
-    /// Policies that were removed.
+    /// Number of policies that were removed.
     pub policies: usize,
     /// SAs that were removed.
-    pub sas: usize,
-    /// Policies of which it is unknown whether they are ours: they stay.
+    pub sas: Vec<EarlierSa>,
+    /// Number of policies of which it is unknown whether they are ours: they stay.
     pub doubtful: usize,
 }
 
@@ -85,15 +87,44 @@ impl Door {
         if !sas.is_empty() {
             for (there, ports) in self.sas_in_kernel()? {
                 let Some(entry) = sas.remove(&there.key) else { continue };
-                if entry.is(&there) {
-                    done.sas += usize::from(self.remove_sa(&there.key, ports));
-                } else {
+                if !entry.is(&there) {
                     self.record(Record::SaGone(there.key));
+                } else if self.remove_sa(&there.key, ports) {
+                    let (name, reqid) = (name_of(&there.key), there.reqid);
+                    done.sas.push(EarlierSa { name, reqid, in_kernel: false });
                 }
             }
             sas.into_keys().for_each(|key| self.record(Record::SaGone(key)));
         }
         Ok(done)
+    }
+
+    /// Which of the SAs that were kept the kernel still has, from now on as ours. The others are not kept any more.
+    ///
+    /// # Errors
+    /// What the kernel said when it was asked for all SAs.
+    pub fn take_back(&mut self, kept: &[Kept]) -> Result<Vec<EarlierSa>> {
+        if kept.is_empty() {
+            return Ok(Vec::new());
+        }
+        let dialect = self.requests.abi().dialect;
+        let there =
+            self.sas_in_kernel()?.into_iter().map(|(sa, ports)| (sa.key, (sa, ports))).collect::<HashMap<_, _>>();
+        let mut sas = Vec::new();
+        for key in kept.iter().filter_map(|kept| kept.key(dialect).map(|key| (key, kept))) {
+            let (key, kept) = key;
+            let name = name_of(&key);
+            let found = there.get(&key).filter(|(sa, _)| sa.reqid == kept.reqid());
+            if let Some((_, ports)) = found {
+                self.note_ports(name, *ports);
+                self.installed.insert(name);
+            } else {
+                self.forget(Gone::One(&name));
+                self.record(Record::SaGone(key));
+            }
+            sas.push(EarlierSa { name, reqid: kept.reqid(), in_kernel: found.is_some() });
+        }
+        Ok(sas)
     }
 
     fn remove_policy(&mut self, there: &PolicyInKernel) -> bool {

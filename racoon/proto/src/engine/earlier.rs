@@ -117,7 +117,11 @@ impl Engine {
         // 2. What serves until then.
         for sa in sas.iter().filter(|sa| sa.in_kernel) {
             match self.ends_of(&sa.name).filter(|ends| served.contains(ends)) {
-                Some(ends) => self.earlier.insert(ends, sa.name),
+                Some(ends) => {
+                    self.earlier.insert(ends, sa.name);
+                    // With INITIAL-CONTACT the peer would delete them before there are others.
+                    self.contacted.insert(ends.remote);
+                }
                 None => self.tell_kernel(KernelRequest::Delete(sa.name)),
             }
         }

@@ -48,9 +48,12 @@ fn sas_of_a_responder_end_by_themselves() {
         let mut after = Lab::new(dialect);
         after.kernel.set_time(start);
         let (kept, _) = Backup::open(&path).unwrap().take().unwrap();
-        assert_eq!(after.door.give_back(&kept).unwrap(), 1);
+        let (mut other, mut bytes) = (after.other(), Vec::new());
+        assert!(kept[0].message(other.origin(1), &mut bytes).unwrap());
+        other.send(&bytes).unwrap();
+        assert!(is_there(&mut after), "{dialect}: a restored SA");
         after.kernel.set_time(start + 1001);
-        assert!(!is_there(&mut after), "{dialect}: a restored SA");
+        assert!(!is_there(&mut after), "{dialect}: a restored SA ends");
     }
 }
 

@@ -10,8 +10,8 @@ use libpfkey::{Abi, Connection, Dialect, MessageType, SaType};
 use racoon_proto::config::{Encryption, RemoteSide, Sainfo, Side};
 use racoon_proto::crypto::Secret;
 use racoon_proto::kernel::{
-    Action, Direction, KernelError, KernelEvent, KernelRequest, Level, Limit, Mode, Policy, Prefix, RequestId,
-    SaInstallation, SaName, SaTransform, Selector, Template, UdpPorts,
+    Action, Direction, EarlierSa, KernelError, KernelEvent, KernelRequest, Level, Limit, Mode, Policy, Prefix,
+    RequestId, SaInstallation, SaName, SaTransform, Selector, Template, UdpPorts,
 };
 use racoon_proto::num::{AuthAlgorithm, EspTransform, Protocol};
 
@@ -464,9 +464,10 @@ fn over_a_socket() {
     assert!(door.readable(&mut |_| ()).is_err(), "the server is gone");
 }
 
-/// A kernel that lost its SAs gets them back, with their keys; but not those whose cipher counts, and none twice.
+/// After a crash SAs are taken back that the kernel still has; but not those whose cipher counts. What a kernel has lost does not
+/// stay in the file.
 #[test]
-fn kept_sas_are_given_back() {
+fn kept_sas_are_taken_back() {
     for dialect in [Dialect::Linux, Dialect::FreeBsd, Dialect::NetBsd] {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("sa.backup");
@@ -477,26 +478,52 @@ fn kept_sas_are_given_back() {
         before.install(outbound(0x1001, aes_sha1())).unwrap();
         let counting = esp((EspTransform::AES_CTR, 20), Some((AuthAlgorithm::HMAC_SHA1.into(), 20)));
         before.install(outbound(0x1002, counting)).unwrap();
-
-        let mut after = Lab::new(dialect);
-        let mut backup = Backup::open(&path).unwrap();
-        let (kept, strange) = backup.take().unwrap();
-        assert_eq!((kept.len(), strange), (2, 0), "{dialect}");
-        assert_eq!(after.door.give_back(&kept).unwrap(), 2);
-        assert_eq!(after.door.give_back(&kept).unwrap(), 0, "they are there");
-        let keys = |lab: &mut Lab| {
-            let text = lab.door.show(SaType::Esp, 0).unwrap();
-            let mut keys: Vec<_> = text.lines().filter(|line| line.contains("\tE:") || line.contains("\tA:")).collect();
-            keys.sort_unstable();
-            keys.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>()
+        let name = outbound(0x1001, aes_sha1()).name;
+        let taken = |lab: &mut Lab| {
+            let mut backup = Backup::open(&path).unwrap();
+            let (kept, strange) = backup.take().unwrap();
+            assert_eq!(strange, 0, "{dialect}");
+            lab.door.keep(backup);
+            lab.door.take_back(&kept).unwrap()
         };
-        before.door.carry_out(KernelRequest::Delete(outbound(0x1002, aes_sha1()).name), &mut |_| {});
-        assert_eq!(keys(&mut after), keys(&mut before));
-        assert_eq!(keys(&mut after).len(), 4);
-        after.door.keep(backup);
-        after.door.forget_kept();
-        assert_eq!(std::fs::read(&path).unwrap(), b"");
+
+        let mut after = Lab::on(before.kernel.another_handle().unwrap());
+        let sas = taken(&mut after);
+        assert_eq!(sas.len(), 2, "{dialect}");
+        assert!(sas.contains(&EarlierSa { name, reqid: 0, in_kernel: true }), "{dialect}: {sas:?}");
+        // They are ours: what happens to them is told.
+        after.ask(KernelRequest::Delete(sas[0].name));
+        after.kernel.drop_next_replies(1);
+        let mut other = after.other();
+        let mut bytes = Vec::new();
+        let (source, destination) = (sas[1].name.source.into(), sas[1].name.destination.into());
+        let deleted = PfKeyName { sa_type: SaType::Esp, source, destination, spi: sas[1].name.spi, mark: None };
+        request::delete(other.origin(1), &deleted, &mut bytes).unwrap();
+        other.send(&bytes).unwrap();
+        let mut events = Vec::new();
+        after.door.reread(&mut |event| events.push(event));
+        let told = |event: &KernelEvent| matches!(event, KernelEvent::Deleted(name) if *name == sas[1].name);
+        assert!(events.iter().any(told), "{dialect}: {events:?}");
     }
+}
+
+/// The kernel has lost them: they are renewed, and not kept any more.
+#[test]
+fn kept_sas_that_are_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sa.backup");
+    let mut before = Lab::new(Dialect::Linux);
+    before.door.keep(Backup::open(&path).unwrap());
+    before.install(outbound(0x1001, aes_sha1())).unwrap();
+    let mut after = Lab::new(Dialect::Linux);
+    let mut backup = Backup::open(&path).unwrap();
+    let (kept, _) = backup.take().unwrap();
+    after.door.keep(backup);
+    let name = outbound(0x1001, aes_sha1()).name;
+    let lost = EarlierSa { name, reqid: 0, in_kernel: false };
+    assert_eq!(after.door.take_back(&kept).unwrap(), [lost]);
+    after.door.forget_kept();
+    assert_eq!(std::fs::read(&path).unwrap(), b"");
 }
 
 /// Whoever ended them: the daemon, or somebody else.

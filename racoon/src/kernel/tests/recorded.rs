@@ -188,7 +188,7 @@ fn what_somebody_else_made_stays() {
         drop(run);
         fs::write(&path, provisional + "\n").unwrap();
         let (mut after, left, _) = restart(&lab.kernel, &path);
-        assert_eq!((left.policies, left.sas), (0, 0), "{dialect}");
+        assert_eq!((left.policies, left.sas.len()), (0, 0), "{dialect}");
         assert_eq!(ours(&mut after), (vec![Direction::In], vec![0x1001]), "{dialect}");
 
         // 2. It took the place of ours.
@@ -206,7 +206,7 @@ fn what_somebody_else_made_stays() {
         set(&mut lab, policy(Direction::In));
         lab.install(outbound(0x1001, aes_sha1())).unwrap();
         let (mut after, left, _) = restart(&lab.kernel, &path);
-        assert_eq!((left.policies, left.sas), (0, 0), "{dialect}");
+        assert_eq!((left.policies, left.sas.len()), (0, 0), "{dialect}");
         assert_eq!(ours(&mut after), (vec![Direction::In], vec![0x1001]), "{dialect}");
     }
 }

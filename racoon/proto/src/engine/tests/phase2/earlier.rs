@@ -48,11 +48,20 @@ fn they_are_renewed_at_once_and_serve_until_then() {
     }
 }
 
+/// The peer keeps its half until then, too: INITIAL-CONTACT is only for a kernel that has lost them.
 #[test]
 fn the_peer_is_told_that_replaced_ones_are_gone() {
-    // Without INITIAL-CONTACT it does not know.
-    let (mut net, _) = restarted(true, |block| block.initial_contact = false);
+    // The first is of the earlier run.
+    let contacts =
+        |net: &Net| net.world.b.lines(Level::Info).iter().filter(|line| **line == "received INITIAL-CONTACT").count();
+    let (mut net, _) = restarted(false, |_| {});
     net.settle();
+    assert_eq!(contacts(&net), 2);
+    assert_eq!(Net::established(&net.world.b), 1);
+
+    let (mut net, _) = restarted(true, |_| {});
+    net.settle();
+    assert_eq!(contacts(&net), 1);
     assert_eq!(Net::established(&net.world.b), 2);
     net.pass(seconds(6));
     net.assert_pairs(1);
