@@ -10,6 +10,7 @@ mod interop;
 mod job;
 mod lab;
 mod racoon;
+mod readme;
 mod soak;
 mod steps;
 mod tally;
@@ -86,6 +87,7 @@ fn guest(words: &[&str]) -> Result<ExitCode> {
         ["demo", folder] => demo::play(&demo::Programs::of(Path::new(folder)))?,
         ["host-lab", folder] => host_lab::serve(folder)?,
         ["ike", words @ ..] => ike::serve(words)?,
+        ["readme", programs] => readme::play(programs)?,
         ["interop", words @ ..] => interop::serve(words)?,
         ["compliance", job] => compliance::guest::serve(Path::new(job))?,
         _ => bail!("no such guest command: {words:?}"),

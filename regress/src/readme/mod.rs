@@ -1,0 +1,265 @@
+//! README.md as its reader plays it: two hosts of the lab run its shell blocks, in order, as they stand, and write its files.
+//!
+//! `apt-get`, `cargo` and `systemctl` are stubs: the first installs nothing, the second finds the programs already built, the
+//! third does what systemd would do of the units that were installed.
+
+mod blocks;
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::mount::{MsFlags, mount};
+
+use self::blocks::{Block, blocks};
+use crate::lab::{Boot, Finished, Host, Link, PATIENCE, Program, wait_until};
+use crate::tally::Tally;
+use crate::tree;
+
+/// Two hosts of README.md, the one that the text is for first.
+const ADDRESSES: [&str; 2] = ["192.0.2.1", "192.0.2.2"];
+
+/// Programs that README.md names and that are not really run.
+const STUBS: [(&str, &str); 3] = [
+    ("apt-get", "#!/bin/sh\n[ \"$1\" = install ]\n"),
+    (
+        "cargo",
+        "#!/bin/sh\nset -e\ncase \"$*\" in\n'build --release')\n  mkdir -p target/release\n  \
+         cp $PROGRAMS/setkey $PROGRAMS/racoon $PROGRAMS/racoonctl target/release/\n  ;;\n\
+         demo | regress) ;;\n*) exit 1 ;;\nesac\n",
+    ),
+    ("systemctl", include_str!("systemctl")),
+];
+
+/// Where the stubs are.
+const STUB_DIRECTORY: &str = "/run/stubs";
+
+/// Where the source tree seems to be.
+const SOURCE: &str = "/run/source";
+
+/// Another user than root, and his group.
+const MEMBER: u32 = 4711;
+const GROUP: u32 = 4712;
+
+/// Boots the lab for it.
+pub(crate) fn check() -> Result<Tally> {
+    let programs = tree::target().join("debug");
+    let programs = programs.to_str().context("the path of the programs is not text")?;
+    Boot::agent(&["readme", programs])?.limit(Duration::from_secs(600)).run(&mut std::io::stdout())?.check()?;
+    Ok(Tally::PASSED)
+}
+
+/// In the guest.
+pub(crate) fn play(programs: &str) -> Result<()> {
+    let text = fs::read_to_string(tree::root().join("README.md")).context("README.md")?;
+    let wire = Link::new("wire")?;
+    let readers = [Reader::new("alice", 0, programs)?, Reader::new("bob", 1, programs)?];
+    for reader in &readers {
+        wire.plug(&reader.host, "eth0", &[&format!("{}/24", ADDRESSES[reader.number])])?;
+        reader.prepare()?;
+    }
+    for block in blocks(&text) {
+        match &block {
+            Block::File { line, path, text } => {
+                println!("README.md:{line}: {path}");
+                for reader in &readers {
+                    reader.write(path, &reader.own(path, text))?;
+                }
+            }
+            Block::Shell { line, text, on_both } => {
+                for reader in readers.iter().take(if *on_both { 2 } else { 1 }) {
+                    reader.shell(&format!("README.md:{line}"), text)?;
+                }
+                afterwards(&readers, text).with_context(|| format!("after README.md:{line}"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What the text promises of a block that has been run.
+fn afterwards(readers: &[Reader; 2], commands: &str) -> Result<()> {
+    let [alice, _] = readers;
+    if commands.contains("racoonctl show-sa") {
+        for reader in readers {
+            reader.has_sas()?;
+        }
+    } else if commands.starts_with("kill ") {
+        for reader in readers {
+            let gone = || !reader.exists("/var/run/racoon.pid");
+            ensure!(wait_until(PATIENCE, gone, || Ok(()))?, "{}: racoon does not end", reader.host.name());
+            reader.is_empty()?;
+        }
+    } else if commands.contains("systemctl enable") {
+        ensure!(alice.ping()?.contains(" received"), "no answer under the units");
+        for reader in readers {
+            reader.has_sas()?;
+        }
+        alice.shell("reload", "systemctl reload setkey\nsystemctl reload racoon\n")?;
+        alice.has_sas().context("a reload of the same files")?;
+        alice.group_reaches_the_socket()?;
+    } else if commands.contains("systemctl disable") {
+        for reader in readers {
+            reader.is_empty()?;
+        }
+    } else if commands.ends_with("setkey -f /etc/ipsec.conf\n") && commands.starts_with("chmod 600 /etc/ipsec.conf") {
+        let pings = alice.ping()?;
+        ensure!(pings.contains(" 0% packet loss"), "with keys from a file: {pings}");
+    }
+    Ok(())
+}
+
+/// One of the two hosts.
+struct Reader {
+    host: Host,
+    number: usize,
+    programs: String,
+}
+
+impl Reader {
+    fn new(name: &str, number: usize, programs: &str) -> Result<Self> {
+        Ok(Self { host: Host::new(name)?, number, programs: programs.to_owned() })
+    }
+
+    /// Gives the host what a machine of its own has: places to install to, a log, a run directory, an empty source tree.
+    fn prepare(&self) -> Result<()> {
+        let name = self.host.name().to_owned();
+        self.host.enter(move || prepare(&name))?.with_context(|| self.host.name().to_owned())
+    }
+
+    /// A file as this host has it.
+    fn own(&self, path: &str, text: &str) -> String {
+        if self.number == 0 {
+            text.to_owned()
+        } else if path == "/etc/ipsec.conf" && text.contains("\nadd ") {
+            exchanged(text, [" -P out ", " -P in "])
+        } else {
+            exchanged(text, ADDRESSES)
+        }
+    }
+
+    fn write(&self, path: &str, text: &str) -> Result<()> {
+        let (file, text) = (path.to_owned(), text.to_owned());
+        self.host.enter(move || fs::write(file, text))?.with_context(|| path.to_owned())
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        let path = path.to_owned();
+        self.host.enter(move || Path::new(&path).exists()).unwrap_or(false)
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> Result<Finished> {
+        let path = format!("{STUB_DIRECTORY}:{}", std::env::var("PATH").unwrap_or_default());
+        let program = Program::new(program, arguments).dir(SOURCE).env("PATH", &path).env("PROGRAMS", &self.programs);
+        self.host.run(program)
+    }
+
+    /// Runs commands, of which none may fail or complain.
+    fn shell(&self, place: &str, commands: &str) -> Result<String> {
+        let name = self.host.name();
+        println!("{place}: {name}:\n{}", commands.trim_end());
+        let done = self.run("sh", &["-e", "-c", commands])?;
+        print!("{}", done.text());
+        ensure!(done.success(), "{place}: {name}: the commands ended with {}", done.exit);
+        ensure!(done.stderr.is_empty(), "{place}: {name}: the commands complained");
+        Ok(done.text())
+    }
+
+    fn ping(&self) -> Result<String> {
+        // The first packets may be lost to the negotiation.
+        Ok(self.run("ping", &["-n", "-c", "3", "-W", "5", ADDRESSES[1 - self.number]])?.text())
+    }
+
+    fn has_sas(&self) -> Result<()> {
+        let sas = || self.run("setkey", &["-D"]).map(|done| done.text()).unwrap_or_default();
+        let two = || sas().matches("state=mature").count() == 2;
+        ensure!(wait_until(PATIENCE, two, || Ok(()))?, "{}: not two SAs: {}", self.host.name(), sas());
+        let peers = self.run("racoonctl", &["show-sa", "isakmp"])?.text();
+        ensure!(peers.contains(ADDRESSES[1 - self.number]), "{}: no peer: {peers}", self.host.name());
+        let policies = self.run("setkey", &["-DPN"])?.text();
+        ensure!(policies.starts_with("192.0.2."), "{}: -DPN begins otherwise: {policies}", self.host.name());
+        Ok(())
+    }
+
+    fn is_empty(&self) -> Result<()> {
+        for (option, expected) in [("-D", "No SAD entries.\n"), ("-DP", "No SPD entries.\n")] {
+            let table = || self.run("setkey", &[option]).map(|done| done.text()).unwrap_or_default();
+            let empty = wait_until(PATIENCE, || table() == expected, || Ok(()))?;
+            ensure!(empty, "{}: setkey {option}: {}", self.host.name(), table());
+        }
+        Ok(())
+    }
+
+    /// `racoonctl` works for a member of the group of `adminsock`, under the unit and in racoon's own directory.
+    fn group_reaches_the_socket(&self) -> Result<()> {
+        let path = "/etc/racoon/racoon.conf";
+        let conf = self.run("cat", &[path])?.text();
+        let listen = format!("listen {{ adminsock \"/var/run/racoon/racoon.sock\" \"root\" \"{GROUP}\" 0660; }}\n");
+        self.write(path, &(conf.clone() + &listen))?;
+        self.shell("adminsock", "systemctl disable --now racoon\nsystemctl enable --now racoon\n")?;
+        for (group, works) in [(GROUP, true), (MEMBER, false)] {
+            let ids = [format!("--reuid={MEMBER}"), format!("--regid={group}")];
+            let words = [&ids[0], &ids[1], "--clear-groups", "racoonctl", "show-sa", "isakmp"];
+            let done = self.run("setpriv", &words)?;
+            ensure!(done.success() == works, "racoonctl as group {group}: {}", done.text());
+            let list = self.run("setpriv", &[&ids[0], &ids[1], "--clear-groups", "ls", "/var/run/racoon"])?;
+            ensure!(!list.success(), "group {group} can list the run directory");
+        }
+        self.write(path, &conf)
+    }
+}
+
+/// A text in which two words change places.
+fn exchanged(text: &str, [one, other]: [&str; 2]) -> String {
+    text.split(one).map(|part| part.replace(other, one)).collect::<Vec<_>>().join(other)
+}
+
+fn prepare(name: &str) -> Result<()> {
+    let none = None::<&str>;
+    // A run directory of its own: `/run` is one for all hosts. What the lab has there stays.
+    let own = Path::new("/run").join(name).join("run");
+    for kept in ["etc", "lab"] {
+        let to = own.join(kept);
+        fs::create_dir_all(&to)?;
+        mount(Some(&Path::new("/run").join(kept)), &to, none, MsFlags::MS_BIND, none).context("bind")?;
+    }
+    // A `/usr` to install to.
+    let layers = ["upper", "work"].map(|layer| Path::new("/run").join(name).join(layer));
+    layers.iter().try_for_each(fs::create_dir_all)?;
+    let [upper, work] = layers.each_ref().map(|layer| layer.display());
+    let options = format!("lowerdir=/usr,upperdir={upper},workdir={work}");
+    mount(Some("overlay"), "/usr", Some("overlay"), MsFlags::empty(), Some(options.as_str())).context("/usr")?;
+    // With what is bound below it.
+    mount(Some(&own), "/run", none, MsFlags::MS_BIND | MsFlags::MS_REC, none).context("/run")?;
+    mount(Some("log"), "/var/log", Some("tmpfs"), MsFlags::empty(), none).context("/var/log")?;
+    // systemd's folder is a link to the one of the machine that the lab runs on.
+    let _ = fs::remove_file("/etc/systemd");
+    fs::create_dir_all("/etc/systemd/system")?;
+    fs::create_dir(SOURCE)?;
+    for part in ["man", "ipsec-conf", "racoon"] {
+        symlink(tree::root().join(part), Path::new(SOURCE).join(part))?;
+    }
+    fs::create_dir(STUB_DIRECTORY)?;
+    for (name, text) in STUBS {
+        let path = Path::new(STUB_DIRECTORY).join(name);
+        fs::write(&path, text)?;
+        fs::set_permissions(&path, Permissions::from_mode(0o755))?;
+    }
+    if !Path::new("/var/run").exists() {
+        bail!("there is no /var/run");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_change_places() {
+        assert_eq!(exchanged("a b ab", ["a", "b"]), "b a ba");
+        assert_eq!(exchanged("x -P out y -P in z", [" -P out ", " -P in "]), "x -P in y -P out z");
+    }
+}
