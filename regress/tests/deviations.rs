@@ -31,7 +31,9 @@ fn defined(line: &str) -> Option<&str> {
     if let Some(case) = line.strip_prefix("=== ") {
         return Some(case);
     }
-    if let Some(scene) = line.strip_prefix("(\"") {
+    // The only scene of a list stands in the line of the list.
+    let scene = line.strip_prefix("(\"").or_else(|| Some(line.split_once("&[(\"")?.1));
+    if let Some(scene) = scene {
         return scene.split('"').next();
     }
     line.rsplit_once("fn ")?.1.split(['(', '<']).next()
