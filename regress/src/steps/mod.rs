@@ -31,8 +31,6 @@ enum When {
     Short,
     /// Only with `--full`.
     Full,
-    /// Only by its name.
-    Named,
 }
 
 /// What a step does, and where.
@@ -71,7 +69,7 @@ const STEPS: &[Step] = &[
     Step::lab("compliance-xfrm", "the same, NETLINK_XFRM", When::Always, || compliance::check("xfrm")),
     Step::lab("door", "racoon at both of the kernel's doors", When::Always, twins::check_door),
     Step::lab("twins", "PF_KEY and NETLINK_XFRM say the same", When::Always, twins::check),
-    Step::lab("readme", "README.md's files and commands, in order", When::Named, readme::check),
+    Step::lab("readme", "README.md's files and commands, in order", When::Always, readme::check),
     Step::lab("demo", "two hosts speak ESP, PF_KEY", When::Always, || demo::check("pfkey")),
     Step::lab("demo-xfrm", "the same on a kernel without PF_KEY", When::Always, || demo::check("xfrm")),
     Step::lab("demo-amx", "the same as on a processor with AMX", When::Always, demo::check_like_amx),
@@ -126,11 +124,7 @@ pub(crate) fn run(words: &[&str]) -> Result<bool> {
 /// The list of steps.
 pub(crate) fn list() -> String {
     let line = |step: &Step| {
-        let when = match step.when {
-            When::Full => " (--full)",
-            When::Named => " (by its name)",
-            When::Always | When::Short => "",
-        };
+        let when = if step.when == When::Full { " (--full)" } else { "" };
         format!("  {:15} {}{when}\n", step.name, step.about)
     };
     STEPS.iter().map(line).collect()
@@ -152,7 +146,7 @@ fn choose(words: &[&str]) -> Result<(Vec<&'static Step>, Options)> {
             other => bail!("no step {other}; there are:\n{}", list()),
         }
     }
-    let timely = |step: &Step| step.when == When::Always || step.when == if full { When::Full } else { When::Short };
+    let timely = |step: &Step| step.when == When::Always || (step.when == When::Full) == full;
     let wanted = |step: &&Step| if names.is_empty() { timely(step) } else { names.contains(&step.name) };
     Ok((STEPS.iter().filter(wanted).collect(), options))
 }
@@ -222,7 +216,6 @@ mod tests {
         assert!(full.contains(&"properties") && !full.contains(&"test"));
         assert!(short.iter().all(|name| *name == "test" || full.contains(name)), "{short:?} {full:?}");
         assert_eq!(names(&["--full", "twins", "fmt"]), ["fmt", "twins"]);
-        assert!(!full.contains(&"readme"));
-        assert_eq!(names(&["readme"]), ["readme"]);
+        assert!(short.contains(&"readme") && full.contains(&"readme"));
     }
 }
