@@ -26,7 +26,8 @@ pub enum KernelRequest {
     /// Add a policy, and refuse if one with its selector and direction exists: it is never replaced. Answered by
     /// [`KernelEvent::PolicyAdded`].
     AddPolicy(RequestId, Policy),
-    /// Delete a policy that an `AddPolicy` of ours created: the one with this index, and no other. Not answered; that it is
+    /// Delete a policy that an `AddPolicy` of ours created: the one with this index, if it still has this selector and
+    /// direction, and no other. Not answered; that it is
     /// gone already is no error.
     DeletePolicy(PolicyName),
 }
@@ -321,7 +322,7 @@ impl Policy {
 /// What names a policy in the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PolicyName {
-    /// The kernel's number of it, which is not given to another one.
+    /// The kernel's number of it. Linux gives the first one of a network namespace twice.
     pub index: u32,
     /// Which way its packets go.
     pub direction: Direction,

@@ -559,9 +559,19 @@ impl Door {
         }
     }
 
-    /// SPDDELETE2, by the index: one with the same selector may be somebody else's by now.
+    /// SPDDELETE2, by the index: one with the same selector may be somebody else's by now. The selector is compared, too:
+    /// Linux gives the first index of a network namespace twice.
     fn delete_policy(&mut self, name: &PolicyName) {
         let mut request = Vec::new();
+        let there = request::spdget(self.requests.origin(0), name.index, &mut request)
+            .and_then(|()| self.requests.ask(&request, policy::name));
+        if let Ok(Ok(Some(there))) = there
+            && there != (name.direction, name.selector)
+        {
+            let Selector { source, destination, .. } = name.selector;
+            (self.log)(Remark::Debug(format!("the {} policy {source}->{destination} is gone", name.direction)));
+            return self.record_policy_gone(name.direction, &name.selector);
+        }
         let asked = request::spddelete2(self.requests.origin(0), name.index, &mut request)
             .and_then(|()| self.requests.ask(&request, |_| ()));
         if asked.as_ref().err().is_none_or(is_missing_policy) {
