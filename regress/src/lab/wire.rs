@@ -114,18 +114,26 @@ fn open() -> Result<Socket> {
 
 fn count(mut socket: Socket, stop: &AtomicBool) -> Seen {
     let mut seen = Seen::default();
-    let mut frame = [0; 2048];
-    let mut next = || socket.read(&mut frame).map(|length| seen.add(frame.get(..length).unwrap_or_default())).is_ok();
     while !stop.load(Ordering::Relaxed) {
         // A timeout is the time to look at `stop` again.
-        next();
+        read_frame(&mut socket, &mut seen);
     }
-    // What has crossed by then may still wait to be read.
-    while next() {}
+    // What has crossed by then may still wait to be read. Traffic may go on, so this must not wait for silence.
+    if socket.set_nonblocking(true).is_ok() {
+        while read_frame(&mut socket, &mut seen) {}
+    }
     for count in seen.counts.values_mut() {
         *count = count.div_ceil(2);
     }
     seen
+}
+
+/// Counts the next frame. False: none came in time.
+fn read_frame(socket: &mut Socket, seen: &mut Seen) -> bool {
+    let mut frame = [0; 2048];
+    let Ok(length) = socket.read(&mut frame) else { return false };
+    seen.add(frame.get(..length).unwrap_or_default());
+    true
 }
 
 /// What an Ethernet frame carries; none for ARP and for the chatter of neighbour discovery.
