@@ -7,6 +7,7 @@ mod loss;
 mod mismatch;
 mod paths;
 mod renewal;
+mod replaced;
 mod scene;
 mod sequence;
 
@@ -35,6 +36,7 @@ const SUITES: [(&str, &[&[Play]]); 2] = [
             generated::PLAYS,
             authorization::PLAYS,
             sequence::PLAYS,
+            replaced::PLAYS,
         ],
     ),
     ("loss", &[loss::PLAYS]),

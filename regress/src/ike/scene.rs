@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::lab::{Host, Link, PATIENCE, Pings, Program, Stdin, wait_until};
+use crate::lab::{Finished, Host, Link, PATIENCE, Pings, Program, Stdin, wait_until};
 use crate::racoon::{Files, Ours, Racoon};
 
 /// What the traffic between the two is, and how it is protected.
@@ -299,6 +299,13 @@ impl Scene {
         let done = self.host(side).run(program)?;
         ensure!(done.success() && done.text().is_empty(), "setkey: {}", done.text());
         Ok(())
+    }
+
+    /// Loads a file on a side in place of what is there.
+    pub(super) fn replace(&self, side: Side, script: String) -> Result<Finished> {
+        let program = Program::new(&self.ours.setkey.to_string_lossy(), &["-f", "--replace", "-"]);
+        let program = program.env("LIBPFKEY_BACKEND", &self.ours.backend).stdin(Stdin::Bytes(script.into_bytes()));
+        self.host(side).run(program)
     }
 
     /// Waits until something is so.

@@ -1,0 +1,190 @@
+//! Loads that replace manual keys and policies under traffic (`setkey -f --replace`), without IKE.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::Play;
+use super::scene::{Scene, Shape, Side};
+use crate::lab::{Daemon, Finished, daemon_dir};
+use crate::racoon::Ours;
+
+pub(super) const PLAYS: &[Play] = &[("manual keys, replaced under traffic", replaced)];
+
+/// How often both hosts get other keys and policies.
+const ROUNDS: usize = 3;
+/// Answers that show that traffic goes on.
+const ANSWERS: usize = 20;
+
+/// One of two states of a host: other SPIs, keys, reqids, and policies in another order.
+#[derive(Clone, Copy, Debug)]
+enum State {
+    One,
+    Other,
+}
+
+impl State {
+    /// A file of a side. `last` comes behind its statements.
+    fn file(self, side: Side, last: &str) -> String {
+        let (spi, digit, step) = match self {
+            Self::One => (0x1000, '1', "esp/transport//require"),
+            Self::Other => (0x2000, '2', "esp/transport//unique:7"),
+        };
+        let reqid = if matches!(self, Self::Other) { "-u 7" } else { "" };
+        let (key, hash) = (digit.to_string().repeat(32), digit.to_string().repeat(40));
+        let sa = |from, to, spi| {
+            format!(
+                "add {from} {to} esp {spi:#x} -m transport -r 32 {reqid} -E aes-cbc 0x{key} -A hmac-sha1 0x{hash};\n"
+            )
+        };
+        let (a, b) = ("192.0.2.1", "192.0.2.2");
+        let (us, peer) = if side == Side::Alice { (a, b) } else { (b, a) };
+        let policies = |upper: &str| {
+            format!("spdadd {us} {peer} {upper} -P out ipsec {step};\nspdadd {peer} {us} {upper} -P in ipsec {step};\n")
+        };
+        // The other state has a policy for pings before the one for all packets, and one for UDP in clear before both.
+        let policies = match self {
+            Self::One => policies("any"),
+            Self::Other => {
+                format!("spdadd {us} {peer} udp -P out none;\n{}{}", policies("icmp"), policies("any"))
+            }
+        };
+        format!("flush;\nspdflush;\n{}{}{policies}{last}", sa(a, b, spi + 1), sa(b, a, spi + 2))
+    }
+}
+
+/// A ping every 10 ms.
+struct Traffic<'h> {
+    _ping: Daemon,
+    output: PathBuf,
+    scene: &'h Scene,
+}
+
+impl<'h> Traffic<'h> {
+    fn start(scene: &'h Scene) -> Result<Self> {
+        let output = daemon_dir(&scene.alice, "ping")?.join("output");
+        let mut command = Command::new("ping");
+        command.args(["-n", "-i", "0.01", "192.0.2.2"]);
+        Ok(Self { _ping: Daemon::start(&scene.alice, command, &output)?, output, scene })
+    }
+
+    /// Waits until traffic has gone on.
+    fn goes_on(&self) -> Result<()> {
+        let wanted = answers(&self.output)? + ANSWERS;
+        self.scene.until("answers to pings", || Ok(answers(&self.output)? >= wanted))
+    }
+}
+
+/// Answered pings so far.
+fn answers(output: &Path) -> Result<usize> {
+    Ok(fs::read_to_string(output).context("the output of ping")?.matches("icmp_seq=").count())
+}
+
+fn replaced(ours: &Ours) -> Result<()> {
+    let scene = Scene::new(ours, Shape::Transport)?;
+    let load =
+        |state: State| Side::BOTH.into_iter().try_for_each(|side| silent(&scene.replace(side, state.file(side, ""))?));
+    load(State::One)?;
+    let traffic = Traffic::start(&scene)?;
+    traffic.goes_on()?;
+    let watch = scene.wire.watch()?;
+    for _ in 0..ROUNDS {
+        load(State::Other)?;
+        traffic.goes_on()?;
+        load(State::One)?;
+        traffic.goes_on()?;
+    }
+    equal_sas_stay(&scene)?;
+    let seen = watch.end()?;
+    ensure!(seen.of("ESP") >= ROUNDS * ANSWERS, "hardly any ESP on the wire: {seen}");
+    ensure!(seen.of("ICMP") == 0, "in clear on the wire: {seen}");
+    failures_leave_the_old_state(&scene)?;
+    replaced_sas_come_back_with_their_counters(&scene, &ours.backend, &traffic)?;
+    drop(traffic);
+
+    // Who would not see pings in clear could not miss them.
+    let watch = scene.wire.watch()?;
+    for side in Side::BOTH {
+        silent(&scene.replace(side, "spdflush;\n".into())?)?;
+    }
+    let pings = scene.ping(Side::Alice, &["-c", "5", "-i", "0.05", "-w", "60"])?;
+    let seen = watch.end()?;
+    ensure!(pings.received == 5 && seen.of("ICMP") >= 10, "without policies pings are in clear: {pings:?}, {seen}");
+    Ok(())
+}
+
+/// The same file again: SAs go on counting.
+fn equal_sas_stay(scene: &Scene) -> Result<()> {
+    let before = counted(scene)?;
+    silent(&scene.replace(Side::Alice, State::One.file(Side::Alice, ""))?)?;
+    let after = counted(scene)?;
+    ensure!(
+        before.len() == 2 && before.iter().zip(&after).all(|(before, after)| before <= after),
+        "{before:?} {after:?}"
+    );
+    Ok(())
+}
+
+/// Packets of Alice's SAs.
+fn counted(scene: &Scene) -> Result<Vec<u64>> {
+    let text = scene.sas(Side::Alice)?;
+    let number = |line: &str| line.split_once("allocated: ")?.1.split_whitespace().next()?.parse().ok();
+    let counted: Vec<u64> = text.lines().filter_map(number).collect();
+    ensure!(counted.iter().all(|count| *count > 0), "SAs that count nothing:\n{text}");
+    Ok(counted)
+}
+
+/// A statement that this kernel refuses and `--check` lets pass.
+const REFUSED: &str = "spdadd 10.8.0.0/16 10.9.0.0/16 any -P out ipsec esp/tunnel/192.0.2.1-192.0.2.2/use;\n";
+
+/// A kernel refuses the last statement of a file in which all else is other: what was there before is there again.
+fn failures_leave_the_old_state(scene: &Scene) -> Result<()> {
+    let before = [scene.setkey(Side::Alice, &["-DP"])?, scene.sas(Side::Alice)?].map(|text| named(&text));
+    let done = scene.replace(Side::Alice, State::Other.file(Side::Alice, REFUSED))?;
+    let text = done.text();
+    let said = "setkey: nothing was changed: the old state was put back\n";
+    ensure!(!done.success() && text.ends_with(said), "{text}");
+    let after = [scene.setkey(Side::Alice, &["-DP"])?, scene.sas(Side::Alice)?].map(|text| named(&text));
+    ensure!(before == after, "before:\n{before:?}\nafter:\n{after:?}");
+    Ok(())
+}
+
+/// The same with other keys under the same SPIs. NETLINK_XFRM puts the old SAs back where their counters were, and the peer
+/// goes on accepting their packets. PF_KEY cannot: it leaves them out, and says so.
+fn replaced_sas_come_back_with_their_counters(scene: &Scene, backend: &str, traffic: &Traffic<'_>) -> Result<()> {
+    let file = State::One.file(Side::Alice, REFUSED).replace(&"1".repeat(32), &"3".repeat(32));
+    let before = named(&scene.sas(Side::Alice)?);
+    let done = scene.replace(Side::Alice, file)?;
+    let text = done.text();
+    let is_xfrm = backend == "xfrm";
+    let said = if is_xfrm {
+        "setkey: nothing was changed: the old state was put back\n"
+    } else {
+        "setkey: the old state was put back, without 2 SAs\n"
+    };
+    ensure!(!done.success() && text.ends_with(said), "{text}");
+    if !is_xfrm {
+        return Ok(());
+    }
+    let after = named(&scene.sas(Side::Alice)?);
+    ensure!(before == after, "before:\n{before:?}\nafter:\n{after:?}");
+    traffic.goes_on()
+}
+
+/// What a dump says of entries and their keys, without what counts.
+fn named(text: &str) -> Vec<String> {
+    let mut lines: Vec<_> = text
+        .lines()
+        .filter(|line| ["[any]", "spi=", "E: ", "A: ", "esp/"].iter().any(|mark| line.contains(mark)))
+        .map(str::to_owned)
+        .collect();
+    lines.sort();
+    lines
+}
+
+fn silent(done: &Finished) -> Result<()> {
+    ensure!(done.success() && done.text().is_empty(), "setkey: {}", done.text());
+    Ok(())
+}
