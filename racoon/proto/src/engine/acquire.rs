@@ -164,10 +164,13 @@ impl Engine {
             return Ok(sa.block);
         }
         let skip_passive = matches!(origin, Origin::Acquire(_));
-        let known = Known { skip_passive, ..Known::address(PeerAddress::from(remote)) };
+        // Main mode has no other pre-shared key than that of the peer's address. By an anonymous block, a peer whose own block
+        // is passive would have the rights of that one.
+        let any = Known { key_of_address: true, ..Known::address(PeerAddress::from(remote)) };
+        let known = Known { skip_passive, ..any };
         let block = self.settings.remotes.select(&known).map_err(|error| Cause::NoRemote(error.to_string()))?;
         block.ok_or_else(|| {
-            let passive = self.settings.remotes.candidates(&Known::address(PeerAddress::from(remote)));
+            let passive = self.settings.remotes.candidates(&any);
             let names = passive.iter().filter_map(|at| self.settings.remotes.get(*at)).map(|one| one.name.as_str());
             Cause::NoRemote(match names.collect::<Vec<_>>().as_slice() {
                 [] => remote.ip().to_string(),

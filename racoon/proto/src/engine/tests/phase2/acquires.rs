@@ -1,6 +1,7 @@
 //! What the kernel asks for.
 
 use super::*;
+use crate::config::GeneratePolicy;
 use crate::engine::acquire::ATTEMPTS_MAX;
 
 #[test]
@@ -119,6 +120,17 @@ fn nobody_to_speak_with() {
                  192.0.2.2 (remote block 192.0.2.2 is passive): 192.0.2.1/32 -> 192.0.2.2/32";
     assert_eq!(net.world.a.lines(Level::Error), [error]);
     assert_eq!(net.kernels[0].failed, [acquire(1)]);
+    // `remote anonymous` does not take its place: by that the peer would have rights that its own block does not give.
+    let mut net = Net::new(hosts(), &transport(), &sainfo());
+    let own = Remote { passive: true, ..block_for(B) };
+    let any = Remote { address: None, generate_policy: GeneratePolicy::Require, ..block_for(B) };
+    let mut both = settings(B, |_, settings| settings.sainfos = Sainfos::new(vec![sainfo()]));
+    both.remotes = Remotes::new(vec![own, any]);
+    net.world.a.engine.handle_control(Time::default(), Control::Reload(Box::new(both))).unwrap();
+    net.acquire();
+    net.settle();
+    assert_eq!(net.world.a.lines(Level::Error), [error]);
+    assert!(net.world.a.sent.is_empty());
     let none = |_: &mut Remote, settings: &mut Settings| settings.sainfos = Sainfos::default();
     let mut net = Net::with(hosts(), &transport(), [sainfo(), sainfo()], none, |_, _| {});
     net.acquire();
