@@ -165,6 +165,11 @@ impl Engine {
             let peer = SocketAddr::new(ends.remote, self.settings.port);
             self.log(Level::Info, Some(peer), || "the peer does not answer: removing the SAs of an earlier run".into());
             self.end_earlier(ends, false);
+            // The peer may have its half still. Without INITIAL-CONTACT it would go on to send by it.
+            let is_up = |id| self.phase2s.get(id).is_some_and(|phase2: &Phase2| phase2.established().is_some());
+            if !self.phase1s.is_peer(ends.remote) && !self.phase2s.with(ends).into_iter().any(is_up) {
+                self.contacted.remove(&ends.remote);
+            }
         }
     }
 

@@ -76,10 +76,12 @@ fn they_go_if_the_peer_does_not_answer() {
     net.pass_with(seconds(200), |_| Fate::Drop);
     assert!(!sas.iter().any(|name| has(&net, name)));
     assert!(net.world.a.has_logged(Level::Info, "the peer does not answer: removing the SAs of an earlier run"));
-    // The next packet makes new ones.
+    // The next packet makes new ones, and the peer, which has its half still, is told that all before is gone.
+    assert_eq!(Net::established(&net.world.b), 1);
     net.acquire();
     net.settle();
-    assert_eq!(Net::established(&net.world.a), 1);
+    assert_eq!((Net::established(&net.world.a), Net::established(&net.world.b)), (1, 1));
+    net.assert_pairs(1);
 }
 
 #[test]
