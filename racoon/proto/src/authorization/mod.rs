@@ -326,6 +326,9 @@ fn check_side(environment: &Environment<'_>, peer: &Peer<'_>, outbound: &Selecto
     if special().iter().any(|one| one.overlaps(side)) {
         return Err(format!("{side} is no host or subnet of unicast addresses"));
     }
+    if link_local().iter().any(|one| one.overlaps(side)) && side != Prefix::host(peer.ends.remote) {
+        return Err(format!("{side} has link-local addresses, which are not only the peer's"));
+    }
     if let Some(own) = environment.addresses.range(side.address()..=side.last()).next() {
         return Err(format!("{side} overlaps {own}, an address of this host; {WIDEN}"));
     }
@@ -346,8 +349,16 @@ fn check_side(environment: &Environment<'_>, peer: &Peer<'_>, outbound: &Selecto
     }
 }
 
-/// Prefixes that are nobody's side: unspecified, loopback and multicast.
-fn special() -> [Prefix; 6] {
+/// Prefixes whose addresses every link has: of routers and other neighbours of ours, too.
+fn link_local() -> [Prefix; 2] {
+    [
+        Prefix::new(Ipv4Addr::new(169, 254, 0, 0).into(), 16),
+        Prefix::new(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0).into(), 10),
+    ]
+}
+
+/// Prefixes that are nobody's side: unspecified, loopback, multicast, and IPv4 addresses written as IPv6 ones.
+fn special() -> [Prefix; 7] {
     [
         Prefix::new(Ipv4Addr::UNSPECIFIED.into(), 8),
         Prefix::new(Ipv4Addr::LOCALHOST.into(), 8),
@@ -355,6 +366,7 @@ fn special() -> [Prefix; 6] {
         Prefix::host(Ipv6Addr::UNSPECIFIED.into()),
         Prefix::host(Ipv6Addr::LOCALHOST.into()),
         Prefix::new(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0).into(), 8),
+        Prefix::new(Ipv4Addr::UNSPECIFIED.to_ipv6_mapped().into(), 96),
     ]
 }
 

@@ -288,6 +288,11 @@ fn generated_in_tunnel_mode_is_for_a_side_that_is_nobody_elses() {
         (asks("224.0.0.0/4"), "224.0.0.0/4 is no host or subnet of unicast addresses"),
         (asks("128.0.0.0/1"), "128.0.0.0/1 is no host or subnet of unicast addresses"),
         (Case::tunnel("::/0", "::/1"), "::/1 is no host or subnet of unicast addresses"),
+        (Case::tunnel("::/0", "::ffff:10.3.0.7"), "::ffff:10.3.0.7/128 is no host or subnet of unicast addresses"),
+        // Link-local addresses are everybody's, but for that which the peer speaks from.
+        (Case::tunnel("::/0", "fe80::1"), "fe80::1/128 has link-local addresses, which are not only the peer's"),
+        (asks("169.254.0.0/16"), "169.254.0.0/16 has link-local addresses, which are not only the peer's"),
+        (Case::tunnel("fe80::2", "fe80::9").with(|case| case.peer = "fe80::9"), "generated"),
         // Our own addresses.
         (asks(US), &all("192.0.2.1/32 overlaps 192.0.2.1, an address of this host")),
         (asks("10.1.0.1"), &all("10.1.0.1/32 overlaps 10.1.0.1, an address of this host")),
