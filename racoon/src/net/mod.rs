@@ -265,10 +265,14 @@ impl Sockets {
     /// # Errors
     /// The system's, from recvmmsg(2) or recvmsg(2).
     pub fn receive(&mut self, socket: SocketAddr) -> io::Result<Option<Input<'_>>> {
-        for _ in 0..DROPPED_AT_ONCE {
+        for read in 0..=DROPPED_AT_ONCE {
             if let Some((local, remote, natt, arrived, start)) = self.next_message() {
                 let bytes = self.batch.bytes(arrived).get(start..).unwrap_or_default();
                 return Ok(Some(Input::Message(Received { local, remote, bytes, natt })));
+            }
+            // What is left in the socket makes it readable; what is left in a batch does not.
+            if read == DROPPED_AT_ONCE {
+                break;
             }
             let Some(reader) = self.sockets.get(&socket) else { return Ok(None) };
             self.read_from = socket;

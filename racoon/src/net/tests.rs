@@ -312,6 +312,25 @@ fn batches() {
     assert_eq!(message(&mut sockets, ours).2, largest);
 }
 
+/// A message that is read behind as many keepalives as are dropped at once is not left in the batch: nothing would make its
+/// socket readable.
+#[test]
+fn a_message_behind_keepalives() {
+    let port = free_port();
+    let mut sockets = Sockets::open(options(&format!("isakmp 127.0.0.1 [{port}];")), Log::in_memory()).unwrap();
+    let (ours, peer) = (loopback(port), peer());
+    for _ in 0..(DROPPED_AT_ONCE - 1) * batch::BATCH {
+        peer.send_to(&[0xff], ours).unwrap();
+    }
+    peer.send_to(b"a message", ours).unwrap();
+    while await_input(&sockets, Duration::ZERO) {
+        if let Some(Input::Message(message)) = sockets.receive(ours).unwrap() {
+            return assert_eq!(message.bytes, b"a message");
+        }
+    }
+    panic!("it waits for another datagram");
+}
+
 /// What was read of a socket is not taken for another one's, nor lost, when the other one is read; and a socket that is
 /// closed has none.
 #[test]
