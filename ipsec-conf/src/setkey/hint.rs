@@ -72,6 +72,16 @@ pub(super) fn is_keyword(word: &str) -> bool {
     [&STATEMENTS[..], &PROTOCOLS, &MODES, &PADDINGS, &COMPRESSIONS].iter().any(|words| words.contains(&word))
 }
 
+/// Whether a word begins statements, or could be a misspelt one that does.
+pub(super) fn is_like_statement(word: &str) -> bool {
+    STATEMENTS.contains(&word) || spelling::guess(word, STATEMENTS).is_some()
+}
+
+/// Whether a word is the protocol of an SA.
+pub(super) fn is_protocol(word: &str) -> bool {
+    PROTOCOLS.contains(&word)
+}
+
 /// Whether a word could be the misspelt name of an algorithm.
 pub(super) fn is_like_algorithm(word: &str) -> bool {
     let names = Encryption::NAMES.iter().map(|(name, _)| *name);

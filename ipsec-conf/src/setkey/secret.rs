@@ -1,6 +1,6 @@
 //! Which parts of a statement are keys or could be: no error shows them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::ast::{Authentication, Encryption};
 use super::hint;
@@ -38,6 +38,9 @@ pub(crate) fn secrets_of(text: &str, doubtful: bool) -> Secrets {
     let mut spans = Vec::new();
     let mut trust = if doubtful { Trust::Guarded } else { Trust::Open };
     let mut before_policy = true;
+    let mut first = "";
+    // The last tokens, the latest first.
+    let mut last = ["", ""];
     // Tokens since `-ctx`, whose label stands in quotes.
     let mut since_label = usize::MAX;
     let mut end_of_last = 0;
@@ -59,22 +62,34 @@ pub(crate) fn secrets_of(text: &str, doubtful: bool) -> Secrets {
             Token::Illegal(_) => matches!(trust, Trust::Key | Trust::Guarded),
             _ if continues => true,
             _ => match trust {
+                // Behind an SPI, as where the option and the algorithm's name were forgotten.
+                Trust::Open if matches!(first, "add" | "update") && is_spi(last) && !is_behind_spi(source) => true,
                 Trust::Open => is_long(source, index == 0, before_policy),
                 Trust::Name => !is_word(source) && !is_name(text, end_of_last, source),
                 Trust::Key => !is_structure(source),
-                Trust::Guarded => !is_word(source) && !is_small(source),
+                Trust::Guarded => !is_word(source) && !is_small(source) && source.parse::<Ipv4Addr>().is_err(),
             },
         };
         if is_secret {
             spans.push((start, end_of_last));
         }
         before_policy &= source != "-P";
+        if index == 0 {
+            first = source;
+        }
+        last = [source, last[0]];
         since_label = if source == "-ctx" { 0 } else { since_label.saturating_add(1) };
         trust = match (trust, token) {
             (_, Token::Plain("-E" | "-A" | "auth" | "enc")) => Trust::Name,
             (Trust::Name, Token::Quoted(_) | Token::Plain("null" | "simple")) => Trust::Guarded,
             (Trust::Name, _) => Trust::Key,
             (Trust::Open, Token::Plain(word)) if is_algorithm(word) => Trust::Key,
+            // Another file, such as one of pre-shared keys.
+            (Trust::Open, Token::Plain(word) | Token::Illegal(word))
+                if index == 0 && !hint::is_like_statement(word) =>
+            {
+                Trust::Guarded
+            }
             (Trust::Open, Token::Plain(_) | Token::Illegal(_) | Token::End) => Trust::Open,
             (Trust::Open, Token::Quoted(_)) if !is_secret => Trust::Open,
             _ => Trust::Guarded,
@@ -128,6 +143,21 @@ fn is_word(word: &str) -> bool {
     is_structure(word) || hint::is_keyword(word) || is_algorithm(word) || WORDS.contains(&word)
 }
 
+/// Whether the last tokens are a protocol and an SPI.
+fn is_spi([word, before]: [&str; 2]) -> bool {
+    hint::is_protocol(before) && is_number(word)
+}
+
+/// What may stand behind the SPI of an SA, or is no more than misspelt.
+fn is_behind_spi(word: &str) -> bool {
+    is_number(word) || is_word(word) || hint::is_like_algorithm(word)
+}
+
+/// A number, or a range of them, too short for a key.
+fn is_number(word: &str) -> bool {
+    word.starts_with(|c: char| c.is_ascii_digit()) && !is_long(word, false, true)
+}
+
 /// Punctuation, an option, or the `0x` that lacks its digits.
 fn is_structure(word: &str) -> bool {
     matches!(word, ";" | "[" | "]" | "/" | "," | "0x" | "0X") || (word.starts_with('-') && word != "-")
@@ -166,7 +196,6 @@ mod tests {
     #[test]
     fn what_is_a_key_or_could_be() {
         for (text, expected) in [
-            ("frob a b;", "frob a b;"),
             ("add a b esp 0x10000001 -E null;", "add a b esp 0x10000001 -E null;"),
             ("add a b ah 1 -A hmac-md5 \"a b\";", "add a b ah 1 -A hmac-md5 *****;"),
             ("add a b esp 1 -ctx 1 \"label\" -E null;", "add a b esp 1 -ctx 1 \"label\" -E null;"),
@@ -189,7 +218,17 @@ mod tests {
             ("0x0011223344;", "************;"),
             ("00112233;", "********;"),
             ("Zm9vYmFyYmF6cXV4;", "****************;"),
-            ("gateway-of-the-branch1.example x;", "gateway-of-the-branch1.example x;"),
+            ("gateway-of-the-branch1.example x;", "gateway-of-the-branch1.example *;"),
+            // Other files.
+            ("frob a 192.0.2.1 esp;", "frob * 192.0.2.1 esp;"),
+            ("192.0.2.1 secret\n192.0.2.2 other;", "192.0.2.1 ******\n192.0.2.2 *****;"),
+            ("spadd a 192.0.2.1 any -P out none;", "spadd a 192.0.2.1 any -P out none;"),
+            ("@a @b : PSK secret;", "@* ** * *** ******;"),
+            // A word behind an SPI, but for one that is misspelt.
+            ("add a b tcp 0x1000 secret;", "add a b tcp 0x1000 ******;"),
+            ("add a b tcp spi secret;", "add a b tcp spi secret;"),
+            ("update a b ah 1-9 aes-cbb -m tunnle;", "update a b ah 1-9 aes-cbb -m tunnle;"),
+            ("spdadd a b tcp -P out nnoe;", "spdadd a b tcp -P out nnoe;"),
         ] {
             assert_eq!(blotted(text, false), expected, "{text}");
         }
