@@ -108,7 +108,8 @@ fn the_file_of_an_ike_daemon_is_not_ours() {
                    ETC/ipsec-tools.d/*.conf or ETC/ipsec.conf\n";
     let skipped =
         "setkey-load: skipping ETC/ipsec.conf: it is a file of strongSwan or libreswan, not a setkey script\n";
-    for text in [STRONGSWAN, LIBRESWAN, "config\tsetup\n", "  conn a\n", "ca x\n", "\tinclude x\n"] {
+    let marked = format!("\u{feff}{STRONGSWAN}");
+    for text in [STRONGSWAN, &marked, LIBRESWAN, "config\tsetup\r\n", "  conn a\n", "ca x\n", "\tinclude x\n"] {
         let host = Host::new(&[("ipsec.conf", text)]);
         host.kernel.load(&script(0x1999));
         for verb in ["list", "check", "start", "reload"] {
@@ -157,7 +158,8 @@ fn one_flush_for_all_files() {
 #[test]
 fn a_start_loads_what_it_can() {
     let broken = format!("{}frob;\nadd 192.0.2.1 192.0.2.2 esp 0x1888 -E null;\n", script(0x1001));
-    let (second, third) = (format!("# one\n flush; {}", script(0x1002)), script(0x1003));
+    let (second, third) =
+        (format!("# one\n flush; {}", script(0x1002)), script(0x1003).replacen("flush;", "flush  esp ;", 1));
     let host = Host::new(&[
         ("ipsec-tools.conf", &broken),
         ("ipsec-tools.d/a.conf", &second),
