@@ -560,13 +560,14 @@ impl Door {
     }
 
     /// SPDDELETE2, by the index: one with the same selector may be somebody else's by now. The selector is compared, too:
-    /// Linux gives the first index of a network namespace twice.
+    /// Linux gives the first index of a network namespace twice. So is what it does, as far as that is recorded: Linux keeps
+    /// the index of a policy that somebody replaced.
     fn delete_policy(&mut self, name: &PolicyName) {
         let mut request = Vec::new();
         let there = request::spdget(self.requests.origin(0), name.index, &mut request)
-            .and_then(|()| self.requests.ask(&request, policy::name));
+            .and_then(|()| self.requests.ask(&request, policy::from_message));
         if let Ok(Ok(Some(there))) = there
-            && there != (name.direction, name.selector)
+            && !self.is_ours(&there, name)
         {
             let Selector { source, destination, .. } = name.selector;
             (self.log)(Remark::Debug(format!("the {} policy {source}->{destination} is gone", name.direction)));

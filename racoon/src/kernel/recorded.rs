@@ -7,9 +7,10 @@ use ipsec_conf::kernel_state::{
     self, Confirmation, PolicyEntry, PolicyInKernel, PolicyKey, Record, SaEntry, SaInKernel, SaKey,
 };
 use libpfkey::num::MODE_TUNNEL;
-use libpfkey::{Error, ExtensionType, Message, MessageType, Result, SaState, SaType, request};
+use libpfkey::{Dialect, Error, ExtensionType, Message, MessageType, Result, SaState, SaType, request};
 use racoon_proto::kernel::{
-    Action, Direction, EarlierSa, Level, Mode, Policy, Prefix, SaInstallation, SaName, Selector, Template, UdpPorts,
+    Action, Direction, EarlierSa, Level, Mode, Policy, PolicyName, Prefix, SaInstallation, SaName, Selector, Template,
+    UdpPorts,
 };
 use racoon_proto::num::Protocol;
 
@@ -217,6 +218,23 @@ impl Door {
             let key = policy_key(policy.direction, &policy.selector);
             self.record(Record::PolicyPresent(key, Confirmation { index: policy.index, time: since_1970() }));
         }
+    }
+
+    /// Whether a policy that the kernel has is ours with this name: its selector is the same, and on Linux, which keeps the
+    /// index of a policy that somebody replaces, so is what it does, if ours is listed.
+    pub(super) fn is_ours(&self, there: &Policy, name: &PolicyName) -> bool {
+        if (there.direction, there.selector) != (name.direction, name.selector) {
+            return false;
+        }
+        let Some(log) = self.state.as_ref().filter(|_| self.requests.abi().dialect == Dialect::Linux) else {
+            return true;
+        };
+        let listed = log.state().policies.get(&policy_key(name.direction, &name.selector));
+        let listed = listed.filter(|entry| entry.confirmed.is_some_and(|confirmed| confirmed.index == name.index));
+        listed.is_none_or(|entry| {
+            let action = entry_of(there).map(|(_, action)| action);
+            there.priority == entry.priority && action.as_ref() == Some(&entry.action)
+        })
     }
 
     /// The kernel has no such policy of ours. (That somebody else has deleted it need not be recorded: another one in its place

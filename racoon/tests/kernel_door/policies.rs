@@ -1,8 +1,10 @@
 //! Policies: those of others as they are told, and our own.
 
+use ipsec_conf::kernel_state::KernelId;
 use libpfkey::backend::Choice;
 use libpfkey::num::{DIR_FWD, DIR_OUT, POLICY_DISCARD};
 use libpfkey::request;
+use racoon::kernel_state::StateLog;
 use racoon_proto::kernel::{
     Action, Direction, KernelError, KernelEvent, KernelRequest, Level, Mode, Policy, PolicyName, Prefix, RequestId,
     Selector, Template,
@@ -133,6 +135,51 @@ fn of_our_own() {
         lab.ask(KernelRequest::DeletePolicy(again.name()));
         assert!(lab.events().is_empty(), "that there is none is no error");
         assert_eq!(reread(lab), []);
+    });
+}
+
+/// Whatever is generated goes again, as it is listed in the state file; but what somebody has put in its place stays, though
+/// it has the same index, and we have not heard of it yet.
+#[test]
+fn of_our_own_and_replaced() {
+    at_all_doors(|lab| {
+        let directory = tempfile::tempdir().expect("a directory");
+        let id = KernelId { boot: "a".into(), namespace: "1".into() };
+        let log = StateLog::open(&directory.path().join("state"), id, &mut |remark| panic!("{remark}"));
+        lab.door.record_in(log.expect("a state file"));
+        let transport =
+            |protocol| Template { protocol, mode: Mode::Transport, ends: None, ..template(Level::Unique, 7) };
+        for templates in [
+            vec![template(Level::Require, 0)],
+            vec![template(Level::Unique, 16_383)],
+            vec![transport(Protocol::ESP)],
+            vec![transport(Protocol::IPCOMP), transport(Protocol::ESP), transport(Protocol::AH)],
+        ] {
+            let policy = Policy {
+                index: 0,
+                direction: Direction::Out,
+                selector: selector(),
+                action: Action::Protect(templates),
+                priority: 0x8000_0000,
+            };
+            let ours = add(lab, policy.clone()).expect("there is none");
+            lab.ask(KernelRequest::DeletePolicy(ours.name()));
+            lab.events();
+            assert_eq!(reread(lab), [], "{policy:?}");
+
+            let ours = add(lab, policy).expect("there is none");
+            lab.events();
+            let mut other = spd(DIR_OUT, ("10.0.1.0", 24), ("10.0.2.0", 24), Vec::new());
+            other.policy.kind = POLICY_DISCARD;
+            lab.other(|origin, buffer| request::spdupdate(origin, &other, buffer));
+            lab.ask(KernelRequest::DeletePolicy(ours.name()));
+            lab.events();
+            let left = reread(lab);
+            assert!(matches!(&left[..], [Policy { action: Action::Discard, .. }]), "{left:?}");
+            assert_eq!(left[0].index, ours.index);
+            lab.other(request::spdflush);
+            lab.events();
+        }
     });
 }
 

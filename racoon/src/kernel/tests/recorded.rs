@@ -211,6 +211,29 @@ fn what_somebody_else_made_stays() {
     }
 }
 
+/// Somebody replaces a policy of ours, and before we have heard of that, ours is to go: the other one stays, though it has the
+/// same index on Linux. One that is as we made it goes.
+#[test]
+fn what_somebody_put_in_the_place_of_ours_is_not_deleted() {
+    for dialect in [Dialect::Linux, Dialect::FreeBsd, Dialect::NetBsd] {
+        let (_directory, path) = place();
+        let mut lab = Lab::new(dialect);
+        lab.door.record_in(log(&path));
+        let (inward, outward) = (set(&mut lab, policy(Direction::In)), set(&mut lab, policy(Direction::Out)));
+        let foreign = Policy { action: Action::Discard, ..policy(Direction::In) };
+        let request = super::super::policy::to_request(dialect, &foreign).unwrap().unwrap();
+        let (mut other, mut bytes) = (lab.other(), Vec::new());
+        request::spdupdate(other.origin(1), &request, &mut bytes).unwrap();
+        other.send(&bytes).unwrap();
+        lab.ask(KernelRequest::DeletePolicy(inward));
+        lab.ask(KernelRequest::DeletePolicy(outward));
+        let left = policies(&mut lab);
+        assert!(matches!(&left[..], [Policy { action: Action::Discard, .. }]), "{dialect}: {left:?}");
+        assert_eq!(left[0].index == inward.index, dialect == Dialect::Linux, "{dialect}");
+        assert_eq!(lab.door.listed(), Some(&KernelState::default()), "{dialect}");
+    }
+}
+
 /// Whatever ends an SA is recorded, and a refusal of the kernel is.
 #[test]
 fn what_is_gone_is_not_listed() {
