@@ -10,6 +10,13 @@ use zeroize::Zeroizing;
 use crate::compose::{self, Refusal, Target};
 use crate::resolve::{Names, is_name};
 
+/// A `fwd` policy has the selector of an earlier `in` policy.
+pub(crate) const HAS_COPY: &str =
+    "WARNING: there is a fwd policy with this selector: each in policy makes one (see -k)";
+/// An `in` policy has the selector of an earlier `fwd` policy.
+pub(crate) const HAS_FORWARD: &str =
+    "WARNING: an earlier statement has a fwd policy with this selector: it stays (see -k)";
+
 /// A fault of a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
@@ -160,14 +167,12 @@ impl<'k> Validator<'k> {
                 let text = "an earlier statement has a policy with this selector and direction";
                 return Err(statement.error_at_end(first_word(statement), text).into());
             }
-            let text = "WARNING: there is a fwd policy with this selector: each in policy makes one (see -k)";
-            warnings.push(statement.error_at_end(first_word(statement), text));
+            warnings.push(statement.error_at_end(first_word(statement), HAS_COPY));
         }
         if self.mirror && plan.make_forward() {
             plan.emit(self.origin(), &mut bytes).map_err(|error| unsendable(statement, &error))?;
             if self.is_duplicate(&self.parse(statement, &bytes)?) {
-                let text = "WARNING: an earlier statement has a fwd policy with this selector: it stays (see -k)";
-                warnings.push(statement.error_at_end(first_word(statement), text));
+                warnings.push(statement.error_at_end(first_word(statement), HAS_FORWARD));
             }
         }
         Ok(())

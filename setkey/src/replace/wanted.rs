@@ -1,6 +1,6 @@
 //! The statements of the files, checked, as what the kernel is to have.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use ipsec_conf::setkey::{Command, ParseError, Protocol, RawStatement, Sa, Spd, Splitter, Statement};
 use libpfkey::request::Origin;
@@ -11,7 +11,7 @@ use super::facts::{PolicyName, SaName, of_policy, of_sa};
 use super::plan::{Place, Wanted, WantedPolicy, WantedSa};
 use crate::compose::{self, Refusal, Target, sa_type_of};
 use crate::console::Console;
-use crate::validate::{Severity, Validator};
+use crate::validate::{HAS_COPY, HAS_FORWARD, Severity, Validator};
 
 /// A file that was read to its end.
 #[derive(Debug)]
@@ -42,6 +42,8 @@ pub(super) fn read(files: &[File], target: Target<'_>, mirror: bool, console: &m
         request: Request::default(),
         sas: HashMap::new(),
         policies: HashMap::new(),
+        copies: HashSet::new(),
+        warnings: Vec::new(),
         files,
         errors: 0,
     };
@@ -61,6 +63,10 @@ struct Reader<'f> {
     /// Where each name is in the lists.
     sas: HashMap<SaName, usize>,
     policies: HashMap<PolicyName, usize>,
+    /// Those of the `fwd` copies.
+    copies: HashSet<PolicyName>,
+    /// What the statement in work is warned of.
+    warnings: Vec<ParseError>,
     files: &'f [File],
     errors: usize,
 }
@@ -116,6 +122,7 @@ impl Reader<'_> {
                 }
             }));
         }
+        self.warnings.drain(..).for_each(|warning| console.warning(raw, &warning));
         errors.iter().for_each(|error| self.error(raw, error, console));
         position.leading &= matches!(statement.command, Command::Flush(_) | Command::SpdFlush);
         true
@@ -192,6 +199,7 @@ impl Reader<'_> {
     /// `is_new`: an `spdadd`, which a second one contradicts.
     fn spd(&mut self, statement: &Statement<'_>, spd: &Spd<'_>, is_new: bool, at: Position) -> Result<(), Refusal> {
         let mut plan = compose::plan_spd(MessageType::SpdUpdate, statement, spd, &self.target)?;
+        let mut is_copy = false;
         loop {
             let mut message = Zeroizing::new(Vec::new());
             plan.emit(self.origin(), &mut message).map_err(|error| unsendable(statement, &error))?;
@@ -201,22 +209,30 @@ impl Reader<'_> {
                 return Err(error_at_word(statement, text).into());
             };
             let place = Place { file: at.file, line: statement.line };
-            let policy = WantedPolicy { name: name.clone(), facts, place, message };
             let earlier = self.policies.get(&name).and_then(|index| self.request.wanted.policies.get_mut(*index));
             match earlier {
+                // As without --replace, where the kernel refuses the second one.
+                Some(_) if is_new && is_copy => self.warnings.push(error_at_word(statement, HAS_FORWARD)),
+                Some(_) if is_new && self.copies.contains(&name) => {
+                    self.warnings.push(error_at_word(statement, HAS_COPY));
+                }
                 Some(earlier) if is_new => {
                     let text = format!("the policy is there already ({})", written(self.files, earlier.place));
                     return Err(error_at_word(statement, text).into());
                 }
-                Some(earlier) => *earlier = policy,
+                Some(earlier) => *earlier = WantedPolicy { name, facts, place, message },
                 None => {
-                    self.policies.insert(name, self.request.wanted.policies.len());
-                    self.request.wanted.policies.push(policy);
+                    self.policies.insert(name.clone(), self.request.wanted.policies.len());
+                    if is_copy {
+                        self.copies.insert(name.clone());
+                    }
+                    self.request.wanted.policies.push(WantedPolicy { name, facts, place, message });
                 }
             }
             if !self.mirror || !plan.make_forward() {
                 return Ok(());
             }
+            is_copy = true;
         }
     }
 

@@ -1,6 +1,7 @@
 //! Plans as a table: what there is, what is to be, and the steps.
 
 use libpfkey::Dialect;
+use libpfkey::num::{DIR_FWD, POLICY_DISCARD, POLICY_NONE};
 
 use super::Kernel;
 use crate::replace::foreign::Foreign;
@@ -103,6 +104,31 @@ fn policies_in_have_copies_for_forwarding() {
     assert_eq!(kernel.changes(), []);
     kernel.replace("spdflush;");
     assert!(directions(&mut kernel).is_empty());
+}
+
+/// Scripts for older versions name `fwd` policies beside `in` policies.
+#[test]
+fn the_first_forward_policy_stays() {
+    let policy = |direction| format!("spdadd 10.1.0.0/16 10.2.0.0/16 any -P {direction};\n");
+    let (inbound, forward) = (policy("in none"), policy("fwd discard"));
+    let has_copy = "WARNING: there is a fwd policy with this selector: each in policy makes one (see -k)";
+    let has_forward = "WARNING: an earlier statement has a fwd policy with this selector: it stays (see -k)";
+    for (files, place, warning, kind) in [
+        ([&inbound, &forward], "b.conf,1", has_copy, POLICY_NONE),
+        ([&forward, &inbound], "b.conf,1", has_forward, POLICY_DISCARD),
+    ] {
+        let mut kernel = Kernel::mirroring();
+        let (loaded, lines) = kernel.load(&files.map(String::as_str));
+        assert_eq!((loaded, lines), (Ok(()), format!("setkey: {place}: {warning} at `spdadd'\n")));
+        let policies = kernel.state().1;
+        let forward: Vec<_> = policies.iter().filter(|(name, _)| name.direction == DIR_FWD).collect();
+        assert_eq!((policies.len(), forward.len(), forward[0].1.kind), (2, 1, kind));
+        // Of two that are named there is one too many.
+        let (loaded, _) = kernel.load(&[files[0], files[1], &policy("in none")]);
+        assert_eq!(loaded, Err("1 error; nothing was changed".into()));
+    }
+    let mut kernel = Kernel::new(Dialect::Linux);
+    assert_eq!(kernel.load(&[&inbound, &forward]), (Ok(()), String::new()), "with -k");
 }
 
 #[test]
