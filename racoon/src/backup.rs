@@ -1,4 +1,5 @@
-//! SAs that are kept in a file: `path backupsa`, and `-B`, which gives them back to a kernel that lost them.
+//! SAs that are kept in a file: `path backupsa`, and `-B`, which takes back those that the kernel still has and has the others
+//! renewed.
 //!
 //! A line for each SA that was installed, as the C racoon writes them, and behind its fields what those have no place for:
 //!
@@ -8,8 +9,9 @@
 //! ```
 //!
 //! All numbers are decimal and the dialect's, but for the keys, which are hexadecimal, encryption first. `at` is when it was
-//! installed, in seconds since 1970: an SA is given back for what is left of its time. SAs whose cipher counts are not kept:
-//! after a restart they would begin to count anew under the same key (RFC 3686 section 9, RFC 4106 section 10).
+//! installed, in seconds since 1970: an SA whose time is over is not taken back. None is installed from the file: it would count
+//! its packets from 0, and the peer would take them for replays. SAs whose cipher counts are not kept, for whoever installed one
+//! would use its counters twice under the same key (RFC 3686 section 9, RFC 4106 section 10).
 //!
 //! Lines are only added. Those of SAs that are no more go when there are twice as many of them as of others: then a new file
 //! takes the old one's place.
@@ -24,14 +26,11 @@ use std::path::{Path, PathBuf};
 
 use ipsec_conf::hex;
 use ipsec_conf::kernel_state::{Protocol, SaKey};
-use libpfkey::request::Origin;
-use libpfkey::wire::{Address, Builder, Header, Key, Lifetime, Sa, Sa2};
-use libpfkey::{Dialect, Extension, ExtensionType, Message, MessageType, SaFlags, SaState, SaType, dump};
+use libpfkey::{Dialect, ExtensionType, Message, SaType, dump};
 use nix::unistd::geteuid;
 use zeroize::Zeroizing;
 
 use crate::clock::since_1970;
-use crate::kernel::complete_soft;
 
 /// More than this is no file of ours.
 const SIZE_MAX: u64 = 64 << 20;
@@ -347,51 +346,6 @@ impl Kept {
         let (first, second) = value.split_once(',')?;
         self.words.push((name, [first.parse().ok()?, second.parse().ok()?]));
         Some(())
-    }
-
-    /// ADD, for what is left of its time; none if that is over.
-    ///
-    /// # Errors
-    /// What the kernel's dialect has not.
-    pub fn message(&self, origin: Origin, buffer: &mut Vec<u8>) -> libpfkey::Result<bool> {
-        let Some(left) = self.left(since_1970()) else { return Ok(false) };
-        let sa_type = SaType::from_number(origin.abi.dialect, self.sa_type);
-        let header = Header { seq: origin.seq, pid: origin.pid, ..Header::new(MessageType::Add, sa_type) };
-        let mut message = Builder::new(origin.abi, header, buffer)?;
-        message.push(&Extension::Sa(Sa {
-            spi: self.spi,
-            replay: self.window,
-            state: SaState::Larval,
-            auth: self.auth,
-            encrypt: self.encrypt,
-            flags: SaFlags::from_bits_retain(self.flags),
-        }))?;
-        message.push(&Extension::Sa2(Sa2 { mode: self.mode, reqid: self.reqid, ..Sa2::default() }))?;
-        let mut push = |kind, address: IpAddr| message.push(&Extension::Address(kind, Address::host(address.into())));
-        push(ExtensionType::AddressSrc, self.source)?;
-        push(ExtensionType::AddressDst, self.destination)?;
-        if let Some(inside) = self.inside {
-            let proxy = Address { prefix: 0, ..Address::host(inside.into()) };
-            message.push(&Extension::Address(ExtensionType::AddressProxy, proxy))?;
-        }
-        for (kind, key) in [ExtensionType::KeyEncrypt, ExtensionType::KeyAuth].into_iter().zip(&self.keys) {
-            if !key.is_empty() {
-                message.push(&Extension::Key(kind, Key::new(key)?))?;
-            }
-        }
-        let [_, bytes, _, usetime] = self.limits;
-        let hard = Lifetime { allocations: 0, bytes, addtime: left, usetime };
-        message.push(&Extension::Lifetime(ExtensionType::LifetimeHard, hard))?;
-        // Whoever negotiated it renews it ahead of that.
-        let soft = complete_soft(origin.abi.dialect, hard, Lifetime::default());
-        message.push(&Extension::Lifetime(ExtensionType::LifetimeSoft, soft))?;
-        for (name, words) in &self.words {
-            if let Some((_, kind)) = WORDS.iter().find(|(known, _)| known == name) {
-                message.push(&Extension::Words(*kind, *words))?;
-            }
-        }
-        message.finish()?;
-        Ok(true)
     }
 }
 

@@ -27,8 +27,7 @@ pub enum KernelRequest {
     /// [`KernelEvent::PolicyAdded`].
     AddPolicy(RequestId, Policy),
     /// Delete a policy that an `AddPolicy` of ours created: the one with this index, if it still has this selector and
-    /// direction, and no other. Not answered; that it is
-    /// gone already is no error.
+    /// direction, and no other. Not answered; that it is gone already is no error.
     DeletePolicy(PolicyName),
 }
 

@@ -3,7 +3,9 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 
-use libpfkey::Abi;
+use libpfkey::request::Origin;
+use libpfkey::wire::{Address, Builder, Header, Key, Lifetime, Sa, Sa2};
+use libpfkey::{Abi, Extension, MessageType, SaFlags, SaState};
 
 use super::*;
 
@@ -92,16 +94,6 @@ fn only_what_is_left_of_its_time() {
     assert_eq!(kept(1000).left(4600), None);
     assert_eq!(kept(1000).left(900), Some(3600), "a clock that was set back");
     assert_eq!(Kept { limits: [0; 4], ..kept(1000) }.left(u64::MAX), Some(0), "for ever");
-    let mut buffer = Vec::new();
-    let origin = Origin { abi: Abi::of(Dialect::Linux), pid: 1, seq: 2 };
-    assert!(!kept(1000).message(origin, &mut buffer).unwrap());
-    let at = since_1970() - 600;
-    assert!(kept(at).message(origin, &mut buffer).unwrap());
-    let message = Message::parse(origin.abi, &buffer).unwrap();
-    assert_eq!(message.header.message_type, MessageType::Add);
-    let hard = message.lifetime(ExtensionType::LifetimeHard).unwrap();
-    assert!((2990..=3000).contains(&hard.addtime), "{hard:?}");
-    assert_eq!(message.words(ExtensionType::XfrmAuthTrunc), Some([128, 0]));
 }
 
 #[test]
@@ -147,11 +139,48 @@ fn count(path: &Path) -> usize {
     fs::read_to_string(path).unwrap().lines().count()
 }
 
-/// Adds an SA as the kernel's door does.
+/// The message by which an SA was installed.
+fn installation(kept: &Kept, origin: Origin, buffer: &mut Vec<u8>) -> libpfkey::Result<()> {
+    let sa_type = SaType::from_number(origin.abi.dialect, kept.sa_type);
+    let header = Header { seq: origin.seq, pid: origin.pid, ..Header::new(MessageType::Add, sa_type) };
+    let mut message = Builder::new(origin.abi, header, buffer)?;
+    message.push(&Extension::Sa(Sa {
+        spi: kept.spi,
+        replay: kept.window,
+        state: SaState::Larval,
+        auth: kept.auth,
+        encrypt: kept.encrypt,
+        flags: SaFlags::from_bits_retain(kept.flags),
+    }))?;
+    message.push(&Extension::Sa2(Sa2 { mode: kept.mode, reqid: kept.reqid, ..Sa2::default() }))?;
+    let mut push = |kind, address: IpAddr| message.push(&Extension::Address(kind, Address::host(address.into())));
+    push(ExtensionType::AddressSrc, kept.source)?;
+    push(ExtensionType::AddressDst, kept.destination)?;
+    if let Some(inside) = kept.inside {
+        let proxy = Address { prefix: 0, ..Address::host(inside.into()) };
+        message.push(&Extension::Address(ExtensionType::AddressProxy, proxy))?;
+    }
+    for (kind, key) in [ExtensionType::KeyEncrypt, ExtensionType::KeyAuth].into_iter().zip(&kept.keys) {
+        if !key.is_empty() {
+            message.push(&Extension::Key(kind, Key::new(key)?))?;
+        }
+    }
+    let [_, bytes, addtime, usetime] = kept.limits;
+    let hard = Lifetime { allocations: 0, bytes, addtime, usetime };
+    message.push(&Extension::Lifetime(ExtensionType::LifetimeHard, hard))?;
+    for (name, words) in &kept.words {
+        if let Some((_, kind)) = WORDS.iter().find(|(known, _)| known == name) {
+            message.push(&Extension::Words(*kind, *words))?;
+        }
+    }
+    message.finish()
+}
+
+/// Adds an SA as the daemon does.
 fn add(backup: &mut Backup, spi: u32) -> Name {
     let kept = Kept { spi, ..kept(since_1970()) };
     let (origin, mut buffer) = (Origin { abi: Abi::of(Dialect::Linux), pid: 1, seq: 2 }, Vec::new());
-    assert!(kept.message(origin, &mut buffer).unwrap());
+    installation(&kept, origin, &mut buffer).unwrap();
     backup.add(Dialect::Linux, &Message::parse(origin.abi, &buffer).unwrap()).unwrap();
     kept.name()
 }

@@ -278,7 +278,7 @@ fn remove_left_over(door: &mut Door, backup: Option<&(Backup, Vec<Kept>)>, log: 
     }
 }
 
-/// The file of `path backupsa`, and the SAs to be restored from it; none without `-B`.
+/// The file of `path backupsa`, and the SAs that were kept in it; none of these without `-B`.
 fn open_backup(config: &Config, options: &DaemonOptions, log: &Log) -> Result<Option<(Backup, Vec<Kept>)>, Failure> {
     let Some(path) = config.paths.backupsa.as_deref() else {
         return if options.backup { Err(Failure::Backup("no `path backupsa' is configured".into())) } else { Ok(None) };

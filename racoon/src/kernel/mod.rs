@@ -25,7 +25,6 @@ use racoon_proto::num::Protocol;
 pub use abilities::Abilities;
 pub use door::{Door, choice_of};
 pub use recorded::LeftOver;
-pub(crate) use request::complete_soft;
 
 /// Something for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]

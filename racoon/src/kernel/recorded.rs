@@ -52,18 +52,18 @@ impl Door {
         }
     }
 
-    /// Removes the policies and SAs that the state file lists and that the kernel has, but for SAs that are to be
-    /// restored. Call it before anything is installed.
+    /// Removes the policies and SAs that the state file lists and that the kernel has, but for SAs that were
+    /// kept. Call it before anything is installed.
     ///
     /// # Errors
     /// What the kernel said when it was asked for all policies and SAs.
-    pub fn remove_left_over(&mut self, restored: &[Kept]) -> Result<LeftOver> {
+    pub fn remove_left_over(&mut self, kept: &[Kept]) -> Result<LeftOver> {
         let mut done = LeftOver::default();
         let Some(log) = &self.state else { return Ok(done) };
         let mut policies = log.state().policies.clone();
         let mut sas = log.state().sas.clone();
         let dialect = self.requests.abi().dialect;
-        for key in restored.iter().filter_map(|kept| kept.key(dialect)) {
+        for key in kept.iter().filter_map(|kept| kept.key(dialect)) {
             sas.remove(&key);
         }
         // Policies first: without its SAs a policy would block what it protects.

@@ -164,7 +164,7 @@ fn lifetime(limit: kernel::Lifetime) -> Lifetime {
 /// The soft limits as the kernel is told of them. The BSDs look at a hard limit only once a soft one has been reached: where
 /// there is none, because the peer renews the SA, it is just below the hard one. (What they tell then nobody waits for; and
 /// NetBSD deletes an SA that was never used when it reaches its soft limit.)
-pub(crate) fn complete_soft(dialect: Dialect, hard: Lifetime, soft: Lifetime) -> Lifetime {
+pub(super) fn complete_soft(dialect: Dialect, hard: Lifetime, soft: Lifetime) -> Lifetime {
     if dialect == Dialect::Linux {
         return soft;
     }

@@ -6,8 +6,7 @@ use racoon_proto::kernel::{self, KernelEvent, Limit, SaInstallation};
 
 use super::memory::Lab;
 use super::{aes_sha1, outbound};
-use crate::backup::Backup;
-use crate::kernel::complete_soft;
+use crate::kernel::request::complete_soft;
 
 fn limits(bytes: u64, addtime: u64) -> Lifetime {
     Lifetime { bytes, addtime, ..Lifetime::default() }
@@ -26,16 +25,13 @@ fn a_soft_limit_is_just_below_the_hard_one() {
     assert_eq!(complete_soft(Dialect::Linux, limits(10_240, 3600), Lifetime::default()), Lifetime::default());
 }
 
-/// racoon is killed: the SAs of a responder end all the same, as do restored ones.
+/// racoon is killed: the SAs of a responder end all the same.
 #[test]
 fn sas_of_a_responder_end_by_themselves() {
     for dialect in Dialect::ALL {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("sa.backup");
         let mut lab = Lab::new(dialect);
         let start = crate::clock::since_1970();
         lab.kernel.set_time(start);
-        lab.door.keep(Backup::open(&path).unwrap());
         let limits = kernel::Lifetime { seconds: 1000, kilobytes: Some(10) };
         let sa = SaInstallation { hard: limits, soft: kernel::Lifetime::default(), ..outbound(0x1001, aes_sha1()) };
         lab.install(sa).unwrap();
@@ -44,16 +40,6 @@ fn sas_of_a_responder_end_by_themselves() {
         assert!(is_there(&mut lab), "{dialect}");
         lab.kernel.set_time(start + 1000);
         assert!(!is_there(&mut lab), "{dialect}");
-
-        let mut after = Lab::new(dialect);
-        after.kernel.set_time(start);
-        let (kept, _) = Backup::open(&path).unwrap().take().unwrap();
-        let (mut other, mut bytes) = (after.other(), Vec::new());
-        assert!(kept[0].message(other.origin(1), &mut bytes).unwrap());
-        other.send(&bytes).unwrap();
-        assert!(is_there(&mut after), "{dialect}: a restored SA");
-        after.kernel.set_time(start + 1001);
-        assert!(!is_there(&mut after), "{dialect}: a restored SA ends");
     }
 }
 
