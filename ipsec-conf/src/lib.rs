@@ -2,7 +2,7 @@
 //!
 //! This crate knows no socket, no kernel and no clock. It parses the language of `setkey` ([`setkey`]), the policy
 //! language that follows `-P` ([`policy`]), the configuration of `racoon` ([`racoon`]) and its files of keys ([`psk`],
-//! [`plainrsa`]), and the list that racoon keeps of what it has in the kernel ([`kernel_state`]); what the words mean as numbers on a kernel's door or on the wire is the business of others.
+//! [`plainrsa`]), and the list that racoon keeps of what it has in the kernel ([`kernel_state`]); the numbers that the words stand for, in a kernel's interface or on the wire, are the business of other crates.
 #![forbid(unsafe_code)]
 
 mod diagnostic;

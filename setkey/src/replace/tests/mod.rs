@@ -65,23 +65,23 @@ struct Watch {
 }
 
 struct Watched {
-    door: Memory,
+    inner: Memory,
     watch: Arc<Mutex<Watch>>,
 }
 
 impl std::fmt::Debug for Watched {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.door.fmt(f)
+        self.inner.fmt(f)
     }
 }
 
 impl Backend for Watched {
     fn abi(&self) -> Abi {
-        self.door.abi()
+        self.inner.abi()
     }
 
     fn fd(&self) -> BorrowedFd<'_> {
-        self.door.fd()
+        self.inner.fd()
     }
 
     fn send(&mut self, message: &[u8]) -> Result<()> {
@@ -91,15 +91,15 @@ impl Backend for Watched {
         let mut watch = self.watch.lock().unwrap();
         if changes {
             match watch.fails {
-                Some((at, errno)) if at == watch.changes.len() => self.door.fail_next(header.message_type, errno),
+                Some((at, errno)) if at == watch.changes.len() => self.inner.fail_next(header.message_type, errno),
                 _ => {}
             }
             if watch.loses == Some(watch.changes.len()) {
-                self.door.drop_next_replies(1);
+                self.inner.drop_next_replies(1);
             }
             watch.changes.push(header);
         }
-        self.door.send(message)?;
+        self.inner.send(message)?;
         if let Some(after) = watch.after.as_mut().filter(|_| changes) {
             after();
         }
@@ -107,15 +107,15 @@ impl Backend for Watched {
     }
 
     fn recv<'b>(&mut self, buffer: &'b mut [u8]) -> Result<Option<&'b [u8]>> {
-        self.door.recv(buffer)
+        self.inner.recv(buffer)
     }
 
     fn window(&self) -> usize {
-        self.door.window()
+        self.inner.window()
     }
 
     fn set_receive_buffer(&mut self, kib: usize) -> Result<usize> {
-        self.door.set_receive_buffer(kib)
+        self.inner.set_receive_buffer(kib)
     }
 }
 
@@ -138,8 +138,8 @@ impl Kernel {
     /// Another process that has a session with the same kernel.
     fn over(engine: Memory, mirror: bool) -> Self {
         let watch = Arc::<Mutex<Watch>>::default();
-        let door = Watched { door: engine.another_handle().unwrap(), watch: Arc::clone(&watch) };
-        let mut connection = Connection::new(Box::new(door));
+        let inner = Watched { inner: engine.another_handle().unwrap(), watch: Arc::clone(&watch) };
+        let mut connection = Connection::new(Box::new(inner));
         let supported = connection.register(SaType::Unspec).unwrap();
         let errors = Lines::default();
         let view = View::new(Console::heard_by(errors.clone()), Style::default());
