@@ -72,6 +72,11 @@ pub(super) fn is_keyword(word: &str) -> bool {
     [&STATEMENTS[..], &PROTOCOLS, &MODES, &PADDINGS, &COMPRESSIONS].iter().any(|words| words.contains(&word))
 }
 
+/// Whether a word begins statements.
+pub(super) fn is_statement(word: &str) -> bool {
+    STATEMENTS.contains(&word)
+}
+
 /// Whether a word begins statements, or could be a misspelt one that does.
 pub(super) fn is_like_statement(word: &str) -> bool {
     STATEMENTS.contains(&word) || spelling::guess(word, STATEMENTS).is_some()

@@ -44,6 +44,8 @@ pub(crate) fn secrets_of(text: &str, doubtful: bool) -> Secrets {
     // Tokens since `-ctx`, whose label stands in quotes.
     let mut since_label = usize::MAX;
     let mut end_of_last = 0;
+    // In a doubtful text, whether a statement begins as one: otherwise no word of it is shown.
+    let mut begins = !doubtful;
     for (index, (start, token)) in tokens(text).enumerate() {
         // Comments: an old key, or one with a `#` in it.
         spans.extend(comments(text, end_of_last, start));
@@ -51,6 +53,9 @@ pub(crate) fn secrets_of(text: &str, doubtful: bool) -> Secrets {
         // Punctuation in a key ends no key.
         let continues = source != ";" && spans.last().is_some_and(|(_, end)| *end == start);
         end_of_last = start + source.len();
+        if doubtful && (index == 0 || last[0] == ";") {
+            begins = hint::is_statement(source);
+        }
         let is_secret = match token {
             Token::Illegal("\"") => {
                 // An open quote: all that follows.
@@ -61,13 +66,16 @@ pub(crate) fn secrets_of(text: &str, doubtful: bool) -> Secrets {
             Token::Quoted(_) => trust != Trust::Open,
             Token::Illegal(_) => matches!(trust, Trust::Key | Trust::Guarded),
             _ if continues => true,
+            _ if !begins => source != ";",
             _ => match trust {
                 // Behind an SPI, as where the option and the algorithm's name were forgotten.
                 Trust::Open if matches!(first, "add" | "update") && is_spi(last) && !is_behind_spi(source) => true,
                 Trust::Open => is_long(source, index == 0, before_policy),
                 Trust::Name => !is_word(source) && !is_name(text, end_of_last, source),
                 Trust::Key => !is_structure(source),
-                Trust::Guarded => !is_word(source) && !is_small(source) && source.parse::<Ipv4Addr>().is_err(),
+                // A number is an operand of the word before it, or a part of a key with blanks.
+                Trust::Guarded if is_small(source) => !is_word(last[0]),
+                Trust::Guarded => !is_word(source) && source.parse::<Ipv4Addr>().is_err(),
             },
         };
         if is_secret {
@@ -210,7 +218,7 @@ mod tests {
             ("add a b esp 1 -E aes-cbc 12345 -A null;", "add a b esp 1 -E aes-cbc ***** -A null;"),
             ("add a b esp 1 001122334455667a;", "add a b esp 1 ****************;"),
             // The groups of a dump, digits that are none, a lost quote.
-            ("add a b esp 1 -E null 0011 22334455 66;", "add a b esp 1 -E null 0011 ******** 66;"),
+            ("add a b esp 1 -E null 0011 22334455 66;", "add a b esp 1 -E null 0011 ******** **;"),
             ("add a b esp 1 0x001122334g;", "add a b esp 1 ************;"),
             ("add a b esp 1 -E des-cbc my key\" -A null;", "add a b esp 1 -E des-cbc ** ***\"*********"),
             ("add a b esp 1 -E des-cbc my#key\";", "add a b esp 1 -E des-cbc **#*****"),
@@ -234,5 +242,6 @@ mod tests {
         }
         assert_eq!(blotted("secret\";\nadd a b esp 7 -E \"x", true), "*".repeat(28));
         assert_eq!(blotted("secret; flush 700;", true), "******; flush 700;");
+        assert_eq!(blotted("0 000#\";", true), "* ***#**");
     }
 }

@@ -109,13 +109,15 @@ fn printed(splitter: Splitter, bytes: &[u8]) -> String {
     text
 }
 
-/// A piece of six characters of a key that is in the text.
+/// A piece of six characters of a key that is in the text. Blanks and punctuation alone are no piece: they stand in what is
+/// blotted out, and in front of a caret.
 fn piece<'k>(keys: &'k [String], text: &str) -> Option<&'k str> {
     let pieces = keys.iter().flat_map(|key| {
         let key = key.trim_matches('"');
         (2..key.len().saturating_sub(5)).filter_map(move |at| key.get(at..at + 6))
     });
-    pieces.into_iter().find(|piece| text.contains(*piece))
+    let is_telling = |piece: &&str| piece.contains(|c: char| c.is_ascii_alphanumeric());
+    pieces.into_iter().filter(is_telling).find(|piece| text.contains(*piece))
 }
 
 proptest! {
