@@ -162,7 +162,8 @@
 //!
 //! **What goes first.** When more messages wait than can be worked on, the shell asks for the `Priority` of each: those
 //! with the cookies of a phase 1 with their sender go before those in the name of a known peer, and these before
-//! strangers'. It is a look-up by key, before anything is parsed; each class has its share, so that none waits for ever.
+//! strangers'. It is a look-up by key, before anything is parsed; each class has its share, so that none waits for ever,
+//! and within a class the addresses take turns, so that no peer keeps out another one.
 //!
 //! **In words.** What is encrypted goes through `exchange::message::seal`, what is decrypted through
 //! `Opened::payloads`, and both through an `Envelope`: at level debug2 it notes what they say. Messages in clear are

@@ -1,18 +1,15 @@
 //! Messages that have been read from the sockets and wait to be worked on. When more come than can be worked on, those of
 //! peers go before those of strangers, and the latter are dropped: the kernel's queue knows no difference.
 //!
-//! Nobody waits for ever: in each round all classes have their share.
+//! Nobody waits for ever: in each round all classes have their share, and within a class all addresses.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use racoon_proto::engine::Priority;
 use racoon_proto::time::Time;
 
-/// Messages of a class that may wait, and their bytes: about as many as a socket's receive buffer holds.
-const MESSAGES_MAX: usize = 8192;
-const BYTES_MAX: usize = 2 << 20;
+use super::fair_queue::FairQueue;
 
 /// Messages that are taken of each class in a round, the most urgent first.
 const SHARES: [u32; Priority::ALL.len()] = [32, 8, 4];
@@ -31,19 +28,13 @@ pub(super) struct Message {
 /// What waits.
 #[derive(Debug)]
 pub(super) struct Inbound {
-    classes: [Class; Priority::ALL.len()],
+    classes: [FairQueue; Priority::ALL.len()],
     /// What is left of the shares in this round.
     left: [u32; Priority::ALL.len()],
     /// Messages that were dropped and not reported.
     dropped: u64,
     /// When that is reported.
     report: Option<Time>,
-}
-
-#[derive(Debug, Default)]
-struct Class {
-    waiting: VecDeque<Message>,
-    bytes: usize,
 }
 
 impl Default for Inbound {
@@ -53,17 +44,14 @@ impl Default for Inbound {
 }
 
 impl Inbound {
-    /// Adds a message, or drops it if too many of its class wait.
+    /// Adds a message. If too many of its class wait, it is dropped, or one of an address that has more of them.
     pub(super) fn push(&mut self, priority: Priority, message: Message, now: Time) {
         let Some(class) = class_of(priority).and_then(|at| self.classes.get_mut(at)) else { return };
-        let bytes = class.bytes.saturating_add(message.bytes.len());
-        if class.waiting.len() >= MESSAGES_MAX || bytes > BYTES_MAX {
-            self.dropped += 1;
+        let dropped = class.push(message);
+        if dropped > 0 {
+            self.dropped += dropped;
             self.report.get_or_insert(now + REPORTED_EVERY);
-            return;
         }
-        class.bytes = bytes;
-        class.waiting.push_back(message);
     }
 
     /// The message that is next.
@@ -74,10 +62,9 @@ impl Inbound {
         loop {
             for (class, left) in self.classes.iter_mut().zip(&mut self.left) {
                 if *left > 0
-                    && let Some(message) = class.waiting.pop_front()
+                    && let Some(message) = class.pop()
                 {
                     *left -= 1;
-                    class.bytes = class.bytes.saturating_sub(message.bytes.len());
                     return Some(message);
                 }
             }
@@ -87,7 +74,7 @@ impl Inbound {
 
     /// Nothing waits.
     pub(super) fn is_empty(&self) -> bool {
-        self.classes.iter().all(|class| class.waiting.is_empty())
+        self.classes.iter().all(FairQueue::is_empty)
     }
 
     /// When there is something to report.
@@ -151,16 +138,11 @@ mod tests {
         let mut inbound = Inbound::default();
         push(&mut inbound, Priority::Stranger, 0, 10_000);
         push(&mut inbound, Priority::Exchange, 0, 10);
-        let large = Message { bytes: vec![0; 60_000].into(), ..message(0) };
-        (0..100).for_each(|_| inbound.push(Priority::Known, large.clone(), Time::default()));
-        let waiting = inbound.classes.iter().map(|class| class.waiting.len()).collect::<Vec<_>>();
-        assert_eq!(waiting, [10, BYTES_MAX / 60_000, MESSAGES_MAX]);
+        let waiting = inbound.classes.iter().map(FairQueue::len).collect::<Vec<_>>();
+        assert_eq!(waiting, [10, 0, 8192]);
         assert_eq!(inbound.due(), Some(Time::from_secs(60)));
         assert_eq!(inbound.report(Time::from_secs(59)), None);
-        let dropped = 10_000 - 8192 + 100 - 34;
-        assert_eq!(inbound.report(Time::from_secs(60)), Some(dropped));
+        assert_eq!(inbound.report(Time::from_secs(60)), Some(10_000 - 8192));
         assert_eq!((inbound.report(Time::from_secs(600)), inbound.due()), (None, None));
-        while inbound.next().is_some() {}
-        assert!(inbound.classes.iter().all(|class| class.bytes == 0));
     }
 }

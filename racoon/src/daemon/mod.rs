@@ -4,6 +4,7 @@
 //! functions, and then its outputs are carried out until there are none.
 
 mod answer;
+mod fair_queue;
 mod inbound;
 mod packet;
 mod reload;
