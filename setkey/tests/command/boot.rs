@@ -102,6 +102,22 @@ fn files_in_the_order_of_debian() {
     assert_eq!(host.load("frob").all(), (Some(2), "", "usage: setkey-load list | check | start | reload\n"));
 }
 
+/// As Debian ships it. The unit would be active for nothing, and its stop would flush what another IKE daemon has.
+#[test]
+fn a_file_of_comments_is_none() {
+    let host =
+        Host::new(&[("ipsec-tools.conf", "#!/usr/sbin/setkey -f\n\n# flush;\n # spdflush;\n"), ("ipsec.conf", "\n")]);
+    host.kernel.load(&script(0x1999));
+    for verb in ["list", "check", "start", "reload"] {
+        let ended = host.load(verb);
+        assert_eq!(ended.code, Some(1), "{verb}: {ended:?}");
+        assert!(ended.stderr.starts_with("setkey-load: nothing to load: "), "{verb}: {ended:?}");
+    }
+    assert_eq!(host.spis(), [0x1999]);
+    host.write("ipsec-tools.d/a.conf", &script(0x1001));
+    assert_eq!(host.load("list").all(), (Some(0), "ETC/ipsec-tools.d/a.conf\n", ""));
+}
+
 #[test]
 fn the_file_of_an_ike_daemon_is_not_ours() {
     let nothing = "setkey-load: nothing to load: there is no setkey script in ETC/ipsec-tools.conf, \
