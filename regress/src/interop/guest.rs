@@ -126,25 +126,34 @@ impl Pair {
 
 /// Gives `host` the addresses of its ends, and the ways to the others, whose link-local address is `fe80::` `next`.
 fn address<'a>(host: &Host, next: u8, ends: impl Iterator<Item = (&'a End, &'a End)>) -> Result<()> {
-    let mut batch = String::new();
+    let (mut addresses, mut routes) = (String::new(), String::new());
     for (here, there) in ends {
         // Writing to a string cannot fail.
         let _ = match here.address {
-            IpAddr::V4(local) => writeln!(batch, "address add {local}/24 dev eth0"),
+            IpAddr::V4(local) => writeln!(addresses, "address add {local}/24 dev eth0"),
             // Neighbour discovery between addresses under a policy would itself need the SA: they are not on-link.
-            IpAddr::V6(local) => writeln!(
-                batch,
-                "address add {local}/128 dev eth0 nodad\nroute add {}/128 via fe80::{next} dev eth0",
-                there.address
-            ),
+            IpAddr::V6(local) => {
+                let _ = writeln!(routes, "route add {}/128 via fe80::{next} dev eth0", there.address);
+                writeln!(addresses, "address add {local}/128 dev eth0 nodad")
+            }
         };
         if let (Some(here), Some(there)) = (&here.behind, &there.behind) {
             let bits = if here.address.is_ipv4() { 32 } else { 128 };
-            let _ = writeln!(batch, "address add {}/{bits} dev lo", here.address);
-            let _ = writeln!(batch, "route add {} dev eth0 src {}", there.network, here.address);
+            let _ = writeln!(addresses, "address add {}/{bits} dev lo", here.address);
+            let _ = writeln!(routes, "route add {} dev eth0 src {}", there.network, here.address);
         }
     }
-    let done = host.run(Program::new("ip", &["-batch", "-"]).stdin(Stdin::Bytes(batch.into_bytes())))?;
+    batch(host, addresses)?;
+    // The kernel ends the tentative state of an IPv6 address later, even without duplicate address detection, and refuses
+    // it as the source of a route before.
+    let is_usable = || host.must("ip -6 address show tentative").is_ok_and(|done| done.text().trim().is_empty());
+    ensure!(wait_until(PATIENCE, is_usable, || Ok(()))?, "{}: an address stays tentative", host.name());
+    batch(host, routes)
+}
+
+/// Runs lines of ip(8).
+fn batch(host: &Host, lines: String) -> Result<()> {
+    let done = host.run(Program::new("ip", &["-batch", "-"]).stdin(Stdin::Bytes(lines.into_bytes())))?;
     ensure!(done.success(), "{}: {}", host.name(), done.text());
     Ok(())
 }
