@@ -23,8 +23,11 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// A message in `buffer`: header, then what `body` adds.
-    fn write(
+    /// Writes a message to `buffer`: header, then what `body` adds.
+    ///
+    /// # Errors
+    /// Those of `body`, or a message that is too long.
+    pub fn write(
         &self,
         message_type: MessageType,
         sa_type: SaType,

@@ -3,14 +3,12 @@
 use libpfkey::num::{Encrypt, ULPROTO_ANY};
 use libpfkey::request::Origin;
 use libpfkey::wire::{Key, Policy, Sa, Sa2};
-use libpfkey::{
-    Abi, Builder, Dialect, Error, Extension, ExtensionType, Header, Message, MessageType, Result, SaState, SaType,
-};
+use libpfkey::{Abi, Dialect, Error, Extension, ExtensionType, Message, MessageType, Result, SaState, SaType};
 
 /// Repeats a request with the number that `origin` gives.
 pub(super) fn repeat(request: &[u8], kind: MessageType, origin: Origin, buffer: &mut Vec<u8>) -> Result<()> {
     let message = Message::parse(origin.abi, request)?;
-    write(kind, message.header.sa_type, origin, buffer, |builder| {
+    origin.write(kind, message.header.sa_type, buffer, |builder| {
         message.extensions.iter().try_for_each(|extension| builder.push(extension))
     })
 }
@@ -18,7 +16,7 @@ pub(super) fn repeat(request: &[u8], kind: MessageType, origin: Origin, buffer: 
 /// Repeats a request about a policy with another priority.
 pub(super) fn with_priority(request: &[u8], priority: u32, origin: Origin, buffer: &mut Vec<u8>) -> Result<()> {
     let message = Message::parse(origin.abi, request)?;
-    write(message.header.message_type, SaType::Unspec, origin, buffer, |builder| {
+    origin.write(message.header.message_type, SaType::Unspec, buffer, |builder| {
         message.extensions.iter().try_for_each(|extension| match extension {
             Extension::Policy(policy) => builder.push(&Extension::Policy(Policy { priority, ..policy.clone() })),
             other => builder.push(other),
@@ -30,7 +28,7 @@ pub(super) fn with_priority(request: &[u8], priority: u32, origin: Origin, buffe
 pub(super) fn add(shown: &[u8], origin: Origin, buffer: &mut Vec<u8>) -> Result<()> {
     let message = Message::parse(origin.abi, shown)?;
     let sa_type = message.header.sa_type;
-    write(MessageType::Add, sa_type, origin, buffer, |builder| {
+    origin.write(MessageType::Add, sa_type, buffer, |builder| {
         message.extensions.iter().filter_map(|extension| asked(extension)).try_for_each(|it| builder.push(&it))?;
         // Kernels leave out keys of no bits, and ask for them.
         let sa = message.sa().ok_or_else(|| missing(origin.abi))?;
@@ -74,7 +72,7 @@ pub(super) fn delete(shown: &[u8], numbers: bool, origin: Origin, buffer: &mut V
     let message = Message::parse(origin.abi, shown)?;
     let spi = message.sa().ok_or_else(|| missing(origin.abi))?.spi;
     let netbsd = origin.abi.dialect == Dialect::NetBsd;
-    write(MessageType::Delete, message.header.sa_type, origin, buffer, |builder| {
+    origin.write(MessageType::Delete, message.header.sa_type, buffer, |builder| {
         builder.push(&Extension::Sa(Sa::named(spi)))?;
         let named = message.extensions.iter().filter_map(|extension| asked(extension));
         let named = named.filter(|extension| match extension {
@@ -97,7 +95,7 @@ pub(super) fn delete(shown: &[u8], numbers: bool, origin: Origin, buffer: &mut V
 pub(super) fn put(shown: &[u8], origin: Origin, buffer: &mut Vec<u8>) -> Result<()> {
     let message = Message::parse(origin.abi, shown)?;
     let policy = message.policy().ok_or_else(|| missing(origin.abi))?;
-    write(MessageType::SpdUpdate, SaType::Unspec, origin, buffer, |builder| {
+    origin.write(MessageType::SpdUpdate, SaType::Unspec, buffer, |builder| {
         builder.push(&Extension::Policy(Policy { id: 0, scope: 0, ..policy.clone() }))?;
         for extension in &message.extensions {
             let limited = |lifetime: &libpfkey::wire::Lifetime| lifetime.addtime != 0 || lifetime.usetime != 0;
@@ -119,7 +117,7 @@ pub(super) fn put(shown: &[u8], origin: Origin, buffer: &mut Vec<u8>) -> Result<
 pub(super) fn remove(shown: &[u8], origin: Origin, buffer: &mut Vec<u8>) -> Result<()> {
     let message = Message::parse(origin.abi, shown)?;
     let id = message.policy().ok_or_else(|| missing(origin.abi))?.id;
-    write(MessageType::SpdDelete2, SaType::Unspec, origin, buffer, |builder| {
+    origin.write(MessageType::SpdDelete2, SaType::Unspec, buffer, |builder| {
         builder.push(&Extension::Policy(Policy::named(id)))?;
         let words = message.extensions.iter().filter(|extension| matches!(extension, Extension::Words(..)));
         words.into_iter().try_for_each(|extension| builder.push(extension))
@@ -128,17 +126,4 @@ pub(super) fn remove(shown: &[u8], origin: Origin, buffer: &mut Vec<u8>) -> Resu
 
 fn missing(abi: Abi) -> Error {
     Error::NotInDialect { dialect: abi.dialect, what: "an entry without its parts" }
-}
-
-fn write(
-    kind: MessageType,
-    sa_type: SaType,
-    origin: Origin,
-    buffer: &mut Vec<u8>,
-    body: impl FnOnce(&mut Builder<'_>) -> Result<()>,
-) -> Result<()> {
-    let header = Header { seq: origin.seq, pid: origin.pid, ..Header::new(kind, sa_type) };
-    let mut builder = Builder::new(origin.abi, header, buffer)?;
-    body(&mut builder)?;
-    builder.finish()
 }
