@@ -18,7 +18,7 @@ use crate::num::{
 };
 use crate::wire::{Address, Extension, Header, Message, Policy, Request, SockAddr};
 
-pub use names::Created;
+pub use names::{Created, Pair, SaName, Selector, without_port};
 
 /// Largest CPI: it has 16 bits (RFC 3173 section 2.1).
 const CPI_MAX: u32 = 0xffff;

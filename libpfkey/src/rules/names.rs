@@ -11,7 +11,7 @@ use crate::wire::{Address, Message, SockAddr};
 /// known.
 #[derive(Debug, Default)]
 pub struct Created {
-    sas: HashMap<Name, SaType>,
+    sas: HashMap<SaName, SaType>,
     policies: HashSet<Selector>,
 }
 
@@ -37,13 +37,13 @@ impl Created {
 
     fn apply_to_sa(&mut self, request: &Message<'_>) -> bool {
         let dialect = request.abi.dialect;
-        let end = |address: Option<&Address>| address.and_then(|address| bare(dialect, &address.sockaddr));
+        let end = |address: Option<&Address>| address.and_then(|address| without_port(dialect, &address.sockaddr));
         let (Some(source), Some(destination)) = (end(request.source()), end(request.destination())) else {
             return true;
         };
         let sa_type = request.header.sa_type;
         let spi = request.sa().map_or(0, |sa| sa.spi);
-        let name = Name::new(dialect, (sa_type, source, destination), spi);
+        let name = SaName::new(dialect, (sa_type, source, destination), spi);
         match request.header.message_type {
             // The kernel chooses.
             MessageType::GetSpi if spi == 0 => true,
@@ -80,22 +80,22 @@ impl Created {
     }
 }
 
-/// Two ends of SAs of a type.
-pub(crate) type Pair = (SaType, SocketAddr, SocketAddr);
+/// Type, source and destination of an SA, the addresses as [`without_port`] returns them.
+pub type Pair = (SaType, SocketAddr, SocketAddr);
 
 /// What a kernel finds an SA by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Name {
+pub struct SaName {
     sa_type: Option<SaType>,
     source: Option<SocketAddr>,
     destination: Option<SocketAddr>,
     spi: u32,
 }
 
-impl Name {
+impl SaName {
     /// Linux: destination, protocol, SPI. FreeBSD: the SPI, but for TCP-MD5, whose SPI says nothing. NetBSD and macOS:
     /// everything.
-    pub(crate) fn new(dialect: Dialect, (sa_type, source, destination): Pair, spi: u32) -> Self {
+    pub fn new(dialect: Dialect, (sa_type, source, destination): Pair, spi: u32) -> Self {
         let whole = matches!(dialect, Dialect::NetBsd | Dialect::Darwin)
             || (dialect == Dialect::FreeBsd && sa_type == SaType::TcpSignature);
         let linux = dialect == Dialect::Linux;
@@ -108,8 +108,8 @@ impl Name {
     }
 }
 
-/// An address as the maps know it: no port, no flow; and on Linux no zone.
-pub(crate) fn bare(dialect: Dialect, address: &SockAddr) -> Option<SocketAddr> {
+/// An address as kernels compare it: no port, no flow; and on Linux no zone. `None` for one of another family than IP.
+pub fn without_port(dialect: Dialect, address: &SockAddr) -> Option<SocketAddr> {
     let SockAddr::Inet(mut address) = *address else { return None };
     address.set_port(0);
     if let SocketAddr::V6(v6) = &mut address {
@@ -123,18 +123,22 @@ pub(crate) fn bare(dialect: Dialect, address: &SockAddr) -> Option<SocketAddr> {
 
 /// What makes two policies one: direction, addresses with prefix and port, protocol. Host bits behind a prefix count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Selector {
-    direction: u8,
-    source: (SocketAddr, u8),
-    destination: (SocketAddr, u8),
-    proto: u8,
+pub struct Selector {
+    /// The direction.
+    pub direction: u8,
+    /// Source address with its port, and prefix length.
+    pub source: (SocketAddr, u8),
+    /// The same of the destination.
+    pub destination: (SocketAddr, u8),
+    /// Upper-layer protocol.
+    pub proto: u8,
 }
 
 impl Selector {
     /// The selector of two addresses; `None` when one is of another family than IP.
-    pub(crate) fn new(dialect: Dialect, direction: u8, source: &Address, destination: &Address) -> Option<Self> {
+    pub fn new(dialect: Dialect, direction: u8, source: &Address, destination: &Address) -> Option<Self> {
         let end = |address: &Address| {
-            let mut bare = bare(dialect, &address.sockaddr)?;
+            let mut bare = without_port(dialect, &address.sockaddr)?;
             bare.set_port(address.sockaddr.port());
             Some((bare, address.prefix))
         };

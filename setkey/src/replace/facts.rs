@@ -10,21 +10,18 @@ use libpfkey::num::{
     DIR_FWD, DIR_IN, DIR_OUT, LEVEL_REQUIRE, LEVEL_UNIQUE, LEVEL_USE, MANUAL_REQID_MAX, MODE_ANY, MODE_TRANSPORT,
     MODE_TUNNEL, POLICY_BYPASS, POLICY_ENTRUST, POLICY_IPSEC, POLICY_NONE, ULPROTO_ANY,
 };
-use libpfkey::wire::{Address, Lifetime, Policy, Request, SecurityContext, SockAddr};
+use libpfkey::rules::{self, Selector, without_port};
+use libpfkey::wire::{Lifetime, Policy, Request, SecurityContext, SockAddr};
 use libpfkey::{Dialect, ExtensionType, Message, SaFlags, SaType};
 use zeroize::Zeroizing;
 
 /// Largest replay window of Linux that the SA extension carries, in packets.
 const LINUX_WINDOW_MAX: u8 = 32;
 
-/// What a kernel finds an SA by: on Linux destination, protocol, SPI and mark, on FreeBSD the SPI, on NetBSD and macOS all
-/// but the mark.
+/// What a kernel finds an SA by; over NETLINK_XFRM its mark is a part of that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct SaName {
-    sa_type: Option<SaType>,
-    source: Option<SocketAddr>,
-    destination: Option<SocketAddr>,
-    spi: u32,
+    name: rules::SaName,
     mark: [u32; 2],
 }
 
@@ -93,20 +90,6 @@ pub(super) struct PolicyFacts {
     lives: (u64, u64),
 }
 
-impl SaName {
-    fn new(dialect: Dialect, facts: &SaFacts, mark: [u32; 2]) -> Self {
-        let linux = dialect == Dialect::Linux;
-        let whole = matches!(dialect, Dialect::NetBsd | Dialect::Darwin);
-        Self {
-            sa_type: (linux || whole).then_some(facts.sa_type),
-            source: whole.then_some(facts.source),
-            destination: (linux || whole).then_some(facts.destination),
-            spi: facts.spi,
-            mark,
-        }
-    }
-}
-
 /// Name and facts of the SA that a message is about; `None` if it lacks what all SAs have.
 pub(super) fn of_sa(message: &Message<'_>) -> Option<(SaName, SaFacts)> {
     let dialect = message.abi.dialect;
@@ -150,7 +133,8 @@ pub(super) fn of_sa(message: &Message<'_>) -> Option<(SaName, SaFacts)> {
         },
     };
     let mark = message.words(ExtensionType::XfrmMark).unwrap_or_default();
-    Some((SaName::new(dialect, &facts, mark), facts))
+    let name = rules::SaName::new(dialect, (facts.sa_type, facts.source, facts.destination), facts.spi);
+    Some((SaName { name, mark }, facts))
 }
 
 impl SaFacts {
@@ -186,21 +170,12 @@ pub(super) fn of_policy(message: &Message<'_>) -> Option<(PolicyName, PolicyFact
     let dialect = message.abi.dialect;
     let policy = message.policy()?;
     let (source, destination) = (message.source()?, message.destination()?);
-    let end = |address: &Address| {
-        let mut bare = without_port(dialect, &address.sockaddr)?;
-        bare.set_port(address.sockaddr.port());
-        Some((bare, address.prefix))
-    };
-    let proto = match destination.proto {
-        // Linux takes 0 for any, too.
-        0 if dialect == Dialect::Linux => ULPROTO_ANY,
-        proto => proto,
-    };
+    let selector = Selector::new(dialect, policy.direction, source, destination)?;
     let name = PolicyName {
-        direction: policy.direction,
-        source: end(source)?,
-        destination: end(destination)?,
-        proto,
+        direction: selector.direction,
+        source: selector.source,
+        destination: selector.destination,
+        proto: selector.proto,
         mark: message.words(ExtensionType::XfrmMark).unwrap_or_default(),
         if_id: message.words(ExtensionType::XfrmIfId).map_or(0, |[id, _]| id),
         label: label(message),
@@ -320,17 +295,4 @@ fn window(message: &Message<'_>) -> (u32, bool) {
 
 fn label(message: &Message<'_>) -> Option<Label> {
     message.security_context().map(|SecurityContext { algorithm, doi, label }| (*algorithm, *doi, label.to_vec()))
-}
-
-/// An address as kernels compare it: no port, no flow; and on Linux no zone.
-fn without_port(dialect: Dialect, address: &SockAddr) -> Option<SocketAddr> {
-    let SockAddr::Inet(mut address) = *address else { return None };
-    address.set_port(0);
-    if let SocketAddr::V6(v6) = &mut address {
-        v6.set_flowinfo(0);
-        if dialect == Dialect::Linux {
-            v6.set_scope_id(0);
-        }
-    }
-    Some(address)
 }

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use super::engine::{Engine, Outcome, To};
 use super::reply;
 use super::sa_request::LARVAL_SECONDS;
-use super::sad::{Association, Pair, bare};
+use super::sad::{Association, Pair, without_port};
 use super::spd::StoredPolicy;
 use crate::dialect::Dialect;
 use crate::num::{DIR_OUT, ExtensionType, IPPROTO_AH, IPPROTO_ESP, MessageType, POLICY_IPSEC, SaState, SaType};
@@ -40,7 +40,7 @@ impl Engine {
                 IPPROTO_ESP => SaType::Esp,
                 _ => SaType::IpComp,
             };
-            let pair = (sa_type, bare(dialect, &from)?, bare(dialect, &to)?);
+            let pair = (sa_type, without_port(dialect, &from)?, without_port(dialect, &to)?);
             let usable = |sa: &Association| {
                 matches!(sa.sa.state, SaState::Mature | SaState::Dying)
                     && (request.reqid == 0 || request.reqid == sa.sa2.reqid)
@@ -94,7 +94,7 @@ impl Engine {
             return Err(Errno::EINVAL);
         }
         let dialect = self.abi.dialect;
-        let ends = (bare(dialect, &source.sockaddr), bare(dialect, &destination.sockaddr));
+        let ends = (without_port(dialect, &source.sockaddr), without_port(dialect, &destination.sockaddr));
         let (Some(from), Some(to)) = ends else { return Err(Errno::EINVAL) };
         let pair = (request.header.sa_type, from, to);
         if self.sad.between(pair).next().is_some() {

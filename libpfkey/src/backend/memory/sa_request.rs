@@ -6,7 +6,7 @@ use nix::errno::Errno;
 
 use super::engine::{Engine, Outcome, To};
 use super::reply;
-use super::sad::{Association, Encapsulation, Label, Pair, bare};
+use super::sad::{Association, Encapsulation, Label, Pair, without_port};
 use crate::dialect::Dialect;
 use crate::num::{ExtensionType, MODE_TRANSPORT, MODE_TUNNEL, SaFlags, SaState, SaType};
 use crate::rules;
@@ -196,7 +196,8 @@ impl Engine {
         let (Some(source), Some(destination)) = (request.source(), request.destination()) else {
             return Err(Errno::EINVAL);
         };
-        let ends = (bare(self.abi.dialect, &source.sockaddr), bare(self.abi.dialect, &destination.sockaddr));
+        let ends =
+            (without_port(self.abi.dialect, &source.sockaddr), without_port(self.abi.dialect, &destination.sockaddr));
         let (Some(from), Some(to)) = ends else { return Err(Errno::EINVAL) };
         let proto_differs = !self.is_linux() && source.proto != destination.proto;
         if from.is_ipv4() != to.is_ipv4() || proto_differs || !rules::is_valid(source) || !rules::is_valid(destination)

@@ -7,8 +7,8 @@ use zeroize::Zeroizing;
 
 use crate::dialect::Dialect;
 use crate::num::{ExtensionType, SaState, SaType};
-use crate::rules::names::Name;
-pub(super) use crate::rules::names::{Pair, bare};
+use crate::rules::names::SaName;
+pub(super) use crate::rules::names::{Pair, without_port};
 use crate::wire::{Address, Key, Lifetime, Message, Sa, Sa2, SecurityContext};
 
 /// A key of an SA.
@@ -145,7 +145,7 @@ impl Association {
 pub(super) struct Sad {
     dialect: Dialect,
     by_age: BTreeMap<u64, Association>,
-    by_name: HashMap<Name, u64>,
+    by_name: HashMap<SaName, u64>,
     by_pair: HashMap<Pair, BTreeSet<u64>>,
     by_deadline: BTreeSet<(u64, u64)>,
     next: u64,
@@ -165,7 +165,7 @@ impl Sad {
 
     /// The number of the SA with a name.
     pub(super) fn find(&self, pair: Pair, spi: u32) -> Option<u64> {
-        self.by_name.get(&Name::new(self.dialect, pair, spi)).copied()
+        self.by_name.get(&SaName::new(self.dialect, pair, spi)).copied()
     }
 
     pub(super) fn get(&self, age: u64) -> Option<&Association> {
@@ -189,7 +189,7 @@ impl Sad {
         let age = self.next;
         self.next += 1;
         if !association.is_acquire {
-            self.by_name.insert(Name::new(self.dialect, association.pair(), association.sa.spi), age);
+            self.by_name.insert(SaName::new(self.dialect, association.pair(), association.sa.spi), age);
         }
         self.by_pair.entry(association.pair()).or_default().insert(age);
         self.by_deadline.extend(association.deadline(self.dialect).map(|at| (at, age)));
@@ -210,7 +210,7 @@ impl Sad {
     pub(super) fn remove(&mut self, age: u64) -> Option<Association> {
         let association = self.by_age.remove(&age)?;
         if !association.is_acquire {
-            self.by_name.remove(&Name::new(self.dialect, association.pair(), association.sa.spi));
+            self.by_name.remove(&SaName::new(self.dialect, association.pair(), association.sa.spi));
         }
         if let Some(at) = association.deadline(self.dialect) {
             self.by_deadline.remove(&(at, age));

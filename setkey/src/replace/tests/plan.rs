@@ -245,3 +245,14 @@ fn what_lets_pass_goes_first_of_what_goes() {
         );
     }
 }
+
+/// FreeBSD finds them by their addresses: their SPI says nothing.
+#[test]
+fn tcp_md5_sas_of_freebsd_share_an_spi() {
+    let file =
+        "add 10.0.0.1 10.0.0.2 tcp 0x1000 -A tcp-md5 \"one\"; add 10.0.0.1 10.0.0.3 tcp 0x1000 -A tcp-md5 \"other\";\n";
+    let mut kernel = Kernel::new(Dialect::FreeBsd);
+    kernel.replace(file);
+    assert_eq!(kernel.present().sas.len(), 2);
+    assert_eq!(steps(Dialect::FreeBsd, file, file), "");
+}
