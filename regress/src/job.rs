@@ -12,6 +12,8 @@ use anyhow::{Context, Result, bail};
 pub(crate) struct Job {
     command: Command,
     settings: String,
+    /// Whether a line of its output is worth keeping when it is captured.
+    keeps: fn(&str) -> bool,
 }
 
 /// How a job that printed to us came out.
@@ -27,7 +29,7 @@ impl Job {
     pub(crate) fn new(program: impl AsRef<OsStr>) -> Self {
         let mut command = Command::new(program);
         command.current_dir(super::tree::root()).stdin(Stdio::null());
-        Self { command, settings: String::new() }
+        Self { command, settings: String::new(), keeps: |_| true }
     }
 
     /// The cargo that runs us, or the one in `PATH`.
@@ -49,6 +51,12 @@ impl Job {
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.settings.push_str(&format!("{name}={} ", value.as_ref().to_string_lossy()));
         self.command.env(name, value);
+        self
+    }
+
+    /// Drops the lines of its captured output that `keeps` refuses.
+    pub(crate) fn keep_lines(mut self, keeps: fn(&str) -> bool) -> Self {
+        self.keeps = keeps;
         self
     }
 
@@ -115,7 +123,8 @@ impl Job {
         let mut child = child?;
         let mut bytes = Vec::new();
         let read = reader.read_to_end(&mut bytes);
-        output.push_str(&String::from_utf8_lossy(&bytes));
+        let text = String::from_utf8_lossy(&bytes);
+        output.extend(text.split_inclusive('\n').filter(|line| (self.keeps)(line)));
         let status = child.wait()?;
         read?;
         self.judge(status)

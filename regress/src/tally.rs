@@ -8,6 +8,15 @@ use std::str::FromStr;
 use anyhow::{Context as _, Result, bail};
 use regress_skipped::{MARK as SKIPPED, Skipped};
 
+/// How the line begins that names what failed, and how; the summary repeats it.
+pub(crate) const FAILURE: &str = "FAILED: ";
+
+/// How the line ends in which a Rust test program names a failed test.
+const FAILED_TESTS: [&str; 2] = [" ... FAILED", " --- FAILED"];
+
+/// How many characters of a line the summary repeats.
+const REMARK_LENGTH: usize = 300;
+
 /// How the line begins of a scene that passed after it had failed once.
 const SECOND_TRY: &str = "PASSED AT THE SECOND TRY: ";
 
@@ -17,14 +26,21 @@ pub(crate) struct Tally {
     pub(crate) passed: usize,
     pub(crate) failed: usize,
     pub(crate) skipped: usize,
-    /// Lines for the summary: which tests were skipped and why, which scenes passed at their second try and how the first
-    /// one failed. They are not part of what is displayed.
+    /// Lines for the summary: what failed, which tests were skipped and why, which scenes passed at their second try and how
+    /// the first one failed. They are not part of what is displayed.
     pub(crate) remarks: Vec<String>,
 }
 
 impl Tally {
     pub(crate) const PASSED: Self = Self { passed: 1, failed: 0, skipped: 0, remarks: Vec::new() };
     pub(crate) const FAILED: Self = Self { passed: 0, failed: 1, skipped: 0, remarks: Vec::new() };
+
+    /// One check that failed with `error`, which is printed now and in the summary.
+    pub(crate) fn failed_with(error: &anyhow::Error) -> Self {
+        let line = format!("{FAILURE}{error:#}");
+        println!("{line}");
+        Self::FAILED.with_remarks_in(&line)
+    }
 
     pub(crate) fn of(passed: bool) -> Self {
         if passed { Self::PASSED } else { Self::FAILED }
@@ -38,8 +54,12 @@ impl Tally {
     /// Adds the remarks in what the checks printed.
     pub(crate) fn with_remarks_in(mut self, output: &str) -> Self {
         let mut seen = HashSet::new();
-        let remarks = output.lines().filter(|line| line.starts_with(SECOND_TRY) || line.starts_with(SKIPPED));
-        self.remarks.extend(remarks.filter(|line| seen.insert(*line)).map(str::to_owned));
+        let is_remark = |line: &&str| {
+            [FAILURE, SECOND_TRY, SKIPPED].iter().any(|start| line.starts_with(start))
+                || FAILED_TESTS.iter().any(|end| line.ends_with(end))
+        };
+        let remarks = output.lines().filter(is_remark).filter(|line| seen.insert(*line));
+        self.remarks.extend(remarks.map(|line| line.chars().take(REMARK_LENGTH).collect()));
         self
     }
 
@@ -150,6 +170,18 @@ mod tests {
         let remarks = counted().with_remarks_in(output).remarks;
         let lines: Vec<_> = output.lines().collect();
         assert_eq!(remarks, [lines[0], lines[2]], "each once");
+    }
+
+    #[test]
+    fn the_summary_names_what_failed() {
+        let long = format!("FAILED: {}", "x".repeat(1000));
+        let output = format!(
+            "FAILED: s12 (3.0 s): no answer\n--- log\nFAILED once\nwire::is_read --- FAILED\ntest a::b ... FAILED\n{long}\n"
+        );
+        let remarks = Tally::FAILED.with_remarks_in(&output).remarks;
+        let expected = ["FAILED: s12 (3.0 s): no answer", "wire::is_read --- FAILED", "test a::b ... FAILED"];
+        assert_eq!(remarks[..3], expected);
+        assert_eq!(remarks[3], long[..REMARK_LENGTH]);
     }
 
     #[test]

@@ -24,7 +24,7 @@ use self::case::{Case, CaseFile};
 use self::report::Outcome;
 use self::view::View;
 use crate::lab::{Boot, Status};
-use crate::tally::Tally;
+use crate::tally::{FAILURE, Tally};
 use crate::{tools, tree};
 
 /// Which cases run.
@@ -162,7 +162,7 @@ impl Run {
                 }
             };
             if !complaint.is_empty() {
-                println!("FAILED {name}: {}: expected (-) and got (+)\n{complaint}", case.name);
+                println!("{FAILURE}{name}: {}: expected (-) and got (+)\n{complaint}", case.name);
             }
             tally += Tally::of(complaint.is_empty());
         }

@@ -18,7 +18,7 @@ use anyhow::{Result, bail, ensure};
 use crate::job::Job;
 use crate::lab::Boot;
 use crate::racoon::Ours;
-use crate::tally::{Tally, twice};
+use crate::tally::{FAILURE, Tally, twice};
 use crate::{tools, tree};
 
 /// A scene with a name. Each makes its own hosts.
@@ -43,7 +43,7 @@ const SUITES: [(&str, &[&[Play]]); 2] = [
 ];
 
 /// What begins the line of a scene that went well, and of one that did not.
-const MARKS: [&str; 2] = ["passed: ", "FAILED: "];
+const MARKS: [&str; 2] = ["passed: ", FAILURE];
 
 /// `cargo regress scenes`: a suite, or the scenes of it that have a word in their names.
 pub(crate) fn run(words: &[&str]) -> Result<bool> {

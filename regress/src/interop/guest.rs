@@ -15,7 +15,7 @@ use super::scenario::{Initiator, Scenario, table};
 use super::strongswan::Charon;
 use crate::lab::{Host, Link, PATIENCE, Program, Stdin, wait_until};
 use crate::racoon::{Ours, Racoon};
-use crate::tally::{Tally, twice};
+use crate::tally::{FAILURE, Tally, twice};
 
 /// Which daemon a host has.
 pub(crate) enum Kind {
@@ -190,7 +190,7 @@ pub(crate) fn play(peer: Peer, ours: &Kind, theirs: &Kind, only: &[&str]) -> Res
         match done {
             Ok(()) => println!("{took:4.1} s  ok      {row}"),
             Err(error) => {
-                println!("{took:4.1} s  FAILED  {row}\n{error:#}");
+                println!("{FAILURE}{row} ({took:.1} s): {error:#}");
                 for (daemon, from) in [&ours, &theirs].into_iter().zip(logs) {
                     println!("--- log\n{}", daemon.log().get(from..).unwrap_or_default());
                     println!("--- status\n{}", daemon.status());

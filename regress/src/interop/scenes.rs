@@ -9,7 +9,7 @@ use super::connection::{Connection, Start};
 use super::guest::{Kind, Pair, Running, ping, states};
 use super::scenario::table;
 use crate::lab::{Host, PATIENCE, Pings, Program, count_esn, wait_until};
-use crate::tally::{Tally, twice};
+use crate::tally::{FAILURE, Tally, twice};
 
 type Scene = (&'static str, fn(&Kind, &Kind, Peer) -> Result<()>);
 
@@ -40,7 +40,7 @@ pub(crate) fn play(peer: Peer, ours: &Kind, theirs: &Kind) -> Tally {
         let took = start.elapsed().as_secs_f64();
         match &done {
             Ok(()) => println!("{took:4.1} s  ok      {name}"),
-            Err(error) => println!("{took:4.1} s  FAILED  {name}\n{error:#}"),
+            Err(error) => println!("{FAILURE}{name} ({took:.1} s): {error:#}"),
         }
         Tally::of(done.is_ok())
     };

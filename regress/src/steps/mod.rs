@@ -158,10 +158,7 @@ fn perform(step: &Step, options: &Options) -> Row {
         Work::Host(run) => run(options),
         Work::Lab(check) => programs().and_then(|()| check()),
     };
-    let tally = done.unwrap_or_else(|error| {
-        println!("FAILED: {error:#}");
-        Tally::FAILED
-    });
+    let tally = done.unwrap_or_else(|error| Tally::failed_with(&error));
     Row { name: step.name, tally, took: start.elapsed() }
 }
 
