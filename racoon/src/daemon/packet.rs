@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn in_words() {
         let lines = traced(false, &message());
-        assert_eq!(lines[0], "[192.0.2.2] DEBUG2: received 40 bytes 192.0.2.2[500] -> 192.0.2.1[500]");
+        assert_eq!(lines[0], "DEBUG2: received 40 bytes 192.0.2.2[500] -> 192.0.2.1[500]");
         assert_eq!(lines.len(), 3, "{lines:#?}");
         assert!(lines[1].contains("0707070707070707:0808080808080808"), "{lines:#?}");
         assert!(lines[2].contains("NO-PROPOSAL-CHOSEN"), "{lines:#?}");
@@ -89,7 +89,7 @@ mod tests {
     fn in_bytes() {
         let lines = traced(true, b"none");
         assert!(lines[1].contains("not a message"), "{lines:#?}");
-        assert_eq!(lines[2], "[192.0.2.2] DEBUG: 00000000: 6e 6f 6e 65");
+        assert_eq!(lines[2], "DEBUG: 00000000: 6e 6f 6e 65 [192.0.2.2]");
     }
 
     #[test]

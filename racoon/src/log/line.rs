@@ -25,9 +25,6 @@ impl Line<'_> {
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(peer) = self.peer {
-            write!(formatter, "[{peer}] ")?;
-        }
         write!(formatter, "{}: ", self.level)?;
         if let Some(place) = self.place {
             let file = place.file().rsplit_once("src/").map_or(place.file(), |(_, file)| file);
@@ -36,8 +33,29 @@ impl fmt::Display for Line<'_> {
         self.text.chars().try_for_each(|character| match character {
             _ if is_harmful(character) => write!(formatter, "{}", character.escape_default()),
             _ => formatter.write_char(character),
-        })
+        })?;
+        match self.peer {
+            Some(peer) if !names(self.text, peer) => write!(formatter, " [{peer}]"),
+            _ => Ok(()),
+        }
     }
+}
+
+/// Whether a text has this address in it, and not just a longer one that contains its digits.
+fn names(text: &str, address: IpAddr) -> bool {
+    let address = address.to_string();
+    let is_part = |character: char| character.is_ascii_hexdigit() || matches!(character, '.' | ':');
+    text.match_indices(&address).any(|(start, _)| {
+        let (before, rest) = text.split_at(start);
+        let after = rest.strip_prefix(address.as_str()).unwrap_or_default();
+        // A full stop or a colon may also end what stands before or after.
+        let mut after = after.chars();
+        let continues = match after.next() {
+            Some('.' | ':') => after.next().is_some_and(is_part),
+            next => next.is_some_and(is_part),
+        };
+        !continues && !before.ends_with(is_part)
+    })
 }
 
 /// What ends a line, commands a terminal, or shows text in another order than it stands.
@@ -57,8 +75,29 @@ mod tests {
     #[test]
     fn with_and_without_a_peer() {
         let line = Line { level: Level::Error, peer: Some([192, 0, 2, 1].into()), place: None, text: "no" };
-        assert_eq!(line.to_string(), "[192.0.2.1] ERROR: no");
+        assert_eq!(line.to_string(), "ERROR: no [192.0.2.1]");
         assert_eq!(shown("yes"), "INFO: yes");
+    }
+
+    #[test]
+    fn a_text_that_names_the_peer_does_not_get_it_again() {
+        let shown =
+            |text| Line { level: Level::Info, peer: Some([192, 0, 2, 1].into()), place: None, text }.to_string();
+        for text in [
+            "ISAKMP-SA established 192.0.2.9[500]-192.0.2.1[500] spi:1:2",
+            "192.0.2.1 -> 192.0.2.9",
+            "remote 192.0.2.1: unknown",
+            "nothing from 192.0.2.1.",
+        ] {
+            assert_eq!(shown(text), format!("INFO: {text}"));
+        }
+        for text in ["192.0.2.10 is not it", "10.192.0.2.1", "192.0.2.1.7"] {
+            assert_eq!(shown(text), format!("INFO: {text} [192.0.2.1]"));
+        }
+        let peer = Some("2001:db8::1".parse().unwrap());
+        let shown = |text| Line { level: Level::Info, peer, place: None, text }.to_string();
+        assert_eq!(shown("2001:db8::1%eth0"), "INFO: 2001:db8::1%eth0");
+        assert_eq!(shown("2001:db8::1:2"), "INFO: 2001:db8::1:2 [2001:db8::1]");
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! The log: to syslog or to the file of `-l`, and with `-F` to standard output, too.
 //!
 //! ```text
-//! file and standard output   2026-01-31 12:00:00: [192.0.2.1] ERROR: net/mod.rs:17: text
-//! syslog                     [192.0.2.1] ERROR: net/mod.rs:17: text
+//! file and standard output   2026-01-31 12:00:00: ERROR: net/mod.rs:17: text [192.0.2.1]
+//! syslog                     ERROR: net/mod.rs:17: text [192.0.2.1]
 //! ```
 //!
-//! The address of the peer is there when the line is about one, the place in the program with `-L`.
+//! The address of the peer ends a line about one whose text does not name it; the place in the program is there with `-L`.
 
 mod level;
 mod line;

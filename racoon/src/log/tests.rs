@@ -20,7 +20,7 @@ fn levels_of_the_file_and_of_the_command_line() {
 fn lines_of_a_dump() {
     let log = Log::in_memory();
     log.lines(Level::Debug, Some("2001:db8::1".parse().unwrap()), ["one", "two\nINFO: forged"]);
-    assert_eq!(log.written(), ["[2001:db8::1] DEBUG: one", r"[2001:db8::1] DEBUG: two\nINFO: forged"]);
+    assert_eq!(log.written(), ["DEBUG: one [2001:db8::1]", r"DEBUG: two\nINFO: forged [2001:db8::1]"]);
 }
 
 #[test]
