@@ -36,7 +36,7 @@ pub enum KernelRequest {
 pub struct SpiAllocation {
     /// Its number.
     pub id: RequestId,
-    /// ESP, AH or IPComp (whose CPI has 16 bits: 0x100 to 0xffff).
+    /// ESP, AH or IPComp (whose CPI is from 0x100 to 0xefff).
     pub protocol: Protocol,
     /// The peer: where the SA's packets come from.
     pub source: IpAddr,

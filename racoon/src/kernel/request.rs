@@ -12,8 +12,9 @@ use racoon_proto::num::Protocol;
 use super::algorithm::Suite;
 use super::{Target, failed, mode_number, refused, sa_type_of};
 
-/// CPIs that are not for well-known algorithms (RFC 3173 section 3.3).
-const CPI_RANGE: (u32, u32) = (0x100, 0xffff);
+/// CPIs for negotiation: those below are for well-known algorithms, those above for private use (RFC 3173 section 3.3), and
+/// libreswan refuses a proposal with one of them.
+const CPI_RANGE: (u32, u32) = (0x100, 0xefff);
 
 /// All SPIs: the kernel chooses.
 const SPI_RANGE: (u32, u32) = (0, u32::MAX);
