@@ -223,6 +223,7 @@ impl Engine {
             return self.fail_phase2(id, cause);
         }
         let message_id = self.fresh_message_id(phase1);
+        self.phase1s.negotiates(phase1);
         self.phase2s.bind(id, phase1);
         self.phase2s.listen(id, phase1, message_id);
         let Some(phase2) = self.phase2s.get_mut(id) else { return };

@@ -154,7 +154,10 @@ impl Engine {
             Protecting::NotYet => {}
             Protecting::Elsewhere | Protecting::Unknown => {
                 let cookies = header.cookies;
-                self.complain(Complaint::Unknown, *remote, || format!("quick mode under unknown cookies {cookies}"));
+                // A peer that does not know yet that we restarted; INVALID-COOKIE tells it.
+                self.log_rationed((self.party_of(*remote), Complaint::Unknown), Level::Notify, *remote, || {
+                    format!("quick mode for an unknown ISAKMP SA {cookies}, perhaps from before a restart; ignored")
+                });
                 let (ends, asked) = ((incoming.local, *remote), incoming.datagram.len());
                 self.notify_in_clear(ends, cookies, asked, NotifyType::INVALID_COOKIE);
             }

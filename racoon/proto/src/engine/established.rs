@@ -29,7 +29,8 @@ impl Engine {
         let lifetime = Duration::from_secs(sa.terms.lifetime.into());
         let expires = self.now + lifetime;
         let (since, heard, replacement) = (self.now, self.now, Replacement::default());
-        let established = Established { sa, since, expires, dying: false, worn: false, heard, dpd, replacement };
+        let established =
+            Established { sa, since, expires, negotiated: false, dying: false, worn: false, heard, dpd, replacement };
         self.phase1s.establish(id, established);
         // 2. Phase 2s of those that are dying are its own now.
         for old in self.phase1s.between(local.ip(), remote.ip()) {

@@ -8,13 +8,24 @@ use super::{Engine, Phase1Id};
 use crate::config::Rekey;
 use crate::exchange::rules::INFORMATIONAL_IN_CLEAR;
 use crate::num::{Doi, Flags, NotifyType, PayloadType, Protocol};
-use crate::outcome::Cause;
+use crate::outcome::{Cause, Ending, Outcome, Role};
 use crate::output::{EventKind, Level};
 use crate::phase1::open_informational;
 use crate::wire::{CookiePair, Delete, Notify, RawPayload, Tail, chain};
 
 /// A longer text of a peer is not told.
 const TEXT_MAX: usize = 200;
+
+/// Errors by which an initiator refuses message 6 of main mode.
+const OF_AUTHENTICATION: [NotifyType; 7] = [
+    NotifyType::INVALID_ID_INFORMATION,
+    NotifyType::INVALID_HASH_INFORMATION,
+    NotifyType::AUTHENTICATION_FAILED,
+    NotifyType::INVALID_SIGNATURE,
+    NotifyType::INVALID_CERTIFICATE,
+    NotifyType::INVALID_CERT_AUTHORITY,
+    NotifyType::PAYLOAD_MALFORMED,
+];
 
 /// What a payload of an informational message says.
 enum Message {
@@ -38,8 +49,10 @@ impl Engine {
 
     fn unknown_informational(&mut self, incoming: &Incoming<'_>) {
         let cookies = incoming.header.cookies;
-        self.complain(Complaint::Unknown, incoming.remote, || {
-            format!("an informational message under unknown cookies {cookies}")
+        // A peer that does not know yet that we restarted deletes its SAs under the old cookies: nobody's error.
+        let kind = (self.party_of(incoming.remote), Complaint::Unknown);
+        self.log_rationed(kind, Level::Info, incoming.remote, || {
+            format!("informational message for an unknown ISAKMP SA {cookies}, perhaps from before a restart; ignored")
         });
     }
 
@@ -105,12 +118,39 @@ impl Engine {
             NotifyType::R_U_THERE => self.r_u_there(id, notify),
             NotifyType::R_U_THERE_ACK => self.r_u_there_ack(id, notify),
             kind if kind.is_error() => {
+                // A negotiation that ends by it has its own line.
+                let ended = self.peer_refused(id, notify) || self.phase1_refused(id, kind);
+                let level = if ended { Level::Debug } else { Level::Warning };
                 let text = || format!("the peer says {kind}{}", text_of(notify));
-                self.log_of_peer(Complaint::Notified, Level::Warning, remote, text);
-                self.peer_refused(id, kind);
+                self.log_of_peer(Complaint::Notified, level, remote, text);
             }
             kind => self.log(Level::Debug, Some(remote), || format!("notification {kind} is of no interest")),
         }
+    }
+
+    /// An initiator that does not accept the responder's identity says so under the SA that this side already has. Returns
+    /// whether the error is such a refusal; then the SA goes.
+    ///
+    /// An error about anything else comes when there is something else: it is a refusal only as long as nothing was
+    /// negotiated under the SA, and no later than message 6 would be repeated.
+    fn phase1_refused(&mut self, id: Phase1Id, kind: NotifyType) -> bool {
+        let Some(phase1) = self.phase1s.get(id).filter(|phase1| phase1.role == Role::Responder) else { return false };
+        let Some(established) = phase1.established() else { return false };
+        let is_new = self.now < established.since + self.settings.retransmission.whole();
+        if !is_new || established.negotiated || !OF_AUTHENTICATION.contains(&kind) {
+            return false;
+        }
+        let (local, remote, cookies) = (phase1.local, phase1.remote, phase1.cookies);
+        let cause = Cause::Refused(kind);
+        let outcome = self.phase1_outcome(phase1, Ending::Failed(cause.clone()));
+        let text = || format!("phase1 negotiation failed: {cookies}: the initiator refused message 6: {cause}");
+        if self.log_of_peer(Complaint::Unproved, Level::Error, remote, text) {
+            self.tell_of_failure(&cause, local, remote, cookies);
+            self.conclude(Outcome { peer_said: vec![kind], ..outcome });
+        }
+        self.leave_phase2s(id);
+        self.drop_phase1(id);
+        true
     }
 
     fn deleted(&mut self, id: Phase1Id, delete: &Delete) {
@@ -199,12 +239,18 @@ impl Engine {
         match message {
             Message::Notify(notify) if phase1.negotiation().is_some() && notify.kind.is_error() => {
                 let is_news = phase1.record.said(notify.kind);
+                let offered = phase1.record.offer_refused_by(phase1.role, notify.kind);
                 let (_, level) = match is_news {
                     true => self.ration(self.party_of(remote), Complaint::Hint, Level::Warning, remote),
                     false => (false, Level::Debug),
                 };
+                let seconds = self.settings.retransmission.whole().as_secs();
                 self.log(level, Some(remote), || {
-                    format!("in clear, and so perhaps not from the peer: {}{}", notify.kind, text_of(notify))
+                    format!(
+                        "unauthenticated notify {}{}{offered}; negotiation goes on for up to {seconds} s",
+                        notify.kind,
+                        text_of(notify)
+                    )
                 });
             }
             Message::Notify(notify) if phase1.established().is_some() && notify.kind.is_error() => {

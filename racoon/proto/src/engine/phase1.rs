@@ -528,7 +528,13 @@ impl Engine {
     }
 
     /// The event of a failure, if there is one for its cause.
-    fn tell_of_failure(&mut self, cause: &Cause, local: SocketAddr, remote: SocketAddr, cookies: CookiePair) {
+    pub(super) fn tell_of_failure(
+        &mut self,
+        cause: &Cause,
+        local: SocketAddr,
+        remote: SocketAddr,
+        cookies: CookiePair,
+    ) {
         let kind = match cause {
             Cause::NoAnswer { .. } => EventKind::Phase1NoResponse,
             Cause::NoProposalChosen(_) | Cause::BadChoice(_) | Cause::Refused(NotifyType::NO_PROPOSAL_CHOSEN) => {

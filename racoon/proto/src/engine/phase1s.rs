@@ -67,6 +67,8 @@ pub(super) struct Established {
     pub(super) since: Time,
     /// When it ends.
     pub(super) expires: Time,
+    /// A phase 2 was begun under it, by either side.
+    pub(super) negotiated: bool,
     /// It is time for another one.
     pub(super) dying: bool,
     /// It is, because many message ids were used.
@@ -250,6 +252,13 @@ impl Phase1s {
             self.waits.remove(phase2);
         }
         Some(phase1)
+    }
+
+    /// A phase 2 begins under it.
+    pub(super) fn negotiates(&mut self, id: Phase1Id) {
+        if let Some(established) = self.all.get_mut(&id).and_then(Phase1::established_mut) {
+            established.negotiated = true;
+        }
     }
 
     /// A phase 2 waits for it.

@@ -327,8 +327,14 @@ impl Engine {
         let time_up = if matches!(cause, Cause::NoAnswer { .. }) { "time up: " } else { "" };
         let why = format!("{time_up}{}", phase2.record.in_full(phase2.role, cause));
         let text = || format!("phase2 negotiation failed due to {why}: {bond}{of}");
+        // The failure of a phase 1 is one error, however many phase 2s waited for it, and comes when its own time is up.
+        let waited = matches!(phase2.state, State::Waiting(_));
+        let level = match cause {
+            Cause::NoPhase1(_) | Cause::Phase1Late(_) if waited => Level::Notify,
+            _ => Level::Error,
+        };
         match role {
-            Role::Initiator => self.log(Level::Error, Some(remote), text),
+            Role::Initiator => self.log(level, Some(remote), text),
             Role::Responder => drop(self.log_of_peer(Complaint::Phase2Failed, Level::Error, remote, text)),
         }
         match cause {

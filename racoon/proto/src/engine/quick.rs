@@ -17,7 +17,7 @@ use crate::phase2::bundle::{Agreement, Common, Installations};
 use crate::phase2::gathering::{Gathered, Gathering, gathered, job};
 use crate::phase2::initiator::Agreed;
 use crate::phase2::message::{Message, Negotiation, Received, Rejection};
-use crate::wire::Header;
+use crate::wire::{Header, Notify};
 
 /// Errors that peers tell of packets and messages that belong to no negotiation.
 const NOT_OF_NEGOTIATIONS: [NotifyType; 4] =
@@ -394,20 +394,49 @@ impl Engine {
         self.install(id, outbound.installations);
     }
 
-    /// The peer refuses something under a phase 1. It does not say what: if we negotiate only one phase 2 there, it is that.
-    pub(super) fn peer_refused(&mut self, phase1: Phase1Id, notify: NotifyType) {
-        let is_ours = |phase2: &Phase2| matches!(phase2.state, State::Offered(_));
-        let ids = self.phase2s.under(phase1);
-        let ours = ids.into_iter().filter(|id| self.phase2s.get(*id).is_some_and(is_ours)).collect::<Vec<_>>();
-        for id in &ours {
-            if let Some(phase2) = self.phase2s.get_mut(*id) {
-                phase2.record.said(notify);
+    /// The peer refuses something under a phase 1. Returns whether that ended a negotiation.
+    ///
+    /// A notify names no exchange, but may carry the SPI of one. Without it, it is about the exchange in which the peer has a
+    /// message of ours to refuse, message 1 or 2, if there is only one.
+    pub(super) fn peer_refused(&mut self, phase1: Phase1Id, notify: &Notify) -> bool {
+        if NOT_OF_NEGOTIATIONS.contains(&notify.kind) {
+            return false;
+        }
+        let mut refusable = self.phase2s.under(phase1);
+        refusable.retain(|id| {
+            let state = self.phase2s.get(*id).map(|phase2| &phase2.state);
+            matches!(state, Some(State::Offered(_) | State::Answered(..)))
+        });
+        let is_named = |id: &Phase2Id| self.phase2s.get(*id).is_some_and(|phase2| has_spi(phase2, &notify.spi));
+        let one = match (refusable.as_slice(), refusable.iter().copied().find(is_named)) {
+            (_, Some(named)) => named,
+            ([one], None) => *one,
+            _ => {
+                for id in refusable {
+                    if let Some(phase2) = self.phase2s.get_mut(id) {
+                        phase2.record.said(notify.kind);
+                    }
+                }
+                return false;
             }
+        };
+        if let Some(phase2) = self.phase2s.get_mut(one) {
+            phase2.record.said(notify.kind);
         }
-        if let ([one], false) = (ours.as_slice(), NOT_OF_NEGOTIATIONS.contains(&notify)) {
-            self.fail_phase2(*one, Cause::Refused(notify));
-        }
+        self.fail_phase2(one, Cause::Refused(notify.kind));
+        true
     }
+}
+
+/// Whether an SPI of a notify is one of a phase 2's SAs, by which we receive or send.
+fn has_spi(phase2: &Phase2, spi: &[u8]) -> bool {
+    let Ok(spi) = <[u8; 4]>::try_from(spi).map(u32::from_be_bytes) else { return false };
+    let outbound = match &phase2.state {
+        State::Answered(_, outbound) => outbound.installations.as_slice(),
+        _ => &[],
+    };
+    let names = phase2.written.iter().chain(outbound.iter().map(|one| &one.name));
+    spi != 0 && names.into_iter().any(|name| name.spi == spi)
 }
 
 /// The SAs that follow from what is agreed.

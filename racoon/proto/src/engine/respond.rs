@@ -83,6 +83,7 @@ impl Engine {
             Err(rejection) => return self.reject_first(phase1, message_id, rejection),
         };
         self.mark_used(phase1, message_id);
+        self.phase1s.negotiates(phase1);
         self.heard_from(phase1);
         if message.content.notifies.iter().any(|notify| notify.kind == NotifyType::INITIAL_CONTACT) {
             self.initial_contact_received(phase1);

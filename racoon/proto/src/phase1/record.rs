@@ -87,6 +87,16 @@ impl Record {
             _ => cause.to_string(),
         }
     }
+
+    /// What an initiator offered, for a line about a notify that refuses it; empty if the notify is about something else.
+    pub(crate) fn offer_refused_by(&self, role: Role, notify: NotifyType) -> String {
+        match notify {
+            NotifyType::NO_PROPOSAL_CHOSEN if role == Role::Initiator => {
+                format!("; offered: [{}]", self.offered.join("; "))
+            }
+            _ => String::new(),
+        }
+    }
 }
 
 /// More lines than this are not kept: a stranger may offer thousands of transforms.

@@ -237,6 +237,41 @@ fn an_error_in_clear_is_remembered_and_ends_nothing() {
     assert_eq!(world.a.outcomes[0].peer_said, [NotifyType::AUTHENTICATION_FAILED]);
 }
 
+/// A refusal in clear is told at once with what was offered; it ends nothing, and there is one error when the time is up.
+#[test]
+fn a_refusal_in_clear_is_told_at_once_and_once_more_at_the_end() {
+    let mut world = World::new();
+    world.initiate();
+    let message_1 = world.link.pop_front().unwrap();
+    let (header, _) = Header::parse(&message_1.bytes).unwrap();
+    let refusal = in_clear(header.cookies, &notify(NotifyType::NO_PROPOSAL_CHOSEN, &[], &[]));
+    (0..3).for_each(|_| world.forge_to_a(&refusal));
+    let offered = "[aes 128, sha256, x25519, pre_shared_key, 3600 s]";
+    let hint =
+        format!("unauthenticated notify NO-PROPOSAL-CHOSEN; offered: {offered}; negotiation goes on for up to 50 s");
+    assert_eq!(world.a.lines(Level::Warning), [hint.as_str()]);
+    assert_eq!(world.a.states(), [3]);
+    world.pass_with(seconds(100), |_| Fate::Drop);
+    let [line] = world.a.lines(Level::Error)[..] else { panic!("{:?}", world.a.log) };
+    assert!(line.contains("the peer says NO-PROPOSAL-CHOSEN") && line.contains(offered), "{line}");
+}
+
+/// What a peer sends under SAs that it does not know to be gone is nobody's error.
+#[test]
+fn messages_from_before_a_restart_are_no_errors() {
+    let mut world = World::established();
+    let ours = cookies(&world);
+    let delete = by_b(&mut world, 1, &[delete_of(ours)], false);
+    let probe = by_b(&mut world, 2, &[notify(NotifyType::R_U_THERE, &ours.to_bytes(), &[0, 0, 0, 1])], false);
+    let mut restarted = World::new();
+    restarted.forge_to_a(&delete);
+    restarted.forge_to_a(&probe);
+    restarted.forge_to_a(&in_clear(ours, &delete_of(ours)));
+    let told = format!("informational message for an unknown ISAKMP SA {ours}, perhaps from before a restart; ignored");
+    assert_eq!(restarted.a.lines(Level::Info), [told.as_str(); 3]);
+    assert!(restarted.a.log.iter().all(|line| line.level >= Level::Info), "{:?}", restarted.a.log);
+}
+
 #[test]
 fn wrong_exchanges_in_every_state() {
     for exchange in [1, 3, 4, 5, 6, 32, 33, 34, 240] {

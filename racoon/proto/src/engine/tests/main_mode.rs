@@ -142,14 +142,29 @@ fn another_identity_is_refused_or_tolerated() {
             );
             assert!(judge.has_logged(Level::Error, &line), "{:?}", judge.lines(Level::Error));
             let told = if of_initiator { &world.b } else { &world.a };
-            if of_initiator {
-                assert!(told.has_logged(Level::Warning, "the peer says INVALID-ID-INFORMATION"));
-            }
+            assert_eq!(told.states(), []);
+            let [line] = told.lines(Level::Error)[..] else { panic!("{:?}", told.log) };
+            let refused = if of_initiator { "the initiator refused message 6: " } else { "" };
+            assert!(line.ends_with(&format!(": {refused}the peer says INVALID-ID-INFORMATION")), "{line}");
+            assert!(told.lines(Level::Warning).is_empty(), "{:?}", told.log);
+            assert_eq!(told.failures(), [Cause::Refused(NotifyType::INVALID_ID_INFORMATION)]);
         } else {
             assert!(judge.has_logged(Level::Warning, "is not what peers_identifier"));
             world.assert_up();
         }
     }
+}
+
+/// Once something was negotiated under a phase 1, an error of its initiator is not about that.
+#[test]
+fn an_error_after_a_phase_2_does_not_end_phase_1() {
+    let mut world = World::established();
+    let [a, b] = [world.a.only(), world.b.only()];
+    world.b.engine.phase1s.negotiates(b);
+    world.a.engine.send_notify(a, NotifyType::INVALID_ID_INFORMATION, &[]);
+    world.run();
+    world.assert_up();
+    assert!(world.b.has_logged(Level::Warning, "the peer says INVALID-ID-INFORMATION"));
 }
 
 #[test]

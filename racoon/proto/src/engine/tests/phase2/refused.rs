@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::GeneratePolicy;
 use crate::num::{Group, NotifyType};
+use crate::wire::Notify;
 
 /// Two hosts whose configuration does not fit: what `b` refuses it by, and what `a` hears.
 fn refused(a: Sainfo, b: Sainfo) -> (Vec<Cause>, Vec<Cause>) {
@@ -13,6 +14,8 @@ fn refused(a: Sainfo, b: Sainfo) -> (Vec<Cause>, Vec<Cause>) {
     net.assert_empty();
     let offered = "NO-PROPOSAL-CHOSEN, offered was [1 esp transport aes 128 hmac_sha256 1000 s]: 192.0.2.1/32";
     assert!(net.world.a.has_logged(Level::Error, offered), "{:?}", net.world.a.lines(Level::Error));
+    let told = net.world.a.log.iter().filter(|line| line.level <= Level::Warning).count();
+    assert_eq!(told, 1, "one line for one refusal: {:?}", net.world.a.log);
     (net.world.b.failures(), net.world.a.failures())
 }
 
@@ -214,6 +217,67 @@ fn a_responder_without_message_3_takes_its_sa_back() {
     net.settle();
     assert_eq!(net.world.b.failures(), [Cause::NoAnswer { sent: 5 }]);
     net.assert_empty();
+}
+
+/// The initiator refuses message 2: the responder ends at once, and its early inbound SA goes.
+#[test]
+fn an_authenticated_refusal_of_message_2_ends_the_exchange() {
+    let mut net = Net::new(hosts(), &transport(), &sainfo());
+    net.world.initiate();
+    net.settle();
+    net.acquire();
+    // Message 2 is lost, so that the refusal is all that comes of it.
+    net.settle_with(|transmit| {
+        let is_second = transmit.remote == A.parse().unwrap() && transmit.bytes[18] == ExchangeType::QUICK.0;
+        if is_second { Fate::Drop } else { Fate::Deliver }
+    });
+    assert_eq!(net.kernels[1].names(Way::Inbound).len(), 1);
+    net.world.b.log.clear();
+    let phase1 = net.world.a.only();
+    net.world.a.engine.notify_refusal(phase1, &Cause::BadChoice(String::new()));
+    net.settle();
+    assert_eq!(net.world.b.failures(), [Cause::Refused(NotifyType::BAD_PROPOSAL_SYNTAX)]);
+    assert!(net.kernels[1].sas.is_empty() && net.kernels[1].larval.is_empty());
+    let told = net.world.b.log.iter().filter(|line| line.level <= Level::Warning).collect::<Vec<_>>();
+    let [line] = told[..] else { panic!("{told:?}") };
+    let expected = "phase2 negotiation failed due to the peer says BAD-PROPOSAL-SYNTAX: 192.0.2.2/32 -> 192.0.2.1/32 ";
+    assert!(line.level == Level::Error && line.text.starts_with(expected), "{line:?}");
+}
+
+/// With several exchanges on their way, the SPI of a notify says which one the peer refuses.
+#[test]
+fn the_spi_of_a_notify_names_the_exchange() {
+    let mut net = Net::new(hosts(), &transport(), &sainfo());
+    net.world.initiate();
+    net.settle();
+    let selectors = [networks(), hosts()];
+    let policies = selectors.iter().enumerate().flat_map(|(at, selector)| {
+        let index = 100 * u32::try_from(at).unwrap();
+        let templates = if at == 0 { vec![template(Protocol::ESP, Mode::Tunnel)] } else { transport() };
+        policies(*selector, &templates, true).into_iter().map(move |one| Policy { index: index + one.index, ..one })
+    });
+    net.tell_a(KernelEvent::Policies(policies.collect()));
+    for index in [17, 117] {
+        net.tell_a(KernelEvent::Acquire(Acquire { policy: Some(index), ..acquire(1) }));
+    }
+    net.settle_with(|_| Fate::Drop);
+    let phase1 = net.world.a.only();
+    let spi = net.kernels[0].larval[1].spi;
+    let refusal = |spi: Vec<u8>| Notify {
+        doi: crate::num::Doi::IPSEC,
+        protocol: Protocol::ESP,
+        spi,
+        kind: NotifyType::NO_PROPOSAL_CHOSEN,
+        data: Vec::new(),
+    };
+    assert!(!net.world.a.engine.peer_refused(phase1, &refusal(Vec::new())));
+    assert!(net.world.a.engine.peer_refused(phase1, &refusal(spi.to_be_bytes().to_vec())));
+    net.world.a.drain(net.world.now);
+    let [Outcome { negotiation: crate::outcome::Negotiation::Phase2 { traffic, .. }, .. }] = &net.world.a.outcomes[1..]
+    else {
+        panic!("{:?}", net.world.a.outcomes)
+    };
+    assert_eq!(traffic, "192.0.2.1/32 -> 192.0.2.2/32");
 }
 
 #[test]
