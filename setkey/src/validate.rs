@@ -269,13 +269,11 @@ fn place_in_sa(statement: &Statement<'_>, sa: &Sa<'_>, part: Part) -> Option<usi
 
 /// Where a part of a policy is written.
 fn place_in_spd(spd: &Spd<'_>, part: Part) -> Option<usize> {
-    let text = spd.policy_text;
-    let policy = text.offset + (text.text.len() - text.text.trim_start().len());
     match (part, &spd.selector) {
         (Part::Source, Selector::Ranges { source, .. }) => Some(source.host.offset),
         (Part::Destination, Selector::Ranges { destination, .. }) => Some(destination.host.offset),
         (_, Selector::Tagged(tag)) => Some(tag.offset),
-        _ => Some(policy),
+        _ => Some(compose::start_of_policy(spd)),
     }
 }
 

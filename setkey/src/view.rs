@@ -175,3 +175,47 @@ pub(crate) fn now() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use libpfkey::{Builder, Header, SaType};
+
+    use super::*;
+
+    /// Standard error that a test reads.
+    #[derive(Clone, Default)]
+    struct Errors(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Errors {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Errors {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    /// Linux announces a wrong length for some policies that other programs load over PF_KEY.
+    #[test]
+    fn a_message_of_wrong_length_is_named() {
+        let errors = Errors::default();
+        let mut view = View::new(Console::heard_by(errors.clone()), Style::default());
+        let mut bytes = Vec::new();
+        let header = Header::new(MessageType::SpdDump, SaType::Unspec);
+        Builder::new(Abi::HOST, header, &mut bytes).unwrap().finish().unwrap();
+        bytes.extend([0; 24]);
+        view.answer(Abi::HOST, Tag::default(), Answer::Reply(&bytes));
+        assert_eq!(errors.text(), "setkey: invalid keymsg length\n");
+    }
+}

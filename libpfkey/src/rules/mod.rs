@@ -8,6 +8,7 @@ pub(crate) mod algorithms;
 pub(crate) mod names;
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use nix::errno::Errno;
 
@@ -93,7 +94,12 @@ pub fn check(request: &Message<'_>, netlink: bool) -> Result<(), Refused> {
         }
         M::SpdAdd | M::SpdUpdate | M::SpdSetIdx => {
             selector(request)?;
-            request.policy().map_or(Ok(()), |asked| policy(dialect, asked))
+            let Some(asked) = request.policy() else { return Ok(()) };
+            policy(dialect, asked)?;
+            match request.source().and_then(|source| source.sockaddr.ip()) {
+                Some(source) if !netlink => family_change(dialect, source, asked),
+                _ => Ok(()),
+            }
         }
         M::SpdDelete => selector(request),
         M::GetSpi => spi_range(request),
@@ -251,6 +257,35 @@ fn step(dialect: Dialect, direction: u8, request: &Request, part: Part) -> Resul
     Ok(())
 }
 
+/// Checks the address families of a policy's steps, for PF_KEY; `source` is an address of its selector.
+///
+/// Linux' `af_key` gives a transport step the selector's family even behind a tunnel of the other one. The kernel then finds no
+/// SA for that step, and announces a wrong length whenever it lists the policy. NETLINK_XFRM can say the family.
+///
+/// # Errors
+/// The first such step.
+pub fn family_change(dialect: Dialect, source: IpAddr, policy: &Policy) -> Result<(), Refused> {
+    if dialect != Dialect::Linux || policy.kind != POLICY_IPSEC {
+        return Ok(());
+    }
+    let mut is_ipv4 = source.is_ipv4();
+    for (index, request) in policy.requests.iter().enumerate() {
+        match request.endpoints.and_then(|(end, _)| end.ip()).filter(|_| request.mode == MODE_TUNNEL) {
+            Some(end) => is_ipv4 = end.is_ipv4(),
+            None if is_ipv4 != source.is_ipv4() => {
+                let (inner, outer) = if is_ipv4 { ("IPv6", "IPv4") } else { ("IPv4", "IPv6") };
+                let reason = format!(
+                    "PF_KEY of Linux cannot carry a transport step behind an {outer} tunnel for {inner} packets: \
+                     backend xfrm can"
+                );
+                return Err(Refused::new(Errno::EINVAL, Part::Step(index), reason));
+            }
+            None => {}
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -345,5 +380,39 @@ mod tests {
         assert_eq!(refused(Dialect::NetBsd, POLICY_IPSEC, DIR_OUT, &[tunnel]), None);
         let required = Request { level: LEVEL_REQUIRE, ..tunnel };
         assert_eq!(refused(Dialect::Linux, POLICY_IPSEC, DIR_OUT, &[required]), None);
+    }
+
+    #[test]
+    fn transport_behind_a_tunnel_of_the_other_family() {
+        let transport =
+            Request { proto: IPPROTO_ESP, mode: MODE_TRANSPORT, level: LEVEL_REQUIRE, reqid: 0, endpoints: None };
+        let tunnel = |a: &str, b: &str| Request {
+            mode: MODE_TUNNEL,
+            endpoints: Some((host(a).sockaddr, host(b).sockaddr)),
+            ..transport
+        };
+        let (v4, v6) = (tunnel("192.0.2.1", "192.0.2.2"), tunnel("[2001:db8::1]", "[2001:db8::2]"));
+        let refused = |dialect, source: &str, requests: &[Request]| {
+            let requests = requests.to_vec();
+            let policy = Policy { kind: POLICY_IPSEC, direction: DIR_IN, scope: 0, id: 0, priority: 0, requests };
+            family_change(dialect, source.parse().unwrap(), &policy).err().map(|refused| refused.part)
+        };
+        let inner = ["10.1.0.1", "2001:db8:1::1"];
+        for (same, other, source) in [(v4, v6, inner[0]), (v6, v4, inner[1])] {
+            let linux = |requests: &[Request]| refused(Dialect::Linux, source, requests);
+            assert_eq!(linux(&[other, transport]), Some(Part::Step(1)));
+            assert_eq!(linux(&[transport, other, transport, transport]), Some(Part::Step(2)));
+            for fine in [&[other][..], &[transport, other], &[same, transport], &[other, same, transport]] {
+                assert_eq!(linux(fine), None);
+            }
+            assert_eq!(refused(Dialect::NetBsd, source, &[other, transport]), None);
+        }
+        let requests = vec![v6, transport];
+        let policy = Policy { kind: POLICY_IPSEC, direction: DIR_IN, scope: 0, id: 0, priority: 0, requests };
+        let request = message(Dialect::Linux, MessageType::SpdAdd, SaType::Unspec, vec![Extension::Policy(policy)]);
+        let text =
+            "PF_KEY of Linux cannot carry a transport step behind an IPv6 tunnel for IPv4 packets: backend xfrm can";
+        assert_eq!(check(&request, false).unwrap_err().to_string(), text);
+        assert_eq!(check(&request, true), Ok(()));
     }
 }

@@ -530,7 +530,7 @@ impl Door {
     /// SPDADD, which every kernel refuses where there is a policy with the selector and direction. The answer has the index,
     /// and the reqid if the kernel chose one. None: the kernel has no policies of this direction.
     fn add_policy(&mut self, policy: &Policy) -> std::result::Result<Option<Policy>, KernelError> {
-        let Some(spd) = policy::to_request(self.requests.abi().dialect, policy)? else { return Ok(None) };
+        let Some(spd) = policy::to_request(self.target(), policy)? else { return Ok(None) };
         let mut request = Vec::new();
         let listed = self.record_policy_request(policy);
         let asked = request::spdadd(self.requests.origin(0), &spd, &mut request)

@@ -7,11 +7,12 @@ use libpfkey::num::{
     POLICY_BYPASS, POLICY_DISCARD, POLICY_IPSEC, POLICY_NONE, ULPROTO_ANY,
 };
 use libpfkey::request::SpdRequest;
+use libpfkey::rules;
 use libpfkey::wire::{self, Address, Request, SockAddr};
 use libpfkey::{Dialect, Message};
 use racoon_proto::kernel::{Action, Direction, KernelError, Level, Mode, Policy, Prefix, Selector, Template};
 
-use super::{ip_protocol_of, mode_number, protocol_of_ip, refused};
+use super::{Target, ip_protocol_of, mode_number, protocol_of_ip, refused};
 
 /// FreeBSD's scope of policies that belong to a socket.
 const SCOPE_SOCKET: u8 = 4;
@@ -99,18 +100,22 @@ fn template(request: &Request) -> Option<Template> {
 /// A policy as SPDUPDATE has it; none if the kernel has no policies of its direction.
 ///
 /// # Errors
-/// For templates of no IPsec protocol.
-pub(super) fn to_request(dialect: Dialect, policy: &Policy) -> Result<Option<SpdRequest>, KernelError> {
+/// For templates of no IPsec protocol, and for what PF_KEY of this kernel cannot carry.
+pub(super) fn to_request(target: Target, policy: &Policy) -> Result<Option<SpdRequest>, KernelError> {
+    let dialect = target.abi.dialect;
     let (kind, requests) = match &policy.action {
         Action::Discard => (POLICY_DISCARD, Vec::new()),
         Action::Pass => (POLICY_NONE, Vec::new()),
         Action::Protect(templates) => (POLICY_IPSEC, templates.iter().map(step).collect::<Result<_, _>>()?),
     };
     let priority = if dialect.has_priority() { policy.priority } else { 0 };
-    Ok(request(dialect, policy.direction, &policy.selector).map(|mut request| {
-        request.policy = wire::Policy { kind, priority, requests, ..request.policy };
-        request
-    }))
+    let Some(mut request) = request(dialect, policy.direction, &policy.selector) else { return Ok(None) };
+    request.policy = wire::Policy { kind, priority, requests, ..request.policy };
+    if !target.has_xfrm {
+        let source = policy.selector.source.address();
+        rules::family_change(dialect, source, &request.policy).map_err(|error| refused(error.to_string()))?;
+    }
+    Ok(Some(request))
 }
 
 /// A policy as SPDDELETE names it; none if the kernel has no policies of its direction.

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::resolve::{Names, addresses};
 
 pub(crate) use sa::{SaPlan, plan_sa};
-pub(crate) use spd::{SpdPlan, plan_spd};
+pub(crate) use spd::{SpdPlan, plan_spd, start_of_policy};
 
 /// What statements are composed for.
 #[derive(Clone, Copy, Debug)]

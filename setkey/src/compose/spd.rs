@@ -6,6 +6,7 @@ use ipsec_conf::setkey::{self as language, AddressOptions, Range, Selector, Stat
 use libpfkey::num::{DIR_FWD, DIR_IN, LEVEL_REQUIRE, LEVEL_UNIQUE, ULPROTO_ANY};
 use libpfkey::protocol::protocol_number;
 use libpfkey::request::Origin;
+use libpfkey::rules;
 use libpfkey::wire::{Address, Policy, SockAddr};
 use libpfkey::{Builder, Extension, ExtensionType, Header, MessageType, SaType};
 
@@ -44,11 +45,23 @@ pub(crate) fn plan_spd(
     };
     let policy = Policy::from_text(&spd.policy, target.dialect())
         .map_err(|error| statement.error_at(spd.policy_text.offset, error.strerror()))?;
+    if let Some((source, _)) = selector.filter(|_| !target.private && message_type != MessageType::SpdDelete)
+        && let Some(source) = source.sockaddr.ip()
+        && let Err(refused) = rules::family_change(target.dialect(), source, &policy)
+    {
+        return Err(statement.error_at_end(start_of_policy(spd), refused.reason).into());
+    }
     if label.is_some() && ExtensionType::SecurityContext.number(target.dialect()).is_none() {
         let text = format!("Not supported: a PF_KEY message of {} has no place for -ctx", target.dialect());
         return Err(statement.error_at_end(0, text).into());
     }
     Ok(SpdPlan { message_type, policy, selector, label })
+}
+
+/// Where the text of a policy begins.
+pub(crate) fn start_of_policy(spd: &language::Spd<'_>) -> usize {
+    let text = spd.policy_text;
+    text.offset + (text.text.len() - text.text.trim_start().len())
 }
 
 impl SpdPlan {

@@ -273,7 +273,7 @@ fn policies_there_and_back() {
     };
     let template = |protocol, level, reqid, ends| {
         let mode = if ends { Mode::Tunnel } else { Mode::Transport };
-        Template { protocol, mode, level, reqid, ends: ends.then(|| (ip("10.0.0.1"), ip("10.0.0.2"))) }
+        Template { protocol, mode, level, reqid, ends: ends.then(|| (ip("2001:db8:9::1"), ip("2001:db8:9::2"))) }
     };
     let actions = [
         Action::Discard,
@@ -289,7 +289,7 @@ fn policies_there_and_back() {
         for (direction, action) in [Direction::In, Direction::Out, Direction::Forward].into_iter().zip(&actions) {
             let priority = if dialect.has_priority() { 0x8000_0000 } else { 0 };
             let whole = Policy { index: 0, direction, selector, action: action.clone(), priority };
-            let Some(spd) = policy::to_request(dialect, &whole).unwrap() else {
+            let Some(spd) = policy::to_request(target, &whole).unwrap() else {
                 assert!(direction == Direction::Forward && dialect != Dialect::Linux);
                 continue;
             };
@@ -305,5 +305,33 @@ fn policies_there_and_back() {
         }
         let any = policy::request(dialect, Direction::In, &Selector { protocol: 0, ..selector }).unwrap();
         assert_eq!(any.proto, ULPROTO_ANY);
+    }
+}
+
+/// PF_KEY of Linux takes such a policy, finds no SA for its second step, and announces a wrong length in each dump.
+#[test]
+fn transport_behind_a_tunnel_of_the_other_family() {
+    let selector = Selector {
+        source: Prefix::new(ip("10.1.0.0"), 24),
+        destination: Prefix::new(ip("10.2.0.0"), 24),
+        protocol: 0,
+        source_port: 0,
+        destination_port: 0,
+    };
+    let transport =
+        Template { protocol: Protocol::ESP, mode: Mode::Transport, level: Level::Require, reqid: 0, ends: None };
+    let ends = Some((ip("2001:db8::1"), ip("2001:db8::2")));
+    let tunnel = Template { protocol: Protocol::IPCOMP, mode: Mode::Tunnel, ends, ..transport };
+    let action = Action::Protect(vec![tunnel, transport]);
+    let whole = Policy { index: 0, direction: Direction::Out, selector, action, priority: 0 };
+    for target in targets() {
+        let refused = policy::to_request(target, &whole).err().map(|error| error.text);
+        let expected = (target.abi.dialect == Dialect::Linux && !target.has_xfrm).then(|| {
+            String::from(
+                "PF_KEY of Linux cannot carry a transport step behind an IPv6 tunnel for IPv4 packets: \
+                 backend xfrm can",
+            )
+        });
+        assert_eq!(refused, expected);
     }
 }

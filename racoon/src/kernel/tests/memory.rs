@@ -117,7 +117,8 @@ fn policies_of_others_stay() {
         let mut other = Connection::new(Box::new(lab.kernel.another_handle().unwrap()));
         let mut bytes = Vec::new();
         let foreign = |action| Policy { action, ..policy(Direction::In) };
-        let discard = super::super::policy::to_request(dialect, &foreign(Action::Discard)).unwrap().unwrap();
+        let discard =
+            super::super::policy::to_request(super::pf_key(dialect), &foreign(Action::Discard)).unwrap().unwrap();
         request::spdadd(other.origin(1), &discard, &mut bytes).unwrap();
         other.send(&bytes).unwrap();
         let [KernelEvent::Policy(there)] = &lab.events()[..] else { panic!("{dialect}: no policy") };

@@ -221,7 +221,7 @@ fn what_somebody_put_in_the_place_of_ours_is_not_deleted() {
         lab.door.record_in(log(&path));
         let (inward, outward) = (set(&mut lab, policy(Direction::In)), set(&mut lab, policy(Direction::Out)));
         let foreign = Policy { action: Action::Discard, ..policy(Direction::In) };
-        let request = super::super::policy::to_request(dialect, &foreign).unwrap().unwrap();
+        let request = super::super::policy::to_request(super::pf_key(dialect), &foreign).unwrap().unwrap();
         let (mut other, mut bytes) = (lab.other(), Vec::new());
         request::spdupdate(other.origin(1), &request, &mut bytes).unwrap();
         other.send(&bytes).unwrap();
