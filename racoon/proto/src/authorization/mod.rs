@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | a policy that others set | tunnel | if its tunnel is one between both ends of phase 1 |
 //! | | transport | if the identities are the ends of phase 1, or `support_proxy` and a sainfo for this peer name them |
+//! | one of others whose ports are narrower | transport | the same, if it is the only one and the identities have port 0 |
 //! | a policy generated for this peer | either | the same |
 //! | none | transport | `generate_policy`, if the identities are the ends of phase 1 |
 //! | | tunnel | `generate_policy`, if a sainfo names the peer's side, or if that is bounded and nobody else's |
@@ -186,7 +187,11 @@ pub(crate) fn authorize<'a>(
     asked: &TrafficRequest<'_>,
 ) -> Result<Allowed<'a>, Denial> {
     let complex = environment.settings.complex_bundle;
-    let inbound = policy_for(environment.spd, &asked.selector, complex, |mode| proposes(asked.suites, mode));
+    let proposed = |mode| proposes(asked.suites, mode);
+    // A policy that was generated is for exactly what its peer asked for.
+    let may_narrow = |policy: &Policy| (environment.holder_of)(policy).is_none();
+    let inbound = policy_for(environment.spd, &asked.selector, complex, proposed, may_narrow)
+        .map_err(|narrower| several(peer, asked, &narrower))?;
     let gives_way = |policy: &Policy| match (environment.holder_of)(policy) {
         Some(holder) => !holder.is_same_peer(peer),
         None => asked.block.generate_policy != GeneratePolicy::Off && is_default_discard(policy),
@@ -195,6 +200,20 @@ pub(crate) fn authorize<'a>(
         Some(inbound) => existing(inbound, complex, peer, asked),
         None => generated(environment, peer, asked).map(Allowed::Generated),
     }
+}
+
+/// The peer leaves out ports that more than one policy has.
+fn several(peer: &Peer<'_>, asked: &TrafficRequest<'_>, narrower: &[&Policy]) -> Denial {
+    const NAMED_MAX: usize = 4;
+    let bond = |selector| Bond { selector, ends: peer.ends };
+    let named = narrower.iter().take(NAMED_MAX).map(|policy| bond(policy.selector.mirrored()).to_string());
+    let named = named.collect::<Vec<_>>().join(", ");
+    let more = match narrower.len().saturating_sub(NAMED_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let asked = bond(asked.selector);
+    Cause::NoPolicy(format!("{asked}: the peer leaves out ports, and several policies have some: {named}{more}")).into()
 }
 
 /// SAs for a policy that is there.

@@ -209,7 +209,7 @@ impl Engine {
         let complex = self.settings.complex_bundle;
         let bundle = Bundle::new(outbound, inbound, sainfo, complex, false)?;
         let mode = bundle_mode(outbound, complex);
-        let ids = Identities::to_send(mode, &bond.selector, bond.ends, bond.ends, block.support_proxy);
+        let ids = Identities::to_send(mode, &bond.selector, bond.ends);
         Ok(Intention { bundle, ids })
     }
 

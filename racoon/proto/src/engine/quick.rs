@@ -98,7 +98,6 @@ impl Engine {
     /// The initiator got message 2.
     fn second_message(&mut self, id: Phase2Id, phase1: Phase1Id, message: Message<Negotiation>) {
         let Some(level) = self.level_under(phase1) else { return };
-        let Some(sa) = sa_of(&self.phase1s, phase1) else { return };
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
         let State::Offered(offered) = std::mem::take(&mut phase2.state) else { return };
         phase2.retransmission = None;
@@ -107,7 +106,7 @@ impl Engine {
         self.timers.set(Timer::Phase2Deadline(id), self.now + self.settings.phase2_wait);
         // The responder may install before message 3, and wait for it.
         phase2.peer_may_use = true;
-        let agreed = match offered.agree(sa, level, false, message) {
+        let agreed = match offered.agree(level, false, message) {
             Ok(agreed) => agreed,
             Err(cause) => return self.fail_phase2(id, cause),
         };

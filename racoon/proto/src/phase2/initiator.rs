@@ -4,11 +4,12 @@ use super::bundle::{Agreement, Bundle};
 use super::gathering::Gathered;
 use super::lifetime::heed;
 use super::message::{Message, Negotiation, Proof, Received, Rejection, draw_nonce, open, seal};
-use super::traffic::{Ends, Identities, between_hosts};
+use super::traffic::Identities;
 use crate::config::CheckLevel;
 use crate::crypto::{Exponent, Iv};
 use crate::exchange::envelope::Envelope;
 use crate::exchange::rules;
+use crate::identity::Identity;
 use crate::num::{ExchangeType, NotifyType, PayloadType};
 use crate::outcome::Cause;
 use crate::phase1::Phase1Sa;
@@ -19,8 +20,7 @@ use crate::random::Random;
 #[derive(Debug)]
 pub(crate) struct Intention {
     pub(crate) bundle: Bundle,
-    /// None: the addresses of phase 1 say it all.
-    pub(crate) ids: Option<Identities>,
+    pub(crate) ids: Identities,
 }
 
 /// Message 1 is sent.
@@ -50,7 +50,7 @@ pub(crate) struct Agreed {
 }
 
 impl Intention {
-    /// Message 1: HASH, SA, NONCE, perhaps KE, perhaps IDci and IDcr.
+    /// Message 1: HASH, SA, NONCE, perhaps KE, IDci and IDcr.
     ///
     /// # Errors
     /// If libcrypto fails.
@@ -71,9 +71,7 @@ impl Intention {
         ];
         let (exponent, public) = exchange.map_or((None, None), |gathered| (Some(gathered.exponent), gathered.public));
         payloads.extend(public.map(|public| (PayloadType::KEY_EXCHANGE, public)));
-        for id in self.ids.iter().flat_map(|ids| [&ids.local, &ids.remote]) {
-            payloads.push((PayloadType::ID, id.encode()));
-        }
+        payloads.extend([&self.ids.local, &self.ids.remote].map(|id| (PayloadType::ID, id.encode())));
         let mut iv = sa.iv(message_id)?;
         let message = seal(sa, message_id, &payloads, &mut iv, Proof::First, envelope, random)?;
         Ok((Offered { intention: self, suite, spis, exponent, nonce, iv }, message))
@@ -94,15 +92,9 @@ impl Offered {
     ///
     /// # Errors
     /// What the responder changed.
-    pub(crate) fn agree(
-        self,
-        sa: &Phase1Sa,
-        level: CheckLevel,
-        nat: bool,
-        answer: Message<Negotiation>,
-    ) -> Result<Agreed, Cause> {
+    pub(crate) fn agree(self, level: CheckLevel, nat: bool, answer: Message<Negotiation>) -> Result<Agreed, Cause> {
         let Message { content, iv, .. } = answer;
-        self.check_ids(sa, content.ids.as_ref())?;
+        self.check_ids(content.ids.as_ref())?;
         let bundle = &self.intention.bundle;
         let mut agreement = bundle.confirm(level, nat, &self.suite, &content.sa)?;
         let mut ignores_lifetime = false;
@@ -127,20 +119,13 @@ impl Offered {
         })
     }
 
-    /// The responder returns the identities as they were sent. If none were sent, those of both hosts say no more.
-    fn check_ids(&self, sa: &Phase1Sa, returned: Option<&(Vec<u8>, Vec<u8>)>) -> Result<(), Cause> {
-        let bodies = |ids: &Identities| (ids.local.encode(), ids.remote.encode());
-        let sent = self.intention.ids.as_ref().map(bodies);
-        if returned == sent.as_ref() {
-            return Ok(());
-        }
-        let ends = Ends { local: sa.local.ip(), remote: sa.remote.ip() };
-        let hosts = bodies(&Identities::of_hosts(ends, &between_hosts(ends)));
-        let problem = match (sent.is_some(), returned) {
-            (false, Some(returned)) if *returned == hosts => return Ok(()),
-            (false, _) => "none were sent, and the peer returns some of others",
-            (true, Some(_)) => "the peer returns other ones than were sent",
-            (true, None) => "the peer returns none",
+    /// The responder returns the identities as they were sent, or with port 0 in place of a port.
+    fn check_ids(&self, returned: Option<&(Vec<u8>, Vec<u8>)>) -> Result<(), Cause> {
+        let Identities { local, remote } = &self.intention.ids;
+        let problem = match returned {
+            Some((first, second)) if is_returned(local, first) && is_returned(remote, second) => return Ok(()),
+            Some(_) => "the peer returns other ones than were sent",
+            None => "the peer returns none",
         };
         Err(Cause::Phase2Identity(String::from(problem)))
     }
@@ -161,6 +146,12 @@ impl Agreed {
         let mut iv = self.iv;
         seal(sa, message_id, &[], &mut iv, Proof::Third(&self.ni, &self.nr), envelope, random)
     }
+}
+
+/// Whether a returned body is the identity that was sent, perhaps without its port.
+fn is_returned(sent: &Identity, returned: &[u8]) -> bool {
+    let any_port = || sent.clone().with_protocol(sent.protocol, 0);
+    returned == sent.encode() || returned == any_port().encode()
 }
 
 fn key_exchange(problem: &'static str) -> Cause {

@@ -60,13 +60,12 @@ impl Identities {
         }
     }
 
-    /// What an initiator sends: of a tunnel the packets, of transport both hosts. Nothing, if what is sent would say no
-    /// more than the addresses of phase 1 do (`ike`); unless `always` wants it nevertheless.
-    pub(crate) fn to_send(mode: Mode, outbound: &Selector, sa: Ends, ike: Ends, always: bool) -> Option<Self> {
+    /// What an initiator sends for a policy: the selector of a tunnel, both hosts of transport mode. They are sent even where
+    /// they repeat the addresses of phase 1: without them, KAME's racoon with `generate_policy` makes policies for nothing.
+    pub(crate) fn to_send(mode: Mode, outbound: &Selector, sa: Ends) -> Self {
         match mode {
-            Mode::Tunnel => Some(Self::of_selector(outbound)),
-            Mode::Transport if outbound.protocol == 0 && sa == ike && !always => None,
-            Mode::Transport => Some(Self::of_hosts(sa, outbound)),
+            Mode::Tunnel => Self::of_selector(outbound),
+            Mode::Transport => Self::of_hosts(sa, outbound),
         }
     }
 
@@ -126,18 +125,40 @@ pub(crate) fn tunnel_ends(templates: &[Template]) -> Option<Ends> {
 
 /// The inbound policy for what a peer wants to protect: the one with exactly this selector, or one that covers it and is of
 /// a mode that the peer proposes. It is returned whatever it does with its packets.
+///
+/// KAME's racoon, for a transport policy with ports, sends identities with the protocol and port 0. They stand for the policy
+/// whose ports are narrower, if it is the only one, protects its packets and is one of those that `may_narrow` admits. A
+/// policy that covers the identities and has their protocol comes before it.
+///
+/// # Errors
+/// The inbound policies with narrower ports, if there are several and no other policy protects the traffic.
 pub(crate) fn policy_for<'a>(
     spd: &'a Spd,
     outbound: &Selector,
     complex_bundle: bool,
     proposed: impl Fn(Mode) -> bool,
-) -> Option<&'a Policy> {
+    may_narrow: impl Fn(&Policy) -> bool,
+) -> Result<Option<&'a Policy>, Vec<&'a Policy>> {
     let inbound = outbound.mirrored();
-    spd.exact(Direction::In, &inbound).or_else(|| {
-        spd.covering(Direction::In, &inbound, |policy| {
-            templates(policy).is_none_or(|templates| proposed(bundle_mode(templates, complex_bundle)))
-        })
-    })
+    if let Some(exact) = spd.exact(Direction::In, &inbound) {
+        return Ok(Some(exact));
+    }
+    let covering = spd.covering(Direction::In, &inbound, |policy| {
+        templates(policy).is_none_or(|templates| proposed(bundle_mode(templates, complex_bundle)))
+    });
+    if covering.is_some_and(|policy| policy.selector.protocol == inbound.protocol) || !proposed(Mode::Transport) {
+        return Ok(covering);
+    }
+    let is_transport = |policy: &Policy| {
+        templates(policy).is_some_and(|templates| bundle_mode(templates, complex_bundle) == Mode::Transport)
+    };
+    let narrower = spd.inbound_with_ports_within(&inbound, |policy| is_transport(policy) && may_narrow(policy));
+    match narrower.as_slice() {
+        [] => Ok(covering),
+        [policy] => Ok(Some(policy)),
+        _ if covering.and_then(templates).is_some() => Ok(covering),
+        _ => Err(narrower),
+    }
 }
 
 /// One address, or a subnet.

@@ -8,7 +8,7 @@
 mod prefixes;
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
 use crate::authorization::{remote_ends, remote_sides};
@@ -101,10 +101,24 @@ impl Spd {
     ) -> Option<&Policy> {
         let shapes = self.shapes.keys().filter(|(way, _)| *way == direction);
         let candidates = shapes.filter_map(|(_, shape)| self.exact(direction, &shape.project(selector)?));
-        candidates.filter(|policy| fits(policy)).min_by_key(|policy| {
-            let shape = Shape::of(&policy.selector);
-            (policy.priority, Reverse(shape.specificity()), Reverse(shape))
-        })
+        candidates.filter(|policy| fits(policy)).min_by_key(|policy| rank(policy))
+    }
+
+    /// The inbound policies for some of the ports of a selector that has a protocol but not both ports, among those that
+    /// `fits` takes: for each pair of ports the one that the kernel would choose.
+    pub(crate) fn inbound_with_ports_within(&self, inbound: &Selector, fits: impl Fn(&Policy) -> bool) -> Vec<&Policy> {
+        let mut found = BTreeMap::<_, &Policy>::new();
+        for policy in self.at_remote_side(inbound.source) {
+            if policy.direction != Direction::In || !has_ports_within(&policy.selector, inbound) || !fits(policy) {
+                continue;
+            }
+            let ports = (policy.selector.source_port, policy.selector.destination_port);
+            let best = found.entry(ports).or_insert(policy);
+            if rank(policy) < rank(best) {
+                *best = policy;
+            }
+        }
+        found.into_values().collect()
     }
 
     /// The policy of the packets the other way, if it protects them.
@@ -171,6 +185,25 @@ impl Shape {
         let flags = [self.protocol, self.source_port, self.destination_port];
         u32::from(self.source) + u32::from(self.destination) + flags.into_iter().map(u32::from).sum::<u32>()
     }
+}
+
+/// By what one policy comes before another: the smallest is chosen.
+fn rank(policy: &Policy) -> (u32, Reverse<u32>, Reverse<Shape>) {
+    let shape = Shape::of(&policy.selector);
+    (policy.priority, Reverse(shape.specificity()), Reverse(shape))
+}
+
+/// Whether a selector covers the addresses of another one, has its protocol, and leaves out some of its ports.
+fn has_ports_within(narrow: &Selector, wide: &Selector) -> bool {
+    let within = |port: u16, of: u16| of == 0 || port == of;
+    let ports = |selector: &Selector| (selector.source_port, selector.destination_port);
+    wide.protocol != 0
+        && narrow.protocol == wide.protocol
+        && narrow.source.contains(wide.source)
+        && narrow.destination.contains(wide.destination)
+        && within(narrow.source_port, wide.source_port)
+        && within(narrow.destination_port, wide.destination_port)
+        && ports(narrow) != ports(wide)
 }
 
 /// The addresses that a policy gives to peers.

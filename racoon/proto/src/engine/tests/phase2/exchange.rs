@@ -309,7 +309,7 @@ fn spoken_for(hosts: Selector, sainfo_b: Sainfo, b: impl FnOnce(&mut Remote, &mu
     let bundle = crate::phase2::bundle::Bundle::new(&transport(), &[], &sainfo(), true, false).unwrap();
     let ids = crate::phase2::traffic::Identities::of_selector(&hosts);
     let sa = net.world.a.engine.phase1_sa(net.world.a.only()).unwrap();
-    let intention = crate::phase2::initiator::Intention { bundle, ids: Some(ids) };
+    let intention = crate::phase2::initiator::Intention { bundle, ids };
     let envelope = crate::exchange::envelope::Envelope::default();
     let (_, message) =
         intention.offer(sa, 0x55, (vec![0x4711], None), 16, &envelope, &mut SeededRandom::new(3)).unwrap();

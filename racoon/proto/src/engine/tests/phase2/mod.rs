@@ -8,6 +8,7 @@ mod exchange;
 mod generated;
 mod levels;
 mod life;
+mod portless;
 mod refused;
 mod restarted;
 mod takeover;
