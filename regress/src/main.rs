@@ -4,6 +4,7 @@ mod bench;
 mod beside;
 mod compliance;
 mod demo;
+mod failures;
 mod host_lab;
 mod ike;
 mod interop;
@@ -35,6 +36,7 @@ usage: cargo regress [--full] [--fuzz-seconds N] [STEP ...]
        cargo regress bench flood [OTHER-RACOON ...]
        cargo regress rows [--racoon BACKEND] [ROW ...]
        cargo regress scenes SUITE BACKEND [WORD]
+       cargo regress failures [--backend NAME] [WORD]
        cargo regress lab [--lab host|uml|auto] [--share DIR] [--limit SECONDS] -- COMMAND ...
        cargo demo [-- [--lab host|uml|auto] [--backend NAME] [--programs FOLDER]]
 steps:
@@ -60,6 +62,7 @@ fn run(words: &[&str]) -> Result<ExitCode> {
         ["bench", rest @ ..] => bench::run(rest),
         ["rows", rest @ ..] => interop::run(rest).map(passed),
         ["scenes", rest @ ..] => ike::run(rest).map(passed),
+        ["failures", rest @ ..] => failures::run(rest).map(passed),
         ["cases", rest @ ..] => compliance::run(rest).map(passed),
         ["help" | "--help" | "-h", ..] => {
             print!("{USAGE}{}", steps::list());
@@ -87,6 +90,7 @@ fn guest(words: &[&str]) -> Result<ExitCode> {
         ["demo", folder] => demo::play(&demo::Programs::of(Path::new(folder)))?,
         ["host-lab", folder] => host_lab::serve(folder)?,
         ["ike", words @ ..] => ike::serve(words)?,
+        ["failures", words @ ..] => failures::serve(words)?,
         ["readme", programs] => readme::play(programs)?,
         ["interop", words @ ..] => interop::serve(words)?,
         ["compliance", job] => compliance::guest::serve(Path::new(job))?,

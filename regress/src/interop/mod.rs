@@ -42,7 +42,7 @@ use crate::tally::Tally;
 use crate::{tools, tree};
 use algorithm::Peer;
 use guest::Kind;
-pub(crate) use package::STRONGSWAN;
+pub(crate) use package::{PROGRAMS, STRONGSWAN};
 
 /// Instead of a row: what goes on after a negotiation.
 const SCENES: &str = "scenes";
@@ -81,7 +81,7 @@ fn check_peers(rows: &[&str]) -> Result<Tally> {
 }
 
 fn boot(words: &[&str], backend: &str) -> Result<Tally> {
-    tools::packages(package::PROGRAMS)?;
+    tools::packages(PROGRAMS)?;
     STRONGSWAN.fetch()?;
     package::LIBRESWAN.fetch()?;
     // Where the guest finds the packages.

@@ -54,6 +54,21 @@ impl Link {
         Ok(())
     }
 
+    /// Drops what is sent to UDP port 500 of `host` from now on.
+    pub(crate) fn drop_port_500(&self, host: &Host) -> Result<()> {
+        let port = format!("port-{}", host.name());
+        self.switch.must(&format!("tc qdisc add dev {port} clsact"))?;
+        let filter = "protocol ip u32 match ip protocol 17 0xff match ip dport 500 0xffff action drop";
+        self.switch.must(&format!("tc filter add dev {port} egress {filter}"))?;
+        Ok(())
+    }
+
+    /// Drops packets of more than `bytes` to and from `host` from now on, and tells nobody.
+    pub(crate) fn drop_larger(&self, host: &Host, bytes: u32) -> Result<()> {
+        self.switch.must(&format!("ip link set dev port-{} mtu {bytes}", host.name()))?;
+        Ok(())
+    }
+
     /// Starts to count what crosses.
     pub(crate) fn watch(&self) -> Result<Capture> {
         let socket = self.switch.enter(open)??;

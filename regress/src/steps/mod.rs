@@ -13,7 +13,7 @@ use crate::job::Job;
 use crate::tally::Tally;
 pub(crate) use rust::test_results;
 
-use crate::{beside, compliance, demo, host_lab, ike, interop, readme, soak, tools, tree, twins};
+use crate::{beside, compliance, demo, failures, host_lab, ike, interop, readme, soak, tools, tree, twins};
 
 /// One kind of check.
 struct Step {
@@ -80,6 +80,7 @@ const STEPS: &[Step] = &[
     }),
     Step::lab("ike", "racoon against itself, PF_KEY", When::Full, || ike::check("ike", "pfkey", "")),
     Step::lab("ike-xfrm", "the same, NETLINK_XFRM", When::Full, || ike::check("ike", "xfrm", "")),
+    Step::lab("failures", "what the logs say of negotiations that fail", When::Full, || failures::check("xfrm", "")),
     Step::lab("loss", "racoon against itself over bad lines", When::Full, || ike::check("loss", "xfrm", "")),
     Step::lab("interop-pfkey", "some of interop, PF_KEY", When::Full, || interop::check("pfkey", interop::SAMPLE)),
     Step::lab("soak", "one setkey that works long", When::Full, || soak::check("pfkey")),

@@ -1,0 +1,120 @@
+//! Negotiations that are made to fail, and what both logs say about each: `cargo regress failures`.
+//!
+//! A [`Row`] changes one thing in two configurations that would agree, or in the network or the kernel between them. A packet of
+//! Alice's then asks for SAs. Both logs are read as an operator reads them: is the cause there, in which line, after how many
+//! seconds, and is it told once? Other rows are configurations with which the daemon does not start.
+
+mod judge;
+mod network;
+mod phase1;
+mod phase2;
+mod play;
+mod row;
+mod start;
+
+use std::io::{Write as _, stdout};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::job::Job;
+use crate::lab::Boot;
+use crate::racoon::Ours;
+use crate::tally::{FAILURE, Tally, twice};
+use crate::{interop, tools, tree};
+use row::{Row, Scenario};
+
+/// All rows, by where the fault is.
+const TABLES: &[&[Row]] = &[phase1::ROWS, phase2::ROWS, network::ROWS, start::ROWS];
+
+/// How many rows are played at a time: they mostly wait, and each has hosts and a wire of its own.
+const LANES: usize = 8;
+
+/// `cargo regress failures`: all rows, or those whose causes contain a word.
+pub(crate) fn run(words: &[&str]) -> Result<bool> {
+    let (backend, word) = match words {
+        [] => ("xfrm", ""),
+        ["--backend", backend] => (*backend, ""),
+        ["--backend", backend, word] => (*backend, *word),
+        [word] if !word.starts_with('-') => ("xfrm", *word),
+        _ => bail!("usage: cargo regress failures [--backend pfkey|xfrm] [WORD]"),
+    };
+    tools::packages(tools::LAB)?;
+    Job::cargo("build --quiet --package racoon --package setkey").run()?;
+    let tally = check(backend, word)?;
+    tally.print_remarks();
+    Ok(tally.failed == 0)
+}
+
+/// Boots the lab for the rows whose causes contain `word`.
+pub(crate) fn check(backend: &str, word: &str) -> Result<Tally> {
+    let [racoon, setkey] = ["racoon", "setkey"].map(|name| tree::program(name, "debug").display().to_string());
+    tools::packages(interop::PROGRAMS)?;
+    let mut boot = Boot::agent(&["failures", &racoon, &setkey, backend, word])?.limit(Duration::from_secs(1200));
+    if backend == "xfrm" {
+        boot = boot.without_pf_key();
+    }
+    let (status, said) = boot.run_heard()?;
+    status.check()?;
+    Ok(Tally::last_in(&said).context("nothing was counted")?.with_remarks_in(&said))
+}
+
+/// In the guest.
+pub(crate) fn serve(words: &[&str]) -> Result<()> {
+    let [racoon, setkey, backend, word] = words else { bail!("no such rows: {words:?}") };
+    let ours = Ours { racoon: racoon.into(), setkey: setkey.into(), backend: (*backend).to_owned() };
+    let rows = TABLES.iter().copied().flatten().filter(|row| row.cause.contains(word)).enumerate();
+    let waiting = Mutex::new(rows);
+    let total = Mutex::new(Tally::default());
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+    thread::scope(|scope| {
+        for _ in 0..LANES {
+            scope.spawn(|| {
+                while let Some((number, row)) = next() {
+                    let (text, tally) = play(&ours, row, number);
+                    // The lock also keeps the rows' lines apart.
+                    let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
+                    let _ = stdout().write_all(text.as_bytes());
+                    *total += tally;
+                }
+            });
+        }
+    });
+    let total = total.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if total == Tally::default() {
+        bail!("no cause contains {word:?}");
+    }
+    println!("{total}");
+    Ok(())
+}
+
+/// Plays a row, again if it fails, and returns its part of the table.
+fn play(ours: &Ours, row: &Row, number: usize) -> (String, Tally) {
+    let mut text = String::new();
+    let mut tally = Tally::default();
+    let done = twice(row.cause, || {
+        let verdicts = match row.scenario {
+            Scenario::Negotiation(setup, expected) => play::negotiate(ours, number, setup, expected)?,
+            Scenario::Start(setup, words) => vec![play::start(ours, number, setup, words)?],
+        };
+        text = format!("{}\n", row.cause);
+        verdicts.iter().for_each(|verdict| text += &verdict.to_string());
+        let passed = verdicts.iter().filter(|verdict| verdict.is_good()).count();
+        tally = Tally { passed, failed: verdicts.len() - passed, ..Tally::default() };
+        if tally.failed > 0 {
+            bail!("{}", verdicts.iter().flat_map(|verdict| verdict.problem()).collect::<Vec<_>>().join("; "));
+        }
+        Ok(())
+    });
+    match done {
+        Ok(()) => (text, tally),
+        Err(error) => {
+            let line = format!("{FAILURE}{}: {error:#}\n", row.cause);
+            // One that could not be played has no verdicts.
+            let tally = if tally.failed == 0 { Tally::FAILED } else { tally };
+            (text + &line, tally)
+        }
+    }
+}

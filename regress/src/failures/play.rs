@@ -1,0 +1,166 @@
+//! Two hosts on a wire, a daemon on each, and one failed negotiation.
+
+use std::net::UdpSocket;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::judge::{Sighting, Verdict};
+use super::row::{Expected, Setup, Station, Words};
+use crate::lab::{Daemon, Host, Link, Program, Stdin, daemon_dir, wait_until, write_secret};
+use crate::racoon::{Files, Ours, Racoon};
+
+/// Who is judged.
+const ROLES: [&str; 2] = ["initiator", "responder"];
+
+/// The hosts of a row.
+pub(super) struct Hosts {
+    pub(super) ours: Ours,
+    pub(super) wire: Link,
+    pub(super) alice: Host,
+    pub(super) bob: Host,
+}
+
+impl Hosts {
+    /// Two hosts, each with a network behind it, whose names have `number`.
+    fn new(ours: &Ours, number: usize) -> Result<Self> {
+        let wire = Link::new(&format!("wire{number}"))?;
+        let [alice, bob] = ["alice", "bob"].map(|name| Host::new(&format!("{name}{number}")));
+        let hosts = Self { ours: ours.clone(), wire, alice: alice?, bob: bob? };
+        for (host, here, there) in [(&hosts.alice, 1, 2), (&hosts.bob, 2, 1)] {
+            hosts.wire.plug(host, "eth0", &[&format!("192.0.2.{here}/24")])?;
+            host.must(&format!("ip address add 192.168.{here}.1/32 dev lo"))?;
+            host.must(&format!("ip route add 192.168.{there}.0/24 dev eth0 src 192.168.{here}.1"))?;
+        }
+        Ok(hosts)
+    }
+
+    /// Sends a packet of Alice's to Bob.
+    pub(super) fn send(&self) -> Result<()> {
+        self.send_between("192.0.2.1:0", "192.0.2.2:9")
+    }
+
+    /// Sends one between the networks behind both.
+    pub(super) fn send_inside(&self) -> Result<()> {
+        self.send_between("192.168.1.1:0", "192.168.2.1:9")
+    }
+
+    pub(super) fn send_between(&self, from: &'static str, to: &'static str) -> Result<()> {
+        self.alice.enter(move || {
+            let socket = UdpSocket::bind(from)?;
+            // The kernel refuses the packet that asks for the SA, or holds it; both are right.
+            let _ = socket.send_to(b"hello", to);
+            Ok(())
+        })?
+    }
+
+    /// Runs a script of setkey's on one of them.
+    pub(super) fn load(&self, host: &Host, script: &str) -> Result<()> {
+        let program = Program::new(&self.ours.setkey.to_string_lossy(), &["-c"]);
+        let program = program.env("LIBPFKEY_BACKEND", &self.ours.backend).stdin(Stdin::Bytes(script.into()));
+        let done = host.run(program)?;
+        ensure!(done.success() && done.text().is_empty(), "{}: setkey: {}", host.name(), done.text());
+        Ok(())
+    }
+
+    /// Loads the policies of `station` and starts its daemon, if it has one.
+    pub(super) fn start<'a>(&'a self, host: &'a Host, station: &Station) -> Result<Option<Racoon<'a>>> {
+        if !station.runs {
+            self.load(host, &station.policies)?;
+            return Ok(None);
+        }
+        let (conf, psk, setkey) = (station.conf(), station.psk.clone(), station.policies.clone());
+        Racoon::start(host, &self.ours, &Files { conf, psk, setkey, takes_back: false }).map(Some)
+    }
+}
+
+/// The hosts and the daemons of a row, while it is played.
+pub(super) struct Play<'a> {
+    pub(super) hosts: &'a Hosts,
+    pub(super) setup: &'a Setup,
+    /// Alice's and Bob's.
+    pub(super) daemons: [Option<Racoon<'a>>; 2],
+    /// A program of Alice's that sends what no racoon would.
+    pub(super) probe: Option<Daemon>,
+    sightings: [Sighting; 2],
+    start: Instant,
+}
+
+impl Play<'_> {
+    /// What the logs hold so far is as it should be: the failure comes now.
+    pub(super) fn begin(&mut self) -> Result<()> {
+        for (daemon, sighting) in self.daemons.iter().zip(&mut self.sightings) {
+            *sighting = Sighting::from(read_log(daemon)?);
+        }
+        self.start = Instant::now();
+        Ok(())
+    }
+
+    /// Waits until Alice's daemon has its SAs.
+    pub(super) fn established(&self) -> Result<()> {
+        let [alice, _] = &self.daemons;
+        alice.as_ref().map_or(Ok(()), |alice| alice.wait_for_log("IPsec-SA established"))
+    }
+
+    /// Reads the logs until the row's time is over: a second error may come until then.
+    fn watch(&mut self) -> Result<()> {
+        let (start, limit) = (self.start, Duration::from_secs(self.setup.watch.into()));
+        let mut note = || {
+            for (daemon, sighting) in self.daemons.iter().zip(&mut self.sightings) {
+                sighting.note(&read_log(daemon).unwrap_or_default(), start.elapsed());
+            }
+            false
+        };
+        wait_until(limit.saturating_sub(start.elapsed()), &mut note, || Ok(()))?;
+        Ok(())
+    }
+}
+
+/// Plays one negotiation and judges both logs.
+pub(super) fn negotiate(
+    ours: &Ours,
+    number: usize,
+    prepare: fn(&mut Setup),
+    expected: [Expected; 2],
+) -> Result<Vec<Verdict>> {
+    let mut setup = Setup::new();
+    prepare(&mut setup);
+    let hosts = Hosts::new(ours, number)?;
+    (setup.before)(&hosts)?;
+    let daemons = [hosts.start(&hosts.alice, &setup.alice)?, hosts.start(&hosts.bob, &setup.bob)?];
+    let sightings = Default::default();
+    let mut play = Play { hosts: &hosts, setup: &setup, daemons, probe: None, sightings, start: Instant::now() };
+    play.begin()?;
+    (setup.provoke)(&mut play)?;
+    play.watch()?;
+    let judged = ROLES.iter().zip(play.sightings).zip(expected);
+    let verdicts = judged.map(|((role, sighting), expected)| Verdict::new(role, sighting, expected)).collect();
+    for daemon in play.daemons.into_iter().flatten() {
+        daemon.stop().context("after the row")?;
+    }
+    Ok(verdicts)
+}
+
+/// Starts a daemon in the background, as a boot script does, and judges what the command prints.
+pub(super) fn start(ours: &Ours, number: usize, prepare: fn(&mut Station), words: Words) -> Result<Verdict> {
+    let mut station = Setup::new().alice;
+    prepare(&mut station);
+    let host = Host::new(&format!("alice{number}"))?;
+    host.must("ip address add 192.0.2.1/24 dev lo")?;
+    let dir = daemon_dir(&host, "racoon")?;
+    let [conf, psk, pid, log] = ["racoon.conf", "psk.txt", "racoon.pid", "log"].map(|name| dir.join(name));
+    write_secret(&psk, station.psk.as_bytes())?;
+    let head = format!("path pre_shared_key \"{}\";\npath pidfile \"{}\";\n", psk.display(), pid.display());
+    write_secret(&conf, (head + &station.conf()).as_bytes())?;
+    let arguments = ["-f", &conf.to_string_lossy(), "-l", &log.to_string_lossy()].map(str::to_owned);
+    let program = Program::new(&ours.racoon.to_string_lossy(), &arguments.each_ref().map(String::as_str));
+    let start = Instant::now();
+    let done = host.run(program.env("LIBPFKEY_BACKEND", &ours.backend))?;
+    let took = start.elapsed();
+    ensure!(done.exit == "1", "it ended with {} instead of 1: {}", done.exit, done.text());
+    Ok(Verdict::of_start(&String::from_utf8_lossy(&done.stderr), took, words))
+}
+
+fn read_log(daemon: &Option<Racoon<'_>>) -> Result<String> {
+    daemon.as_ref().map_or_else(|| Ok(String::new()), Racoon::log)
+}
