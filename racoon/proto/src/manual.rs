@@ -228,10 +228,11 @@
 //!
 //! When time runs out, the cause is, in this order: the last fault, what the peer said, its silence.
 //!
-//! **Rations.** What a message can make us log goes through `engine::strangers`. A line has a `Party` (an authenticated
-//! peer, an unauthenticated message in the name of a known one, a stranger) and a `Complaint`, the reason; each pair has
-//! so many lines a minute, beyond which it is counted, and a line that is not written is not composed either. So a flood
-//! costs little, and hides neither a configured peer nor another reason. What we begin ourselves is not rationed.
+//! **Rations.** What a message can make us log goes through `engine::strangers`. A line has a `Party` (a peer that is
+//! authenticated or receives at its configured address, an unauthenticated message in the name of a known one, a stranger),
+//! a kind (its `Complaint`) and a reason in words. Each reason of each peer has a ration; strangers share one for each kind,
+//! half of it for one address. Counts beyond it are logged with their reasons at the end of the minute. So a flood costs
+//! little, and hides neither a configured peer nor another reason. What we begin ourselves is not rationed.
 //!
 //! # How to add something
 //!

@@ -3,7 +3,7 @@
 use super::datagram::{Incoming, Protecting};
 use super::endpoint::Endpoint;
 use super::phase1s::Phase1;
-use super::strangers::Complaint;
+use super::strangers::{Complaint, Party};
 use super::{Engine, Phase1Id};
 use crate::config::Rekey;
 use crate::exchange::rules::INFORMATIONAL_IN_CLEAR;
@@ -122,7 +122,8 @@ impl Engine {
                 let ended = self.peer_refused(id, notify) || self.phase1_refused(id, kind);
                 let level = if ended { Level::Debug } else { Level::Warning };
                 let text = || format!("the peer says {kind}{}", text_of(notify));
-                self.log_of_peer(Complaint::Notified, level, remote, text);
+                let kind_of_line = (Party::Peer(remote.ip()), Complaint::Notified);
+                self.log_reason(kind_of_line, &kind, level, remote, text);
             }
             kind => self.log(Level::Debug, Some(remote), || format!("notification {kind} is of no interest")),
         }
@@ -240,8 +241,9 @@ impl Engine {
             Message::Notify(notify) if phase1.negotiation().is_some() && notify.kind.is_error() => {
                 let is_news = phase1.record.said(notify.kind);
                 let offered = phase1.record.offer_refused_by(phase1.role, notify.kind);
+                let party = self.phase1s.get(id).map_or(Party::Stranger, |phase1| self.party_of_phase1(phase1));
                 let (_, level) = match is_news {
-                    true => self.ration(self.party_of(remote), Complaint::Hint, Level::Warning, remote),
+                    true => self.ration((party, Complaint::Hint), Some(&notify.kind), Level::Warning, remote),
                     false => (false, Level::Debug),
                 };
                 let seconds = self.settings.retransmission.whole().as_secs();

@@ -43,6 +43,7 @@ mod retransmission;
 mod room;
 mod strangers;
 mod takeover;
+mod tally;
 mod timers;
 mod view;
 

@@ -136,7 +136,7 @@ impl Engine {
     pub(super) fn first_message(&mut self, incoming: &Incoming<'_>) {
         let remote = incoming.remote;
         let party = self.party_of(remote);
-        let in_words = self.would_tell(party, Complaint::Refused);
+        let in_words = self.examines(party, Complaint::Refused);
         let mut record = Record { in_words, ..Record::new(self.now) };
         if let Err(cause) = self.respond(incoming, party, &mut record) {
             let cookies = incoming.header.cookies;
@@ -144,7 +144,7 @@ impl Engine {
                 self.notify_in_clear((incoming.local, remote), cookies, incoming.datagram.len(), kind);
             }
             let text = || format!("phase1 negotiation failed: {cookies}: {cause}");
-            let told = self.log_rationed((party, Complaint::Refused), Level::Error, remote, text);
+            let told = self.log_reason((party, Complaint::Refused), &cause, Level::Error, remote, text);
             if told {
                 let negotiation =
                     Negotiation::Phase1 { exchange: incoming.header.exchange, role: Role::Responder, cookies };
@@ -163,7 +163,7 @@ impl Engine {
         if !self.make_room(remote) {
             return Ok(());
         }
-        let (told, level) = self.ration(party, Complaint::Begun, Level::Info, remote);
+        let (told, level) = self.ration((party, Complaint::Begun), None, Level::Info, remote);
         record.quiet = !told;
         let cookies = CookiePair { responder: self.draw_cookie(), ..header.cookies };
         let mut notes = Vec::new();
@@ -399,9 +399,10 @@ impl Engine {
         let first = phase1.record.faults == 0;
         let level = if phase1.record.faults < WARNINGS_MAX { Level::Warning } else { Level::Debug };
         phase1.record.faults = phase1.record.faults.saturating_add(1);
+        let Some(party) = self.phase1s.get(id).map(|phase1| self.party_of_phase1(phase1)) else { return };
         let level = match role {
             Role::Responder if level < Level::Debug => {
-                self.ration(self.party_of(remote), Complaint::Ignored, level, remote).1
+                self.ration((party, Complaint::Ignored), Some(&cause), level, remote).1
             }
             _ => level,
         };
@@ -432,6 +433,7 @@ impl Engine {
     fn end_phase1(&mut self, id: Phase1Id, what: &str, cause: Cause) {
         let Some(mut phase1) = self.remove_phase1(id) else { return };
         let Phase1 { cookies, local, remote, .. } = phase1;
+        let party = self.party_of_phase1(&phase1);
         let told_peer = match (&cause, cause.notify()) {
             (Cause::Identity { .. }, Some(kind)) => format!("; the peer is told {kind}"),
             _ => String::new(),
@@ -444,10 +446,13 @@ impl Engine {
             }
             // Who has an identity has proved to know the key, and is no stranger.
             (Role::Responder, Cause::Identity { .. }) => {
-                self.log_of_peer(Complaint::Unproved, Level::Error, remote, text)
+                let kind = (Party::Peer(remote.ip()), Complaint::Unproved);
+                self.log_reason(kind, &cause, Level::Error, remote, text)
             }
-            (Role::Responder, Cause::NoAnswer { .. }) => self.complain(Complaint::Unfinished, remote, text),
-            (Role::Responder, _) => self.complain(Complaint::Unproved, remote, text),
+            (Role::Responder, Cause::NoAnswer { .. }) => {
+                self.log_reason((party, Complaint::Unfinished), &cause, Level::Error, remote, text)
+            }
+            (Role::Responder, _) => self.log_reason((party, Complaint::Unproved), &cause, Level::Error, remote, text),
         };
         if told {
             phase1.describe_offer(&self.settings);

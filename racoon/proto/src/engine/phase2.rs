@@ -9,7 +9,7 @@ use super::jobs::Owner;
 use super::phase2s::{Established, Phase2, State};
 use super::quick::sa_of;
 use super::renewal::{RETRY, outlives};
-use super::strangers::Complaint;
+use super::strangers::{Complaint, Party};
 use super::{Engine, Phase1Id, Phase2Id, Timer};
 use crate::kernel::{KernelRequest, SaName};
 use crate::num::{Doi, PayloadType, Protocol};
@@ -335,7 +335,10 @@ impl Engine {
         };
         match role {
             Role::Initiator => self.log(level, Some(remote), text),
-            Role::Responder => drop(self.log_of_peer(Complaint::Phase2Failed, Level::Error, remote, text)),
+            Role::Responder => {
+                let kind = (Party::Peer(remote.ip()), Complaint::Phase2Failed);
+                self.log_reason(kind, &format_args!("{cause}: {bond}"), Level::Error, remote, text);
+            }
         }
         match cause {
             Cause::NoPhase1(_) | Cause::Phase1Late(_) => self.tell_of_phase2(id, EventKind::Phase2NoPhase1),

@@ -4,7 +4,7 @@ use super::duplicates::PacketDigest;
 use super::endpoint::Endpoint;
 use super::phase2s::{Phase2, State};
 use super::quick::sa_of;
-use super::strangers::Complaint;
+use super::strangers::{Complaint, Party};
 use super::{Engine, Phase1Id, Phase2Id};
 use crate::authorization::{Allowed, Denial, Environment, Grant, Peer, TrafficRequest, authorize};
 use crate::config::{CheckLevel, GeneratePolicy, Remote, Sainfo};
@@ -309,7 +309,8 @@ impl Engine {
         let block = self.settings.remotes.get(sa.block).map(|block| block.name.clone());
         let ends = Ends { local: local.ip(), remote: remote.ip() };
         let bond = bond.unwrap_or(Bond { selector: between_hosts(ends), ends });
-        let told = self.log_of_peer(Complaint::Phase2Failed, Level::Error, remote, || {
+        let kind = (Party::Peer(remote.ip()), Complaint::Phase2Failed);
+        let told = self.log_reason(kind, &format_args!("{cause}: {bond}"), Level::Error, remote, || {
             format!("phase2 negotiation failed due to {cause}: {bond} {cookies}:{message_id:08x}")
         });
         self.notify_refusal(phase1, &cause);

@@ -1,27 +1,35 @@
-//! What messages make us log, and answer in clear, is limited: else whoever can send datagrams could fill a disk, and hide in
+//! Limits of what messages make us log, and answer in clear: else whoever can send datagrams could fill a disk, and hide in
 //! what he makes us write.
 //!
-//! A line that a message causes has a [`Party`] and a reason, the [`Complaint`]. Each such pair has its ration in a minute;
-//! what goes beyond it is counted, and the counts are logged when the minute is over. (At level debug every line is
-//! written, those beyond the ration as lines of that level.) So a flood has a bounded number of lines, and hides neither what
-//! happens to a peer that is configured nor what goes wrong for another reason.
+//! A line that a message causes has a [`Party`], a kind (its [`Complaint`]) and a reason. Lines are counted by all three:
+//! each reason of each peer has its own ration in a minute, which strangers and other peers cannot use up. Strangers share
+//! a ration for each kind, of which one address has at most half. What goes beyond a ration is counted, and the counts are
+//! logged with the reasons when the minute is over. (At level debug every line is written, those beyond the ration as lines
+//! of that level.) So a flood has a bounded number of lines, and hides neither what happens to a configured peer nor what
+//! goes wrong for another reason.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::fmt::Display;
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::phase1s::Phase1;
 use super::room::Guest;
+use super::tally::{COUNTED_FOR, Line, Tally, counted};
+pub(super) use super::tally::{Complaint, Party};
 use super::{Engine, Timer};
 use crate::num::{Doi, ExchangeType, NotifyType, PayloadType, Protocol};
+use crate::outcome::Role;
 use crate::output::Level;
+use crate::phase1::main::MainMode;
 use crate::time::Time;
 use crate::wire::{self, CookiePair, Header, Notify};
 
-/// How long lines are counted before the number of those that were not written is logged.
-const COUNTED_FOR: Duration = Duration::from_secs(60);
-
 /// Parties and reasons that are counted one by one; what exceeds them is counted as of strangers.
 const TALLIES_MAX: usize = 4096;
+
+/// Bytes that are kept of a reason.
+const REASON_LEN: usize = 400;
 
 /// Lines in [`COUNTED_FOR`] that unauthenticated messages in the names of known peers may cause in all.
 const KNOWN_MAX: u32 = 64;
@@ -34,105 +42,6 @@ const ANSWERS_A_SECOND: u32 = 10;
 
 /// Length of a message in clear with a notify: a header, and a payload without SPI and data.
 const NOTIFY_LEN: usize = 40;
-
-/// Whom a line is about, as far as that is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Party {
-    /// The peer of an established phase 1, or one that has proved to know the key, by its address.
-    Peer(IpAddr),
-    /// Nobody is authenticated, but the address is one that a remote block names, or of an established phase 1.
-    Known(IpAddr),
-    /// Anybody else.
-    Stranger,
-}
-
-/// Why a message makes us log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Complaint {
-    /// It begins a phase 1.
-    Begun,
-    /// Its bytes are no message.
-    Malformed,
-    /// Its exchange does not exist.
-    Unknown,
-    /// It belongs to an exchange with another address.
-    Elsewhere,
-    /// It is a first message that nothing is configured for.
-    Refused,
-    /// There are too many negotiations or exchanges at once.
-    Crowd,
-    /// The negotiation that it began did not go on.
-    Unfinished,
-    /// It is no good, and its negotiation goes on without it.
-    Ignored,
-    /// It says in clear what its sender did not prove.
-    Hint,
-    /// Its sender did not prove who it is, or has another identity than expected.
-    Unproved,
-    /// It cannot be worked on here.
-    Failed,
-    /// It begins a phase 2.
-    Phase2Begun,
-    /// Its phase 2 is refused, or fails.
-    Phase2Failed,
-    /// It is an authenticated notify.
-    Notified,
-    /// It is about what is not its sender's.
-    Misplaced,
-}
-
-impl Complaint {
-    /// What is counted: one, and several.
-    fn names(self) -> [&'static str; 2] {
-        match self {
-            Self::Begun => ["phase 1 negotiation begun", "phase 1 negotiations begun"],
-            Self::Malformed => ["malformed message", "malformed messages"],
-            Self::Unknown => ["message of an unknown exchange", "messages of unknown exchanges"],
-            Self::Elsewhere => ["message from another address", "messages from other addresses"],
-            Self::Refused => ["refused negotiation", "refused negotiations"],
-            Self::Crowd => ["negotiation over the limit", "negotiations over the limit"],
-            Self::Unfinished => ["unfinished negotiation", "unfinished negotiations"],
-            Self::Ignored => ["ignored message", "ignored messages"],
-            Self::Hint => ["unauthenticated notify", "unauthenticated notifies"],
-            Self::Unproved => ["failed authentication", "failed authentications"],
-            Self::Failed => ["message that could not be processed", "messages that could not be processed"],
-            Self::Phase2Begun => ["phase 2 negotiation begun", "phase 2 negotiations begun"],
-            Self::Phase2Failed => ["failed phase 2 negotiation", "failed phase 2 negotiations"],
-            Self::Notified => ["notify", "notifies"],
-            Self::Misplaced => ["message about an SA of others", "messages about SAs of others"],
-        }
-    }
-
-    /// Lines in [`COUNTED_FOR`]. Strangers have one ration for all of them: it is small for what a forged address can cause.
-    fn ration(self, party: Party) -> u32 {
-        match (party, self) {
-            (Party::Peer(_), Self::Phase2Begun) => 100,
-            (Party::Peer(_), _) => 10,
-            (Party::Known(_), _) => 3,
-            (Party::Stranger, Self::Begun) => 20,
-            (Party::Stranger, Self::Ignored | Self::Hint | Self::Unproved) => 10,
-            (Party::Stranger, _) => 1,
-        }
-    }
-}
-
-/// What one party did lately, for one reason.
-#[derive(Clone, Copy, Debug)]
-struct Tally {
-    since: Time,
-    told: u32,
-    untold: u32,
-    /// The most important of the lines that were not written.
-    level: Level,
-    /// Whose message was the last one.
-    last: SocketAddr,
-}
-
-impl Tally {
-    fn is_idle(&self, now: Time) -> bool {
-        self.untold == 0 && now.since(self.since) >= COUNTED_FOR
-    }
-}
 
 /// What messages made us log and answer lately.
 #[derive(Debug, Default)]
@@ -147,38 +56,42 @@ pub(super) struct Strangers {
 }
 
 impl Strangers {
+    /// Whether it matters why a line is written: it may be, or its reason stands with the number of those that are not.
+    fn examines(&self, party: Party, complaint: Complaint, now: Time) -> bool {
+        let tally = self.tallies.get(&(party, complaint)).filter(|tally| !tally.is_idle(now));
+        tally.is_none_or(Tally::examines)
+    }
+
     /// Whether a line would be within its ration.
-    fn may_tell(&self, (party, complaint): (Party, Complaint), now: Time) -> bool {
-        let in_all = match party {
+    fn may_tell(&self, line: Line<'_>, now: Time) -> bool {
+        let in_all = match line.party {
             Party::Known(_) => self.known.1 < KNOWN_MAX || now.since(self.known.0) >= COUNTED_FOR,
             Party::Peer(_) | Party::Stranger => true,
         };
-        let tally = self.tallies.get(&(party, complaint)).filter(|tally| !tally.is_idle(now));
-        in_all && tally.is_none_or(|tally| tally.told < complaint.ration(party))
+        let tally = self.tallies.get(&(line.party, line.complaint)).filter(|tally| !tally.is_idle(now));
+        in_all && !line.unexamined && tally.is_none_or(|tally| tally.may_tell(line))
     }
 
     /// Counts a line. Returns whether it is within its ration.
-    fn note(&mut self, mut key: (Party, Complaint), level: Level, remote: SocketAddr, now: Time) -> bool {
-        if self.tallies.len() >= TALLIES_MAX && !self.tallies.contains_key(&key) {
+    fn note(&mut self, mut line: Line<'_>, now: Time) -> bool {
+        if self.tallies.len() >= TALLIES_MAX && !self.tallies.contains_key(&(line.party, line.complaint)) {
             self.sweep(now);
             if self.tallies.len() >= TALLIES_MAX {
-                key.0 = Party::Stranger;
+                line.party = Party::Stranger;
             }
         }
-        let is_told = self.may_tell(key, now);
-        let new = Tally { since: now, told: 0, untold: 0, level, last: remote };
-        let tally = self.tallies.entry(key).or_insert(new);
+        let is_told = self.may_tell(line, now);
+        let key = (line.party, line.complaint);
+        let tally = self.tallies.entry(key).or_insert_with(|| Tally::new(line, now));
         if tally.is_idle(now) {
-            *tally = new;
+            *tally = Tally::new(line, now);
         }
         if !is_told {
-            tally.level = if tally.untold == 0 { level } else { tally.level.min(level) };
-            tally.untold = tally.untold.saturating_add(1);
-            tally.last = remote;
+            tally.count(line);
             return false;
         }
-        tally.told += 1;
-        if matches!(key.0, Party::Known(_)) {
+        tally.tell(line);
+        if matches!(line.party, Party::Known(_)) {
             if now.since(self.known.0) >= COUNTED_FOR {
                 self.known = (now, 0);
             }
@@ -211,40 +124,71 @@ impl Engine {
     /// Whose name a message is in that nobody has authenticated.
     pub(super) fn party_of(&self, remote: SocketAddr) -> Party {
         let address = remote.ip();
-        let is_known = self.phase1s.is_peer(address) || self.guest(remote) == Guest::Configured;
+        let is_known = self.phase1s.is_peer(address)
+            || self.contacted.contains(&address)
+            || self.guest(remote) == Guest::Configured;
         if is_known { Party::Known(address) } else { Party::Stranger }
     }
 
-    /// Whether a line would be written at all: its text need not be made otherwise.
-    pub(super) fn would_tell(&self, party: Party, complaint: Complaint) -> bool {
-        self.settings.log >= Level::Debug || self.strangers.may_tell((party, complaint), self.now)
+    /// Whom a negotiation of phase 1 is with. A peer that has returned our cookie is where it says to be: nobody else can
+    /// use up its ration.
+    pub(super) fn party_of_phase1(&self, phase1: &Phase1) -> Party {
+        let is_at_its_address = !phase1.negotiation().is_some_and(MainMode::is_from_unproved_address);
+        match self.party_of(phase1.remote) {
+            _ if phase1.role == Role::Initiator => Party::Peer(phase1.remote.ip()),
+            Party::Known(address) if is_at_its_address => Party::Peer(address),
+            party => party,
+        }
     }
 
-    /// Counts a line. Returns the level at which it is to be written: its own, or beyond its ration debug.
+    /// Whether the reason of a line matters: it need not be put in words otherwise.
+    pub(super) fn examines(&self, party: Party, complaint: Complaint) -> bool {
+        self.settings.log >= Level::Debug || self.strangers.examines(party, complaint, self.now)
+    }
+
+    /// Counts a line. Returns whether it is within its ration, and the level at which it is to be written: its own, or beyond
+    /// its ration debug.
     pub(super) fn ration(
         &mut self,
-        party: Party,
-        complaint: Complaint,
+        (party, complaint): (Party, Complaint),
+        reason: Option<&dyn Display>,
         level: Level,
         remote: SocketAddr,
     ) -> (bool, Level) {
-        let told = self.strangers.note((party, complaint), level, remote, self.now);
+        let unexamined = !self.strangers.examines(party, complaint, self.now);
+        let reason = reason.filter(|_| !unexamined).map(|reason| shortened(reason.to_string())).unwrap_or_default();
+        let told = self.strangers.note(Line { party, complaint, remote, reason: &reason, unexamined, level }, self.now);
         if !told && !self.timers.is_set(Timer::Strangers) {
             self.timers.set(Timer::Strangers, self.now + COUNTED_FOR);
         }
         (told, if told { level } else { level.max(Level::Debug) })
     }
 
-    /// Logs a line within the ration of a party. Returns whether it was within it.
+    /// Logs a line within the ration of a party, whatever its reason is. Returns whether it was within it.
     #[track_caller]
     pub(super) fn log_rationed(
         &mut self,
-        (party, complaint): (Party, Complaint),
+        kind: (Party, Complaint),
         level: Level,
         remote: SocketAddr,
         text: impl FnOnce() -> String,
     ) -> bool {
-        let (told, level) = self.ration(party, complaint, level, remote);
+        let (told, level) = self.ration(kind, None, level, remote);
+        self.log(level, Some(remote), text);
+        told
+    }
+
+    /// Logs a line within the ration that a party has for this reason. Returns whether it was within it.
+    #[track_caller]
+    pub(super) fn log_reason(
+        &mut self,
+        kind: (Party, Complaint),
+        reason: &dyn Display,
+        level: Level,
+        remote: SocketAddr,
+        text: impl FnOnce() -> String,
+    ) -> bool {
+        let (told, level) = self.ration(kind, Some(reason), level, remote);
         self.log(level, Some(remote), text);
         told
     }
@@ -261,28 +205,36 @@ impl Engine {
         self.log_rationed((Party::Peer(remote.ip()), complaint), level, remote, text)
     }
 
-    /// Logs an error that a message of nobody knows whom causes, within the ration. Returns whether it was within it.
+    /// Logs an error that a message of nobody knows whom causes, within the ration for this text.
     #[track_caller]
-    pub(super) fn complain(&mut self, complaint: Complaint, remote: SocketAddr, text: impl FnOnce() -> String) -> bool {
-        self.log_rationed((self.party_of(remote), complaint), Level::Error, remote, text)
+    pub(super) fn complain(&mut self, complaint: Complaint, remote: SocketAddr, text: impl FnOnce() -> String) {
+        let kind = (self.party_of(remote), complaint);
+        if self.examines(kind.0, complaint) {
+            let text = text();
+            self.log_reason(kind, &text.clone(), Level::Error, remote, || text);
+        } else {
+            self.log_rationed(kind, Level::Error, remote, text);
+        }
     }
 
-    /// Logs the numbers of the lines that were beyond their rations.
+    /// Logs the numbers of the lines that were beyond their rations, with their reasons.
     pub(super) fn report_strangers(&mut self) {
         let tallies = std::mem::take(&mut self.strangers.tallies).into_iter().filter(|(_, tally)| tally.untold > 0);
         let (strangers, mut peers): (Vec<_>, Vec<_>) = tallies.partition(|((party, _), _)| *party == Party::Stranger);
         peers.sort_by_key(|(_, tally)| std::cmp::Reverse(tally.untold));
         let seconds = COUNTED_FOR.as_secs();
-        for ((_, complaint), Tally { untold, level, last, .. }) in strangers {
-            self.log(level, Some(last), || {
-                let what = counted(untold, complaint);
-                format!("{what} of unknown peers in the last {seconds} s, most recent from {}", last.ip())
+        for ((_, complaint), tally) in strangers {
+            self.log(tally.level, Some(tally.last), || {
+                let (what, last) = (counted(tally.untold, complaint), tally.last.ip());
+                let reasons = tally.reasons();
+                format!("{what} of unknown peers in the last {seconds} s, most recent from {last}{reasons}")
             });
         }
         let summed = peers.split_off(peers.len().min(REPORTS_MAX));
-        for ((_, complaint), Tally { untold, level, last, .. }) in peers {
-            self.log(level, Some(last), || {
-                format!("{} of this peer in the last {seconds} s", counted(untold, complaint))
+        for ((_, complaint), tally) in peers {
+            self.log(tally.level, Some(tally.last), || {
+                let what = counted(tally.untold, complaint);
+                format!("{what} of this peer in the last {seconds} s{}", tally.reasons())
             });
         }
         let mut sums = BTreeMap::new();
@@ -318,10 +270,14 @@ impl Engine {
     }
 }
 
-/// A number of lines that were not written.
-fn counted(count: u32, complaint: Complaint) -> String {
-    let [one, several] = complaint.names();
-    format!("{count} more {}", if count == 1 { one } else { several })
+/// The beginning of a reason that is too long to be kept.
+fn shortened(mut reason: String) -> String {
+    if reason.len() > REASON_LEN {
+        let end = (0..=REASON_LEN).rev().find(|at| reason.is_char_boundary(*at));
+        reason.truncate(end.unwrap_or_default());
+        reason.push('…');
+    }
+    reason
 }
 
 #[cfg(test)]
@@ -336,10 +292,17 @@ mod tests {
         (Party::Known(remote(number).ip()), Complaint::Refused)
     }
 
+    fn line((party, complaint): (Party, Complaint), reason: &str) -> Line<'_> {
+        let remote = match party {
+            Party::Peer(address) | Party::Known(address) => SocketAddr::new(address, 500),
+            Party::Stranger => remote(7),
+        };
+        Line { party, complaint, remote, reason, unexamined: false, level: Level::Error }
+    }
+
     /// How many of so many lines are within the ration.
     fn told(strangers: &mut Strangers, key: (Party, Complaint), count: u32, now: u64) -> usize {
-        let mut note = |_: &u32| strangers.note(key, Level::Error, remote(7), Time::from_secs(now));
-        (0..count).filter(|number| note(number)).count()
+        (0..count).filter(|_| strangers.note(line(key, ""), Time::from_secs(now))).count()
     }
 
     #[test]
@@ -348,14 +311,48 @@ mod tests {
         for complaint in [Complaint::Refused, Complaint::Malformed] {
             let address = remote(1).ip();
             for (party, ration) in [(Party::Stranger, 1), (Party::Known(address), 3), (Party::Peer(address), 10)] {
-                assert!(strangers.may_tell((party, complaint), Time::from_secs(1)));
-                assert_eq!(told(&mut strangers, (party, complaint), 1000, 1), ration, "{party:?}");
-                assert!(!strangers.may_tell((party, complaint), Time::from_secs(60)));
+                let one = (party, complaint);
+                for reason in ["", "another one"] {
+                    assert!(strangers.may_tell(line(one, reason), Time::from_secs(1)));
+                    let notes = (0..1000).map(|_| strangers.note(line(one, reason), Time::from_secs(1)));
+                    assert_eq!(notes.filter(|told| *told).count(), ration, "{party:?}");
+                    assert!(!strangers.may_tell(line(one, reason), Time::from_secs(60)));
+                }
             }
         }
         // What is within its ration is forgotten by itself.
         assert_eq!(told(&mut strangers, known(2), 3, 2), 3);
         assert_eq!(told(&mut strangers, known(2), 3, 62), 3);
+    }
+
+    #[test]
+    fn made_up_reasons_are_bounded() {
+        let mut strangers = Strangers::default();
+        let reasons = (0..1000).map(|number| number.to_string()).collect::<Vec<_>>();
+        let mut told = |key| reasons.iter().filter(|one| strangers.note(line(key, one), Time::from_secs(1))).count();
+        assert_eq!(told(known(1)), 4);
+        // Of one address; of many.
+        assert_eq!(told((Party::Stranger, Complaint::Refused)), 2);
+        let from = |number| Line { remote: remote(number), ..line((Party::Stranger, Complaint::Refused), "") };
+        let more = (0..1000).filter(|number| strangers.note(from(*number), Time::from_secs(1))).count();
+        assert_eq!(more, 2);
+        assert!(strangers.tallies.values().all(|tally| tally.reasons().len() < 200));
+    }
+
+    #[test]
+    fn reasons_stand_behind_their_number() {
+        let mut strangers = Strangers::default();
+        let note = |strangers: &mut Strangers, reason, count| {
+            for _ in 0..count {
+                strangers.note(line(known(1), reason), Time::default());
+            }
+        };
+        note(&mut strangers, "one", 5);
+        assert_eq!(strangers.tallies[&known(1)].reasons(), ": one");
+        note(&mut strangers, "two", 4);
+        assert_eq!(strangers.tallies[&known(1)].reasons(), ": one (2); two (1)");
+        ["3", "4", "five", "six"].into_iter().for_each(|reason| note(&mut strangers, reason, 1));
+        assert_eq!(strangers.tallies[&known(1)].reasons(), ": one (2); two (1); others (2), the last one six");
     }
 
     #[test]
@@ -379,7 +376,7 @@ mod tests {
             assert!(strangers.tallies.len() <= TALLIES_MAX + 1);
         }
         let of_strangers = &strangers.tallies[&(Party::Stranger, Complaint::Refused)];
-        assert_eq!((of_strangers.told, of_strangers.untold), (1, 20_000 - 4096 - 1));
+        assert_eq!((of_strangers.told, of_strangers.untold), (4, 20_000 - 4096 - 4));
         // Later there is room again.
         assert_eq!(told(&mut strangers, peer(30_000), 1, 140), 1);
         assert_eq!(strangers.tallies.len(), 2);

