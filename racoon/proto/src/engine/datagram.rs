@@ -38,7 +38,7 @@ impl Engine {
         }
         let (header, body) = match Header::parse(datagram) {
             Ok(parsed) => parsed,
-            Err(error) => return self.unreadable(remote, error),
+            Err(error) => return self.unreadable((local, remote), datagram, error),
         };
         if header.flags.contains(Flags::COMMIT) && header.message_id == 0 {
             self.complain(Complaint::Malformed, remote, || "the commit bit in phase 1".into());
@@ -65,8 +65,18 @@ impl Engine {
         }
     }
 
-    fn unreadable(&mut self, remote: SocketAddr, error: WireError) {
-        self.complain(Complaint::Malformed, remote, || format!("malformed message: {error}"));
+    fn unreadable(&mut self, (local, remote): (SocketAddr, SocketAddr), datagram: &[u8], error: WireError) {
+        let WireError::Version { major, minor } = error else {
+            self.complain(Complaint::Malformed, remote, || format!("malformed message: {error}"));
+            return;
+        };
+        let cause = Cause::OtherVersion { major, minor };
+        // Later versions have the initiator's SPI in place of its cookie: this may be the answer to what we begin.
+        let cookie = datagram.first_chunk().map(|cookie| Cookie(*cookie));
+        match cookie.and_then(|cookie| self.phase1s.find_first(cookie, local, remote)) {
+            Some(id) => self.phase1_fault(id, cause),
+            None => drop(self.complain(Complaint::Malformed, remote, || cause.explained())),
+        }
     }
 
     /// A message of phase 1: of one that goes on, of one that is to begin, or of none.

@@ -50,6 +50,19 @@ struct Answered {
     reply: Option<Vec<u8>>,
     /// How often the reply was sent again.
     again: u32,
+    /// How often the packet came again.
+    repeated: u32,
+}
+
+/// The last reply of an exchange.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LastReply {
+    /// Its size in bytes.
+    pub(crate) bytes: usize,
+    /// How often it was sent again because the packet that it answers came again.
+    pub(crate) again: u32,
+    /// How often that packet came again.
+    pub(crate) repeated: u32,
 }
 
 impl Inbox {
@@ -59,13 +72,16 @@ impl Inbox {
             return Arrival::Stale;
         }
         match &mut self.last {
-            Some(last) if last.digest == *digest => match &last.reply {
-                Some(reply) if last.again < limit => {
-                    last.again += 1;
-                    Arrival::Answered(reply.clone())
+            Some(last) if last.digest == *digest => {
+                last.repeated = last.repeated.saturating_add(1);
+                match &last.reply {
+                    Some(reply) if last.again < limit => {
+                        last.again += 1;
+                        Arrival::Answered(reply.clone())
+                    }
+                    _ => Arrival::Stale,
                 }
-                _ => Arrival::Stale,
-            },
+            }
             _ if self.working.is_some() => Arrival::Early,
             _ => Arrival::New,
         }
@@ -85,9 +101,19 @@ impl Inbox {
     /// more.
     pub(crate) fn answered(&mut self, reply: Option<Vec<u8>>) {
         if let Some(digest) = self.working.take() {
-            let last = self.last.replace(Answered { digest, reply, again: 0 });
+            let last = self.last.replace(Answered { digest, reply, again: 0, repeated: 0 });
             self.past.extend(last.map(|last| last.digest));
         }
+    }
+
+    /// What the last packet was answered with; nothing if there was no answer.
+    pub(crate) fn last_reply(&self) -> LastReply {
+        let last = self.last.as_ref().and_then(|last| Some((last, last.reply.as_ref()?)));
+        last.map_or_else(LastReply::default, |(last, reply)| LastReply {
+            bytes: reply.len(),
+            again: last.again,
+            repeated: last.repeated,
+        })
     }
 
     /// Something is worked on.

@@ -92,14 +92,26 @@ impl Engine {
         let Incoming { header, body, .. } = incoming;
         let Some(id) = self.phase1s.find(header.cookies) else { return };
         let Some(mode) = self.phase1s.get(id).and_then(Phase1::negotiation) else { return };
-        let messages =
-            mode.informational((header, *body), &self.envelope, read).and_then(Result::ok).unwrap_or_default();
+        let messages = match mode.informational((header, *body), &self.envelope, read) {
+            Some(Ok(messages)) => messages,
+            Some(Err(_)) => return self.note_unreadable(id),
+            None => return,
+        };
         let refusal = messages.into_iter().find_map(|message| match message {
             Message::Notify(notify) if notify.kind.is_error() => Some(notify.kind),
             _ => None,
         });
         if let Some(kind) = refusal {
             self.fail_phase1(id, Cause::Refused(kind));
+        }
+    }
+
+    /// An encrypted message came that our keys cannot read: with another pre-shared key the peer's keys are others.
+    fn note_unreadable(&mut self, id: Phase1Id) {
+        if let Some(phase1) = self.phase1s.get_mut(id) {
+            phase1.record.unreadable = phase1.record.unreadable.saturating_add(1);
+            let remote = phase1.remote;
+            self.log(Level::Debug, Some(remote), || "an informational message cannot be read".into());
         }
     }
 

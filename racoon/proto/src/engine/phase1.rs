@@ -143,7 +143,8 @@ impl Engine {
             if let Some(kind) = cause.notify() {
                 self.notify_in_clear((incoming.local, remote), cookies, incoming.datagram.len(), kind);
             }
-            let text = || format!("phase1 negotiation failed: {cookies}: {cause}");
+            let text =
+                || format!("phase1 negotiation failed: {cookies}: {cause}{}", record.context(Role::Responder, &cause));
             let told = self.log_reason((party, Complaint::Refused), &cause, Level::Error, remote, text);
             if told {
                 let negotiation =
@@ -280,6 +281,7 @@ impl Engine {
             }
             phase1.record.step(now, step);
             phase1.record.fault = None;
+            phase1.record.unreadable = 0;
         }
     }
 
@@ -375,8 +377,8 @@ impl Engine {
 
     fn phase1_time_up(&mut self, id: Phase1Id) {
         let Some(phase1) = self.phase1s.get(id) else { return };
-        let sent = phase1.retransmission.as_ref().map_or(1, Retransmission::sent);
-        let cause = phase1.record.why(sent);
+        let silence = phase1.unanswered().map_or_else(Cause::computed_late, Cause::NoAnswer);
+        let cause = phase1.record.why(silence);
         self.end_phase1(id, "phase1 negotiation failed due to time up.", cause);
     }
 
@@ -406,7 +408,7 @@ impl Engine {
             }
             _ => level,
         };
-        self.log(level, Some(remote), || format!("a message of phase 1 is ignored: {cause} {cookies}"));
+        self.log(level, Some(remote), || format!("a message of phase 1 is ignored: {} {cookies}", cause.explained()));
         if first {
             self.notify_of_failure(id, &cause);
         }
@@ -438,7 +440,7 @@ impl Engine {
             (Cause::Identity { .. }, Some(kind)) => format!("; the peer is told {kind}"),
             _ => String::new(),
         };
-        let text = || format!("{what} {cookies}: {}{told_peer}", phase1.record.in_full(phase1.role, &cause));
+        let text = || format!("{what} {cookies}: {cause}{told_peer}{}", phase1.record.context(phase1.role, &cause));
         let told = match (phase1.role, &cause) {
             (Role::Initiator, _) => {
                 self.log(Level::Error, Some(remote), text);
@@ -449,7 +451,7 @@ impl Engine {
                 let kind = (Party::Peer(remote.ip()), Complaint::Unproved);
                 self.log_reason(kind, &cause, Level::Error, remote, text)
             }
-            (Role::Responder, Cause::NoAnswer { .. }) => {
+            (Role::Responder, Cause::NoAnswer(_) | Cause::Crypto(_)) => {
                 self.log_reason((party, Complaint::Unfinished), &cause, Level::Error, remote, text)
             }
             (Role::Responder, _) => self.log_reason((party, Complaint::Unproved), &cause, Level::Error, remote, text),
@@ -541,7 +543,7 @@ impl Engine {
         cookies: CookiePair,
     ) {
         let kind = match cause {
-            Cause::NoAnswer { .. } => EventKind::Phase1NoResponse,
+            Cause::NoAnswer(_) => EventKind::Phase1NoResponse,
             Cause::NoProposalChosen(_) | Cause::BadChoice(_) | Cause::Refused(NotifyType::NO_PROPOSAL_CHOSEN) => {
                 EventKind::Phase1NoProposal
             }

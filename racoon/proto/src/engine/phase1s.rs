@@ -12,7 +12,7 @@ use super::room::{Guest, HalfOpen};
 use super::{Phase1Id, Phase2Id};
 use crate::exchange::envelope::Envelope;
 use crate::num::ExchangeType;
-use crate::outcome::Role;
+use crate::outcome::{Role, Unanswered};
 use crate::output::Level;
 use crate::phase1::main::MainMode;
 use crate::phase1::{Context, MESSAGE_IDS_RENEWED_AFTER, Phase1Sa, Record, Turn};
@@ -135,6 +135,25 @@ impl Phase1 {
         if let Stage::Negotiating(mode) = &self.stage {
             mode.describe_offer(settings, self.remote, &mut self.record);
         }
+    }
+
+    /// Our last message, which the peer does not answer; none while a job for the next one runs.
+    pub(super) fn unanswered(&self) -> Option<Unanswered> {
+        let message = self.negotiation()?.last_sent()?;
+        let reply = self.inbox.last_reply();
+        let (bytes, sent) = match &self.retransmission {
+            Some(retransmission) => (retransmission.bytes(), retransmission.sent()),
+            None => (reply.bytes, 1),
+        };
+        Some(Unanswered {
+            exchange: self.exchange,
+            role: self.role,
+            message,
+            bytes,
+            sent: sent.saturating_add(reply.again),
+            repeated: reply.repeated,
+            unreadable: self.record.unreadable,
+        })
     }
 
     /// The negotiation, if it goes on.

@@ -244,8 +244,7 @@ impl Engine {
             None => {
                 self.quick_mode_unanswered(id, first_sent, true);
                 let Some(phase2) = self.phase2s.get(id) else { return };
-                let Some(retransmission) = &phase2.retransmission else { return };
-                let cause = phase2.record.why(retransmission.sent());
+                let cause = phase2.record.why(Cause::NoAnswer(phase2.unanswered()));
                 self.fail_phase2(id, cause);
             }
         }
@@ -257,9 +256,9 @@ impl Engine {
         let cause = match &phase2.state {
             State::Waiting(..) => Cause::Phase1Late(self.settings.phase1_wait),
             State::Gathering(_, gathering) | State::Answering(_, gathering) if gathering.waits_for_job() => {
-                job_is_late()
+                Cause::computed_late()
             }
-            State::Computing(_) => job_is_late(),
+            State::Computing(_) => Cause::computed_late(),
             State::Offered(_) | State::Answered(..) => return,
             State::Established(_) if phase2.installs.is_empty() => return,
             _ => Cause::KernelTimeout(self.settings.phase2_wait),
@@ -304,7 +303,7 @@ impl Engine {
         }
         let ends = phase2.bond.ends;
         match ending {
-            Ending::Failed(Cause::NoAnswer { .. } | Cause::NoPhase1(_) | Cause::Phase1Late(_)) => {
+            Ending::Failed(Cause::NoAnswer(_) | Cause::NoPhase1(_) | Cause::Phase1Late(_)) => {
                 self.earlier_unanswered(ends);
             }
             _ => self.earlier_replaced(ends),
@@ -324,9 +323,9 @@ impl Engine {
         let (bond, remote, phase1, message_id) = (phase2.bond, phase2.remote, phase2.phase1, phase2.message_id);
         let role = phase2.role;
         let of = phase2.cookies.map(|cookies| format!(" {cookies}:{message_id:08x}")).unwrap_or_default();
-        let time_up = if matches!(cause, Cause::NoAnswer { .. }) { "time up: " } else { "" };
-        let why = format!("{time_up}{}", phase2.record.in_full(phase2.role, cause));
-        let text = || format!("phase2 negotiation failed due to {why}: {bond}{of}");
+        let time_up = if matches!(cause, Cause::NoAnswer(_)) { "time up: " } else { "" };
+        let context = phase2.record.context(role, cause);
+        let text = || format!("phase2 negotiation failed due to {time_up}{cause}: {bond}{of}{context}");
         // The failure of a phase 1 is one error, however many phase 2s waited for it, and comes when its own time is up.
         let waited = matches!(phase2.state, State::Waiting(_));
         let level = match cause {
@@ -342,7 +341,7 @@ impl Engine {
         }
         match cause {
             Cause::NoPhase1(_) | Cause::Phase1Late(_) => self.tell_of_phase2(id, EventKind::Phase2NoPhase1),
-            Cause::NoAnswer { .. } | Cause::KernelTimeout(_) => self.tell_of_phase2(id, EventKind::Phase2NoResponse),
+            Cause::NoAnswer(_) | Cause::KernelTimeout(_) => self.tell_of_phase2(id, EventKind::Phase2NoResponse),
             _ => {}
         }
         if let Some(phase1) = phase1 {
@@ -416,10 +415,6 @@ impl Engine {
 /// Whether SAs of a protocol, or any, are among them.
 pub(super) fn has(established: &Established, protocol: Option<Protocol>) -> bool {
     protocol.is_none_or(|protocol| established.pairs.iter().any(|pair| pair.inbound.protocol == protocol))
-}
-
-fn job_is_late() -> Cause {
-    Cause::Crypto(String::from("the key exchange was not computed in time"))
 }
 
 /// What is kept of a phase 2 that ended, or came up.

@@ -8,8 +8,8 @@ use super::duplicates::Inbox;
 use super::retransmission::Retransmission;
 use super::{Phase1Id, Phase2Id};
 use crate::kernel::{Acquire, RequestId, SaInstallation, SaName, Selector};
-use crate::num::Protocol;
-use crate::outcome::Role;
+use crate::num::{ExchangeType, Protocol};
+use crate::outcome::{Role, Unanswered};
 use crate::phase1::Record;
 use crate::phase2::Bond;
 use crate::phase2::bundle::Pair;
@@ -147,6 +147,21 @@ impl Phase2 {
             held: Vec::new(),
             peer_may_use: false,
             state: State::Over,
+        }
+    }
+
+    /// Our last message, which the peer does not answer.
+    pub(super) fn unanswered(&self) -> Unanswered {
+        let reply = self.inbox.last_reply();
+        let (bytes, sent) = self.retransmission.as_ref().map_or((0, 0), |sent| (sent.bytes(), sent.sent()));
+        Unanswered {
+            exchange: ExchangeType::QUICK,
+            role: self.role,
+            message: if self.role == Role::Initiator { 1 } else { 2 },
+            bytes,
+            sent: sent.saturating_add(reply.again),
+            repeated: reply.repeated,
+            unreadable: self.record.unreadable,
         }
     }
 

@@ -311,7 +311,8 @@ impl Engine {
         let bond = bond.unwrap_or(Bond { selector: between_hosts(ends), ends });
         let kind = (Party::Peer(remote.ip()), Complaint::Phase2Failed);
         let told = self.log_reason(kind, &format_args!("{cause}: {bond}"), Level::Error, remote, || {
-            format!("phase2 negotiation failed due to {cause}: {bond} {cookies}:{message_id:08x}")
+            let context = record.context(Role::Responder, &cause);
+            format!("phase2 negotiation failed due to {cause}: {bond} {cookies}:{message_id:08x}{context}")
         });
         self.notify_refusal(phase1, &cause);
         // Refusals without end would leave nothing of others in the journal.

@@ -37,6 +37,11 @@ impl Retransmission {
         Some(&self.message)
     }
 
+    /// Its size in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.message.len()
+    }
+
     /// How often it was sent.
     pub(crate) fn sent(&self) -> u32 {
         self.sent

@@ -3,12 +3,14 @@
 //! Each is an open set: a number without a name here survives, compares and prints as itself.
 
 mod attribute;
+mod ip;
 mod ipsec;
 mod isakmp;
 mod notify;
 mod oakley;
 
 pub use attribute::{ConfigAttribute, ConfigType, LifeType, Phase1Attribute, Phase2Attribute};
+pub use ip::IpProtocol;
 pub use ipsec::{AhTransform, AuthAlgorithm, EncapsulationMode, EspTransform, IpcompTransform, Protocol};
 pub use isakmp::{CertEncoding, Doi, ExchangeType, Flags, IDENTITY_ONLY, IdType, KEY_IKE, PayloadType};
 pub use notify::NotifyType;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::num::NotifyType;
-use crate::outcome::{Cause, Role};
+use crate::outcome::{Cause, Role, context};
 use crate::proposal::Phase1Terms;
 use crate::time::Time;
 
@@ -30,6 +30,8 @@ pub(crate) struct Record {
     pub(crate) fault: Option<Cause>,
     /// How many were ignored.
     pub(crate) faults: u32,
+    /// Encrypted messages since the last one that was accepted that could not be read.
+    pub(crate) unreadable: u32,
     /// Somebody reads in words why it is refused.
     pub(crate) in_words: bool,
     /// The line of its beginning is beyond its ration, and so are others of that level.
@@ -49,6 +51,7 @@ impl Record {
             peer_said: Vec::new(),
             fault: None,
             faults: 0,
+            unreadable: 0,
             in_words: true,
             quiet: false,
             no_key: None,
@@ -72,20 +75,15 @@ impl Record {
     }
 
     /// Why nothing more came of it: that there is no key, or else what was wrong with what the peer sent, or what it said, or
-    /// its silence after `sent` transmissions.
-    pub(crate) fn why(&self, sent: u32) -> Cause {
+    /// its `silence`.
+    pub(crate) fn why(&self, silence: Cause) -> Cause {
         let refused = || self.peer_said.last().copied().map(Cause::Refused);
-        self.no_key.clone().or_else(|| self.fault.clone()).or_else(refused).unwrap_or(Cause::NoAnswer { sent })
+        self.no_key.clone().or_else(|| self.fault.clone()).or_else(refused).unwrap_or(silence)
     }
 
-    /// The cause of a failure in words; of a refusal by the peer, which names nothing, together with what it refused.
-    pub(crate) fn in_full(&self, role: Role, cause: &Cause) -> String {
-        match cause {
-            Cause::Refused(NotifyType::NO_PROPOSAL_CHOSEN) if role == Role::Initiator => {
-                format!("{cause}, offered was [{}]", self.offered.join("; "))
-            }
-            _ => cause.to_string(),
-        }
+    /// What follows the cause of a failure in its line.
+    pub(crate) fn context(&self, role: Role, cause: &Cause) -> String {
+        context(cause, role, &self.offered, &self.configured)
     }
 
     /// What an initiator offered, for a line about a notify that refuses it; empty if the notify is about something else.
@@ -130,11 +128,12 @@ mod tests {
     #[test]
     fn the_best_known_cause_is_told() {
         let mut record = Record::new(Time::default());
-        assert_eq!(record.why(5), Cause::NoAnswer { sent: 5 });
+        let why = |record: &Record| record.why(Cause::computed_late());
+        assert_eq!(why(&record), Cause::computed_late());
         assert!(record.said(NotifyType::NO_PROPOSAL_CHOSEN));
-        assert_eq!(record.why(5), Cause::Refused(NotifyType::NO_PROPOSAL_CHOSEN));
+        assert_eq!(why(&record), Cause::Refused(NotifyType::NO_PROPOSAL_CHOSEN));
         record.fault = Some(Cause::Malformed("so".into()));
-        assert_eq!(record.why(5), Cause::Malformed("so".into()));
+        assert_eq!(why(&record), Cause::Malformed("so".into()));
     }
 
     #[test]

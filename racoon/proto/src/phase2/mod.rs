@@ -21,6 +21,7 @@ use std::fmt;
 use traffic::Ends;
 
 use crate::kernel::Selector;
+use crate::num::IpProtocol;
 
 /// What a phase 2 is for: an outbound selector, and the ends of phase 1. A policy may have many of them, as in transport mode
 /// between the hosts of two networks.
@@ -35,6 +36,6 @@ impl fmt::Display for Bond {
         let port = |port: u16| if port == 0 { String::new() } else { format!("[{port}]") };
         let Selector { source, destination, protocol, source_port, destination_port } = self.selector;
         write!(f, "{source}{} -> {destination}{}", port(source_port), port(destination_port))?;
-        if protocol == 0 { Ok(()) } else { write!(f, " proto={protocol}") }
+        if protocol == 0 { Ok(()) } else { write!(f, " {}", IpProtocol(protocol)) }
     }
 }

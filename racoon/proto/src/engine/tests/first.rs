@@ -131,7 +131,7 @@ fn a_first_message_is_answered_once_and_then_again_for_duplicates_only() {
     world.pass(seconds(2));
     assert_eq!(world.b.states(), []);
     assert_eq!(world.b.engine.poll_timeout(), None, "every failure is told");
-    assert_eq!(world.b.failures(), [Cause::NoAnswer { sent: 1 }]);
+    assert_eq!(world.b.unanswered(), [(2, 6)]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod log_rations;
 mod main_mode;
 mod phase2;
 mod priority;
+mod unanswered;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -133,6 +134,15 @@ impl Host {
             _ => None,
         };
         self.outcomes.iter().filter_map(cause).collect()
+    }
+
+    /// The messages that were not answered, and how often each was sent.
+    fn unanswered(&self) -> Vec<(u8, u32)> {
+        let message = |cause: &Cause| match cause {
+            Cause::NoAnswer(unanswered) => Some((unanswered.message, unanswered.sent)),
+            _ => None,
+        };
+        self.failures().iter().filter_map(message).collect()
     }
 
     fn endings(&self) -> Vec<Ending> {

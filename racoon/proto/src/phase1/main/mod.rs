@@ -80,6 +80,19 @@ impl MainMode {
         }
     }
 
+    /// Number of our last message in the exchange, counted from 1, if the peer's answer to it is awaited.
+    pub(crate) fn last_sent(&self) -> Option<u8> {
+        match self {
+            Self::Initiator(Initiator::AwaitsChoice(_)) => Some(1),
+            Self::Responder(Responder::AwaitsKey(_)) => Some(2),
+            Self::Initiator(Initiator::AwaitsKey(_)) => Some(3),
+            Self::Responder(Responder::AwaitsIdentity(_)) => Some(4),
+            Self::Initiator(Initiator::AwaitsIdentity(_)) => Some(5),
+            Self::Initiator(Initiator::PreparesKey(_) | Initiator::DerivesKeys(_))
+            | Self::Responder(Responder::DerivesKeys(_)) => None,
+        }
+    }
+
     /// We sent the first message, and there is no answer to it.
     pub(crate) fn is_unanswered(&self) -> bool {
         matches!(self, Self::Initiator(Initiator::AwaitsChoice(_)))

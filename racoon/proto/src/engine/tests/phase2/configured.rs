@@ -38,7 +38,7 @@ fn messages_are_repeated_as_configured() {
     assert_eq!(net.world.a.sent.len(), 2);
     net.world.a.sent.clear();
     assert_eq!(sent_at(&mut net, 20), expected[2..]);
-    assert_eq!(net.world.a.failures(), [Cause::NoAnswer { sent: 3 }]);
+    assert_eq!(net.world.a.unanswered(), [(1, 3)]);
 
     let no_probes = |block: &mut Remote, _: &mut Settings| block.dpd = None;
     let mut net = Net::with(hosts(), &transport(), both(&sainfo()), timer, no_probes);
@@ -48,7 +48,7 @@ fn messages_are_repeated_as_configured() {
     net.acquire();
     assert_eq!(sent_at(&mut net, 12), expected);
     net.pass_with(seconds(1), |_| Fate::Drop);
-    assert_eq!(net.world.a.failures(), [Cause::NoAnswer { sent: 3 }]);
+    assert_eq!(net.world.a.unanswered(), [(1, 3)]);
 }
 
 /// `phase1` of `timer`: so long a phase 2 waits for its phase 1, which goes on trying.
@@ -290,7 +290,7 @@ fn a_reload_brings_its_values() {
     assert_eq!((net.world.a.sent.len(), net.world.a.failures()), (2, vec![]));
     net.pass_with(seconds(3), |_| Fate::Drop);
     // The third is message 1 of another phase 1.
-    assert_eq!((net.world.a.sent.len(), net.world.a.failures()), (3, vec![Cause::NoAnswer { sent: 2 }]));
+    assert_eq!((net.world.a.sent.len(), net.world.a.unanswered()), (3, vec![(1, 2)]));
     net.settle();
     net.acquire();
     net.settle();

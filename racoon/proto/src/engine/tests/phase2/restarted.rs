@@ -301,7 +301,7 @@ fn a_responder_negotiates_another_phase_1_unless_it_is_passive() {
             net.world.a.engine.handle_control(net.world.now, establish).unwrap();
             net.settle();
             net.pass(seconds(100));
-            assert_eq!((phase1s_begun(&net), net.world.a.failures()), (0, vec![Cause::NoAnswer { sent: 5 }]));
+            assert_eq!((phase1s_begun(&net), net.world.a.unanswered()), (0, vec![(1, 5)]));
         } else {
             assert_eq!(time_to_heal(&mut net, |_| Fate::Deliver), Some(10));
         }

@@ -1,0 +1,32 @@
+//! Which notify a peer's fault earns (RFC 2408 section 3.14.1).
+
+use super::Cause;
+use crate::num::NotifyType;
+
+impl Cause {
+    /// The notify for the peer; none: nothing is said.
+    pub fn notify(&self) -> Option<NotifyType> {
+        Some(match self {
+            Self::NoProposalChosen(_) | Self::NoRemote(_) | Self::NoSainfo(_) | Self::TooMany(_) => {
+                NotifyType::NO_PROPOSAL_CHOSEN
+            }
+            Self::BadChoice(_) => NotifyType::BAD_PROPOSAL_SYNTAX,
+            Self::Authentication(_) | Self::NoPreSharedKey { .. } => NotifyType::AUTHENTICATION_FAILED,
+            Self::Identity { .. } | Self::Phase2Identity(_) | Self::NoPolicy(_) | Self::NotAuthorized(_) => {
+                NotifyType::INVALID_ID_INFORMATION
+            }
+            Self::Payload { .. } | Self::Malformed(_) => NotifyType::PAYLOAD_MALFORMED,
+            Self::KeyExchange { .. } => NotifyType::INVALID_KEY_INFORMATION,
+            Self::Unsupported(_) => NotifyType::UNSUPPORTED_EXCHANGE_TYPE,
+            Self::NoAnswer(_)
+            | Self::OtherVersion { .. }
+            | Self::NoPhase1(_)
+            | Self::Phase1Late(_)
+            | Self::Refused(_)
+            | Self::Deleted(_)
+            | Self::Kernel(_)
+            | Self::KernelTimeout(_)
+            | Self::Crypto(_) => return None,
+        })
+    }
+}
