@@ -162,7 +162,7 @@ mod tests {
                 a.conf:3:7: Too few arguments
                     esp/tunel/2001:db8::1-2001:db8::2/require;
                         ^
-                  a request is PROTOCOL/transport or PROTOCOL/tunnel, then /[SRC-DST]/LEVEL"#]],
+                  did you mean `tunnel`?"#]],
         );
         check(
             "spdadd ::/0 ::/0 any -P out ipsec esp/transport//required;",
@@ -239,7 +239,8 @@ mod tests {
         expect![[r#"
             a.conf:1:6: Syntax error at `\x1b'
               dump \x1b[2J\xe9 ;
-                   ^"#]]
+                   ^
+              a control character (0x1b): remove it"#]]
         .assert_eq(&diagnose(b"dump \x1b[2J\xe9 ;"));
         check(
             &format!("{} frob;", "flush".to_owned() + &" ".repeat(300)),

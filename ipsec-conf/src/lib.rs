@@ -5,6 +5,7 @@
 //! [`plainrsa`]), and the list that racoon keeps of what it has in the kernel ([`kernel_state`]); the numbers that the words stand for, in a kernel's interface or on the wire, are the business of other crates.
 #![forbid(unsafe_code)]
 
+mod characters;
 mod diagnostic;
 mod excerpt;
 pub mod hex;

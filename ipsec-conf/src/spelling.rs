@@ -9,6 +9,9 @@ pub(crate) fn guess<'w>(text: &str, words: impl IntoIterator<Item = &'w str>) ->
     let mut words: Vec<&str> = words.into_iter().collect();
     words.sort_unstable();
     words.dedup();
+    if let Some(word) = words.iter().find(|word| word.eq_ignore_ascii_case(&text)) {
+        return Some(format!("did you mean `{word}`?"));
+    }
     // A part of a name, as `sha1` is of `hmac-sha1`.
     let whole: Vec<&str> = words.iter().copied().filter(|word| text.len() > 2 && word.contains(&text)).collect();
     if (1..=MOST).contains(&whole.len()) {

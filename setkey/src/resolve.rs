@@ -1,6 +1,6 @@
 //! Hosts and ports of statements to addresses.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use ipsec_conf::setkey::{AddressOptions, Family, Word};
 
@@ -15,16 +15,27 @@ pub(crate) enum Names {
     Assume,
 }
 
+/// Why a host or its port has no address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unresolved {
+    /// The resolver's text.
+    pub(crate) text: String,
+    /// It is the port that has no number.
+    pub(crate) is_port: bool,
+    /// What the author may have meant.
+    pub(crate) hint: Option<&'static str>,
+}
+
 /// The addresses of a host, each with the port.
 ///
 /// # Errors
-/// The resolver's text.
+/// What the resolver did not find.
 pub(crate) fn addresses(
     host: Word<'_>,
     port: Option<Word<'_>>,
     options: AddressOptions,
     names: Names,
-) -> Result<Vec<SocketAddr>, String> {
+) -> Result<Vec<SocketAddr>, Unresolved> {
     if let Some(address) = digits(host.text, port, options) {
         return Ok(vec![address]);
     }
@@ -38,12 +49,60 @@ pub(crate) fn addresses(
         return Ok(address.parse().into_iter().collect());
     }
     let hints = Hints { family, numeric: options.numeric || names == Names::Assume };
-    let host = match names {
+    let asked = match names {
         Names::Ask => host.text,
         // Whether the zone is an interface only its own machine can tell.
         Names::Assume => host.text.split('%').next().unwrap_or_default(),
     };
-    sys::lookup(host, port.map(|port| port.text), hints)
+    sys::lookup(asked, port.map(|port| port.text), hints).map_err(|text| match port {
+        Some(port) if is_unknown_port(port.text) => {
+            Unresolved { text, is_port: true, hint: Some(hint_for_port(port.text)) }
+        }
+        _ => Unresolved { text, is_port: false, hint: hint_for_host(host.text, options) },
+    })
+}
+
+/// Whether the system has no number for a port, whatever the host is.
+fn is_unknown_port(port: &str) -> bool {
+    sys::lookup("127.0.0.1", Some(port), Hints { family: libc::AF_INET, numeric: true }).is_err()
+}
+
+fn hint_for_port(port: &str) -> &'static str {
+    match port.split_once([':', '-']) {
+        Some((from, to)) if [from, to].iter().all(|end| end.parse::<u16>().is_ok()) => {
+            "a port is one number, one name or `any`: no range"
+        }
+        _ => "names of ports are looked up as UDP services, for TCP, too: write the number",
+    }
+}
+
+fn hint_for_host(host: &str, options: AddressOptions) -> Option<&'static str> {
+    let is_v4 = |text: &str| text.parse::<Ipv4Addr>().is_ok();
+    if let (Ok(address), Some(family)) = (host.parse::<IpAddr>(), options.family)
+        && address.is_ipv4() != (family == Family::V4)
+    {
+        return Some("the option before the addresses, -4 or -6, excludes this one");
+    }
+    if host.split_once(':').is_some_and(|(address, port)| is_v4(address) && port.parse::<u16>().is_ok()) {
+        return Some("a port stands in brackets behind its address: ADDRESS[PORT]");
+    }
+    if host.split_once('-').is_some_and(|(from, to)| is_v4(from) && (is_v4(to) || to.parse::<u8>().is_ok())) {
+        return Some("a range of addresses is written as networks with their prefix lengths");
+    }
+    if host.contains('%') {
+        return Some("an interface follows the %: is there one of this name?");
+    }
+    if host.contains(':') {
+        return Some("no IPv6 address");
+    }
+    if host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return Some("no IPv4 address: it is of four numbers from 0 to 255");
+    }
+    match host.to_ascii_lowercase().as_str() {
+        "all" | "anywhere" | "default" => Some("any address is written 0.0.0.0/0, or ::/0 for IPv6"),
+        _ if options.numeric => Some("with -n only numeric addresses are taken"),
+        _ => None,
+    }
 }
 
 /// What is written in digits needs no resolver. Its special forms (`10.1`, `fe80::1%eth0`) do.
@@ -72,7 +131,7 @@ mod tests {
 
     fn resolve(host: &str, port: Option<&str>, family: Option<Family>) -> Result<Vec<SocketAddr>, String> {
         let options = AddressOptions { family, numeric: true };
-        addresses(word(host), port.map(word), options, Names::Ask)
+        addresses(word(host), port.map(word), options, Names::Ask).map_err(|error| error.text)
     }
 
     #[test]
@@ -87,6 +146,34 @@ mod tests {
         assert!(resolve("10.0.0.256", None, None).is_err());
         assert!(resolve("192.0.2.1", None, Some(Family::V6)).is_err());
         assert_eq!(resolve("::1", Some("isakmp"), None), Ok(vec!["[::1]:500".parse().unwrap()]));
+    }
+
+    #[test]
+    fn the_culprit_is_named() {
+        let fault = |host, port: Option<&'static str>, family| {
+            let options = AddressOptions { family, numeric: true };
+            let error = addresses(word(host), port.map(word), options, Names::Assume).unwrap_err();
+            (error.is_port, error.hint.unwrap_or_default())
+        };
+        let service = "names of ports are looked up as UDP services, for TCP, too: write the number";
+        let range = "a port is one number, one name or `any`: no range";
+        for (host, port, expected) in [
+            ("192.0.2.1", Some("no-such-service"), (true, service)),
+            ("192.0.2.1", Some("1:65535"), (true, range)),
+            ("192.0.2.1:80", None, (false, "a port stands in brackets behind its address: ADDRESS[PORT]")),
+            (
+                "192.0.2.1-192.0.2.9",
+                None,
+                (false, "a range of addresses is written as networks with their prefix lengths"),
+            ),
+            ("192.0.2.256", Some("isakmp"), (false, "no IPv4 address: it is of four numbers from 0 to 255")),
+            ("2001:db8::g", None, (false, "no IPv6 address")),
+            ("anywhere", None, (false, "any address is written 0.0.0.0/0, or ::/0 for IPv6")),
+        ] {
+            assert_eq!(fault(host, port, None), expected, "{host} {port:?}");
+        }
+        let excluded = "the option before the addresses, -4 or -6, excludes this one";
+        assert_eq!(fault("192.0.2.1", None, Some(Family::V6)), (false, excluded));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Validation of statements without a kernel: what a kernel of the target's dialect would refuse.
 
-use ipsec_conf::setkey::{Command, ParseError, Sa, Selector, Spd, Statement, Word};
+use ipsec_conf::setkey::{Command, ParseError, Range, Sa, Selector, Spd, Statement, Word};
 use libpfkey::num::DIR_FWD;
 use libpfkey::request::{self, Origin};
 use libpfkey::rules::{self, Created, Part, Refused};
@@ -67,10 +67,7 @@ impl<'k> Validator<'k> {
             Err(Refusal::Error(error)) => *error,
             // The family of a name is not known.
             Err(Refusal::Families) if !self.is_certain(&hosts(&statement.command)) => return findings,
-            Err(Refusal::Families) => {
-                let text = "source and destination are of different address families";
-                statement.error_at_end(first_word(statement), text)
-            }
+            Err(Refusal::Families) => families(statement),
         };
         findings.push(Finding { severity: Severity::Error, error });
         findings
@@ -131,7 +128,7 @@ impl<'k> Validator<'k> {
                     Dialect::Linux => "an earlier statement has an SA with this destination, protocol and SPI",
                     _ => "an earlier statement has this SA",
                 };
-                return Err(statement.error_at_end(first_word(statement), text).into());
+                return Err(statement.error_at_end(statement.start(), text).into());
             }
         }
         Ok(())
@@ -148,7 +145,7 @@ impl<'k> Validator<'k> {
         let mut bytes = Vec::new();
         plan.emit(self.origin(), &mut bytes).map_err(|error| unsendable(statement, &error))?;
         let request = self.parse(statement, &bytes)?;
-        self.apply_rules(statement, &request, |part| place_in_spd(spd, part), warnings)?;
+        self.apply_rules(statement, &request, |part| place_in_spd(statement, spd, part), warnings)?;
         // A label is a part of a policy's name that is not compared.
         let is_known = match &spd.selector {
             Selector::Ranges { source, destination, context: None, .. } => {
@@ -165,14 +162,14 @@ impl<'k> Validator<'k> {
         if self.is_duplicate(&request) {
             if !(self.mirror && plan.policy.direction == DIR_FWD) {
                 let text = "an earlier statement has a policy with this selector and direction";
-                return Err(statement.error_at_end(first_word(statement), text).into());
+                return Err(statement.error_at_end(statement.start(), text).into());
             }
-            warnings.push(statement.error_at_end(first_word(statement), HAS_COPY));
+            warnings.push(statement.error_at_end(statement.start(), HAS_COPY));
         }
         if self.mirror && plan.make_forward() {
             plan.emit(self.origin(), &mut bytes).map_err(|error| unsendable(statement, &error))?;
             if self.is_duplicate(&self.parse(statement, &bytes)?) {
-                warnings.push(statement.error_at_end(first_word(statement), HAS_FORWARD));
+                warnings.push(statement.error_at_end(statement.start(), HAS_FORWARD));
             }
         }
         Ok(())
@@ -194,7 +191,7 @@ impl<'k> Validator<'k> {
         let Err(Refused { part, reason, versions, .. }) = rules::check(request, self.target.private) else {
             return Ok(());
         };
-        let at = place(part).unwrap_or_else(|| first_word(statement));
+        let at = place(part).unwrap_or_else(|| statement.start());
         match versions {
             None => Err(statement.error_at_end(at, reason).into()),
             Some(versions) => {
@@ -248,8 +245,14 @@ fn hosts<'s>(command: &Command<'s>) -> Vec<Word<'s>> {
     }
 }
 
+/// Source and destination have no family in common.
+pub(crate) fn families(statement: &Statement<'_>) -> ParseError {
+    let at = hosts(&statement.command).get(1).map_or_else(|| statement.start(), |destination| destination.offset);
+    statement.error_at_end(at, "source and destination are of different address families")
+}
+
 fn unsendable(statement: &Statement<'_>, error: &libpfkey::Error) -> Refusal {
-    statement.error_at_end(first_word(statement), error.to_string()).into()
+    statement.error_at_end(statement.start(), error.to_string()).into()
 }
 
 /// Where a part of an SA is written.
@@ -263,21 +266,21 @@ fn place_in_sa(statement: &Statement<'_>, sa: &Sa<'_>, part: Part) -> Option<usi
         Part::Compression => cipher(),
         Part::Source => Some(sa.source.host.offset),
         Part::Destination => Some(sa.destination.host.offset),
-        Part::Protocol | Part::Spi | Part::Lifetimes | Part::Policy | Part::Step(_) => Some(first_word(statement)),
+        Part::Protocol => statement.protocol_offset(sa).or_else(|| statement.spi_offset(sa)),
+        Part::Spi => statement.spi_offset(sa),
+        Part::Lifetimes => statement.option_offset(&["-lh", "-ls", "-bh", "-bs", "-ph", "-ps"]),
+        Part::Policy | Part::Step(_) => None,
     }
 }
 
 /// Where a part of a policy is written.
-fn place_in_spd(spd: &Spd<'_>, part: Part) -> Option<usize> {
+fn place_in_spd(statement: &Statement<'_>, spd: &Spd<'_>, part: Part) -> Option<usize> {
+    let end = |range: &Range<'_>| Some(statement.prefix_offset(range).unwrap_or(range.host.offset));
     match (part, &spd.selector) {
-        (Part::Source, Selector::Ranges { source, .. }) => Some(source.host.offset),
-        (Part::Destination, Selector::Ranges { destination, .. }) => Some(destination.host.offset),
+        (Part::Source, Selector::Ranges { source, .. }) => end(source),
+        (Part::Destination, Selector::Ranges { destination, .. }) => end(destination),
+        (Part::Step(number), _) => statement.step_offset(number).or(Some(compose::start_of_policy(spd))),
         (_, Selector::Tagged(tag)) => Some(tag.offset),
         _ => Some(compose::start_of_policy(spd)),
     }
-}
-
-/// Where the statement itself begins.
-fn first_word(statement: &Statement<'_>) -> usize {
-    statement.source.len() - statement.source.trim_start().len()
 }

@@ -14,13 +14,30 @@ pub(super) fn for_kind(kind: ErrorKind) -> Option<Hint> {
         ErrorKind::Address => "endpoints are numeric addresses: names are not looked up here".into(),
         ErrorKind::Direction => "me-any goes with out, any-me with in, both with transport".into(),
         ErrorKind::FewArguments => "a request is PROTOCOL/transport or PROTOCOL/tunnel, then /[SRC-DST]/LEVEL".into(),
+        ErrorKind::Family => "the two ends of a tunnel are both IPv4 or both IPv6".into(),
         ErrorKind::NoEndpoints => "tunnel mode needs the addresses of both ends: esp/tunnel/SRC-DST/require".into(),
         _ => return None,
     })
 }
 
-/// A hint for a token where one of `expected` was to stand.
-pub(super) fn for_token(token: &str, expected: &[Rule]) -> Option<Hint> {
+/// A hint for what stands at `offset` of a policy, where one of `expected` was to stand.
+pub(super) fn for_token(text: &str, offset: usize, token: &str, expected: &[Rule]) -> Option<Hint> {
+    let rest = text.get(offset..).unwrap_or_default();
+    let before = text.get(..offset).unwrap_or_default().trim_end();
+    let expects = |rules: &[Rule]| expected.iter().any(|rule| rules.contains(rule));
+    if (rest.starts_with("//") && !before.ends_with("transport") && !before.ends_with("tunnel"))
+        || rest.starts_with("/*")
+        || token == "#"
+    {
+        return Some("no comment can stand in a policy, between -P and `;`".into());
+    }
+    let lower = token.to_ascii_lowercase();
+    if let Some(hint) = by_meaning(&lower, &expects) {
+        return Some(hint.into());
+    }
+    if let Some(hint) = for_endpoint(rest, token, &expects) {
+        return Some(hint.into());
+    }
     let words = expected.iter().flat_map(|rule| words(*rule)).copied();
     if let Some(guess) = spelling::guess(token, words) {
         return Some(guess.into());
@@ -29,6 +46,78 @@ pub(super) fn for_token(token: &str, expected: &[Rule]) -> Option<Hint> {
     nouns.sort_unstable();
     nouns.dedup();
     (!nouns.is_empty()).then(|| format!("expected {}", spelling::either(&nouns)).into())
+}
+
+/// A hint for a request that lacks its `/MODE`: `token` is what stands there.
+pub(super) fn for_mode(token: &str) -> Option<Hint> {
+    match token.to_ascii_lowercase().as_str() {
+        "any" | "beet" | "ro" | "none" => Some("the mode of a policy's step is transport or tunnel".into()),
+        _ => spelling::guess(token, ["transport", "tunnel"]).map(Hint::from).or(for_kind(ErrorKind::FewArguments)),
+    }
+}
+
+/// Words that mean one of the language's words.
+fn by_meaning(word: &str, expects: &dyn Fn(&[Rule]) -> bool) -> Option<&'static str> {
+    if expects(&[Rule::direction]) {
+        return Some(match word {
+            "incoming" | "inbound" | "ingress" | "input" => "did you mean `in`?",
+            "outgoing" | "outbound" | "egress" | "output" => "did you mean `out`?",
+            "forward" | "forwarded" | "forwarding" => "did you mean `fwd`?",
+            "both" | "any" | "inout" | "all" => "a policy has one direction: write one for in and one for out",
+            "ipsec" | "none" | "discard" | "esp" | "ah" | "ipcomp" | "prio" | "priority" => {
+                "the direction goes first: in, out or fwd"
+            }
+            "dir" | "direction" => "the direction stands without a word before it",
+            _ => return None,
+        });
+    }
+    if expects(&[Rule::action]) {
+        return Some(match word {
+            "permit" | "accept" | "allow" | "pass" | "clear" | "plain" | "no" => "did you mean `none`?",
+            "drop" | "deny" | "block" | "reject" | "refuse" => "did you mean `discard`?",
+            "encrypt" | "protect" | "secure" | "apply" | "require" | "use" => "did you mean `ipsec`?",
+            "esp" | "ah" | "ipcomp" => "`ipsec` goes between the direction and the steps: out ipsec esp/...",
+            _ => return None,
+        });
+    }
+    if expects(&[Rule::level]) {
+        return Some(match word {
+            "required" | "mandatory" | "must" | "always" | "force" => "did you mean `require`?",
+            "optional" | "may" | "try" | "prefer" | "allow" => "did you mean `use`?",
+            _ => return None,
+        });
+    }
+    if expects(&[Rule::protocol, Rule::request]) {
+        return Some(match word {
+            "comp" | "compression" => "did you mean `ipcomp`?",
+            "udp" | "tcp" | "icmp" => "a step is of esp, ah or ipcomp: ESP in UDP is esp, too",
+            _ => return None,
+        });
+    }
+    None
+}
+
+/// What is wrong with the ends of a tunnel.
+fn for_endpoint(rest: &str, token: &str, expects: &dyn Fn(&[Rule]) -> bool) -> Option<&'static str> {
+    const BOTH: &str = "a tunnel needs the addresses of both ends; any-me and me-any are for transport mode";
+    if expects(&[Rule::me, Rule::any]) && !expects(&[Rule::address]) {
+        return Some(BOTH);
+    }
+    if expects(&[Rule::address, Rule::endpoints]) {
+        return Some(match token {
+            "any" | "me" | "%" | "*" => BOTH,
+            _ if token.starts_with('[') => "an IPv6 address stands without brackets: those hold a port",
+            _ => return None,
+        });
+    }
+    if expects(&[Rule::hyphen]) && token == "/" {
+        let behind = rest.get(1..).unwrap_or_default();
+        return Some(match behind.starts_with(|c: char| c.is_ascii_digit()) {
+            true => "the ends of a tunnel are single addresses, without the length of a prefix",
+            false => "a tunnel needs the addresses of both ends, with a `-` between them",
+        });
+    }
+    None
 }
 
 fn words(rule: Rule) -> &'static [&'static str] {

@@ -34,14 +34,14 @@ pub fn parse(text: &str) -> Result<Policy, PolicyError> {
             Rule::priority => policy.priority = Some(priority(pair)?),
             Rule::action => policy.action = Some(keyword(&pair, action)?),
             Rule::request => {
-                let offset = pair.as_span().start();
+                let places = Places::of(&pair);
                 let request = request(text, pair)?;
                 if policy.action != Some(Action::Ipsec) {
                     continue;
                 }
-                check(&request, policy.direction, offset)?;
+                check(&request, policy.direction, places)?;
                 if policy.requests.len() == MAX_REQUESTS {
-                    return Err(error(ErrorKind::TooManyRequests, offset));
+                    return Err(error(ErrorKind::TooManyRequests, places.request));
                 }
                 policy.requests.push(request);
             }
@@ -65,10 +65,10 @@ fn syntax_error(text: &str, cause: &pest::error::Error<Rule>) -> PolicyError {
     };
     // After a protocol libipsec needs no look-ahead to see that the request is cut short.
     if expected.iter().any(|rule| matches!(rule, Rule::mode_slash | Rule::mode)) {
-        return error(ErrorKind::FewArguments, offset);
+        return PolicyError { hint: hint::for_mode(token_at(text, offset)), ..error(ErrorKind::FewArguments, offset) };
     }
     let token = token_at(text, offset);
-    let hint = hint::for_token(token, expected);
+    let hint = hint::for_token(text, offset, token, expected);
     PolicyError { kind: ErrorKind::Syntax, token: Some(token.to_owned()), offset, hint }
 }
 
@@ -224,15 +224,47 @@ fn address(text: &str) -> Option<Endpoint> {
     (!zone.is_empty()).then(|| Endpoint { address, scope: Some(zone.into()), port: None })
 }
 
+/// Where the parts of a request are.
+#[derive(Clone, Copy)]
+struct Places {
+    request: usize,
+    mode: usize,
+    endpoints: usize,
+    /// The second address.
+    destination: usize,
+}
+
+impl Places {
+    fn of(request: &Pair<'_, Rule>) -> Self {
+        let start = request.as_span().start();
+        let mut places = Self { request: start, mode: start, endpoints: start, destination: start };
+        for part in request.clone().into_inner() {
+            let offset = part.as_span().start();
+            match part.as_rule() {
+                Rule::mode => places.mode = offset,
+                Rule::endpoints => {
+                    places.endpoints = offset;
+                    let addresses = part.into_inner().filter(|part| part.as_rule() == Rule::address);
+                    places.destination = addresses.last().map_or(offset, |address| address.as_span().start());
+                }
+                _ => {}
+            }
+        }
+        places
+    }
+}
+
 /// What is checked of a request that will be used.
-fn check(request: &Request, direction: Direction, offset: usize) -> Result<(), PolicyError> {
-    let fault = match &request.endpoints {
-        None if request.mode == Mode::Tunnel => ErrorKind::NoEndpoints,
-        Some(Endpoints::MeToAny) if direction != Direction::Out => ErrorKind::Direction,
-        Some(Endpoints::AnyToMe) if direction != Direction::In => ErrorKind::Direction,
-        Some(Endpoints::MeToAny | Endpoints::AnyToMe) if request.mode == Mode::Tunnel => ErrorKind::NoEndpoints,
+fn check(request: &Request, direction: Direction, places: Places) -> Result<(), PolicyError> {
+    let (fault, offset) = match &request.endpoints {
+        None if request.mode == Mode::Tunnel => (ErrorKind::NoEndpoints, places.mode),
+        Some(Endpoints::MeToAny) if direction != Direction::Out => (ErrorKind::Direction, places.endpoints),
+        Some(Endpoints::AnyToMe) if direction != Direction::In => (ErrorKind::Direction, places.endpoints),
+        Some(Endpoints::MeToAny | Endpoints::AnyToMe) if request.mode == Mode::Tunnel => {
+            (ErrorKind::NoEndpoints, places.endpoints)
+        }
         Some(Endpoints::Pair(source, destination)) if source.address.is_ipv4() != destination.address.is_ipv4() => {
-            ErrorKind::Family
+            (ErrorKind::Family, places.destination)
         }
         _ => return Ok(()),
     };

@@ -184,12 +184,12 @@ fn errors_of_meaning() {
         ("out ipsec esp/", ErrorKind::FewArguments, 14),
         ("out ipsec esp/any//require", ErrorKind::FewArguments, 14),
         ("out ipsec esp ah", ErrorKind::FewArguments, 14),
-        ("out ipsec esp/tunnel//require", ErrorKind::NoEndpoints, 10),
-        ("out ipsec esp/tunnel", ErrorKind::NoEndpoints, 10),
-        ("out ipsec esp/tunnel/me-any/require", ErrorKind::NoEndpoints, 10),
-        ("out ipsec esp/tunnel/1.1.1.1-::1/require", ErrorKind::Family, 10),
-        ("in ipsec esp/transport/me-any/require", ErrorKind::Direction, 9),
-        ("fwd ipsec esp/transport/any-me/require", ErrorKind::Direction, 10),
+        ("out ipsec esp/tunnel//require", ErrorKind::NoEndpoints, 14),
+        ("out ipsec esp/tunnel", ErrorKind::NoEndpoints, 14),
+        ("out ipsec esp/tunnel/me-any/require", ErrorKind::NoEndpoints, 21),
+        ("out ipsec esp/tunnel/1.1.1.1-::1/require", ErrorKind::Family, 29),
+        ("in ipsec esp/transport/me-any/require", ErrorKind::Direction, 23),
+        ("fwd ipsec esp/transport/any-me/require", ErrorKind::Direction, 24),
         ("out ipsec esp/transport//unique:4294967296", ErrorKind::Reqid, 25),
         ("out ipsec esp/tunnel/1.1.1.1[65536]-2.2.2.2[1]/use", ErrorKind::Port, 28),
     ] {
@@ -229,7 +229,10 @@ fn hints() {
         ("out ipsec esp/transport//requir", Some("did you mean `require`?")),
         ("out ipse", Some("did you mean `ipsec`?")),
         ("out ipsec hip/transport//require", Some("expected a request")),
-        ("out ipsec esp/tunnel/192.0.2.1/use", Some("expected `-` and the other address or a port in brackets")),
+        (
+            "out ipsec esp/tunnel/192.0.2.1/use",
+            Some("a tunnel needs the addresses of both ends, with a `-` between them"),
+        ),
         ("out prio 2147483649 none", None),
     ] {
         assert_eq!(parse(text).unwrap_err().hint.as_deref(), hint, "{text}");

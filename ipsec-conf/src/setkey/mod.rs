@@ -9,6 +9,7 @@ mod error;
 mod grammar;
 mod hint;
 mod parser;
+mod place;
 mod secret;
 mod selector;
 mod splitter;

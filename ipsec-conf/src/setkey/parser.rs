@@ -80,7 +80,7 @@ impl<'s> Reader<'s> {
             ErrorVariant::CustomError { .. } => &[],
         };
         let token = Token::at(self.source, offset);
-        let hint = hint::for_syntax_error(self.source, offset, token, expected);
+        let hint = hint::for_syntax_error((self.source, self.first_line == 1), offset, token, expected);
         let error = match token {
             // One character is no key.
             Token::Illegal(text) => {
@@ -344,7 +344,8 @@ impl<'s> Reader<'s> {
         };
         let Some(protocol) = protocol else { return Ok(()) };
         if !takes_spec(protocol) {
-            return Err(self.error_at(ErrorKind::Syntax, "syntax error", misc.offset));
+            let hint = hint::for_unwanted_spec(misc.text).map(Into::into);
+            return Err(ParseError { hint, ..self.error_at(ErrorKind::Syntax, "syntax error", misc.offset) });
         }
         if upper_spec(protocol, misc.text).is_some() {
             return Ok(());
@@ -352,12 +353,15 @@ impl<'s> Reader<'s> {
         let error = self.error_at(ErrorKind::Value, "invalid an upper layer protocol spec", misc.offset);
         let token = self.source.get(policy.offset..).unwrap_or_default();
         let token = shown(&self.secrets(), token, policy.offset);
-        Err(ParseError { token, line: self.line_at(self.source.len()), ..error })
+        let hint = Some(hint::for_upper_spec(protocol).into());
+        Err(ParseError { token, line: self.line_at(self.source.len()), hint, ..error })
     }
 
     fn policy_error(self, text: Word<'s>, cause: &policy::PolicyError) -> ParseError {
         let offset = text.offset + cause.offset;
         let secrets = self.secrets();
+        let word = Token::at(self.source, offset).source();
+        let hint = if hint::is_statement(word) { Some(hint::cut_short(word)) } else { cause.hint.clone() };
         let library_line = match secrets.cover(offset) {
             true => cause.library_line().map(|_| "libipsec: syntax error at the key".to_owned()),
             false => cause.library_line(),
@@ -369,7 +373,7 @@ impl<'s> Reader<'s> {
             line: self.line_at(text.offset + text.text.len()),
             offset,
             library_line,
-            hint: cause.hint.clone(),
+            hint,
         }
     }
 }

@@ -46,7 +46,9 @@ pub(crate) fn secrets_of(text: &str, doubtful: bool) -> Secrets {
     let mut end_of_last = 0;
     // In a doubtful text, whether a statement begins as one: otherwise no word of it is shown.
     let mut begins = !doubtful;
-    for (index, (start, token)) in tokens(text).enumerate() {
+    // A byte order mark, of three characters here, is no word.
+    let mark = text.chars().take_while(|c| "\u{ef}\u{bb}\u{bf}".contains(*c)).count();
+    for (index, (start, token)) in tokens(text).skip(mark).enumerate() {
         // Comments: an old key, or one with a `#` in it.
         spans.extend(comments(text, end_of_last, start));
         let source = token.source();

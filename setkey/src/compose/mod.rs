@@ -12,7 +12,7 @@ use libpfkey::algorithm::Supported;
 use libpfkey::{Abi, Dialect, SaType};
 use zeroize::Zeroizing;
 
-use crate::resolve::{Names, addresses};
+use crate::resolve::{Names, Unresolved, addresses};
 
 pub(crate) use sa::{SaPlan, plan_sa};
 pub(crate) use spd::{SpdPlan, plan_spd, start_of_policy};
@@ -71,7 +71,16 @@ fn resolve_end(
     names: Names,
 ) -> Result<Vec<SocketAddr>, Refusal> {
     let last = end.port.unwrap_or(end.host);
-    addresses(end.host, end.port, options, names).map_err(|text| statement.error_after(last.offset, text).into())
+    addresses(end.host, end.port, options, names).map_err(|unresolved| {
+        let error = statement.error_after(last.offset, unresolved.text.clone());
+        at_culprit(error, end.host, end.port, &unresolved).into()
+    })
+}
+
+/// Moves an error about a host or its port to the one that is wrong.
+fn at_culprit(error: ParseError, host: Word<'_>, port: Option<Word<'_>>, unresolved: &Unresolved) -> ParseError {
+    let culprit = port.filter(|_| unresolved.is_port).unwrap_or(host);
+    ParseError { offset: culprit.offset, hint: unresolved.hint.map(Into::into), ..error }
 }
 
 /// Every pair of one family.

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::keys::Material;
 use super::xfrm::{Private, refuse_unsendable};
-use super::{Label, Refusal, Target, pairs, resolve_end, sa_type_of};
+use super::{Label, Refusal, Target, at_culprit, pairs, resolve_end, sa_type_of};
 use crate::resolve::addresses;
 
 /// The port of ESP in UDP (RFC 3948).
@@ -62,12 +62,13 @@ pub(crate) fn plan_sa(
     refuse_unsendable(statement, sa, target)?;
     let sa_type = sa_type_of(sa.protocol, target.dialect()).ok_or_else(|| {
         let text = format!("Not supported: {} PF_KEY has no TCP-MD5 SAs", target.dialect());
-        statement.error_after(sa.destination.port.unwrap_or(sa.destination.host).offset, text)
+        statement.error_at(statement.protocol_offset(sa).unwrap_or(sa.destination.host.offset), text)
     })?;
     let material = Material::new(statement, &sa.algorithms, target, warnings)?;
+    let place = |options: &[&str]| statement.option_offset(options).unwrap_or_else(|| statement.start());
     let names_one = matches!(message_type, MessageType::Delete | MessageType::Get);
     if names_one && sa.mode != Mode::Any {
-        warnings.push(statement.error_at_end(0, "WARNING: mode is obsolete"));
+        warnings.push(statement.error_at_end(place(&["-m"]), "WARNING: mode is obsolete"));
     }
     if message_type == MessageType::Delete && (sources.len() > 1 || destinations.len() > 1) {
         return Err(statement.error_at_end(sa.source.host.offset, "multiple address specified").into());
@@ -170,7 +171,10 @@ fn plan_natt(statement: &Statement<'_>, sa: &language::Sa<'_>, target: &Target<'
     let original = match sa.original_address {
         None => None,
         Some(host) => addresses(host, None, sa.options, target.names)
-            .map_err(|text| statement.error_at(host.offset, text))?
+            .map_err(|unresolved| {
+                let error = statement.error_at(host.offset, unresolved.text.clone());
+                at_culprit(error, host, None, &unresolved)
+            })?
             .first()
             .copied(),
     };
@@ -191,7 +195,7 @@ fn plan_replay(
         (Err(_), Dialect::FreeBsd) if sa.replay <= u32::MAX / 8 => Ok((u8::MAX, Some(sa.replay * 8))),
         (Err(_), _) => {
             let text = format!("replay window {} not in 0 to 255", sa.replay);
-            Err(statement.error_at_end(0, text).into())
+            Err(statement.error_at_end(statement.option_offset(&["-r"]).unwrap_or(0), text).into())
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
-use ipsec_conf::setkey::{self as language, AddressOptions, Range, Selector, Statement, Upper, Word, upper_spec};
+use ipsec_conf::setkey::{
+    self as language, AddressOptions, ParseError, Range, Selector, Statement, Upper, Word, upper_spec,
+};
 use libpfkey::num::{DIR_FWD, DIR_IN, LEVEL_REQUIRE, LEVEL_UNIQUE, ULPROTO_ANY};
 use libpfkey::protocol::protocol_number;
 use libpfkey::request::Origin;
@@ -10,7 +12,7 @@ use libpfkey::rules;
 use libpfkey::wire::{Address, Policy, SockAddr};
 use libpfkey::{Builder, Extension, ExtensionType, Header, MessageType, SaType};
 
-use super::{Label, Refusal, Target};
+use super::{Label, Refusal, Target, at_culprit};
 use crate::resolve::addresses;
 
 /// A statement about one policy.
@@ -53,7 +55,7 @@ pub(crate) fn plan_spd(
     }
     if label.is_some() && ExtensionType::SecurityContext.number(target.dialect()).is_none() {
         let text = format!("Not supported: a PF_KEY message of {} has no place for -ctx", target.dialect());
-        return Err(statement.error_at_end(0, text).into());
+        return Err(statement.error_at_end(statement.option_offset(&["-ctx"]).unwrap_or(0), text).into());
     }
     Ok(SpdPlan { message_type, policy, selector, label })
 }
@@ -107,14 +109,23 @@ fn upper_layer(
     let proto = match upper {
         Upper::Any => ULPROTO_ANY,
         Upper::Number(number) => *number,
-        Upper::Named(name) => {
-            protocol_number(name.text).ok_or_else(|| statement.error_at(name.offset, "invalid upper layer protocol"))?
-        }
+        Upper::Named(name) => protocol_number(name.text).ok_or_else(|| unknown_protocol(statement, *name))?,
     };
     let Some(misc) = misc else { return Ok((proto, None)) };
     let ports = upper_spec(proto, misc.text)
         .ok_or_else(|| statement.error_at_end(misc.offset, "invalid an upper layer protocol spec"))?;
     Ok((proto, Some(ports)))
+}
+
+/// An upper-layer protocol that the system has no number for.
+fn unknown_protocol(statement: &Statement<'_>, name: Word<'_>) -> ParseError {
+    let hint = match name.text.to_ascii_lowercase().as_str() {
+        "all" | "ipv4" | "inet" => "did you mean `any`? IPv4 in IP is 4",
+        "icmpv6" => "did you mean `icmp6`?",
+        "ping" | "icmp4" | "icmpv4" => "did you mean `icmp`?",
+        _ => "a name from /etc/protocols, a number or `any` stands here",
+    };
+    ParseError { hint: Some(hint.into()), ..statement.error_at(name.offset, "invalid upper layer protocol") }
 }
 
 /// The one address of each end.
@@ -126,8 +137,10 @@ fn ends(
     target: &Target<'_>,
 ) -> Result<(SocketAddr, SocketAddr), Refusal> {
     let resolve = |range: &Range<'_>| {
-        addresses(range.host, range.port, options, target.names)
-            .map_err(|text| Refusal::from(statement.error_at_end(range.host.offset, text)))
+        addresses(range.host, range.port, options, target.names).map_err(|unresolved| {
+            let error = statement.error_at_end(range.host.offset, unresolved.text.clone());
+            Refusal::from(at_culprit(error, range.host, range.port, &unresolved))
+        })
     };
     let (sources, destinations) = (resolve(source)?, resolve(destination)?);
     let one = |all: &[SocketAddr], range: &Range<'_>| match all {

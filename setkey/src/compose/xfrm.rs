@@ -100,7 +100,7 @@ pub(super) fn refuse_unsendable(statement: &Statement<'_>, sa: &Sa<'_>, target: 
         None => Ok(()),
         Some((_, option)) => {
             let text = format!("Not supported: a PF_KEY message of {dialect} has no place for {option}");
-            Err(statement.error_at_end(0, text).into())
+            Err(statement.error_at_end(statement.option_offset(&[option]).unwrap_or(0), text).into())
         }
     }
 }
@@ -109,7 +109,7 @@ pub(super) fn refuse_unsendable(statement: &Statement<'_>, sa: &Sa<'_>, target: 
 fn replay(statement: &Statement<'_>, sa: &Sa<'_>) -> Result<Option<[u32; 2]>, Refusal> {
     if sa.replay > WINDOW_MAX {
         let text = format!("replay window {} not in 0 to {WINDOW_MAX}", sa.replay);
-        return Err(statement.error_at_end(0, text).into());
+        return Err(statement.error_at_end(statement.option_offset(&["-r"]).unwrap_or(0), text).into());
     }
     Ok(match (sa.esn, sa.replay) {
         (true, 0) => Some([WINDOW_OF_ESN, 1]),

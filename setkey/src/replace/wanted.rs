@@ -11,7 +11,7 @@ use super::facts::{PolicyName, SaName, of_policy, of_sa};
 use super::plan::{Place, Wanted, WantedPolicy, WantedSa};
 use crate::compose::{self, Refusal, Target, sa_type_of};
 use crate::console::Console;
-use crate::validate::{HAS_COPY, HAS_FORWARD, Severity, Validator};
+use crate::validate::{HAS_COPY, HAS_FORWARD, Severity, Validator, families};
 
 /// A file that was read to its end.
 #[derive(Debug)]
@@ -117,9 +117,7 @@ impl Reader<'_> {
             let refusal = self.statement(&statement, *position).err();
             errors.extend(refusal.map(|refusal| match refusal {
                 Refusal::Error(error) => *error,
-                Refusal::Families => {
-                    error_at_word(&statement, "source and destination are of different address families")
-                }
+                Refusal::Families => families(&statement),
             }));
         }
         self.warnings.drain(..).for_each(|warning| console.warning(raw, &warning));
@@ -254,5 +252,5 @@ fn unsendable(statement: &Statement<'_>, error: &libpfkey::Error) -> Refusal {
 
 /// An error about a whole statement, at its first word.
 fn error_at_word(statement: &Statement<'_>, text: impl Into<std::borrow::Cow<'static, str>>) -> ParseError {
-    statement.error_at(statement.source.len() - statement.source.trim_start().len(), text)
+    statement.error_at(statement.start(), text)
 }

@@ -32,13 +32,13 @@ add 10.0.0.1 10.0.0.2 esp 0x1004 -E des-cbc 0x0123456789abcd";
         -:3:37: Invalid key length: des-cbc takes 64 bits, not 104 at `des-cbc'
           add 10.0.0.1 10.0.0.2 esp 0x1001 -E des-cbc ***************;
                                               ^
-        -:5:1: source and destination are of different address families at `add'
+        -:5:14: source and destination are of different address families at `::1'
           add 10.0.0.1 ::1 esp 0x1003 -E null;
-          ^
+                       ^
         -:6:51: Too few arguments
           spdadd 10.0.0.0/8 10.0.0.0/8 any -P out ipsec esp/tunel//require;
                                                             ^
-          a request is PROTOCOL/transport or PROTOCOL/tunnel, then /[SRC-DST]/LEVEL
+          did you mean `tunnel`?
         -:7:61: syntax error at the end
           add 10.0.0.1 10.0.0.2 esp 0x1004 -E des-cbc ****************
                                                                       ^
@@ -91,9 +91,9 @@ fn linux_is_judged_by_its_best_door() {
         -:1:84: Invalid key length: aes-gcm-16 takes 160, 224, 288 bits, not 40 at `aes-gcm-16'
           ...-mark 1/0xff -esn -r 4096 -offload packet eth9 -E aes-gcm-16 ************;
                                                                ^
-        -:4:1: replay window 4097 not in 0 to 4096 at `add'
+        -:4:34: replay window 4097 not in 0 to 4096 at `-r'
           add 10.0.0.1 10.0.0.2 esp 0x1003 -r 4097 -E null;
-          ^
+                                           ^
         setkey: -: 2 errors
     "#]]
     .assert_eq(&stderr);
@@ -105,9 +105,9 @@ fn the_other_door_of_linux_when_it_is_asked_for() {
     assert_eq!(ended.code, Some(1));
     let refused: Vec<_> = ended.stderr.lines().filter(|line| line.starts_with("-:")).collect();
     let expected = [
-        "-:1:1: Not supported: a PF_KEY message of linux has no place for -esn at `add'",
-        "-:2:1: Not supported: a PF_KEY message of linux has no place for -if-id at `add'",
-        "-:4:1: replay window 4097 not in 0 to 255 at `add'",
+        "-:1:47: Not supported: a PF_KEY message of linux has no place for -esn at `-esn'",
+        "-:2:34: Not supported: a PF_KEY message of linux has no place for -if-id at `-if-id'",
+        "-:4:34: replay window 4097 not in 0 to 255 at `-r'",
     ];
     assert_eq!(refused, expected);
 }
@@ -166,8 +166,8 @@ fn refused() -> Vec<(String, &'static str, &'static [&'static str])> {
     let policy = |text: &str| format!("spdadd 192.0.2.1 192.0.2.2 any -P {text};");
     let steps = |count: usize| policy(&format!("out ipsec {}", "esp/transport//use ".repeat(count)));
     vec![
-        ("spdadd 10.0.0.0/33 10.0.0.0/8 any -P out none;".into(), "prefix length 33 not in 0 to 32 at `10.0.0.0'", ALL),
-        ("spdadd ::/0 ::/129 any -P out none;".into(), "prefix length 129 not in 0 to 128 at `::'", ALL),
+        ("spdadd 10.0.0.0/33 10.0.0.0/8 any -P out none;".into(), "prefix length 33 not in 0 to 32 at `33'", ALL),
+        ("spdadd ::/0 ::/129 any -P out none;".into(), "prefix length 129 not in 0 to 128 at `129'", ALL),
         ("spddelete 10.0.0.0/8 10.0.0.0/33 any -P out;".into(), "prefix length 33 not in 0 to 32", ALL),
         (format!("{KEYED} -lh 3600 -E null;"), "hard and soft limits go together", ALL),
         (format!("{KEYED} -bs 3600 -E null;"), "hard and soft limits go together", ALL),
@@ -303,9 +303,9 @@ spdadd 10.2.0.0/24 10.1.0.0/24 any -P in ipsec esp/tunnel/192.0.2.9-192.0.2.1/us
     let (code, stderr) = checked("linux", text);
     assert_eq!(code, Some(0));
     expect![[r#"
-        -:1:39: WARNING: an outbound tunnel cannot be optional: write require or unique instead of use (Linux since 6.2 and its stable kernels refuse it) at `out'
+        -:1:49: WARNING: an outbound tunnel cannot be optional: write require or unique instead of use (Linux since 6.2 and its stable kernels refuse it) at `esp'
           spdadd 10.1.0.0/24 10.2.0.0/24 any -P out ipsec esp/tunnel/192.0.2.1-192.0.2.9/use;
-                                                ^
+                                                          ^
     "#]]
     .assert_eq(&stderr);
     for dialect in ["freebsd", "netbsd", "darwin"] {
@@ -321,4 +321,106 @@ spdadd 10.2.0.0/24 10.1.0.0/24 any -P in ipsec esp/tunnel/192.0.2.9-192.0.2.1/us
         b"add 192.0.2.1 192.0.2.2 ipcomp 0x10001 -C deflate;",
     );
     assert!(ended.code == Some(0) && ended.stderr.contains("(NETLINK_XFRM refuses it)"), "{}", ended.stderr);
+}
+
+/// The column of the first error of a script, its message, and its hint.
+fn first_error(dialect: &str, text: &str) -> (usize, String, String) {
+    let (code, stderr) = checked(dialect, text);
+    assert_eq!(code, Some(1), "{text}: {stderr}");
+    let lines: Vec<&str> = stderr.lines().collect();
+    let (place, message) = lines[0].split_once(": ").unwrap();
+    assert_eq!(lines[2].trim_start(), "^", "{text}");
+    let column: usize = place.rsplit(':').next().unwrap().parse().unwrap();
+    let hint = lines[3].strip_prefix("  ").unwrap_or_default();
+    (column, message.to_owned(), hint.to_owned())
+}
+
+#[test]
+fn the_caret_is_at_the_culprit() {
+    let service = "names of ports are looked up as UDP services, for TCP, too: write the number";
+    let range = "a port is one number, one name or `any`: no range";
+    for (dialect, text, culprit, message, hint) in [
+        ("linux", "spdadd 192.0.2.1[bgp] 192.0.2.2[any] tcp -P out none;", "bgp", "Servname not supported", service),
+        ("linux", "spdadd 192.0.2.1 192.0.2.2[nosuch] tcp -P out none;", "nosuch", "Servname not supported", service),
+        ("linux", "spdadd 192.0.2.1[1:65535] 192.0.2.2 tcp -P out none;", "1:65535", "Servname not supported", range),
+        (
+            "linux",
+            "spdadd 192.0.2.1:80 192.0.2.2 tcp -P out none;",
+            "192.0.2.1:80",
+            "Name or service not known at `192.0.2.1:80'",
+            "a port stands in brackets behind its address: ADDRESS[PORT]",
+        ),
+        ("linux", "add 192.0.2.1 192.0.2.2[nosuch] esp-udp 256 -E null;", "nosuch", "Servname not supported", service),
+        (
+            "linux",
+            "add 192.0.2.300[4500] 192.0.2.2 esp-udp 256 -E null;",
+            "192.0.2.300",
+            "Name or service",
+            "no IPv4 address: it is of four numbers from 0 to 255",
+        ),
+        (
+            "linux",
+            "add 192.0.2.1 192.0.2.2 tcp 0x1000 -A tcp-md5 \"a secret\";",
+            "tcp",
+            "Not supported: linux PF_KEY has no TCP-MD5 SAs at `tcp'",
+            "",
+        ),
+        (
+            "linux",
+            "spdadd 192.0.2.0/24 192.0.3.0/33 any -P out none;",
+            "33",
+            "prefix length 33 not in 0 to 32 at `33'",
+            "",
+        ),
+        (
+            "linux",
+            "spdadd 192.0.2.1 2001:db8::1 any -P out none;",
+            "2001:db8::1",
+            "source and destination are of different address families at `2001:db8::1'",
+            "",
+        ),
+        ("linux", "add 192.0.2.1 192.0.2.2 esp 256 -lh 3600 -E null;", "-lh", "hard and soft limits go together", ""),
+        ("linux", "add 192.0.2.1 192.0.2.2 ipcomp 0x10001 -C deflate;", "0x10001", "the CPI of ipcomp has 16 bits", ""),
+        (
+            "freebsd",
+            "add 192.0.2.1 192.0.2.2 esp 256 -mark 1 -E null;",
+            "-mark",
+            "Not supported: a PF_KEY message of freebsd has no place for -mark at `-mark'",
+            "",
+        ),
+        (
+            "linux",
+            "spdadd ::1 ::2 any -P out ipsec esp/tunnel/192.0.2.1-2001:db8::2/require;",
+            "2001:db8::2",
+            "Family mismatch",
+            "the two ends of a tunnel are both IPv4 or both IPv6",
+        ),
+        (
+            "linux",
+            "spdadd ::1 ::2 icmpv6 -P out none;",
+            "icmpv6",
+            "invalid upper layer protocol",
+            "did you mean `icmp6`?",
+        ),
+    ] {
+        let (column, said, hinted) = first_error(dialect, text);
+        assert_eq!(column, text.find(culprit).unwrap() + 1, "{text}: {said}");
+        assert!(said.starts_with(message), "{text}: {said}");
+        let no_hint = if hint.is_empty() { "setkey: -: 1 error" } else { hint };
+        assert!(hinted == hint || no_hint.ends_with(&hinted), "{text}: {hinted}");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_hides_no_statement() {
+    let (code, stderr) = checked("linux", "\u{feff}flush;\n");
+    assert_eq!(code, Some(1));
+    expect![[r#"
+        -:1:1: Syntax error at `\xef'
+          \xef\xbb\xbfflush;
+          ^
+          the file begins with a byte order mark (U+FEFF): save it as UTF-8 without one
+        setkey: -: 1 error
+    "#]]
+    .assert_eq(&stderr);
 }

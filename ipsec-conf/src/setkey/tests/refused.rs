@@ -166,8 +166,11 @@ fn hints() {
     for (source, expected) in [
         ("spadd a b any -P out none;", "did you mean `spdadd`?"),
         ("add a b eps 256 -E null;", "did you mean `esp`?"),
-        ("add a b esp 256 -E aes-gcm 0x00;", "did you mean `aes-gcm-12`, `aes-gcm-16` or `aes-gcm-8`?"),
-        ("add a b esp 256 -E null -A sha1 0x00;", "did you mean `hmac-sha1` or `keyed-sha1`?"),
+        (
+            "add a b esp 256 -E aes-gcm 0x00;",
+            "did you mean `aes-gcm-16`? 16 is the length of its ICV: there are 12 and 8, too",
+        ),
+        ("add a b esp 256 -E null -A sha1 0x00;", "did you mean `hmac-sha1`?"),
         (
             "flush\nadd a b esp 256 -E null;",
             "`add` begins a statement: the one before it is cut short or lacks its `;`",
@@ -182,12 +185,160 @@ fn hints() {
         ("add $A b ah 256 -A null;", "an unexpanded variable? setkey itself expands none"),
         ("dump\r\n;", "the file has CR LF line ends: remove the CRs"),
         ("spdadd a b icmp 8 -P out none;", "expected -P and a policy or TYPE,CODE"),
-        ("spdadd a b any none;", "expected -P and a policy"),
+        ("spdadd a b any none;", "a policy follows -P: -P in, -P out or -P fwd, then what to do"),
         (
             "spdadd a b any -P out ipsec esp/tunnel//use;",
             "tunnel mode needs the addresses of both ends: esp/tunnel/SRC-DST/require",
         ),
     ] {
         assert_eq!(parse(source, 1).unwrap_err().hint.as_deref(), Some(expected), "{source}");
+    }
+}
+
+/// The hint for the error in a script's first statement.
+fn hint(source: &str) -> String {
+    parse(source, 1).expect_err(source).hint.unwrap_or_default().into_owned()
+}
+
+/// A script as bytes, each widened.
+fn widened(source: &str) -> String {
+    source.bytes().map(char::from).collect()
+}
+
+#[test]
+fn hints_for_what_is_copied_from_elsewhere() {
+    for (source, expected) in [
+        ("\u{feff}flush;", "the file begins with a byte order mark (U+FEFF): save it as UTF-8 without one"),
+        ("flush\u{a0};", "a no-break space (U+00A0): write a plain blank"),
+        ("add a b esp 256 \u{2013}E null;", "a typographic dash (U+2013): write a plain -"),
+        (
+            "add a b esp 256 -E aes-cbc \u{201c}0123456789abcdef\u{201d};",
+            "a typographic quote (U+201C): write a plain \"",
+        ),
+        ("add a b esp 256 -E aes-cbc '0123456789abcdef';", "not a quote in this language: write a plain \""),
+        ("add a b esp 256 -E aes-cbc `cat key`;", "not a quote in this language: write a plain \""),
+        ("spdadd a b any -P out\u{a0}none;", "a no-break space (U+00A0): write a plain blank"),
+        ("spdadd a b any \u{2014}P out none;", "a typographic dash (U+2014): write a plain -"),
+        (
+            "spdadd a b any -P out ipsec esp/tunnel/192.0.2.1\u{2013}192.0.2.2/require;",
+            "a typographic dash (U+2013): write a plain -",
+        ),
+        ("dump\u{200b};", "a zero-width space (U+200B): remove it"),
+        ("dump\u{ff1b}", "a full-width character (U+FF1B): write a plain ;"),
+        ("\r\nspdflush;", "the file has CR LF line ends: remove the CRs"),
+        ("add a b esp 256 \\\r\n -E null;", "the file has CR LF line ends: remove the CRs"),
+        ("f\0l\0u\0s\0h\0;", "the file has NUL bytes: if it is in UTF-16, save it as UTF-8"),
+        ("// all\nflush;", "comments begin with `#`"),
+        ("/* all */ flush;", "comments begin with `#`"),
+        ("-- all\nflush;", "comments begin with `#`"),
+        (
+            "spdadd a b any -P out ipsec # x\n esp/transport//use;",
+            "no comment can stand in a policy, between -P and `;`",
+        ),
+        ("spdadd a b any -P out none // x\n;", "no comment can stand in a policy, between -P and `;`"),
+        ("spdadd a b any -P \"out none\";", "the policy behind -P stands without quotes"),
+        ("add \"192.0.2.1\" b esp 256 -E null;", "hosts stand without quotes"),
+        ("rem all;", "comments begin with `#`"),
+    ] {
+        assert_eq!(hint(&widened(source)), expected, "{source:?}");
+    }
+    let second = parse(&widened("\u{feff}flush;"), 2).unwrap_err();
+    assert_eq!(second.hint.as_deref(), Some("a byte order mark (U+FEFF): remove it"));
+}
+
+#[test]
+fn hints_for_the_words_of_other_programs() {
+    for (source, expected) in [
+        ("add a b esp 256 -E aes256 0x00;", "did you mean `aes-cbc`? For 256 bits give it a key of 32 bytes"),
+        ("add a b esp 256 -E 3des 0x00;", "did you mean `3des-cbc`?"),
+        ("add a b esp 256 -E cbc(aes) 0x00;", "did you mean `aes-cbc`?"),
+        ("add a b esp 256 -E null -A md5 0x00;", "did you mean `hmac-md5`?"),
+        ("add a b esp 256 -E hmac-sha1 0x00;", "hmac-sha1 is an authentication algorithm: it follows -A"),
+        ("add a b udp 256 -E null;", "did you mean `esp-udp`? An SA is of ah, esp, esp-udp or ipcomp"),
+        ("add a b comp 256 -C deflate;", "did you mean `ipcomp`?"),
+        ("add a b ESP 256 -E null;", "did you mean `esp`?"),
+        ("add a b ipcomp 256 -C zlib;", "did you mean `deflate`?"),
+        ("add a b esp 256 -e null;", "options are case-sensitive: the encryption algorithm follows -E"),
+        ("add a b esp 256 --esn -E null;", "did you mean `-esn`?"),
+        ("add src a dst b proto esp spi 256;", "the two addresses stand without a word before them"),
+        ("add a b proto esp 256;", "the protocol stands without a word before it: SRC DST PROTOCOL SPI"),
+        ("add a b esp spi 256;", "the SPI stands without a word before it: SRC DST PROTOCOL SPI"),
+        ("add a b esp 256 mode tunnel -E null;", "the mode follows -m"),
+        ("add a b esp 256 reqid 5 -E null;", "the reqid follows -u"),
+        ("add a b 50 256 -E null;", "the protocol is a word: esp, ah or ipcomp"),
+        (
+            "ip xfrm state add src a dst b;",
+            "a command of iproute2? Here an SA is `add SRC DST PROTOCOL SPI ...;` and a policy `spdadd SRC DST UPPER -P ...;`",
+        ),
+        ("conn east;", "a file of strongSwan or libreswan? This is another language"),
+        ("esp from a to b spi 256;", "a rule of OpenBSD's ipsec.conf? Here an SA is `add SRC DST PROTOCOL SPI ...;`"),
+        ("path include \"x\";", "a directive of racoon.conf, which is for racoon"),
+        ("dump all;", "without a protocol it is for all of them"),
+        ("show;", "did you mean `dump` or `spddump`?"),
+        ("add 192.0.2.1/32 b esp 256 -E null;", "SAs are between two hosts: no prefix length goes with them"),
+        ("spdadd 192.0.2.0/255.255.255.0 b any -P out none;", "a netmask is written as the length of the prefix: /24"),
+        ("spdadd 192.0.2.1[80]/32 b tcp -P out none;", "the prefix length goes before the port: ADDRESS/LENGTH[PORT]"),
+        ("spdadd any b any -P out none;", "any address is written 0.0.0.0/0, or ::/0 for IPv6"),
+        ("spdadd 0/0 b any -P out none;", "any address is written 0.0.0.0/0, or ::/0 for IPv6"),
+        ("spdadd %any b any -P out none;", "any address is written 0.0.0.0/0, or ::/0 for IPv6"),
+        ("spdadd [2001:db8::1] b any -P out none;", "an IPv6 address stands without brackets: those hold a port"),
+        ("spdadd a[80,443] b tcp -P out none;", "a port is one number, one name or `any`: no range"),
+        ("spdadd a[*] b tcp -P out none;", "any port is written `any`"),
+        ("spdadd a b udp 500 -P out none;", "a port stands in brackets behind its address: ADDRESS[PORT]"),
+        (
+            "spdadd a b udp isakmp -P out none;",
+            "ports stand in brackets behind the addresses; only icmp, icmp6, gre and mh have anything behind their names",
+        ),
+        ("spdadd a b esp -P out none;", "as an upper-layer protocol esp is written by its number, 50"),
+        ("spdadd a b any out none;", "a policy follows -P: -P in, -P out or -P fwd, then what to do"),
+        ("spdadd a b any dir out none;", "what to do with the packets follows -P: -P out ipsec ..."),
+        ("spdadd a b icmp echo -P out none;", "type and code are two numbers with a comma: 8,0 for an echo request"),
+        (
+            "spdadd a b any -P out none\nspdadd b a any -P in none;",
+            "`spdadd` begins a statement: the one before it is cut short or lacks its `;`",
+        ),
+    ] {
+        assert_eq!(hint(source), expected, "{source}");
+    }
+}
+
+#[test]
+fn hints_and_places_in_policies() {
+    let both = "a tunnel needs the addresses of both ends; any-me and me-any are for transport mode";
+    for (policy, at, expected) in [
+        ("incoming none", "incoming", "did you mean `in`?"),
+        ("ipsec esp/transport//use", "ipsec", "the direction goes first: in, out or fwd"),
+        ("out drop", "drop", "did you mean `discard`?"),
+        ("out permit", "permit", "did you mean `none`?"),
+        ("out esp/transport//use", "esp", "`ipsec` goes between the direction and the steps: out ipsec esp/..."),
+        ("out ipsec esp/transport//required", "required", "did you mean `require`?"),
+        ("out ipsec esp/transport//optional", "optional", "did you mean `use`?"),
+        ("out ipsec esp/tunel//use", "tunel", "did you mean `tunnel`?"),
+        ("in ipsec esp/tunnel/any-192.0.2.1/require", "192.0.2.1", both),
+        ("in ipsec esp/tunnel/192.0.2.1-any/require", "any", both),
+        ("in ipsec esp/tunnel/%any-192.0.2.1/require", "%", both),
+        (
+            "in ipsec esp/tunnel/192.0.2.0/24-192.0.3.0/24/require",
+            "/24-",
+            "the ends of a tunnel are single addresses, without the length of a prefix",
+        ),
+        (
+            "in ipsec esp/tunnel/192.0.2.1/require",
+            "/require",
+            "a tunnel needs the addresses of both ends, with a `-` between them",
+        ),
+        ("in ipsec esp/tunnel/192.0.2.1-::1/use", "::1", "the two ends of a tunnel are both IPv4 or both IPv6"),
+        (
+            "in ipsec esp/tunnel//use",
+            "tunnel",
+            "tunnel mode needs the addresses of both ends: esp/tunnel/SRC-DST/require",
+        ),
+        ("in ipsec udp/transport//use", "udp", "a step is of esp, ah or ipcomp: ESP in UDP is esp, too"),
+        ("out ipsec esp/transport//unique#5", "#", "the `unique#N` of a listing is written `unique:N`"),
+    ] {
+        let source = format!("spdadd a b any -P {policy};");
+        let error = parse(&source, 1).unwrap_err();
+        assert_eq!(error.hint.as_deref(), Some(expected), "{policy}");
+        assert_eq!(error.offset, source.rfind(at).unwrap(), "{policy}");
     }
 }

@@ -1,0 +1,147 @@
+//! Names for characters that have no place in a file of ours, and what to write in their place.
+
+use std::borrow::Cow;
+
+type Advice = Cow<'static, str>;
+
+/// The UTF-8 character that a text begins with whose bytes were widened as Latin-1.
+pub(crate) fn decode(widened: &str) -> Option<char> {
+    let bytes: Vec<u8> = widened.chars().take(4).map_while(|c| u8::try_from(u32::from(c)).ok()).collect();
+    bytes.utf8_chunks().next()?.valid().chars().next()
+}
+
+/// What a byte above 127 is that begins no UTF-8 character: text saved in the code page of Windows.
+fn of_windows(byte: char) -> Option<char> {
+    Some(match byte {
+        '\u{82}' | '\u{91}' | '\u{92}' => '\u{2019}',
+        '\u{84}' | '\u{93}' | '\u{94}' => '\u{201d}',
+        '\u{96}' => '\u{2013}',
+        '\u{97}' => '\u{2014}',
+        '\u{a0}' | '\u{ab}' | '\u{ad}' | '\u{b4}' | '\u{bb}' => byte,
+        _ => return None,
+    })
+}
+
+/// Advice about the character at the beginning of `rest`, a text whose bytes were widened as Latin-1. `at_start`: nothing
+/// stands before it in the file.
+pub(crate) fn advice(rest: &str, at_start: bool) -> Option<Advice> {
+    let first = rest.chars().next()?;
+    if at_start && (rest.starts_with("\u{ff}\u{fe}") || rest.starts_with("\u{fe}\u{ff}")) {
+        return Some("the file is in UTF-16: save it as UTF-8".into());
+    }
+    if first.is_ascii() {
+        return of_ascii(first, rest);
+    }
+    match decode(rest) {
+        Some('\u{feff}') if at_start => {
+            Some("the file begins with a byte order mark (U+FEFF): save it as UTF-8 without one".into())
+        }
+        Some(c) => Some(of_unicode(c)),
+        None => match of_windows(first) {
+            Some(c) => Some(of_unicode(c)),
+            None => Some("not ASCII: other characters may stand only in quoted strings and comments".into()),
+        },
+    }
+}
+
+fn of_ascii(c: char, rest: &str) -> Option<Advice> {
+    Some(match c {
+        '\0' => "a NUL byte: if the file is in UTF-16, save it as UTF-8".into(),
+        '\r' if rest.starts_with("\r\n") || rest == "\r" => "the file has CR LF line ends: remove the CRs".into(),
+        '\r' => "a carriage return (CR): lines end with LF alone".into(),
+        c if c.is_ascii_control() => format!("a control character (0x{:02x}): remove it", u32::from(c)).into(),
+        _ => return None,
+    })
+}
+
+fn of_unicode(c: char) -> Advice {
+    let (name, advice) = match c {
+        '\u{a0}' | '\u{2007}' | '\u{202f}' => ("no-break space", "write a plain blank"),
+        '\u{85}' | '\u{2028}' | '\u{2029}' => ("line separator", "begin a new line"),
+        '\u{feff}' => ("byte order mark", "remove it"),
+        '\u{200b}' => ("zero-width space", "remove it"),
+        '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{ad}' | '\u{180e}' => {
+            ("invisible character", "remove it")
+        }
+        c if c.is_whitespace() => ("typographic space", "write a plain blank"),
+        '\u{2018}'..='\u{201f}'
+        | '\u{2032}'..='\u{2037}'
+        | '\u{ab}'
+        | '\u{b4}'
+        | '\u{bb}'
+        | '\u{2039}'
+        | '\u{203a}'
+        | '\u{2bc}'
+        | '\u{300c}'..='\u{300f}'
+        | '\u{301d}'..='\u{301f}'
+        | '\u{ff02}'
+        | '\u{ff07}' => ("typographic quote", "write a plain \""),
+        '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{2e3a}' | '\u{2e3b}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}' => {
+            ("typographic dash", "write a plain -")
+        }
+        '\u{2044}' | '\u{2215}' => ("typographic slash", "write a plain /"),
+        '\u{37e}' | '\u{61b}' => ("question mark or semicolon of another script", "write a plain ;"),
+        '\u{ff01}'..='\u{ff5e}' => {
+            let plain = char::from_u32(u32::from(c) - 0xfee0).unwrap_or('?');
+            return format!("a full-width character (U+{:04X}): write a plain {plain}", u32::from(c)).into();
+        }
+        _ => {
+            let text = "is not ASCII: it may stand only in quoted strings and comments";
+            return format!("U+{:04X} {text}", u32::from(c)).into();
+        }
+    };
+    let article = if name.starts_with('i') { "an" } else { "a" };
+    format!("{article} {name} (U+{:04X}): {advice}", u32::from(c)).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(bytes: &[u8], at_start: bool) -> String {
+        let widened: String = bytes.iter().copied().map(char::from).collect();
+        advice(&widened, at_start).unwrap_or_default().into_owned()
+    }
+
+    #[test]
+    fn copied_from_elsewhere() {
+        for (text, expected) in [
+            ("\u{feff}flush", "a byte order mark (U+FEFF): remove it"),
+            ("\u{a0}", "a no-break space (U+00A0): write a plain blank"),
+            ("\u{202f}x", "a no-break space (U+202F): write a plain blank"),
+            ("\u{3000}", "a typographic space (U+3000): write a plain blank"),
+            ("\u{200b}", "a zero-width space (U+200B): remove it"),
+            ("\u{200d}x", "an invisible character (U+200D): remove it"),
+            ("\u{ad}", "an invisible character (U+00AD): remove it"),
+            ("\u{201c}key\u{201d}", "a typographic quote (U+201C): write a plain \""),
+            ("\u{2019}", "a typographic quote (U+2019): write a plain \""),
+            ("\u{ab}", "a typographic quote (U+00AB): write a plain \""),
+            ("\u{2013}P", "a typographic dash (U+2013): write a plain -"),
+            ("\u{2014}", "a typographic dash (U+2014): write a plain -"),
+            ("\u{2212}1", "a typographic dash (U+2212): write a plain -"),
+            ("\u{ff1b}", "a full-width character (U+FF1B): write a plain ;"),
+            ("\u{2028}", "a line separator (U+2028): begin a new line"),
+            ("\u{e9}", "U+00E9 is not ASCII: it may stand only in quoted strings and comments"),
+            ("\u{c}", "a control character (0x0c): remove it"),
+            ("\r\n", "the file has CR LF line ends: remove the CRs"),
+            ("\rflush", "a carriage return (CR): lines end with LF alone"),
+            ("a", ""),
+        ] {
+            assert_eq!(of(text.as_bytes(), false), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn other_encodings() {
+        let mark = "the file begins with a byte order mark (U+FEFF): save it as UTF-8 without one";
+        assert_eq!(of("\u{feff}flush".as_bytes(), true), mark);
+        assert_eq!(of(b"\xff\xfef\0l\0", true), "the file is in UTF-16: save it as UTF-8");
+        assert_eq!(of(b"\xfe\xff\0f\0l", true), "the file is in UTF-16: save it as UTF-8");
+        assert_eq!(of(b"\x93key\x94", false), "a typographic quote (U+201D): write a plain \"");
+        assert_eq!(of(b"\x96P", false), "a typographic dash (U+2013): write a plain -");
+        assert_eq!(of(b"\xa0x", false), "a no-break space (U+00A0): write a plain blank");
+        assert_eq!(of(b"\xe9;", false), "not ASCII: other characters may stand only in quoted strings and comments");
+        assert_eq!(of(b"\xe2\x80", false), "not ASCII: other characters may stand only in quoted strings and comments");
+        assert_eq!(of(b"\0", false), "a NUL byte: if the file is in UTF-16, save it as UTF-8");
+    }
+}

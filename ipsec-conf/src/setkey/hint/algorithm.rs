@@ -1,0 +1,249 @@
+//! Names that other programs have for algorithms.
+
+use super::super::ast::{Authentication, Encryption};
+
+/// The parts that names of algorithms are made of, beside numbers. Of two that fit, the longer one stands first.
+const PARTS: [&str; 37] = [
+    "blowfish", "camellia", "rijndael", "ripemd", "twofish", "authenc", "chacha", "cipher", "digest", "triple",
+    "keyed", "aead", "cast", "cmac", "gmac", "hmac", "none", "null", "poly", "xcbc", "aes", "cbc", "ccm", "ctr", "des",
+    "ecb", "ede", "enc", "esp", "gcm", "mac", "rfc", "rmd", "sha", "sig", "bf", "md",
+];
+/// More of them, which stand only behind or before others.
+const LOOSE: [&str; 4] = ["tcp", "bits", "bit", "v"];
+/// The numbers in such names: lengths in bytes and bits, versions, RFCs.
+const NUMBERS: [u16; 31] = [
+    1, 2, 3, 5, 8, 12, 16, 20, 32, 64, 80, 96, 128, 160, 168, 192, 224, 256, 320, 384, 448, 512, 1305, 2403, 2404,
+    3686, 4106, 4309, 4543, 4868, 7539,
+];
+
+/// A name taken apart.
+struct Parts<'w> {
+    words: Vec<&'w str>,
+    numbers: Vec<u16>,
+}
+
+impl<'w> Parts<'w> {
+    /// `None` where anything in the name is no part of an algorithm's name.
+    fn of(lower: &'w str) -> Option<Self> {
+        let mut parts = Self { words: Vec::new(), numbers: Vec::new() };
+        let mut rest = lower;
+        while let Some(first) = rest.chars().next() {
+            let length = if first.is_ascii_digit() {
+                let length = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+                let number = rest.get(..length)?.parse().ok().filter(|number| NUMBERS.contains(number))?;
+                parts.numbers.push(number);
+                length
+            } else if first.is_ascii_alphabetic() {
+                let part = PARTS.iter().chain(&LOOSE).find(|part| rest.starts_with(**part))?;
+                parts.words.push(rest.get(..part.len())?);
+                part.len()
+            } else if "-_()/,.".contains(first) {
+                first.len_utf8()
+            } else {
+                return None;
+            };
+            rest = rest.get(length..)?;
+        }
+        parts.words.iter().any(|word| PARTS.contains(word)).then_some(parts)
+    }
+
+    fn has(&self, word: &str) -> bool {
+        self.words.contains(&word)
+    }
+
+    fn number(&self, numbers: &[u16]) -> Option<u16> {
+        self.numbers.iter().copied().find(|number| numbers.contains(number))
+    }
+
+    /// Length of the ICV in bytes that the name of a combined cipher ends with; without one it is 16.
+    fn icv(&self) -> u16 {
+        match self.numbers.last() {
+            Some(8 | 64) => 8,
+            Some(12 | 96) => 12,
+            _ => 16,
+        }
+    }
+
+    /// The cipher that is meant, and how many bytes of its key are no key: a salt.
+    fn cipher(&self) -> Option<(&'static str, u16)> {
+        let icv = |names: [&'static str; 3]| match self.icv() {
+            8 => names[0],
+            12 => names[1],
+            _ => names[2],
+        };
+        Some(if self.has("chacha") {
+            ("chacha20-poly1305", 4)
+        } else if self.has("gmac") || self.number(&[4543]).is_some() {
+            ("aes-gmac", 4)
+        } else if self.has("gcm") || self.number(&[4106]).is_some() {
+            (icv(["aes-gcm-8", "aes-gcm-12", "aes-gcm-16"]), 4)
+        } else if self.has("ccm") || self.number(&[4309]).is_some() {
+            (icv(["aes-ccm-8", "aes-ccm-12", "aes-ccm-16"]), 3)
+        } else if self.has("des") && (self.has("ede") || self.has("triple") || self.number(&[3]).is_some()) {
+            ("3des-cbc", 0)
+        } else if self.has("camellia") {
+            ("camellia-cbc", 0)
+        } else if self.has("twofish") {
+            ("twofish-cbc", 0)
+        } else if self.has("blowfish") || self.has("bf") {
+            ("blowfish-cbc", 0)
+        } else if self.has("cast") {
+            ("cast128-cbc", 0)
+        } else if self.has("ctr") {
+            ("aes-ctr", 4)
+        } else if self.has("des") {
+            ("des-cbc", 0)
+        } else if self.has("xcbc") || self.has("cmac") {
+            return None;
+        } else if self.has("aes") || self.has("rijndael") {
+            ("aes-cbc", 0)
+        } else if self.has("null") || self.has("none") {
+            ("null", 0)
+        } else {
+            return None;
+        })
+    }
+
+    /// The authentication algorithm that is meant.
+    fn hash(&self) -> Option<&'static str> {
+        Some(if self.has("xcbc") {
+            "aes-xcbc-mac"
+        } else if self.has("ripemd") || self.has("rmd") {
+            "hmac-ripemd160"
+        } else if self.has("md") && (self.has("tcp") || self.has("sig")) {
+            "tcp-md5"
+        } else if self.has("md") {
+            if self.has("keyed") { "keyed-md5" } else { "hmac-md5" }
+        } else if self.has("sha") {
+            match self.number(&[224, 256, 384, 512]) {
+                Some(512) => "hmac-sha512",
+                Some(384) => "hmac-sha384",
+                Some(256) if self.number(&[128]).is_some() => "hmac-sha2-256-128",
+                Some(256) => "hmac-sha256",
+                Some(_) => return None,
+                None if self.number(&[2]).is_some() => "hmac-sha256",
+                None if self.has("keyed") => "keyed-sha1",
+                None => "hmac-sha1",
+            }
+        } else if self.has("null") || self.has("none") {
+            "null"
+        } else {
+            return None;
+        })
+    }
+}
+
+/// Whether a word is made of nothing but parts of algorithms' names.
+pub(super) fn is_known(word: &str) -> bool {
+    Parts::of(&word.to_ascii_lowercase()).is_some()
+}
+
+/// A hint for a word behind `-E`.
+pub(super) fn for_cipher(word: &str) -> Option<String> {
+    let lower = word.to_ascii_lowercase();
+    let parts = Parts::of(&lower)?;
+    if Authentication::from_name(&lower).is_some() && Encryption::from_name(&lower).is_none() {
+        return Some(format!("{lower} is an authentication algorithm: it follows -A"));
+    }
+    let Some((name, salt)) = parts.cipher() else {
+        let hash = parts.hash()?;
+        return Some(format!("an authentication algorithm follows -A: did you mean -A `{hash}`?"));
+    };
+    let mut hint = format!("did you mean `{name}`?");
+    let has_length = parts.number(&[128, 192, 256]).filter(|_| !matches!(name, "chacha20-poly1305" | "cast128-cbc"));
+    // The 128 of aes-gcm-128 may be the key's or the ICV's.
+    let is_icv = name.starts_with("aes-gcm") && parts.numbers.len() == 1 && has_length == Some(128);
+    match has_length.filter(|_| !is_icv && !matches!(name, "null" | "3des-cbc" | "des-cbc" | "blowfish-cbc")) {
+        Some(bits) if salt == 0 => hint += &format!(" For {bits} bits give it a key of {} bytes", bits / 8),
+        Some(bits) => {
+            hint += &format!(" For {bits} bits give it {} bytes: the key and {salt} of salt", bits / 8 + salt)
+        }
+        None if matches!(name, "aes-gcm-16" | "aes-ccm-16") && parts.number(&[16]).is_none() => {
+            hint += " 16 is the length of its ICV: there are 12 and 8, too";
+        }
+        None => {}
+    }
+    Some(hint)
+}
+
+/// A hint for a word behind `-A`.
+pub(super) fn for_hash(word: &str) -> Option<String> {
+    let lower = word.to_ascii_lowercase();
+    let parts = Parts::of(&lower)?;
+    if Encryption::from_name(&lower).is_some() && Authentication::from_name(&lower).is_none() {
+        return Some(format!("{lower} is a cipher: it follows -E"));
+    }
+    match parts.hash() {
+        Some("hmac-sha256") => {
+            Some("did you mean `hmac-sha256`, or `hmac-sha2-256-128` with the ICV of RFC 4868?".into())
+        }
+        Some(name) => Some(format!("did you mean `{name}`?")),
+        None => parts.cipher().map(|(name, _)| format!("a cipher follows -E: did you mean -E `{name}`?")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ciphers_of_other_programs() {
+        for (expected, words) in [
+            ("aes-cbc", "aes AES aes256 aes-cbc-256 aes-256-cbc cbc(aes) aes_cbc rijndael rijndael128"),
+            ("3des-cbc", "3des des3 3des_cbc cbc(des3_ede) des-ede3-cbc tripledes"),
+            ("des-cbc", "des"),
+            ("blowfish-cbc", "blowfish blowfish448"),
+            ("cast128-cbc", "cast128"),
+            ("camellia-cbc", "camellia256"),
+            ("aes-ctr", "aesctr rfc3686(ctr(aes))"),
+            ("aes-gcm-16", "aes-gcm aes_gcm aes256gcm16 rfc4106(gcm(aes))"),
+            ("aes-gcm-8", "aes128gcm8"),
+            ("aes-gcm-12", "aes-gcm-96"),
+            ("aes-ccm-16", "rfc4309(ccm(aes))"),
+            ("aes-gmac", "rfc4543(gcm(aes)) aes_gmac"),
+            ("chacha20-poly1305", "rfc7539esp(chacha20,poly1305) chacha20poly1305"),
+            ("null", "none null_enc ecb(cipher_null)"),
+            ("twofish-cbc", "twofish256"),
+        ] {
+            for word in words.split(' ') {
+                let hint = for_cipher(word).unwrap_or_default();
+                assert!(hint.starts_with(&format!("did you mean `{expected}`?")), "{word}: {hint}");
+            }
+        }
+        let hint = |word| for_cipher(word).unwrap_or_default();
+        assert_eq!(hint("aes-cbc-256"), "did you mean `aes-cbc`? For 256 bits give it a key of 32 bytes");
+        assert_eq!(
+            hint("aes256gcm16"),
+            "did you mean `aes-gcm-16`? For 256 bits give it 36 bytes: the key and 4 of salt"
+        );
+        assert_eq!(hint("hmac-sha1"), "hmac-sha1 is an authentication algorithm: it follows -A");
+        assert_eq!(hint("sha1"), "an authentication algorithm follows -A: did you mean -A `hmac-sha1`?");
+        assert_eq!(for_cipher("secret"), None);
+        assert_eq!(for_cipher("aes7000"), None);
+    }
+
+    #[test]
+    fn hashes_of_other_programs() {
+        for (expected, words) in [
+            ("hmac-sha1", "sha1 sha SHA-1 hmac_sha1 hmac(sha1) hmac-sha1-96"),
+            ("hmac-md5", "md5 hmac_md5 hmac-md5-96"),
+            ("hmac-sha512", "sha512 sha2_512"),
+            ("hmac-sha384", "hmac-sha384-192"),
+            ("hmac-sha2-256-128", "hmac-sha256-128"),
+            ("aes-xcbc-mac", "xcbc(aes) aesxcbc"),
+            ("hmac-ripemd160", "rmd160 ripemd160"),
+            ("tcp-md5", "tcpmd5 md5sig"),
+            ("null", "digest_null none"),
+        ] {
+            for word in words.split(' ') {
+                assert_eq!(for_hash(word).unwrap_or_default(), format!("did you mean `{expected}`?"), "{word}");
+            }
+        }
+        let both = "did you mean `hmac-sha256`, or `hmac-sha2-256-128` with the ICV of RFC 4868?";
+        assert_eq!(for_hash("sha256").as_deref(), Some(both));
+        assert_eq!(for_hash("hmac(sha256)").as_deref(), Some(both));
+        assert_eq!(for_hash("aes-cbc").as_deref(), Some("aes-cbc is a cipher: it follows -E"));
+        assert_eq!(for_hash("aes256").as_deref(), Some("a cipher follows -E: did you mean -E `aes-cbc`?"));
+        assert_eq!(for_hash("sha224"), None);
+    }
+}
