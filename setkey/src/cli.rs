@@ -13,6 +13,9 @@ use crate::view::Style;
 /// The first line of the usage text, and all of `-V`.
 pub(crate) const VERSION_LINE: &str = concat!("setkey @(#) ipsec-tools-rs ", env!("CARGO_PKG_VERSION"));
 
+/// What `--version` prints.
+pub(crate) const LONG_VERSION: &str = concat!("setkey (ipsec-tools-rs) ", env!("CARGO_PKG_VERSION"));
+
 /// What follows it.
 const USAGE: &str = "\
 usage: setkey [-vrk] file ...
@@ -23,7 +26,7 @@ usage: setkey [-vrk] file ...
        setkey [-Pv] -F
        setkey [-H] -x
        setkey --check filename
-       setkey [-V] [-h]
+       setkey [-V | --version] [-h | --help]
        with --backend auto|pfkey|xfrm|memory|socket:PATH and --dialect linux|freebsd|netbsd|darwin
 ";
 
@@ -74,8 +77,10 @@ pub(crate) struct Invocation {
 /// Why there is nothing to run.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// `-h`: the usage text was asked for.
+    /// `-h`, `--help`: the usage text was asked for, and what the options mean.
     Help,
+    /// `--version`
+    LongVersion,
     /// The usage text, and a line on standard error that says why, if there is more to say.
     Usage(Option<String>),
     /// `-V`
@@ -92,7 +97,9 @@ fn options() -> Options {
     }
     options.optmulti("f", "", "", "");
     options.optmulti("", "check", "", "").optmulti("", "backend", "", "").optmulti("", "dialect", "", "");
-    options.optflagmulti("", "json", "").optflagmulti("", "keys", "").optflagmulti("", "replace", "");
+    for flag in ["json", "keys", "replace", "help", "version"] {
+        options.optflagmulti("", flag, "");
+    }
     options.parsing_style(ParsingStyle::StopAtFirstFree);
     options
 }
@@ -147,8 +154,14 @@ fn is_replace(option: &OsString, value: &OsString) -> bool {
 /// What to print instead of running.
 pub(crate) fn parse(arguments: &[OsString]) -> Result<Invocation, Refused> {
     let given = options().parse(apart(arguments)).map_err(|fail| Refused::Usage(Some(complaint(&fail))))?;
+    if given.opt_present("version") {
+        return Err(Refused::LongVersion);
+    }
     if given.opt_present("V") {
         return Err(Refused::Version);
+    }
+    if given.opt_present("help") {
+        return Err(Refused::Help);
     }
     // NetBSD's -h is -H; on the others it asks for help.
     let hex_too = cfg!(target_os = "netbsd") && given.opt_present("h");
@@ -169,8 +182,10 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Invocation, Refused> {
         None => Dialect::from_environment().map_err(|error| failure(&error)),
     };
     let position = |name: &str| given.opt_positions(name).pop();
+    let mode = mode(&given)?;
+    refuse_json(&given, &mode)?;
     Ok(Invocation {
-        mode: mode(&given)?,
+        mode,
         style: Style {
             dead: given.opt_present("a"),
             hex: given.opt_present("H") || hex_too,
@@ -189,6 +204,25 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Invocation, Refused> {
         backend: backend.map_err(|error| failure(&error))?,
         dialect: dialect?,
     })
+}
+
+/// `--json` is for listings; with anything else it would be passed over.
+fn refuse_json(given: &Matches, mode: &Mode) -> Result<(), Refused> {
+    if !given.opt_present("json") {
+        return Ok(());
+    }
+    let other = match mode {
+        Mode::Check(_) => "--check",
+        Mode::Dump if given.opt_present("l") => "-l",
+        Mode::Dump => return Ok(()),
+        Mode::Files(_) => "files of messages",
+        Mode::Replace(_) => "--replace",
+        Mode::Flush => "-F",
+        Mode::Monitor(_) => "-x",
+        Mode::Script(..) => "-f",
+        Mode::Stdin => "-c",
+    };
+    Err(Refused::Failure(format!("setkey: --json goes with -D and -DP only, not with {other}")))
 }
 
 /// The mode whose letter came last; operands come before every letter.

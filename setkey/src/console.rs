@@ -4,6 +4,8 @@ use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 
 use ipsec_conf::setkey::{Diagnostic, ParseError, RawStatement, narrow};
 
+use crate::output;
+
 /// Where statements come from, which decides the form of messages and where they go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
@@ -62,17 +64,17 @@ impl Console {
         self.explains
     }
 
-    /// Text for standard output. A reader that is gone ends the program: nobody is left to work for.
+    /// Text for standard output. When it cannot be written the program ends: nobody is left to work for.
     pub(crate) fn print(&mut self, text: impl AsRef<[u8]>) {
-        if self.out.write_all(text.as_ref()).is_err() {
-            std::process::exit(1);
+        if let Err(error) = self.out.write_all(text.as_ref()) {
+            output::abort(&error);
         }
     }
 
     /// Makes what was printed visible.
     pub(crate) fn flush(&mut self) {
-        if self.out.flush().is_err() {
-            std::process::exit(1);
+        if let Err(error) = self.out.flush() {
+            output::abort(&error);
         }
     }
 

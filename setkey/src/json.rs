@@ -1,4 +1,4 @@
-//! `--json`: the SAD or SPD as a JSON array, one object a line.
+//! `--json`: the SAD or SPD as a JSON object, one entry a line.
 
 use std::io::{self, BufWriter, Write as _};
 use std::process::ExitCode;
@@ -12,6 +12,11 @@ use libpfkey::{
 };
 use serde::Serialize;
 use zeroize::Zeroizing;
+
+use crate::output;
+
+/// Version of the format: greater when a member is removed or changes its meaning.
+const VERSION: u32 = 1;
 
 /// Prints a database. `keys`: with keys; `dead`: with dead SAs.
 ///
@@ -27,7 +32,8 @@ pub(crate) fn run(connection: Connection, policies: bool, keys: bool, dead: bool
         false => request::dump(origin, SaType::Unspec, &mut bytes),
     }
     .map_err(|error| error.to_string())?;
-    let mut list = List { out: BufWriter::new(io::stdout()), empty: true, failed: None };
+    let table = if policies { "policies" } else { "sas" };
+    let mut list = List { out: BufWriter::new(io::stdout()), table, empty: true, failed: None, unwritten: None };
     let dumped = pipeline.dump(&bytes, &(), &mut |(), answer| match answer {
         Answer::Reply(bytes) => match Message::parse(abi, bytes) {
             Ok(message) => list.message(&message, keys, dead),
@@ -41,11 +47,16 @@ pub(crate) fn run(connection: Connection, policies: bool, keys: bool, dead: bool
     list.end()
 }
 
-/// An array under way.
+/// A listing under way.
 struct List {
     out: BufWriter<io::Stdout>,
+    /// The member that has the entries.
+    table: &'static str,
     empty: bool,
+    /// What the kernel refused.
     failed: Option<String>,
+    /// Why standard output cannot be written.
+    unwritten: Option<io::Error>,
 }
 
 impl List {
@@ -55,19 +66,35 @@ impl List {
             _ if !dead && message.sa().is_some_and(|sa| sa.state == SaState::Dead) => return,
             _ => serde_json::to_string(&SaEntry::new(message, keys)),
         };
-        let written = text.map_err(io::Error::from).map(Zeroizing::new).and_then(|text| {
-            self.out.write_all(if self.empty { b"[\n" } else { b",\n" })?;
-            self.out.write_all(text.as_bytes())
-        });
-        self.empty = false;
+        let written = text.map_err(io::Error::from).map(Zeroizing::new).and_then(|text| self.entry(&text));
         if let Err(error) = written {
-            self.failed = Some(error.to_string());
+            self.unwritten.get_or_insert(error);
         }
     }
 
+    fn entry(&mut self, text: &str) -> io::Result<()> {
+        match std::mem::replace(&mut self.empty, false) {
+            true => self.begin("\n")?,
+            false => self.out.write_all(b",\n")?,
+        }
+        self.out.write_all(text.as_bytes())
+    }
+
+    fn begin(&mut self, behind: &str) -> io::Result<()> {
+        write!(self.out, "{{\"version\":{VERSION},\"{}\":[{behind}", self.table)
+    }
+
     fn end(mut self) -> Result<ExitCode, String> {
-        let end: &[u8] = if self.empty { b"[]\n" } else { b"\n]\n" };
-        self.out.write_all(end).and_then(|()| self.out.flush()).map_err(|error| error.to_string())?;
+        let ended = match self.empty {
+            true => self.begin("]}\n"),
+            false => self.out.write_all(b"\n]}\n"),
+        };
+        let ended = ended.and_then(|()| self.out.flush());
+        if let Some(error) = self.unwritten.or(ended.err()) {
+            // What was not written is not tried again.
+            let _ = self.out.into_parts();
+            return Ok(output::failure(&error));
+        }
         match self.failed {
             Some(text) => Err(text),
             None => Ok(ExitCode::SUCCESS),

@@ -8,6 +8,8 @@ use libpfkey::wire::{HEADER_LEN, peek_header};
 use libpfkey::{Abi, Connection, MessageType, dump, request};
 use zeroize::Zeroizing;
 
+use crate::output;
+
 /// Listens until the door closes. `hex`: `-H`; `epoch`: `-xx`.
 ///
 /// # Errors
@@ -31,8 +33,8 @@ pub(crate) fn run(mut connection: Connection, hex: bool, epoch: bool) -> Result<
         }
         show(&mut text, abi, message);
         let mut out = io::stdout().lock();
-        if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
-            return Ok(ExitCode::FAILURE);
+        if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            return Ok(output::failure(&error));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write as _};
+use std::io::{self, BufReader, Read};
 use std::process::ExitCode;
 
 use libpfkey::backend::MESSAGE_MAX;
@@ -28,7 +28,6 @@ pub(crate) fn run(files: &[OsString], style: Style, dialect: Option<Dialect>) ->
         view.console.flush();
         shown.map_err(|text| format!("{}: {text}", cli::shown(name)))?;
     }
-    io::stdout().flush().map_err(|error| text_of(&error))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -13,7 +13,7 @@ use crate::console::{Console, Source};
 use crate::replace::Foreign;
 use crate::session::Session;
 use crate::view::{Tag, View};
-use crate::{check, json, monitor, replace, replay, script};
+use crate::{check, help, json, monitor, output, replace, replay, script};
 
 /// Pause between the rounds of `-l -D`.
 const ROUND: std::time::Duration = std::time::Duration::from_secs(1);
@@ -26,12 +26,12 @@ pub(crate) fn main() -> ExitCode {
         Err(refused) => return refuse(refused),
     };
     if run.mirror_chosen && !run.dialect.unwrap_or(Dialect::HOST).has_forward() {
-        say(io::stdout(), "warning: -r and -k options are not supported in this environment\n");
+        output::print("warning: -r and -k options are not supported in this environment\n", ExitCode::SUCCESS);
     }
     match execute(&run) {
         Ok(code) => code,
         Err(line) => {
-            let _ = writeln!(io::stderr(), "setkey: {line}");
+            complain(&format!("setkey: {line}"));
             ExitCode::FAILURE
         }
     }
@@ -39,31 +39,25 @@ pub(crate) fn main() -> ExitCode {
 
 fn refuse(refused: Refused) -> ExitCode {
     match refused {
-        Refused::Version => {
-            say(io::stdout(), &format!("{}\n", cli::VERSION_LINE));
-            ExitCode::SUCCESS
-        }
-        Refused::Help => {
-            say(io::stdout(), &cli::usage());
-            ExitCode::SUCCESS
-        }
+        Refused::Version => output::print(&format!("{}\n", cli::VERSION_LINE), ExitCode::SUCCESS),
+        Refused::LongVersion => output::print(&format!("{}\n", cli::LONG_VERSION), ExitCode::SUCCESS),
+        Refused::Help => output::print(&format!("{}\n{}", cli::usage(), help::OPTIONS), ExitCode::SUCCESS),
         Refused::Usage(line) => {
             if let Some(line) = line {
-                say(io::stderr(), &format!("{line}\n"));
+                complain(&line);
             }
-            say(io::stdout(), &cli::usage());
-            ExitCode::FAILURE
+            output::print(&cli::usage(), ExitCode::FAILURE)
         }
         Refused::Failure(line) => {
-            say(io::stderr(), &format!("{line}\n"));
+            complain(&line);
             ExitCode::FAILURE
         }
     }
 }
 
-/// Prints what nothing can be done about if nobody reads it.
-fn say(mut to: impl io::Write, text: &str) {
-    let _ = to.write_all(text.as_bytes());
+/// A line on standard error, which nothing can be done about if nobody reads it.
+fn complain(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Runs a mode.

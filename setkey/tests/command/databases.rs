@@ -158,7 +158,10 @@ fn what_an_engine_cannot_do_now() {
     server.engine.fail_next(MessageType::Flush, libc::ENOMEM);
     assert_eq!(server.setkey(&["-F"]).all(), (Some(0), "Cannot allocate memory.\n", ""));
     server.engine.fail_next(MessageType::Dump, libc::EBUSY);
-    assert_eq!(server.setkey(&["--json", "-D"]).all(), (Some(1), "[]\n", "setkey: Device or resource busy\n"));
+    assert_eq!(
+        server.setkey(&["--json", "-D"]).all(),
+        (Some(1), "{\"version\":1,\"sas\":[]}\n", "setkey: Device or resource busy\n")
+    );
 }
 
 #[test]

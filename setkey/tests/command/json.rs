@@ -3,17 +3,24 @@
 use libpfkey::Dialect;
 use serde_json::{Value, json};
 
+use crate::program::{Scratch, setkey};
 use crate::server::Server;
 
+/// The entries of a listing.
 fn parsed(server: &Server, arguments: &[&str]) -> Vec<Value> {
     let ended = server.setkey(arguments);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{arguments:?}");
-    serde_json::from_str(&ended.stdout).unwrap()
+    let all: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(all["version"], 1, "{all}");
+    let table = if arguments.contains(&"-DP") { "policies" } else { "sas" };
+    all[table].as_array().unwrap().clone()
 }
 
 #[test]
 fn nothing_is_an_empty_array() {
     let server = Server::new(Dialect::Linux);
+    assert_eq!(server.setkey(&["--json", "-D"]).stdout, "{\"version\":1,\"sas\":[]}\n");
+    assert_eq!(server.setkey(&["--json", "-DP"]).stdout, "{\"version\":1,\"policies\":[]}\n");
     assert_eq!(parsed(&server, &["--json", "-D"]), Vec::<Value>::new());
     assert_eq!(parsed(&server, &["--json", "-DP"]), Vec::<Value>::new());
 }
@@ -56,5 +63,24 @@ fn policies() {
         let policy = all[0]["policy"].as_str().unwrap();
         assert!(policy.starts_with("out ") && policy.ends_with("require"), "{policy}");
         assert_eq!(all[0].get("priority").is_some(), dialect.has_priority());
+    }
+}
+
+#[test]
+fn what_has_no_json_is_refused_by_name() {
+    let file = Scratch::file("flush;");
+    for (options, other) in [
+        (&["-F"][..], "-F"),
+        (&["-x"], "-x"),
+        (&["-c"], "-c"),
+        (&["-f", file.as_str()], "-f"),
+        (&["-f", "--replace", file.as_str()], "--replace"),
+        (&["-lD"], "-l"),
+        (&["--check", file.as_str()], "--check"),
+        (&["--", file.as_str()], "files of messages"),
+    ] {
+        let ended = setkey(&[&["--backend", "memory", "--json"], options].concat());
+        let expected = format!("setkey: --json goes with -D and -DP only, not with {other}\n");
+        assert_eq!(ended.all(), (Some(1), "", expected.as_str()), "{options:?}");
     }
 }

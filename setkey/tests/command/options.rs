@@ -4,21 +4,75 @@ use std::process::{Command, Stdio};
 
 use libpfkey::Dialect;
 
-use crate::program::{command, fed, setkey};
+use crate::program::{Scratch, command, fed, setkey};
 use crate::server::Server;
 
 #[test]
 fn version_and_help() {
     let version = format!("setkey @(#) ipsec-tools-rs {}\n", env!("CARGO_PKG_VERSION"));
     assert_eq!(setkey(&["-V"]).all(), (Some(0), version.as_str(), ""));
+    let long = format!("setkey (ipsec-tools-rs) {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(setkey(&["--version"]).all(), (Some(0), long.as_str(), ""));
     let help = setkey(&["-h"]);
     assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""));
     assert!(help.stdout.starts_with(&format!("{version}usage: setkey ")), "{}", help.stdout);
+    assert_eq!(setkey(&["--help"]), help);
+    assert_eq!(setkey(&["-D", "--help"]), help);
+}
+
+#[test]
+fn help_explains_every_option_of_the_manual() {
+    let help = setkey(&["--help"]).stdout;
+    let manual = include_str!("../../../man/setkey.8");
+    let body = manual.split(".Sh DESCRIPTION").nth(1).unwrap().split(".Sh IMPLEMENTATION").next().unwrap();
+    let options = body.lines().filter_map(|line| line.strip_prefix(".It Fl "));
+    let mut seen = 0;
+    for option in options {
+        let name = option.split(' ').next().unwrap();
+        let explained = help
+            .lines()
+            .any(|line| line.starts_with("  ") && line.split([' ', ',']).any(|word| word == format!("-{name}")));
+        assert!(explained, "-{name}:\n{help}");
+        seen += 1;
+    }
+    assert!(seen > 20, "{seen} options");
+    assert!(help.lines().all(|line| line.chars().count() <= 99), "{help}");
+}
+
+#[test]
+fn output_that_cannot_be_written() {
+    let script = Scratch::file("add 10.0.0.1 10.0.0.2 esp 0x1001 -E null; dump;");
+    let name = script.as_str();
+    for arguments in [
+        &["-h"][..],
+        &["--help"],
+        &["-V"],
+        &["--version"],
+        &["--backend", "memory", "--json", "-D"],
+        &["--backend", "memory", "--json", "-DP"],
+        &["--backend", "memory", "-D"],
+        &["--backend", "memory", "-DP"],
+        &["--backend", "memory", "-f", name],
+        &["--backend", "memory", "-v", "-f", name],
+    ] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = command(arguments).stdin(Stdio::null()).stdout(full).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        let expected = "setkey: standard output: No space left on device\n";
+        assert_eq!((output.status.code(), said.as_str()), (Some(1), expected), "{arguments:?}");
+        // A reader that has gone is no surprise.
+        let line = format!("{} {} 2>&3; echo $? >&3", env!("CARGO_BIN_EXE_setkey"), arguments.join(" "));
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = Command::new("sh").args(["-c", &format!("exec 3>&2; {line}")]).stdout(writer).output().unwrap();
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), "1\n", "{arguments:?}");
+    }
 }
 
 #[test]
 fn wrong_command_lines() {
-    let usage = setkey(&["-h"]).stdout;
+    let help = setkey(&["-h"]).stdout;
+    let usage = help.split_inclusive('\n').take_while(|line| *line != "\n").collect::<String>();
     for (arguments, complaint) in [
         (&[][..], ""),
         (&["-v"], ""),
