@@ -1,0 +1,130 @@
+//! libpfkey(3): Cargo compiles its examples, and every item that it names is there.
+
+use std::collections::BTreeSet;
+
+const PAGE: &str = include_str!("../../man/libpfkey.3");
+
+/// The SYNOPSIS as it stands there.
+#[rustfmt::skip]
+mod synopsis {
+    #![expect(unused_imports, reason = "they have to be there")]
+use libpfkey::{Connection, Message, Pipeline, request};
+use libpfkey::backend::Choice;
+}
+
+/// The names of items, each of which has to exist.
+macro_rules! names {
+    ($($item:path),* $(,)?) => {{
+        $(let _ = $item;)*
+        [$(stringify!($item)),*]
+    }};
+}
+
+/// What the literal displays of a section show.
+fn displays(section: &str) -> Vec<String> {
+    let (_, text) = PAGE.split_once(&format!("\n.Sh {section}\n")).expect("a section");
+    let text = text.split("\n.Sh ").next().unwrap_or_default();
+    let displays = text.split(".Bd -literal\n").skip(1).filter_map(|rest| rest.split("\n.Ed").next());
+    displays.map(|text| text.replace("\\(dq", "\"").replace("\\e", "\\") + "\n").collect()
+}
+
+#[test]
+fn the_example_is_compiled() {
+    assert_eq!(displays("EXAMPLES"), [include_str!("../examples/print_sad.rs")]);
+}
+
+#[test]
+fn the_synopsis_is_compiled() {
+    let [_, uses] = displays("SYNOPSIS").try_into().expect("dependencies and imports");
+    assert!(include_str!("manual.rs").contains(&uses), "{uses}");
+}
+
+#[test]
+#[expect(unused_qualifications, reason = "the page names it both ways")]
+fn every_function_is_there() {
+    use ipsec_conf::policy;
+    use libpfkey::algorithm::{SoftRate, Supported};
+    use libpfkey::backend::Choice;
+    use libpfkey::wire::Policy;
+    use libpfkey::{Connection, Dialect, Error, Message, dump, request};
+
+    type Backend = dyn libpfkey::backend::Backend;
+
+    let there = names![
+        Backend::fd,
+        Backend::set_receive_buffer,
+        Choice::from_environment,
+        Choice::open,
+        Connection::recv,
+        Connection::register,
+        Connection::send,
+        Dialect::errno_to_host,
+        Dialect::from_environment,
+        Dialect::has_priority,
+        Error::code,
+        Error::strerror,
+        Message::check,
+        Message::parse,
+        Policy::from_blob,
+        Policy::from_text,
+        Policy::to_blob,
+        Policy::to_text,
+        SoftRate::rate,
+        SoftRate::set,
+        Supported::algorithm,
+        Supported::check_key_bits,
+        Supported::check_key_bits_of,
+        Supported::from_reply,
+        dump::hex_groups,
+        dump::is_socket_policy,
+        dump::policy_entry,
+        dump::sa_entry,
+        dump::structure,
+        ipsec_conf::policy::parse,
+        policy::parse,
+        request::add,
+        request::delete,
+        request::delete_all,
+        request::dump,
+        request::flush,
+        request::get,
+        request::getspi,
+        request::migrate,
+        request::promisc,
+        request::register,
+        request::spdadd,
+        request::spddelete,
+        request::spddelete2,
+        request::spddump,
+        request::spdflush,
+        request::spdget,
+        request::spdsetidx,
+        request::spdupdate,
+        request::update,
+    ];
+    let there: BTreeSet<&str> = there.into();
+    assert_eq!(functions(), there);
+}
+
+/// The functions that the page names, but for those of C.
+fn functions() -> BTreeSet<&'static str> {
+    let lines = PAGE.lines().map(|line| match line.strip_prefix(".It Fn ") {
+        Some(row) => row.split_once(" Ta ").unwrap_or_default().1,
+        None => line,
+    });
+    let names = lines.flat_map(|line| line.split("Fn ").skip(1));
+    names.filter_map(|rest| rest.split(' ').next()).collect()
+}
+
+#[test]
+fn every_backend_is_there() {
+    use libpfkey::backend::Choice;
+
+    let (_, text) = PAGE.split_once("\n.Ss Backends\n").expect("a section");
+    let list = text.split("\n.El\n").next().unwrap_or_default();
+    let words = list.lines().filter_map(|line| line.strip_prefix(".It Cm "));
+    let words: Vec<String> = words.map(|word| word.replace(" : Ns Ar PATH", ":/path")).collect();
+    let kinds: Vec<Choice> = words.iter().map(|word| word.parse().expect("a backend")).collect();
+    let path = "/path".into();
+    assert_eq!(kinds, [Choice::Auto, Choice::Xfrm, Choice::PfKey, Choice::Socket(path), Choice::Memory]);
+}
