@@ -3,17 +3,18 @@
 mod bsd;
 mod fuzz;
 mod headers;
+mod manual;
 mod rust;
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 
 use crate::job::Job;
 use crate::tally::Tally;
 pub(crate) use rust::test_results;
 
-use crate::{beside, compliance, demo, failures, host_lab, ike, interop, readme, soak, tools, tree, twins};
+use crate::{beside, compliance, demo, failures, host_lab, ike, interop, readme, soak, tools, twins};
 
 /// One kind of check.
 struct Step {
@@ -61,7 +62,7 @@ const STEPS: &[Step] = &[
     Step::host("test", "unit, property and documentation tests", When::Short, |_| rust::test()),
     Step::host("properties", "the same, each property with many more cases", When::Full, |_| rust::properties()),
     Step::host("doc", "the documentation builds without a warning", When::Always, |_| rust::doc()),
-    Step::host("man", "manual pages", When::Always, |_| manual_pages()),
+    Step::host("man", "manual pages", When::Always, |_| manual::check()),
     Step::host("headers", "numbers and layouts against the headers of four systems", When::Always, |_| headers::run()),
     Step::host("freebsd", "type-check for FreeBSD", When::Always, |_| bsd::check("freebsd")),
     Step::host("netbsd", "type-check for NetBSD", When::Always, |_| bsd::check("netbsd")),
@@ -184,19 +185,6 @@ fn programs() -> Result<()> {
     tools::packages(tools::BUILD)?;
     tools::packages(tools::LAB)?;
     Job::cargo("build --quiet --package setkey --package racoon").run()
-}
-
-fn manual_pages() -> Result<Tally> {
-    let pages = tree::files(&tree::root().join("man"), &[".1", ".3", ".5", ".8"])?;
-    ensure!(!pages.is_empty(), "there are no manual pages");
-    tools::packages(&["mandoc"])?;
-    let mut tally = Tally::default();
-    for page in pages {
-        // Style advice (unknown references to pages of other packages) is shown; warnings and errors fail.
-        let lint = Job::new("mandoc").words("-T lint -W warning").arg(&page).run();
-        tally += Tally::of(lint.is_ok());
-    }
-    Ok(tally)
 }
 
 #[cfg(test)]

@@ -1,0 +1,67 @@
+//! Manual pages.
+
+use std::path::Path;
+
+use anyhow::{Result, bail, ensure};
+
+use crate::job::Job;
+use crate::tally::Tally;
+use crate::{tools, tree};
+
+/// What mandoc says of references to pages that this machine does not have: ours are not installed, and some are of other
+/// systems. A test looks at them instead.
+const ABOUT_REFERENCES: [&str; 2] = ["STYLE: referenced manual not found", "outdated mandoc.db"];
+
+/// Lets mandoc(1) look for faults of all kinds, those of style included.
+pub(super) fn check() -> Result<Tally> {
+    let pages = tree::files(&tree::root().join("man"), &[".1", ".3", ".5", ".8"])?;
+    ensure!(!pages.is_empty(), "there are no manual pages");
+    tools::packages(&["mandoc"])?;
+    let judge =
+        |page: &std::path::PathBuf| lint(page).map_or_else(|error| Tally::failed_with(&error), |()| Tally::PASSED);
+    Ok(pages.iter().map(judge).sum())
+}
+
+fn lint(page: &Path) -> Result<()> {
+    Job::new("mandoc").words("-T lint -W warning").arg(page).run()?;
+    let keeps = |line: &str| !ABOUT_REFERENCES.iter().any(|text| line.contains(text));
+    // Its exit status also counts the lines that are left out.
+    let output = Job::new("mandoc").words("-T lint -W style").arg(page).keep_lines(keeps).captured().output;
+    match output.lines().skip(1).collect::<Vec<_>>().as_slice() {
+        [] => Ok(()),
+        faults => bail!("{}", faults.join("\n")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// Pages of other packages and systems.
+    const FOREIGN: [&str; 9] =
+        ["glob 3", "ip-xfrm 8", "ipsec 4", "protocols 5", "ps 1", "rc 8", "services 5", "syslogd 8", "systemd 1"];
+
+    #[test]
+    fn references_are_to_known_pages() {
+        let pages = tree::files(&tree::root().join("man"), &[".3", ".5", ".8"]).unwrap();
+        let names = pages.iter().map(|page| page.file_name().unwrap().to_string_lossy().into_owned());
+        let own: Vec<String> =
+            names.map(|name| name.rsplit_once('.').map(|(name, part)| format!("{name} {part}")).unwrap()).collect();
+        let mut seen = 0;
+        for page in &pages {
+            let text = fs::read_to_string(page).unwrap();
+            for line in text.lines().filter(|line| line.starts_with('.')) {
+                for rest in line.split("Xr ").skip(1) {
+                    let reference: Vec<&str> = rest.split(' ').take(2).collect();
+                    let reference = reference.join(" ");
+                    let known = own.contains(&reference) || FOREIGN.contains(&reference.as_str());
+                    assert!(known, "{}: {line}", page.display());
+                    seen += 1;
+                }
+            }
+        }
+        assert!(seen > 20, "{seen}");
+    }
+}
