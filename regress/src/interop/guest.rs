@@ -237,14 +237,15 @@ fn negotiate(pair: &Pair, ours: &Running<'_>, theirs: &Running<'_>, row: &Scenar
 
 /// The SAs of a connection that `host` has; not the kernel's own marks that it waits for some, which time out.
 pub(super) fn states(host: &Host, c: &Connection) -> Result<String> {
-    let mut text = String::new();
-    for (from, to) in [(&c.local, &c.remote), (&c.remote, &c.local)] {
-        let (from, to) = (from.address.to_string(), to.address.to_string());
-        let listed = host.run(Program::new("ip", &["xfrm", "state", "list", "src", &from, "dst", &to]))?.text();
-        let sas = listed.lines().filter(|line| line.contains(" spi ") && !line.contains("spi 0x00000000"));
-        sas.for_each(|line| text.push_str(line));
-    }
-    Ok(text)
+    Ok(states_between(host, &c.local, &c.remote)? + &states_between(host, &c.remote, &c.local)?)
+}
+
+/// The same of one direction.
+pub(super) fn states_between(host: &Host, from: &End, to: &End) -> Result<String> {
+    let (from, to) = (from.address.to_string(), to.address.to_string());
+    let listed = host.run(Program::new("ip", &["xfrm", "state", "list", "src", &from, "dst", &to]))?.text();
+    let sas = listed.lines().filter(|line| line.contains(" spi ") && !line.contains("spi 0x00000000"));
+    Ok(sas.collect())
 }
 
 /// Pings until an answer comes: the first packets may be lost to a negotiation that they begin.

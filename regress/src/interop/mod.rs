@@ -10,7 +10,7 @@
 //! | rows over NETLINK_XFRM | 107 of 107 | 78 of 78 |
 //! | AH over IPv4 with SHA-384 and -512, over PF_KEY | no: the kernel pads its header to 8 bytes | the same |
 //! | AH with SHA-256, over PF_KEY | with `sha256_96` | no: `sha2-truncbug` is for ESP only |
-//! | keys renewed by either side, both phases | no ping of one every 20 ms is lost | the same |
+//! | keys renewed by either side, both phases | no ping of one every 20 ms is lost | the same; but where we renew, it sends by the new SA from message 2 on, and what arrives before we have read that is lost |
 //! | IPComp in ESP | yes; beside its choice its answer has a second proposal, ESP alone, which nobody offered | yes |
 //! | extended sequence numbers | yes | it has none in IKEv1 |
 //! | our INITIAL-CONTACT | is heeded in message 5 of Main Mode; not as an exchange of its own | is not: it never looks for it in IKEv1, old inbound SAs run out |

@@ -51,6 +51,10 @@ impl Link {
             host.must(&format!("ip address add {address} dev {interface}{nodad}"))?;
         }
         host.must(&format!("ip link set {interface} up"))?;
+        // A clock that stands still and then jumps makes all probes of a neighbour fail at once, and packets are dropped.
+        for table in ["arp_cache", "ndisc_cache"] {
+            host.must(&format!("ip ntable change name {table} dev {interface} base_reachable {NEIGHBOUR_MS}"))?;
+        }
         Ok(())
     }
 
@@ -112,6 +116,9 @@ impl fmt::Display for Seen {
         f.write_str(&parts.join(", "))
     }
 }
+
+/// How long a neighbour's address is used without a probe, in milliseconds: longer than any test runs.
+const NEIGHBOUR_MS: u32 = 7_200_000;
 
 /// How long a capture waits for stragglers, and at most for each frame.
 const QUIET: Duration = Duration::from_millis(200);
