@@ -95,6 +95,12 @@ impl Dialect {
         matches!(self, Self::Linux | Self::FreeBsd)
     }
 
+    /// Priority of a policy for which none was written: the middle on Linux; 0 elsewhere, which FreeBSD's kernel takes for
+    /// the first.
+    pub const fn default_priority(self) -> u32 {
+        if matches!(self, Self::Linux) { crate::policy::PRIORITY_DEFAULT } else { 0 }
+    }
+
     /// Whether the SPD has forward policies; where not, `fwd` means `in`.
     pub const fn has_forward(self) -> bool {
         matches!(self, Self::Linux)

@@ -17,7 +17,7 @@ use crate::wire::reader::Reader;
 use crate::wire::writer::Writer;
 use crate::wire::{Extension, Policy, Request, SockAddr};
 
-/// Priority of a policy for which none was written (smaller is earlier).
+/// Priority that the word `def` stands for (smaller is earlier), and on Linux that of a policy for which none was written.
 pub const PRIORITY_DEFAULT: u32 = 0x8000_0000;
 const PRIORITY_HIGH: u32 = 0x4000_0000;
 const PRIORITY_LOW: u32 = 0xc000_0000;
@@ -39,7 +39,7 @@ impl Policy {
             (Some(PRIORITY_DEFAULT) | None, _) if !dialect.has_priority() => 0,
             (Some(_), _) if !dialect.has_priority() => return Err(Code::PriorityNotSupported.into()),
             (Some(priority), _) => priority,
-            (None, Some(_)) => PRIORITY_DEFAULT,
+            (None, Some(_)) => dialect.default_priority(),
             (None, None) => 0,
         };
         let kind = match policy.action {
@@ -79,14 +79,15 @@ impl Policy {
     }
 
     /// The policy as text: `ipsec_dump_policy`, with `delimiter` between its parts (KAME's default is one space);
-    /// with ports, `ipsec_dump_policy_withports`.
+    /// with ports, `ipsec_dump_policy_withports`. The priority is a part of it on Linux only.
     ///
     /// # Errors
     /// libipsec's code for what has no text.
     pub fn to_text(&self, dialect: Dialect, delimiter: &str, ports: bool) -> Result<String> {
         let mut text = String::with_capacity(64);
         text.push_str(self.direction_word(dialect)?);
-        if dialect.has_priority() {
+        // FreeBSD's dumps have never shown priorities, and scripts compare its second word with the action.
+        if dialect == Dialect::Linux {
             push_priority(&mut text, self.priority);
         }
         text.push_str(match self.kind {

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
+use crate::dialect::Dialect;
+use crate::num::ULPROTO_ANY;
 use crate::sys;
 
 /// Answers of the system's table so far.
@@ -15,6 +17,24 @@ pub fn protocol_name(number: u8) -> Cow<'static, str> {
     let name = names[usize::from(number)]
         .get_or_insert_with(|| sys::protocol_name(number).map(|name| &*Box::leak(name.into_boxed_str())));
     name.map_or_else(|| Cow::Owned(number.to_string()), Cow::Borrowed)
+}
+
+/// An upper-layer protocol as the kernel's own `setkey` prints it in a policy: FreeBSD's has words of its own, NetBSD's
+/// prints the number and behind it the name.
+pub fn upper_name(dialect: Dialect, number: u8) -> Cow<'static, str> {
+    match (dialect, number) {
+        (Dialect::FreeBsd, ULPROTO_ANY) => "any".into(),
+        (Dialect::FreeBsd, 4) => "ip4".into(),
+        (Dialect::FreeBsd, 58) => "icmp6".into(),
+        // Names of NetBSD's own table, which others have not.
+        (Dialect::NetBsd, 4) => "4(ipv4)".into(),
+        (Dialect::NetBsd, 255) => "255(reserved)".into(),
+        (Dialect::NetBsd, _) => match protocol_name(number) {
+            Cow::Borrowed(name) => format!("{number}({name})").into(),
+            unnamed => unnamed,
+        },
+        _ => protocol_name(number),
+    }
 }
 
 /// The number of a protocol name, with the names that KAME knows besides the system's table.
@@ -37,5 +57,22 @@ mod tests {
         assert_eq!(protocol_number("nosuch"), None);
         // No table has a name for 253 (RFC 3692 experiments).
         assert_eq!(protocol_name(253), "253");
+    }
+
+    #[test]
+    fn upper_layers_of_policies() {
+        for (number, freebsd, netbsd, linux) in [
+            (255, "any", "255(reserved)", "255"),
+            (4, "ip4", "4(ipv4)", ""),
+            (58, "icmp6", "58(ipv6-icmp)", "ipv6-icmp"),
+            (6, "tcp", "6(tcp)", "tcp"),
+            (1, "icmp", "1(icmp)", "icmp"),
+            (253, "253", "253", "253"),
+        ] {
+            assert_eq!(upper_name(Dialect::FreeBsd, number), freebsd);
+            assert_eq!(upper_name(Dialect::NetBsd, number), netbsd);
+            // What the host's table calls 4 differs.
+            assert!(linux.is_empty() || upper_name(Dialect::Linux, number) == linux);
+        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Each function writes one message into a buffer; [`crate::Connection::send`] hands it to the kernel.
 
-use crate::dialect::Abi;
+use crate::dialect::{Abi, Dialect};
 use crate::error::{Error, Result};
 use crate::num::{Auth, ExtensionType, MessageType, SaFlags, SaState, SaType};
 use crate::strerror::Code;
@@ -435,6 +435,19 @@ pub fn spdflush(origin: Origin, buffer: &mut Vec<u8>) -> Result<()> {
 /// [`Error::NotInDialect`]
 pub fn spddump(origin: Origin, buffer: &mut Vec<u8>) -> Result<()> {
     origin.write(MessageType::SpdDump, SaType::Unspec, buffer, |_| Ok(()))
+}
+
+/// X_SPDDUMP of FreeBSD policies of some scopes: a mask of the `SCOPE_` numbers, 0 for all of them.
+///
+/// # Errors
+/// [`Error::NotInDialect`] where policies have no scope.
+pub fn spddump_of_scope(origin: Origin, scope: u8, buffer: &mut Vec<u8>) -> Result<()> {
+    let dialect = origin.abi.dialect;
+    if scope != 0 && dialect != Dialect::FreeBsd {
+        return Err(Error::NotInDialect { dialect, what: "policies with a scope" });
+    }
+    // FreeBSD reads the byte of the SA type as the mask.
+    origin.write(MessageType::SpdDump, SaType::from_number(dialect, scope), buffer, |_| Ok(()))
 }
 
 /// X_MIGRATE (`pfkey_send_migrate`): the policy's requests come in pairs, old then new.

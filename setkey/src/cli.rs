@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use getopts::{Fail, Matches, Options, ParsingStyle};
 use libpfkey::backend::Choice;
+use libpfkey::num::{SCOPE_GLOBAL, SCOPE_IFNET};
 use libpfkey::{Dialect, UnknownDialect, errno_text};
 
 use crate::view::Style;
@@ -22,7 +23,7 @@ usage: setkey [-vrk] file ...
        setkey [-nvrke] -c
        setkey [-nvrke] -f filename
        setkey [-nvrke] -f --replace filename ...
-       setkey [-PalpvNrk] [--json [--keys]] -D
+       setkey [-PalpvNrkgt] [--json [--keys]] -D
        setkey [-Pv] -F
        setkey [-H] -x
        setkey --check filename
@@ -58,6 +59,9 @@ pub(crate) struct Invocation {
     pub(crate) style: Style,
     /// `-P`: `-D` and `-F` mean the SPD.
     pub(crate) policies: bool,
+    /// `-g`, `-t`: the scopes of the policies of `-DP`, as [`spddump_of_scope`](libpfkey::request::spddump_of_scope) takes
+    /// them.
+    pub(crate) scope: u8,
     /// `-n`
     pub(crate) dry: bool,
     /// Not `-k`: `in` policies get a `fwd` copy.
@@ -92,7 +96,9 @@ pub(crate) enum Refused {
 fn options() -> Options {
     let mut options = Options::new();
     // A flag may be given twice, as with getopt(3).
-    for flag in ["a", "c", "d", "e", "h", "k", "l", "n", "p", "r", "v", "x", "?", "D", "F", "H", "N", "P", "V"] {
+    for flag in
+        ["a", "c", "d", "e", "g", "h", "k", "l", "n", "p", "r", "t", "v", "x", "?", "D", "F", "H", "N", "P", "V"]
+    {
         options.optflagmulti(flag, "", "");
     }
     options.optmulti("f", "", "", "");
@@ -163,14 +169,6 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Invocation, Refused> {
     if given.opt_present("help") {
         return Err(Refused::Help);
     }
-    // NetBSD's -h is -H; on the others it asks for help.
-    let hex_too = cfg!(target_os = "netbsd") && given.opt_present("h");
-    if given.opt_present("h") && !hex_too {
-        return Err(Refused::Help);
-    }
-    if given.opt_present("?") || given.opt_present("d") {
-        return Err(Refused::Usage(None));
-    }
     let last = |name| given.opt_strs_pos(name).pop().map(|(_, value)| value);
     let failure = |error: &dyn std::fmt::Display| Refused::Failure(format!("setkey: {error}"));
     let backend = match last("backend") {
@@ -181,6 +179,15 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Invocation, Refused> {
         Some(word) => word.parse().map(Some).map_err(|error: UnknownDialect| failure(&error)),
         None => Dialect::from_environment().map_err(|error| failure(&error)),
     };
+    let speaks = dialect.as_ref().ok().copied().flatten().unwrap_or(Dialect::HOST);
+    let hex_too = given.opt_present("h") && is_hex(&given, speaks);
+    if given.opt_present("h") && !hex_too {
+        return Err(Refused::Help);
+    }
+    if given.opt_present("?") || given.opt_present("d") {
+        return Err(Refused::Usage(None));
+    }
+    let scope = scope(&given, speaks)?;
     let position = |name: &str| given.opt_positions(name).pop();
     let mode = mode(&given)?;
     refuse_json(&given, &mode)?;
@@ -195,6 +202,7 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Invocation, Refused> {
             verbose: given.opt_present("v"),
         },
         policies: given.opt_present("P"),
+        scope,
         dry: given.opt_present("n"),
         mirror: position("k") <= position("r"),
         mirror_chosen: given.opt_present("r") || given.opt_present("k"),
@@ -223,6 +231,28 @@ fn refuse_json(given: &Matches, mode: &Mode) -> Result<(), Refused> {
         Mode::Stdin => "-c",
     };
     Err(Refused::Failure(format!("setkey: --json goes with -D and -DP only, not with {other}")))
+}
+
+/// Whether `-h` is `-H`, as in the `setkey` of FreeBSD and NetBSD; elsewhere, and without a mode, it asks for help.
+fn is_hex(given: &Matches, dialect: Dialect) -> bool {
+    let has_mode = ["c", "f", "x", "D", "F"].into_iter().any(|name| given.opt_present(name));
+    has_mode && matches!(dialect, Dialect::FreeBsd | Dialect::NetBsd)
+}
+
+/// The policies that `-g` and `-t` name, options of FreeBSD's `setkey`.
+fn scope(given: &Matches, dialect: Dialect) -> Result<u8, Refused> {
+    let mut scope = 0;
+    for (letter, one) in [("g", SCOPE_GLOBAL), ("t", SCOPE_IFNET)] {
+        if !given.opt_present(letter) {
+            continue;
+        }
+        if dialect != Dialect::FreeBsd {
+            let text = format!("setkey: -{letter} is for FreeBSD: policies of {dialect} have no scope");
+            return Err(Refused::Usage(Some(text)));
+        }
+        scope |= one;
+    }
+    Ok(scope)
 }
 
 /// The mode whose letter came last; operands come before every letter.
@@ -385,6 +415,21 @@ mod tests {
         assert_eq!(complaint(&["-v"]), "");
         assert_eq!(of(&["-hD"]).unwrap_err(), Refused::Help);
         assert_eq!(of(&["-V", "-h"]).unwrap_err(), Refused::Version);
+    }
+
+    #[test]
+    fn options_of_freebsd() {
+        let of_dialect = |dialect: &str, letters: &str| of(&["--dialect", dialect, letters]);
+        let scope = |letters| of_dialect("freebsd", letters).unwrap().scope;
+        assert_eq!([scope("-DP"), scope("-DPg"), scope("-DPt"), scope("-gtDP")], [0, 1, 2, 3]);
+        let refused = of_dialect("netbsd", "-DPg").unwrap_err();
+        let text = "setkey: -g is for FreeBSD: policies of netbsd have no scope";
+        assert_eq!(refused, Refused::Usage(Some(text.into())));
+        for (dialect, hex) in [("freebsd", true), ("netbsd", true), ("linux", false), ("darwin", false)] {
+            let run = of_dialect(dialect, "-hx");
+            assert_eq!(run.is_ok_and(|run| run.style.hex && matches!(run.mode, Mode::Monitor(1))), hex, "{dialect}");
+            assert_eq!(of_dialect(dialect, "-h").unwrap_err(), Refused::Help, "{dialect}");
+        }
     }
 
     #[test]

@@ -11,12 +11,13 @@ What to do; of several the last one counts:
   -x                  print the messages between the kernel and programs (-xx: times since 1970)
   --check FILE        report every mistake in FILE; needs no kernel and no privilege
   FILE..              print the binary PF_KEY messages in files
-  -h, --help          print this text (on NetBSD, -h means -H)
+  -h, --help          print this text (with a mode, -h of FreeBSD and NetBSD is -H)
   -V, --version       print the version
 
 How to do it:
   -a                  -D: dead SAs, too
   -e                  end with status 1 if anything failed
+  -g, -t              FreeBSD, -DP: only policies of the whole host, of if_ipsec interfaces
   -H                  print messages in hexadecimal, too
   -k                  install `in' policies as written
   -l                  -D: one line for each SA, again every second

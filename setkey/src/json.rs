@@ -3,9 +3,9 @@
 use std::io::{self, BufWriter, Write as _};
 use std::process::ExitCode;
 
-use libpfkey::num::{Auth, Compress, Encrypt, MODE_ANY, MODE_TRANSPORT, MODE_TUNNEL, OFFLOAD_PACKET};
+use libpfkey::num::{Auth, Compress, Encrypt, MODE_ANY, MODE_TRANSPORT, MODE_TUNNEL, OFFLOAD_PACKET, SCOPE_IFNET};
 use libpfkey::protocol::protocol_name;
-use libpfkey::wire::{Address, Lifetime, SockAddr};
+use libpfkey::wire::{Address, Lifetime, Policy, SockAddr};
 use libpfkey::{
     Answer, Connection, Dialect, ExtensionType, Message, MessageType, Pace, Pipeline, SaState, SaType, errno_text,
     request,
@@ -18,21 +18,21 @@ use crate::output;
 /// Version of the format: greater when a member is removed or changes its meaning.
 const VERSION: u32 = 1;
 
-/// Prints a database. `keys`: with keys; `dead`: with dead SAs.
+/// Prints a database. `policies`: the SPD, of which scopes; `keys`: with keys; `dead`: with dead SAs.
 ///
 /// # Errors
 /// The line that says what the kernel or the system refused.
-pub(crate) fn run(connection: Connection, policies: bool, keys: bool, dead: bool) -> Result<ExitCode, String> {
+pub(crate) fn run(connection: Connection, policies: Option<u8>, keys: bool, dead: bool) -> Result<ExitCode, String> {
     let abi = connection.abi();
     let mut pipeline = Pipeline::<()>::new(connection, Pace::Pipelined);
     let mut bytes = Vec::new();
     let origin = pipeline.next_origin();
     match policies {
-        true => request::spddump(origin, &mut bytes),
-        false => request::dump(origin, SaType::Unspec, &mut bytes),
+        Some(scope) => request::spddump_of_scope(origin, scope, &mut bytes),
+        None => request::dump(origin, SaType::Unspec, &mut bytes),
     }
     .map_err(|error| error.to_string())?;
-    let table = if policies { "policies" } else { "sas" };
+    let table = if policies.is_some() { "policies" } else { "sas" };
     let mut list = List { out: BufWriter::new(io::stdout()), table, empty: true, failed: None, unwritten: None };
     let dumped = pipeline.dump(&bytes, &(), &mut |(), answer| match answer {
         Answer::Reply(bytes) => match Message::parse(abi, bytes) {
@@ -308,12 +308,19 @@ impl PolicyEntry {
             socket_policy: libpfkey::dump::is_socket_policy(message),
             policy: policy.and_then(|policy| policy.to_text(dialect, " ", true).ok()),
             id: policy.map(|policy| policy.id),
-            priority: policy.filter(|_| dialect.has_priority()).map(|policy| policy.priority),
+            priority: policy
+                .filter(|policy| dialect.has_priority() && !is_of_interface(policy))
+                .map(|policy| policy.priority),
             current: limits(ExtensionType::LifetimeCurrent),
             hard: limits(ExtensionType::LifetimeHard),
             security_context: label(message),
         }
     }
+}
+
+/// Whether FreeBSD has the index of an interface where the priority of other policies is.
+fn is_of_interface(policy: &Policy) -> bool {
+    policy.scope == SCOPE_IFNET
 }
 
 fn label(message: &Message<'_>) -> Option<String> {

@@ -69,7 +69,7 @@ fn execute(run: &Invocation) -> Result<ExitCode, String> {
         Mode::Check(file) => check::run(file, run.dialect, &run.backend, run.mirror),
         Mode::Files(files) => replay::run(files, run.style, run.dialect),
         Mode::Monitor(count) => monitor::run(open(run)?, run.style.hex, *count > 1),
-        Mode::Dump if run.json => json::run(open(run)?, run.policies, run.keys, run.style.dead),
+        Mode::Dump if run.json => json::run(open(run)?, run.policies.then_some(run.scope), run.keys, run.style.dead),
         Mode::Dump => dump(run),
         Mode::Flush => {
             let mut session = unregistered(run)?;
@@ -118,7 +118,7 @@ fn dump(run: &Invocation) -> Result<ExitCode, String> {
             session.view.console.print(libpfkey::dump::SHORT_HEADER);
         }
         session.dump(Tag::default(), |origin, buffer| match run.policies {
-            true => request::spddump(origin, buffer),
+            true => request::spddump_of_scope(origin, run.scope, buffer),
             false => request::dump(origin, SaType::Unspec, buffer),
         });
         if !repeats {

@@ -170,11 +170,12 @@ impl Session {
             self.delete_each(statement, &pairs, sa_type);
             return Ok(());
         }
+        let dialect = self.abi.dialect;
         // These kernels want to know the protocol.
-        let all = [SaType::Ah, SaType::Esp, SaType::IpComp];
+        let all = [SaType::Ah, SaType::Esp, SaType::IpComp, SaType::TcpSignature];
         let sa_types = if sa_type == SaType::Unspec { &all[..] } else { std::slice::from_ref(&sa_type) };
         for (source, destination) in pairs {
-            for sa_type in sa_types {
+            for sa_type in sa_types.iter().filter(|sa_type| sa_type.number(dialect).is_some()) {
                 self.submit(tag(statement), |origin, buffer| {
                     request::delete_all(origin, *sa_type, source.into(), destination.into(), buffer)
                 });

@@ -88,7 +88,8 @@ impl Backend for Socket {
             Err(errno) => return Err(Error::errno("recv", errno)),
         };
         let message = buffer.get(..length).unwrap_or_default();
-        check_length(self.abi, message)?;
+        // Not its length field, which kernels get wrong: the BSDs that of X_PROMISC, Linux that of some policies.
+        peek_header(self.abi, message)?;
         Ok(Some(message))
     }
 

@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::private::private_line;
+use super::private::{device, private_line};
 use super::sa::label_lines;
 use super::{Options, calendar};
 use crate::dialect::Dialect;
-use crate::num::ExtensionType;
+use crate::num::{ExtensionType, SCOPE_GLOBAL, SCOPE_IFNET, SCOPE_PCB};
 use crate::policy::push_ip;
-use crate::protocol::protocol_name;
-use crate::wire::{Address, Message, SockAddr};
+use crate::protocol::upper_name;
+use crate::wire::{Address, Message, Policy, SockAddr};
 
 /// Protocols whose port fields are not ports.
 const ICMP: u8 = 1;
@@ -22,6 +22,7 @@ pub fn is_socket_policy(message: &Message<'_>) -> bool {
     match message.abi.dialect {
         // The low three bits of the id are the direction, and 3 and 4 are those of sockets.
         Dialect::Linux => message.policy().is_some_and(|policy| policy.id % 8 >= 3),
+        Dialect::FreeBsd if message.policy().is_some_and(|policy| policy.scope == SCOPE_PCB) => true,
         _ => message.source().is_none() || message.destination().is_none(),
     }
 }
@@ -41,7 +42,7 @@ pub fn policy_entry(out: &mut String, message: &Message<'_>, options: &Options) 
                 out.push_str("upper layer protocol mismatched.\n");
                 return;
             }
-            selector(out, source, destination);
+            selector(out, message.abi.dialect, source, destination);
         }
         _ => out.push_str("(no selector, probably per-socket policy) \n"),
     }
@@ -64,10 +65,25 @@ pub fn policy_entry(out: &mut String, message: &Message<'_>, options: &Options) 
     label_lines(out, message);
     private_line(out, message);
     let header = &message.header;
-    let _ = write!(out, "\tspid={} seq={} pid={}\n\trefcnt={}\n", policy.id, header.seq, header.pid, header.reserved);
+    let _ = write!(out, "\tspid={} seq={} pid={}", policy.id, header.seq, header.pid);
+    if message.abi.dialect == Dialect::FreeBsd {
+        scope(out, policy);
+    }
+    let _ = write!(out, "\n\trefcnt={}\n", header.reserved);
 }
 
-fn selector(out: &mut String, source: &Address, destination: &Address) {
+/// The scope of a FreeBSD policy. Kernels before 11.1 have none, and send 0.
+fn scope(out: &mut String, policy: &Policy) {
+    match policy.scope {
+        0 => {}
+        SCOPE_GLOBAL => out.push_str(" scope=global"),
+        SCOPE_IFNET => drop(write!(out, " scope=ifnet ifname={}", device(policy.priority))),
+        SCOPE_PCB => out.push_str(" scope=pcb"),
+        other => drop(write!(out, " scope={other}")),
+    }
+}
+
+fn selector(out: &mut String, dialect: Dialect, source: &Address, destination: &Address) {
     let has_ports = !matches!(source.proto, ICMP | GRE | ICMPV6 | MH);
     for end in [source, destination] {
         match &end.sockaddr {
@@ -86,7 +102,7 @@ fn selector(out: &mut String, source: &Address, destination: &Address) {
         }
         out.push(' ');
     }
-    out.push_str(&protocol_name(source.proto));
+    out.push_str(&upper_name(dialect, source.proto));
     let (first, second) = (source.sockaddr.port(), destination.sockaddr.port());
     if !has_ports && (first, second) != (0, 0) {
         let _ = match source.proto {

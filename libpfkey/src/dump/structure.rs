@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 
 use super::hex_groups;
 use super::private::private_structure;
-use crate::dialect::{Abi, ByteOrder};
+use crate::dialect::{Abi, ByteOrder, Dialect};
 use crate::error::Result;
-use crate::num::{ExtensionType, POLICY_IPSEC};
+use crate::num::{ExtensionType, POLICY_IPSEC, SCOPE_IFNET};
 use crate::wire::reader::Reader;
 use crate::wire::sockaddr::AF_INET;
 use crate::wire::{Address, Combination, Extension, Identity, Lifetime, Policy, SockAddr, next_extension};
@@ -142,11 +142,17 @@ fn lifetime(out: &mut String, lifetime: &Lifetime) -> std::fmt::Result {
 }
 
 fn policy(out: &mut String, policy: &Policy, abi: Abi) {
-    let _ = write!(out, "sadb_x_policy{{ type={} dir={} id={:x}", policy.kind, policy.direction, policy.id);
-    if abi.dialect.has_priority() {
-        let _ = write!(out, " priority={}", policy.priority);
-    }
-    out.push_str(" }\n");
+    let Policy { kind, direction, scope, id, priority, .. } = policy;
+    let _ = write!(out, "sadb_x_policy{{ type={kind} dir={direction}");
+    let _ = match abi.dialect {
+        Dialect::Darwin => writeln!(out, " id={id:x} }}"),
+        Dialect::FreeBsd => {
+            let word = if *scope == SCOPE_IFNET { "ifindex" } else { "priority" };
+            writeln!(out, " id={id:x} scope={scope} {word}={priority} }}")
+        }
+        Dialect::Linux => writeln!(out, " id={id:x} priority={priority} }}"),
+        Dialect::NetBsd => writeln!(out, " flags=0x{scope:02x} id={id:x} }}"),
+    };
     if policy.kind != POLICY_IPSEC {
         return;
     }

@@ -44,6 +44,13 @@ pub const POLICY_ENTRUST: u16 = 3;
 /// Policy type: bypass the SPD (sockets).
 pub const POLICY_BYPASS: u16 = 4;
 
+/// Scope of a FreeBSD policy: the whole host.
+pub const SCOPE_GLOBAL: u8 = 1;
+/// Scope of a FreeBSD policy: one `if_ipsec(4)` interface, whose index takes the place of the priority.
+pub const SCOPE_IFNET: u8 = 2;
+/// Scope of a FreeBSD policy: one socket.
+pub const SCOPE_PCB: u8 = 4;
+
 /// Request level: the system's default.
 pub const LEVEL_DEFAULT: u8 = 0;
 /// Request level: use an SA if there is one.

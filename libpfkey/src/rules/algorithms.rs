@@ -10,8 +10,23 @@ use crate::wire::{Algorithm, Extension, Key, Message, Sa};
 /// A keyed hash and its shortest and longest key in bits.
 type Hash = (Auth, u16, u16);
 
-/// A cipher: the IV length it reports, its shortest and longest key in bits (nonce included) and their step.
-type Cipher = (Encrypt, u8, u16, u16, u16);
+/// A cipher: the IV length that REGISTER reports, the shortest and longest key in bits (nonce included) that it reports, and
+/// the lengths that the kernel takes.
+type Cipher = (Encrypt, u8, u16, u16, Lengths);
+
+/// Key lengths in bits.
+#[derive(Clone, Copy, Debug)]
+enum Lengths {
+    /// Whole bytes from the shortest to the longest that is reported.
+    Listed,
+    /// These alone.
+    Each(&'static [u16]),
+}
+
+/// AES and Camellia.
+const BLOCK_128: Lengths = Lengths::Each(&[128, 192, 256]);
+/// AES with a nonce or salt of 32 bits.
+const AES_SALTED: Lengths = Lengths::Each(&[160, 224, 288]);
 
 const LINUX_HASHES: &[Hash] = &[
     (Auth::Null, 0, 0),
@@ -25,18 +40,19 @@ const LINUX_HASHES: &[Hash] = &[
 ];
 
 const LINUX_CIPHERS: &[Cipher] = &[
-    (Encrypt::Null, 0, 0, 0, 8),
-    (Encrypt::DesCbc, 8, 64, 64, 8),
-    (Encrypt::TripleDesCbc, 8, 192, 192, 8),
-    (Encrypt::Cast128Cbc, 8, 40, 128, 8),
-    (Encrypt::BlowfishCbc, 8, 40, 448, 8),
-    (Encrypt::AesCbc, 8, 128, 256, 64),
-    (Encrypt::SerpentCbc, 8, 128, 256, 8),
-    (Encrypt::CamelliaCbc, 8, 128, 256, 64),
-    (Encrypt::TwofishCbc, 8, 128, 256, 64),
-    (Encrypt::AesCtr, 8, 160, 288, 64),
+    (Encrypt::Null, 0, 0, 0, Lengths::Listed),
+    (Encrypt::DesCbc, 8, 64, 64, Lengths::Listed),
+    (Encrypt::TripleDesCbc, 8, 192, 192, Lengths::Listed),
+    (Encrypt::Cast128Cbc, 8, 40, 128, Lengths::Listed),
+    (Encrypt::BlowfishCbc, 8, 40, 448, Lengths::Listed),
+    (Encrypt::AesCbc, 8, 128, 256, BLOCK_128),
+    (Encrypt::SerpentCbc, 8, 128, 256, Lengths::Listed),
+    (Encrypt::CamelliaCbc, 8, 128, 256, BLOCK_128),
+    (Encrypt::TwofishCbc, 8, 128, 256, BLOCK_128),
+    (Encrypt::AesCtr, 8, 160, 288, AES_SALTED),
 ];
 
+/// The last three are missing in kernels of 2016.
 const NETBSD_HASHES: &[Hash] = &[
     (Auth::HmacMd5, 128, 128),
     (Auth::HmacSha1, 160, 160),
@@ -45,40 +61,46 @@ const NETBSD_HASHES: &[Hash] = &[
     (Auth::HmacSha512, 512, 512),
     (Auth::HmacRipemd160, 160, 160),
     (Auth::AesXcbcMac, 128, 128),
+    (Auth::KeyedMd5, 128, 128),
+    (Auth::KeyedSha1, 160, 160),
+    (Auth::Null, 0, 2048),
 ];
 
-/// NetBSD reports block sizes where IV lengths belong.
+/// NetBSD reports block sizes where IV lengths belong, and for Camellia a shorter key than it takes.
 const NETBSD_CIPHERS: &[Cipher] = &[
-    (Encrypt::DesCbc, 8, 64, 64, 8),
-    (Encrypt::TripleDesCbc, 8, 192, 192, 8),
-    (Encrypt::Cast128Cbc, 8, 40, 128, 8),
-    (Encrypt::BlowfishCbc, 8, 40, 448, 8),
-    (Encrypt::Null, 4, 0, 2048, 8),
-    (Encrypt::AesCbc, 16, 128, 256, 64),
-    (Encrypt::AesCtr, 16, 160, 288, 64),
-    (Encrypt::AesGcm16, 4, 160, 288, 64),
-    (Encrypt::CamelliaCbc, 16, 64, 256, 64),
-    (Encrypt::AesGmac, 4, 160, 288, 64),
-    (Encrypt::Skipjack, 8, 80, 80, 8),
+    (Encrypt::DesCbc, 8, 64, 64, Lengths::Listed),
+    (Encrypt::TripleDesCbc, 8, 192, 192, Lengths::Listed),
+    (Encrypt::Cast128Cbc, 8, 40, 128, Lengths::Listed),
+    (Encrypt::BlowfishCbc, 8, 40, 448, Lengths::Listed),
+    (Encrypt::Null, 4, 0, 2048, Lengths::Listed),
+    (Encrypt::AesCbc, 16, 128, 256, BLOCK_128),
+    (Encrypt::AesCtr, 16, 160, 288, AES_SALTED),
+    (Encrypt::AesGcm16, 4, 160, 288, AES_SALTED),
+    (Encrypt::CamelliaCbc, 16, 64, 256, BLOCK_128),
+    (Encrypt::AesGmac, 4, 160, 288, AES_SALTED),
+    (Encrypt::Skipjack, 8, 80, 80, Lengths::Listed),
 ];
 
+/// Since FreeBSD 13, which removed HMAC-MD5, HMAC-RIPEMD-160 and the keyed hashes.
 const FREEBSD_HASHES: &[Hash] = &[
     (Auth::HmacSha1, 160, 160),
     (Auth::HmacSha256, 256, 256),
     (Auth::HmacSha384, 384, 384),
     (Auth::HmacSha512, 512, 512),
+    (Auth::AesXcbcMac, 128, 128),
     (Auth::Aes128Gmac, 160, 160),
     (Auth::Aes192Gmac, 224, 224),
     (Auth::Aes256Gmac, 288, 288),
 ];
 
+/// Since FreeBSD 13, which removed DES, 3DES, Blowfish, CAST-128 and Camellia.
 const FREEBSD_CIPHERS: &[Cipher] = &[
-    (Encrypt::Null, 0, 0, 2048, 8),
-    (Encrypt::AesCbc, 16, 128, 256, 64),
-    (Encrypt::AesCtr, 8, 160, 288, 64),
-    (Encrypt::AesGcm16, 8, 160, 288, 64),
-    (Encrypt::AesGmac, 8, 160, 288, 64),
-    (Encrypt::ChaCha20Poly1305, 8, 288, 288, 8),
+    (Encrypt::Null, 0, 0, 2048, Lengths::Listed),
+    (Encrypt::AesCbc, 16, 128, 256, BLOCK_128),
+    (Encrypt::AesCtr, 8, 160, 288, AES_SALTED),
+    (Encrypt::AesGcm16, 8, 160, 288, AES_SALTED),
+    (Encrypt::AesGmac, 8, 160, 288, AES_SALTED),
+    (Encrypt::ChaCha20Poly1305, 8, 288, 288, Lengths::Listed),
 ];
 
 const DARWIN_HASHES: &[Hash] = &[
@@ -90,11 +112,11 @@ const DARWIN_HASHES: &[Hash] = &[
 ];
 
 const DARWIN_CIPHERS: &[Cipher] = &[
-    (Encrypt::DesCbc, 8, 64, 64, 8),
-    (Encrypt::TripleDesCbc, 8, 192, 192, 8),
-    (Encrypt::Null, 4, 0, 2048, 8),
-    (Encrypt::AesCbc, 16, 128, 256, 64),
-    (Encrypt::AesGcm16, 8, 160, 288, 64),
+    (Encrypt::DesCbc, 8, 64, 64, Lengths::Listed),
+    (Encrypt::TripleDesCbc, 8, 192, 192, Lengths::Listed),
+    (Encrypt::Null, 4, 0, 2048, Lengths::Listed),
+    (Encrypt::AesCbc, 16, 128, 256, BLOCK_128),
+    (Encrypt::AesGcm16, 8, 160, 288, AES_SALTED),
 ];
 
 const fn hashes(dialect: Dialect) -> &'static [Hash] {
@@ -142,22 +164,30 @@ pub(super) fn check(request: &Message<'_>, sa: &Sa, netlink: bool) -> Result<(),
     let auth_key = request.key(ExtensionType::KeyAuth);
     let encrypt_key = request.key(ExtensionType::KeyEncrypt);
     let auth = Auth::from_number(dialect, sa.auth);
-    // NetBSD takes an authentication that is none, and does not list it.
+    // NetBSD's null authentication needs no key extension.
     let is_keyless = dialect == Dialect::NetBsd && auth == Auth::Null;
     match request.header.sa_type {
         SaType::Esp if encrypt_key.is_none() => return Err(missing_cipher()),
-        SaType::Ah | SaType::TcpSignature if auth_key.is_none() && !is_keyless => return Err(missing_hash(auth)),
+        SaType::Ah if auth_key.is_none() && !is_keyless => return Err(missing_hash(auth)),
+        SaType::IpComp if dialect != Dialect::Linux && sa.auth != 0 => {
+            return Err(superfluous(Part::Hash, "ipcomp", "-A"));
+        }
         SaType::IpComp => return check_compression(dialect, sa.encrypt),
-        SaType::TcpSignature if auth == Auth::TcpMd5 => return Ok(()),
-        SaType::Ah | SaType::TcpSignature if sa.auth == 0 => return Err(missing_hash(auth)),
+        SaType::TcpSignature => return check_tcp(auth, auth_key, sa),
+        SaType::Ah if dialect != Dialect::Linux && sa.encrypt != 0 => {
+            return Err(superfluous(Part::Cipher, "ah", "-E"));
+        }
+        SaType::Ah if sa.auth == 0 => return Err(missing_hash(auth)),
         SaType::Esp if sa.encrypt == 0 => return Err(missing_cipher()),
         _ => {}
     }
-    if sa.auth != 0 && !is_keyless {
+    let encrypt = Encrypt::from_number(dialect, sa.encrypt);
+    // The BSDs put the tag of such a cipher in the place of any other authentication.
+    let is_replaced = request.header.sa_type == SaType::Esp && tag_of(dialect, encrypt, 0).is_some();
+    if sa.auth != 0 && !is_replaced {
         check_hash(dialect, auth, auth_key)?;
     }
     if sa.encrypt != 0 {
-        let encrypt = Encrypt::from_number(dialect, sa.encrypt);
         // What PF_KEY of Linux does not list; the lengths of such keys are no secret of the kernel's.
         if netlink && encrypt.is_aead() {
             return Ok(());
@@ -165,6 +195,36 @@ pub(super) fn check(request: &Message<'_>, sa: &Sa, netlink: bool) -> Result<(),
         check_cipher(dialect, encrypt, encrypt_key)?;
     }
     Ok(())
+}
+
+/// The authentication that the BSDs show of an SA whose cipher authenticates, by the bits of its key.
+pub(crate) fn tag_of(dialect: Dialect, encrypt: Encrypt, bits: u16) -> Option<Auth> {
+    match encrypt {
+        _ if matches!(dialect, Dialect::Linux | Dialect::Darwin) => None,
+        Encrypt::AesGcm16 | Encrypt::AesGmac => Some(match bits {
+            288 => Auth::Aes256Gmac,
+            224 => Auth::Aes192Gmac,
+            _ => Auth::Aes128Gmac,
+        }),
+        Encrypt::ChaCha20Poly1305 => Some(Auth::ChaCha20Poly1305),
+        _ => None,
+    }
+}
+
+/// TCP-MD5: a key of 1 to 80 bytes (RFC 2385 section 4.5), and no cipher.
+fn check_tcp(auth: Auth, key: Option<&Key<'_>>, sa: &Sa) -> Result<(), Refused> {
+    if sa.encrypt != 0 {
+        return Err(superfluous(Part::Cipher, "tcp", "-E"));
+    }
+    if auth != Auth::TcpMd5 {
+        return Err(Refused::new(Errno::EINVAL, Part::Hash, "tcp needs -A tcp-md5, and no other algorithm"));
+    }
+    let bits = key.map_or(0, |key| key.bits);
+    if (8..=640).contains(&bits) { Ok(()) } else { Err(key_length(Part::Hash, auth.name(), &[8, 640], bits)) }
+}
+
+fn superfluous(part: Part, protocol: &str, option: &str) -> Refused {
+    Refused::new(Errno::EINVAL, part, format!("{protocol} takes no {option}"))
 }
 
 fn missing_cipher() -> Refused {
@@ -198,18 +258,15 @@ fn check_hash(dialect: Dialect, auth: Auth, key: Option<&Key<'_>>) -> Result<(),
 fn check_cipher(dialect: Dialect, encrypt: Encrypt, key: Option<&Key<'_>>) -> Result<(), Refused> {
     let bits = key.map_or(0, |key| key.bits);
     let listed = ciphers(dialect).iter().find(|cipher| cipher.0 == encrypt);
-    let Some(&(_, _, min, max, step)) = listed else {
+    let Some(&(_, _, min, max, lengths)) = listed else {
         return Err(unknown(dialect, Part::Cipher, matches!(encrypt, Encrypt::Other(254..))));
     };
-    // What lies between the bounds must be a key length too: AES has three, with or without a nonce.
-    if (min..=max).contains(&bits) && (bits - min).is_multiple_of(step) {
-        return Ok(());
-    }
-    let lengths: Vec<u16> = match step {
-        8 => vec![min, max],
-        _ => (min..=max).step_by(usize::from(step)).collect(),
+    let range = [min, max];
+    let (fits, allowed) = match lengths {
+        Lengths::Listed => ((min..=max).contains(&bits) && bits.is_multiple_of(8), &range[..]),
+        Lengths::Each(each) => (each.contains(&bits), each),
     };
-    Err(key_length(Part::Cipher, encrypt.name(), &lengths, bits))
+    if fits { Ok(()) } else { Err(key_length(Part::Cipher, encrypt.name(), allowed, bits)) }
 }
 
 /// Two lengths are the ends of a range, more are those that there are.

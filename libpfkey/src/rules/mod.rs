@@ -15,14 +15,21 @@ use nix::errno::Errno;
 use crate::dialect::Dialect;
 use crate::num::{
     DIR_OUT, ExtensionType, IPPROTO_AH, IPPROTO_ESP, IPPROTO_IPCOMP, LEVEL_UNIQUE, LEVEL_USE, MODE_ANY, MODE_TUNNEL,
-    MessageType, POLICY_BYPASS, POLICY_IPSEC, SaType,
+    MessageType, POLICY_BYPASS, POLICY_IPSEC, SaFlags, SaType,
 };
-use crate::wire::{Address, Extension, Header, Message, Policy, Request, SockAddr};
+use crate::wire::{Address, Extension, Header, Message, Policy, Request, Sa, SockAddr};
 
 pub use names::{Created, Pair, SaName, Selector, without_port};
 
 /// Largest CPI: it has 16 bits (RFC 3173 section 2.1).
 const CPI_MAX: u32 = 0xffff;
+const WIDE_CPI: &str = "the CPI of ipcomp has 16 bits: no packet can carry this one";
+
+/// Largest of the reserved SPIs (RFC 4302 and 4303 section 2).
+const SPI_RESERVED_MAX: u32 = 255;
+
+/// The SPI of every TCP-MD5 SA of the BSDs.
+const TCP_SPI: u32 = 0x1000;
 
 /// A request that a kernel refuses.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -95,7 +102,7 @@ pub fn check(request: &Message<'_>, netlink: bool) -> Result<(), Refused> {
         M::SpdAdd | M::SpdUpdate | M::SpdSetIdx => {
             selector(request)?;
             let Some(asked) = request.policy() else { return Ok(()) };
-            policy(dialect, asked)?;
+            policy(dialect, request.header.message_type, asked)?;
             match request.source().and_then(|source| source.sockaddr.ip()) {
                 Some(source) if !netlink => family_change(dialect, source, asked),
                 _ => Ok(()),
@@ -155,7 +162,23 @@ pub(crate) fn association(request: &Message<'_>, netlink: bool) -> Result<(), Re
     if dialect == Dialect::FreeBsd && request.header.message_type == MessageType::Update && !has_key {
         return Ok(());
     }
+    if dialect != Dialect::Linux {
+        bsd_spi(request.header.sa_type, sa)?;
+    }
     algorithms::check(request, sa, netlink)
+}
+
+/// The SPIs that the BSDs take for an SA.
+fn bsd_spi(sa_type: SaType, sa: &Sa) -> Result<(), Refused> {
+    let refused = |reason| Err(Refused::new(Errno::EINVAL, Part::Spi, reason));
+    match sa_type {
+        SaType::Ah | SaType::Esp if sa.spi <= SPI_RESERVED_MAX => {
+            refused("SPIs up to 255 are reserved (RFC 4303): write 256 or more")
+        }
+        SaType::TcpSignature if sa.spi != TCP_SPI => refused("the SPI of tcp is 0x1000, whatever the addresses"),
+        SaType::IpComp if sa.spi > CPI_MAX && !sa.flags.contains(SaFlags::RAWCPI) => refused(WIDE_CPI),
+        _ => Ok(()),
+    }
 }
 
 /// A CPI of more than 16 bits: netlink refuses it, PF_KEY makes an SA of it that no packet can name.
@@ -164,7 +187,7 @@ fn cpi(request: &Message<'_>, netlink: bool) -> Result<(), Refused> {
     if request.abi.dialect != Dialect::Linux || !is_wide {
         return Ok(());
     }
-    let refused = Refused::new(Errno::EINVAL, Part::Spi, "the CPI of ipcomp has 16 bits: no packet can carry this one");
+    let refused = Refused::new(Errno::EINVAL, Part::Spi, WIDE_CPI);
     Err(if netlink { refused } else { Refused { versions: Some("NETLINK_XFRM refuses it"), ..refused } })
 }
 
@@ -210,8 +233,8 @@ pub(crate) fn is_valid(address: &Address) -> bool {
     address.prefix <= address.sockaddr.full_prefix() && matches!(address.sockaddr, SockAddr::Inet(_))
 }
 
-/// What is to be done with packets.
-pub(crate) fn policy(dialect: Dialect, policy: &Policy) -> Result<(), Refused> {
+/// What is to be done with packets, by a message of this type.
+pub(crate) fn policy(dialect: Dialect, message_type: MessageType, policy: &Policy) -> Result<(), Refused> {
     let refused = |errno, reason: Cow<'static, str>| Err(Refused::new(errno, Part::Policy, reason));
     if policy.kind > POLICY_IPSEC {
         let word = if policy.kind == POLICY_BYPASS { "bypass" } else { "entrust" };
@@ -221,7 +244,12 @@ pub(crate) fn policy(dialect: Dialect, policy: &Policy) -> Result<(), Refused> {
     if policy.kind != POLICY_IPSEC {
         return Ok(());
     }
-    if policy.requests.is_empty() && matches!(dialect, Dialect::FreeBsd | Dialect::Darwin) {
+    let may_be_empty = match dialect {
+        Dialect::Linux => true,
+        Dialect::NetBsd => message_type == MessageType::SpdSetIdx,
+        Dialect::FreeBsd | Dialect::Darwin => false,
+    };
+    if policy.requests.is_empty() && !may_be_empty {
         return refused(Errno::EINVAL, "ipsec needs a step, as esp/transport//require".into());
     }
     let (most, errno) = match dialect {
@@ -287,132 +315,4 @@ pub fn family_change(dialect: Dialect, source: IpAddr, policy: &Policy) -> Resul
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::num::{DIR_IN, Encrypt, LEVEL_REQUIRE, MODE_TRANSPORT, POLICY_NONE, SaState};
-    use crate::wire::{Key, Lifetime, Sa};
-    use crate::{Abi, SaFlags};
-
-    fn host(address: &str) -> Address {
-        Address::host(SockAddr::Inet(format!("{address}:0").parse().unwrap()))
-    }
-
-    fn message(dialect: Dialect, kind: MessageType, sa_type: SaType, extensions: Vec<Extension<'_>>) -> Message<'_> {
-        let mut extensions = extensions;
-        extensions.push(Extension::Address(ExtensionType::AddressSrc, host("192.0.2.1")));
-        extensions.push(Extension::Address(ExtensionType::AddressDst, host("192.0.2.2")));
-        Message { abi: Abi::of(dialect), header: Header::new(kind, sa_type), extensions }
-    }
-
-    fn sa(encrypt: u8) -> Extension<'static> {
-        let (spi, state, flags) = (0x1001, SaState::Mature, SaFlags::empty());
-        Extension::Sa(Sa { spi, replay: 0, state, auth: 0, encrypt, flags })
-    }
-
-    /// The part that is refused, and the errno.
-    fn refusal(request: &Message<'_>) -> Option<(Part, i32)> {
-        check(request, false).err().map(|refused| (refused.part, refused.errno()))
-    }
-
-    #[test]
-    fn lengths_of_keys() {
-        let key = [7; 36];
-        for dialect in Dialect::ALL {
-            let aes = Encrypt::AesCbc.number(dialect).unwrap();
-            let refused = |octets: usize| {
-                let key = Extension::Key(ExtensionType::KeyEncrypt, Key::new(&key[..octets]).unwrap());
-                refusal(&message(dialect, MessageType::Add, SaType::Esp, vec![sa(aes), key]))
-            };
-            for octets in 0..=36 {
-                let expected = (![16, 24, 32].contains(&octets)).then_some((Part::Cipher, libc::EINVAL));
-                assert_eq!(refused(octets), expected, "{dialect} {octets}");
-            }
-        }
-    }
-
-    #[test]
-    fn one_limit_alone() {
-        let key = Extension::Key(ExtensionType::KeyEncrypt, Key::new(&[]).unwrap());
-        for dialect in Dialect::ALL {
-            let null = Encrypt::Null.number(dialect).unwrap();
-            let limit = |kind| Extension::Lifetime(kind, Lifetime { addtime: 9, ..Lifetime::default() });
-            let (hard, soft) = (limit(ExtensionType::LifetimeHard), limit(ExtensionType::LifetimeSoft));
-            let refused = |limits: &[&Extension<'static>]| {
-                let mut extensions = vec![sa(null), key.clone()];
-                extensions.extend(limits.iter().map(|limit| (*limit).clone()));
-                refusal(&message(dialect, MessageType::Add, SaType::Esp, extensions))
-            };
-            let alone = Some((Part::Lifetimes, libc::EINVAL));
-            let seen = [refused(&[]), refused(&[&hard, &soft]), refused(&[&hard]), refused(&[&soft])];
-            assert_eq!(seen, [None, None, alone, alone], "{dialect}");
-        }
-    }
-
-    #[test]
-    fn steps_of_a_policy() {
-        let transport =
-            Request { proto: IPPROTO_ESP, mode: MODE_TRANSPORT, level: LEVEL_REQUIRE, reqid: 0, endpoints: None };
-        let ends = (host("192.0.2.1").sockaddr, host("192.0.2.2").sockaddr);
-        let tunnel = Request { mode: MODE_TUNNEL, level: LEVEL_USE, endpoints: Some(ends), ..transport };
-        let of = |kind, direction, requests: Vec<Request>| Policy {
-            kind,
-            direction,
-            scope: 0,
-            id: 0,
-            priority: 0,
-            requests,
-        };
-        let refused = |dialect, kind, direction, requests: &[Request]| {
-            policy(dialect, &of(kind, direction, requests.to_vec())).err()
-        };
-        for (dialect, most, errno) in
-            [(Dialect::Linux, 6, libc::ELOOP), (Dialect::FreeBsd, 4, libc::EINVAL), (Dialect::NetBsd, 64, 0)]
-        {
-            assert_eq!(refused(dialect, POLICY_IPSEC, DIR_IN, &vec![transport; most]), None);
-            let seen = refused(dialect, POLICY_IPSEC, DIR_IN, &vec![transport; most + 1]);
-            assert_eq!(seen.map_or(0, |refused| refused.errno()), errno, "{dialect}");
-            assert_eq!(refused(dialect, POLICY_NONE, DIR_IN, &[]), None);
-            assert_eq!(refused(dialect, POLICY_BYPASS, DIR_OUT, &[]).map(|refused| refused.part), Some(Part::Policy));
-        }
-        let optional = refused(Dialect::Linux, POLICY_IPSEC, DIR_OUT, &[transport, tunnel]).unwrap();
-        assert_eq!((optional.part, optional.versions.is_some()), (Part::Step(1), true));
-        assert_eq!(refused(Dialect::Linux, POLICY_IPSEC, DIR_IN, &[tunnel]), None);
-        assert_eq!(refused(Dialect::NetBsd, POLICY_IPSEC, DIR_OUT, &[tunnel]), None);
-        let required = Request { level: LEVEL_REQUIRE, ..tunnel };
-        assert_eq!(refused(Dialect::Linux, POLICY_IPSEC, DIR_OUT, &[required]), None);
-    }
-
-    #[test]
-    fn transport_behind_a_tunnel_of_the_other_family() {
-        let transport =
-            Request { proto: IPPROTO_ESP, mode: MODE_TRANSPORT, level: LEVEL_REQUIRE, reqid: 0, endpoints: None };
-        let tunnel = |a: &str, b: &str| Request {
-            mode: MODE_TUNNEL,
-            endpoints: Some((host(a).sockaddr, host(b).sockaddr)),
-            ..transport
-        };
-        let (v4, v6) = (tunnel("192.0.2.1", "192.0.2.2"), tunnel("[2001:db8::1]", "[2001:db8::2]"));
-        let refused = |dialect, source: &str, requests: &[Request]| {
-            let requests = requests.to_vec();
-            let policy = Policy { kind: POLICY_IPSEC, direction: DIR_IN, scope: 0, id: 0, priority: 0, requests };
-            family_change(dialect, source.parse().unwrap(), &policy).err().map(|refused| refused.part)
-        };
-        let inner = ["10.1.0.1", "2001:db8:1::1"];
-        for (same, other, source) in [(v4, v6, inner[0]), (v6, v4, inner[1])] {
-            let linux = |requests: &[Request]| refused(Dialect::Linux, source, requests);
-            assert_eq!(linux(&[other, transport]), Some(Part::Step(1)));
-            assert_eq!(linux(&[transport, other, transport, transport]), Some(Part::Step(2)));
-            for fine in [&[other][..], &[transport, other], &[same, transport], &[other, same, transport]] {
-                assert_eq!(linux(fine), None);
-            }
-            assert_eq!(refused(Dialect::NetBsd, source, &[other, transport]), None);
-        }
-        let requests = vec![v6, transport];
-        let policy = Policy { kind: POLICY_IPSEC, direction: DIR_IN, scope: 0, id: 0, priority: 0, requests };
-        let request = message(Dialect::Linux, MessageType::SpdAdd, SaType::Unspec, vec![Extension::Policy(policy)]);
-        let text =
-            "PF_KEY of Linux cannot carry a transport step behind an IPv6 tunnel for IPv4 packets: backend xfrm can";
-        assert_eq!(check(&request, false).unwrap_err().to_string(), text);
-        assert_eq!(check(&request, true), Ok(()));
-    }
-}
+mod tests;

@@ -6,6 +6,7 @@ use libpfkey::num::{
     DIR_FWD, DIR_IN, DIR_OUT, LEVEL_DEFAULT, LEVEL_REQUIRE, LEVEL_UNIQUE, LEVEL_USE, MODE_TRANSPORT, MODE_TUNNEL,
     POLICY_BYPASS, POLICY_DISCARD, POLICY_IPSEC, POLICY_NONE, ULPROTO_ANY,
 };
+use libpfkey::policy::PRIORITY_DEFAULT;
 use libpfkey::request::SpdRequest;
 use libpfkey::rules;
 use libpfkey::wire::{self, Address, Request, SockAddr};
@@ -108,7 +109,7 @@ pub(super) fn to_request(target: Target, policy: &Policy) -> Result<Option<SpdRe
         Action::Pass => (POLICY_NONE, Vec::new()),
         Action::Protect(templates) => (POLICY_IPSEC, templates.iter().map(step).collect::<Result<_, _>>()?),
     };
-    let priority = if dialect.has_priority() { policy.priority } else { 0 };
+    let priority = priority_in(dialect, policy.priority);
     let Some(mut request) = request(dialect, policy.direction, &policy.selector) else { return Ok(None) };
     request.policy = wire::Policy { kind, priority, requests, ..request.policy };
     if !target.has_xfrm {
@@ -116,6 +117,15 @@ pub(super) fn to_request(target: Target, policy: &Policy) -> Result<Option<SpdRe
         rules::family_change(dialect, source, &request.policy).map_err(|error| refused(error.to_string()))?;
     }
     Ok(Some(request))
+}
+
+/// The priority that a kernel is told: where the engine chose none, the one of a policy that setkey adds without one.
+pub(super) fn priority_in(dialect: Dialect, priority: u32) -> u32 {
+    match priority {
+        _ if !dialect.has_priority() => 0,
+        PRIORITY_DEFAULT => dialect.default_priority(),
+        chosen => chosen,
+    }
 }
 
 /// A policy as SPDDELETE names it; none if the kernel has no policies of its direction.

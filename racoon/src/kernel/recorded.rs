@@ -196,7 +196,7 @@ impl Door {
         let log = self.state.as_ref()?;
         let (key, action) = entry_of(policy)?;
         let listed = log.state().policies.get(&key).cloned();
-        let priority = if self.requests.abi().dialect.has_priority() { policy.priority } else { 0 };
+        let priority = policy::priority_in(self.requests.abi().dialect, policy.priority);
         let requested = since_1970();
         self.record(Record::PolicyRequest(PolicyEntry { key, action, priority, requested, confirmed: None }));
         listed

@@ -9,7 +9,7 @@ use ipsec_conf::{plainrsa, policy, psk};
 use libpfkey::backend::{Backend, MESSAGE_MAX, Memory};
 use libpfkey::dump::{self, Options};
 use libpfkey::num::{MANUAL_REQID_MAX, PF_KEY_V2};
-use libpfkey::wire::{Policy, peek_header};
+use libpfkey::wire::{HEADER_LEN, Policy, peek_header};
 use libpfkey::{Abi, ByteOrder, Dialect, Message, MessageType};
 use zeroize::Zeroizing;
 
@@ -112,7 +112,8 @@ pub fn policy_text(bytes: &[u8]) {
         assert_eq!(again, policy);
         let dumped = policy.to_text(abi.dialect, " ", true).expect("what was lowered has a text");
         let has_own_text = typed.action.is_some()
-            && (policy.priority != 0 || !abi.dialect.has_priority())
+            // Text has priorities of Linux only, and no word for 0.
+            && (policy.priority != 0) == (abi.dialect == Dialect::Linux)
             && policy.requests.iter().all(|request| request.reqid <= MANUAL_REQID_MAX);
         if has_own_text {
             let typed = policy::parse(&dumped).unwrap_or_else(|error| panic!("{dumped}: {error}"));
@@ -208,7 +209,10 @@ pub fn memory_engine(bytes: &[u8]) {
 
 fn one_answer(abi: Abi, answer: &[u8]) {
     let header = peek_header(abi, answer).expect("an answer has a header");
-    assert_eq!(usize::from(header.words) * 8, answer.len());
+    let length = usize::from(header.words) * 8;
+    // The BSDs count the header around another message twice.
+    let wraps = header.message_type == MessageType::Promisc && answer.len() > HEADER_LEN;
+    assert_eq!(length, answer.len() + if wraps { HEADER_LEN } else { 0 });
     // A refused request comes back as it was; in a message of type promisc stands another message.
     if header.errno == 0 && header.message_type != MessageType::Promisc {
         Message::parse(abi, answer).expect("an answer is a message");

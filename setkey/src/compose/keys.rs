@@ -76,12 +76,17 @@ impl Material {
         let missing = || not_supported(statement, at, name, target.dialect());
         self.encrypt = meaning.number(target.dialect()).ok_or_else(missing)?;
         let key = word.key.as_ref().map(ipsec_conf::setkey::Key::bytes).unwrap_or_default();
-        let allowed =
-            match meaning.aead_key_bits().filter(|_| target.private || lists(target.supported, self.encrypt)) {
-                Some(bits) => Allowed::Each(bits),
-                None => Allowed::listed(target.supported, ExtensionType::SupportedEncrypt, self.encrypt)
-                    .ok_or_else(missing)?,
-            };
+        let known = match target.dialect() {
+            // Its list may count the nonce or not.
+            Dialect::FreeBsd if meaning == Encrypt::AesCtr => Encrypt::AesGcm16.aead_key_bits(),
+            _ => meaning.aead_key_bits(),
+        };
+        let allowed = match known.filter(|_| target.private || lists(target.supported, self.encrypt)) {
+            Some(bits) => Allowed::Each(bits),
+            None => {
+                Allowed::listed(target.supported, ExtensionType::SupportedEncrypt, self.encrypt).ok_or_else(missing)?
+            }
+        };
         // KAME kernels list the null cipher with a range; it takes no key.
         if meaning != Encrypt::Null {
             allowed.check(name, key.len()).map_err(|text| statement.error_at(at, text))?;

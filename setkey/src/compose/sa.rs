@@ -73,6 +73,10 @@ pub(crate) fn plan_sa(
     if message_type == MessageType::Delete && (sources.len() > 1 || destinations.len() > 1) {
         return Err(statement.error_at_end(sa.source.host.offset, "multiple address specified").into());
     }
+    if target.dialect() == Dialect::NetBsd && u16::try_from(sa.reqid).is_err() {
+        let text = format!("reqid {} not in 0 to 65535: NetBSD has 16 bits for it", sa.reqid);
+        return Err(statement.error_at_end(0, text).into());
+    }
     let pairs = pairs(&sources, &destinations)?;
     let (replay, replay_packets) = plan_replay(statement, sa, target)?;
     let private = Private::new(message_type, statement, sa, material.icv_bits, target)?;

@@ -7,8 +7,8 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use libpfkey::num::{
-    DIR_FWD, DIR_IN, DIR_OUT, LEVEL_REQUIRE, LEVEL_UNIQUE, LEVEL_USE, MANUAL_REQID_MAX, MODE_ANY, MODE_TRANSPORT,
-    MODE_TUNNEL, POLICY_BYPASS, POLICY_ENTRUST, POLICY_IPSEC, POLICY_NONE, ULPROTO_ANY,
+    DIR_FWD, DIR_IN, DIR_OUT, Encrypt, LEVEL_REQUIRE, LEVEL_UNIQUE, LEVEL_USE, MANUAL_REQID_MAX, MODE_ANY,
+    MODE_TRANSPORT, MODE_TUNNEL, POLICY_BYPASS, POLICY_ENTRUST, POLICY_IPSEC, POLICY_NONE, ULPROTO_ANY,
 };
 use libpfkey::rules::{self, Selector, without_port};
 use libpfkey::wire::{Lifetime, Policy, Request, SecurityContext, SockAddr};
@@ -96,17 +96,19 @@ pub(super) fn of_sa(message: &Message<'_>) -> Option<(SaName, SaFacts)> {
     let linux = dialect == Dialect::Linux;
     let sa = message.sa()?;
     let sa2 = message.sa2().copied().unwrap_or_default();
+    let sa_type = message.header.sa_type;
     let key = |kind| message.key(kind).filter(|key| key.bits != 0).map_or_else(Vec::new, |key| key.bytes.to_vec());
     let kept = if linux {
         SaFlags::NOECN | SaFlags::DECAP_DSCP | SaFlags::NOPMTUDISC
     } else {
         SaFlags::from_bits_retain(0xfff)
     };
+    let is_aead = sa_type == SaType::Esp && Encrypt::from_number(dialect, sa.encrypt).is_aead();
     let encapsulation = message.natt_type().filter(|kind| *kind != 0);
     let port = |kind| encapsulation.and_then(|_| message.natt_port(kind)).unwrap_or(0);
     let proxy = message.address(ExtensionType::AddressProxy).filter(|proxy| proxy.prefix != 0);
     let facts = SaFacts {
-        sa_type: message.header.sa_type,
+        sa_type,
         source: without_port(dialect, &message.source()?.sockaddr)?,
         destination: without_port(dialect, &message.destination()?.sockaddr)?,
         spi: sa.spi,
@@ -116,7 +118,11 @@ pub(super) fn of_sa(message: &Message<'_>) -> Option<(SaName, SaFacts)> {
             reqid: sa2.reqid,
             window: window(message),
             flags: sa.flags & kept,
-            auth: (sa.auth, message.words(ExtensionType::XfrmAuthTrunc).map(|[bits, _]| bits)),
+            // The BSDs put one of their own beside a cipher that authenticates.
+            auth: (
+                if is_aead && !linux { 0 } else { sa.auth },
+                message.words(ExtensionType::XfrmAuthTrunc).map(|[bits, _]| bits),
+            ),
             encrypt: sa.encrypt,
             auth_key: key(ExtensionType::KeyAuth).into(),
             encrypt_key: key(ExtensionType::KeyEncrypt).into(),

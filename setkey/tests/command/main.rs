@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod boot;
+mod bsd;
 mod check;
 mod databases;
 mod json;

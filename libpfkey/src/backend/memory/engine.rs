@@ -272,12 +272,12 @@ fn compose(abi: Abi, header: &Header, reply: &[Extension<'_>]) -> Result<Zeroizi
     Ok(bytes)
 }
 
-/// A message behind a header of its own, whose length covers both.
+/// A message behind a header of its own. Its length covers both, and the header a second time: so the BSDs send it.
 fn wrap(abi: Abi, message: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let header = Header::new(MessageType::Promisc, SaType::Unspec);
     let mut bytes = compose(abi, &header, &[]).ok()?;
     bytes.extend_from_slice(message);
-    let words = u16::try_from(bytes.len() / 8).ok()?;
+    let words = u16::try_from((bytes.len() + HEADER_LEN) / 8).ok()?;
     replace_header(abi, &mut bytes, &Header { words, ..header }).ok()?;
     Some(bytes)
 }

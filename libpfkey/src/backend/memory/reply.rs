@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::sad::Association;
 use super::spd::StoredPolicy;
 use crate::dialect::Dialect;
-use crate::num::{ExtensionType, POLICY_IPSEC, POLICY_NONE, SaState, ULPROTO_ANY};
+use crate::num::{ExtensionType, POLICY_IPSEC, POLICY_NONE, SCOPE_GLOBAL, SaState, ULPROTO_ANY};
 use crate::wire::{Address, Extension, Lifetime, Policy, Sa2, SockAddr};
 
 /// Which limits of an SA a Linux message shows.
@@ -128,8 +128,11 @@ pub(super) fn policy(dialect: Dialect, stored: &StoredPolicy) -> Vec<Extension<'
             reply.extend([hard(stored.hard), soft, current, Extension::Policy(linux_policy(&stored.policy))]);
             reply.extend(stored.label.as_ref().map(|label| Extension::SecurityContext(label.as_context())));
         }
-        Dialect::FreeBsd if stored.hard.is_some_and(|hard| hard.addtime != 0 || hard.usetime != 0) => {
-            reply.extend([Extension::Policy(stored.policy.clone()), current, hard(stored.hard)]);
+        Dialect::FreeBsd => {
+            reply.push(Extension::Policy(Policy { scope: SCOPE_GLOBAL, ..stored.policy.clone() }));
+            if stored.hard.is_some_and(|hard| hard.addtime != 0 || hard.usetime != 0) {
+                reply.extend([current, hard(stored.hard)]);
+            }
         }
         _ => reply.push(Extension::Policy(stored.policy.clone())),
     }

@@ -11,7 +11,7 @@ use super::spd::{Selector, StoredPolicy};
 use crate::dialect::Dialect;
 use crate::num::{
     DIR_FWD, DIR_IN, DIR_OUT, ExtensionType, LEVEL_REQUIRE, LEVEL_UNIQUE, LEVEL_USE, MANUAL_REQID_MAX, MODE_TUNNEL,
-    MessageType, POLICY_IPSEC,
+    MessageType, POLICY_IPSEC, SCOPE_GLOBAL,
 };
 use crate::rules;
 use crate::wire::{Address, Extension, Header, Lifetime, Message, Policy, Request};
@@ -25,7 +25,7 @@ impl Engine {
     pub(super) fn spdadd(&mut self, request: &Message<'_>) -> Outcome {
         let (source, destination, asked) = self.selector_parts(request)?;
         let selector = Selector::new(self.abi.dialect, asked.direction, &source, &destination).ok_or(Errno::EINVAL)?;
-        rules::policy(self.abi.dialect, asked)?;
+        rules::policy(self.abi.dialect, request.header.message_type, asked)?;
         let old = self.spd.find(&selector);
         let is_update = request.header.message_type == MessageType::SpdUpdate;
         if old.is_some() && !is_update {
@@ -114,7 +114,10 @@ impl Engine {
 
     pub(super) fn spddump(&mut self, from: u64, request: &Message<'_>) -> Outcome {
         let ages = self.spd.dump();
-        if ages.is_empty() {
+        // FreeBSD takes the SA type for a mask of scopes; policies that came through PF_KEY are global.
+        let scope = request.header.sa_type.number(self.abi.dialect).unwrap_or(0);
+        let is_elsewhere = self.abi.dialect == Dialect::FreeBsd && scope != 0 && scope & SCOPE_GLOBAL == 0;
+        if ages.is_empty() || is_elsewhere {
             return Err(Errno::ENOENT);
         }
         for (index, age) in ages.iter().enumerate() {

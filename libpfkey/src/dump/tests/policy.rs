@@ -136,6 +136,38 @@ fn priorities_and_types() {
 }
 
 #[test]
+fn policies_of_freebsd() {
+    let shown = |scope, priority| {
+        let selector = selector(("10.1.1.1:0", 32), ("10.20.1.1:0", 32), 255);
+        let policy = Policy { scope, ..policy(2, priority, vec![request(50, 1, 0)]) };
+        text(&Message { abi: FREEBSD, ..entry(selector, policy) }, false)
+    };
+    expect![[r#"
+        10.1.1.1[any] 10.20.1.1[any] any
+        	out ipsec
+        	esp/transport//use
+        	spid=17 seq=3 pid=77 scope=global
+        	refcnt=1
+    "#]]
+    .assert_eq(&shown(1, 0));
+    assert_eq!(shown(1, 0x4000_0000), shown(1, 0), "its priority is not a part of the text");
+    assert!(shown(2, u32::MAX).contains(" pid=77 scope=ifnet ifname=#4294967295\n"), "{}", shown(2, u32::MAX));
+    assert!(shown(4, 0).contains(" pid=77 scope=pcb\n"), "{}", shown(4, 0));
+    // Before 11.1 there were no scopes.
+    assert!(shown(0, 0).contains(" pid=77\n"), "{}", shown(0, 0));
+}
+
+#[test]
+fn protocols_of_netbsd() {
+    let netbsd = Abi { dialect: Dialect::NetBsd, ..LINUX };
+    for (proto, name) in [(4, "4(ipv4)"), (255, "255(reserved)"), (6, "6(tcp)"), (253, "253")] {
+        let selector = selector(("10.0.0.1:0", 32), ("10.0.0.2:0", 32), proto);
+        let text = text(&Message { abi: netbsd, ..entry(selector, policy(1, 0, vec![])) }, false);
+        assert!(text.starts_with(&format!("10.0.0.1[any] 10.0.0.2[any] {name}\n\tout none\n")), "{text}");
+    }
+}
+
+#[test]
 fn socket_policies() {
     let direction = |id, direction| {
         let policy = Policy { id, direction, ..policy(4, 0, vec![]) };

@@ -101,7 +101,7 @@ fn policies() {
         sadb_msg{ version=2 type=3 errno=0 satype=3
           len=10 reserved=1 seq=3 pid=77
         sadb_ext{ len=8 type=18 }
-        sadb_x_policy{ type=2 dir=2 id=ab }
+        sadb_x_policy{ type=2 dir=2 flags=0x00 id=ab }
          { len=40 proto=50 mode=2 level=3 reqid=16385
         sockaddr{ len=16 family=2 port=0
          0a000001  }

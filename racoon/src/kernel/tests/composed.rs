@@ -287,7 +287,7 @@ fn policies_there_and_back() {
     for target in targets() {
         let dialect = target.abi.dialect;
         for (direction, action) in [Direction::In, Direction::Out, Direction::Forward].into_iter().zip(&actions) {
-            let priority = if dialect.has_priority() { 0x8000_0000 } else { 0 };
+            let priority = dialect.default_priority();
             let whole = Policy { index: 0, direction, selector, action: action.clone(), priority };
             let Some(spd) = policy::to_request(target, &whole).unwrap() else {
                 assert!(direction == Direction::Forward && dialect != Dialect::Linux);
@@ -296,7 +296,10 @@ fn policies_there_and_back() {
             let mut bytes = Vec::new();
             request::spdupdate(origin(target), &spd, &mut bytes).unwrap();
             let message = Message::parse(target.abi, &bytes).unwrap();
-            assert_eq!(policy::from_message(&message), Ok(Some(whole)));
+            assert_eq!(policy::from_message(&message), Ok(Some(whole.clone())));
+            // What the engine gives to policies of its own is the default of each kernel.
+            let own = policy::to_request(target, &Policy { priority: 0x8000_0000, ..whole }).unwrap().unwrap();
+            assert_eq!(own.policy.priority, priority, "{dialect}");
             // And by name.
             let spd = policy::request(dialect, direction, &selector).unwrap();
             request::spddelete(origin(target), &spd, &mut bytes).unwrap();

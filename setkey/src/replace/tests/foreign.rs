@@ -15,7 +15,7 @@ const OTHERS: &str = "
 
 /// racoon's list. It says that the policy in, which an administrator has replaced, is racoon's with level require.
 fn list(dialect: Dialect, policy: u32) -> String {
-    let priority = if dialect.has_priority() { 0x8000_0000_u32 } else { 0 };
+    let priority = dialect.default_priority();
     let time = 1_764_444_444;
     format!(
         "racoon-kernel-state 1 boot=a namespace=1

@@ -244,7 +244,8 @@ fn register_lists() {
     let mut lab = Lab::new(Dialect::NetBsd);
     let request = lab.bare(M::Register, SaType::Esp);
     let answer = lab.ask(&request).remove(0);
-    assert_eq!(answer.len(), 176);
+    // Three of the hashes were not in the list of the kernel that the others are of.
+    assert_eq!(answer.len(), 176 + 3 * 8);
     let expected = "  14 000000000200800080000000";
     assert!(show(&answer).contains(expected), "{}", show(&answer));
     assert!(show(&answer).contains("  15 0000000002084000400000000308c000c000000006082800800000000708280"), "ciphers");
