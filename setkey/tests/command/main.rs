@@ -7,6 +7,7 @@ mod bsd;
 mod check;
 mod databases;
 mod json;
+mod manual;
 mod messages;
 mod options;
 mod program;
