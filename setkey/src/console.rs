@@ -24,6 +24,8 @@ pub(crate) struct Console {
     errors: Errors,
     /// People read standard error: source lines and hints follow messages.
     explains: bool,
+    /// Lines are typed and edited at a terminal: a message has a line of its own, and the hint follows.
+    edited: bool,
     /// A statement failed.
     failed: bool,
 }
@@ -44,6 +46,7 @@ impl Console {
             errors: Errors(Box::new(io::stderr())),
             out: BufWriter::with_capacity(64 << 10, io::stdout()),
             explains: io::stderr().is_terminal(),
+            edited: false,
             failed: false,
         }
     }
@@ -83,6 +86,11 @@ impl Console {
         self.flush();
         let line = [line.as_ref(), b"\n"].concat();
         let _ = self.errors.0.write_all(&line);
+    }
+
+    /// From now on messages stand between lines that are edited.
+    pub(crate) fn stand_between_edited_lines(&mut self) {
+        self.edited = true;
     }
 
     /// Names the script that messages are about from now on.
@@ -156,6 +164,10 @@ impl Console {
             Source::File(file) => {
                 let place = format!("setkey: {file},{}: ", error.line);
                 self.complain([place.as_bytes(), &text].concat());
+            }
+            Source::Unnamed if self.edited => {
+                let hint = error.hint.as_deref().map(|hint| format!("\n  {hint}")).unwrap_or_default();
+                self.print([&text[..], hint.as_bytes(), b"\n"].concat());
             }
             // No newline, as it always was.
             Source::Unnamed => self.print(text),

@@ -15,6 +15,7 @@ mod run;
 mod script;
 mod session;
 mod sys;
+mod terminal;
 mod validate;
 mod view;
 

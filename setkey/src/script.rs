@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::compose::Refusal;
 use crate::session::{Flow, Session};
+use crate::terminal::Editor;
 
 /// Bytes of a file read at once; more than the standard library's own buffer for standard input, which is passed by
 /// then, so that no key stays in it.
@@ -36,22 +37,33 @@ pub(crate) fn run_file(session: &mut Session, file: &mut dyn Read, name: &str) -
 }
 
 /// Runs standard input (`-c`): errors are told, and reading goes on. Text without a `;` at the end is dropped, as it always
-/// was; where `strict` (`-e`), that is a failure.
+/// was, and that is told; where `strict` (`-e`), it is a failure.
 pub(crate) fn run_stdin(session: &mut Session, strict: bool) -> ExitCode {
     let mut splitter = Splitter::interactive();
-    let mut end = feed_all(session, &mut splitter, &mut io::stdin(), "stdin", Stop::AtIllegalCharacters);
-    if strict && end == End::Open {
-        end = splitter.finish().map_or(End::Done, |raw| unfinished(session, raw));
+    let mut input: Box<dyn Read> = match Editor::of_terminal() {
+        Some(editor) => {
+            session.view.console.stand_between_edited_lines();
+            Box::new(editor)
+        }
+        None => Box::new(io::stdin()),
+    };
+    let mut end = feed_all(session, &mut splitter, &mut *input, "stdin", Stop::AtIllegalCharacters);
+    if end == End::Open {
+        end = splitter.finish().map_or(End::Done, |raw| unfinished(session, raw, strict));
     }
     done(session, end)
 }
 
 /// The rest of standard input, which lacks its `;`.
-fn unfinished(session: &mut Session, raw: RawStatement<'_>) -> End {
+fn unfinished(session: &mut Session, raw: RawStatement<'_>, strict: bool) -> End {
     session.finish();
-    let line = raw.first_line;
-    session.view.console.system(&format!("stdin,{line}: the last statement lacks its `;', so it was not run"));
-    End::Failed
+    let text = format!("stdin,{}: the last statement lacks its `;', so it was not run", raw.first_line);
+    if strict {
+        session.view.console.system(&text);
+        return End::Failed;
+    }
+    session.view.console.note(&text);
+    End::Done
 }
 
 /// Carries out all that `input` has. [`End::Open`] is its end.

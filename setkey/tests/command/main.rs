@@ -16,3 +16,4 @@ mod script;
 mod secrets;
 mod server;
 mod stdin;
+mod terminal;
