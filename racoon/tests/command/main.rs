@@ -4,6 +4,7 @@
 
 mod compare;
 mod good;
+mod manual;
 mod options;
 mod private;
 mod readme;

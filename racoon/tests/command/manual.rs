@@ -1,0 +1,75 @@
+//! The commands in racoon(8) and racoonctl(8) are understood, and racoon(8) has the options that `racoon -h` prints.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use crate::Site;
+
+const RACOON: &str = include_str!("../../../man/racoon.8");
+const RACOONCTL: &str = include_str!("../../../man/racoonctl.8");
+
+/// The commands of a page's section EXAMPLES, without the shell's prompt, in words.
+fn commands(page: &'static str) -> Vec<Vec<&'static str>> {
+    let (_, text) = page.split_once("\n.Sh EXAMPLES\n").unwrap();
+    let lines = text.split("\n.Sh ").next().unwrap().lines();
+    let lines = lines.map(|line| line.strip_prefix(".Dl ").unwrap_or(line));
+    let commands = lines.filter_map(|line| line.strip_prefix("# ").or_else(|| line.strip_prefix("$ ")));
+    commands.map(|command| command.split(' ').collect()).collect()
+}
+
+fn run(program: &str, arguments: &[&str], site: &Site) -> (Option<i32>, String) {
+    let output = Command::new(program).args(arguments).current_dir(site.path("")).output().unwrap();
+    (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+}
+
+#[test]
+fn commands_are_understood() {
+    let site = Site::new();
+    site.write("racoon.conf.new", "log info;\n").write("racoon.conf", "log debug;\n");
+    let mut seen = BTreeSet::new();
+    for words in [commands(RACOON), commands(RACOONCTL)].concat() {
+        let conf = site.path("racoon.conf").display().to_string();
+        let arguments = words[1..].iter().map(|word| if *word == "/etc/racoon/racoon.conf" { &conf } else { *word });
+        let arguments: Vec<&str> = arguments.collect();
+        match words[0] {
+            // A daemon would stay; `-t` takes the place of that, and its options stay options.
+            "racoon" => {
+                let (code, said) = run(env!("CARGO_BIN_EXE_racoon"), &[&["-t"], arguments.as_slice()].concat(), &site);
+                assert_eq!(code, Some(0), "{words:?}: {said}");
+            }
+            // Nobody listens, which is found out when the command is understood.
+            "racoonctl" => {
+                let arguments = [&["-s", "no/socket"], arguments.as_slice()].concat();
+                let (code, said) = run(env!("CARGO_BIN_EXE_racoonctl"), &arguments, &site);
+                assert_eq!(code, Some(1), "{words:?}: {said}");
+                assert!(said.contains("no/socket"), "{words:?}: {said}");
+            }
+            other => assert!(["setkey", "ping"].contains(&other), "{words:?}"),
+        }
+        seen.insert(words[0]);
+    }
+    assert_eq!(seen, BTreeSet::from(["ping", "racoon", "racoonctl", "setkey"]));
+}
+
+/// The options at the beginning of the lines of a usage text, or in the entries of a page.
+fn options(lines: impl Iterator<Item = String>) -> BTreeSet<String> {
+    let options = lines.flat_map(|line| line.split([' ', ',']).map(str::to_owned).collect::<Vec<_>>());
+    options.filter(|word| word.starts_with('-') && word.len() > 1).collect()
+}
+
+#[test]
+fn options_of_the_page_are_those_of_the_usage() {
+    let (_, usage) = run(env!("CARGO_BIN_EXE_racoon"), &["-h"], &Site::new());
+    // An option, and its explanation behind two blanks.
+    let usage = usage.lines().filter_map(|line| Some(line.strip_prefix("  ")?.split("  ").next()?.to_owned()));
+    let (_, text) = RACOON.split_once("\n.Ss Options of the daemon\n").unwrap();
+    let text = text.split("\n.Ss Start\n").next().unwrap();
+    // `.It Fl 4 , 6`, `.It Fl -against Ar old`
+    let entries = text.lines().filter_map(|line| line.strip_prefix(".It Fl ")).map(|entry| {
+        let words = entry.split(" Ar ").next().unwrap().split(' ').filter(|word| !matches!(*word, "," | "Fl"));
+        words.map(|word| format!("-{word}")).collect::<Vec<_>>().join(" ")
+    });
+    let page = options(entries);
+    assert!(page.len() > 10, "{page:?}");
+    assert_eq!(options(usage), page);
+}
