@@ -75,7 +75,7 @@ impl Engine {
         let cookie = datagram.first_chunk().map(|cookie| Cookie(*cookie));
         match cookie.and_then(|cookie| self.phase1s.find_first(cookie, local, remote)) {
             Some(id) => self.phase1_fault(id, cause),
-            None => drop(self.complain(Complaint::Malformed, remote, || cause.explained())),
+            None => self.complain(Complaint::Malformed, remote, || cause.explained()),
         }
     }
 
