@@ -115,6 +115,7 @@
 //! | `Phase2Deadline` | [`phase1_wait`], then [`phase2_wait`] | phase 1, the kernel or a job did not come: it fails |
 //! | `Phase2Renew` | 75 to 80 % of the lifetime; 10 s after a failure | its initiator begins another one |
 //! | `Phase2TakeOver` | 5 s, or a quarter of what is left of the old pair | what is sent goes by the new pair |
+//! | `Phase2Replaced` | 5 s after a pair counted in bytes is replaced; an initiator: and `interval` | it goes; the peer is told |
 //! | `Phase2Expire` | the lifetime | its SAs go; the peer knows it, and is not told |
 //! | `Phase2Forget` | `count` × `interval` after it is up | duplicates are not answered any more |
 //! | `EarlierReplaced` | 5 s after the last replacement is up | SAs of an earlier run go (`engine::earlier`) |
@@ -197,7 +198,8 @@
 //! under it, and the peer is probed under both. If it answers under the new one alone, it has lost the old one, and that goes
 //! with its phase 2s; else they move to the new one.
 //!
-//! The old pair of a phase 2 is not deleted by its renewal. It ends with its time, or when the peer deletes it.
+//! The old pair of a phase 2 ends with its time, or when the peer deletes it; if its lifetime is counted in bytes, a while
+//! after it was replaced.
 //!
 //! | what ends | the peer is told | what goes with it |
 //! |---|---|---|

@@ -105,6 +105,8 @@ enum Timer {
     Phase2Renew(Phase2Id),
     /// What we send goes by a renewed phase 2 from now on.
     Phase2TakeOver(Phase2Id),
+    /// A phase 2 with a lifetime in bytes was replaced a while ago, and ends.
+    Phase2Replaced(Phase2Id),
     /// An established phase 2 ends.
     Phase2Expire(Phase2Id),
     /// What is kept of an exchange to answer duplicates may go.
@@ -223,6 +225,7 @@ impl Engine {
                 Timer::Phase2Deadline(id) => self.phase2_deadline(id),
                 Timer::Phase2Renew(id) => self.phase2_renew(id),
                 Timer::Phase2TakeOver(id) => self.phase2_take_over(id),
+                Timer::Phase2Replaced(id) => self.expire_phase2(id, true),
                 Timer::Phase2Expire(id) => self.phase2_expire(id),
                 Timer::Phase2Forget(id) => self.phase2_forget(id),
                 Timer::EarlierReplaced(ends) => self.end_earlier(ends, true),

@@ -163,6 +163,7 @@ impl Engine {
             self.timers.set(Timer::Phase2Renew(id), since + renewed_after);
         }
         self.timers.set(Timer::Phase2Forget(id), self.now + self.settings.retransmission.whole());
+        self.retire_replaced(id);
         // 2. One of ours that has not begun yet need not begin.
         if let Some(other) = self.phase2s.negotiating(&bond)
             && self.phase2s.get(other).is_some_and(|other| matches!(other.state, State::Waiting(..)))
@@ -384,6 +385,7 @@ impl Engine {
             Timer::Phase2Deadline(id),
             Timer::Phase2Renew(id),
             Timer::Phase2TakeOver(id),
+            Timer::Phase2Replaced(id),
             Timer::Phase2Expire(id),
             Timer::Phase2Forget(id),
         ] {

@@ -49,7 +49,11 @@ impl Engine {
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
         let (local, remote) = (phase2.local, phase2.remote);
         match phase2.inbox.arrival(digest, limit) {
-            Arrival::Answered(reply) => return self.transmit(local, remote, &reply),
+            Arrival::Answered(reply) => {
+                // The peer repeats message 2 because message 3 was lost, and so still sends by the pair before.
+                self.retire_replaced(id);
+                return self.transmit(local, remote, &reply);
+            }
             Arrival::Stale | Arrival::Early => return self.log(Level::Debug, Some(remote), || "a duplicate".into()),
             Arrival::New => {}
         }

@@ -3,17 +3,24 @@
 //! Not every responder has its inbound SAs in place before it sends message 2; strongSwan installs them when message 3
 //! comes, and drops what is faster. So an initiator goes on sending by the old pair for a while. It changes over at once
 //! if the old pair goes, or if the kernel asks.
+//!
+//! An old pair whose lifetime is counted in bytes has most of its seconds left: renewals would leave one after the other.
+//! So it is deleted a while after both sides have changed over, and the peer is told.
 
 use std::mem;
 use std::time::Duration;
 
-use super::phase2s::Outbound;
+use super::phase2s::{Established, Outbound};
 use super::{Engine, Phase2Id, Timer};
+use crate::outcome::Role;
 use crate::phase2::Bond;
 use crate::time::Time;
 
 /// Longer than that no responder needs, not even one that has to ask for message 3 again.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a replaced pair still receives what is on its way.
+const REPLACED: Duration = Duration::from_secs(5);
 
 /// It is no longer than this part of what is left of the old pair's life.
 const PART: u32 = 4;
@@ -48,6 +55,30 @@ impl Engine {
             self.timers.set(Timer::Phase2Deadline(id), self.now + self.settings.phase2_wait);
             self.install(id, held);
         }
+    }
+
+    /// A phase 2 is established: pairs with a lifetime in bytes that it replaces go after a while.
+    ///
+    /// A responder has message 3, so both sides send by the new pair. An initiator does not know whether message 3 has
+    /// arrived: it waits longer than the peer does before it repeats message 2.
+    pub(super) fn retire_replaced(&mut self, id: Phase2Id) {
+        let Some(phase2) = self.phase2s.get(id) else { return };
+        let is_counted = |old: &Established| old.terms.kilobytes.is_some();
+        let (replaced, wait) = match phase2.role {
+            Role::Initiator => {
+                let old = phase2.renews.and_then(|old| Some((old, self.phase2s.get(old)?.established()?)));
+                let old = old.filter(|(_, old)| is_counted(old)).map(|(old, _)| old);
+                (old.into_iter().collect::<Vec<_>>(), self.settings.retransmission.interval + REPLACED)
+            }
+            Role::Responder => {
+                let by_peer = |one: Phase2Id| self.phase2s.get(one).is_some_and(|one| one.role == Role::Responder);
+                let older = self.phase2s.established(&phase2.bond).filter(|(old, _)| *old < id && by_peer(*old));
+                // What was replaced before has its time already.
+                let unset = |old: &Phase2Id| !self.timers.is_set(Timer::Phase2Replaced(*old));
+                (older.filter(|(_, old)| is_counted(old)).map(|(old, _)| old).filter(unset).collect(), REPLACED)
+            }
+        };
+        replaced.into_iter().for_each(|old| self.timers.set(Timer::Phase2Replaced(old), self.now + wait));
     }
 
     /// Nothing else is left to send by. False: nothing waits.

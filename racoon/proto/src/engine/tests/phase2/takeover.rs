@@ -50,6 +50,65 @@ fn with_a_life_in_bytes_nothing_waits() {
     net.assert_pairs(2);
 }
 
+/// Two hosts whose pairs are counted in bytes.
+fn counted() -> Net {
+    let mut counted = sainfo();
+    counted.terms.kilobytes = Some(100);
+    Net::up(hosts(), &transport(), &counted)
+}
+
+/// The kernel of `a` has counted enough bytes of the newest pair.
+fn worn(net: &mut Net) {
+    let inbound = *net.kernels[0].names(Way::Inbound).last().unwrap();
+    net.tell_a(KernelEvent::Expire(inbound, Limit::Soft));
+}
+
+/// Replaced pairs go when both sides have long changed over, and not before; renewals do not pile up.
+#[test]
+fn a_replaced_pair_that_is_counted_in_bytes_goes_after_a_while() {
+    let mut net = counted();
+    let first = net.kernels[0].names(Way::Inbound)[0];
+    worn(&mut net);
+    net.settle();
+    net.pass(Duration::from_millis(4999));
+    net.assert_pairs(2);
+    net.pass(Duration::from_millis(1));
+    net.assert_pairs(1);
+    assert!(net.kernels.iter().all(|kernel| kernel.deleted.contains(&first)));
+    assert!(net.world.b.has_logged(Level::Info, "IPsec-SA expired"), "{:?}", net.world.b.log);
+    for _ in 0..9 {
+        worn(&mut net);
+        net.settle();
+        net.pass(seconds(2));
+    }
+    net.assert_pairs(3);
+    net.pass(seconds(5));
+    net.assert_pairs(1);
+    net.pass(seconds(2000));
+    net.assert_pairs(1);
+}
+
+/// As long as the responder does not have message 3, it sends by the old pair. A lost DELETE keeps nothing.
+#[test]
+fn a_replaced_pair_stays_while_message_3_is_lost() {
+    let mut net = counted();
+    let is_from_a = |transmit: &Transmit| transmit.local == A.parse().unwrap();
+    worn(&mut net);
+    let mut quick = 0;
+    net.settle_with(|transmit| {
+        quick += usize::from(is_from_a(transmit));
+        if is_from_a(transmit) && quick > 1 { Fate::Drop } else { Fate::Deliver }
+    });
+    net.pass_with(seconds(29), |transmit| if is_from_a(transmit) { Fate::Drop } else { Fate::Deliver });
+    let inbound = |net: &Net| net.kernels.each_ref().map(|kernel| kernel.names(Way::Inbound).len());
+    assert_eq!((inbound(&net), net.kernels[1].names(Way::Outbound).len()), ([2, 2], 1));
+    net.pass(seconds(2));
+    net.assert_pairs(2);
+    // The DELETE of the responder is lost, and later that of the initiator.
+    net.pass_with(seconds(20), |_| Fate::Drop);
+    net.assert_pairs(1);
+}
+
 #[test]
 fn it_takes_over_at_once_when_the_old_pair_goes() {
     let (mut net, old, new) = renewed();
