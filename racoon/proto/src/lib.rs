@@ -30,4 +30,5 @@ pub mod select;
 pub mod settings;
 mod spd;
 pub mod time;
+pub mod undelivered;
 pub mod wire;

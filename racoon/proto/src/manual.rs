@@ -8,11 +8,12 @@
 //!   handle_kernel ────┤     ┌───────────────────────────┐   ├──► Kernel       allocate, install, delete, policies
 //!   handle_crypto ────┼────►│ Engine, with Settings,    │──►├──► Job          Diffie-Hellman, look-up of a key
 //!   handle_control ───┤     │ Random, and its own clock │   ├──► Log, Event   a line; news for who watches
+//!   handle_undelivered┤     │                           │   │
 //!   handle_timeout ───┘     └───────────────────────────┘   └──► Outcome      how a negotiation ended
 //!                              │ poll_timeout: when to come back at the latest
 //! ```
 //!
-//! The shell calls one of the five functions of [`Engine`](crate::engine::Engine), drains
+//! The shell calls one of the six functions of [`Engine`](crate::engine::Engine), drains
 //! [`poll_output`](crate::engine::Engine::poll_output), and goes on waiting. Nothing else reaches the engine: it has
 //! the time of the last call, the [`Random`](crate::random::Random) that it was given, and no other world. So a run is
 //! a function of its inputs.

@@ -11,6 +11,7 @@ use racoon_proto::crypto::JobResult;
 use racoon_proto::engine::Control;
 use racoon_proto::output::{Level, LogLine, Output, Urgency};
 use racoon_proto::time::Time;
+use racoon_proto::undelivered::Undelivered;
 use thiserror::Error;
 
 use super::Daemon;
@@ -18,7 +19,7 @@ use super::inbound::Message;
 use super::packet::{self, Way};
 use crate::admin::{Server, Wanted};
 use crate::clock;
-use crate::net::{Input, Received, Shown, Sockets};
+use crate::net::{Input, Received, Shown, Sockets, local_error};
 use crate::poller::{self, Source};
 use crate::signals::Signal;
 use crate::workers;
@@ -206,7 +207,8 @@ impl Daemon {
                 }
                 Ok(Some(Input::Unreachable(unreachable))) => {
                     read += 1;
-                    self.undelivered(Level::Notify, unreachable.remote, unreachable);
+                    self.engine.handle_undelivered(now, unreachable.undelivered.clone());
+                    self.undelivered(Level::Notify, unreachable.undelivered.remote, unreachable);
                 }
                 Ok(None) => break,
                 Err(error) => {
@@ -260,8 +262,10 @@ impl Daemon {
                     packet::trace(&self.log, self.options.verbose > 0, Way::Out, ends, &datagram.bytes);
                     let sent = self.sockets.send(datagram.local, datagram.remote, &datagram.bytes);
                     if let Err(error) = sent {
-                        let text = format!("cannot send from {}: {error}", Shown(datagram.local));
-                        self.undelivered(Level::Error, datagram.remote, text);
+                        let undelivered = Undelivered { remote: datagram.remote, error: local_error(&error) };
+                        let text = format!("message from {} not sent: {}", Shown(datagram.local), undelivered.error);
+                        self.engine.handle_undelivered(clock::now(), undelivered);
+                        self.undelivered(Level::Warning, datagram.remote, text);
                     }
                 }
                 Output::Kernel(request) => {

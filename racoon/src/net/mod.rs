@@ -29,6 +29,7 @@ pub use policy::Bypass;
 pub use ports::{Family, Ports};
 use socket::{IkeSocket, Turn};
 pub use unreachable::Unreachable;
+pub(crate) use unreachable::local_error;
 
 /// So many batches of datagrams that are not for IKE are read at once, before others have their turn.
 const DROPPED_AT_ONCE: usize = 4;

@@ -275,10 +275,9 @@ fn nobody_is_there() {
     await_input(&sockets, Duration::from_secs(2));
     match sockets.receive(ours).unwrap() {
         Some(Input::Unreachable(unreachable)) => {
-            assert_eq!((unreachable.local, unreachable.remote), (ours, nobody));
-            assert_eq!(unreachable.reporter, Some([127, 0, 0, 1].into()));
+            assert_eq!((unreachable.local, unreachable.undelivered.remote), (ours, nobody));
             let port = nobody.port();
-            let expected = format!("127.0.0.1[{port}]: Connection refused (os error 111) (says 127.0.0.1)");
+            let expected = format!("message to 127.0.0.1[{port}] not delivered: ICMP port unreachable from 127.0.0.1");
             assert_eq!(unreachable.to_string(), expected);
             assert!(sockets.receive(ours).unwrap().is_none());
         }

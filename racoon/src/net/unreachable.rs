@@ -3,28 +3,25 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 
 use nix::errno::Errno;
+use racoon_proto::undelivered::{DeliveryError, Undelivered};
 
 /// A datagram did not arrive. Anybody can forge this: it is news, and ends nothing.
 #[derive(Debug)]
 pub struct Unreachable {
     /// The socket that sent it.
     pub local: SocketAddr,
-    /// Where it was to go.
-    pub remote: SocketAddr,
-    /// Who says so; `None`: this host.
-    pub reporter: Option<IpAddr>,
-    /// What it says, as an error of the system.
-    pub error: io::Error,
+    /// Where it was to go, and why it did not arrive.
+    pub undelivered: Undelivered,
 }
 
 impl fmt::Display for Unreachable {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: {}", super::Shown(self.remote), self.error)?;
-        self.reporter.map_or(Ok(()), |reporter| write!(formatter, " (says {reporter})"))
+        let Undelivered { remote, error } = &self.undelivered;
+        write!(formatter, "message to {} not delivered: {error}", super::Shown(*remote))
     }
 }
 
@@ -45,13 +42,21 @@ pub(super) fn is_of_the_path(errno: Errno) -> bool {
     )
 }
 
+/// An error of this host, in the system's words.
+pub(crate) fn local_error(error: &io::Error) -> DeliveryError {
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    DeliveryError::Local(errno.map_or_else(|| error.to_string(), |errno| errno.desc().to_owned()))
+}
+
 /// The next entry of a socket's queue of errors.
 #[cfg(target_os = "linux")]
 pub(super) fn read(socket: BorrowedFd<'_>, local: SocketAddr) -> Option<Unreachable> {
     use std::io::IoSliceMut;
+    use std::net::IpAddr;
     use std::os::fd::AsRawFd as _;
 
     use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg};
+    use racoon_proto::undelivered::IcmpError;
 
     let mut control = nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6, libc::in6_pktinfo);
     // Our own datagram comes back, which says nothing new.
@@ -69,14 +74,15 @@ pub(super) fn read(socket: BorrowedFd<'_>, local: SocketAddr) -> Option<Unreacha
         }
         _ => None,
     })?;
-    let foreign = [libc::SO_EE_ORIGIN_ICMP, libc::SO_EE_ORIGIN_ICMP6].contains(&error.ee_origin);
-    let number = i32::try_from(error.ee_errno).unwrap_or(libc::EIO);
-    Some(Unreachable {
-        local,
-        remote,
-        reporter: reporter.filter(|_| foreign),
-        error: io::Error::from_raw_os_error(number),
-    })
+    let icmp = |error: IcmpError| reporter.map(|reporter| DeliveryError::Icmp { error, reporter });
+    let foreign = match error.ee_origin {
+        libc::SO_EE_ORIGIN_ICMP => icmp(IcmpError::v4(error.ee_type, error.ee_code, error.ee_info)),
+        libc::SO_EE_ORIGIN_ICMP6 => icmp(IcmpError::v6(error.ee_type, error.ee_code, error.ee_info)),
+        _ => None,
+    };
+    let error = foreign
+        .unwrap_or_else(|| local_error(&io::Error::from_raw_os_error(error.ee_errno.try_into().unwrap_or(libc::EIO))));
+    Some(Unreachable { local, undelivered: Undelivered { remote, error } })
 }
 
 /// There is no such queue.

@@ -112,7 +112,7 @@ fn a_message_that_cannot_be_sent_ends_nothing() {
     let _daemon = site.start(&[]);
     assert_eq!(site.ctl(&["establish-sa", "isakmp", "inet", "127.0.0.1", "192.0.2.9"]).status, Some(0));
     site.await_log("phase1 negotiation failed due to time up.");
-    let sent = format!(": ERROR: cannot send from 127.0.0.1[{}]: ", site.port);
+    let sent = format!(": WARNING: message from 127.0.0.1[{}] not sent: ", site.port);
     let log = site.log();
     let lines = log.lines().filter(|line| line.contains(&sent)).collect::<Vec<_>>();
     assert_eq!(lines.len(), 2, "{log}");

@@ -1,8 +1,8 @@
 //! The engine: IKEv1 for all peers of a host, as one state machine.
 //!
-//! It is driven from outside. What happens enters through five functions and nowhere else, so that what a daemon received
+//! It is driven from outside. What happens enters through six functions and nowhere else, so that what a daemon received
 //! can be replayed bit for bit: [`Engine::handle_datagram`], [`Engine::handle_kernel`], [`Engine::handle_crypto`],
-//! [`Engine::handle_control`] and [`Engine::handle_timeout`]. After each of them take what is to be done with
+//! [`Engine::handle_control`], [`Engine::handle_undelivered`] and [`Engine::handle_timeout`]. After each of them take what is to be done with
 //! [`Engine::poll_output`] until there is nothing more, and ask [`Engine::poll_timeout`] when to come back at the latest.
 //!
 //! # What is found by what
@@ -18,6 +18,7 @@
 mod acquire;
 mod control;
 mod datagram;
+mod delivery_errors;
 mod dpd;
 mod duplicates;
 mod earlier;
@@ -68,6 +69,8 @@ use crate::random::Random;
 use crate::settings::Settings;
 use crate::spd::Spd;
 use crate::time::Time;
+use crate::undelivered::Undelivered;
+use delivery_errors::DeliveryErrors;
 use earlier::Earlier;
 use generated::Generated;
 use jobs::{Jobs, Owner};
@@ -144,6 +147,8 @@ pub struct Engine {
     /// What the kernel's counters say of traffic between two addresses.
     traffic: HashMap<(IpAddr, IpAddr), Traffic>,
     strangers: Strangers,
+    /// Datagrams of ours that did not arrive.
+    delivery_errors: DeliveryErrors,
     journal: Journal,
     /// The next number of a phase 1, phase 2, job or request.
     next_id: u64,
@@ -174,6 +179,7 @@ impl Engine {
             contacted: HashSet::new(),
             traffic: HashMap::new(),
             strangers: Strangers::default(),
+            delivery_errors: DeliveryErrors::default(),
             next_id: 1,
             stopping: false,
         }
@@ -209,6 +215,12 @@ impl Engine {
     pub fn handle_control(&mut self, now: Time, control: Control) -> Result<(), Refusal> {
         self.now = now;
         self.control(control)
+    }
+
+    /// A datagram of ours did not arrive, as ICMP or the system says. It is told to whoever reads why a negotiation failed.
+    pub fn handle_undelivered(&mut self, now: Time, undelivered: Undelivered) {
+        self.now = now;
+        self.undelivered(undelivered);
     }
 
     /// Time has passed. Called earlier than [`Engine::poll_timeout`] says, nothing happens.

@@ -440,7 +440,9 @@ impl Engine {
             (Cause::Identity { .. }, Some(kind)) => format!("; the peer is told {kind}"),
             _ => String::new(),
         };
-        let text = || format!("{what} {cookies}: {cause}{told_peer}{}", phase1.record.context(phase1.role, &cause));
+        let undelivered = self.delivery_errors(remote, phase1.record.began, &cause);
+        let context = phase1.record.context(phase1.role, &cause);
+        let text = || format!("{what} {cookies}: {cause}{told_peer}{undelivered}{context}");
         let told = match (phase1.role, &cause) {
             (Role::Initiator, _) => {
                 self.log(Level::Error, Some(remote), text);

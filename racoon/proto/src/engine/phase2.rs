@@ -326,7 +326,8 @@ impl Engine {
         let of = phase2.cookies.map(|cookies| format!(" {cookies}:{message_id:08x}")).unwrap_or_default();
         let time_up = if matches!(cause, Cause::NoAnswer(_)) { "time up: " } else { "" };
         let context = phase2.record.context(role, cause);
-        let text = || format!("phase2 negotiation failed due to {time_up}{cause}: {bond}{of}{context}");
+        let undelivered = self.delivery_errors(remote, phase2.record.began, cause);
+        let text = || format!("phase2 negotiation failed due to {time_up}{cause}: {bond}{of}{undelivered}{context}");
         // The failure of a phase 1 is one error, however many phase 2s waited for it, and comes when its own time is up.
         let waited = matches!(phase2.state, State::Waiting(_));
         let level = match cause {

@@ -9,6 +9,7 @@ mod main_mode;
 mod phase2;
 mod priority;
 mod unanswered;
+mod undelivered;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
