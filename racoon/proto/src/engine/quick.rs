@@ -339,12 +339,23 @@ impl Engine {
             // Somebody else's: it is not ours to delete.
             if let Some(name) = name.filter(|_| error.exists) {
                 self.phase2s.unwrite(id, name);
+                // With `-Z` the peer works on the same kernel, and has installed its inbound SA.
+                if self.settings.local_test && self.is_outbound(id, &name) {
+                    return self.all_installed(id);
+                }
             }
             return self.fail_phase2(id, Cause::Kernel(error.to_string()));
         }
-        if !phase2.installs.is_empty() {
-            return;
-        }
+        self.all_installed(id);
+    }
+
+    fn is_outbound(&self, id: Phase2Id, name: &SaName) -> bool {
+        self.phase2s.get(id).is_some_and(|phase2| name.destination == phase2.sa_ends.remote)
+    }
+
+    /// Goes on when the kernel has all SAs that it was asked to have.
+    fn all_installed(&mut self, id: Phase2Id) {
+        let Some(phase2) = self.phase2s.get_mut(id).filter(|phase2| phase2.installs.is_empty()) else { return };
         self.timers.stop(Timer::Phase2Deadline(id));
         match std::mem::take(&mut phase2.state) {
             State::InstallingInbound(installing) => self.inbound_is_ready(id, *installing),

@@ -90,6 +90,29 @@ fn two_daemons_on_one_host_do_not_care_what_others_do() {
     net.assert_pairs(1);
 }
 
+/// What one of them installs for itself, the other one need not install. Nor does it delete it.
+#[test]
+fn two_daemons_on_one_kernel_have_one_pair() {
+    for local_test in [true, false] {
+        let test = move |_: &mut Remote, settings: &mut Settings| settings.local_test = local_test;
+        let mut net = Net::with(hosts(), &transport(), [sainfo(), sainfo()], test, test);
+        net.kernels.iter_mut().for_each(|kernel| kernel.has_outbound = true);
+        net.acquire();
+        net.settle();
+        if !local_test {
+            assert_eq!(net.world.a.failures()[0], Cause::Kernel("File exists".into()));
+            continue;
+        }
+        assert_eq!((net.world.a.failures(), net.world.b.failures()), (vec![], vec![]));
+        assert_eq!((Net::established(&net.world.a), Net::established(&net.world.b)), (1, 1));
+        let inbound = net.kernels[0].names(Way::Inbound);
+        let now = net.world.now;
+        net.world.a.engine.handle_control(now, Control::FlushPhase2(None)).unwrap();
+        net.settle();
+        assert_eq!(net.kernels[0].deleted, inbound);
+    }
+}
+
 #[test]
 fn a_bundle_goes_as_a_whole() {
     let chain = [template(Protocol::ESP, Mode::Transport), template(Protocol::AH, Mode::Transport)];

@@ -40,6 +40,8 @@ struct Kernel {
     silent: bool,
     /// It refuses SAs of this way.
     refuses: Option<Way>,
+    /// It has each outbound SA already.
+    has_outbound: bool,
 }
 
 impl Kernel {
@@ -60,6 +62,10 @@ impl Kernel {
                 let id = sa.id;
                 if self.refuses == Some(sa.way) {
                     let error = KernelError { text: "no such algorithm".into(), exists: false };
+                    return Some(KernelEvent::Installed(id, Err(error)));
+                }
+                if self.has_outbound && sa.way == Way::Outbound {
+                    let error = KernelError { text: "File exists".into(), exists: true };
                     return Some(KernelEvent::Installed(id, Err(error)));
                 }
                 if sa.way == Way::Inbound {
