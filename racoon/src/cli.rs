@@ -11,6 +11,9 @@ use crate::net::{Family, Ports};
 /// The first line of the usage text and of `-V`.
 pub const VERSION_LINE: &str = concat!("racoon @(#) ipsec-tools-rs ", env!("CARGO_PKG_VERSION"));
 
+/// What `--version` prints.
+pub const SHORT_VERSION: &str = concat!("racoon (ipsec-tools-rs) ", env!("CARGO_PKG_VERSION"), "\n");
+
 /// The file that is read where `-f` names none.
 pub const DEFAULT_FILE: &str = "/etc/racoon/racoon.conf";
 
@@ -22,7 +25,7 @@ const USAGE: &str = "\
 usage: racoon [-46BdFLvyZ] [-f FILE] [-l LOG] [-p PORT] [-P PORT]
        racoon -t [-C] [-f FILE] [--against OLD]
        racoon -C [-t] [-f FILE]
-       racoon -V | -h
+       racoon -V | --version | -h | --help
   -f FILE         configuration file (/etc/racoon/racoon.conf)
 the daemon:
   -4, -6          local addresses of one family only, where the file names none
@@ -40,8 +43,9 @@ a configuration:
   -t              check it: all errors and warnings; no kernel, no root
   --against OLD   with -t: print which remotes and sainfos are new, gone or different
   -C              print it with all defaults
-  -V              print the version
-  -h              print this
+  -V              print the version, and what is supported
+  --version       print the version only
+  -h, --help      print this
 ";
 
 /// What to do.
@@ -113,6 +117,8 @@ pub enum Refused {
     Usage(String),
     /// `-V`
     Version,
+    /// `--version`
+    ShortVersion,
 }
 
 fn options() -> Options {
@@ -124,7 +130,7 @@ fn options() -> Options {
     for option in ["f", "l", "p", "P"] {
         options.optmulti(option, "", "", "");
     }
-    options.optmulti("", "against", "", "");
+    options.optmulti("", "against", "", "").optflagmulti("", "help", "").optflagmulti("", "version", "");
     options.parsing_style(ParsingStyle::StopAtFirstFree);
     options
 }
@@ -138,7 +144,10 @@ pub fn parse(arguments: &[OsString]) -> Result<Invocation, Refused> {
     if given.opt_present("V") {
         return Err(Refused::Version);
     }
-    if given.opt_present("h") {
+    if given.opt_present("version") {
+        return Err(Refused::ShortVersion);
+    }
+    if given.opt_present("h") || given.opt_present("help") {
         return Err(Refused::Help);
     }
     if let Some(operand) = given.free.first() {
@@ -288,5 +297,7 @@ mod tests {
         assert_eq!(complaint(&["--against", "old"]), "racoon: --against needs -t");
         assert_eq!(of(&["-Vh"]), Err(Refused::Version));
         assert_eq!(of(&["-h", "file"]), Err(Refused::Help));
+        assert_eq!(of(&["-F", "--help"]), Err(Refused::Help));
+        assert_eq!(of(&["--version", "--help"]), Err(Refused::ShortVersion));
     }
 }

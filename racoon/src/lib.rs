@@ -18,6 +18,7 @@ pub mod kernel_state;
 pub mod keys;
 pub mod log;
 pub mod net;
+mod output;
 pub mod pid_file;
 mod pipe;
 pub mod poller;

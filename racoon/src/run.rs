@@ -11,6 +11,7 @@ use crate::cli::{self, Invocation, Mode, Refused};
 use crate::config::{self, Unread};
 use crate::daemon;
 use crate::files::Files;
+use crate::output;
 use crate::waiting;
 
 /// What `-t` says of a file by which nothing can be negotiated.
@@ -28,14 +29,9 @@ pub fn main() -> ExitCode {
 
 fn refuse(refused: Refused) -> ExitCode {
     match refused {
-        Refused::Version => {
-            say(io::stdout(), &cli::version());
-            ExitCode::SUCCESS
-        }
-        Refused::Help => {
-            say(io::stdout(), &cli::usage());
-            ExitCode::SUCCESS
-        }
+        Refused::Version => print(&cli::version()),
+        Refused::ShortVersion => print(cli::SHORT_VERSION),
+        Refused::Help => print(&cli::usage()),
         Refused::Usage(line) => {
             say(io::stderr(), &format!("{line}\n{}", cli::usage()));
             ExitCode::FAILURE
@@ -44,7 +40,7 @@ fn refuse(refused: Refused) -> ExitCode {
 }
 
 fn execute(run: &Invocation) -> ExitCode {
-    let (test, print, against) = match &run.mode {
+    let (test, dump, against) = match &run.mode {
         Mode::Daemon(options) => return daemon::run(&run.file, options.clone()),
         Mode::Check { test, dump, against } => (test, dump, against),
     };
@@ -56,15 +52,16 @@ fn execute(run: &Invocation) -> ExitCode {
         }
         return ExitCode::FAILURE;
     };
-    if *print {
-        say(io::stdout(), &config.to_text(Passwords::Hidden));
+    let mut shown = String::new();
+    if *dump {
+        shown.push_str(&config.to_text(Passwords::Hidden));
     }
     if let Some(old) = against {
         let Some(old) = read(old) else {
             say(io::stderr(), &format!("racoon: nothing to compare with: \"{old}\" cannot be used\n"));
             return ExitCode::FAILURE;
         };
-        say(io::stdout(), &changes::shown(&Changes::between(&old, &config)));
+        shown.push_str(&changes::shown(&Changes::between(&old, &config)));
     }
     if *test {
         let warning = waiting::warning(&config);
@@ -75,14 +72,21 @@ fn execute(run: &Invocation) -> ExitCode {
             say(io::stderr(), &format!("{}: warning: {NO_REMOTE}\n", run.file));
         }
     }
-    if *test && !*print {
+    if *test && !*dump {
         let file = &run.file;
-        let said = format!(
+        shown.push_str(&format!(
             "racoon: configuration file \"{file}\" syntax is ok\nracoon: configuration file \"{file}\" test is successful\n"
-        );
-        say(io::stdout(), &said);
+        ));
     }
-    ExitCode::SUCCESS
+    print(&shown)
+}
+
+/// Prints what was asked for.
+fn print(text: &str) -> ExitCode {
+    match output::print(text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => output::not_printed("racoon", &error),
+    }
 }
 
 /// Reads a configuration and says what is wrong with it; none if it cannot be used.

@@ -3,18 +3,28 @@
 //! | bytes | field |
 //! |---|---|
 //! | 0-1 | length of the message; of a long reply its low 16 bits |
-//! | 2-3 | command; with `0x8000` in a reply: it is long |
-//! | 4-5 | of a reply: an errno, or the high 16 bits of the length of a long one; of a request: 0 |
-//! | 6-7 | protocol |
+//! | 2-3 | [`COMMAND`]; with `0x8000` in a reply: it is long |
+//! | 4-5 | of a request: the sender's [`VERSION`]; of a reply: an errno, or the high 16 bits of the length of a long one |
+//! | 6-7 | of a request: 0; of a reply: the sender's [`VERSION`] |
 //!
-//! Header and command codes are those of KAME's racoon; what follows them is not, and no other program reads it. Both
-//! ends come from one build, so a body of another length than expected is refused and not interpreted.
+//! The body of a request begins with its kind and a table.
+//!
+//! The header has the form of that of KAME's racoon, which may listen at the same path and whose racoonctl may ask at ours.
+//! All else differs, so neither may take the other's messages for its own: [`COMMAND`] is none of that racoon's commands, and
+//! it refuses what it does not know without looking at the body ([`kame`]). A body of another length than expected is refused
+//! and not interpreted.
+
+mod kame;
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+/// Version of the protocol. It grows whenever a message changes in any way; the header stays as it is.
+pub const VERSION: u16 = 1;
+/// The command of all messages, with the same bytes in either byte order.
+pub const COMMAND: u16 = 0x7272;
 /// Bytes of a header.
 pub const HEADER_LENGTH: usize = 8;
 /// A request may be so long: nothing in it needs more.
@@ -86,7 +96,7 @@ impl Table {
 
     fn of(code: u16) -> Result<Self, Malformed> {
         let found = Self::WORDS.into_iter().find(|(_, table)| table.code() == code);
-        found.map(|(_, table)| table).ok_or(Malformed::Protocol(code))
+        found.map(|(_, table)| table).ok_or(Malformed::Table(code))
     }
 }
 
@@ -137,74 +147,110 @@ pub struct Phase1Row {
     pub phase2_count: u32,
 }
 
-/// A header.
+/// The header of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
+pub struct RequestHeader {
     /// Bytes of the whole message.
     pub length: usize,
-    /// The command's code, without the flag.
-    pub command: u16,
-    /// Of a reply: an errno, 0 for none.
+    command: u16,
+    version: u16,
+    last: u16,
+}
+
+/// The header of a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplyHeader {
+    /// Bytes of the whole message.
+    pub length: usize,
+    /// An errno, 0 for none.
     pub errno: u16,
-    /// The protocol's code.
-    pub protocol: u16,
+    /// The daemon's version of the protocol; `None` if it is another program's.
+    pub version: Option<u16>,
 }
 
 /// Bytes that are no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Malformed {
     /// A length that is too small or too large.
-    #[error("a message of {0} bytes")]
+    #[error("message of {0} bytes")]
     Length(usize),
-    /// A command that does not exist.
-    #[error("invalid command: {0}")]
-    Command(u16),
-    /// A protocol that does not exist, or not for this command.
-    #[error("invalid protocol: {0:#06x}")]
-    Protocol(u16),
-    /// A body that is not what the command takes.
-    #[error("an invalid body")]
+    /// A request of another program's protocol.
+    #[error("{} refused: the client speaks another protocol, such as the racoonctl of ipsec-tools", kame::name(*.0))]
+    Foreign(u16),
+    /// A request of another version.
+    #[error(
+        "racoonctl speaks version {0} of the control protocol, racoon version {VERSION}; use the racoonctl that was \
+         installed with racoon"
+    )]
+    Version(u16),
+    /// A kind of request that does not exist.
+    #[error("invalid request {0}")]
+    Kind(u16),
+    /// A table that does not exist, or not for this request.
+    #[error("invalid table {0:#06x}")]
+    Table(u16),
+    /// A body that is not what the request takes.
+    #[error("invalid body")]
     Body,
 }
 
-const RELOAD_CONFIG: u16 = 0x0001;
-const SHOW_SA: u16 = 0x0101;
-const FLUSH_SA: u16 = 0x0102;
-const DELETE_SA: u16 = 0x0201;
-const ESTABLISH_SA: u16 = 0x0202;
+const RELOAD_CONFIG: u16 = 1;
+const SHOW_SA: u16 = 2;
+const FLUSH_SA: u16 = 3;
+const DELETE_SA: u16 = 4;
+const ESTABLISH_SA: u16 = 5;
 
-impl Header {
-    /// Reads the header at the beginning of a message.
+/// The fields of a header.
+fn words(bytes: [u8; HEADER_LENGTH]) -> [u16; 4] {
+    let [a, b, c, d, e, f, g, h] = bytes;
+    [[a, b], [c, d], [e, f], [g, h]].map(u16::from_ne_bytes)
+}
+
+/// A length that is possible.
+fn checked(length: usize, limit: usize) -> Result<usize, Malformed> {
+    if (HEADER_LENGTH..=limit).contains(&length) { Ok(length) } else { Err(Malformed::Length(length)) }
+}
+
+impl RequestHeader {
+    /// Reads the header at the beginning of a request, whoever sent it.
     ///
     /// # Errors
-    /// [`Malformed::Length`] if it names less than itself or more than `limit` bytes.
-    pub fn parse(bytes: [u8; HEADER_LENGTH], limit: usize) -> Result<Self, Malformed> {
-        let [a, b, c, d, e, f, g, h] = bytes;
-        let (low, command) = (u16::from_ne_bytes([a, b]), u16::from_ne_bytes([c, d]));
-        let (number, protocol) = (u16::from_ne_bytes([e, f]), u16::from_ne_bytes([g, h]));
+    /// [`Malformed::Length`] if it names less than itself or more than [`REQUEST_MAX`] bytes.
+    pub fn parse(bytes: [u8; HEADER_LENGTH]) -> Result<Self, Malformed> {
+        let [length, command, version, last] = words(bytes);
+        Ok(Self { length: checked(length.into(), REQUEST_MAX)?, command, version, last })
+    }
+}
+
+impl ReplyHeader {
+    /// Reads the header at the beginning of a reply, whoever sent it.
+    ///
+    /// # Errors
+    /// [`Malformed::Length`] if it names less than itself or more than [`REPLY_MAX`] bytes.
+    pub fn parse(bytes: [u8; HEADER_LENGTH]) -> Result<Self, Malformed> {
+        let [low, command, number, version] = words(bytes);
         let (length, errno) = if command & LONG == 0 {
             (usize::from(low), number)
         } else {
             (usize::from(number) << 16 | usize::from(low), 0)
         };
-        if !(HEADER_LENGTH..=limit).contains(&length) {
-            return Err(Malformed::Length(length));
-        }
-        Ok(Self { length, command: command & !LONG, errno, protocol })
+        // KAME's racoon returns the 0 of the request.
+        let is_ours = command & !LONG == COMMAND && version != 0;
+        Ok(Self { length: checked(length, REPLY_MAX)?, errno, version: is_ours.then_some(version) })
     }
 }
 
-/// A whole message of a command; one of 64 KiB or more carries no errno.
-fn message(command: u16, errno: u16, protocol: u16, body: &[u8]) -> Vec<u8> {
+/// A whole message; one of 64 KiB or more carries no number in its header.
+fn message(number: u16, last: u16, body: &[u8]) -> Vec<u8> {
     let length = HEADER_LENGTH + body.len();
     let low = u16::try_from(length & 0xffff).unwrap_or_default();
     let (command, number) = match u16::try_from(length >> 16).unwrap_or(u16::MAX) {
-        0 => (command, errno),
-        high => (command | LONG, high),
+        0 => (COMMAND, number),
+        high => (COMMAND | LONG, high),
     };
     // All of it at once: a vector that grows would leave copies of the keys in the body behind.
     let mut bytes = Vec::with_capacity(length);
-    bytes.extend([low, command, number, protocol].into_iter().flat_map(u16::to_ne_bytes));
+    bytes.extend([low, command, number, last].into_iter().flat_map(u16::to_ne_bytes));
     bytes.extend_from_slice(body);
     bytes
 }
@@ -212,51 +258,56 @@ fn message(command: u16, errno: u16, protocol: u16, body: &[u8]) -> Vec<u8> {
 impl Request {
     /// The message.
     pub fn encode(&self) -> Vec<u8> {
-        let mut body = Vec::new();
-        let (command, protocol) = match self {
-            Self::Reload => (RELOAD_CONFIG, 0),
-            Self::ShowSa(table) => (SHOW_SA, table.code()),
-            Self::FlushSa(table) => (FLUSH_SA, table.code()),
-            Self::DeleteSa(ends) => {
-                put_flow(&mut body, &ends.flow());
-                (DELETE_SA, Table::Isakmp.code())
-            }
+        let (kind, table, flow, block) = match self {
+            Self::Reload => (RELOAD_CONFIG, 0, None, None),
+            Self::ShowSa(table) => (SHOW_SA, table.code(), None, None),
+            Self::FlushSa(table) => (FLUSH_SA, table.code(), None, None),
+            Self::DeleteSa(ends) => (DELETE_SA, Table::Isakmp.code(), Some(ends.flow()), None),
             Self::EstablishSa { what, block } => {
                 let (table, flow) = match what {
                     Establishment::Isakmp(ends) => (Table::Isakmp, ends.flow()),
                     Establishment::Ipsec(table, flow) => (*table, *flow),
                 };
-                put_flow(&mut body, &flow);
-                body.extend(block.as_deref().unwrap_or_default().as_bytes());
-                (ESTABLISH_SA, table.code())
+                (ESTABLISH_SA, table.code(), Some(flow), block.as_deref())
             }
         };
-        message(command, 0, protocol, &body)
+        let mut body = [kind, table].into_iter().flat_map(u16::to_ne_bytes).collect::<Vec<_>>();
+        flow.iter().for_each(|flow| put_flow(&mut body, flow));
+        body.extend(block.unwrap_or_default().as_bytes());
+        message(VERSION, 0, &body)
     }
 
     /// Reads a request's body.
     ///
     /// # Errors
     /// Why it is none.
-    pub fn parse(header: &Header, body: &[u8]) -> Result<Self, Malformed> {
+    pub fn parse(header: &RequestHeader, body: &[u8]) -> Result<Self, Malformed> {
+        if header.command != COMMAND {
+            return Err(Malformed::Foreign(header.command));
+        }
+        if header.version != VERSION {
+            return Err(Malformed::Version(header.version));
+        }
         let mut reader = Reader(body);
-        let request = match header.command {
+        let kind = u16::from_ne_bytes(reader.array()?);
+        let table = u16::from_ne_bytes(reader.array()?);
+        let request = match kind {
             RELOAD_CONFIG => Self::Reload,
-            SHOW_SA => Self::ShowSa(Table::of(header.protocol)?),
-            FLUSH_SA => Self::FlushSa(Table::of(header.protocol)?),
-            // Whatever the protocol, it is the phase 1.
+            SHOW_SA => Self::ShowSa(Table::of(table)?),
+            FLUSH_SA => Self::FlushSa(Table::of(table)?),
+            // Whatever the table, it is the phase 1.
             DELETE_SA => Self::DeleteSa(reader.flow()?.into()),
             ESTABLISH_SA => {
                 let flow = reader.flow()?;
-                let what = match Table::of(header.protocol)? {
+                let what = match Table::of(table)? {
                     Table::Isakmp => Establishment::Isakmp(flow.into()),
                     table @ (Table::Esp | Table::Ah) => Establishment::Ipsec(table, flow),
-                    Table::Ipsec => return Err(Malformed::Protocol(header.protocol)),
+                    Table::Ipsec => return Err(Malformed::Table(table)),
                 };
                 let block = std::str::from_utf8(reader.rest()).map_err(|_| Malformed::Body)?;
                 Self::EstablishSa { what, block: (!block.is_empty()).then(|| block.to_owned()) }
             }
-            other => return Err(Malformed::Command(other)),
+            other => return Err(Malformed::Kind(other)),
         };
         if reader.0.is_empty() { Ok(request) } else { Err(Malformed::Body) }
     }
@@ -290,11 +341,25 @@ impl Failure {
 }
 
 /// The message that answers a request: a body, or an errno with its words. It may hold keys.
-pub fn reply(to: &Header, result: Result<&[u8], &Failure>) -> Zeroizing<Vec<u8>> {
+pub fn reply(result: Result<&[u8], &Failure>) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(match result {
-        Ok(body) => message(to.command, 0, to.protocol, body),
-        Err(failure) => message(to.command, failure.errno, to.protocol, failure.text.as_bytes()),
+        Ok(body) => message(0, VERSION, body),
+        Err(failure) => message(failure.errno, VERSION, failure.text.as_bytes()),
     })
+}
+
+/// The message that refuses a request: to another program in the form of KAME's racoon, whose racoonctl then exits with 1.
+pub fn refusal(to: &RequestHeader, malformed: &Malformed) -> Vec<u8> {
+    let errno = match malformed {
+        Malformed::Foreign(_) | Malformed::Version(_) => libc::EPROTONOSUPPORT,
+        Malformed::Kind(_) | Malformed::Table(_) => libc::ENOTSUP,
+        Malformed::Length(_) | Malformed::Body => libc::EINVAL,
+    };
+    let failure = Failure::new(errno, malformed.to_string());
+    match malformed {
+        Malformed::Foreign(command) => kame::refusal(*command, failure.errno, to.last),
+        _ => message(failure.errno, VERSION, failure.text.as_bytes()),
+    }
 }
 
 impl Ends {

@@ -9,6 +9,9 @@ use getopts::{Matches, Options, ParsingStyle};
 use crate::admin::DEFAULT_PATH;
 use crate::admin::protocol::{Ends, Establishment, Flow, Request, Table};
 
+/// What `--version` prints.
+pub(super) const VERSION_LINE: &str = concat!("racoonctl (ipsec-tools-rs) ", env!("CARGO_PKG_VERSION"), "\n");
+
 /// The usage text.
 pub(super) const USAGE: &str = "\
 Usage:
@@ -17,6 +20,7 @@ Usage:
   racoonctl [opts] flush-sa <protocol>
   racoonctl [opts] delete-sa <saopts>
   racoonctl [opts] establish-sa [-n remoteconf] <saopts>
+  racoonctl --help | --version
 
 General options:
   -l\t\tIncrease output verbosity (mainly for show-sa)
@@ -27,7 +31,7 @@ Parameter specifications:
         In the case of \"show-sa\" or \"flush-sa\", you can use \"ipsec\".
 
     <saopts>: \"isakmp\" <family> <src> <dst>
-            : {\"esp\",\"ah\"} <family> <src/prefixlen[port]> <dst/prefixlen[port]>
+            : {\"esp\",\"ah\"} <family> <src/prefixlen/port> <dst/prefixlen/port>
                               <ul_proto>
     <family>: \"inet\" or \"inet6\"
     <ul_proto>: \"icmp\", \"tcp\", \"udp\", \"gre\" or \"any\"
@@ -59,6 +63,10 @@ pub(super) struct Invocation {
 /// Why nothing is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Refused {
+    /// `--help`
+    Help,
+    /// `--version`
+    Version,
     /// There is no command, or an option of none.
     Usage,
     /// There is no such command.
@@ -71,7 +79,14 @@ pub(super) enum Refused {
 pub(super) fn parse(arguments: &[OsString]) -> Result<Invocation, Refused> {
     let mut options = Options::new();
     options.optflagmulti("l", "", "").optflagmulti("d", "", "").optmulti("s", "", "", "");
+    options.optflagmulti("h", "help", "").optflagmulti("V", "version", "");
     let given = parse_options(&mut options, arguments).map_err(|_| Refused::Usage)?;
+    if given.opt_present("V") {
+        return Err(Refused::Version);
+    }
+    if given.opt_present("h") {
+        return Err(Refused::Help);
+    }
     let Some((command, rest)) = given.free.split_first() else { return Err(Refused::Usage) };
     if given.opt_present("d") {
         return Err(Refused::Because("-d is not supported yet".into()));
@@ -131,9 +146,9 @@ fn establishment(words: &[String]) -> Result<Establishment, Refused> {
             Ok(Establishment::Isakmp(Ends { local: end(source)?, remote: end(destination)? }))
         }
         (Table::Esp | Table::Ah, [] | [_]) => {
-            let (source, source_prefix) = network(source, v4)?;
-            let (destination, destination_prefix) = network(destination, v4)?;
             let protocol = rest.first().map_or(Ok(0), |word| upper_layer(word, v4))?;
+            let (source, source_prefix) = network(source, v4, protocol)?;
+            let (destination, destination_prefix) = network(destination, v4, protocol)?;
             let flow = Flow { source, source_prefix, destination, destination_prefix, protocol };
             Ok(Establishment::Ipsec(table, flow))
         }
@@ -153,23 +168,40 @@ fn upper_layer(word: &str, v4: bool) -> Result<u8, Refused> {
     }
 }
 
-/// `HOST`, `HOST/PREFIX`, `HOST[PORT]` or `HOST/PREFIX[PORT]`.
-fn network(word: &str, v4: bool) -> Result<(SocketAddr, u8), Refused> {
-    let wrong = |what: &str| Refused::Because(format!("wrong {what} in {word}"));
-    let (rest, port) = match word.strip_suffix(']').and_then(|word| word.rsplit_once('[')) {
-        Some((rest, "any")) => (rest, 0),
-        Some((rest, port)) => (rest, port.parse::<u16>().map_err(|_| wrong("port"))?),
-        None => (word, 0),
-    };
+/// `HOST/LENGTH/PORT` as in the usage text, or `HOST/LENGTH[PORT]`. Length and port may be missing, and the port may be `any`.
+///
+/// A port means something with a protocol only. KAME's racoonctl ignores what is behind the second slash, and scripts have
+/// `/255` there beside `any`.
+fn network(word: &str, v4: bool, protocol: u8) -> Result<(SocketAddr, u8), Refused> {
     let longest = if v4 { 32 } else { 128 };
-    let (name, prefix) = match rest.split_once('/') {
-        Some((name, prefix)) => (name, prefix.parse::<u8>().map_err(|_| wrong("prefix"))?),
-        None => (rest, longest),
+    let wrong = |what: String| Refused::Because(format!("wrong {what} in {word}"));
+    let (rest, bracketed) = match word.strip_suffix(']').and_then(|word| word.rsplit_once('[')) {
+        Some((rest, port)) => (rest, Some(port)),
+        None => (word, None),
     };
-    if prefix > longest {
-        return Err(wrong("prefix"));
+    let mut parts = rest.split('/');
+    let name = parts.next().unwrap_or_default();
+    let (length, slashed) = match (parts.next(), parts.next()) {
+        // The length is missing.
+        (Some("any"), None) => (None, None),
+        (length, port) => (length, port),
+    };
+    if parts.next().is_some() || (bracketed.is_some() && slashed.is_some()) {
+        return Err(wrong("network: HOST/LENGTH/PORT is expected".into()));
     }
-    Ok((SocketAddr::new(host(name, v4)?, port), prefix))
+    let length = match length {
+        None | Some("") => longest,
+        Some(digits) => {
+            let length = digits.parse::<u8>().ok().filter(|length| *length <= longest);
+            length.ok_or_else(|| wrong(format!("prefix length, which is 0 to {longest},")))?
+        }
+    };
+    let port = match bracketed.or(slashed) {
+        None | Some("" | "any") => 0,
+        Some(digits) => digits.parse::<u16>().map_err(|_| wrong("port, which is 0 to 65535 or any,".into()))?,
+    };
+    let port = if protocol == 0 && slashed.is_some() { 0 } else { port };
+    Ok((SocketAddr::new(host(name, v4)?, port), length))
 }
 
 fn host(name: &str, v4: bool) -> Result<IpAddr, Refused> {
@@ -234,6 +266,38 @@ mod tests {
         assert_eq!(request("es esp inet6 2001:db8::/64[any] 2001:db8:1::1[80] tcp"), expected);
     }
 
+    /// The forms of networks that the usage texts of racoonctl have shown.
+    #[test]
+    fn networks() {
+        let flow = |line: &str| match request(line) {
+            Request::EstablishSa { what: Establishment::Ipsec(Table::Esp, flow), block: None } => {
+                let Flow { source, source_prefix, destination, destination_prefix, .. } = flow;
+                format!("{source}/{source_prefix} {destination}/{destination_prefix}")
+            }
+            other => panic!("{other:?}"),
+        };
+        let nets = "192.0.1.0:0/24 192.0.2.0:0/24";
+        for (arguments, expected) in [
+            ("inet 192.0.1.0/24/255 192.0.2.0/24/255 any", nets),
+            ("inet 192.0.1.0/24/any 192.0.2.0/24/any any", nets),
+            ("inet 192.0.1.0/24/0 192.0.2.0/24/ any", nets),
+            ("inet 192.0.1.0/24/0 192.0.2.0/24/0", nets),
+            ("inet 192.0.1.0/24 192.0.2.0/24[any] any", nets),
+            ("inet 192.0.1.0/24/0 192.0.2.0/24/80 tcp", "192.0.1.0:0/24 192.0.2.0:80/24"),
+            ("inet 192.0.1.0/24[0] 192.0.2.0/24[80] tcp", "192.0.1.0:0/24 192.0.2.0:80/24"),
+            ("inet 192.0.2.1/32/0 192.0.2.2/32/0 any", "192.0.2.1:0/32 192.0.2.2:0/32"),
+            ("inet 192.0.2.1//1701 192.0.2.2//1701 udp", "192.0.2.1:1701/32 192.0.2.2:1701/32"),
+            ("inet 192.0.2.1/any 192.0.2.2[1701] udp", "192.0.2.1:0/32 192.0.2.2:1701/32"),
+            ("inet6 2001:db8::/64/any 2001:db8:1::1/128/443 tcp", "[2001:db8::]:0/64 [2001:db8:1::1]:443/128"),
+            ("inet6 2001:db8::1 ::1//0 any", "[2001:db8::1]:0/128 [::1]:0/128"),
+            ("inet localhost/32/0 127.0.0.1/8/0 any", "127.0.0.1:0/32 127.0.0.1:0/8"),
+        ] {
+            assert_eq!(flow(&format!("establish-sa esp {arguments}")), expected, "{arguments}");
+        }
+        let pair = ends("192.0.2.1", "192.0.2.2");
+        assert_eq!(request("delete-sa esp inet 192.0.2.1/32/0 192.0.2.2/32/any any"), Request::DeleteSa(pair));
+    }
+
     #[test]
     fn refused() {
         for usage in ["", "-x rc", "rc now", "ss", "es isakmp inet 192.0.2.1", "es -q", "es isakmp inet ::1 ::2 any"] {
@@ -246,8 +310,17 @@ mod tests {
         assert_eq!(because("es -u joe isakmp inet 192.0.2.1 192.0.2.2"), "establish-sa -u is not supported yet");
         assert_eq!(because("es isakmp inet3 a b"), "unknown family inet3");
         assert_eq!(because("es isakmp inet ::1 ::2"), "::1: an address of the other family");
-        assert_eq!(because("es esp inet 192.0.2.1/33 192.0.2.2"), "wrong prefix in 192.0.2.1/33");
-        assert_eq!(because("es esp inet 192.0.2.1[x] 192.0.2.2"), "wrong port in 192.0.2.1[x]");
+        let length = "wrong prefix length, which is 0 to 32, in 192.0.2.1/33";
+        assert_eq!(because("es esp inet 192.0.2.1/33 192.0.2.2"), length);
+        let port = "wrong port, which is 0 to 65535 or any, in";
+        assert_eq!(because("es esp inet 192.0.2.1[x] 192.0.2.2"), format!("{port} 192.0.2.1[x]"));
+        assert_eq!(because("es esp inet 192.0.2.1/32/65536 192.0.2.2"), format!("{port} 192.0.2.1/32/65536"));
+        let form = "wrong network: HOST/LENGTH/PORT is expected in 192.0.2.1/32/80/6";
+        assert_eq!(because("es esp inet 192.0.2.1/32/80/6 192.0.2.2"), form);
+        assert_eq!(of("--help rc"), Err(Refused::Help));
+        assert_eq!(of("-h"), Err(Refused::Help));
+        assert_eq!(of("--version"), Err(Refused::Version));
+        assert_eq!(of("-V"), Err(Refused::Version));
         assert_eq!(because("es esp inet 192.0.2.1 192.0.2.2 sctp"), "unknown upper layer protocol sctp");
         assert_eq!(because("es ipsec inet 192.0.2.1 192.0.2.2"), "protocol ipsec is for show-sa and flush-sa");
     }

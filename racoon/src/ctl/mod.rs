@@ -4,54 +4,73 @@ mod cli;
 mod show;
 
 use std::ffi::OsString;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use socket2::{Domain, SockAddr, Socket, Type};
 use zeroize::Zeroizing;
 
-use crate::admin::protocol::{HEADER_LENGTH, Header, Phase1Row, REPLY_MAX, Request, Table};
+use crate::admin::protocol::{HEADER_LENGTH, Phase1Row, ReplyHeader, Request, Table, VERSION};
+use crate::output;
 use cli::{Invocation, Refused};
 
 /// Bytes of a reply that there is room for at first.
 const FIRST_ROOM: usize = 4096;
+
+/// How long the daemon may be silent. It answers at once unless it is stopped or has far too much to do.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The program.
 pub fn main() -> ExitCode {
     let arguments = std::env::args_os().skip(1).collect::<Vec<OsString>>();
     match cli::parse(&arguments) {
         Ok(run) => match execute(&run) {
-            Ok(text) => {
-                say(io::stdout(), &text);
-                ExitCode::SUCCESS
-            }
+            Ok(text) => print(&text),
             Err(text) => complain(&text),
         },
+        Err(Refused::Help) => print(cli::USAGE),
+        Err(Refused::Version) => print(cli::VERSION_LINE),
         Err(Refused::Usage) => {
-            say(io::stdout(), cli::USAGE);
+            let _ = output::print(cli::USAGE);
             ExitCode::FAILURE
         }
         Err(Refused::InvalidCommand(command)) => {
-            say(io::stdout(), format!("Invalid command [{command}]\n"));
+            let _ = output::print(format!("Invalid command [{command}]\n"));
             ExitCode::FAILURE
         }
         Err(Refused::Because(text)) => complain(&text),
     }
 }
 
+/// Prints what was asked for.
+fn print(text: impl AsRef<[u8]>) -> ExitCode {
+    match output::print(text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => output::not_printed("racoonctl", &error),
+    }
+}
+
 fn complain(text: &str) -> ExitCode {
-    say(io::stderr(), format!("racoonctl: {text}\n"));
+    // Nothing can be done about it if nobody reads it.
+    let _ = io::stderr().write_all(format!("racoonctl: {text}\n").as_bytes());
     ExitCode::FAILURE
 }
 
 /// What to print.
 fn execute(run: &Invocation) -> Result<Zeroizing<Vec<u8>>, String> {
-    let (header, body) = ask(&run.socket, &run.request)?;
+    let (header, body) = ask(&run.socket, &run.request, PATIENCE)?;
     if header.errno != 0 {
-        // It is there: what was asked for is so.
-        if i32::from(header.errno) == libc::EEXIST && matches!(run.request, Request::EstablishSa { .. }) {
-            return Ok(Zeroizing::default());
+        // What was asked for is so already.
+        match (&run.request, i32::from(header.errno)) {
+            (Request::EstablishSa { .. }, libc::EEXIST) => return Ok(Zeroizing::default()),
+            (Request::DeleteSa(_), libc::ENOENT) => {
+                complain("delete-sa: there is no SA between these hosts");
+                return Ok(Zeroizing::default());
+            }
+            _ => {}
         }
         let words = match body.as_slice() {
             [] => libpfkey::errno_text(header.errno.into()),
@@ -61,7 +80,7 @@ fn execute(run: &Invocation) -> Result<Zeroizing<Vec<u8>>, String> {
     }
     match run.request {
         Request::ShowSa(Table::Isakmp) => {
-            let rows = Phase1Row::parse_all(&body).map_err(|error| format!("the reply is {error}"))?;
+            let rows = Phase1Row::parse_all(&body).map_err(|error| format!("invalid reply: {error}"))?;
             Ok(Zeroizing::new(show::phase1(&rows, run.verbosity).into_bytes()))
         }
         Request::ShowSa(_) if body.is_empty() => Ok(Zeroizing::new(b"No SAD entries.\n".to_vec())),
@@ -70,24 +89,54 @@ fn execute(run: &Invocation) -> Result<Zeroizing<Vec<u8>>, String> {
     }
 }
 
-/// Sends a request and reads the reply to it.
-fn ask(socket: &Path, request: &Request) -> Result<(Header, Zeroizing<Vec<u8>>), String> {
-    let mut stream = UnixStream::connect(socket).map_err(|error| {
-        // A path may be too long to be asked for.
-        let error = error.raw_os_error().map_or_else(|| error.to_string(), libpfkey::errno_text);
-        format!("cannot connect to racoon admin socket {}: {error} (is racoon running?)", socket.display())
+/// Sends a request and reads the reply to it. The daemon may be silent for `patience`.
+fn ask(socket: &Path, request: &Request, patience: Duration) -> Result<(ReplyHeader, Zeroizing<Vec<u8>>), String> {
+    let shown = socket.display();
+    let silent =
+        || format!("racoon does not answer at {shown}: silent for {} s; it may be stopped", patience.as_secs());
+    let mut stream = connect(socket, patience).map_err(|error| match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => silent(),
+        _ => format!("cannot connect to racoon admin socket {shown}: {} (is racoon running?)", reason(&error)),
     })?;
     let failed = |error: io::Error| match error.kind() {
         ErrorKind::UnexpectedEof => "racoon closed the admin connection before sending a reply".to_owned(),
-        _ => format!("admin socket {}: {error}", socket.display()),
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => silent(),
+        _ => format!("admin socket {shown}: {}", reason(&error)),
     };
     stream.write_all(&request.encode()).map_err(failed)?;
     let mut head = [0; HEADER_LENGTH];
     stream.read_exact(&mut head).map_err(failed)?;
-    let header = Header::parse(head, REPLY_MAX).map_err(|error| format!("the reply is {error}"))?;
-    let wanted = header.length - HEADER_LENGTH;
-    let body = read_body(stream, wanted).map_err(failed)?;
-    Ok((header, body))
+    let header = ReplyHeader::parse(head).map_err(|error| format!("invalid reply: {error}"))?;
+    match header.version {
+        None => Err(format!(
+            "the daemon at {shown} speaks another control protocol, such as the racoon of ipsec-tools: use the racoonctl \
+             that was installed with it"
+        )),
+        // Its refusal says the same.
+        Some(version) if version != VERSION && header.errno == 0 => Err(format!(
+            "racoonctl speaks version {VERSION} of the control protocol, racoon version {version}; use the racoonctl that \
+             was installed with racoon"
+        )),
+        Some(_) => {
+            let body = read_body(stream, header.length - HEADER_LENGTH).map_err(failed)?;
+            Ok((header, body))
+        }
+    }
+}
+
+/// Connects. A daemon that is stopped accepts nobody, and once its queue is full connecting would take for ever, too.
+fn connect(path: &Path, patience: Duration) -> io::Result<UnixStream> {
+    let address = SockAddr::unix(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_write_timeout(Some(patience))?;
+    socket.set_read_timeout(Some(patience))?;
+    socket.connect(&address)?;
+    Ok(UnixStream::from(std::os::fd::OwnedFd::from(socket)))
+}
+
+/// The system's words for an error of its own.
+fn reason(error: &io::Error) -> String {
+    error.raw_os_error().map_or_else(|| error.to_string(), libpfkey::errno_text)
 }
 
 /// Reads so many bytes, and has room for as many again as have come, not for what is only promised. They may hold keys: a
@@ -104,14 +153,65 @@ fn read_body(mut from: impl Read, wanted: usize) -> io::Result<Zeroizing<Vec<u8>
     Ok(body)
 }
 
-/// Prints what nothing can be done about if nobody reads it.
-fn say(mut to: impl Write, text: impl AsRef<[u8]>) {
-    let _ = to.write_all(text.as_ref());
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixListener;
+    use std::thread;
+
     use super::*;
+    use crate::admin::protocol::REPLY_MAX;
+
+    /// What is said of a daemon that answers a request with these bytes, and then closes the connection.
+    fn said_of(reply: &'static [u8]) -> String {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("racoon.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let daemon = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 12];
+            stream.read_exact(&mut request).unwrap();
+            stream.write_all(reply).unwrap();
+            request
+        });
+        let error = ask(&path, &Request::FlushSa(Table::Ah), PATIENCE).unwrap_err();
+        assert_eq!(daemon.join().unwrap()[2..4], *b"rr");
+        error.replace(path.to_str().unwrap(), "SOCKET")
+    }
+
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn another_daemon_is_named() {
+        let kame = "the daemon at SOCKET speaks another control protocol, such as the racoon of ipsec-tools: use the \
+                    racoonctl that was installed with it";
+        // The racoon of ipsec-tools: it does not know the command; and if it did something after all.
+        assert_eq!(said_of(&[8, 0, b'r', b'r', 95, 0, 0, 0]), kame);
+        assert_eq!(said_of(&[8, 0, b'r', b'r', 0, 0, 0, 0]), kame);
+        assert_eq!(said_of(&[8, 0, 3, 0, 0, 0, 0, 0]), kame);
+        let version = "racoonctl speaks version 1 of the control protocol, racoon version 2; use the racoonctl that was \
+                       installed with racoon";
+        assert_eq!(said_of(&[8, 0, b'r', b'r', 0, 0, 2, 0]), version);
+        assert_eq!(said_of(&[]), "racoon closed the admin connection before sending a reply");
+        assert_eq!(said_of(&[8, 0, b'r']), "racoon closed the admin connection before sending a reply");
+    }
+
+    /// As a stopped daemon does it: the kernel takes connections for it until its queue is full.
+    #[test]
+    fn a_daemon_that_is_silent_is_given_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("racoon.sock");
+        let listener = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        listener.bind(&SockAddr::unix(&path).unwrap()).unwrap();
+        listener.listen(0).unwrap();
+        let expected = format!("racoon does not answer at {}: silent for 0 s; it may be stopped", path.display());
+        let patience = Duration::from_millis(50);
+        let mut held = Vec::new();
+        for _ in 0..4 {
+            assert_eq!(ask(&path, &Request::Reload, patience).unwrap_err(), expected);
+            // Its place in the queue stays taken.
+            held.extend(connect(&path, patience));
+        }
+        assert!(held.len() < 4, "the queue was never full");
+    }
 
     #[test]
     fn a_body_has_room_for_what_has_come() {

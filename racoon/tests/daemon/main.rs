@@ -5,6 +5,7 @@
 // It takes capabilities away.
 #[cfg(target_os = "linux")]
 mod control_socket;
+mod ctl;
 // Its hosts are two addresses of 127.0.0.0/8, of which others have one.
 #[cfg(target_os = "linux")]
 mod dialects;
