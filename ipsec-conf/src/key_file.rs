@@ -14,7 +14,7 @@ const FORBIDDEN: u32 = 0o027;
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
     /// It cannot be read.
-    #[error("{}: {error}", path.display())]
+    #[error("{}: {}", path.display(), crate::system_error(error))]
     Io {
         /// Its name.
         path: PathBuf,

@@ -17,3 +17,9 @@ pub mod psk;
 pub mod racoon;
 pub mod setkey;
 mod spelling;
+
+/// What the system said, without the number of the error.
+pub(crate) fn system_error(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split_once(" (os error ").map_or(text.clone(), |(text, _)| text.to_owned())
+}

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use glob::MatchOptions;
 use ipsec_conf::racoon::{KEY_FILE_MAX, Loader, Metadata};
+use nix::net::if_::if_nameindex;
 use nix::unistd::{Uid, User, getuid};
 use zeroize::Zeroizing;
 
@@ -75,6 +76,12 @@ impl Loader for Files {
             file.read_exact(&mut keys)?;
         }
         Ok((facts(&metadata), keys))
+    }
+
+    fn has_interface(&self, name: &str) -> Option<bool> {
+        let interfaces = if_nameindex().ok()?;
+        let number = name.parse::<u32>().ok();
+        Some(interfaces.iter().any(|one| Some(one.index()) == number || one.name().to_str() == Ok(name)))
     }
 
     fn uid(&self) -> u32 {
@@ -152,6 +159,16 @@ mod tests {
         assert_eq!(home("~nobody-of-that-name/x"), "~nobody-of-that-name/x");
         assert_eq!(home("/a/~"), "/a/~");
         assert!(!home("~/x").starts_with('~'));
+    }
+
+    #[test]
+    fn interfaces() {
+        let loopback = if cfg!(target_os = "linux") { "lo" } else { "lo0" };
+        let number = nix::net::if_::if_nametoindex(loopback).unwrap().to_string();
+        for (name, expected) in [(loopback, true), (number.as_str(), true), ("nosuchif0", false), ("4294967295", false)]
+        {
+            assert_eq!(Files::default().has_interface(name), Some(expected), "{name}");
+        }
     }
 
     #[test]

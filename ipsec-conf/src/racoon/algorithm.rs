@@ -138,6 +138,10 @@ words! {
         Modp768 = "modp768" | "1",
         /// Group 2; weak.
         Modp1024 = "modp1024" | "2",
+        /// Group 3, EC2N; not supported.
+        Ec2n155 = "ec2n155" | "3",
+        /// Group 4, EC2N; not supported.
+        Ec2n185 = "ec2n185" | "4",
         /// Group 5; weak.
         Modp1536 = "modp1536" | "5",
         /// Group 14.
@@ -162,11 +166,18 @@ words! {
 }
 
 impl DhGroup {
+    /// Whether anything can be negotiated with it: configurations of old name groups that no program should use.
+    pub fn is_supported(self) -> bool {
+        !matches!(self, Self::Ec2n155 | Self::Ec2n185)
+    }
+
     /// Its number in the registry of IKE (RFC 2409).
     pub fn number(self) -> u16 {
         match self {
             Self::Modp768 => 1,
             Self::Modp1024 => 2,
+            Self::Ec2n155 => 3,
+            Self::Ec2n185 => 4,
             Self::Modp1536 => 5,
             Self::Modp2048 => 14,
             Self::Modp3072 => 15,

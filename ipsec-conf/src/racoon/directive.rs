@@ -170,33 +170,3 @@ directives!(SAINFO, Sainfo;
     "pfs_group" "remoteid" "lifetime" "encryption_algorithm" "authentication_algorithm" "compression_algorithm" "esn"
     "replay_window";
 );
-
-/// A word of another program's language, or one that is left out.
-pub(super) enum Foreign {
-    /// It may be passed over, for the reason given.
-    Ignored(&'static str),
-    /// It may not.
-    Refused(&'static str),
-}
-
-/// What is known of a word that begins no directive of `section`.
-pub(super) fn foreign(section: Option<Section>, word: &str) -> Option<Foreign> {
-    use Foreign::{Ignored, Refused};
-    Some(match (section, word) {
-        (Some(Section::Top), "gss_id_enc") | (Some(Section::Proposal), "gss_id") => {
-            Refused("GSSAPI is left out: use certificates or pre-shared keys")
-        }
-        (Some(Section::Listen), "admin") => Refused("the control socket is `adminsock \"PATH\"`"),
-        (_, "shared_secret") => {
-            Refused("a word of Apple's racoon: keys stand in the file of `path pre_shared_key`, there is no keychain")
-        }
-        (_, "auto_exit_delay") => Ignored("a word of Apple's racoon: the daemon stays, whoever starts it stops it"),
-        (_, "disconnect_on_idle") => Ignored("a word of Apple's racoon: lifetimes and dpd_delay end what is idle"),
-        (_, "identifier") => Ignored("a word of the old KAME racoon: my_identifier in remote replaces it"),
-        (_, "policy") => Ignored("a word of the old KAME racoon: policies are set with setkey"),
-        (_, "keepalive") => Ignored("a word of the old KAME racoon: dpd_delay in remote replaces it"),
-        (_, "support_mip6") => Ignored("a word of the old KAME racoon: support_proxy replaces it"),
-        (_, "secrecy" | "integrity") => Refused("a word of the old KAME racoon: sainfo lists algorithms"),
-        _ => return None,
-    })
-}

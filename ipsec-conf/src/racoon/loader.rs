@@ -1,4 +1,4 @@
-//! The file system, as far as a configuration needs it.
+//! The file system and what else of the system a configuration needs.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,11 @@ pub trait Loader {
     /// The bytes of a file with keys, and what that very file is, whatever its name means a moment later. A link is followed.
     /// What is not a regular file is not read and has no bytes; one of more than [`KEY_FILE_MAX`] bytes is an error.
     fn read_keys(&self, path: &Path) -> io::Result<(Metadata, Zeroizing<Vec<u8>>)>;
+
+    /// Whether the system has a network interface of this name or number; none if it cannot be told.
+    fn has_interface(&self, _name: &str) -> Option<bool> {
+        None
+    }
 
     /// The real user id of the process, which must own files with keys.
     fn uid(&self) -> u32;

@@ -1,15 +1,18 @@
 //! The language of `racoon.conf`.
 
+mod address;
 mod algorithm;
 mod changes;
 mod check;
 mod config;
 mod directive;
 mod distinguished_name;
+mod foreign;
 mod global;
 mod grammar;
 mod identifier;
 mod loader;
+mod meaning;
 mod mode_cfg;
 mod operands;
 mod parser;
@@ -20,6 +23,8 @@ mod remote;
 mod sainfo;
 mod secret;
 mod source;
+mod stray;
+mod suite;
 mod text;
 mod token;
 mod word;

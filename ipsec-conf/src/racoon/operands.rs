@@ -1,17 +1,15 @@
 //! Reading what follows the first word of a statement.
 
 use std::fmt::Display;
-use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::identifier::Address;
+use super::meaning;
 use super::parser::Statement;
 use super::place::Place;
 use super::problem::{Problems, SYNTAX_ERROR};
 use super::source::Source;
 use super::token::{Kind, Token};
-use crate::spelling;
 
 /// The words of a statement, one after the other. What is not as it should be is told to the problems, and then the
 /// answer is `None`.
@@ -22,12 +20,14 @@ pub(super) struct Operands<'a, 's> {
     at: usize,
     /// What is left of the word at `at` when a part of it was taken.
     rest: Option<Token<'s>>,
+    /// Where a comma could have stood and did not.
+    no_comma: Option<usize>,
 }
 
 impl<'a, 's> Operands<'a, 's> {
     /// Those behind the first `skip` words.
     pub(super) fn new(source: &'s Source, problems: &'a Problems, statement: &'a Statement<'s>, skip: usize) -> Self {
-        Self { source, problems, statement, at: skip, rest: None }
+        Self { source, problems, statement, at: skip, rest: None, no_comma: None }
     }
 
     /// The token that is next: a word, or what ends the statement.
@@ -45,7 +45,7 @@ impl<'a, 's> Operands<'a, 's> {
     }
 
     /// Takes the first `octets` of the next token.
-    fn take(&mut self, octets: usize) {
+    pub(super) fn take(&mut self, octets: usize) {
         let rest = self.peek().rest(octets);
         match rest.text.is_empty() {
             true => self.next(),
@@ -82,6 +82,8 @@ impl<'a, 's> Operands<'a, 's> {
         let is = !self.at_end() && self.peek().kind == Kind::Comma;
         if is {
             self.next();
+        } else {
+            self.no_comma = Some(self.at);
         }
         is
     }
@@ -99,11 +101,24 @@ impl<'a, 's> Operands<'a, 's> {
     /// A syntax error at the next token, where `noun` was to stand.
     pub(super) fn unexpected<T>(&self, noun: &str) -> Option<T> {
         let token = self.peek();
-        let hint = match token.kind {
-            Kind::Word if token.text.starts_with("//") => "comments begin with `#`".to_owned(),
-            _ => format!("expected {noun}"),
-        };
-        self.fail(&token, SYNTAX_ERROR, Some(hint))
+        if self.at_end() && self.is_cut_short() {
+            self.cut_short(noun);
+            return None;
+        }
+        self.fail(&token, SYNTAX_ERROR, Some(format!("expected {noun}")))
+    }
+
+    /// Whether something else than a semicolon or the brace of a section ends the statement.
+    fn is_cut_short(&self) -> bool {
+        self.statement.body.is_none() && self.statement.end.kind != Kind::Semicolon
+    }
+
+    /// The statement ends where `noun` was to stand.
+    fn cut_short(&self, noun: &str) {
+        let Some(last) = self.statement.words.last().filter(|_| !self.statement.reported) else { return };
+        let end = if self.statement.opens_section { "`{`" } else { "`;`" };
+        let message = format!("`{}` is cut short", self.first().text);
+        self.problems.error_behind(self.source, last, &message, format!("expected {noun}, then {end}"));
     }
 
     /// Nothing more may follow.
@@ -111,19 +126,51 @@ impl<'a, 's> Operands<'a, 's> {
         if self.at_end() {
             return self.semicolon();
         }
-        self.unexpected("`;`")
+        let token = self.peek();
+        let before = self.at.checked_sub(1).and_then(|at| self.statement.words.get(at)).filter(|_| self.rest.is_none());
+        let is_value = matches!(token.kind, Kind::Word | Kind::String);
+        match before {
+            Some(before) if is_value && before.last_line() < token.line => self.no_semicolon(before, &token),
+            _ if is_value && self.no_comma == Some(self.at) && self.rest.is_none() => {
+                self.fail(&token, SYNTAX_ERROR, Some("a comma is missing before it".to_owned()))
+            }
+            _ if token.kind == Kind::Comma && self.no_comma.is_none() => {
+                self.fail(&token, SYNTAX_ERROR, Some(format!("expected `;`: {} has one value", self.first().text)))
+            }
+            _ if TIME_UNITS.iter().any(|(unit, _)| token.is_word(unit)) => {
+                self.unexpected("`;`: the number stands without a unit")
+            }
+            _ => self.unexpected("`;`"),
+        }
     }
 
     fn semicolon(&self) -> Option<()> {
-        // Any other end was told by the parser.
-        match self.statement.end.kind {
-            Kind::Open => self.fail(&self.statement.end, SYNTAX_ERROR, Some("expected `;`".to_owned())),
-            _ => Some(()),
+        match (self.statement.end.kind, self.statement.words.last()) {
+            (Kind::Semicolon, _) | (_, None) => Some(()),
+            (Kind::Open, _) => self.fail(&self.statement.end, SYNTAX_ERROR, Some("expected `;`".to_owned())),
+            _ if self.statement.reported => Some(()),
+            (_, Some(last)) => self.no_semicolon(last, &self.statement.end),
         }
+    }
+
+    /// A statement lacks its end behind `last`; `next` follows.
+    fn no_semicolon<T>(&self, last: &Token<'_>, next: &Token<'_>) -> Option<T> {
+        no_semicolon(self.problems, self.source, last, next);
+        None
     }
 
     /// One of the words of an enumeration.
     pub(super) fn choice<T: Copy>(&mut self, words: &[(&str, T)], noun: &str) -> Option<T> {
+        self.choice_or(words, noun, |_| None)
+    }
+
+    /// One of the words of an enumeration; `known` says what other words mean.
+    pub(super) fn choice_or<T: Copy>(
+        &mut self,
+        words: &[(&str, T)],
+        noun: &str,
+        known: impl FnOnce(&str) -> Option<String>,
+    ) -> Option<T> {
         let token = self.peek();
         if self.at_end() || token.kind != Kind::Word {
             return self.unexpected(noun);
@@ -132,29 +179,23 @@ impl<'a, 's> Operands<'a, 's> {
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == token.text) {
             return Some(*value);
         }
-        let hint = spelling::guess(token.text, words.iter().map(|(word, _)| *word)).or_else(|| {
-            let all: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            Some(format!("expected {}", spelling::either(&all)))
-        });
-        self.fail(&token, SYNTAX_ERROR, hint)
+        let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let hint = known(token.text).unwrap_or_else(|| meaning::choice(token.text, &names));
+        self.fail(&token, SYNTAX_ERROR, Some(hint))
     }
 
     /// `on` or `off`.
     pub(super) fn switch(&mut self) -> Option<bool> {
-        let token = self.peek();
-        if matches!(token.text, "yes" | "no" | "true" | "false") && !self.at_end() {
-            self.next();
-            return self.fail(&token, SYNTAX_ERROR, Some("expected on or off".to_owned()));
-        }
         self.choice(&[("on", true), ("off", false)], "on or off")
     }
 
     /// A decimal number, the digits that a word begins with.
-    pub(super) fn number<N: FromStr + PartialOrd + Display>(&mut self, least: N, most: N) -> Option<N> {
+    pub(super) fn number<N: FromStr + PartialOrd + Display + From<u8>>(&mut self, least: N, most: N) -> Option<N> {
         let token = self.peek();
         let digits = token.text.bytes().take_while(u8::is_ascii_digit).count();
         if self.at_end() || token.kind != Kind::Word || digits == 0 {
-            return self.unexpected("a number");
+            let can_be_off = is_off(token.text) && least <= N::from(0);
+            return self.unexpected(if can_be_off { "a number; 0 is off" } else { "a number" });
         }
         if token.text.get(digits..).is_some_and(|rest| rest.starts_with(['x', 'X', '.', ':'])) {
             return self.fail(&token, SYNTAX_ERROR, Some("expected a decimal number".to_owned()));
@@ -170,8 +211,11 @@ impl<'a, 's> Operands<'a, 's> {
     /// A number with a unit of `units`, times what the unit is.
     fn amount(&mut self, units: &[(&str, u64)], noun: &str, least: u64, most: u64) -> Option<u64> {
         let token = self.peek();
+        if least > 0 && is_off(token.text) {
+            return self.unexpected("a number");
+        }
         let number = self.number(0, u64::MAX)?;
-        let unit = self.choice(units, noun)?;
+        let unit = self.choice_or(units, noun, meaning::time_unit)?;
         match number.checked_mul(unit).filter(|amount| (least..=most).contains(amount)) {
             Some(amount) => Some(amount),
             None => self.fail(&token, &format!("not in {least} to {most}"), None),
@@ -225,92 +269,13 @@ impl<'a, 's> Operands<'a, 's> {
         Some(names)
     }
 
-    /// A numeric address; what follows it in the same word (`/24`, `-10.0.0.9`) is left.
-    pub(super) fn address(&mut self) -> Option<Address> {
-        let token = self.peek();
-        if !self.at_end() && token.kind == Kind::String {
-            return self.fail(&token, SYNTAX_ERROR, Some("an address stands without quotes".to_owned()));
-        }
-        if self.at_end() || token.kind != Kind::Word {
-            return self.unexpected("an address");
-        }
-        let text = token.text;
-        let ip_length = text.find(|c: char| !(c.is_ascii_hexdigit() || matches!(c, ':' | '.'))).unwrap_or(text.len());
-        let ip = text.get(..ip_length).and_then(|text| text.parse().ok());
-        let mut after = text.get(ip_length..).unwrap_or_default();
-        let mut scope = None;
-        if let (Some(IpAddr::V6(_)), Some(name)) = (ip, after.strip_prefix('%')) {
-            let length = name.find('/').unwrap_or(name.len());
-            let (name, behind) = name.split_at_checked(length).unwrap_or((name, ""));
-            (scope, after) = ((!name.is_empty()).then(|| name.into()), behind);
-        }
-        let Some(ip) = ip.filter(|_| after.is_empty() || after.starts_with(['/', '-'])) else {
-            let hint = address_hint(text);
-            self.next();
-            return self.fail(&token, SYNTAX_ERROR, Some(hint));
-        };
-        self.take(text.len() - after.len());
-        Some(Address { ip, scope })
-    }
-
-    /// An address without a scope.
-    pub(super) fn ip(&mut self) -> Option<IpAddr> {
-        let token = self.peek();
-        let address = self.address()?;
-        if address.scope.is_some() {
-            self.warn(&token, "the scope of the address is ignored", None);
-        }
-        Some(address.ip)
-    }
-
-    pub(super) fn ipv4(&mut self) -> Option<Ipv4Addr> {
-        let token = self.peek();
-        match self.ip()? {
-            IpAddr::V4(ip) => Some(ip),
-            IpAddr::V6(_) => self.fail(&token, "IPv4 only", None),
-        }
-    }
-
-    /// `/` and the bits of a prefix, if it is next.
-    pub(super) fn prefix(&mut self, most: u8) -> Option<Option<u8>> {
-        let token = self.peek();
-        if self.at_end() || token.kind != Kind::Word || !token.text.starts_with('/') {
-            return Some(None);
-        }
-        let digits = token.text.bytes().skip(1).take_while(u8::is_ascii_digit).count();
-        if !(1..=3).contains(&digits) {
-            return self.unexpected("a prefix length");
-        }
-        self.take(1 + digits);
-        let prefix = token.text.get(1..=digits).and_then(|text| text.parse().ok()).filter(|prefix| *prefix <= most);
-        match prefix {
-            Some(prefix) => Some(Some(prefix)),
-            None => self.fail(&token, &format!("prefix length not in 0 to {most}"), None),
-        }
-    }
-
-    /// `[PORT]`, if it is next; 0 is `[any]`.
-    pub(super) fn port(&mut self, allow_any: bool) -> Option<Option<u16>> {
-        let token = self.peek();
-        if self.at_end() || token.kind != Kind::Port {
-            return Some(None);
-        }
-        self.next();
-        match token.value() {
-            "any" if allow_any => Some(Some(0)),
-            text if text.starts_with('+') => self.fail(&token, SYNTAX_ERROR, Some("expected a port".to_owned())),
-            text => match text.parse::<u16>() {
-                Ok(port) => Some(Some(port)),
-                Err(_) => self.fail(&token, SYNTAX_ERROR, Some("expected a port, 0 to 65535, without blanks".into())),
-            },
-        }
-    }
-
-    /// A word that is a part of another word: the name of an algorithm that its key length may follow.
+    /// A word that is a part of another word: the name of an algorithm that its key length may follow. `known` says what
+    /// other words mean.
     pub(super) fn algorithm<T: Copy>(
         &mut self,
         words: &[(&str, T)],
         refused: &[(&str, &str)],
+        known: impl FnOnce(&str) -> Option<String>,
     ) -> Option<(T, Token<'s>)> {
         let token = self.peek();
         if self.at_end() || token.kind != Kind::Word {
@@ -334,25 +299,34 @@ impl<'a, 's> Operands<'a, 's> {
         if let Some((word, why)) = refused.iter().find(|(word, _)| *word == token.text) {
             return self.fail(&token, &format!("{word} is not supported"), Some((*why).to_owned()));
         }
-        let hint = spelling::guess(token.text, words.iter().map(|(word, _)| *word)).or_else(|| {
-            let mut names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            names.dedup();
-            Some(format!("expected {}", spelling::either(&names)))
-        });
-        self.fail(&token, SYNTAX_ERROR, hint)
+        let hint = match name {
+            "" => "the name of a cipher stands before the length of its key, as in `aes 256`".to_owned(),
+            _ => known(token.text).unwrap_or_else(|| {
+                let mut names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+                names.dedup();
+                meaning::choice(token.text, &names)
+            }),
+        };
+        self.fail(&token, SYNTAX_ERROR, Some(hint))
     }
 }
 
-fn address_hint(text: &str) -> String {
-    let numeric = text.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':' | b'/' | b'-'));
-    match text {
-        "me" | "any" => "expected an address, in numbers".to_owned(),
-        _ if text.starts_with('<') || text.contains('>') => {
-            "put the address in place of the placeholder, in numbers".to_owned()
+/// Tells that a `;` is missing behind `last`, where `next` follows.
+pub(super) fn no_semicolon(problems: &Problems, source: &Source, last: &Token<'_>, next: &Token<'_>) {
+    let hint = match next.kind {
+        Kind::Word if source.passwords().cover(next.offset) => "another word follows".to_owned(),
+        Kind::Word if next.line > last.last_line() => {
+            format!("`{}` in line {} begins another statement", next.text, next.line)
         }
-        _ if numeric => format!("`{text}` is not an IPv4 or IPv6 address"),
-        _ => "expected an address in numbers: host names are not looked up here".to_owned(),
-    }
+        Kind::Word => format!("`{}` begins another statement", next.text),
+        Kind::Close => "the section ends behind it".to_owned(),
+        _ => "the file ends behind it".to_owned(),
+    };
+    problems.error_behind(source, last, "a `;` is missing", hint);
+}
+
+fn is_off(word: &str) -> bool {
+    matches!(word, "off" | "no" | "none" | "disabled")
 }
 
 const TIME_UNITS: [(&str, u64); 10] = [

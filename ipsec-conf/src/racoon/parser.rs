@@ -1,6 +1,7 @@
 //! Tokens to a tree of statements. After an error it goes on at the next statement, so that all errors are found.
 
 use super::directive::Section;
+use super::operands::no_semicolon;
 use super::problem::{Problems, SYNTAX_ERROR};
 use super::source::Source;
 use super::token::{Kind, Token, tokens};
@@ -15,8 +16,35 @@ pub(super) struct Statement<'s> {
     pub(super) words: Vec<Token<'s>>,
     /// What stands between the braces of a section.
     pub(super) body: Option<Body<'s>>,
-    /// The semicolon or the brace behind the words.
+    /// The semicolon or the brace behind the words, or what stands in their place.
     pub(super) end: Token<'s>,
+    /// That it has no proper end was told.
+    pub(super) reported: bool,
+    /// A section begins with it.
+    pub(super) opens_section: bool,
+}
+
+impl<'s> Statement<'s> {
+    fn new(words: Vec<Token<'s>>, end: Token<'s>) -> Self {
+        Self { words, body: None, end, reported: false, opens_section: false }
+    }
+}
+
+/// The beginning of a section that is open.
+#[derive(Clone, Copy)]
+struct Opener<'s> {
+    /// Its first word.
+    name: Token<'s>,
+    /// The second one.
+    what: Option<Token<'s>>,
+}
+
+impl Opener<'_> {
+    /// Where a `}` is missing.
+    fn unclosed(&self) -> String {
+        let what = self.what.map_or_else(String::new, |what| format!("{} ", what.text));
+        format!("`{} {what}{{` in line {} is not closed by a `}}`", self.name.text, self.name.line)
+    }
 }
 
 /// What stands between braces.
@@ -25,6 +53,13 @@ pub(super) struct Body<'s> {
     pub(super) statements: Vec<Statement<'s>>,
     /// The closing brace, or what stands where it should.
     pub(super) close: Token<'s>,
+}
+
+impl Body<'_> {
+    /// Whether its end is there. If it is not, what else is missing may stand where it does not belong.
+    pub(super) fn is_closed(&self) -> bool {
+        self.close.kind == Kind::Close
+    }
 }
 
 /// The statements of a file. What is wrong with their order and their ends is told to `problems`.
@@ -58,14 +93,16 @@ impl<'s> Parser<'s, '_> {
     }
 
     /// The statements up to the brace that closes `open`, or to the end. `None` is a section that is not known.
-    fn statements(&mut self, section: Option<Section>, open: Option<Token<'s>>, depth: usize) -> Body<'s> {
+    fn statements(&mut self, section: Option<Section>, open: Option<Opener<'s>>, depth: usize) -> Body<'s> {
         let mut statements = Vec::new();
         loop {
             let token = self.peek();
             match token.kind {
                 Kind::End => {
-                    if let Some(open) = open {
-                        self.error(&token, format!("the section that begins in line {} is not closed", open.line));
+                    // Of sections in sections the innermost is told.
+                    if let Some(open) = open.filter(|_| self.reported != Some(token.offset)) {
+                        self.reported = Some(token.offset);
+                        self.error(&token, open.unclosed());
                     }
                     return Body { statements, close: token };
                 }
@@ -74,7 +111,7 @@ impl<'s> Parser<'s, '_> {
                     if open.is_some() {
                         return Body { statements, close: token };
                     }
-                    self.error(&token, "no section is open here");
+                    self.error(&token, "no section is open here: is there one `}` too many before it?");
                 }
                 Kind::Semicolon => {
                     self.advance();
@@ -91,14 +128,14 @@ impl<'s> Parser<'s, '_> {
     }
 
     /// Whether a section begins here that can not stand inside the one that is open.
-    fn is_unclosed(&mut self, section: Option<Section>, token: &Token<'s>, open: Option<Token<'s>>) -> bool {
+    fn is_unclosed(&mut self, section: Option<Section>, token: &Token<'s>, open: Option<Opener<'s>>) -> bool {
         let Some(open) = open else { return false };
         let begins = token.kind == Kind::Word
             && Section::Top.inner(token.text).is_some()
             && section.is_some_and(|section| !section.has(token.text));
         if begins && self.reported != Some(token.offset) {
             self.reported = Some(token.offset);
-            self.error(token, format!("the section that begins in line {} lacks its `}}`", open.line));
+            self.error(token, open.unclosed());
         }
         begins
     }
@@ -112,7 +149,7 @@ impl<'s> Parser<'s, '_> {
             match end.kind {
                 Kind::Semicolon => {
                     self.advance();
-                    return Some(Statement { words, body: None, end });
+                    return Some(Statement::new(words, end));
                 }
                 Kind::Open if depth == DEPTH => {
                     self.error(&end, "too many sections in each other");
@@ -121,14 +158,9 @@ impl<'s> Parser<'s, '_> {
                 }
                 Kind::Open => {
                     self.advance();
-                    let inner = section.and_then(|section| section.inner(first));
-                    let body = self.statements(inner, Some(end), depth + 1);
-                    return Some(Statement { words, body: Some(body), end });
+                    return Some(self.section(section, words, end, depth));
                 }
-                Kind::Close | Kind::End => {
-                    self.error(&end, "the `;` that ends the statement before it is missing");
-                    return Some(Statement { words, body: None, end });
-                }
+                Kind::Close | Kind::End => return Some(self.cut_short(section, words, end)),
                 Kind::Unclosed => {
                     self.advance();
                     self.error(&end, "this quote is not closed");
@@ -140,12 +172,10 @@ impl<'s> Parser<'s, '_> {
                         && inner.has(end.text)
                     {
                         self.error(&end, format!("the `{{` of {first} is missing before it"));
-                        let body = self.statements(Some(inner), Some(end), depth + 1);
-                        return Some(Statement { words, body: Some(body), end });
+                        return Some(self.section(section, words, end, depth));
                     }
-                    if section.is_some_and(|section| section.has(end.text)) {
-                        self.error(&end, "the `;` that ends the statement before it is missing");
-                        return Some(Statement { words, body: None, end });
+                    if section.is_some_and(|section| section.has(end.text) || self.begins_top(section, &words, &end)) {
+                        return Some(self.cut_short(section, words, end));
                     }
                 }
                 _ => {}
@@ -153,6 +183,56 @@ impl<'s> Parser<'s, '_> {
             self.advance();
             words.push(end);
         }
+    }
+
+    /// A section, of which the words before `end` are read.
+    fn section(
+        &mut self,
+        section: Option<Section>,
+        words: Vec<Token<'s>>,
+        end: Token<'s>,
+        depth: usize,
+    ) -> Statement<'s> {
+        let inner = words.first().and_then(|first| section?.inner(first.text));
+        let what = words.get(1).filter(|what| matches!(what.kind, Kind::Word | Kind::String)).copied();
+        let opener = Opener { name: words.first().copied().unwrap_or(end), what };
+        let body = self.statements(inner, Some(opener), depth + 1);
+        Statement { body: Some(body), ..Statement::new(words, end) }
+    }
+
+    /// Whether a section of the top level begins in a line of its own, inside of another section.
+    fn begins_top(&self, section: Section, words: &[Token<'s>], token: &Token<'s>) -> bool {
+        let begins_line = words.last().is_some_and(|last| last.last_line() < token.line);
+        begins_line && section != Section::Top && Section::Top.inner(token.text).is_some()
+    }
+
+    /// A statement that another one, the end of a section or that of the file cuts short. What its words lack is told when
+    /// they are read, and here if they are there.
+    fn cut_short(&mut self, section: Option<Section>, words: Vec<Token<'s>>, end: Token<'s>) -> Statement<'s> {
+        let mut statement = Statement::new(words, end);
+        let (Some(first), Some(last)) = (statement.words.first().copied(), statement.words.last().copied()) else {
+            return statement;
+        };
+        let Some(section) = section.filter(|section| section.has(first.text)) else { return statement };
+        let inner = section.inner(first.text);
+        statement.opens_section = inner.is_some();
+        let needs_name = match inner {
+            Some(inner) => matches!(inner, Section::Remote | Section::Sainfo),
+            None => first.text != "strict_address",
+        };
+        let least = if first.text == "path" { 3 } else { 1 + usize::from(needs_name) };
+        if statement.words.len() < least {
+            return statement;
+        }
+        match inner {
+            Some(_) => {
+                let hint = format!("`{}` is a section: what it says stands between `{{` and `}}`", first.text);
+                self.problems.error_behind(self.source, &last, "a `{` is missing", hint);
+            }
+            None => no_semicolon(self.problems, self.source, &last, &end),
+        }
+        statement.reported = true;
+        statement
     }
 
     /// Goes behind the end of a broken statement.

@@ -43,19 +43,14 @@ pub(super) fn passwords(text: &str) -> Secrets {
             // The quote of a string stays.
             let quote = usize::from(matches!(token.kind, Kind::String | Kind::Unclosed));
             spans.push((token.offset + quote, end_of_last));
-            line = last_line(&token);
+            line = token.last_line();
         }
         follows |= on_line || misplaced || (!HARMLESS.contains(&first) && is_word_for_password(token, begins));
         if follows {
-            line = last_line(&token);
+            line = token.last_line();
         }
     }
     Secrets(spans)
-}
-
-/// The line that a token ends in.
-fn last_line(token: &Token<'_>) -> u32 {
-    token.line.saturating_add(u32::try_from(token.text.matches('\n').count()).unwrap_or(u32::MAX))
 }
 
 fn is_directive(word: &str) -> bool {

@@ -1,7 +1,9 @@
 //! What is wrong with a configuration.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use super::place::Place;
 use super::source::Source;
@@ -66,7 +68,7 @@ impl fmt::Display for Problem {
         if &*self.message == SYNTAX_ERROR {
             match &*self.token {
                 "" => f.write_str(" at the end")?,
-                token => write!(f, " at `{}'", printable(token))?,
+                token => write!(f, " at `{}{}'", printable(token), closing_quote(token))?,
             }
         }
         if let Some(excerpt) = &self.excerpt {
@@ -79,8 +81,16 @@ impl fmt::Display for Problem {
     }
 }
 
+/// The quote that the log's form leaves out.
+fn closing_quote(token: &str) -> &'static str {
+    if token.len() > 1 && token.starts_with('"') { "\"" } else { "" }
+}
+
 /// The message for a token that may not stand where it does.
 pub(super) const SYNTAX_ERROR: &str = "syntax error";
+
+/// File, line and column.
+type Key = (Arc<str>, u32, u32);
 
 /// The problems met so far.
 #[derive(Default)]
@@ -91,6 +101,8 @@ pub(super) struct Problems {
     errors: Cell<usize>,
     /// The number of the file that is being read.
     file: Cell<u32>,
+    /// The lines of places that problems may be told of when their sources are no longer at hand.
+    excerpts: RefCell<HashMap<Key, Excerpt>>,
 }
 
 impl Problems {
@@ -111,7 +123,25 @@ impl Problems {
         self.push(source, token, Severity::Warning, message, hint);
     }
 
+    /// An error right behind `last`, where something is missing.
+    pub(super) fn error_behind(&self, source: &Source, last: &Token<'_>, message: &str, hint: String) {
+        self.push_at(source, last, &last.behind(), Severity::Error, message, Some(hint));
+    }
+
     fn push(&self, source: &Source, token: &Token<'_>, severity: Severity, message: &str, hint: Option<String>) {
+        self.push_at(source, token, token, severity, message, hint);
+    }
+
+    /// A problem with `token`, at the place of `at`.
+    fn push_at(
+        &self,
+        source: &Source,
+        token: &Token<'_>,
+        at: &Token<'_>,
+        severity: Severity,
+        message: &str,
+        hint: Option<String>,
+    ) {
         if !self.count(severity) {
             return;
         }
@@ -125,13 +155,19 @@ impl Problems {
         };
         let problem = Problem {
             severity,
-            place: source.place(token),
+            place: source.place(at),
             token: shown.into(),
             message: message.into(),
             hint: hint.map(Into::into),
-            excerpt: Some(excerpt(&source.text, token.offset, passwords)),
+            excerpt: Some(excerpt(source.shown(), at.offset, passwords)),
         };
         self.list.borrow_mut().push((self.file.get(), problem));
+    }
+
+    /// Keeps the line of a place for [`Self::at_place`].
+    pub(super) fn remember(&self, source: &Source, token: &Token<'_>) {
+        let excerpt = excerpt(source.shown(), token.offset, source.passwords());
+        self.excerpts.borrow_mut().insert((source.name.clone(), token.line, token.column), excerpt);
     }
 
     /// A problem at a place whose source is no longer at hand.
@@ -147,7 +183,8 @@ impl Problems {
             return;
         }
         let hint = hint.map(Into::into);
-        let problem = Problem { severity, place, token: token.into(), message: message.into(), hint, excerpt: None };
+        let excerpt = self.excerpts.borrow().get(&(place.file.clone(), place.line, place.column)).cloned();
+        let problem = Problem { severity, place, token: token.into(), message: message.into(), hint, excerpt };
         self.list.borrow_mut().push((self.file.get(), problem));
     }
 
@@ -171,8 +208,10 @@ impl Problems {
 
 /// The line around `offset`.
 fn excerpt(text: &str, offset: usize, passwords: &Secrets) -> Excerpt {
-    let (before, after) = text.split_at_checked(offset).unwrap_or((text, ""));
-    let start = before.rfind('\n').map_or(0, |at| at + 1).max(floor(before, before.len().saturating_sub(NEAR)));
+    let (before, after) = text.split_at_checked(floor(text, offset)).unwrap_or((text, ""));
+    let near = floor(before, before.len().saturating_sub(NEAR));
+    let line = before.get(near..).and_then(|near| near.rfind(['\n', '\r']));
+    let start = line.map_or(near, |at| near + at + 1);
     let head = before.get(start..).unwrap_or_default();
     let rest = after.get(..floor(after, NEAR)).unwrap_or_default();
     let rest = rest.split(['\n', '\r']).next().unwrap_or_default();

@@ -6,13 +6,25 @@ use zeroize::Zeroizing;
 
 use super::password::passwords;
 use super::place::Place;
-use super::token::Token;
+use super::problem::Problems;
+use super::stray::{self, Found};
+use super::token::{Token, character};
 use crate::excerpt::Secrets;
+
+/// Whether bytes are UTF-16, which some editors call Unicode: by their byte order mark, or as every other one is zero.
+pub(super) fn is_utf16(bytes: &[u8]) -> bool {
+    let head = bytes.get(..64).unwrap_or(bytes);
+    let zeros = head.iter().filter(|byte| **byte == 0).count();
+    bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") || (zeros >= 2 && zeros * 3 >= head.len())
+}
 
 /// A file that was read. It may hold passwords.
 pub(super) struct Source {
     pub(super) name: Arc<str>,
     pub(super) text: Zeroizing<String>,
+    /// The text as it is in the file, where `text` has plain characters in place of stray ones.
+    original: Option<Zeroizing<String>>,
+    stray: Vec<Found>,
     /// The bytes were no UTF-8: each is the character of its number.
     pub(super) latin1: bool,
     /// Found when the first problem is told.
@@ -28,7 +40,28 @@ impl Source {
                 (bytes.iter().copied().map(char::from).collect(), true)
             }
         };
-        Self { name: name.into(), text: Zeroizing::new(text), latin1, passwords: OnceLock::new() }
+        let text = Zeroizing::new(text);
+        let (text, original, stray) = match stray::repair(&text) {
+            Some((repaired, found)) => (Zeroizing::new(repaired), Some(text), found),
+            None => (text, None, Vec::new()),
+        };
+        Self { name: name.into(), text, original, stray, latin1, passwords: OnceLock::new() }
+    }
+
+    /// The text as its author sees it. Its octets are at the offsets that they have in `text`.
+    pub(super) fn shown(&self) -> &str {
+        self.original.as_ref().unwrap_or(&self.text)
+    }
+
+    /// Tells of characters that do not belong into a configuration.
+    pub(super) fn report_stray(&self, problems: &Problems) {
+        for found in &self.stray {
+            let token = character(self.shown(), found.offset);
+            match found.is_harmless() {
+                true => problems.warning(self, &token, &found.message(), Some(found.hint())),
+                false => problems.error(self, &token, &found.message(), Some(found.hint())),
+            }
+        }
     }
 
     pub(super) fn place(&self, token: &Token<'_>) -> Place {

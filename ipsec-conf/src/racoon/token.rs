@@ -49,12 +49,40 @@ impl<'s> Token<'s> {
         self.kind == Kind::Word && self.text == word
     }
 
+    /// The line that it ends in.
+    pub(super) fn last_line(&self) -> u32 {
+        self.line.saturating_add(count(self.text.matches('\n').count()))
+    }
+
+    /// The place right behind it.
+    pub(super) fn behind(&self) -> Self {
+        let end = Self { kind: Kind::End, ..self.rest(self.text.len()) };
+        match self.text.rsplit_once('\n') {
+            Some((_, last)) => {
+                Self { line: self.last_line(), column: count(last.chars().count()).saturating_add(1), ..end }
+            }
+            None => end,
+        }
+    }
+
     /// What follows the first `octets` of the token, which end at a character.
     pub(super) fn rest(&self, octets: usize) -> Self {
         let (head, text) = self.text.split_at_checked(octets).unwrap_or((self.text, ""));
-        let columns = u32::try_from(head.chars().count()).unwrap_or(u32::MAX);
-        Self { text, offset: self.offset + head.len(), column: self.column.saturating_add(columns), ..*self }
+        let column = self.column.saturating_add(count(head.chars().count()));
+        Self { text, offset: self.offset + head.len(), column, ..*self }
     }
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+/// The character at `offset` of a text as a token, or its beginning where there is none.
+pub(super) fn character(text: &str, offset: usize) -> Token<'_> {
+    let mut place = Counter { text, offset: 0, line: 1, column: 1 };
+    place.go_to(offset);
+    let length = text.get(offset..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
+    place.token(Kind::Illegal, text.get(offset..offset + length).unwrap_or_default())
 }
 
 /// The tokens of a file, at the end one of kind [`Kind::End`].

@@ -21,7 +21,12 @@ pub(super) fn translate(from: &conf::Remote, surroundings: &dyn Surroundings) ->
     Ok(Remote {
         port: from.port.unwrap_or(0),
         exchange_modes: from.exchange_modes.iter().map(|mode| number::exchange(*mode)).collect(),
-        proposals: from.proposals.iter().flat_map(|one| proposals(one, facts.as_ref())).collect(),
+        proposals: from
+            .proposals
+            .iter()
+            .filter(|one| one.dh_group.is_supported())
+            .flat_map(|one| proposals(one, facts.as_ref()))
+            .collect(),
         proposal_check: number::check_level(from.proposal_check),
         my_identifier: identity::local(&from.my_identifier).map_err(wrong)?,
         peers_identifiers: expected.map_err(wrong)?,

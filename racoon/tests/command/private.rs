@@ -26,11 +26,15 @@ fn who_may_read_keys() {
     assert_eq!(said(0o640), "");
     expect![[r#"
         racoon.conf:2:1: warning: no pre-shared key will be found
+          remote 192.0.2.1 {
+          ^
           DIR/psk.txt: mode 0644 is too open: 0600 or 0640 keeps its keys secret
     "#]]
     .assert_eq(&said(0o644));
     expect![[r#"
         racoon.conf:2:1: warning: no pre-shared key will be found
+          remote 192.0.2.1 {
+          ^
           DIR/psk.txt: mode 0660 is too open: 0600 or 0640 keeps its keys secret
     "#]]
     .assert_eq(&said(0o660));
@@ -40,7 +44,9 @@ fn who_may_read_keys() {
 fn keys_that_are_not_there() {
     expect![[r#"
         racoon.conf:2:1: warning: no pre-shared key will be found
-          DIR/psk.txt: No such file or directory (os error 2)
+          remote 192.0.2.1 {
+          ^
+          DIR/psk.txt: No such file or directory
     "#]]
     .assert_eq(&Site::new().accepted(TEXT));
 }

@@ -8,9 +8,10 @@ use crate::racoon::config::Config;
 use crate::racoon::global::{
     Account, AdminSocket, Backend, Listen, ListenSocket, LogLevel, Padding, Privsep, SocketAccess, Timer,
 };
+use crate::racoon::meaning;
 use crate::racoon::operands::Operands;
 use crate::racoon::parser::Statement;
-use crate::racoon::problem::Severity;
+use crate::racoon::problem::{SYNTAX_ERROR, Severity};
 use crate::racoon::source::Source;
 use crate::racoon::token::{Kind, Token};
 
@@ -32,7 +33,7 @@ impl Check<'_> {
             "path backupsa" => config.paths.backupsa = Some(path(&mut op)?),
             "path pidfile" => config.paths.pidfile = Some(path(&mut op)?),
             "pfkey_buffer" => config.pfkey_buffer = op.number(0, u32::MAX / 1024)?,
-            "log" => config.log = op.choice(LogLevel::WORDS, "a level")?,
+            "log" => config.log = op.choice_or(LogLevel::WORDS, "a level", meaning::log_level)?,
             "complex_bundle" => config.complex_bundle = op.switch()?,
             "threads" => config.threads = Some(op.number(1, 1024)?),
             "journal" => config.journal = op.number(0, 1_000_000)?,
@@ -154,6 +155,9 @@ pub(super) fn listen(listen: &mut Listen, name: &str, op: &mut Operands<'_, '_>)
 fn adminsock(op: &mut Operands<'_, '_>) -> Option<AdminSocket> {
     if op.accept("disabled") {
         return Some(AdminSocket::Disabled);
+    }
+    if ["off", "no", "none", "disable"].iter().any(|word| op.peek().is_word(word)) {
+        return op.fail(&op.peek(), SYNTAX_ERROR, Some(meaning::write("disabled")));
     }
     let token = op.string_token("the path of a socket, or disabled")?;
     let path = Path::new(token.value());

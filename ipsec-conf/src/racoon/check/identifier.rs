@@ -5,7 +5,10 @@ use std::path::Path;
 use super::Check;
 use crate::racoon::distinguished_name::DistinguishedName;
 use crate::racoon::identifier::{Identifier, KeyId};
+use crate::racoon::meaning;
 use crate::racoon::operands::Operands;
+use crate::racoon::token;
+use crate::system_error;
 
 const KINDS: [(&str, Kind); 6] = [
     ("address", Kind::Address),
@@ -65,9 +68,12 @@ impl Check<'_> {
     /// A kind, and mostly a value.
     fn identifier(&self, op: &mut Operands<'_, '_>) -> Option<Identifier> {
         let first = op.peek();
-        let kind = op.choice(&KINDS, NOUN)?;
+        if first.kind == token::Kind::String && !op.at_end() {
+            return op.unexpected(&format!("{NOUN}, and then the value"));
+        }
+        let kind = op.choice_or(&KINDS, NOUN, meaning::identifier)?;
         Some(match kind {
-            Kind::Address => Identifier::Address(if op.at_end() { None } else { Some(op.ip()?) }),
+            Kind::Address => Identifier::Address(if op.at_end() { None } else { Some(op.quoted_ip()?) }),
             Kind::Fqdn => Identifier::Fqdn(op.name("a name")?.into()),
             Kind::UserFqdn => Identifier::UserFqdn(op.name("a name")?.into()),
             Kind::KeyId if op.at_end() => Identifier::KeyId(None),
@@ -91,7 +97,7 @@ impl Check<'_> {
         let path = Path::new(token.value());
         match self.loader.read(path) {
             Ok(bytes) => Some(KeyId { bytes: bytes.into(), file: Some(path.into()) }),
-            Err(error) => op.fail(&token, &format!("failed to read keyid file: {error}"), None),
+            Err(error) => op.fail(&token, &format!("failed to read keyid file: {}", system_error(&error)), None),
         }
     }
 }

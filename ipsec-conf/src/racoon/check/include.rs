@@ -8,7 +8,8 @@ use crate::racoon::operands::Operands;
 use crate::racoon::parser::{Statement, parse};
 use crate::racoon::place::Place;
 use crate::racoon::problem::Severity;
-use crate::racoon::source::Source;
+use crate::racoon::source::{Source, is_utf16};
+use crate::system_error;
 
 /// Files in files at most, the first one counted.
 const DEPTH: usize = 10;
@@ -24,12 +25,12 @@ impl Check<'_> {
             check.problems.at_place(place(), Severity::Error, "", message, None);
         };
         match self.loader.expand(pattern) {
-            Err(error) => fail(self, error.to_string()),
+            Err(error) => fail(self, system_error(&error)),
             Ok(paths) if paths.is_empty() => fail(self, "no such file".to_owned()),
             Ok(paths) => {
                 for path in paths {
                     if let Err(error) = self.file(&path) {
-                        fail(self, format!("cannot read {}: {error}", path.display()));
+                        fail(self, format!("cannot read {}: {}", path.display(), system_error(&error)));
                     }
                 }
             }
@@ -51,7 +52,7 @@ impl Check<'_> {
         let pattern = pattern.to_string_lossy();
         let paths = match self.loader.expand(&pattern) {
             Ok(paths) => paths,
-            Err(error) => return op.fail(&token, &format!("cannot include {pattern}: {error}"), None),
+            Err(error) => return op.fail(&token, &format!("cannot include {pattern}: {}", system_error(&error)), None),
         };
         if paths.is_empty() {
             return op.fail(&token, &format!("no file matches {pattern}"), None);
@@ -60,7 +61,7 @@ impl Check<'_> {
             if self.stack.iter().any(|open| **open == *path) {
                 self.problems.error(source, &token, &format!("{} includes itself", path.display()), None);
             } else if let Err(error) = self.file(&path) {
-                let message = format!("cannot include {}: {error}", path.display());
+                let message = format!("cannot include {}: {}", path.display(), system_error(&error));
                 self.problems.error(source, &token, &message, None);
             }
         }
@@ -72,14 +73,23 @@ impl Check<'_> {
         if self.files >= FILES {
             return Err(std::io::Error::other("too many files"));
         }
-        let source = Source::new(&path.to_string_lossy(), self.loader.read(path)?);
+        let bytes = self.loader.read(path)?;
         self.files += 1;
         let outer = self.problems.enter(self.files);
+        if is_utf16(&bytes) {
+            let place = Place { file: path.to_string_lossy().into(), line: 0, column: 0 };
+            let hint = Some("save it as UTF-8, as with `iconv -f UTF-16 -t UTF-8`".to_owned());
+            self.problems.at_place(place, Severity::Error, "", "the file is in UTF-16".to_owned(), hint);
+            self.problems.enter(outer);
+            return Ok(());
+        }
+        let source = Source::new(&path.to_string_lossy(), bytes);
         if source.latin1 {
             let place = Place { file: source.name.clone(), line: 0, column: 0 };
             let hint = Some("comments may be anything; names and identities may not be what they seem".to_owned());
             self.problems.at_place(place, Severity::Warning, "", "not UTF-8: read as ISO 8859-1".to_owned(), hint);
         }
+        source.report_stray(&self.problems);
         self.stack.push(Arc::from(path));
         let statements = parse(&source, &self.problems);
         self.statements(&source, &statements);

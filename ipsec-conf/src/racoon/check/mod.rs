@@ -1,6 +1,7 @@
 //! The meaning of statements: a configuration, or what is wrong with it.
 
 mod directory;
+mod duplicate;
 mod global;
 mod identifier;
 mod include;
@@ -15,13 +16,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::config::Config;
-use super::directive::{Directive, Foreign, Section, foreign};
+use super::directive::{Directive, Section};
+use super::foreign::{Foreign, foreign, replacement};
 use super::loader::Loader;
+use super::meaning;
 use super::operands::Operands;
 use super::parser::{Body, Statement};
 use super::place::Place;
 use super::problem::{Problem, Problems, SYNTAX_ERROR, Severity};
 use super::source::Source;
+use super::suite::Suite;
 use super::token::{Kind, Token};
 use crate::spelling;
 use weakness::Weakness;
@@ -90,6 +94,7 @@ impl<'l> Check<'l> {
         self.finish_mode_cfg();
         // What is said of other files and of the whole stands behind what is said of each file.
         self.problems.enter(u32::MAX);
+        self.check_duplicate_remotes();
         self.check_privsep();
         self.check_psk();
         self.check_generated();
@@ -147,7 +152,14 @@ impl<'l> Check<'l> {
         match section {
             Section::Privsep => global::privsep(config, directive.name, &mut op)?,
             Section::Padding => global::padding(&mut config.padding, directive.name, &mut op)?,
-            Section::Listen => global::listen(&mut config.listen, directive.name, &mut op)?,
+            Section::Listen => {
+                let token = op.peek();
+                global::listen(&mut config.listen, directive.name, &mut op)?;
+                if let (true, Some(socket)) = (directive.name.starts_with("isakmp"), self.config.listen.sockets.last())
+                {
+                    self.check_scope(source, &token, &socket.address);
+                }
+            }
             Section::Timer => global::timer(&mut config.timer, directive.name, &mut op)?,
             Section::ModeCfg => {
                 mode_cfg::mode_cfg(&mut config.mode_cfg, &mut self.pool_size, directive.name, &mut op)?;
@@ -204,28 +216,60 @@ fn find(
         true => {
             let words = section.directives().iter().filter_map(|directive| directive.name.strip_prefix("path "));
             let words: Vec<&str> = words.collect();
-            let guess = spelling::guess(second, words.iter().copied());
-            let token = statement.words.get(1).unwrap_or(&statement.end);
-            (token, guess.or_else(|| Some(format!("expected {}", spelling::either(&words)))))
+            let Some(token) = statement.words.get(1) else {
+                return no_path(problems, source, statement, &words);
+            };
+            (token, Some(path_hint(second, &words)))
         }
-        false => (first, misplaced(section, first).or_else(|| spelling::guess(first.text, section.words()))),
+        false => (first, misplaced(section, first)),
     };
     problems.error(source, token, SYNTAX_ERROR, hint.or_else(|| Some("no such directive".to_owned())));
     None
 }
 
-/// Where a word would be right.
+/// `path` without a word for what.
+fn no_path(
+    problems: &Problems,
+    source: &Source,
+    statement: &Statement<'_>,
+    words: &[&str],
+) -> Option<&'static Directive> {
+    let op = Operands::new(source, problems, statement, 1);
+    op.unexpected(&spelling::either(words))
+}
+
+/// Which of the paths `word` may mean.
+fn path_hint(word: &str, words: &[&str]) -> String {
+    match word {
+        "psk" | "secrets" | "keys" | "preshared_key" => "write `path pre_shared_key`".to_owned(),
+        "cert" | "certs" | "ca" => "write `path certificate`".to_owned(),
+        "pid" => "write `path pidfile`".to_owned(),
+        "logfile" | "log" => "racoon logs to syslog, or to the file of `racoon -l`".to_owned(),
+        _ => meaning::choice(word, words),
+    }
+}
+
+/// Where a word would be right, or which word is, at the beginning of a statement.
 fn misplaced(section: Section, word: &Token<'_>) -> Option<String> {
-    if word.text.starts_with("//") || word.text.starts_with("/*") {
-        return Some("comments begin with `#`".to_owned());
+    match word.kind {
+        Kind::Port => {
+            return Some("`[section]` is the form of isakmpd.conf: here a section is a word and braces".to_owned());
+        }
+        Kind::String | Kind::Comma => return Some("a directive begins with a word".to_owned()),
+        _ => {}
     }
     let homes = Section::ALL.into_iter().filter(|home| *home != section && home.has(word.text));
     let homes: Vec<&str> = homes.map(Section::name).collect();
+    let of_others = || replacement(section, word.text);
     match homes.as_slice() {
-        [] => None,
+        [] if section == Section::Sainfo && Suite::read(word.text).is_some_and(|suite| suite.kinds() == 1) => {
+            Some("several algorithms stand in one list, with commas between".to_owned())
+        }
+        [] => of_others().or_else(|| spelling::guess(word.text, section.words())),
         [""] => Some(format!("`{}` stands outside of sections", word.text)),
         // What may stand outside, too, is a section here.
-        names => Some(format!("`{}` stands in {}", word.text, spelling::either(names))),
+        names if of_others().is_none() => Some(format!("`{}` stands in {}", word.text, spelling::either(names))),
+        _ => of_others(),
     }
 }
 

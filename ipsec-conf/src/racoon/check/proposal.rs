@@ -6,10 +6,13 @@ use super::weakness::Weakness;
 use super::{Check, only_body, unexpected_body};
 use crate::racoon::algorithm::{AuthenticationMethod, Cipher, DhGroup, Encryption, Hash, KeyLength};
 use crate::racoon::directive::Section;
+use crate::racoon::meaning;
 use crate::racoon::operands::Operands;
 use crate::racoon::parser::Statement;
 use crate::racoon::place::Place;
+use crate::racoon::problem::SYNTAX_ERROR;
 use crate::racoon::source::Source;
+use crate::racoon::suite::Suite;
 use crate::racoon::token::Token;
 
 const LEFT_OUT: &str = "it is left out: use certificates with rsasig or ecdsasig, or pre-shared keys";
@@ -57,7 +60,7 @@ impl Check<'_> {
             ("dh_group", parts.dh_group.is_none()),
         ];
         // One that was there and wrong is not missing.
-        if self.problems.errors() == errors {
+        if self.problems.errors() == errors && body.is_closed() {
             for (name, _) in missing.iter().filter(|(_, missing)| *missing) {
                 self.problems.error(source, &body.close, &format!("{name} required."), Some("in this proposal".into()));
             }
@@ -93,7 +96,7 @@ impl Check<'_> {
             }
             "authentication_method" => parts.method = Some(method(&mut op)?),
             "dh_group" => {
-                let group = dh_group(&mut op)?;
+                let group = dh_group(&mut op, "dh_group")?;
                 weakness = Weakness::of_group(group);
                 parts.dh_group = Some(group);
             }
@@ -106,14 +109,15 @@ impl Check<'_> {
 }
 
 fn encryption(op: &mut Operands<'_, '_>) -> Option<Encryption> {
-    let (cipher, token) = op.algorithm(Cipher::WORDS, REFUSED_CIPHERS)?;
+    let (cipher, token) = op.algorithm(Cipher::WORDS, REFUSED_CIPHERS, meaning::cipher)?;
     Some(Encryption { cipher, key_bits: key_bits(op, &token, cipher.key_length())? })
 }
 
 /// The length of a key, which may follow the name of a cipher.
 pub(super) fn key_bits(op: &mut Operands<'_, '_>, name: &Token<'_>, lengths: KeyLength) -> Option<Option<u16>> {
     let token = op.peek();
-    if op.at_end() || !token.text.starts_with(|c: char| c.is_ascii_digit()) {
+    let is_name = || Suite::read(token.text).is_some_and(|suite| suite.cipher.is_some());
+    if op.at_end() || !token.text.starts_with(|c: char| c.is_ascii_digit()) || is_name() {
         return Some(lengths.default_bits());
     }
     let bits: u64 = op.number(0, u64::MAX)?;
@@ -138,7 +142,7 @@ fn hash(op: &mut Operands<'_, '_>) -> Option<Hash> {
         op.next();
         return op.fail(&token, "tiger is not supported", Some("use sha256".to_owned()));
     }
-    op.choice(Hash::WORDS, "a hash")
+    op.choice_or(Hash::WORDS, "a hash", meaning::hash)
 }
 
 fn method(op: &mut Operands<'_, '_>) -> Option<AuthenticationMethod> {
@@ -148,20 +152,29 @@ fn method(op: &mut Operands<'_, '_>) -> Option<AuthenticationMethod> {
         op.next();
         return op.fail(&token, &format!("{} is not supported", token.text), Some(LEFT_OUT.to_owned()));
     }
-    op.choice(AuthenticationMethod::WORDS, "an authentication method")
+    op.choice_or(AuthenticationMethod::WORDS, "an authentication method", meaning::method)
 }
 
-/// A group by its name or number.
-pub(super) fn dh_group(op: &mut Operands<'_, '_>) -> Option<DhGroup> {
+/// A group by its name or number, for `directive`.
+pub(super) fn dh_group(op: &mut Operands<'_, '_>, directive: &str) -> Option<DhGroup> {
     let token = op.peek();
-    if op.at_end() {
-        return op.unexpected("a group");
-    }
-    if token.text.starts_with("ec2n") || matches!(token.text, "3" | "4") {
+    let words: Vec<_> = DhGroup::WORDS.iter().copied().filter(|(_, group)| group.is_supported()).collect();
+    let unsupported = DhGroup::from_name(token.text).filter(|group| !group.is_supported());
+    if let (Some(group), false) = (unsupported, op.at_end()) {
         op.next();
-        return op.fail(&token, "EC2N groups are not supported", Some("use ecp256 or modp2048".to_owned()));
+        let what = if directive == "dh_group" { "proposal" } else { "sainfo" };
+        let hint = format!("nothing can be agreed by this {what}: write modp2048 or ecp256");
+        op.warn(&token, &format!("{group} (group {}) is not supported", group.number()), Some(hint));
+        return Some(group);
     }
-    op.choice(DhGroup::WORDS, "a group")
+    if matches!(token.text, "group" | "modp" | "dh" | "ecp") && !op.at_end() {
+        op.next();
+        let name = format!("{}{}", token.text, op.peek().text);
+        let hint =
+            meaning::group(&name, directive).unwrap_or_else(|| "write the group's name, as `modp2048`".to_owned());
+        return op.fail(&token, SYNTAX_ERROR, Some(hint));
+    }
+    op.choice_or(&words, "a group", |text| meaning::group(text, directive))
 }
 
 /// `time NUMBER UNIT`.
@@ -174,5 +187,5 @@ pub(super) fn lifetime(op: &mut Operands<'_, '_>) -> Option<Duration> {
         let hint = "a lifetime in octets is for sainfo".to_owned();
         return op.fail(&token, "no byte lifetime in phase 1", Some(hint));
     }
-    op.unexpected("`time`")
+    op.unexpected("`time`, a number and a unit, as in `lifetime time 8 hour`")
 }

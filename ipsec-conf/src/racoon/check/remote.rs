@@ -1,6 +1,7 @@
 //! The `remote` section.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use crate::plainrsa;
 use crate::racoon::algorithm::AuthenticationMethod;
 use crate::racoon::directive::Section;
 use crate::racoon::identifier::{Address, Identifier};
+use crate::racoon::meaning;
 use crate::racoon::operands::Operands;
 use crate::racoon::parser::{Body, Statement};
 use crate::racoon::place::Place;
@@ -17,6 +19,7 @@ use crate::racoon::problem::SYNTAX_ERROR;
 use crate::racoon::remote::*;
 use crate::racoon::source::Source;
 use crate::racoon::token::{Kind, Token};
+use crate::system_error;
 
 /// Life of a phase 1, seconds.
 const LIFETIME: Duration = Duration::from_secs(28800);
@@ -159,6 +162,7 @@ impl Draft {
 impl Check<'_> {
     /// `remote NAME [inherit NAME] { … }`.
     pub(super) fn remote(&mut self, source: &Source, statement: &Statement<'_>) -> Option<()> {
+        statement.words.first().into_iter().for_each(|first| self.problems.remember(source, first));
         let head = self.remote_head(source, statement);
         match (&statement.body, head) {
             (Some(body), Some((draft, _))) => self.remote_body(source, statement, body, draft, true),
@@ -184,13 +188,20 @@ impl Check<'_> {
         let mut op = Operands::new(source, &self.problems, statement, 1);
         let token = op.peek();
         let name = remote_name(&mut op)?;
+        if let RemoteName::Address(address, _) = &name {
+            self.check_scope(source, &token, address);
+        }
         if matches!(name, RemoteName::Quoted(_)) && self.remotes.by_name.contains_key(&name) {
             let hint = Some("names of remotes are used once".to_owned());
             self.problems.error(source, &token, "duplicated remote", hint);
         }
         let parent = if op.accept("inherit") { Some(self.parent(&mut op, &name)?) } else { None };
         if !op.at_end() {
-            return op.unexpected("`{`");
+            let is_network = op.peek().text.starts_with(['/', '-']);
+            return op.unexpected(match is_network {
+                true => "`{`: a remote is one address, or anonymous",
+                false => "`{`",
+            });
         }
         let heir = parent.is_some();
         let mut draft = match parent {
@@ -229,7 +240,7 @@ impl Check<'_> {
         for statement in &body.statements {
             self.remote_directive(source, statement, &mut draft, &mut given);
         }
-        let complete = named && self.problems.errors() == errors;
+        let complete = named && body.is_closed() && self.problems.errors() == errors;
         self.remote_end(source, statement, body, &draft, complete);
         self.remotes.push(draft);
         Some(())
@@ -256,7 +267,13 @@ impl Check<'_> {
         let mut op = Operands::new(source, &self.problems, statement, 1);
         let remote = &mut draft.remote;
         match directive.name {
-            "remote_address" => remote_address(&mut op, remote, given)?,
+            "remote_address" => {
+                let token = op.peek();
+                remote_address(&mut op, remote, given)?;
+                if let Some(RemoteAddress::Numeric(address)) = &remote.address {
+                    self.check_scope(source, &token, address);
+                }
+            }
             "exchange_mode" => {
                 remote.exchange_modes = exchange_modes(&mut op)?;
                 draft.modes_given = true;
@@ -299,8 +316,9 @@ impl Check<'_> {
             error(&body.close, "no proposal specified.", "at least one `proposal { ... }` is needed");
         }
         let aggressive = remote.exchange_modes.contains(&ExchangeMode::Aggressive);
-        let group = draft.proposals.first().map(|proposal| proposal.dh_group);
-        if aggressive && draft.proposals.iter().any(|proposal| Some(proposal.dh_group) != group) {
+        let mut groups = draft.proposals.iter().map(|proposal| proposal.dh_group).filter(|group| group.is_supported());
+        let group = groups.next();
+        if aggressive && groups.any(|other| Some(other) != group) {
             let hint = "in aggressive mode the first message has the key exchange in it";
             error(first, "DH group must be equal in all proposals when aggressive mode is used.", hint);
         }
@@ -324,6 +342,18 @@ impl Check<'_> {
         if complete && remote.verify_identifier && remote.peers_identifiers.is_empty() {
             let hint = "there is no peers_identifier: every identity will do".to_owned();
             self.problems.warning(source, first, "verify_identifier on has no effect", Some(hint));
+        }
+        if let (true, RemoteName::Quoted(name), None) = (complete, &remote.name, &remote.address)
+            && name.parse::<IpAddr>().is_ok()
+        {
+            let hint = format!(
+                "in quotes it is only a name; for one peer write `remote {name}`, or `remote_address {name};` in it"
+            );
+            self.problems.warning(source, first, "this remote is for any peer", Some(hint));
+        }
+        if complete && !draft.proposals.is_empty() && draft.proposals.iter().all(|one| !one.dh_group.is_supported()) {
+            let hint = "the groups of all its proposals are EC2N".to_owned();
+            self.problems.warning(source, first, "nothing can be negotiated with this remote", Some(hint));
         }
         if complete {
             let methods: Vec<AuthenticationMethod> = draft.proposals.iter().map(|proposal| proposal.method).collect();
@@ -408,7 +438,7 @@ impl Check<'_> {
         let error = match self.loader.metadata(&path) {
             Ok(metadata) if metadata.regular => return Some(path),
             Ok(_) => "not a regular file".to_owned(),
-            Err(error) => error.to_string(),
+            Err(error) => system_error(&error),
         };
         let message = format!("failed to load {kind} \"{}\"", token.value());
         op.fail(&token, &message, Some(format!("{}: {error}", path.display())))
@@ -424,7 +454,7 @@ impl Check<'_> {
             _ => &mut scripts.dead,
         };
         if let Err(error) = self.loader.metadata(&path) {
-            op.warn(&token, "no such script", Some(format!("{}: {error}", path.display())));
+            op.warn(&token, "no such script", Some(format!("{}: {}", path.display(), system_error(&error))));
         }
         *script = Some(path);
         Some(())
@@ -457,9 +487,10 @@ fn remote_address(op: &mut Operands<'_, '_>, remote: &mut Remote, given: &mut Gi
         return op.fail(&op.first(), "remote_address is already defined", None);
     }
     let token = op.peek();
-    remote.address = Some(match token.kind {
-        Kind::String if !op.at_end() => RemoteAddress::Host(op.name("a name")?.into()),
-        _ => RemoteAddress::Numeric(op.address()?),
+    let is_name = token.kind == Kind::String && token.value().parse::<IpAddr>().is_err();
+    remote.address = Some(match is_name && !op.at_end() {
+        true => RemoteAddress::Host(op.name("a name")?.into()),
+        false => RemoteAddress::Numeric(op.quoted_address()?),
     });
     remote.port = port(op)?;
     Some(())
@@ -470,7 +501,7 @@ fn exchange_modes(op: &mut Operands<'_, '_>) -> Option<Vec<ExchangeMode>> {
     let mut modes = Vec::new();
     loop {
         let token = op.peek();
-        let mode = op.choice(ExchangeMode::WORDS, "main, aggressive or base")?;
+        let mode = op.choice_or(ExchangeMode::WORDS, "main, aggressive or base", meaning::exchange)?;
         if modes.contains(&mode) {
             op.warn(&token, "the exchange mode is in the list already", None);
         } else {

@@ -9,6 +9,7 @@ use super::{Check, unexpected_body};
 use crate::racoon::algorithm::{Compression, EspAuthentication, EspCipher, EspEncryption};
 use crate::racoon::directive::Section;
 use crate::racoon::identifier::Identifier;
+use crate::racoon::meaning;
 use crate::racoon::operands::Operands;
 use crate::racoon::parser::{Body, Statement};
 use crate::racoon::place::Place;
@@ -62,7 +63,7 @@ impl Check<'_> {
         for statement in &body.statements {
             self.sainfo_directive(source, statement, &mut sainfo);
         }
-        if self.problems.errors() == errors {
+        if self.problems.errors() == errors && body.is_closed() {
             self.sainfo_end(source, body, &sainfo);
         }
         if !broken {
@@ -89,7 +90,7 @@ impl Check<'_> {
         } else if op.accept("group") {
             sainfo.group = Some(op.name("a group")?.into());
         }
-        if op.at_end() { Some(sainfo) } else { op.unexpected("`{`") }
+        if op.at_end() { Some(sainfo) } else { op.unexpected("`{`, or `from` or `group`") }
     }
 
     fn sainfo_directive(&mut self, source: &Source, statement: &Statement<'_>, sainfo: &mut Sainfo) -> Option<()> {
@@ -102,26 +103,27 @@ impl Check<'_> {
         let mut weak = Vec::new();
         match directive.name {
             "pfs_group" => {
-                let group = dh_group(&mut op)?;
+                let group = dh_group(&mut op, "pfs_group")?;
                 weak.push((value, Weakness::of_group(group)));
                 sainfo.pfs_group = Some(group);
             }
             "remoteid" => sainfo.remoteid = op.number(0, u32::MAX)?,
             "lifetime" => lifetime(&mut op, sainfo)?,
             "encryption_algorithm" => list(&mut op, &mut sainfo.encryption, |op| {
-                let (cipher, token) = op.algorithm(EspCipher::WORDS, REFUSED_CIPHERS)?;
+                let (cipher, token) = op.algorithm(EspCipher::WORDS, REFUSED_CIPHERS, meaning::esp_cipher)?;
                 let key_bits = key_bits(op, &token, cipher.key_length())?;
                 weak.push((token, Weakness::of_esp_cipher(cipher)));
                 Some(EspEncryption { cipher, key_bits })
             })?,
             "authentication_algorithm" => list(&mut op, &mut sainfo.authentication, |op| {
-                let (algorithm, token) = op.algorithm(EspAuthentication::WORDS, REFUSED_AUTHENTICATIONS)?;
+                let known = meaning::esp_authentication;
+                let (algorithm, token) = op.algorithm(EspAuthentication::WORDS, REFUSED_AUTHENTICATIONS, known)?;
                 weak.push((token, Weakness::of_esp_authentication(algorithm)));
                 Some(algorithm)
             })?,
             "compression_algorithm" => {
                 list(&mut op, &mut sainfo.compression, |op| {
-                    op.algorithm(Compression::WORDS, &[]).map(|(name, _)| name)
+                    op.algorithm(Compression::WORDS, &[], meaning::compression).map(|(name, _)| name)
                 })?;
             }
             "esn" => sainfo.esn = op.choice(Esn::WORDS, "off, on or require")?,
@@ -210,7 +212,7 @@ fn lifetime(op: &mut Operands<'_, '_>, sainfo: &mut Sainfo) -> Option<()> {
     } else if op.accept("byte") {
         sainfo.lifetime_bytes = Some(op.octets()?);
     } else {
-        return op.unexpected("`time` or `byte`");
+        return op.unexpected("`time` or `byte`, a number and a unit, as in `lifetime time 1 hour`");
     }
     Some(())
 }
@@ -219,7 +221,8 @@ fn lifetime(op: &mut Operands<'_, '_>, sainfo: &mut Sainfo) -> Option<()> {
 fn sainfo_id(op: &mut Operands<'_, '_>) -> Option<SainfoId> {
     let kinds = [("address", 0), ("subnet", 1), ("fqdn", 2), ("user_fqdn", 3), ("keyid", 4), ("asn1dn", 5)];
     let token = op.peek();
-    let kind = op.choice(&kinds, "anonymous, address, subnet, fqdn, user_fqdn or keyid")?;
+    let noun = "anonymous, address, subnet, fqdn, user_fqdn or keyid";
+    let kind = op.choice_or(&kinds, noun, meaning::sainfo_end)?;
     if (2..=4).contains(&kind) {
         op.warn(&token, FOR_NOBODY, Some("a policy is for addresses: no peer can use one by a name".to_owned()));
     }
@@ -294,5 +297,5 @@ fn protocol(op: &mut Operands<'_, '_>) -> Option<u8> {
     if !op.at_end() && token.kind == Kind::Word && token.text.starts_with(|c: char| c.is_ascii_digit()) {
         return op.number(0, u8::MAX);
     }
-    op.choice(&PROTOCOLS, "an upper-layer protocol, or any")
+    op.choice_or(&PROTOCOLS, "an upper-layer protocol, or any", meaning::protocol)
 }

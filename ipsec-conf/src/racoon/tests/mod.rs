@@ -1,4 +1,5 @@
 mod accepted;
+mod hints;
 mod inherited;
 mod loading;
 mod passwords;
@@ -57,6 +58,12 @@ impl Loader for Files {
 
     fn read_keys(&self, path: &Path) -> io::Result<(Metadata, Zeroizing<Vec<u8>>)> {
         Ok((self.metadata(path)?, self.read(path)?.into()))
+    }
+
+    /// One that is a file called so.
+    fn has_interface(&self, name: &str) -> Option<bool> {
+        let is_any = self.0.keys().any(|path| path.starts_with("interface eth0"));
+        is_any.then(|| self.0.contains_key(Path::new(&format!("interface {name}"))))
     }
 
     fn uid(&self) -> u32 {

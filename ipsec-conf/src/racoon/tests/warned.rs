@@ -21,25 +21,29 @@ fn weak_choices_once() {
     check(
         &load,
         expect![[r#"
-        a.conf:2:1: warning: aggressive mode with a pre-shared key is weak
-          remote anonymous {
-          ^
-          anyone who asks gets a hash to guess the key with; use main mode, or certificates
-        a.conf:5:26: warning: des is weak
-              encryption_algorithm des;
-                                   ^
-          its 56-bit keys are found by trying all
-        a.conf:6:20: warning: md5 is weak
-              hash_algorithm md5;
-                             ^
-          MD5 is broken; sha256 and hmac_sha256 are not slower
-        a.conf:8:14: warning: modp1024 is weak
-              dh_group 2;
-                       ^
-          its discrete logarithms are within reach; modp2048 or ecp256 are the least to use
-        /psk:1:1: warning: a pre-shared key of less than 20 characters is weak
-          a recorded negotiation is enough to guess it: use 20 characters or more, at random
-    "#]],
+            a.conf:2:1: warning: aggressive mode with a pre-shared key is weak
+              remote anonymous {
+              ^
+              anyone who asks gets a hash to guess the key with; use main mode, or certificates
+            a.conf:5:26: warning: des is weak
+                  encryption_algorithm des;
+                                       ^
+              its 56-bit keys are found by trying all
+            a.conf:6:20: warning: md5 is weak
+                  hash_algorithm md5;
+                                 ^
+              MD5 is broken; sha256 and hmac_sha256 are not slower
+            a.conf:8:14: warning: modp1024 is weak
+                  dh_group 2;
+                           ^
+              its discrete logarithms are within reach; modp2048 or ecp256 are the least to use
+            /psk:1:1: warning: a pre-shared key of less than 20 characters is weak
+              a recorded negotiation is enough to guess it: use 20 characters or more, at random
+                a.conf:12:1: warning: a second remote for anonymous: the first one is in a.conf:2
+              remote anonymous {
+              ^
+              of remotes for the same peer the identities and proposals decide; join them, or give each a name in quotes
+        "#]],
     );
 }
 
@@ -79,7 +83,7 @@ fn what_has_no_effect() {
 fn the_file_of_keys() {
     let good = "* twenty octets and more\n";
     let last =
-        |load: &Load| show(load).lines().skip_while(|line| !line.contains("no pre-shared")).nth(1).map(str::to_owned);
+        |load: &Load| show(load).lines().skip_while(|line| !line.contains("no pre-shared")).nth(3).map(str::to_owned);
     assert_eq!(last(&with_psk(good, 0, 0o640)), None);
     assert_eq!(last(&with_psk(good, 0, 0o400)), None);
     let refused = |mode| Some(format!("  /psk: mode {mode:04o} is too open: 0600 or 0640 keeps its keys secret"));

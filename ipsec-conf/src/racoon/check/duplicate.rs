@@ -1,0 +1,66 @@
+//! Remotes that stand in each other's way, and addresses on interfaces that do not exist.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use super::{Check, at_place};
+use crate::racoon::identifier::Address;
+use crate::racoon::problem::Severity;
+use crate::racoon::remote::{Remote, RemoteAddress, RemoteName};
+use crate::racoon::source::Source;
+use crate::racoon::token::Token;
+
+impl Check<'_> {
+    /// Tells of an interface that does not exist; `token` begins with the address.
+    pub(super) fn check_scope(&self, source: &Source, token: &Token<'_>, address: &Address) {
+        let Some(scope) = &address.scope else { return };
+        if self.loader.has_interface(scope) == Some(false) {
+            let at = token.text.find('%').map_or(*token, |at| token.rest(at));
+            let hint =
+                "no peer is reached through it; racoon looks for it when it starts and when it reloads".to_owned();
+            self.problems.warning(source, &at, &format!("there is no interface `{scope}`"), Some(hint));
+        }
+    }
+
+    /// Remotes for the same peer: each negotiation needs exactly one.
+    pub(super) fn check_duplicate_remotes(&self) {
+        let remotes = &self.config.remotes;
+        // Two in the old style are called the same; by any name, two that may begin stand in each other's way.
+        let by_name = |remote: &&Remote| !matches!(remote.name, RemoteName::Quoted(_));
+        let by_address =
+            |remote: &&Remote| !remote.passive && matches!(remote.address, Some(RemoteAddress::Numeric(_)));
+        let called_the_same = repeated(remotes.iter().filter(by_name), |remote| &remote.name);
+        let mut for_the_same = repeated(remotes.iter().filter(by_address), |remote| &remote.address);
+        // That is an error already.
+        for_the_same.retain(|(first, second)| by_name(first) || first.name != second.name);
+        for (first, second) in &for_the_same {
+            let what = second.address.as_ref().map_or_else(String::new, ToString::to_string);
+            let hint = "racoon begins no negotiation with it, for both fit; join them, or make one `passive on`";
+            self.duplicate(first, second, &what, hint);
+        }
+        for (first, second) in called_the_same {
+            if !for_the_same.iter().any(|(_, told)| std::ptr::eq(*told, second)) {
+                let hint = "of remotes for the same peer the identities and proposals decide; join them, or give each a name in quotes";
+                self.duplicate(first, second, &second.name.to_string(), hint);
+            }
+        }
+    }
+
+    fn duplicate(&self, first: &Remote, second: &Remote, what: &str, hint: &str) {
+        let place = &first.place;
+        let message = format!("a second remote for {what}: the first one is in {}:{}", place.file, place.line);
+        at_place(&self.problems, &second.place, Severity::Warning, message, Some(hint.to_owned()));
+    }
+}
+
+/// The items whose key an earlier one has, each with the first of these.
+fn repeated<'a, K: Hash + Eq>(
+    remotes: impl Iterator<Item = &'a Remote>,
+    key: impl Fn(&'a Remote) -> K,
+) -> Vec<(&'a Remote, &'a Remote)> {
+    let mut first = HashMap::new();
+    remotes
+        .map(|remote| (*first.entry(key(remote)).or_insert(remote), remote))
+        .filter(|(one, other)| !std::ptr::eq(*one, *other))
+        .collect()
+}

@@ -1,0 +1,354 @@
+//! Characters that word processors, web pages and other systems put into a file, and comments of other languages.
+
+/// What such a character was most likely meant to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A byte order mark at the beginning, which says nothing.
+    ByteOrderMark,
+    /// A blank.
+    Space,
+    /// Nothing.
+    Invisible,
+    /// A blank or nothing, in a string.
+    InString,
+    /// The quote of a string.
+    Quote,
+    /// `-`.
+    Dash,
+    /// The ASCII character of the same shape.
+    FullWidth,
+    /// `#`.
+    Comment,
+    /// A line end.
+    Return,
+    /// A line end, with text behind it that the comment swallows.
+    ReturnInComment,
+}
+
+/// All characters of a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) kind: Kind,
+    /// Of the first one, in octets.
+    pub(super) offset: usize,
+    /// The first one.
+    pub(super) character: char,
+    /// How many there are.
+    pub(super) count: u32,
+}
+
+impl Found {
+    /// The configuration means what it says in spite of it.
+    pub(super) fn is_harmless(&self) -> bool {
+        matches!(self.kind, Kind::ByteOrderMark | Kind::InString | Kind::Return)
+    }
+
+    pub(super) fn message(&self) -> String {
+        let name = name(self.character);
+        match self.kind {
+            Kind::ByteOrderMark => format!("{name} at the beginning of the file"),
+            Kind::Space => format!("{name} in place of a blank"),
+            Kind::Invisible => format!("{name}, which cannot be seen"),
+            Kind::InString => format!("{name} in a string"),
+            Kind::Quote => format!("{name} in place of `\"`"),
+            Kind::Dash => format!("{name} in place of `-`"),
+            Kind::FullWidth => format!("{name} in place of `{}`", ascii(self.character)),
+            Kind::Comment => format!("`/{}` begins no comment", self.character),
+            Kind::Return | Kind::ReturnInComment => format!("{name} without a line feed"),
+        }
+    }
+
+    pub(super) fn hint(&self) -> String {
+        let hint = match self.kind {
+            Kind::ByteOrderMark => "it is passed over here, other programs refuse it: save the file as plain UTF-8",
+            Kind::Space => "web pages and word processors write it: replace it by a plain blank",
+            Kind::Invisible => "web pages and word processors write it: delete it and write the word again",
+            Kind::InString => "it is a part of the value, and a peer most likely has none there",
+            Kind::Quote => "a string stands between two plain double quotes",
+            Kind::Dash | Kind::FullWidth => "write the plain ASCII character",
+            Kind::Comment => "comments begin with `#`",
+            Kind::Return => "it is taken for a line end; convert the file, as with `tr '\\r' '\\n'`",
+            Kind::ReturnInComment => {
+                "a comment goes on to the line feed, so that what follows would be lost; convert the file, as with `tr '\\r' '\\n'`"
+            }
+        };
+        match self.count {
+            1 => hint.to_owned(),
+            2 => format!("{hint} (once more in this file)"),
+            count => format!("{hint} ({} more times in this file)", count - 1),
+        }
+    }
+}
+
+/// A character by its name and number.
+fn name(c: char) -> String {
+    let name = match c {
+        '\'' => return "a single quote".to_owned(),
+        '`' => return "a backquote".to_owned(),
+        '\r' => return "a carriage return".to_owned(),
+        '\u{a0}' | '\u{202f}' => "a no-break space",
+        '\u{feff}' => "a byte order mark",
+        '\u{ad}' => "a soft hyphen",
+        '\u{200b}'..='\u{200d}' | '\u{2060}' => "a zero-width character",
+        '\u{2013}' | '\u{96}' => "an en dash",
+        '\u{2014}' | '\u{97}' => "an em dash",
+        '\u{2212}' => "a minus sign",
+        _ if is_quote(c) => "a typographic quote",
+        _ if is_dash(c) => "a typographic dash",
+        _ if c.is_whitespace() => "a special space",
+        _ if is_full_width(c) => "a full-width character",
+        _ => "a character",
+    };
+    format!("{name} (U+{:04X})", u32::from(c))
+}
+
+fn is_space(c: char) -> bool {
+    c.is_whitespace() && !matches!(c, ' ' | '\t' | '\r' | '\n')
+}
+
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{2069}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
+}
+
+/// Of any kind but `"`, those of Windows' code page 1252 included.
+fn is_quote(c: char) -> bool {
+    matches!(c, '\'' | '`' | '\u{82}' | '\u{84}' | '\u{91}'..='\u{94}' | '\u{ab}' | '\u{b4}' | '\u{bb}'
+        | '\u{2018}'..='\u{201f}' | '\u{2032}' | '\u{2033}' | '\u{2039}' | '\u{203a}' | '\u{ff02}' | '\u{ff07}')
+}
+
+fn is_dash(c: char) -> bool {
+    matches!(c, '\u{96}' | '\u{97}' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}')
+}
+
+fn is_full_width(c: char) -> bool {
+    matches!(c, '\u{ff01}'..='\u{ff5e}' | '\u{37e}')
+}
+
+/// The character that a full-width one looks like.
+fn ascii(c: char) -> char {
+    let narrow = u32::from(c).checked_sub(0xfee0).and_then(char::from_u32).filter(char::is_ascii);
+    narrow.unwrap_or(';')
+}
+
+/// A text whose every token stands where it stood in `text`, with plain characters in place of stray ones, and what was
+/// found; none where nothing was.
+pub(super) fn repair(text: &str) -> Option<(String, Vec<Found>)> {
+    let mut scanner =
+        Scanner { text, at: 0, out: String::with_capacity(text.len()), pad: 0, found: Vec::new(), unclosed: false };
+    while let Some(c) = scanner.peek() {
+        scanner.next(c);
+    }
+    scanner.flush();
+    (!scanner.found.is_empty()).then_some((scanner.out, scanner.found))
+}
+
+struct Scanner<'t> {
+    text: &'t str,
+    at: usize,
+    /// As long as what was read, but for `pad`.
+    out: String,
+    /// Blanks that are owed behind the word.
+    pad: usize,
+    found: Vec<Found>,
+    /// No `*/` follows.
+    unclosed: bool,
+}
+
+impl<'t> Scanner<'t> {
+    fn rest(&self) -> &'t str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
+    }
+
+    fn flush(&mut self) {
+        self.out.extend(std::iter::repeat_n(' ', std::mem::take(&mut self.pad)));
+    }
+
+    fn find(&mut self, kind: Kind, offset: usize, character: char) {
+        match self.found.iter_mut().find(|found| found.kind == kind) {
+            Some(found) => found.count = found.count.saturating_add(1),
+            None => self.found.push(Found { kind, offset, character, count: 1 }),
+        }
+    }
+
+    /// Takes the next `octets` as they are.
+    fn copy(&mut self, octets: usize) {
+        self.flush();
+        self.out.push_str(self.rest().get(..octets).unwrap_or_default());
+        self.at += octets;
+    }
+
+    /// Takes a character, with `plain` in its place.
+    fn replace(&mut self, kind: Kind, c: char, plain: Option<char>) {
+        self.find(kind, self.at, c);
+        self.out.extend(plain);
+        self.pad += c.len_utf8() - plain.map_or(0, char::len_utf8);
+        self.at += c.len_utf8();
+    }
+
+    fn next(&mut self, c: char) {
+        match c {
+            '"' => self.string(),
+            '#' => self.comment(),
+            '/' if self.is_comment() => self.foreign_comment(),
+            '\r' => self.returns(),
+            '\u{feff}' if self.at == 0 => self.replace(Kind::ByteOrderMark, c, None),
+            _ if is_space(c) => {
+                self.flush();
+                self.replace(Kind::Space, c, Some(' '));
+            }
+            _ if is_invisible(c) => self.replace(Kind::Invisible, c, None),
+            _ if is_quote(c) => self.foreign_quote(c),
+            _ if is_dash(c) => self.replace(Kind::Dash, c, Some('-')),
+            _ if is_full_width(c) => self.replace(Kind::FullWidth, c, Some(ascii(c))),
+            ' ' | '\t' | '\n' | ';' | ',' | '{' | '}' | '[' | ']' | '=' | '(' | ')' => self.copy(1),
+            _ => {
+                self.out.push(c);
+                self.at += c.len_utf8();
+            }
+        }
+    }
+
+    /// Carriage returns, of which those before a line feed belong to it.
+    fn returns(&mut self) {
+        let rest = self.rest();
+        let run = rest.find(|c| c != '\r').unwrap_or(rest.len());
+        if rest.get(run..).is_some_and(|rest| rest.starts_with('\n')) {
+            return self.copy(run);
+        }
+        self.flush();
+        (0..run).for_each(|_| self.replace(Kind::Return, '\r', Some('\n')));
+    }
+
+    /// A string, as the grammar has it; a typographic quote may close it.
+    fn string(&mut self) {
+        let rest = self.rest();
+        let line = rest.split('\n').next().unwrap_or_default();
+        if let Some(end) = line.get(1..).and_then(|inside| inside.find('"')) {
+            return self.inside(end + 2);
+        }
+        let quote = line.char_indices().skip(1).find(|(_, c)| *c == ';' || (is_quote(*c) && *c != '\'' && *c != '`'));
+        if let Some((end, c)) = quote.filter(|(_, c)| *c != ';') {
+            self.inside(end);
+            return self.replace(Kind::Quote, c, Some('"'));
+        }
+        let several = rest.get(1..).and_then(|inside| inside.find(['"', ';', '{', '}']));
+        match several.filter(|end| rest.get(end + 1..).is_some_and(|rest| rest.starts_with('"'))) {
+            Some(end) => self.inside(end + 2),
+            None => self.copy(line.find(';').unwrap_or(line.len())),
+        }
+    }
+
+    /// Takes `octets` of a string.
+    fn inside(&mut self, octets: usize) {
+        let text = self.rest().get(..octets).unwrap_or_default();
+        for (at, c) in text.char_indices().filter(|(_, c)| is_space(*c) || is_invisible(*c)) {
+            self.find(Kind::InString, self.at + at, c);
+        }
+        self.copy(octets);
+    }
+
+    fn comment(&mut self) {
+        let line = self.rest().split('\n').next().unwrap_or_default();
+        let end = line.find('\r').filter(|end| line.get(*end..).is_some_and(|rest| !rest.trim().is_empty()));
+        match end {
+            None => self.copy(line.len()),
+            Some(end) => {
+                self.copy(end);
+                self.replace(Kind::ReturnInComment, '\r', Some('\n'));
+            }
+        }
+    }
+
+    /// Whether what looks like a comment of C or C++ is no part of a name.
+    fn is_comment(&self) -> bool {
+        let rest = self.rest();
+        let begins = || self.out.trim_end().chars().next_back().is_none_or(|c| matches!(c, ';' | '{' | '}'));
+        let apart = || {
+            let after = rest.get(2..).unwrap_or_default();
+            self.out.chars().next_back().is_none_or(char::is_whitespace) && after.starts_with(char::is_whitespace)
+        };
+        (rest.starts_with("//") || rest.starts_with("/*")) && (begins() || apart())
+    }
+
+    fn foreign_comment(&mut self) {
+        let rest = self.rest();
+        let line = rest.split('\n').next().unwrap_or_default().len();
+        let end = if rest.starts_with("/*") && !self.unclosed { rest.find("*/") } else { None };
+        self.unclosed |= rest.starts_with("/*") && end.is_none();
+        let length = end.map_or(line, |end| end + 2);
+        self.find(Kind::Comment, self.at, if rest.starts_with("/*") { '*' } else { '/' });
+        let blank = |byte| if byte == b'\n' { '\n' } else { ' ' };
+        self.out.extend(rest.bytes().take(length).map(blank));
+        self.at += length;
+    }
+
+    /// A quote of another kind: that of a string if there is a second one on the line.
+    fn foreign_quote(&mut self, c: char) {
+        let width = c.len_utf8();
+        let line = self.rest().split('\n').next().unwrap_or_default();
+        let inside = line.get(width..).unwrap_or_default();
+        let Some((end, close)) = inside.char_indices().find(|(_, c)| *c == '"' || is_quote(*c)) else {
+            return self.replace(Kind::Quote, c, None);
+        };
+        self.flush();
+        self.find(Kind::Quote, self.at, c);
+        self.out.extend(std::iter::repeat_n(' ', width - 1));
+        self.out.push('"');
+        self.at += width;
+        self.copy(end);
+        self.out.push('"');
+        self.pad = close.len_utf8() - 1;
+        self.at += close.len_utf8();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &str, kinds: &[(Kind, u32)]) {
+        let (out, found) = repair(text).unwrap_or_else(|| (text.to_owned(), Vec::new()));
+        assert_eq!(out.split_whitespace().collect::<Vec<_>>().join(" "), expected, "{text:?}");
+        assert_eq!(out.len(), text.len(), "{text:?}");
+        let all = found.iter().map(|one| (one.kind, one.count)).collect::<Vec<_>>();
+        assert_eq!(all, kinds, "{text:?}");
+    }
+
+    #[test]
+    fn nothing_to_repair() {
+        for text in ["", "a \"it's “so”\"; # don't //\r\nb //c;", "\"a\nb'\"", "a\r\r\n# b\r\r\n", "é;"] {
+            assert_eq!(repair(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn plain_characters_in_place_of_others() {
+        check("\u{feff}a;", "a ;", &[(Kind::ByteOrderMark, 1)]);
+        check("a\u{a0}b\u{2003}c;", "a b c ;", &[(Kind::Space, 2)]);
+        check("ex\u{200b}ch\u{ad}ange x", "exchange x", &[(Kind::Invisible, 2)]);
+        check("10.0.0.1–10.0.0.2 any", "10.0.0.1-10.0.0.2 any", &[(Kind::Dash, 1)]);
+        check("a “x y”; b 'z';", "a \"x y\" ; b \"z\";", &[(Kind::Quote, 2)]);
+        check("a \"x”;\nb „y\";", "a \"x\" ; b \"y\";", &[(Kind::Quote, 2)]);
+        check("a don't;", "a dont ;", &[(Kind::Quote, 1)]);
+        check("a b； ｛", "a b; {", &[(Kind::FullWidth, 2)]);
+        check("a \"x\u{200b}\";", "a \"x\u{200b}\";", &[(Kind::InString, 1)]);
+    }
+
+    #[test]
+    fn comments_of_other_languages() {
+        check("// x;\na; //y\nb // z\n;", "a; b ;", &[(Kind::Comment, 3)]);
+        check("/* x;\n y */ a;", "a;", &[(Kind::Comment, 1)]);
+        check("a //b;", "a //b;", &[]);
+    }
+
+    #[test]
+    fn carriage_returns() {
+        check("a;\rb;\r", "a; b;", &[(Kind::Return, 2)]);
+        check("# x\rb;\n", "# x b;", &[(Kind::ReturnInComment, 1)]);
+    }
+}
