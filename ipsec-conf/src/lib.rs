@@ -14,6 +14,7 @@ mod key_file;
 pub mod plainrsa;
 pub mod policy;
 pub mod psk;
+mod psk_nearest;
 pub mod racoon;
 pub mod setkey;
 mod spelling;

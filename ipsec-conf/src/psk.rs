@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::hex;
 pub use crate::key_file::KeyFileError;
+pub use crate::psk_nearest::{Mismatch, Nearest};
 use crate::racoon::Loader;
 
 /// Shorter keys, in octets, are told of.
@@ -19,18 +20,28 @@ const SHORT: usize = 20;
 /// The keys of a file. They are not shown and wiped when dropped.
 #[derive(Default)]
 pub struct PreSharedKeys {
-    entries: Vec<Entry>,
+    pub(crate) entries: Vec<Entry>,
     /// The first entry of each identifier.
     by_identifier: HashMap<Box<[u8]>, usize>,
     /// The first `*`.
     any: Option<usize>,
+    /// Lines that cannot be used.
+    pub(crate) lost: Vec<LostLine>,
 }
 
-struct Entry {
-    line: u32,
+/// A line that cannot be used. It may be a key.
+pub(crate) struct LostLine {
+    pub(crate) problem: LineProblem,
+    pub(crate) text: Zeroizing<Vec<u8>>,
+}
+
+pub(crate) struct Entry {
+    pub(crate) line: u32,
+    /// Most likely no secret; a line without a blank has its key in it.
+    pub(crate) identifier: Zeroizing<Vec<u8>>,
     /// Another identifier has the same key.
     shared: bool,
-    key: Zeroizing<Vec<u8>>,
+    pub(crate) key: Zeroizing<Vec<u8>>,
 }
 
 /// A line that is not used, or not as its author may think.
@@ -51,15 +62,31 @@ pub enum LineProblemKind {
     BadHex,
     /// A carriage return at its end is a part of the key.
     CarriageReturn,
+    /// Blanks at its end are a part of the key.
+    TrailingBlank,
+    /// It begins with blanks.
+    LeadingBlank,
+    /// Quotes around the key are a part of it.
+    Quotes,
+    /// `: PSK`, as in the ipsec.secrets of other programs, is a part of the key.
+    IpsecSecrets,
+    /// What looks like a comment is a part of the key.
+    Comment,
+    /// `0s`, before base64 in other programs, is a part of the key.
+    Base64,
+    /// A byte order mark is a part of the first identifier.
+    ByteOrderMark,
+    /// An earlier line has the same identifier, or `*`, and so this one is never used.
+    Unused {
+        /// The earlier line.
+        first: u32,
+    },
 }
 
 impl LineProblem {
     /// Whether the line is left out: whose it is has no key.
     pub fn loses_the_line(&self) -> bool {
-        match self.kind {
-            LineProblemKind::NoKey | LineProblemKind::BadHex => true,
-            LineProblemKind::CarriageReturn => false,
-        }
+        matches!(self.kind, LineProblemKind::NoKey | LineProblemKind::BadHex)
     }
 }
 
@@ -74,23 +101,39 @@ impl PreSharedKeys {
         let mut keys = Self::default();
         let mut problems = Vec::new();
         for (number, line) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
-            let mut problem = |kind| problems.push(LineProblem { line: number, kind });
-            let Some((identifier, text)) = fields(line) else {
-                if line.iter().any(|byte| !byte.is_ascii_whitespace()) && !line.starts_with(b"#") {
-                    problem(LineProblemKind::NoKey);
-                }
-                continue;
-            };
-            if text.ends_with(b"\r") {
-                problem(LineProblemKind::CarriageReturn);
-            }
-            match key(text) {
-                Some(key) => keys.push(identifier, Entry { line: number, shared: false, key }),
-                None => problem(LineProblemKind::BadHex),
-            }
+            keys.add(number, line, &mut |kind| problems.push(LineProblem { line: number, kind }));
         }
         keys.mark_shared();
         (keys, problems)
+    }
+
+    /// Reads a line, and tells what is wrong with it.
+    fn add(&mut self, number: u32, line: &[u8], problem: &mut dyn FnMut(LineProblemKind)) {
+        let mut lose = |keys: &mut Self, kind| {
+            problem(kind);
+            let problem = LineProblem { line: number, kind };
+            keys.lost.push(LostLine { problem, text: Zeroizing::new(line.trim_ascii().to_vec()) });
+        };
+        let Some((identifier, text)) = fields(line) else {
+            if line.iter().any(|byte| !byte.is_ascii_whitespace()) && !line.starts_with(b"#") {
+                lose(self, LineProblemKind::NoKey);
+            }
+            return;
+        };
+        let Some(key) = key(text) else { return lose(self, LineProblemKind::BadHex) };
+        if number == 1 && identifier.starts_with(b"\xef\xbb\xbf") {
+            problem(LineProblemKind::ByteOrderMark);
+        }
+        if line.starts_with(b" ") || line.starts_with(b"\t") {
+            problem(LineProblemKind::LeadingBlank);
+        }
+        looks(identifier, text).into_iter().for_each(&mut *problem);
+        let before = self.position(identifier).and_then(|at| self.entries.get(at));
+        if let Some(before) = before {
+            problem(LineProblemKind::Unused { first: before.line });
+        }
+        let identifier = Zeroizing::new(identifier.to_vec());
+        self.push(Entry { line: number, identifier, shared: false, key });
     }
 
     /// Marks the keys that several identifiers have. Lines that no look-up finds do not count.
@@ -107,12 +150,12 @@ impl PreSharedKeys {
         }
     }
 
-    fn push(&mut self, identifier: &[u8], entry: Entry) {
+    fn push(&mut self, entry: Entry) {
         let at = self.entries.len();
-        if identifier == b"*" {
+        if entry.identifier.as_slice() == b"*" {
             self.any.get_or_insert(at);
         }
-        self.by_identifier.entry(identifier.into()).or_insert(at);
+        self.by_identifier.entry(entry.identifier.as_slice().into()).or_insert(at);
         self.entries.push(entry);
     }
 
@@ -140,6 +183,40 @@ impl PreSharedKeys {
     pub fn short_keys(&self) -> impl Iterator<Item = u32> {
         self.entries.iter().filter(|entry| entry.key.len() < SHORT).map(|entry| entry.line)
     }
+}
+
+/// What a key looks like that its author may have meant otherwise.
+fn looks(identifier: &[u8], text: &[u8]) -> Option<LineProblemKind> {
+    let key = text.trim_ascii_end();
+    let is_hex = text.starts_with(b"0x");
+    if is_of_ipsec_secrets(identifier, text) {
+        return Some(LineProblemKind::IpsecSecrets);
+    }
+    if text.ends_with(b"\r") {
+        return Some(LineProblemKind::CarriageReturn);
+    }
+    if let [first @ (b'"' | b'\''), .., last] = key
+        && first == last
+    {
+        return Some(LineProblemKind::Quotes);
+    }
+    if key.starts_with("\u{201c}".as_bytes()) {
+        return Some(LineProblemKind::Quotes);
+    }
+    if !is_hex && text.windows(2).any(|pair| matches!(pair, b" #" | b"\t#")) {
+        return Some(LineProblemKind::Comment);
+    }
+    if key.starts_with(b"0s") && key.len() > 20 {
+        return Some(LineProblemKind::Base64);
+    }
+    (!is_hex && key.len() < text.len()).then_some(LineProblemKind::TrailingBlank)
+}
+
+/// Whether a line is of the form `ID : PSK "KEY"`.
+pub(crate) fn is_of_ipsec_secrets(identifier: &[u8], key: &[u8]) -> bool {
+    let says = |text: &[u8]| text.get(..4).is_some_and(|head| head.eq_ignore_ascii_case(b"PSK "));
+    (identifier.ends_with(b":") && says(key))
+        || key.windows(6).any(|window| window.starts_with(b": ") && window.get(2..).is_some_and(says))
 }
 
 /// Identifier and key of a line that has them.
@@ -175,6 +252,22 @@ impl fmt::Display for LineProblem {
             LineProblemKind::NoKey => "an identifier without a key",
             LineProblemKind::BadHex => "after 0x stand hex digits, two an octet",
             LineProblemKind::CarriageReturn => "the carriage return at the end is a part of the key",
+            LineProblemKind::TrailingBlank => "the blank at the end is a part of the key",
+            LineProblemKind::LeadingBlank => {
+                "the blank at the beginning hides the line from other programs than this racoon"
+            }
+            LineProblemKind::Quotes => "the quotes are a part of the key",
+            LineProblemKind::IpsecSecrets => {
+                "`: PSK` is the form of ipsec.secrets: here stand a name, blanks, and the key without quotes"
+            }
+            LineProblemKind::Comment => "what follows the `#` is a part of the key: comments have lines of their own",
+            LineProblemKind::Base64 => "the 0s is a part of the key: only hex digits after 0x are decoded",
+            LineProblemKind::ByteOrderMark => {
+                "the file begins with a byte order mark, which is a part of the first name"
+            }
+            LineProblemKind::Unused { first } => {
+                return write!(f, "this line is never used: line {first} is found before it");
+            }
         })
     }
 }
@@ -202,7 +295,7 @@ mod tests {
         assert_eq!(find(file, "192.0.2.10"), None);
         assert_eq!(find(file, "USER@example.net"), None);
         assert_eq!(find(file, "#"), None);
-        assert_eq!(problems(file), []);
+        assert_eq!(problems(file), [(2, LineProblemKind::TrailingBlank)]);
     }
 
     #[test]
@@ -228,6 +321,31 @@ mod tests {
         assert_eq!(lost, 5);
         // The line after a bad one counts.
         assert_eq!(find("a 0x1\na good\n", "a").as_deref(), Some("good"));
+    }
+
+    #[test]
+    fn keys_that_are_not_what_they_seem() {
+        use LineProblemKind::*;
+        for (file, expected) in [
+            ("a \"secret\"\n", &[(1, Quotes)][..]),
+            ("a 'secret'\n", &[(1, Quotes)]),
+            ("a “secret”\n", &[(1, Quotes)]),
+            ("a \"secret\n", &[]),
+            (": PSK \"secret\"\n", &[(1, IpsecSecrets)]),
+            ("192.0.2.1 192.0.2.9 : PSK \"secret\"\n", &[(1, IpsecSecrets)]),
+            ("192.0.2.9: psk 0xaa\n", &[(1, IpsecSecrets)]),
+            ("a secret # of a\n", &[(1, Comment)]),
+            ("a se#cret\n", &[]),
+            ("a 0sc2VjcmV0c2VjcmV0c2VjcmV0\n", &[(1, Base64)]),
+            ("\u{feff}a secret\n", &[(1, ByteOrderMark)]),
+            (" a secret\n", &[(1, LeadingBlank)]),
+            ("a secret\t\n", &[(1, TrailingBlank)]),
+            ("a one\nb two\na three\n", &[(3, Unused { first: 1 })]),
+            ("a one\n* two\na three\nb four\n", &[(3, Unused { first: 1 }), (4, Unused { first: 2 })]),
+            ("* one\n* two\n", &[(2, Unused { first: 1 })]),
+        ] {
+            assert_eq!(problems(file), expected, "{file:?}");
+        }
     }
 
     #[test]

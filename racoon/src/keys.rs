@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use ipsec_conf::psk::{LineProblem, PreSharedKeys};
+use ipsec_conf::psk::PreSharedKeys;
 use racoon_proto::psk::{KeyTable, NoKey};
 use zeroize::Zeroizing;
 
@@ -46,7 +46,7 @@ impl KeyTable for KeyFile {
 
     /// A file that cannot be read now shares all that was found in it.
     fn is_shared(&self, name: &[u8]) -> bool {
-        self.table().look(&self.files, SystemTime::now(), |_, keys, _| keys.is_shared(name)).unwrap_or(true)
+        self.table().look(&self.files, SystemTime::now(), |_, keys| keys.is_shared(name)).unwrap_or(true)
     }
 }
 
@@ -54,14 +54,14 @@ impl KeyTable for KeyFile {
 #[derive(Debug, Default)]
 struct Table {
     path: Option<PathBuf>,
-    kept: Option<(Stamp, PreSharedKeys, Vec<LineProblem>)>,
+    kept: Option<(Stamp, PreSharedKeys)>,
 }
 
 impl Table {
     fn find(&mut self, name: &[u8], files: &Files, now: SystemTime) -> Result<Zeroizing<Vec<u8>>, NoKey> {
-        self.look(files, now, |path, keys, problems| {
+        self.look(files, now, |path, keys| {
             let found = keys.find(name).map(|key| Zeroizing::new(key.to_vec()));
-            found.ok_or_else(|| NoKey(advice(path, problems)))
+            found.ok_or_else(|| NoKey(advice(path, keys, name)))
         })?
     }
 
@@ -73,16 +73,16 @@ impl Table {
         &mut self,
         files: &Files,
         now: SystemTime,
-        at: impl FnOnce(&Path, &PreSharedKeys, &[LineProblem]) -> T,
+        at: impl FnOnce(&Path, &PreSharedKeys) -> T,
     ) -> Result<T, NoKey> {
         let path = self.path.as_ref().ok_or_else(|| NoKey("`path pre_shared_key' is not set".into()))?;
         let stamp = files.status(path).ok().and_then(|status| Stamp::settled(&status, now));
-        let (keys, problems) = match self.kept.take() {
-            Some((before, keys, problems)) if stamp.as_ref() == Some(&before) => (keys, problems),
-            _ => PreSharedKeys::load(path, files).map_err(|error| NoKey(error.to_string()))?,
+        let keys = match self.kept.take() {
+            Some((before, keys)) if stamp.as_ref() == Some(&before) => keys,
+            _ => PreSharedKeys::load(path, files).map_err(|error| NoKey(error.to_string()))?.0,
         };
-        let seen = at(path, &keys, &problems);
-        self.kept = stamp.map(|stamp| (stamp, keys, problems));
+        let seen = at(path, &keys);
+        self.kept = stamp.map(|stamp| (stamp, keys));
         Ok(seen)
     }
 }
@@ -111,13 +111,10 @@ impl Stamp {
     }
 }
 
-/// What to do where a line is missing. It may be there, and be none that can be used.
-fn advice(path: &Path, problems: &[LineProblem]) -> String {
+/// What to do where a line is missing. It may be there, and be none for `name`.
+fn advice(path: &Path, keys: &PreSharedKeys, name: &[u8]) -> String {
     let advice = format!("add a line to {}", path.display());
-    match problems.iter().find(|problem| problem.loses_the_line()) {
-        Some(problem) => format!("{advice}, whose line {} cannot be used: {problem}", problem.line),
-        None => advice,
-    }
+    keys.nearest(name).map_or_else(|| advice.clone(), |nearest| format!("{advice}, whose {nearest}"))
 }
 
 #[cfg(test)]
@@ -173,7 +170,7 @@ mod tests {
         let (directory, path, _) = table();
         let mut table = Table { path: Some(path.clone()), kept: None };
         let mut find = |now, planted: Option<&[u8]>| {
-            if let (Some(planted), Some((_, keys, _))) = (planted, &mut table.kept) {
+            if let (Some(planted), Some((_, keys))) = (planted, &mut table.kept) {
                 *keys = PreSharedKeys::parse(planted).0;
             }
             let key = table.find(b"192.0.2.1", &Files::default(), now);
@@ -226,6 +223,10 @@ mod tests {
         write(&path, "192.0.2.2 key\r\n", 0o600);
         assert_eq!(why_not(&table), advice);
         write(&path, "192.0.2.2 key\r\n192.0.2.1 0x5ecre7\n192.0.2.3\n", 0o600);
-        assert_eq!(why_not(&table), advice + ", whose line 2 cannot be used: after 0x stand hex digits, two an octet");
+        let unusable = ", whose line 2 cannot be used: after 0x stand hex digits, two an octet";
+        assert_eq!(why_not(&table), advice.clone() + unusable);
+        write(&path, "192.0.2.2 key\n192.0.2.1/32 key\n", 0o600);
+        let prefix = ", whose line 2 has a prefix length behind the address: write the address alone";
+        assert_eq!(why_not(&table), advice + prefix);
     }
 }

@@ -5,6 +5,7 @@ mod duplicate;
 mod global;
 mod identifier;
 mod include;
+mod keys;
 mod mode_cfg;
 mod proposal;
 mod remote;

@@ -1,11 +1,7 @@
 //! Choices that are weak: each is told once a load, with the reason.
 
-use std::path::Path;
-
 use super::{Check, at_place};
-use crate::psk::{self, PreSharedKeys};
 use crate::racoon::algorithm::{AuthenticationMethod, Cipher, DhGroup, EspAuthentication, EspCipher, Hash};
-use crate::racoon::place::Place;
 use crate::racoon::problem::Severity;
 use crate::racoon::remote::{ExchangeMode, GeneratePolicy, PeersCertificate, Remote};
 use crate::racoon::sainfo::{Sainfo, SainfoId};
@@ -102,22 +98,6 @@ impl Check<'_> {
         self.weak(source, token, unverified.then_some(Weakness::VerifyCertOff));
     }
 
-    /// The file of pre-shared keys, when one is needed: what is wrong with it is no error, it is read again for each
-    /// negotiation.
-    pub(super) fn check_psk(&self) {
-        let Some(place) = &self.needs_psk else { return };
-        let warn = |message: String, hint: &str| {
-            at_place(&self.problems, place, Severity::Warning, message, Some(hint.to_owned()));
-        };
-        let Some(path) = self.config.paths.pre_shared_key.as_deref() else {
-            return warn("no pre-shared key will be found".to_owned(), "`path pre_shared_key` is not set");
-        };
-        match PreSharedKeys::load(path, self.loader) {
-            Err(error) => warn("no pre-shared key will be found".to_owned(), &error.to_string()),
-            Ok((keys, problems)) => self.check_keys(path, &keys, &problems),
-        }
-    }
-
     /// Remotes whose peers may choose their traffic.
     pub(super) fn check_generated(&self) {
         for remote in self.config.remotes.iter().filter(|remote| remote.generate_policy != GeneratePolicy::Off) {
@@ -140,18 +120,6 @@ impl Check<'_> {
                 None => continue,
             };
             at_place(&self.problems, &remote.place, Severity::Warning, message.to_owned(), Some(hint.to_owned()));
-        }
-    }
-
-    fn check_keys(&self, path: &Path, keys: &PreSharedKeys, problems: &[psk::LineProblem]) {
-        let place = |line| Place { file: path.to_string_lossy().into(), line, column: 1 };
-        for problem in problems {
-            at_place(&self.problems, &place(problem.line), Severity::Warning, problem.to_string(), None);
-        }
-        if let Some(line) = keys.short_keys().next() {
-            let hint = "a recorded negotiation is enough to guess it: use 20 characters or more, at random".to_owned();
-            let message = "a pre-shared key of less than 20 characters is weak";
-            at_place(&self.problems, &place(line), Severity::Warning, message, Some(hint));
         }
     }
 }

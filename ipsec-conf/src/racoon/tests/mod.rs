@@ -1,6 +1,7 @@
 mod accepted;
 mod hints;
 mod inherited;
+mod keys;
 mod loading;
 mod passwords;
 mod property;

@@ -39,7 +39,8 @@ fn weak_choices_once() {
               its discrete logarithms are within reach; modp2048 or ecp256 are the least to use
             /psk:1:1: warning: a pre-shared key of less than 20 characters is weak
               a recorded negotiation is enough to guess it: use 20 characters or more, at random
-                a.conf:12:1: warning: a second remote for anonymous: the first one is in a.conf:2
+            /psk:2:1: warning: this line is never used: line 1 is found before it
+            a.conf:12:1: warning: a second remote for anonymous: the first one is in a.conf:2
               remote anonymous {
               ^
               of remotes for the same peer the identities and proposals decide; join them, or give each a name in quotes

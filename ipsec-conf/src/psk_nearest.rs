@@ -1,0 +1,291 @@
+//! Why no line of a file of pre-shared keys is for a peer: the line that comes nearest.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::psk::{Entry, LineProblem, LineProblemKind, LostLine, PreSharedKeys, is_of_ipsec_secrets};
+
+/// Lines that are looked at: what a peer can cause by asking for a key is bounded.
+const LINES_MAX: usize = 1000;
+
+/// What other programs write for any peer.
+const ANY: [&str; 10] = ["%any", "%any4", "%any6", "any", "anonymous", "default", "0.0.0.0", "0.0.0.0/0", "::", "::/0"];
+
+/// The line that comes nearest to one for a peer, and why it is none. It says nothing of keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nearest {
+    /// From 1.
+    pub line: u32,
+    /// Why it is not for the peer.
+    pub why: Mismatch,
+}
+
+/// Why a line is not for a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mismatch {
+    /// A byte order mark is before the name.
+    ByteOrderMark,
+    /// A character that cannot be seen, or a special blank, is in the name.
+    Invisible,
+    /// The name is in quotes.
+    Quoted,
+    /// A prefix length is behind the address.
+    Prefix,
+    /// A network, and not one address.
+    Network,
+    /// A port is behind the address.
+    Port,
+    /// An interface is behind the address.
+    Scope,
+    /// The name or address is written in another way.
+    Notation,
+    /// Upper and lower case differ.
+    Case,
+    /// A punctuation mark, and no blank, is behind the name.
+    Punctuation,
+    /// `@` is before the name.
+    At,
+    /// What other programs write for any peer.
+    Any,
+    /// A line of ipsec.secrets.
+    IpsecSecrets,
+    /// The line cannot be used.
+    Unusable(LineProblem),
+}
+
+impl PreSharedKeys {
+    /// The line that comes nearest to one for `wanted`, which none is for; none if all are for others. Of large files only
+    /// the first lines are looked at.
+    pub fn nearest(&self, wanted: &[u8]) -> Option<Nearest> {
+        let wanted = std::str::from_utf8(wanted).ok()?;
+        let named = |entry: &Entry| Some(Nearest { line: entry.line, why: mismatch(&entry.identifier, wanted)? });
+        let lost = || self.lost.iter().take(LINES_MAX);
+        let entries = || self.entries.iter().take(LINES_MAX);
+        let unusable = |problem: LineProblem| Nearest { line: problem.line, why: Mismatch::Unusable(problem) };
+        // A line without a plain blank has its key behind what stands in the blank's place.
+        let near = |line: &LostLine| {
+            let why = mismatch(&line.text, wanted).filter(|_| line.problem.kind == LineProblemKind::NoKey);
+            Nearest { why: why.unwrap_or(Mismatch::Unusable(line.problem)), ..unusable(line.problem) }
+        };
+        let begins = |text: &[u8]| text.starts_with(wanted.as_bytes());
+        let of_secrets = |entry: &&Entry| is_of_ipsec_secrets(&entry.identifier, &entry.key);
+        let in_secrets = |entry: &Entry| Nearest { line: entry.line, why: Mismatch::IpsecSecrets };
+        entries()
+            .find_map(named)
+            .filter(|nearest| nearest.why != Mismatch::Any)
+            .or_else(|| lost().find(|line| begins(&line.text)).map(near))
+            .or_else(|| entries().find(of_secrets).map(in_secrets))
+            .or_else(|| entries().find_map(named))
+            .or_else(|| lost().next().map(|line| unusable(line.problem)))
+    }
+
+    /// How many keys there are, those that no look-up finds included.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+/// Why an identifier is not `wanted`; none if it is something else.
+fn mismatch(identifier: &[u8], wanted: &str) -> Option<Mismatch> {
+    let text = std::str::from_utf8(identifier).ok().filter(|text| *text != wanted)?;
+    if let Some(rest) = text.strip_prefix('\u{feff}') {
+        let same = rest == wanted || mismatch(rest.as_bytes(), wanted).is_some();
+        return same.then_some(Mismatch::ByteOrderMark);
+    }
+    let is_strange = |c: char| !c.is_ascii() && (c.is_whitespace() || c.is_control() || is_invisible(c));
+    if text.contains(is_strange) {
+        let is_name = text.split(is_strange).any(|part| part == wanted) || text.replace(is_strange, "") == wanted;
+        return is_name.then_some(Mismatch::Invisible);
+    }
+    if ANY.contains(&text.to_ascii_lowercase().as_str()) {
+        return Some(Mismatch::Any);
+    }
+    let quotes = ['"', '\'', '`', '<', '>', '\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}'];
+    if text.trim_matches(quotes) == wanted {
+        return Some(Mismatch::Quoted);
+    }
+    if text.strip_prefix('@') == Some(wanted) {
+        return Some(Mismatch::At);
+    }
+    match wanted.parse() {
+        Ok(address) => of_address(text, wanted, address),
+        Err(_) => of_name(text, wanted),
+    }
+}
+
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
+}
+
+fn of_name(text: &str, wanted: &str) -> Option<Mismatch> {
+    if text.eq_ignore_ascii_case(wanted) {
+        return Some(Mismatch::Case);
+    }
+    if text.trim_end_matches('.').eq_ignore_ascii_case(wanted.trim_end_matches('.')) {
+        return Some(Mismatch::Notation);
+    }
+    punctuation(text, wanted)
+}
+
+/// A mark where a blank should be.
+fn punctuation(text: &str, wanted: &str) -> Option<Mismatch> {
+    text.strip_prefix(wanted)?.starts_with([':', '=', ',', ';', '|']).then_some(Mismatch::Punctuation)
+}
+
+fn of_address(text: &str, wanted: &str, address: IpAddr) -> Option<Mismatch> {
+    let is_it = |text: &str| lenient(text) == Some(address);
+    if is_it(text) {
+        return Some(Mismatch::Notation);
+    }
+    if let Some((network, length)) = text.split_once('/') {
+        let mismatch = if is_it(network) { Mismatch::Prefix } else { Mismatch::Network };
+        return contains(lenient(network)?, length, address).then_some(mismatch);
+    }
+    if let Some((first, last)) = text.split_once('-') {
+        return (lenient(first)? <= address && address <= lenient(last)?).then_some(Mismatch::Network);
+    }
+    if text.split_once('%').is_some_and(|(ip, _)| is_it(ip)) {
+        return Some(Mismatch::Scope);
+    }
+    let before_port = text.strip_suffix(']').and_then(|text| text.rsplit_once('[')).or_else(|| text.rsplit_once(':'));
+    if before_port.is_some_and(|(ip, port)| is_it(ip) && port.parse::<u16>().is_ok()) {
+        return Some(Mismatch::Port);
+    }
+    punctuation(text, wanted)
+}
+
+/// An address in whatever notation: in brackets, with leading zeros, as one of IPv6 that stands for one of IPv4.
+fn lenient(text: &str) -> Option<IpAddr> {
+    let text = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some(address.to_canonical());
+    }
+    let numbers = text.split('.').map(|part| part.parse().ok()).collect::<Option<Vec<u8>>>()?;
+    <[u8; 4]>::try_from(numbers).ok().map(|numbers| Ipv4Addr::from(numbers).into())
+}
+
+/// Whether an address is in a network, whose length may be a mask.
+fn contains(network: IpAddr, length: &str, address: IpAddr) -> bool {
+    let mask = length.parse::<Ipv4Addr>().ok().map(|mask| mask.to_bits().leading_ones());
+    let Some(length) = mask.or_else(|| length.parse().ok()) else { return network == address };
+    match (network, address) {
+        (IpAddr::V4(one), IpAddr::V4(other)) => {
+            let differing = one.to_bits() ^ other.to_bits();
+            differing.leading_zeros() >= length.min(32)
+        }
+        (IpAddr::V6(one), IpAddr::V6(other)) => {
+            let differing = one.to_bits() ^ other.to_bits();
+            differing.leading_zeros() >= length.min(128)
+        }
+        _ => false,
+    }
+}
+
+/// As a clause about the file.
+impl fmt::Display for Nearest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = self.line;
+        let text = match self.why {
+            Mismatch::ByteOrderMark => {
+                "begins with a byte order mark, which is a part of the name: save the file without it"
+            }
+            Mismatch::Invisible => {
+                "has a special or invisible character in the name: write the name again, and a plain blank"
+            }
+            Mismatch::Quoted => "has the name in quotes: write it without",
+            Mismatch::Prefix => "has a prefix length behind the address: write the address alone",
+            Mismatch::Network => "is for a network: write one line for each address, or `*`",
+            Mismatch::Port => "has a port behind the address: write the address alone",
+            Mismatch::Scope => "has an interface behind the address: write the address alone",
+            Mismatch::Notation => "has the name in another notation, and it is compared octet by octet",
+            Mismatch::Case => "differs in upper and lower case",
+            Mismatch::Punctuation => "has a punctuation mark behind the name: write a blank",
+            Mismatch::At => "has an `@` before the name: write it without",
+            Mismatch::Any => "is for any peer in other programs: here that is `*`",
+            Mismatch::IpsecSecrets => {
+                "is in the form of ipsec.secrets: write a name, blanks, and the key without quotes"
+            }
+            Mismatch::Unusable(problem) => return write!(f, "line {line} cannot be used: {problem}"),
+        };
+        write!(f, "line {line} {text}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nearest(file: &str, wanted: &str) -> Option<(u32, Mismatch)> {
+        let (keys, _) = PreSharedKeys::parse(file.as_bytes());
+        assert_eq!(keys.find(wanted.as_bytes()), None, "{file:?}");
+        keys.nearest(wanted.as_bytes()).map(|nearest| (nearest.line, nearest.why))
+    }
+
+    #[test]
+    fn lines_that_come_near() {
+        use Mismatch::*;
+        for (identifier, wanted, expected) in [
+            ("\u{feff}192.0.2.9", "192.0.2.9", ByteOrderMark),
+            ("192.0.2.9\u{a0}x", "192.0.2.9", Invisible),
+            ("192.0.2.9\u{200b}", "192.0.2.9", Invisible),
+            ("\"192.0.2.9\"", "192.0.2.9", Quoted),
+            ("192.0.2.9/32", "192.0.2.9", Prefix),
+            ("192.0.2.0/24", "192.0.2.9", Network),
+            ("192.0.2.0/255.255.255.0", "192.0.2.9", Network),
+            ("192.0.2.1-192.0.2.20", "192.0.2.9", Network),
+            ("2001:db8::/32", "2001:db8::9", Network),
+            ("192.0.2.9[500]", "192.0.2.9", Port),
+            ("192.0.2.9:500", "192.0.2.9", Port),
+            ("[2001:db8::9]:500", "2001:db8::9", Port),
+            ("fe80::1%eth0", "fe80::1", Scope),
+            ("2001:DB8::9", "2001:db8::9", Notation),
+            ("2001:db8:0:0:0:0:0:9", "2001:db8::9", Notation),
+            ("[2001:db8::9]", "2001:db8::9", Notation),
+            ("192.0.002.009", "192.0.2.9", Notation),
+            ("::ffff:192.0.2.9", "192.0.2.9", Notation),
+            ("192.0.2.9:", "192.0.2.9", Punctuation),
+            ("gw.example=x", "gw.example", Punctuation),
+            ("GW.Example", "gw.example", Case),
+            ("gw.example.", "gw.example", Notation),
+            ("@gw.example", "gw.example", At),
+            ("%any", "192.0.2.9", Any),
+            ("0.0.0.0/0", "192.0.2.9", Any),
+        ] {
+            let file = format!("# keys\n198.51.100.1 other\n{identifier} key\n");
+            assert_eq!(nearest(&file, wanted), Some((3, expected)), "{identifier}");
+        }
+    }
+
+    #[test]
+    fn lines_of_others() {
+        for file in ["", "198.51.100.1 key\n", "192.0.2.90 key\n", "gw key\n192.0.2.0/29 key\n"] {
+            assert_eq!(nearest(file, "192.0.2.9"), None, "{file:?}");
+        }
+        assert_eq!(nearest("a 192.0.2.9\n", "192.0.2.9"), None, "keys are not compared");
+    }
+
+    #[test]
+    fn lines_of_other_forms() {
+        assert_eq!(nearest(": PSK \"secret\"\n", "192.0.2.9"), Some((1, Mismatch::IpsecSecrets)));
+        assert_eq!(nearest("192.0.2.1 192.0.2.9 : PSK \"s\"\n", "192.0.2.9"), Some((1, Mismatch::IpsecSecrets)));
+        let unusable = |line, kind| Some((line, Mismatch::Unusable(LineProblem { line, kind })));
+        assert_eq!(nearest("x y\n192.0.2.9\n", "192.0.2.9"), unusable(2, LineProblemKind::NoKey));
+        assert_eq!(nearest("x y\n192.0.2.9:secret\n", "192.0.2.9"), Some((2, Mismatch::Punctuation)));
+        assert_eq!(nearest("192.0.2.9\u{a0}secret\n", "192.0.2.9"), Some((1, Mismatch::Invisible)));
+        assert_eq!(nearest("192.0.2.9 0xyz\n", "192.0.2.9"), unusable(1, LineProblemKind::BadHex));
+    }
+
+    #[test]
+    fn keys_are_not_shown() {
+        for file in ["192.0.2.9:hidden\n", "192.0.2.9=hidden x\n", "192.0.2.9\u{a0}hidden x\n", ": PSK \"hidden\"\n"] {
+            let (keys, problems) = PreSharedKeys::parse(file.as_bytes());
+            let all = format!("{} {problems:?}", keys.nearest(b"192.0.2.9").unwrap());
+            assert!(!all.contains("hidden"), "{all}");
+        }
+    }
+}

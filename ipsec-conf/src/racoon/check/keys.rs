@@ -1,0 +1,113 @@
+//! The file of pre-shared keys: whether it has one for each remote that needs one.
+
+use std::path::Path;
+
+use super::{Check, at_place};
+use crate::psk::{self, PreSharedKeys};
+use crate::racoon::identifier::Identifier;
+use crate::racoon::place::Place;
+use crate::racoon::problem::Severity;
+use crate::racoon::remote::{ExchangeMode, Remote, RemoteAddress};
+
+/// Remotes without a key that are told of one by one.
+const REMOTES_MAX: usize = 20;
+
+impl Check<'_> {
+    /// The file of pre-shared keys, when one is needed: what is wrong with it is no error, it is read again for each
+    /// negotiation.
+    pub(super) fn check_psk(&self) {
+        let Some(place) = &self.needs_psk else { return };
+        let Some(path) = self.config.paths.pre_shared_key.as_deref() else {
+            return self.warn_of_keys(place, "no pre-shared key will be found", "`path pre_shared_key` is not set");
+        };
+        match PreSharedKeys::load(path, self.loader) {
+            Err(error) => self.warn_of_keys(place, "no pre-shared key will be found", &error.to_string()),
+            Ok((keys, problems)) => {
+                self.check_remotes(path, &keys);
+                self.check_keys(path, &keys, &problems);
+            }
+        }
+    }
+
+    fn warn_of_keys(&self, place: &Place, message: &str, hint: &str) {
+        at_place(&self.problems, place, Severity::Warning, message, Some(hint.to_owned()));
+    }
+
+    /// Remotes that have no key.
+    fn check_remotes(&self, path: &Path, keys: &PreSharedKeys) {
+        let needs_key = |remote: &&Remote| remote.proposals.iter().any(|one| one.method.has_pre_shared_key());
+        let missing = |remote| Some((remote, missing(remote, path, keys)?));
+        let all = self.config.remotes.iter().filter(needs_key).filter_map(missing).collect::<Vec<_>>();
+        for (remote, (message, hint)) in all.iter().take(REMOTES_MAX) {
+            self.warn_of_keys(&remote.place, message, hint);
+        }
+        if let Some((remote, _)) = all.get(REMOTES_MAX) {
+            let message = format!("{} more remotes have no pre-shared key", all.len() - REMOTES_MAX);
+            self.warn_of_keys(&remote.place, &message, "this is the first one of them");
+        }
+    }
+
+    fn check_keys(&self, path: &Path, keys: &PreSharedKeys, problems: &[psk::LineProblem]) {
+        let place = |line| Place { file: path.to_string_lossy().into(), line, column: 1 };
+        for problem in problems {
+            at_place(&self.problems, &place(problem.line), Severity::Warning, problem.to_string(), None);
+        }
+        if let Some(line) = keys.short_keys().next() {
+            let hint = "a recorded negotiation is enough to guess it: use 20 characters or more, at random";
+            self.warn_of_keys(&place(line), "a pre-shared key of less than 20 characters is weak", hint);
+        }
+    }
+}
+
+/// What to say of a remote that has no key; none if it has one, or if its peers' names are not known.
+fn missing(remote: &Remote, path: &Path, keys: &PreSharedKeys) -> Option<(String, String)> {
+    let file = path.display();
+    if keys.is_empty() && keys.nearest(b"*").is_none() {
+        return Some((format!("no line of {file} is for this remote"), "there is no key in it".to_owned()));
+    }
+    let names = names(remote);
+    let first = names.first()?;
+    if names.iter().any(|name| keys.find(name).is_some()) {
+        return None;
+    }
+    let message = format!("no line of {file} is for {}", String::from_utf8_lossy(first));
+    let hint = match names.iter().find_map(|name| keys.nearest(name)) {
+        Some(nearest) => nearest.to_string(),
+        None => match identifiers(remote).find(|name| keys.find(name).is_some()) {
+            Some(name) => format!(
+                "there is one for {}, but in main mode the key is looked for by the peer's address alone",
+                String::from_utf8_lossy(&name)
+            ),
+            None if keys.len() == 1 => "its one line is for another peer".to_owned(),
+            None => format!("its {} lines are for other peers", keys.len()),
+        },
+    };
+    Some((message, hint))
+}
+
+/// What the key of a remote's peer is looked for by. In main mode the key is needed before the peer's identity is known.
+fn names(remote: &Remote) -> Vec<Vec<u8>> {
+    let address = match &remote.address {
+        Some(RemoteAddress::Numeric(address)) => Some(address.ip.to_string().into_bytes()),
+        _ => None,
+    };
+    if remote.exchange_modes.contains(&ExchangeMode::Main) {
+        return address.into_iter().collect();
+    }
+    let mut names = identifiers(remote).collect::<Vec<_>>();
+    if names.is_empty() || names.len() < remote.peers_identifiers.len() {
+        return Vec::new();
+    }
+    names.extend(address.filter(|_| !remote.verify_identifier));
+    names
+}
+
+/// The identities that are expected of a remote's peers, as names of keys.
+fn identifiers(remote: &Remote) -> impl Iterator<Item = Vec<u8>> {
+    remote.peers_identifiers.iter().filter_map(|identifier| match identifier {
+        Identifier::Address(address) => Some((*address)?.to_string().into_bytes()),
+        Identifier::Fqdn(name) | Identifier::UserFqdn(name) => Some(name.as_bytes().to_vec()),
+        Identifier::KeyId(id) => Some(id.as_ref()?.bytes.to_vec()),
+        Identifier::DistinguishedName(_) => None,
+    })
+}
