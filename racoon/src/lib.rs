@@ -27,5 +27,6 @@ pub mod settings;
 pub mod signals;
 mod sys;
 pub mod systemd;
+mod usual;
 pub mod waiting;
 pub mod workers;

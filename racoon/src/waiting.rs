@@ -1,8 +1,8 @@
 //! What a configuration asks for and this version does not do.
 
-use ipsec_conf::racoon::{
-    AuthenticationMethod, Config, Directive, ExchangeMode, Place, Remote, RemoteAddress, Section, Ternary,
-};
+use ipsec_conf::racoon::{AuthenticationMethod, Config, Directive, ExchangeMode, Place, RemoteAddress, Section};
+
+use crate::usual::is_usual;
 
 /// One warning for all that is checked and does nothing yet, each with the place where it stands first. Empty if there is
 /// nothing of the kind.
@@ -42,16 +42,10 @@ fn list(config: &Config) -> Vec<(String, &Place)> {
     list
 }
 
-/// Whether a directive says no more than that something is not to be done, which it is not.
+/// Whether a directive says what is so without it, or that something is not to be done, which it is not.
 fn asks_for_nothing(config: &Config, directive: &Directive) -> bool {
-    let by_all = |is_off: fn(&Remote) -> bool| config.remotes.iter().all(is_off);
-    match (directive.section, directive.name) {
-        (Section::Timer, "natt_keepalive") => config.timer.natt_keepalive.is_none(),
-        (Section::Remote, "nat_traversal") => by_all(|remote| remote.nat_traversal == Ternary::Off),
-        (Section::Remote, "ike_frag") => by_all(|remote| remote.ike_frag == Ternary::Off),
-        (Section::Remote, "mode_cfg") => by_all(|remote| !remote.mode_cfg),
-        _ => false,
-    }
+    let is_off = (directive.section, directive.name) == (Section::Timer, "natt_keepalive");
+    (is_off && config.timer.natt_keepalive.is_none()) || is_usual(config, directive)
 }
 
 /// A name that would have to be looked up.
@@ -93,6 +87,8 @@ mod tests {
         let nothing =
             format!("timer {{ natt_keepalive 0 sec; }} remote anonymous {{ exchange_mode main; {psk} {off} }}\n");
         assert_eq!(warned(&nothing), "");
+        let usual = "mode_cfg { } ldapcfg { } radiuscfg { } journal 200; timer { natt_keepalive 20 sec; }";
+        assert_eq!(warned(&format!("{usual} {nothing}")), "");
         let one_does = format!("{nothing}remote 192.0.2.1 {{ exchange_mode main; {psk} nat_traversal on; }}\n");
         assert!(warned(&one_does).contains("not yet in effect\n  nat_traversal (a.conf:2)"), "{}", warned(&one_does));
         let text = format!(

@@ -99,6 +99,20 @@ fn remotes() {
     assert_eq!(named.address, Some(RemoteAddress::Unresolved));
 }
 
+#[test]
+fn proposals_with_a_group_that_nobody_has_are_left_out() {
+    let groups = |text: &str| {
+        let (_, block) = blocks(text)
+            .map(|blocks| blocks.remotes.iter().next().map(|(at, one)| (at, one.clone())))
+            .unwrap()
+            .unwrap();
+        block.proposals.iter().map(|one| one.group).collect::<Vec<_>>()
+    };
+    let old = PROPOSAL.replace("exchange_mode main, aggressive;", "").replace("modp2048", "3");
+    assert_eq!(groups(&format!("remote anonymous {{ {old} {PROPOSAL} }}")), [Group::MODP2048]);
+    assert_eq!(groups(&format!("remote anonymous {{ exchange_mode main; {old} }}")), []);
+}
+
 /// The value of each directive of a remote that does something arrives in the engine's block.
 #[test]
 fn each_directive_of_a_remote() {

@@ -52,6 +52,13 @@ fn what_is_printed_reads_back() {
     site.write("printed.conf", &printed.stdout);
     let again = site.run(&["-tCf", "printed.conf"]);
     assert_eq!((again.status, again.stdout), (Some(0), printed.stdout));
+    let fully = |file: &str| site.run_fully(&["-t", "-f", file]).stderr;
+    assert_eq!(
+        fully("printed.conf").lines().count(),
+        fully("racoon.conf").lines().count(),
+        "{}",
+        fully("printed.conf")
+    );
     let same = site.run(&["-t", "-f", "printed.conf", "--against", "racoon.conf"]);
     assert!(same.stdout.starts_with("racoon: configuration file"), "{}", same.stdout);
 }
@@ -71,9 +78,9 @@ fn warnings_do_not_hinder() {
 #[test]
 fn what_is_not_yet_in_effect_is_named_with_its_place() {
     let site = site();
-    site.write("racoon.conf", "log info;\ntimer {\n    natt_keepalive 3 sec;\n}\nmode_cfg { }\n");
+    site.write("racoon.conf", "log info;\ntimer {\n    natt_keepalive 3 sec;\n}\nmode_cfg { dns4 192.0.2.53; }\n");
     let ran = site.run_fully(&["-t", "-f", "racoon.conf"]);
     let expected = "racoon.conf:3:5: warning: accepted, not yet in effect\n  \
-        natt_keepalive (racoon.conf:3) mode_cfg (racoon.conf:5)\n";
+        natt_keepalive (racoon.conf:3) mode_cfg (racoon.conf:5) dns4 (racoon.conf:5)\n";
     assert!(ran.stderr.starts_with(expected), "{}", ran.stderr);
 }

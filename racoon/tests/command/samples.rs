@@ -40,6 +40,24 @@ fn samples_are_good() {
         let said = site.accepted(&text);
         let warnings = said.lines().filter_map(|line| line.split_once(" warning: ").map(|(_, text)| text));
         assert_eq!(warnings.collect::<Vec<_>>(), weaknesses, "{name}\n{said}");
+        assert_eq!(warnings_of(&site, "racoon.conf"), printed_warnings(&site), "{name}");
         assert!(text.is_ascii() && text.lines().all(|line| line.len() <= 124), "{name}: lines are short");
     }
+}
+
+/// The first line of each warning, without its place; of what is not yet in effect, the names.
+fn warnings_of(site: &Site, file: &str) -> Vec<String> {
+    let said = site.run_fully(&["-t", "-f", file]).stderr;
+    let mut lines = said.lines().skip_while(|line| !line.contains("not yet in effect"));
+    let waiting = lines.nth(1).unwrap_or_default().split(' ').filter(|word| !word.starts_with('('));
+    let mut waiting = waiting.map(str::to_owned).collect::<Vec<_>>();
+    waiting.sort_unstable();
+    let warnings = said.lines().filter_map(|line| line.split_once(" warning: ")).map(|(_, text)| text.to_owned());
+    warnings.chain([waiting.join(" ")]).collect()
+}
+
+/// Those of the configuration that `-C` prints.
+fn printed_warnings(site: &Site) -> Vec<String> {
+    let printed = site.run(&["-C", "-f", "racoon.conf"]).stdout;
+    warnings_of(site.write("printed.conf", &printed), "printed.conf")
 }

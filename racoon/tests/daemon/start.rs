@@ -94,13 +94,13 @@ fn threads_as_configured() {
 #[test]
 fn what_is_not_done_is_said_once() {
     let site = Site::new();
-    site.configure("timer { natt_keepalive 5 sec; }\nmode_cfg { }\n");
+    site.configure("timer { natt_keepalive 5 sec; }\nmode_cfg { auth_throttle 2; }\n");
     let _daemon = site.start(&[]);
     let lines = lines(&site);
     let warnings = lines.iter().filter(|line| line.starts_with("WARNING")).map(String::as_str).collect::<Vec<_>>();
     let expected = [
         "WARNING: racoon.conf:8:9: warning: accepted, not yet in effect",
-        "WARNING:   natt_keepalive (racoon.conf:8) mode_cfg (racoon.conf:9)",
+        "WARNING:   natt_keepalive (racoon.conf:8) mode_cfg (racoon.conf:9) auth_throttle (racoon.conf:9)",
     ];
     assert_eq!(warnings, expected);
 }
