@@ -78,6 +78,7 @@ pub(super) const PLAYS: &[Play] = &[
     }),
     ("no policy at the other end", no_policy),
     ("a longer lifetime under claim", claimed),
+    ("no daemon at the other end", nobody_listens),
 ];
 
 /// Bob has other knobs than Alice. Her pings get no answer, the logs of both say what is to be said, and no SA is left.
@@ -125,4 +126,25 @@ fn claimed(ours: &Ours) -> Result<()> {
     }
     alice.stop()?;
     bob.stop()
+}
+
+/// The error of ICMP stands in the failure's line, if a policy admits it: in transport mode it comes without ESP.
+fn nobody_listens(ours: &Ours) -> Result<()> {
+    for (exception, is_named) in [("", false), ("spdadd 192.0.2.2 192.0.2.1 icmp 3,3 -P in prio high none;\n", true)] {
+        let scene = Scene::new(ours, Shape::Transport)?;
+        let alice = scene.start(Side::Alice, &Knobs { counter: 2, ..Knobs::default() })?;
+        scene.load(Side::Bob, "spdflush;\n".into())?;
+        if !exception.is_empty() {
+            scene.load(Side::Alice, exception.into())?;
+        }
+        let pings = scene.ping(Side::Alice, &["-c", "2", "-W", "1"])?;
+        ensure!(pings.received == 0, "{pings:?}");
+        alice.wait_for_log("phase1 negotiation failed due to time up.")?;
+        let log = alice.log()?;
+        let failed = log.lines().find(|line| line.contains("phase1 negotiation failed")).unwrap_or_default();
+        ensure!(failed.contains("; ICMP port unreachable from 192.0.2.2; ") == is_named, "{log}");
+        ensure!(log.matches("ERROR: ").count() == 1, "one attempt is one error:\n{log}");
+        alice.stop()?;
+    }
+    Ok(())
 }
