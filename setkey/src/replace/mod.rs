@@ -16,9 +16,10 @@ mod undo;
 mod wanted;
 
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::process::ExitCode;
 
+use ipsec_conf::setkey::Splitter;
 use zeroize::Zeroizing;
 
 use self::execute::Outcome;
@@ -29,8 +30,10 @@ use crate::check::warn_of_readers;
 use crate::script::text_of;
 use crate::session::Session;
 
-/// Bytes of all files at most: a mistaken name (`/dev/zero`) does not fill the memory.
-const SIZE_MAX: u64 = 1 << 30;
+/// Bytes of a file at most.
+const SIZE_MAX: usize = 1 << 30;
+/// Bytes of a file read at once.
+const CHUNK: usize = 64 << 10;
 
 /// Loads files in place of what the kernel has. `foreign` tells what is not theirs to remove.
 pub(crate) fn run(
@@ -50,23 +53,50 @@ pub(crate) fn run(
 fn read_files(session: &mut Session, names: &[String]) -> Result<Vec<File>, String> {
     let mut read = |name: &String| {
         let failed = |error: io::Error| format!("Can't open `{name}': {}", text_of(&error));
-        let mut bytes = Zeroizing::new(Vec::new());
-        let length = if name == "-" {
-            io::stdin().take(SIZE_MAX).read_to_end(&mut bytes)
+        let bytes = if name == "-" {
+            read_statements(&mut io::stdin())
         } else {
-            let file = fs::File::open(name).map_err(failed)?;
+            let mut file = fs::File::open(name).map_err(failed)?;
             warn_of_readers(&file, name, &mut session.view.console);
-            // Room for all of it at once, so that no copy of keys stays behind where a smaller buffer was.
-            bytes.reserve(file.metadata().map_or(0, |metadata| usize::try_from(metadata.len()).unwrap_or(0)));
-            file.take(SIZE_MAX).read_to_end(&mut bytes)
+            read_statements(&mut file)
         };
-        let length = length.map_err(|error| format!("{name}: {}", text_of(&error)))?;
-        if u64::try_from(length).unwrap_or(u64::MAX) == SIZE_MAX {
+        let bytes = bytes.map_err(|error| format!("{name}: {}", text_of(&error)))?;
+        if bytes.len() >= SIZE_MAX {
             return Err(format!("{name}: longer than {SIZE_MAX} bytes"));
         }
         Ok(File { name: name.clone(), bytes })
     };
     names.iter().map(&mut read).collect()
+}
+
+/// Reads to the end, or until a statement is longer than any may be, as those of `/dev/zero` are: the beginning of it is
+/// enough to tell what is wrong.
+fn read_statements(input: &mut dyn io::Read) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut splitter = Splitter::script();
+    let mut chunk = Zeroizing::new(vec![0; CHUNK]);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(CHUNK));
+    while bytes.len() < SIZE_MAX {
+        let length = match input.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let mut piece = chunk.get(..length).unwrap_or_default();
+        if bytes.capacity() - bytes.len() < length {
+            // The smaller buffer is wiped: it has keys.
+            let mut larger = Zeroizing::new(Vec::with_capacity(2 * bytes.capacity()));
+            larger.extend_from_slice(&bytes);
+            bytes = larger;
+        }
+        bytes.extend_from_slice(piece);
+        while !piece.is_empty() {
+            if splitter.split(&mut piece).is_err() {
+                return Ok(bytes);
+            }
+        }
+    }
+    Ok(bytes)
 }
 
 /// Loads what was read.

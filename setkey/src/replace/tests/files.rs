@@ -2,7 +2,16 @@
 
 use libpfkey::{Dialect, MessageType};
 
+use super::super::read_statements;
 use super::Kernel;
+
+#[test]
+fn what_never_ends_is_not_read_for_long() {
+    let zeros = read_statements(&mut std::io::repeat(0)).unwrap();
+    assert!(zeros.len() < 1 << 18, "{}", zeros.len());
+    let script = "spdflush; # a comment\n".repeat(20_000);
+    assert_eq!(*read_statements(&mut script.as_bytes()).unwrap(), script.as_bytes());
+}
 
 #[test]
 fn statements_that_have_no_place_are_refused() {
