@@ -90,11 +90,19 @@ fn by_meaning(word: &str, expects: &dyn Fn(&[Rule]) -> bool) -> Option<&'static 
     if expects(&[Rule::protocol, Rule::request]) {
         return Some(match word {
             "comp" | "compression" => "did you mean `ipcomp`?",
+            "transport" | "tunnel" => "the protocol goes before the mode: esp/transport//require",
+            "prio" | "priority" => "the priority goes between the direction and the action: out prio 5 ipsec ...",
             "udp" | "tcp" | "icmp" => "a step is of esp, ah or ipcomp: ESP in UDP is esp, too",
             _ => return None,
         });
     }
     None
+}
+
+/// Whether what stands there should have gone with an `any` or a `me` before it, which is the culprit.
+pub(super) fn is_half_any(expected: &[Rule]) -> bool {
+    let expects = |rule| expected.contains(&rule);
+    (expects(Rule::me) || expects(Rule::any)) && !expects(Rule::address) && !expects(Rule::endpoints)
 }
 
 /// What is wrong with the ends of a tunnel.
@@ -106,13 +114,18 @@ fn for_endpoint(rest: &str, token: &str, expects: &dyn Fn(&[Rule]) -> bool) -> O
     if expects(&[Rule::address, Rule::endpoints]) {
         return Some(match token {
             "any" | "me" | "%" | "*" => BOTH,
+            "default" | "use" | "require" | "unique" => {
+                "the level follows a second slash where there are no addresses: esp/transport//require"
+            }
             _ if token.starts_with('[') => "an IPv6 address stands without brackets: those hold a port",
             _ => return None,
         });
     }
     if expects(&[Rule::hyphen]) && token == "/" {
         let behind = rest.get(1..).unwrap_or_default();
-        return Some(match behind.starts_with(|c: char| c.is_ascii_digit()) {
+        let end = behind.find(|c: char| !(c.is_ascii_alphanumeric() || ":.".contains(c))).unwrap_or(behind.len());
+        let is_length = behind.get(..end).is_some_and(|word| word.parse::<u8>().is_ok());
+        return Some(match is_length {
             true => "the ends of a tunnel are single addresses, without the length of a prefix",
             false => "a tunnel needs the addresses of both ends, with a `-` between them",
         });

@@ -69,7 +69,14 @@ fn syntax_error(text: &str, cause: &pest::error::Error<Rule>) -> PolicyError {
     }
     let token = token_at(text, offset);
     let hint = hint::for_token(text, offset, token, expected);
+    let offset = if hint::is_half_any(expected) { last_word(text, offset) } else { offset };
     PolicyError { kind: ErrorKind::Syntax, token: Some(token.to_owned()), offset, hint }
+}
+
+/// Where the word before an offset begins, past the `-` behind it.
+fn last_word(text: &str, offset: usize) -> usize {
+    let before = text.get(..offset).unwrap_or_default().trim_end().trim_end_matches('-').trim_end();
+    before.trim_end_matches(|c: char| c.is_ascii_alphanumeric()).len()
 }
 
 /// The token at `offset`; empty at the end of the text.

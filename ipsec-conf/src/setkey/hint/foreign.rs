@@ -74,6 +74,7 @@ pub(super) fn for_option(text: &str) -> Option<&'static str> {
         }
         "-d" | "-dir" => "the direction follows -P: -P out ipsec ...",
         "-hwif" => "an option of FreeBSD's setkey; for Linux there is -offload KIND DEVICE",
+        "->" | "->>" | "-->" => "source and destination stand beside each other, with a blank between them",
         "-natt_mtu" => "an option of FreeBSD's setkey that this one does not have",
         "-enc" | "-esp" => "the encryption algorithm follows -E",
         "-auth" => "the authentication algorithm follows -A",

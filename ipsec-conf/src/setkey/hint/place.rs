@@ -2,9 +2,12 @@
 
 use std::net::Ipv4Addr;
 
+use super::super::ast::{Authentication, Encryption};
 use super::super::grammar::Rule;
 use super::super::token::{Token, tokens};
-use super::Hint;
+use super::{Hint, is_protocol};
+
+const NO_COMMAS: &str = "words have blanks between them, and no commas";
 
 /// A hint for `text` at `offset`, if it is an address, a prefix, a port or a policy that cannot stand there.
 pub(super) fn hint(source: &str, offset: usize, text: &str, expected: &[Rule]) -> Option<Hint> {
@@ -15,10 +18,18 @@ pub(super) fn hint(source: &str, offset: usize, text: &str, expected: &[Rule]) -
     let expects = |rules: &[Rule]| expected.iter().any(|rule| rules.contains(rule));
     let is_spd = verb.starts_with("spd");
     let is_policy = matches!(text, "in" | "out" | "fwd" | "ipsec" | "none" | "discard" | "bypass" | "entrust");
-    let rest = source.get(offset..).unwrap_or_default();
 
+    if text == ";" && before.is_empty() {
+        return Some("a `;` without a statement before it".into());
+    }
     if text == "]" && last == "[" {
         return Some("any port is written `any`".into());
+    }
+    if text.starts_with(',') {
+        let in_policy = before.contains(&"-P");
+        return Some(
+            if in_policy { "the two addresses of a tunnel have a `-` between them" } else { NO_COMMAS }.into(),
+        );
     }
     if expects(&[Rule::policy, Rule::policy_flag]) && is_policy {
         return Some("a policy follows -P: -P in, -P out or -P fwd, then what to do".into());
@@ -30,13 +41,18 @@ pub(super) fn hint(source: &str, offset: usize, text: &str, expected: &[Rule]) -
         return expects(&[Rule::word, Rule::endpoint, Rule::range]).then_some("hosts stand without quotes".into());
     }
     if expects(&[Rule::word, Rule::endpoint, Rule::range])
-        && let Some(hint) = for_host(text, rest, is_spd)
+        && let Some(hint) = for_host(text, &before, is_spd)
     {
+        return Some(hint);
+    }
+    if let Some(hint) = for_algorithm(text, expected).or_else(|| for_number(last, expected)) {
         return Some(hint);
     }
     match text {
         "/" if is_spd && last == "]" => Some("the prefix length goes before the port: ADDRESS/LENGTH[PORT]".into()),
-        "/" if !is_spd && before.len() > 1 => Some("SAs are between two hosts: no prefix length goes with them".into()),
+        "/" if !is_spd && before.len() > 1 && !expects(&[Rule::value, Rule::mark]) => {
+            Some("SAs are between two hosts: no prefix length goes with them".into())
+        }
         "[" if verb == "deleteall" => Some("deleteall takes no ports".into()),
         "[" if expects(&[Rule::spi]) => Some("a port goes directly behind its host".into()),
         _ if expects(&[Rule::prefix]) => for_prefix(text),
@@ -54,8 +70,22 @@ pub(super) fn hint(source: &str, offset: usize, text: &str, expected: &[Rule]) -
             };
             Some(format!("as an upper-layer protocol {text} is written by its number, {number}").into())
         }
-        _ if is_spd && expects(&[Rule::policy_flag]) && is_port_protocol(last) && is_port(text) => {
+        _ if is_spd && expects(&[Rule::policy_flag]) && is_port_protocol(last) && (is_port(text) || text == "/") => {
             Some("a port stands in brackets behind its address: ADDRESS[PORT]".into())
+        }
+        _ if expects(&[Rule::misc]) && matches!(last, "icmp" | "icmp6" | "ipv6-icmp" | "1" | "58") && is_port(text) => {
+            Some(super::for_upper_spec(if last.contains('6') || last == "58" { 58 } else { 1 }).into())
+        }
+        _ if is_protocol(text) && before.len() > 3 && expects(&[Rule::counter_flag, Rule::mode_flag]) => {
+            Some("the protocol goes before the SPI: SRC DST PROTOCOL SPI".into())
+        }
+        _ if last == "tunnel" && text.contains('.') => {
+            Some("the ends of an SA's tunnel are the two addresses it begins with".into())
+        }
+        _ if matches!(verb, "flush" | "dump")
+            && (text == "-P" || text.starts_with("polic") || text.starts_with("spd")) =>
+        {
+            Some(format!("for policies there is `spd{verb}`").into())
         }
         _ if expects(&[Rule::counter_flag, Rule::mode_flag]) && matches!(last, "50" | "51" | "108") => {
             Some("the protocol is a word: esp, ah or ipcomp".into())
@@ -64,10 +94,22 @@ pub(super) fn hint(source: &str, offset: usize, text: &str, expected: &[Rule]) -
     }
 }
 
-/// What is written where a host has to stand.
-fn for_host(text: &str, rest: &str, is_spd: bool) -> Option<Hint> {
+/// What is written where a host has to stand. `before`: the words of the statement so far.
+fn for_host(text: &str, before: &[&str], is_spd: bool) -> Option<Hint> {
     if text == "[" {
         return Some("an IPv6 address stands without brackets: those hold a port".into());
+    }
+    if text == "/" && !is_spd && before.len() > 1 {
+        return Some("SAs are between two hosts: no prefix length goes with them".into());
+    }
+    let has_source = before.iter().any(|word| word.contains(['.', ':']));
+    let is_behind = is_protocol(text) || matches!(text, "any" | "tcp") || text.starts_with("-");
+    if has_source && is_behind && before.last().is_some_and(|word| word.contains('-')) {
+        return Some("source and destination have a blank between them, and no `-`".into());
+    }
+    if has_source && is_behind {
+        let policy = "the destination is missing; any address is written 0.0.0.0/0, or ::/0";
+        return Some(if is_spd { policy } else { "the destination is missing: SRC DST PROTOCOL SPI" }.into());
     }
     let is_any = matches!(text, "any" | "0" | "all" | "default");
     if is_any && is_spd {
@@ -77,7 +119,28 @@ fn for_host(text: &str, rest: &str, is_spd: bool) -> Option<Hint> {
         return Some("an SA is between two hosts: both addresses are needed".into());
     }
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    (is_number && rest.starts_with(text)).then_some("a host is an address or a name, not a number".into())
+    is_number.then_some("a host is an address or a name, not a number".into())
+}
+
+/// The name of an algorithm without its option.
+fn for_algorithm(text: &str, expected: &[Rule]) -> Option<Hint> {
+    let expects = |rules: &[Rule]| expected.iter().any(|rule| rules.contains(rule));
+    if expects(&[Rule::encryption, Rule::encryption_flag]) && Encryption::from_name(text).is_some() {
+        return Some(format!("the option is missing: -E {text}").into());
+    }
+    let is_hash = expects(&[Rule::authentication, Rule::authentication_flag]);
+    (is_hash && Authentication::from_name(text).is_some()).then(|| format!("the option is missing: -A {text}").into())
+}
+
+/// What no number is, where an option wants one.
+fn for_number(option: &str, expected: &[Rule]) -> Option<Hint> {
+    let wants_decimal = expected.contains(&Rule::number) && !expected.contains(&Rule::hex);
+    Some(match option {
+        "-lh" | "-ls" if wants_decimal => "a limit of time is a decimal number of seconds".into(),
+        "-bh" | "-bs" if wants_decimal => "a limit of bytes is a decimal number, without a unit".into(),
+        "-ph" | "-ps" | "-r" | "-u" if wants_decimal => format!("{option} takes a decimal number").into(),
+        _ => return None,
+    })
 }
 
 /// A netmask in place of a prefix length, or no number at all.
