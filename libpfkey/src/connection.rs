@@ -36,13 +36,15 @@ pub struct Connection {
     buffer: Vec<u8>,
     /// Bytes of the buffer that were ever used, to be wiped: received messages hold keys.
     used: usize,
+    /// Length of the last message.
+    last: usize,
     pid: u32,
 }
 
 impl Connection {
     /// Speaks through a backend, as this process.
     pub fn new(backend: Box<dyn Backend>) -> Self {
-        Self { backend, buffer: vec![0; MESSAGE_MAX], used: 0, pid: std::process::id() }
+        Self { backend, buffer: vec![0; MESSAGE_MAX], used: 0, last: 0, pid: std::process::id() }
     }
 
     /// The layout of its messages.
@@ -87,6 +89,16 @@ impl Connection {
         self.next(|| deadline)
     }
 
+    /// The kernel's own words about the last message that was received, a refusal, if it gave any.
+    pub fn explanation(&self) -> Option<&str> {
+        self.backend.explanation()
+    }
+
+    /// The last message that was received, again, and the kernel's words about it.
+    pub(crate) fn last(&self) -> (&[u8], Option<&str>) {
+        (self.buffer.get(..self.last).unwrap_or_default(), self.explanation())
+    }
+
     /// How long an answer may take.
     pub fn answer_timeout(&self) -> Duration {
         self.backend.answer_timeout()
@@ -108,6 +120,7 @@ impl Connection {
             let length = self.backend.recv(&mut self.buffer)?.map(<[u8]>::len);
             if let Some(length) = length {
                 self.used = self.used.max(length);
+                self.last = length;
                 return Ok(self.buffer.get(..length));
             }
             if !wait(self.backend.fd(), deadline())? {

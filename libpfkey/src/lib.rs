@@ -44,6 +44,6 @@ pub use connection::Connection;
 pub use dialect::{Abi, ByteOrder, DIALECT_VARIABLE, Dialect, UnknownDialect};
 pub use error::{Error, Result};
 pub use num::{ExtensionType, MessageType, SaFlags, SaState, SaType};
-pub use pipeline::{Answer, Pace, Pipeline};
+pub use pipeline::{Answer, Pace, Pipeline, Refusal};
 pub use strerror::{Code, errno_text};
 pub use wire::{Builder, Extension, Header, Message};

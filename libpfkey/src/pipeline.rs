@@ -21,12 +21,24 @@ use crate::wire::{Address, Header, Message, peek_header};
 pub enum Answer<'a> {
     /// The kernel's answer. For dumps one of many.
     Reply(&'a [u8]),
-    /// The kernel refused: an errno of the host's numbering, what the request was, and the answer that says so.
-    Errno(i32, MessageType, &'a [u8]),
+    /// The kernel refused: an errno of the host's numbering, what the request was, and what else is known.
+    Errno(i32, MessageType, Refusal<'a>),
     /// No answer came, but asked again the kernel showed that it was done.
     Confirmed,
     /// No answer came, and it cannot be told whether it was done.
     Lost(Error),
+}
+
+/// What is known about a refusal beside its errno.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Refusal<'a> {
+    /// The message by which the kernel refused.
+    pub reply: &'a [u8],
+    /// The message that it refused; empty for a dump.
+    pub request: &'a [u8],
+    /// The kernel's own words, where its interface has them: see
+    /// [`Backend::explanation`](crate::backend::Backend::explanation).
+    pub words: Option<&'a str>,
 }
 
 /// How requests are sent.
@@ -219,11 +231,15 @@ impl<T> Pipeline<T> {
         };
         self.patience = Patience::default();
         self.pending.iter_mut().take(position.unwrap_or(0)).for_each(|pending| pending.overtaken = true);
+        let (reply, words) = self.connection.last();
         on_answer(
             &done.tag,
             match header.errno {
-                0 => Answer::Reply(bytes),
-                errno => Answer::Errno(abi.dialect.errno_to_host(errno), done.message_type, bytes),
+                0 => Answer::Reply(reply),
+                errno => {
+                    let refusal = Refusal { reply, request: &done.bytes, words };
+                    Answer::Errno(abi.dialect.errno_to_host(errno), done.message_type, refusal)
+                }
             },
         );
         recycle(&mut self.spare, done.bytes);
@@ -313,7 +329,8 @@ impl<T> Pipeline<T> {
             }
             if header.errno != 0 {
                 let errno = abi.dialect.errno_to_host(header.errno);
-                return on_answer(Answer::Errno(errno, wanted.message_type, bytes));
+                let (reply, words) = self.connection.last();
+                return on_answer(Answer::Errno(errno, wanted.message_type, Refusal { reply, request: &[], words }));
             }
             on_answer(Answer::Reply(bytes));
             if !many || header.seq == 0 {

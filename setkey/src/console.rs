@@ -67,6 +67,11 @@ impl Console {
         self.explains
     }
 
+    /// Whether messages are about a script, and so go to standard error.
+    pub(crate) fn is_script(&self) -> bool {
+        matches!(self.source, Source::File(_))
+    }
+
     /// Text for standard output. When it cannot be written the program ends: nobody is left to work for.
     pub(crate) fn print(&mut self, text: impl AsRef<[u8]>) {
         if let Err(error) = self.out.write_all(text.as_ref()) {

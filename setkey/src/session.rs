@@ -6,7 +6,9 @@ use ipsec_conf::setkey::{AddressOptions, Command, ParseError, Protocol, Statemen
 use libpfkey::algorithm::Supported;
 use libpfkey::request::{self, Origin, SaName};
 use libpfkey::wire::SockAddr;
-use libpfkey::{Abi, Answer, Connection, ExtensionType, Message, MessageType, Pace, Pipeline, SaType};
+use libpfkey::{
+    Abi, Answer, Connection, ExtensionType, Message, MessageType, Pace, Pipeline, Refusal as KernelRefusal, SaType,
+};
 use zeroize::Zeroizing;
 
 use crate::compose::{self, Refusal, SaPlan, SpdPlan, Target};
@@ -53,12 +55,13 @@ impl Session {
     pub(crate) fn new(
         mut connection: Connection,
         supported: Supported,
-        view: View,
+        mut view: View,
         pace: Pace,
         (dry, mirror): (bool, bool),
     ) -> Self {
         let abi = connection.abi();
         let private = connection.backend().has_xfrm_extensions();
+        view.netlink = private;
         let mirror = mirror && abi.dialect.has_forward();
         Self { pipeline: Pipeline::new(connection, pace), view, supported, abi, private, dry, mirror }
     }
@@ -145,7 +148,11 @@ impl Session {
             Some(sa_type) => self.dump(tag(statement), |origin, buffer| request::dump(origin, sa_type, buffer)),
             None => {
                 self.finish();
-                self.view.answer(self.abi, tag(statement), Answer::Errno(libc::ENOENT, MessageType::Dump, &[]));
+                self.view.answer(
+                    self.abi,
+                    tag(statement),
+                    Answer::Errno(libc::ENOENT, MessageType::Dump, KernelRefusal::default()),
+                );
             }
         }
     }

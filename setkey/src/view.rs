@@ -7,6 +7,7 @@ use libpfkey::{Abi, Answer, Message, MessageType, SaState, dump, errno_text};
 use zeroize::Zeroizing;
 
 use crate::console::Console;
+use crate::reason::refusal_text;
 
 /// What the command line says about output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub(crate) struct View {
     warned_of_priority: bool,
     /// The time of the answers to this request, once one of them shows it.
     now: Option<i64>,
+    /// The kernel is reached by NETLINK_XFRM.
+    pub(crate) netlink: bool,
 }
 
 /// What an answer is matched with: a statement.
@@ -53,7 +56,8 @@ pub(crate) struct Tag {
 
 impl View {
     pub(crate) fn new(console: Console, style: Style) -> Self {
-        Self { console, style, text: Zeroizing::default(), hidden: 0, warned_of_priority: false, now: None }
+        let text = Zeroizing::default();
+        Self { console, style, text, hidden: 0, warned_of_priority: false, now: None, netlink: false }
     }
 
     /// Shows a request, if it is to be shown.
@@ -71,14 +75,24 @@ impl View {
         match answer {
             Answer::Reply(bytes) => self.reply(abi, tag, bytes),
             Answer::Confirmed => {}
-            Answer::Errno(errno, message_type, bytes) => {
+            Answer::Errno(errno, message_type, refusal) => {
                 self.text.clear();
-                self.structure(abi, bytes);
+                self.structure(abi, refusal.reply);
                 self.show();
-                self.console.kernel(tag.line, &errno_words(errno, message_type));
+                let text = match self.explains() {
+                    true => refusal_text(abi, self.netlink, errno, message_type, &refusal),
+                    false => errno_words(errno, message_type),
+                };
+                self.console.kernel(tag.line, &text);
             }
             Answer::Lost(error) => self.console.kernel(tag.line, &error.to_string()),
         }
+    }
+
+    /// Whether refusals are told with their reason. Over PF_KEY, programs that read the messages see what they always saw, and so
+    /// do those that read the standard output of `-c`.
+    fn explains(&self) -> bool {
+        self.console.explains() || (self.netlink && self.console.is_script())
     }
 
     /// Shows a message as an answer is shown. Only dumps and single entries have something to show without `-v`.

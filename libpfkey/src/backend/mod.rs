@@ -79,6 +79,12 @@ pub trait Backend: fmt::Debug + Send {
     fn has_xfrm_extensions(&self) -> bool {
         false
     }
+
+    /// The reason in the kernel's own words, if [`Backend::recv`] returned a refusal last and the kernel gave one: one line of
+    /// at most a few hundred bytes. NETLINK_XFRM has them.
+    fn explanation(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// Which door to open.

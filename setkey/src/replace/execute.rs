@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::message;
 use super::plan::{Place, Plan, Present, Step, Wanted};
 use super::wanted::File;
+use crate::reason::refusal_text;
 use crate::session::Session;
 use crate::view::{Tag, View, errno_words};
 
@@ -138,7 +139,10 @@ impl Run<'_> {
                 }
             }
             Answer::Errno(errno, kind, _) if self.is_gone(errno, kind) => {}
-            Answer::Errno(errno, kind, _) => self.failures.push((tag.step, errno_words(errno, kind))),
+            Answer::Errno(errno, kind, refusal) => {
+                let text = refusal_text(self.abi, view.netlink, errno, kind, &refusal);
+                self.failures.push((tag.step, text));
+            }
             Answer::Lost(error) => self.failures.push((tag.step, error.to_string())),
         }
     }

@@ -160,15 +160,37 @@ impl fmt::Debug for SaFacts {
 impl fmt::Display for SaFacts {
     /// `esp 192.0.2.1 192.0.2.2 0x00001001`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let protocol = match self.sa_type {
-            SaType::Ah => "ah",
-            SaType::Esp => "esp",
-            SaType::IpComp => "ipcomp",
-            SaType::TcpSignature => "tcp",
-            _ => "unknown",
-        };
+        let protocol = protocol_word(self.sa_type);
         write!(f, "{protocol} {} {} 0x{:08x}", self.source.ip(), self.destination.ip(), self.spi)
     }
+}
+
+fn protocol_word(sa_type: SaType) -> &'static str {
+    match sa_type {
+        SaType::Ah => "ah",
+        SaType::Esp => "esp",
+        SaType::IpComp => "ipcomp",
+        SaType::TcpSignature => "tcp",
+        _ => "unknown",
+    }
+}
+
+/// Names the SA or policy that is in the way of a request, by what the kernel compares; `None` if the request names none.
+pub(crate) fn in_the_way(request: &Message<'_>) -> Option<String> {
+    if let Some((name, _)) = of_policy(request) {
+        return Some(format!("the kernel has a policy {name}"));
+    }
+    let dialect = request.abi.dialect;
+    let end = |address: &SockAddr| without_port(dialect, address).map(|address| address.ip());
+    let (source, destination) = (end(&request.source()?.sockaddr)?, end(&request.destination()?.sockaddr)?);
+    let (protocol, spi) = (protocol_word(request.header.sa_type), request.sa()?.spi);
+    let ends = match dialect {
+        // Its source may be another one.
+        Dialect::Linux => format!("to {destination}"),
+        _ => format!("from {source} to {destination}"),
+    };
+    let article = if request.header.sa_type == SaType::TcpSignature { "a" } else { "an" };
+    Some(format!("the kernel has {article} {protocol} SA {ends} with SPI 0x{spi:08x}"))
 }
 
 /// Name and facts of the policy that a message is about; `None` for one without a selector, as sockets have.

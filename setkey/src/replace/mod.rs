@@ -23,6 +23,7 @@ use ipsec_conf::setkey::Splitter;
 use zeroize::Zeroizing;
 
 use self::execute::Outcome;
+pub(crate) use self::facts::in_the_way;
 pub(crate) use self::foreign::Foreign;
 use self::plan::{Plan, Present, Step, plan};
 use self::wanted::{File, Request, written};

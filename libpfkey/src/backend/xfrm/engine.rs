@@ -102,13 +102,29 @@ struct Soft {
     message: Option<Zeroizing<Vec<u8>>>,
 }
 
+/// A message to be handed out.
+#[derive(Debug)]
+struct Queued {
+    message: Zeroizing<Vec<u8>>,
+    /// Of a refusal: the kernel's words.
+    words: Option<String>,
+}
+
+impl From<Zeroizing<Vec<u8>>> for Queued {
+    fn from(message: Zeroizing<Vec<u8>>) -> Self {
+        Self { message, words: None }
+    }
+}
+
 /// Requests under way, and messages to be handed out.
 #[derive(Debug, Default)]
 pub(super) struct Engine {
     /// The socket's address.
     port: u32,
     pending: VecDeque<Pending>,
-    queue: VecDeque<Zeroizing<Vec<u8>>>,
+    queue: VecDeque<Queued>,
+    /// The kernel's words about the message that was handed out last.
+    words: Option<String>,
     /// To be asked for.
     soft: VecDeque<Soft>,
     /// Those that were asked for.
@@ -142,7 +158,7 @@ impl Engine {
     /// Forgets requests whose answers cannot come any more.
     pub(super) fn give_up(&mut self) {
         self.pending.clear();
-        self.queue.extend(self.asked.drain(..).filter_map(|soft| soft.message));
+        self.queue.extend(self.asked.drain(..).filter_map(|soft| soft.message).map(Queued::from));
         self.dump = Dump::default();
     }
 
@@ -154,7 +170,7 @@ impl Engine {
     /// Answers the last `count` requests with an errno: they could not be sent.
     pub(super) fn refuse_last(&mut self, count: usize, errno: i32) {
         let unsent = self.pending.split_off(self.pending.len().saturating_sub(count));
-        unsent.iter().for_each(|pending| self.fail(pending, errno));
+        unsent.iter().for_each(|pending| self.fail(pending, errno, None));
     }
 
     /// The next SA to be asked for because its soft limit was reached: name and mark.
@@ -165,27 +181,42 @@ impl Engine {
         Some(question)
     }
 
-    fn fail(&mut self, pending: &Pending, errno: i32) {
+    fn fail(&mut self, pending: &Pending, errno: i32, words: Option<String>) {
         match pending.expect {
-            Expect::Soft => self.queue.extend(self.asked.pop_front().and_then(|soft| soft.message)),
-            _ => self.refuse(&pending.header, errno),
+            Expect::Soft => {
+                let untold = self.asked.pop_front().and_then(|soft| soft.message);
+                self.queue.extend(untold.map(Queued::from));
+            }
+            _ => {
+                let before = self.queue.len();
+                self.refuse(&pending.header, errno);
+                if let Some(refusal) = self.queue.get_mut(before) {
+                    refusal.words = words;
+                }
+            }
         }
     }
 
     /// The next message.
     pub(super) fn pop(&mut self, buffer: &mut [u8]) -> Option<usize> {
-        let message = self.queue.pop_front()?;
+        let Queued { message, words } = self.queue.pop_front()?;
+        self.words = words;
         let length = message.len();
         buffer.get_mut(..length)?.copy_from_slice(&message);
         self.recycle(message);
         Some(length)
     }
 
+    /// What the kernel said in words about the message that was handed out last, a refusal.
+    pub(super) fn words(&self) -> Option<&str> {
+        self.words.as_deref()
+    }
+
     /// Queues a message that `write` makes. What cannot be said in PF_KEY is left out.
     pub(super) fn push(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) {
         let mut message = self.spare.pop().unwrap_or_default();
         match write(&mut message) {
-            Ok(()) => self.queue.push_back(message),
+            Ok(()) => self.queue.push_back(message.into()),
             Err(_) => self.recycle(message),
         }
     }
@@ -222,11 +253,11 @@ impl Engine {
         let body = &mut frame.body;
         match frame.kind {
             message::ERROR => {
-                let verdict = Verdict::parse(body)?;
-                self.verdict(frame.seq, &verdict);
+                let verdict = Verdict::parse(frame.flags, body)?;
+                self.verdict(frame.seq, verdict);
             }
             message::DONE => {
-                let verdict = Verdict::parse(body)?;
+                let verdict = Verdict::parse(0, body)?;
                 self.end_of_dump(frame.seq, frame.flags, verdict.errno);
             }
             message::NEWSA | message::UPDSA => return self.state(frame),
@@ -261,9 +292,9 @@ impl Engine {
         self.pending.pop_front()
     }
 
-    fn verdict(&mut self, seq: u32, verdict: &Verdict) {
+    fn verdict(&mut self, seq: u32, verdict: Verdict) {
         let errno = verdict.errno;
-        let Some(pending) = self.answered(|pending| pending.is_judged_by(seq, verdict)) else { return };
+        let Some(pending) = self.answered(|pending| pending.is_judged_by(seq, &verdict)) else { return };
         match pending.expect {
             Expect::Probe(index) => {
                 if let Some(probe) = self.probes.get_mut(index) {
@@ -272,7 +303,7 @@ impl Engine {
             }
             Expect::Reqids => {}
             Expect::Silence if errno == 0 => {}
-            _ if errno != 0 => self.fail(&pending, errno),
+            _ if errno != 0 => self.fail(&pending, errno, verdict.words),
             _ => {
                 let header = pending.header;
                 self.push(|out| Builder::new(Abi::HOST, header, out)?.finish());
@@ -380,7 +411,7 @@ impl Engine {
         if hard {
             // The SA is gone: what its soft limit had to say comes first, and cannot be asked for.
             let before = self.soft.iter_mut().chain(&mut self.asked).filter(|soft| soft.id == id);
-            self.queue.extend(before.filter_map(|soft| soft.message.take()));
+            self.queue.extend(before.filter_map(|soft| soft.message.take()).map(Queued::from));
             self.push(|out| sa_message(envelope, &state, &attributes, now, out));
             return Ok(());
         }
@@ -420,7 +451,7 @@ impl Engine {
         if write(&mut message).is_err() {
             return self.recycle(message);
         }
-        self.queue.extend(self.dump.hold(message));
+        self.queue.extend(self.dump.hold(message).map(Queued::from));
     }
 
     fn end_of_dump(&mut self, seq: u32, flags: u16, errno: i32) {
@@ -435,9 +466,9 @@ impl Engine {
         match self.dump.end(flags) {
             End::Again => self.again = Some(pending),
             End::Empty => self.refuse(&pending.header, libc::ENOENT),
-            End::Last(last) => self.queue.push_back(last),
+            End::Last(last) => self.queue.push_back(last.into()),
             End::Unsettled(last) => {
-                self.queue.push_back(last);
+                self.queue.push_back(last.into());
                 self.refuse(&pending.header, libc::EAGAIN);
             }
         }

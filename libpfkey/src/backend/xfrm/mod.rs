@@ -443,6 +443,10 @@ impl Backend for Xfrm {
     fn has_xfrm_extensions(&self) -> bool {
         true
     }
+
+    fn explanation(&self) -> Option<&str> {
+        self.engine.words()
+    }
 }
 
 impl Drop for Xfrm {

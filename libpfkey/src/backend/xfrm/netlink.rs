@@ -7,7 +7,7 @@ use netlink_sys::{Socket, SocketAddr};
 use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt};
 
-use super::numbers::{NETLINK_XFRM, attribute, group};
+use super::numbers::{NETLINK_XFRM, attribute, flag, group};
 use crate::arbitrary::arbitrary_u32;
 use crate::backend::batch::Batch;
 use crate::dialect::Abi;
@@ -27,6 +27,9 @@ const DATAGRAM_MAX: usize = 64 << 10;
 
 /// What libipsec asks for, here against overrun by a flood of events.
 const SOCKET_BUFFER: usize = 2 << 20;
+
+/// Longest text of the kernel's that is passed on; those of Linux have up to 80 bytes.
+const WORDS_MAX: usize = 200;
 
 /// One frame that was received.
 #[derive(Clone, Debug)]
@@ -133,25 +136,56 @@ pub(super) fn push_attribute(
 }
 
 /// What an error frame says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Verdict {
     /// 0 for an acknowledgement.
     pub(super) errno: i32,
     /// Type and process id of the request's own frame, where the kernel repeats it.
     pub(super) request: Option<(u16, u32)>,
+    /// The reason in the kernel's own words, where it gives one (extended acknowledgement).
+    pub(super) words: Option<String>,
 }
 
 impl Verdict {
     /// Reads the body of an error frame, or of the frame that ends a dump.
-    pub(super) fn parse(body: &mut Reader<'_>) -> Result<Self> {
+    pub(super) fn parse(flags: u16, body: &mut Reader<'_>) -> Result<Self> {
         // A negated errno.
         let errno = body.u32()?.cast_signed().checked_neg().unwrap_or(libc::EINVAL);
         if body.remaining() < HEADER {
-            return Ok(Self { errno, request: None });
+            return Ok(Self { errno, request: None, words: None });
         }
-        let (_length, kind, _flags, _seq, pid) = (body.u32()?, body.u16()?, body.u16()?, body.u32()?, body.u32()?);
-        Ok(Self { errno, request: Some((kind, pid)) })
+        let (length, kind, _flags, _seq, pid) = (body.u32()?, body.u16()?, body.u16()?, body.u32()?, body.u32()?);
+        let words = if flags & flag::ACK_TLVS == 0 {
+            None
+        } else {
+            // An error that is not capped repeats all of the request.
+            let repeated =
+                if flags & flag::CAPPED == 0 { usize::try_from(length).unwrap_or(usize::MAX) } else { HEADER };
+            words(repeated.saturating_sub(HEADER), body)
+        };
+        Ok(Self { errno, request: Some((kind, pid)), words })
     }
+}
+
+/// The text among the attributes behind `skipped` bytes of an error frame. What is not well-formed is no text: the errno counts
+/// all the same.
+fn words(skipped: usize, body: &mut Reader<'_>) -> Option<String> {
+    body.skip(skipped.checked_next_multiple_of(4)?).ok()?;
+    while let Ok(Some((number, contents))) = next_attribute(body) {
+        if number == attribute::ACK_MESSAGE {
+            return printable(contents.rest());
+        }
+    }
+    None
+}
+
+/// A kernel's text as it can stand in an error line: one line, without the full stop.
+fn printable(bytes: &[u8]) -> Option<String> {
+    let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+    let text = text.get(..WORDS_MAX).unwrap_or(text);
+    let text = String::from_utf8_lossy(text).replace(char::is_control, " ");
+    let text = text.trim().trim_end_matches('.');
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// A NETLINK_XFRM socket.
@@ -173,6 +207,8 @@ impl Door {
         let port = bind(&mut socket).map_err(system("bind"))?;
         // Errors carry the header of the request only: not its keys.
         let _ = socket.set_cap_ack(true);
+        // Errors have the kernel's reason in words; before Linux 4.12 there is none.
+        let _ = socket.set_ext_ack(true);
         let mut door = Self { socket, batch: Batch::new(BATCH, DATAGRAM_MAX), port };
         door.set_receive_buffer(SOCKET_BUFFER)?;
         [group::SA, group::POLICY, group::MIGRATE].into_iter().try_for_each(|number| door.join(number))?;

@@ -32,6 +32,10 @@ pub(super) mod flag {
     pub(crate) const ACK: u16 = 4;
     pub(crate) const DUMP_INTR: u16 = 0x10;
     pub(crate) const DUMP: u16 = 0x300;
+    /// Of an error frame: it repeats the header of the request only.
+    pub(crate) const CAPPED: u16 = 0x100;
+    /// Of an error frame: attributes follow.
+    pub(crate) const ACK_TLVS: u16 = 0x200;
 }
 
 /// Multicast groups.
@@ -46,6 +50,9 @@ pub(super) mod group {
 
 /// Attributes (`XFRMA_*`).
 pub(super) mod attribute {
+    /// Of an error frame: the reason, a string.
+    pub(crate) const ACK_MESSAGE: u16 = 1;
+
     pub(crate) const ALG_AUTH: u16 = 1;
     pub(crate) const ALG_CRYPT: u16 = 2;
     pub(crate) const ALG_COMP: u16 = 3;

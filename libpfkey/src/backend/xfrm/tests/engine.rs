@@ -420,3 +420,31 @@ fn who_cannot_be_asked_expires_nevertheless() {
     engine.expect(soft_question());
     assert_eq!(outline(&told(&mut engine, &[gone])), [(M::Expire, 0, 0, 0)]);
 }
+
+/// The kernel's words go with the refusal that they are about, and with no other message.
+#[test]
+fn words_go_with_their_refusal() {
+    let refusal = |kind, words: &[u8]| {
+        frame(message::ERROR, flag::CAPPED | flag::ACK_TLVS, PORT, |writer| {
+            writer.u32((-libc::EINVAL).cast_unsigned());
+            writer.u32(100);
+            [kind, 1].into_iter().for_each(|half| writer.u16(half));
+            [0, ME].into_iter().for_each(|word| writer.u32(word));
+            push_attribute(writer, 1, |contents| contents.bytes(words)).unwrap();
+        })
+    };
+    let mut engine = engine(&[
+        (M::Add, message::NEWSA, Expect::Echo),
+        (M::SpdAdd, message::NEWPOLICY, Expect::Echo),
+        (M::Delete, message::DELSA, Expect::Echo),
+    ]);
+    engine.datagram(&refusal(message::NEWSA, b"Requested type not found\0")).unwrap();
+    engine.datagram(&verdict(libc::EEXIST, message::NEWPOLICY)).unwrap();
+    engine.datagram(&refusal(message::DELSA, b"last\0")).unwrap();
+    let mut buffer = vec![0; 64];
+    let mut seen = Vec::new();
+    while engine.pop(&mut buffer).is_some() {
+        seen.push(engine.words().map(str::to_owned));
+    }
+    assert_eq!(seen, [Some("Requested type not found".to_owned()), None, Some("last".to_owned())]);
+}
