@@ -93,11 +93,16 @@ pub fn run(file: &str, options: DaemonOptions) -> ExitCode {
             }
         }
     };
-    match start(file, options, log.clone()) {
+    log.remember_errors();
+    let started = start(file, options, log.clone());
+    let errors = log.take_errors();
+    match started {
         Ok(daemon) => work(daemon, starting, &log),
         Err(failure) => {
             log.error(&failure);
-            starting.failed(&format!("racoon: {failure}\n"));
+            let reasons = if matches!(failure, Failure::Configuration) { errors } else { Vec::new() };
+            let reasons = reasons.iter().map(|line| format!("{line}\n")).collect::<String>();
+            starting.failed(&format!("{reasons}racoon: {failure}\n"));
             ExitCode::FAILURE
         }
     }

@@ -1,6 +1,6 @@
 //! The text of a line.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::net::IpAddr;
 use std::panic::Location;
 
@@ -21,6 +21,19 @@ impl Line<'_> {
     pub(super) fn dated(&self) -> String {
         format!("{}: {self}\n", Stamp::now())
     }
+
+    /// The text alone, harmless to a terminal.
+    pub(super) fn escaped(&self) -> String {
+        let mut escaped = String::with_capacity(self.text.len());
+        for character in self.text.chars() {
+            if is_harmful(character) {
+                escaped.extend(character.escape_default());
+            } else {
+                escaped.push(character);
+            }
+        }
+        escaped
+    }
 }
 
 impl fmt::Display for Line<'_> {
@@ -30,10 +43,7 @@ impl fmt::Display for Line<'_> {
             let file = place.file().rsplit_once("src/").map_or(place.file(), |(_, file)| file);
             write!(formatter, "{file}:{}: ", place.line())?;
         }
-        self.text.chars().try_for_each(|character| match character {
-            _ if is_harmful(character) => write!(formatter, "{}", character.escape_default()),
-            _ => formatter.write_char(character),
-        })?;
+        formatter.write_str(&self.escaped())?;
         match self.peer {
             Some(peer) if !names(self.text, peer) => write!(formatter, " [{peer}]"),
             _ => Ok(()),

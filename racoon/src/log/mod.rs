@@ -55,7 +55,12 @@ struct Shared {
 struct Sinks {
     main: Main,
     stdout: bool,
+    /// Texts of lines at level error, while they are remembered.
+    errors: Option<Vec<String>>,
 }
+
+/// Lines at level error that are remembered at most.
+const ERRORS_MAX: usize = 100;
 
 enum Main {
     Syslog(Syslog),
@@ -83,7 +88,7 @@ impl Log {
             level: AtomicU8::new(Level::Info.raised(options.raise) as u8),
             raise: options.raise,
             location: options.location,
-            sinks: Mutex::new(Sinks { main, stdout: options.foreground }),
+            sinks: Mutex::new(Sinks { main, stdout: options.foreground, errors: None }),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -123,6 +128,16 @@ impl Log {
             Main::File(file) => file.reopen(),
             _ => Ok(()),
         }
+    }
+
+    /// Remembers lines at level error from now on, for a start that fails: whoever typed the command may not read the log.
+    pub fn remember_errors(&self) {
+        self.sinks().errors = Some(Vec::new());
+    }
+
+    /// The first lines at level error since [`Log::remember_errors`], which ends with this.
+    pub fn take_errors(&self) -> Vec<String> {
+        self.sinks().errors.take().unwrap_or_default()
     }
 
     /// From now on a panic is a line at level error, too: in the background nobody reads what it prints.
@@ -217,6 +232,11 @@ impl fmt::Debug for Log {
 impl Sinks {
     /// A line that cannot be written is lost: there is nobody to tell.
     fn put(&mut self, line: &Line<'_>) {
+        if let Some(errors) = self.errors.as_mut().filter(|errors| errors.len() < ERRORS_MAX)
+            && line.level == Level::Error
+        {
+            errors.push(line.escaped());
+        }
         if self.stdout {
             let _ = sink::write_whole(&mut io::stdout().lock(), &line.dated());
         }
