@@ -25,6 +25,8 @@ pub fn translate(
         retransmission: Retransmission { count: timer.counter, interval: timer.interval, copies: timer.persend },
         phase1_wait: timer.phase1,
         phase2_wait: timer.phase2,
+        // The kernel is not known here.
+        larval_limit: Settings::default().larval_limit,
         natt_keepalive: timer.natt_keepalive,
         padding: Padding {
             randomize: padding.randomize,

@@ -19,6 +19,8 @@ pub struct Settings {
     pub phase1_wait: Duration,
     /// How long a phase 2 may take: `phase2` of `timer`.
     pub phase2_wait: Duration,
+    /// The kernel's parameter for how long a reserved SPI lives.
+    pub larval_limit: &'static str,
     /// Between keep-alives through a NAT; none: they are not sent.
     pub natt_keepalive: Option<Duration>,
     /// Padding of what is encrypted.
@@ -46,6 +48,7 @@ impl Default for Settings {
             retransmission: Retransmission::default(),
             phase1_wait: Duration::from_secs(30),
             phase2_wait: Duration::from_secs(30),
+            larval_limit: "the kernel's limit for reserved SPIs",
             natt_keepalive: Some(Duration::from_secs(20)),
             padding: Padding::default(),
             complex_bundle: true,

@@ -227,7 +227,7 @@ pub(super) fn settings_of(
     log: &Log,
 ) -> Option<Settings> {
     let settings = match settings::translate(config, options, &Unread) {
-        Ok(settings) => settings,
+        Ok(settings) => Settings { larval_limit: abilities.larval_limit(), ..settings },
         Err(errors) => {
             errors.iter().for_each(|error: &Untranslatable| log.error(error));
             return None;
@@ -335,7 +335,7 @@ fn remarks(log: &Log) -> crate::kernel::Log {
     let log = log.clone();
     Box::new(move |remark| match remark {
         Remark::Warning(text) => log.warning(text),
-        Remark::Debug(text) => log.debug(text),
+        Remark::Debug(text) | Remark::Request(text) => log.debug(text),
     })
 }
 

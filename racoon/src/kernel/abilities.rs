@@ -6,7 +6,8 @@ use racoon_proto::config::{Authentication, Esn, Sainfo};
 use racoon_proto::kernel::KernelError;
 use racoon_proto::num::{AuthAlgorithm, EspTransform};
 
-use super::algorithm::{Icv, auth_number, encrypt_number, icv};
+use super::algorithm::{Icv, auth_number, auth_of, encrypt_number, encrypt_of, icv};
+use super::refusal::{auth_module, encrypt_module};
 use super::{Target, refused};
 
 /// What the kernel said that it can do.
@@ -40,9 +41,18 @@ impl Abilities {
         icv(self.target, AuthAlgorithm::HMAC_SHA256.into()) == Icv::Cut
     }
 
+    /// The kernel's parameter for how long a reserved SPI lives.
+    pub fn larval_limit(&self) -> &'static str {
+        match self.target.abi.dialect {
+            Dialect::Linux => "net.core.xfrm_acq_expires",
+            Dialect::FreeBsd | Dialect::NetBsd | Dialect::Darwin => "net.key.larval_lifetime",
+        }
+    }
+
     fn check_encryption(&self, transform: EspTransform) -> Result<(), KernelError> {
         let number = encrypt_number(self.target, transform)?;
-        self.check(ExtensionType::SupportedEncrypt, number, &transform)
+        let module = encrypt_of(transform).and_then(encrypt_module);
+        self.check(ExtensionType::SupportedEncrypt, number, &transform, module)
     }
 
     fn check_authentication(&self, authentication: Authentication) -> Result<(), KernelError> {
@@ -50,18 +60,29 @@ impl Abilities {
             return Ok(());
         }
         let number = auth_number(self.target, authentication.algorithm)?;
-        self.check(ExtensionType::SupportedAuth, number, &authentication.algorithm)?;
+        let module = auth_of(authentication.algorithm).and_then(auth_module);
+        self.check(ExtensionType::SupportedAuth, number, &authentication.algorithm, module)?;
         if icv(self.target, authentication) == Icv::Impossible {
             return Err(refused(format!("the kernel has no {} with an ICV of 96 bits", authentication.algorithm)));
         }
         Ok(())
     }
 
-    fn check(&self, list: ExtensionType, number: u8, name: &dyn std::fmt::Display) -> Result<(), KernelError> {
-        match self.supported.algorithm(list, number) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(refused(format!("algorithm {name} not supported by the kernel (missing module?)"))),
+    fn check(
+        &self,
+        list: ExtensionType,
+        number: u8,
+        name: &dyn std::fmt::Display,
+        module: Option<&str>,
+    ) -> Result<(), KernelError> {
+        if self.supported.algorithm(list, number).is_ok() {
+            return Ok(());
         }
+        let hint = match module.filter(|_| self.target.abi.dialect == Dialect::Linux) {
+            Some(module) => format!("module {module}?"),
+            None => String::from("missing module?"),
+        };
+        Err(refused(format!("algorithm {name} not supported by the kernel ({hint})")))
     }
 
     fn check_esn(&self, esn: Esn) -> Result<(), KernelError> {

@@ -124,7 +124,7 @@ pub(super) fn auth_number(target: Target, algorithm: AuthAlgorithm) -> Result<u8
 }
 
 /// A cipher in libpfkey's words. DES with the 4-byte IV of RFC 1829 no kernel has any more, and some take it for DES.
-fn encrypt_of(transform: EspTransform) -> Option<Encrypt> {
+pub(super) fn encrypt_of(transform: EspTransform) -> Option<Encrypt> {
     Some(match transform {
         EspTransform::DES_IV64 | EspTransform::DES => Encrypt::DesCbc,
         EspTransform::TRIPLE_DES => Encrypt::TripleDesCbc,
@@ -146,7 +146,7 @@ fn encrypt_of(transform: EspTransform) -> Option<Encrypt> {
     })
 }
 
-fn auth_of(algorithm: AuthAlgorithm) -> Option<Auth> {
+pub(super) fn auth_of(algorithm: AuthAlgorithm) -> Option<Auth> {
     Some(match algorithm {
         AuthAlgorithm::NONE => Auth::None,
         AuthAlgorithm::HMAC_MD5 => Auth::HmacMd5,
@@ -160,7 +160,7 @@ fn auth_of(algorithm: AuthAlgorithm) -> Option<Auth> {
     })
 }
 
-fn compress_of(transform: IpcompTransform) -> Option<Compress> {
+pub(super) fn compress_of(transform: IpcompTransform) -> Option<Compress> {
     match transform {
         IpcompTransform::OUI => Some(Compress::Oui),
         IpcompTransform::DEFLATE => Some(Compress::Deflate),

@@ -22,9 +22,12 @@ use zeroize::Zeroizing;
 use super::algorithm::Suite;
 use super::caveat::Caveat;
 use super::event::{Heard, sa_name, understand};
+use super::refusal::install_refused;
 use super::request as compose;
 use super::requests::Requests;
-use super::{Abilities, Log, Remark, Target, failed, is_missing, is_missing_policy, policy, refused, sa_type_of};
+use super::{
+    Abilities, Log, Remark, Target, failed, is_missing, is_missing_policy, policy, refused, sa_type_of, trace,
+};
 use crate::backup::Backup;
 use crate::kernel_state::StateLog;
 
@@ -227,9 +230,13 @@ impl Door {
 
     /// Carries out a request, and hands over its answer.
     pub fn carry_out(&mut self, request: KernelRequest, on_event: &mut dyn FnMut(KernelEvent)) {
+        (self.log)(Remark::Request(trace::in_words(&request)));
         match request {
             KernelRequest::AllocateSpi(allocation) => {
                 let spi = self.allocate(&allocation);
+                if let Ok(spi) = spi {
+                    (self.log)(Remark::Request(format!("kernel: SPI {spi} ({spi:#x}) is reserved")));
+                }
                 on_event(KernelEvent::Spi(allocation.id, spi));
             }
             KernelRequest::Install(installation) => {
@@ -439,7 +446,8 @@ impl Door {
         let mut request = Vec::new();
         compose::getspi(origin, allocation, &mut request)?;
         let spi = self.requests.ask(&request, |message| message.sa().map(|sa| sa.spi));
-        let spi = spi.and_then(|spi| spi.ok_or(Error::Timeout)).map_err(|error| failed(&what, &error))?;
+        let spi = spi.and_then(|spi| spi.ok_or(Error::Timeout));
+        let spi = spi.map_err(|error| failed(&what, &error, self.requests.words()))?;
         let name = SaName { protocol, source, destination, spi };
         // One that had this name and was deleted is no more, though nobody said so.
         self.deleted.remove(&name);
@@ -481,7 +489,7 @@ impl Door {
                 } else {
                     self.record_sa_gone(&name);
                 }
-                Err(failed(&what, &error))
+                Err(install_refused(target, &what, installation, &error, self.requests.words()))
             }
         }
     }
@@ -521,7 +529,7 @@ impl Door {
         let origin = Origin { seq: acquire.seq, ..self.requests.origin(0) };
         let mut request = Vec::new();
         let told = compose::acquire_failed(origin, acquire.protocol, &mut request)
-            .and_then(|()| self.requests.tell(&request).map_err(|error| failed("ACQUIRE", &error)));
+            .and_then(|()| self.requests.tell(&request).map_err(|error| failed("ACQUIRE", &error, None)));
         if let Err(error) = told {
             (self.log)(Remark::Debug(error.text));
         }
@@ -554,7 +562,7 @@ impl Door {
                 } else {
                     self.record_policy_refused(policy, listed);
                 }
-                Err(failed(&what(), &error))
+                Err(failed(&what(), &error, self.requests.words()))
             }
         }
     }

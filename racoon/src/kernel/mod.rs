@@ -11,11 +11,13 @@ mod door;
 mod event;
 mod policy;
 mod recorded;
+mod refusal;
 mod repair;
 mod request;
 mod requests;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 use libpfkey::num::{IPPROTO_AH, IPPROTO_ESP, IPPROTO_IPCOMP, MODE_TRANSPORT, MODE_TUNNEL};
 use libpfkey::{Abi, SaType};
@@ -33,6 +35,8 @@ pub enum Remark {
     Warning(String),
     /// What helps to find out why.
     Debug(String),
+    /// What the kernel is asked to do, for level debug.
+    Request(String),
 }
 
 /// Where remarks go.
@@ -52,15 +56,15 @@ fn refused(text: impl Into<String>) -> KernelError {
     KernelError { text: text.into(), exists: false }
 }
 
-/// Why a request failed.
-fn failed(what: &str, error: &libpfkey::Error) -> KernelError {
+/// Why a request failed; `words` are the kernel's own, where it gave any.
+fn failed(what: &str, error: &libpfkey::Error, words: Option<&str>) -> KernelError {
     let errno = match error {
         libpfkey::Error::Kernel(errno) => Some(*errno),
         libpfkey::Error::System { source, .. } => source.raw_os_error(),
         _ => None,
     };
-    let hint = if errno == Some(libc::ENOSYS) { " (missing module?)" } else { "" };
-    KernelError { text: format!("{what}: {error}{hint}"), exists: errno == Some(libc::EEXIST) }
+    let words = words.map(|words| format!(": {words}")).unwrap_or_default();
+    KernelError { text: format!("{what}: {error}{words}"), exists: errno == Some(libc::EEXIST) }
 }
 
 /// Whether a kernel says that there is no such SA.

@@ -50,7 +50,7 @@ pub(super) fn getspi(origin: Origin, allocation: &SpiAllocation, buffer: &mut Ve
         // Only there the ports are part of an SA's name.
         natt: allocation.udp.filter(|_| origin.abi.dialect == Dialect::NetBsd).map(natt),
     };
-    request::getspi(origin, &request, buffer).map_err(|error| failed("GETSPI", &error))
+    request::getspi(origin, &request, buffer).map_err(|error| failed("GETSPI", &error, None))
 }
 
 fn natt(ports: UdpPorts) -> Natt {
@@ -127,7 +127,7 @@ pub(super) fn install(
         }
         message.finish()
     };
-    write().map_err(|error| failed(kind.what(), &error))
+    write().map_err(|error| failed(kind.what(), &error, None))
 }
 
 fn push_ends(message: &mut Builder<'_>, name: &SaName) -> libpfkey::Result<()> {
@@ -253,7 +253,7 @@ pub(super) fn by_name(
         }
         message.finish()
     };
-    write().map_err(|error| failed(kind.what(), &error))
+    write().map_err(|error| failed(kind.what(), &error, None))
 }
 
 /// ACQUIRE, back to the kernel: it came to nothing.
@@ -268,5 +268,5 @@ pub(super) fn acquire_failed(origin: Origin, protocol: Protocol, buffer: &mut Ve
         ..Header::new(MessageType::Acquire, sa_type(protocol)?)
     };
     let written = Builder::new(origin.abi, header, buffer).and_then(Builder::finish);
-    written.map_err(|error| failed("ACQUIRE", &error))
+    written.map_err(|error| failed("ACQUIRE", &error, None))
 }

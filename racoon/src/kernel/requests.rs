@@ -24,12 +24,14 @@ pub(super) struct Requests {
     connection: Connection,
     next_seq: u32,
     patience: Duration,
+    /// The kernel's own words about the last request, which it refused.
+    words: Option<String>,
 }
 
 impl Requests {
     pub(super) fn new(connection: Connection) -> Self {
         let patience = connection.answer_timeout();
-        Self { connection, next_seq: FIRST_SEQ, patience }
+        Self { connection, next_seq: FIRST_SEQ, patience, words: None }
     }
 
     pub(super) fn abi(&self) -> Abi {
@@ -38,6 +40,11 @@ impl Requests {
 
     pub(super) fn has_xfrm_extensions(&mut self) -> bool {
         self.connection.backend().has_xfrm_extensions()
+    }
+
+    /// The kernel's own words about the last request, if it refused it and gave any.
+    pub(super) fn words(&self) -> Option<&str> {
+        self.words.as_deref()
     }
 
     /// What the next request carries: the number of the acquire that began it, if one did.
@@ -102,6 +109,7 @@ impl Requests {
     ) -> Result<()> {
         let (abi, whole) = (self.abi(), self.connection.answer_timeout());
         let asked = peek_header(abi, request)?;
+        self.words = None;
         self.tell(request)?;
         let mut late = 0;
         let mut deadline = Instant::now() + self.patience;
@@ -127,6 +135,7 @@ impl Requests {
             }
             self.patience = whole;
             if header.errno != 0 {
+                self.words = self.connection.explanation().map(str::to_owned);
                 return Err(Error::Kernel(abi.dialect.errno_to_host(header.errno)));
             }
             if take(&Message::parse(abi, bytes)?).is_break() {

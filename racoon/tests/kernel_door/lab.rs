@@ -46,7 +46,11 @@ impl Lab {
         link();
         let remarks = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&remarks);
-        let log = Box::new(move |remark| log.lock().expect("a log").push(remark));
+        let log = Box::new(move |remark| {
+            if !matches!(remark, Remark::Request(_)) {
+                log.lock().expect("a log").push(remark);
+            }
+        });
         let door = Door::open(choice, None, 1024, log).expect("a door");
         let other = Connection::new(other.open(None).expect("another door"));
         let mut lab =

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::control::Refusal;
 use super::endpoint::Endpoint;
+use super::explain::{remote_in_words, sainfo_in_words};
 use super::jobs::Owner;
 use super::phase2s::{Phase2, State};
 use super::room::Guest;
@@ -49,10 +50,9 @@ impl Engine {
         if acquire.source.is_multicast() || acquire.destination.is_multicast() {
             return self.log(Level::Debug, None, || "an acquire for multicast is ignored".into());
         }
-        let Some(bond) = self.policy_of(&acquire).and_then(|policy| bond_of(policy, &acquire)) else {
-            self.log(Level::Debug, None, || "an acquire without a policy that protects is ignored".into());
-            return;
-        };
+        let bond = self.policy_of(&acquire).and_then(|policy| bond_of(policy, &acquire));
+        self.explain_acquire(&acquire, bond.as_ref());
+        let Some(bond) = bond else { return };
         if self.take_over_now(&bond) {
             return;
         }
@@ -63,7 +63,8 @@ impl Engine {
             return;
         }
         if self.local_address(bond.ends.local).is_none() {
-            return self.log(Level::Debug, None, || format!("an acquire is ignored: {} is not ours", bond.ends.local));
+            // Another key manager may answer it.
+            return self.warn_of_foreign_end(&bond, "acquire");
         }
         if self.is_crowded(bond.ends) {
             let peer = SocketAddr::new(bond.ends.remote, self.settings.port);
@@ -124,7 +125,10 @@ impl Engine {
         let remote_block = self.settings.remotes.get(block).ok_or_else(|| Cause::NoRemote(String::new()))?;
         let (local, remote) = self.sockets(&origin).unwrap_or((local, with_port_of(remote_block, peer)));
         let name = remote_block.name.clone();
-        let intention = self.intention(&bond, remote_block)?;
+        let by_phase1 = matches!(origin, Origin::Renewal(_));
+        let remote_words = remote_in_words(remote_block, by_phase1);
+        let (intention, sainfo_words) = self.intention(&bond, remote_block)?;
+        self.explain_blocks(remote, &bond, &remote_words, &sainfo_words);
         self.warn_of_missing_mirror(&bond, remote);
         let id = Phase2Id(self.fresh_id());
         let mut phase2 = Phase2 { block: name, ..Phase2::new(Role::Initiator, bond, (local, remote), self.now) };
@@ -190,8 +194,8 @@ impl Engine {
         }
     }
 
-    /// What is to be negotiated for a bond.
-    fn intention(&self, bond: &Bond, block: &Remote) -> Result<Intention, Cause> {
+    /// What is to be negotiated for a bond, and by which sainfo, in words.
+    fn intention(&self, bond: &Bond, block: &Remote) -> Result<(Intention, String), Cause> {
         let no_policy = || Cause::NoPolicy(bond.to_string());
         let policy = self.spd.exact(Direction::Out, &bond.selector).ok_or_else(no_policy)?;
         let outbound = templates(policy).ok_or_else(no_policy)?;
@@ -210,7 +214,7 @@ impl Engine {
         let bundle = Bundle::new(outbound, inbound, sainfo, complex, false)?;
         let mode = bundle_mode(outbound, complex);
         let ids = Identities::to_send(mode, &bond.selector, bond.ends);
-        Ok(Intention { bundle, ids })
+        Ok((Intention { bundle, ids }, sainfo_in_words(sainfo)))
     }
 
     /// It goes on under a phase 1: what message 1 has to have is gathered.

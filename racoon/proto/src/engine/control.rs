@@ -86,7 +86,10 @@ impl Engine {
             return Err(Refusal::Stopping);
         }
         match control {
-            Control::Addresses(addresses) => self.locals = addresses,
+            Control::Addresses(addresses) => {
+                self.locals = addresses;
+                self.warn_of_foreign_ends();
+            }
             Control::HostAddresses(addresses) => self.host_addresses = addresses,
             Control::Earlier(sas) => self.adopt(&sas),
             Control::Reload(settings) => self.reload(*settings),

@@ -132,7 +132,11 @@ impl Engine {
             kind if kind.is_error() => {
                 // A negotiation that ends by it has its own line.
                 let ended = self.peer_refused(id, notify) || self.phase1_refused(id, kind);
-                let level = if ended { Level::Debug } else { Level::Warning };
+                let level = match (ended, text_of(notify).is_empty()) {
+                    (true, true) => Level::Debug,
+                    (true, false) => Level::Notify,
+                    (false, _) => Level::Warning,
+                };
                 let text = || format!("the peer says {kind}{}", text_of(notify));
                 let kind_of_line = (Party::Peer(remote.ip()), Complaint::Notified);
                 self.log_reason(kind_of_line, &kind, level, remote, text);

@@ -1,9 +1,10 @@
 //! What the kernel says.
 
 use super::Engine;
+use super::explain::tunnel_of;
 use super::phase2::has;
 use super::phase2s::{Phase2, sa_key};
-use crate::kernel::{KernelEvent, Limit, SaName};
+use crate::kernel::{Direction, KernelEvent, Limit, SaName};
 use crate::num::Protocol;
 use crate::outcome::Cause;
 use crate::output::Level;
@@ -20,13 +21,18 @@ impl Engine {
             KernelEvent::Flushed(protocol) => self.sas_were_flushed(protocol),
             KernelEvent::Policy(policy) => {
                 self.generated.heard(&policy);
+                let tunnel = Some(&policy).filter(|policy| policy.direction == Direction::Out).and_then(tunnel_of);
                 self.spd.insert(policy);
+                if let Some(bond) = tunnel.filter(|bond| self.local_address(bond.ends.local).is_none()) {
+                    self.warn_of_foreign_end(&bond, "policy");
+                }
             }
             KernelEvent::PolicyDeleted(direction, selector) => drop(self.spd.remove(direction, &selector)),
             KernelEvent::PoliciesFlushed => self.spd.clear(),
             KernelEvent::Policies(policies) => {
                 policies.iter().for_each(|policy| self.generated.heard(policy));
                 self.spd.replace_all(policies);
+                self.warn_of_foreign_ends();
             }
         }
     }
@@ -46,7 +52,14 @@ impl Engine {
                 self.expire_phase2(id, tell_peer);
             }
             (None, Limit::Soft) => {}
-            (None, Limit::Hard) => self.fail_phase2(id, Cause::Kernel(format!("{name} expired"))),
+            (None, Limit::Hard) => {
+                let (seconds, limit) = (self.now.since(phase2.record.began).as_secs(), self.settings.larval_limit);
+                let text = format!(
+                    "the SPI reserved for {name} expired {seconds} s into the negotiation; \
+                     raise {limit} if the peer needs longer"
+                );
+                self.fail_phase2(id, Cause::Kernel(text));
+            }
         }
     }
 

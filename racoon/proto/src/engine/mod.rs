@@ -24,6 +24,7 @@ mod duplicates;
 mod earlier;
 mod endpoint;
 mod established;
+mod explain;
 mod generated;
 mod informational;
 mod installed;
@@ -133,6 +134,8 @@ pub struct Engine {
     locals: BTreeSet<SocketAddr>,
     /// All addresses of this host.
     host_addresses: BTreeSet<IpAddr>,
+    /// Ends of tunnels that are not ours, and that the log has told of.
+    foreign_ends: BTreeSet<IpAddr>,
     jobs: Jobs,
     requests: HashMap<RequestId, Phase2Id>,
     phase1s: Phase1s,
@@ -169,6 +172,7 @@ impl Engine {
             timers: Timers::default(),
             locals: BTreeSet::new(),
             host_addresses: BTreeSet::new(),
+            foreign_ends: BTreeSet::new(),
             jobs: Jobs::default(),
             requests: HashMap::new(),
             phase1s: Phase1s::default(),

@@ -21,6 +21,9 @@ use crate::select::{Known, Traffic};
 use crate::time::Time;
 use crate::wire::Notify;
 
+/// Characters of a text behind an error that is told a peer.
+const NOTIFY_TEXT_MAX: usize = 150;
+
 impl Engine {
     /// Its phase 1 is up.
     pub(super) fn phase1_up(&mut self, phase1: Phase1Id, waiting: Vec<Phase2Id>) {
@@ -346,8 +349,10 @@ impl Engine {
             Cause::NoAnswer(_) | Cause::KernelTimeout(_) => self.tell_of_phase2(id, EventKind::Phase2NoResponse),
             _ => {}
         }
-        if let Some(phase1) = phase1 {
-            self.notify_refusal(phase1, cause);
+        match (phase1, cause) {
+            (Some(phase1), Cause::Kernel(_)) => self.notify_kernel_refusal(id, phase1, cause),
+            (Some(phase1), _) => self.notify_refusal(phase1, cause),
+            (None, _) => {}
         }
     }
 
@@ -355,6 +360,26 @@ impl Engine {
     pub(super) fn notify_refusal(&mut self, phase1: Phase1Id, cause: &Cause) {
         let Some(kind) = cause.notify() else { return };
         let notify = Notify { doi: Doi::IPSEC, protocol: Protocol::ESP, spi: Vec::new(), kind, data: Vec::new() };
+        self.send_informational(phase1, vec![(PayloadType::NOTIFY, notify.encode())]);
+    }
+
+    /// Tells the peer that our kernel refused, in words: no notify's number says so. The SPI shows which negotiation it was, where
+    /// the peer knows one.
+    fn notify_kernel_refusal(&mut self, id: Phase2Id, phase1: Phase1Id, cause: &Cause) {
+        let Some(kind) = cause.notify() else { return };
+        let Some(phase2) = self.phase2s.get(id) else { return };
+        let known = match (&phase2.state, phase2.role) {
+            (State::InstallingInbound(installing), Role::Responder) => {
+                installing.outbound.installations.first().map(|one| one.name.spi)
+            }
+            (_, Role::Responder) => None,
+            (_, Role::Initiator) => {
+                phase2.written.iter().find(|name| name.destination == phase2.sa_ends.local).map(|name| name.spi)
+            }
+        };
+        let spi = known.map(|spi| spi.to_be_bytes().to_vec()).unwrap_or_default();
+        let text = cause.to_string().chars().take(NOTIFY_TEXT_MAX).collect::<String>();
+        let notify = Notify { doi: Doi::IPSEC, protocol: Protocol::ESP, spi, kind, data: text.into_bytes() };
         self.send_informational(phase1, vec![(PayloadType::NOTIFY, notify.encode())]);
     }
 

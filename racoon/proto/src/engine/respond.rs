@@ -2,6 +2,7 @@
 
 use super::duplicates::PacketDigest;
 use super::endpoint::Endpoint;
+use super::explain::{remote_in_words, sainfo_in_words};
 use super::phase2s::{Phase2, State};
 use super::quick::sa_of;
 use super::strangers::{Complaint, Party};
@@ -243,6 +244,8 @@ impl Engine {
             Allowed::Existing { inbound, templates, sa_ends } => (inbound, templates, sa_ends),
             Allowed::Generated(grant) => {
                 let (how, sainfo) = (block.generate_policy, sainfo.clone());
+                let (block, words) = (remote_in_words(block, true), sainfo_in_words(&sainfo));
+                self.explain_blocks(remote, &request.bond, &block, &words);
                 return Ok(Authorized::Generate { grant, level, how, sainfo });
             }
         };
@@ -252,6 +255,8 @@ impl Engine {
         let bundle = Bundle::new(outbound.unwrap_or(in_templates), in_templates, sainfo, complex, false)?;
         record.configured = bundle.in_words();
         let agreement = bundle.choose(level, false, &request.suites)?;
+        let (block, sainfo) = (remote_in_words(block, true), sainfo_in_words(sainfo));
+        self.explain_blocks(remote, &bond, &block, &sainfo);
         if is_missing {
             let text = || format!("there is no outbound policy for {bond}");
             self.log_of_peer(Complaint::Phase2Failed, Level::Warning, remote, text);

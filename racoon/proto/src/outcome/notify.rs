@@ -7,7 +7,8 @@ impl Cause {
     /// The notify for the peer; none: nothing is said.
     pub fn notify(&self) -> Option<NotifyType> {
         Some(match self {
-            Self::NoProposalChosen(_) | Self::NoRemote(_) | Self::NoSainfo(_) | Self::TooMany(_) => {
+            // No notify speaks of a refusal by our kernel; without one the peer would wait, and blame its own.
+            Self::NoProposalChosen(_) | Self::NoRemote(_) | Self::NoSainfo(_) | Self::TooMany(_) | Self::Kernel(_) => {
                 NotifyType::NO_PROPOSAL_CHOSEN
             }
             Self::BadChoice(_) => NotifyType::BAD_PROPOSAL_SYNTAX,
@@ -24,7 +25,6 @@ impl Cause {
             | Self::Phase1Late(_)
             | Self::Refused(_)
             | Self::Deleted(_)
-            | Self::Kernel(_)
             | Self::KernelTimeout(_)
             | Self::Crypto(_) => return None,
         })

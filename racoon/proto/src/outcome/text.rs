@@ -42,6 +42,8 @@ impl fmt::Display for Cause {
             Self::KeyExchange { group, problem } => write!(f, "key exchange in group {group}: {problem}"),
             Self::Refused(notify) => write!(f, "the peer says {notify}"),
             Self::Deleted(protocol) => write!(f, "the peer deleted its {protocol} SA"),
+            // The text may begin with the word itself.
+            Self::Kernel(error) if error.starts_with("kernel ") => f.write_str(error),
             Self::Kernel(error) => write!(f, "kernel: {error}"),
             Self::KernelTimeout(wait) => write!(f, "the kernel did not answer within {} s", wait.as_secs()),
             Self::Crypto(error) => write!(f, "cryptography: {error}"),

@@ -34,7 +34,11 @@ impl Lab {
     pub(super) fn on(kernel: Memory) -> Self {
         let remarks = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&remarks);
-        let log = Box::new(move |remark| log.lock().unwrap().push(remark));
+        let log = Box::new(move |remark| {
+            if !matches!(remark, Remark::Request(_)) {
+                log.lock().unwrap().push(remark);
+            }
+        });
         let another = || Box::new(kernel.another_handle().unwrap());
         let door = Door::over(another(), another(), 64, log).unwrap();
         let mut lab = Self { kernel, door, remarks };

@@ -15,17 +15,17 @@ use racoon_proto::num::{AuthAlgorithm, EspTransform, Protocol};
 
 use super::Target;
 
-fn ip(text: &str) -> IpAddr {
+pub(super) fn ip(text: &str) -> IpAddr {
     text.parse().expect("an address")
 }
 
 /// What somebody at PF_KEY is told.
-fn pf_key(dialect: Dialect) -> Target {
+pub(super) fn pf_key(dialect: Dialect) -> Target {
     Target { abi: Abi::of(dialect), has_xfrm: false }
 }
 
 /// What NETLINK_XFRM is told.
-fn xfrm() -> Target {
+pub(super) fn xfrm() -> Target {
     Target { has_xfrm: true, ..pf_key(Dialect::Linux) }
 }
 
@@ -34,7 +34,7 @@ fn origin(target: Target) -> Origin {
 }
 
 /// ESP or AH, by what authenticates.
-fn esp(encryption: (EspTransform, usize), authentication: Option<(Authentication, usize)>) -> SaTransform {
+pub(super) fn esp(encryption: (EspTransform, usize), authentication: Option<(Authentication, usize)>) -> SaTransform {
     let secret = |length| Secret::from(vec![0x11; length]);
     SaTransform::Esp {
         encryption: (encryption.0, secret(encryption.1)),
@@ -42,12 +42,12 @@ fn esp(encryption: (EspTransform, usize), authentication: Option<(Authentication
     }
 }
 
-fn aes_sha1() -> SaTransform {
+pub(super) fn aes_sha1() -> SaTransform {
     esp((EspTransform::AES, 16), Some((AuthAlgorithm::HMAC_SHA1.into(), 20)))
 }
 
 /// An inbound ESP SA in transport mode.
-fn inbound(spi: u32, transform: SaTransform) -> SaInstallation {
+pub(super) fn inbound(spi: u32, transform: SaTransform) -> SaInstallation {
     SaInstallation {
         id: RequestId(1),
         way: Way::Inbound,

@@ -5,6 +5,7 @@ mod configured;
 mod crafted;
 mod earlier;
 mod exchange;
+mod explained;
 mod generated;
 mod levels;
 mod life;

@@ -1,0 +1,181 @@
+//! Why a kernel refuses an SA: what it lacks, and the module that may have it.
+
+use libpfkey::num::{Auth, Compress, Encrypt};
+use libpfkey::{Dialect, Error};
+use racoon_proto::kernel::{KernelError, SaInstallation, SaTransform};
+use racoon_proto::num::Protocol;
+
+use super::algorithm::{auth_of, compress_of, encrypt_of};
+use super::{Target, failed};
+
+/// A part of an SA's work: its name as setkey(8) has it, the module of Linux that does it, and the word by which the kernel's
+/// own text names the kind.
+struct Part {
+    name: &'static str,
+    module: Option<&'static str>,
+    kind: &'static str,
+}
+
+/// The error of a request to install an SA, which names the algorithms; `words` are the kernel's own.
+pub(super) fn install_refused(
+    target: Target,
+    what: &str,
+    installation: &SaInstallation,
+    error: &Error,
+    words: Option<&str>,
+) -> KernelError {
+    if !matches!(error, Error::Kernel(_) | Error::System { .. }) {
+        return failed(what, error, words);
+    }
+    let parts = parts(&installation.transform);
+    let failed = failed(&format!("{what} ({})", algorithms(&installation.transform)), error, words);
+    match lacking(target, installation, &parts, error, words) {
+        Some(lacking) => KernelError { text: format!("kernel has no {lacking}: {}", failed.text), ..failed },
+        None => failed,
+    }
+}
+
+/// The names of an SA's algorithms.
+pub(super) fn algorithms(transform: &SaTransform) -> String {
+    parts(transform).iter().map(|part| part.name).collect::<Vec<_>>().join(", ")
+}
+
+/// What the kernel lacks, by its errno.
+fn lacking(
+    target: Target,
+    installation: &SaInstallation,
+    parts: &[Part],
+    error: &Error,
+    words: Option<&str>,
+) -> Option<String> {
+    if target.abi.dialect != Dialect::Linux {
+        return None;
+    }
+    match error {
+        Error::Kernel(libc::EPROTONOSUPPORT) => Some(protocol(installation)),
+        // Of an algorithm that was there when racoon started, too: ENOENT where a template of the crypto API is missing.
+        Error::Kernel(libc::ENOSYS | libc::ENOENT) => {
+            let is_named = |part: &&Part| words.is_some_and(|words| words.contains(part.kind));
+            let named = parts.iter().filter(is_named).collect::<Vec<_>>();
+            let suspects = if named.is_empty() { parts.iter().collect() } else { named };
+            Some(suspects.iter().map(|part| with_module(part.name, part.module)).collect::<Vec<_>>().join(" or no "))
+        }
+        _ => None,
+    }
+}
+
+/// A name with the module that may be missing.
+pub(super) fn with_module(name: &str, module: Option<&str>) -> String {
+    module.map_or_else(|| name.to_owned(), |module| format!("{name} (module {module}?)"))
+}
+
+fn protocol(installation: &SaInstallation) -> String {
+    let ipv4 = installation.name.source.is_ipv4();
+    let (name, module) = match (installation.name.protocol, ipv4) {
+        (Protocol::AH, true) => ("AH over IPv4", "ah4"),
+        (Protocol::AH, false) => ("AH over IPv6", "ah6"),
+        (Protocol::IPCOMP, true) => ("IPComp over IPv4", "ipcomp"),
+        (Protocol::IPCOMP, false) => ("IPComp over IPv6", "ipcomp6"),
+        (_, true) => ("ESP over IPv4", "esp4"),
+        (_, false) => ("ESP over IPv6", "esp6"),
+    };
+    with_module(name, Some(module))
+}
+
+fn parts(transform: &SaTransform) -> Vec<Part> {
+    let auth = |algorithm| {
+        let auth = auth_of(algorithm)?;
+        Some(Part { name: auth.name()?, module: auth_module(auth), kind: "AUTH" })
+    };
+    match transform {
+        SaTransform::Esp { encryption: (cipher, _), authentication } => {
+            let encrypt = encrypt_of(*cipher).and_then(|encrypt| {
+                let kind = if encrypt.is_aead() { "AEAD" } else { "CRYPT" };
+                Some(Part { name: encrypt.name()?, module: encrypt_module(encrypt), kind })
+            });
+            let authentication = authentication.as_ref().and_then(|(wanted, _)| auth(wanted.algorithm));
+            encrypt.into_iter().chain(authentication).collect()
+        }
+        SaTransform::Ah { authentication: (wanted, _) } => auth(wanted.algorithm).into_iter().collect(),
+        SaTransform::Ipcomp(transform) => compress_of(*transform)
+            .and_then(|compress| {
+                let module = (compress == Compress::Deflate).then_some("deflate");
+                Some(Part { name: compress.name()?, module, kind: "COMP" })
+            })
+            .into_iter()
+            .collect(),
+    }
+}
+
+/// The module of Linux with a cipher; none for those that Linux has not.
+pub(super) fn encrypt_module(encrypt: Encrypt) -> Option<&'static str> {
+    Some(match encrypt {
+        Encrypt::AesCbc => "aes_generic",
+        Encrypt::AesCcm8 | Encrypt::AesCcm12 | Encrypt::AesCcm16 => "ccm",
+        Encrypt::AesCtr => "ctr",
+        Encrypt::AesGcm8 | Encrypt::AesGcm12 | Encrypt::AesGcm16 | Encrypt::AesGmac => "gcm",
+        Encrypt::BlowfishCbc => "blowfish_generic",
+        Encrypt::CamelliaCbc => "camellia_generic",
+        Encrypt::Cast128Cbc => "cast5_generic",
+        Encrypt::ChaCha20Poly1305 => "chacha20poly1305",
+        Encrypt::DesCbc | Encrypt::TripleDesCbc => "des_generic",
+        Encrypt::Null => "crypto_null",
+        Encrypt::SerpentCbc => "serpent_generic",
+        Encrypt::TwofishCbc => "twofish_generic",
+        _ => return None,
+    })
+}
+
+/// The module of Linux with an authentication algorithm.
+pub(super) fn auth_module(auth: Auth) -> Option<&'static str> {
+    Some(match auth {
+        Auth::HmacMd5 => "md5",
+        Auth::HmacSha1 => "sha1_generic",
+        Auth::HmacSha256 => "sha256_generic",
+        Auth::HmacSha384 | Auth::HmacSha512 => "sha512_generic",
+        Auth::AesXcbcMac => "xcbc",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use racoon_proto::num::{AuthAlgorithm, EspTransform};
+
+    use super::super::tests::{esp, inbound, pf_key, xfrm};
+    use super::*;
+
+    fn text(target: Target, errno: i32, words: Option<&str>) -> String {
+        let transform = esp((EspTransform::CAMELLIA, 16), Some((AuthAlgorithm::HMAC_SHA512.into(), 64)));
+        let installation = inbound(0x1001, transform);
+        let what = format!("UPDATE {}", installation.name);
+        install_refused(target, &what, &installation, &Error::Kernel(errno), words).text
+    }
+
+    #[test]
+    fn the_algorithm_that_is_missing_and_its_module() {
+        let request = "UPDATE esp 10.0.0.2->10.0.0.1 spi=4097(0x1001) (camellia-cbc, hmac-sha512)";
+        for (words, lacking) in [
+            (Some("Requested CRYPT algorithm not found"), "camellia-cbc (module camellia_generic?)"),
+            (Some("Requested AUTH algorithm not found"), "hmac-sha512 (module sha512_generic?)"),
+        ] {
+            let expected = format!("kernel has no {lacking}: {request}: Function not implemented: {}", words.unwrap());
+            assert_eq!(text(xfrm(), libc::ENOSYS, words), expected);
+        }
+        let expected = format!(
+            "kernel has no camellia-cbc (module camellia_generic?) or no hmac-sha512 (module sha512_generic?): {request}: \
+             Function not implemented"
+        );
+        assert_eq!(text(pf_key(Dialect::Linux), libc::ENOSYS, None), expected);
+        let expected = format!("kernel has no ESP over IPv4 (module esp4?): {request}: Protocol not supported");
+        assert_eq!(text(pf_key(Dialect::Linux), libc::EPROTONOSUPPORT, None), expected);
+    }
+
+    #[test]
+    fn another_reason_names_the_algorithms_all_the_same() {
+        let request = "UPDATE esp 10.0.0.2->10.0.0.1 spi=4097(0x1001) (camellia-cbc, hmac-sha512)";
+        let expected = format!("{request}: Invalid argument: Invalid key length");
+        assert_eq!(text(xfrm(), libc::EINVAL, Some("Invalid key length")), expected);
+        assert_eq!(text(pf_key(Dialect::FreeBsd), libc::EINVAL, None), format!("{request}: Invalid argument"));
+    }
+}
