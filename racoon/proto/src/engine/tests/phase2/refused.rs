@@ -191,7 +191,7 @@ fn a_peer_that_is_silent() {
     assert_eq!(net.world.a.unanswered(), [(1, 5), (1, 5)]);
     let [line, phase1] = net.world.a.lines(Level::Error)[..] else { panic!("{:?}", net.world.a.log) };
     assert!(phase1.starts_with("phase1 negotiation failed due to time up. "), "{phase1}");
-    let said = "phase2 negotiation failed due to time up: no answer to message 1 of quick mode (140 bytes) after 5 \
+    let said = "phase2 negotiation failed due to time up: no answer to message 1 of quick mode (172 bytes) after 5 \
                 transmissions; phase 1 is established: 192.0.2.1/32 -> 192.0.2.2/32 ";
     assert!(line.starts_with(said), "{line}");
     assert!(line.ends_with("; the peer refuses in silence, or has lost phase 1: see its log"), "{line}");
@@ -218,7 +218,7 @@ fn a_responder_without_message_3_takes_its_sa_back() {
     net.settle();
     assert_eq!(net.world.b.unanswered(), [(2, 5)]);
     let [line] = net.world.b.lines(Level::Error)[..] else { panic!("{:?}", net.world.b.log) };
-    let said = "no answer to message 2 of quick mode (140 bytes) after 5 transmissions; phase 1 is established: ";
+    let said = "no answer to message 2 of quick mode (172 bytes) after 5 transmissions; phase 1 is established: ";
     assert!(line.contains(said), "{line}");
     assert!(line.ends_with("; the peer gave up, or its message is lost on the path: see its log"), "{line}");
     net.assert_empty();
