@@ -30,7 +30,17 @@ pub(super) fn run(session: &mut Session, files: &[File], plan: &Plan, present: &
         let mut run = Run { group, failures: Vec::new(), deleted: HashMap::new(), abi: session.abi() };
         for (index, step) in (0..).zip(group) {
             let numbers = session.is_private();
-            requests(*step, numbers, present, wanted, &mut |kind, write| run.send(session, index, kind, write));
+            // NetBSD takes an SA beside one of the same SPI and another reqid, so what is replaced has to be gone.
+            let waits = session.abi().dialect == Dialect::NetBsd && matches!(step, Step::ReplaceSa { .. });
+            requests(*step, numbers, present, wanted, &mut |kind, write| {
+                if waits && kind == MessageType::Add {
+                    session.settle(&mut |view, tag, answer| run.answer(view, tag, answer));
+                    if !run.failures.is_empty() {
+                        return;
+                    }
+                }
+                run.send(session, index, kind, write);
+            });
             if !run.failures.is_empty() {
                 break;
             }

@@ -9,6 +9,7 @@ mod databases;
 mod json;
 mod manual;
 mod messages;
+mod netbsd;
 mod options;
 mod program;
 mod recorded;

@@ -50,6 +50,8 @@ pub(super) struct Engine {
     next_handle: u64,
     /// The time as a test set it.
     time: Option<u64>,
+    /// When the engine began, by the clock that it has.
+    booted: u64,
     failures: Vec<(MessageType, Errno)>,
     drops: usize,
 }
@@ -65,6 +67,7 @@ impl Engine {
             handles: BTreeMap::new(),
             next_handle: 0,
             time: None,
+            booted: system_time(),
             failures: Vec::new(),
             drops: 0,
         }
@@ -91,10 +94,18 @@ impl Engine {
 
     /// Seconds since 1970.
     pub(super) fn now(&self) -> u64 {
-        self.time.unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+        self.time.unwrap_or_else(system_time)
+    }
+
+    /// The time of use of an SA that nobody has used: NetBSD shows the second in which it was booted.
+    pub(super) fn unused_since(&self) -> u64 {
+        if self.abi.dialect == Dialect::NetBsd { self.booted } else { 0 }
     }
 
     pub(super) fn set_time(&mut self, seconds: u64) {
+        if self.time.is_none() {
+            self.booted = seconds;
+        }
         self.time = Some(seconds);
         self.expire_due();
     }
@@ -256,6 +267,10 @@ impl Engine {
             }
         }
     }
+}
+
+fn system_time() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 fn is_unknown(extension: &Extension<'_>) -> bool {

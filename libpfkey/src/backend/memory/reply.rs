@@ -97,10 +97,9 @@ pub(super) fn expiry(dialect: Dialect, sa: &Association, hard: bool) -> Vec<Exte
     ]
 }
 
-/// NetBSD keeps the ports of UDP encapsulation in the addresses.
+/// NetBSD keeps the ports of UDP encapsulation in the addresses, which all SAs of a group have.
 fn bsd_addresses(dialect: Dialect, sa: &Association) -> (Address, Address) {
-    let ports = sa.encapsulation.filter(|_| dialect == Dialect::NetBsd);
-    let (source, destination) = ports.map_or((0, 0), |ports| (ports.source_port, ports.destination_port));
+    let (source, destination) = sa.group_ports;
     (sa_address(dialect, sa.source, source), sa_address(dialect, sa.destination, destination))
 }
 

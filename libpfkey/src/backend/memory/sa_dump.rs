@@ -22,8 +22,8 @@ impl Engine {
             return Err(Errno::EINVAL);
         }
         let wanted = |sa: &Association| filter.is_none_or(|filter| passes(filter, sa));
-        let ages: Vec<u64> =
-            self.sad.newest_first(request.header.sa_type).filter(|(_, sa)| wanted(sa)).map(|(age, _)| age).collect();
+        let all = self.sad.dump(request.header.sa_type);
+        let ages: Vec<u64> = all.into_iter().filter(|(_, sa)| wanted(sa)).map(|(age, _)| age).collect();
         if ages.is_empty() {
             return Err(Errno::ENOENT);
         }
@@ -40,7 +40,7 @@ impl Engine {
     }
 
     pub(super) fn flush(&mut self, from: u64, request: &Message<'_>) -> Outcome {
-        let ages: Vec<u64> = self.sad.newest_first(request.header.sa_type).map(|(age, _)| age).collect();
+        let ages: Vec<u64> = self.sad.dump(request.header.sa_type).into_iter().map(|(age, _)| age).collect();
         let any = !ages.is_empty();
         for age in ages {
             self.sad.remove(age);

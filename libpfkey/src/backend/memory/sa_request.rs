@@ -8,7 +8,7 @@ use super::engine::{Engine, Outcome, To};
 use super::reply;
 use super::sad::{Association, Encapsulation, Label, Pair, without_port};
 use crate::dialect::Dialect;
-use crate::num::{ExtensionType, MODE_TRANSPORT, MODE_TUNNEL, SaFlags, SaState, SaType};
+use crate::num::{Encrypt, ExtensionType, MODE_TRANSPORT, MODE_TUNNEL, SaFlags, SaState, SaType};
 use crate::rules;
 use crate::wire::{Extension, Lifetime, Message, Sa2, SpiRange};
 
@@ -85,13 +85,19 @@ impl Engine {
             range.min.checked_add(offset)
         });
         let mut free = candidates.filter(|spi| *spi != 0 && self.sad.find(pair, *spi).is_none());
-        free.next().ok_or(exhausted)
+        match self.abi.dialect {
+            Dialect::NetBsd if pair.2.ip().is_loopback() => free.find(|spi| !self.sad.has_local_spi(*spi)),
+            // It does not look who else has an SPI of another host's.
+            Dialect::NetBsd => free.next().or(Some(range.min).filter(|spi| *spi != 0)),
+            _ => free.next(),
+        }
+        .ok_or(exhausted)
     }
 
     pub(super) fn add(&mut self, request: &Message<'_>) -> Outcome {
         let pair = self.pair(request)?;
         let association = self.association(pair, request)?;
-        if self.sad.find(pair, association.sa.spi).is_some() {
+        if self.sad.find_with_reqid(pair, association.sa.spi, association.sa2.reqid).is_some() {
             return Err(Errno::EEXIST);
         }
         self.end_acquire(&pair);
@@ -102,7 +108,8 @@ impl Engine {
     pub(super) fn update(&mut self, request: &Message<'_>) -> Outcome {
         let pair = self.pair(request)?;
         let mut association = self.association(pair, request)?;
-        let age = self.sad.find(pair, association.sa.spi).ok_or_else(|| self.missing_for_update(pair))?;
+        let (spi, reqid) = (association.sa.spi, association.sa2.reqid);
+        let age = self.sad.find_with_reqid(pair, spi, reqid).ok_or_else(|| self.missing_for_update(pair, reqid))?;
         let Some(old) = self.sad.get(age) else { return Err(Errno::ESRCH) };
         if self.abi.dialect == Dialect::FreeBsd && (old.source, old.destination) != (pair.1, pair.2) {
             return Err(Errno::ESRCH);
@@ -129,7 +136,7 @@ impl Engine {
             if request.sa2().is_none() {
                 association.sa2 = old_sa2;
             }
-            self.sad.change(age, |old| *old = association);
+            self.sad.replace(age, association);
         }
         self.answer_change(request, age)
     }
@@ -150,11 +157,12 @@ impl Engine {
         self.answer(&request.header, 0, &reply, To::All)
     }
 
-    fn missing_for_update(&self, pair: Pair) -> Errno {
+    fn missing_for_update(&self, pair: Pair, reqid: u32) -> Errno {
         match self.abi.dialect {
             Dialect::Linux => Errno::ESRCH,
             Dialect::FreeBsd => Errno::EINVAL,
-            Dialect::NetBsd | Dialect::Darwin if self.sad.between(pair).next().is_none() => Errno::ENOENT,
+            Dialect::NetBsd if self.sad.group(pair, reqid).is_none() => Errno::ENOENT,
+            Dialect::Darwin if self.sad.between(pair).next().is_none() => Errno::ENOENT,
             Dialect::NetBsd | Dialect::Darwin => Errno::EINVAL,
         }
     }
@@ -215,7 +223,9 @@ impl Engine {
         }
         // Linux knows no mode any.
         let mode = if linux && asked.mode == 0 { MODE_TRANSPORT } else { asked.mode };
-        Ok(Sa2 { mode, reqid: asked.reqid, ..Sa2::default() })
+        // NetBSD keeps 16 bits.
+        let reqid = if self.abi.dialect == Dialect::NetBsd { asked.reqid & 0xffff } else { asked.reqid };
+        Ok(Sa2 { mode, reqid, ..Sa2::default() })
     }
 
     /// The mature SA that an ADD or UPDATE describes.
@@ -239,6 +249,13 @@ impl Engine {
         (association.hard, association.soft) = (hard, soft);
         association.encapsulation = Encapsulation::of(request);
         association.set_keys(request);
+        association.current.usetime = self.unused_since();
+        if pair.0 == SaType::Esp {
+            let dialect = self.abi.dialect;
+            let bits = association.encrypt_key.as_ref().map_or(0, |key| key.bits);
+            let tag = rules::algorithms::tag_of(dialect, Encrypt::from_number(dialect, sa.encrypt), bits);
+            association.sa.auth = tag.and_then(|tag| tag.number(dialect)).unwrap_or(sa.auth);
+        }
         if linux {
             association.label = Label::of(request);
             association.proxy = proxy(request, pair.1);

@@ -1,5 +1,5 @@
-//! What a NetBSD kernel was seen to answer to these requests. Differences: it showed the time it booted as the time
-//! of first use, and stale memory behind the SPI of GETSPI's answer.
+//! What a NetBSD kernel was seen to answer to these requests. Difference: it showed stale memory behind the SPI of GETSPI's
+//! answer.
 
 use expect_test::expect;
 
@@ -78,7 +78,7 @@ fn sas() {
           19 010000000000000007000000
           3 0000000000000000000000003c000000000000000000000000000000
           4 00000000000000000000000030000000000000000000000000000000
-          2 000000000000000000000000e8030000000000000000000000000000
+          2 000000000000000000000000e803000000000000e803000000000000
           5 ff200000100200000a0000010000000000000000
           6 ff200000100200000a0000020000000000000000
           8 000100006161616161616161616161616161616161616161616161616161616161616161
@@ -87,7 +87,7 @@ fn sas() {
         type 10 errno 0 satype 3 len 200 resv 1 seq 0 pid 4242
           1 000012340401050c00000000
           19 010000000000000007000000
-          2 000000000000000000000000e8030000000000000000000000000000
+          2 000000000000000000000000e803000000000000e803000000000000
           5 ff200000100200000a0000010000000000000000
           6 ff200000100200000a0000020000000000000000
           8 000100006161616161616161616161616161616161616161616161616161616161616161
@@ -97,7 +97,7 @@ fn sas() {
         type 5 errno 0 satype 3 len 200 resv 1 seq 0 pid 4242
           1 000012340401050c00000000
           19 010000000000000007000000
-          2 000000000000000000000000e8030000000000000000000000000000
+          2 000000000000000000000000e803000000000000e803000000000000
           5 ff200000100200000a0000010000000000000000
           6 ff200000100200000a0000020000000000000000
           8 000100006161616161616161616161616161616161616161616161616161616161616161
@@ -213,6 +213,8 @@ fn errnos() {
         assert_eq!(lab.errno(&request), errno, "{what}");
     }
     let mut request = lab.getspi(0x2000, 0x2000);
+    let local = |kind| Extension::Address(kind, Address::host(socket([127, 0, 0, 1])));
+    (request.extensions[1], request.extensions[2]) = (local(T::AddressSrc), local(T::AddressDst));
     assert_eq!(lab.errno(&request), 0);
     assert_eq!(lab.errno(&request), 22, "the range is taken");
     request.header.version = 1;
@@ -237,6 +239,65 @@ fn key_lengths() {
     request.extensions[0] = Extension::Sa(Sa { auth: 0, encrypt: 20, ..Sa::named(0x1600) });
     request.extensions[4] = Extension::Key(T::KeyEncrypt, Key::new(&AUTH_KEY[..20]).unwrap());
     assert_eq!(lab.errno(&request), 0);
+}
+
+/// The reqid that a DUMP shows of each SA, and its SPI, in the order that they come.
+fn listed(lab: &mut Lab) -> Vec<(u32, u32)> {
+    let (request, abi) = (lab.bare(M::Dump, SaType::Unspec), lab.abi);
+    let entry = |bytes: &Vec<u8>| {
+        let message = Message::parse(abi, bytes).unwrap();
+        (message.sa2().map_or(0, |sa2| sa2.reqid), message.sa().map_or(0, |sa| sa.spi))
+    };
+    lab.send(&request).unwrap();
+    lab.take_all().iter().map(entry).collect()
+}
+
+fn with_reqid(mut request: Message<'static>, reqid: u32) -> Message<'static> {
+    request.extensions[1] = Extension::Sa2(Sa2 { mode: 1, reqid, ..Sa2::default() });
+    request
+}
+
+#[test]
+fn reqids_have_16_bits_and_make_groups() {
+    let mut lab = Lab::new(Dialect::NetBsd);
+    let add = |lab: &mut Lab, spi, reqid| lab.errno(&with_reqid(lab.esp(M::Add, spi), reqid));
+    assert_eq!(add(&mut lab, 0x3000, 65541), 0);
+    assert_eq!(listed(&mut lab), [(5, 0x3000)]);
+    // One without a reqid joins; another reqid makes a group of its own, where the SPI is free.
+    assert_eq!((add(&mut lab, 0x3001, 0), add(&mut lab, 0x3000, 0), add(&mut lab, 0x3000, 6)), (0, 17, 0));
+    assert_eq!(listed(&mut lab), [(6, 0x3000), (5, 0x3001), (5, 0x3000)]);
+    // An UPDATE finds the group by the reqid, and changes neither that nor the mode.
+    let update = |lab: &mut Lab, spi, reqid| lab.errno(&with_reqid(lab.esp(M::Update, spi), reqid));
+    assert_eq!((update(&mut lab, 0x3001, 7), update(&mut lab, 0x3001, 6), update(&mut lab, 0x3001, 5)), (2, 22, 0));
+    assert_eq!(listed(&mut lab), [(6, 0x3000), (5, 0x3001), (5, 0x3000)]);
+    // A DELETE does not ask for the reqid.
+    let delete = lab.named(M::Delete, 0x3000);
+    assert_eq!(lab.errno(&delete), 0);
+    assert_eq!(listed(&mut lab), [(5, 0x3001), (5, 0x3000)]);
+    assert_eq!((lab.errno(&delete), lab.errno(&delete)), (0, 2));
+    let mut all = lab.named(M::Delete, 0);
+    all.extensions.remove(0);
+    assert_eq!((lab.errno(&all), listed(&mut lab)), (0, vec![(0, 0)]), "the answer to DUMP has no entries");
+}
+
+#[test]
+fn an_spi_of_another_host_is_given_twice() {
+    let mut lab = Lab::new(Dialect::NetBsd);
+    let add = lab.esp(M::Add, 0x3000);
+    let mut getspi = lab.getspi(0x3000, 0x3000);
+    getspi.extensions[0] = Extension::Sa2(Sa2 { mode: 1, reqid: 7, ..Sa2::default() });
+    assert_eq!((lab.errno(&add), lab.errno(&getspi)), (0, 0));
+    // The first that is found is the mature one.
+    let get = lab.named(M::Get, 0x3000);
+    let state = |lab: &mut Lab| {
+        let answers = lab.ask(&get);
+        Message::parse(lab.abi, &answers[0]).unwrap().sa().map(|sa| sa.state)
+    };
+    assert_eq!(state(&mut lab), Some(SaState::Mature));
+    let delete = lab.named(M::Delete, 0x3000);
+    assert_eq!(lab.errno(&delete), 0);
+    assert_eq!(state(&mut lab), Some(SaState::Larval));
+    assert_eq!((lab.errno(&delete), lab.errno(&delete)), (0, 2));
 }
 
 #[test]

@@ -88,10 +88,19 @@ proptest! {
         let mut model = BTreeMap::new();
         for (choice, spi) in steps {
             let there = model.contains_key(&spi);
+            // NetBSD gives another host's SPI although it is there, and has two then.
+            if choice == 2 && there && dialect == Dialect::NetBsd {
+                continue;
+            }
             let (request, works) = match choice {
                 0 => (lab.esp(M::Add, spi), !there),
                 1 => (lab.named(M::Delete, spi), there),
-                2 => (lab.getspi(spi, spi), !there),
+                2 => {
+                    // NetBSD looks for the SA of an UPDATE among those of its reqid.
+                    let mut request = lab.getspi(spi, spi);
+                    request.extensions[0] = Extension::Sa2(Sa2 { mode: 1, reqid: 7, ..Sa2::default() });
+                    (request, !there)
+                }
                 3 => (lab.esp(M::Update, spi), there && !(dialect == Dialect::FreeBsd && model[&spi] == 1)),
                 _ => (lab.named(M::Get, spi), there),
             };
