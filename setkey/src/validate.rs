@@ -1,10 +1,13 @@
 //! Validation of statements without a kernel: what a kernel of the target's dialect would refuse.
 
+use std::net::SocketAddr;
+
 use ipsec_conf::setkey::{Command, ParseError, Range, Sa, Selector, Spd, Statement, Word};
 use libpfkey::num::DIR_FWD;
 use libpfkey::request::{self, Origin};
 use libpfkey::rules::{self, Created, Part, Refused};
-use libpfkey::{Dialect, Message, MessageType, SaType};
+use libpfkey::wire::Address;
+use libpfkey::{Dialect, Extension, ExtensionType, Header, Message, MessageType, SaType};
 use zeroize::Zeroizing;
 
 use crate::compose::{self, Refusal, Target};
@@ -82,9 +85,11 @@ impl<'k> Validator<'k> {
             Command::GetSpi(sa) => self.sa(M::GetSpi, statement, sa, warnings),
             Command::Get(sa) => self.sa(M::Get, statement, sa, warnings),
             Command::Delete(sa) => self.sa(M::Delete, statement, sa, warnings),
-            Command::DeleteAll { options, source, destination, .. } => {
-                compose::host_pairs(statement, *source, *destination, *options, self.target.names)?;
-                self.forget_sas(SaType::Unspec);
+            Command::DeleteAll { options, source, destination, protocol } => {
+                let pairs = compose::host_pairs(statement, *source, *destination, *options, self.target.names)?;
+                if let Some(sa_type) = compose::sa_type_of(*protocol, self.target.dialect()) {
+                    self.delete_all(&pairs, sa_type, self.is_certain(&[*source, *destination]));
+                }
                 Ok(())
             }
             Command::SpdAdd(spd) => self.spd(M::SpdAdd, statement, spd, warnings),
@@ -218,6 +223,23 @@ impl<'k> Validator<'k> {
             && let Ok(request) = Message::parse(self.target.abi, &bytes)
         {
             self.is_duplicate(&request);
+        }
+    }
+
+    /// Takes a `deleteall` into account; where the addresses are not known, as if it deleted all SAs.
+    fn delete_all(&mut self, pairs: &[(SocketAddr, SocketAddr)], sa_type: SaType, is_known: bool) {
+        if !is_known {
+            return self.forget_sas(sa_type);
+        }
+        let all = [SaType::Ah, SaType::Esp, SaType::IpComp, SaType::TcpSignature];
+        let sa_types = if sa_type == SaType::Unspec { &all[..] } else { std::slice::from_ref(&sa_type) };
+        let end = |kind, address: SocketAddr| Extension::Address(kind, Address::host(address.into()));
+        for (source, destination) in pairs {
+            let ends = vec![end(ExtensionType::AddressSrc, *source), end(ExtensionType::AddressDst, *destination)];
+            for sa_type in sa_types {
+                let header = Header::new(MessageType::Delete, *sa_type);
+                self.is_duplicate(&Message { abi: self.target.abi, header, extensions: ends.clone() });
+            }
         }
     }
 

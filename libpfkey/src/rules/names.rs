@@ -11,7 +11,10 @@ use crate::wire::{Address, Message, SockAddr};
 /// known.
 #[derive(Debug, Default)]
 pub struct Created {
-    sas: HashMap<SaName, SaType>,
+    /// With the reqid of its group: NetBSD has an SPI once for each.
+    sas: HashMap<SaName, Vec<(Pair, u32)>>,
+    /// NetBSD: the reqids of the groups between two addresses, the newest last.
+    groups: HashMap<Pair, Vec<u32>>,
     policies: HashSet<Selector>,
 }
 
@@ -24,7 +27,9 @@ impl Created {
             M::SpdAdd | M::SpdUpdate | M::SpdDelete => self.apply_to_policy(request),
             M::Flush => {
                 let flushed = request.header.sa_type;
-                self.sas.retain(|_, sa_type| flushed != SaType::Unspec && *sa_type != flushed);
+                let stays = |pair: &Pair| flushed != SaType::Unspec && pair.0 != flushed;
+                self.sas.retain(|_, sas| sas.iter().all(|(pair, _)| stays(pair)));
+                self.groups.retain(|pair, _| stays(pair));
                 true
             }
             M::SpdFlush => {
@@ -41,19 +46,50 @@ impl Created {
         let (Some(source), Some(destination)) = (end(request.source()), end(request.destination())) else {
             return true;
         };
-        let sa_type = request.header.sa_type;
+        let pair = (request.header.sa_type, source, destination);
         let spi = request.sa().map_or(0, |sa| sa.spi);
-        let name = SaName::new(dialect, (sa_type, source, destination), spi);
+        let name = SaName::new(dialect, pair, spi);
         match request.header.message_type {
             // The kernel chooses.
             MessageType::GetSpi if spi == 0 => true,
+            // All SAs of the type between the addresses.
+            MessageType::Delete if request.sa().is_none() => {
+                self.sas.retain(|_, sas| sas.iter().all(|(other, _)| *other != pair));
+                self.groups.remove(&pair);
+                true
+            }
             MessageType::Delete => {
                 self.sas.remove(&name);
                 true
             }
             // It makes nothing.
             MessageType::Update => true,
-            _ => self.sas.insert(name, sa_type).is_none(),
+            kind => {
+                let reqid = self.group(dialect, pair, request.sa2().map_or(0, |sa2| sa2.reqid));
+                let sas = self.sas.entry(name).or_default();
+                let is_new = sas.iter().all(|(_, other)| *other != reqid);
+                sas.push((pair, reqid));
+                // NetBSD looks for an SPI only among SAs to its own addresses before it gives it.
+                let is_given =
+                    kind == MessageType::GetSpi && dialect == Dialect::NetBsd && !destination.ip().is_loopback();
+                is_new || is_given
+            }
+        }
+    }
+
+    /// The reqid of the group that a new SA goes to; kernels that have none have one for all.
+    fn group(&mut self, dialect: Dialect, pair: Pair, reqid: u32) -> u32 {
+        if dialect != Dialect::NetBsd {
+            return 0;
+        }
+        let groups = self.groups.entry(pair).or_default();
+        match groups.last() {
+            Some(newest) if reqid == 0 => *newest,
+            _ if groups.contains(&reqid) => reqid,
+            _ => {
+                groups.push(reqid);
+                reqid
+            }
         }
     }
 

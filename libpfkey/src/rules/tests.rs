@@ -222,3 +222,24 @@ fn algorithms_of_freebsd_and_netbsd() {
         assert_eq!(seen, (Some(of_freebsd), Some(of_netbsd)), "{one:?} {octets:?}");
     }
 }
+
+/// A DELETE without an SA is of all SAs of its type between its addresses, and of no others.
+#[test]
+fn deletes_of_all_sas_between_two_addresses() {
+    for dialect in Dialect::ALL {
+        let mut created = Created::default();
+        let request = |kind, sa_type, spi: Option<u32>| {
+            let sa = spi.map(|spi| Extension::Sa(Sa::named(spi)));
+            message(dialect, kind, sa_type, sa.into_iter().collect())
+        };
+        let mut is_new = |kind, sa_type, spi| created.apply(&request(kind, sa_type, spi));
+        for spi in [0x1001, 0x1002] {
+            assert!(is_new(MessageType::Add, SaType::Esp, Some(spi)), "{dialect}");
+        }
+        assert!(is_new(MessageType::Add, SaType::Ah, Some(0x1003)));
+        is_new(MessageType::Delete, SaType::Esp, None);
+        assert!(is_new(MessageType::Add, SaType::Esp, Some(0x1001)), "{dialect}");
+        assert!(is_new(MessageType::Add, SaType::Esp, Some(0x1002)), "{dialect}");
+        assert!(!is_new(MessageType::Add, SaType::Ah, Some(0x1003)), "{dialect}");
+    }
+}

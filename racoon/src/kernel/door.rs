@@ -409,6 +409,14 @@ impl Door {
                 }
                 on_event(event);
             }
+            Heard::DeletedBetween(protocol, source, destination) => {
+                let is_meant =
+                    |name: &&SaName| (name.protocol, name.source, name.destination) == (protocol, source, destination);
+                let names = self.installed.iter().filter(is_meant).copied().collect::<Vec<_>>();
+                for name in names {
+                    self.hear(Heard::Event(KernelEvent::Deleted(name)), on_event);
+                }
+            }
             Heard::PolicyGone(index) => match self.created.remove(&index) {
                 Some(PolicyName { direction, selector, .. }) => {
                     on_event(KernelEvent::PolicyDeleted(direction, selector));

@@ -4,8 +4,11 @@
 //! mode or its reqid, nor (in a PF_KEY message) the packet. Both count acquires, each for itself: where `af_key` is loaded,
 //! the number that NETLINK_XFRM tells is not the one that the kernel keeps.
 
+use std::net::IpAddr;
+
 use libpfkey::{ExtensionType, Message, MessageType, SaType, wire};
 use racoon_proto::kernel::{Acquire, KernelEvent, Limit, SaName};
+use racoon_proto::num::Protocol;
 
 use super::{policy, protocol_of};
 
@@ -14,6 +17,8 @@ use super::{policy, protocol_of};
 pub(super) enum Heard {
     /// This happened.
     Event(KernelEvent),
+    /// All SAs of a protocol from one address to another are gone, as the BSDs tell of `deleteall`.
+    DeletedBetween(Protocol, IpAddr, IpAddr),
     /// A policy changed, but the message does not say which.
     SomePolicy,
     /// The policy with this index is gone: the BSDs tell no more of what was deleted by its index.
@@ -43,6 +48,7 @@ pub(super) fn understand(message: &Message<'_>) -> Heard {
     match message.header.message_type {
         M::Acquire => acquire(message).into(),
         M::Expire => expire(message).into(),
+        M::Delete if message.sa().is_none() => deleted_between(message),
         M::Delete => sa_name(message).map(|name| name.map(KernelEvent::Deleted)).into(),
         M::Flush => flushed(message.header.sa_type),
         M::SpdAdd | M::SpdUpdate | M::SpdSetIdx => {
@@ -88,6 +94,16 @@ fn expire(message: &Message<'_>) -> Result<Option<KernelEvent>, &'static str> {
     };
     let name = sa_name(message)?.filter(|name| name.spi != 0);
     Ok(name.map(|name| KernelEvent::Expire(name, limit)))
+}
+
+fn deleted_between(message: &Message<'_>) -> Heard {
+    let ends = message.source().zip(message.destination());
+    let ends = ends.and_then(|(source, destination)| source.sockaddr.ip().zip(destination.sockaddr.ip()));
+    match (protocol_of(message.header.sa_type), ends) {
+        (None, _) => Heard::Nothing,
+        (Some(protocol), Some((source, destination))) => Heard::DeletedBetween(protocol, source, destination),
+        (Some(_), None) => Heard::Strange("no addresses"),
+    }
 }
 
 fn flushed(sa_type: SaType) -> Heard {

@@ -215,7 +215,31 @@ fn refused() -> Vec<(String, &'static str, &'static [&'static str])> {
         ("add 192.0.2.1 192.0.2.2 ipcomp 0x10001 -C deflate;".into(), "the CPI of ipcomp has 16 bits", LINUX),
         ("getspi 192.0.2.1 192.0.2.2 ipcomp 0x10000;".into(), "the CPI of ipcomp has 16 bits", LINUX),
         ("getspi 192.0.2.1 192.0.2.2 ipcomp 0;".into(), "the CPI of ipcomp has 16 bits", LINUX),
-        ("getspi 192.0.2.1 192.0.2.2 esp 256; getspi 192.0.2.1 192.0.2.2 esp 256;".into(), "an earlier statement", ALL),
+        (
+            "getspi 192.0.2.1 192.0.2.2 esp 256; getspi 192.0.2.1 192.0.2.2 esp 256;".into(),
+            "an earlier statement",
+            &["linux", "freebsd", "darwin"],
+        ),
+        ("getspi ::1 ::1 esp 256; getspi ::1 ::1 esp 256;".into(), "an earlier statement", ALL),
+        (format!("{KEYED} -u 5 -E null; {KEYED} -u 5 -E null;"), "an earlier statement has this SA", &["netbsd"]),
+        (format!("{KEYED} -u 5 -E null; {KEYED} -E null;"), "an earlier statement has this SA", &["netbsd"]),
+        (policy("out ipsec"), "ipsec needs a step", &["netbsd"]),
+        ("add 192.0.2.1 192.0.2.2 esp 255 -E null;".into(), "SPIs up to 255 are reserved", &["freebsd", "netbsd"]),
+        (
+            "add 192.0.2.1 192.0.2.2 tcp 0x1001 -A tcp-md5 \"key\";".into(),
+            "the SPI of tcp is 0x1000",
+            &["freebsd", "netbsd"],
+        ),
+        (
+            "add 192.0.2.1 192.0.2.2 ah 256 -E null -A hmac-sha1 \"twenty octets of key\";".into(),
+            "ah takes no -E at `null'",
+            &["freebsd", "netbsd", "darwin"],
+        ),
+        (
+            "add 192.0.2.1 192.0.2.2 ipcomp 0x1_0000 -C deflate;".replace('_', ""),
+            "the CPI of ipcomp has 16 bits",
+            &["freebsd", "netbsd", "darwin"],
+        ),
         (format!("{KEYED} -E null; {KEYED} -E null;"), "an earlier statement has ", ALL),
         (
             format!("{KEYED} -E null; add 192.0.2.3 192.0.2.2 esp 0x1001 -E null;"),
@@ -423,4 +447,37 @@ fn a_byte_order_mark_hides_no_statement() {
         setkey: -: 1 error
     "#]]
     .assert_eq(&stderr);
+}
+
+/// NetBSD has an SPI once for each reqid, and gives that of another host twice.
+#[test]
+fn what_netbsd_takes_twice() {
+    for text in [
+        format!("{KEYED} -u 5 -E null; {KEYED} -u 6 -E null;"),
+        format!("{KEYED} -E null; {KEYED} -u 6 -E null;"),
+        "getspi 192.0.2.1 192.0.2.2 esp 256; getspi 192.0.2.1 192.0.2.2 esp 256;".into(),
+        format!("{KEYED} -E null; getspi 192.0.2.1 192.0.2.2 esp 0x1001;"),
+    ] {
+        assert_eq!(checked("netbsd", &text), (Some(0), String::new()), "{text}");
+        let loaded = fed(&["--backend", "memory", "--dialect", "netbsd", "-e", "-f", "-"], text.as_bytes());
+        assert_eq!(loaded.all(), (Some(0), "", ""), "{text}");
+    }
+}
+
+#[test]
+fn what_deleteall_deletes_can_be_added_again() {
+    let text = "add 10.0.0.1 10.0.0.2 esp 0x1001 -E null;\n\
+                add 10.0.0.1 10.0.0.2 ipcomp 0x102 -C deflate;\n\
+                add 10.0.0.1 10.0.0.3 esp 0x1002 -E null;\n\
+                deleteall 10.0.0.1 10.0.0.2 esp;\n\
+                add 10.0.0.1 10.0.0.2 esp 0x1001 -E null;\n\
+                add 10.0.0.1 10.0.0.3 esp 0x1002 -E null;\n\
+                add 10.0.0.1 10.0.0.2 ipcomp 0x102 -C deflate;\n\
+                deleteall 10.0.0.1 10.0.0.2;\n\
+                add 10.0.0.1 10.0.0.2 ipcomp 0x102 -C deflate;\n";
+    for dialect in ["linux", "freebsd", "netbsd", "darwin"] {
+        let (code, stderr) = checked(dialect, text);
+        let places: Vec<&str> = stderr.lines().filter_map(|line| line.strip_prefix("-:")?.split(": ").next()).collect();
+        assert_eq!((code, places), (Some(1), vec!["6:1", "7:1"]), "{dialect}: {stderr}");
+    }
 }

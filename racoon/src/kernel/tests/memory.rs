@@ -217,6 +217,24 @@ fn what_others_do() {
         request::delete(other.origin(1), &pfkey, &mut bytes).unwrap();
         other.send(&bytes).unwrap();
         assert!(matches!(&lab.events()[..], [KernelEvent::Deleted(deleted)] if *deleted == name), "{dialect}");
+        // What the BSDs tell of deleteall has no SPI, and is of all SAs between the two addresses.
+        if dialect.has_delete_all() {
+            lab.install(outbound(0x2002, aes_sha1())).unwrap();
+            lab.install(outbound(0x2003, aes_sha1())).unwrap();
+            for (sa_type, swapped) in [(SaType::Ah, false), (SaType::Esp, true), (SaType::Esp, false)] {
+                let (source, destination) = (name.source.into(), name.destination.into());
+                let (from, to) = if swapped { (destination, source) } else { (source, destination) };
+                request::delete_all(other.origin(1), sa_type, from, to, &mut bytes).unwrap();
+                other.send(&bytes).unwrap();
+            }
+            let deleted = |event: &KernelEvent| match event {
+                KernelEvent::Deleted(deleted) => (deleted.destination == name.destination).then_some(deleted.spi),
+                _ => None,
+            };
+            let mut deleted: Vec<_> = lab.events().iter().map(deleted).collect();
+            deleted.sort_unstable();
+            assert_eq!(deleted, [Some(0x2002), Some(0x2003)], "{dialect}");
+        }
         lab.install(outbound(0x2002, aes_sha1())).unwrap();
         request::flush(other.origin(1), SaType::Esp, &mut bytes).unwrap();
         other.send(&bytes).unwrap();
