@@ -218,7 +218,20 @@ impl fmt::Display for Nearest {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_file_and_name(file in "[0-9a:./%@\\[\\]\" \t\n\u{a0}\u{feff}-]{0,80}", name in "[0-9a:.]{0,20}") {
+            let (keys, _) = PreSharedKeys::parse(file.as_bytes());
+            if let Some(nearest) = keys.nearest(name.as_bytes()) {
+                let begins = format!("line {} ", nearest.line);
+                prop_assert!(nearest.to_string().starts_with(&begins));
+            }
+        }
+    }
 
     fn nearest(file: &str, wanted: &str) -> Option<(u32, Mismatch)> {
         let (keys, _) = PreSharedKeys::parse(file.as_bytes());

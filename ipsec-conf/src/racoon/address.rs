@@ -155,7 +155,7 @@ fn hint(text: &str) -> String {
         "any" | "%any" | "default" | "*" | "0.0.0.0/0" => {
             "expected an address in numbers; `remote anonymous` is for any peer".to_owned()
         }
-        _ if text.starts_with('<') || text.contains('>') => {
+        _ if text.starts_with('<') || text.contains('>') || is_placeholder(text) => {
             "put the address in place of the placeholder, in numbers".to_owned()
         }
         _ if numeric && text.parse::<Ipv6Addr>().is_err() => match without_zeros(text) {
@@ -164,6 +164,12 @@ fn hint(text: &str) -> String {
         },
         _ => "expected an address in numbers: host names are not looked up here".to_owned(),
     }
+}
+
+/// Four short words with dots between: `x.x.x.x`, `192.0.2.x`.
+fn is_placeholder(text: &str) -> bool {
+    let is_part = |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    text.split('.').count() == 4 && text.split('.').all(is_part) && text.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
 /// An IPv4 address whose numbers are written with leading zeros, which may mean octal ones.

@@ -309,7 +309,20 @@ impl<'t> Scanner<'t> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn tokens_stay_where_they_are(text in "[a\"'#;/*{} \t\r\n\u{a0}\u{200b}\u{feff}\u{201c}\u{201d}\u{2013}\u{ff1b}é]{0,60}") {
+            if let Some((out, found)) = repair(&text) {
+                prop_assert_eq!(out.len(), text.len());
+                prop_assert!(found.iter().all(|one| text.is_char_boundary(one.offset)));
+                prop_assert!(found.iter().all(|one| !one.message().is_empty() && !one.hint().is_empty()));
+            }
+        }
+    }
 
     fn check(text: &str, expected: &str, kinds: &[(Kind, u32)]) {
         let (out, found) = repair(text).unwrap_or_else(|| (text.to_owned(), Vec::new()));

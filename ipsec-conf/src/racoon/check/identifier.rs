@@ -1,5 +1,6 @@
 //! Identities.
 
+use std::net::IpAddr;
 use std::path::Path;
 
 use super::Check;
@@ -74,8 +75,8 @@ impl Check<'_> {
         let kind = op.choice_or(&KINDS, NOUN, meaning::identifier)?;
         Some(match kind {
             Kind::Address => Identifier::Address(if op.at_end() { None } else { Some(op.quoted_ip()?) }),
-            Kind::Fqdn => Identifier::Fqdn(op.name("a name")?.into()),
-            Kind::UserFqdn => Identifier::UserFqdn(op.name("a name")?.into()),
+            Kind::Fqdn => Identifier::Fqdn(name(op)?.into()),
+            Kind::UserFqdn => Identifier::UserFqdn(name(op)?.into()),
             Kind::KeyId if op.at_end() => Identifier::KeyId(None),
             Kind::KeyId => Identifier::KeyId(Some(self.key_id(op)?)),
             Kind::Asn1Dn if op.at_end() => Identifier::DistinguishedName(None),
@@ -100,6 +101,16 @@ impl Check<'_> {
             Err(error) => op.fail(&token, &format!("failed to read keyid file: {}", system_error(&error)), None),
         }
     }
+}
+
+/// A string; what looks like an address may stand without quotes.
+fn name<'s>(op: &mut Operands<'_, 's>) -> Option<&'s str> {
+    let token = op.peek();
+    if !op.at_end() && token.kind == token::Kind::Word && token.text.parse::<IpAddr>().is_ok() {
+        op.next();
+        return Some(token.text);
+    }
+    op.name("a name")
 }
 
 /// A string as the bytes it has in the file.

@@ -238,6 +238,9 @@ fn sainfo_id(op: &mut Operands<'_, '_>) -> Option<SainfoId> {
 /// `ADDR[/PREFIX][PORT] PROTOCOL` or `ADDR-ADDR[PORT] PROTOCOL`.
 fn network(op: &mut Operands<'_, '_>) -> Option<SainfoId> {
     let token = op.peek();
+    if !op.at_end() && token.kind == Kind::String {
+        return quoted_host(op);
+    }
     let first = op.ip()?;
     let width = if first.is_ipv4() { 32 } else { 128 };
     let last = range_end(op, first)?;
@@ -263,6 +266,16 @@ fn network(op: &mut Operands<'_, '_>) -> Option<SainfoId> {
         Some(last) => SainfoId::Range { first, last, port, protocol },
         None => SainfoId::Network { address: first, prefix: prefix.unwrap_or(width), port, protocol },
     })
+}
+
+/// `"ADDR"`, with a protocol or without.
+fn quoted_host(op: &mut Operands<'_, '_>) -> Option<SainfoId> {
+    let address = op.quoted_ip()?;
+    let behind = op.peek();
+    let has_protocol = !op.at_end() && PROTOCOLS.iter().any(|(name, _)| behind.is_word(name));
+    let protocol = if has_protocol { protocol(op)? } else { 0 };
+    let prefix = if address.is_ipv4() { 32 } else { 128 };
+    Some(SainfoId::Network { address, prefix, port: 0, protocol })
 }
 
 /// Whether a range is all that a prefix covers.

@@ -49,6 +49,17 @@ fn addresses_in_quotes() {
     assert_eq!(remote.address, Some(RemoteAddress::Numeric(Address { ip: [192, 0, 2, 9].into(), scope: None })));
     let from = config(&format!("sainfo anonymous from address \"192.0.2.1\" {SAINFO}")).sainfos.remove(0);
     assert_eq!(from.from, Some(Identifier::Address(Some([192, 0, 2, 1].into()))));
+    let ends = config(&format!("sainfo address \"10.0.0.1\" address \"2001:db8::1\" tcp {SAINFO}")).sainfos.remove(0);
+    let host = |address: &str, prefix, protocol| SainfoId::Network {
+        address: address.parse().unwrap(),
+        prefix,
+        port: 0,
+        protocol,
+    };
+    assert_eq!((ends.local, ends.remote), (host("10.0.0.1", 32, 0), host("2001:db8::1", 128, 6)));
+    // And names that look like addresses without.
+    let remote = config(&REMOTE.replace("fqdn \"a\"", "fqdn 192.0.2.1")).remotes.remove(0);
+    assert_eq!(remote.my_identifier, Identifier::Fqdn("192.0.2.1".into()));
     check(
         &in_remote("my_identifier address \"gw.example\"; peers_identifier address \"192.0.2.1/32\";"),
         expect![[r#"
@@ -195,6 +206,7 @@ fn words_of_other_programs() {
         ("192.0.2.1 500", "a port stands in brackets: `[500]`"),
         ("[2001:db8::1]", "expected an address, anonymous, or a name in quotes"),
         ("192.000.002.001", "write `192.0.2.1`, without leading zeros"),
+        ("X.X.X.X", "put the address in place of the placeholder, in numbers"),
     ] {
         let all = hints(&REMOTE.replace("remote 192.0.2.1", &format!("remote {text}")));
         assert!(all[0].ends_with(hint), "{all:?}");
