@@ -19,15 +19,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::config::{GeneratePolicy, Remote, RemoteSide, Sainfo, Side};
 use crate::identity::Expected;
 use crate::kernel::{Action, Direction, Mode, Policy, Prefix, Selector, Template};
-use crate::num::IdType;
-use crate::outcome::Cause;
+use crate::num::{IdType, Protocol};
+use crate::outcome::{Cause, MissingPolicy, PolicyProblem};
 use crate::phase1::{KeyOwner, PeerIdentity, Phase1Sa};
 use crate::phase2::Bond;
 use crate::phase2::bundle::proposes;
 use crate::phase2::traffic::{Ends, Identities, bundle_mode, policy_for, templates, tunnel_ends};
 use crate::proposal::encoding::Suite;
 use crate::settings::Settings;
-use crate::spd::Spd;
+use crate::spd::{Spd, missing_policy};
 
 /// Who asks.
 #[derive(Clone, Copy, Debug)]
@@ -204,16 +204,8 @@ pub(crate) fn authorize<'a>(
 
 /// The peer leaves out ports that more than one policy has.
 fn several(peer: &Peer<'_>, asked: &TrafficRequest<'_>, narrower: &[&Policy]) -> Denial {
-    const NAMED_MAX: usize = 4;
-    let bond = |selector| Bond { selector, ends: peer.ends };
-    let named = narrower.iter().take(NAMED_MAX).map(|policy| bond(policy.selector.mirrored()).to_string());
-    let named = named.collect::<Vec<_>>().join(", ");
-    let more = match narrower.len().saturating_sub(NAMED_MAX) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let asked = bond(asked.selector);
-    Cause::NoPolicy(format!("{asked}: the peer leaves out ports, and several policies have some: {named}{more}")).into()
+    let named = narrower.iter().map(|policy| policy.selector.mirrored()).collect();
+    unusable(&Bond { selector: asked.selector, ends: peer.ends }, PolicyProblem::Several(named)).into()
 }
 
 /// SAs for a policy that is there.
@@ -224,7 +216,8 @@ fn existing<'a>(
     asked: &TrafficRequest<'_>,
 ) -> Result<Allowed<'a>, Denial> {
     let bond = Bond { selector: inbound.selector.mirrored(), ends: peer.ends };
-    let templates = templates(inbound).ok_or_else(|| Cause::NoPolicy(format!("{bond}: it is not to be protected")))?;
+    let unprotected = || unusable(&bond, PolicyProblem::Unprotected(inbound.clone().into()));
+    let templates = templates(inbound).ok_or_else(unprotected)?;
     check_tunnel(templates, &bond)?;
     let is_transport = bundle_mode(templates, complex) == Mode::Transport;
     let sa_ends =
@@ -242,8 +235,11 @@ fn check_tunnel(inbound: &[Template], bond: &Bond) -> Result<(), Cause> {
     if fits(ours, local) && fits(theirs, remote) {
         return Ok(());
     }
-    let tunnels = format!("its tunnel is between {ours} and {theirs}, phase 1 between {local} and {remote}");
-    Err(Cause::NoPolicy(format!("{bond}: {tunnels}")))
+    Err(unusable(bond, PolicyProblem::Tunnel { policy: (ours, theirs), phase1: (local, remote) }))
+}
+
+fn unusable(bond: &Bond, problem: PolicyProblem) -> Cause {
+    Cause::NoPolicy(MissingPolicy { traffic: bond.selector, problem }.into())
 }
 
 /// The ends of SAs in transport mode: those of phase 1, unless we are told that this peer may speak for others. What we send
@@ -291,12 +287,12 @@ fn generated(environment: &Environment<'_>, peer: &Peer<'_>, asked: &TrafficRequ
     let bond = Bond { selector: asked.selector, ends: peer.ends };
     let outbound = asked.selector;
     if asked.block.generate_policy == GeneratePolicy::Off {
-        return Err(Cause::NoPolicy(bond.to_string()).into());
+        let templates = wanted(asked);
+        return Err(missing_policy(environment.spd, Direction::In, &outbound, &templates, peer.ends).into());
     }
     // 1. A policy of others is not replaced. The kernel would refuse, too; but here it costs nothing.
     if let Some(direction) = foreign(environment, &outbound) {
-        let why = format!("{bond}: a policy of somebody else for direction {direction} has this selector");
-        return Err(Cause::NoPolicy(why).into());
+        return Err(unusable(&bond, PolicyProblem::Foreign(direction)).into());
     }
     // 2. The traffic is this peer's.
     let denied = |why: String| Denial::from(Cause::NotAuthorized(format!("{bond}: {why}")));
@@ -322,6 +318,13 @@ fn generated(environment: &Environment<'_>, peer: &Peer<'_>, asked: &TrafficRequ
     // 3. No other peer has it.
     let replaces = replaced(environment, peer, &outbound)?;
     Ok(Grant { holder: Holder::from(peer), outbound, replaces })
+}
+
+/// The protocols of the first proposal in the mode that is asked for.
+fn wanted(asked: &TrafficRequest<'_>) -> Vec<(Protocol, Mode)> {
+    let suite = asked.suites.iter().find(|suite| proposes(std::slice::from_ref(suite), asked.mode));
+    let protocols = suite.or(asked.suites.first()).into_iter().flat_map(|suite| &suite.protocols);
+    protocols.map(|one| (one.protocol, asked.mode)).collect()
 }
 
 /// The direction in which somebody else has a policy with exactly this selector.

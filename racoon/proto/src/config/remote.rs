@@ -1,5 +1,6 @@
 //! A remote block: how to speak phase 1 with a peer.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::identity::{Expected, Identity, Name};
@@ -179,6 +180,18 @@ pub enum CheckLevel {
     Claim,
     /// What the initiator proposes is what is configured.
     Exact,
+}
+
+impl fmt::Display for CheckLevel {
+    /// As racoon.conf(5) names it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Obey => "obey",
+            Self::Strict => "strict",
+            Self::Claim => "claim",
+            Self::Exact => "exact",
+        })
+    }
 }
 
 /// `ike_frag`.

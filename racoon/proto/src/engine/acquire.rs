@@ -15,14 +15,15 @@ use crate::config::{PeerAddress, Remote};
 use crate::crypto::{DhTask, Exponent};
 use crate::kernel::{Acquire, Direction, KernelRequest, Policy, RequestId, SaName, Selector, SpiAllocation};
 use crate::num::Group;
-use crate::outcome::{Cause, Role};
+use crate::outcome::{Cause, MissingPolicy, MissingRemote, PolicyProblem, Role};
 use crate::output::{Level, Urgency};
 use crate::phase2::Bond;
 use crate::phase2::bundle::{Bundle, Part};
 use crate::phase2::gathering::{Gathering, job};
 use crate::phase2::initiator::Intention;
 use crate::phase2::traffic::{Ends, Identities, between_hosts, bundle_mode, templates, tunnel_ends};
-use crate::select::{Known, RemoteIndex, Traffic};
+use crate::select::{Ambiguous, Known, RemoteIndex, Traffic};
+use crate::spd::missing_policy;
 
 /// More phase 1s than this are not begun at once with those whom no remote block names: packets to addresses that somebody
 /// makes up would begin any number.
@@ -118,11 +119,14 @@ impl Engine {
     /// # Errors
     /// What is not configured.
     pub(super) fn begin_phase2(&mut self, bond: Bond, origin: Origin) -> Result<(), Cause> {
-        let no_policy = || Cause::NoPolicy(bond.to_string());
-        let local = self.local_address(bond.ends.local).ok_or_else(no_policy)?;
+        let not_ours = || {
+            let problem = PolicyProblem::NotOurs(bond.ends.local);
+            Cause::NoPolicy(MissingPolicy { traffic: bond.selector, problem }.into())
+        };
+        let local = self.local_address(bond.ends.local).ok_or_else(not_ours)?;
         let peer = on_link_of(local, SocketAddr::new(bond.ends.remote, self.settings.port));
         let block = self.block_of(peer, &origin)?;
-        let remote_block = self.settings.remotes.get(block).ok_or_else(|| Cause::NoRemote(String::new()))?;
+        let remote_block = self.settings.remotes.get(block).ok_or(Cause::NoRemote(MissingRemote::Removed))?;
         let (local, remote) = self.sockets(&origin).unwrap_or((local, with_port_of(remote_block, peer)));
         let name = remote_block.name.clone();
         let by_phase1 = matches!(origin, Origin::Renewal(_));
@@ -172,15 +176,10 @@ impl Engine {
         // is passive would have the rights of that one.
         let any = Known { key_of_address: true, ..Known::address(PeerAddress::from(remote)) };
         let known = Known { skip_passive, ..any };
-        let block = self.settings.remotes.select(&known).map_err(|error| Cause::NoRemote(error.to_string()))?;
-        block.ok_or_else(|| {
-            let passive = self.settings.remotes.candidates(&any);
-            let names = passive.iter().filter_map(|at| self.settings.remotes.get(*at)).map(|one| one.name.as_str());
-            Cause::NoRemote(match names.collect::<Vec<_>>().as_slice() {
-                [] => remote.ip().to_string(),
-                names => format!("{} (remote block {} is passive)", remote.ip(), names.join(", ")),
-            })
-        })
+        let remotes = &self.settings.remotes;
+        let ambiguous = |blocks: Ambiguous| Cause::NoRemote(MissingRemote::Ambiguous(remotes.names(&blocks.0)));
+        let block = remotes.select(&known).map_err(ambiguous)?;
+        block.ok_or_else(|| Cause::NoRemote(remotes.missing(remote.ip(), &known)))
     }
 
     /// What comes back may be dropped, or come in clear: said each time, for it is often why a tunnel seems to be dead.
@@ -196,20 +195,21 @@ impl Engine {
 
     /// What is to be negotiated for a bond, and by which sainfo, in words.
     fn intention(&self, bond: &Bond, block: &Remote) -> Result<(Intention, String), Cause> {
-        let no_policy = || Cause::NoPolicy(bond.to_string());
+        let no_policy = || missing_policy(&self.spd, Direction::Out, &bond.selector, &[], bond.ends);
         let policy = self.spd.exact(Direction::Out, &bond.selector).ok_or_else(no_policy)?;
         let outbound = templates(policy).ok_or_else(no_policy)?;
         let inbound = self.spd.mirror(policy).and_then(templates).unwrap_or_default();
         let traffic = Identities::of_selector(&bond.selector);
-        let sainfo = self.settings.sainfos.select(&Traffic {
+        let asked = Traffic {
             local: &traffic.local,
             remote: &traffic.remote,
             claimed: None,
             client: None,
             remoteid: block.ph1id,
-        });
-        let sainfo = sainfo.and_then(|index| self.settings.sainfos.get(index));
-        let sainfo = sainfo.ok_or_else(|| Cause::NoSainfo(bond.to_string()))?;
+        };
+        let sainfos = &self.settings.sainfos;
+        let sainfo = sainfos.select(&asked).and_then(|index| sainfos.get(index));
+        let sainfo = sainfo.ok_or_else(|| Cause::NoSainfo(sainfos.missing(bond.selector, &asked).into()))?;
         let complex = self.settings.complex_bundle;
         let bundle = Bundle::new(outbound, inbound, sainfo, complex, false)?;
         let mode = bundle_mode(outbound, complex);

@@ -10,11 +10,11 @@ use crate::kernel::{
     Action, Direction, KernelError, KernelRequest, Level as TemplateLevel, Mode, Policy, RequestId, Selector, Template,
 };
 use crate::num::EncapsulationMode;
-use crate::outcome::{Cause, Ending};
+use crate::outcome::{Cause, Ending, MissingPolicy, PolicyProblem};
 use crate::output::Level;
 use crate::phase2::Bond;
 use crate::proposal::encoding::Suite;
-use crate::spd::Spd;
+use crate::spd::{Spd, missing_policy};
 
 /// The largest reqid that every kernel takes as it is told: a larger one it replaces by one of its own, for each policy
 /// another. Ours begin here and go down: those of scripts are small.
@@ -116,11 +116,14 @@ impl Engine {
     /// If no policies are to be made, or none can be told from the others.
     pub(super) fn level_for(&mut self, bond: &Bond, how: GeneratePolicy) -> Result<(TemplateLevel, u32), Cause> {
         match how {
-            GeneratePolicy::Off => Err(Cause::NoPolicy(bond.to_string())),
+            GeneratePolicy::Off => Err(missing_policy(&self.spd, Direction::In, &bond.selector, &[], bond.ends)),
             GeneratePolicy::Require => Ok((TemplateLevel::Require, 0)),
             GeneratePolicy::Unique => match self.generated.reqid(&self.spd) {
                 Some(reqid) => Ok((TemplateLevel::Unique, reqid)),
-                None => Err(Cause::NoPolicy(format!("{bond}: all reqids for unique policies are taken"))),
+                None => {
+                    let (traffic, problem) = (bond.selector, PolicyProblem::NoReqid);
+                    Err(Cause::NoPolicy(MissingPolicy { traffic, problem }.into()))
+                }
             },
         }
     }
@@ -200,16 +203,14 @@ impl Engine {
     fn policy_refused(&mut self, id: Phase2Id, direction: Direction, error: &KernelError) {
         let Some(phase2) = self.phase2s.get(id) else { return };
         let (remote, bond) = (phase2.remote, phase2.bond);
-        let why = if error.exists {
-            format!("{bond}: the kernel has a {direction} policy of somebody else with this selector")
-        } else {
-            format!("{bond}: {error}")
-        };
+        let problem =
+            if error.exists { PolicyProblem::Foreign(direction) } else { PolicyProblem::Kernel(error.to_string()) };
+        let cause = Cause::NoPolicy(MissingPolicy { traffic: bond.selector, problem }.into());
         if phase2.established().is_some() {
-            self.log(Level::Error, Some(remote), || format!("no policy is for {why}"));
+            self.log(Level::Error, Some(remote), || cause.to_string());
             self.purge_phase2(id, true);
         } else {
-            self.fail_phase2(id, Cause::NoPolicy(why));
+            self.fail_phase2(id, cause);
         }
     }
 

@@ -143,8 +143,12 @@ impl Engine {
             if let Some(kind) = cause.notify() {
                 self.notify_in_clear((incoming.local, remote), cookies, incoming.datagram.len(), kind);
             }
-            let text =
-                || format!("phase1 negotiation failed: {cookies}: {cause}{}", record.context(Role::Responder, &cause));
+            let text = || {
+                format!(
+                    "phase1 negotiation failed: {cookies}: {cause}{}",
+                    record.context(ExchangeType::MAIN, Role::Responder, &cause)
+                )
+            };
             let told = self.log_reason((party, Complaint::Refused), &cause, Level::Error, remote, text);
             if told {
                 let negotiation =
@@ -211,9 +215,10 @@ impl Engine {
 
     /// Whether a block for the peer has the exchange.
     fn check_exchange(&self, remote: SocketAddr, exchange: ExchangeType) -> Result<(), Cause> {
-        let known = Known { port: remote.port(), exchange: Some(exchange), ..Known::address(remote) };
+        let address = Known { key_of_address: true, ..Known::address(remote) };
+        let known = Known { port: remote.port(), exchange: Some(exchange), ..address };
         if self.settings.remotes.candidates(&known).is_empty() {
-            return Err(Cause::NoRemote(format!("exchange {exchange} not allowed in any applicable rmconf.")));
+            return Err(Cause::NoRemote(self.settings.remotes.missing(remote.ip(), &known)));
         }
         if exchange != ExchangeType::MAIN {
             return Err(Cause::Unsupported(format!("{exchange} mode")));
@@ -441,7 +446,7 @@ impl Engine {
             _ => String::new(),
         };
         let undelivered = self.delivery_errors(remote, phase1.record.began, &cause);
-        let context = phase1.record.context(phase1.role, &cause);
+        let context = phase1.record.context(ExchangeType::MAIN, phase1.role, &cause);
         let text = || format!("{what} {cookies}: {cause}{told_peer}{undelivered}{context}");
         let told = match (phase1.role, &cause) {
             (Role::Initiator, _) => {

@@ -12,7 +12,7 @@ use super::renewal::{RETRY, outlives};
 use super::strangers::{Complaint, Party};
 use super::{Engine, Phase1Id, Phase2Id, Timer};
 use crate::kernel::{KernelRequest, SaName};
-use crate::num::{Doi, PayloadType, Protocol};
+use crate::num::{Doi, ExchangeType, PayloadType, Protocol};
 use crate::outcome::{Cause, Ending, Negotiation, Outcome, Role};
 use crate::output::{Event, EventKind, Level};
 use crate::phase2::Bond;
@@ -282,8 +282,9 @@ impl Engine {
     pub(super) fn phase2_not_begun(&mut self, bond: &Bond, cause: Cause) {
         let remote = SocketAddr::new(bond.ends.remote, self.settings.port);
         let local = SocketAddr::new(bond.ends.local, self.settings.port);
-        self.log(Level::Error, Some(remote), || format!("phase2 negotiation failed due to {cause}: {bond}"));
         let phase2 = Phase2::new(Role::Initiator, *bond, (local, remote), self.now);
+        let context = phase2.record.context(ExchangeType::QUICK, Role::Initiator, &cause);
+        self.log(Level::Error, Some(remote), || failed(&cause, bond, "", &context));
         self.conclude_phase2(&phase2, Ending::Failed(cause));
     }
 
@@ -327,10 +328,9 @@ impl Engine {
         let (bond, remote, phase1, message_id) = (phase2.bond, phase2.remote, phase2.phase1, phase2.message_id);
         let role = phase2.role;
         let of = phase2.cookies.map(|cookies| format!(" {cookies}:{message_id:08x}")).unwrap_or_default();
-        let time_up = if matches!(cause, Cause::NoAnswer(_)) { "time up: " } else { "" };
-        let context = phase2.record.context(role, cause);
+        let context = phase2.record.context(ExchangeType::QUICK, role, cause);
         let undelivered = self.delivery_errors(remote, phase2.record.began, cause);
-        let text = || format!("phase2 negotiation failed due to {time_up}{cause}: {bond}{of}{undelivered}{context}");
+        let text = || failed(cause, &bond, &of, &format!("{undelivered}{context}"));
         // The failure of a phase 1 is one error, however many phase 2s waited for it, and comes when its own time is up.
         let waited = matches!(phase2.state, State::Waiting(_));
         let level = match cause {
@@ -438,6 +438,17 @@ impl Engine {
             message_id: phase2.message_id,
         });
     }
+}
+
+/// The line about a phase 2 that failed. `of` is the name of the exchange behind a space, if there was one.
+pub(super) fn failed(cause: &Cause, bond: &Bond, of: &str, context: &str) -> String {
+    let time_up = if matches!(cause, Cause::NoAnswer(_)) { "time up: " } else { "" };
+    let (colon, traffic) = match (cause.names_traffic(), of) {
+        (true, "") => ("", String::new()),
+        (true, _) => (":", String::new()),
+        (false, _) => (": ", bond.to_string()),
+    };
+    format!("phase2 negotiation failed due to {time_up}{cause}{colon}{traffic}{of}{context}")
 }
 
 /// Whether SAs of a protocol, or any, are among them.

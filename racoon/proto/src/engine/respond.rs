@@ -3,6 +3,7 @@
 use super::duplicates::PacketDigest;
 use super::endpoint::Endpoint;
 use super::explain::{remote_in_words, sainfo_in_words};
+use super::phase2::failed;
 use super::phase2s::{Phase2, State};
 use super::quick::sa_of;
 use super::strangers::{Complaint, Party};
@@ -11,8 +12,8 @@ use crate::authorization::{Allowed, Denial, Environment, Grant, Peer, TrafficReq
 use crate::config::{CheckLevel, GeneratePolicy, Remote, Sainfo};
 use crate::crypto::DhTask;
 use crate::kernel::{Direction, Mode, Selector, Template};
-use crate::num::{EncapsulationMode, NotifyType};
-use crate::outcome::{Cause, Ending, Role};
+use crate::num::{EncapsulationMode, ExchangeType, NotifyType};
+use crate::outcome::{Cause, Ending, MissingRemote, Role};
 use crate::output::Level;
 use crate::phase1::{Phase1Sa, Record};
 use crate::phase2::Bond;
@@ -21,6 +22,7 @@ use crate::phase2::gathering::Gathering;
 use crate::phase2::message::{Message, Negotiation, Received, Rejection};
 use crate::phase2::responder::{Accepted, check_exchange, identities, read};
 use crate::phase2::traffic::{Ends, Identities, between_hosts, templates};
+use crate::proposal::ProposalRefusal;
 use crate::proposal::encoding::Suite;
 use crate::select::Traffic;
 use crate::wire::Header;
@@ -180,7 +182,7 @@ impl Engine {
         negotiation: &Negotiation,
         record: &mut Record,
     ) -> Result<Offer, Cause> {
-        let mut refusal = Cause::NoProposalChosen(String::from("no proposal is understood"));
+        let mut refusal = Cause::NoProposalChosen(ProposalRefusal::NotUnderstood);
         let mut denied = Vec::new();
         for suite in &request.suites {
             let mode = mode_of(suite);
@@ -190,7 +192,7 @@ impl Engine {
             let offer = match self.authorized(phase1, request, mode, record) {
                 Ok(Authorized::Offer(offer)) => offer,
                 Ok(Authorized::Generate { grant, level, how, sainfo }) => {
-                    match self.offer_generated(request, suite, (grant, how), &sainfo, level) {
+                    match self.offer_generated(request, suite, (grant, how), &sainfo, level, record) {
                         Ok(offer) => offer,
                         Err(cause) => {
                             refusal = cause;
@@ -223,7 +225,7 @@ impl Engine {
     ) -> Result<Authorized, Denial> {
         let complex = self.settings.complex_bundle;
         let sa = sa_of(&self.phase1s, phase1).ok_or_else(|| Cause::NoPhase1(String::new()))?;
-        let block = self.settings.remotes.get(sa.block).ok_or_else(|| Cause::NoRemote(String::new()))?;
+        let block = self.settings.remotes.get(sa.block).ok_or(Cause::NoRemote(MissingRemote::Removed))?;
         let sainfo = self.sainfo_for(sa, block, request)?;
         let (level, remote) = (block.proposal_check, sa.remote);
         let asked = TrafficRequest {
@@ -272,10 +274,12 @@ impl Engine {
         (grant, how): (Grant, GeneratePolicy),
         sainfo: &Sainfo,
         level: CheckLevel,
+        record: &mut Record,
     ) -> Result<Offer, Cause> {
         let bond = request.bond;
         let templates = Self::templates_for(suite, &bond, self.level_for(&bond, how)?);
         let bundle = Bundle::new(&templates, &templates, sainfo, true, false)?;
+        record.configured = bundle.in_words();
         let agreement = bundle.choose(level, false, std::slice::from_ref(suite))?;
         Ok(Offer { agreement, bond, sa_ends: bond.ends, generate: Some((grant, templates)) })
     }
@@ -294,17 +298,18 @@ impl Engine {
     fn sainfo_for(&self, sa: &Phase1Sa, block: &Remote, request: &Request) -> Result<&Sainfo, Cause> {
         let hosts = Identities::of_hosts(request.bond.ends, &between_hosts(request.bond.ends));
         let ids = request.ids.as_ref().unwrap_or(&hosts);
-        let index = self.settings.sainfos.select(&Traffic {
+        let asked = Traffic {
             local: &ids.local,
             remote: &ids.remote,
             claimed: Some(sa.peer.claimed()),
             client: Some(sa.remote.ip()),
             remoteid: block.ph1id,
-        });
-        let sainfo = index.and_then(|index| self.settings.sainfos.get(index));
+        };
+        let sainfos = &self.settings.sainfos;
+        let sainfo = sainfos.select(&asked).and_then(|index| sainfos.get(index));
         // There are no users, and so no members of groups, as long as there is no XAUTH.
         let sainfo = sainfo.filter(|sainfo| sainfo.admits(|_| false));
-        sainfo.ok_or_else(|| Cause::NoSainfo(request.bond.to_string()))
+        sainfo.ok_or_else(|| Cause::NoSainfo(sainfos.missing(request.bond.selector, &asked).into()))
     }
 
     /// Message 1 is refused: nothing is kept of it but the outcome.
@@ -316,8 +321,8 @@ impl Engine {
         let bond = bond.unwrap_or(Bond { selector: between_hosts(ends), ends });
         let kind = (Party::Peer(remote.ip()), Complaint::Phase2Failed);
         let told = self.log_reason(kind, &format_args!("{cause}: {bond}"), Level::Error, remote, || {
-            let context = record.context(Role::Responder, &cause);
-            format!("phase2 negotiation failed due to {cause}: {bond} {cookies}:{message_id:08x}{context}")
+            let context = record.context(ExchangeType::QUICK, Role::Responder, &cause);
+            failed(&cause, &bond, &format!(" {cookies}:{message_id:08x}"), &context)
         });
         self.notify_refusal(phase1, &cause);
         // Refusals without end would leave nothing of others in the journal.

@@ -16,6 +16,18 @@ numbers! {
     }
 }
 
+impl Protocol {
+    /// The name of a transform identifier of this protocol; its number if it has none.
+    pub fn transform_name(self, id: u8) -> String {
+        match self {
+            Self::ESP => EspTransform(id).to_string(),
+            Self::AH => AhTransform(id).to_string(),
+            Self::IPCOMP => IpcompTransform(id).to_string(),
+            _ => id.to_string(),
+        }
+    }
+}
+
 numbers! {
     /// ESP Transform Identifier (RFC 2407 section 4.4.4; AES: RFC 3602, 3686, 4309, 4106, 4543; Camellia: RFC 4312).
     EspTransform: u8 {

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::Role;
+use super::{MissingPolicy, MissingRemote, MissingSainfo, Role};
 use crate::num::{ExchangeType, Group, NotifyType, PayloadType, Protocol};
+use crate::proposal::ProposalRefusal;
+use crate::proposal::encoding::{AnswerError, ProposalError};
 
 /// Why a negotiation failed: whose fault, what was expected, what was there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,11 +20,11 @@ pub enum Cause {
         minor: u8,
     },
     /// No remote block is for this peer and this exchange.
-    NoRemote(String),
+    NoRemote(MissingRemote),
     /// Nothing of what was offered is configured.
-    NoProposalChosen(String),
+    NoProposalChosen(ProposalRefusal),
     /// What the responder chose is not what was offered.
-    BadChoice(String),
+    BadChoice(BadChoice),
     /// No key for this peer.
     NoPreSharedKey {
         /// Its address.
@@ -42,11 +44,11 @@ pub enum Cause {
     /// Both identities of phase 2, or none, have to be there, and of a known kind.
     Phase2Identity(String),
     /// No policy is for the traffic.
-    NoPolicy(String),
+    NoPolicy(Box<MissingPolicy>),
     /// The traffic is not this peer's to have.
     NotAuthorized(String),
     /// No sainfo is for the traffic.
-    NoSainfo(String),
+    NoSainfo(Box<MissingSainfo>),
     /// The peer has too many SAs.
     TooMany(usize),
     /// No phase 1 came up.
@@ -85,6 +87,19 @@ pub enum Cause {
     Crypto(String),
     /// Something that this version does not do.
     Unsupported(String),
+}
+
+/// Why an SA payload of the peer cannot be agreed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BadChoice {
+    /// It is no choice among what was offered.
+    Answer(AnswerError),
+    /// It is one of what was offered, with changes that are not allowed.
+    Changed(ProposalRefusal),
+    /// Its proposals cannot be told apart.
+    Proposals(ProposalError),
+    /// There is not one choice for each protocol.
+    Incomplete,
 }
 
 /// Our last message of an exchange, which the peer did not answer.

@@ -1,6 +1,8 @@
 //! What became of a negotiation, and why. Log lines, events and what is shown later are views of this one value.
 
 mod cause;
+mod missing;
+mod missing_text;
 mod notify;
 mod text;
 
@@ -8,7 +10,8 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub use cause::{Cause, Unanswered};
+pub use cause::{BadChoice, Cause, Unanswered};
+pub use missing::{MissingPolicy, MissingRemote, MissingSainfo, Named, PolicyProblem, SainfoName};
 pub(crate) use text::context;
 
 use crate::num::{ExchangeType, NotifyType};

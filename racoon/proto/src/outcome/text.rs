@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use super::{Cause, Role, Unanswered};
+use super::{BadChoice, Cause, MissingRemote, Role, Unanswered};
 use crate::num::{ExchangeType, NotifyType};
+use crate::proposal::ProposalRefusal;
 
 /// A message of more bytes may need fragments on a path with a small MTU: IPv6 guarantees packets of 1280 bytes.
 const LARGE: usize = 1200;
@@ -20,16 +21,17 @@ impl fmt::Display for Cause {
             Self::OtherVersion { major, minor } => {
                 write!(f, "the peer speaks version {major}.{minor} of ISAKMP, this host only 1.0")
             }
-            Self::NoRemote(why) => write!(f, "no remote block is for this peer{}", detail(why)),
+            Self::NoRemote(missing) => missing.fmt(f),
+            Self::NoProposalChosen(ProposalRefusal::NotCompared) => f.write_str("no suitable proposal found"),
             Self::NoProposalChosen(why) => write!(f, "no suitable proposal found: {why}"),
             Self::BadChoice(what) => write!(f, "the peer chose what was not offered: {what}"),
             Self::NoPreSharedKey { peer, why } => write!(f, "no pre-shared key for {peer}{}", detail(why)),
             Self::Authentication(why) => write!(f, "authentication failed: {why}"),
             Self::Identity { claimed, expected } => write!(f, "identity {claimed} is not the expected {expected}"),
             Self::Phase2Identity(why) => write!(f, "phase 2 identities cannot be used: {why}"),
-            Self::NoPolicy(traffic) => write!(f, "no policy is for {traffic}"),
+            Self::NoPolicy(missing) => missing.fmt(f),
             Self::NotAuthorized(why) => write!(f, "not authorized: {why}"),
-            Self::NoSainfo(traffic) => write!(f, "no sainfo is for {traffic}"),
+            Self::NoSainfo(missing) => missing.fmt(f),
             Self::TooMany(count) => write!(f, "there are {count} phase 2s with this peer already"),
             Self::NoPhase1(why) => write!(f, "no phase 1: {why}"),
             Self::Phase1Late(wait) => {
@@ -57,12 +59,23 @@ impl std::error::Error for Cause {}
 impl Cause {
     /// What happened, and what to look at.
     pub(crate) fn explained(&self) -> String {
-        format!("{self}{}", hint(self).map(|hint| format!("; {hint}")).unwrap_or_default())
+        format!("{self}{}", hint(self, ExchangeType::MAIN).map(|hint| format!("; {hint}")).unwrap_or_default())
     }
 }
 
 fn detail(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!(": {text}") }
+}
+
+impl fmt::Display for BadChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answer(error) => error.fmt(f),
+            Self::Changed(difference) => difference.fmt(f),
+            Self::Proposals(error) => error.fmt(f),
+            Self::Incomplete => f.write_str("there is not one choice for each protocol"),
+        }
+    }
 }
 
 impl fmt::Display for Unanswered {
@@ -133,26 +146,69 @@ fn counted(count: u32, what: &str) -> String {
 
 /// What follows a cause in a line: what was offered and configured, where that matters, and what to look at. Empty, or
 /// begins with a semicolon.
-pub(crate) fn context(cause: &Cause, role: Role, offered: &[String], configured: &[String]) -> String {
+pub(crate) fn context(
+    cause: &Cause,
+    (exchange, role): (ExchangeType, Role),
+    offered: &[String],
+    configured: &[String],
+) -> String {
     let mut text = String::new();
-    if matches!(cause, Cause::Refused(NotifyType::NO_PROPOSAL_CHOSEN)) && role == Role::Initiator {
+    if is_about_proposals(cause, exchange, role) {
         for (what, lines) in [("offered", offered), ("configured", configured)] {
             if !lines.is_empty() {
                 text.push_str(&format!("; {what}: [{}]", lines.join("; ")));
             }
         }
     }
-    if let Some(hint) = hint(cause) {
+    if let Some(hint) = hint(cause, exchange) {
         text.push_str(&format!("; {hint}"));
     }
     text
 }
 
-/// The one thing to look at.
-fn hint(cause: &Cause) -> Option<&'static str> {
+/// Whether what was offered and what is configured say more about a failure.
+fn is_about_proposals(cause: &Cause, exchange: ExchangeType, role: Role) -> bool {
     match cause {
-        Cause::NoAnswer(unanswered) => Some(unanswered.hint()),
-        Cause::OtherVersion { major: 2, .. } => Some(IKEV1_AT_PEER),
-        _ => None,
+        Cause::NoProposalChosen(_) | Cause::BadChoice(_) => true,
+        Cause::NoPolicy(_) | Cause::NoSainfo(_) | Cause::NotAuthorized(_) | Cause::Phase2Identity(_) => true,
+        Cause::Refused(notify) if role == Role::Initiator => match *notify {
+            NotifyType::NO_PROPOSAL_CHOSEN
+            | NotifyType::BAD_PROPOSAL_SYNTAX
+            | NotifyType::ATTRIBUTES_NOT_SUPPORTED
+            | NotifyType::INVALID_TRANSFORM_ID
+            | NotifyType::INVALID_PROTOCOL_ID => true,
+            NotifyType::INVALID_ID_INFORMATION => exchange == ExchangeType::QUICK,
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// The one thing to look at.
+fn hint(cause: &Cause, exchange: ExchangeType) -> Option<&'static str> {
+    let is_phase2 = exchange == ExchangeType::QUICK;
+    Some(match cause {
+        Cause::NoAnswer(unanswered) => unanswered.hint(),
+        Cause::OtherVersion { major: 2, .. } => IKEV1_AT_PEER,
+        Cause::NoProposalChosen(ProposalRefusal::NoAlgorithm(_)) => "add one to it",
+        Cause::NoProposalChosen(_) if is_phase2 => "compare the sainfo of both hosts",
+        Cause::NoProposalChosen(_) => "compare the proposals of both hosts",
+        Cause::Refused(NotifyType::NO_PROPOSAL_CHOSEN) => "the peer's log names the difference",
+        Cause::Refused(NotifyType::AUTHENTICATION_FAILED) => "compare the pre-shared keys of both hosts",
+        Cause::Refused(NotifyType::INVALID_ID_INFORMATION) if is_phase2 => {
+            "the peer needs a policy and a sainfo for this traffic: compare those of both hosts"
+        }
+        Cause::Refused(NotifyType::INVALID_ID_INFORMATION) => "compare my_identifier here with peers_identifier there",
+        Cause::NoRemote(MissingRemote::Address { .. }) => "add a remote section for it, or remote anonymous",
+        Cause::NoPolicy(missing) => return missing.hint(),
+        Cause::NoSainfo(_) => "both ends of a sainfo are anonymous or equal those of the policy",
+        _ => return None,
+    })
+}
+
+impl Cause {
+    /// Whether its text names the traffic that was negotiated.
+    pub(crate) fn names_traffic(&self) -> bool {
+        matches!(self, Self::NoPolicy(_) | Self::NoSainfo(_))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::num::NotifyType;
+use crate::num::{ExchangeType, NotifyType};
 use crate::outcome::{Cause, Role, context};
 use crate::proposal::Phase1Terms;
 use crate::time::Time;
@@ -82,8 +82,8 @@ impl Record {
     }
 
     /// What follows the cause of a failure in its line.
-    pub(crate) fn context(&self, role: Role, cause: &Cause) -> String {
-        context(cause, role, &self.offered, &self.configured)
+    pub(crate) fn context(&self, exchange: ExchangeType, role: Role, cause: &Cause) -> String {
+        context(cause, (exchange, role), &self.offered, &self.configured)
     }
 
     /// What an initiator offered, for a line about a notify that refuses it; empty if the notify is about something else.

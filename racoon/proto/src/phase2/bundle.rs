@@ -5,14 +5,15 @@ use super::traffic::{Ends, bundle_mode};
 use crate::config::{CheckLevel, Esn, Sainfo};
 use crate::crypto::{Phase1Keys, Phase2Seed, is_supported_group};
 use crate::kernel::{Lifetime, Mode, RequestId, SaInstallation, SaName, Template, UdpPorts, Way};
-use crate::num::{AhTransform, AuthAlgorithm, EncapsulationMode, EspTransform, Group, IpcompTransform, Protocol};
-use crate::outcome::{Cause, Role};
+use crate::num::{AuthAlgorithm, EncapsulationMode, Group, Protocol};
+use crate::outcome::{BadChoice, Cause, Role};
 use crate::phase1::bounded;
 use crate::proposal::encoding::{
     Choice, Suite, SuiteProtocol, SuiteTransform, answered_phase2, offered_phase2, phase2_answer,
 };
 use crate::proposal::{
-    Phase2Agreement, Phase2Mismatch, Phase2Terms, Transform, check_phase2, check_transform, transforms,
+    Phase2Agreement, Phase2Mismatch, Phase2Terms, ProposalRefusal, Sides, Transform, check_phase2, check_transform,
+    terms_mismatches, transform_mismatches, transforms,
 };
 use crate::wire::SaBody;
 
@@ -123,7 +124,7 @@ impl Bundle {
                 .filter(|transform| key_lengths(transform).is_some())
                 .collect::<Vec<_>>();
             if transforms.is_empty() {
-                return Err(Cause::NoProposalChosen(format!("the sainfo has no algorithm for {}", template.protocol)));
+                return Err(Cause::NoProposalChosen(ProposalRefusal::NoAlgorithm(template.protocol)));
             }
             let mirror = inbound.get(at).filter(|mirror| mirror.protocol == template.protocol && mirror.reqid != 0);
             Ok(Part {
@@ -159,17 +160,15 @@ impl Bundle {
     /// # Errors
     /// Both sides of the difference that came closest.
     pub(crate) fn choose(&self, level: CheckLevel, nat: bool, offered: &[Suite]) -> Result<Agreement, Cause> {
-        let mut closest = (0, String::from("no proposal is understood"));
+        let mut closest = ProposalRefusal::NotUnderstood;
         for suite in offered {
             match self.agree(level, nat, suite) {
                 Ok(agreement) => return Ok(agreement),
-                Err((progress, reason)) if progress >= closest.0 => {
-                    closest = (progress, format!("proposal {}: {reason}", suite.number));
-                }
+                Err(refusal) if refusal.distance() < closest.distance() => closest = refusal,
                 Err(_) => {}
             }
         }
-        Err(Cause::NoProposalChosen(closest.1))
+        Err(Cause::NoProposalChosen(closest))
     }
 
     /// An initiator's check of what the responder chose of `offered`, which was the only proposal.
@@ -184,34 +183,34 @@ impl Bundle {
         answer: &SaBody,
     ) -> Result<Agreement, Cause> {
         let chosen = answered_phase2(answer, std::slice::from_ref(offered))
-            .map_err(|error| Cause::BadChoice(error.to_string()))?;
-        let agreement = self.agree(level, nat, &chosen).map_err(|(_, reason)| Cause::BadChoice(reason))?;
-        Ok(agreement)
+            .map_err(|error| Cause::BadChoice(BadChoice::Answer(error)))?;
+        self.agree(level, nat, &chosen).map_err(|refusal| Cause::BadChoice(BadChoice::Changed(refusal)))
     }
 
     /// Whether a proposal is acceptable.
     ///
     /// # Errors
-    /// How far it came, and the difference.
-    fn agree(&self, level: CheckLevel, nat: bool, suite: &Suite) -> Result<Agreement, (u32, String)> {
+    /// The difference that comes closest.
+    fn agree(&self, level: CheckLevel, nat: bool, suite: &Suite) -> Result<Agreement, ProposalRefusal> {
+        let other_protocols = || {
+            let theirs = suite.protocols.iter().map(|one| one.protocol);
+            let ours = self.parts.iter().map(|part| part.protocol);
+            ProposalRefusal::Protocols(Sides(theirs.collect(), ours.collect()))
+        };
         if suite.protocols.len() != self.parts.len() {
-            let (theirs, ours) = (protocol_names(suite), self.protocol_names());
-            return Err((0, format!("{theirs} is proposed, {ours} is configured")));
+            return Err(other_protocols());
         }
         let mut free = self.parts.iter().collect::<Vec<_>>();
         let mut parts = Vec::new();
         let mut agreed: Option<Phase2Agreement> = None;
         for protocol in &suite.protocols {
-            let Some(at) = free.iter().position(|part| part.protocol == protocol.protocol) else {
-                let (theirs, ours) = (protocol_names(suite), self.protocol_names());
-                return Err((0, format!("{theirs} is proposed, {ours} is configured")));
-            };
+            let at = free.iter().position(|part| part.protocol == protocol.protocol).ok_or_else(other_protocols)?;
             let part = free.remove(at);
             let (part, agreement) = self.agree_on(level, nat, part, protocol, agreed.map(|one| one.terms.group))?;
             parts.push(part);
             agreed = Some(agreed.map_or(agreement, |before| shorter(before, agreement)));
         }
-        let agreed = agreed.ok_or((0, String::from("it has no protocol")))?;
+        let agreed = agreed.ok_or(ProposalRefusal::NotUnderstood)?;
         Ok(Agreement {
             suite: suite.clone(),
             parts,
@@ -229,31 +228,21 @@ impl Bundle {
         part: &Part,
         protocol: &SuiteProtocol,
         group: Option<Option<Group>>,
-    ) -> Result<(AgreedPart, Phase2Agreement), (u32, String)> {
-        let mut closest = (1, format!("no transform of {} can be used", protocol.protocol));
+    ) -> Result<(AgreedPart, Phase2Agreement), ProposalRefusal> {
+        let mut closest = ProposalRefusal::NoTransform(protocol.protocol);
         for (at, offer) in protocol.transforms.iter().enumerate() {
             if group.is_some_and(|group| group != offer.terms.group) || key_lengths(&offer.transform).is_none() {
                 continue;
             }
-            if let Some(group) = offer.terms.group.filter(|group| !is_supported_group(*group)) {
-                closest = (2, format!("{}: pfs_group {group} is proposed, which is not supported", protocol.protocol));
-                continue;
-            }
-            if let Err(reason) = self.check_esn(protocol.protocol, offer.esn) {
-                closest = (2, format!("{}: {reason}", protocol.protocol));
-                continue;
-            }
             for own in &part.transforms {
-                let accepted = check_transform(level, nat, &offer.transform, own)
-                    .and_then(|transform| Ok((transform, check_phase2(level, &offer.terms, &self.terms)?)));
-                match accepted {
+                match self.accept(level, nat, offer, own) {
                     Ok((transform, agreement)) => {
                         let part = part.clone();
                         let agreed = AgreedPart { part, at, transform, esn: offer.esn, spi_out: protocol.spi };
                         return Ok((agreed, agreement));
                     }
-                    Err(mismatch) if progress(mismatch) > closest.0 => {
-                        closest = (progress(mismatch), format!("{}: {mismatch}", protocol.protocol));
+                    Err(mismatches) if mismatches.len() < closest.distance() => {
+                        closest = ProposalRefusal::Phase2 { protocol: protocol.protocol, mismatches, level };
                     }
                     Err(_) => {}
                 }
@@ -262,15 +251,39 @@ impl Bundle {
         Err(closest)
     }
 
-    /// Extended sequence numbers are for ESP and AH.
-    fn check_esn(&self, protocol: Protocol, offered: bool) -> Result<(), &'static str> {
-        match self.esn {
-            Esn::Off if offered => Err("extended sequence numbers are proposed, esn is off"),
-            Esn::Require if !offered && protocol != Protocol::IPCOMP => {
-                Err("no extended sequence numbers are proposed, esn is required")
-            }
-            _ => Ok(()),
+    /// Whether a transform of the peer is one of ours.
+    ///
+    /// # Errors
+    /// All differences.
+    fn accept(
+        &self,
+        level: CheckLevel,
+        nat: bool,
+        offer: &SuiteTransform,
+        own: &Transform,
+    ) -> Result<(Transform, Phase2Agreement), Vec<Phase2Mismatch>> {
+        let esn = self.check_esn(own.protocol, offer.esn);
+        let unsupported = offer.terms.group.filter(|group| !is_supported_group(*group));
+        if esn.is_none()
+            && unsupported.is_none()
+            && let Ok(transform) = check_transform(level, nat, &offer.transform, own)
+            && let Ok(agreement) = check_phase2(level, &offer.terms, &self.terms)
+        {
+            return Ok((transform, agreement));
         }
+        let terms = terms_mismatches(level, &offer.terms, &self.terms);
+        let all = transform_mismatches(level, nat, &offer.transform, own).chain(terms).chain(esn);
+        Err(all.chain(unsupported.map(Phase2Mismatch::UnsupportedGroup)).collect())
+    }
+
+    /// Extended sequence numbers are for ESP and AH.
+    fn check_esn(&self, protocol: Protocol, proposed: bool) -> Option<Phase2Mismatch> {
+        let is_wrong = match self.esn {
+            Esn::Off => proposed,
+            Esn::On => false,
+            Esn::Require => !proposed && protocol != Protocol::IPCOMP,
+        };
+        is_wrong.then_some(Phase2Mismatch::Esn { proposed })
     }
 
     /// The transforms of a part, with all that they carry.
@@ -285,10 +298,6 @@ impl Bundle {
         let numbered = (1_u8..=u8::MAX).zip(all);
         numbered.map(|(number, (esn, transform))| SuiteTransform::new(number, transform, self.terms, esn)).collect()
     }
-
-    fn protocol_names(&self) -> String {
-        self.parts.iter().map(|part| part.protocol.to_string()).collect::<Vec<_>>().join("+")
-    }
 }
 
 impl Agreement {
@@ -298,8 +307,7 @@ impl Agreement {
     /// None, as long as there is an SPI for each part.
     pub(crate) fn answer(&self, spis: &[u32]) -> Result<SaBody, Cause> {
         let choices = self.parts.iter().zip(spis).map(|(part, spi)| Choice { transform: part.at, spi: *spi });
-        phase2_answer(&self.suite, &choices.collect::<Vec<_>>())
-            .ok_or_else(|| Cause::BadChoice(String::from("there is not one choice for each protocol")))
+        phase2_answer(&self.suite, &choices.collect::<Vec<_>>()).ok_or(Cause::BadChoice(BadChoice::Incomplete))
     }
 
     /// The SAs. `spis` are ours, in the order of the parts.
@@ -367,7 +375,7 @@ impl Agreement {
 /// If the proposals cannot be told apart.
 pub(crate) fn proposed(body: &SaBody, unspecified: Mode) -> Result<Vec<Suite>, Cause> {
     let offer = offered_phase2(body, encapsulation(unspecified, false));
-    offer.map(|offer| offer.suites).map_err(|error| Cause::BadChoice(error.to_string()))
+    offer.map(|offer| offer.suites).map_err(|error| Cause::BadChoice(BadChoice::Proposals(error)))
 }
 
 /// Whether a proposal has a transform in this mode.
@@ -388,12 +396,7 @@ pub(crate) fn in_words(suites: &[Suite]) -> Vec<String> {
 
 fn transform_in_words(one: &SuiteTransform) -> String {
     let Transform { protocol, id, key_length, authentication, mode, .. } = one.transform;
-    let algorithm = match protocol {
-        Protocol::ESP => EspTransform(id).to_string(),
-        Protocol::AH => AhTransform(id).to_string(),
-        _ => IpcompTransform(id).to_string(),
-    };
-    let mut words = format!("{protocol} {mode} {algorithm}");
+    let mut words = format!("{protocol} {mode} {}", protocol.transform_name(id));
     if key_length != 0 {
         words.push_str(&format!(" {key_length}"));
     }
@@ -430,11 +433,6 @@ fn encapsulation(mode: Mode, in_udp: bool) -> EncapsulationMode {
     }
 }
 
-/// The names of the protocols of a proposal.
-fn protocol_names(suite: &Suite) -> String {
-    suite.protocols.iter().map(|one| one.protocol.to_string()).collect::<Vec<_>>().join("+")
-}
-
 /// What SAs that live and die together have: the shorter lifetime.
 fn shorter(one: Phase2Agreement, other: Phase2Agreement) -> Phase2Agreement {
     let kilobytes = match (one.terms.kilobytes, other.terms.kilobytes) {
@@ -445,20 +443,6 @@ fn shorter(one: Phase2Agreement, other: Phase2Agreement) -> Phase2Agreement {
     Phase2Agreement {
         terms: Phase2Terms { lifetime, kilobytes, group: one.terms.group },
         claims_lifetime: one.claims_lifetime || other.claims_lifetime,
-    }
-}
-
-/// How far a comparison came before it found a difference: the farthest one is worth telling.
-fn progress(mismatch: Phase2Mismatch) -> u32 {
-    match mismatch {
-        Phase2Mismatch::Protocol { .. } => 2,
-        Phase2Mismatch::Transform { .. } => 3,
-        Phase2Mismatch::Authentication { .. } => 4,
-        Phase2Mismatch::Mode { .. } => 5,
-        Phase2Mismatch::KeyLength { .. } => 6,
-        Phase2Mismatch::Lifetime { .. } => 7,
-        Phase2Mismatch::Kilobytes { .. } => 8,
-        Phase2Mismatch::Group { .. } => 9,
     }
 }
 

@@ -21,7 +21,6 @@ use std::fmt;
 use traffic::Ends;
 
 use crate::kernel::Selector;
-use crate::num::IpProtocol;
 
 /// What a phase 2 is for: an outbound selector, and the ends of phase 1. A policy may have many of them, as in transport mode
 /// between the hosts of two networks.
@@ -33,9 +32,6 @@ pub(crate) struct Bond {
 
 impl fmt::Display for Bond {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let port = |port: u16| if port == 0 { String::new() } else { format!("[{port}]") };
-        let Selector { source, destination, protocol, source_port, destination_port } = self.selector;
-        write!(f, "{source}{} -> {destination}{}", port(source_port), port(destination_port))?;
-        if protocol == 0 { Ok(()) } else { write!(f, " {}", IpProtocol(protocol)) }
+        self.selector.fmt(f)
     }
 }

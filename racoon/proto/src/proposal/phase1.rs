@@ -1,9 +1,11 @@
 //! Phase 1: transforms of an SA payload (RFC 2409 section 5 and Appendix A).
 
-use thiserror::Error;
-
+use super::refusal::Sides;
 use crate::config::CheckLevel;
 use crate::num::{AuthMethod, Cipher, Group, Hash};
+
+/// More transforms of each side than this are not compared to find out which come closest.
+const COMPARED_MAX: usize = 32;
 
 /// The terms of an ISAKMP SA: as configured, as proposed, or as agreed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,57 +24,21 @@ pub struct Phase1Terms {
     pub lifetime: u32,
 }
 
-/// Why a proposed transform is not what is configured: the first difference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+/// A difference between a proposed transform and a configured one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase1Mismatch {
     /// Another cipher.
-    #[error("encryption algorithm {offered} is proposed, {configured} is configured")]
-    Cipher {
-        /// The peer's.
-        offered: Cipher,
-        /// Ours.
-        configured: Cipher,
-    },
+    Cipher(Sides<Cipher>),
     /// Another hash.
-    #[error("hash algorithm {offered} is proposed, {configured} is configured")]
-    Hash {
-        /// The peer's.
-        offered: Hash,
-        /// Ours.
-        configured: Hash,
-    },
+    Hash(Sides<Hash>),
     /// Another group.
-    #[error("dh_group {offered} is proposed, {configured} is configured")]
-    Group {
-        /// The peer's.
-        offered: Group,
-        /// Ours.
-        configured: Group,
-    },
+    Group(Sides<Group>),
     /// Another authentication method.
-    #[error("authentication method {offered} is proposed, {configured} is configured")]
-    Method {
-        /// The peer's.
-        offered: AuthMethod,
-        /// Ours.
-        configured: AuthMethod,
-    },
-    /// A key that is too short, or under `exact` not as long as ours.
-    #[error("a key of {offered} bits is proposed, {configured} are configured")]
-    KeyLength {
-        /// The peer's, in bits.
-        offered: u16,
-        /// Ours, in bits.
-        configured: u16,
-    },
-    /// A lifetime that is too long, or under `exact` not as long as ours.
-    #[error("a lifetime of {offered} s is proposed, {configured} s are configured")]
-    Lifetime {
-        /// The peer's, in seconds.
-        offered: u32,
-        /// Ours, in seconds.
-        configured: u32,
-    },
+    Method(Sides<AuthMethod>),
+    /// A key that is too short, or under `exact` not as long as ours, in bits.
+    KeyLength(Sides<u16>),
+    /// A lifetime that is too long, or under `exact` not as long as ours, in seconds.
+    Lifetime(Sides<u32>),
 }
 
 /// Whether what a peer proposes (or, to an initiator, what it answers) may be agreed upon, given what is configured; and
@@ -85,48 +51,47 @@ pub fn check_phase1(
     offered: &Phase1Terms,
     configured: &Phase1Terms,
 ) -> Result<Phase1Terms, Phase1Mismatch> {
-    same_algorithms(offered, configured)?;
-    let agreed = |key_length, lifetime| Phase1Terms { key_length, lifetime, ..*configured };
-    let key_length = Phase1Mismatch::KeyLength { offered: offered.key_length, configured: configured.key_length };
-    let lifetime = Phase1Mismatch::Lifetime { offered: offered.lifetime, configured: configured.lifetime };
-    match level {
-        CheckLevel::Obey => Ok(agreed(offered.key_length, offered.lifetime)),
-        CheckLevel::Strict | CheckLevel::Claim => {
-            if offered.key_length < configured.key_length {
-                return Err(key_length);
-            }
-            if offered.lifetime > configured.lifetime {
-                return Err(lifetime);
-            }
-            Ok(agreed(offered.key_length, offered.lifetime))
-        }
-        CheckLevel::Exact => {
-            if offered.key_length != configured.key_length {
-                return Err(key_length);
-            }
-            if offered.lifetime != configured.lifetime {
-                return Err(lifetime);
-            }
-            Ok(agreed(offered.key_length, offered.lifetime))
-        }
+    match mismatches(level, offered, configured).next() {
+        Some(mismatch) => Err(mismatch),
+        None => Ok(Phase1Terms { key_length: offered.key_length, lifetime: offered.lifetime, ..*configured }),
     }
 }
 
-/// What no level may change.
-fn same_algorithms(offered: &Phase1Terms, configured: &Phase1Terms) -> Result<(), Phase1Mismatch> {
-    if offered.cipher != configured.cipher {
-        return Err(Phase1Mismatch::Cipher { offered: offered.cipher, configured: configured.cipher });
-    }
-    if offered.hash != configured.hash {
-        return Err(Phase1Mismatch::Hash { offered: offered.hash, configured: configured.hash });
-    }
-    if offered.group != configured.group {
-        return Err(Phase1Mismatch::Group { offered: offered.group, configured: configured.group });
-    }
-    if offered.method.on_the_wire() != configured.method.on_the_wire() {
-        return Err(Phase1Mismatch::Method { offered: offered.method, configured: configured.method });
-    }
-    Ok(())
+/// The differences that `level` does not allow. No level allows another algorithm.
+fn mismatches(
+    level: CheckLevel,
+    offered: &Phase1Terms,
+    configured: &Phase1Terms,
+) -> impl Iterator<Item = Phase1Mismatch> {
+    let (theirs, ours) = (*offered, *configured);
+    let cipher = (theirs.cipher != ours.cipher).then_some(Phase1Mismatch::Cipher(Sides(theirs.cipher, ours.cipher)));
+    let hash = (theirs.hash != ours.hash).then_some(Phase1Mismatch::Hash(Sides(theirs.hash, ours.hash)));
+    let group = (theirs.group != ours.group).then_some(Phase1Mismatch::Group(Sides(theirs.group, ours.group)));
+    let is_other_method = theirs.method.on_the_wire() != ours.method.on_the_wire();
+    let method = is_other_method.then_some(Phase1Mismatch::Method(Sides(theirs.method, ours.method)));
+    let (other_length, other_lifetime) = match level {
+        CheckLevel::Obey => (false, false),
+        CheckLevel::Strict | CheckLevel::Claim => {
+            (theirs.key_length < ours.key_length, theirs.lifetime > ours.lifetime)
+        }
+        CheckLevel::Exact => (theirs.key_length != ours.key_length, theirs.lifetime != ours.lifetime),
+    };
+    // The lengths of keys of different ciphers cannot be compared.
+    let other_length = other_length && cipher.is_none();
+    let length = other_length.then_some(Phase1Mismatch::KeyLength(Sides(theirs.key_length, ours.key_length)));
+    let lifetime = other_lifetime.then_some(Phase1Mismatch::Lifetime(Sides(theirs.lifetime, ours.lifetime)));
+    [cipher, hash, group, method, length, lifetime].into_iter().flatten()
+}
+
+/// The differences of the two transforms that have the fewest. Of long lists only the beginning is compared.
+pub fn closest_phase1(
+    level: CheckLevel,
+    offered: &[Phase1Terms],
+    configured: &[Phase1Terms],
+) -> Option<Vec<Phase1Mismatch>> {
+    let ours = || configured.iter().take(COMPARED_MAX);
+    let pairs = offered.iter().take(COMPARED_MAX).flat_map(|theirs| ours().map(move |ours| (theirs, ours)));
+    pairs.map(|(theirs, ours)| mismatches(level, theirs, ours).collect::<Vec<_>>()).min_by_key(Vec::len)
 }
 
 /// A transform that is accepted.
@@ -217,9 +182,9 @@ mod tests {
     fn a_mismatch_names_both_sides() {
         let other = Phase1Terms { group: Group::MODP1024, ..MINE };
         let error = check_phase1(CheckLevel::Obey, &other, &MINE).unwrap_err();
-        assert_eq!(error.to_string(), "dh_group modp1024 is proposed, modp2048 is configured");
+        assert_eq!(error.to_string(), "dh_group modp1024 proposed, modp2048 configured");
         let error = check_phase1(CheckLevel::Strict, &with(128, 60), &MINE).unwrap_err();
-        assert_eq!(error.to_string(), "a key of 128 bits is proposed, 192 are configured");
+        assert_eq!(error.to_string(), "key of 128 bits proposed, 192 bits configured");
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Phase 2: proposals of Quick Mode (RFC 2407 section 4.4 and 4.5, RFC 2409 section 5.5).
 
-use thiserror::Error;
-
+use super::refusal::Sides;
 use crate::config::{CheckLevel, Sainfo};
 use crate::num::{AuthAlgorithm, EncapsulationMode, Group, Protocol};
 
@@ -42,81 +41,37 @@ pub struct Transform {
     pub mode: EncapsulationMode,
 }
 
-/// Why a proposal is not what is configured: the first difference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+/// A difference between a proposed transform and a configured one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase2Mismatch {
     /// Another protocol.
-    #[error("{offered} is proposed, {configured} is configured")]
-    Protocol {
-        /// The peer's.
-        offered: Protocol,
-        /// Ours.
-        configured: Protocol,
-    },
+    Protocol(Sides<Protocol>),
     /// Another transform of the same protocol.
-    #[error("transform {offered} is proposed, {configured} is configured")]
     Transform {
-        /// The peer's.
-        offered: u8,
-        /// Ours.
-        configured: u8,
+        /// The protocol.
+        protocol: Protocol,
+        /// The transform identifiers.
+        ids: Sides<u8>,
     },
     /// Another authentication algorithm.
-    #[error("authentication algorithm {offered} is proposed, {configured} is configured")]
-    Authentication {
-        /// The peer's.
-        offered: AuthAlgorithm,
-        /// Ours.
-        configured: AuthAlgorithm,
-    },
+    Authentication(Sides<AuthAlgorithm>),
     /// Tunnel instead of transport or the other way round, or UDP where no NAT is.
-    #[error("mode {offered} is proposed, {configured} is configured")]
-    Mode {
-        /// The peer's.
-        offered: EncapsulationMode,
-        /// Ours.
-        configured: EncapsulationMode,
-    },
-    /// A key that is too short, or under `exact` not as long as ours.
-    #[error("a key of {offered} bits is proposed, {configured} are configured")]
-    KeyLength {
-        /// The peer's, in bits.
-        offered: u16,
-        /// Ours, in bits.
-        configured: u16,
-    },
-    /// A lifetime that is too long, or under `exact` not as long as ours.
-    #[error("a lifetime of {offered} s is proposed, {configured} s are configured")]
-    Lifetime {
-        /// The peer's, in seconds.
-        offered: u32,
-        /// Ours, in seconds.
-        configured: u32,
-    },
+    Mode(Sides<EncapsulationMode>),
+    /// A key that is too short, or under `exact` not as long as ours, in bits.
+    KeyLength(Sides<u16>),
+    /// A lifetime that is too long, or under `exact` not as long as ours, in seconds.
+    Lifetime(Sides<u32>),
     /// The same in kilobytes.
-    #[error("a lifetime of {} is proposed, {} is configured", kilobytes(*offered), kilobytes(*configured))]
-    Kilobytes {
-        /// The peer's.
-        offered: Option<u32>,
-        /// Ours.
-        configured: Option<u32>,
-    },
+    Kilobytes(Sides<Option<u32>>),
     /// Another group, or none.
-    #[error("pfs_group {} is proposed, {} is configured", group(*offered), group(*configured))]
-    Group {
-        /// The peer's.
-        offered: Option<Group>,
-        /// Ours.
-        configured: Option<Group>,
+    Group(Sides<Option<Group>>),
+    /// A group that is not supported.
+    UnsupportedGroup(Group),
+    /// Extended sequence numbers are proposed although `esn` is off, or not although it is required.
+    Esn {
+        /// They are proposed.
+        proposed: bool,
     },
-}
-
-fn kilobytes(limit: Option<u32>) -> String {
-    limit.map_or_else(|| "unlimited bytes".into(), |limit| format!("{limit} KB"))
-}
-
-fn group(group: Option<Group>) -> String {
-    group.map_or_else(|| "none".into(), |group| group.to_string())
 }
 
 /// Whether the lifetimes and the group that a peer proposes (or, to an initiator, answers) may be agreed upon.
@@ -128,33 +83,45 @@ pub fn check_phase2(
     offered: &Phase2Terms,
     configured: &Phase2Terms,
 ) -> Result<Phase2Agreement, Phase2Mismatch> {
-    let lifetime = Phase2Mismatch::Lifetime { offered: offered.lifetime, configured: configured.lifetime };
-    let kilobytes = Phase2Mismatch::Kilobytes { offered: offered.kilobytes, configured: configured.kilobytes };
-    let group = Phase2Mismatch::Group { offered: offered.group, configured: configured.group };
-    let longer = offered.lifetime > configured.lifetime;
-    let larger = limit(offered.kilobytes) > limit(configured.kilobytes);
+    if let Some(mismatch) = terms_mismatches(level, offered, configured).next() {
+        return Err(mismatch);
+    }
     let as_offered = Phase2Agreement { terms: *offered, claims_lifetime: false };
-    match level {
-        CheckLevel::Obey => return Ok(as_offered),
-        CheckLevel::Strict if longer => return Err(lifetime),
-        CheckLevel::Strict if larger => return Err(kilobytes),
-        CheckLevel::Exact if offered.lifetime != configured.lifetime => return Err(lifetime),
-        CheckLevel::Exact if offered.kilobytes != configured.kilobytes => return Err(kilobytes),
-        CheckLevel::Exact if offered.group != configured.group => return Err(group),
-        CheckLevel::Strict | CheckLevel::Claim | CheckLevel::Exact => {}
-    }
-    if configured.group.is_some() && offered.group != configured.group {
-        return Err(group);
-    }
     if level != CheckLevel::Claim {
         return Ok(as_offered);
     }
+    let longer = offered.lifetime > configured.lifetime;
+    let larger = limit(offered.kilobytes) > limit(configured.kilobytes);
     let terms = Phase2Terms {
         lifetime: offered.lifetime.min(configured.lifetime),
         kilobytes: if larger { configured.kilobytes } else { offered.kilobytes },
         group: offered.group,
     };
     Ok(Phase2Agreement { terms, claims_lifetime: longer || larger })
+}
+
+/// The differences in lifetimes and group that `level` does not allow.
+pub(crate) fn terms_mismatches(
+    level: CheckLevel,
+    offered: &Phase2Terms,
+    configured: &Phase2Terms,
+) -> impl Iterator<Item = Phase2Mismatch> + use<> {
+    let (theirs, ours) = (*offered, *configured);
+    let other_group = theirs.group != ours.group;
+    let (lifetime, kilobytes, group) = match level {
+        CheckLevel::Obey => (false, false, false),
+        CheckLevel::Strict => (
+            theirs.lifetime > ours.lifetime,
+            limit(theirs.kilobytes) > limit(ours.kilobytes),
+            other_group && ours.group.is_some(),
+        ),
+        CheckLevel::Claim => (false, false, other_group && ours.group.is_some()),
+        CheckLevel::Exact => (theirs.lifetime != ours.lifetime, theirs.kilobytes != ours.kilobytes, other_group),
+    };
+    let lifetime = lifetime.then_some(Phase2Mismatch::Lifetime(Sides(theirs.lifetime, ours.lifetime)));
+    let kilobytes = kilobytes.then_some(Phase2Mismatch::Kilobytes(Sides(theirs.kilobytes, ours.kilobytes)));
+    let group = group.then_some(Phase2Mismatch::Group(Sides(theirs.group, ours.group)));
+    [lifetime, kilobytes, group].into_iter().flatten()
 }
 
 /// A limit in kilobytes as a number to compare.
@@ -173,30 +140,37 @@ pub fn check_transform(
     offered: &Transform,
     configured: &Transform,
 ) -> Result<Transform, Phase2Mismatch> {
-    if offered.protocol != configured.protocol {
-        return Err(Phase2Mismatch::Protocol { offered: offered.protocol, configured: configured.protocol });
-    }
-    if offered.id != configured.id {
-        return Err(Phase2Mismatch::Transform { offered: offered.id, configured: configured.id });
-    }
-    if offered.authentication != configured.authentication {
-        return Err(Phase2Mismatch::Authentication {
-            offered: offered.authentication,
-            configured: configured.authentication,
-        });
-    }
-    if offered.mode.plain() != configured.mode.plain() || (offered.mode.in_udp() && !nat) {
-        return Err(Phase2Mismatch::Mode { offered: offered.mode, configured: configured.mode });
-    }
-    let enough = match level {
-        CheckLevel::Obey => true,
-        CheckLevel::Strict | CheckLevel::Claim => offered.key_length >= configured.key_length,
-        CheckLevel::Exact => offered.key_length == configured.key_length,
-    };
-    if !enough {
-        return Err(Phase2Mismatch::KeyLength { offered: offered.key_length, configured: configured.key_length });
+    if let Some(mismatch) = transform_mismatches(level, nat, offered, configured).next() {
+        return Err(mismatch);
     }
     Ok(Transform { truncated: configured.truncated, ..*offered })
+}
+
+/// The differences in algorithms, key length and mode that `level` does not allow.
+pub(crate) fn transform_mismatches(
+    level: CheckLevel,
+    nat: bool,
+    offered: &Transform,
+    configured: &Transform,
+) -> impl Iterator<Item = Phase2Mismatch> + use<> {
+    let (theirs, ours) = (*offered, *configured);
+    let other_protocol = theirs.protocol != ours.protocol;
+    let protocol = other_protocol.then_some(Phase2Mismatch::Protocol(Sides(theirs.protocol, ours.protocol)));
+    let other_id = theirs.id != ours.id && !other_protocol;
+    let ids = Phase2Mismatch::Transform { protocol: ours.protocol, ids: Sides(theirs.id, ours.id) };
+    let authentication = (theirs.authentication != ours.authentication)
+        .then_some(Phase2Mismatch::Authentication(Sides(theirs.authentication, ours.authentication)));
+    let other_mode = theirs.mode.plain() != ours.mode.plain() || (theirs.mode.in_udp() && !nat);
+    let mode = other_mode.then_some(Phase2Mismatch::Mode(Sides(theirs.mode, ours.mode)));
+    let enough = match level {
+        CheckLevel::Obey => true,
+        CheckLevel::Strict | CheckLevel::Claim => theirs.key_length >= ours.key_length,
+        CheckLevel::Exact => theirs.key_length == ours.key_length,
+    };
+    // The lengths of keys of different ciphers cannot be compared.
+    let other_length = !enough && !other_protocol && !other_id;
+    let length = other_length.then_some(Phase2Mismatch::KeyLength(Sides(theirs.key_length, ours.key_length)));
+    [protocol, other_id.then_some(ids), authentication, mode, length].into_iter().flatten()
 }
 
 /// The first of the peer's transforms of a protocol, in the peer's order, that is one of ours; its number from 0, and what

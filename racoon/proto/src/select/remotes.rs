@@ -9,6 +9,7 @@ use crate::config::{NatTraversal, PeerAddress, Remote, RemoteAddress};
 use crate::identity::{Claimed, Name};
 use crate::kernel::Prefix;
 use crate::num::{CertEncoding, ExchangeType};
+use crate::outcome::{MissingRemote, Named};
 use crate::proposal::{Phase1Acceptance, Phase1Terms, accept_phase1};
 
 /// A remote block of [`Remotes`]: its place in the file.
@@ -134,6 +135,28 @@ impl Remotes {
     /// All blocks in the order of the file.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (RemoteIndex, &Remote)> {
         self.blocks.iter().enumerate().map(|(at, block)| (RemoteIndex(at), block))
+    }
+
+    /// The names of blocks, for a failure.
+    pub(crate) fn names<'a>(&'a self, blocks: impl IntoIterator<Item = &'a RemoteIndex>) -> Named<String> {
+        blocks.into_iter().filter_map(|index| self.get(*index)).map(|block| block.name.clone()).collect()
+    }
+
+    /// Why none is for a peer that is known by its address and the exchange that it begins with.
+    pub(crate) fn missing(&self, peer: IpAddr, known: &Known<'_>) -> MissingRemote {
+        let here = self.candidates(&Known { exchange: None, skip_passive: false, ..*known });
+        if here.is_empty() {
+            let present = self.blocks.iter().map(|block| block.name.clone()).collect();
+            return MissingRemote::Address { peer, present };
+        }
+        match known.exchange {
+            Some(exchange) => {
+                let blocks = here.iter().filter_map(|index| self.get(*index));
+                let present = blocks.map(|block| (block.name.clone(), block.exchange_modes.clone())).collect();
+                MissingRemote::Exchange { exchange, present }
+            }
+            None => MissingRemote::Passive { peer, present: self.names(&here) },
+        }
     }
 
     /// The block that fits best, if there is one.

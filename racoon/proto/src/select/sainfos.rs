@@ -6,10 +6,14 @@ use std::net::IpAddr;
 
 use crate::config::{RemoteSide, Sainfo, Side};
 use crate::identity::{Claimed, Expected, Identity};
-use crate::kernel::Prefix;
+use crate::kernel::{Prefix, Selector};
 use crate::num::IdType;
+use crate::outcome::{MissingSainfo, Named, SainfoName};
 use crate::phase2::traffic::enclosing_prefix;
 use crate::spd::Prefixes;
+
+/// More sainfos than this are not compared to find out which come closest.
+const COMPARED_MAX: usize = 1024;
 
 /// A sainfo of [`Sainfos`]: its place in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -138,6 +142,27 @@ impl Sainfos {
         });
         let best = keys.filter_map(|key| self.best(self.buckets.get(&key)?, traffic.claimed)).min();
         best.map(|(_, index)| index)
+    }
+
+    /// Why none is for the traffic: those that come closest are for other ends, or for other peers.
+    pub(crate) fn missing(&self, outbound: Selector, traffic: &Traffic<'_>) -> MissingSainfo {
+        let local = |block: &Sainfo| match &block.local {
+            Side::Anonymous => 1,
+            Side::Id(id) => 2 * u8::from(IdKey::from(id) == IdKey::from(traffic.local)),
+        };
+        let remote = |block: &Sainfo| match &block.remote {
+            RemoteSide::Anonymous => 1,
+            RemoteSide::ClientAddress => u8::from(is_client(traffic)),
+            RemoteSide::Id(id) => 2 * u8::from(IdKey::from(id) == IdKey::from(traffic.remote)),
+        };
+        // Of one that serves neither end anything else does not matter.
+        let fits = |block: &Sainfo| (local(block) > 0 && remote(block) > 0, local(block) + remote(block));
+        let mut blocks = self.blocks.iter().take(COMPARED_MAX).collect::<Vec<_>>();
+        blocks.sort_by_key(|block| Reverse(fits(block)));
+        let mut present = blocks.into_iter().map(SainfoName::from).collect::<Named<_>>();
+        present.more += self.blocks.len().saturating_sub(COMPARED_MAX);
+        let peer = traffic.claimed.map(|claimed| claimed.id.clone());
+        MissingSainfo { traffic: outbound, peer, ph1id: traffic.remoteid, present }
     }
 
     /// The first one of a bucket that is for this peer.

@@ -5,6 +5,7 @@
 //! in one hash table, so that a look-up costs a probe for each shape that occurs (a handful), however many policies there
 //! are.
 
+mod missing;
 mod prefixes;
 
 use std::cmp::Reverse;
@@ -13,6 +14,7 @@ use std::hash::Hash;
 
 use crate::authorization::{remote_ends, remote_sides};
 use crate::kernel::{Action, Direction, Policy, Prefix, Selector};
+pub(crate) use missing::missing_policy;
 pub(crate) use prefixes::Prefixes;
 
 /// Policies, indexed.

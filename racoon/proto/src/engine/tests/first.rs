@@ -199,13 +199,16 @@ fn no_block_is_for_the_peer_or_the_exchange() {
         },
     );
     world.forge_to_b(&message_1(1));
-    assert!(world.b.has_logged(Level::Error, "exchange main not allowed in any applicable rmconf."));
+    assert!(world.b.has_logged(Level::Error, "no remote section matches 192.0.2.1; there are only 192.0.2.1; add a remote section for it, or remote anonymous"));
     assert_eq!(world.b.sent.len(), 1, "NO-PROPOSAL-CHOSEN");
     let mut world = World::new();
     let mut bytes = message_1(1);
     bytes[18] = ExchangeType::AGGRESSIVE.0;
     world.forge_to_b(&bytes);
-    assert!(world.b.has_logged(Level::Error, "exchange aggressive not allowed in any applicable rmconf."));
+    assert!(world.b.has_logged(
+        Level::Error,
+        "no remote section for this peer allows aggressive mode; remote 192.0.2.1 has exchange_mode main"
+    ));
 }
 
 /// Who sends less than an answer has is not answered, and nobody gets an answer in copies: it may go to a victim.

@@ -65,14 +65,14 @@ fn a_stranger_hides_nobody() {
     assert_eq!(named.len(), 3, "{told:?}");
     let [sum] = summed[..] else { panic!("{told:?}") };
     let expected = "2 more refused negotiations of this peer in the last 60 s: no suitable proposal found: ";
-    assert!(sum.starts_with(expected) && sum.contains("camellia 128"), "{sum}");
+    assert!(sum.starts_with(expected) && sum.contains("camellia proposed"), "{sum}");
     let other = errors(&host, "198.51.100.1:500");
     assert!(other.iter().any(|text| text.starts_with("phase1 negotiation failed: ") && text.contains("camellia")));
     let sums = errors(&host, STRANGER).into_iter().filter(|text| text.contains("unknown peers")).collect::<Vec<_>>();
     let [_, sum, _] = sums[..] else { panic!("{sums:?}") };
     assert!(sum.starts_with("6 more refused negotiations of unknown peers in the last 60 s, "), "{sum}");
     for (address, count) in [("203.0.113.9", "(2)"), ("198.51.100.1", "(4)")] {
-        let named = format!(" {address}: no suitable proposal found: the peer offers [camellia 128, ");
+        let named = format!(" {address}: no suitable proposal found: encryption_algorithm camellia proposed, ");
         let (_, rest) = sum.split_once(&named).expect(sum);
         assert_eq!(rest.find('('), rest.find(count), "{sum}");
     }

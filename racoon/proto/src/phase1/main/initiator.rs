@@ -5,9 +5,9 @@ use crate::crypto::{DhTask, DhWork, Exponent, Job, JobResult};
 use crate::exchange::envelope::Envelope;
 use crate::exchange::rules::{self, MAIN};
 use crate::num::{AuthMethod, PayloadType};
-use crate::outcome::{Cause, Role};
+use crate::outcome::{BadChoice, Cause, Role};
 use crate::output::Level;
-use crate::proposal::{Phase1Terms, accept_phase1, answered_phase1, phase1_sa};
+use crate::proposal::{Phase1Terms, ProposalRefusal, accept_phase1, answered_phase1, closest_phase1, phase1_sa};
 use crate::wire::{Header, RawPayload, SaBody};
 
 use super::super::record::{bounded, in_words};
@@ -135,12 +135,13 @@ impl AwaitsChoice {
         let payloads = in_clear(&MAIN[1], header, body)?;
         let sa = rules::find(&payloads, PayloadType::SA).unwrap_or_default();
         let answer = SaBody::parse(sa).map_err(|error| Cause::Malformed(error.to_string()))?;
-        let bad_choice = |problem: String| Cause::BadChoice(problem);
-        let (_, chosen) = answered_phase1(&answer, &self.offered).map_err(|error| bad_choice(error.to_string()))?;
+        let (_, chosen) =
+            answered_phase1(&answer, &self.offered).map_err(|error| Cause::BadChoice(BadChoice::Answer(error)))?;
         // Only the lifetime may differ from what was offered, as far as the block allows it.
-        let accepted = accept_phase1(block(cx)?.proposal_check, &[chosen], &self.offered).ok_or_else(|| {
-            let offered = bounded(in_words(&self.offered)).join("; ");
-            bad_choice(format!("a lifetime of {} s, offered was [{offered}]", chosen.lifetime))
+        let level = block(cx)?.proposal_check;
+        let accepted = accept_phase1(level, &[chosen], &self.offered).ok_or_else(|| {
+            let mismatches = closest_phase1(level, &[chosen], &self.offered).unwrap_or_default();
+            Cause::BadChoice(BadChoice::Changed(ProposalRefusal::Phase1 { mismatches, level }))
         })?;
         Ok((accepted.terms, features(cx, &payloads, Features::default())))
     }

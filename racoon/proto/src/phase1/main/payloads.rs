@@ -5,7 +5,7 @@ use crate::crypto::KeyQuery;
 use crate::exchange::rules::{self, MessageRules};
 use crate::identity::Identity;
 use crate::num::{ExchangeType, IdType, NotifyType, PayloadType};
-use crate::outcome::Cause;
+use crate::outcome::{Cause, MissingRemote};
 use crate::output::Level;
 use crate::wire::{self, Header, Notify, RawPayload, Tail, VendorId, chain};
 
@@ -72,7 +72,7 @@ pub(super) fn has_initial_contact(payloads: &[RawPayload<'_>]) -> bool {
 
 /// The remote block; a configuration without it cannot be, as a reload ends the exchange.
 pub(super) fn block<'a>(cx: &Context<'a>) -> Result<&'a Remote, Cause> {
-    cx.settings.remotes.get(cx.block).ok_or_else(|| Cause::NoRemote("it is no longer configured".into()))
+    cx.settings.remotes.get(cx.block).ok_or(Cause::NoRemote(MissingRemote::Removed))
 }
 
 /// What we say we are.

@@ -2,12 +2,13 @@
 
 use zeroize::Zeroizing;
 
+use crate::config::Remote;
 use crate::crypto::{DhTask, DhWork, Exponent, Job, JobResult, KeyAnswer};
 use crate::exchange::rules::{self, MAIN};
 use crate::num::{AuthMethod, ExchangeType, PayloadType};
-use crate::outcome::{Cause, Role};
+use crate::outcome::{Cause, MissingRemote, Role};
 use crate::output::Level;
-use crate::proposal::{Phase1Offer, Phase1Terms, offered_phase1, phase1_answer};
+use crate::proposal::{Phase1Offer, Phase1Terms, ProposalRefusal, closest_phase1, offered_phase1, phase1_answer};
 use crate::select::{Ambiguous, Known, ProposalChoice, RemoteIndex};
 use crate::wire::{Header, RawPayload, SaBody};
 
@@ -24,6 +25,9 @@ const SA_MAX: usize = 1 << 14;
 
 /// More blocks than this are not named when the peer is none of those that they expect.
 const BLOCKS_TOLD: usize = 4;
+
+/// More blocks than this are not compared with a proposal that none of them accepts.
+const BLOCKS_COMPARED: usize = 16;
 
 /// Bytes of the key that stands for a missing one.
 const RANDOM_KEY_LEN: usize = 32;
@@ -92,10 +96,10 @@ impl<'a> FirstChoice<'a> {
         let chosen = chosen.and_then(|choice| Some((choice, offer.transforms.get(choice.acceptance.offered)?)));
         let Some((ProposalChoice { remote: block, acceptance, .. }, transform)) = chosen else {
             if !record.in_words {
-                return Err(Cause::NoProposalChosen(String::new()));
+                return Err(Cause::NoProposalChosen(ProposalRefusal::NotCompared));
             }
             describe(settings, remote, &offer, record);
-            return Err(Cause::NoProposalChosen(mismatch(record)));
+            return Err(Cause::NoProposalChosen(closest(settings, remote, &offer.terms())));
         };
         Ok(Self {
             block,
@@ -135,9 +139,21 @@ fn describe(settings: &Settings, remote: SocketAddr, offer: &Phase1Offer, record
     record.configured = bounded(blocks.flat_map(|block| in_words(&block.proposals)));
 }
 
-/// Both sides of a failure, in a line.
-fn mismatch(record: &Record) -> String {
-    format!("the peer offers [{}], configured is [{}]", record.offered.join("; "), record.configured.join("; "))
+/// What comes closest among the transforms of the peer and those of the blocks for its address.
+fn closest(settings: &Settings, remote: SocketAddr, offered: &[Phase1Terms]) -> ProposalRefusal {
+    let is_psk = |terms: &&Phase1Terms| terms.method == AuthMethod::PRE_SHARED_KEY;
+    let candidates = settings.remotes.candidates(&known(remote));
+    let blocks = candidates.iter().filter_map(|index| settings.remotes.get(*index));
+    let of_block = |block: &Remote| {
+        let level = block.proposal_check;
+        // Other methods than this one are not supported: they are the difference, even if they are configured.
+        let ours = block.proposals.iter().filter(is_psk).copied().collect::<Vec<_>>();
+        let mismatches = closest_phase1(level, offered, &ours)?;
+        Some(ProposalRefusal::Phase1 { mismatches, level })
+    };
+    let unsupported = || offered.first().map(|terms| ProposalRefusal::Method(terms.method));
+    let closest = blocks.take(BLOCKS_COMPARED).filter_map(of_block).min_by_key(ProposalRefusal::distance);
+    closest.or_else(unsupported).unwrap_or(ProposalRefusal::NotUnderstood)
 }
 
 impl Responder {
@@ -301,7 +317,7 @@ impl AwaitsIdentity {
                 cx.note(Level::Debug, || {
                     format!("{} remote blocks fit equally well, the first one is taken", blocks.len())
                 });
-                blocks.into_iter().min().ok_or_else(|| Cause::NoRemote(String::new()))
+                blocks.into_iter().min().ok_or(Cause::NoRemote(MissingRemote::Removed))
             }
         }
     }

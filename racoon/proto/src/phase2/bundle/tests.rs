@@ -1,6 +1,7 @@
 use super::*;
 use crate::config::{Authentication, Encryption, RemoteSide, Side};
 use crate::kernel::Level;
+use crate::num::{EspTransform, IpcompTransform};
 use crate::proposal::encoding::phase2_sa;
 
 fn template(protocol: Protocol, mode: Mode, reqid: u32) -> Template {
@@ -117,7 +118,7 @@ fn a_bundle_is_accepted_in_any_order_but_only_as_a_whole() {
     let protocols = agreement.parts.iter().map(|one| (one.part.protocol, one.part.reqid_out)).collect::<Vec<_>>();
     assert_eq!(protocols, [(Protocol::AH, 3), (Protocol::IPCOMP, 1), (Protocol::ESP, 2)]);
     let error = ours.choose(CheckLevel::Strict, false, &peer(&CHAIN[..2], &sainfo())).unwrap_err();
-    let text = "no suitable proposal found: proposal 1: ipcomp+esp is proposed, ipcomp+esp+ah is configured";
+    let text = "no suitable proposal found: ipcomp+esp proposed, ipcomp+esp+ah configured";
     assert_eq!(error.to_string(), text);
 }
 
@@ -132,21 +133,28 @@ fn a_mismatch_names_both_sides() {
         theirs.terms.group = ours.terms.group;
         change(&mut theirs);
         let error = bundle(&esp(), &ours).choose(CheckLevel::Strict, false, &peer(&esp(), &theirs)).unwrap_err();
-        error.to_string().trim_start_matches("no suitable proposal found: proposal 1: esp: ").to_string()
+        error.to_string().trim_start_matches("no suitable proposal found: esp: ").to_string()
     };
     for (change, expected) in [
         (
             (|one| one.encryption[0].transform = EspTransform::CAMELLIA) as fn(&mut Sainfo),
-            "transform 22 is proposed, 12 is configured",
+            "camellia proposed, aes configured",
         ),
+        (|one| one.authentication[0] = AuthAlgorithm::HMAC_MD5.into(), "hmac_md5 proposed, hmac_sha256 configured"),
         (
-            |one| one.authentication[0] = AuthAlgorithm::HMAC_MD5.into(),
-            "authentication algorithm hmac_md5 is proposed, hmac_sha256 is configured",
+            |one| one.encryption[0].key_length = 128,
+            "key of 128 bits proposed, 256 bits configured (proposal_check strict)",
         ),
-        (|one| one.encryption[0].key_length = 128, "a key of 128 bits is proposed, 256 are configured"),
-        (|one| one.terms.lifetime = 3601, "a lifetime of 3601 s is proposed, 3600 s are configured"),
-        (|one| one.terms.group = None, "pfs_group none is proposed, modp2048 is configured"),
-        (|one| one.esn = Esn::Require, "extended sequence numbers are proposed, esn is off"),
+        (|one| one.terms.lifetime = 3601, "lifetime 3601 s proposed, 3600 s configured (proposal_check strict)"),
+        (|one| one.terms.group = None, "pfs_group none proposed, modp2048 configured (proposal_check strict)"),
+        (|one| one.esn = Esn::Require, "extended sequence numbers proposed, esn off configured"),
+        (
+            |one| {
+                one.encryption[0] = Encryption { transform: EspTransform::TRIPLE_DES, key_length: 0 };
+                one.authentication[0] = AuthAlgorithm::HMAC_MD5.into();
+            },
+            "3des proposed, aes configured and hmac_md5 proposed, hmac_sha256 configured",
+        ),
     ] {
         assert_eq!(refused(change), expected);
     }
@@ -164,7 +172,7 @@ fn extended_sequence_numbers_are_asked_for_first() {
     assert!(!agreement.parts[0].esn, "esn is off here: the second one");
     ours.esn = Esn::Require;
     let error = bundle(&esp(), &ours).choose(CheckLevel::Strict, false, &peer(&esp(), &sainfo())).unwrap_err();
-    assert!(error.to_string().contains("esn is required"), "{error}");
+    assert!(error.to_string().contains("esn require configured"), "{error}");
 }
 
 #[test]

@@ -91,10 +91,10 @@ fn groups() {
 #[test]
 fn a_mismatch_names_both_sides() {
     let text = |offered: Phase2Terms| check_phase2(Exact, &offered, &MINE).unwrap_err().to_string();
-    assert_eq!(text(Phase2Terms { group: None, ..MINE }), "pfs_group none is proposed, modp2048 is configured");
+    assert_eq!(text(Phase2Terms { group: None, ..MINE }), "pfs_group none proposed, modp2048 configured");
     assert_eq!(
         text(Phase2Terms { kilobytes: None, ..MINE }),
-        "a lifetime of unlimited bytes is proposed, 1000 KB is configured"
+        "lifetime in bytes unlimited proposed, 1000 KB configured"
     );
 }
 

@@ -119,8 +119,8 @@ fn nobody_to_speak_with() {
     let mut net = Net::with(hosts(), &transport(), [sainfo(), sainfo()], passive, |_, _| {});
     net.acquire();
     net.settle();
-    let error = "phase2 negotiation failed due to no remote block is for this peer: \
-                 192.0.2.2 (remote block 192.0.2.2 is passive): 192.0.2.1/32 -> 192.0.2.2/32";
+    let error = "phase2 negotiation failed due to no remote section may begin with 192.0.2.2; passive is on in remote \
+                 192.0.2.2: 192.0.2.1/32 -> 192.0.2.2/32";
     assert_eq!(net.world.a.lines(Level::Error), [error]);
     assert_eq!(net.kernels[0].failed, [acquire(1)]);
     // `remote anonymous` does not take its place: by that the peer would have rights that its own block does not give.
@@ -138,8 +138,8 @@ fn nobody_to_speak_with() {
     let mut net = Net::with(hosts(), &transport(), [sainfo(), sainfo()], none, |_, _| {});
     net.acquire();
     net.settle();
-    let error = "phase2 negotiation failed due to no sainfo is for 192.0.2.1/32 -> 192.0.2.2/32: \
-                 192.0.2.1/32 -> 192.0.2.2/32";
+    let error = "phase2 negotiation failed due to no sainfo matches 192.0.2.1/32 -> 192.0.2.2/32; there is none at all; \
+                 both ends of a sainfo are anonymous or equal those of the policy";
     assert_eq!(net.world.a.lines(Level::Error), [error]);
     assert_eq!(net.kernels[0].failed, [acquire(1)]);
 }

@@ -200,8 +200,8 @@ fn a_bundle_is_of_one_mode_or_of_many() {
     let mut net = Net::with(networks(), &mixed, both(&sainfo()), bundle(false), bundle(true));
     net.acquire();
     net.settle();
-    let expected = "proposal 1: esp: mode tunnel is proposed, transport is configured";
-    assert_eq!(net.world.b.failures(), [Cause::NoProposalChosen(expected.into())]);
+    let expected = "no suitable proposal found: esp: tunnel mode proposed, transport mode configured";
+    assert_eq!(net.world.b.failures()[0].to_string(), expected);
 }
 
 /// `replay_window` and `lifetime byte` are in the SAs.

@@ -24,19 +24,20 @@ fn a_mismatch_is_told_at_once_and_names_both_sides() {
     for (change, expected) in [
         (
             (|one| one.encryption[0].key_length = 256) as fn(&mut Sainfo),
-            "a key of 128 bits is proposed, 256 are configured",
+            "key of 128 bits proposed, 256 bits configured (proposal_check strict)",
         ),
+        (|one| one.authentication[0] = AuthAlgorithm::HMAC_SHA1.into(), "hmac_sha256 proposed, hmac_sha1 configured"),
+        (|one| one.terms.lifetime = 10, "lifetime 1000 s proposed, 10 s configured (proposal_check strict)"),
         (
-            |one| one.authentication[0] = AuthAlgorithm::HMAC_SHA1.into(),
-            "authentication algorithm hmac_sha256 is proposed, hmac_sha1 is configured",
+            |one| one.terms.group = Some(Group::X25519),
+            "pfs_group none proposed, x25519 configured (proposal_check strict)",
         ),
-        (|one| one.terms.lifetime = 10, "a lifetime of 1000 s is proposed, 10 s are configured"),
-        (|one| one.terms.group = Some(Group::X25519), "pfs_group none is proposed, x25519 is configured"),
     ] {
         let mut other = sainfo();
         change(&mut other);
         let (b, a) = refused(sainfo(), other);
-        assert_eq!(b, [Cause::NoProposalChosen(format!("proposal 1: esp: {expected}"))]);
+        assert!(matches!(b[..], [Cause::NoProposalChosen(_)]), "{b:?}");
+        assert_eq!(b[0].to_string(), format!("no suitable proposal found: esp: {expected}"));
         assert_eq!(a, [Cause::Refused(NotifyType::NO_PROPOSAL_CHOSEN)]);
     }
 }
@@ -62,7 +63,9 @@ fn a_sainfo_for_somebody_else() {
     let mut other = sainfo();
     other.local = Side::Id(crate::identity::Identity::address("198.51.100.1".parse().unwrap()));
     let (b, _) = refused(sainfo(), other);
-    assert_eq!(b, [Cause::NoSainfo("192.0.2.2/32 -> 192.0.2.1/32".into())]);
+    let expected = "no sainfo matches 192.0.2.2/32 -> 192.0.2.1/32 for a peer with the identity IPv4_address 192.0.2.1, \
+                    protocol 17, port 500; nearest: sainfo IPv4_address 198.51.100.1 anonymous";
+    assert_eq!(b.iter().map(Cause::to_string).collect::<Vec<_>>(), [expected]);
 }
 
 #[test]
@@ -71,9 +74,36 @@ fn without_a_policy_there_is_nothing() {
     net.tell_b(KernelEvent::PoliciesFlushed);
     net.acquire();
     net.settle();
-    assert_eq!(net.world.b.failures(), [Cause::NoPolicy("192.0.2.2/32 -> 192.0.2.1/32".into())]);
+    let expected = "no policy matches 192.0.2.2/32 -> 192.0.2.1/32; needed: 192.0.2.1/32 192.0.2.2/32 any -P in ipsec \
+                    esp/transport//require; there is none for these addresses";
+    assert_eq!(net.world.b.failures().iter().map(Cause::to_string).collect::<Vec<_>>(), [expected]);
+    let [line] = net.world.b.lines(Level::Error)[..] else { panic!("{:?}", net.world.b.log) };
+    assert!(line.contains("; offered: [1 esp transport aes 128 hmac_sha256 1000 s]; each out policy"), "{line}");
     assert_eq!(net.world.a.failures(), [Cause::Refused(NotifyType::INVALID_ID_INFORMATION)]);
+    let [line] = net.world.a.lines(Level::Error)[..] else { panic!("{:?}", net.world.a.log) };
+    let said = "; offered: [1 esp transport aes 128 hmac_sha256 1000 s]; the peer needs a policy and a sainfo for this \
+                traffic: compare those of both hosts";
+    assert!(line.ends_with(said), "{line}");
     net.assert_empty();
+}
+
+/// The policy that comes closest to the one that is needed is named.
+#[test]
+fn the_nearest_policy_is_named() {
+    let out = policies(hosts(), &transport(), false).remove(1);
+    let other = Selector { protocol: 6, destination_port: 80, ..hosts() };
+    let narrow = policies(other, &transport(), false).remove(0);
+    for (policy, nearest) in [
+        (out, "; only the other direction is there: 192.0.2.2/32 192.0.2.1/32 any -P out ipsec esp/transport//require"),
+        (narrow, "; nearest: 192.0.2.1/32 192.0.2.2/32[80] tcp -P in ipsec esp/transport//require"),
+    ] {
+        let mut net = Net::new(hosts(), &transport(), &sainfo());
+        net.tell_b(KernelEvent::Policies(vec![policy]));
+        net.acquire();
+        net.settle();
+        let why = net.world.b.failures()[0].to_string();
+        assert!(why.ends_with(nearest), "{why}");
+    }
 }
 
 #[test]
@@ -239,7 +269,7 @@ fn an_authenticated_refusal_of_message_2_ends_the_exchange() {
     assert_eq!(net.kernels[1].names(Way::Inbound).len(), 1);
     net.world.b.log.clear();
     let phase1 = net.world.a.only();
-    net.world.a.engine.notify_refusal(phase1, &Cause::BadChoice(String::new()));
+    net.world.a.engine.notify_refusal(phase1, &Cause::BadChoice(crate::outcome::BadChoice::Incomplete));
     net.settle();
     assert_eq!(net.world.b.failures(), [Cause::Refused(NotifyType::BAD_PROPOSAL_SYNTAX)]);
     assert!(net.kernels[1].sas.is_empty() && net.kernels[1].larval.is_empty());
@@ -311,7 +341,7 @@ fn a_tunnel_with_somebody_else() {
     net.tell_b(KernelEvent::Policies(policies));
     net.acquire();
     net.settle();
-    let [Cause::NoPolicy(why)] = &net.world.b.failures()[..] else { panic!("{:?}", net.world.b.failures()) };
+    let why = net.world.b.failures()[0].to_string();
     let expected = "its tunnel is between 192.0.2.2 and 203.0.113.9, phase 1 between 192.0.2.2 and 192.0.2.1";
     assert!(why.ends_with(expected), "{why}");
     net.assert_empty();

@@ -1,0 +1,193 @@
+//! The text of what is missing in a configuration.
+
+use std::fmt;
+
+use super::missing::{MissingPolicy, MissingRemote, MissingSainfo, Named, PolicyProblem, SainfoName};
+use crate::config::{RemoteSide, Side};
+use crate::kernel::{Action, Direction, Level, Mode, Policy, Selector, Template};
+use crate::num::{ExchangeType, IpProtocol};
+
+impl<T: fmt::Display> fmt::Display for Named<T> {
+    /// `one, two and 3 more`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let first = self.first.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        f.write_str(&first)?;
+        if self.more > 0 { write!(f, " and {} more", self.more) } else { Ok(()) }
+    }
+}
+
+impl fmt::Display for MissingRemote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address { peer, present } if present.first.is_empty() => {
+                write!(f, "no remote section matches {peer}; there is none at all")
+            }
+            Self::Address { peer, present } => write!(f, "no remote section matches {peer}; there are only {present}"),
+            Self::Exchange { exchange, present } => {
+                write!(f, "no remote section for this peer allows {exchange} mode")?;
+                for (at, (name, modes)) in present.first.iter().enumerate() {
+                    let modes = modes.iter().map(ExchangeType::to_string).collect::<Vec<_>>().join(", ");
+                    write!(f, "{} remote {name} has exchange_mode {modes}", if at == 0 { ";" } else { "," })?;
+                }
+                if present.more > 0 { write!(f, " and {} more", present.more) } else { Ok(()) }
+            }
+            Self::Passive { peer, present } => {
+                write!(f, "no remote section may begin with {peer}; passive is on in remote {present}")
+            }
+            Self::Ambiguous(present) => write!(f, "several remote sections match equally well: {present}"),
+            Self::Removed => f.write_str("the remote section for this peer is no longer configured"),
+        }
+    }
+}
+
+impl fmt::Display for MissingPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let traffic = &self.traffic;
+        match &self.problem {
+            PolicyProblem::Missing { needed, nearest } => {
+                write!(f, "no policy matches {traffic}; needed: {needed}")?;
+                match nearest {
+                    Some(nearest) if is_other_way(needed, nearest) => {
+                        write!(f, "; only the other direction is there: {nearest}")
+                    }
+                    Some(nearest) => write!(f, "; nearest: {nearest}"),
+                    None => f.write_str("; there is none for these addresses"),
+                }
+            }
+            PolicyProblem::Unprotected(policy) => {
+                write!(f, "no policy matches {traffic}: its policy does not protect: {policy}")
+            }
+            PolicyProblem::Tunnel { policy: (ours, theirs), phase1: (local, remote) } => write!(
+                f,
+                "no policy matches {traffic}: its tunnel is between {ours} and {theirs}, phase 1 between {local} and {remote}"
+            ),
+            PolicyProblem::Foreign(direction) => write!(
+                f,
+                "no policy is generated for {traffic}: another program has a policy for direction {direction} with this selector"
+            ),
+            PolicyProblem::NoReqid => {
+                write!(f, "no policy is generated for {traffic}: all reqids for unique policies are taken")
+            }
+            PolicyProblem::Kernel(error) => write!(f, "no policy is generated for {traffic}: {error}"),
+            PolicyProblem::Several(named) => write!(
+                f,
+                "no policy matches {traffic}: the peer leaves out ports, and several policies have some: {named}"
+            ),
+            PolicyProblem::NotOurs(address) => {
+                write!(f, "no policy matches {traffic}: its end {address} is no address that this daemon uses")
+            }
+        }
+    }
+}
+
+/// Whether a policy is the one for the packets the other way.
+fn is_other_way(needed: &Policy, other: &Policy) -> bool {
+    needed.direction != other.direction && needed.selector == other.selector.mirrored()
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { source, destination, protocol, source_port, destination_port } = self;
+        write!(f, "{source}{} -> {destination}{}", port(*source_port), port(*destination_port))?;
+        if *protocol == 0 { Ok(()) } else { write!(f, " {}", IpProtocol(*protocol)) }
+    }
+}
+
+fn port(port: u16) -> String {
+    if port == 0 { String::new() } else { format!("[{port}]") }
+}
+
+impl fmt::Display for Policy {
+    /// As setkey(8) is told of it, without `spdadd`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Selector { source, destination, protocol, source_port, destination_port } = self.selector;
+        write!(f, "{source}{} {destination}{}", port(source_port), port(destination_port))?;
+        write!(f, " {} -P {}", IpProtocol(protocol), self.direction)?;
+        match &self.action {
+            Action::Discard => f.write_str(" discard"),
+            Action::Pass => f.write_str(" none"),
+            Action::Protect(templates) => {
+                f.write_str(" ipsec")?;
+                templates.iter().try_for_each(|template| write!(f, " {template}"))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mode = match self.mode {
+            Mode::Transport => "transport",
+            Mode::Tunnel => "tunnel",
+        };
+        let level = match self.level {
+            Level::Default => "default",
+            Level::Use => "use",
+            Level::Require => "require",
+            Level::Unique => "unique",
+        };
+        let ends = self.ends.map(|(source, destination)| format!("{source}-{destination}")).unwrap_or_default();
+        write!(f, "{}/{mode}/{ends}/{level}", self.protocol)
+    }
+}
+
+impl fmt::Display for MissingSainfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no sainfo matches {}", self.traffic)?;
+        if let Some(peer) = &self.peer {
+            write!(f, " for a peer with the identity {peer}")?;
+        }
+        if self.present.first.is_empty() {
+            return f.write_str("; there is none at all");
+        }
+        write!(f, "; nearest: {}", self.present)?;
+        let remoteid = |name: &SainfoName| name.remoteid != 0 && name.remoteid != self.ph1id;
+        if self.present.first.iter().any(remoteid) {
+            write!(f, "; ph1id of the remote is {}", self.ph1id)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl fmt::Display for SainfoName {
+    /// As it begins in racoon.conf(5).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("sainfo")?;
+        let (local, remote) = match (&self.local, &self.remote) {
+            (Side::Anonymous, remote) => (String::from("anonymous"), remote),
+            (Side::Id(id), remote) => (id.to_string(), remote),
+        };
+        let remote = match remote {
+            RemoteSide::Anonymous => String::from("anonymous"),
+            RemoteSide::ClientAddress => String::from("clientaddr"),
+            RemoteSide::Id(id) => id.to_string(),
+        };
+        match (local.as_str(), remote.as_str()) {
+            ("anonymous", "anonymous") => f.write_str(" anonymous")?,
+            _ => write!(f, " {local} {remote}")?,
+        }
+        if let Some(from) = &self.from {
+            write!(f, " from {from}")?;
+        }
+        if let Some(group) = &self.group {
+            write!(f, " group {group}")?;
+        }
+        if self.remoteid != 0 { write!(f, " remoteid {}", self.remoteid) } else { Ok(()) }
+    }
+}
+
+impl MissingPolicy {
+    /// The one thing to look at.
+    pub(super) fn hint(&self) -> Option<&'static str> {
+        match &self.problem {
+            PolicyProblem::Missing { needed, .. } if needed.direction == Direction::In => {
+                Some("each out policy of the peer needs this in policy here: compare `setkey -DP` of both hosts")
+            }
+            PolicyProblem::Missing { .. } | PolicyProblem::Unprotected(_) | PolicyProblem::Tunnel { .. } => {
+                Some("compare `setkey -DP` of both hosts")
+            }
+            _ => None,
+        }
+    }
+}

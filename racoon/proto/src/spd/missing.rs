@@ -1,0 +1,56 @@
+//! The policy that is needed for some traffic, and the one that comes closest to it.
+
+use super::Spd;
+use crate::kernel::{Action, Direction, Level, Mode, Policy, Selector, Template};
+use crate::num::Protocol;
+use crate::outcome::{Cause, MissingPolicy, PolicyProblem};
+use crate::phase2::traffic::Ends;
+
+/// More policies than this are not compared to find out which comes closest.
+const COMPARED_MAX: usize = 256;
+
+/// That there is no policy for the packets of an outbound selector: the one that is needed, for SAs of these protocols
+/// between `ends`, and the nearest.
+pub(crate) fn missing_policy(
+    spd: &Spd,
+    direction: Direction,
+    outbound: &Selector,
+    protocols: &[(Protocol, Mode)],
+    ends: Ends,
+) -> Cause {
+    let is_out = direction == Direction::Out;
+    let selector = if is_out { *outbound } else { outbound.mirrored() };
+    let ends = if is_out { (ends.local, ends.remote) } else { (ends.remote, ends.local) };
+    let template = |(protocol, mode): &(Protocol, Mode)| Template {
+        protocol: *protocol,
+        mode: *mode,
+        level: Level::Require,
+        reqid: 0,
+        ends: (*mode == Mode::Tunnel).then_some(ends),
+    };
+    let action = Action::Protect(protocols.iter().map(template).collect());
+    let needed = Policy { index: 0, direction, selector, action, priority: 0 };
+    let candidates = spd.at_remote_side(outbound.destination).take(COMPARED_MAX);
+    let nearest = candidates
+        .map(|policy| (nearness(&needed, outbound, policy), policy))
+        .max_by_key(|(nearness, policy)| (*nearness, std::cmp::Reverse(policy.index)));
+    let nearest = nearest.map(|(_, policy)| policy.clone().into());
+    let problem = PolicyProblem::Missing { needed: needed.into(), nearest };
+    Cause::NoPolicy(MissingPolicy { traffic: *outbound, problem }.into())
+}
+
+/// How much of a policy is as it is needed. The addresses count most.
+fn nearness(needed: &Policy, outbound: &Selector, policy: &Policy) -> u32 {
+    let own = if policy.direction == Direction::Out { policy.selector } else { policy.selector.mirrored() };
+    let side = |one, other| match () {
+        () if one == other => 16,
+        () if crate::kernel::Prefix::overlaps(one, other) => 8,
+        () => 0,
+    };
+    let points = |holds: bool, points| if holds { points } else { 0 };
+    side(own.source, outbound.source)
+        + side(own.destination, outbound.destination)
+        + points(own.protocol == outbound.protocol, 4)
+        + points(own.source_port == outbound.source_port && own.destination_port == outbound.destination_port, 2)
+        + points(policy.direction == needed.direction, 1)
+}
