@@ -126,6 +126,7 @@ impl Engine {
         let address = remote.ip();
         let is_known = self.phase1s.is_peer(address)
             || self.contacted.contains(&address)
+            || self.spd.names_peer(address)
             || self.guest(remote) == Guest::Configured;
         if is_known { Party::Known(address) } else { Party::Stranger }
     }

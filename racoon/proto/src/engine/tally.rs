@@ -22,7 +22,7 @@ pub(super) enum Party {
     /// The peer of an established phase 1, one that has proved to know the key, one with which we have begun a phase 1, or a
     /// configured one that receives what we send to its address.
     Peer(IpAddr),
-    /// Nobody is authenticated, but the address is one that a remote block names, or had an established phase 1.
+    /// Nobody is authenticated, but the address is one that a remote block or a policy names, or had an established phase 1.
     Known(IpAddr),
     /// Anybody else.
     Stranger,
@@ -94,6 +94,8 @@ impl Complaint {
             (Party::Known(_), _) => 3,
             (Party::Stranger, Self::Begun) => 20,
             (Party::Stranger, Self::Ignored | Self::Hint | Self::Unproved) => 10,
+            // It is about all of them.
+            (Party::Stranger, Self::Crowd) => 1,
             (Party::Stranger, _) => 4,
         }
     }
@@ -175,7 +177,7 @@ impl Tally {
             Party::Stranger => {
                 let of_address = self.reasons.iter().filter(|one| one.address == line.remote.ip());
                 let is_first = told.is_none() || ration >= 10;
-                self.told < ration && is_first && of_address.map(|one| one.told).sum::<u32>() < ration / 2
+                self.told < ration && is_first && of_address.map(|one| one.told).sum::<u32>() < (ration / 2).max(1)
             }
             Party::Peer(_) | Party::Known(_) => told.map_or(self.reasons.len() < REASONS_MAX, |told| told < ration),
         }

@@ -11,6 +11,7 @@ mod prefixes;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
+use std::net::IpAddr;
 
 use crate::authorization::{remote_ends, remote_sides};
 use crate::kernel::{Action, Direction, Policy, Prefix, Selector};
@@ -81,6 +82,11 @@ impl Spd {
     pub(crate) fn replace_all(&mut self, policies: Vec<Policy>) {
         self.clear();
         policies.into_iter().for_each(|policy| self.insert(policy));
+    }
+
+    /// Whether a policy names a host as a peer: as the end of a tunnel, or as all of a peer's side.
+    pub(crate) fn names_peer(&self, address: IpAddr) -> bool {
+        self.remotes.has(Prefix::host(address))
     }
 
     /// The policy with the kernel's number.

@@ -45,6 +45,11 @@ impl<T: Ord> Prefixes<T> {
         }
     }
 
+    /// Whether a prefix itself has a value.
+    pub(crate) fn has(&self, prefix: Prefix) -> bool {
+        self.entries.contains_key(&prefix)
+    }
+
     /// The values of all prefixes that have an address in common with `prefix`.
     pub(crate) fn overlapping(&self, prefix: Prefix) -> impl Iterator<Item = &T> {
         let inside = self.entries.range(prefix..=Prefix::host(prefix.last())).map(|(_, values)| values);

@@ -1,6 +1,8 @@
 //! Which lines are written, and which are counted, when messages fail again and again.
 
 use super::*;
+use crate::engine::strangers::Party;
+use crate::kernel::{Action, Direction, KernelEvent, Policy, Prefix, Selector};
 use crate::num::PayloadType;
 use crate::proposal::phase1_sa;
 use crate::wire::{self, Cookie, CookiePair, Header};
@@ -76,6 +78,24 @@ fn a_stranger_hides_nobody() {
         let (_, rest) = sum.split_once(&named).expect(sum);
         assert_eq!(rest.find('('), rest.find(count), "{sum}");
     }
+}
+
+/// By an anonymous block alone, a peer is configured if a policy names it.
+#[test]
+fn a_policy_names_a_peer() {
+    let anonymous = Remote { address: None, ..block_for(A) };
+    let mut settings = settings(A, |_, _| {});
+    settings.remotes = Remotes::new(vec![anonymous]);
+    let mut host = Host::new(B, 2, settings, &[]);
+    let peer: SocketAddr = A.parse().unwrap();
+    assert_eq!(host.engine.party_of(peer), Party::Stranger);
+    let source = Prefix::host(host.address.ip());
+    let selector =
+        Selector { source, destination: Prefix::host(peer.ip()), protocol: 0, source_port: 0, destination_port: 0 };
+    let policy = Policy { index: 9, direction: Direction::Out, selector, action: Action::Pass, priority: 0 };
+    host.engine.handle_kernel(Time::default(), KernelEvent::Policy(policy));
+    assert_eq!(host.engine.party_of(peer), Party::Known(peer.ip()));
+    assert_eq!(host.engine.party_of(STRANGER.parse().unwrap()), Party::Stranger);
 }
 
 /// What is wrong besides is told, though the first mismatch was told often enough.
