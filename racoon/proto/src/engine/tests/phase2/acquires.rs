@@ -79,7 +79,7 @@ fn addresses_that_somebody_makes_up() {
     net.world.link.clear();
     assert_eq!(net.world.a.engine.load().phase1s, ATTEMPTS_MAX);
     assert_eq!(net.world.a.engine.load().phase2s, ATTEMPTS_MAX);
-    assert_eq!(net.world.a.lines(Level::Error).len(), 4, "the ration of strangers");
+    assert_eq!(net.world.a.lines(Level::Error).len(), 1, "one line for all");
     net.acquire();
     net.settle();
     assert_eq!(Net::established(&net.world.a), 1, "the configured peer is served");
