@@ -153,8 +153,18 @@ impl Console {
         self.explain(raw, warning);
     }
 
+    /// Source and destination of a statement have no family in common: programs read `parse failed`, people also why.
+    pub(crate) fn no_family(&mut self, raw: RawStatement<'_>, error: Option<&ParseError>) {
+        self.parse_failed(raw.line);
+        let Some(error) = error else { return };
+        if self.edited {
+            self.message(error);
+        }
+        self.explain(raw, error);
+    }
+
     /// The last line about an error in a script; about some it is the only one.
-    pub(crate) fn parse_failed(&mut self, line: u32) {
+    fn parse_failed(&mut self, line: u32) {
         self.failed = true;
         if let Source::File(file) = &self.source {
             let line = format!("setkey: {file},{line}: parse failed");

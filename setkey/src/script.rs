@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use crate::compose::Refusal;
 use crate::session::{Flow, Session};
 use crate::terminal::Editor;
+use crate::validate::families;
 
 /// Bytes of a file read at once; more than the standard library's own buffer for standard input, which is passed by
 /// then, so that no key stays in it.
@@ -155,7 +156,8 @@ fn statement(session: &mut Session, raw: RawStatement<'_>, stop: Stop) -> End {
             error.is_fatal()
         }
         Err(Refusal::Families) => {
-            session.view.console.parse_failed(raw.line);
+            let error = raw.parse().ok().map(|statement| families(&statement));
+            session.view.console.no_family(raw, error.as_ref());
             false
         }
     };

@@ -270,7 +270,7 @@ fn hosts<'s>(command: &Command<'s>) -> Vec<Word<'s>> {
 /// Source and destination have no family in common.
 pub(crate) fn families(statement: &Statement<'_>) -> ParseError {
     let at = hosts(&statement.command).get(1).map_or_else(|| statement.start(), |destination| destination.offset);
-    statement.error_at_end(at, "source and destination are of different address families")
+    statement.error_at(at, "source and destination are of different address families")
 }
 
 fn unsendable(statement: &Statement<'_>, error: &libpfkey::Error) -> Refusal {

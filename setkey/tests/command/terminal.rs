@@ -91,6 +91,8 @@ fn lines_are_edited_and_come_back() {
     // Up and down the history: frob, add, dump, add, frob, and dump again.
     session.type_line("\u{1b}[A\u{1b}[A\u{1b}[A\u{1b}[B\u{1b}[B\u{1b}[A\u{1b}[A\r");
     session.wait_for("192.0.2.1 192.0.2.2 \r\n\tesp mode=transport spi=4097(0x00001001)");
+    session.type_line("get 192.0.2.1 ::1 esp 256;\r");
+    session.wait_for("source and destination are of different address families at `::1'\r\n");
     session.type_line("\u{4}");
     assert_eq!(session.child.wait().unwrap().code(), Some(0));
     let files = std::fs::read_dir(session.home.path()).unwrap().count();
