@@ -382,7 +382,6 @@ fn sa_refused() -> Vec<(&'static str, Step)> {
         ("get of no type", step(M::Get, SaType::Unspec, named(0x1000))),
         ("get of an odd type", step(M::Get, SaType::Other(7), named(0x1000))),
         ("delete of no type", step(M::Delete, SaType::Unspec, named(0x1000))),
-        ("delete without sa", esp(M::Delete, pair("192.0.2.1", "192.0.2.2"))),
         ("add of no type", step(M::Add, SaType::Unspec, sa(0x1000, 3, 12, esp_keys()))),
         ("add of an odd type", step(M::Add, SaType::Other(7), sa(0x1000, 3, 12, esp_keys()))),
         ("add without cipher key", esp(M::Add, sa(0x1000, 3, 12, vec![key(E::KeyAuth, SHA1)]))),

@@ -7,10 +7,10 @@ use std::net::IpAddr;
 use std::thread;
 
 use libpfkey::backend::{Backend, MESSAGE_MAX, Xfrm};
-use libpfkey::num::{DIR_FWD, DIR_IN, DIR_OUT, LEVEL_UNIQUE, POLICY_DISCARD, POLICY_IPSEC, POLICY_NONE};
-use libpfkey::request::{self, Origin, SaName, SpdRequest, SpiRequest};
-use libpfkey::wire::{Policy, Request, SockAddr, peek_header};
-use libpfkey::{Abi, Error, Header, Message, MessageType as M, SaState, SaType};
+use libpfkey::num::{DIR_FWD, DIR_IN, DIR_OUT, Encrypt, LEVEL_UNIQUE, POLICY_DISCARD, POLICY_IPSEC, POLICY_NONE};
+use libpfkey::request::{self, Origin, SaName, SaRequest, SpdRequest, SpiRequest};
+use libpfkey::wire::{Address, Lifetime, Policy, Request, SockAddr, peek_header};
+use libpfkey::{Abi, Error, Extension, ExtensionType, Header, Message, MessageType as M, SaFlags, SaState, SaType};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use regress_skipped::skip;
@@ -294,5 +294,73 @@ fn what_is_no_message_is_refused_at_once() {
             let refused = ask(&mut door, &changed(1, kind));
             assert_eq!(headers(&refused).iter().map(|header| header.errno).collect::<Vec<_>>(), [EOPNOTSUPP]);
         }
+    });
+}
+
+/// DELETE without an SA.
+fn delete_between(source: &str, destination: &str) -> Vec<u8> {
+    let end = |kind, text| Extension::Address(kind, Address::host(ip(text)));
+    let extensions = vec![end(ExtensionType::AddressSrc, source), end(ExtensionType::AddressDst, destination)];
+    let header = Header { seq: 5, pid: std::process::id(), ..Header::new(M::Delete, SaType::Esp) };
+    message(|out| Message { abi: Abi::HOST, header, extensions }.emit(out))
+}
+
+/// As on the BSDs: the SPIs that are only reserved stay, and nothing to delete is no error.
+#[test]
+fn delete_of_all_sas_between_two_addresses() {
+    in_namespace(|mut door| {
+        ask(&mut door, &message(|out| request::getspi(origin(0), &spi_request((0x1000, 0x1000)), out)));
+        let delete = delete_between("192.0.2.1", "192.0.2.2");
+        let answers = ask(&mut door, &delete);
+        assert_eq!((outline(&answers), answers[0].len()), (vec![(M::Delete, 5, 0)], 16 + 24 + 24));
+        let get = message(|out| request::get(origin(6), &name(0x1000), out));
+        assert_eq!(outline(&ask(&mut door, &get)), [(M::Get, 6, 0)]);
+        // Under way with others.
+        let spi = message(|out| request::getspi(origin(7), &spi_request((0x1001, 0x1001)), out));
+        [&spi, &delete, &get].iter().for_each(|request| door.send(request).unwrap());
+        assert_eq!(outline(&self::answers(&mut door)), [(M::GetSpi, 7, 0), (M::Delete, 5, 0), (M::Get, 6, 0)]);
+    });
+}
+
+#[test]
+fn delete_of_all_sas_tells_of_each() {
+    in_namespace(|mut door| {
+        let add = |spi, destination| {
+            let null = Encrypt::Null.number(Abi::HOST.dialect).unwrap();
+            let request = SaRequest {
+                sa_type: SaType::Esp,
+                mode: 1,
+                source: ip("192.0.2.1"),
+                destination: ip(destination),
+                spi,
+                reqid: 0,
+                window: 0,
+                encrypt: (null, &[]),
+                auth: (0, &[]),
+                flags: SaFlags::empty(),
+                hard: Lifetime::default(),
+                soft: Lifetime::default(),
+                natt: None,
+                context: None,
+            };
+            message(|out| request::add(origin(1), &request, out))
+        };
+        for (spi, destination) in [(0x1001, "192.0.2.2"), (0x1002, "192.0.2.3"), (0x1003, "192.0.2.2")] {
+            if headers(&ask(&mut door, &add(spi, destination)))[0].errno != 0 {
+                return skip("the kernel has no ESP");
+            }
+        }
+        let answers = ask(&mut door, &delete_between("192.0.2.1", "192.0.2.2"));
+        let told = |bytes: &Vec<u8>| {
+            let message = Message::parse(Abi::HOST, bytes).unwrap();
+            (message.header.message_type, message.header.seq, message.sa().map(|sa| sa.spi))
+        };
+        let mut told: Vec<_> = answers.iter().map(told).collect();
+        assert_eq!(told.pop(), Some((M::Delete, 5, None)));
+        told.sort_by_key(|(_, _, spi)| *spi);
+        assert_eq!(told, [(M::Delete, 0, Some(0x1001)), (M::Delete, 0, Some(0x1003))]);
+        let left = ask(&mut door, &message(|out| request::dump(origin(0), SaType::Esp, out)));
+        assert_eq!(left.len(), 1);
+        assert_eq!(Message::parse(Abi::HOST, &left[0]).unwrap().sa().map(|sa| sa.spi), Some(0x1002));
     });
 }

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::dump::{Dump, End};
 use super::event;
-use super::layout::{PolicyId, PolicyInfo, State, StateId, parse_expire};
+use super::layout::{Addr, Id, PolicyId, PolicyInfo, State, StateId, parse_expire};
 use super::netlink::{Frame, Verdict, next_frame};
 use super::numbers::{flag, message};
 use super::policy::{PolicyAttributes, policy_message};
@@ -29,6 +29,8 @@ const REFERENCES_EVENT: u16 = 3;
 pub(super) enum Expect {
     /// An acknowledgement that is itself the answer: FLUSH, SPDFLUSH.
     Ack,
+    /// A dump whose SAs between two addresses are noted, or the removal of one of them.
+    Between,
     /// Many entries, then an end.
     Dump,
     /// The notification of the change, which this socket gets as everybody does.
@@ -81,7 +83,7 @@ impl Pending {
     }
 
     fn is_dump(&self, seq: u32) -> bool {
-        self.seq == seq && matches!(self.expect, Expect::Dump | Expect::Reqids)
+        self.seq == seq && matches!(self.expect, Expect::Between | Expect::Dump | Expect::Reqids)
     }
 
     /// Whether a verdict is about it. Only what asked for it gets one that is favourable.
@@ -142,6 +144,29 @@ pub(super) struct Engine {
     pub(super) probes: Vec<Option<i32>>,
     /// Reqids that policies use.
     pub(super) reqids: BTreeSet<u32>,
+    /// The SAs that a DELETE without an SA means.
+    pub(super) between: Between,
+}
+
+/// The SAs between two addresses that a dump has shown, with their marks.
+#[derive(Debug, Default)]
+pub(super) struct Between {
+    pub(super) source: Addr,
+    pub(super) destination: Addr,
+    pub(super) family: u16,
+    pub(super) found: Vec<(StateId, Option<[u32; 2]>)>,
+}
+
+impl Between {
+    /// Notes an SA if it is meant; SPIs that are only reserved are not.
+    fn meet(&mut self, state: &State, attributes: &StateAttributes<'_>) {
+        let ends = (state.source, state.id.destination, state.family);
+        if ends != (self.source, self.destination, self.family) || attributes.is_larval() {
+            return;
+        }
+        let Id { destination, spi, proto } = state.id;
+        self.found.push((StateId { destination, spi, family: state.family, proto }, attributes.mark()));
+    }
 }
 
 impl Engine {
@@ -301,7 +326,7 @@ impl Engine {
                     *probe = Some(errno);
                 }
             }
-            Expect::Reqids => {}
+            Expect::Between | Expect::Reqids => {}
             Expect::Silence if errno == 0 => {}
             _ if errno != 0 => self.fail(&pending, errno, verdict.words),
             _ => {
@@ -333,6 +358,10 @@ impl Engine {
             Purpose::Event => {
                 let kind = if frame.kind == message::NEWSA { MessageType::Add } else { MessageType::Update };
                 (Envelope::event(kind, frame.seq, frame.pid), false)
+            }
+            Purpose::Between => {
+                self.between.meet(&state, &attributes);
+                return Ok(());
             }
             Purpose::None => return Ok(()),
         };
@@ -383,7 +412,7 @@ impl Engine {
                 let kind = if frame.kind == message::NEWPOLICY { MessageType::SpdAdd } else { MessageType::SpdUpdate };
                 ((kind, frame.seq, frame.pid), REFERENCES_EVENT)
             }
-            Purpose::None | Purpose::Soft => return Ok(()),
+            Purpose::Between | Purpose::None | Purpose::Soft => return Ok(()),
         };
         self.push(|out| policy_message(numbers, references, &info, &attributes, out));
         Ok(())
@@ -427,6 +456,7 @@ impl Engine {
             let dump = self.pending.iter().find(|pending| pending.is_dump(frame.seq) && pending.answer() == frame.kind);
             return match dump {
                 Some(Pending { expect: Expect::Dump, header, .. }) => Purpose::Dump(*header),
+                Some(Pending { expect: Expect::Between, .. }) => Purpose::Between,
                 _ => Purpose::None,
             };
         }
@@ -456,9 +486,10 @@ impl Engine {
 
     fn end_of_dump(&mut self, seq: u32, flags: u16, errno: i32) {
         let Some(pending) = self.answered(|pending| pending.is_dump(seq)) else { return };
-        if errno != 0 || pending.expect == Expect::Reqids {
+        let is_own = matches!(pending.expect, Expect::Between | Expect::Reqids);
+        if errno != 0 || is_own {
             self.dump = Dump::default();
-            if errno != 0 && pending.expect != Expect::Reqids {
+            if errno != 0 && !is_own {
                 self.refuse(&pending.header, errno);
             }
             return;
@@ -486,6 +517,8 @@ enum Purpose {
     Event,
     /// To fill an EXPIRE.
     Soft,
+    /// One that a DELETE without an SA may mean.
+    Between,
     /// Nobody is to see it.
     None,
 }

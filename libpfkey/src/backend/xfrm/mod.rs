@@ -23,12 +23,13 @@ use std::os::fd::BorrowedFd;
 
 use zeroize::{Zeroize as _, Zeroizing};
 
-use self::engine::{Engine, Expect, Pending};
+use self::engine::{Between, Engine, Expect, Pending};
+use self::layout::{Addr, family};
 use self::netlink::{Door, Heading, push_attribute, push_frame};
 use self::numbers::{PROTO_ANY, attribute, flag, group, message};
 use self::policy::{PolicyFrame, XfrmId, policy_id};
 use self::register::{Lists, PROBES, push_probes};
-use self::sa_request::{Errno, SaFrame, private_bytes, proto_of, spi_request, state_id};
+use self::sa_request::{Errno, SaFrame, ends, private_bytes, proto_of, spi_request, state_id};
 use super::Backend;
 use crate::dialect::Abi;
 use crate::error::{Error, Result};
@@ -126,9 +127,47 @@ impl Xfrm {
 
     /// What asks for the sequence numbers gets those that the SA had in the end.
     fn delete(&mut self, message: &Message<'_>) -> std::result::Result<(), Errno> {
+        if message.sa().is_none() {
+            return self.delete_between(message);
+        }
         let asked = private_bytes(message, crate::ExtensionType::XfrmReplayState).is_some();
         let expect = if asked { Expect::EchoWithNumbers } else { Expect::Echo };
         self.by_name(message, message::DELSA, expect)
+    }
+
+    /// Deletes all SAs of a protocol between two addresses, as the BSDs do. Netlink has no such request: the SAs are listed, and
+    /// deleted one by one, of which everybody hears; then comes the one answer, without an SA.
+    fn delete_between(&mut self, message: &Message<'_>) -> std::result::Result<(), Errno> {
+        let (source, destination) = ends(message)?;
+        let proto = proto_of(message.header.sa_type).ok_or(libc::EINVAL)?;
+        self.settle().map_err(errno_of)?;
+        self.engine.between = Between {
+            source: Addr::of(source),
+            destination: Addr::of(destination),
+            family: family(destination),
+            found: Vec::new(),
+        };
+        let own = Header { seq: 0, pid: 0, ..Header::new(message.header.message_type, message.header.sa_type) };
+        let own = Message { abi: message.abi, header: own, extensions: Vec::new() };
+        self.push(&own, Expect::Between, message::GETSA, flag::DUMP, |writer| {
+            push_attribute(writer, attribute::PROTO, |contents| contents.u8(proto))
+        })?;
+        self.settle().map_err(errno_of)?;
+        for (id, mark) in std::mem::take(&mut self.engine.between).found {
+            self.push(&own, Expect::Between, message::DELSA, 0, |writer| {
+                id.emit(writer);
+                let Some(mark) = mark else { return Ok(()) };
+                push_attribute(writer, attribute::MARK, |contents| mark.iter().for_each(|word| contents.u32(*word)))
+            })?;
+        }
+        self.settle().map_err(errno_of)?;
+        let addresses = |extension: &&Extension<'_>| {
+            matches!(extension.kind(), crate::ExtensionType::AddressSrc | crate::ExtensionType::AddressDst)
+        };
+        let extensions = message.extensions.iter().filter(addresses).cloned().collect();
+        let answer = Message { abi: Abi::HOST, header: message.header, extensions };
+        self.engine.push(|out| answer.emit(out));
+        Ok(())
     }
 
     fn getspi(&mut self, message: &Message<'_>) -> std::result::Result<(), Errno> {

@@ -93,7 +93,7 @@ impl<'a> StateAttributes<'a> {
         self.cipher.and_then(|cipher| Cipher::named(cipher.name)).map_or(0, |known| known.id)
     }
 
-    fn is_larval(&self) -> bool {
+    pub(super) fn is_larval(&self) -> bool {
         self.auth.is_none() && self.cipher.is_none() && self.aead.is_none() && self.compression.is_none()
     }
 }

@@ -1,7 +1,7 @@
 //! Frames to messages: whose answer each is, and what everybody is told.
 
 use super::written;
-use crate::backend::xfrm::engine::{Engine, Expect, Pending};
+use crate::backend::xfrm::engine::{Between, Engine, Expect, Pending};
 use crate::backend::xfrm::layout::{
     Addr, Algo, Encap, INET, INET6, Id, PolicyId, PolicyInfo, Selector, State, StateId, Template,
 };
@@ -100,6 +100,28 @@ fn parse(bytes: &[u8]) -> Message<'_> {
 const ADD: (M, u16, Expect) = (M::Add, message::NEWSA, Expect::Echo);
 const GET: (M, u16, Expect) = (M::Get, message::GETSA, Expect::Entry);
 const DUMP: (M, u16, Expect) = (M::Dump, message::GETSA, Expect::Dump);
+
+/// What a DELETE without an SA means: neither SAs of other ends nor SPIs that are only reserved.
+#[test]
+fn sas_between_two_addresses() {
+    let mut engine = engine(&[(M::Delete, message::GETSA, Expect::Between)]);
+    let [source, destination] = [1, 2].map(|last| Addr::of([192, 0, 2, last].into()));
+    engine.between = Between { source, destination, family: INET, found: Vec::new() };
+    let shown = |spi, last: u8, has_key| {
+        let state = State { source: Addr::of([192, 0, 2, last].into()), ..state(spi) };
+        frame(message::NEWSA, flag::MULTI, PORT, |writer| {
+            state.emit(writer);
+            if has_key {
+                let algo = Algo { name: b"cipher_null", key_bits: 0, icv_bits: None, key: &[] };
+                push_attribute(writer, attribute::ALG_CRYPT, |inner| algo.emit(inner)).unwrap();
+            }
+        })
+    };
+    let datagrams = [shown(1, 1, true), shown(2, 1, false), shown(3, 7, true), shown(4, 1, true), done(0)];
+    assert!(told(&mut engine, &datagrams).is_empty());
+    let spis: Vec<u32> = engine.between.found.iter().map(|(id, _)| id.spi).collect();
+    assert_eq!(spis, [1, 4]);
+}
 
 #[test]
 fn an_answer_is_no_notification() {
