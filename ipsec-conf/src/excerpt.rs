@@ -43,6 +43,20 @@ impl Secrets {
         self.0.get(next).is_some_and(|(start, _)| *start <= offset)
     }
 
+    /// The spans of both.
+    pub(crate) fn joined(self, other: Self) -> Self {
+        let mut all = [self.0, other.0].concat();
+        all.sort_unstable();
+        let mut joined: Vec<(usize, usize)> = Vec::with_capacity(all.len());
+        for (start, end) in all {
+            match joined.last_mut().filter(|(_, last)| start <= *last) {
+                Some((_, last)) => *last = end.max(*last),
+                None => joined.push((start, end)),
+            }
+        }
+        Self(joined)
+    }
+
     /// The text, which is at `offset` in the source, with a `*` for each character of a key.
     pub(crate) fn blot(&self, text: &str, offset: usize) -> String {
         text.char_indices().map(|(at, c)| if self.cover(offset + at) { '*' } else { c }).collect()

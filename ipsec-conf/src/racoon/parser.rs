@@ -33,17 +33,21 @@ impl<'s> Statement<'s> {
 /// The beginning of a section that is open.
 #[derive(Clone, Copy)]
 struct Opener<'s> {
-    /// Its first word.
-    name: Token<'s>,
-    /// The second one.
-    what: Option<Token<'s>>,
+    /// Its first word, and the second one if there is one; none of what is no section: it may be a password.
+    name: Option<(Token<'s>, Option<Token<'s>>)>,
+    /// From 1.
+    line: u32,
 }
 
 impl Opener<'_> {
     /// Where a `}` is missing.
     fn unclosed(&self) -> String {
-        let what = self.what.map_or_else(String::new, |what| format!("{} ", what.text));
-        format!("`{} {what}{{` in line {} is not closed by a `}}`", self.name.text, self.name.line)
+        let name = match self.name {
+            Some((name, Some(what))) => format!("{} {} ", name.text, what.text),
+            Some((name, None)) => format!("{} ", name.text),
+            None => String::new(),
+        };
+        format!("`{name}{{` in line {} is not closed by a `}}`", self.line)
     }
 }
 
@@ -53,13 +57,9 @@ pub(super) struct Body<'s> {
     pub(super) statements: Vec<Statement<'s>>,
     /// The closing brace, or what stands where it should.
     pub(super) close: Token<'s>,
-}
-
-impl Body<'_> {
-    /// Whether its end is there. If it is not, what else is missing may stand where it does not belong.
-    pub(super) fn is_closed(&self) -> bool {
-        self.close.kind == Kind::Close
-    }
+    /// Nothing is wrong with its statements' order and ends. Else what seems to be missing may stand where it does not
+    /// belong.
+    pub(super) is_whole: bool,
 }
 
 /// The statements of a file. What is wrong with their order and their ends is told to `problems`.
@@ -95,6 +95,12 @@ impl<'s> Parser<'s, '_> {
     /// The statements up to the brace that closes `open`, or to the end. `None` is a section that is not known.
     fn statements(&mut self, section: Option<Section>, open: Option<Opener<'s>>, depth: usize) -> Body<'s> {
         let mut statements = Vec::new();
+        let errors = self.problems.errors();
+        let body = |statements, close: Token<'s>, parser: &Self| Body {
+            statements,
+            close,
+            is_whole: close.kind == Kind::Close && parser.problems.errors() == errors,
+        };
         loop {
             let token = self.peek();
             match token.kind {
@@ -104,12 +110,12 @@ impl<'s> Parser<'s, '_> {
                         self.reported = Some(token.offset);
                         self.error(&token, open.unclosed());
                     }
-                    return Body { statements, close: token };
+                    return body(statements, token, self);
                 }
                 Kind::Close => {
                     self.advance();
                     if open.is_some() {
-                        return Body { statements, close: token };
+                        return body(statements, token, self);
                     }
                     self.error(&token, "no section is open here: is there one `}` too many before it?");
                 }
@@ -121,7 +127,9 @@ impl<'s> Parser<'s, '_> {
                     self.error(&token, "a word must stand before the brace");
                     self.skip_block();
                 }
-                _ if self.is_unclosed(section, &token, open) => return Body { statements, close: token },
+                _ if self.is_unclosed(section, &token, open) => {
+                    return body(statements, token, self);
+                }
                 _ => statements.extend(self.statement(section, depth)),
             }
         }
@@ -195,7 +203,8 @@ impl<'s> Parser<'s, '_> {
     ) -> Statement<'s> {
         let inner = words.first().and_then(|first| section?.inner(first.text));
         let what = words.get(1).filter(|what| matches!(what.kind, Kind::Word | Kind::String)).copied();
-        let opener = Opener { name: words.first().copied().unwrap_or(end), what };
+        let name = words.first().filter(|_| inner.is_some()).map(|first| (*first, what));
+        let opener = Opener { name, line: words.first().unwrap_or(&end).line };
         let body = self.statements(inner, Some(opener), depth + 1);
         Statement { body: Some(body), ..Statement::new(words, end) }
     }
@@ -221,7 +230,7 @@ impl<'s> Parser<'s, '_> {
             None => first.text != "strict_address",
         };
         let least = if first.text == "path" { 3 } else { 1 + usize::from(needs_name) };
-        if statement.words.len() < least {
+        if statement.words.len() < least || last.kind == Kind::Comma {
             return statement;
         }
         match inner {

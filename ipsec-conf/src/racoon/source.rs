@@ -70,7 +70,11 @@ impl Source {
 
     /// The spans that hold passwords, or may.
     pub(super) fn passwords(&self) -> &Secrets {
-        self.passwords.get_or_init(|| passwords(&self.text))
+        self.passwords.get_or_init(|| match &self.original {
+            // What is a comment of another language or a quote in one of them may be a part of a password.
+            Some(original) => passwords(&self.text).joined(passwords(original)),
+            None => passwords(&self.text),
+        })
     }
 
     /// The bytes that the file has for a part of its text.

@@ -60,7 +60,7 @@ impl Check<'_> {
             ("dh_group", parts.dh_group.is_none()),
         ];
         // One that was there and wrong is not missing.
-        if self.problems.errors() == errors && body.is_closed() {
+        if self.problems.errors() == errors && body.is_whole {
             for (name, _) in missing.iter().filter(|(_, missing)| *missing) {
                 self.problems.error(source, &body.close, &format!("{name} required."), Some("in this proposal".into()));
             }

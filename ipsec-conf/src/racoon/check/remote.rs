@@ -240,7 +240,7 @@ impl Check<'_> {
         for statement in &body.statements {
             self.remote_directive(source, statement, &mut draft, &mut given);
         }
-        let complete = named && body.is_closed() && self.problems.errors() == errors;
+        let complete = named && body.is_whole && self.problems.errors() == errors;
         self.remote_end(source, statement, body, &draft, complete);
         self.remotes.push(draft);
         Some(())

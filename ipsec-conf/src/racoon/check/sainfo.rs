@@ -63,7 +63,7 @@ impl Check<'_> {
         for statement in &body.statements {
             self.sainfo_directive(source, statement, &mut sainfo);
         }
-        if self.problems.errors() == errors && body.is_closed() {
+        if self.problems.errors() == errors && body.is_whole {
             self.sainfo_end(source, body, &sainfo);
         }
         if !broken {

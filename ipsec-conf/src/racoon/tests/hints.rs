@@ -233,6 +233,10 @@ fn statements_that_are_cut_short() {
     ] {
         assert_eq!(messages(&load_text(text)), [expected], "{text}");
     }
+    let text = REMOTE.replace("exchange_mode main;", "exchange_mode main,\n passive on;");
+    assert_eq!(hints(&text), ["1:39 expected main, aggressive or base, then `;`"]);
+    let text = REMOTE.replace("exchange_mode main;", "exchange_mode \"main;\n");
+    assert_eq!(hints(&text), ["1:34 this quote is not closed"]);
     check(
         &REMOTE.replace("14; } }", "14; }\npassive on\nremote 192.0.2.2 { "),
         expect![[r#"
@@ -347,6 +351,16 @@ fn characters_of_editors() {
     "#]],
     );
     // What is in quotes of another kind is as secret as what is in plain ones.
+    for text in [
+        "ldapcfg { bind_pw hidden{",
+        "ldapcfg { bind_pw hidden\nfoo; }",
+        "bind_pw hidden",
+        "bind_pw “hidden",
+        "radiuscfg { auth a\" \"b\"; acct \"c\" \"{//hidden",
+    ] {
+        let shown = show(&load_text(text));
+        assert!(!shown.contains("hidden"), "{shown}");
+    }
     let shown = show(&load_text("radiuscfg { auth “host” “hidden”; auth 'h' 'hidden' x; acct \"h\" \"hidden”; }"));
     assert!(!shown.contains("hidden"), "{shown}");
 }

@@ -6,7 +6,12 @@ use super::accepted::files;
 use super::*;
 
 fn password() -> impl Strategy<Value = String> {
-    prop_oneof!["[!#-~]{8,30}", "[a-z]{8} [a-z]{8}[;#}][a-z]{8} [a-z]{8}", "0x[0-9a-f]{32}"]
+    prop_oneof![
+        "[!#-~]{8,30}",
+        "[a-z'`/#;\u{201c}\u{201d}\u{2019}\u{a0}\u{2013}\r]{8,40}",
+        "[a-z]{8} [a-z]{8}[;#}][a-z]{8} [a-z]{8}",
+        "0x[0-9a-f]{32}"
+    ]
 }
 
 fn text([bind, auth, acct]: [&str; 3]) -> String {
