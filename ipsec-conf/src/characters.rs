@@ -10,6 +10,12 @@ pub(crate) fn decode(widened: &str) -> Option<char> {
     bytes.utf8_chunks().next()?.valid().chars().next()
 }
 
+/// The first double quote of a typographer in a text whose bytes were widened as Latin-1.
+pub(crate) fn typographic_quote(widened: &str) -> Option<char> {
+    let starts = widened.char_indices().filter(|(_, c)| *c == '\u{e2}');
+    starts.filter_map(|(at, _)| decode(widened.get(at..)?)).find(|c| ('\u{201c}'..='\u{201f}').contains(c))
+}
+
 /// What a byte above 127 is that begins no UTF-8 character: text saved in the code page of Windows.
 fn of_windows(byte: char) -> Option<char> {
     Some(match byte {

@@ -72,6 +72,12 @@ pub(super) fn for_syntax_error(
     if source.contains('\0') {
         return Some("the file has NUL bytes: if it is in UTF-16, save it as UTF-8".into());
     }
+    let behind = rest.get(text.len()..).unwrap_or_default();
+    if behind.starts_with(|c: char| !c.is_ascii())
+        && let Some(advice) = characters::advice(behind, false)
+    {
+        return Some(format!("behind it stands {advice}").into());
+    }
     if rest.starts_with("//") || rest.starts_with("/*") {
         return Some("comments begin with `#`".into());
     }
@@ -158,7 +164,12 @@ fn for_illegal((source, first_line): (&str, bool), offset: usize, text: &str) ->
     let in_policy = tokens(before).any(|(_, token)| token == Token::Plain("-P"));
     Some(match text {
         "\"" if in_policy => "the policy behind -P stands without quotes".into(),
-        "\"" => "this quote is not closed".into(),
+        "\"" => match characters::typographic_quote(rest) {
+            Some(quote) => {
+                format!("this quote is not closed: U+{:04X} behind it is a typographic one", u32::from(quote)).into()
+            }
+            None => "this quote is not closed".into(),
+        },
         "'" | "`" => "not a quote in this language: write a plain \"".into(),
         "$" => "an unexpanded variable? setkey itself expands none".into(),
         "\\" if rest.starts_with("\\\r") => "the file has CR LF line ends: remove the CRs".into(),

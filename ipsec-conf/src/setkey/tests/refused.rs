@@ -223,6 +223,11 @@ fn hints_for_what_is_copied_from_elsewhere() {
             "spdadd a b any -P out ipsec esp/tunnel/192.0.2.1\u{2013}192.0.2.2/require;",
             "a typographic dash (U+2013): write a plain -",
         ),
+        ("spd\u{200b}flush;", "behind it stands a zero-width space (U+200B): remove it"),
+        (
+            "add a b esp 256 -E aes-cbc \"0123456789abcdef\u{201d};\n",
+            "this quote is not closed: U+201D behind it is a typographic one",
+        ),
         ("dump\u{200b};", "a zero-width space (U+200B): remove it"),
         ("dump\u{ff1b}", "a full-width character (U+FF1B): write a plain ;"),
         ("\r\nspdflush;", "the file has CR LF line ends: remove the CRs"),
