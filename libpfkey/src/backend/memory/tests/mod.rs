@@ -4,6 +4,7 @@ mod events;
 mod linux;
 mod netbsd;
 mod property;
+mod tables;
 
 use std::fmt::Write as _;
 
