@@ -149,7 +149,7 @@ pub(super) const ROWS: &[Row] = &[
                 Ok(())
             };
         },
-        Line(TIME_UP, &["expired"]),
-        Nothing,
+        Line(TIME_UP, &["SPI reserved for", "expired", "net.core.xfrm_acq_expires"]),
+        Line(TIME_UP, &["NO-PROPOSAL-CHOSEN", "in its words: kernel: the SPI reserved for", "expired"]),
     ),
 ];

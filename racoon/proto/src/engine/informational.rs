@@ -132,11 +132,7 @@ impl Engine {
             kind if kind.is_error() => {
                 // A negotiation that ends by it has its own line.
                 let ended = self.peer_refused(id, notify) || self.phase1_refused(id, kind);
-                let level = match (ended, text_of(notify).is_empty()) {
-                    (true, true) => Level::Debug,
-                    (true, false) => Level::Notify,
-                    (false, _) => Level::Warning,
-                };
+                let level = if ended { Level::Debug } else { Level::Warning };
                 let text = || format!("the peer says {kind}{}", text_of(notify));
                 let kind_of_line = (Party::Peer(remote.ip()), Complaint::Notified);
                 self.log_reason(kind_of_line, &kind, level, remote, text);
@@ -306,7 +302,7 @@ fn delete_names(delete: &Delete, ours: CookiePair) -> bool {
 }
 
 /// A text that some peers put behind an error.
-fn text_of(notify: &Notify) -> String {
+pub(super) fn text_of(notify: &Notify) -> String {
     match std::str::from_utf8(&notify.data) {
         Ok(text) if !text.is_empty() && text.len() <= TEXT_MAX && text.chars().all(|c| !c.is_control()) => {
             format!(": {text}")

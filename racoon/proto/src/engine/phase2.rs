@@ -330,7 +330,11 @@ impl Engine {
         let of = phase2.cookies.map(|cookies| format!(" {cookies}:{message_id:08x}")).unwrap_or_default();
         let context = phase2.record.context(ExchangeType::QUICK, role, cause);
         let undelivered = self.delivery_errors(remote, phase2.record.began, cause);
-        let text = || failed(cause, &bond, &of, &format!("{undelivered}{context}"));
+        let said = match (cause, phase2.record.peer_text.as_str()) {
+            (Cause::Refused(_), said) if !said.is_empty() => format!("; in its words{said}"),
+            _ => String::new(),
+        };
+        let text = || failed(cause, &bond, &of, &format!("{said}{undelivered}{context}"));
         // The failure of a phase 1 is one error, however many phase 2s waited for it, and comes when its own time is up.
         let waited = matches!(phase2.state, State::Waiting(_));
         let level = match cause {

@@ -1,6 +1,7 @@
 //! Messages of quick mode, and what the kernel and jobs bring in between.
 
 use super::duplicates::{Arrival, PacketDigest};
+use super::informational::text_of;
 use super::jobs::Owner;
 use super::phase1s::{Phase1, Phase1s};
 use super::phase2s::{Installing, Outbound, Phase2, State, sa_key};
@@ -436,6 +437,7 @@ impl Engine {
         };
         if let Some(phase2) = self.phase2s.get_mut(one) {
             phase2.record.said(notify.kind);
+            phase2.record.peer_text = text_of(notify);
         }
         self.fail_phase2(one, Cause::Refused(notify.kind));
         true

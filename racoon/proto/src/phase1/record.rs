@@ -26,6 +26,8 @@ pub(crate) struct Record {
     pub(crate) configured: Vec<String>,
     /// What the peer said about it.
     pub(crate) peer_said: Vec<NotifyType>,
+    /// A text that the peer put behind the error by which it ended, with what separates it; else empty.
+    pub(crate) peer_text: String,
     /// What was wrong with the last message that was ignored.
     pub(crate) fault: Option<Cause>,
     /// How many were ignored.
@@ -49,6 +51,7 @@ impl Record {
             offered: Vec::new(),
             configured: Vec::new(),
             peer_said: Vec::new(),
+            peer_text: String::new(),
             fault: None,
             faults: 0,
             unreadable: 0,
