@@ -136,12 +136,16 @@ impl Engine {
     pub(super) fn first_message(&mut self, incoming: &Incoming<'_>) {
         let remote = incoming.remote;
         let party = self.party_of(remote);
-        let in_words = self.examines(party, Complaint::Refused);
+        let is_repeated = self.strangers.was_refused(incoming.header.cookies.initiator, remote);
+        let in_words = !is_repeated && self.examines(party, Complaint::Refused);
         let mut record = Record { in_words, ..Record::new(self.now) };
         if let Err(cause) = self.respond(incoming, party, &mut record) {
             let cookies = incoming.header.cookies;
             if let Some(kind) = cause.notify() {
                 self.notify_in_clear((incoming.local, remote), cookies, incoming.datagram.len(), kind);
+            }
+            if is_repeated {
+                return self.log(Level::Debug, Some(remote), || format!("{cookies} is refused again: {cause}"));
             }
             let text = || {
                 format!(
@@ -151,6 +155,7 @@ impl Engine {
             };
             let told = self.log_reason((party, Complaint::Refused), &cause, Level::Error, remote, text);
             if told {
+                self.strangers.refused(cookies.initiator, remote);
                 let negotiation =
                     Negotiation::Phase1 { exchange: incoming.header.exchange, role: Role::Responder, cookies };
                 self.tell_of_failure(&cause, incoming.local, remote, cookies);

@@ -8,7 +8,7 @@
 //! of that level.) So a flood has a bounded number of lines, and hides neither what happens to a configured peer nor what
 //! goes wrong for another reason.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -23,10 +23,13 @@ use crate::outcome::Role;
 use crate::output::Level;
 use crate::phase1::main::MainMode;
 use crate::time::Time;
-use crate::wire::{self, CookiePair, Header, Notify};
+use crate::wire::{self, Cookie, CookiePair, Header, Notify};
 
 /// Parties and reasons that are counted one by one; what exceeds them is counted as of strangers.
 const TALLIES_MAX: usize = 4096;
+
+/// First messages that were refused in a line of the log, and are known when the peer repeats them.
+const REFUSED_MAX: usize = 128;
 
 /// Bytes that are kept of a reason.
 const REASON_LEN: usize = 400;
@@ -51,6 +54,8 @@ pub(super) struct Strangers {
     swept: Time,
     /// Lines about known peers: since when they are counted, and how many there were.
     known: (Time, u32),
+    /// First messages that were refused in a line of the log, the last ones.
+    refused: VecDeque<(Cookie, SocketAddr)>,
     /// The second for which answers are counted, and how many there were.
     answers: (Time, u32),
 }
@@ -106,6 +111,19 @@ impl Strangers {
             self.swept = now;
             self.tallies.retain(|_, tally| !tally.is_idle(now));
         }
+    }
+
+    /// Whether a line says that this first message is refused: a peer that repeats it makes no other attempt.
+    pub(super) fn was_refused(&self, cookie: Cookie, remote: SocketAddr) -> bool {
+        self.refused.contains(&(cookie, remote))
+    }
+
+    /// A line says that a first message is refused.
+    pub(super) fn refused(&mut self, cookie: Cookie, remote: SocketAddr) {
+        if self.refused.len() >= REFUSED_MAX {
+            self.refused.pop_front();
+        }
+        self.refused.push_back((cookie, remote));
     }
 
     /// Whether there may be one more answer now.

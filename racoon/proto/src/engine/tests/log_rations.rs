@@ -80,6 +80,21 @@ fn a_stranger_hides_nobody() {
     }
 }
 
+/// A peer that repeats its message makes one attempt: one error.
+#[test]
+fn a_repeated_message_is_refused_in_one_line() {
+    let mut host = responder();
+    for second in [0, 10, 20, 30, 40] {
+        receive(&mut host, Time::from_secs(second), A, &message_1(1, OTHER_CIPHER));
+    }
+    host.engine.handle_timeout(Time::from_secs(200));
+    host.drain(Time::from_secs(200));
+    let told = errors(&host, A);
+    assert!(matches!(told[..], [one] if one.starts_with("phase1 negotiation failed: 0101")), "{told:?}");
+    receive(&mut host, Time::from_secs(201), A, &message_1(2, OTHER_CIPHER));
+    assert_eq!(errors(&host, A).len(), 2, "another attempt");
+}
+
 /// By an anonymous block alone, a peer is configured if a policy names it.
 #[test]
 fn a_policy_names_a_peer() {
