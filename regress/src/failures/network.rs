@@ -1,6 +1,6 @@
 //! The network and the peer's host.
 
-use super::row::Expected::{Errors, Line, Nothing};
+use super::row::Expected::{Line, Nothing};
 use super::row::{Row, Station, TIME_UP};
 use crate::racoon::Racoon;
 
@@ -43,7 +43,7 @@ pub(super) const ROWS: &[Row] = &[
                 Ok(())
             };
         },
-        Errors(11, TIME_UP, &["no answer"]),
+        Line(TIME_UP, &["no answer", "this host cannot send: "]),
         Nothing,
     ),
     Row::new(

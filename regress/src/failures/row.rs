@@ -31,8 +31,6 @@ pub(super) type Words = &'static [&'static str];
 pub(super) enum Expected {
     /// Within so many seconds, a warning or an error with all of these words; and in all exactly one error.
     Line(u32, Words),
-    /// The same with so many errors at most: more than one is known to be too many.
-    Errors(usize, u32, Words),
     /// No error: the side has no part in the failure, or does not run.
     Nothing,
 }
