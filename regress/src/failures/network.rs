@@ -8,7 +8,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::new(
         "network: no daemon at the peer, transport mode",
         |row| row.bob.runs = false,
-        Line(TIME_UP, &["no answer"]),
+        Line(TIME_UP, &["no answer to message 1 of main mode"]),
         Nothing,
     ),
     Row::new(
@@ -17,7 +17,7 @@ pub(super) const ROWS: &[Row] = &[
             row.tunnel();
             row.bob.runs = false;
         },
-        Line(TIME_UP, &["no answer"]),
+        Line(TIME_UP, &["no answer to message 1 of main mode"]),
         Nothing,
     ),
     Row::new(
@@ -30,7 +30,7 @@ pub(super) const ROWS: &[Row] = &[
                 Ok(())
             };
         },
-        Line(TIME_UP, &["no answer"]),
+        Line(TIME_UP, &["no answer to message 1 of main mode"]),
         Nothing,
     ),
     Row::new(
@@ -54,20 +54,20 @@ pub(super) const ROWS: &[Row] = &[
                 hosts.wire.drop_port_500(&hosts.bob)
             };
         },
-        Line(TIME_UP, &["no answer"]),
+        Line(TIME_UP, &["no answer to message 1 of main mode"]),
         Nothing,
     ),
     Row::new(
         "network: answers are lost",
         |row| row.before = |hosts| hosts.wire.drop_port_500(&hosts.alice),
-        Line(TIME_UP, &["no answer"]),
-        Line(TIME_UP, &["no answer"]),
+        Line(TIME_UP, &["no answer to message 1 of main mode"]),
+        Line(TIME_UP, &["no answer to message 2 of main mode", "the peer repeated message 1", "do not reach"]),
     ),
     Row::new(
         "network: large packets are lost",
         |row| row.before = |hosts| hosts.wire.drop_larger(&hosts.bob, 300),
-        Line(TIME_UP, &["no answer"]),
-        Line(TIME_UP, &["no answer"]),
+        Line(TIME_UP, &["no answer to message 3 of main mode (", "message 1 was answered", "MTU"]),
+        Line(TIME_UP, &["no answer to message 2 of main mode", "MTU"]),
     ),
     Row::new(
         "network: the peer was killed and its SAs are gone",
@@ -84,7 +84,7 @@ pub(super) const ROWS: &[Row] = &[
                 play.hosts.send()
             };
         },
-        Line(TIME_UP, &["no answer"]),
+        Line(TIME_UP, &["no answer to message 1 of main mode"]),
         Nothing,
     ),
     Row::new(

@@ -41,12 +41,12 @@ pub(super) const ROWS: &[Row] = &[
         "phase 1: no remote block at the responder",
         |row| row.bob.remote_of = "192.0.2.9",
         Line(AT_ONCE, &["NO-PROPOSAL-CHOSEN"]),
-        Line(AT_ONCE, &["no remote block"]),
+        Line(AT_ONCE, &["no remote section matches 192.0.2.1; there are only 192.0.2.9"]),
     ),
     Row::new(
         "phase 1: no remote block at the initiator",
         |row| row.alice.remote_of = "192.0.2.9",
-        Line(AT_ONCE, &["no remote block"]),
+        Line(AT_ONCE, &["no remote section matches 192.0.2.2; there are only 192.0.2.9"]),
         Nothing,
     ),
     Row::new(
@@ -59,7 +59,7 @@ pub(super) const ROWS: &[Row] = &[
         "phase 1: other exchange mode at the responder",
         |row| row.bob.exchange = "aggressive",
         Line(AT_ONCE, &["NO-PROPOSAL-CHOSEN"]),
-        Line(AT_ONCE, &["exchange", "main"]),
+        Line(AT_ONCE, &["allows main mode; remote 192.0.2.1 has exchange_mode aggressive"]),
     ),
     Row::new(
         "phase 1: the peer begins in aggressive mode",
@@ -74,7 +74,7 @@ pub(super) const ROWS: &[Row] = &[
         "phase 1: other cipher",
         |row| row.bob.proposal = "encryption_algorithm 3des; hash_algorithm sha256; dh_group modp2048;",
         Line(AT_ONCE, &["NO-PROPOSAL-CHOSEN"]),
-        Line(AT_ONCE, &["no suitable proposal found", "aes", "3des"]),
+        Line(AT_ONCE, &["encryption_algorithm aes proposed, 3des configured; offered: [", "; configured: ["]),
     ),
     Row::new(
         "phase 1: other key length",
@@ -83,19 +83,19 @@ pub(super) const ROWS: &[Row] = &[
             row.bob.remote = "proposal_check exact;";
         },
         Line(AT_ONCE, &["NO-PROPOSAL-CHOSEN"]),
-        Line(AT_ONCE, &["no suitable proposal found", "aes 256", "aes 128"]),
+        Line(AT_ONCE, &["key of 256 bits proposed, 128 bits configured (proposal_check exact)"]),
     ),
     Row::new(
         "phase 1: other hash",
         |row| row.bob.proposal = "encryption_algorithm aes 256; hash_algorithm sha1; dh_group modp2048;",
         Line(AT_ONCE, &["NO-PROPOSAL-CHOSEN"]),
-        Line(AT_ONCE, &["no suitable proposal found", "sha256", "sha1"]),
+        Line(AT_ONCE, &["hash_algorithm sha256 proposed, sha1 configured"]),
     ),
     Row::new(
         "phase 1: other group",
         |row| row.bob.proposal = "encryption_algorithm aes 256; hash_algorithm sha256; dh_group modp3072;",
         Line(AT_ONCE, &["NO-PROPOSAL-CHOSEN"]),
-        Line(AT_ONCE, &["no suitable proposal found", "modp2048", "modp3072"]),
+        Line(AT_ONCE, &["dh_group modp2048 proposed, modp3072 configured"]),
     ),
     Row::new(
         "phase 1: other authentication method",
@@ -105,7 +105,7 @@ pub(super) const ROWS: &[Row] = &[
             row.provoke = |play| scan(play, &["--trans=7/256,4,3,14"]);
         },
         Nothing,
-        Line(SCAN, &["no suitable proposal found", "rsasig", "pre_shared_key"]),
+        Line(SCAN, &["authentication_method rsasig proposed, pre_shared_key configured"]),
     ),
     Row::new(
         "phase 1: longer lifetime than the responder's under proposal_check strict",
@@ -114,7 +114,7 @@ pub(super) const ROWS: &[Row] = &[
             row.bob.phase1_lifetime = 600;
         },
         Line(AT_ONCE, &["NO-PROPOSAL-CHOSEN"]),
-        Line(AT_ONCE, &["3600 s", "600 s"]),
+        Line(AT_ONCE, &["lifetime 3600 s proposed, 600 s configured (proposal_check strict)"]),
     ),
     Row::new(
         "phase 1: the responder expects another identity",
@@ -135,7 +135,7 @@ pub(super) const ROWS: &[Row] = &[
             row.provoke = |play| scan(play, &["--ikev2"]);
         },
         Nothing,
-        Line(SCAN, &["version 1 is expected"]),
+        Line(SCAN, &["the peer speaks IKEv2", "configure the peer for IKEv1"]),
     ),
     Row::new(
         "phase 1: a stranger's probe",
@@ -149,7 +149,7 @@ pub(super) const ROWS: &[Row] = &[
             row.provoke = |play| scan(play, &[]);
         },
         Nothing,
-        Line(SCAN, &["no remote block", "192.0.2.66"]),
+        Line(SCAN, &["no remote section matches 192.0.2.66"]),
     ),
 ];
 

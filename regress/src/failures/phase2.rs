@@ -8,25 +8,28 @@ pub(super) const ROWS: &[Row] = &[
         "phase 2: no sainfo at the responder",
         |row| row.bob.sainfo_of = "address 10.1.0.0/16 any address 10.2.0.0/16 any",
         Line(AT_ONCE, &["NO-PROPOSAL-CHOSEN"]),
-        Line(AT_ONCE, &["no sainfo", "192.0.2.2", "192.0.2.1"]),
+        Line(AT_ONCE, &["no sainfo matches 192.0.2.2/32 -> 192.0.2.1/32", "nearest: sainfo ", "10.1.0.0/16"]),
     ),
     Row::new(
         "phase 2: no sainfo at the initiator",
         |row| row.alice.sainfo_of = "",
-        Line(AT_ONCE, &["no sainfo", "192.0.2.1", "192.0.2.2"]),
+        Line(AT_ONCE, &["no sainfo matches 192.0.2.1/32 -> 192.0.2.2/32; there is none"]),
         Nothing,
     ),
     Row::new(
         "phase 2: no policy at the responder",
         |row| row.bob.policies = String::new(),
-        Line(AT_ONCE, &["INVALID-ID-INFORMATION"]),
-        Line(AT_ONCE, &["no policy"]),
+        Line(AT_ONCE, &["INVALID-ID-INFORMATION", "offered: ["]),
+        Line(
+            AT_ONCE,
+            &["no policy matches", "needed: 192.0.2.1/32 192.0.2.2/32 any -P in ipsec esp/transport//require"],
+        ),
     ),
     Row::new(
         "phase 2: only an out policy at the responder",
         |row| row.bob.policies = "spdadd 192.0.2.2 192.0.2.1 any -P out ipsec esp/transport//require;\n".into(),
         Line(AT_ONCE, &["INVALID-ID-INFORMATION"]),
-        Line(AT_ONCE, &["no policy"]),
+        Line(AT_ONCE, &["no policy matches", "only the other direction is there: ", "-P out ipsec"]),
     ),
     Row::new(
         "phase 2: smaller network in the responder's policy",
@@ -35,7 +38,7 @@ pub(super) const ROWS: &[Row] = &[
             row.bob.policies = tunnel(["192.168.2.0/24", "192.168.1.0/25"], ["192.0.2.2", "192.0.2.1"]);
         },
         Line(AT_ONCE, &["INVALID-ID-INFORMATION"]),
-        Line(AT_ONCE, &["no policy", "192.168.1.0/24"]),
+        Line(AT_ONCE, &["no policy matches", "192.168.1.0/24", "nearest: 192.168.1.0/25 192.168.2.0/24 any -P "]),
     ),
     Row::new(
         "phase 2: other port in the responder's policy",
@@ -48,13 +51,13 @@ pub(super) const ROWS: &[Row] = &[
                 .into();
         },
         Line(AT_ONCE, &["INVALID-ID-INFORMATION"]),
-        Line(AT_ONCE, &["no policy", "192.0.2.2/32[9]"]),
+        Line(AT_ONCE, &["no policy matches", "192.0.2.2/32[9]", "nearest: ", "192.0.2.2/32[10] udp"]),
     ),
     Row::new(
         "phase 2: transport mode here, a tunnel at the responder",
         |row| row.bob.policies = tunnel(["192.0.2.2", "192.0.2.1"], ["192.0.2.2", "192.0.2.1"]),
         Line(AT_ONCE, &["the peer says"]),
-        Line(AT_ONCE, &["transport", "tunnel"]),
+        Line(AT_ONCE, &["transport mode proposed, tunnel mode configured", "compare the policies"]),
     ),
     Row::new(
         "phase 2: the responder's tunnel has another peer",
@@ -78,7 +81,7 @@ pub(super) const ROWS: &[Row] = &[
         "phase 2: other protocol",
         |row| row.bob.request("ah/transport//require"),
         Line(AT_ONCE, &["NO-PROPOSAL-CHOSEN"]),
-        Line(AT_ONCE, &["no suitable proposal found", "esp", "ah"]),
+        Line(AT_ONCE, &["esp proposed, ah configured", "compare the policies"]),
     ),
     Row::new(
         "phase 2: other cipher",
@@ -86,7 +89,7 @@ pub(super) const ROWS: &[Row] = &[
             row.bob.sainfo = "pfs_group modp2048; encryption_algorithm 3des; authentication_algorithm hmac_sha256;";
         },
         Line(AT_ONCE, &["NO-PROPOSAL-CHOSEN"]),
-        Line(AT_ONCE, &["no suitable proposal found"]),
+        Line(AT_ONCE, &["esp: aes proposed, 3des configured: ", "; offered: [", "; configured: ["]),
     ),
     Row::new(
         "phase 2: other key length",
@@ -95,7 +98,7 @@ pub(super) const ROWS: &[Row] = &[
             row.bob.remote = "proposal_check exact;";
         },
         Line(AT_ONCE, &["NO-PROPOSAL-CHOSEN"]),
-        Line(AT_ONCE, &["no suitable proposal found", "256", "192"]),
+        Line(AT_ONCE, &["key of 256 bits proposed, 192 bits configured (proposal_check exact)"]),
     ),
     Row::new(
         "phase 2: other hash",
@@ -103,7 +106,7 @@ pub(super) const ROWS: &[Row] = &[
             row.bob.sainfo = "pfs_group modp2048; encryption_algorithm aes 256; authentication_algorithm hmac_sha1;";
         },
         Line(AT_ONCE, &["NO-PROPOSAL-CHOSEN"]),
-        Line(AT_ONCE, &["no suitable proposal found"]),
+        Line(AT_ONCE, &["esp: hmac_sha256 proposed, hmac_sha1 configured"]),
     ),
     Row::new(
         "phase 2: other PFS group",
@@ -112,7 +115,7 @@ pub(super) const ROWS: &[Row] = &[
             row.bob.remote = "proposal_check strict;";
         },
         Line(AT_ONCE, &["NO-PROPOSAL-CHOSEN"]),
-        Line(AT_ONCE, &["pfs_group", "modp2048", "modp3072"]),
+        Line(AT_ONCE, &["pfs_group modp2048 proposed, modp3072 configured (proposal_check strict)"]),
     ),
     Row::new(
         "phase 2: no PFS at the initiator",
@@ -121,7 +124,7 @@ pub(super) const ROWS: &[Row] = &[
             row.bob.remote = "proposal_check strict;";
         },
         Line(AT_ONCE, &["NO-PROPOSAL-CHOSEN"]),
-        Line(AT_ONCE, &["pfs_group", "modp2048"]),
+        Line(AT_ONCE, &["pfs_group none proposed, modp2048 configured (proposal_check strict)"]),
     ),
     Row::new(
         "phase 2: longer lifetime than the responder's under proposal_check strict",
@@ -130,13 +133,13 @@ pub(super) const ROWS: &[Row] = &[
             row.bob.phase2_lifetime = 600;
         },
         Line(AT_ONCE, &["NO-PROPOSAL-CHOSEN"]),
-        Line(AT_ONCE, &["1800 s", "600 s"]),
+        Line(AT_ONCE, &["lifetime 1800 s proposed, 600 s configured (proposal_check strict)"]),
     ),
     Row::new(
         "phase 2: compression only at the responder",
         |row| row.bob.request("ipcomp/transport//use esp/transport//require"),
         Line(AT_ONCE, &["NO-PROPOSAL-CHOSEN"]),
-        Line(AT_ONCE, &["no suitable proposal found", "ipcomp"]),
+        Line(AT_ONCE, &["esp proposed, ipcomp+esp configured"]),
     ),
     Row::new(
         "phase 2: the negotiation takes longer than the kernel waits",

@@ -45,7 +45,11 @@ pub(super) const PLAYS: &[Play] = &[
                 ..Knobs::default()
             },
             &["NO-PROPOSAL-CHOSEN"],
-            &["no suitable proposal found: esp: aes proposed, 3des configured; offered: [", "configured: ["],
+            &[
+                "no suitable proposal found: esp: aes proposed, 3des configured",
+                "; offered: [1 esp ",
+                "; configured: [1 esp ",
+            ],
         )
     }),
     ("another group in phase 2", |ours| {

@@ -191,6 +191,7 @@ fn hint(cause: &Cause, exchange: ExchangeType) -> Option<&'static str> {
         Cause::NoAnswer(unanswered) => unanswered.hint(),
         Cause::OtherVersion { major: 2, .. } => IKEV1_AT_PEER,
         Cause::NoProposalChosen(ProposalRefusal::NoAlgorithm(_)) => "add one to it",
+        Cause::NoProposalChosen(refusal) if refusal.is_of_policies() => "compare the policies of both hosts",
         Cause::NoProposalChosen(_) if is_phase2 => "compare the sainfo of both hosts",
         Cause::NoProposalChosen(_) => "compare the proposals of both hosts",
         Cause::Refused(NotifyType::NO_PROPOSAL_CHOSEN) => "the peer's log names the difference",

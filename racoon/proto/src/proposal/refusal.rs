@@ -44,6 +44,17 @@ pub enum ProposalRefusal {
 }
 
 impl ProposalRefusal {
+    /// It is the policies that differ, not what the configurations say of algorithms and lifetimes.
+    pub(crate) fn is_of_policies(&self) -> bool {
+        match self {
+            Self::Protocols(_) => true,
+            Self::Phase2 { mismatches, .. } => {
+                mismatches.iter().all(|one| matches!(one, Phase2Mismatch::Protocol(_) | Phase2Mismatch::Mode(_)))
+            }
+            _ => false,
+        }
+    }
+
     /// How far it is from acceptance: of several, the smallest is told.
     pub(crate) fn distance(&self) -> usize {
         match self {

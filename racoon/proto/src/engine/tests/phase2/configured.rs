@@ -202,6 +202,7 @@ fn a_bundle_is_of_one_mode_or_of_many() {
     net.settle();
     let expected = "no suitable proposal found: esp: tunnel mode proposed, transport mode configured";
     assert_eq!(net.world.b.failures()[0].to_string(), expected);
+    assert!(net.world.b.lines(Level::Error)[0].ends_with("; compare the policies of both hosts"));
 }
 
 /// `replay_window` and `lifetime byte` are in the SAs.
