@@ -84,7 +84,7 @@ pub(super) const ROWS: &[Row] = &[
                 play.hosts.send()
             };
         },
-        Line(TIME_UP, &["no answer to message 1 of main mode"]),
+        Line(TIME_UP, &["no answer to message 1 of quick mode"]),
         Nothing,
     ),
     Row::new(
