@@ -27,10 +27,11 @@ pub(super) struct Verdict {
     role: &'static str,
     /// The line that an operator would go by.
     line: Option<Line>,
-    errors: usize,
     problem: Option<String>,
     /// All warnings and errors, shown when the verdict is bad.
     lines: Vec<Line>,
+    /// The texts of all lines.
+    all: Vec<String>,
 }
 
 impl From<String> for Sighting {
@@ -80,10 +81,12 @@ impl fmt::Display for Line {
 
 impl Verdict {
     pub(super) fn new(role: &'static str, sighting: Sighting, expected: Expected) -> Self {
+        let all = sighting.lines.iter().map(|line| line.text.clone()).collect();
         let lines: Vec<_> = sighting.lines.into_iter().filter(Line::is_noticed).collect();
         let errors = lines.iter().filter(|line| line.is_error()).count();
         let (within, words, wanted) = match expected {
             Expected::Line(within, words) => (within, words, 1..=1),
+            Expected::Warning(within, words) => (within, words, 0..=0),
             Expected::Nothing => (0, [].as_slice(), 0..=0),
         };
         let named = lines.iter().find(|line| !words.is_empty() && line.has(words));
@@ -94,7 +97,7 @@ impl Verdict {
             _ => None,
         };
         let line = named.or_else(|| lines.first()).cloned();
-        Self { role, line, errors, problem, lines }
+        Self { role, line, problem, lines, all }
     }
 
     /// One line on a standard error, of a daemon that did not start.
@@ -104,11 +107,16 @@ impl Verdict {
         let named = lines.iter().find(|line| line.has(words));
         let problem = named.is_none().then(|| format!("no line with {words:?}"));
         let line = named.or_else(|| lines.first()).cloned();
-        Self { role: "daemon", line, errors: 1, problem, lines }
+        Self { role: "daemon", line, problem, lines, all: Vec::new() }
     }
 
     pub(super) fn is_good(&self) -> bool {
         self.problem.is_none()
+    }
+
+    /// The texts of all lines of the log.
+    pub(super) fn texts(&self) -> &[String] {
+        &self.all
     }
 
     /// What is wrong, and with whom.
@@ -124,9 +132,6 @@ impl fmt::Display for Verdict {
         match &self.line {
             Some(line) => writeln!(formatter, "  {:9} {word:6} {line}", self.role)?,
             None => writeln!(formatter, "  {:9} {word:6}    -    no warning, no error", self.role)?,
-        }
-        if self.errors > 1 {
-            writeln!(formatter, "            one of {} errors", self.errors)?;
         }
         if let Some(problem) = &self.problem {
             writeln!(formatter, "            {problem}; warnings and errors:")?;
@@ -173,6 +178,7 @@ mod tests {
         let expected = Expected::Line(2, &["keys differ"]);
         assert_eq!(problem(&["WARNING: keys differ", "ERROR: phase1 failed"], expected), None);
         assert_eq!(problem(&["WARNING: keys differ"], expected), Some("initiator: 0 errors instead of 1".into()));
+        assert_eq!(problem(&["WARNING: keys differ"], Expected::Warning(2, &["keys differ"])), None);
     }
 
     #[test]

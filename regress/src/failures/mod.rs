@@ -4,6 +4,7 @@
 //! Alice's then asks for SAs. Both logs are read as an operator reads them: is the cause there, in which line, after how many
 //! seconds, and is it told once? Other rows are configurations with which the daemon does not start.
 
+mod causes;
 mod judge;
 mod network;
 mod phase1;
@@ -24,6 +25,7 @@ use crate::lab::Boot;
 use crate::racoon::Ours;
 use crate::tally::{FAILURE, Tally, twice};
 use crate::{interop, tools, tree};
+use judge::Verdict;
 use row::{Row, Scenario};
 
 /// All rows, by where the fault is.
@@ -67,54 +69,68 @@ pub(crate) fn serve(words: &[&str]) -> Result<()> {
     let ours = Ours { racoon: racoon.into(), setkey: setkey.into(), backend: (*backend).to_owned() };
     let rows = TABLES.iter().copied().flatten().filter(|row| row.cause.contains(word)).enumerate();
     let waiting = Mutex::new(rows);
-    let total = Mutex::new(Tally::default());
+    let total = Mutex::new((Tally::default(), Vec::new()));
     let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
     thread::scope(|scope| {
         for _ in 0..LANES {
             scope.spawn(|| {
                 while let Some((number, row)) = next() {
-                    let (text, tally) = play(&ours, row, number);
+                    let played = play(&ours, row, number);
                     // The lock also keeps the rows' lines apart.
-                    let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
-                    let _ = stdout().write_all(text.as_bytes());
-                    *total += tally;
+                    let (total, lines) = &mut *total.lock().unwrap_or_else(PoisonError::into_inner);
+                    let _ = stdout().write_all(played.text.as_bytes());
+                    *total += played.tally;
+                    lines.extend(played.lines);
                 }
             });
         }
     });
-    let total = total.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let (mut total, lines) = total.into_inner().unwrap_or_else(PoisonError::into_inner);
     if total == Tally::default() {
         bail!("no cause contains {word:?}");
+    }
+    if word.is_empty() {
+        println!("README.md's table of causes");
+        total += causes::check(&lines).map_or_else(|error| Tally::failed_with(&error), |()| Tally::PASSED);
     }
     println!("{total}");
     Ok(())
 }
 
-/// Plays a row, again if it fails, and returns its part of the table.
-fn play(ours: &Ours, row: &Row, number: usize) -> (String, Tally) {
-    let mut text = String::new();
-    let mut tally = Tally::default();
+/// What came of a row.
+#[derive(Default)]
+struct Played {
+    /// Its part of the table.
+    text: String,
+    tally: Tally,
+    /// All lines of both logs.
+    lines: Vec<String>,
+}
+
+/// Plays a row, again if it fails.
+fn play(ours: &Ours, row: &Row, number: usize) -> Played {
+    let mut played = Played::default();
     let done = twice(row.cause, || {
         let verdicts = match row.scenario {
             Scenario::Negotiation(setup, expected) => play::negotiate(ours, number, setup, expected)?,
             Scenario::Start(setup, words) => vec![play::start(ours, number, setup, words)?],
         };
-        text = format!("{}\n", row.cause);
-        verdicts.iter().for_each(|verdict| text += &verdict.to_string());
+        played.text = format!("{}\n", row.cause);
+        verdicts.iter().for_each(|verdict| played.text += &verdict.to_string());
+        played.lines = verdicts.iter().flat_map(Verdict::texts).cloned().collect();
         let passed = verdicts.iter().filter(|verdict| verdict.is_good()).count();
-        tally = Tally { passed, failed: verdicts.len() - passed, ..Tally::default() };
-        if tally.failed > 0 {
-            bail!("{}", verdicts.iter().flat_map(|verdict| verdict.problem()).collect::<Vec<_>>().join("; "));
+        played.tally = Tally { passed, failed: verdicts.len() - passed, ..Tally::default() };
+        if played.tally.failed > 0 {
+            bail!("{}", verdicts.iter().flat_map(Verdict::problem).collect::<Vec<_>>().join("; "));
         }
         Ok(())
     });
-    match done {
-        Ok(()) => (text, tally),
-        Err(error) => {
-            let line = format!("{FAILURE}{}: {error:#}\n", row.cause);
-            // One that could not be played has no verdicts.
-            let tally = if tally.failed == 0 { Tally::FAILED } else { tally };
-            (text + &line, tally)
+    if let Err(error) = done {
+        played.text += &format!("{FAILURE}{}: {error:#}\n", row.cause);
+        if played.tally.failed == 0 {
+            // It could not be played.
+            played.tally = Tally::FAILED;
         }
     }
+    played
 }

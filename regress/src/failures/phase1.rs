@@ -38,21 +38,21 @@ pub(super) const ROWS: &[Row] = &[
         Line(AT_ONCE, &["no pre-shared key for 192.0.2.1", "psk.txt", "0600"]),
     ),
     Row::new(
-        "phase 1: no remote block at the responder",
+        "phase 1: no remote section at the responder",
         |row| row.bob.remote_of = "192.0.2.9",
         Line(AT_ONCE, &["NO-PROPOSAL-CHOSEN"]),
         Line(AT_ONCE, &["no remote section matches 192.0.2.1; there are only 192.0.2.9"]),
     ),
     Row::new(
-        "phase 1: no remote block at the initiator",
+        "phase 1: no remote section at the initiator",
         |row| row.alice.remote_of = "192.0.2.9",
         Line(AT_ONCE, &["no remote section matches 192.0.2.2; there are only 192.0.2.9"]),
         Nothing,
     ),
     Row::new(
-        "phase 1: the initiator's remote block is passive",
+        "phase 1: the initiator's remote section is passive",
         |row| row.alice.remote = "passive on;",
-        Line(AT_ONCE, &["passive"]),
+        Line(AT_ONCE, &["no remote section may begin", "passive"]),
         Nothing,
     ),
     Row::new(
@@ -68,7 +68,7 @@ pub(super) const ROWS: &[Row] = &[
             row.provoke = |play| scan(play, &["--aggressive", "--id=alice"]);
         },
         Nothing,
-        Line(SCAN, &["aggressive"]),
+        Line(SCAN, &["allows aggressive mode; remote 192.0.2.1 has exchange_mode main"]),
     ),
     Row::new(
         "phase 1: other cipher",
@@ -138,6 +138,25 @@ pub(super) const ROWS: &[Row] = &[
         Line(SCAN, &["the peer speaks IKEv2", "configure the peer for IKEv1"]),
     ),
     Row::new(
+        "phase 1: other cipher, behind a stranger's probes",
+        |row| {
+            row.bob.proposal = "encryption_algorithm 3des; hash_algorithm sha256; dh_group modp2048;";
+            row.before = |hosts| {
+                hosts.alice.must("ip address add 192.0.2.66/24 dev eth0")?;
+                hosts.alice.must("ip route add 192.0.2.2/32 dev eth0 src 192.0.2.66")?;
+                Ok(())
+            };
+            row.provoke = |play| {
+                probe(play, &["--trans=1,1,1,1"])?;
+                play.wait_for_bob("192.0.2.66")?;
+                play.begin()?;
+                play.hosts.send()
+            };
+        },
+        Line(AT_ONCE, &["NO-PROPOSAL-CHOSEN"]),
+        Line(AT_ONCE, &["encryption_algorithm aes proposed, 3des configured"]),
+    ),
+    Row::new(
         "phase 1: a stranger's probe",
         |row| {
             row.alice.runs = false;
@@ -155,9 +174,13 @@ pub(super) const ROWS: &[Row] = &[
 
 /// Alice's host probes Bob's daemon. The answer is not of interest.
 fn scan(play: &mut Play<'_>, arguments: &[&str]) -> Result<()> {
-    let alice = &play.hosts.alice;
     // Her policies would ask for SAs.
-    play.hosts.load(alice, "spdflush;")?;
+    play.hosts.load(&play.hosts.alice, "spdflush;")?;
+    probe(play, arguments)
+}
+
+fn probe(play: &mut Play<'_>, arguments: &[&str]) -> Result<()> {
+    let alice = &play.hosts.alice;
     let mut command = Command::new("ike-scan");
     command.args(["--sport=0", "--retry=1", "--nodns"]).args(arguments).arg("192.0.2.2");
     play.probe = Some(Daemon::start(alice, command, &daemon_dir(alice, "ike-scan")?.join("output"))?);

@@ -1,7 +1,8 @@
 //! Phase 2: policies, selectors, algorithms and lifetimes that do not fit, and what the kernel refuses.
 
-use super::row::Expected::{Line, Nothing};
+use super::row::Expected::{Line, Nothing, Warning};
 use super::row::{AT_ONCE, Row, TIME_UP, tunnel};
+use crate::lab::Program;
 
 pub(super) const ROWS: &[Row] = &[
     Row::new(
@@ -71,10 +72,14 @@ pub(super) const ROWS: &[Row] = &[
     Row::new(
         "phase 2: the initiator's tunnel ends at an address that is not its own",
         |row| {
-            row.tunnel();
-            row.alice.policies = tunnel(["192.168.1.0/24", "192.168.2.0/24"], ["192.0.2.7", "192.0.2.2"]);
+            row.alice.policies = String::new();
+            row.provoke = |play| {
+                let policies = tunnel(["192.168.1.0/24", "192.168.2.0/24"], ["192.0.2.7", "192.0.2.2"]);
+                play.hosts.load(&play.hosts.alice, &policies)?;
+                play.hosts.send_inside()
+            };
         },
-        Nothing,
+        Warning(AT_ONCE, &["no keys can be negotiated", "192.0.2.7", "no address of this host"]),
         Nothing,
     ),
     Row::new(
@@ -140,6 +145,31 @@ pub(super) const ROWS: &[Row] = &[
         |row| row.bob.request("ipcomp/transport//use esp/transport//require"),
         Line(AT_ONCE, &["NO-PROPOSAL-CHOSEN"]),
         Line(AT_ONCE, &["esp proposed, ipcomp+esp configured"]),
+    ),
+    Row::new(
+        "phase 2: the peer asks for a network that generate_policy does not give",
+        |row| {
+            row.tunnel();
+            row.alice.policies = tunnel(["192.168.0.0/16", "192.168.2.0/24"], ["192.0.2.1", "192.0.2.2"]);
+            row.bob.policies = String::new();
+            row.bob.remote = "generate_policy on;";
+        },
+        Line(AT_ONCE, &["INVALID-ID-INFORMATION"]),
+        Line(AT_ONCE, &["not authorized", "192.168.0.0/16", "192.168.2.1"]),
+    ),
+    Row::new(
+        "phase 2: the kernels lack the cipher",
+        |row| {
+            let sainfo = "pfs_group modp2048; encryption_algorithm camellia 256; authentication_algorithm hmac_sha256;";
+            (row.alice.sainfo, row.bob.sainfo) = (sainfo, sainfo);
+            row.before = |hosts| {
+                // One kernel for all hosts of the lab. It may be gone already.
+                hosts.alice.run(Program::new("rmmod", &["camellia_generic"]))?;
+                Ok(())
+            };
+        },
+        Line(AT_ONCE, &["NO-PROPOSAL-CHOSEN", "in its words: kernel", "camellia"]),
+        Line(AT_ONCE, &["kernel has no camellia-cbc (module camellia_generic?)"]),
     ),
     Row::new(
         "phase 2: the negotiation takes longer than the kernel waits",

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 
 use super::judge::{Sighting, Verdict};
-use super::row::{Expected, Setup, Station, Words};
+use super::row::{Expected, Setup, Start, Station, Words};
 use crate::lab::{Daemon, Host, Link, Program, Stdin, daemon_dir, wait_until, write_secret};
 use crate::racoon::{Files, Ours, Racoon};
 
@@ -102,6 +102,12 @@ impl Play<'_> {
         alice.as_ref().map_or(Ok(()), |alice| alice.wait_for_log("IPsec-SA established"))
     }
 
+    /// Waits until Bob's log has this text.
+    pub(super) fn wait_for_bob(&self, text: &str) -> Result<()> {
+        let [_, bob] = &self.daemons;
+        bob.as_ref().map_or(Ok(()), |bob| bob.wait_for_log(text))
+    }
+
     /// Reads the logs until the row's time is over: a second error may come until then.
     fn watch(&mut self) -> Result<()> {
         let (start, limit) = (self.start, Duration::from_secs(self.setup.watch.into()));
@@ -142,20 +148,24 @@ pub(super) fn negotiate(
 }
 
 /// Starts a daemon in the background, as a boot script does, and judges what the command prints.
-pub(super) fn start(ours: &Ours, number: usize, prepare: fn(&mut Station), words: Words) -> Result<Verdict> {
-    let mut station = Setup::new().alice;
-    prepare(&mut station);
+pub(super) fn start(ours: &Ours, number: usize, prepare: fn(&mut Start), words: Words) -> Result<Verdict> {
+    let mut row = Start::new();
+    prepare(&mut row);
     let host = Host::new(&format!("alice{number}"))?;
     host.must("ip address add 192.0.2.1/24 dev lo")?;
+    let _other = row.taken.map(|address| host.enter(move || UdpSocket::bind(address))).transpose()?.transpose()?;
     let dir = daemon_dir(&host, "racoon")?;
     let [conf, psk, pid, log] = ["racoon.conf", "psk.txt", "racoon.pid", "log"].map(|name| dir.join(name));
-    write_secret(&psk, station.psk.as_bytes())?;
+    write_secret(&psk, row.station.psk.as_bytes())?;
     let head = format!("path pre_shared_key \"{}\";\npath pidfile \"{}\";\n", psk.display(), pid.display());
-    write_secret(&conf, (head + &station.conf()).as_bytes())?;
-    let arguments = ["-f", &conf.to_string_lossy(), "-l", &log.to_string_lossy()].map(str::to_owned);
-    let program = Program::new(&ours.racoon.to_string_lossy(), &arguments.each_ref().map(String::as_str));
+    write_secret(&conf, (head + &row.station.conf()).as_bytes())?;
+    let (conf, log) = (conf.to_string_lossy(), log.to_string_lossy());
+    let program = ours.racoon.to_string_lossy();
+    let command = [row.prefix, &[&*program, "-f", &*conf, "-l", &*log], row.arguments].concat();
+    let (program, arguments) = command.split_first().context("no program")?;
+    let program = Program::new(program, arguments).env("LIBPFKEY_BACKEND", &ours.backend);
     let start = Instant::now();
-    let done = host.run(program.env("LIBPFKEY_BACKEND", &ours.backend))?;
+    let done = host.run(program)?;
     let took = start.elapsed();
     ensure!(done.exit == "1", "it ended with {} instead of 1: {}", done.exit, done.text());
     Ok(Verdict::of_start(&String::from_utf8_lossy(&done.stderr), took, words))

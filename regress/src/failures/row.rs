@@ -20,7 +20,7 @@ pub(super) enum Scenario {
     /// responder's.
     Negotiation(fn(&mut Setup), [Expected; 2]),
     /// A daemon that does not start, and the words of a line on its standard error.
-    Start(fn(&mut Station), Words),
+    Start(fn(&mut Start), Words),
 }
 
 /// What one line has to contain.
@@ -31,6 +31,8 @@ pub(super) type Words = &'static [&'static str];
 pub(super) enum Expected {
     /// Within so many seconds, a warning or an error with all of these words; and in all exactly one error.
     Line(u32, Words),
+    /// The same without an error: no negotiation began.
+    Warning(u32, Words),
     /// No error: the side has no part in the failure, or does not run.
     Nothing,
 }
@@ -47,7 +49,7 @@ impl Row {
     }
 
     /// A daemon that does not start.
-    pub(super) const fn start(cause: &'static str, setup: fn(&mut Station), words: Words) -> Self {
+    pub(super) const fn start(cause: &'static str, setup: fn(&mut Start), words: Words) -> Self {
         Self { cause, scenario: Scenario::Start(setup, words) }
     }
 }
@@ -76,6 +78,17 @@ pub(super) struct Setup {
     pub(super) watch: u32,
 }
 
+/// A daemon before it is started, on a host with the address 192.0.2.1.
+pub(super) struct Start {
+    pub(super) station: Station,
+    /// Comes before the program in the command line.
+    pub(super) prefix: &'static [&'static str],
+    /// Comes at the end of it.
+    pub(super) arguments: &'static [&'static str],
+    /// A UDP port of the host that another program has.
+    pub(super) taken: Option<&'static str>,
+}
+
 /// What one host has.
 #[derive(Clone)]
 pub(super) struct Station {
@@ -88,6 +101,8 @@ pub(super) struct Station {
     pub(super) psk: String,
     /// Before the blocks of `racoon.conf`.
     pub(super) head: &'static str,
+    /// Lines of the section `listen`, beside the address.
+    pub(super) listen: &'static str,
     /// Whom the remote block is for.
     pub(super) remote_of: &'static str,
     pub(super) exchange: &'static str,
@@ -123,6 +138,12 @@ impl Setup {
     }
 }
 
+impl Start {
+    pub(super) fn new() -> Self {
+        Self { station: Station::new("192.0.2.1", "192.0.2.2"), prefix: &[], arguments: &[], taken: None }
+    }
+}
+
 impl Station {
     fn new(local: &'static str, peer: &'static str) -> Self {
         Self {
@@ -131,6 +152,7 @@ impl Station {
             runs: true,
             psk: format!("{peer} a key for two hosts in a lab\n"),
             head: "",
+            listen: "adminsock disabled;",
             remote_of: peer,
             exchange: "main",
             remote: "proposal_check obey;",
@@ -151,11 +173,18 @@ impl Station {
     /// `racoon.conf`, without the paths.
     pub(super) fn conf(&self) -> String {
         let mut conf = format!(
-            "{}\nlisten {{ isakmp {} [500]; adminsock disabled; }}\n\
+            "{}\nlisten {{ isakmp {} [500]; {} }}\n\
              timer {{ counter {COUNTER}; interval 1 sec; phase1 60 sec; phase2 {COUNTER} sec; }}\n\
              remote {} {{\n    exchange_mode {};\n    lifetime time {} sec;\n    {}\n    \
              proposal {{ authentication_method pre_shared_key; {} }}\n}}\n",
-            self.head, self.local, self.remote_of, self.exchange, self.phase1_lifetime, self.remote, self.proposal
+            self.head,
+            self.local,
+            self.listen,
+            self.remote_of,
+            self.exchange,
+            self.phase1_lifetime,
+            self.remote,
+            self.proposal
         );
         if !self.sainfo_of.is_empty() {
             // Writing to a string cannot fail.

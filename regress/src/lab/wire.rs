@@ -58,12 +58,22 @@ impl Link {
         Ok(())
     }
 
-    /// Drops what is sent to UDP port 500 of `host` from now on.
-    pub(crate) fn drop_port_500(&self, host: &Host) -> Result<()> {
+    /// Drops IKE messages that are sent to UDP port 500 of `host` from now on.
+    pub(crate) fn drop_ike(&self, host: &Host) -> Result<()> {
+        self.drop_of_ike(host, "")
+    }
+
+    /// Drops those of them that are encrypted.
+    pub(crate) fn drop_encrypted_ike(&self, host: &Host) -> Result<()> {
+        // The flags of ISAKMP behind headers of IPv4 (without options) and UDP.
+        self.drop_of_ike(host, "match u8 0x01 0x01 at 47")
+    }
+
+    fn drop_of_ike(&self, host: &Host, which: &str) -> Result<()> {
         let port = format!("port-{}", host.name());
         self.switch.must(&format!("tc qdisc add dev {port} clsact"))?;
-        let filter = "protocol ip u32 match ip protocol 17 0xff match ip dport 500 0xffff action drop";
-        self.switch.must(&format!("tc filter add dev {port} egress {filter}"))?;
+        let filter = format!("u32 match ip protocol 17 0xff match ip dport 500 0xffff {which} action drop");
+        self.switch.must(&format!("tc filter add dev {port} egress protocol ip {filter}"))?;
         Ok(())
     }
 

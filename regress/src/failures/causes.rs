@@ -1,0 +1,53 @@
+//! README.md's table of causes: each line that it names was logged by one of the rows.
+
+use anyhow::{Result, ensure};
+
+const README: &str = include_str!("../../../README.md");
+
+/// The line before the table's first row.
+const HEAD: &str = "| the line says | look at |\n|---|---|\n";
+
+/// Looks in `lines`, those of all logs of all rows, for each line that the table names.
+pub(super) fn check(lines: &[String]) -> Result<()> {
+    let lines: Vec<String> = lines.iter().map(|line| anywhere(line)).collect();
+    let is_logged = |parts: &[String]| lines.iter().any(|line| parts.iter().all(|part| line.contains(part)));
+    let missing: Vec<String> =
+        named(README).into_iter().filter(|parts| !is_logged(parts)).map(|parts| parts.join(" … ")).collect();
+    ensure!(missing.is_empty(), "no row has the line: {}", missing.join("; "));
+    Ok(())
+}
+
+/// The lines that the table names, each in the parts between its ellipses.
+fn named(readme: &str) -> Vec<Vec<String>> {
+    let table = readme.split_once(HEAD).map_or("", |(_, rest)| rest);
+    let rows = table.lines().take_while(|line| line.starts_with('|'));
+    let cells = rows.filter_map(|row| row.split('|').nth(1)?.trim().strip_prefix('`')?.split('`').next());
+    let parts = |cell: &str| {
+        cell.split(['…', '[', ']']).map(|part| anywhere(part.trim())).filter(|part| !part.is_empty()).collect()
+    };
+    cells.map(parts).collect()
+}
+
+/// The text as either host of a row would have it.
+fn anywhere(text: &str) -> String {
+    text.replace("192.0.2.1", "192.0.2.2")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_read() {
+        let readme = format!(
+            "Text\n\n{HEAD}| `no key for 192.0.2.1: …` | that |\n| `a […], b […]` (responder) | it |\n| nothing | x |\n\n| y |"
+        );
+        assert_eq!(named(&readme), [vec!["no key for 192.0.2.2:"], vec!["a", ", b"]]);
+        assert!(named(README).len() > 10, "{:?}", named(README));
+    }
+
+    #[test]
+    fn a_line_that_nobody_logs_is_named() {
+        assert!(check(&[]).unwrap_err().to_string().contains("no sainfo"));
+    }
+}
