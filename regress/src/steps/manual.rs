@@ -40,8 +40,18 @@ mod tests {
     use super::*;
 
     /// Pages of other packages and systems.
-    const FOREIGN: [&str; 9] =
-        ["glob 3", "ip-xfrm 8", "ipsec 4", "protocols 5", "ps 1", "rc 8", "services 5", "syslogd 8", "systemd 1"];
+    const FOREIGN: [&str; 10] = [
+        "glob 3",
+        "if_ipsec 4",
+        "ip-xfrm 8",
+        "ipsec 4",
+        "protocols 5",
+        "ps 1",
+        "rc 8",
+        "services 5",
+        "syslogd 8",
+        "systemd 1",
+    ];
 
     #[test]
     fn references_are_to_known_pages() {
