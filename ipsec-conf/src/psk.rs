@@ -76,6 +76,8 @@ pub enum LineProblemKind {
     Base64,
     /// A byte order mark is a part of the first identifier.
     ByteOrderMark,
+    /// The file is in UTF-16: no line is used.
+    Utf16,
     /// An earlier line has the same identifier, or `*`, and so this one is never used.
     Unused {
         /// The earlier line.
@@ -86,7 +88,7 @@ pub enum LineProblemKind {
 impl LineProblem {
     /// Whether the line is left out: whose it is has no key.
     pub fn loses_the_line(&self) -> bool {
-        matches!(self.kind, LineProblemKind::NoKey | LineProblemKind::BadHex)
+        matches!(self.kind, LineProblemKind::NoKey | LineProblemKind::BadHex | LineProblemKind::Utf16)
     }
 }
 
@@ -100,6 +102,11 @@ impl PreSharedKeys {
     pub fn parse(bytes: &[u8]) -> (Self, Vec<LineProblem>) {
         let mut keys = Self::default();
         let mut problems = Vec::new();
+        if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+            let problem = LineProblem { line: 1, kind: LineProblemKind::Utf16 };
+            keys.lost.push(LostLine { problem, text: Zeroizing::default() });
+            return (keys, vec![problem]);
+        }
         for (number, line) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
             keys.add(number, line, &mut |kind| problems.push(LineProblem { line: number, kind }));
         }
@@ -250,7 +257,7 @@ impl fmt::Display for LineProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
             LineProblemKind::NoKey => "an identifier without a key",
-            LineProblemKind::BadHex => "after 0x stand hex digits, two an octet",
+            LineProblemKind::BadHex => "0x must be followed by hex digits, two for each octet",
             LineProblemKind::CarriageReturn => "the carriage return at the end is a part of the key",
             LineProblemKind::TrailingBlank => "the blank at the end is a part of the key",
             LineProblemKind::LeadingBlank => {
@@ -265,6 +272,7 @@ impl fmt::Display for LineProblem {
             LineProblemKind::ByteOrderMark => {
                 "the file begins with a byte order mark, which is a part of the first name"
             }
+            LineProblemKind::Utf16 => "the file is in UTF-16: save it as UTF-8",
             LineProblemKind::Unused { first } => {
                 return write!(f, "this line is never used: line {first} is found before it");
             }
@@ -283,6 +291,15 @@ mod tests {
 
     fn problems(file: &str) -> Vec<(u32, LineProblemKind)> {
         PreSharedKeys::parse(file.as_bytes()).1.into_iter().map(|problem| (problem.line, problem.kind)).collect()
+    }
+
+    #[test]
+    fn a_file_in_utf_16() {
+        let (keys, problems) = PreSharedKeys::parse(b"\xff\xfe1\0 \0k\0\n\x002\0 \0k\0");
+        assert!(keys.is_empty());
+        assert_eq!(problems, [LineProblem { line: 1, kind: LineProblemKind::Utf16 }]);
+        let nearest = keys.nearest(b"1").map(|nearest| nearest.to_string());
+        assert_eq!(nearest.as_deref(), Some("line 1 cannot be used: the file is in UTF-16: save it as UTF-8"));
     }
 
     #[test]

@@ -223,7 +223,7 @@ mod tests {
         write(&path, "192.0.2.2 key\r\n", 0o600);
         assert_eq!(why_not(&table), advice);
         write(&path, "192.0.2.2 key\r\n192.0.2.1 0x5ecre7\n192.0.2.3\n", 0o600);
-        let unusable = ", whose line 2 cannot be used: after 0x stand hex digits, two an octet";
+        let unusable = ", whose line 2 cannot be used: 0x must be followed by hex digits, two for each octet";
         assert_eq!(why_not(&table), advice.clone() + unusable);
         write(&path, "192.0.2.2 key\n192.0.2.1/32 key\n", 0o600);
         let prefix = ", whose line 2 has a prefix length behind the address: write the address alone";

@@ -60,7 +60,7 @@ fn keys_are_not_shown() {
     expect![[r#"
         DIR/psk.txt:1:1: warning: a pre-shared key of less than 20 characters is weak
           a recorded negotiation is enough to guess it: use 20 characters or more, at random
-        DIR/psk.txt:2:1: warning: after 0x stand hex digits, two an octet
+        DIR/psk.txt:2:1: warning: 0x must be followed by hex digits, two for each octet
         DIR/psk.txt:3:1: warning: an identifier without a key
     "#]]
     .assert_eq(&said);

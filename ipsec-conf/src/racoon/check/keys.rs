@@ -23,8 +23,8 @@ impl Check<'_> {
         match PreSharedKeys::load(path, self.loader) {
             Err(error) => self.warn_of_keys(place, "no pre-shared key will be found", &error.to_string()),
             Ok((keys, problems)) => {
-                self.check_remotes(path, &keys);
-                self.check_keys(path, &keys, &problems);
+                let named = self.check_remotes(path, &keys);
+                self.check_keys(path, &keys, &problems, &named);
             }
         }
     }
@@ -33,23 +33,30 @@ impl Check<'_> {
         at_place(&self.problems, place, Severity::Warning, message, Some(hint.to_owned()));
     }
 
-    /// Remotes that have no key.
-    fn check_remotes(&self, path: &Path, keys: &PreSharedKeys) {
+    /// Remotes that have no key. Returns the lines whose fault was told with them.
+    fn check_remotes(&self, path: &Path, keys: &PreSharedKeys) -> Vec<u32> {
         let needs_key = |remote: &&Remote| remote.proposals.iter().any(|one| one.method.has_pre_shared_key());
         let missing = |remote| Some((remote, missing(remote, path, keys)?));
         let all = self.config.remotes.iter().filter(needs_key).filter_map(missing).collect::<Vec<_>>();
-        for (remote, (message, hint)) in all.iter().take(REMOTES_MAX) {
+        let mut named = Vec::new();
+        for (remote, (message, hint, line)) in all.iter().take(REMOTES_MAX) {
             self.warn_of_keys(&remote.place, message, hint);
+            named.extend(*line);
         }
         if let Some((remote, _)) = all.get(REMOTES_MAX) {
             let message = format!("{} more remotes have no pre-shared key", all.len() - REMOTES_MAX);
             self.warn_of_keys(&remote.place, &message, "this is the first one of them");
         }
+        named
     }
 
-    fn check_keys(&self, path: &Path, keys: &PreSharedKeys, problems: &[psk::LineProblem]) {
+    fn check_keys(&self, path: &Path, keys: &PreSharedKeys, problems: &[psk::LineProblem], named: &[u32]) {
         let place = |line| Place { file: path.to_string_lossy().into(), line, column: 1 };
-        for problem in problems {
+        let is_told = |problem: &&psk::LineProblem| {
+            let hides_name = problem.loses_the_line() || problem.kind == psk::LineProblemKind::ByteOrderMark;
+            hides_name && named.contains(&problem.line)
+        };
+        for problem in problems.iter().filter(|problem| !is_told(problem)) {
             at_place(&self.problems, &place(problem.line), Severity::Warning, problem.to_string(), None);
         }
         if let Some(line) = keys.short_keys().next() {
@@ -59,11 +66,12 @@ impl Check<'_> {
     }
 }
 
-/// What to say of a remote that has no key; none if it has one, or if its peers' names are not known.
-fn missing(remote: &Remote, path: &Path, keys: &PreSharedKeys) -> Option<(String, String)> {
+/// What to say of a remote that has no key, and the line that comes nearest; none if it has one, or if its peers' names are
+/// not known.
+fn missing(remote: &Remote, path: &Path, keys: &PreSharedKeys) -> Option<(String, String, Option<u32>)> {
     let file = path.display();
     if keys.is_empty() && keys.nearest(b"*").is_none() {
-        return Some((format!("no line of {file} is for this remote"), "there is no key in it".to_owned()));
+        return Some((format!("no line of {file} is for this remote"), "there is no key in it".to_owned(), None));
     }
     let names = names(remote);
     let first = names.first()?;
@@ -71,7 +79,8 @@ fn missing(remote: &Remote, path: &Path, keys: &PreSharedKeys) -> Option<(String
         return None;
     }
     let message = format!("no line of {file} is for {}", String::from_utf8_lossy(first));
-    let hint = match names.iter().find_map(|name| keys.nearest(name)) {
+    let nearest = names.iter().find_map(|name| keys.nearest(name));
+    let hint = match nearest {
         Some(nearest) => nearest.to_string(),
         None => match identifiers(remote).find(|name| keys.find(name).is_some()) {
             Some(name) => format!(
@@ -82,7 +91,7 @@ fn missing(remote: &Remote, path: &Path, keys: &PreSharedKeys) -> Option<(String
             None => format!("its {} lines are for other peers", keys.len()),
         },
     };
-    Some((message, hint))
+    Some((message, hint, nearest.map(|nearest| nearest.line)))
 }
 
 /// What the key of a remote's peer is looked for by. In main mode the key is needed before the peer's identity is known.

@@ -35,6 +35,12 @@ fn by_the_address_in_main_mode() {
     ] {
         assert_eq!(said(remote, keys), missing(hint), "{keys}");
     }
+    for (keys, hint) in [
+        ("192.0.2.9\n", "line 1 cannot be used: an identifier without a key"),
+        ("192.0.2.9 0xno\n", "line 1 cannot be used: 0x must be followed by hex digits, two for each octet"),
+    ] {
+        assert_eq!(said(remote, keys), missing(hint), "told once");
+    }
     for keys in ["192.0.2.9 KEY\n", "* KEY\n", "192.0.2.8 KEY\n* KEY\n"] {
         assert_eq!(said(remote, keys), [""; 0], "{keys}");
     }
@@ -42,7 +48,6 @@ fn by_the_address_in_main_mode() {
     assert_eq!(
         said(remote, "\u{feff}192.0.2.9\tKEY\n"),
         [
-            "1:the file begins with a byte order mark, which is a part of the first name",
             "1:no line of /psk is for 192.0.2.9; line 1 begins with a byte order mark, which is a part of the name: save the \
              file without it",
         ]
