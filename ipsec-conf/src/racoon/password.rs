@@ -10,6 +10,8 @@ const DIRECTIVES: [&str; 4] = ["acct", "auth", "bind_pw", "shared_secret"];
 const PARTS: [&str; 4] = ["passw", "psk", "pre_shared_key", "secret"];
 /// Words with such a part that no password follows.
 const HARMLESS: [&str; 2] = ["path", "save_passwd"];
+/// The directive whose value may be such a word.
+const METHOD: &str = "authentication_method";
 
 /// The spans of a file that hold passwords, or may: what follows the word for one in its statement, strings where a
 /// statement should begin, and what a quote without a partner leaves behind such a statement on its line.
@@ -18,8 +20,10 @@ pub(super) fn passwords(text: &str) -> Secrets {
     // The first word of the statement, and whether a password follows.
     let mut first = "";
     let mut follows = false;
-    // The last line with a password.
+    // The last line with a password, and what it was when the statement began.
     let mut line = 0;
+    let mut line_before = 0;
+    let mut words = 0;
     let mut end_of_last = 0;
     for token in tokens(text) {
         let gap = text.get(end_of_last..token.offset).unwrap_or_default();
@@ -30,13 +34,18 @@ pub(super) fn passwords(text: &str) -> Secrets {
         }
         end_of_last = token.offset + token.text.len();
         if matches!(token.kind, Kind::Semicolon | Kind::Open | Kind::Close) {
+            // The name of a method is no password, and a semicolon behind it ends the statement.
+            if first == METHOD && token.kind == Kind::Semicolon && words == 2 {
+                line = line_before;
+            }
             (first, follows) = ("", false);
             continue;
         }
         let begins = first.is_empty();
         if begins {
-            first = token.text;
+            (first, words, line_before) = (token.text, 0, line);
         }
+        words += 1;
         let on_line = line == token.line && !is_directive(token.text);
         let misplaced = begins && matches!(token.kind, Kind::String | Kind::Unclosed);
         if (follows || on_line || misplaced) && token.kind != Kind::End {
