@@ -105,6 +105,9 @@ impl Operands<'_, '_> {
             let hint = format!("a port stands in brackets: `[{}]`", token.text);
             return self.fail(&token, SYNTAX_ERROR, Some(hint));
         }
+        if !self.at_end() && token.text == "[" {
+            return self.fail(&token, SYNTAX_ERROR, Some("the `]` behind the port is missing".to_owned()));
+        }
         if self.at_end() || token.kind != Kind::Port {
             return Some(None);
         }
@@ -152,9 +155,7 @@ fn hint(text: &str) -> String {
     }
     match text {
         "me" => "expected an address, in numbers".to_owned(),
-        "any" | "%any" | "default" | "*" | "0.0.0.0/0" => {
-            "expected an address in numbers; `remote anonymous` is for any peer".to_owned()
-        }
+        _ if is_any(text) => "expected an address in numbers, not a word for any".to_owned(),
         _ if text.starts_with('<') || text.contains('>') || is_placeholder(text) => {
             "put the address in place of the placeholder, in numbers".to_owned()
         }
@@ -164,6 +165,11 @@ fn hint(text: &str) -> String {
         },
         _ => "expected an address in numbers: host names are not looked up here".to_owned(),
     }
+}
+
+/// Whether other programs, or other habits, have the word for any address.
+pub(super) fn is_any(text: &str) -> bool {
+    matches!(text, "any" | "%any" | "all" | "anonymous" | "default" | "*" | "0.0.0.0/0" | "::/0")
 }
 
 /// Four short words with dots between: `x.x.x.x`, `192.0.2.x`.

@@ -103,6 +103,10 @@ pub(super) fn group(text: &str, directive: &str) -> Option<String> {
     if let Some(group) = DhGroup::from_name(&format!("modp{plain}")) {
         return Some(write(group.name()));
     }
+    // `modp14` is group 14.
+    if let Some(group) = plain.strip_prefix("modp").and_then(|number| DhGroup::from_name(number.trim_matches('_'))) {
+        return Some(write(group.name()));
+    }
     let suite = Suite::read(text)?;
     match (suite.group, suite.kinds()) {
         (Some(group), 1) => Some(write(group.name())),
@@ -312,6 +316,8 @@ mod tests {
         assert_eq!(esp_authentication("none").as_deref(), Some("`non_auth` is no authentication"));
         assert_eq!(group("group2", "dh_group").as_deref(), Some("write `modp1024`"));
         assert_eq!(group("2048", "dh_group").as_deref(), Some("write `modp2048`"));
+        assert_eq!(group("modp14", "dh_group").as_deref(), Some("write `modp2048`"));
+        assert_eq!(group("MODP-2", "pfs_group").as_deref(), Some("write `modp1024`"));
         assert_eq!(cipher("aes-256").as_deref(), Some("write `aes 256`"));
         assert_eq!(cipher("aes128gcm16").as_deref(), Some("aes_gcm is for sainfo; phase 1 has `aes 128`"));
         assert_eq!(

@@ -134,10 +134,12 @@ impl<'a, 's> Operands<'a, 's> {
             _ if is_value && self.no_comma == Some(self.at) && self.rest.is_none() => {
                 self.fail(&token, SYNTAX_ERROR, Some("a comma is missing before it".to_owned()))
             }
-            _ if token.kind == Kind::Comma && self.no_comma.is_none() => {
+            _ if (token.kind == Kind::Comma || is_value && ONE_VALUE.contains(&self.first().text))
+                && self.no_comma.is_none() =>
+            {
                 self.fail(&token, SYNTAX_ERROR, Some(format!("expected `;`: {} has one value", self.first().text)))
             }
-            _ if TIME_UNITS.iter().any(|(unit, _)| token.is_word(unit)) => {
+            _ if TIME_UNITS.iter().any(|(unit, _)| token.is_word(unit)) || meaning::time_unit(token.text).is_some() => {
                 self.unexpected("`;`: the number stands without a unit")
             }
             _ => self.unexpected("`;`"),
@@ -328,6 +330,10 @@ pub(super) fn no_semicolon(problems: &Problems, source: &Source, last: &Token<'_
 fn is_off(word: &str) -> bool {
     matches!(word, "off" | "no" | "none" | "disabled")
 }
+
+/// Directives with one value, which lists are written for.
+const ONE_VALUE: [&str; 5] =
+    ["authentication_method", "dh_group", "encryption_algorithm", "hash_algorithm", "pfs_group"];
 
 const TIME_UNITS: [(&str, u64); 10] = [
     ("sec", 1),

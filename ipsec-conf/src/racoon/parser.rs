@@ -121,7 +121,7 @@ impl<'s> Parser<'s, '_> {
                 }
                 Kind::Semicolon => {
                     self.advance();
-                    self.error(&token, "there is nothing for this `;` to end: none follows a closing brace");
+                    self.error(&token, "a stray `;`: no statement ends here, and none follows a closing brace");
                 }
                 Kind::Open => {
                     self.error(&token, "a word must stand before the brace");

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Check, at_place};
+use crate::racoon::address::is_any;
 use crate::racoon::config::Config;
 use crate::racoon::global::{
     Account, AdminSocket, Backend, Listen, ListenSocket, LogLevel, Padding, Privsep, SocketAccess, Timer,
@@ -142,6 +143,11 @@ pub(super) fn listen(listen: &mut Listen, name: &str, op: &mut Operands<'_, '_>)
     match name {
         "isakmp" | "isakmp_natt" => {
             let natt = name == "isakmp_natt";
+            let token = op.peek();
+            if !op.at_end() && is_any(token.text) {
+                let hint = format!("without `{name}` racoon listens at all addresses of the host: leave the line out");
+                return op.fail(&token, SYNTAX_ERROR, Some(hint));
+            }
             let address = op.address()?;
             let port = op.port(false)?.unwrap_or(if natt { NATT_PORT } else { ISAKMP_PORT });
             listen.sockets.push(ListenSocket { place: op.place(), address, port, natt });

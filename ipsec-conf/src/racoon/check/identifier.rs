@@ -98,7 +98,11 @@ impl Check<'_> {
         let path = Path::new(token.value());
         match self.loader.read(path) {
             Ok(bytes) => Some(KeyId { bytes: bytes.into(), file: Some(path.into()) }),
-            Err(error) => op.fail(&token, &format!("failed to read keyid file: {}", system_error(&error)), None),
+            Err(error) => {
+                let hint =
+                    "`keyid` takes the name of a file; for a value write `keyid tag` before the string".to_owned();
+                op.fail(&token, &format!("failed to read keyid file: {}", system_error(&error)), Some(hint))
+            }
         }
     }
 }

@@ -122,7 +122,10 @@ pub(super) fn key_bits(op: &mut Operands<'_, '_>, name: &Token<'_>, lengths: Key
     }
     let bits: u64 = op.number(0, u64::MAX)?;
     if lengths == KeyLength::Fixed {
-        return op.fail(name, "keylen not allowed", Some("keys of this cipher have one length".to_owned()));
+        // `des` and a number, glued together.
+        let is_triple = bits == 3 && name.text.starts_with("des");
+        let hint = if is_triple { meaning::write("3des") } else { "keys of this cipher have one length".to_owned() };
+        return op.fail(name, "keylen not allowed", Some(hint));
     }
     match u16::try_from(bits).ok().filter(|bits| lengths.allows(*bits)) {
         Some(bits) => Some(Some(bits)),

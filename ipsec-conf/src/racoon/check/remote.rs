@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::proposal::{self, lifetime};
 use super::{Check, resolve, unexpected_body};
 use crate::plainrsa;
+use crate::racoon::address::is_any;
 use crate::racoon::algorithm::AuthenticationMethod;
 use crate::racoon::directive::Section;
 use crate::racoon::identifier::{Address, Identifier};
@@ -472,6 +473,10 @@ fn remote_name(op: &mut Operands<'_, '_>) -> Option<RemoteName> {
     }
     if op.at_end() || token.kind != Kind::Word {
         return op.unexpected("an address, anonymous, or a name in quotes");
+    }
+    if is_any(token.text) {
+        let hint = "expected an address in numbers; `remote anonymous` is for any peer";
+        return op.fail(&token, SYNTAX_ERROR, Some(hint.to_owned()));
     }
     let address = op.address()?;
     Some(RemoteName::Address(address, port(op)?))

@@ -270,6 +270,11 @@ fn network(op: &mut Operands<'_, '_>) -> Option<SainfoId> {
 
 /// `"ADDR"`, with a protocol or without.
 fn quoted_host(op: &mut Operands<'_, '_>) -> Option<SainfoId> {
+    let token = op.peek();
+    if token.value().split_once('/').is_some_and(|(ip, _)| ip.parse::<IpAddr>().is_ok()) {
+        let hint = format!("a network stands without quotes: `{}`", token.value());
+        return op.fail(&token, SYNTAX_ERROR, Some(hint));
+    }
     let address = op.quoted_ip()?;
     let behind = op.peek();
     let has_protocol = !op.at_end() && PROTOCOLS.iter().any(|(name, _)| behind.is_word(name));

@@ -197,12 +197,14 @@ fn words_of_other_programs() {
         ("any any", "write `anonymous`"),
         ("address 10.0.0.0/8 all anonymous", "write `any`"),
         ("address 10.0.0.0/255.0.0.0 any anonymous", "write `/8`"),
+        ("address \"10.0.0.0/8\" any anonymous", "a network stands without quotes: `10.0.0.0/8`"),
     ] {
         assert!(hints(&format!("sainfo {text} {SAINFO}"))[0].ends_with(hint), "{text}");
     }
     for (text, hint) in [
         ("%any", "expected an address in numbers; `remote anonymous` is for any peer"),
         ("192.0.2.0/24", "expected `{`: a remote is one address, or anonymous"),
+        ("192.0.2.1 [500", "the `]` behind the port is missing"),
         ("192.0.2.1 500", "a port stands in brackets: `[500]`"),
         ("[2001:db8::1]", "expected an address, anonymous, or a name in quotes"),
         ("192.000.002.001", "write `192.0.2.1`, without leading zeros"),
@@ -211,6 +213,42 @@ fn words_of_other_programs() {
         let all = hints(&REMOTE.replace("remote 192.0.2.1", &format!("remote {text}")));
         assert!(all[0].ends_with(hint), "{all:?}");
     }
+}
+
+#[test]
+fn any_address_to_listen_at() {
+    assert_eq!(
+        hints("listen { isakmp any; }"),
+        ["1:17 without `isakmp` racoon listens at all addresses of the host: leave the line out"]
+    );
+}
+
+#[test]
+fn values_behind_the_only_one() {
+    let text = "encryption_algorithm des3; hash_algorithm sha1 sha256; dh_group 2 5; dh_group modp14;\n\
+                encryption_algorithm aes256 128; authentication_method psk; encryption_algo aes;";
+    assert_eq!(
+        hints(&in_proposal(text)),
+        [
+            "2:22 write `3des`",
+            "2:48 expected `;`: hash_algorithm has one value",
+            "2:67 expected `;`: dh_group has one value",
+            "2:79 write `modp2048`",
+            "3:29 expected `;`: encryption_algorithm has one value",
+            "3:56 write `pre_shared_key`",
+            "3:61 did you mean `encryption_algorithm`?",
+        ]
+    );
+    let text = REMOTE.replace("proposal {", "dpd_delay 30s; proposal {");
+    assert!(hints(&text)[0].ends_with("expected `;`: the number stands without a unit"), "{:?}", hints(&text));
+}
+
+#[test]
+fn what_follows_a_method_is_shown() {
+    let text = in_proposal("encryption_algorithm aes; authentication_method psk; dh_grup 14;");
+    let load = load_text(&text);
+    assert!(show(&load).contains("syntax error at `dh_grup'"), "{}", show(&load));
+    assert!(show(&load).contains("authentication_method psk; dh_grup 14;"), "{}", show(&load));
 }
 
 #[test]

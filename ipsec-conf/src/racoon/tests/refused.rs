@@ -118,7 +118,7 @@ fn sections_that_are_not_closed_or_opened() {
         a.conf:1:26: syntax error at `;'
           padding { randomize on; };
                                    ^
-          there is nothing for this `;` to end: none follows a closing brace
+          a stray `;`: no statement ends here, and none follows a closing brace
     "#]],
     );
     check(
@@ -501,7 +501,7 @@ fn remotes() {
             a.conf:3:3: syntax error at `;'
                 ; exchange_mode main,; passive on off;
                 ^
-              there is nothing for this `;` to end: none follows a closing brace
+              a stray `;`: no statement ends here, and none follows a closing brace
             a.conf:3:24: syntax error at `;'
                 ; exchange_mode main,; passive on off;
                                      ^
