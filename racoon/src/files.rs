@@ -15,6 +15,9 @@ use zeroize::Zeroizing;
 const LIKE_GLOB_3: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
+/// Bytes of a file without keys at most: thousands of remotes are some megabytes.
+const FILE_MAX: u64 = 64 << 20;
+
 /// Real files.
 #[derive(Clone, Debug, Default)]
 pub struct Files {
@@ -36,7 +39,10 @@ impl Files {
 
 impl Loader for Files {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        fs::read(self.directory.join(path))
+        let mut bytes = Vec::new();
+        fs::File::open(self.directory.join(path))?.take(FILE_MAX + 1).read_to_end(&mut bytes)?;
+        // What has no end, as `/dev/zero`, does not fill the memory.
+        if bytes.len() as u64 > FILE_MAX { Err(ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
     }
 
     fn expand(&self, pattern: &str) -> io::Result<Vec<PathBuf>> {
@@ -199,5 +205,7 @@ mod tests {
         }
         fs::File::create(at("huge")).unwrap().set_len(KEY_FILE_MAX + 1).unwrap();
         assert_eq!(Files::default().read_keys(&at("huge")).unwrap_err().kind(), ErrorKind::FileTooLarge);
+        let endless = Files::default().read(Path::new("/dev/zero"));
+        assert_eq!(endless.unwrap_err().kind(), ErrorKind::FileTooLarge);
     }
 }
