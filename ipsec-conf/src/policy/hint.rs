@@ -31,6 +31,9 @@ pub(super) fn for_token(text: &str, offset: usize, token: &str, expected: &[Rule
     {
         return Some("no comment can stand in a policy, between -P and `;`".into());
     }
+    if expects(&[Rule::level]) && token.starts_with("unique:") {
+        return Some("a decimal number follows `unique:`".into());
+    }
     let lower = token.to_ascii_lowercase();
     if let Some(hint) = by_meaning(&lower, &expects) {
         return Some(hint.into());

@@ -180,6 +180,7 @@ fn for_illegal((source, first_line): (&str, bool), offset: usize, text: &str) ->
         "*" if before.ends_with('[') => "any port is written `any`".into(),
         "*" => "any address is written 0.0.0.0/0 or ::/0, and any protocol or port `any`".into(),
         "%" => "any address is written 0.0.0.0/0, or ::/0 for IPv6".into(),
+        "=" if before.ends_with("unique") => "the number of `unique` follows a colon: `unique:N`".into(),
         "=" => "an option and its value have a blank between them, and no `=`".into(),
         "{" | "}" => "this language has no braces: is the file for racoon or swanctl?".into(),
         "(" | ")" => "this language has no parentheses".into(),
@@ -196,7 +197,7 @@ fn for_option(word: &str) -> Hint {
         return hint.into();
     }
     if word.starts_with("-") && word.get(1..).is_some_and(|digits| digits.starts_with(|c: char| c.is_ascii_digit())) {
-        return "no number is negative here, and no blank stands before the `-` of a range".into();
+        return "numbers cannot be negative, and a range has no blank before its `-`".into();
     }
     let single = word.trim_start_matches('-');
     if word.starts_with("--") && (single.is_empty() || word.starts_with("---")) {

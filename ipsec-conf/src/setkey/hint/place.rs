@@ -26,16 +26,18 @@ pub(super) fn hint(source: &str, offset: usize, text: &str, expected: &[Rule]) -
         return Some("any port is written `any`".into());
     }
     if text.starts_with(',') {
-        let in_policy = before.contains(&"-P");
-        return Some(
-            if in_policy { "the two addresses of a tunnel have a `-` between them" } else { NO_COMMAS }.into(),
-        );
+        let written = source.get(..offset).unwrap_or_default().trim_end();
+        return Some(match before.contains(&"-P") {
+            true if ends_step(written) => "the steps of a policy have blanks between them, and no commas".into(),
+            true => "the two addresses of a tunnel have a `-` between them".into(),
+            false => NO_COMMAS.into(),
+        });
     }
     if expects(&[Rule::policy, Rule::policy_flag]) && is_policy {
         return Some("a policy follows -P: -P in, -P out or -P fwd, then what to do".into());
     }
     if text.starts_with('"') {
-        if last == "-P" {
+        if before.contains(&"-P") {
             return Some("the policy behind -P stands without quotes".into());
         }
         return expects(&[Rule::word, Rule::endpoint, Rule::range]).then_some("hosts stand without quotes".into());
@@ -152,6 +154,12 @@ fn for_prefix(text: &str) -> Option<Hint> {
     } else {
         "a prefix is written as its length, such as /24".into()
     })
+}
+
+/// Whether a policy's text ends with the level of a step.
+fn ends_step(text: &str) -> bool {
+    let word = text.rsplit(['/', ' ', '\t', '\n']).next().unwrap_or_default();
+    matches!(word, "default" | "use" | "require" | "unique") || word.starts_with("unique:")
 }
 
 fn is_port_protocol(word: &str) -> bool {

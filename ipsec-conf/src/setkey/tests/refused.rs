@@ -368,6 +368,19 @@ fn hints_and_places_in_policies() {
             "tunnel mode needs the addresses of both ends: esp/tunnel/SRC-DST/require",
         ),
         ("in ipsec udp/transport//use", "udp", "a step is of esp, ah or ipcomp: ESP in UDP is esp, too"),
+        ("out ipsec esp/transport//unique:x", "unique:x", "a decimal number follows `unique:`"),
+        ("out ipsec esp/transport//unique=5", "=", "the number of `unique` follows a colon: `unique:N`"),
+        (
+            "out ipsec esp/transport//require, ah/transport//require",
+            ", ah",
+            "the steps of a policy have blanks between them, and no commas",
+        ),
+        (
+            "out ipsec esp/tunnel/192.0.2.1,192.0.2.2/use",
+            ",192",
+            "the two addresses of a tunnel have a `-` between them",
+        ),
+        ("out ipsec \"esp/transport//require\"", "\"esp", "the policy behind -P stands without quotes"),
         ("out ipsec esp/transport//unique#5", "#", "the `unique#N` of a listing is written `unique:N`"),
     ] {
         let source = format!("spdadd a b any -P {policy};");
