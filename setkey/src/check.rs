@@ -46,6 +46,7 @@ pub(crate) fn run(name: &str, dialect: Option<Dialect>, backend: &Choice, mirror
     let mut check = Check { file: name, validator: Validator::new(target, mirror), errors: 0 };
     let mut splitter = Splitter::script();
     let mut chunk = Zeroizing::new(vec![0; CHUNK]);
+    let mut at_start = true;
     loop {
         let length = match input.read(&mut chunk) {
             Ok(length) => length,
@@ -56,9 +57,12 @@ pub(crate) fn run(name: &str, dialect: Option<Dialect>, backend: &Choice, mirror
             break;
         }
         let mut bytes = chunk.get(..length).unwrap_or_default();
+        let is_start = std::mem::take(&mut at_start);
+        // Nothing in a file of UTF-16 can be understood: it is one mistake.
+        let once = is_start && (bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff"));
         // A statement that is too long takes nothing more in: it is judged as it stands, at the end.
         while let Some(raw) = splitter.split(&mut bytes).unwrap_or(None) {
-            if check.statement(raw) {
+            if check.statement(raw) || once {
                 return Ok(check.verdict());
             }
         }

@@ -93,10 +93,10 @@ fn hint_for_host(host: &str, options: AddressOptions) -> Option<&'static str> {
         return Some("an interface follows the %: is there one of this name?");
     }
     if host.contains(':') {
-        return Some("no IPv6 address");
+        return Some("not an IPv6 address");
     }
     if host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
-        return Some("no IPv4 address: it is of four numbers from 0 to 255");
+        return Some("not an IPv4 address: write four numbers from 0 to 255");
     }
     match host.to_ascii_lowercase().as_str() {
         "all" | "anywhere" | "default" => Some("any address is written 0.0.0.0/0, or ::/0 for IPv6"),
@@ -166,8 +166,8 @@ mod tests {
                 None,
                 (false, "a range of addresses is written as networks with their prefix lengths"),
             ),
-            ("192.0.2.256", Some("isakmp"), (false, "no IPv4 address: it is of four numbers from 0 to 255")),
-            ("2001:db8::g", None, (false, "no IPv6 address")),
+            ("192.0.2.256", Some("isakmp"), (false, "not an IPv4 address: write four numbers from 0 to 255")),
+            ("2001:db8::g", None, (false, "not an IPv6 address")),
             ("anywhere", None, (false, "any address is written 0.0.0.0/0, or ::/0 for IPv6")),
         ] {
             assert_eq!(fault(host, port, None), expected, "{host} {port:?}");

@@ -228,7 +228,7 @@ fn superfluous(part: Part, protocol: &str, option: &str) -> Refused {
 }
 
 fn missing_cipher() -> Refused {
-    Refused::new(Errno::EINVAL, Part::Cipher, "esp needs a cipher: `-E null' where nothing is to be encrypted")
+    Refused::new(Errno::EINVAL, Part::Cipher, "esp needs a cipher: write `-E null' for authentication alone")
 }
 
 fn missing_hash(auth: Auth) -> Refused {

@@ -191,7 +191,11 @@ fn refused() -> Vec<(String, &'static str, &'static [&'static str])> {
             "Invalid key length: camellia-cbc takes ",
             &["linux", "netbsd"],
         ),
-        (format!("{KEYED} -A hmac-sha1 \"01234567890123456789\";"), "esp needs a cipher: `-E null'", ALL),
+        (
+            format!("{KEYED} -A hmac-sha1 \"01234567890123456789\";"),
+            "esp needs a cipher: write `-E null' for authentication alone",
+            ALL,
+        ),
         (format!("{KEYED} -C deflate;"), "esp needs a cipher", ALL),
         (
             "add 192.0.2.1 192.0.2.2 ah 0x1001 -E aes-cbc \"0123456789abcdef\";".into(),
@@ -380,7 +384,7 @@ fn the_caret_is_at_the_culprit() {
             "add 192.0.2.300[4500] 192.0.2.2 esp-udp 256 -E null;",
             "192.0.2.300",
             "Name or service",
-            "no IPv4 address: it is of four numbers from 0 to 255",
+            "not an IPv4 address: write four numbers from 0 to 255",
         ),
         (
             "linux",
@@ -447,6 +451,15 @@ fn a_byte_order_mark_hides_no_statement() {
         setkey: -: 1 error
     "#]]
     .assert_eq(&stderr);
+}
+
+#[test]
+fn a_file_in_utf_16_is_one_error() {
+    let script: Vec<u8> = "\u{feff}flush;\nspdflush;\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let ended = fed(&["--check", "-"], &script);
+    assert_eq!(ended.code, Some(1));
+    assert_eq!(ended.stderr.matches("Syntax error").count(), 1, "{}", ended.stderr);
+    assert!(ended.stderr.contains("the file is in UTF-16: save it as UTF-8"), "{}", ended.stderr);
 }
 
 /// NetBSD has an SPI once for each reqid, and gives that of another host twice.
