@@ -60,9 +60,10 @@ impl Engine {
     /// A phase 2 is established: pairs with a lifetime in bytes that it replaces go after a while.
     ///
     /// A responder has message 3, so both sides send by the new pair. An initiator does not know whether message 3 has
-    /// arrived: it waits longer than the peer does before it repeats message 2.
+    /// arrived: it waits longer than the peer does before it repeats message 2. While a phase 2 is still negotiated, the pair
+    /// before it stays: the peer may repeat message 1 and never get further.
     pub(super) fn retire_replaced(&mut self, id: Phase2Id) {
-        let Some(phase2) = self.phase2s.get(id) else { return };
+        let Some(phase2) = self.phase2s.get(id).filter(|phase2| phase2.established().is_some()) else { return };
         let is_counted = |old: &Established| old.terms.kilobytes.is_some();
         let (replaced, wait) = match phase2.role {
             Role::Initiator => {

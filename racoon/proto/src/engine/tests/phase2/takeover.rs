@@ -109,6 +109,21 @@ fn a_replaced_pair_stays_while_message_3_is_lost() {
     net.assert_pairs(1);
 }
 
+/// A renewal whose message 2 never arrives replaces nothing, however often the peer repeats message 1.
+#[test]
+fn a_pair_stays_while_message_2_is_lost() {
+    let mut net = counted();
+    let is_from_b = |transmit: &Transmit| transmit.local == B.parse().unwrap();
+    let fate = |transmit: &Transmit| if is_from_b(transmit) { Fate::Drop } else { Fate::Deliver };
+    worn(&mut net);
+    net.settle_with(fate);
+    net.pass_with(seconds(25), fate);
+    let inbound = |net: &Net| net.kernels[1].names(Way::Inbound).len();
+    let outbound = |net: &Net| net.kernels.each_ref().map(|kernel| kernel.names(Way::Outbound).len());
+    assert_eq!((inbound(&net), outbound(&net)), (2, [1, 1]));
+    assert!(net.kernels[1].deleted.is_empty(), "{:?}", net.kernels[1].deleted);
+}
+
 #[test]
 fn it_takes_over_at_once_when_the_old_pair_goes() {
     let (mut net, old, new) = renewed();
