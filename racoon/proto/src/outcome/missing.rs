@@ -19,6 +19,15 @@ pub struct Named<T> {
     pub more: usize,
 }
 
+impl<T> Named<T> {
+    /// Takes the first of several whose number is known, and does not look at the others: what strangers cause costs the same
+    /// however many there are.
+    pub(crate) fn first_of(all: impl ExactSizeIterator<Item = T>) -> Self {
+        let more = all.len().saturating_sub(NAMED_MAX);
+        Self { first: all.take(NAMED_MAX).collect(), more }
+    }
+}
+
 impl<T> FromIterator<T> for Named<T> {
     fn from_iter<I: IntoIterator<Item = T>>(all: I) -> Self {
         let mut all = all.into_iter();
@@ -130,5 +139,19 @@ impl From<&Sainfo> for SainfoName {
         let Sainfo { local, remote, from, group, remoteid, .. } = sainfo;
         let (local, remote, from, group) = (local.clone(), remote.clone(), from.clone(), group.clone());
         Self { local, remote, from, group, remoteid: *remoteid }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_many_are_taken_and_no_others_looked_at() {
+        let mut looked_at = 0;
+        let named = Named::first_of((0..10_000_u32).inspect(|_| looked_at += 1));
+        assert_eq!((named.first, named.more, looked_at), (vec![0, 1, 2, 3], 9_996, NAMED_MAX));
+        let few = Named::first_of([7_u32].into_iter());
+        assert_eq!((few.first, few.more), (vec![7], 0));
     }
 }

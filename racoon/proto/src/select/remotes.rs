@@ -146,7 +146,7 @@ impl Remotes {
     pub(crate) fn missing(&self, peer: IpAddr, known: &Known<'_>) -> MissingRemote {
         let here = self.candidates(&Known { exchange: None, skip_passive: false, ..*known });
         if here.is_empty() {
-            let present = self.blocks.iter().map(|block| block.name.clone()).collect();
+            let present = Named::first_of(self.blocks.iter().map(|block| block.name.clone()));
             return MissingRemote::Address { peer, present };
         }
         match known.exchange {
