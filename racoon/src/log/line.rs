@@ -45,7 +45,7 @@ impl fmt::Display for Line<'_> {
         }
         formatter.write_str(&self.escaped())?;
         match self.peer {
-            Some(peer) if !names(self.text, peer) => write!(formatter, " [{peer}]"),
+            Some(peer) if !names(self.text, peer) || ends_as_with_a_peer(self.text) => write!(formatter, " [{peer}]"),
             _ => Ok(()),
         }
     }
@@ -66,6 +66,12 @@ fn names(text: &str, address: IpAddr) -> bool {
         };
         !continues && !before.ends_with(is_part)
     })
+}
+
+/// Whether the end of a text looks like the address of a peer: a text that a peer sent may name another one there.
+fn ends_as_with_a_peer(text: &str) -> bool {
+    let last = text.strip_suffix(']').and_then(|text| text.rsplit_once('['));
+    last.is_some_and(|(_, address)| address.parse::<IpAddr>().is_ok())
 }
 
 /// What ends a line, commands a terminal, or shows text in another order than it stands.
@@ -104,6 +110,8 @@ mod tests {
         for text in ["192.0.2.10 is not it", "10.192.0.2.1", "192.0.2.1.7"] {
             assert_eq!(shown(text), format!("INFO: {text} [192.0.2.1]"));
         }
+        let forged = "the peer says X: 192.0.2.1 [198.51.100.7]";
+        assert_eq!(shown(forged), format!("INFO: {forged} [192.0.2.1]"));
         let peer = Some("2001:db8::1".parse().unwrap());
         let shown = |text| Line { level: Level::Info, peer, place: None, text }.to_string();
         assert_eq!(shown("2001:db8::1%eth0"), "INFO: 2001:db8::1%eth0");
