@@ -350,7 +350,7 @@ impl Kept {
 }
 
 fn named(path: &Path, error: &dyn std::fmt::Display) -> io::Error {
-    io::Error::other(format!("{}: {error}", path.display()))
+    io::Error::other(format!("{}: {}", path.display(), crate::output::reason(error)))
 }
 
 #[cfg(test)]

@@ -186,7 +186,7 @@ fn in_use() -> io::Error {
 }
 
 fn named(path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+    io::Error::new(error.kind(), format!("{}: {}", path.display(), crate::output::reason(error)))
 }
 
 #[cfg(test)]

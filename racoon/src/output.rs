@@ -1,5 +1,6 @@
 //! Standard output of the programs: what was asked for, and so is an error if it cannot be written.
 
+use std::fmt::Display;
 use std::io::{self, ErrorKind, Write as _};
 use std::process::ExitCode;
 
@@ -16,8 +17,31 @@ pub(crate) fn print(text: impl AsRef<[u8]>) -> io::Result<()> {
 /// The exit status of a program whose output could not be written. A reader that has seen enough needs no message.
 pub(crate) fn not_printed(program: &str, error: &io::Error) -> ExitCode {
     if error.kind() != ErrorKind::BrokenPipe {
-        let reason = error.raw_os_error().map_or_else(|| error.to_string(), libpfkey::errno_text);
-        let _ = io::stderr().write_all(format!("{program}: standard output: {reason}\n").as_bytes());
+        let _ = io::stderr().write_all(format!("{program}: standard output: {}\n", reason(error)).as_bytes());
     }
     ExitCode::FAILURE
+}
+
+/// The text of an error without the numbers that Rust puts behind the system's words.
+pub(crate) fn reason(error: &dyn Display) -> String {
+    let text = error.to_string();
+    let mut parts = text.split(" (os error ");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.split_once(')').map_or("", |(_, rest)| rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_errors_are_not_shown() {
+        let error = io::Error::from_raw_os_error(libc::ENOENT);
+        assert_eq!(reason(&error), "No such file or directory");
+        assert_eq!(
+            reason(&format!("/no/such: {error}; again: {error}.")),
+            "/no/such: No such file or directory; again: No such file or directory."
+        );
+        assert_eq!(reason(&"nothing of the system"), "nothing of the system");
+    }
 }

@@ -27,7 +27,7 @@ impl PidFile {
     pub fn create(name: Option<&Path>) -> io::Result<Self> {
         let path = Path::new(RUN_DIRECTORY).join(name.unwrap_or(Path::new(NAME)));
         let text = format!("{}\n", process::id());
-        write(&path, &text).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+        write(&path, &text).map_err(|error| named(&path, &error))?;
         Ok(Self { path, text })
     }
 
@@ -52,6 +52,10 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     let mut file = options.open(path)?;
     file.set_permissions(Permissions::from_mode(0o644))?;
     file.write_all(text.as_bytes())
+}
+
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {}", path.display(), crate::output::reason(error)))
 }
 
 #[cfg(test)]

@@ -120,7 +120,10 @@ impl Server {
                 Err(error) => {
                     self.rests_until = Some(now + REST);
                     if !std::mem::replace(&mut self.has_complained, true) {
-                        complain(&format_args!("control socket: nobody can connect: {error}"));
+                        complain(&format_args!(
+                            "control socket: nobody can connect: {}",
+                            crate::output::reason(&error)
+                        ));
                     }
                     return;
                 }
@@ -386,7 +389,7 @@ mod tests {
             assert_eq!(site.server.descriptors().count(), 0);
             assert_eq!(site.server.due(), Some(Time::from_secs(second + 1)));
         }
-        let told = "control socket: nobody can connect: Invalid argument (os error 22)";
+        let told = "control socket: nobody can connect: Invalid argument";
         assert_eq!(site.complaints, [told], "once");
 
         std::mem::swap(&mut site.server.listener.listener, &mut broken);

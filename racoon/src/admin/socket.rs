@@ -41,7 +41,7 @@ pub enum SocketError {
     #[error("no group {0}")]
     Group(Box<str>),
     /// A system call failed.
-    #[error("{}: {error}", path.display())]
+    #[error("{}: {}", path.display(), crate::output::reason(error))]
     Io {
         /// On what.
         path: PathBuf,

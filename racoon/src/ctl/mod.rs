@@ -96,12 +96,12 @@ fn ask(socket: &Path, request: &Request, patience: Duration) -> Result<(ReplyHea
         || format!("racoon does not answer at {shown}: silent for {} s; it may be stopped", patience.as_secs());
     let mut stream = connect(socket, patience).map_err(|error| match error.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => silent(),
-        _ => format!("cannot connect to racoon admin socket {shown}: {} (is racoon running?)", reason(&error)),
+        _ => format!("cannot connect to racoon admin socket {shown}: {} (is racoon running?)", output::reason(&error)),
     })?;
     let failed = |error: io::Error| match error.kind() {
         ErrorKind::UnexpectedEof => "racoon closed the admin connection before sending a reply".to_owned(),
         ErrorKind::WouldBlock | ErrorKind::TimedOut => silent(),
-        _ => format!("admin socket {shown}: {}", reason(&error)),
+        _ => format!("admin socket {shown}: {}", output::reason(&error)),
     };
     stream.write_all(&request.encode()).map_err(failed)?;
     let mut head = [0; HEADER_LENGTH];
@@ -132,11 +132,6 @@ fn connect(path: &Path, patience: Duration) -> io::Result<UnixStream> {
     socket.set_read_timeout(Some(patience))?;
     socket.connect(&address)?;
     Ok(UnixStream::from(std::os::fd::OwnedFd::from(socket)))
-}
-
-/// The system's words for an error of its own.
-fn reason(error: &io::Error) -> String {
-    error.raw_os_error().map_or_else(|| error.to_string(), libpfkey::errno_text)
 }
 
 /// Reads so many bytes, and has room for as many again as have come, not for what is only promised. They may hold keys: a

@@ -37,6 +37,7 @@ use crate::kernel_state::StateLog;
 use crate::keys::KeyFile;
 use crate::log::{self, Log};
 use crate::net::{self, Bypass, Sockets};
+use crate::output::reason;
 use crate::pid_file::PidFile;
 use crate::signals::Signals;
 use crate::systemd;
@@ -63,7 +64,7 @@ enum Failure {
     Sockets(#[from] net::Error),
     #[error("-B: {0}")]
     Backup(String),
-    #[error("{0}: {1}")]
+    #[error("{0}: {text}", text = reason(.1))]
     System(&'static str, io::Error),
 }
 
@@ -75,7 +76,7 @@ pub fn run(file: &str, options: DaemonOptions) -> ExitCode {
         Ok(log) => log,
         Err(error) => {
             let name = options.log_file.as_deref().unwrap_or(Path::new("log")).display();
-            let _ = writeln!(io::stderr(), "racoon: {name}: {error}");
+            let _ = writeln!(io::stderr(), "racoon: {name}: {}", reason(&error));
             return ExitCode::FAILURE;
         }
     };
@@ -88,7 +89,7 @@ pub fn run(file: &str, options: DaemonOptions) -> ExitCode {
         match background::enter() {
             Ok(starting) => starting,
             Err(error) => {
-                let _ = writeln!(io::stderr(), "racoon: cannot go to the background: {error}");
+                let _ = writeln!(io::stderr(), "racoon: cannot go to the background: {}", reason(&error));
                 return ExitCode::FAILURE;
             }
         }
@@ -110,11 +111,11 @@ pub fn run(file: &str, options: DaemonOptions) -> ExitCode {
 
 fn work(daemon: Daemon, starting: Starting, log: &Log) -> ExitCode {
     if let Err(error) = starting.ready() {
-        log.error(format_args!("cannot go to the background: {error}"));
+        log.error(format_args!("cannot go to the background: {}", reason(&error)));
         return ExitCode::FAILURE;
     }
     if let Err(error) = systemd::notify(systemd::State::Ready) {
-        log.warning(format_args!("the service manager cannot be told that racoon is ready: {error}"));
+        log.warning(format_args!("the service manager cannot be told that racoon is ready: {}", reason(&error)));
     }
     daemon.run()
 }

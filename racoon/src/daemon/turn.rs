@@ -20,6 +20,7 @@ use super::packet::{self, Way};
 use crate::admin::{Server, Wanted};
 use crate::clock;
 use crate::net::{Input, Received, Shown, Sockets, local_error};
+use crate::output::reason;
 use crate::poller::{self, Source};
 use crate::signals::Signal;
 use crate::workers;
@@ -37,9 +38,9 @@ enum Broken {
     /// There is no kernel any more.
     #[error("kernel: {0}")]
     Kernel(#[from] libpfkey::Error),
-    #[error("poll: {0}")]
+    #[error("poll: {}", reason(.0))]
     Poll(io::Error),
-    #[error("timer: {0}")]
+    #[error("timer: {}", reason(.0))]
     Timer(io::Error),
 }
 
@@ -212,7 +213,7 @@ impl Daemon {
                 }
                 Ok(None) => break,
                 Err(error) => {
-                    self.log.error(format_args!("{}: {error}", Shown(socket)));
+                    self.log.error(format_args!("{}: {}", Shown(socket), reason(&error)));
                     break;
                 }
             }
@@ -263,7 +264,7 @@ impl Daemon {
                     let sent = self.sockets.send(datagram.local, datagram.remote, &datagram.bytes);
                     if let Err(error) = sent {
                         let undelivered = Undelivered { remote: datagram.remote, error: local_error(&error) };
-                        let text = format!("message from {} not sent: {}", Shown(datagram.local), undelivered.error);
+                        let text = format!("message from {} not sent: {}", Shown(datagram.local), reason(&error));
                         self.engine.handle_undelivered(clock::now(), undelivered);
                         self.undelivered(Level::Warning, datagram.remote, text);
                     }

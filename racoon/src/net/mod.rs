@@ -109,7 +109,7 @@ pub enum Error {
     #[error("{0}: no such interface: {1}")]
     Scope(String, String),
     /// The system refuses.
-    #[error("{}: {call}: {source}", Shown(*.address))]
+    #[error("{}: {call}: {}", Shown(*.address), crate::output::reason(source))]
     System {
         /// The address.
         address: SocketAddr,
@@ -119,7 +119,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The addresses of this host cannot be learned.
-    #[error("addresses of this host: {0}")]
+    #[error("addresses of this host: {}", crate::output::reason(.0))]
     Addresses(#[source] io::Error),
 }
 
