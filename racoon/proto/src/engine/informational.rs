@@ -156,7 +156,8 @@ impl Engine {
         let (local, remote, cookies) = (phase1.local, phase1.remote, phase1.cookies);
         let cause = Cause::Refused(kind);
         let outcome = self.phase1_outcome(phase1, Ending::Failed(cause.clone()));
-        let text = || format!("phase1 negotiation failed: {cookies}: the initiator refused message 6: {cause}");
+        let text =
+            || format!("phase1 negotiation failed: {cookies}: the initiator refused message 6: {}", cause.explained());
         if self.log_of_peer(Complaint::Unproved, Level::Error, remote, text) {
             self.tell_of_failure(&cause, local, remote, cookies);
             self.conclude(Outcome { peer_said: vec![kind], ..outcome });

@@ -418,7 +418,7 @@ impl Engine {
             }
             _ => level,
         };
-        self.log(level, Some(remote), || format!("a message of phase 1 is ignored: {} {cookies}", cause.explained()));
+        self.log(level, Some(remote), || format!("a message of phase 1 {cookies} is ignored: {}", cause.explained()));
         if first {
             self.notify_of_failure(id, &cause);
         }

@@ -21,7 +21,7 @@ use crate::select::{Known, Traffic};
 use crate::time::Time;
 use crate::wire::Notify;
 
-/// Characters of a text behind an error that is told a peer.
+/// Longest text behind an error that is told a peer, in bytes: shorter than what a peer like this one shows.
 const NOTIFY_TEXT_MAX: usize = 150;
 
 impl Engine {
@@ -382,7 +382,7 @@ impl Engine {
             }
         };
         let spi = known.map(|spi| spi.to_be_bytes().to_vec()).unwrap_or_default();
-        let text = cause.to_string().chars().take(NOTIFY_TEXT_MAX).collect::<String>();
+        let text = first_clauses(&cause.to_string(), NOTIFY_TEXT_MAX).to_owned();
         let notify = Notify { doi: Doi::IPSEC, protocol: Protocol::ESP, spi, kind, data: text.into_bytes() };
         self.send_informational(phase1, vec![(PayloadType::NOTIFY, notify.encode())]);
     }
@@ -455,6 +455,20 @@ pub(super) fn failed(cause: &Cause, bond: &Bond, of: &str, context: &str) -> Str
     format!("phase2 negotiation failed due to {time_up}{cause}{colon}{traffic}{of}{context}")
 }
 
+/// The beginning of a text that ends where a clause ends, or at least not within a character.
+fn first_clauses(text: &str, max: usize) -> &str {
+    if text.len() <= max {
+        return text;
+    }
+    let ends = text
+        .match_indices([':', ';'])
+        .filter(|(at, _)| text.get(at + 1..).is_some_and(|rest| rest.starts_with(' ')))
+        .map(|(at, _)| at)
+        .take_while(|at| *at <= max);
+    let within = (0..=max).rev().find(|at| text.is_char_boundary(*at));
+    ends.last().or(within).and_then(|end| text.get(..end)).unwrap_or_default()
+}
+
 /// Whether SAs of a protocol, or any, are among them.
 pub(super) fn has(established: &Established, protocol: Option<Protocol>) -> bool {
     protocol.is_none_or(|protocol| established.pairs.iter().any(|pair| pair.inbound.protocol == protocol))
@@ -480,5 +494,20 @@ fn outcome(phase2: &Phase2, ending: Ending, now: Time) -> Outcome {
         configured: record.configured.clone(),
         peer_said: record.peer_said.clone(),
         ending,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_clauses;
+
+    #[test]
+    fn a_text_for_the_peer_ends_with_a_clause() {
+        let text = "kernel: SPI 0x1::2 expired; raise the limit";
+        assert_eq!(first_clauses(text, 100), text);
+        assert_eq!(first_clauses(text, text.len() - 1), "kernel: SPI 0x1::2 expired");
+        assert_eq!(first_clauses(text, 20), "kernel");
+        assert_eq!(first_clauses("überlang", 1), "");
+        assert_eq!(first_clauses("überlang", 3), "üb");
     }
 }

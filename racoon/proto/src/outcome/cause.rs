@@ -45,7 +45,7 @@ pub enum Cause {
     Phase2Identity(String),
     /// No policy is for the traffic.
     NoPolicy(Box<MissingPolicy>),
-    /// The traffic is not this peer's to have.
+    /// The traffic, and why the peer may not have it.
     NotAuthorized(String),
     /// No sainfo is for the traffic.
     NoSainfo(Box<MissingSainfo>),

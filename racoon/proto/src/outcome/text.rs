@@ -210,6 +210,6 @@ fn hint(cause: &Cause, exchange: ExchangeType) -> Option<&'static str> {
 impl Cause {
     /// Whether its text names the traffic that was negotiated.
     pub(crate) fn names_traffic(&self) -> bool {
-        matches!(self, Self::NoPolicy(_) | Self::NoSainfo(_))
+        matches!(self, Self::NoPolicy(_) | Self::NoSainfo(_) | Self::NotAuthorized(_))
     }
 }

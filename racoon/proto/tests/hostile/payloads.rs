@@ -51,7 +51,7 @@ impl Faults<'_> {
     /// How the log tells of a message of an exchange whose sender nobody knows.
     fn ignored(&self) -> String {
         match self.draft.step {
-            step if step.is_main() => String::from("a message of phase 1 is ignored"),
+            step if step.is_main() => String::from("a message of phase 1 "),
             Step::Informational => String::from("an informational message is ignored"),
             _ => format!("{} is ignored", self.name()),
         }
