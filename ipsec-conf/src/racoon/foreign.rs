@@ -44,6 +44,9 @@ pub(super) fn replacement(section: Section, word: &str) -> Option<String> {
     if let Some(name) = section.words().find(|name| is_same(name, word)) {
         return Some(format!("write `{name}`"));
     }
+    if section == Section::Top && word.parse::<std::net::IpAddr>().is_ok() {
+        return Some("pre-shared keys are in a file of their own, which `path pre_shared_key` names".to_owned());
+    }
     let plain = plain(word);
     let of_section = match section {
         Section::Proposal => in_proposal(&plain),

@@ -42,6 +42,8 @@ pub(super) fn passwords(text: &str) -> Secrets {
             continue;
         }
         let begins = first.is_empty();
+        // A line of the file of pre-shared keys, or of ipsec.secrets.
+        let is_peer = begins && token.text.parse::<std::net::IpAddr>().is_ok();
         if begins {
             (first, words, line_before) = (token.text, 0, line);
         }
@@ -54,7 +56,8 @@ pub(super) fn passwords(text: &str) -> Secrets {
             spans.push((token.offset + quote, end_of_last));
             line = token.last_line();
         }
-        follows |= on_line || misplaced || (!HARMLESS.contains(&first) && is_word_for_password(token, begins));
+        follows |=
+            on_line || misplaced || is_peer || (!HARMLESS.contains(&first) && is_word_for_password(token, begins));
         if follows {
             line = token.last_line();
         }
@@ -69,7 +72,8 @@ fn is_directive(word: &str) -> bool {
 /// Whether what follows the word is a password; the first word of a statement may be misspelt.
 fn is_word_for_password(token: Token<'_>, first: bool) -> bool {
     let word = token.text;
+    let lower = word.to_ascii_lowercase();
     let misspelt = || word.len() > 3 && spelling::guess(word, DIRECTIVES).is_some();
     token.kind == Kind::Word
-        && (PARTS.iter().any(|part| word.contains(part)) || is_directive(word) || (first && misspelt()))
+        && (PARTS.iter().any(|part| lower.contains(part)) || is_directive(word) || (first && misspelt()))
 }

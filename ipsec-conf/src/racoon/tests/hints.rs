@@ -244,6 +244,18 @@ fn values_behind_the_only_one() {
 }
 
 #[test]
+fn lines_of_a_file_of_keys() {
+    for text in
+        ["192.0.2.9 topsecret1", "2001:db8::9\ttopsecret1\n", "192.0.2.9 : PSK \"topsecret1\"", ": PSK \"topsecret1\""]
+    {
+        let said = show(&load_text(text));
+        assert!(!said.contains("topsecret1"), "{said}");
+        let hint = "pre-shared keys are in a file of their own, which `path pre_shared_key` names";
+        assert!(said.contains(hint) || text.starts_with(':'), "{said}");
+    }
+}
+
+#[test]
 fn what_follows_a_method_is_shown() {
     let text = in_proposal("encryption_algorithm aes; authentication_method psk; dh_grup 14;");
     let load = load_text(&text);
