@@ -75,7 +75,7 @@ pub(crate) fn plan_sa(
     }
     if target.dialect() == Dialect::NetBsd && u16::try_from(sa.reqid).is_err() {
         let text = format!("reqid {} not in 0 to 65535: NetBSD has 16 bits for it", sa.reqid);
-        return Err(statement.error_at_end(0, text).into());
+        return Err(statement.error_at_end(place(&["-u"]), text).into());
     }
     let pairs = pairs(&sources, &destinations)?;
     let (replay, replay_packets) = plan_replay(statement, sa, target)?;

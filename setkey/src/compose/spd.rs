@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use ipsec_conf::policy::Level;
 use ipsec_conf::setkey::{
     self as language, AddressOptions, ParseError, Range, Selector, Statement, Upper, Word, upper_spec,
 };
@@ -10,7 +11,7 @@ use libpfkey::protocol::protocol_number;
 use libpfkey::request::Origin;
 use libpfkey::rules;
 use libpfkey::wire::{Address, Policy, SockAddr};
-use libpfkey::{Builder, Extension, ExtensionType, Header, MessageType, SaType};
+use libpfkey::{Builder, Code, Extension, ExtensionType, Header, MessageType, SaType};
 
 use super::{Label, Refusal, Target, at_culprit};
 use crate::resolve::addresses;
@@ -45,8 +46,8 @@ pub(crate) fn plan_spd(
             (Some(selector(source, destination, ends, proto, ports)), context.as_ref().map(Label::new))
         }
     };
-    let policy = Policy::from_text(&spd.policy, target.dialect())
-        .map_err(|error| statement.error_at(spd.policy_text.offset, error.strerror()))?;
+    let policy =
+        Policy::from_text(&spd.policy, target.dialect()).map_err(|error| refused(statement, spd, target, &error))?;
     if let Some((source, _)) = selector.filter(|_| !target.private && message_type != MessageType::SpdDelete)
         && let Some(source) = source.sockaddr.ip()
         && let Err(refused) = rules::family_change(target.dialect(), source, &policy)
@@ -58,6 +59,29 @@ pub(crate) fn plan_spd(
         return Err(statement.error_at_end(statement.option_offset(&["-ctx"]).unwrap_or(0), text).into());
     }
     Ok(SpdPlan { message_type, policy, selector, label })
+}
+
+/// A policy that the dialect cannot say, with the part that it cannot.
+fn refused(
+    statement: &Statement<'_>,
+    spd: &language::Spd<'_>,
+    target: &Target<'_>,
+    error: &libpfkey::Error,
+) -> ParseError {
+    let at = |part: &str| spd.policy_text.text.find(part).map(|at| spd.policy_text.offset + at);
+    let too_big = spd.policy.requests.iter().find_map(|request| match request.level {
+        Level::Unique(reqid) => Some(reqid).filter(|reqid| u16::try_from(*reqid).is_err()),
+        _ => None,
+    });
+    let (place, text) = match (error, too_big) {
+        (libpfkey::Error::Refused(Code::InvalidLevel), Some(reqid)) => {
+            let bits = format!("reqid {reqid} not in 0 to 65535: policies of {} have 16 bits for it", target.dialect());
+            (at(&format!("unique:{reqid}")), bits)
+        }
+        (libpfkey::Error::Refused(Code::PriorityNotSupported), _) => (at("prio"), error.strerror()),
+        _ => (None, error.strerror()),
+    };
+    statement.error_at_end(place.unwrap_or_else(|| start_of_policy(spd)), text)
 }
 
 /// Where the text of a policy begins.

@@ -87,6 +87,20 @@ fn the_reqid_of_netbsd_has_16_bits() {
     assert!(ended.code == Some(1) && ended.stderr.contains(text), "{ended:?}");
     let ended = fed(&["--dialect", "netbsd", "--check", "-"], statement("65541").as_bytes());
     assert!(ended.code == Some(1) && ended.stderr.contains(text), "{ended:?}");
+    assert!(ended.stderr.starts_with("-:1:34: "), "{ended:?}");
+    for (policy, part, text) in [
+        (
+            "ipsec esp/transport//unique:70000",
+            "unique",
+            "reqid 70000 not in 0 to 65535: policies of netbsd have 16 bits for it",
+        ),
+        ("prio 5 none", "prio", "Policy priority not compiled in"),
+    ] {
+        let statement = format!("spdadd 10.0.0.1 10.0.0.2 any -P out {policy};\n");
+        let ended = fed(&["--dialect", "netbsd", "--check", "-"], statement.as_bytes());
+        let column = statement.find(part).unwrap() + 1;
+        assert!(ended.stderr.starts_with(&format!("-:1:{column}: {text} at `")), "{ended:?}");
+    }
     assert_eq!(script("netbsd", &statement("65535")).all(), (Some(0), "", ""));
     assert_eq!(script("freebsd", &statement("65541")).all(), (Some(0), "", ""));
 }
