@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 
-use getopts::{Matches, Options, ParsingStyle};
+use getopts::{Fail, Matches, Options, ParsingStyle};
 
 use crate::admin::DEFAULT_PATH;
 use crate::admin::protocol::{Ends, Establishment, Flow, Request, Table};
@@ -67,8 +67,10 @@ pub(super) enum Refused {
     Help,
     /// `--version`
     Version,
-    /// There is no command, or an option of none.
+    /// There is no command, or its operands are not those that it takes.
     Usage,
+    /// An option of none, or one without its argument.
+    Option(String),
     /// There is no such command.
     InvalidCommand(String),
     /// This is wrong.
@@ -80,7 +82,7 @@ pub(super) fn parse(arguments: &[OsString]) -> Result<Invocation, Refused> {
     let mut options = Options::new();
     options.optflagmulti("l", "", "").optflagmulti("d", "", "").optmulti("s", "", "", "");
     options.optflagmulti("h", "help", "").optflagmulti("V", "version", "");
-    let given = parse_options(&mut options, arguments).map_err(|_| Refused::Usage)?;
+    let given = parse_options(&mut options, arguments)?;
     if given.opt_present("V") {
         return Err(Refused::Version);
     }
@@ -110,16 +112,26 @@ pub(super) fn parse(arguments: &[OsString]) -> Result<Invocation, Refused> {
     Ok(Invocation { socket, verbosity: given.opt_count("l"), request })
 }
 
-fn parse_options(options: &mut Options, arguments: &[OsString]) -> Result<Matches, String> {
+fn parse_options(options: &mut Options, arguments: &[OsString]) -> Result<Matches, Refused> {
     options.parsing_style(ParsingStyle::StopAtFirstFree);
-    options.parse(arguments).map_err(|fail| fail.to_string())
+    options.parse(arguments).map_err(|fail| Refused::Option(like_getopt(&fail)))
+}
+
+/// What getopt(3) says.
+fn like_getopt(fail: &Fail) -> String {
+    match fail {
+        Fail::UnrecognizedOption(name) if name.chars().count() == 1 => format!("invalid option -- '{name}'"),
+        Fail::UnrecognizedOption(name) => format!("unrecognized option '--{name}'"),
+        Fail::ArgumentMissing(name) => format!("option requires an argument -- '{name}'"),
+        other => other.to_string(),
+    }
 }
 
 fn establish(arguments: &[String]) -> Result<Request, Refused> {
     let mut options = Options::new();
     options.optmulti("n", "", "", "").optmulti("u", "", "", "").optflagmulti("w", "", "");
     let arguments = arguments.iter().map(OsString::from).collect::<Vec<_>>();
-    let given = parse_options(&mut options, &arguments).map_err(|_| Refused::Usage)?;
+    let given = parse_options(&mut options, &arguments)?;
     if let Some(option) = ["u", "w"].into_iter().find(|option| given.opt_present(option)) {
         return Err(Refused::Because(format!("establish-sa -{option} is not supported yet")));
     }
@@ -300,8 +312,16 @@ mod tests {
 
     #[test]
     fn refused() {
-        for usage in ["", "-x rc", "rc now", "ss", "es isakmp inet 192.0.2.1", "es -q", "es isakmp inet ::1 ::2 any"] {
+        for usage in ["", "rc now", "ss", "es isakmp inet 192.0.2.1", "es isakmp inet ::1 ::2 any"] {
             assert!(matches!(of(usage), Err(Refused::Usage)) || usage.contains("::"), "{usage}");
+        }
+        for (arguments, text) in [
+            ("-x rc", "invalid option -- 'x'"),
+            ("es -q", "invalid option -- 'q'"),
+            ("--frob rc", "unrecognized option '--frob'"),
+            ("-s", "option requires an argument -- 's'"),
+        ] {
+            assert_eq!(of(arguments), Err(Refused::Option(text.into())), "{arguments}");
         }
         assert_eq!(of("frobnicate"), Err(Refused::InvalidCommand("frobnicate".into())));
         assert_eq!(because("ss foo"), "unknown protocol foo");

@@ -37,6 +37,11 @@ pub fn main() -> ExitCode {
             let _ = output::print(cli::USAGE);
             ExitCode::FAILURE
         }
+        Err(Refused::Option(text)) => {
+            let status = complain(&text);
+            let _ = output::print(cli::USAGE);
+            status
+        }
         Err(Refused::InvalidCommand(command)) => {
             let _ = output::print(format!("Invalid command [{command}]\n"));
             ExitCode::FAILURE
