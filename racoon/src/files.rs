@@ -41,7 +41,7 @@ impl Loader for Files {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         fs::File::open(self.directory.join(path))?.take(FILE_MAX + 1).read_to_end(&mut bytes)?;
-        // What has no end, as `/dev/zero`, does not fill the memory.
+        // An endless file such as `/dev/zero` must not fill the memory.
         if bytes.len() as u64 > FILE_MAX { Err(ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
     }
 

@@ -14,7 +14,7 @@ pub(crate) fn print(text: impl AsRef<[u8]>) -> io::Result<()> {
     stdout.flush()
 }
 
-/// The exit status of a program whose output could not be written. A reader that has seen enough needs no message.
+/// The exit status of a program whose output could not be written. A closed pipe needs no message.
 pub(crate) fn not_printed(program: &str, error: &io::Error) -> ExitCode {
     if error.kind() != ErrorKind::BrokenPipe {
         let _ = io::stderr().write_all(format!("{program}: standard output: {}\n", reason(error)).as_bytes());

@@ -59,7 +59,7 @@ fn print(text: impl AsRef<[u8]>) -> ExitCode {
 }
 
 fn complain(text: &str) -> ExitCode {
-    // Nothing can be done about it if nobody reads it.
+    // Ignored: there is nowhere else to report it.
     let _ = io::stderr().write_all(format!("racoonctl: {text}\n").as_bytes());
     ExitCode::FAILURE
 }
@@ -129,7 +129,7 @@ fn ask(socket: &Path, request: &Request, patience: Duration) -> Result<(ReplyHea
     }
 }
 
-/// Connects. A daemon that is stopped accepts nobody, and once its queue is full connecting would take for ever, too.
+/// Connects. While the daemon is stopped nothing is accepted, and connecting blocks once its backlog is full.
 fn connect(path: &Path, patience: Duration) -> io::Result<UnixStream> {
     let address = SockAddr::unix(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
     use crate::admin::protocol::REPLY_MAX;
 
-    /// What is said of a daemon that answers a request with these bytes, and then closes the connection.
+    /// Returns the error for a daemon that answers a request with these bytes, and then closes the connection.
     fn said_of(reply: &'static [u8]) -> String {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("racoon.sock");

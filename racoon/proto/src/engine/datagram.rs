@@ -164,7 +164,7 @@ impl Engine {
             Protecting::NotYet => {}
             Protecting::Elsewhere | Protecting::Unknown => {
                 let cookies = header.cookies;
-                // A peer that does not know yet that we restarted; INVALID-COOKIE tells it.
+                // The peer may not know that this host restarted; INVALID-COOKIE says so.
                 self.log_rationed((self.party_of(*remote), Complaint::Unknown), Level::Notify, *remote, || {
                     format!("quick mode for an unknown ISAKMP SA {cookies}, perhaps from before a restart; ignored")
                 });

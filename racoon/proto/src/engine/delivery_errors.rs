@@ -1,4 +1,4 @@
-//! Datagrams that did not arrive: remembered until a negotiation with that peer fails, to stand in its line.
+//! Records datagrams that were not delivered, for the error line of a negotiation that fails.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -8,13 +8,13 @@ use crate::outcome::Cause;
 use crate::time::Time;
 use crate::undelivered::{DeliveryError, Undelivered};
 
-/// Peers whose errors are remembered. Answers to made-up addresses cause errors, too: of more the oldest goes.
+/// Peers whose errors are remembered; beyond it the oldest is dropped. Answers to forged addresses cause errors, too.
 const PEERS_MAX: usize = 1024;
 
-/// Different errors that are remembered of a peer.
+/// Different errors remembered for each peer.
 const ERRORS_MAX: usize = 3;
 
-/// What happened lately to datagrams, by where they were to go.
+/// Recent delivery errors by destination.
 #[derive(Debug, Default)]
 pub(super) struct DeliveryErrors {
     peers: BTreeMap<SocketAddr, Errors>,
@@ -45,7 +45,7 @@ impl DeliveryErrors {
         }
     }
 
-    /// The errors of a peer since a time, to stand behind a cause. Empty, or begins with a semicolon.
+    /// Returns the errors of a peer since `began`, to be appended to a cause: empty, or begins with a semicolon.
     fn since(&self, remote: SocketAddr, began: Time) -> String {
         let errors = self.peers.get(&remote).map(|peer| peer.errors.as_slice()).unwrap_or_default();
         errors.iter().filter(|(last, _)| *last >= began).map(|(_, error)| format!("; {error}")).collect()
@@ -58,7 +58,7 @@ impl Engine {
         self.delivery_errors.note(undelivered.remote, undelivered.error, self.now);
     }
 
-    /// What happened to our datagrams in a negotiation that fails for want of an answer.
+    /// Returns the delivery errors of a negotiation that fails because no answer came.
     pub(super) fn delivery_errors(&self, remote: SocketAddr, began: Time, cause: &Cause) -> String {
         match cause {
             Cause::NoAnswer(_) | Cause::Phase1Late(_) => self.delivery_errors.since(remote, began),

@@ -1,4 +1,4 @@
-//! What was chosen and why, at level debug; and for which tunnels racoon cannot negotiate.
+//! Explains at level debug what was chosen and why, and warns of tunnels that racoon cannot negotiate for.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,23 +12,23 @@ use crate::output::Level;
 use crate::phase2::Bond;
 use crate::phase2::traffic::{enclosing_prefix, templates, tunnel_ends};
 
-/// Foreign ends that are remembered as told; warnings about more of them are at level debug.
+/// Foreign ends that are warned of; beyond it the lines are at level debug.
 const FOREIGN_MAX: usize = 64;
 
 impl Engine {
-    /// Warns of outbound tunnels that begin at no address of ours, once for each address.
+    /// Warns of outbound tunnels whose local end is not an address of ours, once for each address.
     pub(super) fn warn_of_foreign_ends(&mut self) {
         let is_foreign = |bond: &Bond| self.local_address(bond.ends.local).is_none();
         let foreign = self.spd.outbound().filter_map(tunnel_of).filter(is_foreign).collect::<Vec<_>>();
         let ends = foreign.iter().map(|bond| bond.ends.local).collect::<BTreeSet<_>>();
-        // An address that comes, and goes again, is told again.
+        // Warn again of an address that was added and removed in between.
         self.foreign_ends.retain(|end| ends.contains(end));
         foreign.iter().for_each(|bond| self.warn_of_foreign_end(bond, "policy"));
     }
 
     /// The same for one policy, or an acquire.
     pub(super) fn warn_of_foreign_end(&mut self, bond: &Bond, what: &'static str) {
-        // Before anybody told us our addresses, all would be foreign.
+        // As long as our own addresses are not known, all would be foreign.
         if self.locals.is_empty() {
             return;
         }

@@ -49,7 +49,7 @@ impl Engine {
 
     fn unknown_informational(&mut self, incoming: &Incoming<'_>) {
         let cookies = incoming.header.cookies;
-        // A peer that does not know yet that we restarted deletes its SAs under the old cookies: nobody's error.
+        // Not an error: a peer that does not know that this host restarted deletes its SAs under the old cookies.
         let kind = (self.party_of(incoming.remote), Complaint::Unknown);
         self.log_rationed(kind, Level::Info, incoming.remote, || {
             format!("informational message for an unknown ISAKMP SA {cookies}, perhaps from before a restart; ignored")
@@ -106,7 +106,7 @@ impl Engine {
         }
     }
 
-    /// An encrypted message came that our keys cannot read: with another pre-shared key the peer's keys are others.
+    /// Counts an encrypted message that our keys cannot decrypt, as happens when the pre-shared keys differ.
     fn note_unreadable(&mut self, id: Phase1Id) {
         if let Some(phase1) = self.phase1s.get_mut(id) {
             phase1.record.unreadable = phase1.record.unreadable.saturating_add(1);
@@ -130,7 +130,7 @@ impl Engine {
             NotifyType::R_U_THERE => self.r_u_there(id, notify),
             NotifyType::R_U_THERE_ACK => self.r_u_there_ack(id, notify),
             kind if kind.is_error() => {
-                // A negotiation that ends by it has its own line.
+                // If it ends a negotiation, that has its own line.
                 let ended = self.peer_refused(id, notify) || self.phase1_refused(id, kind);
                 let level = if ended { Level::Debug } else { Level::Warning };
                 let text = || format!("the peer says {kind}{}", text_of(notify));
@@ -144,7 +144,7 @@ impl Engine {
     /// An initiator that does not accept the responder's identity says so under the SA that this side already has. Returns
     /// whether the error is such a refusal; then the SA goes.
     ///
-    /// An error about anything else comes when there is something else: it is a refusal only as long as nothing was
+    /// Later errors are about something else: it is a refusal only as long as nothing was
     /// negotiated under the SA, and no later than message 6 would be repeated.
     fn phase1_refused(&mut self, id: Phase1Id, kind: NotifyType) -> bool {
         let Some(phase1) = self.phase1s.get(id).filter(|phase1| phase1.role == Role::Responder) else { return false };

@@ -2,8 +2,9 @@
 //!
 //! It is driven from outside. What happens enters through six functions and nowhere else, so that what a daemon received
 //! can be replayed bit for bit: [`Engine::handle_datagram`], [`Engine::handle_kernel`], [`Engine::handle_crypto`],
-//! [`Engine::handle_control`], [`Engine::handle_undelivered`] and [`Engine::handle_timeout`]. After each of them take what is to be done with
-//! [`Engine::poll_output`] until there is nothing more, and ask [`Engine::poll_timeout`] when to come back at the latest.
+//! [`Engine::handle_control`], [`Engine::handle_undelivered`] and [`Engine::handle_timeout`]. After each of them call
+//! [`Engine::poll_output`] until it returns nothing, do what it returns, and ask [`Engine::poll_timeout`] when to come back
+//! at the latest.
 //!
 //! # What is found by what
 //!
@@ -134,7 +135,7 @@ pub struct Engine {
     locals: BTreeSet<SocketAddr>,
     /// All addresses of this host.
     host_addresses: BTreeSet<IpAddr>,
-    /// Ends of tunnels that are not ours, and that the log has told of.
+    /// Local ends of tunnels that are not our addresses and that were warned of.
     foreign_ends: BTreeSet<IpAddr>,
     jobs: Jobs,
     requests: HashMap<RequestId, Phase2Id>,
@@ -221,7 +222,7 @@ impl Engine {
         self.control(control)
     }
 
-    /// A datagram of ours did not arrive, as ICMP or the system says. It is told to whoever reads why a negotiation failed.
+    /// Records that a datagram was not delivered, as ICMP or the system reports; a negotiation that fails names it.
     pub fn handle_undelivered(&mut self, now: Time, undelivered: Undelivered) {
         self.now = now;
         self.undelivered(undelivered);

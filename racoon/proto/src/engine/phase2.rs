@@ -21,7 +21,7 @@ use crate::select::{Known, Traffic};
 use crate::time::Time;
 use crate::wire::Notify;
 
-/// Longest text behind an error that is told a peer, in bytes: shorter than what a peer like this one shows.
+/// Longest text in a notify, in bytes; a racoon that receives it shows up to 200.
 const NOTIFY_TEXT_MAX: usize = 150;
 
 impl Engine {
@@ -335,7 +335,7 @@ impl Engine {
             _ => String::new(),
         };
         let text = || failed(cause, &bond, &of, &format!("{said}{undelivered}{context}"));
-        // The failure of a phase 1 is one error, however many phase 2s waited for it, and comes when its own time is up.
+        // The failed phase 1 has its own error; each phase 2 that waited for it needs no other one.
         let waited = matches!(phase2.state, State::Waiting(_));
         let level = match cause {
             Cause::NoPhase1(_) | Cause::Phase1Late(_) if waited => Level::Notify,

@@ -1,4 +1,4 @@
-//! Limits of what messages make us log, and answer in clear: else whoever can send datagrams could fill a disk, and hide in
+//! Limits what messages make us log, and answer in clear: else whoever can send datagrams could fill a disk, and hide in
 //! what he makes us write.
 //!
 //! A line that a message causes has a [`Party`], a kind (its [`Complaint`]) and a reason. Lines are counted by all three:
@@ -28,10 +28,10 @@ use crate::wire::{self, Cookie, CookiePair, Header, Notify};
 /// Parties and reasons that are counted one by one; what exceeds them is counted as of strangers.
 const TALLIES_MAX: usize = 4096;
 
-/// First messages that were refused in a line of the log, and are known when the peer repeats them.
+/// Refused first messages that are remembered, so that a repetition is not logged again.
 const REFUSED_MAX: usize = 128;
 
-/// Bytes that are kept of a reason.
+/// Longest reason that is kept, in bytes.
 const REASON_LEN: usize = 400;
 
 /// Lines in [`COUNTED_FOR`] that unauthenticated messages in the names of known peers may cause in all.
@@ -54,14 +54,14 @@ pub(super) struct Strangers {
     swept: Time,
     /// Lines about known peers: since when they are counted, and how many there were.
     known: (Time, u32),
-    /// First messages that were refused in a line of the log, the last ones.
+    /// The most recent first messages whose refusal was logged.
     refused: VecDeque<(Cookie, SocketAddr)>,
     /// The second for which answers are counted, and how many there were.
     answers: (Time, u32),
 }
 
 impl Strangers {
-    /// Whether it matters why a line is written: it may be, or its reason stands with the number of those that are not.
+    /// Whether the reason of a line is needed: for the line, or for the summary of suppressed lines.
     fn examines(&self, party: Party, complaint: Complaint, now: Time) -> bool {
         let tally = self.tallies.get(&(party, complaint)).filter(|tally| !tally.is_idle(now));
         tally.is_none_or(Tally::examines)
@@ -113,12 +113,12 @@ impl Strangers {
         }
     }
 
-    /// Whether a line says that this first message is refused: a peer that repeats it makes no other attempt.
+    /// Whether the refusal of this first message was logged: a repetition is not another attempt.
     pub(super) fn was_refused(&self, cookie: Cookie, remote: SocketAddr) -> bool {
         self.refused.contains(&(cookie, remote))
     }
 
-    /// A line says that a first message is refused.
+    /// Remembers that the refusal of a first message was logged.
     pub(super) fn refused(&mut self, cookie: Cookie, remote: SocketAddr) {
         if self.refused.len() >= REFUSED_MAX {
             self.refused.pop_front();
@@ -149,7 +149,7 @@ impl Engine {
         if is_known { Party::Known(address) } else { Party::Stranger }
     }
 
-    /// Whom a negotiation of phase 1 is with. A peer that has returned our cookie is where it says to be: nobody else can
+    /// Returns the party of a phase 1. A peer that has returned our cookie receives at its address: nobody else can
     /// use up its ration.
     pub(super) fn party_of_phase1(&self, phase1: &Phase1) -> Party {
         let is_at_its_address = !phase1.negotiation().is_some_and(MainMode::is_from_unproved_address);
@@ -160,12 +160,12 @@ impl Engine {
         }
     }
 
-    /// Whether the reason of a line matters: it need not be put in words otherwise.
+    /// Whether the reason of a line is needed; otherwise it need not be formatted.
     pub(super) fn examines(&self, party: Party, complaint: Complaint) -> bool {
         self.settings.log >= Level::Debug || self.strangers.examines(party, complaint, self.now)
     }
 
-    /// Counts a line. Returns whether it is within its ration, and the level at which it is to be written: its own, or beyond
+    /// Counts a line. Returns whether it is within its ration, and the level to write it at: its own, or beyond
     /// its ration debug.
     pub(super) fn ration(
         &mut self,
@@ -183,7 +183,7 @@ impl Engine {
         (told, if told { level } else { level.max(Level::Debug) })
     }
 
-    /// Logs a line within the ration of a party, whatever its reason is. Returns whether it was within it.
+    /// Logs a line, limited by the ration of a party for all reasons. Returns whether it was within it.
     #[track_caller]
     pub(super) fn log_rationed(
         &mut self,
@@ -197,7 +197,7 @@ impl Engine {
         told
     }
 
-    /// Logs a line within the ration that a party has for this reason. Returns whether it was within it.
+    /// Logs a line, limited by the ration of a party for this reason. Returns whether it was within it.
     #[track_caller]
     pub(super) fn log_reason(
         &mut self,
@@ -224,7 +224,7 @@ impl Engine {
         self.log_rationed((Party::Peer(remote.ip()), complaint), level, remote, text)
     }
 
-    /// Logs an error that a message of nobody knows whom causes, within the ration for this text.
+    /// Logs an error caused by an unauthenticated message, limited by the ration for this text.
     #[track_caller]
     pub(super) fn complain(&mut self, complaint: Complaint, remote: SocketAddr, text: impl FnOnce() -> String) {
         let kind = (self.party_of(remote), complaint);
@@ -236,7 +236,7 @@ impl Engine {
         }
     }
 
-    /// Logs the numbers of the lines that were beyond their rations, with their reasons.
+    /// Logs how many lines were suppressed, and their reasons.
     pub(super) fn report_strangers(&mut self) {
         let tallies = std::mem::take(&mut self.strangers.tallies).into_iter().filter(|(_, tally)| tally.untold > 0);
         let (strangers, mut peers): (Vec<_>, Vec<_>) = tallies.partition(|((party, _), _)| *party == Party::Stranger);
@@ -289,7 +289,7 @@ impl Engine {
     }
 }
 
-/// The beginning of a reason that is too long to be kept.
+/// Cuts a reason to [`REASON_LEN`].
 fn shortened(mut reason: String) -> String {
     if reason.len() > REASON_LEN {
         let end = (0..=REASON_LEN).rev().find(|at| reason.is_char_boundary(*at));

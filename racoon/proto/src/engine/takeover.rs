@@ -4,8 +4,8 @@
 //! comes, and drops what is faster. So an initiator goes on sending by the old pair for a while. It changes over at once
 //! if the old pair goes, or if the kernel asks.
 //!
-//! An old pair whose lifetime is counted in bytes has most of its seconds left: renewals would leave one after the other.
-//! So it is deleted a while after both sides have changed over, and the peer is told.
+//! An old pair whose lifetime in bytes is used up has most of its seconds left, so that renewals would pile up.
+//! So it is deleted a while after both sides have switched over, with a DELETE to the peer.
 
 use std::mem;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::time::Time;
 /// Longer than that no responder needs, not even one that has to ask for message 3 again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a replaced pair still receives what is on its way.
+/// How long a replaced pair still receives packets in flight.
 const REPLACED: Duration = Duration::from_secs(5);
 
 /// It is no longer than this part of what is left of the old pair's life.
@@ -74,7 +74,7 @@ impl Engine {
             Role::Responder => {
                 let by_peer = |one: Phase2Id| self.phase2s.get(one).is_some_and(|one| one.role == Role::Responder);
                 let older = self.phase2s.established(&phase2.bond).filter(|(old, _)| *old < id && by_peer(*old));
-                // What was replaced before has its time already.
+                // A pair that was replaced earlier already has its timer.
                 let unset = |old: &Phase2Id| !self.timers.is_set(Timer::Phase2Replaced(*old));
                 (older.filter(|(_, old)| is_counted(old)).map(|(old, _)| old).filter(unset).collect(), REPLACED)
             }

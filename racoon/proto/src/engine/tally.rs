@@ -1,4 +1,4 @@
-//! What lines are counted by, and how many of them there were.
+//! Counters of rate-limited log lines.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -7,28 +7,28 @@ use std::time::Duration;
 use crate::output::Level;
 use crate::time::Time;
 
-/// How long lines are counted before the number of those that were not written is logged.
+/// The period for which lines are counted before the number of suppressed ones is logged.
 pub(super) const COUNTED_FOR: Duration = Duration::from_secs(60);
 
-/// Reasons of a peer that are told apart in [`COUNTED_FOR`], for each kind.
+/// Different reasons counted for each peer and kind in [`COUNTED_FOR`].
 const REASONS_MAX: usize = 4;
 
-/// Reasons of lines beyond their ration that are put in words in [`COUNTED_FOR`]: that takes longer than to count a message.
+/// Suppressed lines whose reason is formatted in [`COUNTED_FOR`]; beyond it they are only counted, which is cheaper.
 const EXAMINED_MAX: u32 = 32;
 
-/// Whom a line is about, as far as that is known.
+/// The peer that a line is about, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Party {
     /// The peer of an established phase 1, one that has proved to know the key, one with which we have begun a phase 1, or a
     /// configured one that receives what we send to its address.
     Peer(IpAddr),
-    /// Nobody is authenticated, but the address is one that a remote block or a policy names, or had an established phase 1.
+    /// Not authenticated, but a remote block or a policy names the address, or it has had a phase 1.
     Known(IpAddr),
     /// Anybody else.
     Stranger,
 }
 
-/// Why a message makes us log.
+/// The kind of event that a message makes us log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Complaint {
     /// It begins a phase 1.
@@ -45,9 +45,9 @@ pub(super) enum Complaint {
     Crowd,
     /// The negotiation that it began did not go on.
     Unfinished,
-    /// It is no good, and its negotiation goes on without it.
+    /// It is ignored, and its negotiation goes on.
     Ignored,
-    /// It says in clear what its sender did not prove.
+    /// It is an unauthenticated notify.
     Hint,
     /// Its sender did not prove who it is, or has another identity than expected.
     Unproved,
@@ -59,12 +59,12 @@ pub(super) enum Complaint {
     Phase2Failed,
     /// It is an authenticated notify.
     Notified,
-    /// It is about what is not its sender's.
+    /// It is about an SA of another peer.
     Misplaced,
 }
 
 impl Complaint {
-    /// What is counted: one, and several.
+    /// Singular and plural for the summary.
     fn names(self) -> [&'static str; 2] {
         match self {
             Self::Begun => ["phase 1 negotiation begun", "phase 1 negotiations begun"],
@@ -85,7 +85,7 @@ impl Complaint {
         }
     }
 
-    /// Lines in [`COUNTED_FOR`] for one reason. Strangers have one ration for all of them: it is small for what a forged
+    /// Lines in [`COUNTED_FOR`] for one reason. Strangers share one for all reasons, which is small for what a forged
     /// address can cause.
     fn ration(self, party: Party) -> u32 {
         match (party, self) {
@@ -94,45 +94,45 @@ impl Complaint {
             (Party::Known(_), _) => 3,
             (Party::Stranger, Self::Begun) => 20,
             (Party::Stranger, Self::Ignored | Self::Hint | Self::Unproved) => 10,
-            // It is about all of them.
+            // One line for all of them.
             (Party::Stranger, Self::Crowd) => 1,
             (Party::Stranger, _) => 4,
         }
     }
 }
 
-/// A line, as it is counted.
+/// A line to be counted.
 #[derive(Clone, Copy)]
 pub(super) struct Line<'a> {
     pub(super) party: Party,
     pub(super) complaint: Complaint,
     pub(super) remote: SocketAddr,
-    /// Empty: lines of this kind have no reason, or nobody has put it in words.
+    /// Empty if lines of this kind have no reason, or if it was not formatted.
     pub(super) reason: &'a str,
-    /// It is beyond the ration, and nobody has put its reason in words.
+    /// It is beyond the ration, and its reason was not formatted.
     pub(super) unexamined: bool,
     pub(super) level: Level,
 }
 
-/// What one party did lately, of one kind.
+/// The recent lines of one party and one kind.
 #[derive(Clone, Debug)]
 pub(super) struct Tally {
     since: Time,
     pub(super) told: u32,
     pub(super) untold: u32,
-    /// The most important of the lines that were not written.
+    /// The most severe level of the suppressed lines.
     pub(super) level: Level,
-    /// Whose message was the last one.
+    /// The sender of the last message.
     pub(super) last: SocketAddr,
-    /// The reasons of lines that were written.
+    /// The reasons of the lines that were logged.
     reasons: Vec<Reason>,
-    /// The reason of the last line that was not written and was put in words.
+    /// The last formatted reason of a suppressed line.
     last_reason: String,
     /// How many of those there were.
     examined: u32,
 }
 
-/// Why lines were written, and what came for the same reason.
+/// A reason, and how many lines were logged and suppressed for it.
 #[derive(Clone, Debug)]
 struct Reason {
     address: IpAddr,
@@ -159,7 +159,7 @@ impl Tally {
         self.untold == 0 && now.since(self.since) >= COUNTED_FOR
     }
 
-    /// Whether reasons are still put in words.
+    /// Whether reasons are still formatted.
     pub(super) fn examines(&self) -> bool {
         self.examined < EXAMINED_MAX
     }
@@ -208,7 +208,7 @@ impl Tally {
         line.reason.clone_into(&mut self.last_reason);
     }
 
-    /// The reasons of the lines that were not written, to stand behind their number.
+    /// Returns the reasons of the suppressed lines, to be appended to their number.
     pub(super) fn reasons(&self) -> String {
         let counted = self.reasons.iter().filter(|one| one.untold > 0 && !one.text.is_empty()).collect::<Vec<_>>();
         let sum = counted.iter().map(|one| one.untold).sum::<u32>();
@@ -236,7 +236,7 @@ impl Tally {
     }
 }
 
-/// A number of lines that were not written.
+/// The number of suppressed lines, in words.
 pub(super) fn counted(count: u32, complaint: Complaint) -> String {
     let [one, several] = complaint.names();
     format!("{count} more {}", if count == 1 { one } else { several })

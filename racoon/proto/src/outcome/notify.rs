@@ -1,10 +1,10 @@
-//! Which notify a peer's fault earns (RFC 2408 section 3.14.1).
+//! The notify that is sent for each failure (RFC 2408 section 3.14.1).
 
 use super::Cause;
 use crate::num::NotifyType;
 
 impl Cause {
-    /// The notify for the peer; none: nothing is said.
+    /// The notify for the peer, if one is sent.
     pub fn notify(&self) -> Option<NotifyType> {
         Some(match self {
             // No notify speaks of a refusal by our kernel; without one the peer would wait, and blame its own.

@@ -13,7 +13,7 @@ pub struct Sides<T>(pub T, pub T);
 /// Why no proposal is accepted: the difference that comes closest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProposalRefusal {
-    /// Nobody reads it, and so nothing was compared.
+    /// Nothing was compared, because the line will not be logged.
     NotCompared,
     /// There is no proposal whose attributes are understood.
     NotUnderstood,
@@ -44,7 +44,7 @@ pub enum ProposalRefusal {
 }
 
 impl ProposalRefusal {
-    /// It is the policies that differ, not what the configurations say of algorithms and lifetimes.
+    /// Whether the policies differ, and not the algorithms or lifetimes.
     pub(crate) fn is_of_policies(&self) -> bool {
         match self {
             Self::Protocols(_) => true,
@@ -55,7 +55,7 @@ impl ProposalRefusal {
         }
     }
 
-    /// How far it is from acceptance: of several, the smallest is told.
+    /// The number of differences; of several refusals the one with the smallest is reported.
     pub(crate) fn distance(&self) -> usize {
         match self {
             Self::Phase1 { mismatches, .. } => mismatches.len(),

@@ -9,7 +9,7 @@ use crate::phase2::traffic::Ends;
 /// More policies than this are not compared to find out which comes closest.
 const COMPARED_MAX: usize = 256;
 
-/// That there is no policy for the packets of an outbound selector: the one that is needed, for SAs of these protocols
+/// Returns the cause that no policy matches an outbound selector, with the policy that is needed for SAs of these protocols
 /// between `ends`, and the nearest.
 pub(crate) fn missing_policy(
     spd: &Spd,
@@ -39,7 +39,7 @@ pub(crate) fn missing_policy(
     Cause::NoPolicy(MissingPolicy { traffic: *outbound, problem }.into())
 }
 
-/// How much of a policy is as it is needed. The addresses count most.
+/// Scores how close a policy comes to the one that is needed. The addresses count most.
 fn nearness(needed: &Policy, outbound: &Selector, policy: &Policy) -> u32 {
     let own = if policy.direction == Direction::Out { policy.selector } else { policy.selector.mirrored() };
     let side = |one, other| match () {

@@ -195,7 +195,7 @@ impl Shape {
     }
 }
 
-/// By what one policy comes before another: the smallest is chosen.
+/// The order of policies that match: the smallest is chosen.
 fn rank(policy: &Policy) -> (u32, Reverse<u32>, Reverse<Shape>) {
     let shape = Shape::of(&policy.selector);
     (policy.priority, Reverse(shape.specificity()), Reverse(shape))

@@ -113,7 +113,7 @@ fn a_policy_names_a_peer() {
     assert_eq!(host.engine.party_of(STRANGER.parse().unwrap()), Party::Stranger);
 }
 
-/// What is wrong besides is told, though the first mismatch was told often enough.
+/// A second mismatch is logged although the first one is suppressed by now.
 #[test]
 fn a_second_mismatch_of_a_peer_is_told() {
     for peer in [A, STRANGER] {

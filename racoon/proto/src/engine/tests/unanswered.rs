@@ -1,10 +1,10 @@
-//! What is told of a peer that answers no more: which message, which were answered, and what that means.
+//! What is logged when a peer stops answering: which message, which were answered, and what that means.
 
 use super::*;
 use crate::num::{Flags, PayloadType};
 use crate::wire::{self, Header};
 
-/// Negotiates, but for what `lost` says, until both have given up. Returns the error of `a` and that of `b`.
+/// Negotiates without the messages that `lost` selects until both give up. Returns the errors of `a` and `b`.
 fn errors(mut world: World, mut lost: impl FnMut(&Transmit) -> bool) -> [String; 2] {
     let mut fate = move |transmit: &Transmit| if lost(transmit) { Fate::Drop } else { Fate::Deliver };
     world.initiate();
