@@ -17,7 +17,7 @@ use super::WireError;
 use super::reader::Reader;
 use super::writer::Writer;
 use crate::identity::{Identity, Name};
-use crate::num::IdType;
+use crate::num::{IdType, IpProtocol};
 
 impl Identity {
     /// Reads the body of an Identification payload. NULs at the end of a name, which RFC 2407 forbids, are left out.
@@ -64,7 +64,7 @@ impl Identity {
 }
 
 impl fmt::Display for Identity {
-    /// Type and value, and protocol and port if they matter: `IPv4_subnet 10.0.0.0/8, protocol 17, port 53`. Bytes that
+    /// Type and value, and protocol and port if they matter: `IPv4_subnet 10.0.0.0/8, protocol udp, port 53`. Bytes that
     /// are no ASCII are escaped; of what is no name in DER only the length is told.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match value(self.kind, &self.data) {
@@ -73,8 +73,8 @@ impl fmt::Display for Identity {
         }
         match (self.protocol, self.port) {
             (0, 0) => Ok(()),
-            (protocol, 0) => write!(f, ", protocol {protocol}"),
-            (protocol, port) => write!(f, ", protocol {protocol}, port {port}"),
+            (protocol, 0) => write!(f, ", protocol {}", IpProtocol(protocol)),
+            (protocol, port) => write!(f, ", protocol {}, port {port}", IpProtocol(protocol)),
         }
     }
 }
@@ -225,9 +225,12 @@ mod tests {
             (Identity::address(address("192.0.2.1")), "IPv4_address 192.0.2.1"),
             (
                 Identity::subnet(address("10.1.2.3"), 20).with_protocol(17, 53),
-                "IPv4_subnet 10.1.0.0/20, protocol 17, port 53",
+                "IPv4_subnet 10.1.0.0/20, protocol udp, port 53",
             ),
-            (Identity::subnet(address("2001:db8::"), 33).with_protocol(6, 0), "IPv6_subnet 2001:db8::/33, protocol 6"),
+            (
+                Identity::subnet(address("2001:db8::"), 33).with_protocol(6, 0),
+                "IPv6_subnet 2001:db8::/33, protocol tcp",
+            ),
             (
                 Identity::range(address("10.0.0.1"), address("10.0.0.9")).unwrap(),
                 "IPv4_address_range 10.0.0.1-10.0.0.9",

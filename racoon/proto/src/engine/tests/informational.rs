@@ -320,7 +320,7 @@ fn what_overtakes_the_last_message_is_held() {
 #[test]
 fn encrypted_messages_are_told_in_words() {
     let world = World::established();
-    let identity = "  ID: IPv4_address 192.0.2.1, protocol 17, port 500";
+    let identity = "  ID: IPv4_address 192.0.2.1, protocol udp, port 500";
     for (host, what) in [(&world.a, "encrypted for"), (&world.b, "decrypted of")] {
         let lines = host.lines(Level::Debug2);
         let title = lines.iter().position(|line| line.starts_with(what)).expect("message 5");

@@ -137,7 +137,7 @@ fn another_identity_is_refused_or_tolerated() {
             assert_eq!(judge.states(), []);
             let peer = if of_initiator { "192.0.2.2" } else { "192.0.2.1" };
             let line = format!(
-                "identity IPv4_address {peer}, protocol 17, port 500 is not the expected FQDN other.example or FQDN \
+                "identity IPv4_address {peer}, protocol udp, port 500 is not the expected FQDN other.example or FQDN \
                  third.example (peers_identifier of remote block {peer}); the peer is told INVALID-ID-INFORMATION"
             );
             assert!(judge.has_logged(Level::Error, &line), "{:?}", judge.lines(Level::Error));

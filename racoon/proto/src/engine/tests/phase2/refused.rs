@@ -64,7 +64,7 @@ fn a_sainfo_for_somebody_else() {
     other.local = Side::Id(crate::identity::Identity::address("198.51.100.1".parse().unwrap()));
     let (b, _) = refused(sainfo(), other);
     let expected = "no sainfo matches 192.0.2.2/32 -> 192.0.2.1/32 for a peer with the identity IPv4_address 192.0.2.1, \
-                    protocol 17, port 500; nearest: sainfo IPv4_address 198.51.100.1 anonymous";
+                    protocol udp, port 500; nearest: sainfo IPv4_address 198.51.100.1 anonymous";
     assert_eq!(b.iter().map(Cause::to_string).collect::<Vec<_>>(), [expected]);
 }
 
