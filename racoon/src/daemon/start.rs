@@ -56,7 +56,7 @@ enum Failure {
     /// The lines before say why.
     #[error("failed to parse configuration file.")]
     Configuration,
-    #[error("kernel: {0}")]
+    #[error("kernel: {error}{hint}", error = .0, hint = missing_interface(.0))]
     Kernel(#[from] libpfkey::Error),
     #[error("control socket: {0}")]
     Admin(#[from] admin::SocketError),
@@ -66,6 +66,18 @@ enum Failure {
     Backup(String),
     #[error("{0}: {text}", text = reason(.1))]
     System(&'static str, io::Error),
+}
+
+/// What to do about a kernel that lacks the interface to it. Empty: it has it, or is another one than Linux.
+fn missing_interface(error: &libpfkey::Error) -> &'static str {
+    let libpfkey::Error::System { source, .. } = error else { return "" };
+    match source.raw_os_error() {
+        Some(libc::EAFNOSUPPORT) if cfg!(target_os = "linux") => "; load the module af_key, or use `backend xfrm`",
+        Some(libc::EPROTONOSUPPORT) if cfg!(target_os = "linux") => {
+            "; load the module xfrm_user, or use `backend pfkey`"
+        }
+        _ => "",
+    }
 }
 
 /// The daemon, from its start to its end.

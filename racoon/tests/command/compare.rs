@@ -38,7 +38,7 @@ fn nothing_to_compare_with() {
     let ran = site.write("new.conf", "").run(&["-t", "-f", "new.conf", "--against", "old.conf"]);
     assert_eq!((ran.status, ran.stdout.as_str()), (Some(1), ""));
     expect![[r#"
-        old.conf: cannot read old.conf: No such file or directory
+        old.conf: cannot be read: No such file or directory
         racoon: nothing to compare with: "old.conf" cannot be used
     "#]]
     .assert_eq(&ran.stderr);

@@ -74,13 +74,13 @@ fn a_file_that_is_not_there() {
     let ran = Site::new().run(&["-t", "-f", "nowhere.conf"]);
     assert_eq!((ran.status, ran.stdout.as_str()), (Some(1), ""));
     expect![[r#"
-        nowhere.conf: cannot read nowhere.conf: No such file or directory
+        nowhere.conf: cannot be read: No such file or directory
         racoon: configuration file "nowhere.conf" test failed
     "#]]
     .assert_eq(&ran.stderr);
     let ran = Site::new().run(&["-C", "-f", "nowhere.conf"]);
     expect![[r#"
-        nowhere.conf: cannot read nowhere.conf: No such file or directory
+        nowhere.conf: cannot be read: No such file or directory
         racoon: failed to parse configuration file.
     "#]]
     .assert_eq(&ran.stderr);

@@ -27,7 +27,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::start(
         "start: the log cannot be written",
         |start| start.arguments = &["-l", "/no/such/log"],
-        &["/no/such/log"],
+        &["/no/such/log: No such file or directory"],
     ),
     Row::start(
         "start: no folder for the control socket",
@@ -47,5 +47,9 @@ pub(super) const ROWS: &[Row] = &[
         |start| start.taken = Some("192.0.2.1:500"),
         &["192.0.2.1[500]", "another process"],
     ),
-    Row::start("start: the kernel has no PF_KEY", |start| start.station.head = "backend pfkey;", &["pfkey"]),
+    Row::start(
+        "start: the kernel has no PF_KEY",
+        |start| start.station.head = "backend pfkey;",
+        &["af_key", "backend xfrm"],
+    ),
 ];

@@ -20,17 +20,17 @@ const FILES: u32 = 10_000;
 impl Check<'_> {
     /// The file, or those of a pattern, that a load begins with.
     pub(super) fn main_file(&mut self, pattern: &str) {
-        let place = || Place { file: pattern.into(), line: 0, column: 0 };
-        let fail = |check: &Self, message: String| {
-            check.problems.at_place(place(), Severity::Error, "", message, None);
+        let fail = |check: &Self, path: &str, message: String| {
+            let place = Place { file: path.into(), line: 0, column: 0 };
+            check.problems.at_place(place, Severity::Error, "", message, None);
         };
         match self.loader.expand(pattern) {
-            Err(error) => fail(self, system_error(&error)),
-            Ok(paths) if paths.is_empty() => fail(self, "no such file".to_owned()),
+            Err(error) => fail(self, pattern, system_error(&error)),
+            Ok(paths) if paths.is_empty() => fail(self, pattern, "no such file".to_owned()),
             Ok(paths) => {
                 for path in paths {
                     if let Err(error) = self.file(&path) {
-                        fail(self, format!("cannot read {}: {}", path.display(), system_error(&error)));
+                        fail(self, &path.to_string_lossy(), format!("cannot be read: {}", system_error(&error)));
                     }
                 }
             }

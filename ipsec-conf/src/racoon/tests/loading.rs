@@ -71,7 +71,7 @@ fn many_files_end_some_time() {
 #[test]
 fn a_file_that_is_not_there() {
     let load = load("/etc/none.conf", &Files::default());
-    assert_eq!(show(&load), "/etc/none.conf: cannot read /etc/none.conf: no such file\n");
+    assert_eq!(show(&load), "/etc/none.conf: cannot be read: no such file\n");
     assert!(load.config.is_none());
     assert_eq!(messages(&super::load("/etc/none*", &Files::default())), ["/etc/none*: no such file"]);
 }
