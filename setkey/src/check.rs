@@ -47,7 +47,7 @@ pub(crate) fn run(name: &str, dialect: Option<Dialect>, backend: &Choice, mirror
     let mut splitter = Splitter::script();
     let mut chunk = Zeroizing::new(vec![0; CHUNK]);
     let mut at_start = true;
-    loop {
+    'input: loop {
         let length = match input.read(&mut chunk) {
             Ok(length) => length,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -60,10 +60,16 @@ pub(crate) fn run(name: &str, dialect: Option<Dialect>, backend: &Choice, mirror
         let is_start = std::mem::take(&mut at_start);
         // Nothing in a file of UTF-16 can be understood: it is one mistake.
         let once = is_start && (bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff"));
-        // A statement that is too long takes nothing more in: it is judged as it stands, at the end.
-        while let Some(raw) = splitter.split(&mut bytes).unwrap_or(None) {
-            if check.statement(raw) || once {
-                return Ok(check.verdict());
+        loop {
+            match splitter.split(&mut bytes) {
+                Ok(Some(raw)) => {
+                    if check.statement(raw) || once {
+                        return Ok(check.verdict());
+                    }
+                }
+                Ok(None) => break,
+                // A statement that is too long takes nothing more in, and input such as `/dev/zero` has no end.
+                Err(_) => break 'input,
             }
         }
     }

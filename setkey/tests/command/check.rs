@@ -462,6 +462,13 @@ fn a_file_in_utf_16_is_one_error() {
     assert!(ended.stderr.contains("the file is in UTF-16: save it as UTF-8"), "{}", ended.stderr);
 }
 
+#[test]
+fn what_never_ends_is_refused() {
+    let ended = fed(&["--check", "/dev/zero"], b"");
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.ends_with("setkey: /dev/zero: 1 error\n"), "{}", ended.stderr);
+}
+
 /// NetBSD has an SPI once for each reqid, and gives that of another host twice.
 #[test]
 fn what_netbsd_takes_twice() {
