@@ -116,7 +116,7 @@
 //! | `Phase2Deadline` | [`phase1_wait`], then [`phase2_wait`] | phase 1, the kernel or a job did not come: it fails |
 //! | `Phase2Renew` | 75 to 80 % of the lifetime; 10 s after a failure | its initiator begins another one |
 //! | `Phase2TakeOver` | 5 s, or a quarter of what is left of the old pair | what is sent goes by the new pair |
-//! | `Phase2Replaced` | 5 s after a pair counted in bytes is replaced; an initiator: and `interval` | it goes; the peer is told |
+//! | `Phase2Replaced` | 5 s after a pair counted in bytes is replaced; an initiator: and `interval` | it goes, unless the new pair is gone; the peer is told |
 //! | `Phase2Expire` | the lifetime | its SAs go; the peer knows it, and is not told |
 //! | `Phase2Forget` | `count` × `interval` after it is up | duplicates are not answered any more |
 //! | `EarlierReplaced` | 5 s after the last replacement is up | SAs of an earlier run go (`engine::earlier`) |

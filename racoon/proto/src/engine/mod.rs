@@ -242,7 +242,7 @@ impl Engine {
                 Timer::Phase2Deadline(id) => self.phase2_deadline(id),
                 Timer::Phase2Renew(id) => self.phase2_renew(id),
                 Timer::Phase2TakeOver(id) => self.phase2_take_over(id),
-                Timer::Phase2Replaced(id) => self.expire_phase2(id, true),
+                Timer::Phase2Replaced(id) => self.phase2_replaced(id),
                 Timer::Phase2Expire(id) => self.phase2_expire(id),
                 Timer::Phase2Forget(id) => self.phase2_forget(id),
                 Timer::EarlierReplaced(ends) => self.end_earlier(ends, true),

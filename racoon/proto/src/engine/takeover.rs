@@ -82,6 +82,14 @@ impl Engine {
         replaced.into_iter().for_each(|old| self.timers.set(Timer::Phase2Replaced(old), self.now + wait));
     }
 
+    /// A pair was replaced a while ago: it goes, unless what replaced it is gone itself.
+    pub(super) fn phase2_replaced(&mut self, id: Phase2Id) {
+        let Some(phase2) = self.phase2s.get(id) else { return };
+        if self.phase2s.established(&phase2.bond).any(|(newer, _)| newer > id) {
+            self.expire_phase2(id, true);
+        }
+    }
+
     /// Nothing else is left to send by. False: nothing waits.
     pub(super) fn take_over_now(&mut self, bond: &Bond) -> bool {
         let waits = |id: &Phase2Id| self.phase2s.get(*id).is_some_and(|phase2| !phase2.held.is_empty());

@@ -109,6 +109,22 @@ fn a_replaced_pair_stays_while_message_3_is_lost() {
     net.assert_pairs(1);
 }
 
+/// A pair whose replacement is deleted meanwhile is not replaced any more.
+#[test]
+fn a_pair_stays_when_its_replacement_is_gone() {
+    let mut net = counted();
+    let first = net.kernels[0].names(Way::Inbound)[0];
+    worn(&mut net);
+    net.settle();
+    let new = net.kernels[0].names(Way::Inbound)[1];
+    net.kernels[0].sas.retain(|sa| sa.name != new);
+    net.tell_a(KernelEvent::Deleted(new));
+    net.settle();
+    net.pass(seconds(20));
+    net.assert_pairs(1);
+    assert_eq!(net.kernels[0].names(Way::Inbound), [first]);
+}
+
 /// A renewal whose message 2 never arrives replaces nothing, however often the peer repeats message 1.
 #[test]
 fn a_pair_stays_while_message_2_is_lost() {
