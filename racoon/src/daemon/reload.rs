@@ -13,10 +13,10 @@ use crate::{clock, log};
 pub(super) struct Kept;
 
 impl Daemon {
-    /// Reads the configuration again, and puts it in place as a whole or not at all. The file of `-l` is opened anew.
+    /// Reads the configuration again, and puts it in place as a whole or not at all. The file of `-l` is reopened.
     pub(super) fn reload(&mut self) -> Result<(), Kept> {
         if let Err(error) = self.log.reopen() {
-            self.log.error(format_args!("the log file cannot be opened anew: {error}"));
+            self.log.error(format_args!("cannot reopen the log file: {}", crate::output::reason(&error)));
         }
         let new = read(&self.file, &self.files, &self.log);
         let new = new.filter(|config| self.keeps_tunnels(config)).and_then(|config| {

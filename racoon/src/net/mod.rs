@@ -390,7 +390,9 @@ impl Sockets {
         let address = Shown(socket.address());
         let room = match socket.make_room(RECEIVE_BUFFER) {
             Ok(room) => room,
-            Err(error) => return self.log.warning(format_args!("{address}: receive buffer: {error}")),
+            Err(error) => {
+                return self.log.warning(format_args!("{address}: receive buffer: {}", crate::output::reason(&error)));
+            }
         };
         if room < RECEIVE_BUFFER && !self.is_short {
             self.is_short = true;
