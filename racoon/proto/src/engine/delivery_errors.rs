@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::Engine;
+use super::strangers::Party;
 use crate::outcome::Cause;
 use crate::time::Time;
 use crate::undelivered::{DeliveryError, Undelivered};
@@ -22,18 +23,25 @@ pub(super) struct DeliveryErrors {
 
 #[derive(Debug)]
 struct Errors {
+    /// A peer that is configured, or has had a phase 1.
+    is_known: bool,
     last: Time,
     errors: Vec<(Time, DeliveryError)>,
 }
 
 impl DeliveryErrors {
-    fn note(&mut self, remote: SocketAddr, error: DeliveryError, now: Time) {
+    /// Remembers an error. Those of unknown peers, which anybody can cause, do not displace those of known ones.
+    fn note(&mut self, (remote, is_known): (SocketAddr, bool), error: DeliveryError, now: Time) {
         if self.peers.len() >= PEERS_MAX && !self.peers.contains_key(&remote) {
-            let oldest = self.peers.iter().min_by_key(|(_, errors)| errors.last).map(|(remote, _)| *remote);
-            oldest.and_then(|oldest| self.peers.remove(&oldest));
+            let oldest = self.peers.iter().min_by_key(|(_, errors)| (errors.is_known, errors.last));
+            match oldest.map(|(remote, errors)| (*remote, errors.is_known)) {
+                Some((_, true)) if !is_known => return,
+                Some((oldest, _)) => drop(self.peers.remove(&oldest)),
+                None => {}
+            }
         }
-        let peer = self.peers.entry(remote).or_insert(Errors { last: now, errors: Vec::new() });
-        peer.last = now;
+        let peer = self.peers.entry(remote).or_insert(Errors { is_known, last: now, errors: Vec::new() });
+        (peer.is_known, peer.last) = (is_known, now);
         match peer.errors.iter_mut().find(|(_, known)| *known == error) {
             Some((last, _)) => *last = now,
             None => {
@@ -55,7 +63,8 @@ impl DeliveryErrors {
 impl Engine {
     /// A datagram of ours did not arrive.
     pub(super) fn undelivered(&mut self, undelivered: Undelivered) {
-        self.delivery_errors.note(undelivered.remote, undelivered.error, self.now);
+        let is_known = self.party_of(undelivered.remote) != Party::Stranger;
+        self.delivery_errors.note((undelivered.remote, is_known), undelivered.error, self.now);
     }
 
     /// Returns the delivery errors of a negotiation that fails because no answer came.
@@ -77,8 +86,8 @@ mod tests {
         let remote = |number: u32| SocketAddr::from((number.to_be_bytes(), 500));
         for number in 0..5000 {
             let local = DeliveryError::Local(number.to_string());
-            errors.note(remote(number), local.clone(), Time::from_secs(number.into()));
-            errors.note(remote(9999), local, Time::from_secs(number.into()));
+            errors.note((remote(number), false), local.clone(), Time::from_secs(number.into()));
+            errors.note((remote(9999), false), local, Time::from_secs(number.into()));
             assert!(errors.peers.len() <= PEERS_MAX);
         }
         let of_last = "; this host cannot send: 4997; this host cannot send: 4998; this host cannot send: 4999";
@@ -86,5 +95,18 @@ mod tests {
         assert_eq!(errors.since(remote(9999), Time::from_secs(4999)), "; this host cannot send: 4999");
         assert_eq!(errors.since(remote(1), Time::default()), "");
         assert_eq!(errors.since(remote(4000), Time::default()), "; this host cannot send: 4000");
+    }
+    #[test]
+    fn forged_errors_do_not_displace_those_of_known_peers() {
+        let mut errors = DeliveryErrors::default();
+        let remote = |number: u32| SocketAddr::from((number.to_be_bytes(), 500));
+        let local = || DeliveryError::Local(String::from("x"));
+        errors.note((remote(7), true), local(), Time::default());
+        (100..5000).for_each(|number| errors.note((remote(number), false), local(), Time::from_secs(1)));
+        assert_eq!((errors.peers.len(), errors.since(remote(7), Time::default()).is_empty()), (PEERS_MAX, false));
+        // Known ones displace the others, and when all are known, the oldest.
+        (10_000..20_000).for_each(|number| errors.note((remote(number), true), local(), Time::from_secs(2)));
+        errors.note((remote(8), false), local(), Time::from_secs(3));
+        assert!(errors.peers.len() == PEERS_MAX && errors.peers.values().all(|errors| errors.is_known));
     }
 }
