@@ -11,7 +11,7 @@
 //!
 //! The header has the form of that of KAME's racoon, which may listen at the same path and whose racoonctl may ask at ours.
 //! All else differs, so neither may take the other's messages for its own: [`COMMAND`] is none of that racoon's commands, and
-//! it refuses what it does not know without looking at the body ([`kame`]). A body of another length than expected is refused
+//! it refuses what it does not know without looking at the body. A body of another length than expected is refused
 //! and not interpreted.
 
 mod kame;

@@ -10,7 +10,7 @@ use crate::num::ExchangeType;
 /// More entries than this of a configuration are not named in a failure.
 pub(crate) const NAMED_MAX: usize = 4;
 
-/// The first [`NAMED_MAX`] of several, and how many there are besides.
+/// The first few of several, and how many there are besides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Named<T> {
     /// The first ones.
