@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -30,7 +30,8 @@ impl Session {
     fn new(term: &str) -> Self {
         let terminal = openpty(None, None).unwrap();
         let home = tempfile::tempdir().unwrap();
-        let mut command = command(&["--backend", "memory", "--dialect", "linux", "-c"]);
+        // A shell that runs the tests in the background has its children ignore the signal of the interrupt key.
+        let mut command = with_default_interrupt(command(&["--backend", "memory", "--dialect", "linux", "-c"]));
         command.env("TERM", term).env("HOME", home.path()).current_dir(home.path());
         let output = terminal.slave.try_clone().unwrap();
         let child = command.stdin(terminal.slave).stdout(output).stderr(Stdio::null()).spawn().unwrap();
@@ -77,6 +78,19 @@ impl Drop for Session {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The same command, for which SIGINT is not ignored.
+fn with_default_interrupt(command: Command) -> Command {
+    let mut outer = Command::new("env");
+    outer.arg("--default-signal=INT").arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
+    outer
 }
 
 #[test]
