@@ -43,7 +43,7 @@ fn blocked(ours: &Ours) -> Result<()> {
     scene.load(Side::Alice, tunnels())?;
     let alice = scene.restart(Side::Alice, &Knobs::default())?;
     ensure!(answered("192.168.1.1")? == 0, "Alice gets around the block");
-    bob.wait_for_log("a policy of somebody else for direction fwd has this selector")?;
+    bob.wait_for_log("another program has a policy for direction fwd with this selector")?;
     scene.until("the other tunnel", || Ok(answered("192.168.3.1")? == 2))?;
     ensure!(policies(&scene)? == [1, 3], "the block, and three for the tunnel:\n{}", dump(&scene)?);
 
