@@ -14,6 +14,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::output;
+use crate::protocol::protocol_word;
 
 /// Version of the format: greater when a member is removed or changes its meaning.
 const VERSION: u32 = 1;
@@ -246,7 +247,7 @@ impl SaEntry {
         Self {
             source: message.source().map(End::new),
             destination: message.destination().map(End::new),
-            protocol: protocol(sa_type),
+            protocol: protocol_word(sa_type),
             spi: sa.map(|sa| sa.spi),
             mode: sa2.map(|sa2| mode(sa2.mode)),
             reqid: sa2.map(|sa2| sa2.reqid),
@@ -338,16 +339,6 @@ fn hex(bytes: &[u8]) -> Zeroizing<String> {
         }
     }
     text
-}
-
-fn protocol(sa_type: SaType) -> &'static str {
-    match sa_type {
-        SaType::Ah => "ah",
-        SaType::Esp => "esp",
-        SaType::IpComp => "ipcomp",
-        SaType::TcpSignature => "tcp",
-        _ => "unknown",
-    }
 }
 
 fn mode(number: u8) -> &'static str {

@@ -8,6 +8,7 @@ mod help;
 mod json;
 mod monitor;
 mod output;
+mod protocol;
 mod reason;
 mod replace;
 mod replay;

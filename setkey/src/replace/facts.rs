@@ -15,6 +15,8 @@ use libpfkey::wire::{Lifetime, Policy, Request, SecurityContext, SockAddr};
 use libpfkey::{Dialect, ExtensionType, Message, SaFlags, SaType};
 use zeroize::Zeroizing;
 
+use crate::protocol::protocol_word;
+
 /// Largest replay window of Linux that the SA extension carries, in packets.
 const LINUX_WINDOW_MAX: u8 = 32;
 
@@ -162,16 +164,6 @@ impl fmt::Display for SaFacts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let protocol = protocol_word(self.sa_type);
         write!(f, "{protocol} {} {} 0x{:08x}", self.source.ip(), self.destination.ip(), self.spi)
-    }
-}
-
-fn protocol_word(sa_type: SaType) -> &'static str {
-    match sa_type {
-        SaType::Ah => "ah",
-        SaType::Esp => "esp",
-        SaType::IpComp => "ipcomp",
-        SaType::TcpSignature => "tcp",
-        _ => "unknown",
     }
 }
 
