@@ -96,6 +96,7 @@ mod tests {
         assert_eq!(errors.since(remote(1), Time::default()), "");
         assert_eq!(errors.since(remote(4000), Time::default()), "; this host cannot send: 4000");
     }
+
     #[test]
     fn forged_errors_do_not_displace_those_of_known_peers() {
         let mut errors = DeliveryErrors::default();
