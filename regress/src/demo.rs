@@ -79,10 +79,11 @@ fn boot(folder: &Path, lab: Lab, backend: Option<&str>, adjust: impl FnOnce(Boot
         println!("(this kernel has no PF_KEY: module af_key)");
     }
     let folder = folder.to_str().context("the path of the programs is not text")?;
-    let mut boot = lab.agent(&["demo", folder])?.env("LIBPFKEY_BACKEND", backend).limit(Duration::from_secs(1200));
-    if backend == "xfrm" {
-        boot = boot.without_pf_key();
-    }
+    let boot = lab
+        .agent(&["demo", folder])?
+        .env("LIBPFKEY_BACKEND", backend)
+        .limit(Duration::from_secs(1200))
+        .for_backend(backend);
     adjust(boot).run(&mut stdout())?.check()
 }
 

@@ -37,7 +37,7 @@ pub(crate) fn check() -> Result<Tally> {
     check_kill_of_uml()?;
     let folder = tree::target().join("debug");
     let folder = folder.to_str().context("the path of the programs is not text")?;
-    let boot = Boot::agent(&["host-lab", folder])?.without_pf_key().limit(Duration::from_secs(1200));
+    let boot = Boot::agent(&["host-lab", folder])?.for_backend("xfrm").limit(Duration::from_secs(1200));
     boot.run(&mut stdout())?.check()?;
     Ok(Tally::PASSED)
 }

@@ -65,10 +65,7 @@ pub(crate) fn run(words: &[&str]) -> Result<ExitCode> {
 fn lab(setkey: &Path, backend: &str, counts: &[&str]) -> Result<()> {
     let program = setkey.to_str().context("the path of setkey is not text")?;
     let words: Vec<&str> = ["bench", program, backend].into_iter().chain(counts.iter().copied()).collect();
-    let mut boot = Boot::agent(&words)?.limit(Duration::from_secs(3000));
-    if backend == "xfrm" {
-        boot = boot.without_pf_key();
-    }
+    let boot = Boot::agent(&words)?.limit(Duration::from_secs(3000)).for_backend(backend);
     println!("\nIn the lab, seconds: by the clock, in the program, in the kernel");
     let mut meter = Meter::default();
     let status = boot.run_watched(&mut |group, bytes| meter.watch(group, bytes))?;

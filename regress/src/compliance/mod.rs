@@ -134,10 +134,8 @@ impl Run {
         let job = work.join(format!("assignment.{share}"));
         Assignment { setkey, selection, files, share, shares, report: report.clone() }.save(&job)?;
         let job = job.to_str().context("the temporary folder's name is not text")?;
-        let mut boot = Boot::agent(&["compliance", job])?.share(work).limit(Duration::from_secs(3600));
-        if self.selection.backend == "xfrm" {
-            boot = boot.without_pf_key();
-        }
+        let boot = Boot::agent(&["compliance", job])?.share(work).limit(Duration::from_secs(3600));
+        let boot = boot.for_backend(&self.selection.backend);
         if let Err(error) = boot.run(&mut stdout()).and_then(Status::check) {
             // The cases that did run are still worth their diffs; the others fail for want of a result.
             println!("{error:#}");

@@ -18,7 +18,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::job::Job;
 use crate::lab::Boot;
@@ -54,13 +54,10 @@ pub(crate) fn run(words: &[&str]) -> Result<bool> {
 pub(crate) fn check(backend: &str, word: &str) -> Result<Tally> {
     let [racoon, setkey] = ["racoon", "setkey"].map(|name| tree::program(name, "debug").display().to_string());
     tools::packages(interop::PROGRAMS)?;
-    let mut boot = Boot::agent(&["failures", &racoon, &setkey, backend, word])?.limit(Duration::from_secs(1200));
-    if backend == "xfrm" {
-        boot = boot.without_pf_key();
-    }
-    let (status, said) = boot.run_heard()?;
-    status.check()?;
-    Ok(Tally::last_in(&said).context("nothing was counted")?.with_remarks_in(&said))
+    let boot = Boot::agent(&["failures", &racoon, &setkey, backend, word])?
+        .limit(Duration::from_secs(1200))
+        .for_backend(backend);
+    boot.run_counted()
 }
 
 /// In the guest.

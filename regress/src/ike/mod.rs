@@ -62,12 +62,10 @@ pub(crate) fn run(words: &[&str]) -> Result<bool> {
 /// Boots the lab for a suite, or for those of its scenes whose names contain `filter`.
 pub(crate) fn check(suite: &str, backend: &str, filter: &str) -> Result<Tally> {
     let [racoon, setkey] = ["racoon", "setkey"].map(|name| tree::program(name, "debug").display().to_string());
-    let mut boot = Boot::agent(&["ike", &racoon, &setkey, backend, suite, filter])?
+    let boot = Boot::agent(&["ike", &racoon, &setkey, backend, suite, filter])?
         .env("LIBPFKEY_BACKEND", backend)
-        .limit(Duration::from_secs(3600));
-    if backend == "xfrm" {
-        boot = boot.without_pf_key();
-    }
+        .limit(Duration::from_secs(3600))
+        .for_backend(backend);
     let (status, said) = boot.run_heard()?;
     status.check()?;
     let [passed, failed] = MARKS.map(|mark| said.lines().filter(|line| line.starts_with(mark)).count());

@@ -88,13 +88,7 @@ fn boot(words: &[&str], backend: &str) -> Result<Tally> {
     let target = tree::target();
     let target = target.to_str().context("the path of the build folder is not text")?;
     let boot = Boot::agent(&[&["interop"], words].concat())?.env("CARGO_TARGET_DIR", target);
-    let mut boot = boot.limit(Duration::from_secs(3600));
-    if backend == "xfrm" {
-        boot = boot.without_pf_key();
-    }
-    let (status, said) = boot.run_heard()?;
-    status.check()?;
-    Ok(Tally::last_in(&said).context("nothing was counted")?.with_remarks_in(&said))
+    boot.limit(Duration::from_secs(3600)).for_backend(backend).run_counted()
 }
 
 /// In the guest. `words`: who is on our side, then the rows to play instead of all.

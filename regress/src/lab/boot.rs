@@ -13,6 +13,7 @@ use nix::unistd::Pid;
 use super::plan::Plan;
 use super::watcher::Watcher;
 use super::{console, modules, namespaces, uml};
+use crate::tally::Tally;
 
 /// A boot to be made: a command to run as root in the guest.
 pub(crate) struct Boot {
@@ -70,9 +71,11 @@ impl Boot {
         self
     }
 
-    /// Leaves `af_key` out: a kernel with NETLINK_XFRM alone.
-    pub(crate) fn without_pf_key(mut self) -> Self {
-        self.plan.modules = modules::names(false);
+    /// Boots the kernel for a backend: for `xfrm` one without `af_key`, which has NETLINK_XFRM alone.
+    pub(crate) fn for_backend(mut self, backend: &str) -> Self {
+        if backend == "xfrm" {
+            self.plan.modules = modules::names(false);
+        }
         self
     }
 
@@ -115,6 +118,16 @@ impl Boot {
             Ok(output.flush()?)
         })?;
         Ok((status, String::from_utf8_lossy(&said).into_owned()))
+    }
+
+    /// The same for a command that prints at last how many of its checks passed.
+    ///
+    /// # Errors
+    /// As above, and if the command failed or printed no count.
+    pub(crate) fn run_counted(self) -> Result<Tally> {
+        let (status, said) = self.run_heard()?;
+        status.check()?;
+        Ok(Tally::last_in(&said).context("nothing was counted")?.with_remarks_in(&said))
     }
 
     /// Boots, runs the command, and hands what it prints to `watch` while it runs, with the kernel's process group.

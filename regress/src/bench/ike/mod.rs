@@ -103,7 +103,7 @@ fn lab(count: u32) -> Result<()> {
     let target = tree::target();
     let target = target.to_str().context("the path of the build folder is not text")?;
     let boot = Boot::agent(&["bench-ike", &racoon, &setkey, &load, &count.to_string()])?;
-    let boot = boot.env("CARGO_TARGET_DIR", target).without_pf_key().limit(Duration::from_secs(900));
+    let boot = boot.env("CARGO_TARGET_DIR", target).for_backend("xfrm").limit(Duration::from_secs(900));
     print_head("in the lab, with its kernel's IPsec");
     let mut clock = Clock::default();
     boot.run_watched(&mut |group, bytes| clock.watch(group, bytes))?.check()
