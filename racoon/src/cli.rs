@@ -28,24 +28,24 @@ usage: racoon [-46BdFLvyZ] [-f FILE] [-l LOG] [-p PORT] [-P PORT]
        racoon -V | --version | -h | --help
   -f FILE         configuration file (/etc/racoon/racoon.conf)
 the daemon:
-  -4, -6          local addresses of one family only, where the file names none
-  -B              take back the SAs that are kept in `path backupsa'
-  -d              log more; each one is a level
-  -F              stay in the foreground; log to standard output, too
-  -L              log where in the program a line comes from
+  -4, -6          listen on one address family only, if the file names no addresses
+  -B              restore the SAs saved in `path backupsa'
+  -d              increase the log level; may be repeated
+  -F              stay in the foreground; also log to standard output
+  -L              log the source location of each line
   -l LOG          log to a file instead of syslog
-  -p PORT         UDP port of ISAKMP instead of 500
-  -P PORT         UDP port of NAT traversal instead of 4500
+  -p PORT         UDP port for IKE instead of 500
+  -P PORT         UDP port for NAT traversal instead of 4500
   -v              log the bytes of each message
-  -y              accepted, and without effect
-  -Z              two daemons on one host, for tests
-a configuration:
-  -t              check it: all errors and warnings; no kernel, no root
+  -y              accepted and ignored
+  -Z              allow two daemons on one kernel, for tests
+checking a configuration:
+  -t              print all errors and warnings; needs neither a kernel nor root
   --against OLD   with -t: print which remotes and sainfos are new, gone or different
-  -C              print it with all defaults
-  -V              print the version, and what is supported
+  -C              print the configuration with all defaults
+  -V              print the version and the supported features
   --version       print the version only
-  -h, --help      print this
+  -h, --help      print this text
 ";
 
 /// What to do.
