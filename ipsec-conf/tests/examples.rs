@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use ipsec_conf::policy::{Direction, Endpoints, Mode};
 use ipsec_conf::setkey::{Authentication, Command, Diagnostic, Encryption, Key, Sa, Spd, Splitter};
+use libpfkey::policy::{Direction, Endpoints, Mode};
 
 /// What a file loads.
 #[derive(Default)]

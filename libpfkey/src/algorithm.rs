@@ -1,62 +1,10 @@
-//! Algorithms: what the words of the setkey language are in each dialect, what dumps call them, and what key
-//! lengths the kernel takes.
-
-use ipsec_conf::setkey::{Authentication, Compression, Encryption};
+//! Algorithms: their numbers in each dialect, their names in dumps, and the key lengths that the kernel takes.
 
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 use crate::num::{Auth, Compress, Encrypt, ExtensionType, SaType};
 use crate::strerror::Code;
 use crate::wire::{Algorithm, Message};
-
-/// The PF_KEY meaning of a word after `-A`.
-pub const fn auth_of(word: Authentication) -> Auth {
-    match word {
-        Authentication::AesXcbcMac => Auth::AesXcbcMac,
-        Authentication::HmacMd5 => Auth::HmacMd5,
-        Authentication::HmacRipemd160 => Auth::HmacRipemd160,
-        Authentication::HmacSha1 => Auth::HmacSha1,
-        Authentication::HmacSha256 | Authentication::HmacSha256Icv128 => Auth::HmacSha256,
-        Authentication::HmacSha384 => Auth::HmacSha384,
-        Authentication::HmacSha512 => Auth::HmacSha512,
-        Authentication::KeyedMd5 => Auth::KeyedMd5,
-        Authentication::KeyedSha1 => Auth::KeyedSha1,
-        Authentication::Null => Auth::Null,
-        Authentication::TcpMd5 => Auth::TcpMd5,
-    }
-}
-
-/// The PF_KEY meaning of a word after `-E`. The DES variants differ by SA flags only.
-pub const fn encrypt_of(word: Encryption) -> Encrypt {
-    match word {
-        Encryption::AesCbc => Encrypt::AesCbc,
-        Encryption::AesCcm8 => Encrypt::AesCcm8,
-        Encryption::AesCcm12 => Encrypt::AesCcm12,
-        Encryption::AesCcm16 => Encrypt::AesCcm16,
-        Encryption::AesCtr => Encrypt::AesCtr,
-        Encryption::AesGcm8 => Encrypt::AesGcm8,
-        Encryption::AesGcm12 => Encrypt::AesGcm12,
-        Encryption::AesGcm16 => Encrypt::AesGcm16,
-        Encryption::AesGmac => Encrypt::AesGmac,
-        Encryption::BlowfishCbc => Encrypt::BlowfishCbc,
-        Encryption::CamelliaCbc => Encrypt::CamelliaCbc,
-        Encryption::Cast128Cbc => Encrypt::Cast128Cbc,
-        Encryption::ChaCha20Poly1305 => Encrypt::ChaCha20Poly1305,
-        Encryption::Des32Iv | Encryption::DesCbc | Encryption::DesDeriv => Encrypt::DesCbc,
-        Encryption::Null | Encryption::Simple => Encrypt::Null,
-        Encryption::TripleDesCbc => Encrypt::TripleDesCbc,
-        Encryption::TwofishCbc => Encrypt::TwofishCbc,
-    }
-}
-
-/// The PF_KEY meaning of a word after `-C`.
-pub const fn compress_of(word: Compression) -> Compress {
-    match word {
-        Compression::Deflate => Compress::Deflate,
-        Compression::Lzs => Compress::Lzs,
-        Compression::Oui => Compress::Oui,
-    }
-}
 
 impl Auth {
     /// What dumps call it; `None` for numbers without a name.

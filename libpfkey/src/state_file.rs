@@ -1,14 +1,14 @@
 //! The state file in which racoon lists its policies and SAs: where it is, and for which kernel it is valid. Its format is
-//! [`ipsec_conf::kernel_state`].
+//! [`kernel_state`](crate::kernel_state).
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use ipsec_conf::kernel_state::{KernelId, StateFile};
 use nix::unistd::geteuid;
 
+use crate::kernel_state::{KernelId, StateFile};
 use crate::sys;
 
 /// The directory of state files, which is that of racoon's control socket.

@@ -80,7 +80,7 @@ fn a_buffer_is_used_again_and_holds_one_message() -> Result<()> {
 #[test]
 fn policies_from_text() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let text = "out ipsec esp/tunnel/192.0.2.1-192.0.2.2/unique:5";
-    let typed = ipsec_conf::policy::parse(text)?;
+    let typed = libpfkey::policy::parse(text)?;
     let abi = Abi::of(Dialect::NetBsd);
     let blob = Policy::from_text(&typed, abi.dialect)?.to_blob(abi)?;
     assert_eq!(Policy::from_blob(abi, &blob)?.to_text(abi.dialect, " ", false)?, text);

@@ -8,7 +8,7 @@ const PAGE: &str = include_str!("../../man/libpfkey.3");
 #[rustfmt::skip]
 mod synopsis {
     #![expect(unused_imports, reason = "they have to be there")]
-use libpfkey::{Connection, Message, Pipeline, request};
+use libpfkey::{Connection, Message, Pipeline, policy, request};
 use libpfkey::backend::Choice;
 }
 
@@ -40,13 +40,11 @@ fn the_synopsis_is_compiled() {
 }
 
 #[test]
-#[expect(unused_qualifications, reason = "the page names it both ways")]
 fn every_function_is_there() {
-    use ipsec_conf::policy;
     use libpfkey::algorithm::{SoftRate, Supported};
     use libpfkey::backend::Choice;
     use libpfkey::wire::Policy;
-    use libpfkey::{Connection, Dialect, Error, Message, dump, request};
+    use libpfkey::{Connection, Dialect, Error, Message, dump, policy, request};
 
     type Backend = dyn libpfkey::backend::Backend;
 
@@ -80,7 +78,6 @@ fn every_function_is_there() {
         dump::policy_entry,
         dump::sa_entry,
         dump::structure,
-        ipsec_conf::policy::parse,
         policy::parse,
         request::add,
         request::delete,

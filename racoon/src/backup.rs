@@ -25,7 +25,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use ipsec_conf::hex;
-use ipsec_conf::kernel_state::{Protocol, SaKey};
+use libpfkey::kernel_state::{Protocol, SaKey};
 use libpfkey::{Dialect, ExtensionType, Message, SaType, dump};
 use nix::unistd::geteuid;
 use zeroize::Zeroizing;

@@ -9,7 +9,7 @@ use std::io::{self, BufWriter, ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use ipsec_conf::kernel_state::{FormatError, KernelId, KernelState, Record, StateFile};
+use libpfkey::kernel_state::{FormatError, KernelId, KernelState, Record, StateFile};
 use libpfkey::state_file;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};

@@ -3,7 +3,7 @@
 
 use super::algorithm::DhGroup;
 use super::suite::Suite;
-use crate::spelling;
+use libpfkey::spelling;
 
 const OFF: [&str; 15] = [
     "no", "false", "0", "disable", "disabled", "never", "none", "n", "f", "non", "not", "nope", "inactive", "deny",

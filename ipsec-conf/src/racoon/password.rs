@@ -2,7 +2,7 @@
 
 use super::token::{Kind, Token, tokens};
 use crate::excerpt::Secrets;
-use crate::spelling;
+use libpfkey::spelling;
 
 /// Statements with a password in them.
 const DIRECTIVES: [&str; 4] = ["acct", "auth", "bind_pw", "shared_secret"];

@@ -7,7 +7,8 @@ use zeroize::Zeroizing;
 use super::error::{ErrorKind, ParseError};
 use super::secret::{secrets_of, shown};
 use super::token::{Token, skip_blanks};
-use crate::policy::Policy;
+use libpfkey::num::{Auth, Compress, Encrypt};
+use libpfkey::policy::Policy;
 
 /// One statement with its place in the input. Its `Debug` form has no keys in it.
 #[derive(Clone, PartialEq)]
@@ -416,6 +417,22 @@ impl Authentication {
     pub fn from_name(name: &str) -> Option<Self> {
         Self::NAMES.iter().find(|(word, _)| *word == name).map(|(_, algorithm)| *algorithm)
     }
+    /// The algorithm in PF_KEY's terms.
+    pub const fn algorithm(self) -> Auth {
+        match self {
+            Self::AesXcbcMac => Auth::AesXcbcMac,
+            Self::HmacMd5 => Auth::HmacMd5,
+            Self::HmacRipemd160 => Auth::HmacRipemd160,
+            Self::HmacSha1 => Auth::HmacSha1,
+            Self::HmacSha256 | Self::HmacSha256Icv128 => Auth::HmacSha256,
+            Self::HmacSha384 => Auth::HmacSha384,
+            Self::HmacSha512 => Auth::HmacSha512,
+            Self::KeyedMd5 => Auth::KeyedMd5,
+            Self::KeyedSha1 => Auth::KeyedSha1,
+            Self::Null => Auth::Null,
+            Self::TcpMd5 => Auth::TcpMd5,
+        }
+    }
 }
 
 /// Words after `-E`.
@@ -493,6 +510,28 @@ impl Encryption {
     pub fn from_name(name: &str) -> Option<Self> {
         Self::NAMES.iter().find(|(word, _)| *word == name).map(|(_, algorithm)| *algorithm)
     }
+    /// The algorithm in PF_KEY's terms. The DES variants differ by SA flags only.
+    pub const fn algorithm(self) -> Encrypt {
+        match self {
+            Self::AesCbc => Encrypt::AesCbc,
+            Self::AesCcm8 => Encrypt::AesCcm8,
+            Self::AesCcm12 => Encrypt::AesCcm12,
+            Self::AesCcm16 => Encrypt::AesCcm16,
+            Self::AesCtr => Encrypt::AesCtr,
+            Self::AesGcm8 => Encrypt::AesGcm8,
+            Self::AesGcm12 => Encrypt::AesGcm12,
+            Self::AesGcm16 => Encrypt::AesGcm16,
+            Self::AesGmac => Encrypt::AesGmac,
+            Self::BlowfishCbc => Encrypt::BlowfishCbc,
+            Self::CamelliaCbc => Encrypt::CamelliaCbc,
+            Self::Cast128Cbc => Encrypt::Cast128Cbc,
+            Self::ChaCha20Poly1305 => Encrypt::ChaCha20Poly1305,
+            Self::Des32Iv | Self::DesCbc | Self::DesDeriv => Encrypt::DesCbc,
+            Self::Null | Self::Simple => Encrypt::Null,
+            Self::TripleDesCbc => Encrypt::TripleDesCbc,
+            Self::TwofishCbc => Encrypt::TwofishCbc,
+        }
+    }
 }
 
 /// Words after `-C`.
@@ -504,6 +543,17 @@ pub enum Compression {
     Lzs,
     /// `oui`
     Oui,
+}
+
+impl Compression {
+    /// The algorithm in PF_KEY's terms.
+    pub const fn algorithm(self) -> Compress {
+        match self {
+            Self::Deflate => Compress::Deflate,
+            Self::Lzs => Compress::Lzs,
+            Self::Oui => Compress::Oui,
+        }
+    }
 }
 
 /// The operands of the SPD statements.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::policy;
+use libpfkey::policy;
 
 /// Why a statement was refused, and where.
 ///

@@ -16,7 +16,7 @@ use super::secret::{secrets_of, shown};
 use super::selector::{known_protocol, takes_spec, upper_spec};
 use super::token::Token;
 use crate::excerpt::Secrets;
-use crate::policy;
+use libpfkey::policy;
 
 /// Length of a hexadecimal number that may be meant to be of 32 bits, with two digits too many.
 const NUMBER_MAX: usize = 12;

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::policy;
+use libpfkey::policy;
 
 mod refused;
 mod samples;

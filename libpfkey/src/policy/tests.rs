@@ -1,208 +1,262 @@
-//! Policy text to binary and back, in every dialect.
-
 use proptest::prelude::*;
 
 use super::*;
-use crate::dialect::ByteOrder;
 
-fn parse(words: &str) -> text::Policy {
-    text::parse(words).unwrap_or_else(|error| panic!("{words}: {error}"))
+fn policy(direction: Direction, priority: Option<u32>, action: Option<Action>, requests: Vec<Request>) -> Policy {
+    Policy { direction, priority, action, requests }
 }
 
-fn lowered(words: &str, dialect: Dialect) -> Policy {
-    Policy::from_text(&parse(words), dialect).unwrap()
+fn transport(protocol: Protocol, level: Level) -> Request {
+    Request { protocol, mode: Mode::Transport, endpoints: None, level }
 }
 
-fn code(words: &str, dialect: Dialect) -> Code {
-    Policy::from_text(&parse(words), dialect).unwrap_err().code()
+fn end(address: &str, port: Option<u16>) -> Endpoint {
+    let (address, scope) = address.split_once('%').map_or((address, None), |(a, s)| (a, Some(s.into())));
+    Endpoint { address: address.parse().unwrap(), scope, port }
 }
 
-/// Through text, typed value, binary and back to text.
-fn there_and_back(words: &str, dialect: Dialect) -> String {
-    let policy = lowered(words, dialect);
-    for byte_order in [ByteOrder::Big, ByteOrder::Little] {
-        let abi = Abi { dialect, byte_order };
-        assert_eq!(Policy::from_blob(abi, &policy.to_blob(abi).unwrap()).unwrap(), policy);
+fn tunnel(source: Endpoint, destination: Endpoint, level: Level) -> Request {
+    Request {
+        protocol: Protocol::Esp,
+        mode: Mode::Tunnel,
+        endpoints: Some(Endpoints::Pair(source, destination)),
+        level,
     }
-    policy.to_text(dialect, " ", false).unwrap()
+}
+
+fn requests(text: &str) -> Vec<Request> {
+    parse(text).unwrap().requests
 }
 
 #[test]
-fn text_survives_in_every_dialect() {
-    for words in [
-        "in ipsec esp/transport//require",
-        "out ipsec ah/transport//unique",
-        "out ipsec esp/tunnel/192.0.2.1-192.0.2.2/use",
-        "in ipsec ipcomp/transport//use ah/transport//default",
-        "out ipsec esp/tunnel/2001:db8::1-2001:db8::2/unique:77",
-        "out discard",
-        "in none",
-        "in entrust",
-        "out bypass",
-    ] {
-        for dialect in [Dialect::Darwin, Dialect::FreeBsd, Dialect::NetBsd] {
-            assert_eq!(lowered(words, dialect).priority, 0, "FreeBSD's kernel asks 0 first");
-            assert_eq!(there_and_back(words, dialect), words);
-        }
-        let (direction, rest) = words.split_once(' ').unwrap();
-        assert_eq!(there_and_back(words, Dialect::Linux), format!("{direction} prio def {rest}"));
+fn documented_policies() {
+    use Direction::{Forward, In, Out};
+    let ipsec = Some(Action::Ipsec);
+    let gateways = || (end("192.0.2.1", None), end("192.0.2.2", None));
+    let (a, b) = gateways();
+    assert_eq!(parse("in discard"), Ok(policy(In, None, Some(Action::Discard), vec![])));
+    assert_eq!(parse("out none"), Ok(policy(Out, None, Some(Action::None), vec![])));
+    assert_eq!(
+        parse("out ipsec esp/transport//require"),
+        Ok(policy(Out, None, ipsec, vec![transport(Protocol::Esp, Level::Require)]))
+    );
+    assert_eq!(
+        parse("in ipsec ah/transport//unique"),
+        Ok(policy(In, None, ipsec, vec![transport(Protocol::Ah, Level::Unique(0))]))
+    );
+    assert_eq!(
+        parse("out ipsec esp/tunnel/192.0.2.1-192.0.2.2/use"),
+        Ok(policy(Out, None, ipsec, vec![tunnel(a, b, Level::Use)]))
+    );
+    assert_eq!(
+        parse("in ipsec ipcomp/transport//use\n\tah/transport//require"),
+        Ok(policy(
+            In,
+            None,
+            ipsec,
+            vec![transport(Protocol::IpComp, Level::Use), transport(Protocol::Ah, Level::Require)]
+        ))
+    );
+    let (a, b) = gateways();
+    assert_eq!(
+        parse("out priority high + 20 ipsec esp/tunnel/192.0.2.1-192.0.2.2/unique:77"),
+        Ok(policy(Out, Some(0x4000_0000 - 20), ipsec, vec![tunnel(a, b, Level::Unique(77))]))
+    );
+    assert_eq!(
+        parse("in prio low ipsec esp/transport"),
+        Ok(policy(In, Some(0xc000_0000), ipsec, vec![transport(Protocol::Esp, Level::Default)]))
+    );
+    let (a, b) = gateways();
+    assert_eq!(
+        parse("fwd ipsec esp/tunnel/192.0.2.1-192.0.2.2/require"),
+        Ok(policy(Forward, None, ipsec, vec![tunnel(a, b, Level::Require)]))
+    );
+    assert_eq!(parse("out bypass"), Ok(policy(Out, None, Some(Action::Bypass), vec![])));
+    assert_eq!(parse("in entrust"), Ok(policy(In, None, Some(Action::Entrust), vec![])));
+    assert_eq!(parse("out"), Ok(policy(Out, None, None, vec![])));
+    assert_eq!(parse("out ipsec"), Ok(policy(Out, None, ipsec, vec![])));
+}
+
+#[test]
+fn shapes_of_a_request() {
+    let esp = |level| vec![transport(Protocol::Esp, level)];
+    assert_eq!(requests("out ipsec esp/transport"), esp(Level::Default));
+    assert_eq!(requests("out ipsec esp/transport/"), esp(Level::Default));
+    assert_eq!(requests("out ipsec esp/transport//default"), esp(Level::Default));
+    assert_eq!(requests("out ipsec esp / transport / / use"), esp(Level::Use));
+    assert_eq!(requests("out ipsec esp/transport//\\\nuse"), esp(Level::Use));
+    for text in
+        ["esp/tunnel/192.0.2.1-192.0.2.2", "esp/tunnel/192.0.2.1-192.0.2.2/", "esp/tunnel/192.0.2.1 - 192.0.2.2"]
+    {
+        let expected = vec![tunnel(end("192.0.2.1", None), end("192.0.2.2", None), Level::Default)];
+        assert_eq!(requests(&format!("out ipsec {text}")), expected, "{text}");
     }
+    assert_eq!(
+        requests("out ipsec esp/tunnel/192.0.2.1[4500]-192.0.2.2[31000]/unique:40000"),
+        vec![tunnel(end("192.0.2.1", Some(4500)), end("192.0.2.2", Some(31000)), Level::Unique(40000))]
+    );
+    assert_eq!(
+        requests("out ipsec esp/tunnel/fe80::1%eth0.5-fe80::2%eth0.5/require"),
+        vec![tunnel(end("fe80::1%eth0.5", None), end("fe80::2%eth0.5", None), Level::Require)]
+    );
+    let me = |endpoints| vec![Request { endpoints: Some(endpoints), ..transport(Protocol::Esp, Level::Require) }];
+    assert_eq!(requests("out ipsec esp/transport/me-any/require"), me(Endpoints::MeToAny));
+    assert_eq!(requests("in ipsec esp/transport/any-me/require"), me(Endpoints::AnyToMe));
+}
+
+#[test]
+fn requests_after_another_action_are_dropped() {
+    let expected = policy(Direction::Out, None, Some(Action::None), vec![]);
+    assert_eq!(parse("out none esp/transport//require"), Ok(expected.clone()));
+    assert_eq!(parse("out none esp/tunnel//require"), Ok(expected));
+    assert_eq!(parse("out none foo").unwrap_err().kind, ErrorKind::Syntax);
 }
 
 #[test]
 fn priorities() {
-    let text = |words| there_and_back(words, Dialect::Linux);
-    assert_eq!(text("out prio high ipsec esp/transport//use"), "out prio high ipsec esp/transport//use");
-    assert_eq!(text("out priority low + 7 none"), "out prio low + 7 none");
-    assert_eq!(text("out prio 100 none"), "out prio def + 100 none");
-    assert_eq!(text("out prio -100 none"), "out prio def - 100 none");
-    assert_eq!(lowered("out prio high + 40 none", Dialect::FreeBsd).priority, 0x4000_0000 - 40);
-    assert_eq!(there_and_back("out prio high + 40 none", Dialect::FreeBsd), "out none");
-    // Where there is no field for it, only the default can be asked for.
-    for dialect in [Dialect::Darwin, Dialect::NetBsd] {
-        assert_eq!(lowered("out prio def none", dialect).priority, 0);
-        assert_eq!(code("out prio high none", dialect), Code::PriorityNotSupported);
+    for (text, value) in [
+        ("0", 0x8000_0000),
+        ("100", 0x8000_0000 - 100),
+        ("-100", 0x8000_0000 + 100),
+        ("- 100", 0x8000_0000 + 100),
+        ("2147483648", 0),
+        ("-2147483647", u32::MAX),
+        ("high", 0x4000_0000),
+        ("def+1", 0x7fff_ffff),
+        ("high - 100", 0x4000_0000 + 100),
+        ("high + 1073741824", 0),
+        ("low - 1073741823", u32::MAX),
+        ("low-5", 0xc000_0005),
+    ] {
+        assert_eq!(parse(&format!("in prio {text} none")).map(|policy| policy.priority), Ok(Some(value)), "{text}");
+    }
+    for (text, kind) in [
+        ("2147483649", ErrorKind::PriorityOffset),
+        ("-2147483648", ErrorKind::PriorityOffset),
+        ("99999999999999999999", ErrorKind::PriorityOffset),
+        ("high + 1073741825", ErrorKind::PriorityBaseOffset),
+        ("def - 1073741824", ErrorKind::PriorityBaseOffset),
+        ("low + 4294967296", ErrorKind::PriorityBaseOffset),
+    ] {
+        let error = parse(&format!("in prio {text} none")).unwrap_err();
+        assert_eq!((error.kind, error.token), (kind, None), "{text}");
     }
 }
 
+/// Kind, token and offset of the error in a policy.
+fn error(text: &str) -> (ErrorKind, Option<String>, usize) {
+    let error = parse(text).unwrap_err();
+    (error.kind, error.token, error.offset)
+}
+
 #[test]
-fn forward_is_in_where_there_is_none() {
-    assert_eq!(lowered("fwd none", Dialect::Linux).direction, DIR_FWD);
-    for dialect in [Dialect::Darwin, Dialect::FreeBsd, Dialect::NetBsd] {
-        assert_eq!(lowered("fwd none", dialect).direction, DIR_IN);
+fn syntax_errors() {
+    for (text, token, offset) in [
+        ("", "", 0),
+        ("ipsec esp/transport//require", "ipsec", 0),
+        ("OUT none", "OUT", 0),
+        ("out foo", "foo", 4),
+        ("out prio foo ipsec", "foo", 9),
+        ("out prio high + ipsec", "ipsec", 16),
+        ("out ipsec foo/transport//require", "foo", 10),
+        ("out ipsec esp/transport//", "", 25),
+        ("out ipsec esp/transport//foo", "foo", 25),
+        ("out ipsec esp/transport//unique:foo", "unique:foo", 25),
+        ("out ipsec esp/tunnel/1.1.1.1/require", "/", 28),
+        ("out ipsec esp/tunnel/1.1.1.1[500]-2.2.2.2/require", "/", 41),
+        ("out ipsec esp/tunnel/1.1.1.1[x]-2.2.2.2/require", "[", 28),
+        ("out ipsec esp/transport//use/use", "/", 28),
+        ("out none none", "none", 9),
+        ("out !", "!", 4),
+        ("in none é", "é", 8),
+    ] {
+        assert_eq!(error(text), (ErrorKind::Syntax, Some(token.to_owned()), offset), "{text}");
     }
+    let error = parse("out foo").unwrap_err();
+    assert_eq!(error.to_string(), "Invalid argument");
+    assert_eq!(error.library_line().as_deref(), Some("libipsec: syntax error while parsing \"foo\""));
 }
 
 #[test]
-fn direction_alone() {
-    let policy = lowered("out", Dialect::Linux);
-    assert_eq!(policy, Policy { direction: DIR_OUT, ..Policy::named(0) });
-    let blob = policy.to_blob(Abi { dialect: Dialect::Linux, byte_order: ByteOrder::Little }).unwrap();
-    assert_eq!(blob, [2, 0, 18, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-}
-
-#[test]
-fn numbers_for_unique() {
-    for dialect in Dialect::ALL {
-        assert!(there_and_back("out ipsec esp/transport//unique:16383", dialect).ends_with("/unique:16383"));
-        assert!(there_and_back("out ipsec esp/transport//unique:40000", dialect).ends_with("/unique#40000"));
+fn errors_of_meaning() {
+    for (text, kind, offset) in [
+        ("out ipsec esp", ErrorKind::FewArguments, 13),
+        ("out ipsec esp/", ErrorKind::FewArguments, 14),
+        ("out ipsec esp/any//require", ErrorKind::FewArguments, 14),
+        ("out ipsec esp ah", ErrorKind::FewArguments, 14),
+        ("out ipsec esp/tunnel//require", ErrorKind::NoEndpoints, 14),
+        ("out ipsec esp/tunnel", ErrorKind::NoEndpoints, 14),
+        ("out ipsec esp/tunnel/me-any/require", ErrorKind::NoEndpoints, 21),
+        ("out ipsec esp/tunnel/1.1.1.1-::1/require", ErrorKind::Family, 29),
+        ("in ipsec esp/transport/me-any/require", ErrorKind::Direction, 23),
+        ("fwd ipsec esp/transport/any-me/require", ErrorKind::Direction, 24),
+        ("out ipsec esp/transport//unique:4294967296", ErrorKind::Reqid, 25),
+        ("out ipsec esp/tunnel/1.1.1.1[65536]-2.2.2.2[1]/use", ErrorKind::Port, 28),
+    ] {
+        assert_eq!(error(text), (kind, None, offset), "{text}");
     }
-    assert_eq!(lowered("out ipsec esp/transport//unique:70000", Dialect::Linux).requests[0].reqid, 70000);
-    assert_eq!(code("out ipsec esp/transport//unique:70000", Dialect::NetBsd), Code::InvalidLevel);
+    assert_eq!(parse("out ipsec esp").unwrap_err().library_line(), None);
 }
 
 #[test]
-fn me_and_any_store_no_addresses() {
-    let policy = lowered("out ipsec esp/transport/me-any/require", Dialect::FreeBsd);
-    assert_eq!(policy.requests[0].endpoints, None);
-    assert_eq!(policy.to_text(Dialect::FreeBsd, "\n\t", true).unwrap(), "out ipsec\n\tesp/transport//require");
-}
-
-#[test]
-fn ports_of_endpoints() {
-    let policy = lowered("out ipsec esp/tunnel/10.0.0.1[4500]-10.0.0.2[30000]/require", Dialect::Linux);
-    let text = |ports| policy.to_text(Dialect::Linux, " ", ports).unwrap();
-    assert_eq!(text(true), "out prio def ipsec esp/tunnel/10.0.0.1[4500]-10.0.0.2[30000]/require");
-    assert_eq!(text(false), "out prio def ipsec esp/tunnel/10.0.0.1-10.0.0.2/require");
-}
-
-#[test]
-fn zones_are_interfaces_or_numbers() {
-    let with = |zone: &str| {
-        let words = format!("out ipsec esp/tunnel/fe80::1%{zone}-fe80::2%{zone}/require");
-        Policy::from_text(&parse(&words), Dialect::Linux)
-    };
-    // No machine has this many interfaces, so the number stays a number.
-    let text = with("4000000000").unwrap().to_text(Dialect::Linux, " ", false).unwrap();
-    assert!(text.ends_with("esp/tunnel/fe80::1%4000000000-fe80::2%4000000000/require"), "{text}");
-    assert_eq!(with("nosuchif0").unwrap_err().code(), Code::InvalidAddress);
-}
-
-#[test]
-fn blobs_are_those_of_the_socket_option() {
-    let words = "in ipsec esp/tunnel/10.0.0.1-10.0.0.2/unique:5 ah/transport//require";
-    let blob = |dialect, byte_order| {
-        let blob = lowered(words, dialect).to_blob(Abi { dialect, byte_order }).unwrap();
-        blob.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-    };
-    assert_eq!(
-        blob(Dialect::Linux, ByteOrder::Little),
-        "0a001200020001000000000000000080\
-         30003200020300000500000000000000\
-         020000000a0000010000000000000000020000000a0000020000000000000000\
-         10003300010200000000000000000000"
-    );
-    assert_eq!(
-        blob(Dialect::NetBsd, ByteOrder::Big),
-        "00080012000201000000000000000000\
-         0028003202030005\
-         100200000a0000010000000000000000100200000a0000020000000000000000\
-         0008003301020000"
-    );
-}
-
-#[test]
-fn blobs_that_are_none() {
-    let abi = Abi { dialect: Dialect::Linux, byte_order: ByteOrder::Little };
-    let good = lowered("out none", Dialect::Linux).to_blob(abi).unwrap();
-    let refused = |blob: &[u8]| Policy::from_blob(abi, blob).unwrap_err().code();
-    assert_eq!(refused(&[]), Code::InvalidMessage);
-    assert_eq!(refused(&good[..8]), Code::InvalidPolicy);
-    assert_eq!(refused(&[&good[..], &[0; 8]].concat()), Code::InvalidPolicy);
-    let mut other = good;
-    other[2] = 19;
-    assert_eq!(refused(&other), Code::InvalidPolicy);
-}
-
-fn address(v6: bool) -> BoxedStrategy<IpAddr> {
-    if v6 {
-        any::<std::net::Ipv6Addr>().prop_map(IpAddr::V6).boxed()
-    } else {
-        any::<std::net::Ipv4Addr>().prop_map(IpAddr::V4).boxed()
+fn bad_addresses() {
+    for (endpoints, token, offset) in [
+        ("one.example-two.example", "-", 0),
+        ("one.example - 192.0.2.1", "-", 0),
+        ("192.0.2.1-Z.Z.Z.Z", "Z.Z.Z.Z", 10),
+        ("192.0.2.256[500]-192.0.2.1[500]", "[500]", 0),
+        ("192.0.2.1%eth0-192.0.2.2", "-", 0),
+        ("fe80::1%-fe80::2", "-", 0),
+    ] {
+        let text = format!("out ipsec esp/tunnel/{endpoints}/require");
+        assert_eq!(error(&text), (ErrorKind::Address, Some(token.to_owned()), 21 + offset), "{text}");
     }
+    let error = parse("in ipsec esp/tunnel/x-y/use").unwrap_err();
+    assert_eq!(error.to_string(), "Name or service not known");
+    assert_eq!(error.library_line().as_deref(), Some("libipsec: invalid IP address while parsing \"-\""));
 }
 
-fn request() -> impl Strategy<Value = text::Request> {
-    let endpoint = |(address, port)| text::Endpoint { address, scope: None, port: Some(port) };
-    let pair = any::<(bool, u16, u16)>().prop_flat_map(move |(v6, from, to)| {
-        (address(v6), address(v6))
-            .prop_map(move |(source, target)| text::Endpoints::Pair(endpoint((source, from)), endpoint((target, to))))
-    });
-    let protocol = prop::sample::select(vec![text::Protocol::Ah, text::Protocol::Esp, text::Protocol::IpComp]);
-    let level = prop_oneof![
-        prop::sample::select(vec![text::Level::Default, text::Level::Require, text::Level::Use]),
-        (0u32..=MANUAL_REQID_MAX).prop_map(text::Level::Unique),
-    ];
-    (protocol, level, prop::option::of(pair)).prop_map(|(protocol, level, endpoints)| text::Request {
-        protocol,
-        mode: if endpoints.is_some() { text::Mode::Tunnel } else { text::Mode::Transport },
-        endpoints,
-        level,
-    })
+#[test]
+fn request_count_is_bounded() {
+    let text = |count| format!("out ipsec {}", "esp/transport//use ".repeat(count));
+    assert_eq!(requests(&text(MAX_REQUESTS)).len(), MAX_REQUESTS);
+    assert_eq!(parse(&text(MAX_REQUESTS + 1)).unwrap_err().kind, ErrorKind::TooManyRequests);
 }
 
-fn policy() -> impl Strategy<Value = text::Policy> {
-    use text::{Action, Direction};
-    let direction = prop::sample::select(vec![Direction::Forward, Direction::In, Direction::Out]);
-    let action = prop::sample::select(vec![Action::Discard, Action::None, Action::Ipsec]);
-    (direction, 1u32.., action, prop::collection::vec(request(), 1..4)).prop_map(
-        |(direction, priority, action, requests)| text::Policy {
-            direction,
-            priority: Some(priority),
-            action: Some(action),
-            requests: if action == Action::Ipsec { requests } else { Vec::new() },
-        },
-    )
+#[test]
+fn hints() {
+    for (text, hint) in [
+        ("out ipsec esp/transport//requir", Some("did you mean `require`?")),
+        ("out ipse", Some("did you mean `ipsec`?")),
+        ("out ipsec hip/transport//require", Some("expected a request")),
+        (
+            "out ipsec esp/tunnel/192.0.2.1/use",
+            Some("a tunnel needs the addresses of both ends, with a `-` between them"),
+        ),
+        ("out prio 2147483649 none", None),
+    ] {
+        assert_eq!(parse(text).unwrap_err().hint.as_deref(), hint, "{text}");
+    }
 }
 
 proptest! {
-    /// What is dumped can be written into a script again, and means the same.
     #[test]
-    fn dumped_text_means_the_same(typed in policy()) {
-        let binary = Policy::from_text(&typed, Dialect::Linux).unwrap();
-        let words = binary.to_text(Dialect::Linux, "\n\t", true).unwrap();
-        let again = text::parse(&words);
-        prop_assert!(again.is_ok(), "{words}: {again:?}");
-        prop_assert_eq!(Policy::from_text(&again.unwrap(), Dialect::Linux).unwrap(), binary);
+    fn any_text_is_parsed_or_refused(text in "\\PC*") {
+        let _ = parse(&text);
+    }
+
+    #[test]
+    fn any_words_are_parsed_or_refused(
+        words in proptest::collection::vec(proptest::sample::select(vec![
+            "in", "out", "prio", "high", "+", "-", "7", "ipsec", "none", "esp", "ah", "/", "//", "transport", "tunnel",
+            "192.0.2.1", "2001:db8::1", "fe80::1%x", "[500]", "me", "any", "use", "unique:", "unique:3", " ", "x", "[",
+        ]), 0..24),
+        spaced: bool,
+    ) {
+        let text = words.join(if spaced { " " } else { "" });
+        match parse(&text) {
+            Ok(policy) => prop_assert!(policy.requests.len() <= words.len()),
+            Err(error) => prop_assert!(error.offset <= text.len()),
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use ipsec_conf::kernel_state::{
+use libpfkey::kernel_state::{
     self, Confirmation, PolicyEntry, PolicyInKernel, PolicyKey, Record, SaEntry, SaInKernel, SaKey,
 };
 use libpfkey::num::MODE_TUNNEL;

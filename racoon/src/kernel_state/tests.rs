@@ -1,6 +1,6 @@
 use std::os::unix::fs::symlink;
 
-use ipsec_conf::kernel_state::{Mode, Protocol, SaEntry, SaKey};
+use libpfkey::kernel_state::{Mode, Protocol, SaEntry, SaKey};
 use tempfile::TempDir;
 
 use super::*;

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use ipsec_conf::policy;
+use libpfkey::policy;
 use libpfkey::wire::Policy;
 use libpfkey::{Abi, Dialect};
 

@@ -3,9 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::process::ExitStatusExt as _;
 
-use ipsec_conf::policy;
 use libpfkey::backend::Choice;
 use libpfkey::num::ULPROTO_ANY;
+use libpfkey::policy;
 use libpfkey::request::{self, SpdRequest};
 use libpfkey::wire::{Policy, peek_header};
 use libpfkey::{Abi, Connection, Dialect, ExtensionType, Message, MessageType, SaState, SaType};

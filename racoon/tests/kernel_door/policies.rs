@@ -1,7 +1,7 @@
 //! Policies: those of others as they are told, and our own.
 
-use ipsec_conf::kernel_state::KernelId;
 use libpfkey::backend::Choice;
+use libpfkey::kernel_state::KernelId;
 use libpfkey::num::{DIR_FWD, DIR_OUT, POLICY_DISCARD};
 use libpfkey::request;
 use racoon::kernel_state::StateLog;

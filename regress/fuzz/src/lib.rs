@@ -1,14 +1,15 @@
-//! What the fuzz targets do with their bytes. Libpfkey's tests do the same with the seeds, on the stable compiler.
+//! What the fuzz targets do with their bytes. ipsec-conf's tests do the same with the seeds, on the stable compiler.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use ipsec_conf::racoon::{Changes, Loader, Metadata, Passwords, load};
 use ipsec_conf::setkey::{Diagnostic, RawStatement, Splitter};
-use ipsec_conf::{plainrsa, policy, psk};
+use ipsec_conf::{plainrsa, psk};
 use libpfkey::backend::{Backend, MESSAGE_MAX, Memory};
 use libpfkey::dump::{self, Options};
 use libpfkey::num::{MANUAL_REQID_MAX, PF_KEY_V2};
+use libpfkey::policy;
 use libpfkey::wire::{HEADER_LEN, Policy, peek_header};
 use libpfkey::{Abi, ByteOrder, Dialect, Message, MessageType};
 use zeroize::Zeroizing;

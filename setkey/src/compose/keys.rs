@@ -1,7 +1,7 @@
 //! Algorithms and keys of a statement, checked against what the kernel says it can do.
 
 use ipsec_conf::setkey::{Algorithms, Authentication, Encryption, Keyed, ParseError, Statement};
-use libpfkey::algorithm::{Supported, auth_of, compress_of, encrypt_of};
+use libpfkey::algorithm::Supported;
 use libpfkey::num::Encrypt;
 use libpfkey::{Dialect, ExtensionType, SaFlags};
 use zeroize::Zeroizing;
@@ -49,7 +49,7 @@ impl Material {
         }
         if let Some(compression) = algorithms.compression {
             // Every dialect has the three words.
-            material.encrypt = compress_of(compression).number(target.dialect()).unwrap_or(0);
+            material.encrypt = compression.algorithm().number(target.dialect()).unwrap_or(0);
             if algorithms.raw_cpi {
                 material.flags = Some(SaFlags::RAWCPI);
             }
@@ -71,7 +71,7 @@ impl Material {
             Encryption::DesDeriv => self.flags = Some(SaFlags::DERIV),
             _ => {}
         }
-        let meaning = encrypt_of(word.algorithm);
+        let meaning = word.algorithm.algorithm();
         let name = word.name.text;
         let missing = || not_supported(statement, at, name, target.dialect());
         self.encrypt = meaning.number(target.dialect()).ok_or_else(missing)?;
@@ -118,7 +118,7 @@ impl Material {
             }
             self.icv_bits = Some(128);
         }
-        self.auth = auth_of(word.algorithm).number(dialect).ok_or_else(missing)?;
+        self.auth = word.algorithm.algorithm().number(dialect).ok_or_else(missing)?;
         let Some(key) = word.key.as_ref().map(ipsec_conf::setkey::Key::bytes) else { return Ok(()) };
         let allowed = match word.algorithm {
             Authentication::TcpMd5 => Allowed::Range(8, TCP_MD5_KEY_MAX * 8),
@@ -137,7 +137,7 @@ fn refuse_second(
     target: &Target<'_>,
 ) -> Result<(), ParseError> {
     match (&algorithms.encryption, &algorithms.authentication) {
-        (Some(cipher), Some(second)) if target.private && encrypt_of(cipher.algorithm).is_aead() => {
+        (Some(cipher), Some(second)) if target.private && cipher.algorithm.algorithm().is_aead() => {
             let text = format!("{} authenticates by itself: no -A goes with it", cipher.name.text);
             Err(statement.error_at(second.name.offset, text))
         }

@@ -2,11 +2,11 @@
 
 use std::net::SocketAddr;
 
-use ipsec_conf::policy::Level;
 use ipsec_conf::setkey::{
     self as language, AddressOptions, ParseError, Range, Selector, Statement, Upper, Word, upper_spec,
 };
 use libpfkey::num::{DIR_FWD, DIR_IN, LEVEL_REQUIRE, LEVEL_UNIQUE, ULPROTO_ANY};
+use libpfkey::policy::Level;
 use libpfkey::protocol::protocol_number;
 use libpfkey::request::Origin;
 use libpfkey::rules;

@@ -1,6 +1,6 @@
 //! SAs and policies of others that stay, whatever the files say: those that racoon has listed in its state file.
 
-use ipsec_conf::kernel_state::{
+use libpfkey::kernel_state::{
     Action, Direction, KernelState, Level, Mode, PolicyInKernel, PolicyKey, Prefix, Protocol, SaInKernel, SaKey,
     Selector, Template,
 };

@@ -28,7 +28,7 @@ use super::problem::{Problem, Problems, SYNTAX_ERROR, Severity};
 use super::source::Source;
 use super::suite::Suite;
 use super::token::{Kind, Token};
-use crate::spelling;
+use libpfkey::spelling;
 use weakness::Weakness;
 
 /// What a load gives.

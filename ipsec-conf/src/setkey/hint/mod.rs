@@ -9,7 +9,8 @@ use std::borrow::Cow;
 use super::ast::{Authentication, Encryption};
 use super::grammar::Rule;
 use super::token::{Token, skip_blanks, tokens};
-use crate::{characters, spelling};
+use crate::characters;
+use libpfkey::spelling;
 
 type Hint = Cow<'static, str>;
 

@@ -1,7 +1,7 @@
 //! Accepted statements and what they mean.
 
 use super::*;
-use crate::policy::{Action, Direction, Level, Request};
+use libpfkey::policy::{Action, Direction, Level, Request};
 
 fn sa(source: &str) -> Sa<'_> {
     match command(source) {

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ipsec_conf::kernel_state::{KernelId, KernelState};
 use libpfkey::backend::Memory;
+use libpfkey::kernel_state::{KernelId, KernelState};
 use libpfkey::request::{self, SaName as PfKeyName};
 use libpfkey::{Abi, Dialect, MessageType, SaType};
 use racoon_proto::kernel::{

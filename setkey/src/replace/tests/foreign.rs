@@ -1,7 +1,7 @@
 //! racoon's SAs and policies stay.
 
-use ipsec_conf::kernel_state::StateFile;
 use libpfkey::Dialect;
+use libpfkey::kernel_state::StateFile;
 
 use super::Kernel;
 

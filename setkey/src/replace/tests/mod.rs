@@ -10,9 +10,9 @@ use std::io::{self, Write};
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex};
 
-use ipsec_conf::kernel_state::KernelState;
 use ipsec_conf::setkey::{Splitter, parse};
 use libpfkey::backend::{Backend, Memory};
+use libpfkey::kernel_state::KernelState;
 use libpfkey::wire::peek_header;
 use libpfkey::{Abi, Connection, Dialect, Header, MessageType, Pace, Result, SaType};
 use zeroize::Zeroizing;

@@ -1,5 +1,9 @@
-//! The policy language: the text after `-P` in setkey, and what `ipsec_set_policy(3)` takes.
+//! The policy language: the text after `-P` in setkey, which `ipsec_set_policy(3)` takes.
+//!
+//! [`parse`] makes a [`Policy`] of the text; [`wire::Policy::from_text`](crate::wire::Policy::from_text) makes of that the
+//! policy that a kernel of some dialect takes, and [`wire::Policy::to_text`](crate::wire::Policy::to_text) is the way back.
 
+mod binary;
 mod error;
 mod grammar;
 mod hint;
@@ -7,8 +11,17 @@ mod parser;
 
 use std::net::IpAddr;
 
+pub(crate) use binary::push_ip;
 pub use error::{ErrorKind, PolicyError};
 pub use parser::{MAX_REQUESTS, parse};
+
+/// Kernel value of the priority 0, for which `def` stands too (smaller is earlier). On Linux it is also the priority of a
+/// policy that was written without one.
+pub const PRIORITY_DEFAULT: u32 = 0x8000_0000;
+/// Kernel value of the priority `high`.
+const PRIORITY_HIGH: u32 = 0x4000_0000;
+/// Kernel value of the priority `low`.
+const PRIORITY_LOW: u32 = 0xc000_0000;
 
 /// A policy as written.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,8 +3,7 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
-use ipsec_conf::policy as text;
-
+use super::{self as text, PRIORITY_DEFAULT, PRIORITY_HIGH, PRIORITY_LOW};
 use crate::dialect::{Abi, Dialect};
 use crate::error::{Error, Result};
 use crate::num::{
@@ -16,11 +15,6 @@ use crate::strerror::Code;
 use crate::wire::reader::Reader;
 use crate::wire::writer::Writer;
 use crate::wire::{Extension, Policy, Request, SockAddr};
-
-/// Priority that the word `def` stands for (smaller is earlier), and on Linux that of a policy for which none was written.
-pub const PRIORITY_DEFAULT: u32 = 0x8000_0000;
-const PRIORITY_HIGH: u32 = 0x4000_0000;
-const PRIORITY_LOW: u32 = 0xc000_0000;
 
 impl Policy {
     /// What policy text means in a dialect.

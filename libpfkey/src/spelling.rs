@@ -1,10 +1,10 @@
-//! Guessing which keyword a wrong word was meant to be, and listing what may stand somewhere.
+//! Guesses at misspelt keywords, and lists of words, for hints in errors.
 
 /// The most words a guess names.
 const MOST: usize = 6;
 
 /// A guess at which of `words` the word `text` was meant to be, as a question; `None` when none is like it.
-pub(crate) fn guess<'w>(text: &str, words: impl IntoIterator<Item = &'w str>) -> Option<String> {
+pub fn guess<'w>(text: &str, words: impl IntoIterator<Item = &'w str>) -> Option<String> {
     let text = text.to_ascii_lowercase();
     let mut words: Vec<&str> = words.into_iter().collect();
     words.sort_unstable();
@@ -23,7 +23,7 @@ pub(crate) fn guess<'w>(text: &str, words: impl IntoIterator<Item = &'w str>) ->
 }
 
 /// `a`, `a or b`, `a, b or c`.
-pub(crate) fn either<S: AsRef<str>>(words: &[S]) -> String {
+pub fn either<S: AsRef<str>>(words: &[S]) -> String {
     let mut text = String::new();
     for (i, word) in words.iter().enumerate() {
         text.push_str(match i {

@@ -62,7 +62,7 @@ pub enum ErrorKind {
     /// A token that may not stand there.
     #[error("Invalid argument")]
     Syntax,
-    /// More requests than [`crate::policy::MAX_REQUESTS`].
+    /// More requests than [`MAX_REQUESTS`](super::MAX_REQUESTS).
     #[error("Too many requests")]
     TooManyRequests,
 }

@@ -8,16 +8,12 @@ use pest::iterators::Pair;
 
 use super::grammar::{Grammar, Rule};
 use super::{
-    Action, Direction, Endpoint, Endpoints, ErrorKind, Level, Mode, Policy, PolicyError, Protocol, Request, hint,
+    Action, Direction, Endpoint, Endpoints, ErrorKind, Level, Mode, PRIORITY_DEFAULT, PRIORITY_HIGH, PRIORITY_LOW,
+    Policy, PolicyError, Protocol, Request, hint,
 };
 
 /// The most requests a policy may have. Kernels take 4 to 6.
 pub const MAX_REQUESTS: usize = 64;
-
-/// Kernel value of the priority 0.
-const PRIORITY_DEFAULT: u32 = 0x8000_0000;
-const PRIORITY_HIGH: u32 = 0x4000_0000;
-const PRIORITY_LOW: u32 = 0xc000_0000;
 
 /// Parses the text of a policy: what follows `-P` in setkey, or the argument of `ipsec_set_policy(3)`.
 ///
