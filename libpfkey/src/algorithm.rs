@@ -2,11 +2,12 @@
 
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
-use crate::num::{Auth, Compress, Encrypt, ExtensionType, SaType};
+pub use crate::num::{Authentication, Compression, Encryption};
+use crate::num::{ExtensionType, SaType};
 use crate::strerror::Code;
 use crate::wire::{Algorithm, Message};
 
-impl Auth {
+impl Authentication {
     /// What dumps call it; `None` for numbers without a name.
     pub const fn name(self) -> Option<&'static str> {
         Some(match self {
@@ -40,7 +41,7 @@ impl Auth {
     }
 }
 
-impl Encrypt {
+impl Encryption {
     /// What dumps call it; `None` for numbers without a name.
     pub const fn name(self) -> Option<&'static str> {
         Some(match self {
@@ -102,7 +103,7 @@ impl Encrypt {
     }
 }
 
-impl Compress {
+impl Compression {
     /// What dumps call it; `None` for numbers without a name.
     pub const fn name(self) -> Option<&'static str> {
         match self {
@@ -225,7 +226,7 @@ impl Default for SoftRate {
 ///
 /// # Errors
 /// [`Error::NotInDialect`]
-pub fn auth_number(dialect: Dialect, auth: Auth) -> Result<u8> {
+pub fn auth_number(dialect: Dialect, auth: Authentication) -> Result<u8> {
     auth.number(dialect).ok_or(Error::NotInDialect { dialect, what: auth.name().unwrap_or("such algorithm") })
 }
 
@@ -233,7 +234,7 @@ pub fn auth_number(dialect: Dialect, auth: Auth) -> Result<u8> {
 ///
 /// # Errors
 /// [`Error::NotInDialect`]
-pub fn encrypt_number(dialect: Dialect, encrypt: Encrypt) -> Result<u8> {
+pub fn encrypt_number(dialect: Dialect, encrypt: Encryption) -> Result<u8> {
     encrypt.number(dialect).ok_or(Error::NotInDialect { dialect, what: encrypt.name().unwrap_or("such algorithm") })
 }
 

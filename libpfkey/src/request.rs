@@ -4,7 +4,7 @@
 
 use crate::dialect::{Abi, Dialect};
 use crate::error::{Error, Result};
-use crate::num::{Auth, ExtensionType, MessageType, SaFlags, SaState, SaType};
+use crate::num::{Authentication, ExtensionType, MessageType, SaFlags, SaState, SaType};
 use crate::strerror::Code;
 use crate::wire::{
     Address, Builder, Extension, Header, Key, KmAddress, Lifetime, Policy, Sa, Sa2, SecurityContext, SockAddr, SpiRange,
@@ -121,7 +121,7 @@ fn push_natt(builder: &mut Builder<'_>, natt: &Natt) -> Result<()> {
 impl SaRequest<'_> {
     fn check(&self, abi: Abi) -> Result<()> {
         check_pair(&self.source, &self.destination)?;
-        let tcp_md5 = Auth::TcpMd5.number(abi.dialect);
+        let tcp_md5 = Authentication::TcpMd5.number(abi.dialect);
         match (self.sa_type, self.encrypt.0, self.auth.0) {
             (SaType::Esp, 0, _) | (SaType::Ah, 0, 0) => Err(Code::NoAlgorithm.into()),
             (SaType::Ah, 1.., _) | (SaType::IpComp, 0, _) => Err(Code::InvalidAlgorithm.into()),

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use libpfkey::algorithm::{self, Limit, SoftRate, Supported};
+use libpfkey::algorithm::{self, Authentication, Encryption, Limit, SoftRate, Supported};
 use libpfkey::dump::{self, Options};
-use libpfkey::num::{Auth, Encrypt, MODE_TUNNEL};
+use libpfkey::num::MODE_TUNNEL;
 use libpfkey::wire::{Address, Algorithm, Key, Lifetime, Policy, Sa, Sa2, SockAddr, peek_header};
 use libpfkey::{
     Abi, Builder, ByteOrder, Code, Dialect, Error, Extension, ExtensionType, Header, Message, MessageType, Result,
@@ -23,8 +23,8 @@ fn add(abi: Abi, buffer: &mut Vec<u8>) -> Result<()> {
         spi: 0x1001,
         replay: 32,
         state: SaState::Mature,
-        auth: algorithm::auth_number(abi.dialect, Auth::HmacSha256)?,
-        encrypt: algorithm::encrypt_number(abi.dialect, Encrypt::AesCbc)?,
+        auth: algorithm::auth_number(abi.dialect, Authentication::HmacSha256)?,
+        encrypt: algorithm::encrypt_number(abi.dialect, Encryption::AesCbc)?,
         flags: SaFlags::empty(),
     }))?;
     builder.push(&Extension::Sa2(Sa2 { mode: MODE_TUNNEL, reqid: 5, ..Sa2::default() }))?;
@@ -49,7 +49,7 @@ fn a_request_for_every_kernel() -> Result<()> {
             let message = Message::parse(abi, &buffer)?;
             message.check()?;
             let sa = message.sa().expect("an SA");
-            assert_eq!(Auth::from_number(dialect, sa.auth), Auth::HmacSha256);
+            assert_eq!(Authentication::from_number(dialect, sa.auth), Authentication::HmacSha256);
             assert_eq!(message.lifetime(ExtensionType::LifetimeSoft).map(|soft| soft.addtime), Some(2880));
             let mut text = String::new();
             dump::sa_entry(&mut text, &message, &Options::default());
@@ -116,7 +116,7 @@ fn soft_rates_are_percentages() {
 fn errors_say_whose_fault() {
     let bytes = Message::parse(Abi::HOST, &[2, 1]).expect_err("too short");
     assert!(matches!(bytes, Error::Malformed { .. }), "{bytes:?}");
-    let dialect = algorithm::auth_number(Dialect::Linux, Auth::TcpMd5).expect_err("no such algorithm");
+    let dialect = algorithm::auth_number(Dialect::Linux, Authentication::TcpMd5).expect_err("no such algorithm");
     assert_eq!(dialect.to_string(), "Not supported: linux PF_KEY has no tcp-md5");
     assert_eq!(Error::Kernel(i32::from(2u8)).strerror(), libpfkey::errno_text(2));
 }

@@ -6,8 +6,9 @@
 use std::net::IpAddr;
 use std::thread;
 
+use libpfkey::algorithm::Encryption;
 use libpfkey::backend::{Backend, MESSAGE_MAX, Xfrm};
-use libpfkey::num::{DIR_FWD, DIR_IN, DIR_OUT, Encrypt, LEVEL_UNIQUE, POLICY_DISCARD, POLICY_IPSEC, POLICY_NONE};
+use libpfkey::num::{DIR_FWD, DIR_IN, DIR_OUT, LEVEL_UNIQUE, POLICY_DISCARD, POLICY_IPSEC, POLICY_NONE};
 use libpfkey::request::{self, Origin, SaName, SaRequest, SpdRequest, SpiRequest};
 use libpfkey::wire::{Address, Lifetime, Policy, Request, SockAddr, peek_header};
 use libpfkey::{Abi, Error, Extension, ExtensionType, Header, Message, MessageType as M, SaFlags, SaState, SaType};
@@ -326,7 +327,7 @@ fn delete_of_all_sas_between_two_addresses() {
 fn delete_of_all_sas_tells_of_each() {
     in_namespace(|mut door| {
         let add = |spi, destination| {
-            let null = Encrypt::Null.number(Abi::HOST.dialect).unwrap();
+            let null = Encryption::Null.number(Abi::HOST.dialect).unwrap();
             let request = SaRequest {
                 sa_type: SaType::Esp,
                 mode: 1,

@@ -3,7 +3,8 @@
 use std::io::{self, BufWriter, Write as _};
 use std::process::ExitCode;
 
-use libpfkey::num::{Auth, Compress, Encrypt, MODE_ANY, MODE_TRANSPORT, MODE_TUNNEL, OFFLOAD_PACKET, SCOPE_IFNET};
+use libpfkey::algorithm::{Authentication, Compression, Encryption};
+use libpfkey::num::{MODE_ANY, MODE_TRANSPORT, MODE_TUNNEL, OFFLOAD_PACKET, SCOPE_IFNET};
 use libpfkey::protocol::protocol_name;
 use libpfkey::wire::{Address, Lifetime, Policy, SockAddr};
 use libpfkey::{
@@ -256,14 +257,14 @@ impl SaEntry {
             sequence: sa2.map(|sa2| sa2.sequence),
             flags: sa.map(|sa| sa.flags.bits()),
             encryption: sa.filter(|_| !compresses).and_then(|sa| {
-                keyed(ExtensionType::KeyEncrypt, Encrypt::from_number(dialect, sa.encrypt).name(), sa.encrypt)
+                keyed(ExtensionType::KeyEncrypt, Encryption::from_number(dialect, sa.encrypt).name(), sa.encrypt)
             }),
             authentication: sa.and_then(|sa| {
-                let auth = Auth::from_number(dialect, sa.auth);
+                let auth = Authentication::from_number(dialect, sa.auth);
                 keyed(ExtensionType::KeyAuth, auth.name_with_icv(icv_bits), sa.auth)
             }),
             compression: sa.filter(|_| compresses).map(|sa| {
-                let name = Compress::from_number(dialect, sa.encrypt).name();
+                let name = Compression::from_number(dialect, sa.encrypt).name();
                 name.map_or_else(|| sa.encrypt.to_string(), str::to_owned)
             }),
             nat_t: message.natt_type().filter(|kind| *kind != 0).map(|_| NatT {

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::error::{ErrorKind, ParseError};
 use super::secret::{secrets_of, shown};
 use super::token::{Token, skip_blanks};
-use libpfkey::num::{Auth, Compress, Encrypt};
+use libpfkey::algorithm::{Authentication, Compression, Encryption};
 use libpfkey::policy::Policy;
 
 /// One statement with its place in the input. Its `Debug` form has no keys in it.
@@ -295,11 +295,11 @@ pub struct Sa<'s> {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Algorithms<'s> {
     /// `-E NAME KEY`
-    pub encryption: Option<Keyed<'s, Encryption>>,
+    pub encryption: Option<Keyed<'s, EncryptionWord>>,
     /// `-A NAME KEY`
-    pub authentication: Option<Keyed<'s, Authentication>>,
+    pub authentication: Option<Keyed<'s, AuthenticationWord>>,
     /// `-C NAME`
-    pub compression: Option<Compression>,
+    pub compression: Option<CompressionWord>,
     /// `-R`: the SPI is the CPI on the wire.
     pub raw_cpi: bool,
 }
@@ -366,7 +366,7 @@ impl std::fmt::Debug for Key<'_> {
 
 /// Words after `-A`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Authentication {
+pub enum AuthenticationWord {
     /// `aes-xcbc-mac`
     AesXcbcMac,
     /// `hmac-md5`
@@ -393,7 +393,7 @@ pub enum Authentication {
     TcpMd5,
 }
 
-impl Authentication {
+impl AuthenticationWord {
     /// The words and what they mean.
     pub const NAMES: &[(&str, Self)] = &[
         ("aes-xcbc-mac", Self::AesXcbcMac),
@@ -418,26 +418,26 @@ impl Authentication {
         Self::NAMES.iter().find(|(word, _)| *word == name).map(|(_, algorithm)| *algorithm)
     }
     /// The algorithm in PF_KEY's terms.
-    pub const fn algorithm(self) -> Auth {
+    pub const fn algorithm(self) -> Authentication {
         match self {
-            Self::AesXcbcMac => Auth::AesXcbcMac,
-            Self::HmacMd5 => Auth::HmacMd5,
-            Self::HmacRipemd160 => Auth::HmacRipemd160,
-            Self::HmacSha1 => Auth::HmacSha1,
-            Self::HmacSha256 | Self::HmacSha256Icv128 => Auth::HmacSha256,
-            Self::HmacSha384 => Auth::HmacSha384,
-            Self::HmacSha512 => Auth::HmacSha512,
-            Self::KeyedMd5 => Auth::KeyedMd5,
-            Self::KeyedSha1 => Auth::KeyedSha1,
-            Self::Null => Auth::Null,
-            Self::TcpMd5 => Auth::TcpMd5,
+            Self::AesXcbcMac => Authentication::AesXcbcMac,
+            Self::HmacMd5 => Authentication::HmacMd5,
+            Self::HmacRipemd160 => Authentication::HmacRipemd160,
+            Self::HmacSha1 => Authentication::HmacSha1,
+            Self::HmacSha256 | Self::HmacSha256Icv128 => Authentication::HmacSha256,
+            Self::HmacSha384 => Authentication::HmacSha384,
+            Self::HmacSha512 => Authentication::HmacSha512,
+            Self::KeyedMd5 => Authentication::KeyedMd5,
+            Self::KeyedSha1 => Authentication::KeyedSha1,
+            Self::Null => Authentication::Null,
+            Self::TcpMd5 => Authentication::TcpMd5,
         }
     }
 }
 
 /// Words after `-E`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encryption {
+pub enum EncryptionWord {
     /// `aes-cbc`, `rijndael-cbc`
     AesCbc,
     /// `aes-ccm-8`
@@ -480,7 +480,7 @@ pub enum Encryption {
     TwofishCbc,
 }
 
-impl Encryption {
+impl EncryptionWord {
     /// The words and what they mean.
     pub const NAMES: &[(&str, Self)] = &[
         ("3des-cbc", Self::TripleDesCbc),
@@ -511,32 +511,32 @@ impl Encryption {
         Self::NAMES.iter().find(|(word, _)| *word == name).map(|(_, algorithm)| *algorithm)
     }
     /// The algorithm in PF_KEY's terms. The DES variants differ by SA flags only.
-    pub const fn algorithm(self) -> Encrypt {
+    pub const fn algorithm(self) -> Encryption {
         match self {
-            Self::AesCbc => Encrypt::AesCbc,
-            Self::AesCcm8 => Encrypt::AesCcm8,
-            Self::AesCcm12 => Encrypt::AesCcm12,
-            Self::AesCcm16 => Encrypt::AesCcm16,
-            Self::AesCtr => Encrypt::AesCtr,
-            Self::AesGcm8 => Encrypt::AesGcm8,
-            Self::AesGcm12 => Encrypt::AesGcm12,
-            Self::AesGcm16 => Encrypt::AesGcm16,
-            Self::AesGmac => Encrypt::AesGmac,
-            Self::BlowfishCbc => Encrypt::BlowfishCbc,
-            Self::CamelliaCbc => Encrypt::CamelliaCbc,
-            Self::Cast128Cbc => Encrypt::Cast128Cbc,
-            Self::ChaCha20Poly1305 => Encrypt::ChaCha20Poly1305,
-            Self::Des32Iv | Self::DesCbc | Self::DesDeriv => Encrypt::DesCbc,
-            Self::Null | Self::Simple => Encrypt::Null,
-            Self::TripleDesCbc => Encrypt::TripleDesCbc,
-            Self::TwofishCbc => Encrypt::TwofishCbc,
+            Self::AesCbc => Encryption::AesCbc,
+            Self::AesCcm8 => Encryption::AesCcm8,
+            Self::AesCcm12 => Encryption::AesCcm12,
+            Self::AesCcm16 => Encryption::AesCcm16,
+            Self::AesCtr => Encryption::AesCtr,
+            Self::AesGcm8 => Encryption::AesGcm8,
+            Self::AesGcm12 => Encryption::AesGcm12,
+            Self::AesGcm16 => Encryption::AesGcm16,
+            Self::AesGmac => Encryption::AesGmac,
+            Self::BlowfishCbc => Encryption::BlowfishCbc,
+            Self::CamelliaCbc => Encryption::CamelliaCbc,
+            Self::Cast128Cbc => Encryption::Cast128Cbc,
+            Self::ChaCha20Poly1305 => Encryption::ChaCha20Poly1305,
+            Self::Des32Iv | Self::DesCbc | Self::DesDeriv => Encryption::DesCbc,
+            Self::Null | Self::Simple => Encryption::Null,
+            Self::TripleDesCbc => Encryption::TripleDesCbc,
+            Self::TwofishCbc => Encryption::TwofishCbc,
         }
     }
 }
 
 /// Words after `-C`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compression {
+pub enum CompressionWord {
     /// `deflate`
     Deflate,
     /// `lzs`
@@ -545,13 +545,13 @@ pub enum Compression {
     Oui,
 }
 
-impl Compression {
+impl CompressionWord {
     /// The algorithm in PF_KEY's terms.
-    pub const fn algorithm(self) -> Compress {
+    pub const fn algorithm(self) -> Compression {
         match self {
-            Self::Deflate => Compress::Deflate,
-            Self::Lzs => Compress::Lzs,
-            Self::Oui => Compress::Oui,
+            Self::Deflate => Compression::Deflate,
+            Self::Lzs => Compression::Lzs,
+            Self::Oui => Compression::Oui,
         }
     }
 }

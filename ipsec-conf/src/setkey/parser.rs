@@ -265,12 +265,16 @@ impl<'s> Reader<'s> {
         Ok(SecurityContext { doi, algorithm, label: parts.next().as_ref().map(unquoted).unwrap_or_default() })
     }
 
-    fn encryption(self, pair: Pair<'s, Rule>, protocol: Option<Protocol>) -> Result<Keyed<'s, Encryption>, ParseError> {
+    fn encryption(
+        self,
+        pair: Pair<'s, Rule>,
+        protocol: Option<Protocol>,
+    ) -> Result<Keyed<'s, EncryptionWord>, ParseError> {
         let (name, key) = keyed(pair);
-        let algorithm = Encryption::from_name(name.text).ok_or_else(|| self.unknown(name))?;
+        let algorithm = EncryptionWord::from_name(name.text).ok_or_else(|| self.unknown(name))?;
         let mismatched = match algorithm {
-            Encryption::Des32Iv => protocol != Some(Protocol::EspOld),
-            Encryption::DesDeriv => matches!(protocol, Some(Protocol::EspOld | Protocol::AhOld)),
+            EncryptionWord::Des32Iv => protocol != Some(Protocol::EspOld),
+            EncryptionWord::DesDeriv => matches!(protocol, Some(Protocol::EspOld | Protocol::AhOld)),
             _ => false,
         };
         match &key {
@@ -279,9 +283,9 @@ impl<'s> Reader<'s> {
         }
     }
 
-    fn authentication(self, pair: Pair<'s, Rule>) -> Result<Keyed<'s, Authentication>, ParseError> {
+    fn authentication(self, pair: Pair<'s, Rule>) -> Result<Keyed<'s, AuthenticationWord>, ParseError> {
         let (name, key) = keyed(pair);
-        let algorithm = Authentication::from_name(name.text).ok_or_else(|| self.unknown(name))?;
+        let algorithm = AuthenticationWord::from_name(name.text).ok_or_else(|| self.unknown(name))?;
         Ok(Keyed { algorithm, name, key: key.map(|(key, _)| key) })
     }
 
@@ -466,9 +470,9 @@ fn compression<'s>(algorithms: &mut Algorithms<'s>, pair: Pair<'s, Rule>) {
         match part.as_rule() {
             Rule::compression_name => {
                 algorithms.compression = Some(match part.as_str() {
-                    "lzs" => Compression::Lzs,
-                    "oui" => Compression::Oui,
-                    _ => Compression::Deflate,
+                    "lzs" => CompressionWord::Lzs,
+                    "oui" => CompressionWord::Oui,
+                    _ => CompressionWord::Deflate,
                 });
             }
             Rule::raw_cpi => algorithms.raw_cpi = true,

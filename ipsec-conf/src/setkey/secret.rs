@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::ast::{Authentication, Encryption};
+use super::ast::{AuthenticationWord, EncryptionWord};
 use super::hint;
 use super::token::{Token, skip_blanks, tokens};
 use crate::excerpt::Secrets;
@@ -174,7 +174,7 @@ fn is_structure(word: &str) -> bool {
 }
 
 fn is_algorithm(word: &str) -> bool {
-    Encryption::from_name(word).is_some() || Authentication::from_name(word).is_some()
+    EncryptionWord::from_name(word).is_some() || AuthenticationWord::from_name(word).is_some()
 }
 
 /// An address that needs no quotes.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use nix::net::if_::if_indextoname;
 
-use crate::num::{Auth, ExtensionType, OFFLOAD_PACKET};
+use crate::num::{Authentication, ExtensionType, OFFLOAD_PACKET};
 use crate::wire::Message;
 
 /// Appends the line of what the private extensions say; nothing where there are none.
@@ -17,7 +17,7 @@ pub(super) fn private_line(out: &mut String, message: &Message<'_>) {
     mark(ExtensionType::XfrmOutputMark, "output-mark");
     words.extend(message.words(ExtensionType::XfrmIfId).map(|[id, _]| format!("if-id={id}")));
     // The length of RFC 4868 has a name; others are of other programs.
-    let auth = message.sa().map(|sa| Auth::from_number(message.abi.dialect, sa.auth));
+    let auth = message.sa().map(|sa| Authentication::from_number(message.abi.dialect, sa.auth));
     if let Some(bits) = icv_bits(message)
         && auth.is_none_or(|auth| auth.name_with_icv(Some(bits)) == auth.name())
     {

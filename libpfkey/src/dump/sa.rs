@@ -6,7 +6,9 @@ use super::hex::{groups_len, reserve};
 use super::private::{icv_bits, private_line};
 use super::{Options, calendar, hex_groups, push_address};
 use crate::dialect::Dialect;
-use crate::num::{Auth, Compress, Encrypt, ExtensionType, MODE_ANY, MODE_TRANSPORT, MODE_TUNNEL, SaState, SaType};
+use crate::num::{
+    Authentication, Compression, Encryption, ExtensionType, MODE_ANY, MODE_TRANSPORT, MODE_TUNNEL, SaState, SaType,
+};
 use crate::wire::{Lifetime, Message, Sa, Sa2};
 
 /// Bytes of an entry at most, without its keys and its label.
@@ -132,7 +134,7 @@ fn algorithm_lines(out: &mut String, message: &Message<'_>, sa: &Sa) {
     let sa_type = message.header.sa_type;
     if sa_type == SaType::IpComp {
         out.push_str("\tC: ");
-        push_name(out, Compress::from_number(dialect, sa.encrypt).name(), sa.encrypt);
+        push_name(out, Compression::from_number(dialect, sa.encrypt).name(), sa.encrypt);
         // No newline: the next line follows on this one, as it always has.
         out.push(' ');
     } else if sa_type == SaType::Esp
@@ -146,7 +148,7 @@ fn algorithm_lines(out: &mut String, message: &Message<'_>, sa: &Sa) {
     }
     if let Some(key) = message.key(ExtensionType::KeyAuth) {
         out.push_str("\tA: ");
-        push_name(out, Auth::from_number(dialect, sa.auth).name_with_icv(icv_bits(message)), sa.auth);
+        push_name(out, Authentication::from_number(dialect, sa.auth).name_with_icv(icv_bits(message)), sa.auth);
         out.push(' ');
         hex_groups(out, key.bytes);
         out.push('\n');
@@ -154,7 +156,7 @@ fn algorithm_lines(out: &mut String, message: &Message<'_>, sa: &Sa) {
 }
 
 fn encrypt_name(dialect: Dialect, number: u8) -> Option<&'static str> {
-    Encrypt::from_number(dialect, number).name()
+    Encryption::from_number(dialect, number).name()
 }
 
 fn push_name(out: &mut String, name: Option<&str>, number: u8) {

@@ -122,11 +122,11 @@ pub struct Tables {
     /// `sadb_msg_satype`
     pub sa_types: &'static [Row<SaType>],
     /// `sadb_sa_auth`
-    pub auth: &'static [Row<Auth>],
+    pub auth: &'static [Row<Authentication>],
     /// `sadb_sa_encrypt` of ESP
-    pub encrypt: &'static [Row<Encrypt>],
+    pub encrypt: &'static [Row<Encryption>],
     /// `sadb_sa_encrypt` of IPComp
-    pub compress: &'static [Row<Compress>],
+    pub compress: &'static [Row<Compression>],
 }
 
 impl Tables {
@@ -368,7 +368,7 @@ numbered! {
 
 numbered! {
     /// `sadb_sa_auth`: authentication algorithms.
-    Auth(u8), auth:
+    Authentication(u8), auth:
     /// AES-GMAC in AH, 128 bits.
     Aes128Gmac,
     /// AES-GMAC in AH, 192 bits.
@@ -407,7 +407,7 @@ numbered! {
 
 numbered! {
     /// `sadb_sa_encrypt` of ESP: ciphers.
-    Encrypt(u8), encrypt:
+    Encryption(u8), encrypt:
     /// AES-CBC (RFC 3602).
     AesCbc,
     /// AES-CCM with a 12-byte ICV (RFC 4309).
@@ -454,7 +454,7 @@ numbered! {
 
 numbered! {
     /// `sadb_sa_encrypt` of IPComp: compression algorithms.
-    Compress(u8), compress:
+    Compression(u8), compress:
     /// DEFLATE (RFC 2394).
     Deflate,
     /// LZJH (RFC 3051).
@@ -538,7 +538,7 @@ mod tests {
         assert_eq!(ExtensionType::from_number(Dialect::NetBsd, 26), ExtensionType::Other(26));
         assert_eq!(MessageType::Migrate.number(Dialect::Darwin), Some(26));
         assert_eq!(MessageType::Migrate.number(Dialect::FreeBsd), None);
-        assert_eq!(Encrypt::AesCbc.number(Dialect::Darwin), Some(12));
-        assert_eq!(Auth::HmacMd5.number(Dialect::Darwin), Some(1));
+        assert_eq!(Encryption::AesCbc.number(Dialect::Darwin), Some(12));
+        assert_eq!(Authentication::HmacMd5.number(Dialect::Darwin), Some(1));
     }
 }

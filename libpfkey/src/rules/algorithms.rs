@@ -4,15 +4,15 @@ use nix::errno::Errno;
 
 use super::{Part, Refused};
 use crate::dialect::Dialect;
-use crate::num::{Auth, Compress, Encrypt, ExtensionType, SaType};
+use crate::num::{Authentication, Compression, Encryption, ExtensionType, SaType};
 use crate::wire::{Algorithm, Extension, Key, Message, Sa};
 
 /// A keyed hash and its shortest and longest key in bits.
-type Hash = (Auth, u16, u16);
+type Hash = (Authentication, u16, u16);
 
 /// A cipher: the IV length that REGISTER reports, the shortest and longest key in bits (nonce included) that it reports, and
 /// the lengths that the kernel takes.
-type Cipher = (Encrypt, u8, u16, u16, Lengths);
+type Cipher = (Encryption, u8, u16, u16, Lengths);
 
 /// Key lengths in bits.
 #[derive(Clone, Copy, Debug)]
@@ -29,94 +29,94 @@ const BLOCK_128: Lengths = Lengths::Each(&[128, 192, 256]);
 const AES_SALTED: Lengths = Lengths::Each(&[160, 224, 288]);
 
 const LINUX_HASHES: &[Hash] = &[
-    (Auth::Null, 0, 0),
-    (Auth::HmacMd5, 128, 128),
-    (Auth::HmacSha1, 160, 160),
-    (Auth::HmacSha256, 256, 256),
-    (Auth::HmacSha384, 384, 384),
-    (Auth::HmacSha512, 512, 512),
-    (Auth::HmacRipemd160, 160, 160),
-    (Auth::AesXcbcMac, 128, 128),
+    (Authentication::Null, 0, 0),
+    (Authentication::HmacMd5, 128, 128),
+    (Authentication::HmacSha1, 160, 160),
+    (Authentication::HmacSha256, 256, 256),
+    (Authentication::HmacSha384, 384, 384),
+    (Authentication::HmacSha512, 512, 512),
+    (Authentication::HmacRipemd160, 160, 160),
+    (Authentication::AesXcbcMac, 128, 128),
 ];
 
 const LINUX_CIPHERS: &[Cipher] = &[
-    (Encrypt::Null, 0, 0, 0, Lengths::Listed),
-    (Encrypt::DesCbc, 8, 64, 64, Lengths::Listed),
-    (Encrypt::TripleDesCbc, 8, 192, 192, Lengths::Listed),
-    (Encrypt::Cast128Cbc, 8, 40, 128, Lengths::Listed),
-    (Encrypt::BlowfishCbc, 8, 40, 448, Lengths::Listed),
-    (Encrypt::AesCbc, 8, 128, 256, BLOCK_128),
-    (Encrypt::SerpentCbc, 8, 128, 256, Lengths::Listed),
-    (Encrypt::CamelliaCbc, 8, 128, 256, BLOCK_128),
-    (Encrypt::TwofishCbc, 8, 128, 256, BLOCK_128),
-    (Encrypt::AesCtr, 8, 160, 288, AES_SALTED),
+    (Encryption::Null, 0, 0, 0, Lengths::Listed),
+    (Encryption::DesCbc, 8, 64, 64, Lengths::Listed),
+    (Encryption::TripleDesCbc, 8, 192, 192, Lengths::Listed),
+    (Encryption::Cast128Cbc, 8, 40, 128, Lengths::Listed),
+    (Encryption::BlowfishCbc, 8, 40, 448, Lengths::Listed),
+    (Encryption::AesCbc, 8, 128, 256, BLOCK_128),
+    (Encryption::SerpentCbc, 8, 128, 256, Lengths::Listed),
+    (Encryption::CamelliaCbc, 8, 128, 256, BLOCK_128),
+    (Encryption::TwofishCbc, 8, 128, 256, BLOCK_128),
+    (Encryption::AesCtr, 8, 160, 288, AES_SALTED),
 ];
 
 /// The last three are missing in kernels of 2016.
 const NETBSD_HASHES: &[Hash] = &[
-    (Auth::HmacMd5, 128, 128),
-    (Auth::HmacSha1, 160, 160),
-    (Auth::HmacSha256, 256, 256),
-    (Auth::HmacSha384, 384, 384),
-    (Auth::HmacSha512, 512, 512),
-    (Auth::HmacRipemd160, 160, 160),
-    (Auth::AesXcbcMac, 128, 128),
-    (Auth::KeyedMd5, 128, 128),
-    (Auth::KeyedSha1, 160, 160),
-    (Auth::Null, 0, 2048),
+    (Authentication::HmacMd5, 128, 128),
+    (Authentication::HmacSha1, 160, 160),
+    (Authentication::HmacSha256, 256, 256),
+    (Authentication::HmacSha384, 384, 384),
+    (Authentication::HmacSha512, 512, 512),
+    (Authentication::HmacRipemd160, 160, 160),
+    (Authentication::AesXcbcMac, 128, 128),
+    (Authentication::KeyedMd5, 128, 128),
+    (Authentication::KeyedSha1, 160, 160),
+    (Authentication::Null, 0, 2048),
 ];
 
 /// NetBSD reports block sizes where IV lengths belong, and for Camellia a shorter key than it takes.
 const NETBSD_CIPHERS: &[Cipher] = &[
-    (Encrypt::DesCbc, 8, 64, 64, Lengths::Listed),
-    (Encrypt::TripleDesCbc, 8, 192, 192, Lengths::Listed),
-    (Encrypt::Cast128Cbc, 8, 40, 128, Lengths::Listed),
-    (Encrypt::BlowfishCbc, 8, 40, 448, Lengths::Listed),
-    (Encrypt::Null, 4, 0, 2048, Lengths::Listed),
-    (Encrypt::AesCbc, 16, 128, 256, BLOCK_128),
-    (Encrypt::AesCtr, 16, 160, 288, AES_SALTED),
-    (Encrypt::AesGcm16, 4, 160, 288, AES_SALTED),
-    (Encrypt::CamelliaCbc, 16, 64, 256, BLOCK_128),
-    (Encrypt::AesGmac, 4, 160, 288, AES_SALTED),
-    (Encrypt::Skipjack, 8, 80, 80, Lengths::Listed),
+    (Encryption::DesCbc, 8, 64, 64, Lengths::Listed),
+    (Encryption::TripleDesCbc, 8, 192, 192, Lengths::Listed),
+    (Encryption::Cast128Cbc, 8, 40, 128, Lengths::Listed),
+    (Encryption::BlowfishCbc, 8, 40, 448, Lengths::Listed),
+    (Encryption::Null, 4, 0, 2048, Lengths::Listed),
+    (Encryption::AesCbc, 16, 128, 256, BLOCK_128),
+    (Encryption::AesCtr, 16, 160, 288, AES_SALTED),
+    (Encryption::AesGcm16, 4, 160, 288, AES_SALTED),
+    (Encryption::CamelliaCbc, 16, 64, 256, BLOCK_128),
+    (Encryption::AesGmac, 4, 160, 288, AES_SALTED),
+    (Encryption::Skipjack, 8, 80, 80, Lengths::Listed),
 ];
 
 /// Since FreeBSD 13, which removed HMAC-MD5, HMAC-RIPEMD-160 and the keyed hashes.
 const FREEBSD_HASHES: &[Hash] = &[
-    (Auth::HmacSha1, 160, 160),
-    (Auth::HmacSha256, 256, 256),
-    (Auth::HmacSha384, 384, 384),
-    (Auth::HmacSha512, 512, 512),
-    (Auth::AesXcbcMac, 128, 128),
-    (Auth::Aes128Gmac, 160, 160),
-    (Auth::Aes192Gmac, 224, 224),
-    (Auth::Aes256Gmac, 288, 288),
+    (Authentication::HmacSha1, 160, 160),
+    (Authentication::HmacSha256, 256, 256),
+    (Authentication::HmacSha384, 384, 384),
+    (Authentication::HmacSha512, 512, 512),
+    (Authentication::AesXcbcMac, 128, 128),
+    (Authentication::Aes128Gmac, 160, 160),
+    (Authentication::Aes192Gmac, 224, 224),
+    (Authentication::Aes256Gmac, 288, 288),
 ];
 
 /// Since FreeBSD 13, which removed DES, 3DES, Blowfish, CAST-128 and Camellia.
 const FREEBSD_CIPHERS: &[Cipher] = &[
-    (Encrypt::Null, 0, 0, 2048, Lengths::Listed),
-    (Encrypt::AesCbc, 16, 128, 256, BLOCK_128),
-    (Encrypt::AesCtr, 8, 160, 288, AES_SALTED),
-    (Encrypt::AesGcm16, 8, 160, 288, AES_SALTED),
-    (Encrypt::AesGmac, 8, 160, 288, AES_SALTED),
-    (Encrypt::ChaCha20Poly1305, 8, 288, 288, Lengths::Listed),
+    (Encryption::Null, 0, 0, 2048, Lengths::Listed),
+    (Encryption::AesCbc, 16, 128, 256, BLOCK_128),
+    (Encryption::AesCtr, 8, 160, 288, AES_SALTED),
+    (Encryption::AesGcm16, 8, 160, 288, AES_SALTED),
+    (Encryption::AesGmac, 8, 160, 288, AES_SALTED),
+    (Encryption::ChaCha20Poly1305, 8, 288, 288, Lengths::Listed),
 ];
 
 const DARWIN_HASHES: &[Hash] = &[
-    (Auth::HmacMd5, 128, 128),
-    (Auth::HmacSha1, 160, 160),
-    (Auth::HmacSha256, 256, 256),
-    (Auth::HmacSha384, 384, 384),
-    (Auth::HmacSha512, 512, 512),
+    (Authentication::HmacMd5, 128, 128),
+    (Authentication::HmacSha1, 160, 160),
+    (Authentication::HmacSha256, 256, 256),
+    (Authentication::HmacSha384, 384, 384),
+    (Authentication::HmacSha512, 512, 512),
 ];
 
 const DARWIN_CIPHERS: &[Cipher] = &[
-    (Encrypt::DesCbc, 8, 64, 64, Lengths::Listed),
-    (Encrypt::TripleDesCbc, 8, 192, 192, Lengths::Listed),
-    (Encrypt::Null, 4, 0, 2048, Lengths::Listed),
-    (Encrypt::AesCbc, 16, 128, 256, BLOCK_128),
-    (Encrypt::AesGcm16, 8, 160, 288, AES_SALTED),
+    (Encryption::DesCbc, 8, 64, 64, Lengths::Listed),
+    (Encryption::TripleDesCbc, 8, 192, 192, Lengths::Listed),
+    (Encryption::Null, 4, 0, 2048, Lengths::Listed),
+    (Encryption::AesCbc, 16, 128, 256, BLOCK_128),
+    (Encryption::AesGcm16, 8, 160, 288, AES_SALTED),
 ];
 
 const fn hashes(dialect: Dialect) -> &'static [Hash] {
@@ -163,9 +163,9 @@ pub(super) fn check(request: &Message<'_>, sa: &Sa, netlink: bool) -> Result<(),
     let dialect = request.abi.dialect;
     let auth_key = request.key(ExtensionType::KeyAuth);
     let encrypt_key = request.key(ExtensionType::KeyEncrypt);
-    let auth = Auth::from_number(dialect, sa.auth);
+    let auth = Authentication::from_number(dialect, sa.auth);
     // NetBSD's null authentication needs no key extension.
-    let is_keyless = dialect == Dialect::NetBsd && auth == Auth::Null;
+    let is_keyless = dialect == Dialect::NetBsd && auth == Authentication::Null;
     match request.header.sa_type {
         SaType::Esp if encrypt_key.is_none() => return Err(missing_cipher()),
         SaType::Ah if auth_key.is_none() && !is_keyless => return Err(missing_hash(auth)),
@@ -181,7 +181,7 @@ pub(super) fn check(request: &Message<'_>, sa: &Sa, netlink: bool) -> Result<(),
         SaType::Esp if sa.encrypt == 0 => return Err(missing_cipher()),
         _ => {}
     }
-    let encrypt = Encrypt::from_number(dialect, sa.encrypt);
+    let encrypt = Encryption::from_number(dialect, sa.encrypt);
     // The BSDs put the tag of such a cipher in the place of any other authentication.
     let is_replaced = request.header.sa_type == SaType::Esp && tag_of(dialect, encrypt, 0).is_some();
     if sa.auth != 0 && !is_replaced {
@@ -198,25 +198,25 @@ pub(super) fn check(request: &Message<'_>, sa: &Sa, netlink: bool) -> Result<(),
 }
 
 /// The authentication that the BSDs show of an SA whose cipher authenticates, by the bits of its key.
-pub(crate) fn tag_of(dialect: Dialect, encrypt: Encrypt, bits: u16) -> Option<Auth> {
+pub(crate) fn tag_of(dialect: Dialect, encrypt: Encryption, bits: u16) -> Option<Authentication> {
     match encrypt {
         _ if matches!(dialect, Dialect::Linux | Dialect::Darwin) => None,
-        Encrypt::AesGcm16 | Encrypt::AesGmac => Some(match bits {
-            288 => Auth::Aes256Gmac,
-            224 => Auth::Aes192Gmac,
-            _ => Auth::Aes128Gmac,
+        Encryption::AesGcm16 | Encryption::AesGmac => Some(match bits {
+            288 => Authentication::Aes256Gmac,
+            224 => Authentication::Aes192Gmac,
+            _ => Authentication::Aes128Gmac,
         }),
-        Encrypt::ChaCha20Poly1305 => Some(Auth::ChaCha20Poly1305),
+        Encryption::ChaCha20Poly1305 => Some(Authentication::ChaCha20Poly1305),
         _ => None,
     }
 }
 
 /// TCP-MD5: a key of 1 to 80 bytes (RFC 2385 section 4.5), and no cipher.
-fn check_tcp(auth: Auth, key: Option<&Key<'_>>, sa: &Sa) -> Result<(), Refused> {
+fn check_tcp(auth: Authentication, key: Option<&Key<'_>>, sa: &Sa) -> Result<(), Refused> {
     if sa.encrypt != 0 {
         return Err(superfluous(Part::Cipher, "tcp", "-E"));
     }
-    if auth != Auth::TcpMd5 {
+    if auth != Authentication::TcpMd5 {
         return Err(Refused::new(Errno::EINVAL, Part::Hash, "tcp needs -A tcp-md5, and no other algorithm"));
     }
     let bits = key.map_or(0, |key| key.bits);
@@ -231,9 +231,9 @@ fn missing_cipher() -> Refused {
     Refused::new(Errno::EINVAL, Part::Cipher, "esp needs a cipher: write `-E null' for authentication alone")
 }
 
-fn missing_hash(auth: Auth) -> Refused {
+fn missing_hash(auth: Authentication) -> Refused {
     let reason = match auth {
-        Auth::Null => "ah needs an authentication that has a key",
+        Authentication::Null => "ah needs an authentication that has a key",
         _ => "ah needs an authentication algorithm: -A",
     };
     Refused::new(Errno::EINVAL, Part::Hash, reason)
@@ -245,21 +245,22 @@ fn unknown(dialect: Dialect, part: Part, out_of_range: bool) -> Refused {
     Refused::new(errno, part, format!("Not supported: {dialect} has no such algorithm for this protocol"))
 }
 
-fn check_hash(dialect: Dialect, auth: Auth, key: Option<&Key<'_>>) -> Result<(), Refused> {
+fn check_hash(dialect: Dialect, auth: Authentication, key: Option<&Key<'_>>) -> Result<(), Refused> {
     let Some(&(_, min, max)) = hashes(dialect).iter().find(|hash| hash.0 == auth) else {
-        return Err(unknown(dialect, Part::Hash, matches!(auth, Auth::Other(252..))));
+        return Err(unknown(dialect, Part::Hash, matches!(auth, Authentication::Other(252..))));
     };
     let bits = key.map_or(0, |key| key.bits);
     // Linux takes keys of any length for its hashes, as HMAC does.
-    let fits = if dialect == Dialect::Linux { bits > 0 || auth == Auth::Null } else { (min..=max).contains(&bits) };
+    let fits =
+        if dialect == Dialect::Linux { bits > 0 || auth == Authentication::Null } else { (min..=max).contains(&bits) };
     if fits { Ok(()) } else { Err(key_length(Part::Hash, auth.name(), &[min, max], bits)) }
 }
 
-fn check_cipher(dialect: Dialect, encrypt: Encrypt, key: Option<&Key<'_>>) -> Result<(), Refused> {
+fn check_cipher(dialect: Dialect, encrypt: Encryption, key: Option<&Key<'_>>) -> Result<(), Refused> {
     let bits = key.map_or(0, |key| key.bits);
     let listed = ciphers(dialect).iter().find(|cipher| cipher.0 == encrypt);
     let Some(&(_, _, min, max, lengths)) = listed else {
-        return Err(unknown(dialect, Part::Cipher, matches!(encrypt, Encrypt::Other(254..))));
+        return Err(unknown(dialect, Part::Cipher, matches!(encrypt, Encryption::Other(254..))));
     };
     let range = [min, max];
     let (fits, allowed) = match lengths {
@@ -281,9 +282,9 @@ fn key_length(part: Part, name: Option<&str>, lengths: &[u16], bits: u16) -> Ref
 }
 
 fn check_compression(dialect: Dialect, number: u8) -> Result<(), Refused> {
-    match Compress::from_number(dialect, number) {
-        Compress::Deflate => Ok(()),
-        Compress::None | Compress::Other(_) => {
+    match Compression::from_number(dialect, number) {
+        Compression::Deflate => Ok(()),
+        Compression::None | Compression::Other(_) => {
             let reason = "ipcomp needs a compression algorithm, and no other: -C deflate";
             Err(Refused::new(Errno::EINVAL, Part::Compression, reason))
         }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::Abi;
-use crate::num::{DIR_IN, Encrypt, LEVEL_REQUIRE, MODE_TRANSPORT, POLICY_NONE, SaState};
+use crate::num::{DIR_IN, Encryption, LEVEL_REQUIRE, MODE_TRANSPORT, POLICY_NONE, SaState};
 use crate::wire::{Key, Lifetime, Sa};
 
 fn host(address: &str) -> Address {
@@ -30,7 +30,7 @@ fn refusal(request: &Message<'_>) -> Option<(Part, i32)> {
 fn lengths_of_keys() {
     let key = [7; 36];
     for dialect in Dialect::ALL {
-        let aes = Encrypt::AesCbc.number(dialect).unwrap();
+        let aes = Encryption::AesCbc.number(dialect).unwrap();
         let refused = |octets: usize| {
             let key = Extension::Key(ExtensionType::KeyEncrypt, Key::new(&key[..octets]).unwrap());
             refusal(&message(dialect, MessageType::Add, SaType::Esp, vec![sa(aes), key]))
@@ -46,7 +46,7 @@ fn lengths_of_keys() {
 fn one_limit_alone() {
     let key = Extension::Key(ExtensionType::KeyEncrypt, Key::new(&[]).unwrap());
     for dialect in Dialect::ALL {
-        let null = Encrypt::Null.number(dialect).unwrap();
+        let null = Encryption::Null.number(dialect).unwrap();
         let limit = |kind| Extension::Lifetime(kind, Lifetime { addtime: 9, ..Lifetime::default() });
         let (hard, soft) = (limit(ExtensionType::LifetimeHard), limit(ExtensionType::LifetimeSoft));
         let refused = |limits: &[&Extension<'static>]| {
@@ -139,8 +139,8 @@ const BSDS: [Dialect; 3] = [Dialect::Darwin, Dialect::FreeBsd, Dialect::NetBsd];
 fn spis_of_the_bsds() {
     let spi = Some((Part::Spi, libc::EINVAL));
     for dialect in BSDS {
-        let auth = crate::num::Auth::HmacSha1.number(dialect).unwrap();
-        let null = Encrypt::Null.number(dialect).unwrap();
+        let auth = crate::num::Authentication::HmacSha1.number(dialect).unwrap();
+        let null = Encryption::Null.number(dialect).unwrap();
         let of = |spi, auth, encrypt, flags| Sa { auth, encrypt, flags, ..Sa::named(spi) };
         for (number, expected) in [(0, spi), (255, spi), (256, None)] {
             let esp = refused_add(dialect, SaType::Esp, of(number, 0, null, SaFlags::empty()), [Some(0), None]);
@@ -154,7 +154,7 @@ fn spis_of_the_bsds() {
             let seen = refused_add(dialect, SaType::IpComp, of(cpi, 0, 2, flags), [None, None]);
             assert_eq!(seen, expected, "{dialect} ipcomp {cpi}");
         }
-        let Some(md5) = crate::num::Auth::TcpMd5.number(dialect) else { continue };
+        let Some(md5) = crate::num::Authentication::TcpMd5.number(dialect) else { continue };
         let tcp =
             |spi, octets| refused_add(dialect, SaType::TcpSignature, of(spi, md5, 0, SaFlags::empty()), [None, octets]);
         assert_eq!([tcp(0x1000, Some(1)), tcp(0x1000, Some(80)), tcp(0x1001, Some(9))], [None, None, spi]);
@@ -166,8 +166,8 @@ fn spis_of_the_bsds() {
 #[test]
 fn algorithms_that_a_protocol_has_no_use_for() {
     for dialect in BSDS {
-        let auth = crate::num::Auth::HmacSha1.number(dialect).unwrap();
-        let aes = Encrypt::AesCbc.number(dialect).unwrap();
+        let auth = crate::num::Authentication::HmacSha1.number(dialect).unwrap();
+        let aes = Encryption::AesCbc.number(dialect).unwrap();
         let ah = refused_add(dialect, SaType::Ah, Sa { auth, encrypt: aes, ..Sa::named(0x1001) }, [Some(16), Some(20)]);
         assert_eq!(ah, Some((Part::Cipher, libc::EINVAL)), "{dialect}");
         let ipcomp = refused_add(dialect, SaType::IpComp, Sa { auth, encrypt: 2, ..Sa::named(2) }, [None, Some(20)]);
@@ -178,8 +178,8 @@ fn algorithms_that_a_protocol_has_no_use_for() {
 /// What FreeBSD 13 removed, what it has, and what NetBSD has kept.
 #[test]
 fn algorithms_of_freebsd_and_netbsd() {
-    use crate::num::Auth as A;
-    use Encrypt as E;
+    use crate::num::Authentication as A;
+    use Encryption as E;
     let cipher = |dialect, cipher: E, octets| {
         let encrypt = cipher.number(dialect)?;
         Some(refused_add(dialect, SaType::Esp, Sa { encrypt, ..Sa::named(0x1001) }, [Some(octets), None]).is_none())

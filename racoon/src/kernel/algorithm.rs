@@ -1,6 +1,6 @@
 //! Algorithms of phase 2 as a kernel's PF_KEY numbers them.
 
-use libpfkey::num::{Auth, Compress, Encrypt};
+use libpfkey::algorithm::{self as pf_key, Compression, Encryption};
 use libpfkey::{Dialect, SaFlags};
 use racoon_proto::config::Authentication;
 use racoon_proto::kernel::{KernelError, SaTransform};
@@ -124,47 +124,47 @@ pub(super) fn auth_number(target: Target, algorithm: AuthAlgorithm) -> Result<u8
 }
 
 /// A cipher in libpfkey's words. DES with the 4-byte IV of RFC 1829 no kernel has any more, and some take it for DES.
-pub(super) fn encrypt_of(transform: EspTransform) -> Option<Encrypt> {
+pub(super) fn encrypt_of(transform: EspTransform) -> Option<Encryption> {
     Some(match transform {
-        EspTransform::DES_IV64 | EspTransform::DES => Encrypt::DesCbc,
-        EspTransform::TRIPLE_DES => Encrypt::TripleDesCbc,
-        EspTransform::CAST128 => Encrypt::Cast128Cbc,
-        EspTransform::BLOWFISH => Encrypt::BlowfishCbc,
-        EspTransform::NULL => Encrypt::Null,
-        EspTransform::AES => Encrypt::AesCbc,
-        EspTransform::AES_CTR => Encrypt::AesCtr,
-        EspTransform::AES_CCM_8 => Encrypt::AesCcm8,
-        EspTransform::AES_CCM_12 => Encrypt::AesCcm12,
-        EspTransform::AES_CCM_16 => Encrypt::AesCcm16,
-        EspTransform::AES_GCM_8 => Encrypt::AesGcm8,
-        EspTransform::AES_GCM_12 => Encrypt::AesGcm12,
-        EspTransform::AES_GCM_16 => Encrypt::AesGcm16,
-        EspTransform::CAMELLIA => Encrypt::CamelliaCbc,
-        EspTransform::AES_GMAC => Encrypt::AesGmac,
-        EspTransform::TWOFISH => Encrypt::TwofishCbc,
+        EspTransform::DES_IV64 | EspTransform::DES => Encryption::DesCbc,
+        EspTransform::TRIPLE_DES => Encryption::TripleDesCbc,
+        EspTransform::CAST128 => Encryption::Cast128Cbc,
+        EspTransform::BLOWFISH => Encryption::BlowfishCbc,
+        EspTransform::NULL => Encryption::Null,
+        EspTransform::AES => Encryption::AesCbc,
+        EspTransform::AES_CTR => Encryption::AesCtr,
+        EspTransform::AES_CCM_8 => Encryption::AesCcm8,
+        EspTransform::AES_CCM_12 => Encryption::AesCcm12,
+        EspTransform::AES_CCM_16 => Encryption::AesCcm16,
+        EspTransform::AES_GCM_8 => Encryption::AesGcm8,
+        EspTransform::AES_GCM_12 => Encryption::AesGcm12,
+        EspTransform::AES_GCM_16 => Encryption::AesGcm16,
+        EspTransform::CAMELLIA => Encryption::CamelliaCbc,
+        EspTransform::AES_GMAC => Encryption::AesGmac,
+        EspTransform::TWOFISH => Encryption::TwofishCbc,
         _ => return None,
     })
 }
 
-pub(super) fn auth_of(algorithm: AuthAlgorithm) -> Option<Auth> {
+pub(super) fn auth_of(algorithm: AuthAlgorithm) -> Option<pf_key::Authentication> {
     Some(match algorithm {
-        AuthAlgorithm::NONE => Auth::None,
-        AuthAlgorithm::HMAC_MD5 => Auth::HmacMd5,
-        AuthAlgorithm::HMAC_SHA1 => Auth::HmacSha1,
-        AuthAlgorithm::KPDK => Auth::KeyedMd5,
-        AuthAlgorithm::HMAC_SHA256 => Auth::HmacSha256,
-        AuthAlgorithm::HMAC_SHA384 => Auth::HmacSha384,
-        AuthAlgorithm::HMAC_SHA512 => Auth::HmacSha512,
-        AuthAlgorithm::AES_XCBC => Auth::AesXcbcMac,
+        AuthAlgorithm::NONE => pf_key::Authentication::None,
+        AuthAlgorithm::HMAC_MD5 => pf_key::Authentication::HmacMd5,
+        AuthAlgorithm::HMAC_SHA1 => pf_key::Authentication::HmacSha1,
+        AuthAlgorithm::KPDK => pf_key::Authentication::KeyedMd5,
+        AuthAlgorithm::HMAC_SHA256 => pf_key::Authentication::HmacSha256,
+        AuthAlgorithm::HMAC_SHA384 => pf_key::Authentication::HmacSha384,
+        AuthAlgorithm::HMAC_SHA512 => pf_key::Authentication::HmacSha512,
+        AuthAlgorithm::AES_XCBC => pf_key::Authentication::AesXcbcMac,
         _ => return None,
     })
 }
 
-pub(super) fn compress_of(transform: IpcompTransform) -> Option<Compress> {
+pub(super) fn compress_of(transform: IpcompTransform) -> Option<Compression> {
     match transform {
-        IpcompTransform::OUI => Some(Compress::Oui),
-        IpcompTransform::DEFLATE => Some(Compress::Deflate),
-        IpcompTransform::LZS => Some(Compress::Lzs),
+        IpcompTransform::OUI => Some(Compression::Oui),
+        IpcompTransform::DEFLATE => Some(Compression::Deflate),
+        IpcompTransform::LZS => Some(Compression::Lzs),
         _ => None,
     }
 }

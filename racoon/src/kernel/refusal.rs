@@ -1,6 +1,6 @@
 //! Why a kernel refuses an SA: what it lacks, and the module that may have it.
 
-use libpfkey::num::{Auth, Compress, Encrypt};
+use libpfkey::algorithm::{Authentication, Compression, Encryption};
 use libpfkey::{Dialect, Error};
 use racoon_proto::kernel::{KernelError, SaInstallation, SaTransform};
 use racoon_proto::num::Protocol;
@@ -99,7 +99,7 @@ fn parts(transform: &SaTransform) -> Vec<Part> {
         SaTransform::Ah { authentication: (wanted, _) } => auth(wanted.algorithm).into_iter().collect(),
         SaTransform::Ipcomp(transform) => compress_of(*transform)
             .and_then(|compress| {
-                let module = (compress == Compress::Deflate).then_some("deflate");
+                let module = (compress == Compression::Deflate).then_some("deflate");
                 Some(Part { name: compress.name()?, module, kind: "COMP" })
             })
             .into_iter()
@@ -108,32 +108,32 @@ fn parts(transform: &SaTransform) -> Vec<Part> {
 }
 
 /// The module of Linux with a cipher; none for those that Linux has not.
-pub(super) fn encrypt_module(encrypt: Encrypt) -> Option<&'static str> {
+pub(super) fn encrypt_module(encrypt: Encryption) -> Option<&'static str> {
     Some(match encrypt {
-        Encrypt::AesCbc => "aes_generic",
-        Encrypt::AesCcm8 | Encrypt::AesCcm12 | Encrypt::AesCcm16 => "ccm",
-        Encrypt::AesCtr => "ctr",
-        Encrypt::AesGcm8 | Encrypt::AesGcm12 | Encrypt::AesGcm16 | Encrypt::AesGmac => "gcm",
-        Encrypt::BlowfishCbc => "blowfish_generic",
-        Encrypt::CamelliaCbc => "camellia_generic",
-        Encrypt::Cast128Cbc => "cast5_generic",
-        Encrypt::ChaCha20Poly1305 => "chacha20poly1305",
-        Encrypt::DesCbc | Encrypt::TripleDesCbc => "des_generic",
-        Encrypt::Null => "crypto_null",
-        Encrypt::SerpentCbc => "serpent_generic",
-        Encrypt::TwofishCbc => "twofish_generic",
+        Encryption::AesCbc => "aes_generic",
+        Encryption::AesCcm8 | Encryption::AesCcm12 | Encryption::AesCcm16 => "ccm",
+        Encryption::AesCtr => "ctr",
+        Encryption::AesGcm8 | Encryption::AesGcm12 | Encryption::AesGcm16 | Encryption::AesGmac => "gcm",
+        Encryption::BlowfishCbc => "blowfish_generic",
+        Encryption::CamelliaCbc => "camellia_generic",
+        Encryption::Cast128Cbc => "cast5_generic",
+        Encryption::ChaCha20Poly1305 => "chacha20poly1305",
+        Encryption::DesCbc | Encryption::TripleDesCbc => "des_generic",
+        Encryption::Null => "crypto_null",
+        Encryption::SerpentCbc => "serpent_generic",
+        Encryption::TwofishCbc => "twofish_generic",
         _ => return None,
     })
 }
 
 /// The module of Linux with an authentication algorithm.
-pub(super) fn auth_module(auth: Auth) -> Option<&'static str> {
+pub(super) fn auth_module(auth: Authentication) -> Option<&'static str> {
     Some(match auth {
-        Auth::HmacMd5 => "md5",
-        Auth::HmacSha1 => "sha1_generic",
-        Auth::HmacSha256 => "sha256_generic",
-        Auth::HmacSha384 | Auth::HmacSha512 => "sha512_generic",
-        Auth::AesXcbcMac => "xcbc",
+        Authentication::HmacMd5 => "md5",
+        Authentication::HmacSha1 => "sha1_generic",
+        Authentication::HmacSha256 => "sha256_generic",
+        Authentication::HmacSha384 | Authentication::HmacSha512 => "sha512_generic",
+        Authentication::AesXcbcMac => "xcbc",
         _ => return None,
     })
 }

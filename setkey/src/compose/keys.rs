@@ -1,8 +1,7 @@
 //! Algorithms and keys of a statement, checked against what the kernel says it can do.
 
-use ipsec_conf::setkey::{Algorithms, Authentication, Encryption, Keyed, ParseError, Statement};
-use libpfkey::algorithm::Supported;
-use libpfkey::num::Encrypt;
+use ipsec_conf::setkey::{Algorithms, AuthenticationWord, EncryptionWord, Keyed, ParseError, Statement};
+use libpfkey::algorithm::{Encryption, Supported};
 use libpfkey::{Dialect, ExtensionType, SaFlags};
 use zeroize::Zeroizing;
 
@@ -60,15 +59,15 @@ impl Material {
     fn encryption(
         &mut self,
         statement: &Statement<'_>,
-        word: &Keyed<'_, Encryption>,
+        word: &Keyed<'_, EncryptionWord>,
         target: &Target<'_>,
         warnings: &mut Vec<ParseError>,
     ) -> Result<(), ParseError> {
         let at = word.name.offset;
         match word.algorithm {
-            Encryption::Simple => warnings.push(statement.error_at(at, "WARNING: obsolete algorithm")),
-            Encryption::Des32Iv => self.flags = Some(SaFlags::IV4B),
-            Encryption::DesDeriv => self.flags = Some(SaFlags::DERIV),
+            EncryptionWord::Simple => warnings.push(statement.error_at(at, "WARNING: obsolete algorithm")),
+            EncryptionWord::Des32Iv => self.flags = Some(SaFlags::IV4B),
+            EncryptionWord::DesDeriv => self.flags = Some(SaFlags::DERIV),
             _ => {}
         }
         let meaning = word.algorithm.algorithm();
@@ -78,7 +77,7 @@ impl Material {
         let key = word.key.as_ref().map(ipsec_conf::setkey::Key::bytes).unwrap_or_default();
         let known = match target.dialect() {
             // Its list may count the nonce or not.
-            Dialect::FreeBsd if meaning == Encrypt::AesCtr => Encrypt::AesGcm16.aead_key_bits(),
+            Dialect::FreeBsd if meaning == Encryption::AesCtr => Encryption::AesGcm16.aead_key_bits(),
             _ => meaning.aead_key_bits(),
         };
         let allowed = match known.filter(|_| target.private || lists(target.supported, self.encrypt)) {
@@ -88,7 +87,7 @@ impl Material {
             }
         };
         // KAME kernels list the null cipher with a range; it takes no key.
-        if meaning != Encrypt::Null {
+        if meaning != Encryption::Null {
             allowed.check(name, key.len()).map_err(|text| statement.error_at(at, text))?;
         }
         if meaning.is_counter_mode() {
@@ -104,14 +103,14 @@ impl Material {
     fn authentication(
         &mut self,
         statement: &Statement<'_>,
-        word: &Keyed<'_, Authentication>,
+        word: &Keyed<'_, AuthenticationWord>,
         target: &Target<'_>,
     ) -> Result<(), ParseError> {
         let at = word.name.offset;
         let name = word.name.text;
         let dialect = target.dialect();
         let missing = || not_supported(statement, at, name, dialect);
-        if word.algorithm == Authentication::HmacSha256Icv128 && dialect == Dialect::Linux {
+        if word.algorithm == AuthenticationWord::HmacSha256Icv128 && dialect == Dialect::Linux {
             if !target.private {
                 let text = "Not supported: PF_KEY of Linux cuts SHA-256 to 96 bits";
                 return Err(statement.error_at(at, text));
@@ -121,7 +120,7 @@ impl Material {
         self.auth = word.algorithm.algorithm().number(dialect).ok_or_else(missing)?;
         let Some(key) = word.key.as_ref().map(ipsec_conf::setkey::Key::bytes) else { return Ok(()) };
         let allowed = match word.algorithm {
-            Authentication::TcpMd5 => Allowed::Range(8, TCP_MD5_KEY_MAX * 8),
+            AuthenticationWord::TcpMd5 => Allowed::Range(8, TCP_MD5_KEY_MAX * 8),
             _ => Allowed::listed(target.supported, ExtensionType::SupportedAuth, self.auth).ok_or_else(missing)?,
         };
         allowed.check(name, key.len()).map_err(|text| statement.error_at(at, text))?;

@@ -6,9 +6,10 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use libpfkey::algorithm::Encryption;
 use libpfkey::num::{
-    DIR_FWD, DIR_IN, DIR_OUT, Encrypt, LEVEL_REQUIRE, LEVEL_UNIQUE, LEVEL_USE, MANUAL_REQID_MAX, MODE_ANY,
-    MODE_TRANSPORT, MODE_TUNNEL, POLICY_BYPASS, POLICY_ENTRUST, POLICY_IPSEC, POLICY_NONE, ULPROTO_ANY,
+    DIR_FWD, DIR_IN, DIR_OUT, LEVEL_REQUIRE, LEVEL_UNIQUE, LEVEL_USE, MANUAL_REQID_MAX, MODE_ANY, MODE_TRANSPORT,
+    MODE_TUNNEL, POLICY_BYPASS, POLICY_ENTRUST, POLICY_IPSEC, POLICY_NONE, ULPROTO_ANY,
 };
 use libpfkey::rules::{self, Selector, without_port};
 use libpfkey::wire::{Lifetime, Policy, Request, SecurityContext, SockAddr};
@@ -105,7 +106,7 @@ pub(super) fn of_sa(message: &Message<'_>) -> Option<(SaName, SaFacts)> {
     } else {
         SaFlags::from_bits_retain(0xfff)
     };
-    let is_aead = sa_type == SaType::Esp && Encrypt::from_number(dialect, sa.encrypt).is_aead();
+    let is_aead = sa_type == SaType::Esp && Encryption::from_number(dialect, sa.encrypt).is_aead();
     let encapsulation = message.natt_type().filter(|kind| *kind != 0);
     let port = |kind| encapsulation.and_then(|_| message.natt_port(kind)).unwrap_or(0);
     let proxy = message.address(ExtensionType::AddressProxy).filter(|proxy| proxy.prefix != 0);

@@ -1,6 +1,7 @@
 //! Requests made of other messages: of a wanted entry's with another number, and of what a kernel showed or deleted.
 
-use libpfkey::num::{Encrypt, ULPROTO_ANY};
+use libpfkey::algorithm::Encryption;
+use libpfkey::num::ULPROTO_ANY;
 use libpfkey::request::Origin;
 use libpfkey::wire::{Key, Policy, Sa, Sa2};
 use libpfkey::{Abi, Dialect, Error, Extension, ExtensionType, Message, MessageType, Result, SaState, SaType};
@@ -32,7 +33,7 @@ pub(super) fn add(shown: &[u8], origin: Origin, buffer: &mut Vec<u8>) -> Result<
         message.extensions.iter().filter_map(|extension| asked(extension)).try_for_each(|it| builder.push(&it))?;
         // Kernels leave out keys of no bits, and ask for them.
         let sa = message.sa().ok_or_else(|| missing(origin.abi))?;
-        let null = Encrypt::from_number(origin.abi.dialect, sa.encrypt) == Encrypt::Null;
+        let null = Encryption::from_number(origin.abi.dialect, sa.encrypt) == Encryption::Null;
         let keys = [
             (ExtensionType::KeyEncrypt, sa_type == SaType::Esp && null),
             (ExtensionType::KeyAuth, sa_type == SaType::Ah && sa.auth != 0),

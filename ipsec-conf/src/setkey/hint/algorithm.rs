@@ -1,6 +1,6 @@
 //! Names that other programs have for algorithms.
 
-use super::super::ast::{Authentication, Encryption};
+use super::super::ast::{AuthenticationWord, EncryptionWord};
 
 /// The parts that names of algorithms are made of, beside numbers. Of two that fit, the longer one stands first.
 const PARTS: [&str; 37] = [
@@ -142,7 +142,7 @@ pub(super) fn is_known(word: &str) -> bool {
 pub(super) fn for_cipher(word: &str) -> Option<String> {
     let lower = word.to_ascii_lowercase();
     let parts = Parts::of(&lower)?;
-    if Authentication::from_name(&lower).is_some() && Encryption::from_name(&lower).is_none() {
+    if AuthenticationWord::from_name(&lower).is_some() && EncryptionWord::from_name(&lower).is_none() {
         return Some(format!("{lower} is an authentication algorithm: it follows -A"));
     }
     let Some((name, salt)) = parts.cipher() else {
@@ -170,7 +170,7 @@ pub(super) fn for_cipher(word: &str) -> Option<String> {
 pub(super) fn for_hash(word: &str) -> Option<String> {
     let lower = word.to_ascii_lowercase();
     let parts = Parts::of(&lower)?;
-    if Encryption::from_name(&lower).is_some() && Authentication::from_name(&lower).is_none() {
+    if EncryptionWord::from_name(&lower).is_some() && AuthenticationWord::from_name(&lower).is_none() {
         return Some(format!("{lower} is a cipher: it follows -E"));
     }
     match parts.hash() {

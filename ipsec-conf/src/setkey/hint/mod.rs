@@ -6,7 +6,7 @@ mod place;
 
 use std::borrow::Cow;
 
-use super::ast::{Authentication, Encryption};
+use super::ast::{AuthenticationWord, EncryptionWord};
 use super::grammar::Rule;
 use super::token::{Token, skip_blanks, tokens};
 use crate::characters;
@@ -145,8 +145,8 @@ pub(super) fn is_protocol(word: &str) -> bool {
 
 /// Whether a word could be the misspelt name of an algorithm, or the one that another program has for it.
 pub(super) fn is_like_algorithm(word: &str) -> bool {
-    let names = Encryption::NAMES.iter().map(|(name, _)| *name);
-    let all = names.chain(Authentication::NAMES.iter().map(|(name, _)| *name));
+    let names = EncryptionWord::NAMES.iter().map(|(name, _)| *name);
+    let all = names.chain(AuthenticationWord::NAMES.iter().map(|(name, _)| *name));
     algorithm::is_known(word) || spelling::guess(word, all).is_some()
 }
 
@@ -294,10 +294,10 @@ fn nearest(text: &str, expected: &[Rule]) -> Option<Hint> {
             Rule::keyed_verb => words.extend(STATEMENTS),
             Rule::simple_protocol | Rule::esp_udp => words.extend(PROTOCOLS),
             Rule::encryption | Rule::cipher | Rule::keyless_cipher => {
-                words.extend(Encryption::NAMES.iter().map(|(name, _)| name));
+                words.extend(EncryptionWord::NAMES.iter().map(|(name, _)| name));
             }
             Rule::authentication | Rule::hash | Rule::keyless_hash => {
-                words.extend(Authentication::NAMES.iter().map(|(name, _)| name));
+                words.extend(AuthenticationWord::NAMES.iter().map(|(name, _)| name));
             }
             Rule::mode_word => words.extend(MODES),
             Rule::padding_word => words.extend(PADDINGS),

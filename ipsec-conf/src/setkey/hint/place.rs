@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::super::ast::{Authentication, Encryption};
+use super::super::ast::{AuthenticationWord, EncryptionWord};
 use super::super::grammar::Rule;
 use super::super::token::{Token, tokens};
 use super::{Hint, is_protocol};
@@ -127,11 +127,12 @@ fn for_host(text: &str, before: &[&str], is_spd: bool) -> Option<Hint> {
 /// The name of an algorithm without its option.
 fn for_algorithm(text: &str, expected: &[Rule]) -> Option<Hint> {
     let expects = |rules: &[Rule]| expected.iter().any(|rule| rules.contains(rule));
-    if expects(&[Rule::encryption, Rule::encryption_flag]) && Encryption::from_name(text).is_some() {
+    if expects(&[Rule::encryption, Rule::encryption_flag]) && EncryptionWord::from_name(text).is_some() {
         return Some(format!("the option is missing: -E {text}").into());
     }
     let is_hash = expects(&[Rule::authentication, Rule::authentication_flag]);
-    (is_hash && Authentication::from_name(text).is_some()).then(|| format!("the option is missing: -A {text}").into())
+    (is_hash && AuthenticationWord::from_name(text).is_some())
+        .then(|| format!("the option is missing: -A {text}").into())
 }
 
 /// What no number is, where an option wants one.

@@ -25,7 +25,7 @@ fn ranges<'s>(spd: &Spd<'s>) -> (Range<'s>, Range<'s>, Upper<'s>, Option<Word<'s
     }
 }
 
-fn cipher<'s>(source: &'s str, algorithm: Encryption, name: &str, key: Option<Key<'s>>) -> Algorithms<'s> {
+fn cipher<'s>(source: &'s str, algorithm: EncryptionWord, name: &str, key: Option<Key<'s>>) -> Algorithms<'s> {
     Algorithms { encryption: Some(Keyed { algorithm, name: word(source, name), key }), ..Algorithms::default() }
 }
 
@@ -58,7 +58,7 @@ fn add() {
         destination: host(source, "2001:db8:b::1"),
         protocol: Some(Protocol::Esp),
         spi: 70001,
-        algorithms: cipher(source, Encryption::DesCbc, "des-cbc", Some(key)),
+        algorithms: cipher(source, EncryptionWord::DesCbc, "des-cbc", Some(key)),
         ..Sa::default()
     };
     assert_eq!(command(source), Command::Add(expected));
@@ -72,7 +72,7 @@ fn add() {
         spi: 70002,
         algorithms: Algorithms {
             authentication: Some(Keyed {
-                algorithm: Authentication::HmacSha1,
+                algorithm: AuthenticationWord::HmacSha1,
                 name: word(source, "hmac-sha1"),
                 key: Some(Key::Quoted(word(source, "twenty octets of key"))),
             }),
@@ -83,7 +83,7 @@ fn add() {
     assert_eq!(command(source), Command::Add(expected));
 
     let source = "add 2001:db8::8 2001:db8::9 ipcomp 2001 -C deflate -R ;";
-    let expected = Algorithms { compression: Some(Compression::Deflate), raw_cpi: true, ..Algorithms::default() };
+    let expected = Algorithms { compression: Some(CompressionWord::Deflate), raw_cpi: true, ..Algorithms::default() };
     assert_eq!(sa(source).algorithms, expected);
 
     let source = "add 192.0.2.1[4500] 192.0.2.2[31000] esp-udp 0x5001 -m tunnel \
@@ -100,7 +100,7 @@ fn add() {
     assert_eq!(sa(source).destination.port, None);
 
     let source = "add 192.0.2.20 192.0.2.21 tcp 0x3001 -A tcp-md5 \"a secret for one BGP peer\" ;";
-    assert_eq!(sa(source).algorithms.authentication.unwrap().algorithm, Authentication::TcpMd5);
+    assert_eq!(sa(source).algorithms.authentication.unwrap().algorithm, AuthenticationWord::TcpMd5);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn options_of_an_sa() {
         replay: 16,
         hard: Lifetime { seconds: 600, ..Lifetime::default() },
         soft: Lifetime { seconds: 480, ..Lifetime::default() },
-        algorithms: cipher(source, Encryption::Null, "null", None),
+        algorithms: cipher(source, EncryptionWord::Null, "null", None),
         ..Sa::default()
     };
     assert_eq!(command(source), Command::Add(expected));
@@ -138,7 +138,7 @@ fn options_of_an_sa() {
 
     let source = "add 2001:db8::8 2001:db8::9 esp-old 50003 -m transport -E des-32iv \"eight by\" ;";
     assert_eq!((sa(source).protocol, sa(source).mode), (Some(Protocol::EspOld), Mode::Transport));
-    assert_eq!(sa(source).algorithms.encryption.unwrap().algorithm, Encryption::Des32Iv);
+    assert_eq!(sa(source).algorithms.encryption.unwrap().algorithm, EncryptionWord::Des32Iv);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::engine::{Engine, Outcome, To};
 use super::reply;
 use super::sad::{Association, Encapsulation, Label, Pair, without_port};
 use crate::dialect::Dialect;
-use crate::num::{Encrypt, ExtensionType, MODE_TRANSPORT, MODE_TUNNEL, SaFlags, SaState, SaType};
+use crate::num::{Encryption, ExtensionType, MODE_TRANSPORT, MODE_TUNNEL, SaFlags, SaState, SaType};
 use crate::rules;
 use crate::wire::{Extension, Lifetime, Message, Sa2, SpiRange};
 
@@ -253,7 +253,7 @@ impl Engine {
         if pair.0 == SaType::Esp {
             let dialect = self.abi.dialect;
             let bits = association.encrypt_key.as_ref().map_or(0, |key| key.bits);
-            let tag = rules::algorithms::tag_of(dialect, Encrypt::from_number(dialect, sa.encrypt), bits);
+            let tag = rules::algorithms::tag_of(dialect, Encryption::from_number(dialect, sa.encrypt), bits);
             association.sa.auth = tag.and_then(|tag| tag.number(dialect)).unwrap_or(sa.auth);
         }
         if linux {

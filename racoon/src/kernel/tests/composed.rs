@@ -1,6 +1,7 @@
 //! Requests as messages.
 
-use libpfkey::num::{Auth, Encrypt, ULPROTO_ANY};
+use libpfkey::algorithm::{self, Encryption};
+use libpfkey::num::ULPROTO_ANY;
 use libpfkey::wire::{Sa, SpiRange};
 use libpfkey::{Dialect, Extension, ExtensionType as T, Message, MessageType, SaFlags, SaType, request};
 use racoon_proto::config::Authentication;
@@ -50,8 +51,8 @@ fn an_sa_in_full() {
             let said = message.sa().unwrap();
             let dialect = target.abi.dialect;
             assert_eq!(said.spi, 0x1001);
-            assert_eq!(Some(said.encrypt), Encrypt::AesCbc.number(dialect));
-            assert_eq!(Some(said.auth), Auth::HmacSha1.number(dialect));
+            assert_eq!(Some(said.encrypt), Encryption::AesCbc.number(dialect));
+            assert_eq!(Some(said.auth), algorithm::Authentication::HmacSha1.number(dialect));
             assert_eq!(said.flags, SaFlags::empty());
             let sa2 = message.sa2().unwrap();
             assert_eq!((sa2.mode, sa2.reqid), (2, 17));

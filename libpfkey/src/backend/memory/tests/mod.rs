@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 use crate::backend::{Backend, MESSAGE_MAX, Memory};
 use crate::dialect::{Abi, ByteOrder, Dialect};
-use crate::num::{Auth, Encrypt, ExtensionType as T, MessageType, SaFlags, SaState, SaType};
+use crate::num::{Authentication, Encryption, ExtensionType as T, MessageType, SaFlags, SaState, SaType};
 use crate::wire::{
     Address, Extension, Header, Key, Lifetime, Message, Policy, Request, Sa, Sa2, SockAddr, SpiRange, peek_header,
 };
@@ -86,8 +86,8 @@ impl Lab {
             spi,
             replay: 4,
             state: SaState::Mature,
-            auth: Auth::HmacSha256.number(dialect).unwrap(),
-            encrypt: Encrypt::AesCbc.number(dialect).unwrap(),
+            auth: Authentication::HmacSha256.number(dialect).unwrap(),
+            encrypt: Encryption::AesCbc.number(dialect).unwrap(),
             flags: SaFlags::empty(),
         };
         let [source, destination] = ends();

@@ -82,7 +82,7 @@ fn hashes() {
         let mut lab = Lab::new(dialect);
         let listed = supported(&mut lab);
         // TCP-MD5 is for SAs of its own, and in no list.
-        let rows = Tables::of(dialect).auth.iter().filter(|row| row.0 != 0 && row.1 != Auth::TcpMd5);
+        let rows = Tables::of(dialect).auth.iter().filter(|row| row.0 != 0 && row.1 != Authentication::TcpMd5);
         for Row(number, hash, _) in rows {
             let mut is_ever_taken = false;
             for octets in lengths() {
@@ -105,7 +105,7 @@ fn hashes() {
 fn tcp_md5() {
     for dialect in [Dialect::FreeBsd, Dialect::NetBsd] {
         let mut lab = Lab::new(dialect);
-        let number = Auth::TcpMd5.number(dialect).unwrap();
+        let number = Authentication::TcpMd5.number(dialect).unwrap();
         for octets in lengths() {
             let what = format!("{dialect} {octets}");
             let request = add(&lab, SaType::TcpSignature, 0x1000, (0, None), (number, Some(octets)));
