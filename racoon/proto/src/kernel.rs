@@ -105,7 +105,7 @@ pub struct SaInstallation {
 
 /// An SA that an earlier run negotiated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EarlierSa {
+pub struct LeftoverSa {
     /// Its name.
     pub name: SaName,
     /// Its reqid, 0 for none.
@@ -352,7 +352,7 @@ pub struct Template {
     /// Reqid, 0 for none.
     pub reqid: u32,
     /// Source and destination of the SA; none: those of the packet.
-    pub ends: Option<(IpAddr, IpAddr)>,
+    pub endpoints: Option<(IpAddr, IpAddr)>,
 }
 
 /// How much a policy asks for an SA.

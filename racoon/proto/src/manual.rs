@@ -33,7 +33,7 @@
 //!
 //! * **A responder's cookie is a claim** until its message is accepted. The initiator learns it from message 2, and
 //!   unlearns it if that message turns out to be no good, or the first forgery would take the place of the peer.
-//! * **A phase 2 is for a `Bond`**: an outbound selector and the two ends of phase 1. One policy may have many of them
+//! * **A phase 2 is for a `TrafficKey`**: an outbound selector and the two ends of phase 1. One policy may have many of them
 //!   (transport mode between the hosts of two networks), and of one bond at most one is negotiated by us at a time:
 //!   acquires for it that come later are noted there, to be told if nothing comes of it.
 //! * **The kernel's number of an acquire is a hint.** Linux counts globally and repeats itself. Policies are found by
@@ -87,13 +87,13 @@
 //! inbound half: the responder has it before message 2 leaves, the initiator before message 3 leaves; the responder
 //! sends by the new pair after message 3, the initiator after it has sent that. In between the old pair serves. Other
 //! responders install their inbound half only when message 3 comes. So in a renewal the initiator holds its outbound SAs
-//! back for a while (`engine::takeover`): it is established, and sends by the old pair. (Not if bytes are counted: then
+//! back for a while (`engine::rekey_switchover`): it is established, and sends by the old pair. (Not if bytes are counted: then
 //! the old pair may end any moment.)
 //!
 //! Reqids, modes and the protocols of a bundle come from the policy's templates, algorithms and limits from the sainfo;
 //! `phase2::bundle` joins them into one proposal, compares it with the peer's, and makes the SAs of what is agreed. A
 //! responder looks for an inbound policy with exactly the peer's selector, then for one that covers it; if it finds
-//! none and the block says so, policies are made (`engine::generated`) and go with the last phase 2 that needs them. Whether a
+//! none and the block says so, policies are made (`engine::generate_policy`) and go with the last phase 2 that needs them. Whether a
 //! peer may have what it asks for is decided in one place, `authorization::authorize`, a pure function with a table of tests;
 //! only its `Grant` makes the engine ask for a policy. What another peer holds is refused, and that peer is probed. The
 //! kernel adds a policy only where there is none, and a policy is ours only if it has said so: then it has an index, by which
@@ -119,7 +119,7 @@
 //! | `Phase2Replaced` | 5 s after a pair counted in bytes is replaced; an initiator: and `interval` | it goes, unless the new pair is gone; the peer is told |
 //! | `Phase2Expire` | the lifetime | its SAs go; the peer knows it, and is not told |
 //! | `Phase2Forget` | `count` × `interval` after it is up | duplicates are not answered any more |
-//! | `EarlierReplaced` | 5 s after the last replacement is up | SAs of an earlier run go (`engine::earlier`) |
+//! | `LeftoversReplaced` | 5 s after the last replacement is up | SAs of an earlier run go (`engine::leftover`) |
 //! | `Strangers` | a minute after the first line beyond its ration | the numbers of such lines are logged |
 //!
 //! [`phase1_wait`]: crate::settings::Settings::phase1_wait
@@ -152,7 +152,7 @@
 //! **Used once.** Message ids are used once for each ISAKMP SA, ours and the peer's, or what was recorded could be sent
 //! again. None is forgotten: an SA with many of them is renewed, and one with too many ends.
 //!
-//! **Too much.** `engine::room` bounds half-open negotiations. A newcomer takes the place of an older one; to be turned
+//! **Too much.** `engine::half_open` bounds half-open negotiations. A newcomer takes the place of an older one; to be turned
 //! away because others came first would make the bound an attack. Negotiations whose address has not returned our cookie
 //! count against no address, and the oldest of them makes way: a stranger gets through while the rate of a flood times
 //! its round trip is below the size of the pool, at least half of the limit. Those whose address is proved by the cookie
@@ -168,7 +168,7 @@
 //! and within a class the addresses take turns, so that no peer keeps out another one.
 //!
 //! **In words.** What is encrypted goes through `exchange::message::seal`, what is decrypted through
-//! `Opened::payloads`, and both through an `Envelope`: at level debug2 it notes what they say. Messages in clear are
+//! `Opened::payloads`, and both through an `MessageCodec`: at level debug2 it notes what they say. Messages in clear are
 //! told by the shell, which has no keys.
 //!
 //! # Both sides at once
@@ -217,21 +217,21 @@
 //! # How a failure is told
 //!
 //! ```text
-//!   Cause ──► Cause::notify ──► what the peer is told     under the SA; in clear rationed, and never to a flood
+//!   FailureReason ──► FailureReason::notify ──► what the peer is told     under the SA; in clear rationed, and never to a flood
 //!     │
 //!     ├─────► Display ──► one line at level error         rationed where a message of the peer causes it
 //!     ├─────► EventKind                                   those that have one
 //!     └─────► Outcome { ending: Failed(cause), offered, configured, peer_said, steps } ──► Journal
 //! ```
 //!
-//! A [`Cause`](crate::outcome::Cause) is made where the fault is found, and says whose it is, what was expected and
-//! what was there. It is never turned into text before the end. [`Cause::notify`](crate::outcome::Cause::notify) is the
+//! A [`FailureReason`](crate::outcome::FailureReason) is made where the fault is found, and says whose it is, what was expected and
+//! what was there. It is never turned into text before the end. [`FailureReason::notify`](crate::outcome::FailureReason::notify) is the
 //! only place that knows notifies. A `Record` gathers on the way what was offered and configured, in words, and what
 //! the peer said; so a refusal by the peer, which names nothing, is still told together with what it refused.
 //!
 //! When time runs out, the cause is, in this order: the last fault, what the peer said, its silence.
 //!
-//! **Rations.** What a message can make us log goes through `engine::strangers`. A line has a `Party` (a peer that is
+//! **Rations.** What a message can make us log goes through `engine::rate_limit`. A line has a `Party` (a peer that is
 //! authenticated or receives at its configured address, an unauthenticated message in the name of a known one, a stranger),
 //! a kind (its `Complaint`) and a reason in words. Each reason of each peer has a ration; strangers share one for each kind,
 //! half of it for one address. Counts beyond it are logged with their reasons at the end of the minute. So a flood costs

@@ -47,7 +47,7 @@ pub enum Urgency {
     /// For a peer that has proved who it is, or is where one is configured to be; and for what we begin.
     Known,
     /// For one that has not, and may be anybody.
-    Stranger,
+    Unknown,
 }
 
 /// What is in a log line's brackets and how much it matters.

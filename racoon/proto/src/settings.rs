@@ -27,7 +27,7 @@ pub struct Settings {
     pub padding: Padding,
     /// Each protocol of a bundle has the mode of its own template; else all are tunnels when one is.
     pub complex_bundle: bool,
-    /// How many strangers may negotiate at once.
+    /// How many unknown peers may negotiate at once.
     pub half_open: HalfOpenLimit,
     /// Outcomes that are kept.
     pub journal: usize,
@@ -85,7 +85,7 @@ impl Default for Retransmission {
     }
 }
 
-/// How many strangers may negotiate at once.
+/// How many unknown peers may negotiate at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HalfOpenLimit {
     /// In all.

@@ -5,7 +5,7 @@ use ipsec_conf::racoon::{Loader, Metadata, load};
 use racoon_proto::config::{LocalIdentity, PeerAddress, RemoteAddress, RemoteSide, Side};
 use racoon_proto::identity::{Attribute, Claimed, Identity};
 use racoon_proto::num::{AuthAlgorithm, CertEncoding, Cipher, EspTransform, ExchangeType, Group, IdType};
-use racoon_proto::select::{CertificateRequest, Known, Traffic};
+use racoon_proto::select::{CertificateRequest, RemoteQuery, SainfoQuery};
 use zeroize::Zeroizing;
 
 use super::*;
@@ -56,8 +56,8 @@ fn blocks(text: &str) -> Result<Blocks, Vec<Untranslatable>> {
     translate(&load.config.unwrap_or_else(|| panic!("{:#?}", load.problems)), &Host)
 }
 
-fn known(address: &str, zone: u32) -> Known<'static> {
-    Known::address(PeerAddress { ip: address.parse().unwrap(), zone })
+fn known(address: &str, zone: u32) -> RemoteQuery<'static> {
+    RemoteQuery::address(PeerAddress { ip: address.parse().unwrap(), zone })
 }
 
 const PROPOSAL: &str = "exchange_mode main, aggressive; proposal { encryption_algorithm aes 256; hash_algorithm sha256;
@@ -73,7 +73,7 @@ fn remotes() {
         remote anonymous {{ {PROPOSAL} my_identifier asn1dn "C=NL, CN=me"; lifetime time 2 min; }}"#
     ))
     .unwrap();
-    let of = |known: Known<'_>| blocks.remotes.get(blocks.remotes.select(&known).unwrap().unwrap()).unwrap();
+    let of = |known: RemoteQuery<'_>| blocks.remotes.get(blocks.remotes.select(&known).unwrap().unwrap()).unwrap();
 
     let peer = of(known("192.0.2.1", 0));
     assert_eq!((peer.name.as_str(), peer.port), ("192.0.2.1", 501));
@@ -211,7 +211,7 @@ fn certificates() {
     .unwrap();
     let issuer = authority();
     let request = CertificateRequest { encoding: CertEncoding::X509_SIGNATURE, issuer: Some(&issuer) };
-    let asks = Known { certificate_request: Some(request), ..known("192.0.2.1", 0) };
+    let asks = RemoteQuery { certificate_request: Some(request), ..known("192.0.2.1", 0) };
     let remote = blocks.remotes.get(blocks.remotes.select(&asks).unwrap().unwrap()).unwrap();
     assert_eq!(remote.proposals.iter().map(|terms| terms.method).collect::<Vec<_>>(), [AuthMethod::ECDSA_384]);
     assert_eq!(remote.proposals[0].key_length, 0);
@@ -232,7 +232,7 @@ fn sainfos() {
     let remote = Identity::address("10.2.0.1".parse().unwrap()).with_protocol(6, 443);
     let gw = Identity::named(IdType::FQDN, *b"gw");
     let claimed = Some(Claimed::plain(&gw));
-    let traffic = Traffic { local: &local, remote: &remote, claimed, client: None, remoteid: 7 };
+    let traffic = SainfoQuery { local: &local, remote: &remote, claimed, client: None, remoteid: 7 };
     let sainfo = blocks.sainfos.get(blocks.sainfos.select(&traffic).unwrap()).unwrap();
     assert_eq!((sainfo.terms.lifetime, sainfo.terms.kilobytes), (3600, Some(2)));
     assert_eq!(sainfo.pfs_group(), Some(Group::MODP2048));

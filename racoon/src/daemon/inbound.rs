@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn peers_go_first_and_nobody_waits_for_ever() {
         let mut inbound = Inbound::default();
-        push(&mut inbound, Priority::Stranger, 3000, 500);
+        push(&mut inbound, Priority::Unknown, 3000, 500);
         push(&mut inbound, Priority::Known, 2000, 100);
         push(&mut inbound, Priority::Exchange, 1000, 100);
         let order = std::iter::from_fn(|| inbound.next()).map(|one| number(&one)).collect::<Vec<_>>();
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn what_waits_is_bounded_for_each_class() {
         let mut inbound = Inbound::default();
-        push(&mut inbound, Priority::Stranger, 0, 10_000);
+        push(&mut inbound, Priority::Unknown, 0, 10_000);
         push(&mut inbound, Priority::Exchange, 0, 10);
         let waiting = inbound.classes.iter().map(FairQueue::len).collect::<Vec<_>>();
         assert_eq!(waiting, [10, 0, 8192]);

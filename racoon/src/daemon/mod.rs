@@ -18,7 +18,7 @@ mod unreachables;
 use ipsec_conf::racoon::Config;
 use racoon_proto::crypto::{Job, JobResult};
 use racoon_proto::engine::Engine;
-use racoon_proto::kernel::EarlierSa;
+use racoon_proto::kernel::LeftoverSa;
 use racoon_proto::output::JobId;
 use racoon_proto::time::Time;
 
@@ -43,7 +43,7 @@ struct Daemon {
     inbound: inbound::Inbound,
     door: Door,
     /// SAs of an earlier racoon, until the engine is told of them.
-    earlier: Vec<EarlierSa>,
+    earlier: Vec<LeftoverSa>,
     workers: Workers<(JobId, Job), (JobId, JobResult)>,
     admin: Option<Server>,
     signals: Signals,

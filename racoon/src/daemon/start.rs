@@ -15,7 +15,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::geteuid;
 use racoon_proto::crypto::{self, OpenSslRandom};
 use racoon_proto::engine::Engine;
-use racoon_proto::kernel::EarlierSa;
+use racoon_proto::kernel::LeftoverSa;
 use racoon_proto::settings::Settings;
 use thiserror::Error;
 
@@ -277,7 +277,7 @@ fn record(door: &mut Door, log: &Log) {
 }
 
 /// Removes what an earlier racoon left in the kernel when it crashed, but for SAs that are kept. Returns the SAs.
-fn remove_left_over(door: &mut Door, backup: Option<&(Backup, Vec<Kept>)>, log: &Log) -> Vec<EarlierSa> {
+fn remove_left_over(door: &mut Door, backup: Option<&(Backup, Vec<Kept>)>, log: &Log) -> Vec<LeftoverSa> {
     let kept = backup.map_or(&[][..], |(_, kept)| kept);
     match door.remove_left_over(kept) {
         Ok(LeftOver { policies, sas, .. }) => {
@@ -327,7 +327,7 @@ fn take_back(
     backup: Option<(Backup, Vec<Kept>)>,
     options: &DaemonOptions,
     log: &Log,
-) -> Result<Vec<EarlierSa>, Failure> {
+) -> Result<Vec<LeftoverSa>, Failure> {
     let Some((backup, kept)) = backup else { return Ok(Vec::new()) };
     door.keep(backup);
     let sas = door.take_back(&kept).map_err(|error| Failure::Backup(error.to_string()))?;

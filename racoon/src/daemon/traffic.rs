@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use racoon_proto::config::DpdMode;
-use racoon_proto::engine::{Control, Traffic};
+use racoon_proto::engine::{Control, LastTraffic};
 use racoon_proto::kernel::SaName;
 use racoon_proto::settings::Settings;
 use racoon_proto::time::Time;
@@ -63,9 +63,9 @@ impl Counters {
     }
 
     /// Between us and a peer; the beginning of time where there was nothing.
-    fn between(&self, local: IpAddr, remote: IpAddr) -> Traffic {
+    fn between(&self, local: IpAddr, remote: IpAddr) -> LastTraffic {
         let grew = |from, to| self.grew.get(&(from, to)).copied().unwrap_or_default();
-        Traffic { sent: grew(local, remote), received: grew(remote, local) }
+        LastTraffic { sent: grew(local, remote), received: grew(remote, local) }
     }
 }
 
@@ -127,7 +127,7 @@ mod tests {
         let mut counters = Counters::default();
         counters.configure(&settings(&[(20, DpdMode::Traffic)]), Time::default());
         let seen = |counters: &Counters| {
-            let Traffic { sent, received } = counters.between(local, remote);
+            let LastTraffic { sent, received } = counters.between(local, remote);
             (sent, received)
         };
         let at = Time::from_secs;

@@ -65,7 +65,7 @@ impl Daemon {
         if !self.earlier.is_empty() {
             let earlier = std::mem::take(&mut self.earlier);
             // It cannot be refused.
-            let _ = self.engine.handle_control(clock::now(), Control::Earlier(earlier));
+            let _ = self.engine.handle_control(clock::now(), Control::LeftoverSas(earlier));
             self.carry_out();
         }
         while worked.is_ok() && !self.stopping {
@@ -279,7 +279,7 @@ impl Daemon {
                 Output::Job(id, urgency, job) => {
                     let urgency = match urgency {
                         Urgency::Known => workers::Urgency::Known,
-                        Urgency::Stranger => workers::Urgency::Stranger,
+                        Urgency::Unknown => workers::Urgency::Stranger,
                     };
                     if self.workers.submit(urgency, (id, job)).is_err() {
                         self.engine.handle_crypto(clock::now(), id, JobResult::default());

@@ -95,7 +95,7 @@ fn template(request: &Request) -> Option<Template> {
         LEVEL_UNIQUE => Level::Unique,
         _ => return None,
     };
-    Some(Template { protocol: protocol_of_ip(request.proto)?, mode, level, reqid: request.reqid, ends })
+    Some(Template { protocol: protocol_of_ip(request.proto)?, mode, level, reqid: request.reqid, endpoints: ends })
 }
 
 /// A policy as SPDUPDATE has it; none if the kernel has no policies of its direction.
@@ -158,6 +158,6 @@ fn step(template: &Template) -> Result<Request, KernelError> {
         Level::Require => LEVEL_REQUIRE,
         Level::Unique => LEVEL_UNIQUE,
     };
-    let endpoints = template.ends.map(|(source, destination)| (source.into(), destination.into()));
+    let endpoints = template.endpoints.map(|(source, destination)| (source.into(), destination.into()));
     Ok(Request { proto, mode: mode_number(template.mode), level, reqid: template.reqid, endpoints })
 }

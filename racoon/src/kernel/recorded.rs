@@ -9,7 +9,7 @@ use libpfkey::kernel_state::{
 use libpfkey::num::MODE_TUNNEL;
 use libpfkey::{Dialect, Error, ExtensionType, Message, MessageType, Result, SaState, SaType, request};
 use racoon_proto::kernel::{
-    Action, Direction, EarlierSa, Level, Mode, Policy, PolicyName, Prefix, SaInstallation, SaName, Selector, Template,
+    Action, Direction, LeftoverSa, Level, Mode, Policy, PolicyName, Prefix, SaInstallation, SaName, Selector, Template,
     UdpPorts,
 };
 use racoon_proto::num::Protocol;
@@ -28,7 +28,7 @@ pub struct LeftOver {
     /// Number of policies that were removed.
     pub policies: usize,
     /// SAs that were removed.
-    pub sas: Vec<EarlierSa>,
+    pub sas: Vec<LeftoverSa>,
     /// Number of policies of which it is unknown whether they are ours: they stay.
     pub doubtful: usize,
 }
@@ -92,7 +92,7 @@ impl Door {
                     self.record(Record::SaGone(there.key));
                 } else if self.remove_sa(&there.key, ports) {
                     let (name, reqid) = (name_of(&there.key), there.reqid);
-                    done.sas.push(EarlierSa { name, reqid, in_kernel: false });
+                    done.sas.push(LeftoverSa { name, reqid, in_kernel: false });
                 }
             }
             sas.into_keys().for_each(|key| self.record(Record::SaGone(key)));
@@ -104,7 +104,7 @@ impl Door {
     ///
     /// # Errors
     /// What the kernel said when it was asked for all SAs.
-    pub fn take_back(&mut self, kept: &[Kept]) -> Result<Vec<EarlierSa>> {
+    pub fn take_back(&mut self, kept: &[Kept]) -> Result<Vec<LeftoverSa>> {
         if kept.is_empty() {
             return Ok(Vec::new());
         }
@@ -123,7 +123,7 @@ impl Door {
                 self.forget(Gone::One(&name));
                 self.record(Record::SaGone(key));
             }
-            sas.push(EarlierSa { name, reqid: kept.reqid(), in_kernel: found.is_some() });
+            sas.push(LeftoverSa { name, reqid: kept.reqid(), in_kernel: found.is_some() });
         }
         Ok(sas)
     }
@@ -333,7 +333,7 @@ fn template(template: &Template) -> Option<kernel_state::Template> {
         level,
         reqid: template.reqid,
         // Kernels show none or those of the packet in transport mode.
-        endpoints: template.ends.filter(|_| tunnel),
+        endpoints: template.endpoints.filter(|_| tunnel),
     })
 }
 

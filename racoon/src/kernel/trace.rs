@@ -50,7 +50,7 @@ fn add_policy(policy: &Policy) -> String {
 }
 
 fn step(template: &Template) -> String {
-    let ends = template.ends.map(|(source, destination)| format!(" {source}-{destination}")).unwrap_or_default();
+    let ends = template.endpoints.map(|(source, destination)| format!(" {source}-{destination}")).unwrap_or_default();
     format!("{} {}{ends}", template.protocol, mode(template.mode, template.reqid))
 }
 

@@ -56,7 +56,8 @@ impl Kernel {
         };
         let host: IpAddr = "127.0.0.1".parse().unwrap();
         let ends = Some((host, host));
-        let esp = Template { protocol: Protocol::ESP, mode: Mode::Tunnel, level: Level::Require, reqid: 0, ends };
+        let esp =
+            Template { protocol: Protocol::ESP, mode: Mode::Tunnel, level: Level::Require, reqid: 0, endpoints: ends };
         for (direction, selector) in [(Direction::Out, out), (Direction::In, out.mirrored())] {
             let action = Action::Protect(vec![esp]);
             let policy = Policy { index: 0, direction, selector, action, priority: 0 };

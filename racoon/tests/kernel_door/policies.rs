@@ -26,7 +26,7 @@ fn selector() -> Selector {
 
 fn template(level: Level, reqid: u32) -> Template {
     let ends = Some((ip(US), ip(PEER)));
-    Template { protocol: Protocol::ESP, mode: Mode::Tunnel, level, reqid, ends }
+    Template { protocol: Protocol::ESP, mode: Mode::Tunnel, level, reqid, endpoints: ends }
 }
 
 fn add(lab: &mut Lab, policy: Policy) -> Result<Policy, KernelError> {
@@ -87,7 +87,7 @@ fn of_others() {
         assert_eq!((policy.selector.protocol, policy.selector.destination_port), (17, 53));
         let Action::Protect(templates) = policy.action else { panic!("not protected") };
         assert_eq!(templates.iter().map(|one| one.protocol).collect::<Vec<_>>(), [Protocol::AH, Protocol::ESP]);
-        assert!(templates.iter().all(|one| one.ends.is_none() && one.mode == Mode::Transport));
+        assert!(templates.iter().all(|one| one.endpoints.is_none() && one.mode == Mode::Transport));
         lab.other(request::spdflush);
         let events = lab.events();
         assert!(events.iter().all(|event| matches!(event, KernelEvent::PoliciesFlushed)), "{events:?}");
@@ -148,7 +148,7 @@ fn of_our_own_and_replaced() {
         let log = StateLog::open(&directory.path().join("state"), id, &mut |remark| panic!("{remark}"));
         lab.door.record_in(log.expect("a state file"));
         let transport =
-            |protocol| Template { protocol, mode: Mode::Transport, ends: None, ..template(Level::Unique, 7) };
+            |protocol| Template { protocol, mode: Mode::Transport, endpoints: None, ..template(Level::Unique, 7) };
         for templates in [
             vec![template(Level::Require, 0)],
             vec![template(Level::Unique, 16_383)],

@@ -115,7 +115,7 @@ pub(crate) fn policies(index: u32, here: IpAddr, there: IpAddr, port: u16) -> [P
     let (source, destination) = (Prefix::host(here), Prefix::host(there));
     let out = Selector { source, destination, protocol, source_port: 0, destination_port: port };
     let template =
-        Template { protocol: Protocol::ESP, mode: Mode::Transport, level: Level::Require, reqid: 0, ends: None };
+        Template { protocol: Protocol::ESP, mode: Mode::Transport, level: Level::Require, reqid: 0, endpoints: None };
     let policy = |index, direction, selector| Policy {
         index,
         direction,

@@ -20,11 +20,11 @@ use crate::config::{GeneratePolicy, Remote, RemoteSide, Sainfo, Side};
 use crate::identity::Expected;
 use crate::kernel::{Action, Direction, Mode, Policy, Prefix, Selector, Template};
 use crate::num::{IdType, Protocol};
-use crate::outcome::{Cause, MissingPolicy, PolicyProblem};
+use crate::outcome::{FailureReason, MissingPolicy, PolicyProblem};
 use crate::phase1::{KeyOwner, PeerIdentity, Phase1Sa};
-use crate::phase2::Bond;
+use crate::phase2::TrafficKey;
 use crate::phase2::bundle::proposes;
-use crate::phase2::traffic::{Ends, Identities, bundle_mode, policy_for, templates, tunnel_ends};
+use crate::phase2::traffic::{Endpoints, Identities, bundle_mode, policy_for, templates, tunnel_endpoints};
 use crate::proposal::encoding::Suite;
 use crate::settings::Settings;
 use crate::spd::{Spd, missing_policy};
@@ -33,7 +33,7 @@ use crate::spd::{Spd, missing_policy};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer<'a> {
     /// The ends of its phase 1.
-    pub(crate) ends: Ends,
+    pub(crate) endpoints: Endpoints,
     /// What it says it is.
     pub(crate) identity: &'a PeerIdentity,
     /// Whose key has proved it.
@@ -42,8 +42,8 @@ pub(crate) struct Peer<'a> {
 
 impl<'a> From<&'a Phase1Sa> for Peer<'a> {
     fn from(sa: &'a Phase1Sa) -> Self {
-        let ends = Ends { local: sa.local.ip(), remote: sa.remote.ip() };
-        Self { ends, identity: &sa.peer, key: sa.key }
+        let endpoints = Endpoints { local: sa.local.ip(), remote: sa.remote.ip() };
+        Self { endpoints, identity: &sa.peer, key: sa.key }
     }
 }
 
@@ -51,7 +51,7 @@ impl Peer<'_> {
     /// Whether its identity is more than a claim: the key is its own, and belongs to the address that it names, or our block
     /// for that address insists on the identity.
     fn identity_is_proved(&self, block: &Remote) -> bool {
-        let is_address = self.identity.id.single_address() == Some(self.ends.remote);
+        let is_address = self.identity.id.single_address() == Some(self.endpoints.remote);
         let is_verified = || {
             let matches = |one: &Expected| *one != Expected::Anything && one.matches(self.identity.claimed());
             block.verify_identifier && block.peers_identifiers.iter().any(matches)
@@ -100,7 +100,7 @@ pub(crate) enum Allowed<'a> {
         /// Its templates.
         templates: &'a [Template],
         /// The ends of the SAs.
-        sa_ends: Ends,
+        sa_endpoints: Endpoints,
     },
     /// SAs for policies that have to be generated.
     Generated(Grant),
@@ -134,14 +134,14 @@ impl Grant {
 /// For whom policies were generated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Holder {
-    ends: Ends,
+    endpoints: Endpoints,
     identity: (IdType, Vec<u8>),
     key: KeyOwner,
 }
 
 impl From<&Peer<'_>> for Holder {
     fn from(peer: &Peer<'_>) -> Self {
-        Self { ends: peer.ends, identity: peer.identity.id.key(), key: peer.key }
+        Self { endpoints: peer.endpoints, identity: peer.identity.id.key(), key: peer.key }
     }
 }
 
@@ -149,7 +149,7 @@ impl Holder {
     /// The same identity between the same addresses. Of those who share a key and an address nobody can tell one from the
     /// other.
     pub(crate) fn is_same_peer(&self, peer: &Peer<'_>) -> bool {
-        self.ends == peer.ends && self.identity == peer.identity.id.key()
+        self.endpoints == peer.endpoints && self.identity == peer.identity.id.key()
     }
 
     /// The same identity, proved by a key that nobody else has. A key that was found by the peer's address proves only that
@@ -157,7 +157,7 @@ impl Holder {
     fn is_same_individual(&self, peer: &Peer<'_>) -> bool {
         self.key == KeyOwner::Peer
             && peer.key == KeyOwner::Peer
-            && self.ends.remote == peer.ends.remote
+            && self.endpoints.remote == peer.endpoints.remote
             && self.identity == peer.identity.id.key()
     }
 }
@@ -166,13 +166,13 @@ impl Holder {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Denial {
     /// For the log and the peer.
-    pub(crate) cause: Cause,
+    pub(crate) cause: FailureReason,
     /// The outbound selector of policies that were generated for another peer, which may be dead.
     pub(crate) held: Option<Selector>,
 }
 
-impl From<Cause> for Denial {
-    fn from(cause: Cause) -> Self {
+impl From<FailureReason> for Denial {
+    fn from(cause: FailureReason) -> Self {
         Self { cause, held: None }
     }
 }
@@ -205,7 +205,7 @@ pub(crate) fn authorize<'a>(
 /// The peer leaves out ports that more than one policy has.
 fn several(peer: &Peer<'_>, asked: &TrafficRequest<'_>, narrower: &[&Policy]) -> Denial {
     let named = narrower.iter().map(|policy| policy.selector.mirrored()).collect();
-    unusable(&Bond { selector: asked.selector, ends: peer.ends }, PolicyProblem::Several(named)).into()
+    unusable(&TrafficKey { selector: asked.selector, endpoints: peer.endpoints }, PolicyProblem::Several(named)).into()
 }
 
 /// SAs for a policy that is there.
@@ -215,59 +215,64 @@ fn existing<'a>(
     peer: &Peer<'_>,
     asked: &TrafficRequest<'_>,
 ) -> Result<Allowed<'a>, Denial> {
-    let bond = Bond { selector: inbound.selector.mirrored(), ends: peer.ends };
-    let unprotected = || unusable(&bond, PolicyProblem::Unprotected(inbound.clone().into()));
+    let traffic_key = TrafficKey { selector: inbound.selector.mirrored(), endpoints: peer.endpoints };
+    let unprotected = || unusable(&traffic_key, PolicyProblem::Unprotected(inbound.clone().into()));
     let templates = templates(inbound).ok_or_else(unprotected)?;
-    check_tunnel(templates, &bond)?;
+    check_tunnel(templates, &traffic_key)?;
     let is_transport = bundle_mode(templates, complex) == Mode::Transport;
-    let sa_ends =
-        if is_transport && proposes(asked.suites, Mode::Transport) { transport_ends(peer, asked)? } else { peer.ends };
-    Ok(Allowed::Existing { inbound, templates, sa_ends })
+    let sa_endpoints = if is_transport && proposes(asked.suites, Mode::Transport) {
+        transport_endpoints(peer, asked)?
+    } else {
+        peer.endpoints
+    };
+    Ok(Allowed::Existing { inbound, templates, sa_endpoints })
 }
 
 /// The tunnel of a policy is one between us and this peer. Another peer's traffic is not for this one to send, however
 /// well it has proved who it is.
-fn check_tunnel(inbound: &[Template], bond: &Bond) -> Result<(), Cause> {
+fn check_tunnel(inbound: &[Template], traffic_key: &TrafficKey) -> Result<(), FailureReason> {
     // The peer is the source of what comes in.
-    let Some(Ends { local: theirs, remote: ours }) = tunnel_ends(inbound) else { return Ok(()) };
+    let Some(Endpoints { local: theirs, remote: ours }) = tunnel_endpoints(inbound) else { return Ok(()) };
     let fits = |end: IpAddr, of_phase1: IpAddr| end.is_unspecified() || end == of_phase1;
-    let Ends { local, remote } = bond.ends;
+    let Endpoints { local, remote } = traffic_key.endpoints;
     if fits(ours, local) && fits(theirs, remote) {
         return Ok(());
     }
-    Err(unusable(bond, PolicyProblem::Tunnel { policy: (ours, theirs), phase1: (local, remote) }))
+    Err(unusable(traffic_key, PolicyProblem::Tunnel { policy: (ours, theirs), phase1: (local, remote) }))
 }
 
-fn unusable(bond: &Bond, problem: PolicyProblem) -> Cause {
-    Cause::NoPolicy(MissingPolicy { traffic: bond.selector, problem }.into())
+fn unusable(traffic_key: &TrafficKey, problem: PolicyProblem) -> FailureReason {
+    FailureReason::NoPolicy(MissingPolicy { traffic: traffic_key.selector, problem }.into())
 }
 
 /// The ends of SAs in transport mode: those of phase 1, unless we are told that this peer may speak for others. What we send
 /// to such an address goes by this peer's SA.
-fn transport_ends(peer: &Peer<'_>, asked: &TrafficRequest<'_>) -> Result<Ends, Denial> {
-    let Some(ids) = asked.ids else { return Ok(peer.ends) };
+fn transport_endpoints(peer: &Peer<'_>, asked: &TrafficRequest<'_>) -> Result<Endpoints, Denial> {
+    let Some(ids) = asked.ids else { return Ok(peer.endpoints) };
     let hosts = ids.local.single_address().zip(ids.remote.single_address());
-    match hosts.map(|(local, remote)| Ends { local, remote }) {
-        Some(hosts) if hosts == peer.ends => Ok(hosts),
+    match hosts.map(|(local, remote)| Endpoints { local, remote }) {
+        Some(hosts) if hosts == peer.endpoints => Ok(hosts),
         Some(hosts) if asked.block.support_proxy && names_both(asked.sainfo, hosts) && is_for(peer, asked) => Ok(hosts),
         _ => Err(not_the_ends(peer, asked)),
     }
 }
 
 fn not_the_ends(peer: &Peer<'_>, asked: &TrafficRequest<'_>) -> Denial {
-    let bond = Bond { selector: asked.selector, ends: peer.ends };
-    let Ends { local, remote } = peer.ends;
+    let traffic_key = TrafficKey { selector: asked.selector, endpoints: peer.endpoints };
+    let Endpoints { local, remote } = peer.endpoints;
     let who = if asked.block.support_proxy {
         "; for others a sainfo has to name both addresses, with `remoteid`, or with `from` an identity that is verified"
     } else {
         ""
     };
-    let why = format!("{bond}: identities in transport mode have to be the ends of phase 1, {local} and {remote}{who}");
-    Cause::NotAuthorized(why).into()
+    let why = format!(
+        "{traffic_key}: identities in transport mode have to be the endpoints of phase 1, {local} and {remote}{who}"
+    );
+    FailureReason::NotAuthorized(why).into()
 }
 
 /// Whether a sainfo names both addresses.
-fn names_both(sainfo: &Sainfo, hosts: Ends) -> bool {
+fn names_both(sainfo: &Sainfo, hosts: Endpoints) -> bool {
     let (Side::Id(local), RemoteSide::Id(remote)) = (&sainfo.local, &sainfo.remote) else { return false };
     local.single_address() == Some(hosts.local) && remote.single_address() == Some(hosts.remote)
 }
@@ -284,21 +289,21 @@ fn names_a_peer(sainfo: &Sainfo) -> bool {
 
 /// Policies that have to be generated.
 fn generated(environment: &Environment<'_>, peer: &Peer<'_>, asked: &TrafficRequest<'_>) -> Result<Grant, Denial> {
-    let bond = Bond { selector: asked.selector, ends: peer.ends };
+    let traffic_key = TrafficKey { selector: asked.selector, endpoints: peer.endpoints };
     let outbound = asked.selector;
     if asked.block.generate_policy == GeneratePolicy::Off {
         let templates = wanted(asked);
-        return Err(missing_policy(environment.spd, Direction::In, &outbound, &templates, peer.ends).into());
+        return Err(missing_policy(environment.spd, Direction::In, &outbound, &templates, peer.endpoints).into());
     }
     // 1. A policy of others is not replaced. The kernel would refuse, too; but here it costs nothing.
     if let Some(direction) = foreign(environment, &outbound) {
-        return Err(unusable(&bond, PolicyProblem::Foreign(direction)).into());
+        return Err(unusable(&traffic_key, PolicyProblem::Foreign(direction)).into());
     }
     // 2. The traffic is this peer's.
-    let denied = |why: String| Denial::from(Cause::NotAuthorized(format!("{bond}: {why}")));
+    let denied = |why: String| Denial::from(FailureReason::NotAuthorized(format!("{traffic_key}: {why}")));
     match asked.mode {
         Mode::Transport => {
-            let hosts = (Prefix::host(peer.ends.local), Prefix::host(peer.ends.remote));
+            let hosts = (Prefix::host(peer.endpoints.local), Prefix::host(peer.endpoints.remote));
             if (outbound.source, outbound.destination) != hosts {
                 return Err(not_the_ends(peer, asked));
             }
@@ -348,13 +353,13 @@ fn check_side(environment: &Environment<'_>, peer: &Peer<'_>, outbound: &Selecto
     if special().iter().any(|one| one.overlaps(side)) {
         return Err(format!("{side} is no host or subnet of unicast addresses"));
     }
-    if link_local().iter().any(|one| one.overlaps(side)) && side != Prefix::host(peer.ends.remote) {
+    if link_local().iter().any(|one| one.overlaps(side)) && side != Prefix::host(peer.endpoints.remote) {
         return Err(format!("{side} has link-local addresses, which are not only the peer's"));
     }
     if let Some(own) = environment.addresses.range(side.address()..=side.last()).next() {
         return Err(format!("{side} overlaps {own}, an address of this host; {WIDEN}"));
     }
-    if let Some(other) = environment.settings.remotes.addresses_in(side).find(|other| *other != peer.ends.remote) {
+    if let Some(other) = environment.settings.remotes.addresses_in(side).find(|other| *other != peer.endpoints.remote) {
         return Err(format!("{side} overlaps {other}, the address of another remote block; {WIDEN}"));
     }
     if environment.settings.sainfos.names_remote_side(side) {
@@ -396,7 +401,7 @@ fn special() -> [Prefix; 7] {
 /// tunnel. A policy for everywhere does so only for packets that are for both.
 fn claims(policy: &Policy, outbound: &Selector, peer: &Peer<'_>) -> bool {
     let side = outbound.destination;
-    let is_end = |end: IpAddr| end != peer.ends.remote && side.contains(Prefix::host(end));
+    let is_end = |end: IpAddr| end != peer.endpoints.remote && side.contains(Prefix::host(end));
     remote_ends(policy).any(is_end)
         || remote_sides(policy).any(|one| one.overlaps(side) && (one.length() > 0 || covers_some(policy, outbound)))
 }
@@ -434,8 +439,8 @@ pub(crate) fn remote_sides(policy: &Policy) -> impl Iterator<Item = Prefix> + us
 /// The ends of a policy's tunnels that are not ours.
 pub(crate) fn remote_ends(policy: &Policy) -> impl Iterator<Item = IpAddr> {
     let is_out = policy.direction == Direction::Out;
-    let ends = templates(policy).unwrap_or_default().iter().filter_map(|template| template.ends);
-    ends.map(move |(source, destination)| if is_out { destination } else { source })
+    let endpoints = templates(policy).unwrap_or_default().iter().filter_map(|template| template.endpoints);
+    endpoints.map(move |(source, destination)| if is_out { destination } else { source })
 }
 
 /// Policies that were generated for the same individual elsewhere. Those of the same peer here stay.
@@ -454,12 +459,13 @@ fn replaced(environment: &Environment<'_>, peer: &Peer<'_>, outbound: &Selector)
         if holder.is_same_individual(peer) {
             replaced.insert(held);
         } else if remote_ends(policy)
-            .any(|end| end != peer.ends.remote && outbound.destination.contains(Prefix::host(end)))
+            .any(|end| end != peer.endpoints.remote && outbound.destination.contains(Prefix::host(end)))
             || held.destination.overlaps(outbound.destination)
         {
-            let bond = Bond { selector: *outbound, ends: peer.ends };
-            let why = format!("{bond}: {} is in use by the peer at {}", held.destination, holder.ends.remote);
-            return Err(Denial { cause: Cause::NotAuthorized(why), held: Some(held) });
+            let traffic_key = TrafficKey { selector: *outbound, endpoints: peer.endpoints };
+            let why =
+                format!("{traffic_key}: {} is in use by the peer at {}", held.destination, holder.endpoints.remote);
+            return Err(Denial { cause: FailureReason::NotAuthorized(why), held: Some(held) });
         }
     }
     Ok(replaced)

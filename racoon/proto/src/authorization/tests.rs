@@ -105,14 +105,14 @@ impl Case {
         }
         let holders = self.live.iter().map(|(address, identity, key, outbound)| {
             let peer = PeerIdentity::new(identity.clone());
-            let ends = Ends { local: ip(US), remote: ip(address) };
-            (*outbound, Holder::from(&Peer { ends, identity: &peer, key: *key }))
+            let endpoints = Endpoints { local: ip(US), remote: ip(address) };
+            (*outbound, Holder::from(&Peer { endpoints, identity: &peer, key: *key }))
         });
         let holders = holders.collect::<Vec<_>>();
         for (at, (address, _, _, outbound)) in (1000..).step_by(8).zip(&self.live) {
             for (direction, selector) in [(Direction::Out, *outbound), (Direction::In, outbound.mirrored())] {
-                let ends = if direction == Direction::Out { (US, *address) } else { (*address, US) };
-                spd.insert(Policy { index: at, ..tunnel(direction, selector, ends) });
+                let endpoints = if direction == Direction::Out { (US, *address) } else { (*address, US) };
+                spd.insert(Policy { index: at, ..tunnel(direction, selector, endpoints) });
             }
         }
         let holder_of = |policy: &Policy| {
@@ -132,20 +132,20 @@ impl Case {
         let addresses = [ip(US), ip("10.1.0.1"), ip("2001:db8::1")].into();
         let environment = Environment { spd: &spd, holder_of: &holder_of, addresses: &addresses, settings: &settings };
         let identity = PeerIdentity::new(self.identity.clone());
-        let ends = Ends { local: ip(US), remote: ip(self.peer) };
-        let peer = Peer { ends, identity: &identity, key: self.key };
+        let endpoints = Endpoints { local: ip(US), remote: ip(self.peer) };
+        let peer = Peer { endpoints, identity: &identity, key: self.key };
         let ids = self.ids.map(|(local, remote)| Identities { local: id(local), remote: id(remote) });
         let suites = [suite(self.mode)];
         let asked = TrafficRequest {
             ids: ids.as_ref(),
-            selector: ids.as_ref().map_or(between_hosts(ends), |ids| ids.selector().unwrap()),
+            selector: ids.as_ref().map_or(between_hosts(endpoints), |ids| ids.selector().unwrap()),
             suites: &suites,
             mode: self.mode,
             sainfo: &self.sainfo,
             block: &self.block,
         };
         match authorize(&environment, &peer, &asked) {
-            Ok(Allowed::Existing { sa_ends, .. }) => format!("existing, SAs with {}", sa_ends.remote),
+            Ok(Allowed::Existing { sa_endpoints, .. }) => format!("existing, SAs with {}", sa_endpoints.remote),
             Ok(Allowed::Generated(grant)) => {
                 assert_eq!(grant.outbound(), asked.selector);
                 assert_eq!(*grant.holder(), Holder::from(&peer));
@@ -156,7 +156,7 @@ impl Case {
             }
             Err(Denial { cause, held }) => {
                 let held = held.map(|held| format!("; held: {}", held.destination)).unwrap_or_default();
-                if let Cause::NoPolicy(missing) = &cause
+                if let FailureReason::NoPolicy(missing) = &cause
                     && let MissingPolicy { traffic, problem: PolicyProblem::Missing { .. } } = &**missing
                 {
                     return format!("{traffic}{held}");
@@ -178,8 +178,8 @@ fn selector(ours: &str, theirs: &str) -> Selector {
 fn suite(mode: Mode) -> Suite {
     let mut sainfo = Sainfo::new(Side::Anonymous, RemoteSide::Anonymous);
     sainfo.authentication = vec![crate::num::AuthAlgorithm::HMAC_SHA256.into()];
-    let ends = (mode == Mode::Tunnel).then_some((ip(US), ip(PEER)));
-    let template = Template { protocol: Protocol::AH, mode, level: Level::Require, reqid: 0, ends };
+    let endpoints = (mode == Mode::Tunnel).then_some((ip(US), ip(PEER)));
+    let template = Template { protocol: Protocol::AH, mode, level: Level::Require, reqid: 0, endpoints };
     let suite = Bundle::new(&[template], &[], &sainfo, true, false).unwrap().suite(&[1]);
     let of_suite = suite.protocols[0].transforms[0].transform.mode.plain();
     assert_eq!(of_suite == EncapsulationMode::TUNNEL, mode == Mode::Tunnel);
@@ -191,14 +191,14 @@ fn policy(direction: Direction, source: &str, destination: &str, action: Action)
 }
 
 fn tunnel(direction: Direction, selector: Selector, (from, to): (&str, &str)) -> Policy {
-    let ends = Some((ip(from), ip(to)));
-    let template = Template { protocol: Protocol::AH, mode: Mode::Tunnel, level: Level::Require, reqid: 0, ends };
+    let endpoints = Some((ip(from), ip(to)));
+    let template = Template { protocol: Protocol::AH, mode: Mode::Tunnel, level: Level::Require, reqid: 0, endpoints };
     Policy { index: 0, direction, selector, action: Action::Protect(vec![template]), priority: 0 }
 }
 
 fn transport(direction: Direction, source: &str, destination: &str) -> Policy {
     let template =
-        Template { protocol: Protocol::AH, mode: Mode::Transport, level: Level::Require, reqid: 0, ends: None };
+        Template { protocol: Protocol::AH, mode: Mode::Transport, level: Level::Require, reqid: 0, endpoints: None };
     policy(direction, source, destination, Action::Protect(vec![template]))
 }
 
@@ -222,7 +222,7 @@ fn check(cases: Vec<(Case, &str)>) {
     }
 }
 
-const NOT_THE_ENDS: &str = "identities in transport mode have to be the ends of phase 1, 192.0.2.1 and 192.0.2.9…";
+const NOT_THE_ENDS: &str = "identities in transport mode have to be the endpoints of phase 1, 192.0.2.1 and 192.0.2.9…";
 
 #[test]
 fn generated_in_transport_mode_is_for_the_ends_of_phase_1() {
@@ -451,7 +451,11 @@ fn what_another_peer_has_it_keeps() {
 fn the_same_individual_replaces_its_policies() {
     let peer_identity = PeerIdentity::new(id(PEER));
     let holder = |key, local: &str| {
-        Holder::from(&Peer { ends: Ends { local: ip(local), remote: ip(PEER) }, identity: &peer_identity, key })
+        Holder::from(&Peer {
+            endpoints: Endpoints { local: ip(local), remote: ip(PEER) },
+            identity: &peer_identity,
+            key,
+        })
     };
     let outbound = selector("10.1.0.0/16", "10.3.0.0/24");
     let mut spd = Spd::default();
@@ -465,8 +469,8 @@ fn the_same_individual_replaces_its_policies() {
         let holder = holder(had, "192.0.2.2");
         let (holder_of, settings, addresses) = (|_: &Policy| Some(&holder), Settings::default(), BTreeSet::new());
         let environment = Environment { spd: &spd, holder_of: &holder_of, addresses: &addresses, settings: &settings };
-        let ends = Ends { local: ip(US), remote: ip(PEER) };
-        let peer = Peer { ends, identity: &peer_identity, key: has };
+        let endpoints = Endpoints { local: ip(US), remote: ip(PEER) };
+        let peer = Peer { endpoints, identity: &peer_identity, key: has };
         let case = Case::tunnel("10.1.0.0/16", "10.3.0.0/24");
         let suites = [suite(Mode::Tunnel)];
         let (selector, sainfo, block) = (outbound, &case.sainfo, &case.block);

@@ -2,27 +2,27 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::addr_port::AddrPort;
 use super::control::Refusal;
-use super::endpoint::Endpoint;
 use super::explain::{remote_in_words, sainfo_in_words};
+use super::half_open::PeerClass;
 use super::jobs::Owner;
 use super::phase2s::{Phase2, State};
-use super::room::Guest;
-use super::strangers::Complaint;
+use super::rate_limit::LoggedEvent;
 use super::{Engine, Phase1Id, Phase2Id, Timer};
 use crate::authorization::Peer;
 use crate::config::{PeerAddress, Remote};
 use crate::crypto::{DhTask, Exponent};
 use crate::kernel::{Acquire, Direction, KernelRequest, Policy, RequestId, SaName, Selector, SpiAllocation};
 use crate::num::Group;
-use crate::outcome::{Cause, MissingPolicy, MissingRemote, PolicyProblem, Role};
+use crate::outcome::{FailureReason, MissingPolicy, MissingRemote, PolicyProblem, Role};
 use crate::output::{Level, Urgency};
-use crate::phase2::Bond;
-use crate::phase2::bundle::{Bundle, Part};
-use crate::phase2::gathering::{Gathering, job};
-use crate::phase2::initiator::Intention;
-use crate::phase2::traffic::{Ends, Identities, between_hosts, bundle_mode, templates, tunnel_ends};
-use crate::select::{Ambiguous, Known, RemoteIndex, Traffic};
+use crate::phase2::TrafficKey;
+use crate::phase2::bundle::{Bundle, BundleMember};
+use crate::phase2::initiator::Phase2Request;
+use crate::phase2::pending_inputs::{PendingInputs, job};
+use crate::phase2::traffic::{Endpoints, Identities, between_hosts, bundle_mode, templates, tunnel_endpoints};
+use crate::select::{Ambiguous, RemoteIndex, RemoteQuery, SainfoQuery};
 use crate::spd::missing_policy;
 
 /// More phase 1s than this are not begun at once with those whom no remote block names: packets to addresses that somebody
@@ -33,7 +33,7 @@ pub(super) const ATTEMPTS_MAX: usize = 4096;
 const ACQUIRES_MAX: usize = 16;
 
 /// Why a phase 2 of ours begins.
-pub(super) enum Origin {
+pub(super) enum Phase2Trigger {
     /// The kernel asks.
     Acquire(Acquire),
     /// Another one comes to its end.
@@ -46,51 +46,53 @@ impl Engine {
     /// A packet needs an SA.
     pub(super) fn acquire(&mut self, acquire: Acquire) {
         if self.stopping {
-            return self.tell_kernel(KernelRequest::AcquireFailed(acquire));
+            return self.send_to_kernel(KernelRequest::AcquireFailed(acquire));
         }
         if acquire.source.is_multicast() || acquire.destination.is_multicast() {
             return self.log(Level::Debug, None, || "an acquire for multicast is ignored".into());
         }
-        let bond = self.policy_of(&acquire).and_then(|policy| bond_of(policy, &acquire));
-        self.explain_acquire(&acquire, bond.as_ref());
-        let Some(bond) = bond else { return };
-        if self.take_over_now(&bond) {
+        let traffic_key = self.policy_of(&acquire).and_then(|policy| traffic_key_of(policy, &acquire));
+        self.explain_acquire(&acquire, traffic_key.as_ref());
+        let Some(traffic_key) = traffic_key else { return };
+        if self.switch_over_now(&traffic_key) {
             return;
         }
-        if let Some(going_on) = self.phase2s.negotiating(&bond).and_then(|id| self.phase2s.get_mut(id)) {
+        if let Some(going_on) = self.phase2s.negotiating(&traffic_key).and_then(|id| self.phase2s.get_mut(id)) {
             if going_on.acquires.len() < ACQUIRES_MAX && !going_on.acquires.contains(&acquire) {
                 going_on.acquires.push(acquire);
             }
             return;
         }
-        if self.local_address(bond.ends.local).is_none() {
+        if self.local_address(traffic_key.endpoints.local).is_none() {
             // Another key manager may answer it.
-            return self.warn_of_foreign_end(&bond, "acquire");
+            return self.warn_of_foreign_end(&traffic_key, "acquire");
         }
-        if self.is_crowded(bond.ends) {
-            let peer = SocketAddr::new(bond.ends.remote, self.settings.port);
-            self.complain(Complaint::Crowd, peer, || format!("{ATTEMPTS_MAX} phase 1s are on their way already"));
-            return self.tell_kernel(KernelRequest::AcquireFailed(acquire));
+        if self.is_crowded(traffic_key.endpoints) {
+            let peer = SocketAddr::new(traffic_key.endpoints.remote, self.settings.port);
+            self.log_unauthenticated(LoggedEvent::OverLimit, peer, || {
+                format!("{ATTEMPTS_MAX} phase 1s are on their way already")
+            });
+            return self.send_to_kernel(KernelRequest::AcquireFailed(acquire));
         }
-        if let Err(cause) = self.begin_phase2(bond, Origin::Acquire(acquire.clone())) {
-            self.tell_kernel(KernelRequest::AcquireFailed(acquire));
-            self.phase2_not_begun(&bond, cause);
+        if let Err(cause) = self.begin_phase2(traffic_key, Phase2Trigger::Acquire(acquire.clone())) {
+            self.send_to_kernel(KernelRequest::AcquireFailed(acquire));
+            self.phase2_not_begun(&traffic_key, cause);
         }
     }
 
     /// Whether there would be one phase 1 too many.
-    fn is_crowded(&self, ends: Ends) -> bool {
+    fn is_crowded(&self, endpoints: Endpoints) -> bool {
         self.phase1s.attempts() >= ATTEMPTS_MAX
-            && self.phase1s.between(ends.local, ends.remote).is_empty()
-            && self.guest(SocketAddr::new(ends.remote, self.settings.port)) == Guest::Stranger
+            && self.phase1s.between(endpoints.local, endpoints.remote).is_empty()
+            && self.peer_class(SocketAddr::new(endpoints.remote, self.settings.port)) == PeerClass::Unknown
     }
 
     /// The outbound policy that asks: by its number, or where the kernel does not say it by the packet.
     fn policy_of(&self, acquire: &Acquire) -> Option<&Policy> {
         let by_index = acquire.policy.and_then(|index| self.spd.by_index(index));
         let by_packet = || {
-            let ends = Ends { local: acquire.source, remote: acquire.destination };
-            let packet = acquire.selector.unwrap_or_else(|| between_hosts(ends));
+            let endpoints = Endpoints { local: acquire.source, remote: acquire.destination };
+            let packet = acquire.selector.unwrap_or_else(|| between_hosts(endpoints));
             let asks = |policy: &Policy| templates(policy).is_some();
             self.spd.covering(Direction::Out, &packet, asks)
         };
@@ -105,45 +107,50 @@ impl Engine {
         let selector = if direction == Direction::Out { selector } else { selector.mirrored() };
         let not_configured = || Refusal::NotConfigured(String::from("no outbound policy with this selector protects"));
         let policy = self.spd.exact(Direction::Out, &selector).ok_or_else(not_configured)?;
-        let hosts = Ends { local: selector.source.address(), remote: selector.destination.address() };
-        let ends = tunnel_ends(templates(policy).ok_or_else(not_configured)?).unwrap_or(hosts);
-        let bond = Bond { selector, ends };
-        if self.phase2s.negotiating(&bond).is_some() || self.phase2s.established(&bond).next().is_some() {
+        let hosts = Endpoints { local: selector.source.address(), remote: selector.destination.address() };
+        let endpoints = tunnel_endpoints(templates(policy).ok_or_else(not_configured)?).unwrap_or(hosts);
+        let traffic_key = TrafficKey { selector, endpoints };
+        if self.phase2s.negotiating(&traffic_key).is_some() || self.phase2s.established(&traffic_key).next().is_some() {
             return Err(Refusal::Exists);
         }
-        self.begin_phase2(bond, Origin::Control).map_err(|cause| Refusal::NotConfigured(cause.to_string()))
+        self.begin_phase2(traffic_key, Phase2Trigger::Control)
+            .map_err(|cause| Refusal::NotConfigured(cause.to_string()))
     }
 
     /// Begins a phase 2 as initiator: under the phase 1 that there is, or one that begins for it.
     ///
     /// # Errors
     /// What is not configured.
-    pub(super) fn begin_phase2(&mut self, bond: Bond, origin: Origin) -> Result<(), Cause> {
+    pub(super) fn begin_phase2(
+        &mut self,
+        traffic_key: TrafficKey,
+        trigger: Phase2Trigger,
+    ) -> Result<(), FailureReason> {
         let not_ours = || {
-            let problem = PolicyProblem::NotOurs(bond.ends.local);
-            Cause::NoPolicy(MissingPolicy { traffic: bond.selector, problem }.into())
+            let problem = PolicyProblem::NotOurs(traffic_key.endpoints.local);
+            FailureReason::NoPolicy(MissingPolicy { traffic: traffic_key.selector, problem }.into())
         };
-        let local = self.local_address(bond.ends.local).ok_or_else(not_ours)?;
-        let peer = on_link_of(local, SocketAddr::new(bond.ends.remote, self.settings.port));
-        let block = self.block_of(peer, &origin)?;
-        let remote_block = self.settings.remotes.get(block).ok_or(Cause::NoRemote(MissingRemote::Removed))?;
-        let (local, remote) = self.sockets(&origin).unwrap_or((local, with_port_of(remote_block, peer)));
+        let local = self.local_address(traffic_key.endpoints.local).ok_or_else(not_ours)?;
+        let peer = on_link_of(local, SocketAddr::new(traffic_key.endpoints.remote, self.settings.port));
+        let block = self.block_of(peer, &trigger)?;
+        let remote_block = self.settings.remotes.get(block).ok_or(FailureReason::NoRemote(MissingRemote::Removed))?;
+        let (local, remote) = self.sockets(&trigger).unwrap_or((local, with_port_of(remote_block, peer)));
         let name = remote_block.name.clone();
-        let by_phase1 = matches!(origin, Origin::Renewal(_));
+        let by_phase1 = matches!(trigger, Phase2Trigger::Renewal(_));
         let remote_words = remote_in_words(remote_block, by_phase1);
-        let (intention, sainfo_words) = self.intention(&bond, remote_block)?;
-        self.explain_blocks(remote, &bond, &remote_words, &sainfo_words);
-        self.warn_of_missing_mirror(&bond, remote);
+        let (phase2_request, sainfo_words) = self.phase2_request(&traffic_key, remote_block)?;
+        self.explain_blocks(remote, &traffic_key, &remote_words, &sainfo_words);
+        self.warn_of_missing_mirror(&traffic_key, remote);
         let id = Phase2Id(self.fresh_id());
-        let mut phase2 = Phase2 { block: name, ..Phase2::new(Role::Initiator, bond, (local, remote), self.now) };
-        phase2.record.offered = intention.bundle.in_words();
-        phase2.state = State::Waiting(intention);
-        match origin {
-            Origin::Acquire(acquire) => phase2.acquires.push(acquire),
-            Origin::Renewal(id) => phase2.renews = Some(id),
-            Origin::Control => {}
+        let mut phase2 = Phase2 { block: name, ..Phase2::new(Role::Initiator, traffic_key, (local, remote), self.now) };
+        phase2.record.offered = phase2_request.bundle.in_words();
+        phase2.state = State::Waiting(phase2_request);
+        match trigger {
+            Phase2Trigger::Acquire(acquire) => phase2.acquires.push(acquire),
+            Phase2Trigger::Renewal(id) => phase2.renews = Some(id),
+            Phase2Trigger::Control => {}
         }
-        phase2.generated = self.generated.share(&bond.selector, id).then_some(bond.selector);
+        phase2.generated = self.generated.share(&traffic_key.selector, id).then_some(traffic_key.selector);
         self.phase2s.insert(id, phase2);
         match self.usable_phase1(local, remote) {
             Some(phase1) => self.phase2_under(id, phase1),
@@ -159,48 +166,52 @@ impl Engine {
     }
 
     /// Of a renewal, where we and the peer have been.
-    fn sockets(&self, origin: &Origin) -> Option<(SocketAddr, SocketAddr)> {
-        let Origin::Renewal(old) = origin else { return None };
+    fn sockets(&self, trigger: &Phase2Trigger) -> Option<(SocketAddr, SocketAddr)> {
+        let Phase2Trigger::Renewal(old) = trigger else { return None };
         let old = self.phase2s.get(*old).filter(|old| self.locals.contains(&old.local))?;
         Some((old.local, old.remote))
     }
 
     /// The remote block of a peer. A renewal goes by that of the phase 1 that there is, and may go by a passive one.
-    pub(super) fn block_of(&self, remote: SocketAddr, origin: &Origin) -> Result<RemoteIndex, Cause> {
-        let renewed = if let Origin::Renewal(old) = origin { self.phase2s.get(*old) } else { None };
+    pub(super) fn block_of(&self, remote: SocketAddr, trigger: &Phase2Trigger) -> Result<RemoteIndex, FailureReason> {
+        let renewed = if let Phase2Trigger::Renewal(old) = trigger { self.phase2s.get(*old) } else { None };
         if let Some(sa) = renewed.and_then(|old| self.phase1_sa(old.phase1?)) {
             return Ok(sa.block);
         }
-        let skip_passive = matches!(origin, Origin::Acquire(_));
+        let skip_passive = matches!(trigger, Phase2Trigger::Acquire(_));
         // Main mode has no other pre-shared key than that of the peer's address. By an anonymous block, a peer whose own block
         // is passive would have the rights of that one.
-        let any = Known { key_of_address: true, ..Known::address(PeerAddress::from(remote)) };
-        let known = Known { skip_passive, ..any };
+        let any = RemoteQuery { key_of_address: true, ..RemoteQuery::address(PeerAddress::from(remote)) };
+        let known = RemoteQuery { skip_passive, ..any };
         let remotes = &self.settings.remotes;
-        let ambiguous = |blocks: Ambiguous| Cause::NoRemote(MissingRemote::Ambiguous(remotes.names(&blocks.0)));
+        let ambiguous = |blocks: Ambiguous| FailureReason::NoRemote(MissingRemote::Ambiguous(remotes.names(&blocks.0)));
         let block = remotes.select(&known).map_err(ambiguous)?;
-        block.ok_or_else(|| Cause::NoRemote(remotes.missing(remote.ip(), &known)))
+        block.ok_or_else(|| FailureReason::NoRemote(remotes.missing(remote.ip(), &known)))
     }
 
     /// What comes back may be dropped, or come in clear: said each time, for it is often why a tunnel seems to be dead.
-    fn warn_of_missing_mirror(&mut self, bond: &Bond, remote: SocketAddr) {
-        let outbound = self.spd.exact(Direction::Out, &bond.selector);
+    fn warn_of_missing_mirror(&mut self, traffic_key: &TrafficKey, remote: SocketAddr) {
+        let outbound = self.spd.exact(Direction::Out, &traffic_key.selector);
         if outbound.is_some_and(|outbound| self.spd.mirror(outbound).and_then(templates).is_none()) {
             self.log(Level::Notify, Some(remote), || {
-                let inward = Bond { selector: bond.selector.mirrored(), ..*bond };
+                let inward = TrafficKey { selector: traffic_key.selector.mirrored(), ..*traffic_key };
                 format!("no in-bound policy found: {inward}")
             });
         }
     }
 
-    /// What is to be negotiated for a bond, and by which sainfo, in words.
-    fn intention(&self, bond: &Bond, block: &Remote) -> Result<(Intention, String), Cause> {
-        let no_policy = || missing_policy(&self.spd, Direction::Out, &bond.selector, &[], bond.ends);
-        let policy = self.spd.exact(Direction::Out, &bond.selector).ok_or_else(no_policy)?;
+    /// What is to be negotiated for a traffic key, and by which sainfo, in words.
+    fn phase2_request(
+        &self,
+        traffic_key: &TrafficKey,
+        block: &Remote,
+    ) -> Result<(Phase2Request, String), FailureReason> {
+        let no_policy = || missing_policy(&self.spd, Direction::Out, &traffic_key.selector, &[], traffic_key.endpoints);
+        let policy = self.spd.exact(Direction::Out, &traffic_key.selector).ok_or_else(no_policy)?;
         let outbound = templates(policy).ok_or_else(no_policy)?;
         let inbound = self.spd.mirror(policy).and_then(templates).unwrap_or_default();
-        let traffic = Identities::of_selector(&bond.selector);
-        let asked = Traffic {
+        let traffic = Identities::of_selector(&traffic_key.selector);
+        let asked = SainfoQuery {
             local: &traffic.local,
             remote: &traffic.remote,
             claimed: None,
@@ -209,12 +220,13 @@ impl Engine {
         };
         let sainfos = &self.settings.sainfos;
         let sainfo = sainfos.select(&asked).and_then(|index| sainfos.get(index));
-        let sainfo = sainfo.ok_or_else(|| Cause::NoSainfo(sainfos.missing(bond.selector, &asked).into()))?;
+        let sainfo =
+            sainfo.ok_or_else(|| FailureReason::NoSainfo(sainfos.missing(traffic_key.selector, &asked).into()))?;
         let complex = self.settings.complex_bundle;
         let bundle = Bundle::new(outbound, inbound, sainfo, complex, false)?;
         let mode = bundle_mode(outbound, complex);
-        let ids = Identities::to_send(mode, &bond.selector, bond.ends);
-        Ok((Intention { bundle, ids }, sainfo_in_words(sainfo)))
+        let ids = Identities::to_send(mode, &traffic_key.selector, traffic_key.endpoints);
+        Ok((Phase2Request { bundle, ids }, sainfo_in_words(sainfo)))
     }
 
     /// It goes on under a phase 1: what message 1 has to have is gathered.
@@ -231,25 +243,30 @@ impl Engine {
         self.phase2s.bind(id, phase1);
         self.phase2s.listen(id, phase1, message_id);
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
-        let State::Waiting(intention) = std::mem::take(&mut phase2.state) else { return };
+        let State::Waiting(phase2_request) = std::mem::take(&mut phase2.state) else { return };
         phase2.cookies = Some(cookies);
         phase2.record.step(self.now, "phase 1");
-        let parts = intention.bundle.parts.clone();
-        let group = intention.bundle.terms.group;
-        phase2.state = State::Gathering(intention, Gathering::new(parts.len(), group));
+        let members = phase2_request.bundle.members.clone();
+        let group = phase2_request.bundle.terms.group;
+        phase2.state = State::Gathering(phase2_request, PendingInputs::new(members.len(), group));
         let (local, remote) = (phase2.local, phase2.remote);
         self.log(Level::Info, Some(remote), || {
-            format!("initiate new phase 2 negotiation: {}<=>{}", Endpoint(local), Endpoint(remote))
+            format!("initiate new phase 2 negotiation: {}<=>{}", AddrPort(local), AddrPort(remote))
         });
-        self.gather(id, parts.iter(), group.map(|group| (group, DhTask::Public)));
+        self.gather(id, members.iter(), group.map(|group| (group, DhTask::Public)));
     }
 
     /// Policies that were generated for a peer are for that one, not for whoever has its address now.
-    fn is_for_another(&self, id: Phase2Id, phase1: Phase1Id) -> Option<Cause> {
+    fn is_for_another(&self, id: Phase2Id, phase1: Phase1Id) -> Option<FailureReason> {
         let phase2 = self.phase2s.get(id)?;
         let outbound = phase2.generated.as_ref()?;
         let peer = Peer::from(self.phase1_sa(phase1)?);
-        let why = || Cause::NotAuthorized(format!("{}: its policies were generated for another peer", phase2.bond));
+        let why = || {
+            FailureReason::NotAuthorized(format!(
+                "{}: its policies were generated for another peer",
+                phase2.traffic_key
+            ))
+        };
         (!self.generated.are_of(outbound, &peer)).then(why)
     }
 
@@ -257,36 +274,36 @@ impl Engine {
     pub(super) fn gather<'a>(
         &mut self,
         id: Phase2Id,
-        parts: impl Iterator<Item = &'a Part>,
+        members: impl Iterator<Item = &'a BundleMember>,
         exchange: Option<(Group, DhTask)>,
     ) {
         self.timers.set(Timer::Phase2Deadline(id), self.now + self.settings.phase2_wait);
-        for (at, part) in parts.enumerate() {
-            self.allocate_spi(id, at, part);
+        for (at, member) in members.enumerate() {
+            self.allocate_spi(id, at, member);
         }
         let Some((group, task)) = exchange else { return };
         match Exponent::draw(group, &mut *self.random) {
-            Ok(exponent) => self.order(Owner::Phase2(id), Urgency::Known, job(exponent, task)),
+            Ok(exponent) => self.start_job(Owner::Phase2(id), Urgency::Known, job(exponent, task)),
             Err(error) => self.fail_phase2(id, error.into()),
         }
     }
 
-    fn allocate_spi(&mut self, id: Phase2Id, at: usize, part: &Part) {
+    fn allocate_spi(&mut self, id: Phase2Id, at: usize, member: &BundleMember) {
         let Some(phase2) = self.phase2s.get(id) else { return };
-        let (source, destination) = (phase2.sa_ends.remote, phase2.sa_ends.local);
+        let (source, destination) = (phase2.sa_endpoints.remote, phase2.sa_endpoints.local);
         let allocation = SpiAllocation {
             id: RequestId(0),
-            protocol: part.protocol,
+            protocol: member.protocol,
             source,
             destination,
-            mode: part.mode,
-            reqid: part.reqid_in,
+            mode: member.mode,
+            reqid: member.reqid_in,
             udp: None,
-            acquire: phase2.acquire_for(part.protocol),
+            acquire: phase2.acquire_for(member.protocol),
         };
         let request = self.ask_kernel(id, |id| KernelRequest::AllocateSpi(SpiAllocation { id, ..allocation }));
         if let Some(phase2) = self.phase2s.get_mut(id) {
-            let name = SaName { protocol: part.protocol, source, destination, spi: 0 };
+            let name = SaName { protocol: member.protocol, source, destination, spi: 0 };
             phase2.spi_requests.insert(request, (at, name));
         }
     }
@@ -299,10 +316,10 @@ impl Engine {
 }
 
 /// What an acquire is for.
-fn bond_of(policy: &Policy, acquire: &Acquire) -> Option<Bond> {
-    let hosts = Ends { local: acquire.source, remote: acquire.destination };
-    let ends = tunnel_ends(templates(policy)?).unwrap_or(hosts);
-    Some(Bond { selector: policy.selector, ends })
+fn traffic_key_of(policy: &Policy, acquire: &Acquire) -> Option<TrafficKey> {
+    let hosts = Endpoints { local: acquire.source, remote: acquire.destination };
+    let endpoints = tunnel_endpoints(templates(policy)?).unwrap_or(hosts);
+    Some(TrafficKey { selector: policy.selector, endpoints })
 }
 
 /// A link-local address of a peer is on the link of our own.

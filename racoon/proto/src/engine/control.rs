@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::mem;
 use std::net::{IpAddr, SocketAddr};
 
-use super::dpd::Traffic;
+use super::dpd::LastTraffic;
 use super::{Engine, Phase1Id};
-use crate::exchange::envelope::Envelope;
-use crate::kernel::{Direction, EarlierSa, Selector};
+use crate::exchange::codec::MessageCodec;
+use crate::kernel::{Direction, LeftoverSa, Selector};
 use crate::num::Protocol;
-use crate::outcome::{Cause, Ending};
+use crate::outcome::{FailureReason, NegotiationResult};
 use crate::output::Level;
-use crate::select::{Ambiguous, Known, RemoteIndex};
+use crate::select::{Ambiguous, RemoteIndex, RemoteQuery};
 use crate::settings::Settings;
 
 /// A request from outside the protocol.
@@ -22,7 +22,7 @@ pub enum Control {
     /// These are all addresses of this host, whether anything is begun from them or not: no peer may have them.
     HostAddresses(BTreeSet<IpAddr>),
     /// SAs that an earlier run negotiated. Say first what addresses and policies there are.
-    Earlier(Vec<EarlierSa>),
+    LeftoverSas(Vec<LeftoverSa>),
     /// Another configuration. What lives by a block that is no more is deleted, with all that came of it.
     Reload(Box<Settings>),
     /// The end: deletes are sent, SAs and generated policies go. What is to be done is in the outputs; then the engine is empty.
@@ -56,7 +56,7 @@ pub enum Control {
         /// The peer's.
         remote: IpAddr,
         /// When.
-        traffic: Traffic,
+        traffic: LastTraffic,
     },
 }
 
@@ -71,7 +71,7 @@ pub enum Refusal {
     NotConfigured(String),
     /// It was begun, and came to its end at once.
     #[error("{0}")]
-    Failed(Cause),
+    Failed(FailureReason),
     /// It is over: nothing is begun any more.
     #[error("the daemon is stopping")]
     Stopping,
@@ -91,7 +91,7 @@ impl Engine {
                 self.warn_of_foreign_ends();
             }
             Control::HostAddresses(addresses) => self.host_addresses = addresses,
-            Control::Earlier(sas) => self.adopt(&sas),
+            Control::LeftoverSas(sas) => self.adopt(&sas),
             Control::Reload(settings) => self.reload(*settings),
             Control::Shutdown => self.shut_down(),
             Control::EstablishPhase1 { local, remote, block } => {
@@ -116,7 +116,7 @@ impl Engine {
             let named = remotes.named(name);
             return named.ok_or_else(|| Refusal::NotConfigured(format!("no remote block is called {name}")));
         }
-        match remotes.select(&Known::address(remote)) {
+        match remotes.select(&RemoteQuery::address(remote)) {
             Ok(Some(block)) => Ok(block),
             Ok(None) => Err(Refusal::NotConfigured(format!("no remote block is for {remote}"))),
             Err(ambiguous) => Err(Refusal::NotConfigured(format!("{remote}: {ambiguous}"))),
@@ -181,16 +181,16 @@ impl Engine {
 
     /// A negotiation that nobody needs any more, and those that wait for it.
     fn abandon(&mut self, id: Phase1Id, why: &str) {
-        let waiting = self.abandon_phase1(id, Ending::Abandoned);
+        let waiting = self.abandon_phase1(id, NegotiationResult::Abandoned);
         if !waiting.is_empty() {
-            self.phase1_failed(waiting, &Cause::NoPhase1(why.into()));
+            self.phase1_failed(waiting, &FailureReason::NoPhase1(why.into()));
         }
     }
 
     /// The end. Phase 2s go first: their deletes are sent under phase 1.
     fn shut_down(&mut self) {
         self.phase2_shutdown();
-        self.end_all_earlier();
+        self.delete_all_leftovers();
         self.stopping = true;
         let ids: Vec<_> = self.phase1s.iter().map(|(id, _)| id).collect();
         for id in ids {
@@ -198,7 +198,7 @@ impl Engine {
                 self.send_delete_of(id);
                 self.drop_phase1(id);
             } else {
-                self.abandon_phase1(id, Ending::Abandoned);
+                self.abandon_phase1(id, NegotiationResult::Abandoned);
             }
         }
         self.timers = Default::default();
@@ -209,7 +209,7 @@ impl Engine {
     /// Another configuration. Each phase 1 gets the block that is now for its peer; one that has none goes.
     fn reload(&mut self, settings: Settings) {
         self.journal.set_limit(settings.journal);
-        self.envelope = Envelope::new(&settings);
+        self.codec = MessageCodec::new(&settings);
         let before = mem::replace(&mut self.settings, settings);
         let ids: Vec<_> = self.phase1s.iter().map(|(id, _)| id).collect();
         for id in ids {
@@ -245,13 +245,13 @@ impl Engine {
         let same_name = name.and_then(|name| remotes.named(name));
         let Some(established) = phase1.established() else { return same_name };
         let sa = &established.sa;
-        let known = Known {
+        let known = RemoteQuery {
             port: sa.remote.port(),
             exchange: Some(sa.exchange),
             key_of_address: true,
             accepted: Some(&sa.terms),
             claimed: Some(sa.peer.claimed()),
-            ..Known::address(sa.remote)
+            ..RemoteQuery::address(sa.remote)
         };
         match remotes.select(&known) {
             Ok(block) => block,

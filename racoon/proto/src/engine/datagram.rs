@@ -2,13 +2,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::duplicates::{Arrival, PacketDigest};
+use super::half_open::Admission;
 use super::phase1s::Phase1;
-use super::room::Admission;
-use super::strangers::Complaint;
+use super::rate_limit::LoggedEvent;
+use super::reply_cache::{Lookup, PacketDigest};
 use super::{Engine, Phase1Id};
 use crate::num::{ExchangeType, Flags, NotifyType};
-use crate::outcome::{Cause, Role};
+use crate::outcome::{FailureReason, Role};
 use crate::output::Level;
 use crate::phase1::main::MainMode;
 use crate::wire::{Cookie, HEADER_LEN, Header, WireError};
@@ -33,7 +33,7 @@ impl Engine {
             return;
         }
         if !is_plausible(remote) {
-            self.complain(Complaint::Malformed, remote, || "a datagram from where no host can be".into());
+            self.log_unauthenticated(LoggedEvent::Malformed, remote, || "a datagram from where no host can be".into());
             return;
         }
         let (header, body) = match Header::parse(datagram) {
@@ -41,7 +41,7 @@ impl Engine {
             Err(error) => return self.unreadable((local, remote), datagram, error),
         };
         if header.flags.contains(Flags::COMMIT) && header.message_id == 0 {
-            self.complain(Complaint::Malformed, remote, || "the commit bit in phase 1".into());
+            self.log_unauthenticated(LoggedEvent::Malformed, remote, || "the commit bit in phase 1".into());
             return self.notify_in_clear((local, remote), header.cookies, datagram.len(), NotifyType::INVALID_FLAGS);
         }
         // Bytes behind the message are no part of it. (By RFC 2408 section 5.1 it could be refused, but nobody does.) They
@@ -50,7 +50,7 @@ impl Engine {
         let digest = match PacketDigest::of(datagram) {
             Ok(digest) => digest,
             Err(error) => {
-                self.complain(Complaint::Failed, remote, || error.to_string());
+                self.log_unauthenticated(LoggedEvent::Failed, remote, || error.to_string());
                 return;
             }
         };
@@ -60,22 +60,24 @@ impl Engine {
             ExchangeType::QUICK => self.quick_datagram(&incoming),
             ExchangeType::INFORMATIONAL => self.informational_datagram(&incoming),
             other => {
-                self.complain(Complaint::Unknown, remote, || format!("exchange type {other} is not supported"));
+                self.log_unauthenticated(LoggedEvent::Unknown, remote, || {
+                    format!("exchange type {other} is not supported")
+                });
             }
         }
     }
 
     fn unreadable(&mut self, (local, remote): (SocketAddr, SocketAddr), datagram: &[u8], error: WireError) {
         let WireError::Version { major, minor } = error else {
-            self.complain(Complaint::Malformed, remote, || format!("malformed message: {error}"));
+            self.log_unauthenticated(LoggedEvent::Malformed, remote, || format!("malformed message: {error}"));
             return;
         };
-        let cause = Cause::OtherVersion { major, minor };
+        let cause = FailureReason::OtherVersion { major, minor };
         // Later versions have the initiator's SPI in place of its cookie: this may be the answer to what we begin.
         let cookie = datagram.first_chunk().map(|cookie| Cookie(*cookie));
         match cookie.and_then(|cookie| self.phase1s.find_first(cookie, local, remote)) {
             Some(id) => self.phase1_fault(id, cause),
-            None => self.complain(Complaint::Malformed, remote, || cause.explained()),
+            None => self.log_unauthenticated(LoggedEvent::Malformed, remote, || cause.explained()),
         }
     }
 
@@ -83,7 +85,7 @@ impl Engine {
     fn phase1_datagram(&mut self, incoming: Incoming<'_>) {
         let Incoming { local, remote, header, .. } = incoming;
         if header.message_id != 0 {
-            self.complain(Complaint::Malformed, remote, || "a message id in phase 1".into());
+            self.log_unauthenticated(LoggedEvent::Malformed, remote, || "a message id in phase 1".into());
             return;
         }
         match self.phase1_of(&header, local, remote) {
@@ -115,19 +117,19 @@ impl Engine {
         if (phase1.local, phase1.remote) != (local, remote) {
             let peer = phase1.remote;
             let text = || format!("a message of phase 1 with {peer} from another address is ignored");
-            self.log_rationed((self.party_of(remote), Complaint::Elsewhere), Level::Warning, remote, text);
+            self.log_limited((self.standing_of(remote), LoggedEvent::OtherAddress), Level::Warning, remote, text);
             return;
         }
         if phase1.role == Role::Initiator && header.cookies.responder.is_zero() {
             return self.log(Level::Debug, Some(remote), || "our own first message, or one without a cookie".into());
         }
         let exchange = phase1.exchange;
-        match phase1.inbox.arrival(&digest, limit) {
-            Arrival::Answered(reply) => return self.reply(id, reply),
-            Arrival::Stale | Arrival::Early => {
+        match phase1.reply_cache.lookup(&digest, limit) {
+            Lookup::Reply(reply) => return self.reply(id, reply),
+            Lookup::Duplicate | Lookup::Busy => {
                 return self.log(Level::Debug, Some(remote), || "a duplicate, or a message that came early".into());
             }
-            Arrival::New => {}
+            Lookup::New => {}
         }
         let learned = phase1.cookies.responder.is_zero();
         // It is the cookie that proves an address: who forged the first message would do without it.
@@ -138,7 +140,7 @@ impl Engine {
             return self.log(Level::Debug, Some(remote), || "jobs run for all that this address may negotiate".into());
         }
         if exchange != header.exchange {
-            let cause = Cause::Malformed(format!("a message of {} mode in {exchange} mode", header.exchange));
+            let cause = FailureReason::Malformed(format!("a message of {} mode in {exchange} mode", header.exchange));
             return self.phase1_fault(id, cause);
         }
         if learned {
@@ -165,11 +167,11 @@ impl Engine {
             Protecting::Elsewhere | Protecting::Unknown => {
                 let cookies = header.cookies;
                 // The peer may not know that this host restarted; INVALID-COOKIE says so.
-                self.log_rationed((self.party_of(*remote), Complaint::Unknown), Level::Notify, *remote, || {
+                self.log_limited((self.standing_of(*remote), LoggedEvent::Unknown), Level::Notify, *remote, || {
                     format!("quick mode for an unknown ISAKMP SA {cookies}, perhaps from before a restart; ignored")
                 });
-                let (ends, asked) = ((incoming.local, *remote), incoming.datagram.len());
-                self.notify_in_clear(ends, cookies, asked, NotifyType::INVALID_COOKIE);
+                let (endpoints, asked) = ((incoming.local, *remote), incoming.datagram.len());
+                self.notify_in_clear(endpoints, cookies, asked, NotifyType::INVALID_COOKIE);
             }
         }
     }
@@ -185,7 +187,7 @@ impl Engine {
             return Protecting::Established(id);
         }
         if phase1.negotiation().is_some_and(MainMode::awaits_last_message) {
-            phase1.inbox.hold(incoming.datagram);
+            phase1.reply_cache.defer(incoming.datagram);
         }
         Protecting::NotYet
     }

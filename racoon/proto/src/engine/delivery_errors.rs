@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::Engine;
-use super::strangers::Party;
-use crate::outcome::Cause;
+use super::rate_limit::PeerStanding;
+use crate::outcome::FailureReason;
 use crate::time::Time;
 use crate::undelivered::{DeliveryError, Undelivered};
 
@@ -63,14 +63,14 @@ impl DeliveryErrors {
 impl Engine {
     /// A datagram of ours did not arrive.
     pub(super) fn undelivered(&mut self, undelivered: Undelivered) {
-        let is_known = self.party_of(undelivered.remote) != Party::Stranger;
+        let is_known = self.standing_of(undelivered.remote) != PeerStanding::Unknown;
         self.delivery_errors.note((undelivered.remote, is_known), undelivered.error, self.now);
     }
 
     /// Returns the delivery errors of a negotiation that fails because no answer came.
-    pub(super) fn delivery_errors(&self, remote: SocketAddr, began: Time, cause: &Cause) -> String {
+    pub(super) fn delivery_errors(&self, remote: SocketAddr, began: Time, cause: &FailureReason) -> String {
         match cause {
-            Cause::NoAnswer(_) | Cause::Phase1Late(_) => self.delivery_errors.since(remote, began),
+            FailureReason::NoAnswer(_) | FailureReason::Phase1Late(_) => self.delivery_errors.since(remote, began),
             _ => String::new(),
         }
     }

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::phase1s::Phase1;
-use super::strangers::Complaint;
+use super::rate_limit::LoggedEvent;
 use super::{Engine, Phase1Id, Phase2Id, Timer};
 use crate::config::{Dpd, DpdMode};
 use crate::num::NotifyType;
@@ -57,7 +57,7 @@ pub(super) struct DpdState {
 
 /// When packets went to a peer and came from it, as the counters of the kernel's SAs tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Traffic {
+pub struct LastTraffic {
     /// The last packet to the peer.
     pub sent: Time,
     /// The last packet from it.
@@ -88,7 +88,7 @@ impl DpdState {
         self.sent
     }
 
-    /// Ends a series of probes without a verdict.
+    /// Endpoints a series of probes without a verdict.
     fn give_up(&mut self) {
         self.fails = 0;
         self.asked = None;
@@ -160,8 +160,8 @@ impl Engine {
     /// Asks the peer of a phase 2 whether it is there ([`Engine::probe`]), under the phase 1 that is in use with it. If it is
     /// not, it loses all that it has here. False: there is no phase 1 with it, or no DPD.
     pub(super) fn probe_holder(&mut self, id: Phase2Id) -> bool {
-        let ends = self.phase2s.get(id).map(|phase2| (phase2.local, phase2.remote));
-        let phase1 = ends.and_then(|(local, remote)| self.usable_phase1(local, remote));
+        let endpoints = self.phase2s.get(id).map(|phase2| (phase2.local, phase2.remote));
+        let phase1 = endpoints.and_then(|(local, remote)| self.usable_phase1(local, remote));
         phase1.is_some_and(|phase1| self.probe(phase1, IfSilent::Purge))
     }
 
@@ -253,7 +253,7 @@ impl Engine {
         let Some(phase1) = self.phase1s.get(id) else { return };
         let (local, remote, cookies) = (phase1.local, phase1.remote, phase1.cookies);
         self.log(Level::Info, Some(remote), || format!("DPD: remote (ISAKMP-SA spi={cookies}) seems to be dead."));
-        self.tell_of_phase1(EventKind::DpdTimeout, local, remote, cookies);
+        self.emit_phase1_event(EventKind::DpdTimeout, local, remote, cookies);
         self.purge_phase1(id, false);
         // With another phase 1 its SAs have moved there.
         if asked == Some(IfSilent::Purge)
@@ -283,7 +283,7 @@ impl Engine {
     }
 
     /// The counters of the kernel's SAs with a peer.
-    pub(super) fn note_traffic(&mut self, local: IpAddr, remote: IpAddr, traffic: Traffic) {
+    pub(super) fn note_traffic(&mut self, local: IpAddr, remote: IpAddr, traffic: LastTraffic) {
         if !self.phase1s.between(local, remote).is_empty() {
             self.traffic.insert((local, remote), traffic);
         }
@@ -316,7 +316,7 @@ impl Engine {
         let sequence = <[u8; 4]>::try_from(notify.data.as_slice()).ok().map(u32::from_be_bytes);
         if !names_it || sequence.is_none() {
             let text = || format!("{} ignored: wrong cookies or length", notify.kind);
-            self.log_of_peer(Complaint::Misplaced, Level::Warning, remote, text);
+            self.log_of_peer(LoggedEvent::Misplaced, Level::Warning, remote, text);
             return None;
         }
         sequence

@@ -9,8 +9,8 @@ use crate::config::{Remote, RemoteSide, Sainfo, Side};
 use crate::identity::Identity;
 use crate::kernel::{Acquire, Policy};
 use crate::output::Level;
-use crate::phase2::Bond;
-use crate::phase2::traffic::{enclosing_prefix, templates, tunnel_ends};
+use crate::phase2::TrafficKey;
+use crate::phase2::traffic::{enclosing_prefix, templates, tunnel_endpoints};
 
 /// Foreign ends that are warned of; beyond it the lines are at level debug.
 const FOREIGN_MAX: usize = 64;
@@ -18,21 +18,21 @@ const FOREIGN_MAX: usize = 64;
 impl Engine {
     /// Warns of outbound tunnels whose local end is not an address of ours, once for each address.
     pub(super) fn warn_of_foreign_ends(&mut self) {
-        let is_foreign = |bond: &Bond| self.local_address(bond.ends.local).is_none();
+        let is_foreign = |traffic_key: &TrafficKey| self.local_address(traffic_key.endpoints.local).is_none();
         let foreign = self.spd.outbound().filter_map(tunnel_of).filter(is_foreign).collect::<Vec<_>>();
-        let ends = foreign.iter().map(|bond| bond.ends.local).collect::<BTreeSet<_>>();
+        let endpoints = foreign.iter().map(|traffic_key| traffic_key.endpoints.local).collect::<BTreeSet<_>>();
         // Warn again of an address that was added and removed in between.
-        self.foreign_ends.retain(|end| ends.contains(end));
-        foreign.iter().for_each(|bond| self.warn_of_foreign_end(bond, "policy"));
+        self.foreign_ends.retain(|end| endpoints.contains(end));
+        foreign.iter().for_each(|traffic_key| self.warn_of_foreign_end(traffic_key, "policy"));
     }
 
     /// The same for one policy, or an acquire.
-    pub(super) fn warn_of_foreign_end(&mut self, bond: &Bond, what: &'static str) {
+    pub(super) fn warn_of_foreign_end(&mut self, traffic_key: &TrafficKey, what: &'static str) {
         // As long as our own addresses are not known, all would be foreign.
         if self.locals.is_empty() {
             return;
         }
-        let local = bond.ends.local;
+        let local = traffic_key.endpoints.local;
         let is_news = self.foreign_ends.len() < FOREIGN_MAX && self.foreign_ends.insert(local);
         let why = match self.host_addresses.contains(&local) {
             true => "racoon does not listen on it; see the listen section",
@@ -40,20 +40,20 @@ impl Engine {
         };
         // What another daemon on this host listens on is its business.
         let level = if is_news && !self.settings.local_test { Level::Warning } else { Level::Debug };
-        self.log(level, None, || format!("no keys can be negotiated for the {what} {bond} from {local}: {why}"));
+        self.log(level, None, || format!("no keys can be negotiated for the {what} {traffic_key} from {local}: {why}"));
     }
 
     /// Which policy an acquire is for.
-    pub(super) fn explain_acquire(&mut self, acquire: &Acquire, bond: Option<&Bond>) {
+    pub(super) fn explain_acquire(&mut self, acquire: &Acquire, traffic_key: Option<&TrafficKey>) {
         let by_index = acquire.policy.is_some_and(|index| self.spd.by_index(index).is_some());
         self.log(Level::Debug, None, || {
             let Acquire { source, destination, protocol, seq, policy, selector } = acquire;
             let packet = selector.map(|packet| format!(" for {} -> {}", packet.source, packet.destination));
             let index = policy.map(|index| format!(", policy index {index}")).unwrap_or_default();
             let packet = packet.unwrap_or_default();
-            let chosen = match bond {
-                Some(bond) if by_index => format!("policy out {bond}, which the kernel names"),
-                Some(bond) => format!("policy out {bond}, the first that covers the packet"),
+            let chosen = match traffic_key {
+                Some(traffic_key) if by_index => format!("policy out {traffic_key}, which the kernel names"),
+                Some(traffic_key) => format!("policy out {traffic_key}, the first that covers the packet"),
                 None => String::from("no outbound policy that protects: ignored"),
             };
             format!("acquire: {protocol} {source} -> {destination}{packet} (seq {seq}{index}): {chosen}")
@@ -61,15 +61,15 @@ impl Engine {
     }
 
     /// Which blocks of the configuration a phase 2 goes by.
-    pub(super) fn explain_blocks(&mut self, peer: SocketAddr, bond: &Bond, remote: &str, sainfo: &str) {
-        self.log(Level::Debug, Some(peer), || format!("for {bond}: {remote}; {sainfo}"));
+    pub(super) fn explain_blocks(&mut self, peer: SocketAddr, traffic_key: &TrafficKey, remote: &str, sainfo: &str) {
+        self.log(Level::Debug, Some(peer), || format!("for {traffic_key}: {remote}; {sainfo}"));
     }
 }
 
 /// A policy's tunnel, if it protects by one.
-pub(super) fn tunnel_of(policy: &Policy) -> Option<Bond> {
-    let ends = tunnel_ends(templates(policy)?)?;
-    Some(Bond { selector: policy.selector, ends })
+pub(super) fn tunnel_of(policy: &Policy) -> Option<TrafficKey> {
+    let endpoints = tunnel_endpoints(templates(policy)?)?;
+    Some(TrafficKey { selector: policy.selector, endpoints })
 }
 
 /// A remote block, and why it was chosen.

@@ -1,14 +1,14 @@
 //! The informational exchange (RFC 2408 section 4.8, RFC 2409 section 5.7): what the peer notifies and deletes.
 
+use super::addr_port::AddrPort;
 use super::datagram::{Incoming, Protecting};
-use super::endpoint::Endpoint;
 use super::phase1s::Phase1;
-use super::strangers::{Complaint, Party};
+use super::rate_limit::{LoggedEvent, PeerStanding};
 use super::{Engine, Phase1Id};
 use crate::config::Rekey;
 use crate::exchange::rules::INFORMATIONAL_IN_CLEAR;
 use crate::num::{Doi, Flags, NotifyType, PayloadType, Protocol};
-use crate::outcome::{Cause, Ending, Outcome, Role};
+use crate::outcome::{FailureReason, NegotiationResult, Outcome, Role};
 use crate::output::{EventKind, Level};
 use crate::phase1::open_informational;
 use crate::wire::{CookiePair, Delete, Notify, RawPayload, Tail, chain};
@@ -50,8 +50,8 @@ impl Engine {
     fn unknown_informational(&mut self, incoming: &Incoming<'_>) {
         let cookies = incoming.header.cookies;
         // Not an error: a peer that does not know that this host restarted deletes its SAs under the old cookies.
-        let kind = (self.party_of(incoming.remote), Complaint::Unknown);
-        self.log_rationed(kind, Level::Info, incoming.remote, || {
+        let kind = (self.standing_of(incoming.remote), LoggedEvent::Unknown);
+        self.log_limited(kind, Level::Info, incoming.remote, || {
             format!("informational message for an unknown ISAKMP SA {cookies}, perhaps from before a restart; ignored")
         });
     }
@@ -70,15 +70,15 @@ impl Engine {
             }
             Err(cause) => {
                 let text = || format!("an informational message is ignored: {cause}");
-                self.log_of_peer(Complaint::Unproved, Level::Error, remote, text);
+                self.log_of_peer(LoggedEvent::Unproved, Level::Error, remote, text);
             }
         }
     }
 
-    fn read_protected(&mut self, id: Phase1Id, incoming: &Incoming<'_>) -> Result<Vec<Message>, Cause> {
+    fn read_protected(&mut self, id: Phase1Id, incoming: &Incoming<'_>) -> Result<Vec<Message>, FailureReason> {
         let Incoming { header, body, .. } = incoming;
         let Some(sa) = self.phase1_sa(id) else { return Ok(Vec::new()) };
-        let messages = open_informational(&sa.keys, &sa.last_block, (header, *body), &self.envelope, read)?;
+        let messages = open_informational(&sa.keys, &sa.last_block, (header, *body), &self.codec, read)?;
         if let Some(sa) = self.phase1_sa_mut(id) {
             sa.used.add(header.message_id);
         }
@@ -92,7 +92,7 @@ impl Engine {
         let Incoming { header, body, .. } = incoming;
         let Some(id) = self.phase1s.find(header.cookies) else { return };
         let Some(mode) = self.phase1s.get(id).and_then(Phase1::negotiation) else { return };
-        let messages = match mode.informational((header, *body), &self.envelope, read) {
+        let messages = match mode.informational((header, *body), &self.codec, read) {
             Some(Ok(messages)) => messages,
             Some(Err(_)) => return self.note_unreadable(id),
             None => return,
@@ -102,7 +102,7 @@ impl Engine {
             _ => None,
         });
         if let Some(kind) = refusal {
-            self.fail_phase1(id, Cause::Refused(kind));
+            self.fail_phase1(id, FailureReason::Refused(kind));
         }
     }
 
@@ -134,7 +134,7 @@ impl Engine {
                 let ended = self.peer_refused(id, notify) || self.phase1_refused(id, kind);
                 let level = if ended { Level::Debug } else { Level::Warning };
                 let text = || format!("the peer says {kind}{}", text_of(notify));
-                let kind_of_line = (Party::Peer(remote.ip()), Complaint::Notified);
+                let kind_of_line = (PeerStanding::Proved(remote.ip()), LoggedEvent::Notified);
                 self.log_reason(kind_of_line, &kind, level, remote, text);
             }
             kind => self.log(Level::Debug, Some(remote), || format!("notification {kind} is of no interest")),
@@ -154,13 +154,13 @@ impl Engine {
             return false;
         }
         let (local, remote, cookies) = (phase1.local, phase1.remote, phase1.cookies);
-        let cause = Cause::Refused(kind);
-        let outcome = self.phase1_outcome(phase1, Ending::Failed(cause.clone()));
+        let cause = FailureReason::Refused(kind);
+        let outcome = self.phase1_outcome(phase1, NegotiationResult::Failed(cause.clone()));
         let text =
             || format!("phase1 negotiation failed: {cookies}: the initiator refused message 6: {}", cause.explained());
-        if self.log_of_peer(Complaint::Unproved, Level::Error, remote, text) {
-            self.tell_of_failure(&cause, local, remote, cookies);
-            self.conclude(Outcome { peer_said: vec![kind], ..outcome });
+        if self.log_of_peer(LoggedEvent::Unproved, Level::Error, remote, text) {
+            self.emit_failure_event(&cause, local, remote, cookies);
+            self.record_outcome(Outcome { peer_said: vec![kind], ..outcome });
         }
         self.leave_phase2s(id);
         self.drop_phase1(id);
@@ -193,18 +193,18 @@ impl Engine {
         let Some(phase1) = self.phase1s.get(id).filter(|phase1| (phase1.local, phase1.remote) == (local, remote))
         else {
             let text = || format!("the peer deletes somebody else's {cookies}");
-            self.log_of_peer(Complaint::Misplaced, Level::Warning, remote, text);
+            self.log_of_peer(LoggedEvent::Misplaced, Level::Warning, remote, text);
             return;
         };
         if phase1.established().is_none() {
             return;
         }
-        self.tell_of_phase1(EventKind::PeerDeleted, local, remote, cookies);
+        self.emit_phase1_event(EventKind::PeerDeleted, local, remote, cookies);
         if self.is_kept_up(id) {
             return self.purge_phase1(id, false);
         }
         self.log(Level::Info, Some(remote), || {
-            format!("ISAKMP-SA expired {}-{} spi:{cookies}", Endpoint(local), Endpoint(remote))
+            format!("ISAKMP-SA expired {}-{} spi:{cookies}", AddrPort(local), AddrPort(remote))
         });
         self.leave_phase2s(id);
         self.drop_phase1(id);
@@ -233,14 +233,16 @@ impl Engine {
         };
         let Some(id) = found.filter(of_peer) else { return self.unknown_informational(incoming) };
         let payloads = chain::walk(header.next_payload, body, Tail::Padding);
-        let messages = payloads.map_err(|error| Cause::Malformed(error.to_string())).and_then(|payloads| {
+        let messages = payloads.map_err(|error| FailureReason::Malformed(error.to_string())).and_then(|payloads| {
             INFORMATIONAL_IN_CLEAR.check(&payloads)?;
             read(&payloads)
         });
         match messages {
             Ok(messages) => messages.iter().for_each(|message| self.hinted(id, message)),
             Err(cause) => {
-                self.complain(Complaint::Malformed, *remote, || format!("an informational message: {cause}"));
+                self.log_unauthenticated(LoggedEvent::Malformed, *remote, || {
+                    format!("an informational message: {cause}")
+                });
             }
         }
     }
@@ -254,9 +256,12 @@ impl Engine {
             Message::Notify(notify) if phase1.negotiation().is_some() && notify.kind.is_error() => {
                 let is_news = phase1.record.said(notify.kind);
                 let offered = phase1.record.offer_refused_by(phase1.role, notify.kind);
-                let party = self.phase1s.get(id).map_or(Party::Stranger, |phase1| self.party_of_phase1(phase1));
+                let standing =
+                    self.phase1s.get(id).map_or(PeerStanding::Unknown, |phase1| self.standing_of_phase1(phase1));
                 let (_, level) = match is_news {
-                    true => self.ration((party, Complaint::Hint), Some(&notify.kind), Level::Warning, remote),
+                    true => {
+                        self.apply_rate_limit((standing, LoggedEvent::Hint), Some(&notify.kind), Level::Warning, remote)
+                    }
                     false => (false, Level::Debug),
                 };
                 let seconds = self.settings.retransmission.whole().as_secs();
@@ -275,7 +280,7 @@ impl Engine {
                 self.phase1_unknown_to_peer(id);
             }
             Message::Delete(delete) if phase1.is_early() && delete_names(delete, phase1.cookies) && is_weak => {
-                self.fail_phase1(id, Cause::Deleted(Protocol::ISAKMP));
+                self.fail_phase1(id, FailureReason::Deleted(Protocol::ISAKMP));
             }
             Message::Delete(_) => self.log(Level::Debug, Some(remote), || "a delete in clear is ignored".into()),
             _ => self.log(Level::Debug, Some(remote), || "an informational message in clear is ignored".into()),
@@ -284,13 +289,13 @@ impl Engine {
 }
 
 /// What the Notification and Delete payloads say; others do not matter.
-fn read(payloads: &[RawPayload<'_>]) -> Result<Vec<Message>, Cause> {
+fn read(payloads: &[RawPayload<'_>]) -> Result<Vec<Message>, FailureReason> {
     let messages = payloads.iter().filter_map(|payload| match payload.kind {
         PayloadType::NOTIFY => Some(Notify::parse(payload.body).map(Message::Notify)),
         PayloadType::DELETE => Some(Delete::parse(payload.body).map(Message::Delete)),
         _ => None,
     });
-    messages.collect::<Result<_, _>>().map_err(|error| Cause::Malformed(error.to_string()))
+    messages.collect::<Result<_, _>>().map_err(|error| FailureReason::Malformed(error.to_string()))
 }
 
 /// Whether a delete names a phase 1 whose responder's cookie may not be known yet.

@@ -6,7 +6,7 @@ use super::phase2::has;
 use super::phase2s::{Phase2, sa_key};
 use crate::kernel::{Direction, KernelEvent, Limit, SaName};
 use crate::num::Protocol;
-use crate::outcome::Cause;
+use crate::outcome::FailureReason;
 use crate::output::Level;
 
 impl Engine {
@@ -23,8 +23,10 @@ impl Engine {
                 self.generated.heard(&policy);
                 let tunnel = Some(&policy).filter(|policy| policy.direction == Direction::Out).and_then(tunnel_of);
                 self.spd.insert(policy);
-                if let Some(bond) = tunnel.filter(|bond| self.local_address(bond.ends.local).is_none()) {
-                    self.warn_of_foreign_end(&bond, "policy");
+                if let Some(traffic_key) =
+                    tunnel.filter(|traffic_key| self.local_address(traffic_key.endpoints.local).is_none())
+                {
+                    self.warn_of_foreign_end(&traffic_key, "policy");
                 }
             }
             KernelEvent::PolicyDeleted(direction, selector) => drop(self.spd.remove(direction, &selector)),
@@ -39,7 +41,7 @@ impl Engine {
 
     /// An SA comes to its end. One that is not ours is none of our business.
     fn sa_expires(&mut self, name: &SaName, limit: Limit) {
-        if limit == Limit::Hard && self.earlier.remove(name) {
+        if limit == Limit::Hard && self.leftovers.remove(name) {
             return;
         }
         let Some(id) = self.phase2s.of_sa(sa_key(name)) else { return };
@@ -58,7 +60,7 @@ impl Engine {
                     "the SPI reserved for {name} expired {seconds} s into the negotiation; \
                      raise {limit} if the peer needs longer"
                 );
-                self.fail_phase2(id, Cause::Kernel(text));
+                self.fail_phase2(id, FailureReason::Kernel(text));
             }
         }
     }
@@ -68,7 +70,7 @@ impl Engine {
         if self.settings.local_test {
             return;
         }
-        self.earlier.remove(name);
+        self.leftovers.remove(name);
         let Some(id) = self.phase2s.of_sa(sa_key(name)) else { return };
         let Some(phase2) = self.phase2s.get(id) else { return };
         let (remote, is_established) = (phase2.remote, phase2.established().is_some());
@@ -76,7 +78,7 @@ impl Engine {
         if is_established {
             self.purge_phase2(id, true);
         } else {
-            self.fail_phase2(id, Cause::Kernel(format!("somebody deleted {name}")));
+            self.fail_phase2(id, FailureReason::Kernel(format!("somebody deleted {name}")));
         }
     }
 
@@ -85,12 +87,12 @@ impl Engine {
         if self.settings.local_test {
             return;
         }
-        self.earlier.remove_all(protocol);
+        self.leftovers.remove_all(protocol);
         let is_hit = |phase2: &Phase2| {
             let is_of = |name: &SaName| protocol.is_none_or(|protocol| name.protocol == protocol);
             match phase2.established() {
                 Some(established) => has(established, protocol),
-                None => phase2.written.iter().any(is_of),
+                None => phase2.kernel_sas.iter().any(is_of),
             }
         };
         let hit = self.phase2s.iter().filter(|(_, phase2)| is_hit(phase2));
@@ -99,7 +101,7 @@ impl Engine {
             if is_established {
                 self.purge_phase2(id, true);
             } else {
-                self.fail_phase2(id, Cause::Kernel(String::from("somebody deleted all SAs")));
+                self.fail_phase2(id, FailureReason::Kernel(String::from("somebody deleted all SAs")));
             }
         }
     }

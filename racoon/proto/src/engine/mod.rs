@@ -17,36 +17,36 @@
 //! | policy | selector and direction; its index |
 
 mod acquire;
+mod addr_port;
 mod control;
 mod datagram;
 mod delivery_errors;
 mod dpd;
-mod duplicates;
-mod earlier;
-mod endpoint;
-mod established;
 mod explain;
-mod generated;
+mod failure_counters;
+mod generate_policy;
+mod half_open;
 mod informational;
-mod installed;
+mod isakmp_sa;
 mod jobs;
 mod kernel_events;
+mod kernel_state;
+mod leftover;
 mod phase1;
+mod phase1_lifecycle;
 mod phase1s;
 mod phase2;
 mod phase2_view;
 mod phase2s;
 mod priority;
-mod protected;
-mod quick;
+mod quick_mode;
+mod quick_responder;
+mod rate_limit;
+mod rekey_switchover;
 mod renewal;
 mod replacement;
-mod respond;
+mod reply_cache;
 mod retransmission;
-mod room;
-mod strangers;
-mod takeover;
-mod tally;
 mod timers;
 mod view;
 
@@ -56,29 +56,29 @@ use std::net::{IpAddr, SocketAddr};
 use std::panic::Location;
 
 pub use control::{Control, Refusal};
-pub use dpd::Traffic;
+pub use dpd::LastTraffic;
 pub use phase2_view::{PairView, Phase2View};
 pub use priority::Priority;
 pub use view::{Load, Phase1View};
 
 use crate::crypto::{Job, JobResult};
-use crate::exchange::envelope::{Envelope, Words};
+use crate::exchange::codec::{MessageCodec, PlaintextTrace};
 use crate::kernel::{KernelEvent, KernelRequest, RequestId};
 use crate::outcome::{Journal, Outcome};
 use crate::output::{Event, JobId, Level, LogLine, Output, Transmit, Urgency};
-use crate::phase2::traffic::Ends;
+use crate::phase2::traffic::Endpoints;
 use crate::random::Random;
 use crate::settings::Settings;
 use crate::spd::Spd;
 use crate::time::Time;
 use crate::undelivered::Undelivered;
 use delivery_errors::DeliveryErrors;
-use earlier::Earlier;
-use generated::Generated;
+use generate_policy::GeneratedPolicies;
 use jobs::{Jobs, Owner};
+use leftover::LeftoverSas;
 use phase1s::Phase1s;
 use phase2s::Phase2s;
-use strangers::Strangers;
+use rate_limit::RateLimits;
 use timers::Timers;
 
 /// A phase 1, established or on its way. Never used twice.
@@ -109,7 +109,7 @@ enum Timer {
     /// An established phase 2 is renewed.
     Phase2Renew(Phase2Id),
     /// What we send goes by a renewed phase 2 from now on.
-    Phase2TakeOver(Phase2Id),
+    Phase2SwitchOver(Phase2Id),
     /// A phase 2 with a lifetime in bytes was replaced a while ago, and ends.
     Phase2Replaced(Phase2Id),
     /// An established phase 2 ends.
@@ -117,15 +117,15 @@ enum Timer {
     /// What is kept of an exchange to answer duplicates may go.
     Phase2Forget(Phase2Id),
     /// SAs of an earlier run are not needed any more.
-    EarlierReplaced(Ends),
-    /// Failures of strangers that were counted are told.
-    Strangers,
+    LeftoversReplaced(Endpoints),
+    /// Failures of unknown peers that were counted are told.
+    RateLimitReport,
 }
 
 /// IKEv1 for all peers of a host.
 pub struct Engine {
     settings: Settings,
-    envelope: Envelope,
+    codec: MessageCodec,
     random: Box<dyn Random>,
     /// The time of what is being handled.
     now: Time,
@@ -143,14 +143,14 @@ pub struct Engine {
     phase2s: Phase2s,
     /// The kernel's policies.
     spd: Spd,
-    generated: Generated,
+    generated: GeneratedPolicies,
     /// SAs of an earlier run.
-    earlier: Earlier,
+    leftovers: LeftoverSas,
     /// Peers that have had their INITIAL-CONTACT.
     contacted: HashSet<IpAddr>,
     /// What the kernel's counters say of traffic between two addresses.
-    traffic: HashMap<(IpAddr, IpAddr), Traffic>,
-    strangers: Strangers,
+    traffic: HashMap<(IpAddr, IpAddr), LastTraffic>,
+    rate_limits: RateLimits,
     /// Datagrams of ours that did not arrive.
     delivery_errors: DeliveryErrors,
     journal: Journal,
@@ -165,7 +165,7 @@ impl Engine {
     pub fn new(settings: Settings, random: Box<dyn Random>, now: Time) -> Self {
         Self {
             journal: Journal::new(settings.journal),
-            envelope: Envelope::new(&settings),
+            codec: MessageCodec::new(&settings),
             settings,
             random,
             now,
@@ -179,11 +179,11 @@ impl Engine {
             phase1s: Phase1s::default(),
             phase2s: Phase2s::default(),
             spd: Spd::default(),
-            generated: Generated::default(),
-            earlier: Earlier::default(),
+            generated: GeneratedPolicies::default(),
+            leftovers: LeftoverSas::default(),
             contacted: HashSet::new(),
             traffic: HashMap::new(),
-            strangers: Strangers::default(),
+            rate_limits: RateLimits::default(),
             delivery_errors: DeliveryErrors::default(),
             next_id: 1,
             stopping: false,
@@ -241,19 +241,19 @@ impl Engine {
                 Timer::Phase2Retransmit(id) => self.phase2_retransmit(id),
                 Timer::Phase2Deadline(id) => self.phase2_deadline(id),
                 Timer::Phase2Renew(id) => self.phase2_renew(id),
-                Timer::Phase2TakeOver(id) => self.phase2_take_over(id),
+                Timer::Phase2SwitchOver(id) => self.phase2_switch_over(id),
                 Timer::Phase2Replaced(id) => self.phase2_replaced(id),
                 Timer::Phase2Expire(id) => self.phase2_expire(id),
                 Timer::Phase2Forget(id) => self.phase2_forget(id),
-                Timer::EarlierReplaced(ends) => self.end_earlier(ends, true),
-                Timer::Strangers => self.report_strangers(),
+                Timer::LeftoversReplaced(endpoints) => self.delete_leftovers(endpoints, true),
+                Timer::RateLimitReport => self.report_suppressed(),
             }
         }
     }
 
     /// The next thing to do. Ask after each `handle_` function until there is none.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.log_words();
+        self.log_plaintext();
         self.outputs.pop_front()
     }
 
@@ -288,12 +288,12 @@ impl Engine {
 
     /// Sends one copy of a datagram.
     fn transmit_once(&mut self, local: SocketAddr, remote: SocketAddr, bytes: Vec<u8>) {
-        self.log_words();
+        self.log_plaintext();
         self.outputs.push_back(Output::Transmit(Transmit { local, remote, bytes }));
     }
 
     /// Hands a job out.
-    fn order(&mut self, owner: Owner, urgency: Urgency, job: Job) {
+    fn start_job(&mut self, owner: Owner, urgency: Urgency, job: Job) {
         let id = JobId(self.fresh_id());
         self.jobs.insert(id, owner);
         self.outputs.push_back(Output::Job(id, urgency, job));
@@ -308,11 +308,11 @@ impl Engine {
     }
 
     /// Asks the kernel for something that it does not answer.
-    fn tell_kernel(&mut self, request: KernelRequest) {
+    fn send_to_kernel(&mut self, request: KernelRequest) {
         self.outputs.push_back(Output::Kernel(request));
     }
 
-    fn tell(&mut self, event: Event) {
+    fn emit(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
     }
 
@@ -320,15 +320,15 @@ impl Engine {
     #[track_caller]
     fn log(&mut self, level: Level, peer: Option<SocketAddr>, text: impl FnOnce() -> String) {
         if level <= self.settings.log {
-            self.log_words();
+            self.log_plaintext();
             let place = Location::caller();
             self.outputs.push_back(Output::Log(LogLine { level, peer, place, text: text() }));
         }
     }
 
     /// What encrypted messages say, before the lines that follow from it.
-    fn log_words(&mut self) {
-        for Words { cookies, lines } in self.envelope.take_words() {
+    fn log_plaintext(&mut self) {
+        for PlaintextTrace { cookies, lines } in self.codec.take_traces() {
             let peer = self.phase1s.find(cookies).and_then(|id| self.phase1s.get(id)).map(|phase1| phase1.remote);
             let (level, place) = (Level::Debug2, Location::caller());
             let lines = lines.into_iter().map(|text| Output::Log(LogLine { level, peer, place, text }));
@@ -337,7 +337,7 @@ impl Engine {
     }
 
     /// A negotiation ended.
-    fn conclude(&mut self, outcome: Outcome) {
+    fn record_outcome(&mut self, outcome: Outcome) {
         self.journal.add(outcome.clone());
         self.outputs.push_back(Output::Outcome(Box::new(outcome)));
     }

@@ -2,22 +2,22 @@
 
 use std::net::SocketAddr;
 
+use super::addr_port::AddrPort;
 use super::datagram::Incoming;
-use super::duplicates::PacketDigest;
-use super::endpoint::Endpoint;
+use super::half_open::PeerClass;
 use super::jobs::Owner;
 use super::phase1s::{Phase1, Stage, Step};
+use super::rate_limit::{LoggedEvent, PeerStanding};
+use super::reply_cache::PacketDigest;
 use super::retransmission::Retransmission;
-use super::room::Guest;
-use super::strangers::{Complaint, Party};
 use super::{Engine, Phase1Id, Phase2Id, Timer};
 use crate::crypto::JobResult;
 use crate::num::{ExchangeType, NotifyType};
-use crate::outcome::{Cause, Ending, Negotiation, Outcome, Role};
+use crate::outcome::{FailureReason, Negotiation, NegotiationResult, Outcome, Role};
 use crate::output::{Event, EventKind, Level, Urgency};
 use crate::phase1::main::{FirstChoice, Initiator, MainMode, Responder};
-use crate::phase1::{Agreed, Context, Record, Turn};
-use crate::select::{Known, RemoteIndex};
+use crate::phase1::{Agreed, Context, Record, Transition};
+use crate::select::{RemoteIndex, RemoteQuery};
 use crate::time::Time;
 use crate::wire::{Cookie, CookiePair};
 
@@ -41,7 +41,7 @@ impl Engine {
         }
     }
 
-    /// What we have begun with a peer, and is on its way. A stranger's attempt, which may come to nothing, must not keep us
+    /// What we have begun with a peer, and is on its way. An unknown peer's attempt, which may come to nothing, must not keep us
     /// from our own.
     pub(super) fn initiation(&self, local: SocketAddr, remote: SocketAddr) -> Option<Phase1Id> {
         self.phase1s.between(local.ip(), remote.ip()).into_iter().find(|id| {
@@ -66,9 +66,9 @@ impl Engine {
         block: RemoteIndex,
         renews: Option<Phase1Id>,
         waiting: Vec<Phase2Id>,
-    ) -> Result<(), Cause> {
+    ) -> Result<(), FailureReason> {
         self.log(Level::Info, Some(remote), || {
-            format!("initiate new phase 1 negotiation: {}<=>{}", Endpoint(local), Endpoint(remote))
+            format!("initiate new phase 1 negotiation: {}<=>{}", AddrPort(local), AddrPort(remote))
         });
         let id = Phase1Id(self.fresh_id());
         let cookies = CookiePair { initiator: self.draw_cookie(), responder: Cookie::ZERO };
@@ -77,11 +77,11 @@ impl Engine {
             local,
             remote,
             role: Role::Initiator,
-            guest: self.guest(remote),
+            peer_class: self.peer_class(remote),
             exchange: self.first_exchange(block),
             block,
             record: Record::new(self.now),
-            inbox: Default::default(),
+            reply_cache: Default::default(),
             retransmission: None,
             waiting: Vec::new(),
             renews,
@@ -110,14 +110,14 @@ impl Engine {
         begun.copied().unwrap_or(ExchangeType::MAIN)
     }
 
-    fn begin_exchange(&mut self, phase1: &mut Phase1) -> Result<Vec<u8>, Cause> {
+    fn begin_exchange(&mut self, phase1: &mut Phase1) -> Result<Vec<u8>, FailureReason> {
         if phase1.exchange != ExchangeType::MAIN {
-            return Err(Cause::Unsupported(format!("{} mode", phase1.exchange)));
+            return Err(FailureReason::Unsupported(format!("{} mode", phase1.exchange)));
         }
         let mut notes = Vec::new();
         let mut context = Context {
             settings: &self.settings,
-            envelope: &self.envelope,
+            codec: &self.codec,
             random: &mut *self.random,
             cookies: phase1.cookies,
             local: phase1.local,
@@ -135,11 +135,11 @@ impl Engine {
     /// Somebody begins phase 1 with us.
     pub(super) fn first_message(&mut self, incoming: &Incoming<'_>) {
         let remote = incoming.remote;
-        let party = self.party_of(remote);
-        let is_repeated = self.strangers.was_refused(incoming.header.cookies.initiator, remote);
-        let in_words = !is_repeated && self.examines(party, Complaint::Refused);
+        let standing = self.standing_of(remote);
+        let is_repeated = self.rate_limits.was_refused(incoming.header.cookies.initiator, remote);
+        let in_words = !is_repeated && self.formats_reasons(standing, LoggedEvent::Refused);
         let mut record = Record { in_words, ..Record::new(self.now) };
-        if let Err(cause) = self.respond(incoming, party, &mut record) {
+        if let Err(cause) = self.respond(incoming, standing, &mut record) {
             let cookies = incoming.header.cookies;
             if let Some(kind) = cause.notify() {
                 self.notify_in_clear((incoming.local, remote), cookies, incoming.datagram.len(), kind);
@@ -153,34 +153,39 @@ impl Engine {
                     record.context(ExchangeType::MAIN, Role::Responder, &cause)
                 )
             };
-            let told = self.log_reason((party, Complaint::Refused), &cause, Level::Error, remote, text);
+            let told = self.log_reason((standing, LoggedEvent::Refused), &cause, Level::Error, remote, text);
             if told {
-                self.strangers.refused(cookies.initiator, remote);
+                self.rate_limits.refused(cookies.initiator, remote);
                 let negotiation =
                     Negotiation::Phase1 { exchange: incoming.header.exchange, role: Role::Responder, cookies };
-                self.tell_of_failure(&cause, incoming.local, remote, cookies);
+                self.emit_failure_event(&cause, incoming.local, remote, cookies);
                 let outcome = Self::outcome(negotiation, (incoming.local, remote), None, &record, self.now);
-                self.conclude(Outcome { ending: Ending::Failed(cause), ..outcome });
+                self.record_outcome(Outcome { result: NegotiationResult::Failed(cause), ..outcome });
             }
         }
     }
 
     /// Message 2, and a phase 1 for what comes after it, if there is room. Nothing is kept of a message that is refused.
-    fn respond(&mut self, incoming: &Incoming<'_>, party: Party, record: &mut Record) -> Result<(), Cause> {
+    fn respond(
+        &mut self,
+        incoming: &Incoming<'_>,
+        standing: PeerStanding,
+        record: &mut Record,
+    ) -> Result<(), FailureReason> {
         let Incoming { local, remote, header, body, .. } = *incoming;
         self.check_exchange(remote, header.exchange)?;
         let choice = FirstChoice::read(&self.settings, remote, &header, body, record)?;
-        if !self.make_room(remote) {
+        if !self.admit_half_open(remote) {
             return Ok(());
         }
-        let (told, level) = self.ration((party, Complaint::Begun), None, Level::Info, remote);
+        let (told, level) = self.apply_rate_limit((standing, LoggedEvent::Begun), None, Level::Info, remote);
         record.quiet = !told;
         let cookies = CookiePair { responder: self.draw_cookie(), ..header.cookies };
         let mut notes = Vec::new();
         let block = choice.block;
         let mut context = Context {
             settings: &self.settings,
-            envelope: &self.envelope,
+            codec: &self.codec,
             random: &mut *self.random,
             cookies,
             local,
@@ -192,7 +197,7 @@ impl Engine {
         };
         let (state, message) = Responder::begin(&mut context, choice)?;
         self.log(level, Some(remote), || {
-            format!("respond new phase 1 negotiation: {}<=>{}", Endpoint(local), Endpoint(remote))
+            format!("respond new phase 1 negotiation: {}<=>{}", AddrPort(local), AddrPort(remote))
         });
         self.log_mode(level, remote, header.exchange);
         self.log_notes(remote, notes);
@@ -202,11 +207,11 @@ impl Engine {
             local,
             remote,
             role: Role::Responder,
-            guest: self.guest(remote),
+            peer_class: self.peer_class(remote),
             exchange: header.exchange,
             block,
             record: std::mem::replace(record, Record::new(self.now)),
-            inbox: Default::default(),
+            reply_cache: Default::default(),
             retransmission: None,
             waiting: Vec::new(),
             renews: None,
@@ -219,14 +224,14 @@ impl Engine {
     }
 
     /// Whether a block for the peer has the exchange.
-    fn check_exchange(&self, remote: SocketAddr, exchange: ExchangeType) -> Result<(), Cause> {
-        let address = Known { key_of_address: true, ..Known::address(remote) };
-        let known = Known { port: remote.port(), exchange: Some(exchange), ..address };
+    fn check_exchange(&self, remote: SocketAddr, exchange: ExchangeType) -> Result<(), FailureReason> {
+        let address = RemoteQuery { key_of_address: true, ..RemoteQuery::address(remote) };
+        let known = RemoteQuery { port: remote.port(), exchange: Some(exchange), ..address };
         if self.settings.remotes.candidates(&known).is_empty() {
-            return Err(Cause::NoRemote(self.settings.remotes.missing(remote.ip(), &known)));
+            return Err(FailureReason::NoRemote(self.settings.remotes.missing(remote.ip(), &known)));
         }
         if exchange != ExchangeType::MAIN {
-            return Err(Cause::Unsupported(format!("{exchange} mode")));
+            return Err(FailureReason::Unsupported(format!("{exchange} mode")));
         }
         Ok(())
     }
@@ -236,39 +241,39 @@ impl Engine {
         &mut self,
         id: Phase1Id,
         digest: Option<PacketDigest>,
-        step: impl FnOnce(MainMode, &mut Context<'_>) -> Turn<MainMode>,
+        step: impl FnOnce(MainMode, &mut Context<'_>) -> Transition<MainMode>,
     ) {
         let first_contact = self.is_first_contact(id);
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
         let remote = phase1.remote;
-        let given = (&self.settings, &self.envelope, first_contact);
-        let Some(Step { turn, notes }) = phase1.step(given, &mut *self.random, step) else { return };
+        let given = (&self.settings, &self.codec, first_contact);
+        let Some(Step { transition, notes }) = phase1.step(given, &mut *self.random, step) else { return };
         self.log_notes(remote, notes);
-        match turn {
-            Turn::Job((), job) => {
+        match transition {
+            Transition::Job((), job) => {
                 self.accept(id, digest, "job ordered");
                 // Message 3 has the cookie that was sent to its address.
                 self.prove_address(id);
                 self.suspend_retransmission(id);
                 let urgency = self.urgency(id);
-                self.order(Owner::Phase1(id), urgency, job);
+                self.start_job(Owner::Phase1(id), urgency, job);
             }
-            Turn::Send((), message) => {
+            Transition::Send((), message) => {
                 self.accept(id, digest, "answered");
                 self.answer(id, message);
             }
-            Turn::Ignored((), cause) => self.phase1_fault(id, cause),
-            Turn::Up(agreed) => {
+            Transition::Ignored((), cause) => self.phase1_fault(id, cause),
+            Transition::Established(agreed) => {
                 let Agreed { sa, last_message, features, initial_contact } = *agreed;
                 self.accept(id, digest, "authenticated");
                 self.finish_exchange(id, last_message);
                 self.phase1_established(id, sa, features, initial_contact);
             }
-            Turn::Failed(cause) => {
+            Transition::Failed(cause) => {
                 self.notify_of_failure(id, &cause);
                 self.fail_phase1(id, cause);
             }
-            Turn::Denied(mut sa, cause) => {
+            Transition::Rejected(mut sa, cause) => {
                 if let Some(kind) = cause.notify() {
                     self.notify_under(&mut sa, kind, &[]);
                 }
@@ -287,7 +292,7 @@ impl Engine {
         let now = self.now;
         if let Some(phase1) = self.phase1s.get_mut(id) {
             if let Some(digest) = digest {
-                phase1.inbox.work_on(digest);
+                phase1.reply_cache.begin(digest);
             }
             phase1.record.step(now, step);
             phase1.record.fault = None;
@@ -299,7 +304,7 @@ impl Engine {
     /// repeats it only when the peer repeats its message, so that nobody can make it send a flood to a victim.
     fn answer(&mut self, id: Phase1Id, message: Vec<u8>) {
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
-        phase1.inbox.answered(Some(message.clone()));
+        phase1.reply_cache.finish(Some(message.clone()));
         match phase1.role {
             Role::Initiator => self.send_and_repeat(id, message),
             Role::Responder => {
@@ -324,7 +329,7 @@ impl Engine {
     fn finish_exchange(&mut self, id: Phase1Id, last_message: Option<Vec<u8>>) {
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
         let (local, remote) = (phase1.local, phase1.remote);
-        phase1.inbox.answered(last_message.clone());
+        phase1.reply_cache.finish(last_message.clone());
         phase1.retransmission = None;
         if let Some(message) = last_message {
             self.transmit(local, remote, &message);
@@ -356,13 +361,13 @@ impl Engine {
         self.timers.set(Timer::Phase1Deadline(id), self.now + self.settings.retransmission.whole());
     }
 
-    /// Renewals, what we begin, and peers whose address is configured, and their own, go before strangers.
+    /// Renewals, what we begin, and peers whose address is configured, and their own, go before unknown peers.
     fn urgency(&self, id: Phase1Id) -> Urgency {
-        let Some(phase1) = self.phase1s.get(id) else { return Urgency::Stranger };
+        let Some(phase1) = self.phase1s.get(id) else { return Urgency::Unknown };
         let known = phase1.role == Role::Initiator
-            || phase1.guest == Guest::Configured
+            || phase1.peer_class == PeerClass::Configured
             || self.phase1s.newest(phase1.local.ip(), phase1.remote, None).is_some();
-        if known { Urgency::Known } else { Urgency::Stranger }
+        if known { Urgency::Known } else { Urgency::Unknown }
     }
 
     /// An initiator's message is not answered.
@@ -370,7 +375,7 @@ impl Engine {
         let retransmission = self.settings.retransmission;
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
         let (local, remote) = (phase1.local, phase1.remote);
-        let message = phase1.retransmission.as_mut().and_then(|sent| sent.again(retransmission.count));
+        let message = phase1.retransmission.as_mut().and_then(|sent| sent.next_copy(retransmission.count));
         match message.map(<[u8]>::to_vec) {
             Some(message) => {
                 self.timers.set(Timer::Phase1Retransmit(id), self.now + retransmission.interval);
@@ -387,17 +392,17 @@ impl Engine {
 
     fn phase1_time_up(&mut self, id: Phase1Id) {
         let Some(phase1) = self.phase1s.get(id) else { return };
-        let silence = phase1.unanswered().map_or_else(Cause::computed_late, Cause::NoAnswer);
+        let silence = phase1.unanswered().map_or_else(FailureReason::computed_late, FailureReason::NoAnswer);
         let cause = phase1.record.why(silence);
         self.end_phase1(id, "phase1 negotiation failed due to time up.", cause);
     }
 
     /// A message of a phase 1 on its way is no good. It may be anybody's, so that the negotiation goes on; but if nothing
     /// better comes, it was the reason.
-    pub(super) fn phase1_fault(&mut self, id: Phase1Id, cause: Cause) {
+    pub(super) fn phase1_fault(&mut self, id: Phase1Id, cause: FailureReason) {
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
-        if phase1.inbox.is_working() {
-            phase1.inbox.refuse();
+        if phase1.reply_cache.is_busy() {
+            phase1.reply_cache.reject();
             if let Some(retransmission) = &mut phase1.retransmission {
                 let due = retransmission.resume().unwrap_or(self.now);
                 self.timers.stop(Timer::Phase1Deadline(id));
@@ -411,10 +416,10 @@ impl Engine {
         let first = phase1.record.faults == 0;
         let level = if phase1.record.faults < WARNINGS_MAX { Level::Warning } else { Level::Debug };
         phase1.record.faults = phase1.record.faults.saturating_add(1);
-        let Some(party) = self.phase1s.get(id).map(|phase1| self.party_of_phase1(phase1)) else { return };
+        let Some(standing) = self.phase1s.get(id).map(|phase1| self.standing_of_phase1(phase1)) else { return };
         let level = match role {
             Role::Responder if level < Level::Debug => {
-                self.ration((party, Complaint::Ignored), Some(&cause), level, remote).1
+                self.apply_rate_limit((standing, LoggedEvent::Ignored), Some(&cause), level, remote).1
             }
             _ => level,
         };
@@ -428,7 +433,7 @@ impl Engine {
     }
 
     /// Tells the peer of its fault, in clear: there is no SA yet.
-    fn notify_of_failure(&mut self, id: Phase1Id, cause: &Cause) {
+    fn notify_of_failure(&mut self, id: Phase1Id, cause: &FailureReason) {
         let Some(phase1) = self.phase1s.get(id) else { return };
         let (local, remote, cookies) = (phase1.local, phase1.remote, phase1.cookies);
         if let Some(kind) = cause.notify() {
@@ -438,16 +443,16 @@ impl Engine {
     }
 
     /// A negotiation has failed.
-    pub(super) fn fail_phase1(&mut self, id: Phase1Id, cause: Cause) {
+    pub(super) fn fail_phase1(&mut self, id: Phase1Id, cause: FailureReason) {
         self.end_phase1(id, "phase1 negotiation failed:", cause);
     }
 
-    fn end_phase1(&mut self, id: Phase1Id, what: &str, cause: Cause) {
+    fn end_phase1(&mut self, id: Phase1Id, what: &str, cause: FailureReason) {
         let Some(mut phase1) = self.remove_phase1(id) else { return };
         let Phase1 { cookies, local, remote, .. } = phase1;
-        let party = self.party_of_phase1(&phase1);
+        let standing = self.standing_of_phase1(&phase1);
         let told_peer = match (&cause, cause.notify()) {
-            (Cause::Identity { .. }, Some(kind)) => format!("; the peer is told {kind}"),
+            (FailureReason::Identity { .. }, Some(kind)) => format!("; the peer is told {kind}"),
             _ => String::new(),
         };
         let undelivered = self.delivery_errors(remote, phase1.record.began, &cause);
@@ -458,29 +463,31 @@ impl Engine {
                 self.log(Level::Error, Some(remote), text);
                 true
             }
-            // Who has an identity has proved to know the key, and is no stranger.
-            (Role::Responder, Cause::Identity { .. }) => {
-                let kind = (Party::Peer(remote.ip()), Complaint::Unproved);
+            // Who has an identity has proved to know the key, and is no unknown peer.
+            (Role::Responder, FailureReason::Identity { .. }) => {
+                let kind = (PeerStanding::Proved(remote.ip()), LoggedEvent::Unproved);
                 self.log_reason(kind, &cause, Level::Error, remote, text)
             }
-            (Role::Responder, Cause::NoAnswer(_) | Cause::Crypto(_)) => {
-                self.log_reason((party, Complaint::Unfinished), &cause, Level::Error, remote, text)
+            (Role::Responder, FailureReason::NoAnswer(_) | FailureReason::Crypto(_)) => {
+                self.log_reason((standing, LoggedEvent::Unfinished), &cause, Level::Error, remote, text)
             }
-            (Role::Responder, _) => self.log_reason((party, Complaint::Unproved), &cause, Level::Error, remote, text),
+            (Role::Responder, _) => {
+                self.log_reason((standing, LoggedEvent::Unproved), &cause, Level::Error, remote, text)
+            }
         };
         if told {
             phase1.describe_offer(&self.settings);
-            self.tell_of_failure(&cause, local, remote, cookies);
-            self.conclude(self.phase1_outcome(&phase1, Ending::Failed(cause.clone())));
+            self.emit_failure_event(&cause, local, remote, cookies);
+            self.record_outcome(self.phase1_outcome(&phase1, NegotiationResult::Failed(cause.clone())));
         }
         if let Some(old) = phase1.renews {
             self.renewal_failed(old);
         }
-        self.release(local, remote, phase1.waiting, &cause);
+        self.resume_waiting(local, remote, phase1.waiting, &cause);
     }
 
     /// Those that waited for a phase 1 which failed: another one may have come up.
-    fn release(&mut self, local: SocketAddr, remote: SocketAddr, waiting: Vec<Phase2Id>, cause: &Cause) {
+    fn resume_waiting(&mut self, local: SocketAddr, remote: SocketAddr, waiting: Vec<Phase2Id>, cause: &FailureReason) {
         match self.usable_phase1(local, remote) {
             _ if waiting.is_empty() => {}
             Some(other) => self.phase1_up(other, waiting),
@@ -488,10 +495,10 @@ impl Engine {
         }
     }
 
-    /// Ends all negotiations that come to nothing because nobody needs them any more.
-    pub(super) fn abandon_phase1(&mut self, id: Phase1Id, ending: Ending) -> Vec<Phase2Id> {
+    /// Endpoints all negotiations that come to nothing because nobody needs them any more.
+    pub(super) fn abandon_phase1(&mut self, id: Phase1Id, result: NegotiationResult) -> Vec<Phase2Id> {
         let Some(phase1) = self.remove_phase1(id) else { return Vec::new() };
-        self.conclude(self.phase1_outcome(&phase1, ending));
+        self.record_outcome(self.phase1_outcome(&phase1, result));
         phase1.waiting
     }
 
@@ -516,12 +523,12 @@ impl Engine {
     }
 
     /// How a negotiation has ended.
-    pub(super) fn phase1_outcome(&self, phase1: &Phase1, ending: Ending) -> Outcome {
+    pub(super) fn phase1_outcome(&self, phase1: &Phase1, result: NegotiationResult) -> Outcome {
         let Phase1 { cookies, local, remote, exchange, role, block, .. } = *phase1;
         let block = self.settings.remotes.get(block).map(|block| block.name.clone());
         let negotiation = Negotiation::Phase1 { exchange, role, cookies };
         let outcome = Self::outcome(negotiation, (local, remote), block, &phase1.record, self.now);
-        Outcome { ending, ..outcome }
+        Outcome { result, ..outcome }
     }
 
     fn outcome(
@@ -542,41 +549,41 @@ impl Engine {
             offered: record.offered.clone(),
             configured: record.configured.clone(),
             peer_said: record.peer_said.clone(),
-            ending: Ending::Abandoned,
+            result: NegotiationResult::Abandoned,
         }
     }
 
     /// The event of a failure, if there is one for its cause.
-    pub(super) fn tell_of_failure(
+    pub(super) fn emit_failure_event(
         &mut self,
-        cause: &Cause,
+        cause: &FailureReason,
         local: SocketAddr,
         remote: SocketAddr,
         cookies: CookiePair,
     ) {
         let kind = match cause {
-            Cause::NoAnswer(_) => EventKind::Phase1NoResponse,
-            Cause::NoProposalChosen(_) | Cause::BadChoice(_) | Cause::Refused(NotifyType::NO_PROPOSAL_CHOSEN) => {
-                EventKind::Phase1NoProposal
-            }
-            Cause::Authentication(_)
-            | Cause::Identity { .. }
-            | Cause::NoPreSharedKey { .. }
-            | Cause::Refused(NotifyType::AUTHENTICATION_FAILED) => EventKind::Phase1AuthFailed,
+            FailureReason::NoAnswer(_) => EventKind::Phase1NoResponse,
+            FailureReason::NoProposalChosen(_)
+            | FailureReason::BadChoice(_)
+            | FailureReason::Refused(NotifyType::NO_PROPOSAL_CHOSEN) => EventKind::Phase1NoProposal,
+            FailureReason::Authentication(_)
+            | FailureReason::Identity { .. }
+            | FailureReason::NoPreSharedKey { .. }
+            | FailureReason::Refused(NotifyType::AUTHENTICATION_FAILED) => EventKind::Phase1AuthFailed,
             _ => return,
         };
-        self.tell_of_phase1(kind, local, remote, cookies);
+        self.emit_phase1_event(kind, local, remote, cookies);
     }
 
     /// An event of phase 1.
-    pub(super) fn tell_of_phase1(
+    pub(super) fn emit_phase1_event(
         &mut self,
         kind: EventKind,
         local: SocketAddr,
         remote: SocketAddr,
         cookies: CookiePair,
     ) {
-        self.tell(Event { kind, local: Some(local), remote: Some(remote), cookies: Some(cookies), message_id: 0 });
+        self.emit(Event { kind, local: Some(local), remote: Some(remote), cookies: Some(cookies), message_id: 0 });
     }
 
     /// By which exchange, in the words of RFC 2408.

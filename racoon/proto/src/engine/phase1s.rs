@@ -5,17 +5,17 @@ use std::mem;
 use std::net::{IpAddr, SocketAddr};
 
 use super::dpd::DpdState;
-use super::duplicates::Inbox;
+use super::half_open::{HalfOpen, PeerClass};
 use super::replacement::Replacement;
+use super::reply_cache::ReplyCache;
 use super::retransmission::Retransmission;
-use super::room::{Guest, HalfOpen};
 use super::{Phase1Id, Phase2Id};
-use crate::exchange::envelope::Envelope;
+use crate::exchange::codec::MessageCodec;
 use crate::num::ExchangeType;
 use crate::outcome::{Role, Unanswered};
 use crate::output::Level;
 use crate::phase1::main::MainMode;
-use crate::phase1::{Context, MESSAGE_IDS_RENEWED_AFTER, Phase1Sa, Record, Turn};
+use crate::phase1::{Context, MESSAGE_IDS_RENEWED_AFTER, Phase1Sa, Record, Transition};
 use crate::random::Random;
 use crate::select::RemoteIndex;
 use crate::settings::Settings;
@@ -35,12 +35,12 @@ pub(super) struct Phase1 {
     pub(super) remote: SocketAddr,
     pub(super) role: Role,
     /// Whose room it takes up as long as it is not established.
-    pub(super) guest: Guest,
+    pub(super) peer_class: PeerClass,
     pub(super) exchange: ExchangeType,
     /// A responder's is a guess as long as it is on its way.
     pub(super) block: RemoteIndex,
     pub(super) record: Record,
-    pub(super) inbox: Inbox,
+    pub(super) reply_cache: ReplyCache,
     /// The message that an initiator waits for an answer to.
     pub(super) retransmission: Option<Retransmission>,
     /// Phase 2s that begin when it is established. [`Phase1s::wait`] adds to them.
@@ -57,11 +57,11 @@ pub(super) enum Stage {
     /// The negotiation is over. It is about to be established or removed.
     Over,
     /// Established.
-    Established(Box<Established>),
+    Established(Box<EstablishedPhase1>),
 }
 
 /// An established phase 1.
-pub(super) struct Established {
+pub(super) struct EstablishedPhase1 {
     pub(super) sa: Phase1Sa,
     /// Since when.
     pub(super) since: Time,
@@ -82,7 +82,7 @@ pub(super) struct Established {
 /// A responder leaves the renewal to its peer until so many message ids more were used.
 const MESSAGE_IDS_FOR_PEER: usize = 1024;
 
-impl Established {
+impl EstablishedPhase1 {
     /// Whether so many message ids were used that the side with this role renews it.
     pub(super) fn is_worn(&self, role: Role) -> bool {
         let more = if role == Role::Responder { MESSAGE_IDS_FOR_PEER } else { 0 };
@@ -93,7 +93,7 @@ impl Established {
 /// A step that was made.
 pub(super) struct Step {
     /// What it brings.
-    pub(super) turn: Turn<()>,
+    pub(super) transition: Transition<()>,
     /// What is to be logged.
     pub(super) notes: Vec<(Level, String)>,
 }
@@ -102,9 +102,9 @@ impl Phase1 {
     /// Makes a step of the negotiation; none if it is over.
     pub(super) fn step(
         &mut self,
-        (settings, envelope, first_contact): (&Settings, &Envelope, bool),
+        (settings, codec, first_contact): (&Settings, &MessageCodec, bool),
         random: &mut dyn Random,
-        step: impl FnOnce(MainMode, &mut Context<'_>) -> Turn<MainMode>,
+        step: impl FnOnce(MainMode, &mut Context<'_>) -> Transition<MainMode>,
     ) -> Option<Step> {
         if !matches!(self.stage, Stage::Negotiating(_)) {
             return None;
@@ -115,7 +115,7 @@ impl Phase1 {
         let mut notes = Vec::new();
         let mut context = Context {
             settings,
-            envelope,
+            codec,
             random,
             cookies: self.cookies,
             local: self.local,
@@ -125,9 +125,9 @@ impl Phase1 {
             record: &mut self.record,
             notes: &mut notes,
         };
-        let turn = step(*mode, &mut context);
-        let turn = turn.map(|mode| self.stage = Stage::Negotiating(Box::new(mode)));
-        Some(Step { turn, notes })
+        let transition = step(*mode, &mut context);
+        let transition = transition.map(|mode| self.stage = Stage::Negotiating(Box::new(mode)));
+        Some(Step { transition, notes })
     }
 
     /// Completes the record of a negotiation that has not got beyond message 1.
@@ -140,7 +140,7 @@ impl Phase1 {
     /// Our last message, which the peer does not answer; none while a job for the next one runs.
     pub(super) fn unanswered(&self) -> Option<Unanswered> {
         let message = self.negotiation()?.last_sent()?;
-        let reply = self.inbox.last_reply();
+        let reply = self.reply_cache.last_reply();
         let (bytes, sent) = match &self.retransmission {
             Some(retransmission) => (retransmission.bytes(), retransmission.sent()),
             None => (reply.bytes, 1),
@@ -150,7 +150,7 @@ impl Phase1 {
             role: self.role,
             message,
             bytes,
-            sent: sent.saturating_add(reply.again),
+            sent: sent.saturating_add(reply.resent),
             repeated: reply.repeated,
             unreadable: self.record.unreadable,
         })
@@ -174,7 +174,7 @@ impl Phase1 {
     }
 
     /// What there is when it is established.
-    pub(super) fn established(&self) -> Option<&Established> {
+    pub(super) fn established(&self) -> Option<&EstablishedPhase1> {
         match &self.stage {
             Stage::Established(established) => Some(established),
             Stage::Negotiating(_) | Stage::Over => None,
@@ -182,7 +182,7 @@ impl Phase1 {
     }
 
     /// The same, to be changed.
-    pub(super) fn established_mut(&mut self) -> Option<&mut Established> {
+    pub(super) fn established_mut(&mut self) -> Option<&mut EstablishedPhase1> {
         match &mut self.stage {
             Stage::Established(established) => Some(established),
             Stage::Negotiating(_) | Stage::Over => None,
@@ -194,7 +194,7 @@ impl Phase1 {
     }
 
     fn is_attempt(&self) -> bool {
-        self.role == Role::Initiator && self.guest == Guest::Stranger && self.established().is_none()
+        self.role == Role::Initiator && self.peer_class == PeerClass::Unknown && self.established().is_none()
     }
 
     fn first_key(&self) -> FirstKey {
@@ -236,7 +236,7 @@ impl Phase1s {
         }
         self.by_first.insert(phase1.first_key(), id);
         if phase1.is_half_open() {
-            self.half_open.add(id, phase1.guest);
+            self.half_open.add(id, phase1.peer_class);
         } else {
             self.by_pair.entry(phase1.pair()).or_default().insert(id);
         }
@@ -256,7 +256,7 @@ impl Phase1s {
             }
         }
         if phase1.is_half_open() {
-            self.half_open.remove(id, phase1.guest, phase1.remote.ip());
+            self.half_open.remove(id, phase1.peer_class, phase1.remote.ip());
         }
         self.attempts -= usize::from(phase1.is_attempt());
         if phase1.established().is_some()
@@ -317,10 +317,10 @@ impl Phase1s {
     }
 
     /// It is established.
-    pub(super) fn establish(&mut self, id: Phase1Id, established: Established) {
+    pub(super) fn establish(&mut self, id: Phase1Id, established: EstablishedPhase1) {
         if let Some(phase1) = self.all.get_mut(&id) {
             if phase1.is_half_open() {
-                self.half_open.remove(id, phase1.guest, phase1.remote.ip());
+                self.half_open.remove(id, phase1.peer_class, phase1.remote.ip());
                 self.by_pair.entry(phase1.pair()).or_default().insert(id);
             }
             self.attempts -= usize::from(phase1.is_attempt());
@@ -335,7 +335,7 @@ impl Phase1s {
     /// The peer has shown that it receives what is sent to its address, which is returned if that is news.
     pub(super) fn prove_address(&mut self, id: Phase1Id) -> Option<SocketAddr> {
         let phase1 = self.all.get(&id).filter(|phase1| phase1.is_half_open())?;
-        self.half_open.prove(id, phase1.guest, phase1.remote.ip()).then_some(phase1.remote)
+        self.half_open.prove(id, phase1.peer_class, phase1.remote.ip()).then_some(phase1.remote)
     }
 
     /// It has another remote block: the configuration is a new one.

@@ -3,21 +3,21 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::acquire::Origin;
-use super::installed::protocol_name;
+use super::acquire::Phase2Trigger;
 use super::jobs::Owner;
-use super::phase2s::{Established, Phase2, State};
-use super::quick::sa_of;
+use super::kernel_state::protocol_name;
+use super::phase2s::{EstablishedPhase2, Phase2, State};
+use super::quick_mode::sa_of;
+use super::rate_limit::{LoggedEvent, PeerStanding};
 use super::renewal::{RETRY, outlives};
-use super::strangers::{Complaint, Party};
 use super::{Engine, Phase1Id, Phase2Id, Timer};
 use crate::kernel::{KernelRequest, SaName};
 use crate::num::{Doi, ExchangeType, PayloadType, Protocol};
-use crate::outcome::{Cause, Ending, Negotiation, Outcome, Role};
+use crate::outcome::{FailureReason, Negotiation, NegotiationResult, Outcome, Role};
 use crate::output::{Event, EventKind, Level};
-use crate::phase2::Bond;
-use crate::phase2::traffic::{Ends, Identities};
-use crate::select::{Known, Traffic};
+use crate::phase2::TrafficKey;
+use crate::phase2::traffic::{Endpoints, Identities};
+use crate::select::{RemoteQuery, SainfoQuery};
 use crate::time::Time;
 use crate::wire::Notify;
 
@@ -31,8 +31,8 @@ impl Engine {
     }
 
     /// Its phase 1 did not come up.
-    pub(super) fn phase1_failed(&mut self, waiting: Vec<Phase2Id>, cause: &Cause) {
-        waiting.into_iter().for_each(|id| self.fail_phase2(id, Cause::NoPhase1(cause.to_string())));
+    pub(super) fn phase1_failed(&mut self, waiting: Vec<Phase2Id>, cause: &FailureReason) {
+        waiting.into_iter().for_each(|id| self.fail_phase2(id, FailureReason::NoPhase1(cause.to_string())));
     }
 
     /// What is established under a phase 1 belongs to another one now; what is on its way stays.
@@ -49,7 +49,7 @@ impl Engine {
                 self.phase2s.close(id);
                 self.phase2s.unbind(id);
             } else {
-                self.fail_phase2(id, Cause::phase1_gone());
+                self.fail_phase2(id, FailureReason::phase1_gone());
             }
         }
     }
@@ -61,8 +61,8 @@ impl Engine {
 
     /// All SAs with a peer go, but for those under one phase 1, and those that still wait for one.
     pub(super) fn purge_peer(&mut self, local: IpAddr, remote: SocketAddr, keep: Option<Phase1Id>, tell_peer: bool) {
-        self.end_earlier(Ends { local, remote: remote.ip() }, tell_peer);
-        for id in self.phase2s.with(Ends { local, remote: remote.ip() }) {
+        self.delete_leftovers(Endpoints { local, remote: remote.ip() }, tell_peer);
+        for id in self.phase2s.with(Endpoints { local, remote: remote.ip() }) {
             let Some(phase2) = self.phase2s.get(id).filter(|phase2| self.is_with(phase2, remote)) else { continue };
             if phase2.phase1.is_some() && phase2.phase1 == keep {
                 continue;
@@ -70,7 +70,7 @@ impl Engine {
             match phase2.state {
                 State::Waiting(..) => {}
                 State::Established(_) => self.purge_phase2(id, tell_peer),
-                _ => self.fail_phase2(id, Cause::phase1_gone()),
+                _ => self.fail_phase2(id, FailureReason::phase1_gone()),
             }
         }
     }
@@ -82,7 +82,7 @@ impl Engine {
             let found = self.phase2s.of_sa((remote.ip(), protocol, spi));
             let found = found.and_then(|id| Some((id, self.phase2s.get(id)?)));
             let Some((id, phase2)) = found.filter(|(_, phase2)| self.is_with(phase2, remote)) else {
-                if self.earlier_deleted_by(phase1, protocol, spi) {
+                if self.leftover_deleted_by(phase1, protocol, spi) {
                     continue;
                 }
                 self.log(Level::Debug, Some(remote), || format!("the peer deletes an unknown {protocol} SA {spi:#x}"));
@@ -94,7 +94,7 @@ impl Engine {
             if is_established {
                 self.purge_phase2(id, false);
             } else {
-                self.fail_phase2(id, Cause::Deleted(protocol));
+                self.fail_phase2(id, FailureReason::Deleted(protocol));
             }
         }
     }
@@ -112,7 +112,7 @@ impl Engine {
             if self.phase2s.get(id).is_some_and(|phase2| phase2.established().is_some()) {
                 self.purge_phase2(id, true);
             } else {
-                self.end_phase2(id, Ending::Abandoned);
+                self.end_phase2(id, NegotiationResult::Abandoned);
             }
         }
     }
@@ -122,11 +122,12 @@ impl Engine {
         let remotes = &self.settings.remotes;
         let bound = phase2.phase1.and_then(|phase1| self.phase1_sa(phase1)).and_then(|sa| remotes.get(sa.block));
         let by_address =
-            || remotes.select(&Known::address(phase2.remote)).ok().flatten().and_then(|at| remotes.get(at));
+            || remotes.select(&RemoteQuery::address(phase2.remote)).ok().flatten().and_then(|at| remotes.get(at));
         let Some(block) = bound.or_else(by_address) else { return false };
-        let ids = Identities::of_selector(&phase2.bond.selector);
+        let ids = Identities::of_selector(&phase2.traffic_key.selector);
         let client = Some(phase2.remote.ip());
-        let traffic = Traffic { local: &ids.local, remote: &ids.remote, claimed: None, client, remoteid: block.ph1id };
+        let traffic =
+            SainfoQuery { local: &ids.local, remote: &ids.remote, claimed: None, client, remoteid: block.ph1id };
         self.settings.sainfos.select(&traffic).is_some()
     }
 
@@ -136,7 +137,7 @@ impl Engine {
             if self.phase2s.get(id).is_some_and(|phase2| phase2.established().is_some()) {
                 self.delete_phase2(id, true);
             } else {
-                self.end_phase2(id, Ending::Abandoned);
+                self.end_phase2(id, NegotiationResult::Abandoned);
             }
         }
     }
@@ -147,13 +148,13 @@ impl Engine {
         let ids = self.phase2s.iter().filter(|(_, phase2)| concerns(phase2)).map(|(id, _)| id).collect::<Vec<_>>();
         ids.into_iter().for_each(|id| self.purge_phase2(id, true));
         // With what is flushed the rest of a bundle is of no use.
-        self.end_all_earlier();
+        self.delete_all_leftovers();
     }
 
     /// All SAs are in place.
-    pub(super) fn phase2_established(&mut self, id: Phase2Id, established: Established) {
+    pub(super) fn phase2_established(&mut self, id: Phase2Id, established: EstablishedPhase2) {
         let Some(phase2) = self.phase2s.get(id) else { return };
-        let (role, bond, remote) = (phase2.role, phase2.bond, phase2.remote);
+        let (role, traffic_key, remote) = (phase2.role, phase2.traffic_key, phase2.remote);
         let lifetime = Duration::from_secs(established.terms.lifetime.into());
         let (since, expires, pairs) = (established.since, established.expires, established.pairs.clone());
         self.log_sas(Level::Info, "IPsec-SA established", id, &pairs);
@@ -168,44 +169,46 @@ impl Engine {
         self.timers.set(Timer::Phase2Forget(id), self.now + self.settings.retransmission.whole());
         self.retire_replaced(id);
         // 2. One of ours that has not begun yet need not begin.
-        if let Some(other) = self.phase2s.negotiating(&bond)
+        if let Some(other) = self.phase2s.negotiating(&traffic_key)
             && self.phase2s.get(other).is_some_and(|other| matches!(other.state, State::Waiting(..)))
         {
-            self.end_phase2(other, Ending::Superseded);
+            self.end_phase2(other, NegotiationResult::Superseded);
         }
         // 3. The news.
-        self.tell_of_phase2(id, EventKind::Phase2Up);
-        self.log(Level::Debug, Some(remote), || format!("phase 2 established for {bond}"));
-        if let Some(outcome) = self.phase2s.get(id).map(|phase2| outcome(phase2, Ending::Established, self.now)) {
-            self.conclude(outcome);
+        self.emit_phase2_event(id, EventKind::Phase2Up);
+        self.log(Level::Debug, Some(remote), || format!("phase 2 established for {traffic_key}"));
+        if let Some(outcome) =
+            self.phase2s.get(id).map(|phase2| outcome(phase2, NegotiationResult::Established, self.now))
+        {
+            self.record_outcome(outcome);
         }
-        self.earlier_replaced(bond.ends);
+        self.leftovers_replaced(traffic_key.endpoints);
     }
 
     /// It is time for another one: once, and only if there is none yet that lives longer. The side that began it does that.
     pub(super) fn phase2_renew(&mut self, id: Phase2Id) {
         let Some(phase2) = self.phase2s.get(id).filter(|_| !self.stopping) else { return };
         let Some(established) = phase2.established() else { return };
-        if phase2.role == Role::Responder || established.renewed || self.has_newer(&phase2.bond, established) {
+        if phase2.role == Role::Responder || established.renewed || self.has_newer(&phase2.traffic_key, established) {
             return;
         }
-        let (bond, remote) = (phase2.bond, phase2.remote);
-        if self.phase2s.negotiating(&bond).is_some() {
+        let (traffic_key, remote) = (phase2.traffic_key, phase2.remote);
+        if self.phase2s.negotiating(&traffic_key).is_some() {
             // If nothing comes of that, it is our turn.
             return self.renew_later(id);
         }
         if let Some(established) = self.phase2s.get_mut(id).and_then(Phase2::established_mut) {
             established.renewed = true;
         }
-        if let Err(cause) = self.begin_phase2(bond, Origin::Renewal(id)) {
-            self.log(Level::Warning, Some(remote), || format!("{bond} cannot be renewed: {cause}"));
+        if let Err(cause) = self.begin_phase2(traffic_key, Phase2Trigger::Renewal(id)) {
+            self.log(Level::Warning, Some(remote), || format!("{traffic_key} cannot be renewed: {cause}"));
         }
     }
 
     /// Whether another one for the same lives clearly longer. (Of two that came up at once, by both sides, neither does.)
-    fn has_newer(&self, bond: &Bond, than: &Established) -> bool {
+    fn has_newer(&self, traffic_key: &TrafficKey, than: &EstablishedPhase2) -> bool {
         let lifetime = Duration::from_secs(than.terms.lifetime.into());
-        self.phase2s.established(bond).any(|(_, other)| outlives(other.expires, than.expires, lifetime))
+        self.phase2s.established(traffic_key).any(|(_, other)| outlives(other.expires, than.expires, lifetime))
     }
 
     pub(super) fn renew_later(&mut self, id: Phase2Id) {
@@ -234,12 +237,12 @@ impl Engine {
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
         let (local, remote) = (phase2.local, phase2.remote);
         if phase2.phase1.and_then(|phase1| sa_of(&self.phase1s, phase1)).is_none() {
-            return self.fail_phase2(id, Cause::phase1_gone());
+            return self.fail_phase2(id, FailureReason::phase1_gone());
         }
         let Some(retransmission) = &mut phase2.retransmission else { return };
         let interval = self.settings.retransmission.interval;
         let first_sent = self.now - interval.saturating_mul(retransmission.sent());
-        match retransmission.again(count).map(<[u8]>::to_vec) {
+        match retransmission.next_copy(count).map(<[u8]>::to_vec) {
             Some(message) => {
                 self.transmit(local, remote, &message);
                 self.timers.set(Timer::Phase2Retransmit(id), self.now + interval);
@@ -248,7 +251,7 @@ impl Engine {
             None => {
                 self.quick_mode_unanswered(id, first_sent, true);
                 let Some(phase2) = self.phase2s.get(id) else { return };
-                let cause = phase2.record.why(Cause::NoAnswer(phase2.unanswered()));
+                let cause = phase2.record.why(FailureReason::NoAnswer(phase2.unanswered()));
                 self.fail_phase2(id, cause);
             }
         }
@@ -258,14 +261,14 @@ impl Engine {
     pub(super) fn phase2_deadline(&mut self, id: Phase2Id) {
         let Some(phase2) = self.phase2s.get(id) else { return };
         let cause = match &phase2.state {
-            State::Waiting(..) => Cause::Phase1Late(self.settings.phase1_wait),
-            State::Gathering(_, gathering) | State::Answering(_, gathering) if gathering.waits_for_job() => {
-                Cause::computed_late()
+            State::Waiting(..) => FailureReason::Phase1Late(self.settings.phase1_wait),
+            State::Gathering(_, pending) | State::Answering(_, pending) if pending.waits_for_job() => {
+                FailureReason::computed_late()
             }
-            State::Computing(_) => Cause::computed_late(),
+            State::Computing(_) => FailureReason::computed_late(),
             State::Offered(_) | State::Answered(..) => return,
             State::Established(_) if phase2.installs.is_empty() => return,
-            _ => Cause::KernelTimeout(self.settings.phase2_wait),
+            _ => FailureReason::KernelTimeout(self.settings.phase2_wait),
         };
         self.fail_phase2(id, cause);
     }
@@ -274,94 +277,101 @@ impl Engine {
     pub(super) fn phase2_forget(&mut self, id: Phase2Id) {
         self.phase2s.close(id);
         if let Some(phase2) = self.phase2s.get_mut(id) {
-            phase2.inbox = Default::default();
+            phase2.reply_cache = Default::default();
         }
     }
 
     /// A phase 2 that did not even begin.
-    pub(super) fn phase2_not_begun(&mut self, bond: &Bond, cause: Cause) {
-        let remote = SocketAddr::new(bond.ends.remote, self.settings.port);
-        let local = SocketAddr::new(bond.ends.local, self.settings.port);
-        let phase2 = Phase2::new(Role::Initiator, *bond, (local, remote), self.now);
+    pub(super) fn phase2_not_begun(&mut self, traffic_key: &TrafficKey, cause: FailureReason) {
+        let remote = SocketAddr::new(traffic_key.endpoints.remote, self.settings.port);
+        let local = SocketAddr::new(traffic_key.endpoints.local, self.settings.port);
+        let phase2 = Phase2::new(Role::Initiator, *traffic_key, (local, remote), self.now);
         let context = phase2.record.context(ExchangeType::QUICK, Role::Initiator, &cause);
-        self.log(Level::Error, Some(remote), || failed(&cause, bond, "", &context));
-        self.conclude_phase2(&phase2, Ending::Failed(cause));
+        self.log(Level::Error, Some(remote), || failed(&cause, traffic_key, "", &context));
+        self.record_phase2_outcome(&phase2, NegotiationResult::Failed(cause));
     }
 
     /// A negotiation failed.
-    pub(super) fn fail_phase2(&mut self, id: Phase2Id, cause: Cause) {
-        self.end_phase2(id, Ending::Failed(cause));
+    pub(super) fn fail_phase2(&mut self, id: Phase2Id, cause: FailureReason) {
+        self.end_phase2(id, NegotiationResult::Failed(cause));
     }
 
     /// A negotiation ends without SAs: all that was done for it is undone.
-    pub(super) fn end_phase2(&mut self, id: Phase2Id, ending: Ending) {
-        self.tell_of_end(id, &ending);
+    pub(super) fn end_phase2(&mut self, id: Phase2Id, result: NegotiationResult) {
+        self.tell_of_end(id, &result);
         let Some(phase2) = self.remove_phase2(id) else { return };
-        self.undo(id, &phase2, phase2.peer_may_use);
-        if ending != Ending::Superseded {
+        self.release_kernel_state(id, &phase2, phase2.peer_may_use);
+        if result != NegotiationResult::Superseded {
             for acquire in &phase2.acquires {
-                self.tell_kernel(KernelRequest::AcquireFailed(acquire.clone()));
+                self.send_to_kernel(KernelRequest::AcquireFailed(acquire.clone()));
             }
         }
-        if let Some(old) = phase2.renews.filter(|_| matches!(ending, Ending::Failed(_))) {
+        if let Some(old) = phase2.renews.filter(|_| matches!(result, NegotiationResult::Failed(_))) {
             self.renew_later(old);
         }
-        let ends = phase2.bond.ends;
-        match ending {
-            Ending::Failed(Cause::NoAnswer(_) | Cause::NoPhase1(_) | Cause::Phase1Late(_)) => {
-                self.earlier_unanswered(ends);
+        let endpoints = phase2.traffic_key.endpoints;
+        match result {
+            NegotiationResult::Failed(
+                FailureReason::NoAnswer(_) | FailureReason::NoPhase1(_) | FailureReason::Phase1Late(_),
+            ) => {
+                self.leftovers_unanswered(endpoints);
             }
-            _ => self.earlier_replaced(ends),
+            _ => self.leftovers_replaced(endpoints),
         }
-        self.conclude_phase2(&phase2, ending);
+        self.record_phase2_outcome(&phase2, result);
     }
 
     /// What is kept of a negotiation.
-    pub(super) fn conclude_phase2(&mut self, phase2: &Phase2, ending: Ending) {
-        self.conclude(outcome(phase2, ending, self.now));
+    pub(super) fn record_phase2_outcome(&mut self, phase2: &Phase2, result: NegotiationResult) {
+        self.record_outcome(outcome(phase2, result, self.now));
     }
 
     /// Log, events and a notify to the peer.
-    fn tell_of_end(&mut self, id: Phase2Id, ending: &Ending) {
-        let Ending::Failed(cause) = ending else { return };
+    fn tell_of_end(&mut self, id: Phase2Id, result: &NegotiationResult) {
+        let NegotiationResult::Failed(cause) = result else { return };
         let Some(phase2) = self.phase2s.get(id) else { return };
-        let (bond, remote, phase1, message_id) = (phase2.bond, phase2.remote, phase2.phase1, phase2.message_id);
+        let (traffic_key, remote, phase1, message_id) =
+            (phase2.traffic_key, phase2.remote, phase2.phase1, phase2.message_id);
         let role = phase2.role;
         let of = phase2.cookies.map(|cookies| format!(" {cookies}:{message_id:08x}")).unwrap_or_default();
         let context = phase2.record.context(ExchangeType::QUICK, role, cause);
         let undelivered = self.delivery_errors(remote, phase2.record.began, cause);
         let said = match (cause, phase2.record.peer_text.as_str()) {
-            (Cause::Refused(_), said) if !said.is_empty() => format!("; in its words{said}"),
+            (FailureReason::Refused(_), said) if !said.is_empty() => format!("; in its words{said}"),
             _ => String::new(),
         };
-        let text = || failed(cause, &bond, &of, &format!("{said}{undelivered}{context}"));
+        let text = || failed(cause, &traffic_key, &of, &format!("{said}{undelivered}{context}"));
         // The failed phase 1 has its own error; each phase 2 that waited for it needs no other one.
         let waited = matches!(phase2.state, State::Waiting(_));
         let level = match cause {
-            Cause::NoPhase1(_) | Cause::Phase1Late(_) if waited => Level::Notify,
+            FailureReason::NoPhase1(_) | FailureReason::Phase1Late(_) if waited => Level::Notify,
             _ => Level::Error,
         };
         match role {
             Role::Initiator => self.log(level, Some(remote), text),
             Role::Responder => {
-                let kind = (Party::Peer(remote.ip()), Complaint::Phase2Failed);
-                self.log_reason(kind, &format_args!("{cause}: {bond}"), Level::Error, remote, text);
+                let kind = (PeerStanding::Proved(remote.ip()), LoggedEvent::Phase2Failed);
+                self.log_reason(kind, &format_args!("{cause}: {traffic_key}"), Level::Error, remote, text);
             }
         }
         match cause {
-            Cause::NoPhase1(_) | Cause::Phase1Late(_) => self.tell_of_phase2(id, EventKind::Phase2NoPhase1),
-            Cause::NoAnswer(_) | Cause::KernelTimeout(_) => self.tell_of_phase2(id, EventKind::Phase2NoResponse),
+            FailureReason::NoPhase1(_) | FailureReason::Phase1Late(_) => {
+                self.emit_phase2_event(id, EventKind::Phase2NoPhase1)
+            }
+            FailureReason::NoAnswer(_) | FailureReason::KernelTimeout(_) => {
+                self.emit_phase2_event(id, EventKind::Phase2NoResponse)
+            }
             _ => {}
         }
         match (phase1, cause) {
-            (Some(phase1), Cause::Kernel(_)) => self.notify_kernel_refusal(id, phase1, cause),
+            (Some(phase1), FailureReason::Kernel(_)) => self.notify_kernel_refusal(id, phase1, cause),
             (Some(phase1), _) => self.notify_refusal(phase1, cause),
             (None, _) => {}
         }
     }
 
     /// Tells the peer what was wrong with what it sent.
-    pub(super) fn notify_refusal(&mut self, phase1: Phase1Id, cause: &Cause) {
+    pub(super) fn notify_refusal(&mut self, phase1: Phase1Id, cause: &FailureReason) {
         let Some(kind) = cause.notify() else { return };
         let notify = Notify { doi: Doi::IPSEC, protocol: Protocol::ESP, spi: Vec::new(), kind, data: Vec::new() };
         self.send_informational(phase1, vec![(PayloadType::NOTIFY, notify.encode())]);
@@ -369,7 +379,7 @@ impl Engine {
 
     /// Tells the peer that our kernel refused, in words: no notify's number says so. The SPI shows which negotiation it was, where
     /// the peer knows one.
-    fn notify_kernel_refusal(&mut self, id: Phase2Id, phase1: Phase1Id, cause: &Cause) {
+    fn notify_kernel_refusal(&mut self, id: Phase2Id, phase1: Phase1Id, cause: &FailureReason) {
         let Some(kind) = cause.notify() else { return };
         let Some(phase2) = self.phase2s.get(id) else { return };
         let known = match (&phase2.state, phase2.role) {
@@ -378,7 +388,7 @@ impl Engine {
             }
             (_, Role::Responder) => None,
             (_, Role::Initiator) => {
-                phase2.written.iter().find(|name| name.destination == phase2.sa_ends.local).map(|name| name.spi)
+                phase2.kernel_sas.iter().find(|name| name.destination == phase2.sa_endpoints.local).map(|name| name.spi)
             }
         };
         let spi = known.map(|spi| spi.to_be_bytes().to_vec()).unwrap_or_default();
@@ -402,10 +412,10 @@ impl Engine {
 
     /// Deletes an established phase 2.
     pub(super) fn delete_phase2(&mut self, id: Phase2Id, tell_peer: bool) {
-        self.tell_of_phase2(id, EventKind::Phase2Down);
+        self.emit_phase2_event(id, EventKind::Phase2Down);
         let Some(phase2) = self.remove_phase2(id) else { return };
-        self.take_over_now(&phase2.bond);
-        self.undo(id, &phase2, tell_peer);
+        self.switch_over_now(&phase2.traffic_key);
+        self.release_kernel_state(id, &phase2, tell_peer);
     }
 
     /// Forgets a phase 2.
@@ -414,7 +424,7 @@ impl Engine {
             Timer::Phase2Retransmit(id),
             Timer::Phase2Deadline(id),
             Timer::Phase2Renew(id),
-            Timer::Phase2TakeOver(id),
+            Timer::Phase2SwitchOver(id),
             Timer::Phase2Replaced(id),
             Timer::Phase2Expire(id),
             Timer::Phase2Forget(id),
@@ -432,9 +442,9 @@ impl Engine {
         Some(phase2)
     }
 
-    pub(super) fn tell_of_phase2(&mut self, id: Phase2Id, kind: EventKind) {
+    pub(super) fn emit_phase2_event(&mut self, id: Phase2Id, kind: EventKind) {
         let Some(phase2) = self.phase2s.get(id) else { return };
-        self.tell(Event {
+        self.emit(Event {
             kind,
             local: Some(phase2.local),
             remote: Some(phase2.remote),
@@ -445,12 +455,12 @@ impl Engine {
 }
 
 /// The line about a phase 2 that failed. `of` is the name of the exchange behind a space, if there was one.
-pub(super) fn failed(cause: &Cause, bond: &Bond, of: &str, context: &str) -> String {
-    let time_up = if matches!(cause, Cause::NoAnswer(_)) { "time up: " } else { "" };
+pub(super) fn failed(cause: &FailureReason, traffic_key: &TrafficKey, of: &str, context: &str) -> String {
+    let time_up = if matches!(cause, FailureReason::NoAnswer(_)) { "time up: " } else { "" };
     let (colon, traffic) = match (cause.names_traffic(), of) {
         (true, "") => ("", String::new()),
         (true, _) => (":", String::new()),
-        (false, _) => (": ", bond.to_string()),
+        (false, _) => (": ", traffic_key.to_string()),
     };
     format!("phase2 negotiation failed due to {time_up}{cause}{colon}{traffic}{of}{context}")
 }
@@ -460,29 +470,29 @@ fn first_clauses(text: &str, max: usize) -> &str {
     if text.len() <= max {
         return text;
     }
-    let ends = text
+    let endpoints = text
         .match_indices([':', ';'])
         .filter(|(at, _)| text.get(at + 1..).is_some_and(|rest| rest.starts_with(' ')))
         .map(|(at, _)| at)
         .take_while(|at| *at <= max);
     let within = (0..=max).rev().find(|at| text.is_char_boundary(*at));
-    ends.last().or(within).and_then(|end| text.get(..end)).unwrap_or_default()
+    endpoints.last().or(within).and_then(|end| text.get(..end)).unwrap_or_default()
 }
 
 /// Whether SAs of a protocol, or any, are among them.
-pub(super) fn has(established: &Established, protocol: Option<Protocol>) -> bool {
+pub(super) fn has(established: &EstablishedPhase2, protocol: Option<Protocol>) -> bool {
     protocol.is_none_or(|protocol| established.pairs.iter().any(|pair| pair.inbound.protocol == protocol))
 }
 
 /// What is kept of a phase 2 that ended, or came up.
-fn outcome(phase2: &Phase2, ending: Ending, now: Time) -> Outcome {
+fn outcome(phase2: &Phase2, result: NegotiationResult, now: Time) -> Outcome {
     let record = &phase2.record;
     Outcome {
         negotiation: Negotiation::Phase2 {
             role: phase2.role,
             cookies: phase2.cookies,
             message_id: phase2.message_id,
-            traffic: phase2.bond.to_string(),
+            traffic: phase2.traffic_key.to_string(),
         },
         local: phase2.local,
         remote: phase2.remote,
@@ -493,7 +503,7 @@ fn outcome(phase2: &Phase2, ending: Ending, now: Time) -> Outcome {
         offered: record.offered.clone(),
         configured: record.configured.clone(),
         peer_said: record.peer_said.clone(),
-        ending,
+        result,
     }
 }
 

@@ -76,7 +76,7 @@ fn view(id: Phase2Id, phase2: &Phase2) -> Phase2View<'_> {
         local: phase2.local,
         remote: phase2.remote,
         block: &phase2.block,
-        selector: phase2.bond.selector,
+        selector: phase2.traffic_key.selector,
         state: status(&phase2.state),
         created: established.map(|established| established.since),
         expires: established.map(|established| established.expires),

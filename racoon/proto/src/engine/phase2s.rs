@@ -4,19 +4,19 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::duplicates::Inbox;
+use super::reply_cache::ReplyCache;
 use super::retransmission::Retransmission;
 use super::{Phase1Id, Phase2Id};
 use crate::kernel::{Acquire, RequestId, SaInstallation, SaName, Selector};
 use crate::num::{ExchangeType, Protocol};
 use crate::outcome::{Role, Unanswered};
 use crate::phase1::Record;
-use crate::phase2::Bond;
+use crate::phase2::TrafficKey;
 use crate::phase2::bundle::Pair;
-use crate::phase2::gathering::Gathering;
-use crate::phase2::initiator::{Agreed, Intention, Offered};
+use crate::phase2::initiator::{Agreed, Offered, Phase2Request};
+use crate::phase2::pending_inputs::PendingInputs;
 use crate::phase2::responder::{Accepted, Answered};
-use crate::phase2::traffic::Ends;
+use crate::phase2::traffic::Endpoints;
 use crate::proposal::Phase2Terms;
 use crate::time::Time;
 use crate::wire::CookiePair;
@@ -27,9 +27,9 @@ const ORPHANS_MAX: usize = 256;
 /// A phase 2, established or on its way.
 pub(super) struct Phase2 {
     pub(super) role: Role,
-    pub(super) bond: Bond,
+    pub(super) traffic_key: TrafficKey,
     /// The ends of its SAs: those of phase 1, unless the identities of phase 2 are asked for.
-    pub(super) sa_ends: Ends,
+    pub(super) sa_endpoints: Endpoints,
     pub(super) local: SocketAddr,
     pub(super) remote: SocketAddr,
     /// Name of the remote block.
@@ -40,7 +40,7 @@ pub(super) struct Phase2 {
     pub(super) cookies: Option<CookiePair>,
     pub(super) message_id: u32,
     pub(super) record: Record,
-    pub(super) inbox: Inbox,
+    pub(super) reply_cache: ReplyCache,
     /// The message that is sent until it is answered.
     pub(super) retransmission: Option<Retransmission>,
     /// What the kernel asked for. It is told if nothing comes of it.
@@ -50,7 +50,7 @@ pub(super) struct Phase2 {
     /// The outbound selector of the policies that were made for it.
     pub(super) generated: Option<Selector>,
     /// What the kernel has of it, or was asked to have: SAs and reserved SPIs.
-    pub(super) written: Vec<SaName>,
+    pub(super) kernel_sas: Vec<SaName>,
     /// Requests to the kernel that are not answered yet; an SPI is for a part of the bundle and has a name but for itself.
     pub(super) spi_requests: BTreeMap<RequestId, (usize, SaName)>,
     pub(super) installs: BTreeMap<RequestId, SaName>,
@@ -65,22 +65,22 @@ pub(super) struct Phase2 {
 #[derive(Default)]
 pub(super) enum State {
     /// For its phase 1 to come up.
-    Waiting(Intention),
+    Waiting(Phase2Request),
     /// For what message 1 has to have.
-    Gathering(Intention, Gathering),
+    Gathering(Phase2Request, PendingInputs),
     /// For message 2.
     Offered(Box<Offered>),
     /// For the secret shared with the responder.
     Computing(Box<Agreed>),
     /// For what message 2 has to have.
-    Answering(Box<Accepted>, Gathering),
+    Answering(Box<Accepted>, PendingInputs),
     /// For the kernel: with the inbound SAs in place the next message goes out.
     InstallingInbound(Box<Installing>),
     /// For message 3.
     Answered(Box<Answered>, Box<Outbound>),
     /// For the kernel.
-    InstallingOutbound(Box<Established>),
-    Established(Box<Established>),
+    InstallingOutbound(Box<EstablishedPhase2>),
+    Established(Box<EstablishedPhase2>),
     /// In the middle of a transition, or over.
     #[default]
     Over,
@@ -104,7 +104,7 @@ pub(super) struct Outbound {
 
 /// What there is when it is established.
 #[derive(Clone, Debug)]
-pub(super) struct Established {
+pub(super) struct EstablishedPhase2 {
     pub(super) pairs: Vec<Pair>,
     pub(super) terms: Phase2Terms,
     pub(super) since: Time,
@@ -116,19 +116,24 @@ pub(super) struct Established {
 
 impl Outbound {
     /// What there is when they are in place.
-    pub(super) fn established(&self, now: Time) -> Established {
+    pub(super) fn established(&self, now: Time) -> EstablishedPhase2 {
         let expires = now + Duration::from_secs(self.terms.lifetime.into());
-        Established { pairs: self.pairs.clone(), terms: self.terms, since: now, expires, renewed: false }
+        EstablishedPhase2 { pairs: self.pairs.clone(), terms: self.terms, since: now, expires, renewed: false }
     }
 }
 
 impl Phase2 {
     /// One that begins now.
-    pub(super) fn new(role: Role, bond: Bond, (local, remote): (SocketAddr, SocketAddr), now: Time) -> Self {
+    pub(super) fn new(
+        role: Role,
+        traffic_key: TrafficKey,
+        (local, remote): (SocketAddr, SocketAddr),
+        now: Time,
+    ) -> Self {
         Self {
             role,
-            bond,
-            sa_ends: bond.ends,
+            traffic_key,
+            sa_endpoints: traffic_key.endpoints,
             local,
             remote,
             block: String::new(),
@@ -136,12 +141,12 @@ impl Phase2 {
             cookies: None,
             message_id: 0,
             record: Record::new(now),
-            inbox: Inbox::default(),
+            reply_cache: ReplyCache::default(),
             retransmission: None,
             acquires: Vec::new(),
             renews: None,
             generated: None,
-            written: Vec::new(),
+            kernel_sas: Vec::new(),
             spi_requests: BTreeMap::new(),
             installs: BTreeMap::new(),
             held: Vec::new(),
@@ -152,27 +157,27 @@ impl Phase2 {
 
     /// Our last message, which the peer does not answer.
     pub(super) fn unanswered(&self) -> Unanswered {
-        let reply = self.inbox.last_reply();
+        let reply = self.reply_cache.last_reply();
         let (bytes, sent) = self.retransmission.as_ref().map_or((0, 0), |sent| (sent.bytes(), sent.sent()));
         Unanswered {
             exchange: ExchangeType::QUICK,
             role: self.role,
             message: if self.role == Role::Initiator { 1 } else { 2 },
             bytes,
-            sent: sent.saturating_add(reply.again),
+            sent: sent.saturating_add(reply.resent),
             repeated: reply.repeated,
             unreadable: self.record.unreadable,
         }
     }
 
-    pub(super) fn established(&self) -> Option<&Established> {
+    pub(super) fn established(&self) -> Option<&EstablishedPhase2> {
         match &self.state {
             State::Established(established) => Some(established),
             _ => None,
         }
     }
 
-    pub(super) fn established_mut(&mut self) -> Option<&mut Established> {
+    pub(super) fn established_mut(&mut self) -> Option<&mut EstablishedPhase2> {
         match &mut self.state {
             State::Established(established) => Some(established),
             _ => None,
@@ -196,8 +201,8 @@ pub(super) fn sa_key(name: &SaName) -> SaKey {
 /// All by which an SA of a phase 2 is found. A peer that deletes one knows it by its own address, even if the SA has other
 /// ends.
 fn sa_keys(phase2: &Phase2, name: &SaName) -> impl Iterator<Item = SaKey> + use<> {
-    let of_peer = name.destination == phase2.sa_ends.remote && phase2.sa_ends != phase2.bond.ends;
-    let by_peer = of_peer.then_some((phase2.bond.ends.remote, name.protocol, name.spi));
+    let of_peer = name.destination == phase2.sa_endpoints.remote && phase2.sa_endpoints != phase2.traffic_key.endpoints;
+    let by_peer = of_peer.then_some((phase2.traffic_key.endpoints.remote, name.protocol, name.spi));
     [sa_key(name)].into_iter().chain(by_peer)
 }
 
@@ -211,10 +216,10 @@ pub(super) struct Phase2s {
     /// Those of them that the peer began and that are on their way.
     answering: HashMap<Phase1Id, BTreeSet<Phase2Id>>,
     /// On their way.
-    negotiating: HashMap<Bond, Phase2Id>,
-    established: HashMap<Bond, BTreeSet<Phase2Id>>,
+    negotiating: HashMap<TrafficKey, Phase2Id>,
+    established: HashMap<TrafficKey, BTreeSet<Phase2Id>>,
     by_phase1: HashMap<Phase1Id, BTreeSet<Phase2Id>>,
-    by_peer: HashMap<Ends, BTreeSet<Phase2Id>>,
+    by_peer: HashMap<Endpoints, BTreeSet<Phase2Id>>,
     by_sa: HashMap<SaKey, Phase2Id>,
     /// SPIs that nobody wants any more when they come, the last ones.
     orphans: BTreeMap<RequestId, SaName>,
@@ -223,8 +228,8 @@ pub(super) struct Phase2s {
 impl Phase2s {
     /// Adds one that is on its way.
     pub(super) fn insert(&mut self, id: Phase2Id, phase2: Phase2) {
-        self.negotiating.entry(phase2.bond).or_insert(id);
-        self.by_peer.entry(phase2.bond.ends).or_default().insert(id);
+        self.negotiating.entry(phase2.traffic_key).or_insert(id);
+        self.by_peer.entry(phase2.traffic_key.endpoints).or_default().insert(id);
         self.all.insert(id, phase2);
     }
 
@@ -233,10 +238,10 @@ impl Phase2s {
         self.close(id);
         self.unbind(id);
         let phase2 = self.all.remove(&id)?;
-        self.no_longer_negotiating(id, &phase2.bond);
-        discard(&mut self.established, &phase2.bond, id);
-        discard(&mut self.by_peer, &phase2.bond.ends, id);
-        forget_sas(&mut self.by_sa, id, phase2.written.iter().flat_map(|name| sa_keys(&phase2, name)));
+        self.no_longer_negotiating(id, &phase2.traffic_key);
+        discard(&mut self.established, &phase2.traffic_key, id);
+        discard(&mut self.by_peer, &phase2.traffic_key.endpoints, id);
+        forget_sas(&mut self.by_sa, id, phase2.kernel_sas.iter().flat_map(|name| sa_keys(&phase2, name)));
         self.orphans.extend(phase2.spi_requests.iter().map(|(request, (_, name))| (*request, *name)));
         while self.orphans.len() > ORPHANS_MAX {
             self.orphans.pop_first();
@@ -287,30 +292,30 @@ impl Phase2s {
     }
 
     /// It is established.
-    pub(super) fn establish(&mut self, id: Phase2Id, established: Established) {
+    pub(super) fn establish(&mut self, id: Phase2Id, established: EstablishedPhase2) {
         let Some(phase2) = self.all.get_mut(&id) else { return };
         phase2.state = State::Established(Box::new(established));
-        let bond = phase2.bond;
-        self.established.entry(bond).or_default().insert(id);
+        let traffic_key = phase2.traffic_key;
+        self.established.entry(traffic_key).or_default().insert(id);
         if let Some(phase1) = self.listening.get(&id) {
             discard(&mut self.answering, phase1, id);
         }
-        self.no_longer_negotiating(id, &bond);
+        self.no_longer_negotiating(id, &traffic_key);
     }
 
     /// The kernel has an SA of it, or is about to.
-    pub(super) fn write(&mut self, id: Phase2Id, name: SaName) {
+    pub(super) fn add_kernel_sa(&mut self, id: Phase2Id, name: SaName) {
         let Some(phase2) = self.all.get_mut(&id) else { return };
-        if !phase2.written.contains(&name) {
-            phase2.written.push(name);
+        if !phase2.kernel_sas.contains(&name) {
+            phase2.kernel_sas.push(name);
         }
         self.by_sa.extend(sa_keys(phase2, &name).map(|key| (key, id)));
     }
 
     /// The kernel has no such SA of it after all.
-    pub(super) fn unwrite(&mut self, id: Phase2Id, name: SaName) {
+    pub(super) fn remove_kernel_sa(&mut self, id: Phase2Id, name: SaName) {
         let Some(phase2) = self.all.get_mut(&id) else { return };
-        phase2.written.retain(|written| *written != name);
+        phase2.kernel_sas.retain(|kernel_sas| *kernel_sas != name);
         forget_sas(&mut self.by_sa, id, sa_keys(phase2, &name));
     }
 
@@ -338,13 +343,13 @@ impl Phase2s {
     }
 
     /// The one that is being negotiated for the same.
-    pub(super) fn negotiating(&self, bond: &Bond) -> Option<Phase2Id> {
-        self.negotiating.get(bond).copied()
+    pub(super) fn negotiating(&self, traffic_key: &TrafficKey) -> Option<Phase2Id> {
+        self.negotiating.get(traffic_key).copied()
     }
 
     /// The established ones for the same.
-    pub(super) fn established(&self, bond: &Bond) -> impl Iterator<Item = (Phase2Id, &Established)> {
-        let ids = self.established.get(bond).into_iter().flatten();
+    pub(super) fn established(&self, traffic_key: &TrafficKey) -> impl Iterator<Item = (Phase2Id, &EstablishedPhase2)> {
+        let ids = self.established.get(traffic_key).into_iter().flatten();
         ids.filter_map(|id| Some((*id, self.all.get(id)?.established()?)))
     }
 
@@ -359,13 +364,13 @@ impl Phase2s {
     }
 
     /// All with a peer.
-    pub(super) fn with(&self, ends: Ends) -> Vec<Phase2Id> {
-        self.by_peer.get(&ends).into_iter().flatten().copied().collect()
+    pub(super) fn with(&self, endpoints: Endpoints) -> Vec<Phase2Id> {
+        self.by_peer.get(&endpoints).into_iter().flatten().copied().collect()
     }
 
     /// How many there are with a peer.
-    pub(super) fn count_with(&self, ends: Ends) -> usize {
-        self.by_peer.get(&ends).map_or(0, BTreeSet::len)
+    pub(super) fn count_with(&self, endpoints: Endpoints) -> usize {
+        self.by_peer.get(&endpoints).map_or(0, BTreeSet::len)
     }
 
     /// How many under a phase 1 the peer began and are on their way.
@@ -383,9 +388,9 @@ impl Phase2s {
         self.by_phase1.get(&phase1).map_or(0, BTreeSet::len)
     }
 
-    fn no_longer_negotiating(&mut self, id: Phase2Id, bond: &Bond) {
-        if self.negotiating.get(bond) == Some(&id) {
-            self.negotiating.remove(bond);
+    fn no_longer_negotiating(&mut self, id: Phase2Id, traffic_key: &TrafficKey) {
+        if self.negotiating.get(traffic_key) == Some(&id) {
+            self.negotiating.remove(traffic_key);
         }
     }
 
@@ -440,16 +445,16 @@ mod tests {
         let [local, remote, client]: [IpAddr; 3] = [1, 2, 3].map(|host| [192, 0, 2, host].into());
         let (source, destination) = (Prefix::host(local), Prefix::host(client));
         let selector = Selector { source, destination, protocol: 0, source_port: 0, destination_port: 0 };
-        let bond = Bond { selector, ends: Ends { local, remote } };
+        let traffic_key = TrafficKey { selector, endpoints: Endpoints { local, remote } };
         let sockets = (SocketAddr::new(local, 500), SocketAddr::new(remote, 500));
-        let mut phase2 = Phase2::new(Role::Responder, bond, sockets, Time::default());
-        phase2.sa_ends = Ends { local, remote: client };
+        let mut phase2 = Phase2::new(Role::Responder, traffic_key, sockets, Time::default());
+        phase2.sa_endpoints = Endpoints { local, remote: client };
         let (id, mut phase2s) = (Phase2Id(1), Phase2s::default());
         phase2s.insert(id, phase2);
         let name = SaName { protocol: Protocol::ESP, source: local, destination: client, spi: 0x1001 };
-        phase2s.write(id, name);
+        phase2s.add_kernel_sa(id, name);
         assert_eq!(phase2s.of_sa((remote, Protocol::ESP, 0x1001)), Some(id), "as the peer calls it");
-        phase2s.unwrite(id, name);
+        phase2s.remove_kernel_sa(id, name);
         phase2s.remove(id);
         assert!(phase2s.is_empty());
     }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::Engine;
-use super::strangers::Party;
+use super::rate_limit::PeerStanding;
 use crate::outcome::Role;
 use crate::wire::{Cookie, CookiePair};
 
@@ -16,12 +16,12 @@ pub enum Priority {
     /// It comes in the name of a peer that is configured, or with which a phase 1 is established: a renewal, most likely.
     Known,
     /// It may be anybody's.
-    Stranger,
+    Unknown,
 }
 
 impl Priority {
     /// All of them, the most urgent first.
-    pub const ALL: [Self; 3] = [Self::Exchange, Self::Known, Self::Stranger];
+    pub const ALL: [Self; 3] = [Self::Exchange, Self::Known, Self::Unknown];
 }
 
 impl Engine {
@@ -29,8 +29,8 @@ impl Engine {
     pub fn priority(&self, local: SocketAddr, remote: SocketAddr, datagram: &[u8]) -> Priority {
         match cookies(datagram) {
             Some(cookies) if self.is_of_exchange(cookies, local, remote) => Priority::Exchange,
-            Some(_) if self.party_of(remote) != Party::Stranger => Priority::Known,
-            _ => Priority::Stranger,
+            Some(_) if self.standing_of(remote) != PeerStanding::Unknown => Priority::Known,
+            _ => Priority::Unknown,
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::endpoint::Endpoint;
+use super::addr_port::AddrPort;
 use super::phase1s::Phase1;
 use super::{Engine, Phase1Id, Timer};
 use crate::config::Rekey;
@@ -69,7 +69,7 @@ impl Engine {
             0 => "",
             _ => " due to active phase2",
         };
-        self.log(Level::Info, Some(remote), || format!("renegotiating phase1 to {}{why}", Endpoint(remote)));
+        self.log(Level::Info, Some(remote), || format!("renegotiating phase1 to {}{why}", AddrPort(remote)));
         // What comes of it at once is told in the log, and tried again.
         let _ = self.begin_phase1(local, remote, block, Some(id), Vec::new());
     }
@@ -105,7 +105,7 @@ impl Engine {
         let Some(phase1) = self.phase1s.get(id) else { return };
         let Phase1 { local, remote, cookies, .. } = *phase1;
         self.log(Level::Info, Some(remote), || {
-            format!("ISAKMP-SA expired {}-{} spi:{cookies}", Endpoint(local), Endpoint(remote))
+            format!("ISAKMP-SA expired {}-{} spi:{cookies}", AddrPort(local), AddrPort(remote))
         });
         self.leave_phase2s(id);
         if self.phase1_sa(id).is_some_and(|sa| sa.used.is_full()) {

@@ -13,14 +13,14 @@
 
 use std::time::Duration;
 
-use super::acquire::Origin;
+use super::acquire::Phase2Trigger;
+use super::addr_port::AddrPort;
 use super::dpd::IfSilent;
-use super::endpoint::Endpoint;
 use super::phase1s::Phase1;
 use super::phase2s::{Phase2, State};
 use super::{Engine, Phase1Id, Phase2Id, Timer};
 use crate::kernel::KernelRequest;
-use crate::outcome::{Ending, Role};
+use crate::outcome::{NegotiationResult, Role};
 use crate::output::Level;
 use crate::time::Time;
 
@@ -110,7 +110,7 @@ impl Engine {
         self.log(Level::Notify, Some(remote), || {
             format!(
                 "{} does not answer under its phase 1 and may have lost it; negotiating another one",
-                Endpoint(remote)
+                AddrPort(remote)
             )
         });
         // A failure is told in the log. The old one stays as it is.
@@ -144,25 +144,25 @@ impl Engine {
     /// An unanswered quick mode of ours begins again, under the phase 1 that is to be used now.
     fn begin_again(&mut self, id: Phase2Id) {
         let Some(phase2) = self.phase2s.get_mut(id).filter(|phase2| is_unanswered(phase2)) else { return };
-        let (bond, renews) = (phase2.bond, phase2.renews);
+        let (traffic_key, renews) = (phase2.traffic_key, phase2.renews);
         let acquires = std::mem::take(&mut phase2.acquires);
         // Policies that were generated stay for the one that begins.
         let generated = phase2.generated.take();
-        self.end_phase2(id, Ending::Superseded);
-        let origin = match (renews, acquires.first()) {
-            (Some(old), _) => Origin::Renewal(old),
-            (None, Some(acquire)) => Origin::Acquire(acquire.clone()),
-            (None, None) => Origin::Control,
+        self.end_phase2(id, NegotiationResult::Superseded);
+        let trigger = match (renews, acquires.first()) {
+            (Some(old), _) => Phase2Trigger::Renewal(old),
+            (None, Some(acquire)) => Phase2Trigger::Acquire(acquire.clone()),
+            (None, None) => Phase2Trigger::Control,
         };
-        match self.begin_phase2(bond, origin) {
+        match self.begin_phase2(traffic_key, trigger) {
             Ok(()) => {
-                let begun = self.phase2s.negotiating(&bond).and_then(|id| self.phase2s.get_mut(id));
+                let begun = self.phase2s.negotiating(&traffic_key).and_then(|id| self.phase2s.get_mut(id));
                 begun.into_iter().for_each(|phase2| phase2.acquires = acquires.clone());
             }
             Err(cause) => {
-                acquires.into_iter().for_each(|acquire| self.tell_kernel(KernelRequest::AcquireFailed(acquire)));
+                acquires.into_iter().for_each(|acquire| self.send_to_kernel(KernelRequest::AcquireFailed(acquire)));
                 renews.into_iter().for_each(|old| self.renew_later(old));
-                self.phase2_not_begun(&bond, cause);
+                self.phase2_not_begun(&traffic_key, cause);
             }
         }
         generated.into_iter().for_each(|outbound| self.release_policies(outbound, id));

@@ -29,7 +29,7 @@ impl Retransmission {
     }
 
     /// The message to send once more; none if it was sent `count` times.
-    pub(crate) fn again(&mut self, count: u32) -> Option<&[u8]> {
+    pub(crate) fn next_copy(&mut self, count: u32) -> Option<&[u8]> {
         if self.sent >= count {
             return None;
         }
@@ -55,9 +55,9 @@ mod tests {
     #[test]
     fn it_is_sent_so_often_in_all() {
         let mut message = Retransmission::new(vec![1]);
-        assert_eq!(message.again(3), Some([1].as_slice()));
-        assert_eq!(message.again(3), Some([1].as_slice()));
-        assert_eq!(message.again(3), None);
+        assert_eq!(message.next_copy(3), Some([1].as_slice()));
+        assert_eq!(message.next_copy(3), Some([1].as_slice()));
+        assert_eq!(message.next_copy(3), None);
         assert_eq!(message.sent(), 3);
     }
 }

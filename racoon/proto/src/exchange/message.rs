@@ -3,7 +3,7 @@
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::envelope::Envelope;
+use super::codec::MessageCodec;
 use crate::crypto::{CipherKey, CryptoError, Iv, PaddingError};
 use crate::num::{Flags, PayloadType};
 use crate::random::Random;
@@ -32,12 +32,12 @@ pub(crate) fn seal(
     iv: &mut Iv,
     header: &Header,
     payloads: &[(PayloadType, &[u8])],
-    envelope: &Envelope,
+    codec: &MessageCodec,
     random: &mut dyn Random,
 ) -> Result<Vec<u8>, CryptoError> {
     let mut body = Zeroizing::new(chain::encode(payloads));
-    envelope.note_sealed(header, payloads);
-    envelope.padding.pad(&mut body, cipher.block_length(), random);
+    codec.note_sealed(header, payloads);
+    codec.padding.pad(&mut body, cipher.block_length(), random);
     cipher.encrypt(iv, &mut body)?;
     let next_payload = payloads.first().map_or(PayloadType::NONE, |(kind, _)| *kind);
     let header = Header { next_payload, flags: header.flags | Flags::ENCRYPTED, ..*header };
@@ -67,10 +67,10 @@ impl Opened {
     ///
     /// # Errors
     /// If it has none, if they are malformed, or if what follows them is not padding.
-    pub(crate) fn payloads(&self, envelope: &Envelope) -> Result<Vec<RawPayload<'_>>, Unreadable> {
+    pub(crate) fn payloads(&self, codec: &MessageCodec) -> Result<Vec<RawPayload<'_>>, Unreadable> {
         let payloads = chain::walk(self.header.next_payload, &self.plain, Tail::Padding)?;
-        envelope.note_opened(&self.header, &payloads);
-        envelope.padding.check(&self.plain, end_of(&payloads))?;
+        codec.note_opened(&self.header, &payloads);
+        codec.padding.check(&self.plain, end_of(&payloads))?;
         Ok(payloads)
     }
 
@@ -106,7 +106,7 @@ mod tests {
 
     fn sealed(iv: &mut Iv) -> Vec<u8> {
         let header = Header::new(CookiePair::default(), ExchangeType::INFORMATIONAL, 7);
-        seal(&cipher(), iv, &header, &PAYLOADS, &Envelope::default(), &mut SeededRandom::new(1)).unwrap()
+        seal(&cipher(), iv, &header, &PAYLOADS, &MessageCodec::default(), &mut SeededRandom::new(1)).unwrap()
     }
 
     /// The header does not have to be one that is accepted: its cookies are zero.
@@ -127,7 +127,7 @@ mod tests {
         assert!(message[28..].len().is_multiple_of(16));
         let opened = opened(&message, &iv()).unwrap();
         assert_eq!(opened.next_iv, sender);
-        let payloads = opened.payloads(&Envelope::default()).unwrap();
+        let payloads = opened.payloads(&MessageCodec::default()).unwrap();
         assert_eq!(payloads.iter().map(|one| (one.kind, one.body)).collect::<Vec<_>>(), PAYLOADS);
         assert_eq!(opened.behind_first(&payloads), chain::encode(&PAYLOADS[1..]));
         assert_eq!(opened.behind_first(&payloads[..1]), []);
@@ -139,7 +139,7 @@ mod tests {
         let message = sealed(&mut iv());
         let other = Iv::phase1(Hash::SHA1, b"another", b"other", 16).unwrap();
         let opened = opened(&message, &other).unwrap();
-        assert!(opened.payloads(&Envelope::default()).is_err());
+        assert!(opened.payloads(&MessageCodec::default()).is_err());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! so that each message is checked once, before anything is done with it, and a handler finds what it needs.
 
 use crate::num::{ExchangeType, Flags, PayloadType};
-use crate::outcome::Cause;
+use crate::outcome::FailureReason;
 use crate::wire::{Header, RawPayload};
 
 /// Any number of times.
@@ -159,16 +159,16 @@ pub(crate) const INFORMATIONAL_IN_CLEAR: MessageRules = MessageRules {
 
 impl MessageRules {
     /// Whether a message is encrypted as it has to be.
-    pub(crate) fn check_encryption(&self, header: &Header) -> Result<(), Cause> {
+    pub(crate) fn check_encryption(&self, header: &Header) -> Result<(), FailureReason> {
         if header.flags.contains(Flags::ENCRYPTED) == self.encrypted {
             return Ok(());
         }
         let expected = if self.encrypted { "not encrypted" } else { "encrypted" };
-        Err(Cause::Malformed(format!("message {} of {} mode is {expected}", self.message, self.exchange)))
+        Err(FailureReason::Malformed(format!("message {} of {} mode is {expected}", self.message, self.exchange)))
     }
 
     /// Whether a message has the payloads that it has to have and no others.
-    pub(crate) fn check(&self, payloads: &[RawPayload<'_>]) -> Result<(), Cause> {
+    pub(crate) fn check(&self, payloads: &[RawPayload<'_>]) -> Result<(), FailureReason> {
         for rule in self.payloads {
             let count = payloads.iter().filter(|payload| payload.kind == rule.payload).count();
             if count < rule.least.into() {
@@ -189,8 +189,8 @@ impl MessageRules {
         }
     }
 
-    fn problem(&self, payload: PayloadType, problem: &'static str) -> Cause {
-        Cause::Payload { payload, problem, message: self.message, exchange: self.exchange }
+    fn problem(&self, payload: PayloadType, problem: &'static str) -> FailureReason {
+        FailureReason::Payload { payload, problem, message: self.message, exchange: self.exchange }
     }
 }
 

@@ -20,7 +20,7 @@ pub struct Named<T> {
 }
 
 impl<T> Named<T> {
-    /// Takes the first of several whose number is known, and does not look at the others: what strangers cause costs the same
+    /// Takes the first of several whose number is known, and does not look at the others: what unknown peers cause costs the same
     /// however many there are.
     pub(crate) fn first_of(all: impl ExactSizeIterator<Item = T>) -> Self {
         let more = all.len().saturating_sub(NAMED_MAX);

@@ -126,8 +126,9 @@ impl fmt::Display for Template {
             Level::Require => "require",
             Level::Unique => "unique",
         };
-        let ends = self.ends.map(|(source, destination)| format!("{source}-{destination}")).unwrap_or_default();
-        write!(f, "{}/{mode}/{ends}/{level}", self.protocol)
+        let endpoints =
+            self.endpoints.map(|(source, destination)| format!("{source}-{destination}")).unwrap_or_default();
+        write!(f, "{}/{mode}/{endpoints}/{level}", self.protocol)
     }
 }
 

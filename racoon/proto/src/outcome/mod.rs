@@ -1,6 +1,6 @@
 //! What became of a negotiation, and why. Log lines, events and what is shown later are views of this one value.
 
-mod cause;
+mod failure;
 mod missing;
 mod missing_text;
 mod notify;
@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub use cause::{BadChoice, Cause, Unanswered};
+pub use failure::{BadChoice, FailureReason, Unanswered};
 pub use missing::{MissingPolicy, MissingRemote, MissingSainfo, Named, PolicyProblem, SainfoName};
 pub(crate) use text::context;
 
@@ -42,7 +42,7 @@ pub struct Outcome {
     /// What the peer said about it.
     pub peer_said: Vec<NotifyType>,
     /// How it ended.
-    pub ending: Ending,
+    pub result: NegotiationResult,
 }
 
 /// Which negotiation.
@@ -81,11 +81,11 @@ pub enum Role {
 
 /// How a negotiation ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum NegotiationResult {
     /// With an SA.
     Established,
     /// Without one.
-    Failed(Cause),
+    Failed(FailureReason),
     /// Another one has come to the same before it.
     Superseded,
     /// Nobody needs it any more: shutdown, reload, a delete.
@@ -152,7 +152,7 @@ mod tests {
             offered: Vec::new(),
             configured: Vec::new(),
             peer_said: Vec::new(),
-            ending: Ending::Abandoned,
+            result: NegotiationResult::Abandoned,
         }
     }
 

@@ -1,9 +1,9 @@
 //! The notify that is sent for each failure (RFC 2408 section 3.14.1).
 
-use super::Cause;
+use super::FailureReason;
 use crate::num::NotifyType;
 
-impl Cause {
+impl FailureReason {
     /// The notify for the peer, if one is sent.
     pub fn notify(&self) -> Option<NotifyType> {
         Some(match self {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{BadChoice, Cause, MissingRemote, Role, Unanswered};
+use super::{BadChoice, FailureReason, MissingRemote, Role, Unanswered};
 use crate::num::{ExchangeType, NotifyType};
 use crate::proposal::ProposalRefusal;
 
@@ -13,7 +13,7 @@ const LARGE: usize = 1200;
 const IKEV1_AT_PEER: &str = "configure the peer for IKEv1 (strongSwan: `version = 1` or `keyexchange=ikev1`, \
                              libreswan: `ikev2=no` or `keyexchange=ikev1`)";
 
-impl fmt::Display for Cause {
+impl fmt::Display for FailureReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoAnswer(unanswered) => unanswered.fmt(f),
@@ -54,9 +54,9 @@ impl fmt::Display for Cause {
     }
 }
 
-impl std::error::Error for Cause {}
+impl std::error::Error for FailureReason {}
 
-impl Cause {
+impl FailureReason {
     /// What happened, and what to look at.
     pub(crate) fn explained(&self) -> String {
         format!("{self}{}", hint(self, ExchangeType::MAIN).map(|hint| format!("; {hint}")).unwrap_or_default())
@@ -147,7 +147,7 @@ fn counted(count: u32, what: &str) -> String {
 /// What follows a cause in a line: what was offered and configured, where that matters, and what to look at. Empty, or
 /// begins with a semicolon.
 pub(crate) fn context(
-    cause: &Cause,
+    cause: &FailureReason,
     (exchange, role): (ExchangeType, Role),
     offered: &[String],
     configured: &[String],
@@ -167,11 +167,14 @@ pub(crate) fn context(
 }
 
 /// Whether what was offered and what is configured say more about a failure.
-fn is_about_proposals(cause: &Cause, exchange: ExchangeType, role: Role) -> bool {
+fn is_about_proposals(cause: &FailureReason, exchange: ExchangeType, role: Role) -> bool {
     match cause {
-        Cause::NoProposalChosen(_) | Cause::BadChoice(_) => true,
-        Cause::NoPolicy(_) | Cause::NoSainfo(_) | Cause::NotAuthorized(_) | Cause::Phase2Identity(_) => true,
-        Cause::Refused(notify) if role == Role::Initiator => match *notify {
+        FailureReason::NoProposalChosen(_) | FailureReason::BadChoice(_) => true,
+        FailureReason::NoPolicy(_)
+        | FailureReason::NoSainfo(_)
+        | FailureReason::NotAuthorized(_)
+        | FailureReason::Phase2Identity(_) => true,
+        FailureReason::Refused(notify) if role == Role::Initiator => match *notify {
             NotifyType::NO_PROPOSAL_CHOSEN
             | NotifyType::BAD_PROPOSAL_SYNTAX
             | NotifyType::ATTRIBUTES_NOT_SUPPORTED
@@ -185,29 +188,31 @@ fn is_about_proposals(cause: &Cause, exchange: ExchangeType, role: Role) -> bool
 }
 
 /// The one thing to look at.
-fn hint(cause: &Cause, exchange: ExchangeType) -> Option<&'static str> {
+fn hint(cause: &FailureReason, exchange: ExchangeType) -> Option<&'static str> {
     let is_phase2 = exchange == ExchangeType::QUICK;
     Some(match cause {
-        Cause::NoAnswer(unanswered) => unanswered.hint(),
-        Cause::OtherVersion { major: 2, .. } => IKEV1_AT_PEER,
-        Cause::NoProposalChosen(ProposalRefusal::NoAlgorithm(_)) => "add one to it",
-        Cause::NoProposalChosen(refusal) if refusal.is_of_policies() => "compare the policies of both hosts",
-        Cause::NoProposalChosen(_) if is_phase2 => "compare the sainfo of both hosts",
-        Cause::NoProposalChosen(_) => "compare the proposals of both hosts",
-        Cause::Refused(NotifyType::NO_PROPOSAL_CHOSEN) => "the peer's log names the difference",
-        Cause::Refused(NotifyType::AUTHENTICATION_FAILED) => "compare the pre-shared keys of both hosts",
-        Cause::Refused(NotifyType::INVALID_ID_INFORMATION) if is_phase2 => {
+        FailureReason::NoAnswer(unanswered) => unanswered.hint(),
+        FailureReason::OtherVersion { major: 2, .. } => IKEV1_AT_PEER,
+        FailureReason::NoProposalChosen(ProposalRefusal::NoAlgorithm(_)) => "add one to it",
+        FailureReason::NoProposalChosen(refusal) if refusal.is_of_policies() => "compare the policies of both hosts",
+        FailureReason::NoProposalChosen(_) if is_phase2 => "compare the sainfo of both hosts",
+        FailureReason::NoProposalChosen(_) => "compare the proposals of both hosts",
+        FailureReason::Refused(NotifyType::NO_PROPOSAL_CHOSEN) => "the peer's log names the difference",
+        FailureReason::Refused(NotifyType::AUTHENTICATION_FAILED) => "compare the pre-shared keys of both hosts",
+        FailureReason::Refused(NotifyType::INVALID_ID_INFORMATION) if is_phase2 => {
             "the peer needs a policy and a sainfo for this traffic: compare those of both hosts"
         }
-        Cause::Refused(NotifyType::INVALID_ID_INFORMATION) => "compare my_identifier here with peers_identifier there",
-        Cause::NoRemote(MissingRemote::Address { .. }) => "add a remote section for it, or remote anonymous",
-        Cause::NoPolicy(missing) => return missing.hint(),
-        Cause::NoSainfo(_) => "both ends of a sainfo are anonymous or equal those of the policy",
+        FailureReason::Refused(NotifyType::INVALID_ID_INFORMATION) => {
+            "compare my_identifier here with peers_identifier there"
+        }
+        FailureReason::NoRemote(MissingRemote::Address { .. }) => "add a remote section for it, or remote anonymous",
+        FailureReason::NoPolicy(missing) => return missing.hint(),
+        FailureReason::NoSainfo(_) => "both endpoints of a sainfo are anonymous or equal those of the policy",
         _ => return None,
     })
 }
 
-impl Cause {
+impl FailureReason {
     /// Whether its text names the traffic that was negotiated.
     pub(crate) fn names_traffic(&self) -> bool {
         matches!(self, Self::NoPolicy(_) | Self::NoSainfo(_) | Self::NotAuthorized(_))

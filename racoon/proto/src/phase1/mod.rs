@@ -1,7 +1,7 @@
 //! Phase 1: how an ISAKMP SA comes to be, and what it is.
 //!
 //! An exchange is a state machine without a door to the outside: the engine gives it what came in, takes what it brings
-//! ([`Turn`]), and does the rest: duplicates, repetition, time, jobs, and what becomes of a failure. A state is a struct of
+//! ([`Transition`]), and does the rest: duplicates, repetition, time, jobs, and what becomes of a failure. A state is a struct of
 //! its own; the step that leaves it consumes it, with the secrets that the next one does not need.
 
 pub(crate) mod main;
@@ -11,8 +11,8 @@ pub(crate) mod sa;
 use std::net::SocketAddr;
 
 use crate::crypto::{CryptoError, Job};
-use crate::exchange::envelope::Envelope;
-use crate::outcome::Cause;
+use crate::exchange::codec::MessageCodec;
+use crate::outcome::FailureReason;
 use crate::output::Level;
 use crate::random::Random;
 use crate::select::RemoteIndex;
@@ -29,7 +29,7 @@ pub(crate) struct Context<'a> {
     /// The configuration.
     pub(crate) settings: &'a Settings,
     /// Padding and words of encrypted messages.
-    pub(crate) envelope: &'a Envelope,
+    pub(crate) codec: &'a MessageCodec,
     /// Randomness.
     pub(crate) random: &'a mut dyn Random,
     /// The names of the exchange.
@@ -59,32 +59,32 @@ impl Context<'_> {
 }
 
 /// What a step brings. `S` is the exchange in its next state.
-pub(crate) enum Turn<S> {
+pub(crate) enum Transition<S> {
     /// A job has to be done before there is an answer.
     Job(S, Job),
     /// A message to send.
     Send(S, Vec<u8>),
     /// What came in is no good. Nobody knows who sent it: the exchange stays as it was.
-    Ignored(S, Cause),
+    Ignored(S, FailureReason),
     /// The SA is there.
-    Up(Box<Agreed>),
+    Established(Box<Agreed>),
     /// The exchange has failed.
-    Failed(Cause),
+    Failed(FailureReason),
     /// The exchange has failed because of what the peer, who has proved to know the key, says of itself. It can be told so
     /// under the SA.
-    Denied(Box<Phase1Sa>, Cause),
+    Rejected(Box<Phase1Sa>, FailureReason),
 }
 
-impl<S> Turn<S> {
+impl<S> Transition<S> {
     /// The same for what `S` is a part of.
-    pub(crate) fn map<T>(self, into: impl FnOnce(S) -> T) -> Turn<T> {
+    pub(crate) fn map<T>(self, into: impl FnOnce(S) -> T) -> Transition<T> {
         match self {
-            Self::Job(state, job) => Turn::Job(into(state), job),
-            Self::Send(state, message) => Turn::Send(into(state), message),
-            Self::Ignored(state, cause) => Turn::Ignored(into(state), cause),
-            Self::Up(agreed) => Turn::Up(agreed),
-            Self::Failed(cause) => Turn::Failed(cause),
-            Self::Denied(sa, cause) => Turn::Denied(sa, cause),
+            Self::Job(state, job) => Transition::Job(into(state), job),
+            Self::Send(state, message) => Transition::Send(into(state), message),
+            Self::Ignored(state, cause) => Transition::Ignored(into(state), cause),
+            Self::Established(agreed) => Transition::Established(agreed),
+            Self::Failed(cause) => Transition::Failed(cause),
+            Self::Rejected(sa, cause) => Transition::Rejected(sa, cause),
         }
     }
 }
@@ -108,7 +108,7 @@ pub(crate) struct Features {
     pub(crate) dpd: bool,
 }
 
-impl From<CryptoError> for Cause {
+impl From<CryptoError> for FailureReason {
     /// Our own fault.
     fn from(error: CryptoError) -> Self {
         Self::Crypto(error.to_string())

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use crate::num::{ExchangeType, NotifyType};
-use crate::outcome::{Cause, Role, context};
+use crate::outcome::{FailureReason, Role, context};
 use crate::proposal::Phase1Terms;
 use crate::time::Time;
 
 /// More than this of what a peer says is not kept: it may not even be the peer.
 const SAID_MAX: usize = 8;
 
-/// More steps than this are not kept: a stranger may have the same one made again and again.
+/// More steps than this are not kept: an unknown peer may have the same one made again and again.
 const STEPS_MAX: usize = 32;
 
 /// What is kept of a negotiation for its outcome.
@@ -29,7 +29,7 @@ pub(crate) struct Record {
     /// A text that the peer put behind the error by which it ended, with what separates it; else empty.
     pub(crate) peer_text: String,
     /// What was wrong with the last message that was ignored.
-    pub(crate) fault: Option<Cause>,
+    pub(crate) fault: Option<FailureReason>,
     /// How many were ignored.
     pub(crate) faults: u32,
     /// Encrypted messages since the last one that was accepted that could not be read.
@@ -39,7 +39,7 @@ pub(crate) struct Record {
     /// The line of its beginning is beyond its ration, and so are others of that level.
     pub(crate) quiet: bool,
     /// There is no key for the peer. A responder goes on all the same, and fails as with a wrong key.
-    pub(crate) no_key: Option<Cause>,
+    pub(crate) no_key: Option<FailureReason>,
 }
 
 impl Record {
@@ -79,13 +79,13 @@ impl Record {
 
     /// Why nothing more came of it: that there is no key, or else what was wrong with what the peer sent, or what it said, or
     /// its `silence`.
-    pub(crate) fn why(&self, silence: Cause) -> Cause {
-        let refused = || self.peer_said.last().copied().map(Cause::Refused);
+    pub(crate) fn why(&self, silence: FailureReason) -> FailureReason {
+        let refused = || self.peer_said.last().copied().map(FailureReason::Refused);
         self.no_key.clone().or_else(|| self.fault.clone()).or_else(refused).unwrap_or(silence)
     }
 
     /// What follows the cause of a failure in its line.
-    pub(crate) fn context(&self, exchange: ExchangeType, role: Role, cause: &Cause) -> String {
+    pub(crate) fn context(&self, exchange: ExchangeType, role: Role, cause: &FailureReason) -> String {
         context(cause, (exchange, role), &self.offered, &self.configured)
     }
 
@@ -100,7 +100,7 @@ impl Record {
     }
 }
 
-/// More lines than this are not kept: a stranger may offer thousands of transforms.
+/// More lines than this are not kept: an unknown peer may offer thousands of transforms.
 const LINES_MAX: usize = 32;
 
 /// The first lines, and how many there are besides.
@@ -131,12 +131,12 @@ mod tests {
     #[test]
     fn the_best_known_cause_is_told() {
         let mut record = Record::new(Time::default());
-        let why = |record: &Record| record.why(Cause::computed_late());
-        assert_eq!(why(&record), Cause::computed_late());
+        let why = |record: &Record| record.why(FailureReason::computed_late());
+        assert_eq!(why(&record), FailureReason::computed_late());
         assert!(record.said(NotifyType::NO_PROPOSAL_CHOSEN));
-        assert_eq!(why(&record), Cause::Refused(NotifyType::NO_PROPOSAL_CHOSEN));
-        record.fault = Some(Cause::Malformed("so".into()));
-        assert_eq!(why(&record), Cause::Malformed("so".into()));
+        assert_eq!(why(&record), FailureReason::Refused(NotifyType::NO_PROPOSAL_CHOSEN));
+        record.fault = Some(FailureReason::Malformed("so".into()));
+        assert_eq!(why(&record), FailureReason::Malformed("so".into()));
     }
 
     #[test]

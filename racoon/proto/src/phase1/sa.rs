@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use crate::crypto::{CryptoError, Iv, Phase1Keys, equal};
-use crate::exchange::envelope::Envelope;
+use crate::exchange::codec::MessageCodec;
 use crate::exchange::message::{Opened, Unreadable, seal};
 use crate::exchange::rules::INFORMATIONAL;
 use crate::identity::{Claimed, Identity, Name};
 use crate::num::{ExchangeType, IdType, PayloadType};
-use crate::outcome::Cause;
+use crate::outcome::FailureReason;
 use crate::proposal::Phase1Terms;
 use crate::random::Random;
 use crate::select::RemoteIndex;
@@ -95,10 +95,10 @@ impl Phase1Sa {
         header: &Header,
         payloads: &[(PayloadType, &[u8])],
         iv: &mut Iv,
-        envelope: &Envelope,
+        codec: &MessageCodec,
         random: &mut dyn Random,
     ) -> Result<Vec<u8>, CryptoError> {
-        seal(&self.keys.cipher, iv, header, payloads, envelope, random)
+        seal(&self.keys.cipher, iv, header, payloads, codec, random)
     }
 
     /// Decrypts the body of a message. Keep [`Opened::next_iv`] if it is accepted.
@@ -118,12 +118,12 @@ impl Phase1Sa {
         header: &Header,
         payloads: &[(PayloadType, &[u8])],
         iv: &mut Iv,
-        envelope: &Envelope,
+        codec: &MessageCodec,
         random: &mut dyn Random,
     ) -> Result<Vec<u8>, CryptoError> {
         let hash = self.keys.hash1(header.message_id, &chain::encode(payloads))?;
         let all = [&[(PayloadType::HASH, hash.as_bytes())], payloads].concat();
-        self.protect(header, &all, iv, envelope, random)
+        self.protect(header, &all, iv, codec, random)
     }
 }
 
@@ -135,18 +135,18 @@ pub(crate) fn open_informational<T>(
     keys: &Phase1Keys,
     last_block: &Iv,
     (header, body): (&Header, &[u8]),
-    envelope: &Envelope,
-    read: impl FnOnce(&[RawPayload<'_>]) -> Result<T, Cause>,
-) -> Result<T, Cause> {
-    let malformed = |error: Unreadable| Cause::Malformed(error.to_string());
+    codec: &MessageCodec,
+    read: impl FnOnce(&[RawPayload<'_>]) -> Result<T, FailureReason>,
+) -> Result<T, FailureReason> {
+    let malformed = |error: Unreadable| FailureReason::Malformed(error.to_string());
     let iv = Iv::phase2(keys.hash, last_block, header.message_id, keys.cipher.block_length())?;
     let opened = Opened::new(&keys.cipher, &iv, header, body).map_err(malformed)?;
-    let payloads = opened.payloads(envelope).map_err(malformed)?;
+    let payloads = opened.payloads(codec).map_err(malformed)?;
     INFORMATIONAL.check(&payloads)?;
     let hash = keys.hash1(header.message_id, opened.behind_first(&payloads))?;
     let is_first = |payload: &&RawPayload<'_>| payload.kind == PayloadType::HASH;
     if !payloads.first().filter(is_first).is_some_and(|first| equal(hash.as_bytes(), first.body)) {
-        return Err(Cause::Authentication("the hash is wrong".into()));
+        return Err(FailureReason::Authentication("the hash is wrong".into()));
     }
     read(&payloads)
 }

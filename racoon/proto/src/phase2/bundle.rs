@@ -1,12 +1,12 @@
 //! Bundles: what the templates of a policy and a sainfo make to propose, what is agreed of it, and the SAs that follow.
 
 use super::keys::{key_lengths, sa_transform};
-use super::traffic::{Ends, bundle_mode};
+use super::traffic::{Endpoints, bundle_mode};
 use crate::config::{CheckLevel, Esn, Sainfo};
 use crate::crypto::{Phase1Keys, Phase2Seed, is_supported_group};
 use crate::kernel::{Lifetime, Mode, RequestId, SaInstallation, SaName, Template, UdpPorts, Way};
 use crate::num::{AuthAlgorithm, EncapsulationMode, Group, Protocol};
-use crate::outcome::{BadChoice, Cause, Role};
+use crate::outcome::{BadChoice, FailureReason, Role};
 use crate::phase1::bounded;
 use crate::proposal::encoding::{
     Choice, Suite, SuiteProtocol, SuiteTransform, answered_phase2, offered_phase2, phase2_answer,
@@ -24,7 +24,7 @@ const SOFT_PERCENT: u64 = 80;
 #[derive(Clone, Debug)]
 pub(crate) struct Bundle {
     /// One for each template, in its order.
-    pub(crate) parts: Vec<Part>,
+    pub(crate) members: Vec<BundleMember>,
     /// Lifetime and group.
     pub(crate) terms: Phase2Terms,
     esn: Esn,
@@ -33,7 +33,7 @@ pub(crate) struct Bundle {
 
 /// One protocol of a bundle: a pair of SAs to be.
 #[derive(Clone, Debug)]
-pub(crate) struct Part {
+pub(crate) struct BundleMember {
     /// ESP, AH or IPComp.
     pub(crate) protocol: Protocol,
     /// What the SAs are: the template's.
@@ -50,7 +50,7 @@ pub(crate) struct Agreement {
     /// The proposal, as the initiator made it (an initiator: as the responder chose it).
     suite: Suite,
     /// In the order of the proposal.
-    pub(crate) parts: Vec<AgreedPart>,
+    pub(crate) members: Vec<AgreedMember>,
     /// Lifetime and group.
     pub(crate) terms: Phase2Terms,
     /// The peer has to be told a shorter lifetime.
@@ -60,8 +60,8 @@ pub(crate) struct Agreement {
 
 /// What is agreed for one protocol.
 #[derive(Clone, Debug)]
-pub(crate) struct AgreedPart {
-    pub(crate) part: Part,
+pub(crate) struct AgreedMember {
+    pub(crate) member: BundleMember,
     /// Which transform of the protocol, from 0.
     at: usize,
     pub(crate) transform: Transform,
@@ -94,7 +94,7 @@ pub(crate) struct Installations {
 pub(crate) struct Common<'a> {
     pub(crate) keys: &'a Phase1Keys,
     pub(crate) seed: Phase2Seed<'a>,
-    pub(crate) sa: Ends,
+    pub(crate) sa: Endpoints,
     pub(crate) role: Role,
     /// Ports of ESP in UDP: ours and the peer's.
     pub(crate) udp: Option<(u16, u16)>,
@@ -111,23 +111,23 @@ impl Bundle {
         sainfo: &Sainfo,
         complex_bundle: bool,
         in_udp: bool,
-    ) -> Result<Self, Cause> {
+    ) -> Result<Self, FailureReason> {
         let all = bundle_mode(outbound, complex_bundle);
         let is_twice = |one: &Template| outbound.iter().filter(|other| other.protocol == one.protocol).count() > 1;
         if let Some(twice) = outbound.iter().find(|one| is_twice(one)) {
-            return Err(Cause::Unsupported(format!("a policy with {} twice", twice.protocol)));
+            return Err(FailureReason::Unsupported(format!("a policy with {} twice", twice.protocol)));
         }
-        let parts = outbound.iter().enumerate().map(|(at, template)| {
+        let members = outbound.iter().enumerate().map(|(at, template)| {
             let mode = encapsulation(if complex_bundle { template.mode } else { all }, in_udp);
             let transforms = transforms(sainfo, template.protocol, mode)
                 .into_iter()
                 .filter(|transform| key_lengths(transform).is_some())
                 .collect::<Vec<_>>();
             if transforms.is_empty() {
-                return Err(Cause::NoProposalChosen(ProposalRefusal::NoAlgorithm(template.protocol)));
+                return Err(FailureReason::NoProposalChosen(ProposalRefusal::NoAlgorithm(template.protocol)));
             }
             let mirror = inbound.get(at).filter(|mirror| mirror.protocol == template.protocol && mirror.reqid != 0);
-            Ok(Part {
+            Ok(BundleMember {
                 protocol: template.protocol,
                 mode: template.mode,
                 reqid_in: mirror.map_or(template.reqid, |mirror| mirror.reqid),
@@ -135,23 +135,23 @@ impl Bundle {
                 transforms,
             })
         });
-        let parts = parts.collect::<Result<_, _>>()?;
-        Ok(Self { parts, terms: sainfo.terms, esn: sainfo.esn, replay_window: sainfo.replay_window })
+        let members = members.collect::<Result<_, _>>()?;
+        Ok(Self { members, terms: sainfo.terms, esn: sainfo.esn, replay_window: sainfo.replay_window })
     }
 
     /// The proposal; the SPIs are in the order of the parts.
     pub(crate) fn suite(&self, spis: &[u32]) -> Suite {
-        let protocols = self.parts.iter().zip(spis).map(|(part, spi)| SuiteProtocol {
-            protocol: part.protocol,
+        let protocols = self.members.iter().zip(spis).map(|(member, spi)| SuiteProtocol {
+            protocol: member.protocol,
             spi: *spi,
-            transforms: self.offers(part),
+            transforms: self.offers(member),
         });
         Suite { number: 1, protocols: protocols.collect() }
     }
 
     /// What is configured, in words.
     pub(crate) fn in_words(&self) -> Vec<String> {
-        in_words(&[self.suite(&vec![0; self.parts.len()])])
+        in_words(&[self.suite(&vec![0; self.members.len()])])
     }
 
     /// A responder's choice: the first proposal of the peer, in its order, of which every protocol has a transform that
@@ -159,7 +159,7 @@ impl Bundle {
     ///
     /// # Errors
     /// Both sides of the difference that came closest.
-    pub(crate) fn choose(&self, level: CheckLevel, nat: bool, offered: &[Suite]) -> Result<Agreement, Cause> {
+    pub(crate) fn choose(&self, level: CheckLevel, nat: bool, offered: &[Suite]) -> Result<Agreement, FailureReason> {
         let mut closest = ProposalRefusal::NotUnderstood;
         for suite in offered {
             match self.agree(level, nat, suite) {
@@ -168,23 +168,23 @@ impl Bundle {
                 Err(_) => {}
             }
         }
-        Err(Cause::NoProposalChosen(closest))
+        Err(FailureReason::NoProposalChosen(closest))
     }
 
     /// An initiator's check of what the responder chose of `offered`, which was the only proposal.
     ///
     /// # Errors
-    /// [`Cause::BadChoice`] if it was not offered, or if its lifetime is not allowed.
+    /// [`FailureReason::BadChoice`] if it was not offered, or if its lifetime is not allowed.
     pub(crate) fn confirm(
         &self,
         level: CheckLevel,
         nat: bool,
         offered: &Suite,
         answer: &SaBody,
-    ) -> Result<Agreement, Cause> {
+    ) -> Result<Agreement, FailureReason> {
         let chosen = answered_phase2(answer, std::slice::from_ref(offered))
-            .map_err(|error| Cause::BadChoice(BadChoice::Answer(error)))?;
-        self.agree(level, nat, &chosen).map_err(|refusal| Cause::BadChoice(BadChoice::Changed(refusal)))
+            .map_err(|error| FailureReason::BadChoice(BadChoice::Answer(error)))?;
+        self.agree(level, nat, &chosen).map_err(|refusal| FailureReason::BadChoice(BadChoice::Changed(refusal)))
     }
 
     /// Whether a proposal is acceptable.
@@ -194,26 +194,26 @@ impl Bundle {
     fn agree(&self, level: CheckLevel, nat: bool, suite: &Suite) -> Result<Agreement, ProposalRefusal> {
         let other_protocols = || {
             let theirs = suite.protocols.iter().map(|one| one.protocol);
-            let ours = self.parts.iter().map(|part| part.protocol);
+            let ours = self.members.iter().map(|member| member.protocol);
             ProposalRefusal::Protocols(Sides(theirs.collect(), ours.collect()))
         };
-        if suite.protocols.len() != self.parts.len() {
+        if suite.protocols.len() != self.members.len() {
             return Err(other_protocols());
         }
-        let mut free = self.parts.iter().collect::<Vec<_>>();
-        let mut parts = Vec::new();
+        let mut free = self.members.iter().collect::<Vec<_>>();
+        let mut members = Vec::new();
         let mut agreed: Option<Phase2Agreement> = None;
         for protocol in &suite.protocols {
-            let at = free.iter().position(|part| part.protocol == protocol.protocol).ok_or_else(other_protocols)?;
-            let part = free.remove(at);
-            let (part, agreement) = self.agree_on(level, nat, part, protocol, agreed.map(|one| one.terms.group))?;
-            parts.push(part);
+            let at = free.iter().position(|member| member.protocol == protocol.protocol).ok_or_else(other_protocols)?;
+            let member = free.remove(at);
+            let (member, agreement) = self.agree_on(level, nat, member, protocol, agreed.map(|one| one.terms.group))?;
+            members.push(member);
             agreed = Some(agreed.map_or(agreement, |before| shorter(before, agreement)));
         }
         let agreed = agreed.ok_or(ProposalRefusal::NotUnderstood)?;
         Ok(Agreement {
             suite: suite.clone(),
-            parts,
+            members,
             terms: agreed.terms,
             claims_lifetime: agreed.claims_lifetime,
             replay_window: self.replay_window,
@@ -225,20 +225,20 @@ impl Bundle {
         &self,
         level: CheckLevel,
         nat: bool,
-        part: &Part,
+        member: &BundleMember,
         protocol: &SuiteProtocol,
         group: Option<Option<Group>>,
-    ) -> Result<(AgreedPart, Phase2Agreement), ProposalRefusal> {
+    ) -> Result<(AgreedMember, Phase2Agreement), ProposalRefusal> {
         let mut closest = ProposalRefusal::NoTransform(protocol.protocol);
         for (at, offer) in protocol.transforms.iter().enumerate() {
             if group.is_some_and(|group| group != offer.terms.group) || key_lengths(&offer.transform).is_none() {
                 continue;
             }
-            for own in &part.transforms {
+            for own in &member.transforms {
                 match self.accept(level, nat, offer, own) {
                     Ok((transform, agreement)) => {
-                        let part = part.clone();
-                        let agreed = AgreedPart { part, at, transform, esn: offer.esn, spi_out: protocol.spi };
+                        let member = member.clone();
+                        let agreed = AgreedMember { member, at, transform, esn: offer.esn, spi_out: protocol.spi };
                         return Ok((agreed, agreement));
                     }
                     Err(mismatches) if mismatches.len() < closest.distance() => {
@@ -287,14 +287,14 @@ impl Bundle {
     }
 
     /// The transforms of a part, with all that they carry.
-    fn offers(&self, part: &Part) -> Vec<SuiteTransform> {
+    fn offers(&self, member: &BundleMember) -> Vec<SuiteTransform> {
         let esn: &[bool] = match self.esn {
-            _ if part.protocol == Protocol::IPCOMP => &[false],
+            _ if member.protocol == Protocol::IPCOMP => &[false],
             Esn::Off => &[false],
             Esn::On => &[true, false],
             Esn::Require => &[true],
         };
-        let all = esn.iter().flat_map(|esn| part.transforms.iter().map(move |transform| (*esn, *transform)));
+        let all = esn.iter().flat_map(|esn| member.transforms.iter().map(move |transform| (*esn, *transform)));
         let numbered = (1_u8..=u8::MAX).zip(all);
         numbered.map(|(number, (esn, transform))| SuiteTransform::new(number, transform, self.terms, esn)).collect()
     }
@@ -305,24 +305,24 @@ impl Agreement {
     ///
     /// # Errors
     /// None, as long as there is an SPI for each part.
-    pub(crate) fn answer(&self, spis: &[u32]) -> Result<SaBody, Cause> {
-        let choices = self.parts.iter().zip(spis).map(|(part, spi)| Choice { transform: part.at, spi: *spi });
-        phase2_answer(&self.suite, &choices.collect::<Vec<_>>()).ok_or(Cause::BadChoice(BadChoice::Incomplete))
+    pub(crate) fn answer(&self, spis: &[u32]) -> Result<SaBody, FailureReason> {
+        let choices = self.members.iter().zip(spis).map(|(member, spi)| Choice { transform: member.at, spi: *spi });
+        phase2_answer(&self.suite, &choices.collect::<Vec<_>>()).ok_or(FailureReason::BadChoice(BadChoice::Incomplete))
     }
 
     /// The SAs. `spis` are ours, in the order of the parts.
     ///
     /// # Errors
     /// If there are no keys for them.
-    pub(crate) fn installations(&self, spis: &[u32], common: &Common<'_>) -> Result<Installations, Cause> {
+    pub(crate) fn installations(&self, spis: &[u32], common: &Common<'_>) -> Result<Installations, FailureReason> {
         let mut all = Installations { inbound: Vec::new(), outbound: Vec::new(), pairs: Vec::new() };
-        for (agreed, spi_in) in self.parts.iter().zip(spis) {
+        for (agreed, spi_in) in self.members.iter().zip(spis) {
             let inbound = self.installation(agreed, Way::Inbound, *spi_in, common)?;
             let outbound = self.installation(agreed, Way::Outbound, agreed.spi_out, common)?;
             all.pairs.push(Pair {
                 inbound: inbound.name,
                 outbound: outbound.name,
-                mode: agreed.part.mode,
+                mode: agreed.member.mode,
                 reqid_in: inbound.reqid,
                 reqid_out: outbound.reqid,
                 transform: agreed.transform,
@@ -335,27 +335,27 @@ impl Agreement {
 
     fn installation(
         &self,
-        agreed: &AgreedPart,
+        agreed: &AgreedMember,
         way: Way,
         spi: u32,
         common: &Common<'_>,
-    ) -> Result<SaInstallation, Cause> {
-        let Ends { local, remote } = common.sa;
+    ) -> Result<SaInstallation, FailureReason> {
+        let Endpoints { local, remote } = common.sa;
         let (source, destination, reqid) = match way {
-            Way::Inbound => (remote, local, agreed.part.reqid_in),
-            Way::Outbound => (local, remote, agreed.part.reqid_out),
+            Way::Inbound => (remote, local, agreed.member.reqid_in),
+            Way::Outbound => (local, remote, agreed.member.reqid_out),
         };
-        let udp = common.udp.filter(|_| agreed.part.protocol == Protocol::ESP).map(|(ours, theirs)| match way {
+        let udp = common.udp.filter(|_| agreed.member.protocol == Protocol::ESP).map(|(ours, theirs)| match way {
             Way::Inbound => UdpPorts { source: theirs, destination: ours },
             Way::Outbound => UdpPorts { source: ours, destination: theirs },
         });
         let hard = Lifetime { seconds: self.terms.lifetime.into(), kilobytes: self.terms.kilobytes };
-        let compresses = agreed.part.protocol == Protocol::IPCOMP;
+        let compresses = agreed.member.protocol == Protocol::IPCOMP;
         Ok(SaInstallation {
             id: RequestId(0),
             way,
-            name: SaName { protocol: agreed.part.protocol, source, destination, spi },
-            mode: agreed.part.mode,
+            name: SaName { protocol: agreed.member.protocol, source, destination, spi },
+            mode: agreed.member.mode,
             crosses_families: false,
             reqid,
             transform: sa_transform(common.keys, &common.seed, &agreed.transform, spi)?,
@@ -373,9 +373,9 @@ impl Agreement {
 ///
 /// # Errors
 /// If the proposals cannot be told apart.
-pub(crate) fn proposed(body: &SaBody, unspecified: Mode) -> Result<Vec<Suite>, Cause> {
+pub(crate) fn proposed(body: &SaBody, unspecified: Mode) -> Result<Vec<Suite>, FailureReason> {
     let offer = offered_phase2(body, encapsulation(unspecified, false));
-    offer.map(|offer| offer.suites).map_err(|error| Cause::BadChoice(BadChoice::Proposals(error)))
+    offer.map(|offer| offer.suites).map_err(|error| FailureReason::BadChoice(BadChoice::Proposals(error)))
 }
 
 /// Whether a proposal has a transform in this mode.
@@ -418,9 +418,9 @@ fn transform_in_words(one: &SuiteTransform) -> String {
 
 /// When an SA is renewed: at 80 % of its limits.
 pub(crate) fn soft(hard: Lifetime) -> Lifetime {
-    let part = |limit: u64| limit.saturating_mul(SOFT_PERCENT) / 100;
-    let kilobytes = hard.kilobytes.map(|limit| u32::try_from(part(limit.into())).unwrap_or(limit));
-    Lifetime { seconds: part(hard.seconds), kilobytes }
+    let member = |limit: u64| limit.saturating_mul(SOFT_PERCENT) / 100;
+    let kilobytes = hard.kilobytes.map(|limit| u32::try_from(member(limit.into())).unwrap_or(limit));
+    Lifetime { seconds: member(hard.seconds), kilobytes }
 }
 
 /// The mode as it is proposed.

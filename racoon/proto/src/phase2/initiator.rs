@@ -1,31 +1,31 @@
 //! Quick mode of the initiator.
 
 use super::bundle::{Agreement, Bundle};
-use super::gathering::Gathered;
 use super::lifetime::heed;
 use super::message::{Message, Negotiation, Proof, Received, Rejection, draw_nonce, open, seal};
+use super::pending_inputs::CompletedExchange;
 use super::traffic::Identities;
 use crate::config::CheckLevel;
 use crate::crypto::{Exponent, Iv};
-use crate::exchange::envelope::Envelope;
+use crate::exchange::codec::MessageCodec;
 use crate::exchange::rules;
 use crate::identity::Identity;
 use crate::num::{ExchangeType, NotifyType, PayloadType};
-use crate::outcome::Cause;
+use crate::outcome::FailureReason;
 use crate::phase1::Phase1Sa;
 use crate::proposal::encoding::{Suite, phase2_sa};
 use crate::random::Random;
 
 /// What is to be negotiated.
 #[derive(Debug)]
-pub(crate) struct Intention {
+pub(crate) struct Phase2Request {
     pub(crate) bundle: Bundle,
     pub(crate) ids: Identities,
 }
 
 /// Message 1 is sent.
 pub(crate) struct Offered {
-    intention: Intention,
+    phase2_request: Phase2Request,
     suite: Suite,
     spis: Vec<u32>,
     exponent: Option<Exponent>,
@@ -49,7 +49,7 @@ pub(crate) struct Agreed {
     iv: Iv,
 }
 
-impl Intention {
+impl Phase2Request {
     /// Message 1: HASH, SA, NONCE, perhaps KE, IDci and IDcr.
     ///
     /// # Errors
@@ -58,11 +58,11 @@ impl Intention {
         self,
         sa: &Phase1Sa,
         message_id: u32,
-        (spis, exchange): (Vec<u32>, Option<Gathered>),
+        (spis, exchange): (Vec<u32>, Option<CompletedExchange>),
         nonce_size: u16,
-        envelope: &Envelope,
+        codec: &MessageCodec,
         random: &mut dyn Random,
-    ) -> Result<(Offered, Vec<u8>), Cause> {
+    ) -> Result<(Offered, Vec<u8>), FailureReason> {
         let suite = self.bundle.suite(&spis);
         let nonce = draw_nonce(nonce_size, random);
         let mut payloads = vec![
@@ -73,8 +73,8 @@ impl Intention {
         payloads.extend(public.map(|public| (PayloadType::KEY_EXCHANGE, public)));
         payloads.extend([&self.ids.local, &self.ids.remote].map(|id| (PayloadType::ID, id.encode())));
         let mut iv = sa.iv(message_id)?;
-        let message = seal(sa, message_id, &payloads, &mut iv, Proof::First, envelope, random)?;
-        Ok((Offered { intention: self, suite, spis, exponent, nonce, iv }, message))
+        let message = seal(sa, message_id, &payloads, &mut iv, Proof::First, codec, random)?;
+        Ok((Offered { phase2_request: self, suite, spis, exponent, nonce, iv }, message))
     }
 }
 
@@ -92,10 +92,15 @@ impl Offered {
     ///
     /// # Errors
     /// What the responder changed.
-    pub(crate) fn agree(self, level: CheckLevel, nat: bool, answer: Message<Negotiation>) -> Result<Agreed, Cause> {
+    pub(crate) fn agree(
+        self,
+        level: CheckLevel,
+        nat: bool,
+        answer: Message<Negotiation>,
+    ) -> Result<Agreed, FailureReason> {
         let Message { content, iv, .. } = answer;
         self.check_ids(content.ids.as_ref())?;
-        let bundle = &self.intention.bundle;
+        let bundle = &self.phase2_request.bundle;
         let mut agreement = bundle.confirm(level, nat, &self.suite, &content.sa)?;
         let mut ignores_lifetime = false;
         for notify in content.notifies.iter().filter(|notify| notify.kind == NotifyType::RESPONDER_LIFETIME) {
@@ -120,14 +125,14 @@ impl Offered {
     }
 
     /// The responder returns the identities as they were sent, or with port 0 in place of a port.
-    fn check_ids(&self, returned: Option<&(Vec<u8>, Vec<u8>)>) -> Result<(), Cause> {
-        let Identities { local, remote } = &self.intention.ids;
+    fn check_ids(&self, returned: Option<&(Vec<u8>, Vec<u8>)>) -> Result<(), FailureReason> {
+        let Identities { local, remote } = &self.phase2_request.ids;
         let problem = match returned {
             Some((first, second)) if is_returned(local, first) && is_returned(remote, second) => return Ok(()),
             Some(_) => "the peer returns other ones than were sent",
             None => "the peer returns none",
         };
-        Err(Cause::Phase2Identity(String::from(problem)))
+        Err(FailureReason::Phase2Identity(String::from(problem)))
     }
 }
 
@@ -140,11 +145,11 @@ impl Agreed {
         &self,
         sa: &Phase1Sa,
         message_id: u32,
-        envelope: &Envelope,
+        codec: &MessageCodec,
         random: &mut dyn Random,
-    ) -> Result<Vec<u8>, Cause> {
+    ) -> Result<Vec<u8>, FailureReason> {
         let mut iv = self.iv;
-        seal(sa, message_id, &[], &mut iv, Proof::Third(&self.ni, &self.nr), envelope, random)
+        seal(sa, message_id, &[], &mut iv, Proof::Third(&self.ni, &self.nr), codec, random)
     }
 }
 
@@ -154,6 +159,6 @@ fn is_returned(sent: &Identity, returned: &[u8]) -> bool {
     returned == sent.encode() || returned == any_port().encode()
 }
 
-fn key_exchange(problem: &'static str) -> Cause {
-    Cause::Payload { payload: PayloadType::KEY_EXCHANGE, problem, message: 2, exchange: ExchangeType::QUICK }
+fn key_exchange(problem: &'static str) -> FailureReason {
+    FailureReason::Payload { payload: PayloadType::KEY_EXCHANGE, problem, message: 2, exchange: ExchangeType::QUICK }
 }

@@ -4,7 +4,7 @@ use crate::config::Authentication;
 use crate::crypto::{Phase1Keys, Phase2Seed, auth_key_length, esp_key_length, split_keymat};
 use crate::kernel::SaTransform;
 use crate::num::{AuthAlgorithm, EspTransform, IpcompTransform, Protocol};
-use crate::outcome::Cause;
+use crate::outcome::FailureReason;
 use crate::proposal::Transform;
 
 /// Lengths of the keys of an SA in bytes: for encryption and for authentication. None, if there is no such transform.
@@ -27,11 +27,11 @@ pub(crate) fn sa_transform(
     seed: &Phase2Seed<'_>,
     transform: &Transform,
     spi: u32,
-) -> Result<SaTransform, Cause> {
+) -> Result<SaTransform, FailureReason> {
     if transform.protocol == Protocol::IPCOMP {
         return Ok(SaTransform::Ipcomp(IpcompTransform(transform.id)));
     }
-    let unsupported = || Cause::Unsupported(format!("transform {} of {}", transform.id, transform.protocol));
+    let unsupported = || FailureReason::Unsupported(format!("transform {} of {}", transform.id, transform.protocol));
     let (encryption, authentication) = key_lengths(transform).ok_or_else(unsupported)?;
     let keymat = keys.keymat(seed, transform.protocol, spi, encryption + authentication)?;
     let (cipher_key, auth_key) = split_keymat(&keymat, encryption, authentication).ok_or_else(unsupported)?;

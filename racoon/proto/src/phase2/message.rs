@@ -3,10 +3,10 @@
 use thiserror::Error;
 
 use crate::crypto::{CryptoError, Iv, Secret, equal};
-use crate::exchange::envelope::Envelope;
+use crate::exchange::codec::MessageCodec;
 use crate::exchange::rules::{self, MessageRules};
 use crate::num::{ExchangeType, PayloadType};
-use crate::outcome::Cause;
+use crate::outcome::FailureReason;
 use crate::phase1::Phase1Sa;
 use crate::random::Random;
 use crate::wire::{Header, NONCE_MAX, NONCE_MIN, Notify, RawPayload, SaBody, WireError, chain, nonce};
@@ -19,7 +19,7 @@ pub(crate) enum Rejection {
     Unproved(String),
     /// The peer sent it, and it ends the negotiation.
     #[error(transparent)]
-    Fatal(#[from] Cause),
+    Fatal(#[from] FailureReason),
 }
 
 /// Which hash proves a message.
@@ -39,7 +39,7 @@ pub(crate) struct Received<'a> {
     pub(crate) header: &'a Header,
     /// What is behind the header.
     pub(crate) body: &'a [u8],
-    pub(crate) envelope: &'a Envelope,
+    pub(crate) codec: &'a MessageCodec,
 }
 
 /// A message that the peer sent, as is proved.
@@ -76,15 +76,16 @@ pub(crate) fn open<T>(
     iv: &Iv,
     received: Received<'_>,
     proof: Proof<'_>,
-    read: impl FnOnce(&[RawPayload<'_>]) -> Result<T, Cause>,
+    read: impl FnOnce(&[RawPayload<'_>]) -> Result<T, FailureReason>,
 ) -> Result<Message<T>, Rejection> {
-    let Received { header, body, envelope } = received;
+    let Received { header, body, codec } = received;
     let unproved = |reason: String| Rejection::Unproved(reason);
     rules.check_encryption(header).map_err(|cause| unproved(cause.to_string()))?;
     let opened = sa.open(iv, header, body).map_err(|error| unproved(error.to_string()))?;
-    let payloads = opened.payloads(envelope).map_err(|error| unproved(error.to_string()))?;
+    let payloads = opened.payloads(codec).map_err(|error| unproved(error.to_string()))?;
     let hash = payloads.first().filter(|first| first.kind == PayloadType::HASH);
-    let expected = expected_hash(sa, header.message_id, proof, opened.behind_first(&payloads)).map_err(Cause::from)?;
+    let expected =
+        expected_hash(sa, header.message_id, proof, opened.behind_first(&payloads)).map_err(FailureReason::from)?;
     if !hash.is_some_and(|hash| equal(hash.body, expected.as_bytes())) {
         return Err(unproved(String::from("its HASH is wrong")));
     }
@@ -103,14 +104,14 @@ pub(crate) fn seal(
     payloads: &[(PayloadType, Vec<u8>)],
     iv: &mut Iv,
     proof: Proof<'_>,
-    envelope: &Envelope,
+    codec: &MessageCodec,
     random: &mut dyn Random,
-) -> Result<Vec<u8>, Cause> {
+) -> Result<Vec<u8>, FailureReason> {
     let payloads = payloads.iter().map(|(kind, body)| (*kind, body.as_slice())).collect::<Vec<_>>();
     let hash = expected_hash(sa, message_id, proof, &chain::encode(&payloads))?;
     let all = [&[(PayloadType::HASH, hash.as_bytes())], payloads.as_slice()].concat();
     let header = sa.header(ExchangeType::QUICK, message_id);
-    Ok(sa.protect(&header, &all, iv, envelope, random)?)
+    Ok(sa.protect(&header, &all, iv, codec, random)?)
 }
 
 impl Negotiation {
@@ -118,13 +119,13 @@ impl Negotiation {
     ///
     /// # Errors
     /// If one of them is malformed, or if there is one identity only.
-    pub(crate) fn read(payloads: &[RawPayload<'_>]) -> Result<Self, Cause> {
+    pub(crate) fn read(payloads: &[RawPayload<'_>]) -> Result<Self, FailureReason> {
         let body = |kind| rules::find(payloads, kind).unwrap_or_default();
         let mut ids = rules::all(payloads, PayloadType::ID).map(<[u8]>::to_vec);
         let ids = match (ids.next(), ids.next()) {
             (None, _) => None,
             (Some(initiator), Some(responder)) => Some((initiator, responder)),
-            (Some(_), None) => return Err(Cause::Phase2Identity(String::from("there is only one"))),
+            (Some(_), None) => return Err(FailureReason::Phase2Identity(String::from("there is only one"))),
         };
         let notifies = rules::all(payloads, PayloadType::NOTIFY).map(Notify::parse);
         Ok(Self {
@@ -152,6 +153,6 @@ fn expected_hash(sa: &Phase1Sa, message_id: u32, proof: Proof<'_>, rest: &[u8]) 
     }
 }
 
-fn malformed(error: WireError) -> Cause {
-    Cause::Malformed(error.to_string())
+fn malformed(error: WireError) -> FailureReason {
+    FailureReason::Malformed(error.to_string())
 }

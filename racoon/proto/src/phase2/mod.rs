@@ -3,34 +3,34 @@
 //! The states of both roles are structs that their transitions consume; they know nothing of tables, timers and the kernel:
 //!
 //! ```text
-//! initiator:  Gathering ──► Offered ──► Agreed ──► SAs, message 3
-//! responder:  Gathering ──► SAs, message 2, Answered ──► (message 3)
+//! initiator:  PendingInputs ──► Offered ──► Agreed ──► SAs, message 3
+//! responder:  PendingInputs ──► SAs, message 2, Answered ──► (message 3)
 //! ```
 
 pub(crate) mod bundle;
-pub(crate) mod gathering;
 pub(crate) mod initiator;
 pub(crate) mod keys;
 pub(crate) mod lifetime;
 pub(crate) mod message;
+pub(crate) mod pending_inputs;
 pub(crate) mod responder;
 pub(crate) mod traffic;
 
 use std::fmt;
 
-use traffic::Ends;
+use traffic::Endpoints;
 
 use crate::kernel::Selector;
 
 /// What a phase 2 is for: an outbound selector, and the ends of phase 1. A policy may have many of them, as in transport mode
 /// between the hosts of two networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Bond {
+pub(crate) struct TrafficKey {
     pub(crate) selector: Selector,
-    pub(crate) ends: Ends,
+    pub(crate) endpoints: Endpoints,
 }
 
-impl fmt::Display for Bond {
+impl fmt::Display for TrafficKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.selector.fmt(f)
     }

@@ -5,11 +5,11 @@ use super::lifetime::claim;
 use super::message::{Message, Negotiation, Proof, Received, Rejection, draw_nonce, open, seal};
 use super::traffic::Identities;
 use crate::crypto::Iv;
-use crate::exchange::envelope::Envelope;
+use crate::exchange::codec::MessageCodec;
 use crate::exchange::rules;
 use crate::identity::Identity;
 use crate::num::{ExchangeType, Group, PayloadType};
-use crate::outcome::Cause;
+use crate::outcome::FailureReason;
 use crate::phase1::Phase1Sa;
 use crate::random::Random;
 
@@ -38,7 +38,7 @@ pub(crate) struct Answered {
 /// # Errors
 /// Why it is not accepted.
 pub(crate) fn read(sa: &Phase1Sa, received: Received<'_>) -> Result<Message<Negotiation>, Rejection> {
-    let iv = sa.iv(received.header.message_id).map_err(Cause::from)?;
+    let iv = sa.iv(received.header.message_id).map_err(FailureReason::from)?;
     open(sa, &rules::QUICK[0], &iv, received, Proof::First, Negotiation::read)
 }
 
@@ -46,8 +46,8 @@ pub(crate) fn read(sa: &Phase1Sa, received: Received<'_>) -> Result<Message<Nego
 ///
 /// # Errors
 /// If they are malformed.
-pub(crate) fn identities(negotiation: &Negotiation) -> Result<Option<Identities>, Cause> {
-    let read = |body: &[u8]| Identity::parse(body).map_err(|error| Cause::Phase2Identity(error.to_string()));
+pub(crate) fn identities(negotiation: &Negotiation) -> Result<Option<Identities>, FailureReason> {
+    let read = |body: &[u8]| Identity::parse(body).map_err(|error| FailureReason::Phase2Identity(error.to_string()));
     let Some((initiator, responder)) = &negotiation.ids else { return Ok(None) };
     Ok(Some(Identities { local: read(responder)?, remote: read(initiator)? }))
 }
@@ -56,14 +56,14 @@ pub(crate) fn identities(negotiation: &Negotiation) -> Result<Option<Identities>
 ///
 /// # Errors
 /// If what is agreed upon needs one that is not there, or the other way round.
-pub(crate) fn check_exchange(group: Option<Group>, public: Option<&Vec<u8>>) -> Result<(), Cause> {
+pub(crate) fn check_exchange(group: Option<Group>, public: Option<&Vec<u8>>) -> Result<(), FailureReason> {
     let problem = match (group.is_some(), public.is_some()) {
         (true, false) => "is missing",
         (false, true) => "does not belong",
         _ => return Ok(()),
     };
     let payload = PayloadType::KEY_EXCHANGE;
-    Err(Cause::Payload { payload, problem, message: 1, exchange: ExchangeType::QUICK })
+    Err(FailureReason::Payload { payload, problem, message: 1, exchange: ExchangeType::QUICK })
 }
 
 impl Accepted {
@@ -89,9 +89,9 @@ impl Accepted {
         message_id: u32,
         spis: &[u32],
         public: Option<Vec<u8>>,
-        envelope: &Envelope,
+        codec: &MessageCodec,
         random: &mut dyn Random,
-    ) -> Result<(Answered, Vec<u8>), Cause> {
+    ) -> Result<(Answered, Vec<u8>), FailureReason> {
         let Self { agreement, ni, nr, ids, mut iv } = self;
         let mut payloads = vec![(PayloadType::SA, agreement.answer(spis)?.encode()), (PayloadType::NONCE, nr.clone())];
         payloads.extend(public.map(|public| (PayloadType::KEY_EXCHANGE, public)));
@@ -99,12 +99,12 @@ impl Accepted {
             payloads.push((PayloadType::ID, id));
         }
         if agreement.claims_lifetime
-            && let (Some(agreed), Some(spi)) = (agreement.parts.first(), spis.first())
+            && let (Some(agreed), Some(spi)) = (agreement.members.first(), spis.first())
         {
-            let notify = claim(&agreement.terms, agreed.part.protocol, *spi);
+            let notify = claim(&agreement.terms, agreed.member.protocol, *spi);
             payloads.push((PayloadType::NOTIFY, notify.encode()));
         }
-        let message = seal(sa, message_id, &payloads, &mut iv, Proof::Second(&ni), envelope, random)?;
+        let message = seal(sa, message_id, &payloads, &mut iv, Proof::Second(&ni), codec, random)?;
         Ok((Answered { ni, nr, iv }, message))
     }
 }

@@ -11,7 +11,7 @@ use crate::spd::Spd;
 
 /// Both ends of something, seen from us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Ends {
+pub(crate) struct Endpoints {
     pub(crate) local: IpAddr,
     pub(crate) remote: IpAddr,
 }
@@ -53,16 +53,16 @@ impl Identities {
     }
 
     /// The identities of two hosts.
-    pub(crate) fn of_hosts(ends: Ends, outbound: &Selector) -> Self {
+    pub(crate) fn of_hosts(endpoints: Endpoints, outbound: &Selector) -> Self {
         Self {
-            local: Identity::address(ends.local).with_protocol(outbound.protocol, outbound.source_port),
-            remote: Identity::address(ends.remote).with_protocol(outbound.protocol, outbound.destination_port),
+            local: Identity::address(endpoints.local).with_protocol(outbound.protocol, outbound.source_port),
+            remote: Identity::address(endpoints.remote).with_protocol(outbound.protocol, outbound.destination_port),
         }
     }
 
     /// What an initiator sends for a policy: the selector of a tunnel, both hosts of transport mode. They are sent even where
     /// they repeat the addresses of phase 1: without them, KAME's racoon with `generate_policy` makes policies for nothing.
-    pub(crate) fn to_send(mode: Mode, outbound: &Selector, sa: Ends) -> Self {
+    pub(crate) fn to_send(mode: Mode, outbound: &Selector, sa: Endpoints) -> Self {
         match mode {
             Mode::Tunnel => Self::of_selector(outbound),
             Mode::Transport => Self::of_hosts(sa, outbound),
@@ -89,10 +89,10 @@ impl Identities {
 }
 
 /// The packets between two hosts.
-pub(crate) fn between_hosts(ends: Ends) -> Selector {
+pub(crate) fn between_hosts(endpoints: Endpoints) -> Selector {
     Selector {
-        source: Prefix::host(ends.local),
-        destination: Prefix::host(ends.remote),
+        source: Prefix::host(endpoints.local),
+        destination: Prefix::host(endpoints.remote),
         protocol: 0,
         source_port: 0,
         destination_port: 0,
@@ -117,10 +117,10 @@ pub(crate) fn bundle_mode(templates: &[Template], complex_bundle: bool) -> Mode 
 }
 
 /// The ends of the tunnel that an outbound policy goes through, if it goes through one.
-pub(crate) fn tunnel_ends(templates: &[Template]) -> Option<Ends> {
+pub(crate) fn tunnel_endpoints(templates: &[Template]) -> Option<Endpoints> {
     let (local, remote) =
-        templates.iter().find_map(|template| template.ends.filter(|_| template.mode == Mode::Tunnel))?;
-    Some(Ends { local, remote })
+        templates.iter().find_map(|template| template.endpoints.filter(|_| template.mode == Mode::Tunnel))?;
+    Some(Endpoints { local, remote })
 }
 
 /// The inbound policy for what a peer wants to protect: the one with exactly this selector, or one that covers it and is of

@@ -4,5 +4,5 @@
 mod remotes;
 mod sainfos;
 
-pub use remotes::{Ambiguous, CertificateRequest, Known, ProposalChoice, RemoteIndex, Remotes};
-pub use sainfos::{SainfoIndex, Sainfos, Traffic};
+pub use remotes::{Ambiguous, CertificateRequest, ProposalChoice, RemoteIndex, RemoteQuery, Remotes};
+pub use sainfos::{SainfoIndex, SainfoQuery, Sainfos};

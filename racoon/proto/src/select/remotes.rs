@@ -30,7 +30,7 @@ pub struct Remotes {
 /// What is known of a peer when its block is looked for. It grows while an exchange goes on; what is not known yet neither
 /// speaks for a block nor against it.
 #[derive(Clone, Copy, Debug)]
-pub struct Known<'a> {
+pub struct RemoteQuery<'a> {
     /// Where it is.
     pub address: PeerAddress,
     /// Its port; 0 if there is none yet, as for an exchange that we begin.
@@ -51,7 +51,7 @@ pub struct Known<'a> {
     pub certificate_request: Option<CertificateRequest<'a>>,
 }
 
-impl Known<'_> {
+impl RemoteQuery<'_> {
     /// The peer's address and nothing more.
     pub fn address(address: impl Into<PeerAddress>) -> Self {
         Self {
@@ -143,13 +143,13 @@ impl Remotes {
     }
 
     /// Why none is for a peer that is known by its address and the exchange that it begins with.
-    pub(crate) fn missing(&self, peer: IpAddr, known: &Known<'_>) -> MissingRemote {
-        let here = self.candidates(&Known { exchange: None, skip_passive: false, ..*known });
+    pub(crate) fn missing(&self, peer: IpAddr, query: &RemoteQuery<'_>) -> MissingRemote {
+        let here = self.candidates(&RemoteQuery { exchange: None, skip_passive: false, ..*query });
         if here.is_empty() {
             let present = Named::first_of(self.blocks.iter().map(|block| block.name.clone()));
             return MissingRemote::Address { peer, present };
         }
-        match known.exchange {
+        match query.exchange {
             Some(exchange) => {
                 let blocks = here.iter().filter_map(|index| self.get(*index));
                 let present = blocks.map(|block| (block.name.clone(), block.exchange_modes.clone())).collect();
@@ -163,10 +163,10 @@ impl Remotes {
     ///
     /// # Errors
     /// [`Ambiguous`] if several are the best.
-    pub fn select(&self, known: &Known<'_>) -> Result<Option<RemoteIndex>, Ambiguous> {
+    pub fn select(&self, query: &RemoteQuery<'_>) -> Result<Option<RemoteIndex>, Ambiguous> {
         let mut best = Vec::new();
         let mut highest = Score::default();
-        for (index, score) in self.scores(known) {
+        for (index, score) in self.scores(query) {
             if score > highest {
                 highest = score;
                 best.clear();
@@ -183,16 +183,16 @@ impl Remotes {
     }
 
     /// All blocks that fit, in the order of the file. For a responder's first message one is enough.
-    pub fn candidates(&self, known: &Known<'_>) -> Vec<RemoteIndex> {
-        let mut fitting = self.scores(known).map(|(index, _)| index).collect::<Vec<_>>();
+    pub fn candidates(&self, query: &RemoteQuery<'_>) -> Vec<RemoteIndex> {
+        let mut fitting = self.scores(query).map(|(index, _)| index).collect::<Vec<_>>();
         fitting.sort_unstable();
         fitting
     }
 
     /// What a responder answers to a proposal: the first of the peer's transforms, in its order, that a block which fits
     /// accepts, in the order of the file.
-    pub fn choose_proposal(&self, known: &Known<'_>, offered: &[Phase1Terms]) -> Option<ProposalChoice> {
-        let candidates = self.candidates(known);
+    pub fn choose_proposal(&self, query: &RemoteQuery<'_>, offered: &[Phase1Terms]) -> Option<ProposalChoice> {
+        let candidates = self.candidates(query);
         let blocks = || candidates.iter().filter_map(|index| Some((*index, self.get(*index)?)));
         let (remote, acceptance) = offered.iter().enumerate().find_map(|(at, transform)| {
             blocks().find_map(|(index, block)| {
@@ -205,19 +205,19 @@ impl Remotes {
     }
 
     /// The blocks that fit at all: those for the peer's address, and the anonymous ones.
-    fn scores<'a>(&'a self, known: &'a Known<'_>) -> impl Iterator<Item = (RemoteIndex, Score)> + 'a {
-        let here = self.by_address.get(&known.address);
+    fn scores<'a>(&'a self, query: &'a RemoteQuery<'_>) -> impl Iterator<Item = (RemoteIndex, Score)> + 'a {
+        let here = self.by_address.get(&query.address);
         // A block may leave the interface of a link-local address open.
-        let anywhere = PeerAddress::from(known.address.ip);
-        let on_any_link = self.by_address.get(&anywhere).filter(|_| known.address != anywhere);
+        let anywhere = PeerAddress::from(query.address.ip);
+        let on_any_link = self.by_address.get(&anywhere).filter(|_| query.address != anywhere);
         let is_named = here.is_some() || on_any_link.is_some();
-        let skip_anonymous = known.skip_anonymous || (known.key_of_address && is_named);
+        let skip_anonymous = query.skip_anonymous || (query.key_of_address && is_named);
         let anonymous = (!skip_anonymous).then_some(&self.anonymous);
         here.into_iter()
             .chain(on_any_link)
             .chain(anonymous)
             .flatten()
-            .filter_map(|index| Some((*index, self.get(*index)?.score(known)?)))
+            .filter_map(|index| Some((*index, self.get(*index)?.score(query)?)))
     }
 }
 
@@ -228,33 +228,33 @@ impl Remote {
     }
 
     /// How well it fits; none: not at all.
-    fn score(&self, known: &Known<'_>) -> Option<Score> {
-        if self.passive && known.skip_passive {
+    fn score(&self, query: &RemoteQuery<'_>) -> Option<Score> {
+        if self.passive && query.skip_passive {
             return None;
         }
         let points = 1
-            + self.score_address(known)?
-            + self.score_exchange(known)?
-            + self.score_identity(known)?
-            + self.score_certificate(known)?;
-        Some((points, self.score_port(known)))
+            + self.score_address(query)?
+            + self.score_exchange(query)?
+            + self.score_identity(query)?
+            + self.score_certificate(query)?;
+        Some((points, self.score_port(query)))
     }
 
     /// 2 points for the peer's address.
-    fn score_address(&self, known: &Known<'_>) -> Option<u8> {
+    fn score_address(&self, query: &RemoteQuery<'_>) -> Option<u8> {
         match self.address {
             Some(RemoteAddress::At(address)) => {
-                let same_link = address.zone == 0 || address.zone == known.address.zone;
-                (address.ip == known.address.ip && same_link).then_some(2)
+                let same_link = address.zone == 0 || address.zone == query.address.zone;
+                (address.ip == query.address.ip && same_link).then_some(2)
             }
             Some(RemoteAddress::Unresolved) => None,
-            None => (!known.skip_anonymous).then_some(0),
+            None => (!query.skip_anonymous).then_some(0),
         }
     }
 
     /// How well the port fits, which decides between equals only.
-    fn score_port(&self, known: &Known<'_>) -> u8 {
-        match (self.port, known.port) {
+    fn score_port(&self, query: &RemoteQuery<'_>) -> u8 {
+        match (self.port, query.port) {
             (0, _) | (_, 0) => 1,
             (ours, theirs) if ours == theirs => 2,
             _ => 0,
@@ -262,16 +262,16 @@ impl Remote {
     }
 
     /// 4 points for an exchange that is listed, with a transform that is acceptable.
-    fn score_exchange(&self, known: &Known<'_>) -> Option<u8> {
-        let listed = known.exchange.is_none_or(|exchange| self.exchange_modes.contains(&exchange));
-        let acceptable = known.accepted.is_none_or(|terms| self.accept(std::slice::from_ref(terms)).is_some());
-        let points = if known.exchange.is_some() || known.accepted.is_some() { 4 } else { 0 };
+    fn score_exchange(&self, query: &RemoteQuery<'_>) -> Option<u8> {
+        let listed = query.exchange.is_none_or(|exchange| self.exchange_modes.contains(&exchange));
+        let acceptable = query.accepted.is_none_or(|terms| self.accept(std::slice::from_ref(terms)).is_some());
+        let points = if query.exchange.is_some() || query.accepted.is_some() { 4 } else { 0 };
         (listed && acceptable).then_some(points)
     }
 
     /// 8 points for an identity that has to be verified and is expected.
-    fn score_identity(&self, known: &Known<'_>) -> Option<u8> {
-        match known.claimed {
+    fn score_identity(&self, query: &RemoteQuery<'_>) -> Option<u8> {
+        match query.claimed {
             Some(claimed) if self.verify_identifier && !self.peers_identifiers.is_empty() => {
                 self.peers_identifiers.iter().any(|expected| expected.matches(claimed)).then_some(8)
             }
@@ -280,8 +280,8 @@ impl Remote {
     }
 
     /// 16 points for a certificate of the kind and the authority that is asked for.
-    fn score_certificate(&self, known: &Known<'_>) -> Option<u8> {
-        let Some(request) = &known.certificate_request else {
+    fn score_certificate(&self, query: &RemoteQuery<'_>) -> Option<u8> {
+        let Some(request) = &query.certificate_request else {
             return Some(0);
         };
         let certificate = self.certificate.as_ref().filter(|own| own.encoding == request.encoding)?;

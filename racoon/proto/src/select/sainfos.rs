@@ -30,7 +30,7 @@ pub struct Sainfos {
 
 /// What phase 2 is asked to protect, and for whom.
 #[derive(Clone, Copy, Debug)]
-pub struct Traffic<'a> {
+pub struct SainfoQuery<'a> {
     /// Our side of it.
     pub local: &'a Identity,
     /// The peer's side of it.
@@ -131,7 +131,7 @@ impl Sainfos {
 
     /// The first sainfo, by priority and then in the order of the file, that is for this traffic and this peer. Whether the
     /// peer's user is in its group is asked afterwards ([`Sainfo::admits`]); no other one takes its place then.
-    pub fn select(&self, traffic: &Traffic<'_>) -> Option<SainfoIndex> {
+    pub fn select(&self, traffic: &SainfoQuery<'_>) -> Option<SainfoIndex> {
         let local = [Pattern::Anonymous, Pattern::Id(traffic.local.into())];
         let mut remote = vec![Pattern::Anonymous, Pattern::Id(traffic.remote.into())];
         if is_client(traffic) {
@@ -145,7 +145,7 @@ impl Sainfos {
     }
 
     /// Why none is for the traffic: those that come closest are for other ends, or for other peers.
-    pub(crate) fn missing(&self, outbound: Selector, traffic: &Traffic<'_>) -> MissingSainfo {
+    pub(crate) fn missing(&self, outbound: Selector, traffic: &SainfoQuery<'_>) -> MissingSainfo {
         let local = |block: &Sainfo| match &block.local {
             Side::Anonymous => 1,
             Side::Id(id) => 2 * u8::from(IdKey::from(id) == IdKey::from(traffic.local)),
@@ -204,7 +204,7 @@ impl Sainfo {
 }
 
 /// Whether the peer's side of the traffic is the peer itself.
-fn is_client(traffic: &Traffic<'_>) -> bool {
+fn is_client(traffic: &SainfoQuery<'_>) -> bool {
     traffic.client.is_some() && traffic.remote.single_address() == traffic.client
 }
 

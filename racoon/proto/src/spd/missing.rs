@@ -3,8 +3,8 @@
 use super::Spd;
 use crate::kernel::{Action, Direction, Level, Mode, Policy, Selector, Template};
 use crate::num::Protocol;
-use crate::outcome::{Cause, MissingPolicy, PolicyProblem};
-use crate::phase2::traffic::Ends;
+use crate::outcome::{FailureReason, MissingPolicy, PolicyProblem};
+use crate::phase2::traffic::Endpoints;
 
 /// More policies than this are not compared to find out which comes closest.
 const COMPARED_MAX: usize = 256;
@@ -16,17 +16,17 @@ pub(crate) fn missing_policy(
     direction: Direction,
     outbound: &Selector,
     protocols: &[(Protocol, Mode)],
-    ends: Ends,
-) -> Cause {
+    endpoints: Endpoints,
+) -> FailureReason {
     let is_out = direction == Direction::Out;
     let selector = if is_out { *outbound } else { outbound.mirrored() };
-    let ends = if is_out { (ends.local, ends.remote) } else { (ends.remote, ends.local) };
+    let endpoints = if is_out { (endpoints.local, endpoints.remote) } else { (endpoints.remote, endpoints.local) };
     let template = |(protocol, mode): &(Protocol, Mode)| Template {
         protocol: *protocol,
         mode: *mode,
         level: Level::Require,
         reqid: 0,
-        ends: (*mode == Mode::Tunnel).then_some(ends),
+        endpoints: (*mode == Mode::Tunnel).then_some(endpoints),
     };
     let action = Action::Protect(protocols.iter().map(template).collect());
     let needed = Policy { index: 0, direction, selector, action, priority: 0 };
@@ -36,7 +36,7 @@ pub(crate) fn missing_policy(
         .max_by_key(|(nearness, policy)| (*nearness, std::cmp::Reverse(policy.index)));
     let nearest = nearest.map(|(_, policy)| policy.clone().into());
     let problem = PolicyProblem::Missing { needed: needed.into(), nearest };
-    Cause::NoPolicy(MissingPolicy { traffic: *outbound, problem }.into())
+    FailureReason::NoPolicy(MissingPolicy { traffic: *outbound, problem }.into())
 }
 
 /// Scores how close a policy comes to the one that is needed. The addresses count most.

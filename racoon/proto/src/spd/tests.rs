@@ -185,7 +185,7 @@ fn full_tunnels_of_others_are_not_looked_through() {
                 mode: Mode::Tunnel,
                 level: Level::Require,
                 reqid: 0,
-                ends: Some((from, to)),
+                endpoints: Some((from, to)),
             };
             spd.insert(Policy { index, direction, selector, action: Action::Protect(vec![template]), priority: 0 });
         }

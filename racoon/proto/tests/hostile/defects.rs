@@ -11,7 +11,7 @@
 //! | attributes, Vendor IDs (0.9.x #37 to #39) | of all lengths |
 //! | phase 1 flushed with phase 2s bound, deleting while enumerating (0.9.x) | flush, INITIAL-CONTACT with many phase 2s |
 //!
-//! Elsewhere: CVE-2004-0392 and CVE-2005-3732 with `payloads`, CVE-2008-3651, -3652 and CVE-2016-5361 with `crowd`. The public
+//! Elsewhere: CVE-2004-0392 and CVE-2005-3732 with `payloads`, CVE-2008-3651, -3652 and CVE-2016-5361 with `flood`. The public
 //! values of Diffie-Hellman and the constant-time comparison are tested where they are made.
 //!
 //! Not yet, because what they are about is not built yet: CVE-2004-0155, -0607 (certificates), CVE-2009-1574, CVE-2016-10396
@@ -22,19 +22,19 @@ use std::time::Duration;
 
 use racoon_proto::engine::Control;
 use racoon_proto::num::{AuthMethod, ExchangeType, Flags, NotifyType, PayloadType, Phase1Attribute, Protocol};
-use racoon_proto::outcome::Cause;
+use racoon_proto::outcome::FailureReason;
 use racoon_proto::output::EventKind;
 use racoon_proto::proposal::{Phase1Terms, offered_phase1, phase1_sa};
 use racoon_proto::wire::{self, Attribute, HEADER_LEN, Header, SaBody, VendorId};
 
-use crate::dialogue::{Dialogue, Role};
-use crate::puppet::{Draft, Step, deletion, notify};
-use crate::site::{Configuration, TERMS};
+use crate::fixture::{Configuration, TERMS};
+use crate::scripted_peer::{Draft, Step, deletion, notify};
+use crate::session::{Role, Session};
 
 /// What somebody would say to have SAs removed.
-fn removals(dialogue: &Dialogue) -> Vec<(PayloadType, Vec<u8>)> {
-    let cookies = dialogue.puppet.cookies.to_bytes();
-    let spi = dialogue.puppet.spi.to_be_bytes();
+fn removals(session: &Session) -> Vec<(PayloadType, Vec<u8>)> {
+    let cookies = session.scripted_peer.cookies.to_bytes();
+    let spi = session.scripted_peer.spi.to_be_bytes();
     vec![
         (PayloadType::DELETE, deletion(Protocol::ISAKMP, &[&cookies])),
         (PayloadType::DELETE, deletion(Protocol::ESP, &[&spi])),
@@ -48,38 +48,38 @@ fn removals(dialogue: &Dialogue) -> Vec<(PayloadType, Vec<u8>)> {
 #[test]
 fn cve_2004_0164_forged_deletes_and_initial_contact() {
     for role in Role::BOTH {
-        let mut dialogue = Dialogue::up(role);
-        for payload in removals(&dialogue) {
-            let clear = Header::new(dialogue.puppet.cookies, ExchangeType::INFORMATIONAL, 4711);
-            dialogue.site.receive(&wire::message(&clear, &[(payload.0, &payload.1)]));
-            dialogue.site.receive(&wire::message(&Header { message_id: 0, ..clear }, &[(payload.0, &payload.1)]));
-            let mut draft = dialogue.puppet.informational(vec![payload.clone()]);
+        let mut session = Session::up(role);
+        for payload in removals(&session) {
+            let clear = Header::new(session.scripted_peer.cookies, ExchangeType::INFORMATIONAL, 4711);
+            session.fixture.receive(&wire::message(&clear, &[(payload.0, &payload.1)]));
+            session.fixture.receive(&wire::message(&Header { message_id: 0, ..clear }, &[(payload.0, &payload.1)]));
+            let mut draft = session.scripted_peer.informational(vec![payload.clone()]);
             for spoil in [0, 31] {
                 draft.payloads[0].1[spoil] ^= 1;
-                let message = dialogue.puppet.seal(&draft);
-                dialogue.site.receive(&message);
+                let message = session.scripted_peer.seal(&draft);
+                session.fixture.receive(&message);
             }
             draft.payloads[0].1.clear();
-            let message = dialogue.puppet.seal(&draft);
-            dialogue.site.receive(&message);
+            let message = session.scripted_peer.seal(&draft);
+            session.fixture.receive(&message);
             // The hash of something else.
-            let mut other = dialogue.puppet.informational(vec![notify(&[], NotifyType(9999), b"")]);
+            let mut other = session.scripted_peer.informational(vec![notify(&[], NotifyType(9999), b"")]);
             other.payloads.push(payload);
-            let message = dialogue.puppet.seal(&other);
-            dialogue.site.receive(&message);
-            assert!(dialogue.site.is_up(), "{role:?}\n{}", dialogue.site.story());
+            let message = session.scripted_peer.seal(&other);
+            session.fixture.receive(&message);
+            assert!(session.fixture.is_up(), "{role:?}\n{}", session.fixture.log_text());
         }
         // What the peer really says is heeded.
-        dialogue.say(Step::Informational);
-        assert!(dialogue.site.sas.is_empty());
-        dialogue.finish_anew("after forged deletes");
-        let cookies = dialogue.puppet.cookies.to_bytes();
+        session.say(Step::Informational);
+        assert!(session.fixture.sas.is_empty());
+        session.finish_anew("after forged deletes");
+        let cookies = session.scripted_peer.cookies.to_bytes();
         let delete = (PayloadType::DELETE, deletion(Protocol::ISAKMP, &[&cookies]));
-        let draft = dialogue.puppet.informational(vec![delete]);
-        dialogue.utter(&draft);
-        assert_eq!(dialogue.site.phase1_states(), [0; 0], "{}", dialogue.site.story());
-        assert!(dialogue.site.events.contains(&EventKind::PeerDeleted));
-        dialogue.site.wind_up("after the peer's deletes");
+        let draft = session.scripted_peer.informational(vec![delete]);
+        session.utter(&draft);
+        assert_eq!(session.fixture.phase1_states(), [0; 0], "{}", session.fixture.log_text());
+        assert!(session.fixture.events.contains(&EventKind::PeerDeleted));
+        session.fixture.wind_up("after the peer's deletes");
     }
 }
 
@@ -89,33 +89,34 @@ fn cve_2004_0164_forged_deletes_and_initial_contact() {
 fn cve_2007_1841_informational_in_clear() {
     for role in Role::BOTH {
         for step in role.steps() {
-            let mut dialogue = Dialogue::up_to(role, *step);
-            let before = dialogue.site.snapshot();
-            let cookies = dialogue.site.engine.phase1s().next().map_or(dialogue.puppet.cookies, |one| one.cookies);
+            let mut session = Session::up_to(role, *step);
+            let before = session.fixture.snapshot();
+            let cookies =
+                session.fixture.engine.phase1s().next().map_or(session.scripted_peer.cookies, |one| one.cookies);
             let header = Header::new(cookies, ExchangeType::INFORMATIONAL, 1);
-            for (kind, body) in removals(&dialogue) {
-                dialogue.site.receive(&wire::message(&header, &[(kind, &body)]));
+            for (kind, body) in removals(&session) {
+                session.fixture.receive(&wire::message(&header, &[(kind, &body)]));
             }
             for kind in 1..=30 {
                 let (kind, body) = notify(&[], NotifyType(kind), b"go away");
-                dialogue.site.receive(&wire::message(&header, &[(kind, &body)]));
+                session.fixture.receive(&wire::message(&header, &[(kind, &body)]));
             }
-            assert_eq!(dialogue.site.snapshot(), before, "{step:?}\n{}", dialogue.site.story());
-            dialogue.finish(*step, "after clear notifies");
-            dialogue.site.wind_up("after clear notifies");
+            assert_eq!(session.fixture.snapshot(), before, "{step:?}\n{}", session.fixture.log_text());
+            session.finish(*step, "after clear notifies");
+            session.fixture.wind_up("after clear notifies");
         }
     }
     let mut configuration = Configuration::default();
     configuration.remote.weak_phase1_check = true;
-    let mut dialogue = Dialogue::new(Role::Initiator, configuration).then_up_to(Step::Informational);
-    let before = dialogue.site.snapshot();
-    let clear = Header::new(dialogue.puppet.cookies, ExchangeType::INFORMATIONAL, 4711);
-    for (kind, body) in removals(&dialogue) {
-        dialogue.site.receive(&wire::message(&clear, &[(kind, &body)]));
+    let mut session = Session::new(Role::Initiator, configuration).then_up_to(Step::Informational);
+    let before = session.fixture.snapshot();
+    let clear = Header::new(session.scripted_peer.cookies, ExchangeType::INFORMATIONAL, 4711);
+    for (kind, body) in removals(&session) {
+        session.fixture.receive(&wire::message(&clear, &[(kind, &body)]));
     }
-    assert_eq!(dialogue.site.snapshot(), before, "{}", dialogue.site.story());
-    dialogue.finish(Step::Informational, "weak_phase1_check");
-    dialogue.site.wind_up("weak_phase1_check");
+    assert_eq!(session.fixture.snapshot(), before, "{}", session.fixture.log_text());
+    session.finish(Step::Informational, "weak_phase1_check");
+    session.fixture.wind_up("weak_phase1_check");
 }
 
 /// CVE-2004-0403: lengths in the header that are not the datagram's.
@@ -123,28 +124,28 @@ fn cve_2007_1841_informational_in_clear() {
 fn cve_2004_0403_lengths_in_the_header() {
     for role in Role::BOTH {
         for step in role.steps() {
-            let mut dialogue = Dialogue::up_to(role, *step);
-            let before = dialogue.site.snapshot();
-            let draft = dialogue.puppet.draft(*step);
-            let message = dialogue.puppet.seal(&draft);
+            let mut session = Session::up_to(role, *step);
+            let before = session.fixture.snapshot();
+            let draft = session.scripted_peer.draft(*step);
+            let message = session.scripted_peer.seal(&draft);
             let own = u32::try_from(message.len()).expect("a short message");
             let lengths = [0, 1, 27, 28, own + 1, 0x1_0000, 0x7fff_ffff, 0x8000_0000, u32::MAX];
             for length in lengths {
                 let mut message = message.clone();
                 message[24..28].copy_from_slice(&length.to_be_bytes());
-                dialogue.site.receive(&message);
-                assert_eq!(dialogue.site.snapshot(), before, "{step:?}, {length}\n{}", dialogue.site.story());
+                session.fixture.receive(&message);
+                assert_eq!(session.fixture.snapshot(), before, "{step:?}, {length}\n{}", session.fixture.log_text());
             }
             // What is behind the message does not matter.
-            dialogue.site.sent.clear();
-            dialogue.puppet.has_said(&draft, &message);
-            dialogue.site.receive(&[message.as_slice(), &[0xaa; 100]].concat());
-            dialogue.listen();
-            assert_ne!(dialogue.site.snapshot(), before, "{step:?}: trailing bytes are cut off");
+            session.fixture.sent.clear();
+            session.scripted_peer.has_said(&draft, &message);
+            session.fixture.receive(&[message.as_slice(), &[0xaa; 100]].concat());
+            session.listen();
+            assert_ne!(session.fixture.snapshot(), before, "{step:?}: trailing bytes are cut off");
             if let Some(next) = role.steps().iter().find(|next| *next > step) {
-                dialogue.finish(*next, "after lengths");
+                session.finish(*next, "after lengths");
             }
-            dialogue.site.wind_up("after lengths");
+            session.fixture.wind_up("after lengths");
         }
     }
 }
@@ -152,61 +153,65 @@ fn cve_2004_0403_lengths_in_the_header() {
 /// CVE-2005-0398: the first packet cut at every place, and with every value in every byte of its header.
 #[test]
 fn cve_2005_0398_headers_of_the_first_packet() {
-    let mut dialogue = Dialogue::new(Role::Initiator, Configuration::default());
-    let draft = dialogue.puppet.draft(Step::Main1);
-    let message = dialogue.puppet.seal(&draft);
+    let mut session = Session::new(Role::Initiator, Configuration::default());
+    let draft = session.scripted_peer.draft(Step::Main1);
+    let message = session.scripted_peer.seal(&draft);
     for length in 0..message.len() {
-        dialogue.site.receive(&message[..length]);
+        session.fixture.receive(&message[..length]);
     }
-    assert_eq!(dialogue.site.engine.load().phase1s, 0);
-    assert!(dialogue.site.sent.is_empty(), "nobody is answered");
+    assert_eq!(session.fixture.engine.load().phase1s, 0);
+    assert!(session.fixture.sent.is_empty(), "nobody is answered");
     for at in 16..HEADER_LEN {
         for value in (0..=u8::MAX).filter(|value| *value != message[at]) {
             let mut message = message.clone();
             message[at] = value;
-            dialogue.site.receive(&message);
+            session.fixture.receive(&message);
         }
     }
     // Minor versions, reserved bits of flags aside, do not matter (RFC 2408 section 3.1): those are first messages.
-    let load = dialogue.site.engine.load();
-    assert!(load.phase1s <= 1, "{load:?}\n{}", dialogue.site.story());
-    dialogue.site.sent.clear();
-    dialogue.pass(60);
-    assert_eq!(dialogue.site.engine.load().phase1s, 0);
-    dialogue.finish(Step::Main1, "after headers");
-    dialogue.site.wind_up("after headers");
+    let load = session.fixture.engine.load();
+    assert!(load.phase1s <= 1, "{load:?}\n{}", session.fixture.log_text());
+    session.fixture.sent.clear();
+    session.pass(60);
+    assert_eq!(session.fixture.engine.load().phase1s, 0);
+    session.finish(Step::Main1, "after headers");
+    session.fixture.wind_up("after headers");
 }
 
 /// CVE-2015-4047: GSS-API before anything is known of the peer. Among other transforms it is passed over.
 #[test]
 fn cve_2015_4047_gss_api_in_the_first_message() {
     let gss = Phase1Terms { method: AuthMethod(65_001 - 1), ..TERMS };
-    let mut dialogue = Dialogue::new(Role::Initiator, Configuration::default());
+    let mut session = Session::new(Role::Initiator, Configuration::default());
     let mut sa = phase1_sa(&[gss]);
     sa.proposals[0].transforms[0].attributes.push(Attribute::long(16_384, vec![0xff; 300]));
     let gss_only = sa.encode();
-    let mut draft = dialogue.puppet.draft(Step::Main1);
+    let mut draft = session.scripted_peer.draft(Step::Main1);
     draft.payloads[0].1.clone_from(&gss_only);
-    let message = dialogue.puppet.seal(&draft);
-    dialogue.site.receive(&message);
+    let message = session.scripted_peer.seal(&draft);
+    session.fixture.receive(&message);
     // A GSS payload (129), wherever it is.
     draft.payloads.insert(0, (PayloadType(129), vec![0; 64]));
-    let message = dialogue.puppet.seal(&draft);
-    dialogue.site.receive(&message);
-    assert_eq!(dialogue.site.engine.load().phase1s, 0);
-    assert!(matches!(dialogue.site.failures()[0], Cause::NoProposalChosen(_)), "{:?}", dialogue.site.failures());
-    assert!(dialogue.site.events.contains(&EventKind::Phase1NoProposal));
-    dialogue.site.sent.clear();
+    let message = session.scripted_peer.seal(&draft);
+    session.fixture.receive(&message);
+    assert_eq!(session.fixture.engine.load().phase1s, 0);
+    assert!(
+        matches!(session.fixture.failures()[0], FailureReason::NoProposalChosen(_)),
+        "{:?}",
+        session.fixture.failures()
+    );
+    assert!(session.fixture.events.contains(&EventKind::Phase1NoProposal));
+    session.fixture.sent.clear();
     let mut sa = SaBody::parse(&gss_only).expect("it is well formed");
     let mut good = phase1_sa(&[TERMS]).proposals[0].transforms[0].clone();
     good.number = 2;
     sa.proposals[0].transforms.push(good);
-    let mut draft = dialogue.puppet.draft(Step::Main1);
+    let mut draft = session.scripted_peer.draft(Step::Main1);
     draft.payloads[0].1 = sa.encode();
-    let message = dialogue.puppet.seal(&draft);
-    dialogue.site.receive(&message);
-    assert_eq!(dialogue.site.phase1_states(), [3], "{}", dialogue.site.story());
-    dialogue.site.wind_up("after GSS-API");
+    let message = session.scripted_peer.seal(&draft);
+    session.fixture.receive(&message);
+    assert_eq!(session.fixture.phase1_states(), [3], "{}", session.fixture.log_text());
+    session.fixture.wind_up("after GSS-API");
 }
 
 /// A method that a block has and that cannot be done is not chosen: the exchange would go on by another one.
@@ -216,23 +221,27 @@ fn a_method_that_is_configured_only() {
     let first_message = |offered: &[Phase1Terms]| {
         let mut configuration = Configuration::default();
         configuration.remote.proposals = vec![signed, TERMS];
-        let mut dialogue = Dialogue::new(Role::Initiator, configuration);
-        let mut draft = dialogue.puppet.draft(Step::Main1);
+        let mut session = Session::new(Role::Initiator, configuration);
+        let mut draft = session.scripted_peer.draft(Step::Main1);
         draft.payloads[0].1 = phase1_sa(offered).encode();
-        let message = dialogue.puppet.seal(&draft);
-        dialogue.site.receive(&message);
-        dialogue
+        let message = session.scripted_peer.seal(&draft);
+        session.fixture.receive(&message);
+        session
     };
-    let mut dialogue = first_message(&[signed]);
-    assert!(matches!(dialogue.site.failures()[..], [Cause::NoProposalChosen(_)]), "{:?}", dialogue.site.failures());
-    dialogue.site.wind_up("after a signature");
-    let mut dialogue = first_message(&[signed, TERMS]);
-    let answer = dialogue.site.sent.pop_front().expect("message 2");
+    let mut session = first_message(&[signed]);
+    assert!(
+        matches!(session.fixture.failures()[..], [FailureReason::NoProposalChosen(_)]),
+        "{:?}",
+        session.fixture.failures()
+    );
+    session.fixture.wind_up("after a signature");
+    let mut session = first_message(&[signed, TERMS]);
+    let answer = session.fixture.sent.pop_front().expect("message 2");
     let (header, body) = Header::parse(&answer.bytes).expect("a header");
     let payloads = wire::chain::walk(header.next_payload, body, wire::Tail::Exact).expect("payloads");
     let chosen = SaBody::parse(payloads[0].body).expect("an SA payload");
     assert_eq!(offered_phase1(&chosen).transforms[0].terms.method, AuthMethod::PRE_SHARED_KEY);
-    dialogue.site.wind_up("after a choice");
+    session.fixture.wind_up("after a choice");
 }
 
 /// Orange Labs 2009: encrypted bodies whose padding is none. What it says of its length is not relied upon; with strict
@@ -245,65 +254,69 @@ fn padding_that_is_none() {
         {
             let mut configuration = Configuration::default();
             configuration.settings.padding.strict_check = strict;
-            let mut dialogue = Dialogue::new(role, configuration).then_up_to(step);
-            let before = dialogue.site.snapshot();
-            let draft = dialogue.puppet.draft(step);
-            let mut plain = crate::puppet::encode(&draft.payloads);
+            let mut session = Session::new(role, configuration).then_up_to(step);
+            let before = session.fixture.snapshot();
+            let draft = session.scripted_peer.draft(step);
+            let mut plain = crate::scripted_peer::encode(&draft.payloads);
             plain.resize(plain.len().next_multiple_of(16) + 32, 0);
             for told in [0xff, 0xfe, 0x80, 0x40] {
                 *plain.last_mut().expect("bytes") = told;
                 let mut body = plain.clone();
-                dialogue.puppet.encrypt(&draft, &mut body);
-                let message = dialogue.puppet.packet(&draft, draft.payloads[0].0, &body);
+                session.scripted_peer.encrypt(&draft, &mut body);
+                let message = session.scripted_peer.packet(&draft, draft.payloads[0].0, &body);
                 if strict {
-                    dialogue.site.receive(&message);
-                    assert_eq!(dialogue.site.snapshot(), before, "{step:?}\n{}", dialogue.site.story());
+                    session.fixture.receive(&message);
+                    assert_eq!(session.fixture.snapshot(), before, "{step:?}\n{}", session.fixture.log_text());
                     assert!(
-                        dialogue.site.has_logged("bytes of padding where there is room"),
+                        session.fixture.has_logged("bytes of padding where there is room"),
                         "{}",
-                        dialogue.site.story()
+                        session.fixture.log_text()
                     );
                 }
             }
-            dialogue.finish(step, "after padding");
-            dialogue.site.wind_up("after padding");
+            session.finish(step, "after padding");
+            session.fixture.wind_up("after padding");
         }
     }
     // Without strict checks some peers' padding, which tells nothing, is as good as any.
-    let mut dialogue = Dialogue::up_to(Role::Initiator, Step::Main5);
-    let draft = dialogue.puppet.draft(Step::Main5);
-    let mut body = crate::puppet::encode(&draft.payloads);
+    let mut session = Session::up_to(Role::Initiator, Step::Main5);
+    let draft = session.scripted_peer.draft(Step::Main5);
+    let mut body = crate::scripted_peer::encode(&draft.payloads);
     body.resize(body.len().next_multiple_of(16) + 16, 0xff);
-    dialogue.puppet.encrypt(&draft, &mut body);
-    let message = dialogue.puppet.packet(&draft, draft.payloads[0].0, &body);
-    dialogue.puppet.has_said(&draft, &message);
-    dialogue.site.receive(&message);
-    dialogue.listen();
-    dialogue.finish(Step::Quick1, "after free padding");
-    dialogue.site.wind_up("after free padding");
+    session.scripted_peer.encrypt(&draft, &mut body);
+    let message = session.scripted_peer.packet(&draft, draft.payloads[0].0, &body);
+    session.scripted_peer.has_said(&draft, &message);
+    session.fixture.receive(&message);
+    session.listen();
+    session.finish(Step::Quick1, "after free padding");
+    session.fixture.wind_up("after free padding");
 }
 
 /// Error texts of peers of all lengths: what is shown of them cannot forge lines of the log.
 #[test]
 fn text_of_peers_in_the_log() {
-    let mut dialogue = Dialogue::up(Role::Initiator);
+    let mut session = Session::up(Role::Initiator);
     for length in 0..300 {
         for fill in [b"\x1b[2J\n".as_slice(), b"\0", b"\xff\xfe", b"%s%n", "\u{202e}\u{7f}".as_bytes(), b"plain "] {
             let data: Vec<u8> = fill.iter().copied().cycle().take(length).collect();
-            let cookies = dialogue.puppet.cookies.to_bytes();
+            let cookies = session.scripted_peer.cookies.to_bytes();
             let notify = notify(&cookies, NotifyType::PAYLOAD_MALFORMED, &data);
-            let clear = Header::new(dialogue.puppet.cookies, ExchangeType::INFORMATIONAL, 3);
-            dialogue.site.receive(&wire::message(&clear, &[(notify.0, &notify.1)]));
-            let draft = dialogue.puppet.informational(vec![notify]);
-            dialogue.utter(&draft);
+            let clear = Header::new(session.scripted_peer.cookies, ExchangeType::INFORMATIONAL, 3);
+            session.fixture.receive(&wire::message(&clear, &[(notify.0, &notify.1)]));
+            let draft = session.scripted_peer.informational(vec![notify]);
+            session.utter(&draft);
         }
     }
     let is_clean = |line: &&racoon_proto::output::LogLine| line.text.chars().all(|c| !c.is_control());
-    let dirty: Vec<_> = dialogue.site.log.iter().filter(|line| !is_clean(line)).collect();
+    let dirty: Vec<_> = session.fixture.log.iter().filter(|line| !is_clean(line)).collect();
     assert!(dirty.is_empty(), "{dirty:?}");
-    assert!(dialogue.site.has_logged("the peer says PAYLOAD-MALFORMED: plain plain"), "{}", dialogue.site.story());
-    assert!(dialogue.site.is_up());
-    dialogue.site.wind_up("after texts");
+    assert!(
+        session.fixture.has_logged("the peer says PAYLOAD-MALFORMED: plain plain"),
+        "{}",
+        session.fixture.log_text()
+    );
+    assert!(session.fixture.is_up());
+    session.fixture.wind_up("after texts");
 }
 
 /// NAT-D and NAT-OA where NAT traversal was not agreed: they are of no interest in main mode, and do not belong elsewhere.
@@ -311,10 +324,10 @@ fn text_of_peers_in_the_log() {
 fn nat_d_that_was_not_agreed() {
     let kinds = [PayloadType::NAT_D, PayloadType::NAT_D_BAD, PayloadType::NAT_D_DRAFT];
     for role in Role::BOTH {
-        let mut dialogue = Dialogue::new(role, Configuration::default());
+        let mut session = Session::new(role, Configuration::default());
         for step in role.steps() {
-            let mut draft = dialogue.puppet.draft(*step);
-            let before = dialogue.site.snapshot();
+            let mut draft = session.scripted_peer.draft(*step);
+            let before = session.fixture.snapshot();
             for kind in kinds {
                 for length in [0, 1, 20, 64] {
                     let mut more = draft.clone();
@@ -322,19 +335,19 @@ fn nat_d_that_was_not_agreed() {
                     match *step {
                         Step::Main3 | Step::Main4 => draft = more,
                         _ if step.is_main() => {
-                            let message = dialogue.puppet.seal(&more);
-                            dialogue.site.receive(&message);
-                            assert_eq!(dialogue.site.snapshot(), before, "{step:?}\n{}", dialogue.site.story());
+                            let message = session.scripted_peer.seal(&more);
+                            session.fixture.receive(&message);
+                            assert_eq!(session.fixture.snapshot(), before, "{step:?}\n{}", session.fixture.log_text());
                         }
                         _ => {}
                     }
                 }
             }
-            dialogue.site.sent.clear();
-            dialogue.utter(&draft);
+            session.fixture.sent.clear();
+            session.utter(&draft);
         }
-        assert!(dialogue.site.is_up(), "{}", dialogue.site.story());
-        dialogue.site.wind_up("after NAT-D");
+        assert!(session.fixture.is_up(), "{}", session.fixture.log_text());
+        session.fixture.wind_up("after NAT-D");
     }
 }
 
@@ -348,29 +361,29 @@ fn attributes_that_are_cut() {
     let bytes = sa.encode();
     // DOI, situation, proposal, and the transform's header before the attributes.
     let begin = 8 + 8 + 8;
-    let mut dialogue = Dialogue::new(Role::Initiator, Configuration::default());
+    let mut session = Session::new(Role::Initiator, Configuration::default());
     for length in begin..bytes.len() {
         let mut cut = bytes[..length].to_vec();
         // The lengths of proposal and transform fit: only the attributes do not.
         cut[10..12].copy_from_slice(&u16::try_from(length - 8).expect("short").to_be_bytes());
         cut[18..20].copy_from_slice(&u16::try_from(length - 16).expect("short").to_be_bytes());
-        let mut draft = dialogue.puppet.draft(Step::Main1);
+        let mut draft = session.scripted_peer.draft(Step::Main1);
         draft.payloads[0].1 = cut;
-        let message = dialogue.puppet.seal(&draft);
-        dialogue.site.receive(&message);
+        let message = session.scripted_peer.seal(&draft);
+        session.fixture.receive(&message);
         // The lifetime may be missing altogether: there is a default for it.
-        for state in dialogue.site.phase1_states() {
+        for state in session.fixture.phase1_states() {
             assert_eq!(state, 3, "{length}");
         }
     }
-    dialogue.pass(60);
-    dialogue.site.sent.clear();
-    let mut draft = dialogue.puppet.draft(Step::Main1);
+    session.pass(60);
+    session.fixture.sent.clear();
+    let mut draft = session.scripted_peer.draft(Step::Main1);
     draft.payloads[0].1 = bytes;
-    let message = dialogue.puppet.seal(&draft);
-    dialogue.site.receive(&message);
-    assert_eq!(dialogue.site.phase1_states(), [3], "the whole of it is accepted\n{}", dialogue.site.story());
-    dialogue.site.wind_up("after attributes");
+    let message = session.scripted_peer.seal(&draft);
+    session.fixture.receive(&message);
+    assert_eq!(session.fixture.phase1_states(), [3], "the whole of it is accepted\n{}", session.fixture.log_text());
+    session.fixture.wind_up("after attributes");
 }
 
 /// 0.9.x #38, #39: Vendor IDs of all lengths, also of those that are known, cut and with something behind them.
@@ -378,64 +391,64 @@ fn attributes_that_are_cut() {
 fn vendor_ids_of_all_lengths() {
     let known = [VendorId::Dpd, VendorId::Fragmentation(0), VendorId::OwnIpsecTools, VendorId::Kame];
     for role in Role::BOTH {
-        let mut dialogue = Dialogue::new(role, Configuration::default());
+        let mut session = Session::new(role, Configuration::default());
         for step in role.steps() {
-            let mut draft = dialogue.puppet.draft(*step);
+            let mut draft = session.scripted_peer.draft(*step);
             for id in known.map(VendorId::encode) {
                 for length in (0..=24).step_by(if draft.payloads.len() > 30 { 24 } else { 5 }) {
                     let body: Vec<u8> = id.iter().copied().chain([0; 24]).take(length).collect();
                     draft.payloads.push((PayloadType::VENDOR_ID, body));
                 }
             }
-            dialogue.puppet.prove(&mut draft);
-            dialogue.utter(&draft);
+            session.scripted_peer.prove(&mut draft);
+            session.utter(&draft);
         }
-        assert!(dialogue.site.is_up(), "{}", dialogue.site.story());
-        dialogue.site.wind_up("after Vendor IDs");
+        assert!(session.fixture.is_up(), "{}", session.fixture.log_text());
+        session.fixture.wind_up("after Vendor IDs");
     }
 }
 
 /// More payloads than any message has: refused, and the one that has a few is not.
 #[test]
 fn payloads_without_end() {
-    let mut dialogue = Dialogue::up_to(Role::Initiator, Step::Main3);
-    let before = dialogue.site.snapshot();
-    let draft = dialogue.puppet.draft(Step::Main3);
+    let mut session = Session::up_to(Role::Initiator, Step::Main3);
+    let before = session.fixture.snapshot();
+    let draft = session.scripted_peer.draft(Step::Main3);
     let mut many = draft.clone();
     many.payloads.extend(std::iter::repeat_n((PayloadType::VENDOR_ID, Vec::new()), 16_000));
-    let message = dialogue.puppet.seal(&many);
-    dialogue.site.receive(&message);
-    assert_eq!(dialogue.site.snapshot(), before);
-    assert!(dialogue.site.has_logged("is ignored: malformed"), "{}", dialogue.site.story());
-    dialogue.listen();
-    dialogue.finish(Step::Main3, "after many payloads");
-    dialogue.site.wind_up("after many payloads");
+    let message = session.scripted_peer.seal(&many);
+    session.fixture.receive(&message);
+    assert_eq!(session.fixture.snapshot(), before);
+    assert!(session.fixture.has_logged("is ignored: malformed"), "{}", session.fixture.log_text());
+    session.listen();
+    session.finish(Step::Main3, "after many payloads");
+    session.fixture.wind_up("after many payloads");
 }
 
 /// 0.9.x: phase 1 is flushed while phase 2s are bound to it, or on their way; then all is purged.
 #[test]
 fn phase_1_is_flushed_with_phase_2s_bound() {
     for role in Role::BOTH {
-        let mut dialogue = Dialogue::up(role);
+        let mut session = Session::up(role);
         if role == Role::Initiator {
-            dialogue.puppet.new_quick_mode();
-            dialogue.say(Step::Quick1);
-            assert_eq!(dialogue.site.engine.phase2s().count(), 2);
+            session.scripted_peer.new_quick_mode();
+            session.say(Step::Quick1);
+            assert_eq!(session.fixture.engine.phase2s().count(), 2);
         }
-        dialogue.site.control(Control::FlushPhase1);
-        assert_eq!(dialogue.site.phase1_states(), [0; 0]);
-        assert!(dialogue.site.sas.is_empty(), "what is established goes along");
-        assert!(dialogue.site.larval.is_empty(), "and what was on its way");
+        session.fixture.control(Control::FlushPhase1);
+        assert_eq!(session.fixture.phase1_states(), [0; 0]);
+        assert!(session.fixture.sas.is_empty(), "what is established goes along");
+        assert!(session.fixture.larval.is_empty(), "and what was on its way");
         // The peer goes on under what is no more.
         for step in [Step::Quick3, Step::Informational] {
-            let draft = dialogue.puppet.draft(step);
-            let message = dialogue.puppet.seal(&draft);
-            dialogue.site.receive(&message);
+            let draft = session.scripted_peer.draft(step);
+            let message = session.scripted_peer.seal(&draft);
+            session.fixture.receive(&message);
         }
-        assert!(dialogue.site.sas.is_empty());
-        dialogue.site.control(Control::FlushPhase2(None));
-        dialogue.site.control(Control::FlushPhase1);
-        dialogue.site.wind_up("after a flush");
+        assert!(session.fixture.sas.is_empty());
+        session.fixture.control(Control::FlushPhase2(None));
+        session.fixture.control(Control::FlushPhase1);
+        session.fixture.wind_up("after a flush");
     }
 }
 
@@ -443,39 +456,40 @@ fn phase_1_is_flushed_with_phase_2s_bound() {
 #[test]
 fn many_phase_2s_go_at_once() {
     let many = || {
-        let mut dialogue = Dialogue::up(Role::Initiator);
+        let mut session = Session::up(Role::Initiator);
         for _ in 0..20 {
-            dialogue.puppet.new_quick_mode();
-            dialogue.say(Step::Quick1);
-            dialogue.say(Step::Quick3);
+            session.scripted_peer.new_quick_mode();
+            session.say(Step::Quick1);
+            session.say(Step::Quick3);
         }
-        assert_eq!(dialogue.site.sas.len(), 42);
-        dialogue
+        assert_eq!(session.fixture.sas.len(), 42);
+        session
     };
-    let mut dialogue = many();
-    let first = dialogue.puppet.spi - 20;
+    let mut session = many();
+    let first = session.scripted_peer.spi - 20;
     let spis: Vec<[u8; 4]> = (first..first + 21).chain([first, 1, 0]).map(u32::to_be_bytes).collect();
     let spis: Vec<&[u8]> = spis.iter().map(<[u8; 4]>::as_slice).collect();
-    let draft = dialogue.puppet.informational(vec![(PayloadType::DELETE, deletion(Protocol::ESP, &spis))]);
-    dialogue.utter(&draft);
-    assert!(dialogue.site.sas.is_empty(), "{}", dialogue.site.story());
-    assert_eq!(dialogue.site.phase1_states(), [9]);
-    dialogue.site.wind_up("after one delete");
+    let draft = session.scripted_peer.informational(vec![(PayloadType::DELETE, deletion(Protocol::ESP, &spis))]);
+    session.utter(&draft);
+    assert!(session.fixture.sas.is_empty(), "{}", session.fixture.log_text());
+    assert_eq!(session.fixture.phase1_states(), [9]);
+    session.fixture.wind_up("after one delete");
 
-    let mut dialogue = many();
-    dialogue.site.pass(Duration::from_secs(1));
+    let mut session = many();
+    session.fixture.pass(Duration::from_secs(1));
     // The peer has started again.
-    dialogue.puppet = crate::puppet::Puppet::new(dialogue.site.peer, dialogue.site.address, true, 99);
-    dialogue.said.clear();
+    session.scripted_peer =
+        crate::scripted_peer::ScriptedPeer::new(session.fixture.peer, session.fixture.address, true, 99);
+    session.said.clear();
     for step in [Step::Main1, Step::Main3] {
-        dialogue.say(step);
+        session.say(step);
     }
-    let contact = dialogue.puppet.notify(NotifyType::INITIAL_CONTACT, &[]);
-    let draft = dialogue.puppet.draft(Step::Main5);
+    let contact = session.scripted_peer.notify(NotifyType::INITIAL_CONTACT, &[]);
+    let draft = session.scripted_peer.draft(Step::Main5);
     let draft = Draft { payloads: [draft.payloads, vec![contact]].concat(), ..draft };
     assert_eq!(draft.header.flags, Flags::ENCRYPTED);
-    dialogue.utter(&draft);
-    assert!(dialogue.site.sas.is_empty(), "{}", dialogue.site.story());
-    dialogue.finish(Step::Quick1, "after INITIAL-CONTACT");
-    dialogue.site.wind_up("after INITIAL-CONTACT");
+    session.utter(&draft);
+    assert!(session.fixture.sas.is_empty(), "{}", session.fixture.log_text());
+    session.finish(Step::Quick1, "after INITIAL-CONTACT");
+    session.fixture.wind_up("after INITIAL-CONTACT");
 }

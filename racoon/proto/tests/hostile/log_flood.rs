@@ -12,21 +12,21 @@ use racoon_proto::proposal::{Phase1Terms, phase1_sa};
 use racoon_proto::settings::HalfOpenLimit;
 use racoon_proto::wire::{self, Cookie, CookiePair, Header, NatTVersion, SaBody, VendorId};
 
-use crate::crowd::{message_1, stranger};
-use crate::dialogue::{Dialogue, Role};
-use crate::puppet::{Draft, Puppet, Step, deletion};
-use crate::site::{Configuration, Site, TERMS, block};
+use crate::fixture::{Configuration, Fixture, TERMS, block};
+use crate::flood::{message_1, unknown_peer};
+use crate::scripted_peer::{Draft, ScriptedPeer, Step, deletion};
+use crate::session::{Role, Session};
 
 /// Messages a second.
 const RATE: u32 = 10_000;
 
-/// A dialogue that has not begun, with a host that talks to strangers, too, and logs as it does by default.
-fn open_to_all() -> Dialogue {
+/// A session that has not begun, with a host that talks to strangers, too, and logs as it does by default.
+fn open_to_all() -> Session {
     let anonymous = Some(block("anonymous", None));
     let mut configuration = Configuration { anonymous, ..Configuration::default() };
     configuration.settings.half_open = HalfOpenLimit { total: 50, per_source: 4 };
     configuration.settings.log = Level::Info;
-    Dialogue::new(Role::Initiator, configuration)
+    Session::new(Role::Initiator, configuration)
 }
 
 /// A first message that is good, with 63 Vendor IDs that are known.
@@ -65,15 +65,15 @@ fn forgeries() -> Vec<Vec<u8>> {
 }
 
 /// Sends the messages one after the other for so many seconds, each with another cookie, one of ten in the name of the peer.
-fn flood(site: &mut Site, messages: &mut [Vec<u8>], seconds: u32) {
+fn flood(fixture: &mut Fixture, messages: &mut [Vec<u8>], seconds: u32) {
     for number in 0..seconds * RATE {
         let at = number as usize % messages.len();
         let message = &mut messages[at];
         message[..8].copy_from_slice(&(u64::from(number) << 8 | 1).to_be_bytes());
-        let from = if number / 10 % 10 == 0 { site.peer } else { stranger(number) };
-        site.receive_from(from, message);
-        site.pass(Duration::from_secs(1) / RATE);
-        site.sent.clear();
+        let from = if number / 10 % 10 == 0 { fixture.peer } else { unknown_peer(number) };
+        fixture.receive_from(from, message);
+        fixture.pass(Duration::from_secs(1) / RATE);
+        fixture.sent.clear();
     }
 }
 
@@ -86,28 +86,28 @@ fn lines<'a>(log: &'a [LogLine], words: &str) -> Vec<&'a LogLine> {
 /// them with its cause, and the peer gets through when the cause is gone.
 #[test]
 fn forged_messages_are_few_lines_and_a_number() {
-    let mut dialogue = open_to_all();
+    let mut session = open_to_all();
     let mut messages = forgeries();
-    flood(&mut dialogue.site, &mut messages, 30);
+    flood(&mut session.fixture, &mut messages, 30);
     // The honest peer has the wrong key.
-    let before = dialogue.site.log.len();
+    let before = session.fixture.log.len();
     for step in [Step::Main1, Step::Main3, Step::Main5] {
-        let mut draft = dialogue.puppet.draft(step);
+        let mut draft = session.scripted_peer.draft(step);
         if step == Step::Main5 {
             draft.payloads[1].1[0] ^= 1;
         }
-        dialogue.utter(&draft);
+        session.utter(&draft);
     }
-    let peer = dialogue.site.peer;
-    let told = lines(&dialogue.site.log[before..], "the hash is wrong");
-    assert!(told.iter().any(|line| line.peer == Some(peer)), "{}", dialogue.site.story());
-    flood(&mut dialogue.site, &mut messages, 30);
-    dialogue.site.pass(Duration::from_secs(60));
-    let failed = lines(&dialogue.site.log, "phase1 negotiation failed due to time up");
+    let peer = session.fixture.peer;
+    let told = lines(&session.fixture.log[before..], "the hash is wrong");
+    assert!(told.iter().any(|line| line.peer == Some(peer)), "{}", session.fixture.log_text());
+    flood(&mut session.fixture, &mut messages, 30);
+    session.fixture.pass(Duration::from_secs(60));
+    let failed = lines(&session.fixture.log, "phase1 negotiation failed due to time up");
     let failed = failed.iter().find(|line| line.text.contains("the hash is wrong")).expect("a line for the failure");
     assert_eq!((failed.level, failed.peer), (Level::Error, Some(peer)));
     // Nothing of a flood that is over is left out of the counts.
-    let log = &dialogue.site.log;
+    let log = &session.fixture.log;
     assert!(log.len() <= 300, "{} lines", log.len());
     assert!(log.iter().all(|line| line.level <= Level::Info));
     let counted = |words: &str| {
@@ -119,9 +119,9 @@ fn forged_messages_are_few_lines_and_a_number() {
     assert_eq!(counted("phase 1 negotiations begun") as usize + begun, 120_000 + 1);
     assert!(counted("malformed messages of unknown peers") > 100_000);
     assert!(counted("malformed messages of this peer") > 10_000);
-    dialogue.puppet = Puppet::new(peer, dialogue.site.address, true, 77);
-    dialogue.finish(Step::Main1, "after a flood");
-    dialogue.site.wind_up("after a flood");
+    session.scripted_peer = ScriptedPeer::new(peer, session.fixture.address, true, 77);
+    session.finish(Step::Main1, "after a flood");
+    session.fixture.wind_up("after a flood");
 }
 
 /// Each Vendor ID that is known has one line, however often a message repeats it; and none where nobody reads it.
@@ -131,11 +131,11 @@ fn vendor_ids_are_named_once() {
         let anonymous = Some(block("anonymous", None));
         let mut configuration = Configuration { anonymous, ..Configuration::default() };
         configuration.settings.log = level;
-        let mut site = Site::new(configuration);
-        site.receive_from(stranger(1), &with_vendor_ids());
-        assert_eq!(lines(&site.log, "received Vendor ID: ").len(), named, "{}", site.story());
-        assert_eq!(site.phase1_states(), [3]);
-        site.wind_up("after Vendor IDs");
+        let mut fixture = Fixture::new(configuration);
+        fixture.receive_from(unknown_peer(1), &with_vendor_ids());
+        assert_eq!(lines(&fixture.log, "received Vendor ID: ").len(), named, "{}", fixture.log_text());
+        assert_eq!(fixture.phase1_states(), [3]);
+        fixture.wind_up("after Vendor IDs");
     }
 }
 
@@ -149,45 +149,45 @@ fn an_authenticated_peers_errors_are_rationed() {
     };
     let mut configuration = Configuration::default();
     configuration.settings.log = Level::Info;
-    let mut dialogue = Dialogue::new(Role::Initiator, configuration);
-    dialogue.finish(Step::Main1, "an honest peer");
-    dialogue.site.log.clear();
-    let refused = |dialogue: &mut Dialogue| {
-        dialogue.puppet.new_quick_mode();
-        let mut draft = dialogue.puppet.draft(Step::Quick1);
+    let mut session = Session::new(Role::Initiator, configuration);
+    session.finish(Step::Main1, "an honest peer");
+    session.fixture.log.clear();
+    let refused = |session: &mut Session| {
+        session.scripted_peer.new_quick_mode();
+        let mut draft = session.scripted_peer.draft(Step::Quick1);
         another_cipher(&mut draft);
-        dialogue.puppet.prove(&mut draft);
-        dialogue.utter(&draft);
+        session.scripted_peer.prove(&mut draft);
+        session.utter(&draft);
     };
     for number in 0..3000 {
-        refused(&mut dialogue);
+        refused(&mut session);
         let kind = [NotifyType::NO_PROPOSAL_CHOSEN, NotifyType::INITIAL_CONTACT, NotifyType::R_U_THERE][number % 3];
         let notify = if number % 2 == 0 {
-            dialogue.puppet.notify(kind, &[0; 4])
+            session.scripted_peer.notify(kind, &[0; 4])
         } else {
             (PayloadType::DELETE, deletion(Protocol::ISAKMP, &[&[9; 16]]))
         };
-        let draft = dialogue.puppet.informational(vec![notify]);
-        dialogue.utter(&draft);
-        let mut forged = dialogue.said.last().expect("it was said").1.clone();
+        let draft = session.scripted_peer.informational(vec![notify]);
+        session.utter(&draft);
+        let mut forged = session.said.last().expect("it was said").1.clone();
         *forged.last_mut().expect("bytes") ^= 1;
         forged[20..24].fill(0x55);
-        dialogue.site.receive(&forged);
-        dialogue.site.pass(Duration::from_millis(1));
+        session.fixture.receive(&forged);
+        session.fixture.pass(Duration::from_millis(1));
     }
-    assert!(dialogue.site.log.len() <= 200, "{} lines\n{}", dialogue.site.log.len(), dialogue.site.story());
-    let first = lines(&dialogue.site.log, "phase2 negotiation failed due to no suitable proposal found");
-    assert_eq!(first.len(), 10, "{}", dialogue.site.story());
-    assert!(dialogue.site.outcomes.len() < 20, "{}", dialogue.site.outcomes.len());
+    assert!(session.fixture.log.len() <= 200, "{} lines\n{}", session.fixture.log.len(), session.fixture.log_text());
+    let first = lines(&session.fixture.log, "phase2 negotiation failed due to no suitable proposal found");
+    assert_eq!(first.len(), 10, "{}", session.fixture.log_text());
+    assert!(session.fixture.outcomes.len() < 20, "{}", session.fixture.outcomes.len());
     // The numbers come at the end of the minute, and then each failure is named again.
-    dialogue.pass(60);
-    let more = lines(&dialogue.site.log, "2990 more failed phase 2 negotiations of this peer in the last 60 s");
-    assert_eq!(more.len(), 1, "{}", dialogue.site.story());
-    dialogue.site.log.clear();
-    refused(&mut dialogue);
-    assert!(dialogue.site.has_logged("phase2 negotiation failed due to no suitable proposal found"));
-    dialogue.puppet.new_quick_mode();
-    [Step::Quick1, Step::Quick3].into_iter().for_each(|step| dialogue.say(step));
-    assert_eq!(dialogue.site.sas.len(), 4, "one pair from before, one from now\n{}", dialogue.site.story());
-    dialogue.site.wind_up("after refusals");
+    session.pass(60);
+    let more = lines(&session.fixture.log, "2990 more failed phase 2 negotiations of this peer in the last 60 s");
+    assert_eq!(more.len(), 1, "{}", session.fixture.log_text());
+    session.fixture.log.clear();
+    refused(&mut session);
+    assert!(session.fixture.has_logged("phase2 negotiation failed due to no suitable proposal found"));
+    session.scripted_peer.new_quick_mode();
+    [Step::Quick1, Step::Quick3].into_iter().for_each(|step| session.say(step));
+    assert_eq!(session.fixture.sas.len(), 4, "one pair from before, one from now\n{}", session.fixture.log_text());
+    session.fixture.wind_up("after refusals");
 }

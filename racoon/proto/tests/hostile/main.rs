@@ -2,29 +2,29 @@
 //! other daemons. An attack never only fails: the honest peer gets through afterwards, and in the end nothing is left.
 
 mod authorization;
-mod crowd;
 mod defects;
-mod dialogue;
+mod fixture;
+mod flood;
+mod half_open;
 mod log_flood;
 mod payloads;
-mod puppet;
 mod reading;
 mod replay;
-mod room;
 mod script;
-mod site;
+mod scripted_peer;
+mod session;
 mod states;
 
 use proptest::prelude::*;
 
-use dialogue::{Dialogue, Role};
-use site::Configuration;
+use fixture::Configuration;
+use session::{Role, Session};
 
 #[test]
 fn the_honest_peer_gets_through() {
     for role in Role::BOTH {
-        let mut dialogue = Dialogue::up(role);
-        dialogue.site.wind_up("honest");
+        let mut session = Session::up(role);
+        session.fixture.wind_up("honest");
     }
 }
 
@@ -33,9 +33,9 @@ fn the_honest_peer_gets_through() {
 fn over_ipv6() {
     for role in Role::BOTH {
         let configuration = Configuration::between("[2001:db8::1]:500", "[2001:db8::2]:500");
-        let mut dialogue = Dialogue::new(role, configuration);
-        dialogue.finish(role.steps()[0], "IPv6");
-        dialogue.site.wind_up("IPv6");
+        let mut session = Session::new(role, configuration);
+        session.finish(role.steps()[0], "IPv6");
+        session.fixture.wind_up("IPv6");
     }
 }
 

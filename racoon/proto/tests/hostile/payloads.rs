@@ -10,22 +10,22 @@
 use racoon_proto::num::{Flags, PayloadType};
 use racoon_proto::random::Random as _;
 
-use crate::dialogue::{Dialogue, Role};
-use crate::puppet::{Draft, Puppet, Step, encode};
+use crate::scripted_peer::{Draft, ScriptedPeer, Step, encode};
+use crate::session::{Role, Session};
 
 /// A message that is no good.
 struct Fault {
     what: String,
     bytes: Vec<u8>,
-    /// Words in the log.
+    /// PlaintextTrace in the log.
     says: String,
     /// The peer has proved to have sent it: the quick mode is at its end.
-    ends: bool,
+    endpoints: bool,
 }
 
 /// Collects what is wrong with one message.
 struct Faults<'a> {
-    puppet: &'a Puppet,
+    scripted_peer: &'a ScriptedPeer,
     draft: &'a Draft,
     list: Vec<Fault>,
 }
@@ -33,15 +33,15 @@ struct Faults<'a> {
 impl Faults<'_> {
     /// Anybody may have sent it.
     fn anybodys(&mut self, what: String, bytes: Vec<u8>, says: impl Into<String>) {
-        self.list.push(Fault { what, bytes, says: says.into(), ends: false });
+        self.list.push(Fault { what, bytes, says: says.into(), endpoints: false });
     }
 
     /// The draft is spoiled by the peer itself: in quick mode and after it its hash is right.
     fn by_peer(&mut self, what: String, mut draft: Draft, says: impl Into<String>) {
-        self.puppet.prove(&mut draft);
-        let bytes = self.puppet.seal(&draft);
-        let ends = matches!(draft.step, Step::Quick1 | Step::Quick2 | Step::Quick3);
-        self.list.push(Fault { what, bytes, says: says.into(), ends });
+        self.scripted_peer.prove(&mut draft);
+        let bytes = self.scripted_peer.seal(&draft);
+        let endpoints = matches!(draft.step, Step::Quick1 | Step::Quick2 | Step::Quick3);
+        self.list.push(Fault { what, bytes, says: says.into(), endpoints });
     }
 
     fn name(&self) -> &'static str {
@@ -69,7 +69,7 @@ impl Faults<'_> {
             let what = format!("no {kind}");
             match *kind {
                 PayloadType::HASH if !less.step.is_main() => {
-                    let bytes = self.puppet.seal(&less);
+                    let bytes = self.scripted_peer.seal(&less);
                     self.anybodys(what, bytes, self.ignored());
                 }
                 PayloadType::ID if !less.step.is_main() => self.by_peer(what, less, "there is only one"),
@@ -79,7 +79,7 @@ impl Faults<'_> {
             }
         }
         let none = Draft { payloads: Vec::new(), ..self.draft.clone() };
-        let bytes = self.puppet.seal(&none);
+        let bytes = self.scripted_peer.seal(&none);
         self.anybodys("nothing at all".into(), bytes, self.refused());
     }
 
@@ -110,7 +110,7 @@ impl Faults<'_> {
                 let in_quick_mode = !other.step.is_main();
                 match was {
                     PayloadType::HASH if in_quick_mode => {
-                        let bytes = self.puppet.seal(&other);
+                        let bytes = self.scripted_peer.seal(&other);
                         self.anybodys(what, bytes, self.ignored());
                     }
                     PayloadType::DELETE => self.by_peer(what, other, ""),
@@ -122,7 +122,7 @@ impl Faults<'_> {
             }
         }
         // The chain ends before it begins.
-        let bytes = self.puppet.seal_chain(self.draft, PayloadType::NONE, &encode(&self.draft.payloads));
+        let bytes = self.scripted_peer.seal_chain(self.draft, PayloadType::NONE, &encode(&self.draft.payloads));
         self.anybodys("no first payload".into(), bytes, self.refused());
         let mut more = self.draft.clone();
         more.payloads.push((PayloadType::FRAGMENT, vec![0; 8]));
@@ -144,7 +144,7 @@ impl Faults<'_> {
             for length in [0, 1, 2, 3, beyond, u16::MAX] {
                 let mut chain = chain.clone();
                 chain[offset + 2..offset + 4].copy_from_slice(&length.to_be_bytes());
-                let bytes = self.puppet.seal_chain(self.draft, self.draft.payloads[0].0, &chain);
+                let bytes = self.scripted_peer.seal_chain(self.draft, self.draft.payloads[0].0, &chain);
                 self.anybodys(format!("{kind} of {length} bytes"), bytes, self.refused());
             }
             offset += 4 + body.len();
@@ -169,7 +169,7 @@ impl Faults<'_> {
                 let what = format!("{length} bytes of {kind}");
                 match *kind {
                     PayloadType::HASH => {
-                        let bytes = self.puppet.seal(&less);
+                        let bytes = self.scripted_peer.seal(&less);
                         self.anybodys(what, bytes, self.ignored());
                     }
                     PayloadType::KEY_EXCHANGE => self.by_peer(what, less, "key exchange in group x25519: "),
@@ -198,27 +198,27 @@ impl Faults<'_> {
             ("said to be encrypted", format!("{} is encrypted", self.name()))
         };
         let first = self.draft.payloads[0].0;
-        let bytes = self.puppet.packet(&other, first, &chain);
+        let bytes = self.scripted_peer.packet(&other, first, &chain);
         let says = if step == Step::Informational { "a delete in clear is ignored".into() } else { says };
         self.anybodys(found.into(), bytes, says);
         if !step.is_encrypted() {
             return;
         }
-        let bytes = self.puppet.packet(self.draft, first, &chain);
+        let bytes = self.scripted_peer.packet(self.draft, first, &chain);
         self.anybodys("not encrypted, but said to be".into(), bytes, self.ignored());
         let mut random = racoon_proto::crypto::SeededRandom::new(step as u64);
         for length in [0, 1, 8, 15, 16, 17, 31, 32, 48, 1024] {
             let mut noise = vec![0; length];
             random.fill(&mut noise);
-            let bytes = self.puppet.packet(self.draft, first, &noise);
+            let bytes = self.scripted_peer.packet(self.draft, first, &noise);
             self.anybodys(format!("{length} bytes of noise"), bytes, self.ignored());
         }
     }
 }
 
 /// All that can be wrong with a message.
-fn faults(puppet: &Puppet, draft: &Draft) -> Vec<Fault> {
-    let mut faults = Faults { puppet, draft, list: Vec::new() };
+fn faults(scripted_peer: &ScriptedPeer, draft: &Draft) -> Vec<Fault> {
+    let mut faults = Faults { scripted_peer, draft, list: Vec::new() };
     faults.missing();
     faults.doubled();
     faults.mistyped();
@@ -228,45 +228,49 @@ fn faults(puppet: &Puppet, draft: &Draft) -> Vec<Fault> {
     faults.list
 }
 
-/// Each fault, in a dialogue of its own.
+/// Each fault, in a session of its own.
 fn each_fault(role: Role, step: Step) {
-    let mut dialogue = Dialogue::up_to(role, step);
-    let draft = dialogue.puppet.draft(step);
-    let count = faults(&dialogue.puppet, &draft).len();
+    let mut session = Session::up_to(role, step);
+    let draft = session.scripted_peer.draft(step);
+    let count = faults(&session.scripted_peer, &draft).len();
     assert!(count > 20, "{count} faults of {step:?}");
     for at in 0..count {
-        let mut dialogue = Dialogue::up_to(role, step);
-        let draft = dialogue.puppet.draft(step);
-        let fault = faults(&dialogue.puppet, &draft).swap_remove(at);
-        one_fault(dialogue, step, fault);
+        let mut session = Session::up_to(role, step);
+        let draft = session.scripted_peer.draft(step);
+        let fault = faults(&session.scripted_peer, &draft).swap_remove(at);
+        one_fault(session, step, fault);
     }
 }
 
-fn one_fault(mut dialogue: Dialogue, step: Step, fault: Fault) {
-    let Fault { what, bytes, says, ends } = fault;
+fn one_fault(mut session: Session, step: Step, fault: Fault) {
+    let Fault { what, bytes, says, endpoints } = fault;
     let what = format!("{step:?} with {what}");
-    let before = dialogue.site.snapshot();
-    dialogue.site.log.clear();
-    dialogue.site.receive(&bytes);
-    let is_told = says.is_empty() || dialogue.site.has_logged(&says);
-    assert!(is_told, "{what}: {says:?} is expected\n{}", dialogue.site.story());
-    dialogue.listen();
-    if ends {
-        assert!(dialogue.site.has_logged("phase2 negotiation failed due to"), "{what}\n{}", dialogue.site.story());
-        assert_eq!(dialogue.site.engine.phase2s().count(), 0, "{what}\n{}", dialogue.site.story());
-        assert!(dialogue.site.larval.is_empty() && dialogue.site.sas.is_empty(), "{what}");
-        dialogue.finish_anew(&what);
+    let before = session.fixture.snapshot();
+    session.fixture.log.clear();
+    session.fixture.receive(&bytes);
+    let is_told = says.is_empty() || session.fixture.has_logged(&says);
+    assert!(is_told, "{what}: {says:?} is expected\n{}", session.fixture.log_text());
+    session.listen();
+    if endpoints {
+        assert!(
+            session.fixture.has_logged("phase2 negotiation failed due to"),
+            "{what}\n{}",
+            session.fixture.log_text()
+        );
+        assert_eq!(session.fixture.engine.phase2s().count(), 0, "{what}\n{}", session.fixture.log_text());
+        assert!(session.fixture.larval.is_empty() && session.fixture.sas.is_empty(), "{what}");
+        session.finish_anew(&what);
     } else {
-        assert_eq!(dialogue.site.snapshot(), before, "{what}\n{}", dialogue.site.story());
+        assert_eq!(session.fixture.snapshot(), before, "{what}\n{}", session.fixture.log_text());
         if step == Step::Informational {
-            assert!(dialogue.site.is_up());
-            dialogue.say(step);
-            assert!(dialogue.site.sas.is_empty(), "{what}: the delete is heeded\n{}", dialogue.site.story());
+            assert!(session.fixture.is_up());
+            session.say(step);
+            assert!(session.fixture.sas.is_empty(), "{what}: the delete is heeded\n{}", session.fixture.log_text());
         } else {
-            dialogue.finish(step, &what);
+            session.finish(step, &what);
         }
     }
-    dialogue.site.wind_up(&what);
+    session.fixture.wind_up(&what);
 }
 
 #[test]

@@ -12,7 +12,7 @@
 //! | first sequence number of DPD, acknowledgements | acknowledgements that nobody waits for |
 //!
 //! Elsewhere: clear delete after message 1, transaction exchange before there are keys with `states`; a remote address that
-//! changes, duplicates with `replay`; INVALID-COOKIE and INVALID-FLAGS with `crowd`.
+//! changes, duplicates with `replay`; INVALID-COOKIE and INVALID-FLAGS with `flood`.
 //!
 //! Not yet: fragments, mode configuration and XAUTH, certificates, LDAP, a remote address that moves with NAT traversal. The
 //! rows on files, sockets and privileges are no business of the engine.
@@ -24,39 +24,39 @@ use racoon_proto::engine::Control;
 use racoon_proto::identity::{Expected, Identity};
 use racoon_proto::kernel::{SaName, Way};
 use racoon_proto::num::{IdType, NotifyType, PayloadType, Protocol};
-use racoon_proto::outcome::Cause;
+use racoon_proto::outcome::FailureReason;
 use racoon_proto::output::EventKind;
 use racoon_proto::wire::{Notify, VendorId};
 
-use crate::dialogue::{Dialogue, Role};
-use crate::puppet::{Draft, Puppet, Step, deletion, notify};
-use crate::site::{Configuration, block};
+use crate::fixture::{Configuration, block};
+use crate::scripted_peer::{Draft, ScriptedPeer, Step, deletion, notify};
+use crate::session::{Role, Session};
 
 /// HASH(1) covers all that follows it, not the next payload only.
 #[test]
 fn informational_hash_covers_everything_behind_it() {
-    let mut dialogue = Dialogue::up(Role::Initiator);
-    let harmless = dialogue.puppet.notify(NotifyType(9999), b"");
-    let delete = (PayloadType::DELETE, deletion(Protocol::ESP, &[&dialogue.puppet.spi.to_be_bytes()]));
-    let mut draft = dialogue.puppet.informational(vec![harmless.clone()]);
+    let mut session = Session::up(Role::Initiator);
+    let harmless = session.scripted_peer.notify(NotifyType(9999), b"");
+    let delete = (PayloadType::DELETE, deletion(Protocol::ESP, &[&session.scripted_peer.spi.to_be_bytes()]));
+    let mut draft = session.scripted_peer.informational(vec![harmless.clone()]);
     draft.payloads.push(delete.clone());
-    let message = dialogue.puppet.seal(&draft);
-    dialogue.site.receive(&message);
-    assert!(dialogue.site.is_up(), "{}", dialogue.site.story());
-    assert!(dialogue.site.has_logged("the hash is wrong"));
+    let message = session.scripted_peer.seal(&draft);
+    session.fixture.receive(&message);
+    assert!(session.fixture.is_up(), "{}", session.fixture.log_text());
+    assert!(session.fixture.has_logged("the hash is wrong"));
     // Over both it is right, and both are heeded, in their order.
-    let draft = dialogue.puppet.informational(vec![harmless, delete]);
-    dialogue.utter(&draft);
-    assert!(dialogue.site.sas.is_empty(), "{}", dialogue.site.story());
-    dialogue.site.wind_up("after informational messages");
+    let draft = session.scripted_peer.informational(vec![harmless, delete]);
+    session.utter(&draft);
+    assert!(session.fixture.sas.is_empty(), "{}", session.fixture.log_text());
+    session.fixture.wind_up("after informational messages");
 }
 
 /// A Delete for ISAKMP names a phase 1 of the sender's, by 16 bytes, once at least.
 #[test]
 fn delete_of_isakmp_has_an_owner_and_exact_sizes() {
     let configuration = Configuration { anonymous: Some(block("anonymous", None)), ..Configuration::default() };
-    let mut dialogue = Dialogue::new(Role::Initiator, configuration).then_up_to(Step::Informational);
-    let own = dialogue.puppet.cookies;
+    let mut session = Session::new(Role::Initiator, configuration).then_up_to(Step::Informational);
+    let own = session.scripted_peer.cookies;
     let swapped = [own.responder.0, own.initiator.0].concat();
     let body =
         |size: u8, count: u16, spis: &[u8]| [&[0, 0, 0, 1, 1, size], count.to_be_bytes().as_slice(), spis].concat();
@@ -73,82 +73,84 @@ fn delete_of_isakmp_has_an_owner_and_exact_sizes() {
         body(16, 1, &swapped),
         body(16, 1, &[0; 16]),
     ] {
-        let draft = dialogue.puppet.informational(vec![(PayloadType::DELETE, bad.clone())]);
-        dialogue.utter(&draft);
-        assert!(dialogue.site.is_up(), "{bad:?}\n{}", dialogue.site.story());
+        let draft = session.scripted_peer.informational(vec![(PayloadType::DELETE, bad.clone())]);
+        session.utter(&draft);
+        assert!(session.fixture.is_up(), "{bad:?}\n{}", session.fixture.log_text());
     }
     for protocol in [Protocol::ESP, Protocol::AH, Protocol::IPCOMP, Protocol(0), Protocol(9)] {
         let bad = [&[0, 0, 0, 1, protocol.0, 2, 0xff, 0xff], [0xc0; 6].as_slice()].concat();
-        let draft = dialogue.puppet.informational(vec![(PayloadType::DELETE, bad)]);
-        dialogue.utter(&draft);
+        let draft = session.scripted_peer.informational(vec![(PayloadType::DELETE, bad)]);
+        session.utter(&draft);
     }
-    assert!(dialogue.site.is_up(), "{}", dialogue.site.story());
+    assert!(session.fixture.is_up(), "{}", session.fixture.log_text());
     // A second phase 1 of the same peer may be deleted under the first, by its owner; then the first one itself.
-    let first =
-        std::mem::replace(&mut dialogue.puppet, Puppet::new(dialogue.site.peer, dialogue.site.address, true, 77));
-    [Step::Main1, Step::Main3, Step::Main5].into_iter().for_each(|step| dialogue.say(step));
-    assert_eq!(dialogue.site.phase1_states(), [9, 9]);
-    let second = std::mem::replace(&mut dialogue.puppet, first);
+    let first = std::mem::replace(
+        &mut session.scripted_peer,
+        ScriptedPeer::new(session.fixture.peer, session.fixture.address, true, 77),
+    );
+    [Step::Main1, Step::Main3, Step::Main5].into_iter().for_each(|step| session.say(step));
+    assert_eq!(session.fixture.phase1_states(), [9, 9]);
+    let second = std::mem::replace(&mut session.scripted_peer, first);
     for cookies in [second.cookies, own] {
         let delete = (PayloadType::DELETE, deletion(Protocol::ISAKMP, &[&cookies.to_bytes()]));
-        let draft = dialogue.puppet.informational(vec![delete]);
-        dialogue.utter(&draft);
+        let draft = session.scripted_peer.informational(vec![delete]);
+        session.utter(&draft);
     }
-    assert_eq!(dialogue.site.phase1_states(), [0; 0], "{}", dialogue.site.story());
-    dialogue.site.wind_up("after deletes of ISAKMP");
+    assert_eq!(session.fixture.phase1_states(), [0; 0], "{}", session.fixture.log_text());
+    session.fixture.wind_up("after deletes of ISAKMP");
 }
 
 /// A peer deletes the phase 1 of another peer, and its SAs.
 #[test]
 fn delete_of_somebody_elses() {
-    let mut dialogue = Dialogue::up(Role::Initiator);
-    let victim = dialogue.puppet.cookies;
+    let mut session = Session::up(Role::Initiator);
+    let victim = session.scripted_peer.cookies;
     // The same host, another port: another peer behind the same address.
-    let elsewhere = SocketAddr::new(dialogue.site.peer.ip(), 4242);
-    let honest = std::mem::replace(&mut dialogue.site.peer, elsewhere);
-    let mut other = Puppet::new(elsewhere, dialogue.site.address, true, 55);
-    std::mem::swap(&mut dialogue.puppet, &mut other);
-    [Step::Main1, Step::Main3, Step::Main5].into_iter().for_each(|step| dialogue.say(step));
-    assert_eq!(dialogue.site.phase1_states(), [9, 9]);
+    let elsewhere = SocketAddr::new(session.fixture.peer.ip(), 4242);
+    let honest = std::mem::replace(&mut session.fixture.peer, elsewhere);
+    let mut other = ScriptedPeer::new(elsewhere, session.fixture.address, true, 55);
+    std::mem::swap(&mut session.scripted_peer, &mut other);
+    [Step::Main1, Step::Main3, Step::Main5].into_iter().for_each(|step| session.say(step));
+    assert_eq!(session.fixture.phase1_states(), [9, 9]);
     let delete = (PayloadType::DELETE, deletion(Protocol::ISAKMP, &[&victim.to_bytes()]));
-    let draft = dialogue.puppet.informational(vec![delete]);
-    dialogue.utter(&draft);
-    assert_eq!(dialogue.site.phase1_states(), [9, 9], "{}", dialogue.site.story());
-    assert!(dialogue.site.has_logged("the peer deletes somebody else's"));
-    dialogue.site.peer = honest;
-    dialogue.site.wind_up("after deletes of others");
+    let draft = session.scripted_peer.informational(vec![delete]);
+    session.utter(&draft);
+    assert_eq!(session.fixture.phase1_states(), [9, 9], "{}", session.fixture.log_text());
+    assert!(session.fixture.has_logged("the peer deletes somebody else's"));
+    session.fixture.peer = honest;
+    session.fixture.wind_up("after deletes of others");
 }
 
 /// Two peers behind one address, told apart by their ports: neither deletes the other's SAs, nor has them go by
 /// INITIAL-CONTACT.
 #[test]
 fn sas_of_another_peer_behind_the_same_address() {
-    let mut dialogue = Dialogue::up(Role::Initiator);
-    let before = dialogue.site.sas.clone();
-    let elsewhere = SocketAddr::new(dialogue.site.peer.ip(), 4242);
-    let honest = std::mem::replace(&mut dialogue.site.peer, elsewhere);
-    let other = Puppet::new(dialogue.site.peer, dialogue.site.address, true, 55);
-    let victim = std::mem::replace(&mut dialogue.puppet, other);
-    [Step::Main1, Step::Main3, Step::Main5].into_iter().for_each(|step| dialogue.say(step));
-    let contact = dialogue.puppet.notify(NotifyType::INITIAL_CONTACT, &[]);
+    let mut session = Session::up(Role::Initiator);
+    let before = session.fixture.sas.clone();
+    let elsewhere = SocketAddr::new(session.fixture.peer.ip(), 4242);
+    let honest = std::mem::replace(&mut session.fixture.peer, elsewhere);
+    let other = ScriptedPeer::new(session.fixture.peer, session.fixture.address, true, 55);
+    let victim = std::mem::replace(&mut session.scripted_peer, other);
+    [Step::Main1, Step::Main3, Step::Main5].into_iter().for_each(|step| session.say(step));
+    let contact = session.scripted_peer.notify(NotifyType::INITIAL_CONTACT, &[]);
     let delete = (PayloadType::DELETE, deletion(Protocol::ESP, &[&victim.spi.to_be_bytes()]));
     for payload in [delete, contact] {
-        let draft = dialogue.puppet.informational(vec![payload]);
-        dialogue.utter(&draft);
-        assert_eq!(dialogue.site.sas, before, "{}", dialogue.site.story());
+        let draft = session.scripted_peer.informational(vec![payload]);
+        session.utter(&draft);
+        assert_eq!(session.fixture.sas, before, "{}", session.fixture.log_text());
     }
-    dialogue.site.peer = honest;
-    dialogue.puppet = victim;
-    dialogue.say(Step::Informational);
-    assert!(dialogue.site.sas.is_empty(), "the victim's own delete is heeded\n{}", dialogue.site.story());
-    dialogue.site.wind_up("after a peer behind the same address");
+    session.fixture.peer = honest;
+    session.scripted_peer = victim;
+    session.say(Step::Informational);
+    assert!(session.fixture.sas.is_empty(), "the victim's own delete is heeded\n{}", session.fixture.log_text());
+    session.fixture.wind_up("after a peer behind the same address");
 }
 
 /// A probe is answered if it names this phase 1 and has a sequence number of 4 bytes; anything else is not.
 #[test]
 fn r_u_there_names_the_phase_1() {
-    let mut dialogue = Dialogue::up(Role::Responder);
-    let cookies = dialogue.puppet.cookies;
+    let mut session = Session::up(Role::Responder);
+    let cookies = session.scripted_peer.cookies;
     let swapped = [cookies.responder.0, cookies.initiator.0].concat();
     let other = [0xee; 16];
     let own = cookies.to_bytes();
@@ -162,16 +164,16 @@ fn r_u_there_names_the_phase_1() {
         (&[], &[0, 0, 1, 4], false),
         (&other, &[0, 0, 1, 4], false),
     ] {
-        dialogue.puppet.informed.clear();
-        let draft = dialogue.puppet.informational(vec![notify(spi, NotifyType::R_U_THERE, data)]);
-        dialogue.utter(&draft);
-        let answers = std::mem::take(&mut dialogue.puppet.informed);
+        session.scripted_peer.informed.clear();
+        let draft = session.scripted_peer.informational(vec![notify(spi, NotifyType::R_U_THERE, data)]);
+        session.utter(&draft);
+        let answers = std::mem::take(&mut session.scripted_peer.informed);
         let answers: Vec<_> =
             answers.iter().map(|(_, body)| Notify::parse(body).expect("a notify of the host")).collect();
         let expected = if answered { vec![(NotifyType::R_U_THERE_ACK, data.to_vec())] } else { Vec::new() };
         assert_eq!(answers.into_iter().map(|one| (one.kind, one.data)).collect::<Vec<_>>(), expected, "{spi:?}");
     }
-    dialogue.site.wind_up("after probes");
+    session.fixture.wind_up("after probes");
 }
 
 /// Acknowledgements that nobody waits for keep no dead peer alive; those that somebody waits for do.
@@ -180,29 +182,32 @@ fn acknowledgements_out_of_nothing() {
     for honest in [true, false] {
         let mut configuration = Configuration::default();
         configuration.remote.dpd = Some(Dpd { delay: 10, retry: 5, max_fail: 3, mode: DpdMode::Always });
-        let mut dialogue = Dialogue::new(Role::Initiator, configuration);
-        let draft = dialogue.puppet.draft(Step::Main1);
+        let mut session = Session::new(Role::Initiator, configuration);
+        let draft = session.scripted_peer.draft(Step::Main1);
         let vendor = (PayloadType::VENDOR_ID, VendorId::Dpd.encode());
-        dialogue.utter(&Draft { payloads: [draft.payloads, vec![vendor]].concat(), ..draft });
-        dialogue.finish(Step::Main3, "with DPD");
+        session.utter(&Draft { payloads: [draft.payloads, vec![vendor]].concat(), ..draft });
+        session.finish(Step::Main3, "with DPD");
         for _ in 0..60 {
-            dialogue.pass(1);
-            dialogue.listen();
-            let probe = dialogue.puppet.informed.pop().map(|(_, body)| Notify::parse(&body).expect("a probe").data);
+            session.pass(1);
+            session.listen();
+            let probe =
+                session.scripted_peer.informed.pop().map(|(_, body)| Notify::parse(&body).expect("a probe").data);
             let data = match (probe, honest) {
                 (Some(sequence), true) => sequence,
                 (None, true) => continue,
                 (_, false) => vec![0, 0, 0, 1],
             };
-            if dialogue.site.phase1_states().is_empty() {
+            if session.fixture.phase1_states().is_empty() {
                 break;
             }
-            let draft = dialogue.puppet.informational(vec![dialogue.puppet.notify(NotifyType::R_U_THERE_ACK, &data)]);
-            dialogue.utter(&draft);
+            let draft = session
+                .scripted_peer
+                .informational(vec![session.scripted_peer.notify(NotifyType::R_U_THERE_ACK, &data)]);
+            session.utter(&draft);
         }
-        assert_eq!(dialogue.site.events.contains(&EventKind::DpdTimeout), !honest, "{}", dialogue.site.story());
-        assert_eq!(dialogue.site.sas.is_empty(), !honest);
-        dialogue.site.wind_up("after acknowledgements");
+        assert_eq!(session.fixture.events.contains(&EventKind::DpdTimeout), !honest, "{}", session.fixture.log_text());
+        assert_eq!(session.fixture.sas.is_empty(), !honest);
+        session.fixture.wind_up("after acknowledgements");
     }
 }
 
@@ -211,22 +216,22 @@ fn acknowledgements_out_of_nothing() {
 fn versions() {
     for role in Role::BOTH {
         for step in role.steps() {
-            let mut dialogue = Dialogue::up_to(role, *step);
-            let before = dialogue.site.snapshot();
-            let draft = dialogue.puppet.draft(*step);
-            let mut message = dialogue.puppet.seal(&draft);
+            let mut session = Session::up_to(role, *step);
+            let before = session.fixture.snapshot();
+            let draft = session.scripted_peer.draft(*step);
+            let mut message = session.scripted_peer.seal(&draft);
             for major in (0..16).filter(|major| *major != 1) {
                 message[17] = major << 4;
-                dialogue.site.receive(&message);
+                session.fixture.receive(&message);
             }
-            assert_eq!(dialogue.site.snapshot(), before, "{step:?}");
-            assert!(dialogue.site.sent.is_empty(), "{step:?}");
+            assert_eq!(session.fixture.snapshot(), before, "{step:?}");
+            assert!(session.fixture.sent.is_empty(), "{step:?}");
             message[17] = 0x1f;
-            dialogue.puppet.has_said(&draft, &message);
-            dialogue.site.receive(&message);
-            dialogue.listen();
-            assert_ne!(dialogue.site.snapshot(), before, "{step:?}: version 1.15");
-            dialogue.site.wind_up("after versions");
+            session.scripted_peer.has_said(&draft, &message);
+            session.fixture.receive(&message);
+            session.listen();
+            assert_ne!(session.fixture.snapshot(), before, "{step:?}: version 1.15");
+            session.fixture.wind_up("after versions");
         }
     }
 }
@@ -249,17 +254,21 @@ fn peers_identifier_is_not_a_prefix() {
             let mut configuration = Configuration::default();
             configuration.remote.peers_identifiers = vec![Expected::exactly(&name("gw.example.com"))];
             configuration.remote.verify_identifier = true;
-            let mut dialogue = Dialogue::new(role, configuration);
-            dialogue.puppet.identity = claimed.clone();
+            let mut session = Session::new(role, configuration);
+            session.scripted_peer.identity = claimed.clone();
             if accepted {
-                dialogue.finish(role.steps()[0], "the right name");
+                session.finish(role.steps()[0], "the right name");
                 continue;
             }
-            role.steps()[..3].iter().for_each(|step| dialogue.say(*step));
-            assert_eq!(dialogue.site.phase1_states(), [0; 0], "{claimed}\n{}", dialogue.site.story());
-            assert!(matches!(dialogue.site.failures()[0], Cause::Identity { .. }), "{:?}", dialogue.site.failures());
-            assert!(dialogue.site.events.contains(&EventKind::Phase1AuthFailed), "{:?}", dialogue.site.events);
-            dialogue.site.wind_up("another identity");
+            role.steps()[..3].iter().for_each(|step| session.say(*step));
+            assert_eq!(session.fixture.phase1_states(), [0; 0], "{claimed}\n{}", session.fixture.log_text());
+            assert!(
+                matches!(session.fixture.failures()[0], FailureReason::Identity { .. }),
+                "{:?}",
+                session.fixture.failures()
+            );
+            assert!(session.fixture.events.contains(&EventKind::Phase1AuthFailed), "{:?}", session.fixture.events);
+            session.fixture.wind_up("another identity");
         }
     }
 }
@@ -267,70 +276,72 @@ fn peers_identifier_is_not_a_prefix() {
 /// The peer brings an SPI that it has used before: it must have forgotten what that was, and that goes.
 #[test]
 fn an_spi_that_the_peer_has_used_before() {
-    let mut dialogue = Dialogue::up(Role::Initiator);
-    let before = dialogue.site.sas.clone();
-    dialogue.puppet.new_quick_mode();
-    dialogue.puppet.spi -= 1;
-    dialogue.say(Step::Quick1);
-    dialogue.say(Step::Quick3);
-    assert!(dialogue.site.is_up(), "{:?}\n{}", dialogue.site.sas, dialogue.site.story());
-    assert_ne!(dialogue.site.sas, before, "our SPI is another one");
-    dialogue.say(Step::Informational);
-    assert!(dialogue.site.sas.is_empty(), "{}", dialogue.site.story());
-    dialogue.finish_anew("after an SPI in use");
-    dialogue.site.wind_up("after an SPI in use");
+    let mut session = Session::up(Role::Initiator);
+    let before = session.fixture.sas.clone();
+    session.scripted_peer.new_quick_mode();
+    session.scripted_peer.spi -= 1;
+    session.say(Step::Quick1);
+    session.say(Step::Quick3);
+    assert!(session.fixture.is_up(), "{:?}\n{}", session.fixture.sas, session.fixture.log_text());
+    assert_ne!(session.fixture.sas, before, "our SPI is another one");
+    session.say(Step::Informational);
+    assert!(session.fixture.sas.is_empty(), "{}", session.fixture.log_text());
+    session.finish_anew("after an SPI in use");
+    session.fixture.wind_up("after an SPI in use");
 }
 
 /// The SPI is that of an SA which somebody else has made, or of another peer behind the same address: that SA stays.
 #[test]
 fn an_spi_of_somebody_elses() {
-    let mut dialogue = Dialogue::up_to(Role::Initiator, Step::Quick1);
-    let (source, destination) = (dialogue.site.address.ip(), dialogue.site.peer.ip());
-    let by_hand = SaName { protocol: Protocol::ESP, source, destination, spi: dialogue.puppet.spi };
-    dialogue.site.sas.insert(by_hand, Way::Outbound);
-    [Step::Quick1, Step::Quick3].into_iter().for_each(|step| dialogue.say(step));
-    assert_eq!(dialogue.site.sas.keys().collect::<Vec<_>>(), [&by_hand], "{}", dialogue.site.story());
-    dialogue.puppet.new_quick_mode();
-    [Step::Quick1, Step::Quick3].into_iter().for_each(|step| dialogue.say(step));
-    assert_eq!(dialogue.site.sas.len(), 3, "with another one it gets through\n{}", dialogue.site.story());
-    dialogue.site.sas.remove(&by_hand);
-    dialogue.site.wind_up("after an SA by hand");
+    let mut session = Session::up_to(Role::Initiator, Step::Quick1);
+    let (source, destination) = (session.fixture.address.ip(), session.fixture.peer.ip());
+    let by_hand = SaName { protocol: Protocol::ESP, source, destination, spi: session.scripted_peer.spi };
+    session.fixture.sas.insert(by_hand, Way::Outbound);
+    [Step::Quick1, Step::Quick3].into_iter().for_each(|step| session.say(step));
+    assert_eq!(session.fixture.sas.keys().collect::<Vec<_>>(), [&by_hand], "{}", session.fixture.log_text());
+    session.scripted_peer.new_quick_mode();
+    [Step::Quick1, Step::Quick3].into_iter().for_each(|step| session.say(step));
+    assert_eq!(session.fixture.sas.len(), 3, "with another one it gets through\n{}", session.fixture.log_text());
+    session.fixture.sas.remove(&by_hand);
+    session.fixture.wind_up("after an SA by hand");
 
-    let mut dialogue = Dialogue::up(Role::Initiator);
-    let before = dialogue.site.sas.clone();
-    let honest = std::mem::replace(&mut dialogue.site.peer, SocketAddr::new(destination, 4242));
-    let victim =
-        std::mem::replace(&mut dialogue.puppet, Puppet::new(dialogue.site.peer, dialogue.site.address, true, 55));
-    Step::INITIATOR.into_iter().for_each(|step| dialogue.say(step));
-    assert_eq!(dialogue.site.sas, before, "{}", dialogue.site.story());
-    dialogue.puppet.new_quick_mode();
-    [Step::Quick1, Step::Quick3].into_iter().for_each(|step| dialogue.say(step));
-    assert_eq!(dialogue.site.sas.len(), 4, "with an SPI of its own it gets through\n{}", dialogue.site.story());
-    dialogue.site.peer = honest;
-    dialogue.puppet = victim;
-    dialogue.say(Step::Informational);
-    assert_eq!(dialogue.site.sas.len(), 2, "the victim's delete is for its own");
-    dialogue.site.wind_up("after an SPI of another peer");
+    let mut session = Session::up(Role::Initiator);
+    let before = session.fixture.sas.clone();
+    let honest = std::mem::replace(&mut session.fixture.peer, SocketAddr::new(destination, 4242));
+    let victim = std::mem::replace(
+        &mut session.scripted_peer,
+        ScriptedPeer::new(session.fixture.peer, session.fixture.address, true, 55),
+    );
+    Step::INITIATOR.into_iter().for_each(|step| session.say(step));
+    assert_eq!(session.fixture.sas, before, "{}", session.fixture.log_text());
+    session.scripted_peer.new_quick_mode();
+    [Step::Quick1, Step::Quick3].into_iter().for_each(|step| session.say(step));
+    assert_eq!(session.fixture.sas.len(), 4, "with an SPI of its own it gets through\n{}", session.fixture.log_text());
+    session.fixture.peer = honest;
+    session.scripted_peer = victim;
+    session.say(Step::Informational);
+    assert_eq!(session.fixture.sas.len(), 2, "the victim's delete is for its own");
+    session.fixture.wind_up("after an SPI of another peer");
 }
 
 /// Events that tell what happened are sent.
 #[test]
 fn events_are_told() {
-    let mut dialogue = Dialogue::up(Role::Initiator);
+    let mut session = Session::up(Role::Initiator);
     for kind in [EventKind::Phase1Up, EventKind::Phase2Up] {
-        assert!(dialogue.site.events.contains(&kind), "{kind:?}");
+        assert!(session.fixture.events.contains(&kind), "{kind:?}");
     }
-    dialogue.say(Step::Informational);
-    assert!(dialogue.site.events.contains(&EventKind::Phase2Down));
-    let (local, remote) = (dialogue.site.address.ip(), dialogue.site.peer.ip());
-    dialogue.site.control(Control::DeletePeer { local, remote });
-    assert!(dialogue.site.events.contains(&EventKind::Phase1Down));
-    dialogue.site.sent.clear();
+    session.say(Step::Informational);
+    assert!(session.fixture.events.contains(&EventKind::Phase2Down));
+    let (local, remote) = (session.fixture.address.ip(), session.fixture.peer.ip());
+    session.fixture.control(Control::DeletePeer { local, remote });
+    assert!(session.fixture.events.contains(&EventKind::Phase1Down));
+    session.fixture.sent.clear();
     // Nobody is there any more.
-    dialogue.site.acquire();
-    dialogue.pass(120);
+    session.fixture.acquire();
+    session.pass(120);
     for kind in [EventKind::Phase1NoResponse, EventKind::Phase2NoPhase1] {
-        assert!(dialogue.site.events.contains(&kind), "{kind:?}: {:?}", dialogue.site.events);
+        assert!(session.fixture.events.contains(&kind), "{kind:?}: {:?}", session.fixture.events);
     }
-    dialogue.site.wind_up("after events");
+    session.fixture.wind_up("after events");
 }

@@ -10,14 +10,14 @@ use racoon_proto::num::{ExchangeType, NotifyType, PayloadType};
 use racoon_proto::output::Transmit;
 use racoon_proto::wire::Header;
 
-use crate::dialogue::{Dialogue, Role};
-use crate::puppet::Step;
+use crate::scripted_peer::Step;
+use crate::session::{Role, Session};
 
 /// Everything that was said is said again, so often that an answer is no longer repeated either.
-fn say_all_again(dialogue: &mut Dialogue, times: usize) {
-    let said = dialogue.said.clone();
+fn say_all_again(session: &mut Session, times: usize) {
+    let said = session.said.clone();
     for (_, message) in said.iter().flat_map(|one| std::iter::repeat_n(one, times)) {
-        dialogue.site.receive(message);
+        session.fixture.receive(message);
     }
 }
 
@@ -26,22 +26,22 @@ fn say_all_again(dialogue: &mut Dialogue, times: usize) {
 #[test]
 fn a_whole_session_is_replayed() {
     for role in Role::BOTH {
-        let mut dialogue = Dialogue::up(role);
-        let before = dialogue.site.snapshot();
-        let load = dialogue.site.engine.load();
-        say_all_again(&mut dialogue, 100);
-        assert_eq!(dialogue.site.snapshot(), before, "{role:?}\n{}", dialogue.site.story());
-        assert_eq!(dialogue.site.engine.load(), load, "{role:?}");
-        let sent = dialogue.site.sent.len();
-        assert!(sent <= 12, "{role:?}: {sent} answers to {} messages", 100 * dialogue.said.len());
+        let mut session = Session::up(role);
+        let before = session.fixture.snapshot();
+        let load = session.fixture.engine.load();
+        say_all_again(&mut session, 100);
+        assert_eq!(session.fixture.snapshot(), before, "{role:?}\n{}", session.fixture.log_text());
+        assert_eq!(session.fixture.engine.load(), load, "{role:?}");
+        let sent = session.fixture.sent.len();
+        assert!(sent <= 12, "{role:?}: {sent} answers to {} messages", 100 * session.said.len());
         // What is kept to answer duplicates is forgotten; replays are not new then either.
-        dialogue.pass(120);
-        dialogue.site.sent.clear();
-        let before = dialogue.site.snapshot();
-        say_all_again(&mut dialogue, 2);
-        assert_eq!(dialogue.site.snapshot(), before, "{role:?}\n{}", dialogue.site.story());
-        assert!(dialogue.site.is_up());
-        dialogue.site.wind_up("after a replay");
+        session.pass(120);
+        session.fixture.sent.clear();
+        let before = session.fixture.snapshot();
+        say_all_again(&mut session, 2);
+        assert_eq!(session.fixture.snapshot(), before, "{role:?}\n{}", session.fixture.log_text());
+        assert!(session.fixture.is_up());
+        session.fixture.wind_up("after a replay");
     }
 }
 
@@ -49,39 +49,39 @@ fn a_whole_session_is_replayed() {
 /// does not suffer.
 #[test]
 fn message_1_of_main_mode_after_phase_1_is_gone() {
-    let mut dialogue = Dialogue::up(Role::Initiator);
-    dialogue.pass(3700);
-    assert_eq!(dialogue.site.phase1_states(), [0; 0], "{}", dialogue.site.story());
-    say_all_again(&mut dialogue, 3);
-    assert_eq!(dialogue.site.phase1_states(), [3], "message 3 of the old one does not fit the new cookie");
-    assert!(dialogue.site.sas.is_empty());
-    dialogue.site.wind_up("after a replay of message 1");
+    let mut session = Session::up(Role::Initiator);
+    session.pass(3700);
+    assert_eq!(session.fixture.phase1_states(), [0; 0], "{}", session.fixture.log_text());
+    say_all_again(&mut session, 3);
+    assert_eq!(session.fixture.phase1_states(), [3], "message 3 of the old one does not fit the new cookie");
+    assert!(session.fixture.sas.is_empty());
+    session.fixture.wind_up("after a replay of message 1");
 }
 
 /// Message 1 of quick mode: the same again, after its phase 2 is gone, and under another message id.
 #[test]
 fn message_1_of_quick_mode_is_worth_nothing_twice() {
-    let mut dialogue = Dialogue::up(Role::Initiator);
+    let mut session = Session::up(Role::Initiator);
     let quick = |step: &(Step, Vec<u8>)| step.0 == Step::Quick1;
-    let message = dialogue.said.iter().find(|said| quick(said)).expect("message 1").1.clone();
+    let message = session.said.iter().find(|said| quick(said)).expect("message 1").1.clone();
     // The peer deletes what came of it.
-    dialogue.say(Step::Informational);
-    assert!(dialogue.site.sas.is_empty());
-    let before = dialogue.site.snapshot();
+    session.say(Step::Informational);
+    assert!(session.fixture.sas.is_empty());
+    let before = session.fixture.snapshot();
     for _ in 0..10 {
-        dialogue.site.receive(&message);
-        dialogue.pass(30);
+        session.fixture.receive(&message);
+        session.pass(30);
     }
-    assert_eq!(dialogue.site.snapshot(), before, "{}", dialogue.site.story());
-    assert!(dialogue.site.larval.is_empty());
-    assert!(dialogue.site.has_logged("was used before"), "{}", dialogue.site.story());
+    assert_eq!(session.fixture.snapshot(), before, "{}", session.fixture.log_text());
+    assert!(session.fixture.larval.is_empty());
+    assert!(session.fixture.has_logged("was used before"), "{}", session.fixture.log_text());
     // Another message id is another IV: it cannot be decrypted.
     let mut other = message;
     other[20] ^= 1;
-    dialogue.site.receive(&other);
-    assert_eq!(dialogue.site.snapshot(), before);
-    dialogue.finish_anew("after replays of message 1");
-    dialogue.site.wind_up("after replays of message 1");
+    session.fixture.receive(&other);
+    assert_eq!(session.fixture.snapshot(), before);
+    session.finish_anew("after replays of message 1");
+    session.fixture.wind_up("after replays of message 1");
 }
 
 /// Somebody sends each message of an initiator on, with a byte behind it, ahead of the initiator's own, and the answer is
@@ -91,24 +91,24 @@ fn bytes_behind_a_message_do_not_cost_its_answer() {
     for role in Role::BOTH {
         for step in role.steps() {
             let what = format!("{role:?} {}", step.name());
-            let mut dialogue = Dialogue::up_to(role, *step);
-            let draft = dialogue.puppet.draft(*step);
-            let message = dialogue.puppet.seal(&draft);
-            dialogue.puppet.has_said(&draft, &message);
-            dialogue.site.receive(&[message.as_slice(), &[0]].concat());
+            let mut session = Session::up_to(role, *step);
+            let draft = session.scripted_peer.draft(*step);
+            let message = session.scripted_peer.seal(&draft);
+            session.scripted_peer.has_said(&draft, &message);
+            session.fixture.receive(&[message.as_slice(), &[0]].concat());
             if role == Role::Initiator {
-                let lost = dialogue.site.sent.drain(..).collect::<Vec<_>>();
-                dialogue.site.receive(&message);
+                let lost = session.fixture.sent.drain(..).collect::<Vec<_>>();
+                session.fixture.receive(&message);
                 let bytes = |sent: &Transmit| sent.bytes.clone();
-                let repeated = dialogue.site.sent.iter().map(bytes).collect::<Vec<_>>();
+                let repeated = session.fixture.sent.iter().map(bytes).collect::<Vec<_>>();
                 assert_eq!(repeated, lost.iter().map(bytes).collect::<Vec<_>>(), "{what}");
             }
-            dialogue.listen();
+            session.listen();
             match role.steps().iter().find(|next| **next > *step) {
-                Some(next) => dialogue.finish(*next, &what),
-                None => assert!(dialogue.site.is_up(), "{what}: {}", dialogue.site.story()),
+                Some(next) => session.finish(*next, &what),
+                None => assert!(session.fixture.is_up(), "{what}: {}", session.fixture.log_text()),
             }
-            dialogue.site.wind_up(&what);
+            session.fixture.wind_up(&what);
         }
     }
 }
@@ -116,36 +116,39 @@ fn bytes_behind_a_message_do_not_cost_its_answer() {
 /// A message id that an informational message had is not one for a quick mode, nor the other way round.
 #[test]
 fn message_ids_are_not_used_for_something_else() {
-    let mut dialogue = Dialogue::up(Role::Initiator);
-    let notify = dialogue.puppet.notify(NotifyType(9999), b"");
-    let mut draft = dialogue.puppet.informational(vec![notify]);
-    let message = dialogue.puppet.seal(&draft);
-    dialogue.site.receive(&message);
-    let before = dialogue.site.snapshot();
-    dialogue.site.log.clear();
+    let mut session = Session::up(Role::Initiator);
+    let notify = session.scripted_peer.notify(NotifyType(9999), b"");
+    let mut draft = session.scripted_peer.informational(vec![notify]);
+    let message = session.scripted_peer.seal(&draft);
+    session.fixture.receive(&message);
+    let before = session.fixture.snapshot();
+    session.fixture.log.clear();
     // The very same body says something in another exchange.
     draft.header.exchange = ExchangeType::QUICK;
-    let again = dialogue.puppet.seal(&draft);
-    dialogue.site.receive(&again);
-    assert_eq!(dialogue.site.snapshot(), before);
-    assert!(dialogue.site.has_logged("was used before"), "{}", dialogue.site.story());
+    let again = session.scripted_peer.seal(&draft);
+    session.fixture.receive(&again);
+    assert_eq!(session.fixture.snapshot(), before);
+    assert!(session.fixture.has_logged("was used before"), "{}", session.fixture.log_text());
     // That of the quick mode.
     draft.header =
-        Header { exchange: ExchangeType::INFORMATIONAL, message_id: dialogue.puppet.message_id, ..draft.header };
+        Header { exchange: ExchangeType::INFORMATIONAL, message_id: session.scripted_peer.message_id, ..draft.header };
     draft.payloads = vec![
         (PayloadType::HASH, Vec::new()),
         (
             PayloadType::DELETE,
-            crate::puppet::deletion(racoon_proto::num::Protocol::ESP, &[&dialogue.puppet.spi.to_be_bytes()]),
+            crate::scripted_peer::deletion(
+                racoon_proto::num::Protocol::ESP,
+                &[&session.scripted_peer.spi.to_be_bytes()],
+            ),
         ),
     ];
-    dialogue.puppet.prove(&mut draft);
-    let delete = dialogue.puppet.seal(&draft);
-    dialogue.site.receive(&delete);
-    assert!(dialogue.site.is_up(), "{}", dialogue.site.story());
-    dialogue.say(Step::Informational);
-    assert!(dialogue.site.sas.is_empty(), "a delete of its own is heeded");
-    dialogue.site.wind_up("after message ids");
+    session.scripted_peer.prove(&mut draft);
+    let delete = session.scripted_peer.seal(&draft);
+    session.fixture.receive(&delete);
+    assert!(session.fixture.is_up(), "{}", session.fixture.log_text());
+    session.say(Step::Informational);
+    assert!(session.fixture.sas.is_empty(), "a delete of its own is heeded");
+    session.fixture.wind_up("after message ids");
 }
 
 /// The message that is being worked on comes again, as do the ones before it: one job, one answer.
@@ -153,32 +156,32 @@ fn message_ids_are_not_used_for_something_else() {
 fn duplicates_while_a_job_runs() {
     for role in Role::BOTH {
         for step in role.steps() {
-            let mut dialogue = Dialogue::up_to(role, *step);
-            dialogue.site.slow = true;
-            let draft = dialogue.puppet.draft(*step);
-            let message = dialogue.puppet.seal(&draft);
-            dialogue.puppet.has_said(&draft, &message);
-            dialogue.said.push((*step, message));
-            say_all_again(&mut dialogue, 1);
-            let jobs = dialogue.site.jobs();
+            let mut session = Session::up_to(role, *step);
+            session.fixture.slow = true;
+            let draft = session.scripted_peer.draft(*step);
+            let message = session.scripted_peer.seal(&draft);
+            session.scripted_peer.has_said(&draft, &message);
+            session.said.push((*step, message));
+            say_all_again(&mut session, 1);
+            let jobs = session.fixture.jobs();
             assert!(jobs <= 1, "{step:?}: {jobs} jobs");
             if jobs == 1 {
-                say_all_again(&mut dialogue, 20);
-                assert_eq!(dialogue.site.jobs(), 1, "{step:?}");
+                say_all_again(&mut session, 20);
+                assert_eq!(session.fixture.jobs(), 1, "{step:?}");
                 // The answer before this one, as often as a message has transmissions.
-                assert!(dialogue.site.sent.len() <= 5, "{step:?}: {}", dialogue.site.sent.len());
-                dialogue.site.sent.clear();
-                dialogue.site.work();
-                assert_eq!(dialogue.site.sent.len(), 1, "{step:?}: one answer");
+                assert!(session.fixture.sent.len() <= 5, "{step:?}: {}", session.fixture.sent.len());
+                session.fixture.sent.clear();
+                session.fixture.work();
+                assert_eq!(session.fixture.sent.len(), 1, "{step:?}: one answer");
             }
-            dialogue.site.slow = false;
-            dialogue.site.work();
-            dialogue.listen();
+            session.fixture.slow = false;
+            session.fixture.work();
+            session.listen();
             if let Some(next) = role.steps().iter().find(|next| *next > step) {
-                dialogue.finish(*next, "after duplicates");
+                session.finish(*next, "after duplicates");
             }
-            assert!(dialogue.site.is_up(), "{step:?}\n{}", dialogue.site.story());
-            dialogue.site.wind_up("after duplicates");
+            assert!(session.fixture.is_up(), "{step:?}\n{}", session.fixture.log_text());
+            session.fixture.wind_up("after duplicates");
         }
     }
 }
@@ -189,42 +192,42 @@ fn duplicates_while_a_job_runs() {
 fn forgeries_do_not_move_the_chain() {
     for role in Role::BOTH {
         for step in role.steps() {
-            let mut dialogue = Dialogue::up_to(role, *step).slow();
-            forge(&mut dialogue);
-            let draft = dialogue.puppet.draft(*step);
-            dialogue.utter(&draft);
-            let jobs = dialogue.site.jobs();
-            forge(&mut dialogue);
-            dialogue.site.slow = false;
-            dialogue.site.work();
+            let mut session = Session::up_to(role, *step).slow();
+            forge(&mut session);
+            let draft = session.scripted_peer.draft(*step);
+            session.utter(&draft);
+            let jobs = session.fixture.jobs();
+            forge(&mut session);
+            session.fixture.slow = false;
+            session.fixture.work();
             // That of message 6 is for the quick mode that begins then.
             if jobs > 0 && *step != Step::Main6 {
-                answers_again(&mut dialogue);
+                answers_again(&mut session);
             }
-            forge(&mut dialogue);
-            dialogue.listen();
+            forge(&mut session);
+            session.listen();
             if let Some(next) = role.steps().iter().find(|next| *next > step) {
-                dialogue.finish(*next, "after forgeries");
+                session.finish(*next, "after forgeries");
             }
-            assert!(dialogue.site.is_up(), "{step:?}\n{}", dialogue.site.story());
-            dialogue.site.wind_up("after forgeries");
+            assert!(session.fixture.is_up(), "{step:?}\n{}", session.fixture.log_text());
+            session.fixture.wind_up("after forgeries");
         }
     }
 }
 
 /// What was worked on is still known: when it comes again, its answer goes out again.
-fn answers_again(dialogue: &mut Dialogue) {
-    let (step, message) = dialogue.said.last().expect("something was said").clone();
-    let answer = dialogue.site.sent.back().expect("an answer").clone();
-    dialogue.site.receive(&message);
-    assert_eq!(dialogue.site.sent.back(), Some(&answer), "{step:?}");
-    assert_eq!(dialogue.site.sent.iter().filter(|sent| **sent == answer).count(), 2, "{step:?}");
+fn answers_again(session: &mut Session) {
+    let (step, message) = session.said.last().expect("something was said").clone();
+    let answer = session.fixture.sent.back().expect("an answer").clone();
+    session.fixture.receive(&message);
+    assert_eq!(session.fixture.sent.back(), Some(&answer), "{step:?}");
+    assert_eq!(session.fixture.sent.iter().filter(|sent| **sent == answer).count(), 2, "{step:?}");
 }
 
 /// Noise with the right header: encrypted messages of main mode, and of the quick mode that goes on.
-fn forge(dialogue: &mut Dialogue) {
-    let Some(cookies) = dialogue.site.engine.phase1s().next().map(|one| one.cookies) else { return };
-    let quick = dialogue.site.engine.phase2s().next().map_or(dialogue.puppet.message_id, |one| one.message_id);
+fn forge(session: &mut Session) {
+    let Some(cookies) = session.fixture.engine.phase1s().next().map(|one| one.cookies) else { return };
+    let quick = session.fixture.engine.phase2s().next().map_or(session.scripted_peer.message_id, |one| one.message_id);
     for (exchange, message_id) in [(ExchangeType::MAIN, 0), (ExchangeType::QUICK, quick), (ExchangeType::QUICK, 99)] {
         for first in [PayloadType::HASH, PayloadType::ID] {
             for length in [16, 64, 240] {
@@ -232,7 +235,7 @@ fn forge(dialogue: &mut Dialogue) {
                 header.flags = racoon_proto::num::Flags::ENCRYPTED;
                 header.next_payload = first;
                 let message = [header.encode(length).as_slice(), &vec![0x5a; length]].concat();
-                dialogue.site.receive(&message);
+                session.fixture.receive(&message);
             }
         }
     }
@@ -245,16 +248,16 @@ fn a_session_from_another_address() {
         let elsewhere: SocketAddr = elsewhere.parse().expect("an address");
         for role in Role::BOTH {
             for step in role.steps().iter().filter(|step| **step != Step::Main1) {
-                let mut dialogue = Dialogue::up_to(role, *step);
-                let before = dialogue.site.snapshot();
-                let draft = dialogue.puppet.draft(*step);
-                let message = dialogue.puppet.seal(&draft);
-                dialogue.site.receive_from(elsewhere, &message);
-                assert_eq!(dialogue.site.snapshot(), before, "{step:?}\n{}", dialogue.site.story());
-                assert!(dialogue.site.engine.phase1s().all(|one| one.remote == dialogue.puppet.address));
-                dialogue.site.sent.clear();
-                dialogue.finish(*step, "after a move");
-                dialogue.site.wind_up("after a move");
+                let mut session = Session::up_to(role, *step);
+                let before = session.fixture.snapshot();
+                let draft = session.scripted_peer.draft(*step);
+                let message = session.scripted_peer.seal(&draft);
+                session.fixture.receive_from(elsewhere, &message);
+                assert_eq!(session.fixture.snapshot(), before, "{step:?}\n{}", session.fixture.log_text());
+                assert!(session.fixture.engine.phase1s().all(|one| one.remote == session.scripted_peer.address));
+                session.fixture.sent.clear();
+                session.finish(*step, "after a move");
+                session.fixture.wind_up("after a move");
             }
         }
     }

@@ -6,9 +6,9 @@ use racoon_proto::engine::Control;
 use racoon_proto::kernel::{Direction, KernelEvent, Limit, RequestId, Selector};
 use racoon_proto::num::{Flags, NotifyType, PayloadType, Protocol};
 
-use crate::dialogue::{Dialogue, Role};
-use crate::puppet::{Draft, Step, deletion};
-use crate::site::Configuration;
+use crate::fixture::Configuration;
+use crate::scripted_peer::{Draft, Step, deletion};
+use crate::session::{Role, Session};
 
 /// More than this in one script takes too long.
 const ACTIONS_MAX: usize = 100;
@@ -48,79 +48,79 @@ pub(crate) fn run(bytes: &[u8]) {
     let role = script.one_of(&Role::BOTH);
     let at = usize::from(script.byte()) % (role.steps().len() + 1);
     let step = role.steps().get(at).copied().unwrap_or(Step::Informational);
-    let mut dialogue = Dialogue::up_to(role, step);
+    let mut session = Session::up_to(role, step);
     let mut next = at;
     for _ in 0..ACTIONS_MAX {
         let Some(action) = script.next() else { break };
-        act(&mut dialogue, &mut next, action, &mut script);
-        let load = dialogue.site.engine.load();
-        assert!(load.phase1s <= 40 && load.phase2s <= 2 * ACTIONS_MAX, "{load:?}\n{}", dialogue.site.story());
+        act(&mut session, &mut next, action, &mut script);
+        let load = session.fixture.engine.load();
+        assert!(load.phase1s <= 40 && load.phase2s <= 2 * ACTIONS_MAX, "{load:?}\n{}", session.fixture.log_text());
         assert!(load.timers <= 5 * (load.phase1s + load.phase2s) + 1, "{load:?}");
     }
-    dialogue.site.wind_up("after a script");
+    session.fixture.wind_up("after a script");
 }
 
-fn act(dialogue: &mut Dialogue, next: &mut usize, action: u8, script: &mut Script<'_>) {
+fn act(session: &mut Session, next: &mut usize, action: u8, script: &mut Script<'_>) {
     match action % 12 {
         // What is next, as it should be.
         0 => {
-            let step = dialogue.role.steps().get(*next).copied().unwrap_or(Step::Informational);
-            if dialogue.puppet.is_ready_for(step) {
-                dialogue.say(step);
+            let step = session.role.steps().get(*next).copied().unwrap_or(Step::Informational);
+            if session.scripted_peer.is_ready_for(step) {
+                session.say(step);
                 *next += 1;
             }
         }
         // Any message, changed on the wire.
         1 | 2 => {
-            let Some(draft) = any_draft(dialogue, script) else { return };
-            let mut message = dialogue.puppet.seal(&draft);
+            let Some(draft) = any_draft(session, script) else { return };
+            let mut message = session.scripted_peer.seal(&draft);
             spoil(&mut message, script);
-            dialogue.site.receive(&message);
+            session.fixture.receive(&message);
         }
         // Any message, changed before it is encrypted: the peer itself lies.
         3 | 4 => {
-            let Some(mut draft) = any_draft(dialogue, script) else { return };
+            let Some(mut draft) = any_draft(session, script) else { return };
             lie(&mut draft, script);
-            dialogue.puppet.prove(&mut draft);
-            let message = dialogue.puppet.seal(&draft);
-            dialogue.site.receive(&message);
+            session.scripted_peer.prove(&mut draft);
+            let message = session.scripted_peer.seal(&draft);
+            session.fixture.receive(&message);
         }
         // What was said before.
         5 => {
-            let count = dialogue.said.len().max(1);
-            let said = dialogue.said.get(usize::from(script.byte()) % count).map(|(_, message)| message.clone());
-            said.into_iter().for_each(|message| dialogue.site.receive(&message));
+            let count = session.said.len().max(1);
+            let said = session.said.get(usize::from(script.byte()) % count).map(|(_, message)| message.clone());
+            said.into_iter().for_each(|message| session.fixture.receive(&message));
         }
-        6 => dialogue.site.receive(script.bytes()),
-        7 => kernel_event(dialogue, script),
-        8 => control(dialogue, script),
-        9 => dialogue.pass([1, 5, 10, 60, 500, 3000][usize::from(script.byte()) % 6]),
+        6 => session.fixture.receive(script.bytes()),
+        7 => kernel_event(session, script),
+        8 => control(session, script),
+        9 => session.pass([1, 5, 10, 60, 500, 3000][usize::from(script.byte()) % 6]),
         10 => match script.byte() % 3 {
-            0 => dialogue.site.slow = true,
-            1 => dialogue.site.slow_kernel = true,
-            _ => dialogue.site.kernel_refuses = true,
+            0 => session.fixture.slow = true,
+            1 => session.fixture.slow_kernel = true,
+            _ => session.fixture.kernel_refuses = true,
         },
         _ => {
-            (dialogue.site.slow, dialogue.site.slow_kernel) = (false, false);
-            dialogue.site.kernel_refuses = false;
-            dialogue.site.answer();
-            dialogue.site.drain();
-            dialogue.listen();
+            (session.fixture.slow, session.fixture.slow_kernel) = (false, false);
+            session.fixture.kernel_refuses = false;
+            session.fixture.answer();
+            session.fixture.drain();
+            session.listen();
         }
     }
 }
 
 /// A message of any step, as it should be.
-fn any_draft(dialogue: &mut Dialogue, script: &mut Script<'_>) -> Option<Draft> {
-    let steps = dialogue.role.steps().iter().chain([&Step::Informational]).copied().collect::<Vec<_>>();
+fn any_draft(session: &mut Session, script: &mut Script<'_>) -> Option<Draft> {
+    let steps = session.role.steps().iter().chain([&Step::Informational]).copied().collect::<Vec<_>>();
     let step = script.one_of(&steps);
-    if !dialogue.puppet.is_ready_for(step) {
+    if !session.scripted_peer.is_ready_for(step) {
         return None;
     }
     if step == Step::Quick1 && script.byte().is_multiple_of(2) {
-        dialogue.puppet.new_quick_mode();
+        session.scripted_peer.new_quick_mode();
     }
-    Some(dialogue.puppet.draft(step))
+    Some(session.scripted_peer.draft(step))
 }
 
 /// Bits are flipped, the end is cut off, something is added, parts change their places.
@@ -170,45 +170,45 @@ fn lie(draft: &mut Draft, script: &mut Script<'_>) {
     let kind = script.one_of(&[NotifyType::INITIAL_CONTACT, NotifyType::R_U_THERE, NotifyType::NO_PROPOSAL_CHOSEN]);
     if draft.step == Step::Informational && script.byte().is_multiple_of(4) {
         let cookies = draft.header.cookies.to_bytes();
-        draft.payloads.push(crate::puppet::notify(&cookies, kind, &[0, 0, 0, 1]));
+        draft.payloads.push(crate::scripted_peer::notify(&cookies, kind, &[0, 0, 0, 1]));
         draft.payloads.push((PayloadType::DELETE, deletion(Protocol::ISAKMP, &[&cookies])));
     }
 }
 
-fn kernel_event(dialogue: &mut Dialogue, script: &mut Script<'_>) {
-    let site = &mut dialogue.site;
-    let count = site.sas.len().max(1);
-    let any = site.sas.keys().nth(usize::from(script.byte()) % count).copied();
+fn kernel_event(session: &mut Session, script: &mut Script<'_>) {
+    let fixture = &mut session.fixture;
+    let count = fixture.sas.len().max(1);
+    let any = fixture.sas.keys().nth(usize::from(script.byte()) % count).copied();
     let event = match (script.byte() % 9, any) {
-        (0, _) => return site.acquire(),
+        (0, _) => return fixture.acquire(),
         // Answers to what nobody has asked.
         (1, _) => KernelEvent::Spi(RequestId(u64::MAX), Ok(script.byte().into())),
         (2, _) => KernelEvent::Installed(RequestId(u64::MAX), Ok(())),
         (3, Some(name)) => KernelEvent::Expire(name, Limit::Soft),
         (4, Some(name)) => {
-            site.sas.remove(&name);
+            fixture.sas.remove(&name);
             KernelEvent::Expire(name, Limit::Hard)
         }
         (5, Some(name)) => {
-            site.sas.remove(&name);
+            fixture.sas.remove(&name);
             KernelEvent::Deleted(name)
         }
         (6, _) => {
-            site.sas.clear();
-            site.larval.clear();
+            fixture.sas.clear();
+            fixture.larval.clear();
             KernelEvent::Flushed(None)
         }
         (7, _) => KernelEvent::PoliciesFlushed,
-        _ => KernelEvent::Policies(crate::site::policies(site.address, site.peer).into()),
+        _ => KernelEvent::Policies(crate::fixture::policies(fixture.address, fixture.peer).into()),
     };
-    site.kernel(event);
+    fixture.kernel(event);
 }
 
 /// What the operator wants; that it is impossible is no error.
-fn control(dialogue: &mut Dialogue, script: &mut Script<'_>) {
-    let site = &mut dialogue.site;
-    let (local, remote) = (site.address.ip(), site.peer.ip());
-    let [out, ..] = crate::site::policies(site.address, site.peer).map(|policy| policy.selector);
+fn control(session: &mut Session, script: &mut Script<'_>) {
+    let fixture = &mut session.fixture;
+    let (local, remote) = (fixture.address.ip(), fixture.peer.ip());
+    let [out, ..] = crate::fixture::policies(fixture.address, fixture.peer).map(|policy| policy.selector);
     let selector = Selector::mirrored(out);
     let request = match script.byte() % 6 {
         0 => Control::FlushPhase1,
@@ -218,6 +218,6 @@ fn control(dialogue: &mut Dialogue, script: &mut Script<'_>) {
         4 => Control::EstablishPhase2(Direction::Out, selector),
         _ => Control::Reload(Box::new(Configuration::default().settings())),
     };
-    let _ = site.engine.handle_control(site.now, request);
-    site.drain();
+    let _ = fixture.engine.handle_control(fixture.now, request);
+    fixture.drain();
 }

@@ -7,28 +7,28 @@
 use racoon_proto::num::{ExchangeType, Flags, NotifyType, PayloadType, Protocol};
 use racoon_proto::wire::{self, Cookie, CookiePair, Header};
 
-use crate::dialogue::{Dialogue, Role};
-use crate::puppet::{Step, deletion, notify};
-use crate::site::{Configuration, TERMS};
+use crate::fixture::{Configuration, TERMS};
+use crate::scripted_peer::{Step, deletion, notify};
+use crate::session::{Role, Session};
 
 const EXCHANGES: [u8; 10] = [1, 2, 3, 4, 5, 6, 32, 33, 34, 240];
 
-/// A state: its name, and a dialogue in it, with what the puppet has to say then; none: everything is said.
-type State = (String, Dialogue, Option<Step>);
+/// A state: its name, and a session in it, with what the scripted_peer has to say then; none: everything is said.
+type State = (String, Session, Option<Step>);
 
 /// Every state of phase 1 that a message can meet.
 fn states() -> Vec<State> {
     let mut states: Vec<State> = Vec::new();
     for role in Role::BOTH {
         for step in role.steps() {
-            states.push((format!("{role:?} before {step:?}"), Dialogue::up_to(role, *step), Some(*step)));
+            states.push((format!("{role:?} before {step:?}"), Session::up_to(role, *step), Some(*step)));
         }
-        states.push((format!("{role:?}, up"), Dialogue::up(role), None));
+        states.push((format!("{role:?}, up"), Session::up(role), None));
         for step in role.steps().iter().filter(|step| step.is_main() && !step.is_encrypted()) {
-            let mut dialogue = Dialogue::up_to(role, *step).slow();
-            dialogue.say(*step);
-            if dialogue.site.jobs() > 0 {
-                states.push((format!("{role:?}, job after {step:?}"), dialogue, None));
+            let mut session = Session::up_to(role, *step).slow();
+            session.say(*step);
+            if session.fixture.jobs() > 0 {
+                states.push((format!("{role:?}, job after {step:?}"), session, None));
             }
         }
     }
@@ -37,12 +37,12 @@ fn states() -> Vec<State> {
 }
 
 /// The phase 1 is to be renewed, and the peer does not care.
-fn dying() -> Dialogue {
+fn dying() -> Session {
     let configuration = Configuration::default();
-    let mut dialogue = Dialogue::new(Role::Initiator, configuration).then_up_to(Step::Informational);
-    dialogue.pass(u64::from(TERMS.lifetime) * 9 / 10);
-    assert_eq!(dialogue.site.phase1_states(), [10], "{}", dialogue.site.story());
-    dialogue
+    let mut session = Session::new(Role::Initiator, configuration).then_up_to(Step::Informational);
+    session.pass(u64::from(TERMS.lifetime) * 9 / 10);
+    assert_eq!(session.fixture.phase1_states(), [10], "{}", session.fixture.log_text());
+    session
 }
 
 /// Bodies that make sense in one exchange or another, and one that makes none.
@@ -59,9 +59,9 @@ fn bodies(cookies: CookiePair) -> Vec<Vec<(PayloadType, Vec<u8>)>> {
     ]
 }
 
-/// The dialogue's cookies as the site knows them, with the halves of others in between.
-fn cookies(dialogue: &Dialogue) -> Vec<CookiePair> {
-    let known = dialogue.site.engine.phase1s().next().map_or(dialogue.puppet.cookies, |one| one.cookies);
+/// The session's cookies as the fixture knows them, with the halves of others in between.
+fn cookies(session: &Session) -> Vec<CookiePair> {
+    let known = session.fixture.engine.phase1s().next().map_or(session.scripted_peer.cookies, |one| one.cookies);
     let other = Cookie([0xee; 8]);
     vec![
         known,
@@ -77,81 +77,81 @@ fn cookies(dialogue: &Dialogue) -> Vec<CookiePair> {
 
 #[test]
 fn every_exchange_in_every_state() {
-    for (name, mut dialogue, next) in states() {
-        let before = dialogue.site.snapshot();
+    for (name, mut session, next) in states() {
+        let before = session.fixture.snapshot();
         let mut count = 0;
-        for cookies in cookies(&dialogue) {
+        for cookies in cookies(&session) {
             for exchange in EXCHANGES {
                 for message_id in [0, 0x1234_5678] {
                     for flags in [Flags::empty(), Flags::ENCRYPTED, Flags::COMMIT, Flags::all()] {
                         for body in bodies(cookies) {
                             let header = Header { flags, ..Header::new(cookies, ExchangeType(exchange), message_id) };
                             let body: Vec<_> = body.iter().map(|(kind, body)| (*kind, body.as_slice())).collect();
-                            dialogue.site.receive(&wire::message(&header, &body));
+                            session.fixture.receive(&wire::message(&header, &body));
                             count += 1;
                         }
                     }
                 }
             }
         }
-        let now = dialogue.site.snapshot();
-        assert_eq!(now, before, "{name}: {count} messages\n{}", dialogue.site.story());
-        assert!(dialogue.site.sent.len() <= 10, "{name}: {} answers", dialogue.site.sent.len());
-        goes_on(name, dialogue, next);
+        let now = session.fixture.snapshot();
+        assert_eq!(now, before, "{name}: {count} messages\n{}", session.fixture.log_text());
+        assert!(session.fixture.sent.len() <= 10, "{name}: {} answers", session.fixture.sent.len());
+        goes_on(name, session, next);
     }
 }
 
 /// The exchange comes to its end as if nothing had been.
-fn goes_on(name: String, mut dialogue: Dialogue, next: Option<Step>) {
-    if dialogue.site.jobs() > 0 {
-        dialogue.site.slow = false;
-        dialogue.site.work();
-        dialogue.listen();
-        let said = dialogue.said.last().map(|(step, _)| *step);
-        let after = dialogue.role.steps().iter().find(|step| Some(**step) > said).copied();
-        dialogue.finish(after.expect("there is more to say"), &name);
+fn goes_on(name: String, mut session: Session, next: Option<Step>) {
+    if session.fixture.jobs() > 0 {
+        session.fixture.slow = false;
+        session.fixture.work();
+        session.listen();
+        let said = session.said.last().map(|(step, _)| *step);
+        let after = session.role.steps().iter().find(|step| Some(**step) > said).copied();
+        session.finish(after.expect("there is more to say"), &name);
     } else if let Some(next) = next {
-        dialogue.listen();
-        dialogue.finish(next, &name);
+        session.listen();
+        session.finish(next, &name);
     }
-    dialogue.site.wind_up(&name);
+    session.fixture.wind_up(&name);
 }
 
 /// Nothing but the first message of an exchange begins one.
 #[test]
 fn what_comes_out_of_nothing_leaves_nothing() {
-    let mut dialogue = Dialogue::new(Role::Initiator, Configuration::default());
-    for cookies in cookies(&dialogue) {
+    let mut session = Session::new(Role::Initiator, Configuration::default());
+    for cookies in cookies(&session) {
         for exchange in EXCHANGES {
             for body in bodies(cookies) {
                 let header = Header::new(cookies, ExchangeType(exchange), 0);
                 let body: Vec<_> = body.iter().map(|(kind, body)| (*kind, body.as_slice())).collect();
-                dialogue.site.receive(&wire::message(&header, &body));
+                session.fixture.receive(&wire::message(&header, &body));
             }
         }
     }
-    assert_eq!(dialogue.site.engine.load().phase1s, 0);
-    dialogue.listen();
-    dialogue.finish(Step::Main1, "after nonsense");
-    dialogue.site.wind_up("after nonsense");
+    assert_eq!(session.fixture.engine.load().phase1s, 0);
+    session.listen();
+    session.finish(Step::Main1, "after nonsense");
+    session.fixture.wind_up("after nonsense");
 }
 
 /// A clear delete soon after the first message: there is no remote block that could allow it.
 #[test]
 fn clear_delete_right_after_message_1() {
-    let mut dialogue = Dialogue::up_to(Role::Initiator, Step::Main3);
-    let cookies = dialogue.puppet.cookies;
+    let mut session = Session::up_to(Role::Initiator, Step::Main3);
+    let cookies = session.scripted_peer.cookies;
     let header = Header::new(cookies, ExchangeType::INFORMATIONAL, 77);
     for delete in [
         deletion(Protocol::ISAKMP, &[&cookies.to_bytes()]),
         deletion(Protocol::ESP, &[&[0, 0, 0x10, 1]]),
         vec![0, 0, 0, 1, 1, 16, 0, 0],
     ] {
-        dialogue.site.receive(&wire::message(&header, &[(PayloadType::DELETE, &delete)]));
+        session.fixture.receive(&wire::message(&header, &[(PayloadType::DELETE, &delete)]));
     }
-    assert_eq!(dialogue.site.phase1_states(), [3]);
-    dialogue.finish(Step::Main3, "after a clear delete");
-    dialogue.site.wind_up("after a clear delete");
+    assert_eq!(session.fixture.phase1_states(), [3]);
+    session.finish(Step::Main3, "after a clear delete");
+    session.fixture.wind_up("after a clear delete");
 }
 
 /// Transaction exchange before there are keys: nothing can be decrypted, and nothing is tried.
@@ -159,17 +159,17 @@ fn clear_delete_right_after_message_1() {
 fn transaction_exchange_before_there_are_keys() {
     for (role, step) in [(Role::Initiator, Step::Main3), (Role::Responder, Step::Main2), (Role::Responder, Step::Main4)]
     {
-        let mut dialogue = Dialogue::up_to(role, step);
-        let before = dialogue.site.snapshot();
-        let cookies = dialogue.site.engine.phase1s().next().expect("a phase 1").cookies;
+        let mut session = Session::up_to(role, step);
+        let before = session.fixture.snapshot();
+        let cookies = session.fixture.engine.phase1s().next().expect("a phase 1").cookies;
         for length in [0, 15, 16, 64] {
             let header = Header { flags: Flags::ENCRYPTED, ..Header::new(cookies, ExchangeType::TRANSACTION, 5) };
             let header = Header { next_payload: PayloadType::HASH, ..header };
             let message = [header.encode(length).as_slice(), &vec![3; length]].concat();
-            dialogue.site.receive(&message);
+            session.fixture.receive(&message);
         }
-        assert_eq!(dialogue.site.snapshot(), before);
-        dialogue.finish(step, "after a transaction");
-        dialogue.site.wind_up("after a transaction");
+        assert_eq!(session.fixture.snapshot(), before);
+        session.finish(step, "after a transaction");
+        session.fixture.wind_up("after a transaction");
     }
 }

@@ -133,7 +133,7 @@ impl Kernel {
         let Action::Protect(templates) = &policy.action else { return Fate::Sent(Vec::new()) };
         let mut used = Vec::new();
         for template in templates {
-            let (source, destination) = template.ends.unwrap_or((source, destination));
+            let (source, destination) = template.endpoints.unwrap_or((source, destination));
             let newest = self
                 .sas
                 .iter()
@@ -190,11 +190,11 @@ impl Kernel {
                 sa.soft = None;
                 events.push(KernelEvent::Expire(*name, Limit::Soft));
             }
-            let ends = sa.hard.is_some_and(|at| at <= now);
-            if ends {
+            let endpoints = sa.hard.is_some_and(|at| at <= now);
+            if endpoints {
                 events.push(KernelEvent::Expire(*name, Limit::Hard));
             }
-            !ends
+            !endpoints
         });
         events
     }

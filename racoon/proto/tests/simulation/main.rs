@@ -21,7 +21,7 @@ fn seconds(seconds: u64) -> Duration {
 fn bring_up(world: &mut World, from: usize, within: u64) {
     let (deadline, before) = (world.now + seconds(within), world.arrived);
     while world.arrived == before {
-        assert!(world.now < deadline, "nothing arrived within {within} s\n{}", world.story());
+        assert!(world.now < deadline, "nothing arrived within {within} s\n{}", world.log_text());
         world.packet(from);
         world.run_until(world.now + seconds(1));
     }
@@ -41,7 +41,7 @@ fn a_packet_brings_up_sas() {
     let mut world = World::new(1, &TERMS);
     bring_up(&mut world, 0, 5);
     talk(&mut world, 10);
-    assert_eq!((world.arrived, world.refused), (21, 0), "{}", world.story());
+    assert_eq!((world.arrived, world.refused), (21, 0), "{}", world.log_text());
     for host in &world.hosts {
         assert_eq!((host.kernel.sas.len(), host.kernel.larval.len()), (2, 0));
     }
@@ -49,14 +49,14 @@ fn a_packet_brings_up_sas() {
 
 #[test]
 fn a_run_repeats_bit_for_bit() {
-    let story = || {
+    let log_text = || {
         let line = Line { loss: 20, duplicates: 10, delay: 20, jitter: 50 };
         let mut world = World::new(7, &Terms { line, ..TERMS });
         bring_up(&mut world, 0, 120);
         talk(&mut world, 700);
-        (world.story(), world.arrived, world.refused)
+        (world.log_text(), world.arrived, world.refused)
     };
-    assert_eq!(story(), story());
+    assert_eq!(log_text(), log_text());
 }
 
 /// Hours of traffic with short lifetimes over a line that delays: all is renewed, and no packet ever comes where its SA is
@@ -70,8 +70,8 @@ fn renewals_lose_nothing() {
         let before = world.arrived;
         talk(&mut world, 7200);
         world.run_until(world.now + seconds(1));
-        assert_eq!(world.refused, 0, "seed {seed}: {}", world.story());
-        assert_eq!(world.arrived - before, 2 * 7200, "seed {seed}: packets had to wait\n{}", world.story());
+        assert_eq!(world.refused, 0, "seed {seed}: {}", world.log_text());
+        assert_eq!(world.arrived - before, 2 * 7200, "seed {seed}: packets had to wait\n{}", world.log_text());
         for host in &world.hosts {
             assert!(host.kernel.sas.len() <= 6, "seed {seed}: SAs pile up: {:?}", host.kernel.sas.keys());
             assert!(host.engine.phase1s().count() <= 3, "seed {seed}: phase 1s pile up");
@@ -126,8 +126,8 @@ fn one_bad_line(seed: u64) {
     let (arrived, refused) = (world.arrived, world.refused);
     talk(&mut world, 5);
     world.run_until(world.now + seconds(1));
-    assert_eq!(world.refused, refused, "seed {seed} {terms:?}\n{}", world.story());
-    assert!(world.arrived >= arrived + 8, "seed {seed} {terms:?}\n{}", world.story());
+    assert_eq!(world.refused, refused, "seed {seed} {terms:?}\n{}", world.log_text());
+    assert!(world.arrived >= arrived + 8, "seed {seed} {terms:?}\n{}", world.log_text());
     part(&mut world, from, seed);
 }
 
@@ -157,11 +157,11 @@ fn killed_peers_are_found_again() {
         let (arrived, refused) = (world.arrived, world.refused);
         talk(&mut world, 5);
         world.run_until(world.now + seconds(1));
-        assert_eq!(world.refused, refused, "seed {seed} {terms:?}\n{}", world.story());
-        assert!(world.arrived >= arrived + 8, "seed {seed} {terms:?}\n{}", world.story());
+        assert_eq!(world.refused, refused, "seed {seed} {terms:?}\n{}", world.log_text());
+        assert!(world.arrived >= arrived + 8, "seed {seed} {terms:?}\n{}", world.log_text());
         for host in &world.hosts {
             let living = host.engine.phase1s().filter(|phase1| phase1.state == 9).count();
-            assert!((1..=2).contains(&living), "seed {seed}: {living} phase 1s\n{}", world.story());
+            assert!((1..=2).contains(&living), "seed {seed}: {living} phase 1s\n{}", world.log_text());
         }
         part(&mut world, survivor, seed);
     }
@@ -173,14 +173,14 @@ fn part(world: &mut World, stops: usize, seed: u64) {
     world.run_until(world.now + seconds(5));
     for host in &world.hosts {
         let (sas, larval) = (host.kernel.sas.len(), host.kernel.larval.len());
-        assert_eq!((sas, larval), (0, 0), "seed {seed}: left at {}\n{}", host.address, world.story());
+        assert_eq!((sas, larval), (0, 0), "seed {seed}: left at {}\n{}", host.address, world.log_text());
     }
     assert_eq!(world.hosts[stops].engine.phase1s().count(), 0, "seed {seed}");
     assert_eq!(world.hosts[stops].engine.poll_timeout(), None, "seed {seed}: a timer is left");
     // What the other one keeps to answer duplicates goes with time.
     world.run_until(world.now + seconds(4000));
     let other = &world.hosts[1 - stops];
-    assert_eq!(other.engine.phase1s().count(), 0, "seed {seed}: {}", world.story());
+    assert_eq!(other.engine.phase1s().count(), 0, "seed {seed}: {}", world.log_text());
     assert_eq!(other.engine.poll_timeout(), None, "seed {seed}: a timer is left");
 }
 
@@ -191,7 +191,7 @@ fn nobody_there() {
     world.packet(0);
     world.run_until(world.now + seconds(300));
     let said = "phase1 negotiation failed due to time up";
-    assert!(world.hosts[0].log.iter().any(|line| line.contains(said)), "{}", world.story());
+    assert!(world.hosts[0].log.iter().any(|line| line.contains(said)), "{}", world.log_text());
     assert_eq!(world.hosts[0].engine.poll_timeout(), None, "a timer is left");
     assert_eq!(world.hosts[0].engine.phase1s().count(), 0);
     assert!(world.hosts[0].kernel.larval.is_empty());

@@ -115,10 +115,11 @@ fn settings(peer: SocketAddr, terms: &Terms) -> Settings {
 
 /// The policies of a host: everything between the two is in ESP.
 fn policies(host: usize) -> Vec<Policy> {
-    let ends = (Prefix::host(address(host).ip()), Prefix::host(address(1 - host).ip()));
-    let out = Selector { source: ends.0, destination: ends.1, protocol: 0, source_port: 0, destination_port: 0 };
+    let endpoints = (Prefix::host(address(host).ip()), Prefix::host(address(1 - host).ip()));
+    let out =
+        Selector { source: endpoints.0, destination: endpoints.1, protocol: 0, source_port: 0, destination_port: 0 };
     let template =
-        Template { protocol: Protocol::ESP, mode: Mode::Transport, level: Level::Require, reqid: 0, ends: None };
+        Template { protocol: Protocol::ESP, mode: Mode::Transport, level: Level::Require, reqid: 0, endpoints: None };
     let policy = |index, direction, selector| Policy {
         index,
         direction,
@@ -304,7 +305,7 @@ impl World {
     }
 
     /// Everything that was logged, for a failed assertion.
-    pub(crate) fn story(&self) -> String {
+    pub(crate) fn log_text(&self) -> String {
         self.hosts.iter().map(|host| format!("== {}\n{}\n", host.address, host.log.join("\n"))).collect()
     }
 }

@@ -274,7 +274,7 @@ fn policies_there_and_back() {
     };
     let template = |protocol, level, reqid, ends| {
         let mode = if ends { Mode::Tunnel } else { Mode::Transport };
-        Template { protocol, mode, level, reqid, ends: ends.then(|| (ip("2001:db8:9::1"), ip("2001:db8:9::2"))) }
+        Template { protocol, mode, level, reqid, endpoints: ends.then(|| (ip("2001:db8:9::1"), ip("2001:db8:9::2"))) }
     };
     let actions = [
         Action::Discard,
@@ -323,9 +323,9 @@ fn transport_behind_a_tunnel_of_the_other_family() {
         destination_port: 0,
     };
     let transport =
-        Template { protocol: Protocol::ESP, mode: Mode::Transport, level: Level::Require, reqid: 0, ends: None };
+        Template { protocol: Protocol::ESP, mode: Mode::Transport, level: Level::Require, reqid: 0, endpoints: None };
     let ends = Some((ip("2001:db8::1"), ip("2001:db8::2")));
-    let tunnel = Template { protocol: Protocol::IPCOMP, mode: Mode::Tunnel, ends, ..transport };
+    let tunnel = Template { protocol: Protocol::IPCOMP, mode: Mode::Tunnel, endpoints: ends, ..transport };
     let action = Action::Protect(vec![tunnel, transport]);
     let whole = Policy { index: 0, direction: Direction::Out, selector, action, priority: 0 };
     for target in targets() {

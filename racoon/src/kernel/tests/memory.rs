@@ -10,7 +10,7 @@ use libpfkey::{Abi, Connection, Dialect, MessageType, SaType};
 use racoon_proto::config::{Encryption, RemoteSide, Sainfo, Side};
 use racoon_proto::crypto::Secret;
 use racoon_proto::kernel::{
-    Action, Direction, EarlierSa, KernelError, KernelEvent, KernelRequest, Level, Limit, Mode, Policy, PolicyName,
+    Action, Direction, KernelError, KernelEvent, KernelRequest, LeftoverSa, Level, Limit, Mode, Policy, PolicyName,
     Prefix, RequestId, SaInstallation, SaName, SaTransform, Selector, Template, UdpPorts,
 };
 use racoon_proto::num::{AuthAlgorithm, EspTransform, Protocol};
@@ -87,7 +87,7 @@ pub(super) fn policy(direction: Direction) -> Policy {
         destination_port: 0,
     };
     let template =
-        Template { protocol: Protocol::ESP, mode: Mode::Transport, level: Level::Require, reqid: 0, ends: None };
+        Template { protocol: Protocol::ESP, mode: Mode::Transport, level: Level::Require, reqid: 0, endpoints: None };
     Policy { index: 0, direction, selector, action: Action::Protect(vec![template]), priority: 0 }
 }
 
@@ -518,7 +518,7 @@ fn kept_sas_are_taken_back() {
         let mut after = Lab::on(before.kernel.another_handle().unwrap());
         let sas = taken(&mut after);
         assert_eq!(sas.len(), 2, "{dialect}");
-        assert!(sas.contains(&EarlierSa { name, reqid: 0, in_kernel: true }), "{dialect}: {sas:?}");
+        assert!(sas.contains(&LeftoverSa { name, reqid: 0, in_kernel: true }), "{dialect}: {sas:?}");
         // They are ours: what happens to them is told.
         after.ask(KernelRequest::Delete(sas[0].name));
         after.kernel.drop_next_replies(1);
@@ -548,7 +548,7 @@ fn kept_sas_that_are_lost() {
     let (kept, _) = backup.take().unwrap();
     after.door.keep(backup);
     let name = outbound(0x1001, aes_sha1()).name;
-    let lost = EarlierSa { name, reqid: 0, in_kernel: false };
+    let lost = LeftoverSa { name, reqid: 0, in_kernel: false };
     assert_eq!(after.door.take_back(&kept).unwrap(), [lost]);
     after.door.forget_kept();
     assert_eq!(std::fs::read(&path).unwrap(), b"");

@@ -1,4 +1,4 @@
-//! First messages: of strangers, and what is kept of them.
+//! First messages: of unknown peers, and what is kept of them.
 
 use super::*;
 use crate::num::{Flags, NotifyType, PayloadType};
@@ -247,7 +247,7 @@ fn exchanges_that_there_are_not_are_told_of_a_few_times() {
     }
 }
 
-/// What a configured peer needs computed is not behind what all strangers do.
+/// What a configured peer needs computed is not behind what all unknown peers do.
 #[test]
 fn jobs_of_configured_peers_go_first() {
     let job_of_b = |mut world: World| {
@@ -269,5 +269,5 @@ fn jobs_of_configured_peers_go_first() {
         }
     };
     assert_eq!(job_of_b(World::new()), Urgency::Known);
-    assert_eq!(job_of_b(World::with(|_, _| {}, |block, _| block.address = None)), Urgency::Stranger);
+    assert_eq!(job_of_b(World::with(|_, _| {}, |block, _| block.address = None)), Urgency::Unknown);
 }

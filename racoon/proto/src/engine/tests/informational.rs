@@ -129,7 +129,7 @@ fn a_delete_in_clear_counts_early_and_with_weak_phase1_check_only() {
         let gone = [before[0] - after[0], before[1] - after[1]];
         assert_eq!(gone, [usize::from(a_goes), usize::from(b_goes)], "{weak} {cut}");
         if a_goes {
-            assert_eq!(world.a.failures(), [Cause::Deleted(Protocol::ISAKMP)]);
+            assert_eq!(world.a.failures(), [FailureReason::Deleted(Protocol::ISAKMP)]);
             assert!(world.a.has_logged(Level::Error, "the peer deleted its isakmp SA"), "{:?}", world.a.log);
         }
         // The honest peer gets through.

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::config::{DpdMode, Rekey};
-use crate::engine::Traffic;
-use crate::engine::established::{WITH_END_MAX, WITH_HOST_MAX};
+use crate::engine::LastTraffic;
+use crate::engine::phase1_lifecycle::{WITH_END_MAX, WITH_HOST_MAX};
 use crate::num::NotifyType;
 use crate::phase1::{MESSAGE_IDS_MAX, MESSAGE_IDS_RENEWED_AFTER};
 
@@ -169,7 +169,7 @@ fn probes_follow_the_mode() {
     world.a.forget_outputs();
     let (local, remote) = (world.a.address.ip(), world.b.address.ip());
     let note = |world: &mut World, sent: u64, received: u64| {
-        let traffic = Traffic { sent: Time::from_secs(sent), received: Time::from_secs(received) };
+        let traffic = LastTraffic { sent: Time::from_secs(sent), received: Time::from_secs(received) };
         world.a.engine.handle_control(world.now, Control::Traffic { local, remote, traffic }).unwrap();
     };
     note(&mut world, 0, 0);
@@ -194,7 +194,7 @@ fn the_end_tells_the_peer_and_leaves_nothing() {
     world.initiate();
     world.a.engine.handle_control(world.now, Control::Shutdown).unwrap();
     world.run();
-    assert_eq!(world.a.endings(), [Ending::Abandoned]);
+    assert_eq!(world.a.endings(), [NegotiationResult::Abandoned]);
     assert_eq!((world.a.states(), world.a.engine.poll_timeout()), (vec![], None));
 }
 
@@ -239,7 +239,7 @@ fn a_reload_keeps_what_still_fits() {
     let mut world = World::new();
     world.initiate();
     reload(&mut world, block_for("203.0.113.1:500"));
-    assert_eq!((world.a.states(), world.a.endings()), (vec![], vec![Ending::Abandoned]));
+    assert_eq!((world.a.states(), world.a.endings()), (vec![], vec![NegotiationResult::Abandoned]));
 }
 
 /// What is remembered, and what is told of encrypted messages, is as a reload says.

@@ -25,7 +25,7 @@ fn it_comes_up() {
         assert_eq!(host.lines(Level::Error), [""; 0]);
         assert_eq!(host.lines(Level::Warning), [""; 0]);
         assert_eq!(host.event_kinds(), [EventKind::Phase1Up]);
-        assert_eq!(host.endings(), [Ending::Established]);
+        assert_eq!(host.endings(), [NegotiationResult::Established]);
         assert_eq!(host.outcomes[0].offered, ["aes 128, sha256, x25519, pre_shared_key, 3600 s"]);
     }
 }
@@ -109,7 +109,7 @@ fn distinguished_names_as_identities() {
     let mut world = World::with(junk, expecting(None));
     world.initiate();
     world.run();
-    assert!(matches!(world.b.failures().as_slice(), [Cause::Identity { .. }]), "{:?}", world.b.failures());
+    assert!(matches!(world.b.failures().as_slice(), [FailureReason::Identity { .. }]), "{:?}", world.b.failures());
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn another_identity_is_refused_or_tolerated() {
         world.run();
         let judge = if of_initiator { &world.a } else { &world.b };
         if verify {
-            assert!(matches!(judge.failures().as_slice(), [Cause::Identity { .. }]), "{:?}", judge.failures());
+            assert!(matches!(judge.failures().as_slice(), [FailureReason::Identity { .. }]), "{:?}", judge.failures());
             assert_eq!(judge.states(), []);
             let peer = if of_initiator { "192.0.2.2" } else { "192.0.2.1" };
             let line = format!(
@@ -148,7 +148,7 @@ fn another_identity_is_refused_or_tolerated() {
             assert!(line.contains(&format!(": {refused}the peer says INVALID-ID-INFORMATION")), "{line}");
             assert!(line.ends_with("; compare my_identifier here with peers_identifier there"), "{line}");
             assert!(told.lines(Level::Warning).is_empty(), "{:?}", told.log);
-            assert_eq!(told.failures(), [Cause::Refused(NotifyType::INVALID_ID_INFORMATION)]);
+            assert_eq!(told.failures(), [FailureReason::Refused(NotifyType::INVALID_ID_INFORMATION)]);
         } else {
             assert!(judge.has_logged(Level::Warning, "is not what peers_identifier"));
             world.assert_up();
@@ -193,15 +193,15 @@ fn another_pre_shared_key() {
     world.pass(seconds(100));
     assert!(world.b.has_logged(Level::Warning, "wrong pre-shared key?"));
     assert!(world.b.has_logged(Level::Error, "phase1 negotiation failed due to time up."));
-    assert!(matches!(world.b.failures().as_slice(), [Cause::Authentication(_)]), "{:?}", world.b.failures());
+    assert!(matches!(world.b.failures().as_slice(), [FailureReason::Authentication(_)]), "{:?}", world.b.failures());
     assert_eq!(world.b.event_kinds(), [EventKind::Phase1AuthFailed]);
-    assert_eq!(world.a.failures(), [Cause::Refused(NotifyType::AUTHENTICATION_FAILED)]);
+    assert_eq!(world.a.failures(), [FailureReason::Refused(NotifyType::AUTHENTICATION_FAILED)]);
     assert_eq!((world.a.states(), world.b.states()), (vec![], vec![]));
 }
 
 #[test]
 fn no_pre_shared_key() {
-    let no_key = |peer: &str| Cause::NoPreSharedKey { peer: peer.into(), why: "add it".into() };
+    let no_key = |peer: &str| FailureReason::NoPreSharedKey { peer: peer.into(), why: "add it".into() };
     assert_eq!(no_key("192.0.2.2").to_string(), "no pre-shared key for 192.0.2.2: add it");
     let mut world = World::new();
     world.a.keys = Keys(Vec::new());
@@ -219,7 +219,7 @@ fn no_pre_shared_key() {
     world.pass(seconds(60));
     assert_eq!(world.b.failures(), [no_key("192.0.2.1")]);
     assert_eq!(world.b.event_kinds(), [EventKind::Phase1AuthFailed]);
-    assert_eq!(world.a.failures(), [Cause::Refused(NotifyType::AUTHENTICATION_FAILED)]);
+    assert_eq!(world.a.failures(), [FailureReason::Refused(NotifyType::AUTHENTICATION_FAILED)]);
     // Without a message 5 that is the cause, too.
     let mut world = World::new();
     world.b.keys = Keys(Vec::new());
@@ -280,7 +280,7 @@ fn nothing_is_chosen() {
     let mut world = World::with(|_, _| {}, |block, _| block.proposals[0].hash = Hash::MD5);
     world.initiate();
     world.pass(seconds(100));
-    assert_eq!(world.a.failures(), [Cause::Refused(NotifyType::NO_PROPOSAL_CHOSEN)]);
+    assert_eq!(world.a.failures(), [FailureReason::Refused(NotifyType::NO_PROPOSAL_CHOSEN)]);
     assert_eq!(world.a.outcomes[0].peer_said, [NotifyType::NO_PROPOSAL_CHOSEN]);
     assert_eq!(world.a.event_kinds(), [EventKind::Phase1NoProposal]);
 }
@@ -288,8 +288,8 @@ fn nothing_is_chosen() {
 #[test]
 fn a_block_without_pre_shared_key_cannot_begin() {
     let mut world = World::with(|block, _| block.proposals[0].method = AuthMethod::RSA_SIGNATURES, |_, _| {});
-    assert!(matches!(world.try_to_initiate(), Err(Refusal::Failed(Cause::Unsupported(_)))));
-    assert!(matches!(world.a.failures().as_slice(), [Cause::Unsupported(_)]));
+    assert!(matches!(world.try_to_initiate(), Err(Refusal::Failed(FailureReason::Unsupported(_)))));
+    assert!(matches!(world.a.failures().as_slice(), [FailureReason::Unsupported(_)]));
     assert_eq!((world.a.states(), world.link.len()), (vec![], 0));
 }
 
@@ -303,8 +303,8 @@ fn main_mode_is_begun_wherever_it_stands() {
     let later = [ExchangeType::AGGRESSIVE, ExchangeType::BASE, ExchangeType::MAIN];
     World::established_with(modes(&later), modes(&later));
     let mut world = World::with(modes(&[ExchangeType::AGGRESSIVE, ExchangeType::BASE]), |_, _| {});
-    assert!(matches!(world.try_to_initiate(), Err(Refusal::Failed(Cause::Unsupported(_)))));
-    assert_eq!(world.a.failures(), [Cause::Unsupported("aggressive mode".into())]);
+    assert!(matches!(world.try_to_initiate(), Err(Refusal::Failed(FailureReason::Unsupported(_)))));
+    assert_eq!(world.a.failures(), [FailureReason::Unsupported("aggressive mode".into())]);
     assert_eq!((world.a.states(), world.link.len()), (vec![], 0));
 }
 
@@ -379,7 +379,7 @@ fn every_message_comes_twice() {
     world.run_with(|_| Fate::Twice);
     world.assert_up();
     for host in [&world.a, &world.b] {
-        assert_eq!(host.endings(), [Ending::Established]);
+        assert_eq!(host.endings(), [NegotiationResult::Established]);
         assert_eq!(host.lines(Level::Warning), [""; 0]);
     }
 }
@@ -438,7 +438,7 @@ fn a_job_that_cannot_be_done() {
     world.run();
     world.a.cannot_work(world.now);
     assert_eq!((world.a.states(), world.a.engine.load().jobs), (vec![], 0));
-    assert_eq!(world.a.failures(), [Cause::not_computed()]);
+    assert_eq!(world.a.failures(), [FailureReason::not_computed()]);
 }
 
 /// What was wrong with a message counts no more when a good one has come after it.
@@ -572,7 +572,7 @@ fn an_unanswered_attempt_gives_way_to_the_peers() {
     world.initiate_back();
     world.run();
     world.assert_up();
-    assert_eq!(world.a.endings(), [Ending::Established, Ending::Superseded]);
+    assert_eq!(world.a.endings(), [NegotiationResult::Established, NegotiationResult::Superseded]);
     let Some(view) = world.a.engine.phase1s().next() else { panic!() };
     assert_eq!(view.role, Role::Responder);
 }
@@ -605,7 +605,7 @@ fn seeded_loss_and_reordering() {
     }
 }
 
-/// Who proves to know the key and is refused is told of each time: only strangers are counted.
+/// Who proves to know the key and is refused is told of each time: only unknown peers are counted.
 #[test]
 fn each_wrong_identity_is_told() {
     let mut world = World::with(
@@ -674,7 +674,7 @@ fn a_refused_identity_is_told_under_the_keys() {
     let mut world = World::with(|_, _| {}, refuse);
     world.initiate();
     world.run();
-    assert_eq!(world.a.failures(), [Cause::Refused(NotifyType::INVALID_ID_INFORMATION)]);
+    assert_eq!(world.a.failures(), [FailureReason::Refused(NotifyType::INVALID_ID_INFORMATION)]);
     assert!(world.a.has_logged(Level::Error, "the peer says INVALID-ID-INFORMATION"));
     assert_eq!(world.a.states(), []);
 }

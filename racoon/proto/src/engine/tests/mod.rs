@@ -4,10 +4,10 @@ mod defects;
 mod first;
 mod informational;
 mod lifetime;
-mod log_rations;
 mod main_mode;
 mod phase2;
 mod priority;
+mod rate_limit;
 mod unanswered;
 mod undelivered;
 
@@ -22,7 +22,7 @@ use crate::config::{CheckLevel, Dpd, Remote};
 use crate::crypto::{Job, JobResult, SeededRandom};
 use crate::kernel::KernelRequest;
 use crate::num::{AuthMethod, Cipher, ExchangeType, Group, Hash};
-use crate::outcome::{Cause, Ending, Outcome};
+use crate::outcome::{FailureReason, NegotiationResult, Outcome};
 use crate::output::{Event, EventKind, JobId, Level, LogLine, Output, Transmit};
 use crate::proposal::Phase1Terms;
 use crate::psk::{KeyTable, NoKey};
@@ -129,9 +129,9 @@ impl Host {
         self.log.iter().filter(|line| line.level == level).map(|line| line.text.as_str()).collect()
     }
 
-    fn failures(&self) -> Vec<Cause> {
-        let cause = |outcome: &Outcome| match &outcome.ending {
-            Ending::Failed(cause) => Some(cause.clone()),
+    fn failures(&self) -> Vec<FailureReason> {
+        let cause = |outcome: &Outcome| match &outcome.result {
+            NegotiationResult::Failed(cause) => Some(cause.clone()),
             _ => None,
         };
         self.outcomes.iter().filter_map(cause).collect()
@@ -139,15 +139,15 @@ impl Host {
 
     /// The messages that were not answered, and how often each was sent.
     fn unanswered(&self) -> Vec<(u8, u32)> {
-        let message = |cause: &Cause| match cause {
-            Cause::NoAnswer(unanswered) => Some((unanswered.message, unanswered.sent)),
+        let message = |cause: &FailureReason| match cause {
+            FailureReason::NoAnswer(unanswered) => Some((unanswered.message, unanswered.sent)),
             _ => None,
         };
         self.failures().iter().filter_map(message).collect()
     }
 
-    fn endings(&self) -> Vec<Ending> {
-        self.outcomes.iter().map(|outcome| outcome.ending.clone()).collect()
+    fn endings(&self) -> Vec<NegotiationResult> {
+        self.outcomes.iter().map(|outcome| outcome.result.clone()).collect()
     }
 
     fn event_kinds(&self) -> Vec<EventKind> {

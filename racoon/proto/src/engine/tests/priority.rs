@@ -16,7 +16,7 @@ fn messages_with_cookies_go_first() {
     let elsewhere = SocketAddr::from(([198, 51, 100, 7], 500));
     world.initiate();
     let first = world.link[0].bytes.clone();
-    assert_eq!(of(&world.b, a, &first), Priority::Stranger);
+    assert_eq!(of(&world.b, a, &first), Priority::Unknown);
     let mut count = 0;
     while let Some(transmit) = world.link.pop_front() {
         let to = if transmit.remote == a { &world.a } else { &world.b };
@@ -29,9 +29,9 @@ fn messages_with_cookies_go_first() {
     }
     world.assert_up();
     assert!(count >= 5);
-    // A renewal begins with new cookies. There is a phase 1 with its sender, who is no stranger any more.
+    // A renewal begins with new cookies. There is a phase 1 with its sender, who is no unknown peer any more.
     assert_eq!(of(&world.b, a, &first), Priority::Known);
-    assert_eq!(of(&world.b, elsewhere, &first), Priority::Stranger);
+    assert_eq!(of(&world.b, elsewhere, &first), Priority::Unknown);
     assert_eq!(of(&world.a, b, &first), Priority::Known, "it has a remote block");
     // Somebody who guesses.
     let mut guessed = world.b.sent[0].bytes.clone();
@@ -45,8 +45,8 @@ fn short_messages_are_strangers() {
     let world = World::new();
     let host = &world.b;
     for length in 0..16 {
-        assert_eq!(of(host, world.a.address, &vec![1; length]), Priority::Stranger, "{length} bytes");
+        assert_eq!(of(host, world.a.address, &vec![1; length]), Priority::Unknown, "{length} bytes");
     }
     assert_eq!(of(host, world.a.address, &[1; 16]), Priority::Known);
-    assert_eq!(of(host, SocketAddr::from(([198, 51, 100, 7], 500)), &[1; 16]), Priority::Stranger);
+    assert_eq!(of(host, SocketAddr::from(([198, 51, 100, 7], 500)), &[1; 16]), Priority::Unknown);
 }

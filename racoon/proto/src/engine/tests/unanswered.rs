@@ -131,6 +131,6 @@ fn a_peer_that_speaks_ikev2() {
     world.forge_to_a(&message);
     assert!(world.a.has_logged(Level::Warning, SAID), "{:?}", world.a.log);
     world.pass_with(seconds(100), |_| Fate::Drop);
-    assert_eq!(world.a.failures(), [Cause::OtherVersion { major: 2, minor: 0 }]);
+    assert_eq!(world.a.failures(), [FailureReason::OtherVersion { major: 2, minor: 0 }]);
     assert!(world.a.lines(Level::Error)[1].ends_with(SAID), "{:?}", world.a.log);
 }

@@ -2,16 +2,16 @@
 
 use crate::config::Remote;
 use crate::crypto::{DhTask, DhWork, Exponent, Job, JobResult};
-use crate::exchange::envelope::Envelope;
+use crate::exchange::codec::MessageCodec;
 use crate::exchange::rules::{self, MAIN};
 use crate::num::{AuthMethod, PayloadType};
-use crate::outcome::{BadChoice, Cause, Role};
+use crate::outcome::{BadChoice, FailureReason, Role};
 use crate::output::Level;
 use crate::proposal::{Phase1Terms, ProposalRefusal, accept_phase1, answered_phase1, closest_phase1, phase1_sa};
 use crate::wire::{Header, RawPayload, SaBody};
 
 use super::super::record::{bounded, in_words};
-use super::super::{Agreed, Context, Features, Turn};
+use super::super::{Agreed, Context, Features, Transition};
 use super::keyed::{FoundKey, Keyed, Proved, Transcript, exchanged, found_key};
 use super::payloads::{block, draw_nonce, features, in_clear, key_and_nonce, key_message, key_query, proposal_message};
 use crate::identity::{Verdict, verify};
@@ -69,12 +69,12 @@ pub(crate) struct AwaitsIdentity {
 
 impl Initiator {
     /// Begins: message 1 with all proposals of the block that are for a pre-shared key.
-    pub(crate) fn begin(cx: &mut Context<'_>) -> Result<(Self, Vec<u8>), Cause> {
+    pub(crate) fn begin(cx: &mut Context<'_>) -> Result<(Self, Vec<u8>), FailureReason> {
         let block = block(cx)?;
         let is_psk = |terms: &&Phase1Terms| terms.method == AuthMethod::PRE_SHARED_KEY;
         let offered: Vec<_> = block.proposals.iter().filter(is_psk).copied().collect();
         if offered.is_empty() {
-            return Err(Cause::Unsupported(format!("no authentication method of remote block {}", block.name)));
+            return Err(FailureReason::Unsupported(format!("no authentication method of remote block {}", block.name)));
         }
         cx.record.offered = bounded(in_words(&offered));
         let sa_i = phase1_sa(&offered).encode();
@@ -83,23 +83,24 @@ impl Initiator {
     }
 
     /// A message came in.
-    pub(super) fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Turn<Self> {
+    pub(super) fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition<Self> {
         match self {
             Self::AwaitsChoice(state) => state.receive(cx, header, body),
             Self::AwaitsKey(state) => state.receive(cx, header, body),
             Self::AwaitsIdentity(state) => state.receive(cx, header, body),
-            Self::PreparesKey(_) | Self::DerivesKeys(_) => {
-                Turn::Ignored(self, Cause::Malformed("a message while another one is being worked on".into()))
-            }
+            Self::PreparesKey(_) | Self::DerivesKeys(_) => Transition::Ignored(
+                self,
+                FailureReason::Malformed("a message while another one is being worked on".into()),
+            ),
         }
     }
 
     /// The job is done.
-    pub(super) fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Turn<Self> {
+    pub(super) fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Transition<Self> {
         match self {
-            Self::PreparesKey(state) => state.job_done(cx, result).unwrap_or_else(Turn::Failed),
-            Self::DerivesKeys(state) => state.job_done(cx, result).unwrap_or_else(Turn::Failed),
-            other => Turn::Ignored(other, Cause::Crypto("a job that nobody asked for".into())),
+            Self::PreparesKey(state) => state.job_done(cx, result).unwrap_or_else(Transition::Failed),
+            Self::DerivesKeys(state) => state.job_done(cx, result).unwrap_or_else(Transition::Failed),
+            other => Transition::Ignored(other, FailureReason::Crypto("a job that nobody asked for".into())),
         }
     }
 
@@ -117,31 +118,36 @@ impl Initiator {
 
 impl AwaitsChoice {
     /// Message 2: what the peer has chosen. A nonce and an exponent are drawn.
-    fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Turn<Initiator> {
+    fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition<Initiator> {
         let (terms, features) = match self.read(cx, header, body) {
             Ok(read) => read,
-            Err(cause) => return Turn::Ignored(Initiator::AwaitsChoice(self), cause),
+            Err(cause) => return Transition::Ignored(Initiator::AwaitsChoice(self), cause),
         };
         let exponent = match Exponent::draw(terms.group, cx.random) {
             Ok(exponent) => exponent,
-            Err(error) => return Turn::Failed(error.into()),
+            Err(error) => return Transition::Failed(error.into()),
         };
         let exchange = Some(DhWork { exponent, task: DhTask::Public });
         let job = Job { exchange, key: Some(key_query(cx)) };
-        Turn::Job(Initiator::PreparesKey(PreparesKey { sa_i: self.sa_i, terms, features }), job)
+        Transition::Job(Initiator::PreparesKey(PreparesKey { sa_i: self.sa_i, terms, features }), job)
     }
 
-    fn read(&self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Result<(Phase1Terms, Features), Cause> {
+    fn read(
+        &self,
+        cx: &mut Context<'_>,
+        header: &Header,
+        body: &[u8],
+    ) -> Result<(Phase1Terms, Features), FailureReason> {
         let payloads = in_clear(&MAIN[1], header, body)?;
         let sa = rules::find(&payloads, PayloadType::SA).unwrap_or_default();
-        let answer = SaBody::parse(sa).map_err(|error| Cause::Malformed(error.to_string()))?;
-        let (_, chosen) =
-            answered_phase1(&answer, &self.offered).map_err(|error| Cause::BadChoice(BadChoice::Answer(error)))?;
+        let answer = SaBody::parse(sa).map_err(|error| FailureReason::Malformed(error.to_string()))?;
+        let (_, chosen) = answered_phase1(&answer, &self.offered)
+            .map_err(|error| FailureReason::BadChoice(BadChoice::Answer(error)))?;
         // Only the lifetime may differ from what was offered, as far as the block allows it.
         let level = block(cx)?.proposal_check;
         let accepted = accept_phase1(level, &[chosen], &self.offered).ok_or_else(|| {
             let mismatches = closest_phase1(level, &[chosen], &self.offered).unwrap_or_default();
-            Cause::BadChoice(BadChoice::Changed(ProposalRefusal::Phase1 { mismatches, level }))
+            FailureReason::BadChoice(BadChoice::Changed(ProposalRefusal::Phase1 { mismatches, level }))
         })?;
         Ok((accepted.terms, features(cx, &payloads, Features::default())))
     }
@@ -149,7 +155,7 @@ impl AwaitsChoice {
 
 impl PreparesKey {
     /// Message 3: our public value and nonce.
-    fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Result<Turn<Initiator>, Cause> {
+    fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Result<Transition<Initiator>, FailureReason> {
         let (exponent, values) = exchanged(result.exchange)?;
         let psk = found_key(cx, result.key)?;
         let g_xi = values?.public.unwrap_or_default();
@@ -157,39 +163,39 @@ impl PreparesKey {
         let message = key_message(cx, &g_xi, &ni);
         let Self { sa_i, terms, features } = self;
         let next = AwaitsKey { sa_i, terms, features, psk, exponent, g_xi, ni };
-        Ok(Turn::Send(Initiator::AwaitsKey(next), message))
+        Ok(Transition::Send(Initiator::AwaitsKey(next), message))
     }
 }
 
 impl AwaitsKey {
     /// Message 4: the peer's public value and nonce.
-    fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Turn<Initiator> {
+    fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition<Initiator> {
         let (payloads, (g_xr, nr)) = match in_clear(&MAIN[3], header, body)
             .and_then(|payloads| key_and_nonce(&payloads).map(|values| (payloads, values)))
         {
             Ok(read) => read,
-            Err(cause) => return Turn::Ignored(Initiator::AwaitsKey(self), cause),
+            Err(cause) => return Transition::Ignored(Initiator::AwaitsKey(self), cause),
         };
         let features = features(cx, &payloads, self.features);
         let Self { sa_i, terms, psk, exponent, g_xi, ni, .. } = self;
         let exchange = Some(DhWork { exponent, task: DhTask::Shared(g_xr.clone()) });
         let transcript = Transcript { sa_i, g_xi, g_xr, ni, nr };
         let next = DerivesKeys { terms, features, psk, transcript };
-        Turn::Job(Initiator::DerivesKeys(next), Job { exchange, key: None })
+        Transition::Job(Initiator::DerivesKeys(next), Job { exchange, key: None })
     }
 }
 
 impl DerivesKeys {
     /// Message 5: who we are. With a bad value of the peer there is none: a good one may come.
-    fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Result<Turn<Initiator>, Cause> {
+    fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Result<Transition<Initiator>, FailureReason> {
         let (exponent, values) = exchanged(result.exchange)?;
         let g_xy = match values {
-            Ok(values) => values.shared.ok_or_else(|| Cause::Crypto("no secret was computed".into()))?,
-            Err(cause) => return Ok(Turn::Ignored(Initiator::AwaitsKey(self.back(exponent)), cause)),
+            Ok(values) => values.shared.ok_or_else(|| FailureReason::Crypto("no secret was computed".into()))?,
+            Err(cause) => return Ok(Transition::Ignored(Initiator::AwaitsKey(self.back(exponent)), cause)),
         };
         let mut keyed = Keyed::new(cx, self.terms, self.features, self.transcript, &self.psk, &g_xy)?;
         let message = keyed.identify(cx, Role::Initiator)?;
-        Ok(Turn::Send(Initiator::AwaitsIdentity(AwaitsIdentity { keyed }), message))
+        Ok(Transition::Send(Initiator::AwaitsIdentity(AwaitsIdentity { keyed }), message))
     }
 
     fn back(self, exponent: Exponent) -> AwaitsKey {
@@ -204,17 +210,17 @@ impl AwaitsIdentity {
     pub(super) fn informational<T>(
         &self,
         message: (&Header, &[u8]),
-        envelope: &Envelope,
-        read: impl FnOnce(&[RawPayload<'_>]) -> Result<T, Cause>,
-    ) -> Result<T, Cause> {
-        self.keyed.informational(message, envelope, read)
+        codec: &MessageCodec,
+        read: impl FnOnce(&[RawPayload<'_>]) -> Result<T, FailureReason>,
+    ) -> Result<T, FailureReason> {
+        self.keyed.informational(message, codec, read)
     }
 
     /// Message 6: who the peer is.
-    fn receive(mut self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Turn<Initiator> {
+    fn receive(mut self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition<Initiator> {
         let proved = match self.keyed.read(cx, Role::Responder, header, body) {
             Ok(proved) => proved,
-            Err(cause) => return Turn::Ignored(Initiator::AwaitsIdentity(self), cause),
+            Err(cause) => return Transition::Ignored(Initiator::AwaitsIdentity(self), cause),
         };
         self.keyed.accept(&proved);
         let verdict = expected_peer(cx, &proved);
@@ -222,14 +228,14 @@ impl AwaitsIdentity {
         let features = self.keyed.features();
         let sa = self.keyed.into_sa(cx, peer);
         match verdict {
-            Ok(()) => Turn::Up(Box::new(Agreed { sa, last_message: None, features, initial_contact })),
-            Err(cause) => Turn::Denied(Box::new(sa), cause),
+            Ok(()) => Transition::Established(Box::new(Agreed { sa, last_message: None, features, initial_contact })),
+            Err(cause) => Transition::Rejected(Box::new(sa), cause),
         }
     }
 }
 
 /// Whether a peer that has proved to know the key is one that `peers_identifier` of the block admits.
-pub(super) fn expected_peer(cx: &mut Context<'_>, proved: &Proved) -> Result<(), Cause> {
+pub(super) fn expected_peer(cx: &mut Context<'_>, proved: &Proved) -> Result<(), FailureReason> {
     let block = block(cx)?;
     match verify(&block.peers_identifiers, block.verify_identifier, proved.peer.claimed()) {
         Verdict::Expected => Ok(()),
@@ -240,7 +246,7 @@ pub(super) fn expected_peer(cx: &mut Context<'_>, proved: &Proved) -> Result<(),
             Ok(())
         }
         Verdict::Refused => {
-            Err(Cause::Identity { claimed: proved.peer.id.to_string(), expected: expectation([block]) })
+            Err(FailureReason::Identity { claimed: proved.peer.id.to_string(), expected: expectation([block]) })
         }
     }
 }

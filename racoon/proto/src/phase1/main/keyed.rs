@@ -2,12 +2,12 @@
 
 use crate::crypto::{DhDone, DhValues, GroupError, HashInput, Iv, KeyAnswer, Phase1Keys, Prf, Secret, equal};
 use crate::crypto::{Exponent, skeyid_psk};
-use crate::exchange::envelope::Envelope;
+use crate::exchange::codec::MessageCodec;
 use crate::exchange::message::{Opened, Unreadable, seal};
 use crate::exchange::rules::{self, MAIN};
 use crate::identity::Identity;
 use crate::num::{ExchangeType, NotifyType, PayloadType};
-use crate::outcome::{Cause, Role};
+use crate::outcome::{FailureReason, Role};
 use crate::proposal::Phase1Terms;
 use crate::psk::NoKey;
 use crate::wire::{Header, Notify, RawPayload};
@@ -72,7 +72,7 @@ impl Keyed {
         transcript: Transcript,
         psk: &FoundKey,
         g_xy: &Secret,
-    ) -> Result<Self, Cause> {
+    ) -> Result<Self, FailureReason> {
         let skeyid = skeyid_psk(terms.hash, &psk.secret, &transcript.ni, &transcript.nr)?;
         let keys = Phase1Keys::derive(&terms, &skeyid, g_xy, &cx.cookies.initiator.0, &cx.cookies.responder.0)?;
         let iv = Iv::phase1(terms.hash, &transcript.g_xi, &transcript.g_xr, keys.cipher.block_length())?;
@@ -80,7 +80,7 @@ impl Keyed {
     }
 
     /// Message 5 or 6: who we are, and the proof. Message 5 is where other daemons look for INITIAL-CONTACT.
-    pub(super) fn identify(&mut self, cx: &mut Context<'_>, role: Role) -> Result<Vec<u8>, Cause> {
+    pub(super) fn identify(&mut self, cx: &mut Context<'_>, role: Role) -> Result<Vec<u8>, FailureReason> {
         let id = own_identity(cx)?.encode();
         let hash = self.hash_of(cx, role, &id)?;
         let mut payloads = vec![(PayloadType::ID, id.as_slice()), (PayloadType::HASH, hash.as_bytes())];
@@ -88,45 +88,56 @@ impl Keyed {
         if role == Role::Initiator && cx.first_contact {
             payloads.push((PayloadType::NOTIFY, &contact));
         }
-        Ok(seal(&self.keys.cipher, &mut self.iv, &header(cx), &payloads, cx.envelope, cx.random)?)
+        Ok(seal(&self.keys.cipher, &mut self.iv, &header(cx), &payloads, cx.codec, cx.random)?)
     }
 
     /// Reads the peer's message 5 or 6 and checks its proof. Nothing changes: it may be anybody's.
-    pub(super) fn read(&self, cx: &Context<'_>, peer: Role, header: &Header, body: &[u8]) -> Result<Proved, Cause> {
+    pub(super) fn read(
+        &self,
+        cx: &Context<'_>,
+        peer: Role,
+        header: &Header,
+        body: &[u8],
+    ) -> Result<Proved, FailureReason> {
         let rules = match peer {
             Role::Initiator => &MAIN[4],
             Role::Responder => &MAIN[5],
         };
         rules.check_encryption(header)?;
         let opened = Opened::new(&self.keys.cipher, &self.iv, header, body).map_err(unreadable)?;
-        let payloads = opened.payloads(cx.envelope).map_err(unreadable)?;
+        let payloads = opened.payloads(cx.codec).map_err(unreadable)?;
         rules.check(&payloads)?;
         let id = self.check_proof(cx, peer, &payloads)?;
         let initial_contact = has_initial_contact(&payloads);
         Ok(Proved { peer: PeerIdentity::new(id), initial_contact, iv: opened.next_iv })
     }
 
-    fn check_proof(&self, cx: &Context<'_>, peer: Role, payloads: &[RawPayload<'_>]) -> Result<Identity, Cause> {
+    fn check_proof(
+        &self,
+        cx: &Context<'_>,
+        peer: Role,
+        payloads: &[RawPayload<'_>],
+    ) -> Result<Identity, FailureReason> {
         let id = rules::find(payloads, PayloadType::ID).unwrap_or_default();
         let proof = rules::find(payloads, PayloadType::HASH).unwrap_or_default();
         if !equal(self.hash_of(cx, peer, id)?.as_bytes(), proof) {
-            return Err(Cause::Authentication("the hash is wrong".into()));
+            return Err(FailureReason::Authentication("the hash is wrong".into()));
         }
-        Identity::parse(id).map_err(|error| Cause::Malformed(error.to_string()))
+        Identity::parse(id).map_err(|error| FailureReason::Malformed(error.to_string()))
     }
 
     /// Reads an informational message that the peer sends instead of its last one.
     pub(super) fn informational<T>(
         &self,
         message: (&Header, &[u8]),
-        envelope: &Envelope,
-        read: impl FnOnce(&[RawPayload<'_>]) -> Result<T, Cause>,
-    ) -> Result<T, Cause> {
-        open_informational(&self.keys, &self.iv, message, envelope, read)
+        codec: &MessageCodec,
+        read: impl FnOnce(&[RawPayload<'_>]) -> Result<T, FailureReason>,
+    ) -> Result<T, FailureReason> {
+        open_informational(&self.keys, &self.iv, message, codec, read)
     }
 
     /// HASH_I or HASH_R.
-    fn hash_of(&self, cx: &Context<'_>, role: Role, id: &[u8]) -> Result<Secret, Cause> {
+    fn hash_of(&self, cx: &Context<'_>, role: Role, id: &[u8]) -> Result<Secret, FailureReason> {
         let input = HashInput {
             g_xi: &self.transcript.g_xi,
             g_xr: &self.transcript.g_xr,
@@ -170,35 +181,39 @@ impl Keyed {
 }
 
 /// A message that cannot be read is most likely encrypted by another key.
-fn unreadable(error: Unreadable) -> Cause {
+fn unreadable(error: Unreadable) -> FailureReason {
     match error {
-        Unreadable::Encryption(_) => Cause::Malformed(error.to_string()),
+        Unreadable::Encryption(_) => FailureReason::Malformed(error.to_string()),
         Unreadable::Payloads(_) | Unreadable::Padding(_) => {
-            Cause::Authentication(format!("the message cannot be decrypted, wrong pre-shared key? ({error})"))
+            FailureReason::Authentication(format!("the message cannot be decrypted, wrong pre-shared key? ({error})"))
         }
     }
 }
 
 /// What a Diffie-Hellman job has computed. The exponent comes back with the values, or with the peer's fault.
-pub(super) fn exchanged(result: Option<DhDone>) -> Result<(Exponent, Result<DhValues, Cause>), Cause> {
+pub(super) fn exchanged(result: Option<DhDone>) -> Result<(Exponent, Result<DhValues, FailureReason>), FailureReason> {
     let Some(DhDone { exponent, outcome }) = result else {
-        return Err(Cause::not_computed());
+        return Err(FailureReason::not_computed());
     };
     let group = exponent.group();
     match outcome {
         Ok(values) => Ok((exponent, Ok(values))),
-        Err(GroupError::Peer(error)) => Ok((exponent, Err(Cause::KeyExchange { group, problem: error.to_string() }))),
+        Err(GroupError::Peer(error)) => {
+            Ok((exponent, Err(FailureReason::KeyExchange { group, problem: error.to_string() })))
+        }
         Err(GroupError::Crypto(error)) => Err(error.into()),
     }
 }
 
 /// The key that a job has found.
-pub(super) fn found_key(cx: &Context<'_>, result: Option<KeyAnswer>) -> Result<FoundKey, Cause> {
+pub(super) fn found_key(cx: &Context<'_>, result: Option<KeyAnswer>) -> Result<FoundKey, FailureReason> {
     match result {
         Some(KeyAnswer::Found { key, shared, .. }) => {
             Ok(FoundKey { secret: key, owner: if shared { KeyOwner::Group } else { KeyOwner::Peer } })
         }
-        Some(KeyAnswer::Unknown(NoKey(why))) => Err(Cause::NoPreSharedKey { peer: cx.remote.ip().to_string(), why }),
-        None => Err(Cause::Crypto("no pre-shared key was looked for".into())),
+        Some(KeyAnswer::Unknown(NoKey(why))) => {
+            Err(FailureReason::NoPreSharedKey { peer: cx.remote.ip().to_string(), why })
+        }
+        None => Err(FailureReason::Crypto("no pre-shared key was looked for".into())),
     }
 }

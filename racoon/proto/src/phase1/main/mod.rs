@@ -17,12 +17,12 @@ mod responder;
 use std::net::SocketAddr;
 
 use crate::crypto::JobResult;
-use crate::exchange::envelope::Envelope;
-use crate::outcome::Cause;
+use crate::exchange::codec::MessageCodec;
+use crate::outcome::FailureReason;
 use crate::settings::Settings;
 use crate::wire::{Header, RawPayload};
 
-use super::{Context, Record, Turn};
+use super::{Context, Record, Transition};
 pub(crate) use initiator::Initiator;
 pub(crate) use responder::{FirstChoice, Responder};
 
@@ -36,7 +36,7 @@ pub(crate) enum MainMode {
 
 impl MainMode {
     /// A message came in that is no duplicate.
-    pub(crate) fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Turn<Self> {
+    pub(crate) fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition<Self> {
         match self {
             Self::Initiator(initiator) => initiator.receive(cx, header, body).map(Self::Initiator),
             Self::Responder(responder) => responder.receive(cx, header, body).map(Self::Responder),
@@ -44,7 +44,7 @@ impl MainMode {
     }
 
     /// The job that was given out is done.
-    pub(crate) fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Turn<Self> {
+    pub(crate) fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Transition<Self> {
         match self {
             Self::Initiator(initiator) => initiator.job_done(cx, result).map(Self::Initiator),
             Self::Responder(responder) => responder.job_done(cx, result).map(Self::Responder),
@@ -56,11 +56,11 @@ impl MainMode {
     pub(crate) fn informational<T>(
         &self,
         message: (&Header, &[u8]),
-        envelope: &Envelope,
-        read: impl FnOnce(&[RawPayload<'_>]) -> Result<T, Cause>,
-    ) -> Option<Result<T, Cause>> {
+        codec: &MessageCodec,
+        read: impl FnOnce(&[RawPayload<'_>]) -> Result<T, FailureReason>,
+    ) -> Option<Result<T, FailureReason>> {
         match self {
-            Self::Initiator(Initiator::AwaitsIdentity(state)) => Some(state.informational(message, envelope, read)),
+            Self::Initiator(Initiator::AwaitsIdentity(state)) => Some(state.informational(message, codec, read)),
             Self::Initiator(_) | Self::Responder(_) => None,
         }
     }

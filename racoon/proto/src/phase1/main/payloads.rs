@@ -5,7 +5,7 @@ use crate::crypto::KeyQuery;
 use crate::exchange::rules::{self, MessageRules};
 use crate::identity::Identity;
 use crate::num::{ExchangeType, IdType, NotifyType, PayloadType};
-use crate::outcome::{Cause, MissingRemote};
+use crate::outcome::{FailureReason, MissingRemote};
 use crate::output::Level;
 use crate::wire::{self, Header, Notify, RawPayload, Tail, VendorId, chain};
 
@@ -22,19 +22,19 @@ pub(super) fn in_clear<'a>(
     rules: &MessageRules,
     header: &Header,
     body: &'a [u8],
-) -> Result<Vec<RawPayload<'a>>, Cause> {
+) -> Result<Vec<RawPayload<'a>>, FailureReason> {
     rules.check_encryption(header)?;
-    let payloads =
-        chain::walk(header.next_payload, body, Tail::Padding).map_err(|error| Cause::Malformed(error.to_string()))?;
+    let payloads = chain::walk(header.next_payload, body, Tail::Padding)
+        .map_err(|error| FailureReason::Malformed(error.to_string()))?;
     rules.check(&payloads)?;
     Ok(payloads)
 }
 
 /// The KE and Nonce payloads of message 3 or 4.
-pub(super) fn key_and_nonce(payloads: &[RawPayload<'_>]) -> Result<(Vec<u8>, Vec<u8>), Cause> {
+pub(super) fn key_and_nonce(payloads: &[RawPayload<'_>]) -> Result<(Vec<u8>, Vec<u8>), FailureReason> {
     let key = rules::find(payloads, PayloadType::KEY_EXCHANGE).unwrap_or_default();
     let nonce = rules::find(payloads, PayloadType::NONCE).unwrap_or_default();
-    let nonce = wire::nonce(nonce).map_err(|error| Cause::Malformed(error.to_string()))?;
+    let nonce = wire::nonce(nonce).map_err(|error| FailureReason::Malformed(error.to_string()))?;
     Ok((key.to_vec(), nonce.to_vec()))
 }
 
@@ -71,12 +71,12 @@ pub(super) fn has_initial_contact(payloads: &[RawPayload<'_>]) -> bool {
 }
 
 /// The remote block; a configuration without it cannot be, as a reload ends the exchange.
-pub(super) fn block<'a>(cx: &Context<'a>) -> Result<&'a Remote, Cause> {
-    cx.settings.remotes.get(cx.block).ok_or(Cause::NoRemote(MissingRemote::Removed))
+pub(super) fn block<'a>(cx: &Context<'a>) -> Result<&'a Remote, FailureReason> {
+    cx.settings.remotes.get(cx.block).ok_or(FailureReason::NoRemote(MissingRemote::Removed))
 }
 
 /// What we say we are.
-pub(super) fn own_identity(cx: &Context<'_>) -> Result<Identity, Cause> {
+pub(super) fn own_identity(cx: &Context<'_>) -> Result<Identity, FailureReason> {
     match &block(cx)?.my_identifier {
         LocalIdentity::Address => Ok(Identity::address(cx.local.ip()).with_protocol(UDP, ISAKMP_PORT)),
         LocalIdentity::Fixed(identity) if identity.single_address().is_some() => {
@@ -85,13 +85,13 @@ pub(super) fn own_identity(cx: &Context<'_>) -> Result<Identity, Cause> {
         LocalIdentity::Fixed(identity) => Ok(identity.clone()),
         LocalIdentity::Name(name) => Ok(Identity::named(IdType::DER_ASN1_DN, name.to_der())),
         LocalIdentity::CertificateSubject => {
-            Err(Cause::Unsupported("my_identifier asn1dn without a name: certificates are not read".into()))
+            Err(FailureReason::Unsupported("my_identifier asn1dn without a name: certificates are not read".into()))
         }
     }
 }
 
 /// A nonce, as long as configured.
-pub(super) fn draw_nonce(cx: &mut Context<'_>) -> Result<Vec<u8>, Cause> {
+pub(super) fn draw_nonce(cx: &mut Context<'_>) -> Result<Vec<u8>, FailureReason> {
     let length = usize::from(block(cx)?.nonce_size).clamp(wire::NONCE_MIN, wire::NONCE_MAX);
     let mut nonce = vec![0; length];
     cx.random.fill(&mut nonce);

@@ -5,7 +5,7 @@ use crate::num::{EspTransform, IpcompTransform};
 use crate::proposal::encoding::phase2_sa;
 
 fn template(protocol: Protocol, mode: Mode, reqid: u32) -> Template {
-    Template { protocol, mode, level: Level::Require, reqid, ends: None }
+    Template { protocol, mode, level: Level::Require, reqid, endpoints: None }
 }
 
 fn sainfo() -> Sainfo {
@@ -29,7 +29,7 @@ fn esp() -> [Template; 1] {
 
 const CHAIN: [Template; 3] = {
     const fn of(protocol: Protocol, mode: Mode, reqid: u32) -> Template {
-        Template { protocol, mode, level: Level::Use, reqid, ends: None }
+        Template { protocol, mode, level: Level::Use, reqid, endpoints: None }
     }
     [of(Protocol::IPCOMP, Mode::Tunnel, 1), of(Protocol::ESP, Mode::Transport, 2), of(Protocol::AH, Mode::Transport, 3)]
 };
@@ -46,7 +46,7 @@ fn each_template_is_a_protocol_with_its_own_spi_and_mode() {
     let simple = Bundle::new(&CHAIN, &[], &sainfo(), false, false).unwrap();
     let suite = simple.suite(&[1, 2, 3]);
     assert!(suite.protocols.iter().all(|one| one.transforms[0].transform.mode == EncapsulationMode::TUNNEL));
-    assert_eq!(simple.parts[1].mode, Mode::Transport, "what is installed is what the policy says");
+    assert_eq!(simple.members[1].mode, Mode::Transport, "what is installed is what the policy says");
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn reqids_are_the_policies_own() {
     let out = [template(Protocol::ESP, Mode::Tunnel, 7)];
     let reqids = |inbound: &[Template]| {
         let bundle = Bundle::new(&out, inbound, &sainfo(), true, false).unwrap();
-        (bundle.parts[0].reqid_in, bundle.parts[0].reqid_out)
+        (bundle.members[0].reqid_in, bundle.members[0].reqid_out)
     };
     assert_eq!(reqids(&[]), (7, 7));
     assert_eq!(reqids(&[template(Protocol::ESP, Mode::Tunnel, 8)]), (8, 7));
@@ -100,9 +100,9 @@ fn the_peers_order_comes_first_and_its_choice_is_repeated() {
     theirs.encryption.swap(0, 1);
     theirs.authentication.reverse();
     let agreement = bundle(&esp(), &sainfo()).choose(CheckLevel::Obey, false, &peer(&esp(), &theirs)).unwrap();
-    let Transform { id, key_length, authentication, .. } = agreement.parts[0].transform;
+    let Transform { id, key_length, authentication, .. } = agreement.members[0].transform;
     assert_eq!((EspTransform(id), key_length, authentication), (EspTransform::AES, 128, AuthAlgorithm::HMAC_SHA1));
-    assert_eq!(agreement.parts[0].spi_out, 0x9999);
+    assert_eq!(agreement.members[0].spi_out, 0x9999);
     let answer = agreement.answer(&[0x1111]).unwrap();
     assert_eq!(answer.proposals.len(), 1);
     assert_eq!(answer.proposals[0].spi, [0, 0, 0x11, 0x11]);
@@ -115,7 +115,7 @@ fn a_bundle_is_accepted_in_any_order_but_only_as_a_whole() {
     let ours = bundle(&CHAIN, &sainfo());
     let turned = [CHAIN[2], CHAIN[0], CHAIN[1]];
     let agreement = ours.choose(CheckLevel::Strict, false, &peer(&turned, &sainfo())).unwrap();
-    let protocols = agreement.parts.iter().map(|one| (one.part.protocol, one.part.reqid_out)).collect::<Vec<_>>();
+    let protocols = agreement.members.iter().map(|one| (one.member.protocol, one.member.reqid_out)).collect::<Vec<_>>();
     assert_eq!(protocols, [(Protocol::AH, 3), (Protocol::IPCOMP, 1), (Protocol::ESP, 2)]);
     let error = ours.choose(CheckLevel::Strict, false, &peer(&CHAIN[..2], &sainfo())).unwrap_err();
     let text = "no suitable proposal found: ipcomp+esp proposed, ipcomp+esp+ah configured";
@@ -169,7 +169,7 @@ fn extended_sequence_numbers_are_asked_for_first() {
     let suite = bundle(&esp(), &ours).suite(&[1]);
     assert_eq!(suite.protocols[0].transforms.iter().map(|one| one.esn).collect::<Vec<_>>(), [true, false]);
     let agreement = bundle(&esp(), &sainfo()).choose(CheckLevel::Strict, false, &peer(&esp(), &ours)).unwrap();
-    assert!(!agreement.parts[0].esn, "esn is off here: the second one");
+    assert!(!agreement.members[0].esn, "esn is off here: the second one");
     ours.esn = Esn::Require;
     let error = bundle(&esp(), &ours).choose(CheckLevel::Strict, false, &peer(&esp(), &sainfo())).unwrap_err();
     assert!(error.to_string().contains("esn require configured"), "{error}");
@@ -184,7 +184,7 @@ fn an_initiator_accepts_what_it_offered_and_nothing_else() {
     let agreement = responder.choose(CheckLevel::Obey, false, &received).unwrap();
     let answer = agreement.answer(&[0x2222]).unwrap();
     let confirmed = ours.confirm(CheckLevel::Obey, false, &offered, &answer).unwrap();
-    assert_eq!(confirmed.parts[0].spi_out, 0x2222);
+    assert_eq!(confirmed.members[0].spi_out, 0x2222);
     let changed = |change: fn(&mut SaBody)| {
         let mut answer = answer.clone();
         change(&mut answer);
@@ -200,7 +200,7 @@ fn an_initiator_accepts_what_it_offered_and_nothing_else() {
             body.proposals[0].transforms.push(transform);
         },
     ] {
-        assert!(matches!(changed(change), Cause::BadChoice(_)));
+        assert!(matches!(changed(change), FailureReason::BadChoice(_)));
     }
 }
 
@@ -227,5 +227,5 @@ fn an_old_peers_truncation_is_ours_alone() {
     let mut ours = sainfo();
     ours.authentication = vec![Authentication { algorithm: AuthAlgorithm::HMAC_SHA256, truncated: true }];
     let agreement = bundle(&esp(), &ours).choose(CheckLevel::Obey, false, &peer(&esp(), &sainfo())).unwrap();
-    assert!(agreement.parts[0].transform.truncated);
+    assert!(agreement.members[0].transform.truncated);
 }

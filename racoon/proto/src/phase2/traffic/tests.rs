@@ -21,13 +21,13 @@ fn selector(source: &str, destination: &str, protocol: u8, ports: (u16, u16)) ->
     }
 }
 
-fn template(mode: Mode, ends: Option<(&str, &str)>) -> Template {
-    let ends = ends.map(|(local, remote)| (ip(local), ip(remote)));
-    Template { protocol: Protocol::ESP, mode, level: Level::Require, reqid: 0, ends }
+fn template(mode: Mode, endpoints: Option<(&str, &str)>) -> Template {
+    let endpoints = endpoints.map(|(local, remote)| (ip(local), ip(remote)));
+    Template { protocol: Protocol::ESP, mode, level: Level::Require, reqid: 0, endpoints }
 }
 
-const IKE: Ends =
-    Ends { local: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), remote: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)) };
+const IKE: Endpoints =
+    Endpoints { local: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), remote: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)) };
 
 #[test]
 fn a_tunnel_sends_its_selector() {
@@ -42,10 +42,10 @@ fn a_tunnel_sends_its_selector() {
 fn transport_sends_hosts() {
     let all = selector("192.0.2.0/24", "192.0.2.0/24", 0, (0, 0));
     let tcp = selector("192.0.2.1/32", "192.0.2.2/32", 6, (0, 22));
-    let other = Ends { local: ip("198.51.100.1"), ..IKE };
+    let other = Endpoints { local: ip("198.51.100.1"), ..IKE };
     let send = |selector, sa| Identities::to_send(Mode::Transport, selector, sa);
     let hosts = Identities { local: Identity::address(ip("192.0.2.1")), remote: Identity::address(ip("192.0.2.2")) };
-    assert_eq!(send(&all, IKE), hosts, "also where they repeat the ends of phase 1");
+    assert_eq!(send(&all, IKE), hosts, "also where they repeat the endpoints of phase 1");
     let sent = send(&tcp, IKE);
     assert_eq!((sent.local.protocol, sent.local.port, sent.remote.port), (6, 0, 22));
     assert_eq!(send(&all, other).local, Identity::address(ip("198.51.100.1")));
@@ -95,8 +95,8 @@ fn a_bundles_mode() {
     let mixed = [template(Mode::Transport, None), template(Mode::Tunnel, Some(("192.0.2.1", "192.0.2.2")))];
     assert_eq!(bundle_mode(&mixed, true), Mode::Transport);
     assert_eq!(bundle_mode(&mixed, false), Mode::Tunnel);
-    assert_eq!(tunnel_ends(&mixed), Some(IKE));
-    assert_eq!(tunnel_ends(&mixed[..1]), None);
+    assert_eq!(tunnel_endpoints(&mixed), Some(IKE));
+    assert_eq!(tunnel_endpoints(&mixed[..1]), None);
 }
 
 #[test]

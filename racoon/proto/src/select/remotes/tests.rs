@@ -24,12 +24,12 @@ fn block(name: &str, address: Option<&str>) -> Remote {
     remote
 }
 
-fn peer() -> Known<'static> {
-    Known::address("192.0.2.1".parse::<IpAddr>().unwrap())
+fn peer() -> RemoteQuery<'static> {
+    RemoteQuery::address("192.0.2.1".parse::<IpAddr>().unwrap())
 }
 
-fn name_of(remotes: &Remotes, known: &Known<'_>) -> Option<String> {
-    let index = remotes.select(known).unwrap()?;
+fn name_of(remotes: &Remotes, query: &RemoteQuery<'_>) -> Option<String> {
+    let index = remotes.select(query).unwrap()?;
     Some(remotes.get(index).unwrap().name.clone())
 }
 
@@ -42,9 +42,9 @@ fn the_address_counts_more_than_none() {
     let remotes =
         Remotes::new(vec![block("any", None), block("peer", Some("192.0.2.1")), block("other", Some("192.0.2.2"))]);
     assert_eq!(name_of(&remotes, &peer()).as_deref(), Some("peer"));
-    let stranger = Known::address("198.51.100.1".parse::<IpAddr>().unwrap());
+    let stranger = RemoteQuery::address("198.51.100.1".parse::<IpAddr>().unwrap());
     assert_eq!(name_of(&remotes, &stranger).as_deref(), Some("any"));
-    assert_eq!(name_of(&remotes, &Known { skip_anonymous: true, ..stranger }), None);
+    assert_eq!(name_of(&remotes, &RemoteQuery { skip_anonymous: true, ..stranger }), None);
     assert_eq!(remotes.named("other"), Some(RemoteIndex(2)));
     assert_eq!(remotes.named("nobody"), None);
 }
@@ -57,11 +57,13 @@ fn the_key_of_an_address_serves_its_own_blocks() {
     let (expected, other) = ([1, 2].map(|last| Identity::address([192, 0, 2, last].into()))).into();
     own.peers_identifiers = vec![Expected::exactly(&expected)];
     let remotes = Remotes::new(vec![block("any", None), own]);
-    let claims = |claimed, key_of_address| Known { claimed: Some(Claimed::plain(claimed)), key_of_address, ..peer() };
+    let claims =
+        |claimed, key_of_address| RemoteQuery { claimed: Some(Claimed::plain(claimed)), key_of_address, ..peer() };
     assert_eq!(name_of(&remotes, &claims(&expected, true)).as_deref(), Some("peer"));
     assert_eq!(name_of(&remotes, &claims(&other, true)), None);
     assert_eq!(name_of(&remotes, &claims(&other, false)).as_deref(), Some("any"), "by a key of that identity");
-    let elsewhere = Known { key_of_address: true, ..Known::address("192.0.2.3".parse::<IpAddr>().unwrap()) };
+    let elsewhere =
+        RemoteQuery { key_of_address: true, ..RemoteQuery::address("192.0.2.3".parse::<IpAddr>().unwrap()) };
     assert_eq!(name_of(&remotes, &elsewhere).as_deref(), Some("any"));
 }
 
@@ -87,14 +89,14 @@ fn the_port_decides_between_equals_only() {
     let mut at_4500 = block("at 4500", Some("192.0.2.1"));
     at_4500.port = 4500;
     let remotes = Remotes::new(vec![at_500.clone(), at_4500, block("at any", Some("192.0.2.1"))]);
-    assert_eq!(name_of(&remotes, &Known { port: 4500, ..peer() }).as_deref(), Some("at 4500"));
-    assert_eq!(name_of(&remotes, &Known { port: 1024, ..peer() }).as_deref(), Some("at any"));
+    assert_eq!(name_of(&remotes, &RemoteQuery { port: 4500, ..peer() }).as_deref(), Some("at 4500"));
+    assert_eq!(name_of(&remotes, &RemoteQuery { port: 1024, ..peer() }).as_deref(), Some("at any"));
     let remotes = Remotes::new(vec![at_500]);
-    assert_eq!(name_of(&remotes, &Known { port: 1024, ..peer() }).as_deref(), Some("at 500"));
+    assert_eq!(name_of(&remotes, &RemoteQuery { port: 1024, ..peer() }).as_deref(), Some("at 500"));
     // So it is of two for anybody.
     let [any_at_500, any_at_4500] = [500, 4500].map(|port| Remote { port, ..block(&format!("any at {port}"), None) });
     let remotes = Remotes::new(vec![any_at_500, any_at_4500]);
-    assert_eq!(name_of(&remotes, &Known { port: 4500, ..peer() }).as_deref(), Some("any at 4500"));
+    assert_eq!(name_of(&remotes, &RemoteQuery { port: 4500, ..peer() }).as_deref(), Some("any at 4500"));
 }
 
 #[test]
@@ -102,7 +104,7 @@ fn passive_blocks_begin_nothing() {
     let mut passive = block("passive", Some("192.0.2.1"));
     passive.passive = true;
     let remotes = Remotes::new(vec![passive, block("any", None)]);
-    assert_eq!(name_of(&remotes, &Known { skip_passive: true, ..peer() }).as_deref(), Some("any"));
+    assert_eq!(name_of(&remotes, &RemoteQuery { skip_passive: true, ..peer() }).as_deref(), Some("any"));
     assert_eq!(name_of(&remotes, &peer()).as_deref(), Some("passive"));
 }
 
@@ -113,10 +115,10 @@ fn exchange_and_transform_must_fit() {
     let mut sha1 = block("sha1", Some("192.0.2.1"));
     sha1.proposals = vec![Phase1Terms { hash: Hash::SHA1, ..TERMS }];
     let remotes = Remotes::new(vec![aggressive, sha1, block("any", None)]);
-    let main = Known { exchange: Some(ExchangeType::MAIN), ..peer() };
+    let main = RemoteQuery { exchange: Some(ExchangeType::MAIN), ..peer() };
     assert_eq!(name_of(&remotes, &main).as_deref(), Some("sha1"));
-    assert_eq!(name_of(&remotes, &Known { accepted: Some(&TERMS), ..main }).as_deref(), Some("any"));
-    let base = Known { exchange: Some(ExchangeType::BASE), ..peer() };
+    assert_eq!(name_of(&remotes, &RemoteQuery { accepted: Some(&TERMS), ..main }).as_deref(), Some("any"));
+    let base = RemoteQuery { exchange: Some(ExchangeType::BASE), ..peer() };
     assert_eq!(name_of(&remotes, &base), None);
 }
 
@@ -129,10 +131,10 @@ fn the_identity_counts_where_it_is_verified() {
     let mut lax = block("lax", Some("192.0.2.1"));
     lax.peers_identifiers = vec![Expected::exactly(&Identity::named(IdType::FQDN, *b"else"))];
     let remotes = Remotes::new(vec![lax, verified]);
-    let claimed = Known { claimed: Some(Claimed::plain(&gw)), ..peer() };
+    let claimed = RemoteQuery { claimed: Some(Claimed::plain(&gw)), ..peer() };
     assert_eq!(name_of(&remotes, &claimed).as_deref(), Some("verified"));
     let longer = Identity::named(IdType::FQDN, *b"gw.evil");
-    let claimed = Known { claimed: Some(Claimed::plain(&longer)), ..peer() };
+    let claimed = RemoteQuery { claimed: Some(Claimed::plain(&longer)), ..peer() };
     assert_eq!(name_of(&remotes, &claimed).as_deref(), Some("lax"));
 }
 
@@ -147,7 +149,7 @@ fn the_certificate_counts_most() {
     empty.match_empty_cr = true;
     let remotes = Remotes::new(vec![by_ca, without, empty]);
     let (ca, other) = (issuer("CA"), issuer("other"));
-    let asks = |issuer| Known {
+    let asks = |issuer| RemoteQuery {
         certificate_request: Some(CertificateRequest { encoding: CertEncoding::X509_SIGNATURE, issuer }),
         ..peer()
     };
@@ -155,7 +157,7 @@ fn the_certificate_counts_most() {
     assert_eq!(name_of(&remotes, &asks(Some(&other))), None);
     assert_eq!(name_of(&remotes, &asks(None)).as_deref(), Some("empty"));
     let pkcs7 = CertificateRequest { encoding: CertEncoding::PKCS7, issuer: None };
-    assert_eq!(name_of(&remotes, &Known { certificate_request: Some(pkcs7), ..peer() }), None);
+    assert_eq!(name_of(&remotes, &RemoteQuery { certificate_request: Some(pkcs7), ..peer() }), None);
 }
 
 #[test]
@@ -165,12 +167,12 @@ fn a_link_local_address_belongs_to_its_link() {
         block.address = Some(RemoteAddress::At(PeerAddress { ip: "fe80::1".parse().unwrap(), zone }));
         block
     };
-    let known = |zone| Known::address(PeerAddress { ip: "fe80::1".parse().unwrap(), zone });
+    let query = |zone| RemoteQuery::address(PeerAddress { ip: "fe80::1".parse().unwrap(), zone });
     let remotes = Remotes::new(vec![on("two", 2), on("three", 3)]);
-    assert_eq!(name_of(&remotes, &known(3)).as_deref(), Some("three"));
-    assert_eq!(name_of(&remotes, &known(4)), None);
+    assert_eq!(name_of(&remotes, &query(3)).as_deref(), Some("three"));
+    assert_eq!(name_of(&remotes, &query(4)), None);
     let remotes = Remotes::new(vec![on("open", 0)]);
-    assert_eq!(name_of(&remotes, &known(4)).as_deref(), Some("open"));
+    assert_eq!(name_of(&remotes, &query(4)).as_deref(), Some("open"));
 }
 
 #[test]
@@ -185,13 +187,13 @@ fn the_peers_first_transform_that_any_block_accepts() {
     assert_eq!((choice.remote, choice.acceptance.offered), (RemoteIndex(1), 1));
     assert!(choice.nat_traversal);
     assert_eq!(remotes.choose_proposal(&peer(), &[md5]), None);
-    let stranger = Known { skip_anonymous: true, ..Known::address("192.0.2.9".parse::<IpAddr>().unwrap()) };
+    let stranger = RemoteQuery { skip_anonymous: true, ..RemoteQuery::address("192.0.2.9".parse::<IpAddr>().unwrap()) };
     assert_eq!(remotes.choose_proposal(&stranger, &[TERMS]), None);
 }
 
 /// Every block asked, one after the other.
-fn scan(remotes: &Remotes, known: &Known<'_>) -> Result<Option<RemoteIndex>, Ambiguous> {
-    let scores = remotes.iter().filter_map(|(index, block)| Some((block.score(known)?, index))).collect::<Vec<_>>();
+fn scan(remotes: &Remotes, query: &RemoteQuery<'_>) -> Result<Option<RemoteIndex>, Ambiguous> {
+    let scores = remotes.iter().filter_map(|(index, block)| Some((block.score(query)?, index))).collect::<Vec<_>>();
     let highest = scores.iter().map(|(score, _)| *score).max();
     let best = scores.iter().filter(|(score, _)| Some(*score) == highest).map(|(_, index)| *index).collect::<Vec<_>>();
     match best.as_slice() {
@@ -248,7 +250,7 @@ proptest! {
         let id = claimed.map(|at| Identity::named(IdType::FQDN, NAMES[at]));
         let issuer = requested.flatten().map(|at| issuer(std::str::from_utf8(NAMES[at]).unwrap()));
         let request = CertificateRequest { encoding: CertEncoding::X509_SIGNATURE, issuer: issuer.as_ref() };
-        let known = Known {
+        let query = RemoteQuery {
             key_of_address: false,
             address, port, skip_anonymous, skip_passive,
             exchange: exchange.map(|main| if main { ExchangeType::MAIN } else { ExchangeType::AGGRESSIVE }),
@@ -256,9 +258,9 @@ proptest! {
             claimed: id.as_ref().map(Claimed::plain),
             certificate_request: requested.map(|_| request),
         };
-        let selected = remotes.select(&known).map_err(|Ambiguous(mut list)| { list.sort_unstable(); Ambiguous(list) });
-        prop_assert_eq!(selected, scan(&remotes, &known));
-        let fitting = remotes.iter().filter(|(_, block)| block.score(&known).is_some()).map(|(index, _)| index);
-        prop_assert_eq!(remotes.candidates(&known), fitting.collect::<Vec<_>>());
+        let selected = remotes.select(&query).map_err(|Ambiguous(mut list)| { list.sort_unstable(); Ambiguous(list) });
+        prop_assert_eq!(selected, scan(&remotes, &query));
+        let fitting = remotes.iter().filter(|(_, block)| block.score(&query).is_some()).map(|(index, _)| index);
+        prop_assert_eq!(remotes.candidates(&query), fitting.collect::<Vec<_>>());
     }
 }

@@ -25,11 +25,11 @@ fn from(block: Sainfo, name: &str) -> Sainfo {
     Sainfo { from: Some(Expected::exactly(&user(name))), ..block }
 }
 
-fn traffic<'a>(local: &'a Identity, remote: &'a Identity) -> Traffic<'a> {
-    Traffic { local, remote, claimed: None, client: None, remoteid: 0 }
+fn traffic<'a>(local: &'a Identity, remote: &'a Identity) -> SainfoQuery<'a> {
+    SainfoQuery { local, remote, claimed: None, client: None, remoteid: 0 }
 }
 
-fn selected(blocks: Vec<Sainfo>, traffic: &Traffic<'_>) -> Option<usize> {
+fn selected(blocks: Vec<Sainfo>, traffic: &SainfoQuery<'_>) -> Option<usize> {
     Sainfos::new(blocks).select(traffic).map(|index| index.0)
 }
 
@@ -77,15 +77,15 @@ fn from_and_remoteid() {
     let (local, remote) = (net("10.1.0.0/16"), net("10.2.0.0/16"));
     let joe = user("joe");
     let plain = traffic(&local, &remote);
-    let is_joe = Traffic { claimed: Some(Claimed::plain(&joe)), ..plain };
+    let is_joe = SainfoQuery { claimed: Some(Claimed::plain(&joe)), ..plain };
     let blocks = vec![between("*", "*"), from(between("*", "*"), "ann"), from(between("*", "*"), "joe")];
     assert_eq!(selected(blocks.clone(), &is_joe), Some(2));
     assert_eq!(selected(blocks.clone(), &plain), Some(1), "nobody is known yet");
     assert_eq!(selected(blocks.get(1..2).unwrap().to_vec(), &is_joe), None);
     let seven = Sainfo { remoteid: 7, ..between("*", "*") };
-    assert_eq!(selected(vec![between("*", "*"), seven.clone()], &Traffic { remoteid: 7, ..plain }), Some(1));
+    assert_eq!(selected(vec![between("*", "*"), seven.clone()], &SainfoQuery { remoteid: 7, ..plain }), Some(1));
     assert_eq!(selected(vec![seven], &plain), None);
-    assert_eq!(selected(vec![between("*", "*")], &Traffic { remoteid: 7, ..plain }), None);
+    assert_eq!(selected(vec![between("*", "*")], &SainfoQuery { remoteid: 7, ..plain }), None);
 }
 
 #[test]
@@ -93,20 +93,20 @@ fn from_an_address() {
     let (local, remote) = (net("10.1.0.0/16"), net("10.2.0.0/16"));
     let peer = Identity::address("192.0.2.1".parse().unwrap());
     let block = Sainfo { from: Some(Expected::exactly(&peer)), ..between("*", "*") };
-    let claims = Traffic { claimed: Some(Claimed::plain(&peer)), ..traffic(&local, &remote) };
+    let claims = SainfoQuery { claimed: Some(Claimed::plain(&peer)), ..traffic(&local, &remote) };
     assert_eq!(selected(vec![block.clone()], &claims), Some(0));
     let other = Identity::address("192.0.2.2".parse().unwrap());
-    assert_eq!(selected(vec![block], &Traffic { claimed: Some(Claimed::plain(&other)), ..claims }), None);
+    assert_eq!(selected(vec![block], &SainfoQuery { claimed: Some(Claimed::plain(&other)), ..claims }), None);
 }
 
 #[test]
 fn client_addresses() {
     let (local, remote) = (net("10.1.0.0/16"), net("10.99.0.7/32"));
     let plain = traffic(&local, &remote);
-    let assigned = Traffic { client: Some("10.99.0.7".parse().unwrap()), ..plain };
+    let assigned = SainfoQuery { client: Some("10.99.0.7".parse().unwrap()), ..plain };
     let blocks = vec![between("10.1.0.0/16", "client")];
     assert_eq!(selected(blocks.clone(), &assigned), Some(0));
-    assert_eq!(selected(blocks.clone(), &Traffic { client: Some("10.99.0.8".parse().unwrap()), ..plain }), None);
+    assert_eq!(selected(blocks.clone(), &SainfoQuery { client: Some("10.99.0.8".parse().unwrap()), ..plain }), None);
     assert_eq!(selected(blocks, &plain), None, "an initiator has no client");
     let name = user("joe");
     assert_eq!(selected(vec![between("*", "client")], &traffic(&local, &name)), None);
@@ -121,7 +121,7 @@ fn groups_are_asked_for_afterwards() {
 }
 
 /// Every sainfo asked, in order of rank.
-fn scan(blocks: &[Sainfo], traffic: &Traffic<'_>) -> Option<usize> {
+fn scan(blocks: &[Sainfo], traffic: &SainfoQuery<'_>) -> Option<usize> {
     let mut order = (0..blocks.len()).collect::<Vec<_>>();
     order.sort_by_key(|at| Reverse(blocks[*at].priority()));
     let same = |id: &Identity, other: &Identity| id.key() == other.key() && id.protocol == other.protocol;
@@ -184,7 +184,7 @@ proptest! {
         blocks in prop::collection::vec(block(), 0..30), local in identity(), remote in identity(),
         claimed in prop::option::of(peer()), client in prop::option::of(0u8..3), remoteid in 0u32..2,
     ) {
-        let traffic = Traffic {
+        let traffic = SainfoQuery {
             local: &local,
             remote: &remote,
             claimed: claimed.as_ref().map(Claimed::plain),

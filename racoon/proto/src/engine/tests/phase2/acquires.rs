@@ -25,7 +25,7 @@ fn all_acquires_of_a_failure_are_told() {
     net.settle_with(|_| Fate::Drop);
     net.pass_with(seconds(120), |_| Fate::Drop);
     assert_eq!(net.kernels[0].failed, [acquire(1), acquire(2), acquire(3)]);
-    assert_eq!(net.world.a.failures()[0], Cause::Phase1Late(seconds(30)));
+    assert_eq!(net.world.a.failures()[0], FailureReason::Phase1Late(seconds(30)));
     assert_eq!(net.world.a.unanswered(), [(1, 5)]);
     let line = "phase2 negotiation failed due to time up waiting for phase1: none came up within 30 s: \
                 192.0.2.1/32 -> 192.0.2.2/32";
@@ -110,7 +110,7 @@ fn a_policy_that_was_deleted_asks_for_nothing() {
     net.tell_a(KernelEvent::Policies(policies(hosts(), &transport(), true)));
     net.acquire();
     net.settle();
-    assert!(matches!(net.world.b.failures()[..], [Cause::NoPolicy(_)]));
+    assert!(matches!(net.world.b.failures()[..], [FailureReason::NoPolicy(_)]));
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn nobody_to_speak_with() {
     net.acquire();
     net.settle();
     let error = "phase2 negotiation failed due to no sainfo matches 192.0.2.1/32 -> 192.0.2.2/32; there is none at all; \
-                 both ends of a sainfo are anonymous or equal those of the policy";
+                 both endpoints of a sainfo are anonymous or equal those of the policy";
     assert_eq!(net.world.a.lines(Level::Error), [error]);
     assert_eq!(net.kernels[0].failed, [acquire(1)]);
 }

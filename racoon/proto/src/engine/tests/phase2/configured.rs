@@ -60,7 +60,7 @@ fn a_phase_2_waits_for_its_phase_1_as_configured() {
     net.pass_with(seconds(6), |_| Fate::Drop);
     assert_eq!((net.world.a.failures(), net.kernels[0].failed.len()), (vec![], 0));
     net.pass_with(seconds(1), |_| Fate::Drop);
-    assert_eq!(net.world.a.failures(), [Cause::Phase1Late(seconds(7))]);
+    assert_eq!(net.world.a.failures(), [FailureReason::Phase1Late(seconds(7))]);
     assert_eq!((net.kernels[0].failed.as_slice(), net.world.a.states()), (&[acquire(1)][..], vec![3]));
 }
 
@@ -75,7 +75,7 @@ fn a_phase_2_waits_for_the_kernel_as_configured() {
     net.pass(seconds(6));
     assert_eq!(net.world.a.failures(), []);
     net.pass(seconds(1));
-    assert_eq!(net.world.a.failures(), [Cause::KernelTimeout(seconds(7))]);
+    assert_eq!(net.world.a.failures(), [FailureReason::KernelTimeout(seconds(7))]);
 }
 
 /// `nonce_size`, of all nonces: a message of main mode and one of quick mode are so much longer, and the peer's are not.
@@ -121,14 +121,14 @@ fn a_remoteid_ties_a_sainfo_to_its_remotes() {
         let life = net.kernels[0].sas.first().map(|sa| sa.hard.seconds);
         assert_eq!(life, expected, "{:?}", net.world.a.lines(Level::Error));
         if expected.is_none() {
-            assert!(matches!(net.world.a.failures().as_slice(), [Cause::NoSainfo(_)]));
+            assert!(matches!(net.world.a.failures().as_slice(), [FailureReason::NoSainfo(_)]));
         }
     }
     // As a responder: of the two, the one with the number of its remote, whose lifetime is shorter than what is asked for.
     let mut net = Net::with(hosts(), &transport(), both(&of(0, 500)), |_, _| {}, host(0));
     net.acquire();
     net.settle();
-    assert!(matches!(net.world.b.failures().as_slice(), [Cause::NoProposalChosen(_)]));
+    assert!(matches!(net.world.b.failures().as_slice(), [FailureReason::NoProposalChosen(_)]));
 }
 
 /// A sainfo with `from` is for peers with that identity of phase 1, and comes before one for anybody.
@@ -175,9 +175,9 @@ fn a_client_is_where_it_speaks_from() {
     let to_network = Selector { destination: networks().destination, ..hosts() };
     assert_eq!(begun(to_network, &tunnel, [sainfo(), for_clients()]).0, 2);
     let (_, _, refusals) = begun(networks(), &tunnel, [sainfo(), for_clients()]);
-    assert!(matches!(refusals.as_slice(), [Cause::NoSainfo(_)]), "{refusals:?}");
+    assert!(matches!(refusals.as_slice(), [FailureReason::NoSainfo(_)]), "{refusals:?}");
     let (_, refusals, _) = begun(hosts(), &transport(), [for_clients(), sainfo()]);
-    assert!(matches!(refusals.as_slice(), [Cause::NoSainfo(_)]), "{refusals:?}");
+    assert!(matches!(refusals.as_slice(), [FailureReason::NoSainfo(_)]), "{refusals:?}");
 }
 
 /// `complex_bundle off`: all protocols are proposed as tunnels if one is; the SAs are what the policy says.

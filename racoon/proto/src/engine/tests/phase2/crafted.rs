@@ -14,10 +14,10 @@ use crate::wire::{Cookie, CookiePair, Delete, Header, Notify, chain};
 
 use crate::engine::Phase2Id;
 use crate::engine::phase2s::Phase2;
-use crate::engine::respond::{AT_ONCE_MAX, WITH_PEER_MAX};
+use crate::engine::quick_responder::{AT_ONCE_MAX, WITH_PEER_MAX};
 use crate::outcome::Role;
-use crate::phase2::Bond;
-use crate::phase2::traffic::Ends;
+use crate::phase2::TrafficKey;
+use crate::phase2::traffic::Endpoints;
 
 pub(super) type Payloads = Vec<(PayloadType, Vec<u8>)>;
 
@@ -39,12 +39,12 @@ pub(super) fn first_payloads(sainfo: &Sainfo) -> Payloads {
 pub(super) fn craft(net: &mut Net, message_id: u32, payloads: &Payloads) -> Vec<u8> {
     let sa = net.world.a.engine.phase1_sa(net.world.a.only()).unwrap();
     let mut iv = sa.iv(message_id).unwrap();
-    let envelope = crate::exchange::envelope::Envelope::default();
-    seal(sa, message_id, payloads, &mut iv, Proof::First, &envelope, &mut SeededRandom::new(9)).unwrap()
+    let codec = crate::exchange::codec::MessageCodec::default();
+    seal(sa, message_id, payloads, &mut iv, Proof::First, &codec, &mut SeededRandom::new(9)).unwrap()
 }
 
 /// `b` gets a message 1; how it failed, if it did.
-fn sent_to_b(payloads: &Payloads) -> (Net, Option<Cause>) {
+fn sent_to_b(payloads: &Payloads) -> (Net, Option<FailureReason>) {
     let mut net = with_phase1();
     let message = craft(&mut net, 0x1234, payloads);
     net.world.b.forget_outputs();
@@ -69,12 +69,12 @@ fn each_payload_missing_or_double() {
         let (kind, body) = less.remove(at);
         let cause = sent_to_b(&less).1;
         let problem = "is missing";
-        let expected = Cause::Payload { payload: kind, problem, message: 1, exchange: ExchangeType::QUICK };
+        let expected = FailureReason::Payload { payload: kind, problem, message: 1, exchange: ExchangeType::QUICK };
         assert_eq!(cause, Some(expected));
         let mut more = good.clone();
         more.push((kind, body));
         let problem = "comes too often";
-        let expected = Cause::Payload { payload: kind, problem, message: 1, exchange: ExchangeType::QUICK };
+        let expected = FailureReason::Payload { payload: kind, problem, message: 1, exchange: ExchangeType::QUICK };
         assert_eq!(sent_to_b(&more).1, Some(expected));
     }
 }
@@ -90,7 +90,7 @@ fn payloads_that_are_malformed() {
         let mut payloads = first_payloads(&sainfo());
         payloads.iter_mut().filter(|(one, _)| *one == kind).for_each(|one| one.1.clone_from(&body));
         let (mut net, cause) = sent_to_b(&payloads);
-        assert!(matches!(cause, Some(Cause::Malformed(_))), "{cause:?}");
+        assert!(matches!(cause, Some(FailureReason::Malformed(_))), "{cause:?}");
         net.settle();
         net.assert_empty();
     }
@@ -106,7 +106,7 @@ fn both_identities_or_none_and_of_addresses() {
         let mut payloads = first_payloads(&sainfo());
         payloads.extend(ids.into_iter().map(|id| (PayloadType::ID, id)));
         let (net, cause) = sent_to_b(&payloads);
-        assert!(matches!(cause, Some(Cause::Phase2Identity(_))), "{cause:?}");
+        assert!(matches!(cause, Some(FailureReason::Phase2Identity(_))), "{cause:?}");
         assert!(net.world.a.has_logged(Level::Warning, "INVALID-ID-INFORMATION"));
     }
     let mut payloads = first_payloads(&sainfo());
@@ -121,7 +121,7 @@ fn forward_secrecy_has_a_public_value_and_nothing_else_has() {
     let mut payloads = first_payloads(&sainfo());
     payloads.push((PayloadType::KEY_EXCHANGE, vec![9; 32]));
     let problem = |payloads: &Payloads| match sent_to_b(payloads).1 {
-        Some(Cause::Payload { payload: PayloadType::KEY_EXCHANGE, problem, .. }) => problem,
+        Some(FailureReason::Payload { payload: PayloadType::KEY_EXCHANGE, problem, .. }) => problem,
         other => panic!("{other:?}"),
     };
     assert_eq!(problem(&payloads), "does not belong");
@@ -130,7 +130,7 @@ fn forward_secrecy_has_a_public_value_and_nothing_else_has() {
         let mut payloads = first_payloads(&with_pfs);
         payloads.push((PayloadType::KEY_EXCHANGE, value));
         let (net, cause) = sent_to_b(&payloads);
-        assert!(matches!(cause, Some(Cause::KeyExchange { .. })), "{cause:?}");
+        assert!(matches!(cause, Some(FailureReason::KeyExchange { .. })), "{cause:?}");
         net.assert_empty();
     }
 }
@@ -145,11 +145,11 @@ fn a_group_that_nobody_has_is_no_group() {
 }
 
 /// `a` gets a message 2 that `b` has changed; how it failed, if it did.
-fn changed_by_b(sainfo: &Sainfo, change: impl FnOnce(&mut Payloads)) -> (Net, Option<Cause>) {
+fn changed_by_b(sainfo: &Sainfo, change: impl FnOnce(&mut Payloads)) -> (Net, Option<FailureReason>) {
     changed_by_b_in(Net::new(hosts(), &transport(), sainfo), change)
 }
 
-pub(super) fn changed_by_b_in(mut net: Net, change: impl FnOnce(&mut Payloads)) -> (Net, Option<Cause>) {
+pub(super) fn changed_by_b_in(mut net: Net, change: impl FnOnce(&mut Payloads)) -> (Net, Option<FailureReason>) {
     net.world.initiate();
     net.settle();
     net.acquire();
@@ -159,19 +159,18 @@ pub(super) fn changed_by_b_in(mut net: Net, change: impl FnOnce(&mut Payloads)) 
         if messages.len() == 1 { Fate::Deliver } else { Fate::Drop }
     });
     let sa = net.world.b.engine.phase1_sa(net.world.b.only()).unwrap();
-    let envelope = crate::exchange::envelope::Envelope::default();
+    let codec = crate::exchange::codec::MessageCodec::default();
     let (header, body) = Header::parse(&messages[0]).unwrap();
     let opened = sa.open(&sa.iv(header.message_id).unwrap(), &header, body).unwrap();
-    let nonce =
-        crate::exchange::rules::find(&opened.payloads(&envelope).unwrap(), PayloadType::NONCE).unwrap().to_vec();
+    let nonce = crate::exchange::rules::find(&opened.payloads(&codec).unwrap(), PayloadType::NONCE).unwrap().to_vec();
     let mut iv = opened.next_iv;
     let (header, body) = Header::parse(&messages[1]).unwrap();
     let opened = sa.open(&iv, &header, body).unwrap();
-    let payloads = opened.payloads(&envelope).unwrap();
+    let payloads = opened.payloads(&codec).unwrap();
     let mut payloads: Payloads = payloads[1..].iter().map(|one| (one.kind, one.body.to_vec())).collect();
     change(&mut payloads);
     let random = &mut SeededRandom::new(9);
-    let message = seal(sa, header.message_id, &payloads, &mut iv, Proof::Second(&nonce), &envelope, random).unwrap();
+    let message = seal(sa, header.message_id, &payloads, &mut iv, Proof::Second(&nonce), &codec, random).unwrap();
     net.world.forge_to_a(&message);
     net.settle();
     let cause = net.world.a.failures().pop();
@@ -195,7 +194,7 @@ fn an_initiator_gets_its_identities_back() {
                     all.last_mut().unwrap().1[1] = 6;
                 }
             });
-        assert!(matches!(cause, Some(Cause::Phase2Identity(_))), "{cause:?}");
+        assert!(matches!(cause, Some(FailureReason::Phase2Identity(_))), "{cause:?}");
     }
 }
 
@@ -207,8 +206,8 @@ fn an_initiator_does_not_take_everything() {
     let (net, cause) = changed_by_b(&with_pfs, |_| {});
     assert_eq!((cause, net.kernels[0].sas.len()), (None, 2));
     let remove = |kind| move |all: &mut Payloads| all.retain(|one| one.0 != kind);
-    let other = |cause: Option<Cause>| match cause {
-        Some(Cause::Payload { payload, problem, message: 2, .. }) => format!("{payload} {problem}"),
+    let other = |cause: Option<FailureReason>| match cause {
+        Some(FailureReason::Payload { payload, problem, message: 2, .. }) => format!("{payload} {problem}"),
         Some(cause) => cause.to_string(),
         None => "accepted".into(),
     };
@@ -233,7 +232,7 @@ fn an_initiator_does_not_take_everything() {
         all[0].1 = first_payloads(&other)[0].1.clone();
     };
     let (mut net, cause) = changed_by_b(&sainfo(), stronger);
-    assert!(matches!(cause, Some(Cause::BadChoice(_))), "{cause:?}");
+    assert!(matches!(cause, Some(FailureReason::BadChoice(_))), "{cause:?}");
     assert_eq!(net.kernels[0].failed, [acquire(1)]);
     net.settle();
     assert!(net.kernels[0].sas.is_empty() && net.kernels[0].larval.is_empty());
@@ -491,17 +490,17 @@ fn a_peer_has_so_many_quick_modes_at_once() {
 #[test]
 fn a_peer_has_so_many_phase_2s() {
     let mut net = with_phase1();
-    let bond = Bond { selector: hosts().mirrored(), ends: Ends { local: ip(B), remote: ip(A) } };
+    let traffic_key = TrafficKey { selector: hosts().mirrored(), endpoints: Endpoints { local: ip(B), remote: ip(A) } };
     let addresses = (net.world.b.address, net.world.a.address);
     for _ in 0..WITH_PEER_MAX {
         let id = Phase2Id(net.world.b.engine.fresh_id());
-        let phase2 = Phase2::new(Role::Responder, bond, addresses, net.world.now);
+        let phase2 = Phase2::new(Role::Responder, traffic_key, addresses, net.world.now);
         net.world.b.engine.phase2s.insert(id, phase2);
     }
     let message = craft(&mut net, 1, &first_payloads(&sainfo()));
     net.world.forge_to_b(&message);
     net.settle();
-    assert_eq!(net.world.b.failures(), [Cause::TooMany(WITH_PEER_MAX)]);
+    assert_eq!(net.world.b.failures(), [FailureReason::TooMany(WITH_PEER_MAX)]);
     assert!(net.world.a.has_logged(Level::Warning, "NO-PROPOSAL-CHOSEN"));
     assert_eq!(net.world.b.engine.load().phase2s, WITH_PEER_MAX);
 }

@@ -15,7 +15,7 @@ fn a_packet_brings_up_a_pair() {
             if role == "initiate" { "192.0.2.1[500]<=>192.0.2.2[500]" } else { "192.0.2.2[500]<=>192.0.2.1[500]" };
         assert!(lines.contains(&format!("{role} new phase 2 negotiation: {peer}").as_str()), "{lines:?}");
         assert!(host.event_kinds().contains(&EventKind::Phase2Up));
-        assert_eq!(host.endings(), [Ending::Established, Ending::Established]);
+        assert_eq!(host.endings(), [NegotiationResult::Established, NegotiationResult::Established]);
     }
     let lines = net.world.a.lines(Level::Info);
     let sas: Vec<_> = lines.iter().filter(|line| line.starts_with("IPsec-SA established")).collect();
@@ -79,7 +79,7 @@ fn the_log_tells_the_story() {
         ]
     );
     let place = |text: &str| net.world.a.log.iter().find(|line| line.text.starts_with(text)).unwrap().place.file();
-    assert!(place("ISAKMP-SA established").ends_with("engine/established.rs"));
+    assert!(place("ISAKMP-SA established").ends_with("engine/phase1_lifecycle.rs"));
     assert!(place("IPsec-SA established").ends_with("engine/phase2.rs"));
 }
 
@@ -309,10 +309,9 @@ fn spoken_for(hosts: Selector, sainfo_b: Sainfo, b: impl FnOnce(&mut Remote, &mu
     let bundle = crate::phase2::bundle::Bundle::new(&transport(), &[], &sainfo(), true, false).unwrap();
     let ids = crate::phase2::traffic::Identities::of_selector(&hosts);
     let sa = net.world.a.engine.phase1_sa(net.world.a.only()).unwrap();
-    let intention = crate::phase2::initiator::Intention { bundle, ids };
-    let envelope = crate::exchange::envelope::Envelope::default();
-    let (_, message) =
-        intention.offer(sa, 0x55, (vec![0x4711], None), 16, &envelope, &mut SeededRandom::new(3)).unwrap();
+    let intention = crate::phase2::initiator::Phase2Request { bundle, ids };
+    let codec = crate::exchange::codec::MessageCodec::default();
+    let (_, message) = intention.offer(sa, 0x55, (vec![0x4711], None), 16, &codec, &mut SeededRandom::new(3)).unwrap();
     net.world.forge_to_b(&message);
     net.settle();
     net
@@ -349,8 +348,8 @@ fn nobody_gets_sas_in_the_name_of_another_host() {
             let block = move |block: &mut Remote, _: &mut Settings| block.support_proxy = supports_proxy;
             let mut net = spoken_for(selector, sainfo(), block);
             let failures = net.world.b.failures();
-            let [Cause::NotAuthorized(why)] = &failures[..] else { panic!("{failures:?}") };
-            assert!(why.contains("have to be the ends of phase 1, 192.0.2.2 and 192.0.2.1"), "{why}");
+            let [FailureReason::NotAuthorized(why)] = &failures[..] else { panic!("{failures:?}") };
+            assert!(why.contains("have to be the endpoints of phase 1, 192.0.2.2 and 192.0.2.1"), "{why}");
             assert!(net.kernels[1].sas.is_empty() && net.kernels[1].larval.is_empty());
             // The same peer for itself.
             net.acquire();

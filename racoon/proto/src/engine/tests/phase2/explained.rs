@@ -23,7 +23,7 @@ fn a_peer_is_told_of_a_kernel_that_refuses() {
         };
         assert!(told, "{at} {way:?}: {:#?}", peer.log);
         if way == Way::Inbound {
-            assert_eq!(peer.failures(), [Cause::Refused(NotifyType::NO_PROPOSAL_CHOSEN)], "{at}");
+            assert_eq!(peer.failures(), [FailureReason::Refused(NotifyType::NO_PROPOSAL_CHOSEN)], "{at}");
         }
         net.assert_empty();
     }
@@ -56,7 +56,7 @@ fn an_spi_whose_reservation_expires() {
 #[test]
 fn a_tunnel_that_begins_elsewhere() {
     let elsewhere = Some((ip("192.0.2.99:500"), ip(B)));
-    let tunnel = Template { ends: elsewhere, ..template(Protocol::ESP, Mode::Tunnel) };
+    let tunnel = Template { endpoints: elsewhere, ..template(Protocol::ESP, Mode::Tunnel) };
     let mut net = Net::new(networks(), &[tunnel], &sainfo());
     net.settle();
     let text = "no keys can be negotiated for the policy 10.0.1.0/24 -> 10.0.2.0/24 from 192.0.2.99: it is no address of this \

@@ -16,8 +16,8 @@ fn agreed(level: CheckLevel, offered: &Sainfo, configured: &Sainfo) -> Option<(L
     net.acquire();
     net.settle();
     if net.kernels[1].sas.is_empty() {
-        assert!(matches!(net.world.b.failures().as_slice(), [Cause::NoProposalChosen(_)]), "{level:?}");
-        assert_eq!(net.world.a.failures(), [Cause::Refused(NotifyType::NO_PROPOSAL_CHOSEN)]);
+        assert!(matches!(net.world.b.failures().as_slice(), [FailureReason::NoProposalChosen(_)]), "{level:?}");
+        assert_eq!(net.world.a.failures(), [FailureReason::Refused(NotifyType::NO_PROPOSAL_CHOSEN)]);
         return None;
     }
     net.assert_pairs(1);

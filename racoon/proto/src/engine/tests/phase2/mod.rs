@@ -3,16 +3,16 @@
 mod acquires;
 mod configured;
 mod crafted;
-mod earlier;
 mod exchange;
 mod explained;
-mod generated;
+mod generate_policy;
+mod leftover;
 mod levels;
 mod life;
 mod portless;
 mod refused;
+mod rekey_switchover;
 mod restarted;
-mod takeover;
 
 use std::collections::BTreeMap;
 
@@ -125,8 +125,8 @@ fn transport() -> Vec<Template> {
 }
 
 fn template(protocol: Protocol, mode: Mode) -> Template {
-    let ends = (mode == Mode::Tunnel).then(|| (ip(A), ip(B)));
-    Template { protocol, mode, level: crate::kernel::Level::Require, reqid: 0, ends }
+    let endpoints = (mode == Mode::Tunnel).then(|| (ip(A), ip(B)));
+    Template { protocol, mode, level: crate::kernel::Level::Require, reqid: 0, endpoints }
 }
 
 fn ip(host: &str) -> std::net::IpAddr {
@@ -154,7 +154,7 @@ fn sainfo() -> Sainfo {
 
 /// The policies of `a`, or of `b`: `out` is the outbound selector of `a`.
 fn policies(out: Selector, templates: &[Template], of_a: bool) -> Vec<Policy> {
-    let turned = |one: &Template| Template { ends: one.ends.map(|(a, b)| (b, a)), ..*one };
+    let turned = |one: &Template| Template { endpoints: one.endpoints.map(|(a, b)| (b, a)), ..*one };
     let policy = |index, direction, selector, turn: bool| Policy {
         index,
         direction,

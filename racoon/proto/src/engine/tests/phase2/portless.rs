@@ -40,7 +40,7 @@ fn a_responder_takes_the_only_policy_with_narrower_ports() {
         let net = asked_by_kame(&[l2tp, web, echo], protocol);
         assert_eq!(net.world.b.failures(), []);
         assert_eq!(net.kernels[1].names(Way::Inbound).len(), 1);
-        let selectors = net.world.b.engine.phase2s.iter().map(|(_, phase2)| phase2.bond.selector);
+        let selectors = net.world.b.engine.phase2s.iter().map(|(_, phase2)| phase2.traffic_key.selector);
         assert_eq!(selectors.collect::<Vec<_>>(), [expected.mirrored()]);
     }
 }
@@ -60,7 +60,7 @@ fn several_policies_with_narrower_ports_are_refused_and_named() {
 fn a_policy_for_another_host_is_none_for_this_peer() {
     let other = Prefix::host([192, 0, 2, 77].into());
     let net = asked_by_kame(&[Selector { source: other, ..with_ports(17, 1701, 1701) }], 17);
-    assert!(matches!(net.world.b.failures()[..], [Cause::NoPolicy(_)]), "{:?}", net.world.b.failures());
+    assert!(matches!(net.world.b.failures()[..], [FailureReason::NoPolicy(_)]), "{:?}", net.world.b.failures());
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn an_initiator_sends_its_ports_and_takes_port_0_for_them() {
             let ids = all.iter_mut().filter(|one| one.0 == PayloadType::ID);
             ids.zip(&returned).for_each(|(one, body)| one.1.clone_from(body));
         });
-        assert!(matches!(cause, Some(Cause::Phase2Identity(_))), "{cause:?}");
+        assert!(matches!(cause, Some(FailureReason::Phase2Identity(_))), "{cause:?}");
     }
 }
 

@@ -6,7 +6,7 @@ use crate::num::{Group, NotifyType};
 use crate::wire::Notify;
 
 /// Two hosts whose configuration does not fit: what `b` refuses it by, and what `a` hears.
-fn refused(a: Sainfo, b: Sainfo) -> (Vec<Cause>, Vec<Cause>) {
+fn refused(a: Sainfo, b: Sainfo) -> (Vec<FailureReason>, Vec<FailureReason>) {
     let mut net = Net::with(hosts(), &transport(), [a, b], |_, _| {}, |_, _| {});
     net.acquire();
     net.settle();
@@ -36,9 +36,9 @@ fn a_mismatch_is_told_at_once_and_names_both_sides() {
         let mut other = sainfo();
         change(&mut other);
         let (b, a) = refused(sainfo(), other);
-        assert!(matches!(b[..], [Cause::NoProposalChosen(_)]), "{b:?}");
+        assert!(matches!(b[..], [FailureReason::NoProposalChosen(_)]), "{b:?}");
         assert_eq!(b[0].to_string(), format!("no suitable proposal found: esp: {expected}"));
-        assert_eq!(a, [Cause::Refused(NotifyType::NO_PROPOSAL_CHOSEN)]);
+        assert_eq!(a, [FailureReason::Refused(NotifyType::NO_PROPOSAL_CHOSEN)]);
     }
 }
 
@@ -65,7 +65,7 @@ fn a_sainfo_for_somebody_else() {
     let (b, _) = refused(sainfo(), other);
     let expected = "no sainfo matches 192.0.2.2/32 -> 192.0.2.1/32 for a peer with the identity IPv4_address 192.0.2.1, \
                     protocol udp, port 500; nearest: sainfo IPv4_address 198.51.100.1 anonymous";
-    assert_eq!(b.iter().map(Cause::to_string).collect::<Vec<_>>(), [expected]);
+    assert_eq!(b.iter().map(FailureReason::to_string).collect::<Vec<_>>(), [expected]);
 }
 
 #[test]
@@ -76,10 +76,10 @@ fn without_a_policy_there_is_nothing() {
     net.settle();
     let expected = "no policy matches 192.0.2.2/32 -> 192.0.2.1/32; needed: 192.0.2.1/32 192.0.2.2/32 any -P in ipsec \
                     esp/transport//require; there is none for these addresses";
-    assert_eq!(net.world.b.failures().iter().map(Cause::to_string).collect::<Vec<_>>(), [expected]);
+    assert_eq!(net.world.b.failures().iter().map(FailureReason::to_string).collect::<Vec<_>>(), [expected]);
     let [line] = net.world.b.lines(Level::Error)[..] else { panic!("{:?}", net.world.b.log) };
     assert!(line.contains("; offered: [1 esp transport aes 128 hmac_sha256 1000 s]; each out policy"), "{line}");
-    assert_eq!(net.world.a.failures(), [Cause::Refused(NotifyType::INVALID_ID_INFORMATION)]);
+    assert_eq!(net.world.a.failures(), [FailureReason::Refused(NotifyType::INVALID_ID_INFORMATION)]);
     let [line] = net.world.a.lines(Level::Error)[..] else { panic!("{:?}", net.world.a.log) };
     let said = "; offered: [1 esp transport aes 128 hmac_sha256 1000 s]; the peer needs a policy and a sainfo for this \
                 traffic: compare those of both hosts";
@@ -92,10 +92,10 @@ fn without_a_policy_there_is_nothing() {
 fn the_nearest_policy_is_named() {
     let out = policies(hosts(), &transport(), false).remove(1);
     let other = Selector { protocol: 6, destination_port: 80, ..hosts() };
-    let narrow = policies(other, &transport(), false).remove(0);
+    let select_remote_by_identity = policies(other, &transport(), false).remove(0);
     for (policy, nearest) in [
         (out, "; only the other direction is there: 192.0.2.2/32 192.0.2.1/32 any -P out ipsec esp/transport//require"),
-        (narrow, "; nearest: 192.0.2.1/32 192.0.2.2/32[80] tcp -P in ipsec esp/transport//require"),
+        (select_remote_by_identity, "; nearest: 192.0.2.1/32 192.0.2.2/32[80] tcp -P in ipsec esp/transport//require"),
     ] {
         let mut net = Net::new(hosts(), &transport(), &sainfo());
         net.tell_b(KernelEvent::Policies(vec![policy]));
@@ -150,7 +150,7 @@ fn what_the_kernel_refuses_is_undone_at_both_ends() {
         net.pass(seconds(120));
         net.assert_empty();
         let host = if at == 0 { &net.world.a } else { &net.world.b };
-        assert_eq!(host.failures()[0], Cause::Kernel("no such algorithm".into()), "{at} {way:?}");
+        assert_eq!(host.failures()[0], FailureReason::Kernel("no such algorithm".into()), "{at} {way:?}");
         if at == 0 {
             assert_eq!(net.kernels[0].failed, [acquire(1)]);
         }
@@ -166,7 +166,7 @@ fn a_kernel_that_does_not_answer() {
         net.settle();
         net.pass(seconds(120));
         let host = if at == 0 { &mut net.world.a } else { &mut net.world.b };
-        assert_eq!(host.failures()[0], Cause::KernelTimeout(seconds(30)));
+        assert_eq!(host.failures()[0], FailureReason::KernelTimeout(seconds(30)));
         // It wakes up: what it reserves now is given back.
         net.kernels[at].silent = false;
         net.settle();
@@ -191,7 +191,7 @@ fn computing() -> Net {
 fn a_job_that_is_never_done() {
     let mut net = computing();
     net.pass(seconds(31));
-    assert!(matches!(net.world.a.failures()[..], [Cause::Crypto(_)]));
+    assert!(matches!(net.world.a.failures()[..], [FailureReason::Crypto(_)]));
     assert_eq!(net.world.a.engine.load().jobs, 0);
     // When it comes after all, nobody waits.
     net.world.a.work(net.world.now);
@@ -204,7 +204,7 @@ fn a_job_that_cannot_be_done() {
     let mut net = computing();
     net.world.a.cannot_work(net.world.now);
     net.settle();
-    assert_eq!(net.world.a.failures(), [Cause::not_computed()]);
+    assert_eq!(net.world.a.failures(), [FailureReason::not_computed()]);
     assert_eq!(net.world.a.engine.load().jobs, 0);
     net.assert_empty();
 }
@@ -269,9 +269,9 @@ fn an_authenticated_refusal_of_message_2_ends_the_exchange() {
     assert_eq!(net.kernels[1].names(Way::Inbound).len(), 1);
     net.world.b.log.clear();
     let phase1 = net.world.a.only();
-    net.world.a.engine.notify_refusal(phase1, &Cause::BadChoice(crate::outcome::BadChoice::Incomplete));
+    net.world.a.engine.notify_refusal(phase1, &FailureReason::BadChoice(crate::outcome::BadChoice::Incomplete));
     net.settle();
-    assert_eq!(net.world.b.failures(), [Cause::Refused(NotifyType::BAD_PROPOSAL_SYNTAX)]);
+    assert_eq!(net.world.b.failures(), [FailureReason::Refused(NotifyType::BAD_PROPOSAL_SYNTAX)]);
     assert!(net.kernels[1].sas.is_empty() && net.kernels[1].larval.is_empty());
     let told = net.world.b.log.iter().filter(|line| line.level <= Level::Warning).collect::<Vec<_>>();
     let [line] = told[..] else { panic!("{told:?}") };
@@ -325,7 +325,7 @@ fn a_phase_1_that_goes_takes_what_is_on_its_way() {
     let now = net.world.now;
     net.world.a.engine.handle_control(now, Control::FlushPhase1).unwrap();
     net.settle();
-    assert_eq!(net.world.a.failures(), [Cause::phase1_gone()]);
+    assert_eq!(net.world.a.failures(), [FailureReason::phase1_gone()]);
     net.assert_empty();
 }
 
@@ -335,7 +335,7 @@ fn a_tunnel_with_somebody_else() {
     let tunnel = [template(Protocol::ESP, Mode::Tunnel)];
     let mut net = Net::new(networks(), &tunnel, &sainfo());
     let other = "203.0.113.9".parse().unwrap();
-    let template = Template { ends: Some((other, ip(B))), ..tunnel[0] };
+    let template = Template { endpoints: Some((other, ip(B))), ..tunnel[0] };
     let mut policies = policies(networks(), &tunnel, false);
     policies[0].action = Action::Protect(vec![template]);
     net.tell_b(KernelEvent::Policies(policies));

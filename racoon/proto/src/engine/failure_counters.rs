@@ -14,23 +14,23 @@ pub(super) const COUNTED_FOR: Duration = Duration::from_secs(60);
 const REASONS_MAX: usize = 4;
 
 /// Suppressed lines whose reason is formatted in [`COUNTED_FOR`]; beyond it they are only counted, which is cheaper.
-const EXAMINED_MAX: u32 = 32;
+const FORMATTED_MAX: u32 = 32;
 
 /// The peer that a line is about, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Party {
+pub(super) enum PeerStanding {
     /// The peer of an established phase 1, one that has proved to know the key, one with which we have begun a phase 1, or a
     /// configured one that receives what we send to its address.
-    Peer(IpAddr),
+    Proved(IpAddr),
     /// Not authenticated, but a remote block or a policy names the address, or it has had a phase 1.
     Known(IpAddr),
     /// Anybody else.
-    Stranger,
+    Unknown,
 }
 
 /// The kind of event that a message makes us log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Complaint {
+pub(super) enum LoggedEvent {
     /// It begins a phase 1.
     Begun,
     /// Its bytes are no message.
@@ -38,11 +38,11 @@ pub(super) enum Complaint {
     /// Its exchange does not exist.
     Unknown,
     /// It belongs to an exchange with another address.
-    Elsewhere,
+    OtherAddress,
     /// It is a first message that nothing is configured for.
     Refused,
     /// There are too many negotiations or exchanges at once.
-    Crowd,
+    OverLimit,
     /// The negotiation that it began did not go on.
     Unfinished,
     /// It is ignored, and its negotiation goes on.
@@ -63,16 +63,16 @@ pub(super) enum Complaint {
     Misplaced,
 }
 
-impl Complaint {
+impl LoggedEvent {
     /// Singular and plural for the summary.
     fn names(self) -> [&'static str; 2] {
         match self {
             Self::Begun => ["phase 1 negotiation begun", "phase 1 negotiations begun"],
             Self::Malformed => ["malformed message", "malformed messages"],
             Self::Unknown => ["message of an unknown exchange", "messages of unknown exchanges"],
-            Self::Elsewhere => ["message from another address", "messages from other addresses"],
+            Self::OtherAddress => ["message from another address", "messages from other addresses"],
             Self::Refused => ["refused negotiation", "refused negotiations"],
-            Self::Crowd => ["negotiation over the limit", "negotiations over the limit"],
+            Self::OverLimit => ["negotiation over the limit", "negotiations over the limit"],
             Self::Unfinished => ["unfinished negotiation", "unfinished negotiations"],
             Self::Ignored => ["ignored message", "ignored messages"],
             Self::Hint => ["unauthenticated notify", "unauthenticated notifies"],
@@ -85,18 +85,18 @@ impl Complaint {
         }
     }
 
-    /// Lines in [`COUNTED_FOR`] for one reason. Strangers share one for all reasons, which is small for what a forged
+    /// Lines in [`COUNTED_FOR`] for one reason. RateLimits share one for all reasons, which is small for what a forged
     /// address can cause.
-    fn ration(self, party: Party) -> u32 {
-        match (party, self) {
-            (Party::Peer(_), Self::Phase2Begun) => 100,
-            (Party::Peer(_), _) => 10,
-            (Party::Known(_), _) => 3,
-            (Party::Stranger, Self::Begun) => 20,
-            (Party::Stranger, Self::Ignored | Self::Hint | Self::Unproved) => 10,
+    fn quota(self, standing: PeerStanding) -> u32 {
+        match (standing, self) {
+            (PeerStanding::Proved(_), Self::Phase2Begun) => 100,
+            (PeerStanding::Proved(_), _) => 10,
+            (PeerStanding::Known(_), _) => 3,
+            (PeerStanding::Unknown, Self::Begun) => 20,
+            (PeerStanding::Unknown, Self::Ignored | Self::Hint | Self::Unproved) => 10,
             // One line for all of them.
-            (Party::Stranger, Self::Crowd) => 1,
-            (Party::Stranger, _) => 4,
+            (PeerStanding::Unknown, Self::OverLimit) => 1,
+            (PeerStanding::Unknown, _) => 4,
         }
     }
 }
@@ -104,22 +104,22 @@ impl Complaint {
 /// A line to be counted.
 #[derive(Clone, Copy)]
 pub(super) struct Line<'a> {
-    pub(super) party: Party,
-    pub(super) complaint: Complaint,
+    pub(super) standing: PeerStanding,
+    pub(super) event: LoggedEvent,
     pub(super) remote: SocketAddr,
     /// Empty if lines of this kind have no reason, or if it was not formatted.
     pub(super) reason: &'a str,
-    /// It is beyond the ration, and its reason was not formatted.
-    pub(super) unexamined: bool,
+    /// It is beyond the quota, and its reason was not formatted.
+    pub(super) unformatted: bool,
     pub(super) level: Level,
 }
 
 /// The recent lines of one party and one kind.
 #[derive(Clone, Debug)]
-pub(super) struct Tally {
+pub(super) struct FailureCounter {
     since: Time,
-    pub(super) told: u32,
-    pub(super) untold: u32,
+    pub(super) logged: u32,
+    pub(super) suppressed: u32,
     /// The most severe level of the suppressed lines.
     pub(super) level: Level,
     /// The sender of the last message.
@@ -129,7 +129,7 @@ pub(super) struct Tally {
     /// The last formatted reason of a suppressed line.
     last_reason: String,
     /// How many of those there were.
-    examined: u32,
+    formatted: u32,
 }
 
 /// A reason, and how many lines were logged and suppressed for it.
@@ -137,31 +137,31 @@ pub(super) struct Tally {
 struct Reason {
     address: IpAddr,
     text: String,
-    told: u32,
-    untold: u32,
+    logged: u32,
+    suppressed: u32,
 }
 
-impl Tally {
+impl FailureCounter {
     pub(super) fn new(line: Line<'_>, now: Time) -> Self {
         Self {
             since: now,
-            told: 0,
-            untold: 0,
+            logged: 0,
+            suppressed: 0,
             level: line.level,
             last: line.remote,
             reasons: Vec::new(),
             last_reason: String::new(),
-            examined: 0,
+            formatted: 0,
         }
     }
 
     pub(super) fn is_idle(&self, now: Time) -> bool {
-        self.untold == 0 && now.since(self.since) >= COUNTED_FOR
+        self.suppressed == 0 && now.since(self.since) >= COUNTED_FOR
     }
 
     /// Whether reasons are still formatted.
-    pub(super) fn examines(&self) -> bool {
-        self.examined < EXAMINED_MAX
+    pub(super) fn formats_reasons(&self) -> bool {
+        self.formatted < FORMATTED_MAX
     }
 
     fn find(&self, line: Line<'_>) -> Option<usize> {
@@ -169,63 +169,65 @@ impl Tally {
         self.reasons.iter().position(is_it)
     }
 
-    /// Whether a line is within the ration.
-    pub(super) fn may_tell(&self, line: Line<'_>) -> bool {
-        let ration = line.complaint.ration(line.party);
-        let told = self.find(line).and_then(|at| self.reasons.get(at)).map(|reason| reason.told);
-        match line.party {
-            Party::Stranger => {
+    /// Whether a line is within the quota.
+    pub(super) fn may_log(&self, line: Line<'_>) -> bool {
+        let quota = line.event.quota(line.standing);
+        let logged = self.find(line).and_then(|at| self.reasons.get(at)).map(|reason| reason.logged);
+        match line.standing {
+            PeerStanding::Unknown => {
                 let of_address = self.reasons.iter().filter(|one| one.address == line.remote.ip());
-                let is_first = told.is_none() || ration >= 10;
-                self.told < ration && is_first && of_address.map(|one| one.told).sum::<u32>() < (ration / 2).max(1)
+                let is_first = logged.is_none() || quota >= 10;
+                self.logged < quota && is_first && of_address.map(|one| one.logged).sum::<u32>() < (quota / 2).max(1)
             }
-            Party::Peer(_) | Party::Known(_) => told.map_or(self.reasons.len() < REASONS_MAX, |told| told < ration),
+            PeerStanding::Proved(_) | PeerStanding::Known(_) => {
+                logged.map_or(self.reasons.len() < REASONS_MAX, |logged| logged < quota)
+            }
         }
     }
 
-    pub(super) fn tell(&mut self, line: Line<'_>) {
-        self.told += 1;
+    pub(super) fn log(&mut self, line: Line<'_>) {
+        self.logged += 1;
         match self.find(line).and_then(|at| self.reasons.get_mut(at)) {
-            Some(reason) => reason.told += 1,
+            Some(reason) => reason.logged += 1,
             None => {
                 let (address, text) = (line.remote.ip(), line.reason.to_owned());
-                self.reasons.push(Reason { address, text, told: 1, untold: 0 });
+                self.reasons.push(Reason { address, text, logged: 1, suppressed: 0 });
             }
         }
     }
 
     pub(super) fn count(&mut self, line: Line<'_>) {
-        self.level = if self.untold == 0 { line.level } else { self.level.min(line.level) };
-        self.untold = self.untold.saturating_add(1);
+        self.level = if self.suppressed == 0 { line.level } else { self.level.min(line.level) };
+        self.suppressed = self.suppressed.saturating_add(1);
         self.last = line.remote;
-        if line.unexamined {
+        if line.unformatted {
             return;
         }
         if let Some(reason) = self.find(line).and_then(|at| self.reasons.get_mut(at)) {
-            reason.untold = reason.untold.saturating_add(1);
+            reason.suppressed = reason.suppressed.saturating_add(1);
         }
-        self.examined = self.examined.saturating_add(1);
+        self.formatted = self.formatted.saturating_add(1);
         line.reason.clone_into(&mut self.last_reason);
     }
 
     /// Returns the reasons of the suppressed lines, to be appended to their number.
     pub(super) fn reasons(&self) -> String {
-        let counted = self.reasons.iter().filter(|one| one.untold > 0 && !one.text.is_empty()).collect::<Vec<_>>();
-        let sum = counted.iter().map(|one| one.untold).sum::<u32>();
+        let counted = self.reasons.iter().filter(|one| one.suppressed > 0 && !one.text.is_empty()).collect::<Vec<_>>();
+        let sum = counted.iter().map(|one| one.suppressed).sum::<u32>();
         match counted.as_slice() {
-            [one] if sum == self.untold => format!(": {}", one.text),
+            [one] if sum == self.suppressed => format!(": {}", one.text),
             [] if self.last_reason.is_empty() => String::new(),
             [] => format!(": {}", self.last_reason),
             several => {
                 let mut text = String::from(":");
                 let one_address = several.iter().all(|one| one.address == self.last.ip());
-                for Reason { address, text: reason, untold, .. } in several {
+                for Reason { address, text: reason, suppressed, .. } in several {
                     let _ = match one_address {
-                        true => write!(text, " {reason} ({untold});"),
-                        false => write!(text, " {address}: {reason} ({untold});"),
+                        true => write!(text, " {reason} ({suppressed});"),
+                        false => write!(text, " {address}: {reason} ({suppressed});"),
                     };
                 }
-                match self.untold - sum {
+                match self.suppressed - sum {
                     0 => text.truncate(text.len() - 1),
                     others if self.last_reason.is_empty() => drop(write!(text, " others ({others})")),
                     others => drop(write!(text, " others ({others}), the last one {}", self.last_reason)),
@@ -237,7 +239,7 @@ impl Tally {
 }
 
 /// The number of suppressed lines, in words.
-pub(super) fn counted(count: u32, complaint: Complaint) -> String {
-    let [one, several] = complaint.names();
+pub(super) fn counted(count: u32, event: LoggedEvent) -> String {
+    let [one, several] = event.names();
     format!("{count} more {}", if count == 1 { one } else { several })
 }

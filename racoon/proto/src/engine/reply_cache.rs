@@ -19,37 +19,37 @@ impl PacketDigest {
 
 /// What is to be done with a packet.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Arrival {
+pub(crate) enum Lookup {
     /// It is new.
     New,
     /// It is new, but another one is still being worked on: hold it, or drop it.
-    Early,
+    Busy,
     /// It was answered: send the answer again.
-    Answered(Vec<u8>),
+    Reply(Vec<u8>),
     /// It was here before, and is worth nothing more.
-    Stale,
+    Duplicate,
 }
 
 /// What an exchange keeps of the packets that it received. A packet is known here once it was accepted; one that was
 /// refused may come again.
 #[derive(Debug, Default)]
-pub(crate) struct Inbox {
+pub(crate) struct ReplyCache {
     /// Accepted, and answered before the last one.
     past: Vec<PacketDigest>,
     /// Accepted, not yet answered: a job runs, or the kernel is asked.
     working: Option<PacketDigest>,
-    last: Option<Answered>,
+    last: Option<AnsweredPacket>,
     /// A packet that came early.
-    held: Option<Vec<u8>>,
+    deferred: Option<Vec<u8>>,
 }
 
 #[derive(Debug)]
-struct Answered {
+struct AnsweredPacket {
     digest: PacketDigest,
     /// None: nothing is said to it.
     reply: Option<Vec<u8>>,
     /// How often the reply was sent again.
-    again: u32,
+    resent: u32,
     /// How often the packet came again.
     repeated: u32,
 }
@@ -60,48 +60,48 @@ pub(crate) struct LastReply {
     /// Its size in bytes.
     pub(crate) bytes: usize,
     /// How often it was sent again because the packet that it answers came again.
-    pub(crate) again: u32,
+    pub(crate) resent: u32,
     /// How often that packet came again.
     pub(crate) repeated: u32,
 }
 
-impl Inbox {
+impl ReplyCache {
     /// A packet came in. An answer is sent again at most `limit` times: somebody may be sending our answers to a victim.
-    pub(crate) fn arrival(&mut self, digest: &PacketDigest, limit: u32) -> Arrival {
+    pub(crate) fn lookup(&mut self, digest: &PacketDigest, limit: u32) -> Lookup {
         if self.working.as_ref() == Some(digest) || self.past.contains(digest) {
-            return Arrival::Stale;
+            return Lookup::Duplicate;
         }
         match &mut self.last {
             Some(last) if last.digest == *digest => {
                 last.repeated = last.repeated.saturating_add(1);
                 match &last.reply {
-                    Some(reply) if last.again < limit => {
-                        last.again += 1;
-                        Arrival::Answered(reply.clone())
+                    Some(reply) if last.resent < limit => {
+                        last.resent += 1;
+                        Lookup::Reply(reply.clone())
                     }
-                    _ => Arrival::Stale,
+                    _ => Lookup::Duplicate,
                 }
             }
-            _ if self.working.is_some() => Arrival::Early,
-            _ => Arrival::New,
+            _ if self.working.is_some() => Lookup::Busy,
+            _ => Lookup::New,
         }
     }
 
     /// The packet is accepted, and worked on from now on.
-    pub(crate) fn work_on(&mut self, digest: PacketDigest) {
+    pub(crate) fn begin(&mut self, digest: PacketDigest) {
         self.working = Some(digest);
     }
 
     /// The packet that was worked on is no good after all; it may come again.
-    pub(crate) fn refuse(&mut self) {
+    pub(crate) fn reject(&mut self) {
         self.working = None;
     }
 
     /// The packet that was worked on is answered with `reply`, or not at all. The packets before it are not answered any
     /// more.
-    pub(crate) fn answered(&mut self, reply: Option<Vec<u8>>) {
+    pub(crate) fn finish(&mut self, reply: Option<Vec<u8>>) {
         if let Some(digest) = self.working.take() {
-            let last = self.last.replace(Answered { digest, reply, again: 0, repeated: 0 });
+            let last = self.last.replace(AnsweredPacket { digest, reply, resent: 0, repeated: 0 });
             self.past.extend(last.map(|last| last.digest));
         }
     }
@@ -111,26 +111,26 @@ impl Inbox {
         let last = self.last.as_ref().and_then(|last| Some((last, last.reply.as_ref()?)));
         last.map_or_else(LastReply::default, |(last, reply)| LastReply {
             bytes: reply.len(),
-            again: last.again,
+            resent: last.resent,
             repeated: last.repeated,
         })
     }
 
     /// Something is worked on.
-    pub(crate) fn is_working(&self) -> bool {
+    pub(crate) fn is_busy(&self) -> bool {
         self.working.is_some()
     }
 
     /// Holds a packet that came early; the first one stays.
-    pub(crate) fn hold(&mut self, datagram: &[u8]) {
-        if self.held.is_none() {
-            self.held = Some(datagram.to_vec());
+    pub(crate) fn defer(&mut self, datagram: &[u8]) {
+        if self.deferred.is_none() {
+            self.deferred = Some(datagram.to_vec());
         }
     }
 
     /// The packet that came early.
-    pub(crate) fn take_held(&mut self) -> Option<Vec<u8>> {
-        self.held.take()
+    pub(crate) fn take_deferred(&mut self) -> Option<Vec<u8>> {
+        self.deferred.take()
     }
 }
 
@@ -144,39 +144,39 @@ mod tests {
 
     #[test]
     fn an_answer_is_repeated_so_often() {
-        let mut inbox = Inbox::default();
-        assert_eq!(inbox.arrival(&packet("1"), 2), Arrival::New);
-        inbox.work_on(packet("1"));
-        inbox.answered(Some(vec![2]));
-        assert_eq!(inbox.arrival(&packet("1"), 2), Arrival::Answered(vec![2]));
-        assert_eq!(inbox.arrival(&packet("1"), 2), Arrival::Answered(vec![2]));
-        assert_eq!(inbox.arrival(&packet("1"), 2), Arrival::Stale);
-        assert_eq!(inbox.arrival(&packet("2"), 2), Arrival::New);
+        let mut reply_cache = ReplyCache::default();
+        assert_eq!(reply_cache.lookup(&packet("1"), 2), Lookup::New);
+        reply_cache.begin(packet("1"));
+        reply_cache.finish(Some(vec![2]));
+        assert_eq!(reply_cache.lookup(&packet("1"), 2), Lookup::Reply(vec![2]));
+        assert_eq!(reply_cache.lookup(&packet("1"), 2), Lookup::Reply(vec![2]));
+        assert_eq!(reply_cache.lookup(&packet("1"), 2), Lookup::Duplicate);
+        assert_eq!(reply_cache.lookup(&packet("2"), 2), Lookup::New);
     }
 
     #[test]
     fn while_one_is_worked_on_others_are_early() {
-        let mut inbox = Inbox::default();
-        inbox.work_on(packet("1"));
-        assert!(inbox.is_working());
-        assert_eq!(inbox.arrival(&packet("1"), 5), Arrival::Stale);
-        assert_eq!(inbox.arrival(&packet("2"), 5), Arrival::Early);
-        inbox.hold(b"2");
-        inbox.hold(b"3");
-        assert_eq!(inbox.take_held(), Some(b"2".to_vec()));
-        assert_eq!(inbox.take_held(), None);
-        inbox.refuse();
-        assert_eq!(inbox.arrival(&packet("1"), 5), Arrival::New);
+        let mut reply_cache = ReplyCache::default();
+        reply_cache.begin(packet("1"));
+        assert!(reply_cache.is_busy());
+        assert_eq!(reply_cache.lookup(&packet("1"), 5), Lookup::Duplicate);
+        assert_eq!(reply_cache.lookup(&packet("2"), 5), Lookup::Busy);
+        reply_cache.defer(b"2");
+        reply_cache.defer(b"3");
+        assert_eq!(reply_cache.take_deferred(), Some(b"2".to_vec()));
+        assert_eq!(reply_cache.take_deferred(), None);
+        reply_cache.reject();
+        assert_eq!(reply_cache.lookup(&packet("1"), 5), Lookup::New);
     }
 
     #[test]
     fn what_lies_behind_is_stale() {
-        let mut inbox = Inbox::default();
+        let mut reply_cache = ReplyCache::default();
         for (one, reply) in [("1", Some(vec![2])), ("3", None)] {
-            inbox.work_on(packet(one));
-            inbox.answered(reply);
+            reply_cache.begin(packet(one));
+            reply_cache.finish(reply);
         }
-        assert_eq!(inbox.arrival(&packet("1"), 5), Arrival::Stale);
-        assert_eq!(inbox.arrival(&packet("3"), 5), Arrival::Stale);
+        assert_eq!(reply_cache.lookup(&packet("1"), 5), Lookup::Duplicate);
+        assert_eq!(reply_cache.lookup(&packet("3"), 5), Lookup::Duplicate);
     }
 }

@@ -9,7 +9,7 @@ use crate::proposal::encoding::{AnswerError, ProposalError};
 
 /// Why a negotiation failed: whose fault, what was expected, what was there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cause {
+pub enum FailureReason {
     /// The peer did not answer.
     NoAnswer(Unanswered),
     /// The peer speaks another major version of IKE.
@@ -121,7 +121,7 @@ pub struct Unanswered {
     pub unreadable: u32,
 }
 
-impl Cause {
+impl FailureReason {
     /// The phase 1 under which it was negotiated is no more: deleted by somebody, expired, or not renewed.
     pub(crate) fn phase1_gone() -> Self {
         Self::NoPhase1(String::from("the one under which it was negotiated is gone"))

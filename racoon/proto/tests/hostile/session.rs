@@ -1,12 +1,12 @@
-//! A site and a puppet that talk with each other, up to where the test wants something to go wrong.
+//! A fixture and a scripted_peer that talk with each other, up to where the test wants something to go wrong.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::puppet::{Draft, Puppet, Step};
-use crate::site::{Configuration, Site};
+use crate::fixture::{Configuration, Fixture};
+use crate::scripted_peer::{Draft, ScriptedPeer, Step};
 
-/// What the puppet is.
+/// What the scripted_peer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     /// It begins.
@@ -27,39 +27,39 @@ impl Role {
     }
 }
 
-pub(crate) struct Dialogue {
-    pub(crate) site: Site,
-    pub(crate) puppet: Puppet,
+pub(crate) struct Session {
+    pub(crate) fixture: Fixture,
+    pub(crate) scripted_peer: ScriptedPeer,
     pub(crate) role: Role,
-    /// Everything that the puppet has said, as it was on the wire.
+    /// Everything that the scripted_peer has said, as it was on the wire.
     pub(crate) said: Vec<(Step, Vec<u8>)>,
-    /// What the puppet has heard: the same again says nothing new.
+    /// What the scripted_peer has heard: the same again says nothing new.
     heard: HashSet<Vec<u8>>,
 }
 
-impl Dialogue {
-    /// Nobody has said anything, but the site its first message if the puppet answers.
+impl Session {
+    /// Nobody has said anything, but the fixture its first message if the scripted_peer answers.
     pub(crate) fn new(role: Role, configuration: Configuration) -> Self {
-        let site = Site::new(configuration);
-        let puppet = Puppet::new(site.peer, site.address, role == Role::Initiator, 2);
-        let mut dialogue = Self { site, puppet, role, said: Vec::new(), heard: HashSet::new() };
+        let fixture = Fixture::new(configuration);
+        let scripted_peer = ScriptedPeer::new(fixture.peer, fixture.address, role == Role::Initiator, 2);
+        let mut session = Self { fixture, scripted_peer, role, said: Vec::new(), heard: HashSet::new() };
         if role == Role::Responder {
-            dialogue.site.acquire();
-            dialogue.listen();
+            session.fixture.acquire();
+            session.listen();
         }
-        dialogue
+        session
     }
 
-    /// It is the puppet's turn to say `step`.
+    /// It is the scripted_peer's turn to say `step`.
     pub(crate) fn up_to(role: Role, step: Step) -> Self {
         Self::new(role, Configuration::default()).then_up_to(step)
     }
 
     /// SAs are there.
     pub(crate) fn up(role: Role) -> Self {
-        let dialogue = Self::up_to(role, Step::Informational);
-        assert!(dialogue.site.is_up(), "{}", dialogue.site.story());
-        dialogue
+        let session = Self::up_to(role, Step::Informational);
+        assert!(session.fixture.is_up(), "{}", session.fixture.log_text());
+        session
     }
 
     pub(crate) fn then_up_to(mut self, step: Step) -> Self {
@@ -69,28 +69,28 @@ impl Dialogue {
         self
     }
 
-    /// The puppet says what it should.
+    /// The scripted_peer says what it should.
     pub(crate) fn say(&mut self, step: Step) {
-        let draft = self.puppet.draft(step);
+        let draft = self.scripted_peer.draft(step);
         self.utter(&draft);
     }
 
-    /// The puppet says this.
+    /// The scripted_peer says this.
     pub(crate) fn utter(&mut self, draft: &Draft) {
-        let message = self.puppet.seal(draft);
-        self.puppet.has_said(draft, &message);
+        let message = self.scripted_peer.seal(draft);
+        self.scripted_peer.has_said(draft, &message);
         self.said.push((draft.step, message.clone()));
-        self.site.receive(&message);
+        self.fixture.receive(&message);
         self.listen();
     }
 
-    /// The puppet hears what the site has sent to it. Returns how many datagrams that were.
+    /// The scripted_peer hears what the fixture has sent to it. Returns how many datagrams that were.
     pub(crate) fn listen(&mut self) -> usize {
         let mut count = 0;
-        while let Some(datagram) = self.site.sent.pop_front() {
+        while let Some(datagram) = self.fixture.sent.pop_front() {
             count += 1;
-            if datagram.remote == self.puppet.address && self.heard.insert(datagram.bytes.clone()) {
-                self.puppet.hear(&datagram.bytes);
+            if datagram.remote == self.scripted_peer.address && self.heard.insert(datagram.bytes.clone()) {
+                self.scripted_peer.hear(&datagram.bytes);
             }
         }
         count
@@ -101,32 +101,32 @@ impl Dialogue {
         for step in self.role.steps().iter().filter(|next| **next >= step) {
             self.say(*step);
         }
-        assert!(self.site.is_up(), "{what}: {:?}\n{}", self.site.snapshot(), self.site.story());
-        assert!(self.puppet.has_proof, "{what}: the host proves who it is");
+        assert!(self.fixture.is_up(), "{what}: {:?}\n{}", self.fixture.snapshot(), self.fixture.log_text());
+        assert!(self.scripted_peer.has_proof, "{what}: the host proves who it is");
     }
 
     /// A quick mode after one that failed.
     pub(crate) fn finish_anew(&mut self, what: &str) {
         match self.role {
             Role::Initiator => {
-                self.puppet.new_quick_mode();
+                self.scripted_peer.new_quick_mode();
                 self.finish(Step::Quick1, what);
             }
             Role::Responder => {
-                self.site.acquire();
+                self.fixture.acquire();
                 self.listen();
                 self.finish(Step::Quick2, what);
             }
         }
     }
 
-    /// Jobs of the site take their time from now on.
+    /// Jobs of the fixture take their time from now on.
     pub(crate) fn slow(mut self) -> Self {
-        self.site.slow = true;
+        self.fixture.slow = true;
         self
     }
 
     pub(crate) fn pass(&mut self, seconds: u64) {
-        self.site.pass(Duration::from_secs(seconds));
+        self.fixture.pass(Duration::from_secs(seconds));
     }
 }

@@ -10,20 +10,20 @@
 use std::mem;
 use std::time::Duration;
 
-use super::phase2s::{Established, Outbound};
+use super::phase2s::{EstablishedPhase2, Outbound};
 use super::{Engine, Phase2Id, Timer};
 use crate::outcome::Role;
-use crate::phase2::Bond;
+use crate::phase2::TrafficKey;
 use crate::time::Time;
 
 /// Longer than that no responder needs, not even one that has to ask for message 3 again.
-const PATIENCE: Duration = Duration::from_secs(5);
+const SWITCHOVER_DELAY_MAX: Duration = Duration::from_secs(5);
 
 /// How long a replaced pair still receives packets in flight.
-const REPLACED: Duration = Duration::from_secs(5);
+const REPLACED_GRACE: Duration = Duration::from_secs(5);
 
 /// It is no longer than this part of what is left of the old pair's life.
-const PART: u32 = 4;
+const REMAINING_FRACTION: u32 = 4;
 
 impl Engine {
     /// Until when the pair that it renews serves for what we send; none: there is none, or it may end any moment because of
@@ -31,7 +31,7 @@ impl Engine {
     pub(super) fn serves_until(&self, id: Phase2Id) -> Option<Time> {
         let old = self.phase2s.get(id)?.renews?;
         let old = self.phase2s.get(old)?.established().filter(|old| old.terms.kilobytes.is_none())?;
-        Some(self.now + PATIENCE.min(old.expires.since(self.now) / PART))
+        Some(self.now + SWITCHOVER_DELAY_MAX.min(old.expires.since(self.now) / REMAINING_FRACTION))
     }
 
     /// It is established but for its outbound SAs, which wait.
@@ -43,13 +43,13 @@ impl Engine {
         if let Some(phase2) = self.phase2s.get_mut(id) {
             phase2.held = outbound.installations;
         }
-        self.timers.set(Timer::Phase2TakeOver(id), until);
+        self.timers.set(Timer::Phase2SwitchOver(id), until);
         self.phase2_established(id, established);
     }
 
     /// From now on it is what we send by.
-    pub(super) fn phase2_take_over(&mut self, id: Phase2Id) {
-        self.timers.stop(Timer::Phase2TakeOver(id));
+    pub(super) fn phase2_switch_over(&mut self, id: Phase2Id) {
+        self.timers.stop(Timer::Phase2SwitchOver(id));
         let held = self.phase2s.get_mut(id).map(|phase2| mem::take(&mut phase2.held)).unwrap_or_default();
         if !held.is_empty() {
             self.timers.set(Timer::Phase2Deadline(id), self.now + self.settings.phase2_wait);
@@ -64,19 +64,19 @@ impl Engine {
     /// before it stays: the peer may repeat message 1 and never get further.
     pub(super) fn retire_replaced(&mut self, id: Phase2Id) {
         let Some(phase2) = self.phase2s.get(id).filter(|phase2| phase2.established().is_some()) else { return };
-        let is_counted = |old: &Established| old.terms.kilobytes.is_some();
+        let is_counted = |old: &EstablishedPhase2| old.terms.kilobytes.is_some();
         let (replaced, wait) = match phase2.role {
             Role::Initiator => {
                 let old = phase2.renews.and_then(|old| Some((old, self.phase2s.get(old)?.established()?)));
                 let old = old.filter(|(_, old)| is_counted(old)).map(|(old, _)| old);
-                (old.into_iter().collect::<Vec<_>>(), self.settings.retransmission.interval + REPLACED)
+                (old.into_iter().collect::<Vec<_>>(), self.settings.retransmission.interval + REPLACED_GRACE)
             }
             Role::Responder => {
                 let by_peer = |one: Phase2Id| self.phase2s.get(one).is_some_and(|one| one.role == Role::Responder);
-                let older = self.phase2s.established(&phase2.bond).filter(|(old, _)| *old < id && by_peer(*old));
+                let older = self.phase2s.established(&phase2.traffic_key).filter(|(old, _)| *old < id && by_peer(*old));
                 // A pair that was replaced earlier already has its timer.
                 let unset = |old: &Phase2Id| !self.timers.is_set(Timer::Phase2Replaced(*old));
-                (older.filter(|(_, old)| is_counted(old)).map(|(old, _)| old).filter(unset).collect(), REPLACED)
+                (older.filter(|(_, old)| is_counted(old)).map(|(old, _)| old).filter(unset).collect(), REPLACED_GRACE)
             }
         };
         replaced.into_iter().for_each(|old| self.timers.set(Timer::Phase2Replaced(old), self.now + wait));
@@ -85,16 +85,16 @@ impl Engine {
     /// A pair was replaced a while ago: it goes, unless what replaced it is gone itself.
     pub(super) fn phase2_replaced(&mut self, id: Phase2Id) {
         let Some(phase2) = self.phase2s.get(id) else { return };
-        if self.phase2s.established(&phase2.bond).any(|(newer, _)| newer > id) {
+        if self.phase2s.established(&phase2.traffic_key).any(|(newer, _)| newer > id) {
             self.expire_phase2(id, true);
         }
     }
 
     /// Nothing else is left to send by. False: nothing waits.
-    pub(super) fn take_over_now(&mut self, bond: &Bond) -> bool {
+    pub(super) fn switch_over_now(&mut self, traffic_key: &TrafficKey) -> bool {
         let waits = |id: &Phase2Id| self.phase2s.get(*id).is_some_and(|phase2| !phase2.held.is_empty());
-        let waiting = self.phase2s.established(bond).map(|(id, _)| id).filter(waits).collect::<Vec<_>>();
-        waiting.iter().for_each(|id| self.phase2_take_over(*id));
+        let waiting = self.phase2s.established(traffic_key).map(|(id, _)| id).filter(waits).collect::<Vec<_>>();
+        waiting.iter().for_each(|id| self.phase2_switch_over(*id));
         !waiting.is_empty()
     }
 }

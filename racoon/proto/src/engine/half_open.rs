@@ -16,40 +16,40 @@
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use super::strangers::Complaint;
+use super::rate_limit::LoggedEvent;
 use super::{Engine, Phase1Id};
 use crate::output::Level;
 use crate::random::Random;
-use crate::select::Known;
+use crate::select::RemoteQuery;
 
 /// Of so many that are drawn one is chosen.
-const DRAWN: usize = 8;
+const EVICTION_SAMPLES: usize = 8;
 
 /// Of an IPv6 address so many bits say whose it is: anybody has all addresses of a network.
-const NETWORK_BITS: u32 = 64;
+const IPV6_SOURCE_PREFIX: u32 = 64;
 
 /// Whose room a negotiation takes up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Guest {
+pub(super) enum PeerClass {
     /// One whose address a remote block names.
     Configured,
     /// Anybody.
-    Stranger,
+    Unknown,
 }
 
 /// Those who have begun a phase 1 with us and have not yet proved who they are.
 #[derive(Debug, Default)]
 pub(super) struct HalfOpen {
-    configured: Room,
-    strangers: Room,
+    configured: Pool,
+    unknown: Pool,
 }
 
 #[derive(Debug, Default)]
-struct Room {
+struct Pool {
     /// Negotiations of which only the first message has come: the address may be another one's. The oldest is first.
     unproved: BTreeSet<Phase1Id>,
     /// Negotiations whose address has returned our cookie.
-    proved: Bag,
+    proved: SampledSet,
     /// The proved ones of each address. The oldest is first.
     sources: HashMap<IpAddr, BTreeSet<Phase1Id>>,
 }
@@ -60,85 +60,85 @@ pub(super) enum Admission {
     /// Nothing: its address has not too many.
     Free,
     /// This one of the same address makes way.
-    Displaces(Phase1Id),
+    Evicts(Phase1Id),
     /// It has to wait: its address has as many as it may have, and jobs run for them.
     Refused,
 }
 
 /// A set from which one can be drawn.
 #[derive(Debug, Default)]
-struct Bag {
+struct SampledSet {
     all: Vec<Phase1Id>,
     places: HashMap<Phase1Id, usize>,
 }
 
 impl HalfOpen {
     /// One more has begun.
-    pub(super) fn add(&mut self, id: Phase1Id, guest: Guest) {
-        self.room_mut(guest).unproved.insert(id);
+    pub(super) fn add(&mut self, id: Phase1Id, peer_class: PeerClass) {
+        self.pool_mut(peer_class).unproved.insert(id);
     }
 
     /// Its address has returned our cookie. False: that was known.
-    pub(super) fn prove(&mut self, id: Phase1Id, guest: Guest, address: IpAddr) -> bool {
-        let room = self.room_mut(guest);
-        let is_news = room.unproved.remove(&id);
+    pub(super) fn prove(&mut self, id: Phase1Id, peer_class: PeerClass, address: IpAddr) -> bool {
+        let pool = self.pool_mut(peer_class);
+        let is_news = pool.unproved.remove(&id);
         if is_news {
-            room.proved.insert(id);
-            room.sources.entry(source(address)).or_default().insert(id);
+            pool.proved.insert(id);
+            pool.sources.entry(source(address)).or_default().insert(id);
         }
         is_news
     }
 
     /// It is established, or no more.
-    pub(super) fn remove(&mut self, id: Phase1Id, guest: Guest, address: IpAddr) {
-        let (room, source) = (self.room_mut(guest), source(address));
-        let _ = room.unproved.remove(&id) || room.proved.remove(id);
-        if let Some(of_source) = room.sources.get_mut(&source) {
+    pub(super) fn remove(&mut self, id: Phase1Id, peer_class: PeerClass, address: IpAddr) {
+        let (pool, source) = (self.pool_mut(peer_class), source(address));
+        let _ = pool.unproved.remove(&id) || pool.proved.remove(id);
+        if let Some(of_source) = pool.sources.get_mut(&source) {
             of_source.remove(&id);
             if of_source.is_empty() {
-                room.sources.remove(&source);
+                pool.sources.remove(&source);
             }
         }
     }
 
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        self.configured.len() + self.strangers.len()
+        self.configured.len() + self.unknown.len()
     }
 
     /// How many there are, and how many addresses have proved ones.
     #[cfg(test)]
     pub(super) fn counts(&self) -> (usize, usize) {
-        (self.len(), self.configured.sources.len() + self.strangers.sources.len())
+        (self.len(), self.configured.sources.len() + self.unknown.sources.len())
     }
 
-    fn room(&self, guest: Guest) -> &Room {
-        match guest {
-            Guest::Configured => &self.configured,
-            Guest::Stranger => &self.strangers,
+    fn pool(&self, peer_class: PeerClass) -> &Pool {
+        match peer_class {
+            PeerClass::Configured => &self.configured,
+            PeerClass::Unknown => &self.unknown,
         }
     }
 
-    fn room_mut(&mut self, guest: Guest) -> &mut Room {
-        match guest {
-            Guest::Configured => &mut self.configured,
-            Guest::Stranger => &mut self.strangers,
+    fn pool_mut(&mut self, peer_class: PeerClass) -> &mut Pool {
+        match peer_class {
+            PeerClass::Configured => &mut self.configured,
+            PeerClass::Unknown => &mut self.unknown,
         }
     }
 }
 
-impl Room {
+impl Pool {
     fn len(&self) -> usize {
         self.unproved.len() + self.proved.len()
     }
 
     /// How many proved ones there are where this one is from.
-    fn neighbours(&self, address: Option<IpAddr>) -> usize {
+    fn same_source(&self, address: Option<IpAddr>) -> usize {
         address.and_then(|address| self.sources.get(&source(address))).map_or(0, BTreeSet::len)
     }
 }
 
-impl Bag {
+impl SampledSet {
     fn insert(&mut self, id: Phase1Id) {
         if !self.places.contains_key(&id) {
             self.places.insert(id, self.all.len());
@@ -169,36 +169,38 @@ impl Bag {
             let place = usize::try_from(u64::from_be_bytes(bytes).checked_rem(count)?).ok()?;
             self.all.get(place).copied()
         };
-        std::iter::repeat_with(one).take(DRAWN).flatten().collect()
+        std::iter::repeat_with(one).take(EVICTION_SAMPLES).flatten().collect()
     }
 }
 
 impl Engine {
     /// Makes room for one more negotiation that somebody begins. False: there is none.
-    pub(super) fn make_room(&mut self, remote: SocketAddr) -> bool {
-        let (guest, limit) = (self.guest(remote), self.settings.half_open);
-        if !is_full(self.phase1s.half_open.room(guest).len(), limit.total) {
+    pub(super) fn admit_half_open(&mut self, remote: SocketAddr) -> bool {
+        let (peer_class, limit) = (self.peer_class(remote), self.settings.half_open);
+        if !is_full(self.phase1s.half_open.pool(peer_class).len(), limit.total) {
             return true;
         }
-        self.complain(Complaint::Crowd, remote, || "too many negotiations are under way: half_open_limit".into());
-        let Some(leaves) = self.draw_from(guest) else { return false };
-        self.make_way(leaves);
+        self.log_unauthenticated(LoggedEvent::OverLimit, remote, || {
+            "too many negotiations are under way: half_open_limit".into()
+        });
+        let Some(evicted) = self.choose_eviction(peer_class) else { return false };
+        self.evict(evicted);
         true
     }
 
     /// Whether the address of a negotiation may have one more that is proved. Peers with a configured address are not limited
     /// one by one.
     pub(super) fn admission(&self, id: Phase1Id) -> Admission {
-        let room = &self.phase1s.half_open.strangers;
-        if !room.unproved.contains(&id) {
+        let pool = &self.phase1s.half_open.unknown;
+        if !pool.unproved.contains(&id) {
             return Admission::Free;
         }
         let address = self.phase1s.get(id).map(|phase1| phase1.remote.ip());
-        let neighbours = address.and_then(|address| room.sources.get(&source(address)));
-        match neighbours.filter(|neighbours| is_full(neighbours.len(), self.settings.half_open.per_source)) {
-            Some(neighbours) => {
-                let oldest = neighbours.iter().copied().find(|id| self.is_idle(*id));
-                oldest.map_or(Admission::Refused, Admission::Displaces)
+        let same_source = address.and_then(|address| pool.sources.get(&source(address)));
+        match same_source.filter(|same_source| is_full(same_source.len(), self.settings.half_open.per_source)) {
+            Some(same_source) => {
+                let oldest = same_source.iter().copied().find(|id| self.is_idle(*id));
+                oldest.map_or(Admission::Refused, Admission::Evicts)
             }
             None => Admission::Free,
         }
@@ -208,43 +210,45 @@ impl Engine {
     pub(super) fn prove_address(&mut self, id: Phase1Id) {
         let admission = self.admission(id);
         let Some(remote) = self.phase1s.prove_address(id) else { return };
-        if let Admission::Displaces(leaves) = admission {
-            self.complain(Complaint::Crowd, remote, || "too many negotiations of one address: half_open_limit".into());
-            self.make_way(leaves);
+        if let Admission::Evicts(evicted) = admission {
+            self.log_unauthenticated(LoggedEvent::OverLimit, remote, || {
+                "too many negotiations of one address: half_open_limit".into()
+            });
+            self.evict(evicted);
         }
     }
 
-    /// Ends a negotiation in favour of another one.
-    fn make_way(&mut self, leaves: Phase1Id) {
-        let peer = self.phase1s.get(leaves).map(|phase1| phase1.remote);
-        self.remove_phase1(leaves);
+    /// Endpoints a negotiation in favour of another one.
+    fn evict(&mut self, evicted: Phase1Id) {
+        let peer = self.phase1s.get(evicted).map(|phase1| phase1.remote);
+        self.remove_phase1(evicted);
         self.log(Level::Debug, peer, || "an unfinished negotiation makes way for another one".into());
     }
 
     /// Whose room somebody's negotiation takes up.
-    pub(super) fn guest(&self, remote: SocketAddr) -> Guest {
-        let known = Known { port: remote.port(), skip_anonymous: true, ..Known::address(remote) };
-        if self.settings.remotes.candidates(&known).is_empty() { Guest::Stranger } else { Guest::Configured }
+    pub(super) fn peer_class(&self, remote: SocketAddr) -> PeerClass {
+        let query = RemoteQuery { port: remote.port(), skip_anonymous: true, ..RemoteQuery::address(remote) };
+        if self.settings.remotes.candidates(&query).is_empty() { PeerClass::Unknown } else { PeerClass::Configured }
     }
 
     /// The oldest unproved negotiation of a full pool, or a proved one if these fill more than half of it.
-    fn draw_from(&mut self, guest: Guest) -> Option<Phase1Id> {
-        let room = self.phase1s.half_open.room(guest);
-        let oldest = room.unproved.first().copied();
-        if room.unproved.len() >= room.proved.len() {
+    fn choose_eviction(&mut self, peer_class: PeerClass) -> Option<Phase1Id> {
+        let pool = self.phase1s.half_open.pool(peer_class);
+        let oldest = pool.unproved.first().copied();
+        if pool.unproved.len() >= pool.proved.len() {
             return oldest;
         }
-        let drawn = room.proved.draw(&mut *self.random);
-        let neighbours = |id: &Phase1Id| room.neighbours(self.phase1s.get(*id).map(|one| one.remote.ip()));
+        let drawn = pool.proved.draw(&mut *self.random);
+        let same_source = |id: &Phase1Id| pool.same_source(self.phase1s.get(*id).map(|one| one.remote.ip()));
         // Of equals the oldest.
         let idle = drawn.into_iter().filter(|id| self.is_idle(*id));
-        idle.max_by_key(|id| (neighbours(id), std::cmp::Reverse(*id))).or(oldest)
+        idle.max_by_key(|id| (same_source(id), std::cmp::Reverse(*id))).or(oldest)
     }
 
     /// Whether no job runs for a negotiation. Otherwise it does not make way: the job would be computed for nothing, and a
     /// peer that knew that could order any number of them.
     fn is_idle(&self, id: Phase1Id) -> bool {
-        self.phase1s.get(id).is_some_and(|one| !one.inbox.is_working())
+        self.phase1s.get(id).is_some_and(|one| !one.reply_cache.is_busy())
     }
 }
 
@@ -256,7 +260,7 @@ fn is_full(count: usize, limit: u32) -> bool {
 fn source(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V6(address) if !address.is_unicast_link_local() => {
-            let network = u128::MAX << (Ipv6Addr::BITS - NETWORK_BITS);
+            let network = u128::MAX << (Ipv6Addr::BITS - IPV6_SOURCE_PREFIX);
             Ipv6Addr::from_bits(address.to_bits() & network).into()
         }
         _ => address,

@@ -48,7 +48,7 @@ fn a_policy_of_somebody_else_stays_in_any_direction() {
                 net.acquire();
                 net.settle();
                 let failures = net.world.b.failures();
-                let [Cause::NoPolicy(_) | Cause::NoProposalChosen(_)] = &failures[..] else {
+                let [FailureReason::NoPolicy(_) | FailureReason::NoProposalChosen(_)] = &failures[..] else {
                     panic!("{what}: {failures:?}")
                 };
                 assert!(is_left(&net, &policy), "{what}: {:?}", net.kernels[1].policies);
@@ -196,7 +196,7 @@ fn somebody_else_at_the_address_of_the_peer() {
         net.settle();
         let failures = net.world.b.failures();
         if is_other {
-            let [Cause::NotAuthorized(why)] = &failures[..] else { panic!("{failures:?}") };
+            let [FailureReason::NotAuthorized(why)] = &failures[..] else { panic!("{failures:?}") };
             assert!(why.ends_with("its policies were generated for another peer"), "{why}");
         } else {
             assert_eq!((failures, net.kernels[1].sas.len()), (vec![], 4));

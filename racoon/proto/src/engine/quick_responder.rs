@@ -1,30 +1,30 @@
 //! Quick mode that a peer begins: message 1, and what there is for it.
 
-use super::duplicates::PacketDigest;
-use super::endpoint::Endpoint;
+use super::addr_port::AddrPort;
 use super::explain::{remote_in_words, sainfo_in_words};
 use super::phase2::failed;
 use super::phase2s::{Phase2, State};
-use super::quick::sa_of;
-use super::strangers::{Complaint, Party};
+use super::quick_mode::sa_of;
+use super::rate_limit::{LoggedEvent, PeerStanding};
+use super::reply_cache::PacketDigest;
 use super::{Engine, Phase1Id, Phase2Id};
 use crate::authorization::{Allowed, Denial, Environment, Grant, Peer, TrafficRequest, authorize};
 use crate::config::{CheckLevel, GeneratePolicy, Remote, Sainfo};
 use crate::crypto::DhTask;
 use crate::kernel::{Direction, Mode, Selector, Template};
 use crate::num::{EncapsulationMode, ExchangeType, NotifyType};
-use crate::outcome::{Cause, Ending, MissingRemote, Role};
+use crate::outcome::{FailureReason, MissingRemote, NegotiationResult, Role};
 use crate::output::Level;
 use crate::phase1::{Phase1Sa, Record};
-use crate::phase2::Bond;
+use crate::phase2::TrafficKey;
 use crate::phase2::bundle::{Agreement, Bundle, in_words, proposed};
-use crate::phase2::gathering::Gathering;
 use crate::phase2::message::{Message, Negotiation, Received, Rejection};
+use crate::phase2::pending_inputs::PendingInputs;
 use crate::phase2::responder::{Accepted, check_exchange, identities, read};
-use crate::phase2::traffic::{Ends, Identities, between_hosts, templates};
+use crate::phase2::traffic::{Endpoints, Identities, between_hosts, templates};
 use crate::proposal::ProposalRefusal;
 use crate::proposal::encoding::Suite;
-use crate::select::Traffic;
+use crate::select::SainfoQuery;
 use crate::wire::Header;
 
 /// More exchanges than this a peer cannot have on their way under one phase 1. One more is as if it had been lost: the peer
@@ -40,14 +40,14 @@ struct Request {
     ids: Option<Identities>,
     suites: Vec<Suite>,
     /// For what, until a policy says it better.
-    bond: Bond,
+    traffic_key: TrafficKey,
 }
 
 /// What there is for it.
 struct Offer {
     agreement: Agreement,
-    bond: Bond,
-    sa_ends: Ends,
+    traffic_key: TrafficKey,
+    sa_endpoints: Endpoints,
     /// The policies that have to be made, and the templates of the outbound one.
     generate: Option<(Grant, Vec<Template>)>,
 }
@@ -74,14 +74,14 @@ impl Engine {
         let message_id = header.message_id;
         if self.phase2s.answering(phase1) >= AT_ONCE_MAX {
             let text = || format!("{AT_ONCE_MAX} quick modes are on their way already");
-            self.log_of_peer(Complaint::Crowd, Level::Error, remote, text);
+            self.log_of_peer(LoggedEvent::OverLimit, Level::Error, remote, text);
             return;
         }
         let Some(sa) = sa_of(&self.phase1s, phase1) else { return };
         if message_id == 0 || sa.used.refuses(message_id) {
             return self.log(Level::Debug, Some(remote), || format!("message id {message_id:#010x} was used before"));
         }
-        let message = match read(sa, Received { header, body, envelope: &self.envelope }) {
+        let message = match read(sa, Received { header, body, codec: &self.codec }) {
             Ok(message) => message,
             Err(rejection) => return self.reject_first(phase1, message_id, rejection),
         };
@@ -115,60 +115,60 @@ impl Engine {
     fn respond_to(&mut self, phase1: Phase1Id, message_id: u32, message: Message<Negotiation>, digest: &PacketDigest) {
         let Some(sa) = sa_of(&self.phase1s, phase1) else { return };
         let (local, remote, cookies, block) = (sa.local, sa.remote, sa.cookies, sa.block);
-        self.log_of_peer(Complaint::Phase2Begun, Level::Info, remote, || {
-            format!("respond new phase 2 negotiation: {}<=>{}", Endpoint(local), Endpoint(remote))
+        self.log_of_peer(LoggedEvent::Phase2Begun, Level::Info, remote, || {
+            format!("respond new phase 2 negotiation: {}<=>{}", AddrPort(local), AddrPort(remote))
         });
-        let ends = Ends { local: local.ip(), remote: remote.ip() };
+        let endpoints = Endpoints { local: local.ip(), remote: remote.ip() };
         let mut record = Record::new(self.now);
-        if self.phase2s.count_with(ends) >= WITH_PEER_MAX {
-            return self.refuse_phase2(phase1, message_id, None, record, Cause::TooMany(WITH_PEER_MAX));
+        if self.phase2s.count_with(endpoints) >= WITH_PEER_MAX {
+            return self.refuse_phase2(phase1, message_id, None, record, FailureReason::TooMany(WITH_PEER_MAX));
         }
-        let request = match Request::new(&message.content, ends) {
+        let request = match Request::new(&message.content, endpoints) {
             Ok(request) => request,
             Err(cause) => return self.refuse_phase2(phase1, message_id, None, record, cause),
         };
         record.offered = in_words(&request.suites);
         let offer = match self.offer_for(phase1, &request, &message.content, &mut record) {
             Ok(offer) => offer,
-            Err(cause) => return self.refuse_phase2(phase1, message_id, Some(request.bond), record, cause),
+            Err(cause) => return self.refuse_phase2(phase1, message_id, Some(request.traffic_key), record, cause),
         };
         let Some(block) = self.settings.remotes.get(block) else { return };
         let (name, nonce_size) = (block.name.clone(), block.nonce_size);
         let id = Phase2Id(self.fresh_id());
         let group = offer.agreement.terms.group;
         let exchange = group.zip(message.content.public.clone()).map(|(group, public)| (group, DhTask::Both(public)));
-        let parts = offer.agreement.parts.iter().map(|agreed| agreed.part.clone()).collect::<Vec<_>>();
-        let gathering = Gathering::new(parts.len(), group);
+        let members = offer.agreement.members.iter().map(|agreed| agreed.member.clone()).collect::<Vec<_>>();
+        let pending = PendingInputs::new(members.len(), group);
         let accepted = Accepted::new(offer.agreement, message, nonce_size, &mut *self.random);
         let mut phase2 = Phase2 {
-            sa_ends: offer.sa_ends,
+            sa_endpoints: offer.sa_endpoints,
             block: name,
             cookies: Some(cookies),
             record,
-            state: State::Answering(Box::new(accepted), gathering),
-            ..Phase2::new(Role::Responder, offer.bond, (local, remote), self.now)
+            state: State::Answering(Box::new(accepted), pending),
+            ..Phase2::new(Role::Responder, offer.traffic_key, (local, remote), self.now)
         };
-        phase2.inbox.work_on(digest.clone());
-        phase2.generated = self.policies_for(id, &offer.bond, offer.generate.as_ref());
+        phase2.reply_cache.begin(digest.clone());
+        phase2.generated = self.policies_for(id, &offer.traffic_key, offer.generate.as_ref());
         self.phase2s.insert(id, phase2);
         self.phase2s.bind(id, phase1);
         self.phase2s.listen(id, phase1, message_id);
-        self.gather(id, parts.iter(), exchange);
+        self.gather(id, members.iter(), exchange);
     }
 
-    /// The policies that were made for a bond, or are now.
+    /// The policies that were made for a traffic key, or are now.
     fn policies_for(
         &mut self,
         id: Phase2Id,
-        bond: &Bond,
+        traffic_key: &TrafficKey,
         generate: Option<&(Grant, Vec<Template>)>,
     ) -> Option<Selector> {
         match generate {
             Some((grant, templates)) => self.generate_policies(id, grant, templates),
-            None if self.generated.share(&bond.selector, id) => {}
+            None if self.generated.share(&traffic_key.selector, id) => {}
             None => return None,
         }
-        Some(bond.selector)
+        Some(traffic_key.selector)
     }
 
     /// What there is for a peer's request. What is configured goes into the record.
@@ -181,8 +181,8 @@ impl Engine {
         request: &Request,
         negotiation: &Negotiation,
         record: &mut Record,
-    ) -> Result<Offer, Cause> {
-        let mut refusal = Cause::NoProposalChosen(ProposalRefusal::NotUnderstood);
+    ) -> Result<Offer, FailureReason> {
+        let mut refusal = FailureReason::NoProposalChosen(ProposalRefusal::NotUnderstood);
         let mut denied = Vec::new();
         for suite in &request.suites {
             let mode = mode_of(suite);
@@ -224,13 +224,13 @@ impl Engine {
         record: &mut Record,
     ) -> Result<Authorized, Denial> {
         let complex = self.settings.complex_bundle;
-        let sa = sa_of(&self.phase1s, phase1).ok_or_else(|| Cause::NoPhase1(String::new()))?;
-        let block = self.settings.remotes.get(sa.block).ok_or(Cause::NoRemote(MissingRemote::Removed))?;
+        let sa = sa_of(&self.phase1s, phase1).ok_or_else(|| FailureReason::NoPhase1(String::new()))?;
+        let block = self.settings.remotes.get(sa.block).ok_or(FailureReason::NoRemote(MissingRemote::Removed))?;
         let sainfo = self.sainfo_for(sa, block, request)?;
         let (level, remote) = (block.proposal_check, sa.remote);
         let asked = TrafficRequest {
             ids: request.ids.as_ref(),
-            selector: request.bond.selector,
+            selector: request.traffic_key.selector,
             suites: &request.suites,
             mode,
             sainfo,
@@ -242,28 +242,28 @@ impl Engine {
             addresses: &self.host_addresses,
             settings: &self.settings,
         };
-        let (inbound, in_templates, sa_ends) = match authorize(&environment, &Peer::from(sa), &asked)? {
-            Allowed::Existing { inbound, templates, sa_ends } => (inbound, templates, sa_ends),
+        let (inbound, in_templates, sa_endpoints) = match authorize(&environment, &Peer::from(sa), &asked)? {
+            Allowed::Existing { inbound, templates, sa_endpoints } => (inbound, templates, sa_endpoints),
             Allowed::Generated(grant) => {
                 let (how, sainfo) = (block.generate_policy, sainfo.clone());
                 let (block, words) = (remote_in_words(block, true), sainfo_in_words(&sainfo));
-                self.explain_blocks(remote, &request.bond, &block, &words);
+                self.explain_blocks(remote, &request.traffic_key, &block, &words);
                 return Ok(Authorized::Generate { grant, level, how, sainfo });
             }
         };
-        let bond = Bond { selector: inbound.selector.mirrored(), ..request.bond };
-        let outbound = self.spd.exact(Direction::Out, &bond.selector).and_then(templates);
+        let traffic_key = TrafficKey { selector: inbound.selector.mirrored(), ..request.traffic_key };
+        let outbound = self.spd.exact(Direction::Out, &traffic_key.selector).and_then(templates);
         let is_missing = outbound.is_none();
         let bundle = Bundle::new(outbound.unwrap_or(in_templates), in_templates, sainfo, complex, false)?;
         record.configured = bundle.in_words();
         let agreement = bundle.choose(level, false, &request.suites)?;
         let (block, sainfo) = (remote_in_words(block, true), sainfo_in_words(sainfo));
-        self.explain_blocks(remote, &bond, &block, &sainfo);
+        self.explain_blocks(remote, &traffic_key, &block, &sainfo);
         if is_missing {
-            let text = || format!("there is no outbound policy for {bond}");
-            self.log_of_peer(Complaint::Phase2Failed, Level::Warning, remote, text);
+            let text = || format!("there is no outbound policy for {traffic_key}");
+            self.log_of_peer(LoggedEvent::Phase2Failed, Level::Warning, remote, text);
         }
-        Ok(Authorized::Offer(Offer { agreement, bond, sa_ends, generate: None }))
+        Ok(Authorized::Offer(Offer { agreement, traffic_key, sa_endpoints, generate: None }))
     }
 
     /// What there is for a proposal for which policies are made.
@@ -275,13 +275,13 @@ impl Engine {
         sainfo: &Sainfo,
         level: CheckLevel,
         record: &mut Record,
-    ) -> Result<Offer, Cause> {
-        let bond = request.bond;
-        let templates = Self::templates_for(suite, &bond, self.level_for(&bond, how)?);
+    ) -> Result<Offer, FailureReason> {
+        let traffic_key = request.traffic_key;
+        let templates = Self::templates_for(suite, &traffic_key, self.level_for(&traffic_key, how)?);
         let bundle = Bundle::new(&templates, &templates, sainfo, true, false)?;
         record.configured = bundle.in_words();
         let agreement = bundle.choose(level, false, std::slice::from_ref(suite))?;
-        Ok(Offer { agreement, bond, sa_ends: bond.ends, generate: Some((grant, templates)) })
+        Ok(Offer { agreement, traffic_key, sa_endpoints: traffic_key.endpoints, generate: Some((grant, templates)) })
     }
 
     /// Whoever has policies that are in another peer's way may be dead: then they go, and the other peer gets through when
@@ -295,10 +295,10 @@ impl Engine {
     }
 
     /// The sainfo for a peer's request.
-    fn sainfo_for(&self, sa: &Phase1Sa, block: &Remote, request: &Request) -> Result<&Sainfo, Cause> {
-        let hosts = Identities::of_hosts(request.bond.ends, &between_hosts(request.bond.ends));
+    fn sainfo_for(&self, sa: &Phase1Sa, block: &Remote, request: &Request) -> Result<&Sainfo, FailureReason> {
+        let hosts = Identities::of_hosts(request.traffic_key.endpoints, &between_hosts(request.traffic_key.endpoints));
         let ids = request.ids.as_ref().unwrap_or(&hosts);
-        let asked = Traffic {
+        let asked = SainfoQuery {
             local: &ids.local,
             remote: &ids.remote,
             claimed: Some(sa.peer.claimed()),
@@ -309,20 +309,27 @@ impl Engine {
         let sainfo = sainfos.select(&asked).and_then(|index| sainfos.get(index));
         // There are no users, and so no members of groups, as long as there is no XAUTH.
         let sainfo = sainfo.filter(|sainfo| sainfo.admits(|_| false));
-        sainfo.ok_or_else(|| Cause::NoSainfo(sainfos.missing(request.bond.selector, &asked).into()))
+        sainfo.ok_or_else(|| FailureReason::NoSainfo(sainfos.missing(request.traffic_key.selector, &asked).into()))
     }
 
     /// Message 1 is refused: nothing is kept of it but the outcome.
-    fn refuse_phase2(&mut self, phase1: Phase1Id, message_id: u32, bond: Option<Bond>, record: Record, cause: Cause) {
+    fn refuse_phase2(
+        &mut self,
+        phase1: Phase1Id,
+        message_id: u32,
+        traffic_key: Option<TrafficKey>,
+        record: Record,
+        cause: FailureReason,
+    ) {
         let Some(sa) = self.phase1_sa(phase1) else { return };
         let (local, remote, cookies) = (sa.local, sa.remote, sa.cookies);
         let block = self.settings.remotes.get(sa.block).map(|block| block.name.clone());
-        let ends = Ends { local: local.ip(), remote: remote.ip() };
-        let bond = bond.unwrap_or(Bond { selector: between_hosts(ends), ends });
-        let kind = (Party::Peer(remote.ip()), Complaint::Phase2Failed);
-        let told = self.log_reason(kind, &format_args!("{cause}: {bond}"), Level::Error, remote, || {
+        let endpoints = Endpoints { local: local.ip(), remote: remote.ip() };
+        let traffic_key = traffic_key.unwrap_or(TrafficKey { selector: between_hosts(endpoints), endpoints });
+        let kind = (PeerStanding::Proved(remote.ip()), LoggedEvent::Phase2Failed);
+        let told = self.log_reason(kind, &format_args!("{cause}: {traffic_key}"), Level::Error, remote, || {
             let context = record.context(ExchangeType::QUICK, Role::Responder, &cause);
-            failed(&cause, &bond, &format!(" {cookies}:{message_id:08x}"), &context)
+            failed(&cause, &traffic_key, &format!(" {cookies}:{message_id:08x}"), &context)
         });
         self.notify_refusal(phase1, &cause);
         // Refusals without end would leave nothing of others in the journal.
@@ -334,23 +341,23 @@ impl Engine {
             cookies: Some(cookies),
             message_id,
             record,
-            ..Phase2::new(Role::Responder, bond, (local, remote), self.now)
+            ..Phase2::new(Role::Responder, traffic_key, (local, remote), self.now)
         };
-        self.conclude_phase2(&phase2, Ending::Failed(cause));
+        self.record_phase2_outcome(&phase2, NegotiationResult::Failed(cause));
     }
 }
 
 impl Request {
-    fn new(negotiation: &Negotiation, ends: Ends) -> Result<Self, Cause> {
+    fn new(negotiation: &Negotiation, endpoints: Endpoints) -> Result<Self, FailureReason> {
         let ids = identities(negotiation)?;
         let selector = ids.as_ref().map(Identities::selector).transpose();
-        let selector = selector.map_err(|error| Cause::Phase2Identity(error.to_string()))?;
-        let hosts = between_hosts(ends);
+        let selector = selector.map_err(|error| FailureReason::Phase2Identity(error.to_string()))?;
+        let hosts = between_hosts(endpoints);
         // A transform without a mode: identities of others than both hosts need a tunnel.
         let is_of_hosts = selector.is_none_or(|one| (one.source, one.destination) == (hosts.source, hosts.destination));
         let unspecified = if is_of_hosts { Mode::Transport } else { Mode::Tunnel };
         let suites = proposed(&negotiation.sa, unspecified)?;
-        Ok(Self { ids, suites, bond: Bond { selector: selector.unwrap_or(hosts), ends } })
+        Ok(Self { ids, suites, traffic_key: TrafficKey { selector: selector.unwrap_or(hosts), endpoints } })
     }
 }
 

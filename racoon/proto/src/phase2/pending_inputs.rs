@@ -3,11 +3,11 @@
 
 use crate::crypto::{DhDone, DhTask, DhWork, Exponent, GroupError, Job, Secret};
 use crate::num::Group;
-use crate::outcome::Cause;
+use crate::outcome::FailureReason;
 
 /// What is there already.
 #[derive(Debug)]
-pub(crate) struct Gathering {
+pub(crate) struct PendingInputs {
     spis: Vec<Option<u32>>,
     exchange: Exchange,
 }
@@ -16,14 +16,14 @@ pub(crate) struct Gathering {
 #[derive(Debug)]
 enum Exchange {
     /// None, or it is done.
-    Done(Option<Gathered>),
+    Done(Option<CompletedExchange>),
     /// A job runs in this group.
     Running(Group),
 }
 
 /// What a job brought.
 #[derive(Debug)]
-pub(crate) struct Gathered {
+pub(crate) struct CompletedExchange {
     pub(crate) exponent: Exponent,
     /// Our public value.
     pub(crate) public: Option<Vec<u8>>,
@@ -31,15 +31,15 @@ pub(crate) struct Gathered {
     pub(crate) shared: Option<Secret>,
 }
 
-impl Gathering {
+impl PendingInputs {
     /// Nothing yet of `spis` SPIs and, if there is an exponent, of the exchange.
     pub(crate) fn new(spis: usize, group: Option<Group>) -> Self {
         Self { spis: vec![None; spis], exchange: group.map_or(Exchange::Done(None), Exchange::Running) }
     }
 
     /// The SPI of a part.
-    pub(crate) fn set_spi(&mut self, part: usize, spi: u32) {
-        if let Some(place) = self.spis.get_mut(part) {
+    pub(crate) fn set_spi(&mut self, member: usize, spi: u32) {
+        if let Some(place) = self.spis.get_mut(member) {
             *place = Some(spi);
         }
     }
@@ -48,9 +48,9 @@ impl Gathering {
     ///
     /// # Errors
     /// If it failed.
-    pub(crate) fn set_exchange(&mut self, done: DhDone) -> Result<(), Cause> {
+    pub(crate) fn set_exchange(&mut self, done: DhDone) -> Result<(), FailureReason> {
         if let Exchange::Running(group) = self.exchange {
-            self.exchange = Exchange::Done(Some(gathered(done, group)?));
+            self.exchange = Exchange::Done(Some(completed_exchange(done, group)?));
         }
         Ok(())
     }
@@ -66,7 +66,7 @@ impl Gathering {
     }
 
     /// The SPIs and what came of the exchange.
-    pub(crate) fn into_parts(self) -> (Vec<u32>, Option<Gathered>) {
+    pub(crate) fn into_parts(self) -> (Vec<u32>, Option<CompletedExchange>) {
         let exchange = match self.exchange {
             Exchange::Done(exchange) => exchange,
             Exchange::Running(_) => None,
@@ -84,12 +84,12 @@ pub(crate) fn job(exponent: Exponent, task: DhTask) -> Job {
 ///
 /// # Errors
 /// A value of the peer's that must not be used, or a failure of our own.
-pub(crate) fn gathered(done: DhDone, group: Group) -> Result<Gathered, Cause> {
+pub(crate) fn completed_exchange(done: DhDone, group: Group) -> Result<CompletedExchange, FailureReason> {
     let values = done.outcome.map_err(|error| match error {
-        GroupError::Peer(error) => Cause::KeyExchange { group, problem: error.to_string() },
-        GroupError::Crypto(error) => Cause::Crypto(error.to_string()),
+        GroupError::Peer(error) => FailureReason::KeyExchange { group, problem: error.to_string() },
+        GroupError::Crypto(error) => FailureReason::Crypto(error.to_string()),
     })?;
-    Ok(Gathered { exponent: done.exponent, public: values.public, shared: values.shared })
+    Ok(CompletedExchange { exponent: done.exponent, public: values.public, shared: values.shared })
 }
 
 #[cfg(test)]
@@ -113,32 +113,32 @@ mod tests {
 
     #[test]
     fn it_is_complete_when_all_is_there() {
-        let mut gathering = Gathering::new(2, Some(Group::X25519));
-        gathering.set_spi(1, 7);
-        gathering.set_exchange(done(DhTask::Public)).unwrap();
-        assert!(!gathering.is_complete() && !gathering.waits_for_job());
-        gathering.set_spi(0, 8);
-        gathering.set_spi(2, 9);
-        assert!(gathering.is_complete());
-        let (spis, exchange) = gathering.into_parts();
+        let mut pending = PendingInputs::new(2, Some(Group::X25519));
+        pending.set_spi(1, 7);
+        pending.set_exchange(done(DhTask::Public)).unwrap();
+        assert!(!pending.is_complete() && !pending.waits_for_job());
+        pending.set_spi(0, 8);
+        pending.set_spi(2, 9);
+        assert!(pending.is_complete());
+        let (spis, exchange) = pending.into_parts();
         assert_eq!(spis, [8, 7]);
         assert_eq!(exchange.unwrap().public.unwrap().len(), 32);
     }
 
     #[test]
     fn without_forward_secrecy_only_spis_are_needed() {
-        let mut gathering = Gathering::new(1, None);
-        assert!(!gathering.is_complete() && !gathering.waits_for_job());
-        gathering.set_spi(0, 8);
-        assert!(gathering.is_complete());
+        let mut pending = PendingInputs::new(1, None);
+        assert!(!pending.is_complete() && !pending.waits_for_job());
+        pending.set_spi(0, 8);
+        assert!(pending.is_complete());
     }
 
     #[test]
     fn a_bad_value_of_the_peer_is_its_fault() {
-        let mut gathering = Gathering::new(1, Some(Group::X25519));
-        let error = gathering.set_exchange(done(DhTask::Both(vec![0; 32]))).unwrap_err();
-        assert!(matches!(error, Cause::KeyExchange { group: Group::X25519, .. }), "{error}");
-        let error = gathering.set_exchange(done(DhTask::Both(vec![1; 31]))).unwrap_err();
+        let mut pending = PendingInputs::new(1, Some(Group::X25519));
+        let error = pending.set_exchange(done(DhTask::Both(vec![0; 32]))).unwrap_err();
+        assert!(matches!(error, FailureReason::KeyExchange { group: Group::X25519, .. }), "{error}");
+        let error = pending.set_exchange(done(DhTask::Both(vec![1; 31]))).unwrap_err();
         assert!(error.to_string().contains("31 bytes"), "{error}");
     }
 }

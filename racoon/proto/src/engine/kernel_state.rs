@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::endpoint::Endpoint;
+use super::addr_port::AddrPort;
 use super::phase2s::Phase2;
-use super::quick::sa_of;
+use super::quick_mode::sa_of;
 use super::{Engine, Phase2Id};
 use crate::kernel::{KernelRequest, Mode, SaName};
 use crate::num::{Doi, PayloadType, Protocol};
@@ -15,13 +15,13 @@ use crate::wire::Delete;
 
 impl Engine {
     /// Deletes what was written for a phase 2 that is no more, reserved SPIs and policies included; the peer first.
-    pub(super) fn undo(&mut self, id: Phase2Id, phase2: &Phase2, tell_peer: bool) {
+    pub(super) fn release_kernel_state(&mut self, id: Phase2Id, phase2: &Phase2, tell_peer: bool) {
         if tell_peer {
             self.send_delete(phase2);
         }
         let is_held = |name: &SaName| phase2.held.iter().any(|held| held.name == *name);
-        for name in phase2.written.iter().filter(|name| !is_held(name)) {
-            self.tell_kernel(KernelRequest::Delete(*name));
+        for name in phase2.kernel_sas.iter().filter(|name| !is_held(name)) {
+            self.send_to_kernel(KernelRequest::Delete(*name));
         }
         if let Some(selector) = phase2.generated {
             self.release_policies(selector, id);
@@ -33,7 +33,10 @@ impl Engine {
         let alive = |phase1: &super::Phase1Id| sa_of(&self.phase1s, *phase1).is_some();
         let bound = phase2.phase1.filter(alive);
         let Some(phase1) = bound.or_else(|| self.usable_phase1(phase2.local, phase2.remote)) else { return };
-        self.send_deletes(phase1, phase2.written.iter().filter(|name| name.destination == phase2.sa_ends.local));
+        self.send_deletes(
+            phase1,
+            phase2.kernel_sas.iter().filter(|name| name.destination == phase2.sa_endpoints.local),
+        );
     }
 
     /// Tells the peer of a phase 1 which SAs are no more, a message for each protocol.
@@ -59,7 +62,7 @@ impl Engine {
                 self.log(level, Some(remote), || {
                     let (SaName { protocol, spi, .. }, mode) = (name, mode_name(pair.mode));
                     let protocol = protocol_name(protocol);
-                    format!("{what}: {protocol}/{mode} {}->{} spi={spi}({spi:#x})", Endpoint(from), Endpoint(to))
+                    format!("{what}: {protocol}/{mode} {}->{} spi={spi}({spi:#x})", AddrPort(from), AddrPort(to))
                 });
             }
         }

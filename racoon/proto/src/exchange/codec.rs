@@ -10,27 +10,27 @@ use crate::wire::{CookiePair, Header, RawPayload, describe};
 
 /// How messages are padded, and whether what they say is written down.
 #[derive(Debug, Default)]
-pub(crate) struct Envelope {
+pub(crate) struct MessageCodec {
     /// How they are padded.
     pub(crate) padding: Padding,
     /// None: nobody wants to read it.
-    words: Option<RefCell<Vec<Words>>>,
+    traces: Option<RefCell<Vec<PlaintextTrace>>>,
 }
 
 /// What a message says.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Words {
+pub(crate) struct PlaintextTrace {
     /// Under which phase 1.
     pub(crate) cookies: CookiePair,
     /// A line for the message and one for each payload.
     pub(crate) lines: Vec<String>,
 }
 
-impl Envelope {
+impl MessageCodec {
     /// As it is configured.
     pub(crate) fn new(settings: &Settings) -> Self {
-        let words = (settings.log >= Level::Debug2).then(RefCell::default);
-        Self { padding: settings.padding, words }
+        let traces = (settings.log >= Level::Debug2).then(RefCell::default);
+        Self { padding: settings.padding, traces }
     }
 
     /// Notes what is about to be encrypted.
@@ -44,15 +44,17 @@ impl Envelope {
     }
 
     fn note<'a>(&self, what: &str, header: &Header, payloads: impl Iterator<Item = (PayloadType, &'a [u8])>) {
-        let Some(words) = &self.words else { return };
+        let Some(traces) = &self.traces else { return };
         let Header { cookies, exchange, message_id, .. } = header;
         let title = format!("{what} {cookies} {exchange}, message id {message_id:08x}");
         let payloads = payloads.map(|(kind, body)| format!("  {}", describe::payload(kind, body)));
-        words.borrow_mut().push(Words { cookies: *cookies, lines: [title].into_iter().chain(payloads).collect() });
+        traces
+            .borrow_mut()
+            .push(PlaintextTrace { cookies: *cookies, lines: [title].into_iter().chain(payloads).collect() });
     }
 
     /// What was noted since the last time.
-    pub(crate) fn take_words(&mut self) -> Vec<Words> {
-        self.words.as_mut().map(|words| std::mem::take(words.get_mut())).unwrap_or_default()
+    pub(crate) fn take_traces(&mut self) -> Vec<PlaintextTrace> {
+        self.traces.as_mut().map(|traces| std::mem::take(traces.get_mut())).unwrap_or_default()
     }
 }

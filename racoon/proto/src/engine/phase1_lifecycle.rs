@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
+use super::addr_port::AddrPort;
 use super::dpd::DpdState;
-use super::endpoint::Endpoint;
-use super::phase1s::{Established, Phase1};
+use super::phase1s::{EstablishedPhase1, Phase1};
+use super::rate_limit::LoggedEvent;
 use super::replacement::Replacement;
-use super::strangers::Complaint;
 use super::{Engine, Phase1Id, Timer};
 use crate::num::NotifyType;
-use crate::outcome::{Ending, Role};
+use crate::outcome::{NegotiationResult, Role};
 use crate::output::{EventKind, Level};
 use crate::phase1::{Features, Phase1Sa};
 
@@ -29,8 +29,17 @@ impl Engine {
         let lifetime = Duration::from_secs(sa.terms.lifetime.into());
         let expires = self.now + lifetime;
         let (since, heard, replacement) = (self.now, self.now, Replacement::default());
-        let established =
-            Established { sa, since, expires, negotiated: false, dying: false, worn: false, heard, dpd, replacement };
+        let established = EstablishedPhase1 {
+            sa,
+            since,
+            expires,
+            negotiated: false,
+            dying: false,
+            worn: false,
+            heard,
+            dpd,
+            replacement,
+        };
         self.phase1s.establish(id, established);
         // 2. Phase 2s of those that are dying are its own now.
         for old in self.phase1s.between(local.ip(), remote.ip()) {
@@ -53,11 +62,11 @@ impl Engine {
         self.send_initial_contact(id);
         // 5. The news.
         self.log(Level::Info, Some(remote), || {
-            format!("ISAKMP-SA established {}-{} spi:{cookies}", Endpoint(local), Endpoint(remote))
+            format!("ISAKMP-SA established {}-{} spi:{cookies}", AddrPort(local), AddrPort(remote))
         });
-        self.tell_of_phase1(EventKind::Phase1Up, local, remote, cookies);
-        let outcome = self.phase1s.get(id).map(|phase1| self.phase1_outcome(phase1, Ending::Established));
-        outcome.into_iter().for_each(|outcome| self.conclude(outcome));
+        self.emit_phase1_event(EventKind::Phase1Up, local, remote, cookies);
+        let outcome = self.phase1s.get(id).map(|phase1| self.phase1_outcome(phase1, NegotiationResult::Established));
+        outcome.into_iter().for_each(|outcome| self.record_outcome(outcome));
         // 6. What was not answered under others, and those that wait.
         self.replace_suspected(id);
         self.serve_waiting(id);
@@ -98,7 +107,7 @@ impl Engine {
             let unanswered = negotiation.is_unanswered();
             waiting.extend(self.phase1s.take_waiting(other));
             if unanswered {
-                self.abandon_phase1(other, Ending::Superseded);
+                self.abandon_phase1(other, NegotiationResult::Superseded);
             }
         }
         if !waiting.is_empty() {
@@ -110,7 +119,7 @@ impl Engine {
     fn take_held(&mut self, id: Phase1Id) {
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
         let (local, remote) = (phase1.local, phase1.remote);
-        if let Some(datagram) = phase1.inbox.take_held() {
+        if let Some(datagram) = phase1.reply_cache.take_deferred() {
             self.datagram(local, remote, &datagram);
         }
     }
@@ -152,10 +161,10 @@ impl Engine {
             .collect();
         if others.iter().any(|(_, _, since)| *since >= began) {
             let text = || "INITIAL-CONTACT ignored: another phase 1 with the peer came up in the meantime".into();
-            self.log_of_peer(Complaint::Notified, Level::Info, remote, text);
+            self.log_of_peer(LoggedEvent::Notified, Level::Info, remote, text);
             return;
         }
-        self.log_of_peer(Complaint::Notified, Level::Info, remote, || "received INITIAL-CONTACT".into());
+        self.log_of_peer(LoggedEvent::Notified, Level::Info, remote, || "received INITIAL-CONTACT".into());
         self.purge_peer(local.ip(), remote, Some(id), false);
         for (other, ..) in others {
             self.drop_phase1(other);
@@ -193,9 +202,9 @@ impl Engine {
         let Some(phase1) = self.remove_phase1(id) else { return };
         let Phase1 { local, remote, cookies, .. } = phase1;
         self.log(Level::Info, Some(remote), || {
-            format!("ISAKMP-SA deleted {}-{} spi:{cookies}", Endpoint(local), Endpoint(remote))
+            format!("ISAKMP-SA deleted {}-{} spi:{cookies}", AddrPort(local), AddrPort(remote))
         });
-        self.tell_of_phase1(EventKind::Phase1Down, local, remote, cookies);
+        self.emit_phase1_event(EventKind::Phase1Down, local, remote, cookies);
     }
 }
 

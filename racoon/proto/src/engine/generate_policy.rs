@@ -10,9 +10,9 @@ use crate::kernel::{
     Action, Direction, KernelError, KernelRequest, Level as TemplateLevel, Mode, Policy, RequestId, Selector, Template,
 };
 use crate::num::EncapsulationMode;
-use crate::outcome::{Cause, Ending, MissingPolicy, PolicyProblem};
+use crate::outcome::{FailureReason, MissingPolicy, NegotiationResult, PolicyProblem};
 use crate::output::Level;
-use crate::phase2::Bond;
+use crate::phase2::TrafficKey;
 use crate::proposal::encoding::Suite;
 use crate::spd::{Spd, missing_policy};
 
@@ -27,7 +27,7 @@ const ALL_DIRECTIONS: [Direction; 3] = [Direction::In, Direction::Forward, Direc
 
 /// Policies that were made, by their outbound selector.
 #[derive(Debug, Default)]
-pub(super) struct Generated {
+pub(super) struct GeneratedPolicies {
     sets: HashMap<Selector, PolicySet>,
     /// Requests that the kernel has not answered yet, by the set that they are for.
     asked: HashMap<RequestId, (Selector, Direction)>,
@@ -46,7 +46,7 @@ struct PolicySet {
     created: BTreeMap<Direction, Policy>,
 }
 
-impl Generated {
+impl GeneratedPolicies {
     /// One more phase 2 uses the policies with this outbound selector. False: there are none of ours.
     pub(super) fn share(&mut self, outbound: &Selector, id: Phase2Id) -> bool {
         let set = self.sets.get_mut(outbound);
@@ -114,25 +114,36 @@ impl Engine {
     ///
     /// # Errors
     /// If no policies are to be made, or none can be told from the others.
-    pub(super) fn level_for(&mut self, bond: &Bond, how: GeneratePolicy) -> Result<(TemplateLevel, u32), Cause> {
+    pub(super) fn level_for(
+        &mut self,
+        traffic_key: &TrafficKey,
+        how: GeneratePolicy,
+    ) -> Result<(TemplateLevel, u32), FailureReason> {
         match how {
-            GeneratePolicy::Off => Err(missing_policy(&self.spd, Direction::In, &bond.selector, &[], bond.ends)),
+            GeneratePolicy::Off => {
+                Err(missing_policy(&self.spd, Direction::In, &traffic_key.selector, &[], traffic_key.endpoints))
+            }
             GeneratePolicy::Require => Ok((TemplateLevel::Require, 0)),
             GeneratePolicy::Unique => match self.generated.reqid(&self.spd) {
                 Some(reqid) => Ok((TemplateLevel::Unique, reqid)),
                 None => {
-                    let (traffic, problem) = (bond.selector, PolicyProblem::NoReqid);
-                    Err(Cause::NoPolicy(MissingPolicy { traffic, problem }.into()))
+                    let (traffic, problem) = (traffic_key.selector, PolicyProblem::NoReqid);
+                    Err(FailureReason::NoPolicy(MissingPolicy { traffic, problem }.into()))
                 }
             },
         }
     }
 
     /// The templates that a proposal asks for.
-    pub(super) fn templates_for(suite: &Suite, bond: &Bond, (level, reqid): (TemplateLevel, u32)) -> Vec<Template> {
+    pub(super) fn templates_for(
+        suite: &Suite,
+        traffic_key: &TrafficKey,
+        (level, reqid): (TemplateLevel, u32),
+    ) -> Vec<Template> {
         let template = |protocol, mode| {
-            let ends = (mode == Mode::Tunnel).then_some((bond.ends.local, bond.ends.remote));
-            Template { protocol, mode, level, reqid, ends }
+            let endpoints =
+                (mode == Mode::Tunnel).then_some((traffic_key.endpoints.local, traffic_key.endpoints.remote));
+            Template { protocol, mode, level, reqid, endpoints }
         };
         let protocols = suite.protocols.iter().filter_map(|one| {
             let mode = match one.transforms.first()?.transform.mode.plain() {
@@ -159,13 +170,13 @@ impl Engine {
         set.users.insert(id);
         // Somebody deleted one of them: what is left would not fit the new ones.
         for left in std::mem::take(&mut set.created).into_values() {
-            self.tell_kernel(KernelRequest::DeletePolicy(left.name()));
+            self.send_to_kernel(KernelRequest::DeletePolicy(left.name()));
         }
         for direction in directions {
             let (selector, templates) = match direction {
                 Direction::Out => (outbound, templates.to_vec()),
                 Direction::In | Direction::Forward => {
-                    let turned = |one: &Template| Template { ends: one.ends.map(|(a, b)| (b, a)), ..*one };
+                    let turned = |one: &Template| Template { endpoints: one.endpoints.map(|(a, b)| (b, a)), ..*one };
                     (outbound.mirrored(), templates.iter().map(turned).collect())
                 }
             };
@@ -174,7 +185,7 @@ impl Engine {
             self.spd.insert(policy.clone());
             let request = RequestId(self.fresh_id());
             self.generated.asked.insert(request, (outbound, *direction));
-            self.tell_kernel(KernelRequest::AddPolicy(request, policy));
+            self.send_to_kernel(KernelRequest::AddPolicy(request, policy));
         }
     }
 
@@ -195,17 +206,17 @@ impl Engine {
                 users.into_iter().for_each(|id| self.policy_refused(id, direction, &error));
             }
             // Nobody needs it any more.
-            (None, Ok(Some(policy))) => self.tell_kernel(KernelRequest::DeletePolicy(policy.name())),
+            (None, Ok(Some(policy))) => self.send_to_kernel(KernelRequest::DeletePolicy(policy.name())),
             (None, _) => {}
         }
     }
 
     fn policy_refused(&mut self, id: Phase2Id, direction: Direction, error: &KernelError) {
         let Some(phase2) = self.phase2s.get(id) else { return };
-        let (remote, bond) = (phase2.remote, phase2.bond);
+        let (remote, traffic_key) = (phase2.remote, phase2.traffic_key);
         let problem =
             if error.exists { PolicyProblem::Foreign(direction) } else { PolicyProblem::Kernel(error.to_string()) };
-        let cause = Cause::NoPolicy(MissingPolicy { traffic: bond.selector, problem }.into());
+        let cause = FailureReason::NoPolicy(MissingPolicy { traffic: traffic_key.selector, problem }.into());
         if phase2.established().is_some() {
             self.log(Level::Error, Some(remote), || cause.to_string());
             self.purge_phase2(id, true);
@@ -220,7 +231,7 @@ impl Engine {
         if phase2.established().is_some() {
             self.purge_phase2(id, true);
         } else {
-            self.end_phase2(id, Ending::Superseded);
+            self.end_phase2(id, NegotiationResult::Superseded);
         }
     }
 
@@ -246,7 +257,7 @@ impl Engine {
             if self.spd.exact(direction, &policy.selector).is_some_and(|there| there.index == policy.index) {
                 self.spd.remove(direction, &policy.selector);
             }
-            self.tell_kernel(KernelRequest::DeletePolicy(policy.name()));
+            self.send_to_kernel(KernelRequest::DeletePolicy(policy.name()));
         }
     }
 }
@@ -266,7 +277,7 @@ mod tests {
             mode: Mode::Transport,
             level: TemplateLevel::Unique,
             reqid,
-            ends: None,
+            endpoints: None,
         };
         let action = Action::Protect(vec![template]);
         Policy { index: reqid, direction: Direction::Out, selector, action, priority: 0 }
@@ -274,7 +285,7 @@ mod tests {
 
     #[test]
     fn reqids_go_down_past_those_of_policies_and_begin_again() {
-        let (mut generated, mut spd) = (Generated::default(), Spd::default());
+        let (mut generated, mut spd) = (GeneratedPolicies::default(), Spd::default());
         spd.insert(with_reqid(16_382));
         assert_eq!(generated.reqid(&spd), Some(16_383));
         assert_eq!(generated.reqid(&spd), Some(16_381));

@@ -1,7 +1,7 @@
 //! Restarted after a crash: SAs of the earlier run, which the kernel still has or has lost.
 
 use super::*;
-use crate::kernel::EarlierSa;
+use crate::kernel::LeftoverSa;
 
 /// Two hosts with SAs, of which `a` was killed and started again, and knows of the SAs. `kernel` is what it has of them.
 fn restarted(in_kernel: bool, change: impl FnOnce(&mut Remote)) -> (Net, [SaName; 2]) {
@@ -17,13 +17,13 @@ fn restarted(in_kernel: bool, change: impl FnOnce(&mut Remote)) -> (Net, [SaName
     if !in_kernel {
         net.kernels[0] = Kernel { next_spi: 0x3000, ..Kernel::default() };
     }
-    tell(&mut net, sas.map(|name| EarlierSa { name, reqid: 0, in_kernel }).to_vec());
+    tell(&mut net, sas.map(|name| LeftoverSa { name, reqid: 0, in_kernel }).to_vec());
     (net, sas)
 }
 
-fn tell(net: &mut Net, sas: Vec<EarlierSa>) {
+fn tell(net: &mut Net, sas: Vec<LeftoverSa>) {
     let now = net.world.now;
-    net.world.a.engine.handle_control(now, Control::Earlier(sas)).unwrap();
+    net.world.a.engine.handle_control(now, Control::LeftoverSas(sas)).unwrap();
 }
 
 fn has(net: &Net, name: &SaName) -> bool {
@@ -43,7 +43,7 @@ fn they_are_renewed_at_once_and_serve_until_then() {
         net.pass(seconds(2));
         assert!(!sas.iter().any(|name| has(&net, name)));
         net.assert_pairs(1);
-        assert_eq!(net.world.a.engine.earlier.len(), 0);
+        assert_eq!(net.world.a.engine.leftovers.len(), 0);
         assert!(net.world.a.failures().is_empty());
     }
 }
@@ -75,7 +75,7 @@ fn they_go_if_the_peer_does_not_answer() {
     assert!(sas.iter().all(|name| has(&net, name)), "it is still asked");
     net.pass_with(seconds(200), |_| Fate::Drop);
     assert!(!sas.iter().any(|name| has(&net, name)));
-    assert!(net.world.a.has_logged(Level::Info, "the peer does not answer: removing the SAs of an earlier run"));
+    assert!(net.world.a.has_logged(Level::Info, "the peer does not answer: removing the SAs of an leftovers run"));
     // The next packet makes new ones, and the peer, which has its half still, is told that all before is gone.
     assert_eq!(Net::established(&net.world.b), 1);
     net.acquire();
@@ -113,8 +113,8 @@ fn the_peer_deletes_them() {
         policies(to_other, &transport(), true).into_iter().map(|policy| Policy { index: policy.index + 800, ..policy }),
     );
     net.tell_a(KernelEvent::Policies(own));
-    tell(&mut net, vec![EarlierSa { name: other, reqid: 0, in_kernel: true }]);
-    assert_eq!(net.world.a.engine.earlier.len(), 3);
+    tell(&mut net, vec![LeftoverSa { name: other, reqid: 0, in_kernel: true }]);
+    assert_eq!(net.world.a.engine.leftovers.len(), 3);
     // The phase 1 of the earlier run is gone here: what is said under it proves nothing.
     let (a, b) = (A.parse().unwrap(), B.parse().unwrap());
     let deletes = |net: &mut Net| {
@@ -123,14 +123,14 @@ fn the_peer_deletes_them() {
         net.settle();
     };
     deletes(&mut net);
-    assert_eq!(net.world.a.engine.earlier.len(), 3);
+    assert_eq!(net.world.a.engine.leftovers.len(), 3);
     let phase1 = Control::EstablishPhase1 { local: ip(A), remote: ip(B), block: None };
     net.world.a.engine.handle_control(now, phase1).unwrap();
     net.settle();
     deletes(&mut net);
-    let text = format!("the peer deletes its {} of an earlier run", sas[1]);
+    let text = format!("the peer deletes its {} of an leftovers run", sas[1]);
     assert!(net.world.a.has_logged(Level::Info, &text), "{:#?}", net.world.a.lines(Level::Debug));
-    assert_eq!(net.world.a.engine.earlier.len(), 1, "that of the other peer");
+    assert_eq!(net.world.a.engine.leftovers.len(), 1, "that of the other peer");
     assert!(!sas.iter().any(|name| has(&net, name)));
     assert!(!net.kernels[0].deleted.contains(&other));
 }
@@ -142,7 +142,7 @@ fn what_no_policy_needs_goes() {
     net.kernels[0].deleted.clear();
     let elsewhere = SaName { destination: [192, 0, 2, 9].into(), ..sas[1] };
     let strange = SaName { source: [192, 0, 2, 8].into(), destination: [192, 0, 2, 9].into(), ..sas[1] };
-    tell(&mut net, [elsewhere, strange].map(|name| EarlierSa { name, reqid: 0, in_kernel: true }).to_vec());
+    tell(&mut net, [elsewhere, strange].map(|name| LeftoverSa { name, reqid: 0, in_kernel: true }).to_vec());
     net.settle();
     assert_eq!(net.kernels[0].deleted, [elsewhere, strange]);
 }
@@ -151,15 +151,15 @@ fn what_no_policy_needs_goes() {
 fn what_others_do_to_them_is_heard() {
     let (mut net, sas) = restarted(true, |block| block.passive = true);
     net.tell_a(KernelEvent::Expire(sas[0], Limit::Hard));
-    assert_eq!(net.world.a.engine.earlier.len(), 1);
+    assert_eq!(net.world.a.engine.leftovers.len(), 1);
     net.tell_a(KernelEvent::Deleted(sas[1]));
-    assert_eq!(net.world.a.engine.earlier.len(), 0);
+    assert_eq!(net.world.a.engine.leftovers.len(), 0);
 
     let (mut net, _) = restarted(true, |block| block.passive = true);
     net.tell_a(KernelEvent::Flushed(Some(Protocol::AH)));
-    assert_eq!(net.world.a.engine.earlier.len(), 2);
+    assert_eq!(net.world.a.engine.leftovers.len(), 2);
     net.tell_a(KernelEvent::Flushed(None));
-    assert_eq!(net.world.a.engine.earlier.len(), 0);
+    assert_eq!(net.world.a.engine.leftovers.len(), 0);
 
     let (mut net, sas) = restarted(true, |block| block.passive = true);
     let now = net.world.now;

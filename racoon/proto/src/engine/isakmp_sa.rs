@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::{Engine, Phase1Id};
 use crate::crypto::CryptoError;
-use crate::exchange::envelope::Envelope;
+use crate::exchange::codec::MessageCodec;
 use crate::num::{Doi, ExchangeType, NotifyType, PayloadType, Protocol};
 use crate::output::Level;
 use crate::phase1::Phase1Sa;
@@ -41,7 +41,7 @@ impl Engine {
         let (local, remote) = (phase1.local, phase1.remote);
         let Some(established) = phase1.established_mut() else { return };
         let message_id = established.sa.used.draw(&mut *self.random);
-        let message = informational(&established.sa, message_id, &payloads, &self.envelope, &mut *self.random);
+        let message = informational(&established.sa, message_id, &payloads, &self.codec, &mut *self.random);
         match message {
             Ok(message) => self.transmit(local, remote, &message),
             Err(error) => self.log(Level::Error, Some(remote), || format!("informational message: {error}")),
@@ -60,7 +60,7 @@ impl Engine {
     pub(super) fn notify_under(&mut self, sa: &mut Phase1Sa, kind: NotifyType, data: &[u8]) {
         let message_id = sa.used.draw(&mut *self.random);
         let payloads = [notify(sa, kind, data)];
-        let message = informational(sa, message_id, &payloads, &self.envelope, &mut *self.random);
+        let message = informational(sa, message_id, &payloads, &self.codec, &mut *self.random);
         if let Ok(message) = message {
             self.transmit(sa.local, sa.remote, &message);
         }
@@ -85,11 +85,11 @@ fn informational(
     sa: &Phase1Sa,
     message_id: u32,
     payloads: &[(PayloadType, Vec<u8>)],
-    envelope: &Envelope,
+    codec: &MessageCodec,
     random: &mut dyn Random,
 ) -> Result<Vec<u8>, CryptoError> {
     let payloads: Vec<_> = payloads.iter().map(|(kind, body)| (*kind, body.as_slice())).collect();
     let mut iv = sa.iv(message_id)?;
     let header = sa.header(ExchangeType::INFORMATIONAL, message_id);
-    sa.protect_hashed(&header, &payloads, &mut iv, envelope, random)
+    sa.protect_hashed(&header, &payloads, &mut iv, codec, random)
 }

@@ -13,7 +13,7 @@ use racoon_proto::kernel::{
     SaName, Selector, Template, Way,
 };
 use racoon_proto::num::{AuthAlgorithm, AuthMethod, Cipher, EspTransform, ExchangeType, Group, Hash, Protocol};
-use racoon_proto::outcome::{Cause, Ending, Outcome};
+use racoon_proto::outcome::{FailureReason, NegotiationResult, Outcome};
 use racoon_proto::output::{EventKind, JobId, Level, LogLine, Output, Transmit};
 use racoon_proto::proposal::Phase1Terms;
 use racoon_proto::psk::{KeyTable, NoKey};
@@ -115,7 +115,7 @@ pub(crate) struct Snapshot {
 }
 
 /// The host under attack.
-pub(crate) struct Site {
+pub(crate) struct Fixture {
     pub(crate) now: Time,
     pub(crate) engine: Engine,
     pub(crate) address: SocketAddr,
@@ -135,17 +135,17 @@ pub(crate) struct Site {
     pub(crate) log: Vec<LogLine>,
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) events: Vec<EventKind>,
-    /// Jobs wait until [`Site::work`].
+    /// Jobs wait until [`Fixture::work`].
     pub(crate) slow: bool,
     jobs: VecDeque<(JobId, Job)>,
-    /// So does the kernel, until [`Site::answer`].
+    /// So does the kernel, until [`Fixture::answer`].
     pub(crate) slow_kernel: bool,
     requests: VecDeque<KernelRequest>,
     /// The kernel has no room for more.
     pub(crate) kernel_refuses: bool,
 }
 
-impl Site {
+impl Fixture {
     pub(crate) fn new(configuration: Configuration) -> Self {
         let (host, peer) = (configuration.host, configuration.peer);
         let settings = configuration.settings();
@@ -258,7 +258,7 @@ impl Site {
         self.drain();
         self.sent.clear();
         self.pass(Duration::from_secs(4 * 3600));
-        assert_eq!(self.engine.load(), Load::default(), "{what}: something is left\n{}", self.story());
+        assert_eq!(self.engine.load(), Load::default(), "{what}: something is left\n{}", self.log_text());
         assert_eq!(self.engine.poll_timeout(), None, "{what}: a timer is left");
         assert!(
             self.sas.is_empty() && self.larval.is_empty(),
@@ -294,14 +294,16 @@ impl Site {
     }
 
     /// Why negotiations failed.
-    pub(crate) fn failures(&self) -> Vec<&Cause> {
-        let cause = |outcome: &'_ Outcome| matches!(outcome.ending, Ending::Failed(_));
+    pub(crate) fn failures(&self) -> Vec<&FailureReason> {
+        let cause = |outcome: &'_ Outcome| matches!(outcome.result, NegotiationResult::Failed(_));
         let failed = self.outcomes.iter().filter(|outcome| cause(outcome));
-        failed.filter_map(|one| if let Ending::Failed(cause) = &one.ending { Some(cause) } else { None }).collect()
+        failed
+            .filter_map(|one| if let NegotiationResult::Failed(cause) = &one.result { Some(cause) } else { None })
+            .collect()
     }
 
     /// What was logged last, for a failed assertion.
-    pub(crate) fn story(&self) -> String {
+    pub(crate) fn log_text(&self) -> String {
         let last = self.log.iter().skip(self.log.len().saturating_sub(40));
         last.map(|line| format!("{:?}: {}\n", line.level, line.text)).collect()
     }
@@ -386,7 +388,7 @@ pub(crate) fn policies(host: SocketAddr, peer: SocketAddr) -> [Policy; 2] {
         destination_port: 0,
     };
     let level = TemplateLevel::Require;
-    let template = Template { protocol: Protocol::ESP, mode: Mode::Transport, level, reqid: 0, ends: None };
+    let template = Template { protocol: Protocol::ESP, mode: Mode::Transport, level, reqid: 0, endpoints: None };
     let policy = |index, direction, selector| {
         let action = Action::Protect(vec![template]);
         Policy { index, direction, selector, action, priority: 0x8000_0000 }

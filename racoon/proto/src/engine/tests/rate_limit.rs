@@ -1,7 +1,7 @@
 //! Which lines are written, and which are counted, when messages fail again and again.
 
 use super::*;
-use crate::engine::strangers::Party;
+use crate::engine::rate_limit::PeerStanding;
 use crate::kernel::{Action, Direction, KernelEvent, Policy, Prefix, Selector};
 use crate::num::PayloadType;
 use crate::proposal::phase1_sa;
@@ -42,7 +42,7 @@ fn errors<'a>(host: &'a Host, peer: &str) -> Vec<&'a str> {
 const OTHER_CIPHER: Phase1Terms = Phase1Terms { cipher: Cipher::CAMELLIA, ..TERMS };
 const OTHER_HASH: Phase1Terms = Phase1Terms { hash: Hash::SHA1, ..TERMS };
 
-/// A stranger's packet each 30 s does not keep the refusals of a configured peer, or of another stranger, out of the log.
+/// An unknown peer's packet each 30 s does not keep the refusals of a configured peer, or of another unknown peer, out of the log.
 #[test]
 fn a_stranger_hides_nobody() {
     let mut host = responder();
@@ -103,14 +103,14 @@ fn a_policy_names_a_peer() {
     settings.remotes = Remotes::new(vec![anonymous]);
     let mut host = Host::new(B, 2, settings, &[]);
     let peer: SocketAddr = A.parse().unwrap();
-    assert_eq!(host.engine.party_of(peer), Party::Stranger);
+    assert_eq!(host.engine.standing_of(peer), PeerStanding::Unknown);
     let source = Prefix::host(host.address.ip());
     let selector =
         Selector { source, destination: Prefix::host(peer.ip()), protocol: 0, source_port: 0, destination_port: 0 };
     let policy = Policy { index: 9, direction: Direction::Out, selector, action: Action::Pass, priority: 0 };
     host.engine.handle_kernel(Time::default(), KernelEvent::Policy(policy));
-    assert_eq!(host.engine.party_of(peer), Party::Known(peer.ip()));
-    assert_eq!(host.engine.party_of(STRANGER.parse().unwrap()), Party::Stranger);
+    assert_eq!(host.engine.standing_of(peer), PeerStanding::Known(peer.ip()));
+    assert_eq!(host.engine.standing_of(STRANGER.parse().unwrap()), PeerStanding::Unknown);
 }
 
 /// A second mismatch is logged although the first one is suppressed by now.

@@ -1,23 +1,23 @@
 //! Messages of quick mode, and what the kernel and jobs bring in between.
 
-use super::duplicates::{Arrival, PacketDigest};
 use super::informational::text_of;
 use super::jobs::Owner;
 use super::phase1s::{Phase1, Phase1s};
 use super::phase2s::{Installing, Outbound, Phase2, State, sa_key};
+use super::rate_limit::LoggedEvent;
+use super::reply_cache::{Lookup, PacketDigest};
 use super::retransmission::Retransmission;
-use super::strangers::Complaint;
 use super::{Engine, Phase1Id, Phase2Id, Timer};
 use crate::crypto::{DhTask, JobResult, Phase2Seed, Secret};
 use crate::kernel::{KernelError, KernelRequest, Mode, RequestId, SaInstallation, SaName};
 use crate::num::NotifyType;
-use crate::outcome::{Cause, Role};
+use crate::outcome::{FailureReason, Role};
 use crate::output::{Level, Urgency};
 use crate::phase1::Phase1Sa;
 use crate::phase2::bundle::{Agreement, Common, Installations};
-use crate::phase2::gathering::{Gathered, Gathering, gathered, job};
 use crate::phase2::initiator::Agreed;
 use crate::phase2::message::{Message, Negotiation, Received, Rejection};
+use crate::phase2::pending_inputs::{CompletedExchange, PendingInputs, completed_exchange, job};
 use crate::wire::{Header, Notify};
 
 /// Errors that peers tell of packets and messages that belong to no negotiation.
@@ -49,21 +49,21 @@ impl Engine {
         let limit = self.settings.retransmission.count;
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
         let (local, remote) = (phase2.local, phase2.remote);
-        match phase2.inbox.arrival(digest, limit) {
-            Arrival::Answered(reply) => {
+        match phase2.reply_cache.lookup(digest, limit) {
+            Lookup::Reply(reply) => {
                 // The peer repeats message 2 because message 3 was lost, and so still sends by the pair before.
                 self.retire_replaced(id);
                 return self.transmit(local, remote, &reply);
             }
-            Arrival::Stale | Arrival::Early => return self.log(Level::Debug, Some(remote), || "a duplicate".into()),
-            Arrival::New => {}
+            Lookup::Duplicate | Lookup::Busy => return self.log(Level::Debug, Some(remote), || "a duplicate".into()),
+            Lookup::New => {}
         }
         let Some(sa) = sa_of(&self.phase1s, phase1) else { return };
-        let received = Received { header, body, envelope: &self.envelope };
+        let received = Received { header, body, codec: &self.codec };
         match &phase2.state {
             State::Offered(offered) => match offered.read(sa, received) {
                 Ok(message) => {
-                    phase2.inbox.work_on(digest.clone());
+                    phase2.reply_cache.begin(digest.clone());
                     self.heard_from(phase1);
                     if let Some(established) = self.phase1s.get_mut(phase1).and_then(Phase1::established_mut) {
                         established.replacement.is_of_use();
@@ -74,8 +74,8 @@ impl Engine {
             },
             State::Answered(answered, _) => match answered.read(sa, received) {
                 Ok(_) => {
-                    phase2.inbox.work_on(digest.clone());
-                    phase2.inbox.answered(None);
+                    phase2.reply_cache.begin(digest.clone());
+                    phase2.reply_cache.finish(None);
                     self.heard_from(phase1);
                     self.third_message(id);
                 }
@@ -97,7 +97,7 @@ impl Engine {
     pub(super) fn ignore_unproved(&mut self, phase1: Phase1Id, number: u8, reason: &str) {
         let Some(remote) = self.phase1s.get(phase1).map(|phase1| phase1.remote) else { return };
         let text = || format!("message {number} of quick mode is ignored: {reason}");
-        self.log_of_peer(Complaint::Unproved, Level::Error, remote, text);
+        self.log_of_peer(LoggedEvent::Unproved, Level::Error, remote, text);
     }
 
     /// The initiator got message 2.
@@ -123,7 +123,7 @@ impl Engine {
             Some((exponent, public)) => {
                 let job = job(exponent.clone(), DhTask::Shared(public.clone()));
                 phase2.state = State::Computing(Box::new(agreed));
-                self.order(Owner::Phase2(id), Urgency::Known, job);
+                self.start_job(Owner::Phase2(id), Urgency::Known, job);
             }
             None => self.agreed(id, agreed, None),
         }
@@ -138,12 +138,12 @@ impl Engine {
     fn agreed(&mut self, id: Phase2Id, agreed: Agreed, g_xy: Option<&Secret>) {
         let Some(phase2) = self.phase2s.get(id) else { return };
         let Some(sa) = phase2.phase1.and_then(|phase1| sa_of(&self.phase1s, phase1)) else {
-            return self.fail_phase2(id, Cause::phase1_gone());
+            return self.fail_phase2(id, FailureReason::phase1_gone());
         };
         let seed = Phase2Seed { g_xy, ni: &agreed.ni, nr: &agreed.nr };
         let made = installations(phase2, sa, &agreed.agreement, &agreed.spis, seed).and_then(|installations| {
-            let envelope = &self.envelope;
-            let message = agreed.confirmation(sa, phase2.message_id, envelope, &mut *self.random)?;
+            let codec = &self.codec;
+            let message = agreed.confirmation(sa, phase2.message_id, codec, &mut *self.random)?;
             Ok((installations, message))
         });
         match made {
@@ -159,15 +159,16 @@ impl Engine {
     fn send_second(&mut self, id: Phase2Id) {
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
         let Some(sa) = phase2.phase1.and_then(|phase1| sa_of(&self.phase1s, phase1)) else {
-            return self.fail_phase2(id, Cause::phase1_gone());
+            return self.fail_phase2(id, FailureReason::phase1_gone());
         };
         let State::Answering(accepted, gathering) = std::mem::take(&mut phase2.state) else { return };
         let (spis, exchange) = gathering.into_parts();
-        let (public, shared) = exchange.map_or((None, None), |Gathered { public, shared, .. }| (public, shared));
+        let (public, shared) =
+            exchange.map_or((None, None), |CompletedExchange { public, shared, .. }| (public, shared));
         let seed = Phase2Seed { g_xy: shared.as_ref(), ni: &accepted.ni, nr: &accepted.nr };
         let made = installations(phase2, sa, &accepted.agreement, &spis, seed).and_then(|installations| {
-            let (terms, envelope) = (accepted.agreement.terms, &self.envelope);
-            let answer = accepted.answer(sa, phase2.message_id, &spis, public, envelope, &mut *self.random)?;
+            let (terms, codec) = (accepted.agreement.terms, &self.codec);
+            let answer = accepted.answer(sa, phase2.message_id, &spis, public, codec, &mut *self.random)?;
             Ok((installations, answer, terms))
         });
         match made {
@@ -192,7 +193,7 @@ impl Engine {
         if let Err(cause) = self.claim_names(id, &installations) {
             return self.fail_phase2(id, cause);
         }
-        let carries_v6 = self.phase2s.get(id).map(|phase2| phase2.bond.selector.source.address().is_ipv6());
+        let carries_v6 = self.phase2s.get(id).map(|phase2| phase2.traffic_key.selector.source.address().is_ipv6());
         for mut installation in installations {
             let is_other = carries_v6.is_some_and(|carries_v6| carries_v6 != installation.name.source.is_ipv6());
             installation.crosses_families = is_other && installation.mode == Mode::Tunnel;
@@ -208,13 +209,13 @@ impl Engine {
     ///
     /// # Errors
     /// One is another one's.
-    pub(super) fn claim_names(&mut self, id: Phase2Id, installations: &[SaInstallation]) -> Result<(), Cause> {
+    pub(super) fn claim_names(&mut self, id: Phase2Id, installations: &[SaInstallation]) -> Result<(), FailureReason> {
         for installation in installations {
             self.claim_name(id, &installation.name)?;
         }
         for installation in installations {
-            self.earlier.remove(&installation.name);
-            self.phase2s.write(id, installation.name);
+            self.leftovers.remove(&installation.name);
+            self.phase2s.add_kernel_sa(id, installation.name);
         }
         Ok(())
     }
@@ -224,16 +225,16 @@ impl Engine {
     ///
     /// # Errors
     /// It is another peer's behind the same address, or not even established.
-    fn claim_name(&mut self, id: Phase2Id, name: &SaName) -> Result<(), Cause> {
+    fn claim_name(&mut self, id: Phase2Id, name: &SaName) -> Result<(), FailureReason> {
         let Some(other) = self.phase2s.of_sa(sa_key(name)).filter(|other| *other != id) else { return Ok(()) };
         let remote_of = |id| self.phase2s.get(id).map(|phase2| phase2.remote);
         let is_established = self.phase2s.get(other).is_some_and(|other| other.established().is_some());
         if !is_established || remote_of(other) != remote_of(id) {
-            return Err(Cause::Kernel(format!("{name} is another one's")));
+            return Err(FailureReason::Kernel(format!("{name} is another one's")));
         }
         if let Some(remote) = remote_of(id) {
             let text = || format!("the peer uses {name} anew: what had it before goes");
-            self.log_of_peer(Complaint::Phase2Failed, Level::Warning, remote, text);
+            self.log_of_peer(LoggedEvent::Phase2Failed, Level::Warning, remote, text);
         }
         self.purge_phase2(other, false);
         Ok(())
@@ -244,25 +245,25 @@ impl Engine {
         let owner = self.requests.remove(&request);
         let Some((id, phase2)) = owner.and_then(|id| Some((id, self.phase2s.get_mut(id)?))) else {
             if let (Some(name), Ok(spi)) = (self.phase2s.take_orphan(request), answer) {
-                self.tell_kernel(KernelRequest::Delete(SaName { spi, ..name }));
+                self.send_to_kernel(KernelRequest::Delete(SaName { spi, ..name }));
             }
             return;
         };
-        let Some((part, name)) = phase2.spi_requests.remove(&request) else { return };
+        let Some((member, name)) = phase2.spi_requests.remove(&request) else { return };
         let spi = match answer {
             Ok(spi) => spi,
-            Err(error) => return self.fail_phase2(id, Cause::Kernel(error.to_string())),
+            Err(error) => return self.fail_phase2(id, FailureReason::Kernel(error.to_string())),
         };
-        self.phase2s.write(id, SaName { spi, ..name });
+        self.phase2s.add_kernel_sa(id, SaName { spi, ..name });
         if let Some(gathering) = self.gathering(id) {
-            gathering.set_spi(part, spi);
+            gathering.set_spi(member, spi);
         }
         self.gathered(id);
     }
 
     /// A job is done.
     pub(super) fn phase2_job_done(&mut self, id: Phase2Id, result: JobResult) {
-        let Some(done) = result.exchange else { return self.fail_phase2(id, Cause::not_computed()) };
+        let Some(done) = result.exchange else { return self.fail_phase2(id, FailureReason::not_computed()) };
         if let Some(gathering) = self.gathering(id) {
             match gathering.set_exchange(done) {
                 Ok(()) => self.gathered(id),
@@ -277,13 +278,13 @@ impl Engine {
         let State::Computing(agreed) = std::mem::take(&mut phase2.state) else { return };
         phase2.record.step(self.now, "key exchange");
         let group = done.exponent.group();
-        match gathered(done, group) {
+        match completed_exchange(done, group) {
             Ok(gathered) => self.agreed(id, *agreed, gathered.shared.as_ref()),
             Err(cause) => self.fail_phase2(id, cause),
         }
     }
 
-    fn gathering(&mut self, id: Phase2Id) -> Option<&mut Gathering> {
+    fn gathering(&mut self, id: Phase2Id) -> Option<&mut PendingInputs> {
         match &mut self.phase2s.get_mut(id)?.state {
             State::Gathering(_, gathering) | State::Answering(_, gathering) => Some(gathering),
             _ => None,
@@ -306,12 +307,12 @@ impl Engine {
     fn send_first(&mut self, id: Phase2Id) {
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
         let Some(sa) = phase2.phase1.and_then(|phase1| sa_of(&self.phase1s, phase1)) else {
-            return self.fail_phase2(id, Cause::phase1_gone());
+            return self.fail_phase2(id, FailureReason::phase1_gone());
         };
         let nonce_size = self.settings.remotes.get(sa.block).map_or(16, |block| block.nonce_size);
-        let State::Gathering(intention, gathering) = std::mem::take(&mut phase2.state) else { return };
-        let (envelope, random) = (&self.envelope, &mut *self.random);
-        match intention.offer(sa, phase2.message_id, gathering.into_parts(), nonce_size, envelope, random) {
+        let State::Gathering(phase2_request, gathering) = std::mem::take(&mut phase2.state) else { return };
+        let (codec, random) = (&self.codec, &mut *self.random);
+        match phase2_request.offer(sa, phase2.message_id, gathering.into_parts(), nonce_size, codec, random) {
             Ok((offered, message)) => {
                 phase2.state = State::Offered(Box::new(offered));
                 phase2.record.step(self.now, "message 1");
@@ -339,19 +340,19 @@ impl Engine {
         if let Err(error) = answer {
             // Somebody else's: it is not ours to delete.
             if let Some(name) = name.filter(|_| error.exists) {
-                self.phase2s.unwrite(id, name);
+                self.phase2s.remove_kernel_sa(id, name);
                 // With `-Z` the peer works on the same kernel, and has installed its inbound SA.
                 if self.settings.local_test && self.is_outbound(id, &name) {
                     return self.all_installed(id);
                 }
             }
-            return self.fail_phase2(id, Cause::Kernel(error.to_string()));
+            return self.fail_phase2(id, FailureReason::Kernel(error.to_string()));
         }
         self.all_installed(id);
     }
 
     fn is_outbound(&self, id: Phase2Id, name: &SaName) -> bool {
-        self.phase2s.get(id).is_some_and(|phase2| name.destination == phase2.sa_ends.remote)
+        self.phase2s.get(id).is_some_and(|phase2| name.destination == phase2.sa_endpoints.remote)
     }
 
     /// Goes on when the kernel has all SAs that it was asked to have.
@@ -369,7 +370,7 @@ impl Engine {
     fn inbound_is_ready(&mut self, id: Phase2Id, installing: Installing) {
         let Installing { message, answered, outbound } = installing;
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
-        phase2.inbox.answered(Some(message.clone()));
+        phase2.reply_cache.finish(Some(message.clone()));
         phase2.peer_may_use = true;
         let (local, remote) = (phase2.local, phase2.remote);
         match answered {
@@ -439,7 +440,7 @@ impl Engine {
             phase2.record.said(notify.kind);
             phase2.record.peer_text = text_of(notify);
         }
-        self.fail_phase2(one, Cause::Refused(notify.kind));
+        self.fail_phase2(one, FailureReason::Refused(notify.kind));
         true
     }
 }
@@ -451,7 +452,7 @@ fn has_spi(phase2: &Phase2, spi: &[u8]) -> bool {
         State::Answered(_, outbound) => outbound.installations.as_slice(),
         _ => &[],
     };
-    let names = phase2.written.iter().chain(outbound.iter().map(|one| &one.name));
+    let names = phase2.kernel_sas.iter().chain(outbound.iter().map(|one| &one.name));
     spi != 0 && names.into_iter().any(|name| name.spi == spi)
 }
 
@@ -462,8 +463,8 @@ fn installations(
     agreement: &Agreement,
     spis: &[u32],
     seed: Phase2Seed<'_>,
-) -> Result<Installations, Cause> {
-    let common = Common { keys: &sa.keys, seed, sa: phase2.sa_ends, role: phase2.role, udp: None };
+) -> Result<Installations, FailureReason> {
+    let common = Common { keys: &sa.keys, seed, sa: phase2.sa_endpoints, role: phase2.role, udp: None };
     let mut all = agreement.installations(spis, &common)?;
     for sa in all.inbound.iter_mut().chain(&mut all.outbound) {
         sa.acquire = phase2.acquire_for(sa.name.protocol);

@@ -1,4 +1,4 @@
-//! A crowd of strangers: what is kept of them is bounded, they are not answered with more than they send, and the honest peer
+//! A flood of strangers: what is kept of them is bounded, they are not answered with more than they send, and the honest peer
 //! gets through all the same.
 //!
 //! Known defects: CVE-2008-3651 (invalid proposals leak), CVE-2008-3652 (orphans of a bad first exchange), the amplification
@@ -14,24 +14,24 @@ use racoon_proto::settings::HalfOpenLimit;
 use racoon_proto::time::Time;
 use racoon_proto::wire::{self, Cookie, CookiePair, Header};
 
-use crate::dialogue::{Dialogue, Role};
-use crate::puppet::Step;
-use crate::site::{Configuration, TERMS, block};
+use crate::fixture::{Configuration, TERMS, block};
+use crate::scripted_peer::Step;
+use crate::session::{Role, Session};
 
 const LIMIT: HalfOpenLimit = HalfOpenLimit { total: 50, per_source: 4 };
 
-/// A dialogue that has not begun, with a host that also talks to strangers.
-fn open_to_all() -> Dialogue {
+/// A session that has not begun, with a host that also talks to strangers.
+fn open_to_all() -> Session {
     let anonymous = Some(block("anonymous", None));
     let mut configuration = Configuration { anonymous, ..Configuration::default() };
     configuration.settings.half_open = LIMIT;
     // Lines are counted here, and nobody reads them.
     configuration.settings.log = racoon_proto::output::Level::Error;
-    Dialogue::new(Role::Initiator, configuration)
+    Session::new(Role::Initiator, configuration)
 }
 
 /// Number `number` of the strangers.
-pub(crate) fn stranger(number: u32) -> SocketAddr {
+pub(crate) fn unknown_peer(number: u32) -> SocketAddr {
     let [_, a, b, c] = number.to_be_bytes();
     SocketAddr::from(([10, a, b, c], 500))
 }
@@ -42,8 +42,8 @@ pub(crate) fn message_1(cookie: u64, sa: &[u8]) -> Vec<u8> {
 }
 
 /// What the host has sent since the last time: datagrams and bytes.
-fn sent(dialogue: &mut Dialogue) -> (usize, usize) {
-    let sent = std::mem::take(&mut dialogue.site.sent);
+fn sent(session: &mut Session) -> (usize, usize) {
+    let sent = std::mem::take(&mut session.fixture.sent);
     (sent.len(), sent.iter().map(|datagram| datagram.bytes.len()).sum())
 }
 
@@ -73,28 +73,30 @@ fn invalid() -> Vec<Vec<u8>> {
 /// CVE-2008-3651: nothing is kept of proposals that are refused, however many there are.
 #[test]
 fn cve_2008_3651_a_hundred_thousand_invalid_proposals() {
-    let mut dialogue = open_to_all();
+    let mut session = open_to_all();
     let messages: Vec<_> = invalid().iter().map(|sa| message_1(1, sa)).collect();
     let mut received = 0;
     for number in 0..100_000_u32 {
         let mut message = messages[number as usize % messages.len()].clone();
         message[4..8].copy_from_slice(&(number + 1).to_be_bytes());
         received += message.len();
-        dialogue.site.receive_from(stranger(number), &message);
+        session.fixture.receive_from(unknown_peer(number), &message);
         // 10,000 of them a second.
-        dialogue.site.pass(Duration::from_micros(100));
+        session.fixture.pass(Duration::from_micros(100));
     }
-    let load = dialogue.site.engine.load();
+    let load = session.fixture.engine.load();
     assert_eq!((load.phase1s, load.half_open, load.jobs), (0, 0, 0));
     assert_eq!(load.timers, 1, "what is counted is told later");
-    assert!(dialogue.site.engine.poll_timeout().expect("that timer") <= dialogue.site.now + Duration::from_secs(60));
-    let (datagrams, bytes) = sent(&mut dialogue);
+    assert!(
+        session.fixture.engine.poll_timeout().expect("that timer") <= session.fixture.now + Duration::from_secs(60)
+    );
+    let (datagrams, bytes) = sent(&mut session);
     assert!(datagrams <= 11 * 10, "{datagrams} answers in 10 seconds");
     assert!(bytes < received / 100, "{bytes} bytes for {received}");
-    assert!(dialogue.site.log.len() <= 5, "{}", dialogue.site.story());
-    assert!(dialogue.site.engine.journal().iter().count() <= 5);
-    dialogue.finish(Step::Main1, "after invalid proposals");
-    dialogue.site.wind_up("after invalid proposals");
+    assert!(session.fixture.log.len() <= 5, "{}", session.fixture.log_text());
+    assert!(session.fixture.engine.journal().iter().count() <= 5);
+    session.finish(Step::Main1, "after invalid proposals");
+    session.fixture.wind_up("after invalid proposals");
 }
 
 /// What is kept of a first message is small, however much may be offered in one.
@@ -107,15 +109,15 @@ fn an_offer_without_end_is_not_kept() {
         sa.encode()
     };
     for (count, is_kept) in [(300, true), (1000, false)] {
-        let mut dialogue = open_to_all();
+        let mut session = open_to_all();
         let sa = of(count);
         assert_eq!(sa.len() <= 1 << 14, is_kept, "{count} proposals are {} bytes", sa.len());
-        dialogue.site.receive_from(stranger(1), &message_1(1, &sa));
-        assert_eq!(dialogue.site.engine.load().half_open, usize::from(is_kept), "{}", dialogue.site.story());
-        assert_eq!(sent(&mut dialogue).0, 1, "what is refused is told");
-        dialogue.pass(60);
-        dialogue.finish(Step::Main1, "after an offer without end");
-        dialogue.site.wind_up("after an offer without end");
+        session.fixture.receive_from(unknown_peer(1), &message_1(1, &sa));
+        assert_eq!(session.fixture.engine.load().half_open, usize::from(is_kept), "{}", session.fixture.log_text());
+        assert_eq!(sent(&mut session).0, 1, "what is refused is told");
+        session.pass(60);
+        session.finish(Step::Main1, "after an offer without end");
+        session.fixture.wind_up("after an offer without end");
     }
 }
 
@@ -123,71 +125,71 @@ fn an_offer_without_end_is_not_kept() {
 /// meanwhile, and in the end all are forgotten.
 #[test]
 fn cve_2008_3652_a_hundred_thousand_first_messages() {
-    let mut dialogue = open_to_all();
+    let mut session = open_to_all();
     let sa = phase1_sa(&[TERMS]).encode();
     let (mut received, mut most) = (0, 0);
     for number in 0..100_000_u32 {
         // Two of three come from one of three addresses.
-        let from = stranger(if number % 3 == 0 { number } else { number % 3 });
+        let from = unknown_peer(if number % 3 == 0 { number } else { number % 3 });
         let message = message_1(u64::from(number) + 1, &sa);
         received += message.len();
-        dialogue.site.receive_from(from, &message);
-        most = most.max(dialogue.site.engine.load().half_open);
+        session.fixture.receive_from(from, &message);
+        most = most.max(session.fixture.engine.load().half_open);
         if number == 50_000 {
-            let (_, bytes) = sent(&mut dialogue);
+            let (_, bytes) = sent(&mut session);
             assert!(bytes <= received, "{bytes} bytes for {received}");
             assert_eq!(most, LIMIT.total as usize);
             // In the thick of it.
             for step in Role::Initiator.steps() {
-                dialogue.say(*step);
+                session.say(*step);
             }
-            assert_eq!(dialogue.site.sas.len(), 2, "the honest peer is locked out\n{}", dialogue.site.story());
+            assert_eq!(session.fixture.sas.len(), 2, "the honest peer is locked out\n{}", session.fixture.log_text());
             received = 0;
         }
-        dialogue.site.pass(Duration::from_micros(500));
+        session.fixture.pass(Duration::from_micros(500));
     }
-    let load = dialogue.site.engine.load();
+    let load = session.fixture.engine.load();
     assert_eq!(load.jobs, 0);
     assert!(load.phase1s <= LIMIT.total as usize + 1, "{load:?}");
     assert!(load.timers <= 2 * load.phase1s + 10, "{load:?}");
-    let (_, bytes) = sent(&mut dialogue);
+    let (_, bytes) = sent(&mut session);
     assert!(bytes <= received, "{bytes} bytes for {received}");
-    dialogue.site.pass(Duration::from_secs(60));
-    assert_eq!(dialogue.site.phase1_states(), [9], "only the honest peer's is left");
-    dialogue.site.wind_up("after a crowd");
+    session.fixture.pass(Duration::from_secs(60));
+    assert_eq!(session.fixture.phase1_states(), [9], "only the honest peer's is left");
+    session.fixture.wind_up("after a flood");
 }
 
 /// Like CVE-2016-5361: message 2 is sent when it is asked for, and no more often than a message has transmissions.
 #[test]
 fn like_cve_2016_5361_message_2_is_not_repeated_unasked() {
-    let mut dialogue = open_to_all();
+    let mut session = open_to_all();
     let message = message_1(1, &phase1_sa(&[TERMS; 20]).encode());
     let mut received = 0;
     for _ in 0..1000 {
-        dialogue.site.receive_from(stranger(1), &message);
+        session.fixture.receive_from(unknown_peer(1), &message);
         received += message.len();
-        dialogue.site.pass(Duration::from_millis(40));
+        session.fixture.pass(Duration::from_millis(40));
     }
-    let (datagrams, bytes) = sent(&mut dialogue);
+    let (datagrams, bytes) = sent(&mut session);
     assert!(datagrams <= 6, "{datagrams} answers to the same message");
     assert!(bytes * 10 < received);
     // The victim, whose address it was, gets nothing when the attacker is silent.
-    dialogue.site.pass(Duration::from_secs(200));
-    assert_eq!(sent(&mut dialogue), (0, 0));
+    session.fixture.pass(Duration::from_secs(200));
+    assert_eq!(sent(&mut session), (0, 0));
     // But who did not get the answer gets it again: the honest peer's line loses some.
-    dialogue.say(Step::Main1);
-    let repeated = dialogue.said[0].1.clone();
-    dialogue.pass(10);
-    dialogue.site.receive(&repeated);
-    assert_eq!(dialogue.listen(), 1, "a duplicate is answered");
-    dialogue.finish(Step::Main3, "after a repeated message 1");
-    dialogue.site.wind_up("after a repeated message 1");
+    session.say(Step::Main1);
+    let repeated = session.said[0].1.clone();
+    session.pass(10);
+    session.fixture.receive(&repeated);
+    assert_eq!(session.listen(), 1, "a duplicate is answered");
+    session.finish(Step::Main3, "after a repeated message 1");
+    session.fixture.wind_up("after a repeated message 1");
 }
 
 /// Answers in clear to those who are not known are rationed, and are not longer than what they answer.
 #[test]
 fn reflections_are_rationed() {
-    let mut dialogue = open_to_all();
+    let mut session = open_to_all();
     let unknown = CookiePair { initiator: Cookie([1; 8]), responder: Cookie([2; 8]) };
     let quick = Header { flags: Flags::ENCRYPTED, ..Header::new(unknown, ExchangeType::QUICK, 7) };
     let commit = Header { flags: Flags::COMMIT, ..Header::new(unknown, ExchangeType::MAIN, 0) };
@@ -200,65 +202,65 @@ fn reflections_are_rationed() {
     for number in 0..30_000_u32 {
         let message = &messages[number as usize % 3];
         received += message.len();
-        dialogue.site.receive_from(stranger(number), message);
-        dialogue.site.pass(Duration::from_micros(100));
+        session.fixture.receive_from(unknown_peer(number), message);
+        session.fixture.pass(Duration::from_micros(100));
     }
-    let (datagrams, bytes) = sent(&mut dialogue);
+    let (datagrams, bytes) = sent(&mut session);
     assert!(datagrams <= 4 * 10, "{datagrams} answers in 3 seconds");
     assert!(bytes * 100 < received, "{bytes} bytes for {received}");
-    dialogue.finish(Step::Main1, "after reflections");
-    dialogue.site.wind_up("after reflections");
+    session.finish(Step::Main1, "after reflections");
+    session.fixture.wind_up("after reflections");
 }
 
 /// Nobody is asked to answer an address that no host has.
 #[test]
 fn addresses_that_nobody_has_are_not_answered() {
-    let mut dialogue = open_to_all();
+    let mut session = open_to_all();
     for from in ["224.0.0.1:500", "0.0.0.0:500", "255.255.255.255:500", "10.0.0.1:0"] {
         let from: SocketAddr = from.parse().expect("an address");
-        dialogue.site.receive_from(from, &message_1(1, &phase1_sa(&[TERMS]).encode()));
-        dialogue.site.receive_from(from, &message_1(2, &[]));
-        assert_eq!(sent(&mut dialogue), (0, 0), "{from}");
-        assert_eq!(dialogue.site.engine.load().phase1s, 0, "{from}");
+        session.fixture.receive_from(from, &message_1(1, &phase1_sa(&[TERMS]).encode()));
+        session.fixture.receive_from(from, &message_1(2, &[]));
+        assert_eq!(sent(&mut session), (0, 0), "{from}");
+        assert_eq!(session.fixture.engine.load().phase1s, 0, "{from}");
     }
-    dialogue.finish(Step::Main1, "after nobody");
-    dialogue.site.wind_up("after nobody");
+    session.finish(Step::Main1, "after nobody");
+    session.fixture.wind_up("after nobody");
 }
 
 /// Quick modes without end under an SA: what is kept of each goes.
 #[test]
 fn quick_modes_without_end_are_bounded() {
-    let mut dialogue = Dialogue::up(Role::Initiator);
+    let mut session = Session::up(Role::Initiator);
     for _ in 0..200 {
-        dialogue.puppet.new_quick_mode();
+        session.scripted_peer.new_quick_mode();
         // It does not go on after message 1.
-        dialogue.say(Step::Quick1);
+        session.say(Step::Quick1);
     }
-    let load = dialogue.site.engine.load();
+    let load = session.fixture.engine.load();
     assert!(load.phase2s <= 201, "{load:?}");
-    dialogue.pass(120);
-    assert_eq!(dialogue.site.engine.load().phase2s, 1, "{}", dialogue.site.story());
-    assert!(dialogue.site.is_up());
-    assert!(dialogue.site.now > Time::default());
-    dialogue.site.wind_up("after many quick modes");
+    session.pass(120);
+    assert_eq!(session.fixture.engine.load().phase2s, 1, "{}", session.fixture.log_text());
+    assert!(session.fixture.is_up());
+    assert!(session.fixture.now > Time::default());
+    session.fixture.wind_up("after many quick modes");
 }
 
 /// Informational messages without end do not fill anything.
 #[test]
 fn informational_messages_without_end() {
-    let mut dialogue = Dialogue::up(Role::Responder);
-    let before = dialogue.site.engine.load();
+    let mut session = Session::up(Role::Responder);
+    let before = session.fixture.engine.load();
     for _ in 0..5000 {
-        let notify = dialogue.puppet.notify(racoon_proto::num::NotifyType(9999), b"anything");
-        let draft = dialogue.puppet.informational(vec![notify]);
-        let message = dialogue.puppet.seal(&draft);
-        dialogue.site.receive(&message);
+        let notify = session.scripted_peer.notify(racoon_proto::num::NotifyType(9999), b"anything");
+        let draft = session.scripted_peer.informational(vec![notify]);
+        let message = session.scripted_peer.seal(&draft);
+        session.fixture.receive(&message);
     }
-    let mut after = dialogue.site.engine.load();
+    let mut after = session.fixture.engine.load();
     // The number of those that were not logged is reported later.
     after.timers -= 1;
     assert_eq!(after, before);
-    assert_eq!(sent(&mut dialogue), (0, 0));
-    assert!(dialogue.site.is_up());
-    dialogue.site.wind_up("after much information");
+    assert_eq!(sent(&mut session), (0, 0));
+    assert!(session.fixture.is_up());
+    session.fixture.wind_up("after much information");
 }
