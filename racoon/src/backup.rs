@@ -1,4 +1,4 @@
-//! SAs that are kept in a file: `path backupsa`, and `-B`, which takes back those that the kernel still has and has the others
+//! SAs that are saved in a file: `path backupsa`, and `-B`, which takes back those that the kernel still has and has the others
 //! renewed.
 //!
 //! A line for each SA that was installed, as the C racoon writes them, and behind its fields what those have no place for:
@@ -10,7 +10,7 @@
 //!
 //! All numbers are decimal and the dialect's, but for the keys, which are hexadecimal, encryption first. `at` is when it was
 //! installed, in seconds since 1970: an SA whose time is over is not taken back. None is installed from the file: it would count
-//! its packets from 0, and the peer would take them for replays. SAs whose cipher counts are not kept, for whoever installed one
+//! its packets from 0, and the peer would take them for replays. SAs whose cipher counts are not saved, for whoever installed one
 //! would use its counters twice under the same key (RFC 3686 section 9, RFC 4106 section 10).
 //!
 //! Lines are only added. Those of SAs that are no more go when there are twice as many of them as of others: then a new file
@@ -44,7 +44,7 @@ const LINE_MAX: usize = 1024;
 /// What tells SAs apart: source, destination, type by the dialect's number, SPI.
 pub type Name = (IpAddr, IpAddr, u8, u32);
 
-/// The private extensions that are kept, by their words.
+/// The private extensions that are saved, by their words.
 const WORDS: [(&str, ExtensionType); 2] =
     [("icv", ExtensionType::XfrmAuthTrunc), ("replay", ExtensionType::XfrmReplay)];
 
@@ -61,7 +61,7 @@ pub struct Backup {
 
 /// An SA of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept {
+pub struct SavedSa {
     source: IpAddr,
     destination: IpAddr,
     sa_type: u8,
@@ -104,10 +104,10 @@ impl Backup {
     /// # Errors
     /// With the file's name.
     pub fn add(&mut self, dialect: Dialect, message: &Message<'_>) -> io::Result<()> {
-        let Some(kept) = Kept::of(message, dialect, since_1970()) else { return Ok(()) };
-        self.append(&kept.line()).map_err(|error| named(&self.path, &error))?;
-        self.dead.remove(&kept.name());
-        self.living.insert(kept.name());
+        let Some(saved) = SavedSa::of(message, dialect, since_1970()) else { return Ok(()) };
+        self.append(&saved.line()).map_err(|error| named(&self.path, &error))?;
+        self.dead.remove(&saved.name());
+        self.living.insert(saved.name());
         Ok(())
     }
 
@@ -142,24 +142,24 @@ impl Backup {
         }
         // Whether that succeeds or not: the next time is when there are as many again.
         let dead = std::mem::take(&mut self.dead);
-        let (mut kept, _) = self.read()?;
-        kept.retain(|kept| !dead.contains(&kept.name()));
-        self.rewrite(&kept)
+        let (mut saved, _) = self.read()?;
+        saved.retain(|saved| !dead.contains(&saved.name()));
+        self.rewrite(&saved)
     }
 
     /// The SAs whose time is not over. The file has only these from now on. Lines that are none of ours are counted.
     ///
     /// # Errors
     /// With the file's name.
-    pub fn take(&mut self) -> io::Result<(Vec<Kept>, usize)> {
-        let (kept, strange) = self.read()?;
-        self.rewrite(&kept)?;
-        self.living = kept.iter().map(Kept::name).collect();
-        Ok((kept, strange))
+    pub fn restore(&mut self) -> io::Result<(Vec<SavedSa>, usize)> {
+        let (saved, strange) = self.read()?;
+        self.rewrite(&saved)?;
+        self.living = saved.iter().map(SavedSa::name).collect();
+        Ok((saved, strange))
     }
 
     /// The SAs whose time is not over, and how many lines are none of ours.
-    fn read(&mut self) -> io::Result<(Vec<Kept>, usize)> {
+    fn read(&mut self) -> io::Result<(Vec<SavedSa>, usize)> {
         let wrong = |error| named(&self.path, &error);
         let length = self.file.metadata().map_err(wrong)?.len();
         if length > SIZE_MAX {
@@ -172,9 +172,9 @@ impl Backup {
         let (mut living, mut seen) = (Vec::new(), HashSet::new());
         // From its end: of two SAs with one name the earlier is no more, whether its line is gone or not.
         for line in bytes.split_inclusive(|byte| *byte == b'\n').rev() {
-            match std::str::from_utf8(line).ok().and_then(|line| Kept::parse(line.trim_end())) {
-                Some(kept) if !seen.insert(kept.name()) => {}
-                Some(kept) if kept.left(now).is_some() => living.push(kept),
+            match std::str::from_utf8(line).ok().and_then(|line| SavedSa::parse(line.trim_end())) {
+                Some(saved) if !seen.insert(saved.name()) => {}
+                Some(saved) if saved.left(now).is_some() => living.push(saved),
                 Some(_) => {}
                 None => strange += 1,
             }
@@ -184,7 +184,7 @@ impl Backup {
     }
 
     /// A file with these takes the place of the one there is; whatever happens meanwhile, one of the two is there.
-    fn rewrite(&mut self, kept: &[Kept]) -> io::Result<()> {
+    fn rewrite(&mut self, saved: &[SavedSa]) -> io::Result<()> {
         let mut name = self.path.clone().into_os_string();
         name.push(".new");
         let (new, mut options) = (PathBuf::from(name), OpenOptions::new());
@@ -193,7 +193,7 @@ impl Backup {
             // One that was left behind when racoon was killed.
             let _ = fs::remove_file(&new);
             let mut file = options.open(&new)?;
-            kept.iter().try_for_each(|kept| file.write_all(kept.line().as_bytes()))?;
+            saved.iter().try_for_each(|saved| file.write_all(saved.line().as_bytes()))?;
             file.sync_data()?;
             fs::rename(&new, &self.path)?;
             Ok(file)
@@ -206,7 +206,7 @@ impl Backup {
         Ok(())
     }
 
-    /// Nothing is kept any more.
+    /// Nothing is saved any more.
     ///
     /// # Errors
     /// With the file's name.
@@ -217,8 +217,8 @@ impl Backup {
     }
 }
 
-impl Kept {
-    /// What is kept of an SA; nothing if it is none.
+impl SavedSa {
+    /// What is saved of an SA; nothing if it is none.
     fn of(message: &Message<'_>, dialect: Dialect, at: u64) -> Option<Self> {
         let (sa, sa2) = (message.sa()?, message.sa2().copied().unwrap_or_default());
         let address = |kind| message.address(kind)?.sockaddr.ip();
@@ -299,7 +299,7 @@ impl Kept {
     /// Reads a line; none if it is not one of ours.
     fn parse(line: &str) -> Option<Self> {
         let mut fields = line.split_once('%')?.1.split(' ');
-        let mut kept = Self {
+        let mut saved = Self {
             source: fields.next()?.parse().ok()?,
             destination: fields.next()?.parse().ok()?,
             sa_type: fields.next()?.parse().ok()?,
@@ -317,10 +317,10 @@ impl Kept {
             inside: None,
         };
         let encrypt_bits: usize = fields.next()?.parse().ok()?;
-        kept.auth = fields.next()?.parse().ok()?;
+        saved.auth = fields.next()?.parse().ok()?;
         let auth_bits: usize = fields.next()?.parse().ok()?;
-        kept.flags = fields.next()?.parse().ok()?;
-        for limit in &mut kept.limits {
+        saved.flags = fields.next()?.parse().ok()?;
+        for limit in &mut saved.limits {
             *limit = fields.next()?.parse().ok()?;
         }
         let _sequence: u32 = fields.next()?.parse().ok()?;
@@ -329,10 +329,10 @@ impl Kept {
         if auth.len() != auth_bits / 8 {
             return None;
         }
-        kept.keys = [Zeroizing::new(encrypt.to_vec()), Zeroizing::new(auth.to_vec())];
-        kept.at = fields.next()?.strip_prefix("at=")?.parse().ok()?;
-        fields.try_for_each(|field| kept.more(field))?;
-        Some(kept)
+        saved.keys = [Zeroizing::new(encrypt.to_vec()), Zeroizing::new(auth.to_vec())];
+        saved.at = fields.next()?.strip_prefix("at=")?.parse().ok()?;
+        fields.try_for_each(|field| saved.more(field))?;
+        Some(saved)
     }
 
     /// A field behind those that every line has.

@@ -110,7 +110,7 @@ impl DaemonOptions {
 
 /// Why there is nothing to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refused {
+pub enum EarlyExit {
     /// `-h`: the usage text was asked for.
     Help,
     /// The usage text, and a line that says why.
@@ -139,34 +139,34 @@ fn options() -> Options {
 ///
 /// # Errors
 /// What to print instead of running.
-pub fn parse(arguments: &[OsString]) -> Result<Invocation, Refused> {
-    let given = options().parse(arguments).map_err(|fail| Refused::Usage(complaint(&fail)))?;
+pub fn parse(arguments: &[OsString]) -> Result<Invocation, EarlyExit> {
+    let given = options().parse(arguments).map_err(|fail| EarlyExit::Usage(complaint(&fail)))?;
     if given.opt_present("V") {
-        return Err(Refused::Version);
+        return Err(EarlyExit::Version);
     }
     if given.opt_present("version") {
-        return Err(Refused::ShortVersion);
+        return Err(EarlyExit::ShortVersion);
     }
     if given.opt_present("h") || given.opt_present("help") {
-        return Err(Refused::Help);
+        return Err(EarlyExit::Help);
     }
     if let Some(operand) = given.free.first() {
-        return Err(Refused::Usage(format!("racoon: unexpected argument `{operand}'")));
+        return Err(EarlyExit::Usage(format!("racoon: unexpected argument `{operand}'")));
     }
     let mode = mode(&given)?;
     Ok(Invocation { mode, file: last(&given, "f").unwrap_or_else(|| DEFAULT_FILE.to_owned()) })
 }
 
-fn mode(given: &Matches) -> Result<Mode, Refused> {
+fn mode(given: &Matches) -> Result<Mode, EarlyExit> {
     let daemon = daemon(given)?;
     let (test, dump, against) = (given.opt_present("t"), given.opt_present("C"), last(given, "against"));
     if against.is_some() && !test {
-        return Err(Refused::Usage("racoon: --against needs -t".into()));
+        return Err(EarlyExit::Usage("racoon: --against needs -t".into()));
     }
     Ok(if test || dump { Mode::Check { test, dump, against } } else { Mode::Daemon(daemon) })
 }
 
-fn daemon(given: &Matches) -> Result<DaemonOptions, Refused> {
+fn daemon(given: &Matches) -> Result<DaemonOptions, EarlyExit> {
     let last_position = |flag| given.opt_positions(flag).pop();
     let family = match (last_position("4"), last_position("6")) {
         (None, None) => None,
@@ -198,10 +198,10 @@ fn last(given: &Matches, option: &str) -> Option<String> {
 }
 
 /// The last value counts, and none may be wrong.
-fn port(given: &Matches, option: &str, usual: u16) -> Result<u16, Refused> {
+fn port(given: &Matches, option: &str, usual: u16) -> Result<u16, EarlyExit> {
     given.opt_strs(option).iter().try_fold(usual, |_, text| {
         let port = text.parse::<u16>().ok().filter(|&port| port != 0);
-        port.ok_or_else(|| Refused::Usage(format!("racoon: -{option} needs a port from 1 to 65535, not `{text}'")))
+        port.ok_or_else(|| EarlyExit::Usage(format!("racoon: -{option} needs a port from 1 to 65535, not `{text}'")))
     })
 }
 
@@ -232,7 +232,7 @@ pub fn usage() -> String {
 mod tests {
     use super::*;
 
-    fn of(arguments: &[&str]) -> Result<Invocation, Refused> {
+    fn of(arguments: &[&str]) -> Result<Invocation, EarlyExit> {
         parse(&arguments.iter().map(OsString::from).collect::<Vec<_>>())
     }
 
@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn refused() {
         let complaint = |arguments: &[&str]| match of(arguments).unwrap_err() {
-            Refused::Usage(line) => line,
+            EarlyExit::Usage(line) => line,
             other => format!("{other:?}"),
         };
         assert_eq!(complaint(&["-x"]), "racoon: invalid option -- 'x'");
@@ -295,9 +295,9 @@ mod tests {
         assert_eq!(complaint(&["-P", "65536"]), "racoon: -P needs a port from 1 to 65535, not `65536'");
         assert_eq!(complaint(&["-px", "-p500"]), "racoon: -p needs a port from 1 to 65535, not `x'");
         assert_eq!(complaint(&["--against", "old"]), "racoon: --against needs -t");
-        assert_eq!(of(&["-Vh"]), Err(Refused::Version));
-        assert_eq!(of(&["-h", "file"]), Err(Refused::Help));
-        assert_eq!(of(&["-F", "--help"]), Err(Refused::Help));
-        assert_eq!(of(&["--version", "--help"]), Err(Refused::ShortVersion));
+        assert_eq!(of(&["-Vh"]), Err(EarlyExit::Version));
+        assert_eq!(of(&["-h", "file"]), Err(EarlyExit::Help));
+        assert_eq!(of(&["-F", "--help"]), Err(EarlyExit::Help));
+        assert_eq!(of(&["--version", "--help"]), Err(EarlyExit::ShortVersion));
     }
 }

@@ -3,30 +3,30 @@
 #![deny(unsafe_code)]
 
 pub mod admin;
-pub mod alarm;
-pub mod background;
 pub mod backup;
-pub mod changes;
+pub mod boottime_timer;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod config_defaults;
+pub mod config_diff;
 pub mod ctl;
 pub mod daemon;
+pub mod daemonize;
 pub mod files;
 pub mod kernel;
 pub mod kernel_state;
-pub mod keys;
 pub mod log;
 pub mod net;
 mod output;
 pub mod pid_file;
-mod pipe;
 pub mod poller;
+pub mod psk_file;
 pub mod run;
+mod self_pipe;
 pub mod settings;
 pub mod signals;
 mod sys;
 pub mod systemd;
-mod usual;
-pub mod waiting;
+pub mod unimplemented;
 pub mod workers;

@@ -9,11 +9,11 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// Who is served first when several are ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
+pub enum Priority {
     /// The kernel, the administrator, signals, results of workers.
-    First,
+    Control,
     /// Peers.
-    Second,
+    Peers,
 }
 
 /// Something to wait for.
@@ -22,22 +22,22 @@ pub struct Source<'a, T> {
     /// What becomes ready.
     pub descriptor: BorrowedFd<'a>,
     /// When it is served.
-    pub class: Class,
+    pub priority: Priority,
     /// Wait for room to write, not for something to read: who does not read now would be woken for ever.
     pub writes: bool,
     /// Whose it is.
-    pub owner: T,
+    pub token: T,
 }
 
 impl<'a, T> Source<'a, T> {
     /// Something that is read from before all else.
-    pub fn first(descriptor: BorrowedFd<'a>, owner: T) -> Self {
-        Self { descriptor, class: Class::First, writes: false, owner }
+    pub fn control(descriptor: BorrowedFd<'a>, token: T) -> Self {
+        Self { descriptor, priority: Priority::Control, writes: false, token }
     }
 
     /// Something that is read from after all else.
-    pub fn second(descriptor: BorrowedFd<'a>, owner: T) -> Self {
-        Self { descriptor, class: Class::Second, writes: false, owner }
+    pub fn peers(descriptor: BorrowedFd<'a>, token: T) -> Self {
+        Self { descriptor, priority: Priority::Peers, writes: false, token }
     }
 }
 
@@ -45,17 +45,17 @@ impl<'a, T> Source<'a, T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ready<T> {
     /// Whose it is.
-    pub owner: T,
+    pub token: T,
     /// There is something to read, an error, or the end.
     pub readable: bool,
     /// There is room to write.
     pub writable: bool,
-    /// The descriptor is closed: the owner has to go.
+    /// The descriptor is closed: the token has to go.
     pub closed: bool,
 }
 
-/// Waits until a source is ready or the time is over; for ever without one. Those of the first class come first, and
-/// within a class all keep their order. A signal ends the wait with none.
+/// Waits until a source is ready or the time is over; for ever without one. Those of the first priority come first, and
+/// within a priority all keep their order. A signal ends the wait with none.
 ///
 /// # Errors
 /// The system's, from poll(2).
@@ -65,13 +65,15 @@ pub fn wait<T: Copy>(sources: &[Source<'_, T>], timeout: Option<Duration>) -> io
         Err(Errno::EINTR) => return Ok(Vec::new()),
         done => done?,
     };
-    let of_class = |wanted: Class| {
-        sources.iter().zip(&polled).filter(move |(source, _)| source.class == wanted).filter_map(|(source, polled)| {
-            let flags = polled.revents().filter(|flags| !flags.is_empty())?;
-            Some(readiness(source.owner, flags))
-        })
+    let with_priority = |wanted: Priority| {
+        sources.iter().zip(&polled).filter(move |(source, _)| source.priority == wanted).filter_map(
+            |(source, polled)| {
+                let flags = polled.revents().filter(|flags| !flags.is_empty())?;
+                Some(readiness(source.token, flags))
+            },
+        )
     };
-    Ok(of_class(Class::First).chain(of_class(Class::Second)).collect())
+    Ok(with_priority(Priority::Control).chain(with_priority(Priority::Peers)).collect())
 }
 
 fn polled<'a, T>(source: &Source<'a, T>) -> PollFd<'a> {
@@ -79,9 +81,9 @@ fn polled<'a, T>(source: &Source<'a, T>) -> PollFd<'a> {
     PollFd::new(source.descriptor, wanted)
 }
 
-fn readiness<T>(owner: T, flags: PollFlags) -> Ready<T> {
+fn readiness<T>(token: T, flags: PollFlags) -> Ready<T> {
     Ready {
-        owner,
+        token,
         readable: flags.intersects(PollFlags::POLLIN | PollFlags::POLLERR | PollFlags::POLLHUP),
         writable: flags.contains(PollFlags::POLLOUT),
         closed: flags.contains(PollFlags::POLLNVAL),
@@ -103,15 +105,15 @@ mod tests {
 
     const NOW: Option<Duration> = Some(Duration::ZERO);
 
-    fn only<T>(owner: T, readable: bool, writable: bool) -> Ready<T> {
-        Ready { owner, readable, writable, closed: false }
+    fn only<T>(token: T, readable: bool, writable: bool) -> Ready<T> {
+        Ready { token, readable, writable, closed: false }
     }
 
     #[test]
     fn the_urgent_come_first() {
         let (mut a, peer) = UnixStream::pair().unwrap();
         let (mut b, admin) = UnixStream::pair().unwrap();
-        let sources = [Source::second(peer.as_fd(), "peer"), Source::first(admin.as_fd(), "admin")];
+        let sources = [Source::peers(peer.as_fd(), "peer"), Source::control(admin.as_fd(), "admin")];
         assert_eq!(wait(&sources, NOW).unwrap(), []);
         a.write_all(b"x").unwrap();
         assert_eq!(wait(&sources, None).unwrap(), [only("peer", true, false)]);
@@ -122,10 +124,10 @@ mod tests {
     #[test]
     fn room_to_write_and_the_end() {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let source = Source { writes: true, ..Source::first(ours.as_fd(), 0) };
+        let source = Source { writes: true, ..Source::control(ours.as_fd(), 0) };
         assert_eq!(wait(&[source], None).unwrap(), [only(0, false, true)]);
         drop(theirs);
-        assert!(wait(&[Source::first(ours.as_fd(), 0)], None).unwrap()[0].readable);
+        assert!(wait(&[Source::control(ours.as_fd(), 0)], None).unwrap()[0].readable);
     }
 
     #[test]
@@ -134,7 +136,7 @@ mod tests {
         ours.set_nonblocking(true).unwrap();
         while ours.write(&[0; 4096]).is_ok() {}
         theirs.write_all(b"one more question").unwrap();
-        let source = Source { writes: true, ..Source::first(ours.as_fd(), 0) };
+        let source = Source { writes: true, ..Source::control(ours.as_fd(), 0) };
         assert_eq!(wait(&[source], NOW).unwrap(), []);
         drop(theirs);
         assert_eq!(wait(&[source], NOW).unwrap().len(), 1);

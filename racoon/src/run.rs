@@ -6,13 +6,13 @@ use std::process::ExitCode;
 
 use ipsec_conf::racoon::{Changes, Config, Passwords, load};
 
-use crate::changes;
-use crate::cli::{self, Invocation, Mode, Refused};
-use crate::config::{self, Unread};
+use crate::cli::{self, EarlyExit, Invocation, Mode};
+use crate::config::{self, NoCertificates};
+use crate::config_diff;
 use crate::daemon;
 use crate::files::Files;
 use crate::output;
-use crate::waiting;
+use crate::unimplemented;
 
 /// What `-t` says of a file by which nothing can be negotiated.
 const NO_REMOTE: &str = "no remote section, so racoon negotiates with nobody; \
@@ -27,12 +27,12 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn refuse(refused: Refused) -> ExitCode {
+fn refuse(refused: EarlyExit) -> ExitCode {
     match refused {
-        Refused::Version => print(&cli::version()),
-        Refused::ShortVersion => print(cli::SHORT_VERSION),
-        Refused::Help => print(&cli::usage()),
-        Refused::Usage(line) => {
+        EarlyExit::Version => print(&cli::version()),
+        EarlyExit::ShortVersion => print(cli::SHORT_VERSION),
+        EarlyExit::Help => print(&cli::usage()),
+        EarlyExit::Usage(line) => {
             say(io::stderr(), &format!("{line}\n{}", cli::usage()));
             ExitCode::FAILURE
         }
@@ -61,10 +61,10 @@ fn execute(run: &Invocation) -> ExitCode {
             say(io::stderr(), &format!("racoon: nothing to compare with: \"{old}\" cannot be used\n"));
             return ExitCode::FAILURE;
         };
-        shown.push_str(&changes::shown(&Changes::between(&old, &config)));
+        shown.push_str(&config_diff::describe(&Changes::between(&old, &config)));
     }
     if *test {
-        let warning = waiting::warning(&config);
+        let warning = unimplemented::warning(&config);
         if !warning.is_empty() {
             say(io::stderr(), &format!("{warning}\n"));
         }
@@ -93,7 +93,7 @@ fn print(text: &str) -> ExitCode {
 fn read(file: &str) -> Option<Config> {
     let load = load(file, &Files::default());
     let mut shown = load.problems.iter().map(|problem| format!("{problem}\n")).collect::<String>();
-    let untranslatable = load.config.as_ref().and_then(|config| config::translate(config, &Unread).err());
+    let untranslatable = load.config.as_ref().and_then(|config| config::translate(config, &NoCertificates).err());
     for error in untranslatable.iter().flatten() {
         shown.push_str(&format!("{error}\n"));
     }

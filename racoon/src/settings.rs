@@ -5,7 +5,7 @@ use racoon_proto::crypto::Padding;
 use racoon_proto::settings::{HalfOpenLimit, Retransmission, Settings};
 
 use crate::cli::DaemonOptions;
-use crate::config::{self, Surroundings, Untranslatable};
+use crate::config::{self, ConfigError, Environment};
 use crate::log;
 
 /// What the engine works by. What the command line says holds across reloads.
@@ -15,9 +15,9 @@ use crate::log;
 pub fn translate(
     config: &Config,
     options: &DaemonOptions,
-    surroundings: &dyn Surroundings,
-) -> Result<Settings, Vec<Untranslatable>> {
-    let blocks = config::translate(config, surroundings)?;
+    environment: &dyn Environment,
+) -> Result<Settings, Vec<ConfigError>> {
+    let blocks = config::translate(config, environment)?;
     let (timer, padding, half_open) = (&config.timer, &config.padding, &config.half_open_limit);
     Ok(Settings {
         remotes: blocks.remotes,
@@ -51,7 +51,7 @@ mod tests {
     use ipsec_conf::racoon::load;
 
     use super::*;
-    use crate::config::Unread;
+    use crate::config::NoCertificates;
     use crate::files::Files;
     use crate::net::Ports;
 
@@ -60,7 +60,7 @@ mod tests {
         let file = directory.path().join("racoon.conf");
         std::fs::write(&file, text).unwrap();
         let load = load(file.to_str().unwrap(), &Files::default());
-        translate(&load.config.unwrap_or_else(|| panic!("{:?}", load.problems)), options, &Unread).unwrap()
+        translate(&load.config.unwrap_or_else(|| panic!("{:?}", load.problems)), options, &NoCertificates).unwrap()
     }
 
     #[test]

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::sys::signal;
 use nix::unistd::read;
 
-use crate::pipe;
+use crate::self_pipe;
 use crate::sys;
 
 /// A signal that means something to the daemon.
@@ -48,7 +48,7 @@ impl Signals {
     /// # Errors
     /// The system's, from pipe(2) or sigaction(2).
     pub fn watch() -> io::Result<Self> {
-        let (reader, writer) = pipe::open()?;
+        let (reader, writer) = self_pipe::open()?;
         let watched = [
             signal::Signal::SIGHUP,
             signal::Signal::SIGTERM,

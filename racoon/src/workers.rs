@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle};
 
 use nix::unistd::{read, write};
 
-use crate::pipe;
+use crate::self_pipe;
 
 /// When a job's turn comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl<J: Send + 'static, R: Send + 'static> Workers<J, R> {
         capacity: usize,
         work: impl Fn(J) -> R + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        let (woken, wake) = pipe::open()?;
+        let (woken, wake) = self_pipe::open()?;
         let queues = Queues { known: VecDeque::new(), strangers: VecDeque::new(), capacity, closed: false };
         let shared = Shared {
             queues: Mutex::new(queues),
@@ -195,7 +195,7 @@ mod tests {
     fn fetch<J: Send + 'static, R: Send + 'static>(workers: &Workers<J, R>, count: usize) -> Vec<R> {
         let mut results = Vec::new();
         while results.len() < count {
-            poller::wait(&[Source::first(workers.as_fd(), ())], None).unwrap();
+            poller::wait(&[Source::control(workers.as_fd(), ())], None).unwrap();
             results.extend(workers.results());
         }
         results

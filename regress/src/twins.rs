@@ -25,7 +25,7 @@ pub(crate) fn check() -> Result<Tally> {
 
 /// The test of racoon's door to the kernel.
 pub(crate) fn check_door() -> Result<Tally> {
-    run("racoon", &["kernel_door"])
+    run("racoon", &["kernel_interface"])
 }
 
 /// Builds tests of a package and boots the lab for each.

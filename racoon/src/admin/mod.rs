@@ -4,7 +4,7 @@ pub mod protocol;
 mod server;
 mod socket;
 
-pub use server::{Answer, Server, Wanted};
+pub use server::{Answer, Interest, Server};
 pub use socket::{AdminListener, SocketError, listen};
 
 /// Where the socket is if the configuration names no path.

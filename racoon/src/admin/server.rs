@@ -17,7 +17,7 @@ use super::socket::AdminListener;
 const CLIENTS_MAX: usize = 32;
 
 /// After that connections are accepted again, if they could not be.
-const REST: Duration = Duration::from_secs(1);
+const ACCEPT_RETRY: Duration = Duration::from_secs(1);
 
 /// A reply's body, which may hold keys, or why there is none.
 pub type Answer = Result<Zeroizing<Vec<u8>>, Failure>;
@@ -28,14 +28,14 @@ pub struct Server {
     listener: AdminListener,
     clients: VecDeque<Client>,
     /// No descriptor was left for a connection: when the next is accepted if none becomes free before.
-    rests_until: Option<Time>,
+    accept_after: Option<Time>,
     /// That has been told, and no connection was accepted since.
-    has_complained: bool,
+    accept_error_logged: bool,
 }
 
 /// What a descriptor is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum Interest {
     /// Bytes to read, or a connection to accept.
     Read,
     /// Room to write.
@@ -46,71 +46,71 @@ pub enum Wanted {
 #[derive(Debug)]
 struct Client {
     stream: UnixStream,
-    phase: Phase,
+    state: State,
 }
 
 #[derive(Debug)]
-enum Phase {
+enum State {
     /// What has come of the request.
-    Asking(Vec<u8>),
+    Reading(Vec<u8>),
     /// The reply, and how much of it is gone.
-    Answering(Zeroizing<Vec<u8>>, usize),
-    Over,
+    Writing(Zeroizing<Vec<u8>>, usize),
+    Done,
 }
 
 impl Server {
     /// Serves a socket.
     pub fn new(listener: AdminListener) -> Self {
-        Self { listener, clients: VecDeque::new(), rests_until: None, has_complained: false }
+        Self { listener, clients: VecDeque::new(), accept_after: None, accept_error_logged: false }
     }
 
     /// When to call [`Server::serve`] though nothing is ready.
     pub fn due(&self) -> Option<Time> {
-        self.rests_until
+        self.accept_after
     }
 
     /// What to wait for; on anything of it call [`Server::serve`]. A connection that cannot be accepted would stay ready for
     /// ever, and is not waited for.
-    pub fn descriptors(&self) -> impl Iterator<Item = (BorrowedFd<'_>, Wanted)> {
+    pub fn descriptors(&self) -> impl Iterator<Item = (BorrowedFd<'_>, Interest)> {
         let clients = self.clients.iter().map(|client| {
-            let wanted = if matches!(client.phase, Phase::Asking(_)) { Wanted::Read } else { Wanted::Write };
+            let wanted = if matches!(client.state, State::Reading(_)) { Interest::Read } else { Interest::Write };
             (client.stream.as_fd(), wanted)
         });
-        let listener = self.rests_until.is_none().then(|| (self.listener.listener.as_fd(), Wanted::Read));
+        let listener = self.accept_after.is_none().then(|| (self.listener.listener.as_fd(), Interest::Read));
         listener.into_iter().chain(clients)
     }
 
-    /// Goes on with every conversation as far as possible. `complain` hears of what is no request, and once of connections
+    /// Goes on with every conversation as far as possible. `log_error` hears of what is no request, and once of connections
     /// that cannot be accepted.
     pub fn serve(
         &mut self,
         now: Time,
         answer: &mut dyn FnMut(Request) -> Answer,
-        complain: &mut dyn FnMut(&dyn Display),
+        log_error: &mut dyn FnMut(&dyn Display),
     ) {
-        if self.rests_until.is_none_or(|until| now >= until) {
-            self.accept(now, complain);
+        if self.accept_after.is_none_or(|until| now >= until) {
+            self.accept(now, log_error);
         }
         let before = self.clients.len();
         for client in &mut self.clients {
             // Who goes away has no more questions.
-            if client.go_on(answer, complain).is_err() {
-                client.phase = Phase::Over;
+            if client.advance(answer, log_error).is_err() {
+                client.state = State::Done;
             }
         }
-        self.clients.retain(|client| !matches!(client.phase, Phase::Over));
+        self.clients.retain(|client| !matches!(client.state, State::Done));
         if self.clients.len() < before {
-            self.rests_until = None;
+            self.accept_after = None;
         }
     }
 
-    fn accept(&mut self, now: Time, complain: &mut dyn FnMut(&dyn Display)) {
-        self.rests_until = None;
+    fn accept(&mut self, now: Time, log_error: &mut dyn FnMut(&dyn Display)) {
+        self.accept_after = None;
         // At most so many a turn: somebody may connect faster than we accept.
         for _ in 0..CLIENTS_MAX {
             match self.listener.accept() {
                 Ok(stream) => {
-                    self.has_complained = false;
+                    self.accept_error_logged = false;
                     self.admit(stream);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
@@ -118,9 +118,9 @@ impl Server {
                 // Who came first makes room.
                 Err(error) if is_out_of_descriptors(&error) && self.clients.pop_front().is_some() => {}
                 Err(error) => {
-                    self.rests_until = Some(now + REST);
-                    if !std::mem::replace(&mut self.has_complained, true) {
-                        complain(&format_args!(
+                    self.accept_after = Some(now + ACCEPT_RETRY);
+                    if !std::mem::replace(&mut self.accept_error_logged, true) {
+                        log_error(&format_args!(
                             "control socket: nobody can connect: {}",
                             crate::output::reason(&error)
                         ));
@@ -135,21 +135,21 @@ impl Server {
         if self.clients.len() >= CLIENTS_MAX {
             self.clients.pop_front();
         }
-        self.clients.push_back(Client { stream, phase: Phase::Asking(Vec::new()) });
+        self.clients.push_back(Client { stream, state: State::Reading(Vec::new()) });
     }
 }
 
 impl Client {
-    fn go_on(
+    fn advance(
         &mut self,
         answer: &mut dyn FnMut(Request) -> Answer,
-        complain: &mut dyn FnMut(&dyn Display),
+        log_error: &mut dyn FnMut(&dyn Display),
     ) -> io::Result<()> {
-        if let Phase::Asking(bytes) = &mut self.phase {
-            let Some(reply) = asked(&mut self.stream, bytes, answer, complain)? else { return Ok(()) };
-            self.phase = Phase::Answering(reply, 0);
+        if let State::Reading(bytes) = &mut self.state {
+            let Some(reply) = read_request(&mut self.stream, bytes, answer, log_error)? else { return Ok(()) };
+            self.state = State::Writing(reply, 0);
         }
-        if let Phase::Answering(bytes, gone) = &mut self.phase {
+        if let State::Writing(bytes, gone) = &mut self.state {
             while let Some(rest) = bytes.get(*gone..).filter(|rest| !rest.is_empty()) {
                 match self.stream.write(rest) {
                     Ok(0) => return Err(ErrorKind::WriteZero.into()),
@@ -159,18 +159,18 @@ impl Client {
                     Err(error) => return Err(error),
                 }
             }
-            self.phase = Phase::Over;
+            self.state = State::Done;
         }
         Ok(())
     }
 }
 
 /// The reply, once the request is there as a whole.
-fn asked(
+fn read_request(
     stream: &mut UnixStream,
     bytes: &mut Vec<u8>,
     answer: &mut dyn FnMut(Request) -> Answer,
-    complain: &mut dyn FnMut(&dyn Display),
+    log_error: &mut dyn FnMut(&dyn Display),
 ) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     loop {
         let mut missing = HEADER_LENGTH;
@@ -178,7 +178,7 @@ fn asked(
             let header = match RequestHeader::parse(*head) {
                 Ok(header) => header,
                 Err(malformed) => {
-                    complain(&format_args!("control socket: {malformed}"));
+                    log_error(&format_args!("control socket: {malformed}"));
                     return Err(ErrorKind::InvalidData.into());
                 }
             };
@@ -186,7 +186,7 @@ fn asked(
                 return Ok(Some(match Request::parse(&header, body) {
                     Ok(request) => reply(answer(request).as_ref().map(|body| body.as_slice())),
                     Err(malformed) => {
-                        complain(&format_args!("control socket: {malformed}"));
+                        log_error(&format_args!("control socket: {malformed}"));
                         Zeroizing::new(refusal(&header, &malformed))
                     }
                 }));
@@ -220,15 +220,15 @@ mod tests {
     use super::super::socket::listen;
     use super::*;
 
-    struct Site {
+    struct Fixture {
         directory: TempDir,
         server: Server,
         asked: Vec<Request>,
-        complaints: Vec<String>,
+        errors: Vec<String>,
         now: Time,
     }
 
-    impl Site {
+    impl Fixture {
         fn new() -> Self {
             let directory = tempfile::tempdir().unwrap();
             let listener = listen(&directory.path().join("racoon.sock"), None).unwrap();
@@ -236,7 +236,7 @@ mod tests {
                 directory,
                 server: Server::new(listener),
                 asked: Vec::new(),
-                complaints: Vec::new(),
+                errors: Vec::new(),
                 now: Time::default(),
             }
         }
@@ -248,12 +248,12 @@ mod tests {
         }
 
         fn serve(&mut self, result: &Result<Vec<u8>, Failure>) {
-            let (asked, complaints) = (&mut self.asked, &mut self.complaints);
+            let (asked, errors) = (&mut self.asked, &mut self.errors);
             let answer = &mut |request| {
                 asked.push(request);
                 result.clone().map(Zeroizing::new)
             };
-            self.server.serve(self.now, answer, &mut |complaint| complaints.push(complaint.to_string()));
+            self.server.serve(self.now, answer, &mut |error| errors.push(error.to_string()));
         }
     }
 
@@ -265,63 +265,63 @@ mod tests {
 
     #[test]
     fn a_request_in_pieces() {
-        let mut site = Site::new();
-        let mut client = site.connect();
+        let mut fixture = Fixture::new();
+        let mut client = fixture.connect();
         let request = Request::ShowSa(Table::Isakmp);
         for byte in request.encode() {
-            assert_eq!(site.asked, []);
+            assert_eq!(fixture.asked, []);
             client.write_all(&[byte]).unwrap();
-            site.serve(&Ok(b"rows".to_vec()));
+            fixture.serve(&Ok(b"rows".to_vec()));
         }
-        assert_eq!(site.asked, [request]);
+        assert_eq!(fixture.asked, [request]);
         let bytes = read(&mut client);
         assert_eq!(&bytes[HEADER_LENGTH..], b"rows");
-        assert_eq!(site.server.clients.len(), 0);
+        assert_eq!(fixture.server.clients.len(), 0);
     }
 
     #[test]
     fn a_long_reply_to_a_slow_reader() {
-        let mut site = Site::new();
-        let mut client = site.connect();
+        let mut fixture = Fixture::new();
+        let mut client = fixture.connect();
         client.write_all(&Request::ShowSa(Table::Esp).encode()).unwrap();
         let body = vec![7; 3_000_000];
         let mut received = Vec::new();
         for _ in 0..10_000 {
-            site.serve(&Ok(body.clone()));
+            fixture.serve(&Ok(body.clone()));
             received.extend(read(&mut client));
-            if site.server.clients.is_empty() {
+            if fixture.server.clients.is_empty() {
                 break;
             }
-            assert_eq!(site.server.descriptors().last().unwrap().1, Wanted::Write);
+            assert_eq!(fixture.server.descriptors().last().unwrap().1, Interest::Write);
         }
         received.extend(read(&mut client));
         assert_eq!(received.len(), HEADER_LENGTH + body.len());
         let header = ReplyHeader::parse(*received.first_chunk().unwrap()).unwrap();
         assert_eq!(header.length, received.len());
-        assert_eq!(site.asked.len(), 1);
+        assert_eq!(fixture.asked.len(), 1);
     }
 
     #[test]
     fn what_is_no_request() {
-        let mut site = Site::new();
-        let mut unknown = site.connect();
+        let mut fixture = Fixture::new();
+        let mut unknown = fixture.connect();
         unknown.write_all(&[8u16, 0x0777, 0, 0x02ff].map(u16::to_ne_bytes).concat()).unwrap();
-        let mut huge = site.connect();
+        let mut huge = fixture.connect();
         huge.write_all(&[0xffff_u16, 1, 0, 0].map(u16::to_ne_bytes).concat()).unwrap();
-        let gone = site.connect();
+        let gone = fixture.connect();
         drop(gone);
-        site.serve(&Ok(Vec::new()));
+        fixture.serve(&Ok(Vec::new()));
         let bytes = read(&mut unknown);
         let errno = u16::try_from(libc::EPROTONOSUPPORT).unwrap();
         assert_eq!(bytes, [8, 0x0777, errno, 0x02ff].map(u16::to_ne_bytes).concat());
         assert_eq!(read(&mut huge), []);
         let refused = "control socket: command 0x0777 refused: the client speaks another protocol, such as the racoonctl \
                        of ipsec-tools";
-        assert_eq!(site.complaints, [refused, "control socket: message of 65535 bytes"]);
-        assert_eq!((site.asked.len(), site.server.clients.len()), (0, 0));
+        assert_eq!(fixture.errors, [refused, "control socket: message of 65535 bytes"]);
+        assert_eq!((fixture.asked.len(), fixture.server.clients.len()), (0, 0));
     }
 
-    /// Requests of KAME's racoonctl, as on an x86 machine; the body of the last two has addresses of 128 bytes.
+    /// RequestConnection of KAME's racoonctl, as on an x86 machine; the body of the last two has addresses of 128 bytes.
     #[test]
     #[cfg(target_endian = "little")]
     fn the_racoonctl_of_ipsec_tools_is_refused() {
@@ -332,44 +332,44 @@ mod tests {
             ("establish-sa", [0x10, 1, 0x02, 0x82, 1, 0, 0x02, 0x02], 264, [0x02, 0x02, 0x02, 0x02]),
         ];
         for (name, head, body, [command, of, protocol, high]) in requests {
-            let mut site = Site::new();
-            let mut client = site.connect();
+            let mut fixture = Fixture::new();
+            let mut client = fixture.connect();
             client.write_all(&head).unwrap();
             client.write_all(&vec![0; body]).unwrap();
-            site.serve(&Ok(Vec::new()));
+            fixture.serve(&Ok(Vec::new()));
             let errno = u8::try_from(libc::EPROTONOSUPPORT).unwrap();
             assert_eq!(read(&mut client), [8, 0, command, of, errno, 0, protocol, high], "{name}");
-            assert_eq!(site.asked, [], "{name}");
+            assert_eq!(fixture.asked, [], "{name}");
             let expected = format!(
                 "control socket: {name} refused: the client speaks another protocol, such as the racoonctl of ipsec-tools"
             );
-            assert_eq!(site.complaints, [expected]);
+            assert_eq!(fixture.errors, [expected]);
         }
     }
 
     #[test]
     fn another_version_is_refused() {
-        let mut site = Site::new();
-        let mut client = site.connect();
+        let mut fixture = Fixture::new();
+        let mut client = fixture.connect();
         let mut request = Request::FlushSa(Table::Esp).encode();
         request[4..6].copy_from_slice(&2_u16.to_ne_bytes());
         client.write_all(&request).unwrap();
-        site.serve(&Ok(Vec::new()));
+        fixture.serve(&Ok(Vec::new()));
         let bytes = read(&mut client);
         let header = ReplyHeader::parse(*bytes.first_chunk().unwrap()).unwrap();
         assert_eq!((i32::from(header.errno), header.version), (libc::EPROTONOSUPPORT, Some(1)));
         let expected = "racoonctl speaks version 2 of the control protocol, racoon version 1; use the racoonctl that was \
                         installed with racoon";
         assert_eq!(String::from_utf8_lossy(&bytes[HEADER_LENGTH..]), expected);
-        assert_eq!((site.asked, site.complaints), (vec![], vec![format!("control socket: {expected}")]));
+        assert_eq!((fixture.asked, fixture.errors), (vec![], vec![format!("control socket: {expected}")]));
     }
 
     #[test]
     fn errors_are_answered_with_their_number() {
-        let mut site = Site::new();
-        let mut client = site.connect();
+        let mut fixture = Fixture::new();
+        let mut client = fixture.connect();
         client.write_all(&Request::Reload.encode()).unwrap();
-        site.serve(&Err(Failure::new(17, "it is there")));
+        fixture.serve(&Err(Failure::new(17, "it is there")));
         let bytes = read(&mut client);
         let header = ReplyHeader::parse(*bytes.first_chunk().unwrap()).unwrap();
         assert_eq!((header.errno, header.version, &bytes[HEADER_LENGTH..]), (17, Some(1), &b"it is there"[..]));
@@ -377,54 +377,54 @@ mod tests {
 
     #[test]
     fn a_connection_that_cannot_be_accepted_is_not_waited_for() {
-        let mut site = Site::new();
-        let mut client = site.connect();
+        let mut fixture = Fixture::new();
+        let mut client = fixture.connect();
         client.write_all(&Request::Reload.encode()).unwrap();
         // As long as this is in its place, nothing can be accepted.
         let mut broken = UnixListener::from(OwnedFd::from(UnixStream::pair().unwrap().0));
-        std::mem::swap(&mut site.server.listener.listener, &mut broken);
+        std::mem::swap(&mut fixture.server.listener.listener, &mut broken);
         for second in [0, 1] {
-            site.now = Time::from_secs(second);
-            site.serve(&Ok(Vec::new()));
-            assert_eq!(site.server.descriptors().count(), 0);
-            assert_eq!(site.server.due(), Some(Time::from_secs(second + 1)));
+            fixture.now = Time::from_secs(second);
+            fixture.serve(&Ok(Vec::new()));
+            assert_eq!(fixture.server.descriptors().count(), 0);
+            assert_eq!(fixture.server.due(), Some(Time::from_secs(second + 1)));
         }
         let told = "control socket: nobody can connect: Invalid argument";
-        assert_eq!(site.complaints, [told], "once");
+        assert_eq!(fixture.errors, [told], "once");
 
-        std::mem::swap(&mut site.server.listener.listener, &mut broken);
-        site.serve(&Ok(Vec::new()));
-        assert_eq!(site.asked, [], "not before its time");
-        site.now = Time::from_secs(2);
-        site.serve(&Ok(Vec::new()));
-        assert_eq!((site.asked.as_slice(), site.server.due()), ([Request::Reload].as_slice(), None));
-        assert_eq!(site.server.descriptors().count(), 1);
+        std::mem::swap(&mut fixture.server.listener.listener, &mut broken);
+        fixture.serve(&Ok(Vec::new()));
+        assert_eq!(fixture.asked, [], "not before its time");
+        fixture.now = Time::from_secs(2);
+        fixture.serve(&Ok(Vec::new()));
+        assert_eq!((fixture.asked.as_slice(), fixture.server.due()), ([Request::Reload].as_slice(), None));
+        assert_eq!(fixture.server.descriptors().count(), 1);
     }
 
     #[test]
     fn a_descriptor_that_becomes_free_ends_the_rest() {
-        let mut site = Site::new();
-        let mut client = site.connect();
-        site.serve(&Ok(Vec::new()));
-        site.server.rests_until = Some(Time::from_secs(1));
+        let mut fixture = Fixture::new();
+        let mut client = fixture.connect();
+        fixture.serve(&Ok(Vec::new()));
+        fixture.server.accept_after = Some(Time::from_secs(1));
         client.write_all(&Request::Reload.encode()).unwrap();
-        site.serve(&Ok(Vec::new()));
-        assert_eq!((site.server.due(), site.server.descriptors().count()), (None, 1));
+        fixture.serve(&Ok(Vec::new()));
+        assert_eq!((fixture.server.due(), fixture.server.descriptors().count()), (None, 1));
     }
 
     #[test]
     fn the_silent_make_room() {
-        let mut site = Site::new();
-        let silent = (0..CLIENTS_MAX).map(|_| site.connect()).collect::<Vec<_>>();
-        site.serve(&Ok(Vec::new()));
-        assert_eq!(site.server.clients.len(), CLIENTS_MAX);
-        let mut client = site.connect();
+        let mut fixture = Fixture::new();
+        let silent = (0..CLIENTS_MAX).map(|_| fixture.connect()).collect::<Vec<_>>();
+        fixture.serve(&Ok(Vec::new()));
+        assert_eq!(fixture.server.clients.len(), CLIENTS_MAX);
+        let mut client = fixture.connect();
         client.write_all(&Request::Reload.encode()).unwrap();
-        site.serve(&Ok(Vec::new()));
-        assert_eq!(site.asked, [Request::Reload]);
-        assert_eq!(site.server.clients.len(), CLIENTS_MAX - 1);
+        fixture.serve(&Ok(Vec::new()));
+        assert_eq!(fixture.asked, [Request::Reload]);
+        assert_eq!(fixture.server.clients.len(), CLIENTS_MAX - 1);
         drop(silent);
-        site.serve(&Ok(Vec::new()));
-        assert_eq!(site.server.clients.len(), 0);
+        fixture.serve(&Ok(Vec::new()));
+        assert_eq!(fixture.server.clients.len(), 0);
     }
 }

@@ -57,19 +57,19 @@ pub struct AdminListener {
     path: PathBuf,
     /// Device and number of the name's file.
     identity: Option<(u64, u64)>,
-    barrier: Option<PathBuf>,
+    unsearchable_directory: Option<PathBuf>,
 }
 
 impl AdminListener {
     fn new(listener: UnixListener, path: &Path) -> Self {
         // It is removed in the end, wherever the process is then.
         let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
-        Self { listener, identity: identity(&path), path, barrier: None }
+        Self { listener, identity: identity(&path), path, unsearchable_directory: None }
     }
 
     /// A directory of the path that the socket's group may not search, though the socket is for it, too.
-    pub fn barrier(&self) -> Option<&Path> {
-        self.barrier.as_deref()
+    pub fn unsearchable_directory(&self) -> Option<&Path> {
+        self.unsearchable_directory.as_deref()
     }
 
     /// The next connection; nothing is waited for on it.
@@ -135,7 +135,8 @@ fn listen_in(run: &Path, path: &Path, access: Option<&SocketAccess>) -> Result<A
     set_mode(path, mode).map_err(io_error(path))?;
     if let Some((owner, group)) = owners {
         lchown(path, Some(owner.as_raw()), None).map_err(io_error(path))?;
-        listener.barrier = if mode & GROUP_WRITE != 0 { barrier(&listener.path, group) } else { None };
+        listener.unsearchable_directory =
+            if mode & GROUP_WRITE != 0 { unsearchable_directory(&listener.path, group) } else { None };
     }
     Ok(listener)
 }
@@ -158,7 +159,7 @@ fn is_ours(directory: &Path, run: &Path) -> bool {
 }
 
 /// The outermost directory of a path that a group has no permission to search.
-fn barrier(path: &Path, group: Gid) -> Option<PathBuf> {
+fn unsearchable_directory(path: &Path, group: Gid) -> Option<PathBuf> {
     const SEARCH_GROUP: u32 = 0o010;
     const SEARCH_OTHERS: u32 = 0o001;
     let closed = |directory: &&Path| {
@@ -279,7 +280,10 @@ mod tests {
             fs::set_permissions(&run, Permissions::from_mode(0o700)).unwrap();
             let listener = listen_in(&run, &path, configured.as_ref()).unwrap();
             assert_eq!(mode(&run), expected, "{configured:?}");
-            assert_eq!(listener.barrier().is_some(), mode(directory.path()) & 0o011 == 0 && configured.is_some());
+            assert_eq!(
+                listener.unsearchable_directory().is_some(),
+                mode(directory.path()) & 0o011 == 0 && configured.is_some()
+            );
         }
         // Any other that is there is its administrator's.
         let other = directory.path().join("other");
@@ -287,12 +291,15 @@ mod tests {
         fs::set_permissions(&other, Permissions::from_mode(0o700)).unwrap();
         let listener = listen_in(&run, &other.join("racoon.sock"), Some(&access(0o666))).unwrap();
         assert_eq!(mode(&other), 0o700);
-        assert_eq!(barrier(&listener.path, getgid()).as_deref(), listener.barrier());
+        assert_eq!(unsearchable_directory(&listener.path, getgid()).as_deref(), listener.unsearchable_directory());
         fs::set_permissions(directory.path(), Permissions::from_mode(0o711)).unwrap();
-        assert_eq!(barrier(&listener.path, getgid()).as_deref(), Some(other.as_path()));
+        assert_eq!(unsearchable_directory(&listener.path, getgid()).as_deref(), Some(other.as_path()));
         fs::set_permissions(&other, Permissions::from_mode(0o710)).unwrap();
-        assert_eq!(barrier(&listener.path, getgid()), None);
-        assert_eq!(barrier(&listener.path, Gid::from_raw(getgid().as_raw() + 1)).as_deref(), Some(other.as_path()));
+        assert_eq!(unsearchable_directory(&listener.path, getgid()), None);
+        assert_eq!(
+            unsearchable_directory(&listener.path, Gid::from_raw(getgid().as_raw() + 1)).as_deref(),
+            Some(other.as_path())
+        );
     }
 
     #[test]

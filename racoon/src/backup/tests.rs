@@ -9,8 +9,8 @@ use libpfkey::{Abi, Extension, MessageType, SaFlags, SaState};
 
 use super::*;
 
-fn kept(at: u64) -> Kept {
-    Kept {
+fn saved(at: u64) -> SavedSa {
+    SavedSa {
         source: "192.0.2.1".parse().unwrap(),
         destination: "192.0.2.2".parse().unwrap(),
         sa_type: 3,
@@ -34,17 +34,17 @@ const FIELDS: &str = "%192.0.2.1 192.0.2.2 3 4097 2 7 32 12 16 5 8 0 0 1024 3600
 
 #[test]
 fn a_line_is_read_as_it_was_written() {
-    let line = kept(1000).line();
+    let line = saved(1000).line();
     let (date, fields) = line.split_at(20);
     assert!(date.ends_with(" 1970"), "{date}");
     assert_eq!(fields, FIELDS);
-    assert_eq!(Kept::parse(line.trim_end()), Some(kept(1000)));
+    assert_eq!(SavedSa::parse(line.trim_end()), Some(saved(1000)));
 }
 
 #[test]
 fn there_is_room_for_the_longest_line() {
     let address = || "2001:db8:1111:2222:3333:4444:5555:6666".parse().unwrap();
-    let longest = Kept {
+    let longest = SavedSa {
         source: address(),
         destination: address(),
         sa_type: u8::MAX,
@@ -66,11 +66,11 @@ fn there_is_room_for_the_longest_line() {
 
 #[test]
 fn other_lines_are_none() {
-    let good = kept(1000).line();
+    let good = saved(1000).line();
     let good = good.trim_end();
     for end in 0..good.len() {
         // Cut within its last fields, a line may still be one.
-        let _ = Kept::parse(&good[..end]);
+        let _ = SavedSa::parse(&good[..end]);
     }
     for bad in [
         "",
@@ -80,20 +80,20 @@ fn other_lines_are_none() {
         &good.replace("01abff", "01ab"),
         &good.replace(" 16 ", " 9999 "),
     ] {
-        assert_eq!(Kept::parse(bad), None, "{bad}");
+        assert_eq!(SavedSa::parse(bad), None, "{bad}");
     }
     for bad in [good.replace("at=1000", "1000"), good.replace("icv", "xyz"), good.replace("192.0.2.2", "host")] {
-        assert_eq!(Kept::parse(&bad), None, "{bad}");
+        assert_eq!(SavedSa::parse(&bad), None, "{bad}");
     }
 }
 
 #[test]
 fn only_what_is_left_of_its_time() {
-    assert_eq!(kept(1000).left(1000), Some(3600));
-    assert_eq!(kept(1000).left(4599), Some(1));
-    assert_eq!(kept(1000).left(4600), None);
-    assert_eq!(kept(1000).left(900), Some(3600), "a clock that was set back");
-    assert_eq!(Kept { limits: [0; 4], ..kept(1000) }.left(u64::MAX), Some(0), "for ever");
+    assert_eq!(saved(1000).left(1000), Some(3600));
+    assert_eq!(saved(1000).left(4599), Some(1));
+    assert_eq!(saved(1000).left(4600), None);
+    assert_eq!(saved(1000).left(900), Some(3600), "a clock that was set back");
+    assert_eq!(SavedSa { limits: [0; 4], ..saved(1000) }.left(u64::MAX), Some(0), "for ever");
 }
 
 #[test]
@@ -102,11 +102,11 @@ fn the_file_keeps_the_living() {
     let path = directory.path().join("sa.backup");
     let mut backup = Backup::open(&path).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    let living = kept(since_1970());
-    let mut text = format!("{}{}gibberish\n", *kept(1000).line(), *living.line()).into_bytes();
+    let living = saved(since_1970());
+    let mut text = format!("{}{}gibberish\n", *saved(1000).line(), *living.line()).into_bytes();
     text.extend(b"\xff\xfe\n");
     fs::write(&path, text).unwrap();
-    assert_eq!(backup.take().unwrap(), (vec![living.clone()], 2));
+    assert_eq!(backup.restore().unwrap(), (vec![living.clone()], 2));
     assert_eq!(fs::read_to_string(&path).unwrap(), *living.line());
     backup.clear().unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"");
@@ -116,11 +116,11 @@ fn the_file_keeps_the_living() {
 fn of_two_lines_for_one_name_the_later_counts() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sa.backup");
-    let (old, other) = (kept(since_1970()), Kept { spi: 0x1002, ..kept(since_1970()) });
-    let new = Kept { keys: [Zeroizing::new(vec![0x02, 0xab]), Zeroizing::new(vec![0xff])], ..old.clone() };
+    let (old, other) = (saved(since_1970()), SavedSa { spi: 0x1002, ..saved(since_1970()) });
+    let new = SavedSa { keys: [Zeroizing::new(vec![0x02, 0xab]), Zeroizing::new(vec![0xff])], ..old.clone() };
     let mut backup = Backup::open(&path).unwrap();
     fs::write(&path, format!("{}{}{}", *old.line(), *other.line(), *new.line())).unwrap();
-    assert_eq!(backup.take().unwrap(), (vec![other, new], 0));
+    assert_eq!(backup.restore().unwrap(), (vec![other, new], 0));
 }
 
 #[test]
@@ -128,9 +128,9 @@ fn a_file_that_is_too_large_stays_as_it_is() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sa.backup");
     let mut backup = Backup::open(&path).unwrap();
-    fs::write(&path, kept(since_1970()).line().as_bytes()).unwrap();
+    fs::write(&path, saved(since_1970()).line().as_bytes()).unwrap();
     backup.file.set_len(SIZE_MAX + 1).unwrap();
-    let error = backup.take().unwrap_err().to_string();
+    let error = backup.restore().unwrap_err().to_string();
     assert_eq!(error, format!("{}: file too large", path.display()));
     assert_eq!(fs::metadata(&path).unwrap().len(), SIZE_MAX + 1);
 }
@@ -140,35 +140,35 @@ fn count(path: &Path) -> usize {
 }
 
 /// The message by which an SA was installed.
-fn installation(kept: &Kept, origin: Origin, buffer: &mut Vec<u8>) -> libpfkey::Result<()> {
-    let sa_type = SaType::from_number(origin.abi.dialect, kept.sa_type);
+fn installation(saved: &SavedSa, origin: Origin, buffer: &mut Vec<u8>) -> libpfkey::Result<()> {
+    let sa_type = SaType::from_number(origin.abi.dialect, saved.sa_type);
     let header = Header { seq: origin.seq, pid: origin.pid, ..Header::new(MessageType::Add, sa_type) };
     let mut message = Builder::new(origin.abi, header, buffer)?;
     message.push(&Extension::Sa(Sa {
-        spi: kept.spi,
-        replay: kept.window,
+        spi: saved.spi,
+        replay: saved.window,
         state: SaState::Larval,
-        auth: kept.auth,
-        encrypt: kept.encrypt,
-        flags: SaFlags::from_bits_retain(kept.flags),
+        auth: saved.auth,
+        encrypt: saved.encrypt,
+        flags: SaFlags::from_bits_retain(saved.flags),
     }))?;
-    message.push(&Extension::Sa2(Sa2 { mode: kept.mode, reqid: kept.reqid, ..Sa2::default() }))?;
+    message.push(&Extension::Sa2(Sa2 { mode: saved.mode, reqid: saved.reqid, ..Sa2::default() }))?;
     let mut push = |kind, address: IpAddr| message.push(&Extension::Address(kind, Address::host(address.into())));
-    push(ExtensionType::AddressSrc, kept.source)?;
-    push(ExtensionType::AddressDst, kept.destination)?;
-    if let Some(inside) = kept.inside {
+    push(ExtensionType::AddressSrc, saved.source)?;
+    push(ExtensionType::AddressDst, saved.destination)?;
+    if let Some(inside) = saved.inside {
         let proxy = Address { prefix: 0, ..Address::host(inside.into()) };
         message.push(&Extension::Address(ExtensionType::AddressProxy, proxy))?;
     }
-    for (kind, key) in [ExtensionType::KeyEncrypt, ExtensionType::KeyAuth].into_iter().zip(&kept.keys) {
+    for (kind, key) in [ExtensionType::KeyEncrypt, ExtensionType::KeyAuth].into_iter().zip(&saved.keys) {
         if !key.is_empty() {
             message.push(&Extension::Key(kind, Key::new(key)?))?;
         }
     }
-    let [_, bytes, addtime, usetime] = kept.limits;
+    let [_, bytes, addtime, usetime] = saved.limits;
     let hard = Lifetime { allocations: 0, bytes, addtime, usetime };
     message.push(&Extension::Lifetime(ExtensionType::LifetimeHard, hard))?;
-    for (name, words) in &kept.words {
+    for (name, words) in &saved.words {
         if let Some((_, kind)) = WORDS.iter().find(|(known, _)| known == name) {
             message.push(&Extension::Words(*kind, *words))?;
         }
@@ -178,11 +178,11 @@ fn installation(kept: &Kept, origin: Origin, buffer: &mut Vec<u8>) -> libpfkey::
 
 /// Adds an SA as the daemon does.
 fn add(backup: &mut Backup, spi: u32) -> Name {
-    let kept = Kept { spi, ..kept(since_1970()) };
+    let saved = SavedSa { spi, ..saved(since_1970()) };
     let (origin, mut buffer) = (Origin { abi: Abi::of(Dialect::Linux), pid: 1, seq: 2 }, Vec::new());
-    installation(&kept, origin, &mut buffer).unwrap();
+    installation(&saved, origin, &mut buffer).unwrap();
     backup.add(Dialect::Linux, &Message::parse(origin.abi, &buffer).unwrap()).unwrap();
-    kept.name()
+    saved.name()
 }
 
 /// One with the SAs 1 to 100.
@@ -211,8 +211,8 @@ fn renewals_do_not_make_it_grow_for_ever() {
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     let after = add(&mut backup, 5000);
     backup.forget_all(Some(99)).unwrap();
-    let (kept, strange) = Backup::open(&path).unwrap().take().unwrap();
-    let names = kept.iter().map(Kept::name).collect::<HashSet<_>>();
+    let (saved, strange) = Backup::open(&path).unwrap().restore().unwrap();
+    let names = saved.iter().map(SavedSa::name).collect::<HashSet<_>>();
     assert!(strange == 0 && stays.iter().chain([&after]).all(|name| names.contains(name)), "{names:?}");
 }
 
@@ -223,7 +223,7 @@ fn what_was_given_back_and_what_is_flushed_goes_too() {
     drop(hundred(&path));
     // It was killed. Another one may have a line of its own for an SPI.
     let mut backup = Backup::open(&path).unwrap();
-    assert_eq!(backup.take().unwrap().0.len(), 100);
+    assert_eq!(backup.restore().unwrap().0.len(), 100);
     backup.forget_all(Some(3)).unwrap();
     assert_eq!(count(&path), 0);
     add(&mut backup, 1);

@@ -23,7 +23,7 @@ pub struct Blocks {
 }
 
 /// What the text of a configuration does not say.
-pub trait Surroundings {
+pub trait Environment {
     /// The index of a network interface, if there is one of that name.
     fn interface(&self, name: &str) -> Option<u32>;
 
@@ -40,11 +40,11 @@ pub struct CertificateFacts {
     pub ecdsa: Option<AuthMethod>,
 }
 
-/// Surroundings of which only the interfaces are known: certificates are not read.
+/// Environment of which only the interfaces are known: certificates are not read.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Unread;
+pub struct NoCertificates;
 
-impl Surroundings for Unread {
+impl Environment for NoCertificates {
     fn interface(&self, name: &str) -> Option<u32> {
         nix::net::if_::if_nametoindex(name).ok()
     }
@@ -57,7 +57,7 @@ impl Surroundings for Unread {
 /// Something that is well written and yet cannot be.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{place}: {message}")]
-pub struct Untranslatable {
+pub struct ConfigError {
     /// Where the section begins.
     pub place: Place,
     /// What is wrong.
@@ -68,9 +68,9 @@ pub struct Untranslatable {
 ///
 /// # Errors
 /// Everything that cannot be, in the order of the file.
-pub fn translate(config: &Config, surroundings: &dyn Surroundings) -> Result<Blocks, Vec<Untranslatable>> {
+pub fn translate(config: &Config, environment: &dyn Environment) -> Result<Blocks, Vec<ConfigError>> {
     let mut errors = Vec::new();
-    let remotes = collect(config.remotes.iter().map(|one| remote::translate(one, surroundings)), &mut errors);
+    let remotes = collect(config.remotes.iter().map(|one| remote::translate(one, environment)), &mut errors);
     let sainfos = collect(config.sainfos.iter().map(sainfo::translate), &mut errors);
     if errors.is_empty() {
         Ok(Blocks { remotes: Remotes::new(remotes), sainfos: Sainfos::new(sainfos) })
@@ -79,7 +79,7 @@ pub fn translate(config: &Config, surroundings: &dyn Surroundings) -> Result<Blo
     }
 }
 
-fn collect<T>(results: impl Iterator<Item = Result<T, Untranslatable>>, errors: &mut Vec<Untranslatable>) -> Vec<T> {
+fn collect<T>(results: impl Iterator<Item = Result<T, ConfigError>>, errors: &mut Vec<ConfigError>) -> Vec<T> {
     results.filter_map(|result| result.map_err(|error| errors.push(error)).ok()).collect()
 }
 

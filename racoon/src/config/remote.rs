@@ -5,19 +5,19 @@ use racoon_proto::config::{Certificate, Dpd, PeerAddress, Remote, RemoteAddress}
 use racoon_proto::num::CertEncoding;
 use racoon_proto::proposal::Phase1Terms;
 
-use super::{CertificateFacts, Surroundings, Untranslatable, identity, number};
+use super::{CertificateFacts, ConfigError, Environment, identity, number};
 
 /// An interface that no packet comes from: a block whose interface does not exist fits no peer.
 const NO_INTERFACE: u32 = u32::MAX;
 
-pub(super) fn translate(from: &conf::Remote, surroundings: &dyn Surroundings) -> Result<Remote, Untranslatable> {
-    let wrong = |message| Untranslatable { place: from.place.clone(), message };
+pub(super) fn translate(from: &conf::Remote, environment: &dyn Environment) -> Result<Remote, ConfigError> {
+    let wrong = |message| ConfigError { place: from.place.clone(), message };
     let facts = match &from.certificate {
-        Some(conf::OwnCertificate::X509 { certificate, .. }) => surroundings.certificate(certificate),
+        Some(conf::OwnCertificate::X509 { certificate, .. }) => environment.certificate(certificate),
         _ => None,
     };
     let expected = from.peers_identifiers.iter().map(identity::expected).collect::<Result<_, _>>();
-    let defaults = Remote::new(name(&from.name), address(from, surroundings));
+    let defaults = Remote::new(name(&from.name), address(from, environment));
     Ok(Remote {
         port: from.port.unwrap_or(0),
         exchange_modes: from.exchange_modes.iter().map(|mode| number::exchange(*mode)).collect(),
@@ -66,14 +66,15 @@ fn name(name: &conf::RemoteName) -> String {
     }
 }
 
-fn address(from: &conf::Remote, surroundings: &dyn Surroundings) -> Option<RemoteAddress> {
+fn address(from: &conf::Remote, environment: &dyn Environment) -> Option<RemoteAddress> {
     Some(match from.address.as_ref()? {
         conf::RemoteAddress::Host(_) => RemoteAddress::Unresolved,
         conf::RemoteAddress::Numeric(address) => RemoteAddress::At(PeerAddress {
             ip: address.ip,
-            zone: address.scope.as_deref().map_or(0, |scope| {
-                scope.parse().ok().or_else(|| surroundings.interface(scope)).unwrap_or(NO_INTERFACE)
-            }),
+            zone: address
+                .scope
+                .as_deref()
+                .map_or(0, |scope| scope.parse().ok().or_else(|| environment.interface(scope)).unwrap_or(NO_INTERFACE)),
         }),
     })
 }

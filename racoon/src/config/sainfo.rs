@@ -5,10 +5,10 @@ use racoon_proto::config::{Encryption, RemoteSide, Sainfo, Side};
 use racoon_proto::identity::Identity;
 use racoon_proto::proposal::Phase2Terms;
 
-use super::{Untranslatable, identity, number};
+use super::{ConfigError, identity, number};
 
-pub(super) fn translate(from: &conf::Sainfo) -> Result<Sainfo, Untranslatable> {
-    let wrong = |message| Untranslatable { place: from.place.clone(), message };
+pub(super) fn translate(from: &conf::Sainfo) -> Result<Sainfo, ConfigError> {
+    let wrong = |message| ConfigError { place: from.place.clone(), message };
     let local = match &from.local {
         conf::SainfoId::Anonymous => Side::Anonymous,
         conf::SainfoId::ClientAddress => return Err(wrong("clientaddr is no local side".into())),

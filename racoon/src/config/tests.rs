@@ -37,7 +37,7 @@ impl Loader for Text<'_> {
 /// A host with one interface, where every certificate is of one authority.
 struct Host;
 
-impl Surroundings for Host {
+impl Environment for Host {
     fn interface(&self, name: &str) -> Option<u32> {
         (name == "eth0").then_some(2)
     }
@@ -51,7 +51,7 @@ fn authority() -> Name {
     Name(vec![Attribute::text([0x55, 4, 3], "CA")])
 }
 
-fn blocks(text: &str) -> Result<Blocks, Vec<Untranslatable>> {
+fn blocks(text: &str) -> Result<Blocks, Vec<ConfigError>> {
     let load = load("racoon.conf", &Text(text));
     translate(&load.config.unwrap_or_else(|| panic!("{:#?}", load.problems)), &Host)
 }

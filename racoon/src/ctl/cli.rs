@@ -62,7 +62,7 @@ pub(super) struct Invocation {
 
 /// Why nothing is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(super) enum EarlyExit {
     /// `--help`
     Help,
     /// `--version`
@@ -74,24 +74,24 @@ pub(super) enum Refused {
     /// There is no such command.
     InvalidCommand(String),
     /// This is wrong.
-    Because(String),
+    Error(String),
 }
 
 /// Understands the arguments after the program's name. Names of hosts are looked up.
-pub(super) fn parse(arguments: &[OsString]) -> Result<Invocation, Refused> {
+pub(super) fn parse(arguments: &[OsString]) -> Result<Invocation, EarlyExit> {
     let mut options = Options::new();
     options.optflagmulti("l", "", "").optflagmulti("d", "", "").optmulti("s", "", "", "");
     options.optflagmulti("h", "help", "").optflagmulti("V", "version", "");
     let given = parse_options(&mut options, arguments)?;
     if given.opt_present("V") {
-        return Err(Refused::Version);
+        return Err(EarlyExit::Version);
     }
     if given.opt_present("h") {
-        return Err(Refused::Help);
+        return Err(EarlyExit::Help);
     }
-    let Some((command, rest)) = given.free.split_first() else { return Err(Refused::Usage) };
+    let Some((command, rest)) = given.free.split_first() else { return Err(EarlyExit::Usage) };
     if given.opt_present("d") {
-        return Err(Refused::Because("-d is not supported yet".into()));
+        return Err(EarlyExit::Error("-d is not supported yet".into()));
     }
     let request = match (command.as_str(), rest) {
         ("reload-config" | "rc", []) => Request::Reload,
@@ -102,19 +102,19 @@ pub(super) fn parse(arguments: &[OsString]) -> Result<Invocation, Refused> {
             Establishment::Ipsec(_, flow) => flow.into(),
         }),
         ("establish-sa" | "es", rest) => establish(rest)?,
-        ("reload-config" | "rc" | "show-sa" | "ss" | "flush-sa" | "fs", _) => return Err(Refused::Usage),
+        ("reload-config" | "rc" | "show-sa" | "ss" | "flush-sa" | "fs", _) => return Err(EarlyExit::Usage),
         (other, _) if NOT_YET.iter().any(|(long, short)| other == *long || other == *short) => {
-            return Err(Refused::Because(format!("{other} is not supported yet")));
+            return Err(EarlyExit::Error(format!("{other} is not supported yet")));
         }
-        (other, _) => return Err(Refused::InvalidCommand(other.to_owned())),
+        (other, _) => return Err(EarlyExit::InvalidCommand(other.to_owned())),
     };
     let socket = given.opt_strs("s").pop().map_or_else(|| DEFAULT_PATH.into(), PathBuf::from);
     Ok(Invocation { socket, verbosity: given.opt_count("l"), request })
 }
 
-fn parse_options(options: &mut Options, arguments: &[OsString]) -> Result<Matches, Refused> {
+fn parse_options(options: &mut Options, arguments: &[OsString]) -> Result<Matches, EarlyExit> {
     options.parsing_style(ParsingStyle::StopAtFirstFree);
-    options.parse(arguments).map_err(|fail| Refused::Option(like_getopt(&fail)))
+    options.parse(arguments).map_err(|fail| EarlyExit::Option(like_getopt(&fail)))
 }
 
 /// What getopt(3) says.
@@ -127,30 +127,30 @@ fn like_getopt(fail: &Fail) -> String {
     }
 }
 
-fn establish(arguments: &[String]) -> Result<Request, Refused> {
+fn establish(arguments: &[String]) -> Result<Request, EarlyExit> {
     let mut options = Options::new();
     options.optmulti("n", "", "", "").optmulti("u", "", "", "").optflagmulti("w", "", "");
     let arguments = arguments.iter().map(OsString::from).collect::<Vec<_>>();
     let given = parse_options(&mut options, &arguments)?;
     if let Some(option) = ["u", "w"].into_iter().find(|option| given.opt_present(option)) {
-        return Err(Refused::Because(format!("establish-sa -{option} is not supported yet")));
+        return Err(EarlyExit::Error(format!("establish-sa -{option} is not supported yet")));
     }
     Ok(Request::EstablishSa { what: establishment(&given.free)?, block: given.opt_strs("n").pop() })
 }
 
-fn protocol(word: &str) -> Result<Table, Refused> {
+fn protocol(word: &str) -> Result<Table, EarlyExit> {
     let found = Table::WORDS.into_iter().find(|(known, _)| *known == word);
-    found.map(|(_, table)| table).ok_or_else(|| Refused::Because(format!("unknown protocol {word}")))
+    found.map(|(_, table)| table).ok_or_else(|| EarlyExit::Error(format!("unknown protocol {word}")))
 }
 
 /// `saopts`
-fn establishment(words: &[String]) -> Result<Establishment, Refused> {
-    let [table, family, source, destination, rest @ ..] = words else { return Err(Refused::Usage) };
+fn establishment(words: &[String]) -> Result<Establishment, EarlyExit> {
+    let [table, family, source, destination, rest @ ..] = words else { return Err(EarlyExit::Usage) };
     let table = protocol(table)?;
     let v4 = match family.as_str() {
         "inet" => true,
         "inet6" => false,
-        other => return Err(Refused::Because(format!("unknown family {other}"))),
+        other => return Err(EarlyExit::Error(format!("unknown family {other}"))),
     };
     match (table, rest) {
         (Table::Isakmp, []) => {
@@ -164,19 +164,19 @@ fn establishment(words: &[String]) -> Result<Establishment, Refused> {
             let flow = Flow { source, source_prefix, destination, destination_prefix, protocol };
             Ok(Establishment::Ipsec(table, flow))
         }
-        (Table::Ipsec, _) => Err(Refused::Because("protocol ipsec is for show-sa and flush-sa".into())),
-        _ => Err(Refused::Usage),
+        (Table::Ipsec, _) => Err(EarlyExit::Error("protocol ipsec is for show-sa and flush-sa".into())),
+        _ => Err(EarlyExit::Usage),
     }
 }
 
-fn upper_layer(word: &str, v4: bool) -> Result<u8, Refused> {
+fn upper_layer(word: &str, v4: bool) -> Result<u8, EarlyExit> {
     match word {
         "any" => Ok(0),
         "icmp" => Ok(if v4 { 1 } else { 58 }),
         "tcp" => Ok(6),
         "udp" => Ok(17),
         "gre" => Ok(47),
-        other => Err(Refused::Because(format!("unknown upper layer protocol {other}"))),
+        other => Err(EarlyExit::Error(format!("unknown upper layer protocol {other}"))),
     }
 }
 
@@ -184,9 +184,9 @@ fn upper_layer(word: &str, v4: bool) -> Result<u8, Refused> {
 ///
 /// A port means something with a protocol only. KAME's racoonctl ignores what is behind the second slash, and scripts have
 /// `/255` there beside `any`.
-fn network(word: &str, v4: bool, protocol: u8) -> Result<(SocketAddr, u8), Refused> {
+fn network(word: &str, v4: bool, protocol: u8) -> Result<(SocketAddr, u8), EarlyExit> {
     let longest = if v4 { 32 } else { 128 };
-    let wrong = |what: String| Refused::Because(format!("wrong {what} in {word}"));
+    let wrong = |what: String| EarlyExit::Error(format!("wrong {what} in {word}"));
     let (rest, bracketed) = match word.strip_suffix(']').and_then(|word| word.rsplit_once('[')) {
         Some((rest, port)) => (rest, Some(port)),
         None => (word, None),
@@ -216,8 +216,8 @@ fn network(word: &str, v4: bool, protocol: u8) -> Result<(SocketAddr, u8), Refus
     Ok((SocketAddr::new(host(name, v4)?, port), length))
 }
 
-fn host(name: &str, v4: bool) -> Result<IpAddr, Refused> {
-    let unknown = |why: String| Refused::Because(format!("{name}: {why}"));
+fn host(name: &str, v4: bool) -> Result<IpAddr, EarlyExit> {
+    let unknown = |why: String| EarlyExit::Error(format!("{name}: {why}"));
     if let Ok(ip) = name.parse::<IpAddr>() {
         return if ip.is_ipv4() == v4 { Ok(ip) } else { Err(unknown("an address of the other family".into())) };
     }
@@ -230,7 +230,7 @@ fn host(name: &str, v4: bool) -> Result<IpAddr, Refused> {
 mod tests {
     use super::*;
 
-    fn of(line: &str) -> Result<Invocation, Refused> {
+    fn of(line: &str) -> Result<Invocation, EarlyExit> {
         parse(&line.split_whitespace().map(OsString::from).collect::<Vec<_>>())
     }
 
@@ -240,7 +240,7 @@ mod tests {
 
     fn because(line: &str) -> String {
         match of(line) {
-            Err(Refused::Because(text)) => text,
+            Err(EarlyExit::Error(text)) => text,
             other => format!("{other:?}"),
         }
     }
@@ -256,7 +256,7 @@ mod tests {
         assert_eq!((run.socket.to_str(), run.verbosity), (Some("/tmp/x.sock"), 2));
         assert_eq!(run.request, Request::ShowSa(Table::Isakmp));
         assert_eq!(of("rc").unwrap().socket.to_str(), Some("/var/run/racoon/racoon.sock"));
-        assert_eq!(of("show-sa -l isakmp"), Err(Refused::Usage));
+        assert_eq!(of("show-sa -l isakmp"), Err(EarlyExit::Usage));
     }
 
     #[test]
@@ -313,7 +313,7 @@ mod tests {
     #[test]
     fn refused() {
         for usage in ["", "rc now", "ss", "es isakmp inet 192.0.2.1", "es isakmp inet ::1 ::2 any"] {
-            assert!(matches!(of(usage), Err(Refused::Usage)) || usage.contains("::"), "{usage}");
+            assert!(matches!(of(usage), Err(EarlyExit::Usage)) || usage.contains("::"), "{usage}");
         }
         for (arguments, text) in [
             ("-x rc", "invalid option -- 'x'"),
@@ -321,9 +321,9 @@ mod tests {
             ("--frob rc", "unrecognized option '--frob'"),
             ("-s", "option requires an argument -- 's'"),
         ] {
-            assert_eq!(of(arguments), Err(Refused::Option(text.into())), "{arguments}");
+            assert_eq!(of(arguments), Err(EarlyExit::Option(text.into())), "{arguments}");
         }
-        assert_eq!(of("frobnicate"), Err(Refused::InvalidCommand("frobnicate".into())));
+        assert_eq!(of("frobnicate"), Err(EarlyExit::InvalidCommand("frobnicate".into())));
         assert_eq!(because("ss foo"), "unknown protocol foo");
         assert_eq!(because("status"), "status is not supported yet");
         assert_eq!(because("se"), "se is not supported yet");
@@ -337,10 +337,10 @@ mod tests {
         assert_eq!(because("es esp inet 192.0.2.1/32/65536 192.0.2.2"), format!("{port} 192.0.2.1/32/65536"));
         let form = "wrong network: HOST/LENGTH/PORT is expected in 192.0.2.1/32/80/6";
         assert_eq!(because("es esp inet 192.0.2.1/32/80/6 192.0.2.2"), form);
-        assert_eq!(of("--help rc"), Err(Refused::Help));
-        assert_eq!(of("-h"), Err(Refused::Help));
-        assert_eq!(of("--version"), Err(Refused::Version));
-        assert_eq!(of("-V"), Err(Refused::Version));
+        assert_eq!(of("--help rc"), Err(EarlyExit::Help));
+        assert_eq!(of("-h"), Err(EarlyExit::Help));
+        assert_eq!(of("--version"), Err(EarlyExit::Version));
+        assert_eq!(of("-V"), Err(EarlyExit::Version));
         assert_eq!(because("es esp inet 192.0.2.1 192.0.2.2 sctp"), "unknown upper layer protocol sctp");
         assert_eq!(because("es ipsec inet 192.0.2.1 192.0.2.2"), "protocol ipsec is for show-sa and flush-sa");
     }

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::admin::protocol::{HEADER_LENGTH, Phase1Row, ReplyHeader, Request, Table, VERSION};
 use crate::output;
-use cli::{Invocation, Refused};
+use cli::{EarlyExit, Invocation};
 
 /// Bytes of a reply that there is room for at first.
 const FIRST_ROOM: usize = 4096;
@@ -31,22 +31,22 @@ pub fn main() -> ExitCode {
             Ok(text) => print(&text),
             Err(text) => complain(&text),
         },
-        Err(Refused::Help) => print(cli::USAGE),
-        Err(Refused::Version) => print(cli::VERSION_LINE),
-        Err(Refused::Usage) => {
+        Err(EarlyExit::Help) => print(cli::USAGE),
+        Err(EarlyExit::Version) => print(cli::VERSION_LINE),
+        Err(EarlyExit::Usage) => {
             let _ = output::print(cli::USAGE);
             ExitCode::FAILURE
         }
-        Err(Refused::Option(text)) => {
+        Err(EarlyExit::Option(text)) => {
             let status = complain(&text);
             let _ = output::print(cli::USAGE);
             status
         }
-        Err(Refused::InvalidCommand(command)) => {
+        Err(EarlyExit::InvalidCommand(command)) => {
             let _ = output::print(format!("Invalid command [{command}]\n"));
             ExitCode::FAILURE
         }
-        Err(Refused::Because(text)) => complain(&text),
+        Err(EarlyExit::Error(text)) => complain(&text),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::inbound::Message;
+use super::receive_queue::Message;
 
 /// Bytes of all messages that may wait, about as many as a socket's receive buffer holds.
 const BYTES_MAX: usize = 2 << 20;

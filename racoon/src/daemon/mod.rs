@@ -3,17 +3,17 @@
 //! One thread does all of it but the jobs of the engine. Whatever comes in goes into the engine through one of its
 //! functions, and then its outputs are carried out until there are none.
 
-mod answer;
+mod admin_requests;
+mod event_loop;
 mod fair_queue;
-mod inbound;
-mod packet;
+mod packet_trace;
+mod receive_queue;
 mod reload;
-mod retry;
+mod send_error_limit;
+mod socket_retry;
 mod start;
 mod stop;
-mod traffic;
-mod turn;
-mod unreachables;
+mod traffic_counters;
 
 use ipsec_conf::racoon::Config;
 use racoon_proto::crypto::{Job, JobResult};
@@ -23,14 +23,14 @@ use racoon_proto::output::JobId;
 use racoon_proto::time::Time;
 
 use crate::admin::Server;
-use crate::alarm::Alarm;
+use crate::boottime_timer::BoottimeTimer;
 use crate::cli::DaemonOptions;
 use crate::files::Files;
-use crate::kernel::Door;
-use crate::keys::KeyFile;
+use crate::kernel::KernelInterface;
 use crate::log::Log;
 use crate::net::Sockets;
 use crate::pid_file::PidFile;
+use crate::psk_file::PskFile;
 use crate::signals::Signals;
 use crate::workers::Workers;
 
@@ -40,16 +40,16 @@ pub use start::run;
 struct Daemon {
     engine: Engine,
     sockets: Sockets,
-    inbound: inbound::Inbound,
-    door: Door,
+    receive_queue: receive_queue::ReceiveQueue,
+    kernel: KernelInterface,
     /// SAs of an earlier racoon, until the engine is told of them.
     earlier: Vec<LeftoverSa>,
     workers: Workers<(JobId, Job), (JobId, JobResult)>,
     admin: Option<Server>,
     signals: Signals,
-    alarm: Alarm,
+    timer: BoottimeTimer,
     log: Log,
-    keys: KeyFile,
+    psk_file: PskFile,
     options: DaemonOptions,
     /// The configuration's name.
     file: String,
@@ -57,10 +57,10 @@ struct Daemon {
     files: Files,
     config: Config,
     /// When the kernel's policies are read anew: some kernels drop messages without a word.
-    reread: Time,
-    retry: retry::Retry,
-    counters: traffic::Counters,
-    unreachables: unreachables::Unreachables,
+    next_resync: Time,
+    socket_retry: socket_retry::SocketRetry,
+    traffic: traffic_counters::TrafficCounters,
+    send_errors: send_error_limit::SendErrorLimit,
     stopping: bool,
     /// Removed when it is dropped.
     _pid_file: Option<PidFile>,

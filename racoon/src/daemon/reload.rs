@@ -4,42 +4,42 @@ use ipsec_conf::racoon::Config;
 use racoon_proto::engine::Control;
 
 use super::Daemon;
-use super::start::{read, say_what_is_not_done, settings_of};
+use super::start::{read, settings_of, warn_unimplemented};
 use crate::{clock, log};
 
 /// The new configuration cannot be used, as the log says in detail; the old one stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the configuration cannot be used: the old one stays in effect")]
-pub(super) struct Kept;
+pub(super) struct ReloadRejected;
 
 impl Daemon {
     /// Reads the configuration again, and puts it in place as a whole or not at all. The file of `-l` is reopened.
-    pub(super) fn reload(&mut self) -> Result<(), Kept> {
+    pub(super) fn reload(&mut self) -> Result<(), ReloadRejected> {
         if let Err(error) = self.log.reopen() {
             self.log.error(format_args!("cannot reopen the log file: {}", crate::output::reason(&error)));
         }
         let new = read(&self.file, &self.files, &self.log);
         let new = new.filter(|config| self.keeps_tunnels(config)).and_then(|config| {
-            let settings = settings_of(&config, &self.options, self.door.abilities(), &self.log)?;
+            let settings = settings_of(&config, &self.options, self.kernel.capabilities(), &self.log)?;
             Some((config, settings))
         });
         let Some((config, settings)) = new else {
-            self.log.error(Kept);
-            return Err(Kept);
+            self.log.error(ReloadRejected);
+            return Err(ReloadRejected);
         };
         self.log.set_level(log::configured(config.log));
-        self.keys.set_path(config.paths.pre_shared_key.as_deref().map(Into::into));
+        self.psk_file.set_path(config.paths.pre_shared_key.as_deref().map(Into::into));
         for what in needs_restart(&self.config, &config) {
             self.log.warning(format_args!("{what} is another one now: that takes effect when racoon is started again"));
         }
-        say_what_is_not_done(&config, &self.log);
-        self.counters.configure(&settings, clock::now());
+        warn_unimplemented(&config, &self.log);
+        self.traffic.configure(&settings, clock::now());
         // The engine first: it may have something to say to peers by its old addresses.
         let _ = self.engine.handle_control(clock::now(), Control::Reload(Box::new(settings)));
-        self.carry_out();
+        self.process_outputs();
         let reconfigured = self.sockets.reconfigure(config.listen.clone());
         self.sockets_changed(reconfigured);
-        self.reread_kernel();
+        self.resync_kernel();
         self.config = config;
         Ok(())
     }

@@ -20,28 +20,28 @@ use racoon_proto::settings::Settings;
 use thiserror::Error;
 
 use super::Daemon;
-use super::inbound::Inbound;
-use super::retry::Retry;
-use super::traffic::Counters;
-use super::turn::REREAD;
-use super::unreachables::Unreachables;
+use super::event_loop::RESYNC_INTERVAL;
+use super::receive_queue::ReceiveQueue;
+use super::send_error_limit::SendErrorLimit;
+use super::socket_retry::SocketRetry;
+use super::traffic_counters::TrafficCounters;
 use crate::admin::{self, Server};
-use crate::alarm::Alarm;
-use crate::background::{self, Starting};
-use crate::backup::{Backup, Kept};
+use crate::backup::{Backup, SavedSa};
+use crate::boottime_timer::BoottimeTimer;
 use crate::cli::{DaemonOptions, VERSION_LINE};
-use crate::config::{Unread, Untranslatable};
+use crate::config::{ConfigError, NoCertificates};
+use crate::daemonize::{self, StartupReport};
 use crate::files::Files;
-use crate::kernel::{Abilities, Door, LeftOver, Remark, choice_of};
+use crate::kernel::{Capabilities, KernelInterface, Leftovers, LogRecord, backend_of};
 use crate::kernel_state::StateLog;
-use crate::keys::KeyFile;
 use crate::log::{self, Log};
 use crate::net::{self, Bypass, Sockets};
 use crate::output::reason;
 use crate::pid_file::PidFile;
+use crate::psk_file::PskFile;
 use crate::signals::Signals;
 use crate::systemd;
-use crate::waiting;
+use crate::unimplemented;
 use crate::workers::Workers;
 use crate::{clock, settings};
 
@@ -92,13 +92,13 @@ pub fn run(file: &str, options: DaemonOptions) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    log.hear_panics();
+    log.log_panics();
     let starting = if options.foreground {
         let _ = writeln!(io::stdout(), "Foreground mode.");
-        Starting::in_foreground()
+        StartupReport::in_foreground()
     } else {
         // Before anything is opened: what is opened belongs to the process that stays.
-        match background::enter() {
+        match daemonize::enter() {
             Ok(starting) => starting,
             Err(error) => {
                 let _ = writeln!(io::stderr(), "racoon: cannot go to the background: {}", reason(&error));
@@ -121,7 +121,7 @@ pub fn run(file: &str, options: DaemonOptions) -> ExitCode {
     }
 }
 
-fn work(daemon: Daemon, starting: Starting, log: &Log) -> ExitCode {
+fn work(daemon: Daemon, starting: StartupReport, log: &Log) -> ExitCode {
     if let Err(error) = starting.ready() {
         log.error(format_args!("cannot go to the background: {}", reason(&error)));
         return ExitCode::FAILURE;
@@ -146,65 +146,65 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
     crypto::initialise().into_iter().for_each(|warning| log.warning(warning));
     // 1. Signals: from here on none is lost.
     let signals = Signals::watch().map_err(|error| Failure::System("signals", error))?;
-    let alarm = Alarm::new().map_err(|error| Failure::System("timer", error))?;
+    let timer = BoottimeTimer::new().map_err(|error| Failure::System("timer", error))?;
     // 2. The configuration says which kernel it is for.
     let files = Files::from_here();
     let config = read(&file, &files, &log).ok_or_else(|| unread(&file))?;
     log.set_level(log::configured(config.log));
-    say_what_is_not_done(&config, &log);
+    warn_unimplemented(&config, &log);
     // 3. The kernel, and whether it can do what is configured.
-    let choice = choice_of(&config.backend)?;
+    let choice = backend_of(&config.backend)?;
     let elsewhere = matches!(choice, Choice::Memory | Choice::Socket(_));
     if !geteuid().is_root() && !elsewhere {
         return Err(Failure::NotRoot);
     }
     let dialect = Dialect::from_environment()?;
-    let mut door = Door::open(&choice, dialect, config.pfkey_buffer, remarks(&log))?;
-    let settings = settings_of(&config, &options, door.abilities(), &log).ok_or(Failure::Configuration)?;
+    let mut kernel = KernelInterface::open(&choice, dialect, config.pfkey_buffer, kernel_log(&log))?;
+    let settings = settings_of(&config, &options, kernel.capabilities(), &log).ok_or(Failure::Configuration)?;
     // 4. What others see. Whoever has the control socket, or the state file, is the only one.
     let admin = admin_socket(&config.listen.adminsock, &log)?;
     if !elsewhere {
-        record(&mut door, &log);
+        record(&mut kernel, &log);
     }
     let backup = open_backup(&config, &options, &log)?;
-    let mut earlier = remove_left_over(&mut door, backup.as_ref(), &log);
-    earlier.extend(take_back(&mut door, backup, &options, &log)?);
-    let bypass = if elsewhere { Bypass::Wished } else { Bypass::Required };
+    let mut earlier = remove_leftovers(&mut kernel, backup.as_ref(), &log);
+    earlier.extend(restore_saved(&mut kernel, backup, &options, &log)?);
+    let bypass = if elsewhere { Bypass::BestEffort } else { Bypass::Required };
     let sockets = net::Options { listen: config.listen.clone(), ports: options.ports, family: options.family, bypass };
     let sockets = Sockets::open(sockets, log.clone())?;
     let pid_file = PidFile::create(config.paths.pidfile.as_deref());
     let pid_file = pid_file.map_err(|error| log.error(format_args!("cannot open pid file: {error}"))).ok();
     // 5. Threads, last: there is no fork after them.
-    let keys = KeyFile::of(files.clone());
-    keys.set_path(config.paths.pre_shared_key.as_deref().map(Into::into));
-    let table = keys.clone();
+    let psk_file = PskFile::of(files.clone());
+    psk_file.set_path(config.paths.pre_shared_key.as_deref().map(Into::into));
+    let table = psk_file.clone();
     let mut workers =
         Workers::new(threads(&config), JOBS_MAX, move |(id, job): (_, crypto::Job)| (id, job.perform(&table)))
             .map_err(|error| Failure::System("worker threads", error))?;
     workers.start().map_err(|error| Failure::System("worker threads", error))?;
     let now = clock::now();
-    let mut counters = Counters::default();
+    let mut counters = TrafficCounters::default();
     counters.configure(&settings, now);
     Ok(Daemon {
         engine: Engine::new(settings, Box::new(OpenSslRandom), now),
         sockets,
-        inbound: Inbound::default(),
-        door,
+        receive_queue: ReceiveQueue::default(),
+        kernel,
         earlier,
         workers,
         admin,
         signals,
-        alarm,
+        timer,
         log,
-        keys,
+        psk_file,
         options,
         file,
         files,
         config,
-        reread: now + REREAD,
-        retry: Retry::default(),
-        counters,
-        unreachables: Unreachables::default(),
+        next_resync: now + RESYNC_INTERVAL,
+        socket_retry: SocketRetry::default(),
+        traffic: counters,
+        send_errors: SendErrorLimit::default(),
         stopping: false,
         _pid_file: pid_file,
     })
@@ -236,19 +236,19 @@ fn complain(problem: &Problem, log: &Log) {
 pub(super) fn settings_of(
     config: &Config,
     options: &DaemonOptions,
-    abilities: &Abilities,
+    capabilities: &Capabilities,
     log: &Log,
 ) -> Option<Settings> {
-    let settings = match settings::translate(config, options, &Unread) {
-        Ok(settings) => Settings { larval_limit: abilities.larval_limit(), ..settings },
+    let settings = match settings::translate(config, options, &NoCertificates) {
+        Ok(settings) => Settings { larval_limit: capabilities.larval_limit(), ..settings },
         Err(errors) => {
-            errors.iter().for_each(|error: &Untranslatable| log.error(error));
+            errors.iter().for_each(|error: &ConfigError| log.error(error));
             return None;
         }
     };
     let mut complete = true;
     for (sainfo, place) in settings.sainfos.iter().map(|(_, sainfo)| sainfo).zip(places(config)) {
-        for missing in abilities.missing(sainfo) {
+        for missing in capabilities.missing(sainfo) {
             log.error(format_args!("{place}: {missing}"));
             complete = false;
         }
@@ -263,24 +263,28 @@ fn places(config: &Config) -> impl Iterator<Item = &Place> {
 
 /// Lists from now on what racoon has in the kernel. Without a state file racoon works as well, but what it has in the kernel
 /// stays there if it crashes.
-fn record(door: &mut Door, log: &Log) {
+fn record(kernel: &mut KernelInterface, log: &Log) {
     let opened = state_file::kernel_id().and_then(|id| {
         let path = state_file::path(&id);
         StateLog::open(&path, id, &mut |remark| log.warning(remark))
     });
     match opened {
-        Ok(state) => door.record_in(state),
+        Ok(state) => kernel.set_state_log(state),
         Err(error) => log.error(format_args!(
             "no state file: {error}; if racoon crashes, its SAs and policies are left in the kernel"
         )),
     }
 }
 
-/// Removes what an earlier racoon left in the kernel when it crashed, but for SAs that are kept. Returns the SAs.
-fn remove_left_over(door: &mut Door, backup: Option<&(Backup, Vec<Kept>)>, log: &Log) -> Vec<LeftoverSa> {
-    let kept = backup.map_or(&[][..], |(_, kept)| kept);
-    match door.remove_left_over(kept) {
-        Ok(LeftOver { policies, sas, .. }) => {
+/// Removes what an earlier racoon left in the kernel when it crashed, but for SAs that are saved. Returns the SAs.
+fn remove_leftovers(
+    kernel: &mut KernelInterface,
+    backup: Option<&(Backup, Vec<SavedSa>)>,
+    log: &Log,
+) -> Vec<LeftoverSa> {
+    let saved = backup.map_or(&[][..], |(_, saved)| saved);
+    match kernel.remove_leftovers(saved) {
+        Ok(Leftovers { policies, sas, .. }) => {
             if policies > 0 || !sas.is_empty() {
                 let count = sas.len();
                 log.info(format_args!(
@@ -296,8 +300,8 @@ fn remove_left_over(door: &mut Door, backup: Option<&(Backup, Vec<Kept>)>, log: 
     }
 }
 
-/// The file of `path backupsa`, and the SAs that were kept in it; none of these without `-B`.
-fn open_backup(config: &Config, options: &DaemonOptions, log: &Log) -> Result<Option<(Backup, Vec<Kept>)>, Failure> {
+/// The file of `path backupsa`, and the SAs that were saved in it; none of these without `-B`.
+fn open_backup(config: &Config, options: &DaemonOptions, log: &Log) -> Result<Option<(Backup, Vec<SavedSa>)>, Failure> {
     let Some(path) = config.paths.backupsa.as_deref() else {
         return if options.backup { Err(Failure::Backup("no `path backupsa' is configured".into())) } else { Ok(None) };
     };
@@ -306,49 +310,49 @@ fn open_backup(config: &Config, options: &DaemonOptions, log: &Log) -> Result<Op
         Ok(backup) => backup,
         Err(error) if options.backup => return Err(failed(error)),
         Err(error) => {
-            log.error(format_args!("SAs are not kept: {error}"));
+            log.error(format_args!("SAs are not saved: {error}"));
             return Ok(None);
         }
     };
-    let mut kept = Vec::new();
+    let mut saved = Vec::new();
     if options.backup {
         let strange;
-        (kept, strange) = backup.take().map_err(failed)?;
+        (saved, strange) = backup.restore().map_err(failed)?;
         if strange > 0 {
             log.warning(format_args!("{}: {strange} lines are not of this version's, and left out", path.display()));
         }
     }
-    Ok(Some((backup, kept)))
+    Ok(Some((backup, saved)))
 }
 
-/// SAs are kept from now on. Returns those that were kept, and whether the kernel still has them.
-fn take_back(
-    door: &mut Door,
-    backup: Option<(Backup, Vec<Kept>)>,
+/// SAs are saved from now on. Returns those that were saved, and whether the kernel still has them.
+fn restore_saved(
+    kernel: &mut KernelInterface,
+    backup: Option<(Backup, Vec<SavedSa>)>,
     options: &DaemonOptions,
     log: &Log,
 ) -> Result<Vec<LeftoverSa>, Failure> {
-    let Some((backup, kept)) = backup else { return Ok(Vec::new()) };
-    door.keep(backup);
-    let sas = door.take_back(&kept).map_err(|error| Failure::Backup(error.to_string()))?;
+    let Some((backup, saved)) = backup else { return Ok(Vec::new()) };
+    kernel.set_backup(backup);
+    let sas = kernel.restore_saved(&saved).map_err(|error| Failure::Backup(error.to_string()))?;
     if options.backup {
         let there = sas.iter().filter(|sa| sa.in_kernel).count();
-        log.info(format_args!("{there} of {} kept SAs are in the kernel; all are renewed", kept.len()));
+        log.info(format_args!("{there} of {} saved SAs are in the kernel; all are renewed", saved.len()));
     }
     Ok(sas)
 }
 
 /// Warns of what is asked for and not done.
-pub(super) fn say_what_is_not_done(config: &Config, log: &Log) {
-    waiting::warning(config).lines().for_each(|line| log.warning(line));
+pub(super) fn warn_unimplemented(config: &Config, log: &Log) {
+    unimplemented::warning(config).lines().for_each(|line| log.warning(line));
 }
 
-/// What the kernel's door has to say, in the log.
-fn remarks(log: &Log) -> crate::kernel::Log {
+/// What the kernel's kernel has to say, in the log.
+fn kernel_log(log: &Log) -> crate::kernel::LogSink {
     let log = log.clone();
     Box::new(move |remark| match remark {
-        Remark::Warning(text) => log.warning(text),
-        Remark::Debug(text) | Remark::Request(text) => log.debug(text),
+        LogRecord::Warning(text) => log.warning(text),
+        LogRecord::Debug(text) | LogRecord::Request(text) => log.debug(text),
     })
 }
 
@@ -359,12 +363,12 @@ fn admin_socket(configured: &AdminSocket, log: &Log) -> Result<Option<Server>, a
         AdminSocket::Path { path, access, .. } => (&**path, access.as_ref()),
     };
     let listener = admin::listen(path, access)?;
-    if let (Some(barrier), Some(access)) = (listener.barrier(), access) {
+    if let (Some(unsearchable_directory), Some(access)) = (listener.unsearchable_directory(), access) {
         log.warning(format_args!(
             "adminsock: group {} cannot reach {}: it has no permission to search {}",
             access.group,
             path.display(),
-            barrier.display()
+            unsearchable_directory.display()
         ));
     }
     Ok(Some(Server::new(listener)))

@@ -13,9 +13,9 @@ impl Daemon {
         let _ = systemd::notify(systemd::State::Stopping);
         // It cannot be refused.
         let _ = self.engine.handle_control(clock::now(), Control::Shutdown);
-        self.carry_out();
-        self.door.forget_kept();
-        self.door.end_record();
+        self.process_outputs();
+        self.kernel.clear_backup();
+        self.kernel.close_state_log();
         let log = self.log.clone();
         // The sockets close, and the files of the process id and of the control socket go.
         drop(self);

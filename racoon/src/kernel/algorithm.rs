@@ -45,7 +45,7 @@ impl<'a> Suite<'a> {
     /// Translates.
     ///
     /// # Errors
-    /// Says what the kernel, or the door to it, has not.
+    /// Says what the kernel, or the interface to it, has not.
     pub(super) fn new(target: Target, transform: &'a SaTransform) -> Result<Self, KernelError> {
         let dialect = target.abi.dialect;
         let mut suite =
@@ -105,7 +105,7 @@ pub(super) fn icv(target: Target, wanted: Authentication) -> Icv {
 /// The number of a cipher.
 ///
 /// # Errors
-/// Says what the kernel, or the door to it, has not.
+/// Says what the kernel, or the interface to it, has not.
 pub(super) fn encrypt_number(target: Target, transform: EspTransform) -> Result<u8, KernelError> {
     if transform.is_aead() && target.abi.dialect == Dialect::Linux && !target.has_xfrm {
         return Err(refused(format!("PF_KEY of Linux has no {transform}: it takes NETLINK_XFRM (backend xfrm)")));

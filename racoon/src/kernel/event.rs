@@ -14,36 +14,36 @@ use super::{policy, protocol_of};
 
 /// What a message means.
 #[derive(Debug)]
-pub(super) enum Heard {
+pub(super) enum DecodedEvent {
     /// This happened.
     Event(KernelEvent),
     /// All SAs of a protocol from one address to another are gone, as the BSDs tell of `deleteall`.
     DeletedBetween(Protocol, IpAddr, IpAddr),
     /// A policy changed, but the message does not say which.
-    SomePolicy,
+    PoliciesChanged,
     /// The policy with this index is gone: the BSDs tell no more of what was deleted by its index.
-    PolicyGone(u32),
+    PolicyDeleted(u32),
     /// Nothing for us.
-    Nothing,
+    Ignored,
     /// It makes no sense, because of this.
-    Strange(&'static str),
+    Malformed(&'static str),
 }
 
-impl From<Result<Option<KernelEvent>, &'static str>> for Heard {
+impl From<Result<Option<KernelEvent>, &'static str>> for DecodedEvent {
     fn from(result: Result<Option<KernelEvent>, &'static str>) -> Self {
         match result {
             Ok(Some(event)) => Self::Event(event),
-            Ok(None) => Self::Nothing,
-            Err(what) => Self::Strange(what),
+            Ok(None) => Self::Ignored,
+            Err(what) => Self::Malformed(what),
         }
     }
 }
 
 /// Understands a message of the connection for events.
-pub(super) fn understand(message: &Message<'_>) -> Heard {
+pub(super) fn decode(message: &Message<'_>) -> DecodedEvent {
     use MessageType as M;
     if message.header.errno != 0 {
-        return Heard::Nothing;
+        return DecodedEvent::Ignored;
     }
     match message.header.message_type {
         M::Acquire => acquire(message).into(),
@@ -55,15 +55,15 @@ pub(super) fn understand(message: &Message<'_>) -> Heard {
             policy::from_message(message).map(|policy| policy.map(KernelEvent::Policy)).into()
         }
         M::SpdDelete2 if message.source().is_none() => {
-            message.policy().map_or(Heard::SomePolicy, |policy| Heard::PolicyGone(policy.id))
+            message.policy().map_or(DecodedEvent::PoliciesChanged, |policy| DecodedEvent::PolicyDeleted(policy.id))
         }
         M::SpdDelete | M::SpdDelete2 | M::SpdExpire => policy::name(message)
             .map(|name| name.map(|(direction, selector)| KernelEvent::PolicyDeleted(direction, selector)))
             .into(),
-        M::SpdFlush => Heard::Event(KernelEvent::PoliciesFlushed),
+        M::SpdFlush => DecodedEvent::Event(KernelEvent::PoliciesFlushed),
         // What moves policies, or switches them on and off (macOS), changes more than it says.
-        M::Migrate | M::SpdEnable | M::SpdDisable => Heard::SomePolicy,
-        _ => Heard::Nothing,
+        M::Migrate | M::SpdEnable | M::SpdDisable => DecodedEvent::PoliciesChanged,
+        _ => DecodedEvent::Ignored,
     }
 }
 
@@ -96,21 +96,21 @@ fn expire(message: &Message<'_>) -> Result<Option<KernelEvent>, &'static str> {
     Ok(name.map(|name| KernelEvent::Expire(name, limit)))
 }
 
-fn deleted_between(message: &Message<'_>) -> Heard {
+fn deleted_between(message: &Message<'_>) -> DecodedEvent {
     let ends = message.source().zip(message.destination());
     let ends = ends.and_then(|(source, destination)| source.sockaddr.ip().zip(destination.sockaddr.ip()));
     match (protocol_of(message.header.sa_type), ends) {
-        (None, _) => Heard::Nothing,
-        (Some(protocol), Some((source, destination))) => Heard::DeletedBetween(protocol, source, destination),
-        (Some(_), None) => Heard::Strange("no addresses"),
+        (None, _) => DecodedEvent::Ignored,
+        (Some(protocol), Some((source, destination))) => DecodedEvent::DeletedBetween(protocol, source, destination),
+        (Some(_), None) => DecodedEvent::Malformed("no addresses"),
     }
 }
 
-fn flushed(sa_type: SaType) -> Heard {
+fn flushed(sa_type: SaType) -> DecodedEvent {
     match (sa_type, protocol_of(sa_type)) {
-        (SaType::Unspec, _) => Heard::Event(KernelEvent::Flushed(None)),
-        (_, Some(protocol)) => Heard::Event(KernelEvent::Flushed(Some(protocol))),
-        _ => Heard::Nothing,
+        (SaType::Unspec, _) => DecodedEvent::Event(KernelEvent::Flushed(None)),
+        (_, Some(protocol)) => DecodedEvent::Event(KernelEvent::Flushed(Some(protocol))),
+        _ => DecodedEvent::Ignored,
     }
 }
 

@@ -1,36 +1,36 @@
 //! The kernel's IPsec: between the engine's words ([`racoon_proto::kernel`]) and PF_KEY messages, in the only place that
 //! knows both.
 //!
-//! A [`Door`] has two connections. Events come in on one; on the other requests are asked and answered one at a time,
+//! A [`KernelInterface`] has two connections. Events come in on one; on the other requests are asked and answered one at a time,
 //! which kernels do before `send` returns.
 
-mod abilities;
 mod algorithm;
-mod caveat;
-mod door;
+mod capabilities;
+mod compose;
 mod event;
+mod interface;
 mod policy;
-mod recorded;
+mod quirk;
 mod refusal;
-mod repair;
-mod request;
-mod requests;
+mod resync;
+mod state_record;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod transaction;
 
 use libpfkey::num::{IPPROTO_AH, IPPROTO_ESP, IPPROTO_IPCOMP, MODE_TRANSPORT, MODE_TUNNEL};
 use libpfkey::{Abi, SaType};
 use racoon_proto::kernel::{KernelError, Mode};
 use racoon_proto::num::Protocol;
 
-pub use abilities::Abilities;
-pub use door::{Door, choice_of};
-pub use recorded::LeftOver;
+pub use capabilities::Capabilities;
+pub use interface::{KernelInterface, backend_of};
+pub use state_record::Leftovers;
 
 /// Something for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Remark {
+pub enum LogRecord {
     /// What somebody should know and perhaps mend.
     Warning(String),
     /// What helps to find out why.
@@ -40,7 +40,7 @@ pub enum Remark {
 }
 
 /// Where remarks go.
-pub type Log = Box<dyn FnMut(Remark) + Send>;
+pub type LogSink = Box<dyn FnMut(LogRecord) + Send>;
 
 /// To whom messages are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

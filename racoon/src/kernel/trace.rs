@@ -1,11 +1,11 @@
-//! Requests to the kernel in words, for the log at level debug. No key is in them.
+//! RequestConnection to the kernel in words, for the log at level debug. No key is in them.
 
 use racoon_proto::kernel::{Action, KernelRequest, Lifetime, Mode, Policy, SaInstallation, Selector, Template, Way};
 
 use super::refusal::algorithms;
 
 /// What the kernel is asked to do, in a line.
-pub(super) fn in_words(request: &KernelRequest) -> String {
+pub(super) fn describe(request: &KernelRequest) -> String {
     match request {
         KernelRequest::AllocateSpi(spi) => {
             let (protocol, source, destination) = (spi.protocol, spi.source, spi.destination);
@@ -89,7 +89,7 @@ mod tests {
             "kernel: install inbound esp 10.0.0.2->10.0.0.1 spi=4097(0x1001), transport reqid 7, aes-cbc, hmac-sha1, \
              soft 80 s 8 KB, hard 100 s 10 KB, window {window}, ESN, in UDP 4500->4500"
         );
-        assert_eq!(in_words(&KernelRequest::Install(Box::new(sa))), expected);
+        assert_eq!(describe(&KernelRequest::Install(Box::new(sa))), expected);
     }
 
     #[test]
@@ -97,6 +97,6 @@ mod tests {
         let (source, destination) = (ip("10.0.0.2"), ip("10.0.0.1"));
         let name = SaName { protocol: Protocol::AH, source, destination, spi: 256 };
         let expected = "kernel: delete ah 10.0.0.2->10.0.0.1 spi=256(0x100)";
-        assert_eq!(in_words(&KernelRequest::Delete(name)), expected);
+        assert_eq!(describe(&KernelRequest::Delete(name)), expected);
     }
 }

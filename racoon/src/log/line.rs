@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::panic::Location;
 
 use super::level::Level;
-use super::stamp::Stamp;
+use super::timestamp::Timestamp;
 
 /// A line before it is text.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +19,7 @@ pub(super) struct Line<'a> {
 impl Line<'_> {
     /// With the local time in front and a newline at the end.
     pub(super) fn dated(&self) -> String {
-        format!("{}: {self}\n", Stamp::now())
+        format!("{}: {self}\n", Timestamp::now())
     }
 
     /// The text alone, harmless to a terminal.

@@ -10,8 +10,8 @@
 mod level;
 mod line;
 mod sink;
-mod stamp;
 mod sys;
+mod timestamp;
 
 use std::fmt::{self, Display};
 use std::io;
@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use level::{Level, configured};
 use line::Line;
 use sink::{LogFile, Syslog};
-use stamp::Stamp;
+use timestamp::Timestamp;
 
 /// What the command line says about the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -141,7 +141,7 @@ impl Log {
     }
 
     /// From now on a panic is a line at level error, too: in the background nobody reads what it prints.
-    pub fn hear_panics(&self) {
+    pub fn log_panics(&self) {
         let (log, before) = (self.clone(), std::panic::take_hook());
         std::panic::set_hook(Box::new(move |panic| {
             before(panic);
@@ -219,7 +219,7 @@ impl Log {
 
 /// A local date and time as lines of the log begin with it, or `None` when the calendar cannot hold it.
 pub(crate) fn local_time(seconds: i64) -> Option<String> {
-    Stamp::of(seconds).map(|stamp| stamp.to_string())
+    Timestamp::of(seconds).map(|stamp| stamp.to_string())
 }
 
 impl fmt::Debug for Log {

@@ -11,7 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use syslog::{Facility, LogFormat, Logger, LoggerBackend, Severity};
 
 use super::level::Level;
-use super::stamp::Stamp;
+use super::timestamp::Timestamp;
 
 /// A syslog daemon that does not read may hold us up so long in each [`WINDOW`].
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -179,7 +179,7 @@ struct Format;
 impl LogFormat<&str> for Format {
     fn format<W: Write>(&self, to: &mut W, severity: Severity, message: &str) -> syslog::Result<()> {
         let priority = Facility::LOG_DAEMON as u8 | severity as u8;
-        Ok(write!(to, "<{priority}>{} racoon: {message}", Stamp::now().traditional())?)
+        Ok(write!(to, "<{priority}>{} racoon: {message}", Timestamp::now().traditional())?)
     }
 }
 

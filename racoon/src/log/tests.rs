@@ -48,7 +48,7 @@ fn the_file_of_the_command_line() {
 #[test]
 fn panics_are_told() {
     let log = Log::in_memory();
-    log.hear_panics();
+    log.log_panics();
     std::thread::spawn(|| panic!("this panic is part of a test of the log")).join().unwrap_err();
     let lines = log.written();
     let told = |line: &String| {

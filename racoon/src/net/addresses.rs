@@ -72,7 +72,7 @@ impl Watch {
     pub(super) fn open() -> io::Result<Self> {
         use nix::fcntl::{FcntlArg, OFlag, fcntl};
         let socket = socket(AddressFamily::Route, SockType::Raw, SockFlag::empty(), None)?;
-        crate::pipe::close_on_exec(&socket)?;
+        crate::self_pipe::close_on_exec(&socket)?;
         fcntl(&socket, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         Ok(Self { socket })
     }

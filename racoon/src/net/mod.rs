@@ -6,8 +6,8 @@
 
 mod addresses;
 mod batch;
-mod owner;
-mod policy;
+mod bypass;
+mod port_owner;
 mod ports;
 mod socket;
 mod sys;
@@ -24,10 +24,10 @@ use ipsec_conf::racoon::Listen;
 use crate::log::Log;
 use addresses::Watch;
 use batch::{Arrived, Batch};
-pub use owner::Owner;
-pub use policy::Bypass;
+pub use bypass::Bypass;
+pub use port_owner::PortOwner;
 pub use ports::{Family, Ports};
-use socket::{IkeSocket, Turn};
+use socket::{IkeSocket, ReadOutcome};
 pub use unreachable::Unreachable;
 pub(crate) use unreachable::local_error;
 
@@ -95,21 +95,21 @@ pub enum Input<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another process has the port.
-    #[error("{}: another {} has this port", Shown(*.address), Whose(.owner.as_ref()))]
+    #[error("{}: another {} has this port", DisplayAddr(*.address), DisplayOwner(.owner.as_ref()))]
     InUse {
         /// The address.
         address: SocketAddr,
         /// The process, if the system tells.
-        owner: Option<Owner>,
+        owner: Option<PortOwner>,
     },
     /// The host does not have the address.
-    #[error("{}: not an address of this host", Shown(*.0))]
+    #[error("{}: not an address of this host", DisplayAddr(*.0))]
     Absent(SocketAddr),
     /// An interface that the configuration names is not there.
     #[error("{0}: no such interface: {1}")]
     Scope(String, String),
     /// The system refuses.
-    #[error("{}: {call}: {}", Shown(*.address), crate::output::reason(source))]
+    #[error("{}: {call}: {}", DisplayAddr(*.address), crate::output::reason(source))]
     System {
         /// The address.
         address: SocketAddr,
@@ -125,9 +125,9 @@ pub enum Error {
 
 /// An address with a port, as this daemon has always shown it: `192.0.2.1[500]`.
 #[derive(Clone, Copy, Debug)]
-pub struct Shown(pub SocketAddr);
+pub struct DisplayAddr(pub SocketAddr);
 
-impl fmt::Display for Shown {
+impl fmt::Display for DisplayAddr {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             SocketAddr::V6(v6) if v6.scope_id() != 0 => {
@@ -138,9 +138,9 @@ impl fmt::Display for Shown {
     }
 }
 
-struct Whose<'a>(Option<&'a Owner>);
+struct DisplayOwner<'a>(Option<&'a PortOwner>);
 
-impl fmt::Display for Whose<'_> {
+impl fmt::Display for DisplayOwner<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(owner) => owner.fmt(formatter),
@@ -278,9 +278,9 @@ impl Sockets {
             let Some(reader) = self.sockets.get(&socket) else { return Ok(None) };
             self.read_from = socket;
             match reader.receive(&mut self.batch)? {
-                Turn::Empty => break,
-                Turn::Read | Turn::Dropped => {}
-                Turn::Unreachable(unreachable) => return Ok(Some(Input::Unreachable(unreachable))),
+                ReadOutcome::Empty => break,
+                ReadOutcome::Read | ReadOutcome::Dropped => {}
+                ReadOutcome::Unreachable(unreachable) => return Ok(Some(Input::Unreachable(unreachable))),
             }
         }
         Ok(None)
@@ -327,7 +327,7 @@ impl Sockets {
         self.sockets.retain(|address, socket| {
             let stays = wanted.get(address).is_some_and(|wanted| wanted.present && wanted.natt == socket.natt());
             if !stays {
-                self.log.info(format_args!("{} closed", Shown(*address)));
+                self.log.info(format_args!("{} closed", DisplayAddr(*address)));
             }
             stays
         });
@@ -371,7 +371,7 @@ impl Sockets {
         let shared = !relatives.is_empty();
         if !shared && !socket::is_free(address) {
             // That takes a look at every process: once, not at each try.
-            let owner = if self.failed.contains(&address) { None } else { owner::of(address) };
+            let owner = if self.failed.contains(&address) { None } else { port_owner::find(address) };
             return Err(Error::InUse { address, owner });
         }
         for relative in relatives {
@@ -380,14 +380,14 @@ impl Sockets {
         let socket = IkeSocket::open(address, wanted.natt, shared, self.options.bypass, &self.log)?;
         self.make_room(&socket);
         let purpose = if wanted.natt { "for NAT-T" } else { "as isakmp port" };
-        self.log.info(format_args!("{} used {purpose}", Shown(address)));
+        self.log.info(format_args!("{} used {purpose}", DisplayAddr(address)));
         self.sockets.insert(address, socket);
         Ok(())
     }
 
     /// Makes room for a flood. With less the kernel drops what it cannot keep, which is worth a line.
     fn make_room(&mut self, socket: &IkeSocket) {
-        let address = Shown(socket.address());
+        let address = DisplayAddr(socket.address());
         let room = match socket.make_room(RECEIVE_BUFFER) {
             Ok(room) => room,
             Err(error) => {

@@ -13,7 +13,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use super::Error;
 use super::addresses::scoped;
 use super::batch::{Arrived, Batch};
-use super::policy::{self, Bypass};
+use super::bypass::{self, Bypass};
 use super::ports::Family;
 use super::sys;
 use super::unreachable::{self, Unreachable};
@@ -42,7 +42,7 @@ pub(super) struct IkeSocket {
 }
 
 /// What a turn of reading brought.
-pub(super) enum Turn {
+pub(super) enum ReadOutcome {
     /// Nothing is left.
     Empty,
     /// Nothing that matters; there may be more.
@@ -72,9 +72,9 @@ impl IkeSocket {
             socket.socket.set_only_v6(true).map_err(fails("IPV6_V6ONLY"))?;
         }
         // Before the socket can be spoken to.
-        match policy::bypass(&socket, family) {
+        match bypass::apply(&socket, family) {
             Err(source) if bypass == Bypass::Required => return Err(fails("IPsec policy")(source)),
-            Err(source) => log.debug(format_args!("{}: no policy of its own: {source}", super::Shown(address))),
+            Err(source) => log.debug(format_args!("{}: no policy of its own: {source}", super::DisplayAddr(address))),
             Ok(()) => {}
         }
         socket.tell_destinations().map_err(|errno| fails("packet information")(errno.into()))?;
@@ -83,11 +83,11 @@ impl IkeSocket {
             socket.share().map_err(fails("address sharing"))?;
         }
         socket.socket.bind(&SockAddr::from(address)).map_err(|source| match source.kind() {
-            io::ErrorKind::AddrInUse => Error::InUse { address, owner: super::owner::of(address) },
+            io::ErrorKind::AddrInUse => Error::InUse { address, owner: super::port_owner::find(address) },
             _ => fails("bind")(source),
         })?;
         if natt && let Err(source) = socket.take_esp() {
-            log.warning(format_args!("{}: no ESP in UDP: {source}", super::Shown(address)));
+            log.warning(format_args!("{}: no ESP in UDP: {source}", super::DisplayAddr(address)));
         }
         Ok(socket)
     }
@@ -182,10 +182,10 @@ impl IkeSocket {
     ///
     /// # Errors
     /// The system's.
-    pub(super) fn receive(&self, batch: &mut Batch) -> io::Result<Turn> {
+    pub(super) fn receive(&self, batch: &mut Batch) -> io::Result<ReadOutcome> {
         match batch.fill(self.as_fd(), &|info| self.destination(info)) {
-            Ok(()) => Ok(Turn::Read),
-            Err(Errno::EINTR) => Ok(Turn::Dropped),
+            Ok(()) => Ok(ReadOutcome::Read),
+            Err(Errno::EINTR) => Ok(ReadOutcome::Dropped),
             Err(errno) => self.failed(errno),
         }
     }
@@ -225,13 +225,13 @@ impl IkeSocket {
     }
 
     /// On Linux the error of an earlier datagram comes first as an error of whatever is called next, then in detail.
-    fn failed(&self, errno: Errno) -> io::Result<Turn> {
+    fn failed(&self, errno: Errno) -> io::Result<ReadOutcome> {
         if let Some(unreachable) = unreachable::read(self.as_fd(), self.address) {
-            return Ok(Turn::Unreachable(unreachable));
+            return Ok(ReadOutcome::Unreachable(unreachable));
         }
         match errno {
-            Errno::EAGAIN => Ok(Turn::Empty),
-            errno if unreachable::is_of_the_path(errno) => Ok(Turn::Dropped),
+            Errno::EAGAIN => Ok(ReadOutcome::Empty),
+            errno if unreachable::is_path_error(errno) => Ok(ReadOutcome::Dropped),
             errno => Err(errno.into()),
         }
     }
@@ -245,7 +245,7 @@ impl IkeSocket {
         let parts = [IoSlice::new(marker), IoSlice::new(message)];
         let mut sent = self.send_once(local, remote, &parts);
         // An error of the path may be that of an earlier datagram to somebody else; it is reported once.
-        if sent.is_err_and(unreachable::is_of_the_path) {
+        if sent.is_err_and(unreachable::is_path_error) {
             sent = self.send_once(local, remote, &parts);
         }
         Ok(sent?)

@@ -24,7 +24,7 @@ fn listen(text: &str) -> Listen {
 }
 
 fn options(text: &str) -> Options {
-    Options { listen: listen(text), ports: Ports::default(), family: None, bypass: Bypass::Wished }
+    Options { listen: listen(text), ports: Ports::default(), family: None, bypass: Bypass::BestEffort }
 }
 
 /// After that something has not happened.
@@ -56,7 +56,7 @@ fn peer() -> UdpSocket {
 
 /// Waits until a socket has something to tell, or not any longer.
 fn await_input(sockets: &Sockets, patience: Duration) -> bool {
-    let sources = sockets.descriptors().map(|(address, descriptor)| Source::second(descriptor, address));
+    let sources = sockets.descriptors().map(|(address, descriptor)| Source::peers(descriptor, address));
     !poller::wait(&sources.collect::<Vec<_>>(), Some(patience)).unwrap().is_empty()
 }
 
@@ -235,7 +235,7 @@ fn ports_of_the_command_line() {
 
 #[test]
 fn addresses_as_text() {
-    let shown = |text: &str| Shown(text.parse().unwrap()).to_string();
+    let shown = |text: &str| DisplayAddr(text.parse().unwrap()).to_string();
     assert_eq!(shown("192.0.2.1:500"), "192.0.2.1[500]");
     assert_eq!(shown("[2001:db8::1]:4500"), "2001:db8::1[4500]");
     assert_eq!(shown("[fe80::1%2]:500"), "fe80::1%2[500]");

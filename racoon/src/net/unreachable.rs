@@ -21,12 +21,12 @@ pub struct Unreachable {
 impl fmt::Display for Unreachable {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Undelivered { remote, error } = &self.undelivered;
-        write!(formatter, "message to {} not delivered: {error}", super::Shown(*remote))
+        write!(formatter, "message to {} not delivered: {error}", super::DisplayAddr(*remote))
     }
 }
 
 /// Whether this is an error of a path to somebody, not of a call.
-pub(super) fn is_of_the_path(errno: Errno) -> bool {
+pub(super) fn is_path_error(errno: Errno) -> bool {
     matches!(
         errno,
         Errno::ECONNREFUSED

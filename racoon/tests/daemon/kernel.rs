@@ -8,7 +8,7 @@ use std::time::Duration;
 use libpfkey::backend::{Memory, SocketServer};
 use libpfkey::{Abi, Dialect, SaType};
 use nix::sys::signal::Signal;
-use racoon::kernel::Door;
+use racoon::kernel::KernelInterface;
 use racoon_proto::kernel::{
     Action, Direction, KernelRequest, Level, Mode, Policy, Prefix, RequestId, Selector, Template,
 };
@@ -28,8 +28,8 @@ impl Kernel {
     /// At `DIR/kernel`.
     pub(crate) fn serve(site: &Site, dialect: Dialect) -> Self {
         let memory = Memory::new(Abi::of(dialect)).unwrap();
-        let door = Box::new(memory.another_handle().unwrap());
-        let mut server = SocketServer::bind(&site.path("kernel"), door).unwrap();
+        let backend = Box::new(memory.another_handle().unwrap());
+        let mut server = SocketServer::bind(&site.path("kernel"), backend).unwrap();
         let (end, ended) = channel();
         let server = spawn(move || {
             while ended.try_recv() != Err(TryRecvError::Disconnected) {
@@ -39,14 +39,14 @@ impl Kernel {
         Self { memory, end: Some(end), server: Some(server) }
     }
 
-    fn door(&self) -> Door {
+    fn interface(&self) -> KernelInterface {
         let handle = || Box::new(self.memory.another_handle().unwrap());
-        Door::over(handle(), handle(), 0, Box::new(|_| ())).unwrap()
+        KernelInterface::over(handle(), handle(), 0, Box::new(|_| ())).unwrap()
     }
 
     /// Tunnels between two networks.
     fn protect(&self, ours: &str, theirs: &str) {
-        let mut door = self.door();
+        let mut interface = self.interface();
         let out = Selector {
             source: Prefix::new(ours.parse().unwrap(), 16),
             destination: Prefix::new(theirs.parse().unwrap(), 16),
@@ -61,12 +61,12 @@ impl Kernel {
         for (direction, selector) in [(Direction::Out, out), (Direction::In, out.mirrored())] {
             let action = Action::Protect(vec![esp]);
             let policy = Policy { index: 0, direction, selector, action, priority: 0 };
-            door.carry_out(KernelRequest::AddPolicy(RequestId(1), policy), &mut |_| ());
+            interface.execute(KernelRequest::AddPolicy(RequestId(1), policy), &mut |_| ());
         }
     }
 
     fn sas(&self) -> String {
-        self.door().show(SaType::Unspec, 0).unwrap().to_string()
+        self.interface().show(SaType::Unspec, 0).unwrap().to_string()
     }
 }
 

@@ -65,7 +65,7 @@ fn a_sainfo_that_the_kernel_cannot_do() {
 }
 
 #[test]
-fn kept_sas() {
+fn saved_sas() {
     let site = Site::new();
     site.configure("");
     let ran = site.run(&["-F", "-B"]);
@@ -76,7 +76,7 @@ fn kept_sas() {
     let lines = lines(&site);
     let said = "WARNING: DIR/sa.backup: 1 lines are not of this version's, and left out";
     assert!(lines.iter().any(|line| line == said), "{lines:#?}");
-    assert!(lines.iter().any(|line| line == "INFO: 0 of 0 kept SAs are in the kernel; all are renewed"), "{lines:#?}");
+    assert!(lines.iter().any(|line| line == "INFO: 0 of 0 saved SAs are in the kernel; all are renewed"), "{lines:#?}");
     drop(daemon);
     fs::set_permissions(site.path("sa.backup"), fs::Permissions::from_mode(0o644)).unwrap();
     let ran = site.run(&["-F", "-B"]);

@@ -22,7 +22,7 @@ fn sockets(directory: &TempDir) -> Sockets {
     std::fs::write(path("racoon.conf"), "listen { adminsock disabled; }").unwrap();
     let load = load(path("racoon.conf").to_str().unwrap(), &Files::default());
     let listen = load.config.unwrap_or_else(|| panic!("{:?}", load.problems)).listen;
-    let options = Options { listen, ports: Ports::default(), family: None, bypass: Bypass::Wished };
+    let options = Options { listen, ports: Ports::default(), family: None, bypass: Bypass::BestEffort };
     let log = Log::open(&log::Options { file: Some(path("log")), ..log::Options::default() }).unwrap();
     Sockets::open(options, log).unwrap()
 }
@@ -41,7 +41,7 @@ fn follow() -> Result<(), String> {
     let mut await_socket = |address: &str, is_there: bool| {
         let address = address.parse::<SocketAddr>().unwrap();
         while sockets.descriptors().any(|(socket, _)| socket == address) != is_there {
-            let watch = [Source::first(sockets.watch().unwrap(), ())];
+            let watch = [Source::control(sockets.watch().unwrap(), ())];
             let ready = poller::wait(&watch, Some(PATIENCE)).unwrap();
             assert_eq!(ready.len(), 1, "no news of {address}");
             sockets.addresses_changed().unwrap();

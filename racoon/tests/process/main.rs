@@ -5,7 +5,7 @@
 
 #[cfg(target_os = "linux")]
 mod addresses;
-mod background;
+mod daemonize;
 mod signals;
 
 use std::process::{Command, Output};

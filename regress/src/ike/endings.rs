@@ -60,7 +60,7 @@ fn given_back(ours: &Ours) -> Result<()> {
     alice.kill()?;
     scene.setkey(Side::Alice, &["-F"])?;
     let alice = scene.restart(Side::Alice, &Knobs { takes_back: true, ..knobs })?;
-    alice.wait_for_log("0 of 2 kept SAs are in the kernel; all are renewed")?;
+    alice.wait_for_log("0 of 2 saved SAs are in the kernel; all are renewed")?;
     // No packet has asked for it.
     scene.until("renewed SAs", || Ok(alice.log()?.matches("IPsec-SA established").count() == 2))?;
     scene.protected("ESP")?;
@@ -83,7 +83,7 @@ fn taken_back(ours: &Ours) -> Result<()> {
     // Longer than the old ones still serve when they have been replaced.
     let pings = scene.ping(Side::Alice, &["-i", "0.05", "-w", "8"])?;
     ensure!(pings.lost() == 0 && pings.received > 0, "{pings:?}\n{}", alice.log()?);
-    ensure!(alice.log()?.contains("2 of 2 kept SAs are in the kernel; all are renewed"), "{}", alice.log()?);
+    ensure!(alice.log()?.contains("2 of 2 saved SAs are in the kernel; all are renewed"), "{}", alice.log()?);
     for side in Side::BOTH {
         scene.until("the old SAs are gone", || Ok(scene.count_sas(side)? == 2))?;
     }

@@ -6,7 +6,7 @@ use racoon_proto::kernel::{self, KernelEvent, Limit, SaInstallation};
 
 use super::memory::Lab;
 use super::{aes_sha1, outbound};
-use crate::kernel::request::complete_soft;
+use crate::kernel::compose::complete_soft;
 
 fn limits(bytes: u64, addtime: u64) -> Lifetime {
     Lifetime { bytes, addtime, ..Lifetime::default() }
@@ -31,14 +31,14 @@ fn sas_of_a_responder_end_by_themselves() {
     for dialect in Dialect::ALL {
         let mut lab = Lab::new(dialect);
         let start = crate::clock::since_1970();
-        lab.kernel.set_time(start);
+        lab.memory.set_time(start);
         let limits = kernel::Lifetime { seconds: 1000, kilobytes: Some(10) };
         let sa = SaInstallation { hard: limits, soft: kernel::Lifetime::default(), ..outbound(0x1001, aes_sha1()) };
         lab.install(sa).unwrap();
-        let is_there = |lab: &mut Lab| !lab.door.show(SaType::Esp, 0).unwrap().is_empty();
-        lab.kernel.set_time(start + 998);
+        let is_there = |lab: &mut Lab| !lab.interface.show(SaType::Esp, 0).unwrap().is_empty();
+        lab.memory.set_time(start + 998);
         assert!(is_there(&mut lab), "{dialect}");
-        lab.kernel.set_time(start + 1000);
+        lab.memory.set_time(start + 1000);
         assert!(!is_there(&mut lab), "{dialect}");
     }
 }
@@ -50,7 +50,7 @@ fn the_soft_limit_is_told() {
     let sa = SaInstallation { soft: kernel::Lifetime::default(), ..outbound(0x1001, aes_sha1()) };
     let name = sa.name;
     lab.install(sa).unwrap();
-    assert!(lab.kernel.expire_soft(SaType::Esp, name.source, name.destination, name.spi));
+    assert!(lab.memory.expire_soft(SaType::Esp, name.source, name.destination, name.spi));
     let events = lab.events();
     assert!(matches!(&events[..], [KernelEvent::Expire(of, Limit::Soft)] if *of == name), "{events:?}");
 }

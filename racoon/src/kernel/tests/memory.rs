@@ -1,4 +1,4 @@
-//! The door into an engine in memory, in every dialect.
+//! The interface into an engine in memory, in every dialect.
 
 use std::sync::mpsc::TryRecvError;
 use std::sync::{Arc, Mutex};
@@ -17,12 +17,12 @@ use racoon_proto::num::{AuthAlgorithm, EspTransform, Protocol};
 
 use super::{aes_sha1, allocation, esp, inbound, ip, outbound};
 use crate::backup::Backup;
-use crate::kernel::{Door, Remark, choice_of};
+use crate::kernel::{KernelInterface, LogRecord, backend_of};
 
 pub(super) struct Lab {
-    pub(super) kernel: Memory,
-    pub(super) door: Door,
-    pub(super) remarks: Arc<Mutex<Vec<Remark>>>,
+    pub(super) memory: Memory,
+    pub(super) interface: KernelInterface,
+    pub(super) remarks: Arc<Mutex<Vec<LogRecord>>>,
 }
 
 impl Lab {
@@ -31,30 +31,30 @@ impl Lab {
     }
 
     /// On a kernel that has nothing yet, or what an earlier racoon left there.
-    pub(super) fn on(kernel: Memory) -> Self {
+    pub(super) fn on(memory: Memory) -> Self {
         let remarks = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&remarks);
         let log = Box::new(move |remark| {
-            if !matches!(remark, Remark::Request(_)) {
+            if !matches!(remark, LogRecord::Request(_)) {
                 log.lock().unwrap().push(remark);
             }
         });
-        let another = || Box::new(kernel.another_handle().unwrap());
-        let door = Door::over(another(), another(), 64, log).unwrap();
-        let mut lab = Self { kernel, door, remarks };
+        let another = || Box::new(memory.another_handle().unwrap());
+        let interface = KernelInterface::over(another(), another(), 64, log).unwrap();
+        let mut lab = Self { memory, interface, remarks };
         assert!(matches!(&lab.events()[..], [KernelEvent::Policies(_)]));
         lab
     }
 
     pub(super) fn events(&mut self) -> Vec<KernelEvent> {
         let mut events = Vec::new();
-        self.door.readable(&mut |event| events.push(event)).unwrap();
+        self.interface.read_events(&mut |event| events.push(event)).unwrap();
         events
     }
 
     pub(super) fn ask(&mut self, request: KernelRequest) -> Vec<KernelEvent> {
         let mut events = Vec::new();
-        self.door.carry_out(request, &mut |event| events.push(event));
+        self.interface.execute(request, &mut |event| events.push(event));
         events
     }
 
@@ -74,7 +74,7 @@ impl Lab {
 
     /// Somebody else.
     pub(super) fn other(&self) -> Connection {
-        Connection::new(Box::new(self.kernel.another_handle().unwrap()))
+        Connection::new(Box::new(self.memory.another_handle().unwrap()))
     }
 }
 
@@ -101,7 +101,7 @@ fn a_caveat_is_told_once() {
         lab.install(ah).unwrap();
     }
     let remarks = lab.remarks.lock().unwrap();
-    assert!(matches!(&remarks[..], [Remark::Warning(text)] if text.starts_with("AH over IPv4 with")), "{remarks:?}");
+    assert!(matches!(&remarks[..], [LogRecord::Warning(text)] if text.starts_with("AH over IPv4 with")), "{remarks:?}");
 }
 
 /// Adds a policy.
@@ -118,7 +118,7 @@ fn add(lab: &mut Lab, policy: Policy) -> Result<Policy, KernelError> {
 fn policies_of_others_stay() {
     for dialect in Dialect::ALL {
         let mut lab = Lab::new(dialect);
-        let mut other = Connection::new(Box::new(lab.kernel.another_handle().unwrap()));
+        let mut other = Connection::new(Box::new(lab.memory.another_handle().unwrap()));
         let mut bytes = Vec::new();
         let foreign = |action| Policy { action, ..policy(Direction::In) };
         let discard =
@@ -129,7 +129,7 @@ fn policies_of_others_stay() {
         assert!(add(&mut lab, policy(Direction::In)).unwrap_err().exists, "{dialect}");
         let dump = |lab: &mut Lab| {
             let mut all = Vec::new();
-            lab.door.reread(&mut |event| {
+            lab.interface.resync(&mut |event| {
                 if let KernelEvent::Policies(policies) = event {
                     all = policies;
                 }
@@ -167,7 +167,7 @@ fn from_packet_to_sa() {
         assert!(matches!(&lab.events()[..], [KernelEvent::Policy(told)] if *told == set), "{dialect}");
 
         let (from, to) = ("10.0.0.1:9".parse().unwrap(), "10.0.0.2:9".parse().unwrap());
-        assert_eq!(lab.kernel.packet_out(from, to, 17), 1);
+        assert_eq!(lab.memory.packet_out(from, to, 17), 1);
         let events = lab.events();
         let [KernelEvent::Acquire(acquire)] = &events[..] else { panic!("{events:?}") };
         assert_eq!(acquire.policy, Some(set.index));
@@ -181,8 +181,8 @@ fn from_packet_to_sa() {
             sa.acquire = acquire.seq;
             lab.install(sa).unwrap();
         }
-        assert_eq!(lab.kernel.packet_out(from, to, 17), 0, "{dialect}: the SA is there");
-        assert!(lab.door.show(SaType::Esp, 0).is_ok_and(|text| text.matches("mature").count() == 2), "{dialect}");
+        assert_eq!(lab.memory.packet_out(from, to, 17), 0, "{dialect}: the SA is there");
+        assert!(lab.interface.show(SaType::Esp, 0).is_ok_and(|text| text.matches("mature").count() == 2), "{dialect}");
         assert!(lab.install(outbound(0x2002, aes_sha1())).unwrap_err().exists);
         let missing = lab.install(inbound(0x7777, aes_sha1())).unwrap_err();
         assert!(!missing.exists && missing.text.starts_with("Update esp 10.0.0.2->10.0.0.1 spi="), "{missing}");
@@ -257,8 +257,8 @@ fn ends_of_sas() {
     let sa = outbound(0x2002, aes_sha1());
     let name = sa.name;
     lab.install(sa).unwrap();
-    assert!(lab.kernel.expire_soft(SaType::Esp, name.source, name.destination, name.spi));
-    assert!(lab.kernel.expire_hard(SaType::Esp, name.source, name.destination, name.spi));
+    assert!(lab.memory.expire_soft(SaType::Esp, name.source, name.destination, name.spi));
+    assert!(lab.memory.expire_hard(SaType::Esp, name.source, name.destination, name.spi));
     let events = lab.events();
     let [KernelEvent::Expire(first, Limit::Soft), KernelEvent::Expire(second, Limit::Hard)] = &events[..] else {
         panic!("{events:?}")
@@ -294,17 +294,17 @@ fn ports_that_are_part_of_a_name() {
     lab.ask(KernelRequest::Delete(name));
     assert_eq!(*lab.remarks.lock().unwrap(), []);
     assert!(lab.events().is_empty());
-    assert!(lab.door.show(SaType::Unspec, 0).is_ok_and(|text| text.is_empty()));
+    assert!(lab.interface.show(SaType::Unspec, 0).is_ok_and(|text| text.is_empty()));
 }
 
 #[test]
 fn an_answer_that_does_not_come() {
     let mut lab = Lab::new(Dialect::Linux);
-    lab.kernel.drop_next_replies(1);
+    lab.memory.drop_next_replies(1);
     let error = lab.install(outbound(0x2002, aes_sha1())).unwrap_err();
     assert_eq!(error.text, "Add esp 10.0.0.1->10.0.0.2 spi=8194(0x2002): no answer from the kernel");
-    assert!(lab.door.show(SaType::Esp, 0).is_ok_and(|text| text.is_empty()), "what it did all the same is undone");
-    lab.kernel.fail_next(MessageType::GetSpi, libc::ENOBUFS);
+    assert!(lab.interface.show(SaType::Esp, 0).is_ok_and(|text| text.is_empty()), "what it did all the same is undone");
+    lab.memory.fail_next(MessageType::GetSpi, libc::ENOBUFS);
     let refused = lab.ask(KernelRequest::AllocateSpi(allocation(Protocol::ESP))).pop();
     let Some(KernelEvent::Spi(_, Err(error))) = refused else { panic!("{refused:?}") };
     assert_eq!(error.text, "GETSPI esp 10.0.0.2->10.0.0.1: No buffer space available");
@@ -317,41 +317,41 @@ fn an_answer_that_does_not_come() {
 fn what_nobody_said() {
     for dialect in Dialect::ALL {
         let mut lab = Lab::new(dialect);
-        let reread = |lab: &mut Lab| {
+        let resync = |lab: &mut Lab| {
             let mut events = Vec::new();
-            lab.door.reread(&mut |event| events.push(event));
+            lab.interface.resync(&mut |event| events.push(event));
             events.retain(|event| !matches!(event, KernelEvent::Policies(_)));
             events
         };
         let sas = [0x2001, 0x2002, 0x2003].map(|spi| outbound(spi, aes_sha1()));
         let names = [&sas[0], &sas[1], &sas[2]].map(|sa| sa.name);
         sas.into_iter().for_each(|sa| lab.install(sa).unwrap());
-        assert!(reread(&mut lab).is_empty(), "{dialect}: all are there");
+        assert!(resync(&mut lab).is_empty(), "{dialect}: all are there");
         // 1. It comes to its end.
-        lab.kernel.drop_next_replies(usize::from(dialect != Dialect::NetBsd));
-        assert!(lab.kernel.expire_hard(SaType::Esp, names[0].source, names[0].destination, 0x2001));
+        lab.memory.drop_next_replies(usize::from(dialect != Dialect::NetBsd));
+        assert!(lab.memory.expire_hard(SaType::Esp, names[0].source, names[0].destination, 0x2001));
         // 2. Somebody deletes it.
         let mut other = lab.other();
         let (source, destination) = (names[1].source.into(), names[1].destination.into());
         let name = PfKeyName { sa_type: SaType::Esp, source, destination, spi: 0x2002, mark: None };
         let mut buffer = Vec::new();
         request::delete(other.origin(1), &name, &mut buffer).unwrap();
-        lab.kernel.drop_next_replies(1);
+        lab.memory.drop_next_replies(1);
         other.send(&buffer).unwrap();
         assert!(lab.events().is_empty(), "{dialect}: nobody said a word");
-        let gone = reread(&mut lab);
+        let gone = resync(&mut lab);
         assert_eq!(gone.len(), 2, "{dialect}: {gone:?}");
         for name in &names[..2] {
             let told = gone.iter().any(|event| matches!(event, KernelEvent::Deleted(gone) if gone == name));
             assert!(told, "{dialect}: {name}");
         }
-        assert!(reread(&mut lab).is_empty(), "{dialect}: it is told once");
+        assert!(resync(&mut lab).is_empty(), "{dialect}: it is told once");
         // 3. We delete it, and it does not go.
-        lab.kernel.fail_next(MessageType::Delete, libc::ENOBUFS);
+        lab.memory.fail_next(MessageType::Delete, libc::ENOBUFS);
         lab.ask(KernelRequest::Delete(names[2]));
-        assert!(lab.door.show(SaType::Esp, 0).is_ok_and(|text| !text.is_empty()), "{dialect}: it is still there");
-        assert!(reread(&mut lab).is_empty(), "{dialect}");
-        assert!(lab.door.show(SaType::Esp, 0).is_ok_and(|text| text.is_empty()), "{dialect}");
+        assert!(lab.interface.show(SaType::Esp, 0).is_ok_and(|text| !text.is_empty()), "{dialect}: it is still there");
+        assert!(resync(&mut lab).is_empty(), "{dialect}");
+        assert!(lab.interface.show(SaType::Esp, 0).is_ok_and(|text| text.is_empty()), "{dialect}");
         assert!(lab.events().is_empty(), "{dialect}: our own doing is no news");
     }
 }
@@ -370,12 +370,12 @@ fn an_echo_is_not_of_the_next_of_its_name() {
         lab.ask(KernelRequest::Delete(sa().name));
         lab.install(sa()).unwrap();
         let mut reread = Vec::new();
-        lab.door.reread(&mut |event| reread.push(event));
+        lab.interface.resync(&mut |event| reread.push(event));
         assert!(matches!(reread[..], [KernelEvent::Policies(_)]), "{dialect}: {reread:?}");
-        assert!(lab.door.show(SaType::Esp, 0).is_ok_and(|text| !text.is_empty()), "{dialect}: it is alive");
+        assert!(lab.interface.show(SaType::Esp, 0).is_ok_and(|text| !text.is_empty()), "{dialect}: it is alive");
         // And its own end is told.
-        lab.kernel.expire_hard(SaType::Esp, sa().name.source, sa().name.destination, 0x2001);
-        lab.door.reread(&mut |event| reread.push(event));
+        lab.memory.expire_hard(SaType::Esp, sa().name.source, sa().name.destination, 0x2001);
+        lab.interface.resync(&mut |event| reread.push(event));
         let told = lab.events().into_iter().chain(reread);
         let is_end =
             |event: &KernelEvent| matches!(event, KernelEvent::Deleted(_) | KernelEvent::Expire(_, Limit::Hard));
@@ -389,10 +389,10 @@ fn an_spi_that_is_given_anew_is_not_deleted_again() {
     for dialect in Dialect::ALL {
         let mut lab = Lab::new(dialect);
         let name = |spi| SaName { protocol: Protocol::IPCOMP, spi, ..inbound(1, aes_sha1()).name };
-        lab.door.deleted.extend((0..=0xffff).map(name));
+        lab.interface.deleted.extend((0..=0xffff).map(name));
         let cpi = lab.allocate(Protocol::IPCOMP);
-        lab.door.reread(&mut |_| ());
-        let shown = lab.door.show(SaType::IpComp, 0).unwrap();
+        lab.interface.resync(&mut |_| ());
+        let shown = lab.interface.show(SaType::IpComp, 0).unwrap();
         assert!(shown.contains(&format!("spi={cpi}(")), "{dialect}: {}", *shown);
     }
 }
@@ -405,8 +405,8 @@ fn what_is_not_told_is_not_gone() {
     lab.install(outbound(0x2002, aes_sha1())).unwrap();
     let mut events = Vec::new();
     for lost in 1..=4 {
-        lab.kernel.drop_next_replies(lost);
-        lab.door.reread(&mut |event| events.push(event));
+        lab.memory.drop_next_replies(lost);
+        lab.interface.resync(&mut |event| events.push(event));
     }
     assert!(!events.iter().any(|event| matches!(event, KernelEvent::Deleted(_))), "{events:?}");
 }
@@ -417,19 +417,19 @@ fn what_the_kernel_has_not() {
     let mut sainfo = Sainfo::new(Side::Anonymous, RemoteSide::Anonymous);
     let encryption = |transform| Encryption { transform, key_length: 0 };
     sainfo.encryption = vec![encryption(EspTransform::AES), encryption(EspTransform::BLOWFISH)];
-    let missing = lab.door.abilities().missing(&sainfo);
+    let missing = lab.interface.capabilities().missing(&sainfo);
     assert_eq!(missing, ["algorithm blowfish not supported by the kernel (missing module?)"]);
 }
 
 #[test]
 fn whom_it_opens() {
-    let choice = choice_of(&ipsec_conf::racoon::Backend::Memory).unwrap();
+    let choice = backend_of(&ipsec_conf::racoon::Backend::Memory).unwrap();
     assert_eq!(choice, Choice::Memory);
-    let mut door = Door::open(&choice, Some(Dialect::NetBsd), 0, Box::new(|_| ())).unwrap();
+    let mut interface = KernelInterface::open(&choice, Some(Dialect::NetBsd), 0, Box::new(|_| ())).unwrap();
     let mut events = Vec::new();
     let request = KernelRequest::AddPolicy(RequestId(1), policy(Direction::Out));
-    door.carry_out(request, &mut |event| events.push(event));
-    door.readable(&mut |event| events.push(event)).unwrap();
+    interface.execute(request, &mut |event| events.push(event));
+    interface.read_events(&mut |event| events.push(event)).unwrap();
     // What was answered, what there was, and what was told.
     let [KernelEvent::PolicyAdded(_, Ok(_)), KernelEvent::Policies(_), KernelEvent::Policy(_)] = &events[..] else {
         panic!("{events:?}")
@@ -438,13 +438,13 @@ fn whom_it_opens() {
 
 #[test]
 fn a_kernel_without_ipsec() {
-    let kernel = Memory::new(Abi::of(Dialect::Linux)).unwrap();
+    let memory = Memory::new(Abi::of(Dialect::Linux)).unwrap();
     let open = |failures| {
-        let another = || Box::new(kernel.another_handle().unwrap());
+        let another = || Box::new(memory.another_handle().unwrap());
         for _ in 0..failures {
-            kernel.fail_next(MessageType::Register, libc::EPROTONOSUPPORT);
+            memory.fail_next(MessageType::Register, libc::EPROTONOSUPPORT);
         }
-        Door::over(another(), another(), 0, Box::new(|_| ()))
+        KernelInterface::over(another(), another(), 0, Box::new(|_| ()))
     };
     assert!(open(2).is_ok(), "one of three is enough");
     assert_eq!(open(3).unwrap_err().to_string(), "Protocol not supported");
@@ -455,17 +455,18 @@ fn a_kernel_without_ipsec() {
 fn over_a_socket() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("kernel");
-    let kernel = Memory::new(Abi::of(Dialect::NetBsd)).unwrap();
-    let mut server = SocketServer::bind(&path, Box::new(kernel.another_handle().unwrap())).unwrap();
+    let memory = Memory::new(Abi::of(Dialect::NetBsd)).unwrap();
+    let mut server = SocketServer::bind(&path, Box::new(memory.another_handle().unwrap())).unwrap();
     let (end, ended) = std::sync::mpsc::channel::<()>();
     let serving = std::thread::spawn(move || {
         while ended.try_recv() != Err(TryRecvError::Disconnected) {
             server.turn(Some(Duration::from_millis(5))).unwrap();
         }
     });
-    let mut door = Door::open(&Choice::Socket(path), Some(Dialect::NetBsd), 64, Box::new(|_| ())).unwrap();
+    let mut interface =
+        KernelInterface::open(&Choice::Socket(path), Some(Dialect::NetBsd), 64, Box::new(|_| ())).unwrap();
     let mut events = Vec::new();
-    let mut ask = |request| door.carry_out(request, &mut |event| events.push(event));
+    let mut ask = |request| interface.execute(request, &mut |event| events.push(event));
     ask(KernelRequest::AllocateSpi(allocation(Protocol::ESP)));
     ask(KernelRequest::AddPolicy(RequestId(1), policy(Direction::Out)));
     let sa = outbound(0x2002, aes_sha1());
@@ -485,11 +486,11 @@ fn over_a_socket() {
         panic!("{events:?}")
     };
     let mut told = Vec::new();
-    door.readable(&mut |event| told.push(event)).unwrap();
+    interface.read_events(&mut |event| told.push(event)).unwrap();
     assert!(matches!(&told[..], [KernelEvent::Policies(_), KernelEvent::Policy(_)]), "{told:?}");
     drop(end);
     serving.join().unwrap();
-    assert!(door.readable(&mut |_| ()).is_err(), "the server is gone");
+    assert!(interface.read_events(&mut |_| ()).is_err(), "the server is gone");
 }
 
 /// After a crash SAs are taken back that the kernel still has; but not those whose cipher counts. What a kernel has lost does not
@@ -500,7 +501,7 @@ fn kept_sas_are_taken_back() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("sa.backup");
         let mut before = Lab::new(dialect);
-        before.door.keep(Backup::open(&path).unwrap());
+        before.interface.set_backup(Backup::open(&path).unwrap());
         let spi = before.allocate(Protocol::ESP);
         before.install(inbound(spi, aes_sha1())).unwrap();
         before.install(outbound(0x1001, aes_sha1())).unwrap();
@@ -509,19 +510,19 @@ fn kept_sas_are_taken_back() {
         let name = outbound(0x1001, aes_sha1()).name;
         let taken = |lab: &mut Lab| {
             let mut backup = Backup::open(&path).unwrap();
-            let (kept, strange) = backup.take().unwrap();
+            let (saved, strange) = backup.restore().unwrap();
             assert_eq!(strange, 0, "{dialect}");
-            lab.door.keep(backup);
-            lab.door.take_back(&kept).unwrap()
+            lab.interface.set_backup(backup);
+            lab.interface.restore_saved(&saved).unwrap()
         };
 
-        let mut after = Lab::on(before.kernel.another_handle().unwrap());
+        let mut after = Lab::on(before.memory.another_handle().unwrap());
         let sas = taken(&mut after);
         assert_eq!(sas.len(), 2, "{dialect}");
         assert!(sas.contains(&LeftoverSa { name, reqid: 0, in_kernel: true }), "{dialect}: {sas:?}");
         // They are ours: what happens to them is told.
         after.ask(KernelRequest::Delete(sas[0].name));
-        after.kernel.drop_next_replies(1);
+        after.memory.drop_next_replies(1);
         let mut other = after.other();
         let mut bytes = Vec::new();
         let (source, destination) = (sas[1].name.source.into(), sas[1].name.destination.into());
@@ -529,28 +530,28 @@ fn kept_sas_are_taken_back() {
         request::delete(other.origin(1), &deleted, &mut bytes).unwrap();
         other.send(&bytes).unwrap();
         let mut events = Vec::new();
-        after.door.reread(&mut |event| events.push(event));
+        after.interface.resync(&mut |event| events.push(event));
         let told = |event: &KernelEvent| matches!(event, KernelEvent::Deleted(name) if *name == sas[1].name);
         assert!(events.iter().any(told), "{dialect}: {events:?}");
     }
 }
 
-/// The kernel has lost them: they are renewed, and not kept any more.
+/// The kernel has lost them: they are renewed, and not saved any more.
 #[test]
 fn kept_sas_that_are_lost() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sa.backup");
     let mut before = Lab::new(Dialect::Linux);
-    before.door.keep(Backup::open(&path).unwrap());
+    before.interface.set_backup(Backup::open(&path).unwrap());
     before.install(outbound(0x1001, aes_sha1())).unwrap();
     let mut after = Lab::new(Dialect::Linux);
     let mut backup = Backup::open(&path).unwrap();
-    let (kept, _) = backup.take().unwrap();
-    after.door.keep(backup);
+    let (saved, _) = backup.restore().unwrap();
+    after.interface.set_backup(backup);
     let name = outbound(0x1001, aes_sha1()).name;
     let lost = LeftoverSa { name, reqid: 0, in_kernel: false };
-    assert_eq!(after.door.take_back(&kept).unwrap(), [lost]);
-    after.door.forget_kept();
+    assert_eq!(after.interface.restore_saved(&saved).unwrap(), [lost]);
+    after.interface.clear_backup();
     assert_eq!(std::fs::read(&path).unwrap(), b"");
 }
 
@@ -562,7 +563,7 @@ fn sas_that_are_no_more_do_not_stay_in_the_file() {
         let path = directory.path().join("sa.backup");
         let lines = || std::fs::read_to_string(&path).unwrap().lines().count();
         let mut lab = Lab::new(dialect);
-        lab.door.keep(Backup::open(&path).unwrap());
+        lab.interface.set_backup(Backup::open(&path).unwrap());
         for spi in 0x1001..0x1101 {
             let installation = outbound(spi, aes_sha1());
             let name = installation.name;

@@ -1,8 +1,8 @@
-mod composed;
-mod heard;
+mod compose;
+mod crash;
+mod decode;
 mod limits;
 mod memory;
-mod recorded;
 
 use std::net::IpAddr;
 

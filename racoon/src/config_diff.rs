@@ -1,0 +1,57 @@
+//! What a reload would change, for people.
+
+use std::fmt::Write as _;
+
+use ipsec_conf::racoon::{Changes, Difference, Place, Remote, Sainfo, SainfoId};
+
+/// A line for each difference: what is set once, then remotes, then sainfos. Empty if there is none.
+pub fn describe(changes: &Changes<'_>) -> String {
+    let mut text = String::new();
+    for name in &changes.globals {
+        let _ = writeln!(text, "different: {name}");
+    }
+    blocks(&mut text, &changes.remotes, remote_title, |remote| &remote.place);
+    blocks(&mut text, &changes.sainfos, sainfo_title, |sainfo| &sainfo.place);
+    if changes.reordered {
+        text.push_str("different: the order of what is in both\n");
+    }
+    text
+}
+
+/// Where they are: in the new configuration, or if they are gone in the old one.
+fn blocks<T>(text: &mut String, difference: &Difference<'_, T>, title: fn(&T) -> String, place: fn(&T) -> &Place) {
+    let changed = difference.changed.iter().map(|(_, new)| *new);
+    let lists = [
+        ("new:      ", difference.added.clone()),
+        ("gone:     ", difference.removed.clone()),
+        ("different:", changed.collect()),
+    ];
+    for (kind, list) in lists {
+        for block in list {
+            let Place { file, line, .. } = place(block);
+            let _ = writeln!(text, "{kind} {} ({file}:{line})", title(block));
+        }
+    }
+}
+
+fn remote_title(remote: &Remote) -> String {
+    format!("remote {}", remote.name)
+}
+
+/// What stands before its braces, and its `remoteid`.
+fn sainfo_title(sainfo: &Sainfo) -> String {
+    let mut title = match (&sainfo.local, &sainfo.remote) {
+        (SainfoId::Anonymous, SainfoId::Anonymous) => "sainfo anonymous".to_owned(),
+        (local, remote) => format!("sainfo {local} {remote}"),
+    };
+    if let Some(from) = &sainfo.from {
+        let _ = write!(title, " from {from}");
+    }
+    if let Some(group) = &sainfo.group {
+        let _ = write!(title, " group \"{group}\"");
+    }
+    if sainfo.remoteid != 0 {
+        let _ = write!(title, ", remoteid {}", sainfo.remoteid);
+    }
+    title
+}

@@ -1,0 +1,158 @@
+//! What the administrator asks.
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+
+use libpfkey::SaType;
+use racoon_proto::engine::{Control, Phase1View, Refusal};
+use racoon_proto::kernel::{Direction, Prefix, Selector};
+use racoon_proto::num::Protocol;
+use racoon_proto::outcome::Role;
+use zeroize::Zeroizing;
+
+use super::Daemon;
+use crate::admin::Answer;
+use crate::admin::protocol::{Establishment, Failure, Flow, Phase1Row, Request, Table};
+use crate::clock;
+
+/// Any port would do to ask for a route.
+const ISAKMP_PORT: u16 = 500;
+
+impl Daemon {
+    /// Goes on with the conversations on the control socket.
+    pub(super) fn serve_admin(&mut self) {
+        let Some(mut admin) = self.admin.take() else { return };
+        let log = self.log.clone();
+        admin.serve(clock::now(), &mut |request| self.answer(request), &mut |complaint| log.error(complaint));
+        self.admin = Some(admin);
+        self.process_outputs();
+    }
+
+    fn answer(&mut self, request: Request) -> Answer {
+        self.log.debug(format_args!("control socket: {}", request.name()));
+        match request {
+            Request::Reload => {
+                self.reload().map_err(|kept| Failure::new(libc::EINVAL, kept.to_string()))?;
+                Ok(Zeroizing::default())
+            }
+            Request::ShowSa(Table::Isakmp) => Ok(self.phase1_rows()),
+            Request::ShowSa(table) => self.sas(table),
+            Request::FlushSa(table) => self.control(match protocol(table) {
+                Some(protocol) => Control::FlushPhase2(Some(protocol)),
+                None if table == Table::Ipsec => Control::FlushPhase2(None),
+                None => Control::FlushPhase1,
+            }),
+            Request::DeleteSa(ends) => {
+                self.control(Control::DeletePeer { local: ends.local.ip(), remote: ends.remote.ip() })
+            }
+            Request::EstablishSa { what: Establishment::Isakmp(ends), block } => {
+                let (local, remote) = (self.source(ends.local.ip(), ends.remote.ip()), ends.remote.ip());
+                self.control(Control::EstablishPhase1 { local, remote, block })
+            }
+            Request::EstablishSa { what: Establishment::Ipsec(_, flow), .. } => {
+                self.control(Control::EstablishPhase2(Direction::Out, selector(&flow)))
+            }
+        }
+    }
+
+    /// Our address towards a peer; where none is asked for, the one from which the system would send, if we listen there.
+    fn source(&self, asked: IpAddr, remote: IpAddr) -> IpAddr {
+        let is_ours = |ip: &IpAddr| self.sockets.locals().is_ok_and(|ours| ours.iter().any(|local| local.ip() == *ip));
+        let wanted = if asked.is_unspecified() { routed(asked, remote).filter(is_ours) } else { None };
+        wanted.unwrap_or(asked)
+    }
+
+    fn control(&mut self, control: Control) -> Answer {
+        let result = self.engine.handle_control(clock::now(), control);
+        self.process_outputs();
+        result.map(|()| Zeroizing::default()).map_err(|refusal| {
+            let errno = match refusal {
+                Refusal::Exists => libc::EEXIST,
+                Refusal::NotConfigured(_) | Refusal::Missing => libc::ENOENT,
+                Refusal::Failed(_) => libc::EIO,
+                Refusal::Stopping => libc::ECANCELED,
+            };
+            Failure::new(errno, refusal.to_string())
+        })
+    }
+
+    fn phase1_rows(&self) -> Zeroizing<Vec<u8>> {
+        let mut body = Vec::new();
+        for view in self.engine.phase1s() {
+            let created = view.created.map_or(0, |created| signed(clock::on_the_wall(created)));
+            row(&view, created).encode(&mut body);
+        }
+        Zeroizing::new(body)
+    }
+
+    fn sas(&mut self, table: Table) -> Answer {
+        let sa_type = match table {
+            Table::Ah => SaType::Ah,
+            Table::Esp => SaType::Esp,
+            Table::Ipsec | Table::Isakmp => SaType::Unspec,
+        };
+        let shown = self.kernel.show(sa_type, signed(clock::since_1970()));
+        shown.map(|mut text| Zeroizing::new(std::mem::take(&mut *text).into_bytes())).map_err(|error| {
+            self.log.error(format_args!("the kernel's SAs could not be read: {error}"));
+            Failure::new(libc::EIO, error.to_string())
+        })
+    }
+}
+
+fn row(view: &Phase1View<'_>, created: i64) -> Phase1Row {
+    Phase1Row {
+        cookies: view.cookies.to_bytes(),
+        state: view.state,
+        initiator: view.role == Role::Initiator,
+        version: view.version,
+        exchange: view.exchange.0,
+        local: view.local,
+        remote: view.remote,
+        created,
+        phase2_count: u32::try_from(view.phase2_count).unwrap_or(u32::MAX),
+    }
+}
+
+fn protocol(table: Table) -> Option<Protocol> {
+    match table {
+        Table::Ah => Some(Protocol::AH),
+        Table::Esp => Some(Protocol::ESP),
+        Table::Ipsec | Table::Isakmp => None,
+    }
+}
+
+fn selector(flow: &Flow) -> Selector {
+    let prefix = |address: IpAddr, length| Prefix::new(address, length);
+    Selector {
+        source: prefix(flow.source.ip(), flow.source_prefix),
+        destination: prefix(flow.destination.ip(), flow.destination_prefix),
+        protocol: flow.protocol,
+        source_port: flow.source.port(),
+        destination_port: flow.destination.port(),
+    }
+}
+
+/// From which address the system sends to another one. `unspecified` is of the same family.
+fn routed(unspecified: IpAddr, remote: IpAddr) -> Option<IpAddr> {
+    let socket = UdpSocket::bind(SocketAddr::new(unspecified, 0)).ok()?;
+    // Nothing is sent by this.
+    socket.connect(SocketAddr::new(remote, ISAKMP_PORT)).ok()?;
+    socket.local_addr().ok().map(|local| local.ip())
+}
+
+/// Seconds since 1970 as the protocol has them.
+fn signed(seconds: u64) -> i64 {
+    i64::try_from(seconds).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn the_way_to_this_host() {
+        let (any, here) = (IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::LOCALHOST));
+        assert_eq!(routed(any, here), Some(here));
+    }
+}

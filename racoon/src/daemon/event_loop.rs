@@ -1,0 +1,320 @@
+//! One turn of the loop: wait, take in what came, carry out what the engine wants.
+
+use std::fmt::Display;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use racoon_proto::crypto::JobResult;
+use racoon_proto::engine::Control;
+use racoon_proto::output::{Level, LogLine, Output, Urgency};
+use racoon_proto::time::Time;
+use racoon_proto::undelivered::Undelivered;
+use thiserror::Error;
+
+use super::Daemon;
+use super::packet_trace::{self, Direction};
+use super::receive_queue::Message;
+use crate::admin::{Interest, Server};
+use crate::clock;
+use crate::net::{DisplayAddr, Input, Received, Sockets, local_error};
+use crate::output::reason;
+use crate::poller::{self, Source};
+use crate::signals::Signal;
+use crate::workers;
+
+/// How often the kernel's policies are read anew, whatever it told.
+pub(super) const RESYNC_INTERVAL: Duration = Duration::from_secs(300);
+/// Datagrams that are read from a socket in a turn. To read one is quick.
+const READ_MAX: usize = 512;
+/// Messages that are worked on in a turn.
+const MESSAGES_MAX: usize = 64;
+
+/// Why the daemon cannot go on, in a line.
+#[derive(Debug, Error)]
+enum FatalError {
+    /// There is no kernel any more.
+    #[error("kernel: {0}")]
+    Kernel(#[from] libpfkey::Error),
+    #[error("poll: {}", reason(.0))]
+    Poll(io::Error),
+    #[error("timer: {}", reason(.0))]
+    Timer(io::Error),
+}
+
+/// Whose descriptor is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum EventSource {
+    BoottimeTimer,
+    Signals,
+    Kernel,
+    Admin,
+    Workers,
+    Addresses,
+    Socket(SocketAddr),
+}
+
+impl Daemon {
+    /// Works until it is told to stop.
+    pub(super) fn run(mut self) -> ExitCode {
+        self.sockets_changed(Ok(()));
+        // The policies that there were when the kernel was opened.
+        let mut worked = self.handle_kernel_events();
+        if !self.earlier.is_empty() {
+            let earlier = std::mem::take(&mut self.earlier);
+            // It cannot be refused.
+            let _ = self.engine.handle_control(clock::now(), Control::LeftoverSas(earlier));
+            self.process_outputs();
+        }
+        while worked.is_ok() && !self.stopping {
+            worked = self.run_once();
+        }
+        match worked {
+            Ok(()) => self.stop(ExitCode::SUCCESS),
+            Err(error) => {
+                self.log.error(error);
+                self.stop(ExitCode::FAILURE)
+            }
+        }
+    }
+
+    fn run_once(&mut self) -> Result<(), FatalError> {
+        let due = self.due();
+        self.timer.set(due).map_err(FatalError::Timer)?;
+        let ready = poller::wait(&self.sources(), Some(due.since(clock::now()))).map_err(FatalError::Poll)?;
+        for ready in ready {
+            match ready.token {
+                // What is due is done below.
+                EventSource::BoottimeTimer => {}
+                EventSource::Signals => self.handle_signals(),
+                EventSource::Kernel => self.handle_kernel_events()?,
+                EventSource::Admin => self.serve_admin(),
+                EventSource::Workers => self.handle_job_results(),
+                EventSource::Addresses => {
+                    let changed = self.sockets.addresses_changed();
+                    self.sockets_changed(changed);
+                }
+                EventSource::Socket(socket) => self.receive_datagrams(socket),
+            }
+        }
+        self.process_messages();
+        let now = clock::now();
+        if now >= self.next_resync {
+            self.next_resync = now + RESYNC_INTERVAL;
+            self.resync_kernel();
+        }
+        if self.socket_retry.due().is_some_and(|due| now >= due) {
+            let refreshed = self.sockets.refresh();
+            self.sockets_changed(refreshed);
+        }
+        if self.traffic.due().is_some_and(|due| now >= due) {
+            self.update_traffic();
+        }
+        if self.admin_due().is_some_and(|due| now >= due) {
+            self.serve_admin();
+        }
+        self.engine.handle_timeout(clock::now());
+        self.process_outputs();
+        Ok(())
+    }
+
+    /// Until when nothing is to be done unless something comes in.
+    fn due(&self) -> Time {
+        if !self.receive_queue.is_empty() {
+            return clock::now();
+        }
+        [
+            self.engine.poll_timeout(),
+            self.socket_retry.due(),
+            self.traffic.due(),
+            self.admin_due(),
+            self.receive_queue.due(),
+        ]
+        .into_iter()
+        .flatten()
+        .fold(self.next_resync, Time::min)
+    }
+
+    fn admin_due(&self) -> Option<Time> {
+        self.admin.as_ref().and_then(Server::due)
+    }
+
+    /// What is waited for: what comes from peers last, so that a flood of it does not keep the rest waiting.
+    fn sources(&self) -> Vec<Source<'_, EventSource>> {
+        let mut sources = vec![
+            Source::control(self.signals.as_fd(), EventSource::Signals),
+            Source::control(self.kernel.fd(), EventSource::Kernel),
+            Source::control(self.workers.as_fd(), EventSource::Workers),
+        ];
+        sources.extend(self.timer.fd().map(|timer| Source::control(timer, EventSource::BoottimeTimer)));
+        sources.extend(self.sockets.watch().map(|watch| Source::control(watch, EventSource::Addresses)));
+        let admin = self.admin.iter().flat_map(|admin| admin.descriptors());
+        sources.extend(admin.map(|(descriptor, wanted)| Source {
+            writes: wanted == Interest::Write,
+            ..Source::control(descriptor, EventSource::Admin)
+        }));
+        let sockets = self.sockets.descriptors();
+        sources.extend(sockets.map(|(address, descriptor)| Source::peers(descriptor, EventSource::Socket(address))));
+        sources
+    }
+
+    fn handle_signals(&mut self) {
+        for signal in self.signals.take() {
+            match signal {
+                Signal::Reload => drop(self.reload()),
+                Signal::Stop(number) => {
+                    self.log.info(format_args!("caught signal {number}"));
+                    self.stopping = true;
+                }
+                Signal::User(number) => self.log.info(format_args!("caught signal {number}: nothing to do")),
+                Signal::Child => {}
+            }
+        }
+    }
+
+    fn handle_kernel_events(&mut self) -> Result<(), FatalError> {
+        let mut events = Vec::new();
+        let heard = self.kernel.read_events(&mut |event| events.push(event));
+        for event in events {
+            self.engine.handle_kernel(clock::now(), event);
+        }
+        self.process_outputs();
+        Ok(heard?)
+    }
+
+    pub(super) fn resync_kernel(&mut self) {
+        let mut events = Vec::new();
+        self.kernel.resync(&mut |event| events.push(event));
+        for event in events {
+            self.engine.handle_kernel(clock::now(), event);
+        }
+        self.process_outputs();
+    }
+
+    fn handle_job_results(&mut self) {
+        for (id, result) in self.workers.results() {
+            self.engine.handle_crypto(clock::now(), id, result);
+        }
+        self.process_outputs();
+    }
+
+    /// Reads what has come, so that it can be told apart before it is worked on.
+    fn receive_datagrams(&mut self, socket: SocketAddr) {
+        let now = clock::now();
+        let mut read = 0;
+        // What was read of a batch has to be taken.
+        while read < READ_MAX || self.sockets.has_read() {
+            match self.sockets.receive(socket) {
+                Ok(Some(Input::Message(Received { local, remote, bytes, .. }))) => {
+                    read += 1;
+                    let priority = self.engine.priority(local, remote, bytes);
+                    self.receive_queue.push(priority, Message { local, remote, bytes: bytes.into() }, now);
+                }
+                Ok(Some(Input::Unreachable(unreachable))) => {
+                    read += 1;
+                    self.engine.handle_undelivered(now, unreachable.undelivered.clone());
+                    self.log_send_error(Level::Notify, unreachable.undelivered.remote, unreachable);
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    self.log.error(format_args!("{}: {}", DisplayAddr(socket), reason(&error)));
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Works on messages that wait, but not so long that others have to wait for their turn.
+    fn process_messages(&mut self) {
+        for Message { local, remote, bytes } in std::iter::from_fn(|| self.receive_queue.next()).take(MESSAGES_MAX) {
+            packet_trace::log_message(&self.log, self.options.verbose > 0, Direction::In, (local, remote), &bytes);
+            self.engine.handle_datagram(clock::now(), local, remote, &bytes);
+        }
+        self.process_outputs();
+        if let Some(dropped) = self.receive_queue.report(clock::now()) {
+            let messages = if dropped == 1 { "message" } else { "messages" };
+            self.log
+                .notify(format_args!("{dropped} {messages} dropped in the last minute: more came than could be read"));
+        }
+    }
+
+    /// The sockets have been looked after. What could not be done is tried again, and told the first time.
+    pub(super) fn sockets_changed(&mut self, result: Result<(), crate::net::Error>) {
+        let result = result.and(self.update_addresses());
+        let level = self.socket_retry.note(result.is_err(), self.sockets.is_incomplete(), clock::now());
+        if let Err(error) = result {
+            self.log.write(level, None, error);
+        }
+    }
+
+    /// Tells the engine which addresses are ours.
+    fn update_addresses(&mut self) -> Result<(), crate::net::Error> {
+        let locals = self.sockets.locals()?;
+        // Neither can be refused.
+        let all = Control::HostAddresses(Sockets::host_addresses()?);
+        let _ = self.engine.handle_control(clock::now(), all);
+        let _ = self.engine.handle_control(clock::now(), Control::Addresses(locals));
+        self.process_outputs();
+        Ok(())
+    }
+
+    /// Does what the engine wants done, and what comes of it, until there is nothing more.
+    pub(super) fn process_outputs(&mut self) {
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Transmit(datagram) => {
+                    let ends = (datagram.local, datagram.remote);
+                    packet_trace::log_message(
+                        &self.log,
+                        self.options.verbose > 0,
+                        Direction::Out,
+                        ends,
+                        &datagram.bytes,
+                    );
+                    let sent = self.sockets.send(datagram.local, datagram.remote, &datagram.bytes);
+                    if let Err(error) = sent {
+                        let undelivered = Undelivered { remote: datagram.remote, error: local_error(&error) };
+                        let text = format!("message from {} not sent: {}", DisplayAddr(datagram.local), reason(&error));
+                        self.engine.handle_undelivered(clock::now(), undelivered);
+                        self.log_send_error(Level::Warning, datagram.remote, text);
+                    }
+                }
+                Output::Kernel(request) => {
+                    let mut answers = Vec::new();
+                    self.kernel.execute(request, &mut |event| answers.push(event));
+                    for answer in answers {
+                        self.engine.handle_kernel(clock::now(), answer);
+                    }
+                }
+                Output::Job(id, urgency, job) => {
+                    let urgency = match urgency {
+                        Urgency::Known => workers::Urgency::Known,
+                        Urgency::Unknown => workers::Urgency::Stranger,
+                    };
+                    if self.workers.submit(urgency, (id, job)).is_err() {
+                        self.engine.handle_crypto(clock::now(), id, JobResult::default());
+                    }
+                }
+                Output::Log(line) => self.write(&line),
+                // Nobody watches yet, and what is worth a line of the log has one.
+                Output::Event(_) | Output::Outcome(_) => {}
+            }
+        }
+    }
+
+    /// A message of ours could not be sent or did not arrive. It may be an answer to whoever made up an address.
+    fn log_send_error(&mut self, level: Level, remote: SocketAddr, text: impl Display) {
+        let (level, untold) = self.send_errors.note(level, clock::now());
+        if untold > 0 {
+            self.log.notify(format_args!("{untold} more messages could not be sent or did not arrive"));
+        }
+        self.log.write(level, Some(remote.ip()), text);
+    }
+
+    fn write(&self, line: &LogLine) {
+        let peer = line.peer.map(|peer| peer.ip());
+        self.log.lines_from(line.place, line.level, peer, line.text.lines());
+    }
+}

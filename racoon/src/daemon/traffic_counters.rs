@@ -1,0 +1,149 @@
+//! When packets went to peers and came from them, by the counters of the kernel's SAs: what `dpd_mode` asks for. The counters
+//! are read now and then, and only if a remote block wants it.
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use racoon_proto::config::DpdMode;
+use racoon_proto::engine::{Control, LastTraffic};
+use racoon_proto::kernel::SaName;
+use racoon_proto::settings::Settings;
+use racoon_proto::time::Time;
+
+use super::Daemon;
+use crate::clock;
+
+/// What was seen of the kernel's SAs.
+#[derive(Debug, Default)]
+pub(super) struct TrafficCounters {
+    /// How often they are read; none: not at all.
+    interval: Option<Duration>,
+    /// When they are read next.
+    next: Time,
+    /// Bytes of each SA, when they were read last.
+    bytes: HashMap<SaName, u64>,
+    /// When the bytes from one address to another grew last.
+    grew: HashMap<(IpAddr, IpAddr), Time>,
+}
+
+impl TrafficCounters {
+    /// From now on as often as the settings want it: twice in the shortest delay between probes.
+    pub(super) fn configure(&mut self, settings: &Settings, now: Time) {
+        let probed = settings.remotes.iter().filter_map(|(_, remote)| remote.dpd);
+        let wanted = probed.filter(|dpd| dpd.delay > 0 && dpd.mode != DpdMode::Always);
+        let shortest = wanted.map(|dpd| Duration::from_secs(dpd.delay.into())).min();
+        self.interval = shortest.map(|delay| (delay / 2).max(Duration::from_secs(1)));
+        self.next = now;
+    }
+
+    /// When they are to be read.
+    pub(super) fn due(&self) -> Option<Time> {
+        self.interval.map(|_| self.next)
+    }
+
+    /// They have been read.
+    fn note(&mut self, now: Time, sas: Vec<(SaName, u64)>) {
+        let before = std::mem::take(&mut self.bytes);
+        for (name, bytes) in sas {
+            if bytes > before.get(&name).copied().unwrap_or(0) {
+                self.grew.insert((name.source, name.destination), now);
+            }
+            self.bytes.insert(name, bytes);
+        }
+        // What has no SA any more is of no interest, but may have been when it was last looked at.
+        let ends = self.bytes.keys().map(|name| (name.source, name.destination)).collect::<HashSet<_>>();
+        self.grew.retain(|between, _| ends.contains(between));
+        self.put_off(now);
+    }
+
+    /// They could not be read: what was seen before stays, or else all of it would seem to have grown the next time.
+    fn put_off(&mut self, now: Time) {
+        self.next = now + self.interval.unwrap_or_default();
+    }
+
+    /// Between us and a peer; the beginning of time where there was nothing.
+    fn between(&self, local: IpAddr, remote: IpAddr) -> LastTraffic {
+        let grew = |from, to| self.grew.get(&(from, to)).copied().unwrap_or_default();
+        LastTraffic { sent: grew(local, remote), received: grew(remote, local) }
+    }
+}
+
+impl Daemon {
+    /// Reads the counters and tells the engine.
+    pub(super) fn update_traffic(&mut self) {
+        let now = clock::now();
+        match self.kernel.counters() {
+            Ok(sas) => self.traffic.note(now, sas),
+            Err(error) => {
+                self.log.warning(format_args!("the counters of the kernel's SAs could not be read: {error}"));
+                return self.traffic.put_off(now);
+            }
+        }
+        let ends = self.engine.phase1s().map(|phase1| (phase1.local.ip(), phase1.remote.ip())).collect::<Vec<_>>();
+        for (local, remote) in ends {
+            let traffic = self.traffic.between(local, remote);
+            let _ = self.engine.handle_control(now, Control::Traffic { local, remote, traffic });
+        }
+        self.process_outputs();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use racoon_proto::config::{Dpd, Remote};
+    use racoon_proto::num::Protocol;
+    use racoon_proto::select::Remotes;
+
+    use super::*;
+
+    fn settings(dpds: &[(u32, DpdMode)]) -> Settings {
+        let remote = |(delay, mode): &(u32, DpdMode)| {
+            let dpd = Dpd { delay: *delay, mode: *mode, ..Dpd::default() };
+            Remote { dpd: Some(dpd), ..Remote::new("r", None) }
+        };
+        Settings { remotes: Remotes::new(dpds.iter().map(remote).collect()), ..Settings::default() }
+    }
+
+    #[test]
+    fn only_for_who_wants_it() {
+        let interval = |dpds: &[(u32, DpdMode)]| {
+            let mut counters = TrafficCounters::default();
+            counters.configure(&settings(dpds), Time::from_secs(5));
+            assert_eq!(counters.due(), counters.interval.map(|_| Time::from_secs(5)));
+            counters.interval.map(|interval| interval.as_secs())
+        };
+        assert_eq!(interval(&[]), None);
+        assert_eq!(interval(&[(10, DpdMode::Always), (0, DpdMode::Traffic)]), None);
+        assert_eq!(interval(&[(10, DpdMode::Always), (20, DpdMode::Traffic), (30, DpdMode::Idle)]), Some(10));
+        assert_eq!(interval(&[(1, DpdMode::Idle)]), Some(1));
+    }
+
+    #[test]
+    fn growth_is_traffic() {
+        let (local, remote): (IpAddr, IpAddr) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
+        let sa = |source, destination, spi| SaName { protocol: Protocol::ESP, source, destination, spi };
+        let (out, inward, next) = (sa(local, remote, 1), sa(remote, local, 2), sa(local, remote, 3));
+        let mut counters = TrafficCounters::default();
+        counters.configure(&settings(&[(20, DpdMode::Traffic)]), Time::default());
+        let seen = |counters: &TrafficCounters| {
+            let LastTraffic { sent, received } = counters.between(local, remote);
+            (sent, received)
+        };
+        let at = Time::from_secs;
+        counters.note(at(10), vec![(out, 100), (inward, 0)]);
+        assert_eq!(seen(&counters), (at(10), at(0)));
+        assert_eq!(counters.due(), Some(at(20)));
+        counters.note(at(20), vec![(out, 100), (inward, 60)]);
+        assert_eq!(seen(&counters), (at(10), at(20)));
+        // A new SA that was used, beside the old one.
+        counters.note(at(30), vec![(out, 100), (next, 1), (inward, 60)]);
+        assert_eq!(seen(&counters), (at(30), at(20)));
+        counters.put_off(at(40));
+        assert_eq!((seen(&counters), counters.due()), ((at(30), at(20)), Some(at(50))));
+        counters.note(at(50), vec![(out, 100), (next, 1), (inward, 60)]);
+        assert_eq!(seen(&counters), (at(30), at(20)));
+        counters.note(at(60), vec![]);
+        assert_eq!(seen(&counters), (at(0), at(0)));
+    }
+}

@@ -1,0 +1,96 @@
+//! What the kernel can do of what a configuration asks for.
+
+use libpfkey::algorithm::Supported;
+use libpfkey::{Dialect, ExtensionType};
+use racoon_proto::config::{Authentication, Esn, Sainfo};
+use racoon_proto::kernel::KernelError;
+use racoon_proto::num::{AuthAlgorithm, EspTransform};
+
+use super::algorithm::{Icv, auth_number, auth_of, encrypt_number, encrypt_of, icv};
+use super::refusal::{auth_module, encrypt_module};
+use super::{Target, refused};
+
+/// What the kernel said that it can do.
+#[derive(Clone, Debug)]
+pub struct Capabilities {
+    target: Target,
+    supported: Supported,
+}
+
+impl Capabilities {
+    pub(super) fn new(target: Target, supported: Supported) -> Self {
+        Self { target, supported }
+    }
+
+    /// What a sainfo asks for and the kernel has not, each in a line without the place. (Nobody lists compression.)
+    pub fn missing(&self, sainfo: &Sainfo) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut note = |checked: Result<(), KernelError>| lines.extend(checked.err().map(|error| error.text));
+        for encryption in &sainfo.encryption {
+            note(self.check_encryption(encryption.transform));
+        }
+        for authentication in &sainfo.authentication {
+            note(self.check_authentication(*authentication));
+        }
+        note(self.check_esn(sainfo.esn));
+        lines
+    }
+
+    /// Whether HMAC-SHA-256 has 96 bits here, whatever is agreed with a peer: peers that follow RFC 4868 drop such packets.
+    pub fn cuts_sha256(&self) -> bool {
+        icv(self.target, AuthAlgorithm::HMAC_SHA256.into()) == Icv::Cut
+    }
+
+    /// The kernel's parameter for how long a reserved SPI lives.
+    pub fn larval_limit(&self) -> &'static str {
+        match self.target.abi.dialect {
+            Dialect::Linux => "net.core.xfrm_acq_expires",
+            Dialect::FreeBsd | Dialect::NetBsd | Dialect::Darwin => "net.key.larval_lifetime",
+        }
+    }
+
+    fn check_encryption(&self, transform: EspTransform) -> Result<(), KernelError> {
+        let number = encrypt_number(self.target, transform)?;
+        let module = encrypt_of(transform).and_then(encrypt_module);
+        self.check(ExtensionType::SupportedEncrypt, number, &transform, module)
+    }
+
+    fn check_authentication(&self, authentication: Authentication) -> Result<(), KernelError> {
+        if authentication.algorithm == AuthAlgorithm::NONE {
+            return Ok(());
+        }
+        let number = auth_number(self.target, authentication.algorithm)?;
+        let module = auth_of(authentication.algorithm).and_then(auth_module);
+        self.check(ExtensionType::SupportedAuth, number, &authentication.algorithm, module)?;
+        if icv(self.target, authentication) == Icv::Impossible {
+            return Err(refused(format!("the kernel has no {} with an ICV of 96 bits", authentication.algorithm)));
+        }
+        Ok(())
+    }
+
+    fn check(
+        &self,
+        list: ExtensionType,
+        number: u8,
+        name: &dyn std::fmt::Display,
+        module: Option<&str>,
+    ) -> Result<(), KernelError> {
+        if self.supported.algorithm(list, number).is_ok() {
+            return Ok(());
+        }
+        let hint = match module.filter(|_| self.target.abi.dialect == Dialect::Linux) {
+            Some(module) => format!("module {module}?"),
+            None => String::from("missing module?"),
+        };
+        Err(refused(format!("algorithm {name} not supported by the kernel ({hint})")))
+    }
+
+    fn check_esn(&self, esn: Esn) -> Result<(), KernelError> {
+        let dialect = self.target.abi.dialect;
+        let has = self.target.has_xfrm || matches!(dialect, Dialect::FreeBsd | Dialect::Darwin);
+        if esn == Esn::Off || has {
+            return Ok(());
+        }
+        Err(refused(format!("a PF_KEY message of {dialect} has no place for extended sequence numbers")))
+    }
+}

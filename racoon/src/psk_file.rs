@@ -1,0 +1,232 @@
+//! The file of pre-shared keys as the engine's table.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use ipsec_conf::psk::PreSharedKeys;
+use racoon_proto::psk::{KeyTable, NoKey};
+use zeroize::Zeroizing;
+
+use crate::files::Files;
+
+/// Times of files are as coarse as this at worst.
+const COARSEST: Duration = Duration::from_secs(2);
+
+/// The file of `path pre_shared_key`; none at first. It is looked at for each look-up, so that what is written into it counts
+/// at once. A clone reads the same file.
+#[derive(Clone, Debug, Default)]
+pub struct PskFile {
+    table: Arc<Mutex<Table>>,
+    files: Files,
+}
+
+impl PskFile {
+    /// A file of these.
+    pub fn of(files: Files) -> Self {
+        Self { files, ..Self::default() }
+    }
+
+    /// From now on this file, or none.
+    pub fn set_path(&self, path: Option<PathBuf>) {
+        *self.table() = Table { path, kept: None };
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl KeyTable for PskFile {
+    fn key(&self, name: &[u8]) -> Result<Zeroizing<Vec<u8>>, NoKey> {
+        self.table().find(name, &self.files, SystemTime::now())
+    }
+
+    /// A file that cannot be read now shares all that was found in it.
+    fn is_shared(&self, name: &[u8]) -> bool {
+        self.table().look(&self.files, SystemTime::now(), |_, keys| keys.is_shared(name)).unwrap_or(true)
+    }
+}
+
+/// A file, and what was read from it last: to take a file of ten thousand keys to pieces costs more than a negotiation.
+#[derive(Debug, Default)]
+struct Table {
+    path: Option<PathBuf>,
+    kept: Option<(FileVersion, PreSharedKeys)>,
+}
+
+impl Table {
+    fn find(&mut self, name: &[u8], files: &Files, now: SystemTime) -> Result<Zeroizing<Vec<u8>>, NoKey> {
+        self.look(files, now, |path, keys| {
+            let found = keys.find(name).map(|key| Zeroizing::new(key.to_vec()));
+            found.ok_or_else(|| NoKey(advice(path, keys, name)))
+        })?
+    }
+
+    /// Has a look at the keys.
+    ///
+    /// # Errors
+    /// There are none.
+    fn look<T>(
+        &mut self,
+        files: &Files,
+        now: SystemTime,
+        at: impl FnOnce(&Path, &PreSharedKeys) -> T,
+    ) -> Result<T, NoKey> {
+        let path = self.path.as_ref().ok_or_else(|| NoKey("`path pre_shared_key' is not set".into()))?;
+        let stamp = files.status(path).ok().and_then(|status| FileVersion::settled(&status, now));
+        let keys = match self.kept.take() {
+            Some((before, keys)) if stamp.as_ref() == Some(&before) => keys,
+            _ => PreSharedKeys::load(path, files).map_err(|error| NoKey(error.to_string()))?.0,
+        };
+        let seen = at(path, &keys);
+        self.kept = stamp.map(|stamp| (stamp, keys));
+        Ok(seen)
+    }
+}
+
+/// Another one for all that changes a file or who may have access to it.
+#[derive(Debug, PartialEq, Eq)]
+struct FileVersion {
+    device: u64,
+    inode: u64,
+    size: u64,
+    /// Seconds and nanoseconds since 1970.
+    changed: (i64, i64),
+}
+
+impl FileVersion {
+    /// None while a file that is changed once more may not get another one.
+    fn settled(status: &fs::Metadata, now: SystemTime) -> Option<Self> {
+        let changed = Duration::from_secs(u64::try_from(status.ctime()).ok()?);
+        let changed = SystemTime::UNIX_EPOCH.checked_add(changed)?;
+        (now.duration_since(changed).ok()? > COARSEST).then(|| Self {
+            device: status.dev(),
+            inode: status.ino(),
+            size: status.size(),
+            changed: (status.ctime(), status.ctime_nsec()),
+        })
+    }
+}
+
+/// What to do where a line is missing. It may be there, and be none for `name`.
+fn advice(path: &Path, keys: &PreSharedKeys, name: &[u8]) -> String {
+    let advice = format!("add a line to {}", path.display());
+    keys.nearest(name).map_or_else(|| advice.clone(), |nearest| format!("{advice}, whose {nearest}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A table, and the file that it reads.
+    fn table() -> (TempDir, PathBuf, PskFile) {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, table) = (directory.path().join("psk.txt"), PskFile::default());
+        table.clone().set_path(Some(path.clone()));
+        (directory, path, table)
+    }
+
+    fn write(path: &Path, text: &str, mode: u32) {
+        fs::write(path, text).unwrap();
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn why_not(table: &PskFile) -> String {
+        table.key(b"192.0.2.1").unwrap_err().0
+    }
+
+    #[test]
+    fn the_file_is_read_each_time() {
+        let (_directory, path, table) = table();
+        write(&path, "192.0.2.1 first\n", 0o640);
+        assert_eq!(table.key(b"192.0.2.1").unwrap().as_slice(), b"first");
+        write(&path, "192.0.2.1 second\n", 0o600);
+        assert_eq!(table.key(b"192.0.2.1").unwrap().as_slice(), b"second");
+        table.set_path(None);
+        assert_eq!(why_not(&table), "`path pre_shared_key' is not set");
+    }
+
+    #[test]
+    fn a_key_that_several_have_is_a_groups() {
+        let (_directory, path, table) = table();
+        write(&path, "192.0.2.1 one\n192.0.2.2 two\n192.0.2.3 two\n* any\n192.0.2.4 late\n", 0o600);
+        let shared = [1, 2, 3, 4, 5].map(|host| table.is_shared(format!("192.0.2.{host}").as_bytes()));
+        assert_eq!(shared, [false, true, true, true, true]);
+        fs::remove_file(&path).unwrap();
+        assert!(table.is_shared(b"192.0.2.1"), "nobody knows");
+    }
+
+    #[test]
+    fn it_is_taken_to_pieces_once_as_long_as_it_does_not_change() {
+        let (soon, later) = (SystemTime::now(), SystemTime::now() + Duration::from_secs(3600));
+        let (directory, path, _) = table();
+        let mut table = Table { path: Some(path.clone()), kept: None };
+        let mut find = |now, planted: Option<&[u8]>| {
+            if let (Some(planted), Some((_, keys))) = (planted, &mut table.kept) {
+                *keys = PreSharedKeys::parse(planted).0;
+            }
+            let key = table.find(b"192.0.2.1", &Files::default(), now);
+            (key.map(|key| String::from_utf8(key.to_vec()).unwrap()), table.kept.is_some())
+        };
+        let found = |key: &str| Ok(String::from(key));
+        write(&path, "192.0.2.1 first\n", 0o600);
+        assert_eq!(find(soon, None), (found("first"), false), "it may change in the same moment");
+        assert_eq!(find(later, None), (found("first"), true));
+        assert_eq!(find(later, Some(b"* planted")), (found("planted"), true));
+        // A file with another inode: the times of two changes may be the same.
+        let replace = |text: &str, mode| {
+            write(&directory.path().join("new"), text, mode);
+            fs::rename(directory.path().join("new"), &path).unwrap();
+        };
+        replace("192.0.2.1 other\n", 0o600);
+        assert_eq!(find(later, None), (found("other"), true));
+        replace("192.0.2.1 other\n", 0o644);
+        let (refused, is_kept) = find(later, None);
+        assert!(refused.unwrap_err().0.contains("too open") && !is_kept);
+        // The same file: who may read it is no matter of its contents' time.
+        replace("192.0.2.1 key\n", 0o600);
+        assert_eq!(find(later, None), (found("key"), true));
+        let before = Files::default().status(&path).unwrap();
+        while Files::default().status(&path).unwrap().ctime_nsec() == before.ctime_nsec() {
+            fs::set_permissions(&path, Permissions::from_mode(0o604)).unwrap();
+        }
+        assert!(find(later, None).0.unwrap_err().0.contains("too open"));
+        fs::remove_file(&path).unwrap();
+        let (missing, is_kept) = find(later, None);
+        assert!(missing.unwrap_err().0.contains("No such file") && !is_kept);
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_is_refused() {
+        let (_directory, path, table) = table();
+        for mode in [0o604, 0o660, 0o601] {
+            write(&path, "* key\n", mode);
+            let expected = format!("{}: mode {mode:04o} is too open", path.display());
+            assert!(why_not(&table).starts_with(&expected), "{}", why_not(&table));
+        }
+        fs::remove_file(&path).unwrap();
+        assert!(why_not(&table).contains("No such file"));
+    }
+
+    #[test]
+    fn the_line_that_is_missing_may_be_one_that_cannot_be_used() {
+        let (_directory, path, table) = table();
+        let advice = format!("add a line to {}", path.display());
+        write(&path, "192.0.2.2 key\r\n", 0o600);
+        assert_eq!(why_not(&table), advice);
+        write(&path, "192.0.2.2 key\r\n192.0.2.1 0x5ecre7\n192.0.2.3\n", 0o600);
+        let unusable = ", whose line 2 cannot be used: 0x must be followed by hex digits, two for each octet";
+        assert_eq!(why_not(&table), advice.clone() + unusable);
+        write(&path, "192.0.2.2 key\n192.0.2.1/32 key\n", 0o600);
+        let prefix = ", whose line 2 has a prefix length behind the address: write the address alone";
+        assert_eq!(why_not(&table), advice + prefix);
+    }
+}

@@ -1,0 +1,215 @@
+//! Policies: those of others as they are told, and our own.
+
+use libpfkey::backend::Choice;
+use libpfkey::kernel_state::KernelId;
+use libpfkey::num::{DIR_FWD, DIR_OUT, POLICY_DISCARD};
+use libpfkey::request;
+use racoon::kernel_state::StateLog;
+use racoon_proto::kernel::{
+    Action, Direction, KernelError, KernelEvent, KernelRequest, Level, Mode, Policy, PolicyName, Prefix, RequestId,
+    Selector, Template,
+};
+use racoon_proto::num::Protocol;
+
+use crate::lab::{Lab, PEER, US, ip, spd, step};
+use crate::{with_all_backend_pairs, with_each_backend};
+
+fn selector() -> Selector {
+    Selector {
+        source: Prefix::new(ip("10.0.1.0"), 24),
+        destination: Prefix::new(ip("10.0.2.0"), 24),
+        protocol: 0,
+        source_port: 0,
+        destination_port: 0,
+    }
+}
+
+fn template(level: Level, reqid: u32) -> Template {
+    let ends = Some((ip(US), ip(PEER)));
+    Template { protocol: Protocol::ESP, mode: Mode::Tunnel, level, reqid, endpoints: ends }
+}
+
+fn add(lab: &mut Lab, policy: Policy) -> Result<Policy, KernelError> {
+    match lab.ask(KernelRequest::AddPolicy(RequestId(1), policy)).pop() {
+        Some(KernelEvent::PolicyAdded(_, added)) => added.map(|policy| policy.expect("a policy")),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn resync(lab: &mut Lab) -> Vec<Policy> {
+    let mut all = Vec::new();
+    lab.interface.resync(&mut |event| match event {
+        KernelEvent::Policies(policies) => all = policies,
+        other => panic!("{other:?}"),
+    });
+    all
+}
+
+#[test]
+fn of_others() {
+    with_all_backend_pairs(|lab| {
+        let mut request = spd(DIR_FWD, ("10.0.1.0", 24), ("10.0.2.0", 24), vec![step(50, Some((US, PEER)))]);
+        lab.other(|origin, buffer| request::spdadd(origin, &request, buffer));
+        let KernelEvent::Policy(policy) = lab.event() else { panic!("no policy") };
+        let expected = Policy {
+            index: policy.index,
+            direction: Direction::Forward,
+            selector: selector(),
+            action: Action::Protect(vec![template(Level::Require, 0)]),
+            priority: 0x8000_0000,
+        };
+        assert_eq!(policy, expected);
+        assert_eq!(resync(lab), std::slice::from_ref(&expected));
+
+        // Changed, it keeps its index.
+        (request.policy.kind, request.policy.requests) = (POLICY_DISCARD, Vec::new());
+        lab.other(|origin, buffer| request::spdupdate(origin, &request, buffer));
+        let expected = Policy { action: Action::Discard, ..expected };
+        assert!(matches!(lab.event(), KernelEvent::Policy(policy) if policy == expected));
+
+        // Deleted, by either name of it.
+        lab.other(|origin, buffer| request::spddelete(origin, &request, buffer));
+        let is_gone =
+            |event| matches!(event, KernelEvent::PolicyDeleted(Direction::Forward, gone) if gone == selector());
+        assert!(is_gone(lab.event()));
+        lab.other(|origin, buffer| request::spdadd(origin, &request, buffer));
+        let KernelEvent::Policy(policy) = lab.event() else { panic!("no policy") };
+        lab.other(|origin, buffer| request::spddelete2(origin, policy.index, buffer));
+        assert!(is_gone(lab.event()));
+        assert_eq!(resync(lab), []);
+
+        // With ports.
+        let mut request = spd(DIR_OUT, (US, 32), (PEER, 32), vec![step(51, None), step(50, None)]);
+        request.proto = 17;
+        request.destination = libpfkey::wire::SockAddr::Inet(std::net::SocketAddr::new(ip(PEER), 53));
+        lab.other(|origin, buffer| request::spdadd(origin, &request, buffer));
+        let KernelEvent::Policy(policy) = lab.event() else { panic!("no policy") };
+        assert_eq!((policy.selector.protocol, policy.selector.destination_port), (17, 53));
+        let Action::Protect(templates) = policy.action else { panic!("not protected") };
+        assert_eq!(templates.iter().map(|one| one.protocol).collect::<Vec<_>>(), [Protocol::AH, Protocol::ESP]);
+        assert!(templates.iter().all(|one| one.endpoints.is_none() && one.mode == Mode::Transport));
+        lab.other(request::spdflush);
+        let events = lab.events();
+        assert!(events.iter().all(|event| matches!(event, KernelEvent::PoliciesFlushed)), "{events:?}");
+        assert!(!events.is_empty());
+        assert!(lab.remarks.lock().unwrap().is_empty());
+    });
+}
+
+#[test]
+fn of_our_own() {
+    with_all_backend_pairs(|lab| {
+        let unique = Policy {
+            index: 0,
+            direction: Direction::In,
+            selector: selector(),
+            action: Action::Protect(vec![template(Level::Unique, 77)]),
+            priority: 0x7fff_ffff,
+        };
+        let set = add(lab, unique.clone()).expect("there is none");
+        assert_ne!(set.index, 0);
+        assert_eq!(set, Policy { index: set.index, ..unique.clone() });
+        assert!(matches!(lab.event(), KernelEvent::Policy(told) if told == set));
+        assert_eq!(resync(lab), std::slice::from_ref(&set));
+
+        // What is there is not replaced.
+        let action = Action::Protect(vec![template(Level::Unique, 20_000)]);
+        let other = Policy { action, ..unique.clone() };
+        assert!(add(lab, other.clone()).expect_err("it would replace another one").exists);
+        assert_eq!(resync(lab), std::slice::from_ref(&set));
+
+        lab.ask(KernelRequest::DeletePolicy(set.name()));
+        assert!(matches!(lab.event(), KernelEvent::PolicyDeleted(Direction::In, gone) if gone == selector()));
+
+        // A reqid beyond those that users may choose the kernel chooses itself.
+        let again = add(lab, other).expect("there is none");
+        let Action::Protect(templates) = &again.action else { panic!("not protected") };
+        assert!(templates[0].level == Level::Unique && templates[0].reqid >= 16_384, "{templates:?}");
+        lab.events();
+        // Linux gives the first index twice: a policy with another selector is not the one that was ours.
+        let other_selector = PolicyName { selector: selector().mirrored(), ..again.name() };
+        lab.ask(KernelRequest::DeletePolicy(other_selector));
+        assert_eq!(resync(lab), std::slice::from_ref(&again));
+        lab.ask(KernelRequest::DeletePolicy(again.name()));
+        assert!(matches!(lab.event(), KernelEvent::PolicyDeleted(Direction::In, gone) if gone == selector()));
+        lab.ask(KernelRequest::DeletePolicy(again.name()));
+        assert!(lab.events().is_empty(), "that there is none is no error");
+        assert_eq!(resync(lab), []);
+    });
+}
+
+/// Whatever is generated goes again, as it is listed in the state file; but what somebody has put in its place stays, though
+/// it has the same index, and we have not heard of it yet.
+#[test]
+fn of_our_own_and_replaced() {
+    with_all_backend_pairs(|lab| {
+        let directory = tempfile::tempdir().expect("a directory");
+        let id = KernelId { boot: "a".into(), namespace: "1".into() };
+        let log = StateLog::open(&directory.path().join("state"), id, &mut |remark| panic!("{remark}"));
+        lab.interface.set_state_log(log.expect("a state file"));
+        let transport =
+            |protocol| Template { protocol, mode: Mode::Transport, endpoints: None, ..template(Level::Unique, 7) };
+        for templates in [
+            vec![template(Level::Require, 0)],
+            vec![template(Level::Unique, 16_383)],
+            vec![transport(Protocol::ESP)],
+            vec![transport(Protocol::IPCOMP), transport(Protocol::ESP), transport(Protocol::AH)],
+        ] {
+            let policy = Policy {
+                index: 0,
+                direction: Direction::Out,
+                selector: selector(),
+                action: Action::Protect(templates),
+                priority: 0x8000_0000,
+            };
+            let ours = add(lab, policy.clone()).expect("there is none");
+            lab.ask(KernelRequest::DeletePolicy(ours.name()));
+            lab.events();
+            assert_eq!(resync(lab), [], "{policy:?}");
+
+            let ours = add(lab, policy).expect("there is none");
+            lab.events();
+            let mut other = spd(DIR_OUT, ("10.0.1.0", 24), ("10.0.2.0", 24), Vec::new());
+            other.policy.kind = POLICY_DISCARD;
+            lab.other(|origin, buffer| request::spdupdate(origin, &other, buffer));
+            lab.ask(KernelRequest::DeletePolicy(ours.name()));
+            lab.events();
+            let left = resync(lab);
+            assert!(matches!(&left[..], [Policy { action: Action::Discard, .. }]), "{left:?}");
+            assert_eq!(left[0].index, ours.index);
+            lab.other(request::spdflush);
+            lab.events();
+        }
+    });
+}
+
+/// More than there is room for. PF_KEY loses what does not fit without a word: for that there is the reading anew.
+#[test]
+fn of_others_too_many_to_hear() {
+    const MANY: u8 = 16;
+    with_each_backend(|lab| {
+        for (third, fourth) in (0..MANY).flat_map(|third| (0..=u8::MAX).map(move |fourth| (third, fourth))) {
+            let to = format!("10.3.{third}.{fourth}");
+            let request = spd(DIR_OUT, (US, 32), (&to, 32), vec![step(50, None)]);
+            lab.other(|origin, buffer| request::spdadd(origin, &request, buffer));
+        }
+        let all = usize::from(MANY) * 256;
+        let events = lab.events();
+        let told = match events.last() {
+            Some(KernelEvent::Policies(policies)) => {
+                assert!(events.len() <= all);
+                assert_eq!(lab.remarks.lock().expect("a log").len(), 1);
+                policies.len()
+            }
+            _ => resync(lab).len(),
+        };
+        assert_eq!(lab.choice == Choice::Xfrm, matches!(events.last(), Some(KernelEvent::Policies(_))), "told so");
+        assert_eq!(told, all);
+        assert!(add(lab, one_more()).is_ok(), "requests go on");
+    });
+}
+
+fn one_more() -> Policy {
+    let action = Action::Protect(vec![template(Level::Require, 0)]);
+    Policy { index: 0, direction: Direction::In, selector: selector(), action, priority: 1 }
+}
