@@ -1,6 +1,6 @@
 //! How a phase 2 of ours begins: the kernel asks for SAs, those that there are come to their end, or somebody wants them.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use super::addr_port::AddrPort;
 use super::control::Refusal;
@@ -27,13 +27,13 @@ use crate::spd::missing_policy;
 
 /// More phase 1s than this are not begun at once with those whom no remote block names: packets to addresses that somebody
 /// makes up would begin any number.
-pub(super) const ATTEMPTS_MAX: usize = 4096;
+pub(crate) const ATTEMPTS_MAX: usize = 4096;
 
 /// More acquires than this for one negotiation are not remembered.
 const ACQUIRES_MAX: usize = 16;
 
 /// Why a phase 2 of ours begins.
-pub(super) enum Phase2Trigger {
+pub(crate) enum Phase2Trigger {
     /// The kernel asks.
     Acquire(Acquire),
     /// Another one comes to its end.
@@ -44,12 +44,12 @@ pub(super) enum Phase2Trigger {
 
 impl Engine {
     /// A packet needs an SA.
-    pub(super) fn acquire(&mut self, acquire: Acquire) {
-        if self.stopping {
-            return self.send_to_kernel(KernelRequest::AcquireFailed(acquire));
+    pub(crate) fn acquire(&mut self, acquire: Acquire) {
+        if self.core.stopping {
+            return self.core.send_to_kernel(KernelRequest::AcquireFailed(acquire));
         }
         if acquire.source.is_multicast() || acquire.destination.is_multicast() {
-            return self.log(Level::Debug, None, || "an acquire for multicast is ignored".into());
+            return self.core.log(Level::Debug, None, || "an acquire for multicast is ignored".into());
         }
         let traffic_key = self.policy_of(&acquire).and_then(|policy| traffic_key_of(policy, &acquire));
         self.explain_acquire(&acquire, traffic_key.as_ref());
@@ -63,19 +63,19 @@ impl Engine {
             }
             return;
         }
-        if self.local_address(traffic_key.endpoints.local).is_none() {
+        if self.core.local_address(traffic_key.endpoints.local).is_none() {
             // Another key manager may answer it.
             return self.warn_of_foreign_end(&traffic_key, "acquire");
         }
         if self.is_crowded(traffic_key.endpoints) {
-            let peer = SocketAddr::new(traffic_key.endpoints.remote, self.settings.port);
+            let peer = SocketAddr::new(traffic_key.endpoints.remote, self.core.settings.port);
             self.log_unauthenticated(LoggedEvent::OverLimit, peer, || {
                 format!("{ATTEMPTS_MAX} phase 1s are on their way already")
             });
-            return self.send_to_kernel(KernelRequest::AcquireFailed(acquire));
+            return self.core.send_to_kernel(KernelRequest::AcquireFailed(acquire));
         }
         if let Err(cause) = self.begin_phase2(traffic_key, Phase2Trigger::Acquire(acquire.clone())) {
-            self.send_to_kernel(KernelRequest::AcquireFailed(acquire));
+            self.core.send_to_kernel(KernelRequest::AcquireFailed(acquire));
             self.phase2_not_begun(&traffic_key, cause);
         }
     }
@@ -84,7 +84,7 @@ impl Engine {
     fn is_crowded(&self, endpoints: Endpoints) -> bool {
         self.phase1s.attempts() >= ATTEMPTS_MAX
             && self.phase1s.between(endpoints.local, endpoints.remote).is_empty()
-            && self.peer_class(SocketAddr::new(endpoints.remote, self.settings.port)) == PeerClass::Unknown
+            && self.peer_class(SocketAddr::new(endpoints.remote, self.core.settings.port)) == PeerClass::Unknown
     }
 
     /// The outbound policy that asks: by its number, or where the kernel does not say it by the packet.
@@ -103,7 +103,7 @@ impl Engine {
     ///
     /// # Errors
     /// There is one, or there is no such policy.
-    pub(super) fn establish_phase2(&mut self, direction: Direction, selector: Selector) -> Result<(), Refusal> {
+    pub(crate) fn establish_phase2(&mut self, direction: Direction, selector: Selector) -> Result<(), Refusal> {
         let selector = if direction == Direction::Out { selector } else { selector.mirrored() };
         let not_configured = || Refusal::NotConfigured(String::from("no outbound policy with this selector protects"));
         let policy = self.spd.exact(Direction::Out, &selector).ok_or_else(not_configured)?;
@@ -121,7 +121,7 @@ impl Engine {
     ///
     /// # Errors
     /// What is not configured.
-    pub(super) fn begin_phase2(
+    pub(crate) fn begin_phase2(
         &mut self,
         traffic_key: TrafficKey,
         trigger: Phase2Trigger,
@@ -130,10 +130,11 @@ impl Engine {
             let problem = PolicyProblem::NotOurs(traffic_key.endpoints.local);
             FailureReason::NoPolicy(MissingPolicy { traffic: traffic_key.selector, problem }.into())
         };
-        let local = self.local_address(traffic_key.endpoints.local).ok_or_else(not_ours)?;
-        let peer = on_link_of(local, SocketAddr::new(traffic_key.endpoints.remote, self.settings.port));
+        let local = self.core.local_address(traffic_key.endpoints.local).ok_or_else(not_ours)?;
+        let peer = on_link_of(local, SocketAddr::new(traffic_key.endpoints.remote, self.core.settings.port));
         let block = self.block_of(peer, &trigger)?;
-        let remote_block = self.settings.remotes.get(block).ok_or(FailureReason::NoRemote(MissingRemote::Removed))?;
+        let remote_block =
+            self.core.settings.remotes.get(block).ok_or(FailureReason::NoRemote(MissingRemote::Removed))?;
         let (local, remote) = self.sockets(&trigger).unwrap_or((local, with_port_of(remote_block, peer)));
         let name = remote_block.name.clone();
         let by_phase1 = matches!(trigger, Phase2Trigger::Renewal(_));
@@ -141,8 +142,9 @@ impl Engine {
         let (phase2_request, sainfo_words) = self.phase2_request(&traffic_key, remote_block)?;
         self.explain_blocks(remote, &traffic_key, &remote_words, &sainfo_words);
         self.warn_of_missing_mirror(&traffic_key, remote);
-        let id = Phase2Id(self.fresh_id());
-        let mut phase2 = Phase2 { block: name, ..Phase2::new(Role::Initiator, traffic_key, (local, remote), self.now) };
+        let id = Phase2Id(self.core.fresh_id());
+        let mut phase2 =
+            Phase2 { block: name, ..Phase2::new(Role::Initiator, traffic_key, (local, remote), self.core.now) };
         phase2.record.offered = phase2_request.bundle.in_words();
         phase2.state = State::Waiting(phase2_request);
         match trigger {
@@ -155,10 +157,10 @@ impl Engine {
         match self.usable_phase1(local, remote) {
             Some(phase1) => self.phase2_under(id, phase1),
             None => {
-                self.log(Level::Info, Some(remote), || {
+                self.core.log(Level::Info, Some(remote), || {
                     format!("IPsec-SA request for {} queued due to no phase1 found.", remote.ip())
                 });
-                self.timers.set(Timer::Phase2Deadline(id), self.now + self.settings.phase1_wait);
+                self.core.timers.set(Timer::Phase2Deadline(id), self.core.now + self.core.settings.phase1_wait);
                 self.await_phase1(local, remote, block, id);
             }
         }
@@ -168,12 +170,12 @@ impl Engine {
     /// Of a renewal, where we and the peer have been.
     fn sockets(&self, trigger: &Phase2Trigger) -> Option<(SocketAddr, SocketAddr)> {
         let Phase2Trigger::Renewal(old) = trigger else { return None };
-        let old = self.phase2s.get(*old).filter(|old| self.locals.contains(&old.local))?;
+        let old = self.phase2s.get(*old).filter(|old| self.core.locals.contains(&old.local))?;
         Some((old.local, old.remote))
     }
 
     /// The remote block of a peer. A renewal goes by that of the phase 1 that there is, and may go by a passive one.
-    pub(super) fn block_of(&self, remote: SocketAddr, trigger: &Phase2Trigger) -> Result<RemoteIndex, FailureReason> {
+    pub(crate) fn block_of(&self, remote: SocketAddr, trigger: &Phase2Trigger) -> Result<RemoteIndex, FailureReason> {
         let renewed = if let Phase2Trigger::Renewal(old) = trigger { self.phase2s.get(*old) } else { None };
         if let Some(sa) = renewed.and_then(|old| self.phase1_sa(old.phase1?)) {
             return Ok(sa.block);
@@ -183,7 +185,7 @@ impl Engine {
         // is passive would have the rights of that one.
         let any = RemoteQuery { key_of_address: true, ..RemoteQuery::address(PeerAddress::from(remote)) };
         let known = RemoteQuery { skip_passive, ..any };
-        let remotes = &self.settings.remotes;
+        let remotes = &self.core.settings.remotes;
         let ambiguous = |blocks: Ambiguous| FailureReason::NoRemote(MissingRemote::Ambiguous(remotes.names(&blocks.0)));
         let block = remotes.select(&known).map_err(ambiguous)?;
         block.ok_or_else(|| FailureReason::NoRemote(remotes.missing(remote.ip(), &known)))
@@ -193,7 +195,7 @@ impl Engine {
     fn warn_of_missing_mirror(&mut self, traffic_key: &TrafficKey, remote: SocketAddr) {
         let outbound = self.spd.exact(Direction::Out, &traffic_key.selector);
         if outbound.is_some_and(|outbound| self.spd.mirror(outbound).and_then(templates).is_none()) {
-            self.log(Level::Notify, Some(remote), || {
+            self.core.log(Level::Notify, Some(remote), || {
                 let inward = TrafficKey { selector: traffic_key.selector.mirrored(), ..*traffic_key };
                 format!("no in-bound policy found: {inward}")
             });
@@ -218,11 +220,11 @@ impl Engine {
             client: None,
             remoteid: block.ph1id,
         };
-        let sainfos = &self.settings.sainfos;
+        let sainfos = &self.core.settings.sainfos;
         let sainfo = sainfos.select(&asked).and_then(|index| sainfos.get(index));
         let sainfo =
             sainfo.ok_or_else(|| FailureReason::NoSainfo(sainfos.missing(traffic_key.selector, &asked).into()))?;
-        let complex = self.settings.complex_bundle;
+        let complex = self.core.settings.complex_bundle;
         let bundle = Bundle::new(outbound, inbound, sainfo, complex, false)?;
         let mode = bundle_mode(outbound, complex);
         let ids = Identities::to_send(mode, &traffic_key.selector, traffic_key.endpoints);
@@ -230,7 +232,7 @@ impl Engine {
     }
 
     /// It goes on under a phase 1: what message 1 has to have is gathered.
-    pub(super) fn phase2_under(&mut self, id: Phase2Id, phase1: Phase1Id) {
+    pub(crate) fn phase2_under(&mut self, id: Phase2Id, phase1: Phase1Id) {
         let Some(cookies) = self.phase1_sa(phase1).map(|sa| sa.cookies) else { return };
         if !self.phase2s.get(id).is_some_and(|phase2| matches!(phase2.state, State::Waiting(_))) {
             return;
@@ -245,12 +247,12 @@ impl Engine {
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
         let State::Waiting(phase2_request) = std::mem::take(&mut phase2.state) else { return };
         phase2.cookies = Some(cookies);
-        phase2.record.step(self.now, "phase 1");
+        phase2.record.step(self.core.now, "phase 1");
         let members = phase2_request.bundle.members.clone();
         let group = phase2_request.bundle.terms.group;
         phase2.state = State::Gathering(phase2_request, PendingInputs::new(members.len(), group));
         let (local, remote) = (phase2.local, phase2.remote);
-        self.log(Level::Info, Some(remote), || {
+        self.core.log(Level::Info, Some(remote), || {
             format!("initiate new phase 2 negotiation: {}<=>{}", AddrPort(local), AddrPort(remote))
         });
         self.gather(id, members.iter(), group.map(|group| (group, DhTask::Public)));
@@ -271,19 +273,19 @@ impl Engine {
     }
 
     /// Asks for an SPI for each part, and has the exchange done.
-    pub(super) fn gather<'a>(
+    pub(crate) fn gather<'a>(
         &mut self,
         id: Phase2Id,
         members: impl Iterator<Item = &'a BundleMember>,
         exchange: Option<(Group, DhTask)>,
     ) {
-        self.timers.set(Timer::Phase2Deadline(id), self.now + self.settings.phase2_wait);
+        self.core.timers.set(Timer::Phase2Deadline(id), self.core.now + self.core.settings.phase2_wait);
         for (at, member) in members.enumerate() {
             self.allocate_spi(id, at, member);
         }
         let Some((group, task)) = exchange else { return };
-        match Exponent::draw(group, &mut *self.random) {
-            Ok(exponent) => self.start_job(Owner::Phase2(id), Urgency::Known, job(exponent, task)),
+        match Exponent::draw(group, &mut *self.core.random) {
+            Ok(exponent) => self.core.start_job(Owner::Phase2(id), Urgency::Known, job(exponent, task)),
             Err(error) => self.fail_phase2(id, error.into()),
         }
     }
@@ -301,17 +303,11 @@ impl Engine {
             udp: None,
             acquire: phase2.acquire_for(member.protocol),
         };
-        let request = self.ask_kernel(id, |id| KernelRequest::AllocateSpi(SpiAllocation { id, ..allocation }));
+        let request = self.core.ask_kernel(id, |id| KernelRequest::AllocateSpi(SpiAllocation { id, ..allocation }));
         if let Some(phase2) = self.phase2s.get_mut(id) {
             let name = SaName { protocol: member.protocol, source, destination, spi: 0 };
             phase2.spi_requests.insert(request, (at, name));
         }
-    }
-
-    /// An address of ours with its port: the configured one, if we listen on it.
-    pub(super) fn local_address(&self, ip: IpAddr) -> Option<SocketAddr> {
-        let here = || self.locals.range(SocketAddr::new(ip, 0)..).take_while(move |address| address.ip() == ip);
-        here().find(|address| address.port() == self.settings.port).or_else(|| here().next()).copied()
     }
 }
 

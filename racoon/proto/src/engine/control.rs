@@ -81,16 +81,16 @@ pub enum Refusal {
 }
 
 impl Engine {
-    pub(super) fn control(&mut self, control: Control) -> Result<(), Refusal> {
-        if self.stopping {
+    pub(crate) fn control(&mut self, control: Control) -> Result<(), Refusal> {
+        if self.core.stopping {
             return Err(Refusal::Stopping);
         }
         match control {
             Control::Addresses(addresses) => {
-                self.locals = addresses;
+                self.core.locals = addresses;
                 self.warn_of_foreign_ends();
             }
-            Control::HostAddresses(addresses) => self.host_addresses = addresses,
+            Control::HostAddresses(addresses) => self.core.host_addresses = addresses,
             Control::LeftoverSas(sas) => self.adopt(&sas),
             Control::Reload(settings) => self.reload(*settings),
             Control::Shutdown => self.shut_down(),
@@ -111,7 +111,7 @@ impl Engine {
     /// # Errors
     /// There is none, or more than one.
     fn block_for(&self, remote: IpAddr, name: Option<&str>) -> Result<RemoteIndex, Refusal> {
-        let remotes = &self.settings.remotes;
+        let remotes = &self.core.settings.remotes;
         if let Some(name) = name {
             let named = remotes.named(name);
             return named.ok_or_else(|| Refusal::NotConfigured(format!("no remote block is called {name}")));
@@ -128,8 +128,8 @@ impl Engine {
         let local = self.local_endpoint(local, remote).ok_or_else(|| {
             Refusal::NotConfigured(format!("no address of ours is {local}, or none can reach {remote}"))
         })?;
-        let port = self.settings.remotes.get(block).map_or(0, |block| block.port);
-        let remote = SocketAddr::new(remote, if port == 0 { self.settings.port } else { port });
+        let port = self.core.settings.remotes.get(block).map_or(0, |block| block.port);
+        let remote = SocketAddr::new(remote, if port == 0 { self.core.settings.port } else { port });
         if self.usable_phase1(local, remote).is_some() {
             return Err(Refusal::Exists);
         }
@@ -145,7 +145,7 @@ impl Engine {
             let any = local.is_unspecified() && ours.is_ipv4() == remote.is_ipv4();
             any || ours.ip() == local
         };
-        self.locals.iter().find(fits).copied()
+        self.core.locals.iter().find(fits).copied()
     }
 
     fn delete_peer(&mut self, local: IpAddr, remote: IpAddr) -> Result<(), Refusal> {
@@ -191,7 +191,7 @@ impl Engine {
     fn shut_down(&mut self) {
         self.phase2_shutdown();
         self.delete_all_leftovers();
-        self.stopping = true;
+        self.core.stopping = true;
         let ids: Vec<_> = self.phase1s.iter().map(|(id, _)| id).collect();
         for id in ids {
             if self.phase1_sa(id).is_some() {
@@ -201,23 +201,23 @@ impl Engine {
                 self.abandon_phase1(id, NegotiationResult::Abandoned);
             }
         }
-        self.timers = Default::default();
-        self.jobs = Default::default();
-        self.requests.clear();
+        self.core.timers = Default::default();
+        self.core.jobs = Default::default();
+        self.core.requests.clear();
     }
 
     /// Another configuration. Each phase 1 gets the block that is now for its peer; one that has none goes.
     fn reload(&mut self, settings: Settings) {
-        self.journal.set_limit(settings.journal);
-        self.codec = MessageCodec::new(&settings);
-        let before = mem::replace(&mut self.settings, settings);
+        self.core.journal.set_limit(settings.journal);
+        self.core.codec = MessageCodec::new(&settings);
+        let before = mem::replace(&mut self.core.settings, settings);
         let ids: Vec<_> = self.phase1s.iter().map(|(id, _)| id).collect();
         for id in ids {
             match self.block_after_reload(id, &before) {
                 Some(block) => self.rebind(id, block, &before),
                 None if self.phase1_sa(id).is_some() => {
                     let remote = self.phase1s.get(id).map(|phase1| phase1.remote);
-                    self.log(Level::Notify, remote, || "no remote block is for this peer any more".into());
+                    self.core.log(Level::Notify, remote, || "no remote block is for this peer any more".into());
                     self.purge_phase1(id, true);
                 }
                 None => self.abandon(id, "its remote block is no longer configured"),
@@ -231,7 +231,7 @@ impl Engine {
         let dpd_of = |settings: &Settings, block| settings.remotes.get(block).and_then(|block| block.dpd);
         let old = self.phase1s.get(id).and_then(|phase1| dpd_of(before, phase1.block));
         self.phase1s.set_block(id, block);
-        if dpd_of(&self.settings, block) != old {
+        if dpd_of(&self.core.settings, block) != old {
             self.start_dpd(id);
         }
     }
@@ -240,7 +240,7 @@ impl Engine {
     /// not known yet, the block of the same name.
     fn block_after_reload(&self, id: Phase1Id, before: &Settings) -> Option<RemoteIndex> {
         let phase1 = self.phase1s.get(id)?;
-        let remotes = &self.settings.remotes;
+        let remotes = &self.core.settings.remotes;
         let name = before.remotes.get(phase1.block).map(|block| block.name.as_str());
         let same_name = name.and_then(|name| remotes.named(name));
         let Some(established) = phase1.established() else { return same_name };

@@ -17,19 +17,19 @@ use crate::wire::{Cookie, HEADER_LEN, Header, WireError};
 const KEEPALIVE: [u8; 1] = [0xff];
 
 /// A message and where it came from.
-pub(super) struct Incoming<'a> {
-    pub(super) local: SocketAddr,
-    pub(super) remote: SocketAddr,
-    pub(super) datagram: &'a [u8],
-    pub(super) header: Header,
+pub(crate) struct Incoming<'a> {
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+    pub(crate) datagram: &'a [u8],
+    pub(crate) header: Header,
     /// What is behind the header.
-    pub(super) body: &'a [u8],
-    pub(super) digest: PacketDigest,
+    pub(crate) body: &'a [u8],
+    pub(crate) digest: PacketDigest,
 }
 
 impl Engine {
-    pub(super) fn datagram(&mut self, local: SocketAddr, remote: SocketAddr, datagram: &[u8]) {
-        if self.stopping || datagram == KEEPALIVE {
+    pub(crate) fn datagram(&mut self, local: SocketAddr, remote: SocketAddr, datagram: &[u8]) {
+        if self.core.stopping || datagram == KEEPALIVE {
             return;
         }
         if !is_plausible(remote) {
@@ -42,7 +42,12 @@ impl Engine {
         };
         if header.flags.contains(Flags::COMMIT) && header.message_id == 0 {
             self.log_unauthenticated(LoggedEvent::Malformed, remote, || "the commit bit in phase 1".into());
-            return self.notify_in_clear((local, remote), header.cookies, datagram.len(), NotifyType::INVALID_FLAGS);
+            return self.core.notify_in_clear(
+                (local, remote),
+                header.cookies,
+                datagram.len(),
+                NotifyType::INVALID_FLAGS,
+            );
         }
         // Bytes behind the message are no part of it. (By RFC 2408 section 5.1 it could be refused, but nobody does.) They
         // must not make the peer's own message, which anybody could have sent again with them, a different one.
@@ -92,7 +97,7 @@ impl Engine {
             Some(id) => self.phase1_message(id, incoming),
             None if header.cookies.responder.is_zero() => self.first_message(&incoming),
             None => {
-                self.log(Level::Debug, Some(remote), || format!("no phase 1 has the cookies {}", header.cookies));
+                self.core.log(Level::Debug, Some(remote), || format!("no phase 1 has the cookies {}", header.cookies));
             }
         }
     }
@@ -112,32 +117,38 @@ impl Engine {
     /// A message of a phase 1 that exists.
     fn phase1_message(&mut self, id: Phase1Id, incoming: Incoming<'_>) {
         let Incoming { local, remote, header, body, digest, .. } = incoming;
-        let limit = self.settings.retransmission.count;
+        let limit = self.core.settings.retransmission.count;
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
         if (phase1.local, phase1.remote) != (local, remote) {
             let peer = phase1.remote;
             let text = || format!("a message of phase 1 with {peer} from another address is ignored");
-            self.log_limited((self.standing_of(remote), LoggedEvent::OtherAddress), Level::Warning, remote, text);
+            self.core.log_limited((self.standing_of(remote), LoggedEvent::OtherAddress), Level::Warning, remote, text);
             return;
         }
         if phase1.role == Role::Initiator && header.cookies.responder.is_zero() {
-            return self.log(Level::Debug, Some(remote), || "our own first message, or one without a cookie".into());
+            return self
+                .core
+                .log(Level::Debug, Some(remote), || "our own first message, or one without a cookie".into());
         }
         let exchange = phase1.exchange;
         match phase1.reply_cache.lookup(&digest, limit) {
             Lookup::Reply(reply) => return self.reply(id, reply),
             Lookup::Duplicate | Lookup::Busy => {
-                return self.log(Level::Debug, Some(remote), || "a duplicate, or a message that came early".into());
+                return self
+                    .core
+                    .log(Level::Debug, Some(remote), || "a duplicate, or a message that came early".into());
             }
             Lookup::New => {}
         }
         let learned = phase1.cookies.responder.is_zero();
         // It is the cookie that proves an address: who forged the first message would do without it.
         if !learned && phase1.cookies != header.cookies {
-            return self.log(Level::Debug, Some(remote), || "a message without the responder's cookie".into());
+            return self.core.log(Level::Debug, Some(remote), || "a message without the responder's cookie".into());
         }
         if self.admission(id) == Admission::Refused {
-            return self.log(Level::Debug, Some(remote), || "jobs run for all that this address may negotiate".into());
+            return self
+                .core
+                .log(Level::Debug, Some(remote), || "jobs run for all that this address may negotiate".into());
         }
         if exchange != header.exchange {
             let cause = FailureReason::Malformed(format!("a message of {} mode in {exchange} mode", header.exchange));
@@ -167,17 +178,20 @@ impl Engine {
             Protecting::Elsewhere | Protecting::Unknown => {
                 let cookies = header.cookies;
                 // The peer may not know that this host restarted; INVALID-COOKIE says so.
-                self.log_limited((self.standing_of(*remote), LoggedEvent::Unknown), Level::Notify, *remote, || {
-                    format!("quick mode for an unknown ISAKMP SA {cookies}, perhaps from before a restart; ignored")
-                });
+                self.core.log_limited(
+                    (self.standing_of(*remote), LoggedEvent::Unknown),
+                    Level::Notify,
+                    *remote,
+                    || format!("quick mode for an unknown ISAKMP SA {cookies}, perhaps from before a restart; ignored"),
+                );
                 let (endpoints, asked) = ((incoming.local, *remote), incoming.datagram.len());
-                self.notify_in_clear(endpoints, cookies, asked, NotifyType::INVALID_COOKIE);
+                self.core.notify_in_clear(endpoints, cookies, asked, NotifyType::INVALID_COOKIE);
             }
         }
     }
 
     /// The phase 1 that protects a message. What comes right behind the last message of phase 1, and overtakes it, is held.
-    pub(super) fn protecting(&mut self, incoming: &Incoming<'_>) -> Protecting {
+    pub(crate) fn protecting(&mut self, incoming: &Incoming<'_>) -> Protecting {
         let Some(id) = self.phase1s.find(incoming.header.cookies) else { return Protecting::Unknown };
         let Some(phase1) = self.phase1s.get_mut(id) else { return Protecting::Unknown };
         if (phase1.local, phase1.remote) != (incoming.local, incoming.remote) {
@@ -201,7 +215,7 @@ fn is_plausible(remote: SocketAddr) -> bool {
 }
 
 /// What is known of the phase 1 that should protect a message.
-pub(super) enum Protecting {
+pub(crate) enum Protecting {
     /// It is established.
     Established(Phase1Id),
     /// It is on its way.

@@ -17,7 +17,7 @@ const ERRORS_MAX: usize = 3;
 
 /// Recent delivery errors by destination.
 #[derive(Debug, Default)]
-pub(super) struct DeliveryErrors {
+pub(crate) struct DeliveryErrors {
     peers: BTreeMap<SocketAddr, Errors>,
 }
 
@@ -62,15 +62,15 @@ impl DeliveryErrors {
 
 impl Engine {
     /// A datagram of ours did not arrive.
-    pub(super) fn undelivered(&mut self, undelivered: Undelivered) {
+    pub(crate) fn undelivered(&mut self, undelivered: Undelivered) {
         let is_known = self.standing_of(undelivered.remote) != PeerStanding::Unknown;
-        self.delivery_errors.note((undelivered.remote, is_known), undelivered.error, self.now);
+        self.core.delivery_errors.note((undelivered.remote, is_known), undelivered.error, self.core.now);
     }
 
     /// Returns the delivery errors of a negotiation that fails because no answer came.
-    pub(super) fn delivery_errors(&self, remote: SocketAddr, began: Time, cause: &FailureReason) -> String {
+    pub(crate) fn delivery_errors(&self, remote: SocketAddr, began: Time, cause: &FailureReason) -> String {
         match cause {
-            FailureReason::NoAnswer(_) | FailureReason::Phase1Late(_) => self.delivery_errors.since(remote, began),
+            FailureReason::NoAnswer(_) | FailureReason::Phase1Late(_) => self.core.delivery_errors.since(remote, began),
             _ => String::new(),
         }
     }

@@ -27,7 +27,7 @@ const REPLACED_AFTER: u32 = 2;
 /// What follows if the peer leaves the probes that [`Engine::probe`] sends unanswered. A later variant outweighs an earlier
 /// one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum IfSilent {
+pub(crate) enum IfSilent {
     /// A second phase 1 is negotiated beside this one ([`Engine::replace_phase1`]), and nothing ends.
     Replace,
     /// The peer, which has answered under a newer phase 1, does not know this one: it goes, with the SAs under it.
@@ -38,15 +38,15 @@ pub(super) enum IfSilent {
 
 /// What is known of a peer's being alive.
 #[derive(Debug)]
-pub(super) struct DpdState {
+pub(crate) struct DpdState {
     /// The peer answers probes.
-    pub(super) supported: bool,
+    pub(crate) supported: bool,
     /// The last sequence number that we sent.
     sent: u32,
     /// The last one that the peer acknowledged.
     acknowledged: u32,
     /// Probes that were not answered.
-    pub(super) fails: u32,
+    pub(crate) fails: u32,
     /// When the last one was sent.
     probed: Option<Time>,
     /// Somebody asked for the probes that are not answered yet.
@@ -65,7 +65,7 @@ pub struct LastTraffic {
 }
 
 impl DpdState {
-    pub(super) fn new(features: Features, random: &mut dyn Random) -> Self {
+    pub(crate) fn new(features: Features, random: &mut dyn Random) -> Self {
         let mut bytes = [0; 4];
         random.fill(&mut bytes);
         let first = u32::from_be_bytes(bytes) % FIRST_BELOW;
@@ -108,16 +108,16 @@ impl DpdState {
 
 impl Engine {
     /// Begins to probe, if both sides can and it is wanted.
-    pub(super) fn start_dpd(&mut self, id: Phase1Id) {
+    pub(crate) fn start_dpd(&mut self, id: Phase1Id) {
         if let Some(dpd) = self.probing(id) {
-            self.timers.set(Timer::Dpd(id), self.now + seconds(dpd.delay));
+            self.core.timers.set(Timer::Dpd(id), self.core.now + seconds(dpd.delay));
         }
     }
 
     /// DPD with a peer, if it has said that it can and our block does not switch it off.
     fn dpd_with(&self, id: Phase1Id) -> Option<Dpd> {
         let phase1 = self.phase1s.get(id)?;
-        let dpd = self.settings.remotes.get(phase1.block)?.dpd?;
+        let dpd = self.core.settings.remotes.get(phase1.block)?.dpd?;
         phase1.established()?.dpd.supported.then_some(dpd)
     }
 
@@ -127,7 +127,7 @@ impl Engine {
     }
 
     /// Whether its peer is probed.
-    pub(super) fn is_probed(&self, id: Phase1Id) -> bool {
+    pub(crate) fn is_probed(&self, id: Phase1Id) -> bool {
         self.probing(id).is_some()
     }
 
@@ -140,9 +140,9 @@ impl Engine {
     ///
     /// To be called as often as there is reason: while probes are on their way, and `dpd_retry` after an answer, no further
     /// probe is sent. Returns false, and does nothing, if the peer or the configuration has no DPD.
-    pub(super) fn probe(&mut self, id: Phase1Id, if_silent: IfSilent) -> bool {
+    pub(crate) fn probe(&mut self, id: Phase1Id, if_silent: IfSilent) -> bool {
         let Some(dpd) = self.dpd_with(id) else { return false };
-        let now = self.now;
+        let now = self.core.now;
         let Some(state) = self.dpd_mut(id) else { return false };
         let next = state.probed.map_or(now, |probed| probed + retry(dpd));
         if state.fails > 0 {
@@ -152,28 +152,28 @@ impl Engine {
             self.send_probe(id, dpd);
         } else if if_silent == IfSilent::Forget {
             state.asked = Some(if_silent);
-            self.timers.set(Timer::Dpd(id), next);
+            self.core.timers.set(Timer::Dpd(id), next);
         }
         true
     }
 
     /// Asks the peer of a phase 2 whether it is there ([`Engine::probe`]), under the phase 1 that is in use with it. If it is
     /// not, it loses all that it has here. False: there is no phase 1 with it, or no DPD.
-    pub(super) fn probe_holder(&mut self, id: Phase2Id) -> bool {
+    pub(crate) fn probe_holder(&mut self, id: Phase2Id) -> bool {
         let endpoints = self.phase2s.get(id).map(|phase2| (phase2.local, phase2.remote));
         let phase1 = endpoints.and_then(|(local, remote)| self.usable_phase1(local, remote));
         phase1.is_some_and(|phase1| self.probe(phase1, IfSilent::Purge))
     }
 
     fn send_probe(&mut self, id: Phase1Id, dpd: Dpd) {
-        let now = self.now;
+        let now = self.core.now;
         let Some(sequence) = self.dpd_mut(id).map(|state| state.probe(now)) else { return };
         self.send_notify(id, NotifyType::R_U_THERE, &sequence.to_be_bytes());
-        self.timers.set(Timer::Dpd(id), now + retry(dpd));
+        self.core.timers.set(Timer::Dpd(id), now + retry(dpd));
     }
 
     /// It is time for a probe, or an answer to one has not come.
-    pub(super) fn dpd_due(&mut self, id: Phase1Id) {
+    pub(crate) fn dpd_due(&mut self, id: Phase1Id) {
         // Another configuration may have none.
         let Some(dpd) = self.dpd_with(id) else { return self.end_of_probes(id) };
         let Some(phase1) = self.phase1s.get(id) else { return };
@@ -208,14 +208,14 @@ impl Engine {
         if asked.is_none()
             && let Some(later) = self.is_needless(id, dpd, fails)
         {
-            return self.timers.set(Timer::Dpd(id), later);
+            return self.core.timers.set(Timer::Dpd(id), later);
         }
         self.send_probe(id, dpd);
     }
 
     /// A message of the peer under a phase 1 has proved to be its own: whoever asked whether it is there has an answer.
-    pub(super) fn heard_from(&mut self, id: Phase1Id) {
-        let now = self.now;
+    pub(crate) fn heard_from(&mut self, id: Phase1Id) {
+        let now = self.core.now;
         let Some(established) = self.phase1s.get_mut(id).and_then(Phase1::established_mut) else { return };
         established.heard = now;
         established.replacement.is_answered();
@@ -233,7 +233,7 @@ impl Engine {
         if let Some(state) = self.dpd_mut(id) {
             state.give_up();
         }
-        self.timers.stop(Timer::Dpd(id));
+        self.core.timers.stop(Timer::Dpd(id));
         self.start_dpd(id);
     }
 
@@ -252,7 +252,7 @@ impl Engine {
     fn peer_is_dead(&mut self, id: Phase1Id, asked: Option<IfSilent>) {
         let Some(phase1) = self.phase1s.get(id) else { return };
         let (local, remote, cookies) = (phase1.local, phase1.remote, phase1.cookies);
-        self.log(Level::Info, Some(remote), || format!("DPD: remote (ISAKMP-SA spi={cookies}) seems to be dead."));
+        self.core.log(Level::Info, Some(remote), || format!("DPD: remote (ISAKMP-SA spi={cookies}) seems to be dead."));
         self.emit_phase1_event(EventKind::DpdTimeout, local, remote, cookies);
         self.purge_phase1(id, false);
         // With another phase 1 its SAs have moved there.
@@ -270,7 +270,7 @@ impl Engine {
         let delay = seconds(dpd.delay);
         let traffic = self.traffic.get(&(phase1.local.ip(), phase1.remote.ip())).copied();
         let heard = traffic.map_or(heard, |traffic| heard.max(traffic.received));
-        let is_quiet = || self.now.since(heard) >= delay;
+        let is_quiet = || self.core.now.since(heard) >= delay;
         let needless = match dpd.mode {
             _ if fails > 0 => false,
             DpdMode::Always => false,
@@ -278,31 +278,31 @@ impl Engine {
             // Packets go out, and none come in. Without counters nobody knows.
             DpdMode::Traffic => traffic.is_some_and(|traffic| traffic.sent <= heard || !is_quiet()),
         };
-        let again = if is_quiet() { self.now } else { heard };
+        let again = if is_quiet() { self.core.now } else { heard };
         needless.then_some(again + delay)
     }
 
     /// The counters of the kernel's SAs with a peer.
-    pub(super) fn note_traffic(&mut self, local: IpAddr, remote: IpAddr, traffic: LastTraffic) {
+    pub(crate) fn note_traffic(&mut self, local: IpAddr, remote: IpAddr, traffic: LastTraffic) {
         if !self.phase1s.between(local, remote).is_empty() {
             self.traffic.insert((local, remote), traffic);
         }
     }
 
     /// The peer asks whether we are there.
-    pub(super) fn r_u_there(&mut self, id: Phase1Id, notify: &Notify) {
+    pub(crate) fn r_u_there(&mut self, id: Phase1Id, notify: &Notify) {
         let Some(sequence) = self.dpd_sequence(id, notify) else { return };
         self.send_notify(id, NotifyType::R_U_THERE_ACK, &sequence.to_be_bytes());
     }
 
     /// The peer says that it is there.
-    pub(super) fn r_u_there_ack(&mut self, id: Phase1Id, notify: &Notify) {
+    pub(crate) fn r_u_there_ack(&mut self, id: Phase1Id, notify: &Notify) {
         let Some(sequence) = self.dpd_sequence(id, notify) else { return };
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
         let remote = phase1.remote;
         let Some(established) = phase1.established_mut() else { return };
         if !established.dpd.acknowledge(sequence) {
-            return self.log(Level::Debug, Some(remote), || format!("DPD: nobody asked for number {sequence}"));
+            return self.core.log(Level::Debug, Some(remote), || format!("DPD: nobody asked for number {sequence}"));
         }
         self.end_of_probes(id);
     }
@@ -316,7 +316,7 @@ impl Engine {
         let sequence = <[u8; 4]>::try_from(notify.data.as_slice()).ok().map(u32::from_be_bytes);
         if !names_it || sequence.is_none() {
             let text = || format!("{} ignored: wrong cookies or length", notify.kind);
-            self.log_of_peer(LoggedEvent::Misplaced, Level::Warning, remote, text);
+            self.core.log_of_peer(LoggedEvent::Misplaced, Level::Warning, remote, text);
             return None;
         }
         sequence

@@ -17,8 +17,8 @@ const FOREIGN_MAX: usize = 64;
 
 impl Engine {
     /// Warns of outbound tunnels whose local end is not an address of ours, once for each address.
-    pub(super) fn warn_of_foreign_ends(&mut self) {
-        let is_foreign = |traffic_key: &TrafficKey| self.local_address(traffic_key.endpoints.local).is_none();
+    pub(crate) fn warn_of_foreign_ends(&mut self) {
+        let is_foreign = |traffic_key: &TrafficKey| self.core.local_address(traffic_key.endpoints.local).is_none();
         let foreign = self.spd.outbound().filter_map(tunnel_of).filter(is_foreign).collect::<Vec<_>>();
         let endpoints = foreign.iter().map(|traffic_key| traffic_key.endpoints.local).collect::<BTreeSet<_>>();
         // Warn again of an address that was added and removed in between.
@@ -27,26 +27,27 @@ impl Engine {
     }
 
     /// The same for one policy, or an acquire.
-    pub(super) fn warn_of_foreign_end(&mut self, traffic_key: &TrafficKey, what: &'static str) {
+    pub(crate) fn warn_of_foreign_end(&mut self, traffic_key: &TrafficKey, what: &'static str) {
         // As long as our own addresses are not known, all would be foreign.
-        if self.locals.is_empty() {
+        if self.core.locals.is_empty() {
             return;
         }
         let local = traffic_key.endpoints.local;
         let is_news = self.foreign_ends.len() < FOREIGN_MAX && self.foreign_ends.insert(local);
-        let why = match self.host_addresses.contains(&local) {
+        let why = match self.core.host_addresses.contains(&local) {
             true => "racoon does not listen on it; see the listen section",
             false => "it is no address of this host",
         };
         // What another daemon on this host listens on is its business.
-        let level = if is_news && !self.settings.local_test { Level::Warning } else { Level::Debug };
-        self.log(level, None, || format!("no keys can be negotiated for the {what} {traffic_key} from {local}: {why}"));
+        let level = if is_news && !self.core.settings.local_test { Level::Warning } else { Level::Debug };
+        self.core
+            .log(level, None, || format!("no keys can be negotiated for the {what} {traffic_key} from {local}: {why}"));
     }
 
     /// Which policy an acquire is for.
-    pub(super) fn explain_acquire(&mut self, acquire: &Acquire, traffic_key: Option<&TrafficKey>) {
+    pub(crate) fn explain_acquire(&mut self, acquire: &Acquire, traffic_key: Option<&TrafficKey>) {
         let by_index = acquire.policy.is_some_and(|index| self.spd.by_index(index).is_some());
-        self.log(Level::Debug, None, || {
+        self.core.log(Level::Debug, None, || {
             let Acquire { source, destination, protocol, seq, policy, selector } = acquire;
             let packet = selector.map(|packet| format!(" for {} -> {}", packet.source, packet.destination));
             let index = policy.map(|index| format!(", policy index {index}")).unwrap_or_default();
@@ -61,19 +62,19 @@ impl Engine {
     }
 
     /// Which blocks of the configuration a phase 2 goes by.
-    pub(super) fn explain_blocks(&mut self, peer: SocketAddr, traffic_key: &TrafficKey, remote: &str, sainfo: &str) {
-        self.log(Level::Debug, Some(peer), || format!("for {traffic_key}: {remote}; {sainfo}"));
+    pub(crate) fn explain_blocks(&mut self, peer: SocketAddr, traffic_key: &TrafficKey, remote: &str, sainfo: &str) {
+        self.core.log(Level::Debug, Some(peer), || format!("for {traffic_key}: {remote}; {sainfo}"));
     }
 }
 
 /// A policy's tunnel, if it protects by one.
-pub(super) fn tunnel_of(policy: &Policy) -> Option<TrafficKey> {
+pub(crate) fn tunnel_of(policy: &Policy) -> Option<TrafficKey> {
     let endpoints = tunnel_endpoints(templates(policy)?)?;
     Some(TrafficKey { selector: policy.selector, endpoints })
 }
 
 /// A remote block, and why it was chosen.
-pub(super) fn remote_in_words(block: &Remote, by_phase1: bool) -> String {
+pub(crate) fn remote_in_words(block: &Remote, by_phase1: bool) -> String {
     let why = match (by_phase1, block.address.is_some()) {
         (true, _) => "that of the phase 1",
         (false, true) => "it has the peer's address",
@@ -83,7 +84,7 @@ pub(super) fn remote_in_words(block: &Remote, by_phase1: bool) -> String {
 }
 
 /// A sainfo, and why it was chosen.
-pub(super) fn sainfo_in_words(sainfo: &Sainfo) -> String {
+pub(crate) fn sainfo_in_words(sainfo: &Sainfo) -> String {
     let mut why = match (&sainfo.local, &sainfo.remote) {
         (Side::Anonymous, RemoteSide::Anonymous) => String::from("none names either side"),
         (Side::Anonymous, _) => String::from("it names the peer's side"),

@@ -8,7 +8,7 @@ use crate::output::Level;
 use crate::time::Time;
 
 /// The period for which lines are counted before the number of suppressed ones is logged.
-pub(super) const COUNTED_FOR: Duration = Duration::from_secs(60);
+pub(crate) const COUNTED_FOR: Duration = Duration::from_secs(60);
 
 /// Different reasons counted for each peer and kind in [`COUNTED_FOR`].
 const REASONS_MAX: usize = 4;
@@ -18,7 +18,7 @@ const FORMATTED_MAX: u32 = 32;
 
 /// The peer that a line is about, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum PeerStanding {
+pub(crate) enum PeerStanding {
     /// The peer of an established phase 1, one that has proved to know the key, one with which we have begun a phase 1, or a
     /// configured one that receives what we send to its address.
     Proved(IpAddr),
@@ -30,7 +30,7 @@ pub(super) enum PeerStanding {
 
 /// The kind of event that a message makes us log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum LoggedEvent {
+pub(crate) enum LoggedEvent {
     /// It begins a phase 1.
     Begun,
     /// Its bytes are no message.
@@ -103,27 +103,27 @@ impl LoggedEvent {
 
 /// A line to be counted.
 #[derive(Clone, Copy)]
-pub(super) struct Line<'a> {
-    pub(super) standing: PeerStanding,
-    pub(super) event: LoggedEvent,
-    pub(super) remote: SocketAddr,
+pub(crate) struct Line<'a> {
+    pub(crate) standing: PeerStanding,
+    pub(crate) event: LoggedEvent,
+    pub(crate) remote: SocketAddr,
     /// Empty if lines of this kind have no reason, or if it was not formatted.
-    pub(super) reason: &'a str,
+    pub(crate) reason: &'a str,
     /// It is beyond the quota, and its reason was not formatted.
-    pub(super) unformatted: bool,
-    pub(super) level: Level,
+    pub(crate) unformatted: bool,
+    pub(crate) level: Level,
 }
 
 /// The recent lines of one party and one kind.
 #[derive(Clone, Debug)]
-pub(super) struct FailureCounter {
+pub(crate) struct FailureCounter {
     since: Time,
-    pub(super) logged: u32,
-    pub(super) suppressed: u32,
+    pub(crate) logged: u32,
+    pub(crate) suppressed: u32,
     /// The most severe level of the suppressed lines.
-    pub(super) level: Level,
+    pub(crate) level: Level,
     /// The sender of the last message.
-    pub(super) last: SocketAddr,
+    pub(crate) last: SocketAddr,
     /// The reasons of the lines that were logged.
     reasons: Vec<Reason>,
     /// The last formatted reason of a suppressed line.
@@ -142,7 +142,7 @@ struct Reason {
 }
 
 impl FailureCounter {
-    pub(super) fn new(line: Line<'_>, now: Time) -> Self {
+    pub(crate) fn new(line: Line<'_>, now: Time) -> Self {
         Self {
             since: now,
             logged: 0,
@@ -155,12 +155,12 @@ impl FailureCounter {
         }
     }
 
-    pub(super) fn is_idle(&self, now: Time) -> bool {
+    pub(crate) fn is_idle(&self, now: Time) -> bool {
         self.suppressed == 0 && now.since(self.since) >= COUNTED_FOR
     }
 
     /// Whether reasons are still formatted.
-    pub(super) fn formats_reasons(&self) -> bool {
+    pub(crate) fn formats_reasons(&self) -> bool {
         self.formatted < FORMATTED_MAX
     }
 
@@ -170,7 +170,7 @@ impl FailureCounter {
     }
 
     /// Whether a line is within the quota.
-    pub(super) fn may_log(&self, line: Line<'_>) -> bool {
+    pub(crate) fn may_log(&self, line: Line<'_>) -> bool {
         let quota = line.event.quota(line.standing);
         let logged = self.find(line).and_then(|at| self.reasons.get(at)).map(|reason| reason.logged);
         match line.standing {
@@ -185,7 +185,7 @@ impl FailureCounter {
         }
     }
 
-    pub(super) fn log(&mut self, line: Line<'_>) {
+    pub(crate) fn log(&mut self, line: Line<'_>) {
         self.logged += 1;
         match self.find(line).and_then(|at| self.reasons.get_mut(at)) {
             Some(reason) => reason.logged += 1,
@@ -196,7 +196,7 @@ impl FailureCounter {
         }
     }
 
-    pub(super) fn count(&mut self, line: Line<'_>) {
+    pub(crate) fn count(&mut self, line: Line<'_>) {
         self.level = if self.suppressed == 0 { line.level } else { self.level.min(line.level) };
         self.suppressed = self.suppressed.saturating_add(1);
         self.last = line.remote;
@@ -211,7 +211,7 @@ impl FailureCounter {
     }
 
     /// Returns the reasons of the suppressed lines, to be appended to their number.
-    pub(super) fn reasons(&self) -> String {
+    pub(crate) fn reasons(&self) -> String {
         let counted = self.reasons.iter().filter(|one| one.suppressed > 0 && !one.text.is_empty()).collect::<Vec<_>>();
         let sum = counted.iter().map(|one| one.suppressed).sum::<u32>();
         match counted.as_slice() {
@@ -239,7 +239,7 @@ impl FailureCounter {
 }
 
 /// The number of suppressed lines, in words.
-pub(super) fn counted(count: u32, event: LoggedEvent) -> String {
+pub(crate) fn counted(count: u32, event: LoggedEvent) -> String {
     let [one, several] = event.names();
     format!("{count} more {}", if count == 1 { one } else { several })
 }

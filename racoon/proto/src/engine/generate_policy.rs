@@ -27,7 +27,7 @@ const ALL_DIRECTIONS: [Direction; 3] = [Direction::In, Direction::Forward, Direc
 
 /// Policies that were made, by their outbound selector.
 #[derive(Debug, Default)]
-pub(super) struct GeneratedPolicies {
+pub(crate) struct GeneratedPolicies {
     sets: HashMap<Selector, PolicySet>,
     /// Requests that the kernel has not answered yet, by the set that they are for.
     asked: HashMap<RequestId, (Selector, Direction)>,
@@ -48,7 +48,7 @@ struct PolicySet {
 
 impl GeneratedPolicies {
     /// One more phase 2 uses the policies with this outbound selector. False: there are none of ours.
-    pub(super) fn share(&mut self, outbound: &Selector, id: Phase2Id) -> bool {
+    pub(crate) fn share(&mut self, outbound: &Selector, id: Phase2Id) -> bool {
         let set = self.sets.get_mut(outbound);
         set.map(|set| set.users.insert(id)).is_some()
     }
@@ -70,12 +70,12 @@ impl GeneratedPolicies {
     }
 
     /// Requests that the kernel has not answered.
-    pub(super) fn unanswered(&self) -> usize {
+    pub(crate) fn unanswered(&self) -> usize {
         self.asked.len()
     }
 
     /// For whom a policy of the mirror was created by us, or is being created; none: somebody else set it.
-    pub(super) fn holder_of(&self, policy: &Policy) -> Option<&Holder> {
+    pub(crate) fn holder_of(&self, policy: &Policy) -> Option<&Holder> {
         let outbound = if policy.direction == Direction::Out { policy.selector } else { policy.selector.mirrored() };
         let set = self.sets.get(&outbound)?;
         let created = || set.created.get(&policy.direction).is_some_and(|ours| ours.index == policy.index);
@@ -83,17 +83,17 @@ impl GeneratedPolicies {
     }
 
     /// The phase 2s that the policies with this outbound selector are for.
-    pub(super) fn users(&self, outbound: &Selector) -> Vec<Phase2Id> {
+    pub(crate) fn users(&self, outbound: &Selector) -> Vec<Phase2Id> {
         self.sets.get(outbound).map(|set| set.users.iter().copied().collect()).unwrap_or_default()
     }
 
     /// Whether policies with this outbound selector, if there are any, were generated for this peer.
-    pub(super) fn are_of(&self, outbound: &Selector, peer: &Peer<'_>) -> bool {
+    pub(crate) fn are_of(&self, outbound: &Selector, peer: &Peer<'_>) -> bool {
         self.sets.get(outbound).is_none_or(|set| set.holder.is_same_peer(peer))
     }
 
     /// The kernel tells of a policy. Linux keeps the index of one that is replaced: then it is no longer ours.
-    pub(super) fn heard(&mut self, policy: &Policy) {
+    pub(crate) fn heard(&mut self, policy: &Policy) {
         if let Some((set, index)) = self.created_mut(policy.direction, &policy.selector)
             && index == policy.index
             && set.created.get(&policy.direction) != Some(policy)
@@ -104,7 +104,7 @@ impl GeneratedPolicies {
 
     /// Whether nothing is kept.
     #[cfg(test)]
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.sets.is_empty() && self.asked.is_empty()
     }
 }
@@ -114,7 +114,7 @@ impl Engine {
     ///
     /// # Errors
     /// If no policies are to be made, or none can be told from the others.
-    pub(super) fn level_for(
+    pub(crate) fn level_for(
         &mut self,
         traffic_key: &TrafficKey,
         how: GeneratePolicy,
@@ -135,7 +135,7 @@ impl Engine {
     }
 
     /// The templates that a proposal asks for.
-    pub(super) fn templates_for(
+    pub(crate) fn templates_for(
         suite: &Suite,
         traffic_key: &TrafficKey,
         (level, reqid): (TemplateLevel, u32),
@@ -157,7 +157,7 @@ impl Engine {
 
     /// Asks the kernel for the policies for `templates`, which are as an outbound policy has them. The kernel refuses where
     /// there is one: then the phase 2 fails.
-    pub(super) fn generate_policies(&mut self, id: Phase2Id, grant: &Grant, templates: &[Template]) {
+    pub(crate) fn generate_policies(&mut self, id: Phase2Id, grant: &Grant, templates: &[Template]) {
         // The same peer is somewhere else now.
         for user in grant.replaces().iter().flat_map(|outbound| self.generated.users(outbound)).collect::<Vec<_>>() {
             self.policies_replaced(user);
@@ -170,7 +170,7 @@ impl Engine {
         set.users.insert(id);
         // Somebody deleted one of them: what is left would not fit the new ones.
         for left in std::mem::take(&mut set.created).into_values() {
-            self.send_to_kernel(KernelRequest::DeletePolicy(left.name()));
+            self.core.send_to_kernel(KernelRequest::DeletePolicy(left.name()));
         }
         for direction in directions {
             let (selector, templates) = match direction {
@@ -183,14 +183,14 @@ impl Engine {
             let action = Action::Protect(templates);
             let policy = Policy { index: 0, direction: *direction, selector, action, priority: PRIORITY };
             self.spd.insert(policy.clone());
-            let request = RequestId(self.fresh_id());
+            let request = RequestId(self.core.fresh_id());
             self.generated.asked.insert(request, (outbound, *direction));
-            self.send_to_kernel(KernelRequest::AddPolicy(request, policy));
+            self.core.send_to_kernel(KernelRequest::AddPolicy(request, policy));
         }
     }
 
     /// The kernel added a policy, or not. If it refused, all phase 2s that need the policy fail.
-    pub(super) fn policy_added(&mut self, request: RequestId, answer: Result<Option<Policy>, KernelError>) {
+    pub(crate) fn policy_added(&mut self, request: RequestId, answer: Result<Option<Policy>, KernelError>) {
         let asked = self.generated.asked.remove(&request);
         let set = asked
             .and_then(|(outbound, direction)| Some((outbound, direction, self.generated.sets.get_mut(&outbound)?)));
@@ -206,7 +206,7 @@ impl Engine {
                 users.into_iter().for_each(|id| self.policy_refused(id, direction, &error));
             }
             // Nobody needs it any more.
-            (None, Ok(Some(policy))) => self.send_to_kernel(KernelRequest::DeletePolicy(policy.name())),
+            (None, Ok(Some(policy))) => self.core.send_to_kernel(KernelRequest::DeletePolicy(policy.name())),
             (None, _) => {}
         }
     }
@@ -218,7 +218,7 @@ impl Engine {
             if error.exists { PolicyProblem::Foreign(direction) } else { PolicyProblem::Kernel(error.to_string()) };
         let cause = FailureReason::NoPolicy(MissingPolicy { traffic: traffic_key.selector, problem }.into());
         if phase2.established().is_some() {
-            self.log(Level::Error, Some(remote), || cause.to_string());
+            self.core.log(Level::Error, Some(remote), || cause.to_string());
             self.purge_phase2(id, true);
         } else {
             self.fail_phase2(id, cause);
@@ -244,7 +244,7 @@ impl Engine {
     }
 
     /// A phase 2 uses the policies no more; with the last one those go that we have created, and no others.
-    pub(super) fn release_policies(&mut self, outbound: Selector, id: Phase2Id) {
+    pub(crate) fn release_policies(&mut self, outbound: Selector, id: Phase2Id) {
         let Entry::Occupied(mut set) = self.generated.sets.entry(outbound) else { return };
         set.get_mut().users.remove(&id);
         if !set.get().users.is_empty() {
@@ -257,7 +257,7 @@ impl Engine {
             if self.spd.exact(direction, &policy.selector).is_some_and(|there| there.index == policy.index) {
                 self.spd.remove(direction, &policy.selector);
             }
-            self.send_to_kernel(KernelRequest::DeletePolicy(policy.name()));
+            self.core.send_to_kernel(KernelRequest::DeletePolicy(policy.name()));
         }
     }
 }

@@ -30,7 +30,7 @@ const IPV6_SOURCE_PREFIX: u32 = 64;
 
 /// Whose room a negotiation takes up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PeerClass {
+pub(crate) enum PeerClass {
     /// One whose address a remote block names.
     Configured,
     /// Anybody.
@@ -39,7 +39,7 @@ pub(super) enum PeerClass {
 
 /// Those who have begun a phase 1 with us and have not yet proved who they are.
 #[derive(Debug, Default)]
-pub(super) struct HalfOpen {
+pub(crate) struct HalfOpen {
     configured: Pool,
     unknown: Pool,
 }
@@ -56,7 +56,7 @@ struct Pool {
 
 /// What it takes that a negotiation becomes a proved one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Admission {
+pub(crate) enum Admission {
     /// Nothing: its address has not too many.
     Free,
     /// This one of the same address makes way.
@@ -74,12 +74,12 @@ struct SampledSet {
 
 impl HalfOpen {
     /// One more has begun.
-    pub(super) fn add(&mut self, id: Phase1Id, peer_class: PeerClass) {
+    pub(crate) fn add(&mut self, id: Phase1Id, peer_class: PeerClass) {
         self.pool_mut(peer_class).unproved.insert(id);
     }
 
     /// Its address has returned our cookie. False: that was known.
-    pub(super) fn prove(&mut self, id: Phase1Id, peer_class: PeerClass, address: IpAddr) -> bool {
+    pub(crate) fn prove(&mut self, id: Phase1Id, peer_class: PeerClass, address: IpAddr) -> bool {
         let pool = self.pool_mut(peer_class);
         let is_news = pool.unproved.remove(&id);
         if is_news {
@@ -90,7 +90,7 @@ impl HalfOpen {
     }
 
     /// It is established, or no more.
-    pub(super) fn remove(&mut self, id: Phase1Id, peer_class: PeerClass, address: IpAddr) {
+    pub(crate) fn remove(&mut self, id: Phase1Id, peer_class: PeerClass, address: IpAddr) {
         let (pool, source) = (self.pool_mut(peer_class), source(address));
         let _ = pool.unproved.remove(&id) || pool.proved.remove(id);
         if let Some(of_source) = pool.sources.get_mut(&source) {
@@ -102,13 +102,13 @@ impl HalfOpen {
     }
 
     /// How many there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.configured.len() + self.unknown.len()
     }
 
     /// How many there are, and how many addresses have proved ones.
     #[cfg(test)]
-    pub(super) fn counts(&self) -> (usize, usize) {
+    pub(crate) fn counts(&self) -> (usize, usize) {
         (self.len(), self.configured.sources.len() + self.unknown.sources.len())
     }
 
@@ -175,8 +175,8 @@ impl SampledSet {
 
 impl Engine {
     /// Makes room for one more negotiation that somebody begins. False: there is none.
-    pub(super) fn admit_half_open(&mut self, remote: SocketAddr) -> bool {
-        let (peer_class, limit) = (self.peer_class(remote), self.settings.half_open);
+    pub(crate) fn admit_half_open(&mut self, remote: SocketAddr) -> bool {
+        let (peer_class, limit) = (self.peer_class(remote), self.core.settings.half_open);
         if !is_full(self.phase1s.half_open.pool(peer_class).len(), limit.total) {
             return true;
         }
@@ -190,14 +190,14 @@ impl Engine {
 
     /// Whether the address of a negotiation may have one more that is proved. Peers with a configured address are not limited
     /// one by one.
-    pub(super) fn admission(&self, id: Phase1Id) -> Admission {
+    pub(crate) fn admission(&self, id: Phase1Id) -> Admission {
         let pool = &self.phase1s.half_open.unknown;
         if !pool.unproved.contains(&id) {
             return Admission::Free;
         }
         let address = self.phase1s.get(id).map(|phase1| phase1.remote.ip());
         let same_source = address.and_then(|address| pool.sources.get(&source(address)));
-        match same_source.filter(|same_source| is_full(same_source.len(), self.settings.half_open.per_source)) {
+        match same_source.filter(|same_source| is_full(same_source.len(), self.core.settings.half_open.per_source)) {
             Some(same_source) => {
                 let oldest = same_source.iter().copied().find(|id| self.is_idle(*id));
                 oldest.map_or(Admission::Refused, Admission::Evicts)
@@ -207,7 +207,7 @@ impl Engine {
     }
 
     /// The address of a negotiation has returned our cookie.
-    pub(super) fn prove_address(&mut self, id: Phase1Id) {
+    pub(crate) fn prove_address(&mut self, id: Phase1Id) {
         let admission = self.admission(id);
         let Some(remote) = self.phase1s.prove_address(id) else { return };
         if let Admission::Evicts(evicted) = admission {
@@ -222,13 +222,17 @@ impl Engine {
     fn evict(&mut self, evicted: Phase1Id) {
         let peer = self.phase1s.get(evicted).map(|phase1| phase1.remote);
         self.remove_phase1(evicted);
-        self.log(Level::Debug, peer, || "an unfinished negotiation makes way for another one".into());
+        self.core.log(Level::Debug, peer, || "an unfinished negotiation makes way for another one".into());
     }
 
     /// Whose room somebody's negotiation takes up.
-    pub(super) fn peer_class(&self, remote: SocketAddr) -> PeerClass {
+    pub(crate) fn peer_class(&self, remote: SocketAddr) -> PeerClass {
         let query = RemoteQuery { port: remote.port(), skip_anonymous: true, ..RemoteQuery::address(remote) };
-        if self.settings.remotes.candidates(&query).is_empty() { PeerClass::Unknown } else { PeerClass::Configured }
+        if self.core.settings.remotes.candidates(&query).is_empty() {
+            PeerClass::Unknown
+        } else {
+            PeerClass::Configured
+        }
     }
 
     /// The oldest unproved negotiation of a full pool, or a proved one if these fill more than half of it.
@@ -238,7 +242,7 @@ impl Engine {
         if pool.unproved.len() >= pool.proved.len() {
             return oldest;
         }
-        let drawn = pool.proved.draw(&mut *self.random);
+        let drawn = pool.proved.draw(&mut *self.core.random);
         let same_source = |id: &Phase1Id| pool.same_source(self.phase1s.get(*id).map(|one| one.remote.ip()));
         // Of equals the oldest.
         let idle = drawn.into_iter().filter(|id| self.is_idle(*id));

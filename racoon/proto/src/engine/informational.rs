@@ -2,7 +2,6 @@
 
 use super::addr_port::AddrPort;
 use super::datagram::{Incoming, Protecting};
-use super::phase1s::Phase1;
 use super::rate_limit::{LoggedEvent, PeerStanding};
 use super::{Engine, Phase1Id};
 use crate::config::Rekey;
@@ -35,7 +34,7 @@ enum Message {
 
 impl Engine {
     /// An informational message.
-    pub(super) fn informational_datagram(&mut self, incoming: &Incoming<'_>) {
+    pub(crate) fn informational_datagram(&mut self, incoming: &Incoming<'_>) {
         if incoming.header.flags.contains(Flags::ENCRYPTED) {
             match self.protecting(incoming) {
                 Protecting::Established(id) => self.protected_informational(id, incoming),
@@ -51,7 +50,7 @@ impl Engine {
         let cookies = incoming.header.cookies;
         // Not an error: a peer that does not know that this host restarted deletes its SAs under the old cookies.
         let kind = (self.standing_of(incoming.remote), LoggedEvent::Unknown);
-        self.log_limited(kind, Level::Info, incoming.remote, || {
+        self.core.log_limited(kind, Level::Info, incoming.remote, || {
             format!("informational message for an unknown ISAKMP SA {cookies}, perhaps from before a restart; ignored")
         });
     }
@@ -61,7 +60,7 @@ impl Engine {
         let (remote, message_id) = (incoming.remote, incoming.header.message_id);
         let is_used = self.phase1_sa(id).is_none_or(|sa| sa.used.refuses(message_id));
         if message_id == 0 || is_used {
-            return self.log(Level::Debug, Some(remote), || format!("message id {message_id:#010x} again"));
+            return self.core.log(Level::Debug, Some(remote), || format!("message id {message_id:#010x} again"));
         }
         match self.read_protected(id, incoming) {
             Ok(messages) => {
@@ -70,7 +69,7 @@ impl Engine {
             }
             Err(cause) => {
                 let text = || format!("an informational message is ignored: {cause}");
-                self.log_of_peer(LoggedEvent::Unproved, Level::Error, remote, text);
+                self.core.log_of_peer(LoggedEvent::Unproved, Level::Error, remote, text);
             }
         }
     }
@@ -78,7 +77,8 @@ impl Engine {
     fn read_protected(&mut self, id: Phase1Id, incoming: &Incoming<'_>) -> Result<Vec<Message>, FailureReason> {
         let Incoming { header, body, .. } = incoming;
         let Some(sa) = self.phase1_sa(id) else { return Ok(Vec::new()) };
-        let messages = open_informational(&sa.keys, &sa.last_block, (header, *body), &self.codec, read)?;
+        let messages =
+            open_informational(&sa.keys, &sa.last_block, (header, *body), (&self.core.codec, sa.remote), read)?;
         if let Some(sa) = self.phase1_sa_mut(id) {
             sa.used.add(header.message_id);
         }
@@ -91,8 +91,9 @@ impl Engine {
     fn early_informational(&mut self, incoming: &Incoming<'_>) {
         let Incoming { header, body, .. } = incoming;
         let Some(id) = self.phase1s.find(header.cookies) else { return };
-        let Some(mode) = self.phase1s.get(id).and_then(Phase1::negotiation) else { return };
-        let messages = match mode.informational((header, *body), &self.codec, read) {
+        let Some(phase1) = self.phase1s.get(id) else { return };
+        let Some(mode) = phase1.negotiation() else { return };
+        let messages = match mode.informational((header, *body), (&self.core.codec, phase1.remote), read) {
             Some(Ok(messages)) => messages,
             Some(Err(_)) => return self.note_unreadable(id),
             None => return,
@@ -111,7 +112,7 @@ impl Engine {
         if let Some(phase1) = self.phase1s.get_mut(id) {
             phase1.record.unreadable = phase1.record.unreadable.saturating_add(1);
             let remote = phase1.remote;
-            self.log(Level::Debug, Some(remote), || "an informational message cannot be read".into());
+            self.core.log(Level::Debug, Some(remote), || "an informational message cannot be read".into());
         }
     }
 
@@ -135,9 +136,9 @@ impl Engine {
                 let level = if ended { Level::Debug } else { Level::Warning };
                 let text = || format!("the peer says {kind}{}", text_of(notify));
                 let kind_of_line = (PeerStanding::Proved(remote.ip()), LoggedEvent::Notified);
-                self.log_reason(kind_of_line, &kind, level, remote, text);
+                self.core.log_reason(kind_of_line, &kind, level, remote, text);
             }
-            kind => self.log(Level::Debug, Some(remote), || format!("notification {kind} is of no interest")),
+            kind => self.core.log(Level::Debug, Some(remote), || format!("notification {kind} is of no interest")),
         }
     }
 
@@ -149,7 +150,7 @@ impl Engine {
     fn phase1_refused(&mut self, id: Phase1Id, kind: NotifyType) -> bool {
         let Some(phase1) = self.phase1s.get(id).filter(|phase1| phase1.role == Role::Responder) else { return false };
         let Some(established) = phase1.established() else { return false };
-        let is_new = self.now < established.since + self.settings.retransmission.whole();
+        let is_new = self.core.now < established.since + self.core.settings.retransmission.whole();
         if !is_new || established.negotiated || !OF_AUTHENTICATION.contains(&kind) {
             return false;
         }
@@ -158,9 +159,9 @@ impl Engine {
         let outcome = self.phase1_outcome(phase1, NegotiationResult::Failed(cause.clone()));
         let text =
             || format!("phase1 negotiation failed: {cookies}: the initiator refused message 6: {}", cause.explained());
-        if self.log_of_peer(LoggedEvent::Unproved, Level::Error, remote, text) {
+        if self.core.log_of_peer(LoggedEvent::Unproved, Level::Error, remote, text) {
             self.emit_failure_event(&cause, local, remote, cookies);
-            self.record_outcome(Outcome { peer_said: vec![kind], ..outcome });
+            self.core.record_outcome(Outcome { peer_said: vec![kind], ..outcome });
         }
         self.leave_phase2s(id);
         self.drop_phase1(id);
@@ -171,7 +172,7 @@ impl Engine {
         let Some(remote) = self.phase1s.get(id).map(|phase1| phase1.remote) else { return };
         // DOI 0 comes from Cisco's Unity.
         if !matches!(delete.doi, Doi::IPSEC | Doi::ISAKMP) {
-            return self.log(Level::Debug, Some(remote), || format!("a delete of DOI {} is ignored", delete.doi));
+            return self.core.log(Level::Debug, Some(remote), || format!("a delete of DOI {} is ignored", delete.doi));
         }
         if delete.protocol == Protocol::ISAKMP {
             for cookies in delete.spis.iter().filter_map(|spi| CookiePair::from_spi(spi)) {
@@ -188,12 +189,14 @@ impl Engine {
             return;
         };
         let Some(id) = self.phase1s.find(cookies) else {
-            return self.log(Level::Debug, Some(remote), || format!("the peer deletes an unknown phase 1 {cookies}"));
+            return self
+                .core
+                .log(Level::Debug, Some(remote), || format!("the peer deletes an unknown phase 1 {cookies}"));
         };
         let Some(phase1) = self.phase1s.get(id).filter(|phase1| (phase1.local, phase1.remote) == (local, remote))
         else {
             let text = || format!("the peer deletes somebody else's {cookies}");
-            self.log_of_peer(LoggedEvent::Misplaced, Level::Warning, remote, text);
+            self.core.log_of_peer(LoggedEvent::Misplaced, Level::Warning, remote, text);
             return;
         };
         if phase1.established().is_none() {
@@ -203,7 +206,7 @@ impl Engine {
         if self.is_kept_up(id) {
             return self.purge_phase1(id, false);
         }
-        self.log(Level::Info, Some(remote), || {
+        self.core.log(Level::Info, Some(remote), || {
             format!("ISAKMP-SA expired {}-{} spi:{cookies}", AddrPort(local), AddrPort(remote))
         });
         self.leave_phase2s(id);
@@ -212,7 +215,7 @@ impl Engine {
 
     /// Whether a phase 1 is renewed and watched, so that its loss means the loss of the peer.
     fn is_kept_up(&self, id: Phase1Id) -> bool {
-        let block = self.phase1s.get(id).and_then(|phase1| self.settings.remotes.get(phase1.block));
+        let block = self.phase1s.get(id).and_then(|phase1| self.core.settings.remotes.get(phase1.block));
         match block.map(|block| block.rekey) {
             Some(Rekey::Force) => true,
             Some(Rekey::On) => self.is_probed(id),
@@ -251,7 +254,7 @@ impl Engine {
     fn hinted(&mut self, id: Phase1Id, message: &Message) {
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
         let remote = phase1.remote;
-        let is_weak = self.settings.remotes.get(phase1.block).is_some_and(|block| block.weak_phase1_check);
+        let is_weak = self.core.settings.remotes.get(phase1.block).is_some_and(|block| block.weak_phase1_check);
         match message {
             Message::Notify(notify) if phase1.negotiation().is_some() && notify.kind.is_error() => {
                 let is_news = phase1.record.said(notify.kind);
@@ -259,13 +262,16 @@ impl Engine {
                 let standing =
                     self.phase1s.get(id).map_or(PeerStanding::Unknown, |phase1| self.standing_of_phase1(phase1));
                 let (_, level) = match is_news {
-                    true => {
-                        self.apply_rate_limit((standing, LoggedEvent::Hint), Some(&notify.kind), Level::Warning, remote)
-                    }
+                    true => self.core.apply_rate_limit(
+                        (standing, LoggedEvent::Hint),
+                        Some(&notify.kind),
+                        Level::Warning,
+                        remote,
+                    ),
                     false => (false, Level::Debug),
                 };
-                let seconds = self.settings.retransmission.whole().as_secs();
-                self.log(level, Some(remote), || {
+                let seconds = self.core.settings.retransmission.whole().as_secs();
+                self.core.log(level, Some(remote), || {
                     format!(
                         "unauthenticated notify {}{}{offered}; negotiation goes on for up to {seconds} s",
                         notify.kind,
@@ -274,7 +280,7 @@ impl Engine {
                 });
             }
             Message::Notify(notify) if phase1.established().is_some() && notify.kind.is_error() => {
-                self.log(Level::Debug, Some(remote), || {
+                self.core.log(Level::Debug, Some(remote), || {
                     format!("unauthenticated notify {}{}: the peer is asked", notify.kind, text_of(notify))
                 });
                 self.phase1_unknown_to_peer(id);
@@ -282,8 +288,8 @@ impl Engine {
             Message::Delete(delete) if phase1.is_early() && delete_names(delete, phase1.cookies) && is_weak => {
                 self.fail_phase1(id, FailureReason::Deleted(Protocol::ISAKMP));
             }
-            Message::Delete(_) => self.log(Level::Debug, Some(remote), || "a delete in clear is ignored".into()),
-            _ => self.log(Level::Debug, Some(remote), || "an informational message in clear is ignored".into()),
+            Message::Delete(_) => self.core.log(Level::Debug, Some(remote), || "a delete in clear is ignored".into()),
+            _ => self.core.log(Level::Debug, Some(remote), || "an informational message in clear is ignored".into()),
         }
     }
 }
@@ -308,7 +314,7 @@ fn delete_names(delete: &Delete, ours: CookiePair) -> bool {
 }
 
 /// A text that some peers put behind an error.
-pub(super) fn text_of(notify: &Notify) -> String {
+pub(crate) fn text_of(notify: &Notify) -> String {
     match std::str::from_utf8(&notify.data) {
         Ok(text) if !text.is_empty() && text.len() <= TEXT_MAX && text.chars().all(|c| !c.is_control()) => {
             format!(": {text}")

@@ -13,61 +13,61 @@ use crate::wire::{Delete, Notify};
 
 impl Engine {
     /// The established phase 1 between two addresses that is to be used: the newest.
-    pub(super) fn usable_phase1(&self, local: SocketAddr, remote: SocketAddr) -> Option<Phase1Id> {
+    pub(crate) fn usable_phase1(&self, local: SocketAddr, remote: SocketAddr) -> Option<Phase1Id> {
         self.phase1s.newest(local.ip(), remote, None)
     }
 
     /// The SA of an established phase 1.
-    pub(super) fn phase1_sa(&self, id: Phase1Id) -> Option<&Phase1Sa> {
+    pub(crate) fn phase1_sa(&self, id: Phase1Id) -> Option<&Phase1Sa> {
         Some(&self.phase1s.get(id)?.established()?.sa)
     }
 
     /// The same, to be changed.
-    pub(super) fn phase1_sa_mut(&mut self, id: Phase1Id) -> Option<&mut Phase1Sa> {
+    pub(crate) fn phase1_sa_mut(&mut self, id: Phase1Id) -> Option<&mut Phase1Sa> {
         Some(&mut self.phase1s.get_mut(id)?.established_mut()?.sa)
     }
 
     /// A message id for a new exchange under a phase 1: not zero, and never used before. 0 if there is no such phase 1.
-    pub(super) fn fresh_message_id(&mut self, id: Phase1Id) -> u32 {
+    pub(crate) fn fresh_message_id(&mut self, id: Phase1Id) -> u32 {
         let established = self.phase1s.get_mut(id).and_then(|phase1| phase1.established_mut());
-        let message_id = established.map_or(0, |established| established.sa.used.draw(&mut *self.random));
+        let message_id = established.map_or(0, |established| established.sa.used.draw(&mut *self.core.random));
         self.message_id_used(id);
         message_id
     }
 
     /// Sends an informational message under an established phase 1. Nobody answers it, and it is sent once.
-    pub(super) fn send_informational(&mut self, id: Phase1Id, payloads: Vec<(PayloadType, Vec<u8>)>) {
+    pub(crate) fn send_informational(&mut self, id: Phase1Id, payloads: Vec<(PayloadType, Vec<u8>)>) {
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
         let (local, remote) = (phase1.local, phase1.remote);
         let Some(established) = phase1.established_mut() else { return };
-        let message_id = established.sa.used.draw(&mut *self.random);
-        let message = informational(&established.sa, message_id, &payloads, &self.codec, &mut *self.random);
+        let message_id = established.sa.used.draw(&mut *self.core.random);
+        let message = informational(&established.sa, message_id, &payloads, &self.core.codec, &mut *self.core.random);
         match message {
-            Ok(message) => self.transmit(local, remote, &message),
-            Err(error) => self.log(Level::Error, Some(remote), || format!("informational message: {error}")),
+            Ok(message) => self.core.transmit(local, remote, &message),
+            Err(error) => self.core.log(Level::Error, Some(remote), || format!("informational message: {error}")),
         }
         self.message_id_used(id);
     }
 
     /// Sends a notify about a phase 1 itself.
-    pub(super) fn send_notify(&mut self, id: Phase1Id, kind: NotifyType, data: &[u8]) {
+    pub(crate) fn send_notify(&mut self, id: Phase1Id, kind: NotifyType, data: &[u8]) {
         let Some(sa) = self.phase1_sa(id) else { return };
         let payload = notify(sa, kind, data);
         self.send_informational(id, vec![payload]);
     }
 
     /// The same under an SA that is not in the tables, because the peer is refused.
-    pub(super) fn notify_under(&mut self, sa: &mut Phase1Sa, kind: NotifyType, data: &[u8]) {
-        let message_id = sa.used.draw(&mut *self.random);
+    pub(crate) fn notify_under(&mut self, sa: &mut Phase1Sa, kind: NotifyType, data: &[u8]) {
+        let message_id = sa.used.draw(&mut *self.core.random);
         let payloads = [notify(sa, kind, data)];
-        let message = informational(sa, message_id, &payloads, &self.codec, &mut *self.random);
+        let message = informational(sa, message_id, &payloads, &self.core.codec, &mut *self.core.random);
         if let Ok(message) = message {
-            self.transmit(sa.local, sa.remote, &message);
+            self.core.transmit(sa.local, sa.remote, &message);
         }
     }
 
     /// Tells the peer that a phase 1 is deleted.
-    pub(super) fn send_delete_of(&mut self, id: Phase1Id) {
+    pub(crate) fn send_delete_of(&mut self, id: Phase1Id) {
         let Some(sa) = self.phase1_sa(id) else { return };
         let spis = vec![sa.cookies.to_bytes().to_vec()];
         let delete = Delete { doi: Doi::IPSEC, protocol: Protocol::ISAKMP, spis };

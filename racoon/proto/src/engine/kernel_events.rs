@@ -10,7 +10,7 @@ use crate::outcome::FailureReason;
 use crate::output::Level;
 
 impl Engine {
-    pub(super) fn kernel_event(&mut self, event: KernelEvent) {
+    pub(crate) fn kernel_event(&mut self, event: KernelEvent) {
         match event {
             KernelEvent::Spi(request, answer) => self.phase2_spi(request, answer),
             KernelEvent::Installed(request, answer) => self.phase2_installed(request, answer),
@@ -24,7 +24,7 @@ impl Engine {
                 let tunnel = Some(&policy).filter(|policy| policy.direction == Direction::Out).and_then(tunnel_of);
                 self.spd.insert(policy);
                 if let Some(traffic_key) =
-                    tunnel.filter(|traffic_key| self.local_address(traffic_key.endpoints.local).is_none())
+                    tunnel.filter(|traffic_key| self.core.local_address(traffic_key.endpoints.local).is_none())
                 {
                     self.warn_of_foreign_end(&traffic_key, "policy");
                 }
@@ -50,12 +50,13 @@ impl Engine {
             (Some(_), Limit::Soft) => self.phase2_renew(id),
             // By bytes it is earlier than the peer expects.
             (Some(established), Limit::Hard) => {
-                let tell_peer = self.now < established.expires;
+                let tell_peer = self.core.now < established.expires;
                 self.expire_phase2(id, tell_peer);
             }
             (None, Limit::Soft) => {}
             (None, Limit::Hard) => {
-                let (seconds, limit) = (self.now.since(phase2.record.began).as_secs(), self.settings.larval_limit);
+                let (seconds, limit) =
+                    (self.core.now.since(phase2.record.began).as_secs(), self.core.settings.larval_limit);
                 let text = format!(
                     "the SPI reserved for {name} expired {seconds} s into the negotiation; \
                      raise {limit} if the peer needs longer"
@@ -67,14 +68,14 @@ impl Engine {
 
     /// Somebody else deleted an SA: the rest of its bundle is of no use, and the peer has to know.
     fn sa_was_deleted(&mut self, name: &SaName) {
-        if self.settings.local_test {
+        if self.core.settings.local_test {
             return;
         }
         self.leftovers.remove(name);
         let Some(id) = self.phase2s.of_sa(sa_key(name)) else { return };
         let Some(phase2) = self.phase2s.get(id) else { return };
         let (remote, is_established) = (phase2.remote, phase2.established().is_some());
-        self.log(Level::Info, Some(remote), || format!("somebody deleted {name}"));
+        self.core.log(Level::Info, Some(remote), || format!("somebody deleted {name}"));
         if is_established {
             self.purge_phase2(id, true);
         } else {
@@ -84,7 +85,7 @@ impl Engine {
 
     /// Somebody else deleted all SAs of a protocol, or of all.
     fn sas_were_flushed(&mut self, protocol: Option<Protocol>) {
-        if self.settings.local_test {
+        if self.core.settings.local_test {
             return;
         }
         self.leftovers.remove_all(protocol);

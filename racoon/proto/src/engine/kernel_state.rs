@@ -15,13 +15,13 @@ use crate::wire::Delete;
 
 impl Engine {
     /// Deletes what was written for a phase 2 that is no more, reserved SPIs and policies included; the peer first.
-    pub(super) fn release_kernel_state(&mut self, id: Phase2Id, phase2: &Phase2, tell_peer: bool) {
+    pub(crate) fn release_kernel_state(&mut self, id: Phase2Id, phase2: &Phase2, tell_peer: bool) {
         if tell_peer {
             self.send_delete(phase2);
         }
         let is_held = |name: &SaName| phase2.held.iter().any(|held| held.name == *name);
         for name in phase2.kernel_sas.iter().filter(|name| !is_held(name)) {
-            self.send_to_kernel(KernelRequest::Delete(*name));
+            self.core.send_to_kernel(KernelRequest::Delete(*name));
         }
         if let Some(selector) = phase2.generated {
             self.release_policies(selector, id);
@@ -40,7 +40,7 @@ impl Engine {
     }
 
     /// Tells the peer of a phase 1 which SAs are no more, a message for each protocol.
-    pub(super) fn send_deletes<'a>(&mut self, phase1: super::Phase1Id, names: impl Iterator<Item = &'a SaName>) {
+    pub(crate) fn send_deletes<'a>(&mut self, phase1: super::Phase1Id, names: impl Iterator<Item = &'a SaName>) {
         let mut spis = BTreeMap::<Protocol, Vec<Vec<u8>>>::new();
         for name in names {
             spis.entry(name.protocol).or_default().push(spi_bytes(name.protocol, name.spi));
@@ -53,13 +53,13 @@ impl Engine {
 
     /// A line for each SA: what the peer sends, then what we send.
     #[track_caller]
-    pub(super) fn log_sas(&mut self, level: Level, what: &'static str, id: Phase2Id, pairs: &[Pair]) {
+    pub(crate) fn log_sas(&mut self, level: Level, what: &'static str, id: Phase2Id, pairs: &[Pair]) {
         let Some((local, remote)) = self.phase2s.get(id).map(|phase2| (phase2.local, phase2.remote)) else { return };
         for pair in pairs {
             for (name, mut from, mut to) in [(pair.inbound, remote, local), (pair.outbound, local, remote)] {
                 from.set_ip(name.source);
                 to.set_ip(name.destination);
-                self.log(level, Some(remote), || {
+                self.core.log(level, Some(remote), || {
                     let (SaName { protocol, spi, .. }, mode) = (name, mode_name(pair.mode));
                     let protocol = protocol_name(protocol);
                     format!("{what}: {protocol}/{mode} {}->{} spi={spi}({spi:#x})", AddrPort(from), AddrPort(to))
@@ -70,7 +70,7 @@ impl Engine {
 }
 
 /// As the log has always written it.
-pub(super) fn protocol_name(protocol: Protocol) -> String {
+pub(crate) fn protocol_name(protocol: Protocol) -> String {
     protocol.to_string().to_uppercase()
 }
 

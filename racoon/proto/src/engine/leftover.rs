@@ -21,7 +21,7 @@ const REPLACED: Duration = Duration::from_secs(5);
 
 /// Those that the kernel has.
 #[derive(Debug, Default)]
-pub(super) struct LeftoverSas {
+pub(crate) struct LeftoverSas {
     by_ends: BTreeMap<Endpoints, BTreeSet<SaName>>,
     by_sa: HashMap<SaKey, (Endpoints, SaName)>,
 }
@@ -33,7 +33,7 @@ impl LeftoverSas {
     }
 
     /// Forgets an SA. False: there is none of that name.
-    pub(super) fn remove(&mut self, name: &SaName) -> bool {
+    pub(crate) fn remove(&mut self, name: &SaName) -> bool {
         let Some((endpoints, name)) = self.by_sa.remove(&sa_key(name)) else { return false };
         if let Some(names) = self.by_ends.get_mut(&endpoints) {
             names.remove(&name);
@@ -45,7 +45,7 @@ impl LeftoverSas {
     }
 
     /// Forgets all of a protocol, or all.
-    pub(super) fn remove_all(&mut self, protocol: Option<Protocol>) {
+    pub(crate) fn remove_all(&mut self, protocol: Option<Protocol>) {
         let is_of = |name: &SaName| protocol.is_none_or(|protocol| name.protocol == protocol);
         let gone = self.by_sa.values().map(|(_, name)| *name).filter(is_of).collect::<Vec<_>>();
         for name in &gone {
@@ -63,7 +63,7 @@ impl LeftoverSas {
     }
 
     #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.by_sa.len()
     }
 }
@@ -97,7 +97,7 @@ fn fits(template: &Template, sa: &LeftoverSa) -> bool {
 
 impl Engine {
     /// SAs of an earlier run. Those that no policy of the kernel needs go.
-    pub(super) fn adopt(&mut self, sas: &[LeftoverSa]) {
+    pub(crate) fn adopt(&mut self, sas: &[LeftoverSa]) {
         // 1. Which policies need them, and so with whom there is something to negotiate.
         let (mut served, mut asking) = (HashSet::new(), BTreeMap::new());
         let policies = Asking::of(self.spd.outbound());
@@ -124,17 +124,17 @@ impl Engine {
                     // With INITIAL-CONTACT the peer would delete them before there are others.
                     self.contacted.insert(endpoints.remote);
                 }
-                None => self.send_to_kernel(KernelRequest::Delete(sa.name)),
+                None => self.core.send_to_kernel(KernelRequest::Delete(sa.name)),
             }
         }
         // 3. If the peer begins, it is up to the peer.
         for ((endpoints, index), SaName { protocol, source, destination, .. }) in asking {
-            let peer = SocketAddr::new(endpoints.remote, self.settings.port);
+            let peer = SocketAddr::new(endpoints.remote, self.core.settings.port);
             let acquire = Acquire { policy: Some(index), source, destination, protocol, seq: 0, selector: None };
             if self.block_of(peer, &Phase2Trigger::Acquire(acquire.clone())).is_ok() {
                 self.acquire(acquire);
             } else {
-                self.log(Level::Debug, Some(peer), || {
+                self.core.log(Level::Debug, Some(peer), || {
                     "SAs of an leftovers run are not renewed: the peer begins".into()
                 });
             }
@@ -144,30 +144,30 @@ impl Engine {
     /// The ends of an SA, seen from us.
     fn ends_of(&self, name: &SaName) -> Option<Endpoints> {
         let SaName { source, destination, .. } = *name;
-        if self.local_address(source).is_some() {
+        if self.core.local_address(source).is_some() {
             return Some(Endpoints { local: source, remote: destination });
         }
-        self.local_address(destination).map(|_| Endpoints { local: destination, remote: source })
+        self.core.local_address(destination).map(|_| Endpoints { local: destination, remote: source })
     }
 
     /// A phase 2 has come up or failed: once none is on its way with that peer any more, and one is there, those of the earlier
     /// run are not needed.
-    pub(super) fn leftovers_replaced(&mut self, endpoints: Endpoints) {
+    pub(crate) fn leftovers_replaced(&mut self, endpoints: Endpoints) {
         if !self.leftovers.by_ends.contains_key(&endpoints) {
             return;
         }
         let with_peer = self.phase2s.with(endpoints);
         let is_up = |id| self.phase2s.get(id).is_some_and(|phase2: &Phase2| phase2.established().is_some());
         if !with_peer.is_empty() && with_peer.into_iter().all(is_up) {
-            self.timers.set(Timer::LeftoversReplaced(endpoints), self.now + REPLACED);
+            self.core.timers.set(Timer::LeftoversReplaced(endpoints), self.core.now + REPLACED);
         }
     }
 
     /// Nothing came of a negotiation, for the peer does not answer: what is sent by its SAs may get lost for ever.
-    pub(super) fn leftovers_unanswered(&mut self, endpoints: Endpoints) {
+    pub(crate) fn leftovers_unanswered(&mut self, endpoints: Endpoints) {
         if self.leftovers.by_ends.contains_key(&endpoints) {
-            let peer = SocketAddr::new(endpoints.remote, self.settings.port);
-            self.log(Level::Info, Some(peer), || {
+            let peer = SocketAddr::new(endpoints.remote, self.core.settings.port);
+            self.core.log(Level::Info, Some(peer), || {
                 "the peer does not answer: removing the SAs of an leftovers run".into()
             });
             self.delete_leftovers(endpoints, false);
@@ -180,34 +180,36 @@ impl Engine {
     }
 
     /// SAs between two ends go.
-    pub(super) fn delete_leftovers(&mut self, endpoints: Endpoints, tell_peer: bool) {
-        self.timers.stop(Timer::LeftoversReplaced(endpoints));
+    pub(crate) fn delete_leftovers(&mut self, endpoints: Endpoints, tell_peer: bool) {
+        self.core.timers.stop(Timer::LeftoversReplaced(endpoints));
         let names = self.leftovers.take(endpoints);
-        let sockets =
-            self.local_address(endpoints.local).zip(Some(SocketAddr::new(endpoints.remote, self.settings.port)));
+        let sockets = self
+            .core
+            .local_address(endpoints.local)
+            .zip(Some(SocketAddr::new(endpoints.remote, self.core.settings.port)));
         if let Some(phase1) =
             sockets.and_then(|(local, remote)| self.usable_phase1(local, remote)).filter(|_| tell_peer)
         {
             self.send_deletes(phase1, names.iter().filter(|name| name.destination == endpoints.local));
         }
-        names.into_iter().for_each(|name| self.send_to_kernel(KernelRequest::Delete(name)));
+        names.into_iter().for_each(|name| self.core.send_to_kernel(KernelRequest::Delete(name)));
     }
 
     /// All SAs go.
-    pub(super) fn delete_all_leftovers(&mut self) {
+    pub(crate) fn delete_all_leftovers(&mut self) {
         let all = self.leftovers.by_ends.keys().copied().collect::<Vec<_>>();
         all.into_iter().for_each(|endpoints| self.delete_leftovers(endpoints, true));
     }
 
     /// The peer of a phase 1 has deleted an SA by which it received. False: it is none of an earlier run.
-    pub(super) fn leftover_deleted_by(&mut self, phase1: Phase1Id, protocol: Protocol, spi: u32) -> bool {
+    pub(crate) fn leftover_deleted_by(&mut self, phase1: Phase1Id, protocol: Protocol, spi: u32) -> bool {
         let Some((local, remote)) = self.phase1_sa(phase1).map(|sa| (sa.local, sa.remote)) else { return false };
         let found = self.leftovers.by_sa.get(&(remote.ip(), protocol, spi)).copied();
         let peer = Endpoints { local: local.ip(), remote: remote.ip() };
         let Some((endpoints, name)) = found.filter(|(endpoints, _)| *endpoints == peer) else { return false };
-        self.log(Level::Info, Some(remote), || format!("the peer deletes its {name} of an leftovers run"));
+        self.core.log(Level::Info, Some(remote), || format!("the peer deletes its {name} of an leftovers run"));
         self.leftovers.remove(&name);
-        self.send_to_kernel(KernelRequest::Delete(name));
+        self.core.send_to_kernel(KernelRequest::Delete(name));
         let sends = |names: &BTreeSet<SaName>| names.iter().any(|name| name.source == endpoints.local);
         if !self.leftovers.by_ends.get(&endpoints).is_some_and(sends) {
             self.delete_leftovers(endpoints, false);

@@ -19,6 +19,7 @@
 mod acquire;
 mod addr_port;
 mod control;
+mod core;
 mod datagram;
 mod delivery_errors;
 mod dpd;
@@ -50,10 +51,9 @@ mod retransmission;
 mod timers;
 mod view;
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::panic::Location;
 
 pub use control::{Control, Refusal};
 pub use dpd::LastTraffic;
@@ -61,25 +61,22 @@ pub use phase2_view::{PairView, Phase2View};
 pub use priority::Priority;
 pub use view::{Load, Phase1View};
 
-use crate::crypto::{Job, JobResult};
-use crate::exchange::codec::{MessageCodec, PlaintextTrace};
-use crate::kernel::{KernelEvent, KernelRequest, RequestId};
-use crate::outcome::{Journal, Outcome};
-use crate::output::{Event, JobId, Level, LogLine, Output, Transmit, Urgency};
+use self::core::Core;
+use crate::crypto::JobResult;
+use crate::kernel::KernelEvent;
+use crate::outcome::Journal;
+use crate::output::{JobId, Output};
 use crate::phase2::traffic::Endpoints;
 use crate::random::Random;
 use crate::settings::Settings;
 use crate::spd::Spd;
 use crate::time::Time;
 use crate::undelivered::Undelivered;
-use delivery_errors::DeliveryErrors;
 use generate_policy::GeneratedPolicies;
-use jobs::{Jobs, Owner};
+use jobs::Owner;
 use leftover::LeftoverSas;
 use phase1s::Phase1s;
 use phase2s::Phase2s;
-use rate_limit::RateLimits;
-use timers::Timers;
 
 /// A phase 1, established or on its way. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -124,21 +121,9 @@ enum Timer {
 
 /// IKEv1 for all peers of a host.
 pub struct Engine {
-    settings: Settings,
-    codec: MessageCodec,
-    random: Box<dyn Random>,
-    /// The time of what is being handled.
-    now: Time,
-    outputs: VecDeque<Output>,
-    timers: Timers<Timer>,
-    /// Our addresses.
-    locals: BTreeSet<SocketAddr>,
-    /// All addresses of this host.
-    host_addresses: BTreeSet<IpAddr>,
-    /// Local ends of tunnels that are not our addresses and that were warned of.
+    core: Core,
+    /// Local tunnel endpoints that are not addresses of this host and were warned about.
     foreign_ends: BTreeSet<IpAddr>,
-    jobs: Jobs,
-    requests: HashMap<RequestId, Phase2Id>,
     phase1s: Phase1s,
     phase2s: Phase2s,
     /// The kernel's policies.
@@ -150,13 +135,6 @@ pub struct Engine {
     contacted: HashSet<IpAddr>,
     /// What the kernel's counters say of traffic between two addresses.
     traffic: HashMap<(IpAddr, IpAddr), LastTraffic>,
-    rate_limits: RateLimits,
-    /// Datagrams of ours that did not arrive.
-    delivery_errors: DeliveryErrors,
-    journal: Journal,
-    /// The next number of a phase 1, phase 2, job or request.
-    next_id: u64,
-    stopping: bool,
 }
 
 impl Engine {
@@ -164,18 +142,8 @@ impl Engine {
     /// ([`KernelEvent::Policies`]).
     pub fn new(settings: Settings, random: Box<dyn Random>, now: Time) -> Self {
         Self {
-            journal: Journal::new(settings.journal),
-            codec: MessageCodec::new(&settings),
-            settings,
-            random,
-            now,
-            outputs: VecDeque::new(),
-            timers: Timers::default(),
-            locals: BTreeSet::new(),
-            host_addresses: BTreeSet::new(),
+            core: Core::new(settings, random, now),
             foreign_ends: BTreeSet::new(),
-            jobs: Jobs::default(),
-            requests: HashMap::new(),
             phase1s: Phase1s::default(),
             phase2s: Phase2s::default(),
             spd: Spd::default(),
@@ -183,30 +151,26 @@ impl Engine {
             leftovers: LeftoverSas::default(),
             contacted: HashSet::new(),
             traffic: HashMap::new(),
-            rate_limits: RateLimits::default(),
-            delivery_errors: DeliveryErrors::default(),
-            next_id: 1,
-            stopping: false,
         }
     }
 
     /// A datagram came in, without the marker that stands before it on a port of NAT traversal.
     pub fn handle_datagram(&mut self, now: Time, local: SocketAddr, remote: SocketAddr, bytes: &[u8]) {
-        self.now = now;
+        self.core.now = now;
         self.datagram(local, remote, bytes);
     }
 
     /// The kernel said something.
     pub fn handle_kernel(&mut self, now: Time, event: KernelEvent) {
-        self.now = now;
+        self.core.now = now;
         self.kernel_event(event);
     }
 
     /// A job is done, or will not be: then the result is the default one, which answers nothing. One that nobody waits for
     /// any more is dropped.
     pub fn handle_crypto(&mut self, now: Time, job: JobId, result: JobResult) {
-        self.now = now;
-        match self.jobs.take(job) {
+        self.core.now = now;
+        match self.core.jobs.take(job) {
             Some(Owner::Phase1(id)) => self.phase1_job_done(id, result),
             Some(Owner::Phase2(id)) => self.phase2_job_done(id, result),
             None => {}
@@ -218,20 +182,20 @@ impl Engine {
     /// # Errors
     /// Why it was not begun.
     pub fn handle_control(&mut self, now: Time, control: Control) -> Result<(), Refusal> {
-        self.now = now;
+        self.core.now = now;
         self.control(control)
     }
 
     /// Records that a datagram was not delivered, as ICMP or the system reports; a negotiation that fails names it.
     pub fn handle_undelivered(&mut self, now: Time, undelivered: Undelivered) {
-        self.now = now;
+        self.core.now = now;
         self.undelivered(undelivered);
     }
 
     /// Time has passed. Called earlier than [`Engine::poll_timeout`] says, nothing happens.
     pub fn handle_timeout(&mut self, now: Time) {
-        self.now = now;
-        while let Some(timer) = self.timers.take(now) {
+        self.core.now = now;
+        while let Some(timer) = self.core.timers.take(now) {
             match timer {
                 Timer::Phase1Retransmit(id) => self.phase1_retransmit(id),
                 Timer::Phase1Deadline(id) => self.phase1_deadline(id),
@@ -246,100 +210,31 @@ impl Engine {
                 Timer::Phase2Expire(id) => self.phase2_expire(id),
                 Timer::Phase2Forget(id) => self.phase2_forget(id),
                 Timer::LeftoversReplaced(endpoints) => self.delete_leftovers(endpoints, true),
-                Timer::RateLimitReport => self.report_suppressed(),
+                Timer::RateLimitReport => self.core.report_suppressed(),
             }
         }
     }
 
     /// The next thing to do. Ask after each `handle_` function until there is none.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.log_plaintext();
-        self.outputs.pop_front()
+        self.core.log_plaintext();
+        self.core.outputs.pop_front()
     }
 
     /// When [`Engine::handle_timeout`] is to be called at the latest; none: something has to come in first. Changes with each
     /// `handle_` function.
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.timers.next()
+        self.core.timers.next()
     }
 
     /// The last outcomes.
     pub fn journal(&self) -> &Journal {
-        &self.journal
+        &self.core.journal
     }
 
     /// What the engine works by.
     pub fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
-    fn fresh_id(&mut self) -> u64 {
-        let id = self.next_id;
-        self.next_id = id.wrapping_add(1);
-        id
-    }
-
-    /// Sends a datagram, in as many copies as configured.
-    fn transmit(&mut self, local: SocketAddr, remote: SocketAddr, bytes: &[u8]) {
-        for _ in 0..self.settings.retransmission.copies.max(1) {
-            self.transmit_once(local, remote, bytes.to_vec());
-        }
-    }
-
-    /// Sends one copy of a datagram.
-    fn transmit_once(&mut self, local: SocketAddr, remote: SocketAddr, bytes: Vec<u8>) {
-        self.log_plaintext();
-        self.outputs.push_back(Output::Transmit(Transmit { local, remote, bytes }));
-    }
-
-    /// Hands a job out.
-    fn start_job(&mut self, owner: Owner, urgency: Urgency, job: Job) {
-        let id = JobId(self.fresh_id());
-        self.jobs.insert(id, owner);
-        self.outputs.push_back(Output::Job(id, urgency, job));
-    }
-
-    /// Asks the kernel for something that it answers; `request` is given the number.
-    fn ask_kernel(&mut self, owner: Phase2Id, request: impl FnOnce(RequestId) -> KernelRequest) -> RequestId {
-        let id = RequestId(self.fresh_id());
-        self.requests.insert(id, owner);
-        self.outputs.push_back(Output::Kernel(request(id)));
-        id
-    }
-
-    /// Asks the kernel for something that it does not answer.
-    fn send_to_kernel(&mut self, request: KernelRequest) {
-        self.outputs.push_back(Output::Kernel(request));
-    }
-
-    fn emit(&mut self, event: Event) {
-        self.outputs.push_back(Output::Event(event));
-    }
-
-    /// Logs a line; the text is made only if it is wanted.
-    #[track_caller]
-    fn log(&mut self, level: Level, peer: Option<SocketAddr>, text: impl FnOnce() -> String) {
-        if level <= self.settings.log {
-            self.log_plaintext();
-            let place = Location::caller();
-            self.outputs.push_back(Output::Log(LogLine { level, peer, place, text: text() }));
-        }
-    }
-
-    /// What encrypted messages say, before the lines that follow from it.
-    fn log_plaintext(&mut self) {
-        for PlaintextTrace { cookies, lines } in self.codec.take_traces() {
-            let peer = self.phase1s.find(cookies).and_then(|id| self.phase1s.get(id)).map(|phase1| phase1.remote);
-            let (level, place) = (Level::Debug2, Location::caller());
-            let lines = lines.into_iter().map(|text| Output::Log(LogLine { level, peer, place, text }));
-            self.outputs.extend(lines);
-        }
-    }
-
-    /// A negotiation ended.
-    fn record_outcome(&mut self, outcome: Outcome) {
-        self.journal.add(outcome.clone());
-        self.outputs.push_back(Output::Outcome(Box::new(outcome)));
+        &self.core.settings
     }
 }
 

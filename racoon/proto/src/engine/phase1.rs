@@ -27,7 +27,7 @@ const WARNINGS_MAX: u32 = 4;
 impl Engine {
     /// The phase 2 begins when there is a phase 1 between these addresses: the one that we have begun already, or one that
     /// begins now. If that is impossible, `phase1_failed` is called before this returns.
-    pub(super) fn await_phase1(
+    pub(crate) fn await_phase1(
         &mut self,
         local: SocketAddr,
         remote: SocketAddr,
@@ -43,7 +43,7 @@ impl Engine {
 
     /// What we have begun with a peer, and is on its way. An unknown peer's attempt, which may come to nothing, must not keep us
     /// from our own.
-    pub(super) fn initiation(&self, local: SocketAddr, remote: SocketAddr) -> Option<Phase1Id> {
+    pub(crate) fn initiation(&self, local: SocketAddr, remote: SocketAddr) -> Option<Phase1Id> {
         self.phase1s.between(local.ip(), remote.ip()).into_iter().find(|id| {
             let phase1 = self.phase1s.get(*id);
             phase1.is_some_and(|one| one.role == Role::Initiator && one.remote == remote && one.negotiation().is_some())
@@ -51,7 +51,7 @@ impl Engine {
     }
 
     /// The phase 2 does not wait any more.
-    pub(super) fn cancel_wait(&mut self, phase2: Phase2Id) {
+    pub(crate) fn cancel_wait(&mut self, phase2: Phase2Id) {
         self.phase1s.cancel_wait(phase2);
     }
 
@@ -59,7 +59,7 @@ impl Engine {
     ///
     /// # Errors
     /// Why there is none. All that has to be done then is done.
-    pub(super) fn begin_phase1(
+    pub(crate) fn begin_phase1(
         &mut self,
         local: SocketAddr,
         remote: SocketAddr,
@@ -67,11 +67,11 @@ impl Engine {
         renews: Option<Phase1Id>,
         waiting: Vec<Phase2Id>,
     ) -> Result<(), FailureReason> {
-        self.log(Level::Info, Some(remote), || {
+        self.core.log(Level::Info, Some(remote), || {
             format!("initiate new phase 1 negotiation: {}<=>{}", AddrPort(local), AddrPort(remote))
         });
-        let id = Phase1Id(self.fresh_id());
-        let cookies = CookiePair { initiator: self.draw_cookie(), responder: Cookie::ZERO };
+        let id = Phase1Id(self.core.fresh_id());
+        let cookies = CookiePair { initiator: self.core.draw_cookie(), responder: Cookie::ZERO };
         let mut phase1 = Phase1 {
             cookies,
             local,
@@ -80,14 +80,14 @@ impl Engine {
             peer_class: self.peer_class(remote),
             exchange: self.first_exchange(block),
             block,
-            record: Record::new(self.now),
+            record: Record::new(self.core.now),
             reply_cache: Default::default(),
             retransmission: None,
             waiting: Vec::new(),
             renews,
             stage: Stage::Over,
         };
-        self.log_mode(Level::Info, remote, phase1.exchange);
+        self.core.log_mode(Level::Info, remote, phase1.exchange);
         let begun = self.begin_exchange(&mut phase1);
         self.phase1s.insert(id, phase1);
         waiting.into_iter().for_each(|phase2| self.phase1s.wait(id, phase2));
@@ -105,7 +105,8 @@ impl Engine {
 
     /// The exchange that a block begins with: the first one that there is yet, or else simply the first one.
     fn first_exchange(&self, block: RemoteIndex) -> ExchangeType {
-        let modes = self.settings.remotes.get(block).map(|block| block.exchange_modes.as_slice()).unwrap_or_default();
+        let modes =
+            self.core.settings.remotes.get(block).map(|block| block.exchange_modes.as_slice()).unwrap_or_default();
         let begun = modes.iter().find(|mode| **mode == ExchangeType::MAIN).or(modes.first());
         begun.copied().unwrap_or(ExchangeType::MAIN)
     }
@@ -116,9 +117,9 @@ impl Engine {
         }
         let mut notes = Vec::new();
         let mut context = Context {
-            settings: &self.settings,
-            codec: &self.codec,
-            random: &mut *self.random,
+            settings: &self.core.settings,
+            codec: &self.core.codec,
+            random: &mut *self.core.random,
             cookies: phase1.cookies,
             local: phase1.local,
             remote: phase1.remote,
@@ -133,19 +134,19 @@ impl Engine {
     }
 
     /// Somebody begins phase 1 with us.
-    pub(super) fn first_message(&mut self, incoming: &Incoming<'_>) {
+    pub(crate) fn first_message(&mut self, incoming: &Incoming<'_>) {
         let remote = incoming.remote;
         let standing = self.standing_of(remote);
-        let is_repeated = self.rate_limits.was_refused(incoming.header.cookies.initiator, remote);
-        let in_words = !is_repeated && self.formats_reasons(standing, LoggedEvent::Refused);
-        let mut record = Record { in_words, ..Record::new(self.now) };
+        let is_repeated = self.core.rate_limits.was_refused(incoming.header.cookies.initiator, remote);
+        let in_words = !is_repeated && self.core.formats_reasons(standing, LoggedEvent::Refused);
+        let mut record = Record { in_words, ..Record::new(self.core.now) };
         if let Err(cause) = self.respond(incoming, standing, &mut record) {
             let cookies = incoming.header.cookies;
             if let Some(kind) = cause.notify() {
-                self.notify_in_clear((incoming.local, remote), cookies, incoming.datagram.len(), kind);
+                self.core.notify_in_clear((incoming.local, remote), cookies, incoming.datagram.len(), kind);
             }
             if is_repeated {
-                return self.log(Level::Debug, Some(remote), || format!("{cookies} is refused again: {cause}"));
+                return self.core.log(Level::Debug, Some(remote), || format!("{cookies} is refused again: {cause}"));
             }
             let text = || {
                 format!(
@@ -153,14 +154,14 @@ impl Engine {
                     record.context(ExchangeType::MAIN, Role::Responder, &cause)
                 )
             };
-            let told = self.log_reason((standing, LoggedEvent::Refused), &cause, Level::Error, remote, text);
+            let told = self.core.log_reason((standing, LoggedEvent::Refused), &cause, Level::Error, remote, text);
             if told {
-                self.rate_limits.refused(cookies.initiator, remote);
+                self.core.rate_limits.refused(cookies.initiator, remote);
                 let negotiation =
                     Negotiation::Phase1 { exchange: incoming.header.exchange, role: Role::Responder, cookies };
                 self.emit_failure_event(&cause, incoming.local, remote, cookies);
-                let outcome = Self::outcome(negotiation, (incoming.local, remote), None, &record, self.now);
-                self.record_outcome(Outcome { result: NegotiationResult::Failed(cause), ..outcome });
+                let outcome = Self::outcome(negotiation, (incoming.local, remote), None, &record, self.core.now);
+                self.core.record_outcome(Outcome { result: NegotiationResult::Failed(cause), ..outcome });
             }
         }
     }
@@ -174,19 +175,19 @@ impl Engine {
     ) -> Result<(), FailureReason> {
         let Incoming { local, remote, header, body, .. } = *incoming;
         self.check_exchange(remote, header.exchange)?;
-        let choice = FirstChoice::read(&self.settings, remote, &header, body, record)?;
+        let choice = FirstChoice::read(&self.core.settings, remote, &header, body, record)?;
         if !self.admit_half_open(remote) {
             return Ok(());
         }
-        let (told, level) = self.apply_rate_limit((standing, LoggedEvent::Begun), None, Level::Info, remote);
+        let (told, level) = self.core.apply_rate_limit((standing, LoggedEvent::Begun), None, Level::Info, remote);
         record.quiet = !told;
-        let cookies = CookiePair { responder: self.draw_cookie(), ..header.cookies };
+        let cookies = CookiePair { responder: self.core.draw_cookie(), ..header.cookies };
         let mut notes = Vec::new();
         let block = choice.block;
         let mut context = Context {
-            settings: &self.settings,
-            codec: &self.codec,
-            random: &mut *self.random,
+            settings: &self.core.settings,
+            codec: &self.core.codec,
+            random: &mut *self.core.random,
             cookies,
             local,
             remote,
@@ -196,12 +197,12 @@ impl Engine {
             notes: &mut notes,
         };
         let (state, message) = Responder::begin(&mut context, choice)?;
-        self.log(level, Some(remote), || {
+        self.core.log(level, Some(remote), || {
             format!("respond new phase 1 negotiation: {}<=>{}", AddrPort(local), AddrPort(remote))
         });
-        self.log_mode(level, remote, header.exchange);
-        self.log_notes(remote, notes);
-        let id = Phase1Id(self.fresh_id());
+        self.core.log_mode(level, remote, header.exchange);
+        self.core.log_notes(remote, notes);
+        let id = Phase1Id(self.core.fresh_id());
         let phase1 = Phase1 {
             cookies,
             local,
@@ -210,7 +211,7 @@ impl Engine {
             peer_class: self.peer_class(remote),
             exchange: header.exchange,
             block,
-            record: std::mem::replace(record, Record::new(self.now)),
+            record: std::mem::replace(record, Record::new(self.core.now)),
             reply_cache: Default::default(),
             retransmission: None,
             waiting: Vec::new(),
@@ -227,8 +228,8 @@ impl Engine {
     fn check_exchange(&self, remote: SocketAddr, exchange: ExchangeType) -> Result<(), FailureReason> {
         let address = RemoteQuery { key_of_address: true, ..RemoteQuery::address(remote) };
         let known = RemoteQuery { port: remote.port(), exchange: Some(exchange), ..address };
-        if self.settings.remotes.candidates(&known).is_empty() {
-            return Err(FailureReason::NoRemote(self.settings.remotes.missing(remote.ip(), &known)));
+        if self.core.settings.remotes.candidates(&known).is_empty() {
+            return Err(FailureReason::NoRemote(self.core.settings.remotes.missing(remote.ip(), &known)));
         }
         if exchange != ExchangeType::MAIN {
             return Err(FailureReason::Unsupported(format!("{exchange} mode")));
@@ -237,7 +238,7 @@ impl Engine {
     }
 
     /// A step of a negotiation, and what it brings. `digest` is of the message that it takes.
-    pub(super) fn phase1_step(
+    pub(crate) fn phase1_step(
         &mut self,
         id: Phase1Id,
         digest: Option<PacketDigest>,
@@ -246,9 +247,9 @@ impl Engine {
         let first_contact = self.is_first_contact(id);
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
         let remote = phase1.remote;
-        let given = (&self.settings, &self.codec, first_contact);
-        let Some(Step { transition, notes }) = phase1.step(given, &mut *self.random, step) else { return };
-        self.log_notes(remote, notes);
+        let given = (&self.core.settings, &self.core.codec, first_contact);
+        let Some(Step { transition, notes }) = phase1.step(given, &mut *self.core.random, step) else { return };
+        self.core.log_notes(remote, notes);
         match transition {
             Transition::Job((), job) => {
                 self.accept(id, digest, "job ordered");
@@ -256,7 +257,7 @@ impl Engine {
                 self.prove_address(id);
                 self.suspend_retransmission(id);
                 let urgency = self.urgency(id);
-                self.start_job(Owner::Phase1(id), urgency, job);
+                self.core.start_job(Owner::Phase1(id), urgency, job);
             }
             Transition::Send((), message) => {
                 self.accept(id, digest, "answered");
@@ -283,13 +284,13 @@ impl Engine {
     }
 
     /// The job of a phase 1 is done.
-    pub(super) fn phase1_job_done(&mut self, id: Phase1Id, result: JobResult) {
+    pub(crate) fn phase1_job_done(&mut self, id: Phase1Id, result: JobResult) {
         self.phase1_step(id, None, |mode, cx| mode.job_done(cx, result));
     }
 
     /// The message is accepted.
     fn accept(&mut self, id: Phase1Id, digest: Option<PacketDigest>, step: &'static str) {
-        let now = self.now;
+        let now = self.core.now;
         if let Some(phase1) = self.phase1s.get_mut(id) {
             if let Some(digest) = digest {
                 phase1.reply_cache.begin(digest);
@@ -315,13 +316,13 @@ impl Engine {
     }
 
     /// Sends an answer, or sends it again. As long as the address may be another one's, it is one copy.
-    pub(super) fn reply(&mut self, id: Phase1Id, message: Vec<u8>) {
+    pub(crate) fn reply(&mut self, id: Phase1Id, message: Vec<u8>) {
         let Some(phase1) = self.phase1s.get(id) else { return };
         let (local, remote) = (phase1.local, phase1.remote);
         if phase1.negotiation().is_some_and(MainMode::is_from_unproved_address) {
-            self.transmit_once(local, remote, message);
+            self.core.transmit_once(local, remote, message);
         } else {
-            self.transmit(local, remote, &message);
+            self.core.transmit(local, remote, &message);
         }
     }
 
@@ -332,7 +333,7 @@ impl Engine {
         phase1.reply_cache.finish(last_message.clone());
         phase1.retransmission = None;
         if let Some(message) = last_message {
-            self.transmit(local, remote, &message);
+            self.core.transmit(local, remote, &message);
         }
     }
 
@@ -340,15 +341,15 @@ impl Engine {
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
         let (local, remote) = (phase1.local, phase1.remote);
         phase1.retransmission = Some(Retransmission::new(message.clone()));
-        self.timers.stop(Timer::Phase1Deadline(id));
-        self.timers.set(Timer::Phase1Retransmit(id), self.now + self.settings.retransmission.interval);
-        self.transmit(local, remote, &message);
+        self.core.timers.stop(Timer::Phase1Deadline(id));
+        self.core.timers.set(Timer::Phase1Retransmit(id), self.core.now + self.core.settings.retransmission.interval);
+        self.core.transmit(local, remote, &message);
     }
 
     /// An initiator does not repeat its message while a job for the answer runs, and waits no longer than so for the job. A
     /// responder's deadline is that of its last message: bad values of its peer do not put it off.
     fn suspend_retransmission(&mut self, id: Phase1Id) {
-        let due = self.timers.stop(Timer::Phase1Retransmit(id));
+        let due = self.core.timers.stop(Timer::Phase1Retransmit(id));
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
         if let Some(retransmission) = &mut phase1.retransmission {
             retransmission.suspend(due);
@@ -358,7 +359,7 @@ impl Engine {
 
     /// Nothing that we do not repeat lasts longer than all repetitions of a message of ours.
     fn set_deadline(&mut self, id: Phase1Id) {
-        self.timers.set(Timer::Phase1Deadline(id), self.now + self.settings.retransmission.whole());
+        self.core.timers.set(Timer::Phase1Deadline(id), self.core.now + self.core.settings.retransmission.whole());
     }
 
     /// Renewals, what we begin, and peers whose address is configured, and their own, go before unknown peers.
@@ -371,22 +372,22 @@ impl Engine {
     }
 
     /// An initiator's message is not answered.
-    pub(super) fn phase1_retransmit(&mut self, id: Phase1Id) {
-        let retransmission = self.settings.retransmission;
+    pub(crate) fn phase1_retransmit(&mut self, id: Phase1Id) {
+        let retransmission = self.core.settings.retransmission;
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
         let (local, remote) = (phase1.local, phase1.remote);
         let message = phase1.retransmission.as_mut().and_then(|sent| sent.next_copy(retransmission.count));
         match message.map(<[u8]>::to_vec) {
             Some(message) => {
-                self.timers.set(Timer::Phase1Retransmit(id), self.now + retransmission.interval);
-                self.transmit(local, remote, &message);
+                self.core.timers.set(Timer::Phase1Retransmit(id), self.core.now + retransmission.interval);
+                self.core.transmit(local, remote, &message);
             }
             None => self.phase1_time_up(id),
         }
     }
 
     /// A responder's peer does not go on, or a job does not end.
-    pub(super) fn phase1_deadline(&mut self, id: Phase1Id) {
+    pub(crate) fn phase1_deadline(&mut self, id: Phase1Id) {
         self.phase1_time_up(id);
     }
 
@@ -399,14 +400,14 @@ impl Engine {
 
     /// A message of a phase 1 on its way is no good. It may be anybody's, so that the negotiation goes on; but if nothing
     /// better comes, it was the reason.
-    pub(super) fn phase1_fault(&mut self, id: Phase1Id, cause: FailureReason) {
+    pub(crate) fn phase1_fault(&mut self, id: Phase1Id, cause: FailureReason) {
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
         if phase1.reply_cache.is_busy() {
             phase1.reply_cache.reject();
             if let Some(retransmission) = &mut phase1.retransmission {
-                let due = retransmission.resume().unwrap_or(self.now);
-                self.timers.stop(Timer::Phase1Deadline(id));
-                self.timers.set(Timer::Phase1Retransmit(id), due.max(self.now));
+                let due = retransmission.resume().unwrap_or(self.core.now);
+                self.core.timers.stop(Timer::Phase1Deadline(id));
+                self.core.timers.set(Timer::Phase1Retransmit(id), due.max(self.core.now));
             }
         }
         if phase1.negotiation().is_none() || phase1.record.fault.as_ref() == Some(&cause) {
@@ -419,11 +420,12 @@ impl Engine {
         let Some(standing) = self.phase1s.get(id).map(|phase1| self.standing_of_phase1(phase1)) else { return };
         let level = match role {
             Role::Responder if level < Level::Debug => {
-                self.apply_rate_limit((standing, LoggedEvent::Ignored), Some(&cause), level, remote).1
+                self.core.apply_rate_limit((standing, LoggedEvent::Ignored), Some(&cause), level, remote).1
             }
             _ => level,
         };
-        self.log(level, Some(remote), || format!("a message of phase 1 {cookies} is ignored: {}", cause.explained()));
+        self.core
+            .log(level, Some(remote), || format!("a message of phase 1 {cookies} is ignored: {}", cause.explained()));
         if first {
             self.notify_of_failure(id, &cause);
         }
@@ -438,12 +440,12 @@ impl Engine {
         let (local, remote, cookies) = (phase1.local, phase1.remote, phase1.cookies);
         if let Some(kind) = cause.notify() {
             // Once for each exchange, which is bounded.
-            self.notify_in_clear((local, remote), cookies, usize::MAX, kind);
+            self.core.notify_in_clear((local, remote), cookies, usize::MAX, kind);
         }
     }
 
     /// A negotiation has failed.
-    pub(super) fn fail_phase1(&mut self, id: Phase1Id, cause: FailureReason) {
+    pub(crate) fn fail_phase1(&mut self, id: Phase1Id, cause: FailureReason) {
         self.end_phase1(id, "phase1 negotiation failed:", cause);
     }
 
@@ -460,25 +462,25 @@ impl Engine {
         let text = || format!("{what} {cookies}: {cause}{told_peer}{undelivered}{context}");
         let told = match (phase1.role, &cause) {
             (Role::Initiator, _) => {
-                self.log(Level::Error, Some(remote), text);
+                self.core.log(Level::Error, Some(remote), text);
                 true
             }
             // Who has an identity has proved to know the key, and is no unknown peer.
             (Role::Responder, FailureReason::Identity { .. }) => {
                 let kind = (PeerStanding::Proved(remote.ip()), LoggedEvent::Unproved);
-                self.log_reason(kind, &cause, Level::Error, remote, text)
+                self.core.log_reason(kind, &cause, Level::Error, remote, text)
             }
             (Role::Responder, FailureReason::NoAnswer(_) | FailureReason::Crypto(_)) => {
-                self.log_reason((standing, LoggedEvent::Unfinished), &cause, Level::Error, remote, text)
+                self.core.log_reason((standing, LoggedEvent::Unfinished), &cause, Level::Error, remote, text)
             }
             (Role::Responder, _) => {
-                self.log_reason((standing, LoggedEvent::Unproved), &cause, Level::Error, remote, text)
+                self.core.log_reason((standing, LoggedEvent::Unproved), &cause, Level::Error, remote, text)
             }
         };
         if told {
-            phase1.describe_offer(&self.settings);
+            phase1.describe_offer(&self.core.settings);
             self.emit_failure_event(&cause, local, remote, cookies);
-            self.record_outcome(self.phase1_outcome(&phase1, NegotiationResult::Failed(cause.clone())));
+            self.core.record_outcome(self.phase1_outcome(&phase1, NegotiationResult::Failed(cause.clone())));
         }
         if let Some(old) = phase1.renews {
             self.renewal_failed(old);
@@ -496,14 +498,14 @@ impl Engine {
     }
 
     /// Endpoints all negotiations that come to nothing because nobody needs them any more.
-    pub(super) fn abandon_phase1(&mut self, id: Phase1Id, result: NegotiationResult) -> Vec<Phase2Id> {
+    pub(crate) fn abandon_phase1(&mut self, id: Phase1Id, result: NegotiationResult) -> Vec<Phase2Id> {
         let Some(phase1) = self.remove_phase1(id) else { return Vec::new() };
-        self.record_outcome(self.phase1_outcome(&phase1, result));
+        self.core.record_outcome(self.phase1_outcome(&phase1, result));
         phase1.waiting
     }
 
     /// Forgets a phase 1.
-    pub(super) fn remove_phase1(&mut self, id: Phase1Id) -> Option<Phase1> {
+    pub(crate) fn remove_phase1(&mut self, id: Phase1Id) -> Option<Phase1> {
         for timer in [
             Timer::Phase1Retransmit(id),
             Timer::Phase1Deadline(id),
@@ -511,9 +513,9 @@ impl Engine {
             Timer::Phase1Expire(id),
             Timer::Dpd(id),
         ] {
-            self.timers.stop(timer);
+            self.core.timers.stop(timer);
         }
-        self.jobs.forget(Owner::Phase1(id));
+        self.core.jobs.forget(Owner::Phase1(id));
         let phase1 = self.phase1s.remove(id)?;
         let pair = (phase1.local.ip(), phase1.remote.ip());
         if self.phase1s.between(pair.0, pair.1).is_empty() {
@@ -523,11 +525,11 @@ impl Engine {
     }
 
     /// How a negotiation has ended.
-    pub(super) fn phase1_outcome(&self, phase1: &Phase1, result: NegotiationResult) -> Outcome {
+    pub(crate) fn phase1_outcome(&self, phase1: &Phase1, result: NegotiationResult) -> Outcome {
         let Phase1 { cookies, local, remote, exchange, role, block, .. } = *phase1;
-        let block = self.settings.remotes.get(block).map(|block| block.name.clone());
+        let block = self.core.settings.remotes.get(block).map(|block| block.name.clone());
         let negotiation = Negotiation::Phase1 { exchange, role, cookies };
-        let outcome = Self::outcome(negotiation, (local, remote), block, &phase1.record, self.now);
+        let outcome = Self::outcome(negotiation, (local, remote), block, &phase1.record, self.core.now);
         Outcome { result, ..outcome }
     }
 
@@ -554,7 +556,7 @@ impl Engine {
     }
 
     /// The event of a failure, if there is one for its cause.
-    pub(super) fn emit_failure_event(
+    pub(crate) fn emit_failure_event(
         &mut self,
         cause: &FailureReason,
         local: SocketAddr,
@@ -576,41 +578,13 @@ impl Engine {
     }
 
     /// An event of phase 1.
-    pub(super) fn emit_phase1_event(
+    pub(crate) fn emit_phase1_event(
         &mut self,
         kind: EventKind,
         local: SocketAddr,
         remote: SocketAddr,
         cookies: CookiePair,
     ) {
-        self.emit(Event { kind, local: Some(local), remote: Some(remote), cookies: Some(cookies), message_id: 0 });
-    }
-
-    /// By which exchange, in the words of RFC 2408.
-    fn log_mode(&mut self, level: Level, remote: SocketAddr, exchange: ExchangeType) {
-        let name = match exchange {
-            ExchangeType::MAIN => "Identity Protection",
-            ExchangeType::AGGRESSIVE => "Aggressive",
-            ExchangeType::BASE => "Base",
-            _ => return,
-        };
-        self.log(level, Some(remote), || format!("begin {name} mode."));
-    }
-
-    fn log_notes(&mut self, remote: SocketAddr, notes: Vec<(Level, String)>) {
-        for (level, text) in notes {
-            self.log(level, Some(remote), || text);
-        }
-    }
-
-    /// A cookie, not zero.
-    fn draw_cookie(&mut self) -> Cookie {
-        loop {
-            let mut bytes = [0; 8];
-            self.random.fill(&mut bytes);
-            if bytes != [0; 8] {
-                return Cookie(bytes);
-            }
-        }
+        self.core.emit(Event { kind, local: Some(local), remote: Some(remote), cookies: Some(cookies), message_id: 0 });
     }
 }

@@ -14,21 +14,21 @@ use crate::output::{EventKind, Level};
 use crate::phase1::{Features, Phase1Sa};
 
 /// More phase 1s than this with one end, or one host, are not kept: who is known can make any number.
-pub(super) const WITH_END_MAX: usize = 16;
-pub(super) const WITH_HOST_MAX: usize = 1024;
+pub(crate) const WITH_END_MAX: usize = 16;
+pub(crate) const WITH_HOST_MAX: usize = 1024;
 
 /// More addresses that have had their INITIAL-CONTACT than this are not remembered; further ones get none.
 const CONTACTED_MAX: usize = 1 << 16;
 
 impl Engine {
     /// An exchange has brought an SA. The order matters: what others depend on comes first.
-    pub(super) fn phase1_established(&mut self, id: Phase1Id, sa: Phase1Sa, features: Features, initial_contact: bool) {
+    pub(crate) fn phase1_established(&mut self, id: Phase1Id, sa: Phase1Sa, features: Features, initial_contact: bool) {
         let (local, remote, cookies) = (sa.local, sa.remote, sa.cookies);
         // 1. It is in the tables.
-        let dpd = DpdState::new(features, &mut *self.random);
+        let dpd = DpdState::new(features, &mut *self.core.random);
         let lifetime = Duration::from_secs(sa.terms.lifetime.into());
-        let expires = self.now + lifetime;
-        let (since, heard, replacement) = (self.now, self.now, Replacement::default());
+        let expires = self.core.now + lifetime;
+        let (since, heard, replacement) = (self.core.now, self.core.now, Replacement::default());
         let established = EstablishedPhase1 {
             sa,
             since,
@@ -49,11 +49,11 @@ impl Engine {
         }
         self.thin_out(id);
         // 3. It does not last for ever, and the peer may not either.
-        self.timers.stop(Timer::Phase1Retransmit(id));
-        self.timers.stop(Timer::Phase1Deadline(id));
+        self.core.timers.stop(Timer::Phase1Retransmit(id));
+        self.core.timers.stop(Timer::Phase1Deadline(id));
         let renewed_after = self.renewed_after(lifetime);
-        self.timers.set(Timer::Phase1Renew(id), self.now + renewed_after);
-        self.timers.set(Timer::Phase1Expire(id), expires);
+        self.core.timers.set(Timer::Phase1Renew(id), self.core.now + renewed_after);
+        self.core.timers.set(Timer::Phase1Expire(id), expires);
         self.start_dpd(id);
         // 4. INITIAL-CONTACT: of the peer, and ours.
         if initial_contact {
@@ -61,12 +61,12 @@ impl Engine {
         }
         self.send_initial_contact(id);
         // 5. The news.
-        self.log(Level::Info, Some(remote), || {
+        self.core.log(Level::Info, Some(remote), || {
             format!("ISAKMP-SA established {}-{} spi:{cookies}", AddrPort(local), AddrPort(remote))
         });
         self.emit_phase1_event(EventKind::Phase1Up, local, remote, cookies);
         let outcome = self.phase1s.get(id).map(|phase1| self.phase1_outcome(phase1, NegotiationResult::Established));
-        outcome.into_iter().for_each(|outcome| self.record_outcome(outcome));
+        outcome.into_iter().for_each(|outcome| self.core.record_outcome(outcome));
         // 6. What was not answered under others, and those that wait.
         self.replace_suspected(id);
         self.serve_waiting(id);
@@ -90,7 +90,7 @@ impl Engine {
             _ => None,
         };
         if let Some((oldest, _)) = oldest.copied() {
-            self.log(Level::Warning, Some(remote), || "too many phase 1s with the peer: the oldest goes".into());
+            self.core.log(Level::Warning, Some(remote), || "too many phase 1s with the peer: the oldest goes".into());
             self.purge_phase1(oldest, true);
         }
     }
@@ -139,17 +139,17 @@ impl Engine {
     }
 
     /// Whether there is INITIAL-CONTACT to say.
-    pub(super) fn is_first_contact(&self, id: Phase1Id) -> bool {
+    pub(crate) fn is_first_contact(&self, id: Phase1Id) -> bool {
         let Some(phase1) = self.phase1s.get(id) else { return false };
-        let wanted = self.settings.remotes.get(phase1.block).is_some_and(|block| block.initial_contact);
+        let wanted = self.core.settings.remotes.get(phase1.block).is_some_and(|block| block.initial_contact);
         wanted && self.contacted.len() < CONTACTED_MAX && !self.contacted.contains(&phase1.remote.ip())
     }
 
     /// The peer says that it knows of no other SA with us: what there was before this phase 1 began is of no use any more.
     /// But when another one came up in the meantime, the peer has lost nothing: both sides have begun at once, and each
     /// says so of its own.
-    pub(super) fn initial_contact_received(&mut self, id: Phase1Id) {
-        let Some(phase1) = self.phase1s.get(id).filter(|_| !self.settings.local_test) else { return };
+    pub(crate) fn initial_contact_received(&mut self, id: Phase1Id) {
+        let Some(phase1) = self.phase1s.get(id).filter(|_| !self.core.settings.local_test) else { return };
         let (local, remote, began) = (phase1.local, phase1.remote, phase1.record.began);
         let others = self.phase1s.between(local.ip(), remote.ip()).into_iter().filter(|other| *other != id);
         let others: Vec<_> = others
@@ -161,10 +161,10 @@ impl Engine {
             .collect();
         if others.iter().any(|(_, _, since)| *since >= began) {
             let text = || "INITIAL-CONTACT ignored: another phase 1 with the peer came up in the meantime".into();
-            self.log_of_peer(LoggedEvent::Notified, Level::Info, remote, text);
+            self.core.log_of_peer(LoggedEvent::Notified, Level::Info, remote, text);
             return;
         }
-        self.log_of_peer(LoggedEvent::Notified, Level::Info, remote, || "received INITIAL-CONTACT".into());
+        self.core.log_of_peer(LoggedEvent::Notified, Level::Info, remote, || "received INITIAL-CONTACT".into());
         self.purge_peer(local.ip(), remote, Some(id), false);
         for (other, ..) in others {
             self.drop_phase1(other);
@@ -174,10 +174,10 @@ impl Engine {
     /// Deletes all that we have with the peer of a phase 1, and it too; if there is another established one with it, phase
     /// 2s go on under that. (Told that the last one is deleted, many peers delete all that they have with us: pairs that
     /// lived on here alone would lead nowhere.)
-    pub(super) fn purge_phase1(&mut self, id: Phase1Id, tell_peer: bool) {
+    pub(crate) fn purge_phase1(&mut self, id: Phase1Id, tell_peer: bool) {
         let Some(phase1) = self.phase1s.get(id) else { return };
         let (local, remote, cookies) = (phase1.local, phase1.remote, phase1.cookies);
-        self.log(Level::Info, Some(remote), || format!("purging ISAKMP-SA spi={cookies}."));
+        self.core.log(Level::Info, Some(remote), || format!("purging ISAKMP-SA spi={cookies}."));
         match self.phase1s.newest(local.ip(), remote, Some(id)) {
             Some(_) => self.leave_phase2s(id),
             None => self.purge_peer(local.ip(), remote, None, tell_peer),
@@ -189,7 +189,7 @@ impl Engine {
     }
 
     /// Its phase 2s go on under another phase 1 with the peer, or, without one, on their own.
-    pub(super) fn leave_phase2s(&mut self, id: Phase1Id) {
+    pub(crate) fn leave_phase2s(&mut self, id: Phase1Id) {
         let Some(phase1) = self.phase1s.get(id) else { return };
         if let Some(other) = self.phase1s.newest(phase1.local.ip(), phase1.remote, Some(id)) {
             self.phase2s_move(id, other);
@@ -198,10 +198,10 @@ impl Engine {
     }
 
     /// Forgets an established phase 1.
-    pub(super) fn drop_phase1(&mut self, id: Phase1Id) {
+    pub(crate) fn drop_phase1(&mut self, id: Phase1Id) {
         let Some(phase1) = self.remove_phase1(id) else { return };
         let Phase1 { local, remote, cookies, .. } = phase1;
-        self.log(Level::Info, Some(remote), || {
+        self.core.log(Level::Info, Some(remote), || {
             format!("ISAKMP-SA deleted {}-{} spi:{cookies}", AddrPort(local), AddrPort(remote))
         });
         self.emit_phase1_event(EventKind::Phase1Down, local, remote, cookies);

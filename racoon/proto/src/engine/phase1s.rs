@@ -29,29 +29,29 @@ const INITIATOR_KEYED: u8 = 7;
 const RESPONDER_KEYED: u8 = 5;
 
 /// A phase 1, established or on its way.
-pub(super) struct Phase1 {
-    pub(super) cookies: CookiePair,
-    pub(super) local: SocketAddr,
-    pub(super) remote: SocketAddr,
-    pub(super) role: Role,
+pub(crate) struct Phase1 {
+    pub(crate) cookies: CookiePair,
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+    pub(crate) role: Role,
     /// Whose room it takes up as long as it is not established.
-    pub(super) peer_class: PeerClass,
-    pub(super) exchange: ExchangeType,
+    pub(crate) peer_class: PeerClass,
+    pub(crate) exchange: ExchangeType,
     /// A responder's is a guess as long as it is on its way.
-    pub(super) block: RemoteIndex,
-    pub(super) record: Record,
-    pub(super) reply_cache: ReplyCache,
+    pub(crate) block: RemoteIndex,
+    pub(crate) record: Record,
+    pub(crate) reply_cache: ReplyCache,
     /// The message that an initiator waits for an answer to.
-    pub(super) retransmission: Option<Retransmission>,
+    pub(crate) retransmission: Option<Retransmission>,
     /// Phase 2s that begin when it is established. [`Phase1s::wait`] adds to them.
-    pub(super) waiting: Vec<Phase2Id>,
+    pub(crate) waiting: Vec<Phase2Id>,
     /// The one that it is to take the place of.
-    pub(super) renews: Option<Phase1Id>,
-    pub(super) stage: Stage,
+    pub(crate) renews: Option<Phase1Id>,
+    pub(crate) stage: Stage,
 }
 
 /// How far a phase 1 is.
-pub(super) enum Stage {
+pub(crate) enum Stage {
     /// On its way.
     Negotiating(Box<MainMode>),
     /// The negotiation is over. It is about to be established or removed.
@@ -61,22 +61,22 @@ pub(super) enum Stage {
 }
 
 /// An established phase 1.
-pub(super) struct EstablishedPhase1 {
-    pub(super) sa: Phase1Sa,
+pub(crate) struct EstablishedPhase1 {
+    pub(crate) sa: Phase1Sa,
     /// Since when.
-    pub(super) since: Time,
+    pub(crate) since: Time,
     /// When it ends.
-    pub(super) expires: Time,
+    pub(crate) expires: Time,
     /// A phase 2 was begun under it, by either side.
-    pub(super) negotiated: bool,
+    pub(crate) negotiated: bool,
     /// It is time for another one.
-    pub(super) dying: bool,
+    pub(crate) dying: bool,
     /// It is, because many message ids were used.
-    pub(super) worn: bool,
+    pub(crate) worn: bool,
     /// When the peer was last heard of under it.
-    pub(super) heard: Time,
-    pub(super) dpd: DpdState,
-    pub(super) replacement: Replacement,
+    pub(crate) heard: Time,
+    pub(crate) dpd: DpdState,
+    pub(crate) replacement: Replacement,
 }
 
 /// A responder leaves the renewal to its peer until so many message ids more were used.
@@ -84,23 +84,23 @@ const MESSAGE_IDS_FOR_PEER: usize = 1024;
 
 impl EstablishedPhase1 {
     /// Whether so many message ids were used that the side with this role renews it.
-    pub(super) fn is_worn(&self, role: Role) -> bool {
+    pub(crate) fn is_worn(&self, role: Role) -> bool {
         let more = if role == Role::Responder { MESSAGE_IDS_FOR_PEER } else { 0 };
         self.sa.used.count() >= MESSAGE_IDS_RENEWED_AFTER + more
     }
 }
 
 /// A step that was made.
-pub(super) struct Step {
+pub(crate) struct Step {
     /// What it brings.
-    pub(super) transition: Transition<()>,
+    pub(crate) transition: Transition<()>,
     /// What is to be logged.
-    pub(super) notes: Vec<(Level, String)>,
+    pub(crate) notes: Vec<(Level, String)>,
 }
 
 impl Phase1 {
     /// Makes a step of the negotiation; none if it is over.
-    pub(super) fn step(
+    pub(crate) fn step(
         &mut self,
         (settings, codec, first_contact): (&Settings, &MessageCodec, bool),
         random: &mut dyn Random,
@@ -131,14 +131,14 @@ impl Phase1 {
     }
 
     /// Completes the record of a negotiation that has not got beyond message 1.
-    pub(super) fn describe_offer(&mut self, settings: &Settings) {
+    pub(crate) fn describe_offer(&mut self, settings: &Settings) {
         if let Stage::Negotiating(mode) = &self.stage {
             mode.describe_offer(settings, self.remote, &mut self.record);
         }
     }
 
     /// Our last message, which the peer does not answer; none while a job for the next one runs.
-    pub(super) fn unanswered(&self) -> Option<Unanswered> {
+    pub(crate) fn unanswered(&self) -> Option<Unanswered> {
         let message = self.negotiation()?.last_sent()?;
         let reply = self.reply_cache.last_reply();
         let (bytes, sent) = match &self.retransmission {
@@ -157,7 +157,7 @@ impl Phase1 {
     }
 
     /// The negotiation, if it goes on.
-    pub(super) fn negotiation(&self) -> Option<&MainMode> {
+    pub(crate) fn negotiation(&self) -> Option<&MainMode> {
         match &self.stage {
             Stage::Negotiating(mode) => Some(mode),
             Stage::Over | Stage::Established(_) => None,
@@ -165,7 +165,7 @@ impl Phase1 {
     }
 
     /// Whether neither side can encrypt yet: an initiator has not sent message 5 of main mode, a responder not message 4.
-    pub(super) fn is_early(&self) -> bool {
+    pub(crate) fn is_early(&self) -> bool {
         let keyed = match self.role {
             Role::Initiator => INITIATOR_KEYED,
             Role::Responder => RESPONDER_KEYED,
@@ -174,7 +174,7 @@ impl Phase1 {
     }
 
     /// What there is when it is established.
-    pub(super) fn established(&self) -> Option<&EstablishedPhase1> {
+    pub(crate) fn established(&self) -> Option<&EstablishedPhase1> {
         match &self.stage {
             Stage::Established(established) => Some(established),
             Stage::Negotiating(_) | Stage::Over => None,
@@ -182,7 +182,7 @@ impl Phase1 {
     }
 
     /// The same, to be changed.
-    pub(super) fn established_mut(&mut self) -> Option<&mut EstablishedPhase1> {
+    pub(crate) fn established_mut(&mut self) -> Option<&mut EstablishedPhase1> {
         match &mut self.stage {
             Stage::Established(established) => Some(established),
             Stage::Negotiating(_) | Stage::Over => None,
@@ -211,7 +211,7 @@ type FirstKey = (Cookie, SocketAddr, SocketAddr);
 
 /// All phase 1s.
 #[derive(Default)]
-pub(super) struct Phase1s {
+pub(crate) struct Phase1s {
     all: BTreeMap<Phase1Id, Phase1>,
     by_cookies: HashMap<CookiePair, Phase1Id>,
     by_first: HashMap<FirstKey, Phase1Id>,
@@ -223,14 +223,14 @@ pub(super) struct Phase1s {
     /// What phase 2s wait for.
     waits: HashMap<Phase2Id, Phase1Id>,
     /// Those that the peer has begun and that are not established.
-    pub(super) half_open: HalfOpen,
+    pub(crate) half_open: HalfOpen,
     /// How many we have begun with who may be anybody, and that are not established.
     attempts: usize,
 }
 
 impl Phase1s {
     /// Adds one that is on its way.
-    pub(super) fn insert(&mut self, id: Phase1Id, phase1: Phase1) {
+    pub(crate) fn insert(&mut self, id: Phase1Id, phase1: Phase1) {
         if !phase1.cookies.responder.is_zero() {
             self.by_cookies.insert(phase1.cookies, id);
         }
@@ -245,7 +245,7 @@ impl Phase1s {
     }
 
     /// Takes one out.
-    pub(super) fn remove(&mut self, id: Phase1Id) -> Option<Phase1> {
+    pub(crate) fn remove(&mut self, id: Phase1Id) -> Option<Phase1> {
         let phase1 = self.all.remove(&id)?;
         self.by_cookies.remove(&phase1.cookies);
         self.by_first.remove(&phase1.first_key());
@@ -274,14 +274,14 @@ impl Phase1s {
     }
 
     /// A phase 2 begins under it.
-    pub(super) fn negotiates(&mut self, id: Phase1Id) {
+    pub(crate) fn negotiates(&mut self, id: Phase1Id) {
         if let Some(established) = self.all.get_mut(&id).and_then(Phase1::established_mut) {
             established.negotiated = true;
         }
     }
 
     /// A phase 2 waits for it.
-    pub(super) fn wait(&mut self, id: Phase1Id, phase2: Phase2Id) {
+    pub(crate) fn wait(&mut self, id: Phase1Id, phase2: Phase2Id) {
         self.cancel_wait(phase2);
         if let Some(phase1) = self.all.get_mut(&id) {
             phase1.waiting.push(phase2);
@@ -290,14 +290,14 @@ impl Phase1s {
     }
 
     /// A phase 2 waits no more.
-    pub(super) fn cancel_wait(&mut self, phase2: Phase2Id) {
+    pub(crate) fn cancel_wait(&mut self, phase2: Phase2Id) {
         if let Some(phase1) = self.waits.remove(&phase2).and_then(|id| self.all.get_mut(&id)) {
             phase1.waiting.retain(|waiting| *waiting != phase2);
         }
     }
 
     /// All that waited for it.
-    pub(super) fn take_waiting(&mut self, id: Phase1Id) -> Vec<Phase2Id> {
+    pub(crate) fn take_waiting(&mut self, id: Phase1Id) -> Vec<Phase2Id> {
         let waiting = self.all.get_mut(&id).map(|phase1| mem::take(&mut phase1.waiting)).unwrap_or_default();
         for phase2 in &waiting {
             self.waits.remove(phase2);
@@ -306,7 +306,7 @@ impl Phase1s {
     }
 
     /// The responder has told its cookie.
-    pub(super) fn learn_responder(&mut self, id: Phase1Id, responder: Cookie) {
+    pub(crate) fn learn_responder(&mut self, id: Phase1Id, responder: Cookie) {
         if let Some(phase1) = self.all.get_mut(&id) {
             self.by_cookies.remove(&phase1.cookies);
             phase1.cookies.responder = responder;
@@ -317,7 +317,7 @@ impl Phase1s {
     }
 
     /// It is established.
-    pub(super) fn establish(&mut self, id: Phase1Id, established: EstablishedPhase1) {
+    pub(crate) fn establish(&mut self, id: Phase1Id, established: EstablishedPhase1) {
         if let Some(phase1) = self.all.get_mut(&id) {
             if phase1.is_half_open() {
                 self.half_open.remove(id, phase1.peer_class, phase1.remote.ip());
@@ -333,13 +333,13 @@ impl Phase1s {
     }
 
     /// The peer has shown that it receives what is sent to its address, which is returned if that is news.
-    pub(super) fn prove_address(&mut self, id: Phase1Id) -> Option<SocketAddr> {
+    pub(crate) fn prove_address(&mut self, id: Phase1Id) -> Option<SocketAddr> {
         let phase1 = self.all.get(&id).filter(|phase1| phase1.is_half_open())?;
         self.half_open.prove(id, phase1.peer_class, phase1.remote.ip()).then_some(phase1.remote)
     }
 
     /// It has another remote block: the configuration is a new one.
-    pub(super) fn set_block(&mut self, id: Phase1Id, block: RemoteIndex) {
+    pub(crate) fn set_block(&mut self, id: Phase1Id, block: RemoteIndex) {
         if let Some(phase1) = self.all.get_mut(&id) {
             phase1.block = block;
             if let Some(established) = phase1.established_mut() {
@@ -349,41 +349,41 @@ impl Phase1s {
     }
 
     /// How many we have begun with who may be anybody, and that are not established.
-    pub(super) fn attempts(&self) -> usize {
+    pub(crate) fn attempts(&self) -> usize {
         self.attempts
     }
 
-    pub(super) fn get(&self, id: Phase1Id) -> Option<&Phase1> {
+    pub(crate) fn get(&self, id: Phase1Id) -> Option<&Phase1> {
         self.all.get(&id)
     }
 
-    pub(super) fn get_mut(&mut self, id: Phase1Id) -> Option<&mut Phase1> {
+    pub(crate) fn get_mut(&mut self, id: Phase1Id) -> Option<&mut Phase1> {
         self.all.get_mut(&id)
     }
 
     /// All of them, the oldest first.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Phase1Id, &Phase1)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Phase1Id, &Phase1)> {
         self.all.iter().map(|(id, phase1)| (*id, phase1))
     }
 
     /// The one with both cookies.
-    pub(super) fn find(&self, cookies: CookiePair) -> Option<Phase1Id> {
+    pub(crate) fn find(&self, cookies: CookiePair) -> Option<Phase1Id> {
         self.by_cookies.get(&cookies).copied()
     }
 
     /// The one that a first message began.
-    pub(super) fn find_first(&self, cookie: Cookie, local: SocketAddr, remote: SocketAddr) -> Option<Phase1Id> {
+    pub(crate) fn find_first(&self, cookie: Cookie, local: SocketAddr, remote: SocketAddr) -> Option<Phase1Id> {
         self.by_first.get(&(cookie, local, remote)).copied()
     }
 
     /// All between two addresses that are established or were begun by us, the oldest first.
-    pub(super) fn between(&self, local: IpAddr, remote: IpAddr) -> Vec<Phase1Id> {
+    pub(crate) fn between(&self, local: IpAddr, remote: IpAddr) -> Vec<Phase1Id> {
         self.by_pair.get(&(local, remote)).into_iter().flatten().copied().collect()
     }
 
     /// The established one between two addresses that is to be used: one that is not dying before one that is, one with
     /// the peer's port before others, the newest. `except` is no candidate.
-    pub(super) fn newest(&self, local: IpAddr, remote: SocketAddr, except: Option<Phase1Id>) -> Option<Phase1Id> {
+    pub(crate) fn newest(&self, local: IpAddr, remote: SocketAddr, except: Option<Phase1Id>) -> Option<Phase1Id> {
         let ids = self.by_pair.get(&(local, remote.ip())).into_iter().flatten().copied();
         let candidates = ids.filter(|id| Some(*id) != except).filter_map(|id| {
             let phase1 = self.all.get(&id)?;
@@ -394,13 +394,13 @@ impl Phase1s {
     }
 
     /// Whether a phase 1 with this address is established.
-    pub(super) fn is_peer(&self, address: IpAddr) -> bool {
+    pub(crate) fn is_peer(&self, address: IpAddr) -> bool {
         self.peers.contains_key(&address)
     }
 
     /// Whether all tables are empty.
     #[cfg(test)]
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         let keys = [
             self.all.len(),
             self.by_cookies.len(),

@@ -26,24 +26,24 @@ const NOTIFY_TEXT_MAX: usize = 150;
 
 impl Engine {
     /// Its phase 1 is up.
-    pub(super) fn phase1_up(&mut self, phase1: Phase1Id, waiting: Vec<Phase2Id>) {
+    pub(crate) fn phase1_up(&mut self, phase1: Phase1Id, waiting: Vec<Phase2Id>) {
         waiting.into_iter().for_each(|id| self.phase2_under(id, phase1));
     }
 
     /// Its phase 1 did not come up.
-    pub(super) fn phase1_failed(&mut self, waiting: Vec<Phase2Id>, cause: &FailureReason) {
+    pub(crate) fn phase1_failed(&mut self, waiting: Vec<Phase2Id>, cause: &FailureReason) {
         waiting.into_iter().for_each(|id| self.fail_phase2(id, FailureReason::NoPhase1(cause.to_string())));
     }
 
     /// What is established under a phase 1 belongs to another one now; what is on its way stays.
-    pub(super) fn phase2s_move(&mut self, from: Phase1Id, to: Phase1Id) {
+    pub(crate) fn phase2s_move(&mut self, from: Phase1Id, to: Phase1Id) {
         let is_established = |id: &Phase2Id| self.phase2s.get(*id).is_some_and(|one| one.established().is_some());
         let ids = self.phase2s.under(from).into_iter().filter(is_established).collect::<Vec<_>>();
         ids.into_iter().for_each(|id| self.phase2s.bind(id, to));
     }
 
     /// A phase 1 goes, and there is no other: what is established lives on, what is on its way does not.
-    pub(super) fn phase2s_orphaned(&mut self, phase1: Phase1Id) {
+    pub(crate) fn phase2s_orphaned(&mut self, phase1: Phase1Id) {
         for id in self.phase2s.under(phase1) {
             if self.phase2s.get(id).is_some_and(|phase2| phase2.established().is_some()) {
                 self.phase2s.close(id);
@@ -55,12 +55,12 @@ impl Engine {
     }
 
     /// How many are under a phase 1.
-    pub(super) fn phase2_count(&self, phase1: Phase1Id) -> usize {
+    pub(crate) fn phase2_count(&self, phase1: Phase1Id) -> usize {
         self.phase2s.count(phase1)
     }
 
     /// All SAs with a peer go, but for those under one phase 1, and those that still wait for one.
-    pub(super) fn purge_peer(&mut self, local: IpAddr, remote: SocketAddr, keep: Option<Phase1Id>, tell_peer: bool) {
+    pub(crate) fn purge_peer(&mut self, local: IpAddr, remote: SocketAddr, keep: Option<Phase1Id>, tell_peer: bool) {
         self.delete_leftovers(Endpoints { local, remote: remote.ip() }, tell_peer);
         for id in self.phase2s.with(Endpoints { local, remote: remote.ip() }) {
             let Some(phase2) = self.phase2s.get(id).filter(|phase2| self.is_with(phase2, remote)) else { continue };
@@ -76,7 +76,7 @@ impl Engine {
     }
 
     /// The peer deleted SAs: those by which we send to it. Their counterparts are of no use any more.
-    pub(super) fn peer_deleted(&mut self, phase1: Phase1Id, protocol: Protocol, spis: Vec<u32>) {
+    pub(crate) fn peer_deleted(&mut self, phase1: Phase1Id, protocol: Protocol, spis: Vec<u32>) {
         let Some(remote) = self.phase1_sa(phase1).map(|sa| sa.remote) else { return };
         for spi in spis {
             let found = self.phase2s.of_sa((remote.ip(), protocol, spi));
@@ -85,12 +85,13 @@ impl Engine {
                 if self.leftover_deleted_by(phase1, protocol, spi) {
                     continue;
                 }
-                self.log(Level::Debug, Some(remote), || format!("the peer deletes an unknown {protocol} SA {spi:#x}"));
+                self.core
+                    .log(Level::Debug, Some(remote), || format!("the peer deletes an unknown {protocol} SA {spi:#x}"));
                 continue;
             };
             let is_established = phase2.established().is_some();
             let name = protocol_name(protocol);
-            self.log(Level::Info, Some(remote), || format!("the peer deletes its {name} SA spi={spi}({spi:#x})"));
+            self.core.log(Level::Info, Some(remote), || format!("the peer deletes its {name} SA spi={spi}({spi:#x})"));
             if is_established {
                 self.purge_phase2(id, false);
             } else {
@@ -106,7 +107,7 @@ impl Engine {
     }
 
     /// Another configuration: what would not come about by it goes.
-    pub(super) fn phase2_reload(&mut self) {
+    pub(crate) fn phase2_reload(&mut self) {
         let ids = self.phase2s.iter().filter(|(_, phase2)| !self.is_configured(phase2)).map(|(id, _)| id);
         for id in ids.collect::<Vec<_>>() {
             if self.phase2s.get(id).is_some_and(|phase2| phase2.established().is_some()) {
@@ -119,7 +120,7 @@ impl Engine {
 
     /// Whether there is a remote block and a sainfo for a phase 2.
     fn is_configured(&self, phase2: &Phase2) -> bool {
-        let remotes = &self.settings.remotes;
+        let remotes = &self.core.settings.remotes;
         let bound = phase2.phase1.and_then(|phase1| self.phase1_sa(phase1)).and_then(|sa| remotes.get(sa.block));
         let by_address =
             || remotes.select(&RemoteQuery::address(phase2.remote)).ok().flatten().and_then(|at| remotes.get(at));
@@ -128,11 +129,11 @@ impl Engine {
         let client = Some(phase2.remote.ip());
         let traffic =
             SainfoQuery { local: &ids.local, remote: &ids.remote, claimed: None, client, remoteid: block.ph1id };
-        self.settings.sainfos.select(&traffic).is_some()
+        self.core.settings.sainfos.select(&traffic).is_some()
     }
 
     /// The end: the peers are told, and all that was installed goes.
-    pub(super) fn phase2_shutdown(&mut self) {
+    pub(crate) fn phase2_shutdown(&mut self) {
         for id in self.phase2s.iter().map(|(id, _)| id).collect::<Vec<_>>() {
             if self.phase2s.get(id).is_some_and(|phase2| phase2.established().is_some()) {
                 self.delete_phase2(id, true);
@@ -143,7 +144,7 @@ impl Engine {
     }
 
     /// Deletes every SA of a protocol, or of all, and what is in a bundle with it.
-    pub(super) fn flush_phase2(&mut self, protocol: Option<Protocol>) {
+    pub(crate) fn flush_phase2(&mut self, protocol: Option<Protocol>) {
         let concerns = |phase2: &Phase2| phase2.established().is_some_and(|established| has(established, protocol));
         let ids = self.phase2s.iter().filter(|(_, phase2)| concerns(phase2)).map(|(id, _)| id).collect::<Vec<_>>();
         ids.into_iter().for_each(|id| self.purge_phase2(id, true));
@@ -152,7 +153,7 @@ impl Engine {
     }
 
     /// All SAs are in place.
-    pub(super) fn phase2_established(&mut self, id: Phase2Id, established: EstablishedPhase2) {
+    pub(crate) fn phase2_established(&mut self, id: Phase2Id, established: EstablishedPhase2) {
         let Some(phase2) = self.phase2s.get(id) else { return };
         let (role, traffic_key, remote) = (phase2.role, phase2.traffic_key, phase2.remote);
         let lifetime = Duration::from_secs(established.terms.lifetime.into());
@@ -160,13 +161,13 @@ impl Engine {
         self.log_sas(Level::Info, "IPsec-SA established", id, &pairs);
         self.phase2s.establish(id, established);
         // 1. What comes next.
-        self.timers.stop(Timer::Phase2Deadline(id));
-        self.timers.set(Timer::Phase2Expire(id), expires);
+        self.core.timers.stop(Timer::Phase2Deadline(id));
+        self.core.timers.set(Timer::Phase2Expire(id), expires);
         if role == Role::Initiator {
             let renewed_after = self.renewed_after(lifetime);
-            self.timers.set(Timer::Phase2Renew(id), since + renewed_after);
+            self.core.timers.set(Timer::Phase2Renew(id), since + renewed_after);
         }
-        self.timers.set(Timer::Phase2Forget(id), self.now + self.settings.retransmission.whole());
+        self.core.timers.set(Timer::Phase2Forget(id), self.core.now + self.core.settings.retransmission.whole());
         self.retire_replaced(id);
         // 2. One of ours that has not begun yet need not begin.
         if let Some(other) = self.phase2s.negotiating(&traffic_key)
@@ -176,18 +177,18 @@ impl Engine {
         }
         // 3. The news.
         self.emit_phase2_event(id, EventKind::Phase2Up);
-        self.log(Level::Debug, Some(remote), || format!("phase 2 established for {traffic_key}"));
+        self.core.log(Level::Debug, Some(remote), || format!("phase 2 established for {traffic_key}"));
         if let Some(outcome) =
-            self.phase2s.get(id).map(|phase2| outcome(phase2, NegotiationResult::Established, self.now))
+            self.phase2s.get(id).map(|phase2| outcome(phase2, NegotiationResult::Established, self.core.now))
         {
-            self.record_outcome(outcome);
+            self.core.record_outcome(outcome);
         }
         self.leftovers_replaced(traffic_key.endpoints);
     }
 
     /// It is time for another one: once, and only if there is none yet that lives longer. The side that began it does that.
-    pub(super) fn phase2_renew(&mut self, id: Phase2Id) {
-        let Some(phase2) = self.phase2s.get(id).filter(|_| !self.stopping) else { return };
+    pub(crate) fn phase2_renew(&mut self, id: Phase2Id) {
+        let Some(phase2) = self.phase2s.get(id).filter(|_| !self.core.stopping) else { return };
         let Some(established) = phase2.established() else { return };
         if phase2.role == Role::Responder || established.renewed || self.has_newer(&phase2.traffic_key, established) {
             return;
@@ -201,7 +202,7 @@ impl Engine {
             established.renewed = true;
         }
         if let Err(cause) = self.begin_phase2(traffic_key, Phase2Trigger::Renewal(id)) {
-            self.log(Level::Warning, Some(remote), || format!("{traffic_key} cannot be renewed: {cause}"));
+            self.core.log(Level::Warning, Some(remote), || format!("{traffic_key} cannot be renewed: {cause}"));
         }
     }
 
@@ -211,20 +212,20 @@ impl Engine {
         self.phase2s.established(traffic_key).any(|(_, other)| outlives(other.expires, than.expires, lifetime))
     }
 
-    pub(super) fn renew_later(&mut self, id: Phase2Id) {
+    pub(crate) fn renew_later(&mut self, id: Phase2Id) {
         if let Some(established) = self.phase2s.get_mut(id).and_then(Phase2::established_mut) {
             established.renewed = false;
-            self.timers.set(Timer::Phase2Renew(id), self.now + RETRY);
+            self.core.timers.set(Timer::Phase2Renew(id), self.core.now + RETRY);
         }
     }
 
     /// The end of its lifetime. The peer knows it too, and is not told.
-    pub(super) fn phase2_expire(&mut self, id: Phase2Id) {
+    pub(crate) fn phase2_expire(&mut self, id: Phase2Id) {
         self.expire_phase2(id, false);
     }
 
     /// Its SAs have come to their end.
-    pub(super) fn expire_phase2(&mut self, id: Phase2Id, tell_peer: bool) {
+    pub(crate) fn expire_phase2(&mut self, id: Phase2Id, tell_peer: bool) {
         let Some(established) = self.phase2s.get(id).and_then(Phase2::established) else { return };
         let pairs = established.pairs.clone();
         self.log_sas(Level::Info, "IPsec-SA expired", id, &pairs);
@@ -232,20 +233,20 @@ impl Engine {
     }
 
     /// A message is sent again, or the peer does not answer.
-    pub(super) fn phase2_retransmit(&mut self, id: Phase2Id) {
-        let count = self.settings.retransmission.count;
+    pub(crate) fn phase2_retransmit(&mut self, id: Phase2Id) {
+        let count = self.core.settings.retransmission.count;
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
         let (local, remote) = (phase2.local, phase2.remote);
         if phase2.phase1.and_then(|phase1| sa_of(&self.phase1s, phase1)).is_none() {
             return self.fail_phase2(id, FailureReason::phase1_gone());
         }
         let Some(retransmission) = &mut phase2.retransmission else { return };
-        let interval = self.settings.retransmission.interval;
-        let first_sent = self.now - interval.saturating_mul(retransmission.sent());
+        let interval = self.core.settings.retransmission.interval;
+        let first_sent = self.core.now - interval.saturating_mul(retransmission.sent());
         match retransmission.next_copy(count).map(<[u8]>::to_vec) {
             Some(message) => {
-                self.transmit(local, remote, &message);
-                self.timers.set(Timer::Phase2Retransmit(id), self.now + interval);
+                self.core.transmit(local, remote, &message);
+                self.core.timers.set(Timer::Phase2Retransmit(id), self.core.now + interval);
                 self.quick_mode_unanswered(id, first_sent, false);
             }
             None => {
@@ -258,23 +259,23 @@ impl Engine {
     }
 
     /// Phase 1, the kernel or a job did not come in time.
-    pub(super) fn phase2_deadline(&mut self, id: Phase2Id) {
+    pub(crate) fn phase2_deadline(&mut self, id: Phase2Id) {
         let Some(phase2) = self.phase2s.get(id) else { return };
         let cause = match &phase2.state {
-            State::Waiting(..) => FailureReason::Phase1Late(self.settings.phase1_wait),
+            State::Waiting(..) => FailureReason::Phase1Late(self.core.settings.phase1_wait),
             State::Gathering(_, pending) | State::Answering(_, pending) if pending.waits_for_job() => {
                 FailureReason::computed_late()
             }
             State::Computing(_) => FailureReason::computed_late(),
             State::Offered(_) | State::Answered(..) => return,
             State::Established(_) if phase2.installs.is_empty() => return,
-            _ => FailureReason::KernelTimeout(self.settings.phase2_wait),
+            _ => FailureReason::KernelTimeout(self.core.settings.phase2_wait),
         };
         self.fail_phase2(id, cause);
     }
 
     /// Duplicates of what the peer sent are not answered any more.
-    pub(super) fn phase2_forget(&mut self, id: Phase2Id) {
+    pub(crate) fn phase2_forget(&mut self, id: Phase2Id) {
         self.phase2s.close(id);
         if let Some(phase2) = self.phase2s.get_mut(id) {
             phase2.reply_cache = Default::default();
@@ -282,28 +283,28 @@ impl Engine {
     }
 
     /// A phase 2 that did not even begin.
-    pub(super) fn phase2_not_begun(&mut self, traffic_key: &TrafficKey, cause: FailureReason) {
-        let remote = SocketAddr::new(traffic_key.endpoints.remote, self.settings.port);
-        let local = SocketAddr::new(traffic_key.endpoints.local, self.settings.port);
-        let phase2 = Phase2::new(Role::Initiator, *traffic_key, (local, remote), self.now);
+    pub(crate) fn phase2_not_begun(&mut self, traffic_key: &TrafficKey, cause: FailureReason) {
+        let remote = SocketAddr::new(traffic_key.endpoints.remote, self.core.settings.port);
+        let local = SocketAddr::new(traffic_key.endpoints.local, self.core.settings.port);
+        let phase2 = Phase2::new(Role::Initiator, *traffic_key, (local, remote), self.core.now);
         let context = phase2.record.context(ExchangeType::QUICK, Role::Initiator, &cause);
-        self.log(Level::Error, Some(remote), || failed(&cause, traffic_key, "", &context));
+        self.core.log(Level::Error, Some(remote), || failed(&cause, traffic_key, "", &context));
         self.record_phase2_outcome(&phase2, NegotiationResult::Failed(cause));
     }
 
     /// A negotiation failed.
-    pub(super) fn fail_phase2(&mut self, id: Phase2Id, cause: FailureReason) {
+    pub(crate) fn fail_phase2(&mut self, id: Phase2Id, cause: FailureReason) {
         self.end_phase2(id, NegotiationResult::Failed(cause));
     }
 
     /// A negotiation ends without SAs: all that was done for it is undone.
-    pub(super) fn end_phase2(&mut self, id: Phase2Id, result: NegotiationResult) {
+    pub(crate) fn end_phase2(&mut self, id: Phase2Id, result: NegotiationResult) {
         self.tell_of_end(id, &result);
         let Some(phase2) = self.remove_phase2(id) else { return };
         self.release_kernel_state(id, &phase2, phase2.peer_may_use);
         if result != NegotiationResult::Superseded {
             for acquire in &phase2.acquires {
-                self.send_to_kernel(KernelRequest::AcquireFailed(acquire.clone()));
+                self.core.send_to_kernel(KernelRequest::AcquireFailed(acquire.clone()));
             }
         }
         if let Some(old) = phase2.renews.filter(|_| matches!(result, NegotiationResult::Failed(_))) {
@@ -322,8 +323,8 @@ impl Engine {
     }
 
     /// What is kept of a negotiation.
-    pub(super) fn record_phase2_outcome(&mut self, phase2: &Phase2, result: NegotiationResult) {
-        self.record_outcome(outcome(phase2, result, self.now));
+    pub(crate) fn record_phase2_outcome(&mut self, phase2: &Phase2, result: NegotiationResult) {
+        self.core.record_outcome(outcome(phase2, result, self.core.now));
     }
 
     /// Log, events and a notify to the peer.
@@ -348,10 +349,10 @@ impl Engine {
             _ => Level::Error,
         };
         match role {
-            Role::Initiator => self.log(level, Some(remote), text),
+            Role::Initiator => self.core.log(level, Some(remote), text),
             Role::Responder => {
                 let kind = (PeerStanding::Proved(remote.ip()), LoggedEvent::Phase2Failed);
-                self.log_reason(kind, &format_args!("{cause}: {traffic_key}"), Level::Error, remote, text);
+                self.core.log_reason(kind, &format_args!("{cause}: {traffic_key}"), Level::Error, remote, text);
             }
         }
         match cause {
@@ -371,7 +372,7 @@ impl Engine {
     }
 
     /// Tells the peer what was wrong with what it sent.
-    pub(super) fn notify_refusal(&mut self, phase1: Phase1Id, cause: &FailureReason) {
+    pub(crate) fn notify_refusal(&mut self, phase1: Phase1Id, cause: &FailureReason) {
         let Some(kind) = cause.notify() else { return };
         let notify = Notify { doi: Doi::IPSEC, protocol: Protocol::ESP, spi: Vec::new(), kind, data: Vec::new() };
         self.send_informational(phase1, vec![(PayloadType::NOTIFY, notify.encode())]);
@@ -398,12 +399,12 @@ impl Engine {
     }
 
     /// Deletes an established phase 2 ahead of its time, with a line for each SA.
-    pub(super) fn purge_phase2(&mut self, id: Phase2Id, tell_peer: bool) {
+    pub(crate) fn purge_phase2(&mut self, id: Phase2Id, tell_peer: bool) {
         let Some(phase2) = self.phase2s.get(id) else { return };
         let remote = phase2.remote;
         let pairs = phase2.established().map(|established| established.pairs.clone()).unwrap_or_default();
         for SaName { protocol, spi, .. } in pairs.iter().flat_map(|pair| [pair.inbound, pair.outbound]) {
-            self.log(Level::Info, Some(remote), || {
+            self.core.log(Level::Info, Some(remote), || {
                 format!("purged IPsec-SA proto_id={} spi={spi}.", protocol_name(protocol))
             });
         }
@@ -411,7 +412,7 @@ impl Engine {
     }
 
     /// Deletes an established phase 2.
-    pub(super) fn delete_phase2(&mut self, id: Phase2Id, tell_peer: bool) {
+    pub(crate) fn delete_phase2(&mut self, id: Phase2Id, tell_peer: bool) {
         self.emit_phase2_event(id, EventKind::Phase2Down);
         let Some(phase2) = self.remove_phase2(id) else { return };
         self.switch_over_now(&phase2.traffic_key);
@@ -429,22 +430,22 @@ impl Engine {
             Timer::Phase2Expire(id),
             Timer::Phase2Forget(id),
         ] {
-            self.timers.stop(timer);
+            self.core.timers.stop(timer);
         }
-        self.jobs.forget(Owner::Phase2(id));
+        self.core.jobs.forget(Owner::Phase2(id));
         let phase2 = self.phase2s.remove(id)?;
         if matches!(phase2.state, State::Waiting(..)) {
             self.cancel_wait(id);
         }
         for request in phase2.installs.keys().chain(phase2.spi_requests.keys()) {
-            self.requests.remove(request);
+            self.core.requests.remove(request);
         }
         Some(phase2)
     }
 
-    pub(super) fn emit_phase2_event(&mut self, id: Phase2Id, kind: EventKind) {
+    pub(crate) fn emit_phase2_event(&mut self, id: Phase2Id, kind: EventKind) {
         let Some(phase2) = self.phase2s.get(id) else { return };
-        self.emit(Event {
+        self.core.emit(Event {
             kind,
             local: Some(phase2.local),
             remote: Some(phase2.remote),
@@ -455,7 +456,7 @@ impl Engine {
 }
 
 /// The line about a phase 2 that failed. `of` is the name of the exchange behind a space, if there was one.
-pub(super) fn failed(cause: &FailureReason, traffic_key: &TrafficKey, of: &str, context: &str) -> String {
+pub(crate) fn failed(cause: &FailureReason, traffic_key: &TrafficKey, of: &str, context: &str) -> String {
     let time_up = if matches!(cause, FailureReason::NoAnswer(_)) { "time up: " } else { "" };
     let (colon, traffic) = match (cause.names_traffic(), of) {
         (true, "") => ("", String::new()),
@@ -480,7 +481,7 @@ fn first_clauses(text: &str, max: usize) -> &str {
 }
 
 /// Whether SAs of a protocol, or any, are among them.
-pub(super) fn has(established: &EstablishedPhase2, protocol: Option<Protocol>) -> bool {
+pub(crate) fn has(established: &EstablishedPhase2, protocol: Option<Protocol>) -> bool {
     protocol.is_none_or(|protocol| established.pairs.iter().any(|pair| pair.inbound.protocol == protocol))
 }
 

@@ -25,45 +25,45 @@ use crate::wire::CookiePair;
 const ORPHANS_MAX: usize = 256;
 
 /// A phase 2, established or on its way.
-pub(super) struct Phase2 {
-    pub(super) role: Role,
-    pub(super) traffic_key: TrafficKey,
+pub(crate) struct Phase2 {
+    pub(crate) role: Role,
+    pub(crate) traffic_key: TrafficKey,
     /// The ends of its SAs: those of phase 1, unless the identities of phase 2 are asked for.
-    pub(super) sa_endpoints: Endpoints,
-    pub(super) local: SocketAddr,
-    pub(super) remote: SocketAddr,
+    pub(crate) sa_endpoints: Endpoints,
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
     /// Name of the remote block.
-    pub(super) block: String,
+    pub(crate) block: String,
     /// The one that it belongs to; none: there is none yet, or none any more. (Messages of its exchange stay under the one
     /// under which it was begun.)
-    pub(super) phase1: Option<Phase1Id>,
-    pub(super) cookies: Option<CookiePair>,
-    pub(super) message_id: u32,
-    pub(super) record: Record,
-    pub(super) reply_cache: ReplyCache,
+    pub(crate) phase1: Option<Phase1Id>,
+    pub(crate) cookies: Option<CookiePair>,
+    pub(crate) message_id: u32,
+    pub(crate) record: Record,
+    pub(crate) reply_cache: ReplyCache,
     /// The message that is sent until it is answered.
-    pub(super) retransmission: Option<Retransmission>,
+    pub(crate) retransmission: Option<Retransmission>,
     /// What the kernel asked for. It is told if nothing comes of it.
-    pub(super) acquires: Vec<Acquire>,
+    pub(crate) acquires: Vec<Acquire>,
     /// The one that it is to take the place of.
-    pub(super) renews: Option<Phase2Id>,
+    pub(crate) renews: Option<Phase2Id>,
     /// The outbound selector of the policies that were made for it.
-    pub(super) generated: Option<Selector>,
+    pub(crate) generated: Option<Selector>,
     /// What the kernel has of it, or was asked to have: SAs and reserved SPIs.
-    pub(super) kernel_sas: Vec<SaName>,
+    pub(crate) kernel_sas: Vec<SaName>,
     /// Requests to the kernel that are not answered yet; an SPI is for a part of the bundle and has a name but for itself.
-    pub(super) spi_requests: BTreeMap<RequestId, (usize, SaName)>,
-    pub(super) installs: BTreeMap<RequestId, SaName>,
+    pub(crate) spi_requests: BTreeMap<RequestId, (usize, SaName)>,
+    pub(crate) installs: BTreeMap<RequestId, SaName>,
     /// Outbound SAs that the kernel is not asked to have yet: those that they renew still serve.
-    pub(super) held: Vec<SaInstallation>,
+    pub(crate) held: Vec<SaInstallation>,
     /// The peer may have installed its SAs: it is told when ours go.
-    pub(super) peer_may_use: bool,
-    pub(super) state: State,
+    pub(crate) peer_may_use: bool,
+    pub(crate) state: State,
 }
 
 /// How far a phase 2 is.
 #[derive(Default)]
-pub(super) enum State {
+pub(crate) enum State {
     /// For its phase 1 to come up.
     Waiting(Phase2Request),
     /// For what message 1 has to have.
@@ -87,36 +87,36 @@ pub(super) enum State {
 }
 
 /// Inbound SAs are being installed.
-pub(super) struct Installing {
+pub(crate) struct Installing {
     /// What is sent then: message 3, or message 2.
-    pub(super) message: Vec<u8>,
+    pub(crate) message: Vec<u8>,
     /// A responder waits for message 3 then; an initiator goes on.
-    pub(super) answered: Option<Answered>,
-    pub(super) outbound: Outbound,
+    pub(crate) answered: Option<Answered>,
+    pub(crate) outbound: Outbound,
 }
 
 /// What is to be installed when the peer is ready.
-pub(super) struct Outbound {
-    pub(super) installations: Vec<SaInstallation>,
-    pub(super) pairs: Vec<Pair>,
-    pub(super) terms: Phase2Terms,
+pub(crate) struct Outbound {
+    pub(crate) installations: Vec<SaInstallation>,
+    pub(crate) pairs: Vec<Pair>,
+    pub(crate) terms: Phase2Terms,
 }
 
 /// What there is when it is established.
 #[derive(Clone, Debug)]
-pub(super) struct EstablishedPhase2 {
-    pub(super) pairs: Vec<Pair>,
-    pub(super) terms: Phase2Terms,
-    pub(super) since: Time,
+pub(crate) struct EstablishedPhase2 {
+    pub(crate) pairs: Vec<Pair>,
+    pub(crate) terms: Phase2Terms,
+    pub(crate) since: Time,
     /// When it ends.
-    pub(super) expires: Time,
+    pub(crate) expires: Time,
     /// Another one is being negotiated, or was.
-    pub(super) renewed: bool,
+    pub(crate) renewed: bool,
 }
 
 impl Outbound {
     /// What there is when they are in place.
-    pub(super) fn established(&self, now: Time) -> EstablishedPhase2 {
+    pub(crate) fn established(&self, now: Time) -> EstablishedPhase2 {
         let expires = now + Duration::from_secs(self.terms.lifetime.into());
         EstablishedPhase2 { pairs: self.pairs.clone(), terms: self.terms, since: now, expires, renewed: false }
     }
@@ -124,7 +124,7 @@ impl Outbound {
 
 impl Phase2 {
     /// One that begins now.
-    pub(super) fn new(
+    pub(crate) fn new(
         role: Role,
         traffic_key: TrafficKey,
         (local, remote): (SocketAddr, SocketAddr),
@@ -156,7 +156,7 @@ impl Phase2 {
     }
 
     /// Our last message, which the peer does not answer.
-    pub(super) fn unanswered(&self) -> Unanswered {
+    pub(crate) fn unanswered(&self) -> Unanswered {
         let reply = self.reply_cache.last_reply();
         let (bytes, sent) = self.retransmission.as_ref().map_or((0, 0), |sent| (sent.bytes(), sent.sent()));
         Unanswered {
@@ -170,14 +170,14 @@ impl Phase2 {
         }
     }
 
-    pub(super) fn established(&self) -> Option<&EstablishedPhase2> {
+    pub(crate) fn established(&self) -> Option<&EstablishedPhase2> {
         match &self.state {
             State::Established(established) => Some(established),
             _ => None,
         }
     }
 
-    pub(super) fn established_mut(&mut self) -> Option<&mut EstablishedPhase2> {
+    pub(crate) fn established_mut(&mut self) -> Option<&mut EstablishedPhase2> {
         match &mut self.state {
             State::Established(established) => Some(established),
             _ => None,
@@ -185,16 +185,16 @@ impl Phase2 {
     }
 
     /// Number of the kernel's acquire for an SA of this protocol, or 0.
-    pub(super) fn acquire_for(&self, protocol: Protocol) -> u32 {
+    pub(crate) fn acquire_for(&self, protocol: Protocol) -> u32 {
         let of_protocol = self.acquires.iter().find(|acquire| acquire.protocol == protocol);
         of_protocol.map_or(0, |acquire| acquire.seq)
     }
 }
 
 /// By what an SA is found: destination, protocol, SPI.
-pub(super) type SaKey = (IpAddr, Protocol, u32);
+pub(crate) type SaKey = (IpAddr, Protocol, u32);
 
-pub(super) fn sa_key(name: &SaName) -> SaKey {
+pub(crate) fn sa_key(name: &SaName) -> SaKey {
     (name.destination, name.protocol, name.spi)
 }
 
@@ -208,7 +208,7 @@ fn sa_keys(phase2: &Phase2, name: &SaName) -> impl Iterator<Item = SaKey> + use<
 
 /// All phase 2s.
 #[derive(Default)]
-pub(super) struct Phase2s {
+pub(crate) struct Phase2s {
     all: BTreeMap<Phase2Id, Phase2>,
     /// Those that messages may still come for.
     by_message: HashMap<Phase1Id, HashMap<u32, Phase2Id>>,
@@ -227,14 +227,14 @@ pub(super) struct Phase2s {
 
 impl Phase2s {
     /// Adds one that is on its way.
-    pub(super) fn insert(&mut self, id: Phase2Id, phase2: Phase2) {
+    pub(crate) fn insert(&mut self, id: Phase2Id, phase2: Phase2) {
         self.negotiating.entry(phase2.traffic_key).or_insert(id);
         self.by_peer.entry(phase2.traffic_key.endpoints).or_default().insert(id);
         self.all.insert(id, phase2);
     }
 
     /// Takes one out.
-    pub(super) fn remove(&mut self, id: Phase2Id) -> Option<Phase2> {
+    pub(crate) fn remove(&mut self, id: Phase2Id) -> Option<Phase2> {
         self.close(id);
         self.unbind(id);
         let phase2 = self.all.remove(&id)?;
@@ -250,7 +250,7 @@ impl Phase2s {
     }
 
     /// It belongs to a phase 1 from now on.
-    pub(super) fn bind(&mut self, id: Phase2Id, phase1: Phase1Id) {
+    pub(crate) fn bind(&mut self, id: Phase2Id, phase1: Phase1Id) {
         self.unbind(id);
         if let Some(phase2) = self.all.get_mut(&id) {
             phase2.phase1 = Some(phase1);
@@ -259,14 +259,14 @@ impl Phase2s {
     }
 
     /// It belongs to no phase 1 any more.
-    pub(super) fn unbind(&mut self, id: Phase2Id) {
+    pub(crate) fn unbind(&mut self, id: Phase2Id) {
         if let Some(phase1) = self.all.get_mut(&id).and_then(|phase2| phase2.phase1.take()) {
             discard(&mut self.by_phase1, &phase1, id);
         }
     }
 
     /// Messages of its exchange are for it.
-    pub(super) fn listen(&mut self, id: Phase2Id, phase1: Phase1Id, message_id: u32) {
+    pub(crate) fn listen(&mut self, id: Phase2Id, phase1: Phase1Id, message_id: u32) {
         self.close(id);
         if let Some(phase2) = self.all.get_mut(&id) {
             phase2.message_id = message_id;
@@ -279,7 +279,7 @@ impl Phase2s {
     }
 
     /// Messages of its exchange are for it no more.
-    pub(super) fn close(&mut self, id: Phase2Id) {
+    pub(crate) fn close(&mut self, id: Phase2Id) {
         let Some(phase1) = self.listening.remove(&id) else { return };
         discard(&mut self.answering, &phase1, id);
         let Some(message_id) = self.all.get(&id).map(|phase2| phase2.message_id) else { return };
@@ -292,7 +292,7 @@ impl Phase2s {
     }
 
     /// It is established.
-    pub(super) fn establish(&mut self, id: Phase2Id, established: EstablishedPhase2) {
+    pub(crate) fn establish(&mut self, id: Phase2Id, established: EstablishedPhase2) {
         let Some(phase2) = self.all.get_mut(&id) else { return };
         phase2.state = State::Established(Box::new(established));
         let traffic_key = phase2.traffic_key;
@@ -304,7 +304,7 @@ impl Phase2s {
     }
 
     /// The kernel has an SA of it, or is about to.
-    pub(super) fn add_kernel_sa(&mut self, id: Phase2Id, name: SaName) {
+    pub(crate) fn add_kernel_sa(&mut self, id: Phase2Id, name: SaName) {
         let Some(phase2) = self.all.get_mut(&id) else { return };
         if !phase2.kernel_sas.contains(&name) {
             phase2.kernel_sas.push(name);
@@ -313,78 +313,78 @@ impl Phase2s {
     }
 
     /// The kernel has no such SA of it after all.
-    pub(super) fn remove_kernel_sa(&mut self, id: Phase2Id, name: SaName) {
+    pub(crate) fn remove_kernel_sa(&mut self, id: Phase2Id, name: SaName) {
         let Some(phase2) = self.all.get_mut(&id) else { return };
         phase2.kernel_sas.retain(|kernel_sas| *kernel_sas != name);
         forget_sas(&mut self.by_sa, id, sa_keys(phase2, &name));
     }
 
     /// An SPI came for one that is no more: what it is to be deleted by.
-    pub(super) fn take_orphan(&mut self, request: RequestId) -> Option<SaName> {
+    pub(crate) fn take_orphan(&mut self, request: RequestId) -> Option<SaName> {
         self.orphans.remove(&request)
     }
 
-    pub(super) fn get(&self, id: Phase2Id) -> Option<&Phase2> {
+    pub(crate) fn get(&self, id: Phase2Id) -> Option<&Phase2> {
         self.all.get(&id)
     }
 
-    pub(super) fn get_mut(&mut self, id: Phase2Id) -> Option<&mut Phase2> {
+    pub(crate) fn get_mut(&mut self, id: Phase2Id) -> Option<&mut Phase2> {
         self.all.get_mut(&id)
     }
 
     /// All of them, the oldest first.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Phase2Id, &Phase2)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Phase2Id, &Phase2)> {
         self.all.iter().map(|(id, phase2)| (*id, phase2))
     }
 
     /// The one that a message belongs to.
-    pub(super) fn find(&self, phase1: Phase1Id, message_id: u32) -> Option<Phase2Id> {
+    pub(crate) fn find(&self, phase1: Phase1Id, message_id: u32) -> Option<Phase2Id> {
         self.by_message.get(&phase1)?.get(&message_id).copied()
     }
 
     /// The one that is being negotiated for the same.
-    pub(super) fn negotiating(&self, traffic_key: &TrafficKey) -> Option<Phase2Id> {
+    pub(crate) fn negotiating(&self, traffic_key: &TrafficKey) -> Option<Phase2Id> {
         self.negotiating.get(traffic_key).copied()
     }
 
     /// The established ones for the same.
-    pub(super) fn established(&self, traffic_key: &TrafficKey) -> impl Iterator<Item = (Phase2Id, &EstablishedPhase2)> {
+    pub(crate) fn established(&self, traffic_key: &TrafficKey) -> impl Iterator<Item = (Phase2Id, &EstablishedPhase2)> {
         let ids = self.established.get(traffic_key).into_iter().flatten();
         ids.filter_map(|id| Some((*id, self.all.get(id)?.established()?)))
     }
 
     /// The one that an SA belongs to.
-    pub(super) fn of_sa(&self, key: SaKey) -> Option<Phase2Id> {
+    pub(crate) fn of_sa(&self, key: SaKey) -> Option<Phase2Id> {
         self.by_sa.get(&key).copied()
     }
 
     /// All under a phase 1.
-    pub(super) fn under(&self, phase1: Phase1Id) -> Vec<Phase2Id> {
+    pub(crate) fn under(&self, phase1: Phase1Id) -> Vec<Phase2Id> {
         self.by_phase1.get(&phase1).into_iter().flatten().copied().collect()
     }
 
     /// All with a peer.
-    pub(super) fn with(&self, endpoints: Endpoints) -> Vec<Phase2Id> {
+    pub(crate) fn with(&self, endpoints: Endpoints) -> Vec<Phase2Id> {
         self.by_peer.get(&endpoints).into_iter().flatten().copied().collect()
     }
 
     /// How many there are with a peer.
-    pub(super) fn count_with(&self, endpoints: Endpoints) -> usize {
+    pub(crate) fn count_with(&self, endpoints: Endpoints) -> usize {
         self.by_peer.get(&endpoints).map_or(0, BTreeSet::len)
     }
 
     /// How many under a phase 1 the peer began and are on their way.
-    pub(super) fn answering(&self, phase1: Phase1Id) -> usize {
+    pub(crate) fn answering(&self, phase1: Phase1Id) -> usize {
         self.answering.get(&phase1).map_or(0, BTreeSet::len)
     }
 
     /// Whether messages of an exchange under a phase 1 may still come.
-    pub(super) fn talks_under(&self, phase1: Phase1Id) -> bool {
+    pub(crate) fn talks_under(&self, phase1: Phase1Id) -> bool {
         self.by_message.contains_key(&phase1)
     }
 
     /// How many are under a phase 1.
-    pub(super) fn count(&self, phase1: Phase1Id) -> usize {
+    pub(crate) fn count(&self, phase1: Phase1Id) -> usize {
         self.by_phase1.get(&phase1).map_or(0, BTreeSet::len)
     }
 
@@ -396,13 +396,13 @@ impl Phase2s {
 
     /// How many SPIs may still come that nobody wants.
     #[cfg(test)]
-    pub(super) fn orphans(&self) -> usize {
+    pub(crate) fn orphans(&self) -> usize {
         self.orphans.len()
     }
 
     /// Whether nothing is kept.
     #[cfg(test)]
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.all.is_empty()
             && self.by_message.is_empty()
             && self.listening.is_empty()

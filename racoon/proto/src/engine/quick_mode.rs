@@ -25,13 +25,13 @@ const NOT_OF_NEGOTIATIONS: [NotifyType; 4] =
     [NotifyType::INVALID_SPI, NotifyType::INVALID_COOKIE, NotifyType::INVALID_MESSAGE_ID, NotifyType::INVALID_FLAGS];
 
 /// The ISAKMP SA of an established phase 1. A function of its own, so that the rest of the engine can be used besides.
-pub(super) fn sa_of(phase1s: &Phase1s, id: Phase1Id) -> Option<&Phase1Sa> {
+pub(crate) fn sa_of(phase1s: &Phase1s, id: Phase1Id) -> Option<&Phase1Sa> {
     phase1s.get(id).and_then(Phase1::established).map(|established| &established.sa)
 }
 
 impl Engine {
     /// A message of quick mode, under an established phase 1.
-    pub(super) fn quick_mode_datagram(
+    pub(crate) fn quick_mode_datagram(
         &mut self,
         phase1: Phase1Id,
         header: &Header,
@@ -46,20 +46,22 @@ impl Engine {
 
     /// A message of an exchange that goes on.
     fn quick_message(&mut self, id: Phase2Id, phase1: Phase1Id, header: &Header, body: &[u8], digest: &PacketDigest) {
-        let limit = self.settings.retransmission.count;
+        let limit = self.core.settings.retransmission.count;
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
         let (local, remote) = (phase2.local, phase2.remote);
         match phase2.reply_cache.lookup(digest, limit) {
             Lookup::Reply(reply) => {
                 // The peer repeats message 2 because message 3 was lost, and so still sends by the pair before.
                 self.retire_replaced(id);
-                return self.transmit(local, remote, &reply);
+                return self.core.transmit(local, remote, &reply);
             }
-            Lookup::Duplicate | Lookup::Busy => return self.log(Level::Debug, Some(remote), || "a duplicate".into()),
+            Lookup::Duplicate | Lookup::Busy => {
+                return self.core.log(Level::Debug, Some(remote), || "a duplicate".into());
+            }
             Lookup::New => {}
         }
         let Some(sa) = sa_of(&self.phase1s, phase1) else { return };
-        let received = Received { header, body, codec: &self.codec };
+        let received = Received { header, body, codec: &self.core.codec };
         match &phase2.state {
             State::Offered(offered) => match offered.read(sa, received) {
                 Ok(message) => {
@@ -82,7 +84,7 @@ impl Engine {
                 Err(rejection) => self.reject(id, phase1, 3, rejection),
             },
             // Message 4 says CONNECTED, and nothing waits for it.
-            _ => self.log(Level::Debug, Some(remote), || "a message of quick mode that nothing waits for".into()),
+            _ => self.core.log(Level::Debug, Some(remote), || "a message of quick mode that nothing waits for".into()),
         }
     }
 
@@ -94,10 +96,10 @@ impl Engine {
     }
 
     /// A message that anybody may have sent is as if it had not come.
-    pub(super) fn ignore_unproved(&mut self, phase1: Phase1Id, number: u8, reason: &str) {
+    pub(crate) fn ignore_unproved(&mut self, phase1: Phase1Id, number: u8, reason: &str) {
         let Some(remote) = self.phase1s.get(phase1).map(|phase1| phase1.remote) else { return };
         let text = || format!("message {number} of quick mode is ignored: {reason}");
-        self.log_of_peer(LoggedEvent::Unproved, Level::Error, remote, text);
+        self.core.log_of_peer(LoggedEvent::Unproved, Level::Error, remote, text);
     }
 
     /// The initiator got message 2.
@@ -106,9 +108,9 @@ impl Engine {
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
         let State::Offered(offered) = std::mem::take(&mut phase2.state) else { return };
         phase2.retransmission = None;
-        phase2.record.step(self.now, "message 2");
-        self.timers.stop(Timer::Phase2Retransmit(id));
-        self.timers.set(Timer::Phase2Deadline(id), self.now + self.settings.phase2_wait);
+        phase2.record.step(self.core.now, "message 2");
+        self.core.timers.stop(Timer::Phase2Retransmit(id));
+        self.core.timers.set(Timer::Phase2Deadline(id), self.core.now + self.core.settings.phase2_wait);
         // The responder may install before message 3, and wait for it.
         phase2.peer_may_use = true;
         let agreed = match offered.agree(level, false, message) {
@@ -123,12 +125,12 @@ impl Engine {
             Some((exponent, public)) => {
                 let job = job(exponent.clone(), DhTask::Shared(public.clone()));
                 phase2.state = State::Computing(Box::new(agreed));
-                self.start_job(Owner::Phase2(id), Urgency::Known, job);
+                self.core.start_job(Owner::Phase2(id), Urgency::Known, job);
             }
             None => self.agreed(id, agreed, None),
         }
         if ignores_lifetime {
-            self.log(Level::Warning, Some(remote), || {
+            self.core.log(Level::Warning, Some(remote), || {
                 "RESPONDER-LIFETIME is ignored: proposal_check forbids it".into()
             });
         }
@@ -142,8 +144,8 @@ impl Engine {
         };
         let seed = Phase2Seed { g_xy, ni: &agreed.ni, nr: &agreed.nr };
         let made = installations(phase2, sa, &agreed.agreement, &agreed.spis, seed).and_then(|installations| {
-            let codec = &self.codec;
-            let message = agreed.confirmation(sa, phase2.message_id, codec, &mut *self.random)?;
+            let codec = &self.core.codec;
+            let message = agreed.confirmation(sa, phase2.message_id, codec, &mut *self.core.random)?;
             Ok((installations, message))
         });
         match made {
@@ -167,8 +169,8 @@ impl Engine {
             exchange.map_or((None, None), |CompletedExchange { public, shared, .. }| (public, shared));
         let seed = Phase2Seed { g_xy: shared.as_ref(), ni: &accepted.ni, nr: &accepted.nr };
         let made = installations(phase2, sa, &accepted.agreement, &spis, seed).and_then(|installations| {
-            let (terms, codec) = (accepted.agreement.terms, &self.codec);
-            let answer = accepted.answer(sa, phase2.message_id, &spis, public, codec, &mut *self.random)?;
+            let (terms, codec) = (accepted.agreement.terms, &self.core.codec);
+            let answer = accepted.answer(sa, phase2.message_id, &spis, public, codec, &mut *self.core.random)?;
             Ok((installations, answer, terms))
         });
         match made {
@@ -181,7 +183,7 @@ impl Engine {
     }
 
     fn install_inbound(&mut self, id: Phase2Id, inbound: Vec<SaInstallation>, installing: Installing) {
-        self.timers.set(Timer::Phase2Deadline(id), self.now + self.settings.phase2_wait);
+        self.core.timers.set(Timer::Phase2Deadline(id), self.core.now + self.core.settings.phase2_wait);
         if let Some(phase2) = self.phase2s.get_mut(id) {
             phase2.state = State::InstallingInbound(Box::new(installing));
         }
@@ -189,7 +191,7 @@ impl Engine {
     }
 
     /// Asks the kernel to install SAs.
-    pub(super) fn install(&mut self, id: Phase2Id, installations: Vec<SaInstallation>) {
+    pub(crate) fn install(&mut self, id: Phase2Id, installations: Vec<SaInstallation>) {
         if let Err(cause) = self.claim_names(id, &installations) {
             return self.fail_phase2(id, cause);
         }
@@ -198,7 +200,7 @@ impl Engine {
             let is_other = carries_v6.is_some_and(|carries_v6| carries_v6 != installation.name.source.is_ipv6());
             installation.crosses_families = is_other && installation.mode == Mode::Tunnel;
             let request =
-                self.ask_kernel(id, |id| KernelRequest::Install(Box::new(SaInstallation { id, ..installation })));
+                self.core.ask_kernel(id, |id| KernelRequest::Install(Box::new(SaInstallation { id, ..installation })));
             if let Some(phase2) = self.phase2s.get_mut(id) {
                 phase2.installs.insert(request, installation.name);
             }
@@ -209,7 +211,7 @@ impl Engine {
     ///
     /// # Errors
     /// One is another one's.
-    pub(super) fn claim_names(&mut self, id: Phase2Id, installations: &[SaInstallation]) -> Result<(), FailureReason> {
+    pub(crate) fn claim_names(&mut self, id: Phase2Id, installations: &[SaInstallation]) -> Result<(), FailureReason> {
         for installation in installations {
             self.claim_name(id, &installation.name)?;
         }
@@ -234,18 +236,18 @@ impl Engine {
         }
         if let Some(remote) = remote_of(id) {
             let text = || format!("the peer uses {name} anew: what had it before goes");
-            self.log_of_peer(LoggedEvent::Phase2Failed, Level::Warning, remote, text);
+            self.core.log_of_peer(LoggedEvent::Phase2Failed, Level::Warning, remote, text);
         }
         self.purge_phase2(other, false);
         Ok(())
     }
 
     /// The kernel reserved an SPI, or not.
-    pub(super) fn phase2_spi(&mut self, request: RequestId, answer: Result<u32, KernelError>) {
-        let owner = self.requests.remove(&request);
+    pub(crate) fn phase2_spi(&mut self, request: RequestId, answer: Result<u32, KernelError>) {
+        let owner = self.core.requests.remove(&request);
         let Some((id, phase2)) = owner.and_then(|id| Some((id, self.phase2s.get_mut(id)?))) else {
             if let (Some(name), Ok(spi)) = (self.phase2s.take_orphan(request), answer) {
-                self.send_to_kernel(KernelRequest::Delete(SaName { spi, ..name }));
+                self.core.send_to_kernel(KernelRequest::Delete(SaName { spi, ..name }));
             }
             return;
         };
@@ -262,7 +264,7 @@ impl Engine {
     }
 
     /// A job is done.
-    pub(super) fn phase2_job_done(&mut self, id: Phase2Id, result: JobResult) {
+    pub(crate) fn phase2_job_done(&mut self, id: Phase2Id, result: JobResult) {
         let Some(done) = result.exchange else { return self.fail_phase2(id, FailureReason::not_computed()) };
         if let Some(gathering) = self.gathering(id) {
             match gathering.set_exchange(done) {
@@ -276,7 +278,7 @@ impl Engine {
             return;
         }
         let State::Computing(agreed) = std::mem::take(&mut phase2.state) else { return };
-        phase2.record.step(self.now, "key exchange");
+        phase2.record.step(self.core.now, "key exchange");
         let group = done.exponent.group();
         match completed_exchange(done, group) {
             Ok(gathered) => self.agreed(id, *agreed, gathered.shared.as_ref()),
@@ -309,14 +311,14 @@ impl Engine {
         let Some(sa) = phase2.phase1.and_then(|phase1| sa_of(&self.phase1s, phase1)) else {
             return self.fail_phase2(id, FailureReason::phase1_gone());
         };
-        let nonce_size = self.settings.remotes.get(sa.block).map_or(16, |block| block.nonce_size);
+        let nonce_size = self.core.settings.remotes.get(sa.block).map_or(16, |block| block.nonce_size);
         let State::Gathering(phase2_request, gathering) = std::mem::take(&mut phase2.state) else { return };
-        let (codec, random) = (&self.codec, &mut *self.random);
+        let (codec, random) = (&self.core.codec, &mut *self.core.random);
         match phase2_request.offer(sa, phase2.message_id, gathering.into_parts(), nonce_size, codec, random) {
             Ok((offered, message)) => {
                 phase2.state = State::Offered(Box::new(offered));
-                phase2.record.step(self.now, "message 1");
-                self.timers.stop(Timer::Phase2Deadline(id));
+                phase2.record.step(self.core.now, "message 1");
+                self.core.timers.stop(Timer::Phase2Deadline(id));
                 self.send_phase2(id, message);
             }
             Err(cause) => self.fail_phase2(id, cause),
@@ -328,13 +330,13 @@ impl Engine {
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
         let (local, remote) = (phase2.local, phase2.remote);
         phase2.retransmission = Some(Retransmission::new(message.clone()));
-        self.transmit(local, remote, &message);
-        self.timers.set(Timer::Phase2Retransmit(id), self.now + self.settings.retransmission.interval);
+        self.core.transmit(local, remote, &message);
+        self.core.timers.set(Timer::Phase2Retransmit(id), self.core.now + self.core.settings.retransmission.interval);
     }
 
     /// The kernel installed an SA, or not.
-    pub(super) fn phase2_installed(&mut self, request: RequestId, answer: Result<(), KernelError>) {
-        let owner = self.requests.remove(&request);
+    pub(crate) fn phase2_installed(&mut self, request: RequestId, answer: Result<(), KernelError>) {
+        let owner = self.core.requests.remove(&request);
         let Some((id, phase2)) = owner.and_then(|id| Some((id, self.phase2s.get_mut(id)?))) else { return };
         let name = phase2.installs.remove(&request);
         if let Err(error) = answer {
@@ -342,7 +344,7 @@ impl Engine {
             if let Some(name) = name.filter(|_| error.exists) {
                 self.phase2s.remove_kernel_sa(id, name);
                 // With `-Z` the peer works on the same kernel, and has installed its inbound SA.
-                if self.settings.local_test && self.is_outbound(id, &name) {
+                if self.core.settings.local_test && self.is_outbound(id, &name) {
                     return self.all_installed(id);
                 }
             }
@@ -358,7 +360,7 @@ impl Engine {
     /// Goes on when the kernel has all SAs that it was asked to have.
     fn all_installed(&mut self, id: Phase2Id) {
         let Some(phase2) = self.phase2s.get_mut(id).filter(|phase2| phase2.installs.is_empty()) else { return };
-        self.timers.stop(Timer::Phase2Deadline(id));
+        self.core.timers.stop(Timer::Phase2Deadline(id));
         match std::mem::take(&mut phase2.state) {
             State::InstallingInbound(installing) => self.inbound_is_ready(id, *installing),
             State::InstallingOutbound(established) => self.phase2_established(id, *established),
@@ -376,13 +378,13 @@ impl Engine {
         match answered {
             Some(answered) => {
                 phase2.state = State::Answered(Box::new(answered), Box::new(outbound));
-                phase2.record.step(self.now, "message 2");
-                self.timers.stop(Timer::Phase2Deadline(id));
+                phase2.record.step(self.core.now, "message 2");
+                self.core.timers.stop(Timer::Phase2Deadline(id));
                 self.send_phase2(id, message);
             }
             None => {
-                phase2.record.step(self.now, "message 3");
-                self.transmit(local, remote, &message);
+                phase2.record.step(self.core.now, "message 3");
+                self.core.transmit(local, remote, &message);
                 match self.serves_until(id) {
                     Some(until) => self.hold_outbound(id, outbound, until),
                     None => self.install_outbound(id, outbound),
@@ -396,14 +398,14 @@ impl Engine {
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
         let State::Answered(_, outbound) = std::mem::take(&mut phase2.state) else { return };
         phase2.retransmission = None;
-        phase2.record.step(self.now, "message 3");
-        self.timers.stop(Timer::Phase2Retransmit(id));
+        phase2.record.step(self.core.now, "message 3");
+        self.core.timers.stop(Timer::Phase2Retransmit(id));
         self.install_outbound(id, *outbound);
     }
 
     fn install_outbound(&mut self, id: Phase2Id, outbound: Outbound) {
-        let established = outbound.established(self.now);
-        self.timers.set(Timer::Phase2Deadline(id), self.now + self.settings.phase2_wait);
+        let established = outbound.established(self.core.now);
+        self.core.timers.set(Timer::Phase2Deadline(id), self.core.now + self.core.settings.phase2_wait);
         if let Some(phase2) = self.phase2s.get_mut(id) {
             phase2.state = State::InstallingOutbound(Box::new(established));
         }
@@ -414,7 +416,7 @@ impl Engine {
     ///
     /// A notify names no exchange, but may carry the SPI of one. Without it, it is about the exchange in which the peer has a
     /// message of ours to refuse, message 1 or 2, if there is only one.
-    pub(super) fn peer_refused(&mut self, phase1: Phase1Id, notify: &Notify) -> bool {
+    pub(crate) fn peer_refused(&mut self, phase1: Phase1Id, notify: &Notify) -> bool {
         if NOT_OF_NEGOTIATIONS.contains(&notify.kind) {
             return false;
         }

@@ -29,10 +29,10 @@ use crate::wire::Header;
 
 /// More exchanges than this a peer cannot have on their way under one phase 1. One more is as if it had been lost: the peer
 /// repeats it, and by then there may be room.
-pub(super) const AT_ONCE_MAX: usize = 64;
+pub(crate) const AT_ONCE_MAX: usize = 64;
 
 /// More phase 2s than this nobody can have between two hosts: each costs the kernel SAs.
-pub(super) const WITH_PEER_MAX: usize = 4096;
+pub(crate) const WITH_PEER_MAX: usize = 4096;
 
 /// What a peer asks for.
 struct Request {
@@ -62,26 +62,28 @@ enum Authorized {
 
 impl Engine {
     /// The level by which proposals under a phase 1 are checked.
-    pub(super) fn level_under(&self, phase1: Phase1Id) -> Option<CheckLevel> {
+    pub(crate) fn level_under(&self, phase1: Phase1Id) -> Option<CheckLevel> {
         let block = self.phase1_sa(phase1)?.block;
-        self.settings.remotes.get(block).map(|block| block.proposal_check)
+        self.core.settings.remotes.get(block).map(|block| block.proposal_check)
     }
 
     /// Message 1 of a peer.
-    pub(super) fn quick_begin(&mut self, phase1: Phase1Id, header: &Header, body: &[u8], digest: &PacketDigest) {
+    pub(crate) fn quick_begin(&mut self, phase1: Phase1Id, header: &Header, body: &[u8], digest: &PacketDigest) {
         let Some(sa) = sa_of(&self.phase1s, phase1) else { return };
         let remote = sa.remote;
         let message_id = header.message_id;
         if self.phase2s.answering(phase1) >= AT_ONCE_MAX {
             let text = || format!("{AT_ONCE_MAX} quick modes are on their way already");
-            self.log_of_peer(LoggedEvent::OverLimit, Level::Error, remote, text);
+            self.core.log_of_peer(LoggedEvent::OverLimit, Level::Error, remote, text);
             return;
         }
         let Some(sa) = sa_of(&self.phase1s, phase1) else { return };
         if message_id == 0 || sa.used.refuses(message_id) {
-            return self.log(Level::Debug, Some(remote), || format!("message id {message_id:#010x} was used before"));
+            return self
+                .core
+                .log(Level::Debug, Some(remote), || format!("message id {message_id:#010x} was used before"));
         }
-        let message = match read(sa, Received { header, body, codec: &self.codec }) {
+        let message = match read(sa, Received { header, body, codec: &self.core.codec }) {
             Ok(message) => message,
             Err(rejection) => return self.reject_first(phase1, message_id, rejection),
         };
@@ -99,7 +101,7 @@ impl Engine {
             Rejection::Unproved(reason) => self.ignore_unproved(phase1, 1, &reason),
             Rejection::Fatal(cause) => {
                 self.mark_used(phase1, message_id);
-                self.refuse_phase2(phase1, message_id, None, Record::new(self.now), cause);
+                self.refuse_phase2(phase1, message_id, None, Record::new(self.core.now), cause);
             }
         }
     }
@@ -115,11 +117,11 @@ impl Engine {
     fn respond_to(&mut self, phase1: Phase1Id, message_id: u32, message: Message<Negotiation>, digest: &PacketDigest) {
         let Some(sa) = sa_of(&self.phase1s, phase1) else { return };
         let (local, remote, cookies, block) = (sa.local, sa.remote, sa.cookies, sa.block);
-        self.log_of_peer(LoggedEvent::Phase2Begun, Level::Info, remote, || {
+        self.core.log_of_peer(LoggedEvent::Phase2Begun, Level::Info, remote, || {
             format!("respond new phase 2 negotiation: {}<=>{}", AddrPort(local), AddrPort(remote))
         });
         let endpoints = Endpoints { local: local.ip(), remote: remote.ip() };
-        let mut record = Record::new(self.now);
+        let mut record = Record::new(self.core.now);
         if self.phase2s.count_with(endpoints) >= WITH_PEER_MAX {
             return self.refuse_phase2(phase1, message_id, None, record, FailureReason::TooMany(WITH_PEER_MAX));
         }
@@ -132,21 +134,21 @@ impl Engine {
             Ok(offer) => offer,
             Err(cause) => return self.refuse_phase2(phase1, message_id, Some(request.traffic_key), record, cause),
         };
-        let Some(block) = self.settings.remotes.get(block) else { return };
+        let Some(block) = self.core.settings.remotes.get(block) else { return };
         let (name, nonce_size) = (block.name.clone(), block.nonce_size);
-        let id = Phase2Id(self.fresh_id());
+        let id = Phase2Id(self.core.fresh_id());
         let group = offer.agreement.terms.group;
         let exchange = group.zip(message.content.public.clone()).map(|(group, public)| (group, DhTask::Both(public)));
         let members = offer.agreement.members.iter().map(|agreed| agreed.member.clone()).collect::<Vec<_>>();
         let pending = PendingInputs::new(members.len(), group);
-        let accepted = Accepted::new(offer.agreement, message, nonce_size, &mut *self.random);
+        let accepted = Accepted::new(offer.agreement, message, nonce_size, &mut *self.core.random);
         let mut phase2 = Phase2 {
             sa_endpoints: offer.sa_endpoints,
             block: name,
             cookies: Some(cookies),
             record,
             state: State::Answering(Box::new(accepted), pending),
-            ..Phase2::new(Role::Responder, offer.traffic_key, (local, remote), self.now)
+            ..Phase2::new(Role::Responder, offer.traffic_key, (local, remote), self.core.now)
         };
         phase2.reply_cache.begin(digest.clone());
         phase2.generated = self.policies_for(id, &offer.traffic_key, offer.generate.as_ref());
@@ -223,9 +225,9 @@ impl Engine {
         mode: Mode,
         record: &mut Record,
     ) -> Result<Authorized, Denial> {
-        let complex = self.settings.complex_bundle;
+        let complex = self.core.settings.complex_bundle;
         let sa = sa_of(&self.phase1s, phase1).ok_or_else(|| FailureReason::NoPhase1(String::new()))?;
-        let block = self.settings.remotes.get(sa.block).ok_or(FailureReason::NoRemote(MissingRemote::Removed))?;
+        let block = self.core.settings.remotes.get(sa.block).ok_or(FailureReason::NoRemote(MissingRemote::Removed))?;
         let sainfo = self.sainfo_for(sa, block, request)?;
         let (level, remote) = (block.proposal_check, sa.remote);
         let asked = TrafficRequest {
@@ -239,8 +241,8 @@ impl Engine {
         let environment = Environment {
             spd: &self.spd,
             holder_of: &|policy| self.generated.holder_of(policy),
-            addresses: &self.host_addresses,
-            settings: &self.settings,
+            addresses: &self.core.host_addresses,
+            settings: &self.core.settings,
         };
         let (inbound, in_templates, sa_endpoints) = match authorize(&environment, &Peer::from(sa), &asked)? {
             Allowed::Existing { inbound, templates, sa_endpoints } => (inbound, templates, sa_endpoints),
@@ -261,7 +263,7 @@ impl Engine {
         self.explain_blocks(remote, &traffic_key, &block, &sainfo);
         if is_missing {
             let text = || format!("there is no outbound policy for {traffic_key}");
-            self.log_of_peer(LoggedEvent::Phase2Failed, Level::Warning, remote, text);
+            self.core.log_of_peer(LoggedEvent::Phase2Failed, Level::Warning, remote, text);
         }
         Ok(Authorized::Offer(Offer { agreement, traffic_key, sa_endpoints, generate: None }))
     }
@@ -305,7 +307,7 @@ impl Engine {
             client: Some(sa.remote.ip()),
             remoteid: block.ph1id,
         };
-        let sainfos = &self.settings.sainfos;
+        let sainfos = &self.core.settings.sainfos;
         let sainfo = sainfos.select(&asked).and_then(|index| sainfos.get(index));
         // There are no users, and so no members of groups, as long as there is no XAUTH.
         let sainfo = sainfo.filter(|sainfo| sainfo.admits(|_| false));
@@ -323,11 +325,11 @@ impl Engine {
     ) {
         let Some(sa) = self.phase1_sa(phase1) else { return };
         let (local, remote, cookies) = (sa.local, sa.remote, sa.cookies);
-        let block = self.settings.remotes.get(sa.block).map(|block| block.name.clone());
+        let block = self.core.settings.remotes.get(sa.block).map(|block| block.name.clone());
         let endpoints = Endpoints { local: local.ip(), remote: remote.ip() };
         let traffic_key = traffic_key.unwrap_or(TrafficKey { selector: between_hosts(endpoints), endpoints });
         let kind = (PeerStanding::Proved(remote.ip()), LoggedEvent::Phase2Failed);
-        let told = self.log_reason(kind, &format_args!("{cause}: {traffic_key}"), Level::Error, remote, || {
+        let told = self.core.log_reason(kind, &format_args!("{cause}: {traffic_key}"), Level::Error, remote, || {
             let context = record.context(ExchangeType::QUICK, Role::Responder, &cause);
             failed(&cause, &traffic_key, &format!(" {cookies}:{message_id:08x}"), &context)
         });
@@ -341,7 +343,7 @@ impl Engine {
             cookies: Some(cookies),
             message_id,
             record,
-            ..Phase2::new(Role::Responder, traffic_key, (local, remote), self.now)
+            ..Phase2::new(Role::Responder, traffic_key, (local, remote), self.core.now)
         };
         self.record_phase2_outcome(&phase2, NegotiationResult::Failed(cause));
     }

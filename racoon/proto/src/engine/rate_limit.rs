@@ -13,8 +13,9 @@ use std::fmt::Display;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::core::Core;
 use super::failure_counters::{COUNTED_FOR, FailureCounter, Line, counted};
-pub(super) use super::failure_counters::{LoggedEvent, PeerStanding};
+pub(crate) use super::failure_counters::{LoggedEvent, PeerStanding};
 use super::half_open::PeerClass;
 use super::phase1s::Phase1;
 use super::{Engine, Timer};
@@ -48,7 +49,7 @@ const NOTIFY_LEN: usize = 40;
 
 /// What messages made us log and answer lately.
 #[derive(Debug, Default)]
-pub(super) struct RateLimits {
+pub(crate) struct RateLimits {
     counters: BTreeMap<(PeerStanding, LoggedEvent), FailureCounter>,
     /// When tallies that are idle were looked for.
     swept: Time,
@@ -114,12 +115,12 @@ impl RateLimits {
     }
 
     /// Whether the refusal of this first message was logged: a repetition is not another attempt.
-    pub(super) fn was_refused(&self, cookie: Cookie, remote: SocketAddr) -> bool {
+    pub(crate) fn was_refused(&self, cookie: Cookie, remote: SocketAddr) -> bool {
         self.refused.contains(&(cookie, remote))
     }
 
     /// Remembers that the refusal of a first message was logged.
-    pub(super) fn refused(&mut self, cookie: Cookie, remote: SocketAddr) {
+    pub(crate) fn refused(&mut self, cookie: Cookie, remote: SocketAddr) {
         if self.refused.len() >= REFUSED_MAX {
             self.refused.pop_front();
         }
@@ -140,7 +141,7 @@ impl RateLimits {
 
 impl Engine {
     /// Whose name a message is in that nobody has authenticated.
-    pub(super) fn standing_of(&self, remote: SocketAddr) -> PeerStanding {
+    pub(crate) fn standing_of(&self, remote: SocketAddr) -> PeerStanding {
         let address = remote.ip();
         let is_known = self.phase1s.is_peer(address)
             || self.contacted.contains(&address)
@@ -151,7 +152,7 @@ impl Engine {
 
     /// Returns the party of a phase 1. A peer that has returned our cookie receives at its address: nobody else can
     /// use up its quota.
-    pub(super) fn standing_of_phase1(&self, phase1: &Phase1) -> PeerStanding {
+    pub(crate) fn standing_of_phase1(&self, phase1: &Phase1) -> PeerStanding {
         let is_at_its_address = !phase1.negotiation().is_some_and(MainMode::is_from_unproved_address);
         match self.standing_of(phase1.remote) {
             _ if phase1.role == Role::Initiator => PeerStanding::Proved(phase1.remote.ip()),
@@ -160,14 +161,33 @@ impl Engine {
         }
     }
 
+    /// Logs an error caused by an unauthenticated message, limited by the quota for this text.
+    #[track_caller]
+    pub(crate) fn log_unauthenticated(
+        &mut self,
+        event: LoggedEvent,
+        remote: SocketAddr,
+        text: impl FnOnce() -> String,
+    ) {
+        let kind = (self.standing_of(remote), event);
+        if self.core.formats_reasons(kind.0, event) {
+            let text = text();
+            self.core.log_reason(kind, &text.clone(), Level::Error, remote, || text);
+        } else {
+            self.core.log_limited(kind, Level::Error, remote, text);
+        }
+    }
+}
+
+impl Core {
     /// Whether the reason of a line is needed; otherwise it need not be formatted.
-    pub(super) fn formats_reasons(&self, standing: PeerStanding, event: LoggedEvent) -> bool {
+    pub(crate) fn formats_reasons(&self, standing: PeerStanding, event: LoggedEvent) -> bool {
         self.settings.log >= Level::Debug || self.rate_limits.formats_reasons(standing, event, self.now)
     }
 
     /// Counts a line. Returns whether it is within its quota, and the level to write it at: its own, or beyond
     /// its quota debug.
-    pub(super) fn apply_rate_limit(
+    pub(crate) fn apply_rate_limit(
         &mut self,
         (standing, event): (PeerStanding, LoggedEvent),
         reason: Option<&dyn Display>,
@@ -186,7 +206,7 @@ impl Engine {
 
     /// Logs a line, limited by the quota of a party for all reasons. Returns whether it was within it.
     #[track_caller]
-    pub(super) fn log_limited(
+    pub(crate) fn log_limited(
         &mut self,
         kind: (PeerStanding, LoggedEvent),
         level: Level,
@@ -200,7 +220,7 @@ impl Engine {
 
     /// Logs a line, limited by the quota of a party for this reason. Returns whether it was within it.
     #[track_caller]
-    pub(super) fn log_reason(
+    pub(crate) fn log_reason(
         &mut self,
         kind: (PeerStanding, LoggedEvent),
         reason: &dyn Display,
@@ -215,7 +235,7 @@ impl Engine {
 
     /// Logs what the message of an authenticated peer causes, within the peer's quota.
     #[track_caller]
-    pub(super) fn log_of_peer(
+    pub(crate) fn log_of_peer(
         &mut self,
         event: LoggedEvent,
         level: Level,
@@ -225,25 +245,8 @@ impl Engine {
         self.log_limited((PeerStanding::Proved(remote.ip()), event), level, remote, text)
     }
 
-    /// Logs an error caused by an unauthenticated message, limited by the quota for this text.
-    #[track_caller]
-    pub(super) fn log_unauthenticated(
-        &mut self,
-        event: LoggedEvent,
-        remote: SocketAddr,
-        text: impl FnOnce() -> String,
-    ) {
-        let kind = (self.standing_of(remote), event);
-        if self.formats_reasons(kind.0, event) {
-            let text = text();
-            self.log_reason(kind, &text.clone(), Level::Error, remote, || text);
-        } else {
-            self.log_limited(kind, Level::Error, remote, text);
-        }
-    }
-
     /// Logs how many lines were suppressed, and their reasons.
-    pub(super) fn report_suppressed(&mut self) {
+    pub(crate) fn report_suppressed(&mut self) {
         let counters =
             std::mem::take(&mut self.rate_limits.counters).into_iter().filter(|(_, counter)| counter.suppressed > 0);
         let (unknown, mut peers): (Vec<_>, Vec<_>) =
@@ -276,7 +279,7 @@ impl Engine {
 
     /// Tells somebody who cannot be told under an SA what is wrong with a message of `asked` bytes. There is not much of it,
     /// and never more than was asked, for the address may be another one's.
-    pub(super) fn notify_in_clear(
+    pub(crate) fn notify_in_clear(
         &mut self,
         (local, remote): (SocketAddr, SocketAddr),
         cookies: CookiePair,
@@ -416,7 +419,7 @@ mod tests {
         let mut engine = Engine::new(crate::settings::Settings::default(), random, Time::default());
         for number in 0..100 {
             for _ in 0..=10 + number {
-                engine.log_of_peer(LoggedEvent::Notified, Level::Warning, remote(number), || "a line".into());
+                engine.core.log_of_peer(LoggedEvent::Notified, Level::Warning, remote(number), || "a line".into());
             }
         }
         let drain = |engine: &mut Engine| -> Vec<String> {

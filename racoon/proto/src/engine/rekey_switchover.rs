@@ -28,31 +28,31 @@ const REMAINING_FRACTION: u32 = 4;
 impl Engine {
     /// Until when the pair that it renews serves for what we send; none: there is none, or it may end any moment because of
     /// its bytes.
-    pub(super) fn serves_until(&self, id: Phase2Id) -> Option<Time> {
+    pub(crate) fn serves_until(&self, id: Phase2Id) -> Option<Time> {
         let old = self.phase2s.get(id)?.renews?;
         let old = self.phase2s.get(old)?.established().filter(|old| old.terms.kilobytes.is_none())?;
-        Some(self.now + SWITCHOVER_DELAY_MAX.min(old.expires.since(self.now) / REMAINING_FRACTION))
+        Some(self.core.now + SWITCHOVER_DELAY_MAX.min(old.expires.since(self.core.now) / REMAINING_FRACTION))
     }
 
     /// It is established but for its outbound SAs, which wait.
-    pub(super) fn hold_outbound(&mut self, id: Phase2Id, outbound: Outbound, until: Time) {
-        let established = outbound.established(self.now);
+    pub(crate) fn hold_outbound(&mut self, id: Phase2Id, outbound: Outbound, until: Time) {
+        let established = outbound.established(self.core.now);
         if let Err(cause) = self.claim_names(id, &outbound.installations) {
             return self.fail_phase2(id, cause);
         }
         if let Some(phase2) = self.phase2s.get_mut(id) {
             phase2.held = outbound.installations;
         }
-        self.timers.set(Timer::Phase2SwitchOver(id), until);
+        self.core.timers.set(Timer::Phase2SwitchOver(id), until);
         self.phase2_established(id, established);
     }
 
     /// From now on it is what we send by.
-    pub(super) fn phase2_switch_over(&mut self, id: Phase2Id) {
-        self.timers.stop(Timer::Phase2SwitchOver(id));
+    pub(crate) fn phase2_switch_over(&mut self, id: Phase2Id) {
+        self.core.timers.stop(Timer::Phase2SwitchOver(id));
         let held = self.phase2s.get_mut(id).map(|phase2| mem::take(&mut phase2.held)).unwrap_or_default();
         if !held.is_empty() {
-            self.timers.set(Timer::Phase2Deadline(id), self.now + self.settings.phase2_wait);
+            self.core.timers.set(Timer::Phase2Deadline(id), self.core.now + self.core.settings.phase2_wait);
             self.install(id, held);
         }
     }
@@ -62,28 +62,28 @@ impl Engine {
     /// A responder has message 3, so both sides send by the new pair. An initiator does not know whether message 3 has
     /// arrived: it waits longer than the peer does before it repeats message 2. While a phase 2 is still negotiated, the pair
     /// before it stays: the peer may repeat message 1 and never get further.
-    pub(super) fn retire_replaced(&mut self, id: Phase2Id) {
+    pub(crate) fn retire_replaced(&mut self, id: Phase2Id) {
         let Some(phase2) = self.phase2s.get(id).filter(|phase2| phase2.established().is_some()) else { return };
         let is_counted = |old: &EstablishedPhase2| old.terms.kilobytes.is_some();
         let (replaced, wait) = match phase2.role {
             Role::Initiator => {
                 let old = phase2.renews.and_then(|old| Some((old, self.phase2s.get(old)?.established()?)));
                 let old = old.filter(|(_, old)| is_counted(old)).map(|(old, _)| old);
-                (old.into_iter().collect::<Vec<_>>(), self.settings.retransmission.interval + REPLACED_GRACE)
+                (old.into_iter().collect::<Vec<_>>(), self.core.settings.retransmission.interval + REPLACED_GRACE)
             }
             Role::Responder => {
                 let by_peer = |one: Phase2Id| self.phase2s.get(one).is_some_and(|one| one.role == Role::Responder);
                 let older = self.phase2s.established(&phase2.traffic_key).filter(|(old, _)| *old < id && by_peer(*old));
                 // A pair that was replaced earlier already has its timer.
-                let unset = |old: &Phase2Id| !self.timers.is_set(Timer::Phase2Replaced(*old));
+                let unset = |old: &Phase2Id| !self.core.timers.is_set(Timer::Phase2Replaced(*old));
                 (older.filter(|(_, old)| is_counted(old)).map(|(old, _)| old).filter(unset).collect(), REPLACED_GRACE)
             }
         };
-        replaced.into_iter().for_each(|old| self.timers.set(Timer::Phase2Replaced(old), self.now + wait));
+        replaced.into_iter().for_each(|old| self.core.timers.set(Timer::Phase2Replaced(old), self.core.now + wait));
     }
 
     /// A pair was replaced a while ago: it goes, unless what replaced it is gone itself.
-    pub(super) fn phase2_replaced(&mut self, id: Phase2Id) {
+    pub(crate) fn phase2_replaced(&mut self, id: Phase2Id) {
         let Some(phase2) = self.phase2s.get(id) else { return };
         if self.phase2s.established(&phase2.traffic_key).any(|(newer, _)| newer > id) {
             self.expire_phase2(id, true);
@@ -91,7 +91,7 @@ impl Engine {
     }
 
     /// Nothing else is left to send by. False: nothing waits.
-    pub(super) fn switch_over_now(&mut self, traffic_key: &TrafficKey) -> bool {
+    pub(crate) fn switch_over_now(&mut self, traffic_key: &TrafficKey) -> bool {
         let waits = |id: &Phase2Id| self.phase2s.get(*id).is_some_and(|phase2| !phase2.held.is_empty());
         let waiting = self.phase2s.established(traffic_key).map(|(id, _)| id).filter(waits).collect::<Vec<_>>();
         waiting.iter().for_each(|id| self.phase2_switch_over(*id));

@@ -21,24 +21,24 @@ const JITTER: u32 = 5;
 const CLEARLY: u32 = 10;
 
 /// After a renewal that failed comes the next attempt.
-pub(super) const RETRY: Duration = Duration::from_secs(10);
+pub(crate) const RETRY: Duration = Duration::from_secs(10);
 
 /// Whether one that ends at `other` lives clearly longer than one that ends at `own` and has this lifetime.
-pub(super) fn outlives(other: Time, own: Time, lifetime: Duration) -> bool {
+pub(crate) fn outlives(other: Time, own: Time, lifetime: Duration) -> bool {
     other > own + lifetime / CLEARLY
 }
 
 impl Engine {
     /// When in the life of an SA it is time for another one.
-    pub(super) fn renewed_after(&mut self, lifetime: Duration) -> Duration {
+    pub(crate) fn renewed_after(&mut self, lifetime: Duration) -> Duration {
         let mut bytes = [0; 4];
-        self.random.fill(&mut bytes);
+        self.core.random.fill(&mut bytes);
         let early = lifetime * (u32::from_be_bytes(bytes) % (JITTER * 100)) / 10_000;
         lifetime * RENEWED_AFTER / 100 - early
     }
 
     /// It is time for another one. The side that began this one begins the next, if there is need of it.
-    pub(super) fn phase1_renew(&mut self, id: Phase1Id) {
+    pub(crate) fn phase1_renew(&mut self, id: Phase1Id) {
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
         let (local, remote, role, block) = (phase1.local, phase1.remote, phase1.role, phase1.block);
         let Some(established) = phase1.established_mut() else { return };
@@ -52,7 +52,7 @@ impl Engine {
         if let Some(newer) = self.phase1s.newest(local.ip(), remote, Some(id)).filter(is_newer) {
             return self.phase2s_move(id, newer);
         }
-        let block_of = self.settings.remotes.get(block);
+        let block_of = self.core.settings.remotes.get(block);
         let (rekey, passive) = block_of.map_or((Rekey::Off, true), |block| (block.rekey, block.passive));
         let needed = match rekey {
             Rekey::Off => false,
@@ -69,42 +69,45 @@ impl Engine {
             0 => "",
             _ => " due to active phase2",
         };
-        self.log(Level::Info, Some(remote), || format!("renegotiating phase1 to {}{why}", AddrPort(remote)));
+        self.core.log(Level::Info, Some(remote), || format!("renegotiating phase1 to {}{why}", AddrPort(remote)));
         // What comes of it at once is told in the log, and tried again.
         let _ = self.begin_phase1(local, remote, block, Some(id), Vec::new());
     }
 
     /// A renewal came to nothing: there may be time for another one.
-    pub(super) fn renewal_failed(&mut self, old: Phase1Id) {
+    pub(crate) fn renewal_failed(&mut self, old: Phase1Id) {
         if self.phase1s.get(old).is_some() {
-            self.timers.set(Timer::Phase1Renew(old), self.now + RETRY);
+            self.core.timers.set(Timer::Phase1Renew(old), self.core.now + RETRY);
         }
     }
 
     /// A message id was used under a phase 1. None may be used twice, and not all can be remembered: with many it is renewed,
     /// with too many it ends.
-    pub(super) fn message_id_used(&mut self, id: Phase1Id) {
-        let now = self.now;
+    pub(crate) fn message_id_used(&mut self, id: Phase1Id) {
+        let now = self.core.now;
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
         let role = phase1.role;
         let Some(established) = phase1.established_mut() else { return };
         if established.sa.used.is_full() {
             established.expires = established.expires.min(now);
-            self.timers.set(Timer::Phase1Expire(id), now);
+            self.core.timers.set(Timer::Phase1Expire(id), now);
         } else if established.is_worn(role) && !established.worn {
             established.worn = true;
-            self.timers.set(Timer::Phase1Renew(id), now);
+            self.core.timers.set(Timer::Phase1Renew(id), now);
         }
     }
 
     /// The end of its lifetime. The peer knows it too, and is not told, unless it is the end of message ids.
-    pub(super) fn phase1_expire(&mut self, id: Phase1Id) {
+    pub(crate) fn phase1_expire(&mut self, id: Phase1Id) {
         if self.lingers(id) {
-            return self.timers.set(Timer::Phase1Expire(id), self.now + self.settings.retransmission.interval);
+            return self
+                .core
+                .timers
+                .set(Timer::Phase1Expire(id), self.core.now + self.core.settings.retransmission.interval);
         }
         let Some(phase1) = self.phase1s.get(id) else { return };
         let Phase1 { local, remote, cookies, .. } = *phase1;
-        self.log(Level::Info, Some(remote), || {
+        self.core.log(Level::Info, Some(remote), || {
             format!("ISAKMP-SA expired {}-{} spi:{cookies}", AddrPort(local), AddrPort(remote))
         });
         self.leave_phase2s(id);
@@ -118,6 +121,6 @@ impl Engine {
     /// what one of them holds to be established must not fail at the other one. No longer than messages are repeated.
     fn lingers(&self, id: Phase1Id) -> bool {
         let Some(established) = self.phase1s.get(id).and_then(Phase1::established) else { return false };
-        self.now < established.expires + self.settings.retransmission.whole() && self.phase2s.talks_under(id)
+        self.core.now < established.expires + self.core.settings.retransmission.whole() && self.phase2s.talks_under(id)
     }
 }

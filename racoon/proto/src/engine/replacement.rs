@@ -32,7 +32,7 @@ const WAIT_MAX: Duration = Duration::from_secs(3600);
 
 /// Whether an established phase 1 is to be replaced.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Replacement {
+pub(crate) struct Replacement {
     /// The peer did not answer under it: another one takes its place as soon as that is up.
     suspected: bool,
     /// When a notify in clear said last that the peer does not know it.
@@ -45,13 +45,13 @@ pub(super) struct Replacement {
 
 impl Replacement {
     /// The peer answered under it.
-    pub(super) fn is_answered(&mut self) {
+    pub(crate) fn is_answered(&mut self) {
         self.suspected = false;
         self.hinted = None;
     }
 
     /// The peer answered a quick mode under it: what went wrong before is past.
-    pub(super) fn is_of_use(&mut self) {
+    pub(crate) fn is_of_use(&mut self) {
         *self = Self::default();
     }
 
@@ -65,8 +65,8 @@ impl Replacement {
 impl Engine {
     /// A message in clear, which may be anybody's, says that the peer does not know a phase 1. The peer is asked; nothing
     /// else follows from it.
-    pub(super) fn phase1_unknown_to_peer(&mut self, id: Phase1Id) {
-        let now = self.now;
+    pub(crate) fn phase1_unknown_to_peer(&mut self, id: Phase1Id) {
+        let now = self.core.now;
         if let Some(established) = self.phase1s.get_mut(id).and_then(Phase1::established_mut) {
             established.replacement.hinted = Some(now);
         }
@@ -74,14 +74,14 @@ impl Engine {
     }
 
     /// Message 1 of a quick mode, sent first at `began`, is not answered, and is repeated; or, as the `last` time, is not.
-    pub(super) fn quick_mode_unanswered(&mut self, id: Phase2Id, began: Time, last: bool) {
+    pub(crate) fn quick_mode_unanswered(&mut self, id: Phase2Id, began: Time, last: bool) {
         let Some(phase2) = self.phase2s.get(id).filter(|phase2| is_unanswered(phase2)) else { return };
         let Some(phase1) = phase2.phase1 else { return };
         if self.probe(phase1, IfSilent::Replace) {
             return;
         }
         let Some(established) = self.phase1s.get(phase1).and_then(Phase1::established) else { return };
-        let interval = self.settings.retransmission.interval;
+        let interval = self.core.settings.retransmission.interval;
         let is_hinted = established.replacement.hinted.is_some_and(|hinted| hinted >= began);
         // What the peer has sent right after phase 1 says nothing.
         let is_heard = established.heard >= began + interval;
@@ -92,11 +92,11 @@ impl Engine {
 
     /// Negotiates a second phase 1 beside one that the peer may have lost; not if there is a newer one or one on its way,
     /// if it has itself taken the place of another one not long ago, or if the block is passive.
-    pub(super) fn replace_phase1(&mut self, id: Phase1Id) {
-        let now = self.now;
+    pub(crate) fn replace_phase1(&mut self, id: Phase1Id) {
+        let now = self.core.now;
         let Some(Phase1 { local, remote, block, .. }) = self.phase1s.get(id) else { return };
         let (local, remote, block) = (*local, *remote, *block);
-        if self.settings.remotes.get(block).is_none_or(|block| block.passive)
+        if self.core.settings.remotes.get(block).is_none_or(|block| block.passive)
             || self.usable_phase1(local, remote) != Some(id)
             || self.initiation(local, remote).is_some()
         {
@@ -107,7 +107,7 @@ impl Engine {
             return;
         }
         established.replacement.suspected = true;
-        self.log(Level::Notify, Some(remote), || {
+        self.core.log(Level::Notify, Some(remote), || {
             format!(
                 "{} does not answer under its phase 1 and may have lost it; negotiating another one",
                 AddrPort(remote)
@@ -118,7 +118,7 @@ impl Engine {
     }
 
     /// A phase 1 came up: it takes the place of others with the peer under which that did not answer.
-    pub(super) fn replace_suspected(&mut self, new: Phase1Id) {
+    pub(crate) fn replace_suspected(&mut self, new: Phase1Id) {
         let Some(Phase1 { local, remote, .. }) = self.phase1s.get(new) else { return };
         let (local, remote) = (*local, *remote);
         for old in self.phase1s.between(local.ip(), remote.ip()) {
@@ -128,7 +128,7 @@ impl Engine {
                 continue;
             }
             if let Some(established) = self.phase1s.get_mut(new).and_then(Phase1::established_mut) {
-                established.replacement = replacement.of_successor(self.now);
+                established.replacement = replacement.of_successor(self.core.now);
             }
             for phase2 in self.phase2s.under(old) {
                 self.begin_again(phase2);
@@ -160,7 +160,9 @@ impl Engine {
                 begun.into_iter().for_each(|phase2| phase2.acquires = acquires.clone());
             }
             Err(cause) => {
-                acquires.into_iter().for_each(|acquire| self.send_to_kernel(KernelRequest::AcquireFailed(acquire)));
+                acquires
+                    .into_iter()
+                    .for_each(|acquire| self.core.send_to_kernel(KernelRequest::AcquireFailed(acquire)));
                 renews.into_iter().for_each(|old| self.renew_later(old));
                 self.phase2_not_begun(&traffic_key, cause);
             }
@@ -169,23 +171,23 @@ impl Engine {
     }
 
     /// The peer has a phase 1 still, and a newer one: established phase 2s belong to that, and it is not used any more.
-    pub(super) fn supersede_phase1(&mut self, id: Phase1Id) {
+    pub(crate) fn supersede_phase1(&mut self, id: Phase1Id) {
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
         let (local, remote) = (phase1.local, phase1.remote);
         let Some(established) = phase1.established_mut() else { return };
         established.dying = true;
         established.replacement.is_answered();
-        self.timers.stop(Timer::Phase1Renew(id));
+        self.core.timers.stop(Timer::Phase1Renew(id));
         if let Some(newer) = self.phase1s.newest(local.ip(), remote, Some(id)) {
             self.phase2s_move(id, newer);
         }
     }
 
     /// The peer answers under a newer phase 1, but not under this one: it has lost it, and the SAs under it.
-    pub(super) fn forget_phase1(&mut self, id: Phase1Id) {
+    pub(crate) fn forget_phase1(&mut self, id: Phase1Id) {
         let Some(phase1) = self.phase1s.get(id) else { return };
         let (remote, cookies) = (phase1.remote, phase1.cookies);
-        self.log(Level::Info, Some(remote), || {
+        self.core.log(Level::Info, Some(remote), || {
             format!("the peer answers under a newer phase 1 and not under ISAKMP-SA spi={cookies}: it has lost that")
         });
         // On a bad line the peer may have all of it still, so it is told, where it hears us.

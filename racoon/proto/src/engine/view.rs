@@ -61,9 +61,9 @@ impl Engine {
             phase1s: self.phase1s.iter().count(),
             half_open: self.phase1s.half_open.len(),
             phase2s: self.phase2s.iter().count(),
-            jobs: self.jobs.len(),
-            requests: self.requests.len() + self.generated.unanswered(),
-            timers: self.timers.len(),
+            jobs: self.core.jobs.len(),
+            requests: self.core.requests.len() + self.generated.unanswered(),
+            timers: self.core.timers.len(),
         }
     }
 
@@ -89,7 +89,7 @@ impl Engine {
             version: 0x10,
             created: phase1.established().map(|established| established.since),
             phase2_count: self.phase2_count(id),
-            block: self.settings.remotes.get(phase1.block).map(|block| block.name.as_str()),
+            block: self.core.settings.remotes.get(phase1.block).map(|block| block.name.as_str()),
             terms: phase1.established().map(|established| established.sa.terms),
         }
     }

@@ -1,12 +1,13 @@
 //! What is around every encrypted message: its padding, and what it says in words, for the log at level debug2.
 
 use std::cell::RefCell;
+use std::net::SocketAddr;
 
 use crate::crypto::Padding;
 use crate::num::PayloadType;
 use crate::output::Level;
 use crate::settings::Settings;
-use crate::wire::{CookiePair, Header, RawPayload, describe};
+use crate::wire::{Header, RawPayload, describe};
 
 /// How messages are padded, and whether what they say is written down.
 #[derive(Debug, Default)]
@@ -20,8 +21,8 @@ pub(crate) struct MessageCodec {
 /// What a message says.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct PlaintextTrace {
-    /// Under which phase 1.
-    pub(crate) cookies: CookiePair,
+    /// The peer that receives it or has sent it.
+    pub(crate) peer: SocketAddr,
     /// A line for the message and one for each payload.
     pub(crate) lines: Vec<String>,
 }
@@ -34,23 +35,27 @@ impl MessageCodec {
     }
 
     /// Notes what is about to be encrypted.
-    pub(super) fn note_sealed(&self, header: &Header, payloads: &[(PayloadType, &[u8])]) {
-        self.note("encrypted for", header, payloads.iter().copied());
+    pub(super) fn note_sealed(&self, peer: SocketAddr, header: &Header, payloads: &[(PayloadType, &[u8])]) {
+        self.note("encrypted for", peer, header, payloads.iter().copied());
     }
 
     /// Notes what was decrypted. Nothing of it is authenticated yet.
-    pub(super) fn note_opened(&self, header: &Header, payloads: &[RawPayload<'_>]) {
-        self.note("decrypted of", header, payloads.iter().map(|one| (one.kind, one.body)));
+    pub(super) fn note_opened(&self, peer: SocketAddr, header: &Header, payloads: &[RawPayload<'_>]) {
+        self.note("decrypted of", peer, header, payloads.iter().map(|one| (one.kind, one.body)));
     }
 
-    fn note<'a>(&self, what: &str, header: &Header, payloads: impl Iterator<Item = (PayloadType, &'a [u8])>) {
+    fn note<'a>(
+        &self,
+        what: &str,
+        peer: SocketAddr,
+        header: &Header,
+        payloads: impl Iterator<Item = (PayloadType, &'a [u8])>,
+    ) {
         let Some(traces) = &self.traces else { return };
         let Header { cookies, exchange, message_id, .. } = header;
         let title = format!("{what} {cookies} {exchange}, message id {message_id:08x}");
         let payloads = payloads.map(|(kind, body)| format!("  {}", describe::payload(kind, body)));
-        traces
-            .borrow_mut()
-            .push(PlaintextTrace { cookies: *cookies, lines: [title].into_iter().chain(payloads).collect() });
+        traces.borrow_mut().push(PlaintextTrace { peer, lines: [title].into_iter().chain(payloads).collect() });
     }
 
     /// What was noted since the last time.

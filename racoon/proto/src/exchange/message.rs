@@ -1,5 +1,7 @@
 //! Encrypted messages: a header in clear, and behind it payloads and padding, encrypted (RFC 2409 Appendix B).
 
+use std::net::SocketAddr;
+
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -32,11 +34,11 @@ pub(crate) fn seal(
     iv: &mut Iv,
     header: &Header,
     payloads: &[(PayloadType, &[u8])],
-    codec: &MessageCodec,
+    (codec, peer): (&MessageCodec, SocketAddr),
     random: &mut dyn Random,
 ) -> Result<Vec<u8>, CryptoError> {
     let mut body = Zeroizing::new(chain::encode(payloads));
-    codec.note_sealed(header, payloads);
+    codec.note_sealed(peer, header, payloads);
     codec.padding.pad(&mut body, cipher.block_length(), random);
     cipher.encrypt(iv, &mut body)?;
     let next_payload = payloads.first().map_or(PayloadType::NONE, |(kind, _)| *kind);
@@ -67,9 +69,9 @@ impl Opened {
     ///
     /// # Errors
     /// If it has none, if they are malformed, or if what follows them is not padding.
-    pub(crate) fn payloads(&self, codec: &MessageCodec) -> Result<Vec<RawPayload<'_>>, Unreadable> {
+    pub(crate) fn payloads(&self, codec: &MessageCodec, peer: SocketAddr) -> Result<Vec<RawPayload<'_>>, Unreadable> {
         let payloads = chain::walk(self.header.next_payload, &self.plain, Tail::Padding)?;
-        codec.note_opened(&self.header, &payloads);
+        codec.note_opened(peer, &self.header, &payloads);
         codec.padding.check(&self.plain, end_of(&payloads))?;
         Ok(payloads)
     }
@@ -96,6 +98,10 @@ mod tests {
     const PAYLOADS: [(PayloadType, &[u8]); 3] =
         [(PayloadType::HASH, &[1; 20]), (PayloadType::NOTIFY, &[2; 5]), (PayloadType::DELETE, &[3; 7])];
 
+    fn peer() -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, 1], 500))
+    }
+
     fn cipher() -> CipherKey {
         CipherKey::derive(Cipher::AES, 128, Hash::SHA1, &[7; 20]).unwrap()
     }
@@ -106,7 +112,7 @@ mod tests {
 
     fn sealed(iv: &mut Iv) -> Vec<u8> {
         let header = Header::new(CookiePair::default(), ExchangeType::INFORMATIONAL, 7);
-        seal(&cipher(), iv, &header, &PAYLOADS, &MessageCodec::default(), &mut SeededRandom::new(1)).unwrap()
+        seal(&cipher(), iv, &header, &PAYLOADS, (&MessageCodec::default(), peer()), &mut SeededRandom::new(1)).unwrap()
     }
 
     /// The header does not have to be one that is accepted: its cookies are zero.
@@ -127,7 +133,7 @@ mod tests {
         assert!(message[28..].len().is_multiple_of(16));
         let opened = opened(&message, &iv()).unwrap();
         assert_eq!(opened.next_iv, sender);
-        let payloads = opened.payloads(&MessageCodec::default()).unwrap();
+        let payloads = opened.payloads(&MessageCodec::default(), peer()).unwrap();
         assert_eq!(payloads.iter().map(|one| (one.kind, one.body)).collect::<Vec<_>>(), PAYLOADS);
         assert_eq!(opened.behind_first(&payloads), chain::encode(&PAYLOADS[1..]));
         assert_eq!(opened.behind_first(&payloads[..1]), []);
@@ -139,7 +145,7 @@ mod tests {
         let message = sealed(&mut iv());
         let other = Iv::phase1(Hash::SHA1, b"another", b"other", 16).unwrap();
         let opened = opened(&message, &other).unwrap();
-        assert!(opened.payloads(&MessageCodec::default()).is_err());
+        assert!(opened.payloads(&MessageCodec::default(), peer()).is_err());
     }
 
     #[test]

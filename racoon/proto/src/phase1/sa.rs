@@ -98,7 +98,7 @@ impl Phase1Sa {
         codec: &MessageCodec,
         random: &mut dyn Random,
     ) -> Result<Vec<u8>, CryptoError> {
-        seal(&self.keys.cipher, iv, header, payloads, codec, random)
+        seal(&self.keys.cipher, iv, header, payloads, (codec, self.remote), random)
     }
 
     /// Decrypts the body of a message. Keep [`Opened::next_iv`] if it is accepted.
@@ -135,13 +135,13 @@ pub(crate) fn open_informational<T>(
     keys: &Phase1Keys,
     last_block: &Iv,
     (header, body): (&Header, &[u8]),
-    codec: &MessageCodec,
+    (codec, peer): (&MessageCodec, SocketAddr),
     read: impl FnOnce(&[RawPayload<'_>]) -> Result<T, FailureReason>,
 ) -> Result<T, FailureReason> {
     let malformed = |error: Unreadable| FailureReason::Malformed(error.to_string());
     let iv = Iv::phase2(keys.hash, last_block, header.message_id, keys.cipher.block_length())?;
     let opened = Opened::new(&keys.cipher, &iv, header, body).map_err(malformed)?;
-    let payloads = opened.payloads(codec).map_err(malformed)?;
+    let payloads = opened.payloads(codec, peer).map_err(malformed)?;
     INFORMATIONAL.check(&payloads)?;
     let hash = keys.hash1(header.message_id, opened.behind_first(&payloads))?;
     let is_first = |payload: &&RawPayload<'_>| payload.kind == PayloadType::HASH;

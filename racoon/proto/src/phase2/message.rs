@@ -82,7 +82,7 @@ pub(crate) fn open<T>(
     let unproved = |reason: String| Rejection::Unproved(reason);
     rules.check_encryption(header).map_err(|cause| unproved(cause.to_string()))?;
     let opened = sa.open(iv, header, body).map_err(|error| unproved(error.to_string()))?;
-    let payloads = opened.payloads(codec).map_err(|error| unproved(error.to_string()))?;
+    let payloads = opened.payloads(codec, sa.remote).map_err(|error| unproved(error.to_string()))?;
     let hash = payloads.first().filter(|first| first.kind == PayloadType::HASH);
     let expected =
         expected_hash(sa, header.message_id, proof, opened.behind_first(&payloads)).map_err(FailureReason::from)?;

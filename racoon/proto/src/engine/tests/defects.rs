@@ -160,7 +160,7 @@ fn many_bad_first_messages_leave_nothing() {
     }
     assert_eq!(world.b.states(), []);
     assert!(world.b.engine.phase1s.is_empty());
-    assert_eq!(world.b.engine.timers.len(), 1, "the report of failures that were only counted");
+    assert_eq!(world.b.engine.core.timers.len(), 1, "the report of failures that were only counted");
     assert_eq!(world.b.engine.journal().iter().count(), 3);
 }
 

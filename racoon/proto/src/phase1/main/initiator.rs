@@ -1,6 +1,8 @@
 //! The initiator's side.
 
 use crate::config::Remote;
+use std::net::SocketAddr;
+
 use crate::crypto::{DhTask, DhWork, Exponent, Job, JobResult};
 use crate::exchange::codec::MessageCodec;
 use crate::exchange::rules::{self, MAIN};
@@ -210,7 +212,7 @@ impl AwaitsIdentity {
     pub(super) fn informational<T>(
         &self,
         message: (&Header, &[u8]),
-        codec: &MessageCodec,
+        codec: (&MessageCodec, SocketAddr),
         read: impl FnOnce(&[RawPayload<'_>]) -> Result<T, FailureReason>,
     ) -> Result<T, FailureReason> {
         self.keyed.informational(message, codec, read)

@@ -1,5 +1,7 @@
 //! The second half of Main Mode: both sides have the keys, and prove who they are.
 
+use std::net::SocketAddr;
+
 use crate::crypto::{DhDone, DhValues, GroupError, HashInput, Iv, KeyAnswer, Phase1Keys, Prf, Secret, equal};
 use crate::crypto::{Exponent, skeyid_psk};
 use crate::exchange::codec::MessageCodec;
@@ -88,7 +90,7 @@ impl Keyed {
         if role == Role::Initiator && cx.first_contact {
             payloads.push((PayloadType::NOTIFY, &contact));
         }
-        Ok(seal(&self.keys.cipher, &mut self.iv, &header(cx), &payloads, cx.codec, cx.random)?)
+        Ok(seal(&self.keys.cipher, &mut self.iv, &header(cx), &payloads, (cx.codec, cx.remote), cx.random)?)
     }
 
     /// Reads the peer's message 5 or 6 and checks its proof. Nothing changes: it may be anybody's.
@@ -105,7 +107,7 @@ impl Keyed {
         };
         rules.check_encryption(header)?;
         let opened = Opened::new(&self.keys.cipher, &self.iv, header, body).map_err(unreadable)?;
-        let payloads = opened.payloads(cx.codec).map_err(unreadable)?;
+        let payloads = opened.payloads(cx.codec, cx.remote).map_err(unreadable)?;
         rules.check(&payloads)?;
         let id = self.check_proof(cx, peer, &payloads)?;
         let initial_contact = has_initial_contact(&payloads);
@@ -130,7 +132,7 @@ impl Keyed {
     pub(super) fn informational<T>(
         &self,
         message: (&Header, &[u8]),
-        codec: &MessageCodec,
+        codec: (&MessageCodec, SocketAddr),
         read: impl FnOnce(&[RawPayload<'_>]) -> Result<T, FailureReason>,
     ) -> Result<T, FailureReason> {
         open_informational(&self.keys, &self.iv, message, codec, read)

@@ -56,7 +56,7 @@ impl MainMode {
     pub(crate) fn informational<T>(
         &self,
         message: (&Header, &[u8]),
-        codec: &MessageCodec,
+        codec: (&MessageCodec, SocketAddr),
         read: impl FnOnce(&[RawPayload<'_>]) -> Result<T, FailureReason>,
     ) -> Option<Result<T, FailureReason>> {
         match self {

@@ -162,11 +162,13 @@ pub(super) fn changed_by_b_in(mut net: Net, change: impl FnOnce(&mut Payloads)) 
     let codec = crate::exchange::codec::MessageCodec::default();
     let (header, body) = Header::parse(&messages[0]).unwrap();
     let opened = sa.open(&sa.iv(header.message_id).unwrap(), &header, body).unwrap();
-    let nonce = crate::exchange::rules::find(&opened.payloads(&codec).unwrap(), PayloadType::NONCE).unwrap().to_vec();
+    let nonce = crate::exchange::rules::find(&opened.payloads(&codec, sa.remote).unwrap(), PayloadType::NONCE)
+        .unwrap()
+        .to_vec();
     let mut iv = opened.next_iv;
     let (header, body) = Header::parse(&messages[1]).unwrap();
     let opened = sa.open(&iv, &header, body).unwrap();
-    let payloads = opened.payloads(&codec).unwrap();
+    let payloads = opened.payloads(&codec, sa.remote).unwrap();
     let mut payloads: Payloads = payloads[1..].iter().map(|one| (one.kind, one.body.to_vec())).collect();
     change(&mut payloads);
     let random = &mut SeededRandom::new(9);
@@ -493,7 +495,7 @@ fn a_peer_has_so_many_phase_2s() {
     let traffic_key = TrafficKey { selector: hosts().mirrored(), endpoints: Endpoints { local: ip(B), remote: ip(A) } };
     let addresses = (net.world.b.address, net.world.a.address);
     for _ in 0..WITH_PEER_MAX {
-        let id = Phase2Id(net.world.b.engine.fresh_id());
+        let id = Phase2Id(net.world.b.engine.core.fresh_id());
         let phase2 = Phase2::new(Role::Responder, traffic_key, addresses, net.world.now);
         net.world.b.engine.phase2s.insert(id, phase2);
     }

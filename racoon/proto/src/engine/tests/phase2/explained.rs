@@ -32,7 +32,7 @@ fn a_peer_is_told_of_a_kernel_that_refuses() {
 #[test]
 fn an_spi_whose_reservation_expires() {
     let mut net = Net::new(hosts(), &transport(), &sainfo());
-    net.world.a.engine.settings.larval_limit = "net.core.xfrm_acq_expires";
+    net.world.a.engine.core.settings.larval_limit = "net.core.xfrm_acq_expires";
     net.acquire();
     net.settle();
     net.world.now = net.world.now + seconds(1);

@@ -349,7 +349,7 @@ fn a_reload_leaves_no_probe_behind() {
         reload(&mut net, Some(Dpd::default()));
         let holder = net.world.a.engine.phase2s.iter().next().unwrap().0;
         net.world.a.forget_outputs();
-        net.world.a.engine.now = net.world.now;
+        net.world.a.engine.core.now = net.world.now;
         assert!(net.world.a.engine.probe_holder(holder));
         net.settle();
         assert_eq!(net.world.a.sent.len(), 1, "{between:?}");
@@ -399,7 +399,7 @@ fn the_holder_of_something_is_asked_whether_it_is_there() {
     assert_eq!(net.world.a.sent.len(), 1);
     net.pass(seconds(30));
     assert_eq!((net.world.a.sent.len(), Net::established(&net.world.a)), (1, 1));
-    net.world.a.engine.now = net.world.now;
+    net.world.a.engine.core.now = net.world.now;
     assert!(net.world.a.engine.probe_holder(holder));
     net.settle_with(silence_of_b);
     net.pass_with(seconds(24), silence_of_b);
@@ -426,7 +426,7 @@ fn a_holder_with_two_phase_1s_loses_both() {
     net.pass(seconds(10));
     assert_eq!((Net::established(&net.world.a), net.world.a.states()), (1, vec![9, 9]));
     let holder = net.world.a.engine.phase2s.iter().next().unwrap().0;
-    net.world.a.engine.now = net.world.now;
+    net.world.a.engine.core.now = net.world.now;
     assert!(net.world.a.engine.probe_holder(holder));
     net.settle_with(silence_of_b);
     net.pass_with(seconds(60), silence_of_b);
