@@ -1,48 +1,48 @@
-//! How the engine works, for those who will change it. It documents nothing that an item says of itself: it is about
-//! what is between the items. Names without a link are modules and types that are not public; `grep` finds them.
+//! How the engine works: a guide for contributors. It explains what no single item documents, namely how the items work
+//! together. Names without a link are private modules and types; find them with `grep`.
 //!
-//! # What goes in and what comes out
+//! # Inputs and outputs
 //!
 //! ```text
 //!   handle_datagram ──┐                                     ┌──► Transmit     a datagram
 //!   handle_kernel ────┤     ┌───────────────────────────┐   ├──► Kernel       allocate, install, delete, policies
-//!   handle_crypto ────┼────►│ Engine, with Settings,    │──►├──► Job          Diffie-Hellman, look-up of a key
-//!   handle_control ───┤     │ Random, and its own clock │   ├──► Log, Event   a line; news for who watches
+//!   handle_crypto ────┼────►│ Engine, with Settings,    │──►├──► Job          Diffie-Hellman, key look-up
+//!   handle_control ───┤     │ Random, and its own clock │   ├──► Log, Event   a line; news for observers
 //!   handle_undelivered┤     │                           │   │
-//!   handle_timeout ───┘     └───────────────────────────┘   └──► Outcome      how a negotiation ended
-//!                              │ poll_timeout: when to come back at the latest
+//!   handle_timeout ───┘     └───────────────────────────┘   └──► Outcome      the result of a negotiation
+//!                              │ poll_timeout: the next deadline
 //! ```
 //!
 //! The shell calls one of the six functions of [`Engine`](crate::engine::Engine), drains
-//! [`poll_output`](crate::engine::Engine::poll_output), and goes on waiting. Nothing else reaches the engine: it has
-//! the time of the last call, the [`Random`](crate::random::Random) that it was given, and no other world. So a run is
-//! a function of its inputs.
+//! [`poll_output`](crate::engine::Engine::poll_output), and waits for the next input. The engine has no other connection
+//! to the outside: it knows the time of the last call and the [`Random`](crate::random::Random) that it was given. A run is
+//! therefore a function of its inputs, and can be replayed.
 //!
-//! Three things are done outside because they take long or need rights: what the kernel does
-//! ([`KernelRequest`](crate::kernel::KernelRequest)), public-key computations, and reading the file of keys (both in a
-//! [`Job`](crate::crypto::Job)). Each is an output with a number and comes back as an input with the same number, in
-//! whatever order, or never. The engine does not wait: an exchange that needs an answer is in a state that says so, has
-//! a deadline, and everything else goes on.
+//! Three things happen outside, because they take long or need privileges: kernel requests
+//! ([`KernelRequest`](crate::kernel::KernelRequest)), public-key computations, and reading the file of pre-shared keys (both in
+//! a [`Job`](crate::crypto::Job)). Each of them is an output with a number, and its result is an input with the same number.
+//! Results arrive in any order, or never. The engine does not block: an exchange that needs a result is in a state that
+//! waits for it, with a deadline, and everything else continues.
 //!
-//! Outputs are carried out in their order. That is how "install, then send" is said.
+//! The shell carries out outputs in order. "Install, then send" is expressed by emitting the two in this order.
 //!
-//! # Who is who
+//! # Keys and tables
 //!
-//! The keys are in the table of [`engine`](crate::engine). `Phase1s` and `Phase2s` own everything and hold one map for
-//! each key; nothing looks through all entries for a packet, an acquire or a timer. Three things deserve a word:
+//! The module [`engine`](crate::engine) lists what is found by which key. `Phase1s` and `Phase2s` own all entries and have one
+//! map for each key; no packet, acquire or timer requires a search through all entries. Three keys need an explanation:
 //!
-//! * **A responder's cookie is a claim** until its message is accepted. The initiator learns it from message 2, and
-//!   unlearns it if that message turns out to be no good, or the first forgery would take the place of the peer.
-//! * **A phase 2 is for a `TrafficKey`**: an outbound selector and the two ends of phase 1. One policy may have many of them
-//!   (transport mode between the hosts of two networks), and of one bond at most one is negotiated by us at a time:
-//!   acquires for it that come later are noted there, to be told if nothing comes of it.
-//! * **The kernel's number of an acquire is a hint.** Linux counts globally and repeats itself. Policies are found by
-//!   index, or by the packet where a kernel shows it.
+//! * **A responder's cookie is unverified** until its message is accepted. The initiator learns the cookie from message 2, and
+//!   forgets it if that message turns out to be invalid. Otherwise the first forgery would replace the peer.
+//! * **A phase 2 belongs to a `TrafficKey`**: an outbound selector and the two ends of phase 1. One policy may have many traffic
+//!   keys, for example in transport mode between the hosts of two networks. We start at most one negotiation at a time for
+//!   a traffic key. Later acquires for it are recorded with that negotiation, and are answered if it fails.
+//! * **The kernel's sequence number of an acquire is a hint.** Linux counts globally and repeats numbers. Policies are found by
+//!   index, or by the packet if the kernel reports it.
 //!
-//! `Phase2::written` is what the kernel has of a phase 2, reserved SPIs included. It is noted before the kernel is
-//! asked, so that whatever ends the phase 2, `undo` can take it back.
+//! `Phase2::kernel_sas` lists what the kernel has of a phase 2, including reserved SPIs. An entry is recorded before the kernel
+//! is asked to install it, so that `release_kernel_state` can remove it whenever the phase 2 ends.
 //!
-//! # The life of a main mode
+//! # Main mode
 //!
 //! ```text
 //!   initiator                                              responder
@@ -52,20 +52,22 @@
 //!   AwaitsKey                       3 KE, Ni ──►           DerivesKeys: job(both values, key)
 //!                                  ◄── 4 KE, Nr            AwaitsIdentity
 //!   DerivesKeys: job(shared secret)
-//!   AwaitsIdentity           5 IDii, HASH_I ──►            narrow: which block is this peer's?
+//!   AwaitsIdentity           5 IDii, HASH_I ──►            select_remote_by_identity
 //!   Up                     ◄── 6 IDir, HASH_R              Up
 //! ```
 //!
-//! A state is a struct; a step consumes it and returns a `Turn`: a job, a message, the SA, a failure, or `Ignored` with
-//! the state as it was. The exchange knows nothing of sockets, timers and tables: `engine::phase1` gives it what came
-//! and does what it brings. The pre-shared key is asked for together with the first computation, because both are done
-//! elsewhere; in main mode only the address can be asked for ([`psk`](crate::psk)). A responder without a key goes on with a
-//! random one, so that nobody can ask which addresses have one.
+//! Each state is a struct. A step consumes it and returns a `Transition`: a job, a message, the SA, a failure, or `Ignored` with
+//! the unchanged state. The exchange knows nothing of sockets, timers and tables: `engine::phase1` passes inputs to it and
+//! carries out its transitions.
 //!
-//! A responder's remote block is a guess until message 5: the first block for the address whose proposals accept the
-//! peer's. Then the identity decides again, with the transform as the peer offered it.
+//! The pre-shared key is looked up together with the first computation, because both happen outside. In main mode only the
+//! address is known at that time ([`psk`](crate::psk)). A responder without a key continues with a random one, so that nobody
+//! can probe which addresses have a key.
 //!
-//! # The life of a quick mode
+//! Until message 5, a responder's remote section is a guess: the first section for the address whose proposals accept the
+//! peer's. Then it is selected again by the identity, with the transform as the peer offered it.
+//!
+//! # Quick mode
 //!
 //! ```text
 //!   initiator                                              responder
@@ -83,204 +85,220 @@
 //!   Established                                            Established
 //! ```
 //!
-//! **The order of installation** is why renewals lose nothing. Nobody sends by an SA before the other side has its
-//! inbound half: the responder has it before message 2 leaves, the initiator before message 3 leaves; the responder
-//! sends by the new pair after message 3, the initiator after it has sent that. In between the old pair serves. Other
-//! responders install their inbound half only when message 3 comes. So in a renewal the initiator holds its outbound SAs
-//! back for a while (`engine::rekey_switchover`): it is established, and sends by the old pair. (Not if bytes are counted: then
-//! the old pair may end any moment.)
+//! **The order of installation** ensures that a renewal loses no packets. Neither side sends with an SA before the other side
+//! has installed its inbound half. The responder has it before it sends message 2, and the initiator before it sends
+//! message 3. The responder sends with the new pair after it has received message 3, the initiator after it has sent it.
+//! Until then, the old pair is used.
 //!
-//! Reqids, modes and the protocols of a bundle come from the policy's templates, algorithms and limits from the sainfo;
-//! `phase2::bundle` joins them into one proposal, compares it with the peer's, and makes the SAs of what is agreed. A
-//! responder looks for an inbound policy with exactly the peer's selector, then for one that covers it; if it finds
-//! none and the block says so, policies are made (`engine::generate_policy`) and go with the last phase 2 that needs them. Whether a
-//! peer may have what it asks for is decided in one place, `authorization::authorize`, a pure function with a table of tests;
-//! only its `Grant` makes the engine ask for a policy. What another peer holds is refused, and that peer is probed. The
-//! kernel adds a policy only where there is none, and a policy is ours only if it has said so: then it has an index, by which
-//! alone it is deleted. What others set, even with the same selector, stays.
+//! Some other daemons, as responders, install their inbound half only when they receive message 3. In a renewal the initiator
+//! therefore delays its outbound SAs (`engine::rekey_switchover`): the new phase 2 is established, but packets use the old
+//! pair. An old pair whose lifetime is counted in bytes may expire at any moment, so then there is no delay.
 //!
-//! # Time
+//! Reqids, modes and the protocols of a bundle come from the policy's templates; algorithms and limits come from the sainfo.
+//! `phase2::bundle` joins them into one proposal, compares it with the peer's, and creates the SAs of the result. A responder
+//! looks for an inbound policy with exactly the peer's selector, then for one that covers it. If there is none and the remote
+//! section permits it, policies are generated (`engine::generate_policy`); they are removed with the last phase 2 that needs
+//! them.
 //!
-//! A timer has a name and is set at most once (`Timers`); setting it again moves it. Whoever removes a phase 1 or 2
-//! stops all of its timers. `count` and `interval` are `counter` and `interval` of
+//! **Which traffic a peer may have** is decided in one place, `authorization::authorize`, a pure function with a table of tests.
+//! Only its `Grant` makes the engine request a policy. Traffic of another peer is refused, and that peer is probed. The
+//! kernel adds a policy only if none exists, and a policy is ours only if the kernel has confirmed this: it then has an index,
+//! and is deleted only by this index. Policies of other programs stay, even those with the same selector.
+//!
+//! # Timers
+//!
+//! A timer has a name and is set at most once (`Timers`); setting it again moves it. Removing a phase 1 or 2 stops all of its
+//! timers. In this table, `count` and `interval` are `counter` and `interval` of
 //! [`Retransmission`](crate::settings::Retransmission).
 //!
-//! | timer | set to | when due |
+//! | timer | set to | when it expires |
 //! |---|---|---|
-//! | `Phase1Retransmit` | `interval` | the last message is sent again; after `count` transmissions it fails |
-//! | `Phase1Deadline` | `count` × `interval` | a responder's peer does not go on, or a job does not end: it fails |
-//! | `Phase1Renew` | 75 to 80 % of the lifetime; 10 s after a failure | its initiator begins another one, if needed |
-//! | `Phase1Expire` | the lifetime; a little more for what is on its way | it goes; its phase 2s move or live on |
-//! | `Dpd` | `dpd_delay`, after a probe `dpd_retry` | a probe, or the peer has left too many unanswered |
-//! | `Phase2Retransmit` | `interval` | message 1 or 2 is sent again; after `count` transmissions it fails |
-//! | `Phase2Deadline` | [`phase1_wait`], then [`phase2_wait`] | phase 1, the kernel or a job did not come: it fails |
-//! | `Phase2Renew` | 75 to 80 % of the lifetime; 10 s after a failure | its initiator begins another one |
-//! | `Phase2TakeOver` | 5 s, or a quarter of what is left of the old pair | what is sent goes by the new pair |
-//! | `Phase2Replaced` | 5 s after a pair counted in bytes is replaced; an initiator: and `interval` | it goes, unless the new pair is gone; the peer is told |
-//! | `Phase2Expire` | the lifetime | its SAs go; the peer knows it, and is not told |
-//! | `Phase2Forget` | `count` × `interval` after it is up | duplicates are not answered any more |
-//! | `LeftoversReplaced` | 5 s after the last replacement is up | SAs of an earlier run go (`engine::leftover`) |
-//! | `Strangers` | a minute after the first line beyond its ration | the numbers of such lines are logged |
+//! | `Phase1Retransmit` | `interval` | the last message is retransmitted; after `count` transmissions the negotiation fails |
+//! | `Phase1Deadline` | `count` × `interval` | the negotiation fails: a responder's peer has stopped, or a job has not finished |
+//! | `Phase1Renew` | 75 to 80 % of the lifetime; 10 s after a failure | the initiator starts a new phase 1, if needed |
+//! | `Phase1Expire` | the lifetime; a little longer for ongoing exchanges | the phase 1 is removed; its phase 2s move or stay |
+//! | `Dpd` | `dpd_delay`, after a probe `dpd_retry` | the peer is probed, or is dead after too many unanswered probes |
+//! | `Phase2Retransmit` | `interval` | message 1 or 2 is retransmitted; after `count` transmissions the negotiation fails |
+//! | `Phase2Deadline` | [`phase1_wait`], then [`phase2_wait`] | the negotiation fails: phase 1, the kernel or a job has not finished |
+//! | `Phase2Renew` | 75 to 80 % of the lifetime; 10 s after a failure | the initiator starts a new phase 2 |
+//! | `Phase2SwitchOver` | 5 s, or a quarter of what is left of the old pair | packets are sent with the new pair |
+//! | `Phase2Replaced` | 5 s after a pair counted in bytes is replaced; as initiator plus `interval` | the old pair is deleted, unless the new pair is gone; the peer is told |
+//! | `Phase2Expire` | the lifetime | the SAs are deleted; the peer knows the lifetime and is not told |
+//! | `Phase2Forget` | `count` × `interval` after it is established | duplicates are no longer answered |
+//! | `LeftoversReplaced` | 5 s after the last replacement is established | SAs of an earlier run are deleted (`engine::leftover`) |
+//! | `RateLimitReport` | a minute after the first suppressed line | the numbers of suppressed lines are logged |
 //!
 //! [`phase1_wait`]: crate::settings::Settings::phase1_wait
 //! [`phase2_wait`]: crate::settings::Settings::phase2_wait
 //!
-//! The kernel has limits of its own: a soft one, which an initiator takes as `Phase2Renew`, and a hard one.
+//! The kernel has limits of its own: a soft limit, which for an initiator has the same effect as `Phase2Renew`, and a hard limit.
 //!
-//! # Messages that are lost, come twice, or are forged
+//! # Lost, duplicate and forged messages
 //!
-//! * **Lost.** Who needs an answer repeats itself: in main mode the initiator, in quick mode the initiator message 1
-//!   and the responder message 2. The other messages are repeated as answers to duplicates only. So nobody can make a
-//!   responder of main mode send more than it was sent, and message 3 of quick mode needs no timer.
-//! * **Twice.** An `Inbox` per exchange knows packets by digest: the one that is being worked on, the last one with its
-//!   answer, and those before. An equal packet is dropped, answered from memory (at most `count` times), or dropped.
-//!   Only what was *accepted* is known: a packet that was refused may come again, and a forgery cannot keep the real
-//!   one out.
-//! * **Early.** While a job runs, another packet is dropped, for the peer will repeat it; but what is protected by an
-//!   ISAKMP SA and comes before message 6 is held, one packet: it is the peer's first quick mode, which has overtaken.
-//! * **Forged.** In main mode nothing is authenticated before messages 5 and 6, in quick mode everything is. What
-//!   cannot be authenticated is `Ignored`, or `Rejection::Unproved`: it changes no state. It is noted as the *fault* of
-//!   the exchange, and if the time runs out, that is the cause; for a wrong pre-shared key looks just like a forgery.
+//! * **Lost.** The side that needs an answer retransmits: in main mode the initiator, in quick mode the initiator message 1
+//!   and the responder message 2. All other messages are repeated only as answers to duplicates. Therefore nobody can make a
+//!   responder of main mode send more than it has received, and message 3 of quick mode needs no timer.
+//! * **Duplicate.** Each exchange has a `ReplyCache`, which identifies packets by digest. A duplicate of the packet that is being
+//!   processed is dropped, one of the last packet gets the same answer (at most `count` times), and one of an earlier packet is
+//!   dropped. The cache contains only *accepted* packets: a packet that was refused may arrive again, and a forgery cannot
+//!   keep the real packet out.
+//! * **Early.** While a job runs, other packets are dropped, because the peer retransmits them. One exception: a single packet
+//!   that is protected by an ISAKMP SA and arrives before message 6 is held. It is the peer's first quick mode, which has
+//!   overtaken message 6.
+//! * **Forged.** In main mode nothing is authenticated before messages 5 and 6; in quick mode everything is. A message that cannot
+//!   be authenticated is `Ignored` or `Rejection::Unproved`, and changes no state. It is recorded as the *fault* of the
+//!   exchange, which becomes the reason if the exchange times out, because a wrong pre-shared key looks just like a forgery.
 //!
-//! **The CBC chain.** The IV of a message is the last block of the one before. `Opened` decrypts with a copy and
-//! carries `next_iv`; the state takes it over when the message is accepted and not before, or one forgery makes the
-//! peer's next message noise.
+//! **The CBC chain.** The IV of a message is the last block of the previous one. `Opened` decrypts with a copy and carries
+//! `next_iv`. The state takes it over only when the message is accepted; otherwise a single forgery would make the peer's
+//! next message undecryptable.
 //!
-//! **Refused.** A responder that does not like an identity says so under the keys, for it has no message 6 to send; an
-//! initiator that waits for that message reads informational messages, too, and believes an error whose HASH is right.
+//! **Refused identities.** A responder that refuses an identity says so in an encrypted informational message, because it does
+//! not send message 6. An initiator that waits for message 6 also reads informational messages, and accepts an error whose
+//! HASH is right.
 //!
-//! **Used once.** Message ids are used once for each ISAKMP SA, ours and the peer's, or what was recorded could be sent
-//! again. None is forgotten: an SA with many of them is renewed, and one with too many ends.
+//! **Message ids** are used only once for each ISAKMP SA, ours and the peer's; otherwise recorded messages could be replayed.
+//! None is forgotten: an SA with many message ids is renewed, and one with too many ends.
 //!
-//! **Too much.** `engine::half_open` bounds half-open negotiations. A newcomer takes the place of an older one; to be turned
-//! away because others came first would make the bound an attack. Negotiations whose address has not returned our cookie
-//! count against no address, and the oldest of them makes way: a stranger gets through while the rate of a flood times
-//! its round trip is below the size of the pool, at least half of the limit. Those whose address is proved by the cookie
-//! are limited by address, and do not make way for a minority of the others, or while a job for them runs. Peers with a
-//! configured address have a pool of their own. A peer that is no stranger has a limit of quick modes on their way under one
-//! phase 1 (one more is as if it had been lost), of phase 2s in all (one more is refused), and of phase 1s (the oldest
-//! goes). What packets to made-up addresses begin is bounded beside what is configured. What is kept of an offer, and of
-//! the steps on the way, is bounded, and values that cannot be computed with do not put a deadline off.
+//! **Limits.** `engine::half_open` limits half-open negotiations. A new negotiation evicts an older one. If new ones were
+//! refused instead, the limit itself would be an attack.
 //!
-//! **What goes first.** When more messages wait than can be worked on, the shell asks for the `Priority` of each: those
-//! with the cookies of a phase 1 with their sender go before those in the name of a known peer, and these before
-//! strangers'. It is a look-up by key, before anything is parsed; each class has its share, so that none waits for ever,
-//! and within a class the addresses take turns, so that no peer keeps out another one.
+//! * Negotiations whose address has not returned our cookie do not count against any address, and the oldest of them is
+//!   evicted first. An honest unknown peer succeeds if the rate of a flood times the peer's round-trip time is below
+//!   the size of the pool, which is at least half of the limit.
+//! * Negotiations whose address has returned the cookie are limited by address. They are not evicted as long as they are
+//!   a minority, or while a job for them runs.
+//! * Peers with a configured address have a pool of their own.
+//! * Authenticated peers have limits on concurrent quick modes under one phase 1 (another one is dropped as if it were lost),
+//!   on phase 2s in total (another one is refused), and on phase 1s (the oldest is removed).
+//! * Negotiations that packets to invented addresses trigger are limited separately from those with configured peers.
+//! * The recorded parts of an offer and of the steps are limited, and invalid values do not extend a deadline.
 //!
-//! **In words.** What is encrypted goes through `exchange::message::seal`, what is decrypted through
-//! `Opened::payloads`, and both through an `MessageCodec`: at level debug2 it notes what they say. Messages in clear are
-//! told by the shell, which has no keys.
+//! **Priorities.** When more messages wait than can be processed, the shell asks for the `Priority` of each. Messages with the
+//! cookies of a phase 1 from its peer come first, then those in the name of a known peer, then those of unknown peers. This is a
+//! look-up by key before anything is parsed. Each class has a share, so that none starves, and within a class addresses
+//! take turns, so that no peer keeps another one out.
 //!
-//! # Both sides at once
+//! **Plaintext traces.** All encryption goes through `exchange::message::seal`, all decryption through `Opened::payloads`, and
+//! both use a `MessageCodec`, which describes the messages at level debug2. The shell, which has no keys, describes unencrypted
+//! messages.
 //!
-//! **Phase 1.** Both begin, both messages cross. Neither side can know which will come up, so both exchanges run. When
-//! one is up, all that waits for a phase 1 with this peer is served; an attempt of ours that the peer has not even
-//! answered is given up (`Superseded`), one that it has answered runs to its end, for the peer may count on it.
-//! INITIAL-CONTACT under one of them must not remove the other: it is heeded only if no other phase 1 came up since
-//! this one began.
+//! # Simultaneous negotiations
 //!
-//! **Phase 2.** Both get a pair, and both pairs are good. One of ours that only waits for its phase 1 is given up when
-//! the peer's comes up.
+//! **Phase 1.** Both sides start, and their messages cross. Neither can know which exchange will succeed, so both run. When one
+//! is established, it serves everything that waits for a phase 1 with this peer. An attempt of ours that the peer has not
+//! answered yet is abandoned (`Superseded`). One that it has answered runs to its end, because the peer may rely on it.
+//! INITIAL-CONTACT under one of them must not remove the other, so it is honoured only if no other phase 1 was established
+//! since this one began.
 //!
-//! **Afterwards** there are two, and each side would renew its own for ever. So the time of renewal is drawn at random,
-//! in both phases, and who is about to renew looks whether another one with the peer, or for the same bond, lives
-//! clearly longer.
+//! **Phase 2.** Both sides get a pair, and both pairs are valid. A phase 2 of ours that still waits for its phase 1 is abandoned
+//! when the peer's is established.
 //!
-//! # Renewal, and the end
+//! **Renewal.** Afterwards there are two, and each side would renew its own for ever. Therefore the renewal time is random in both
+//! phases, and before a renewal each side checks whether another phase 1 with the peer, or another phase 2 for the same
+//! traffic key, lives clearly longer.
 //!
-//! The side that began renews. A phase 1 that is *dying* still serves; when its successor is up, established phase 2s
-//! move there. What is on its way under the old one stays there, and the old one waits for it a little beyond its end:
-//! the two sides do not count from the same moment. Without a successor established phase 2s live on with no phase 1; a
-//! delete for them is then sent under whatever phase 1 there is with the peer, or not at all.
+//! # Renewal and removal
 //!
-//! **A peer that was killed** does not know its phase 1 any more, and cannot prove that. So an unanswered quick mode of ours,
-//! or a notify in clear, makes us probe the peer (`engine::dpd`), and silence makes us negotiate a second phase 1 beside the
-//! first one (`engine::replacement`). Only when that is up does anything change: our unanswered quick modes begin again
-//! under it, and the peer is probed under both. If it answers under the new one alone, it has lost the old one, and that goes
-//! with its phase 2s; else they move to the new one.
+//! The initiator renews. A phase 1 that is *dying* is still used. When its successor is established, established phase 2s move
+//! there. Ongoing exchanges stay under the old phase 1, which waits for them a little beyond its lifetime, because the two
+//! sides do not measure it from the same moment. Without a successor, established phase 2s stay without a phase 1. A DELETE for
+//! them is then sent under any phase 1 with the peer, or not at all.
 //!
-//! The old pair of a phase 2 ends with its time, or when the peer deletes it; if its lifetime is counted in bytes, a while
-//! after it was replaced.
+//! **A peer that was killed** has lost its phase 1 and cannot prove that. An unanswered quick mode of ours, or an unencrypted
+//! notify, therefore makes us probe the peer (`engine::dpd`). If it does not answer, we negotiate a second phase 1 besides the
+//! first one (`engine::replacement`). Nothing changes until that is established. Then our unanswered quick modes restart under
+//! it, and the peer is probed under both. If it answers only under the new one, it has lost the old one, which is removed with its
+//! phase 2s. Otherwise they move to the new one.
 //!
-//! | what ends | the peer is told | what goes with it |
+//! The old pair of a phase 2 is removed when its lifetime ends or the peer deletes it. If the lifetime is counted in bytes, it is
+//! removed some time after it was replaced.
+//!
+//! | what ends | is the peer told? | what else is removed |
 //! |---|---|---|
-//! | a lifetime | no | the one SA or pair |
-//! | the message ids of a phase 1 are used up | yes | only it |
-//! | a hard limit in bytes | yes, it is earlier than agreed | the pair |
-//! | the peer deletes a pair | no | all of the bundle |
-//! | the peer deletes a phase 1 | no | with rekeying and DPD everything with the peer, else only that phase 1 |
-//! | the peer is dead; `delete-sa`, `flush-sa isakmp` | no; yes | everything with the peer; with another phase 1 beside it, only this one |
-//! | somebody deletes an SA in the kernel | yes | all of the bundle |
-//! | a reload without a block for it | yes | the same; a phase 2 if no sainfo is left for it |
-//! | shutdown | yes: phase 2s first, under their phase 1s | everything. No timer and no job is left |
+//! | a lifetime | no | only this SA or pair |
+//! | a phase 1 has used up its message ids | yes | nothing |
+//! | a hard limit in bytes | yes, because it is earlier than agreed | the pair |
+//! | the peer deletes a pair | no | the whole bundle |
+//! | the peer deletes a phase 1 | no | with rekeying and DPD everything with the peer, otherwise only that phase 1 |
+//! | the peer is dead; `delete-sa`, `flush-sa isakmp` | no; yes | everything with the peer, or if there is another phase 1, only this one |
+//! | somebody deletes an SA in the kernel | yes | the whole bundle |
+//! | a reload removes the remote section | yes | the same; a phase 2 if no sainfo matches it any longer |
+//! | shutdown | yes: phase 2s first, under their phase 1s | everything; no timer and no job remains |
 //!
-//! # How a failure is told
+//! # How a failure is reported
 //!
 //! ```text
-//!   FailureReason ──► FailureReason::notify ──► what the peer is told     under the SA; in clear rationed, and never to a flood
+//!   FailureReason ──► FailureReason::notify ──► a notify to the peer   encrypted; unencrypted only rate-limited
 //!     │
-//!     ├─────► Display ──► one line at level error         rationed where a message of the peer causes it
-//!     ├─────► EventKind                                   those that have one
-//!     └─────► Outcome { ending: Failed(cause), offered, configured, peer_said, steps } ──► Journal
+//!     ├─────► Display ──► one line at level error       rate-limited if a message of the peer causes it
+//!     ├─────► EventKind                                 for reasons that have one
+//!     └─────► Outcome { result: Failed(reason), offered, configured, peer_said, steps } ──► Journal
 //! ```
 //!
-//! A [`FailureReason`](crate::outcome::FailureReason) is made where the fault is found, and says whose it is, what was expected and
-//! what was there. It is never turned into text before the end. [`FailureReason::notify`](crate::outcome::FailureReason::notify) is the
-//! only place that knows notifies. A `Record` gathers on the way what was offered and configured, in words, and what
-//! the peer said; so a refusal by the peer, which names nothing, is still told together with what it refused.
+//! A [`FailureReason`](crate::outcome::FailureReason) is created where the fault is found. It says whose fault it is, what was
+//! expected and what was found, and becomes text only at the end.
+//! [`FailureReason::notify`](crate::outcome::FailureReason::notify) is the only place that knows notifies. A `Record` collects what
+//! was offered and configured, and what the peer said. Thus a refusal by the peer, which gives no details, is reported together
+//! with what the peer refused.
 //!
-//! When time runs out, the cause is, in this order: the last fault, what the peer said, its silence.
+//! When an exchange times out, the reason is the last fault, or else what the peer said, or else its silence.
 //!
-//! **Rations.** What a message can make us log goes through `engine::rate_limit`. A line has a `Party` (a peer that is
-//! authenticated or receives at its configured address, an unauthenticated message in the name of a known one, a stranger),
-//! a kind (its `Complaint`) and a reason in words. Each reason of each peer has a ration; strangers share one for each kind,
-//! half of it for one address. Counts beyond it are logged with their reasons at the end of the minute. So a flood costs
-//! little, and hides neither a configured peer nor another reason. What we begin ourselves is not rationed.
+//! **Rate limits.** Log lines that messages cause go through `engine::rate_limit`. A line has a `PeerStanding` (authenticated or
+//! receiving at its configured address; unauthenticated but in the name of a known peer; unknown), a kind (`LoggedEvent`) and a
+//! reason. Each reason of each peer has a quota. Unknown peers share one for each kind, of which a single address may use
+//! half. Lines beyond a quota are counted, and the counts are logged with their reasons at the end of the minute. A flood
+//! therefore causes few lines, and hides neither a configured peer nor another reason. Negotiations that we start are not
+//! limited.
 //!
 //! # How to add something
 //!
-//! **An algorithm.** Its number and name in [`num`](crate::num). What computes in [`crypto`](crate::crypto), with a
-//! vector of an RFC, and its key length in `crypto::keylen`. If its key length is an attribute or fixed:
-//! `proposal::encoding::key_length`. Outside: the word in `ipsec-conf`, `racoon::config`, the kernel's number in
-//! `racoon::kernel` and `libpfkey`, racoon.conf(5), and a word for the table of `regress/src/interop`.
+//! **An algorithm.**
 //!
-//! **A payload.** Its type in [`num`](crate::num); a module in [`wire`](crate::wire) that parses through the `Reader`
-//! and writes through the `Writer`, with golden bytes and a property test; its words in
-//! [`wire::describe`](crate::wire::describe); its place in the fuzz target `isakmp`; then its occurrences in
-//! `exchange::rules`. That table is looked at once, before a handler runs, and what is not in it is refused.
+//! 1. Add its number and name to [`num`](crate::num).
+//! 2. Implement it in [`crypto`](crate::crypto), tested with the vector of an RFC, and add its key length to `crypto::keylen`. Say in
+//!    `proposal::encoding::key_length` whether its key length is an attribute or fixed.
+//! 3. Outside the engine, add its word to `ipsec-conf`, `racoon::config` and racoon.conf(5), its kernel number to `racoon::kernel`
+//!    and `libpfkey`, and an entry to the table of `regress/src/interop`.
 //!
-//! **An exchange of phase 1.** A table of rules; a folder beside `phase1::main` with a state for each message that is
-//! awaited, which makes `Turn`s. `MainMode` is what `Stage::Negotiating` holds and has to become a choice;
-//! `check_exchange` and `first_exchange` let it in. What follows `Up` is the same for all.
+//! **A payload.**
 //!
-//! **An exchange under an ISAKMP SA.** A branch in `Engine::datagram`, through `protecting`, which finds the SA, holds
-//! what is early, and refuses other addresses; and a message id that is used once. A state that waits needs an entry in
-//! the table of timers before anything else.
+//! 1. Add its type to [`num`](crate::num).
+//! 2. Add a module to [`wire`](crate::wire) that parses with `Reader` and writes with `Writer`, tested with expected bytes and a property
+//!    test; a description to [`wire::describe`](crate::wire::describe); and a case to the fuzz target `isakmp`.
+//! 3. Add its occurrences to `exchange::rules`. That table is checked once, before a handler runs, and refuses whatever is not in
+//!    it.
+//!
+//! **A phase 1 exchange.** Write a table of rules, and a folder next to `phase1::main` with a state for each message that is
+//! awaited, which returns `Transition`s. `MainMode` is the type inside `Stage::Negotiating` and must become an enum.
+//! `check_exchange` and `first_exchange` must accept the exchange. Everything after `Up` is common to all exchanges.
+//!
+//! **An exchange under an ISAKMP SA.** Add a branch to `Engine::datagram` that goes through `protecting`, which finds the SA, holds
+//! early packets, and refuses other addresses. Use each message id once. A state that waits needs a timer before anything else.
 //!
 //! # How to replay a run
 //!
-//! `racoon/proto/tests/simulation` has two engines, two kernels, and a line that loses, repeats, delays and reorders,
-//! under a clock that nobody waits for. A seed decides everything. A failed run names its seed and prints what both
-//! engines logged:
+//! `racoon/proto/tests/simulation` runs two engines and two kernels under a virtual clock, over a link that loses, repeats, delays and
+//! reorders packets. A seed determines the whole run. A failed run prints its seed and the logs of both engines:
 //!
 //! ```text
 //!   SIMULATION_SEED=4711 cargo test -p racoon-proto --test simulation ten_thousand -- --nocapture
 //! ```
 //!
-//! `racoon/proto/tests/hostile` has one engine and a peer that is played by hand: each message wrong in each way, in
-//! each state, and what went wrong in other daemons. After each attack the honest peer has to get through.
+//! `racoon/proto/tests/hostile` runs one engine against a scripted peer, which sends every message with every fault in every state,
+//! and repeats attacks that succeeded against other daemons. After each attack an honest peer must get through.
 //!
-//! Write a failure down as a test of `engine::tests`, where messages are delivered one by one, before the fix.
+//! Reproduce a failure as a test in `engine::tests`, which delivers messages one by one, before you fix it.
 //!
-//! # What must stay true
+//! # Invariants
 //!
-//! * No input of a stranger or the kernel panics, loops, or makes the engine allocate by a length that it claims.
-//! * Whatever is not established has a timer. With no peer and no timer left, the engine is as new, but for knowing whom
-//!   it has said INITIAL-CONTACT.
-//! * Nothing unauthenticated ends or changes what goes on. As long as an address may be forged, no answer to it is
-//!   larger than what it answers.
-//! * What the kernel was asked to have is in `written` first, and is undone by whatever ends it.
-//! * Nothing is sent that makes the peer use an SA which is not installed here.
-//! * A secret lives in the states that need it, is wiped with them, and is in no log, error, event or `Debug`.
-//! * Bytes that are hashed are those that were received, never written anew.
-//! * Iteration that has an effect is over ordered maps: a run repeats bit for bit (`a_run_repeats_bit_for_bit`).
+//! * No input from an unknown peer or from the kernel causes a panic, an endless loop, or an allocation of a length that it claims.
+//! * Everything that is not established has a timer. Without peers and timers, the engine is in its initial state, except that
+//!   it knows to whom it has sent INITIAL-CONTACT.
+//! * An unauthenticated message ends or changes nothing. As long as an address may be forged, no answer to it is larger than
+//!   the message.
+//! * What the kernel is asked to install is in `kernel_sas` first, and is removed by whatever ends the phase 2.
+//! * Nothing is sent that makes the peer use an SA that is not installed here.
+//! * A secret exists only in the states that need it, is wiped with them, and is in no log, error, event or `Debug` output.
+//! * Hashes are computed over bytes as they were received, never over re-encoded ones.
+//! * Iterations with side effects use ordered maps, so that a run repeats bit for bit (`a_run_repeats_bit_for_bit`).
