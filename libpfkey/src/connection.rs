@@ -12,7 +12,7 @@ use crate::backend::{Backend, MESSAGE_MAX};
 use crate::dialect::Abi;
 use crate::error::{Error, Result};
 use crate::num::{MessageType, SaType};
-use crate::request::{self, Origin};
+use crate::request::{self, RequestHeader};
 use crate::wire::{Message, peek_header};
 
 /// Messages that are taken after an answer's time is over: what was there then has come in time, even if this process had
@@ -58,8 +58,8 @@ impl Connection {
     }
 
     /// What a request with this sequence number carries.
-    pub fn origin(&self, seq: u32) -> Origin {
-        Origin { abi: self.abi(), pid: self.pid, seq }
+    pub fn request_header(&self, seq: u32) -> RequestHeader {
+        RequestHeader { abi: self.abi(), pid: self.pid, seq }
     }
 
     /// Readable when there is something to receive.
@@ -135,7 +135,7 @@ impl Connection {
     /// [`Error::Kernel`] when it refuses, [`Error::Timeout`] when it does not answer; as [`Connection::recv`].
     pub fn register(&mut self, sa_type: SaType) -> Result<Supported> {
         let mut request = Vec::new();
-        request::register(self.origin(0), sa_type, &mut request)?;
+        request::register(self.request_header(0), sa_type, &mut request)?;
         self.send(&request)?;
         let (abi, pid) = (self.abi(), self.pid);
         let mut patience = Patience::default();

@@ -173,7 +173,7 @@ const ERRNO: [Errno; 10] = [
     Errno { numbers: [110, 60], host: libc::ETIMEDOUT },
 ];
 
-/// Byte order of the machine on the other side of the door. PF_KEY uses the host's; other orders occur in files.
+/// Byte order of the kernel's machine. PF_KEY uses the host's; other orders occur in files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ByteOrder {
     /// Most significant byte first.
@@ -187,7 +187,7 @@ impl ByteOrder {
     pub const HOST: Self = if cfg!(target_endian = "big") { Self::Big } else { Self::Little };
 }
 
-/// How messages are laid out: everything the codec has to know of the other side. Pointer size does not matter:
+/// How messages are laid out: what the codec has to know of the peer. Pointer size does not matter:
 /// every PF_KEY structure has the same layout on 32-bit and 64-bit machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Abi {

@@ -43,7 +43,7 @@ pub enum Error {
     /// No answer came in time.
     #[error("no answer from the kernel")]
     Timeout,
-    /// The door was opened with a word that names none, or one this system has not.
+    /// The backend is unknown, or not available on this system.
     #[error("{0}")]
     Backend(String),
 }

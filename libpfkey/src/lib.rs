@@ -13,7 +13,7 @@
 //!
 //! let mut connection = Connection::new(Box::new(Memory::new(Abi::HOST)?));
 //! let mut bytes = Vec::new();
-//! request::dump(connection.origin(1), SaType::Unspec, &mut bytes)?;
+//! request::dump(connection.request_header(1), SaType::Unspec, &mut bytes)?;
 //! connection.send(&bytes)?;
 //! let answer = connection.recv(None)?.expect("an answer");
 //! let header = wire::peek_header(Abi::HOST, answer)?;
@@ -46,6 +46,6 @@ pub use connection::Connection;
 pub use dialect::{Abi, ByteOrder, DIALECT_VARIABLE, Dialect, UnknownDialect};
 pub use error::{Error, Result};
 pub use num::{ExtensionType, MessageType, SaFlags, SaState, SaType};
-pub use pipeline::{Answer, Pace, Pipeline, Refusal};
+pub use pipeline::{Answer, Pipeline, Refusal, SendMode};
 pub use strerror::{Code, errno_text};
 pub use wire::{Builder, Extension, Header, Message};

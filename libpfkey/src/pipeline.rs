@@ -13,7 +13,7 @@ use crate::arbitrary::arbitrary_u32;
 use crate::connection::{Connection, Patience};
 use crate::error::{Error, Result};
 use crate::num::{ExtensionType, MessageType};
-use crate::request::{self, Origin, SaName};
+use crate::request::{self, RequestHeader, SaName};
 use crate::wire::{Address, Header, Message, peek_header};
 
 /// What became of a request.
@@ -36,17 +36,17 @@ pub struct Refusal<'a> {
     pub reply: &'a [u8],
     /// The message that it refused; empty for a dump.
     pub request: &'a [u8],
-    /// The kernel's own words, where its interface has them: see
+    /// The kernel's explanation, where its interface has one: see
     /// [`Backend::explanation`](crate::backend::Backend::explanation).
-    pub words: Option<&'a str>,
+    pub explanation: Option<&'a str>,
 }
 
 /// How requests are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pace {
+pub enum SendMode {
     /// One at a time, with sequence number 0, as KAME setkey does.
-    OneByOne,
-    /// As many as the door takes.
+    Sequential,
+    /// As many at once as the backend can answer.
     Pipelined,
 }
 
@@ -69,15 +69,15 @@ struct Pending<T> {
 ///
 /// ```
 /// use libpfkey::backend::Memory;
-/// use libpfkey::{Abi, Answer, Connection, Pace, Pipeline, SaType, request};
+/// use libpfkey::{Abi, Answer, Connection, SendMode, Pipeline, SaType, request};
 ///
 /// let connection = Connection::new(Box::new(Memory::new(Abi::HOST)?));
-/// let mut pipeline = Pipeline::new(connection, Pace::Pipelined);
+/// let mut pipeline = Pipeline::new(connection, SendMode::Pipelined);
 /// let mut done = Vec::new();
 /// let mut on_answer = |line: &u32, answer: Answer<'_>| done.push((*line, matches!(answer, Answer::Reply(_))));
 /// for (line, sa_type) in [(1, SaType::Esp), (2, SaType::Ah)] {
 ///     let mut bytes = pipeline.buffer();
-///     request::flush(pipeline.next_origin(), sa_type, &mut bytes)?;
+///     request::flush(pipeline.next_request_header(), sa_type, &mut bytes)?;
 ///     pipeline.submit(bytes, line, &mut on_answer)?;
 /// }
 /// pipeline.finish(&mut on_answer);
@@ -87,7 +87,7 @@ struct Pending<T> {
 #[derive(Debug)]
 pub struct Pipeline<T> {
     connection: Connection,
-    pace: Pace,
+    send_mode: SendMode,
     window: usize,
     next_seq: u32,
     pending: VecDeque<Pending<T>>,
@@ -101,12 +101,12 @@ pub struct Pipeline<T> {
 
 impl<T> Pipeline<T> {
     /// Takes over a connection.
-    pub fn new(mut connection: Connection, pace: Pace) -> Self {
+    pub fn new(mut connection: Connection, send_mode: SendMode) -> Self {
         let window = connection.backend().window().max(1);
         let next_seq = 0x8000_0000 | arbitrary_u32() >> 2;
         Self {
             connection,
-            pace,
+            send_mode,
             window,
             next_seq,
             pending: VecDeque::new(),
@@ -122,16 +122,16 @@ impl<T> Pipeline<T> {
     }
 
     /// What the next request carries.
-    pub fn next_origin(&mut self) -> Origin {
-        let seq = match self.pace {
-            Pace::OneByOne => 0,
-            Pace::Pipelined => {
+    pub fn next_request_header(&mut self) -> RequestHeader {
+        let seq = match self.send_mode {
+            SendMode::Sequential => 0,
+            SendMode::Pipelined => {
                 let seq = self.next_seq;
                 self.next_seq = self.next_seq.checked_add(1).unwrap_or(0x8000_0000);
                 seq
             }
         };
-        self.connection.origin(seq)
+        self.connection.request_header(seq)
     }
 
     /// A buffer for the next request.
@@ -142,7 +142,7 @@ impl<T> Pipeline<T> {
     /// Sends a request that has one answer. `on_answer` gets the answers that have come in by then, in order.
     ///
     /// # Errors
-    /// When the door refuses the request; earlier requests are not affected.
+    /// When the backend refuses the request; earlier requests are not affected.
     pub fn submit(
         &mut self,
         request: Zeroizing<Vec<u8>>,
@@ -150,15 +150,15 @@ impl<T> Pipeline<T> {
         on_answer: &mut impl FnMut(&T, Answer<'_>),
     ) -> Result<()> {
         let header = peek_header(self.connection.abi(), &request)?;
-        if self.pace == Pace::OneByOne || self.pending.len() >= self.window {
+        if self.send_mode == SendMode::Sequential || self.pending.len() >= self.window {
             // All of them now and then where answers get lost, so that those never pile up.
-            let drain = self.pace == Pace::OneByOne || self.lost.len() >= self.window;
+            let drain = self.send_mode == SendMode::Sequential || self.lost.len() >= self.window;
             self.settle(if drain { 0 } else { self.window / 2 }, on_answer);
         }
         self.connection.send(&request)?;
         let Header { seq, message_type, .. } = header;
         self.pending.push_back(Pending { seq, message_type, tag, bytes: request, overtaken: false });
-        if self.pace == Pace::OneByOne {
+        if self.send_mode == SendMode::Sequential {
             self.settle(0, on_answer);
         }
         Ok(())
@@ -168,7 +168,7 @@ impl<T> Pipeline<T> {
     /// the one with sequence number 0, or an errno.
     ///
     /// # Errors
-    /// When the door refuses the request.
+    /// When the backend refuses the request.
     pub fn dump(&mut self, request: &[u8], tag: &T, on_answer: &mut impl FnMut(&T, Answer<'_>)) -> Result<()> {
         self.settle(0, on_answer);
         let wanted = peek_header(self.connection.abi(), request)?;
@@ -231,13 +231,13 @@ impl<T> Pipeline<T> {
         };
         self.patience = Patience::default();
         self.pending.iter_mut().take(position.unwrap_or(0)).for_each(|pending| pending.overtaken = true);
-        let (reply, words) = self.connection.last();
+        let (reply, explanation) = self.connection.last();
         on_answer(
             &done.tag,
             match header.errno {
                 0 => Answer::Reply(reply),
                 errno => {
-                    let refusal = Refusal { reply, request: &done.bytes, words };
+                    let refusal = Refusal { reply, request: &done.bytes, explanation };
                     Answer::Errno(abi.dialect.errno_to_host(errno), done.message_type, refusal)
                 }
             },
@@ -268,17 +268,17 @@ impl<T> Pipeline<T> {
             return Err(Error::Timeout);
         };
         let (source, destination) = (source.sockaddr, destination.sockaddr);
-        let mark = request.words(ExtensionType::XfrmMark);
+        let mark = request.xfrm().mark;
         let name = SaName { sa_type: request.header.sa_type, source, destination, spi: sa.spi, mark };
         let mut bytes = Zeroizing::new(Vec::new());
-        request::get(self.next_origin(), &name, &mut bytes)?;
+        request::get(self.next_request_header(), &name, &mut bytes)?;
         self.any_entry(&bytes, false, |entry| same(request, entry))
     }
 
     /// Whether there is a policy with a request's selector and direction that is as `same` wants it.
     fn any_policy(&mut self, request: &Message<'_>, same: fn(&Message<'_>, &Message<'_>) -> bool) -> Result<bool> {
         let mut bytes = Zeroizing::new(Vec::new());
-        request::spddump(self.next_origin(), &mut bytes)?;
+        request::spddump(self.next_request_header(), &mut bytes)?;
         self.any_entry(&bytes, true, |entry| same_selector(request, entry) && same(request, entry))
     }
 
@@ -286,7 +286,7 @@ impl<T> Pipeline<T> {
     fn any_policy_with_id(&mut self, request: &Message<'_>) -> Result<bool> {
         let id = |message: &Message<'_>| message.policy().map(|policy| policy.id);
         let mut bytes = Zeroizing::new(Vec::new());
-        request::spddump(self.next_origin(), &mut bytes)?;
+        request::spddump(self.next_request_header(), &mut bytes)?;
         self.any_entry(&bytes, true, |entry| id(request) == id(entry))
     }
 
@@ -329,8 +329,12 @@ impl<T> Pipeline<T> {
             }
             if header.errno != 0 {
                 let errno = abi.dialect.errno_to_host(header.errno);
-                let (reply, words) = self.connection.last();
-                return on_answer(Answer::Errno(errno, wanted.message_type, Refusal { reply, request: &[], words }));
+                let (reply, explanation) = self.connection.last();
+                return on_answer(Answer::Errno(
+                    errno,
+                    wanted.message_type,
+                    Refusal { reply, request: &[], explanation },
+                ));
             }
             on_answer(Answer::Reply(bytes));
             if !many || header.seq == 0 {

@@ -7,12 +7,13 @@ use crate::error::{Error, Result};
 use crate::num::{Authentication, ExtensionType, MessageType, SaFlags, SaState, SaType};
 use crate::strerror::Code;
 use crate::wire::{
-    Address, Builder, Extension, Header, Key, KmAddress, Lifetime, Policy, Sa, Sa2, SecurityContext, SockAddr, SpiRange,
+    Address, Builder, Extension, Header, Key, KmAddress, Lifetime, Policy, Sa, Sa2, SecurityContext, SockAddr,
+    SpiRange, XfrmMark,
 };
 
-/// What every request carries in its base header.
+/// The part of a request's base header that does not depend on the request, and the layout of the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Origin {
+pub struct RequestHeader {
     /// The layout.
     pub abi: Abi,
     /// The requester's process id: kernels return it in the answer.
@@ -22,7 +23,21 @@ pub struct Origin {
     pub seq: u32,
 }
 
-impl Origin {
+impl RequestHeader {
+    /// Starts a message in an emptied (and wiped) buffer.
+    ///
+    /// # Errors
+    /// [`Error::NotInDialect`] for a message or SA type without a number.
+    pub fn builder<'b>(
+        &self,
+        message_type: MessageType,
+        sa_type: SaType,
+        buffer: &'b mut Vec<u8>,
+    ) -> Result<Builder<'b>> {
+        let header = Header { seq: self.seq, pid: self.pid, ..Header::new(message_type, sa_type) };
+        Builder::new(self.abi, header, buffer)
+    }
+
     /// Writes a message to `buffer`: header, then what `body` adds.
     ///
     /// # Errors
@@ -34,8 +49,7 @@ impl Origin {
         buffer: &mut Vec<u8>,
         body: impl FnOnce(&mut Builder<'_>) -> Result<()>,
     ) -> Result<()> {
-        let header = Header { seq: self.seq, pid: self.pid, ..Header::new(message_type, sa_type) };
-        let mut builder = Builder::new(self.abi, header, buffer)?;
+        let mut builder = self.builder(message_type, sa_type, buffer)?;
         body(&mut builder)?;
         builder.finish()
     }
@@ -165,18 +179,18 @@ impl SaRequest<'_> {
 ///
 /// # Errors
 /// libipsec's code for operands that do not fit; what the dialect has not.
-pub fn add(origin: Origin, sa: &SaRequest<'_>, buffer: &mut Vec<u8>) -> Result<()> {
-    sa.check(origin.abi)?;
-    origin.write(MessageType::Add, sa.sa_type, buffer, |builder| sa.push(builder))
+pub fn add(header: RequestHeader, sa: &SaRequest<'_>, buffer: &mut Vec<u8>) -> Result<()> {
+    sa.check(header.abi)?;
+    header.write(MessageType::Add, sa.sa_type, buffer, |builder| sa.push(builder))
 }
 
 /// UPDATE (`pfkey_send_update2`).
 ///
 /// # Errors
 /// As [`add`].
-pub fn update(origin: Origin, sa: &SaRequest<'_>, buffer: &mut Vec<u8>) -> Result<()> {
-    sa.check(origin.abi)?;
-    origin.write(MessageType::Update, sa.sa_type, buffer, |builder| sa.push(builder))
+pub fn update(header: RequestHeader, sa: &SaRequest<'_>, buffer: &mut Vec<u8>) -> Result<()> {
+    sa.check(header.abi)?;
+    header.write(MessageType::Update, sa.sa_type, buffer, |builder| sa.push(builder))
 }
 
 /// The operands of GETSPI.
@@ -204,12 +218,12 @@ pub struct SpiRequest {
 ///
 /// # Errors
 /// [`Code::SpiRange`] for an empty range or one that begins in the reserved 1..255; as [`add`].
-pub fn getspi(origin: Origin, request: &SpiRequest, buffer: &mut Vec<u8>) -> Result<()> {
+pub fn getspi(header: RequestHeader, request: &SpiRequest, buffer: &mut Vec<u8>) -> Result<()> {
     check_pair(&request.source, &request.destination)?;
     if request.min > request.max || (1..=255).contains(&request.min) {
         return Err(Code::SpiRange.into());
     }
-    origin.write(MessageType::GetSpi, request.sa_type, buffer, |builder| {
+    header.write(MessageType::GetSpi, request.sa_type, buffer, |builder| {
         push_pair(builder, request.source, request.destination)?;
         builder.push(&Extension::Sa2(Sa2 { mode: request.mode, reqid: request.reqid, ..Sa2::default() }))?;
         if let Some(natt) = &request.natt {
@@ -233,18 +247,18 @@ pub struct SaName {
     pub destination: SockAddr,
     /// SPI, host order.
     pub spi: u32,
-    /// Mark and mask, where the door has [`ExtensionType::XfrmMark`]: among marked SAs they are part of the name.
-    pub mark: Option<[u32; 2]>,
+    /// Mark, where the backend has [`ExtensionType::XfrmMark`]: Linux tells SAs apart by it.
+    pub mark: Option<XfrmMark>,
 }
 
 impl SaName {
-    fn write(&self, origin: Origin, message_type: MessageType, buffer: &mut Vec<u8>) -> Result<()> {
+    fn write(&self, header: RequestHeader, message_type: MessageType, buffer: &mut Vec<u8>) -> Result<()> {
         check_pair(&self.source, &self.destination)?;
-        origin.write(message_type, self.sa_type, buffer, |builder| {
+        header.write(message_type, self.sa_type, buffer, |builder| {
             builder.push(&Extension::Sa(Sa::named(self.spi)))?;
             push_pair(builder, self.source, self.destination)?;
             let Some(mark) = self.mark else { return Ok(()) };
-            builder.push(&Extension::Words(ExtensionType::XfrmMark, mark))
+            builder.push(&Extension::XfrmMark(mark))
         })
     }
 }
@@ -253,16 +267,16 @@ impl SaName {
 ///
 /// # Errors
 /// As [`add`].
-pub fn get(origin: Origin, name: &SaName, buffer: &mut Vec<u8>) -> Result<()> {
-    name.write(origin, MessageType::Get, buffer)
+pub fn get(header: RequestHeader, name: &SaName, buffer: &mut Vec<u8>) -> Result<()> {
+    name.write(header, MessageType::Get, buffer)
 }
 
 /// DELETE (`pfkey_send_delete`).
 ///
 /// # Errors
 /// As [`add`].
-pub fn delete(origin: Origin, name: &SaName, buffer: &mut Vec<u8>) -> Result<()> {
-    name.write(origin, MessageType::Delete, buffer)
+pub fn delete(header: RequestHeader, name: &SaName, buffer: &mut Vec<u8>) -> Result<()> {
+    name.write(header, MessageType::Delete, buffer)
 }
 
 /// DELETE of all SAs between two addresses (`pfkey_send_delete_all`).
@@ -270,44 +284,44 @@ pub fn delete(origin: Origin, name: &SaName, buffer: &mut Vec<u8>) -> Result<()>
 /// # Errors
 /// As [`add`]; [`Error::NotInDialect`] on Linux, whose kernel wants an SPI.
 pub fn delete_all(
-    origin: Origin,
+    header: RequestHeader,
     sa_type: SaType,
     source: SockAddr,
     destination: SockAddr,
     buffer: &mut Vec<u8>,
 ) -> Result<()> {
     check_pair(&source, &destination)?;
-    let dialect = origin.abi.dialect;
+    let dialect = header.abi.dialect;
     if !dialect.has_delete_all() {
         return Err(Error::NotInDialect { dialect, what: "DELETE without an SPI" });
     }
-    origin.write(MessageType::Delete, sa_type, buffer, |builder| push_pair(builder, source, destination))
+    header.write(MessageType::Delete, sa_type, buffer, |builder| push_pair(builder, source, destination))
 }
 
 /// REGISTER (`pfkey_send_register`): SA type 0 only asks for the list of algorithms.
 ///
 /// # Errors
 /// [`Error::NotInDialect`]
-pub fn register(origin: Origin, sa_type: SaType, buffer: &mut Vec<u8>) -> Result<()> {
-    origin.write(MessageType::Register, sa_type, buffer, |_| Ok(()))
+pub fn register(header: RequestHeader, sa_type: SaType, buffer: &mut Vec<u8>) -> Result<()> {
+    header.write(MessageType::Register, sa_type, buffer, |_| Ok(()))
 }
 
 /// FLUSH (`pfkey_send_flush`): SA type 0 is all.
 ///
 /// # Errors
 /// [`Code::InvalidSaType`]
-pub fn flush(origin: Origin, sa_type: SaType, buffer: &mut Vec<u8>) -> Result<()> {
+pub fn flush(header: RequestHeader, sa_type: SaType, buffer: &mut Vec<u8>) -> Result<()> {
     check_whole(sa_type)?;
-    origin.write(MessageType::Flush, sa_type, buffer, |_| Ok(()))
+    header.write(MessageType::Flush, sa_type, buffer, |_| Ok(()))
 }
 
 /// DUMP (`pfkey_send_dump`): SA type 0 is all.
 ///
 /// # Errors
 /// [`Code::InvalidSaType`]
-pub fn dump(origin: Origin, sa_type: SaType, buffer: &mut Vec<u8>) -> Result<()> {
+pub fn dump(header: RequestHeader, sa_type: SaType, buffer: &mut Vec<u8>) -> Result<()> {
     check_whole(sa_type)?;
-    origin.write(MessageType::Dump, sa_type, buffer, |_| Ok(()))
+    header.write(MessageType::Dump, sa_type, buffer, |_| Ok(()))
 }
 
 fn check_whole(sa_type: SaType) -> Result<()> {
@@ -321,9 +335,9 @@ fn check_whole(sa_type: SaType) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::NotInDialect`]
-pub fn promisc(origin: Origin, on: bool, buffer: &mut Vec<u8>) -> Result<()> {
+pub fn promisc(header: RequestHeader, on: bool, buffer: &mut Vec<u8>) -> Result<()> {
     let sa_type = if on { SaType::Other(1) } else { SaType::Unspec };
-    origin.write(MessageType::Promisc, sa_type, buffer, |_| Ok(()))
+    header.write(MessageType::Promisc, sa_type, buffer, |_| Ok(()))
 }
 
 /// The selector and policy of X_SPDADD, X_SPDUPDATE, X_SPDDELETE, X_SPDSETIDX.
@@ -348,7 +362,7 @@ pub struct SpdRequest {
 }
 
 impl SpdRequest {
-    fn write(&self, origin: Origin, message_type: MessageType, buffer: &mut Vec<u8>) -> Result<()> {
+    fn write(&self, header: RequestHeader, message_type: MessageType, buffer: &mut Vec<u8>) -> Result<()> {
         check_pair(&self.source, &self.destination)?;
         let full = self.source.full_prefix();
         if self.source_prefix > full || self.destination_prefix > full {
@@ -357,7 +371,7 @@ impl SpdRequest {
         if message_type == MessageType::SpdDelete && !self.policy.requests.is_empty() {
             return Err(Code::InvalidArgument.into());
         }
-        origin.write(message_type, SaType::Unspec, buffer, |builder| {
+        header.write(message_type, SaType::Unspec, buffer, |builder| {
             let (source, destination) = (self.source, self.destination);
             let end = |sockaddr, prefix| Address { proto: self.proto, prefix, reserved: 0, sockaddr };
             builder.push(&Extension::Address(ExtensionType::AddressSrc, end(source, self.source_prefix)))?;
@@ -373,81 +387,81 @@ impl SpdRequest {
 ///
 /// # Errors
 /// [`Code::InvalidPrefix`]; as [`add`].
-pub fn spdadd(origin: Origin, request: &SpdRequest, buffer: &mut Vec<u8>) -> Result<()> {
-    request.write(origin, MessageType::SpdAdd, buffer)
+pub fn spdadd(header: RequestHeader, request: &SpdRequest, buffer: &mut Vec<u8>) -> Result<()> {
+    request.write(header, MessageType::SpdAdd, buffer)
 }
 
 /// X_SPDUPDATE (`pfkey_send_spdupdate`, `pfkey_send_spdupdate2`).
 ///
 /// # Errors
 /// As [`spdadd`].
-pub fn spdupdate(origin: Origin, request: &SpdRequest, buffer: &mut Vec<u8>) -> Result<()> {
-    request.write(origin, MessageType::SpdUpdate, buffer)
+pub fn spdupdate(header: RequestHeader, request: &SpdRequest, buffer: &mut Vec<u8>) -> Result<()> {
+    request.write(header, MessageType::SpdUpdate, buffer)
 }
 
 /// X_SPDSETIDX (`pfkey_send_spdsetidx`).
 ///
 /// # Errors
 /// As [`spdadd`].
-pub fn spdsetidx(origin: Origin, request: &SpdRequest, buffer: &mut Vec<u8>) -> Result<()> {
-    request.write(origin, MessageType::SpdSetIdx, buffer)
+pub fn spdsetidx(header: RequestHeader, request: &SpdRequest, buffer: &mut Vec<u8>) -> Result<()> {
+    request.write(header, MessageType::SpdSetIdx, buffer)
 }
 
 /// X_SPDDELETE (`pfkey_send_spddelete`): only the policy's direction counts, and it has no requests.
 ///
 /// # Errors
 /// [`Code::InvalidArgument`] for a policy with requests; as [`spdadd`].
-pub fn spddelete(origin: Origin, request: &SpdRequest, buffer: &mut Vec<u8>) -> Result<()> {
-    request.write(origin, MessageType::SpdDelete, buffer)
+pub fn spddelete(header: RequestHeader, request: &SpdRequest, buffer: &mut Vec<u8>) -> Result<()> {
+    request.write(header, MessageType::SpdDelete, buffer)
 }
 
 /// X_SPDDELETE2 (`pfkey_send_spddelete2`): by the kernel's id.
 ///
 /// # Errors
 /// [`Error::NotInDialect`]
-pub fn spddelete2(origin: Origin, id: u32, buffer: &mut Vec<u8>) -> Result<()> {
-    by_id(origin, MessageType::SpdDelete2, id, buffer)
+pub fn spddelete2(header: RequestHeader, id: u32, buffer: &mut Vec<u8>) -> Result<()> {
+    by_id(header, MessageType::SpdDelete2, id, buffer)
 }
 
 /// X_SPDGET (`pfkey_send_spdget`): by the kernel's id.
 ///
 /// # Errors
 /// [`Error::NotInDialect`]
-pub fn spdget(origin: Origin, id: u32, buffer: &mut Vec<u8>) -> Result<()> {
-    by_id(origin, MessageType::SpdGet, id, buffer)
+pub fn spdget(header: RequestHeader, id: u32, buffer: &mut Vec<u8>) -> Result<()> {
+    by_id(header, MessageType::SpdGet, id, buffer)
 }
 
-fn by_id(origin: Origin, message_type: MessageType, id: u32, buffer: &mut Vec<u8>) -> Result<()> {
-    origin.write(message_type, SaType::Unspec, buffer, |builder| builder.push(&Extension::Policy(Policy::named(id))))
+fn by_id(header: RequestHeader, message_type: MessageType, id: u32, buffer: &mut Vec<u8>) -> Result<()> {
+    header.write(message_type, SaType::Unspec, buffer, |builder| builder.push(&Extension::Policy(Policy::named(id))))
 }
 
 /// X_SPDFLUSH (`pfkey_send_spdflush`).
 ///
 /// # Errors
 /// [`Error::NotInDialect`]
-pub fn spdflush(origin: Origin, buffer: &mut Vec<u8>) -> Result<()> {
-    origin.write(MessageType::SpdFlush, SaType::Unspec, buffer, |_| Ok(()))
+pub fn spdflush(header: RequestHeader, buffer: &mut Vec<u8>) -> Result<()> {
+    header.write(MessageType::SpdFlush, SaType::Unspec, buffer, |_| Ok(()))
 }
 
 /// X_SPDDUMP (`pfkey_send_spddump`).
 ///
 /// # Errors
 /// [`Error::NotInDialect`]
-pub fn spddump(origin: Origin, buffer: &mut Vec<u8>) -> Result<()> {
-    origin.write(MessageType::SpdDump, SaType::Unspec, buffer, |_| Ok(()))
+pub fn spddump(header: RequestHeader, buffer: &mut Vec<u8>) -> Result<()> {
+    header.write(MessageType::SpdDump, SaType::Unspec, buffer, |_| Ok(()))
 }
 
 /// X_SPDDUMP of FreeBSD policies of some scopes: a mask of the `SCOPE_` numbers, 0 for all of them.
 ///
 /// # Errors
 /// [`Error::NotInDialect`] where policies have no scope.
-pub fn spddump_of_scope(origin: Origin, scope: u8, buffer: &mut Vec<u8>) -> Result<()> {
-    let dialect = origin.abi.dialect;
+pub fn spddump_of_scope(header: RequestHeader, scope: u8, buffer: &mut Vec<u8>) -> Result<()> {
+    let dialect = header.abi.dialect;
     if scope != 0 && dialect != Dialect::FreeBsd {
         return Err(Error::NotInDialect { dialect, what: "policies with a scope" });
     }
     // FreeBSD reads the byte of the SA type as the mask.
-    origin.write(MessageType::SpdDump, SaType::from_number(dialect, scope), buffer, |_| Ok(()))
+    header.write(MessageType::SpdDump, SaType::from_number(dialect, scope), buffer, |_| Ok(()))
 }
 
 /// X_MIGRATE (`pfkey_send_migrate`): the policy's requests come in pairs, old then new.
@@ -455,13 +469,13 @@ pub fn spddump_of_scope(origin: Origin, scope: u8, buffer: &mut Vec<u8>) -> Resu
 /// # Errors
 /// As [`spdadd`]; [`Error::NotInDialect`] where the kernel has none.
 pub fn migrate(
-    origin: Origin,
+    header: RequestHeader,
     request: &SpdRequest,
     key_manager: Option<KmAddress>,
     buffer: &mut Vec<u8>,
 ) -> Result<()> {
     check_pair(&request.source, &request.destination)?;
-    origin.write(MessageType::Migrate, SaType::Unspec, buffer, |builder| {
+    header.write(MessageType::Migrate, SaType::Unspec, buffer, |builder| {
         if let Some(addresses) = key_manager {
             builder.push(&Extension::KmAddress(addresses))?;
         }
@@ -481,8 +495,8 @@ mod tests {
     use crate::num::MODE_TRANSPORT;
     use crate::wire::Message;
 
-    fn origin() -> Origin {
-        Origin { abi: Abi::of(Dialect::Linux), pid: 7, seq: 3 }
+    fn header() -> RequestHeader {
+        RequestHeader { abi: Abi::of(Dialect::Linux), pid: 7, seq: 3 }
     }
 
     fn sa<'a>(sa_type: SaType, encrypt: u8, auth: u8) -> SaRequest<'a> {
@@ -511,7 +525,7 @@ mod tests {
     #[test]
     fn what_each_sa_type_needs() {
         let mut buffer = Vec::new();
-        let mut of = |sa_type, encrypt, auth| code(add(origin(), &sa(sa_type, encrypt, auth), &mut buffer));
+        let mut of = |sa_type, encrypt, auth| code(add(header(), &sa(sa_type, encrypt, auth), &mut buffer));
         assert_eq!(of(SaType::Esp, 12, 0), None);
         assert_eq!(of(SaType::Esp, 0, 3), Some(Code::NoAlgorithm));
         assert_eq!(of(SaType::Ah, 0, 3), None);
@@ -525,7 +539,7 @@ mod tests {
         let mut natt = sa(SaType::Ah, 0, 3);
         natt.natt =
             Some(Natt { kind: 2, source_port: 4500, destination_port: 4500, original_address: None, fragment: 0 });
-        assert_eq!(code(add(origin(), &natt, &mut buffer)), Some(Code::NoAlgorithm));
+        assert_eq!(code(add(header(), &natt, &mut buffer)), Some(Code::NoAlgorithm));
     }
 
     #[test]
@@ -534,8 +548,8 @@ mod tests {
         let mut request = sa(SaType::Esp, 12, 3);
         let original_address = Some(SockAddr::Inet("192.168.7.7:0".parse().unwrap()));
         request.natt = Some(Natt { kind: 2, source_port: 1, destination_port: 2, original_address, fragment: 0 });
-        add(origin(), &request, &mut buffer).unwrap();
-        let message = Message::parse(origin().abi, &buffer).unwrap();
+        add(header(), &request, &mut buffer).unwrap();
+        let message = Message::parse(header().abi, &buffer).unwrap();
         use ExtensionType as T;
         let kinds: Vec<_> = message.extensions.iter().map(Extension::kind).collect();
         let expected = [
@@ -563,7 +577,7 @@ mod tests {
         let mut of = |min, max| {
             let SaRequest { sa_type, mode, source, destination, .. } = sa(SaType::Esp, 12, 0);
             let request = SpiRequest { sa_type, mode, source, destination, min, max, reqid: 0, natt: None };
-            code(getspi(origin(), &request, &mut buffer))
+            code(getspi(header(), &request, &mut buffer))
         };
         assert_eq!(of(255, 300), Some(Code::SpiRange));
         assert_eq!(of(300, 299), Some(Code::SpiRange));
@@ -575,7 +589,7 @@ mod tests {
     fn linux_has_no_delete_all() {
         let mut buffer = Vec::new();
         let SaRequest { source, destination, .. } = sa(SaType::Esp, 12, 0);
-        let error = delete_all(origin(), SaType::Esp, source, destination, &mut buffer).unwrap_err();
+        let error = delete_all(header(), SaType::Esp, source, destination, &mut buffer).unwrap_err();
         assert_eq!(error.to_string(), "Not supported: linux PF_KEY has no DELETE without an SPI");
     }
 }

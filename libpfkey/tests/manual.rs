@@ -9,7 +9,7 @@ const PAGE: &str = include_str!("../../man/libpfkey.3");
 mod synopsis {
     #![expect(unused_imports, reason = "they have to be there")]
 use libpfkey::{Connection, Message, Pipeline, policy, request};
-use libpfkey::backend::Choice;
+use libpfkey::backend::BackendKind;
 }
 
 /// The names of items, each of which has to exist.
@@ -42,7 +42,7 @@ fn the_synopsis_is_compiled() {
 #[test]
 fn every_function_is_there() {
     use libpfkey::algorithm::{SoftRate, Supported};
-    use libpfkey::backend::Choice;
+    use libpfkey::backend::BackendKind;
     use libpfkey::wire::Policy;
     use libpfkey::{Connection, Dialect, Error, Message, dump, policy, request};
 
@@ -51,8 +51,8 @@ fn every_function_is_there() {
     let there = names![
         Backend::fd,
         Backend::set_receive_buffer,
-        Choice::from_environment,
-        Choice::open,
+        BackendKind::from_environment,
+        BackendKind::open,
         Connection::recv,
         Connection::register,
         Connection::send,
@@ -115,13 +115,16 @@ fn functions() -> BTreeSet<&'static str> {
 
 #[test]
 fn every_backend_is_there() {
-    use libpfkey::backend::Choice;
+    use libpfkey::backend::BackendKind;
 
     let (_, text) = PAGE.split_once("\n.Ss Backends\n").expect("a section");
     let list = text.split("\n.El\n").next().unwrap_or_default();
     let words = list.lines().filter_map(|line| line.strip_prefix(".It Cm "));
     let words: Vec<String> = words.map(|word| word.replace(" : Ns Ar PATH", ":/path")).collect();
-    let kinds: Vec<Choice> = words.iter().map(|word| word.parse().expect("a backend")).collect();
+    let kinds: Vec<BackendKind> = words.iter().map(|word| word.parse().expect("a backend")).collect();
     let path = "/path".into();
-    assert_eq!(kinds, [Choice::Auto, Choice::Xfrm, Choice::PfKey, Choice::Socket(path), Choice::Memory]);
+    assert_eq!(
+        kinds,
+        [BackendKind::Auto, BackendKind::Xfrm, BackendKind::PfKey, BackendKind::Socket(path), BackendKind::Memory]
+    );
 }

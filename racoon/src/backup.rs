@@ -224,7 +224,7 @@ impl SavedSa {
         let address = |kind| message.address(kind)?.sockaddr.ip();
         let hard = message.lifetime(ExtensionType::LifetimeHard).copied().unwrap_or_default();
         let key = |kind| Zeroizing::new(message.key(kind).map_or_else(Vec::new, |key| key.bytes.to_vec()));
-        let words = WORDS.iter().filter_map(|(name, kind)| Some((*name, message.words(*kind)?)));
+        let words = WORDS.iter().filter_map(|(name, kind)| Some((*name, words_of(message, *kind)?)));
         Some(Self {
             source: address(ExtensionType::AddressSrc)?,
             destination: address(ExtensionType::AddressDst)?,
@@ -346,6 +346,16 @@ impl SavedSa {
         let (first, second) = value.split_once(',')?;
         self.words.push((name, [first.parse().ok()?, second.parse().ok()?]));
         Some(())
+    }
+}
+
+/// The two numbers by which a line of the file tells an extension.
+fn words_of(message: &Message<'_>, kind: ExtensionType) -> Option<[u32; 2]> {
+    let xfrm = message.xfrm();
+    match kind {
+        ExtensionType::XfrmAuthTrunc => xfrm.auth_trunc.map(|icv| [icv.icv_bits, if icv.align4 { 4 } else { 0 }]),
+        ExtensionType::XfrmReplay => xfrm.replay.map(|replay| [replay.window, replay.esn.into()]),
+        _ => None,
     }
 }
 

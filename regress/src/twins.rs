@@ -20,7 +20,7 @@ const OPTIONAL: &[&str] = &[
 
 /// Tests of libpfkey: PF_KEY and NETLINK_XFRM compared, and NETLINK_XFRM alone.
 pub(crate) fn check() -> Result<Tally> {
-    run("libpfkey", &["twins", "xfrm_host"])
+    run("libpfkey", &["backend_parity", "xfrm_host"])
 }
 
 /// The test of racoon's door to the kernel.
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn in_the_lab_a_skipped_test_has_failed() {
         const RESULT: &str = "test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out\n";
-        let skipped = |reason: &str| format!("SKIPPED: libpfkey/tests/twins.rs:20: {reason}\n{RESULT}");
+        let skipped = |reason: &str| format!("SKIPPED: libpfkey/tests/backend_parity.rs:20: {reason}\n{RESULT}");
         assert_eq!(counts(0, RESULT), (3, 0, 0));
         assert_eq!(counts(0, &skipped("no network namespace: EPERM")), (2, 1, 0));
         assert_eq!(counts(0, &skipped("the kernel lacks NETLINK_XFRM: EPROTONOSUPPORT")), (2, 1, 0));

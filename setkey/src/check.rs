@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::ExitCode;
 
 use ipsec_conf::setkey::{Command, Diagnostic, ParseError, RawStatement, Splitter};
-use libpfkey::backend::Choice;
+use libpfkey::backend::BackendKind;
 use libpfkey::{Abi, Connection, Dialect, SaType};
 use zeroize::Zeroizing;
 
@@ -30,7 +30,12 @@ struct Check<'f> {
 ///
 /// # Errors
 /// The line that says why the file cannot be read.
-pub(crate) fn run(name: &str, dialect: Option<Dialect>, backend: &Choice, mirror: bool) -> Result<ExitCode, String> {
+pub(crate) fn run(
+    name: &str,
+    dialect: Option<Dialect>,
+    backend: &BackendKind,
+    mirror: bool,
+) -> Result<ExitCode, String> {
     let dialect = dialect.unwrap_or(Dialect::HOST);
     let open = |file: io::Result<File>| file.map_err(|error| format!("Can't open `{name}': {}", text_of(&error)));
     let mut input: Box<dyn Read> = match name {
@@ -38,11 +43,11 @@ pub(crate) fn run(name: &str, dialect: Option<Dialect>, backend: &Choice, mirror
         _ => Box::new(open(File::open(name))?),
     };
     // The in-process engine knows what algorithms a kernel of the dialect has.
-    let engine = Choice::Memory.open(Some(dialect)).map_err(|error| error.to_string())?;
+    let engine = BackendKind::Memory.open(Some(dialect)).map_err(|error| error.to_string())?;
     let supported = Connection::new(engine).register(SaType::Unspec).map_err(|error| error.to_string())?;
-    // Such a kernel's best backend understands this library's private extensions.
-    let private = dialect == Dialect::Linux && matches!(backend, Choice::Auto | Choice::Xfrm);
-    let target = Target { abi: Abi::of(dialect), supported: &supported, private, names: Names::Assume };
+    // Such a kernel's best backend understands libpfkey's extensions for NETLINK_XFRM.
+    let has_xfrm = dialect == Dialect::Linux && matches!(backend, BackendKind::Auto | BackendKind::Xfrm);
+    let target = Target { abi: Abi::of(dialect), supported: &supported, has_xfrm, names: Names::Assume };
     let mut check = Check { file: name, validator: Validator::new(target, mirror), errors: 0 };
     let mut splitter = Splitter::script();
     let mut chunk = Zeroizing::new(vec![0; CHUNK]);

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use getopts::{Fail, Matches, Options, ParsingStyle};
-use libpfkey::backend::Choice;
+use libpfkey::backend::BackendKind;
 use libpfkey::num::{SCOPE_GLOBAL, SCOPE_IFNET};
 use libpfkey::{Dialect, UnknownDialect, errno_text};
 
@@ -74,7 +74,7 @@ pub(crate) struct Invocation {
     pub(crate) json: bool,
     /// `--keys`
     pub(crate) keys: bool,
-    pub(crate) backend: Choice,
+    pub(crate) backend: BackendKind,
     pub(crate) dialect: Option<Dialect>,
 }
 
@@ -173,7 +173,7 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Invocation, Refused> {
     let failure = |error: &dyn std::fmt::Display| Refused::Failure(format!("setkey: {error}"));
     let backend = match last("backend") {
         Some(word) => word.parse(),
-        None => Choice::from_environment(),
+        None => BackendKind::from_environment(),
     };
     let dialect = match last("dialect") {
         Some(word) => word.parse().map(Some).map_err(|error: UnknownDialect| failure(&error)),

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use libpfkey::algorithm::{Authentication, Compression, Encryption};
 use libpfkey::num::{MODE_ANY, MODE_TRANSPORT, MODE_TUNNEL, OFFLOAD_PACKET, SCOPE_IFNET};
 use libpfkey::protocol::protocol_name;
-use libpfkey::wire::{Address, Lifetime, Policy, SockAddr};
+use libpfkey::wire::{Address, Lifetime, Policy, SockAddr, XfrmMark, XfrmOffload};
 use libpfkey::{
-    Answer, Connection, Dialect, ExtensionType, Message, MessageType, Pace, Pipeline, SaState, SaType, errno_text,
+    Answer, Connection, Dialect, ExtensionType, Message, MessageType, Pipeline, SaState, SaType, SendMode, errno_text,
     request,
 };
 use serde::Serialize;
@@ -26,12 +26,12 @@ const VERSION: u32 = 1;
 /// The line that says what the kernel or the system refused.
 pub(crate) fn run(connection: Connection, policies: Option<u8>, keys: bool, dead: bool) -> Result<ExitCode, String> {
     let abi = connection.abi();
-    let mut pipeline = Pipeline::<()>::new(connection, Pace::Pipelined);
+    let mut pipeline = Pipeline::<()>::new(connection, SendMode::Pipelined);
     let mut bytes = Vec::new();
-    let origin = pipeline.next_origin();
+    let header = pipeline.next_request_header();
     match policies {
-        Some(scope) => request::spddump_of_scope(origin, scope, &mut bytes),
-        None => request::dump(origin, SaType::Unspec, &mut bytes),
+        Some(scope) => request::spddump_of_scope(header, scope, &mut bytes),
+        None => request::dump(header, SaType::Unspec, &mut bytes),
     }
     .map_err(|error| error.to_string())?;
     let table = if policies.is_some() { "policies" } else { "sas" };
@@ -207,15 +207,15 @@ struct Offload {
 
 impl XfrmEntry {
     fn new(message: &Message<'_>) -> Self {
-        let masked = |kind| message.words(kind).map(|[value, mask]| Masked { value, mask });
-        let first = |kind| message.words(kind).map(|[word, _]| word);
+        let xfrm = message.xfrm();
+        let masked = |mark: Option<XfrmMark>| mark.map(|XfrmMark { value, mask }| Masked { value, mask });
         Self {
-            mark: masked(ExtensionType::XfrmMark),
-            output_mark: masked(ExtensionType::XfrmOutputMark),
-            if_id: first(ExtensionType::XfrmIfId),
-            icv_bits: first(ExtensionType::XfrmAuthTrunc),
-            esn: message.words(ExtensionType::XfrmReplay).map(|[_, esn]| esn != 0),
-            offload: message.words(ExtensionType::XfrmOffload).map(|[interface, flags]| Offload {
+            mark: masked(xfrm.mark),
+            output_mark: masked(xfrm.output_mark),
+            if_id: xfrm.if_id,
+            icv_bits: xfrm.auth_trunc.map(|auth_trunc| auth_trunc.icv_bits),
+            esn: xfrm.replay.map(|replay| replay.esn),
+            offload: xfrm.offload.map(|XfrmOffload { interface, flags }| Offload {
                 kind: if flags & OFFLOAD_PACKET == 0 { "crypto" } else { "packet" },
                 device: libpfkey::dump::device(interface),
             }),
@@ -242,8 +242,9 @@ impl SaEntry {
                 key: keys.then(|| hex(key.bytes)),
             })
         };
-        let window = message.words(ExtensionType::XfrmReplay).map(|[window, _]| window);
-        let icv_bits = message.words(ExtensionType::XfrmAuthTrunc).map(|[bits, _]| bits);
+        let xfrm = message.xfrm();
+        let window = xfrm.replay.map(|replay| replay.window);
+        let icv_bits = xfrm.auth_trunc.map(|auth_trunc| auth_trunc.icv_bits);
         let compresses = sa_type == SaType::IpComp;
         Self {
             source: message.source().map(End::new),

@@ -10,13 +10,13 @@ use zeroize::Zeroizing;
 
 use crate::output;
 
-/// Listens until the door closes. `hex`: `-H`; `epoch`: `-xx`.
+/// Listens until the backend closes. `hex`: `-H`; `epoch`: `-xx`.
 ///
 /// # Errors
 /// The line that says why it ended.
 pub(crate) fn run(mut connection: Connection, hex: bool, epoch: bool) -> Result<ExitCode, String> {
     let mut bytes = Vec::new();
-    request::promisc(connection.origin(0), true, &mut bytes).map_err(|error| error.to_string())?;
+    request::promisc(connection.request_header(0), true, &mut bytes).map_err(|error| error.to_string())?;
     connection.send(&bytes).map_err(|error| error.to_string())?;
     let abi = connection.abi();
     let mut text = Zeroizing::new(String::new());

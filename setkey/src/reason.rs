@@ -15,10 +15,10 @@ pub(crate) fn refusal_text(abi: Abi, netlink: bool, errno: i32, kind: MessageTyp
     }
 }
 
-/// The kernel's own words; else what is in the way, or the rule that the request breaks.
+/// The kernel's explanation; without one, the entry that conflicts, or the rule that the request breaks.
 fn reason(abi: Abi, netlink: bool, errno: i32, refusal: &Refusal<'_>) -> Option<String> {
-    if let Some(words) = refusal.words {
-        return Some(words.to_owned());
+    if let Some(explanation) = refusal.explanation {
+        return Some(explanation.to_owned());
     }
     let request = Message::parse(abi, refusal.request).ok()?;
     if errno == libc::EEXIST {
@@ -32,7 +32,7 @@ fn reason(abi: Abi, netlink: bool, errno: i32, refusal: &Refusal<'_>) -> Option<
 #[cfg(test)]
 mod tests {
     use libpfkey::num::DIR_IN;
-    use libpfkey::request::{self, Origin, SaName, SpdRequest};
+    use libpfkey::request::{self, RequestHeader, SaName, SpdRequest};
     use libpfkey::wire::{Policy, Request, SockAddr};
     use libpfkey::{Dialect, SaType};
 
@@ -57,16 +57,22 @@ mod tests {
         }
     }
 
-    fn text(dialect: Dialect, errno: i32, words: Option<&str>, write: impl Fn(Origin, &mut Vec<u8>)) -> String {
+    fn text(dialect: Dialect, errno: i32, words: Option<&str>, write: impl Fn(RequestHeader, &mut Vec<u8>)) -> String {
         let abi = Abi::of(dialect);
         let mut request = Vec::new();
-        write(Origin { abi, pid: 1, seq: 0 }, &mut request);
-        refusal_text(abi, false, errno, MessageType::SpdAdd, &Refusal { reply: &[], request: &request, words })
+        write(RequestHeader { abi, pid: 1, seq: 0 }, &mut request);
+        refusal_text(
+            abi,
+            false,
+            errno,
+            MessageType::SpdAdd,
+            &Refusal { reply: &[], request: &request, explanation: words },
+        )
     }
 
     #[test]
     fn what_is_in_the_way_is_named() {
-        let add = |origin, buffer: &mut Vec<u8>| request::spdadd(origin, &policy(1), buffer).unwrap();
+        let add = |header, buffer: &mut Vec<u8>| request::spdadd(header, &policy(1), buffer).unwrap();
         let expected = "File exists: the kernel has a policy in 10.1.0.0/24 192.0.2.2/32 6";
         assert_eq!(text(Dialect::Linux, libc::EEXIST, None, add), expected);
         let name = SaName {
@@ -76,7 +82,7 @@ mod tests {
             spi: 0x1001,
             mark: None,
         };
-        let sa = |origin, buffer: &mut Vec<u8>| request::get(origin, &name, buffer).unwrap();
+        let sa = |header, buffer: &mut Vec<u8>| request::get(header, &name, buffer).unwrap();
         let expected = "File exists: the kernel has an ah SA to 192.0.2.2 with SPI 0x00001001";
         assert_eq!(text(Dialect::Linux, libc::EEXIST, None, sa), expected);
         let expected = "File exists: the kernel has an ah SA from 192.0.2.1 to 192.0.2.2 with SPI 0x00001001";
@@ -85,14 +91,14 @@ mod tests {
 
     #[test]
     fn too_many_steps() {
-        let add = |origin, buffer: &mut Vec<u8>| request::spdadd(origin, &policy(7), buffer).unwrap();
+        let add = |header, buffer: &mut Vec<u8>| request::spdadd(header, &policy(7), buffer).unwrap();
         let expected = "too many steps: a policy of linux has at most 6 steps, not 7";
         assert_eq!(text(Dialect::Linux, libc::ELOOP, None, add), expected);
     }
 
     #[test]
     fn the_kernels_words_come_first() {
-        let add = |origin, buffer: &mut Vec<u8>| request::spdadd(origin, &policy(7), buffer).unwrap();
+        let add = |header, buffer: &mut Vec<u8>| request::spdadd(header, &policy(7), buffer).unwrap();
         let expected = "Invalid argument: Invalid number of templates";
         assert_eq!(text(Dialect::Linux, libc::EINVAL, Some("Invalid number of templates"), add), expected);
         // What no rule explains is told as it is.

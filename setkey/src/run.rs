@@ -5,8 +5,8 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use libpfkey::algorithm::Supported;
-use libpfkey::backend::Choice;
-use libpfkey::{Connection, Dialect, Error, Pace, SaType, request};
+use libpfkey::backend::BackendKind;
+use libpfkey::{Connection, Dialect, Error, SaType, SendMode, request};
 
 use crate::cli::{self, Invocation, Mode, Refused};
 use crate::console::{Console, Source};
@@ -80,7 +80,7 @@ fn execute(run: &Invocation) -> Result<ExitCode, String> {
             let mut session = registered(run, Source::Unnamed)?;
             let foreign = || match run.backend {
                 // Nobody else has put anything there.
-                Choice::Memory => Ok(Foreign::default()),
+                BackendKind::Memory => Ok(Foreign::default()),
                 _ => Foreign::of_this_host(),
             };
             let code = replace::run(&mut session, files, foreign);
@@ -117,9 +117,9 @@ fn dump(run: &Invocation) -> Result<ExitCode, String> {
         if repeats {
             session.view.console.print(libpfkey::dump::SHORT_HEADER);
         }
-        session.dump(Tag::default(), |origin, buffer| match run.policies {
-            true => request::spddump_of_scope(origin, run.scope, buffer),
-            false => request::dump(origin, SaType::Unspec, buffer),
+        session.dump(Tag::default(), |header, buffer| match run.policies {
+            true => request::spddump_of_scope(header, run.scope, buffer),
+            false => request::dump(header, SaType::Unspec, buffer),
         });
         if !repeats {
             return Ok(finish(run, &mut session, ExitCode::SUCCESS));
@@ -133,7 +133,9 @@ fn dump(run: &Invocation) -> Result<ExitCode, String> {
 fn open(run: &Invocation) -> Result<Connection, String> {
     let backend = match run.backend.open(run.dialect) {
         // Checking needs no kernel: without one, the in-process engine says what algorithms there are.
-        Err(Error::System { .. }) if run.dry && run.backend == Choice::Auto => Choice::Memory.open(run.dialect),
+        Err(Error::System { .. }) if run.dry && run.backend == BackendKind::Auto => {
+            BackendKind::Memory.open(run.dialect)
+        }
         opened => opened,
     };
     backend.map(Connection::new).map_err(|error| match error {
@@ -145,9 +147,9 @@ fn open(run: &Invocation) -> Result<Connection, String> {
 }
 
 /// How requests are sent: people who watch single messages, or type, see them one by one.
-fn pace(run: &Invocation) -> Pace {
+fn send_mode(run: &Invocation) -> SendMode {
     let typing = matches!(run.mode, Mode::Stdin) && io::stdin().is_terminal();
-    if run.style.verbose || run.style.hex || typing { Pace::OneByOne } else { Pace::Pipelined }
+    if run.style.verbose || run.style.hex || typing { SendMode::Sequential } else { SendMode::Pipelined }
 }
 
 /// A session that knows the kernel's algorithms.
@@ -164,5 +166,5 @@ fn unregistered(run: &Invocation) -> Result<Session, String> {
 
 fn session(run: &Invocation, connection: Connection, supported: Supported, source: Source) -> Session {
     let view = View::new(Console::new(source), run.style);
-    Session::new(connection, supported, view, pace(run), (run.dry, run.mirror))
+    Session::new(connection, supported, view, send_mode(run), (run.dry, run.mirror))
 }

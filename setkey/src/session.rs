@@ -4,11 +4,9 @@ use std::net::SocketAddr;
 
 use ipsec_conf::setkey::{AddressOptions, Command, ParseError, Protocol, Statement, Word};
 use libpfkey::algorithm::Supported;
-use libpfkey::request::{self, Origin, SaName};
+use libpfkey::request::{self, RequestHeader, SaName};
 use libpfkey::wire::SockAddr;
-use libpfkey::{
-    Abi, Answer, Connection, ExtensionType, Message, MessageType, Pace, Pipeline, Refusal as KernelRefusal, SaType,
-};
+use libpfkey::{Abi, Answer, Connection, Message, MessageType, Pipeline, Refusal as KernelRefusal, SaType, SendMode};
 use zeroize::Zeroizing;
 
 use crate::compose::{self, Refusal, SaPlan, SpdPlan, Target};
@@ -28,8 +26,8 @@ pub(crate) struct Session {
     pub(crate) view: View,
     supported: Supported,
     abi: Abi,
-    /// The door understands this library's private extensions.
-    private: bool,
+    /// Whether the backend understands libpfkey's extensions for NETLINK_XFRM.
+    has_xfrm: bool,
     /// `-n`: nothing is sent.
     dry: bool,
     /// Each `in` policy is followed by its `fwd` copy.
@@ -56,14 +54,14 @@ impl Session {
         mut connection: Connection,
         supported: Supported,
         mut view: View,
-        pace: Pace,
+        send_mode: SendMode,
         (dry, mirror): (bool, bool),
     ) -> Self {
         let abi = connection.abi();
-        let private = connection.backend().has_xfrm_extensions();
-        view.netlink = private;
+        let has_xfrm = connection.backend().has_xfrm_extensions();
+        view.netlink = has_xfrm;
         let mirror = mirror && abi.dialect.has_forward();
-        Self { pipeline: Pipeline::new(connection, pace), view, supported, abi, private, dry, mirror }
+        Self { pipeline: Pipeline::new(connection, send_mode), view, supported, abi, has_xfrm, dry, mirror }
     }
 
     /// Carries one statement out.
@@ -104,7 +102,7 @@ impl Session {
 
     /// What statements are composed for.
     fn target(&self) -> Target<'_> {
-        Target { abi: self.abi, supported: &self.supported, private: self.private, names: Names::Ask }
+        Target { abi: self.abi, supported: &self.supported, has_xfrm: self.has_xfrm, names: Names::Ask }
     }
 
     fn sa(
@@ -118,9 +116,11 @@ impl Session {
         for pair in &plan.pairs {
             if message_type == MessageType::Get {
                 // The entry shows the number that the request had: 0, as scripts know it.
-                self.dump(tag(statement), |origin, buffer| plan.emit(Origin { seq: 0, ..origin }, *pair, buffer));
+                self.dump(tag(statement), |header, buffer| {
+                    plan.emit(RequestHeader { seq: 0, ..header }, *pair, buffer)
+                });
             } else {
-                self.submit(tag(statement), |origin, buffer| plan.emit(origin, *pair, buffer));
+                self.submit(tag(statement), |header, buffer| plan.emit(header, *pair, buffer));
             }
         }
         Ok(())
@@ -135,9 +135,9 @@ impl Session {
         let mut plan: SpdPlan = compose::plan_spd(message_type, statement, spd, &self.target())?;
         let priority = self.abi.dialect.has_priority().then_some(plan.policy.priority);
         let tag = Tag { priority, ..tag(statement) };
-        self.submit(tag, |origin, buffer| plan.emit(origin, buffer));
+        self.submit(tag, |header, buffer| plan.emit(header, buffer));
         if self.mirror && plan.make_forward() {
-            self.submit(tag, |origin, buffer| plan.emit(origin, buffer));
+            self.submit(tag, |header, buffer| plan.emit(header, buffer));
         }
         Ok(())
     }
@@ -145,7 +145,7 @@ impl Session {
     /// `dump`. A protocol that the kernel has no SAs of has no entries.
     fn list(&mut self, statement: &Statement<'_>, protocol: Option<Protocol>) {
         match compose::sa_type_of(protocol, self.abi.dialect) {
-            Some(sa_type) => self.dump(tag(statement), |origin, buffer| request::dump(origin, sa_type, buffer)),
+            Some(sa_type) => self.dump(tag(statement), |header, buffer| request::dump(header, sa_type, buffer)),
             None => {
                 self.finish();
                 self.view.answer(
@@ -160,7 +160,7 @@ impl Session {
     /// `flush`. A protocol that the kernel has no SAs of has none to lose: SA type 0 would empty the whole SAD.
     fn empty(&mut self, statement: &Statement<'_>, protocol: Option<Protocol>) {
         if let Some(sa_type) = compose::sa_type_of(protocol, self.abi.dialect) {
-            self.submit(tag(statement), |origin, buffer| request::flush(origin, sa_type, buffer));
+            self.submit(tag(statement), |header, buffer| request::flush(header, sa_type, buffer));
         }
     }
 
@@ -183,8 +183,8 @@ impl Session {
         let sa_types = if sa_type == SaType::Unspec { &all[..] } else { std::slice::from_ref(&sa_type) };
         for (source, destination) in pairs {
             for sa_type in sa_types.iter().filter(|sa_type| sa_type.number(dialect).is_some()) {
-                self.submit(tag(statement), |origin, buffer| {
-                    request::delete_all(origin, *sa_type, source.into(), destination.into(), buffer)
+                self.submit(tag(statement), |header, buffer| {
+                    request::delete_all(header, *sa_type, source.into(), destination.into(), buffer)
                 });
             }
         }
@@ -194,7 +194,7 @@ impl Session {
     /// For kernels that delete by SPI only: lists the SAs, and deletes each that is between the addresses.
     fn delete_each(&mut self, statement: &Statement<'_>, pairs: &[(SocketAddr, SocketAddr)], sa_type: SaType) {
         let tag = tag(statement);
-        let Some(bytes) = self.prepare(tag, |origin, buffer| request::dump(origin, sa_type, buffer)) else { return };
+        let Some(bytes) = self.prepare(tag, |header, buffer| request::dump(header, sa_type, buffer)) else { return };
         // Answers to earlier statements are not entries of this list.
         self.finish();
         let mut found = Vec::new();
@@ -209,12 +209,12 @@ impl Session {
             return self.refused(tag, &error);
         }
         for name in found {
-            self.submit(tag, |origin, buffer| request::delete(origin, &name, buffer));
+            self.submit(tag, |header, buffer| request::delete(header, &name, buffer));
         }
     }
 
     /// Sends one request that has one answer.
-    fn submit(&mut self, tag: Tag, write: impl FnOnce(Origin, &mut Vec<u8>) -> libpfkey::Result<()>) {
+    fn submit(&mut self, tag: Tag, write: impl FnOnce(RequestHeader, &mut Vec<u8>) -> libpfkey::Result<()>) {
         let Some(bytes) = self.prepare(tag, write) else { return };
         let (view, abi) = (&mut self.view, self.abi);
         let result = self.pipeline.submit(bytes, tag, &mut |tag, answer| view.answer(abi, *tag, answer));
@@ -224,7 +224,7 @@ impl Session {
     }
 
     /// Sends one request that has many answers.
-    pub(crate) fn dump(&mut self, tag: Tag, write: impl FnOnce(Origin, &mut Vec<u8>) -> libpfkey::Result<()>) {
+    pub(crate) fn dump(&mut self, tag: Tag, write: impl FnOnce(RequestHeader, &mut Vec<u8>) -> libpfkey::Result<()>) {
         let Some(bytes) = self.prepare(tag, write) else { return };
         let (view, abi) = (&mut self.view, self.abi);
         let result = self.pipeline.dump(&bytes, &tag, &mut |tag, answer| view.answer(abi, *tag, answer));
@@ -235,9 +235,9 @@ impl Session {
 
     /// Sends FLUSH or SPDFLUSH for the command line.
     pub(crate) fn flush(&mut self, policies: bool) {
-        self.submit(Tag::default(), |origin, buffer| match policies {
-            true => request::spdflush(origin, buffer),
-            false => request::flush(origin, SaType::Unspec, buffer),
+        self.submit(Tag::default(), |header, buffer| match policies {
+            true => request::spdflush(header, buffer),
+            false => request::flush(header, SaType::Unspec, buffer),
         });
         self.finish();
     }
@@ -264,10 +264,10 @@ impl Session {
 
     fn list_once(&mut self, what: Entries) -> Result<Vec<Zeroizing<Vec<u8>>>, String> {
         let mut bytes = self.pipeline.buffer();
-        let origin = self.pipeline.next_origin();
+        let header = self.pipeline.next_request_header();
         let written = match what {
-            Entries::Policies => request::spddump(origin, &mut bytes),
-            Entries::Sas => request::dump(origin, SaType::Unspec, &mut bytes),
+            Entries::Policies => request::spddump(header, &mut bytes),
+            Entries::Sas => request::dump(header, SaType::Unspec, &mut bytes),
         };
         written.map_err(|error| error.to_string())?;
         self.view.request(self.abi, &bytes);
@@ -301,12 +301,12 @@ impl Session {
     pub(crate) fn send(
         &mut self,
         tag: Tag,
-        write: &dyn Fn(Origin, &mut Vec<u8>) -> libpfkey::Result<()>,
+        write: &dyn Fn(RequestHeader, &mut Vec<u8>) -> libpfkey::Result<()>,
         on_answer: &mut dyn FnMut(&mut View, &Tag, Answer<'_>),
     ) -> libpfkey::Result<()> {
         let mut bytes = self.pipeline.buffer();
-        let origin = self.pipeline.next_origin();
-        write(origin, &mut bytes)?;
+        let header = self.pipeline.next_request_header();
+        write(header, &mut bytes)?;
         self.view.request(self.abi, &bytes);
         let view = &mut self.view;
         self.pipeline.submit(bytes, tag, &mut |tag, answer| on_answer(view, tag, answer))
@@ -320,7 +320,7 @@ impl Session {
 
     /// Lends what statements are composed for, whether `in` policies get their `fwd` copies, and the console.
     pub(crate) fn with_target<T>(&mut self, work: impl FnOnce(Target<'_>, bool, &mut Console) -> T) -> T {
-        let target = Target { abi: self.abi, supported: &self.supported, private: self.private, names: Names::Ask };
+        let target = Target { abi: self.abi, supported: &self.supported, has_xfrm: self.has_xfrm, names: Names::Ask };
         work(target, self.mirror, &mut self.view.console)
     }
 
@@ -329,9 +329,9 @@ impl Session {
         self.abi
     }
 
-    /// Whether the backend understands this library's private extensions.
-    pub(crate) fn is_private(&self) -> bool {
-        self.private
+    /// Whether the backend understands libpfkey's extensions for NETLINK_XFRM.
+    pub(crate) fn has_xfrm(&self) -> bool {
+        self.has_xfrm
     }
 
     /// Whether nothing is to be sent (`-n`).
@@ -343,11 +343,11 @@ impl Session {
     fn prepare(
         &mut self,
         tag: Tag,
-        write: impl FnOnce(Origin, &mut Vec<u8>) -> libpfkey::Result<()>,
+        write: impl FnOnce(RequestHeader, &mut Vec<u8>) -> libpfkey::Result<()>,
     ) -> Option<Zeroizing<Vec<u8>>> {
         let mut bytes = self.pipeline.buffer();
-        let origin = self.pipeline.next_origin();
-        if let Err(error) = write(origin, &mut bytes) {
+        let header = self.pipeline.next_request_header();
+        if let Err(error) = write(header, &mut bytes) {
             self.refused(tag, &error);
             return None;
         }
@@ -358,7 +358,7 @@ impl Session {
         Some(bytes)
     }
 
-    /// A request that cannot be written, or that the door itself refused. (BSD kernels say so what Linux says in an
+    /// A request that cannot be written, or that the backend itself refused. (BSD kernels say so what Linux says in an
     /// answer.)
     fn refused(&mut self, tag: Tag, error: &libpfkey::Error) {
         self.finish();
@@ -377,6 +377,6 @@ fn matching(abi: Abi, bytes: &[u8], pairs: &[(SocketAddr, SocketAddr)]) -> Optio
     let wanted =
         |pair: &(SocketAddr, SocketAddr)| SockAddr::Inet(pair.0) == source && SockAddr::Inet(pair.1) == destination;
     let sa_type = message.header.sa_type;
-    let mark = message.words(ExtensionType::XfrmMark);
+    let mark = message.xfrm().mark;
     pairs.iter().any(wanted).then_some(SaName { sa_type, source, destination, spi: message.sa()?.spi, mark })
 }

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use ipsec_conf::setkey::{Command, ParseError, Range, Sa, Selector, Spd, Statement, Word};
 use libpfkey::num::DIR_FWD;
-use libpfkey::request::{self, Origin};
-use libpfkey::rules::{self, Created, Part, Refused};
+use libpfkey::request::{self, RequestHeader};
+use libpfkey::rules::{self, DuplicateDetector, Refused, RequestPart};
 use libpfkey::wire::Address;
 use libpfkey::{Dialect, Extension, ExtensionType, Header, Message, MessageType, SaType};
 use zeroize::Zeroizing;
@@ -43,7 +43,7 @@ pub(crate) enum Severity {
 pub(crate) struct Validator<'k> {
     target: Target<'k>,
     /// What the statements so far made; none where duplicates are not looked for.
-    created: Option<Created>,
+    created: Option<DuplicateDetector>,
     /// Each `in` policy is followed by its `fwd` copy.
     mirror: bool,
 }
@@ -51,7 +51,7 @@ pub(crate) struct Validator<'k> {
 impl<'k> Validator<'k> {
     /// `mirror`: a run copies `in` policies to `fwd` where the dialect has such.
     pub(crate) fn new(target: Target<'k>, mirror: bool) -> Self {
-        Self { target, created: Some(Created::default()), mirror: mirror && target.dialect().has_forward() }
+        Self { target, created: Some(DuplicateDetector::default()), mirror: mirror && target.dialect().has_forward() }
     }
 
     /// For who looks for duplicates itself.
@@ -122,7 +122,7 @@ impl<'k> Validator<'k> {
         let is_known = self.is_certain(&[sa.source.host, sa.destination.host]) && sa.mark.is_none();
         for pair in &plan.pairs {
             let mut bytes = Zeroizing::new(Vec::new());
-            plan.emit(self.origin(), *pair, &mut bytes).map_err(|error| unsendable(statement, &error))?;
+            plan.emit(self.request_header(), *pair, &mut bytes).map_err(|error| unsendable(statement, &error))?;
             let request = self.parse(statement, &bytes)?;
             self.apply_rules(statement, &request, place, warnings)?;
             if !is_known && message_type == MessageType::Delete {
@@ -148,7 +148,7 @@ impl<'k> Validator<'k> {
     ) -> Result<(), Refusal> {
         let mut plan = compose::plan_spd(message_type, statement, spd, &self.target)?;
         let mut bytes = Vec::new();
-        plan.emit(self.origin(), &mut bytes).map_err(|error| unsendable(statement, &error))?;
+        plan.emit(self.request_header(), &mut bytes).map_err(|error| unsendable(statement, &error))?;
         let request = self.parse(statement, &bytes)?;
         self.apply_rules(statement, &request, |part| place_in_spd(statement, spd, part), warnings)?;
         // A label is a part of a policy's name that is not compared.
@@ -172,7 +172,7 @@ impl<'k> Validator<'k> {
             warnings.push(statement.error_at_end(statement.start(), HAS_COPY));
         }
         if self.mirror && plan.make_forward() {
-            plan.emit(self.origin(), &mut bytes).map_err(|error| unsendable(statement, &error))?;
+            plan.emit(self.request_header(), &mut bytes).map_err(|error| unsendable(statement, &error))?;
             if self.is_duplicate(&self.parse(statement, &bytes)?) {
                 warnings.push(statement.error_at_end(statement.start(), HAS_FORWARD));
             }
@@ -190,10 +190,10 @@ impl<'k> Validator<'k> {
         &self,
         statement: &Statement<'_>,
         request: &Message<'_>,
-        place: impl Fn(Part) -> Option<usize>,
+        place: impl Fn(RequestPart) -> Option<usize>,
         warnings: &mut Vec<ParseError>,
     ) -> Result<(), Refusal> {
-        let Err(Refused { part, reason, versions, .. }) = rules::check(request, self.target.private) else {
+        let Err(Refused { part, reason, versions, .. }) = rules::check(request, self.target.has_xfrm) else {
             return Ok(());
         };
         let at = place(part).unwrap_or_else(|| statement.start());
@@ -217,9 +217,9 @@ impl<'k> Validator<'k> {
     }
 
     /// Takes a request into account that deletes what it names, or more.
-    fn forget(&mut self, write: impl FnOnce(Origin, &mut Vec<u8>) -> libpfkey::Result<()>) {
+    fn forget(&mut self, write: impl FnOnce(RequestHeader, &mut Vec<u8>) -> libpfkey::Result<()>) {
         let mut bytes = Vec::new();
-        if write(self.origin(), &mut bytes).is_ok()
+        if write(self.request_header(), &mut bytes).is_ok()
             && let Ok(request) = Message::parse(self.target.abi, &bytes)
         {
             self.is_duplicate(&request);
@@ -244,11 +244,11 @@ impl<'k> Validator<'k> {
     }
 
     fn forget_sas(&mut self, sa_type: SaType) {
-        self.forget(|origin, buffer| request::flush(origin, sa_type, buffer));
+        self.forget(|header, buffer| request::flush(header, sa_type, buffer));
     }
 
-    fn origin(&self) -> Origin {
-        Origin { abi: self.target.abi, pid: 0, seq: 0 }
+    fn request_header(&self) -> RequestHeader {
+        RequestHeader { abi: self.target.abi, pid: 0, seq: 0 }
     }
 }
 
@@ -278,30 +278,30 @@ fn unsendable(statement: &Statement<'_>, error: &libpfkey::Error) -> Refusal {
 }
 
 /// Where a part of an SA is written.
-fn place_in_sa(statement: &Statement<'_>, sa: &Sa<'_>, part: Part) -> Option<usize> {
+fn place_in_sa(statement: &Statement<'_>, sa: &Sa<'_>, part: RequestPart) -> Option<usize> {
     let cipher = || sa.algorithms.encryption.as_ref().map(|word| word.name.offset);
     let hash = || sa.algorithms.authentication.as_ref().map(|word| word.name.offset);
     match part {
         // What is missing is told at what is there in its place.
-        Part::Cipher => cipher().or_else(hash),
-        Part::Hash => hash().or_else(cipher),
-        Part::Compression => cipher(),
-        Part::Source => Some(sa.source.host.offset),
-        Part::Destination => Some(sa.destination.host.offset),
-        Part::Protocol => statement.protocol_offset(sa).or_else(|| statement.spi_offset(sa)),
-        Part::Spi => statement.spi_offset(sa),
-        Part::Lifetimes => statement.option_offset(&["-lh", "-ls", "-bh", "-bs", "-ph", "-ps"]),
-        Part::Policy | Part::Step(_) => None,
+        RequestPart::Encryption => cipher().or_else(hash),
+        RequestPart::Authentication => hash().or_else(cipher),
+        RequestPart::Compression => cipher(),
+        RequestPart::Source => Some(sa.source.host.offset),
+        RequestPart::Destination => Some(sa.destination.host.offset),
+        RequestPart::Protocol => statement.protocol_offset(sa).or_else(|| statement.spi_offset(sa)),
+        RequestPart::Spi => statement.spi_offset(sa),
+        RequestPart::Lifetimes => statement.option_offset(&["-lh", "-ls", "-bh", "-bs", "-ph", "-ps"]),
+        RequestPart::Policy | RequestPart::Step(_) => None,
     }
 }
 
 /// Where a part of a policy is written.
-fn place_in_spd(statement: &Statement<'_>, spd: &Spd<'_>, part: Part) -> Option<usize> {
+fn place_in_spd(statement: &Statement<'_>, spd: &Spd<'_>, part: RequestPart) -> Option<usize> {
     let end = |range: &Range<'_>| Some(statement.prefix_offset(range).unwrap_or(range.host.offset));
     match (part, &spd.selector) {
-        (Part::Source, Selector::Ranges { source, .. }) => end(source),
-        (Part::Destination, Selector::Ranges { destination, .. }) => end(destination),
-        (Part::Step(number), _) => statement.step_offset(number).or(Some(compose::start_of_policy(spd))),
+        (RequestPart::Source, Selector::Ranges { source, .. }) => end(source),
+        (RequestPart::Destination, Selector::Ranges { destination, .. }) => end(destination),
+        (RequestPart::Step(number), _) => statement.step_offset(number).or(Some(compose::start_of_policy(spd))),
         (_, Selector::Tagged(tag)) => Some(tag.offset),
         _ => Some(compose::start_of_policy(spd)),
     }

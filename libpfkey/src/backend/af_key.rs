@@ -43,9 +43,9 @@ impl AfKey {
         let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(2)))
             .map_err(|source| Error::System { call: "pfkey_open", source })?;
         grow(SEND_BUFFER, || socket.send_buffer_size(), |size| socket.set_send_buffer_size(size));
-        let mut door = Self { socket, batch: Batch::new(BATCH, MESSAGE_MAX), window: 1 };
-        door.set_receive_buffer(RECEIVE_BUFFER >> 10)?;
-        Ok(door)
+        let mut opened = Self { socket, batch: Batch::new(BATCH, MESSAGE_MAX), window: 1 };
+        opened.set_receive_buffer(RECEIVE_BUFFER >> 10)?;
+        Ok(opened)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Doors to a kernel's key engine, behind one trait.
+//! Interfaces to a kernel's key engine, behind one trait.
 
 #[cfg(any(target_os = "linux", target_os = "freebsd", target_os = "netbsd", target_os = "macos"))]
 mod af_key;
@@ -35,7 +35,7 @@ pub const MESSAGE_MAX: usize = u16::MAX as usize * 8;
 /// the answer.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A door: takes requests, gives answers and events, one message at a time. Never blocks: wait on [`Backend::fd`].
+/// A kernel interface: takes requests, returns answers and events, one message at a time. Never blocks: wait on [`Backend::fd`].
 pub trait Backend: fmt::Debug + Send {
     /// The layout of its messages.
     fn abi(&self) -> Abi;
@@ -46,7 +46,7 @@ pub trait Backend: fmt::Debug + Send {
     /// Hands over one whole message.
     ///
     /// # Errors
-    /// [`Error::System`] when the door refuses it; some kernels say so what others say in an answer.
+    /// [`Error::System`] when the backend refuses it: some kernels fail the call where others send an answer.
     fn send(&mut self, message: &[u8]) -> Result<()>;
 
     /// Takes the next message into `buffer`, which has [`MESSAGE_MAX`] bytes; `None` when there is none now.
@@ -75,22 +75,22 @@ pub trait Backend: fmt::Debug + Send {
         false
     }
 
-    /// Whether it understands this library's private extensions (`ExtensionType::Xfrm…`).
+    /// Whether it understands this library's extensions for NETLINK_XFRM, [`XfrmExtensions`](crate::wire::XfrmExtensions).
     fn has_xfrm_extensions(&self) -> bool {
         false
     }
 
-    /// The reason in the kernel's own words, if [`Backend::recv`] returned a refusal last and the kernel gave one: one line of
-    /// at most a few hundred bytes. NETLINK_XFRM has them.
+    /// The kernel's explanation of the refusal that [`Backend::recv`] returned last, if it gave one: one line of at most a
+    /// few hundred bytes. NETLINK_XFRM has explanations.
     fn explanation(&self) -> Option<&str> {
         None
     }
 }
 
-/// Which door to open.
+/// Selects a backend.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Choice {
-    /// The best this system has: on Linux NETLINK_XFRM, else PF_KEY.
+pub enum BackendKind {
+    /// The system's best: on Linux NETLINK_XFRM, else PF_KEY.
     #[default]
     Auto,
     /// An in-process key engine: no kernel, no root, gone with the process.
@@ -103,14 +103,14 @@ pub enum Choice {
     Xfrm,
 }
 
-/// The environment variable that chooses a door where the command line does not.
+/// The environment variable that chooses a backend where the command line does not.
 pub const BACKEND_VARIABLE: &str = "LIBPFKEY_BACKEND";
 
-impl Choice {
-    /// The choice of the environment: [`BACKEND_VARIABLE`], else [`Choice::Auto`].
+impl BackendKind {
+    /// Reads [`BACKEND_VARIABLE`]; without it returns [`BackendKind::Auto`].
     ///
     /// # Errors
-    /// [`Error::Backend`] for a value that names no door.
+    /// [`Error::Backend`] for a value that names no backend.
     pub fn from_environment() -> Result<Self> {
         match std::env::var(BACKEND_VARIABLE) {
             Ok(word) if !word.is_empty() => word.parse(),
@@ -118,10 +118,10 @@ impl Choice {
         }
     }
 
-    /// Opens the door. The dialect is the host's, or for [`Choice::Socket`] and [`Choice::Memory`] the one given.
+    /// Opens the backend. The dialect is the host's, or for [`BackendKind::Socket`] and [`BackendKind::Memory`] the one given.
     ///
     /// # Errors
-    /// What the system said, or [`Error::Backend`] for a door or dialect that it has not.
+    /// What the system said, or [`Error::Backend`] for a backend or dialect that the system does not have.
     pub fn open(&self, dialect: Option<Dialect>) -> Result<Box<dyn Backend>> {
         let foreign = dialect.filter(|dialect| *dialect != Dialect::HOST);
         match self {
@@ -139,37 +139,37 @@ impl Choice {
             #[cfg(target_os = "linux")]
             Self::Xfrm => Ok(Box::new(Xfrm::open()?)),
             #[cfg(not(target_os = "linux"))]
-            Self::Xfrm => Err(Error::Backend("NETLINK_XFRM is a door of Linux: use --backend pfkey".into())),
+            Self::Xfrm => Err(Error::Backend("NETLINK_XFRM exists on Linux only: use --backend pfkey".into())),
         }
     }
 }
 
-/// The system's best door: on Linux NETLINK_XFRM, which can do all that PF_KEY can, and where the kernel lacks it (or
+/// Opens the system's best backend: on Linux NETLINK_XFRM, which can do all that PF_KEY can, and where the kernel lacks it (or
 /// elsewhere) PF_KEY.
 #[cfg(target_os = "linux")]
 fn automatic() -> Result<Box<dyn Backend>> {
     let without_xfrm = match Xfrm::open() {
-        Ok(door) => return Ok(Box::new(door)),
+        Ok(opened) => return Ok(Box::new(opened)),
         Err(error) if is_missing(&error) => error,
         Err(error) => return Err(error),
     };
     match AfKey::open() {
-        Ok(door) => Ok(Box::new(door)),
+        Ok(opened) => Ok(Box::new(opened)),
         Err(error) if is_missing(&error) => Err(Error::Backend(format!(
-            "this kernel has no door to its IPsec ({without_xfrm}; {error}): modprobe xfrm_user or af_key, or a kernel \
+            "this kernel has no IPsec interface ({without_xfrm}; {error}): modprobe xfrm_user or af_key, or a kernel \
              with CONFIG_XFRM_USER"
         ))),
         Err(error) => Err(error),
     }
 }
 
-/// The system's door: PF_KEY.
+/// Opens the system's backend: PF_KEY.
 #[cfg(not(target_os = "linux"))]
 fn automatic() -> Result<Box<dyn Backend>> {
     Ok(Box::new(AfKey::open()?))
 }
 
-/// Whether a door could not be opened because the kernel has none of its kind. (A lack of privilege is no reason to
+/// Whether a backend could not be opened because the kernel lacks it. (A lack of privilege is no reason to
 /// try another.)
 #[cfg(target_os = "linux")]
 fn is_missing(error: &Error) -> bool {
@@ -177,7 +177,7 @@ fn is_missing(error: &Error) -> bool {
     matches!(source.raw_os_error(), Some(libc::EPROTONOSUPPORT | libc::EAFNOSUPPORT | libc::ESOCKTNOSUPPORT))
 }
 
-impl FromStr for Choice {
+impl FromStr for BackendKind {
     type Err = Error;
 
     fn from_str(word: &str) -> Result<Self> {
@@ -200,9 +200,9 @@ mod tests {
 
     #[test]
     fn words() {
-        assert_eq!("socket:/run/key".parse::<Choice>().unwrap(), Choice::Socket("/run/key".into()));
-        assert_eq!("memory".parse::<Choice>().unwrap(), Choice::Memory);
-        let error = "socket:".parse::<Choice>().unwrap_err();
+        assert_eq!("socket:/run/key".parse::<BackendKind>().unwrap(), BackendKind::Socket("/run/key".into()));
+        assert_eq!("memory".parse::<BackendKind>().unwrap(), BackendKind::Memory);
+        let error = "socket:".parse::<BackendKind>().unwrap_err();
         assert_eq!(error.to_string(), "unknown backend `socket:': expected auto, pfkey, xfrm, memory or socket:PATH");
     }
 }

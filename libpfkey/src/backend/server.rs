@@ -1,6 +1,6 @@
-//! The other end of [`Socket`](super::Socket): serves one door to many clients, as a kernel serves its sockets.
+//! The server behind [`Socket`](super::Socket): shares one backend among many clients, as a kernel serves many sockets.
 //!
-//! Process ids repeat across jails and containers, so towards the door every request has this process' id, and a
+//! Process ids repeat across jails and containers, so towards the backend every request has this process' id, and a
 //! sequence number that no other request under way has; in its answer both are put back. What other clients are told
 //! of it has process id 0: a client sees its own id on its own answers only. Requests to listen to everything
 //! (X_PROMISC) are refused with EOPNOTSUPP.
@@ -32,7 +32,7 @@ const BACKLOG_LIMIT: usize = 64 << 20;
 /// How long a request keeps its place: its answer may have been lost.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 
-/// Messages that are taken in one turn from the door and from a client, so that all have their turn.
+/// Upper bound of the messages that one turn takes from the backend and from each client, so that none starves the others.
 const TURN: usize = 64;
 
 /// What happened to a client, to be logged.
@@ -84,10 +84,10 @@ struct Pending {
     since: Instant,
 }
 
-/// Serves a door over a UNIX `SOCK_SEQPACKET` socket. Run it by calling [`SocketServer::turn`] again and again.
+/// Serves a backend over a UNIX `SOCK_SEQPACKET` socket. Run it by calling [`SocketServer::turn`] again and again.
 #[derive(Debug)]
 pub struct SocketServer {
-    door: Box<dyn Backend>,
+    backend: Box<dyn Backend>,
     listener: Option<(UnixListener, PathBuf)>,
     clients: BTreeMap<u64, Client>,
     next_client: u64,
@@ -95,7 +95,7 @@ pub struct SocketServer {
     /// Dumps are numbered by the kernel, so there is one under way of each kind; the others wait.
     dumps: HashMap<MessageType, Pending>,
     held: VecDeque<(u64, Zeroizing<Vec<u8>>)>,
-    /// Lists of algorithms as the door gave them: it takes one registration of a type, clients may want several.
+    /// Lists of algorithms as the backend reported them: it accepts one registration per SA type, clients may send several.
     lists: HashMap<SaType, Zeroizing<Vec<u8>>>,
     next_seq: u32,
     buffer: Vec<u8>,
@@ -107,7 +107,7 @@ impl SocketServer {
     ///
     /// # Errors
     /// [`Error::System`]; [`Error::Backend`] on systems without `SOCK_SEQPACKET` (macOS).
-    pub fn bind(path: &Path, door: Box<dyn Backend>) -> Result<Self> {
+    pub fn bind(path: &Path, backend: Box<dyn Backend>) -> Result<Self> {
         let socket = seqpacket()?;
         let address = UnixAddr::new(path).map_err(|errno| Error::errno("bind", errno))?;
         let mut bound = bind(socket.as_raw_fd(), &address);
@@ -120,7 +120,7 @@ impl SocketServer {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         std::fs::set_permissions(path, mode).map_err(|source| Error::System { call: "chmod", source })?;
         listen(&socket, Backlog::new(16).unwrap_or(Backlog::MAXCONN)).map_err(|errno| Error::errno("listen", errno))?;
-        let mut server = Self::without_listener(door);
+        let mut server = Self::without_listener(backend);
         let listener = UnixListener::from(socket);
         listener.set_nonblocking(true).map_err(|source| Error::System { call: "fcntl", source })?;
         server.listener = Some((listener, path.to_owned()));
@@ -128,9 +128,9 @@ impl SocketServer {
     }
 
     /// A server for clients that [`SocketServer::adopt`] brings, such as a process without privilege.
-    pub fn without_listener(door: Box<dyn Backend>) -> Self {
+    pub fn without_listener(backend: Box<dyn Backend>) -> Self {
         Self {
-            door,
+            backend,
             listener: None,
             clients: BTreeMap::new(),
             next_client: 0,
@@ -155,7 +155,7 @@ impl SocketServer {
     /// what became of clients.
     ///
     /// # Errors
-    /// [`Error::System`] of the listening socket and of the door: the server cannot go on.
+    /// [`Error::System`] of the listening socket or the backend: the server cannot continue.
     pub fn turn(&mut self, timeout: Option<Duration>) -> Result<Vec<ClientEvent>> {
         let ready = self.wait(timeout)?;
         if ready.listener {
@@ -175,7 +175,7 @@ impl SocketServer {
     fn wait(&self, timeout: Option<Duration>) -> Result<Ready> {
         // A full window stops reading from clients, not answering them.
         let read = if self.has_room() { PollFlags::POLLIN } else { PollFlags::empty() };
-        let mut fds = vec![PollFd::new(self.door.fd(), PollFlags::POLLIN)];
+        let mut fds = vec![PollFd::new(self.backend.fd(), PollFlags::POLLIN)];
         fds.extend(self.clients.values().map(|client| {
             let write = if client.waiting.is_empty() { PollFlags::empty() } else { PollFlags::POLLOUT };
             PollFd::new(client.socket.as_fd(), read | write)
@@ -197,7 +197,7 @@ impl SocketServer {
     }
 
     fn has_room(&self) -> bool {
-        self.pending.len() + self.dumps.len() < self.door.window() && self.held.len() < TURN
+        self.pending.len() + self.dumps.len() < self.backend.window() && self.held.len() < TURN
     }
 
     fn accept(&mut self) -> Result<()> {
@@ -235,7 +235,7 @@ impl SocketServer {
                 Err(Errno::EAGAIN) => return,
                 Err(_) => return self.leave(id),
                 Ok(message) if message.is_empty() => return self.leave(id),
-                Ok(message) if check_length(self.door.abi(), &message).is_err() => {
+                Ok(message) if check_length(self.backend.abi(), &message).is_err() => {
                     return self.cut_off(id, "a datagram is no message");
                 }
                 Ok(message) => self.request(id, message),
@@ -243,9 +243,9 @@ impl SocketServer {
         }
     }
 
-    /// Passes a request on, or answers it here where the door cannot tell clients apart.
+    /// Passes a request on, or answers it here where the backend cannot tell clients apart.
     fn request(&mut self, id: u64, mut message: Zeroizing<Vec<u8>>) {
-        let abi = self.door.abi();
+        let abi = self.backend.abi();
         let Ok(header) = peek_header(abi, &message) else { return };
         let Some(client) = self.clients.get_mut(&id) else { return };
         match header.message_type {
@@ -268,7 +268,7 @@ impl SocketServer {
         let pending = Pending { client: id, seq: header.seq, pid: header.pid, since: Instant::now() };
         let seq = self.free_seq(header.seq);
         set_identity(abi, &mut message, seq, std::process::id());
-        if let Err(error) = self.door.send(&message) {
+        if let Err(error) = self.backend.send(&message) {
             set_identity(abi, &mut message, header.seq, header.pid);
             return self.refuse(id, &message, errno_of(&error));
         }
@@ -290,18 +290,18 @@ impl SocketServer {
         seq
     }
 
-    /// Takes the door's answers and events.
+    /// Takes the backend's answers and events.
     fn answer(&mut self) -> Result<()> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut outcome = Ok(());
         for _ in 0..TURN * 16 {
-            match self.door.recv(&mut buffer) {
+            match self.backend.recv(&mut buffer) {
                 Ok(None) => break,
                 Ok(Some(message)) => {
                     let message = Zeroizing::new(message.to_vec());
                     self.distribute(message);
                 }
-                // What the door says that is no message concerns nobody.
+                // A datagram that is no PF_KEY message is for no client.
                 Err(Error::Malformed { .. }) => {}
                 Err(error) => {
                     outcome = Err(error);
@@ -314,7 +314,7 @@ impl SocketServer {
     }
 
     fn distribute(&mut self, mut message: Zeroizing<Vec<u8>>) {
-        let abi = self.door.abi();
+        let abi = self.backend.abi();
         let Ok(header) = peek_header(abi, &message) else { return };
         let own = header.pid == std::process::id();
         if own && let Some(dump) = self.dumps.get_mut(&header.message_type) {
@@ -341,7 +341,7 @@ impl SocketServer {
         }
     }
 
-    /// Keeps the lists of a registration; to a client that came second gives them instead of the door's refusal.
+    /// Keeps the lists of a registration; gives them to a client that registers after another one, instead of the backend's refusal.
     fn note_registration(&mut self, header: &Header, client: u64, reply: &mut Zeroizing<Vec<u8>>) {
         if header.message_type != MessageType::Register || header.sa_type == SaType::Unspec {
             return;
@@ -360,7 +360,7 @@ impl SocketServer {
         use MessageType as M;
         let for_managers = matches!(header.message_type, M::Acquire | M::Expire | M::NatTNewMapping | M::Register);
         let mut copy = Zeroizing::new(message.to_vec());
-        set_identity(self.door.abi(), &mut copy, header.seq, 0);
+        set_identity(self.backend.abi(), &mut copy, header.seq, 0);
         let ids: Vec<u64> = self
             .clients
             .iter()
@@ -397,7 +397,7 @@ impl SocketServer {
 
     /// An error in the form that every dialect's client understands: the header alone.
     fn refuse(&mut self, id: u64, request: &[u8], errno: Errno) {
-        let abi = self.door.abi();
+        let abi = self.backend.abi();
         let Ok(mut header) = peek_header(abi, request) else { return };
         header.errno = abi.dialect.errno_from_host(errno);
         let mut bytes = Vec::new();
@@ -473,7 +473,7 @@ fn set_identity(abi: Abi, message: &mut [u8], seq: u32, pid: u32) {
     }
 }
 
-/// The errno that a door failed with.
+/// Errno of a failed backend call.
 fn errno_of(error: &Error) -> Errno {
     match error {
         Error::System { source, .. } => Errno::from_raw(source.raw_os_error().unwrap_or(libc::EIO)),

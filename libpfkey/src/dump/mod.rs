@@ -2,21 +2,21 @@
 
 mod hex;
 mod policy;
-mod private;
 mod sa;
 mod short;
 mod structure;
 #[cfg(test)]
 mod tests;
 mod time;
+mod xfrm;
 
 pub use hex::{hex_groups, hex_lines};
 pub use policy::{is_socket_policy, policy_entry};
-pub use private::device;
 pub use sa::sa_entry;
 pub use short::{SHORT_HEADER, short_entry};
 pub use structure::structure;
 pub use time::calendar;
+pub use xfrm::device;
 
 use crate::policy::push_ip;
 use crate::wire::SockAddr;

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::private::{device, private_line};
 use super::sa::label_lines;
+use super::xfrm::{device, xfrm_line};
 use super::{Options, calendar};
 use crate::dialect::Dialect;
 use crate::num::{ExtensionType, SCOPE_GLOBAL, SCOPE_IFNET, SCOPE_PCB};
@@ -63,7 +63,7 @@ pub fn policy_entry(out: &mut String, message: &Message<'_>, options: &Options) 
         let _ = writeln!(out, "\tlifetime: {}(s) validtime: {}(s)", hard.addtime, hard.usetime);
     }
     label_lines(out, message);
-    private_line(out, message);
+    xfrm_line(out, message);
     let header = &message.header;
     let _ = write!(out, "\tspid={} seq={} pid={}", policy.id, header.seq, header.pid);
     if message.abi.dialect == Dialect::FreeBsd {

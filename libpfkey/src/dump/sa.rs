@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::hex::{groups_len, reserve};
-use super::private::{icv_bits, private_line};
+use super::xfrm::{icv_bits, xfrm_line};
 use super::{Options, calendar, hex_groups, push_address};
 use crate::dialect::Dialect;
 use crate::num::{
@@ -44,7 +44,7 @@ pub fn sa_entry(out: &mut String, message: &Message<'_>, options: &Options) {
         lifetime_lines(out, message, current, options);
     }
     label_lines(out, message);
-    private_line(out, message);
+    xfrm_line(out, message);
     let header = &message.header;
     let _ = writeln!(out, "\tsadb_seq={} pid={} refcnt={}", header.seq, header.pid, header.reserved);
 }

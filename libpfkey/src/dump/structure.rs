@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use super::hex_groups;
-use super::private::private_structure;
+use super::xfrm::xfrm_structure;
 use crate::dialect::{Abi, ByteOrder, Dialect};
 use crate::error::Result;
 use crate::num::{ExtensionType, POLICY_IPSEC, SCOPE_IFNET};
@@ -93,7 +93,12 @@ fn extension(out: &mut String, extension: &Extension<'_>, abi: Abi, number: u16)
             out.write_str("}\n")
         }
         Extension::Sensitivity(_) | Extension::SpiRange(_) | Extension::Opaque(ExtensionType::KmPrivate, _) => Ok(()),
-        Extension::Words(kind, words) => private_structure(out, *kind, *words),
+        Extension::XfrmAuthTrunc(_)
+        | Extension::XfrmIfId(_)
+        | Extension::XfrmMark(_)
+        | Extension::XfrmOffload(_)
+        | Extension::XfrmOutputMark(_)
+        | Extension::XfrmReplay(_) => xfrm_structure(out, extension),
         Extension::Filter(_)
         | Extension::IfHwOffload { .. }
         | Extension::Opaque(..)

@@ -56,7 +56,7 @@ pub(super) const TABLES: Tables = Tables {
         Row(24, ExtensionType::SecurityContext, "SADB_X_EXT_SEC_CTX"),
         Row(25, ExtensionType::KmAddress, "SADB_X_EXT_KMADDRESS"),
         Row(26, ExtensionType::Filter, "SADB_X_EXT_FILTER"),
-        // Of no header: what NETLINK_XFRM can do and `af_key` cannot say. `af_key` ignores extensions it does not know.
+        // In no header: what NETLINK_XFRM can do and `af_key` cannot say. `af_key` ignores extensions it does not know.
         Row(200, ExtensionType::XfrmAuthTrunc, ""),
         Row(201, ExtensionType::XfrmReplay, ""),
         Row(202, ExtensionType::XfrmMark, ""),
@@ -105,7 +105,7 @@ pub(super) const TABLES: Tables = Tables {
         Row(22, Encryption::CamelliaCbc, "SADB_X_EALG_CAMELLIACBC"),
         Row(23, Encryption::AesGmac, "SADB_X_EALG_NULL_AES_GMAC"),
         Row(24, Encryption::Sm4Cbc, "SADB_X_EALG_SM4CBC"),
-        // Of no header, as the private extensions.
+        // In no header, as the `Xfrm` extensions.
         Row(240, Encryption::ChaCha20Poly1305, ""),
         Row(252, Encryption::SerpentCbc, "SADB_X_EALG_SERPENTCBC"),
         Row(253, Encryption::TwofishCbc, "SADB_X_EALG_TWOFISHCBC"),

@@ -63,7 +63,7 @@ pub const LEVEL_UNIQUE: u8 = 3;
 /// NAT-T encapsulation of RFC 3948.
 pub const UDP_ENCAP_ESPINUDP: u8 = 2;
 
-/// Hardware offload, second word of [`ExtensionType::XfrmOffload`]: the SA is for received packets
+/// Hardware offload, flag of [`XfrmOffload`](crate::wire::XfrmOffload): the SA is for received packets
 /// (`XFRM_OFFLOAD_INBOUND`).
 pub const OFFLOAD_INBOUND: u32 = 2;
 /// Hardware offload: the device does whole packets, not the cryptography only (`XFRM_OFFLOAD_PACKET`).
@@ -323,21 +323,21 @@ numbered! {
     SupportedAuth,
     /// Encryption algorithms of the kernel.
     SupportedEncrypt,
-    /// Private to this library: bits of the ICV, where it is not the one that Linux' PF_KEY gives (0: it is); and 4 for
-    /// an AH header that is a multiple of 4 bytes long, as RFC 4302 has it for IPv4, where Linux makes it one of 8.
+    /// Of this library: length of the ICV and alignment of an AH header
+    /// ([`XfrmAuthTrunc`](crate::wire::XfrmAuthTrunc)).
     XfrmAuthTrunc,
-    /// Private to this library: XFRM interface id.
+    /// Of this library: XFRM interface id.
     XfrmIfId,
-    /// Private to this library: mark and mask that find the SA.
+    /// Of this library: mark by which an SA or policy is found.
     XfrmMark,
-    /// Private to this library: interface index and flags of hardware offload.
+    /// Of this library: hardware offload.
     XfrmOffload,
-    /// Private to this library: mark and mask that packets get.
+    /// Of this library: mark that packets get.
     XfrmOutputMark,
-    /// Private to this library: replay window in packets, and 1 for extended sequence numbers.
+    /// Of this library: replay window in packets and extended sequence numbers.
     XfrmReplay,
-    /// Private to this library: sequence numbers, replay bitmap and counters of an SA. A DELETE that has it, empty, is answered
-    /// with what the SA had in the end; an ADD that has this goes on from there.
+    /// Of this library: sequence numbers, replay bitmap and counters of an SA. A DELETE with an empty one is answered with
+    /// the last state of the SA; an ADD with a filled one resumes from it.
     XfrmReplayState,
 }
 

@@ -8,22 +8,22 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use zeroize::Zeroizing;
 
-use super::{Answer, Pace, Pipeline};
+use super::{Answer, Pipeline, SendMode};
 use crate::backend::{ANSWER_TIMEOUT, Backend, Memory};
 use crate::connection::Connection;
 use crate::dialect::{Abi, Dialect};
 use crate::error::{Error, Result};
 use crate::num::{DIR_OUT, LEVEL_REQUIRE, MODE_TRANSPORT, MessageType, POLICY_IPSEC, POLICY_NONE, SaFlags, SaType};
-use crate::request::{self, Origin, SaName, SaRequest, SpdRequest};
+use crate::request::{self, RequestHeader, SaName, SaRequest, SpdRequest};
 use crate::strerror::Code;
 use crate::wire::{Header, Lifetime, Policy, Request, SockAddr, peek_header, replace_header};
 
 const ABI: Abi = Abi::of(Dialect::Linux);
 
-/// What a scripted door gives.
+/// Result of a scripted backend.
 type Item = Result<Vec<u8>>;
 
-/// A door that says to each request what a test wants.
+/// A backend that answers each request as a test prescribes.
 struct Scripted<F> {
     script: F,
     waiting: VecDeque<Item>,
@@ -48,8 +48,9 @@ impl<F: FnMut(Header, &[u8]) -> Result<Vec<Item>> + Send> Scripted<F> {
     fn new(window: usize, script: F) -> (Box<Self>, Arc<Mutex<Log>>) {
         let log = Arc::<Mutex<Log>>::default();
         let quiet = UnixStream::pair().unwrap();
-        let door = Self { script, waiting: VecDeque::new(), quiet, window, log: Arc::clone(&log), patience: FOREVER };
-        (Box::new(door), log)
+        let backend =
+            Self { script, waiting: VecDeque::new(), quiet, window, log: Arc::clone(&log), patience: FOREVER };
+        (Box::new(backend), log)
     }
 }
 
@@ -182,15 +183,15 @@ struct Run {
 }
 
 impl Run {
-    fn new(backend: Box<dyn Backend>, pace: Pace) -> Self {
-        let pipeline = Pipeline::new(Connection::new(backend), pace);
+    fn new(backend: Box<dyn Backend>, send_mode: SendMode) -> Self {
+        let pipeline = Pipeline::new(Connection::new(backend), send_mode);
         Self { pipeline, outcomes: Vec::new(), tags: 0 }
     }
 
-    fn submit(&mut self, write: impl FnOnce(Origin, &mut Vec<u8>) -> Result<()>) -> Result<()> {
+    fn submit(&mut self, write: impl FnOnce(RequestHeader, &mut Vec<u8>) -> Result<()>) -> Result<()> {
         let mut bytes = self.pipeline.buffer();
         assert!(bytes.is_empty(), "an emptied buffer");
-        write(self.pipeline.next_origin(), &mut bytes)?;
+        write(self.pipeline.next_request_header(), &mut bytes)?;
         let outcomes = &mut self.outcomes;
         let tag = self.tags;
         self.tags += 1;
@@ -198,21 +199,21 @@ impl Run {
     }
 
     fn flush(&mut self) -> Result<()> {
-        self.submit(|origin, bytes| request::flush(origin, SaType::Esp, bytes))
+        self.submit(|header, bytes| request::flush(header, SaType::Esp, bytes))
     }
 
     fn add(&mut self, spi: u32, key: &[u8]) {
-        self.submit(|origin, bytes| request::add(origin, &sa(spi, key), bytes)).unwrap();
+        self.submit(|header, bytes| request::add(header, &sa(spi, key), bytes)).unwrap();
     }
 
     fn delete(&mut self, spi: u32) {
         let name = SaName { sa_type: SaType::Esp, source: end(1), destination: end(2), spi, mark: None };
-        self.submit(|origin, bytes| request::delete(origin, &name, bytes)).unwrap();
+        self.submit(|header, bytes| request::delete(header, &name, bytes)).unwrap();
     }
 
     fn dump(&mut self) -> Vec<Outcome> {
         let mut bytes = Zeroizing::new(Vec::new());
-        request::dump(self.pipeline.next_origin(), SaType::Unspec, &mut bytes).unwrap();
+        request::dump(self.pipeline.next_request_header(), SaType::Unspec, &mut bytes).unwrap();
         let (outcomes, mut dumped) = (&mut self.outcomes, Vec::new());
         let mut on_answer = |tag: &u32, answer: Answer<'_>| match *tag {
             u32::MAX => dumped.push(outcome(answer)),
@@ -277,8 +278,8 @@ const KEY: &[u8] = b"sixteen byte key";
 
 #[test]
 fn each_request_has_one_outcome_in_order() {
-    for pace in [Pace::OneByOne, Pace::Pipelined] {
-        let mut run = Run::new(memory().1, pace);
+    for send_mode in [SendMode::Sequential, SendMode::Pipelined] {
+        let mut run = Run::new(memory().1, send_mode);
         (0..1000).for_each(|number| run.add(0x1000 + number, KEY));
         let outcomes = run.finish();
         let expected: Vec<_> = (0..1000).map(|tag| (tag, Outcome::Reply)).collect();
@@ -288,8 +289,8 @@ fn each_request_has_one_outcome_in_order() {
 
 #[test]
 fn sequence_numbers_are_large_and_unique() {
-    let (door, log) = Scripted::new(128, |header, _| Ok(vec![Ok(echo(header))]));
-    let mut run = Run::new(door, Pace::Pipelined);
+    let (backend, log) = Scripted::new(128, |header, _| Ok(vec![Ok(echo(header))]));
+    let mut run = Run::new(backend, SendMode::Pipelined);
     (0..500).for_each(|_| run.flush().unwrap());
     assert_eq!(run.finish().len(), 500);
     let mut seqs: Vec<_> = log.lock().unwrap().sent.iter().map(|header| header.seq).collect();
@@ -301,8 +302,8 @@ fn sequence_numbers_are_large_and_unique() {
 
 #[test]
 fn sequence_numbers_go_round_above_2_to_the_31() {
-    let (door, log) = Scripted::new(4, |header, _| Ok(vec![Ok(echo(header))]));
-    let mut run = Run::new(door, Pace::Pipelined);
+    let (backend, log) = Scripted::new(4, |header, _| Ok(vec![Ok(echo(header))]));
+    let mut run = Run::new(backend, SendMode::Pipelined);
     run.pipeline.next_seq = u32::MAX - 1;
     (0..4).for_each(|_| run.flush().unwrap());
     assert_eq!(run.finish().len(), 4);
@@ -312,8 +313,8 @@ fn sequence_numbers_go_round_above_2_to_the_31() {
 
 #[test]
 fn one_by_one_is_with_sequence_number_0_and_waits() {
-    let (door, log) = Scripted::new(64, |header, _| Ok(vec![Ok(echo(header))]));
-    let mut run = Run::new(door, Pace::OneByOne);
+    let (backend, log) = Scripted::new(64, |header, _| Ok(vec![Ok(echo(header))]));
+    let mut run = Run::new(backend, SendMode::Sequential);
     for number in 0..5 {
         run.flush().unwrap();
         assert_eq!(run.outcomes.len(), number + 1, "answered when submit returns");
@@ -325,8 +326,8 @@ fn one_by_one_is_with_sequence_number_0_and_waits() {
 
 #[test]
 fn the_window_is_respected() {
-    let (door, log) = Scripted::new(8, |header, _| Ok(vec![Ok(echo(header))]));
-    let mut run = Run::new(door, Pace::Pipelined);
+    let (backend, log) = Scripted::new(8, |header, _| Ok(vec![Ok(echo(header))]));
+    let mut run = Run::new(backend, SendMode::Pipelined);
     (0..100).for_each(|_| run.flush().unwrap());
     assert_eq!(run.finish().len(), 100);
     assert_eq!(log.lock().unwrap().most, 8);
@@ -335,11 +336,11 @@ fn the_window_is_respected() {
 #[test]
 fn answers_out_of_order() {
     let mut held = Vec::new();
-    let (door, _) = Scripted::new(64, move |header, _| {
+    let (backend, _) = Scripted::new(64, move |header, _| {
         held.push(Ok(echo(header)));
         Ok(if held.len() == 5 { held.drain(..).rev().collect() } else { vec![] })
     });
-    let mut run = Run::new(door, Pace::Pipelined);
+    let mut run = Run::new(backend, SendMode::Pipelined);
     (0..5).for_each(|_| run.flush().unwrap());
     let expected: Vec<_> = (0..5).rev().map(|tag| (tag, Outcome::Reply)).collect();
     assert_eq!(run.finish(), expected);
@@ -347,7 +348,7 @@ fn answers_out_of_order() {
 
 #[test]
 fn strangers_noise_and_rubbish_answer_nothing() {
-    let (door, _) = Scripted::new(64, |header, _| {
+    let (backend, _) = Scripted::new(64, |header, _| {
         Ok(vec![
             Ok(bare(header, |other| other.pid ^= 1)),
             Ok(bare(header, |other| other.seq ^= 1 << 30)),
@@ -359,7 +360,7 @@ fn strangers_noise_and_rubbish_answer_nothing() {
             Ok(echo(header)),
         ])
     });
-    let mut run = Run::new(door, Pace::Pipelined);
+    let mut run = Run::new(backend, SendMode::Pipelined);
     (0..3).for_each(|_| run.flush().unwrap());
     assert_eq!(run.finish(), [(0, Outcome::Reply), (1, Outcome::Reply), (2, Outcome::Reply)]);
 }
@@ -368,7 +369,7 @@ fn strangers_noise_and_rubbish_answer_nothing() {
 fn what_the_kernel_refuses() {
     let (engine, handle) = memory();
     engine.fail_next(MessageType::Add, libc::ENOBUFS);
-    let mut run = Run::new(handle, Pace::Pipelined);
+    let mut run = Run::new(handle, SendMode::Pipelined);
     run.add(0x1001, KEY);
     run.add(0x1001, KEY);
     run.add(0x1001, KEY);
@@ -388,7 +389,7 @@ fn what_the_kernel_refuses() {
 /// that was overtaken is not waited for.
 fn outcomes_of_dropped(prepare: impl FnOnce(&mut Run), dropped: impl FnOnce(&mut Run)) -> Vec<Outcome> {
     let (engine, handle) = memory();
-    let mut run = Run::new(Box::new(Slow(*handle)), Pace::Pipelined);
+    let mut run = Run::new(Box::new(Slow(*handle)), SendMode::Pipelined);
     prepare(&mut run);
     let outcomes = &mut run.outcomes;
     run.pipeline.finish(&mut |tag, answer| outcomes.push((*tag, outcome(answer))));
@@ -405,20 +406,20 @@ fn outcomes_of_dropped(prepare: impl FnOnce(&mut Run), dropped: impl FnOnce(&mut
 impl Run {
     /// A request that disturbs none of the others.
     fn flush_ah(&mut self) {
-        self.submit(|origin, bytes| request::flush(origin, SaType::Ah, bytes)).unwrap();
+        self.submit(|header, bytes| request::flush(header, SaType::Ah, bytes)).unwrap();
     }
 
     fn spdadd(&mut self, last: u8, kind: u16) {
-        self.submit(|origin, bytes| request::spdadd(origin, &policy(last, kind), bytes)).unwrap();
+        self.submit(|header, bytes| request::spdadd(header, &policy(last, kind), bytes)).unwrap();
     }
 
     fn spddelete2(&mut self, id: u32) {
-        self.submit(|origin, bytes| request::spddelete2(origin, id, bytes)).unwrap();
+        self.submit(|header, bytes| request::spddelete2(header, id, bytes)).unwrap();
     }
 
     fn spddelete(&mut self, last: u8) {
         let policy = policy(last, POLICY_NONE);
-        self.submit(|origin, bytes| request::spddelete(origin, &policy, bytes)).unwrap();
+        self.submit(|header, bytes| request::spddelete(header, &policy, bytes)).unwrap();
     }
 }
 
@@ -451,7 +452,7 @@ fn a_dropped_refusal_is_not_taken_for_success() {
 #[test]
 fn a_removal_by_id_that_was_refused_is_found_out() {
     let (engine, handle) = memory();
-    let mut run = Run::new(Box::new(Slow(*handle)), Pace::Pipelined);
+    let mut run = Run::new(Box::new(Slow(*handle)), SendMode::Pipelined);
     run.spdadd(1, POLICY_IPSEC);
     let outcomes = &mut run.outcomes;
     run.pipeline.finish(&mut |tag, answer| outcomes.push((*tag, outcome(answer))));
@@ -465,9 +466,9 @@ fn a_removal_by_id_that_was_refused_is_found_out() {
 
 #[test]
 fn the_last_answer_dropped_is_asked_for_after_a_second() {
-    for pace in [Pace::Pipelined, Pace::OneByOne] {
+    for send_mode in [SendMode::Pipelined, SendMode::Sequential] {
         let (engine, handle) = memory();
-        let mut run = Run::new(handle, pace);
+        let mut run = Run::new(handle, send_mode);
         engine.drop_next_replies(1);
         let started = Instant::now();
         run.add(0x1001, KEY);
@@ -479,11 +480,11 @@ fn the_last_answer_dropped_is_asked_for_after_a_second() {
 #[test]
 fn lost_requests_do_not_pile_up() {
     let mut count = 0;
-    let (door, _) = Scripted::new(4, move |header, _| {
+    let (backend, _) = Scripted::new(4, move |header, _| {
         count += 1;
         Ok(if count % 2 == 0 { vec![Ok(echo(header))] } else { vec![] })
     });
-    let mut run = Run::new(door, Pace::Pipelined);
+    let mut run = Run::new(backend, SendMode::Pipelined);
     for _ in 0..100 {
         run.flush().unwrap();
         assert!(run.pipeline.lost.len() <= 2 * 4 && run.pipeline.spare.len() <= 2 * 4);
@@ -495,7 +496,7 @@ fn lost_requests_do_not_pile_up() {
 
 #[test]
 fn a_dump_comes_behind_what_was_sent_before() {
-    let mut run = Run::new(memory().1, Pace::Pipelined);
+    let mut run = Run::new(memory().1, SendMode::Pipelined);
     assert_eq!(run.dump(), [Outcome::Errno(libc::ENOENT, MessageType::Dump)]);
     run.add(0x1001, KEY);
     run.add(0x1002, KEY);
@@ -505,7 +506,7 @@ fn a_dump_comes_behind_what_was_sent_before() {
 
 #[test]
 fn a_dump_with_noise_inside() {
-    let (door, _) = Scripted::new(4, |header, _| {
+    let (backend, _) = Scripted::new(4, |header, _| {
         let entry = |seq| Ok(bare(header, |entry| entry.seq = seq));
         Ok(vec![
             Ok(bare(header, |other| (other.pid, other.seq) = (1, 0))),
@@ -517,29 +518,29 @@ fn a_dump_with_noise_inside() {
             entry(5),
         ])
     });
-    let mut run = Run::new(door, Pace::Pipelined);
+    let mut run = Run::new(backend, SendMode::Pipelined);
     let lost = outcome(Answer::Lost(malformed().unwrap_err()));
     assert_eq!(run.dump(), [Outcome::Reply, Outcome::Reply, lost, Outcome::Reply]);
 }
 
 #[test]
 fn a_dump_that_ends_early() {
-    let (mut door, _) = Scripted::new(4, |header, _| Ok(vec![Ok(bare(header, |entry| entry.seq = 7))]));
-    door.patience = Duration::from_millis(10);
-    let mut run = Run::new(door, Pace::Pipelined);
+    let (mut backend, _) = Scripted::new(4, |header, _| Ok(vec![Ok(bare(header, |entry| entry.seq = 7))]));
+    backend.patience = Duration::from_millis(10);
+    let mut run = Run::new(backend, SendMode::Pipelined);
     assert_eq!(run.dump(), [Outcome::Reply, unanswered()]);
 }
 
 /// What came while this process was not looking has come in time, behind whatever else has come.
 #[test]
 fn an_answer_that_is_there_is_taken_however_late() {
-    let (mut door, _) = Scripted::new(4, |header, _| {
+    let (mut backend, _) = Scripted::new(4, |header, _| {
         let mut items: Vec<Item> = (0..100).map(|_| Ok(bare(header, |other| other.pid ^= 1))).collect();
         items.push(Ok(echo(header)));
         Ok(items)
     });
-    door.patience = Duration::ZERO;
-    let mut run = Run::new(door, Pace::Pipelined);
+    backend.patience = Duration::ZERO;
+    let mut run = Run::new(backend, SendMode::Pipelined);
     (0..3).for_each(|_| run.flush().unwrap());
     assert_eq!(run.finish(), [(0, Outcome::Reply), (1, Outcome::Reply), (2, Outcome::Reply)]);
 }
@@ -547,24 +548,24 @@ fn an_answer_that_is_there_is_taken_however_late() {
 #[test]
 fn noise_without_end_is_no_answer() {
     let count = 1 << 17;
-    let (mut door, _) = Scripted::new(4, move |header, _| {
+    let (mut backend, _) = Scripted::new(4, move |header, _| {
         let noise = bare(header, |other| other.pid ^= 1);
         Ok((0..count).map(|_| Ok(noise.clone())).chain([Ok(echo(header))]).collect())
     });
-    door.patience = Duration::ZERO;
-    let mut run = Run::new(door, Pace::Pipelined);
+    backend.patience = Duration::ZERO;
+    let mut run = Run::new(backend, SendMode::Pipelined);
     run.flush().unwrap();
     assert_eq!(run.finish(), [(0, unanswered())]);
 }
 
 #[test]
-fn a_door_that_refuses_a_request() {
+fn a_backend_that_refuses_a_request() {
     let mut count = 0;
-    let (door, _) = Scripted::new(4, move |header, _| {
+    let (backend, _) = Scripted::new(4, move |header, _| {
         count += 1;
         if count == 2 { Err(Error::errno("send", nix::errno::Errno::ENOBUFS)) } else { Ok(vec![Ok(echo(header))]) }
     });
-    let mut run = Run::new(door, Pace::Pipelined);
+    let mut run = Run::new(backend, SendMode::Pipelined);
     run.flush().unwrap();
     assert_eq!(run.flush().unwrap_err().to_string(), "send: No buffer space available");
     run.flush().unwrap();
@@ -572,16 +573,16 @@ fn a_door_that_refuses_a_request() {
 }
 
 #[test]
-fn a_door_that_closes() {
+fn a_backend_that_closes() {
     let closed = || Err(Error::errno("recv", nix::errno::Errno::ECONNRESET));
-    let (door, _) = Scripted::new(4, move |_, _| Ok(vec![closed()]));
-    let mut run = Run::new(door, Pace::Pipelined);
+    let (backend, _) = Scripted::new(4, move |_, _| Ok(vec![closed()]));
+    let mut run = Run::new(backend, SendMode::Pipelined);
     (0..3).for_each(|_| run.flush().unwrap());
     let lost = Outcome::Lost("recv: Connection reset by peer".into());
     assert_eq!(run.finish(), [(0, lost.clone()), (1, lost.clone()), (2, lost)]);
 }
 
-/// What a door does with one request of a batch.
+/// Treatment of one request of a batch.
 #[derive(Clone, Copy, Debug)]
 enum Fate {
     Answered,
@@ -606,7 +607,7 @@ proptest! {
         let mut number = 0;
         let script = fates.clone();
         let mut held: Vec<Item> = Vec::new();
-        let (door, _) = Scripted::new(64, move |header, _| {
+        let (backend, _) = Scripted::new(64, move |header, _| {
             let fate = script.get(number).copied().unwrap_or(Fate::Answered);
             let place = swaps.get(number).map_or(0, |swap| swap.index(held.len() + 1));
             number += 1;
@@ -622,7 +623,7 @@ proptest! {
             if last { held.push(Ok(echo(header))); }
             Ok(if last { std::mem::take(&mut held) } else { vec![] })
         });
-        let mut run = Run::new(door, Pace::Pipelined);
+        let mut run = Run::new(backend, SendMode::Pipelined);
         for _ in &fates {
             run.flush().unwrap();
         }

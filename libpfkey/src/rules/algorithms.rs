@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 
-use super::{Part, Refused};
+use super::{Refused, RequestPart};
 use crate::dialect::Dialect;
 use crate::num::{Authentication, Compression, Encryption, ExtensionType, SaType};
 use crate::wire::{Algorithm, Extension, Key, Message, Sa};
@@ -170,12 +170,12 @@ pub(super) fn check(request: &Message<'_>, sa: &Sa, netlink: bool) -> Result<(),
         SaType::Esp if encrypt_key.is_none() => return Err(missing_cipher()),
         SaType::Ah if auth_key.is_none() && !is_keyless => return Err(missing_hash(auth)),
         SaType::IpComp if dialect != Dialect::Linux && sa.auth != 0 => {
-            return Err(superfluous(Part::Hash, "ipcomp", "-A"));
+            return Err(superfluous(RequestPart::Authentication, "ipcomp", "-A"));
         }
         SaType::IpComp => return check_compression(dialect, sa.encrypt),
         SaType::TcpSignature => return check_tcp(auth, auth_key, sa),
         SaType::Ah if dialect != Dialect::Linux && sa.encrypt != 0 => {
-            return Err(superfluous(Part::Cipher, "ah", "-E"));
+            return Err(superfluous(RequestPart::Encryption, "ah", "-E"));
         }
         SaType::Ah if sa.auth == 0 => return Err(missing_hash(auth)),
         SaType::Esp if sa.encrypt == 0 => return Err(missing_cipher()),
@@ -214,21 +214,29 @@ pub(crate) fn tag_of(dialect: Dialect, encrypt: Encryption, bits: u16) -> Option
 /// TCP-MD5: a key of 1 to 80 bytes (RFC 2385 section 4.5), and no cipher.
 fn check_tcp(auth: Authentication, key: Option<&Key<'_>>, sa: &Sa) -> Result<(), Refused> {
     if sa.encrypt != 0 {
-        return Err(superfluous(Part::Cipher, "tcp", "-E"));
+        return Err(superfluous(RequestPart::Encryption, "tcp", "-E"));
     }
     if auth != Authentication::TcpMd5 {
-        return Err(Refused::new(Errno::EINVAL, Part::Hash, "tcp needs -A tcp-md5, and no other algorithm"));
+        return Err(Refused::new(
+            Errno::EINVAL,
+            RequestPart::Authentication,
+            "tcp needs -A tcp-md5, and no other algorithm",
+        ));
     }
     let bits = key.map_or(0, |key| key.bits);
-    if (8..=640).contains(&bits) { Ok(()) } else { Err(key_length(Part::Hash, auth.name(), &[8, 640], bits)) }
+    if (8..=640).contains(&bits) {
+        Ok(())
+    } else {
+        Err(key_length(RequestPart::Authentication, auth.name(), &[8, 640], bits))
+    }
 }
 
-fn superfluous(part: Part, protocol: &str, option: &str) -> Refused {
+fn superfluous(part: RequestPart, protocol: &str, option: &str) -> Refused {
     Refused::new(Errno::EINVAL, part, format!("{protocol} takes no {option}"))
 }
 
 fn missing_cipher() -> Refused {
-    Refused::new(Errno::EINVAL, Part::Cipher, "esp needs a cipher: write `-E null' for authentication alone")
+    Refused::new(Errno::EINVAL, RequestPart::Encryption, "esp needs a cipher: write `-E null' for authentication alone")
 }
 
 fn missing_hash(auth: Authentication) -> Refused {
@@ -236,42 +244,42 @@ fn missing_hash(auth: Authentication) -> Refused {
         Authentication::Null => "ah needs an authentication that has a key",
         _ => "ah needs an authentication algorithm: -A",
     };
-    Refused::new(Errno::EINVAL, Part::Hash, reason)
+    Refused::new(Errno::EINVAL, RequestPart::Authentication, reason)
 }
 
 /// An algorithm that is in no list. Linux tells numbers that PF_KEY has not from those that its kernel has not.
-fn unknown(dialect: Dialect, part: Part, out_of_range: bool) -> Refused {
+fn unknown(dialect: Dialect, part: RequestPart, out_of_range: bool) -> Refused {
     let errno = if dialect == Dialect::Linux && !out_of_range { Errno::ENOSYS } else { Errno::EINVAL };
     Refused::new(errno, part, format!("Not supported: {dialect} has no such algorithm for this protocol"))
 }
 
 fn check_hash(dialect: Dialect, auth: Authentication, key: Option<&Key<'_>>) -> Result<(), Refused> {
     let Some(&(_, min, max)) = hashes(dialect).iter().find(|hash| hash.0 == auth) else {
-        return Err(unknown(dialect, Part::Hash, matches!(auth, Authentication::Other(252..))));
+        return Err(unknown(dialect, RequestPart::Authentication, matches!(auth, Authentication::Other(252..))));
     };
     let bits = key.map_or(0, |key| key.bits);
     // Linux takes keys of any length for its hashes, as HMAC does.
     let fits =
         if dialect == Dialect::Linux { bits > 0 || auth == Authentication::Null } else { (min..=max).contains(&bits) };
-    if fits { Ok(()) } else { Err(key_length(Part::Hash, auth.name(), &[min, max], bits)) }
+    if fits { Ok(()) } else { Err(key_length(RequestPart::Authentication, auth.name(), &[min, max], bits)) }
 }
 
 fn check_cipher(dialect: Dialect, encrypt: Encryption, key: Option<&Key<'_>>) -> Result<(), Refused> {
     let bits = key.map_or(0, |key| key.bits);
     let listed = ciphers(dialect).iter().find(|cipher| cipher.0 == encrypt);
     let Some(&(_, _, min, max, lengths)) = listed else {
-        return Err(unknown(dialect, Part::Cipher, matches!(encrypt, Encryption::Other(254..))));
+        return Err(unknown(dialect, RequestPart::Encryption, matches!(encrypt, Encryption::Other(254..))));
     };
     let range = [min, max];
     let (fits, allowed) = match lengths {
         Lengths::Listed => ((min..=max).contains(&bits) && bits.is_multiple_of(8), &range[..]),
         Lengths::Each(each) => (each.contains(&bits), each),
     };
-    if fits { Ok(()) } else { Err(key_length(Part::Cipher, encrypt.name(), allowed, bits)) }
+    if fits { Ok(()) } else { Err(key_length(RequestPart::Encryption, encrypt.name(), allowed, bits)) }
 }
 
 /// Two lengths are the ends of a range, more are those that there are.
-fn key_length(part: Part, name: Option<&str>, lengths: &[u16], bits: u16) -> Refused {
+fn key_length(part: RequestPart, name: Option<&str>, lengths: &[u16], bits: u16) -> Refused {
     let allowed = match lengths {
         [min, max] if min == max => min.to_string(),
         [min, max] => format!("{min} to {max}"),
@@ -286,8 +294,8 @@ fn check_compression(dialect: Dialect, number: u8) -> Result<(), Refused> {
         Compression::Deflate => Ok(()),
         Compression::None | Compression::Other(_) => {
             let reason = "ipcomp needs a compression algorithm, and no other: -C deflate";
-            Err(Refused::new(Errno::EINVAL, Part::Compression, reason))
+            Err(Refused::new(Errno::EINVAL, RequestPart::Compression, reason))
         }
-        _ => Err(unknown(dialect, Part::Compression, false)),
+        _ => Err(unknown(dialect, RequestPart::Compression, false)),
     }
 }

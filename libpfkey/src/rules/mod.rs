@@ -1,11 +1,11 @@
 //! What kernels refuse whatever is in their databases, with the reason that they keep to themselves.
 //!
 //! The in-process engine ([`Memory`](crate::backend::Memory)) applies these rules and answers with their errno;
-//! `setkey --check` tells the reasons. [`Created`] says of a list of requests which of them make anew what an earlier
-//! one has made.
+//! `setkey --check` tells the reasons. [`DuplicateDetector`] tells which requests of a list create what an
+//! earlier one has created.
 
 pub(crate) mod algorithms;
-pub(crate) mod names;
+pub(crate) mod lookup;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -19,7 +19,7 @@ use crate::num::{
 };
 use crate::wire::{Address, Extension, Header, Message, Policy, Request, Sa, SockAddr};
 
-pub use names::{Created, Pair, SaName, Selector, without_port};
+pub use lookup::{DuplicateDetector, PolicyKey, SaEndpoints, SaKey, without_port};
 
 /// Largest CPI: it has 16 bits (RFC 3173 section 2.1).
 const CPI_MAX: u32 = 0xffff;
@@ -36,7 +36,7 @@ const TCP_SPI: u32 = 0x1000;
 #[error("{reason}")]
 pub struct Refused {
     /// What of it is wrong.
-    pub part: Part,
+    pub part: RequestPart,
     /// Why, in the words of the setkey language.
     pub reason: Cow<'static, str>,
     /// The versions that refuse it; all of them when absent. Only the running kernel can tell then.
@@ -46,15 +46,15 @@ pub struct Refused {
 
 /// A part of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum RequestPart {
     /// The protocol of an SA.
     Protocol,
     /// The SPI, or CPI, of an SA.
     Spi,
     /// The cipher of an SA or its key.
-    Cipher,
+    Encryption,
     /// The authentication algorithm of an SA or its key.
-    Hash,
+    Authentication,
     /// The compression algorithm.
     Compression,
     /// The limits of an SA.
@@ -70,7 +70,7 @@ pub enum Part {
 }
 
 impl Refused {
-    fn new(errno: Errno, part: Part, reason: impl Into<Cow<'static, str>>) -> Self {
+    fn new(errno: Errno, part: RequestPart, reason: impl Into<Cow<'static, str>>) -> Self {
         Self { part, reason: reason.into(), versions: None, errno }
     }
 
@@ -145,17 +145,19 @@ pub(crate) fn sa_type(dialect: Dialect, header: &Header) -> Result<(), Refused> 
         SaType::Unspec => "the protocol is missing: ah, esp or ipcomp stands before the SPI",
         _ => "no such SAs",
     };
-    Err(Refused::new(errno, Part::Protocol, reason))
+    Err(Refused::new(errno, RequestPart::Protocol, reason))
 }
 
 /// Limits, algorithms and keys of an ADD or UPDATE.
 pub(crate) fn association(request: &Message<'_>, netlink: bool) -> Result<(), Refused> {
     let dialect = request.abi.dialect;
-    let Some(sa) = request.sa() else { return Err(Refused::new(Errno::EINVAL, Part::Spi, "the SPI is missing")) };
+    let Some(sa) = request.sa() else {
+        return Err(Refused::new(Errno::EINVAL, RequestPart::Spi, "the SPI is missing"));
+    };
     let has = |kind| request.lifetime(kind).is_some();
     if has(ExtensionType::LifetimeHard) != has(ExtensionType::LifetimeSoft) {
         let reason = "hard and soft limits go together: give both, as -lh and -ls, or none";
-        return Err(Refused::new(Errno::EINVAL, Part::Lifetimes, reason));
+        return Err(Refused::new(Errno::EINVAL, RequestPart::Lifetimes, reason));
     }
     // FreeBSD's UPDATE of limits carries no keys.
     let has_key = request.key(ExtensionType::KeyEncrypt).or(request.key(ExtensionType::KeyAuth)).is_some();
@@ -170,7 +172,7 @@ pub(crate) fn association(request: &Message<'_>, netlink: bool) -> Result<(), Re
 
 /// The SPIs that the BSDs take for an SA.
 fn bsd_spi(sa_type: SaType, sa: &Sa) -> Result<(), Refused> {
-    let refused = |reason| Err(Refused::new(Errno::EINVAL, Part::Spi, reason));
+    let refused = |reason| Err(Refused::new(Errno::EINVAL, RequestPart::Spi, reason));
     match sa_type {
         SaType::Ah | SaType::Esp if sa.spi <= SPI_RESERVED_MAX => {
             refused("SPIs up to 255 are reserved (RFC 4303): write 256 or more")
@@ -187,7 +189,7 @@ fn cpi(request: &Message<'_>, netlink: bool) -> Result<(), Refused> {
     if request.abi.dialect != Dialect::Linux || !is_wide {
         return Ok(());
     }
-    let refused = Refused::new(Errno::EINVAL, Part::Spi, WIDE_CPI);
+    let refused = Refused::new(Errno::EINVAL, RequestPart::Spi, WIDE_CPI);
     Err(if netlink { refused } else { Refused { versions: Some("NETLINK_XFRM refuses it"), ..refused } })
 }
 
@@ -201,7 +203,7 @@ pub(crate) fn spi_range(request: &Message<'_>) -> Result<(), Refused> {
     let is_cpi = request.header.sa_type == SaType::IpComp;
     if request.abi.dialect == Dialect::Linux && is_cpi && range.is_none_or(|range| range.max > CPI_MAX) {
         let reason = "the CPI of ipcomp has 16 bits: ask for one that has";
-        return Err(Refused::new(Errno::EINVAL, Part::Spi, reason));
+        return Err(Refused::new(Errno::EINVAL, RequestPart::Spi, reason));
     }
     Ok(())
 }
@@ -210,17 +212,21 @@ pub(crate) fn spi_range(request: &Message<'_>) -> Result<(), Refused> {
 pub(crate) fn selector(request: &Message<'_>) -> Result<(), Refused> {
     let (Some(source), Some(destination)) = (request.source(), request.destination()) else {
         let reason = "a policy needs its addresses: no kernel takes the name of a tag from PF_KEY";
-        return Err(Refused::new(Errno::EINVAL, Part::Policy, reason));
+        return Err(Refused::new(Errno::EINVAL, RequestPart::Policy, reason));
     };
-    prefix(source, Part::Source)?;
-    prefix(destination, Part::Destination)?;
+    prefix(source, RequestPart::Source)?;
+    prefix(destination, RequestPart::Destination)?;
     if source.sockaddr.same_family(&destination.sockaddr) {
         return Ok(());
     }
-    Err(Refused::new(Errno::EINVAL, Part::Destination, "source and destination are of different address families"))
+    Err(Refused::new(
+        Errno::EINVAL,
+        RequestPart::Destination,
+        "source and destination are of different address families",
+    ))
 }
 
-fn prefix(address: &Address, part: Part) -> Result<(), Refused> {
+fn prefix(address: &Address, part: RequestPart) -> Result<(), Refused> {
     if is_valid(address) {
         return Ok(());
     }
@@ -235,7 +241,7 @@ pub(crate) fn is_valid(address: &Address) -> bool {
 
 /// What is to be done with packets, by a message of this type.
 pub(crate) fn policy(dialect: Dialect, message_type: MessageType, policy: &Policy) -> Result<(), Refused> {
-    let refused = |errno, reason: Cow<'static, str>| Err(Refused::new(errno, Part::Policy, reason));
+    let refused = |errno, reason: Cow<'static, str>| Err(Refused::new(errno, RequestPart::Policy, reason));
     if policy.kind > POLICY_IPSEC {
         let word = if policy.kind == POLICY_BYPASS { "bypass" } else { "entrust" };
         let reason = format!("{word} is for the policies of sockets: write none, discard or ipsec");
@@ -261,11 +267,11 @@ pub(crate) fn policy(dialect: Dialect, message_type: MessageType, policy: &Polic
     if steps > most {
         return refused(errno, format!("a policy of {dialect} has at most {most} steps, not {steps}").into());
     }
-    let check = |(index, request)| step(dialect, policy.direction, request, Part::Step(index));
+    let check = |(index, request)| step(dialect, policy.direction, request, RequestPart::Step(index));
     policy.requests.iter().enumerate().try_for_each(check)
 }
 
-fn step(dialect: Dialect, direction: u8, request: &Request, part: Part) -> Result<(), Refused> {
+fn step(dialect: Dialect, direction: u8, request: &Request, part: RequestPart) -> Result<(), Refused> {
     let linux = dialect == Dialect::Linux;
     let known = matches!(request.proto, IPPROTO_AH | IPPROTO_ESP | IPPROTO_IPCOMP) && request.level <= LEVEL_UNIQUE;
     let mode = if linux { request.mode != MODE_ANY && request.mode <= 3 } else { request.mode <= MODE_TUNNEL };
@@ -306,7 +312,7 @@ pub fn family_change(dialect: Dialect, source: IpAddr, policy: &Policy) -> Resul
                     "PF_KEY of Linux cannot carry a transport step behind an {outer} tunnel for {inner} packets: \
                      backend xfrm can"
                 );
-                return Err(Refused::new(Errno::EINVAL, Part::Step(index), reason));
+                return Err(Refused::new(Errno::EINVAL, RequestPart::Step(index), reason));
             }
             None => {}
         }

@@ -22,7 +22,7 @@ fn sa(encrypt: u8) -> Extension<'static> {
 }
 
 /// The part that is refused, and the errno.
-fn refusal(request: &Message<'_>) -> Option<(Part, i32)> {
+fn refusal(request: &Message<'_>) -> Option<(RequestPart, i32)> {
     check(request, false).err().map(|refused| (refused.part, refused.errno()))
 }
 
@@ -36,7 +36,7 @@ fn lengths_of_keys() {
             refusal(&message(dialect, MessageType::Add, SaType::Esp, vec![sa(aes), key]))
         };
         for octets in 0..=36 {
-            let expected = (![16, 24, 32].contains(&octets)).then_some((Part::Cipher, libc::EINVAL));
+            let expected = (![16, 24, 32].contains(&octets)).then_some((RequestPart::Encryption, libc::EINVAL));
             assert_eq!(refused(octets), expected, "{dialect} {octets}");
         }
     }
@@ -54,7 +54,7 @@ fn one_limit_alone() {
             extensions.extend(limits.iter().map(|limit| (*limit).clone()));
             refusal(&message(dialect, MessageType::Add, SaType::Esp, extensions))
         };
-        let alone = Some((Part::Lifetimes, libc::EINVAL));
+        let alone = Some((RequestPart::Lifetimes, libc::EINVAL));
         let seen = [refused(&[]), refused(&[&hard, &soft]), refused(&[&hard]), refused(&[&soft])];
         assert_eq!(seen, [None, None, alone, alone], "{dialect}");
     }
@@ -78,10 +78,13 @@ fn steps_of_a_policy() {
         let seen = refused(dialect, POLICY_IPSEC, DIR_IN, &vec![transport; most + 1]);
         assert_eq!(seen.map_or(0, |refused| refused.errno()), errno, "{dialect}");
         assert_eq!(refused(dialect, POLICY_NONE, DIR_IN, &[]), None);
-        assert_eq!(refused(dialect, POLICY_BYPASS, DIR_OUT, &[]).map(|refused| refused.part), Some(Part::Policy));
+        assert_eq!(
+            refused(dialect, POLICY_BYPASS, DIR_OUT, &[]).map(|refused| refused.part),
+            Some(RequestPart::Policy)
+        );
     }
     let optional = refused(Dialect::Linux, POLICY_IPSEC, DIR_OUT, &[transport, tunnel]).unwrap();
-    assert_eq!((optional.part, optional.versions.is_some()), (Part::Step(1), true));
+    assert_eq!((optional.part, optional.versions.is_some()), (RequestPart::Step(1), true));
     assert_eq!(refused(Dialect::Linux, POLICY_IPSEC, DIR_IN, &[tunnel]), None);
     assert_eq!(refused(Dialect::NetBsd, POLICY_IPSEC, DIR_OUT, &[tunnel]), None);
     let required = Request { level: LEVEL_REQUIRE, ..tunnel };
@@ -106,8 +109,8 @@ fn transport_behind_a_tunnel_of_the_other_family() {
     let inner = ["10.1.0.1", "2001:db8:1::1"];
     for (same, other, source) in [(v4, v6, inner[0]), (v6, v4, inner[1])] {
         let linux = |requests: &[Request]| refused(Dialect::Linux, source, requests);
-        assert_eq!(linux(&[other, transport]), Some(Part::Step(1)));
-        assert_eq!(linux(&[transport, other, transport, transport]), Some(Part::Step(2)));
+        assert_eq!(linux(&[other, transport]), Some(RequestPart::Step(1)));
+        assert_eq!(linux(&[transport, other, transport, transport]), Some(RequestPart::Step(2)));
         for fine in [&[other][..], &[transport, other], &[same, transport], &[other, same, transport]] {
             assert_eq!(linux(fine), None);
         }
@@ -122,7 +125,7 @@ fn transport_behind_a_tunnel_of_the_other_family() {
 }
 
 /// An ADD of these numbers and keys of so many bytes.
-fn refused_add(dialect: Dialect, sa_type: SaType, sa: Sa, keys: [Option<usize>; 2]) -> Option<(Part, i32)> {
+fn refused_add(dialect: Dialect, sa_type: SaType, sa: Sa, keys: [Option<usize>; 2]) -> Option<(RequestPart, i32)> {
     let bytes = [7; 96];
     let kinds = [ExtensionType::KeyEncrypt, ExtensionType::KeyAuth];
     let key = |(kind, octets): (ExtensionType, Option<usize>)| {
@@ -137,7 +140,7 @@ const BSDS: [Dialect; 3] = [Dialect::Darwin, Dialect::FreeBsd, Dialect::NetBsd];
 
 #[test]
 fn spis_of_the_bsds() {
-    let spi = Some((Part::Spi, libc::EINVAL));
+    let spi = Some((RequestPart::Spi, libc::EINVAL));
     for dialect in BSDS {
         let auth = crate::num::Authentication::HmacSha1.number(dialect).unwrap();
         let null = Encryption::Null.number(dialect).unwrap();
@@ -158,7 +161,7 @@ fn spis_of_the_bsds() {
         let tcp =
             |spi, octets| refused_add(dialect, SaType::TcpSignature, of(spi, md5, 0, SaFlags::empty()), [None, octets]);
         assert_eq!([tcp(0x1000, Some(1)), tcp(0x1000, Some(80)), tcp(0x1001, Some(9))], [None, None, spi]);
-        let key = Some((Part::Hash, libc::EINVAL));
+        let key = Some((RequestPart::Authentication, libc::EINVAL));
         assert_eq!([tcp(0x1000, Some(0)), tcp(0x1000, Some(81)), tcp(0x1000, None)], [key; 3], "{dialect}");
     }
 }
@@ -169,9 +172,9 @@ fn algorithms_that_a_protocol_has_no_use_for() {
         let auth = crate::num::Authentication::HmacSha1.number(dialect).unwrap();
         let aes = Encryption::AesCbc.number(dialect).unwrap();
         let ah = refused_add(dialect, SaType::Ah, Sa { auth, encrypt: aes, ..Sa::named(0x1001) }, [Some(16), Some(20)]);
-        assert_eq!(ah, Some((Part::Cipher, libc::EINVAL)), "{dialect}");
+        assert_eq!(ah, Some((RequestPart::Encryption, libc::EINVAL)), "{dialect}");
         let ipcomp = refused_add(dialect, SaType::IpComp, Sa { auth, encrypt: 2, ..Sa::named(2) }, [None, Some(20)]);
-        assert_eq!(ipcomp, Some((Part::Hash, libc::EINVAL)), "{dialect}");
+        assert_eq!(ipcomp, Some((RequestPart::Authentication, libc::EINVAL)), "{dialect}");
     }
 }
 
@@ -227,7 +230,7 @@ fn algorithms_of_freebsd_and_netbsd() {
 #[test]
 fn deletes_of_all_sas_between_two_addresses() {
     for dialect in Dialect::ALL {
-        let mut created = Created::default();
+        let mut created = DuplicateDetector::default();
         let request = |kind, sa_type, spi: Option<u32>| {
             let sa = spi.map(|spi| Extension::Sa(Sa::named(spi)));
             message(dialect, kind, sa_type, sa.into_iter().collect())

@@ -8,6 +8,7 @@ use super::reader::Reader;
 use super::sa::{Lifetime, Sa, Sa2, SpiRange};
 use super::supported::{Algorithm, Proposal, emit_algorithms, parse_algorithms};
 use super::writer::Writer;
+use super::xfrm::{XfrmAuthTrunc, XfrmMark, XfrmOffload, XfrmReplay};
 use crate::error::Result;
 use crate::num::ExtensionType;
 
@@ -62,8 +63,18 @@ pub enum Extension<'a> {
     SpiRange(SpiRange),
     /// `sadb_supported`, authentication or encryption.
     Supported(ExtensionType, Vec<Algorithm>),
-    /// One of this library's private extensions: two words.
-    Words(ExtensionType, [u32; 2]),
+    /// Length of the ICV; of this library, as all that begin with `Xfrm`: see [`XfrmExtensions`](super::XfrmExtensions).
+    XfrmAuthTrunc(XfrmAuthTrunc),
+    /// Identifier of an XFRM interface.
+    XfrmIfId(u32),
+    /// Mark by which an SA or policy is found.
+    XfrmMark(XfrmMark),
+    /// Hardware offload.
+    XfrmOffload(XfrmOffload),
+    /// Mark that packets get.
+    XfrmOutputMark(XfrmMark),
+    /// Replay window and extended sequence numbers.
+    XfrmReplay(XfrmReplay),
 }
 
 impl<'a> Extension<'a> {
@@ -76,8 +87,7 @@ impl<'a> Extension<'a> {
             | Self::Lifetime(kind, _)
             | Self::NatTPort(kind, _)
             | Self::Opaque(kind, _)
-            | Self::Supported(kind, _)
-            | Self::Words(kind, _) => *kind,
+            | Self::Supported(kind, _) => *kind,
             Self::Filter(_) => ExtensionType::Filter,
             Self::IfHwOffload { .. } => ExtensionType::IfHwOffload,
             Self::KmAddress(_) => ExtensionType::KmAddress,
@@ -92,6 +102,12 @@ impl<'a> Extension<'a> {
             Self::Sensitivity(_) => ExtensionType::Sensitivity,
             Self::SessionId(_) => ExtensionType::SessionId,
             Self::SpiRange(_) => ExtensionType::SpiRange,
+            Self::XfrmAuthTrunc(_) => ExtensionType::XfrmAuthTrunc,
+            Self::XfrmIfId(_) => ExtensionType::XfrmIfId,
+            Self::XfrmMark(_) => ExtensionType::XfrmMark,
+            Self::XfrmOffload(_) => ExtensionType::XfrmOffload,
+            Self::XfrmOutputMark(_) => ExtensionType::XfrmOutputMark,
+            Self::XfrmReplay(_) => ExtensionType::XfrmReplay,
         }
     }
 
@@ -130,9 +146,16 @@ impl<'a> Extension<'a> {
             }
             T::SpiRange => Self::SpiRange(SpiRange::parse(body)?),
             T::SupportedAuth | T::SupportedEncrypt => Self::Supported(kind, parse_algorithms(body)?),
-            T::XfrmAuthTrunc | T::XfrmIfId | T::XfrmMark | T::XfrmOffload | T::XfrmOutputMark | T::XfrmReplay => {
-                Self::Words(kind, [body.u32()?, body.u32()?])
+            T::XfrmAuthTrunc => Self::XfrmAuthTrunc(XfrmAuthTrunc::parse(body)?),
+            T::XfrmIfId => {
+                let id = body.u32()?;
+                body.skip(4)?;
+                Self::XfrmIfId(id)
             }
+            T::XfrmMark => Self::XfrmMark(XfrmMark::parse(body)?),
+            T::XfrmOffload => Self::XfrmOffload(XfrmOffload::parse(body)?),
+            T::XfrmOutputMark => Self::XfrmOutputMark(XfrmMark::parse(body)?),
+            T::XfrmReplay => Self::XfrmReplay(XfrmReplay::parse(body)?),
             T::IpsecIf | T::KmPrivate | T::MigrateIpsecIf | T::SaStat | T::XfrmReplayState | T::Other(_) => {
                 Self::Opaque(kind, body.rest())
             }
@@ -170,7 +193,14 @@ impl<'a> Extension<'a> {
                 }
                 Self::SpiRange(range) => range.emit(body),
                 Self::Supported(_, algorithms) => emit_algorithms(algorithms, body),
-                Self::Words(_, words) => words.iter().for_each(|word| body.u32(*word)),
+                Self::XfrmAuthTrunc(auth_trunc) => auth_trunc.emit(body),
+                Self::XfrmIfId(id) => {
+                    body.u32(*id);
+                    body.zeros(4);
+                }
+                Self::XfrmMark(mark) | Self::XfrmOutputMark(mark) => mark.emit(body),
+                Self::XfrmOffload(offload) => offload.emit(body),
+                Self::XfrmReplay(replay) => replay.emit(body),
             }
             Ok(())
         })

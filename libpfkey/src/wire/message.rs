@@ -13,6 +13,7 @@ use super::sa::{Lifetime, Sa, Sa2};
 use super::sockaddr::SockAddr;
 use super::supported::Algorithm;
 use super::writer::Writer;
+use super::xfrm::XfrmExtensions;
 use crate::dialect::Abi;
 use crate::error::{Error, Result};
 use crate::num::{ExtensionType, MessageType, PF_KEY_V2, SaType};
@@ -185,12 +186,9 @@ impl<'a> Message<'a> {
         self.find(|e| if let Extension::SecurityContext(context) = e { Some(context) } else { None })
     }
 
-    /// The two words of one of this library's private extensions.
-    pub fn words(&self, kind: ExtensionType) -> Option<[u32; 2]> {
-        self.find(|e| match e {
-            Extension::Words(of, words) if *of == kind => Some(*words),
-            _ => None,
-        })
+    /// This library's extensions for NETLINK_XFRM.
+    pub fn xfrm(&self) -> XfrmExtensions {
+        XfrmExtensions::of(self)
     }
 
     /// The algorithms of a kind in a REGISTER reply.

@@ -14,6 +14,7 @@ mod supported;
 #[cfg(test)]
 mod tests;
 pub(crate) mod writer;
+mod xfrm;
 
 pub use address::{Address, Filter, KmAddress};
 pub use extension::Extension;
@@ -26,3 +27,4 @@ pub use policy::{Policy, Request};
 pub use sa::{Lifetime, Sa, Sa2, SpiRange};
 pub use sockaddr::SockAddr;
 pub use supported::{Algorithm, Combination, Proposal};
+pub use xfrm::{XfrmAuthTrunc, XfrmExtensions, XfrmMark, XfrmOffload, XfrmReplay};

@@ -3,8 +3,8 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 
-use libpfkey::request::Origin;
-use libpfkey::wire::{Address, Builder, Header, Key, Lifetime, Sa, Sa2};
+use libpfkey::request::RequestHeader;
+use libpfkey::wire::{Address, Builder, Header, Key, Lifetime, Sa, Sa2, XfrmAuthTrunc, XfrmReplay};
 use libpfkey::{Abi, Extension, MessageType, SaFlags, SaState};
 
 use super::*;
@@ -140,7 +140,7 @@ fn count(path: &Path) -> usize {
 }
 
 /// The message by which an SA was installed.
-fn installation(saved: &SavedSa, origin: Origin, buffer: &mut Vec<u8>) -> libpfkey::Result<()> {
+fn installation(saved: &SavedSa, origin: RequestHeader, buffer: &mut Vec<u8>) -> libpfkey::Result<()> {
     let sa_type = SaType::from_number(origin.abi.dialect, saved.sa_type);
     let header = Header { seq: origin.seq, pid: origin.pid, ..Header::new(MessageType::Add, sa_type) };
     let mut message = Builder::new(origin.abi, header, buffer)?;
@@ -170,7 +170,11 @@ fn installation(saved: &SavedSa, origin: Origin, buffer: &mut Vec<u8>) -> libpfk
     message.push(&Extension::Lifetime(ExtensionType::LifetimeHard, hard))?;
     for (name, words) in &saved.words {
         if let Some((_, kind)) = WORDS.iter().find(|(known, _)| known == name) {
-            message.push(&Extension::Words(*kind, *words))?;
+            let [first, second] = *words;
+            message.push(&match kind {
+                ExtensionType::XfrmReplay => Extension::XfrmReplay(XfrmReplay { window: first, esn: second != 0 }),
+                _ => Extension::XfrmAuthTrunc(XfrmAuthTrunc { icv_bits: first, align4: second == 4 }),
+            })?;
         }
     }
     message.finish()
@@ -179,7 +183,7 @@ fn installation(saved: &SavedSa, origin: Origin, buffer: &mut Vec<u8>) -> libpfk
 /// Adds an SA as the daemon does.
 fn add(backup: &mut Backup, spi: u32) -> Name {
     let saved = SavedSa { spi, ..saved(since_1970()) };
-    let (origin, mut buffer) = (Origin { abi: Abi::of(Dialect::Linux), pid: 1, seq: 2 }, Vec::new());
+    let (origin, mut buffer) = (RequestHeader { abi: Abi::of(Dialect::Linux), pid: 1, seq: 2 }, Vec::new());
     installation(&saved, origin, &mut buffer).unwrap();
     backup.add(Dialect::Linux, &Message::parse(origin.abi, &buffer).unwrap()).unwrap();
     saved.name()

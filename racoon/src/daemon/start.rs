@@ -9,7 +9,7 @@ use std::thread;
 
 use ipsec_conf::racoon::{AdminSocket, Config, Place, Problem, Severity, load};
 use libpfkey::Dialect;
-use libpfkey::backend::Choice;
+use libpfkey::backend::BackendKind;
 use libpfkey::state_file;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::geteuid;
@@ -154,7 +154,7 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
     warn_unimplemented(&config, &log);
     // 3. The kernel, and whether it can do what is configured.
     let choice = backend_of(&config.backend)?;
-    let elsewhere = matches!(choice, Choice::Memory | Choice::Socket(_));
+    let elsewhere = matches!(choice, BackendKind::Memory | BackendKind::Socket(_));
     if !geteuid().is_root() && !elsewhere {
         return Err(Failure::NotRoot);
     }

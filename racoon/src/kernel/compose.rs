@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use libpfkey::num::UDP_ENCAP_ESPINUDP;
-use libpfkey::request::{self, Natt, Origin, SpiRequest};
-use libpfkey::wire::{Address, Key, Lifetime, Sa, Sa2};
+use libpfkey::request::{self, Natt, RequestHeader, SpiRequest};
+use libpfkey::wire::{Address, Key, Lifetime, Sa, Sa2, XfrmAuthTrunc, XfrmReplay};
 use libpfkey::{Builder, Dialect, Extension, ExtensionType, Header, MessageType, SaFlags, SaState, SaType};
 use racoon_proto::kernel::{self, KernelError, SaInstallation, SaName, SpiAllocation, UdpPorts, Way};
 use racoon_proto::num::Protocol;
@@ -25,11 +25,6 @@ const LINUX_WINDOW_MAX: u32 = 32;
 const XFRM_WINDOW_MAX: u32 = 4096;
 /// The window that comes with extended sequence numbers where none is wanted: without one the kernel refuses them.
 const ESN_WINDOW: u32 = 64;
-
-/// The length of an AH header over IPv4 is a multiple of so many bytes (RFC 4302 section 2.2). Linux makes it one of 8 where
-/// it is not told, so that ICVs of 128, 192 and 256 bits meet nobody else's; PF_KEY cannot tell it.
-const AH_ALIGNMENT: u32 = 4;
-
 /// ENOENT, the same number everywhere: what a negotiation ends with that comes to nothing.
 const NO_ENTRY: u8 = 2;
 
@@ -37,7 +32,11 @@ const NO_ENTRY: u8 = 2;
 ///
 /// # Errors
 /// Says what cannot be asked for.
-pub(super) fn getspi(origin: Origin, allocation: &SpiAllocation, buffer: &mut Vec<u8>) -> Result<(), KernelError> {
+pub(super) fn getspi(
+    origin: RequestHeader,
+    allocation: &SpiAllocation,
+    buffer: &mut Vec<u8>,
+) -> Result<(), KernelError> {
     let (min, max) = if allocation.protocol == Protocol::IPCOMP { CPI_RANGE } else { SPI_RANGE };
     let request = SpiRequest {
         sa_type: sa_type(allocation.protocol)?,
@@ -81,7 +80,7 @@ pub(super) fn installs_by(way: Way) -> MessageType {
 /// Says what the kernel, or the interface to it, has not.
 pub(super) fn install(
     target: Target,
-    origin: Origin,
+    origin: RequestHeader,
     installation: &SaInstallation,
     suite: &Suite<'_>,
     buffer: &mut Vec<u8>,
@@ -148,9 +147,11 @@ fn push_ports(message: &mut Builder<'_>, ports: UdpPorts) -> libpfkey::Result<()
 }
 
 fn icv(target: Target, name: &SaName, suite: &Suite<'_>) -> Option<Extension<'static>> {
+    // RFC 4302 section 2.2 pads an AH header over IPv4 to a multiple of 4 bytes. Linux' default is 8, so that ICVs of 128,
+    // 192 and 256 bits interoperate with no other system; PF_KEY cannot change it.
     let aligned = target.has_xfrm && name.protocol == Protocol::AH && name.source.is_ipv4();
-    let words = [suite.icv_bits.unwrap_or_default(), if aligned { AH_ALIGNMENT } else { 0 }];
-    (words != [0, 0]).then_some(Extension::Words(ExtensionType::XfrmAuthTrunc, words))
+    let auth_trunc = XfrmAuthTrunc { icv_bits: suite.icv_bits.unwrap_or_default(), align4: aligned };
+    (auth_trunc != XfrmAuthTrunc::default()).then_some(Extension::XfrmAuthTrunc(auth_trunc))
 }
 
 fn lifetime(limit: kernel::Lifetime) -> Lifetime {
@@ -227,7 +228,7 @@ impl Window {
         Self {
             octet: u8::try_from(packets.min(LINUX_WINDOW_MAX)).unwrap_or_default(),
             flags: SaFlags::empty(),
-            extension: said.then_some(Extension::Words(ExtensionType::XfrmReplay, [packets, esn.into()])),
+            extension: said.then_some(Extension::XfrmReplay(XfrmReplay { window: packets, esn })),
         }
     }
 }
@@ -238,7 +239,7 @@ impl Window {
 /// Says what cannot be asked for.
 pub(super) fn by_name(
     kind: MessageType,
-    origin: Origin,
+    origin: RequestHeader,
     name: &SaName,
     ports: Option<UdpPorts>,
     buffer: &mut Vec<u8>,
@@ -260,7 +261,11 @@ pub(super) fn by_name(
 ///
 /// # Errors
 /// Says what cannot be said.
-pub(super) fn acquire_failed(origin: Origin, protocol: Protocol, buffer: &mut Vec<u8>) -> Result<(), KernelError> {
+pub(super) fn acquire_failed(
+    origin: RequestHeader,
+    protocol: Protocol,
+    buffer: &mut Vec<u8>,
+) -> Result<(), KernelError> {
     let header = Header {
         seq: origin.seq,
         pid: origin.pid,

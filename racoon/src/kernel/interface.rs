@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use ipsec_conf::racoon;
 use libpfkey::algorithm::Supported;
-use libpfkey::backend::{Backend, Choice, Memory};
-use libpfkey::request::{self, Origin};
+use libpfkey::backend::{Backend, BackendKind, Memory};
+use libpfkey::request::{self, RequestHeader};
 use libpfkey::wire::peek_header;
 use libpfkey::{Abi, Connection, Dialect, Error, ExtensionType, Message, MessageType, Result, SaState, SaType, dump};
 use racoon_proto::kernel::{
@@ -66,13 +66,13 @@ pub struct KernelInterface {
 ///
 /// # Errors
 /// [`Error::Backend`] for an environment that names none.
-pub fn backend_of(backend: &racoon::Backend) -> Result<Choice> {
+pub fn backend_of(backend: &racoon::Backend) -> Result<BackendKind> {
     Ok(match backend {
-        racoon::Backend::Auto => return Choice::from_environment(),
-        racoon::Backend::Memory => Choice::Memory,
-        racoon::Backend::PfKey => Choice::PfKey,
-        racoon::Backend::Socket(path) => Choice::Socket(path.to_path_buf()),
-        racoon::Backend::Xfrm => Choice::Xfrm,
+        racoon::Backend::Auto => return BackendKind::from_environment(),
+        racoon::Backend::Memory => BackendKind::Memory,
+        racoon::Backend::PfKey => BackendKind::PfKey,
+        racoon::Backend::Socket(path) => BackendKind::Socket(path.to_path_buf()),
+        racoon::Backend::Xfrm => BackendKind::Xfrm,
     })
 }
 
@@ -82,10 +82,10 @@ impl KernelInterface {
     ///
     /// # Errors
     /// What the system said; the first refusal, if the kernel has neither ESP nor AH nor IPComp.
-    pub fn open(choice: &Choice, dialect: Option<Dialect>, buffer: u32, log: LogSink) -> Result<Self> {
+    pub fn open(choice: &BackendKind, dialect: Option<Dialect>, buffer: u32, log: LogSink) -> Result<Self> {
         let (events, requests): (Box<dyn Backend>, Box<dyn Backend>) = match choice {
             // Two doors would lead into two of them.
-            Choice::Memory => {
+            BackendKind::Memory => {
                 let memory = Memory::new(Abi::of(dialect.unwrap_or(Dialect::HOST)))?;
                 (Box::new(memory.another_handle()?), Box::new(memory))
             }
@@ -283,7 +283,7 @@ impl KernelInterface {
 
     pub(super) fn dump_sas(&mut self, sa_type: SaType, mut take: impl FnMut(&Message<'_>)) -> Result<()> {
         let mut request = Vec::new();
-        request::dump(self.requests.origin(0), sa_type, &mut request)?;
+        request::dump(self.requests.request_header(0), sa_type, &mut request)?;
         let dumped = self.requests.transact_many(&request, |message| {
             take(message);
             if message.header.seq == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -318,7 +318,7 @@ impl KernelInterface {
     fn register_for(&mut self, sa_type: SaType) -> Result<Supported> {
         let (abi, pid) = (self.events.abi(), self.events.pid());
         let mut request = Vec::new();
-        request::register(self.events.origin(0), sa_type, &mut request)?;
+        request::register(self.events.request_header(0), sa_type, &mut request)?;
         self.events.send(&request)?;
         let deadline = Instant::now() + self.events.answer_timeout();
         loop {
@@ -347,7 +347,7 @@ impl KernelInterface {
 
     fn dump(&mut self) -> Result<Vec<Policy>> {
         let mut request = Vec::new();
-        request::spddump(self.requests.origin(0), &mut request)?;
+        request::spddump(self.requests.request_header(0), &mut request)?;
         let (mut policies, mut strange) = (Vec::new(), None);
         let dumped = self.requests.transact_many(&request, |message| {
             match policy::from_message(message) {
@@ -439,7 +439,7 @@ impl KernelInterface {
             return policy;
         }
         let mut request = Vec::new();
-        let asked = request::spdget(self.requests.origin(0), policy.index, &mut request)
+        let asked = request::spdget(self.requests.request_header(0), policy.index, &mut request)
             .and_then(|()| self.requests.transact(&request, policy::from_message));
         match asked {
             Ok(Ok(Some(complete))) => complete,
@@ -450,7 +450,7 @@ impl KernelInterface {
     fn allocate(&mut self, allocation: &SpiAllocation) -> std::result::Result<u32, KernelError> {
         let SpiAllocation { protocol, source, destination, .. } = *allocation;
         let what = format!("GETSPI {protocol} {source}->{destination}");
-        let origin = self.requests.origin(allocation.acquire);
+        let origin = self.requests.request_header(allocation.acquire);
         let mut request = Vec::new();
         compose::getspi(origin, allocation, &mut request)?;
         let spi = self.requests.transact(&request, |message| message.sa().map(|sa| sa.spi));
@@ -474,7 +474,7 @@ impl KernelInterface {
         }
         let name = installation.name;
         let what = format!("{} {name}", compose::installs_by(installation.way).what());
-        let origin = self.requests.origin(installation.acquire);
+        let origin = self.requests.request_header(installation.acquire);
         // Room for the longest keys: a buffer that grows leaves copies of them behind.
         let mut request = Zeroizing::new(Vec::with_capacity(1024));
         compose::install(target, origin, installation, &suite, &mut request)?;
@@ -509,7 +509,7 @@ impl KernelInterface {
     }
 
     pub(super) fn delete(&mut self, name: &SaName) {
-        let origin = self.requests.origin(0);
+        let origin = self.requests.request_header(0);
         let mut request = Vec::new();
         let ports = self.ports.remove(name);
         self.forget(Removed::One(name));
@@ -534,7 +534,7 @@ impl KernelInterface {
     }
 
     fn acquire_failed(&mut self, acquire: &Acquire) {
-        let origin = Origin { seq: acquire.seq, ..self.requests.origin(0) };
+        let origin = RequestHeader { seq: acquire.seq, ..self.requests.request_header(0) };
         let mut request = Vec::new();
         let told = compose::acquire_failed(origin, acquire.protocol, &mut request)
             .and_then(|()| self.requests.send(&request).map_err(|error| failed("ACQUIRE", &error, None)));
@@ -549,7 +549,7 @@ impl KernelInterface {
         let Some(spd) = policy::to_request(self.target(), policy)? else { return Ok(None) };
         let mut request = Vec::new();
         let listed = self.record_policy_request(policy);
-        let asked = request::spdadd(self.requests.origin(0), &spd, &mut request)
+        let asked = request::spdadd(self.requests.request_header(0), &spd, &mut request)
             .and_then(|()| self.requests.transact(&request, policy::from_message));
         let Selector { source, destination, .. } = policy.selector;
         let what = || format!("{} {source}->{destination}", MessageType::SpdAdd.what());
@@ -580,7 +580,7 @@ impl KernelInterface {
     /// the index of a policy that somebody replaced.
     fn delete_policy(&mut self, name: &PolicyName) {
         let mut request = Vec::new();
-        let there = request::spdget(self.requests.origin(0), name.index, &mut request)
+        let there = request::spdget(self.requests.request_header(0), name.index, &mut request)
             .and_then(|()| self.requests.transact(&request, policy::from_message));
         if let Ok(Ok(Some(there))) = there
             && !self.is_ours(&there, name)
@@ -589,7 +589,7 @@ impl KernelInterface {
             (self.log)(LogRecord::Debug(format!("the {} policy {source}->{destination} is gone", name.direction)));
             return self.record_policy_gone(name.direction, &name.selector);
         }
-        let asked = request::spddelete2(self.requests.origin(0), name.index, &mut request)
+        let asked = request::spddelete2(self.requests.request_header(0), name.index, &mut request)
             .and_then(|()| self.requests.transact(&request, |_| ()));
         if asked.as_ref().err().is_none_or(is_missing_policy) {
             self.record_policy_gone(name.direction, &name.selector);

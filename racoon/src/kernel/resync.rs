@@ -62,7 +62,7 @@ impl KernelInterface {
     fn is_gone(&mut self, name: &SaName) -> bool {
         let mut request = Vec::new();
         let ports = self.ports.get(name).copied();
-        let origin = self.requests.origin(0);
+        let origin = self.requests.request_header(0);
         if compose::by_name(MessageType::Get, origin, name, ports, &mut request).is_err() {
             return false;
         }

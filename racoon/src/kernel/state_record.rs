@@ -130,14 +130,14 @@ impl KernelInterface {
 
     fn remove_policy(&mut self, there: &PolicyInKernel) -> bool {
         let mut bytes = Vec::new();
-        let asked = request::spddelete2(self.requests.origin(0), there.index, &mut bytes)
+        let asked = request::spddelete2(self.requests.request_header(0), there.index, &mut bytes)
             .and_then(|()| self.requests.transact(&bytes, |_| ()));
         self.removed(MessageType::SpdDelete2, &there.key, asked, Record::PolicyGone(there.key))
     }
 
     fn remove_sa(&mut self, key: &SaKey, ports: Option<UdpPorts>) -> bool {
         let mut bytes = Vec::new();
-        let origin = self.requests.origin(0);
+        let origin = self.requests.request_header(0);
         if let Err(error) = compose::by_name(MessageType::Delete, origin, &name_of(key), ports, &mut bytes) {
             (self.log)(LogRecord::Warning(error.text));
             return false;
@@ -260,7 +260,7 @@ impl KernelInterface {
 
     fn policies_in_kernel(&mut self) -> Result<Vec<PolicyInKernel>> {
         let (mut bytes, mut policies) = (Vec::new(), Vec::new());
-        request::spddump(self.requests.origin(0), &mut bytes)?;
+        request::spddump(self.requests.request_header(0), &mut bytes)?;
         self.dump_into(&bytes, |message| policies.extend(policy_in_kernel(message)))?;
         Ok(policies)
     }

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use libpfkey::request::Origin;
+use libpfkey::request::RequestHeader;
 use libpfkey::wire::peek_header;
 use libpfkey::{Abi, Connection, Error, Header, Message, MessageType, Result};
 
@@ -48,11 +48,11 @@ impl RequestConnection {
     }
 
     /// What the next request carries: the number of the acquire that began it, if one did.
-    pub(super) fn origin(&mut self, acquire: u32) -> Origin {
+    pub(super) fn request_header(&mut self, acquire: u32) -> RequestHeader {
         if acquire != 0 {
-            return self.connection.origin(acquire);
+            return self.connection.request_header(acquire);
         }
-        let origin = self.connection.origin(self.next_seq);
+        let origin = self.connection.request_header(self.next_seq);
         self.next_seq = self.next_seq.checked_add(1).unwrap_or(FIRST_SEQ);
         origin
     }
@@ -164,7 +164,7 @@ mod tests {
         let kernel = Memory::new(Abi::HOST).unwrap();
         let mut requests = RequestConnection::new(Connection::new(Box::new(kernel.another_handle().unwrap())));
         let mut bytes = Vec::new();
-        request::flush(requests.origin(0), SaType::Ah, &mut bytes).unwrap();
+        request::flush(requests.request_header(0), SaType::Ah, &mut bytes).unwrap();
         kernel.drop_next_replies(1);
         assert!(matches!(requests.transact(&bytes, |_| ()), Err(Error::Timeout)));
         assert_eq!(requests.patience, SHORT_TIMEOUT);

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::process::ExitStatusExt as _;
 
-use libpfkey::backend::Choice;
+use libpfkey::backend::BackendKind;
 use libpfkey::num::ULPROTO_ANY;
 use libpfkey::policy;
 use libpfkey::request::{self, SpdRequest};
@@ -76,7 +76,7 @@ impl Host {
             policy,
         };
         let mut bytes = Vec::new();
-        request::spdadd(kernel.origin(1), &spd, &mut bytes).unwrap();
+        request::spdadd(kernel.request_header(1), &spd, &mut bytes).unwrap();
         kernel.send(&bytes).unwrap();
         let answer = kernel.recv(Some(PATIENCE)).unwrap().unwrap();
         assert_eq!(peek_header(Abi::of(self.dialect), answer).unwrap().errno, 0);
@@ -84,7 +84,7 @@ impl Host {
 
     /// Another program's way into the kernel.
     fn connect(&self) -> Connection {
-        let choice = Choice::Socket(self.site.path("kernel"));
+        let choice = BackendKind::Socket(self.site.path("kernel"));
         Connection::new(choice.open(Some(self.dialect)).unwrap())
     }
 
@@ -101,7 +101,7 @@ impl Host {
     fn sas(&self) -> Vec<Sa> {
         let mut kernel = self.connect();
         let mut bytes = Vec::new();
-        request::dump(kernel.origin(1), SaType::Esp, &mut bytes).unwrap();
+        request::dump(kernel.request_header(1), SaType::Esp, &mut bytes).unwrap();
         kernel.send(&bytes).unwrap();
         let mut sas = Vec::new();
         loop {

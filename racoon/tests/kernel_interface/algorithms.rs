@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use libpfkey::backend::Choice;
+use libpfkey::backend::BackendKind;
 use racoon_proto::config::{Authentication, Encryption, Esn, RemoteSide, Sainfo, Side};
 use racoon_proto::crypto::{auth_key_length, esp_key_length};
 use racoon_proto::kernel::{KernelRequest, SaTransform, UdpPorts, Way};
@@ -46,7 +46,7 @@ fn of_esp() {
             let mut sainfo = Sainfo::new(Side::Anonymous, RemoteSide::Anonymous);
             sainfo.encryption = vec![Encryption { transform: *transform, key_length: 0 }];
             let missing = lab.interface.capabilities().missing(&sainfo);
-            let has_aead = lab.choice == Choice::Xfrm;
+            let has_aead = lab.choice == BackendKind::Xfrm;
             assert_eq!(missing.is_empty(), has_aead || !transform.is_aead(), "{transform}: {missing:?}");
             for bits in *lengths {
                 let esp = || {
@@ -119,7 +119,7 @@ fn sha256(truncated: bool) -> SaTransform {
 #[test]
 fn sha256_as_rfc_4868_has_it() {
     with_each_backend(|lab| {
-        for (truncated, bits) in [(false, if lab.choice == Choice::Xfrm { 128 } else { 96 }), (true, 96)] {
+        for (truncated, bits) in [(false, if lab.choice == BackendKind::Xfrm { 128 } else { 96 }), (true, 96)] {
             let installation = sa(Way::Outbound, 0x1234, sha256(truncated), 3600);
             let name = installation.name;
             lab.install(installation).unwrap();
@@ -130,8 +130,8 @@ fn sha256_as_rfc_4868_has_it() {
         }
         lab.install(sa(Way::Outbound, 0x1235, sha256(false), 3600)).unwrap();
         let remarks = lab.remarks.lock().unwrap();
-        assert_eq!(remarks.len(), usize::from(lab.choice == Choice::PfKey), "said once: {remarks:?}");
-        assert_eq!(lab.interface.capabilities().cuts_sha256(), lab.choice == Choice::PfKey);
+        assert_eq!(remarks.len(), usize::from(lab.choice == BackendKind::PfKey), "said once: {remarks:?}");
+        assert_eq!(lab.interface.capabilities().cuts_sha256(), lab.choice == BackendKind::PfKey);
     });
 }
 
@@ -140,7 +140,7 @@ fn windows_and_extended_sequence_numbers() {
     with_each_backend(|lab| {
         lab.install(sa(Way::Outbound, 0x1234, aes_sha1(), 3600)).unwrap();
         let seen = states();
-        let window = if lab.choice == Choice::Xfrm { "replay_window 64," } else { "replay-window 32 " };
+        let window = if lab.choice == BackendKind::Xfrm { "replay_window 64," } else { "replay-window 32 " };
         assert!(seen.contains(window), "{seen}");
         let mut esn = sa(Way::Outbound, 0x1235, aes_sha1(), 3600);
         esn.esn = true;
@@ -148,7 +148,7 @@ fn windows_and_extended_sequence_numbers() {
         let mut sainfo = Sainfo::new(Side::Anonymous, RemoteSide::Anonymous);
         sainfo.esn = Esn::On;
         let missing = lab.interface.capabilities().missing(&sainfo);
-        if lab.choice == Choice::Xfrm {
+        if lab.choice == BackendKind::Xfrm {
             installed.unwrap();
             assert!(missing.is_empty());
             assert!(states().contains("flag esn"), "{}", states());

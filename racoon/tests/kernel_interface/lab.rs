@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use libpfkey::backend::Choice;
+use libpfkey::backend::BackendKind;
 use libpfkey::num::{DIR_IN, DIR_OUT, LEVEL_REQUIRE, POLICY_IPSEC};
-use libpfkey::request::{self, Origin, SaName as PfKeyName, SpdRequest};
+use libpfkey::request::{self, RequestHeader, SaName as PfKeyName, SpdRequest};
 use libpfkey::wire::{Policy as PfKeyPolicy, Request, SockAddr};
 use libpfkey::{Connection, SaType};
 use racoon::kernel::{KernelInterface, LogRecord};
@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const OTHER_PID: u32 = 4242;
 
 pub(crate) struct Lab {
-    pub(crate) choice: Choice,
+    pub(crate) choice: BackendKind,
     pub(crate) interface: KernelInterface,
     other: Connection,
     seq: u32,
@@ -42,7 +42,7 @@ pub(crate) struct Lab {
 }
 
 impl Lab {
-    pub(crate) fn new(choice: &Choice, other: &Choice) -> Self {
+    pub(crate) fn new(choice: &BackendKind, other: &BackendKind) -> Self {
         link();
         let remarks = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&remarks);
@@ -131,10 +131,10 @@ impl Lab {
     }
 
     /// A request of somebody else.
-    pub(crate) fn other(&mut self, write: impl FnOnce(Origin, &mut Vec<u8>) -> libpfkey::Result<()>) {
+    pub(crate) fn other(&mut self, write: impl FnOnce(RequestHeader, &mut Vec<u8>) -> libpfkey::Result<()>) {
         self.seq += 1;
         let mut bytes = Vec::new();
-        write(Origin { abi: self.other.abi(), pid: OTHER_PID, seq: self.seq }, &mut bytes).expect("a request");
+        write(RequestHeader { abi: self.other.abi(), pid: OTHER_PID, seq: self.seq }, &mut bytes).expect("a request");
         self.other.send(&bytes).expect("an open interface");
         let mut answered = false;
         while let Some(bytes) = self.other.recv(Some(Duration::ZERO)).expect("an open interface") {

@@ -11,7 +11,7 @@ mod policies;
 use std::thread;
 
 use lab::Lab;
-use libpfkey::backend::{AfKey, Choice, Xfrm};
+use libpfkey::backend::{AfKey, BackendKind, Xfrm};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use regress_skipped::{lacks, skip};
@@ -25,18 +25,18 @@ enum Lacking {
 /// Runs a test through each interface.
 #[track_caller]
 fn with_each_backend(test: fn(&mut Lab)) {
-    at(&[(Choice::PfKey, Choice::PfKey), (Choice::Xfrm, Choice::Xfrm)], test);
+    at(&[(BackendKind::PfKey, BackendKind::PfKey), (BackendKind::Xfrm, BackendKind::Xfrm)], test);
 }
 
 /// Runs a test through each interface, somebody else being at the same one and at the other.
 #[track_caller]
 fn with_all_backend_pairs(test: fn(&mut Lab)) {
     with_each_backend(test);
-    at(&[(Choice::PfKey, Choice::Xfrm), (Choice::Xfrm, Choice::PfKey)], test);
+    at(&[(BackendKind::PfKey, BackendKind::Xfrm), (BackendKind::Xfrm, BackendKind::PfKey)], test);
 }
 
 #[track_caller]
-fn at(backends: &[(Choice, Choice)], test: fn(&mut Lab)) {
+fn at(backends: &[(BackendKind, BackendKind)], test: fn(&mut Lab)) {
     for (choice, other) in backends {
         let (choice, other) = (choice.clone(), other.clone());
         let thread = thread::spawn(move || {

@@ -1,6 +1,6 @@
 //! Policies: those of others as they are told, and our own.
 
-use libpfkey::backend::Choice;
+use libpfkey::backend::BackendKind;
 use libpfkey::kernel_state::KernelId;
 use libpfkey::num::{DIR_FWD, DIR_OUT, POLICY_DISCARD};
 use libpfkey::request;
@@ -203,7 +203,7 @@ fn of_others_too_many_to_hear() {
             }
             _ => resync(lab).len(),
         };
-        assert_eq!(lab.choice == Choice::Xfrm, matches!(events.last(), Some(KernelEvent::Policies(_))), "told so");
+        assert_eq!(lab.choice == BackendKind::Xfrm, matches!(events.last(), Some(KernelEvent::Policies(_))), "told so");
         assert_eq!(told, all);
         assert!(add(lab, one_more()).is_ok(), "requests go on");
     });

@@ -80,7 +80,7 @@ impl Material {
             Dialect::FreeBsd if meaning == Encryption::AesCtr => Encryption::AesGcm16.aead_key_bits(),
             _ => meaning.aead_key_bits(),
         };
-        let allowed = match known.filter(|_| target.private || lists(target.supported, self.encrypt)) {
+        let allowed = match known.filter(|_| target.has_xfrm || lists(target.supported, self.encrypt)) {
             Some(bits) => Allowed::Each(bits),
             None => {
                 Allowed::listed(target.supported, ExtensionType::SupportedEncrypt, self.encrypt).ok_or_else(missing)?
@@ -111,7 +111,7 @@ impl Material {
         let dialect = target.dialect();
         let missing = || not_supported(statement, at, name, dialect);
         if word.algorithm == AuthenticationWord::HmacSha256Icv128 && dialect == Dialect::Linux {
-            if !target.private {
+            if !target.has_xfrm {
                 let text = "Not supported: PF_KEY of Linux cuts SHA-256 to 96 bits";
                 return Err(statement.error_at(at, text));
             }
@@ -136,7 +136,7 @@ fn refuse_second(
     target: &Target<'_>,
 ) -> Result<(), ParseError> {
     match (&algorithms.encryption, &algorithms.authentication) {
-        (Some(cipher), Some(second)) if target.private && cipher.algorithm.algorithm().is_aead() => {
+        (Some(cipher), Some(second)) if target.has_xfrm && cipher.algorithm.algorithm().is_aead() => {
             let text = format!("{} authenticates by itself: no -A goes with it", cipher.name.text);
             Err(statement.error_at(second.name.offset, text))
         }

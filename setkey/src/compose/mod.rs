@@ -24,8 +24,8 @@ pub(crate) struct Target<'k> {
     pub(crate) abi: Abi,
     /// The kernel's algorithms.
     pub(crate) supported: &'k Supported,
-    /// The door understands this library's private extensions.
-    pub(crate) private: bool,
+    /// Whether the backend understands libpfkey's extensions for NETLINK_XFRM.
+    pub(crate) has_xfrm: bool,
     /// How names are resolved.
     pub(crate) names: Names,
 }

@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 
 use ipsec_conf::setkey::{self as language, Mode, ParseError, Protocol, Statement};
 use libpfkey::num::{MODE_ANY, MODE_TRANSPORT, MODE_TUNNEL, UDP_ENCAP_ESPINUDP};
-use libpfkey::request::Origin;
+use libpfkey::request::RequestHeader;
 use libpfkey::wire::{Address, Key, Lifetime, Sa, Sa2, SockAddr, SpiRange};
-use libpfkey::{Builder, Dialect, Extension, ExtensionType, Header, MessageType, SaFlags, SaState, SaType};
+use libpfkey::{Dialect, Extension, ExtensionType, MessageType, SaFlags, SaState, SaType};
 use zeroize::Zeroizing;
 
 use super::keys::Material;
-use super::xfrm::{Private, refuse_unsendable};
+use super::xfrm::{XfrmOptions, refuse_unsendable};
 use super::{Label, Refusal, Target, at_culprit, pairs, resolve_end, sa_type_of};
 use crate::resolve::addresses;
 
@@ -33,7 +33,7 @@ pub(crate) struct SaPlan {
     label: Option<Label>,
     range: Option<SpiRange>,
     natt: Option<Natt>,
-    private: Private,
+    xfrm: XfrmOptions,
     /// FreeBSD: a window that the SA's 8 bits cannot say, in packets.
     replay_packets: Option<u32>,
 }
@@ -79,7 +79,7 @@ pub(crate) fn plan_sa(
     }
     let pairs = pairs(&sources, &destinations)?;
     let (replay, replay_packets) = plan_replay(statement, sa, target)?;
-    let private = Private::new(message_type, statement, sa, material.icv_bits, target)?;
+    let xfrm = XfrmOptions::new(message_type, statement, sa, material.icv_bits, target)?;
     let is_getspi = message_type == MessageType::GetSpi;
     Ok(SaPlan {
         message_type,
@@ -101,7 +101,7 @@ pub(crate) fn plan_sa(
         label: sa.context.as_ref().filter(|_| !names_one).map(Label::new),
         range: (is_getspi && sa.spi != 0).then_some(SpiRange { min: sa.spi, max: sa.spi }),
         natt: natt.filter(|_| !names_one || target.dialect() == Dialect::NetBsd),
-        private,
+        xfrm,
         replay_packets,
     })
 }
@@ -113,12 +113,11 @@ impl SaPlan {
     /// What the dialect cannot say, and keys longer than a message.
     pub(crate) fn emit(
         &self,
-        origin: Origin,
+        header: RequestHeader,
         (source, destination): (SocketAddr, SocketAddr),
         buffer: &mut Vec<u8>,
     ) -> libpfkey::Result<()> {
-        let header = Header { seq: origin.seq, pid: origin.pid, ..Header::new(self.message_type, self.sa_type) };
-        let mut builder = Builder::new(origin.abi, header, buffer)?;
+        let mut builder = header.builder(self.message_type, self.sa_type, buffer)?;
         if let Some(key) = &self.encrypt_key {
             builder.push(&Extension::Key(ExtensionType::KeyEncrypt, Key::new(key)?))?;
         }
@@ -157,7 +156,7 @@ impl SaPlan {
             builder.push(&Extension::NatTPort(ExtensionType::NatTSport, or_default(sport)))?;
             builder.push(&Extension::NatTPort(ExtensionType::NatTDport, or_default(dport)))?;
         }
-        self.private.emit(&mut builder, destination)?;
+        self.xfrm.extensions(destination).push(&mut builder)?;
         builder.finish()
     }
 }
@@ -193,8 +192,8 @@ fn plan_replay(
 ) -> Result<(u8, Option<u32>), Refusal> {
     match (u8::try_from(sa.replay), target.dialect()) {
         (Ok(window), _) => Ok((window, None)),
-        // The private extension says it.
-        (Err(_), _) if target.private => Ok((u8::MAX, None)),
+        // XfrmReplay carries it.
+        (Err(_), _) if target.has_xfrm => Ok((u8::MAX, None)),
         // The word counts bytes of bitmap, the extension packets.
         (Err(_), Dialect::FreeBsd) if sa.replay <= u32::MAX / 8 => Ok((u8::MAX, Some(sa.replay * 8))),
         (Err(_), _) => {

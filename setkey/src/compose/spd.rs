@@ -8,10 +8,10 @@ use ipsec_conf::setkey::{
 use libpfkey::num::{DIR_FWD, DIR_IN, LEVEL_REQUIRE, LEVEL_UNIQUE, ULPROTO_ANY};
 use libpfkey::policy::Level;
 use libpfkey::protocol::protocol_number;
-use libpfkey::request::Origin;
+use libpfkey::request::RequestHeader;
 use libpfkey::rules;
 use libpfkey::wire::{Address, Policy, SockAddr};
-use libpfkey::{Builder, Code, Extension, ExtensionType, Header, MessageType, SaType};
+use libpfkey::{Code, Extension, ExtensionType, MessageType, SaType};
 
 use super::{Label, Refusal, Target, at_culprit};
 use crate::resolve::addresses;
@@ -48,7 +48,7 @@ pub(crate) fn plan_spd(
     };
     let policy =
         Policy::from_text(&spd.policy, target.dialect()).map_err(|error| refused(statement, spd, target, &error))?;
-    if let Some((source, _)) = selector.filter(|_| !target.private && message_type != MessageType::SpdDelete)
+    if let Some((source, _)) = selector.filter(|_| !target.has_xfrm && message_type != MessageType::SpdDelete)
         && let Some(source) = source.sockaddr.ip()
         && let Err(refused) = rules::family_change(target.dialect(), source, &policy)
     {
@@ -95,9 +95,8 @@ impl SpdPlan {
     ///
     /// # Errors
     /// What the dialect cannot say.
-    pub(crate) fn emit(&self, origin: Origin, buffer: &mut Vec<u8>) -> libpfkey::Result<()> {
-        let header = Header { seq: origin.seq, pid: origin.pid, ..Header::new(self.message_type, SaType::Unspec) };
-        let mut builder = Builder::new(origin.abi, header, buffer)?;
+    pub(crate) fn emit(&self, header: RequestHeader, buffer: &mut Vec<u8>) -> libpfkey::Result<()> {
+        let mut builder = header.builder(self.message_type, SaType::Unspec, buffer)?;
         builder.push(&Extension::Policy(self.policy.clone()))?;
         if let Some((source, destination)) = self.selector {
             builder.push(&Extension::Address(ExtensionType::AddressSrc, source))?;

@@ -1,10 +1,11 @@
-//! What Linux' NETLINK_XFRM takes and no PF_KEY message has a place for: this library's private extensions.
+//! Options of an SA that only NETLINK_XFRM can express.
 
 use std::net::{IpAddr, SocketAddr};
 
 use ipsec_conf::setkey::{Mark, Sa, Statement};
 use libpfkey::num::{OFFLOAD_INBOUND, OFFLOAD_PACKET};
-use libpfkey::{Builder, Dialect, Extension, ExtensionType, MessageType};
+use libpfkey::wire::{XfrmAuthTrunc, XfrmExtensions, XfrmMark, XfrmOffload, XfrmReplay};
+use libpfkey::{Dialect, MessageType};
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::if_nametoindex;
 
@@ -18,14 +19,14 @@ const WINDOW_OF_PF_KEY: u32 = 32;
 /// The window of `-esn` without `-r`: the kernel takes extended sequence numbers with a window only.
 const WINDOW_OF_ESN: u32 = 64;
 
-/// The private extensions of a statement.
+/// What a statement asks of an SA beyond PF_KEY.
 #[derive(Debug, Default)]
-pub(super) struct Private {
-    words: Vec<(ExtensionType, [u32; 2])>,
+pub(super) struct XfrmOptions {
+    extensions: XfrmExtensions,
     offload: Option<Offload>,
 }
 
-/// A device that is to do the work.
+/// A device that processes packets of the SA.
 #[derive(Debug)]
 struct Offload {
     interface: u32,
@@ -34,9 +35,9 @@ struct Offload {
     local: Vec<IpAddr>,
 }
 
-impl Private {
-    /// What the statement asks for beyond PF_KEY; nothing where the door has no private extensions. `icv_bits`: the length of the ICV, if it is not the
-    /// kernel's own.
+impl XfrmOptions {
+    /// The options of a statement; none where the backend has no such extensions. `icv_bits` is the length of the ICV,
+    /// where it differs from the one that Linux' PF_KEY implies.
     ///
     /// # Errors
     /// Impossible windows, devices that do not exist.
@@ -47,53 +48,49 @@ impl Private {
         icv_bits: Option<u32>,
         target: &Target<'_>,
     ) -> Result<Self, Refusal> {
-        if !target.private {
+        if !target.has_xfrm {
             return Ok(Self::default());
         }
-        let mut private = Self::default();
-        let mut add = |kind, words: Option<[u32; 2]>| private.words.extend(words.map(|words| (kind, words)));
-        let mark = |mark: Option<Mark>| mark.map(|mark| [mark.value, mark.mask]);
-        add(ExtensionType::XfrmMark, mark(sa.mark));
-        // The mark is part of an SA's name; the rest is what it is like.
+        let mark = |mark: Option<Mark>| mark.map(|Mark { value, mask }| XfrmMark { value, mask });
+        let named = XfrmExtensions { mark: mark(sa.mark), ..XfrmExtensions::default() };
+        // The mark is part of an SA's name; the rest are its properties.
         if matches!(message_type, MessageType::Delete | MessageType::Get) {
-            return Ok(private);
+            return Ok(Self { extensions: named, offload: None });
         }
-        add(ExtensionType::XfrmOutputMark, mark(sa.output_mark));
-        add(ExtensionType::XfrmIfId, sa.if_id.map(|id| [id, 0]));
-        add(ExtensionType::XfrmAuthTrunc, icv_bits.map(|bits| [bits, 0]));
-        add(ExtensionType::XfrmReplay, replay(statement, sa)?);
-        private.offload = offload(statement, sa, target.names)?;
-        Ok(private)
+        let extensions = XfrmExtensions {
+            output_mark: mark(sa.output_mark),
+            if_id: sa.if_id,
+            auth_trunc: icv_bits.map(|icv_bits| XfrmAuthTrunc { icv_bits, align4: false }),
+            replay: replay(statement, sa)?,
+            ..named
+        };
+        Ok(Self { extensions, offload: offload(statement, sa, target.names)? })
     }
 
-    /// Appends the extensions of the message about one pair of addresses.
-    ///
-    /// # Errors
-    /// As [`Builder::push`].
-    pub(super) fn emit(&self, builder: &mut Builder<'_>, destination: SocketAddr) -> libpfkey::Result<()> {
-        for (kind, words) in &self.words {
-            builder.push(&Extension::Words(*kind, *words))?;
-        }
-        let Some(offload) = &self.offload else { return Ok(()) };
-        let inbound = if offload.local.contains(&destination.ip()) { OFFLOAD_INBOUND } else { 0 };
-        let packet = if offload.packet { OFFLOAD_PACKET } else { 0 };
-        builder.push(&Extension::Words(ExtensionType::XfrmOffload, [offload.interface, inbound | packet]))
+    /// The extensions of the message about one pair of addresses.
+    pub(super) fn extensions(&self, destination: SocketAddr) -> XfrmExtensions {
+        let offload = self.offload.as_ref().map(|offload| {
+            let inbound = if offload.local.contains(&destination.ip()) { OFFLOAD_INBOUND } else { 0 };
+            let packet = if offload.packet { OFFLOAD_PACKET } else { 0 };
+            XfrmOffload { interface: offload.interface, flags: inbound | packet }
+        });
+        XfrmExtensions { offload, ..self.extensions }
     }
 }
 
-/// What the door has no place for is refused by name.
+/// Refuses options that the backend cannot express.
 ///
 /// # Errors
-/// The option that says it.
+/// Names the option.
 pub(super) fn refuse_unsendable(statement: &Statement<'_>, sa: &Sa<'_>, target: &Target<'_>) -> Result<(), Refusal> {
-    let (dialect, private) = (target.dialect(), target.private);
-    let has_esn = private || matches!(dialect, Dialect::FreeBsd | Dialect::Darwin);
+    let (dialect, has_xfrm) = (target.dialect(), target.has_xfrm);
+    let has_esn = has_xfrm || matches!(dialect, Dialect::FreeBsd | Dialect::Darwin);
     let refused = [
         (sa.esn && !has_esn, "-esn"),
-        (sa.mark.is_some() && !private, "-mark"),
-        (sa.output_mark.is_some() && !private, "-output-mark"),
-        (sa.if_id.is_some() && !private, "-if-id"),
-        (sa.offload.is_some() && !private, "-offload"),
+        (sa.mark.is_some() && !has_xfrm, "-mark"),
+        (sa.output_mark.is_some() && !has_xfrm, "-output-mark"),
+        (sa.if_id.is_some() && !has_xfrm, "-if-id"),
+        (sa.offload.is_some() && !has_xfrm, "-offload"),
         (sa.context.is_some() && dialect != Dialect::Linux, "-ctx"),
     ];
     match refused.into_iter().find(|(refused, _)| *refused) {
@@ -105,22 +102,21 @@ pub(super) fn refuse_unsendable(statement: &Statement<'_>, sa: &Sa<'_>, target: 
     }
 }
 
-/// The window and whether sequence numbers are extended, where the SA's own field cannot say it.
-fn replay(statement: &Statement<'_>, sa: &Sa<'_>) -> Result<Option<[u32; 2]>, Refusal> {
+/// Replay window and extended sequence numbers, where the field of `sadb_sa` cannot express them.
+fn replay(statement: &Statement<'_>, sa: &Sa<'_>) -> Result<Option<XfrmReplay>, Refusal> {
     if sa.replay > WINDOW_MAX {
         let text = format!("replay window {} not in 0 to {WINDOW_MAX}", sa.replay);
         return Err(statement.error_at_end(statement.option_offset(&["-r"]).unwrap_or(0), text).into());
     }
     Ok(match (sa.esn, sa.replay) {
-        (true, 0) => Some([WINDOW_OF_ESN, 1]),
-        (true, window) => Some([window, 1]),
-        (false, window) => (window > WINDOW_OF_PF_KEY).then_some([window, 0]),
+        (true, 0) => Some(XfrmReplay { window: WINDOW_OF_ESN, esn: true }),
+        (esn, window) => (esn || window > WINDOW_OF_PF_KEY).then_some(XfrmReplay { window, esn }),
     })
 }
 
 fn offload(statement: &Statement<'_>, sa: &Sa<'_>, names: Names) -> Result<Option<Offload>, Refusal> {
     let Some(wanted) = &sa.offload else { return Ok(None) };
-    // Which devices there are, and with what addresses, only the machine itself can tell.
+    // Only the machine that the script is for knows its devices and their addresses.
     if names == Names::Assume {
         return Ok(Some(Offload { interface: 1, packet: wanted.packet, local: Vec::new() }));
     }

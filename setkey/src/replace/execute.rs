@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use libpfkey::request::Origin;
+use libpfkey::request::RequestHeader;
 use libpfkey::wire::peek_header;
 use libpfkey::{Abi, Answer, Dialect, MessageType, Result};
 use zeroize::Zeroizing;
@@ -29,7 +29,7 @@ pub(super) fn run(session: &mut Session, files: &[File], plan: &Plan, present: &
     for group in &plan.groups {
         let mut run = Run { group, failures: Vec::new(), deleted: HashMap::new(), abi: session.abi() };
         for (index, step) in (0..).zip(group) {
-            let numbers = session.is_private();
+            let numbers = session.has_xfrm();
             // NetBSD takes an SA beside one of the same SPI and another reqid, so what is replaced has to be gone.
             let waits = session.abi().dialect == Dialect::NetBsd && matches!(step, Step::ReplaceSa { .. });
             requests(*step, numbers, present, wanted, &mut |kind, write| {
@@ -63,7 +63,7 @@ pub(super) fn run(session: &mut Session, files: &[File], plan: &Plan, present: &
 }
 
 /// Writes one request.
-type Write<'w> = &'w dyn Fn(Origin, &mut Vec<u8>) -> Result<()>;
+type Write<'w> = &'w dyn Fn(RequestHeader, &mut Vec<u8>) -> Result<()>;
 
 /// The requests of a step, in their order. `numbers`: DELETE is answered with sequence numbers.
 fn requests(
@@ -77,30 +77,30 @@ fn requests(
     let new_sa = |sa: usize| wanted.sas.get(sa).map_or(&[][..], |sa| &sa.message);
     let shown_policy = |old: usize| present.policies.get(old).map_or(&[][..], |policy| &policy.message);
     let new_policy = |policy: usize| wanted.policies.get(policy).map_or(&[][..], |policy| &policy.message);
-    let mut add = |kind, sa| send(kind, &|origin, buffer| message::repeat(new_sa(sa), kind, origin, buffer));
+    let mut add = |kind, sa| send(kind, &|header, buffer| message::repeat(new_sa(sa), kind, header, buffer));
     match step {
         Step::AddSa { sa } => add(MessageType::Add, sa),
         Step::UpdateSa { sa } => add(MessageType::Update, sa),
         Step::ReplaceSa { sa, old } => {
-            send(MessageType::Delete, &|origin, buffer| message::delete(shown_sa(old), numbers, origin, buffer));
+            send(MessageType::Delete, &|header, buffer| message::delete(shown_sa(old), numbers, header, buffer));
             let kind = MessageType::Add;
-            send(kind, &|origin, buffer| message::repeat(new_sa(sa), kind, origin, buffer));
+            send(kind, &|header, buffer| message::repeat(new_sa(sa), kind, header, buffer));
         }
         Step::RemoveSa { old } => {
-            send(MessageType::Delete, &|origin, buffer| message::delete(shown_sa(old), numbers, origin, buffer));
+            send(MessageType::Delete, &|header, buffer| message::delete(shown_sa(old), numbers, header, buffer));
         }
         Step::PutPolicy { policy } => {
             let kind = MessageType::SpdUpdate;
-            send(kind, &|origin, buffer| message::repeat(new_policy(policy), kind, origin, buffer));
+            send(kind, &|header, buffer| message::repeat(new_policy(policy), kind, header, buffer));
         }
         Step::SetAside { policy } => {
             let priority = wanted.policies.get(policy).map_or(0, |policy| policy.facts.priority).saturating_add(1);
-            send(MessageType::SpdUpdate, &|origin, buffer| {
-                message::with_priority(new_policy(policy), priority, origin, buffer)
+            send(MessageType::SpdUpdate, &|header, buffer| {
+                message::with_priority(new_policy(policy), priority, header, buffer)
             });
         }
         Step::RemovePolicy { old } => {
-            send(MessageType::SpdDelete2, &|origin, buffer| message::remove(shown_policy(old), origin, buffer));
+            send(MessageType::SpdDelete2, &|header, buffer| message::remove(shown_policy(old), header, buffer));
         }
     }
 }

@@ -11,8 +11,8 @@ use libpfkey::num::{
     DIR_FWD, DIR_IN, DIR_OUT, LEVEL_REQUIRE, LEVEL_UNIQUE, LEVEL_USE, MANUAL_REQID_MAX, MODE_ANY, MODE_TRANSPORT,
     MODE_TUNNEL, POLICY_BYPASS, POLICY_ENTRUST, POLICY_IPSEC, POLICY_NONE, ULPROTO_ANY,
 };
-use libpfkey::rules::{self, Selector, without_port};
-use libpfkey::wire::{Lifetime, Policy, Request, SecurityContext, SockAddr};
+use libpfkey::rules::{self, PolicyKey, without_port};
+use libpfkey::wire::{Lifetime, Policy, Request, SecurityContext, SockAddr, XfrmMark, XfrmOffload, XfrmReplay};
 use libpfkey::{Dialect, ExtensionType, Message, SaFlags, SaType};
 use zeroize::Zeroizing;
 
@@ -24,8 +24,8 @@ const LINUX_WINDOW_MAX: u8 = 32;
 /// What a kernel finds an SA by; over NETLINK_XFRM its mark is a part of that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct SaName {
-    name: rules::SaName,
-    mark: [u32; 2],
+    name: rules::SaKey,
+    mark: XfrmMark,
 }
 
 /// What an SA is like.
@@ -56,8 +56,9 @@ struct Fixed {
     label: Option<Label>,
     /// The source that its selector names, where it is not any.
     inner_source: Option<(SockAddr, u8)>,
-    /// Private extensions but the mark.
-    extras: [Option<[u32; 2]>; 3],
+    output_mark: Option<XfrmMark>,
+    if_id: Option<u32>,
+    offload: Option<XfrmOffload>,
 }
 
 #[derive(PartialEq, Eq)]
@@ -77,7 +78,7 @@ pub(super) struct PolicyName {
     pub(super) destination: (SocketAddr, u8),
     pub(super) proto: u8,
     /// Mark and interface id, which only NETLINK_XFRM tells.
-    mark: [u32; 2],
+    mark: XfrmMark,
     if_id: u32,
     label: Option<Label>,
 }
@@ -110,6 +111,7 @@ pub(super) fn of_sa(message: &Message<'_>) -> Option<(SaName, SaFacts)> {
     let encapsulation = message.natt_type().filter(|kind| *kind != 0);
     let port = |kind| encapsulation.and_then(|_| message.natt_port(kind)).unwrap_or(0);
     let proxy = message.address(ExtensionType::AddressProxy).filter(|proxy| proxy.prefix != 0);
+    let xfrm = message.xfrm();
     let facts = SaFacts {
         sa_type,
         source: without_port(dialect, &message.source()?.sockaddr)?,
@@ -122,18 +124,16 @@ pub(super) fn of_sa(message: &Message<'_>) -> Option<(SaName, SaFacts)> {
             window: window(message),
             flags: sa.flags & kept,
             // The BSDs put one of their own beside a cipher that authenticates.
-            auth: (
-                if is_aead && !linux { 0 } else { sa.auth },
-                message.words(ExtensionType::XfrmAuthTrunc).map(|[bits, _]| bits),
-            ),
+            auth: (if is_aead && !linux { 0 } else { sa.auth }, xfrm.auth_trunc.map(|auth_trunc| auth_trunc.icv_bits)),
             encrypt: sa.encrypt,
             auth_key: key(ExtensionType::KeyAuth).into(),
             encrypt_key: key(ExtensionType::KeyEncrypt).into(),
             encapsulation,
             label: label(message),
             inner_source: proxy.map(|proxy| (proxy.sockaddr, proxy.prefix)),
-            extras: [ExtensionType::XfrmOutputMark, ExtensionType::XfrmIfId, ExtensionType::XfrmOffload]
-                .map(|kind| message.words(kind)),
+            output_mark: xfrm.output_mark,
+            if_id: xfrm.if_id,
+            offload: xfrm.offload,
         },
         variable: Variable {
             limits: [ExtensionType::LifetimeHard, ExtensionType::LifetimeSoft]
@@ -141,8 +141,8 @@ pub(super) fn of_sa(message: &Message<'_>) -> Option<(SaName, SaFacts)> {
             ports: (port(ExtensionType::NatTSport), port(ExtensionType::NatTDport)),
         },
     };
-    let mark = message.words(ExtensionType::XfrmMark).unwrap_or_default();
-    let name = rules::SaName::new(dialect, (facts.sa_type, facts.source, facts.destination), facts.spi);
+    let mark = xfrm.mark.unwrap_or_default();
+    let name = rules::SaKey::new(dialect, (facts.sa_type, facts.source, facts.destination), facts.spi);
     Some((SaName { name, mark }, facts))
 }
 
@@ -191,14 +191,15 @@ pub(super) fn of_policy(message: &Message<'_>) -> Option<(PolicyName, PolicyFact
     let dialect = message.abi.dialect;
     let policy = message.policy()?;
     let (source, destination) = (message.source()?, message.destination()?);
-    let selector = Selector::new(dialect, policy.direction, source, destination)?;
+    let selector = PolicyKey::new(dialect, policy.direction, source, destination)?;
+    let xfrm = message.xfrm();
     let name = PolicyName {
         direction: selector.direction,
         source: selector.source,
         destination: selector.destination,
         proto: selector.proto,
-        mark: message.words(ExtensionType::XfrmMark).unwrap_or_default(),
-        if_id: message.words(ExtensionType::XfrmIfId).map_or(0, |[id, _]| id),
+        mark: xfrm.mark.unwrap_or_default(),
+        if_id: xfrm.if_id.unwrap_or_default(),
         label: label(message),
     };
     let lives = message.lifetime(ExtensionType::LifetimeHard).map_or((0, 0), |hard| (hard.addtime, hard.usetime));
@@ -301,8 +302,8 @@ impl fmt::Display for PolicyName {
 fn window(message: &Message<'_>) -> (u32, bool) {
     let field = message.sa().map_or(0, |sa| sa.replay);
     if message.abi.dialect == Dialect::Linux {
-        return match message.words(ExtensionType::XfrmReplay) {
-            Some([packets, esn]) => (packets, esn != 0),
+        return match message.xfrm().replay {
+            Some(XfrmReplay { window, esn }) => (window, esn),
             None => (field.min(LINUX_WINDOW_MAX).into(), false),
         };
     }

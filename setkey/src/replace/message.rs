@@ -2,22 +2,22 @@
 
 use libpfkey::algorithm::Encryption;
 use libpfkey::num::ULPROTO_ANY;
-use libpfkey::request::Origin;
+use libpfkey::request::RequestHeader;
 use libpfkey::wire::{Key, Policy, Sa, Sa2};
 use libpfkey::{Abi, Dialect, Error, Extension, ExtensionType, Message, MessageType, Result, SaState, SaType};
 
-/// Repeats a request with the number that `origin` gives.
-pub(super) fn repeat(request: &[u8], kind: MessageType, origin: Origin, buffer: &mut Vec<u8>) -> Result<()> {
-    let message = Message::parse(origin.abi, request)?;
-    origin.write(kind, message.header.sa_type, buffer, |builder| {
+/// Repeats a request with the number that `header` gives.
+pub(super) fn repeat(request: &[u8], kind: MessageType, header: RequestHeader, buffer: &mut Vec<u8>) -> Result<()> {
+    let message = Message::parse(header.abi, request)?;
+    header.write(kind, message.header.sa_type, buffer, |builder| {
         message.extensions.iter().try_for_each(|extension| builder.push(extension))
     })
 }
 
 /// Repeats a request about a policy with another priority.
-pub(super) fn with_priority(request: &[u8], priority: u32, origin: Origin, buffer: &mut Vec<u8>) -> Result<()> {
-    let message = Message::parse(origin.abi, request)?;
-    origin.write(message.header.message_type, SaType::Unspec, buffer, |builder| {
+pub(super) fn with_priority(request: &[u8], priority: u32, header: RequestHeader, buffer: &mut Vec<u8>) -> Result<()> {
+    let message = Message::parse(header.abi, request)?;
+    header.write(message.header.message_type, SaType::Unspec, buffer, |builder| {
         message.extensions.iter().try_for_each(|extension| match extension {
             Extension::Policy(policy) => builder.push(&Extension::Policy(Policy { priority, ..policy.clone() })),
             other => builder.push(other),
@@ -26,14 +26,14 @@ pub(super) fn with_priority(request: &[u8], priority: u32, origin: Origin, buffe
 }
 
 /// The ADD that makes an SA that the kernel showed, or deleted.
-pub(super) fn add(shown: &[u8], origin: Origin, buffer: &mut Vec<u8>) -> Result<()> {
-    let message = Message::parse(origin.abi, shown)?;
+pub(super) fn add(shown: &[u8], header: RequestHeader, buffer: &mut Vec<u8>) -> Result<()> {
+    let message = Message::parse(header.abi, shown)?;
     let sa_type = message.header.sa_type;
-    origin.write(MessageType::Add, sa_type, buffer, |builder| {
+    header.write(MessageType::Add, sa_type, buffer, |builder| {
         message.extensions.iter().filter_map(|extension| asked(extension)).try_for_each(|it| builder.push(&it))?;
         // Kernels leave out keys of no bits, and ask for them.
-        let sa = message.sa().ok_or_else(|| missing(origin.abi))?;
-        let null = Encryption::from_number(origin.abi.dialect, sa.encrypt) == Encryption::Null;
+        let sa = message.sa().ok_or_else(|| missing(header.abi))?;
+        let null = Encryption::from_number(header.abi.dialect, sa.encrypt) == Encryption::Null;
         let keys = [
             (ExtensionType::KeyEncrypt, sa_type == SaType::Esp && null),
             (ExtensionType::KeyAuth, sa_type == SaType::Ah && sa.auth != 0),
@@ -61,19 +61,19 @@ fn asked<'a>(extension: &Extension<'a>) -> Option<Extension<'a>> {
         // NetBSD shows type 0 for none.
         Extension::NatTType(0) => return None,
         Extension::NatTType(_) | Extension::NatTPort(..) | Extension::NatTFrag(_) => extension.clone(),
-        Extension::SecurityContext(_) | Extension::SaReplay(_) | Extension::Words(..) => extension.clone(),
-
+        Extension::SecurityContext(_) | Extension::SaReplay(_) => extension.clone(),
+        extension if is_xfrm(extension) => extension.clone(),
         Extension::Opaque(T::XfrmReplayState, _) => extension.clone(),
         _ => return None,
     })
 }
 
 /// The DELETE of an SA that the kernel showed. `numbers`: the answer is to tell its last sequence numbers.
-pub(super) fn delete(shown: &[u8], numbers: bool, origin: Origin, buffer: &mut Vec<u8>) -> Result<()> {
-    let message = Message::parse(origin.abi, shown)?;
-    let spi = message.sa().ok_or_else(|| missing(origin.abi))?.spi;
-    let netbsd = origin.abi.dialect == Dialect::NetBsd;
-    origin.write(MessageType::Delete, message.header.sa_type, buffer, |builder| {
+pub(super) fn delete(shown: &[u8], numbers: bool, header: RequestHeader, buffer: &mut Vec<u8>) -> Result<()> {
+    let message = Message::parse(header.abi, shown)?;
+    let spi = message.sa().ok_or_else(|| missing(header.abi))?.spi;
+    let netbsd = header.abi.dialect == Dialect::NetBsd;
+    header.write(MessageType::Delete, message.header.sa_type, buffer, |builder| {
         builder.push(&Extension::Sa(Sa::named(spi)))?;
         let named = message.extensions.iter().filter_map(|extension| asked(extension));
         let named = named.filter(|extension| match extension {
@@ -81,7 +81,7 @@ pub(super) fn delete(shown: &[u8], numbers: bool, origin: Origin, buffer: &mut V
             // NetBSD finds SAs by their ports, too.
             Extension::NatTType(_) | Extension::NatTPort(..) => netbsd,
             // The mark is part of an SA's name.
-            Extension::Words(kind, _) => *kind == ExtensionType::XfrmMark,
+            Extension::XfrmMark(_) => true,
             _ => false,
         });
         named.collect::<Vec<_>>().iter().try_for_each(|extension| builder.push(extension))?;
@@ -93,17 +93,16 @@ pub(super) fn delete(shown: &[u8], numbers: bool, origin: Origin, buffer: &mut V
 }
 
 /// The SPDUPDATE that makes a policy that the kernel showed.
-pub(super) fn put(shown: &[u8], origin: Origin, buffer: &mut Vec<u8>) -> Result<()> {
-    let message = Message::parse(origin.abi, shown)?;
-    let policy = message.policy().ok_or_else(|| missing(origin.abi))?;
-    origin.write(MessageType::SpdUpdate, SaType::Unspec, buffer, |builder| {
+pub(super) fn put(shown: &[u8], header: RequestHeader, buffer: &mut Vec<u8>) -> Result<()> {
+    let message = Message::parse(header.abi, shown)?;
+    let policy = message.policy().ok_or_else(|| missing(header.abi))?;
+    header.write(MessageType::SpdUpdate, SaType::Unspec, buffer, |builder| {
         builder.push(&Extension::Policy(Policy { id: 0, scope: 0, ..policy.clone() }))?;
         for extension in &message.extensions {
             let limited = |lifetime: &libpfkey::wire::Lifetime| lifetime.addtime != 0 || lifetime.usetime != 0;
             match extension {
-                Extension::Address(..) | Extension::SecurityContext(_) | Extension::Words(..) => {
-                    builder.push(extension)?
-                }
+                Extension::Address(..) | Extension::SecurityContext(_) => builder.push(extension)?,
+                extension if is_xfrm(extension) => builder.push(extension)?,
                 Extension::Lifetime(ExtensionType::LifetimeHard, lifetime) if limited(lifetime) => {
                     builder.push(extension)?
                 }
@@ -115,14 +114,30 @@ pub(super) fn put(shown: &[u8], origin: Origin, buffer: &mut Vec<u8>) -> Result<
 }
 
 /// The SPDDELETE2 of a policy that the kernel showed: by its id, so that it is that one and no other.
-pub(super) fn remove(shown: &[u8], origin: Origin, buffer: &mut Vec<u8>) -> Result<()> {
-    let message = Message::parse(origin.abi, shown)?;
-    let id = message.policy().ok_or_else(|| missing(origin.abi))?.id;
-    origin.write(MessageType::SpdDelete2, SaType::Unspec, buffer, |builder| {
+pub(super) fn remove(shown: &[u8], header: RequestHeader, buffer: &mut Vec<u8>) -> Result<()> {
+    let message = Message::parse(header.abi, shown)?;
+    let id = message.policy().ok_or_else(|| missing(header.abi))?.id;
+    header.write(MessageType::SpdDelete2, SaType::Unspec, buffer, |builder| {
         builder.push(&Extension::Policy(Policy::named(id)))?;
-        let words = message.extensions.iter().filter(|extension| matches!(extension, Extension::Words(..)));
-        words.into_iter().try_for_each(|extension| builder.push(extension))
+        message
+            .extensions
+            .iter()
+            .filter(|extension| is_xfrm(extension))
+            .try_for_each(|extension| builder.push(extension))
     })
+}
+
+/// Whether an extension is one of libpfkey's for NETLINK_XFRM.
+fn is_xfrm(extension: &Extension<'_>) -> bool {
+    matches!(
+        extension,
+        Extension::XfrmAuthTrunc(_)
+            | Extension::XfrmIfId(_)
+            | Extension::XfrmMark(_)
+            | Extension::XfrmOffload(_)
+            | Extension::XfrmOutputMark(_)
+            | Extension::XfrmReplay(_)
+    )
 }
 
 fn missing(abi: Abi) -> Error {

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use libpfkey::request::Origin;
+use libpfkey::request::RequestHeader;
 use libpfkey::{Dialect, ExtensionType, Message};
 use zeroize::Zeroizing;
 
@@ -46,12 +46,12 @@ pub(super) fn wanted(
         })
         .collect();
     let still: HashMap<&SaName, &PresentSa> = now.sas.iter().map(|sa| (&sa.name, sa)).collect();
-    let origin = Origin { abi: session.abi(), pid: 0, seq: 0 };
+    let header = RequestHeader { abi: session.abi(), pid: 0, seq: 0 };
     for (index, sa) in (0..).zip(before.sas) {
         let is_there = still.get(&sa.name).is_some_and(|now| now.facts == sa.facts);
         let shown = match outcome.deleted.remove(&index) {
             _ if is_there || updated.contains(&sa.name) => sa.message,
-            Some(last) if can_go_on(origin, &last) => last,
+            Some(last) if can_go_on(header, &last) => last,
             Some(_) => {
                 back.lost.push(format!("the SA {}", sa.facts));
                 continue;
@@ -63,7 +63,7 @@ pub(super) fn wanted(
             continue;
         }
         let mut message = Zeroizing::new(Vec::new());
-        match message::add(&shown, origin, &mut message) {
+        match message::add(&shown, header, &mut message) {
             Ok(()) => {
                 back.wanted.sas.push(WantedSa { name: sa.name, facts: sa.facts, place: Place::default(), message })
             }
@@ -77,7 +77,7 @@ pub(super) fn wanted(
     for policy in policies {
         let mut message = Zeroizing::new(Vec::new());
         // What the kernel showed has all parts.
-        if message::put(&policy.message, origin, &mut message).is_ok() {
+        if message::put(&policy.message, header, &mut message).is_ok() {
             let (name, facts) = (policy.name, policy.facts);
             back.wanted.policies.push(WantedPolicy { name, facts, place: Place::default(), message });
         }
@@ -86,12 +86,12 @@ pub(super) fn wanted(
 }
 
 /// Whether an SA as it was when it was deleted can be made again: with the numbers of its packets, or before its first.
-fn can_go_on(origin: Origin, last: &[u8]) -> bool {
-    let Ok(message) = Message::parse(origin.abi, last) else { return false };
+fn can_go_on(header: RequestHeader, last: &[u8]) -> bool {
+    let Ok(message) = Message::parse(header.abi, last) else { return false };
     let has_numbers = message.extensions.iter().any(|extension| extension.kind() == ExtensionType::XfrmReplayState);
     // What the BSDs answer does not say.
     let unused = message.lifetime(ExtensionType::LifetimeCurrent).is_some_and(|current| {
-        origin.abi.dialect == Dialect::Linux && current.bytes == 0 && current.allocations == 0 && current.usetime == 0
+        header.abi.dialect == Dialect::Linux && current.bytes == 0 && current.allocations == 0 && current.usetime == 0
     });
     has_numbers || unused
 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use ipsec_conf::setkey::{Command, ParseError, Protocol, RawStatement, Sa, Spd, Splitter, Statement};
-use libpfkey::request::Origin;
+use libpfkey::request::RequestHeader;
 use libpfkey::{Message, MessageType, SaType};
 use zeroize::Zeroizing;
 
@@ -174,7 +174,7 @@ impl Reader<'_> {
         let plan = compose::plan_sa(MessageType::Add, statement, sa, &self.target, &mut Vec::new())?;
         for pair in &plan.pairs {
             let mut message = Zeroizing::new(Vec::new());
-            plan.emit(self.origin(), *pair, &mut message).map_err(|error| unsendable(statement, &error))?;
+            plan.emit(self.request_header(), *pair, &mut message).map_err(|error| unsendable(statement, &error))?;
             let parsed = Message::parse(self.target.abi, &message).map_err(|error| unsendable(statement, &error))?;
             let Some((name, facts)) = of_sa(&parsed) else { continue };
             let place = Place { file: at.file, line: statement.line };
@@ -200,7 +200,7 @@ impl Reader<'_> {
         let mut is_copy = false;
         loop {
             let mut message = Zeroizing::new(Vec::new());
-            plan.emit(self.origin(), &mut message).map_err(|error| unsendable(statement, &error))?;
+            plan.emit(self.request_header(), &mut message).map_err(|error| unsendable(statement, &error))?;
             let parsed = Message::parse(self.target.abi, &message).map_err(|error| unsendable(statement, &error))?;
             let Some((name, facts)) = of_policy(&parsed) else {
                 let text = "Not supported: a file that replaces has no tagged policies";
@@ -235,8 +235,8 @@ impl Reader<'_> {
     }
 
     /// The requests get their numbers when they are sent.
-    fn origin(&self) -> Origin {
-        Origin { abi: self.target.abi, pid: 0, seq: 0 }
+    fn request_header(&self) -> RequestHeader {
+        RequestHeader { abi: self.target.abi, pid: 0, seq: 0 }
     }
 }
 

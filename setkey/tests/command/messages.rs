@@ -19,7 +19,7 @@ add 10.0.0.2 10.0.0.1 ah 0x1002 -lh 600 -ls 480 -A hmac-sha1 0x00010203040506070
 fn dumped(engine: &Memory) -> Vec<u8> {
     let mut connection = Connection::new(Box::new(engine.another_handle().unwrap()));
     let mut bytes = Vec::new();
-    request::dump(connection.origin(0), SaType::Unspec, &mut bytes).unwrap();
+    request::dump(connection.request_header(0), SaType::Unspec, &mut bytes).unwrap();
     connection.send(&bytes).unwrap();
     bytes.clear();
     while let Some(message) = connection.recv(Some(Duration::ZERO)).unwrap() {

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use zeroize::Zeroizing;
 
 use super::queue::Queue;
-use super::sad::{Pair, Sad};
+use super::sad::{SaEndpoints, Sad};
 use super::spd::Spd;
 use crate::dialect::{Abi, Dialect};
 use crate::num::{MessageType, PF_KEY_V2, SaType};
@@ -44,7 +44,7 @@ pub(super) struct Engine {
     pub(super) sad: Sad,
     pub(super) spd: Spd,
     /// Acquires under way: until when, and Linux' entry in the SAD.
-    pub(super) acquires: HashMap<Pair, (u64, Option<u64>)>,
+    pub(super) acquires: HashMap<SaEndpoints, (u64, Option<u64>)>,
     pub(super) acquire_seq: u32,
     handles: BTreeMap<u64, Handle>,
     next_handle: u64,

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use super::engine::{Engine, Outcome, To};
 use super::reply;
 use super::sa_request::LARVAL_SECONDS;
-use super::sad::{Association, Pair, without_port};
+use super::sad::{Association, SaEndpoints, without_port};
 use super::spd::StoredPolicy;
 use crate::dialect::Dialect;
 use crate::num::{DIR_OUT, ExtensionType, IPPROTO_AH, IPPROTO_ESP, MessageType, POLICY_IPSEC, SaState, SaType};
@@ -31,7 +31,7 @@ impl Engine {
     }
 
     /// The SAs that a policy wants for a packet and that are not there.
-    fn wanted(&self, stored: &StoredPolicy, source: SocketAddr, destination: SocketAddr) -> Vec<(Pair, Sa2)> {
+    fn wanted(&self, stored: &StoredPolicy, source: SocketAddr, destination: SocketAddr) -> Vec<(SaEndpoints, Sa2)> {
         let dialect = self.abi.dialect;
         let want = |request: &Request| {
             let (from, to) = request.endpoints.unwrap_or((SockAddr::Inet(source), SockAddr::Inet(destination)));
@@ -53,7 +53,7 @@ impl Engine {
     }
 
     /// Asks for an SA, unless that was done a moment ago.
-    fn acquire(&mut self, pair: Pair, sa2: Sa2, policy: Option<&Policy>) -> Result<bool, Errno> {
+    fn acquire(&mut self, pair: SaEndpoints, sa2: Sa2, policy: Option<&Policy>) -> Result<bool, Errno> {
         let now = self.now();
         if self.acquires.get(&pair).is_some_and(|(until, _)| now < *until) {
             return Ok(false);

@@ -36,12 +36,12 @@ const WINDOW: usize = 64;
 /// use libpfkey::{Abi, Dialect, Header, Message, MessageType, SaType};
 ///
 /// let abi = Abi::of(Dialect::NetBsd);
-/// let mut door = Memory::new(abi)?;
+/// let mut memory = Memory::new(abi)?;
 /// let mut bytes = Vec::new();
 /// Message { abi, header: Header::new(MessageType::Dump, SaType::Unspec), extensions: vec![] }.emit(&mut bytes)?;
-/// door.send(&bytes)?;
+/// memory.send(&bytes)?;
 /// let mut buffer = vec![0; libpfkey::backend::MESSAGE_MAX];
-/// let answer = Message::parse(abi, door.recv(&mut buffer)?.expect("an answer"))?;
+/// let answer = Message::parse(abi, memory.recv(&mut buffer)?.expect("an answer"))?;
 /// assert_eq!(answer.header.errno, 2, "ENOENT: there are no SAs");
 /// # Ok::<(), libpfkey::Error>(())
 /// ```

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 
 use super::engine::{Engine, Outcome, To};
 use super::reply;
-use super::sad::{Association, Encapsulation, Label, Pair, without_port};
+use super::sad::{Association, Encapsulation, Label, SaEndpoints, without_port};
 use crate::dialect::Dialect;
 use crate::num::{Encryption, ExtensionType, MODE_TRANSPORT, MODE_TUNNEL, SaFlags, SaState, SaType};
 use crate::rules;
@@ -60,7 +60,7 @@ impl Engine {
         self.answer(&request.header, 0, &reply, To::One(from))
     }
 
-    fn free_spi(&self, pair: Pair, request: &Message<'_>) -> Result<u32, Errno> {
+    fn free_spi(&self, pair: SaEndpoints, request: &Message<'_>) -> Result<u32, Errno> {
         let asked = request.extensions.iter().find_map(|extension| match extension {
             Extension::SpiRange(range) => Some(*range),
             _ => None,
@@ -157,7 +157,7 @@ impl Engine {
         self.answer(&request.header, 0, &reply, To::All)
     }
 
-    fn missing_for_update(&self, pair: Pair, reqid: u32) -> Errno {
+    fn missing_for_update(&self, pair: SaEndpoints, reqid: u32) -> Errno {
         match self.abi.dialect {
             Dialect::Linux => Errno::ESRCH,
             Dialect::FreeBsd => Errno::EINVAL,
@@ -200,7 +200,7 @@ impl Engine {
     }
 
     /// The ends that a request names.
-    fn pair(&self, request: &Message<'_>) -> Result<Pair, Errno> {
+    fn pair(&self, request: &Message<'_>) -> Result<SaEndpoints, Errno> {
         let (Some(source), Some(destination)) = (request.source(), request.destination()) else {
             return Err(Errno::EINVAL);
         };
@@ -229,7 +229,7 @@ impl Engine {
     }
 
     /// The mature SA that an ADD or UPDATE describes.
-    fn association(&self, pair: Pair, request: &Message<'_>) -> Result<Association, Errno> {
+    fn association(&self, pair: SaEndpoints, request: &Message<'_>) -> Result<Association, Errno> {
         let linux = self.is_linux();
         let mut sa = *request.sa().ok_or(Errno::EINVAL)?;
         let hard = request.lifetime(ExtensionType::LifetimeHard).copied();
@@ -264,7 +264,7 @@ impl Engine {
     }
 
     /// The SA that GET or DELETE names.
-    fn named(&self, pair: Pair, spi: u32) -> Result<u64, Errno> {
+    fn named(&self, pair: SaEndpoints, spi: u32) -> Result<u64, Errno> {
         let age = self.sad.find(pair, spi).ok_or(self.missing())?;
         let same_ends = |sa: &Association| (sa.source, sa.destination) == (pair.1, pair.2);
         if self.abi.dialect == Dialect::FreeBsd && !self.sad.get(age).is_some_and(same_ends) {
@@ -298,7 +298,7 @@ impl Engine {
     }
 
     /// Forgets an ACQUIRE that an SA answers, and Linux' entry for it.
-    fn end_acquire(&mut self, pair: &Pair) {
+    fn end_acquire(&mut self, pair: &SaEndpoints) {
         if let Some((_, Some(age))) = self.acquires.remove(pair) {
             self.sad.remove(age);
         }

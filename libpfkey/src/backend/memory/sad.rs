@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 
 use crate::dialect::Dialect;
 use crate::num::{ExtensionType, SaState, SaType};
-use crate::rules::names::SaName;
-pub(super) use crate::rules::names::{Pair, without_port};
+use crate::rules::lookup::SaKey;
+pub(super) use crate::rules::lookup::{SaEndpoints, without_port};
 use crate::wire::{Address, Key, Lifetime, Message, Sa, Sa2, SecurityContext};
 
 /// A key of an SA.
@@ -152,7 +152,7 @@ impl Association {
         hard != 0 && now >= self.current.addtime.saturating_add(hard)
     }
 
-    fn pair(&self) -> Pair {
+    fn pair(&self) -> SaEndpoints {
         (self.sa_type, self.source, self.destination)
     }
 
@@ -173,10 +173,10 @@ pub(super) struct Sad {
     dialect: Dialect,
     by_age: BTreeMap<u64, Association>,
     /// More than one only on NetBSD, which does not look for an SPI of another host's before it gives it.
-    by_name: HashMap<SaName, Vec<u64>>,
-    by_pair: HashMap<Pair, BTreeSet<u64>>,
+    by_name: HashMap<SaKey, Vec<u64>>,
+    by_pair: HashMap<SaEndpoints, BTreeSet<u64>>,
     /// NetBSD's groups, the newest with the greatest number.
-    groups: HashMap<Pair, BTreeMap<u64, Group>>,
+    groups: HashMap<SaEndpoints, BTreeMap<u64, Group>>,
     /// NetBSD: how many SAs to this host have each SPI.
     local_spis: HashMap<u32, usize>,
     by_deadline: BTreeSet<(u64, u64)>,
@@ -198,18 +198,18 @@ impl Sad {
     }
 
     /// The number of the SA with a name.
-    pub(super) fn find(&self, pair: Pair, spi: u32) -> Option<u64> {
-        let ages = self.by_name.get(&SaName::new(self.dialect, pair, spi))?;
+    pub(super) fn find(&self, pair: SaEndpoints, spi: u32) -> Option<u64> {
+        let ages = self.by_name.get(&SaKey::new(self.dialect, pair, spi))?;
         self.first(ages.iter().copied())
     }
 
     /// The SA with a name that an ADD or UPDATE with this reqid means: on NetBSD one of the group that it goes to.
-    pub(super) fn find_with_reqid(&self, pair: Pair, spi: u32, reqid: u32) -> Option<u64> {
+    pub(super) fn find_with_reqid(&self, pair: SaEndpoints, spi: u32, reqid: u32) -> Option<u64> {
         if self.dialect != Dialect::NetBsd {
             return self.find(pair, spi);
         }
         let group = self.group(pair, reqid)?;
-        let ages = self.by_name.get(&SaName::new(self.dialect, pair, spi))?;
+        let ages = self.by_name.get(&SaKey::new(self.dialect, pair, spi))?;
         self.first(ages.iter().copied().filter(|age| self.get(*age).is_some_and(|sa| sa.group == group)))
     }
 
@@ -219,7 +219,7 @@ impl Sad {
     }
 
     /// NetBSD: the group that an SA with this reqid joins. Modes are not compared, and reqid 0 fits all.
-    pub(super) fn group(&self, pair: Pair, reqid: u32) -> Option<u64> {
+    pub(super) fn group(&self, pair: SaEndpoints, reqid: u32) -> Option<u64> {
         let fits = |group: &Group| reqid == 0 || group.sa2.reqid == reqid;
         self.groups.get(&pair)?.iter().rev().find(|(_, group)| fits(group)).map(|(number, _)| *number)
     }
@@ -235,7 +235,7 @@ impl Sad {
     }
 
     /// The SAs between two ends, oldest first.
-    pub(super) fn between(&self, pair: Pair) -> impl Iterator<Item = (u64, &Association)> {
+    pub(super) fn between(&self, pair: SaEndpoints) -> impl Iterator<Item = (u64, &Association)> {
         let ages = self.by_pair.get(&pair).into_iter().flatten();
         ages.filter_map(|age| self.by_age.get(age).map(|association| (*age, association)))
     }
@@ -258,7 +258,7 @@ impl Sad {
             self.join(&mut association);
         }
         if !association.is_acquire {
-            let name = SaName::new(self.dialect, association.pair(), association.sa.spi);
+            let name = SaKey::new(self.dialect, association.pair(), association.sa.spi);
             self.by_name.entry(name).or_default().push(age);
         }
         self.by_pair.entry(association.pair()).or_default().insert(age);
@@ -298,7 +298,7 @@ impl Sad {
     }
 
     fn forget_name(&mut self, age: u64, association: &Association) {
-        let name = SaName::new(self.dialect, association.pair(), association.sa.spi);
+        let name = SaKey::new(self.dialect, association.pair(), association.sa.spi);
         let Some(ages) = self.by_name.get_mut(&name) else { return };
         ages.retain(|other| *other != age);
         if ages.is_empty() {

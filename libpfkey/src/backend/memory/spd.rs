@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::sad::Label;
 use crate::dialect::Dialect;
 use crate::num::ULPROTO_ANY;
-pub(super) use crate::rules::names::Selector;
+pub(super) use crate::rules::lookup::PolicyKey;
 use crate::wire::{Address, Lifetime, Policy, SockAddr};
 
 /// A policy.
@@ -24,8 +24,8 @@ pub(super) struct StoredPolicy {
 }
 
 impl StoredPolicy {
-    fn selector(&self, dialect: Dialect) -> Option<Selector> {
-        Selector::new(dialect, self.policy.direction, &self.source, &self.destination)
+    fn selector(&self, dialect: Dialect) -> Option<PolicyKey> {
+        PolicyKey::new(dialect, self.policy.direction, &self.source, &self.destination)
     }
 
     /// Whether a packet is meant.
@@ -54,7 +54,7 @@ pub(super) struct Spd {
     dialect: Dialect,
     by_age: BTreeMap<u64, StoredPolicy>,
     by_id: HashMap<u32, u64>,
-    by_selector: HashMap<Selector, u64>,
+    by_selector: HashMap<PolicyKey, u64>,
     next: u64,
     generator: u32,
     next_reqid: u32,
@@ -75,7 +75,7 @@ impl Spd {
         }
     }
 
-    pub(super) fn find(&self, selector: &Selector) -> Option<u64> {
+    pub(super) fn find(&self, selector: &PolicyKey) -> Option<u64> {
         self.by_selector.get(selector).copied()
     }
 

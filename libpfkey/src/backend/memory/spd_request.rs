@@ -7,7 +7,7 @@ use super::reply;
 use super::sa_dump::dump_seq;
 use super::sa_request::echo;
 use super::sad::Label;
-use super::spd::{Selector, StoredPolicy};
+use super::spd::{PolicyKey, StoredPolicy};
 use crate::dialect::Dialect;
 use crate::num::{
     DIR_FWD, DIR_IN, DIR_OUT, ExtensionType, LEVEL_REQUIRE, LEVEL_UNIQUE, LEVEL_USE, MANUAL_REQID_MAX, MODE_TUNNEL,
@@ -24,7 +24,7 @@ const COUNT_IN_DUMP: u16 = 1;
 impl Engine {
     pub(super) fn spdadd(&mut self, request: &Message<'_>) -> Outcome {
         let (source, destination, asked) = self.selector_parts(request)?;
-        let selector = Selector::new(self.abi.dialect, asked.direction, &source, &destination).ok_or(Errno::EINVAL)?;
+        let selector = PolicyKey::new(self.abi.dialect, asked.direction, &source, &destination).ok_or(Errno::EINVAL)?;
         rules::policy(self.abi.dialect, request.header.message_type, asked)?;
         let old = self.spd.find(&selector);
         let is_update = request.header.message_type == MessageType::SpdUpdate;
@@ -85,7 +85,7 @@ impl Engine {
         if self.abi.dialect == Dialect::FreeBsd && asked.kind > POLICY_IPSEC {
             return Err(Errno::EINVAL);
         }
-        let selector = Selector::new(self.abi.dialect, asked.direction, &source, &destination).ok_or(Errno::EINVAL)?;
+        let selector = PolicyKey::new(self.abi.dialect, asked.direction, &source, &destination).ok_or(Errno::EINVAL)?;
         let missing = if self.is_linux() { Errno::ENOENT } else { Errno::EINVAL };
         let age = self.spd.find(&selector).ok_or(missing)?;
         let Some(old) = self.spd.remove(age) else { return Err(missing) };

@@ -11,13 +11,13 @@ use super::layout::{Addr, Id, PolicyId, PolicyInfo, State, StateId, parse_expire
 use super::netlink::{Frame, Verdict, next_frame};
 use super::numbers::{flag, message};
 use super::policy::{PolicyAttributes, policy_message};
-use super::sa_reply::{Envelope, StateAttributes, Tell, sa_message};
+use super::sa_reply::{ReplyHeader, StateAttributes, Tell, sa_message};
 use super::sa_request::sa_type_of;
 use crate::dialect::{Abi, Dialect};
 use crate::error::Result;
 use crate::num::{MessageType, SaState, SaType};
 use crate::wire::reader::Reader;
-use crate::wire::{Builder, Header};
+use crate::wire::{Builder, Header, XfrmMark};
 
 /// Counts that `af_key` shows in `sadb_msg_reserved`: in a dump, in the answer to SPDGET, in a notification.
 const REFERENCES_DUMP: u16 = 1;
@@ -99,7 +99,7 @@ impl Pending {
 struct Soft {
     id: StateId,
     /// A mark is part of the SA's name.
-    mark: Option<[u32; 2]>,
+    mark: Option<XfrmMark>,
     /// The EXPIRE without what is not known, for when the SA cannot be asked for; `None` once it is told.
     message: Option<Zeroizing<Vec<u8>>>,
 }
@@ -108,13 +108,13 @@ struct Soft {
 #[derive(Debug)]
 struct Queued {
     message: Zeroizing<Vec<u8>>,
-    /// Of a refusal: the kernel's words.
-    words: Option<String>,
+    /// The kernel's explanation of a refusal.
+    explanation: Option<String>,
 }
 
 impl From<Zeroizing<Vec<u8>>> for Queued {
     fn from(message: Zeroizing<Vec<u8>>) -> Self {
-        Self { message, words: None }
+        Self { message, explanation: None }
     }
 }
 
@@ -125,8 +125,8 @@ pub(super) struct Engine {
     port: u32,
     pending: VecDeque<Pending>,
     queue: VecDeque<Queued>,
-    /// The kernel's words about the message that was handed out last.
-    words: Option<String>,
+    /// The kernel's explanation of the message that was handed out last.
+    explanation: Option<String>,
     /// To be asked for.
     soft: VecDeque<Soft>,
     /// Those that were asked for.
@@ -154,7 +154,7 @@ pub(super) struct Between {
     pub(super) source: Addr,
     pub(super) destination: Addr,
     pub(super) family: u16,
-    pub(super) found: Vec<(StateId, Option<[u32; 2]>)>,
+    pub(super) found: Vec<(StateId, Option<XfrmMark>)>,
 }
 
 impl Between {
@@ -199,14 +199,14 @@ impl Engine {
     }
 
     /// The next SA to be asked for because its soft limit was reached: name and mark.
-    pub(super) fn ask(&mut self) -> Option<(StateId, Option<[u32; 2]>)> {
+    pub(super) fn ask(&mut self) -> Option<(StateId, Option<XfrmMark>)> {
         let soft = self.soft.pop_front()?;
         let question = (soft.id, soft.mark);
         self.asked.push_back(soft);
         Some(question)
     }
 
-    fn fail(&mut self, pending: &Pending, errno: i32, words: Option<String>) {
+    fn fail(&mut self, pending: &Pending, errno: i32, explanation: Option<String>) {
         match pending.expect {
             Expect::Soft => {
                 let untold = self.asked.pop_front().and_then(|soft| soft.message);
@@ -216,7 +216,7 @@ impl Engine {
                 let before = self.queue.len();
                 self.refuse(&pending.header, errno);
                 if let Some(refusal) = self.queue.get_mut(before) {
-                    refusal.words = words;
+                    refusal.explanation = explanation;
                 }
             }
         }
@@ -224,17 +224,17 @@ impl Engine {
 
     /// The next message.
     pub(super) fn pop(&mut self, buffer: &mut [u8]) -> Option<usize> {
-        let Queued { message, words } = self.queue.pop_front()?;
-        self.words = words;
+        let Queued { message, explanation } = self.queue.pop_front()?;
+        self.explanation = explanation;
         let length = message.len();
         buffer.get_mut(..length)?.copy_from_slice(&message);
         self.recycle(message);
         Some(length)
     }
 
-    /// What the kernel said in words about the message that was handed out last, a refusal.
-    pub(super) fn words(&self) -> Option<&str> {
-        self.words.as_deref()
+    /// The kernel's explanation of the message that was handed out last, if that is a refusal.
+    pub(super) fn explanation(&self) -> Option<&str> {
+        self.explanation.as_deref()
     }
 
     /// Queues a message that `write` makes. What cannot be said in PF_KEY is left out.
@@ -328,7 +328,7 @@ impl Engine {
             }
             Expect::Between | Expect::Reqids => {}
             Expect::Silence if errno == 0 => {}
-            _ if errno != 0 => self.fail(&pending, errno, verdict.words),
+            _ if errno != 0 => self.fail(&pending, errno, verdict.explanation),
             _ => {
                 let header = pending.header;
                 self.push(|out| Builder::new(Abi::HOST, header, out)?.finish());
@@ -346,18 +346,18 @@ impl Engine {
     fn state(&mut self, mut frame: Frame<'_>) -> Result<()> {
         let state = State::parse(&mut frame.body)?;
         let attributes = StateAttributes::parse(&mut frame.body)?;
-        let (envelope, in_dump) = match self.purpose(&frame) {
-            Purpose::Dump(header) => (Envelope::of(&header, Tell::All), true),
-            Purpose::Entry(header) => (Envelope::of(&header, Tell::All), false),
+        let (reply_header, in_dump) = match self.purpose(&frame) {
+            Purpose::Dump(header) => (ReplyHeader::of(&header, Tell::All), true),
+            Purpose::Entry(header) => (ReplyHeader::of(&header, Tell::All), false),
             Purpose::Soft => {
                 if self.asked.pop_front().is_none_or(|soft| soft.message.is_none()) {
                     return Ok(());
                 }
-                (Envelope::expire(false), false)
+                (ReplyHeader::expire(false), false)
             }
             Purpose::Event => {
                 let kind = if frame.kind == message::NEWSA { MessageType::Add } else { MessageType::Update };
-                (Envelope::event(kind, frame.seq, frame.pid), false)
+                (ReplyHeader::event(kind, frame.seq, frame.pid), false)
             }
             Purpose::Between => {
                 self.between.meet(&state, &attributes);
@@ -369,10 +369,10 @@ impl Engine {
         if in_dump {
             let name = (state.source.0, state.id.destination.0, state.id.spi, state.id.proto, state.reqid, state.seq);
             if self.dump.is_new(frame.flags, name) {
-                self.entry(|out| sa_message(envelope, &state, &attributes, now, out));
+                self.entry(|out| sa_message(reply_header, &state, &attributes, now, out));
             }
         } else {
-            self.push(|out| sa_message(envelope, &state, &attributes, now, out));
+            self.push(|out| sa_message(reply_header, &state, &attributes, now, out));
         }
         Ok(())
     }
@@ -383,10 +383,10 @@ impl Engine {
         let asked = self.echoed(&frame);
         if let Some(state) = attributes.state {
             let numbers = asked.is_some_and(|asked| asked.expect == Expect::EchoWithNumbers);
-            let event = Envelope::event(MessageType::Delete, frame.seq, frame.pid);
-            let envelope = Envelope { state: Some(SaState::Dead), numbers, ..event };
+            let event = ReplyHeader::event(MessageType::Delete, frame.seq, frame.pid);
+            let reply_header = ReplyHeader { state: Some(SaState::Dead), numbers, ..event };
             let now = self.now;
-            self.push(|out| sa_message(envelope, &state, &attributes, now, out));
+            self.push(|out| sa_message(reply_header, &state, &attributes, now, out));
         }
         Ok(())
     }
@@ -433,7 +433,7 @@ impl Engine {
     fn expired(&mut self, body: &mut Reader<'_>) -> Result<()> {
         let (state, hard) = parse_expire(body)?;
         let attributes = StateAttributes::parse(body)?;
-        let envelope = Envelope::expire(hard);
+        let reply_header = ReplyHeader::expire(hard);
         let now = self.now;
         let (destination, family) = (state.id.destination, state.family);
         let id = StateId { destination, spi: state.id.spi, family, proto: state.id.proto };
@@ -441,11 +441,11 @@ impl Engine {
             // The SA is gone: what its soft limit had to say comes first, and cannot be asked for.
             let before = self.soft.iter_mut().chain(&mut self.asked).filter(|soft| soft.id == id);
             self.queue.extend(before.filter_map(|soft| soft.message.take()).map(Queued::from));
-            self.push(|out| sa_message(envelope, &state, &attributes, now, out));
+            self.push(|out| sa_message(reply_header, &state, &attributes, now, out));
             return Ok(());
         }
         let mut message = self.spare.pop().unwrap_or_default();
-        sa_message(envelope, &state, &attributes, now, &mut message)?;
+        sa_message(reply_header, &state, &attributes, now, &mut message)?;
         self.soft.push_back(Soft { id, mark: attributes.mark(), message: Some(message) });
         Ok(())
     }
@@ -523,7 +523,7 @@ enum Purpose {
     None,
 }
 
-impl Envelope {
+impl ReplyHeader {
     fn of(header: &Header, tell: Tell) -> Self {
         Self { message_type: header.message_type, seq: header.seq, pid: header.pid, state: None, tell, numbers: false }
     }

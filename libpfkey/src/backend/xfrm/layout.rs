@@ -475,7 +475,7 @@ impl ReplayEsn {
 }
 
 /// Where an SA is: what it has counted, and the sequence numbers and replay bitmap of `xfrm_replay_state` or
-/// `xfrm_replay_state_esn`, which are handed on as they are. In this library's private extension the counters come first,
+/// `xfrm_replay_state_esn`, which are handed on as they are. In this library's `XfrmReplayState` the counters come first,
 /// then the number and the length of the attribute, and the attribute.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Progress<'a> {
@@ -486,14 +486,14 @@ pub(super) struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    /// Reads the private extension.
+    /// Reads `XfrmReplayState`.
     pub(super) fn parse(reader: &mut Reader<'a>) -> Result<Self> {
         let current = Current::parse(reader)?;
         let (attribute, length) = (reader.u16()?, reader.u16()?);
         Ok(Self { current, attribute, replay: reader.bytes(length.into())? })
     }
 
-    /// Writes the private extension.
+    /// Writes `XfrmReplayState`.
     pub(super) fn emit(&self, writer: &mut Writer<'_>) {
         self.current.emit(writer);
         writer.u16(self.attribute);

@@ -25,18 +25,18 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use self::engine::{Between, Engine, Expect, Pending};
 use self::layout::{Addr, family};
-use self::netlink::{Door, Heading, push_attribute, push_frame};
+use self::netlink::{Heading, NetlinkSocket, push_attribute, push_frame, push_if_id, push_mark};
 use self::numbers::{PROTO_ANY, attribute, flag, group, message};
 use self::policy::{PolicyFrame, XfrmId, policy_id};
 use self::register::{Lists, PROBES, push_probes};
-use self::sa_request::{Errno, SaFrame, ends, private_bytes, proto_of, spi_request, state_id};
+use self::sa_request::{Errno, SaFrame, ends, proto_of, replay_state, spi_request, state_id};
 use super::Backend;
 use crate::dialect::Abi;
 use crate::error::{Error, Result};
 use crate::num::{LEVEL_UNIQUE, MANUAL_REQID_MAX, MessageType, PF_KEY_V2, SaType};
 use crate::strerror::Code;
 use crate::wire::writer::Writer;
-use crate::wire::{Extension, Header, Message, peek_header};
+use crate::wire::{Extension, Header, Message, XfrmExtensions, peek_header};
 
 /// Requests of one datagram.
 const BATCH_REQUESTS: usize = 64;
@@ -49,7 +49,7 @@ const FIRST_REQID: u32 = MANUAL_REQID_MAX + 1;
 /// A NETLINK_XFRM socket that speaks PF_KEY.
 #[derive(Debug)]
 pub struct Xfrm {
-    door: Door,
+    socket: NetlinkSocket,
     engine: Engine,
     /// Frames that are not sent yet. They hold keys.
     batch: Zeroizing<Vec<u8>>,
@@ -71,10 +71,10 @@ impl Xfrm {
     /// # Errors
     /// [`Error::System`]: EPROTONOSUPPORT where the kernel has no NETLINK_XFRM, EPERM without privilege.
     pub fn open() -> Result<Self> {
-        let door = Door::open()?;
+        let socket = NetlinkSocket::open()?;
         Ok(Self {
-            engine: Engine::new(door.port()),
-            door,
+            engine: Engine::new(socket.port()),
+            socket,
             batch: Zeroizing::new(Vec::with_capacity(BATCH_BYTES + (4 << 10))),
             batched: 0,
             dump_frame: Vec::new(),
@@ -112,16 +112,15 @@ impl Xfrm {
 
     fn sa(&mut self, message: &Message<'_>, kind: u16) -> std::result::Result<(), Errno> {
         let frame = SaFrame::new(message)?;
-        self.push(message, Expect::Echo, kind, 0, |writer| frame.emit(message, writer))
+        self.push(message, Expect::Echo, kind, 0, |writer| frame.emit(writer))
     }
 
     fn by_name(&mut self, message: &Message<'_>, kind: u16, expect: Expect) -> std::result::Result<(), Errno> {
         let id = state_id(message)?;
-        let mark = message.words(crate::ExtensionType::XfrmMark);
+        let mark = message.xfrm().mark;
         self.push(message, expect, kind, 0, |writer| {
             id.emit(writer);
-            let Some(mark) = mark else { return Ok(()) };
-            push_attribute(writer, attribute::MARK, |contents| mark.iter().for_each(|word| contents.u32(*word)))
+            push_mark(writer, mark)
         })
     }
 
@@ -130,7 +129,7 @@ impl Xfrm {
         if message.sa().is_none() {
             return self.delete_between(message);
         }
-        let asked = private_bytes(message, crate::ExtensionType::XfrmReplayState).is_some();
+        let asked = replay_state(message).is_some();
         let expect = if asked { Expect::EchoWithNumbers } else { Expect::Echo };
         self.by_name(message, message::DELSA, expect)
     }
@@ -156,8 +155,7 @@ impl Xfrm {
         for (id, mark) in std::mem::take(&mut self.engine.between).found {
             self.push(&own, Expect::Between, message::DELSA, 0, |writer| {
                 id.emit(writer);
-                let Some(mark) = mark else { return Ok(()) };
-                push_attribute(writer, attribute::MARK, |contents| mark.iter().for_each(|word| contents.u32(*word)))
+                push_mark(writer, mark)
             })?;
         }
         self.settle().map_err(errno_of)?;
@@ -172,17 +170,13 @@ impl Xfrm {
 
     fn getspi(&mut self, message: &Message<'_>) -> std::result::Result<(), Errno> {
         let (state, min, max) = spi_request(message)?;
-        let mark = message.words(crate::ExtensionType::XfrmMark);
-        let if_id = message.words(crate::ExtensionType::XfrmIfId);
+        let XfrmExtensions { mark, if_id, .. } = message.xfrm();
         self.push(message, Expect::Entry, message::ALLOCSPI, 0, |writer| {
             state.emit(writer);
             writer.u32(min);
             writer.u32(max);
-            if let Some(mark) = mark {
-                push_attribute(writer, attribute::MARK, |contents| mark.iter().for_each(|word| contents.u32(*word)))?;
-            }
-            let Some([if_id, _]) = if_id else { return Ok(()) };
-            push_attribute(writer, attribute::IF_ID, |contents| contents.u32(if_id))
+            push_mark(writer, mark)?;
+            push_if_id(writer, if_id)
         })
     }
 
@@ -224,7 +218,7 @@ impl Xfrm {
         if number != 0 && self.engine.registered.is_empty() {
             // Membership is what makes the kernel count on a key manager: not for those who only look.
             for group in [group::ACQUIRE, group::EXPIRE, group::MAPPING] {
-                self.door.join(group).map_err(errno_of)?;
+                self.socket.join(group).map_err(errno_of)?;
             }
         }
         if number != 0 {
@@ -249,7 +243,7 @@ impl Xfrm {
             let header = Header::new(MessageType::Register, SaType::Unspec);
             self.engine.expect(Pending { seq, kind: message::UPDSA, expect: Expect::Probe(index), header });
         }
-        let probed = self.door.send(&batch).and_then(|()| self.take_in());
+        let probed = self.socket.send(&batch).and_then(|()| self.take_in());
         self.engine.give_up();
         probed?;
         Ok(Lists::new(&self.engine.probes))
@@ -293,7 +287,7 @@ impl Xfrm {
         push_frame(&mut batch, heading, |_| Ok(()))?;
         let header = Header::new(MessageType::SpdDump, SaType::Unspec);
         self.engine.expect(Pending { seq: 0, kind: message::GETPOLICY, expect: Expect::Reqids, header });
-        let learned = self.door.send(&batch).and_then(|()| self.take_in());
+        let learned = self.socket.send(&batch).and_then(|()| self.take_in());
         self.engine.give_up();
         learned?;
         self.next_reqid = Some(FIRST_REQID);
@@ -357,7 +351,7 @@ impl Xfrm {
             return;
         }
         let batched = std::mem::take(&mut self.batched);
-        let sent = self.door.send(&self.batch);
+        let sent = self.socket.send(&self.batch);
         self.batch.zeroize();
         if let Err(error) = sent {
             self.engine.refuse_last(batched, errno_of(error));
@@ -385,8 +379,7 @@ impl Xfrm {
             let heading = Heading { kind: message::GETSA, flags: flag::REQUEST, seq: 0, pid: 0 };
             push_frame(&mut self.batch, heading, |writer| {
                 id.emit(writer);
-                let Some(mark) = mark else { return Ok(()) };
-                push_attribute(writer, attribute::MARK, |contents| mark.iter().for_each(|word| contents.u32(*word)))
+                push_mark(writer, mark)
             })?;
             self.engine.expect(soft_question());
             self.batched += 1;
@@ -396,12 +389,12 @@ impl Xfrm {
 
     /// Takes in one datagram; `false` when there is none.
     fn take_datagram(&mut self) -> Result<bool> {
-        match self.door.receive() {
+        match self.socket.receive() {
             Ok(Some(datagram)) => {
                 self.engine.datagram(datagram)?;
                 if let Some(dump) = self.engine.again() {
                     self.engine.expect(dump);
-                    self.door.send(&self.dump_frame)?;
+                    self.socket.send(&self.dump_frame)?;
                 }
                 self.ask()?;
                 Ok(true)
@@ -430,7 +423,7 @@ impl Backend for Xfrm {
     }
 
     fn fd(&self) -> BorrowedFd<'_> {
-        self.door.fd()
+        self.socket.fd()
     }
 
     /// Requests are sent many at a time: at the latest when [`Backend::recv`] is called.
@@ -472,7 +465,7 @@ impl Backend for Xfrm {
     }
 
     fn set_receive_buffer(&mut self, kib: usize) -> Result<usize> {
-        self.door.set_receive_buffer(kib.saturating_mul(1024)).map(|bytes| bytes >> 10)
+        self.socket.set_receive_buffer(kib.saturating_mul(1024)).map(|bytes| bytes >> 10)
     }
 
     fn has_lost(&mut self) -> bool {
@@ -484,7 +477,7 @@ impl Backend for Xfrm {
     }
 
     fn explanation(&self) -> Option<&str> {
-        self.engine.words()
+        self.engine.explanation()
     }
 }
 

@@ -13,6 +13,7 @@ use crate::backend::batch::Batch;
 use crate::dialect::Abi;
 use crate::error::{Error, Result};
 use crate::strerror::Code;
+use crate::wire::XfrmMark;
 use crate::wire::reader::Reader;
 use crate::wire::writer::Writer;
 
@@ -116,6 +117,16 @@ pub(super) fn push_frame(
     Ok(())
 }
 
+/// Appends the attribute of a mark, if there is one.
+pub(super) fn push_mark(writer: &mut Writer<'_>, mark: Option<XfrmMark>) -> Result<()> {
+    mark.map_or(Ok(()), |mark| push_attribute(writer, attribute::MARK, |contents| mark.emit(contents)))
+}
+
+/// Appends the attribute of an XFRM interface, if there is one.
+pub(super) fn push_if_id(writer: &mut Writer<'_>, if_id: Option<u32>) -> Result<()> {
+    if_id.map_or(Ok(()), |id| push_attribute(writer, attribute::IF_ID, |contents| contents.u32(id)))
+}
+
 /// Appends an attribute.
 ///
 /// # Errors
@@ -143,7 +154,7 @@ pub(super) struct Verdict {
     /// Type and process id of the request's own frame, where the kernel repeats it.
     pub(super) request: Option<(u16, u32)>,
     /// The reason in the kernel's own words, where it gives one (extended acknowledgement).
-    pub(super) words: Option<String>,
+    pub(super) explanation: Option<String>,
 }
 
 impl Verdict {
@@ -152,24 +163,24 @@ impl Verdict {
         // A negated errno.
         let errno = body.u32()?.cast_signed().checked_neg().unwrap_or(libc::EINVAL);
         if body.remaining() < HEADER {
-            return Ok(Self { errno, request: None, words: None });
+            return Ok(Self { errno, request: None, explanation: None });
         }
         let (length, kind, _flags, _seq, pid) = (body.u32()?, body.u16()?, body.u16()?, body.u32()?, body.u32()?);
-        let words = if flags & flag::ACK_TLVS == 0 {
+        let explanation = if flags & flag::ACK_TLVS == 0 {
             None
         } else {
             // An error that is not capped repeats all of the request.
             let repeated =
                 if flags & flag::CAPPED == 0 { usize::try_from(length).unwrap_or(usize::MAX) } else { HEADER };
-            words(repeated.saturating_sub(HEADER), body)
+            find_explanation(repeated.saturating_sub(HEADER), body)
         };
-        Ok(Self { errno, request: Some((kind, pid)), words })
+        Ok(Self { errno, request: Some((kind, pid)), explanation })
     }
 }
 
 /// The text among the attributes behind `skipped` bytes of an error frame. What is not well-formed is no text: the errno counts
 /// all the same.
-fn words(skipped: usize, body: &mut Reader<'_>) -> Option<String> {
+fn find_explanation(skipped: usize, body: &mut Reader<'_>) -> Option<String> {
     body.skip(skipped.checked_next_multiple_of(4)?).ok()?;
     while let Ok(Some((number, contents))) = next_attribute(body) {
         if number == attribute::ACK_MESSAGE {
@@ -190,13 +201,13 @@ fn printable(bytes: &[u8]) -> Option<String> {
 
 /// A NETLINK_XFRM socket.
 #[derive(Debug)]
-pub(super) struct Door {
+pub(super) struct NetlinkSocket {
     socket: Socket,
     batch: Batch,
     port: u32,
 }
 
-impl Door {
+impl NetlinkSocket {
     /// Opens the socket and joins the groups that tell of changes.
     ///
     /// # Errors
@@ -209,10 +220,10 @@ impl Door {
         let _ = socket.set_cap_ack(true);
         // Errors have the kernel's reason in words; before Linux 4.12 there is none.
         let _ = socket.set_ext_ack(true);
-        let mut door = Self { socket, batch: Batch::new(BATCH, DATAGRAM_MAX), port };
-        door.set_receive_buffer(SOCKET_BUFFER)?;
-        [group::SA, group::POLICY, group::MIGRATE].into_iter().try_for_each(|number| door.join(number))?;
-        Ok(door)
+        let mut opened = Self { socket, batch: Batch::new(BATCH, DATAGRAM_MAX), port };
+        opened.set_receive_buffer(SOCKET_BUFFER)?;
+        [group::SA, group::POLICY, group::MIGRATE].into_iter().try_for_each(|number| opened.join(number))?;
+        Ok(opened)
     }
 
     /// Joins a multicast group.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::layout::{Addr, Limits, Migrate, PolicyId, PolicyInfo, Selector, Template, family};
-use super::netlink::{next_attribute, push_attribute};
+use super::netlink::{next_attribute, push_attribute, push_if_id, push_mark};
 use super::numbers::{ACTION_BLOCK, INF, attribute};
 use super::sa_reply::parse_context;
 use super::sa_request::{Errno, emit_context, limits, mode_to_pfkey, mode_to_xfrm};
@@ -17,6 +17,7 @@ use crate::wire::reader::Reader;
 use crate::wire::writer::Writer;
 use crate::wire::{
     Address, Builder, Extension, Header, KmAddress, Lifetime, Message, Policy, Request, SecurityContext, SockAddr,
+    XfrmExtensions, XfrmMark,
 };
 
 /// Most templates of a policy (`XFRM_MAX_DEPTH`).
@@ -91,15 +92,15 @@ impl<'a> PolicyFrame<'a> {
 /// Mark and interface id, by which the kernel tells policies of one selector apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct XfrmId {
-    mark: Option<[u32; 2]>,
+    mark: Option<XfrmMark>,
     if_id: Option<u32>,
 }
 
 impl XfrmId {
-    /// Those of a request: this library's private extensions.
+    /// Those of a request.
     pub(super) fn of(message: &Message<'_>) -> Self {
-        let if_id = message.words(ExtensionType::XfrmIfId).map(|[id, _]| id);
-        Self { mark: message.words(ExtensionType::XfrmMark), if_id }
+        let XfrmExtensions { mark, if_id, .. } = message.xfrm();
+        Self { mark, if_id }
     }
 
     /// Appends the attributes.
@@ -107,10 +108,8 @@ impl XfrmId {
     /// # Errors
     /// Never in practice: they are short.
     pub(super) fn emit(self, writer: &mut Writer<'_>) -> Result<()> {
-        if let Some(mark) = self.mark {
-            push_attribute(writer, attribute::MARK, |contents| mark.iter().for_each(|word| contents.u32(*word)))?;
-        }
-        self.if_id.map_or(Ok(()), |id| push_attribute(writer, attribute::IF_ID, |contents| contents.u32(id)))
+        push_mark(writer, self.mark)?;
+        push_if_id(writer, self.if_id)
     }
 }
 
@@ -223,7 +222,7 @@ impl<'a> PolicyAttributes<'a> {
                 }
                 attribute::SEC_CTX => found.context = Some(parse_context(&mut body)?),
                 attribute::POLICY_TYPE => found.is_sub = body.u8()? == 1,
-                attribute::MARK => found.id.mark = Some([body.u32()?, body.u32()?]),
+                attribute::MARK => found.id.mark = Some(XfrmMark::parse(&mut body)?),
                 attribute::IF_ID => found.id.if_id = Some(body.u32()?),
                 attribute::POLICY => found.info = Some(PolicyInfo::parse(&mut body)?),
                 _ => {}
@@ -276,12 +275,7 @@ pub(super) fn policy_message(
         builder.push(&Extension::SecurityContext(context))?;
     }
     let XfrmId { mark, if_id } = attributes.id;
-    let words = [(ExtensionType::XfrmMark, mark), (ExtensionType::XfrmIfId, if_id.map(|id| [id, 0]))];
-    for (kind, words) in words {
-        if let Some(words) = words {
-            builder.push(&Extension::Words(kind, words))?;
-        }
-    }
+    XfrmExtensions { mark, if_id, ..XfrmExtensions::default() }.push(&mut builder)?;
     builder.finish()
 }
 

@@ -12,7 +12,10 @@ use crate::error::Result;
 use crate::num::{ExtensionType, MessageType, SaFlags, SaState};
 use crate::wire::reader::Reader;
 use crate::wire::writer::Writer;
-use crate::wire::{Address, Builder, Extension, Header, Key, Lifetime, Sa, Sa2, SecurityContext, SockAddr};
+use crate::wire::{
+    Address, Builder, Extension, Header, Key, Lifetime, Sa, Sa2, SecurityContext, SockAddr, XfrmAuthTrunc, XfrmMark,
+    XfrmOffload, XfrmReplay,
+};
 
 /// The attributes of a state.
 #[derive(Default)]
@@ -26,8 +29,8 @@ pub(super) struct StateAttributes<'a> {
     replay: Option<ReplayEsn>,
     /// Sequence numbers and bitmap: the number of the attribute, and its bytes.
     numbers: Option<(u16, &'a [u8])>,
-    /// Extensions that PF_KEY has no words for.
-    words: Vec<(ExtensionType, [u32; 2])>,
+    /// What PF_KEY cannot express, in the order of the attributes.
+    extensions: Vec<Extension<'a>>,
     /// The state itself, where it comes as an attribute.
     pub(super) state: Option<State>,
 }
@@ -39,7 +42,7 @@ impl<'a> StateAttributes<'a> {
     /// For attributes that are too short.
     pub(super) fn parse(reader: &mut Reader<'a>) -> Result<Self> {
         let mut found = Self::default();
-        let mut output_mark = None;
+        let mut output_mark: Option<XfrmMark> = None;
         while let Some((number, mut body)) = next_attribute(reader)? {
             match number {
                 attribute::ALG_AUTH if found.auth.is_none() => found.auth = Some(Algo::parse(&mut body, false)?),
@@ -55,31 +58,37 @@ impl<'a> StateAttributes<'a> {
                     found.replay = Some(ReplayEsn::parse(&mut body)?);
                 }
                 attribute::SA => found.state = Some(State::parse(&mut body)?),
-                attribute::MARK => found.note(ExtensionType::XfrmMark, [body.u32()?, body.u32()?]),
-                attribute::IF_ID => found.note(ExtensionType::XfrmIfId, [body.u32()?, 0]),
-                attribute::SET_MARK => output_mark.get_or_insert([0, u32::MAX])[0] = body.u32()?,
-                attribute::SET_MARK_MASK => output_mark.get_or_insert([0, 0])[1] = body.u32()?,
+                attribute::MARK => found.note(Extension::XfrmMark(XfrmMark::parse(&mut body)?)),
+                attribute::IF_ID => found.note(Extension::XfrmIfId(body.u32()?)),
+                attribute::SET_MARK => {
+                    output_mark.get_or_insert(XfrmMark { value: 0, mask: u32::MAX }).value = body.u32()?;
+                }
+                attribute::SET_MARK_MASK => output_mark.get_or_insert_default().mask = body.u32()?,
                 attribute::OFFLOAD_DEV => {
                     let interface = body.u32()?;
-                    found.note(ExtensionType::XfrmOffload, [interface, u32::from(body.u8()?)]);
+                    let flags = u32::from(body.u8()?);
+                    found.note(Extension::XfrmOffload(XfrmOffload { interface, flags }));
                 }
                 _ => {}
             }
         }
-        found.words.extend(output_mark.map(|mark| (ExtensionType::XfrmOutputMark, mark)));
+        found.extensions.extend(output_mark.map(Extension::XfrmOutputMark));
         Ok(found)
     }
 
     /// Keeps the first of each kind: a message holds no second.
-    fn note(&mut self, kind: ExtensionType, words: [u32; 2]) {
-        if self.words.iter().all(|(known, _)| *known != kind) {
-            self.words.push((kind, words));
+    fn note(&mut self, extension: Extension<'a>) {
+        if self.extensions.iter().all(|known| known.kind() != extension.kind()) {
+            self.extensions.push(extension);
         }
     }
 
     /// The mark, which is part of the SA's name.
-    pub(super) fn mark(&self) -> Option<[u32; 2]> {
-        self.words.iter().find(|(kind, _)| *kind == ExtensionType::XfrmMark).map(|(_, words)| *words)
+    pub(super) fn mark(&self) -> Option<XfrmMark> {
+        self.extensions.iter().find_map(|extension| match extension {
+            Extension::XfrmMark(mark) => Some(*mark),
+            _ => None,
+        })
     }
 
     /// The number that PF_KEY has for the cipher, or the compression.
@@ -116,9 +125,9 @@ pub(super) enum Tell {
     Soft,
 }
 
-/// What the base header of a message says, and which state.
+/// The base header of a reply or event, and what it tells of the SA.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Envelope {
+pub(super) struct ReplyHeader {
     pub(super) message_type: MessageType,
     pub(super) seq: u32,
     pub(super) pid: u32,
@@ -134,32 +143,32 @@ pub(super) struct Envelope {
 /// # Errors
 /// Never in practice: all parts fit their fields.
 pub(super) fn sa_message(
-    envelope: Envelope,
+    reply_header: ReplyHeader,
     state: &State,
     attributes: &StateAttributes<'_>,
     now: u64,
     out: &mut Vec<u8>,
 ) -> Result<()> {
     let header = Header {
-        seq: envelope.seq,
-        pid: envelope.pid,
-        ..Header::new(envelope.message_type, sa_type_of(state.id.proto))
+        seq: reply_header.seq,
+        pid: reply_header.pid,
+        ..Header::new(reply_header.message_type, sa_type_of(state.id.proto))
     };
     let mut builder = Builder::new(Abi::HOST, header, out)?;
     let known_auth = attributes.auth.and_then(|auth| Auth::named(auth.name));
     builder.push(&Extension::Sa(Sa {
         spi: state.id.spi,
         replay: replay(state, attributes),
-        state: envelope.state.unwrap_or_else(|| state_of(state, attributes, now)),
+        state: reply_header.state.unwrap_or_else(|| state_of(state, attributes, now)),
         auth: known_auth.map_or(0, |known| known.id),
         encrypt: attributes.encrypt_number(),
         flags: flags(state.flags),
     }))?;
     let (hard, soft) = lifetimes(state);
-    if envelope.tell != Tell::Soft {
+    if reply_header.tell != Tell::Soft {
         builder.push(&Extension::Lifetime(ExtensionType::LifetimeHard, hard))?;
     }
-    if envelope.tell != Tell::Hard {
+    if reply_header.tell != Tell::Hard {
         builder.push(&Extension::Lifetime(ExtensionType::LifetimeSoft, soft))?;
     }
     let current = Lifetime {
@@ -174,7 +183,7 @@ pub(super) fn sa_message(
     if state.selector.source != state.source {
         builder.push(&proxy(state))?;
     }
-    if envelope.tell == Tell::All {
+    if reply_header.tell == Tell::All {
         push_keys(&mut builder, attributes)?;
     }
     builder.push(&Extension::Sa2(Sa2 { mode: mode_to_pfkey(state.mode), reqid: state.reqid, ..Sa2::default() }))?;
@@ -186,8 +195,8 @@ pub(super) fn sa_message(
     if let Some(context) = attributes.context {
         builder.push(&Extension::SecurityContext(context))?;
     }
-    push_private(&mut builder, state, attributes, known_auth)?;
-    if let Some((attribute, replay)) = attributes.numbers.filter(|_| envelope.numbers) {
+    push_xfrm(&mut builder, state, attributes, known_auth)?;
+    if let Some((attribute, replay)) = attributes.numbers.filter(|_| reply_header.numbers) {
         let mut bytes = Vec::new();
         Progress { current: state.current, attribute, replay }.emit(&mut Writer::new(&mut bytes, Abi::HOST));
         builder.push(&Extension::Opaque(ExtensionType::XfrmReplayState, &bytes))?;
@@ -207,8 +216,8 @@ fn push_keys(builder: &mut Builder<'_>, attributes: &StateAttributes<'_>) -> Res
     Ok(())
 }
 
-/// What `af_key` does not tell, in this library's private extensions.
-fn push_private(
+/// Appends what `af_key` does not tell, as this library's extensions.
+fn push_xfrm(
     builder: &mut Builder<'_>,
     state: &State,
     attributes: &StateAttributes<'_>,
@@ -217,13 +226,13 @@ fn push_private(
     if let (Some(known), Some(bits)) = (known_auth, attributes.auth.and_then(|auth| auth.icv_bits))
         && bits != known.icv_bits
     {
-        builder.push(&Extension::Words(ExtensionType::XfrmAuthTrunc, [bits, 0]))?;
+        builder.push(&Extension::XfrmAuthTrunc(XfrmAuthTrunc { icv_bits: bits, align4: false }))?;
     }
     let esn = state.flags & state_flag::ESN != 0;
     if let Some(replay) = attributes.replay {
-        builder.push(&Extension::Words(ExtensionType::XfrmReplay, [replay.window, u32::from(esn)]))?;
+        builder.push(&Extension::XfrmReplay(XfrmReplay { window: replay.window, esn }))?;
     }
-    attributes.words.iter().try_for_each(|(kind, words)| builder.push(&Extension::Words(*kind, *words)))
+    attributes.extensions.iter().try_for_each(|extension| builder.push(extension))
 }
 
 fn replay(state: &State, attributes: &StateAttributes<'_>) -> u8 {

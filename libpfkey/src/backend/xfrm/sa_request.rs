@@ -4,13 +4,13 @@ use std::net::IpAddr;
 
 use super::algorithm::{AUTH_NULL, Aead, Auth, Cipher, NULL, compression};
 use super::layout::{Addr, Algo, Encap, Limits, Progress, ReplayEsn, Selector, State, StateId, family};
-use super::netlink::push_attribute;
+use super::netlink::{push_attribute, push_if_id, push_mark};
 use super::numbers::{INF, attribute, state_flag};
 use crate::error::Result;
 use crate::num::{ExtensionType, SaFlags, SaType};
 use crate::wire::reader::Reader;
 use crate::wire::writer::Writer;
-use crate::wire::{Extension, Key, Lifetime, Message, SecurityContext};
+use crate::wire::{Extension, Key, Lifetime, Message, SecurityContext, XfrmMark, XfrmOffload, XfrmReplay};
 
 /// An errno that answers a request.
 pub(super) type Errno = i32;
@@ -81,12 +81,11 @@ pub(super) struct SaFrame<'a> {
     replay: Option<ReplayEsn>,
     /// Where an SA goes on that was there before.
     progress: Option<Progress<'a>>,
-    /// Attributes of one or two 32-bit words.
-    words: Vec<(u16, Vec<u32>)>,
+    mark: Option<XfrmMark>,
+    output_mark: Option<XfrmMark>,
+    if_id: Option<u32>,
+    offload: Option<XfrmOffload>,
 }
-
-/// Second word of `XfrmAuthTrunc`: bytes that the length of an AH header is a multiple of.
-const AH_ALIGNMENT: u32 = 4;
 
 impl<'a> SaFrame<'a> {
     /// Checks an ADD or UPDATE as `af_key` does.
@@ -163,9 +162,9 @@ impl<'a> SaFrame<'a> {
         if auth != 0 {
             let known = Auth::of(auth).ok_or(libc::ENOSYS)?;
             let (key, bits) = parts(auth_key);
-            let [said, alignment] = message.words(ExtensionType::XfrmAuthTrunc).unwrap_or_default();
-            let icv_bits = if said == 0 { known.icv_bits } else { said };
-            if alignment == AH_ALIGNMENT {
+            let auth_trunc = message.xfrm().auth_trunc.unwrap_or_default();
+            let icv_bits = if auth_trunc.icv_bits == 0 { known.icv_bits } else { auth_trunc.icv_bits };
+            if auth_trunc.align4 {
                 self.state.flags |= state_flag::ALIGN4;
             }
             self.auth = Some(known.algo(key, bits, icv_bits));
@@ -192,37 +191,30 @@ impl<'a> SaFrame<'a> {
         Ok(())
     }
 
-    /// What PF_KEY has no words for: this library's private extensions.
+    /// What only this library's extensions for NETLINK_XFRM express.
     fn extras(&mut self, message: &Message<'a>) -> std::result::Result<(), Errno> {
-        if let Some([window, esn]) = message.words(ExtensionType::XfrmReplay) {
+        let xfrm = message.xfrm();
+        if let Some(XfrmReplay { window, esn }) = xfrm.replay {
             if window > ReplayEsn::WINDOW_MAX {
                 return Err(libc::EINVAL);
             }
             self.state.replay_window = 0;
             self.replay = Some(ReplayEsn { window });
-            if esn != 0 {
+            if esn {
                 self.state.flags |= state_flag::ESN;
             }
         }
-        if let Some(bytes) = private_bytes(message, ExtensionType::XfrmReplayState) {
+        if let Some(bytes) = replay_state(message) {
             let progress = Progress::parse(&mut Reader::new(bytes, message.abi)).map_err(|_| libc::EINVAL)?;
             self.progress = Some(progress).filter(Progress::is_valid);
             if self.progress.is_none() {
                 return Err(libc::EINVAL);
             }
         }
-        let mut words = |kind, numbers: &[u16]| {
-            let Some([first, second]) = message.words(kind) else { return };
-            match numbers {
-                [one] if kind == ExtensionType::XfrmIfId => self.words.push((*one, vec![first])),
-                [one] => self.words.push((*one, vec![first, second])),
-                [one, two] => self.words.extend([(*one, vec![first]), (*two, vec![second])]),
-                _ => {}
-            }
-        };
-        words(ExtensionType::XfrmMark, &[attribute::MARK]);
-        words(ExtensionType::XfrmOutputMark, &[attribute::SET_MARK, attribute::SET_MARK_MASK]);
-        words(ExtensionType::XfrmIfId, &[attribute::IF_ID]);
+        self.mark = xfrm.mark;
+        self.output_mark = xfrm.output_mark;
+        self.if_id = xfrm.if_id;
+        self.offload = xfrm.offload;
         Ok(())
     }
 
@@ -230,7 +222,7 @@ impl<'a> SaFrame<'a> {
     ///
     /// # Errors
     /// For keys and labels longer than an attribute.
-    pub(super) fn emit(&self, message: &Message<'_>, writer: &mut Writer<'_>) -> Result<()> {
+    pub(super) fn emit(&self, writer: &mut Writer<'_>) -> Result<()> {
         self.state.emit(writer);
         let algorithms = [
             (attribute::ALG_AUTH_TRUNC, &self.auth),
@@ -257,10 +249,13 @@ impl<'a> SaFrame<'a> {
             push_attribute(writer, attribute::LTIME_VAL, |contents| progress.current.emit(contents))?;
             push_attribute(writer, progress.attribute, |contents| contents.bytes(progress.replay))?;
         }
-        for (number, words) in &self.words {
-            push_attribute(writer, *number, |contents| words.iter().for_each(|word| contents.u32(*word)))?;
+        push_mark(writer, self.mark)?;
+        if let Some(XfrmMark { value, mask }) = self.output_mark {
+            push_attribute(writer, attribute::SET_MARK, |contents| contents.u32(value))?;
+            push_attribute(writer, attribute::SET_MARK_MASK, |contents| contents.u32(mask))?;
         }
-        if let Some([interface, flags]) = message.words(ExtensionType::XfrmOffload) {
+        push_if_id(writer, self.if_id)?;
+        if let Some(XfrmOffload { interface, flags }) = self.offload {
             push_attribute(writer, attribute::OFFLOAD_DEV, |contents| {
                 contents.u32(interface);
                 contents.u32(flags & 0xff);
@@ -270,10 +265,10 @@ impl<'a> SaFrame<'a> {
     }
 }
 
-/// The bytes of one of this library's private extensions.
-pub(super) fn private_bytes<'a>(message: &Message<'a>, kind: ExtensionType) -> Option<&'a [u8]> {
+/// The contents of `XfrmReplayState`.
+pub(super) fn replay_state<'a>(message: &Message<'a>) -> Option<&'a [u8]> {
     message.extensions.iter().find_map(|extension| match extension {
-        Extension::Opaque(of, bytes) if *of == kind => Some(*bytes),
+        Extension::Opaque(ExtensionType::XfrmReplayState, bytes) => Some(*bytes),
         _ => None,
     })
 }

@@ -2,6 +2,7 @@ use expect_test::{Expect, expect};
 
 use super::*;
 use crate::dump::sa::{largest, sa_entry};
+use crate::wire::{XfrmAuthTrunc, XfrmMark, XfrmOffload, XfrmReplay};
 
 fn sa(auth: u8, encrypt: u8) -> Extension<'static> {
     let flags = SaFlags::CYCSEQ;
@@ -237,7 +238,7 @@ fn security_label() {
 fn there_is_room_for_the_longest() {
     let ipv6 = |kind| host(kind, "[2001:db8:1111:2222:3333:4444:5555:6666]:65535");
     let most = Lifetime { allocations: u32::MAX, bytes: u64::MAX, addtime: u64::MAX, usetime: u64::MAX };
-    let words = |kind| Extension::Words(kind, [u32::MAX; 2]);
+    let mark = XfrmMark { value: u32::MAX, mask: u32::MAX };
     let extensions = vec![
         ipv6(T::AddressSrc),
         ipv6(T::AddressDst),
@@ -253,12 +254,12 @@ fn there_is_room_for_the_longest() {
         Extension::Lifetime(T::LifetimeHard, most),
         Extension::Lifetime(T::LifetimeSoft, most),
         Extension::SecurityContext(SecurityContext { algorithm: 255, doi: 255, label: &[0x1b; 1000] }),
-        words(T::XfrmMark),
-        words(T::XfrmOutputMark),
-        words(T::XfrmIfId),
-        words(T::XfrmAuthTrunc),
-        words(T::XfrmReplay),
-        words(T::XfrmOffload),
+        Extension::XfrmMark(mark),
+        Extension::XfrmOutputMark(mark),
+        Extension::XfrmIfId(u32::MAX),
+        Extension::XfrmAuthTrunc(XfrmAuthTrunc { icv_bits: u32::MAX, align4: false }),
+        Extension::XfrmReplay(XfrmReplay { window: u32::MAX, esn: true }),
+        Extension::XfrmOffload(XfrmOffload { interface: u32::MAX, flags: u32::MAX }),
     ];
     let message = message(MessageType::Dump, SaType::Esp, extensions);
     let room = largest(&message);
@@ -338,20 +339,19 @@ fn algorithm_names_and_states() {
 
 #[test]
 fn what_only_netlink_tells() {
-    let words = |kind, words| Extension::Words(kind, words);
     let sha256 = |extra: Vec<Extension<'static>>| {
         let mut all = vec![sa(5, 12), sa2(1, 0), key(T::KeyEncrypt, &[0x11; 16]), key(T::KeyAuth, &[0xab; 32])];
         all.extend(extra);
         entry(SaType::Esp, all)
     };
     let all = sha256(vec![
-        words(T::XfrmAuthTrunc, [128, 0]),
-        words(T::XfrmReplay, [128, 1]),
-        words(T::XfrmMark, [1, 0xff]),
-        words(T::XfrmOutputMark, [0x20, u32::MAX]),
-        words(T::XfrmIfId, [7, 0]),
+        Extension::XfrmAuthTrunc(XfrmAuthTrunc { icv_bits: 128, align4: false }),
+        Extension::XfrmReplay(XfrmReplay { window: 128, esn: true }),
+        Extension::XfrmMark(XfrmMark { value: 1, mask: 0xff }),
+        Extension::XfrmOutputMark(XfrmMark { value: 0x20, mask: u32::MAX }),
+        Extension::XfrmIfId(7),
         // No interface has this index.
-        words(T::XfrmOffload, [0x7fff_ffff, 4]),
+        Extension::XfrmOffload(XfrmOffload { interface: 0x7fff_ffff, flags: 4 }),
     ]);
     prints(
         &all,
@@ -367,7 +367,10 @@ fn what_only_netlink_tells() {
         	sadb_seq=3 pid=77 refcnt=1
     "#]],
     );
-    let odd = sha256(vec![words(T::XfrmAuthTrunc, [160, 0]), words(T::XfrmReplay, [64, 0])]);
+    let odd = sha256(vec![
+        Extension::XfrmAuthTrunc(XfrmAuthTrunc { icv_bits: 160, align4: false }),
+        Extension::XfrmReplay(XfrmReplay { window: 64, esn: false }),
+    ]);
     prints(
         &odd,
         false,

@@ -2,7 +2,10 @@ use expect_test::{Expect, expect};
 
 use super::*;
 use crate::dump::structure;
-use crate::wire::{Algorithm, Combination, Identity, KmAddress, Policy, Proposal, Request, SpiRange};
+use crate::wire::{
+    Algorithm, Combination, Identity, KmAddress, Policy, Proposal, Request, SpiRange, XfrmAuthTrunc, XfrmMark,
+    XfrmOffload, XfrmReplay,
+};
 
 #[track_caller]
 fn prints(abi: Abi, extensions: Vec<Extension<'_>>, expected: &Expect) {
@@ -194,17 +197,16 @@ fn the_rest() {
 }
 
 #[test]
-fn private_extensions() {
-    let words = |kind, words| Extension::Words(kind, words);
+fn xfrm_extensions() {
     prints(
         LINUX,
         vec![
-            words(T::XfrmAuthTrunc, [128, 0]),
-            words(T::XfrmReplay, [128, 1]),
-            words(T::XfrmMark, [1, 0xff]),
-            words(T::XfrmOutputMark, [2, u32::MAX]),
-            words(T::XfrmIfId, [7, 0]),
-            words(T::XfrmOffload, [3, 6]),
+            Extension::XfrmAuthTrunc(XfrmAuthTrunc { icv_bits: 128, align4: false }),
+            Extension::XfrmReplay(XfrmReplay { window: 128, esn: true }),
+            Extension::XfrmMark(XfrmMark { value: 1, mask: 0xff }),
+            Extension::XfrmOutputMark(XfrmMark { value: 2, mask: u32::MAX }),
+            Extension::XfrmIfId(7),
+            Extension::XfrmOffload(XfrmOffload { interface: 3, flags: 6 }),
         ],
         &expect![[r#"
             sadb_msg{ version=2 type=3 errno=0 satype=3

@@ -8,7 +8,7 @@ use crate::dialect::Abi;
 use crate::num::{MessageType, SaFlags, SaState, SaType};
 use crate::wire::{
     Address, Algorithm, Combination, Extension, Filter, Header, Identity, Key, KmAddress, Lifetime, Message, Policy,
-    Proposal, Request, Sa, Sa2, SecurityContext, Sensitivity, SockAddr, SpiRange, peek_header,
+    Proposal, Request, Sa, Sa2, SecurityContext, Sensitivity, SockAddr, SpiRange, XfrmAuthTrunc, peek_header,
 };
 
 const BSD: [Abi; 3] = [DARWIN, FREEBSD, NETBSD];
@@ -329,7 +329,11 @@ fn a_transport_request_may_carry_addresses() {
 fn unknown_extensions_keep_their_bytes() {
     let opaque = Extension::Opaque(T::Other(100), &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
     both_ways(LINUX, &opaque, "0200 6400 01020304 05060708090a0b0c");
-    both_ways(LINUX, &Extension::Words(T::XfrmAuthTrunc, [128, 0]), "0200 c800 80000000 00000000 00000000");
+    both_ways(
+        LINUX,
+        &Extension::XfrmAuthTrunc(XfrmAuthTrunc { icv_bits: 128, align4: false }),
+        "0200 c800 80000000 00000000 00000000",
+    );
     both_ways(NETBSD, &Extension::Opaque(T::Other(26), &[9; 4]), "0100 1a00 09090909");
     both_ways(LINUX, &Extension::Opaque(T::KmPrivate, &[0; 4]), "0100 1100 00000000");
 }

@@ -10,7 +10,8 @@ use crate::dump::{self, Options};
 use crate::num::{ExtensionType as T, MessageType, POLICY_IPSEC, SaFlags, SaType, Tables};
 use crate::wire::{
     Address, Algorithm, Combination, Extension, Filter, Header, Identity, Key, KmAddress, Lifetime, Message, Policy,
-    Proposal, Request, Sa, Sa2, SecurityContext, Sensitivity, SockAddr, SpiRange,
+    Proposal, Request, Sa, Sa2, SecurityContext, Sensitivity, SockAddr, SpiRange, XfrmAuthTrunc, XfrmMark, XfrmOffload,
+    XfrmReplay,
 };
 
 fn abi() -> impl Strategy<Value = Abi> {
@@ -186,13 +187,26 @@ fn extension(kind: T) -> BoxedStrategy<Extension<'static>> {
         T::SupportedAuth | T::SupportedEncrypt => {
             vec(algorithm(), 0..20).prop_map(move |list| Extension::Supported(kind, list)).boxed()
         }
-        T::XfrmAuthTrunc | T::XfrmIfId | T::XfrmMark | T::XfrmOffload | T::XfrmOutputMark | T::XfrmReplay => {
-            any::<[u32; 2]>().prop_map(move |words| Extension::Words(kind, words)).boxed()
+        T::XfrmAuthTrunc => any::<(u32, bool)>()
+            .prop_map(|(icv_bits, align4)| Extension::XfrmAuthTrunc(XfrmAuthTrunc { icv_bits, align4 }))
+            .boxed(),
+        T::XfrmIfId => any::<u32>().prop_map(Extension::XfrmIfId).boxed(),
+        T::XfrmMark => mark().prop_map(Extension::XfrmMark).boxed(),
+        T::XfrmOutputMark => mark().prop_map(Extension::XfrmOutputMark).boxed(),
+        T::XfrmOffload => any::<(u32, u32)>()
+            .prop_map(|(interface, flags)| Extension::XfrmOffload(XfrmOffload { interface, flags }))
+            .boxed(),
+        T::XfrmReplay => {
+            any::<(u32, bool)>().prop_map(|(window, esn)| Extension::XfrmReplay(XfrmReplay { window, esn })).boxed()
         }
         T::IpsecIf | T::KmPrivate | T::MigrateIpsecIf | T::SaStat | T::XfrmReplayState | T::Other(_) => {
             words(4).prop_map(move |bytes| Extension::Opaque(kind, bytes)).boxed()
         }
     }
+}
+
+fn mark() -> impl Strategy<Value = XfrmMark> {
+    any::<(u32, u32)>().prop_map(|(value, mask)| XfrmMark { value, mask })
 }
 
 /// A message with any of the dialect's extensions, each at most once, in any order, and one of an unknown kind.

@@ -2,7 +2,7 @@
 
 use libpfkey::algorithm::{self, Encryption};
 use libpfkey::num::ULPROTO_ANY;
-use libpfkey::wire::{Sa, SpiRange};
+use libpfkey::wire::{Sa, SpiRange, XfrmAuthTrunc};
 use libpfkey::{Dialect, Extension, ExtensionType as T, Message, MessageType, SaFlags, SaType, request};
 use racoon_proto::config::Authentication;
 use racoon_proto::kernel::{
@@ -34,9 +34,9 @@ fn installed<R>(target: Target, installation: &SaInstallation, look: impl Fn(&Me
     look(&Message::parse(target.abi, &bytes).expect("a message"))
 }
 
-fn sa_of(target: Target, transform: SaTransform) -> (Sa, Option<[u32; 2]>) {
+fn sa_of(target: Target, transform: SaTransform) -> (Sa, Option<XfrmAuthTrunc>) {
     let installation = inbound(1, transform);
-    installed(target, &installation, |message| (*message.sa().unwrap(), message.words(T::XfrmAuthTrunc)))
+    installed(target, &installation, |message| (*message.sa().unwrap(), message.xfrm().auth_trunc))
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn sha256_has_128_bits_where_it_can() {
         let authentication = Authentication { algorithm: AuthAlgorithm::HMAC_SHA256, truncated };
         esp((EspTransform::AES, 16), Some((authentication, 32)))
     };
-    assert_eq!(sa_of(xfrm(), with(false)).1, Some([128, 0]));
+    assert_eq!(sa_of(xfrm(), with(false)).1, Some(XfrmAuthTrunc { icv_bits: 128, align4: false }));
     assert_eq!(sa_of(xfrm(), with(true)).1, None, "as Linux has it");
     assert_eq!(sa_of(pf_key(Dialect::Linux), with(true)).1, None);
     assert_eq!(sa_of(pf_key(Dialect::NetBsd), with(false)).1, None, "as the BSDs have it");
@@ -147,10 +147,10 @@ fn ah_and_ipcomp() {
             assert_eq!(message.header.sa_type, SaType::Ah);
             assert!(message.key(T::KeyEncrypt).is_none() && message.key(T::KeyAuth).is_some());
         });
-        let aligned = target.has_xfrm.then_some([0, 4]);
-        assert_eq!(installed(target, &ah, |message| message.words(T::XfrmAuthTrunc)), aligned);
+        let aligned = target.has_xfrm.then_some(XfrmAuthTrunc { icv_bits: 0, align4: true });
+        assert_eq!(installed(target, &ah, |message| message.xfrm().auth_trunc), aligned);
         (ah.name.source, ah.name.destination) = (ip("fd00::2"), ip("fd00::1"));
-        assert_eq!(installed(target, &ah, |message| message.words(T::XfrmAuthTrunc)), None, "IPv6 has 8 bytes");
+        assert_eq!(installed(target, &ah, |message| message.xfrm().auth_trunc), None, "IPv6 has 8 bytes");
         let mut ipcomp = inbound(0x1234, SaTransform::Ipcomp(IpcompTransform::DEFLATE));
         ipcomp.name.protocol = Protocol::IPCOMP;
         ipcomp.udp = Some(UdpPorts { source: 4500, destination: 4500 });
@@ -191,7 +191,13 @@ fn windows() {
                 _ => None,
             });
             let sa = message.sa().unwrap();
-            (sa.replay, sa.flags.bits(), replay.map(|packets| [packets, 0]).or(message.words(T::XfrmReplay)))
+            (
+                sa.replay,
+                sa.flags.bits(),
+                replay
+                    .map(|packets| [packets, 0])
+                    .or(message.xfrm().replay.map(|replay| [replay.window, replay.esn.into()])),
+            )
         })
     };
     assert_eq!(window(xfrm(), 32, false), (32, 0, None));

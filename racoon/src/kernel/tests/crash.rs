@@ -223,7 +223,7 @@ fn what_somebody_put_in_the_place_of_ours_is_not_deleted() {
         let foreign = Policy { action: Action::Discard, ..policy(Direction::In) };
         let request = super::super::policy::to_request(super::pf_key(dialect), &foreign).unwrap().unwrap();
         let (mut other, mut bytes) = (lab.other(), Vec::new());
-        request::spdupdate(other.origin(1), &request, &mut bytes).unwrap();
+        request::spdupdate(other.request_header(1), &request, &mut bytes).unwrap();
         other.send(&bytes).unwrap();
         lab.ask(KernelRequest::DeletePolicy(inward));
         lab.ask(KernelRequest::DeletePolicy(outward));
@@ -270,12 +270,12 @@ fn what_is_gone_is_not_listed() {
             mark: None,
         };
         let before = listed(&lab).unwrap().1;
-        request::delete(other.origin(1), &name, &mut bytes).unwrap();
+        request::delete(other.request_header(1), &name, &mut bytes).unwrap();
         other.send(&bytes).unwrap();
         lab.events();
         assert_eq!(listed(&lab), Some((0, before - 1)), "{dialect}: somebody deleted it");
         // All of them: the engine has each deleted then.
-        request::flush(other.origin(2), SaType::Esp, &mut bytes).unwrap();
+        request::flush(other.request_header(2), SaType::Esp, &mut bytes).unwrap();
         other.send(&bytes).unwrap();
         lab.ask(KernelRequest::Delete(inbound(spi, aes_sha1()).name));
         (0x1001..0x1005).for_each(|spi| drop(lab.ask(KernelRequest::Delete(outbound(spi, aes_sha1()).name))));
@@ -285,7 +285,7 @@ fn what_is_gone_is_not_listed() {
         // Refused, for it is there: what is listed stays.
         lab.ask(KernelRequest::AddPolicy(RequestId(1), policy(Direction::In)));
         assert_eq!(listed(&lab), Some((1, 0)), "{dialect}");
-        request::spdflush(other.origin(3), &mut bytes).unwrap();
+        request::spdflush(other.request_header(3), &mut bytes).unwrap();
         other.send(&bytes).unwrap();
         lab.ask(KernelRequest::DeletePolicy(name));
         assert_eq!(listed(&lab), Some((0, 0)), "{dialect}: somebody deleted all policies");

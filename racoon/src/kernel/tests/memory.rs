@@ -4,7 +4,7 @@ use std::sync::mpsc::TryRecvError;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use libpfkey::backend::{Choice, Memory, SocketServer};
+use libpfkey::backend::{BackendKind, Memory, SocketServer};
 use libpfkey::request::{self, SaName as PfKeyName};
 use libpfkey::{Abi, Connection, Dialect, MessageType, SaType};
 use racoon_proto::config::{Encryption, RemoteSide, Sainfo, Side};
@@ -123,7 +123,7 @@ fn policies_of_others_stay() {
         let foreign = |action| Policy { action, ..policy(Direction::In) };
         let discard =
             super::super::policy::to_request(super::pf_key(dialect), &foreign(Action::Discard)).unwrap().unwrap();
-        request::spdadd(other.origin(1), &discard, &mut bytes).unwrap();
+        request::spdadd(other.request_header(1), &discard, &mut bytes).unwrap();
         other.send(&bytes).unwrap();
         let [KernelEvent::Policy(there)] = &lab.events()[..] else { panic!("{dialect}: no policy") };
         assert!(add(&mut lab, policy(Direction::In)).unwrap_err().exists, "{dialect}");
@@ -139,12 +139,12 @@ fn policies_of_others_stay() {
         assert_eq!(dump(&mut lab), std::slice::from_ref(there), "{dialect}");
 
         // Ours goes, and somebody sets another one in its place.
-        request::spddelete2(other.origin(1), there.index, &mut bytes).unwrap();
+        request::spddelete2(other.request_header(1), there.index, &mut bytes).unwrap();
         other.send(&bytes).unwrap();
         let ours = add(&mut lab, policy(Direction::In)).unwrap();
-        request::spddelete2(other.origin(1), ours.index, &mut bytes).unwrap();
+        request::spddelete2(other.request_header(1), ours.index, &mut bytes).unwrap();
         other.send(&bytes).unwrap();
-        request::spdadd(other.origin(1), &discard, &mut bytes).unwrap();
+        request::spdadd(other.request_header(1), &discard, &mut bytes).unwrap();
         other.send(&bytes).unwrap();
         lab.ask(KernelRequest::DeletePolicy(ours.name()));
         let left = dump(&mut lab);
@@ -214,7 +214,7 @@ fn what_others_do() {
             spi: name.spi,
             mark: None,
         };
-        request::delete(other.origin(1), &pfkey, &mut bytes).unwrap();
+        request::delete(other.request_header(1), &pfkey, &mut bytes).unwrap();
         other.send(&bytes).unwrap();
         assert!(matches!(&lab.events()[..], [KernelEvent::Deleted(deleted)] if *deleted == name), "{dialect}");
         // What the BSDs tell of deleteall has no SPI, and is of all SAs between the two addresses.
@@ -224,7 +224,7 @@ fn what_others_do() {
             for (sa_type, swapped) in [(SaType::Ah, false), (SaType::Esp, true), (SaType::Esp, false)] {
                 let (source, destination) = (name.source.into(), name.destination.into());
                 let (from, to) = if swapped { (destination, source) } else { (source, destination) };
-                request::delete_all(other.origin(1), sa_type, from, to, &mut bytes).unwrap();
+                request::delete_all(other.request_header(1), sa_type, from, to, &mut bytes).unwrap();
                 other.send(&bytes).unwrap();
             }
             let deleted = |event: &KernelEvent| match event {
@@ -236,14 +236,14 @@ fn what_others_do() {
             assert_eq!(deleted, [Some(0x2002), Some(0x2003)], "{dialect}");
         }
         lab.install(outbound(0x2002, aes_sha1())).unwrap();
-        request::flush(other.origin(1), SaType::Esp, &mut bytes).unwrap();
+        request::flush(other.request_header(1), SaType::Esp, &mut bytes).unwrap();
         other.send(&bytes).unwrap();
         assert!(matches!(&lab.events()[..], [KernelEvent::Flushed(Some(Protocol::ESP))]), "{dialect}");
 
         // By its index, of which the BSDs tell no more.
         let set = add(&mut lab, policy(Direction::In)).unwrap();
         lab.events();
-        request::spddelete2(other.origin(1), set.index, &mut bytes).unwrap();
+        request::spddelete2(other.request_header(1), set.index, &mut bytes).unwrap();
         other.send(&bytes).unwrap();
         let events = lab.events();
         let [KernelEvent::PolicyDeleted(Direction::In, gone)] = &events[..] else { panic!("{dialect}: {events:?}") };
@@ -335,7 +335,7 @@ fn what_nobody_said() {
         let (source, destination) = (names[1].source.into(), names[1].destination.into());
         let name = PfKeyName { sa_type: SaType::Esp, source, destination, spi: 0x2002, mark: None };
         let mut buffer = Vec::new();
-        request::delete(other.origin(1), &name, &mut buffer).unwrap();
+        request::delete(other.request_header(1), &name, &mut buffer).unwrap();
         lab.memory.drop_next_replies(1);
         other.send(&buffer).unwrap();
         assert!(lab.events().is_empty(), "{dialect}: nobody said a word");
@@ -424,7 +424,7 @@ fn what_the_kernel_has_not() {
 #[test]
 fn whom_it_opens() {
     let choice = backend_of(&ipsec_conf::racoon::Backend::Memory).unwrap();
-    assert_eq!(choice, Choice::Memory);
+    assert_eq!(choice, BackendKind::Memory);
     let mut interface = KernelInterface::open(&choice, Some(Dialect::NetBsd), 0, Box::new(|_| ())).unwrap();
     let mut events = Vec::new();
     let request = KernelRequest::AddPolicy(RequestId(1), policy(Direction::Out));
@@ -464,7 +464,7 @@ fn over_a_socket() {
         }
     });
     let mut interface =
-        KernelInterface::open(&Choice::Socket(path), Some(Dialect::NetBsd), 64, Box::new(|_| ())).unwrap();
+        KernelInterface::open(&BackendKind::Socket(path), Some(Dialect::NetBsd), 64, Box::new(|_| ())).unwrap();
     let mut events = Vec::new();
     let mut ask = |request| interface.execute(request, &mut |event| events.push(event));
     ask(KernelRequest::AllocateSpi(allocation(Protocol::ESP)));
@@ -527,7 +527,7 @@ fn kept_sas_are_taken_back() {
         let mut bytes = Vec::new();
         let (source, destination) = (sas[1].name.source.into(), sas[1].name.destination.into());
         let deleted = PfKeyName { sa_type: SaType::Esp, source, destination, spi: sas[1].name.spi, mark: None };
-        request::delete(other.origin(1), &deleted, &mut bytes).unwrap();
+        request::delete(other.request_header(1), &deleted, &mut bytes).unwrap();
         other.send(&bytes).unwrap();
         let mut events = Vec::new();
         after.interface.resync(&mut |event| events.push(event));
@@ -575,7 +575,7 @@ fn sas_that_are_no_more_do_not_stay_in_the_file() {
         (0x2001..0x2101).for_each(|spi| lab.install(outbound(spi, aes_sha1())).unwrap());
         assert_eq!(lines(), 256, "{dialect}");
         let (mut other, mut bytes) = (lab.other(), Vec::new());
-        request::flush(other.origin(1), SaType::Esp, &mut bytes).unwrap();
+        request::flush(other.request_header(1), SaType::Esp, &mut bytes).unwrap();
         other.send(&bytes).unwrap();
         lab.events();
         assert_eq!(lines(), 0, "{dialect}");

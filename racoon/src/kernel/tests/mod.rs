@@ -6,7 +6,7 @@ mod memory;
 
 use std::net::IpAddr;
 
-use libpfkey::request::Origin;
+use libpfkey::request::RequestHeader;
 use libpfkey::{Abi, Dialect};
 use racoon_proto::config::Authentication;
 use racoon_proto::crypto::Secret;
@@ -29,8 +29,8 @@ pub(super) fn xfrm() -> Target {
     Target { has_xfrm: true, ..pf_key(Dialect::Linux) }
 }
 
-fn origin(target: Target) -> Origin {
-    Origin { abi: target.abi, pid: 7, seq: 9 }
+fn origin(target: Target) -> RequestHeader {
+    RequestHeader { abi: target.abi, pid: 7, seq: 9 }
 }
 
 /// ESP or AH, by what authenticates.

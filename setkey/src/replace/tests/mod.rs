@@ -14,7 +14,7 @@ use ipsec_conf::setkey::{Splitter, parse};
 use libpfkey::backend::{Backend, Memory};
 use libpfkey::kernel_state::KernelState;
 use libpfkey::wire::peek_header;
-use libpfkey::{Abi, Connection, Dialect, Header, MessageType, Pace, Result, SaType};
+use libpfkey::{Abi, Connection, Dialect, Header, MessageType, Result, SaType, SendMode};
 use zeroize::Zeroizing;
 
 use super::facts::{PolicyFacts, PolicyName};
@@ -143,7 +143,7 @@ impl Kernel {
         let supported = connection.register(SaType::Unspec).unwrap();
         let errors = Lines::default();
         let view = View::new(Console::heard_by(errors.clone()), Style::default());
-        let session = Session::new(connection, supported, view, Pace::Pipelined, (false, mirror));
+        let session = Session::new(connection, supported, view, SendMode::Pipelined, (false, mirror));
         Self { engine, session, errors, watch, racoon: KernelState::default() }
     }
 

@@ -26,12 +26,12 @@ fn acquire_asks_once_until_an_sa_is_there() {
         assert_eq!(lab.errno(&request), 0);
         other.take_all();
         let (from, to) = packet();
-        assert_eq!(lab.door.packet_out(from, to, 17), 0, "nobody registered");
+        assert_eq!(lab.backend.packet_out(from, to, 17), 0, "nobody registered");
         let request = lab.bare(M::Register, SaType::Esp);
         assert_eq!(lab.errno(&request), 0);
-        assert_eq!(lab.door.packet_out(to, from, 17), 0, "no policy");
-        assert_eq!(lab.door.packet_out(from, to, 17), 1);
-        assert_eq!(lab.door.packet_out(from, to, 17), 0, "a moment ago");
+        assert_eq!(lab.backend.packet_out(to, from, 17), 0, "no policy");
+        assert_eq!(lab.backend.packet_out(from, to, 17), 1);
+        assert_eq!(lab.backend.packet_out(from, to, 17), 0, "a moment ago");
         let acquire = lab.take().unwrap();
         let acquire = Message::parse(lab.abi, &acquire).unwrap();
         assert_eq!((acquire.header.message_type, acquire.header.pid, acquire.header.seq), (M::Acquire, 0, 1));
@@ -45,7 +45,7 @@ fn acquire_asks_once_until_an_sa_is_there() {
         let add = lab.esp(M::Add, 0x1000);
         assert_eq!(lab.errno(&add), 0);
         assert_eq!(lab.ask(&dump).len(), 1, "the SA took the larval one's place");
-        assert_eq!(lab.door.packet_out(from, to, 17), 0, "the SA is there");
+        assert_eq!(lab.backend.packet_out(from, to, 17), 0, "the SA is there");
     }
 }
 
@@ -64,11 +64,11 @@ fn limits_of_time() {
         assert_eq!(lab.errno(&request), 0);
         let request = lab.bare(M::Register, SaType::Esp);
         assert_eq!(lab.errno(&request), 0);
-        lab.door.set_time(1029);
+        lab.backend.set_time(1029);
         assert_eq!(kinds(&mut lab), []);
-        lab.door.set_time(1030);
-        lab.door.set_time(1040);
-        lab.door.set_time(1060);
+        lab.backend.set_time(1030);
+        lab.backend.set_time(1040);
+        lab.backend.set_time(1060);
         assert_eq!(kinds(&mut lab), heard, "{dialect}");
         let dump = lab.bare(M::Dump, SaType::Unspec);
         assert_eq!(lab.errno(&dump), 2, "all gone");
@@ -83,7 +83,7 @@ fn a_hard_limit_without_a_soft_one() {
         let mut request = lab.esp(M::Add, 0x1000);
         request.extensions.extend(limits(60, 0));
         assert_eq!(lab.errno(&request), 0);
-        lab.door.set_time(1000 + 86_400);
+        lab.backend.set_time(1000 + 86_400);
         let dump = lab.bare(M::Dump, SaType::Unspec);
         assert_eq!(lab.errno(&dump), if left == 0 { 2 } else { 0 }, "{dialect}");
     }
@@ -97,14 +97,14 @@ fn expiry_on_demand() {
     let request = lab.esp(M::Add, 0x2001);
     assert_eq!(lab.errno(&request), 0);
     let (from, to) = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
-    assert!(!lab.door.expire_soft(SaType::Esp, from, to, 0x9999));
-    assert!(lab.door.expire_soft(SaType::Esp, from, to, 0x2001));
+    assert!(!lab.backend.expire_soft(SaType::Esp, from, to, 0x9999));
+    assert!(lab.backend.expire_soft(SaType::Esp, from, to, 0x2001));
     let expire = lab.take().unwrap();
     let expire = Message::parse(lab.abi, &expire).unwrap();
     let order: Vec<_> = expire.extensions.iter().map(Extension::kind).collect();
     assert_eq!(order, [T::Sa, T::Sa2, T::LifetimeCurrent, T::LifetimeSoft, T::AddressSrc, T::AddressDst]);
     assert_eq!(expire.sa().unwrap().state, SaState::Dying);
-    assert!(lab.door.expire_hard(SaType::Esp, from, to, 0x2001));
+    assert!(lab.backend.expire_hard(SaType::Esp, from, to, 0x2001));
     assert_eq!(kinds(&mut lab), [], "NetBSD is silent");
 }
 
@@ -150,12 +150,12 @@ fn promiscuous_handles() {
 #[test]
 fn faults_on_demand() {
     let mut lab = Lab::new(Dialect::NetBsd);
-    lab.door.fail_next(M::Add, libc::ENOBUFS);
+    lab.backend.fail_next(M::Add, libc::ENOBUFS);
     let request = lab.esp(M::Add, 0x1000);
     let get = lab.named(M::Get, 0x1000);
     assert_eq!(lab.errno(&get), 2, "another type is not meant");
     assert_eq!(lab.errno(&request), 55, "ENOBUFS as NetBSD numbers it");
-    lab.door.drop_next_replies(1);
+    lab.backend.drop_next_replies(1);
     assert!(lab.ask(&request).is_empty());
     assert_eq!(lab.errno(&get), 0, "yet it was done");
 }
@@ -164,7 +164,7 @@ fn faults_on_demand() {
 fn the_descriptor_is_readable_while_there_are_messages() {
     let mut lab = Lab::new(Dialect::Linux);
     let readable = |lab: &Lab| {
-        let mut fds = [PollFd::new(lab.door.fd(), PollFlags::POLLIN)];
+        let mut fds = [PollFd::new(lab.backend.fd(), PollFlags::POLLIN)];
         poll(&mut fds, PollTimeout::ZERO).unwrap() == 1
     };
     assert!(!readable(&lab));

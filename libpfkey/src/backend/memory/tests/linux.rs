@@ -226,7 +226,7 @@ fn what_send_refuses() {
     let mut lab = Lab::new(Dialect::Linux);
     let mut bytes = Vec::new();
     lab.bare(M::Dump, SaType::Unspec).emit(&mut bytes).unwrap();
-    let mut send = |bytes: &[u8]| lab.door.send(bytes).map_err(|error| error.to_string());
+    let mut send = |bytes: &[u8]| lab.backend.send(bytes).map_err(|error| error.to_string());
     assert_eq!(send(&bytes[..15]).unwrap_err(), "send: Message too long");
     assert_eq!(send(&[bytes.as_slice(), &[0; 8]].concat()).unwrap_err(), "send: Message too long");
     for (at, value) in [(0, 1), (1, 0), (1, 25), (6, 1)] {

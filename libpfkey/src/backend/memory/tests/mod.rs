@@ -21,7 +21,7 @@ pub(super) const PID: u32 = 4242;
 
 /// An engine and a handle of it, with the clock at 1000.
 pub(super) struct Lab {
-    pub(super) door: Memory,
+    pub(super) backend: Memory,
     abi: Abi,
     buffer: Vec<u8>,
 }
@@ -29,13 +29,13 @@ pub(super) struct Lab {
 impl Lab {
     pub(super) fn new(dialect: Dialect) -> Self {
         let abi = Abi { dialect, byte_order: ByteOrder::Little };
-        let door = Memory::new(abi).unwrap();
-        door.set_time(1000);
-        Self { door, abi, buffer: vec![0; MESSAGE_MAX] }
+        let backend = Memory::new(abi).unwrap();
+        backend.set_time(1000);
+        Self { backend, abi, buffer: vec![0; MESSAGE_MAX] }
     }
 
     pub(super) fn another(&self) -> Self {
-        Self { door: self.door.another_handle().unwrap(), abi: self.abi, buffer: vec![0; MESSAGE_MAX] }
+        Self { backend: self.backend.another_handle().unwrap(), abi: self.abi, buffer: vec![0; MESSAGE_MAX] }
     }
 
     pub(super) fn message<'a>(&self, kind: MessageType, sa_type: SaType, body: Vec<Extension<'a>>) -> Message<'a> {
@@ -47,11 +47,11 @@ impl Lab {
     pub(super) fn send(&mut self, request: &Message<'_>) -> Result<(), String> {
         let mut bytes = Vec::new();
         request.emit(&mut bytes).unwrap();
-        self.door.send(&bytes).map_err(|error| error.to_string())
+        self.backend.send(&bytes).map_err(|error| error.to_string())
     }
 
     pub(super) fn take(&mut self) -> Option<Vec<u8>> {
-        self.door.recv(&mut self.buffer).unwrap().map(<[u8]>::to_vec)
+        self.backend.recv(&mut self.buffer).unwrap().map(<[u8]>::to_vec)
     }
 
     pub(super) fn take_all(&mut self) -> Vec<Vec<u8>> {

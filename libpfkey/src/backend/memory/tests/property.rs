@@ -48,7 +48,7 @@ proptest! {
     #[test]
     fn any_bytes(dialect in dialects(), bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let mut lab = Lab::new(dialect);
-        let _ = lab.door.send(&bytes);
+        let _ = lab.backend.send(&bytes);
         lab.take_all();
     }
 
@@ -56,7 +56,7 @@ proptest! {
     fn any_messages(dialect in dialects(), requests in prop::collection::vec(messages(), 1..20)) {
         let mut lab = Lab::new(dialect);
         for request in requests {
-            let _ = lab.door.send(&request);
+            let _ = lab.backend.send(&request);
         }
         let abi = lab.abi;
         for answer in lab.take_all() {
@@ -72,8 +72,8 @@ proptest! {
             sensible(&lab, choice, spi).emit(&mut bytes).unwrap();
             let at = at.index(bytes.len());
             bytes[at] = value;
-            let _ = lab.door.send(&bytes);
-            lab.door.set_time(1000 + u64::from(value));
+            let _ = lab.backend.send(&bytes);
+            lab.backend.set_time(1000 + u64::from(value));
         }
         lab.take_all();
     }

@@ -7,12 +7,12 @@ use crate::backend::xfrm::layout::{
 };
 use crate::backend::xfrm::netlink::{Heading, push_attribute, push_frame};
 use crate::backend::xfrm::numbers::{INF, attribute, flag, message};
-use crate::backend::xfrm::sa_request::private_bytes;
+use crate::backend::xfrm::sa_request::replay_state;
 use crate::backend::xfrm::soft_question;
 use crate::dialect::Abi;
 use crate::num::{ExtensionType as E, MessageType as M, SaState, SaType};
 use crate::wire::writer::Writer;
-use crate::wire::{Extension, Header, Message, peek_header};
+use crate::wire::{Extension, Header, Message, XfrmMark, peek_header};
 
 /// The socket's port, this process, and another.
 const PORT: u32 = 0x8000_0001;
@@ -270,7 +270,7 @@ fn sequence_numbers_are_told_to_who_asks() {
     };
     let told_numbers = |expect, pid, attribute, numbers| {
         let messages = told(&mut engine(&[(M::Delete, message::DELSA, expect)]), &[deleted(pid, attribute, numbers)]);
-        private_bytes(&parse(&messages[0]), E::XfrmReplayState).map(<[u8]>::to_vec)
+        replay_state(&parse(&messages[0])).map(<[u8]>::to_vec)
     };
     let replay = b"oseq-seq-map";
     let mut expected = written(|writer| {
@@ -300,8 +300,8 @@ fn marks_of_policies_are_told() {
     });
     let messages = told(&mut engine(&[]), &[policy]);
     let message = parse(&messages[0]);
-    assert_eq!(message.words(E::XfrmMark), Some([5, 0xff]));
-    assert_eq!(message.words(E::XfrmIfId), Some([7, 0]));
+    assert_eq!(message.xfrm().mark, Some(XfrmMark { value: 5, mask: 0xff }));
+    assert_eq!(message.xfrm().if_id, Some(7));
 }
 
 /// An SA with keys, encapsulation, and limits.
@@ -443,9 +443,9 @@ fn who_cannot_be_asked_expires_nevertheless() {
     assert_eq!(outline(&told(&mut engine, &[gone])), [(M::Expire, 0, 0, 0)]);
 }
 
-/// The kernel's words go with the refusal that they are about, and with no other message.
+/// The kernel's explanation belongs to one refusal and to no other message.
 #[test]
-fn words_go_with_their_refusal() {
+fn explanations_belong_to_one_refusal() {
     let refusal = |kind, words: &[u8]| {
         frame(message::ERROR, flag::CAPPED | flag::ACK_TLVS, PORT, |writer| {
             writer.u32((-libc::EINVAL).cast_unsigned());
@@ -466,7 +466,7 @@ fn words_go_with_their_refusal() {
     let mut buffer = vec![0; 64];
     let mut seen = Vec::new();
     while engine.pop(&mut buffer).is_some() {
-        seen.push(engine.words().map(str::to_owned));
+        seen.push(engine.explanation().map(str::to_owned));
     }
     assert_eq!(seen, [Some("Requested type not found".to_owned()), None, Some("last".to_owned())]);
 }

@@ -81,11 +81,11 @@ fn one_bad_frame_hides_no_other() {
     assert_eq!(translate(&[&datagram]).len(), 1);
 }
 
-/// The words of an error frame with these flags and this body behind the errno.
-fn words(flags: u16, body: &[u8]) -> Option<String> {
+/// The explanation in an error frame with these flags and this body behind the errno.
+fn explanation(flags: u16, body: &[u8]) -> Option<String> {
     let mut whole = (-libc::EINVAL).to_ne_bytes().to_vec();
     whole.extend(body);
-    Verdict::parse(flags, &mut reader(&whole)).unwrap().words
+    Verdict::parse(flags, &mut reader(&whole)).unwrap().explanation
 }
 
 /// The header that an error frame repeats, of a request of this length.
@@ -98,25 +98,28 @@ fn repeated(length: u32) -> Vec<u8> {
 }
 
 #[test]
-fn words_of_the_kernel() {
+fn explanations_of_the_kernel() {
     let (capped, told) = (flag::CAPPED | flag::ACK_TLVS, flag::ACK_TLVS);
     let text = |bytes: &[u8]| [repeated(100), attribute(2, &[0; 4]), attribute(1, bytes)].concat();
-    assert_eq!(words(capped, &text(b"Invalid number of templates\0")).as_deref(), Some("Invalid number of templates"));
-    assert_eq!(words(capped, &text(b"Full stop. \0 behind")).as_deref(), Some("Full stop"));
-    assert_eq!(words(capped, &text(b"two\nlines\x1b[0m\xff")).as_deref(), Some("two lines [0m\u{fffd}"));
-    assert_eq!(words(capped, &text(&[b'x'; 9000])).map(|words| words.len()), Some(200));
+    assert_eq!(
+        explanation(capped, &text(b"Invalid number of templates\0")).as_deref(),
+        Some("Invalid number of templates")
+    );
+    assert_eq!(explanation(capped, &text(b"Full stop. \0 behind")).as_deref(), Some("Full stop"));
+    assert_eq!(explanation(capped, &text(b"two\nlines\x1b[0m\xff")).as_deref(), Some("two lines [0m\u{fffd}"));
+    assert_eq!(explanation(capped, &text(&[b'x'; 9000])).map(|words| words.len()), Some(200));
     for nothing in [&b""[..], b"\0", b" .\0", b"\n"] {
-        assert_eq!(words(capped, &text(nothing)), None);
+        assert_eq!(explanation(capped, &text(nothing)), None);
     }
     // Without the cap all of the request comes first, and without the flag there is nothing behind it.
     let whole = [repeated(21), vec![1; 5], vec![0; 3], attribute(1, b"here")].concat();
-    assert_eq!(words(told, &whole).as_deref(), Some("here"));
-    assert_eq!(words(flag::CAPPED, &text(b"unseen")), None);
+    assert_eq!(explanation(told, &whole).as_deref(), Some("here"));
+    assert_eq!(explanation(flag::CAPPED, &text(b"unseen")), None);
     for length in [0, 15, 16, 17, 1000, u32::MAX - 1, u32::MAX] {
-        let _ = words(told, &[repeated(length), attribute(1, b"here")].concat());
+        let _ = explanation(told, &[repeated(length), attribute(1, b"here")].concat());
     }
     for cut in 0..text(b"words").len() {
-        let _ = words(capped, &text(b"words")[..cut]);
+        let _ = explanation(capped, &text(b"words")[..cut]);
     }
 }
 

@@ -13,7 +13,10 @@ use crate::num::{
     DIR_FWD, DIR_IN, DIR_OUT, ExtensionType as E, LEVEL_REQUIRE, LEVEL_UNIQUE, LEVEL_USE, MessageType as M,
     POLICY_BYPASS, POLICY_DISCARD, POLICY_ENTRUST, POLICY_IPSEC, POLICY_NONE, SaFlags, SaType,
 };
-use crate::wire::{Address, Extension, Header, Key, Lifetime, Message, Policy, Request, Sa, Sa2, SockAddr, SpiRange};
+use crate::wire::{
+    Address, Extension, Header, Key, Lifetime, Message, Policy, Request, Sa, Sa2, SockAddr, SpiRange, XfrmAuthTrunc,
+    XfrmMark, XfrmReplay,
+};
 
 fn end(kind: E, text: &str) -> Extension<'static> {
     Extension::Address(kind, Address::host(SockAddr::from(text.parse::<std::net::IpAddr>().unwrap())))
@@ -43,7 +46,7 @@ fn keys() -> Vec<Extension<'static>> {
 #[track_caller]
 fn newsa(message: &Message<'_>) -> (State, Vec<(u16, Vec<u8>)>) {
     let frame = SaFrame::new(message).unwrap_or_else(|errno| panic!("refused: {errno}"));
-    let bytes = written(|writer| frame.emit(message, writer).unwrap());
+    let bytes = written(|writer| frame.emit(writer).unwrap());
     let mut reader = super::reader(&bytes);
     let state = State::parse(&mut reader).unwrap();
     let attributes = std::iter::from_fn(|| next_attribute(&mut reader).unwrap());
@@ -83,10 +86,10 @@ fn what_is_in_a_tunnel_may_be_of_the_other_family() {
 }
 
 #[test]
-fn what_is_private_about_an_icv() {
-    for (words, icv_bits, flags) in [([128, 0], 128, 1), ([0, 4], 96, 0x41), ([128, 4], 128, 0x41)] {
+fn icv_length_and_alignment() {
+    for ((said, align4), icv_bits, flags) in [((128, false), 128, 1), ((0, true), 96, 0x41), ((128, true), 128, 0x41)] {
         let mut more = keys();
-        more.push(Extension::Words(E::XfrmAuthTrunc, words));
+        more.push(Extension::XfrmAuthTrunc(XfrmAuthTrunc { icv_bits: said, align4 }));
         let (state, attributes) = newsa(&add(SaType::Ah, (5, 0), more));
         let auth = Algo::parse(&mut super::reader(&attributes[0].1), true).unwrap();
         assert_eq!((auth.icv_bits, state.flags), (Some(icv_bits), flags));
@@ -101,8 +104,8 @@ fn everything_else_of_an_sa() {
     more.push(Extension::Lifetime(E::LifetimeHard, limit));
     more.push(Extension::Lifetime(E::LifetimeSoft, Lifetime::default()));
     more.extend([Extension::NatTType(2), Extension::NatTPort(E::NatTSport, 4500)]);
-    more.push(Extension::Words(E::XfrmMark, [7, 0xff]));
-    more.push(Extension::Words(E::XfrmReplay, [128, 1]));
+    more.push(Extension::XfrmMark(XfrmMark { value: 7, mask: 0xff }));
+    more.push(Extension::XfrmReplay(XfrmReplay { window: 128, esn: true }));
     let (state, attributes) = newsa(&add(SaType::Esp, (3, 12), more));
     assert_eq!((state.mode, state.reqid, state.replay_window, state.flags), (4, 70_000, 0, 0x81));
     let limits = state.limits;
@@ -144,7 +147,7 @@ fn refused_sas() {
     assert_eq!(refused(&add(SaType::Unspec, (3, 12), keys())), Some(libc::EPROTONOSUPPORT));
     assert_eq!(refused(&add(SaType::Other(7), (3, 12), keys())), Some(libc::EINVAL));
     assert_eq!(refused(&message(M::Add, SaType::Esp, keys())), Some(libc::EINVAL), "no SA");
-    assert_eq!(esp((3, 12), with(Extension::Words(E::XfrmReplay, [4097, 0]))), Some(libc::EINVAL));
+    assert_eq!(esp((3, 12), with(Extension::XfrmReplay(XfrmReplay { window: 4097, esn: false }))), Some(libc::EINVAL));
     let mut wide = add(SaType::Esp, (3, 12), keys());
     let Extension::Address(_, address) = &mut wide.extensions[1] else { panic!("an address") };
     address.prefix = 33;
@@ -321,7 +324,7 @@ fn an_sa_goes_on_where_it_was() {
     assert_eq!(attributes(bytes, vec![]), expected);
     // The numbers of a large window stand where the window alone would.
     let bytes = progress(attribute::REPLAY_ESN_VAL, &[7; 32]).leak();
-    let window = Extension::Words(E::XfrmReplay, [64, 1]);
+    let window = Extension::XfrmReplay(XfrmReplay { window: 64, esn: true });
     let expected = [(attribute::LTIME_VAL, counters), (attribute::REPLAY_ESN_VAL, vec![7; 32])];
     assert_eq!(attributes(bytes, vec![window]), expected);
 }
@@ -345,8 +348,8 @@ fn numbers_that_cannot_be_are_refused() {
 #[test]
 fn marks_of_policies() {
     let mut request = policy(POLICY_NONE, DIR_IN, vec![]);
-    request.extensions.push(Extension::Words(E::XfrmMark, [5, 0xff]));
-    request.extensions.push(Extension::Words(E::XfrmIfId, [7, 0]));
+    request.extensions.push(Extension::XfrmMark(XfrmMark { value: 5, mask: 0xff }));
+    request.extensions.push(Extension::XfrmIfId(7));
     let frame = PolicyFrame::new(&request, &mut || Ok(0)).unwrap_or_else(|errno| panic!("refused: {errno}"));
     let bytes = written(|writer| frame.emit(writer).unwrap());
     let mut reader = super::reader(&bytes);

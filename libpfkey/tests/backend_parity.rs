@@ -1,5 +1,5 @@
-//! The same requests to both of Linux' doors, each in a network namespace of its own: NETLINK_XFRM must say what PF_KEY
-//! says. `cargo regress twins` runs it in the lab, whose kernel has both.
+//! Sends the same requests over both kernel interfaces of Linux, each in its own network namespace: NETLINK_XFRM must
+//! answer as PF_KEY does. The lab runs it, whose kernel has both.
 
 #![cfg(target_os = "linux")]
 
@@ -22,17 +22,17 @@ use nix::sched::{CloneFlags, unshare};
 use regress_skipped::{lacks, skip};
 
 #[test]
-fn both_doors_say_the_same() {
-    let doors = thread::scope(|scope| {
-        let open = || AfKey::open().map(|door| Box::new(door) as Box<dyn Backend>);
+fn both_backends_answer_alike() {
+    let backends = thread::scope(|scope| {
+        let open = || AfKey::open().map(|backend| Box::new(backend) as Box<dyn Backend>);
         let pf_key = scope.spawn(move || in_namespace("PF_KEY", open));
         let pf_key = pf_key.join().expect("no panic")?;
-        let open = || Xfrm::open().map(|door| Box::new(door) as Box<dyn Backend>);
+        let open = || Xfrm::open().map(|backend| Box::new(backend) as Box<dyn Backend>);
         let xfrm = scope.spawn(move || in_namespace("NETLINK_XFRM", open));
         Ok::<_, Lacking>((pf_key, xfrm.join().expect("no panic")?))
     });
-    let (pf_key, xfrm) = match doors {
-        Ok(doors) => doors,
+    let (pf_key, xfrm) = match backends {
+        Ok(backends) => backends,
         Err(Lacking::Feature(feature, error)) => return lacks(feature, error),
         Err(Lacking::Namespace(errno)) => return skip(format_args!("no network namespace: {errno}")),
     };
@@ -54,7 +54,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The SPI of that SA.
 const EXPIRES: u32 = 0x3000;
 
-/// What a door says to each step: to who asks, and to who only looks.
+/// Answers to each step, as the requester and as an observer receives them.
 type Said = Vec<(&'static str, [String; 2])>;
 
 /// Why there is nothing to compare.
@@ -66,8 +66,8 @@ enum Lacking {
 fn in_namespace(feature: &'static str, open: impl Fn() -> libpfkey::Result<Box<dyn Backend>>) -> Result<Said, Lacking> {
     unshare(CloneFlags::CLONE_NEWNET).map_err(Lacking::Namespace)?;
     let open = || open().map_err(|error| Lacking::Feature(feature, error));
-    let (door, observer) = (open()?, open()?);
-    let mut conversation = Conversation { door, observer, ids: Vec::new(), expired: false, said: Vec::new() };
+    let (backend, observer) = (open()?, open()?);
+    let mut conversation = Conversation { backend, observer, ids: Vec::new(), expired: false, said: Vec::new() };
     for (seq, (name, step)) in (0x1000..).zip(steps()) {
         conversation.step(name, seq, &step);
     }
@@ -89,7 +89,7 @@ struct Step {
 }
 
 struct Conversation {
-    door: Box<dyn Backend>,
+    backend: Box<dyn Backend>,
     /// Somebody who only looks.
     observer: Box<dyn Backend>,
     /// Policy ids in the order of their appearance: kernels count on from namespace to namespace.
@@ -112,7 +112,7 @@ impl Conversation {
             builder.push(&Extension::Policy(Policy::named(id))).expect("an id");
         }
         builder.finish().expect("a request");
-        match self.door.send(&request) {
+        match self.backend.send(&request) {
             Ok(()) => self.listen(name),
             Err(error) => self.said.push((name, [error.to_string(), String::new()])),
         }
@@ -122,9 +122,9 @@ impl Conversation {
     fn listen(&mut self, name: &'static str) {
         let mut texts = [String::new(), String::new()];
         let mut buffer = vec![0; MESSAGE_MAX];
-        let doors = [("requester", &mut self.door), ("observer", &mut self.observer)];
-        for ((who, door), text) in doors.into_iter().zip(&mut texts) {
-            while let Some(bytes) = door.recv(&mut buffer).expect("an open door") {
+        let backends = [("requester", &mut self.backend), ("observer", &mut self.observer)];
+        for ((who, backend), text) in backends.into_iter().zip(&mut texts) {
+            while let Some(bytes) = backend.recv(&mut buffer).expect("an open backend") {
                 self.expired |= is_end_of(EXPIRES, bytes);
                 let masked = masked(bytes, &mut self.ids);
                 // Nothing stands in reserved fields and padding.

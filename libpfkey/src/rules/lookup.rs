@@ -10,15 +10,15 @@ use crate::wire::{Address, Message, SockAddr};
 /// The SAs and policies that the requests so far have made, by name only. It starts empty: what a kernel has is not
 /// known.
 #[derive(Debug, Default)]
-pub struct Created {
+pub struct DuplicateDetector {
     /// With the reqid of its group: NetBSD has an SPI once for each.
-    sas: HashMap<SaName, Vec<(Pair, u32)>>,
+    sas: HashMap<SaKey, Vec<(SaEndpoints, u32)>>,
     /// NetBSD: the reqids of the groups between two addresses, the newest last.
-    groups: HashMap<Pair, Vec<u32>>,
-    policies: HashSet<Selector>,
+    groups: HashMap<SaEndpoints, Vec<u32>>,
+    policies: HashSet<PolicyKey>,
 }
 
-impl Created {
+impl DuplicateDetector {
     /// Takes a request into account; `false` if what it is to make has been made before.
     pub fn apply(&mut self, request: &Message<'_>) -> bool {
         use MessageType as M;
@@ -27,7 +27,7 @@ impl Created {
             M::SpdAdd | M::SpdUpdate | M::SpdDelete => self.apply_to_policy(request),
             M::Flush => {
                 let flushed = request.header.sa_type;
-                let stays = |pair: &Pair| flushed != SaType::Unspec && pair.0 != flushed;
+                let stays = |pair: &SaEndpoints| flushed != SaType::Unspec && pair.0 != flushed;
                 self.sas.retain(|_, sas| sas.iter().all(|(pair, _)| stays(pair)));
                 self.groups.retain(|pair, _| stays(pair));
                 true
@@ -48,7 +48,7 @@ impl Created {
         };
         let pair = (request.header.sa_type, source, destination);
         let spi = request.sa().map_or(0, |sa| sa.spi);
-        let name = SaName::new(dialect, pair, spi);
+        let name = SaKey::new(dialect, pair, spi);
         match request.header.message_type {
             // The kernel chooses.
             MessageType::GetSpi if spi == 0 => true,
@@ -78,7 +78,7 @@ impl Created {
     }
 
     /// The reqid of the group that a new SA goes to; kernels that have none have one for all.
-    fn group(&mut self, dialect: Dialect, pair: Pair, reqid: u32) -> u32 {
+    fn group(&mut self, dialect: Dialect, pair: SaEndpoints, reqid: u32) -> u32 {
         if dialect != Dialect::NetBsd {
             return 0;
         }
@@ -99,7 +99,7 @@ impl Created {
         else {
             return true;
         };
-        let Some(selector) = Selector::new(request.abi.dialect, policy.direction, source, destination) else {
+        let Some(selector) = PolicyKey::new(request.abi.dialect, policy.direction, source, destination) else {
             return true;
         };
         match request.header.message_type {
@@ -117,21 +117,21 @@ impl Created {
 }
 
 /// Type, source and destination of an SA, the addresses as [`without_port`] returns them.
-pub type Pair = (SaType, SocketAddr, SocketAddr);
+pub type SaEndpoints = (SaType, SocketAddr, SocketAddr);
 
 /// What a kernel finds an SA by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SaName {
+pub struct SaKey {
     sa_type: Option<SaType>,
     source: Option<SocketAddr>,
     destination: Option<SocketAddr>,
     spi: u32,
 }
 
-impl SaName {
+impl SaKey {
     /// Linux: destination, protocol, SPI. FreeBSD: the SPI, but for TCP-MD5, whose SPI says nothing. NetBSD and macOS:
     /// everything.
-    pub fn new(dialect: Dialect, (sa_type, source, destination): Pair, spi: u32) -> Self {
+    pub fn new(dialect: Dialect, (sa_type, source, destination): SaEndpoints, spi: u32) -> Self {
         let whole = matches!(dialect, Dialect::NetBsd | Dialect::Darwin)
             || (dialect == Dialect::FreeBsd && sa_type == SaType::TcpSignature);
         let linux = dialect == Dialect::Linux;
@@ -159,7 +159,7 @@ pub fn without_port(dialect: Dialect, address: &SockAddr) -> Option<SocketAddr> 
 
 /// What makes two policies one: direction, addresses with prefix and port, protocol. Host bits behind a prefix count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Selector {
+pub struct PolicyKey {
     /// The direction.
     pub direction: u8,
     /// Source address with its port, and prefix length.
@@ -170,7 +170,7 @@ pub struct Selector {
     pub proto: u8,
 }
 
-impl Selector {
+impl PolicyKey {
     /// The selector of two addresses; `None` when one is of another family than IP.
     pub fn new(dialect: Dialect, direction: u8, source: &Address, destination: &Address) -> Option<Self> {
         let end = |address: &Address| {
