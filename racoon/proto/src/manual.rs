@@ -57,7 +57,7 @@
 //! ```
 //!
 //! Each state is a struct. A step consumes it and returns a `Transition`: a job, a message, the SA, a failure, or `Ignored` with
-//! the unchanged state. The exchange knows nothing of sockets, timers and tables: `engine::phase1` passes inputs to it and
+//! the unchanged state. The exchange knows nothing of sockets, timers and tables: `phase1::negotiation` passes inputs to it and
 //! carries out its transitions.
 //!
 //! The pre-shared key is looked up together with the first computation, because both happen outside. In main mode only the
@@ -91,13 +91,13 @@
 //! Until then, the old pair is used.
 //!
 //! Some other daemons, as responders, install their inbound half only when they receive message 3. In a renewal the initiator
-//! therefore delays its outbound SAs (`engine::rekey_switchover`): the new phase 2 is established, but packets use the old
+//! therefore delays its outbound SAs (`phase2::rekey_switchover`): the new phase 2 is established, but packets use the old
 //! pair. An old pair whose lifetime is counted in bytes may expire at any moment, so then there is no delay.
 //!
 //! Reqids, modes and the protocols of a bundle come from the policy's templates; algorithms and limits come from the sainfo.
 //! `phase2::bundle` joins them into one proposal, compares it with the peer's, and creates the SAs of the result. A responder
 //! looks for an inbound policy with exactly the peer's selector, then for one that covers it. If there is none and the remote
-//! section permits it, policies are generated (`engine::generate_policy`); they are removed with the last phase 2 that needs
+//! section permits it, policies are generated (`phase2::generate_policy`); they are removed with the last phase 2 that needs
 //! them.
 //!
 //! **Which traffic a peer may have** is decided in one place, `authorization::authorize`, a pure function with a table of tests.
@@ -125,7 +125,7 @@
 //! | `Phase2Replaced` | 5 s after a pair counted in bytes is replaced; as initiator plus `interval` | the old pair is deleted, unless the new pair is gone; the peer is told |
 //! | `Phase2Expire` | the lifetime | the SAs are deleted; the peer knows the lifetime and is not told |
 //! | `Phase2Forget` | `count` × `interval` after it is established | duplicates are no longer answered |
-//! | `LeftoversReplaced` | 5 s after the last replacement is established | SAs of an earlier run are deleted (`engine::leftover`) |
+//! | `LeftoversReplaced` | 5 s after the last replacement is established | SAs of an earlier run are deleted (`phase2::leftover`) |
 //! | `RateLimitReport` | a minute after the first suppressed line | the numbers of suppressed lines are logged |
 //!
 //! [`phase1_wait`]: crate::settings::Settings::phase1_wait
@@ -160,7 +160,7 @@
 //! **Message ids** are used only once for each ISAKMP SA, ours and the peer's; otherwise recorded messages could be replayed.
 //! None is forgotten: an SA with many message ids is renewed, and one with too many ends.
 //!
-//! **Limits.** `engine::half_open` limits half-open negotiations. A new negotiation evicts an older one. If new ones were
+//! **Limits.** `phase1::half_open` limits half-open negotiations. A new negotiation evicts an older one. If new ones were
 //! refused instead, the limit itself would be an attack.
 //!
 //! * Negotiations whose address has not returned our cookie do not count against any address, and the oldest of them is
@@ -179,7 +179,7 @@
 //! look-up by key before anything is parsed. Each class has a share, so that none starves, and within a class addresses
 //! take turns, so that no peer keeps another one out.
 //!
-//! **Plaintext traces.** All encryption goes through `exchange::message::seal`, all decryption through `Opened::payloads`, and
+//! **Plaintext traces.** All encryption goes through `message::protection::seal`, all decryption through `Opened::payloads`, and
 //! both use a `MessageCodec`, which describes the messages at level debug2. The shell, which has no keys, describes unencrypted
 //! messages.
 //!
@@ -206,8 +206,8 @@
 //! them is then sent under any phase 1 with the peer, or not at all.
 //!
 //! **A peer that was killed** has lost its phase 1 and cannot prove that. An unanswered quick mode of ours, or an unencrypted
-//! notify, therefore makes us probe the peer (`engine::dpd`). If it does not answer, we negotiate a second phase 1 besides the
-//! first one (`engine::replacement`). Nothing changes until that is established. Then our unanswered quick modes restart under
+//! notify, therefore makes us probe the peer (`informational::dpd`). If it does not answer, we negotiate a second phase 1 besides the
+//! first one (`phase1::replacement`). Nothing changes until that is established. Then our unanswered quick modes restart under
 //! it, and the peer is probed under both. If it answers only under the new one, it has lost the old one, which is removed with its
 //! phase 2s. Otherwise they move to the new one.
 //!
@@ -236,15 +236,15 @@
 //!     └─────► Outcome { result: Failed(reason), offered, configured, peer_said, steps } ──► Journal
 //! ```
 //!
-//! A [`FailureReason`](crate::outcome::FailureReason) is created where the fault is found. It says whose fault it is, what was
+//! A [`FailureReason`](crate::reason::FailureReason) is created where the fault is found. It says whose fault it is, what was
 //! expected and what was found, and becomes text only at the end.
-//! [`FailureReason::notify`](crate::outcome::FailureReason::notify) is the only place that knows notifies. A `Record` collects what
+//! [`FailureReason::notify`](crate::reason::FailureReason::notify) is the only place that knows notifies. A `Record` collects what
 //! was offered and configured, and what the peer said. Thus a refusal by the peer, which gives no details, is reported together
 //! with what the peer refused.
 //!
 //! When an exchange times out, the reason is the last fault, or else what the peer said, or else its silence.
 //!
-//! **Rate limits.** Log lines that messages cause go through `engine::rate_limit`. A line has a `PeerStanding` (authenticated or
+//! **Rate limits.** Log lines that messages cause go through `phase1::rate_limit`. A line has a `PeerStanding` (authenticated or
 //! receiving at its configured address; unauthenticated but in the name of a known peer; unknown), a kind (`LoggedEvent`) and a
 //! reason. Each reason of each peer has a quota. Unknown peers share one for each kind, of which a single address may use
 //! half. Lines beyond a quota are counted, and the counts are logged with their reasons at the end of the minute. A flood
@@ -266,10 +266,10 @@
 //! 1. Add its type to [`num`](crate::num).
 //! 2. Add a module to [`wire`](crate::wire) that parses with `Reader` and writes with `Writer`, tested with expected bytes and a property
 //!    test; a description to [`wire::describe`](crate::wire::describe); and a case to the fuzz target `isakmp`.
-//! 3. Add its occurrences to `exchange::rules`. That table is checked once, before a handler runs, and refuses whatever is not in
+//! 3. Add its occurrences to `message::rules`. That table is checked once, before a handler runs, and refuses whatever is not in
 //!    it.
 //!
-//! **A phase 1 exchange.** Write a table of rules, and a folder next to `phase1::main` with a state for each message that is
+//! **A phase 1 exchange.** Write a table of rules, and a folder next to `phase1::exchange::main` with a state for each message that is
 //! awaited, which returns `Transition`s. `MainMode` is the type inside `Stage::Negotiating` and must become an enum.
 //! `check_exchange` and `first_exchange` must accept the exchange. Everything after `Up` is common to all exchanges.
 //!

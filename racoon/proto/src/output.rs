@@ -6,7 +6,7 @@ use std::panic::Location;
 
 use crate::crypto::Job;
 use crate::kernel::KernelRequest;
-use crate::outcome::Outcome;
+use crate::reason::Outcome;
 use crate::wire::CookiePair;
 
 /// Something to do. The order matters: an SA is installed before the message that makes the peer use it is sent.

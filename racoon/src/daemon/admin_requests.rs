@@ -6,7 +6,7 @@ use libpfkey::SaType;
 use racoon_proto::engine::{Control, Phase1View, Refusal};
 use racoon_proto::kernel::{Direction, Prefix, Selector};
 use racoon_proto::num::Protocol;
-use racoon_proto::outcome::Role;
+use racoon_proto::reason::Role;
 use zeroize::Zeroizing;
 
 use super::Daemon;

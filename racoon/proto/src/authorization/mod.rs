@@ -20,12 +20,12 @@ use crate::config::{GeneratePolicy, Remote, RemoteSide, Sainfo, Side};
 use crate::identity::Expected;
 use crate::kernel::{Action, Direction, Mode, Policy, Prefix, Selector, Template};
 use crate::num::{IdType, Protocol};
-use crate::outcome::{FailureReason, MissingPolicy, PolicyProblem};
 use crate::phase1::{KeyOwner, PeerIdentity, Phase1Sa};
 use crate::phase2::TrafficKey;
 use crate::phase2::bundle::proposes;
 use crate::phase2::traffic::{Endpoints, Identities, bundle_mode, policy_for, templates, tunnel_endpoints};
 use crate::proposal::encoding::Suite;
+use crate::reason::{FailureReason, MissingPolicy, PolicyProblem};
 use crate::settings::Settings;
 use crate::spd::{Spd, missing_policy};
 

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::mem;
 use std::net::{IpAddr, SocketAddr};
 
-use super::dpd::LastTraffic;
-use super::{Engine, Phase1Id};
-use crate::exchange::codec::MessageCodec;
+use crate::engine::{Engine, Phase1Id};
+use crate::informational::dpd::LastTraffic;
 use crate::kernel::{Direction, LeftoverSa, Selector};
+use crate::message::codec::MessageCodec;
 use crate::num::Protocol;
-use crate::outcome::{FailureReason, NegotiationResult};
 use crate::output::Level;
+use crate::reason::{FailureReason, NegotiationResult};
 use crate::select::{Ambiguous, RemoteIndex, RemoteQuery};
 use crate::settings::Settings;
 

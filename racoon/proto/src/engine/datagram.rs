@@ -2,15 +2,15 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::half_open::Admission;
-use super::phase1s::Phase1;
-use super::rate_limit::LoggedEvent;
-use super::reply_cache::{Lookup, PacketDigest};
-use super::{Engine, Phase1Id};
+use crate::conversation::reply_cache::{Lookup, PacketDigest};
+use crate::engine::{Engine, Phase1Id};
 use crate::num::{ExchangeType, Flags, NotifyType};
-use crate::outcome::{FailureReason, Role};
 use crate::output::Level;
-use crate::phase1::main::MainMode;
+use crate::phase1::exchange::main::MainMode;
+use crate::phase1::half_open::Admission;
+use crate::phase1::rate_limit::LoggedEvent;
+use crate::phase1::table::Phase1;
+use crate::reason::{FailureReason, Role};
 use crate::wire::{Cookie, HEADER_LEN, Header, WireError};
 
 /// What is sent to keep a NAT's mapping alive (RFC 3948 section 2.3).

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::Engine;
-use super::rate_limit::PeerStanding;
-use crate::outcome::FailureReason;
+use crate::engine::Engine;
+use crate::phase1::rate_limit::PeerStanding;
+use crate::reason::FailureReason;
 use crate::time::Time;
 use crate::undelivered::{DeliveryError, Undelivered};
 

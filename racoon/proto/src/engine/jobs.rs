@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Phase1Id, Phase2Id};
+use crate::engine::{Phase1Id, Phase2Id};
 use crate::output::JobId;
 
 /// Who waits for a job: for one at a time.

@@ -1,13 +1,13 @@
 //! What the kernel says.
 
-use super::Engine;
-use super::explain::tunnel_of;
-use super::phase2::has;
-use super::phase2s::{Phase2, sa_key};
+use crate::engine::Engine;
 use crate::kernel::{Direction, KernelEvent, Limit, SaName};
 use crate::num::Protocol;
-use crate::outcome::FailureReason;
 use crate::output::Level;
+use crate::phase2::lifecycle::has;
+use crate::phase2::table::{Phase2, sa_key};
+use crate::reason::FailureReason;
+use crate::reason::explain::tunnel_of;
 
 impl Engine {
     pub(crate) fn kernel_event(&mut self, event: KernelEvent) {

@@ -16,79 +16,54 @@
 //! | IPsec SA | destination, protocol, SPI |
 //! | policy | selector and direction; its index |
 
-mod acquire;
-mod addr_port;
-mod control;
-mod core;
-mod datagram;
-mod delivery_errors;
-mod dpd;
-mod explain;
-mod failure_counters;
-mod generate_policy;
-mod half_open;
-mod informational;
-mod isakmp_sa;
-mod jobs;
-mod kernel_events;
-mod kernel_state;
-mod leftover;
-mod phase1;
-mod phase1_lifecycle;
-mod phase1s;
-mod phase2;
-mod phase2_view;
-mod phase2s;
+pub(crate) mod control;
+pub(crate) mod core;
+pub(crate) mod datagram;
+pub(crate) mod delivery_errors;
+pub(crate) mod jobs;
+pub(crate) mod kernel_events;
 mod priority;
-mod quick_mode;
-mod quick_responder;
-mod rate_limit;
-mod rekey_switchover;
-mod renewal;
-mod replacement;
-mod reply_cache;
-mod retransmission;
-mod timers;
+pub(crate) mod timers;
 mod view;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+pub use crate::informational::dpd::LastTraffic;
+pub use crate::phase2::view::{PairView, Phase2View};
 pub use control::{Control, Refusal};
-pub use dpd::LastTraffic;
-pub use phase2_view::{PairView, Phase2View};
 pub use priority::Priority;
 pub use view::{Load, Phase1View};
 
 use self::core::Core;
 use crate::crypto::JobResult;
 use crate::kernel::KernelEvent;
-use crate::outcome::Journal;
 use crate::output::{JobId, Output};
+use crate::phase1::table::Phase1s;
+use crate::phase2::generate_policy::GeneratedPolicies;
+use crate::phase2::leftover::LeftoverSas;
+use crate::phase2::table::Phase2s;
 use crate::phase2::traffic::Endpoints;
 use crate::random::Random;
+use crate::reason::Journal;
 use crate::settings::Settings;
 use crate::spd::Spd;
 use crate::time::Time;
 use crate::undelivered::Undelivered;
-use generate_policy::GeneratedPolicies;
 use jobs::Owner;
-use leftover::LeftoverSas;
-use phase1s::Phase1s;
-use phase2s::Phase2s;
 
 /// A phase 1, established or on its way. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Phase1Id(u64);
+pub struct Phase1Id(pub(crate) u64);
 
 /// A phase 2, established or on its way. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Phase2Id(u64);
+pub struct Phase2Id(pub(crate) u64);
 
 /// What becomes due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Timer {
+pub(crate) enum Timer {
     /// The last message of a phase 1 is sent again, or the negotiation fails.
     Phase1Retransmit(Phase1Id),
     /// A phase 1 that waits for somebody else (its peer as a responder, a job) has waited long enough.
@@ -121,20 +96,20 @@ enum Timer {
 
 /// IKEv1 for all peers of a host.
 pub struct Engine {
-    core: Core,
+    pub(crate) core: Core,
     /// Local tunnel endpoints that are not addresses of this host and were warned about.
-    foreign_ends: BTreeSet<IpAddr>,
-    phase1s: Phase1s,
-    phase2s: Phase2s,
+    pub(crate) foreign_ends: BTreeSet<IpAddr>,
+    pub(crate) phase1s: Phase1s,
+    pub(crate) phase2s: Phase2s,
     /// The kernel's policies.
-    spd: Spd,
-    generated: GeneratedPolicies,
+    pub(crate) spd: Spd,
+    pub(crate) generated: GeneratedPolicies,
     /// SAs of an earlier run.
-    leftovers: LeftoverSas,
+    pub(crate) leftovers: LeftoverSas,
     /// Peers that have had their INITIAL-CONTACT.
-    contacted: HashSet<IpAddr>,
+    pub(crate) contacted: HashSet<IpAddr>,
     /// What the kernel's counters say of traffic between two addresses.
-    traffic: HashMap<(IpAddr, IpAddr), LastTraffic>,
+    pub(crate) traffic: HashMap<(IpAddr, IpAddr), LastTraffic>,
 }
 
 impl Engine {

@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use super::Engine;
-use super::rate_limit::PeerStanding;
-use crate::outcome::Role;
+use crate::engine::Engine;
+use crate::phase1::rate_limit::PeerStanding;
+use crate::reason::Role;
 use crate::wire::{Cookie, CookiePair};
 
 /// How urgent a message is, by what its cookies and its address say. The most urgent comes first.

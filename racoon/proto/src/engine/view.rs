@@ -2,11 +2,11 @@
 
 use std::net::SocketAddr;
 
-use super::phase1s::{Phase1, Stage};
-use super::{Engine, Phase1Id};
+use crate::engine::{Engine, Phase1Id};
 use crate::num::ExchangeType;
-use crate::outcome::Role;
+use crate::phase1::table::{Phase1, Stage};
 use crate::proposal::Phase1Terms;
+use crate::reason::Role;
 use crate::time::Time;
 use crate::wire::CookiePair;
 

@@ -4,22 +4,30 @@
 //! ([`Transition`]), and does the rest: duplicates, repetition, time, jobs, and what becomes of a failure. A state is a struct of
 //! its own; the step that leaves it consumes it, with the secrets that the next one does not need.
 
-pub(crate) mod main;
-mod record;
+pub(crate) mod exchange;
+pub(crate) mod failure_counters;
+pub(crate) mod half_open;
+pub(crate) mod isakmp_sa;
+pub(crate) mod lifecycle;
+pub(crate) mod negotiation;
+pub(crate) mod rate_limit;
+pub(crate) mod renewal;
+pub(crate) mod replacement;
 pub(crate) mod sa;
+pub(crate) mod table;
 
 use std::net::SocketAddr;
 
+use crate::conversation::Record;
 use crate::crypto::{CryptoError, Job};
-use crate::exchange::codec::MessageCodec;
-use crate::outcome::FailureReason;
+use crate::message::codec::MessageCodec;
 use crate::output::Level;
 use crate::random::Random;
+use crate::reason::FailureReason;
 use crate::select::RemoteIndex;
 use crate::settings::Settings;
 use crate::wire::CookiePair;
 
-pub(crate) use record::{Record, bounded};
 #[cfg(test)]
 pub(crate) use sa::MESSAGE_IDS_MAX;
 pub(crate) use sa::{KeyOwner, MESSAGE_IDS_RENEWED_AFTER, PeerIdentity, Phase1Sa, open_informational};

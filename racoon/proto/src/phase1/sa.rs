@@ -4,14 +4,14 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use crate::crypto::{CryptoError, Iv, Phase1Keys, equal};
-use crate::exchange::codec::MessageCodec;
-use crate::exchange::message::{Opened, Unreadable, seal};
-use crate::exchange::rules::INFORMATIONAL;
 use crate::identity::{Claimed, Identity, Name};
+use crate::message::codec::MessageCodec;
+use crate::message::protection::{Opened, Unreadable, seal};
+use crate::message::rules::INFORMATIONAL;
 use crate::num::{ExchangeType, IdType, PayloadType};
-use crate::outcome::FailureReason;
 use crate::proposal::Phase1Terms;
 use crate::random::Random;
+use crate::reason::FailureReason;
 use crate::select::RemoteIndex;
 use crate::wire::{CookiePair, Header, RawPayload, chain};
 

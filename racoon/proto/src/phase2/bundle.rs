@@ -3,11 +3,10 @@
 use super::keys::{key_lengths, sa_transform};
 use super::traffic::{Endpoints, bundle_mode};
 use crate::config::{CheckLevel, Esn, Sainfo};
+use crate::conversation::record::bounded;
 use crate::crypto::{Phase1Keys, Phase2Seed, is_supported_group};
 use crate::kernel::{Lifetime, Mode, RequestId, SaInstallation, SaName, Template, UdpPorts, Way};
 use crate::num::{AuthAlgorithm, EncapsulationMode, Group, Protocol};
-use crate::outcome::{BadChoice, FailureReason, Role};
-use crate::phase1::bounded;
 use crate::proposal::encoding::{
     Choice, Suite, SuiteProtocol, SuiteTransform, answered_phase2, offered_phase2, phase2_answer,
 };
@@ -15,6 +14,7 @@ use crate::proposal::{
     Phase2Agreement, Phase2Mismatch, Phase2Terms, ProposalRefusal, Sides, Transform, check_phase2, check_transform,
     terms_mismatches, transform_mismatches, transforms,
 };
+use crate::reason::{BadChoice, FailureReason, Role};
 use crate::wire::SaBody;
 
 /// Percent of an SA's lifetime after which its initiator renews it.

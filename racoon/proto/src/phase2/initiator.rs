@@ -7,14 +7,14 @@ use super::pending_inputs::CompletedExchange;
 use super::traffic::Identities;
 use crate::config::CheckLevel;
 use crate::crypto::{Exponent, Iv};
-use crate::exchange::codec::MessageCodec;
-use crate::exchange::rules;
 use crate::identity::Identity;
+use crate::message::codec::MessageCodec;
+use crate::message::rules;
 use crate::num::{ExchangeType, NotifyType, PayloadType};
-use crate::outcome::FailureReason;
 use crate::phase1::Phase1Sa;
 use crate::proposal::encoding::{Suite, phase2_sa};
 use crate::random::Random;
+use crate::reason::FailureReason;
 
 /// What is to be negotiated.
 #[derive(Debug)]

@@ -4,8 +4,8 @@ use crate::config::Authentication;
 use crate::crypto::{Phase1Keys, Phase2Seed, auth_key_length, esp_key_length, split_keymat};
 use crate::kernel::SaTransform;
 use crate::num::{AuthAlgorithm, EspTransform, IpcompTransform, Protocol};
-use crate::outcome::FailureReason;
 use crate::proposal::Transform;
+use crate::reason::FailureReason;
 
 /// Lengths of the keys of an SA in bytes: for encryption and for authentication. None, if there is no such transform.
 pub(crate) fn key_lengths(transform: &Transform) -> Option<(usize, usize)> {

@@ -3,12 +3,12 @@
 use thiserror::Error;
 
 use crate::crypto::{CryptoError, Iv, Secret, equal};
-use crate::exchange::codec::MessageCodec;
-use crate::exchange::rules::{self, MessageRules};
+use crate::message::codec::MessageCodec;
+use crate::message::rules::{self, MessageRules};
 use crate::num::{ExchangeType, PayloadType};
-use crate::outcome::FailureReason;
 use crate::phase1::Phase1Sa;
 use crate::random::Random;
+use crate::reason::FailureReason;
 use crate::wire::{Header, NONCE_MAX, NONCE_MIN, Notify, RawPayload, SaBody, WireError, chain, nonce};
 
 /// Why a message is not accepted.

@@ -7,14 +7,24 @@
 //! responder:  PendingInputs ──► SAs, message 2, Answered ──► (message 3)
 //! ```
 
+pub(crate) mod acquire;
 pub(crate) mod bundle;
+pub(crate) mod generate_policy;
 pub(crate) mod initiator;
+pub(crate) mod kernel_state;
 pub(crate) mod keys;
+pub(crate) mod leftover;
+pub(crate) mod lifecycle;
 pub(crate) mod lifetime;
 pub(crate) mod message;
 pub(crate) mod pending_inputs;
+pub(crate) mod quick_mode;
+pub(crate) mod quick_responder;
+pub(crate) mod rekey_switchover;
 pub(crate) mod responder;
+pub(crate) mod table;
 pub(crate) mod traffic;
+pub(crate) mod view;
 
 use std::fmt;
 

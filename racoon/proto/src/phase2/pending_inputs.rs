@@ -3,7 +3,7 @@
 
 use crate::crypto::{DhDone, DhTask, DhWork, Exponent, GroupError, Job, Secret};
 use crate::num::Group;
-use crate::outcome::FailureReason;
+use crate::reason::FailureReason;
 
 /// What is there already.
 #[derive(Debug)]

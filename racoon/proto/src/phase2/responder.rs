@@ -5,13 +5,13 @@ use super::lifetime::claim;
 use super::message::{Message, Negotiation, Proof, Received, Rejection, draw_nonce, open, seal};
 use super::traffic::Identities;
 use crate::crypto::Iv;
-use crate::exchange::codec::MessageCodec;
-use crate::exchange::rules;
 use crate::identity::Identity;
+use crate::message::codec::MessageCodec;
+use crate::message::rules;
 use crate::num::{ExchangeType, Group, PayloadType};
-use crate::outcome::FailureReason;
 use crate::phase1::Phase1Sa;
 use crate::random::Random;
+use crate::reason::FailureReason;
 
 /// Message 1 is accepted: what is to be answered.
 pub(crate) struct Accepted {

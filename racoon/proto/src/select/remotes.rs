@@ -9,8 +9,8 @@ use crate::config::{NatTraversal, PeerAddress, Remote, RemoteAddress};
 use crate::identity::{Claimed, Name};
 use crate::kernel::Prefix;
 use crate::num::{CertEncoding, ExchangeType};
-use crate::outcome::{MissingRemote, Named};
 use crate::proposal::{Phase1Acceptance, Phase1Terms, accept_phase1};
+use crate::reason::{MissingRemote, Named};
 
 /// A remote block of [`Remotes`]: its place in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

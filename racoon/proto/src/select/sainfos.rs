@@ -8,8 +8,8 @@ use crate::config::{RemoteSide, Sainfo, Side};
 use crate::identity::{Claimed, Expected, Identity};
 use crate::kernel::{Prefix, Selector};
 use crate::num::IdType;
-use crate::outcome::{MissingSainfo, Named, SainfoName};
 use crate::phase2::traffic::enclosing_prefix;
+use crate::reason::{MissingSainfo, Named, SainfoName};
 use crate::spd::Prefixes;
 
 /// More sainfos than this are not compared to find out which come closest.

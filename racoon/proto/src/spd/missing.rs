@@ -3,8 +3,8 @@
 use super::Spd;
 use crate::kernel::{Action, Direction, Level, Mode, Policy, Selector, Template};
 use crate::num::Protocol;
-use crate::outcome::{FailureReason, MissingPolicy, PolicyProblem};
 use crate::phase2::traffic::Endpoints;
+use crate::reason::{FailureReason, MissingPolicy, PolicyProblem};
 
 /// More policies than this are not compared to find out which comes closest.
 const COMPARED_MAX: usize = 256;

@@ -7,7 +7,7 @@ use racoon_proto::config::GeneratePolicy;
 use racoon_proto::identity::{Expected, Identity};
 use racoon_proto::kernel::{Action, Direction, KernelEvent, Policy, Prefix, Selector};
 use racoon_proto::num::{EncapsulationMode, IdType, NotifyType, PayloadType};
-use racoon_proto::outcome::FailureReason;
+use racoon_proto::reason::FailureReason;
 use racoon_proto::wire::Notify;
 
 use crate::fixture::{Configuration, Fixture, TERMS, block};

@@ -22,9 +22,9 @@ use std::time::Duration;
 
 use racoon_proto::engine::Control;
 use racoon_proto::num::{AuthMethod, ExchangeType, Flags, NotifyType, PayloadType, Phase1Attribute, Protocol};
-use racoon_proto::outcome::FailureReason;
 use racoon_proto::output::EventKind;
 use racoon_proto::proposal::{Phase1Terms, offered_phase1, phase1_sa};
+use racoon_proto::reason::FailureReason;
 use racoon_proto::wire::{self, Attribute, HEADER_LEN, Header, SaBody, VendorId};
 
 use crate::fixture::{Configuration, TERMS};

@@ -13,10 +13,10 @@ use racoon_proto::kernel::{
     SaName, Selector, Template, Way,
 };
 use racoon_proto::num::{AuthAlgorithm, AuthMethod, Cipher, EspTransform, ExchangeType, Group, Hash, Protocol};
-use racoon_proto::outcome::{FailureReason, NegotiationResult, Outcome};
 use racoon_proto::output::{EventKind, JobId, Level, LogLine, Output, Transmit};
 use racoon_proto::proposal::Phase1Terms;
 use racoon_proto::psk::{KeyTable, NoKey};
+use racoon_proto::reason::{FailureReason, NegotiationResult, Outcome};
 use racoon_proto::select::{Remotes, Sainfos};
 use racoon_proto::settings::Settings;
 use racoon_proto::time::Time;

@@ -24,8 +24,8 @@ use racoon_proto::engine::Control;
 use racoon_proto::identity::{Expected, Identity};
 use racoon_proto::kernel::{SaName, Way};
 use racoon_proto::num::{IdType, NotifyType, PayloadType, Protocol};
-use racoon_proto::outcome::FailureReason;
 use racoon_proto::output::EventKind;
+use racoon_proto::reason::FailureReason;
 use racoon_proto::wire::{Notify, VendorId};
 
 use crate::fixture::{Configuration, block};

@@ -3,8 +3,8 @@
 use super::*;
 use crate::config::{DpdMode, Rekey};
 use crate::engine::LastTraffic;
-use crate::engine::phase1_lifecycle::{WITH_END_MAX, WITH_HOST_MAX};
 use crate::num::NotifyType;
+use crate::phase1::lifecycle::{WITH_END_MAX, WITH_HOST_MAX};
 use crate::phase1::{MESSAGE_IDS_MAX, MESSAGE_IDS_RENEWED_AFTER};
 
 fn dpd(mode: DpdMode) -> Option<Dpd> {

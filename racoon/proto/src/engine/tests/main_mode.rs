@@ -4,7 +4,7 @@ use super::*;
 use crate::config::LocalIdentity;
 use crate::identity::{Attribute, Expected, Identity, Name, NamePattern};
 use crate::num::{IdType, NotifyType, PayloadType};
-use crate::outcome::Role;
+use crate::reason::Role;
 use crate::wire::Header;
 
 #[test]

@@ -1,9 +1,9 @@
 //! Which lines are written, and which are counted, when messages fail again and again.
 
 use super::*;
-use crate::engine::rate_limit::PeerStanding;
 use crate::kernel::{Action, Direction, KernelEvent, Policy, Prefix, Selector};
 use crate::num::PayloadType;
+use crate::phase1::rate_limit::PeerStanding;
 use crate::proposal::phase1_sa;
 use crate::wire::{self, Cookie, CookiePair, Header};
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::GeneratePolicy;
-use crate::engine::acquire::ATTEMPTS_MAX;
+use crate::phase2::acquire::ATTEMPTS_MAX;
 
 #[test]
 fn many_acquires_share_a_phase_1_and_a_phase_2() {

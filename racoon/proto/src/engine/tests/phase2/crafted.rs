@@ -13,11 +13,11 @@ use crate::proposal::encoding::phase2_sa;
 use crate::wire::{Cookie, CookiePair, Delete, Header, Notify, chain};
 
 use crate::engine::Phase2Id;
-use crate::engine::phase2s::Phase2;
-use crate::engine::quick_responder::{AT_ONCE_MAX, WITH_PEER_MAX};
-use crate::outcome::Role;
 use crate::phase2::TrafficKey;
+use crate::phase2::quick_responder::{AT_ONCE_MAX, WITH_PEER_MAX};
+use crate::phase2::table::Phase2;
 use crate::phase2::traffic::Endpoints;
+use crate::reason::Role;
 
 pub(super) type Payloads = Vec<(PayloadType, Vec<u8>)>;
 
@@ -39,7 +39,7 @@ pub(super) fn first_payloads(sainfo: &Sainfo) -> Payloads {
 pub(super) fn craft(net: &mut Net, message_id: u32, payloads: &Payloads) -> Vec<u8> {
     let sa = net.world.a.engine.phase1_sa(net.world.a.only()).unwrap();
     let mut iv = sa.iv(message_id).unwrap();
-    let codec = crate::exchange::codec::MessageCodec::default();
+    let codec = crate::message::codec::MessageCodec::default();
     seal(sa, message_id, payloads, &mut iv, Proof::First, &codec, &mut SeededRandom::new(9)).unwrap()
 }
 
@@ -159,12 +159,11 @@ pub(super) fn changed_by_b_in(mut net: Net, change: impl FnOnce(&mut Payloads)) 
         if messages.len() == 1 { Fate::Deliver } else { Fate::Drop }
     });
     let sa = net.world.b.engine.phase1_sa(net.world.b.only()).unwrap();
-    let codec = crate::exchange::codec::MessageCodec::default();
+    let codec = crate::message::codec::MessageCodec::default();
     let (header, body) = Header::parse(&messages[0]).unwrap();
     let opened = sa.open(&sa.iv(header.message_id).unwrap(), &header, body).unwrap();
-    let nonce = crate::exchange::rules::find(&opened.payloads(&codec, sa.remote).unwrap(), PayloadType::NONCE)
-        .unwrap()
-        .to_vec();
+    let nonce =
+        crate::message::rules::find(&opened.payloads(&codec, sa.remote).unwrap(), PayloadType::NONCE).unwrap().to_vec();
     let mut iv = opened.next_iv;
     let (header, body) = Header::parse(&messages[1]).unwrap();
     let opened = sa.open(&iv, &header, body).unwrap();

@@ -4,7 +4,7 @@ use super::*;
 use crate::config::Esn;
 use crate::kernel::Lifetime;
 use crate::num::Group;
-use crate::outcome::Negotiation;
+use crate::reason::Negotiation;
 
 #[test]
 fn a_packet_brings_up_a_pair() {
@@ -79,8 +79,8 @@ fn the_log_tells_the_story() {
         ]
     );
     let place = |text: &str| net.world.a.log.iter().find(|line| line.text.starts_with(text)).unwrap().place.file();
-    assert!(place("ISAKMP-SA established").ends_with("engine/phase1_lifecycle.rs"));
-    assert!(place("IPsec-SA established").ends_with("engine/phase2.rs"));
+    assert!(place("ISAKMP-SA established").ends_with("phase1/lifecycle.rs"));
+    assert!(place("IPsec-SA established").ends_with("phase2/lifecycle.rs"));
 }
 
 #[test]
@@ -310,7 +310,7 @@ fn spoken_for(hosts: Selector, sainfo_b: Sainfo, b: impl FnOnce(&mut Remote, &mu
     let ids = crate::phase2::traffic::Identities::of_selector(&hosts);
     let sa = net.world.a.engine.phase1_sa(net.world.a.only()).unwrap();
     let intention = crate::phase2::initiator::Phase2Request { bundle, ids };
-    let codec = crate::exchange::codec::MessageCodec::default();
+    let codec = crate::message::codec::MessageCodec::default();
     let (_, message) = intention.offer(sa, 0x55, (vec![0x4711], None), 16, &codec, &mut SeededRandom::new(3)).unwrap();
     net.world.forge_to_b(&message);
     net.settle();

@@ -269,7 +269,7 @@ fn an_authenticated_refusal_of_message_2_ends_the_exchange() {
     assert_eq!(net.kernels[1].names(Way::Inbound).len(), 1);
     net.world.b.log.clear();
     let phase1 = net.world.a.only();
-    net.world.a.engine.notify_refusal(phase1, &FailureReason::BadChoice(crate::outcome::BadChoice::Incomplete));
+    net.world.a.engine.notify_refusal(phase1, &FailureReason::BadChoice(crate::reason::BadChoice::Incomplete));
     net.settle();
     assert_eq!(net.world.b.failures(), [FailureReason::Refused(NotifyType::BAD_PROPOSAL_SYNTAX)]);
     assert!(net.kernels[1].sas.is_empty() && net.kernels[1].larval.is_empty());
@@ -308,7 +308,7 @@ fn the_spi_of_a_notify_names_the_exchange() {
     assert!(!net.world.a.engine.peer_refused(phase1, &refusal(Vec::new())));
     assert!(net.world.a.engine.peer_refused(phase1, &refusal(spi.to_be_bytes().to_vec())));
     net.world.a.drain(net.world.now);
-    let [Outcome { negotiation: crate::outcome::Negotiation::Phase2 { traffic, .. }, .. }] = &net.world.a.outcomes[1..]
+    let [Outcome { negotiation: crate::reason::Negotiation::Phase2 { traffic, .. }, .. }] = &net.world.a.outcomes[1..]
     else {
         panic!("{:?}", net.world.a.outcomes)
     };

@@ -1,0 +1,354 @@
+//! Dead peer detection (RFC 3706): probes at the configured interval, and probes on request.
+//!
+//! [`Engine::probe`] asks a peer whether it is there, also with `dpd_delay 0`. What follows from silence is the caller's
+//! choice ([`IfSilent`]); what follows from an answer is nothing. Whatever asks for probes, and however often, a phase 1
+//! sends no more than one in `dpd_retry` seconds.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::config::{Dpd, DpdMode};
+use crate::engine::{Engine, Phase1Id, Phase2Id, Timer};
+use crate::num::NotifyType;
+use crate::output::{EventKind, Level};
+use crate::phase1::Features;
+use crate::phase1::rate_limit::LoggedEvent;
+use crate::phase1::table::Phase1;
+use crate::random::Random;
+use crate::time::Time;
+use crate::wire::{CookiePair, Notify};
+
+/// Sequence numbers begin below this.
+const FIRST_BELOW: u32 = 4096;
+
+/// Unanswered probes after which a second phase 1 is negotiated. Fewer than `dpd_maxfail`, because nothing ends by it.
+const REPLACED_AFTER: u32 = 2;
+
+/// What follows if the peer leaves the probes that [`Engine::probe`] sends unanswered. A later variant outweighs an earlier
+/// one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum IfSilent {
+    /// A second phase 1 is negotiated beside this one ([`Engine::replace_phase1`]), and nothing ends.
+    Replace,
+    /// The peer, which has answered under a newer phase 1, does not know this one: it goes, with the SAs under it.
+    Forget,
+    /// The peer is dead: all SAs with it go, and the policies that were generated for it.
+    Purge,
+}
+
+/// What is known of a peer's being alive.
+#[derive(Debug)]
+pub(crate) struct DpdState {
+    /// The peer answers probes.
+    pub(crate) supported: bool,
+    /// The last sequence number that we sent.
+    sent: u32,
+    /// The last one that the peer acknowledged.
+    acknowledged: u32,
+    /// Probes that were not answered.
+    pub(crate) fails: u32,
+    /// When the last one was sent.
+    probed: Option<Time>,
+    /// Somebody asked for the probes that are not answered yet.
+    asked: Option<IfSilent>,
+    /// The peer has answered one.
+    answers: bool,
+}
+
+/// When packets went to a peer and came from it, as the counters of the kernel's SAs tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastTraffic {
+    /// The last packet to the peer.
+    pub sent: Time,
+    /// The last packet from it.
+    pub received: Time,
+}
+
+impl DpdState {
+    pub(crate) fn new(features: Features, random: &mut dyn Random) -> Self {
+        let mut bytes = [0; 4];
+        random.fill(&mut bytes);
+        let first = u32::from_be_bytes(bytes) % FIRST_BELOW;
+        Self {
+            supported: features.dpd,
+            sent: first,
+            acknowledged: first,
+            fails: 0,
+            probed: None,
+            asked: None,
+            answers: false,
+        }
+    }
+
+    /// The sequence number of a probe that is sent now.
+    fn probe(&mut self, now: Time) -> u32 {
+        self.sent = self.sent.wrapping_add(1);
+        self.fails = self.fails.saturating_add(1);
+        self.probed = Some(now);
+        self.sent
+    }
+
+    /// Endpoints a series of probes without a verdict.
+    fn give_up(&mut self) {
+        self.fails = 0;
+        self.asked = None;
+    }
+
+    /// Whether an acknowledgment is one of a probe that was not acknowledged before.
+    fn acknowledge(&mut self, sequence: u32) -> bool {
+        let expected = self.acknowledged < sequence && sequence <= self.sent;
+        if expected {
+            self.acknowledged = sequence;
+            self.fails = 0;
+            self.answers = true;
+        }
+        expected
+    }
+}
+
+impl Engine {
+    /// Begins to probe, if both sides can and it is wanted.
+    pub(crate) fn start_dpd(&mut self, id: Phase1Id) {
+        if let Some(dpd) = self.probing(id) {
+            self.core.timers.set(Timer::Dpd(id), self.core.now + seconds(dpd.delay));
+        }
+    }
+
+    /// DPD with a peer, if it has said that it can and our block does not switch it off.
+    fn dpd_with(&self, id: Phase1Id) -> Option<Dpd> {
+        let phase1 = self.phase1s.get(id)?;
+        let dpd = self.core.settings.remotes.get(phase1.block)?.dpd?;
+        phase1.established()?.dpd.supported.then_some(dpd)
+    }
+
+    /// How a peer is probed at an interval, if it is.
+    fn probing(&self, id: Phase1Id) -> Option<Dpd> {
+        self.dpd_with(id).filter(|dpd| dpd.delay > 0)
+    }
+
+    /// Whether its peer is probed.
+    pub(crate) fn is_probed(&self, id: Phase1Id) -> bool {
+        self.probing(id).is_some()
+    }
+
+    fn dpd_mut(&mut self, id: Phase1Id) -> Option<&mut DpdState> {
+        Some(&mut self.phase1s.get_mut(id)?.established_mut()?.dpd)
+    }
+
+    /// Asks the peer of an established phase 1 once whether it is there, whatever `dpd_delay` says. The probe is repeated
+    /// each `dpd_retry` until there is an answer; if `dpd_maxfail` of them have none, `if_silent` says what follows.
+    ///
+    /// To be called as often as there is reason: while probes are on their way, and `dpd_retry` after an answer, no further
+    /// probe is sent. Returns false, and does nothing, if the peer or the configuration has no DPD.
+    pub(crate) fn probe(&mut self, id: Phase1Id, if_silent: IfSilent) -> bool {
+        let Some(dpd) = self.dpd_with(id) else { return false };
+        let now = self.core.now;
+        let Some(state) = self.dpd_mut(id) else { return false };
+        let next = state.probed.map_or(now, |probed| probed + retry(dpd));
+        if state.fails > 0 {
+            state.asked = state.asked.max(Some(if_silent));
+        } else if next <= now {
+            state.asked = Some(if_silent);
+            self.send_probe(id, dpd);
+        } else if if_silent == IfSilent::Forget {
+            state.asked = Some(if_silent);
+            self.core.timers.set(Timer::Dpd(id), next);
+        }
+        true
+    }
+
+    /// Asks the peer of a phase 2 whether it is there ([`Engine::probe`]), under the phase 1 that is in use with it. If it is
+    /// not, it loses all that it has here. False: there is no phase 1 with it, or no DPD.
+    pub(crate) fn probe_holder(&mut self, id: Phase2Id) -> bool {
+        let endpoints = self.phase2s.get(id).map(|phase2| (phase2.local, phase2.remote));
+        let phase1 = endpoints.and_then(|(local, remote)| self.usable_phase1(local, remote));
+        phase1.is_some_and(|phase1| self.probe(phase1, IfSilent::Purge))
+    }
+
+    fn send_probe(&mut self, id: Phase1Id, dpd: Dpd) {
+        let now = self.core.now;
+        let Some(sequence) = self.dpd_mut(id).map(|state| state.probe(now)) else { return };
+        self.send_notify(id, NotifyType::R_U_THERE, &sequence.to_be_bytes());
+        self.core.timers.set(Timer::Dpd(id), now + retry(dpd));
+    }
+
+    /// It is time for a probe, or an answer to one has not come.
+    pub(crate) fn dpd_due(&mut self, id: Phase1Id) {
+        // Another configuration may have none.
+        let Some(dpd) = self.dpd_with(id) else { return self.end_of_probes(id) };
+        let Some(phase1) = self.phase1s.get(id) else { return };
+        let (local, remote) = (phase1.local, phase1.remote);
+        let Some((fails, asked)) = phase1.established().map(|one| (one.dpd.fails, one.dpd.asked)) else { return };
+        let max_fail = dpd.max_fail.max(1);
+        let newest = self.phase1s.newest(local.ip(), remote, None);
+        // As long as there is a newer one with the same peer, that one does it.
+        if newest != Some(id) && asked != Some(IfSilent::Forget) {
+            self.end_of_probes(id);
+            if let (Some(newest), Some(IfSilent::Purge)) = (newest, asked) {
+                self.probe(newest, IfSilent::Purge);
+            }
+            return;
+        }
+        match asked {
+            Some(IfSilent::Forget) if newest == Some(id) => return self.end_of_probes(id),
+            Some(IfSilent::Forget) if fails >= max_fail => return self.peer_is_elsewhere(id, newest),
+            Some(IfSilent::Replace) if fails == REPLACED_AFTER.min(max_fail) => {
+                self.replace_phase1(id);
+                if dpd.delay == 0 {
+                    return self.end_of_probes(id);
+                }
+            }
+            Some(_) => {}
+            None if dpd.delay == 0 => return self.end_of_probes(id),
+            None => {}
+        }
+        if fails >= max_fail {
+            return self.peer_is_dead(id, asked);
+        }
+        if asked.is_none()
+            && let Some(later) = self.is_needless(id, dpd, fails)
+        {
+            return self.core.timers.set(Timer::Dpd(id), later);
+        }
+        self.send_probe(id, dpd);
+    }
+
+    /// A message of the peer under a phase 1 has proved to be its own: whoever asked whether it is there has an answer.
+    pub(crate) fn heard_from(&mut self, id: Phase1Id) {
+        let now = self.core.now;
+        let Some(established) = self.phase1s.get_mut(id).and_then(Phase1::established_mut) else { return };
+        established.heard = now;
+        established.replacement.is_answered();
+        let asked = established.dpd.asked;
+        if asked.is_some() {
+            self.end_of_probes(id);
+        }
+        if asked == Some(IfSilent::Forget) {
+            self.supersede_phase1(id);
+        }
+    }
+
+    /// Nobody waits for an answer any more; with `dpd_delay` the next probe is in its time.
+    fn end_of_probes(&mut self, id: Phase1Id) {
+        if let Some(state) = self.dpd_mut(id) {
+            state.give_up();
+        }
+        self.core.timers.stop(Timer::Dpd(id));
+        self.start_dpd(id);
+    }
+
+    /// The peer has left all probes under a phase 1 unanswered, while there is a newer one. That says something only of a
+    /// peer that answers probes there.
+    fn peer_is_elsewhere(&mut self, id: Phase1Id, newest: Option<Phase1Id>) {
+        let newest = newest.and_then(|newest| self.phase1s.get(newest)?.established());
+        if newest.is_some_and(|newest| newest.dpd.answers) {
+            return self.forget_phase1(id);
+        }
+        self.end_of_probes(id);
+        self.supersede_phase1(id);
+    }
+
+    /// The peer has left all probes unanswered.
+    fn peer_is_dead(&mut self, id: Phase1Id, asked: Option<IfSilent>) {
+        let Some(phase1) = self.phase1s.get(id) else { return };
+        let (local, remote, cookies) = (phase1.local, phase1.remote, phase1.cookies);
+        self.core.log(Level::Info, Some(remote), || format!("DPD: remote (ISAKMP-SA spi={cookies}) seems to be dead."));
+        self.emit_phase1_event(EventKind::DpdTimeout, local, remote, cookies);
+        self.purge_phase1(id, false);
+        // With another phase 1 its SAs have moved there.
+        if asked == Some(IfSilent::Purge)
+            && let Some(other) = self.usable_phase1(local, remote)
+        {
+            self.probe(other, IfSilent::Purge);
+        }
+    }
+
+    /// When to think about it again, if there is no need of a probe now.
+    fn is_needless(&self, id: Phase1Id, dpd: Dpd, fails: u32) -> Option<Time> {
+        let phase1 = self.phase1s.get(id)?;
+        let heard = phase1.established()?.heard;
+        let delay = seconds(dpd.delay);
+        let traffic = self.traffic.get(&(phase1.local.ip(), phase1.remote.ip())).copied();
+        let heard = traffic.map_or(heard, |traffic| heard.max(traffic.received));
+        let is_quiet = || self.core.now.since(heard) >= delay;
+        let needless = match dpd.mode {
+            _ if fails > 0 => false,
+            DpdMode::Always => false,
+            DpdMode::Idle => !is_quiet(),
+            // Packets go out, and none come in. Without counters nobody knows.
+            DpdMode::Traffic => traffic.is_some_and(|traffic| traffic.sent <= heard || !is_quiet()),
+        };
+        let again = if is_quiet() { self.core.now } else { heard };
+        needless.then_some(again + delay)
+    }
+
+    /// The counters of the kernel's SAs with a peer.
+    pub(crate) fn note_traffic(&mut self, local: IpAddr, remote: IpAddr, traffic: LastTraffic) {
+        if !self.phase1s.between(local, remote).is_empty() {
+            self.traffic.insert((local, remote), traffic);
+        }
+    }
+
+    /// The peer asks whether we are there.
+    pub(crate) fn r_u_there(&mut self, id: Phase1Id, notify: &Notify) {
+        let Some(sequence) = self.dpd_sequence(id, notify) else { return };
+        self.send_notify(id, NotifyType::R_U_THERE_ACK, &sequence.to_be_bytes());
+    }
+
+    /// The peer says that it is there.
+    pub(crate) fn r_u_there_ack(&mut self, id: Phase1Id, notify: &Notify) {
+        let Some(sequence) = self.dpd_sequence(id, notify) else { return };
+        let Some(phase1) = self.phase1s.get_mut(id) else { return };
+        let remote = phase1.remote;
+        let Some(established) = phase1.established_mut() else { return };
+        if !established.dpd.acknowledge(sequence) {
+            return self.core.log(Level::Debug, Some(remote), || format!("DPD: nobody asked for number {sequence}"));
+        }
+        self.end_of_probes(id);
+    }
+
+    /// The sequence number of a probe or its answer, if it is for this phase 1.
+    fn dpd_sequence(&mut self, id: Phase1Id, notify: &Notify) -> Option<u32> {
+        let phase1 = self.phase1s.get(id)?;
+        let (remote, ours) = (phase1.remote, phase1.cookies);
+        let swapped = CookiePair { initiator: ours.responder, responder: ours.initiator };
+        let names_it = CookiePair::from_spi(&notify.spi).is_some_and(|named| named == ours || named == swapped);
+        let sequence = <[u8; 4]>::try_from(notify.data.as_slice()).ok().map(u32::from_be_bytes);
+        if !names_it || sequence.is_none() {
+            let text = || format!("{} ignored: wrong cookies or length", notify.kind);
+            self.core.log_of_peer(LoggedEvent::Misplaced, Level::Warning, remote, text);
+            return None;
+        }
+        sequence
+    }
+}
+
+/// The least time between two probes.
+fn retry(dpd: Dpd) -> Duration {
+    seconds(dpd.retry.max(1))
+}
+
+fn seconds(number: u32) -> Duration {
+    Duration::from_secs(number.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::SeededRandom;
+
+    #[test]
+    fn an_acknowledgment_counts_once() {
+        let mut dpd = DpdState::new(Features { dpd: true }, &mut SeededRandom::new(1));
+        let first = dpd.probe(Time::default());
+        assert!(first <= FIRST_BELOW);
+        let second = dpd.probe(Time::default());
+        assert_eq!(dpd.fails, 2);
+        assert!(!dpd.acknowledge(first - 1));
+        assert!(!dpd.acknowledge(second + 1));
+        assert!(dpd.acknowledge(first));
+        assert_eq!(dpd.fails, 0);
+        assert!(!dpd.acknowledge(first));
+        assert!(dpd.acknowledge(second));
+    }
+}

@@ -1,0 +1,331 @@
+//! The informational exchange (RFC 2408 section 4.8, RFC 2409 section 5.7): what the peer notifies and deletes.
+
+pub(crate) mod dpd;
+
+use crate::config::Rekey;
+use crate::engine::datagram::{Incoming, Protecting};
+use crate::engine::{Engine, Phase1Id};
+use crate::message::rules::INFORMATIONAL_IN_CLEAR;
+use crate::num::{Doi, Flags, NotifyType, PayloadType, Protocol};
+use crate::output::{EventKind, Level};
+use crate::path::AddrPort;
+use crate::phase1::open_informational;
+use crate::phase1::rate_limit::{LoggedEvent, PeerStanding};
+use crate::reason::{FailureReason, NegotiationResult, Outcome, Role};
+use crate::wire::{CookiePair, Delete, Notify, RawPayload, Tail, chain};
+
+/// A longer text of a peer is not told.
+const TEXT_MAX: usize = 200;
+
+/// Errors by which an initiator refuses message 6 of main mode.
+const OF_AUTHENTICATION: [NotifyType; 7] = [
+    NotifyType::INVALID_ID_INFORMATION,
+    NotifyType::INVALID_HASH_INFORMATION,
+    NotifyType::AUTHENTICATION_FAILED,
+    NotifyType::INVALID_SIGNATURE,
+    NotifyType::INVALID_CERTIFICATE,
+    NotifyType::INVALID_CERT_AUTHORITY,
+    NotifyType::PAYLOAD_MALFORMED,
+];
+
+/// What a payload of an informational message says.
+enum Message {
+    Notify(Notify),
+    Delete(Delete),
+}
+
+impl Engine {
+    /// An informational message.
+    pub(crate) fn informational_datagram(&mut self, incoming: &Incoming<'_>) {
+        if incoming.header.flags.contains(Flags::ENCRYPTED) {
+            match self.protecting(incoming) {
+                Protecting::Established(id) => self.protected_informational(id, incoming),
+                Protecting::NotYet => self.early_informational(incoming),
+                Protecting::Unknown | Protecting::Elsewhere => self.unknown_informational(incoming),
+            }
+        } else {
+            self.informational_in_clear(incoming);
+        }
+    }
+
+    fn unknown_informational(&mut self, incoming: &Incoming<'_>) {
+        let cookies = incoming.header.cookies;
+        // Not an error: a peer that does not know that this host restarted deletes its SAs under the old cookies.
+        let kind = (self.standing_of(incoming.remote), LoggedEvent::Unknown);
+        self.core.log_limited(kind, Level::Info, incoming.remote, || {
+            format!("informational message for an unknown ISAKMP SA {cookies}, perhaps from before a restart; ignored")
+        });
+    }
+
+    /// One under an SA: the peer's, if its hash is right.
+    fn protected_informational(&mut self, id: Phase1Id, incoming: &Incoming<'_>) {
+        let (remote, message_id) = (incoming.remote, incoming.header.message_id);
+        let is_used = self.phase1_sa(id).is_none_or(|sa| sa.used.refuses(message_id));
+        if message_id == 0 || is_used {
+            return self.core.log(Level::Debug, Some(remote), || format!("message id {message_id:#010x} again"));
+        }
+        match self.read_protected(id, incoming) {
+            Ok(messages) => {
+                self.heard_from(id);
+                messages.into_iter().for_each(|message| self.informed(id, message));
+            }
+            Err(cause) => {
+                let text = || format!("an informational message is ignored: {cause}");
+                self.core.log_of_peer(LoggedEvent::Unproved, Level::Error, remote, text);
+            }
+        }
+    }
+
+    fn read_protected(&mut self, id: Phase1Id, incoming: &Incoming<'_>) -> Result<Vec<Message>, FailureReason> {
+        let Incoming { header, body, .. } = incoming;
+        let Some(sa) = self.phase1_sa(id) else { return Ok(Vec::new()) };
+        let messages =
+            open_informational(&sa.keys, &sa.last_block, (header, *body), (&self.core.codec, sa.remote), read)?;
+        if let Some(sa) = self.phase1_sa_mut(id) {
+            sa.used.add(header.message_id);
+        }
+        self.message_id_used(id);
+        Ok(messages)
+    }
+
+    /// One that comes instead of the last message of phase 1, or before it. The peer has the keys and may say with them why
+    /// it refuses us; anything else waits until the SA is there.
+    fn early_informational(&mut self, incoming: &Incoming<'_>) {
+        let Incoming { header, body, .. } = incoming;
+        let Some(id) = self.phase1s.find(header.cookies) else { return };
+        let Some(phase1) = self.phase1s.get(id) else { return };
+        let Some(mode) = phase1.negotiation() else { return };
+        let messages = match mode.informational((header, *body), (&self.core.codec, phase1.remote), read) {
+            Some(Ok(messages)) => messages,
+            Some(Err(_)) => return self.note_unreadable(id),
+            None => return,
+        };
+        let refusal = messages.into_iter().find_map(|message| match message {
+            Message::Notify(notify) if notify.kind.is_error() => Some(notify.kind),
+            _ => None,
+        });
+        if let Some(kind) = refusal {
+            self.fail_phase1(id, FailureReason::Refused(kind));
+        }
+    }
+
+    /// Counts an encrypted message that our keys cannot decrypt, as happens when the pre-shared keys differ.
+    fn note_unreadable(&mut self, id: Phase1Id) {
+        if let Some(phase1) = self.phase1s.get_mut(id) {
+            phase1.record.unreadable = phase1.record.unreadable.saturating_add(1);
+            let remote = phase1.remote;
+            self.core.log(Level::Debug, Some(remote), || "an informational message cannot be read".into());
+        }
+    }
+
+    /// The peer says something.
+    fn informed(&mut self, id: Phase1Id, message: Message) {
+        match message {
+            Message::Notify(notify) => self.notified(id, &notify),
+            Message::Delete(delete) => self.deleted(id, &delete),
+        }
+    }
+
+    fn notified(&mut self, id: Phase1Id, notify: &Notify) {
+        let Some(remote) = self.phase1s.get(id).map(|phase1| phase1.remote) else { return };
+        match notify.kind {
+            NotifyType::INITIAL_CONTACT => self.initial_contact_received(id),
+            NotifyType::R_U_THERE => self.r_u_there(id, notify),
+            NotifyType::R_U_THERE_ACK => self.r_u_there_ack(id, notify),
+            kind if kind.is_error() => {
+                // If it ends a negotiation, that has its own line.
+                let ended = self.peer_refused(id, notify) || self.phase1_refused(id, kind);
+                let level = if ended { Level::Debug } else { Level::Warning };
+                let text = || format!("the peer says {kind}{}", text_of(notify));
+                let kind_of_line = (PeerStanding::Proved(remote.ip()), LoggedEvent::Notified);
+                self.core.log_reason(kind_of_line, &kind, level, remote, text);
+            }
+            kind => self.core.log(Level::Debug, Some(remote), || format!("notification {kind} is of no interest")),
+        }
+    }
+
+    /// An initiator that does not accept the responder's identity says so under the SA that this side already has. Returns
+    /// whether the error is such a refusal; then the SA goes.
+    ///
+    /// Later errors are about something else: it is a refusal only as long as nothing was
+    /// negotiated under the SA, and no later than message 6 would be repeated.
+    fn phase1_refused(&mut self, id: Phase1Id, kind: NotifyType) -> bool {
+        let Some(phase1) = self.phase1s.get(id).filter(|phase1| phase1.role == Role::Responder) else { return false };
+        let Some(established) = phase1.established() else { return false };
+        let is_new = self.core.now < established.since + self.core.settings.retransmission.whole();
+        if !is_new || established.negotiated || !OF_AUTHENTICATION.contains(&kind) {
+            return false;
+        }
+        let (local, remote, cookies) = (phase1.local, phase1.remote, phase1.cookies);
+        let cause = FailureReason::Refused(kind);
+        let outcome = self.phase1_outcome(phase1, NegotiationResult::Failed(cause.clone()));
+        let text =
+            || format!("phase1 negotiation failed: {cookies}: the initiator refused message 6: {}", cause.explained());
+        if self.core.log_of_peer(LoggedEvent::Unproved, Level::Error, remote, text) {
+            self.emit_failure_event(&cause, local, remote, cookies);
+            self.core.record_outcome(Outcome { peer_said: vec![kind], ..outcome });
+        }
+        self.leave_phase2s(id);
+        self.drop_phase1(id);
+        true
+    }
+
+    fn deleted(&mut self, id: Phase1Id, delete: &Delete) {
+        let Some(remote) = self.phase1s.get(id).map(|phase1| phase1.remote) else { return };
+        // DOI 0 comes from Cisco's Unity.
+        if !matches!(delete.doi, Doi::IPSEC | Doi::ISAKMP) {
+            return self.core.log(Level::Debug, Some(remote), || format!("a delete of DOI {} is ignored", delete.doi));
+        }
+        if delete.protocol == Protocol::ISAKMP {
+            for cookies in delete.spis.iter().filter_map(|spi| CookiePair::from_spi(spi)) {
+                self.phase1_deleted_by(id, cookies);
+            }
+        } else {
+            self.peer_deleted(id, delete.protocol, delete.spis.iter().map(|spi| number(spi)).collect());
+        }
+    }
+
+    /// The peer deletes a phase 1, which may be the one under which it says so. Others' are not its business.
+    fn phase1_deleted_by(&mut self, speaker: Phase1Id, cookies: CookiePair) {
+        let Some((local, remote)) = self.phase1s.get(speaker).map(|phase1| (phase1.local, phase1.remote)) else {
+            return;
+        };
+        let Some(id) = self.phase1s.find(cookies) else {
+            return self
+                .core
+                .log(Level::Debug, Some(remote), || format!("the peer deletes an unknown phase 1 {cookies}"));
+        };
+        let Some(phase1) = self.phase1s.get(id).filter(|phase1| (phase1.local, phase1.remote) == (local, remote))
+        else {
+            let text = || format!("the peer deletes somebody else's {cookies}");
+            self.core.log_of_peer(LoggedEvent::Misplaced, Level::Warning, remote, text);
+            return;
+        };
+        if phase1.established().is_none() {
+            return;
+        }
+        self.emit_phase1_event(EventKind::PeerDeleted, local, remote, cookies);
+        if self.is_kept_up(id) {
+            return self.purge_phase1(id, false);
+        }
+        self.core.log(Level::Info, Some(remote), || {
+            format!("ISAKMP-SA expired {}-{} spi:{cookies}", AddrPort(local), AddrPort(remote))
+        });
+        self.leave_phase2s(id);
+        self.drop_phase1(id);
+    }
+
+    /// Whether a phase 1 is renewed and watched, so that its loss means the loss of the peer.
+    fn is_kept_up(&self, id: Phase1Id) -> bool {
+        let block = self.phase1s.get(id).and_then(|phase1| self.core.settings.remotes.get(phase1.block));
+        match block.map(|block| block.rekey) {
+            Some(Rekey::Force) => true,
+            Some(Rekey::On) => self.is_probed(id),
+            Some(Rekey::Off) | None => false,
+        }
+    }
+
+    /// One in clear: anybody's. What it says is remembered while a negotiation goes on, and ends nothing; with
+    /// `weak_phase1_check` a delete ends a negotiation that has no keys yet.
+    fn informational_in_clear(&mut self, incoming: &Incoming<'_>) {
+        let Incoming { local, remote, header, body, .. } = incoming;
+        let cookies = header.cookies;
+        let begun = || self.phase1s.find_first(cookies.initiator, *local, *remote);
+        let unanswered = |id: &Phase1Id| self.phase1s.get(*id).is_some_and(|phase1| phase1.cookies.responder.is_zero());
+        let found = self.phase1s.find(cookies).or_else(|| begun().filter(unanswered));
+        let of_peer = |id: &Phase1Id| {
+            self.phase1s.get(*id).is_some_and(|phase1| (phase1.local, phase1.remote) == (*local, *remote))
+        };
+        let Some(id) = found.filter(of_peer) else { return self.unknown_informational(incoming) };
+        let payloads = chain::walk(header.next_payload, body, Tail::Padding);
+        let messages = payloads.map_err(|error| FailureReason::Malformed(error.to_string())).and_then(|payloads| {
+            INFORMATIONAL_IN_CLEAR.check(&payloads)?;
+            read(&payloads)
+        });
+        match messages {
+            Ok(messages) => messages.iter().for_each(|message| self.hinted(id, message)),
+            Err(cause) => {
+                self.log_unauthenticated(LoggedEvent::Malformed, *remote, || {
+                    format!("an informational message: {cause}")
+                });
+            }
+        }
+    }
+
+    /// Somebody, perhaps the peer, says something.
+    fn hinted(&mut self, id: Phase1Id, message: &Message) {
+        let Some(phase1) = self.phase1s.get_mut(id) else { return };
+        let remote = phase1.remote;
+        let is_weak = self.core.settings.remotes.get(phase1.block).is_some_and(|block| block.weak_phase1_check);
+        match message {
+            Message::Notify(notify) if phase1.negotiation().is_some() && notify.kind.is_error() => {
+                let is_news = phase1.record.said(notify.kind);
+                let offered = phase1.record.offer_refused_by(phase1.role, notify.kind);
+                let standing =
+                    self.phase1s.get(id).map_or(PeerStanding::Unknown, |phase1| self.standing_of_phase1(phase1));
+                let (_, level) = match is_news {
+                    true => self.core.apply_rate_limit(
+                        (standing, LoggedEvent::Hint),
+                        Some(&notify.kind),
+                        Level::Warning,
+                        remote,
+                    ),
+                    false => (false, Level::Debug),
+                };
+                let seconds = self.core.settings.retransmission.whole().as_secs();
+                self.core.log(level, Some(remote), || {
+                    format!(
+                        "unauthenticated notify {}{}{offered}; negotiation goes on for up to {seconds} s",
+                        notify.kind,
+                        text_of(notify)
+                    )
+                });
+            }
+            Message::Notify(notify) if phase1.established().is_some() && notify.kind.is_error() => {
+                self.core.log(Level::Debug, Some(remote), || {
+                    format!("unauthenticated notify {}{}: the peer is asked", notify.kind, text_of(notify))
+                });
+                self.phase1_unknown_to_peer(id);
+            }
+            Message::Delete(delete) if phase1.is_early() && delete_names(delete, phase1.cookies) && is_weak => {
+                self.fail_phase1(id, FailureReason::Deleted(Protocol::ISAKMP));
+            }
+            Message::Delete(_) => self.core.log(Level::Debug, Some(remote), || "a delete in clear is ignored".into()),
+            _ => self.core.log(Level::Debug, Some(remote), || "an informational message in clear is ignored".into()),
+        }
+    }
+}
+
+/// What the Notification and Delete payloads say; others do not matter.
+fn read(payloads: &[RawPayload<'_>]) -> Result<Vec<Message>, FailureReason> {
+    let messages = payloads.iter().filter_map(|payload| match payload.kind {
+        PayloadType::NOTIFY => Some(Notify::parse(payload.body).map(Message::Notify)),
+        PayloadType::DELETE => Some(Delete::parse(payload.body).map(Message::Delete)),
+        _ => None,
+    });
+    messages.collect::<Result<_, _>>().map_err(|error| FailureReason::Malformed(error.to_string()))
+}
+
+/// Whether a delete names a phase 1 whose responder's cookie may not be known yet.
+fn delete_names(delete: &Delete, ours: CookiePair) -> bool {
+    let is_ours = |named: CookiePair| {
+        named.initiator == ours.initiator && (ours.responder.is_zero() || named.responder == ours.responder)
+    };
+    let named = delete.spis.iter().filter_map(|spi| CookiePair::from_spi(spi));
+    delete.protocol == Protocol::ISAKMP && named.into_iter().any(is_ours)
+}
+
+/// A text that some peers put behind an error.
+pub(crate) fn text_of(notify: &Notify) -> String {
+    match std::str::from_utf8(&notify.data) {
+        Ok(text) if !text.is_empty() && text.len() <= TEXT_MAX && text.chars().all(|c| !c.is_control()) => {
+            format!(": {text}")
+        }
+        _ => String::new(),
+    }
+}
+
+/// An SPI of up to 4 bytes as a number.
+fn number(spi: &[u8]) -> u32 {
+    spi.iter().fold(0, |number, byte| (number << 8) | u32::from(*byte))
+}

@@ -1,0 +1,288 @@
+//! Which payloads a message has to have, may have and must not have; whether it is encrypted; what its HASH covers. As data,
+//! so that each message is checked once, before anything is done with it, and a handler finds what it needs.
+
+use crate::num::{ExchangeType, Flags, PayloadType};
+use crate::reason::FailureReason;
+use crate::wire::{Header, RawPayload};
+
+/// Any number of times.
+const MANY: u8 = u8::MAX;
+
+/// How often a payload is in a message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Occurrence {
+    payload: PayloadType,
+    least: u8,
+    most: u8,
+}
+
+const fn one(payload: PayloadType) -> Occurrence {
+    Occurrence { payload, least: 1, most: 1 }
+}
+
+const fn at_most(most: u8, payload: PayloadType) -> Occurrence {
+    Occurrence { payload, least: 0, most }
+}
+
+const fn any(payload: PayloadType) -> Occurrence {
+    at_most(MANY, payload)
+}
+
+/// What the HASH payload of a message covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Coverage {
+    /// There is none.
+    Nothing,
+    /// The exchange of phase 1 and the sender's identity: HASH_I or HASH_R.
+    Phase1,
+    /// All that follows it, with the nonces before it that the exchange has by then: HASH(1), HASH(2). It is the first
+    /// payload.
+    Following,
+    /// Both nonces: HASH(3). It is the first payload.
+    Nonces,
+}
+
+/// What becomes of payloads that are not in the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Others {
+    /// The message is refused.
+    Refused,
+    /// They are of no interest.
+    Ignored,
+}
+
+/// The rules of a message.
+#[derive(Debug)]
+pub(crate) struct MessageRules {
+    exchange: ExchangeType,
+    /// Which message of the exchange, counted from 1.
+    message: u8,
+    encrypted: bool,
+    hash: Coverage,
+    payloads: &'static [Occurrence],
+    others: Others,
+}
+
+/// Main Mode with a pre-shared key (RFC 2409 section 5.4). Certificates and requests for them do no harm there; no more do
+/// payloads of NAT traversal that was not agreed.
+pub(crate) const MAIN: [MessageRules; 6] = {
+    const fn rules(message: u8, encrypted: bool, payloads: &'static [Occurrence]) -> MessageRules {
+        let hash = if encrypted { Coverage::Phase1 } else { Coverage::Nothing };
+        MessageRules { exchange: ExchangeType::MAIN, message, encrypted, hash, payloads, others: Others::Refused }
+    }
+    const PROPOSAL: &[Occurrence] =
+        &[one(PayloadType::SA), any(PayloadType::VENDOR_ID), any(PayloadType::NOTIFY), any(PayloadType::CERT_REQUEST)];
+    const KEY_EXCHANGE: &[Occurrence] = &[
+        one(PayloadType::KEY_EXCHANGE),
+        one(PayloadType::NONCE),
+        any(PayloadType::VENDOR_ID),
+        any(PayloadType::NOTIFY),
+        any(PayloadType::CERT_REQUEST),
+        any(PayloadType::CERT),
+        any(PayloadType::NAT_D),
+        any(PayloadType::NAT_D_BAD),
+        any(PayloadType::NAT_D_DRAFT),
+    ];
+    const IDENTITY: &[Occurrence] = &[
+        one(PayloadType::ID),
+        one(PayloadType::HASH),
+        any(PayloadType::VENDOR_ID),
+        any(PayloadType::NOTIFY),
+        any(PayloadType::CERT_REQUEST),
+        any(PayloadType::CERT),
+        at_most(1, PayloadType::SIGNATURE),
+    ];
+    [
+        rules(1, false, PROPOSAL),
+        rules(2, false, PROPOSAL),
+        rules(3, false, KEY_EXCHANGE),
+        rules(4, false, KEY_EXCHANGE),
+        rules(5, true, IDENTITY),
+        rules(6, true, IDENTITY),
+    ]
+};
+
+/// Quick Mode (RFC 2409 section 5.5); the fourth message is the answer to the commit bit.
+pub(crate) const QUICK: [MessageRules; 4] = {
+    const fn rules(message: u8, hash: Coverage, payloads: &'static [Occurrence]) -> MessageRules {
+        MessageRules {
+            exchange: ExchangeType::QUICK,
+            message,
+            encrypted: true,
+            hash,
+            payloads,
+            others: Others::Refused,
+        }
+    }
+    const NEGOTIATION: &[Occurrence] = &[
+        one(PayloadType::HASH),
+        one(PayloadType::SA),
+        one(PayloadType::NONCE),
+        at_most(1, PayloadType::KEY_EXCHANGE),
+        at_most(2, PayloadType::ID),
+        at_most(2, PayloadType::NAT_OA),
+        at_most(2, PayloadType::NAT_OA_BAD),
+        at_most(2, PayloadType::NAT_OA_DRAFT),
+        any(PayloadType::NOTIFY),
+        any(PayloadType::VENDOR_ID),
+    ];
+    const CONFIRMATION: &[Occurrence] =
+        &[one(PayloadType::HASH), any(PayloadType::NOTIFY), any(PayloadType::VENDOR_ID)];
+    const CONNECTED: &[Occurrence] = &[one(PayloadType::HASH), any(PayloadType::NOTIFY)];
+    [
+        rules(1, Coverage::Following, NEGOTIATION),
+        rules(2, Coverage::Following, NEGOTIATION),
+        rules(3, Coverage::Nonces, CONFIRMATION),
+        rules(4, Coverage::Following, CONNECTED),
+    ]
+};
+
+/// The informational exchange under an ISAKMP SA (RFC 2409 section 5.7).
+pub(crate) const INFORMATIONAL: MessageRules = MessageRules {
+    exchange: ExchangeType::INFORMATIONAL,
+    message: 1,
+    encrypted: true,
+    hash: Coverage::Following,
+    payloads: &[one(PayloadType::HASH), any(PayloadType::NOTIFY), any(PayloadType::DELETE)],
+    others: Others::Ignored,
+};
+
+/// The same without one: nobody knows who sent it.
+pub(crate) const INFORMATIONAL_IN_CLEAR: MessageRules = MessageRules {
+    exchange: ExchangeType::INFORMATIONAL,
+    message: 1,
+    encrypted: false,
+    hash: Coverage::Nothing,
+    payloads: &[any(PayloadType::NOTIFY), any(PayloadType::DELETE)],
+    others: Others::Ignored,
+};
+
+impl MessageRules {
+    /// Whether a message is encrypted as it has to be.
+    pub(crate) fn check_encryption(&self, header: &Header) -> Result<(), FailureReason> {
+        if header.flags.contains(Flags::ENCRYPTED) == self.encrypted {
+            return Ok(());
+        }
+        let expected = if self.encrypted { "not encrypted" } else { "encrypted" };
+        Err(FailureReason::Malformed(format!("message {} of {} mode is {expected}", self.message, self.exchange)))
+    }
+
+    /// Whether a message has the payloads that it has to have and no others.
+    pub(crate) fn check(&self, payloads: &[RawPayload<'_>]) -> Result<(), FailureReason> {
+        for rule in self.payloads {
+            let count = payloads.iter().filter(|payload| payload.kind == rule.payload).count();
+            if count < rule.least.into() {
+                return Err(self.problem(rule.payload, "is missing"));
+            }
+            if rule.most != MANY && count > rule.most.into() {
+                return Err(self.problem(rule.payload, "comes too often"));
+            }
+        }
+        let hash_first = matches!(self.hash, Coverage::Following | Coverage::Nonces);
+        if hash_first && payloads.first().map(|first| first.kind) != Some(PayloadType::HASH) {
+            return Err(self.problem(PayloadType::HASH, "is not the first"));
+        }
+        let listed = |payload: &&RawPayload<'_>| self.payloads.iter().any(|rule| rule.payload == payload.kind);
+        match payloads.iter().find(|payload| !listed(payload)) {
+            Some(other) if self.others == Others::Refused => Err(self.problem(other.kind, "does not belong")),
+            _ => Ok(()),
+        }
+    }
+
+    fn problem(&self, payload: PayloadType, problem: &'static str) -> FailureReason {
+        FailureReason::Payload { payload, problem, message: self.message, exchange: self.exchange }
+    }
+}
+
+/// The body of the first payload of a kind.
+pub(crate) fn find<'a>(payloads: &[RawPayload<'a>], kind: PayloadType) -> Option<&'a [u8]> {
+    all(payloads, kind).next()
+}
+
+/// The bodies of all payloads of a kind.
+pub(crate) fn all<'a>(payloads: &[RawPayload<'a>], kind: PayloadType) -> impl Iterator<Item = &'a [u8]> {
+    payloads.iter().filter(move |payload| payload.kind == kind).map(|payload| payload.body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::CookiePair;
+
+    fn check(rules: &MessageRules, kinds: &[PayloadType]) -> Result<(), String> {
+        let payloads: Vec<_> =
+            kinds.iter().map(|kind| RawPayload { kind: *kind, body: &[], offset: 0, whole: &[] }).collect();
+        rules.check(&payloads).map_err(|cause| cause.to_string())
+    }
+
+    /// All rules, each with the payloads that its messages cannot do without.
+    fn least() -> Vec<(&'static MessageRules, Vec<PayloadType>)> {
+        let all = MAIN.iter().chain(&QUICK).chain([&INFORMATIONAL, &INFORMATIONAL_IN_CLEAR]);
+        all.map(|rules| {
+            let needed = rules.payloads.iter().filter(|rule| rule.least > 0).map(|rule| rule.payload);
+            (rules, needed.collect())
+        })
+        .collect()
+    }
+
+    #[test]
+    fn what_is_needed_is_enough() {
+        for (rules, needed) in least() {
+            assert_eq!(check(rules, &needed), Ok(()), "{rules:?}");
+        }
+    }
+
+    #[test]
+    fn each_payload_missing_or_double_is_refused() {
+        for (rules, needed) in least() {
+            for at in 0..needed.len() {
+                let mut less = needed.clone();
+                let payload = less.remove(at);
+                let error = check(rules, &less).unwrap_err();
+                assert!(error.starts_with(&format!("{payload} payload is missing in message")), "{error}");
+                let mut more = needed.clone();
+                more.push(payload);
+                let error = check(rules, &more).unwrap_err();
+                assert!(error.starts_with(&format!("{payload} payload comes too often in message")), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_belong_is_refused() {
+        for (rules, needed) in least() {
+            for other in [PayloadType::TRANSFORM, PayloadType::FRAGMENT, PayloadType(200)] {
+                let with_other = [needed.clone(), vec![other]].concat();
+                assert_eq!(check(rules, &with_other).is_err(), rules.others == Others::Refused, "{rules:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_hash_over_what_follows_comes_first() {
+        use PayloadType as P;
+        assert!(check(&QUICK[0], &[P::HASH, P::SA, P::NONCE, P::ID, P::ID]).is_ok());
+        let error = check(&QUICK[0], &[P::SA, P::HASH, P::NONCE]).unwrap_err();
+        assert_eq!(error, "HASH payload is not the first in message 1 of quick mode");
+        assert!(check(&INFORMATIONAL, &[P::NOTIFY, P::HASH]).is_err());
+        assert!(check(&MAIN[4], &[P::HASH, P::ID]).is_ok());
+    }
+
+    #[test]
+    fn some_payloads_do_no_harm() {
+        use PayloadType as P;
+        assert!(check(&MAIN[2], &[P::KEY_EXCHANGE, P::NONCE, P::CERT_REQUEST, P::NAT_D, P::NAT_D]).is_ok());
+        assert!(check(&MAIN[4], &[P::ID, P::CERT, P::CERT, P::HASH, P::SIGNATURE, P::NOTIFY]).is_ok());
+        assert!(check(&MAIN[0], &[P::SA, P::VENDOR_ID, P::VENDOR_ID, P::VENDOR_ID]).is_ok());
+    }
+
+    #[test]
+    fn encryption_is_neither_left_out_nor_premature() {
+        let clear = Header::new(CookiePair::default(), ExchangeType::MAIN, 0);
+        let encrypted = Header { flags: Flags::ENCRYPTED, ..clear };
+        for (rules, _) in least() {
+            assert_eq!(rules.check_encryption(&clear).is_ok(), !rules.encrypted);
+            assert_eq!(rules.check_encryption(&encrypted).is_ok(), rules.encrypted);
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The initiator's side.
+
+use crate::config::Remote;
+use std::net::SocketAddr;
+
+use crate::crypto::{DhTask, DhWork, Exponent, Job, JobResult};
+use crate::message::codec::MessageCodec;
+use crate::message::rules::{self, MAIN};
+use crate::num::{AuthMethod, PayloadType};
+use crate::output::Level;
+use crate::proposal::{Phase1Terms, ProposalRefusal, accept_phase1, answered_phase1, closest_phase1, phase1_sa};
+use crate::reason::{BadChoice, FailureReason, Role};
+use crate::wire::{Header, RawPayload, SaBody};
+
+use super::keyed::{FoundKey, Keyed, Proved, Transcript, exchanged, found_key};
+use super::payloads::{block, draw_nonce, features, in_clear, key_and_nonce, key_message, key_query, proposal_message};
+use crate::conversation::record::{bounded, in_words};
+use crate::identity::{Verdict, verify};
+use crate::phase1::{Agreed, Context, Features, Transition};
+
+/// How far an initiator is.
+pub(crate) enum Initiator {
+    /// Message 1 is sent.
+    AwaitsChoice(AwaitsChoice),
+    /// Message 2 is here, the job for message 3 runs.
+    PreparesKey(PreparesKey),
+    /// Message 3 is sent.
+    AwaitsKey(AwaitsKey),
+    /// Message 4 is here, the job for message 5 runs.
+    DerivesKeys(DerivesKeys),
+    /// Message 5 is sent.
+    AwaitsIdentity(AwaitsIdentity),
+}
+
+/// Message 1 is sent.
+pub(crate) struct AwaitsChoice {
+    sa_i: Vec<u8>,
+    offered: Vec<Phase1Terms>,
+}
+
+/// Our public value is computed, and the key is looked up.
+pub(crate) struct PreparesKey {
+    sa_i: Vec<u8>,
+    terms: Phase1Terms,
+    features: Features,
+}
+
+/// Message 3 is sent.
+pub(crate) struct AwaitsKey {
+    sa_i: Vec<u8>,
+    terms: Phase1Terms,
+    features: Features,
+    psk: FoundKey,
+    exponent: Exponent,
+    g_xi: Vec<u8>,
+    ni: Vec<u8>,
+}
+
+/// The shared secret is computed. The exponent is with the job.
+pub(crate) struct DerivesKeys {
+    terms: Phase1Terms,
+    features: Features,
+    psk: FoundKey,
+    transcript: Transcript,
+}
+
+/// Message 5 is sent.
+pub(crate) struct AwaitsIdentity {
+    keyed: Keyed,
+}
+
+impl Initiator {
+    /// Begins: message 1 with all proposals of the block that are for a pre-shared key.
+    pub(crate) fn begin(cx: &mut Context<'_>) -> Result<(Self, Vec<u8>), FailureReason> {
+        let block = block(cx)?;
+        let is_psk = |terms: &&Phase1Terms| terms.method == AuthMethod::PRE_SHARED_KEY;
+        let offered: Vec<_> = block.proposals.iter().filter(is_psk).copied().collect();
+        if offered.is_empty() {
+            return Err(FailureReason::Unsupported(format!("no authentication method of remote block {}", block.name)));
+        }
+        cx.record.offered = bounded(in_words(&offered));
+        let sa_i = phase1_sa(&offered).encode();
+        let message = proposal_message(cx, &sa_i, block.dpd.is_some());
+        Ok((Self::AwaitsChoice(AwaitsChoice { sa_i, offered }), message))
+    }
+
+    /// A message came in.
+    pub(super) fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition<Self> {
+        match self {
+            Self::AwaitsChoice(state) => state.receive(cx, header, body),
+            Self::AwaitsKey(state) => state.receive(cx, header, body),
+            Self::AwaitsIdentity(state) => state.receive(cx, header, body),
+            Self::PreparesKey(_) | Self::DerivesKeys(_) => Transition::Ignored(
+                self,
+                FailureReason::Malformed("a message while another one is being worked on".into()),
+            ),
+        }
+    }
+
+    /// The job is done.
+    pub(super) fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Transition<Self> {
+        match self {
+            Self::PreparesKey(state) => state.job_done(cx, result).unwrap_or_else(Transition::Failed),
+            Self::DerivesKeys(state) => state.job_done(cx, result).unwrap_or_else(Transition::Failed),
+            other => Transition::Ignored(other, FailureReason::Crypto("a job that nobody asked for".into())),
+        }
+    }
+
+    /// As `show-sa` numbers it: messages sent and received.
+    pub(super) fn status(&self) -> u8 {
+        match self {
+            Self::AwaitsChoice(_) => 3,
+            Self::PreparesKey(_) => 4,
+            Self::AwaitsKey(_) => 5,
+            Self::DerivesKeys(_) => 6,
+            Self::AwaitsIdentity(_) => 7,
+        }
+    }
+}
+
+impl AwaitsChoice {
+    /// Message 2: what the peer has chosen. A nonce and an exponent are drawn.
+    fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition<Initiator> {
+        let (terms, features) = match self.read(cx, header, body) {
+            Ok(read) => read,
+            Err(cause) => return Transition::Ignored(Initiator::AwaitsChoice(self), cause),
+        };
+        let exponent = match Exponent::draw(terms.group, cx.random) {
+            Ok(exponent) => exponent,
+            Err(error) => return Transition::Failed(error.into()),
+        };
+        let exchange = Some(DhWork { exponent, task: DhTask::Public });
+        let job = Job { exchange, key: Some(key_query(cx)) };
+        Transition::Job(Initiator::PreparesKey(PreparesKey { sa_i: self.sa_i, terms, features }), job)
+    }
+
+    fn read(
+        &self,
+        cx: &mut Context<'_>,
+        header: &Header,
+        body: &[u8],
+    ) -> Result<(Phase1Terms, Features), FailureReason> {
+        let payloads = in_clear(&MAIN[1], header, body)?;
+        let sa = rules::find(&payloads, PayloadType::SA).unwrap_or_default();
+        let answer = SaBody::parse(sa).map_err(|error| FailureReason::Malformed(error.to_string()))?;
+        let (_, chosen) = answered_phase1(&answer, &self.offered)
+            .map_err(|error| FailureReason::BadChoice(BadChoice::Answer(error)))?;
+        // Only the lifetime may differ from what was offered, as far as the block allows it.
+        let level = block(cx)?.proposal_check;
+        let accepted = accept_phase1(level, &[chosen], &self.offered).ok_or_else(|| {
+            let mismatches = closest_phase1(level, &[chosen], &self.offered).unwrap_or_default();
+            FailureReason::BadChoice(BadChoice::Changed(ProposalRefusal::Phase1 { mismatches, level }))
+        })?;
+        Ok((accepted.terms, features(cx, &payloads, Features::default())))
+    }
+}
+
+impl PreparesKey {
+    /// Message 3: our public value and nonce.
+    fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Result<Transition<Initiator>, FailureReason> {
+        let (exponent, values) = exchanged(result.exchange)?;
+        let psk = found_key(cx, result.key)?;
+        let g_xi = values?.public.unwrap_or_default();
+        let ni = draw_nonce(cx)?;
+        let message = key_message(cx, &g_xi, &ni);
+        let Self { sa_i, terms, features } = self;
+        let next = AwaitsKey { sa_i, terms, features, psk, exponent, g_xi, ni };
+        Ok(Transition::Send(Initiator::AwaitsKey(next), message))
+    }
+}
+
+impl AwaitsKey {
+    /// Message 4: the peer's public value and nonce.
+    fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition<Initiator> {
+        let (payloads, (g_xr, nr)) = match in_clear(&MAIN[3], header, body)
+            .and_then(|payloads| key_and_nonce(&payloads).map(|values| (payloads, values)))
+        {
+            Ok(read) => read,
+            Err(cause) => return Transition::Ignored(Initiator::AwaitsKey(self), cause),
+        };
+        let features = features(cx, &payloads, self.features);
+        let Self { sa_i, terms, psk, exponent, g_xi, ni, .. } = self;
+        let exchange = Some(DhWork { exponent, task: DhTask::Shared(g_xr.clone()) });
+        let transcript = Transcript { sa_i, g_xi, g_xr, ni, nr };
+        let next = DerivesKeys { terms, features, psk, transcript };
+        Transition::Job(Initiator::DerivesKeys(next), Job { exchange, key: None })
+    }
+}
+
+impl DerivesKeys {
+    /// Message 5: who we are. With a bad value of the peer there is none: a good one may come.
+    fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Result<Transition<Initiator>, FailureReason> {
+        let (exponent, values) = exchanged(result.exchange)?;
+        let g_xy = match values {
+            Ok(values) => values.shared.ok_or_else(|| FailureReason::Crypto("no secret was computed".into()))?,
+            Err(cause) => return Ok(Transition::Ignored(Initiator::AwaitsKey(self.back(exponent)), cause)),
+        };
+        let mut keyed = Keyed::new(cx, self.terms, self.features, self.transcript, &self.psk, &g_xy)?;
+        let message = keyed.identify(cx, Role::Initiator)?;
+        Ok(Transition::Send(Initiator::AwaitsIdentity(AwaitsIdentity { keyed }), message))
+    }
+
+    fn back(self, exponent: Exponent) -> AwaitsKey {
+        let Self { terms, features, psk, transcript } = self;
+        let Transcript { sa_i, g_xi, ni, .. } = transcript;
+        AwaitsKey { sa_i, terms, features, psk, exponent, g_xi, ni }
+    }
+}
+
+impl AwaitsIdentity {
+    /// An informational message instead of message 6.
+    pub(super) fn informational<T>(
+        &self,
+        message: (&Header, &[u8]),
+        codec: (&MessageCodec, SocketAddr),
+        read: impl FnOnce(&[RawPayload<'_>]) -> Result<T, FailureReason>,
+    ) -> Result<T, FailureReason> {
+        self.keyed.informational(message, codec, read)
+    }
+
+    /// Message 6: who the peer is.
+    fn receive(mut self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition<Initiator> {
+        let proved = match self.keyed.read(cx, Role::Responder, header, body) {
+            Ok(proved) => proved,
+            Err(cause) => return Transition::Ignored(Initiator::AwaitsIdentity(self), cause),
+        };
+        self.keyed.accept(&proved);
+        let verdict = expected_peer(cx, &proved);
+        let Proved { peer, initial_contact, .. } = proved;
+        let features = self.keyed.features();
+        let sa = self.keyed.into_sa(cx, peer);
+        match verdict {
+            Ok(()) => Transition::Established(Box::new(Agreed { sa, last_message: None, features, initial_contact })),
+            Err(cause) => Transition::Rejected(Box::new(sa), cause),
+        }
+    }
+}
+
+/// Whether a peer that has proved to know the key is one that `peers_identifier` of the block admits.
+pub(super) fn expected_peer(cx: &mut Context<'_>, proved: &Proved) -> Result<(), FailureReason> {
+    let block = block(cx)?;
+    match verify(&block.peers_identifiers, block.verify_identifier, proved.peer.claimed()) {
+        Verdict::Expected => Ok(()),
+        Verdict::Tolerated => {
+            cx.note(Level::Warning, || {
+                format!("identity {} is not what peers_identifier of {} expects", proved.peer.id, block.name)
+            });
+            Ok(())
+        }
+        Verdict::Refused => {
+            Err(FailureReason::Identity { claimed: proved.peer.id.to_string(), expected: expectation([block]) })
+        }
+    }
+}
+
+/// What `peers_identifier` says in blocks, for people.
+pub(super) fn expectation<'a>(blocks: impl IntoIterator<Item = &'a Remote>) -> String {
+    let of = |block: &Remote| {
+        let identifiers = block.peers_identifiers.iter().map(ToString::to_string).collect::<Vec<_>>();
+        format!("{} (peers_identifier of remote block {})", identifiers.join(" or "), block.name)
+    };
+    blocks.into_iter().map(of).collect::<Vec<_>>().join(" or ")
+}

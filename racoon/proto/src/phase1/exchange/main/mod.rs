@@ -1,0 +1,111 @@
+//! Main Mode with a pre-shared key (RFC 2409 section 5.4).
+//!
+//! ```text
+//!   1  ->  HDR, SA                 what is offered
+//!   2  <-  HDR, SA                 what is chosen
+//!   3  ->  HDR, KE, Ni
+//!   4  <-  HDR, KE, Nr
+//!   5  ->  HDR*, IDii, HASH_I
+//!   6  <-  HDR*, IDir, HASH_R
+//! ```
+
+mod initiator;
+mod keyed;
+mod payloads;
+mod responder;
+
+use std::net::SocketAddr;
+
+use crate::crypto::JobResult;
+use crate::message::codec::MessageCodec;
+use crate::reason::FailureReason;
+use crate::settings::Settings;
+use crate::wire::{Header, RawPayload};
+
+use crate::conversation::Record;
+use crate::phase1::{Context, Transition};
+pub(crate) use initiator::Initiator;
+pub(crate) use responder::{FirstChoice, Responder};
+
+/// An exchange on its way.
+pub(crate) enum MainMode {
+    /// We began it.
+    Initiator(Initiator),
+    /// The peer began it.
+    Responder(Responder),
+}
+
+impl MainMode {
+    /// A message came in that is no duplicate.
+    pub(crate) fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition<Self> {
+        match self {
+            Self::Initiator(initiator) => initiator.receive(cx, header, body).map(Self::Initiator),
+            Self::Responder(responder) => responder.receive(cx, header, body).map(Self::Responder),
+        }
+    }
+
+    /// The job that was given out is done.
+    pub(crate) fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Transition<Self> {
+        match self {
+            Self::Initiator(initiator) => initiator.job_done(cx, result).map(Self::Initiator),
+            Self::Responder(responder) => responder.job_done(cx, result).map(Self::Responder),
+        }
+    }
+
+    /// Reads an informational message while an initiator waits for the last message; none: nobody waits for it, or has no
+    /// keys yet.
+    pub(crate) fn informational<T>(
+        &self,
+        message: (&Header, &[u8]),
+        codec: (&MessageCodec, SocketAddr),
+        read: impl FnOnce(&[RawPayload<'_>]) -> Result<T, FailureReason>,
+    ) -> Option<Result<T, FailureReason>> {
+        match self {
+            Self::Initiator(Initiator::AwaitsIdentity(state)) => Some(state.informational(message, codec, read)),
+            Self::Initiator(_) | Self::Responder(_) => None,
+        }
+    }
+
+    /// Writes what a peer has offered into the record of a negotiation that has not got beyond message 1.
+    pub(crate) fn describe_offer(&self, settings: &Settings, remote: SocketAddr, record: &mut Record) {
+        if let Self::Responder(responder) = self {
+            responder.describe_offer(settings, remote, record);
+        }
+    }
+
+    /// How far it is, as the number that `racoonctl show-sa isakmp` shows.
+    pub(crate) fn status(&self) -> u8 {
+        match self {
+            Self::Initiator(initiator) => initiator.status(),
+            Self::Responder(responder) => responder.status(),
+        }
+    }
+
+    /// Number of our last message in the exchange, counted from 1, if the peer's answer to it is awaited.
+    pub(crate) fn last_sent(&self) -> Option<u8> {
+        match self {
+            Self::Initiator(Initiator::AwaitsChoice(_)) => Some(1),
+            Self::Responder(Responder::AwaitsKey(_)) => Some(2),
+            Self::Initiator(Initiator::AwaitsKey(_)) => Some(3),
+            Self::Responder(Responder::AwaitsIdentity(_)) => Some(4),
+            Self::Initiator(Initiator::AwaitsIdentity(_)) => Some(5),
+            Self::Initiator(Initiator::PreparesKey(_) | Initiator::DerivesKeys(_))
+            | Self::Responder(Responder::DerivesKeys(_)) => None,
+        }
+    }
+
+    /// We sent the first message, and there is no answer to it.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        matches!(self, Self::Initiator(Initiator::AwaitsChoice(_)))
+    }
+
+    /// The peer began it, and has not yet shown that it receives what we send: the address may be another one's.
+    pub(crate) fn is_from_unproved_address(&self) -> bool {
+        matches!(self, Self::Responder(Responder::AwaitsKey(_)))
+    }
+
+    /// The peer may have the SA already: what it sends under it belongs to this exchange.
+    pub(crate) fn awaits_last_message(&self) -> bool {
+        matches!(self, Self::Initiator(Initiator::AwaitsIdentity(_)))
+    }
+}

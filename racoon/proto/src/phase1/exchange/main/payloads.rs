@@ -1,0 +1,129 @@
+//! What both roles read from messages and write into them.
+
+use crate::config::{LocalIdentity, Remote};
+use crate::crypto::KeyQuery;
+use crate::identity::Identity;
+use crate::message::rules::{self, MessageRules};
+use crate::num::{ExchangeType, IdType, NotifyType, PayloadType};
+use crate::output::Level;
+use crate::reason::{FailureReason, MissingRemote};
+use crate::wire::{self, Header, Notify, RawPayload, Tail, VendorId, chain};
+
+use crate::phase1::{Context, Features};
+
+/// UDP: RFC 2407 section 4.6.2 wants an identity of phase 1 to name it with port 500, or nothing.
+const UDP: u8 = 17;
+
+/// The port of ISAKMP.
+const ISAKMP_PORT: u16 = 500;
+
+/// The payloads of a message in clear that has to fit `rules`. Some peers fill their messages up to a multiple of 4 bytes.
+pub(super) fn in_clear<'a>(
+    rules: &MessageRules,
+    header: &Header,
+    body: &'a [u8],
+) -> Result<Vec<RawPayload<'a>>, FailureReason> {
+    rules.check_encryption(header)?;
+    let payloads = chain::walk(header.next_payload, body, Tail::Padding)
+        .map_err(|error| FailureReason::Malformed(error.to_string()))?;
+    rules.check(&payloads)?;
+    Ok(payloads)
+}
+
+/// The KE and Nonce payloads of message 3 or 4.
+pub(super) fn key_and_nonce(payloads: &[RawPayload<'_>]) -> Result<(Vec<u8>, Vec<u8>), FailureReason> {
+    let key = rules::find(payloads, PayloadType::KEY_EXCHANGE).unwrap_or_default();
+    let nonce = rules::find(payloads, PayloadType::NONCE).unwrap_or_default();
+    let nonce = wire::nonce(nonce).map_err(|error| FailureReason::Malformed(error.to_string()))?;
+    Ok((key.to_vec(), nonce.to_vec()))
+}
+
+/// What the Vendor ID payloads of a message say, together with what was said before.
+pub(super) fn features(cx: &mut Context<'_>, payloads: &[RawPayload<'_>], before: Features) -> Features {
+    let mut features = before;
+    // A message may have thousands of them: each that is known is named once, and those that are not known are counted.
+    let (mut named, mut unknown) = (Vec::new(), 0_u32);
+    for body in rules::all(payloads, PayloadType::VENDOR_ID) {
+        let id = VendorId::recognise(body);
+        features.dpd |= id == VendorId::Dpd;
+        match id {
+            VendorId::Unknown => unknown += 1,
+            _ if named.contains(&id.name()) => {}
+            _ => {
+                named.push(id.name());
+                let what = if id.is_shorter_than(body) { "broken Microsoft ID" } else { "Vendor ID" };
+                cx.note(Level::Info, || format!("received {what}: {}", id.name()));
+            }
+        }
+    }
+    if unknown > 0 {
+        let ids = if unknown == 1 { "ID" } else { "IDs" };
+        cx.note(Level::Debug, || format!("received {unknown} unknown Vendor {ids}"));
+    }
+    features
+}
+
+/// Whether INITIAL-CONTACT is among the payloads.
+pub(super) fn has_initial_contact(payloads: &[RawPayload<'_>]) -> bool {
+    rules::all(payloads, PayloadType::NOTIFY)
+        .filter_map(|body| Notify::parse(body).ok())
+        .any(|notify| notify.kind == NotifyType::INITIAL_CONTACT)
+}
+
+/// The remote block; a configuration without it cannot be, as a reload ends the exchange.
+pub(super) fn block<'a>(cx: &Context<'a>) -> Result<&'a Remote, FailureReason> {
+    cx.settings.remotes.get(cx.block).ok_or(FailureReason::NoRemote(MissingRemote::Removed))
+}
+
+/// What we say we are.
+pub(super) fn own_identity(cx: &Context<'_>) -> Result<Identity, FailureReason> {
+    match &block(cx)?.my_identifier {
+        LocalIdentity::Address => Ok(Identity::address(cx.local.ip()).with_protocol(UDP, ISAKMP_PORT)),
+        LocalIdentity::Fixed(identity) if identity.single_address().is_some() => {
+            Ok(identity.clone().with_protocol(UDP, ISAKMP_PORT))
+        }
+        LocalIdentity::Fixed(identity) => Ok(identity.clone()),
+        LocalIdentity::Name(name) => Ok(Identity::named(IdType::DER_ASN1_DN, name.to_der())),
+        LocalIdentity::CertificateSubject => {
+            Err(FailureReason::Unsupported("my_identifier asn1dn without a name: certificates are not read".into()))
+        }
+    }
+}
+
+/// A nonce, as long as configured.
+pub(super) fn draw_nonce(cx: &mut Context<'_>) -> Result<Vec<u8>, FailureReason> {
+    let length = usize::from(block(cx)?.nonce_size).clamp(wire::NONCE_MIN, wire::NONCE_MAX);
+    let mut nonce = vec![0; length];
+    cx.random.fill(&mut nonce);
+    Ok(nonce)
+}
+
+/// What the peer's key is looked up by: in Main Mode its address only, for its identity is encrypted by a key that follows
+/// from the pre-shared key.
+pub(super) fn key_query(cx: &Context<'_>) -> KeyQuery {
+    KeyQuery { names: vec![cx.remote.ip().to_string().into_bytes()] }
+}
+
+/// The header of a message of this exchange.
+pub(super) fn header(cx: &Context<'_>) -> Header {
+    Header::new(cx.cookies, ExchangeType::MAIN, 0)
+}
+
+/// Message 3 or 4.
+pub(super) fn key_message(cx: &Context<'_>, public: &[u8], nonce: &[u8]) -> Vec<u8> {
+    let own = VendorId::OwnIpsecTools.encode();
+    wire::message(
+        &header(cx),
+        &[(PayloadType::KEY_EXCHANGE, public), (PayloadType::NONCE, nonce), (PayloadType::VENDOR_ID, &own)],
+    )
+}
+
+/// Message 1 or 2.
+pub(super) fn proposal_message(cx: &Context<'_>, sa: &[u8], dpd: bool) -> Vec<u8> {
+    let dpd_id = VendorId::Dpd.encode();
+    let mut payloads = vec![(PayloadType::SA, sa)];
+    if dpd {
+        payloads.push((PayloadType::VENDOR_ID, &dpd_id));
+    }
+    wire::message(&header(cx), &payloads)
+}

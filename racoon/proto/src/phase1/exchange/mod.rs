@@ -1,0 +1,3 @@
+//! The exchanges that negotiate phase 1.
+
+pub(crate) mod main;

@@ -1,0 +1,95 @@
+//! Messages under an ISAKMP SA: what phase 2 needs of it, and informational messages of ours.
+
+use std::net::SocketAddr;
+
+use crate::crypto::CryptoError;
+use crate::engine::{Engine, Phase1Id};
+use crate::message::codec::MessageCodec;
+use crate::num::{Doi, ExchangeType, NotifyType, PayloadType, Protocol};
+use crate::output::Level;
+use crate::phase1::Phase1Sa;
+use crate::random::Random;
+use crate::wire::{Delete, Notify};
+
+impl Engine {
+    /// The established phase 1 between two addresses that is to be used: the newest.
+    pub(crate) fn usable_phase1(&self, local: SocketAddr, remote: SocketAddr) -> Option<Phase1Id> {
+        self.phase1s.newest(local.ip(), remote, None)
+    }
+
+    /// The SA of an established phase 1.
+    pub(crate) fn phase1_sa(&self, id: Phase1Id) -> Option<&Phase1Sa> {
+        Some(&self.phase1s.get(id)?.established()?.sa)
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn phase1_sa_mut(&mut self, id: Phase1Id) -> Option<&mut Phase1Sa> {
+        Some(&mut self.phase1s.get_mut(id)?.established_mut()?.sa)
+    }
+
+    /// A message id for a new exchange under a phase 1: not zero, and never used before. 0 if there is no such phase 1.
+    pub(crate) fn fresh_message_id(&mut self, id: Phase1Id) -> u32 {
+        let established = self.phase1s.get_mut(id).and_then(|phase1| phase1.established_mut());
+        let message_id = established.map_or(0, |established| established.sa.used.draw(&mut *self.core.random));
+        self.message_id_used(id);
+        message_id
+    }
+
+    /// Sends an informational message under an established phase 1. Nobody answers it, and it is sent once.
+    pub(crate) fn send_informational(&mut self, id: Phase1Id, payloads: Vec<(PayloadType, Vec<u8>)>) {
+        let Some(phase1) = self.phase1s.get_mut(id) else { return };
+        let (local, remote) = (phase1.local, phase1.remote);
+        let Some(established) = phase1.established_mut() else { return };
+        let message_id = established.sa.used.draw(&mut *self.core.random);
+        let message = informational(&established.sa, message_id, &payloads, &self.core.codec, &mut *self.core.random);
+        match message {
+            Ok(message) => self.core.transmit(local, remote, &message),
+            Err(error) => self.core.log(Level::Error, Some(remote), || format!("informational message: {error}")),
+        }
+        self.message_id_used(id);
+    }
+
+    /// Sends a notify about a phase 1 itself.
+    pub(crate) fn send_notify(&mut self, id: Phase1Id, kind: NotifyType, data: &[u8]) {
+        let Some(sa) = self.phase1_sa(id) else { return };
+        let payload = notify(sa, kind, data);
+        self.send_informational(id, vec![payload]);
+    }
+
+    /// The same under an SA that is not in the tables, because the peer is refused.
+    pub(crate) fn notify_under(&mut self, sa: &mut Phase1Sa, kind: NotifyType, data: &[u8]) {
+        let message_id = sa.used.draw(&mut *self.core.random);
+        let payloads = [notify(sa, kind, data)];
+        let message = informational(sa, message_id, &payloads, &self.core.codec, &mut *self.core.random);
+        if let Ok(message) = message {
+            self.core.transmit(sa.local, sa.remote, &message);
+        }
+    }
+
+    /// Tells the peer that a phase 1 is deleted.
+    pub(crate) fn send_delete_of(&mut self, id: Phase1Id) {
+        let Some(sa) = self.phase1_sa(id) else { return };
+        let spis = vec![sa.cookies.to_bytes().to_vec()];
+        let delete = Delete { doi: Doi::IPSEC, protocol: Protocol::ISAKMP, spis };
+        self.send_informational(id, vec![(PayloadType::DELETE, delete.encode())]);
+    }
+}
+
+/// A Notification payload about an ISAKMP SA.
+fn notify(sa: &Phase1Sa, kind: NotifyType, data: &[u8]) -> (PayloadType, Vec<u8>) {
+    (PayloadType::NOTIFY, Notify::of_isakmp(sa.cookies, kind, data).encode())
+}
+
+/// An informational message: HASH(1) and the payloads, encrypted (RFC 2409 section 5.7).
+fn informational(
+    sa: &Phase1Sa,
+    message_id: u32,
+    payloads: &[(PayloadType, Vec<u8>)],
+    codec: &MessageCodec,
+    random: &mut dyn Random,
+) -> Result<Vec<u8>, CryptoError> {
+    let payloads: Vec<_> = payloads.iter().map(|(kind, body)| (*kind, body.as_slice())).collect();
+    let mut iv = sa.iv(message_id)?;
+    let header = sa.header(ExchangeType::INFORMATIONAL, message_id);
+    sa.protect_hashed(&header, &payloads, &mut iv, codec, random)
+}

@@ -1,0 +1,213 @@
+//! A phase 1 comes up, and goes.
+
+use std::time::Duration;
+
+use crate::engine::{Engine, Phase1Id, Timer};
+use crate::informational::dpd::DpdState;
+use crate::num::NotifyType;
+use crate::output::{EventKind, Level};
+use crate::path::AddrPort;
+use crate::phase1::rate_limit::LoggedEvent;
+use crate::phase1::replacement::Replacement;
+use crate::phase1::table::{EstablishedPhase1, Phase1};
+use crate::phase1::{Features, Phase1Sa};
+use crate::reason::{NegotiationResult, Role};
+
+/// More phase 1s than this with one end, or one host, are not kept: who is known can make any number.
+pub(crate) const WITH_END_MAX: usize = 16;
+pub(crate) const WITH_HOST_MAX: usize = 1024;
+
+/// More addresses that have had their INITIAL-CONTACT than this are not remembered; further ones get none.
+const CONTACTED_MAX: usize = 1 << 16;
+
+impl Engine {
+    /// An exchange has brought an SA. The order matters: what others depend on comes first.
+    pub(crate) fn phase1_established(&mut self, id: Phase1Id, sa: Phase1Sa, features: Features, initial_contact: bool) {
+        let (local, remote, cookies) = (sa.local, sa.remote, sa.cookies);
+        // 1. It is in the tables.
+        let dpd = DpdState::new(features, &mut *self.core.random);
+        let lifetime = Duration::from_secs(sa.terms.lifetime.into());
+        let expires = self.core.now + lifetime;
+        let (since, heard, replacement) = (self.core.now, self.core.now, Replacement::default());
+        let established = EstablishedPhase1 {
+            sa,
+            since,
+            expires,
+            negotiated: false,
+            dying: false,
+            worn: false,
+            heard,
+            dpd,
+            replacement,
+        };
+        self.phase1s.establish(id, established);
+        // 2. Phase 2s of those that are dying are its own now.
+        for old in self.phase1s.between(local.ip(), remote.ip()) {
+            if old != id && self.phase1s.get(old).is_some_and(|old| is_dying_with(old, remote.port())) {
+                self.phase2s_move(old, id);
+            }
+        }
+        self.thin_out(id);
+        // 3. It does not last for ever, and the peer may not either.
+        self.core.timers.stop(Timer::Phase1Retransmit(id));
+        self.core.timers.stop(Timer::Phase1Deadline(id));
+        let renewed_after = self.renewed_after(lifetime);
+        self.core.timers.set(Timer::Phase1Renew(id), self.core.now + renewed_after);
+        self.core.timers.set(Timer::Phase1Expire(id), expires);
+        self.start_dpd(id);
+        // 4. INITIAL-CONTACT: of the peer, and ours.
+        if initial_contact {
+            self.initial_contact_received(id);
+        }
+        self.send_initial_contact(id);
+        // 5. The news.
+        self.core.log(Level::Info, Some(remote), || {
+            format!("ISAKMP-SA established {}-{} spi:{cookies}", AddrPort(local), AddrPort(remote))
+        });
+        self.emit_phase1_event(EventKind::Phase1Up, local, remote, cookies);
+        let outcome = self.phase1s.get(id).map(|phase1| self.phase1_outcome(phase1, NegotiationResult::Established));
+        outcome.into_iter().for_each(|outcome| self.core.record_outcome(outcome));
+        // 6. What was not answered under others, and those that wait.
+        self.replace_suspected(id);
+        self.serve_waiting(id);
+        self.take_held(id);
+    }
+
+    /// The oldest goes when there are too many; never the one that has come up now, which may have begun before others.
+    fn thin_out(&mut self, newest: Phase1Id) {
+        let Some(phase1) = self.phase1s.get(newest) else { return };
+        let (local, remote) = (phase1.local, phase1.remote);
+        let end_of_established = |id: Phase1Id| {
+            let phase1 = self.phase1s.get(id).filter(|_| id != newest)?;
+            phase1.established().map(|_| (id, phase1.remote))
+        };
+        let with_host = self.phase1s.between(local.ip(), remote.ip()).into_iter().filter_map(end_of_established);
+        let with_host = with_host.collect::<Vec<_>>();
+        let with_end = with_host.iter().filter(|(_, end)| *end == remote);
+        let oldest = match with_host.first() {
+            _ if with_end.clone().count() >= WITH_END_MAX => with_end.clone().next(),
+            oldest if with_host.len() >= WITH_HOST_MAX => oldest,
+            _ => None,
+        };
+        if let Some((oldest, _)) = oldest.copied() {
+            self.core.log(Level::Warning, Some(remote), || "too many phase 1s with the peer: the oldest goes".into());
+            self.purge_phase1(oldest, true);
+        }
+    }
+
+    /// Whoever waits for a phase 1 with this peer has one now. Our own attempts that the peer has not answered yet have
+    /// become needless; those that it has answered run to their end, for it may count on them.
+    fn serve_waiting(&mut self, id: Phase1Id) {
+        let Some(phase1) = self.phase1s.get(id) else { return };
+        let (local, remote) = (phase1.local, phase1.remote);
+        let mut waiting = self.phase1s.take_waiting(id);
+        for other in self.phase1s.between(local.ip(), remote.ip()) {
+            let Some(phase1) = self.phase1s.get(other).filter(|phase1| phase1.remote == remote) else { continue };
+            let Some(negotiation) = phase1.negotiation() else { continue };
+            let unanswered = negotiation.is_unanswered();
+            waiting.extend(self.phase1s.take_waiting(other));
+            if unanswered {
+                self.abandon_phase1(other, NegotiationResult::Superseded);
+            }
+        }
+        if !waiting.is_empty() {
+            self.phase1_up(id, waiting);
+        }
+    }
+
+    /// What came before the last message of phase 1.
+    fn take_held(&mut self, id: Phase1Id) {
+        let Some(phase1) = self.phase1s.get_mut(id) else { return };
+        let (local, remote) = (phase1.local, phase1.remote);
+        if let Some(datagram) = phase1.reply_cache.take_deferred() {
+            self.datagram(local, remote, &datagram);
+        }
+    }
+
+    /// INITIAL-CONTACT, when it is the first phase 1 with the peer's address in our life (RFC 2407 section 4.6.3.3). An
+    /// initiator has said it in message 5.
+    fn send_initial_contact(&mut self, id: Phase1Id) {
+        let wanted = self.is_first_contact(id);
+        let Some(phase1) = self.phase1s.get(id) else { return };
+        let (address, role) = (phase1.remote.ip(), phase1.role);
+        if self.contacted.len() < CONTACTED_MAX {
+            self.contacted.insert(address);
+        }
+        if wanted && role == Role::Responder {
+            self.send_notify(id, NotifyType::INITIAL_CONTACT, &[]);
+        }
+    }
+
+    /// Whether there is INITIAL-CONTACT to say.
+    pub(crate) fn is_first_contact(&self, id: Phase1Id) -> bool {
+        let Some(phase1) = self.phase1s.get(id) else { return false };
+        let wanted = self.core.settings.remotes.get(phase1.block).is_some_and(|block| block.initial_contact);
+        wanted && self.contacted.len() < CONTACTED_MAX && !self.contacted.contains(&phase1.remote.ip())
+    }
+
+    /// The peer says that it knows of no other SA with us: what there was before this phase 1 began is of no use any more.
+    /// But when another one came up in the meantime, the peer has lost nothing: both sides have begun at once, and each
+    /// says so of its own.
+    pub(crate) fn initial_contact_received(&mut self, id: Phase1Id) {
+        let Some(phase1) = self.phase1s.get(id).filter(|_| !self.core.settings.local_test) else { return };
+        let (local, remote, began) = (phase1.local, phase1.remote, phase1.record.began);
+        let others = self.phase1s.between(local.ip(), remote.ip()).into_iter().filter(|other| *other != id);
+        let others: Vec<_> = others
+            .filter_map(|other| {
+                let phase1 = self.phase1s.get(other)?;
+                Some((other, phase1.remote.port(), phase1.established()?.since))
+            })
+            .filter(|(_, port, _)| *port == remote.port())
+            .collect();
+        if others.iter().any(|(_, _, since)| *since >= began) {
+            let text = || "INITIAL-CONTACT ignored: another phase 1 with the peer came up in the meantime".into();
+            self.core.log_of_peer(LoggedEvent::Notified, Level::Info, remote, text);
+            return;
+        }
+        self.core.log_of_peer(LoggedEvent::Notified, Level::Info, remote, || "received INITIAL-CONTACT".into());
+        self.purge_peer(local.ip(), remote, Some(id), false);
+        for (other, ..) in others {
+            self.drop_phase1(other);
+        }
+    }
+
+    /// Deletes all that we have with the peer of a phase 1, and it too; if there is another established one with it, phase
+    /// 2s go on under that. (Told that the last one is deleted, many peers delete all that they have with us: pairs that
+    /// lived on here alone would lead nowhere.)
+    pub(crate) fn purge_phase1(&mut self, id: Phase1Id, tell_peer: bool) {
+        let Some(phase1) = self.phase1s.get(id) else { return };
+        let (local, remote, cookies) = (phase1.local, phase1.remote, phase1.cookies);
+        self.core.log(Level::Info, Some(remote), || format!("purging ISAKMP-SA spi={cookies}."));
+        match self.phase1s.newest(local.ip(), remote, Some(id)) {
+            Some(_) => self.leave_phase2s(id),
+            None => self.purge_peer(local.ip(), remote, None, tell_peer),
+        }
+        if tell_peer {
+            self.send_delete_of(id);
+        }
+        self.drop_phase1(id);
+    }
+
+    /// Its phase 2s go on under another phase 1 with the peer, or, without one, on their own.
+    pub(crate) fn leave_phase2s(&mut self, id: Phase1Id) {
+        let Some(phase1) = self.phase1s.get(id) else { return };
+        if let Some(other) = self.phase1s.newest(phase1.local.ip(), phase1.remote, Some(id)) {
+            self.phase2s_move(id, other);
+        }
+        self.phase2s_orphaned(id);
+    }
+
+    /// Forgets an established phase 1.
+    pub(crate) fn drop_phase1(&mut self, id: Phase1Id) {
+        let Some(phase1) = self.remove_phase1(id) else { return };
+        let Phase1 { local, remote, cookies, .. } = phase1;
+        self.core.log(Level::Info, Some(remote), || {
+            format!("ISAKMP-SA deleted {}-{} spi:{cookies}", AddrPort(local), AddrPort(remote))
+        });
+        self.emit_phase1_event(EventKind::Phase1Down, local, remote, cookies);
+    }
+}
+
+fn is_dying_with(phase1: &Phase1, port: u16) -> bool {
+    phase1.remote.port() == port && phase1.established().is_some_and(|established| established.dying)
+}

@@ -1,0 +1,591 @@
+//! Phase 1 on its way: how it begins, goes on and fails.
+
+use std::net::SocketAddr;
+
+use crate::conversation::Record;
+use crate::conversation::reply_cache::PacketDigest;
+use crate::conversation::retransmission::Retransmission;
+use crate::crypto::JobResult;
+use crate::engine::datagram::Incoming;
+use crate::engine::jobs::Owner;
+use crate::engine::{Engine, Phase1Id, Phase2Id, Timer};
+use crate::num::{ExchangeType, NotifyType};
+use crate::output::{Event, EventKind, Level, Urgency};
+use crate::path::AddrPort;
+use crate::phase1::exchange::main::{FirstChoice, Initiator, MainMode, Responder};
+use crate::phase1::half_open::PeerClass;
+use crate::phase1::rate_limit::{LoggedEvent, PeerStanding};
+use crate::phase1::table::{Phase1, Stage, Step};
+use crate::phase1::{Agreed, Context, Transition};
+use crate::reason::{FailureReason, Negotiation, NegotiationResult, Outcome, Role};
+use crate::select::{RemoteIndex, RemoteQuery};
+use crate::time::Time;
+use crate::wire::{Cookie, CookiePair};
+
+/// More ignored messages of one negotiation than this are not worth a warning.
+const WARNINGS_MAX: u32 = 4;
+
+impl Engine {
+    /// The phase 2 begins when there is a phase 1 between these addresses: the one that we have begun already, or one that
+    /// begins now. If that is impossible, `phase1_failed` is called before this returns.
+    pub(crate) fn await_phase1(
+        &mut self,
+        local: SocketAddr,
+        remote: SocketAddr,
+        block: RemoteIndex,
+        waiting: Phase2Id,
+    ) {
+        match self.initiation(local, remote) {
+            Some(id) => self.phase1s.wait(id, waiting),
+            // Who waits is told of a failure, as are those who read the log.
+            None => drop(self.begin_phase1(local, remote, block, None, vec![waiting])),
+        }
+    }
+
+    /// What we have begun with a peer, and is on its way. An unknown peer's attempt, which may come to nothing, must not keep us
+    /// from our own.
+    pub(crate) fn initiation(&self, local: SocketAddr, remote: SocketAddr) -> Option<Phase1Id> {
+        self.phase1s.between(local.ip(), remote.ip()).into_iter().find(|id| {
+            let phase1 = self.phase1s.get(*id);
+            phase1.is_some_and(|one| one.role == Role::Initiator && one.remote == remote && one.negotiation().is_some())
+        })
+    }
+
+    /// The phase 2 does not wait any more.
+    pub(crate) fn cancel_wait(&mut self, phase2: Phase2Id) {
+        self.phase1s.cancel_wait(phase2);
+    }
+
+    /// Begins phase 1: message 1.
+    ///
+    /// # Errors
+    /// Why there is none. All that has to be done then is done.
+    pub(crate) fn begin_phase1(
+        &mut self,
+        local: SocketAddr,
+        remote: SocketAddr,
+        block: RemoteIndex,
+        renews: Option<Phase1Id>,
+        waiting: Vec<Phase2Id>,
+    ) -> Result<(), FailureReason> {
+        self.core.log(Level::Info, Some(remote), || {
+            format!("initiate new phase 1 negotiation: {}<=>{}", AddrPort(local), AddrPort(remote))
+        });
+        let id = Phase1Id(self.core.fresh_id());
+        let cookies = CookiePair { initiator: self.core.draw_cookie(), responder: Cookie::ZERO };
+        let mut phase1 = Phase1 {
+            cookies,
+            local,
+            remote,
+            role: Role::Initiator,
+            peer_class: self.peer_class(remote),
+            exchange: self.first_exchange(block),
+            block,
+            record: Record::new(self.core.now),
+            reply_cache: Default::default(),
+            retransmission: None,
+            waiting: Vec::new(),
+            renews,
+            stage: Stage::Over,
+        };
+        self.core.log_mode(Level::Info, remote, phase1.exchange);
+        let begun = self.begin_exchange(&mut phase1);
+        self.phase1s.insert(id, phase1);
+        waiting.into_iter().for_each(|phase2| self.phase1s.wait(id, phase2));
+        match begun {
+            Ok(message) => {
+                self.send_and_repeat(id, message);
+                Ok(())
+            }
+            Err(cause) => {
+                self.fail_phase1(id, cause.clone());
+                Err(cause)
+            }
+        }
+    }
+
+    /// The exchange that a block begins with: the first one that there is yet, or else simply the first one.
+    fn first_exchange(&self, block: RemoteIndex) -> ExchangeType {
+        let modes =
+            self.core.settings.remotes.get(block).map(|block| block.exchange_modes.as_slice()).unwrap_or_default();
+        let begun = modes.iter().find(|mode| **mode == ExchangeType::MAIN).or(modes.first());
+        begun.copied().unwrap_or(ExchangeType::MAIN)
+    }
+
+    fn begin_exchange(&mut self, phase1: &mut Phase1) -> Result<Vec<u8>, FailureReason> {
+        if phase1.exchange != ExchangeType::MAIN {
+            return Err(FailureReason::Unsupported(format!("{} mode", phase1.exchange)));
+        }
+        let mut notes = Vec::new();
+        let mut context = Context {
+            settings: &self.core.settings,
+            codec: &self.core.codec,
+            random: &mut *self.core.random,
+            cookies: phase1.cookies,
+            local: phase1.local,
+            remote: phase1.remote,
+            block: phase1.block,
+            first_contact: false,
+            record: &mut phase1.record,
+            notes: &mut notes,
+        };
+        let (state, message) = Initiator::begin(&mut context)?;
+        phase1.stage = Stage::Negotiating(Box::new(MainMode::Initiator(state)));
+        Ok(message)
+    }
+
+    /// Somebody begins phase 1 with us.
+    pub(crate) fn first_message(&mut self, incoming: &Incoming<'_>) {
+        let remote = incoming.remote;
+        let standing = self.standing_of(remote);
+        let is_repeated = self.core.rate_limits.was_refused(incoming.header.cookies.initiator, remote);
+        let in_words = !is_repeated && self.core.formats_reasons(standing, LoggedEvent::Refused);
+        let mut record = Record { in_words, ..Record::new(self.core.now) };
+        if let Err(cause) = self.respond(incoming, standing, &mut record) {
+            let cookies = incoming.header.cookies;
+            if let Some(kind) = cause.notify() {
+                self.core.notify_in_clear((incoming.local, remote), cookies, incoming.datagram.len(), kind);
+            }
+            if is_repeated {
+                return self.core.log(Level::Debug, Some(remote), || format!("{cookies} is refused again: {cause}"));
+            }
+            let text = || {
+                format!(
+                    "phase1 negotiation failed: {cookies}: {cause}{}",
+                    record.context(ExchangeType::MAIN, Role::Responder, &cause)
+                )
+            };
+            let told = self.core.log_reason((standing, LoggedEvent::Refused), &cause, Level::Error, remote, text);
+            if told {
+                self.core.rate_limits.refused(cookies.initiator, remote);
+                let negotiation =
+                    Negotiation::Phase1 { exchange: incoming.header.exchange, role: Role::Responder, cookies };
+                self.emit_failure_event(&cause, incoming.local, remote, cookies);
+                let outcome = Self::outcome(negotiation, (incoming.local, remote), None, &record, self.core.now);
+                self.core.record_outcome(Outcome { result: NegotiationResult::Failed(cause), ..outcome });
+            }
+        }
+    }
+
+    /// Message 2, and a phase 1 for what comes after it, if there is room. Nothing is kept of a message that is refused.
+    fn respond(
+        &mut self,
+        incoming: &Incoming<'_>,
+        standing: PeerStanding,
+        record: &mut Record,
+    ) -> Result<(), FailureReason> {
+        let Incoming { local, remote, header, body, .. } = *incoming;
+        self.check_exchange(remote, header.exchange)?;
+        let choice = FirstChoice::read(&self.core.settings, remote, &header, body, record)?;
+        if !self.admit_half_open(remote) {
+            return Ok(());
+        }
+        let (told, level) = self.core.apply_rate_limit((standing, LoggedEvent::Begun), None, Level::Info, remote);
+        record.quiet = !told;
+        let cookies = CookiePair { responder: self.core.draw_cookie(), ..header.cookies };
+        let mut notes = Vec::new();
+        let block = choice.block;
+        let mut context = Context {
+            settings: &self.core.settings,
+            codec: &self.core.codec,
+            random: &mut *self.core.random,
+            cookies,
+            local,
+            remote,
+            block,
+            first_contact: false,
+            record: &mut *record,
+            notes: &mut notes,
+        };
+        let (state, message) = Responder::begin(&mut context, choice)?;
+        self.core.log(level, Some(remote), || {
+            format!("respond new phase 1 negotiation: {}<=>{}", AddrPort(local), AddrPort(remote))
+        });
+        self.core.log_mode(level, remote, header.exchange);
+        self.core.log_notes(remote, notes);
+        let id = Phase1Id(self.core.fresh_id());
+        let phase1 = Phase1 {
+            cookies,
+            local,
+            remote,
+            role: Role::Responder,
+            peer_class: self.peer_class(remote),
+            exchange: header.exchange,
+            block,
+            record: std::mem::replace(record, Record::new(self.core.now)),
+            reply_cache: Default::default(),
+            retransmission: None,
+            waiting: Vec::new(),
+            renews: None,
+            stage: Stage::Negotiating(Box::new(MainMode::Responder(state))),
+        };
+        self.phase1s.insert(id, phase1);
+        self.accept(id, Some(incoming.digest.clone()), "message 1");
+        self.answer(id, message);
+        Ok(())
+    }
+
+    /// Whether a block for the peer has the exchange.
+    fn check_exchange(&self, remote: SocketAddr, exchange: ExchangeType) -> Result<(), FailureReason> {
+        let address = RemoteQuery { key_of_address: true, ..RemoteQuery::address(remote) };
+        let known = RemoteQuery { port: remote.port(), exchange: Some(exchange), ..address };
+        if self.core.settings.remotes.candidates(&known).is_empty() {
+            return Err(FailureReason::NoRemote(self.core.settings.remotes.missing(remote.ip(), &known)));
+        }
+        if exchange != ExchangeType::MAIN {
+            return Err(FailureReason::Unsupported(format!("{exchange} mode")));
+        }
+        Ok(())
+    }
+
+    /// A step of a negotiation, and what it brings. `digest` is of the message that it takes.
+    pub(crate) fn phase1_step(
+        &mut self,
+        id: Phase1Id,
+        digest: Option<PacketDigest>,
+        step: impl FnOnce(MainMode, &mut Context<'_>) -> Transition<MainMode>,
+    ) {
+        let first_contact = self.is_first_contact(id);
+        let Some(phase1) = self.phase1s.get_mut(id) else { return };
+        let remote = phase1.remote;
+        let given = (&self.core.settings, &self.core.codec, first_contact);
+        let Some(Step { transition, notes }) = phase1.step(given, &mut *self.core.random, step) else { return };
+        self.core.log_notes(remote, notes);
+        match transition {
+            Transition::Job((), job) => {
+                self.accept(id, digest, "job ordered");
+                // Message 3 has the cookie that was sent to its address.
+                self.prove_address(id);
+                self.suspend_retransmission(id);
+                let urgency = self.urgency(id);
+                self.core.start_job(Owner::Phase1(id), urgency, job);
+            }
+            Transition::Send((), message) => {
+                self.accept(id, digest, "answered");
+                self.answer(id, message);
+            }
+            Transition::Ignored((), cause) => self.phase1_fault(id, cause),
+            Transition::Established(agreed) => {
+                let Agreed { sa, last_message, features, initial_contact } = *agreed;
+                self.accept(id, digest, "authenticated");
+                self.finish_exchange(id, last_message);
+                self.phase1_established(id, sa, features, initial_contact);
+            }
+            Transition::Failed(cause) => {
+                self.notify_of_failure(id, &cause);
+                self.fail_phase1(id, cause);
+            }
+            Transition::Rejected(mut sa, cause) => {
+                if let Some(kind) = cause.notify() {
+                    self.notify_under(&mut sa, kind, &[]);
+                }
+                self.fail_phase1(id, cause);
+            }
+        }
+    }
+
+    /// The job of a phase 1 is done.
+    pub(crate) fn phase1_job_done(&mut self, id: Phase1Id, result: JobResult) {
+        self.phase1_step(id, None, |mode, cx| mode.job_done(cx, result));
+    }
+
+    /// The message is accepted.
+    fn accept(&mut self, id: Phase1Id, digest: Option<PacketDigest>, step: &'static str) {
+        let now = self.core.now;
+        if let Some(phase1) = self.phase1s.get_mut(id) {
+            if let Some(digest) = digest {
+                phase1.reply_cache.begin(digest);
+            }
+            phase1.record.step(now, step);
+            phase1.record.fault = None;
+            phase1.record.unreadable = 0;
+        }
+    }
+
+    /// Answers the message that was accepted. An initiator repeats its answer until it is answered in turn; a responder
+    /// repeats it only when the peer repeats its message, so that nobody can make it send a flood to a victim.
+    fn answer(&mut self, id: Phase1Id, message: Vec<u8>) {
+        let Some(phase1) = self.phase1s.get_mut(id) else { return };
+        phase1.reply_cache.finish(Some(message.clone()));
+        match phase1.role {
+            Role::Initiator => self.send_and_repeat(id, message),
+            Role::Responder => {
+                self.reply(id, message);
+                self.set_deadline(id);
+            }
+        }
+    }
+
+    /// Sends an answer, or sends it again. As long as the address may be another one's, it is one copy.
+    pub(crate) fn reply(&mut self, id: Phase1Id, message: Vec<u8>) {
+        let Some(phase1) = self.phase1s.get(id) else { return };
+        let (local, remote) = (phase1.local, phase1.remote);
+        if phase1.negotiation().is_some_and(MainMode::is_from_unproved_address) {
+            self.core.transmit_once(local, remote, message);
+        } else {
+            self.core.transmit(local, remote, &message);
+        }
+    }
+
+    /// The last message of the exchange, if it is ours. After it comes nothing.
+    fn finish_exchange(&mut self, id: Phase1Id, last_message: Option<Vec<u8>>) {
+        let Some(phase1) = self.phase1s.get_mut(id) else { return };
+        let (local, remote) = (phase1.local, phase1.remote);
+        phase1.reply_cache.finish(last_message.clone());
+        phase1.retransmission = None;
+        if let Some(message) = last_message {
+            self.core.transmit(local, remote, &message);
+        }
+    }
+
+    fn send_and_repeat(&mut self, id: Phase1Id, message: Vec<u8>) {
+        let Some(phase1) = self.phase1s.get_mut(id) else { return };
+        let (local, remote) = (phase1.local, phase1.remote);
+        phase1.retransmission = Some(Retransmission::new(message.clone()));
+        self.core.timers.stop(Timer::Phase1Deadline(id));
+        self.core.timers.set(Timer::Phase1Retransmit(id), self.core.now + self.core.settings.retransmission.interval);
+        self.core.transmit(local, remote, &message);
+    }
+
+    /// An initiator does not repeat its message while a job for the answer runs, and waits no longer than so for the job. A
+    /// responder's deadline is that of its last message: bad values of its peer do not put it off.
+    fn suspend_retransmission(&mut self, id: Phase1Id) {
+        let due = self.core.timers.stop(Timer::Phase1Retransmit(id));
+        let Some(phase1) = self.phase1s.get_mut(id) else { return };
+        if let Some(retransmission) = &mut phase1.retransmission {
+            retransmission.suspend(due);
+            self.set_deadline(id);
+        }
+    }
+
+    /// Nothing that we do not repeat lasts longer than all repetitions of a message of ours.
+    fn set_deadline(&mut self, id: Phase1Id) {
+        self.core.timers.set(Timer::Phase1Deadline(id), self.core.now + self.core.settings.retransmission.whole());
+    }
+
+    /// Renewals, what we begin, and peers whose address is configured, and their own, go before unknown peers.
+    fn urgency(&self, id: Phase1Id) -> Urgency {
+        let Some(phase1) = self.phase1s.get(id) else { return Urgency::Unknown };
+        let known = phase1.role == Role::Initiator
+            || phase1.peer_class == PeerClass::Configured
+            || self.phase1s.newest(phase1.local.ip(), phase1.remote, None).is_some();
+        if known { Urgency::Known } else { Urgency::Unknown }
+    }
+
+    /// An initiator's message is not answered.
+    pub(crate) fn phase1_retransmit(&mut self, id: Phase1Id) {
+        let retransmission = self.core.settings.retransmission;
+        let Some(phase1) = self.phase1s.get_mut(id) else { return };
+        let (local, remote) = (phase1.local, phase1.remote);
+        let message = phase1.retransmission.as_mut().and_then(|sent| sent.next_copy(retransmission.count));
+        match message.map(<[u8]>::to_vec) {
+            Some(message) => {
+                self.core.timers.set(Timer::Phase1Retransmit(id), self.core.now + retransmission.interval);
+                self.core.transmit(local, remote, &message);
+            }
+            None => self.phase1_time_up(id),
+        }
+    }
+
+    /// A responder's peer does not go on, or a job does not end.
+    pub(crate) fn phase1_deadline(&mut self, id: Phase1Id) {
+        self.phase1_time_up(id);
+    }
+
+    fn phase1_time_up(&mut self, id: Phase1Id) {
+        let Some(phase1) = self.phase1s.get(id) else { return };
+        let silence = phase1.unanswered().map_or_else(FailureReason::computed_late, FailureReason::NoAnswer);
+        let cause = phase1.record.why(silence);
+        self.end_phase1(id, "phase1 negotiation failed due to time up.", cause);
+    }
+
+    /// A message of a phase 1 on its way is no good. It may be anybody's, so that the negotiation goes on; but if nothing
+    /// better comes, it was the reason.
+    pub(crate) fn phase1_fault(&mut self, id: Phase1Id, cause: FailureReason) {
+        let Some(phase1) = self.phase1s.get_mut(id) else { return };
+        if phase1.reply_cache.is_busy() {
+            phase1.reply_cache.reject();
+            if let Some(retransmission) = &mut phase1.retransmission {
+                let due = retransmission.resume().unwrap_or(self.core.now);
+                self.core.timers.stop(Timer::Phase1Deadline(id));
+                self.core.timers.set(Timer::Phase1Retransmit(id), due.max(self.core.now));
+            }
+        }
+        if phase1.negotiation().is_none() || phase1.record.fault.as_ref() == Some(&cause) {
+            return;
+        }
+        let (remote, cookies, role) = (phase1.remote, phase1.cookies, phase1.role);
+        let first = phase1.record.faults == 0;
+        let level = if phase1.record.faults < WARNINGS_MAX { Level::Warning } else { Level::Debug };
+        phase1.record.faults = phase1.record.faults.saturating_add(1);
+        let Some(standing) = self.phase1s.get(id).map(|phase1| self.standing_of_phase1(phase1)) else { return };
+        let level = match role {
+            Role::Responder if level < Level::Debug => {
+                self.core.apply_rate_limit((standing, LoggedEvent::Ignored), Some(&cause), level, remote).1
+            }
+            _ => level,
+        };
+        self.core
+            .log(level, Some(remote), || format!("a message of phase 1 {cookies} is ignored: {}", cause.explained()));
+        if first {
+            self.notify_of_failure(id, &cause);
+        }
+        if let Some(phase1) = self.phase1s.get_mut(id) {
+            phase1.record.fault = Some(cause);
+        }
+    }
+
+    /// Tells the peer of its fault, in clear: there is no SA yet.
+    fn notify_of_failure(&mut self, id: Phase1Id, cause: &FailureReason) {
+        let Some(phase1) = self.phase1s.get(id) else { return };
+        let (local, remote, cookies) = (phase1.local, phase1.remote, phase1.cookies);
+        if let Some(kind) = cause.notify() {
+            // Once for each exchange, which is bounded.
+            self.core.notify_in_clear((local, remote), cookies, usize::MAX, kind);
+        }
+    }
+
+    /// A negotiation has failed.
+    pub(crate) fn fail_phase1(&mut self, id: Phase1Id, cause: FailureReason) {
+        self.end_phase1(id, "phase1 negotiation failed:", cause);
+    }
+
+    fn end_phase1(&mut self, id: Phase1Id, what: &str, cause: FailureReason) {
+        let Some(mut phase1) = self.remove_phase1(id) else { return };
+        let Phase1 { cookies, local, remote, .. } = phase1;
+        let standing = self.standing_of_phase1(&phase1);
+        let told_peer = match (&cause, cause.notify()) {
+            (FailureReason::Identity { .. }, Some(kind)) => format!("; the peer is told {kind}"),
+            _ => String::new(),
+        };
+        let undelivered = self.delivery_errors(remote, phase1.record.began, &cause);
+        let context = phase1.record.context(ExchangeType::MAIN, phase1.role, &cause);
+        let text = || format!("{what} {cookies}: {cause}{told_peer}{undelivered}{context}");
+        let told = match (phase1.role, &cause) {
+            (Role::Initiator, _) => {
+                self.core.log(Level::Error, Some(remote), text);
+                true
+            }
+            // Who has an identity has proved to know the key, and is no unknown peer.
+            (Role::Responder, FailureReason::Identity { .. }) => {
+                let kind = (PeerStanding::Proved(remote.ip()), LoggedEvent::Unproved);
+                self.core.log_reason(kind, &cause, Level::Error, remote, text)
+            }
+            (Role::Responder, FailureReason::NoAnswer(_) | FailureReason::Crypto(_)) => {
+                self.core.log_reason((standing, LoggedEvent::Unfinished), &cause, Level::Error, remote, text)
+            }
+            (Role::Responder, _) => {
+                self.core.log_reason((standing, LoggedEvent::Unproved), &cause, Level::Error, remote, text)
+            }
+        };
+        if told {
+            phase1.describe_offer(&self.core.settings);
+            self.emit_failure_event(&cause, local, remote, cookies);
+            self.core.record_outcome(self.phase1_outcome(&phase1, NegotiationResult::Failed(cause.clone())));
+        }
+        if let Some(old) = phase1.renews {
+            self.renewal_failed(old);
+        }
+        self.resume_waiting(local, remote, phase1.waiting, &cause);
+    }
+
+    /// Those that waited for a phase 1 which failed: another one may have come up.
+    fn resume_waiting(&mut self, local: SocketAddr, remote: SocketAddr, waiting: Vec<Phase2Id>, cause: &FailureReason) {
+        match self.usable_phase1(local, remote) {
+            _ if waiting.is_empty() => {}
+            Some(other) => self.phase1_up(other, waiting),
+            None => self.phase1_failed(waiting, cause),
+        }
+    }
+
+    /// Endpoints all negotiations that come to nothing because nobody needs them any more.
+    pub(crate) fn abandon_phase1(&mut self, id: Phase1Id, result: NegotiationResult) -> Vec<Phase2Id> {
+        let Some(phase1) = self.remove_phase1(id) else { return Vec::new() };
+        self.core.record_outcome(self.phase1_outcome(&phase1, result));
+        phase1.waiting
+    }
+
+    /// Forgets a phase 1.
+    pub(crate) fn remove_phase1(&mut self, id: Phase1Id) -> Option<Phase1> {
+        for timer in [
+            Timer::Phase1Retransmit(id),
+            Timer::Phase1Deadline(id),
+            Timer::Phase1Renew(id),
+            Timer::Phase1Expire(id),
+            Timer::Dpd(id),
+        ] {
+            self.core.timers.stop(timer);
+        }
+        self.core.jobs.forget(Owner::Phase1(id));
+        let phase1 = self.phase1s.remove(id)?;
+        let pair = (phase1.local.ip(), phase1.remote.ip());
+        if self.phase1s.between(pair.0, pair.1).is_empty() {
+            self.traffic.remove(&pair);
+        }
+        Some(phase1)
+    }
+
+    /// How a negotiation has ended.
+    pub(crate) fn phase1_outcome(&self, phase1: &Phase1, result: NegotiationResult) -> Outcome {
+        let Phase1 { cookies, local, remote, exchange, role, block, .. } = *phase1;
+        let block = self.core.settings.remotes.get(block).map(|block| block.name.clone());
+        let negotiation = Negotiation::Phase1 { exchange, role, cookies };
+        let outcome = Self::outcome(negotiation, (local, remote), block, &phase1.record, self.core.now);
+        Outcome { result, ..outcome }
+    }
+
+    fn outcome(
+        negotiation: Negotiation,
+        (local, remote): (SocketAddr, SocketAddr),
+        block: Option<String>,
+        record: &Record,
+        ended: Time,
+    ) -> Outcome {
+        Outcome {
+            negotiation,
+            local,
+            remote,
+            block,
+            began: record.began,
+            ended,
+            steps: record.steps.clone(),
+            offered: record.offered.clone(),
+            configured: record.configured.clone(),
+            peer_said: record.peer_said.clone(),
+            result: NegotiationResult::Abandoned,
+        }
+    }
+
+    /// The event of a failure, if there is one for its cause.
+    pub(crate) fn emit_failure_event(
+        &mut self,
+        cause: &FailureReason,
+        local: SocketAddr,
+        remote: SocketAddr,
+        cookies: CookiePair,
+    ) {
+        let kind = match cause {
+            FailureReason::NoAnswer(_) => EventKind::Phase1NoResponse,
+            FailureReason::NoProposalChosen(_)
+            | FailureReason::BadChoice(_)
+            | FailureReason::Refused(NotifyType::NO_PROPOSAL_CHOSEN) => EventKind::Phase1NoProposal,
+            FailureReason::Authentication(_)
+            | FailureReason::Identity { .. }
+            | FailureReason::NoPreSharedKey { .. }
+            | FailureReason::Refused(NotifyType::AUTHENTICATION_FAILED) => EventKind::Phase1AuthFailed,
+            _ => return,
+        };
+        self.emit_phase1_event(kind, local, remote, cookies);
+    }
+
+    /// An event of phase 1.
+    pub(crate) fn emit_phase1_event(
+        &mut self,
+        kind: EventKind,
+        local: SocketAddr,
+        remote: SocketAddr,
+        cookies: CookiePair,
+    ) {
+        self.core.emit(Event { kind, local: Some(local), remote: Some(remote), cookies: Some(cookies), message_id: 0 });
+    }
+}

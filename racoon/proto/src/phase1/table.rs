@@ -1,0 +1,415 @@
+//! All phase 1s, and the keys by which they are found.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::mem;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::conversation::Record;
+use crate::conversation::reply_cache::ReplyCache;
+use crate::conversation::retransmission::Retransmission;
+use crate::engine::{Phase1Id, Phase2Id};
+use crate::informational::dpd::DpdState;
+use crate::message::codec::MessageCodec;
+use crate::num::ExchangeType;
+use crate::output::Level;
+use crate::phase1::exchange::main::MainMode;
+use crate::phase1::half_open::{HalfOpen, PeerClass};
+use crate::phase1::replacement::Replacement;
+use crate::phase1::{Context, MESSAGE_IDS_RENEWED_AFTER, Phase1Sa, Transition};
+use crate::random::Random;
+use crate::reason::{Role, Unanswered};
+use crate::select::RemoteIndex;
+use crate::settings::Settings;
+use crate::time::Time;
+use crate::wire::{Cookie, CookiePair};
+
+/// `MainMode::status` of an initiator that has sent message 5.
+const INITIATOR_KEYED: u8 = 7;
+
+/// `MainMode::status` of a responder that has sent message 4.
+const RESPONDER_KEYED: u8 = 5;
+
+/// A phase 1, established or on its way.
+pub(crate) struct Phase1 {
+    pub(crate) cookies: CookiePair,
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+    pub(crate) role: Role,
+    /// Whose room it takes up as long as it is not established.
+    pub(crate) peer_class: PeerClass,
+    pub(crate) exchange: ExchangeType,
+    /// A responder's is a guess as long as it is on its way.
+    pub(crate) block: RemoteIndex,
+    pub(crate) record: Record,
+    pub(crate) reply_cache: ReplyCache,
+    /// The message that an initiator waits for an answer to.
+    pub(crate) retransmission: Option<Retransmission>,
+    /// Phase 2s that begin when it is established. [`Phase1s::wait`] adds to them.
+    pub(crate) waiting: Vec<Phase2Id>,
+    /// The one that it is to take the place of.
+    pub(crate) renews: Option<Phase1Id>,
+    pub(crate) stage: Stage,
+}
+
+/// How far a phase 1 is.
+pub(crate) enum Stage {
+    /// On its way.
+    Negotiating(Box<MainMode>),
+    /// The negotiation is over. It is about to be established or removed.
+    Over,
+    /// Established.
+    Established(Box<EstablishedPhase1>),
+}
+
+/// An established phase 1.
+pub(crate) struct EstablishedPhase1 {
+    pub(crate) sa: Phase1Sa,
+    /// Since when.
+    pub(crate) since: Time,
+    /// When it ends.
+    pub(crate) expires: Time,
+    /// A phase 2 was begun under it, by either side.
+    pub(crate) negotiated: bool,
+    /// It is time for another one.
+    pub(crate) dying: bool,
+    /// It is, because many message ids were used.
+    pub(crate) worn: bool,
+    /// When the peer was last heard of under it.
+    pub(crate) heard: Time,
+    pub(crate) dpd: DpdState,
+    pub(crate) replacement: Replacement,
+}
+
+/// A responder leaves the renewal to its peer until so many message ids more were used.
+const MESSAGE_IDS_FOR_PEER: usize = 1024;
+
+impl EstablishedPhase1 {
+    /// Whether so many message ids were used that the side with this role renews it.
+    pub(crate) fn is_worn(&self, role: Role) -> bool {
+        let more = if role == Role::Responder { MESSAGE_IDS_FOR_PEER } else { 0 };
+        self.sa.used.count() >= MESSAGE_IDS_RENEWED_AFTER + more
+    }
+}
+
+/// A step that was made.
+pub(crate) struct Step {
+    /// What it brings.
+    pub(crate) transition: Transition<()>,
+    /// What is to be logged.
+    pub(crate) notes: Vec<(Level, String)>,
+}
+
+impl Phase1 {
+    /// Makes a step of the negotiation; none if it is over.
+    pub(crate) fn step(
+        &mut self,
+        (settings, codec, first_contact): (&Settings, &MessageCodec, bool),
+        random: &mut dyn Random,
+        step: impl FnOnce(MainMode, &mut Context<'_>) -> Transition<MainMode>,
+    ) -> Option<Step> {
+        if !matches!(self.stage, Stage::Negotiating(_)) {
+            return None;
+        }
+        let Stage::Negotiating(mode) = mem::replace(&mut self.stage, Stage::Over) else {
+            return None;
+        };
+        let mut notes = Vec::new();
+        let mut context = Context {
+            settings,
+            codec,
+            random,
+            cookies: self.cookies,
+            local: self.local,
+            remote: self.remote,
+            block: self.block,
+            first_contact,
+            record: &mut self.record,
+            notes: &mut notes,
+        };
+        let transition = step(*mode, &mut context);
+        let transition = transition.map(|mode| self.stage = Stage::Negotiating(Box::new(mode)));
+        Some(Step { transition, notes })
+    }
+
+    /// Completes the record of a negotiation that has not got beyond message 1.
+    pub(crate) fn describe_offer(&mut self, settings: &Settings) {
+        if let Stage::Negotiating(mode) = &self.stage {
+            mode.describe_offer(settings, self.remote, &mut self.record);
+        }
+    }
+
+    /// Our last message, which the peer does not answer; none while a job for the next one runs.
+    pub(crate) fn unanswered(&self) -> Option<Unanswered> {
+        let message = self.negotiation()?.last_sent()?;
+        let reply = self.reply_cache.last_reply();
+        let (bytes, sent) = match &self.retransmission {
+            Some(retransmission) => (retransmission.bytes(), retransmission.sent()),
+            None => (reply.bytes, 1),
+        };
+        Some(Unanswered {
+            exchange: self.exchange,
+            role: self.role,
+            message,
+            bytes,
+            sent: sent.saturating_add(reply.resent),
+            repeated: reply.repeated,
+            unreadable: self.record.unreadable,
+        })
+    }
+
+    /// The negotiation, if it goes on.
+    pub(crate) fn negotiation(&self) -> Option<&MainMode> {
+        match &self.stage {
+            Stage::Negotiating(mode) => Some(mode),
+            Stage::Over | Stage::Established(_) => None,
+        }
+    }
+
+    /// Whether neither side can encrypt yet: an initiator has not sent message 5 of main mode, a responder not message 4.
+    pub(crate) fn is_early(&self) -> bool {
+        let keyed = match self.role {
+            Role::Initiator => INITIATOR_KEYED,
+            Role::Responder => RESPONDER_KEYED,
+        };
+        self.negotiation().is_some_and(|mode| mode.status() < keyed)
+    }
+
+    /// What there is when it is established.
+    pub(crate) fn established(&self) -> Option<&EstablishedPhase1> {
+        match &self.stage {
+            Stage::Established(established) => Some(established),
+            Stage::Negotiating(_) | Stage::Over => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn established_mut(&mut self) -> Option<&mut EstablishedPhase1> {
+        match &mut self.stage {
+            Stage::Established(established) => Some(established),
+            Stage::Negotiating(_) | Stage::Over => None,
+        }
+    }
+
+    fn is_half_open(&self) -> bool {
+        self.role == Role::Responder && self.established().is_none()
+    }
+
+    fn is_attempt(&self) -> bool {
+        self.role == Role::Initiator && self.peer_class == PeerClass::Unknown && self.established().is_none()
+    }
+
+    fn first_key(&self) -> FirstKey {
+        (self.cookies.initiator, self.local, self.remote)
+    }
+
+    fn pair(&self) -> (IpAddr, IpAddr) {
+        (self.local.ip(), self.remote.ip())
+    }
+}
+
+/// What a first message is known by.
+type FirstKey = (Cookie, SocketAddr, SocketAddr);
+
+/// All phase 1s.
+#[derive(Default)]
+pub(crate) struct Phase1s {
+    all: BTreeMap<Phase1Id, Phase1>,
+    by_cookies: HashMap<CookiePair, Phase1Id>,
+    by_first: HashMap<FirstKey, Phase1Id>,
+    /// Established ones and ours. Those that peers have begun are added when they are established: before, anybody could
+    /// add any number of them in somebody else's name.
+    by_pair: HashMap<(IpAddr, IpAddr), BTreeSet<Phase1Id>>,
+    /// How many are established with each address.
+    peers: HashMap<IpAddr, usize>,
+    /// What phase 2s wait for.
+    waits: HashMap<Phase2Id, Phase1Id>,
+    /// Those that the peer has begun and that are not established.
+    pub(crate) half_open: HalfOpen,
+    /// How many we have begun with who may be anybody, and that are not established.
+    attempts: usize,
+}
+
+impl Phase1s {
+    /// Adds one that is on its way.
+    pub(crate) fn insert(&mut self, id: Phase1Id, phase1: Phase1) {
+        if !phase1.cookies.responder.is_zero() {
+            self.by_cookies.insert(phase1.cookies, id);
+        }
+        self.by_first.insert(phase1.first_key(), id);
+        if phase1.is_half_open() {
+            self.half_open.add(id, phase1.peer_class);
+        } else {
+            self.by_pair.entry(phase1.pair()).or_default().insert(id);
+        }
+        self.attempts += usize::from(phase1.is_attempt());
+        self.all.insert(id, phase1);
+    }
+
+    /// Takes one out.
+    pub(crate) fn remove(&mut self, id: Phase1Id) -> Option<Phase1> {
+        let phase1 = self.all.remove(&id)?;
+        self.by_cookies.remove(&phase1.cookies);
+        self.by_first.remove(&phase1.first_key());
+        if let Some(ids) = self.by_pair.get_mut(&phase1.pair()) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.by_pair.remove(&phase1.pair());
+            }
+        }
+        if phase1.is_half_open() {
+            self.half_open.remove(id, phase1.peer_class, phase1.remote.ip());
+        }
+        self.attempts -= usize::from(phase1.is_attempt());
+        if phase1.established().is_some()
+            && let Some(count) = self.peers.get_mut(&phase1.remote.ip())
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.peers.remove(&phase1.remote.ip());
+            }
+        }
+        for phase2 in &phase1.waiting {
+            self.waits.remove(phase2);
+        }
+        Some(phase1)
+    }
+
+    /// A phase 2 begins under it.
+    pub(crate) fn negotiates(&mut self, id: Phase1Id) {
+        if let Some(established) = self.all.get_mut(&id).and_then(Phase1::established_mut) {
+            established.negotiated = true;
+        }
+    }
+
+    /// A phase 2 waits for it.
+    pub(crate) fn wait(&mut self, id: Phase1Id, phase2: Phase2Id) {
+        self.cancel_wait(phase2);
+        if let Some(phase1) = self.all.get_mut(&id) {
+            phase1.waiting.push(phase2);
+            self.waits.insert(phase2, id);
+        }
+    }
+
+    /// A phase 2 waits no more.
+    pub(crate) fn cancel_wait(&mut self, phase2: Phase2Id) {
+        if let Some(phase1) = self.waits.remove(&phase2).and_then(|id| self.all.get_mut(&id)) {
+            phase1.waiting.retain(|waiting| *waiting != phase2);
+        }
+    }
+
+    /// All that waited for it.
+    pub(crate) fn take_waiting(&mut self, id: Phase1Id) -> Vec<Phase2Id> {
+        let waiting = self.all.get_mut(&id).map(|phase1| mem::take(&mut phase1.waiting)).unwrap_or_default();
+        for phase2 in &waiting {
+            self.waits.remove(phase2);
+        }
+        waiting
+    }
+
+    /// The responder has told its cookie.
+    pub(crate) fn learn_responder(&mut self, id: Phase1Id, responder: Cookie) {
+        if let Some(phase1) = self.all.get_mut(&id) {
+            self.by_cookies.remove(&phase1.cookies);
+            phase1.cookies.responder = responder;
+            if !responder.is_zero() {
+                self.by_cookies.insert(phase1.cookies, id);
+            }
+        }
+    }
+
+    /// It is established.
+    pub(crate) fn establish(&mut self, id: Phase1Id, established: EstablishedPhase1) {
+        if let Some(phase1) = self.all.get_mut(&id) {
+            if phase1.is_half_open() {
+                self.half_open.remove(id, phase1.peer_class, phase1.remote.ip());
+                self.by_pair.entry(phase1.pair()).or_default().insert(id);
+            }
+            self.attempts -= usize::from(phase1.is_attempt());
+            if phase1.established().is_none() {
+                *self.peers.entry(phase1.remote.ip()).or_default() += 1;
+            }
+            phase1.block = established.sa.block;
+            phase1.stage = Stage::Established(Box::new(established));
+        }
+    }
+
+    /// The peer has shown that it receives what is sent to its address, which is returned if that is news.
+    pub(crate) fn prove_address(&mut self, id: Phase1Id) -> Option<SocketAddr> {
+        let phase1 = self.all.get(&id).filter(|phase1| phase1.is_half_open())?;
+        self.half_open.prove(id, phase1.peer_class, phase1.remote.ip()).then_some(phase1.remote)
+    }
+
+    /// It has another remote block: the configuration is a new one.
+    pub(crate) fn set_block(&mut self, id: Phase1Id, block: RemoteIndex) {
+        if let Some(phase1) = self.all.get_mut(&id) {
+            phase1.block = block;
+            if let Some(established) = phase1.established_mut() {
+                established.sa.block = block;
+            }
+        }
+    }
+
+    /// How many we have begun with who may be anybody, and that are not established.
+    pub(crate) fn attempts(&self) -> usize {
+        self.attempts
+    }
+
+    pub(crate) fn get(&self, id: Phase1Id) -> Option<&Phase1> {
+        self.all.get(&id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: Phase1Id) -> Option<&mut Phase1> {
+        self.all.get_mut(&id)
+    }
+
+    /// All of them, the oldest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Phase1Id, &Phase1)> {
+        self.all.iter().map(|(id, phase1)| (*id, phase1))
+    }
+
+    /// The one with both cookies.
+    pub(crate) fn find(&self, cookies: CookiePair) -> Option<Phase1Id> {
+        self.by_cookies.get(&cookies).copied()
+    }
+
+    /// The one that a first message began.
+    pub(crate) fn find_first(&self, cookie: Cookie, local: SocketAddr, remote: SocketAddr) -> Option<Phase1Id> {
+        self.by_first.get(&(cookie, local, remote)).copied()
+    }
+
+    /// All between two addresses that are established or were begun by us, the oldest first.
+    pub(crate) fn between(&self, local: IpAddr, remote: IpAddr) -> Vec<Phase1Id> {
+        self.by_pair.get(&(local, remote)).into_iter().flatten().copied().collect()
+    }
+
+    /// The established one between two addresses that is to be used: one that is not dying before one that is, one with
+    /// the peer's port before others, the newest. `except` is no candidate.
+    pub(crate) fn newest(&self, local: IpAddr, remote: SocketAddr, except: Option<Phase1Id>) -> Option<Phase1Id> {
+        let ids = self.by_pair.get(&(local, remote.ip())).into_iter().flatten().copied();
+        let candidates = ids.filter(|id| Some(*id) != except).filter_map(|id| {
+            let phase1 = self.all.get(&id)?;
+            let established = phase1.established()?;
+            Some((!established.dying, phase1.remote.port() == remote.port(), established.since, id))
+        });
+        candidates.max().map(|(.., id)| id)
+    }
+
+    /// Whether a phase 1 with this address is established.
+    pub(crate) fn is_peer(&self, address: IpAddr) -> bool {
+        self.peers.contains_key(&address)
+    }
+
+    /// Whether all tables are empty.
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        let keys = [
+            self.all.len(),
+            self.by_cookies.len(),
+            self.by_first.len(),
+            self.by_pair.len(),
+            self.waits.len(),
+            self.peers.len(),
+        ];
+        keys.iter().all(|count| *count == 0) && self.half_open.counts() == (0, 0) && self.attempts == 0
+    }
+}

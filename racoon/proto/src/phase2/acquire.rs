@@ -1,0 +1,335 @@
+//! How a phase 2 of ours begins: the kernel asks for SAs, those that there are come to their end, or somebody wants them.
+
+use std::net::SocketAddr;
+
+use crate::authorization::Peer;
+use crate::config::{PeerAddress, Remote};
+use crate::crypto::{DhTask, Exponent};
+use crate::engine::control::Refusal;
+use crate::engine::jobs::Owner;
+use crate::engine::{Engine, Phase1Id, Phase2Id, Timer};
+use crate::kernel::{Acquire, Direction, KernelRequest, Policy, RequestId, SaName, Selector, SpiAllocation};
+use crate::num::Group;
+use crate::output::{Level, Urgency};
+use crate::path::AddrPort;
+use crate::phase1::half_open::PeerClass;
+use crate::phase1::rate_limit::LoggedEvent;
+use crate::phase2::TrafficKey;
+use crate::phase2::bundle::{Bundle, BundleMember};
+use crate::phase2::initiator::Phase2Request;
+use crate::phase2::pending_inputs::{PendingInputs, job};
+use crate::phase2::table::{Phase2, State};
+use crate::phase2::traffic::{Endpoints, Identities, between_hosts, bundle_mode, templates, tunnel_endpoints};
+use crate::reason::explain::{remote_in_words, sainfo_in_words};
+use crate::reason::{FailureReason, MissingPolicy, MissingRemote, PolicyProblem, Role};
+use crate::select::{Ambiguous, RemoteIndex, RemoteQuery, SainfoQuery};
+use crate::spd::missing_policy;
+
+/// More phase 1s than this are not begun at once with those whom no remote block names: packets to addresses that somebody
+/// makes up would begin any number.
+pub(crate) const ATTEMPTS_MAX: usize = 4096;
+
+/// More acquires than this for one negotiation are not remembered.
+const ACQUIRES_MAX: usize = 16;
+
+/// Why a phase 2 of ours begins.
+pub(crate) enum Phase2Trigger {
+    /// The kernel asks.
+    Acquire(Acquire),
+    /// Another one comes to its end.
+    Renewal(Phase2Id),
+    /// Somebody wants it.
+    Control,
+}
+
+impl Engine {
+    /// A packet needs an SA.
+    pub(crate) fn acquire(&mut self, acquire: Acquire) {
+        if self.core.stopping {
+            return self.core.send_to_kernel(KernelRequest::AcquireFailed(acquire));
+        }
+        if acquire.source.is_multicast() || acquire.destination.is_multicast() {
+            return self.core.log(Level::Debug, None, || "an acquire for multicast is ignored".into());
+        }
+        let traffic_key = self.policy_of(&acquire).and_then(|policy| traffic_key_of(policy, &acquire));
+        self.explain_acquire(&acquire, traffic_key.as_ref());
+        let Some(traffic_key) = traffic_key else { return };
+        if self.switch_over_now(&traffic_key) {
+            return;
+        }
+        if let Some(going_on) = self.phase2s.negotiating(&traffic_key).and_then(|id| self.phase2s.get_mut(id)) {
+            if going_on.acquires.len() < ACQUIRES_MAX && !going_on.acquires.contains(&acquire) {
+                going_on.acquires.push(acquire);
+            }
+            return;
+        }
+        if self.core.local_address(traffic_key.endpoints.local).is_none() {
+            // Another key manager may answer it.
+            return self.warn_of_foreign_end(&traffic_key, "acquire");
+        }
+        if self.is_crowded(traffic_key.endpoints) {
+            let peer = SocketAddr::new(traffic_key.endpoints.remote, self.core.settings.port);
+            self.log_unauthenticated(LoggedEvent::OverLimit, peer, || {
+                format!("{ATTEMPTS_MAX} phase 1s are on their way already")
+            });
+            return self.core.send_to_kernel(KernelRequest::AcquireFailed(acquire));
+        }
+        if let Err(cause) = self.begin_phase2(traffic_key, Phase2Trigger::Acquire(acquire.clone())) {
+            self.core.send_to_kernel(KernelRequest::AcquireFailed(acquire));
+            self.phase2_not_begun(&traffic_key, cause);
+        }
+    }
+
+    /// Whether there would be one phase 1 too many.
+    fn is_crowded(&self, endpoints: Endpoints) -> bool {
+        self.phase1s.attempts() >= ATTEMPTS_MAX
+            && self.phase1s.between(endpoints.local, endpoints.remote).is_empty()
+            && self.peer_class(SocketAddr::new(endpoints.remote, self.core.settings.port)) == PeerClass::Unknown
+    }
+
+    /// The outbound policy that asks: by its number, or where the kernel does not say it by the packet.
+    fn policy_of(&self, acquire: &Acquire) -> Option<&Policy> {
+        let by_index = acquire.policy.and_then(|index| self.spd.by_index(index));
+        let by_packet = || {
+            let endpoints = Endpoints { local: acquire.source, remote: acquire.destination };
+            let packet = acquire.selector.unwrap_or_else(|| between_hosts(endpoints));
+            let asks = |policy: &Policy| templates(policy).is_some();
+            self.spd.covering(Direction::Out, &packet, asks)
+        };
+        by_index.or_else(by_packet).filter(|policy| policy.direction == Direction::Out)
+    }
+
+    /// Begins a phase 2 for the policy with this selector, unless there is one.
+    ///
+    /// # Errors
+    /// There is one, or there is no such policy.
+    pub(crate) fn establish_phase2(&mut self, direction: Direction, selector: Selector) -> Result<(), Refusal> {
+        let selector = if direction == Direction::Out { selector } else { selector.mirrored() };
+        let not_configured = || Refusal::NotConfigured(String::from("no outbound policy with this selector protects"));
+        let policy = self.spd.exact(Direction::Out, &selector).ok_or_else(not_configured)?;
+        let hosts = Endpoints { local: selector.source.address(), remote: selector.destination.address() };
+        let endpoints = tunnel_endpoints(templates(policy).ok_or_else(not_configured)?).unwrap_or(hosts);
+        let traffic_key = TrafficKey { selector, endpoints };
+        if self.phase2s.negotiating(&traffic_key).is_some() || self.phase2s.established(&traffic_key).next().is_some() {
+            return Err(Refusal::Exists);
+        }
+        self.begin_phase2(traffic_key, Phase2Trigger::Control)
+            .map_err(|cause| Refusal::NotConfigured(cause.to_string()))
+    }
+
+    /// Begins a phase 2 as initiator: under the phase 1 that there is, or one that begins for it.
+    ///
+    /// # Errors
+    /// What is not configured.
+    pub(crate) fn begin_phase2(
+        &mut self,
+        traffic_key: TrafficKey,
+        trigger: Phase2Trigger,
+    ) -> Result<(), FailureReason> {
+        let not_ours = || {
+            let problem = PolicyProblem::NotOurs(traffic_key.endpoints.local);
+            FailureReason::NoPolicy(MissingPolicy { traffic: traffic_key.selector, problem }.into())
+        };
+        let local = self.core.local_address(traffic_key.endpoints.local).ok_or_else(not_ours)?;
+        let peer = on_link_of(local, SocketAddr::new(traffic_key.endpoints.remote, self.core.settings.port));
+        let block = self.block_of(peer, &trigger)?;
+        let remote_block =
+            self.core.settings.remotes.get(block).ok_or(FailureReason::NoRemote(MissingRemote::Removed))?;
+        let (local, remote) = self.sockets(&trigger).unwrap_or((local, with_port_of(remote_block, peer)));
+        let name = remote_block.name.clone();
+        let by_phase1 = matches!(trigger, Phase2Trigger::Renewal(_));
+        let remote_words = remote_in_words(remote_block, by_phase1);
+        let (phase2_request, sainfo_words) = self.phase2_request(&traffic_key, remote_block)?;
+        self.explain_blocks(remote, &traffic_key, &remote_words, &sainfo_words);
+        self.warn_of_missing_mirror(&traffic_key, remote);
+        let id = Phase2Id(self.core.fresh_id());
+        let mut phase2 =
+            Phase2 { block: name, ..Phase2::new(Role::Initiator, traffic_key, (local, remote), self.core.now) };
+        phase2.record.offered = phase2_request.bundle.in_words();
+        phase2.state = State::Waiting(phase2_request);
+        match trigger {
+            Phase2Trigger::Acquire(acquire) => phase2.acquires.push(acquire),
+            Phase2Trigger::Renewal(id) => phase2.renews = Some(id),
+            Phase2Trigger::Control => {}
+        }
+        phase2.generated = self.generated.share(&traffic_key.selector, id).then_some(traffic_key.selector);
+        self.phase2s.insert(id, phase2);
+        match self.usable_phase1(local, remote) {
+            Some(phase1) => self.phase2_under(id, phase1),
+            None => {
+                self.core.log(Level::Info, Some(remote), || {
+                    format!("IPsec-SA request for {} queued due to no phase1 found.", remote.ip())
+                });
+                self.core.timers.set(Timer::Phase2Deadline(id), self.core.now + self.core.settings.phase1_wait);
+                self.await_phase1(local, remote, block, id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Of a renewal, where we and the peer have been.
+    fn sockets(&self, trigger: &Phase2Trigger) -> Option<(SocketAddr, SocketAddr)> {
+        let Phase2Trigger::Renewal(old) = trigger else { return None };
+        let old = self.phase2s.get(*old).filter(|old| self.core.locals.contains(&old.local))?;
+        Some((old.local, old.remote))
+    }
+
+    /// The remote block of a peer. A renewal goes by that of the phase 1 that there is, and may go by a passive one.
+    pub(crate) fn block_of(&self, remote: SocketAddr, trigger: &Phase2Trigger) -> Result<RemoteIndex, FailureReason> {
+        let renewed = if let Phase2Trigger::Renewal(old) = trigger { self.phase2s.get(*old) } else { None };
+        if let Some(sa) = renewed.and_then(|old| self.phase1_sa(old.phase1?)) {
+            return Ok(sa.block);
+        }
+        let skip_passive = matches!(trigger, Phase2Trigger::Acquire(_));
+        // Main mode has no other pre-shared key than that of the peer's address. By an anonymous block, a peer whose own block
+        // is passive would have the rights of that one.
+        let any = RemoteQuery { key_of_address: true, ..RemoteQuery::address(PeerAddress::from(remote)) };
+        let known = RemoteQuery { skip_passive, ..any };
+        let remotes = &self.core.settings.remotes;
+        let ambiguous = |blocks: Ambiguous| FailureReason::NoRemote(MissingRemote::Ambiguous(remotes.names(&blocks.0)));
+        let block = remotes.select(&known).map_err(ambiguous)?;
+        block.ok_or_else(|| FailureReason::NoRemote(remotes.missing(remote.ip(), &known)))
+    }
+
+    /// What comes back may be dropped, or come in clear: said each time, for it is often why a tunnel seems to be dead.
+    fn warn_of_missing_mirror(&mut self, traffic_key: &TrafficKey, remote: SocketAddr) {
+        let outbound = self.spd.exact(Direction::Out, &traffic_key.selector);
+        if outbound.is_some_and(|outbound| self.spd.mirror(outbound).and_then(templates).is_none()) {
+            self.core.log(Level::Notify, Some(remote), || {
+                let inward = TrafficKey { selector: traffic_key.selector.mirrored(), ..*traffic_key };
+                format!("no in-bound policy found: {inward}")
+            });
+        }
+    }
+
+    /// What is to be negotiated for a traffic key, and by which sainfo, in words.
+    fn phase2_request(
+        &self,
+        traffic_key: &TrafficKey,
+        block: &Remote,
+    ) -> Result<(Phase2Request, String), FailureReason> {
+        let no_policy = || missing_policy(&self.spd, Direction::Out, &traffic_key.selector, &[], traffic_key.endpoints);
+        let policy = self.spd.exact(Direction::Out, &traffic_key.selector).ok_or_else(no_policy)?;
+        let outbound = templates(policy).ok_or_else(no_policy)?;
+        let inbound = self.spd.mirror(policy).and_then(templates).unwrap_or_default();
+        let traffic = Identities::of_selector(&traffic_key.selector);
+        let asked = SainfoQuery {
+            local: &traffic.local,
+            remote: &traffic.remote,
+            claimed: None,
+            client: None,
+            remoteid: block.ph1id,
+        };
+        let sainfos = &self.core.settings.sainfos;
+        let sainfo = sainfos.select(&asked).and_then(|index| sainfos.get(index));
+        let sainfo =
+            sainfo.ok_or_else(|| FailureReason::NoSainfo(sainfos.missing(traffic_key.selector, &asked).into()))?;
+        let complex = self.core.settings.complex_bundle;
+        let bundle = Bundle::new(outbound, inbound, sainfo, complex, false)?;
+        let mode = bundle_mode(outbound, complex);
+        let ids = Identities::to_send(mode, &traffic_key.selector, traffic_key.endpoints);
+        Ok((Phase2Request { bundle, ids }, sainfo_in_words(sainfo)))
+    }
+
+    /// It goes on under a phase 1: what message 1 has to have is gathered.
+    pub(crate) fn phase2_under(&mut self, id: Phase2Id, phase1: Phase1Id) {
+        let Some(cookies) = self.phase1_sa(phase1).map(|sa| sa.cookies) else { return };
+        if !self.phase2s.get(id).is_some_and(|phase2| matches!(phase2.state, State::Waiting(_))) {
+            return;
+        }
+        if let Some(cause) = self.is_for_another(id, phase1) {
+            return self.fail_phase2(id, cause);
+        }
+        let message_id = self.fresh_message_id(phase1);
+        self.phase1s.negotiates(phase1);
+        self.phase2s.bind(id, phase1);
+        self.phase2s.listen(id, phase1, message_id);
+        let Some(phase2) = self.phase2s.get_mut(id) else { return };
+        let State::Waiting(phase2_request) = std::mem::take(&mut phase2.state) else { return };
+        phase2.cookies = Some(cookies);
+        phase2.record.step(self.core.now, "phase 1");
+        let members = phase2_request.bundle.members.clone();
+        let group = phase2_request.bundle.terms.group;
+        phase2.state = State::Gathering(phase2_request, PendingInputs::new(members.len(), group));
+        let (local, remote) = (phase2.local, phase2.remote);
+        self.core.log(Level::Info, Some(remote), || {
+            format!("initiate new phase 2 negotiation: {}<=>{}", AddrPort(local), AddrPort(remote))
+        });
+        self.gather(id, members.iter(), group.map(|group| (group, DhTask::Public)));
+    }
+
+    /// Policies that were generated for a peer are for that one, not for whoever has its address now.
+    fn is_for_another(&self, id: Phase2Id, phase1: Phase1Id) -> Option<FailureReason> {
+        let phase2 = self.phase2s.get(id)?;
+        let outbound = phase2.generated.as_ref()?;
+        let peer = Peer::from(self.phase1_sa(phase1)?);
+        let why = || {
+            FailureReason::NotAuthorized(format!(
+                "{}: its policies were generated for another peer",
+                phase2.traffic_key
+            ))
+        };
+        (!self.generated.are_of(outbound, &peer)).then(why)
+    }
+
+    /// Asks for an SPI for each part, and has the exchange done.
+    pub(crate) fn gather<'a>(
+        &mut self,
+        id: Phase2Id,
+        members: impl Iterator<Item = &'a BundleMember>,
+        exchange: Option<(Group, DhTask)>,
+    ) {
+        self.core.timers.set(Timer::Phase2Deadline(id), self.core.now + self.core.settings.phase2_wait);
+        for (at, member) in members.enumerate() {
+            self.allocate_spi(id, at, member);
+        }
+        let Some((group, task)) = exchange else { return };
+        match Exponent::draw(group, &mut *self.core.random) {
+            Ok(exponent) => self.core.start_job(Owner::Phase2(id), Urgency::Known, job(exponent, task)),
+            Err(error) => self.fail_phase2(id, error.into()),
+        }
+    }
+
+    fn allocate_spi(&mut self, id: Phase2Id, at: usize, member: &BundleMember) {
+        let Some(phase2) = self.phase2s.get(id) else { return };
+        let (source, destination) = (phase2.sa_endpoints.remote, phase2.sa_endpoints.local);
+        let allocation = SpiAllocation {
+            id: RequestId(0),
+            protocol: member.protocol,
+            source,
+            destination,
+            mode: member.mode,
+            reqid: member.reqid_in,
+            udp: None,
+            acquire: phase2.acquire_for(member.protocol),
+        };
+        let request = self.core.ask_kernel(id, |id| KernelRequest::AllocateSpi(SpiAllocation { id, ..allocation }));
+        if let Some(phase2) = self.phase2s.get_mut(id) {
+            let name = SaName { protocol: member.protocol, source, destination, spi: 0 };
+            phase2.spi_requests.insert(request, (at, name));
+        }
+    }
+}
+
+/// What an acquire is for.
+fn traffic_key_of(policy: &Policy, acquire: &Acquire) -> Option<TrafficKey> {
+    let hosts = Endpoints { local: acquire.source, remote: acquire.destination };
+    let endpoints = tunnel_endpoints(templates(policy)?).unwrap_or(hosts);
+    Some(TrafficKey { selector: policy.selector, endpoints })
+}
+
+/// A link-local address of a peer is on the link of our own.
+fn on_link_of(local: SocketAddr, mut remote: SocketAddr) -> SocketAddr {
+    if let (SocketAddr::V6(remote), SocketAddr::V6(local)) = (&mut remote, local) {
+        remote.set_scope_id(local.scope_id());
+    }
+    remote
+}
+
+/// A peer at the port that its block says, if it says one.
+fn with_port_of(block: &Remote, mut remote: SocketAddr) -> SocketAddr {
+    if block.port != 0 {
+        remote.set_port(block.port);
+    }
+    remote
+}

@@ -1,0 +1,303 @@
+//! Policies that are made for peers which have none here: `generate_policy`.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::authorization::{Grant, Holder, Peer};
+use crate::config::GeneratePolicy;
+use crate::engine::{Engine, Phase2Id};
+use crate::kernel::{
+    Action, Direction, KernelError, KernelRequest, Level as TemplateLevel, Mode, Policy, RequestId, Selector, Template,
+};
+use crate::num::EncapsulationMode;
+use crate::output::Level;
+use crate::phase2::TrafficKey;
+use crate::proposal::encoding::Suite;
+use crate::reason::{FailureReason, MissingPolicy, NegotiationResult, PolicyProblem};
+use crate::spd::{Spd, missing_policy};
+
+/// The largest reqid that every kernel takes as it is told: a larger one it replaces by one of its own, for each policy
+/// another. Ours begin here and go down: those of scripts are small.
+const REQID_MAX: u32 = 16_383;
+
+/// The priority of a policy for which none is given, where there are priorities.
+const PRIORITY: u32 = 0x8000_0000;
+
+const ALL_DIRECTIONS: [Direction; 3] = [Direction::In, Direction::Forward, Direction::Out];
+
+/// Policies that were made, by their outbound selector.
+#[derive(Debug, Default)]
+pub(crate) struct GeneratedPolicies {
+    sets: HashMap<Selector, PolicySet>,
+    /// Requests that the kernel has not answered yet, by the set that they are for.
+    asked: HashMap<RequestId, (Selector, Direction)>,
+    /// 0: there was none.
+    last_reqid: u32,
+}
+
+/// The policies of one outbound selector.
+#[derive(Debug)]
+struct PolicySet {
+    /// For whom they were generated.
+    holder: Holder,
+    /// The phase 2s that they are for.
+    users: BTreeSet<Phase2Id>,
+    /// Those that requests of ours created, as the kernel has them. Nothing else is ever deleted.
+    created: BTreeMap<Direction, Policy>,
+}
+
+impl GeneratedPolicies {
+    /// One more phase 2 uses the policies with this outbound selector. False: there are none of ours.
+    pub(crate) fn share(&mut self, outbound: &Selector, id: Phase2Id) -> bool {
+        let set = self.sets.get_mut(outbound);
+        set.map(|set| set.users.insert(id)).is_some()
+    }
+
+    /// A reqid that no policy has; none if all are taken.
+    fn reqid(&mut self, spd: &Spd) -> Option<u32> {
+        let mut candidates = (1..self.last_reqid).rev().chain((self.last_reqid.max(1)..=REQID_MAX).rev());
+        let free = candidates.find(|reqid| !spd.has_reqid(*reqid))?;
+        self.last_reqid = free;
+        Some(free)
+    }
+
+    /// The policy that a request of ours created for this direction and selector.
+    fn created_mut(&mut self, direction: Direction, selector: &Selector) -> Option<(&mut PolicySet, u32)> {
+        let outbound = if direction == Direction::Out { *selector } else { selector.mirrored() };
+        let set = self.sets.get_mut(&outbound)?;
+        let index = set.created.get(&direction)?.index;
+        Some((set, index))
+    }
+
+    /// Requests that the kernel has not answered.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.asked.len()
+    }
+
+    /// For whom a policy of the mirror was created by us, or is being created; none: somebody else set it.
+    pub(crate) fn holder_of(&self, policy: &Policy) -> Option<&Holder> {
+        let outbound = if policy.direction == Direction::Out { policy.selector } else { policy.selector.mirrored() };
+        let set = self.sets.get(&outbound)?;
+        let created = || set.created.get(&policy.direction).is_some_and(|ours| ours.index == policy.index);
+        (policy.index == 0 || created()).then_some(&set.holder)
+    }
+
+    /// The phase 2s that the policies with this outbound selector are for.
+    pub(crate) fn users(&self, outbound: &Selector) -> Vec<Phase2Id> {
+        self.sets.get(outbound).map(|set| set.users.iter().copied().collect()).unwrap_or_default()
+    }
+
+    /// Whether policies with this outbound selector, if there are any, were generated for this peer.
+    pub(crate) fn are_of(&self, outbound: &Selector, peer: &Peer<'_>) -> bool {
+        self.sets.get(outbound).is_none_or(|set| set.holder.is_same_peer(peer))
+    }
+
+    /// The kernel tells of a policy. Linux keeps the index of one that is replaced: then it is no longer ours.
+    pub(crate) fn heard(&mut self, policy: &Policy) {
+        if let Some((set, index)) = self.created_mut(policy.direction, &policy.selector)
+            && index == policy.index
+            && set.created.get(&policy.direction) != Some(policy)
+        {
+            set.created.remove(&policy.direction);
+        }
+    }
+
+    /// Whether nothing is kept.
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sets.is_empty() && self.asked.is_empty()
+    }
+}
+
+impl Engine {
+    /// The level and the reqid of what is made now.
+    ///
+    /// # Errors
+    /// If no policies are to be made, or none can be told from the others.
+    pub(crate) fn level_for(
+        &mut self,
+        traffic_key: &TrafficKey,
+        how: GeneratePolicy,
+    ) -> Result<(TemplateLevel, u32), FailureReason> {
+        match how {
+            GeneratePolicy::Off => {
+                Err(missing_policy(&self.spd, Direction::In, &traffic_key.selector, &[], traffic_key.endpoints))
+            }
+            GeneratePolicy::Require => Ok((TemplateLevel::Require, 0)),
+            GeneratePolicy::Unique => match self.generated.reqid(&self.spd) {
+                Some(reqid) => Ok((TemplateLevel::Unique, reqid)),
+                None => {
+                    let (traffic, problem) = (traffic_key.selector, PolicyProblem::NoReqid);
+                    Err(FailureReason::NoPolicy(MissingPolicy { traffic, problem }.into()))
+                }
+            },
+        }
+    }
+
+    /// The templates that a proposal asks for.
+    pub(crate) fn templates_for(
+        suite: &Suite,
+        traffic_key: &TrafficKey,
+        (level, reqid): (TemplateLevel, u32),
+    ) -> Vec<Template> {
+        let template = |protocol, mode| {
+            let endpoints =
+                (mode == Mode::Tunnel).then_some((traffic_key.endpoints.local, traffic_key.endpoints.remote));
+            Template { protocol, mode, level, reqid, endpoints }
+        };
+        let protocols = suite.protocols.iter().filter_map(|one| {
+            let mode = match one.transforms.first()?.transform.mode.plain() {
+                EncapsulationMode::TUNNEL => Mode::Tunnel,
+                _ => Mode::Transport,
+            };
+            Some(template(one.protocol, mode))
+        });
+        protocols.collect()
+    }
+
+    /// Asks the kernel for the policies for `templates`, which are as an outbound policy has them. The kernel refuses where
+    /// there is one: then the phase 2 fails.
+    pub(crate) fn generate_policies(&mut self, id: Phase2Id, grant: &Grant, templates: &[Template]) {
+        // The same peer is somewhere else now.
+        for user in grant.replaces().iter().flat_map(|outbound| self.generated.users(outbound)).collect::<Vec<_>>() {
+            self.policies_replaced(user);
+        }
+        let outbound = grant.outbound();
+        let tunnel = templates.iter().any(|template| template.mode == Mode::Tunnel);
+        let directions: &[Direction] = if tunnel { &ALL_DIRECTIONS } else { &[Direction::In, Direction::Out] };
+        let new = || PolicySet { holder: grant.holder().clone(), users: BTreeSet::new(), created: BTreeMap::new() };
+        let set = self.generated.sets.entry(outbound).or_insert_with(new);
+        set.users.insert(id);
+        // Somebody deleted one of them: what is left would not fit the new ones.
+        for left in std::mem::take(&mut set.created).into_values() {
+            self.core.send_to_kernel(KernelRequest::DeletePolicy(left.name()));
+        }
+        for direction in directions {
+            let (selector, templates) = match direction {
+                Direction::Out => (outbound, templates.to_vec()),
+                Direction::In | Direction::Forward => {
+                    let turned = |one: &Template| Template { endpoints: one.endpoints.map(|(a, b)| (b, a)), ..*one };
+                    (outbound.mirrored(), templates.iter().map(turned).collect())
+                }
+            };
+            let action = Action::Protect(templates);
+            let policy = Policy { index: 0, direction: *direction, selector, action, priority: PRIORITY };
+            self.spd.insert(policy.clone());
+            let request = RequestId(self.core.fresh_id());
+            self.generated.asked.insert(request, (outbound, *direction));
+            self.core.send_to_kernel(KernelRequest::AddPolicy(request, policy));
+        }
+    }
+
+    /// The kernel added a policy, or not. If it refused, all phase 2s that need the policy fail.
+    pub(crate) fn policy_added(&mut self, request: RequestId, answer: Result<Option<Policy>, KernelError>) {
+        let asked = self.generated.asked.remove(&request);
+        let set = asked
+            .and_then(|(outbound, direction)| Some((outbound, direction, self.generated.sets.get_mut(&outbound)?)));
+        match (set, answer) {
+            (Some((_, direction, set)), Ok(Some(policy))) => {
+                set.created.insert(direction, policy.clone());
+                self.spd.insert(policy);
+            }
+            (Some((outbound, direction, _)), Ok(None)) => self.forget_unconfirmed(outbound, direction),
+            (Some((outbound, direction, set)), Err(error)) => {
+                let users = set.users.iter().copied().collect::<Vec<_>>();
+                self.forget_unconfirmed(outbound, direction);
+                users.into_iter().for_each(|id| self.policy_refused(id, direction, &error));
+            }
+            // Nobody needs it any more.
+            (None, Ok(Some(policy))) => self.core.send_to_kernel(KernelRequest::DeletePolicy(policy.name())),
+            (None, _) => {}
+        }
+    }
+
+    fn policy_refused(&mut self, id: Phase2Id, direction: Direction, error: &KernelError) {
+        let Some(phase2) = self.phase2s.get(id) else { return };
+        let (remote, traffic_key) = (phase2.remote, phase2.traffic_key);
+        let problem =
+            if error.exists { PolicyProblem::Foreign(direction) } else { PolicyProblem::Kernel(error.to_string()) };
+        let cause = FailureReason::NoPolicy(MissingPolicy { traffic: traffic_key.selector, problem }.into());
+        if phase2.established().is_some() {
+            self.core.log(Level::Error, Some(remote), || cause.to_string());
+            self.purge_phase2(id, true);
+        } else {
+            self.fail_phase2(id, cause);
+        }
+    }
+
+    /// Its policies are replaced by those of the same peer elsewhere.
+    fn policies_replaced(&mut self, id: Phase2Id) {
+        let Some(phase2) = self.phase2s.get(id) else { return };
+        if phase2.established().is_some() {
+            self.purge_phase2(id, true);
+        } else {
+            self.end_phase2(id, NegotiationResult::Superseded);
+        }
+    }
+
+    /// A policy that was asked for is not there. What the kernel has told of in the meantime stays.
+    fn forget_unconfirmed(&mut self, outbound: Selector, direction: Direction) {
+        let selector = if direction == Direction::Out { outbound } else { outbound.mirrored() };
+        if self.spd.exact(direction, &selector).is_some_and(|policy| policy.index == 0) {
+            self.spd.remove(direction, &selector);
+        }
+    }
+
+    /// A phase 2 uses the policies no more; with the last one those go that we have created, and no others.
+    pub(crate) fn release_policies(&mut self, outbound: Selector, id: Phase2Id) {
+        let Entry::Occupied(mut set) = self.generated.sets.entry(outbound) else { return };
+        set.get_mut().users.remove(&id);
+        if !set.get().users.is_empty() {
+            return;
+        }
+        let set = set.remove();
+        self.generated.asked.retain(|_, (asked, _)| *asked != outbound);
+        ALL_DIRECTIONS.into_iter().for_each(|direction| self.forget_unconfirmed(outbound, direction));
+        for (direction, policy) in set.created {
+            if self.spd.exact(direction, &policy.selector).is_some_and(|there| there.index == policy.index) {
+                self.spd.remove(direction, &policy.selector);
+            }
+            self.core.send_to_kernel(KernelRequest::DeletePolicy(policy.name()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::Prefix;
+    use crate::num::Protocol;
+
+    fn with_reqid(reqid: u32) -> Policy {
+        let [high, low] = u16::try_from(reqid).unwrap().to_be_bytes();
+        let host = Prefix::host([10, 0, high, low].into());
+        let selector = Selector { source: host, destination: host, protocol: 0, source_port: 0, destination_port: 0 };
+        let template = Template {
+            protocol: Protocol::ESP,
+            mode: Mode::Transport,
+            level: TemplateLevel::Unique,
+            reqid,
+            endpoints: None,
+        };
+        let action = Action::Protect(vec![template]);
+        Policy { index: reqid, direction: Direction::Out, selector, action, priority: 0 }
+    }
+
+    #[test]
+    fn reqids_go_down_past_those_of_policies_and_begin_again() {
+        let (mut generated, mut spd) = (GeneratedPolicies::default(), Spd::default());
+        spd.insert(with_reqid(16_382));
+        assert_eq!(generated.reqid(&spd), Some(16_383));
+        assert_eq!(generated.reqid(&spd), Some(16_381));
+        (1..=16_380).for_each(|reqid| spd.insert(with_reqid(reqid)));
+        assert_eq!(generated.reqid(&spd), Some(16_383), "it was not used");
+        spd.insert(with_reqid(16_383));
+        assert_eq!(generated.reqid(&spd), Some(16_381));
+        spd.insert(with_reqid(16_381));
+        assert_eq!(generated.reqid(&spd), None);
+        spd.remove(Direction::Out, &with_reqid(7).selector);
+        assert_eq!(generated.reqid(&spd), Some(7));
+        spd.clear();
+        assert_eq!(generated.reqid(&spd), Some(6));
+    }
+}

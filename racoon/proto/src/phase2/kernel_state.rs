@@ -1,0 +1,86 @@
+//! What the kernel has of phase 2s: how it is undone, and how the peer is told.
+
+use std::collections::BTreeMap;
+
+use crate::engine::{Engine, Phase2Id};
+use crate::kernel::{KernelRequest, Mode, SaName};
+use crate::num::{Doi, PayloadType, Protocol};
+use crate::output::Level;
+use crate::path::AddrPort;
+use crate::phase2::bundle::Pair;
+use crate::phase2::lifetime::spi_bytes;
+use crate::phase2::quick_mode::sa_of;
+use crate::phase2::table::Phase2;
+use crate::wire::Delete;
+
+impl Engine {
+    /// Deletes what was written for a phase 2 that is no more, reserved SPIs and policies included; the peer first.
+    pub(crate) fn release_kernel_state(&mut self, id: Phase2Id, phase2: &Phase2, tell_peer: bool) {
+        if tell_peer {
+            self.send_delete(phase2);
+        }
+        let is_held = |name: &SaName| phase2.held.iter().any(|held| held.name == *name);
+        for name in phase2.kernel_sas.iter().filter(|name| !is_held(name)) {
+            self.core.send_to_kernel(KernelRequest::Delete(*name));
+        }
+        if let Some(selector) = phase2.generated {
+            self.release_policies(selector, id);
+        }
+    }
+
+    /// Tells the peer which SAs are no more: those by which we received, a message for each protocol.
+    fn send_delete(&mut self, phase2: &Phase2) {
+        let alive = |phase1: &crate::engine::Phase1Id| sa_of(&self.phase1s, *phase1).is_some();
+        let bound = phase2.phase1.filter(alive);
+        let Some(phase1) = bound.or_else(|| self.usable_phase1(phase2.local, phase2.remote)) else { return };
+        self.send_deletes(
+            phase1,
+            phase2.kernel_sas.iter().filter(|name| name.destination == phase2.sa_endpoints.local),
+        );
+    }
+
+    /// Tells the peer of a phase 1 which SAs are no more, a message for each protocol.
+    pub(crate) fn send_deletes<'a>(
+        &mut self,
+        phase1: crate::engine::Phase1Id,
+        names: impl Iterator<Item = &'a SaName>,
+    ) {
+        let mut spis = BTreeMap::<Protocol, Vec<Vec<u8>>>::new();
+        for name in names {
+            spis.entry(name.protocol).or_default().push(spi_bytes(name.protocol, name.spi));
+        }
+        for (protocol, spis) in spis {
+            let delete = Delete { doi: Doi::IPSEC, protocol, spis };
+            self.send_informational(phase1, vec![(PayloadType::DELETE, delete.encode())]);
+        }
+    }
+
+    /// A line for each SA: what the peer sends, then what we send.
+    #[track_caller]
+    pub(crate) fn log_sas(&mut self, level: Level, what: &'static str, id: Phase2Id, pairs: &[Pair]) {
+        let Some((local, remote)) = self.phase2s.get(id).map(|phase2| (phase2.local, phase2.remote)) else { return };
+        for pair in pairs {
+            for (name, mut from, mut to) in [(pair.inbound, remote, local), (pair.outbound, local, remote)] {
+                from.set_ip(name.source);
+                to.set_ip(name.destination);
+                self.core.log(level, Some(remote), || {
+                    let (SaName { protocol, spi, .. }, mode) = (name, mode_name(pair.mode));
+                    let protocol = protocol_name(protocol);
+                    format!("{what}: {protocol}/{mode} {}->{} spi={spi}({spi:#x})", AddrPort(from), AddrPort(to))
+                });
+            }
+        }
+    }
+}
+
+/// As the log has always written it.
+pub(crate) fn protocol_name(protocol: Protocol) -> String {
+    protocol.to_string().to_uppercase()
+}
+
+fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Transport => "Transport",
+        Mode::Tunnel => "Tunnel",
+    }
+}

@@ -1,0 +1,219 @@
+//! SAs of an earlier run: negotiations that replace them begin at once, and those that the kernel still has serve until then.
+//!
+//! The engine has neither their phase 1 nor their keys. It knows only which peer each is with, deletes them when they are
+//! replaced, when the peer does not answer, or when the peer says under an authenticated phase 1 that it has deleted them;
+//! otherwise the kernel ends them with their lifetime.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::engine::{Engine, Phase1Id, Timer};
+use crate::kernel::{Acquire, Direction, KernelRequest, LeftoverSa, Level as TemplateLevel, Policy, SaName, Template};
+use crate::num::Protocol;
+use crate::output::Level;
+use crate::phase2::acquire::Phase2Trigger;
+use crate::phase2::table::{Phase2, SaKey, sa_key};
+use crate::phase2::traffic::{Endpoints, between_hosts, templates};
+
+/// How long replaced SAs still serve: packets of the peer may be on their way by them.
+const REPLACED: Duration = Duration::from_secs(5);
+
+/// Those that the kernel has.
+#[derive(Debug, Default)]
+pub(crate) struct LeftoverSas {
+    by_ends: BTreeMap<Endpoints, BTreeSet<SaName>>,
+    by_sa: HashMap<SaKey, (Endpoints, SaName)>,
+}
+
+impl LeftoverSas {
+    fn insert(&mut self, endpoints: Endpoints, name: SaName) {
+        self.by_sa.insert(sa_key(&name), (endpoints, name));
+        self.by_ends.entry(endpoints).or_default().insert(name);
+    }
+
+    /// Forgets an SA. False: there is none of that name.
+    pub(crate) fn remove(&mut self, name: &SaName) -> bool {
+        let Some((endpoints, name)) = self.by_sa.remove(&sa_key(name)) else { return false };
+        if let Some(names) = self.by_ends.get_mut(&endpoints) {
+            names.remove(&name);
+            if names.is_empty() {
+                self.by_ends.remove(&endpoints);
+            }
+        }
+        true
+    }
+
+    /// Forgets all of a protocol, or all.
+    pub(crate) fn remove_all(&mut self, protocol: Option<Protocol>) {
+        let is_of = |name: &SaName| protocol.is_none_or(|protocol| name.protocol == protocol);
+        let gone = self.by_sa.values().map(|(_, name)| *name).filter(is_of).collect::<Vec<_>>();
+        for name in &gone {
+            self.remove(name);
+        }
+    }
+
+    /// Takes out all between two ends.
+    fn take(&mut self, endpoints: Endpoints) -> BTreeSet<SaName> {
+        let names = self.by_ends.remove(&endpoints).unwrap_or_default();
+        for name in &names {
+            self.by_sa.remove(&sa_key(name));
+        }
+        names
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.by_sa.len()
+    }
+}
+
+/// Outbound policies, by what SAs are found for.
+#[derive(Default)]
+struct Asking<'a> {
+    tunnels: HashMap<(Endpoints, Protocol), Vec<(&'a Policy, &'a Template)>>,
+}
+
+impl<'a> Asking<'a> {
+    fn of(policies: impl Iterator<Item = &'a Policy>) -> Self {
+        let mut asking = Self::default();
+        for policy in policies {
+            for template in templates(policy).unwrap_or_default() {
+                if let Some((local, remote)) = template.endpoints {
+                    let key = (Endpoints { local, remote }, template.protocol);
+                    asking.tunnels.entry(key).or_default().push((policy, template));
+                }
+            }
+        }
+        asking.tunnels.values_mut().for_each(|policies| policies.sort_by_key(|(policy, _)| policy.index));
+        asking
+    }
+}
+
+/// Whether a template asks for an SA with a reqid.
+fn fits(template: &Template, sa: &LeftoverSa) -> bool {
+    template.protocol == sa.name.protocol && (template.level != TemplateLevel::Unique || template.reqid == sa.reqid)
+}
+
+impl Engine {
+    /// SAs of an earlier run. Those that no policy of the kernel needs go.
+    pub(crate) fn adopt(&mut self, sas: &[LeftoverSa]) {
+        // 1. Which policies need them, and so with whom there is something to negotiate.
+        let (mut served, mut asking) = (HashSet::new(), BTreeMap::new());
+        let policies = Asking::of(self.spd.outbound());
+        for sa in sas {
+            let Some(endpoints) = self.ends_of(&sa.name).filter(|endpoints| endpoints.local == sa.name.source) else {
+                continue;
+            };
+            let tunnels = policies.tunnels.get(&(endpoints, sa.name.protocol)).into_iter().flatten();
+            let tunnels = tunnels.filter(|(_, template)| fits(template, sa)).map(|(policy, _)| *policy);
+            let between = |template: &Template| template.endpoints.is_none() && fits(template, sa);
+            let transport = self.spd.covering(Direction::Out, &between_hosts(endpoints), |policy| {
+                templates(policy).is_some_and(|templates| templates.iter().any(between))
+            });
+            for policy in tunnels.chain(transport) {
+                served.insert(endpoints);
+                asking.insert((endpoints, policy.index), sa.name);
+            }
+        }
+        // 2. What serves until then.
+        for sa in sas.iter().filter(|sa| sa.in_kernel) {
+            match self.ends_of(&sa.name).filter(|endpoints| served.contains(endpoints)) {
+                Some(endpoints) => {
+                    self.leftovers.insert(endpoints, sa.name);
+                    // With INITIAL-CONTACT the peer would delete them before there are others.
+                    self.contacted.insert(endpoints.remote);
+                }
+                None => self.core.send_to_kernel(KernelRequest::Delete(sa.name)),
+            }
+        }
+        // 3. If the peer begins, it is up to the peer.
+        for ((endpoints, index), SaName { protocol, source, destination, .. }) in asking {
+            let peer = SocketAddr::new(endpoints.remote, self.core.settings.port);
+            let acquire = Acquire { policy: Some(index), source, destination, protocol, seq: 0, selector: None };
+            if self.block_of(peer, &Phase2Trigger::Acquire(acquire.clone())).is_ok() {
+                self.acquire(acquire);
+            } else {
+                self.core.log(Level::Debug, Some(peer), || {
+                    "SAs of an leftovers run are not renewed: the peer begins".into()
+                });
+            }
+        }
+    }
+
+    /// The ends of an SA, seen from us.
+    fn ends_of(&self, name: &SaName) -> Option<Endpoints> {
+        let SaName { source, destination, .. } = *name;
+        if self.core.local_address(source).is_some() {
+            return Some(Endpoints { local: source, remote: destination });
+        }
+        self.core.local_address(destination).map(|_| Endpoints { local: destination, remote: source })
+    }
+
+    /// A phase 2 has come up or failed: once none is on its way with that peer any more, and one is there, those of the earlier
+    /// run are not needed.
+    pub(crate) fn leftovers_replaced(&mut self, endpoints: Endpoints) {
+        if !self.leftovers.by_ends.contains_key(&endpoints) {
+            return;
+        }
+        let with_peer = self.phase2s.with(endpoints);
+        let is_up = |id| self.phase2s.get(id).is_some_and(|phase2: &Phase2| phase2.established().is_some());
+        if !with_peer.is_empty() && with_peer.into_iter().all(is_up) {
+            self.core.timers.set(Timer::LeftoversReplaced(endpoints), self.core.now + REPLACED);
+        }
+    }
+
+    /// Nothing came of a negotiation, for the peer does not answer: what is sent by its SAs may get lost for ever.
+    pub(crate) fn leftovers_unanswered(&mut self, endpoints: Endpoints) {
+        if self.leftovers.by_ends.contains_key(&endpoints) {
+            let peer = SocketAddr::new(endpoints.remote, self.core.settings.port);
+            self.core.log(Level::Info, Some(peer), || {
+                "the peer does not answer: removing the SAs of an leftovers run".into()
+            });
+            self.delete_leftovers(endpoints, false);
+            // The peer may have its half still. Without INITIAL-CONTACT it would go on to send by it.
+            let is_up = |id| self.phase2s.get(id).is_some_and(|phase2: &Phase2| phase2.established().is_some());
+            if !self.phase1s.is_peer(endpoints.remote) && !self.phase2s.with(endpoints).into_iter().any(is_up) {
+                self.contacted.remove(&endpoints.remote);
+            }
+        }
+    }
+
+    /// SAs between two ends go.
+    pub(crate) fn delete_leftovers(&mut self, endpoints: Endpoints, tell_peer: bool) {
+        self.core.timers.stop(Timer::LeftoversReplaced(endpoints));
+        let names = self.leftovers.take(endpoints);
+        let sockets = self
+            .core
+            .local_address(endpoints.local)
+            .zip(Some(SocketAddr::new(endpoints.remote, self.core.settings.port)));
+        if let Some(phase1) =
+            sockets.and_then(|(local, remote)| self.usable_phase1(local, remote)).filter(|_| tell_peer)
+        {
+            self.send_deletes(phase1, names.iter().filter(|name| name.destination == endpoints.local));
+        }
+        names.into_iter().for_each(|name| self.core.send_to_kernel(KernelRequest::Delete(name)));
+    }
+
+    /// All SAs go.
+    pub(crate) fn delete_all_leftovers(&mut self) {
+        let all = self.leftovers.by_ends.keys().copied().collect::<Vec<_>>();
+        all.into_iter().for_each(|endpoints| self.delete_leftovers(endpoints, true));
+    }
+
+    /// The peer of a phase 1 has deleted an SA by which it received. False: it is none of an earlier run.
+    pub(crate) fn leftover_deleted_by(&mut self, phase1: Phase1Id, protocol: Protocol, spi: u32) -> bool {
+        let Some((local, remote)) = self.phase1_sa(phase1).map(|sa| (sa.local, sa.remote)) else { return false };
+        let found = self.leftovers.by_sa.get(&(remote.ip(), protocol, spi)).copied();
+        let peer = Endpoints { local: local.ip(), remote: remote.ip() };
+        let Some((endpoints, name)) = found.filter(|(endpoints, _)| *endpoints == peer) else { return false };
+        self.core.log(Level::Info, Some(remote), || format!("the peer deletes its {name} of an leftovers run"));
+        self.leftovers.remove(&name);
+        self.core.send_to_kernel(KernelRequest::Delete(name));
+        let sends = |names: &BTreeSet<SaName>| names.iter().any(|name| name.source == endpoints.local);
+        if !self.leftovers.by_ends.get(&endpoints).is_some_and(sends) {
+            self.delete_leftovers(endpoints, false);
+        }
+        true
+    }
+}

@@ -1,0 +1,372 @@
+//! Quick mode that a peer begins: message 1, and what there is for it.
+
+use crate::authorization::{Allowed, Denial, Environment, Grant, Peer, TrafficRequest, authorize};
+use crate::config::{CheckLevel, GeneratePolicy, Remote, Sainfo};
+use crate::conversation::Record;
+use crate::conversation::reply_cache::PacketDigest;
+use crate::crypto::DhTask;
+use crate::engine::{Engine, Phase1Id, Phase2Id};
+use crate::kernel::{Direction, Mode, Selector, Template};
+use crate::num::{EncapsulationMode, ExchangeType, NotifyType};
+use crate::output::Level;
+use crate::path::AddrPort;
+use crate::phase1::Phase1Sa;
+use crate::phase1::rate_limit::{LoggedEvent, PeerStanding};
+use crate::phase2::TrafficKey;
+use crate::phase2::bundle::{Agreement, Bundle, in_words, proposed};
+use crate::phase2::lifecycle::failed;
+use crate::phase2::message::{Message, Negotiation, Received, Rejection};
+use crate::phase2::pending_inputs::PendingInputs;
+use crate::phase2::quick_mode::sa_of;
+use crate::phase2::responder::{Accepted, check_exchange, identities, read};
+use crate::phase2::table::{Phase2, State};
+use crate::phase2::traffic::{Endpoints, Identities, between_hosts, templates};
+use crate::proposal::ProposalRefusal;
+use crate::proposal::encoding::Suite;
+use crate::reason::explain::{remote_in_words, sainfo_in_words};
+use crate::reason::{FailureReason, MissingRemote, NegotiationResult, Role};
+use crate::select::SainfoQuery;
+use crate::wire::Header;
+
+/// More exchanges than this a peer cannot have on their way under one phase 1. One more is as if it had been lost: the peer
+/// repeats it, and by then there may be room.
+pub(crate) const AT_ONCE_MAX: usize = 64;
+
+/// More phase 2s than this nobody can have between two hosts: each costs the kernel SAs.
+pub(crate) const WITH_PEER_MAX: usize = 4096;
+
+/// What a peer asks for.
+struct Request {
+    /// None: the addresses of phase 1.
+    ids: Option<Identities>,
+    suites: Vec<Suite>,
+    /// For what, until a policy says it better.
+    traffic_key: TrafficKey,
+}
+
+/// What there is for it.
+struct Offer {
+    agreement: Agreement,
+    traffic_key: TrafficKey,
+    sa_endpoints: Endpoints,
+    /// The policies that have to be made, and the templates of the outbound one.
+    generate: Option<(Grant, Vec<Template>)>,
+}
+
+/// What a peer may have.
+enum Authorized {
+    /// What is agreed for a policy that is there.
+    Offer(Offer),
+    /// A policy for it.
+    Generate { grant: Grant, level: CheckLevel, how: GeneratePolicy, sainfo: Sainfo },
+}
+
+impl Engine {
+    /// The level by which proposals under a phase 1 are checked.
+    pub(crate) fn level_under(&self, phase1: Phase1Id) -> Option<CheckLevel> {
+        let block = self.phase1_sa(phase1)?.block;
+        self.core.settings.remotes.get(block).map(|block| block.proposal_check)
+    }
+
+    /// Message 1 of a peer.
+    pub(crate) fn quick_begin(&mut self, phase1: Phase1Id, header: &Header, body: &[u8], digest: &PacketDigest) {
+        let Some(sa) = sa_of(&self.phase1s, phase1) else { return };
+        let remote = sa.remote;
+        let message_id = header.message_id;
+        if self.phase2s.answering(phase1) >= AT_ONCE_MAX {
+            let text = || format!("{AT_ONCE_MAX} quick modes are on their way already");
+            self.core.log_of_peer(LoggedEvent::OverLimit, Level::Error, remote, text);
+            return;
+        }
+        let Some(sa) = sa_of(&self.phase1s, phase1) else { return };
+        if message_id == 0 || sa.used.refuses(message_id) {
+            return self
+                .core
+                .log(Level::Debug, Some(remote), || format!("message id {message_id:#010x} was used before"));
+        }
+        let message = match read(sa, Received { header, body, codec: &self.core.codec }) {
+            Ok(message) => message,
+            Err(rejection) => return self.reject_first(phase1, message_id, rejection),
+        };
+        self.mark_used(phase1, message_id);
+        self.phase1s.negotiates(phase1);
+        self.heard_from(phase1);
+        if message.content.notifies.iter().any(|notify| notify.kind == NotifyType::INITIAL_CONTACT) {
+            self.initial_contact_received(phase1);
+        }
+        self.respond_to(phase1, message_id, message, digest);
+    }
+
+    fn reject_first(&mut self, phase1: Phase1Id, message_id: u32, rejection: Rejection) {
+        match rejection {
+            Rejection::Unproved(reason) => self.ignore_unproved(phase1, 1, &reason),
+            Rejection::Fatal(cause) => {
+                self.mark_used(phase1, message_id);
+                self.refuse_phase2(phase1, message_id, None, Record::new(self.core.now), cause);
+            }
+        }
+    }
+
+    fn mark_used(&mut self, phase1: Phase1Id, message_id: u32) {
+        if let Some(sa) = self.phase1_sa_mut(phase1) {
+            sa.used.add(message_id);
+        }
+        self.message_id_used(phase1);
+    }
+
+    /// The peer has proved that it asks.
+    fn respond_to(&mut self, phase1: Phase1Id, message_id: u32, message: Message<Negotiation>, digest: &PacketDigest) {
+        let Some(sa) = sa_of(&self.phase1s, phase1) else { return };
+        let (local, remote, cookies, block) = (sa.local, sa.remote, sa.cookies, sa.block);
+        self.core.log_of_peer(LoggedEvent::Phase2Begun, Level::Info, remote, || {
+            format!("respond new phase 2 negotiation: {}<=>{}", AddrPort(local), AddrPort(remote))
+        });
+        let endpoints = Endpoints { local: local.ip(), remote: remote.ip() };
+        let mut record = Record::new(self.core.now);
+        if self.phase2s.count_with(endpoints) >= WITH_PEER_MAX {
+            return self.refuse_phase2(phase1, message_id, None, record, FailureReason::TooMany(WITH_PEER_MAX));
+        }
+        let request = match Request::new(&message.content, endpoints) {
+            Ok(request) => request,
+            Err(cause) => return self.refuse_phase2(phase1, message_id, None, record, cause),
+        };
+        record.offered = in_words(&request.suites);
+        let offer = match self.offer_for(phase1, &request, &message.content, &mut record) {
+            Ok(offer) => offer,
+            Err(cause) => return self.refuse_phase2(phase1, message_id, Some(request.traffic_key), record, cause),
+        };
+        let Some(block) = self.core.settings.remotes.get(block) else { return };
+        let (name, nonce_size) = (block.name.clone(), block.nonce_size);
+        let id = Phase2Id(self.core.fresh_id());
+        let group = offer.agreement.terms.group;
+        let exchange = group.zip(message.content.public.clone()).map(|(group, public)| (group, DhTask::Both(public)));
+        let members = offer.agreement.members.iter().map(|agreed| agreed.member.clone()).collect::<Vec<_>>();
+        let pending = PendingInputs::new(members.len(), group);
+        let accepted = Accepted::new(offer.agreement, message, nonce_size, &mut *self.core.random);
+        let mut phase2 = Phase2 {
+            sa_endpoints: offer.sa_endpoints,
+            block: name,
+            cookies: Some(cookies),
+            record,
+            state: State::Answering(Box::new(accepted), pending),
+            ..Phase2::new(Role::Responder, offer.traffic_key, (local, remote), self.core.now)
+        };
+        phase2.reply_cache.begin(digest.clone());
+        phase2.generated = self.policies_for(id, &offer.traffic_key, offer.generate.as_ref());
+        self.phase2s.insert(id, phase2);
+        self.phase2s.bind(id, phase1);
+        self.phase2s.listen(id, phase1, message_id);
+        self.gather(id, members.iter(), exchange);
+    }
+
+    /// The policies that were made for a traffic key, or are now.
+    fn policies_for(
+        &mut self,
+        id: Phase2Id,
+        traffic_key: &TrafficKey,
+        generate: Option<&(Grant, Vec<Template>)>,
+    ) -> Option<Selector> {
+        match generate {
+            Some((grant, templates)) => self.generate_policies(id, grant, templates),
+            None if self.generated.share(&traffic_key.selector, id) => {}
+            None => return None,
+        }
+        Some(traffic_key.selector)
+    }
+
+    /// What there is for a peer's request. What is configured goes into the record.
+    ///
+    /// # Errors
+    /// What is not there, or what the peer asks for instead.
+    fn offer_for(
+        &mut self,
+        phase1: Phase1Id,
+        request: &Request,
+        negotiation: &Negotiation,
+        record: &mut Record,
+    ) -> Result<Offer, FailureReason> {
+        let mut refusal = FailureReason::NoProposalChosen(ProposalRefusal::NotUnderstood);
+        let mut denied = Vec::new();
+        for suite in &request.suites {
+            let mode = mode_of(suite);
+            if denied.contains(&mode) {
+                continue;
+            }
+            let offer = match self.authorized(phase1, request, mode, record) {
+                Ok(Authorized::Offer(offer)) => offer,
+                Ok(Authorized::Generate { grant, level, how, sainfo }) => {
+                    match self.offer_generated(request, suite, (grant, how), &sainfo, level, record) {
+                        Ok(offer) => offer,
+                        Err(cause) => {
+                            refusal = cause;
+                            continue;
+                        }
+                    }
+                }
+                Err(denial) => {
+                    if let Some(held) = denial.held {
+                        self.probe_holders(&held);
+                    }
+                    refusal = denial.cause;
+                    denied.push(mode);
+                    continue;
+                }
+            };
+            check_exchange(offer.agreement.terms.group, negotiation.public.as_ref())?;
+            return Ok(offer);
+        }
+        Err(refusal)
+    }
+
+    /// What a peer may have in a mode ([`authorize`]), and for a policy that is there what is agreed.
+    fn authorized(
+        &mut self,
+        phase1: Phase1Id,
+        request: &Request,
+        mode: Mode,
+        record: &mut Record,
+    ) -> Result<Authorized, Denial> {
+        let complex = self.core.settings.complex_bundle;
+        let sa = sa_of(&self.phase1s, phase1).ok_or_else(|| FailureReason::NoPhase1(String::new()))?;
+        let block = self.core.settings.remotes.get(sa.block).ok_or(FailureReason::NoRemote(MissingRemote::Removed))?;
+        let sainfo = self.sainfo_for(sa, block, request)?;
+        let (level, remote) = (block.proposal_check, sa.remote);
+        let asked = TrafficRequest {
+            ids: request.ids.as_ref(),
+            selector: request.traffic_key.selector,
+            suites: &request.suites,
+            mode,
+            sainfo,
+            block,
+        };
+        let environment = Environment {
+            spd: &self.spd,
+            holder_of: &|policy| self.generated.holder_of(policy),
+            addresses: &self.core.host_addresses,
+            settings: &self.core.settings,
+        };
+        let (inbound, in_templates, sa_endpoints) = match authorize(&environment, &Peer::from(sa), &asked)? {
+            Allowed::Existing { inbound, templates, sa_endpoints } => (inbound, templates, sa_endpoints),
+            Allowed::Generated(grant) => {
+                let (how, sainfo) = (block.generate_policy, sainfo.clone());
+                let (block, words) = (remote_in_words(block, true), sainfo_in_words(&sainfo));
+                self.explain_blocks(remote, &request.traffic_key, &block, &words);
+                return Ok(Authorized::Generate { grant, level, how, sainfo });
+            }
+        };
+        let traffic_key = TrafficKey { selector: inbound.selector.mirrored(), ..request.traffic_key };
+        let outbound = self.spd.exact(Direction::Out, &traffic_key.selector).and_then(templates);
+        let is_missing = outbound.is_none();
+        let bundle = Bundle::new(outbound.unwrap_or(in_templates), in_templates, sainfo, complex, false)?;
+        record.configured = bundle.in_words();
+        let agreement = bundle.choose(level, false, &request.suites)?;
+        let (block, sainfo) = (remote_in_words(block, true), sainfo_in_words(sainfo));
+        self.explain_blocks(remote, &traffic_key, &block, &sainfo);
+        if is_missing {
+            let text = || format!("there is no outbound policy for {traffic_key}");
+            self.core.log_of_peer(LoggedEvent::Phase2Failed, Level::Warning, remote, text);
+        }
+        Ok(Authorized::Offer(Offer { agreement, traffic_key, sa_endpoints, generate: None }))
+    }
+
+    /// What there is for a proposal for which policies are made.
+    fn offer_generated(
+        &mut self,
+        request: &Request,
+        suite: &Suite,
+        (grant, how): (Grant, GeneratePolicy),
+        sainfo: &Sainfo,
+        level: CheckLevel,
+        record: &mut Record,
+    ) -> Result<Offer, FailureReason> {
+        let traffic_key = request.traffic_key;
+        let templates = Self::templates_for(suite, &traffic_key, self.level_for(&traffic_key, how)?);
+        let bundle = Bundle::new(&templates, &templates, sainfo, true, false)?;
+        record.configured = bundle.in_words();
+        let agreement = bundle.choose(level, false, std::slice::from_ref(suite))?;
+        Ok(Offer { agreement, traffic_key, sa_endpoints: traffic_key.endpoints, generate: Some((grant, templates)) })
+    }
+
+    /// Whoever has policies that are in another peer's way may be dead: then they go, and the other peer gets through when
+    /// it tries again.
+    fn probe_holders(&mut self, outbound: &Selector) {
+        for id in self.generated.users(outbound) {
+            if self.probe_holder(id) {
+                return;
+            }
+        }
+    }
+
+    /// The sainfo for a peer's request.
+    fn sainfo_for(&self, sa: &Phase1Sa, block: &Remote, request: &Request) -> Result<&Sainfo, FailureReason> {
+        let hosts = Identities::of_hosts(request.traffic_key.endpoints, &between_hosts(request.traffic_key.endpoints));
+        let ids = request.ids.as_ref().unwrap_or(&hosts);
+        let asked = SainfoQuery {
+            local: &ids.local,
+            remote: &ids.remote,
+            claimed: Some(sa.peer.claimed()),
+            client: Some(sa.remote.ip()),
+            remoteid: block.ph1id,
+        };
+        let sainfos = &self.core.settings.sainfos;
+        let sainfo = sainfos.select(&asked).and_then(|index| sainfos.get(index));
+        // There are no users, and so no members of groups, as long as there is no XAUTH.
+        let sainfo = sainfo.filter(|sainfo| sainfo.admits(|_| false));
+        sainfo.ok_or_else(|| FailureReason::NoSainfo(sainfos.missing(request.traffic_key.selector, &asked).into()))
+    }
+
+    /// Message 1 is refused: nothing is kept of it but the outcome.
+    fn refuse_phase2(
+        &mut self,
+        phase1: Phase1Id,
+        message_id: u32,
+        traffic_key: Option<TrafficKey>,
+        record: Record,
+        cause: FailureReason,
+    ) {
+        let Some(sa) = self.phase1_sa(phase1) else { return };
+        let (local, remote, cookies) = (sa.local, sa.remote, sa.cookies);
+        let block = self.core.settings.remotes.get(sa.block).map(|block| block.name.clone());
+        let endpoints = Endpoints { local: local.ip(), remote: remote.ip() };
+        let traffic_key = traffic_key.unwrap_or(TrafficKey { selector: between_hosts(endpoints), endpoints });
+        let kind = (PeerStanding::Proved(remote.ip()), LoggedEvent::Phase2Failed);
+        let told = self.core.log_reason(kind, &format_args!("{cause}: {traffic_key}"), Level::Error, remote, || {
+            let context = record.context(ExchangeType::QUICK, Role::Responder, &cause);
+            failed(&cause, &traffic_key, &format!(" {cookies}:{message_id:08x}"), &context)
+        });
+        self.notify_refusal(phase1, &cause);
+        // Refusals without end would leave nothing of others in the journal.
+        if !told {
+            return;
+        }
+        let phase2 = Phase2 {
+            block: block.unwrap_or_default(),
+            cookies: Some(cookies),
+            message_id,
+            record,
+            ..Phase2::new(Role::Responder, traffic_key, (local, remote), self.core.now)
+        };
+        self.record_phase2_outcome(&phase2, NegotiationResult::Failed(cause));
+    }
+}
+
+impl Request {
+    fn new(negotiation: &Negotiation, endpoints: Endpoints) -> Result<Self, FailureReason> {
+        let ids = identities(negotiation)?;
+        let selector = ids.as_ref().map(Identities::selector).transpose();
+        let selector = selector.map_err(|error| FailureReason::Phase2Identity(error.to_string()))?;
+        let hosts = between_hosts(endpoints);
+        // A transform without a mode: identities of others than both hosts need a tunnel.
+        let is_of_hosts = selector.is_none_or(|one| (one.source, one.destination) == (hosts.source, hosts.destination));
+        let unspecified = if is_of_hosts { Mode::Transport } else { Mode::Tunnel };
+        let suites = proposed(&negotiation.sa, unspecified)?;
+        Ok(Self { ids, suites, traffic_key: TrafficKey { selector: selector.unwrap_or(hosts), endpoints } })
+    }
+}
+
+/// A proposal with a tunnel in it is for a tunnel.
+fn mode_of(suite: &Suite) -> Mode {
+    let is_tunnel = |mode: EncapsulationMode| mode.plain() == EncapsulationMode::TUNNEL;
+    let mut modes = suite.protocols.iter().filter_map(|one| Some(one.transforms.first()?.transform.mode));
+    if modes.any(is_tunnel) { Mode::Tunnel } else { Mode::Transport }
+}

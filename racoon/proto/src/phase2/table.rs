@@ -1,0 +1,461 @@
+//! All phase 2s, and the keys by which they are found.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use crate::conversation::Record;
+use crate::conversation::reply_cache::ReplyCache;
+use crate::conversation::retransmission::Retransmission;
+use crate::engine::{Phase1Id, Phase2Id};
+use crate::kernel::{Acquire, RequestId, SaInstallation, SaName, Selector};
+use crate::num::{ExchangeType, Protocol};
+use crate::phase2::TrafficKey;
+use crate::phase2::bundle::Pair;
+use crate::phase2::initiator::{Agreed, Offered, Phase2Request};
+use crate::phase2::pending_inputs::PendingInputs;
+use crate::phase2::responder::{Accepted, Answered};
+use crate::phase2::traffic::Endpoints;
+use crate::proposal::Phase2Terms;
+use crate::reason::{Role, Unanswered};
+use crate::time::Time;
+use crate::wire::CookiePair;
+
+/// More SPIs than this are not waited for: a kernel that does not answer may never do so.
+const ORPHANS_MAX: usize = 256;
+
+/// A phase 2, established or on its way.
+pub(crate) struct Phase2 {
+    pub(crate) role: Role,
+    pub(crate) traffic_key: TrafficKey,
+    /// The ends of its SAs: those of phase 1, unless the identities of phase 2 are asked for.
+    pub(crate) sa_endpoints: Endpoints,
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+    /// Name of the remote block.
+    pub(crate) block: String,
+    /// The one that it belongs to; none: there is none yet, or none any more. (Messages of its exchange stay under the one
+    /// under which it was begun.)
+    pub(crate) phase1: Option<Phase1Id>,
+    pub(crate) cookies: Option<CookiePair>,
+    pub(crate) message_id: u32,
+    pub(crate) record: Record,
+    pub(crate) reply_cache: ReplyCache,
+    /// The message that is sent until it is answered.
+    pub(crate) retransmission: Option<Retransmission>,
+    /// What the kernel asked for. It is told if nothing comes of it.
+    pub(crate) acquires: Vec<Acquire>,
+    /// The one that it is to take the place of.
+    pub(crate) renews: Option<Phase2Id>,
+    /// The outbound selector of the policies that were made for it.
+    pub(crate) generated: Option<Selector>,
+    /// What the kernel has of it, or was asked to have: SAs and reserved SPIs.
+    pub(crate) kernel_sas: Vec<SaName>,
+    /// Requests to the kernel that are not answered yet; an SPI is for a part of the bundle and has a name but for itself.
+    pub(crate) spi_requests: BTreeMap<RequestId, (usize, SaName)>,
+    pub(crate) installs: BTreeMap<RequestId, SaName>,
+    /// Outbound SAs that the kernel is not asked to have yet: those that they renew still serve.
+    pub(crate) held: Vec<SaInstallation>,
+    /// The peer may have installed its SAs: it is told when ours go.
+    pub(crate) peer_may_use: bool,
+    pub(crate) state: State,
+}
+
+/// How far a phase 2 is.
+#[derive(Default)]
+pub(crate) enum State {
+    /// For its phase 1 to come up.
+    Waiting(Phase2Request),
+    /// For what message 1 has to have.
+    Gathering(Phase2Request, PendingInputs),
+    /// For message 2.
+    Offered(Box<Offered>),
+    /// For the secret shared with the responder.
+    Computing(Box<Agreed>),
+    /// For what message 2 has to have.
+    Answering(Box<Accepted>, PendingInputs),
+    /// For the kernel: with the inbound SAs in place the next message goes out.
+    InstallingInbound(Box<Installing>),
+    /// For message 3.
+    Answered(Box<Answered>, Box<Outbound>),
+    /// For the kernel.
+    InstallingOutbound(Box<EstablishedPhase2>),
+    Established(Box<EstablishedPhase2>),
+    /// In the middle of a transition, or over.
+    #[default]
+    Over,
+}
+
+/// Inbound SAs are being installed.
+pub(crate) struct Installing {
+    /// What is sent then: message 3, or message 2.
+    pub(crate) message: Vec<u8>,
+    /// A responder waits for message 3 then; an initiator goes on.
+    pub(crate) answered: Option<Answered>,
+    pub(crate) outbound: Outbound,
+}
+
+/// What is to be installed when the peer is ready.
+pub(crate) struct Outbound {
+    pub(crate) installations: Vec<SaInstallation>,
+    pub(crate) pairs: Vec<Pair>,
+    pub(crate) terms: Phase2Terms,
+}
+
+/// What there is when it is established.
+#[derive(Clone, Debug)]
+pub(crate) struct EstablishedPhase2 {
+    pub(crate) pairs: Vec<Pair>,
+    pub(crate) terms: Phase2Terms,
+    pub(crate) since: Time,
+    /// When it ends.
+    pub(crate) expires: Time,
+    /// Another one is being negotiated, or was.
+    pub(crate) renewed: bool,
+}
+
+impl Outbound {
+    /// What there is when they are in place.
+    pub(crate) fn established(&self, now: Time) -> EstablishedPhase2 {
+        let expires = now + Duration::from_secs(self.terms.lifetime.into());
+        EstablishedPhase2 { pairs: self.pairs.clone(), terms: self.terms, since: now, expires, renewed: false }
+    }
+}
+
+impl Phase2 {
+    /// One that begins now.
+    pub(crate) fn new(
+        role: Role,
+        traffic_key: TrafficKey,
+        (local, remote): (SocketAddr, SocketAddr),
+        now: Time,
+    ) -> Self {
+        Self {
+            role,
+            traffic_key,
+            sa_endpoints: traffic_key.endpoints,
+            local,
+            remote,
+            block: String::new(),
+            phase1: None,
+            cookies: None,
+            message_id: 0,
+            record: Record::new(now),
+            reply_cache: ReplyCache::default(),
+            retransmission: None,
+            acquires: Vec::new(),
+            renews: None,
+            generated: None,
+            kernel_sas: Vec::new(),
+            spi_requests: BTreeMap::new(),
+            installs: BTreeMap::new(),
+            held: Vec::new(),
+            peer_may_use: false,
+            state: State::Over,
+        }
+    }
+
+    /// Our last message, which the peer does not answer.
+    pub(crate) fn unanswered(&self) -> Unanswered {
+        let reply = self.reply_cache.last_reply();
+        let (bytes, sent) = self.retransmission.as_ref().map_or((0, 0), |sent| (sent.bytes(), sent.sent()));
+        Unanswered {
+            exchange: ExchangeType::QUICK,
+            role: self.role,
+            message: if self.role == Role::Initiator { 1 } else { 2 },
+            bytes,
+            sent: sent.saturating_add(reply.resent),
+            repeated: reply.repeated,
+            unreadable: self.record.unreadable,
+        }
+    }
+
+    pub(crate) fn established(&self) -> Option<&EstablishedPhase2> {
+        match &self.state {
+            State::Established(established) => Some(established),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn established_mut(&mut self) -> Option<&mut EstablishedPhase2> {
+        match &mut self.state {
+            State::Established(established) => Some(established),
+            _ => None,
+        }
+    }
+
+    /// Number of the kernel's acquire for an SA of this protocol, or 0.
+    pub(crate) fn acquire_for(&self, protocol: Protocol) -> u32 {
+        let of_protocol = self.acquires.iter().find(|acquire| acquire.protocol == protocol);
+        of_protocol.map_or(0, |acquire| acquire.seq)
+    }
+}
+
+/// By what an SA is found: destination, protocol, SPI.
+pub(crate) type SaKey = (IpAddr, Protocol, u32);
+
+pub(crate) fn sa_key(name: &SaName) -> SaKey {
+    (name.destination, name.protocol, name.spi)
+}
+
+/// All by which an SA of a phase 2 is found. A peer that deletes one knows it by its own address, even if the SA has other
+/// ends.
+fn sa_keys(phase2: &Phase2, name: &SaName) -> impl Iterator<Item = SaKey> + use<> {
+    let of_peer = name.destination == phase2.sa_endpoints.remote && phase2.sa_endpoints != phase2.traffic_key.endpoints;
+    let by_peer = of_peer.then_some((phase2.traffic_key.endpoints.remote, name.protocol, name.spi));
+    [sa_key(name)].into_iter().chain(by_peer)
+}
+
+/// All phase 2s.
+#[derive(Default)]
+pub(crate) struct Phase2s {
+    all: BTreeMap<Phase2Id, Phase2>,
+    /// Those that messages may still come for.
+    by_message: HashMap<Phase1Id, HashMap<u32, Phase2Id>>,
+    listening: HashMap<Phase2Id, Phase1Id>,
+    /// Those of them that the peer began and that are on their way.
+    answering: HashMap<Phase1Id, BTreeSet<Phase2Id>>,
+    /// On their way.
+    negotiating: HashMap<TrafficKey, Phase2Id>,
+    established: HashMap<TrafficKey, BTreeSet<Phase2Id>>,
+    by_phase1: HashMap<Phase1Id, BTreeSet<Phase2Id>>,
+    by_peer: HashMap<Endpoints, BTreeSet<Phase2Id>>,
+    by_sa: HashMap<SaKey, Phase2Id>,
+    /// SPIs that nobody wants any more when they come, the last ones.
+    orphans: BTreeMap<RequestId, SaName>,
+}
+
+impl Phase2s {
+    /// Adds one that is on its way.
+    pub(crate) fn insert(&mut self, id: Phase2Id, phase2: Phase2) {
+        self.negotiating.entry(phase2.traffic_key).or_insert(id);
+        self.by_peer.entry(phase2.traffic_key.endpoints).or_default().insert(id);
+        self.all.insert(id, phase2);
+    }
+
+    /// Takes one out.
+    pub(crate) fn remove(&mut self, id: Phase2Id) -> Option<Phase2> {
+        self.close(id);
+        self.unbind(id);
+        let phase2 = self.all.remove(&id)?;
+        self.no_longer_negotiating(id, &phase2.traffic_key);
+        discard(&mut self.established, &phase2.traffic_key, id);
+        discard(&mut self.by_peer, &phase2.traffic_key.endpoints, id);
+        forget_sas(&mut self.by_sa, id, phase2.kernel_sas.iter().flat_map(|name| sa_keys(&phase2, name)));
+        self.orphans.extend(phase2.spi_requests.iter().map(|(request, (_, name))| (*request, *name)));
+        while self.orphans.len() > ORPHANS_MAX {
+            self.orphans.pop_first();
+        }
+        Some(phase2)
+    }
+
+    /// It belongs to a phase 1 from now on.
+    pub(crate) fn bind(&mut self, id: Phase2Id, phase1: Phase1Id) {
+        self.unbind(id);
+        if let Some(phase2) = self.all.get_mut(&id) {
+            phase2.phase1 = Some(phase1);
+            self.by_phase1.entry(phase1).or_default().insert(id);
+        }
+    }
+
+    /// It belongs to no phase 1 any more.
+    pub(crate) fn unbind(&mut self, id: Phase2Id) {
+        if let Some(phase1) = self.all.get_mut(&id).and_then(|phase2| phase2.phase1.take()) {
+            discard(&mut self.by_phase1, &phase1, id);
+        }
+    }
+
+    /// Messages of its exchange are for it.
+    pub(crate) fn listen(&mut self, id: Phase2Id, phase1: Phase1Id, message_id: u32) {
+        self.close(id);
+        if let Some(phase2) = self.all.get_mut(&id) {
+            phase2.message_id = message_id;
+            self.by_message.entry(phase1).or_default().insert(message_id, id);
+            if phase2.role == Role::Responder && phase2.established().is_none() {
+                self.answering.entry(phase1).or_default().insert(id);
+            }
+            self.listening.insert(id, phase1);
+        }
+    }
+
+    /// Messages of its exchange are for it no more.
+    pub(crate) fn close(&mut self, id: Phase2Id) {
+        let Some(phase1) = self.listening.remove(&id) else { return };
+        discard(&mut self.answering, &phase1, id);
+        let Some(message_id) = self.all.get(&id).map(|phase2| phase2.message_id) else { return };
+        if let Some(exchanges) = self.by_message.get_mut(&phase1) {
+            exchanges.remove(&message_id);
+            if exchanges.is_empty() {
+                self.by_message.remove(&phase1);
+            }
+        }
+    }
+
+    /// It is established.
+    pub(crate) fn establish(&mut self, id: Phase2Id, established: EstablishedPhase2) {
+        let Some(phase2) = self.all.get_mut(&id) else { return };
+        phase2.state = State::Established(Box::new(established));
+        let traffic_key = phase2.traffic_key;
+        self.established.entry(traffic_key).or_default().insert(id);
+        if let Some(phase1) = self.listening.get(&id) {
+            discard(&mut self.answering, phase1, id);
+        }
+        self.no_longer_negotiating(id, &traffic_key);
+    }
+
+    /// The kernel has an SA of it, or is about to.
+    pub(crate) fn add_kernel_sa(&mut self, id: Phase2Id, name: SaName) {
+        let Some(phase2) = self.all.get_mut(&id) else { return };
+        if !phase2.kernel_sas.contains(&name) {
+            phase2.kernel_sas.push(name);
+        }
+        self.by_sa.extend(sa_keys(phase2, &name).map(|key| (key, id)));
+    }
+
+    /// The kernel has no such SA of it after all.
+    pub(crate) fn remove_kernel_sa(&mut self, id: Phase2Id, name: SaName) {
+        let Some(phase2) = self.all.get_mut(&id) else { return };
+        phase2.kernel_sas.retain(|kernel_sas| *kernel_sas != name);
+        forget_sas(&mut self.by_sa, id, sa_keys(phase2, &name));
+    }
+
+    /// An SPI came for one that is no more: what it is to be deleted by.
+    pub(crate) fn take_orphan(&mut self, request: RequestId) -> Option<SaName> {
+        self.orphans.remove(&request)
+    }
+
+    pub(crate) fn get(&self, id: Phase2Id) -> Option<&Phase2> {
+        self.all.get(&id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: Phase2Id) -> Option<&mut Phase2> {
+        self.all.get_mut(&id)
+    }
+
+    /// All of them, the oldest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Phase2Id, &Phase2)> {
+        self.all.iter().map(|(id, phase2)| (*id, phase2))
+    }
+
+    /// The one that a message belongs to.
+    pub(crate) fn find(&self, phase1: Phase1Id, message_id: u32) -> Option<Phase2Id> {
+        self.by_message.get(&phase1)?.get(&message_id).copied()
+    }
+
+    /// The one that is being negotiated for the same.
+    pub(crate) fn negotiating(&self, traffic_key: &TrafficKey) -> Option<Phase2Id> {
+        self.negotiating.get(traffic_key).copied()
+    }
+
+    /// The established ones for the same.
+    pub(crate) fn established(&self, traffic_key: &TrafficKey) -> impl Iterator<Item = (Phase2Id, &EstablishedPhase2)> {
+        let ids = self.established.get(traffic_key).into_iter().flatten();
+        ids.filter_map(|id| Some((*id, self.all.get(id)?.established()?)))
+    }
+
+    /// The one that an SA belongs to.
+    pub(crate) fn of_sa(&self, key: SaKey) -> Option<Phase2Id> {
+        self.by_sa.get(&key).copied()
+    }
+
+    /// All under a phase 1.
+    pub(crate) fn under(&self, phase1: Phase1Id) -> Vec<Phase2Id> {
+        self.by_phase1.get(&phase1).into_iter().flatten().copied().collect()
+    }
+
+    /// All with a peer.
+    pub(crate) fn with(&self, endpoints: Endpoints) -> Vec<Phase2Id> {
+        self.by_peer.get(&endpoints).into_iter().flatten().copied().collect()
+    }
+
+    /// How many there are with a peer.
+    pub(crate) fn count_with(&self, endpoints: Endpoints) -> usize {
+        self.by_peer.get(&endpoints).map_or(0, BTreeSet::len)
+    }
+
+    /// How many under a phase 1 the peer began and are on their way.
+    pub(crate) fn answering(&self, phase1: Phase1Id) -> usize {
+        self.answering.get(&phase1).map_or(0, BTreeSet::len)
+    }
+
+    /// Whether messages of an exchange under a phase 1 may still come.
+    pub(crate) fn talks_under(&self, phase1: Phase1Id) -> bool {
+        self.by_message.contains_key(&phase1)
+    }
+
+    /// How many are under a phase 1.
+    pub(crate) fn count(&self, phase1: Phase1Id) -> usize {
+        self.by_phase1.get(&phase1).map_or(0, BTreeSet::len)
+    }
+
+    fn no_longer_negotiating(&mut self, id: Phase2Id, traffic_key: &TrafficKey) {
+        if self.negotiating.get(traffic_key) == Some(&id) {
+            self.negotiating.remove(traffic_key);
+        }
+    }
+
+    /// How many SPIs may still come that nobody wants.
+    #[cfg(test)]
+    pub(crate) fn orphans(&self) -> usize {
+        self.orphans.len()
+    }
+
+    /// Whether nothing is kept.
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+            && self.by_message.is_empty()
+            && self.listening.is_empty()
+            && self.answering.is_empty()
+            && self.negotiating.is_empty()
+            && self.established.is_empty()
+            && self.by_phase1.is_empty()
+            && self.by_peer.is_empty()
+            && self.by_sa.is_empty()
+    }
+}
+
+/// SAs are not found as those of `id` any more; another one's stay.
+fn forget_sas(by_sa: &mut HashMap<SaKey, Phase2Id>, id: Phase2Id, keys: impl Iterator<Item = SaKey>) {
+    for key in keys {
+        if by_sa.get(&key) == Some(&id) {
+            by_sa.remove(&key);
+        }
+    }
+}
+
+/// Takes an id out of the set of a key; an empty set goes.
+fn discard<K: Eq + std::hash::Hash>(sets: &mut HashMap<K, BTreeSet<Phase2Id>>, key: &K, id: Phase2Id) {
+    if let Some(set) = sets.get_mut(key) {
+        set.remove(&id);
+        if set.is_empty() {
+            sets.remove(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::Prefix;
+
+    /// Somebody else's SA was in the way of one whose ends are not those of phase 1.
+    #[test]
+    fn of_what_the_kernel_refused_nothing_is_kept() {
+        let [local, remote, client]: [IpAddr; 3] = [1, 2, 3].map(|host| [192, 0, 2, host].into());
+        let (source, destination) = (Prefix::host(local), Prefix::host(client));
+        let selector = Selector { source, destination, protocol: 0, source_port: 0, destination_port: 0 };
+        let traffic_key = TrafficKey { selector, endpoints: Endpoints { local, remote } };
+        let sockets = (SocketAddr::new(local, 500), SocketAddr::new(remote, 500));
+        let mut phase2 = Phase2::new(Role::Responder, traffic_key, sockets, Time::default());
+        phase2.sa_endpoints = Endpoints { local, remote: client };
+        let (id, mut phase2s) = (Phase2Id(1), Phase2s::default());
+        phase2s.insert(id, phase2);
+        let name = SaName { protocol: Protocol::ESP, source: local, destination: client, spi: 0x1001 };
+        phase2s.add_kernel_sa(id, name);
+        assert_eq!(phase2s.of_sa((remote, Protocol::ESP, 0x1001)), Some(id), "as the peer calls it");
+        phase2s.remove_kernel_sa(id, name);
+        phase2s.remove(id);
+        assert!(phase2s.is_empty());
+    }
+}

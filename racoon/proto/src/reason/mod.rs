@@ -1,0 +1,175 @@
+//! What became of a negotiation, and why. Log lines, events and what is shown later are views of this one value.
+
+pub(crate) mod explain;
+mod failure;
+mod missing;
+mod missing_text;
+mod notify;
+mod text;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+pub use failure::{BadChoice, FailureReason, Unanswered};
+pub use missing::{MissingPolicy, MissingRemote, MissingSainfo, Named, PolicyProblem, SainfoName};
+pub(crate) use text::context;
+
+use crate::num::{ExchangeType, NotifyType};
+use crate::time::Time;
+use crate::wire::CookiePair;
+
+/// A negotiation that ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Which one.
+    pub negotiation: Negotiation,
+    /// Our end.
+    pub local: SocketAddr,
+    /// The peer's.
+    pub remote: SocketAddr,
+    /// Name of the remote block, once it was chosen.
+    pub block: Option<String>,
+    /// When it began.
+    pub began: Time,
+    /// When it ended.
+    pub ended: Time,
+    /// What was reached on the way, and how long after the beginning.
+    pub steps: Vec<(&'static str, Duration)>,
+    /// What the initiator offered, in words: a line for each transform.
+    pub offered: Vec<String>,
+    /// What the responder has configured, in words.
+    pub configured: Vec<String>,
+    /// What the peer said about it.
+    pub peer_said: Vec<NotifyType>,
+    /// How it ended.
+    pub result: NegotiationResult,
+}
+
+/// Which negotiation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Negotiation {
+    /// Of an ISAKMP SA.
+    Phase1 {
+        /// How.
+        exchange: ExchangeType,
+        /// Who began.
+        role: Role,
+        /// Which.
+        cookies: CookiePair,
+    },
+    /// Of IPsec SAs.
+    Phase2 {
+        /// Who began.
+        role: Role,
+        /// Under which phase 1, once there is one.
+        cookies: Option<CookiePair>,
+        /// Which; 0 if it did not come to a message.
+        message_id: u32,
+        /// For what: the selector of the policy, in words.
+        traffic: String,
+    },
+}
+
+/// Who began an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// We.
+    Initiator,
+    /// The peer.
+    Responder,
+}
+
+/// How a negotiation ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NegotiationResult {
+    /// With an SA.
+    Established,
+    /// Without one.
+    Failed(FailureReason),
+    /// Another one has come to the same before it.
+    Superseded,
+    /// Nobody needs it any more: shutdown, reload, a delete.
+    Abandoned,
+}
+
+/// The last outcomes, bounded.
+#[derive(Debug)]
+pub struct Journal {
+    kept: VecDeque<Outcome>,
+    limit: usize,
+}
+
+impl Journal {
+    /// Keeps the last `limit`.
+    pub fn new(limit: usize) -> Self {
+        Self { kept: VecDeque::new(), limit }
+    }
+
+    /// Adds one; the oldest goes when there are too many.
+    pub fn add(&mut self, outcome: Outcome) {
+        if self.limit == 0 {
+            return;
+        }
+        while self.kept.len() >= self.limit {
+            self.kept.pop_front();
+        }
+        self.kept.push_back(outcome);
+    }
+
+    /// Keeps another number from now on.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+        while self.kept.len() > limit {
+            self.kept.pop_front();
+        }
+    }
+
+    /// All that are kept, the oldest first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Outcome> {
+        self.kept.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Number `number` of many.
+    fn outcome(number: u64) -> Outcome {
+        let end = SocketAddr::from(([192, 0, 2, 1], 500));
+        Outcome {
+            negotiation: Negotiation::Phase1 {
+                exchange: ExchangeType::MAIN,
+                role: Role::Initiator,
+                cookies: CookiePair::default(),
+            },
+            local: end,
+            remote: end,
+            block: None,
+            began: Time::from_secs(number),
+            ended: Time::from_secs(number),
+            steps: Vec::new(),
+            offered: Vec::new(),
+            configured: Vec::new(),
+            peer_said: Vec::new(),
+            result: NegotiationResult::Abandoned,
+        }
+    }
+
+    #[test]
+    fn a_journal_keeps_the_last_ones() {
+        let kept = |journal: &Journal| journal.iter().map(|one| one.began).collect::<Vec<_>>();
+        let last = |numbers: [u64; 3]| numbers.map(Time::from_secs);
+        let mut journal = Journal::new(3);
+        (1..=100).for_each(|number| journal.add(outcome(number)));
+        assert_eq!(kept(&journal), last([98, 99, 100]));
+        journal.set_limit(5);
+        assert_eq!(kept(&journal), last([98, 99, 100]));
+        journal.set_limit(2);
+        assert_eq!(kept(&journal), last([98, 99, 100])[1..]);
+        journal.set_limit(0);
+        journal.add(outcome(101));
+        assert_eq!(kept(&journal), []);
+    }
+}
