@@ -9,21 +9,21 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::job::Job;
-use crate::lab::{Boot, Host, Lab, LabKind, Link, PATIENCE, Program, wait_until};
-use crate::tally::Tally;
+use crate::command::HostCommand;
+use crate::lab::{Boot, Host, Lab, LabKind, Link, Program, TIMEOUT, wait_until};
+use crate::summary::Summary;
 use crate::{tools, tree};
 
 /// The programs of the play.
-pub(crate) struct Programs {
+pub(crate) struct DemoPrograms {
     setkey: String,
     racoon: String,
     racoonctl: String,
 }
 
-impl Programs {
+impl DemoPrograms {
     /// Those in a folder.
-    pub(crate) fn of(folder: &Path) -> Self {
+    pub(crate) fn in_folder(folder: &Path) -> Self {
         let path = |name| folder.join(name).display().to_string();
         Self { setkey: path("setkey"), racoon: path("racoon"), racoonctl: path("racoonctl") }
     }
@@ -47,7 +47,7 @@ pub(crate) fn run(words: &[&str]) -> Result<ExitCode> {
         Some(folder) => folder.canonicalize().with_context(|| folder.display().to_string())?,
         None => {
             tools::packages(tools::BUILD)?;
-            Job::cargo("build --package setkey --package racoon").run()?;
+            HostCommand::cargo("build --package setkey --package racoon").run()?;
             tree::target().join("debug")
         }
     };
@@ -55,15 +55,15 @@ pub(crate) fn run(words: &[&str]) -> Result<ExitCode> {
 }
 
 /// The same as a check.
-pub(crate) fn check(backend: &str) -> Result<Tally> {
+pub(crate) fn check(backend: &str) -> Result<Summary> {
     boot(&tree::target().join("debug"), Lab::Uml, Some(backend), |boot| boot)?;
-    Ok(Tally::PASSED)
+    Ok(Summary::PASSED)
 }
 
 /// The same as on a processor with AMX: two hosts that encrypt use its floating-point registers.
-pub(crate) fn check_like_amx() -> Result<Tally> {
+pub(crate) fn check_like_amx() -> Result<Summary> {
     boot(&tree::target().join("debug"), Lab::Uml, Some("xfrm"), Boot::like_amx)?;
-    Ok(Tally::PASSED)
+    Ok(Summary::PASSED)
 }
 
 /// Plays it in `lab`. Without a `backend` that is PF_KEY, the older one, where the lab has it.
@@ -80,7 +80,7 @@ fn boot(folder: &Path, lab: Lab, backend: Option<&str>, adjust: impl FnOnce(Boot
     }
     let folder = folder.to_str().context("the path of the programs is not text")?;
     let boot = lab
-        .agent(&["demo", folder])?
+        .boot(&["demo", folder])?
         .env("LIBPFKEY_BACKEND", backend)
         .limit(Duration::from_secs(1200))
         .for_backend(backend);
@@ -91,20 +91,20 @@ fn boot(folder: &Path, lab: Lab, backend: Option<&str>, adjust: impl FnOnce(Boot
 const PINGS: usize = 3;
 
 /// A host of the play: its namespace, and what it calls itself and the other one.
-struct Player {
-    host: Host,
+struct DemoHost {
+    namespace: Host,
     address: &'static str,
     peer: &'static str,
 }
 
 /// The play itself, in the guest.
-pub(crate) fn play(programs: &Programs) -> Result<()> {
+pub(crate) fn run_in_lab(programs: &DemoPrograms) -> Result<()> {
     println!("\nTwo hosts on one wire: alice 192.0.2.1, bob 192.0.2.2.");
     let wire = Link::new("wire")?;
-    let alice = Player { host: Host::new("alice")?, address: "192.0.2.1", peer: "192.0.2.2" };
-    let bob = Player { host: Host::new("bob")?, address: "192.0.2.2", peer: "192.0.2.1" };
-    wire.plug(&alice.host, "eth0", &["192.0.2.1/24"])?;
-    wire.plug(&bob.host, "eth0", &["192.0.2.2/24"])?;
+    let alice = DemoHost { namespace: Host::new("alice")?, address: "192.0.2.1", peer: "192.0.2.2" };
+    let bob = DemoHost { namespace: Host::new("bob")?, address: "192.0.2.2", peer: "192.0.2.1" };
+    wire.plug(&alice.namespace, "eth0", &["192.0.2.1/24"])?;
+    wire.plug(&bob.namespace, "eth0", &["192.0.2.2/24"])?;
 
     println!("\nBefore: pings cross the wire as they are, and a third party sees it.");
     let clear = wire.watch()?;
@@ -114,20 +114,20 @@ pub(crate) fn play(programs: &Programs) -> Result<()> {
     ensure!(clear.of("ICMP") == 2 * PINGS, "expected {} ICMP packets on the wire, saw: {clear}", 2 * PINGS);
 
     println!("\nBoth hosts want ESP for each other, and have the files to agree on keys.");
-    for player in [&alice, &bob] {
-        player.write_files(player.host.name() == "alice")?;
-        player.show(&programs.setkey, &["-f", "/etc/ipsec.conf"])?;
-        player.start(programs)?;
+    for host in [&alice, &bob] {
+        host.write_files(host.namespace.name() == "alice")?;
+        host.show(&programs.setkey, &["-f", "/etc/ipsec.conf"])?;
+        host.start(programs)?;
     }
 
     println!("\nThe first packets make alice's kernel ask for SAs. They are lost, or wait.");
     let secret = wire.watch()?;
     alice.wake()?;
-    for player in [&alice, &bob] {
-        let sas = player.show(&programs.setkey, &["-D"])?;
-        ensure!(sas.matches("state=mature").count() == 2, "{}: setkey -D does not show two SAs", player.host.name());
-        let phase1 = player.show(&programs.racoonctl, &["-s", &player.file("sock"), "show-sa", "isakmp"])?;
-        ensure!(phase1.contains(player.peer), "{}: racoonctl does not show the peer", player.host.name());
+    for host in [&alice, &bob] {
+        let sas = host.show(&programs.setkey, &["-D"])?;
+        ensure!(sas.matches("state=mature").count() == 2, "{}: setkey -D does not show two SAs", host.namespace.name());
+        let phase1 = host.show(&programs.racoonctl, &["-s", &host.file("sock"), "show-sa", "isakmp"])?;
+        ensure!(phase1.contains(host.peer), "{}: racoonctl does not show the peer", host.namespace.name());
     }
 
     println!("After: the same pings, both ways.");
@@ -141,17 +141,17 @@ pub(crate) fn play(programs: &Programs) -> Result<()> {
 
     println!("\nalice's daemon stops: it tells bob's, and no SA is left.");
     alice.stop()?;
-    for player in [&alice, &bob] {
-        player.has_no_sas(programs)?;
-        player.show(&programs.setkey, &["-D"])?;
+    for host in [&alice, &bob] {
+        host.has_no_sas(programs)?;
+        host.show(&programs.setkey, &["-D"])?;
     }
     bob.stop()
 }
 
-impl Player {
+impl DemoHost {
     /// A file of its daemon in the run directory, which both hosts share.
     fn file(&self, ending: &str) -> String {
-        format!("/run/{}.{ending}", self.host.name())
+        format!("/run/{}.{ending}", self.namespace.name())
     }
 
     fn write_files(&self, shown: bool) -> Result<()> {
@@ -189,17 +189,17 @@ sainfo anonymous {{
         );
         let key = format!("{peer} correct horse battery staple\n");
         if shown {
-            let name = self.host.name();
+            let name = self.namespace.name();
             println!("{name}:/etc/ipsec.conf:\n{policies}\n{name}:/etc/racoon.conf:\n{configuration}");
             println!("{name}:/etc/psk.txt:\n{key}");
         }
-        self.host.write("/etc/ipsec.conf", &policies)?;
-        self.host.write("/etc/racoon.conf", &configuration)?;
-        self.host.write("/etc/psk.txt", &key)
+        self.namespace.write("/etc/ipsec.conf", &policies)?;
+        self.namespace.write("/etc/racoon.conf", &configuration)?;
+        self.namespace.write("/etc/psk.txt", &key)
     }
 
     /// Starts the daemon, which goes to the background once it is ready.
-    fn start(&self, programs: &Programs) -> Result<()> {
+    fn start(&self, programs: &DemoPrograms) -> Result<()> {
         self.show(&programs.racoon, &["-f", "/etc/racoon.conf", "-d", "-l", &self.file("log")]).map(drop)
     }
 
@@ -207,10 +207,10 @@ sainfo anonymous {{
     fn stop(&self) -> Result<()> {
         let file = self.file("pid");
         let pid: i32 = std::fs::read_to_string(&file).with_context(|| file.clone())?.trim().parse()?;
-        println!("{}# kill {pid}", self.host.name());
+        println!("{}# kill {pid}", self.namespace.name());
         kill(Pid::from_raw(pid), Signal::SIGTERM)?;
-        let gone = wait_until(PATIENCE, || !Path::new(&file).exists(), || Ok(()))?;
-        ensure!(gone, "{}: racoon does not end:\n{}", self.host.name(), self.log());
+        let gone = wait_until(TIMEOUT, || !Path::new(&file).exists(), || Ok(()))?;
+        ensure!(gone, "{}: racoon does not end:\n{}", self.namespace.name(), self.log());
         Ok(())
     }
 
@@ -220,10 +220,10 @@ sainfo anonymous {{
 
     /// Pings until an answer comes.
     fn wake(&self) -> Result<()> {
-        let ping = || self.host.run(Program::new("ping", &["-n", "-c", "1", "-W", "1", self.peer]));
-        let answered = wait_until(PATIENCE, || ping().is_ok_and(|done| done.success()), || Ok(()))?;
-        ensure!(answered, "{}: no answer; racoon's log:\n{}", self.host.name(), self.log());
-        println!("racoon on {} says:", self.host.name());
+        let ping = || self.namespace.run(Program::new("ping", &["-n", "-c", "1", "-W", "1", self.peer]));
+        let answered = wait_until(TIMEOUT, || ping().is_ok_and(|done| done.success()), || Ok(()))?;
+        ensure!(answered, "{}: no answer; racoon's log:\n{}", self.namespace.name(), self.log());
+        println!("racoon on {} says:", self.namespace.name());
         for line in self.log().lines().filter(|line| line.contains("established") || line.contains("initiate")) {
             println!("  {line}");
         }
@@ -231,23 +231,22 @@ sainfo anonymous {{
         Ok(())
     }
 
-    fn has_no_sas(&self, programs: &Programs) -> Result<()> {
-        let dump = || self.host.run(Program::new(&programs.setkey, &["-D"]));
-        let empty =
-            wait_until(PATIENCE, || dump().is_ok_and(|done| done.text().contains("No SAD entries")), || Ok(()))?;
-        ensure!(empty, "{}: SAs are left", self.host.name());
+    fn has_no_sas(&self, programs: &DemoPrograms) -> Result<()> {
+        let dump = || self.namespace.run(Program::new(&programs.setkey, &["-D"]));
+        let empty = wait_until(TIMEOUT, || dump().is_ok_and(|done| done.text().contains("No SAD entries")), || Ok(()))?;
+        ensure!(empty, "{}: SAs are left", self.namespace.name());
         Ok(())
     }
 
     /// Runs a command as a reader would type it, and returns what it printed.
     fn show(&self, program: &str, arguments: &[&str]) -> Result<String> {
-        show(&self.host, program, arguments)
+        show(&self.namespace, program, arguments)
     }
 
     fn ping(&self) -> Result<()> {
         let count = PINGS.to_string();
         let text = self.show("ping", &["-n", "-c", &count, "-i", "0.5", "-W", "2", self.peer])?;
-        ensure!(text.contains(" 0% packet loss"), "{}: pings were lost", self.host.name());
+        ensure!(text.contains(" 0% packet loss"), "{}: pings were lost", self.namespace.name());
         Ok(())
     }
 }

@@ -15,8 +15,8 @@ use nix::mount::{MsFlags, mount};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::lab::{Boot, PATIENCE, Program, this_program, wait_until};
-use crate::tally::Tally;
+use crate::lab::{Boot, Program, TIMEOUT, this_program, wait_until};
+use crate::summary::Summary;
 use crate::tree;
 
 /// Where the guest shows the programs to all its users: the folders above the build folder may be closed to them.
@@ -32,14 +32,14 @@ const NOBODY: u32 = 65534;
 const PROTECTED: &str = "Every ping crossed the wire as ESP, none in clear.";
 
 /// The step of `cargo regress`.
-pub(crate) fn check() -> Result<Tally> {
+pub(crate) fn check() -> Result<Summary> {
     check_failure_of_uml()?;
     check_kill_of_uml()?;
     let folder = tree::target().join("debug");
     let folder = folder.to_str().context("the path of the programs is not text")?;
-    let boot = Boot::agent(&["host-lab", folder])?.for_backend("xfrm").limit(Duration::from_secs(1200));
+    let boot = Boot::regress(&["host-lab", folder])?.for_backend("xfrm").limit(Duration::from_secs(1200));
     boot.run(&mut stdout())?.check()?;
-    Ok(Tally::PASSED)
+    Ok(Summary::PASSED)
 }
 
 /// A kernel whose command is not there: one line, and a file with the console.
@@ -69,21 +69,21 @@ fn check_kill_of_uml() -> Result<()> {
     lab.kill()?;
     lab.wait()?;
     ensure!(was_there, "no kernel of {name}, or no such folder");
-    let ended = wait_until(PATIENCE, || kernel().is_none() && !folder.exists(), || Ok(()))?;
+    let ended = wait_until(TIMEOUT, || kernel().is_none() && !folder.exists(), || Ok(()))?;
     ensure!(ended, "the lab was killed, and there still is {:?}, or {name}", kernel());
     println!("passed: a killed lab ends its kernel");
     Ok(())
 }
 
 /// In the guest, as its root. `folder` has the programs.
-pub(crate) fn serve(folder: &str) -> Result<()> {
+pub(crate) fn run_in_lab(folder: &str) -> Result<()> {
     for dir in [PROGRAMS, TEMPORARY] {
         fs::create_dir(dir)?;
     }
     fs::set_permissions(TEMPORARY, PermissionsExt::from_mode(0o1777))?;
     mount(Some(folder), PROGRAMS, None::<&str>, MsFlags::MS_BIND, None::<&str>).context("bind the programs")?;
     let machine = Machine::look()?;
-    let demo = ["story", "--programs", PROGRAMS];
+    let demo = ["run-demo", "--programs", PROGRAMS];
 
     // A kernel with NETLINK_XFRM alone, and a user.
     let said = Run::new(Some(NOBODY), &demo).succeed()?;
@@ -106,7 +106,7 @@ pub(crate) fn serve(folder: &str) -> Result<()> {
         let said = Run::new(user, &["lab", "--lab", "host", "--", "/no/such/program"]).fail()?;
         let line = "regress: the lab failed: /no/such/program: No such file or directory\n";
         ensure!(said == line, "expected {line}got {said}");
-        for victim in ["regress\0lab\0", "regress\0guest\0namespaces\0"] {
+        for victim in ["regress\0lab\0", "regress\0in-lab\0namespaces\0"] {
             ends_with(user, victim)?;
         }
     }
@@ -136,12 +136,12 @@ fn ends_with(user: Option<u32>, victim: &str) -> Result<()> {
     let sleeps = || find(|line| line.starts_with("sleep\0") && line.contains(SECONDS)).is_some();
     let mut run = Run::new(user, &["lab", "--lab", "host", "--", "sleep", SECONDS]).command;
     let mut outside = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().context("lab")?;
-    ensure!(wait_until(PATIENCE, sleeps, || Ok(()))?, "the command does not start");
+    ensure!(wait_until(TIMEOUT, sleeps, || Ok(()))?, "the command does not start");
     let (id, _) = find(|line| line.starts_with(victim)).with_context(|| format!("no process {victim:?}"))?;
     kill(Pid::from_raw(id), Signal::SIGKILL)?;
-    let parts = ["sleep\0", "regress\0guest\0namespaces\0", "regress\0guest\0first\0"];
+    let parts = ["sleep\0", "regress\0in-lab\0namespaces\0", "regress\0in-lab\0first\0"];
     let left = || find(|line| parts.iter().any(|part| line.starts_with(part)));
-    let ended = wait_until(PATIENCE, || left().is_none(), || Ok(()))?;
+    let ended = wait_until(TIMEOUT, || left().is_none(), || Ok(()))?;
     outside.wait()?;
     ensure!(ended, "{victim:?} was killed, and this still runs: {:?}", left());
     Ok(())

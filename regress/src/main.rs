@@ -1,23 +1,24 @@
-//! `cargo regress`, `cargo demo`, and what runs in the lab for them.
+//! `cargo regress` and `cargo demo`: the project's checks, and the commands that run inside the lab for them.
 
+mod backend_parity;
 mod bench;
-mod beside;
+mod command;
 mod compliance;
 mod demo;
 mod failures;
 mod host_lab;
 mod ike;
 mod interop;
-mod job;
 mod lab;
+mod parallel;
 mod racoon;
 mod readme;
+mod renamed;
 mod soak;
 mod steps;
-mod tally;
+mod summary;
 mod tools;
 mod tree;
-mod twins;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -34,8 +35,8 @@ usage: cargo regress [--full] [--fuzz-seconds N] [STEP ...]
        cargo regress bench racoon [COUNT]
        cargo regress bench ike [COUNT]
        cargo regress bench flood [OTHER-RACOON ...]
-       cargo regress rows [--racoon BACKEND] [ROW ...]
-       cargo regress scenes SUITE BACKEND [WORD]
+       cargo regress matrix [--racoon BACKEND] [ROW ... | scenarios]
+       cargo regress scenarios SUITE BACKEND [WORD]
        cargo regress failures [--backend NAME] [WORD]
        cargo regress lab [--lab host|uml|auto] [--share DIR] [--limit SECONDS] -- COMMAND ...
        cargo demo [-- [--lab host|uml|auto] [--backend NAME] [--programs FOLDER]]
@@ -43,9 +44,9 @@ steps:
 ";
 
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    match run(&words) {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&arguments) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("regress: {error:#}");
@@ -54,54 +55,58 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(words: &[&str]) -> Result<ExitCode> {
-    match words {
-        ["guest", rest @ ..] => guest(rest),
-        ["story", rest @ ..] => demo::run(rest),
-        ["lab", rest @ ..] => lab(rest),
-        ["bench", rest @ ..] => bench::run(rest),
-        ["rows", rest @ ..] => interop::run(rest).map(passed),
-        ["scenes", rest @ ..] => ike::run(rest).map(passed),
-        ["failures", rest @ ..] => failures::run(rest).map(passed),
-        ["cases", rest @ ..] => compliance::run(rest).map(passed),
-        ["help" | "--help" | "-h", ..] => {
+fn run(arguments: &[&str]) -> Result<ExitCode> {
+    let Some((&first, rest)) = arguments.split_first() else { return steps::run(&[]).map(exit_code) };
+    match renamed::current(first) {
+        "in-lab" => in_lab(rest),
+        "run-demo" => demo::run(rest),
+        "lab" => lab(rest),
+        "bench" => bench::run(rest),
+        "matrix" => interop::run(rest).map(exit_code),
+        "scenarios" => ike::run(rest).map(exit_code),
+        // Without arguments it is also the name of a step, which does the same.
+        "failures" => failures::run(rest).map(exit_code),
+        "cases" => compliance::run(rest).map(exit_code),
+        "help" | "--help" | "-h" => {
             print!("{USAGE}{}", steps::list());
             Ok(ExitCode::SUCCESS)
         }
-        steps => steps::run(steps).map(passed),
+        _ => steps::run(arguments).map(exit_code),
     }
 }
 
-fn passed(all: bool) -> ExitCode {
-    if all { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+fn exit_code(passed: bool) -> ExitCode {
+    if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// What this program does inside the lab.
-fn guest(words: &[&str]) -> Result<ExitCode> {
-    match words {
+/// Runs a command that this program gives itself inside the lab.
+fn in_lab(arguments: &[&str]) -> Result<ExitCode> {
+    match arguments {
         ["init", work, ..] => lab::init::run(Path::new(work))?,
         ["namespaces", work, parent] => lab::namespaces::make(Path::new(work), parent)?,
         ["watch", work] => lab::watcher::run(Path::new(work))?,
-        ["probe"] => lab::serve_probe()?,
+        ["probe"] => lab::probe_in_lab()?,
         ["first", work] => lab::namespaces::run(Path::new(work))?,
-        ["bench", setkey, backends, counts @ ..] => bench::guest::race(Path::new(setkey), backends, counts)?,
-        ["bench-ike", words @ ..] => bench::ike::serve(words)?,
-        ["soak", setkey] => soak::soak(Path::new(setkey))?,
-        ["demo", folder] => demo::play(&demo::Programs::of(Path::new(folder)))?,
-        ["host-lab", folder] => host_lab::serve(folder)?,
-        ["ike", words @ ..] => ike::serve(words)?,
-        ["failures", words @ ..] => failures::serve(words)?,
-        ["readme", programs] => readme::play(programs)?,
-        ["interop", words @ ..] => interop::serve(words)?,
-        ["compliance", job] => compliance::guest::serve(Path::new(job))?,
-        _ => bail!("no such guest command: {words:?}"),
+        ["bench", setkey, backends, counts @ ..] => {
+            bench::comparison::run_in_lab(Path::new(setkey), backends, counts)?;
+        }
+        ["bench-ike", arguments @ ..] => bench::ike::run_in_lab(arguments)?,
+        ["soak", setkey] => soak::run_in_lab(Path::new(setkey))?,
+        ["demo", folder] => demo::run_in_lab(&demo::DemoPrograms::in_folder(Path::new(folder)))?,
+        ["host-lab", folder] => host_lab::run_in_lab(folder)?,
+        ["ike", arguments @ ..] => ike::run_in_lab(arguments)?,
+        ["failures", arguments @ ..] => failures::run_in_lab(arguments)?,
+        ["readme", programs] => readme::run_in_lab(programs)?,
+        ["interop", arguments @ ..] => interop::run_in_lab(arguments)?,
+        ["compliance", assignment] => compliance::runner::run_in_lab(Path::new(assignment))?,
+        _ => bail!("no such command inside the lab: {arguments:?}"),
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Boots the lab for one command.
-fn lab(words: &[&str]) -> Result<ExitCode> {
-    let (options, command) = words.split_at(words.iter().position(|&word| word == "--").unwrap_or(0));
+fn lab(arguments: &[&str]) -> Result<ExitCode> {
+    let (options, command) = arguments.split_at(arguments.iter().position(|&word| word == "--").unwrap_or(0));
     let Some((_, command)) = command.split_first().filter(|(_, command)| !command.is_empty()) else { bail!("{USAGE}") };
     let mut boot = lab::Boot::new(command.iter().map(|&word| word.to_owned()).collect());
     let mut kind = LabKind::Uml;

@@ -7,11 +7,11 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 
-use crate::lab::{Daemon, Host, PATIENCE, Program, daemon_dir, write_secret};
+use crate::lab::{Daemon, Host, Program, TIMEOUT, daemon_dir, write_secret};
 
 /// The programs under test and the door they use.
 #[derive(Debug, Clone)]
-pub(crate) struct Ours {
+pub(crate) struct Programs {
     pub(crate) racoon: PathBuf,
     pub(crate) setkey: PathBuf,
     /// `LIBPFKEY_BACKEND`
@@ -20,14 +20,14 @@ pub(crate) struct Ours {
 
 /// What it reads.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Files {
+pub(crate) struct RacoonFiles {
     /// `racoon.conf`, below the directives that name the other files.
     pub(crate) conf: String,
     pub(crate) psk: String,
     /// A script of policies, loaded first.
     pub(crate) setkey: String,
     /// `-B`: SAs that were kept are given back.
-    pub(crate) takes_back: bool,
+    pub(crate) restore_sas: bool,
 }
 
 /// A running racoon.
@@ -39,7 +39,7 @@ pub(crate) struct Racoon<'a> {
 
 impl<'a> Racoon<'a> {
     /// Writes the files to a folder of this host, loads the policies, and starts the daemon.
-    pub(crate) fn start(host: &'a Host, ours: &Ours, files: &Files) -> Result<Self> {
+    pub(crate) fn start(host: &'a Host, programs: &Programs, files: &RacoonFiles) -> Result<Self> {
         let dir = daemon_dir(host, "racoon")?;
         let path = |name: &str| dir.join(name);
         let (psk, conf) = (path("psk.txt"), path("racoon.conf"));
@@ -48,10 +48,10 @@ impl<'a> Racoon<'a> {
         write_secret(&psk, files.psk.as_bytes())?;
         write_secret(&conf, (head + &files.conf).as_bytes())?;
         write_secret(&path("setkey.conf"), files.setkey.as_bytes())?;
-        let load = Program::new(&ours.setkey.to_string_lossy(), &["-f", &path("setkey.conf").to_string_lossy()]);
-        let done = host.run(load.env("LIBPFKEY_BACKEND", &ours.backend))?;
+        let load = Program::new(&programs.setkey.to_string_lossy(), &["-f", &path("setkey.conf").to_string_lossy()]);
+        let done = host.run(load.env("LIBPFKEY_BACKEND", &programs.backend))?;
         ensure!(done.success() && done.stderr.is_empty(), "{}: setkey: {}", host.name(), done.text());
-        let daemon = Self::spawn(host, ours, &dir, files.takes_back)?;
+        let daemon = Self::spawn(host, programs, &dir, files.restore_sas)?;
         let racoon = Self { host, dir, daemon };
         racoon.wait_for_port()?;
         Ok(racoon)
@@ -77,12 +77,12 @@ impl<'a> Racoon<'a> {
     pub(crate) fn wait_for_log(&self, pattern: &str) -> Result<()> {
         let log = self.dir.join("log");
         let found = || fs::read_to_string(&log).is_ok_and(|text| text.contains(pattern));
-        self.daemon.wait_until(PATIENCE, pattern, found)
+        self.daemon.wait_until(TIMEOUT, pattern, found)
     }
 
     /// Ends it, which it must do by itself and with success.
     pub(crate) fn stop(self) -> Result<()> {
-        let exit = self.daemon.stop(PATIENCE)?;
+        let exit = self.daemon.stop(TIMEOUT)?;
         ensure!(exit == "0", "racoon on {} ended with {exit}; its log:\n{}", self.host.name(), self.log()?);
         Ok(())
     }
@@ -93,10 +93,10 @@ impl<'a> Racoon<'a> {
         self.daemon.signal(Signal::SIGKILL)
     }
 
-    fn spawn(host: &Host, ours: &Ours, dir: &Path, takes_back: bool) -> Result<Daemon> {
-        let mut command = Command::new(&ours.racoon);
+    fn spawn(host: &Host, programs: &Programs, dir: &Path, restore_sas: bool) -> Result<Daemon> {
+        let mut command = Command::new(&programs.racoon);
         command.arg("-F").arg("-f").arg(dir.join("racoon.conf")).arg("-l").arg(dir.join("log"));
-        command.args(takes_back.then_some("-B")).env("LIBPFKEY_BACKEND", &ours.backend);
+        command.args(restore_sas.then_some("-B")).env("LIBPFKEY_BACKEND", &programs.backend);
         Daemon::start(host, command, &dir.join("output"))
     }
 
@@ -104,7 +104,7 @@ impl<'a> Racoon<'a> {
     fn wait_for_port(&self) -> Result<()> {
         let host = self.host;
         let bound = || host.enter(port_500_bound).unwrap_or(false);
-        let waited = self.daemon.wait_until(PATIENCE, "UDP port 500", bound);
+        let waited = self.daemon.wait_until(TIMEOUT, "UDP port 500", bound);
         waited
             .with_context(|| format!("racoon's log:\n{}", fs::read_to_string(self.dir.join("log")).unwrap_or_default()))
     }

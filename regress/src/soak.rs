@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::bench::Cost;
 use crate::lab::{Boot, Program};
-use crate::tally::Tally;
+use crate::summary::Summary;
 use crate::tree;
 
 /// Rounds of the short script and of the long one.
@@ -23,16 +23,16 @@ const GROWTH: i64 = 4096;
 const FILE: &str = "/run/soak";
 
 /// Boots the lab for it.
-pub(crate) fn check(backend: &str) -> Result<Tally> {
+pub(crate) fn check(backend: &str) -> Result<Summary> {
     let setkey = tree::program("setkey", "debug");
     let setkey = setkey.to_str().context("the path of setkey is not text")?;
-    let boot = Boot::agent(&["soak", setkey])?.env("LIBPFKEY_BACKEND", backend).limit(Duration::from_secs(3600));
+    let boot = Boot::regress(&["soak", setkey])?.env("LIBPFKEY_BACKEND", backend).limit(Duration::from_secs(3600));
     boot.run(&mut stdout())?.check()?;
-    Ok(Tally::PASSED)
+    Ok(Summary::PASSED)
 }
 
 /// In the guest.
-pub(crate) fn soak(setkey: &Path) -> Result<()> {
+pub(crate) fn run_in_lab(setkey: &Path) -> Result<()> {
     let mut peaks = Vec::new();
     for rounds in ROUNDS {
         fs::write(FILE, script(rounds))?;

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::job::Job;
+use crate::command::HostCommand;
 use crate::lab;
 use crate::tree;
 
@@ -32,7 +32,7 @@ pub(crate) fn packages(names: &[&str]) -> Result<()> {
     if lab::find_program("dpkg-query").is_none() || names.iter().all(|name| installed(name)) {
         return Ok(());
     }
-    let _alone = lock("packages")?;
+    let _lock = lock("packages")?;
     let missing: Vec<_> = names.iter().copied().filter(|name| !installed(name)).collect();
     if missing.is_empty() {
         return Ok(());
@@ -42,8 +42,8 @@ pub(crate) fn packages(names: &[&str]) -> Result<()> {
         bail!("missing packages; run as root: apt-get install {missing}");
     }
     // Indexes as old as a container image name packages that mirrors no longer have.
-    Job::new("apt-get").words("-qq update").run()?;
-    let install = Job::new("apt-get").words("-qq install -y --no-install-recommends").words(&missing);
+    HostCommand::new("apt-get").split_args("-qq update").run()?;
+    let install = HostCommand::new("apt-get").split_args("-qq install -y --no-install-recommends").split_args(&missing);
     install.env("DEBIAN_FRONTEND", "noninteractive").run()
 }
 
@@ -62,7 +62,7 @@ pub(crate) fn component(name: &str) -> Result<()> {
     if works.is_ok_and(|status| status.success()) {
         return Ok(());
     }
-    Job::new("rustup").words("component add").arg(name).run()
+    HostCommand::new("rustup").split_args("component add").arg(name).run()
 }
 
 /// cargo-deny.
@@ -82,7 +82,8 @@ pub(crate) fn zig() -> Result<PathBuf> {
         if lab::find_program("python3").is_none() || lab::find_program("pip").is_none() {
             packages(&["python3", "python3-pip"])?;
         }
-        let install = Job::new("python3").words("-m pip install --quiet --disable-pip-version-check --no-deps");
+        let install =
+            HostCommand::new("python3").split_args("-m pip install --quiet --disable-pip-version-check --no-deps");
         let install = install.arg(format!("ziglang=={ZIG_VERSION}")).arg("--target").arg(&dir);
         install.env("PIP_ROOT_USER_ACTION", "ignore").run()?;
     }
@@ -97,8 +98,11 @@ fn cargo_tool(name: &str, version: &str) -> Result<PathBuf> {
     let program = root.join("bin").join(name);
     if !program.is_file() {
         // Not optimized: it is built more often than it works long.
-        let install =
-            Job::cargo("install --quiet --locked --debug --version").arg(version).arg(name).arg("--root").arg(&root);
+        let install = HostCommand::cargo("install --quiet --locked --debug --version")
+            .arg(version)
+            .arg(name)
+            .arg("--root")
+            .arg(&root);
         // Its own folder, so that an interrupted build of a tool goes on where it was.
         install.env("CARGO_TARGET_DIR", tree::tools().join("build")).run()?;
     }

@@ -15,24 +15,24 @@ use racoon_proto::proposal::phase1_sa;
 use racoon_proto::wire::{self, Cookie, CookiePair, Header};
 
 use crate::meter::Process;
-use crate::party::{Party, client, policies};
+use crate::simulated_host::{SimulatedHost, client, policies};
 use crate::suite::Suite;
-use crate::wire::Wire;
+use crate::udp::MultiAddressSocket;
 
 /// How long an honest initiator waits before it repeats a message.
 const INTERVAL: Duration = Duration::from_millis(500);
 
 /// How long we wait for a datagram.
-const PATIENCE: Duration = Duration::from_millis(20);
+const RECEIVE_TIMEOUT: Duration = Duration::from_millis(20);
 
 /// An honest initiator begins so often, if the one before it is done.
-const PACE: Duration = Duration::from_millis(10);
+const HANDSHAKE_INTERVAL: Duration = Duration::from_millis(10);
 
 /// How long the daemon is stopped.
-const PAUSE: Duration = Duration::from_millis(100);
+const STOP_TIME: Duration = Duration::from_millis(100);
 
 /// Forged messages come in bursts, so often, as many as are due then.
-const BURST: Duration = Duration::from_millis(10);
+const BURST_INTERVAL: Duration = Duration::from_millis(10);
 
 /// What became of the honest handshakes.
 #[derive(Default)]
@@ -46,7 +46,7 @@ struct Honest {
 /// Prints seven figures.
 pub(crate) fn run(pid: i32, target: SocketAddr, rate: u32, seconds: u64, suite: Suite) -> Result<()> {
     let process = Process::new(pid)?;
-    let (processor, dropped) = (process.processor()?, drops(target)?);
+    let (processor, dropped) = (process.cpu_time()?, drops(target)?);
     let over = AtomicBool::new(false);
     let (sent, honest) = thread::scope(|scope| -> Result<_> {
         let flood = scope.spawn(|| flood(target, rate, suite, &over));
@@ -57,16 +57,16 @@ pub(crate) fn run(pid: i32, target: SocketAddr, rate: u32, seconds: u64, suite: 
         let sent = flood.join().map_err(|_| anyhow::anyhow!("the flood panicked"))??;
         Ok((sent, honest?))
     })?;
-    let spent = process.processor()?.saturating_sub(processor).as_secs_f64();
+    let cpu_time = process.cpu_time()?.saturating_sub(processor).as_secs_f64();
     let dropped = drops(target)?.saturating_sub(dropped);
     let Honest { up, failed, retransmissions, longest } = honest;
-    println!("{sent} {dropped} {up} {failed} {retransmissions} {} {spent}", longest.as_millis());
+    println!("{sent} {dropped} {up} {failed} {retransmissions} {} {cpu_time}", longest.as_millis());
     Ok(())
 }
 
 /// Sends forged messages until it is over; returns how many.
 fn flood(target: SocketAddr, rate: u32, suite: Suite, over: &AtomicBool) -> Result<u64> {
-    let wire = Wire::new(PATIENCE)?;
+    let wire = MultiAddressSocket::new(RECEIVE_TIMEOUT)?;
     let settings = suite.settings(None, target.port());
     let (_, remote) = settings.remotes.iter().next().context("a remote")?;
     let sa = phase1_sa(&remote.proposals).encode();
@@ -85,7 +85,7 @@ fn flood(target: SocketAddr, rate: u32, suite: Suite, over: &AtomicBool) -> Resu
             // A queue that is full is what is measured.
             let _ = wire.send(client(1 << 20 | number, wire.port()), target, &message);
         }
-        thread::sleep(BURST);
+        thread::sleep(BURST_INTERVAL);
     }
     Ok(sent)
 }
@@ -94,7 +94,7 @@ fn flood(target: SocketAddr, rate: u32, suite: Suite, over: &AtomicBool) -> Resu
 /// programs needed the processor: what comes meanwhile has to wait in the kernel.
 fn pause(pid: i32, over: &AtomicBool) -> Result<()> {
     while !over.load(Ordering::Relaxed) {
-        for (signal, time) in [(Signal::SIGSTOP, PAUSE), (Signal::SIGCONT, PAUSE * 9)] {
+        for (signal, time) in [(Signal::SIGSTOP, STOP_TIME), (Signal::SIGCONT, STOP_TIME * 9)] {
             kill(Pid::from_raw(pid), signal)?;
             thread::sleep(time);
         }
@@ -104,39 +104,41 @@ fn pause(pid: i32, over: &AtomicBool) -> Result<()> {
 
 /// Honest handshakes, one after the other, and at an even pace as long as each is quick.
 fn handshakes(target: SocketAddr, time: Duration, suite: Suite) -> Result<Honest> {
-    let wire = Wire::new(PATIENCE)?;
-    let count = u32::try_from(time.as_millis() / PACE.as_millis())?;
+    let wire = MultiAddressSocket::new(RECEIVE_TIMEOUT)?;
+    let count = u32::try_from(time.as_millis() / HANDSHAKE_INTERVAL.as_millis())?;
     let here = (0..count).map(|number| client(number, wire.port())).collect();
     let all: Vec<_> = (0..count).flat_map(|number| policies(number, client(number, 0).ip(), target.ip(), 0)).collect();
-    let wishes: Vec<_> = all.iter().step_by(2).cloned().collect();
+    let outbound_policies: Vec<_> = all.iter().step_by(2).cloned().collect();
     let mut settings = suite.settings(Some(target.ip().into()), target.port());
     settings.retransmission.interval = INTERVAL;
-    let mut party = Party::new(settings, here, all)?;
+    let mut initiators = SimulatedHost::new(settings, here, all)?;
     let send = |datagrams: &[Transmit]| -> Result<()> {
         datagrams.iter().try_for_each(|one| Ok(wire.send(one.local, one.remote, &one.bytes)?))
     };
     let (mut honest, mut buffer, end) = (Honest::default(), vec![0; 65536], Instant::now() + time);
-    for policy in &wishes {
+    for policy in &outbound_policies {
         let begin = Instant::now();
         if begin >= end {
             break;
         }
-        send(&party.acquire(policy))?;
-        while party.up == honest.up && party.failures.is_empty() {
+        send(&initiators.acquire(policy))?;
+        while initiators.up == honest.up && initiators.failures.is_empty() {
             let datagrams = match wire.receive(&mut buffer)? {
-                Some((local, remote, length)) => party.receive(local, remote, buffer.get(..length).unwrap_or_default()),
+                Some((local, remote, length)) => {
+                    initiators.receive(local, remote, buffer.get(..length).unwrap_or_default())
+                }
                 None => Vec::new(),
             };
             send(&datagrams)?;
-            let repeated = party.tick();
+            let repeated = initiators.tick();
             honest.retransmissions += repeated.len();
             send(&repeated)?;
         }
-        honest.failed += usize::from(party.up == honest.up);
-        party.failures.clear();
-        honest.up = party.up;
+        honest.failed += usize::from(initiators.up == honest.up);
+        initiators.failures.clear();
+        honest.up = initiators.up;
         honest.longest = honest.longest.max(begin.elapsed());
-        thread::sleep(PACE.saturating_sub(begin.elapsed()));
+        thread::sleep(HANDSHAKE_INTERVAL.saturating_sub(begin.elapsed()));
     }
     Ok(honest)
 }

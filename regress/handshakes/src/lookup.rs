@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 
 use anyhow::{Result, ensure};
 
-use crate::engines::Hall;
-use crate::meter::processor;
-use crate::party::{client, policies};
+use crate::engine_bench::EngineBench;
+use crate::meter::cpu_time;
+use crate::simulated_host::{client, policies};
 use crate::suite::X25519;
 
 const TUNNELS: [u32; 3] = [1, 1000, 10_000];
@@ -28,19 +28,19 @@ pub(crate) fn run() -> Result<()> {
         for number in 0..ACQUIRES {
             let peer = client(u32::from(number) % tunnels, 500).ip();
             known.extend(policies(INDEX_KNOWN + u32::from(number), server, peer, 1000 + number));
-            let stranger = client(100_000 + u32::from(number), 500).ip();
-            new.extend(policies(INDEX_NEW + u32::from(number), server, stranger, 0));
+            let unknown_peer = client(100_000 + u32::from(number), 500).ip();
+            new.extend(policies(INDEX_NEW + u32::from(number), server, unknown_peer, 0));
         }
-        let mut hall = Hall::new(X25519, tunnels, known.iter().chain(&new).cloned())?;
-        hall.fill()?;
+        let mut bench = EngineBench::new(X25519, tunnels, known.iter().chain(&new).cloned())?;
+        bench.fill()?;
         let mut times = Vec::new();
-        for wishes in [known, new] {
-            let (begin, mut sent) = (processor(), 0);
-            for policy in wishes.iter().step_by(2) {
-                sent += hall.server.acquire(policy).len();
+        for outbound_policies in [known, new] {
+            let (begin, mut sent) = (cpu_time(), 0);
+            for policy in outbound_policies.iter().step_by(2) {
+                sent += bench.server.acquire(policy).len();
             }
-            let took = processor().saturating_sub(begin);
-            ensure!(sent == usize::from(ACQUIRES), "{sent} messages: {:?}", hall.server.failures.first());
+            let took = cpu_time().saturating_sub(begin);
+            ensure!(sent == usize::from(ACQUIRES), "{sent} messages: {:?}", bench.server.failures.first());
             times.push(took.as_secs_f64() * 1e6 / f64::from(ACQUIRES));
         }
         let [quick, main] = times[..] else { continue };

@@ -1,18 +1,18 @@
-//! What IKE negotiations cost. `cargo regress bench ike` runs this; by itself it is a crowd of initiators made of one
+//! What IKE negotiations cost. `cargo regress bench ike` runs this; by itself it is a generator of initiators made of one
 //! engine.
 //!
 //! It is a program of its own because it is only of use when it is optimized.
 
-mod ceiling;
-mod engines;
+mod dh_limit;
+mod engine_bench;
 mod flood;
-mod load;
+mod load_generator;
 mod lookup;
 mod meter;
-mod party;
+mod simulated_host;
 mod suite;
 mod sys;
-mod wire;
+mod udp;
 
 use std::process::ExitCode;
 
@@ -46,13 +46,13 @@ fn main() -> ExitCode {
 fn run(words: &[&str]) -> Result<()> {
     match words {
         ["engine", count] => {
-            engines::run(count.parse().context("a count of handshakes")?)?;
+            engine_bench::run(count.parse().context("a count of handshakes")?)?;
             lookup::run()
         }
         ["load", pid, target, count, suite] => {
             let target = target.parse().context("an address and a port")?;
             let pid = pid.parse().context("the number of a process")?;
-            load::run(pid, target, count.parse().context("a count of handshakes")?, suite::of(suite)?)
+            load_generator::run(pid, target, count.parse().context("a count of handshakes")?, suite::of(suite)?)
         }
         ["flood", pid, target, rate, seconds, suite] => {
             let target = target.parse().context("an address and a port")?;

@@ -8,7 +8,7 @@ use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 
 /// Processor time of this thread.
-pub(crate) fn processor() -> Duration {
+pub(crate) fn cpu_time() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
@@ -24,7 +24,7 @@ impl Process {
     }
 
     /// Processor time of all its threads, in the kernel too: finer than the ticks of `/proc/PID/stat`.
-    pub(crate) fn processor(&self) -> Result<Duration> {
+    pub(crate) fn cpu_time(&self) -> Result<Duration> {
         Ok(clock_gettime(self.clock)?.into())
     }
 

@@ -70,9 +70,9 @@ impl Suite {
 }
 
 /// The same key for everybody.
-pub(crate) struct OneKey;
+pub(crate) struct FixedKey;
 
-impl KeyTable for OneKey {
+impl KeyTable for FixedKey {
     fn key(&self, _: &[u8]) -> Result<Zeroizing<Vec<u8>>, NoKey> {
         Ok(Zeroizing::new(b"handshakes".to_vec()))
     }

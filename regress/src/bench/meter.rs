@@ -24,11 +24,11 @@ pub(super) enum Mark {
 pub(super) struct Meter {
     marks: Marks,
     start: Times,
-    rows: Vec<Row>,
+    measurements: Vec<Measurement>,
 }
 
 /// One run: seconds in the program and in the kernel together.
-struct Row {
+struct Measurement {
     count: usize,
     table: String,
     what: String,
@@ -52,7 +52,7 @@ impl Marks {
     /// In the guest: prints a mark and stands still, so that it does not matter when exactly it is seen.
     pub(super) fn print(mark: &impl Serialize) -> Result<()> {
         println!("{MARK}{}", serde_json::to_string(mark)?);
-        thread::sleep(STANDSTILL);
+        thread::sleep(MARK_PAUSE);
         Ok(())
     }
 
@@ -85,12 +85,16 @@ impl Meter {
     /// The comparisons that the runs allow, of processor time.
     pub(super) fn ratios(&self) -> String {
         let mut text = String::new();
-        for row in &self.rows {
-            for (_, other) in RIVALS.iter().filter(|(what, _)| *what == row.what) {
-                let same = |rival: &&Row| rival.count == row.count && rival.table == row.table && rival.what == *other;
-                let Some(rival) = self.rows.iter().find(same).filter(|rival| rival.seconds > 0.0) else { continue };
-                let share = row.seconds / rival.seconds * 100.0;
-                text.push_str(&format!("{:8} {:8}  {:16} {share:6.0} % of {other}\n", row.count, row.table, row.what));
+        for one in &self.measurements {
+            for (_, reference) in COMPARISONS.iter().filter(|(what, _)| *what == one.what) {
+                let is_reference = |other: &&Measurement| {
+                    other.count == one.count && other.table == one.table && other.what == *reference
+                };
+                let other = self.measurements.iter().find(is_reference).filter(|other| other.seconds > 0.0);
+                let Some(other) = other else { continue };
+                let share = one.seconds / other.seconds * 100.0;
+                let (count, table, what) = (one.count, &one.table, &one.what);
+                text.push_str(&format!("{count:8} {table:8}  {what:16} {share:6.0} % of {reference}\n"));
             }
         }
         text
@@ -106,7 +110,7 @@ impl Meter {
                 let elapsed = elapsed.as_secs_f64();
                 println!("{count:8} {table:8}  {what:16} {elapsed:8.2} {program:8.2} {kernel:8.2}");
                 let (table, what) = (table.clone(), what.clone());
-                self.rows.push(Row { count: *count, table, what, seconds: program + kernel });
+                self.measurements.push(Measurement { count: *count, table, what, seconds: program + kernel });
             }
         }
         Ok(())
@@ -148,10 +152,10 @@ impl Times {
 /// What a line of the guest begins with that is meant for us.
 const MARK: &str = "@mark ";
 
-const STANDSTILL: Duration = Duration::from_millis(150);
+const MARK_PAUSE: Duration = Duration::from_millis(150);
 
 /// What is compared with what.
-const RIVALS: &[(&str, &str)] = &[
+const COMPARISONS: &[(&str, &str)] = &[
     ("setkey --check", "setkey -f pfkey"),
     ("setkey --check", "setkey -f xfrm"),
     ("setkey -f pfkey", "ip -batch"),
@@ -180,10 +184,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rivals_are_compared() {
-        let row = |what: &str, seconds| Row { count: 9, table: "SAs".to_owned(), what: what.to_owned(), seconds };
-        let rows = vec![row("setkey -f xfrm", 1.0), row("ip -batch", 4.0), row("ip xfrm state", 1.0)];
-        let meter = Meter { rows, ..Meter::default() };
+    fn measurements_are_compared() {
+        let measured =
+            |what: &str, seconds| Measurement { count: 9, table: "SAs".to_owned(), what: what.to_owned(), seconds };
+        let measurements =
+            vec![measured("setkey -f xfrm", 1.0), measured("ip -batch", 4.0), measured("ip xfrm state", 1.0)];
+        let meter = Meter { measurements, ..Meter::default() };
         assert_eq!(meter.ratios(), "       9 SAs       setkey -f xfrm       25 % of ip -batch\n");
     }
 

@@ -1,11 +1,11 @@
 //! `cargo regress bench`: setkey against iproute2 in the lab, and the parsers alone on the host.
 
+pub(crate) mod comparison;
 mod cost;
-pub(crate) mod guest;
 pub(crate) mod ike;
-mod load;
 mod meter;
 mod racoon;
+mod scripts;
 
 use std::fs;
 use std::io::Write as _;
@@ -17,7 +17,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 pub(crate) use self::cost::Cost;
 use self::meter::Meter;
-use crate::job::Job;
+use crate::command::HostCommand;
 use crate::lab::Boot;
 use crate::{tools, tree};
 
@@ -51,7 +51,7 @@ pub(crate) fn run(words: &[&str]) -> Result<ExitCode> {
         Some(program) => program,
         None => {
             tools::packages(tools::BUILD)?;
-            Job::cargo("build --release --package setkey").run()?;
+            HostCommand::cargo("build --release --package setkey").run()?;
             tree::program("setkey", "release")
         }
     };
@@ -65,7 +65,7 @@ pub(crate) fn run(words: &[&str]) -> Result<ExitCode> {
 fn lab(setkey: &Path, backend: &str, counts: &[&str]) -> Result<()> {
     let program = setkey.to_str().context("the path of setkey is not text")?;
     let words: Vec<&str> = ["bench", program, backend].into_iter().chain(counts.iter().copied()).collect();
-    let boot = Boot::agent(&words)?.limit(Duration::from_secs(3000)).for_backend(backend);
+    let boot = Boot::regress(&words)?.limit(Duration::from_secs(3000)).for_backend(backend);
     println!("\nIn the lab, seconds: by the clock, in the program, in the kernel");
     let mut meter = Meter::default();
     let status = boot.run_watched(&mut |group, bytes| meter.watch(group, bytes))?;
@@ -77,7 +77,7 @@ fn lab(setkey: &Path, backend: &str, counts: &[&str]) -> Result<()> {
 fn write_statements(file: &Path, count: usize) -> Result<()> {
     let mut file = fs::File::create(file)?;
     for first in (1..=count).step_by(1000) {
-        file.write_all(load::setkey_sas(first..=count.min(first + 999)).as_bytes())?;
+        file.write_all(scripts::setkey_sas(first..=count.min(first + 999)).as_bytes())?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::Cost;
-use crate::job::Job;
+use crate::command::HostCommand;
 use crate::{tools, tree};
 
 /// How many remotes, each with a sainfo, where the command line does not say.
@@ -26,7 +26,7 @@ pub(super) fn run(words: &[&str]) -> Result<ExitCode> {
         _ => bail!("one number is enough"),
     };
     tools::packages(tools::BUILD)?;
-    Job::cargo("build --release --package racoon").run()?;
+    HostCommand::cargo("build --release --package racoon").run()?;
     let racoon = tree::program("racoon", "release");
 
     let file = std::env::temp_dir().join(format!("bench-racoon.{}", std::process::id()));

@@ -4,9 +4,9 @@ mod assignment;
 mod case;
 mod diff;
 mod escape;
-pub(crate) mod guest;
 mod mask;
 mod report;
+pub(crate) mod runner;
 mod view;
 
 use std::collections::HashMap;
@@ -24,7 +24,7 @@ use self::case::{Case, CaseFile};
 use self::report::Outcome;
 use self::view::View;
 use crate::lab::{Boot, Status};
-use crate::tally::{FAILURE, Tally};
+use crate::summary::{FAILURE, Summary};
 use crate::{tools, tree};
 
 /// Which cases run.
@@ -56,16 +56,16 @@ impl Selection {
 }
 
 /// The step of `cargo regress`: every case of the project on `backend`.
-pub(crate) fn check(backend: &str) -> Result<Tally> {
-    Run::new()?.with(&["--backend", backend])?.perform()
+pub(crate) fn check(backend: &str) -> Result<Summary> {
+    Run::new()?.with(&["--backend", backend])?.run_setkey()
 }
 
 /// `cargo regress cases`.
 pub(crate) fn run(words: &[&str]) -> Result<bool> {
     tools::packages(tools::LAB)?;
-    let tally = Run::new()?.with(words)?.perform()?;
-    println!("{tally}");
-    Ok(tally.failed == 0)
+    let summary = Run::new()?.with(words)?.run_setkey()?;
+    println!("{summary}");
+    Ok(summary.failed == 0)
 }
 
 impl Run {
@@ -96,14 +96,14 @@ impl Run {
         Ok(self)
     }
 
-    fn perform(&self) -> Result<Tally> {
+    fn run_setkey(&self) -> Result<Summary> {
         let mut files = self.files.iter().map(|path| CaseFile::load(path)).collect::<Result<Vec<_>>>()?;
         let chosen = files.iter().flat_map(|file| &file.cases).filter(|case| self.selection.takes(case)).count();
         ensure!(chosen > 0, "there are no such cases");
         let start = Instant::now();
         let outcomes = self.boot()?;
         println!("{chosen} cases on {} took {:.1} s", self.selection.backend, start.elapsed().as_secs_f64());
-        Ok(files.iter_mut().map(|file| self.judge(file, &outcomes)).collect::<Result<Vec<_>>>()?.into_iter().sum())
+        Ok(files.iter_mut().map(|file| self.compare(file, &outcomes)).collect::<Result<Vec<_>>>()?.into_iter().sum())
     }
 
     /// One boot for each processor, each with its share of the cases.
@@ -131,10 +131,10 @@ impl Run {
         File::create(&report)?;
         let setkey = self.setkey.canonicalize().with_context(|| self.setkey.display().to_string())?;
         let (selection, files) = (self.selection.clone(), self.files.clone());
-        let job = work.join(format!("assignment.{share}"));
-        Assignment { setkey, selection, files, share, shares, report: report.clone() }.save(&job)?;
-        let job = job.to_str().context("the temporary folder's name is not text")?;
-        let boot = Boot::agent(&["compliance", job])?.share(work).limit(Duration::from_secs(3600));
+        let assignment = work.join(format!("assignment.{share}"));
+        Assignment { setkey, selection, files, share, shares, report: report.clone() }.save(&assignment)?;
+        let assignment = assignment.to_str().context("the temporary folder's name is not text")?;
+        let boot = Boot::regress(&["compliance", assignment])?.share(work).limit(Duration::from_secs(3600));
         let boot = boot.for_backend(&self.selection.backend);
         if let Err(error) = boot.run(&mut stdout()).and_then(Status::check) {
             // The cases that did run are still worth their diffs; the others fail for want of a result.
@@ -144,12 +144,12 @@ impl Run {
     }
 
     /// Compares the cases of one file with what came, or makes what came the expectation.
-    fn judge(&self, file: &mut CaseFile, outcomes: &Outcomes) -> Result<Tally> {
-        let mut tally = Tally::default();
+    fn compare(&self, file: &mut CaseFile, outcomes: &Outcomes) -> Result<Summary> {
+        let mut summary = Summary::default();
         let name = file.path.strip_prefix(tree::root()).unwrap_or(&file.path).display().to_string();
         for case in file.cases.iter_mut().filter(|case| self.selection.takes(case)) {
             let outcome = outcomes.get(&(file.path.clone(), case.name.clone()));
-            let complaint = match outcome.map(|outcome| &outcome.seen) {
+            let differences = match outcome.map(|outcome| &outcome.seen) {
                 None => "  no result\n".to_owned(),
                 Some(Err(trouble)) => format!("  could not run: {trouble}\n"),
                 Some(Ok(seen)) => {
@@ -159,15 +159,15 @@ impl Run {
                     self.differences(case, seen)
                 }
             };
-            if !complaint.is_empty() {
-                println!("{FAILURE}{name}: {}: expected (-) and got (+)\n{complaint}", case.name);
+            if !differences.is_empty() {
+                println!("{FAILURE}{name}: {}: expected (-) and got (+)\n{differences}", case.name);
             }
-            tally += Tally::of(complaint.is_empty());
+            summary += Summary::of(differences.is_empty());
         }
         if self.bless {
             fs::write(&file.path, file.text()).with_context(|| name)?;
         }
-        Ok(tally)
+        Ok(summary)
     }
 
     fn bless(&self, case: &mut Case, seen: &[(View, Vec<u8>)]) {

@@ -1,17 +1,17 @@
 //! Negotiations that are made to fail, and what both logs say about each: `cargo regress failures`.
 //!
-//! A [`Row`] changes one thing in two configurations that would agree, or in the network or the kernel between them. A packet of
+//! A [`Failure`] changes one thing in two configurations that would agree, or in the network or the kernel between them. A packet of
 //! Alice's then asks for SAs. Both logs are read as an operator reads them: is the cause there, in which line, after how many
 //! seconds, and is it told once? Other rows are configurations with which the daemon does not start.
 
 mod causes;
-mod judge;
+mod failure;
+mod negotiation;
 mod network;
 mod phase1;
 mod phase2;
-mod play;
-mod row;
 mod start;
+mod verdict;
 
 use std::io::{Write as _, stdout};
 use std::sync::{Mutex, PoisonError};
@@ -20,19 +20,19 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use crate::job::Job;
+use crate::command::HostCommand;
 use crate::lab::Boot;
-use crate::racoon::Ours;
-use crate::tally::{FAILURE, Tally, twice};
+use crate::racoon::Programs;
+use crate::summary::{FAILURE, Summary, with_retry};
 use crate::{interop, tools, tree};
-use judge::Verdict;
-use row::{Row, Scenario};
+use failure::{Failure, FailureKind};
+use verdict::Verdict;
 
 /// All rows, by where the fault is.
-const TABLES: &[&[Row]] = &[phase1::ROWS, phase2::ROWS, network::ROWS, start::ROWS];
+const ALL: &[&[Failure]] = &[phase1::FAILURES, phase2::FAILURES, network::FAILURES, start::FAILURES];
 
-/// How many rows are played at a time: they mostly wait, and each has hosts and a wire of its own.
-const LANES: usize = 8;
+/// Failures provoked at a time: they mostly wait, and each has hosts and a link of its own.
+const CONCURRENT: usize = 8;
 
 /// `cargo regress failures`: all rows, or those whose causes contain a word.
 pub(crate) fn run(words: &[&str]) -> Result<bool> {
@@ -44,90 +44,90 @@ pub(crate) fn run(words: &[&str]) -> Result<bool> {
         _ => bail!("usage: cargo regress failures [--backend pfkey|xfrm] [WORD]"),
     };
     tools::packages(tools::LAB)?;
-    Job::cargo("build --quiet --package racoon --package setkey").run()?;
-    let tally = check(backend, word)?;
-    tally.print_remarks();
-    Ok(tally.failed == 0)
+    HostCommand::cargo("build --quiet --package racoon --package setkey").run()?;
+    let summary = check(backend, word)?;
+    summary.print_remarks();
+    Ok(summary.failed == 0)
 }
 
 /// Boots the lab for the rows whose causes contain `word`.
-pub(crate) fn check(backend: &str, word: &str) -> Result<Tally> {
+pub(crate) fn check(backend: &str, word: &str) -> Result<Summary> {
     let [racoon, setkey] = ["racoon", "setkey"].map(|name| tree::program(name, "debug").display().to_string());
     tools::packages(interop::PROGRAMS)?;
-    let boot = Boot::agent(&["failures", &racoon, &setkey, backend, word])?
+    let boot = Boot::regress(&["failures", &racoon, &setkey, backend, word])?
         .limit(Duration::from_secs(1200))
         .for_backend(backend);
-    boot.run_counted()
+    boot.run_summarized()
 }
 
 /// In the guest.
-pub(crate) fn serve(words: &[&str]) -> Result<()> {
+pub(crate) fn run_in_lab(words: &[&str]) -> Result<()> {
     let [racoon, setkey, backend, word] = words else { bail!("no such rows: {words:?}") };
-    let ours = Ours { racoon: racoon.into(), setkey: setkey.into(), backend: (*backend).to_owned() };
-    let rows = TABLES.iter().copied().flatten().filter(|row| row.cause.contains(word)).enumerate();
-    let waiting = Mutex::new(rows);
-    let total = Mutex::new((Tally::default(), Vec::new()));
+    let programs = Programs { racoon: racoon.into(), setkey: setkey.into(), backend: (*backend).to_owned() };
+    let failures = ALL.iter().copied().flatten().filter(|failure| failure.cause.contains(word)).enumerate();
+    let waiting = Mutex::new(failures);
+    let total = Mutex::new((Summary::default(), Vec::new()));
     let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
     thread::scope(|scope| {
-        for _ in 0..LANES {
+        for _ in 0..CONCURRENT {
             scope.spawn(|| {
-                while let Some((number, row)) = next() {
-                    let played = play(&ours, row, number);
+                while let Some((number, failure)) = next() {
+                    let result = provoke(&programs, failure, number);
                     // The lock also keeps the rows' lines apart.
                     let (total, lines) = &mut *total.lock().unwrap_or_else(PoisonError::into_inner);
-                    let _ = stdout().write_all(played.text.as_bytes());
-                    *total += played.tally;
-                    lines.extend(played.lines);
+                    let _ = stdout().write_all(result.text.as_bytes());
+                    *total += result.summary;
+                    lines.extend(result.lines);
                 }
             });
         }
     });
     let (mut total, lines) = total.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if total == Tally::default() {
+    if total == Summary::default() {
         bail!("no cause contains {word:?}");
     }
     if word.is_empty() {
         println!("README.md's table of causes");
-        total += causes::check(&lines).map_or_else(|error| Tally::failed_with(&error), |()| Tally::PASSED);
+        total += causes::check(&lines).map_or_else(|error| Summary::failed_with(&error), |()| Summary::PASSED);
     }
     println!("{total}");
     Ok(())
 }
 
-/// What came of a row.
+/// The outcome of a row.
 #[derive(Default)]
-struct Played {
+struct FailureResult {
     /// Its part of the table.
     text: String,
-    tally: Tally,
+    summary: Summary,
     /// All lines of both logs.
     lines: Vec<String>,
 }
 
-/// Plays a row, again if it fails.
-fn play(ours: &Ours, row: &Row, number: usize) -> Played {
-    let mut played = Played::default();
-    let done = twice(row.cause, || {
-        let verdicts = match row.scenario {
-            Scenario::Negotiation(setup, expected) => play::negotiate(ours, number, setup, expected)?,
-            Scenario::Start(setup, words) => vec![play::start(ours, number, setup, words)?],
+/// Provokes a failure, and if the logs are not as expected, once more.
+fn provoke(programs: &Programs, failure: &Failure, number: usize) -> FailureResult {
+    let mut result = FailureResult::default();
+    let done = with_retry(failure.cause, || {
+        let verdicts = match failure.kind {
+            FailureKind::Negotiation(setup, expected) => negotiation::negotiate(programs, number, setup, expected)?,
+            FailureKind::Start(setup, words) => vec![negotiation::start(programs, number, setup, words)?],
         };
-        played.text = format!("{}\n", row.cause);
-        verdicts.iter().for_each(|verdict| played.text += &verdict.to_string());
-        played.lines = verdicts.iter().flat_map(Verdict::texts).cloned().collect();
+        result.text = format!("{}\n", failure.cause);
+        verdicts.iter().for_each(|verdict| result.text += &verdict.to_string());
+        result.lines = verdicts.iter().flat_map(Verdict::texts).cloned().collect();
         let passed = verdicts.iter().filter(|verdict| verdict.is_good()).count();
-        played.tally = Tally { passed, failed: verdicts.len() - passed, ..Tally::default() };
-        if played.tally.failed > 0 {
+        result.summary = Summary { passed, failed: verdicts.len() - passed, ..Summary::default() };
+        if result.summary.failed > 0 {
             bail!("{}", verdicts.iter().flat_map(Verdict::problem).collect::<Vec<_>>().join("; "));
         }
         Ok(())
     });
     if let Err(error) = done {
-        played.text += &format!("{FAILURE}{}: {error:#}\n", row.cause);
-        if played.tally.failed == 0 {
-            // It could not be played.
-            played.tally = Tally::FAILED;
+        result.text += &format!("{FAILURE}{}: {error:#}\n", failure.cause);
+        if result.summary.failed == 0 {
+            // It could not be provoked.
+            result.summary = Summary::FAILED;
         }
     }
-    played
+    result
 }

@@ -5,47 +5,47 @@ use std::thread;
 
 use anyhow::Result;
 
-use super::play::Hosts;
-use super::row::Expected::{Line, Nothing};
-use super::row::{AT_ONCE, Row, Station, TIME_UP};
-use crate::lab::PATIENCE;
+use super::failure::Expected::{Line, Nothing};
+use super::failure::{AFTER_RETRIES, AT_ONCE, Failure, HostConfig};
+use super::negotiation::Hosts;
+use crate::lab::TIMEOUT;
 use crate::racoon::Racoon;
 
-pub(super) const ROWS: &[Row] = &[
-    Row::new(
+pub(super) const FAILURES: &[Failure] = &[
+    Failure::new(
         "network: no daemon at the peer, transport mode",
-        |row| row.bob.runs = false,
-        Line(TIME_UP, &["no answer to message 1 of main mode"]),
+        |setup| setup.bob.runs = false,
+        Line(AFTER_RETRIES, &["no answer to message 1 of main mode"]),
         Nothing,
     ),
-    Row::new(
+    Failure::new(
         "network: no daemon at the peer, tunnel",
-        |row| {
-            row.tunnel();
-            row.bob.runs = false;
+        |setup| {
+            setup.tunnel();
+            setup.bob.runs = false;
         },
-        Line(TIME_UP, &["no answer to message 1 of main mode", "ICMP port unreachable from 192.0.2.2"]),
+        Line(AFTER_RETRIES, &["no answer to message 1 of main mode", "ICMP port unreachable from 192.0.2.2"]),
         Nothing,
     ),
-    Row::new(
+    Failure::new(
         "network: no host has the peer's address",
-        |row| {
-            row.tunnel();
-            row.bob.runs = false;
-            row.before = |hosts| {
+        |setup| {
+            setup.tunnel();
+            setup.bob.runs = false;
+            setup.prepare = |hosts| {
                 hosts.bob.must("ip address del 192.0.2.2/24 dev eth0")?;
                 Ok(())
             };
         },
-        Line(TIME_UP, &["no answer to message 1 of main mode", "ICMP host unreachable"]),
+        Line(AFTER_RETRIES, &["no answer to message 1 of main mode", "ICMP host unreachable"]),
         Nothing,
     ),
-    Row::new(
+    Failure::new(
         "network: no route to the peer",
-        |row| {
-            row.tunnel();
-            row.bob.runs = false;
-            row.before = |hosts| {
+        |setup| {
+            setup.tunnel();
+            setup.bob.runs = false;
+            setup.prepare = |hosts| {
                 hosts.alice.must("ip route add unreachable 192.0.2.2/32")?;
                 Ok(())
             };
@@ -53,41 +53,41 @@ pub(super) const ROWS: &[Row] = &[
         Line(AT_ONCE, &["No route to host"]),
         Nothing,
     ),
-    Row::new(
+    Failure::new(
         "network: UDP port 500 is filtered both ways",
-        |row| {
-            row.before = |hosts| {
+        |setup| {
+            setup.prepare = |hosts| {
                 hosts.wire.drop_ike(&hosts.alice)?;
                 hosts.wire.drop_ike(&hosts.bob)
             };
         },
-        Line(TIME_UP, &["no answer to message 1 of main mode"]),
+        Line(AFTER_RETRIES, &["no answer to message 1 of main mode"]),
         Nothing,
     ),
-    Row::new(
+    Failure::new(
         "network: answers are lost",
-        |row| row.before = |hosts| hosts.wire.drop_ike(&hosts.alice),
-        Line(TIME_UP, &["no answer to message 1 of main mode"]),
-        Line(TIME_UP, &["no answer to message 2 of main mode", "the peer repeated message 1", "do not reach"]),
+        |setup| setup.prepare = |hosts| hosts.wire.drop_ike(&hosts.alice),
+        Line(AFTER_RETRIES, &["no answer to message 1 of main mode"]),
+        Line(AFTER_RETRIES, &["no answer to message 2 of main mode", "the peer repeated message 1", "do not reach"]),
     ),
-    Row::new(
+    Failure::new(
         "network: large packets are lost",
-        |row| row.before = |hosts| hosts.wire.drop_larger(&hosts.bob, 300),
-        Line(TIME_UP, &["no answer to message 3 of main mode (", "message 1 was answered", "MTU"]),
-        Line(TIME_UP, &["no answer to message 2 of main mode", "MTU"]),
+        |setup| setup.prepare = |hosts| hosts.wire.drop_larger(&hosts.bob, 300),
+        Line(AFTER_RETRIES, &["no answer to message 3 of main mode (", "message 1 was answered", "MTU"]),
+        Line(AFTER_RETRIES, &["no answer to message 2 of main mode", "MTU"]),
     ),
-    Row::new(
+    Failure::new(
         "network: encrypted messages are lost",
-        |row| row.before = |hosts| hosts.wire.drop_encrypted_ike(&hosts.bob),
-        Line(TIME_UP, &["no answer to message 5 of main mode"]),
-        Line(TIME_UP, &["no answer to message 4 of main mode"]),
+        |setup| setup.prepare = |hosts| hosts.wire.drop_encrypted_ike(&hosts.bob),
+        Line(AFTER_RETRIES, &["no answer to message 5 of main mode"]),
+        Line(AFTER_RETRIES, &["no answer to message 4 of main mode"]),
     ),
-    Row::new(
+    Failure::new(
         "network: a packet filter of this host's own refuses",
-        |row| {
-            row.tunnel();
-            row.bob.runs = false;
-            row.before = |hosts| {
+        |setup| {
+            setup.tunnel();
+            setup.bob.runs = false;
+            setup.prepare = |hosts| {
                 hosts.alice.must("ip route add prohibit 192.0.2.2/32")?;
                 Ok(())
             };
@@ -95,50 +95,50 @@ pub(super) const ROWS: &[Row] = &[
         Line(AT_ONCE, &["Permission denied"]),
         Nothing,
     ),
-    Row::new(
+    Failure::new(
         "network: the peer answers in IKEv2",
-        |row| {
-            row.bob.runs = false;
-            row.bob.policies = String::new();
-            row.before = answer_in_ikev2;
+        |setup| {
+            setup.bob.runs = false;
+            setup.bob.policies = String::new();
+            setup.prepare = answer_in_ikev2;
         },
         Line(AT_ONCE, &["the peer speaks IKEv2"]),
         Nothing,
     ),
-    Row::new(
+    Failure::new(
         "network: the peer was killed and its SAs are gone",
-        |row| {
-            row.provoke = |play| {
-                play.hosts.send()?;
-                play.established()?;
-                let [_, bob] = &mut play.daemons;
+        |setup| {
+            setup.trigger = |negotiation| {
+                negotiation.hosts.send()?;
+                negotiation.established()?;
+                let [_, bob] = &mut negotiation.daemons;
                 if let Some(bob) = bob.take() {
                     bob.kill()?;
                 }
-                play.hosts.load(&play.hosts.alice, "flush;")?;
-                play.begin()?;
-                play.hosts.send()
+                negotiation.hosts.load(&negotiation.hosts.alice, "flush;")?;
+                negotiation.begin()?;
+                negotiation.hosts.send()
             };
         },
-        Line(TIME_UP, &["no answer to message 1 of quick mode", "phase 1 is established"]),
+        Line(AFTER_RETRIES, &["no answer to message 1 of quick mode", "phase 1 is established"]),
         Nothing,
     ),
-    Row::new(
+    Failure::new(
         "network: the peer stops after this daemon was killed and restarted",
-        |row| {
-            row.provoke = |play| {
-                play.hosts.send()?;
-                play.established()?;
-                let [alice, bob] = &mut play.daemons;
+        |setup| {
+            setup.trigger = |negotiation| {
+                negotiation.hosts.send()?;
+                negotiation.established()?;
+                let [alice, bob] = &mut negotiation.daemons;
                 if let Some(alice) = alice.take() {
                     alice.kill()?;
                 }
                 // Else the next daemon would replace the SAs.
-                play.hosts.load(&play.hosts.alice, "flush;")?;
-                let policies_stay = Station { policies: String::new(), ..play.setup.alice.clone() };
-                *alice = play.hosts.start(&play.hosts.alice, &policies_stay)?;
+                negotiation.hosts.load(&negotiation.hosts.alice, "flush;")?;
+                let policies_stay = HostConfig { policies: String::new(), ..negotiation.setup.alice.clone() };
+                *alice = negotiation.hosts.start(&negotiation.hosts.alice, &policies_stay)?;
                 let bob = bob.take();
-                play.begin()?;
+                negotiation.begin()?;
                 bob.map_or(Ok(()), Racoon::stop)
             };
         },
@@ -151,7 +151,7 @@ pub(super) const ROWS: &[Row] = &[
 /// 2.5), under the cookies that came.
 fn answer_in_ikev2(hosts: &Hosts) -> Result<()> {
     let socket = hosts.bob.enter(|| UdpSocket::bind("192.0.2.2:500"))??;
-    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_read_timeout(Some(TIMEOUT))?;
     thread::spawn(move || -> std::io::Result<()> {
         let mut message = [0; 2048];
         let (length, peer) = socket.recv_from(&mut message)?;

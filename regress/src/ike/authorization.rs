@@ -4,12 +4,12 @@ use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::Play;
-use super::scene::{Knobs, Scene, Shape, Side};
+use super::Scenario;
+use super::testbed::{Settings, Side, Testbed, Topology};
 use crate::lab::{Host, Link, Pings, Program};
-use crate::racoon::Ours;
+use crate::racoon::Programs;
 
-pub(super) const PLAYS: &[Play] = &[("forwarding that is blocked stays blocked", blocked)];
+pub(super) const SCENARIOS: &[Scenario] = &[("forwarding that is blocked stays blocked", blocked)];
 
 /// Bob forwards to Carol, but not from this network of Alice's.
 const BLOCK: &str = "spdadd 192.168.1.0/24 192.168.2.0/24 any -P fwd discard;\n";
@@ -22,36 +22,36 @@ const CAROL: &str = "192.168.2.9";
 
 /// Alice asks for a tunnel with the selector of a `discard` of Bob's: it is neither replaced, nor deleted when she leaves. Her
 /// other tunnel comes up beside it.
-fn blocked(ours: &Ours) -> Result<()> {
-    let scene = Scene::new(ours, Shape::Tunnel)?;
+fn blocked(programs: &Programs) -> Result<()> {
+    let testbed = Testbed::new(programs, Topology::Tunnel)?;
     let lan = Link::new("lan")?;
     let carol = Host::new("carol")?;
-    lan.plug(&scene.bob, "eth1", &["192.168.2.2/24"])?;
+    lan.plug(&testbed.bob, "eth1", &["192.168.2.2/24"])?;
     lan.plug(&carol, "eth0", &["192.168.2.9/24"])?;
     carol.must("ip route add 192.168.0.0/16 via 192.168.2.2")?;
-    scene.bob.must("ip route add 192.168.3.0/24 dev eth0")?;
-    scene.alice.must("ip address add 192.168.3.1/32 dev lo")?;
-    scene.alice.must("ip route replace 192.168.2.0/24 via 192.0.2.2")?;
-    scene.bob.enter(|| fs::write("/proc/sys/net/ipv4/ip_forward", "1"))?.context("ip_forward")?;
-    let answered = |from| Ok::<_, anyhow::Error>(ping_carol(&scene.alice, from)?.received);
+    testbed.bob.must("ip route add 192.168.3.0/24 dev eth0")?;
+    testbed.alice.must("ip address add 192.168.3.1/32 dev lo")?;
+    testbed.alice.must("ip route replace 192.168.2.0/24 via 192.0.2.2")?;
+    testbed.bob.enter(|| fs::write("/proc/sys/net/ipv4/ip_forward", "1"))?.context("ip_forward")?;
+    let answered = |from| Ok::<_, anyhow::Error>(ping_carol(&testbed.alice, from)?.received);
 
-    scene.load(Side::Bob, format!("flush;\nspdflush;\n{BLOCK}"))?;
+    testbed.load(Side::Bob, format!("flush;\nspdflush;\n{BLOCK}"))?;
     ensure!(answered("192.168.3.1")? == 2, "Bob does not forward");
     ensure!(answered("192.168.1.1")? == 0, "Bob does not block");
 
-    let bob = scene.restart(Side::Bob, &Knobs { remote: GENERATES, ..Knobs::default() })?;
-    scene.load(Side::Alice, tunnels())?;
-    let alice = scene.restart(Side::Alice, &Knobs::default())?;
+    let bob = testbed.restart(Side::Bob, &Settings { remote: GENERATES, ..Settings::default() })?;
+    testbed.load(Side::Alice, tunnels())?;
+    let alice = testbed.restart(Side::Alice, &Settings::default())?;
     ensure!(answered("192.168.1.1")? == 0, "Alice gets around the block");
     bob.wait_for_log("another program has a policy for direction fwd with this selector")?;
-    scene.until("the other tunnel", || Ok(answered("192.168.3.1")? == 2))?;
-    ensure!(policies(&scene)? == [1, 3], "the block, and three for the tunnel:\n{}", dump(&scene)?);
+    testbed.wait_for("the other tunnel", || Ok(answered("192.168.3.1")? == 2))?;
+    ensure!(policies(&testbed)? == [1, 3], "the block, and three for the tunnel:\n{}", dump(&testbed)?);
 
     alice.stop()?;
-    scene.load(Side::Alice, "flush;\nspdflush;\n".into())?;
-    scene.until("only the block", || Ok(policies(&scene)? == [1, 0]))?;
-    ensure!(answered("192.168.1.1")? == 0, "the block is gone with Alice:\n{}", dump(&scene)?);
-    ensure!(answered("192.168.3.1")? == 2, "what was generated for Alice still blocks:\n{}", dump(&scene)?);
+    testbed.load(Side::Alice, "flush;\nspdflush;\n".into())?;
+    testbed.wait_for("only the block", || Ok(policies(&testbed)? == [1, 0]))?;
+    ensure!(answered("192.168.1.1")? == 0, "the block is gone with Alice:\n{}", dump(&testbed)?);
+    ensure!(answered("192.168.3.1")? == 2, "what was generated for Alice still blocks:\n{}", dump(&testbed)?);
     bob.stop()
 }
 
@@ -74,11 +74,11 @@ fn ping_carol(alice: &Host, from: &str) -> Result<Pings> {
 }
 
 /// How many policies of Bob's block, and how many protect.
-fn policies(scene: &Scene) -> Result<[usize; 2]> {
-    let text = dump(scene)?;
+fn policies(testbed: &Testbed) -> Result<[usize; 2]> {
+    let text = dump(testbed)?;
     Ok(["discard", "esp/tunnel/"].map(|word| text.matches(word).count()))
 }
 
-fn dump(scene: &Scene) -> Result<String> {
-    scene.setkey(Side::Bob, &["-NDP"])
+fn dump(testbed: &Testbed) -> Result<String> {
+    testbed.setkey(Side::Bob, &["-NDP"])
 }

@@ -2,32 +2,32 @@
 
 use anyhow::{Result, ensure};
 
-use super::Play;
-use super::scene::{Knobs, Scene, Shape, Side};
-use crate::racoon::Ours;
+use super::Scenario;
+use super::testbed::{Settings, Side, Testbed, Topology};
+use crate::racoon::Programs;
 
-pub(super) const PLAYS: &[Play] = &[
-    ("5 % of packets lost", |ours| over(ours, "loss 5%")),
-    ("20 % of packets lost", |ours| over(ours, "loss 20%")),
-    ("20 % of packets come twice", |ours| over(ours, "duplicate 20%")),
-    ("packets overtake each other", |ours| over(ours, "delay 30ms 25ms")),
-    ("loss, repetition and disorder at once", |ours| over(ours, "delay 20ms 15ms loss 10% duplicate 10%")),
+pub(super) const SCENARIOS: &[Scenario] = &[
+    ("5 % of packets lost", |programs| over(programs, "loss 5%")),
+    ("20 % of packets lost", |programs| over(programs, "loss 20%")),
+    ("20 % of packets come twice", |programs| over(programs, "duplicate 20%")),
+    ("packets overtake each other", |programs| over(programs, "delay 30ms 25ms")),
+    ("loss, repetition and disorder at once", |programs| over(programs, "delay 20ms 15ms loss 10% duplicate 10%")),
 ];
 
 /// How often phase 1 and phase 2 are made anew.
 const ROUNDS: usize = 4;
 
-fn over(ours: &Ours, line: &str) -> Result<()> {
-    let scene = Scene::new(ours, Shape::Transport)?;
-    let knobs = Knobs { counter: 12, ..Knobs::default() };
+fn over(programs: &Programs, line: &str) -> Result<()> {
+    let testbed = Testbed::new(programs, Topology::Transport)?;
+    let settings = Settings { counter: 12, ..Settings::default() };
     for side in Side::BOTH {
-        scene.impair(side, line)?;
+        testbed.impair(side, line)?;
     }
     for round in 0..ROUNDS {
-        let (alice, bob) = scene.start_both(&knobs)?;
+        let (alice, bob) = testbed.start_both(&settings)?;
         let from = if round % 2 == 0 { Side::Alice } else { Side::Bob };
-        scene.bring_up(from)?;
-        let pings = scene.ping(from, &["-c", "40", "-i", "0.02", "-W", "1"])?;
+        testbed.bring_up(from)?;
+        let pings = testbed.ping(from, &["-c", "40", "-i", "0.02", "-W", "1"])?;
         ensure!(pings.received >= 10, "round {round}: {pings:?}");
         let established = alice.log()?.matches("IPsec-SA established").count();
         ensure!(established >= 2, "round {round}: {established} SAs were installed");

@@ -2,47 +2,47 @@
 
 use anyhow::{Result, ensure};
 
-use super::Play;
-use super::scene::{Knobs, Scene, Shape, Side};
-use crate::racoon::Ours;
+use super::Scenario;
+use super::testbed::{Settings, Side, Testbed, Topology};
+use crate::racoon::Programs;
 
-pub(super) const PLAYS: &[Play] = &[
-    ("another pre-shared key", |ours| {
+pub(super) const SCENARIOS: &[Scenario] = &[
+    ("another pre-shared key", |programs| {
         refused(
-            ours,
-            Knobs { key: "not that one", ..Knobs::default() },
+            programs,
+            Settings { key: "not that one", ..Settings::default() },
             &["phase1 negotiation failed"],
             &["pre-shared key"],
         )
     }),
-    ("another cipher in phase 1", |ours| {
+    ("another cipher in phase 1", |programs| {
         refused(
-            ours,
-            Knobs {
+            programs,
+            Settings {
                 proposal: "encryption_algorithm 3des; hash_algorithm sha256; dh_group modp2048;",
-                ..Knobs::default()
+                ..Settings::default()
             },
             &["NO-PROPOSAL-CHOSEN"],
             &["no suitable proposal found", "aes", "3des"],
         )
     }),
-    ("another group in phase 1", |ours| {
+    ("another group in phase 1", |programs| {
         refused(
-            ours,
-            Knobs {
+            programs,
+            Settings {
                 proposal: "encryption_algorithm aes 256; hash_algorithm sha256; dh_group modp3072;",
-                ..Knobs::default()
+                ..Settings::default()
             },
             &["NO-PROPOSAL-CHOSEN"],
             &["no suitable proposal found", "modp2048", "modp3072"],
         )
     }),
-    ("another cipher in phase 2", |ours| {
+    ("another cipher in phase 2", |programs| {
         refused(
-            ours,
-            Knobs {
+            programs,
+            Settings {
                 sainfo: "pfs_group modp2048; encryption_algorithm 3des; authentication_algorithm hmac_sha256;",
-                ..Knobs::default()
+                ..Settings::default()
             },
             &["NO-PROPOSAL-CHOSEN"],
             &[
@@ -52,30 +52,30 @@ pub(super) const PLAYS: &[Play] = &[
             ],
         )
     }),
-    ("another group in phase 2", |ours| {
+    ("another group in phase 2", |programs| {
         refused(
-            ours,
-            Knobs {
+            programs,
+            Settings {
                 remote: "proposal_check strict;",
                 sainfo: "pfs_group modp3072; encryption_algorithm aes 256; authentication_algorithm hmac_sha256;",
-                ..Knobs::default()
+                ..Settings::default()
             },
             &["NO-PROPOSAL-CHOSEN"],
             &["pfs_group", "modp2048", "modp3072"],
         )
     }),
-    ("a longer lifetime under strict", |ours| {
+    ("a longer lifetime under strict", |programs| {
         refused(
-            ours,
-            Knobs { phase2_lifetime: 600, remote: "proposal_check strict;", ..Knobs::default() },
+            programs,
+            Settings { phase2_lifetime: 600, remote: "proposal_check strict;", ..Settings::default() },
             &["NO-PROPOSAL-CHOSEN"],
             &["lifetime 1800 s proposed, 600 s configured (proposal_check strict)"],
         )
     }),
-    ("another identity than expected", |ours| {
+    ("another identity than expected", |programs| {
         refused(
-            ours,
-            Knobs { remote: "verify_identifier on; peers_identifier address 192.0.2.77;", ..Knobs::default() },
+            programs,
+            Settings { remote: "verify_identifier on; peers_identifier address 192.0.2.77;", ..Settings::default() },
             &[],
             &["192.0.2.77", "192.0.2.1"],
         )
@@ -85,12 +85,14 @@ pub(super) const PLAYS: &[Play] = &[
     ("no daemon at the other end", nobody_listens),
 ];
 
-/// Bob has other knobs than Alice. Her pings get no answer, the logs of both say what is to be said, and no SA is left.
-fn refused(ours: &Ours, bobs: Knobs, alice_says: &[&str], bob_says: &[&str]) -> Result<()> {
-    let scene = Scene::new(ours, Shape::Transport)?;
-    let (alice, bob) =
-        (scene.start(Side::Alice, &Knobs { counter: 10, ..Knobs::default() })?, scene.start(Side::Bob, &bobs)?);
-    let pings = scene.ping(Side::Alice, &["-c", "2", "-W", "1"])?;
+/// Bob has other settings than Alice. Her pings get no answer, the logs of both say what is to be said, and no SA is left.
+fn refused(programs: &Programs, bobs: Settings, alice_says: &[&str], bob_says: &[&str]) -> Result<()> {
+    let testbed = Testbed::new(programs, Topology::Transport)?;
+    let (alice, bob) = (
+        testbed.start(Side::Alice, &Settings { counter: 10, ..Settings::default() })?,
+        testbed.start(Side::Bob, &bobs)?,
+    );
+    let pings = testbed.ping(Side::Alice, &["-c", "2", "-W", "1"])?;
     ensure!(pings.received == 0, "{pings:?}");
     for (racoon, lines) in [(&bob, bob_says), (&alice, alice_says)] {
         for line in lines {
@@ -101,17 +103,17 @@ fn refused(ours: &Ours, bobs: Knobs, alice_says: &[&str], bob_says: &[&str]) -> 
     bob.stop()?;
     for side in Side::BOTH {
         // What is left is at most the kernel's own larval SA, until it expires.
-        let sas = scene.sas(side)?;
+        let sas = testbed.sas(side)?;
         ensure!(!sas.contains("state=mature"), "an SA is left:\n{sas}");
     }
     Ok(())
 }
 
-fn no_policy(ours: &Ours) -> Result<()> {
-    let scene = Scene::new(ours, Shape::Transport)?;
-    let (alice, bob) = scene.start_both(&Knobs { counter: 10, ..Knobs::default() })?;
-    scene.load(Side::Bob, "spdflush;\n".into())?;
-    let pings = scene.ping(Side::Alice, &["-c", "2", "-W", "1"])?;
+fn no_policy(programs: &Programs) -> Result<()> {
+    let testbed = Testbed::new(programs, Topology::Transport)?;
+    let (alice, bob) = testbed.start_both(&Settings { counter: 10, ..Settings::default() })?;
+    testbed.load(Side::Bob, "spdflush;\n".into())?;
+    let pings = testbed.ping(Side::Alice, &["-c", "2", "-W", "1"])?;
     ensure!(pings.received == 0, "{pings:?}");
     bob.wait_for_log("no policy matches")?;
     alice.stop()?;
@@ -119,13 +121,14 @@ fn no_policy(ours: &Ours) -> Result<()> {
 }
 
 /// The responder says that its lifetime is shorter, and the initiator heeds it.
-fn claimed(ours: &Ours) -> Result<()> {
-    let scene = Scene::new(ours, Shape::Transport)?;
-    let knobs = |phase2_lifetime| Knobs { remote: "proposal_check claim;", phase2_lifetime, ..Knobs::default() };
-    let (alice, bob) = (scene.start(Side::Alice, &knobs(1800))?, scene.start(Side::Bob, &knobs(600))?);
-    scene.bring_up(Side::Alice)?;
+fn claimed(programs: &Programs) -> Result<()> {
+    let testbed = Testbed::new(programs, Topology::Transport)?;
+    let settings =
+        |phase2_lifetime| Settings { remote: "proposal_check claim;", phase2_lifetime, ..Settings::default() };
+    let (alice, bob) = (testbed.start(Side::Alice, &settings(1800))?, testbed.start(Side::Bob, &settings(600))?);
+    testbed.bring_up(Side::Alice)?;
     for side in Side::BOTH {
-        let sas = scene.sas(side)?;
+        let sas = testbed.sas(side)?;
         ensure!(sas.matches("hard: 600(s)").count() == 2, "{sas}");
     }
     alice.stop()?;
@@ -133,15 +136,15 @@ fn claimed(ours: &Ours) -> Result<()> {
 }
 
 /// The error of ICMP stands in the failure's line, if a policy admits it: in transport mode it comes without ESP.
-fn nobody_listens(ours: &Ours) -> Result<()> {
+fn nobody_listens(programs: &Programs) -> Result<()> {
     for (exception, is_named) in [("", false), ("spdadd 192.0.2.2 192.0.2.1 icmp 3,3 -P in prio high none;\n", true)] {
-        let scene = Scene::new(ours, Shape::Transport)?;
-        let alice = scene.start(Side::Alice, &Knobs { counter: 2, ..Knobs::default() })?;
-        scene.load(Side::Bob, "spdflush;\n".into())?;
+        let testbed = Testbed::new(programs, Topology::Transport)?;
+        let alice = testbed.start(Side::Alice, &Settings { counter: 2, ..Settings::default() })?;
+        testbed.load(Side::Bob, "spdflush;\n".into())?;
         if !exception.is_empty() {
-            scene.load(Side::Alice, exception.into())?;
+            testbed.load(Side::Alice, exception.into())?;
         }
-        let pings = scene.ping(Side::Alice, &["-c", "2", "-W", "1"])?;
+        let pings = testbed.ping(Side::Alice, &["-c", "2", "-W", "1"])?;
         ensure!(pings.received == 0, "{pings:?}");
         alice.wait_for_log("phase1 negotiation failed due to time up.")?;
         let log = alice.log()?;

@@ -1,48 +1,48 @@
 //! racoon against itself on a real kernel: two hosts, their kernels' acquires, and all that can happen on the way.
 
 mod authorization;
-mod endings;
-mod generated;
+mod esn;
+mod generate_policy;
 mod loss;
 mod mismatch;
-mod paths;
-mod renewal;
-mod replaced;
-mod scene;
-mod sequence;
+mod negotiation;
+mod recovery;
+mod rekey;
+mod setkey_replace;
+mod testbed;
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 
-use crate::job::Job;
+use crate::command::HostCommand;
 use crate::lab::Boot;
-use crate::racoon::Ours;
-use crate::tally::{FAILURE, Tally, twice};
+use crate::racoon::Programs;
+use crate::summary::{FAILURE, Summary, with_retry};
 use crate::{tools, tree};
 
-/// A scene with a name. Each makes its own hosts.
-type Play = (&'static str, fn(&Ours) -> Result<()>);
+/// A testbed with a name. Each makes its own hosts.
+type Scenario = (&'static str, fn(&Programs) -> Result<()>);
 
 /// The suites, by name.
-const SUITES: [(&str, &[&[Play]]); 2] = [
+const SUITES: [(&str, &[&[Scenario]]); 2] = [
     (
         "ike",
         &[
-            paths::PLAYS,
-            mismatch::PLAYS,
-            endings::PLAYS,
-            renewal::PLAYS,
-            generated::PLAYS,
-            authorization::PLAYS,
-            sequence::PLAYS,
-            replaced::PLAYS,
+            negotiation::SCENARIOS,
+            mismatch::SCENARIOS,
+            recovery::SCENARIOS,
+            rekey::SCENARIOS,
+            generate_policy::SCENARIOS,
+            authorization::SCENARIOS,
+            esn::SCENARIOS,
+            setkey_replace::SCENARIOS,
         ],
     ),
-    ("loss", &[loss::PLAYS]),
+    ("loss", &[loss::SCENARIOS]),
 ];
 
-/// What begins the line of a scene that went well, and of one that did not.
+/// What begins the line of a testbed that went well, and of one that did not.
 const MARKS: [&str; 2] = ["passed: ", FAILURE];
 
 /// `cargo regress scenes`: a suite, or the scenes of it that have a word in their names.
@@ -53,34 +53,35 @@ pub(crate) fn run(words: &[&str]) -> Result<bool> {
         _ => bail!("usage: cargo regress scenes ike|loss pfkey|xfrm [WORD]"),
     };
     tools::packages(tools::LAB)?;
-    Job::cargo("build --quiet --package racoon --package setkey").run()?;
-    let tally = check(suite, backend, filter)?;
-    tally.print_remarks();
-    Ok(tally.failed == 0)
+    HostCommand::cargo("build --quiet --package racoon --package setkey").run()?;
+    let summary = check(suite, backend, filter)?;
+    summary.print_remarks();
+    Ok(summary.failed == 0)
 }
 
 /// Boots the lab for a suite, or for those of its scenes whose names contain `filter`.
-pub(crate) fn check(suite: &str, backend: &str, filter: &str) -> Result<Tally> {
+pub(crate) fn check(suite: &str, backend: &str, filter: &str) -> Result<Summary> {
     let [racoon, setkey] = ["racoon", "setkey"].map(|name| tree::program(name, "debug").display().to_string());
-    let boot = Boot::agent(&["ike", &racoon, &setkey, backend, suite, filter])?
+    let boot = Boot::regress(&["ike", &racoon, &setkey, backend, suite, filter])?
         .env("LIBPFKEY_BACKEND", backend)
         .limit(Duration::from_secs(3600))
         .for_backend(backend);
-    let (status, said) = boot.run_heard()?;
+    let (status, said) = boot.run_captured()?;
     status.check()?;
     let [passed, failed] = MARKS.map(|mark| said.lines().filter(|line| line.starts_with(mark)).count());
-    ensure!(passed + failed > 0, "no scene was played");
-    Ok(Tally { passed, failed, ..Tally::default() }.with_remarks_in(&said))
+    ensure!(passed + failed > 0, "no testbed was played");
+    Ok(Summary { passed, failed, ..Summary::default() }.with_remarks_in(&said))
 }
 
 /// In the guest.
-pub(crate) fn serve(words: &[&str]) -> Result<()> {
+pub(crate) fn run_in_lab(words: &[&str]) -> Result<()> {
     let [racoon, setkey, backend, suite, filter] = words else { bail!("no such play: {words:?}") };
-    let ours = Ours { racoon: racoon.into(), setkey: setkey.into(), backend: (*backend).to_owned() };
-    let plays = SUITES.iter().filter(|(name, _)| name == suite).flat_map(|(_, lists)| lists.iter().copied().flatten());
-    for (name, play) in plays.filter(|(name, _)| name.contains(filter)) {
+    let programs = Programs { racoon: racoon.into(), setkey: setkey.into(), backend: (*backend).to_owned() };
+    let scenarios =
+        SUITES.iter().filter(|(name, _)| name == suite).flat_map(|(_, lists)| lists.iter().copied().flatten());
+    for (name, scenario) in scenarios.filter(|(name, _)| name.contains(filter)) {
         let start = Instant::now();
-        let result = twice(name, || play(&ours).inspect_err(|_| show_logs()));
+        let result = with_retry(name, || scenario(&programs).inspect_err(|_| show_logs()));
         let took = start.elapsed().as_secs_f64();
         match result {
             Ok(()) => println!("{}{name} ({took:.1} s)", MARKS[0]),

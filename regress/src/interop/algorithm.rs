@@ -9,7 +9,7 @@ pub(crate) enum Peer {
 
 /// An algorithm.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Word {
+pub(crate) struct Algorithm {
     /// In `racoon.conf`, with the length of the key.
     pub(crate) racoon: &'static str,
     strongswan: Option<&'static str>,
@@ -20,14 +20,14 @@ pub(crate) struct Word {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Protection {
     /// ESP: a cipher beside an authentication algorithm.
-    Esp(Word),
+    Esp(Algorithm),
     /// ESP: a cipher that authenticates, too.
-    Aead(Word),
+    Aead(Algorithm),
     /// AH.
     Ah,
 }
 
-impl Word {
+impl Algorithm {
     /// The name in the configuration of `peer`, if it has this algorithm.
     pub(crate) fn name(&self, peer: Peer) -> Option<&'static str> {
         match peer {
@@ -52,16 +52,16 @@ impl Protection {
     }
 }
 
-const fn both(racoon: &'static str, strongswan: &'static str, libreswan: &'static str) -> Word {
-    Word { racoon, strongswan: Some(strongswan), libreswan: Some(libreswan) }
+const fn both(racoon: &'static str, strongswan: &'static str, libreswan: &'static str) -> Algorithm {
+    Algorithm { racoon, strongswan: Some(strongswan), libreswan: Some(libreswan) }
 }
 
-const fn strongswan(racoon: &'static str, name: &'static str) -> Word {
-    Word { racoon, strongswan: Some(name), libreswan: None }
+const fn strongswan(racoon: &'static str, name: &'static str) -> Algorithm {
+    Algorithm { racoon, strongswan: Some(name), libreswan: None }
 }
 
 /// `encryption_algorithm` of a proposal.
-pub(crate) static PHASE1_CIPHERS: &[Word] = &[
+pub(crate) static PHASE1_CIPHERS: &[Algorithm] = &[
     both("aes 128", "aes128", "aes128"),
     both("aes 192", "aes192", "aes192"),
     both("aes 256", "aes256", "aes256"),
@@ -73,7 +73,7 @@ pub(crate) static PHASE1_CIPHERS: &[Word] = &[
 ];
 
 /// `hash_algorithm`
-pub(crate) static HASHES: &[Word] = &[
+pub(crate) static HASHES: &[Algorithm] = &[
     both("sha256", "sha256", "sha2_256"),
     both("sha384", "sha384", "sha2_384"),
     both("sha512", "sha512", "sha2_512"),
@@ -82,7 +82,7 @@ pub(crate) static HASHES: &[Word] = &[
 ];
 
 /// `dh_group`
-pub(crate) static GROUPS: &[Word] = &[
+pub(crate) static GROUPS: &[Algorithm] = &[
     both("modp2048", "modp2048", "modp2048"),
     both("ecp256", "ecp256", "dh19"),
     both("x25519", "curve25519", "dh31"),
@@ -96,7 +96,7 @@ pub(crate) static GROUPS: &[Word] = &[
 ];
 
 /// `pfs_group`. Libreswan has elliptic curves in phase 1 of IKEv1, but not here.
-pub(crate) static PFS_GROUPS: &[Word] = &[
+pub(crate) static PFS_GROUPS: &[Algorithm] = &[
     both("modp2048", "modp2048", "modp2048"),
     strongswan("ecp256", "ecp256"),
     strongswan("x25519", "curve25519"),
@@ -128,7 +128,7 @@ pub(crate) static PROTECTIONS: &[Protection] = &[
 ];
 
 /// `authentication_algorithm`
-pub(crate) static AUTHENTICATIONS: &[Word] = &[
+pub(crate) static AUTHENTICATIONS: &[Algorithm] = &[
     both("hmac_sha256", "sha256", "sha2_256"),
     both("hmac_sha1", "sha1", "sha1"),
     both("hmac_sha384", "sha384", "sha2_384"),

@@ -1,11 +1,52 @@
-//! ike-scan: a stranger's probe of an IKE daemon.
+//! ike-scan: probes of an IKE daemon from an address that may negotiate with it, without negotiating.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
+use super::algorithm::Peer;
+use super::daemon::{Implementation, RunningDaemon};
+use super::host_pair::HostPair;
+use super::matrix::table;
 use crate::lab::{Finished, Host, Program};
+use crate::summary::Summary;
 
-/// Runs it on `host`. Its own port, so that a daemon on the same host is not in its way; one try of two seconds.
-pub(crate) fn ike_scan(host: &Host, arguments: &[&str]) -> Result<Finished> {
+/// Encryption and its bits, hash, authentication, group as IKE numbers them; and what ike-scan has to say.
+const PROBES: [(&str, &[&str]); 2] = [
+    (
+        "7/128,4,1,14",
+        // In any order: each daemon has its own.
+        &[
+            "Enc=AES",
+            "KeyLength=128",
+            "Hash=SHA2-256",
+            "Group=14:modp2048",
+            "Auth=PSK",
+            "1 returned handshake; 0 returned",
+        ],
+    ),
+    ("1,1,1,1", &["NO-PROPOSAL-CHOSEN", "0 returned handshake; 1 returned notify"]),
+];
+
+/// A stranger's main mode probe of a daemon that has one connection for the stranger's address: it answers with the one
+/// transform that it has, and knows no other.
+pub(crate) fn probe(kind: &Implementation) -> Result<Summary> {
+    let rows: Vec<_> = table(Peer::Strongswan).into_iter().map(|row| row.connection).take(1).collect();
+    let pair = HostPair::new(&rows)?;
+    let daemon = RunningDaemon::start(kind, &pair.alice, &rows)?;
+    let Some(row) = rows.first() else { bail!("the table is empty") };
+    let target = row.local.address.to_string();
+    let mut summary = Summary::default();
+    for (transform, answer) in PROBES {
+        let seen = ike_scan(&pair.bob, &[&format!("--trans={transform}"), &target])?.text();
+        let passed = answer.iter().all(|part| seen.contains(part));
+        println!("ike-scan --trans={transform}: {}", if passed { answer.join(", ") } else { seen });
+        summary += Summary::of(passed);
+    }
+    daemon.stop()?;
+    Ok(summary)
+}
+
+/// Runs ike-scan on `host`, with one attempt of two seconds. Its own port keeps it apart from a daemon on the same host.
+fn ike_scan(host: &Host, arguments: &[&str]) -> Result<Finished> {
     let own = ["--sport=0", "--retry=1", "--timeout=2000", "--nodns"];
     host.run(Program::new("ike-scan", &[&own, arguments].concat()))
 }

@@ -8,10 +8,10 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 
-use super::algorithm::{Peer, Protection, Word};
-use super::connection::{Connection, Start};
+use super::algorithm::{Algorithm, Peer, Protection};
+use super::connection::{Connection, StartAction};
 use super::package::LIBRESWAN;
-use crate::lab::{Daemon, Finished, Host, PATIENCE, Program, daemon_dir, write_secret};
+use crate::lab::{Daemon, Finished, Host, Program, TIMEOUT, daemon_dir, write_secret};
 
 /// A running pluto.
 pub(crate) struct Pluto<'a> {
@@ -30,7 +30,7 @@ impl<'a> Pluto<'a> {
     /// Starts it with `connections` loaded.
     pub(crate) fn start(host: &'a Host, connections: &[Connection]) -> Result<Self> {
         if !host.enter(|| fs::exists(PROGRAMS).unwrap_or(false))? {
-            LIBRESWAN.lay_over(host)?;
+            LIBRESWAN.mount_over(host)?;
         }
         let dir = daemon_dir(host, "pluto")?;
         write_secret(&dir.join("ipsec.conf"), ipsec_conf(connections).as_bytes())?;
@@ -41,7 +41,7 @@ impl<'a> Pluto<'a> {
         let log = dir.join("log");
         // It starts `addconn` by itself, which loads the connections and then has it read the secrets.
         daemon
-            .wait_until(PATIENCE, "secrets", || {
+            .wait_until(TIMEOUT, "secrets", || {
                 fs::read_to_string(&log).is_ok_and(|text| text.contains("loading secrets from"))
             })
             .with_context(|| format!("pluto's log:\n{}", fs::read_to_string(&log).unwrap_or_default()))?;
@@ -92,7 +92,7 @@ impl<'a> Pluto<'a> {
     pub(crate) fn stop(self) -> Result<()> {
         let status = self.status()?;
         ensure!(self.is_alive(), "pluto on {} is gone:\n{status}\n{}", self.host.name(), self.log()?);
-        let exit = self.daemon.stop(PATIENCE)?;
+        let exit = self.daemon.stop(TIMEOUT)?;
         if exit == OWN_CRASH {
             println!("pluto on {} crashed when it was told to end", self.host.name());
             return Ok(());
@@ -127,7 +127,7 @@ fn ipsec_conf(connections: &[Connection]) -> String {
 }
 
 fn connection(c: &Connection) -> String {
-    let word = |word: &Word| word.name(Peer::Libreswan).unwrap_or("missing");
+    let word = |word: &Algorithm| word.name(Peer::Libreswan).unwrap_or("missing");
     let (kind, proposal) = phase2(c);
     let mut text = format!(
         "conn {name}
@@ -161,12 +161,12 @@ fn connection(c: &Connection) -> String {
         // It would say so with each renewal, too.
         contact = yes(c.phase1.lifetime > 3600),
         start = match c.start {
-            Start::Respond => "add",
-            Start::OnTraffic => "ondemand",
+            StartAction::Respond => "add",
+            StartAction::OnTraffic => "ondemand",
         },
     );
     // Writing to a string cannot fail.
-    let _ = match (&c.local.behind, &c.remote.behind) {
+    let _ = match (&c.local.subnet, &c.remote.subnet) {
         (Some(here), Some(there)) => {
             writeln!(text, "    type=tunnel\n    leftsubnet={}\n    rightsubnet={}\n", here.network, there.network)
         }

@@ -20,14 +20,16 @@
 
 mod algorithm;
 mod connection;
-mod guest;
+mod daemon;
+mod host_pair;
 mod ike_scan;
 mod libreswan;
-mod ours;
+mod matrix;
 mod package;
-mod pairs;
-mod scenario;
-mod scenes;
+mod pairwise;
+mod racoon_conf;
+mod runner;
+mod scenarios;
 mod strongswan;
 
 use std::path::{Path, PathBuf};
@@ -35,94 +37,107 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::job::Job;
+use crate::command::HostCommand;
 use crate::lab::Boot;
-use crate::racoon::Ours;
-use crate::tally::Tally;
-use crate::{tools, tree};
+use crate::racoon::Programs;
+use crate::summary::Summary;
+use crate::{renamed, tools, tree};
 use algorithm::Peer;
-use guest::Kind;
+use daemon::Implementation;
 pub(crate) use package::{PROGRAMS, STRONGSWAN};
 
-/// Instead of a row: what goes on after a negotiation.
-const SCENES: &str = "scenes";
+/// Given in place of a row: the scenarios, which test what happens after a negotiation.
+const SCENARIOS: &str = "scenarios";
 
-/// `cargo regress rows`: some rows, or all.
-pub(crate) fn run(words: &[&str]) -> Result<bool> {
+/// The rows that a short run takes.
+pub(crate) const SAMPLE: &[&str] = &["s1", "s2", "s3", "s4", "s22", "s35", "s48", "s61", "s74"];
+
+/// `cargo regress matrix`: the given rows, or all of them.
+pub(crate) fn run(arguments: &[&str]) -> Result<bool> {
     tools::packages(tools::LAB)?;
-    let tally = match words {
+    let arguments: Vec<&str> = arguments.iter().map(|argument| renamed::current(argument)).collect();
+    let summary = match &arguments[..] {
         ["--racoon", backend, rows @ ..] => {
-            Job::cargo("build --quiet --package racoon --package setkey").run()?;
+            HostCommand::cargo("build --quiet --package racoon --package setkey").run()?;
             check(backend, rows)?
         }
         rows => check_peers(rows)?,
     };
-    tally.print_remarks();
-    Ok(tally.failed == 0)
+    summary.print_remarks();
+    Ok(summary.failed == 0)
 }
 
-/// Racoon against each peer.
-pub(crate) fn check(backend: &str, rows: &[&str]) -> Result<Tally> {
+/// Tests racoon with each peer.
+pub(crate) fn check(backend: &str, rows: &[&str]) -> Result<Summary> {
     let (racoon, setkey) = (tree::program("racoon", "debug"), tree::program("setkey", "debug"));
     let path = |path: &Path| path.to_str().map(str::to_owned).context("the path of a program is not text");
     boot(&[&["racoon", &path(&racoon)?, &path(&setkey)?, backend], rows].concat(), backend)
 }
 
-/// A few rows of everything.
-pub(crate) const SAMPLE: &[&str] = &["s1", "s2", "s3", "s4", "s22", "s35", "s48", "s61", "s74"];
-
-/// The peers against each other: a few rows show that the lab and the packages are sound.
-pub(crate) fn check_sample() -> Result<Tally> {
+/// Tests the peers with each other. A few rows show that the lab and the packages work.
+pub(crate) fn check_sample() -> Result<Summary> {
     check_peers(SAMPLE)
 }
 
-fn check_peers(rows: &[&str]) -> Result<Tally> {
+fn check_peers(rows: &[&str]) -> Result<Summary> {
     boot(&[&["peers"], rows].concat(), "xfrm")
 }
 
-fn boot(words: &[&str], backend: &str) -> Result<Tally> {
+fn boot(arguments: &[&str], backend: &str) -> Result<Summary> {
     tools::packages(PROGRAMS)?;
     STRONGSWAN.fetch()?;
     package::LIBRESWAN.fetch()?;
-    // Where the guest finds the packages.
+    // `run_in_lab` finds the packages below this folder.
     let target = tree::target();
     let target = target.to_str().context("the path of the build folder is not text")?;
-    let boot = Boot::agent(&[&["interop"], words].concat())?.env("CARGO_TARGET_DIR", target);
-    boot.limit(Duration::from_secs(3600)).for_backend(backend).run_counted()
+    let boot = Boot::regress(&[&["interop"], arguments].concat())?.env("CARGO_TARGET_DIR", target);
+    boot.limit(Duration::from_secs(3600)).for_backend(backend).run_summarized()
 }
 
-/// In the guest. `words`: who is on our side, then the rows to play instead of all.
-pub(crate) fn serve(words: &[&str]) -> Result<()> {
-    let total = match words {
-        ["peers", only @ ..] => {
-            let mut total = guest::probe(&Kind::Charon)?;
-            total += titled("charon, pluto", || guest::play(Peer::Libreswan, &Kind::Charon, &Kind::Pluto, only))?;
-            total += titled("charon, charon", || guest::play(Peer::Strongswan, &Kind::Charon, &Kind::Charon, only))?;
-            total
-        }
+/// Runs inside the lab. `arguments` say which daemon is on our side, and then which rows to run instead of all.
+pub(crate) fn run_in_lab(arguments: &[&str]) -> Result<()> {
+    let total = match arguments {
+        ["peers", only @ ..] => run_peers(only)?,
         ["racoon", racoon, setkey, backend, only @ ..] => {
             let (racoon, setkey) = (PathBuf::from(racoon), PathBuf::from(setkey));
-            let ours = Kind::Racoon(Ours { racoon, setkey, backend: (*backend).to_owned() });
-            let mut total = guest::probe(&ours)?;
-            for (title, peer, theirs) in
-                [("racoon, charon", Peer::Strongswan, Kind::Charon), ("racoon, pluto", Peer::Libreswan, Kind::Pluto)]
-            {
-                if only != [SCENES] {
-                    total += titled(title, || guest::play(peer, &ours, &theirs, only))?;
-                }
-                if only.is_empty() || only.contains(&SCENES) {
-                    total += titled(title, || Ok(scenes::play(peer, &ours, &theirs)))?;
-                }
-            }
-            total
+            run_racoon(Programs { racoon, setkey, backend: (*backend).to_owned() }, only)?
         }
-        _ => bail!("no such interop play: {words:?}"),
+        _ => bail!("no such interop test: {arguments:?}"),
     };
     println!("{total}");
     Ok(())
 }
 
-fn titled(title: &str, play: impl FnOnce() -> Result<Tally>) -> Result<Tally> {
+fn run_peers(only: &[&str]) -> Result<Summary> {
+    let charon = Implementation::Charon;
+    let mut total = ike_scan::probe(&charon)?;
+    for (title, peer, theirs) in [
+        ("charon, pluto", Peer::Libreswan, Implementation::Pluto),
+        ("charon, charon", Peer::Strongswan, Implementation::Charon),
+    ] {
+        total += titled(title, || runner::run_matrix(peer, &charon, &theirs, only))?;
+    }
+    Ok(total)
+}
+
+fn run_racoon(programs: Programs, only: &[&str]) -> Result<Summary> {
+    let ours = Implementation::Racoon(programs);
+    let mut total = ike_scan::probe(&ours)?;
+    for (title, peer, theirs) in [
+        ("racoon, charon", Peer::Strongswan, Implementation::Charon),
+        ("racoon, pluto", Peer::Libreswan, Implementation::Pluto),
+    ] {
+        if only != [SCENARIOS] {
+            total += titled(title, || runner::run_matrix(peer, &ours, &theirs, only))?;
+        }
+        if only.is_empty() || only.contains(&SCENARIOS) {
+            total += titled(title, || Ok(scenarios::run(peer, &ours, &theirs)))?;
+        }
+    }
+    Ok(total)
+}
+
+fn titled(title: &str, run: impl FnOnce() -> Result<Summary>) -> Result<Summary> {
     println!("\n{title}:");
-    play().with_context(|| title.to_owned())
+    run().with_context(|| title.to_owned())
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use nix::mount::{MsFlags, mount};
 
-use crate::job::Job;
+use crate::command::HostCommand;
 use crate::lab::Host;
 use crate::{tools, tree};
 
@@ -64,7 +64,7 @@ impl Package {
     pub(crate) fn fetch(&self) -> Result<()> {
         tools::packages(self.libraries)?;
         let root = self.root();
-        let _alone = tools::lock(self.name)?;
+        let _lock = tools::lock(self.name)?;
         if root.is_dir() {
             return Ok(());
         }
@@ -75,7 +75,7 @@ impl Package {
         fs::create_dir_all(&archives)?;
         self.download(&archives)?;
         for archive in tree::files(&archives, &[".deb"])? {
-            Job::new("dpkg").words("--extract").arg(archive).arg(&fresh).run()?;
+            HostCommand::new("dpkg").split_args("--extract").arg(archive).arg(&fresh).run()?;
         }
         fs::remove_dir_all(&archives)?;
         fs::rename(&fresh, &root).with_context(|| root.display().to_string())
@@ -85,18 +85,18 @@ impl Package {
         let names = self.archives.join(" ");
         // Its unprivileged user may not be able to write here.
         let options = "-qq -o APT::Sandbox::User=root";
-        let download = || Job::new("apt-get").words(options).arg("download").words(&names).dir(to);
+        let download = || HostCommand::new("apt-get").split_args(options).arg("download").split_args(&names).dir(to);
         if download().run().is_err() {
             // The indexes may be missing, or older than the mirror.
-            let _alone = tools::lock("packages")?;
-            Job::new("apt-get").words("-qq update").run()?;
+            let _lock = tools::lock("packages")?;
+            HostCommand::new("apt-get").split_args("-qq update").run()?;
             download().run()?;
         }
         Ok(())
     }
 
     /// Lays its files over the `/usr` that `host` sees.
-    pub(crate) fn lay_over(&self, host: &Host) -> Result<()> {
+    pub(crate) fn mount_over(&self, host: &Host) -> Result<()> {
         // An overlay's options use colons and commas, which paths may have.
         let link = PathBuf::from("/run").join(format!("{}.{}", self.name, host.name()));
         let _ = fs::remove_file(&link);

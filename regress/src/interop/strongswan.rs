@@ -9,9 +9,9 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 
 use super::algorithm::{Peer, Protection};
-use super::connection::{Connection, Start};
+use super::connection::{Connection, StartAction};
 use super::package::STRONGSWAN;
-use crate::lab::{Daemon, Finished, Host, PATIENCE, Program, daemon_dir, write_secret};
+use crate::lab::{Daemon, Finished, Host, Program, TIMEOUT, daemon_dir, write_secret};
 
 /// A running charon.
 pub(crate) struct Charon<'a> {
@@ -27,7 +27,7 @@ impl<'a> Charon<'a> {
     /// Starts it with `connections` loaded.
     pub(crate) fn start(host: &'a Host, connections: &[Connection]) -> Result<Self> {
         if !host.enter(|| fs::exists(LIBRARIES).unwrap_or(false))? {
-            STRONGSWAN.lay_over(host)?;
+            STRONGSWAN.mount_over(host)?;
         }
         let dir = daemon_dir(host, "charon")?;
         fs::write(dir.join("strongswan.conf"), strongswan_conf(&dir.to_string_lossy()))?;
@@ -35,7 +35,7 @@ impl<'a> Charon<'a> {
         command.env("LD_LIBRARY_PATH", LIBRARIES).env("STRONGSWAN_CONF", dir.join("strongswan.conf"));
         let daemon = Daemon::start(host, command, &dir.join("output"))?;
         let socket = dir.join("vici");
-        daemon.wait_until(PATIENCE, "vici socket", || socket.exists())?;
+        daemon.wait_until(TIMEOUT, "vici socket", || socket.exists())?;
         let charon = Self { host, dir, daemon };
         charon.load(connections)?;
         Ok(charon)
@@ -88,7 +88,7 @@ impl<'a> Charon<'a> {
 
     /// Ends it.
     pub(crate) fn stop(self) -> Result<()> {
-        let exit = self.daemon.stop(PATIENCE)?;
+        let exit = self.daemon.stop(TIMEOUT)?;
         ensure!(exit == "0", "charon on {} ended with {exit}", self.host.name());
         Ok(())
     }
@@ -129,7 +129,7 @@ fn swanctl_conf(connections: &[Connection]) -> String {
 
 fn connection(c: &Connection) -> String {
     let (local, remote) = (c.local.address, c.remote.address);
-    let word = |word: &super::algorithm::Word| word.name(Peer::Strongswan).unwrap_or("missing");
+    let word = |word: &super::algorithm::Algorithm| word.name(Peer::Strongswan).unwrap_or("missing");
     let phase1 = format!("{}-{}-{}", word(c.phase1.encryption), word(c.phase1.hash), word(c.phase1.group));
     let lifetime = c.phase2.lifetime;
     let mut child = format!("life_time = {lifetime}s\n      rekey_time = {}s\n", lifetime * 4 / 5);
@@ -142,7 +142,7 @@ fn connection(c: &Connection) -> String {
     if c.phase2.compressed {
         child.push_str("      ipcomp = yes\n");
     }
-    match (&c.local.behind, &c.remote.behind) {
+    match (&c.local.subnet, &c.remote.subnet) {
         (Some(here), Some(there)) => {
             let _ = writeln!(child, "      mode = tunnel\n      local_ts = {}", here.network);
             let _ = writeln!(child, "      remote_ts = {}", there.network);
@@ -150,8 +150,8 @@ fn connection(c: &Connection) -> String {
         _ => child.push_str("      mode = transport\n"),
     }
     child.push_str(match c.start {
-        Start::Respond => "      start_action = none\n",
-        Start::OnTraffic => "      start_action = trap\n",
+        StartAction::Respond => "      start_action = none\n",
+        StartAction::OnTraffic => "      start_action = trap\n",
     });
     format!(
         "  {name} {{

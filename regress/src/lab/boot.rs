@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use super::plan::Plan;
 use super::watcher::Watcher;
 use super::{console, modules, namespaces, uml};
-use crate::tally::Tally;
+use crate::summary::Summary;
 
 /// A boot to be made: a command to run as root in the guest.
 pub(crate) struct Boot {
@@ -54,9 +54,9 @@ impl Boot {
     }
 
     /// A boot that runs this same program in the guest, with `arguments`.
-    pub(crate) fn agent(arguments: &[&str]) -> Result<Self> {
+    pub(crate) fn regress(arguments: &[&str]) -> Result<Self> {
         let me = this_program()?.to_str().context("the path of this program is not text")?.to_owned();
-        let words = ["guest"].iter().chain(arguments).map(|&word| word.to_owned());
+        let words = ["in-lab"].iter().chain(arguments).map(|&word| word.to_owned());
         Ok(Self::new(std::iter::once(me).chain(words).collect()))
     }
 
@@ -109,7 +109,7 @@ impl Boot {
     }
 
     /// The same to the standard output, and hands all of it over at the end.
-    pub(crate) fn run_heard(self) -> Result<(Status, String)> {
+    pub(crate) fn run_captured(self) -> Result<(Status, String)> {
         let mut said = Vec::new();
         let status = self.run_watched(&mut |_, bytes| {
             said.extend_from_slice(bytes);
@@ -124,15 +124,15 @@ impl Boot {
     ///
     /// # Errors
     /// As above, and if the command failed or printed no count.
-    pub(crate) fn run_counted(self) -> Result<Tally> {
-        let (status, said) = self.run_heard()?;
+    pub(crate) fn run_summarized(self) -> Result<Summary> {
+        let (status, said) = self.run_captured()?;
         status.check()?;
-        Ok(Tally::last_in(&said).context("nothing was counted")?.with_remarks_in(&said))
+        Ok(Summary::last_in(&said).context("nothing was counted")?.with_remarks_in(&said))
     }
 
     /// Boots, runs the command, and hands what it prints to `watch` while it runs, with the kernel's process group.
     pub(crate) fn run_watched(self, watch: &mut dyn FnMut(Pid, &[u8]) -> Result<()>) -> Result<Status> {
-        let work = Work::create()?;
+        let work = WorkDir::create()?;
         self.plan.save(&work.dir)?;
         let mut watcher = Watcher::start(&work.dir)?;
         let mut guest = self.start(&work.dir)?;
@@ -176,11 +176,11 @@ impl Boot {
 }
 
 /// A folder of one boot, removed with it.
-struct Work {
+struct WorkDir {
     dir: PathBuf,
 }
 
-impl Work {
+impl WorkDir {
     fn create() -> Result<Self> {
         let base = std::env::temp_dir();
         for attempt in 0..1000 {
@@ -195,7 +195,7 @@ impl Work {
     }
 }
 
-impl Drop for Work {
+impl Drop for WorkDir {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.dir);
     }

@@ -8,21 +8,21 @@ use anyhow::{Context, Result};
 use crate::tree;
 
 /// Beginnings of lines that the kernel writes at every boot.
-const USUAL: &[&str] =
+const BOOT_LINES: &[&str] =
     &["SELinux: ", "mmapper_init - ", "Failed to initialize ubd device", "random: ", "reboot: System halted"];
 
 /// Begins the line of the first process about its own failure.
-pub(super) const INIT: &str = "lab: ";
+pub(super) const ERROR_PREFIX: &str = "lab: ";
 
 const PANIC: &str = "Kernel panic - not syncing: ";
 
 /// Why a lab ended without the status of its command, in one line; none if the console does not tell.
 pub(super) fn cause(console: &str) -> Option<String> {
     let lines = || console.lines().map(str::trim).filter(|line| !line.is_empty());
-    if let Some(line) = lines().filter_map(|line| line.strip_prefix(INIT)).next_back() {
+    if let Some(line) = lines().filter_map(|line| line.strip_prefix(ERROR_PREFIX)).next_back() {
         return Some(without_number(line));
     }
-    let is_usual = |line: &str| USUAL.iter().any(|usual| line.starts_with(usual));
+    let is_usual = |line: &str| BOOT_LINES.iter().any(|usual| line.starts_with(usual));
     let Some(panic) = lines().find_map(|line| line.strip_prefix(PANIC)) else {
         return lines().rfind(|line| !is_usual(line)).map(str::to_owned);
     };

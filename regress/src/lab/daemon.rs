@@ -16,10 +16,10 @@ use super::host::Host;
 
 /// After that something does not happen any more: what takes milliseconds takes seconds where the lab has little of its
 /// machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How often a condition is looked at that nobody announces.
-const LOOK: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// A running daemon. Dropping it kills what is left of it.
 pub(crate) struct Daemon {
@@ -117,7 +117,7 @@ pub(crate) fn wait_until(
         if start.elapsed() > limit {
             return Ok(false);
         }
-        thread::sleep(LOOK);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 

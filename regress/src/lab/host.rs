@@ -13,27 +13,27 @@ use nix::sched::{CloneFlags, unshare};
 use super::program::{Finished, Program};
 use super::{etc, sys};
 
-type Errand = Box<dyn FnOnce() + Send>;
+type Task = Box<dyn FnOnce() + Send>;
 
 /// A simulated machine. Dropping it ends its thread; its namespace goes with its last user.
 pub(crate) struct Host {
     name: String,
     id: i32,
-    errands: Option<mpsc::Sender<Errand>>,
+    tasks: Option<mpsc::Sender<Task>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Host {
     /// A new host with `lo` up.
     pub(crate) fn new(name: &str) -> Result<Self> {
-        let (errands, inbox) = mpsc::channel::<Errand>();
+        let (tasks, inbox) = mpsc::channel::<Task>();
         let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
-            for errand in inbox {
-                errand();
+            for task in inbox {
+                task();
             }
         })?;
-        let mut host = Self { name: name.to_owned(), id: 0, errands: Some(errands), thread: Some(thread) };
-        host.id = host.enter(settle)?.with_context(|| format!("host {name}"))?;
+        let mut host = Self { name: name.to_owned(), id: 0, tasks: Some(tasks), thread: Some(thread) };
+        host.id = host.enter(isolate_thread)?.with_context(|| format!("host {name}"))?;
         Ok(host)
     }
 
@@ -50,10 +50,10 @@ impl Host {
     pub(crate) fn enter<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
         let gone = || anyhow!("host {} has ended", self.name);
         let (answer, result) = mpsc::channel();
-        let errand = Box::new(move || {
+        let task = Box::new(move || {
             let _ = answer.send(work());
         });
-        self.errands.as_ref().ok_or_else(gone)?.send(errand).map_err(|_| gone())?;
+        self.tasks.as_ref().ok_or_else(gone)?.send(task).map_err(|_| gone())?;
         result.recv().map_err(|_| gone())
     }
 
@@ -82,7 +82,7 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        self.errands = None;
+        self.tasks = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -95,7 +95,7 @@ pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Makes the calling thread a machine of its own. Its thread id names its namespace to the kernel.
-fn settle() -> Result<i32> {
+fn isolate_thread() -> Result<i32> {
     unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).context("unshare")?;
     sys::lo_up().context("lo")?;
     etc::replace()?;

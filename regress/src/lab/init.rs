@@ -17,11 +17,11 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// Runs as process 1 and does not return: the guest is switched off at the end, whatever happened.
 pub(crate) fn run(work: &Path) -> Result<()> {
     if std::process::id() != 1 {
-        anyhow::bail!("`guest init` is for process 1 of the lab");
+        anyhow::bail!("`in-lab init` is for process 1 of the lab");
     }
     if let Err(error) = serve(work) {
         // Nobody but the console can hear it; without a status file the outside shows that console.
-        eprintln!("{}{error:#}", console::INIT);
+        eprintln!("{}{error:#}", console::ERROR_PREFIX);
     }
     nix::unistd::sync();
     reboot(RebootMode::RB_POWER_OFF)?;

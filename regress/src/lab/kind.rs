@@ -63,8 +63,8 @@ impl LabKind {
 
 impl Lab {
     /// A boot in this lab of this same program, with `arguments`.
-    pub(crate) fn agent(self, arguments: &[&str]) -> Result<Boot> {
-        Ok(self.adapt(Boot::agent(arguments)?))
+    pub(crate) fn boot(self, arguments: &[&str]) -> Result<Boot> {
+        Ok(self.adapt(Boot::regress(arguments)?))
     }
 
     /// Makes a boot one in this lab.
@@ -99,7 +99,7 @@ fn probe() -> Result<Lab> {
         tools::packages(tools::HOST_LAB)?;
     }
     let mut said = Vec::new();
-    let status = Boot::agent(&["probe"])?.in_namespaces().limit(Duration::from_secs(60)).run(&mut said)?;
+    let status = Boot::regress(&["probe"])?.in_namespaces().limit(Duration::from_secs(60)).run(&mut said)?;
     let said = String::from_utf8_lossy(&said);
     let last = said.lines().next_back().unwrap_or("the probe said nothing");
     ensure!(status.is_success(), "{}", last.strip_prefix("regress: ").unwrap_or(last));
@@ -107,7 +107,7 @@ fn probe() -> Result<Lab> {
 }
 
 /// In the namespaces: makes one host on a link that is watched, and adds an ESP SA like those that racoon negotiates.
-pub(crate) fn serve_probe() -> Result<()> {
+pub(crate) fn probe_in_lab() -> Result<()> {
     let wire = Link::new("wire").context("no bridge between network namespaces")?;
     let host = Host::new("alice")?;
     wire.plug(&host, "eth0", &["192.0.2.1/24"]).context("no interface on the bridge")?;

@@ -32,7 +32,7 @@ const RUN: &str = "run";
 /// Starts the process that makes the namespaces.
 pub(super) fn start(work: &Path, console: File) -> Result<Child> {
     fs::create_dir(work.join(RUN))?;
-    agent("namespaces", work, console)?
+    in_lab_command("namespaces", work, console)?
         .arg(std::process::id().to_string())
         .stdin(Stdio::null())
         .process_group(0)
@@ -40,9 +40,9 @@ pub(super) fn start(work: &Path, console: File) -> Result<Child> {
         .context("the process that makes the namespaces")
 }
 
-fn agent(role: &str, work: &Path, output: File) -> Result<Command> {
+fn in_lab_command(role: &str, work: &Path, output: File) -> Result<Command> {
     let mut command = Command::new(this_program()?);
-    command.args(["guest", role]).arg(work).stdout(output.try_clone()?).stderr(output);
+    command.args(["in-lab", role]).arg(work).stdout(output.try_clone()?).stderr(output);
     Ok(command)
 }
 
@@ -50,14 +50,14 @@ fn agent(role: &str, work: &Path, output: File) -> Result<Command> {
 pub(crate) fn make(work: &Path, parent: &str) -> Result<()> {
     let parent = Pid::from_raw(parent.parse()?);
     end_with_parent()?;
-    ensure!(getppid() == parent, "`guest namespaces` is for the lab");
-    reported(|| {
+    ensure!(getppid() == parent, "`in-lab namespaces` is for the lab");
+    report_failure(|| {
         // Opened while outside: a file that is written to keeps its mount from becoming read-only.
         let console = File::options().append(true).open(work.join("console"))?;
-        separate()?;
+        unshare_namespaces()?;
         // A change of credentials clears it.
         end_with_parent()?;
-        let mut first = agent("first", work, console)?.stdin(Stdio::piped()).spawn().context("process 1")?;
+        let mut first = in_lab_command("first", work, console)?.stdin(Stdio::piped()).spawn().context("process 1")?;
         // Closed when this process ends, by which process 1 knows.
         let lifeline = first.stdin.take();
         first.wait()?;
@@ -69,18 +69,18 @@ pub(crate) fn make(work: &Path, parent: &str) -> Result<()> {
 /// Runs as process 1 of the namespaces: mounts, and the one command.
 pub(crate) fn run(work: &Path) -> Result<()> {
     end_with_parent()?;
-    ensure!(std::process::id() == 1, "`guest first` is for process 1 of the lab");
+    ensure!(std::process::id() == 1, "`in-lab first` is for process 1 of the lab");
     // The parent may have ended before its death was asked for.
     let stdin = std::io::stdin();
     let mut lifeline = [PollFd::new(stdin.as_fd(), PollFlags::empty())];
     ensure!(poll(&mut lifeline, PollTimeout::ZERO)? == 0, "the lab has ended");
-    reported(|| serve(work))
+    report_failure(|| serve(work))
 }
 
 /// Does `work`, and tells the console why it failed.
-fn reported(work: impl FnOnce() -> Result<()>) -> Result<()> {
+fn report_failure(work: impl FnOnce() -> Result<()>) -> Result<()> {
     if let Err(error) = work() {
-        eprintln!("{}{error:#}", console::INIT);
+        eprintln!("{}{error:#}", console::ERROR_PREFIX);
     }
     Ok(())
 }
@@ -90,7 +90,7 @@ fn end_with_parent() -> Result<()> {
 }
 
 /// Leaves the namespaces of the machine. What root may not do (in a container, for one) is tried in a user namespace.
-fn separate() -> Result<()> {
+fn unshare_namespaces() -> Result<()> {
     let flags =
         CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWIPC;
     let (user, group) = (geteuid(), getegid());

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use super::daemon::{PATIENCE, wait_until};
+use super::daemon::{TIMEOUT, wait_until};
 use super::sys::unread;
 
 /// What a program reads.
@@ -47,7 +47,7 @@ impl Program {
     pub(crate) fn new(name: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(name);
         command.args(arguments).process_group(0);
-        Self { command, stdin: Stdin::Null, limit: PATIENCE }
+        Self { command, stdin: Stdin::Null, limit: TIMEOUT }
     }
 
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
@@ -73,10 +73,10 @@ impl Program {
     /// Runs it to its end.
     pub(crate) fn run(self) -> Result<Finished> {
         match &self.stdin {
-            Stdin::Null => self.attended(Stdio::null(), |_| Ok(())),
+            Stdin::Null => self.run_with(Stdio::null(), |_| Ok(())),
             Stdin::Bytes(bytes) => {
                 let file = filled(bytes)?;
-                self.attended(file.into(), |_| Ok(()))
+                self.run_with(file.into(), |_| Ok(()))
             }
             Stdin::Typed(text) => {
                 let text = text.clone();
@@ -87,19 +87,19 @@ impl Program {
 
     /// Starts it without input, and once it listens does `meanwhile`; when it has taken in what there was to hear, asks it to
     /// end (SIGTERM), and waits: for programs that listen for ever.
-    pub(crate) fn run_beside(self, meanwhile: impl FnOnce() -> Result<()>) -> Result<Finished> {
+    pub(crate) fn run_while(self, meanwhile: impl FnOnce() -> Result<()>) -> Result<Finished> {
         let limit = self.limit;
-        self.attended(Stdio::null(), |child| {
-            await_sleep(child, limit)?;
+        self.run_with(Stdio::null(), |child| {
+            wait_until_asleep(child, limit)?;
             let done = meanwhile();
-            await_sleep(child, limit)?;
+            wait_until_asleep(child, limit)?;
             // It may have ended by itself, which its exit status tells.
             let _ = killpg(group(child)?, Signal::SIGTERM);
             done
         })
     }
 
-    fn attended(mut self, stdin: Stdio, meanwhile: impl FnOnce(&Child) -> Result<()>) -> Result<Finished> {
+    fn run_with(mut self, stdin: Stdio, meanwhile: impl FnOnce(&Child) -> Result<()>) -> Result<Finished> {
         let (mut stdout, mut stderr) = (scratch()?, scratch()?);
         self.command.stdin(stdin).stdout(stdout.try_clone()?).stderr(stderr.try_clone()?);
         let mut child = self.spawn()?;
@@ -123,7 +123,7 @@ impl Program {
         for line in text.split_inclusive(|&byte| byte == b'\n') {
             keyboard.write_all(line)?;
             // A line is answered before the next one is typed.
-            wait_until(self.limit, || unread(&typed).is_ok_and(|left| left == 0) && sleeps(&child), || Ok(()))?;
+            wait_until(self.limit, || unread(&typed).is_ok_and(|left| left == 0) && is_asleep(&child), || Ok(()))?;
         }
         drop(typed);
         keyboard.write_all(&[4])?;
@@ -150,14 +150,14 @@ impl Finished {
 }
 
 /// Waits until a program waits for something, which it also does at its end.
-fn await_sleep(child: &Child, limit: Duration) -> Result<()> {
-    ensure!(wait_until(limit, || sleeps(child), || Ok(()))?, "a program does not come to rest");
+fn wait_until_asleep(child: &Child, limit: Duration) -> Result<()> {
+    ensure!(wait_until(limit, || is_asleep(child), || Ok(()))?, "a program does not come to rest");
     Ok(())
 }
 
 /// Whether a program waits for something, or has ended. In the lab what a kernel tells is there when it has been told: who
 /// sleeps has heard it.
-fn sleeps(child: &Child) -> bool {
+fn is_asleep(child: &Child) -> bool {
     let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap_or_default();
     // Behind the name, which may hold anything: one letter.
     let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().next());

@@ -37,7 +37,7 @@ pub(super) fn start(work: &Path, console: File, like_amx: bool) -> Result<Child>
     command
         .args(["rootfstype=hostfs", "rootflags=/", "ro", MEMORY, "con=null", "con0=null,fd:1", "quiet"])
         .arg(format!("init={}", init.display()))
-        .args(["--", "guest", "init"])
+        .args(["--", "in-lab", "init"])
         .arg(work)
         .stdin(Stdio::null())
         .stdout(console.try_clone()?)

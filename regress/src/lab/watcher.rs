@@ -22,7 +22,7 @@ impl Watcher {
     pub(super) fn start(work: &Path) -> Result<Self> {
         // In a group of its own: an interrupt from the terminal is for this program.
         let child = Command::new(this_program()?)
-            .args(["guest", "watch"])
+            .args(["in-lab", "watch"])
             .arg(work)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

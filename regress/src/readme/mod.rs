@@ -1,4 +1,4 @@
-//! README.md as its reader plays it: two hosts of the lab run its shell blocks, in order, as they stand, and write its files.
+//! README.md as its host plays it: two hosts of the lab run its shell blocks, in order, as they stand, and write its files.
 //!
 //! `apt-get`, `cargo` and `systemctl` are stubs: the first installs nothing, the second finds the programs already built, the
 //! third does what systemd would do of the units that were installed.
@@ -14,8 +14,8 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::mount::{MsFlags, mount};
 
 use self::blocks::{Block, blocks};
-use crate::lab::{Boot, Finished, Host, Link, PATIENCE, Program, wait_until};
-use crate::tally::Tally;
+use crate::lab::{Boot, Finished, Host, Link, Program, TIMEOUT, wait_until};
+use crate::summary::Summary;
 use crate::tree;
 
 /// Two hosts of README.md, the one that the text is for first.
@@ -41,39 +41,39 @@ const STUB_DIRECTORY: &str = "/run/stubs";
 const SOURCE: &str = "/run/source";
 
 /// Another user than root, and his group.
-const MEMBER: u32 = 4711;
+const USER: u32 = 4711;
 const GROUP: u32 = 4712;
 
 /// Boots the lab for it.
-pub(crate) fn check() -> Result<Tally> {
+pub(crate) fn check() -> Result<Summary> {
     let programs = tree::target().join("debug");
     let programs = programs.to_str().context("the path of the programs is not text")?;
-    Boot::agent(&["readme", programs])?.limit(Duration::from_secs(600)).run(&mut std::io::stdout())?.check()?;
-    Ok(Tally::PASSED)
+    Boot::regress(&["readme", programs])?.limit(Duration::from_secs(600)).run(&mut std::io::stdout())?.check()?;
+    Ok(Summary::PASSED)
 }
 
 /// In the guest.
-pub(crate) fn play(programs: &str) -> Result<()> {
+pub(crate) fn run_in_lab(programs: &str) -> Result<()> {
     let text = fs::read_to_string(tree::root().join("README.md")).context("README.md")?;
     let wire = Link::new("wire")?;
-    let readers = [Reader::new("alice", 0, programs)?, Reader::new("bob", 1, programs)?];
-    for reader in &readers {
-        wire.plug(&reader.host, "eth0", &[&format!("{}/24", ADDRESSES[reader.number])])?;
-        reader.prepare()?;
+    let hosts = [ReadmeHost::new("alice", 0, programs)?, ReadmeHost::new("bob", 1, programs)?];
+    for host in &hosts {
+        wire.plug(&host.namespace, "eth0", &[&format!("{}/24", ADDRESSES[host.number])])?;
+        host.prepare()?;
     }
     for block in blocks(&text) {
         match &block {
             Block::File { line, path, text } => {
                 println!("README.md:{line}: {path}");
-                for reader in &readers {
-                    reader.write(path, &reader.own(path, text))?;
+                for host in &hosts {
+                    host.write(path, &host.adapt(path, text))?;
                 }
             }
             Block::Shell { line, text, on_both } => {
-                for reader in readers.iter().take(if *on_both { 2 } else { 1 }) {
-                    reader.shell(&format!("README.md:{line}"), text)?;
+                for host in hosts.iter().take(if *on_both { 2 } else { 1 }) {
+                    host.shell(&format!("README.md:{line}"), text)?;
                 }
-                afterwards(&readers, text).with_context(|| format!("after README.md:{line}"))?;
+                afterwards(&hosts, text).with_context(|| format!("after README.md:{line}"))?;
             }
         }
     }
@@ -81,29 +81,29 @@ pub(crate) fn play(programs: &str) -> Result<()> {
 }
 
 /// What the text promises of a block that has been run.
-fn afterwards(readers: &[Reader; 2], commands: &str) -> Result<()> {
-    let [alice, _] = readers;
+fn afterwards(hosts: &[ReadmeHost; 2], commands: &str) -> Result<()> {
+    let [alice, _] = hosts;
     if commands.contains("racoonctl show-sa") {
-        for reader in readers {
-            reader.has_sas()?;
+        for host in hosts {
+            host.has_sas()?;
         }
     } else if commands.starts_with("kill ") {
-        for reader in readers {
-            let gone = || !reader.exists("/var/run/racoon.pid");
-            ensure!(wait_until(PATIENCE, gone, || Ok(()))?, "{}: racoon does not end", reader.host.name());
-            reader.is_empty()?;
+        for host in hosts {
+            let gone = || !host.exists("/var/run/racoon.pid");
+            ensure!(wait_until(TIMEOUT, gone, || Ok(()))?, "{}: racoon does not end", host.namespace.name());
+            host.is_empty()?;
         }
     } else if commands.contains("systemctl enable") {
         ensure!(alice.ping()?.contains(" received"), "no answer under the units");
-        for reader in readers {
-            reader.has_sas()?;
+        for host in hosts {
+            host.has_sas()?;
         }
         alice.shell("reload", "systemctl reload setkey\nsystemctl reload racoon\n")?;
         alice.has_sas().context("a reload of the same files")?;
         alice.group_reaches_the_socket()?;
     } else if commands.contains("systemctl disable") {
-        for reader in readers {
-            reader.is_empty()?;
+        for host in hosts {
+            host.is_empty()?;
         }
     } else if commands.ends_with("setkey -f /etc/ipsec.conf\n") && commands.starts_with("chmod 600 /etc/ipsec.conf") {
         let pings = alice.ping()?;
@@ -113,53 +113,53 @@ fn afterwards(readers: &[Reader; 2], commands: &str) -> Result<()> {
 }
 
 /// One of the two hosts.
-struct Reader {
-    host: Host,
+struct ReadmeHost {
+    namespace: Host,
     number: usize,
     programs: String,
 }
 
-impl Reader {
+impl ReadmeHost {
     fn new(name: &str, number: usize, programs: &str) -> Result<Self> {
-        Ok(Self { host: Host::new(name)?, number, programs: programs.to_owned() })
+        Ok(Self { namespace: Host::new(name)?, number, programs: programs.to_owned() })
     }
 
     /// Gives the host what a machine of its own has: places to install to, a log, a run directory, an empty source tree.
     fn prepare(&self) -> Result<()> {
-        let name = self.host.name().to_owned();
-        self.host.enter(move || prepare(&name))?.with_context(|| self.host.name().to_owned())
+        let name = self.namespace.name().to_owned();
+        self.namespace.enter(move || prepare(&name))?.with_context(|| self.namespace.name().to_owned())
     }
 
     /// A file as this host has it.
-    fn own(&self, path: &str, text: &str) -> String {
+    fn adapt(&self, path: &str, text: &str) -> String {
         if self.number == 0 {
             text.to_owned()
         } else if path == "/etc/ipsec.conf" && text.contains("\nadd ") {
-            exchanged(text, [" -P out ", " -P in "])
+            swapped(text, [" -P out ", " -P in "])
         } else {
-            exchanged(text, ADDRESSES)
+            swapped(text, ADDRESSES)
         }
     }
 
     fn write(&self, path: &str, text: &str) -> Result<()> {
         let (file, text) = (path.to_owned(), text.to_owned());
-        self.host.enter(move || fs::write(file, text))?.with_context(|| path.to_owned())
+        self.namespace.enter(move || fs::write(file, text))?.with_context(|| path.to_owned())
     }
 
     fn exists(&self, path: &str) -> bool {
         let path = path.to_owned();
-        self.host.enter(move || Path::new(&path).exists()).unwrap_or(false)
+        self.namespace.enter(move || Path::new(&path).exists()).unwrap_or(false)
     }
 
     fn run(&self, program: &str, arguments: &[&str]) -> Result<Finished> {
         let path = format!("{STUB_DIRECTORY}:{}", std::env::var("PATH").unwrap_or_default());
         let program = Program::new(program, arguments).dir(SOURCE).env("PATH", &path).env("PROGRAMS", &self.programs);
-        self.host.run(program)
+        self.namespace.run(program)
     }
 
     /// Runs commands, of which none may fail or complain.
     fn shell(&self, place: &str, commands: &str) -> Result<String> {
-        let name = self.host.name();
+        let name = self.namespace.name();
         println!("{place}: {name}:\n{}", commands.trim_end());
         let done = self.run("sh", &["-e", "-c", commands])?;
         print!("{}", done.text());
@@ -176,19 +176,19 @@ impl Reader {
     fn has_sas(&self) -> Result<()> {
         let sas = || self.run("setkey", &["-D"]).map(|done| done.text()).unwrap_or_default();
         let two = || sas().matches("state=mature").count() == 2;
-        ensure!(wait_until(PATIENCE, two, || Ok(()))?, "{}: not two SAs: {}", self.host.name(), sas());
+        ensure!(wait_until(TIMEOUT, two, || Ok(()))?, "{}: not two SAs: {}", self.namespace.name(), sas());
         let peers = self.run("racoonctl", &["show-sa", "isakmp"])?.text();
-        ensure!(peers.contains(ADDRESSES[1 - self.number]), "{}: no peer: {peers}", self.host.name());
+        ensure!(peers.contains(ADDRESSES[1 - self.number]), "{}: no peer: {peers}", self.namespace.name());
         let policies = self.run("setkey", &["-DPN"])?.text();
-        ensure!(policies.starts_with("192.0.2."), "{}: -DPN begins otherwise: {policies}", self.host.name());
+        ensure!(policies.starts_with("192.0.2."), "{}: -DPN begins otherwise: {policies}", self.namespace.name());
         Ok(())
     }
 
     fn is_empty(&self) -> Result<()> {
         for (option, expected) in [("-D", "No SAD entries.\n"), ("-DP", "No SPD entries.\n")] {
             let table = || self.run("setkey", &[option]).map(|done| done.text()).unwrap_or_default();
-            let empty = wait_until(PATIENCE, || table() == expected, || Ok(()))?;
-            ensure!(empty, "{}: setkey {option}: {}", self.host.name(), table());
+            let empty = wait_until(TIMEOUT, || table() == expected, || Ok(()))?;
+            ensure!(empty, "{}: setkey {option}: {}", self.namespace.name(), table());
         }
         Ok(())
     }
@@ -200,8 +200,8 @@ impl Reader {
         let listen = format!("listen {{ adminsock \"/var/run/racoon/racoon.sock\" \"root\" \"{GROUP}\" 0660; }}\n");
         self.write(path, &(conf.clone() + &listen))?;
         self.shell("adminsock", "systemctl disable --now racoon\nsystemctl enable --now racoon\n")?;
-        for (group, works) in [(GROUP, true), (MEMBER, false)] {
-            let ids = [format!("--reuid={MEMBER}"), format!("--regid={group}")];
+        for (group, works) in [(GROUP, true), (USER, false)] {
+            let ids = [format!("--reuid={USER}"), format!("--regid={group}")];
             let words = [&ids[0], &ids[1], "--clear-groups", "racoonctl", "show-sa", "isakmp"];
             let done = self.run("setpriv", &words)?;
             ensure!(done.success() == works, "racoonctl as group {group}: {}", done.text());
@@ -213,7 +213,7 @@ impl Reader {
 }
 
 /// A text in which two words change places.
-fn exchanged(text: &str, [one, other]: [&str; 2]) -> String {
+fn swapped(text: &str, [one, other]: [&str; 2]) -> String {
     text.split(one).map(|part| part.replace(other, one)).collect::<Vec<_>>().join(other)
 }
 
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn words_change_places() {
-        assert_eq!(exchanged("a b ab", ["a", "b"]), "b a ba");
-        assert_eq!(exchanged("x -P out y -P in z", [" -P out ", " -P in "]), "x -P in y -P out z");
+        assert_eq!(swapped("a b ab", ["a", "b"]), "b a ba");
+        assert_eq!(swapped("x -P out y -P in z", [" -P out ", " -P in "]), "x -P in y -P out z");
     }
 }

@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::job::Job;
-use crate::tally::Tally;
+use crate::command::HostCommand;
+use crate::summary::Summary;
 use crate::{tools, tree};
 
 /// `system` is `freebsd` or `netbsd`.
-pub(super) fn check(system: &str) -> Result<Tally> {
+pub(super) fn check(system: &str) -> Result<Summary> {
     tools::packages(tools::BUILD)?;
     tools::packages(tools::STD_SOURCE)?;
     let zig = tools::zig()?;
@@ -23,11 +23,11 @@ pub(super) fn check(system: &str) -> Result<Tally> {
     let target = tree::target().join("bsd");
     fs::create_dir_all(&target)?;
     let compiler = c_compiler(&target, system)?;
-    let check = Job::cargo(
+    let check = HostCommand::cargo(
         "check --quiet -Z build-std=std,panic_abort --workspace --exclude regress --exclude regress-handshakes",
     );
     check
-        .words("--exclude regress-xstate")
+        .split_args("--exclude regress-xstate")
         .arg("--target")
         .arg(format!("x86_64-unknown-{system}"))
         .env("RUSTC", "/usr/bin/rustc")
@@ -41,7 +41,7 @@ pub(super) fn check(system: &str) -> Result<Tally> {
         .env("OPENSSL_INCLUDE_DIR", openssl_headers(&target)?)
         .without_env("RUSTUP_TOOLCHAIN")
         .run()?;
-    Ok(Tally::PASSED)
+    Ok(Summary::PASSED)
 }
 
 /// A script that is a C compiler for `system`. It drops what the cc crate says to clang and gcc and zig does not know.

@@ -4,18 +4,18 @@ use std::fs;
 
 use anyhow::Result;
 
-use crate::job::Job;
-use crate::tally::Tally;
-use crate::{beside, tools, tree};
+use crate::command::HostCommand;
+use crate::summary::Summary;
+use crate::{parallel, tools, tree};
 
 /// Fuzzes every target for `seconds`.
-pub(super) fn run(seconds: u32) -> Result<Tally> {
+pub(super) fn run(seconds: u32) -> Result<Summary> {
     tools::packages(&["g++"])?;
     let cargo_fuzz = tools::cargo_fuzz()?;
     let dir = tree::root().join("regress/fuzz");
     // No sanitizer: safe code has nothing for it to find, and panics and hangs are found without.
     let job = |words: &str| {
-        let job = Job::new(&cargo_fuzz).words(words).words("--sanitizer none --fuzz-dir").arg(&dir);
+        let job = HostCommand::new(&cargo_fuzz).split_args(words).split_args("--sanitizer none --fuzz-dir").arg(&dir);
         job.env("RUSTC_BOOTSTRAP", "1").env("CARGO_TARGET_DIR", tree::target().join("fuzz"))
     };
     job("build").run()?;
@@ -27,10 +27,13 @@ pub(super) fn run(seconds: u32) -> Result<Tally> {
         // What it finds goes to the first folder; the seeds are only read.
         let folders = ["corpus", "seeds"].map(|folder| dir.join(folder).join(name));
         fs::create_dir_all(&folders[0])?;
-        runs.push(job("run").arg(name).arg(&folders[0]).arg(&folders[1]).words(&limits).keep_lines(is_worth_keeping));
+        runs.push(
+            job("run").arg(name).arg(&folders[0]).arg(&folders[1]).split_args(&limits).keep_lines(is_worth_keeping),
+        );
     }
-    let tallies = beside::run(runs, |done| done.end.as_ref().map_or_else(Tally::failed_with, |()| Tally::PASSED));
-    Ok(tallies.into_iter().sum())
+    let summaries =
+        parallel::run(runs, |done| done.result.as_ref().map_or_else(Summary::failed_with, |()| Summary::PASSED));
+    Ok(summaries.into_iter().sum())
 }
 
 /// Whether a line that a fuzzer printed says more than which words it found useful: it prints hundreds of those.

@@ -4,8 +4,8 @@ use std::fs;
 
 use anyhow::{Context, Result};
 
-use crate::job::Job;
-use crate::tally::Tally;
+use crate::command::HostCommand;
+use crate::summary::Summary;
 use crate::{tools, tree};
 
 /// A dialect of libpfkey, and zig's name for the system that speaks it.
@@ -16,21 +16,21 @@ const SYSTEMS: &[(&str, &str)] = &[
     ("darwin", "x86_64-macos"),
 ];
 
-pub(super) fn run() -> Result<Tally> {
+pub(super) fn run() -> Result<Summary> {
     tools::packages(tools::BUILD)?;
     let zig = tools::zig()?;
-    let mut tally = Tally::default();
+    let mut summary = Summary::default();
     for (dialect, system) in SYSTEMS {
         // libpfkey's tables become `numbers.h`, which the file written by hand includes.
         let dir = tree::target().join("headers").join(dialect);
         fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
-        let numbers = Job::cargo("run --quiet --package regress-headers --").arg(dialect).output()?;
+        let numbers = HostCommand::cargo("run --quiet --package regress-headers --").arg(dialect).output()?;
         fs::write(dir.join("numbers.h"), numbers)?;
-        let compile = Job::new("python3").words("-m ziglang cc -c -Wall -Werror -target").arg(system);
+        let compile = HostCommand::new("python3").split_args("-m ziglang cc -c -Wall -Werror -target").arg(system);
         let source = format!("regress/headers/{dialect}.c");
         let done =
             compile.arg("-I").arg(&dir).arg("-o").arg(dir.join("layout.o")).arg(source).env("PYTHONPATH", &zig).run();
-        tally += done.as_ref().map_or_else(Tally::failed_with, |()| Tally::PASSED);
+        summary += done.as_ref().map_or_else(Summary::failed_with, |()| Summary::PASSED);
     }
-    Ok(tally)
+    Ok(summary)
 }

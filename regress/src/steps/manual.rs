@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
 
-use crate::job::Job;
-use crate::tally::Tally;
+use crate::command::HostCommand;
+use crate::summary::Summary;
 use crate::{tools, tree};
 
 /// What mandoc says of references to pages that this machine does not have: ours are not installed, and some are of other
@@ -13,20 +13,21 @@ use crate::{tools, tree};
 const ABOUT_REFERENCES: [&str; 2] = ["STYLE: referenced manual not found", "outdated mandoc.db"];
 
 /// Lets mandoc(1) look for faults of all kinds, those of style included.
-pub(super) fn check() -> Result<Tally> {
+pub(super) fn check() -> Result<Summary> {
     let pages = tree::files(&tree::root().join("man"), &[".1", ".3", ".5", ".8"])?;
     ensure!(!pages.is_empty(), "there are no manual pages");
     tools::packages(&["mandoc"])?;
     let judge =
-        |page: &std::path::PathBuf| lint(page).map_or_else(|error| Tally::failed_with(&error), |()| Tally::PASSED);
+        |page: &std::path::PathBuf| lint(page).map_or_else(|error| Summary::failed_with(&error), |()| Summary::PASSED);
     Ok(pages.iter().map(judge).sum())
 }
 
 fn lint(page: &Path) -> Result<()> {
-    Job::new("mandoc").words("-T lint -W warning").arg(page).run()?;
+    HostCommand::new("mandoc").split_args("-T lint -W warning").arg(page).run()?;
     let keeps = |line: &str| !ABOUT_REFERENCES.iter().any(|text| line.contains(text));
     // Its exit status also counts the lines that are left out.
-    let output = Job::new("mandoc").words("-T lint -W style").arg(page).keep_lines(keeps).captured().output;
+    let output =
+        HostCommand::new("mandoc").split_args("-T lint -W style").arg(page).keep_lines(keeps).run_captured().output;
     match output.lines().skip(1).collect::<Vec<_>>().as_slice() {
         [] => Ok(()),
         faults => bail!("{}", faults.join("\n")),

@@ -1,4 +1,4 @@
-//! `cargo regress`: the checks, in the order in which they are worth failing, and their summary.
+//! The steps of `cargo regress`, in the order in which a failure is most useful, and the summary printed at the end.
 
 mod bsd;
 mod fuzz;
@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use crate::job::Job;
-use crate::tally::Tally;
+use crate::command::HostCommand;
+use crate::summary::Summary;
 pub(crate) use rust::test_results;
 
-use crate::{beside, compliance, demo, failures, host_lab, ike, interop, readme, soak, tools, twins};
+use crate::{
+    backend_parity, compliance, demo, failures, host_lab, ike, interop, parallel, readme, renamed, soak, tools,
+};
 
 /// One kind of check.
 struct Step {
@@ -24,11 +26,11 @@ struct Step {
     work: Work,
 }
 
-/// When a step runs that is not asked for by its name.
+/// When a step runs if the command line names no steps.
 #[derive(PartialEq, Eq)]
 enum When {
     Always,
-    /// Not with `--full`, which has a step that does all of it and more.
+    /// Only without `--full`, which runs a superset of this step instead.
     Short,
     /// Only with `--full`.
     Full,
@@ -36,64 +38,68 @@ enum When {
 
 /// What a step does, and where.
 enum Work {
-    /// On the host, with every processor.
-    Host(fn(&Options) -> Result<Tally>),
-    /// In the lab, which has one processor and mostly waits: such steps run two at a time.
-    Lab(fn() -> Result<Tally>),
+    /// Runs on this machine, with all its processors.
+    Host(fn(&Options) -> Result<Summary>),
+    /// Runs in the lab. A lab has one processor and is idle most of the time, so two of these steps run at once.
+    Lab(fn() -> Result<Summary>),
 }
 
-/// What the command line asks of the steps.
+/// Options of the command line that steps need.
 pub(crate) struct Options {
     /// Seconds of fuzzing for each target.
     fuzz_seconds: u32,
 }
 
-/// What a step came to.
-struct Row {
+/// The outcome of a step.
+struct StepResult {
     name: &'static str,
-    tally: Tally,
+    summary: Summary,
     took: Duration,
 }
 
 const STEPS: &[Step] = &[
-    Step::host("fmt", "the code is formatted", When::Always, |_| rust::format()),
-    Step::host("clippy", "no lint complains", When::Always, |_| rust::clippy()),
-    Step::host("deny", "dependencies: licences, sources, bans", When::Always, |_| rust::deny()),
+    Step::host("fmt", "formatting", When::Always, |_| rust::format()),
+    Step::host("clippy", "lints", When::Always, |_| rust::clippy()),
+    Step::host("deny", "licences, sources and bans of dependencies", When::Always, |_| rust::deny()),
     Step::host("test", "unit, property and documentation tests", When::Short, |_| rust::test()),
-    Step::host("properties", "the same, each property with many more cases", When::Full, |_| rust::properties()),
-    Step::host("doc", "the documentation builds without a warning", When::Always, |_| rust::doc()),
+    Step::host("properties", "the same, with many more cases for each property", When::Full, |_| rust::properties()),
+    Step::host("doc", "documentation builds without warnings", When::Always, |_| rust::doc()),
     Step::host("man", "manual pages", When::Always, |_| manual::check()),
     Step::host("headers", "numbers and layouts against the headers of four systems", When::Always, |_| headers::run()),
-    Step::host("freebsd", "type-check for FreeBSD", When::Always, |_| bsd::check("freebsd")),
-    Step::host("netbsd", "type-check for NetBSD", When::Always, |_| bsd::check("netbsd")),
+    Step::host("freebsd", "type check for FreeBSD", When::Always, |_| bsd::check("freebsd")),
+    Step::host("netbsd", "type check for NetBSD", When::Always, |_| bsd::check("netbsd")),
     Step::lab("compliance", "setkey on a real kernel, PF_KEY", When::Always, || compliance::check("pfkey")),
-    Step::lab("compliance-xfrm", "the same, NETLINK_XFRM", When::Always, || compliance::check("xfrm")),
-    Step::lab("door", "racoon at both of the kernel's doors", When::Always, twins::check_door),
-    Step::lab("twins", "PF_KEY and NETLINK_XFRM say the same", When::Always, twins::check),
-    Step::lab("readme", "README.md's files and commands, in order", When::Always, readme::check),
-    Step::lab("demo", "two hosts speak ESP, PF_KEY", When::Always, || demo::check("pfkey")),
-    Step::lab("demo-xfrm", "the same on a kernel without PF_KEY", When::Always, || demo::check("xfrm")),
-    Step::lab("demo-amx", "the same as on a processor with AMX", When::Always, demo::check_like_amx),
-    Step::lab("demo-host", "the same in namespaces of a kernel, as root and as a user", When::Always, host_lab::check),
-    Step::lab("interop-peers", "strongSwan and libreswan among themselves", When::Full, interop::check_sample),
+    Step::lab("compliance-xfrm", "setkey on a real kernel, NETLINK_XFRM", When::Always, || compliance::check("xfrm")),
+    Step::lab("kernel-interface", "racoon's kernel module over PF_KEY and NETLINK_XFRM", When::Always, || {
+        backend_parity::check_kernel_interface()
+    }),
+    Step::lab("backend-parity", "PF_KEY and NETLINK_XFRM answer alike", When::Always, backend_parity::check),
+    Step::lab("readme", "files and commands of README.md, in order", When::Always, readme::check),
+    Step::lab("demo", "two hosts ping through ESP, PF_KEY", When::Always, || demo::check("pfkey")),
+    Step::lab("demo-xfrm", "the demo on a kernel without PF_KEY", When::Always, || demo::check("xfrm")),
+    Step::lab("demo-amx", "the demo as on a processor with AMX", When::Always, demo::check_like_amx),
+    Step::lab("demo-host", "the demo in namespaces, as root and as a user", When::Always, host_lab::check),
+    Step::lab("interop-peers", "strongSwan with libreswan, without racoon", When::Full, interop::check_sample),
     Step::lab("interop", "racoon with strongSwan and libreswan, NETLINK_XFRM", When::Full, || {
         interop::check("xfrm", &[])
     }),
-    Step::lab("ike", "racoon against itself, PF_KEY", When::Full, || ike::check("ike", "pfkey", "")),
-    Step::lab("ike-xfrm", "the same, NETLINK_XFRM", When::Full, || ike::check("ike", "xfrm", "")),
-    Step::lab("failures", "what the logs say of negotiations that fail", When::Full, || failures::check("xfrm", "")),
-    Step::lab("loss", "racoon against itself over bad lines", When::Full, || ike::check("loss", "xfrm", "")),
-    Step::lab("interop-pfkey", "some of interop, PF_KEY", When::Full, || interop::check("pfkey", interop::SAMPLE)),
-    Step::lab("soak", "one setkey that works long", When::Full, || soak::check("pfkey")),
-    Step::host("fuzz", "every parser of foreign bytes, fuzzed", When::Full, |options| fuzz::run(options.fuzz_seconds)),
+    Step::lab("ike", "racoon with itself, PF_KEY", When::Full, || ike::check("ike", "pfkey", "")),
+    Step::lab("ike-xfrm", "racoon with itself, NETLINK_XFRM", When::Full, || ike::check("ike", "xfrm", "")),
+    Step::lab("failures", "what the logs say of failed negotiations", When::Full, || failures::check("xfrm", "")),
+    Step::lab("loss", "racoon with itself over lossy links", When::Full, || ike::check("loss", "xfrm", "")),
+    Step::lab("interop-pfkey", "a part of interop, PF_KEY", When::Full, || interop::check("pfkey", interop::SAMPLE)),
+    Step::lab("soak", "memory of a long-running setkey", When::Full, || soak::check("pfkey")),
+    Step::host("fuzz", "fuzzing of all parsers of untrusted bytes", When::Full, |options| {
+        fuzz::run(options.fuzz_seconds)
+    }),
 ];
 
 impl Step {
-    const fn host(name: &'static str, about: &'static str, when: When, run: fn(&Options) -> Result<Tally>) -> Self {
+    const fn host(name: &'static str, about: &'static str, when: When, run: fn(&Options) -> Result<Summary>) -> Self {
         Self { name, about, when, work: Work::Host(run) }
     }
 
-    const fn lab(name: &'static str, about: &'static str, when: When, check: fn() -> Result<Tally>) -> Self {
+    const fn lab(name: &'static str, about: &'static str, when: When, check: fn() -> Result<Summary>) -> Self {
         Self { name, about, when, work: Work::Lab(check) }
     }
 
@@ -102,106 +108,108 @@ impl Step {
     }
 }
 
-/// Runs the steps that `words` name, or all short ones, or (`--full`) all.
-pub(crate) fn run(words: &[&str]) -> Result<bool> {
-    let (steps, options) = choose(words)?;
+/// Runs the steps that `arguments` name; without names the short ones, or with `--full` all of them.
+pub(crate) fn run(arguments: &[&str]) -> Result<bool> {
+    let (steps, options) = choose(arguments)?;
     let start = Instant::now();
-    let mut rows: Vec<Row> = Vec::new();
+    let mut results: Vec<StepResult> = Vec::new();
     for steps in steps.chunk_by(|one, next| one.in_lab() && next.in_lab()) {
         match steps {
-            [step] => rows.push(perform(step, &options)),
-            steps => rows.extend(side_by_side(steps)?),
+            [step] => results.push(run_step(step, &options)),
+            steps => results.extend(run_parallel(steps)?),
         }
     }
     println!("\n== summary ({:.0} s)", start.elapsed().as_secs_f64());
-    for row in &rows {
-        println!("{:15} {:8.1} s  {}", row.name, row.took.as_secs_f64(), row.tally);
-        row.tally.print_remarks();
+    for result in &results {
+        println!("{:16} {:8.1} s  {}", result.name, result.took.as_secs_f64(), result.summary);
+        result.summary.print_remarks();
     }
-    let total: Tally = rows.into_iter().map(|row| row.tally).sum();
+    let total: Summary = results.into_iter().map(|result| result.summary).sum();
     println!("{total}");
     Ok(total.failed == 0)
 }
 
-/// The list of steps.
+/// Lists the steps, a line each.
 pub(crate) fn list() -> String {
     let line = |step: &Step| {
         let when = if step.when == When::Full { " (--full)" } else { "" };
-        format!("  {:15} {}{when}\n", step.name, step.about)
+        format!("  {:16} {}{when}\n", step.name, step.about)
     };
     STEPS.iter().map(line).collect()
 }
 
-fn choose(words: &[&str]) -> Result<(Vec<&'static Step>, Options)> {
+fn choose(arguments: &[&str]) -> Result<(Vec<&'static Step>, Options)> {
     let mut options = Options { fuzz_seconds: 60 };
     let (mut full, mut names) = (false, Vec::new());
-    let mut words = words.iter();
-    while let Some(&word) = words.next() {
-        match word {
+    let mut arguments = arguments.iter();
+    while let Some(&argument) = arguments.next() {
+        match renamed::current(argument) {
             "--full" => full = true,
             "--" => {}
-            "--fuzz-seconds" => match words.next().map(|count| count.parse()) {
+            "--fuzz-seconds" => match arguments.next().map(|count| count.parse()) {
                 Some(Ok(count)) => options.fuzz_seconds = count,
                 _ => bail!("--fuzz-seconds needs a number"),
             },
             name if STEPS.iter().any(|step| step.name == name) => names.push(name),
-            other => bail!("no step {other}; there are:\n{}", list()),
+            other => bail!("no step {other}; the steps are:\n{}", list()),
         }
     }
-    let timely = |step: &Step| step.when == When::Always || (step.when == When::Full) == full;
-    let wanted = |step: &&Step| if names.is_empty() { timely(step) } else { names.contains(&step.name) };
+    let by_default = |step: &Step| step.when == When::Always || (step.when == When::Full) == full;
+    let wanted = |step: &&Step| if names.is_empty() { by_default(step) } else { names.contains(&step.name) };
     Ok((STEPS.iter().filter(wanted).collect(), options))
 }
 
-fn perform(step: &Step, options: &Options) -> Row {
+fn run_step(step: &Step, options: &Options) -> StepResult {
     println!("\n== {}: {}", step.name, step.about);
     let start = Instant::now();
     let done = match step.work {
         Work::Host(run) => run(options),
-        Work::Lab(check) => programs().and_then(|()| check()),
+        Work::Lab(check) => build_programs().and_then(|()| check()),
     };
-    let tally = done.unwrap_or_else(|error| Tally::failed_with(&error));
-    Row { name: step.name, tally, took: start.elapsed() }
+    let summary = done.unwrap_or_else(|error| Summary::failed_with(&error));
+    StepResult { name: step.name, summary, took: start.elapsed() }
 }
 
-/// Runs steps of the lab two at a time, each in a program of its own, whose last line says what it came to.
-fn side_by_side(steps: &[&'static Step]) -> Result<Vec<Row>> {
-    programs()?;
+/// Runs steps of the lab two at a time. Each is a process of its own whose last line is its summary.
+fn run_parallel(steps: &[&'static Step]) -> Result<Vec<StepResult>> {
+    build_programs()?;
     let names: Vec<&str> = steps.iter().map(|step| step.name).collect();
-    println!("\n== side by side: {}", names.join(" "));
-    // Not this program's own file: the tests may have had it built anew.
-    let job = |step: &&Step| Job::cargo("run --quiet --package regress --").arg(step.name);
-    let jobs = steps.iter().map(job).collect();
-    let ends = beside::run(jobs, |done| {
-        // One that ended without a count has failed, whatever it did.
-        let tally = done.output.lines().last().and_then(|line| line.parse().ok()).unwrap_or(Tally::FAILED);
-        (tally.with_remarks_in(&done.output), done.took)
+    println!("\n== in parallel: {}", names.join(" "));
+    // Not this program's own file: an earlier step may have rebuilt it.
+    let command = |step: &&Step| HostCommand::cargo("run --quiet --package regress --").arg(step.name);
+    let commands = steps.iter().map(command).collect();
+    let summaries = parallel::run(commands, |done| {
+        // A process that ended without a summary has failed, whatever its exit status.
+        let summary = done.output.lines().last().and_then(|line| line.parse().ok()).unwrap_or(Summary::FAILED);
+        (summary.with_remarks_in(&done.output), done.took)
     });
-    Ok(steps.iter().zip(ends).map(|(step, (tally, took))| Row { name: step.name, tally, took }).collect())
+    let results = steps.iter().zip(summaries);
+    Ok(results.map(|(step, (summary, took))| StepResult { name: step.name, summary, took }).collect())
 }
 
-/// What the lab boots with.
-fn programs() -> Result<()> {
+/// Builds the programs that the lab runs, and installs what it needs to boot.
+fn build_programs() -> Result<()> {
     tools::packages(tools::BUILD)?;
     tools::packages(tools::LAB)?;
-    Job::cargo("build --quiet --package setkey --package racoon").run()
+    HostCommand::cargo("build --quiet --package setkey --package racoon").run()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn names(words: &[&str]) -> Vec<&'static str> {
-        choose(words).unwrap().0.iter().map(|step| step.name).collect()
+    fn names(arguments: &[&str]) -> Vec<&'static str> {
+        choose(arguments).unwrap().0.iter().map(|step| step.name).collect()
     }
 
     #[test]
-    fn full_does_all_and_nothing_twice() {
+    fn full_includes_every_short_step_but_test() {
         let (short, full) = (names(&[]), names(&["--full"]));
         assert!(short.contains(&"test") && !short.contains(&"properties") && !short.contains(&"interop"));
         assert!(full.contains(&"properties") && !full.contains(&"test"));
         assert!(short.iter().all(|name| *name == "test" || full.contains(name)), "{short:?} {full:?}");
-        assert_eq!(names(&["--full", "twins", "fmt"]), ["fmt", "twins"]);
+        assert_eq!(names(&["--full", "backend-parity", "fmt"]), ["fmt", "backend-parity"]);
+        assert_eq!(names(&["twins", "door"]), ["kernel-interface", "backend-parity"], "former names");
         assert!(short.contains(&"readme") && full.contains(&"readme"));
     }
 }

@@ -2,75 +2,75 @@
 
 use anyhow::Result;
 
-use crate::job::Job;
-use crate::tally::Tally;
+use crate::command::HostCommand;
+use crate::summary::Summary;
 use crate::tools;
 
-pub(super) fn format() -> Result<Tally> {
+pub(super) fn format() -> Result<Summary> {
     tools::component("rustfmt")?;
-    Job::cargo("fmt --all --check").run()?;
-    Job::cargo("fmt --check --manifest-path regress/fuzz/Cargo.toml").run()?;
-    Ok(Tally::PASSED)
+    HostCommand::cargo("fmt --all --check").run()?;
+    HostCommand::cargo("fmt --check --manifest-path regress/fuzz/Cargo.toml").run()?;
+    Ok(Summary::PASSED)
 }
 
-pub(super) fn clippy() -> Result<Tally> {
+pub(super) fn clippy() -> Result<Summary> {
     tools::packages(tools::BUILD)?;
     tools::component("clippy")?;
-    Job::cargo("clippy --quiet --workspace --all-targets -- -D warnings").run()?;
-    Ok(Tally::PASSED)
+    HostCommand::cargo("clippy --quiet --workspace --all-targets -- -D warnings").run()?;
+    Ok(Summary::PASSED)
 }
 
-pub(super) fn deny() -> Result<Tally> {
+pub(super) fn deny() -> Result<Summary> {
     let deny = tools::cargo_deny()?;
     println!("(advisories are skipped: their database is on the net)");
-    Job::new(deny).words("--log-level warn --workspace check bans licenses sources").run()?;
-    Ok(Tally::PASSED)
+    HostCommand::new(deny).split_args("--log-level warn --workspace check bans licenses sources").run()?;
+    Ok(Summary::PASSED)
 }
 
-pub(super) fn test() -> Result<Tally> {
+pub(super) fn test() -> Result<Summary> {
     tools::packages(tools::BUILD)?;
-    counted(Job::cargo("test --quiet --workspace --no-fail-fast"))
+    counted(HostCommand::cargo("test --quiet --workspace --no-fail-fast"))
 }
 
-pub(super) fn properties() -> Result<Tally> {
+pub(super) fn properties() -> Result<Summary> {
     tools::packages(tools::BUILD)?;
-    counted(Job::cargo("test --quiet --workspace --no-fail-fast").env("PROPTEST_CASES", "5000"))
+    counted(HostCommand::cargo("test --quiet --workspace --no-fail-fast").env("PROPTEST_CASES", "5000"))
 }
 
-pub(super) fn doc() -> Result<Tally> {
+pub(super) fn doc() -> Result<Summary> {
     tools::packages(tools::BUILD)?;
-    Job::cargo("doc --quiet --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings").run()?;
-    Ok(Tally::PASSED)
+    HostCommand::cargo("doc --quiet --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings").run()?;
+    Ok(Summary::PASSED)
 }
 
 /// Runs tests and adds up what each test program says; a failure without a failed test (it did not build) is one. A test that
 /// its machine lets skip itself is skipped.
-fn counted(job: Job) -> Result<Tally> {
+fn counted(job: HostCommand) -> Result<Summary> {
     let mut said = String::new();
     let done = job.run_lines(|line| {
         said.push_str(line);
         said.push('\n');
     });
-    let mut tally = test_results(&said).without_skipped_in(&said, |_| true).with_remarks_in(&said);
+    let mut summary = test_results(&said).without_skipped_in(&said, |_| true).with_remarks_in(&said);
     match done {
-        Err(error) if tally.failed == 0 => tally += Tally::failed_with(&error),
+        Err(error) if summary.failed == 0 => summary += Summary::failed_with(&error),
         _ => {}
     }
-    Ok(tally)
+    Ok(summary)
 }
 
 /// Adds up what the test programs say whose output this is.
-pub(crate) fn test_results(output: &str) -> Tally {
+pub(crate) fn test_results(output: &str) -> Summary {
     output.lines().filter_map(test_result).sum()
 }
 
 /// Reads `test result: ok. 3 passed; 0 failed; 1 ignored; ...`.
-fn test_result(line: &str) -> Option<Tally> {
+fn test_result(line: &str) -> Option<Summary> {
     let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
     let count = |name: &str| {
         counts.split("; ").find_map(|part| part.strip_suffix(name)?.trim().parse().ok()).unwrap_or_default()
     };
-    Some(Tally { passed: count("passed"), failed: count("failed"), skipped: count("ignored"), remarks: Vec::new() })
+    Some(Summary { passed: count("passed"), failed: count("failed"), skipped: count("ignored"), remarks: Vec::new() })
 }
 
 #[cfg(test)]
@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn results_are_read() {
         let line = "test result: FAILED. 12 passed; 3 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s";
-        assert_eq!(test_result(line), Some(Tally { passed: 12, failed: 3, skipped: 1, ..Tally::default() }));
+        assert_eq!(test_result(line), Some(Summary { passed: 12, failed: 3, skipped: 1, ..Summary::default() }));
         assert_eq!(test_result("running 3 tests"), None);
         assert_eq!(test_result("test result: ok"), None);
     }

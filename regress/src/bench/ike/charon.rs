@@ -26,7 +26,7 @@ const LIBRARIES: &str = "/usr/lib/ipsec";
 impl Charon {
     pub(super) fn start(host: &Host, suite: &Suite) -> Result<Self> {
         if !host.enter(|| fs::exists(LIBRARIES).unwrap_or(false))? {
-            STRONGSWAN.lay_over(host)?;
+            STRONGSWAN.mount_over(host)?;
         }
         let dir = daemon_dir(host, "charon")?;
         let (conf, swanctl) = (dir.join("strongswan.conf"), dir.join("swanctl.conf"));
@@ -61,7 +61,7 @@ impl Charon {
     }
 }
 
-/// Its exponents are short like ours: not its default, but its best.
+/// Its exponents are short like programs: not its default, but its best.
 fn strongswan_conf(dir: &str) -> String {
     format!(
         "charon-systemd {{

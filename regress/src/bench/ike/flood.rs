@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::here::Responder;
+use super::responder::Responder;
 use super::suite::SUITES;
-use crate::job::Job;
+use crate::command::HostCommand;
 use crate::lab::Program;
 use crate::{tools, tree};
 
@@ -21,8 +21,8 @@ const SECONDS: u32 = 10;
 /// The command line: other builds of racoon to compare with.
 pub(in super::super) fn run(words: &[&str]) -> Result<ExitCode> {
     tools::packages(tools::BUILD)?;
-    Job::cargo("build --release --package racoon --package regress-handshakes").run()?;
-    let ours = tree::program("racoon", "release");
+    HostCommand::cargo("build --release --package racoon --package regress-handshakes").run()?;
+    let programs = tree::program("racoon", "release");
     let others = words.iter().map(PathBuf::from);
     let suite = SUITES.iter().find(|suite| suite.name == "ecp256").context("a suite")?;
     let load = tree::program("regress-handshakes", "release");
@@ -35,7 +35,7 @@ pub(in super::super) fn run(words: &[&str]) -> Result<ExitCode> {
         "{:>8}  {:>9}  {:>16}  {:>10}  {:>6}  {:>8}  {:>10}  {:>5}  program",
         "rate", "forged", "dropped", "handshakes", "failed", "repeated", "longest ms", "cpu %"
     );
-    for program in others.chain([ours]) {
+    for program in others.chain([programs]) {
         for rate in RATES {
             let responder = Responder::start_program(&program, suite)?;
             let (id, target) = (responder.id().to_string(), format!("127.0.0.1:{}", responder.port()));

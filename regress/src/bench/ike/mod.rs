@@ -2,9 +2,9 @@
 //! the lab the daemon beside strongSwan's, both under the same load.
 
 mod charon;
-mod clock;
+mod cpu_clock;
 pub(super) mod flood;
-mod here;
+mod responder;
 mod suite;
 
 use std::path::{Path, PathBuf};
@@ -14,14 +14,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use self::charon::Charon;
-use self::clock::{Clock, Mark};
-use self::here::Responder;
+use self::cpu_clock::{CpuClock, Mark};
+use self::responder::Responder;
 use self::suite::{SUITES, Suite};
 use super::meter::Marks;
+use crate::command::HostCommand;
 use crate::interop::STRONGSWAN;
-use crate::job::Job;
 use crate::lab::{Boot, Host, Program};
-use crate::racoon::{Files, Ours, Racoon};
+use crate::racoon::{Programs, Racoon, RacoonFiles};
 use crate::{tools, tree};
 
 /// How many handshakes, where the command line does not say.
@@ -47,10 +47,10 @@ pub(super) fn run(words: &[&str]) -> Result<ExitCode> {
     tools::packages(tools::BUILD)?;
     tools::packages(tools::LAB)?;
     STRONGSWAN.fetch()?;
-    Job::cargo("build --release --package racoon --package setkey --package regress-handshakes").run()?;
+    HostCommand::cargo("build --release --package racoon --package setkey --package regress-handshakes").run()?;
     println!("load of this machine, before: {}", std::fs::read_to_string("/proc/loadavg")?.trim());
     let load = tree::program("regress-handshakes", "release");
-    Job::new(&load).arg("engine").arg(count.to_string()).run()?;
+    HostCommand::new(&load).arg("engine").arg(count.to_string()).run()?;
     responder(&load, count)?;
     lab(count / SLOWER)?;
     println!("load of this machine, after: {}", std::fs::read_to_string("/proc/loadavg")?.trim());
@@ -102,26 +102,27 @@ fn lab(count: u32) -> Result<()> {
     let (racoon, setkey, load) = (path("racoon")?, path("setkey")?, path("regress-handshakes")?);
     let target = tree::target();
     let target = target.to_str().context("the path of the build folder is not text")?;
-    let boot = Boot::agent(&["bench-ike", &racoon, &setkey, &load, &count.to_string()])?;
+    let boot = Boot::regress(&["bench-ike", &racoon, &setkey, &load, &count.to_string()])?;
     let boot = boot.env("CARGO_TARGET_DIR", target).for_backend("xfrm").limit(Duration::from_secs(900));
     print_head("in the lab, with its kernel's IPsec");
-    let mut clock = Clock::default();
+    let mut clock = CpuClock::default();
     boot.run_watched(&mut |group, bytes| clock.watch(group, bytes))?.check()
 }
 
 /// In the guest: each daemon has a network namespace of its own, with the load.
-pub(crate) fn serve(words: &[&str]) -> Result<()> {
+pub(crate) fn run_in_lab(words: &[&str]) -> Result<()> {
     let [racoon, setkey, load, count] = words else { bail!("not the words of a benchmark: {words:?}") };
-    let ours = Ours { racoon: PathBuf::from(racoon), setkey: PathBuf::from(setkey), backend: "xfrm".to_owned() };
-    let (here, there) = (Host::new("ours")?, Host::new("theirs")?);
+    let programs =
+        Programs { racoon: PathBuf::from(racoon), setkey: PathBuf::from(setkey), backend: "xfrm".to_owned() };
+    let (here, there) = (Host::new("programs")?, Host::new("theirs")?);
     for suite in &SUITES {
-        let files = Files {
+        let files = RacoonFiles {
             conf: suite.racoon(PORT),
             psk: format!("* {KEY}\n"),
             setkey: "flush;\nspdflush;\n".to_owned(),
-            ..Files::default()
+            ..RacoonFiles::default()
         };
-        let daemon = Racoon::start(&here, &ours, &files)?;
+        let daemon = Racoon::start(&here, &programs, &files)?;
         measure(&here, load, "racoon, xfrm", daemon.id(), count, suite)
             .with_context(|| daemon.log().unwrap_or_default())?;
         daemon.stop()?;

@@ -5,17 +5,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::judge::{Sighting, Verdict};
-use super::row::{Expected, Setup, Start, Station, Words};
+use super::failure::{DaemonStart, Expected, HostConfig, Setup, Words};
+use super::verdict::{LogExcerpt, Verdict};
 use crate::lab::{Daemon, Host, Link, Program, Stdin, daemon_dir, wait_until, write_secret};
-use crate::racoon::{Files, Ours, Racoon};
+use crate::racoon::{Programs, Racoon, RacoonFiles};
 
 /// Who is judged.
 const ROLES: [&str; 2] = ["initiator", "responder"];
 
 /// The hosts of a row.
 pub(super) struct Hosts {
-    pub(super) ours: Ours,
+    pub(super) programs: Programs,
     pub(super) wire: Link,
     pub(super) alice: Host,
     pub(super) bob: Host,
@@ -23,10 +23,10 @@ pub(super) struct Hosts {
 
 impl Hosts {
     /// Two hosts, each with a network behind it, whose names have `number`.
-    fn new(ours: &Ours, number: usize) -> Result<Self> {
+    fn new(programs: &Programs, number: usize) -> Result<Self> {
         let wire = Link::new(&format!("wire{number}"))?;
         let [alice, bob] = ["alice", "bob"].map(|name| Host::new(&format!("{name}{number}")));
-        let hosts = Self { ours: ours.clone(), wire, alice: alice?, bob: bob? };
+        let hosts = Self { programs: programs.clone(), wire, alice: alice?, bob: bob? };
         for (host, here, there) in [(&hosts.alice, 1, 2), (&hosts.bob, 2, 1)] {
             hosts.wire.plug(host, "eth0", &[&format!("192.0.2.{here}/24")])?;
             host.must(&format!("ip address add 192.168.{here}.1/32 dev lo"))?;
@@ -56,41 +56,41 @@ impl Hosts {
 
     /// Runs a script of setkey's on one of them.
     pub(super) fn load(&self, host: &Host, script: &str) -> Result<()> {
-        let program = Program::new(&self.ours.setkey.to_string_lossy(), &["-c"]);
-        let program = program.env("LIBPFKEY_BACKEND", &self.ours.backend).stdin(Stdin::Bytes(script.into()));
+        let program = Program::new(&self.programs.setkey.to_string_lossy(), &["-c"]);
+        let program = program.env("LIBPFKEY_BACKEND", &self.programs.backend).stdin(Stdin::Bytes(script.into()));
         let done = host.run(program)?;
         ensure!(done.success() && done.text().is_empty(), "{}: setkey: {}", host.name(), done.text());
         Ok(())
     }
 
-    /// Loads the policies of `station` and starts its daemon, if it has one.
-    pub(super) fn start<'a>(&'a self, host: &'a Host, station: &Station) -> Result<Option<Racoon<'a>>> {
-        if !station.runs {
-            self.load(host, &station.policies)?;
+    /// Loads the policies of `config` and starts its daemon, if it has one.
+    pub(super) fn start<'a>(&'a self, host: &'a Host, config: &HostConfig) -> Result<Option<Racoon<'a>>> {
+        if !config.runs {
+            self.load(host, &config.policies)?;
             return Ok(None);
         }
-        let (conf, psk, setkey) = (station.conf(), station.psk.clone(), station.policies.clone());
-        Racoon::start(host, &self.ours, &Files { conf, psk, setkey, takes_back: false }).map(Some)
+        let (conf, psk, setkey) = (config.conf(), config.psk.clone(), config.policies.clone());
+        Racoon::start(host, &self.programs, &RacoonFiles { conf, psk, setkey, restore_sas: false }).map(Some)
     }
 }
 
-/// The hosts and the daemons of a row, while it is played.
-pub(super) struct Play<'a> {
+/// The hosts and the daemons of a row while it runs.
+pub(super) struct Negotiation<'a> {
     pub(super) hosts: &'a Hosts,
     pub(super) setup: &'a Setup,
     /// Alice's and Bob's.
     pub(super) daemons: [Option<Racoon<'a>>; 2],
     /// A program of Alice's that sends what no racoon would.
     pub(super) probe: Option<Daemon>,
-    sightings: [Sighting; 2],
+    excerpts: [LogExcerpt; 2],
     start: Instant,
 }
 
-impl Play<'_> {
+impl Negotiation<'_> {
     /// What the logs hold so far is as it should be: the failure comes now.
     pub(super) fn begin(&mut self) -> Result<()> {
-        for (daemon, sighting) in self.daemons.iter().zip(&mut self.sightings) {
-            *sighting = Sighting::from(read_log(daemon)?);
+        for (daemon, excerpt) in self.daemons.iter().zip(&mut self.excerpts) {
+            *excerpt = LogExcerpt::from(read_log(daemon)?);
         }
         self.start = Instant::now();
         Ok(())
@@ -112,8 +112,8 @@ impl Play<'_> {
     fn watch(&mut self) -> Result<()> {
         let (start, limit) = (self.start, Duration::from_secs(self.setup.watch.into()));
         let mut note = || {
-            for (daemon, sighting) in self.daemons.iter().zip(&mut self.sightings) {
-                sighting.note(&read_log(daemon).unwrap_or_default(), start.elapsed());
+            for (daemon, excerpt) in self.daemons.iter().zip(&mut self.excerpts) {
+                excerpt.note(&read_log(daemon).unwrap_or_default(), start.elapsed());
             }
             false
         };
@@ -124,46 +124,53 @@ impl Play<'_> {
 
 /// Plays one negotiation and judges both logs.
 pub(super) fn negotiate(
-    ours: &Ours,
+    programs: &Programs,
     number: usize,
     prepare: fn(&mut Setup),
     expected: [Expected; 2],
 ) -> Result<Vec<Verdict>> {
     let mut setup = Setup::new();
     prepare(&mut setup);
-    let hosts = Hosts::new(ours, number)?;
-    (setup.before)(&hosts)?;
+    let hosts = Hosts::new(programs, number)?;
+    (setup.prepare)(&hosts)?;
     let daemons = [hosts.start(&hosts.alice, &setup.alice)?, hosts.start(&hosts.bob, &setup.bob)?];
-    let sightings = Default::default();
-    let mut play = Play { hosts: &hosts, setup: &setup, daemons, probe: None, sightings, start: Instant::now() };
-    play.begin()?;
-    (setup.provoke)(&mut play)?;
-    play.watch()?;
-    let judged = ROLES.iter().zip(play.sightings).zip(expected);
-    let verdicts = judged.map(|((role, sighting), expected)| Verdict::new(role, sighting, expected)).collect();
-    for daemon in play.daemons.into_iter().flatten() {
+    let excerpts = Default::default();
+    let mut negotiation =
+        Negotiation { hosts: &hosts, setup: &setup, daemons, probe: None, excerpts, start: Instant::now() };
+    negotiation.begin()?;
+    (setup.trigger)(&mut negotiation)?;
+    negotiation.watch()?;
+    let judged = ROLES.iter().zip(negotiation.excerpts).zip(expected);
+    let verdicts = judged.map(|((role, excerpt), expected)| Verdict::new(role, excerpt, expected)).collect();
+    for daemon in negotiation.daemons.into_iter().flatten() {
         daemon.stop().context("after the row")?;
     }
     Ok(verdicts)
 }
 
 /// Starts a daemon in the background, as a boot script does, and judges what the command prints.
-pub(super) fn start(ours: &Ours, number: usize, prepare: fn(&mut Start), words: Words) -> Result<Verdict> {
-    let mut row = Start::new();
+pub(super) fn start(
+    programs: &Programs,
+    number: usize,
+    prepare: fn(&mut DaemonStart),
+    words: Words,
+) -> Result<Verdict> {
+    let mut row = DaemonStart::new();
     prepare(&mut row);
     let host = Host::new(&format!("alice{number}"))?;
     host.must("ip address add 192.0.2.1/24 dev lo")?;
-    let _other = row.taken.map(|address| host.enter(move || UdpSocket::bind(address))).transpose()?.transpose()?;
+    let _other =
+        row.port_in_use.map(|address| host.enter(move || UdpSocket::bind(address))).transpose()?.transpose()?;
     let dir = daemon_dir(&host, "racoon")?;
     let [conf, psk, pid, log] = ["racoon.conf", "psk.txt", "racoon.pid", "log"].map(|name| dir.join(name));
-    write_secret(&psk, row.station.psk.as_bytes())?;
+    write_secret(&psk, row.config.psk.as_bytes())?;
     let head = format!("path pre_shared_key \"{}\";\npath pidfile \"{}\";\n", psk.display(), pid.display());
-    write_secret(&conf, (head + &row.station.conf()).as_bytes())?;
+    write_secret(&conf, (head + &row.config.conf()).as_bytes())?;
     let (conf, log) = (conf.to_string_lossy(), log.to_string_lossy());
-    let program = ours.racoon.to_string_lossy();
+    let program = programs.racoon.to_string_lossy();
     let command = [row.prefix, &[&*program, "-f", &*conf, "-l", &*log], row.arguments].concat();
     let (program, arguments) = command.split_first().context("no program")?;
-    let program = Program::new(program, arguments).env("LIBPFKEY_BACKEND", &ours.backend);
+    let program = Program::new(program, arguments).env("LIBPFKEY_BACKEND", &programs.backend);
     let start = Instant::now();
     let done = host.run(program)?;
     let took = start.elapsed();

@@ -2,15 +2,15 @@
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::Play;
-use super::scene::{Knobs, Scene, Shape, Side};
+use super::Scenario;
+use super::testbed::{Settings, Side, Testbed, Topology};
 use crate::lab::{Host, Program, count_esn};
-use crate::racoon::Ours;
+use crate::racoon::Programs;
 
-pub(super) const PLAYS: &[Play] = &[
+pub(super) const SCENARIOS: &[Scenario] = &[
     ("extended sequence numbers", extended),
-    ("extended sequence numbers, one side only would like them", |ours| preferred(ours, Side::Alice)),
-    ("extended sequence numbers, the other side only would like them", |ours| preferred(ours, Side::Bob)),
+    ("extended sequence numbers, one side only would like them", |programs| preferred(programs, Side::Alice)),
+    ("extended sequence numbers, the other side only would like them", |programs| preferred(programs, Side::Bob)),
 ];
 
 const WITHOUT: &str = "encryption_algorithm aes 256; authentication_algorithm hmac_sha256;";
@@ -22,31 +22,31 @@ const BEFORE_THE_END: u32 = 0xffff_fffa;
 
 /// Pings go through, also where the number gets longer than what of it is on the wire. Where PF_KEY is the only door the
 /// daemon says so and does not start.
-fn extended(ours: &Ours) -> Result<()> {
-    let scene = Scene::new(ours, Shape::Transport)?;
-    let knobs = Knobs { sainfo: REQUIRED, ..Knobs::default() };
-    if ours.backend == "pfkey" {
-        return refused(&scene, Side::Alice, &knobs);
+fn extended(programs: &Programs) -> Result<()> {
+    let testbed = Testbed::new(programs, Topology::Transport)?;
+    let settings = Settings { sainfo: REQUIRED, ..Settings::default() };
+    if programs.backend == "pfkey" {
+        return refused(&testbed, Side::Alice, &settings);
     }
-    let (alice, bob) = scene.start_both(&knobs)?;
-    scene.bring_up(Side::Alice)?;
-    scene.protected("ESP")?;
-    for host in [&scene.alice, &scene.bob] {
+    let (alice, bob) = testbed.start_both(&settings)?;
+    testbed.bring_up(Side::Alice)?;
+    testbed.check_protected("ESP")?;
+    for host in [&testbed.alice, &testbed.bob] {
         let states = states(host)?;
         ensure!(count_esn(&states) == 2, "{}: not two SAs with ESN:\n{states}", host.name());
     }
     // Nobody shall mind that the SAs are made anew.
     alice.kill()?;
     bob.kill()?;
-    for host in [&scene.alice, &scene.bob] {
+    for host in [&testbed.alice, &testbed.bob] {
         let old = states(host)?;
         host.must("ip xfrm state flush")?;
         for sa in old.split("src ").filter(|sa| count_esn(sa) == 1) {
             host.must(&near_the_end(sa)?)?;
         }
     }
-    scene.protected("ESP")?;
-    for host in [&scene.alice, &scene.bob] {
+    testbed.check_protected("ESP")?;
+    for host in [&testbed.alice, &testbed.bob] {
         let states = states(host)?;
         for past in [" seq-hi 0x1,", " oseq-hi 0x1,"] {
             ensure!(states.matches(past).count() == 1, "{}: no{past} in\n{states}", host.name());
@@ -55,29 +55,29 @@ fn extended(ours: &Ours) -> Result<()> {
     Ok(())
 }
 
-fn refused(scene: &Scene, side: Side, knobs: &Knobs) -> Result<()> {
+fn refused(testbed: &Testbed, side: Side, settings: &Settings) -> Result<()> {
     const WORDS: &str = "a PF_KEY message of linux has no place for extended sequence numbers";
-    let error = scene.start(side, knobs).err().context("it started")?;
+    let error = testbed.start(side, settings).err().context("it started")?;
     ensure!(format!("{error:#}").contains(WORDS), "another reason: {error:#}");
     Ok(())
 }
 
 /// Where one side has them off and the other only prefers them, there are none. Through PF_KEY that is no preference to have.
-fn preferred(ours: &Ours, who: Side) -> Result<()> {
-    let scene = Scene::new(ours, Shape::Transport)?;
-    let would = Knobs { sainfo: PREFERRED, ..Knobs::default() };
-    if ours.backend == "pfkey" {
-        return refused(&scene, who, &would);
+fn preferred(programs: &Programs, who: Side) -> Result<()> {
+    let testbed = Testbed::new(programs, Topology::Transport)?;
+    let would = Settings { sainfo: PREFERRED, ..Settings::default() };
+    if programs.backend == "pfkey" {
+        return refused(&testbed, who, &would);
     }
-    let other = Knobs { sainfo: WITHOUT, ..Knobs::default() };
+    let other = Settings { sainfo: WITHOUT, ..Settings::default() };
     let (alice, bob) = match who {
         Side::Alice => (&would, &other),
         Side::Bob => (&other, &would),
     };
-    let (alice, bob) = (scene.start(Side::Alice, alice)?, scene.start(Side::Bob, bob)?);
-    scene.bring_up(Side::Alice)?;
-    scene.protected("ESP")?;
-    for host in [&scene.alice, &scene.bob] {
+    let (alice, bob) = (testbed.start(Side::Alice, alice)?, testbed.start(Side::Bob, bob)?);
+    testbed.bring_up(Side::Alice)?;
+    testbed.check_protected("ESP")?;
+    for host in [&testbed.alice, &testbed.bob] {
         let states = states(host)?;
         ensure!(count_esn(&states) == 0, "{}: {states}", host.name());
     }

@@ -1,4 +1,4 @@
-//! One socket that is a crowd: it sends from whatever address of ours it is told.
+//! One socket that is a generator: it sends from whatever address of ours it is told.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
@@ -11,12 +11,12 @@ use nix::sys::socket::{
 };
 
 /// The socket.
-pub(crate) struct Wire {
+pub(crate) struct MultiAddressSocket {
     socket: UdpSocket,
     port: u16,
 }
 
-impl Wire {
+impl MultiAddressSocket {
     /// On a free port; reading ends after `patience`.
     pub(crate) fn new(patience: Duration) -> io::Result<Self> {
         let socket = UdpSocket::bind("0.0.0.0:0")?;

@@ -14,11 +14,11 @@ use racoon_proto::output::{EventKind, Output, Transmit};
 use racoon_proto::settings::Settings;
 use racoon_proto::time::Time;
 
-use crate::meter::processor;
-use crate::suite::OneKey;
+use crate::meter::cpu_time;
+use crate::suite::FixedKey;
 
 /// One side.
-pub(crate) struct Party {
+pub(crate) struct SimulatedHost {
     engine: Engine,
     began: Instant,
     next_spi: u32,
@@ -27,10 +27,10 @@ pub(crate) struct Party {
     /// What failed, in words.
     pub(crate) failures: Vec<String>,
     /// Processor time in Diffie-Hellman.
-    pub(crate) exchanging: Duration,
+    pub(crate) dh_time: Duration,
 }
 
-impl Party {
+impl SimulatedHost {
     /// With these addresses, and a policy towards each of the peers.
     pub(crate) fn new(settings: Settings, here: Vec<SocketAddr>, policies: Vec<Policy>) -> Result<Self> {
         let now = Time::default();
@@ -38,7 +38,7 @@ impl Party {
         engine.handle_control(now, Control::Addresses(here.into_iter().collect()))?;
         engine.handle_kernel(now, KernelEvent::Policies(policies));
         let failures = Vec::new();
-        Ok(Self { engine, began: Instant::now(), next_spi: 0x1000, up: 0, failures, exchanging: Duration::ZERO })
+        Ok(Self { engine, began: Instant::now(), next_spi: 0x1000, up: 0, failures, dh_time: Duration::ZERO })
     }
 
     /// A packet needs the policy of this number. Returns what is to be sent.
@@ -73,9 +73,9 @@ impl Party {
                 Output::Transmit(datagram) => datagrams.push(datagram),
                 Output::Kernel(request) => self.kernel(request),
                 Output::Job(id, _, job) => {
-                    let begin = processor();
-                    let result = job.perform(&OneKey);
-                    self.exchanging += processor().saturating_sub(begin);
+                    let begin = cpu_time();
+                    let result = job.perform(&FixedKey);
+                    self.dh_time += cpu_time().saturating_sub(begin);
                     self.engine.handle_crypto(self.now(), id, result);
                 }
                 Output::Event(event) if event.kind == EventKind::Phase2Up => self.up += 1,

@@ -6,12 +6,12 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::Play;
-use super::scene::{Scene, Shape, Side};
+use super::Scenario;
+use super::testbed::{Side, Testbed, Topology};
 use crate::lab::{Daemon, Finished, daemon_dir};
-use crate::racoon::Ours;
+use crate::racoon::Programs;
 
-pub(super) const PLAYS: &[Play] = &[("manual keys, replaced under traffic", replaced)];
+pub(super) const SCENARIOS: &[Scenario] = &[("manual keys, replaced under traffic", replaced)];
 
 /// How often both hosts get other keys and policies.
 const ROUNDS: usize = 3;
@@ -59,21 +59,21 @@ impl State {
 struct Traffic<'h> {
     _ping: Daemon,
     output: PathBuf,
-    scene: &'h Scene,
+    testbed: &'h Testbed,
 }
 
 impl<'h> Traffic<'h> {
-    fn start(scene: &'h Scene) -> Result<Self> {
-        let output = daemon_dir(&scene.alice, "ping")?.join("output");
+    fn start(testbed: &'h Testbed) -> Result<Self> {
+        let output = daemon_dir(&testbed.alice, "ping")?.join("output");
         let mut command = Command::new("ping");
         command.args(["-n", "-i", "0.01", "192.0.2.2"]);
-        Ok(Self { _ping: Daemon::start(&scene.alice, command, &output)?, output, scene })
+        Ok(Self { _ping: Daemon::start(&testbed.alice, command, &output)?, output, testbed })
     }
 
     /// Waits until traffic has gone on.
     fn goes_on(&self) -> Result<()> {
         let wanted = answers(&self.output)? + ANSWERS;
-        self.scene.until("answers to pings", || Ok(answers(&self.output)? >= wanted))
+        self.testbed.wait_for("answers to pings", || Ok(answers(&self.output)? >= wanted))
     }
 }
 
@@ -82,44 +82,45 @@ fn answers(output: &Path) -> Result<usize> {
     Ok(fs::read_to_string(output).context("the output of ping")?.matches("icmp_seq=").count())
 }
 
-fn replaced(ours: &Ours) -> Result<()> {
-    let scene = Scene::new(ours, Shape::Transport)?;
-    let load =
-        |state: State| Side::BOTH.into_iter().try_for_each(|side| silent(&scene.replace(side, state.file(side, ""))?));
+fn replaced(programs: &Programs) -> Result<()> {
+    let testbed = Testbed::new(programs, Topology::Transport)?;
+    let load = |state: State| {
+        Side::BOTH.into_iter().try_for_each(|side| silent(&testbed.replace(side, state.file(side, ""))?))
+    };
     load(State::One)?;
-    let traffic = Traffic::start(&scene)?;
+    let traffic = Traffic::start(&testbed)?;
     traffic.goes_on()?;
-    let watch = scene.wire.watch()?;
+    let watch = testbed.wire.watch()?;
     for _ in 0..ROUNDS {
         load(State::Other)?;
         traffic.goes_on()?;
         load(State::One)?;
         traffic.goes_on()?;
     }
-    equal_sas_stay(&scene)?;
+    equal_sas_stay(&testbed)?;
     let seen = watch.end()?;
     ensure!(seen.of("ESP") >= ROUNDS * ANSWERS, "hardly any ESP on the wire: {seen}");
     ensure!(seen.of("ICMP") == 0, "in clear on the wire: {seen}");
-    failures_leave_the_old_state(&scene)?;
-    replaced_sas_come_back_with_their_counters(&scene, &ours.backend, &traffic)?;
+    failures_leave_the_old_state(&testbed)?;
+    replaced_sas_come_back_with_their_counters(&testbed, &programs.backend, &traffic)?;
     drop(traffic);
 
     // Who would not see pings in clear could not miss them.
-    let watch = scene.wire.watch()?;
+    let watch = testbed.wire.watch()?;
     for side in Side::BOTH {
-        silent(&scene.replace(side, "spdflush;\n".into())?)?;
+        silent(&testbed.replace(side, "spdflush;\n".into())?)?;
     }
-    let pings = scene.ping(Side::Alice, &["-c", "5", "-i", "0.05", "-w", "60"])?;
+    let pings = testbed.ping(Side::Alice, &["-c", "5", "-i", "0.05", "-w", "60"])?;
     let seen = watch.end()?;
     ensure!(pings.received == 5 && seen.of("ICMP") >= 10, "without policies pings are in clear: {pings:?}, {seen}");
     Ok(())
 }
 
 /// The same file again: SAs go on counting.
-fn equal_sas_stay(scene: &Scene) -> Result<()> {
-    let before = counted(scene)?;
-    silent(&scene.replace(Side::Alice, State::One.file(Side::Alice, ""))?)?;
-    let after = counted(scene)?;
+fn equal_sas_stay(testbed: &Testbed) -> Result<()> {
+    let before = counted(testbed)?;
+    silent(&testbed.replace(Side::Alice, State::One.file(Side::Alice, ""))?)?;
+    let after = counted(testbed)?;
     ensure!(
         before.len() == 2 && before.iter().zip(&after).all(|(before, after)| before <= after),
         "{before:?} {after:?}"
@@ -128,8 +129,8 @@ fn equal_sas_stay(scene: &Scene) -> Result<()> {
 }
 
 /// Packets of Alice's SAs.
-fn counted(scene: &Scene) -> Result<Vec<u64>> {
-    let text = scene.sas(Side::Alice)?;
+fn counted(testbed: &Testbed) -> Result<Vec<u64>> {
+    let text = testbed.sas(Side::Alice)?;
     let number = |line: &str| line.split_once("allocated: ")?.1.split_whitespace().next()?.parse().ok();
     let counted: Vec<u64> = text.lines().filter_map(number).collect();
     ensure!(counted.iter().all(|count| *count > 0), "SAs that count nothing:\n{text}");
@@ -140,23 +141,23 @@ fn counted(scene: &Scene) -> Result<Vec<u64>> {
 const REFUSED: &str = "spdadd 10.8.0.0/16 10.9.0.0/16 any -P out ipsec esp/tunnel/192.0.2.1-192.0.2.2/use;\n";
 
 /// A kernel refuses the last statement of a file in which all else is other: what was there before is there again.
-fn failures_leave_the_old_state(scene: &Scene) -> Result<()> {
-    let before = [scene.setkey(Side::Alice, &["-DP"])?, scene.sas(Side::Alice)?].map(|text| named(&text));
-    let done = scene.replace(Side::Alice, State::Other.file(Side::Alice, REFUSED))?;
+fn failures_leave_the_old_state(testbed: &Testbed) -> Result<()> {
+    let before = [testbed.setkey(Side::Alice, &["-DP"])?, testbed.sas(Side::Alice)?].map(|text| named(&text));
+    let done = testbed.replace(Side::Alice, State::Other.file(Side::Alice, REFUSED))?;
     let text = done.text();
     let said = "setkey: nothing was changed: the old state was put back\n";
     ensure!(!done.success() && text.ends_with(said), "{text}");
-    let after = [scene.setkey(Side::Alice, &["-DP"])?, scene.sas(Side::Alice)?].map(|text| named(&text));
+    let after = [testbed.setkey(Side::Alice, &["-DP"])?, testbed.sas(Side::Alice)?].map(|text| named(&text));
     ensure!(before == after, "before:\n{before:?}\nafter:\n{after:?}");
     Ok(())
 }
 
 /// The same with other keys under the same SPIs. NETLINK_XFRM puts the old SAs back where their counters were, and the peer
 /// goes on accepting their packets. PF_KEY cannot: it leaves them out, and says so.
-fn replaced_sas_come_back_with_their_counters(scene: &Scene, backend: &str, traffic: &Traffic<'_>) -> Result<()> {
+fn replaced_sas_come_back_with_their_counters(testbed: &Testbed, backend: &str, traffic: &Traffic<'_>) -> Result<()> {
     let file = State::One.file(Side::Alice, REFUSED).replace(&"1".repeat(32), &"3".repeat(32));
-    let before = named(&scene.sas(Side::Alice)?);
-    let done = scene.replace(Side::Alice, file)?;
+    let before = named(&testbed.sas(Side::Alice)?);
+    let done = testbed.replace(Side::Alice, file)?;
     let text = done.text();
     let is_xfrm = backend == "xfrm";
     let said = if is_xfrm {
@@ -168,7 +169,7 @@ fn replaced_sas_come_back_with_their_counters(scene: &Scene, backend: &str, traf
     if !is_xfrm {
         return Ok(());
     }
-    let after = named(&scene.sas(Side::Alice)?);
+    let after = named(&testbed.sas(Side::Alice)?);
     ensure!(before == after, "before:\n{before:?}\nafter:\n{after:?}");
     traffic.goes_on()
 }

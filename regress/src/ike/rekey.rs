@@ -2,31 +2,31 @@
 
 use anyhow::{Result, ensure};
 
-use super::Play;
-use super::scene::{Knobs, Scene, Shape, Side};
-use crate::racoon::Ours;
+use super::Scenario;
+use super::testbed::{Settings, Side, Testbed, Topology};
+use crate::racoon::Programs;
 
-pub(super) const PLAYS: &[Play] = &[
-    ("phase 2 renewed under a ping every 10 ms", |ours| renewed(ours, 3600, 20, 1)),
-    ("three phase 2 and one phase 1 renewed under a ping every 10 ms", |ours| renewed(ours, 40, 20, 3)),
-    ("phase 1 renewed by a responder that began the first one", |ours| renewed(ours, 20, 600, 0)),
+pub(super) const SCENARIOS: &[Scenario] = &[
+    ("phase 2 renewed under a ping every 10 ms", |programs| renewed(programs, 3600, 20, 1)),
+    ("three phase 2 and one phase 1 renewed under a ping every 10 ms", |programs| renewed(programs, 40, 20, 3)),
+    ("phase 1 renewed by a responder that began the first one", |programs| renewed(programs, 20, 600, 0)),
     ("phase 2 renewed because of its bytes", by_bytes),
 ];
 
 /// Packets of 1 KB every 10 ms through SAs that end after 800 KB: they are renewed again and again, nothing is lost,
 /// and at the end there is one pair.
-fn by_bytes(ours: &Ours) -> Result<()> {
-    let scene = Scene::new(ours, Shape::Tunnel)?;
+fn by_bytes(programs: &Programs) -> Result<()> {
+    let testbed = Testbed::new(programs, Topology::Tunnel)?;
     let sainfo = "lifetime byte 800 KB; encryption_algorithm aes 128; authentication_algorithm hmac_sha1;";
-    let (alice, bob) = scene.start_both(&Knobs { sainfo, ..Knobs::default() })?;
-    scene.bring_up(Side::Alice)?;
-    let pings = scene.ping(Side::Alice, &["-s", "1000", "-i", "0.01", "-c", "2000", "-W", "2"])?;
+    let (alice, bob) = testbed.start_both(&Settings { sainfo, ..Settings::default() })?;
+    testbed.bring_up(Side::Alice)?;
+    let pings = testbed.ping(Side::Alice, &["-s", "1000", "-i", "0.01", "-c", "2000", "-W", "2"])?;
     ensure!(pings.lost() == 0 && pings.received > 0, "{pings:?}");
     let installed = alice.log()?.matches("IPsec-SA established").count();
     ensure!(installed >= 6, "{installed} SAs were installed: two megabytes went each way");
     // Replaced pairs go a while later, not with their hours.
     for side in Side::BOTH {
-        scene.until("the replaced SAs are gone", || Ok(scene.count_sas(side)? == 2))?;
+        testbed.wait_for("the replaced SAs are gone", || Ok(testbed.count_sas(side)? == 2))?;
     }
     alice.stop()?;
     bob.stop()
@@ -36,18 +36,18 @@ fn by_bytes(ours: &Ours) -> Result<()> {
 const PINGS: u32 = 50;
 
 /// Pings every 10 ms until phase 2 has been renewed so many times (and phase 1 if it lives for less): none is lost.
-fn renewed(ours: &Ours, phase1_lifetime: u32, phase2_lifetime: u32, times: u32) -> Result<()> {
-    let scene = Scene::new(ours, Shape::Tunnel)?;
-    let knobs = Knobs { phase1_lifetime, phase2_lifetime, ..Knobs::default() };
-    let (alice, bob) = scene.start_both(&knobs)?;
-    scene.bring_up(Side::Alice)?;
+fn renewed(programs: &Programs, phase1_lifetime: u32, phase2_lifetime: u32, times: u32) -> Result<()> {
+    let testbed = Testbed::new(programs, Topology::Tunnel)?;
+    let settings = Settings { phase1_lifetime, phase2_lifetime, ..Settings::default() };
+    let (alice, bob) = testbed.start_both(&settings)?;
+    testbed.bring_up(Side::Alice)?;
     // A renewal begins at four fifths of the lifetime.
     let phase2 = times * phase2_lifetime * 4 / 5;
     let phase1 = if phase1_lifetime < 60 { phase1_lifetime } else { 0 };
     let seconds = phase2.max(phase1) + 3;
     // Counted, not timed: what is still on its way at the end is waited for.
     let count = (PINGS * seconds).to_string();
-    let pings = scene.ping(Side::Alice, &["-i", "0.01", "-c", &count, "-W", "2"])?;
+    let pings = testbed.ping(Side::Alice, &["-i", "0.01", "-c", &count, "-W", "2"])?;
     ensure!(pings.sent.to_string() == count && pings.lost() == 0 && pings.received > 0, "{pings:?}");
     let log = alice.log()?;
     let installed = log.matches("IPsec-SA established").count();
@@ -58,9 +58,9 @@ fn renewed(ours: &Ours, phase1_lifetime: u32, phase2_lifetime: u32, times: u32) 
         ensure!(up >= 2, "phase 1 was not renewed:\n{log}");
     }
     for side in Side::BOTH {
-        let count = scene.count_sas(side)?;
+        let count = testbed.count_sas(side)?;
         // The last renewed pair may live on beside its successor until its lifetime ends.
-        ensure!((2..=4).contains(&count), "{count} SAs:\n{}", scene.sas(side)?);
+        ensure!((2..=4).contains(&count), "{count} SAs:\n{}", testbed.sas(side)?);
     }
     alice.stop()?;
     bob.stop()

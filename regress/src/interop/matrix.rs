@@ -4,13 +4,13 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::algorithm::{
-    AUTHENTICATIONS, GROUPS, HASHES, PFS_GROUPS, PHASE1_CIPHERS, PROTECTIONS, Peer, Protection, Word,
+    AUTHENTICATIONS, Algorithm, GROUPS, HASHES, PFS_GROUPS, PHASE1_CIPHERS, PROTECTIONS, Peer, Protection,
 };
-use super::connection::{Behind, Connection, End, Phase1, Phase2, Start};
-use super::pairs::pairs;
+use super::connection::{Connection, Endpoint, Phase1, Phase2, StartAction, Subnet};
+use super::pairwise::pairwise;
 
 /// One row of it.
-pub(crate) struct Scenario {
+pub(crate) struct Row {
     /// As our host sees it.
     pub(crate) connection: Connection,
     pub(crate) initiator: Initiator,
@@ -29,7 +29,7 @@ const INITIATORS: [Initiator; 3] = [Initiator::Ours, Initiator::Theirs, Initiato
 
 /// How packets go.
 #[derive(Debug, Clone, Copy)]
-struct Shape {
+struct Encapsulation {
     tunnel: bool,
     /// Outside IPv6.
     ipv6: bool,
@@ -37,30 +37,30 @@ struct Shape {
     mixed: bool,
 }
 
-impl Scenario {
+impl Row {
     /// As their host sees it.
     pub(crate) fn theirs(&self) -> Connection {
         let on_traffic = self.initiator == Initiator::TheirTraffic;
-        self.connection.mirrored(if on_traffic { Start::OnTraffic } else { Start::Respond })
+        self.connection.mirrored(if on_traffic { StartAction::OnTraffic } else { StartAction::Respond })
     }
 }
 
 /// All rows for `peer`. Each has addresses of its own, so that one daemon on each host serves all of them.
-pub(crate) fn table(peer: Peer) -> Vec<Scenario> {
+pub(crate) fn table(peer: Peer) -> Vec<Row> {
     let (phase1, phase2) = (phase1(peer), phase2(peer));
     let rows = phase1.len().max(phase2.len());
     let numbers = 1_u8..=u8::try_from(rows).unwrap_or(u8::MAX);
     let both = phase1.iter().cycle().zip(phase2.iter().cycle());
     numbers
         .zip(both)
-        .map(|(number, (phase1, (phase2, shape, initiator)))| Scenario {
-            connection: connection(number, phase1.clone(), phase2.clone(), *shape),
+        .map(|(number, (phase1, (phase2, encapsulation, initiator)))| Row {
+            connection: connection(number, phase1.clone(), phase2.clone(), *encapsulation),
             initiator: *initiator,
         })
         .collect()
 }
 
-impl fmt::Display for Scenario {
+impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Connection { name, local, phase1, phase2, .. } = &self.connection;
         write!(f, "{name:4} {}/{}/{}", phase1.encryption.racoon, phase1.hash.racoon, phase1.group.racoon)?;
@@ -72,8 +72,8 @@ impl fmt::Display for Scenario {
         if let Some(group) = phase2.pfs {
             write!(f, ", pfs {}", group.racoon)?;
         }
-        match &local.behind {
-            Some(behind) => write!(f, ", {} in {}", family(behind.address), family(local.address))?,
+        match &local.subnet {
+            Some(subnet) => write!(f, ", {} in {}", family(subnet.address), family(local.address))?,
             None => write!(f, ", {} transport", family(local.address))?,
         }
         f.write_str(match self.initiator {
@@ -92,9 +92,9 @@ fn family(address: IpAddr) -> &'static str {
 const DAY: u32 = 86_400;
 
 fn phase1(peer: Peer) -> Vec<Phase1> {
-    let known = |words: &'static [Word]| words.iter().filter(|word| word.name(peer).is_some()).collect::<Vec<_>>();
+    let known = |words: &'static [Algorithm]| words.iter().filter(|word| word.name(peer).is_some()).collect::<Vec<_>>();
     let (ciphers, hashes, groups) = (known(PHASE1_CIPHERS), known(HASHES), known(GROUPS));
-    let rows = pairs(&[ciphers.len(), hashes.len(), groups.len()], |_, _| false);
+    let rows = pairwise(&[ciphers.len(), hashes.len(), groups.len()], |_, _| false);
     let row = |row: &Vec<usize>| match row[..] {
         [cipher, hash, group] => {
             let (encryption, hash, group) = (*ciphers.get(cipher)?, *hashes.get(hash)?, *groups.get(group)?);
@@ -105,7 +105,7 @@ fn phase1(peer: Peer) -> Vec<Phase1> {
     rows.iter().filter_map(row).collect()
 }
 
-fn phase2(peer: Peer) -> Vec<(Phase2, Shape, Initiator)> {
+fn phase2(peer: Peer) -> Vec<(Phase2, Encapsulation, Initiator)> {
     let protections: Vec<_> = PROTECTIONS.iter().filter(|protection| protection.name(peer).is_some()).collect();
     let authentications: Vec<_> = AUTHENTICATIONS.iter().filter(|word| word.name(peer).is_some()).collect();
     let groups = PFS_GROUPS.iter().filter(|word| word.name(peer).is_some()).map(Some);
@@ -113,7 +113,7 @@ fn phase2(peer: Peer) -> Vec<(Phase2, Shape, Initiator)> {
     // What authenticates by itself does not meet another algorithm.
     let aead = |number: usize| matches!(protections.get(number), Some(Protection::Aead(_)));
     let sizes = [protections.len(), authentications.len(), groups.len(), 2, 2, 2, INITIATORS.len()];
-    let rows = pairs(&sizes, |one, other| (one.0, other.0) == (0, 1) && aead(one.1));
+    let rows = pairwise(&sizes, |one, other| (one.0, other.0) == (0, 1) && aead(one.1));
     let row = |row: &Vec<usize>| match row[..] {
         [protection, authentication, group, tunnel, ipv6, mixed, initiator] => {
             let phase2 = Phase2 {
@@ -125,44 +125,44 @@ fn phase2(peer: Peer) -> Vec<(Phase2, Shape, Initiator)> {
                 compressed: false,
                 esn: false,
             };
-            let shape = Shape { tunnel: tunnel == 1, ipv6: ipv6 == 1, mixed: mixed == 1 };
-            Some((phase2, shape, *INITIATORS.get(initiator)?))
+            let encapsulation = Encapsulation { tunnel: tunnel == 1, ipv6: ipv6 == 1, mixed: mixed == 1 };
+            Some((phase2, encapsulation, *INITIATORS.get(initiator)?))
         }
         _ => None,
     };
     rows.iter().filter_map(row).collect()
 }
 
-fn connection(number: u8, phase1: Phase1, phase2: Phase2, shape: Shape) -> Connection {
+fn connection(number: u8, phase1: Phase1, phase2: Phase2, encapsulation: Encapsulation) -> Connection {
     Connection {
         name: format!("s{number}"),
-        local: end(number, 1, shape),
-        remote: end(number, 2, shape),
+        local: end(number, 1, encapsulation),
+        remote: end(number, 2, encapsulation),
         psk: format!("a secret of row {number}, long enough"),
         phase1,
         phase2,
-        start: Start::Respond,
+        start: StartAction::Respond,
     }
 }
 
 /// `host`: 1 or 2.
-fn end(number: u8, host: u8, shape: Shape) -> End {
+fn end(number: u8, host: u8, encapsulation: Encapsulation) -> Endpoint {
     let row = u16::from(number);
-    let outside: IpAddr = match shape.ipv6 {
+    let outside: IpAddr = match encapsulation.ipv6 {
         true => Ipv6Addr::new(0xfd18, row, 0, 0, 0, 0, 0, u16::from(host)).into(),
         false => Ipv4Addr::new(198, 18, number, host).into(),
     };
-    let inside = match shape.ipv6 != shape.mixed {
+    let inside = match encapsulation.ipv6 != encapsulation.mixed {
         true => {
             let at = |last| Ipv6Addr::new(0xfd00 + u16::from(host), row, 0, 0, 0, 0, 0, last);
-            Behind { network: format!("{}/64", at(0)), address: at(1).into() }
+            Subnet { network: format!("{}/64", at(0)), address: at(1).into() }
         }
         false => {
             let at = |last| Ipv4Addr::new(10, host, number, last);
-            Behind { network: format!("{}/24", at(0)), address: at(1).into() }
+            Subnet { network: format!("{}/24", at(0)), address: at(1).into() }
         }
     };
-    End { address: outside, behind: shape.tunnel.then_some(inside) }
+    Endpoint { address: outside, subnet: encapsulation.tunnel.then_some(inside) }
 }
 
 #[cfg(test)]

@@ -27,12 +27,12 @@ pub(super) enum Mark {
 
 /// Prints a line for each load.
 #[derive(Default)]
-pub(super) struct Clock {
+pub(super) struct CpuClock {
     marks: Marks,
     before: BTreeMap<i32, Duration>,
 }
 
-impl Clock {
+impl CpuClock {
     /// Takes what the guest printed.
     pub(super) fn watch(&mut self, group: Pid, bytes: &[u8]) -> Result<()> {
         for mark in self.marks.read(bytes)? {

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::row::Expected;
+use super::failure::Expected;
 
 /// The lines of one log that were written after the failure was provoked, and when each was seen.
 #[derive(Default)]
-pub(super) struct Sighting {
+pub(super) struct LogExcerpt {
     /// Bytes that were read.
     read: usize,
     lines: Vec<Line>,
@@ -34,14 +34,14 @@ pub(super) struct Verdict {
     all: Vec<String>,
 }
 
-impl From<String> for Sighting {
+impl From<String> for LogExcerpt {
     /// What the log holds before the failure is not looked at.
     fn from(log: String) -> Self {
         Self { read: log.len(), lines: Vec::new() }
     }
 }
 
-impl Sighting {
+impl LogExcerpt {
     /// Takes in what a log has by now.
     pub(super) fn note(&mut self, log: &str, after: Duration) {
         let fresh = log.get(self.read..).unwrap_or_default();
@@ -80,9 +80,9 @@ impl fmt::Display for Line {
 }
 
 impl Verdict {
-    pub(super) fn new(role: &'static str, sighting: Sighting, expected: Expected) -> Self {
-        let all = sighting.lines.iter().map(|line| line.text.clone()).collect();
-        let lines: Vec<_> = sighting.lines.into_iter().filter(Line::is_noticed).collect();
+    pub(super) fn new(role: &'static str, excerpt: LogExcerpt, expected: Expected) -> Self {
+        let all = excerpt.lines.iter().map(|line| line.text.clone()).collect();
+        let lines: Vec<_> = excerpt.lines.into_iter().filter(Line::is_noticed).collect();
         let errors = lines.iter().filter(|line| line.is_error()).count();
         let (within, words, wanted) = match expected {
             Expected::Line(within, words) => (within, words, 1..=1),
@@ -146,18 +146,18 @@ mod tests {
     use super::*;
 
     /// A log of which each line is seen a second later than the one before.
-    fn sighting(lines: &[&str]) -> Sighting {
-        let mut sighting = Sighting::from(String::from("before\n"));
+    fn excerpt(lines: &[&str]) -> LogExcerpt {
+        let mut excerpt = LogExcerpt::from(String::from("before\n"));
         let mut log = String::from("before\n");
         for (number, line) in (1..).zip(lines) {
             log += &format!("2026-11-22 03:10:42: {line}\n");
-            sighting.note(&log, Duration::from_secs(number));
+            excerpt.note(&log, Duration::from_secs(number));
         }
-        sighting
+        excerpt
     }
 
     fn problem(lines: &[&str], expected: Expected) -> Option<String> {
-        Verdict::new("initiator", sighting(lines), expected).problem()
+        Verdict::new("initiator", excerpt(lines), expected).problem()
     }
 
     #[test]
@@ -189,11 +189,11 @@ mod tests {
 
     #[test]
     fn a_part_of_a_line_waits_for_the_rest() {
-        let mut sighting = Sighting::from(String::new());
-        sighting.note("2026-11-22 03:10:42: ERROR: no", Duration::from_secs(1));
-        assert_eq!(sighting.lines, []);
-        sighting.note("2026-11-22 03:10:42: ERROR: no key\n", Duration::from_secs(2));
-        assert_eq!(sighting.lines.len(), 1);
-        assert_eq!(sighting.lines[0].to_string(), " 2.0 s  ERROR: no key");
+        let mut excerpt = LogExcerpt::from(String::new());
+        excerpt.note("2026-11-22 03:10:42: ERROR: no", Duration::from_secs(1));
+        assert_eq!(excerpt.lines, []);
+        excerpt.note("2026-11-22 03:10:42: ERROR: no key\n", Duration::from_secs(2));
+        assert_eq!(excerpt.lines.len(), 1);
+        assert_eq!(excerpt.lines[0].to_string(), " 2.0 s  ERROR: no key");
     }
 }

@@ -15,14 +15,14 @@ use super::report::Outcome;
 use super::view::View;
 use crate::lab::{Finished, Program, Stdin, lo_up, socket_policies, write_secret};
 
-/// Does the assignment in the file `job`: one line a case goes to its report.
-pub(crate) fn serve(job: &Path) -> Result<()> {
-    let job = Assignment::load(job)?;
-    let mut report = File::options().append(true).open(&job.report)?;
-    let files = job.files.iter().map(|path| CaseFile::load(path)).collect::<Result<Vec<_>>>()?;
-    for (path, case) in job.cases(&files) {
-        let bench = Bench { setkey: &job.setkey, backend: &job.selection.backend, case };
-        let seen = bench.run_apart().map_err(|error| format!("{error:#}"));
+/// Does the assignment in the file `assignment`: one line a case goes to its report.
+pub(crate) fn run_in_lab(assignment: &Path) -> Result<()> {
+    let assignment = Assignment::load(assignment)?;
+    let mut report = File::options().append(true).open(&assignment.report)?;
+    let files = assignment.files.iter().map(|path| CaseFile::load(path)).collect::<Result<Vec<_>>>()?;
+    for (path, case) in assignment.cases(&files) {
+        let bench = CaseRun { setkey: &assignment.setkey, backend: &assignment.selection.backend, case };
+        let seen = bench.run_in_namespace().map_err(|error| format!("{error:#}"));
         let line = Outcome { file: path.to_owned(), case: case.name.clone(), seen }.line()?;
         report.write_all(line.as_bytes())?;
     }
@@ -30,18 +30,18 @@ pub(crate) fn serve(job: &Path) -> Result<()> {
 }
 
 /// One case on the table.
-struct Bench<'a> {
+struct CaseRun<'a> {
     setkey: &'a Path,
     backend: &'a str,
     case: &'a Case,
 }
 
 /// The folder a case runs in.
-const PLACE: &str = "/run/case";
+const CASE_DIR: &str = "/run/case";
 
-impl Bench<'_> {
+impl CaseRun<'_> {
     /// In a thread that has a network namespace of its own.
-    fn run_apart(&self) -> Result<Vec<(View, Vec<u8>)>> {
+    fn run_in_namespace(&self) -> Result<Vec<(View, Vec<u8>)>> {
         let work = || {
             unshare(CloneFlags::CLONE_NEWNET).context("unshare")?;
             lo_up().context("lo")?;
@@ -51,7 +51,7 @@ impl Bench<'_> {
     }
 
     fn run(&self) -> Result<Vec<(View, Vec<u8>)>> {
-        self.lay_out().context("the case's files")?;
+        self.write_files().context("the case's files")?;
         if self.case.input("setup").is_some() {
             let done = self.setkey(&["-f", "setup"]).run()?;
             anyhow::ensure!(done.success() && done.stderr.is_empty(), "setup failed: {}", done.text());
@@ -64,21 +64,21 @@ impl Bench<'_> {
         if let Some(line) = self.case.header("before") {
             self.shell(line)?;
         }
-        let finished = self.perform()?;
+        let finished = self.run_setkey()?;
         let views = View::ALL.into_iter().filter(|&view| self.case.expected(view, self.backend).is_some());
-        views.map(|view| Ok((view, mask::mask(&self.look(view, &finished)?)))).collect()
+        views.map(|view| Ok((view, mask::mask(&self.read_view(view, &finished)?)))).collect()
     }
 
-    fn lay_out(&self) -> Result<()> {
-        let _ = fs::remove_dir_all(PLACE);
-        fs::create_dir(PLACE)?;
+    fn write_files(&self) -> Result<()> {
+        let _ = fs::remove_dir_all(CASE_DIR);
+        fs::create_dir(CASE_DIR)?;
         for (name, body) in self.case.files() {
-            write_secret(&Path::new(PLACE).join(name), body)?;
+            write_secret(&Path::new(CASE_DIR).join(name), body)?;
         }
         Ok(())
     }
 
-    fn perform(&self) -> Result<Finished> {
+    fn run_setkey(&self) -> Result<Finished> {
         let arguments = self.case.arguments();
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let stdin = match (self.case.input("stdin"), self.case.header("stdin")) {
@@ -88,12 +88,12 @@ impl Bench<'_> {
         };
         let program = self.setkey(&arguments).stdin(stdin);
         match self.case.header("during") {
-            Some(line) => program.run_beside(|| self.shell(line)),
+            Some(line) => program.run_while(|| self.shell(line)),
             None => program.run(),
         }
     }
 
-    fn look(&self, view: View, finished: &Finished) -> Result<Vec<u8>> {
+    fn read_view(&self, view: View, finished: &Finished) -> Result<Vec<u8>> {
         Ok(match view {
             View::Exit => format!("{}\n", finished.exit).into_bytes(),
             View::Stdout => finished.stdout.clone(),
@@ -119,6 +119,6 @@ impl Bench<'_> {
     fn program(&self, name: &str, arguments: &[&str]) -> Program {
         let dir = self.setkey.parent().unwrap_or(Path::new("/")).display();
         let path = format!("{dir}:{}", std::env::var("PATH").unwrap_or_default());
-        Program::new(name, arguments).dir(PLACE).env("PATH", &path).env("LIBPFKEY_BACKEND", self.backend)
+        Program::new(name, arguments).dir(CASE_DIR).env("PATH", &path).env("LIBPFKEY_BACKEND", self.backend)
     }
 }

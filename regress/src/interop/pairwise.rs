@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 pub(crate) type Value = (usize, usize);
 
 /// Rows, one value for each factor, so that any two values of different factors are together in a row. `sizes`: how many
-/// values each factor has. `needless`: pairs, the lower factor first, that need not be.
-pub(crate) fn pairs(sizes: &[usize], needless: impl Fn(Value, Value) -> bool) -> Vec<Vec<usize>> {
+/// values each factor has. `excluded`: pairs, the lower factor first, that need not be.
+pub(crate) fn pairwise(sizes: &[usize], excluded: impl Fn(Value, Value) -> bool) -> Vec<Vec<usize>> {
     let mut open: BTreeSet<(Value, Value)> = BTreeSet::new();
     for (a, &values) in sizes.iter().enumerate() {
         for (b, &others) in sizes.iter().enumerate().skip(a + 1) {
             let all = (0..values).flat_map(|value| (0..others).map(move |other| ((a, value), (b, other))));
-            open.extend(all.filter(|&(one, other)| !needless(one, other)));
+            open.extend(all.filter(|&(one, other)| !excluded(one, other)));
         }
     }
     let mut rows = Vec::new();
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn any_two_values_meet() {
         let sizes = [6, 5, 9, 2];
-        let rows = pairs(&sizes, |_, _| false);
+        let rows = pairwise(&sizes, |_, _| false);
         for a in 0..sizes.len() {
             for b in a + 1..sizes.len() {
                 for value in 0..sizes[a] {
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn what_is_needless_costs_no_row() {
-        assert_eq!(pairs(&[3, 3], |one, _| one.1 != 0).len(), 3);
-        assert_eq!(pairs(&[], |_, _| false).len(), 0);
+        assert_eq!(pairwise(&[3, 3], |one, _| one.1 != 0).len(), 3);
+        assert_eq!(pairwise(&[], |_, _| false).len(), 0);
     }
 }

@@ -5,47 +5,49 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use super::algorithm::{Peer, Protection};
-use super::connection::{Connection, Start};
-use super::guest::{Kind, Pair, Running, ping, states, states_between};
-use super::scenario::table;
-use crate::lab::{Host, PATIENCE, Pings, Program, count_esn, wait_until};
-use crate::tally::{FAILURE, Tally, twice};
+use super::connection::{Connection, StartAction};
+use super::daemon::{Implementation, RunningDaemon};
+use super::host_pair::HostPair;
+use super::matrix::{Initiator, table};
+use super::runner::{ping, states, states_between};
+use crate::lab::{Host, Pings, Program, TIMEOUT, count_esn, wait_until};
+use crate::summary::{FAILURE, Summary, with_retry};
 
-type Scene = (&'static str, fn(&Kind, &Kind, Peer) -> Result<()>);
+type Scenario = (&'static str, fn(&Implementation, &Implementation, Peer) -> Result<()>);
 
-const SCENES: [Scene; 7] = [
-    ("IPComp in ESP, we begin", |ours, theirs, peer| compressed(ours, theirs, peer, Begins::Us)),
-    ("IPComp in ESP, they begin", |ours, theirs, peer| compressed(ours, theirs, peer, Begins::They)),
+const SCENARIOS: [Scenario; 7] = [
+    ("IPComp in ESP, we begin", |ours, theirs, peer| compressed(ours, theirs, peer, Initiator::Ours)),
+    ("IPComp in ESP, they begin", |ours, theirs, peer| compressed(ours, theirs, peer, Initiator::Theirs)),
     ("keys renewed by us under a ping every 20 ms", |ours, theirs, peer| renewed(ours, theirs, peer, [1, 20])),
     ("keys renewed by them under a ping every 20 ms", |ours, theirs, peer| renewed(ours, theirs, peer, [20, 1])),
-    ("we are killed and begin anew", we_begin_anew),
-    ("they are killed and begin anew", they_begin_anew),
-    ("we end, and they hear of it", farewell),
+    ("we are killed and begin anew", we_restart),
+    ("they are killed and begin anew", they_restart),
+    ("we end, and they hear of it", we_stop),
 ];
 
 /// Not with pluto, which has none in IKEv1, nor over PF_KEY.
-const OF_ESN: [Scene; 2] = [
-    ("extended sequence numbers, we begin", |ours, theirs, peer| extended(ours, theirs, peer, Begins::Us)),
-    ("extended sequence numbers, they begin", |ours, theirs, peer| extended(ours, theirs, peer, Begins::They)),
+const OF_ESN: [Scenario; 2] = [
+    ("extended sequence numbers, we begin", |ours, theirs, peer| extended(ours, theirs, peer, Initiator::Ours)),
+    ("extended sequence numbers, they begin", |ours, theirs, peer| extended(ours, theirs, peer, Initiator::Theirs)),
 ];
 
 /// Seconds that a phase 1 and a phase 2 last for the side that is to renew them.
 const LIFETIMES: [u32; 2] = [28, 12];
 
 /// Plays all of them.
-pub(crate) fn play(peer: Peer, ours: &Kind, theirs: &Kind) -> Tally {
-    let scene = |(name, scene): &Scene| {
+pub(crate) fn run(peer: Peer, ours: &Implementation, theirs: &Implementation) -> Summary {
+    let scene = |(name, scene): &Scenario| {
         let start = Instant::now();
-        let done = twice(name, || scene(ours, theirs, peer));
+        let done = with_retry(name, || scene(ours, theirs, peer));
         let took = start.elapsed().as_secs_f64();
         match &done {
             Ok(()) => println!("{took:4.1} s  ok      {name}"),
             Err(error) => println!("{FAILURE}{name} ({took:.1} s): {error:#}"),
         }
-        Tally::of(done.is_ok())
+        Summary::of(done.is_ok())
     };
-    let has_esn = peer != Peer::Libreswan && !matches!(ours, Kind::Racoon(ours) if ours.backend == "pfkey");
-    SCENES.iter().chain(OF_ESN.iter().filter(|_| has_esn)).map(scene).sum()
+    let has_esn = peer != Peer::Libreswan && !matches!(ours, Implementation::Racoon(ours) if ours.backend == "pfkey");
+    SCENARIOS.iter().chain(OF_ESN.iter().filter(|_| has_esn)).map(scene).sum()
 }
 
 /// A tunnel that either door of the kernel can do.
@@ -63,44 +65,50 @@ fn plain(peer: Peer, fits: impl Fn(&Connection) -> bool) -> Option<Connection> {
 }
 
 /// Both daemons with one connection, and packets go through it, the first one from us.
-struct Stage<'a> {
-    ours: Running<'a>,
-    theirs: Running<'a>,
+struct Session<'a> {
+    ours: RunningDaemon<'a>,
+    theirs: RunningDaemon<'a>,
     here: Connection,
     there: Connection,
 }
 
-impl<'a> Stage<'a> {
+impl<'a> Session<'a> {
     /// `factors`: how much longer than the shortest time either side keeps its keys.
-    fn set(pair: &'a Pair, ours: &Kind, theirs: &Kind, c: &Connection, factors: Option<[u32; 2]>) -> Result<Self> {
-        let (mut here, mut there) = (c.clone(), c.mirrored(Start::Respond));
+    fn set(
+        pair: &'a HostPair,
+        ours: &Implementation,
+        theirs: &Implementation,
+        c: &Connection,
+        factors: Option<[u32; 2]>,
+    ) -> Result<Self> {
+        let (mut here, mut there) = (c.clone(), c.mirrored(StartAction::Respond));
         if let Some(factors) = factors {
             for (c, factor) in [&mut here, &mut there].into_iter().zip(factors) {
                 [c.phase1.lifetime, c.phase2.lifetime] = LIFETIMES.map(|seconds| seconds * factor);
             }
         }
-        let stage = Self {
-            ours: Running::start(ours, &pair.alice, std::slice::from_ref(&here))?,
-            theirs: Running::start(theirs, &pair.bob, std::slice::from_ref(&there))?,
+        let session = Self {
+            ours: RunningDaemon::start(ours, &pair.alice, std::slice::from_ref(&here))?,
+            theirs: RunningDaemon::start(theirs, &pair.bob, std::slice::from_ref(&there))?,
             here,
             there,
         };
-        Ok(stage)
+        Ok(session)
     }
 
     /// Has the peer begin if it is to. It is done when it has sent its last message, and a packet of ours that comes before we
     /// have read that would ask for SAs of its own.
-    fn begin(&self, pair: &Pair, begins: Begins) -> Result<()> {
-        if begins == Begins::They {
+    fn begin(&self, pair: &HostPair, initiator: Initiator) -> Result<()> {
+        if initiator == Initiator::Theirs {
             self.theirs.initiate(&self.there)?;
             let (from, to) = (&self.here.local, &self.here.remote);
             let is_done = || states_between(&pair.alice, from, to).is_ok_and(|sas| !sas.is_empty());
-            ensure!(wait_until(PATIENCE, is_done, || Ok(()))?, "alice has no outbound SA");
+            ensure!(wait_until(TIMEOUT, is_done, || Ok(()))?, "alice has no outbound SA");
         }
         Ok(())
     }
 
-    fn check(&self, pair: &Pair) -> Result<()> {
+    fn check(&self, pair: &HostPair) -> Result<()> {
         ping(&pair.alice, &self.here.local, &self.here.remote)?;
         ping(&pair.bob, &self.there.local, &self.there.remote)
     }
@@ -111,20 +119,13 @@ impl<'a> Stage<'a> {
     }
 }
 
-/// Who offers, and who chooses.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Begins {
-    Us,
-    They,
-}
-
 /// A packet that compression makes smaller goes through both SAs.
-fn compressed(ours: &Kind, theirs: &Kind, peer: Peer, begins: Begins) -> Result<()> {
+fn compressed(ours: &Implementation, theirs: &Implementation, peer: Peer, initiator: Initiator) -> Result<()> {
     let mut c = plain(peer, |c| !c.is_tunnel()).context("the table has no such connection")?;
     c.phase2.compressed = true;
-    let pair = Pair::new(std::slice::from_ref(&c))?;
-    let stage = Stage::set(&pair, ours, theirs, &c, None)?;
-    let done = stage.begin(&pair, begins).and_then(|()| stage.check(&pair)).and_then(|()| {
+    let pair = HostPair::new(std::slice::from_ref(&c))?;
+    let session = Session::set(&pair, ours, theirs, &c, None)?;
+    let done = session.begin(&pair, initiator).and_then(|()| session.check(&pair)).and_then(|()| {
         for (host, from, to) in [(&pair.alice, &c.local, &c.remote), (&pair.bob, &c.remote, &c.local)] {
             let (from, to) = (from.source().to_string(), to.source().to_string());
             let done =
@@ -140,57 +141,58 @@ fn compressed(ours: &Kind, theirs: &Kind, peer: Peer, begins: Begins) -> Result<
         }
         Ok(())
     });
-    stage.explain(done)?;
-    stage.ours.stop()?;
-    stage.theirs.stop()
+    session.explain(done)?;
+    session.ours.stop()?;
+    session.theirs.stop()
 }
 
 /// Both sides want extended sequence numbers, and have them.
-fn extended(ours: &Kind, theirs: &Kind, peer: Peer, begins: Begins) -> Result<()> {
+fn extended(ours: &Implementation, theirs: &Implementation, peer: Peer, initiator: Initiator) -> Result<()> {
     let mut c = tunnel(peer)?;
     c.phase2.esn = true;
-    let pair = Pair::new(std::slice::from_ref(&c))?;
-    let stage = Stage::set(&pair, ours, theirs, &c, None)?;
-    let done = stage.begin(&pair, begins).and_then(|()| stage.check(&pair)).and_then(|()| {
+    let pair = HostPair::new(std::slice::from_ref(&c))?;
+    let session = Session::set(&pair, ours, theirs, &c, None)?;
+    let done = session.begin(&pair, initiator).and_then(|()| session.check(&pair)).and_then(|()| {
         for host in [&pair.alice, &pair.bob] {
             let sas = host.run(Program::new("ip", &["xfrm", "state"]))?.text();
             ensure!(count_esn(&sas) == 2, "{}: not two SAs with ESN:\n{sas}", host.name());
         }
         Ok(())
     });
-    stage.explain(done)?;
-    stage.ours.stop()?;
-    stage.theirs.stop()
+    session.explain(done)?;
+    session.ours.stop()?;
+    session.theirs.stop()
 }
 
 /// Pings while either phase is renewed by one side: none is lost but what the peer sends too early.
-fn renewed(ours: &Kind, theirs: &Kind, peer: Peer, factors: [u32; 2]) -> Result<()> {
+fn renewed(ours: &Implementation, theirs: &Implementation, peer: Peer, factors: [u32; 2]) -> Result<()> {
     const SECONDS: usize = 36;
     /// So many in a second is what the lab's clock makes of 20 ms.
     const PINGS: usize = 33;
     let c = tunnel(peer)?;
-    let pair = Pair::new(std::slice::from_ref(&c))?;
-    let stage = Stage::set(&pair, ours, theirs, &c, Some(factors))?;
+    let pair = HostPair::new(std::slice::from_ref(&c))?;
+    let session = Session::set(&pair, ours, theirs, &c, Some(factors))?;
     let [ours_lasts, theirs_lasts] = factors;
-    let begins = if theirs_lasts < ours_lasts { Begins::They } else { Begins::Us };
-    let done = stage.begin(&pair, begins).and_then(|()| stage.check(&pair)).and_then(|()| {
+    let initiator = if theirs_lasts < ours_lasts { Initiator::Theirs } else { Initiator::Ours };
+    let done = session.begin(&pair, initiator).and_then(|()| session.check(&pair)).and_then(|()| {
         let (from, to) = (c.local.source().to_string(), c.remote.source().to_string());
         // Counted, not timed: what is still on its way at the end is waited for.
         let words = ["-n", "-i", "0.02", "-c", &(SECONDS * PINGS).to_string(), "-W", "2", "-I", &from, &to];
         let text = pair.alice.run(Program::new("ping", &words).limit(Duration::from_secs(600)))?.text();
         let pings = Pings::read(&text)?;
         // As responder pluto sends by its new SA when it has sent message 2, before we can have read that.
-        let early = if peer == Peer::Libreswan && begins == Begins::Us { early_packets(&pair.alice)? } else { 0 };
+        let early =
+            if peer == Peer::Libreswan && initiator == Initiator::Ours { early_packets(&pair.alice)? } else { 0 };
         let all = pings.sent == SECONDS * PINGS && pings.lost() <= early;
         ensure!(all, "pings were lost: {pings:?}\n{}", drops(&pair)?);
-        let log = stage.ours.log();
+        let log = session.ours.log();
         let [phase1, phase2] = ["ISAKMP-SA established", "IPsec-SA established"].map(|line| log.matches(line).count());
         ensure!(phase1 >= 2 && phase2 >= 8, "{phase1} phase 1s and {phase2} SAs in {SECONDS} s");
         Ok(())
     });
-    stage.explain(done)?;
-    stage.ours.stop()?;
-    stage.theirs.stop()
+    session.explain(done)?;
+    session.ours.stop()?;
+    session.theirs.stop()
 }
 
 /// How many packets `host` received by an SA whose keys it did not have yet.
@@ -205,7 +207,7 @@ fn xfrm_statistics(host: &Host) -> Result<String> {
 }
 
 /// Why the kernels of both hosts dropped packets.
-fn drops(pair: &Pair) -> Result<String> {
+fn drops(pair: &HostPair) -> Result<String> {
     let mut text = String::new();
     for host in [&pair.alice, &pair.bob] {
         let statistics = xfrm_statistics(host)?;
@@ -216,7 +218,7 @@ fn drops(pair: &Pair) -> Result<String> {
 }
 
 /// A host whose daemon is killed and whose kernel forgets, as in a reboot.
-fn reboot(daemon: Running<'_>, host: &Host) -> Result<()> {
+fn reboot(daemon: RunningDaemon<'_>, host: &Host) -> Result<()> {
     daemon.kill()?;
     host.must("ip xfrm state flush")?;
     host.must("ip xfrm policy flush")?;
@@ -225,56 +227,56 @@ fn reboot(daemon: Running<'_>, host: &Host) -> Result<()> {
 
 /// Packets go on, and our INITIAL-CONTACT makes charon drop what it had. (Not pluto, where one host may have several
 /// connections.)
-fn we_begin_anew(ours: &Kind, theirs: &Kind, peer: Peer) -> Result<()> {
+fn we_restart(ours: &Implementation, theirs: &Implementation, peer: Peer) -> Result<()> {
     let c = tunnel(peer)?;
-    let pair = Pair::new(std::slice::from_ref(&c))?;
-    let mut stage = Stage::set(&pair, ours, theirs, &c, None)?;
-    stage.check(&pair)?;
-    reboot(stage.ours, &pair.alice)?;
-    stage.ours = Running::start(ours, &pair.alice, std::slice::from_ref(&stage.here))?;
-    let done = stage.check(&pair).and_then(|()| match peer {
+    let pair = HostPair::new(std::slice::from_ref(&c))?;
+    let mut session = Session::set(&pair, ours, theirs, &c, None)?;
+    session.check(&pair)?;
+    reboot(session.ours, &pair.alice)?;
+    session.ours = RunningDaemon::start(ours, &pair.alice, std::slice::from_ref(&session.here))?;
+    let done = session.check(&pair).and_then(|()| match peer {
         Peer::Strongswan => one_pair(&pair.bob, &c),
         Peer::Libreswan => Ok(()),
     });
-    stage.explain(done)?;
-    stage.ours.stop()?;
-    stage.theirs.stop()
+    session.explain(done)?;
+    session.ours.stop()?;
+    session.theirs.stop()
 }
 
 /// Their INITIAL-CONTACT makes us drop what we had.
-fn they_begin_anew(ours: &Kind, theirs: &Kind, peer: Peer) -> Result<()> {
+fn they_restart(ours: &Implementation, theirs: &Implementation, peer: Peer) -> Result<()> {
     let c = tunnel(peer)?;
-    let pair = Pair::new(std::slice::from_ref(&c))?;
-    let mut stage = Stage::set(&pair, ours, theirs, &c, None)?;
-    stage.check(&pair)?;
-    reboot(stage.theirs, &pair.bob)?;
-    stage.theirs = Running::start(theirs, &pair.bob, std::slice::from_ref(&stage.there))?;
-    stage.theirs.initiate(&stage.there)?;
-    let done = stage.check(&pair).and_then(|()| one_pair(&pair.alice, &c));
-    stage.explain(done)?;
-    stage.ours.stop()?;
-    stage.theirs.stop()
+    let pair = HostPair::new(std::slice::from_ref(&c))?;
+    let mut session = Session::set(&pair, ours, theirs, &c, None)?;
+    session.check(&pair)?;
+    reboot(session.theirs, &pair.bob)?;
+    session.theirs = RunningDaemon::start(theirs, &pair.bob, std::slice::from_ref(&session.there))?;
+    session.theirs.initiate(&session.there)?;
+    let done = session.check(&pair).and_then(|()| one_pair(&pair.alice, &c));
+    session.explain(done)?;
+    session.ours.stop()?;
+    session.theirs.stop()
 }
 
 /// A host comes to have the SAs of one negotiation only.
 fn one_pair(host: &Host, c: &Connection) -> Result<()> {
     let is_one = || states(host, c).is_ok_and(|text| text.matches(" spi ").count() == 2);
-    ensure!(wait_until(PATIENCE, is_one, || Ok(()))?, "{}: not two SAs:\n{}", host.name(), states(host, c)?);
+    ensure!(wait_until(TIMEOUT, is_one, || Ok(()))?, "{}: not two SAs:\n{}", host.name(), states(host, c)?);
     Ok(())
 }
 
 /// SIGTERM: what we had with them goes on both sides.
-fn farewell(ours: &Kind, theirs: &Kind, peer: Peer) -> Result<()> {
+fn we_stop(ours: &Implementation, theirs: &Implementation, peer: Peer) -> Result<()> {
     let c = tunnel(peer)?;
-    let pair = Pair::new(std::slice::from_ref(&c))?;
-    let stage = Stage::set(&pair, ours, theirs, &c, None)?;
-    stage.check(&pair)?;
-    stage.ours.stop()?;
+    let pair = HostPair::new(std::slice::from_ref(&c))?;
+    let session = Session::set(&pair, ours, theirs, &c, None)?;
+    session.check(&pair)?;
+    session.ours.stop()?;
     for host in [&pair.alice, &pair.bob] {
-        let gone = wait_until(PATIENCE, || states(host, &c).is_ok_and(|text| text.is_empty()), || Ok(()))?;
-        ensure!(gone, "{}: SAs are left\n{}\n{}", host.name(), states(host, &c)?, stage.theirs.log());
+        let gone = wait_until(TIMEOUT, || states(host, &c).is_ok_and(|text| text.is_empty()), || Ok(()))?;
+        ensure!(gone, "{}: SAs are left\n{}\n{}", host.name(), states(host, &c)?, session.theirs.log());
     }
-    stage.theirs.stop()
+    session.theirs.stop()
 }
 
 #[cfg(test)]

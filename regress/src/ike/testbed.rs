@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::lab::{Finished, Host, Link, PATIENCE, Pings, Program, Stdin, wait_until};
-use crate::racoon::{Files, Ours, Racoon};
+use crate::lab::{Finished, Host, Link, Pings, Program, Stdin, TIMEOUT, wait_until};
+use crate::racoon::{Programs, Racoon, RacoonFiles};
 
 /// What the traffic between the two is, and how it is protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(super) enum Topology {
     /// Host to host.
     Transport,
     /// Host to host over IPv6.
@@ -54,7 +54,7 @@ impl Side {
     }
 }
 
-impl Shape {
+impl Topology {
     /// Where a side's IKE daemon is.
     fn outer(self, side: Side) -> String {
         match self {
@@ -113,7 +113,7 @@ impl Shape {
 
 /// What a side's `racoon.conf` says, as far as the scenes differ.
 #[derive(Clone, Debug)]
-pub(super) struct Knobs {
+pub(super) struct Settings {
     /// Of phase 1, in seconds.
     pub(super) phase1_lifetime: u32,
     /// Of phase 2, in seconds.
@@ -131,10 +131,10 @@ pub(super) struct Knobs {
     /// Where SAs are kept.
     pub(super) backup: Option<&'static str>,
     /// Those that were kept are given back.
-    pub(super) takes_back: bool,
+    pub(super) restore_sas: bool,
 }
 
-impl Default for Knobs {
+impl Default for Settings {
     fn default() -> Self {
         Self {
             phase1_lifetime: 3600,
@@ -145,14 +145,14 @@ impl Default for Knobs {
             key: "a key for two hosts in a lab",
             counter: 60,
             backup: None,
-            takes_back: false,
+            restore_sas: false,
         }
     }
 }
 
-impl Knobs {
-    fn text(&self, shape: Shape, side: Side) -> String {
-        let (us, peer) = (shape.outer(side), shape.outer(side.other()));
+impl Settings {
+    fn text(&self, topology: Topology, side: Side) -> String {
+        let (us, peer) = (topology.outer(side), topology.outer(side.other()));
         let backup = self.backup.map_or_else(String::new, |path| format!("path backupsa \"{path}\";\n"));
         format!(
             "{backup}log debug2;
@@ -176,33 +176,34 @@ sainfo anonymous {{
 }
 
 /// Two hosts on one wire.
-pub(super) struct Scene {
-    ours: Ours,
-    pub(super) shape: Shape,
+pub(super) struct Testbed {
+    programs: Programs,
+    pub(super) topology: Topology,
     pub(super) wire: Link,
     pub(super) alice: Host,
     pub(super) bob: Host,
 }
 
-impl Scene {
-    pub(super) fn new(ours: &Ours, shape: Shape) -> Result<Self> {
+impl Testbed {
+    pub(super) fn new(programs: &Programs, topology: Topology) -> Result<Self> {
         let wire = Link::new("wire")?;
-        let scene = Self { ours: ours.clone(), shape, wire, alice: Host::new("alice")?, bob: Host::new("bob")? };
+        let testbed =
+            Self { programs: programs.clone(), topology, wire, alice: Host::new("alice")?, bob: Host::new("bob")? };
         for side in Side::BOTH {
             let number = side.number();
             let addresses = [format!("192.0.2.{number}/24"), format!("2001:db8::{number}/64")];
-            scene.wire.plug(scene.host(side), "eth0", &addresses.each_ref().map(String::as_str))?;
-            let (inner, outer) = (shape.inner(side), shape.outer(side));
+            testbed.wire.plug(testbed.host(side), "eth0", &addresses.each_ref().map(String::as_str))?;
+            let (inner, outer) = (topology.inner(side), topology.outer(side));
             if inner != outer {
                 let length = if inner.contains(':') { 128 } else { 32 };
                 let other = side.other();
-                scene.host(side).must(&format!("ip address add {inner}/{length} dev lo"))?;
+                testbed.host(side).must(&format!("ip address add {inner}/{length} dev lo"))?;
                 // What is not protected must not get lost for want of a route: it would be seen on the wire.
-                scene.host(side).must(&format!("ip route add {} dev eth0 src {inner}", shape.network(other)))?;
+                testbed.host(side).must(&format!("ip route add {} dev eth0 src {inner}", topology.network(other)))?;
             }
         }
-        scene.introduce()?;
-        Ok(scene)
+        testbed.introduce()?;
+        Ok(testbed)
     }
 
     /// Tells each side the other's hardware address: a policy for all IPv6 packets is one for neighbour discovery, too.
@@ -226,34 +227,38 @@ impl Scene {
     }
 
     /// Starts a side's daemon, with its policies.
-    pub(super) fn start(&self, side: Side, knobs: &Knobs) -> Result<Racoon<'_>> {
-        self.start_with(side, knobs, &["esp"])
+    pub(super) fn start(&self, side: Side, settings: &Settings) -> Result<Racoon<'_>> {
+        self.start_with(side, settings, &["esp"])
     }
 
     /// The same, for other SAs than ESP alone.
-    pub(super) fn start_with(&self, side: Side, knobs: &Knobs, protocols: &[&str]) -> Result<Racoon<'_>> {
-        self.launch(side, knobs, self.shape.policies(side, protocols))
+    pub(super) fn start_with(&self, side: Side, settings: &Settings, protocols: &[&str]) -> Result<Racoon<'_>> {
+        self.launch(side, settings, self.topology.policies(side, protocols))
     }
 
     /// Starts the daemon of a side again without touching policies and SAs.
-    pub(super) fn restart(&self, side: Side, knobs: &Knobs) -> Result<Racoon<'_>> {
-        self.launch(side, knobs, String::new())
+    pub(super) fn restart(&self, side: Side, settings: &Settings) -> Result<Racoon<'_>> {
+        self.launch(side, settings, String::new())
     }
 
-    fn launch(&self, side: Side, knobs: &Knobs, setkey: String) -> Result<Racoon<'_>> {
-        let psk = format!("{} {}\n", self.shape.outer(side.other()), knobs.key);
-        let conf = knobs.text(self.shape, side);
-        Racoon::start(self.host(side), &self.ours, &Files { conf, psk, setkey, takes_back: knobs.takes_back })
+    fn launch(&self, side: Side, settings: &Settings, setkey: String) -> Result<Racoon<'_>> {
+        let psk = format!("{} {}\n", self.topology.outer(side.other()), settings.key);
+        let conf = settings.text(self.topology, side);
+        Racoon::start(
+            self.host(side),
+            &self.programs,
+            &RacoonFiles { conf, psk, setkey, restore_sas: settings.restore_sas },
+        )
     }
 
-    /// Starts both with the same knobs.
-    pub(super) fn start_both(&self, knobs: &Knobs) -> Result<(Racoon<'_>, Racoon<'_>)> {
-        Ok((self.start(Side::Alice, knobs)?, self.start(Side::Bob, knobs)?))
+    /// Starts both with the same settings.
+    pub(super) fn start_both(&self, settings: &Settings) -> Result<(Racoon<'_>, Racoon<'_>)> {
+        Ok((self.start(Side::Alice, settings)?, self.start(Side::Bob, settings)?))
     }
 
     /// Pings the other side's inner address from a side's.
     pub(super) fn ping(&self, from: Side, arguments: &[&str]) -> Result<Pings> {
-        let (source, target) = (self.shape.inner(from), self.shape.inner(from.other()));
+        let (source, target) = (self.topology.inner(from), self.topology.inner(from.other()));
         let mut words = vec!["-n", "-I", &source];
         words.extend_from_slice(arguments);
         words.push(&target);
@@ -264,12 +269,12 @@ impl Scene {
     /// Pings until an answer comes: that makes the kernel ask for SAs.
     pub(super) fn bring_up(&self, from: Side) -> Result<()> {
         let ping = || self.ping(from, &["-c", "1", "-W", "1"]).is_ok_and(|pings| pings.received > 0);
-        ensure!(wait_until(PATIENCE, ping, || Ok(()))?, "no answer to pings within {} s", PATIENCE.as_secs());
+        ensure!(wait_until(TIMEOUT, ping, || Ok(()))?, "no answer to pings within {} s", TIMEOUT.as_secs());
         Ok(())
     }
 
     /// Pings are answered, and cross the wire in these protocols only.
-    pub(super) fn protected(&self, by: &str) -> Result<()> {
+    pub(super) fn check_protected(&self, by: &str) -> Result<()> {
         const COUNT: usize = 5;
         let watch = self.wire.watch()?;
         for side in Side::BOTH {
@@ -278,7 +283,7 @@ impl Scene {
         }
         let seen = watch.end()?;
         ensure!(seen.of(by) >= 4 * COUNT, "expected {} packets of {by} on the wire, saw: {seen}", 4 * COUNT);
-        ensure!(seen.of(self.shape.echo()) == 0, "in clear on the wire: {seen}");
+        ensure!(seen.of(self.topology.echo()) == 0, "in clear on the wire: {seen}");
         Ok(())
     }
 
@@ -288,14 +293,14 @@ impl Scene {
     }
 
     pub(super) fn setkey(&self, side: Side, arguments: &[&str]) -> Result<String> {
-        let program = Program::new(&self.ours.setkey.to_string_lossy(), arguments);
-        Ok(self.host(side).run(program.env("LIBPFKEY_BACKEND", &self.ours.backend))?.text())
+        let program = Program::new(&self.programs.setkey.to_string_lossy(), arguments);
+        Ok(self.host(side).run(program.env("LIBPFKEY_BACKEND", &self.programs.backend))?.text())
     }
 
     /// Runs a script on a side.
     pub(super) fn load(&self, side: Side, script: String) -> Result<()> {
-        let program = Program::new(&self.ours.setkey.to_string_lossy(), &["-c"]);
-        let program = program.env("LIBPFKEY_BACKEND", &self.ours.backend).stdin(Stdin::Bytes(script.into_bytes()));
+        let program = Program::new(&self.programs.setkey.to_string_lossy(), &["-c"]);
+        let program = program.env("LIBPFKEY_BACKEND", &self.programs.backend).stdin(Stdin::Bytes(script.into_bytes()));
         let done = self.host(side).run(program)?;
         ensure!(done.success() && done.text().is_empty(), "setkey: {}", done.text());
         Ok(())
@@ -303,15 +308,15 @@ impl Scene {
 
     /// Loads a file on a side in place of what is there.
     pub(super) fn replace(&self, side: Side, script: String) -> Result<Finished> {
-        let program = Program::new(&self.ours.setkey.to_string_lossy(), &["-f", "--replace", "-"]);
-        let program = program.env("LIBPFKEY_BACKEND", &self.ours.backend).stdin(Stdin::Bytes(script.into_bytes()));
+        let program = Program::new(&self.programs.setkey.to_string_lossy(), &["-f", "--replace", "-"]);
+        let program = program.env("LIBPFKEY_BACKEND", &self.programs.backend).stdin(Stdin::Bytes(script.into_bytes()));
         self.host(side).run(program)
     }
 
     /// Waits until something is so.
-    pub(super) fn until(&self, what: &str, holds: impl Fn() -> Result<bool>) -> Result<()> {
+    pub(super) fn wait_for(&self, what: &str, holds: impl Fn() -> Result<bool>) -> Result<()> {
         let holds = || holds().unwrap_or(false);
-        ensure!(wait_until(PATIENCE, holds, || Ok(()))?, "{what}: not within {} s", PATIENCE.as_secs());
+        ensure!(wait_until(TIMEOUT, holds, || Ok(()))?, "{what}: not within {} s", TIMEOUT.as_secs());
         Ok(())
     }
 

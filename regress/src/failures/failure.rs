@@ -4,23 +4,23 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 
-use super::play::{Hosts, Play};
+use super::negotiation::{Hosts, Negotiation};
 
 /// One cause of failure.
-pub(super) struct Row {
+pub(super) struct Failure {
     /// What is wrong, as an operator would put it.
     pub(super) cause: &'static str,
-    pub(super) scenario: Scenario,
+    pub(super) kind: FailureKind,
 }
 
 /// How it is provoked and what is expected.
 #[derive(Clone, Copy)]
-pub(super) enum Scenario {
+pub(super) enum FailureKind {
     /// Two hosts, of which Alice's begins: what is wrong with them, and what is expected of the initiator's log and of the
     /// responder's.
     Negotiation(fn(&mut Setup), [Expected; 2]),
     /// A daemon that does not start, and the words of a line on its standard error.
-    Start(fn(&mut Start), Words),
+    Start(fn(&mut DaemonStart), Words),
 }
 
 /// What one line has to contain.
@@ -37,7 +37,7 @@ pub(super) enum Expected {
     Nothing,
 }
 
-impl Row {
+impl Failure {
     /// A negotiation that fails: what is wrong, and what the initiator and the responder are expected to say.
     pub(super) const fn new(
         cause: &'static str,
@@ -45,20 +45,20 @@ impl Row {
         initiator: Expected,
         responder: Expected,
     ) -> Self {
-        Self { cause, scenario: Scenario::Negotiation(setup, [initiator, responder]) }
+        Self { cause, kind: FailureKind::Negotiation(setup, [initiator, responder]) }
     }
 
     /// A daemon that does not start.
-    pub(super) const fn start(cause: &'static str, setup: fn(&mut Start), words: Words) -> Self {
-        Self { cause, scenario: Scenario::Start(setup, words) }
+    pub(super) const fn start(cause: &'static str, setup: fn(&mut DaemonStart), words: Words) -> Self {
+        Self { cause, kind: FailureKind::Start(setup, words) }
     }
 }
 
-/// Told when it happens. As long as a busy machine takes for a whole negotiation, and shorter than [`TIME_UP`].
+/// Told when it happens. As long as a busy machine takes for a whole negotiation, and shorter than [`AFTER_RETRIES`].
 pub(super) const AT_ONCE: u32 = 6;
 
 /// Told when the peer has not answered all transmissions.
-pub(super) const TIME_UP: u32 = 16;
+pub(super) const AFTER_RETRIES: u32 = 16;
 
 /// Told at once of what ike-scan sent, which needs a while to start.
 pub(super) const SCAN: u32 = 12;
@@ -68,30 +68,30 @@ const COUNTER: u32 = 10;
 
 /// Two hosts before they start: as they are by default, all is well.
 pub(super) struct Setup {
-    pub(super) alice: Station,
-    pub(super) bob: Station,
+    pub(super) alice: HostConfig,
+    pub(super) bob: HostConfig,
     /// Done to the hosts and the wire before the daemons start.
-    pub(super) before: fn(&Hosts) -> Result<()>,
+    pub(super) prepare: fn(&Hosts) -> Result<()>,
     /// What then provokes the failure.
-    pub(super) provoke: fn(&mut Play<'_>) -> Result<()>,
+    pub(super) trigger: fn(&mut Negotiation<'_>) -> Result<()>,
     /// Seconds in which the logs are watched after that.
     pub(super) watch: u32,
 }
 
 /// A daemon before it is started, on a host with the address 192.0.2.1.
-pub(super) struct Start {
-    pub(super) station: Station,
+pub(super) struct DaemonStart {
+    pub(super) config: HostConfig,
     /// Comes before the program in the command line.
     pub(super) prefix: &'static [&'static str],
     /// Comes at the end of it.
     pub(super) arguments: &'static [&'static str],
     /// A UDP port of the host that another program has.
-    pub(super) taken: Option<&'static str>,
+    pub(super) port_in_use: Option<&'static str>,
 }
 
 /// What one host has.
 #[derive(Clone)]
-pub(super) struct Station {
+pub(super) struct HostConfig {
     /// Its own address and the peer's.
     pub(super) local: &'static str,
     pub(super) peer: &'static str,
@@ -122,10 +122,10 @@ pub(super) struct Station {
 impl Setup {
     pub(super) fn new() -> Self {
         Self {
-            alice: Station::new("192.0.2.1", "192.0.2.2"),
-            bob: Station::new("192.0.2.2", "192.0.2.1"),
-            before: |_| Ok(()),
-            provoke: |play| play.hosts.send(),
+            alice: HostConfig::new("192.0.2.1", "192.0.2.2"),
+            bob: HostConfig::new("192.0.2.2", "192.0.2.1"),
+            prepare: |_| Ok(()),
+            trigger: |negotiation| negotiation.hosts.send(),
             watch: COUNTER + 4,
         }
     }
@@ -134,17 +134,17 @@ impl Setup {
     pub(super) fn tunnel(&mut self) {
         self.alice.policies = tunnel(["192.168.1.0/24", "192.168.2.0/24"], ["192.0.2.1", "192.0.2.2"]);
         self.bob.policies = tunnel(["192.168.2.0/24", "192.168.1.0/24"], ["192.0.2.2", "192.0.2.1"]);
-        self.provoke = |play| play.hosts.send_inside();
+        self.trigger = |negotiation| negotiation.hosts.send_inside();
     }
 }
 
-impl Start {
+impl DaemonStart {
     pub(super) fn new() -> Self {
-        Self { station: Station::new("192.0.2.1", "192.0.2.2"), prefix: &[], arguments: &[], taken: None }
+        Self { config: HostConfig::new("192.0.2.1", "192.0.2.2"), prefix: &[], arguments: &[], port_in_use: None }
     }
 }
 
-impl Station {
+impl HostConfig {
     fn new(local: &'static str, peer: &'static str) -> Self {
         Self {
             local,

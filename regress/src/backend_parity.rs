@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::lab::{Boot, Status};
 use crate::steps::test_results;
-use crate::tally::Tally;
+use crate::summary::Summary;
 use crate::tree;
 
 /// Features that a lab's kernel may lack, so that a test which needs one is skipped there. Any other skipped test has failed.
@@ -19,38 +19,38 @@ const OPTIONAL: &[&str] = &[
 ];
 
 /// Tests of libpfkey: PF_KEY and NETLINK_XFRM compared, and NETLINK_XFRM alone.
-pub(crate) fn check() -> Result<Tally> {
+pub(crate) fn check() -> Result<Summary> {
     run("libpfkey", &["backend_parity", "xfrm_host"])
 }
 
-/// The test of racoon's door to the kernel.
-pub(crate) fn check_door() -> Result<Tally> {
+/// The tests of racoon's kernel interface.
+pub(crate) fn check_kernel_interface() -> Result<Summary> {
     run("racoon", &["kernel_interface"])
 }
 
 /// Builds tests of a package and boots the lab for each.
-fn run(package: &str, tests: &[&str]) -> Result<Tally> {
-    let mut tally = Tally::default();
+fn run(package: &str, tests: &[&str]) -> Result<Summary> {
+    let mut summary = Summary::default();
     for test in tests {
         let program =
             build(package, test)?.into_os_string().into_string().ok().context("the path of a test is not text")?;
         let boot = Boot::new(vec![program, "--nocapture".to_owned()]).limit(Duration::from_secs(1200));
-        let (status, said) = boot.run_heard()?;
-        tally += judged(status, &said);
+        let (status, said) = boot.run_captured()?;
+        summary += judged(status, &said);
     }
-    Ok(tally)
+    Ok(summary)
 }
 
 /// What a test program's exit status and output come to.
-fn judged(status: Status, said: &str) -> Tally {
+fn judged(status: Status, said: &str) -> Summary {
     let may = |feature: &str| OPTIONAL.contains(&feature);
-    let mut tally =
+    let mut summary =
         test_results(said).without_skipped_in(said, |skipped| skipped.feature().is_some_and(may)).with_remarks_in(said);
     // It died, it ran nothing, or its harness counts otherwise than we do.
-    if tally.failed == 0 && (!status.is_success() || tally.passed + tally.skipped == 0) {
-        tally.failed = 1;
+    if summary.failed == 0 && (!status.is_success() || summary.passed + summary.skipped == 0) {
+        summary.failed = 1;
     }
-    tally
+    summary
 }
 
 /// The program of a test.
@@ -72,8 +72,8 @@ mod tests {
     use super::*;
 
     fn counts(status: i32, said: &str) -> (usize, usize, usize) {
-        let tally = judged(Status(status), said);
-        (tally.passed, tally.failed, tally.skipped)
+        let summary = judged(Status(status), said);
+        (summary.passed, summary.failed, summary.skipped)
     }
 
     #[test]

@@ -22,7 +22,7 @@ const SECOND_TRY: &str = "PASSED AT THE SECOND TRY: ";
 
 /// How many checks passed, failed, or were skipped.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Tally {
+pub(crate) struct Summary {
     pub(crate) passed: usize,
     pub(crate) failed: usize,
     pub(crate) skipped: usize,
@@ -31,7 +31,7 @@ pub(crate) struct Tally {
     pub(crate) remarks: Vec<String>,
 }
 
-impl Tally {
+impl Summary {
     pub(crate) const PASSED: Self = Self { passed: 1, failed: 0, skipped: 0, remarks: Vec::new() };
     pub(crate) const FAILED: Self = Self { passed: 0, failed: 1, skipped: 0, remarks: Vec::new() };
 
@@ -81,7 +81,7 @@ impl Tally {
 
 /// Plays a scene, and if it fails, once more. The lab shares its machine with whatever else runs there, and its clock stands
 /// still now and then; what fails twice has failed, and the summary names what failed once.
-pub(crate) fn twice(scene: &str, mut play: impl FnMut() -> Result<()>) -> Result<()> {
+pub(crate) fn with_retry(scene: &str, mut play: impl FnMut() -> Result<()>) -> Result<()> {
     let Err(first) = play() else { return Ok(()) };
     let first = format!("{first:#}");
     println!("ONCE MORE: {scene}: {first}");
@@ -91,7 +91,7 @@ pub(crate) fn twice(scene: &str, mut play: impl FnMut() -> Result<()>) -> Result
     Ok(())
 }
 
-impl AddAssign for Tally {
+impl AddAssign for Summary {
     fn add_assign(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed += other.failed;
@@ -100,7 +100,7 @@ impl AddAssign for Tally {
     }
 }
 
-impl std::iter::Sum for Tally {
+impl std::iter::Sum for Summary {
     fn sum<I: Iterator<Item = Self>>(parts: I) -> Self {
         let mut total = Self::default();
         parts.for_each(|part| total += part);
@@ -109,26 +109,26 @@ impl std::iter::Sum for Tally {
 }
 
 /// Reads what `Display` wrote.
-impl FromStr for Tally {
+impl FromStr for Summary {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let mut tally = Self::default();
+        let mut summary = Self::default();
         for part in text.split(", ") {
             let (count, what) = part.split_once(' ').with_context(|| format!("no count: {text:?}"))?;
             let count = count.parse().with_context(|| format!("no count: {text:?}"))?;
             match what {
-                "passed" => tally.passed = count,
-                "failed" => tally.failed = count,
-                "skipped" => tally.skipped = count,
+                "passed" => summary.passed = count,
+                "failed" => summary.failed = count,
+                "skipped" => summary.skipped = count,
                 _ => bail!("no count of checks: {text:?}"),
             }
         }
-        Ok(tally)
+        Ok(summary)
     }
 }
 
-impl fmt::Display for Tally {
+impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} passed, {} failed", self.passed, self.failed)?;
         if self.skipped > 0 {
@@ -145,25 +145,25 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         for text in ["3 passed, 0 failed", "0 passed, 12 failed, 1 skipped"] {
-            assert_eq!(text.parse::<Tally>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<Summary>().unwrap().to_string(), text);
         }
-        assert!("== summary (3 s)".parse::<Tally>().is_err());
-        assert!("".parse::<Tally>().is_err());
+        assert!("== summary (3 s)".parse::<Summary>().is_err());
+        assert!("".parse::<Summary>().is_err());
     }
 
     #[test]
     fn the_last_one_counts() {
         let text = "0 passed, 7 failed\n199 passed, 2 failed\n5 packets transmitted, 5 received\n\n";
-        assert_eq!(Tally::last_in(text), Some(Tally { passed: 199, failed: 2, ..Tally::default() }));
-        assert_eq!(Tally::last_in("ok\n"), None);
+        assert_eq!(Summary::last_in(text), Some(Summary { passed: 199, failed: 2, ..Summary::default() }));
+        assert_eq!(Summary::last_in("ok\n"), None);
     }
 
     #[test]
     fn skipped_tests_have_not_passed() {
         let output = "SKIPPED: a.rs:1: no namespace\nSKIPPED: a.rs:1: no namespace\n\
                       SKIPPED: b.rs:2: the kernel lacks PF_KEY: EAFNOSUPPORT\n";
-        let counted = || Tally { passed: 5, ..Tally::default() };
-        let count = |tally: Tally| (tally.passed, tally.failed, tally.skipped);
+        let counted = || Summary { passed: 5, ..Summary::default() };
+        let count = |summary: Summary| (summary.passed, summary.failed, summary.skipped);
         assert_eq!(count(counted().without_skipped_in(output, |_| true)), (3, 0, 2));
         let may = |skipped: &Skipped| skipped.feature() == Some("PF_KEY");
         assert_eq!(count(counted().without_skipped_in(output, may)), (3, 1, 1));
@@ -178,7 +178,7 @@ mod tests {
         let output = format!(
             "FAILED: s12 (3.0 s): no answer\n--- log\nFAILED once\nwire::is_read --- FAILED\ntest a::b ... FAILED\n{long}\n"
         );
-        let remarks = Tally::FAILED.with_remarks_in(&output).remarks;
+        let remarks = Summary::FAILED.with_remarks_in(&output).remarks;
         let expected = ["FAILED: s12 (3.0 s): no answer", "wire::is_read --- FAILED", "test a::b ... FAILED"];
         assert_eq!(remarks[..3], expected);
         assert_eq!(remarks[3], long[..REMARK_LENGTH]);
@@ -187,11 +187,11 @@ mod tests {
     #[test]
     fn a_scene_that_fails_once_passes() {
         let mut results = vec![Ok(()), Err(anyhow::anyhow!("no answer\nlong output"))];
-        assert!(twice("scene", || results.pop().unwrap()).is_ok());
-        assert!(twice("scene", || bail!("no answer")).is_err());
+        assert!(with_retry("scene", || results.pop().unwrap()).is_ok());
+        assert!(with_retry("scene", || bail!("no answer")).is_err());
         let printed = "ONCE MORE: scene: no answer\nPASSED AT THE SECOND TRY: scene: no answer\npassed: scene\n";
-        let tally = Tally::PASSED.with_remarks_in(printed);
-        assert_eq!(tally.remarks, ["PASSED AT THE SECOND TRY: scene: no answer"]);
-        assert_eq!(tally.to_string(), "1 passed, 0 failed", "the count is what other programs read");
+        let summary = Summary::PASSED.with_remarks_in(printed);
+        assert_eq!(summary.remarks, ["PASSED AT THE SECOND TRY: scene: no answer"]);
+        assert_eq!(summary.to_string(), "1 passed, 0 failed", "the count is what other programs read");
     }
 }

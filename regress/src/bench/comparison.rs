@@ -10,8 +10,8 @@ use anyhow::{Context, Result, anyhow, ensure};
 use nix::sched::{CloneFlags, unshare};
 
 use super::cost::Cost;
-use super::load;
 use super::meter::{Mark, Marks};
+use super::scripts;
 use crate::lab::{Program, lo_up};
 
 /// One table of the kernel: how each program fills it and shows it.
@@ -25,11 +25,17 @@ struct Table {
 }
 
 const TABLES: [Table; 2] = [
-    Table { name: "SAs", setkey_file: load::setkey_sas, ip_file: load::ip_sas, setkey_dump: "-D", object: "state" },
+    Table {
+        name: "SAs",
+        setkey_file: scripts::setkey_sas,
+        ip_file: scripts::ip_sas,
+        setkey_dump: "-D",
+        object: "state",
+    },
     Table {
         name: "policies",
-        setkey_file: load::setkey_policies,
-        ip_file: load::ip_policies,
+        setkey_file: scripts::setkey_policies,
+        ip_file: scripts::ip_policies,
         setkey_dump: "-DP",
         object: "policy",
     },
@@ -39,14 +45,14 @@ const FILE: &str = "/run/bench";
 
 /// Runs all and prints where each run starts and ends: [`super::meter`] does the measuring, from outside.
 /// `backends`: names with commas between them.
-pub(crate) fn race(setkey: &Path, backends: &str, counts: &[&str]) -> Result<()> {
+pub(crate) fn run_in_lab(setkey: &Path, backends: &str, counts: &[&str]) -> Result<()> {
     // The first run of a program pays for reading it from the disk.
     Cost::of(setkey, &[OsStr::new("-D")])?;
     Program::new("ip", &["xfrm", "state"]).run()?;
     for count in counts {
         let count: usize = count.parse().context("a count of entries")?;
         for table in &TABLES {
-            let work = || table.race(setkey, backends, count);
+            let work = || table.compare(setkey, backends, count);
             thread::scope(|scope| scope.spawn(work).join()).map_err(|_| anyhow!("the race failed"))??;
         }
     }
@@ -55,7 +61,7 @@ pub(crate) fn race(setkey: &Path, backends: &str, counts: &[&str]) -> Result<()>
 
 impl Table {
     /// In a network namespace of its own.
-    fn race(&self, setkey: &Path, backends: &str, count: usize) -> Result<()> {
+    fn compare(&self, setkey: &Path, backends: &str, count: usize) -> Result<()> {
         unshare(CloneFlags::CLONE_NEWNET).context("unshare")?;
         lo_up().context("lo")?;
         let ip = Path::new("/usr/sbin/ip");
@@ -63,11 +69,11 @@ impl Table {
 
         fs::write(FILE, (self.setkey_file)(1..=count))?;
         self.metered(count, "setkey --check", setkey, &["--check", FILE])?;
-        for door in backends.split(',') {
-            let dump = format!("setkey {} {door}", self.setkey_dump);
-            self.metered(count, &format!("setkey -f {door}"), setkey, &["--backend", door, "-f", FILE])?;
+        for backend in backends.split(',') {
+            let dump = format!("setkey {} {backend}", self.setkey_dump);
+            self.metered(count, &format!("setkey -f {backend}"), setkey, &["--backend", backend, "-f", FILE])?;
             self.expect(count)?;
-            self.metered(count, &dump, setkey, &["--backend", door, self.setkey_dump])?;
+            self.metered(count, &dump, setkey, &["--backend", backend, self.setkey_dump])?;
             self.flush()?;
         }
 

@@ -9,76 +9,76 @@ use racoon_proto::kernel::Policy;
 use racoon_proto::output::Transmit;
 
 use crate::meter::Process;
-use crate::party::{Party, client, policies};
+use crate::simulated_host::{SimulatedHost, client, policies};
 use crate::suite::Suite;
-use crate::wire::Wire;
+use crate::udp::MultiAddressSocket;
 
 /// How many negotiate at once.
 const WINDOW: usize = 16;
 
 /// How long we wait for datagrams before we look at our timers, and for the daemon to end what it does.
-const PATIENCE: Duration = Duration::from_millis(500);
+const RECEIVE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How long all may take.
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// Initiators, and the daemon that they have to do with.
-struct Crowd {
-    wire: Wire,
-    party: Party,
-    wishes: Vec<Policy>,
+struct LoadGenerator {
+    wire: MultiAddressSocket,
+    initiators: SimulatedHost,
+    outbound_policies: Vec<Policy>,
     begun: usize,
 }
 
 /// Prints three figures: what `count` handshakes with the daemon in process `pid` took.
 pub(crate) fn run(pid: i32, target: SocketAddr, count: u32, suite: Suite) -> Result<()> {
     let process = Process::new(pid)?;
-    let mut crowd = Crowd::new(target, count, suite)?;
-    let (processor, resident, begin) = (process.processor()?, process.resident()?, Instant::now());
-    crowd.bring_up(crowd.wishes.len())?;
+    let mut generator = LoadGenerator::new(target, count, suite)?;
+    let (processor, resident, begin) = (process.cpu_time()?, process.resident()?, Instant::now());
+    generator.bring_up(generator.outbound_policies.len())?;
     let elapsed = begin.elapsed().as_secs_f64();
     // The last message of the last one is still being worked on.
-    thread::sleep(PATIENCE);
-    let spent = process.processor()?.saturating_sub(processor).as_secs_f64();
+    thread::sleep(RECEIVE_TIMEOUT);
+    let cpu_time = process.cpu_time()?.saturating_sub(processor).as_secs_f64();
     let bytes = process.resident()?.saturating_sub(resident) * 1024 / u64::from(count);
-    println!("{spent} {elapsed} {bytes}");
+    println!("{cpu_time} {elapsed} {bytes}");
     Ok(())
 }
 
-impl Crowd {
+impl LoadGenerator {
     fn new(target: SocketAddr, count: u32, suite: Suite) -> Result<Self> {
-        let wire = Wire::new(PATIENCE)?;
+        let wire = MultiAddressSocket::new(RECEIVE_TIMEOUT)?;
         let addresses: Vec<SocketAddr> = (0..count).map(|number| client(number, wire.port())).collect();
         let all: Vec<Policy> =
             (0..count).flat_map(|number| policies(number, client(number, 0).ip(), target.ip(), 0)).collect();
-        let wishes = all.iter().step_by(2).cloned().collect();
+        let outbound_policies = all.iter().step_by(2).cloned().collect();
         let settings = suite.settings(Some(target.ip().into()), target.port());
-        Ok(Self { wire, party: Party::new(settings, addresses, all)?, wishes, begun: 0 })
+        Ok(Self { wire, initiators: SimulatedHost::new(settings, addresses, all)?, outbound_policies, begun: 0 })
     }
 
     /// Until so many are up.
     fn bring_up(&mut self, wanted: usize) -> Result<()> {
         let deadline = Instant::now() + LIMIT;
         let mut buffer = vec![0; 65536];
-        while self.party.up < wanted {
-            let room = wanted.min(self.party.up + WINDOW);
-            while let Some(policy) = self.wishes.get(self.begun).filter(|_| self.begun < room) {
+        while self.initiators.up < wanted {
+            let room = wanted.min(self.initiators.up + WINDOW);
+            while let Some(policy) = self.outbound_policies.get(self.begun).filter(|_| self.begun < room) {
                 self.begun += 1;
-                let datagrams = self.party.acquire(policy);
+                let datagrams = self.initiators.acquire(policy);
                 self.send(&datagrams)?;
             }
             let datagrams = match self.wire.receive(&mut buffer)? {
                 Some((local, remote, length)) => {
-                    self.party.receive(local, remote, buffer.get(..length).unwrap_or_default())
+                    self.initiators.receive(local, remote, buffer.get(..length).unwrap_or_default())
                 }
-                None => self.party.tick(),
+                None => self.initiators.tick(),
             };
             self.send(&datagrams)?;
-            let failure = self.party.failures.first();
+            let failure = self.initiators.failures.first();
             ensure!(
                 failure.is_none() && Instant::now() < deadline,
                 "{} of {wanted} are up: {failure:?}",
-                self.party.up
+                self.initiators.up
             );
         }
         Ok(())

@@ -4,15 +4,15 @@ use std::fmt::Write;
 
 use super::algorithm::Protection;
 use super::connection::Connection;
-use crate::racoon::Files;
+use crate::racoon::RacoonFiles;
 
 /// The files of a host with these connections.
-pub(crate) fn files(connections: &[Connection]) -> Files {
-    let mut files = Files {
+pub(crate) fn files(connections: &[Connection]) -> RacoonFiles {
+    let mut files = RacoonFiles {
         conf: "log debug;\n".to_owned(),
         psk: String::new(),
         setkey: "flush;\nspdflush;\n".to_owned(),
-        ..Files::default()
+        ..RacoonFiles::default()
     };
     for c in connections {
         files.conf.push_str(&remote(c));
@@ -91,7 +91,7 @@ fn policies(c: &Connection) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::algorithm::Peer;
-    use super::super::scenario::table;
+    use super::super::matrix::table;
     use super::*;
 
     #[test]

@@ -22,12 +22,12 @@ pub(crate) struct Link {
 /// A running observation of a link.
 pub(crate) struct Capture {
     stop: Arc<AtomicBool>,
-    reader: JoinHandle<Seen>,
+    reader: JoinHandle<PacketCounts>,
 }
 
 /// How often each kind of packet crossed a link. Each crosses it twice in the switch, in and out, and is counted once.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct PacketCounts {
     counts: BTreeMap<&'static str, usize>,
 }
 
@@ -96,7 +96,7 @@ impl Link {
 
 impl Capture {
     /// Ends the observation.
-    pub(crate) fn end(self) -> Result<Seen> {
+    pub(crate) fn end(self) -> Result<PacketCounts> {
         // What was sent just now is still on its way through the bridge.
         thread::sleep(QUIET);
         self.stop.store(true, Ordering::Relaxed);
@@ -104,7 +104,7 @@ impl Capture {
     }
 }
 
-impl Seen {
+impl PacketCounts {
     /// Packets of one kind: `ESP`, `AH`, `IPComp`, `ICMP`, `ICMPv6 echo`, `TCP`, `UDP`, `other`.
     pub(crate) fn of(&self, kind: &str) -> usize {
         self.counts.get(kind).copied().unwrap_or(0)
@@ -117,7 +117,7 @@ impl Seen {
     }
 }
 
-impl fmt::Display for Seen {
+impl fmt::Display for PacketCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.counts.is_empty() {
             return f.write_str("nothing");
@@ -144,8 +144,8 @@ fn open() -> Result<Socket> {
     Ok(socket)
 }
 
-fn count(mut socket: Socket, stop: &AtomicBool) -> Seen {
-    let mut seen = Seen::default();
+fn count(mut socket: Socket, stop: &AtomicBool) -> PacketCounts {
+    let mut seen = PacketCounts::default();
     while !stop.load(Ordering::Relaxed) {
         // A timeout is the time to look at `stop` again.
         read_frame(&mut socket, &mut seen);
@@ -161,7 +161,7 @@ fn count(mut socket: Socket, stop: &AtomicBool) -> Seen {
 }
 
 /// Counts the next frame. False: none came in time.
-fn read_frame(socket: &mut Socket, seen: &mut Seen) -> bool {
+fn read_frame(socket: &mut Socket, seen: &mut PacketCounts) -> bool {
     let mut frame = [0; 2048];
     let Ok(length) = socket.read(&mut frame) else { return false };
     seen.add(frame.get(..length).unwrap_or_default());

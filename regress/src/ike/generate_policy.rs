@@ -1,0 +1,114 @@
+//! A peer for which there are no policies: they are made, and go when it goes (`generate_policy`).
+
+use anyhow::{Result, ensure};
+
+use super::Scenario;
+use super::testbed::{Settings, Side, Testbed, Topology};
+use crate::racoon::Programs;
+
+pub(super) const SCENARIOS: &[Scenario] = &[
+    ("generated policies, transport", |programs| {
+        made(programs, Topology::Transport, "generate_policy on;", "require", Side::Alice)
+    }),
+    ("generated policies, tunnel", |programs| {
+        made(programs, Topology::Tunnel, "generate_policy require;", "require", Side::Bob)
+    }),
+    ("generated policies, transport, unique", |programs| {
+        made(programs, Topology::Transport, "generate_policy unique;", "unique:16383", Side::Bob)
+    }),
+    ("generated policies, tunnel, unique", |programs| {
+        made(programs, Topology::Tunnel, "generate_policy unique;", "unique:16383", Side::Alice)
+    }),
+    ("generated policies, killed", killed),
+];
+
+/// Seconds that a phase 2 lives. A renewal begins at four fifths of it.
+const LIFETIME: u32 = 20;
+
+/// A policy of Bob's that is none of racoon's business.
+const FOREIGN: &str = "spdadd 192.0.2.2 192.0.2.99 any -P out ipsec esp/transport//require;\n";
+
+/// Alice has policies and begins, Bob has none. One of them stops: Bob has none again.
+fn made(programs: &Programs, topology: Topology, bobs: &'static str, level: &str, stops: Side) -> Result<()> {
+    let testbed = Testbed::new(programs, topology)?;
+    let settings = Settings { phase2_lifetime: LIFETIME, ..Settings::default() };
+    let alice = testbed.start(Side::Alice, &settings)?;
+    testbed.load(Side::Bob, FOREIGN.into())?;
+    let bob = testbed.restart(Side::Bob, &Settings { remote: bobs, ..settings })?;
+    ensure!(count(&testbed)? == 0, "there are policies already:\n{}", policies(&testbed)?);
+
+    testbed.bring_up(Side::Alice)?;
+    testbed.check_protected("ESP")?;
+    let wanted = if topology == Topology::Tunnel { 3 } else { 2 };
+    check(&testbed, wanted, level)?;
+
+    // The first SAs are renewed, and come to their end.
+    let seconds = (LIFETIME + 3).to_string();
+    let pings = testbed.ping(Side::Bob, &["-i", "0.05", "-w", &seconds])?;
+    ensure!(pings.lost() == 0 && pings.received > 0, "{pings:?}");
+    let installed = bob.log()?.matches("IPsec-SA established").count();
+    ensure!(installed >= 4, "{installed} SAs were installed:\n{}", bob.log()?);
+    check(&testbed, wanted, level)?;
+    testbed.check_protected("ESP")?;
+
+    let (first, second) = if stops == Side::Alice { (alice, bob) } else { (bob, alice) };
+    first.stop()?;
+    for side in Side::BOTH {
+        testbed.wait_for("no SAs", || Ok(testbed.count_sas(side)? == 0))?;
+    }
+    testbed.wait_for("no generated policies", || Ok(count(&testbed)? == 0))?;
+    ensure!(policies(&testbed)?.contains("192.0.2.99"), "somebody else's policy is gone:\n{}", policies(&testbed)?);
+    second.stop()
+}
+
+/// Bob is killed: his policies block plain traffic until he starts again. Then Alice gets in as before.
+fn killed(programs: &Programs) -> Result<()> {
+    let testbed = Testbed::new(programs, Topology::Tunnel)?;
+    let settings = Settings::default();
+    let alice = testbed.start(Side::Alice, &settings)?;
+    testbed.load(Side::Bob, FOREIGN.into())?;
+    let bobs = Settings { remote: "generate_policy on;", ..settings.clone() };
+    let bob = testbed.restart(Side::Bob, &bobs)?;
+    testbed.bring_up(Side::Alice)?;
+    check(&testbed, 3, "require")?;
+    bob.kill()?;
+    alice.stop()?;
+    testbed.setkey(Side::Alice, &["-FP"])?;
+    let plain = || testbed.ping(Side::Alice, &["-c", "1", "-W", "1"]);
+    ensure!(plain()?.received == 0, "no policy is left");
+
+    let bob = testbed.restart(Side::Bob, &bobs)?;
+    bob.wait_for_log("removed what an earlier racoon left in the kernel: policies: 3, SAs: 2")?;
+    ensure!(count(&testbed)? == 0 && testbed.count_sas(Side::Bob)? == 0, "left:\n{}", policies(&testbed)?);
+    ensure!(policies(&testbed)?.contains("192.0.2.99"), "somebody else's policy is gone:\n{}", policies(&testbed)?);
+    ensure!(plain()?.received == 1, "plain traffic is blocked:\n{}", policies(&testbed)?);
+
+    let alice = testbed.start(Side::Alice, &settings)?;
+    testbed.bring_up(Side::Alice)?;
+    testbed.check_protected("ESP")?;
+    check(&testbed, 3, "require")?;
+    alice.stop()?;
+    testbed.wait_for("no generated policies", || Ok(count(&testbed)? == 0))?;
+    bob.stop()
+}
+
+/// As many policies as there should be, of a level.
+fn check(testbed: &Testbed, wanted: usize, level: &str) -> Result<()> {
+    let (found, text) = (count(testbed)?, policies(testbed)?);
+    let of_level = text.matches(&format!("/{level}\n")).count();
+    // The foreign one is there, too.
+    let expected = wanted + usize::from(level == "require");
+    ensure!(found == wanted && of_level == expected, "{found} policies, {of_level} of level {level}:\n{text}");
+    Ok(())
+}
+
+/// How many policies Bob has for what is between him and Alice.
+fn count(testbed: &Testbed) -> Result<usize> {
+    let foreign = |line: &str| line.contains("192.0.2.99");
+    Ok(policies(testbed)?.lines().filter(|line| line.contains("[any]") && !foreign(line)).count())
+}
+
+/// `setkey -DP` of Bob, without the policies of sockets.
+fn policies(testbed: &Testbed) -> Result<String> {
+    testbed.setkey(Side::Bob, &["-NDP"])
+}

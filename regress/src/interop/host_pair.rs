@@ -1,0 +1,64 @@
+//! Two hosts on a link, with the addresses and routes that connections need.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+
+use anyhow::{Result, ensure};
+
+use super::connection::{Connection, Endpoint};
+use crate::lab::{Host, Link, Program, Stdin, TIMEOUT, wait_until};
+
+/// Two hosts on a wire.
+pub(crate) struct HostPair {
+    pub(super) wire: Link,
+    pub(super) alice: Host,
+    pub(super) bob: Host,
+}
+
+impl HostPair {
+    /// With all addresses and routes that `connections` (as alice sees them) need.
+    pub(super) fn new(connections: &[Connection]) -> Result<Self> {
+        let wire = Link::new("wire")?;
+        let (alice, bob) = (Host::new("alice")?, Host::new("bob")?);
+        for (host, number) in [(&alice, 1), (&bob, 2)] {
+            wire.plug(host, "eth0", &[&format!("fe80::{number}/64")])?;
+        }
+        address(&alice, 2, connections.iter().map(|c| (&c.local, &c.remote)))?;
+        address(&bob, 1, connections.iter().map(|c| (&c.remote, &c.local)))?;
+        Ok(Self { wire, alice, bob })
+    }
+}
+
+/// Gives `host` the addresses of its ends, and the ways to the others, whose link-local address is `fe80::` `next`.
+fn address<'a>(host: &Host, next: u8, ends: impl Iterator<Item = (&'a Endpoint, &'a Endpoint)>) -> Result<()> {
+    let (mut addresses, mut routes) = (String::new(), String::new());
+    for (here, there) in ends {
+        // Writing to a string cannot fail.
+        let _ = match here.address {
+            IpAddr::V4(local) => writeln!(addresses, "address add {local}/24 dev eth0"),
+            // Neighbour discovery between addresses under a policy would itself need the SA: they are not on-link.
+            IpAddr::V6(local) => {
+                let _ = writeln!(routes, "route add {}/128 via fe80::{next} dev eth0", there.address);
+                writeln!(addresses, "address add {local}/128 dev eth0 nodad")
+            }
+        };
+        if let (Some(here), Some(there)) = (&here.subnet, &there.subnet) {
+            let bits = if here.address.is_ipv4() { 32 } else { 128 };
+            let _ = writeln!(addresses, "address add {}/{bits} dev lo", here.address);
+            let _ = writeln!(routes, "route add {} dev eth0 src {}", there.network, here.address);
+        }
+    }
+    batch(host, addresses)?;
+    // The kernel ends the tentative state of an IPv6 address later, even without duplicate address detection, and refuses
+    // it as the source of a route before.
+    let is_usable = || host.must("ip -6 address show tentative").is_ok_and(|done| done.text().trim().is_empty());
+    ensure!(wait_until(TIMEOUT, is_usable, || Ok(()))?, "{}: an address stays tentative", host.name());
+    batch(host, routes)
+}
+
+/// Runs lines of ip(8).
+fn batch(host: &Host, lines: String) -> Result<()> {
+    let done = host.run(Program::new("ip", &["-batch", "-"]).stdin(Stdin::Bytes(lines.into_bytes())))?;
+    ensure!(done.success(), "{}: {}", host.name(), done.text());
+    Ok(())
+}

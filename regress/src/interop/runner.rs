@@ -1,0 +1,114 @@
+//! Runs the matrix inside the lab: two hosts, a daemon on each, and the rows one after the other.
+
+use std::time::Instant;
+
+use anyhow::{Result, bail, ensure};
+
+use super::algorithm::{Peer, Protection};
+use super::connection::{Connection, Endpoint};
+use super::daemon::{Implementation, RunningDaemon};
+use super::host_pair::HostPair;
+use super::matrix::{Initiator, Row, table};
+use crate::lab::{Host, Program, TIMEOUT, wait_until};
+use crate::summary::{FAILURE, Summary, with_retry};
+
+/// Plays the table of `peer`, with `ours` on one side and `theirs` on the other. `only` selects rows by their numbers.
+pub(crate) fn run_matrix(peer: Peer, ours: &Implementation, theirs: &Implementation, only: &[&str]) -> Result<Summary> {
+    let mut rows = table(peer);
+    rows.retain(|row| only.is_empty() || only.contains(&row.connection.name.as_str()));
+    if matches!(ours, Implementation::Racoon(ours) if ours.backend == "pfkey") {
+        // Linux's PF_KEY has no AEAD, cuts SHA-256 to 96 bits, and makes AH over IPv4 longer than RFC 4302 has it where the
+        // ICV is not of 96 bits: with SHA-384 and SHA-512. Pluto cuts SHA-256 in ESP only.
+        rows.retain(|row| match row.connection.phase2.protection {
+            Protection::Aead(_) => false,
+            Protection::Ah => {
+                let authentication = row.connection.phase2.authentication;
+                row.connection.local.address.is_ipv6()
+                    || !authentication.is_sha2()
+                    || (peer == Peer::Strongswan && authentication.racoon == "hmac_sha256")
+            }
+            Protection::Esp(_) => true,
+        });
+        rows.iter_mut().for_each(|row| row.connection.phase2.sha256_96 = true);
+    }
+    let (here, there): (Vec<_>, Vec<_>) = rows.iter().map(|row| (row.connection.clone(), row.theirs())).unzip();
+    let pair = HostPair::new(&here)?;
+    let ours = RunningDaemon::start(ours, &pair.alice, &here)?;
+    let theirs = RunningDaemon::start(theirs, &pair.bob, &there)?;
+    let mut summary = Summary::default();
+    for row in &rows {
+        let (start, logs) = (Instant::now(), [ours.log().len(), theirs.log().len()]);
+        let done = with_retry(&row.connection.name, || perform(&pair, &ours, &theirs, row));
+        let took = start.elapsed().as_secs_f64();
+        summary += Summary::of(done.is_ok());
+        match done {
+            Ok(()) => println!("{took:4.1} s  ok      {row}"),
+            Err(error) => {
+                println!("{FAILURE}{row} ({took:.1} s): {error:#}");
+                for (daemon, from) in [&ours, &theirs].into_iter().zip(logs) {
+                    println!("--- log\n{}", daemon.log().get(from..).unwrap_or_default());
+                    println!("--- status\n{}", daemon.status());
+                }
+                ensure!(ours.is_alive() && theirs.is_alive(), "a daemon has ended");
+            }
+        }
+    }
+    ours.stop()?;
+    theirs.stop()?;
+    Ok(summary)
+}
+
+/// One row: a negotiation, pings both ways, nothing in clear on the wire, and an end that both sides hear of.
+fn perform(pair: &HostPair, ours: &RunningDaemon<'_>, theirs: &RunningDaemon<'_>, row: &Row) -> Result<()> {
+    let watch = pair.wire.watch()?;
+    let c = &row.connection;
+    let done = negotiate(pair, ours, theirs, row);
+    let seen = watch.end()?;
+    done?;
+    let kind = if *c.phase2.protection == Protection::Ah { "AH" } else { "ESP" };
+    ensure!(seen.of(kind) >= 4, "expected 4 {kind} packets on the wire, saw: {seen}");
+    ensure!(seen.of("ICMP") == 0 && seen.of("ICMPv6 echo") == 0, "pings crossed the wire in clear: {seen}");
+    theirs.terminate(c)?;
+    for host in [&pair.alice, &pair.bob] {
+        let gone = wait_until(TIMEOUT, || states(host, c).is_ok_and(|text| text.is_empty()), || Ok(()))?;
+        ensure!(gone, "{}: SAs are left after a delete\n{}", host.name(), states(host, c)?);
+    }
+    Ok(())
+}
+
+fn negotiate(pair: &HostPair, ours: &RunningDaemon<'_>, theirs: &RunningDaemon<'_>, row: &Row) -> Result<()> {
+    let c = &row.connection;
+    match row.initiator {
+        Initiator::Ours => ours.initiate(c)?,
+        Initiator::Theirs => theirs.initiate(c)?,
+        Initiator::TheirTraffic => {}
+    }
+    let (alice, bob) = ((&pair.alice, &c.local), (&pair.bob, &c.remote));
+    let [first, second] = if row.initiator == Initiator::Ours { [alice, bob] } else { [bob, alice] };
+    ping(first.0, first.1, second.1)?;
+    ping(second.0, second.1, first.1)
+}
+
+/// The SAs of a connection that `host` has; not the kernel's own marks that it waits for some, which time out.
+pub(super) fn states(host: &Host, c: &Connection) -> Result<String> {
+    Ok(states_between(host, &c.local, &c.remote)? + &states_between(host, &c.remote, &c.local)?)
+}
+
+/// The same of one direction.
+pub(super) fn states_between(host: &Host, from: &Endpoint, to: &Endpoint) -> Result<String> {
+    let (from, to) = (from.address.to_string(), to.address.to_string());
+    let listed = host.run(Program::new("ip", &["xfrm", "state", "list", "src", &from, "dst", &to]))?.text();
+    let sas = listed.lines().filter(|line| line.contains(" spi ") && !line.contains("spi 0x00000000"));
+    Ok(sas.collect())
+}
+
+/// Pings until an answer comes: the first packets may be lost to a negotiation that they begin.
+pub(super) fn ping(host: &Host, from: &Endpoint, to: &Endpoint) -> Result<()> {
+    let (from, to) = (from.source().to_string(), to.source().to_string());
+    let done = host.run(Program::new("ping", &["-n", "-c", "1", "-w", "100", "-i", "0.2", "-I", &from, &to]))?;
+    if !done.success() {
+        let states = host.run(Program::new("ip", &["-s", "xfrm", "state"]))?.text();
+        bail!("{}: no answer to pings from {from} to {to}\n{}\n{states}", host.name(), done.text());
+    }
+    Ok(())
+}
