@@ -321,7 +321,7 @@ mod tests {
         assert_eq!((fixture.asked.len(), fixture.server.clients.len()), (0, 0));
     }
 
-    /// RequestConnection of KAME's racoonctl, as on an x86 machine; the body of the last two has addresses of 128 bytes.
+    /// Requests of KAME's racoonctl, as on an x86 machine; the body of the last two has addresses of 128 bytes.
     #[test]
     #[cfg(target_endian = "little")]
     fn the_racoonctl_of_ipsec_tools_is_refused() {

@@ -1,4 +1,4 @@
-//! What the kernel can do of what a configuration asks for.
+//! Comparison of a configuration with what the kernel supports.
 
 use libpfkey::algorithm::Supported;
 use libpfkey::{Dialect, ExtensionType};
@@ -10,7 +10,7 @@ use super::algorithm::{Icv, auth_number, auth_of, encrypt_number, encrypt_of, ic
 use super::refusal::{auth_module, encrypt_module};
 use super::{Target, refused};
 
-/// What the kernel said that it can do.
+/// Algorithms and features of the kernel, as its REGISTER replies list them.
 #[derive(Clone, Debug)]
 pub struct Capabilities {
     target: Target,
@@ -22,7 +22,8 @@ impl Capabilities {
         Self { target, supported }
     }
 
-    /// What a sainfo asks for and the kernel has not, each in a line without the place. (Nobody lists compression.)
+    /// Returns an error text, without the place in the file, for each algorithm and feature of a sainfo that the kernel
+    /// lacks. Compression is not checked: no kernel lists it.
     pub fn missing(&self, sainfo: &Sainfo) -> Vec<String> {
         let mut lines = Vec::new();
         let mut note = |checked: Result<(), KernelError>| lines.extend(checked.err().map(|error| error.text));
@@ -36,12 +37,13 @@ impl Capabilities {
         lines
     }
 
-    /// Whether HMAC-SHA-256 has 96 bits here, whatever is agreed with a peer: peers that follow RFC 4868 drop such packets.
+    /// Whether HMAC-SHA-256 always has a 96-bit ICV, whatever was negotiated. Peers that follow RFC 4868 drop such
+    /// packets.
     pub fn cuts_sha256(&self) -> bool {
         icv(self.target, AuthAlgorithm::HMAC_SHA256.into()) == Icv::Cut
     }
 
-    /// The kernel's parameter for how long a reserved SPI lives.
+    /// Returns the name of the kernel parameter that limits the lifetime of a reserved SPI.
     pub fn larval_limit(&self) -> &'static str {
         match self.target.abi.dialect {
             Dialect::Linux => "net.core.xfrm_acq_expires",

@@ -1,4 +1,4 @@
-//! RequestConnection about SAs, written as messages.
+//! Composition of request messages about SAs.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -12,26 +12,28 @@ use racoon_proto::num::Protocol;
 use super::algorithm::Suite;
 use super::{Target, failed, mode_number, refused, sa_type_of};
 
-/// CPIs for negotiation: those below are for well-known algorithms, those above for private use (RFC 3173 section 3.3), and
-/// libreswan refuses a proposal with one of them.
+/// CPIs to choose from. Those below are for well-known algorithms, those above for private use (RFC 3173 section 3.3);
+/// libreswan refuses a proposal with one of either.
 const CPI_RANGE: (u32, u32) = (0x100, 0xefff);
 
-/// All SPIs: the kernel chooses.
+/// Any SPI.
 const SPI_RANGE: (u32, u32) = (0, u32::MAX);
 
-/// The largest window that Linux' PF_KEY can say, in packets.
+/// Largest replay window that PF_KEY of Linux can express, in packets.
 const LINUX_WINDOW_MAX: u32 = 32;
-/// The largest window that NETLINK_XFRM takes, in packets.
+/// Largest replay window that NETLINK_XFRM accepts, in packets.
 const XFRM_WINDOW_MAX: u32 = 4096;
-/// The window that comes with extended sequence numbers where none is wanted: without one the kernel refuses them.
+/// Replay window of an SA with extended sequence numbers whose configured window is 0: Linux refuses ESN without a
+/// window.
 const ESN_WINDOW: u32 = 64;
-/// ENOENT, the same number everywhere: what a negotiation ends with that comes to nothing.
+
+/// ENOENT, which has the same number on every system: the errno of a failed negotiation.
 const NO_ENTRY: u8 = 2;
 
-/// GETSPI.
+/// Composes a GETSPI.
 ///
 /// # Errors
-/// Says what cannot be asked for.
+/// If the protocol has no SA type.
 pub(super) fn getspi(
     origin: RequestHeader,
     allocation: &SpiAllocation,
@@ -46,7 +48,7 @@ pub(super) fn getspi(
         min,
         max,
         reqid: allocation.reqid,
-        // Only there the ports are part of an SA's name.
+        // Only on NetBSD the ports are part of an SA's name.
         natt: allocation.udp.filter(|_| origin.abi.dialect == Dialect::NetBsd).map(natt),
     };
     request::getspi(origin, &request, buffer).map_err(|error| failed("GETSPI", &error, None))
@@ -66,7 +68,7 @@ fn sa_type(protocol: Protocol) -> Result<SaType, KernelError> {
     sa_type_of(protocol).ok_or_else(|| refused(format!("the kernel has no SAs of {protocol}")))
 }
 
-/// UPDATE of an inbound SA, ADD of an outbound one.
+/// Message type that installs an SA: UPDATE inbound, where the SPI was reserved; ADD outbound.
 pub(super) fn installs_by(way: Way) -> MessageType {
     match way {
         Way::Inbound => MessageType::Update,
@@ -74,10 +76,10 @@ pub(super) fn installs_by(way: Way) -> MessageType {
     }
 }
 
-/// UPDATE or ADD.
+/// Composes an UPDATE or ADD.
 ///
 /// # Errors
-/// Says what the kernel, or the interface to it, has not.
+/// If the kernel, or PF_KEY, cannot express the SA.
 pub(super) fn install(
     target: Target,
     origin: RequestHeader,
@@ -93,7 +95,7 @@ pub(super) fn install(
     let sa = Sa {
         spi: name.spi,
         replay: window.octet,
-        // As libipsec says it: kernels make of it what the SA is.
+        // As libipsec sends it. Kernels ignore the field.
         state: SaState::Larval,
         auth: suite.auth.0,
         encrypt: suite.encrypt.0,
@@ -134,7 +136,8 @@ fn push_ends(message: &mut Builder<'_>, name: &SaName) -> libpfkey::Result<()> {
     message.push(&Extension::Address(ExtensionType::AddressDst, Address::host(name.destination.into())))
 }
 
-/// Linux takes only packets of the outer family into an SA, unless it is told whose they are: anybody's of the other family.
+/// Proxy address that makes Linux accept inner packets of the other address family: any address of that family. Without
+/// it an SA takes packets of the outer family only.
 fn anything_inside(outer: IpAddr) -> Extension<'static> {
     let any: IpAddr = if outer.is_ipv4() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
     Extension::Address(ExtensionType::AddressProxy, Address { prefix: 0, ..Address::host(any.into()) })
@@ -163,9 +166,9 @@ fn lifetime(limit: kernel::Lifetime) -> Lifetime {
     }
 }
 
-/// The soft limits as the kernel is told of them. The BSDs look at a hard limit only once a soft one has been reached: where
-/// there is none, because the peer renews the SA, it is just below the hard one. (What they tell then nobody waits for; and
-/// NetBSD deletes an SA that was never used when it reaches its soft limit.)
+/// Returns the soft limits to request. The BSDs check a hard limit only after a soft limit was reached, so where there
+/// is none, because the peer rekeys, the soft limit is placed just below the hard one. The engine ignores the EXPIRE;
+/// NetBSD then deletes an SA that was never used.
 pub(super) fn complete_soft(dialect: Dialect, hard: Lifetime, soft: Lifetime) -> Lifetime {
     if dialect == Dialect::Linux {
         return soft;
@@ -183,14 +186,14 @@ pub(super) fn complete_soft(dialect: Dialect, hard: Lifetime, soft: Lifetime) ->
     }
 }
 
-/// A replay window as the kernel is told of it.
+/// The replay window in the fields of a message.
 #[derive(Debug, PartialEq)]
 struct Window {
-    /// Of `sadb_sa`: packets on Linux, bytes of bitmap elsewhere.
+    /// `sadb_sa_replay`: packets on Linux, bytes of bitmap elsewhere.
     octet: u8,
-    /// Flags of `sadb_sa`.
+    /// `sadb_sa_flags`.
     flags: SaFlags,
-    /// Where the octet does not suffice.
+    /// Extension for a window that `octet` cannot hold.
     extension: Option<Extension<'static>>,
 }
 
@@ -233,10 +236,10 @@ impl Window {
     }
 }
 
-/// DELETE or GET: an SA by its name. `ports` where they are part of it.
+/// Composes a DELETE or GET of an SA. `ports` are the NAT-T ports where they are part of the SA's name.
 ///
 /// # Errors
-/// Says what cannot be asked for.
+/// If the protocol has no SA type.
 pub(super) fn by_name(
     kind: MessageType,
     origin: RequestHeader,
@@ -257,10 +260,10 @@ pub(super) fn by_name(
     write().map_err(|error| failed(kind.what(), &error, None))
 }
 
-/// ACQUIRE, back to the kernel: it came to nothing.
+/// Composes the ACQUIRE that reports a failed negotiation to the kernel.
 ///
 /// # Errors
-/// Says what cannot be said.
+/// If the protocol has no SA type.
 pub(super) fn acquire_failed(
     origin: RequestHeader,
     protocol: Protocol,

@@ -1,8 +1,9 @@
-//! What the kernel says of its own accord, and what it tells of others' requests.
+//! Decoding of messages that are not replies to our requests: ACQUIRE, EXPIRE, and broadcasts of other programs'
+//! requests.
 //!
-//! Both of Linux' doors tell with an acquire the index of the policy that asks; neither tells the policy's selector, its
-//! mode or its reqid, nor (in a PF_KEY message) the packet. Both count acquires, each for itself: where `af_key` is loaded,
-//! the number that NETLINK_XFRM tells is not the one that the kernel keeps.
+//! An ACQUIRE of Linux carries the policy's index, over PF_KEY and NETLINK_XFRM alike, but neither its selector, mode
+//! or reqid nor (over PF_KEY) the packet. Its sequence number is only a hint: af_key and xfrm_user count separately, so
+//! where both are loaded the number in a NETLINK_XFRM message is not the one that the kernel keeps.
 
 use std::net::IpAddr;
 
@@ -12,20 +13,20 @@ use racoon_proto::num::Protocol;
 
 use super::{policy, protocol_of};
 
-/// What a message means.
+/// The meaning of a message.
 #[derive(Debug)]
 pub(super) enum DecodedEvent {
-    /// This happened.
+    /// An event for the engine.
     Event(KernelEvent),
-    /// All SAs of a protocol from one address to another are gone, as the BSDs tell of `deleteall`.
+    /// All SAs of a protocol between two addresses were deleted: the BSDs broadcast `deleteall` like this.
     DeletedBetween(Protocol, IpAddr, IpAddr),
-    /// A policy changed, but the message does not say which.
+    /// Some policy changed; the message does not say which.
     PoliciesChanged,
-    /// The policy with this index is gone: the BSDs tell no more of what was deleted by its index.
+    /// The policy with this index was deleted. The BSDs say no more of a deletion by index.
     PolicyDeleted(u32),
-    /// Nothing for us.
+    /// Irrelevant.
     Ignored,
-    /// It makes no sense, because of this.
+    /// Malformed, with the reason.
     Malformed(&'static str),
 }
 
@@ -39,7 +40,7 @@ impl From<Result<Option<KernelEvent>, &'static str>> for DecodedEvent {
     }
 }
 
-/// Understands a message of the connection for events.
+/// Decodes a message of the event connection.
 pub(super) fn decode(message: &Message<'_>) -> DecodedEvent {
     use MessageType as M;
     if message.header.errno != 0 {
@@ -61,7 +62,7 @@ pub(super) fn decode(message: &Message<'_>) -> DecodedEvent {
             .map(|name| name.map(|(direction, selector)| KernelEvent::PolicyDeleted(direction, selector)))
             .into(),
         M::SpdFlush => DecodedEvent::Event(KernelEvent::PoliciesFlushed),
-        // What moves policies, or switches them on and off (macOS), changes more than it says.
+        // MIGRATE, and enabling or disabling policies (macOS), change policies that the message does not name.
         M::Migrate | M::SpdEnable | M::SpdDisable => DecodedEvent::PoliciesChanged,
         _ => DecodedEvent::Ignored,
     }
@@ -71,7 +72,7 @@ fn acquire(message: &Message<'_>) -> Result<Option<KernelEvent>, &'static str> {
     let Some(protocol) = protocol_of(message.header.sa_type) else { return Ok(None) };
     let (from, to) = message.source().zip(message.destination()).ok_or("no addresses")?;
     let (source, destination) = from.sockaddr.ip().zip(to.sockaddr.ip()).ok_or("addresses of neither IPv4 nor IPv6")?;
-    // FreeBSD puts the policy's protocol and ports there, if it has any.
+    // FreeBSD puts the protocol and ports of the policy's selector there, if it has any.
     let selector = policy::selector(from, to)?;
     let shows = selector.protocol != 0;
     Ok(Some(KernelEvent::Acquire(Acquire {
@@ -84,7 +85,7 @@ fn acquire(message: &Message<'_>) -> Result<Option<KernelEvent>, &'static str> {
     })))
 }
 
-/// Of an SA that was waited for and has no SPI yet there is nothing to say.
+/// Decodes an EXPIRE. An SA without SPI is an expired ACQUIRE, and is ignored.
 fn expire(message: &Message<'_>) -> Result<Option<KernelEvent>, &'static str> {
     let has = |kind| message.lifetime(kind).is_some();
     let limit = match (has(ExtensionType::LifetimeHard), has(ExtensionType::LifetimeSoft)) {
@@ -114,10 +115,10 @@ fn flushed(sa_type: SaType) -> DecodedEvent {
     }
 }
 
-/// The SA in a message about one; none if it is of no protocol of ours.
+/// Returns the name of the SA that a message is about; `None` for an SA type that racoon does not use.
 ///
 /// # Errors
-/// Says what is missing.
+/// Names the missing part.
 pub(super) fn sa_name(message: &Message<'_>) -> Result<Option<SaName>, &'static str> {
     let Some(protocol) = protocol_of(message.header.sa_type) else { return Ok(None) };
     let (source, destination) = message.source().zip(message.destination()).ok_or("no addresses")?;

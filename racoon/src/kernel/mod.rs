@@ -1,8 +1,8 @@
-//! The kernel's IPsec: between the engine's words ([`racoon_proto::kernel`]) and PF_KEY messages, in the only place that
-//! knows both.
+//! Translation between the engine's kernel requests and events ([`racoon_proto::kernel`]) and PF_KEY messages. No other
+//! module knows both.
 //!
-//! A [`KernelInterface`] has two connections. Events come in on one; on the other requests are asked and answered one at a time,
-//! which kernels do before `send` returns.
+//! A [`KernelInterface`] holds two connections: one receives events, on the other requests are sent and answered one at
+//! a time. Kernels answer before `send` returns, so waiting for a reply rarely blocks the event loop.
 
 mod algorithm;
 mod capabilities;
@@ -10,9 +10,11 @@ mod compose;
 mod event;
 mod interface;
 mod policy;
+mod policy_requests;
 mod quirk;
 mod refusal;
 mod resync;
+mod sa_requests;
 mod state_record;
 #[cfg(test)]
 mod tests;
@@ -28,35 +30,35 @@ pub use capabilities::Capabilities;
 pub use interface::{KernelInterface, backend_of};
 pub use state_record::Leftovers;
 
-/// Something for the log.
+/// A record for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogRecord {
-    /// What somebody should know and perhaps mend.
+    /// A problem that the administrator may have to solve.
     Warning(String),
-    /// What helps to find out why.
+    /// A detail for troubleshooting.
     Debug(String),
-    /// What the kernel is asked to do, for level debug.
+    /// A request sent to the kernel; logged at level debug.
     Request(String),
 }
 
-/// Where remarks go.
+/// Receives log records.
 pub type LogSink = Box<dyn FnMut(LogRecord) + Send>;
 
-/// To whom messages are written.
+/// The kind of kernel that messages are composed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Target {
-    /// Numbers and layout.
+    /// Numbers and layout of its messages.
     abi: Abi,
-    /// It understands libpfkey's private extensions: what NETLINK_XFRM can do and PF_KEY cannot say.
+    /// Whether it understands libpfkey's private extensions, which express what NETLINK_XFRM can do and PF_KEY cannot.
     has_xfrm: bool,
 }
 
-/// Why something cannot be asked for at all.
+/// Error of a request that cannot be sent at all.
 fn refused(text: impl Into<String>) -> KernelError {
     KernelError { text: text.into(), exists: false }
 }
 
-/// Why a request failed; `words` are the kernel's own, where it gave any.
+/// Error of a request that failed; `words` is the kernel's own explanation, if it gave one.
 fn failed(what: &str, error: &libpfkey::Error, words: Option<&str>) -> KernelError {
     let errno = match error {
         libpfkey::Error::Kernel(errno) => Some(*errno),
@@ -67,17 +69,17 @@ fn failed(what: &str, error: &libpfkey::Error, words: Option<&str>) -> KernelErr
     KernelError { text: format!("{what}: {error}{words}"), exists: errno == Some(libc::EEXIST) }
 }
 
-/// Whether a kernel says that there is no such SA.
+/// Whether the kernel reports that there is no such SA.
 fn is_missing(error: &libpfkey::Error) -> bool {
     matches!(error, libpfkey::Error::Kernel(libc::ESRCH | libc::ENOENT))
 }
 
-/// Whether a kernel says that there is no such policy. The BSDs have no errno for it alone.
+/// Whether the kernel reports that there is no such policy. The BSDs return EINVAL for that too.
 fn is_missing_policy(error: &libpfkey::Error) -> bool {
     is_missing(error) || matches!(error, libpfkey::Error::Kernel(libc::EINVAL))
 }
 
-/// The SA type of a protocol.
+/// Returns the SA type of an ISAKMP protocol.
 fn sa_type_of(protocol: Protocol) -> Option<SaType> {
     match protocol {
         Protocol::AH => Some(SaType::Ah),
@@ -87,7 +89,7 @@ fn sa_type_of(protocol: Protocol) -> Option<SaType> {
     }
 }
 
-/// The protocol of an SA type.
+/// Returns the ISAKMP protocol of an SA type.
 fn protocol_of(sa_type: SaType) -> Option<Protocol> {
     match sa_type {
         SaType::Ah => Some(Protocol::AH),
@@ -97,7 +99,7 @@ fn protocol_of(sa_type: SaType) -> Option<Protocol> {
     }
 }
 
-/// The IP protocol of a protocol.
+/// Returns the IP protocol number of an ISAKMP protocol.
 fn ip_protocol_of(protocol: Protocol) -> Option<u16> {
     match protocol {
         Protocol::AH => Some(IPPROTO_AH),
@@ -107,7 +109,7 @@ fn ip_protocol_of(protocol: Protocol) -> Option<u16> {
     }
 }
 
-/// The protocol of an IP protocol.
+/// Returns the ISAKMP protocol of an IP protocol number.
 fn protocol_of_ip(number: u16) -> Option<Protocol> {
     match number {
         IPPROTO_AH => Some(Protocol::AH),

@@ -1,4 +1,4 @@
-//! Policies, both ways.
+//! Translation of policies between the engine and PF_KEY.
 
 use std::net::SocketAddr;
 
@@ -18,17 +18,17 @@ use super::{Target, ip_protocol_of, mode_number, protocol_of_ip, refused};
 /// FreeBSD's scope of policies that belong to a socket.
 const SCOPE_SOCKET: u8 = 4;
 
-/// The policy in a message about one; none if it is a socket's own, or of a kind that SAs have nothing to do with.
+/// Returns the policy in a message, or `None` for a per-socket policy and for kinds that use no SAs.
 ///
 /// # Errors
-/// Says what is missing or makes no sense.
+/// Names the missing or invalid part.
 pub(super) fn from_message(message: &Message<'_>) -> Result<Option<Policy>, &'static str> {
     let Some((direction, selector)) = name(message)? else { return Ok(None) };
     let policy = message.policy().ok_or("no policy")?;
     let action = match policy.kind {
         POLICY_DISCARD => Action::Discard,
         POLICY_NONE | POLICY_BYPASS => Action::Pass,
-        // Of no requests Linux makes a policy that lets pass.
+        // Linux treats an `ipsec` policy without requests as `none`.
         POLICY_IPSEC if policy.requests.is_empty() => Action::Pass,
         POLICY_IPSEC => {
             let templates = policy.requests.iter().map(template).collect::<Option<Vec<_>>>();
@@ -40,10 +40,10 @@ pub(super) fn from_message(message: &Message<'_>) -> Result<Option<Policy>, &'st
     Ok(Some(Policy { index: policy.id, direction, selector, action, priority }))
 }
 
-/// What names the policy in a message about one; none if it is a socket's own.
+/// Returns direction and selector of the policy in a message, or `None` for a per-socket policy.
 ///
 /// # Errors
-/// Says what is missing or makes no sense.
+/// Names the missing or invalid part.
 pub(super) fn name(message: &Message<'_>) -> Result<Option<(Direction, Selector)>, &'static str> {
     let policy = message.policy().ok_or("no policy")?;
     let dialect = message.abi.dialect;
@@ -60,10 +60,10 @@ pub(super) fn name(message: &Message<'_>) -> Result<Option<(Direction, Selector)
     Ok(Some((direction, selector(source, destination)?)))
 }
 
-/// The selector that two addresses make.
+/// Returns the selector that two address extensions describe.
 ///
 /// # Errors
-/// For addresses of other families, or two of different ones.
+/// If the addresses are neither IPv4 nor IPv6, or of different families.
 pub(super) fn selector(source: &Address, destination: &Address) -> Result<Selector, &'static str> {
     let prefix = |end: &Address| end.sockaddr.ip().map(|ip| Prefix::new(ip, end.prefix));
     let (from, to) = prefix(source).zip(prefix(destination)).ok_or("addresses of neither IPv4 nor IPv6")?;
@@ -84,7 +84,7 @@ fn template(request: &Request) -> Option<Template> {
     let mode = match request.mode {
         MODE_TRANSPORT => Mode::Transport,
         MODE_TUNNEL => Mode::Tunnel,
-        // Any: as the addresses have it.
+        // Mode `any`: tunnel if there are endpoints.
         _ if ends.is_some() => Mode::Tunnel,
         _ => Mode::Transport,
     };
@@ -98,10 +98,10 @@ fn template(request: &Request) -> Option<Template> {
     Some(Template { protocol: protocol_of_ip(request.proto)?, mode, level, reqid: request.reqid, endpoints: ends })
 }
 
-/// A policy as SPDUPDATE has it; none if the kernel has no policies of its direction.
+/// Returns the SPDADD or SPDUPDATE request for a policy, or `None` if the kernel has no policies of its direction.
 ///
 /// # Errors
-/// For templates of no IPsec protocol, and for what PF_KEY of this kernel cannot carry.
+/// For templates of a protocol other than AH, ESP and IPComp, and for what PF_KEY of this kernel cannot carry.
 pub(super) fn to_request(target: Target, policy: &Policy) -> Result<Option<SpdRequest>, KernelError> {
     let dialect = target.abi.dialect;
     let (kind, requests) = match &policy.action {
@@ -119,7 +119,7 @@ pub(super) fn to_request(target: Target, policy: &Policy) -> Result<Option<SpdRe
     Ok(Some(request))
 }
 
-/// The priority that a kernel is told: where the engine chose none, the one of a policy that setkey adds without one.
+/// Returns the priority to request. Where the engine chose none it is the same that setkey's policies have without one.
 pub(super) fn priority_in(dialect: Dialect, priority: u32) -> u32 {
     match priority {
         _ if !dialect.has_priority() => 0,
@@ -128,7 +128,7 @@ pub(super) fn priority_in(dialect: Dialect, priority: u32) -> u32 {
     }
 }
 
-/// A policy as SPDDELETE names it; none if the kernel has no policies of its direction.
+/// Returns the SPDDELETE request for a policy, or `None` if the kernel has no policies of its direction.
 pub(super) fn request(dialect: Dialect, direction: Direction, selector: &Selector) -> Option<SpdRequest> {
     let direction = match direction {
         Direction::In => DIR_IN,

@@ -1,4 +1,4 @@
-//! What a kernel does otherwise than RFCs and peers have it, where nobody can tell it to.
+//! Deviations of kernels from the RFCs that break interoperability and that no message can switch off.
 
 use libpfkey::Dialect;
 use racoon_proto::kernel::{SaInstallation, SaTransform};
@@ -7,17 +7,18 @@ use racoon_proto::num::AuthAlgorithm;
 use super::Target;
 use super::algorithm::Suite;
 
-/// One such thing. PF_KEY of Linux has no word for either.
+/// A deviation. Both are Linux' over PF_KEY, which has no extension for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Quirk {
-    /// HMAC-SHA-256 has an ICV of 96 bits.
+    /// The ICV of HMAC-SHA-256 has 96 bits instead of 128 (RFC 4868).
     CutSha256,
-    /// AH over IPv4 is padded to a multiple of 8 bytes. An ICV of 96 bits makes 24 bytes anyway, one of 192 or 256 does not.
+    /// AH over IPv4 is padded to a multiple of 8 bytes instead of 4 (RFC 4302). It makes no difference with an ICV of
+    /// 96 bits, only with one of 192 or 256.
     PaddedAh,
 }
 
 impl Quirk {
-    /// Those that an SA meets.
+    /// Returns the quirks that affect an SA.
     pub(super) fn all(target: Target, installation: &SaInstallation, suite: &Suite<'_>) -> impl Iterator<Item = Self> {
         let is_padded = target.abi.dialect == Dialect::Linux
             && !target.has_xfrm
@@ -28,7 +29,7 @@ impl Quirk {
         of(suite.is_cut, Self::CutSha256).into_iter().chain(of(is_padded, Self::PaddedAh))
     }
 
-    /// In a line, with what can be done.
+    /// Returns a one-line description with the remedy.
     pub(super) fn text(self) -> &'static str {
         match self {
             Self::CutSha256 => {

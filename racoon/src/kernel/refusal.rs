@@ -1,4 +1,4 @@
-//! Why a kernel refuses an SA: what it lacks, and the module that may have it.
+//! Explanation of a refused SA: which algorithm or protocol the kernel lacks, and the module that provides it.
 
 use libpfkey::algorithm::{Authentication, Compression, Encryption};
 use libpfkey::{Dialect, Error};
@@ -8,15 +8,15 @@ use racoon_proto::num::Protocol;
 use super::algorithm::{auth_of, compress_of, encrypt_of};
 use super::{Target, failed};
 
-/// A part of an SA's work: its name as setkey(8) has it, the module of Linux that does it, and the word by which the kernel's
-/// own text names the kind.
+/// An algorithm of an SA: its name in setkey(8), the Linux module that implements it, and the word for its kind in the
+/// kernel's own explanation.
 struct Part {
     name: &'static str,
     module: Option<&'static str>,
     kind: &'static str,
 }
 
-/// The error of a request to install an SA, which names the algorithms; `words` are the kernel's own.
+/// Returns the error of a refused ADD or UPDATE, naming the algorithms. `words` is the kernel's own explanation.
 pub(super) fn install_refused(
     target: Target,
     what: &str,
@@ -35,12 +35,12 @@ pub(super) fn install_refused(
     }
 }
 
-/// The names of an SA's algorithms.
+/// Returns the names of an SA's algorithms.
 pub(super) fn algorithms(transform: &SaTransform) -> String {
     parts(transform).iter().map(|part| part.name).collect::<Vec<_>>().join(", ")
 }
 
-/// What the kernel lacks, by its errno.
+/// Returns what the kernel lacks, judging by its errno.
 fn lacking(
     target: Target,
     installation: &SaInstallation,
@@ -53,7 +53,7 @@ fn lacking(
     }
     match error {
         Error::Kernel(libc::EPROTONOSUPPORT) => Some(protocol(installation)),
-        // Of an algorithm that was there when racoon started, too: ENOENT where a template of the crypto API is missing.
+        // An algorithm that was there at startup can be gone too. ENOENT: a template of the crypto API is missing.
         Error::Kernel(libc::ENOSYS | libc::ENOENT) => {
             let is_named = |part: &&Part| words.is_some_and(|words| words.contains(part.kind));
             let named = parts.iter().filter(is_named).collect::<Vec<_>>();
@@ -64,7 +64,7 @@ fn lacking(
     }
 }
 
-/// A name with the module that may be missing.
+/// Returns a name with the module that may be missing.
 pub(super) fn with_module(name: &str, module: Option<&str>) -> String {
     module.map_or_else(|| name.to_owned(), |module| format!("{name} (module {module}?)"))
 }
@@ -107,7 +107,7 @@ fn parts(transform: &SaTransform) -> Vec<Part> {
     }
 }
 
-/// The module of Linux with a cipher; none for those that Linux has not.
+/// Returns the Linux module of a cipher; `None` if Linux has no such cipher.
 pub(super) fn encrypt_module(encrypt: Encryption) -> Option<&'static str> {
     Some(match encrypt {
         Encryption::AesCbc => "aes_generic",
@@ -126,7 +126,7 @@ pub(super) fn encrypt_module(encrypt: Encryption) -> Option<&'static str> {
     })
 }
 
-/// The module of Linux with an authentication algorithm.
+/// Returns the Linux module of an authentication algorithm.
 pub(super) fn auth_module(auth: Authentication) -> Option<&'static str> {
     Some(match auth {
         Authentication::HmacMd5 => "md5",

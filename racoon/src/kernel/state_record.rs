@@ -1,13 +1,12 @@
-//! What is recorded of this racoon's SAs and policies in the state file, and the removal of what an earlier one left behind.
+//! Entries of the state file about SAs and policies, and the removal of what a crashed racoon left in the kernel.
 
 use std::collections::HashMap;
-use std::ops::ControlFlow;
 
 use libpfkey::kernel_state::{
     self, Confirmation, PolicyEntry, PolicyInKernel, PolicyKey, Record, SaEntry, SaInKernel, SaKey,
 };
 use libpfkey::num::MODE_TUNNEL;
-use libpfkey::{Dialect, Error, ExtensionType, Message, MessageType, Result, SaState, SaType, request};
+use libpfkey::{Dialect, ExtensionType, Message, MessageType, Result, SaState, SaType, request};
 use racoon_proto::kernel::{
     Action, Direction, LeftoverSa, Level, Mode, Policy, PolicyName, Prefix, SaInstallation, SaName, Selector, Template,
     UdpPorts,
@@ -16,57 +15,57 @@ use racoon_proto::num::Protocol;
 
 use super::compose;
 use super::event::sa_name;
-use super::interface::Removed;
+use super::sa_requests::Removed;
 use super::{KernelInterface, LogRecord, is_missing_policy, policy};
 use crate::backup::SavedSa;
 use crate::clock::since_1970;
 use crate::kernel_state::StateLog;
 
-/// What became of the policies and SAs of an earlier racoon.
+/// Result of removing the SAs and policies that an earlier racoon left behind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Leftovers {
-    /// Number of policies that were removed.
+    /// Number of removed policies.
     pub policies: usize,
-    /// SAs that were removed.
+    /// Removed SAs.
     pub sas: Vec<LeftoverSa>,
-    /// Number of policies of which it is unknown whether they are ours: they stay.
+    /// Number of policies that stay, because they may be another program's.
     pub ambiguous: usize,
 }
 
 impl KernelInterface {
     /// Records in a state file what is installed and removed from now on.
     pub fn set_state_log(&mut self, log: StateLog) {
-        self.state = Some(log);
+        self.state_log = Some(log);
     }
 
-    /// What the state file lists.
+    /// Returns the contents of the state file.
     #[cfg(test)]
     pub(super) fn listed(&self) -> Option<&kernel_state::KernelState> {
-        self.state.as_ref().map(StateLog::state)
+        self.state_log.as_ref().map(StateLog::state)
     }
 
-    /// The state file is not needed any more.
+    /// Stops recording, and removes the state file if it lists nothing.
     pub fn close_state_log(&mut self) {
-        if let Some(log) = self.state.take() {
+        if let Some(log) = self.state_log.take() {
             log.remove_if_empty();
         }
     }
 
-    /// Removes the policies and SAs that the state file lists and that the kernel has, but for SAs that were
-    /// saved. Call it before anything is installed.
+    /// Removes the policies and SAs that the state file lists, except for saved SAs. Call it before anything is
+    /// installed.
     ///
     /// # Errors
-    /// What the kernel said when it was asked for all policies and SAs.
+    /// Those of the kernel, if its policies or SAs cannot be read.
     pub fn remove_leftovers(&mut self, saved: &[SavedSa]) -> Result<Leftovers> {
         let mut done = Leftovers::default();
-        let Some(log) = &self.state else { return Ok(done) };
+        let Some(log) = &self.state_log else { return Ok(done) };
         let mut policies = log.state().policies.clone();
         let mut sas = log.state().sas.clone();
         let dialect = self.requests.abi().dialect;
         for key in saved.iter().filter_map(|saved| saved.key(dialect)) {
             sas.remove(&key);
         }
-        // Policies first: without its SAs a policy would block what it protects.
+        // Policies first: without its SAs a policy would block the traffic that it protects.
         if !policies.is_empty() {
             for there in self.policies_in_kernel()? {
                 let Some(entry) = policies.remove(&there.key) else { continue };
@@ -77,8 +76,7 @@ impl KernelInterface {
                 let unknown = entry.confirmed.is_none() && there.added.is_none() && entry.action == there.action;
                 if unknown {
                     done.ambiguous += 1;
-                    let text =
-                        format!("whether racoon or somebody else set the policy {} is unknown: it stays", there.key);
+                    let text = format!("keeping policy {}, which may be another program's", there.key);
                     (self.log)(LogRecord::Warning(text));
                 }
                 self.record(Record::PolicyGone(there.key));
@@ -100,10 +98,10 @@ impl KernelInterface {
         Ok(done)
     }
 
-    /// Which of the SAs that were saved the kernel still has, from now on as ours. The others are not saved any more.
+    /// Takes over the saved SAs that the kernel still has, and removes the others from the backup file.
     ///
     /// # Errors
-    /// What the kernel said when it was asked for all SAs.
+    /// Those of the kernel, if its SAs cannot be read.
     pub fn restore_saved(&mut self, saved: &[SavedSa]) -> Result<Vec<LeftoverSa>> {
         if saved.is_empty() {
             return Ok(Vec::new());
@@ -120,7 +118,7 @@ impl KernelInterface {
                 self.note_ports(name, *ports);
                 self.installed.insert(name);
             } else {
-                self.forget(Removed::One(&name));
+                self.forget_sas(Removed::One(&name));
                 self.record(Record::SaGone(key));
             }
             sas.push(LeftoverSa { name, reqid: saved.reqid(), in_kernel: found.is_some() });
@@ -137,8 +135,8 @@ impl KernelInterface {
 
     fn remove_sa(&mut self, key: &SaKey, ports: Option<UdpPorts>) -> bool {
         let mut bytes = Vec::new();
-        let origin = self.requests.request_header(0);
-        if let Err(error) = compose::by_name(MessageType::Delete, origin, &name_of(key), ports, &mut bytes) {
+        let header = self.requests.request_header(0);
+        if let Err(error) = compose::by_name(MessageType::Delete, header, &name_of(key), ports, &mut bytes) {
             (self.log)(LogRecord::Warning(error.text));
             return false;
         }
@@ -146,11 +144,11 @@ impl KernelInterface {
         self.removed(MessageType::Delete, key, asked, Record::SaGone(*key))
     }
 
-    /// Records a removal if the kernel has confirmed it; whether it has.
+    /// Records a removal that the kernel confirmed. Returns whether something was removed.
     fn removed(&mut self, what: MessageType, key: &dyn std::fmt::Display, asked: Result<()>, record: Record) -> bool {
         match asked {
             Err(error) if !is_missing_policy(&error) => {
-                let text = format!("{} {key}, which an earlier racoon left behind: {error}", what.what());
+                let text = format!("{} {key}, left behind by an earlier racoon: {error}", what.what());
                 (self.log)(LogRecord::Warning(text));
                 false
             }
@@ -161,9 +159,9 @@ impl KernelInterface {
         }
     }
 
-    /// The kernel is about to be asked for an SA.
+    /// Records that an SA is about to be requested.
     pub(super) fn record_sa_request(&mut self, installation: &SaInstallation) {
-        if self.state.is_none() {
+        if self.state_log.is_none() {
             return;
         }
         let Some(key) = key_of(&installation.name) else { return };
@@ -177,23 +175,23 @@ impl KernelInterface {
         }));
     }
 
-    /// The kernel has an SA.
+    /// Records that the kernel has an SA.
     pub(super) fn record_sa_present(&mut self, name: &SaName) {
-        if let Some(key) = key_of(name).filter(|_| self.state.is_some()) {
+        if let Some(key) = key_of(name).filter(|_| self.state_log.is_some()) {
             self.record(Record::SaPresent(key, since_1970()));
         }
     }
 
-    /// The kernel has no such SA.
+    /// Records that the kernel has no such SA.
     pub(super) fn record_sa_gone(&mut self, name: &SaName) {
         if let Some(key) = key_of(name) {
             self.record(Record::SaGone(key));
         }
     }
 
-    /// The kernel is about to be asked for a policy. Returns what is listed of that name already.
+    /// Records that a policy is about to be requested. Returns the previous entry of that name.
     pub(super) fn record_policy_request(&mut self, policy: &Policy) -> Option<PolicyEntry> {
-        let log = self.state.as_ref()?;
+        let log = self.state_log.as_ref()?;
         let (key, action) = entry_of(policy)?;
         let listed = log.state().policies.get(&key).cloned();
         let priority = policy::priority_in(self.requests.abi().dialect, policy.priority);
@@ -202,7 +200,7 @@ impl KernelInterface {
         listed
     }
 
-    /// The kernel has refused the policy: there is another one, which may be an earlier one of ours.
+    /// Restores the previous entry after the kernel refused a policy: another one exists, which may be ours.
     pub(super) fn record_policy_refused(&mut self, policy: &Policy, listed: Option<PolicyEntry>) {
         let Some(entry) = listed else { return self.record_policy_gone(policy.direction, &policy.selector) };
         let (key, confirmed) = (entry.key, entry.confirmed);
@@ -212,21 +210,21 @@ impl KernelInterface {
         }
     }
 
-    /// The kernel has the policy, with its index.
+    /// Records that the kernel has a policy, with its index.
     pub(super) fn record_policy_present(&mut self, policy: &Policy) {
-        if self.state.is_some() {
+        if self.state_log.is_some() {
             let key = policy_key(policy.direction, &policy.selector);
             self.record(Record::PolicyPresent(key, Confirmation { index: policy.index, time: since_1970() }));
         }
     }
 
-    /// Whether a policy that the kernel has is ours with this name: its selector is the same, and on Linux, which keeps the
-    /// index of a policy that somebody replaces, so is what it does, if ours is listed.
+    /// Whether a policy in the kernel is ours. Its selector has to match; on Linux, where a replaced policy keeps its
+    /// index, its action and priority too, as far as the state file lists ours.
     pub(super) fn is_ours(&self, there: &Policy, name: &PolicyName) -> bool {
         if (there.direction, there.selector) != (name.direction, name.selector) {
             return false;
         }
-        let Some(log) = self.state.as_ref().filter(|_| self.requests.abi().dialect == Dialect::Linux) else {
+        let Some(log) = self.state_log.as_ref().filter(|_| self.requests.abi().dialect == Dialect::Linux) else {
             return true;
         };
         let listed = log.state().policies.get(&policy_key(name.direction, &name.selector));
@@ -237,20 +235,20 @@ impl KernelInterface {
         })
     }
 
-    /// The kernel has no such policy of ours. (That somebody else has deleted it need not be recorded: another one in its place
-    /// differs.)
+    /// Records that the kernel has no such policy of ours. Deletion by another program needs no record, because the
+    /// policy that it puts there differs from the entry.
     pub(super) fn record_policy_gone(&mut self, direction: Direction, selector: &Selector) {
         self.record(Record::PolicyGone(policy_key(direction, selector)));
     }
 
-    /// Writes a record. That it cannot be written is told once, until one can be.
+    /// Writes a record. A failure is logged once, until a record can be written again.
     fn record(&mut self, record: Record) {
-        let Some(log) = &mut self.state else { return };
+        let Some(log) = &mut self.state_log else { return };
         match log.record(record) {
-            Ok(()) => self.state_failed = false,
-            Err(_) if self.state_failed => {}
+            Ok(()) => self.state_write_failed = false,
+            Err(_) if self.state_write_failed => {}
             Err(error) => {
-                self.state_failed = true;
+                self.state_write_failed = true;
                 let text =
                     format!("state file: {error}; if racoon crashes now, SAs and policies are left in the kernel");
                 (self.log)(LogRecord::Warning(text));
@@ -261,26 +259,15 @@ impl KernelInterface {
     fn policies_in_kernel(&mut self) -> Result<Vec<PolicyInKernel>> {
         let (mut bytes, mut policies) = (Vec::new(), Vec::new());
         request::spddump(self.requests.request_header(0), &mut bytes)?;
-        self.dump_into(&bytes, |message| policies.extend(policy_in_kernel(message)))?;
+        self.requests.dump(&bytes, |message| policies.extend(policy_in_kernel(message)))?;
         Ok(policies)
     }
 
-    /// All SAs that have an SPI, and their ports where these are part of their names.
+    /// Reads all SAs that have an SPI, with the NAT-T ports that are part of their names.
     fn sas_in_kernel(&mut self) -> Result<Vec<(SaInKernel, Option<UdpPorts>)>> {
         let mut sas = Vec::new();
         self.dump_sas(SaType::Unspec, |message| sas.extend(sa_in_kernel(message)))?;
         Ok(sas)
-    }
-
-    fn dump_into(&mut self, request: &[u8], mut take: impl FnMut(&Message<'_>)) -> Result<()> {
-        let dumped = self.requests.transact_many(request, |message| {
-            take(message);
-            if message.header.seq == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
-        match dumped {
-            Err(Error::Kernel(libc::ENOENT)) | Ok(()) => Ok(()),
-            Err(error) => Err(error),
-        }
     }
 }
 
@@ -292,7 +279,7 @@ fn policy_in_kernel(message: &Message<'_>) -> Option<PolicyInKernel> {
     Some(PolicyInKernel { key, action, priority: policy.priority, index: policy.index, added })
 }
 
-/// None: it is only a reservation, or of no protocol of ours.
+/// Returns the SA in a message, or `None` for a reserved SPI and for types that racoon does not use.
 fn sa_in_kernel(message: &Message<'_>) -> Option<(SaInKernel, Option<UdpPorts>)> {
     let name = sa_name(message).ok()??;
     let named = message.sa().is_some_and(|sa| sa.spi != 0 && sa.state != SaState::Larval);
@@ -307,7 +294,7 @@ fn sa_in_kernel(message: &Message<'_>) -> Option<(SaInKernel, Option<UdpPorts>)>
     Some((SaInKernel { key, mode, reqid: sa2.reqid, added }, ports))
 }
 
-/// What a policy does, as the state file has it; none if that cannot be said there.
+/// Returns a policy's key and action in the state file's terms; `None` if the file cannot express it.
 fn entry_of(policy: &Policy) -> Option<(PolicyKey, kernel_state::Action)> {
     let action = match &policy.action {
         Action::Discard => kernel_state::Action::Discard,
@@ -332,7 +319,7 @@ fn template(template: &Template) -> Option<kernel_state::Template> {
         mode: of_mode(template.mode),
         level,
         reqid: template.reqid,
-        // Kernels show none or those of the packet in transport mode.
+        // In transport mode kernels show no endpoints, or those of the packet.
         endpoints: template.endpoints.filter(|_| tunnel),
     })
 }
@@ -355,7 +342,7 @@ fn policy_key(direction: Direction, selector: &Selector) -> PolicyKey {
     }
 }
 
-/// How the state file identifies an SA; none if it is of no protocol of its.
+/// Returns an SA's key in the state file; `None` if the file cannot express its protocol.
 pub(super) fn key_of(name: &SaName) -> Option<SaKey> {
     let SaName { protocol, source, destination, spi } = *name;
     Some(SaKey { protocol: protocol_of(protocol)?, source, destination, spi })

@@ -1,10 +1,10 @@
-//! RequestConnection to the kernel in words, for the log at level debug. No key is in them.
+//! One-line descriptions of kernel requests, for the log at level debug. They contain no keys.
 
 use racoon_proto::kernel::{Action, KernelRequest, Lifetime, Mode, Policy, SaInstallation, Selector, Template, Way};
 
 use super::refusal::algorithms;
 
-/// What the kernel is asked to do, in a line.
+/// Describes a request.
 pub(super) fn describe(request: &KernelRequest) -> String {
     match request {
         KernelRequest::AllocateSpi(spi) => {

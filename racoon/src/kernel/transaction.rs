@@ -1,4 +1,4 @@
-//! The connection on which requests are asked and answered, one at a time.
+//! Requests and their replies, one at a time.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -7,31 +7,41 @@ use libpfkey::request::RequestHeader;
 use libpfkey::wire::peek_header;
 use libpfkey::{Abi, Connection, Error, Header, Message, MessageType, Result};
 
-/// How long an answer is waited for when the one before did not come in time: whoever waits here does nothing else.
+/// Time to wait for a reply after the previous one did not come in time. The event loop stands still meanwhile.
 const SHORT_TIMEOUT: Duration = Duration::from_millis(20);
 
-/// Messages of others that are passed over when an answer's time is over: behind them it may be there all the same, if this
-/// process had to wait for its turn to look.
+/// Upper bound of other messages read after the deadline. The reply may be queued behind them: on a busy machine this
+/// process may be scheduled only after its deadline.
 const LATE_MAX: u32 = 1 << 16;
 
-/// Sequence numbers of requests that no acquire began: larger than those of acquires, which on Linux a request would
-/// complete that has the same.
+/// First sequence number of requests that no ACQUIRE caused. It is above those of ACQUIREs, because Linux takes a
+/// request with the sequence number of an ACQUIRE for the answer to it.
 const FIRST_SEQ: u32 = 0x8000_0000;
 
-/// A connection for requests. It has not registered: what comes in are answers, and what all are told of.
+/// A connection for requests. It is not registered: only replies and broadcasts arrive.
 #[derive(Debug)]
 pub(super) struct RequestConnection {
     connection: Connection,
     next_seq: u32,
-    patience: Duration,
-    /// The kernel's own explanation about the last request, which it refused.
+    /// Time to wait for the first message of the next reply.
+    timeout: Duration,
+    /// The kernel's explanation of the last error reply (NETLINK_XFRM's extended acknowledgement).
     explanation: Option<String>,
+}
+
+/// How long to wait for a reply.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timeouts {
+    /// For its first message.
+    pub(super) first: Duration,
+    /// For each further message, as in a dump.
+    pub(super) next: Duration,
 }
 
 impl RequestConnection {
     pub(super) fn new(connection: Connection) -> Self {
-        let patience = connection.answer_timeout();
-        Self { connection, next_seq: FIRST_SEQ, patience, explanation: None }
+        let timeout = connection.answer_timeout();
+        Self { connection, next_seq: FIRST_SEQ, timeout, explanation: None }
     }
 
     pub(super) fn abi(&self) -> Abi {
@@ -42,33 +52,35 @@ impl RequestConnection {
         self.connection.backend().has_xfrm_extensions()
     }
 
-    /// The kernel's own explanation about the last request, if it refused it and gave any.
+    /// Returns the kernel's explanation of the last error reply, if it gave one.
     pub(super) fn explanation(&self) -> Option<&str> {
         self.explanation.as_deref()
     }
 
-    /// What the next request carries: the number of the acquire that began it, if one did.
+    /// Returns the header fields of the next request. `acquire` is the sequence number of the ACQUIRE that caused it,
+    /// 0 for none.
     pub(super) fn request_header(&mut self, acquire: u32) -> RequestHeader {
         if acquire != 0 {
             return self.connection.request_header(acquire);
         }
-        let origin = self.connection.request_header(self.next_seq);
+        let header = self.connection.request_header(self.next_seq);
         self.next_seq = self.next_seq.checked_add(1).unwrap_or(FIRST_SEQ);
-        origin
+        header
     }
 
-    /// Throws away what has come: what all are told of, and answers that came too late, which are worth waiting for then.
-    /// There must be room for the next.
+    /// Discards everything received, so that the next reply finds room in the buffer: broadcasts, and replies that came
+    /// too late. A late reply shows that the kernel answers again, so the next one gets the full timeout.
     ///
     /// # Errors
     /// [`Error::System`]
     pub(super) fn drain(&mut self) -> Result<()> {
-        let (abi, pid, whole) = (self.connection.abi(), self.connection.pid(), self.connection.answer_timeout());
+        let (abi, pid) = (self.connection.abi(), self.connection.pid());
+        let full_timeout = self.connection.answer_timeout();
         loop {
             match self.connection.recv(Some(Duration::ZERO)) {
                 Ok(None) => return Ok(()),
                 Ok(Some(bytes)) if peek_header(abi, bytes).is_ok_and(|header| header.pid == pid) => {
-                    self.patience = whole;
+                    self.timeout = full_timeout;
                 }
                 Ok(Some(_)) | Err(Error::Malformed { .. }) => {}
                 Err(error) => return Err(error),
@@ -76,7 +88,7 @@ impl RequestConnection {
         }
     }
 
-    /// Sends a request that is not answered.
+    /// Sends a request that has no reply.
     ///
     /// # Errors
     /// [`Error::System`]
@@ -85,71 +97,104 @@ impl RequestConnection {
         self.connection.send(request)
     }
 
-    /// Sends a request and takes its answer.
+    /// Sends a request and reads its reply.
     ///
     /// # Errors
-    /// [`Error::Kernel`] when it is refused, [`Error::Timeout`] when there is no answer; [`Error::System`].
-    pub(super) fn transact<T>(&mut self, request: &[u8], answer: impl Fn(&Message<'_>) -> T) -> Result<T> {
-        let mut answered = None;
+    /// [`Error::Kernel`] if the kernel refuses it, [`Error::Timeout`] if there is no reply, [`Error::System`].
+    pub(super) fn transact<T>(&mut self, request: &[u8], read: impl Fn(&Message<'_>) -> T) -> Result<T> {
+        let mut reply = None;
         self.transact_many(request, |message| {
-            answered = Some(answer(message));
+            reply = Some(read(message));
             ControlFlow::Break(())
         })?;
-        answered.ok_or(Error::Timeout)
+        reply.ok_or(Error::Timeout)
     }
 
-    /// Sends a request and takes its answers, until `take` has enough.
+    /// Sends a DUMP or SPDDUMP and reads all messages of the reply. An empty database is no error.
     ///
     /// # Errors
     /// As [`RequestConnection::transact`].
-    pub(super) fn transact_many(
-        &mut self,
-        request: &[u8],
-        mut take: impl FnMut(&Message<'_>) -> ControlFlow<()>,
-    ) -> Result<()> {
-        let (abi, whole) = (self.abi(), self.connection.answer_timeout());
-        let asked = peek_header(abi, request)?;
+    pub(super) fn dump(&mut self, request: &[u8], mut take: impl FnMut(&Message<'_>)) -> Result<()> {
+        let dumped = self.transact_many(request, |message| {
+            take(message);
+            // The sequence number counts down: the last message has 0.
+            if message.header.seq == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        match dumped {
+            Err(Error::Kernel(libc::ENOENT)) | Ok(()) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends a request and reads the messages of its reply until `take` breaks.
+    fn transact_many(&mut self, request: &[u8], take: impl FnMut(&Message<'_>) -> ControlFlow<()>) -> Result<()> {
+        let full_timeout = self.connection.answer_timeout();
+        let request_header = peek_header(self.abi(), request)?;
         self.explanation = None;
         self.send(request)?;
-        let mut late = 0;
-        let mut deadline = Instant::now() + self.patience;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let bytes = match self.connection.recv(Some(left)) {
-                Ok(Some(bytes)) => bytes,
-                Ok(None) => {
-                    self.patience = SHORT_TIMEOUT;
-                    return Err(Error::Timeout);
-                }
-                // What is malformed may be anybody's.
-                Err(Error::Malformed { .. }) => continue,
-                Err(error) => return Err(error),
-            };
-            let header = peek_header(abi, bytes)?;
-            if !answers(&asked, &header) {
-                late += u32::from(left.is_zero());
-                if late > LATE_MAX {
-                    return Err(Error::Timeout);
-                }
-                continue;
-            }
-            self.patience = whole;
-            if header.errno != 0 {
+        let timeouts = Timeouts { first: self.timeout, next: full_timeout };
+        let is_reply = |header: &Header| is_reply_to(&request_header, header);
+        let received = receive_replies(&mut self.connection, timeouts, is_reply, take, |_| ());
+        match &received {
+            Err(Error::Timeout) => self.timeout = SHORT_TIMEOUT,
+            Err(Error::System { .. }) => {}
+            Err(Error::Kernel(_)) => {
+                self.timeout = full_timeout;
                 self.explanation = self.connection.explanation().map(str::to_owned);
-                return Err(Error::Kernel(abi.dialect.errno_to_host(header.errno)));
             }
-            if take(&Message::parse(abi, bytes)?).is_break() {
-                return Ok(());
-            }
-            deadline = Instant::now() + self.patience;
+            _ => self.timeout = full_timeout,
         }
+        received
     }
 }
 
-/// Whether a message answers a request. The messages of a dump are numbered.
-fn answers(asked: &Header, header: &Header) -> bool {
-    let is_dump = matches!(asked.message_type, MessageType::Dump | MessageType::SpdDump);
-    header.message_type == asked.message_type && header.pid == asked.pid && (is_dump || header.seq == asked.seq)
+/// Receives messages until `take` breaks. `is_reply` picks the messages of the reply; every other message goes to
+/// `on_other`.
+///
+/// # Errors
+/// [`Error::Kernel`] for an error reply, [`Error::Timeout`], [`Error::System`].
+pub(super) fn receive_replies(
+    connection: &mut Connection,
+    timeouts: Timeouts,
+    is_reply: impl Fn(&Header) -> bool,
+    mut take: impl FnMut(&Message<'_>) -> ControlFlow<()>,
+    mut on_other: impl FnMut(&[u8]),
+) -> Result<()> {
+    let abi = connection.abi();
+    let mut late = 0;
+    let mut deadline = Instant::now() + timeouts.first;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let bytes = match connection.recv(Some(left)) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Err(Error::Timeout),
+            // Whose message it was cannot be told; if it was the reply, the deadline will pass.
+            Err(Error::Malformed { .. }) => continue,
+            Err(error) => return Err(error),
+        };
+        let header = peek_header(abi, bytes)?;
+        if !is_reply(&header) {
+            late += u32::from(left.is_zero());
+            if late > LATE_MAX {
+                return Err(Error::Timeout);
+            }
+            on_other(bytes);
+            continue;
+        }
+        if header.errno != 0 {
+            return Err(Error::Kernel(abi.dialect.errno_to_host(header.errno)));
+        }
+        if take(&Message::parse(abi, bytes)?).is_break() {
+            return Ok(());
+        }
+        deadline = Instant::now() + timeouts.next;
+    }
+}
+
+/// Whether a message is part of the reply to a request. In a dump the sequence number counts the messages.
+fn is_reply_to(request: &Header, header: &Header) -> bool {
+    let is_dump = matches!(request.message_type, MessageType::Dump | MessageType::SpdDump);
+    header.message_type == request.message_type && header.pid == request.pid && (is_dump || header.seq == request.seq)
 }
 
 #[cfg(test)]
@@ -160,17 +205,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_answers_late_is_waited_for_again() {
+    fn late_reply_restores_the_full_timeout() {
         let kernel = Memory::new(Abi::HOST).unwrap();
         let mut requests = RequestConnection::new(Connection::new(Box::new(kernel.another_handle().unwrap())));
         let mut bytes = Vec::new();
         request::flush(requests.request_header(0), SaType::Ah, &mut bytes).unwrap();
         kernel.drop_next_replies(1);
         assert!(matches!(requests.transact(&bytes, |_| ()), Err(Error::Timeout)));
-        assert_eq!(requests.patience, SHORT_TIMEOUT);
+        assert_eq!(requests.timeout, SHORT_TIMEOUT);
         requests.send(&bytes).unwrap();
-        assert_eq!(requests.patience, SHORT_TIMEOUT);
+        assert_eq!(requests.timeout, SHORT_TIMEOUT);
         requests.drain().unwrap();
-        assert_eq!(requests.patience, requests.connection.answer_timeout());
+        assert_eq!(requests.timeout, requests.connection.answer_timeout());
     }
 }

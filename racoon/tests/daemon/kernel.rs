@@ -131,7 +131,7 @@ fn a_buffer_that_is_not_to_be_had() {
     let _kernel = Kernel::serve(&site, Dialect::HOST);
     site.configure_on("socket \"DIR/kernel\"", "pfkey_buffer 4194303;\n");
     let _daemon = site.start(&[]);
-    site.await_log("WARNING: pfkey_buffer: the system gives ");
+    site.await_log("WARNING: pfkey_buffer: the system allows ");
     assert!(site.log().contains(" KiB, not 4194303\n"), "{}", site.log());
 }
 

@@ -1,4 +1,4 @@
-//! RequestConnection as messages.
+//! Composition of requests.
 
 use libpfkey::algorithm::{self, Encryption};
 use libpfkey::num::ULPROTO_ANY;

@@ -87,10 +87,10 @@ fn log(path: &Path) -> StateLog {
     StateLog::open(path, id(), &mut |_| ()).unwrap()
 }
 
-/// A policy and an SA of somebody else.
-fn with_others(dialect: Dialect) -> Lab {
+/// A kernel with a policy and an SA of another program. Its clock shows `now` and stands still.
+fn with_others(dialect: Dialect, now: u64) -> Lab {
     let kernel = Memory::new(Abi::of(dialect)).unwrap();
-    kernel.set_time(since_1970());
+    kernel.set_time(now);
     let mut lab = Lab::on(kernel);
     let selector = Selector { destination: Prefix::host(ip("10.0.0.9")), ..policy(Direction::Out).selector };
     set(&mut lab, Policy { selector, action: Action::Discard, ..policy(Direction::Out) });
@@ -130,7 +130,8 @@ fn place() -> (TempDir, PathBuf) {
 fn nothing_is_left_wherever_racoon_was_killed() {
     for dialect in [Dialect::Linux, Dialect::FreeBsd, Dialect::NetBsd] {
         let (_directory, path) = place();
-        let mut lab = with_others(dialect);
+        let now = since_1970();
+        let mut lab = with_others(dialect, now);
         lab.interface.set_state_log(log(&path));
         STEPS.iter().for_each(|step| step.take(&mut lab));
         let text = fs::read_to_string(&path).unwrap();
@@ -150,7 +151,7 @@ fn nothing_is_left_wherever_racoon_was_killed() {
                     }
                     let (_directory, path) = place();
                     fs::write(&path, file).unwrap();
-                    let mut killed = with_others(dialect);
+                    let mut killed = with_others(dialect, now);
                     STEPS[..done + asked].iter().for_each(|step| step.take(&mut killed));
                     let (mut lab, left, remarks) = restart(&killed.memory, &path);
                     let at = format!("{dialect}, {step:?}, {asked}, {whole}, {torn}: {left:?}");
@@ -175,7 +176,7 @@ fn what_somebody_else_made_stays() {
     for dialect in [Dialect::Linux, Dialect::FreeBsd, Dialect::NetBsd] {
         // 1. It was there before, and the kernel refused ours: killed before that was recorded.
         let (_directory, path) = place();
-        let mut lab = with_others(dialect);
+        let mut lab = with_others(dialect, since_1970());
         lab.memory.set_time(since_1970() - 50);
         set(&mut lab, policy(Direction::In));
         lab.install(outbound(0x1001, aes_sha1())).unwrap();
@@ -193,7 +194,7 @@ fn what_somebody_else_made_stays() {
 
         // 2. It took the place of ours.
         let (_directory, path) = place();
-        let mut lab = with_others(dialect);
+        let mut lab = with_others(dialect, since_1970());
         lab.interface.set_state_log(log(&path));
         set(&mut lab, policy(Direction::In));
         lab.install(outbound(0x1001, aes_sha1())).unwrap();
@@ -296,7 +297,7 @@ fn what_is_gone_is_not_listed() {
 #[test]
 fn a_list_of_another_boot_is_void() {
     let (_directory, path) = place();
-    let mut lab = with_others(Dialect::Linux);
+    let mut lab = with_others(Dialect::Linux, since_1970());
     lab.interface.set_state_log(log(&path));
     STEPS[..4].iter().for_each(|step| step.take(&mut lab));
     let text = fs::read_to_string(&path).unwrap().replace("boot=a", "boot=b");

@@ -389,7 +389,7 @@ fn an_spi_that_is_given_anew_is_not_deleted_again() {
     for dialect in Dialect::ALL {
         let mut lab = Lab::new(dialect);
         let name = |spi| SaName { protocol: Protocol::IPCOMP, spi, ..inbound(1, aes_sha1()).name };
-        lab.interface.deleted.extend((0..=0xffff).map(name));
+        lab.interface.expected_deletes.extend((0..=0xffff).map(name));
         let cpi = lab.allocate(Protocol::IPCOMP);
         lab.interface.resync(&mut |_| ());
         let shown = lab.interface.show(SaType::IpComp, 0).unwrap();

@@ -1,0 +1,110 @@
+//! Requests about policies.
+
+use std::collections::HashSet;
+
+use libpfkey::{Dialect, Error, MessageType, request};
+use racoon_proto::kernel::{Action, KernelError, KernelEvent, Level, Policy, PolicyName, Selector};
+
+use super::{KernelInterface, LogRecord, failed, is_missing_policy, policy, refused};
+
+impl KernelInterface {
+    /// Adds a policy with SPDADD, which every kernel refuses if one with the same selector and direction exists. Returns
+    /// the policy with its index and the reqid that the kernel chose, or `None` if the kernel has no policies of this
+    /// direction.
+    pub(super) fn add_policy(&mut self, policy: &Policy) -> Result<Option<Policy>, KernelError> {
+        let Some(spd) = policy::to_request(self.target(), policy)? else { return Ok(None) };
+        let mut request = Vec::new();
+        let listed = self.record_policy_request(policy);
+        let added = request::spdadd(self.requests.request_header(0), &spd, &mut request)
+            .and_then(|()| self.requests.transact(&request, policy::from_message));
+        let Selector { source, destination, .. } = policy.selector;
+        let what = || format!("{} {source}->{destination}", MessageType::SpdAdd.what());
+        match added {
+            Ok(Ok(Some(added))) if added.index != 0 => {
+                if self.requests.abi().dialect != Dialect::Linux {
+                    self.policy_names.insert(added.index, added.name());
+                }
+                self.record_policy_present(&added);
+                Ok(Some(self.with_reqids(added)))
+            }
+            Ok(_) => Err(refused(format!("{}: the reply does not name the policy, which stays", what()))),
+            Err(error) => {
+                if matches!(error, Error::Timeout) {
+                    // Unlike an SA it cannot be deleted on suspicion: what is there may be another program's policy.
+                    let text = format!("{}: no reply; if a {} policy is left, delete it", what(), policy.direction);
+                    (self.log)(LogRecord::Warning(text));
+                } else {
+                    self.record_policy_refused(policy, listed);
+                }
+                Err(failed(&what(), &error, self.requests.explanation()))
+            }
+        }
+    }
+
+    /// Deletes a policy with SPDDELETE2, by its index, because another program may have put its own policy under the same
+    /// selector. The kernel's policy is compared first: Linux hands out the first index of a network namespace twice, and
+    /// keeps the index when another program replaces a policy.
+    pub(super) fn delete_policy(&mut self, name: &PolicyName) {
+        let mut request = Vec::new();
+        let current = request::spdget(self.requests.request_header(0), name.index, &mut request)
+            .and_then(|()| self.requests.transact(&request, policy::from_message));
+        let Selector { source, destination, .. } = name.selector;
+        if let Ok(Ok(Some(current))) = current
+            && !self.is_ours(&current, name)
+        {
+            (self.log)(LogRecord::Debug(format!("the {} policy {source}->{destination} is gone", name.direction)));
+            return self.record_policy_gone(name.direction, &name.selector);
+        }
+        let deleted = request::spddelete2(self.requests.request_header(0), name.index, &mut request)
+            .and_then(|()| self.requests.transact(&request, |_| ()));
+        if deleted.as_ref().err().is_none_or(is_missing_policy) {
+            self.record_policy_gone(name.direction, &name.selector);
+        }
+        if let Err(error) = deleted {
+            (self.log)(LogRecord::Debug(format!("SPDDELETE2 {source}->{destination}: {error}")));
+        }
+    }
+
+    /// Returns a policy with the reqids that the kernel chose. NetBSD leaves them out of its broadcasts and replies; only
+    /// SPDGET shows them.
+    pub(super) fn with_reqids(&mut self, policy: Policy) -> Policy {
+        let Action::Protect(templates) = &policy.action else { return policy };
+        if policy.index == 0 || !templates.iter().any(|one| one.level == Level::Unique && one.reqid == 0) {
+            return policy;
+        }
+        let mut request = Vec::new();
+        let current = request::spdget(self.requests.request_header(0), policy.index, &mut request)
+            .and_then(|()| self.requests.transact(&request, policy::from_message));
+        match current {
+            Ok(Ok(Some(complete))) => complete,
+            _ => policy,
+        }
+    }
+
+    /// Reads the whole SPD.
+    pub(super) fn dump_policies(&mut self) -> libpfkey::Result<Vec<Policy>> {
+        let mut request = Vec::new();
+        request::spddump(self.requests.request_header(0), &mut request)?;
+        let (mut policies, mut malformed) = (Vec::new(), None);
+        self.requests.dump(&request, |message| match policy::from_message(message) {
+            Ok(policy) => policies.extend(policy),
+            Err(what) => malformed = Some(what),
+        })?;
+        if let Some(what) = malformed {
+            (self.log)(LogRecord::Warning(format!("ignoring a policy of the kernel: {what}")));
+        }
+        Ok(policies)
+    }
+
+    /// Reads the SPD again and reports it.
+    pub(super) fn resync_policies(&mut self, on_event: &mut dyn FnMut(KernelEvent)) {
+        match self.dump_policies() {
+            Ok(policies) => {
+                let present = policies.iter().map(|policy| policy.index).collect::<HashSet<_>>();
+                self.policy_names.retain(|index, _| present.contains(index));
+                on_event(KernelEvent::Policies(policies));
+            }
+            Err(error) => (self.log)(LogRecord::Warning(format!("cannot read the kernel's policies: {error}"))),
+        }
+    }
+}
