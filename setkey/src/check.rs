@@ -1,4 +1,4 @@
-//! `--check`: a script judged without a kernel and without root, every error listed.
+//! `--check`: checks a script without a kernel and without root, and lists every error.
 
 use std::fs::File;
 use std::io::{self, Read, Write as _};
@@ -16,20 +16,20 @@ use crate::resolve::Names;
 use crate::script::text_of;
 use crate::validate::{Severity, Validator};
 
-/// Bytes of a file read at once.
+/// Bytes that are read from a file at once.
 const CHUNK: usize = 64 << 10;
 
-/// The state of a check.
+/// State of a check.
 struct Check<'f> {
     file: &'f str,
     validator: Validator<'f>,
     errors: usize,
 }
 
-/// Judges a file (`-` is standard input) for a dialect's kernel, and the door that a run would choose.
+/// Checks a file (`-` is standard input) against a kernel of the dialect, and the backend that a run would choose.
 ///
 /// # Errors
-/// The line that says why the file cannot be read.
+/// Returns the line that says why the file cannot be read.
 pub(crate) fn run(
     name: &str,
     dialect: Option<Dialect>,
@@ -42,7 +42,7 @@ pub(crate) fn run(
         "-" => Box::new(io::stdin()),
         _ => Box::new(open(File::open(name))?),
     };
-    // The in-process engine knows what algorithms a kernel of the dialect has.
+    // The in-process key engine knows the algorithms of a kernel of the dialect.
     let engine = BackendKind::Memory.open(Some(dialect)).map_err(|error| error.to_string())?;
     let supported = Connection::new(engine).register(SaType::Unspec).map_err(|error| error.to_string())?;
     // Such a kernel's best backend understands libpfkey's extensions for NETLINK_XFRM.
@@ -63,7 +63,7 @@ pub(crate) fn run(
         }
         let mut bytes = chunk.get(..length).unwrap_or_default();
         let is_start = std::mem::take(&mut at_start);
-        // Nothing in a file of UTF-16 can be understood: it is one mistake.
+        // A file in UTF-16 is reported as a single error, because nothing in it can be parsed.
         let once = is_start && (bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff"));
         loop {
             match splitter.split(&mut bytes) {
@@ -73,7 +73,7 @@ pub(crate) fn run(
                     }
                 }
                 Ok(None) => break,
-                // A statement that is too long takes nothing more in, and input such as `/dev/zero` has no end.
+                // Reading stops at a statement that is too long, because input such as `/dev/zero` never ends.
                 Err(_) => break 'input,
             }
         }
@@ -85,7 +85,7 @@ pub(crate) fn run(
 }
 
 impl Check<'_> {
-    /// Judges a statement; whether it is the one that ends a script.
+    /// Checks a statement. Returns whether it ends the script.
     fn statement(&mut self, raw: RawStatement<'_>) -> bool {
         let statement = match raw.parse() {
             Ok(statement) => statement,
@@ -109,7 +109,7 @@ impl Check<'_> {
     }
 
     fn print(&self, raw: RawStatement<'_>, error: &ParseError) {
-        // At once: standard error has no buffer.
+        // Writes once, because standard error is unbuffered.
         let text = format!("{}\n", Diagnostic::new(self.file, raw, error));
         let _ = io::stderr().write_all(text.as_bytes());
     }
@@ -124,7 +124,7 @@ impl Check<'_> {
     }
 }
 
-/// Tells people, not scripts, that a file of keys can be read by others.
+/// Warns people, but not scripts, of a file with keys that others can read.
 pub(crate) fn warn_of_readers(file: &File, name: &str, console: &mut Console) {
     let Ok(metadata) = file.metadata() else { return };
     let mode = metadata.permissions().mode();

@@ -17,7 +17,7 @@ pub(crate) const VERSION_LINE: &str = concat!("setkey @(#) ipsec-tools-rs ", env
 /// What `--version` prints.
 pub(crate) const LONG_VERSION: &str = concat!("setkey (ipsec-tools-rs) ", env!("CARGO_PKG_VERSION"));
 
-/// What follows it.
+/// The rest of the usage text.
 const USAGE: &str = "\
 usage: setkey [-vrk] file ...
        setkey [-nvrke] -c
@@ -31,7 +31,7 @@ usage: setkey [-vrk] file ...
        with --backend auto|pfkey|xfrm|memory|socket:PATH and --dialect linux|freebsd|netbsd|darwin
 ";
 
-/// What to do.
+/// The mode of a run.
 #[derive(Debug)]
 pub(crate) enum Mode {
     /// `--check`
@@ -44,31 +44,31 @@ pub(crate) enum Mode {
     Replace(Vec<String>),
     /// `-F`
     Flush,
-    /// `-x`, and how often it was given.
+    /// `-x`, and how many times it was given.
     Monitor(usize),
-    /// `-f`: the open file and its name as typed; without a file standard input.
+    /// `-f`: the open file, or `None` for standard input, and its name as typed.
     Script(Option<File>, String),
     /// `-c`
     Stdin,
 }
 
-/// A command line understood.
+/// A parsed command line.
 #[derive(Debug)]
 pub(crate) struct Invocation {
     pub(crate) mode: Mode,
     pub(crate) style: Style,
-    /// `-P`: `-D` and `-F` mean the SPD.
+    /// `-P`: `-D` and `-F` act on the SPD.
     pub(crate) policies: bool,
-    /// `-g`, `-t`: the scopes of the policies of `-DP`, as [`spddump_of_scope`](libpfkey::request::spddump_of_scope) takes
-    /// them.
+    /// `-g`, `-t`: scopes of the policies that `-DP` prints, in the form of
+    /// [`spddump_of_scope`](libpfkey::request::spddump_of_scope).
     pub(crate) scope: u8,
     /// `-n`
     pub(crate) dry: bool,
-    /// Not `-k`: `in` policies get a `fwd` copy.
+    /// Without `-k`: `in` policies get a `fwd` copy.
     pub(crate) mirror: bool,
     /// `-r` or `-k` was given.
     pub(crate) mirror_chosen: bool,
-    /// `-e`: exit 1 when a statement failed.
+    /// `-e`: exit with 1 if a statement failed.
     pub(crate) strict: bool,
     /// `--json`
     pub(crate) json: bool,
@@ -78,18 +78,18 @@ pub(crate) struct Invocation {
     pub(crate) dialect: Option<Dialect>,
 }
 
-/// Why there is nothing to run.
+/// Reason why there is nothing to run.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// `-h`, `--help`: the usage text was asked for, and what the options mean.
+    /// `-h`, `--help`: print the usage text and the explanation of the options.
     Help,
     /// `--version`
     LongVersion,
-    /// The usage text, and a line on standard error that says why, if there is more to say.
+    /// Print the usage text, and a line on standard error if there is a more specific reason.
     Usage(Option<String>),
     /// `-V`
     Version,
-    /// A line on standard error.
+    /// Print a line on standard error.
     Failure(String),
 }
 
@@ -113,21 +113,21 @@ fn options() -> Options {
 /// Options that take a value, as written.
 const WITH_VALUE: &[&str] = &["-f", "--check", "--backend", "--dialect"];
 
-/// Takes clusters apart, `-DPp` into `-D -P -p`: of the letters of one argument `getopts` keeps no order.
+/// Splits clusters, `-DPp` into `-D -P -p`, because `getopts` does not keep the order of the letters of one argument.
 fn apart(arguments: &[OsString]) -> Vec<OsString> {
     let mut single = Vec::with_capacity(arguments.len());
     let mut rest = arguments.iter().peekable();
     while let Some(argument) = rest.next() {
         let letters = argument.to_str().and_then(|text| text.strip_prefix('-')).unwrap_or_default();
         if letters.is_empty() || letters == "-" {
-            // An operand, or the end of the options: what follows is no option.
+            // An operand, or the end of the options: no options follow.
             single.push(argument.clone());
             break;
         }
         if letters.starts_with('-') {
             single.push(argument.clone());
         } else {
-            // What follows an `f` is its value.
+            // The rest of the letters is the value of `f`.
             let flags = letters.find('f').unwrap_or(letters.len());
             let (flags, value) = letters.split_at(flags);
             single.extend(flags.chars().map(|flag| OsString::from(format!("-{flag}"))));
@@ -149,15 +149,15 @@ fn apart(arguments: &[OsString]) -> Vec<OsString> {
     single
 }
 
-/// Whether an option and the word behind it are `-f --replace`. A file of this name is `./--replace`.
+/// Returns whether an option and the next word are `-f --replace`. A file of this name is written `./--replace`.
 fn is_replace(option: &OsString, value: &OsString) -> bool {
     option == "-f" && value == "--replace"
 }
 
-/// Understands the arguments after the program's name.
+/// Parses the arguments after the program's name.
 ///
 /// # Errors
-/// What to print instead of running.
+/// Returns what to print instead of running.
 pub(crate) fn parse(arguments: &[OsString]) -> Result<Invocation, Refused> {
     let given = options().parse(apart(arguments)).map_err(|fail| Refused::Usage(Some(complaint(&fail))))?;
     if given.opt_present("version") {
@@ -214,7 +214,7 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Invocation, Refused> {
     })
 }
 
-/// `--json` is for listings; with anything else it would be passed over.
+/// Refuses `--json` with anything but listings, which would ignore it.
 fn refuse_json(given: &Matches, mode: &Mode) -> Result<(), Refused> {
     if !given.opt_present("json") {
         return Ok(());
@@ -233,13 +233,13 @@ fn refuse_json(given: &Matches, mode: &Mode) -> Result<(), Refused> {
     Err(Refused::Failure(format!("setkey: --json goes with -D and -DP only, not with {other}")))
 }
 
-/// Whether `-h` is `-H`, as in the `setkey` of FreeBSD and NetBSD; elsewhere, and without a mode, it asks for help.
+/// Returns whether `-h` means `-H`, as in the `setkey` of FreeBSD and NetBSD. Elsewhere, and without a mode, it means help.
 fn is_hex(given: &Matches, dialect: Dialect) -> bool {
     let has_mode = ["c", "f", "x", "D", "F"].into_iter().any(|name| given.opt_present(name));
     has_mode && matches!(dialect, Dialect::FreeBsd | Dialect::NetBsd)
 }
 
-/// The policies that `-g` and `-t` name, options of FreeBSD's `setkey`.
+/// Returns the scopes that FreeBSD's options `-g` and `-t` select.
 fn scope(given: &Matches, dialect: Dialect) -> Result<u8, Refused> {
     let mut scope = 0;
     for (letter, one) in [("g", SCOPE_GLOBAL), ("t", SCOPE_IFNET)] {
@@ -255,12 +255,12 @@ fn scope(given: &Matches, dialect: Dialect) -> Result<u8, Refused> {
     Ok(scope)
 }
 
-/// The mode whose letter came last; operands come before every letter.
+/// Returns the mode whose option came last. Operands take precedence over all options.
 fn mode(given: &Matches) -> Result<Mode, Refused> {
     if given.opt_present("replace") {
         return replace(given);
     }
-    // Every file is opened as it is met, so that a missing one is told even if another is run.
+    // Every file is opened here, so that a missing one is reported even if another one is run.
     let mut script = None;
     for (_, name) in given.opt_strs_pos("f") {
         let file = match name.as_str() {
@@ -287,7 +287,7 @@ fn mode(given: &Matches) -> Result<Mode, Refused> {
     })
 }
 
-/// The files of `--replace`: values of `-f`, then operands. They are opened when all of them are read.
+/// Returns the files of `--replace`: values of `-f`, then operands. They are opened later, when all of them are read.
 fn replace(given: &Matches) -> Result<Mode, Refused> {
     let refused = |text: &str| Refused::Usage(Some(format!("setkey: {text}")));
     if ["c", "D", "F", "x", "check"].into_iter().any(|name| given.opt_present(name)) {
@@ -307,7 +307,7 @@ fn cannot_open(name: &str, error: &std::io::Error) -> Refused {
     Refused::Failure(format!("setkey: Can't open `{name}': {text}"))
 }
 
-/// What getopt(3) would say.
+/// Returns the message that getopt(3) would print.
 fn complaint(fail: &Fail) -> String {
     let dashed = |name: &str| if name.chars().count() == 1 { format!("'{name}'") } else { format!("'--{name}'") };
     match fail {
@@ -323,12 +323,12 @@ fn complaint(fail: &Fail) -> String {
     }
 }
 
-/// The usage text.
+/// Returns the usage text.
 pub(crate) fn usage() -> String {
     format!("{VERSION_LINE}\n{USAGE}")
 }
 
-/// A path as text for messages.
+/// Returns a path as text for messages.
 pub(crate) fn shown(path: &OsString) -> String {
     PathBuf::from(path).display().to_string()
 }

@@ -1,4 +1,4 @@
-//! What users and scripts see: text on standard output, messages in the reference's form.
+//! Output for users and scripts: text on standard output, and messages in the form of the C program.
 
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 
@@ -6,12 +6,12 @@ use ipsec_conf::setkey::{Diagnostic, ParseError, RawStatement, narrow};
 
 use crate::output;
 
-/// Where statements come from, which decides the form of messages and where they go.
+/// Source of statements, which determines the form and the destination of messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// A script: messages go to standard error and name file and line.
+    /// A script: messages go to standard error, and name the file and line.
     File(String),
-    /// Standard input, or a command line option: messages go to standard output.
+    /// Standard input or a command line option: messages go to standard output.
     Unnamed,
 }
 
@@ -20,17 +20,17 @@ pub(crate) enum Source {
 pub(crate) struct Console {
     source: Source,
     out: BufWriter<io::Stdout>,
-    /// Standard error, or what a test reads.
+    /// Standard error, or the buffer of a test.
     errors: Errors,
-    /// People read standard error: source lines and hints follow messages.
+    /// Standard error is a terminal: source lines and hints follow messages.
     explains: bool,
-    /// Lines are typed and edited at a terminal: a message has a line of its own, and the hint follows.
+    /// Lines are edited at a terminal: a message has a line of its own, and the hint follows.
     edited: bool,
     /// A statement failed.
     failed: bool,
 }
 
-/// Where error lines go.
+/// Destination of error lines.
 struct Errors(Box<dyn io::Write + Send>);
 
 impl std::fmt::Debug for Errors {
@@ -51,70 +51,70 @@ impl Console {
         }
     }
 
-    /// One whose error lines a test reads.
+    /// Creates a console whose error lines a test reads.
     #[cfg(test)]
     pub(crate) fn heard_by(errors: impl io::Write + Send + 'static) -> Self {
         Self { errors: Errors(Box::new(errors)), explains: false, ..Self::new(Source::Unnamed) }
     }
 
-    /// Whether a statement failed so far.
+    /// Returns whether a statement has failed.
     pub(crate) fn failed(&self) -> bool {
         self.failed
     }
 
-    /// Whether people read standard error.
+    /// Returns whether standard error is a terminal.
     pub(crate) fn explains(&self) -> bool {
         self.explains
     }
 
-    /// Whether messages are about a script, and so go to standard error.
+    /// Returns whether messages are about a script, and therefore go to standard error.
     pub(crate) fn is_script(&self) -> bool {
         matches!(self.source, Source::File(_))
     }
 
-    /// Text for standard output. When it cannot be written the program ends: nobody is left to work for.
+    /// Prints text on standard output. If it cannot be written, the program exits, because its output has no reader.
     pub(crate) fn print(&mut self, text: impl AsRef<[u8]>) {
         if let Err(error) = self.out.write_all(text.as_ref()) {
             output::abort(&error);
         }
     }
 
-    /// Makes what was printed visible.
+    /// Flushes standard output.
     pub(crate) fn flush(&mut self) {
         if let Err(error) = self.out.flush() {
             output::abort(&error);
         }
     }
 
-    /// A line on standard error, behind all that was printed.
+    /// Prints a line on standard error, after flushing standard output.
     fn complain(&mut self, line: impl AsRef<[u8]>) {
         self.flush();
         let line = [line.as_ref(), b"\n"].concat();
         let _ = self.errors.0.write_all(&line);
     }
 
-    /// From now on messages stand between lines that are edited.
+    /// Switches to messages between edited lines.
     pub(crate) fn stand_between_edited_lines(&mut self) {
         self.edited = true;
     }
 
-    /// Names the script that messages are about from now on.
+    /// Sets the name of the script for later messages.
     pub(crate) fn set_file(&mut self, name: &str) {
         self.source = Source::File(name.to_owned());
     }
 
-    /// A line on standard error that is no failure: `setkey: TEXT`.
+    /// Prints `setkey: TEXT` on standard error, without recording a failure.
     pub(crate) fn note(&mut self, text: &str) {
         self.complain(format!("setkey: {text}"));
     }
 
-    /// A failure of the system: `setkey: TEXT` on standard error.
+    /// Reports a failure of the system: `setkey: TEXT` on standard error.
     pub(crate) fn system(&mut self, text: &str) {
         self.failed = true;
         self.complain(format!("setkey: {text}"));
     }
 
-    /// A failure to hand a request over: on standard error, with the line where there is one.
+    /// Reports that a request could not be sent, on standard error, with the line if there is one.
     pub(crate) fn refused(&mut self, line: u32, text: &str) {
         match &self.source {
             Source::File(_) => self.kernel(line, text),
@@ -122,7 +122,7 @@ impl Console {
         }
     }
 
-    /// What the kernel said to the statement that ends on `line`.
+    /// Reports the kernel's answer to the statement that ends on `line`.
     pub(crate) fn kernel(&mut self, line: u32, text: &str) {
         self.failed = true;
         match &self.source {
@@ -134,7 +134,7 @@ impl Console {
         }
     }
 
-    /// An error in a statement. Whether reading goes on is the caller's business.
+    /// Reports an error in a statement. The caller decides whether to continue.
     pub(crate) fn error(&mut self, raw: RawStatement<'_>, error: &ParseError) {
         self.failed = true;
         if let Some(line) = &error.library_line {
@@ -147,13 +147,14 @@ impl Console {
         self.explain(raw, error);
     }
 
-    /// A warning about a statement, which is carried out all the same.
+    /// Prints a warning about a statement, which is executed nevertheless.
     pub(crate) fn warning(&mut self, raw: RawStatement<'_>, warning: &ParseError) {
         self.message(warning);
         self.explain(raw, warning);
     }
 
-    /// Source and destination of a statement have no family in common: programs read `parse failed`, people also why.
+    /// Reports that source and destination of a statement have no address family in common. Programs read `parse failed`; people
+    /// also get the reason.
     pub(crate) fn no_family(&mut self, raw: RawStatement<'_>, error: Option<&ParseError>) {
         self.parse_failed(raw.line);
         let Some(error) = error else { return };
@@ -163,7 +164,7 @@ impl Console {
         self.explain(raw, error);
     }
 
-    /// The last line about an error in a script; about some it is the only one.
+    /// Prints the last line about an error in a script, which for some errors is the only one.
     fn parse_failed(&mut self, line: u32) {
         self.failed = true;
         if let Source::File(file) = &self.source {
@@ -173,7 +174,7 @@ impl Console {
     }
 
     fn message(&mut self, error: &ParseError) {
-        // The token is shown in the bytes of the script.
+        // The token is printed with the bytes of the script.
         let text = narrow(&error.to_string());
         match &self.source {
             Source::File(file) => {
@@ -184,12 +185,12 @@ impl Console {
                 let hint = error.hint.as_deref().map(|hint| format!("\n  {hint}")).unwrap_or_default();
                 self.print([&text[..], hint.as_bytes(), b"\n"].concat());
             }
-            // No newline, as it always was.
+            // Without a newline, as in the C program.
             Source::Unnamed => self.print(text),
         }
     }
 
-    /// The source line of a script, for people. What was typed stands on the screen already.
+    /// Prints the source line of a script, for people. Typed lines are on the screen already.
     fn explain(&mut self, raw: RawStatement<'_>, error: &ParseError) {
         let Source::File(file) = &self.source else { return };
         if self.explains {

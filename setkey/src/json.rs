@@ -1,4 +1,4 @@
-//! `--json`: the SAD or SPD as a JSON object, one entry a line.
+//! `--json`: prints the SAD or SPD as a JSON object, one entry per line.
 
 use std::io::{self, BufWriter, Write as _};
 use std::process::ExitCode;
@@ -17,13 +17,13 @@ use zeroize::Zeroizing;
 use crate::output;
 use crate::protocol::protocol_word;
 
-/// Version of the format: greater when a member is removed or changes its meaning.
+/// Version of the format. Increased when a member is removed or changes its meaning.
 const VERSION: u32 = 1;
 
-/// Prints a database. `policies`: the SPD, of which scopes; `keys`: with keys; `dead`: with dead SAs.
+/// Prints a database: the policies of the scopes in `policies`, or the SAs; with keys if `keys`, with dead SAs if `dead`.
 ///
 /// # Errors
-/// The line that says what the kernel or the system refused.
+/// Returns the line that says what the kernel or the system refused.
 pub(crate) fn run(connection: Connection, policies: Option<u8>, keys: bool, dead: bool) -> Result<ExitCode, String> {
     let abi = connection.abi();
     let mut pipeline = Pipeline::<()>::new(connection, SendMode::Pipelined);
@@ -49,15 +49,15 @@ pub(crate) fn run(connection: Connection, policies: Option<u8>, keys: bool, dead
     list.end()
 }
 
-/// A listing under way.
+/// State of a listing.
 struct List {
     out: BufWriter<io::Stdout>,
-    /// The member that has the entries.
+    /// Name of the member with the entries.
     table: &'static str,
     empty: bool,
-    /// What the kernel refused.
+    /// Error of the kernel.
     failed: Option<String>,
-    /// Why standard output cannot be written.
+    /// Error of standard output.
     unwritten: Option<io::Error>,
 }
 
@@ -93,7 +93,7 @@ impl List {
         };
         let ended = ended.and_then(|()| self.out.flush());
         if let Some(error) = self.unwritten.or(ended.err()) {
-            // What was not written is not tried again.
+            // Do not retry a failed write.
             let _ = self.out.into_parts();
             return Ok(output::failure(&error));
         }
@@ -104,7 +104,7 @@ impl List {
     }
 }
 
-/// An end of an SA or selector.
+/// One end of an SA or selector.
 #[derive(Debug, Serialize)]
 struct End {
     address: String,
@@ -137,7 +137,7 @@ impl Limits {
     }
 }
 
-/// An algorithm with its key's length, and the key if asked for.
+/// An algorithm with the length of its key, and the key if requested.
 #[derive(Debug, Serialize)]
 struct Keyed {
     name: String,
@@ -146,7 +146,7 @@ struct Keyed {
     key: Option<Zeroizing<String>>,
 }
 
-/// An SA. Times are seconds since 1970, 0 for never.
+/// An SA. Times are in seconds since 1970; 0 means never.
 #[derive(Debug, Serialize)]
 struct SaEntry {
     source: Option<End>,
@@ -176,7 +176,7 @@ struct SaEntry {
     xfrm: XfrmEntry,
 }
 
-/// What only NETLINK_XFRM tells.
+/// Properties that only NETLINK_XFRM reports.
 #[derive(Debug, Serialize)]
 struct XfrmEntry {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -288,7 +288,7 @@ struct PolicyEntry {
     destination: Option<End>,
     upper_layer: Option<String>,
     socket_policy: bool,
-    /// The policy in the words of `-P`.
+    /// The policy in the syntax of `-P`.
     policy: Option<String>,
     id: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -321,7 +321,7 @@ impl PolicyEntry {
     }
 }
 
-/// Whether FreeBSD has the index of an interface where the priority of other policies is.
+/// Returns whether the priority field contains the index of an interface, as on FreeBSD.
 fn is_of_interface(policy: &Policy) -> bool {
     policy.scope == SCOPE_IFNET
 }
@@ -333,7 +333,7 @@ fn label(message: &Message<'_>) -> Option<String> {
 }
 
 fn hex(bytes: &[u8]) -> Zeroizing<String> {
-    // Room for all of it at once, so that no copy of a part is left behind.
+    // Allocates the whole length at once: growing would leave copies of key material in freed memory.
     let mut text = Zeroizing::new(String::with_capacity(bytes.len() * 2));
     for byte in bytes {
         for nibble in [byte >> 4, byte & 15] {

@@ -1,4 +1,4 @@
-//! `-x`: every message of the kernel, as it comes.
+//! `-x`: prints the messages of the kernel as they arrive.
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ use crate::output;
 /// Listens until the backend closes. `hex`: `-H`; `epoch`: `-xx`.
 ///
 /// # Errors
-/// The line that says why it ended.
+/// Returns the line that says why it ended.
 pub(crate) fn run(mut connection: Connection, hex: bool, epoch: bool) -> Result<ExitCode, String> {
     let mut bytes = Vec::new();
     request::promisc(connection.request_header(0), true, &mut bytes).map_err(|error| error.to_string())?;
@@ -39,7 +39,7 @@ pub(crate) fn run(mut connection: Connection, hex: bool, epoch: bool) -> Result<
     }
 }
 
-/// The message; of one that wraps another, the other.
+/// Prints a message, or the one that it wraps.
 fn show(text: &mut String, abi: Abi, message: &[u8]) {
     let wraps = peek_header(abi, message).is_ok_and(|header| header.message_type == MessageType::Promisc);
     let shown = if wraps { message.get(HEADER_LEN..).unwrap_or_default() } else { message };
@@ -49,7 +49,7 @@ fn show(text: &mut String, abi: Abi, message: &[u8]) {
     }
 }
 
-/// The time, then a blank and a newline.
+/// Prints the time, a blank and a newline.
 fn stamp(text: &mut String, epoch: bool) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let (seconds, micros) = (now.as_secs(), now.subsec_micros());

@@ -1,13 +1,13 @@
-//! Standard output that cannot be written.
+//! Failures of standard output.
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use crate::script::text_of;
 
-/// Says why standard output cannot be written, unless it is that its reader is gone: then nobody waits for more.
+/// Reports why standard output cannot be written, and returns the exit status.
 ///
-/// The status that the program ends with.
+/// A closed pipe is not reported, because its reader does not want more.
 pub(crate) fn failure(error: &io::Error) -> ExitCode {
     if error.kind() != io::ErrorKind::BrokenPipe {
         let _ = writeln!(io::stderr(), "setkey: standard output: {}", text_of(error));
@@ -15,13 +15,13 @@ pub(crate) fn failure(error: &io::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Ends the program because standard output cannot be written.
+/// Exits because standard output cannot be written.
 pub(crate) fn abort(error: &io::Error) -> ! {
     let _ = failure(error);
     std::process::exit(1)
 }
 
-/// Prints a text that is all the program was asked for.
+/// Prints a text that is the whole output of the program.
 pub(crate) fn print(text: &str, code: ExitCode) -> ExitCode {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

@@ -1,8 +1,8 @@
-//! Protocols in the words of scripts.
+//! Keywords for protocols.
 
 use libpfkey::SaType;
 
-/// The word of a script for the protocol of an SA.
+/// Returns the keyword for the protocol of an SA.
 pub(crate) fn protocol_word(sa_type: SaType) -> &'static str {
     match sa_type {
         SaType::Ah => "ah",

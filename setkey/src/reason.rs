@@ -1,15 +1,15 @@
-//! Why a kernel refused a request, as far as that can be told.
+//! Reasons why a kernel refused a request, as far as they can be determined.
 
 use libpfkey::{Abi, Message, MessageType, Refusal, rules};
 
 use crate::replace::in_the_way;
 use crate::view::errno_words;
 
-/// The text of an errno with its reason, where there is one. `netlink`: the kernel was reached by NETLINK_XFRM.
+/// Returns the text of an errno with its reason, if there is one. `netlink`: the backend is NETLINK_XFRM.
 pub(crate) fn refusal_text(abi: Abi, netlink: bool, errno: i32, kind: MessageType, refusal: &Refusal<'_>) -> String {
     let Some(reason) = reason(abi, netlink, errno, refusal) else { return errno_words(errno, kind) };
     match errno {
-        // The errno's own text speaks of symbolic links.
+        // The system's text for ELOOP is about symbolic links.
         libc::ELOOP => format!("too many steps: {reason}"),
         _ => format!("{}: {reason}", errno_words(errno, kind)),
     }
@@ -101,7 +101,7 @@ mod tests {
         let add = |header, buffer: &mut Vec<u8>| request::spdadd(header, &policy(7), buffer).unwrap();
         let expected = "Invalid argument: Invalid number of templates";
         assert_eq!(text(Dialect::Linux, libc::EINVAL, Some("Invalid number of templates"), add), expected);
-        // What no rule explains is told as it is.
+        // Without a rule, only the errno's text is printed.
         assert_eq!(text(Dialect::Linux, libc::ENOMEM, None, add), "Cannot allocate memory");
         assert_eq!(text(Dialect::Linux, libc::EINVAL, None, |_, _| {}), "Invalid argument");
     }

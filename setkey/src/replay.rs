@@ -1,4 +1,4 @@
-//! Positional arguments: files of PF_KEY messages, shown as if a kernel had sent them.
+//! Positional arguments: prints files of PF_KEY messages as if a kernel had sent them.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -15,10 +15,10 @@ use crate::console::{Console, Source};
 use crate::script::text_of;
 use crate::view::{Style, Tag, View};
 
-/// Shows each file. There `-v` adds nothing, as it never did.
+/// Prints each file. `-v` has no effect here, as in the C program.
 ///
 /// # Errors
-/// The line that names the file which cannot be shown.
+/// Returns the line that names the file that cannot be printed.
 pub(crate) fn run(files: &[OsString], style: Style, dialect: Option<Dialect>) -> Result<ExitCode, String> {
     let abi = Abi::of(dialect.unwrap_or(Dialect::HOST));
     let style = Style { verbose: false, ..style };

@@ -1,4 +1,4 @@
-//! Hosts and ports of statements to addresses.
+//! Resolves the hosts and ports of statements to addresses.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -6,30 +6,30 @@ use ipsec_conf::setkey::{AddressOptions, Family, Word};
 
 use crate::sys::{self, Hints};
 
-/// Looks names up, or only understands digits.
+/// How names are resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Names {
-    /// Ask the resolver.
+    /// By the system's resolver.
     Ask,
-    /// Without a network and a system's tables (`--check`): a name stands for a documentation address.
+    /// Without a network and the system's tables (`--check`): a name stands for a documentation address.
     Assume,
 }
 
-/// Why a host or its port has no address.
+/// Reason why a host or its port cannot be resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Unresolved {
     /// The resolver's text.
     pub(crate) text: String,
-    /// It is the port that has no number.
+    /// The port, not the host, cannot be resolved.
     pub(crate) is_port: bool,
-    /// What the author may have meant.
+    /// A hint for the author.
     pub(crate) hint: Option<&'static str>,
 }
 
-/// The addresses of a host, each with the port.
+/// Returns the addresses of a host, each with the port.
 ///
 /// # Errors
-/// What the resolver did not find.
+/// Returns what could not be resolved.
 pub(crate) fn addresses(
     host: Word<'_>,
     port: Option<Word<'_>>,
@@ -51,7 +51,7 @@ pub(crate) fn addresses(
     let hints = Hints { family, numeric: options.numeric || names == Names::Assume };
     let asked = match names {
         Names::Ask => host.text,
-        // Whether the zone is an interface only its own machine can tell.
+        // Only the target machine knows whether the zone is an interface, so it is not checked.
         Names::Assume => host.text.split('%').next().unwrap_or_default(),
     };
     sys::lookup(asked, port.map(|port| port.text), hints).map_err(|text| match port {
@@ -62,7 +62,7 @@ pub(crate) fn addresses(
     })
 }
 
-/// Whether the system has no number for a port, whatever the host is.
+/// Returns whether the system does not know a port, whatever the host is.
 fn is_unknown_port(port: &str) -> bool {
     sys::lookup("127.0.0.1", Some(port), Hints { family: libc::AF_INET, numeric: true }).is_err()
 }
@@ -105,7 +105,7 @@ fn hint_for_host(host: &str, options: AddressOptions) -> Option<&'static str> {
     }
 }
 
-/// What is written in digits needs no resolver. Its special forms (`10.1`, `fe80::1%eth0`) do.
+/// Parses a numeric address without the resolver. Special forms (`10.1`, `fe80::1%eth0`) are left to the resolver.
 fn digits(host: &str, port: Option<Word<'_>>, options: AddressOptions) -> Option<SocketAddr> {
     let port = port.map_or(Ok(0), |port| port.text.parse()).ok()?;
     let address: IpAddr = host.parse().ok()?;
@@ -115,7 +115,7 @@ fn digits(host: &str, port: Option<Word<'_>>, options: AddressOptions) -> Option
     }
 }
 
-/// Whether a host is a name rather than a misspelt address.
+/// Returns whether a host is a name rather than a misspelt address.
 pub(crate) fn is_name(host: &str) -> bool {
     let last = host.rsplit('.').next().unwrap_or_default();
     !host.contains(':') && last.starts_with(|c: char| c.is_ascii_alphabetic())

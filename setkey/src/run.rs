@@ -1,4 +1,4 @@
-//! From the command line to the mode it chose.
+//! Runs the mode that the command line selects.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -15,10 +15,10 @@ use crate::session::Session;
 use crate::view::{Tag, View};
 use crate::{check, help, json, monitor, output, replace, replay, script};
 
-/// Pause between the rounds of `-l -D`.
+/// Interval of `-l -D`.
 const ROUND: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// The program.
+/// Runs the program.
 pub(crate) fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let run = match cli::parse(&arguments) {
@@ -55,7 +55,7 @@ fn refuse(refused: Refused) -> ExitCode {
     }
 }
 
-/// A line on standard error, which nothing can be done about if nobody reads it.
+/// Prints a line on standard error. A failure to write it cannot be reported.
 fn complain(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
@@ -63,7 +63,7 @@ fn complain(line: &str) {
 /// Runs a mode.
 ///
 /// # Errors
-/// The line that says why it could not begin.
+/// Returns the line that says why the mode could not start.
 fn execute(run: &Invocation) -> Result<ExitCode, String> {
     match &run.mode {
         Mode::Check(file) => check::run(file, run.dialect, &run.backend, run.mirror),
@@ -79,7 +79,7 @@ fn execute(run: &Invocation) -> Result<ExitCode, String> {
         Mode::Replace(files) => {
             let mut session = registered(run, Source::Unnamed)?;
             let foreign = || match run.backend {
-                // Nobody else has put anything there.
+                // The engine is private to this process, so it has no entries of other programs.
                 BackendKind::Memory => Ok(Foreign::default()),
                 _ => Foreign::of_this_host(),
             };
@@ -129,10 +129,10 @@ fn dump(run: &Invocation) -> Result<ExitCode, String> {
     }
 }
 
-/// Opens the door.
+/// Opens the backend.
 fn open(run: &Invocation) -> Result<Connection, String> {
     let backend = match run.backend.open(run.dialect) {
-        // Checking needs no kernel: without one, the in-process engine says what algorithms there are.
+        // `-n` needs no kernel: without one, the in-process key engine provides the algorithms.
         Err(Error::System { .. }) if run.dry && run.backend == BackendKind::Auto => {
             BackendKind::Memory.open(run.dialect)
         }
@@ -146,20 +146,20 @@ fn open(run: &Invocation) -> Result<Connection, String> {
     })
 }
 
-/// How requests are sent: people who watch single messages, or type, see them one by one.
+/// Selects how requests are sent: one at a time for people who watch single messages, or type.
 fn send_mode(run: &Invocation) -> SendMode {
     let typing = matches!(run.mode, Mode::Stdin) && io::stdin().is_terminal();
     if run.style.verbose || run.style.hex || typing { SendMode::Sequential } else { SendMode::Pipelined }
 }
 
-/// A session that knows the kernel's algorithms.
+/// Opens a session that knows the kernel's algorithms.
 fn registered(run: &Invocation, source: Source) -> Result<Session, String> {
     let mut connection = open(run)?;
     let supported = connection.register(SaType::Unspec).map_err(|error| error.to_string())?;
     Ok(session(run, connection, supported, source))
 }
 
-/// A session that needs no algorithms.
+/// Opens a session that does not need the kernel's algorithms.
 fn unregistered(run: &Invocation) -> Result<Session, String> {
     Ok(session(run, open(run)?, Supported::default(), Source::Unnamed))
 }

@@ -1,4 +1,4 @@
-//! Statements from a file or standard input, one at a time.
+//! Reads statements from a file or standard input, one at a time.
 
 use std::io::{self, IsTerminal as _, Read};
 use std::process::ExitCode;
@@ -11,14 +11,14 @@ use crate::session::{Flow, Session};
 use crate::terminal::Editor;
 use crate::validate::families;
 
-/// Bytes of a file read at once; more than the standard library's own buffer for standard input, which is passed by
-/// then, so that no key stays in it.
+/// Bytes that are read from a file at once. They are more than the standard library buffers for standard input, so that it
+/// reads directly into our buffer, which is wiped, and no key stays in its own.
 const CHUNK: usize = 64 << 10;
 
-/// How a stretch of input ended.
+/// How a part of the input ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// More is wanted.
+    /// More input may follow.
     Open,
     /// `exit`, or the end of the input.
     Done,
@@ -26,19 +26,19 @@ enum End {
     Failed,
 }
 
-/// Runs a script (`-f`): the first error ends it.
+/// Runs a script (`-f`). The first error ends the run.
 pub(crate) fn run_file(session: &mut Session, file: &mut dyn Read, name: &str) -> ExitCode {
     let mut splitter = Splitter::script();
     let end = match feed_all(session, &mut splitter, file, name, Stop::AtErrors) {
-        // What is left lacks its `;`.
+        // The remaining text lacks its `;`.
         End::Open => splitter.finish().map_or(End::Done, |raw| statement(session, raw, Stop::AtErrors)),
         end => end,
     };
     done(session, end)
 }
 
-/// Runs standard input (`-c`): errors are told, and reading goes on. Text without a `;` at the end is dropped, as it always
-/// was, and that is told; where `strict` (`-e`), it is a failure.
+/// Runs standard input (`-c`). Errors are reported, and reading continues. Text after the last `;` is reported and ignored, as in
+/// the C program; with `strict` (`-e`), it is a failure.
 pub(crate) fn run_stdin(session: &mut Session, strict: bool) -> ExitCode {
     let mut splitter = Splitter::interactive();
     let mut input: Box<dyn Read> = match Editor::of_terminal() {
@@ -55,7 +55,7 @@ pub(crate) fn run_stdin(session: &mut Session, strict: bool) -> ExitCode {
     done(session, end)
 }
 
-/// The rest of standard input, which lacks its `;`.
+/// Reports the rest of standard input, which lacks its `;`.
 fn unfinished(session: &mut Session, raw: RawStatement<'_>, strict: bool) -> End {
     session.finish();
     let text = format!("stdin,{}: the last statement lacks its `;', so it was not run", raw.first_line);
@@ -67,7 +67,7 @@ fn unfinished(session: &mut Session, raw: RawStatement<'_>, strict: bool) -> End
     End::Done
 }
 
-/// Carries out all that `input` has. [`End::Open`] is its end.
+/// Executes all statements of `input`. [`End::Open`] means that it ended.
 fn feed_all(session: &mut Session, splitter: &mut Splitter, input: &mut dyn Read, name: &str, stop: Stop) -> End {
     let typed = stop == Stop::AtIllegalCharacters;
     let terminal = typed && io::stdin().is_terminal();
@@ -88,7 +88,7 @@ fn feed_all(session: &mut Session, splitter: &mut Splitter, input: &mut dyn Read
             End::Open => {}
             end => return end,
         }
-        // Whoever writes line by line is answered line by line.
+        // Programs that write line by line are answered line by line.
         if terminal || (typed && length < CHUNK) {
             session.finish();
             session.view.console.flush();
@@ -109,7 +109,7 @@ fn done(session: &mut Session, end: End) -> ExitCode {
     if end == End::Failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// Carries out the statements that `bytes` complete.
+/// Executes the statements that `bytes` complete.
 fn feed(session: &mut Session, splitter: &mut Splitter, bytes: &mut &[u8], stop: Stop) -> End {
     loop {
         match splitter.split(bytes) {
@@ -126,7 +126,8 @@ fn feed(session: &mut Session, splitter: &mut Splitter, bytes: &mut &[u8], stop:
     }
 }
 
-/// A statement that does not end: where its first error is tells why, unless that is only where it was cut off.
+/// Reports a statement that is too long. The place of its first error shows the cause, unless it is only where the text was
+/// cut off.
 fn over_long(session: &mut Session, splitter: &mut Splitter, too_long: StatementTooLong) -> End {
     match splitter.finish().map(|raw| (raw, raw.parse())) {
         Some((raw, Err(error))) if error.offset < raw.text.trim_end().len() => session.view.console.error(raw, &error),
@@ -142,7 +143,7 @@ fn statement(session: &mut Session, raw: RawStatement<'_>, stop: Stop) -> End {
         Ok(statement) => session.execute(&statement, &mut warnings),
     };
     if refusal.is_err() || !warnings.is_empty() {
-        // What earlier statements led to comes first.
+        // Answers to earlier statements are printed first.
         session.finish();
     }
     for warning in &warnings {
@@ -164,7 +165,7 @@ fn statement(session: &mut Session, raw: RawStatement<'_>, stop: Stop) -> End {
     if fatal || stop == Stop::AtErrors { End::Failed } else { End::Open }
 }
 
-/// The text of an error without the number that the standard library appends.
+/// Returns the text of an error without the number that the standard library appends.
 pub(crate) fn text_of(error: &io::Error) -> String {
     error.raw_os_error().map_or_else(|| error.to_string(), libpfkey::errno_text)
 }

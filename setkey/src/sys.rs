@@ -1,11 +1,11 @@
-//! `getaddrinfo(3)`: the standard library's look-ups can neither restrict the family nor resolve service names, and
-//! do not tell the resolver's error text.
+//! Binding of `getaddrinfo(3)`. The standard library's look-ups cannot restrict the family, do not resolve service names, and
+//! do not return the resolver's error text.
 
 use std::ffi::{CStr, CString};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::ptr;
 
-/// What may be asked for.
+/// Restrictions of a look-up.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hints {
     /// `AF_UNSPEC`, `AF_INET` or `AF_INET6`.
@@ -14,10 +14,10 @@ pub(crate) struct Hints {
     pub(crate) numeric: bool,
 }
 
-/// The addresses of a host with a (UDP) service.
+/// Returns the addresses of a host with a (UDP) service.
 ///
 /// # Errors
-/// The text of `gai_strerror(3)`.
+/// Returns the text of `gai_strerror(3)`.
 pub(crate) fn lookup(host: &str, service: Option<&str>, hints: Hints) -> Result<Vec<SocketAddr>, String> {
     let text = |code| {
         // SAFETY: gai_strerror returns a pointer to a static string for every code.
@@ -51,12 +51,12 @@ pub(crate) fn lookup(host: &str, service: Option<&str>, hints: Hints) -> Result<
     Ok(addresses)
 }
 
-/// The address in a sockaddr of IPv4 or IPv6.
+/// Returns the address in an IPv4 or IPv6 sockaddr.
 ///
 /// # Safety
-/// `address` is null, or points to a whole sockaddr of the family that it names.
+/// `address` is null, or points to a complete sockaddr of the family that it names.
 unsafe fn socket_address(address: *const libc::sockaddr) -> Option<SocketAddr> {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let family = i32::from(unsafe { address.as_ref() }?.sa_family);
     if family == libc::AF_INET {
         // SAFETY: a sockaddr of AF_INET is a sockaddr_in; read_unaligned asks for no alignment.

@@ -1,4 +1,4 @@
-//! `-c` at a terminal: lines that can be edited.
+//! Line editing for `-c` at a terminal.
 
 use std::io::{self, IsTerminal as _, Read};
 
@@ -12,10 +12,10 @@ use rustyline::validate::Validator;
 use rustyline::{Config, Context, Helper};
 use zeroize::{Zeroize as _, Zeroizing};
 
-/// Terminals that cannot move their cursor.
+/// Terminals that cannot move the cursor.
 const DUMB: [&str; 4] = ["", "dumb", "cons25", "emacs"];
 
-/// Lines typed at a terminal, as bytes to be read. The history is in memory alone: lines have keys in them.
+/// A reader of lines that are typed at a terminal. The history is only in memory, because lines may contain keys.
 pub(crate) struct Editor {
     editor: rustyline::Editor<Blanks, MemHistory>,
     /// The line, and how much of it has been read.
@@ -24,7 +24,7 @@ pub(crate) struct Editor {
 }
 
 impl Editor {
-    /// The terminal that standard input and output are; `None` for pipes and files, and where it can edit nothing.
+    /// Returns an editor if standard input and output are a terminal that can edit lines; `None` for pipes and files.
     pub(crate) fn of_terminal() -> Option<Self> {
         let term = std::env::var("TERM").unwrap_or_default();
         if DUMB.contains(&term.as_str()) || !io::stdin().is_terminal() || !io::stdout().is_terminal() {
@@ -36,20 +36,20 @@ impl Editor {
         Some(Self { editor, line: Zeroizing::default(), read: 0 })
     }
 
-    /// Waits for a line; none at the end of the input.
+    /// Waits for a line. Returns none at the end of the input.
     fn next_line(&mut self) -> io::Result<Option<String>> {
         loop {
             return match self.editor.readline("") {
                 Ok(line) => Ok(Some(line)),
                 Err(ReadlineError::Eof) => Ok(None),
                 Err(ReadlineError::Interrupted) => {
-                    // What the key does where no line is edited.
+                    // Without line editing, the key sends the signal.
                     raise(Signal::SIGINT)?;
                     Ok(None)
                 }
                 Err(ReadlineError::Io(error)) => Err(error),
                 Err(ReadlineError::Errno(errno)) => Err(errno.into()),
-                // The window has another size.
+                // The window was resized.
                 Err(_) => continue,
             };
         }
@@ -60,7 +60,7 @@ impl Read for Editor {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.read == self.line.len() {
             let Some(mut line) = self.next_line()? else { return Ok(0) };
-            // An entry that is not kept is no failure.
+            // A line that is missing in the history is not an error.
             let _ = self.editor.add_history_entry(line.as_str());
             self.line = Zeroizing::new(Vec::with_capacity(line.len() + 1));
             self.line.extend_from_slice(line.as_bytes());
@@ -74,7 +74,7 @@ impl Read for Editor {
     }
 }
 
-/// The TAB key writes a blank: pasted statements have tabs between their words.
+/// Makes the TAB key insert a blank, because pasted statements contain tabs.
 struct Blanks;
 
 impl Completer for Blanks {

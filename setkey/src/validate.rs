@@ -1,4 +1,4 @@
-//! Validation of statements without a kernel: what a kernel of the target's dialect would refuse.
+//! Validates statements without a kernel: finds what a kernel of the target's dialect would refuse.
 
 use std::net::SocketAddr;
 
@@ -13,53 +13,53 @@ use zeroize::Zeroizing;
 use crate::compose::{self, Refusal, Target};
 use crate::resolve::{Names, is_name};
 
-/// A `fwd` policy has the selector of an earlier `in` policy.
+/// Warning: a `fwd` policy has the selector of an earlier `in` policy.
 pub(crate) const HAS_COPY: &str =
     "WARNING: there is a fwd policy with this selector: each in policy makes one (see -k)";
-/// An `in` policy has the selector of an earlier `fwd` policy.
+/// Warning: an `in` policy has the selector of an earlier `fwd` policy.
 pub(crate) const HAS_FORWARD: &str =
     "WARNING: an earlier statement has a fwd policy with this selector: it stays (see -k)";
 
-/// A fault of a statement.
+/// A fault in a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
     pub(crate) severity: Severity,
-    /// What is wrong, and where in the statement.
+    /// The error, with its place in the statement.
     pub(crate) error: ParseError,
 }
 
-/// What a finding means for the statement.
+/// Severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Severity {
-    /// It is loaded, or the running kernel's version decides.
+    /// The statement is loaded, or the running kernel's version decides.
     Warning,
-    /// No kernel of the dialect takes it.
+    /// Every kernel of the dialect refuses the statement.
     Error,
 }
 
-/// Validates the statements of a script in their order. The kernel's own state is not asked for: a `delete` of what the
-/// script did not create is no error.
+/// Validates the statements of a script in order. It does not know the kernel's state, so a `delete` of an entry that the script
+/// did not add is not an error.
 #[derive(Debug)]
 pub(crate) struct Validator<'k> {
     target: Target<'k>,
-    /// What the statements so far made; none where duplicates are not looked for.
+    /// Entries that the statements so far have added; none if duplicates are not checked.
     created: Option<DuplicateDetector>,
     /// Each `in` policy is followed by its `fwd` copy.
     mirror: bool,
 }
 
 impl<'k> Validator<'k> {
-    /// `mirror`: a run copies `in` policies to `fwd` where the dialect has such.
+    /// `mirror`: a run copies `in` policies to `fwd` if the dialect has these.
     pub(crate) fn new(target: Target<'k>, mirror: bool) -> Self {
         Self { target, created: Some(DuplicateDetector::default()), mirror: mirror && target.dialect().has_forward() }
     }
 
-    /// For who looks for duplicates itself.
+    /// Creates a validator for callers that check duplicates themselves.
     pub(crate) fn without_duplicates(target: Target<'k>) -> Self {
         Self { target, created: None, mirror: false }
     }
 
-    /// What is wrong with the next statement, warnings first.
+    /// Returns the faults in the next statement, warnings first.
     pub(crate) fn statement(&mut self, statement: &Statement<'_>) -> Vec<Finding> {
         let mut warnings = Vec::new();
         let checked = self.check(statement, &mut warnings);
@@ -68,7 +68,7 @@ impl<'k> Validator<'k> {
         let error = match checked {
             Ok(()) => return findings,
             Err(Refusal::Error(error)) => *error,
-            // The family of a name is not known.
+            // The address family of a name is not known.
             Err(Refusal::Families) if !self.is_certain(&hosts(&statement.command)) => return findings,
             Err(Refusal::Families) => families(statement),
         };
@@ -76,7 +76,7 @@ impl<'k> Validator<'k> {
         findings
     }
 
-    /// Composes what a run would send, which finds what a run would find before it asks the kernel; then asks the rules.
+    /// Composes the requests of a run, which finds what a run would find before it asks the kernel, then applies the rules.
     fn check(&mut self, statement: &Statement<'_>, warnings: &mut Vec<ParseError>) -> Result<(), Refusal> {
         use MessageType as M;
         match &statement.command {
@@ -118,7 +118,7 @@ impl<'k> Validator<'k> {
     ) -> Result<(), Refusal> {
         let plan = compose::plan_sa(message_type, statement, sa, &self.target, warnings)?;
         let place = |part| place_in_sa(statement, sa, part);
-        // A mark is a part of an SA's name that is not compared.
+        // The mark is part of an SA's identity, but is not compared here.
         let is_known = self.is_certain(&[sa.source.host, sa.destination.host]) && sa.mark.is_none();
         for pair in &plan.pairs {
             let mut bytes = Zeroizing::new(Vec::new());
@@ -151,7 +151,7 @@ impl<'k> Validator<'k> {
         plan.emit(self.request_header(), &mut bytes).map_err(|error| unsendable(statement, &error))?;
         let request = self.parse(statement, &bytes)?;
         self.apply_rules(statement, &request, |part| place_in_spd(statement, spd, part), warnings)?;
-        // A label is a part of a policy's name that is not compared.
+        // The label is part of a policy's identity, but is not compared here.
         let is_known = match &spd.selector {
             Selector::Ranges { source, destination, context: None, .. } => {
                 self.is_certain(&[source.host, destination.host])
@@ -180,12 +180,12 @@ impl<'k> Validator<'k> {
         Ok(())
     }
 
-    /// A request as the kernel reads it.
+    /// Parses a request as the kernel would.
     fn parse<'b>(&self, statement: &Statement<'_>, bytes: &'b [u8]) -> Result<Message<'b>, Refusal> {
         Message::parse(self.target.abi, bytes).map_err(|error| unsendable(statement, &error))
     }
 
-    /// What kernels refuse: an error, or a warning where only some versions do.
+    /// Applies the kernels' rules: returns an error, or adds a warning if only some versions refuse the request.
     fn apply_rules(
         &self,
         statement: &Statement<'_>,
@@ -206,17 +206,17 @@ impl<'k> Validator<'k> {
         }
     }
 
-    /// Whether the hosts are addresses, and not names that stand for some.
+    /// Returns whether the hosts are addresses rather than names that stand for some.
     fn is_certain(&self, hosts: &[Word<'_>]) -> bool {
         self.target.names == Names::Ask || hosts.iter().all(|host| !is_name(host.text))
     }
 
-    /// Takes a request into account; whether an earlier one has made what it is to make.
+    /// Records a request. Returns whether an earlier one has added the same entry.
     fn is_duplicate(&mut self, request: &Message<'_>) -> bool {
         self.created.as_mut().is_some_and(|created| !created.apply(request))
     }
 
-    /// Takes a request into account that deletes what it names, or more.
+    /// Records a request that deletes the entries that it names.
     fn forget(&mut self, write: impl FnOnce(RequestHeader, &mut Vec<u8>) -> libpfkey::Result<()>) {
         let mut bytes = Vec::new();
         if write(self.request_header(), &mut bytes).is_ok()
@@ -226,7 +226,7 @@ impl<'k> Validator<'k> {
         }
     }
 
-    /// Takes a `deleteall` into account; where the addresses are not known, as if it deleted all SAs.
+    /// Records a `deleteall`. If the addresses are not known, it counts as if it deleted all SAs.
     fn delete_all(&mut self, pairs: &[(SocketAddr, SocketAddr)], sa_type: SaType, is_known: bool) {
         if !is_known {
             return self.forget_sas(sa_type);
@@ -252,7 +252,7 @@ impl<'k> Validator<'k> {
     }
 }
 
-/// The hosts that a statement names as source and destination.
+/// Returns the source and destination of a statement.
 fn hosts<'s>(command: &Command<'s>) -> Vec<Word<'s>> {
     match command {
         Command::Add(sa) | Command::Delete(sa) | Command::Get(sa) | Command::GetSpi(sa) | Command::Update(sa) => {
@@ -267,7 +267,7 @@ fn hosts<'s>(command: &Command<'s>) -> Vec<Word<'s>> {
     }
 }
 
-/// Source and destination have no family in common.
+/// Returns the error that source and destination have no address family in common.
 pub(crate) fn families(statement: &Statement<'_>) -> ParseError {
     let at = hosts(&statement.command).get(1).map_or_else(|| statement.start(), |destination| destination.offset);
     statement.error_at(at, "source and destination are of different address families")
@@ -277,12 +277,12 @@ fn unsendable(statement: &Statement<'_>, error: &libpfkey::Error) -> Refusal {
     statement.error_at_end(statement.start(), error.to_string()).into()
 }
 
-/// Where a part of an SA is written.
+/// Returns where a part of an SA is written.
 fn place_in_sa(statement: &Statement<'_>, sa: &Sa<'_>, part: RequestPart) -> Option<usize> {
     let cipher = || sa.algorithms.encryption.as_ref().map(|word| word.name.offset);
     let hash = || sa.algorithms.authentication.as_ref().map(|word| word.name.offset);
     match part {
-        // What is missing is told at what is there in its place.
+        // A missing algorithm is reported at the existing one.
         RequestPart::Encryption => cipher().or_else(hash),
         RequestPart::Authentication => hash().or_else(cipher),
         RequestPart::Compression => cipher(),
@@ -295,7 +295,7 @@ fn place_in_sa(statement: &Statement<'_>, sa: &Sa<'_>, part: RequestPart) -> Opt
     }
 }
 
-/// Where a part of a policy is written.
+/// Returns where a part of a policy is written.
 fn place_in_spd(statement: &Statement<'_>, spd: &Spd<'_>, part: RequestPart) -> Option<usize> {
     let end = |range: &Range<'_>| Some(statement.prefix_offset(range).unwrap_or(range.host.offset));
     match (part, &spd.selector) {

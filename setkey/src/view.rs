@@ -1,4 +1,4 @@
-//! What is shown of messages that go to the kernel and come from it.
+//! Prints messages to and from the kernel.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,20 +9,20 @@ use zeroize::Zeroizing;
 use crate::console::Console;
 use crate::reason::refusal_text;
 
-/// What the command line says about output.
+/// Output options of the command line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Style {
-    /// `-a`: dead SAs, too.
+    /// `-a`: include dead SAs.
     pub(crate) dead: bool,
-    /// `-H`: what is sent, in hex.
+    /// `-H`: print sent messages in hexadecimal.
     pub(crate) hex: bool,
-    /// `-N`: no policies of sockets, and their number at the end.
+    /// `-N`: omit the policies of sockets, and print their number at the end.
     pub(crate) hide_socket_policies: bool,
-    /// `-p`: ports.
+    /// `-p`: print ports.
     pub(crate) ports: bool,
-    /// `-l`: one line for each SA.
+    /// `-l`: print one line per SA.
     pub(crate) short: bool,
-    /// `-v`: every message field by field.
+    /// `-v`: print every message field by field.
     pub(crate) verbose: bool,
 }
 
@@ -31,26 +31,26 @@ pub(crate) struct Style {
 pub(crate) struct View {
     pub(crate) console: Console,
     style: Style,
-    /// Text under construction. It holds keys.
+    /// Buffer for the text. It may contain keys.
     text: Zeroizing<String>,
-    /// Policies of sockets not shown in this dump.
+    /// Number of socket policies omitted in this dump.
     hidden: u32,
-    /// It has been said that the kernel ignores priorities.
+    /// Whether the warning that the kernel ignores priorities was printed.
     warned_of_priority: bool,
-    /// The time of the answers to this request, once one of them shows it.
+    /// Time of the first answer to this request that prints a time.
     now: Option<i64>,
-    /// The kernel is reached by NETLINK_XFRM.
+    /// The backend is NETLINK_XFRM.
     pub(crate) netlink: bool,
 }
 
-/// What an answer is matched with: a statement.
+/// Identifies the statement of an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tag {
-    /// Line of its end.
+    /// Line on which the statement ends.
     pub(crate) line: u32,
-    /// The priority that a policy was added with.
+    /// Priority with which a policy was added.
     pub(crate) priority: Option<u32>,
-    /// The number of the step of a plan.
+    /// Index of a step in a plan.
     pub(crate) step: usize,
 }
 
@@ -60,7 +60,7 @@ impl View {
         Self { console, style, text, hidden: 0, warned_of_priority: false, now: None, netlink: false }
     }
 
-    /// Shows a request, if it is to be shown.
+    /// Prints a request if the options say so.
     pub(crate) fn request(&mut self, abi: Abi, bytes: &[u8]) {
         self.text.clear();
         self.structure(abi, bytes);
@@ -70,7 +70,7 @@ impl View {
         self.show();
     }
 
-    /// Shows an answer.
+    /// Prints an answer.
     pub(crate) fn answer(&mut self, abi: Abi, tag: Tag, answer: Answer<'_>) {
         match answer {
             Answer::Reply(bytes) => self.reply(abi, tag, bytes),
@@ -89,18 +89,18 @@ impl View {
         }
     }
 
-    /// Whether refusals are told with their reason. Over PF_KEY, programs that read the messages see what they always saw, and so
-    /// do those that read the standard output of `-c`.
+    /// Returns whether refusals are printed with their reason. Programs that read messages over PF_KEY, or the standard output of
+    /// `-c`, get only what the C program prints.
     fn explains(&self) -> bool {
         self.console.explains() || (self.netlink && self.console.is_script())
     }
 
-    /// Shows a message as an answer is shown. Only dumps and single entries have something to show without `-v`.
+    /// Prints a message in the way answers are printed. Without `-v`, only dumps and single entries print anything.
     pub(crate) fn reply(&mut self, abi: Abi, tag: Tag, bytes: &[u8]) {
         self.text.clear();
         self.structure(abi, bytes);
         match Message::parse(abi, bytes) {
-            // Linux gets the length of some policies wrong; what was asked for was done all the same.
+            // Linux reports a wrong length for some policies, although it has carried out the request.
             Err(_) if has_wrong_length(abi, bytes) => self.console.system("invalid keymsg length"),
             Err(error) => {
                 self.text.push_str(&error.to_string());
@@ -155,7 +155,7 @@ impl View {
         }
     }
 
-    /// A message field by field, if that is to be shown.
+    /// Prints a message field by field, if the options say so.
     fn structure(&mut self, abi: Abi, bytes: &[u8]) {
         if self.style.verbose && !bytes.is_empty() {
             dump::structure(&mut self.text, abi, bytes);
@@ -170,7 +170,7 @@ impl View {
     }
 }
 
-/// The text of an errno. An SAD or SPD without entries is no such file to the kernel.
+/// Returns the text of an errno. The kernel reports an empty SAD or SPD as ENOENT.
 pub(crate) fn errno_words(errno: i32, message_type: MessageType) -> String {
     match message_type {
         MessageType::Delete | MessageType::Get | MessageType::SpdDelete if errno == libc::ENOENT => "No entry".into(),
@@ -184,7 +184,7 @@ fn has_wrong_length(abi: Abi, bytes: &[u8]) -> bool {
     peek_header(abi, bytes).is_ok_and(|header| usize::from(header.words) * 8 != bytes.len())
 }
 
-/// Seconds since 1970.
+/// Returns the current time in seconds since 1970.
 pub(crate) fn now() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
@@ -199,7 +199,7 @@ mod tests {
 
     use super::*;
 
-    /// Standard error that a test reads.
+    /// A buffer for standard error that a test reads.
     #[derive(Clone, Default)]
     struct Errors(Arc<Mutex<Vec<u8>>>);
 
@@ -220,7 +220,7 @@ mod tests {
         }
     }
 
-    /// Linux announces a wrong length for some policies that other programs load over PF_KEY.
+    /// Linux reports a wrong length for some policies that other programs load over PF_KEY.
     #[test]
     fn a_message_of_wrong_length_is_named() {
         let errors = Errors::default();

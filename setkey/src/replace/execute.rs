@@ -1,4 +1,4 @@
-//! Steps carried out: many requests under way at once, group by group.
+//! Executes the steps of a plan, group by group, with many requests in flight.
 
 use std::collections::HashMap;
 
@@ -14,23 +14,23 @@ use crate::reason::refusal_text;
 use crate::session::Session;
 use crate::view::{Tag, View, errno_words};
 
-/// What came of a plan.
+/// Result of a plan.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
-    /// A step failed, and the groups behind its own were not begun.
+    /// A step failed, and the groups after its own were not started.
     pub(super) failed: bool,
-    /// The kernel's answers to DELETE, by the index of the SA: what it was like when it went.
+    /// The kernel's answers to DELETE by the index of the SA, with its state at that time.
     pub(super) deleted: HashMap<usize, Zeroizing<Vec<u8>>>,
 }
 
-/// Carries out a plan up to the first group in which something fails, and tells what failed.
+/// Executes a plan up to the first group in which a step fails, and reports the failures.
 pub(super) fn run(session: &mut Session, files: &[File], plan: &Plan, present: &Present, wanted: &Wanted) -> Outcome {
     let mut outcome = Outcome::default();
     for group in &plan.groups {
         let mut run = Run { group, failures: Vec::new(), deleted: HashMap::new(), abi: session.abi() };
         for (index, step) in (0..).zip(group) {
             let numbers = session.has_xfrm();
-            // NetBSD takes an SA beside one of the same SPI and another reqid, so what is replaced has to be gone.
+            // NetBSD accepts a second SA with the same SPI and another reqid, so the old one must be gone first.
             let waits = session.abi().dialect == Dialect::NetBsd && matches!(step, Step::ReplaceSa { .. });
             requests(*step, numbers, present, wanted, &mut |kind, write| {
                 if waits && kind == MessageType::Add {
@@ -48,7 +48,7 @@ pub(super) fn run(session: &mut Session, files: &[File], plan: &Plan, present: &
         session.settle(&mut |view, tag, answer| run.answer(view, tag, answer));
         outcome.deleted.extend(run.deleted);
         outcome.failed = !run.failures.is_empty();
-        // One line a step: what follows from a failure is no news.
+        // One line per step: later failures only follow from the first.
         run.failures.sort_by_key(|(index, _)| *index);
         run.failures.dedup_by_key(|(index, _)| *index);
         for (index, text) in run.failures {
@@ -65,7 +65,7 @@ pub(super) fn run(session: &mut Session, files: &[File], plan: &Plan, present: &
 /// Writes one request.
 type Write<'w> = &'w dyn Fn(RequestHeader, &mut Vec<u8>) -> Result<()>;
 
-/// The requests of a step, in their order. `numbers`: DELETE is answered with sequence numbers.
+/// Sends the requests of a step in order. `numbers`: the answer to DELETE contains sequence numbers.
 fn requests(
     step: Step,
     numbers: bool,
@@ -105,10 +105,10 @@ fn requests(
     }
 }
 
-/// A group under way.
+/// A group in execution.
 struct Run<'p> {
     group: &'p [Step],
-    /// Steps that failed, and why.
+    /// Steps that failed, with the reasons.
     failures: Vec<(usize, String)>,
     deleted: HashMap<usize, Zeroizing<Vec<u8>>>,
     abi: Abi,
@@ -118,7 +118,7 @@ impl Run<'_> {
     fn send(&mut self, session: &mut Session, index: usize, kind: MessageType, write: Write<'_>) {
         let tag = Tag { step: index, ..Tag::default() };
         let sent = session.send(tag, write, &mut |view, tag, answer| self.answer(view, tag, answer));
-        // BSD kernels say so what Linux says in an answer.
+        // BSD kernels report as an error of the call what Linux reports in an answer.
         if let Err(error) = sent {
             let errno = match &error {
                 libpfkey::Error::System { source, .. } => source.raw_os_error(),
@@ -143,7 +143,7 @@ impl Run<'_> {
                 view.answer(self.abi, *tag, answer);
             }
             Answer::Confirmed => {
-                // It is done, but what the SA was like is not known.
+                // The SA is deleted, but its last state is not known.
                 if let Some(Step::ReplaceSa { old, .. } | Step::RemoveSa { old }) = self.group.get(tag.step) {
                     self.deleted.entry(*old).or_default();
                 }
@@ -157,7 +157,7 @@ impl Run<'_> {
         }
     }
 
-    /// Whether what was to be removed had gone by itself.
+    /// Returns whether the entry to be removed had already gone.
     fn is_gone(&self, errno: i32, kind: MessageType) -> bool {
         match kind {
             MessageType::Delete => matches!(errno, libc::ESRCH | libc::ENOENT),
@@ -168,7 +168,7 @@ impl Run<'_> {
     }
 }
 
-/// Tells of a step that failed, at its statement where it has one.
+/// Reports a failed step, at its statement if it has one.
 fn tell(session: &mut Session, files: &[File], step: Step, present: &Present, wanted: &Wanted, text: &str) {
     let console = &mut session.view.console;
     let mut at = |place: Place, what: String| match files.get(place.file).filter(|_| place.line != 0) {

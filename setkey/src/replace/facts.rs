@@ -1,7 +1,7 @@
-//! What identifies an SA or a policy in a kernel, and what makes two of them equal.
+//! Identity and equality of SAs and policies in a kernel.
 //!
-//! A request and the kernel's entry that it led to have the same facts: what a kernel does not keep, or fills in, is taken
-//! out of both.
+//! A request and the resulting entry of the kernel have the same facts: fields that a kernel does not store, or fills in, are
+//! removed from both.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -18,26 +18,26 @@ use zeroize::Zeroizing;
 
 use crate::protocol::protocol_word;
 
-/// Largest replay window of Linux that the SA extension carries, in packets.
+/// Largest replay window, in packets, that the SA extension of Linux can express.
 const LINUX_WINDOW_MAX: u8 = 32;
 
-/// What a kernel finds an SA by; over NETLINK_XFRM its mark is a part of that.
+/// Key by which a kernel finds an SA; over NETLINK_XFRM it includes the mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct SaName {
     name: rules::SaKey,
     mark: XfrmMark,
 }
 
-/// What an SA is like.
+/// Properties of an SA.
 #[derive(PartialEq, Eq)]
 pub(super) struct SaFacts {
     pub(super) sa_type: SaType,
     pub(super) source: SocketAddr,
     pub(super) destination: SocketAddr,
     pub(super) spi: u32,
-    /// What an UPDATE cannot change.
+    /// Properties that an UPDATE cannot change.
     fixed: Fixed,
-    /// What it can: limits and the ports of UDP encapsulation.
+    /// Properties that it can change: limits and the ports of UDP encapsulation.
     variable: Variable,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct SaFacts {
 struct Fixed {
     mode: u8,
     reqid: u32,
-    /// Packets, and whether sequence numbers are extended.
+    /// Size in packets, and whether sequence numbers are extended.
     window: (u32, bool),
     flags: SaFlags,
     auth: (u8, Option<u32>),
@@ -54,7 +54,7 @@ struct Fixed {
     encrypt_key: Zeroizing<Vec<u8>>,
     encapsulation: Option<u8>,
     label: Option<Label>,
-    /// The source that its selector names, where it is not any.
+    /// Source of its selector, unless it is any.
     inner_source: Option<(SockAddr, u8)>,
     output_mark: Option<XfrmMark>,
     if_id: Option<u32>,
@@ -70,31 +70,31 @@ struct Variable {
 /// A security label: algorithm, domain of interpretation, text.
 type Label = (u8, u8, Vec<u8>);
 
-/// What a kernel finds a policy by.
+/// Key by which a kernel finds a policy.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct PolicyName {
     pub(super) direction: u8,
     pub(super) source: (SocketAddr, u8),
     pub(super) destination: (SocketAddr, u8),
     pub(super) proto: u8,
-    /// Mark and interface id, which only NETLINK_XFRM tells.
+    /// Mark and interface id, which only NETLINK_XFRM reports.
     mark: XfrmMark,
     if_id: u32,
     label: Option<Label>,
 }
 
-/// What a policy does.
+/// Properties of a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PolicyFacts {
     pub(super) kind: u16,
-    /// 0 where the dialect has no priorities.
+    /// 0 if the dialect has no priorities.
     pub(super) priority: u32,
     requests: Vec<Request>,
-    /// Seconds that it lives, and that it lives unused.
+    /// Lifetime in seconds, and lifetime when unused.
     lives: (u64, u64),
 }
 
-/// Name and facts of the SA that a message is about; `None` if it lacks what all SAs have.
+/// Returns the name and facts of the SA in a message; `None` if it lacks a required field.
 pub(super) fn of_sa(message: &Message<'_>) -> Option<(SaName, SaFacts)> {
     let dialect = message.abi.dialect;
     let linux = dialect == Dialect::Linux;
@@ -118,12 +118,12 @@ pub(super) fn of_sa(message: &Message<'_>) -> Option<(SaName, SaFacts)> {
         destination: without_port(dialect, &message.destination()?.sockaddr)?,
         spi: sa.spi,
         fixed: Fixed {
-            // Linux knows no mode any.
+            // Linux has no mode any.
             mode: if linux && sa2.mode == MODE_ANY { MODE_TRANSPORT } else { sa2.mode },
             reqid: sa2.reqid,
             window: window(message),
             flags: sa.flags & kept,
-            // The BSDs put one of their own beside a cipher that authenticates.
+            // The BSDs add an authentication algorithm of their own to an AEAD.
             auth: (if is_aead && !linux { 0 } else { sa.auth }, xfrm.auth_trunc.map(|auth_trunc| auth_trunc.icv_bits)),
             encrypt: sa.encrypt,
             auth_key: key(ExtensionType::KeyAuth).into(),
@@ -147,7 +147,7 @@ pub(super) fn of_sa(message: &Message<'_>) -> Option<(SaName, SaFacts)> {
 }
 
 impl SaFacts {
-    /// Whether an UPDATE of a mature SA makes the one of the other, on the kernel that changes only limits and ports.
+    /// Returns whether an UPDATE, which on this kernel changes only limits and ports, turns one SA into the other.
     pub(super) fn differs_in_limits(&self, other: &Self) -> bool {
         let ends = |facts: &Self| (facts.sa_type, facts.source, facts.destination);
         ends(self) == ends(other) && self.fixed == other.fixed && self.variable != other.variable
@@ -168,7 +168,8 @@ impl fmt::Display for SaFacts {
     }
 }
 
-/// Names the SA or policy that is in the way of a request, by what the kernel compares; `None` if the request names none.
+/// Describes the SA or policy that conflicts with a request, by the fields that the kernel compares; `None` if the request
+/// names none.
 pub(crate) fn in_the_way(request: &Message<'_>) -> Option<String> {
     if let Some((name, _)) = of_policy(request) {
         return Some(format!("the kernel has a policy {name}"));
@@ -178,7 +179,7 @@ pub(crate) fn in_the_way(request: &Message<'_>) -> Option<String> {
     let (source, destination) = (end(&request.source()?.sockaddr)?, end(&request.destination()?.sockaddr)?);
     let (protocol, spi) = (protocol_word(request.header.sa_type), request.sa()?.spi);
     let ends = match dialect {
-        // Its source may be another one.
+        // The source may differ.
         Dialect::Linux => format!("to {destination}"),
         _ => format!("from {source} to {destination}"),
     };
@@ -186,7 +187,7 @@ pub(crate) fn in_the_way(request: &Message<'_>) -> Option<String> {
     Some(format!("the kernel has {article} {protocol} SA {ends} with SPI 0x{spi:08x}"))
 }
 
-/// Name and facts of the policy that a message is about; `None` for one without a selector, as sockets have.
+/// Returns the name and facts of the policy in a message; `None` for one without a selector, such as those of sockets.
 pub(super) fn of_policy(message: &Message<'_>) -> Option<(PolicyName, PolicyFacts)> {
     let dialect = message.abi.dialect;
     let policy = message.policy()?;
@@ -213,25 +214,25 @@ impl PolicyFacts {
             POLICY_IPSEC => policy.requests.iter().map(|request| kept(request, linux)).collect(),
             _ => Vec::new(),
         };
-        // Linux stores no difference between a policy without steps and none.
+        // Linux does not distinguish `ipsec` without steps from `none`.
         let kind = if linux && policy.kind == POLICY_IPSEC && requests.is_empty() { POLICY_NONE } else { policy.kind };
         Self { kind, priority: if dialect.has_priority() { policy.priority } else { 0 }, requests, lives }
     }
 
-    /// Whether this, which is in the kernel, is what a request asked for.
+    /// Returns whether this entry of the kernel is the result of a request.
     pub(super) fn fulfils(&self, wanted: &Self) -> bool {
         (self.kind, self.priority, self.lives) == (wanted.kind, wanted.priority, wanted.lives)
             && self.requests.len() == wanted.requests.len()
             && self.requests.iter().zip(&wanted.requests).all(|(present, wanted)| fulfils(present, wanted))
     }
 
-    /// Whether packets that it covers do not pass in clear.
+    /// Returns whether packets that match it cannot pass in clear.
     pub(super) fn protects(&self) -> bool {
         !matches!(self.kind, POLICY_NONE | POLICY_BYPASS | POLICY_ENTRUST)
     }
 }
 
-/// A processing step as the kernel keeps it.
+/// Returns a processing step as the kernel stores it.
 fn kept(request: &Request, linux: bool) -> Request {
     let mut kept = *request;
     if linux {
@@ -246,7 +247,7 @@ fn kept(request: &Request, linux: bool) -> Request {
 }
 
 fn fulfils(present: &Request, wanted: &Request) -> bool {
-    // The kernel chooses a reqid where none is given.
+    // The kernel chooses a reqid if none is given.
     let chosen = wanted.level == LEVEL_UNIQUE && (wanted.reqid == 0 || wanted.reqid > MANUAL_REQID_MAX);
     match chosen {
         true => present.reqid > MANUAL_REQID_MAX && Request { reqid: wanted.reqid, ..*present } == *wanted,
@@ -255,7 +256,7 @@ fn fulfils(present: &Request, wanted: &Request) -> bool {
 }
 
 impl PolicyName {
-    /// Whether some packet fits both selectors.
+    /// Returns whether some packet matches both selectors.
     pub(super) fn overlaps(&self, other: &Self) -> bool {
         let any = |proto: u8| proto == ULPROTO_ANY || proto == 0;
         self.direction == other.direction
@@ -277,7 +278,7 @@ fn ends_overlap((one, one_prefix): (SocketAddr, u8), (other, other_prefix): (Soc
 }
 
 impl fmt::Display for PolicyName {
-    /// `out 10.0.0.0/8[0] 10.1.0.0/16[0] 255`, in numbers as scripts take them.
+    /// `out 10.0.0.0/8[0] 10.1.0.0/16[0] 255`, numeric as in scripts.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.direction {
             DIR_IN => "in",
@@ -298,7 +299,7 @@ impl fmt::Display for PolicyName {
     }
 }
 
-/// Packets of the replay window, and whether sequence numbers are extended.
+/// Returns the size of the replay window in packets, and whether sequence numbers are extended.
 fn window(message: &Message<'_>) -> (u32, bool) {
     let field = message.sa().map_or(0, |sa| sa.replay);
     if message.abi.dialect == Dialect::Linux {
@@ -311,7 +312,7 @@ fn window(message: &Message<'_>) -> (u32, bool) {
         libpfkey::Extension::SaReplay(packets) => Some(*packets),
         _ => None,
     });
-    // The field counts bytes of bitmap; extended numbers are among the flags.
+    // The field is the size of the bitmap in bytes; extended sequence numbers are a flag.
     (large.unwrap_or(u32::from(field) * 8), false)
 }
 

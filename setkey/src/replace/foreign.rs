@@ -1,4 +1,4 @@
-//! SAs and policies of others that stay, whatever the files say: those that racoon has listed in its state file.
+//! SAs and policies that stay, whatever the files say: those that racoon has listed in its state file.
 
 use libpfkey::kernel_state::{
     Action, Direction, KernelState, Level, Mode, PolicyInKernel, PolicyKey, Prefix, Protocol, SaInKernel, SaKey,
@@ -11,19 +11,19 @@ use libpfkey::num::{
 use libpfkey::wire::{Address, Request};
 use libpfkey::{ExtensionType, Message, SaType, state_file};
 
-/// What belongs to racoon.
+/// Entries of racoon.
 #[derive(Debug, Default)]
 pub(crate) struct Foreign {
     racoon: KernelState,
 }
 
 impl Foreign {
-    /// Reads racoon's list for this boot and network namespace; it is empty where racoon has written none.
+    /// Reads racoon's list for this boot and network namespace. It is empty if racoon has not written one.
     ///
     /// # Errors
-    /// The line that says why the list is not known.
+    /// Returns the line that says why the list cannot be read.
     pub(crate) fn of_this_host() -> Result<Self, String> {
-        // A system that does not tell its boots apart has no list.
+        // A system without a boot id has no list.
         let Ok(id) = state_file::kernel_id() else { return Ok(Self::default()) };
         let path = state_file::path(&id);
         let read = state_file::read(&path, &id);
@@ -33,17 +33,17 @@ impl Foreign {
         Ok(file.map_or_else(Self::default, |file| Self::listed(file.state)))
     }
 
-    /// What a list says.
+    /// Returns the entries of a list.
     pub(super) fn listed(racoon: KernelState) -> Self {
         Self { racoon }
     }
 
-    /// Whether an SA of the kernel's is racoon's.
+    /// Returns whether an SA in the kernel belongs to racoon.
     pub(super) fn has_sa(&self, message: &Message<'_>) -> bool {
         !self.racoon.sas.is_empty() && sa(message).is_some_and(|sa| self.racoon.has_sa(&sa))
     }
 
-    /// Whether a policy of the kernel's is racoon's.
+    /// Returns whether a policy in the kernel belongs to racoon.
     pub(super) fn has_policy(&self, message: &Message<'_>) -> bool {
         !self.racoon.policies.is_empty() && policy(message).is_some_and(|policy| self.racoon.has_policy(&policy))
     }

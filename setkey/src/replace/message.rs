@@ -1,4 +1,4 @@
-//! Requests made of other messages: of a wanted entry's with another number, and of what a kernel showed or deleted.
+//! Builds requests from other messages: from the request for a wanted entry, and from dumped or deleted entries.
 
 use libpfkey::algorithm::Encryption;
 use libpfkey::num::ULPROTO_ANY;
@@ -14,7 +14,7 @@ pub(super) fn repeat(request: &[u8], kind: MessageType, header: RequestHeader, b
     })
 }
 
-/// Repeats a request about a policy with another priority.
+/// Copies a request for a policy with another priority.
 pub(super) fn with_priority(request: &[u8], priority: u32, header: RequestHeader, buffer: &mut Vec<u8>) -> Result<()> {
     let message = Message::parse(header.abi, request)?;
     header.write(message.header.message_type, SaType::Unspec, buffer, |builder| {
@@ -25,13 +25,13 @@ pub(super) fn with_priority(request: &[u8], priority: u32, header: RequestHeader
     })
 }
 
-/// The ADD that makes an SA that the kernel showed, or deleted.
+/// Writes the ADD that restores a dumped or deleted SA.
 pub(super) fn add(shown: &[u8], header: RequestHeader, buffer: &mut Vec<u8>) -> Result<()> {
     let message = Message::parse(header.abi, shown)?;
     let sa_type = message.header.sa_type;
     header.write(MessageType::Add, sa_type, buffer, |builder| {
         message.extensions.iter().filter_map(|extension| asked(extension)).try_for_each(|it| builder.push(&it))?;
-        // Kernels leave out keys of no bits, and ask for them.
+        // Kernels omit empty keys in dumps, but require them in requests.
         let sa = message.sa().ok_or_else(|| missing(header.abi))?;
         let null = Encryption::from_number(header.abi.dialect, sa.encrypt) == Encryption::Null;
         let keys = [
@@ -44,7 +44,7 @@ pub(super) fn add(shown: &[u8], header: RequestHeader, buffer: &mut Vec<u8>) -> 
     })
 }
 
-/// What a kernel shows of an SA, as it is asked for; nothing for what it counts by itself.
+/// Converts an extension of a dumped SA for a request; returns none for the kernel's own counters.
 fn asked<'a>(extension: &Extension<'a>) -> Option<Extension<'a>> {
     use ExtensionType as T;
     Some(match extension {
@@ -58,7 +58,7 @@ fn asked<'a>(extension: &Extension<'a>) -> Option<Extension<'a>> {
         }
         Extension::Address(T::AddressProxy, proxy) if proxy.prefix != 0 => extension.clone(),
         Extension::Address(T::NatTOaInitiator | T::NatTOaResponder, _) => extension.clone(),
-        // NetBSD shows type 0 for none.
+        // NetBSD dumps type 0 if there is none.
         Extension::NatTType(0) => return None,
         Extension::NatTType(_) | Extension::NatTPort(..) | Extension::NatTFrag(_) => extension.clone(),
         Extension::SecurityContext(_) | Extension::SaReplay(_) => extension.clone(),
@@ -68,7 +68,7 @@ fn asked<'a>(extension: &Extension<'a>) -> Option<Extension<'a>> {
     })
 }
 
-/// The DELETE of an SA that the kernel showed. `numbers`: the answer is to tell its last sequence numbers.
+/// Writes the DELETE of a dumped SA. `numbers`: requests its last sequence numbers in the answer.
 pub(super) fn delete(shown: &[u8], numbers: bool, header: RequestHeader, buffer: &mut Vec<u8>) -> Result<()> {
     let message = Message::parse(header.abi, shown)?;
     let spi = message.sa().ok_or_else(|| missing(header.abi))?.spi;
@@ -78,9 +78,9 @@ pub(super) fn delete(shown: &[u8], numbers: bool, header: RequestHeader, buffer:
         let named = message.extensions.iter().filter_map(|extension| asked(extension));
         let named = named.filter(|extension| match extension {
             Extension::Address(kind, _) => matches!(kind, ExtensionType::AddressSrc | ExtensionType::AddressDst),
-            // NetBSD finds SAs by their ports, too.
+            // NetBSD also finds SAs by their ports.
             Extension::NatTType(_) | Extension::NatTPort(..) => netbsd,
-            // The mark is part of an SA's name.
+            // The mark is part of an SA's identity.
             Extension::XfrmMark(_) => true,
             _ => false,
         });
@@ -92,7 +92,7 @@ pub(super) fn delete(shown: &[u8], numbers: bool, header: RequestHeader, buffer:
     })
 }
 
-/// The SPDUPDATE that makes a policy that the kernel showed.
+/// Writes the SPDUPDATE that restores a dumped policy.
 pub(super) fn put(shown: &[u8], header: RequestHeader, buffer: &mut Vec<u8>) -> Result<()> {
     let message = Message::parse(header.abi, shown)?;
     let policy = message.policy().ok_or_else(|| missing(header.abi))?;
@@ -113,7 +113,7 @@ pub(super) fn put(shown: &[u8], header: RequestHeader, buffer: &mut Vec<u8>) -> 
     })
 }
 
-/// The SPDDELETE2 of a policy that the kernel showed: by its id, so that it is that one and no other.
+/// Writes the SPDDELETE2 of a dumped policy, by its id, so that no other one is deleted.
 pub(super) fn remove(shown: &[u8], header: RequestHeader, buffer: &mut Vec<u8>) -> Result<()> {
     let message = Message::parse(header.abi, shown)?;
     let id = message.policy().ok_or_else(|| missing(header.abi))?.id;

@@ -1,7 +1,7 @@
-//! `-f --replace`: a load that makes the kernel have what files say, without a moment in which what is protected before and
-//! afterwards is not; and puts the old state back where a statement fails.
+//! `-f --replace`: changes the kernel's tables to what files describe. Traffic that is protected before and after the change is
+//! never sent in clear, and the previous state is restored if a statement fails.
 //!
-//! All is checked first. Then both databases are read, the steps are planned ([`plan()`]), and carried out.
+//! Everything is checked first. Then both databases are read, and the steps are planned ([`plan()`]) and executed.
 
 mod execute;
 mod facts;
@@ -31,12 +31,12 @@ use crate::check::warn_of_readers;
 use crate::script::text_of;
 use crate::session::Session;
 
-/// Bytes of a file at most.
+/// Maximum size of a file in bytes.
 const SIZE_MAX: usize = 1 << 30;
-/// Bytes of a file read at once.
+/// Bytes that are read from a file at once.
 const CHUNK: usize = 64 << 10;
 
-/// Loads files in place of what the kernel has. `foreign` tells what is not theirs to remove.
+/// Replaces the contents of the kernel's tables by files. `foreign` returns the entries that they must not remove.
 pub(crate) fn run(
     session: &mut Session,
     names: &[String],
@@ -50,7 +50,7 @@ pub(crate) fn run(
     if loaded.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Reads all files to their ends before anything is done.
+/// Reads all files completely before anything is changed.
 fn read_files(session: &mut Session, names: &[String]) -> Result<Vec<File>, String> {
     let mut read = |name: &String| {
         let failed = |error: io::Error| format!("Can't open `{name}': {}", text_of(&error));
@@ -70,8 +70,8 @@ fn read_files(session: &mut Session, names: &[String]) -> Result<Vec<File>, Stri
     names.iter().map(&mut read).collect()
 }
 
-/// Reads to the end, or until a statement is longer than any may be, as those of `/dev/zero` are: the beginning of it is
-/// enough to tell what is wrong.
+/// Reads to the end, or until a statement exceeds the maximum length, as with `/dev/zero`. The beginning of it suffices to report
+/// the error.
 fn read_statements(input: &mut dyn io::Read) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut splitter = Splitter::script();
     let mut chunk = Zeroizing::new(vec![0; CHUNK]);
@@ -85,7 +85,7 @@ fn read_statements(input: &mut dyn io::Read) -> io::Result<Zeroizing<Vec<u8>>> {
         };
         let mut piece = chunk.get(..length).unwrap_or_default();
         if bytes.capacity() - bytes.len() < length {
-            // The smaller buffer is wiped: it has keys.
+            // Grow by hand, so that the smaller buffer is wiped: it contains keys.
             let mut larger = Zeroizing::new(Vec::with_capacity(2 * bytes.capacity()));
             larger.extend_from_slice(&bytes);
             bytes = larger;
@@ -100,10 +100,10 @@ fn read_statements(input: &mut dyn io::Read) -> io::Result<Zeroizing<Vec<u8>>> {
     Ok(bytes)
 }
 
-/// Loads what was read.
+/// Loads the files.
 ///
 /// # Errors
-/// The last line to print: what was done, or not done.
+/// Returns the last line to print, which says what was done and what was not.
 fn load(
     session: &mut Session,
     files: &[File],
@@ -130,7 +130,7 @@ fn load(
     take_back(session, files, before, request, &plan, outcome)
 }
 
-/// Tells of SAs that go before their successors come.
+/// Warns of SAs that are deleted before their successors are added.
 fn warn_of_gaps(session: &mut Session, files: &[File], request: &Request, before: &Present, plan: &Plan) {
     for step in plan.groups.iter().flatten() {
         let Step::ReplaceSa { sa, old } = *step else { continue };
@@ -144,10 +144,10 @@ fn warn_of_gaps(session: &mut Session, files: &[File], request: &Request, before
     }
 }
 
-/// Puts back what was there before a failure.
+/// Restores the state before a failure.
 ///
 /// # Errors
-/// The line that says how that ended.
+/// Returns the line that says what could not be restored.
 fn take_back(
     session: &mut Session,
     files: &[File],

@@ -1,5 +1,5 @@
-//! The order of policies. Among those of one priority the kernel asks the ones that came first, so the order of the
-//! statements is part of what they mean where selectors overlap.
+//! The order of policies. Among policies of one priority, the kernel applies the one that was added first. The order of the
+//! statements is therefore part of their meaning if selectors overlap.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,30 +8,30 @@ use libpfkey::Dialect;
 use super::facts::{PolicyFacts, PolicyName};
 use super::plan::{PresentPolicy, WantedPolicy};
 
-/// Overlaps are looked for among so many; where there are more they are taken to be there.
+/// Number of policies among which overlaps are searched. If there are more, they are assumed to overlap.
 const OVERLAPS_MAX: usize = 256;
 
-/// What a wanted policy asks for.
+/// What has to be done for a wanted policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    /// It is there, in its place.
+    /// It exists, in its place.
     None,
-    /// It is not there.
+    /// It does not exist.
     Add,
-    /// It is there and differs: an SPDUPDATE is enough. `moves`: it becomes the last of its priority.
+    /// It exists and differs: an SPDUPDATE suffices. `moves`: it becomes the last of its priority.
     Put { old: usize, moves: bool },
-    /// It is there, but what has to be asked before it is not.
+    /// It exists, but a policy that must precede it does not.
     Move { old: usize },
 }
 
-/// What is to be done about each wanted policy, in the order of the statements.
+/// Returns what has to be done for each wanted policy, in the order of the statements.
 pub(super) fn changes(
     dialect: Dialect,
     present: &[PresentPolicy],
     wanted: &[WantedPolicy],
     by_name: &HashMap<&PolicyName, usize>,
 ) -> Vec<Change> {
-    // Linux puts what replaces a policy of its priority in that one's place, the others put it last.
+    // On Linux a replaced policy of the same priority keeps its place; on other kernels it becomes the last.
     let keeps_place = dialect == Dialect::Linux;
     let old_of = |new: &WantedPolicy| {
         let old = by_name.get(&new.name).copied();
@@ -43,7 +43,7 @@ pub(super) fn changes(
     };
     let mut classes: HashMap<(u8, u32), Class<'_>> = HashMap::new();
     let class_of = |new: &WantedPolicy| (new.name.direction, new.facts.priority);
-    // From the end: what has to be asked behind something that comes later in the file.
+    // From the end: policies that the kernel applies after one that comes later in the file.
     for new in wanted.iter().rev() {
         if let Some((_, old)) = old_of(new).filter(|(_, old)| stays(new, old)) {
             classes.entry(class_of(new)).or_default().meet(&new.name, old.rank);
@@ -70,21 +70,21 @@ pub(super) fn changes(
     changes
 }
 
-/// Policies that compete: those of one direction and priority.
+/// Policies of one direction and priority.
 #[derive(Default)]
 struct Class<'w> {
-    /// Smallest ranks of those that come later in the file.
+    /// Smallest ranks of the policies that come later in the file.
     smallest: Option<[u64; 2]>,
-    /// Those that are asked, or may be, behind one that comes later in the file.
+    /// Policies that the kernel applies, or may apply, after one that comes later in the file.
     misplaced: HashSet<&'w PolicyName>,
-    /// The same, met on the way through the file and kept.
+    /// The same, collected on the way through the file.
     kept: Vec<(&'w PolicyName, [u64; 2])>,
-    /// Those that become the last of the class.
+    /// Policies that become the last of the class.
     last: Vec<&'w PolicyName>,
 }
 
 impl<'w> Class<'w> {
-    /// Takes note of a policy on the way from the end of the file.
+    /// Records a policy on the way from the end of the file.
     fn meet(&mut self, name: &'w PolicyName, rank: [u64; 2]) {
         let smallest = self.smallest.get_or_insert(rank);
         if rank.iter().zip(smallest.iter()).any(|(own, later)| own > later) {
@@ -93,7 +93,7 @@ impl<'w> Class<'w> {
         smallest.iter_mut().zip(rank).for_each(|(smallest, own)| *smallest = own.min(*smallest));
     }
 
-    /// Whether a policy can stay where it is, behind all that come before it in the file and overlap it.
+    /// Returns whether a policy can keep its place: after all overlapping policies that precede it in the file.
     fn keep(&mut self, new: &'w WantedPolicy, old: &PresentPolicy) -> bool {
         let behind = |rank: &[u64; 2]| rank.iter().zip(old.rank).all(|(before, own)| *before < own);
         let overlaps = |name: &PolicyName| name.overlaps(&new.name);
@@ -108,7 +108,7 @@ impl<'w> Class<'w> {
     }
 }
 
-/// Whether a policy that lets packets pass is replaced, where it is, by one that protects them.
+/// Returns whether a policy that lets packets pass is replaced, in its place, by one that protects them.
 pub(super) fn begins_to_protect(
     present: &[PresentPolicy],
     wanted: &[WantedPolicy],
@@ -120,8 +120,8 @@ pub(super) fn begins_to_protect(
     !protects(present.get(*old).map(|old| &old.facts)) && protects(wanted.get(policy).map(|new| &new.facts))
 }
 
-/// What has to be removed before the puts: what lets packets pass, does not stay, and overlaps a protecting policy that moves or
-/// ceases to protect. It might be asked before what is to protect these packets then.
+/// Returns the policies that must be removed first: those that let packets pass, do not stay, and overlap a protecting policy that
+/// moves or ceases to protect. The kernel might otherwise apply them before the policy that protects these packets.
 pub(super) fn early(
     present: &[PresentPolicy],
     wanted: &[WantedPolicy],

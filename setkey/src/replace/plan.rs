@@ -1,8 +1,8 @@
-//! From what a kernel has and what it is to have to the steps between: a pure function.
+//! Plans the steps from the present to the wanted state of a kernel: a pure function.
 //!
-//! What both states protect stays protected at every step: SAs come before the policies that want them, a policy is replaced
-//! in place, and what nobody names goes last, policies before SAs. The way back after a failure is planned by the same
-//! function, from what the kernel has by then to what it had.
+//! Traffic that both states protect stays protected at every step: SAs are added before the policies that need them, a policy is
+//! replaced in place, and entries without a statement are removed last, policies before SAs. The way back after a failure is
+//! planned by the same function, from the state at that time to the previous one.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,92 +13,92 @@ use zeroize::Zeroizing;
 use super::facts::{PolicyFacts, PolicyName, SaFacts, SaName};
 use super::order::{self, Change};
 
-/// An SA that the kernel has.
+/// An SA in the kernel.
 #[derive(Debug)]
 pub(super) struct PresentSa {
     pub(super) name: SaName,
     pub(super) facts: SaFacts,
     pub(super) state: SaState,
-    /// It goes if nobody names it.
+    /// It is removed if no statement names it.
     pub(super) removable: bool,
-    /// The kernel's message about it. It holds keys.
+    /// The kernel's message about it, which contains keys.
     pub(super) message: Zeroizing<Vec<u8>>,
 }
 
-/// A policy that the kernel has.
+/// A policy in the kernel.
 #[derive(Debug)]
 pub(super) struct PresentPolicy {
     pub(super) name: PolicyName,
     pub(super) facts: PolicyFacts,
-    /// Among policies of one priority those with smaller numbers are asked first. Where the two numbers disagree it is not
-    /// known which is asked first.
+    /// Of policies of one priority, the kernel applies those with smaller numbers first. If the two numbers disagree, the order
+    /// is not known.
     pub(super) rank: [u64; 2],
     pub(super) removable: bool,
     pub(super) message: Zeroizing<Vec<u8>>,
 }
 
-/// An SA that the kernel is to have.
+/// A wanted SA.
 #[derive(Debug)]
 pub(super) struct WantedSa {
     pub(super) name: SaName,
     pub(super) facts: SaFacts,
     pub(super) place: Place,
-    /// The message to add it, but for its number.
+    /// The message that adds it, except its sequence number.
     pub(super) message: Zeroizing<Vec<u8>>,
 }
 
-/// A policy that the kernel is to have.
+/// A wanted policy.
 #[derive(Debug)]
 pub(super) struct WantedPolicy {
     pub(super) name: PolicyName,
     pub(super) facts: PolicyFacts,
     pub(super) place: Place,
-    /// The message to add or replace it, but for its number.
+    /// The message that adds or replaces it, except its sequence number.
     pub(super) message: Zeroizing<Vec<u8>>,
 }
 
-/// Where something was written: the number of the file, and the line of the statement's end.
+/// Place of a statement: the index of the file, and the line on which the statement ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) file: usize,
     pub(super) line: u32,
 }
 
-/// All that a kernel has.
+/// The present state of a kernel.
 #[derive(Debug, Default)]
 pub(super) struct Present {
     pub(super) sas: Vec<PresentSa>,
     pub(super) policies: Vec<PresentPolicy>,
 }
 
-/// All that it is to have, in the order of the statements.
+/// The wanted state, in the order of the statements.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
     pub(super) sas: Vec<WantedSa>,
     pub(super) policies: Vec<WantedPolicy>,
 }
 
-/// A change of the kernel's state. Numbers are indices: `sa`, `policy` of [`Wanted`], `old` of [`Present`].
+/// A change of the kernel's state. Numbers are indices: `sa` and `policy` into [`Wanted`], `old` into [`Present`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     AddSa {
         sa: usize,
     },
-    /// The name is taken by an SA that differs: that one goes first. Packets are dropped meanwhile.
+    /// A different SA has the same name and is deleted first. Packets are dropped in between.
     ReplaceSa {
         sa: usize,
         old: usize,
     },
-    /// Limits or ports of encapsulation differ, and the kernel changes them in place.
+    /// Only limits or ports of encapsulation differ, and the kernel changes them in place.
     UpdateSa {
         sa: usize,
     },
-    /// SPDUPDATE: adds the policy, or puts it in the place of the one of its name.
+    /// SPDUPDATE: adds the policy, or replaces the one of its name.
     PutPolicy {
         policy: usize,
     },
-    /// SPDUPDATE with the next priority: the policy leaves its place, on a kernel that would leave it there, and becomes the
-    /// last of its own priority with the step behind.
+    /// SPDUPDATE with the next priority: on a kernel that would keep its place, the policy leaves it, and the following step makes it
+    /// the last of its own priority.
     SetAside {
         policy: usize,
     },
@@ -110,13 +110,13 @@ pub(super) enum Step {
     },
 }
 
-/// The steps, in groups: each may begin when the one before has succeeded.
+/// The steps, in groups: each may start when the previous one has succeeded.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Plan {
     pub(super) groups: Vec<Vec<Step>>,
 }
 
-/// Plans the way from what there is to what is to be.
+/// Plans the steps from the present to the wanted state.
 pub(super) fn plan(dialect: Dialect, present: &Present, wanted: &Wanted) -> Plan {
     let by_name: HashMap<&SaName, usize> = first_of(present.sas.iter().map(|sa| &sa.name));
     let policies = Policies::new(dialect, present, wanted);
@@ -127,7 +127,7 @@ pub(super) fn plan(dialect: Dialect, present: &Present, wanted: &Wanted) -> Plan
         match () {
             () if !serves => Some(Step::ReplaceSa { sa, old }),
             () if present.facts == new.facts => None,
-            // Other kernels ask for the process that made it, or for no keys.
+            // Other kernels accept an UPDATE only from the process that reserved the SPI, or without keys.
             () if dialect == Dialect::Linux && present.facts.differs_in_limits(&new.facts) => {
                 Some(Step::UpdateSa { sa })
             }
@@ -141,7 +141,7 @@ pub(super) fn plan(dialect: Dialect, present: &Present, wanted: &Wanted) -> Plan
     Plan { groups: groups.into_iter().filter(|group: &Vec<Step>| !group.is_empty()).collect() }
 }
 
-/// The index of the first of each name.
+/// Returns the index of the first entry of each name.
 fn first_of<N: Eq + std::hash::Hash>(names: impl Iterator<Item = N>) -> HashMap<N, usize> {
     let mut found = HashMap::new();
     for (index, name) in (0..).zip(names) {
@@ -150,14 +150,14 @@ fn first_of<N: Eq + std::hash::Hash>(names: impl Iterator<Item = N>) -> HashMap<
     found
 }
 
-/// What becomes of policies.
+/// Planned changes of policies.
 struct Policies<'p> {
     present: &'p [PresentPolicy],
     wanted: &'p [WantedPolicy],
     changes: Vec<Change>,
-    /// Nobody names them.
+    /// No statement names them.
     unnamed: Vec<usize>,
-    /// What lets packets pass in clear and would be asked first while a protecting policy is moved.
+    /// Policies that let packets pass in clear, and that the kernel would apply first while a protecting policy is moved.
     early: HashSet<usize>,
 }
 
@@ -173,8 +173,8 @@ impl<'p> Policies<'p> {
         Self { present, wanted, changes, unnamed, early }
     }
 
-    /// The steps, so that at each of them what both states protect is protected, even if the one before has failed within its
-    /// group.
+    /// Returns the steps in an order in which traffic that both states protect stays protected at each of them, even if an earlier
+    /// step of the same group has failed.
     fn groups(&self) -> Vec<Vec<Step>> {
         let mut groups = vec![self.protecting_in_place(), self.removed_early()];
         groups.extend(self.puts());
@@ -182,7 +182,7 @@ impl<'p> Policies<'p> {
         groups
     }
 
-    /// Policies that begin to protect where they are: the sooner the better.
+    /// Policies that begin to protect in their place come first.
     fn protecting_in_place(&self) -> Vec<Step> {
         let begins = |policy: &usize| order::begins_to_protect(self.present, self.wanted, &self.changes, *policy);
         (0..self.changes.len()).filter(begins).map(|policy| Step::PutPolicy { policy }).collect()
@@ -194,12 +194,12 @@ impl<'p> Policies<'p> {
         early.into_iter().map(|old| Step::RemovePolicy { old }).collect()
     }
 
-    /// What is added, replaced or moved, in the order in which it is asked. What lets packets pass waits for what protects
-    /// them before.
+    /// Returns the policies that are added, replaced or moved, in the order in which the kernel applies them. Those that let packets
+    /// pass wait for the preceding ones that protect them.
     fn puts(&self) -> Vec<Vec<Step>> {
         let begins = |policy| order::begins_to_protect(self.present, self.wanted, &self.changes, policy);
         let priority = |policy| self.facts(policy).map_or(0, |facts| facts.priority);
-        // Whether it is set aside first. Without a priority behind its own it cannot be.
+        // Whether it is set aside first, which needs a priority after its own.
         let sets_aside = |policy: usize, change: &Change| match *change {
             Change::None => None,
             Change::Put { moves: false, .. } if begins(policy) => None,
@@ -221,7 +221,7 @@ impl<'p> Policies<'p> {
             let protects = self.facts(policy).is_some_and(PolicyFacts::protects);
             if aside {
                 add(Step::SetAside { policy }, waits && !protects);
-                // Had that failed, what lets packets pass would be put where what protects them was.
+                // If that failed, a policy that lets packets pass would replace one that protects them.
                 waits = true;
             }
             add(Step::PutPolicy { policy }, waits && !protects);
@@ -234,7 +234,7 @@ impl<'p> Policies<'p> {
         self.wanted.get(policy).map(|policy| &policy.facts)
     }
 
-    /// What lets packets pass goes first, what blocks them last.
+    /// Removes policies that let packets pass first, and those that block them last.
     fn removed_late(&self) -> Vec<Vec<Step>> {
         let mut groups = vec![Vec::new(); 3];
         for &old in self.unnamed.iter().filter(|old| !self.early.contains(old)) {

@@ -1,4 +1,4 @@
-//! What a kernel has, read from its dumps.
+//! Reads the present state of a kernel from its dumps.
 
 use libpfkey::{Dialect, Message, SaState, SaType, dump};
 
@@ -8,21 +8,21 @@ use super::plan::{Present, PresentPolicy, PresentSa};
 use super::wanted::Request;
 use crate::session::{Entries, Session};
 
-/// FreeBSD's scopes of policies that belong to an interface or a socket, and NetBSD's flag of those that the kernel made.
+/// FreeBSD's scopes of policies that belong to an interface or a socket, and NetBSD's flag of policies that the kernel created.
 const FREEBSD_OWNED: u8 = 0x02 | 0x04;
 const NETBSD_OWNED: u8 = 0x80;
 
-/// Reads both databases. What the request flushes is removable, but for what belongs to `foreign`.
+/// Reads both databases. Entries that the request flushes are removable, except those of `foreign`.
 ///
 /// # Errors
-/// The line that says why they cannot be read.
+/// Returns the line that says why they cannot be read.
 pub(super) fn read(session: &mut Session, request: &Request, foreign: &Foreign) -> Result<Present, String> {
     let mut sas = Vec::new();
     for entry in session.entries(Entries::Sas)? {
         let Ok(message) = Message::parse(session.abi(), &entry) else { continue };
         let Some((name, facts)) = of_sa(&message) else { continue };
         let state = message.sa().map_or(SaState::Dead, |sa| sa.state);
-        // Larval SAs are an IKE daemon's, and end by themselves; one of SPI 0 stands for an acquire.
+        // Larval SAs belong to an IKE daemon and expire by themselves; one with SPI 0 stands for an acquire.
         if state == SaState::Larval && facts.spi == 0 {
             continue;
         }
@@ -46,7 +46,7 @@ pub(super) fn read(session: &mut Session, request: &Request, foreign: &Foreign) 
     Ok(Present { sas, policies })
 }
 
-/// Whether a policy belongs to a socket, an interface or the kernel.
+/// Returns whether a policy belongs to a socket, an interface or the kernel.
 fn is_owned(message: &Message<'_>) -> bool {
     let scope = message.policy().map_or(0, |policy| policy.scope);
     let owned = match message.abi.dialect {
@@ -57,8 +57,9 @@ fn is_owned(message: &Message<'_>) -> bool {
     owned || dump::is_socket_policy(message)
 }
 
-/// The order in which policies of one priority are asked. Linux dumps what was touched last first, and the ids count up; a
-/// policy that was replaced keeps both its id and its place unless its priority changed. The BSDs dump in the order that counts.
+/// Returns the order in which the kernel applies policies of one priority. Linux dumps the most recently changed first, and ids
+/// count up; a replaced policy keeps its id, and also its place unless its priority changed. The BSDs dump in the order of
+/// application.
 fn rank(dialect: Dialect, policies: &mut [PresentPolicy]) {
     let linux = dialect == Dialect::Linux;
     let count = u64::try_from(policies.len()).unwrap_or(u64::MAX);

@@ -1,4 +1,4 @@
-//! The way back: what the kernel is to have again after a failure.
+//! The way back: determines the state to restore after a failure.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,16 +13,16 @@ use super::plan::{Place, Plan, Present, PresentSa, Step, Wanted, WantedPolicy, W
 use super::wanted::Request;
 use crate::session::Session;
 
-/// What is to be put back.
+/// The state to restore.
 #[derive(Debug, Default)]
 pub(super) struct Back {
     pub(super) wanted: Wanted,
-    /// SAs that are not: where their packets would be numbered from 1 again, the peer would drop them as repeated, or the
-    /// same numbers would be used with one key twice.
+    /// SAs that are not restored: if their sequence numbers started again, the peer would drop their packets as replays, or the same
+    /// numbers would be used twice with one key.
     pub(super) lost: Vec<String>,
 }
 
-/// What a plan that failed may have changed, as it was before.
+/// Returns the previous state of everything that a failed plan may have changed.
 pub(super) fn wanted(
     session: &Session,
     before: Present,
@@ -56,7 +56,7 @@ pub(super) fn wanted(
                 back.lost.push(format!("the SA {}", sa.facts));
                 continue;
             }
-            // It was not touched, or had gone before.
+            // It was not touched, or was already gone.
             None => continue,
         };
         if !(gone.contains(&index) || updated.contains(&sa.name)) {
@@ -76,7 +76,7 @@ pub(super) fn wanted(
     policies.sort_by_key(|policy| policy.rank);
     for policy in policies {
         let mut message = Zeroizing::new(Vec::new());
-        // What the kernel showed has all parts.
+        // A dumped policy has all parts.
         if message::put(&policy.message, header, &mut message).is_ok() {
             let (name, facts) = (policy.name, policy.facts);
             back.wanted.policies.push(WantedPolicy { name, facts, place: Place::default(), message });
@@ -85,18 +85,18 @@ pub(super) fn wanted(
     back
 }
 
-/// Whether an SA as it was when it was deleted can be made again: with the numbers of its packets, or before its first.
+/// Returns whether a deleted SA can be restored: its sequence numbers are known, or it was never used.
 fn can_go_on(header: RequestHeader, last: &[u8]) -> bool {
     let Ok(message) = Message::parse(header.abi, last) else { return false };
     let has_numbers = message.extensions.iter().any(|extension| extension.kind() == ExtensionType::XfrmReplayState);
-    // What the BSDs answer does not say.
+    // The answers of the BSDs do not tell.
     let unused = message.lifetime(ExtensionType::LifetimeCurrent).is_some_and(|current| {
         header.abi.dialect == Dialect::Linux && current.bytes == 0 && current.allocations == 0 && current.usetime == 0
     });
     has_numbers || unused
 }
 
-/// What the plan that failed has added goes, and nothing else.
+/// Marks the entries that the failed plan has added as removable, and no others.
 pub(super) fn mark_removable(now: &mut Present, request: &Request, plan: &Plan, back: &Wanted) {
     let (mut sas, mut policies) = (HashSet::<&SaName>::new(), HashSet::<&PolicyName>::new());
     for step in plan.groups.iter().flatten() {

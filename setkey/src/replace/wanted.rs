@@ -1,4 +1,4 @@
-//! The statements of the files, checked, as what the kernel is to have.
+//! Checks the statements of the files and collects the wanted state.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,27 +13,27 @@ use crate::compose::{self, Refusal, Target, sa_type_of};
 use crate::console::Console;
 use crate::validate::{HAS_COPY, HAS_FORWARD, Severity, Validator, families};
 
-/// A file that was read to its end.
+/// A file that was read completely.
 #[derive(Debug)]
 pub(super) struct File {
     pub(super) name: String,
     pub(super) bytes: Zeroizing<Vec<u8>>,
 }
 
-/// What the files say.
+/// Contents of the files.
 #[derive(Debug, Default)]
 pub(super) struct Request {
     pub(super) wanted: Wanted,
-    /// SA types of which nothing stays that is not named; [`SaType::Unspec`] is all.
+    /// Types of SAs that are removed unless a statement names them; [`SaType::Unspec`] means all.
     pub(super) flushed: Vec<SaType>,
-    /// No policy stays that is not named.
+    /// Policies are removed unless a statement names them.
     pub(super) spd_flushed: bool,
 }
 
-/// Reads the statements of all files. Every error is told, and the number of them returned.
+/// Reads the statements of all files, and reports every error.
 ///
 /// # Errors
-/// The number of errors.
+/// Returns the number of errors.
 pub(super) fn read(files: &[File], target: Target<'_>, mirror: bool, console: &mut Console) -> Result<Request, usize> {
     let mut reader = Reader {
         validator: Validator::without_duplicates(target),
@@ -60,22 +60,22 @@ struct Reader<'f> {
     /// `in` policies get a `fwd` copy.
     mirror: bool,
     request: Request,
-    /// Where each name is in the lists.
+    /// Index of each name in the lists.
     sas: HashMap<SaName, usize>,
     policies: HashMap<PolicyName, usize>,
-    /// Those of the `fwd` copies.
+    /// Names of the `fwd` copies.
     copies: HashSet<PolicyName>,
-    /// What the statement in work is warned of.
+    /// Warnings about the current statement.
     warnings: Vec<ParseError>,
     files: &'f [File],
     errors: usize,
 }
 
-/// Where the next statement stands.
+/// Position of the next statement.
 #[derive(Clone, Copy, Debug)]
 struct Position {
     file: usize,
-    /// Nothing but `flush` and `spdflush` comes before it in its file.
+    /// Only `flush` and `spdflush` precede it in its file.
     leading: bool,
 }
 
@@ -83,7 +83,7 @@ impl Reader<'_> {
     fn file(&mut self, file: usize, mut bytes: &[u8], console: &mut Console) {
         let mut splitter = Splitter::script();
         let mut position = Position { file, leading: true };
-        // A statement that is too long takes nothing more in: it is judged as it stands, at the end.
+        // A statement that is too long is checked as it is, at the end.
         while let Some(raw) = splitter.split(&mut bytes).unwrap_or(None) {
             if !self.raw(raw, &mut position, console) {
                 return;
@@ -94,7 +94,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Takes a statement; `false` if it ends the file.
+    /// Processes a statement. Returns `false` if it ends the file.
     fn raw(&mut self, raw: RawStatement<'_>, position: &mut Position, console: &mut Console) -> bool {
         let statement = match raw.parse() {
             Ok(statement) => statement,
@@ -163,14 +163,14 @@ impl Reader<'_> {
         }
     }
 
-    /// A protocol that the kernel has no SAs of has none to lose.
+    /// Records a flush. A protocol that the kernel does not support has no SAs.
     fn flush(&mut self, protocol: Option<Protocol>) {
         self.request.flushed.extend(sa_type_of(protocol, self.target.dialect()));
     }
 
-    /// `is_new`: an `add`, which a second one contradicts.
+    /// `is_new`: the statement is an `add`, so a second one for the same SA is an error.
     fn sa(&mut self, statement: &Statement<'_>, sa: &Sa<'_>, is_new: bool, at: Position) -> Result<(), Refusal> {
-        // The validator has told the warnings.
+        // The validator has reported the warnings.
         let plan = compose::plan_sa(MessageType::Add, statement, sa, &self.target, &mut Vec::new())?;
         for pair in &plan.pairs {
             let mut message = Zeroizing::new(Vec::new());
@@ -194,7 +194,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// `is_new`: an `spdadd`, which a second one contradicts.
+    /// `is_new`: the statement is an `spdadd`, so a second one for the same policy is an error.
     fn spd(&mut self, statement: &Statement<'_>, spd: &Spd<'_>, is_new: bool, at: Position) -> Result<(), Refusal> {
         let mut plan = compose::plan_spd(MessageType::SpdUpdate, statement, spd, &self.target)?;
         let mut is_copy = false;
@@ -234,7 +234,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The requests get their numbers when they are sent.
+    /// The requests get their sequence numbers when they are sent.
     fn request_header(&self) -> RequestHeader {
         RequestHeader { abi: self.target.abi, pid: 0, seq: 0 }
     }
@@ -250,7 +250,7 @@ fn unsendable(statement: &Statement<'_>, error: &libpfkey::Error) -> Refusal {
     error_at_word(statement, error.to_string()).into()
 }
 
-/// An error about a whole statement, at its first word.
+/// Returns an error about a whole statement, at its first word.
 fn error_at_word(statement: &Statement<'_>, text: impl Into<std::borrow::Cow<'static, str>>) -> ParseError {
     statement.error_at(statement.start(), text)
 }
