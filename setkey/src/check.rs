@@ -131,7 +131,7 @@ pub(crate) fn warn_of_readers(file: &File, name: &str, console: &mut Console) {
     if console.explains() && metadata.is_file() && mode & 0o044 != 0 {
         let _ = writeln!(
             io::stderr(),
-            "setkey: warning: {name} can be read by others (mode {:04o}): keys in it are no secret; chmod 600 {name}",
+            "setkey: warning: {name} can be read by others (mode {:04o}), so its keys are not secret: chmod 600 {name}",
             mode & 0o7777
         );
     }

@@ -72,7 +72,7 @@ fn hint_for_port(port: &str) -> &'static str {
         Some((from, to)) if [from, to].iter().all(|end| end.parse::<u16>().is_ok()) => {
             "a port is one number, one name or `any`: no range"
         }
-        _ => "names of ports are looked up as UDP services, for TCP, too: write the number",
+        _ => "port names are looked up as UDP services, also for TCP: write the number",
     }
 }
 
@@ -90,7 +90,7 @@ fn hint_for_host(host: &str, options: AddressOptions) -> Option<&'static str> {
         return Some("a range of addresses is written as networks with their prefix lengths");
     }
     if host.contains('%') {
-        return Some("an interface follows the %: is there one of this name?");
+        return Some("no interface has the name after the %");
     }
     if host.contains(':') {
         return Some("not an IPv6 address");
@@ -100,7 +100,7 @@ fn hint_for_host(host: &str, options: AddressOptions) -> Option<&'static str> {
     }
     match host.to_ascii_lowercase().as_str() {
         "all" | "anywhere" | "default" => Some("any address is written 0.0.0.0/0, or ::/0 for IPv6"),
-        _ if options.numeric => Some("with -n only numeric addresses are taken"),
+        _ if options.numeric => Some("with -n only numeric addresses are accepted"),
         _ => None,
     }
 }
@@ -155,7 +155,7 @@ mod tests {
             let error = addresses(word(host), port.map(word), options, Names::Assume).unwrap_err();
             (error.is_port, error.hint.unwrap_or_default())
         };
-        let service = "names of ports are looked up as UDP services, for TCP, too: write the number";
+        let service = "port names are looked up as UDP services, also for TCP: write the number";
         let range = "a port is one number, one name or `any`: no range";
         for (host, port, expected) in [
             ("192.0.2.1", Some("no-such-service"), (true, service)),

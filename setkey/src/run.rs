@@ -140,7 +140,7 @@ fn open(run: &Invocation) -> Result<Connection, String> {
     };
     backend.map(Connection::new).map_err(|error| match error {
         Error::System { ref source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-            format!("{error} (it takes root, or CAP_NET_ADMIN)")
+            format!("{error} (needs root or CAP_NET_ADMIN)")
         }
         _ => error.to_string(),
     })

@@ -14,11 +14,10 @@ use crate::compose::{self, Refusal, Target};
 use crate::resolve::{Names, is_name};
 
 /// Warning: a `fwd` policy has the selector of an earlier `in` policy.
-pub(crate) const HAS_COPY: &str =
-    "WARNING: there is a fwd policy with this selector: each in policy makes one (see -k)";
+pub(crate) const HAS_COPY: &str = "WARNING: an in policy has already added a fwd policy with this selector (see -k)";
 /// Warning: an `in` policy has the selector of an earlier `fwd` policy.
 pub(crate) const HAS_FORWARD: &str =
-    "WARNING: an earlier statement has a fwd policy with this selector: it stays (see -k)";
+    "WARNING: an earlier statement has a fwd policy with this selector, which is kept (see -k)";
 
 /// A fault in a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]

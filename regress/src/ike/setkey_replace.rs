@@ -145,7 +145,7 @@ fn failures_leave_the_old_state(testbed: &Testbed) -> Result<()> {
     let before = [testbed.setkey(Side::Alice, &["-DP"])?, testbed.sas(Side::Alice)?].map(|text| named(&text));
     let done = testbed.replace(Side::Alice, State::Other.file(Side::Alice, REFUSED))?;
     let text = done.text();
-    let said = "setkey: nothing was changed: the old state was put back\n";
+    let said = "setkey: nothing was changed: the previous state was restored\n";
     ensure!(!done.success() && text.ends_with(said), "{text}");
     let after = [testbed.setkey(Side::Alice, &["-DP"])?, testbed.sas(Side::Alice)?].map(|text| named(&text));
     ensure!(before == after, "before:\n{before:?}\nafter:\n{after:?}");
@@ -161,9 +161,9 @@ fn replaced_sas_come_back_with_their_counters(testbed: &Testbed, backend: &str, 
     let text = done.text();
     let is_xfrm = backend == "xfrm";
     let said = if is_xfrm {
-        "setkey: nothing was changed: the old state was put back\n"
+        "setkey: nothing was changed: the previous state was restored\n"
     } else {
-        "setkey: the old state was put back, without 2 SAs\n"
+        "setkey: the previous state was restored, without 2 SAs\n"
     };
     ensure!(!done.success() && text.ends_with(said), "{text}");
     if !is_xfrm {

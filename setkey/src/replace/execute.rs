@@ -176,7 +176,7 @@ fn tell(session: &mut Session, files: &[File], step: Step, present: &Present, wa
             console.set_file(&file.name);
             console.kernel(place.line, text);
         }
-        None => console.system(&format!("cannot put back {what}: {text}")),
+        None => console.system(&format!("cannot restore {what}: {text}")),
     };
     match step {
         Step::AddSa { sa } | Step::ReplaceSa { sa, .. } | Step::UpdateSa { sa } => {

@@ -28,7 +28,7 @@ impl Foreign {
         let path = state_file::path(&id);
         let read = state_file::read(&path, &id);
         let file = read.map_err(|error| {
-            format!("cannot tell what is racoon's: {}: {error}; remove the file if racoon does not run", path.display())
+            format!("cannot read racoon's state file {}: {error}; remove it if racoon is not running", path.display())
         })?;
         Ok(file.map_or_else(Self::default, |file| Self::listed(file.state)))
     }

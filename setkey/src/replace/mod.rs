@@ -156,20 +156,20 @@ fn take_back(
     done: &Plan,
     outcome: Outcome,
 ) -> Result<(), String> {
-    let unknown = |text: &str| format!("{text}; the old state could not be put back: load its files again");
+    let unknown = |text: &str| format!("{text}; the previous state could not be restored: load its files again");
     let mut now = present::read(session, &Request::default(), &Foreign::default()).map_err(|text| unknown(&text))?;
     let back = undo::wanted(session, before, &request, done, outcome, &now);
     undo::mark_removable(&mut now, &request, done, &back.wanted);
     let way_back = plan(session.abi().dialect, &now, &back.wanted);
     if execute::run(session, files, &way_back, &now, &back.wanted).failed {
-        return Err(unknown("the old state is not whole"));
+        return Err(unknown("the previous state is incomplete"));
     }
     for lost in &back.lost {
-        session.view.console.note(&format!("{lost} is not put back: its packets would be numbered from 1 again"));
+        session.view.console.note(&format!("{lost} is not restored: its sequence numbers would start from 1 again"));
     }
     Err(match back.lost.len() {
-        0 => "nothing was changed: the old state was put back".into(),
-        1 => "the old state was put back, without 1 SA".into(),
-        lost => format!("the old state was put back, without {lost} SAs"),
+        0 => "nothing was changed: the previous state was restored".into(),
+        1 => "the previous state was restored, without 1 SA".into(),
+        lost => format!("the previous state was restored, without {lost} SAs"),
     })
 }

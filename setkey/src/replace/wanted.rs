@@ -133,7 +133,7 @@ impl Reader<'_> {
 
     fn statement(&mut self, statement: &Statement<'_>, position: Position) -> Result<(), Refusal> {
         let no_place = |word: &str, advice: &str| {
-            Err(error_at_word(statement, format!("`{word}' has no place in a file that replaces: {advice}")).into())
+            Err(error_at_word(statement, format!("`{word}' is not permitted with --replace: {advice}")).into())
         };
         match &statement.command {
             Command::Add(sa) => self.sa(statement, sa, true, position),
@@ -141,7 +141,7 @@ impl Reader<'_> {
             Command::SpdAdd(spd) => self.spd(statement, spd, true, position),
             Command::SpdUpdate(spd) => self.spd(statement, spd, false, position),
             Command::Flush(_) | Command::SpdFlush if !position.leading => {
-                let text = "a flush has to stand at the beginning of a file that replaces";
+                let text = "with --replace, a flush is permitted only at the beginning of a file";
                 Err(error_at_word(statement, text).into())
             }
             Command::Flush(protocol) => {
@@ -181,7 +181,7 @@ impl Reader<'_> {
             let earlier = self.sas.get(&name).and_then(|index| self.request.wanted.sas.get_mut(*index));
             match earlier {
                 Some(earlier) if is_new => {
-                    let text = format!("the SA is there already ({})", written(self.files, earlier.place));
+                    let text = format!("the SA exists already ({})", written(self.files, earlier.place));
                     return Err(error_at_word(statement, text).into());
                 }
                 Some(earlier) => *earlier = WantedSa { name, facts, place, message },
@@ -203,7 +203,7 @@ impl Reader<'_> {
             plan.emit(self.request_header(), &mut message).map_err(|error| unsendable(statement, &error))?;
             let parsed = Message::parse(self.target.abi, &message).map_err(|error| unsendable(statement, &error))?;
             let Some((name, facts)) = of_policy(&parsed) else {
-                let text = "Not supported: a file that replaces has no tagged policies";
+                let text = "Not supported: --replace does not support tagged policies";
                 return Err(error_at_word(statement, text).into());
             };
             let place = Place { file: at.file, line: statement.line };
@@ -215,7 +215,7 @@ impl Reader<'_> {
                     self.warnings.push(error_at_word(statement, HAS_COPY));
                 }
                 Some(earlier) if is_new => {
-                    let text = format!("the policy is there already ({})", written(self.files, earlier.place));
+                    let text = format!("the policy exists already ({})", written(self.files, earlier.place));
                     return Err(error_at_word(statement, text).into());
                 }
                 Some(earlier) => *earlier = WantedPolicy { name, facts, place, message },

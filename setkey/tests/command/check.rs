@@ -341,7 +341,7 @@ spdadd 10.2.0.0/24 10.1.0.0/24 any -P in ipsec esp/tunnel/192.0.2.9-192.0.2.1/us
     }
     let copy = "spdadd ::1 ::2 any -P in discard; spdadd ::1 ::2 any -P fwd none;";
     let (code, stderr) = checked("linux", copy);
-    assert!(code == Some(0) && stderr.contains("WARNING: there is a fwd policy with this selector"), "{stderr}");
+    assert!(code == Some(0) && stderr.contains("WARNING: an in policy has already added a fwd policy"), "{stderr}");
     let ended = fed(&["--dialect", "linux", "-k", "--check", "-"], copy.as_bytes());
     assert_eq!(ended.all(), (Some(0), "", ""));
     let ended = fed(
@@ -365,7 +365,7 @@ fn first_error(dialect: &str, text: &str) -> (usize, String, String) {
 
 #[test]
 fn the_caret_is_at_the_culprit() {
-    let service = "names of ports are looked up as UDP services, for TCP, too: write the number";
+    let service = "port names are looked up as UDP services, also for TCP: write the number";
     let range = "a port is one number, one name or `any`: no range";
     for (dialect, text, culprit, message, hint) in [
         ("linux", "spdadd 192.0.2.1[bgp] 192.0.2.2[any] tcp -P out none;", "bgp", "Servname not supported", service),

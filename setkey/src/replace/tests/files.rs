@@ -30,7 +30,7 @@ fn statements_that_have_no_place_are_refused() {
     ] {
         let (loaded, lines) = kernel.load(&[&format!("flush;\n{statement}")]);
         assert_eq!(loaded, Err("1 error; nothing was changed".into()));
-        let text = format!("setkey: a.conf,2: `{word}' has no place in a file that replaces: {advice} at `{word}'\n");
+        let text = format!("setkey: a.conf,2: `{word}' is not permitted with --replace: {advice} at `{word}'\n");
         assert_eq!(lines, format!("{text}setkey: a.conf,2: parse failed\n"));
     }
     assert_eq!(kernel.changes(), []);
@@ -55,8 +55,8 @@ fn what_is_there_twice() {
     let text = "add 10.0.0.1 10.0.0.2 esp 0x1001 -E null;\nspdadd 10.0.0.1 10.0.0.2 any -P out none;\n";
     let (loaded, lines) = kernel.load(&[text, text]);
     assert_eq!(loaded, Err("2 errors; nothing was changed".into()));
-    assert!(lines.starts_with("setkey: b.conf,1: the SA is there already (a.conf,1) at `add'\n"), "{lines}");
-    assert!(lines.contains("setkey: b.conf,2: the policy is there already (a.conf,2) at `spdadd'\n"), "{lines}");
+    assert!(lines.starts_with("setkey: b.conf,1: the SA exists already (a.conf,1) at `add'\n"), "{lines}");
+    assert!(lines.contains("setkey: b.conf,2: the policy exists already (a.conf,2) at `spdadd'\n"), "{lines}");
     // What changes an earlier one says so.
     let changes =
         "update 10.0.0.1 10.0.0.2 esp 0x1001 -u 3 -E null;\nspdupdate 10.0.0.1 10.0.0.2 any -P out discard;\n";

@@ -111,8 +111,8 @@ fn policies_in_have_copies_for_forwarding() {
 fn the_first_forward_policy_stays() {
     let policy = |direction| format!("spdadd 10.1.0.0/16 10.2.0.0/16 any -P {direction};\n");
     let (inbound, forward) = (policy("in none"), policy("fwd discard"));
-    let has_copy = "WARNING: there is a fwd policy with this selector: each in policy makes one (see -k)";
-    let has_forward = "WARNING: an earlier statement has a fwd policy with this selector: it stays (see -k)";
+    let has_copy = "WARNING: an in policy has already added a fwd policy with this selector (see -k)";
+    let has_forward = "WARNING: an earlier statement has a fwd policy with this selector, which is kept (see -k)";
     for (files, place, warning, kind) in [
         ([&inbound, &forward], "b.conf,1", has_copy, POLICY_NONE),
         ([&forward, &inbound], "b.conf,1", has_forward, POLICY_DISCARD),

@@ -45,7 +45,7 @@ fn on_linux_all_comes_back() {
     assert!(requests > 12, "{requests}");
     for at in 0..requests {
         let (mut kernel, loaded, lines) = with_failure(Dialect::Linux, at);
-        assert_eq!(loaded, Err("nothing was changed: the old state was put back".into()), "{at}: {lines}");
+        assert_eq!(loaded, Err("nothing was changed: the previous state was restored".into()), "{at}: {lines}");
         assert_eq!(kernel.state(), before, "request {at}: {lines}");
         let told = lines.lines().filter(|line| line.ends_with(": Cannot allocate memory")).count();
         assert_eq!(told, 1, "{at}: {lines}");
@@ -73,14 +73,14 @@ fn on_the_bsds_without_sas_whose_packets_would_be_numbered_again() {
             for sa in &lost {
                 let name = sa.split(" [").next().unwrap();
                 let line =
-                    format!("setkey: the SA {name} is not put back: its packets would be numbered from 1 again\n");
+                    format!("setkey: the SA {name} is not restored: its sequence numbers would start from 1 again\n");
                 assert!(lines.contains(&line), "{lines}");
             }
             left_out += lost.len();
             let said = match lost.len() {
-                0 => "nothing was changed: the old state was put back".into(),
-                1 => "the old state was put back, without 1 SA".into(),
-                lost => format!("the old state was put back, without {lost} SAs"),
+                0 => "nothing was changed: the previous state was restored".into(),
+                1 => "the previous state was restored, without 1 SA".into(),
+                lost => format!("the previous state was restored, without {lost} SAs"),
             };
             assert_eq!(text, said, "{dialect} {at}: {lines}");
         }
@@ -107,12 +107,12 @@ fn an_sa_that_was_used_does_not_start_again() {
     kernel.run(old);
     kernel.engine.fail_next(MessageType::Add, libc::ENOMEM);
     let (loaded, lines) = kernel.load(&["add 10.0.0.1 10.0.0.2 esp 0x1001 -u 5 -E null;"]);
-    assert_eq!(loaded, Err("the old state was put back, without 1 SA".into()));
+    assert_eq!(loaded, Err("the previous state was restored, without 1 SA".into()));
     let expected = "\
 setkey: a.conf,1: warning: esp 10.0.0.1 10.0.0.2 0x00001001 changes under its SPI: packets are dropped until both ends have \
 the new one; a new SPI avoids that
 setkey: a.conf,1: Cannot allocate memory
-setkey: the SA esp 10.0.0.1 10.0.0.2 0x00001001 is not put back: its packets would be numbered from 1 again\n";
+setkey: the SA esp 10.0.0.1 10.0.0.2 0x00001001 is not restored: its sequence numbers would start from 1 again\n";
     assert_eq!(lines, expected);
     assert_eq!(kernel.state().0.len(), 1);
 }
@@ -140,7 +140,7 @@ fn an_sa_whose_end_is_not_known_is_left_out() {
         (watch.loses, watch.fails) = (Some(0), Some((1, libc::ENOMEM)));
     }
     let (loaded, lines) = kernel.load(&["add 10.0.0.1 10.0.0.2 esp 0x1001 -u 5 -E null;"]);
-    assert_eq!(loaded, Err("the old state was put back, without 1 SA".into()), "{lines}");
-    assert!(lines.contains("the SA esp 10.0.0.1 10.0.0.2 0x00001001 is not put back"), "{lines}");
+    assert_eq!(loaded, Err("the previous state was restored, without 1 SA".into()), "{lines}");
+    assert!(lines.contains("the SA esp 10.0.0.1 10.0.0.2 0x00001001 is not restored"), "{lines}");
     assert_eq!(kernel.state().0.len(), 1);
 }
