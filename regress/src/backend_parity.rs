@@ -1,4 +1,4 @@
-//! Tests of packages that want a kernel with SAs in it, each in a lab of its own.
+//! Test programs of other packages that need a real kernel. Each runs in a lab of its own.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -12,23 +12,24 @@ use crate::steps::test_results;
 use crate::summary::Summary;
 use crate::tree;
 
-/// Features that a lab's kernel may lack, so that a test which needs one is skipped there. Any other skipped test has failed.
+/// Kernel features that may be missing in the lab; a test that lacks one is skipped. A test skipped for another reason
+/// counts as failed.
 const OPTIONAL: &[&str] = &[
-    // Linux plans its removal for 2027.
+    // Removal from Linux is planned for 2027.
     "PF_KEY",
 ];
 
-/// Tests of libpfkey: PF_KEY and NETLINK_XFRM compared, and NETLINK_XFRM alone.
+/// Runs libpfkey's tests that compare PF_KEY with NETLINK_XFRM, and those of NETLINK_XFRM alone.
 pub(crate) fn check() -> Result<Summary> {
     run("libpfkey", &["backend_parity", "xfrm_host"])
 }
 
-/// The tests of racoon's kernel interface.
+/// Runs the tests of racoon's kernel interface.
 pub(crate) fn check_kernel_interface() -> Result<Summary> {
     run("racoon", &["kernel_interface"])
 }
 
-/// Builds tests of a package and boots the lab for each.
+/// Builds the named tests of a package, and boots the lab for each.
 fn run(package: &str, tests: &[&str]) -> Result<Summary> {
     let mut summary = Summary::default();
     for test in tests {
@@ -41,26 +42,26 @@ fn run(package: &str, tests: &[&str]) -> Result<Summary> {
     Ok(summary)
 }
 
-/// What a test program's exit status and output come to.
+/// Derives a summary from the exit status and output of a test program.
 fn judged(status: Status, said: &str) -> Summary {
     let may = |feature: &str| OPTIONAL.contains(&feature);
     let mut summary =
         test_results(said).without_skipped_in(said, |skipped| skipped.feature().is_some_and(may)).with_remarks_in(said);
-    // It died, it ran nothing, or its harness counts otherwise than we do.
+    // The program crashed, ran no test, or its harness disagrees with this count.
     if summary.failed == 0 && (!status.is_success() || summary.passed + summary.skipped == 0) {
         summary.failed = 1;
     }
     summary
 }
 
-/// The program of a test.
+/// Builds a test program and returns its path.
 fn build(package: &str, test: &str) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let words = ["test", "--quiet", "--package", package, "--no-run", "--message-format", "json", "--test", test];
     let output = Command::new(cargo).args(words).current_dir(tree::root()).output().context("cargo")?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let messages = output.stdout.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
-    // Cargo builds the package's programs, too: a test may run them.
+    // Cargo also builds and reports the programs of the package.
     let is_test = |message: &Value| message.pointer("/target/name").and_then(Value::as_str) == Some(test);
     let mut programs = messages.filter(is_test).filter_map(|it| Some(PathBuf::from(it.get("executable")?.as_str()?)));
     let program = programs.next_back();

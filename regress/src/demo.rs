@@ -14,7 +14,7 @@ use crate::lab::{Boot, Host, Lab, LabKind, Link, Program, TIMEOUT, wait_until};
 use crate::summary::Summary;
 use crate::{tools, tree};
 
-/// The programs of the play.
+/// The programs that the demo runs.
 pub(crate) struct DemoPrograms {
     setkey: String,
     racoon: String,
@@ -22,14 +22,14 @@ pub(crate) struct DemoPrograms {
 }
 
 impl DemoPrograms {
-    /// Those in a folder.
+    /// The programs in a folder.
     pub(crate) fn in_folder(folder: &Path) -> Self {
         let path = |name| folder.join(name).display().to_string();
         Self { setkey: path("setkey"), racoon: path("racoon"), racoonctl: path("racoonctl") }
     }
 }
 
-/// The command line: builds, boots, plays.
+/// Runs `cargo demo`: parses the command line, builds the programs, and boots the lab.
 pub(crate) fn run(words: &[&str]) -> Result<ExitCode> {
     let (mut kind, mut backend, mut folder) = (LabKind::Auto, None, None);
     let mut words = words.iter();
@@ -54,19 +54,19 @@ pub(crate) fn run(words: &[&str]) -> Result<ExitCode> {
     boot(&folder, lab, backend, |boot| boot).map(|()| ExitCode::SUCCESS)
 }
 
-/// The same as a check.
+/// Runs the demo as a step of `cargo regress`.
 pub(crate) fn check(backend: &str) -> Result<Summary> {
     boot(&tree::target().join("debug"), Lab::Uml, Some(backend), |boot| boot)?;
     Ok(Summary::PASSED)
 }
 
-/// The same as on a processor with AMX: two hosts that encrypt use its floating-point registers.
+/// Runs the demo as on a processor with AMX. Two hosts that encrypt use its floating-point registers.
 pub(crate) fn check_like_amx() -> Result<Summary> {
     boot(&tree::target().join("debug"), Lab::Uml, Some("xfrm"), Boot::like_amx)?;
     Ok(Summary::PASSED)
 }
 
-/// Plays it in `lab`. Without a `backend` that is PF_KEY, the older one, where the lab has it.
+/// Runs the demo in `lab`. The default backend is PF_KEY, the older one, if the lab has it.
 fn boot(folder: &Path, lab: Lab, backend: Option<&str>, adjust: impl FnOnce(Boot) -> Boot) -> Result<()> {
     let has_pf_key = lab != Lab::Namespaces { pf_key: false };
     let backend = backend.unwrap_or(if has_pf_key { "pfkey" } else { "xfrm" });
@@ -87,17 +87,17 @@ fn boot(folder: &Path, lab: Lab, backend: Option<&str>, adjust: impl FnOnce(Boot
     adjust(boot).run(&mut stdout())?.check()
 }
 
-/// How many pings go out in each act.
+/// Pings in each part of the demo.
 const PINGS: usize = 3;
 
-/// A host of the play: its namespace, and what it calls itself and the other one.
+/// A host of the demo: its namespace, its address, and that of the other host.
 struct DemoHost {
     namespace: Host,
     address: &'static str,
     peer: &'static str,
 }
 
-/// The play itself, in the guest.
+/// Runs the demo inside the lab.
 pub(crate) fn run_in_lab(programs: &DemoPrograms) -> Result<()> {
     println!("\nTwo hosts on one wire: alice 192.0.2.1, bob 192.0.2.2.");
     let wire = Link::new("wire")?;
@@ -149,7 +149,7 @@ pub(crate) fn run_in_lab(programs: &DemoPrograms) -> Result<()> {
 }
 
 impl DemoHost {
-    /// A file of its daemon in the run directory, which both hosts share.
+    /// Returns the path of a file of this host's daemon. The hosts share the folder.
     fn file(&self, ending: &str) -> String {
         format!("/run/{}.{ending}", self.namespace.name())
     }
@@ -198,12 +198,12 @@ sainfo anonymous {{
         self.namespace.write("/etc/psk.txt", &key)
     }
 
-    /// Starts the daemon, which goes to the background once it is ready.
+    /// Starts the daemon, which moves to the background when it is ready.
     fn start(&self, programs: &DemoPrograms) -> Result<()> {
         self.show(&programs.racoon, &["-f", "/etc/racoon.conf", "-d", "-l", &self.file("log")]).map(drop)
     }
 
-    /// Ends the daemon: it removes its pid file last.
+    /// Stops the daemon. It removes its pid file last.
     fn stop(&self) -> Result<()> {
         let file = self.file("pid");
         let pid: i32 = std::fs::read_to_string(&file).with_context(|| file.clone())?.trim().parse()?;
@@ -218,7 +218,7 @@ sainfo anonymous {{
         std::fs::read_to_string(self.file("log")).unwrap_or_default()
     }
 
-    /// Pings until an answer comes.
+    /// Pings until there is an answer.
     fn wake(&self) -> Result<()> {
         let ping = || self.namespace.run(Program::new("ping", &["-n", "-c", "1", "-W", "1", self.peer]));
         let answered = wait_until(TIMEOUT, || ping().is_ok_and(|done| done.success()), || Ok(()))?;
@@ -238,7 +238,7 @@ sainfo anonymous {{
         Ok(())
     }
 
-    /// Runs a command as a reader would type it, and returns what it printed.
+    /// Runs a command, prints it as a user would type it, and returns its output.
     fn show(&self, program: &str, arguments: &[&str]) -> Result<String> {
         show(&self.namespace, program, arguments)
     }
@@ -251,7 +251,7 @@ sainfo anonymous {{
     }
 }
 
-/// Runs a command on `host` as a reader would type it, and returns what it printed.
+/// Runs a command on `host`, prints it as a user would type it, and returns its output.
 fn show(host: &Host, program: &str, arguments: &[&str]) -> Result<String> {
     let name = Path::new(program).file_name().unwrap_or_default().to_string_lossy().into_owned();
     println!("{}# {name} {}", host.name(), arguments.join(" "));

@@ -1,5 +1,5 @@
-//! The check of the lab itself: the demo in namespaces, on the kernel of a guest that stands for a user's machine, and what is
-//! said when a lab fails.
+//! Tests of the lab itself: the demo in namespaces, and the messages of a lab that fails. A lab kernel takes the place
+//! of a user's machine.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,19 +19,19 @@ use crate::lab::{Boot, Program, TIMEOUT, this_program, wait_until};
 use crate::summary::Summary;
 use crate::tree;
 
-/// Where the guest shows the programs to all its users: the folders above the build folder may be closed to them.
+/// Where the lab kernel shows the programs to all its users, who may be unable to read the build folder.
 const PROGRAMS: &str = "/run/programs";
 
-/// Temporary files of all users of the guest.
+/// Folder for temporary files of all users.
 const TEMPORARY: &str = "/run/tmp";
 
 /// The user `nobody`, and its group.
 const NOBODY: u32 = 65534;
 
-/// What the demo says when all went well.
+/// What the demo prints if all went well.
 const PROTECTED: &str = "Every ping crossed the wire as ESP, none in clear.";
 
-/// The step of `cargo regress`.
+/// Runs the tests as a step of `cargo regress`.
 pub(crate) fn check() -> Result<Summary> {
     check_failure_of_uml()?;
     check_kill_of_uml()?;
@@ -42,7 +42,7 @@ pub(crate) fn check() -> Result<Summary> {
     Ok(Summary::PASSED)
 }
 
-/// A kernel whose command is not there: one line, and a file with the console.
+/// A command that does not exist gives a one-line error, which names a file with the console.
 fn check_failure_of_uml() -> Result<()> {
     let result = Boot::new(vec!["/no/such/program".to_owned()]).run(&mut stdout());
     let line = format!("{:#}", result.err().context("a command that is not there ran")?);
@@ -55,7 +55,7 @@ fn check_failure_of_uml() -> Result<()> {
     Ok(())
 }
 
-/// A lab that is killed takes its kernel and its files with it.
+/// Killing the program that booted a lab also ends the kernel and removes its files.
 fn check_kill_of_uml() -> Result<()> {
     let mut lab = Command::new(this_program()?);
     lab.args(["lab", "--", "sh", "-c", "echo up; exec sleep 86399"]).stdin(Stdio::null()).stdout(Stdio::piped());
@@ -75,7 +75,7 @@ fn check_kill_of_uml() -> Result<()> {
     Ok(())
 }
 
-/// In the guest, as its root. `folder` has the programs.
+/// Runs inside the lab, as root. `folder` contains the programs.
 pub(crate) fn run_in_lab(folder: &str) -> Result<()> {
     for dir in [PROGRAMS, TEMPORARY] {
         fs::create_dir(dir)?;
@@ -85,7 +85,7 @@ pub(crate) fn run_in_lab(folder: &str) -> Result<()> {
     let machine = Machine::look()?;
     let demo = ["run-demo", "--programs", PROGRAMS];
 
-    // A kernel with NETLINK_XFRM alone, and a user.
+    // The kernel has only NETLINK_XFRM, and a user runs the demo.
     let said = Run::new(Some(NOBODY), &demo).succeed()?;
     ensure!(said.contains("network namespaces of this kernel"), "not in namespaces:\n{said}");
     ensure!(said.contains("(this kernel has no PF_KEY: module af_key)"), "PF_KEY is not said to be missing:\n{said}");
@@ -95,7 +95,7 @@ pub(crate) fn run_in_lab(folder: &str) -> Result<()> {
     ensure!(said.contains("this kernel: it has no PF_KEY (module af_key)"), "{said}");
     println!("passed: the demo as a user, without PF_KEY");
 
-    // A kernel with both, and root.
+    // The kernel has both interfaces, and root runs the demo.
     modules(&["modprobe", "-d", "/run/lab/root", "af_key"])?;
     let said = Run::new(None, &[&demo[..], &["--lab", "host"]].concat()).succeed()?;
     ensure!(said.contains("backend: pfkey)") && said.contains(PROTECTED), "no protected pings:\n{said}");
@@ -129,9 +129,9 @@ pub(crate) fn run_in_lab(folder: &str) -> Result<()> {
     Ok(())
 }
 
-/// Starts a long command in namespaces, kills one of the processes that stand above it, and waits for all to end.
+/// Starts a long command in namespaces, kills one of the processes above it, and waits for all of them to end.
 fn ends_with(user: Option<u32>, victim: &str) -> Result<()> {
-    // A number by which this command is found.
+    // This number identifies the command among all processes.
     const SECONDS: &str = "86399";
     let sleeps = || find(|line| line.starts_with("sleep\0") && line.contains(SECONDS)).is_some();
     let mut run = Run::new(user, &["lab", "--lab", "host", "--", "sleep", SECONDS]).command;
@@ -147,7 +147,8 @@ fn ends_with(user: Option<u32>, victim: &str) -> Result<()> {
     Ok(())
 }
 
-/// Id and command line of the first process whose command line, from its program's name on, is one of those looked for.
+/// Returns the id and command line of the first process whose command line matches. The command line starts with the
+/// file name of its program.
 fn find(is_it: impl Fn(&str) -> bool) -> Option<(i32, String)> {
     let processes = fs::read_dir("/proc").ok()?.flatten();
     let mut lines = processes.filter_map(|entry| {
@@ -167,7 +168,7 @@ fn modules(words: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// This program run on the guest, by root or by a user.
+/// A run of this program on the lab kernel, by root or a user.
 struct Run {
     command: Command,
 }
@@ -201,7 +202,8 @@ impl Run {
     }
 }
 
-/// What the lab must not touch: interfaces, addresses, routes, SAs, policies, mounts and network settings.
+/// State of the machine that the lab must not change: interfaces, addresses, routes, SAs, policies, mounts and network
+/// settings.
 #[derive(PartialEq, Eq)]
 struct Machine {
     parts: BTreeMap<String, String>,
@@ -222,7 +224,7 @@ impl Machine {
         for folder in ["net/core", "net/ipv4", "net/ipv6", "kernel"] {
             for file in tree::files(&Path::new("/proc/sys").join(folder), &[""])? {
                 let name = file.display().to_string();
-                // Some can be written only, and some give another number each time.
+                // Some files cannot be read, and some contain another number each time.
                 if !name.contains("/random/") && !name.ends_with("ns_last_pid") {
                     parts.insert(name, fs::read_to_string(file).unwrap_or_default());
                 }

@@ -1,4 +1,4 @@
-//! Our daemon on a host of the lab.
+//! racoon on a host of the lab.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,24 +9,24 @@ use nix::sys::signal::Signal;
 
 use crate::lab::{Daemon, Host, Program, TIMEOUT, daemon_dir, write_secret};
 
-/// The programs under test and the door they use.
+/// The programs under test, and the kernel interface that they use.
 #[derive(Debug, Clone)]
 pub(crate) struct Programs {
     pub(crate) racoon: PathBuf,
     pub(crate) setkey: PathBuf,
-    /// `LIBPFKEY_BACKEND`
+    /// The value of `LIBPFKEY_BACKEND`.
     pub(crate) backend: String,
 }
 
-/// What it reads.
+/// The files that racoon and setkey read.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RacoonFiles {
-    /// `racoon.conf`, below the directives that name the other files.
+    /// The text of `racoon.conf`, after the directives that name the other files.
     pub(crate) conf: String,
     pub(crate) psk: String,
-    /// A script of policies, loaded first.
+    /// A setkey script with policies, loaded before racoon starts.
     pub(crate) setkey: String,
-    /// `-B`: SAs that were kept are given back.
+    /// Whether racoon restores saved SAs (`-B`).
     pub(crate) restore_sas: bool,
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct Racoon<'a> {
 }
 
 impl<'a> Racoon<'a> {
-    /// Writes the files to a folder of this host, loads the policies, and starts the daemon.
+    /// Writes the files to a new folder of the host, loads the policies, and starts the daemon.
     pub(crate) fn start(host: &'a Host, programs: &Programs, files: &RacoonFiles) -> Result<Self> {
         let dir = daemon_dir(host, "racoon")?;
         let path = |name: &str| dir.join(name);
@@ -57,22 +57,22 @@ impl<'a> Racoon<'a> {
         Ok(racoon)
     }
 
-    /// The number of its process.
+    /// Returns the process id.
     pub(crate) fn id(&self) -> u32 {
         self.daemon.id()
     }
 
-    /// Whether it still runs.
+    /// Returns whether the process is running.
     pub(crate) fn is_alive(&self) -> bool {
         self.daemon.is_alive()
     }
 
-    /// Its log so far.
+    /// Returns the log so far.
     pub(crate) fn log(&self) -> Result<String> {
         fs::read_to_string(self.dir.join("log")).context("racoon's log")
     }
 
-    /// Waits until the log has `pattern`, a text.
+    /// Waits until the log contains `pattern`, a plain text.
     #[allow(dead_code, reason = "for the plays of two racoons")]
     pub(crate) fn wait_for_log(&self, pattern: &str) -> Result<()> {
         let log = self.dir.join("log");
@@ -80,14 +80,14 @@ impl<'a> Racoon<'a> {
         self.daemon.wait_until(TIMEOUT, pattern, found)
     }
 
-    /// Ends it, which it must do by itself and with success.
+    /// Stops the daemon with SIGTERM; it must exit with status 0.
     pub(crate) fn stop(self) -> Result<()> {
         let exit = self.daemon.stop(TIMEOUT)?;
         ensure!(exit == "0", "racoon on {} ended with {exit}; its log:\n{}", self.host.name(), self.log()?);
         Ok(())
     }
 
-    /// Ends it as a crash would (SIGKILL): it cleans nothing up.
+    /// Kills the daemon with SIGKILL, like a crash: it does not clean up.
     #[allow(dead_code, reason = "for the plays of two racoons")]
     pub(crate) fn kill(self) -> Result<()> {
         self.daemon.signal(Signal::SIGKILL)
@@ -100,7 +100,7 @@ impl<'a> Racoon<'a> {
         Daemon::start(host, command, &dir.join("output"))
     }
 
-    /// Waits until somebody has UDP port 500 in the host's network namespace.
+    /// Waits until a socket of the host has UDP port 500.
     fn wait_for_port(&self) -> Result<()> {
         let host = self.host;
         let bound = || host.enter(port_500_bound).unwrap_or(false);
@@ -110,13 +110,14 @@ impl<'a> Racoon<'a> {
     }
 }
 
-/// Whether a socket of the calling thread's network namespace has UDP port 500, of IPv4 or IPv6.
+/// Returns whether a socket in the network namespace of the calling thread has UDP port 500, over IPv4 or IPv6.
 fn port_500_bound() -> bool {
     let tables = ["/proc/thread-self/net/udp", "/proc/thread-self/net/udp6"];
     tables.iter().any(|table| fs::read_to_string(table).is_ok_and(|text| lists_port(&text, 500)))
 }
 
-/// Whether a table like `/proc/net/udp` has a socket with this local port: the hexadecimal number in the second column.
+/// Returns whether a table in the format of `/proc/net/udp` lists a socket with this local port: the second column has
+/// it as a hexadecimal number.
 fn lists_port(table: &str, port: u16) -> bool {
     let local = |line: &str| u16::from_str_radix(line.split_ascii_whitespace().nth(1)?.rsplit_once(':')?.1, 16).ok();
     table.lines().skip(1).filter_map(local).any(|found| found == port)

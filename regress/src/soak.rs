@@ -1,4 +1,5 @@
-//! The soak: one setkey that works long must not grow, and must leave nothing behind.
+//! A long script for setkey: its memory must not grow with the length of the script, and nothing may be left in the
+//! kernel.
 
 use std::ffi::OsStr;
 use std::fmt::Write;
@@ -14,15 +15,15 @@ use crate::lab::{Boot, Program};
 use crate::summary::Summary;
 use crate::tree;
 
-/// Rounds of the short script and of the long one.
+/// Rounds of the short and the long script.
 const ROUNDS: [u32; 2] = [100, 10_000];
 
-/// How much more memory the long script may take, in KiB.
+/// KiB of memory that the long script may take in addition.
 const GROWTH: i64 = 4096;
 
 const FILE: &str = "/run/soak";
 
-/// Boots the lab for it.
+/// Boots the lab and runs both scripts.
 pub(crate) fn check(backend: &str) -> Result<Summary> {
     let setkey = tree::program("setkey", "debug");
     let setkey = setkey.to_str().context("the path of setkey is not text")?;
@@ -31,7 +32,7 @@ pub(crate) fn check(backend: &str) -> Result<Summary> {
     Ok(Summary::PASSED)
 }
 
-/// In the guest.
+/// Runs inside the lab.
 pub(crate) fn run_in_lab(setkey: &Path) -> Result<()> {
     let mut peaks = Vec::new();
     for rounds in ROUNDS {
@@ -51,7 +52,7 @@ pub(crate) fn run_in_lab(setkey: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Each round makes an SA and a policy, shows the SA, and removes both.
+/// Each round adds an SA and a policy, gets the SA, and deletes both.
 fn script(rounds: u32) -> String {
     let mut text = String::new();
     for round in 0..rounds {

@@ -1,4 +1,4 @@
-//! Counting checks.
+//! Counts of passed, failed and skipped checks, and remarks about them for the final summary.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -8,26 +8,26 @@ use std::str::FromStr;
 use anyhow::{Context as _, Result, bail};
 use regress_skipped::{MARK as SKIPPED, Skipped};
 
-/// How the line begins that names what failed, and how; the summary repeats it.
+/// Prefix of a line that names a failed check and the reason. The summary repeats the line.
 pub(crate) const FAILURE: &str = "FAILED: ";
 
-/// How the line ends in which a Rust test program names a failed test.
+/// Suffixes of the line in which a Rust test program names a failed test.
 const FAILED_TESTS: [&str; 2] = [" ... FAILED", " --- FAILED"];
 
-/// How many characters of a line the summary repeats.
+/// Characters of a line that the summary repeats.
 const REMARK_LENGTH: usize = 300;
 
-/// How the line begins of a scene that passed after it had failed once.
+/// Prefix of the line for a scenario that passed only at the second attempt.
 const SECOND_TRY: &str = "PASSED AT THE SECOND TRY: ";
 
-/// How many checks passed, failed, or were skipped.
+/// Number of checks that passed, failed, or were skipped.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Summary {
     pub(crate) passed: usize,
     pub(crate) failed: usize,
     pub(crate) skipped: usize,
-    /// Lines for the summary: what failed, which tests were skipped and why, which scenes passed at their second try and how
-    /// the first one failed. They are not part of what is displayed.
+    /// Lines for the summary: failures, skipped tests with their reasons, and scenarios that passed at the second
+    /// attempt with their first failure. `Display` omits them.
     pub(crate) remarks: Vec<String>,
 }
 
@@ -35,7 +35,7 @@ impl Summary {
     pub(crate) const PASSED: Self = Self { passed: 1, failed: 0, skipped: 0, remarks: Vec::new() };
     pub(crate) const FAILED: Self = Self { passed: 0, failed: 1, skipped: 0, remarks: Vec::new() };
 
-    /// One check that failed with `error`, which is printed now and in the summary.
+    /// A single check that failed with `error`. Prints the error, and keeps it as a remark.
     pub(crate) fn failed_with(error: &anyhow::Error) -> Self {
         let line = format!("{FAILURE}{error:#}");
         println!("{line}");
@@ -46,12 +46,12 @@ impl Summary {
         if passed { Self::PASSED } else { Self::FAILED }
     }
 
-    /// The last line of `text` that is one as it is displayed.
+    /// Returns the last line of `text` that parses as a summary.
     pub(crate) fn last_in(text: &str) -> Option<Self> {
         text.lines().rev().find_map(|line| line.parse().ok())
     }
 
-    /// Adds the remarks in what the checks printed.
+    /// Adds the remarks found in the output of the checks.
     pub(crate) fn with_remarks_in(mut self, output: &str) -> Self {
         let mut seen = HashSet::new();
         let is_remark = |line: &&str| {
@@ -63,8 +63,8 @@ impl Summary {
         self
     }
 
-    /// Moves the tests that reported that they were skipped out of those that passed, where the test harness counts them:
-    /// to the skipped ones if `may` allows it, else to the failed ones.
+    /// Moves tests that reported themselves as skipped out of `passed`, where the test harness counts them: to
+    /// `skipped` if `may` permits the reason, otherwise to `failed`.
     pub(crate) fn without_skipped_in(mut self, output: &str, may: impl Fn(&Skipped) -> bool) -> Self {
         for skipped in Skipped::all_in(output) {
             self.passed = self.passed.saturating_sub(1);
@@ -79,14 +79,16 @@ impl Summary {
     }
 }
 
-/// Plays a scene, and if it fails, once more. The lab shares its machine with whatever else runs there, and its clock stands
-/// still now and then; what fails twice has failed, and the summary names what failed once.
+/// Runs a scenario, and if it fails, once more.
+///
+/// The lab shares its machine with other programs, and its clock sometimes stands still, so a single failure is not
+/// conclusive. The summary lists scenarios that needed the second attempt.
 pub(crate) fn with_retry(scene: &str, mut play: impl FnMut() -> Result<()>) -> Result<()> {
     let Err(first) = play() else { return Ok(()) };
     let first = format!("{first:#}");
     println!("ONCE MORE: {scene}: {first}");
     play()?;
-    // Its details are above.
+    // The full error was printed above.
     println!("{SECOND_TRY}{scene}: {}", first.lines().next().unwrap_or_default());
     Ok(())
 }
@@ -108,7 +110,7 @@ impl std::iter::Sum for Summary {
     }
 }
 
-/// Reads what `Display` wrote.
+/// Parses what `Display` writes.
 impl FromStr for Summary {
     type Err = anyhow::Error;
 

@@ -1,4 +1,4 @@
-//! The tools that the checks need, installed when they are missing.
+//! Tools that the steps need, installed if they are missing.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -11,23 +11,23 @@ use crate::command::HostCommand;
 use crate::lab;
 use crate::tree;
 
-/// Debian packages: what every build needs.
+/// Debian packages for every build.
 pub(crate) const BUILD: &[&str] = &["gcc", "libssl-dev", "pkg-config"];
-/// Debian packages: what the lab needs.
+/// Debian packages for the lab in User Mode Linux.
 pub(crate) const LAB: &[&str] = &["user-mode-linux", "kmod", "iproute2", "iputils-ping", "netbase"];
-/// Debian packages: what the lab needs in namespaces of the host's kernel.
+/// Debian packages for the lab in namespaces of this machine.
 pub(crate) const HOST_LAB: &[&str] = &["iproute2", "iputils-ping"];
-/// Debian packages: a compiler with the sources of `std`, to check for systems without a ready-made one.
+/// Debian packages with a compiler and the sources of `std`, to check targets without a prebuilt one.
 pub(crate) const STD_SOURCE: &[&str] = &["rustc-web", "rust-web-src"];
 
 const DENY_VERSION: &str = "0.20.2";
 const FUZZ_VERSION: &str = "0.13.2";
 const ZIG_VERSION: &str = "0.17.1";
 
-/// Sees to it that these Debian packages are there. On other systems whatever needs a program names it.
+/// Installs Debian packages that are missing. On other systems it does nothing: whatever needs a program reports it.
 ///
 /// # Errors
-/// Names the missing packages where we may not install them.
+/// Without the right to install packages, names those that are missing.
 pub(crate) fn packages(names: &[&str]) -> Result<()> {
     if lab::find_program("dpkg-query").is_none() || names.iter().all(|name| installed(name)) {
         return Ok(());
@@ -41,13 +41,13 @@ pub(crate) fn packages(names: &[&str]) -> Result<()> {
     if !nix::unistd::geteuid().is_root() {
         bail!("missing packages; run as root: apt-get install {missing}");
     }
-    // Indexes as old as a container image name packages that mirrors no longer have.
+    // Package indexes as old as a container image name versions that mirrors no longer have.
     HostCommand::new("apt-get").split_args("-qq update").run()?;
     let install = HostCommand::new("apt-get").split_args("-qq install -y --no-install-recommends").split_args(&missing);
     install.env("DEBIAN_FRONTEND", "noninteractive").run()
 }
 
-/// Waits until no other step does what has this name: steps that run side by side fetch the same things.
+/// Takes the lock of this name, for steps that run in parallel and fetch the same files.
 pub(crate) fn lock(name: &str) -> Result<Flock<File>> {
     fs::create_dir_all(tree::tools())?;
     let path = tree::tools().join(format!("{name}.lock"));
@@ -55,7 +55,7 @@ pub(crate) fn lock(name: &str) -> Result<Flock<File>> {
     Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno).with_context(|| path.display().to_string())
 }
 
-/// Sees to it that a component of the Rust toolchain is there: `rustfmt`, `clippy`.
+/// Installs a component of the Rust toolchain, `rustfmt` or `clippy`, if it is missing.
 pub(crate) fn component(name: &str) -> Result<()> {
     let program = if name == "rustfmt" { "cargo-fmt" } else { "cargo-clippy" };
     let works = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
@@ -65,17 +65,18 @@ pub(crate) fn component(name: &str) -> Result<()> {
     HostCommand::new("rustup").split_args("component add").arg(name).run()
 }
 
-/// cargo-deny.
+/// Returns the path of cargo-deny.
 pub(crate) fn cargo_deny() -> Result<PathBuf> {
     cargo_tool("cargo-deny", DENY_VERSION)
 }
 
-/// cargo-fuzz.
+/// Returns the path of cargo-fuzz.
 pub(crate) fn cargo_fuzz() -> Result<PathBuf> {
     cargo_tool("cargo-fuzz", FUZZ_VERSION)
 }
 
-/// The folder to put in `PYTHONPATH` for `python3 -m ziglang`: a C compiler with the headers of many systems.
+/// Returns the folder for `PYTHONPATH` with which `python3 -m ziglang` works: a C compiler with the headers of many
+/// systems.
 pub(crate) fn zig() -> Result<PathBuf> {
     let dir = tree::tools().join(format!("ziglang-{ZIG_VERSION}"));
     if !dir.join("ziglang").is_dir() {
@@ -97,13 +98,13 @@ fn cargo_tool(name: &str, version: &str) -> Result<PathBuf> {
     let root = tree::tools().join(format!("{name}-{version}"));
     let program = root.join("bin").join(name);
     if !program.is_file() {
-        // Not optimized: it is built more often than it works long.
+        // Unoptimized: building it takes longer than running it.
         let install = HostCommand::cargo("install --quiet --locked --debug --version")
             .arg(version)
             .arg(name)
             .arg("--root")
             .arg(&root);
-        // Its own folder, so that an interrupted build of a tool goes on where it was.
+        // A folder of its own lets an interrupted build continue.
         install.env("CARGO_TARGET_DIR", tree::tools().join("build")).run()?;
     }
     Ok(program)

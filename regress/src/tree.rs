@@ -1,14 +1,14 @@
-//! Where things are in the source tree and in the build folder.
+//! Paths in the source tree and in the build folder.
 
 use std::path::{Path, PathBuf};
 
-/// The root of the workspace.
+/// Returns the root of the workspace.
 pub(crate) fn root() -> &'static Path {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here)
 }
 
-/// The build folder: `CARGO_TARGET_DIR`, or `target`.
+/// Returns the build folder: `CARGO_TARGET_DIR`, or `target`.
 pub(crate) fn target() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {
         Some(dir) => root().join(dir),
@@ -16,17 +16,17 @@ pub(crate) fn target() -> PathBuf {
     }
 }
 
-/// Where tools are installed that Debian does not have.
+/// Returns the folder for tools that Debian does not package.
 pub(crate) fn tools() -> PathBuf {
     target().join("tools")
 }
 
-/// A program of this workspace, as `cargo build` (or `cargo build --release`) leaves it.
+/// Returns the path of a program of this workspace, built with the profile `debug` or `release`.
 pub(crate) fn program(name: &str, profile: &str) -> PathBuf {
     target().join(profile).join(name)
 }
 
-/// The files below `dir` whose name ends in one of `endings`, in order of their names.
+/// Returns the files below `dir` whose names end in one of `endings`, sorted by path.
 pub(crate) fn files(dir: &Path, endings: &[&str]) -> std::io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     if dir.is_dir() {

@@ -1,4 +1,4 @@
-//! What `DEVIATIONS.md` says is pinned by a case, a test or a scene of that name.
+//! Every test that `DEVIATIONS.md` cites must exist, as a case, a test or a scenario of that name.
 
 #![allow(clippy::unwrap_used)]
 
@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// All files below a folder, but for what is built.
+/// Collects all files below a folder, except those in `target`.
 fn files(folder: &Path, into: &mut Vec<PathBuf>) {
     for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
         let name = path.file_name().unwrap().to_string_lossy();
@@ -18,20 +18,20 @@ fn files(folder: &Path, into: &mut Vec<PathBuf>) {
     }
 }
 
-/// The names in the last column of each table.
+/// Returns the names in the last column of each table.
 fn names(page: &str) -> impl Iterator<Item = &str> {
     let rows = page.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix('|'));
     let columns = rows.filter_map(|row| row.rsplit(" | ").next());
     columns.flat_map(|column| column.split('`').skip(1).step_by(2))
 }
 
-/// What a line of a program or of cases defines: a function, a case, a scene.
+/// Returns the name that a line of source or of a case file defines: a function, a case, or a scenario.
 fn defined(line: &str) -> Option<&str> {
     let line = line.trim_start();
     if let Some(case) = line.strip_prefix("=== ") {
         return Some(case);
     }
-    // The only scene of a list stands in the line of the list.
+    // The only scenario of a list is on the line of the list.
     let scene = line.strip_prefix("(\"").or_else(|| Some(line.split_once("&[(\"")?.1));
     if let Some(scene) = scene {
         return scene.split('"').next();
@@ -47,7 +47,7 @@ fn what_pins_a_deviation_exists() {
     for folder in ["ipsec-conf", "libpfkey", "racoon", "regress", "setkey"] {
         files(&root.join(folder), &mut paths);
     }
-    // A module of tests is a name, too.
+    // The name of a test module may be cited too.
     let modules = paths.iter().filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()));
     let mut known: HashSet<String> = modules.collect();
     for path in &paths {

@@ -1,4 +1,4 @@
-//! An engine of IKE, and all that can happen to it: see the tests that it shares its script with.
+//! An IKE engine driven by a script, which it shares with the tests.
 
 #![no_main]
 #![allow(dead_code, unreachable_pub, reason = "the tests use more of it")]

@@ -1,8 +1,8 @@
-//! A datagram of IKE.
+//! An IKE datagram.
 
 #![no_main]
 
-// Not part of the library: its other targets need nothing of racoon's engine.
+// Included here rather than in the library, whose other targets do not need racoon's engine.
 #[path = "../src/isakmp.rs"]
 mod target;
 

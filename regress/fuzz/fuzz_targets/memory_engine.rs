@@ -1,4 +1,4 @@
-//! Requests to the engine in memory.
+//! Requests to the in-memory backend.
 
 #![no_main]
 

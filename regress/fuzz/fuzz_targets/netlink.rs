@@ -1,4 +1,4 @@
-//! Datagrams of NETLINK_XFRM.
+//! NETLINK_XFRM datagrams.
 
 #![no_main]
 

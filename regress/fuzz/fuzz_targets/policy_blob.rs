@@ -1,4 +1,4 @@
-//! A policy in binary.
+//! A policy in binary form.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Files of keys.
+//! Files with pre-shared keys and RSA keys.
 
 #![no_main]
 

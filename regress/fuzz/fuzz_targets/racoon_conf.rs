@@ -1,4 +1,4 @@
-//! A configuration for racoon.
+//! A racoon configuration.
 
 #![no_main]
 

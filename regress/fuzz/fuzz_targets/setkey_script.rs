@@ -1,4 +1,4 @@
-//! A script for setkey.
+//! A setkey script.
 
 #![no_main]
 

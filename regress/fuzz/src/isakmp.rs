@@ -1,4 +1,4 @@
-//! What the target `isakmp` does with its bytes. Racoon-proto's tests do the same with the seeds, on the stable compiler.
+//! Body of the fuzz target `isakmp`. Tests of racoon-proto run it with the seeds on the stable compiler.
 
 use racoon_proto::identity::Identity;
 use racoon_proto::num::{EncapsulationMode, Flags, PayloadType};
@@ -8,13 +8,13 @@ use racoon_proto::wire::{
     RawPayload, SaBody, Tail, VendorId, WireError, chain, describe, message, nonce,
 };
 
-/// A datagram: parsed, described, written again, and read again.
+/// Parses a datagram, describes it, writes it, and parses the result.
 pub fn isakmp(bytes: &[u8]) {
     datagram(bytes);
     datagram(&repaired(bytes));
 }
 
-/// The bytes with a cookie, a version, flags and a length that can be: mutation seldom finds them all.
+/// Returns the bytes with a valid cookie, version, flags and length, which mutation seldom finds together.
 fn repaired(bytes: &[u8]) -> Vec<u8> {
     let mut bytes = bytes[..bytes.len().min(MESSAGE_MAX)].to_vec();
     let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
@@ -42,7 +42,7 @@ fn datagram(bytes: &[u8]) {
     }
 }
 
-/// What is written of payloads is read as them.
+/// Written payloads must parse as the same payloads.
 fn written(header: &Header, payloads: &[RawPayload<'_>]) {
     let bodies: Vec<_> = payloads.iter().map(|one| (one.kind, one.body)).collect();
     let datagram = message(header, &bodies);
@@ -73,7 +73,7 @@ fn one_payload(payload: &RawPayload<'_>) {
     }
 }
 
-/// A body that can be read is written as one that is read as the same.
+/// A payload body that parses must be written as one that parses equally.
 fn twice<T>(body: &[u8], parse: fn(&[u8]) -> Result<T, WireError>, encode: fn(&T) -> Vec<u8>)
 where
     T: PartialEq + std::fmt::Debug,
@@ -83,7 +83,7 @@ where
     }
 }
 
-/// An SA payload, also as what both phases see in it: answers repeat transforms as they were.
+/// An SA payload, and what both phases read from it: answers must repeat transforms unchanged.
 fn sa(body: &[u8]) {
     let Ok(sa) = SaBody::parse(body) else { return };
     assert_eq!(SaBody::parse(&sa.encode()).as_ref(), Ok(&sa));

@@ -1,4 +1,4 @@
-//! What the fuzz targets do with their bytes. ipsec-conf's tests do the same with the seeds, on the stable compiler.
+//! Bodies of the fuzz targets. Tests of ipsec-conf run them with the seeds on the stable compiler.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,13 +17,14 @@ use zeroize::Zeroizing;
 /// Offset of the length field in the base header.
 const LENGTH_AT: usize = 4;
 
-/// Every layout there is.
+/// Returns every combination of dialect and byte order.
 fn abis() -> impl Iterator<Item = Abi> {
     let orders = [ByteOrder::Big, ByteOrder::Little];
     Dialect::ALL.into_iter().flat_map(move |dialect| orders.map(|byte_order| Abi { dialect, byte_order }))
 }
 
-/// The bytes, cut to whole words, with their true length in the 16-bit field at `at`: mutation seldom finds it.
+/// Returns the bytes, truncated to whole words, with their correct length in the 16-bit field at `at`. Mutation seldom
+/// finds it.
 fn with_true_length(abi: Abi, bytes: &[u8], at: usize) -> Vec<u8> {
     let words = u16::try_from(bytes.len() / 8).unwrap_or(u16::MAX);
     let mut repaired = bytes[..usize::from(words) * 8].to_vec();
@@ -37,7 +38,7 @@ fn with_true_length(abi: Abi, bytes: &[u8], at: usize) -> Vec<u8> {
     repaired
 }
 
-/// A message from a kernel, a file or a helper: parsed, written again, checked, dumped.
+/// Parses, writes, checks and dumps a PF_KEY message.
 pub fn message(bytes: &[u8]) {
     for abi in abis() {
         one_message(abi, bytes);
@@ -56,7 +57,7 @@ fn one_message(abi: Abi, bytes: &[u8]) {
         dump::short_entry(&mut out, &message, &options);
     }
     let mut written = Vec::new();
-    // Padding that was left out may make a message of the greatest length too long.
+    // Without the omitted padding, a message of the maximum length may become too long.
     if message.emit(&mut written).is_err() {
         return;
     }
@@ -65,7 +66,8 @@ fn one_message(abi: Abi, bytes: &[u8]) {
     assert_eq!(again.header.message_type, message.header.message_type);
 }
 
-/// Datagrams of NETLINK_XFRM, each behind its length in two bytes: what they become are messages.
+/// Translates datagrams of NETLINK_XFRM, each with a two-byte length before it, and checks the resulting PF_KEY
+/// messages.
 pub fn netlink(bytes: &[u8]) {
     let mut datagrams = Vec::new();
     let mut rest = bytes;
@@ -80,13 +82,13 @@ pub fn netlink(bytes: &[u8]) {
     }
 }
 
-/// A policy as a socket option or a `sadb_x_policy` has it.
+/// Parses a policy as in a socket option or a `sadb_x_policy`, and writes it.
 pub fn policy_blob(bytes: &[u8]) {
     for abi in abis() {
         let Ok(policy) = Policy::from_blob(abi, &with_true_length(abi, bytes, 0)) else { continue };
         let blob = policy.to_blob(abi).expect("a policy that was read can be written");
         let again = Policy::from_blob(abi, &blob).expect("what was written is a policy");
-        // Policies of other kinds than ipsec have no requests: what follows their header is passed over.
+        // Policies of other types than ipsec have no requests; bytes after their header are ignored.
         assert_eq!(again, policy);
         for ports in [false, true] {
             if let Ok(text) = policy.to_text(abi.dialect, "\n\t", ports) {
@@ -96,7 +98,7 @@ pub fn policy_blob(bytes: &[u8]) {
     }
 }
 
-/// The text after `-P`: parsed, lowered to every dialect, dumped, and read again.
+/// Parses the text after `-P`, converts it to every dialect, and parses its dump.
 pub fn policy_text(bytes: &[u8]) {
     let text: String = bytes.iter().copied().map(char::from).collect();
     let typed = match policy::parse(&text) {
@@ -113,7 +115,7 @@ pub fn policy_text(bytes: &[u8]) {
         assert_eq!(again, policy);
         let dumped = policy.to_text(abi.dialect, " ", true).expect("what was lowered has a text");
         let has_own_text = typed.action.is_some()
-            // Text has priorities of Linux only, and no word for 0.
+            // The text has priorities only for Linux, and none for priority 0.
             && (policy.priority != 0) == (abi.dialect == Dialect::Linux)
             && policy.requests.iter().all(|request| request.reqid <= MANUAL_REQID_MAX);
         if has_own_text {
@@ -123,7 +125,7 @@ pub fn policy_text(bytes: &[u8]) {
     }
 }
 
-/// A script for setkey, whole and in pieces of changing sizes: the statements are the same.
+/// Splits a setkey script, whole and in pieces of varying sizes. The statements must be equal.
 pub fn setkey_script(bytes: &[u8]) {
     let Some((&seed, script)) = bytes.split_first() else { return };
     for splitter in [Splitter::script, Splitter::interactive] {
@@ -133,7 +135,7 @@ pub fn setkey_script(bytes: &[u8]) {
     }
 }
 
-/// A script cut into pieces of 1 to 16 bytes.
+/// A script in pieces of 1 to 16 bytes.
 struct Pieces<'a> {
     rest: &'a [u8],
     size: usize,
@@ -151,7 +153,7 @@ impl<'a> Iterator for Pieces<'a> {
     }
 }
 
-/// Line and text of each statement; parsed on the way, and its error shown.
+/// Returns line and text of each statement, after parsing it and formatting its error.
 fn statements<'a>(mut splitter: Splitter, pieces: impl Iterator<Item = &'a [u8]>) -> Vec<(u32, String)> {
     let mut seen = Vec::new();
     for mut piece in pieces {
@@ -177,9 +179,11 @@ fn parsed(statement: RawStatement<'_>) -> (u32, String) {
     (statement.line, statement.text.to_owned())
 }
 
-/// Requests to an engine from two handles, and packets that need SAs: whatever it says is a message.
+/// Sends requests from two handles to the in-memory backend, with packets that need SAs. Every answer must be a
+/// message.
 ///
-/// The first byte chooses the layout. Each request begins with a byte: its words, and in the high bit whose it is.
+/// The first byte selects the dialect and byte order. Each request starts with a byte: its length in words, and in the
+/// high bit the handle.
 pub fn memory_engine(bytes: &[u8]) {
     let Some((&seed, mut rest)) = bytes.split_first() else { return };
     let Some(abi) = abis().nth(usize::from(seed) % abis().count()) else { return };
@@ -194,12 +198,12 @@ pub fn memory_engine(bytes: &[u8]) {
         if let Some(version) = request.first_mut() {
             *version = PF_KEY_V2;
         }
-        // An error is an answer, too.
+        // An error is a valid answer.
         let _ = handles[usize::from(first >> 7)].send(&request);
         handles[0].packet_out(([10, 0, 0, 1], 1024).into(), ([10, 0, 0, 2], 53).into(), 17);
         for handle in &mut handles {
             while let Some(answer) = handle.recv(&mut buffer).expect("the buffer holds any message") {
-                // Promiscuous handles are shown requests as they were sent.
+                // Promiscuous handles see requests as they were sent.
                 if answer != request {
                     one_answer(abi, answer);
                 }
@@ -211,19 +215,19 @@ pub fn memory_engine(bytes: &[u8]) {
 fn one_answer(abi: Abi, answer: &[u8]) {
     let header = peek_header(abi, answer).expect("an answer has a header");
     let length = usize::from(header.words) * 8;
-    // The BSDs count the header around another message twice. A request of this type comes back as it was.
+    // The BSDs count the header twice if a message contains another one. A request of this type is returned unchanged.
     let wraps = header.message_type == MessageType::Promisc && length == answer.len() + HEADER_LEN;
     assert!(length == answer.len() || wraps, "{length} bytes are claimed, {} were sent", answer.len());
-    // A refused request comes back as it was; in a message of type promisc stands another message.
+    // A refused request is returned unchanged; a message of type promisc contains another message.
     if header.errno == 0 && header.message_type != MessageType::Promisc {
         Message::parse(abi, answer).expect("an answer is a message");
         one_message(abi, answer);
     }
 }
 
-/// A configuration for racoon, with the files that it includes and names: read, printed, and read again.
+/// Parses a racoon configuration with the files that it includes, prints it, and parses the result.
 ///
-/// NULs separate the files, whose names are their numbers; the first one is read.
+/// NUL bytes separate the files. Their names are their numbers, and the first one is the configuration.
 pub fn racoon_conf(bytes: &[u8]) {
     let files = Files(bytes.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect());
     let first = load("0", &files);
@@ -233,7 +237,7 @@ pub fn racoon_conf(bytes: &[u8]) {
     }
     let Some(config) = first.config else { return };
     let _ = config.not_yet_in_effect().count();
-    // Octets of key ids that are no text have no printed form.
+    // Octets of key ids that are not UTF-8 have no printed form.
     if std::str::from_utf8(bytes).is_err() {
         return;
     }
@@ -243,7 +247,7 @@ pub fn racoon_conf(bytes: &[u8]) {
     assert!(Changes::between(&config, &again).is_empty());
 }
 
-/// Files whose names are their numbers.
+/// Files named by their numbers.
 struct Files(Vec<Vec<u8>>);
 
 impl Loader for Files {
@@ -252,7 +256,7 @@ impl Loader for Files {
         number.and_then(|number| self.0.get(number)).cloned().ok_or_else(|| io::Error::other("no such file"))
     }
 
-    /// `*` is all of the files.
+    /// `*` matches all files.
     fn expand(&self, pattern: &str) -> io::Result<Vec<PathBuf>> {
         match pattern {
             "*" => Ok((0..self.0.len()).map(|number| number.to_string().into()).collect()),
@@ -298,16 +302,16 @@ impl Loader for Printed<'_> {
     }
 }
 
-/// A file of pre-shared keys, and one of plain RSA keys.
+/// Parses a file of pre-shared keys, and one of plain RSA keys.
 pub fn psk(bytes: &[u8]) {
     let (keys, problems) = psk::PreSharedKeys::parse(bytes);
     for problem in &problems {
         assert!(!problem.to_string().is_empty());
     }
     let _ = keys.short_keys().count();
-    // No line of a file in UTF-16 is used.
+    // Lines of a file in UTF-16 are not used.
     let is_utf16 = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
-    // The first line without `#`, blanks before it and anything strange behind its identifier.
+    // The first line that is not a comment, if its identifier has no leading blanks and the rest is plain.
     let first = bytes.split(|byte| *byte == b'\n').find(|line| !line.starts_with(b"#")).unwrap_or_default();
     if let Some((identifier, key)) = first.iter().position(|byte| *byte == b' ').map(|at| first.split_at(at))
         && !is_utf16

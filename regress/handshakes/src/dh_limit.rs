@@ -1,4 +1,4 @@
-//! What the machine allows: a handshake takes two Diffie-Hellman operations of each side, and cannot be cheaper.
+//! The limit set by Diffie-Hellman: each side of a handshake computes two operations per exchange.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use racoon_proto::crypto::{DhTask, DhWork, Exponent, Job, OpenSslRandom};
 use crate::meter::{cpu_time, rate};
 use crate::suite::{FixedKey, Suite};
 
-/// How long it is measured.
+/// Duration of the measurement.
 const FOR: Duration = Duration::from_millis(300);
 
-/// Handshakes per processor second if there were nothing but Diffie-Hellman in them.
+/// Returns the handshakes per second of processor time if they consisted only of Diffie-Hellman.
 pub(crate) fn handshakes(suite: Suite) -> Result<f64> {
     let draw = || Exponent::draw(suite.group, &mut OpenSslRandom).context("an exponent");
     let peer = draw()?.public_value()?;

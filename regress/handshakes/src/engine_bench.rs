@@ -1,4 +1,4 @@
-//! The engine alone: a generator of initiators and one responder in one thread, of which the responder's share is measured.
+//! The cost of the engine alone: many initiators and one responder in a thread, of which the responder is measured.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,24 +13,24 @@ use crate::simulated_host::{SimulatedHost, client, policies};
 use crate::suite::{self, Suite};
 use crate::sys::allocated;
 
-/// How many negotiate at once.
+/// Number of simultaneous negotiations.
 const WAVE: u32 = 50;
 
-/// The responder's address.
+/// Address of the responder.
 const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 500);
 
-/// Many clients, and the server that is looked at.
+/// Many clients, and the measured server.
 pub(crate) struct EngineBench {
     pub(crate) clients: SimulatedHost,
     pub(crate) server: SimulatedHost,
-    /// The clients' outbound policies.
+    /// Outbound policies of the clients.
     outbound_policies: Vec<Policy>,
     /// Processor time of the server.
     cpu_time: Duration,
 }
 
 impl EngineBench {
-    /// A bench for so many clients. `more` are policies of the server's beyond those for the clients.
+    /// Creates the clients and the server. `more` are policies of the server in addition to those for the clients.
     pub(crate) fn new(suite: Suite, count: u32, more: impl IntoIterator<Item = Policy>) -> Result<Self> {
         let server = SocketAddr::from(SERVER);
         let numbers = || 0..count;
@@ -44,7 +44,7 @@ impl EngineBench {
         Ok(Self { clients, server, outbound_policies, cpu_time: Duration::ZERO })
     }
 
-    /// All clients come up.
+    /// Establishes a tunnel for every client.
     pub(crate) fn fill(&mut self) -> Result<()> {
         for first in (0..self.outbound_policies.len()).step_by(WAVE as usize) {
             let wave = self.outbound_policies.iter().skip(first).take(WAVE as usize);
@@ -96,7 +96,7 @@ pub(crate) fn run(count: u32) -> Result<()> {
     Ok(())
 }
 
-/// Bytes that a full server holds.
+/// Returns the bytes of memory that the server holds.
 fn memory(bench: EngineBench) -> usize {
     let before = allocated();
     drop(bench.server);

@@ -1,4 +1,4 @@
-//! Forged first messages at a rate, honest handshakes beside them, and what the kernel drops of both.
+//! Forged first messages at a given rate, honest handshakes at the same time, and what the kernel drops of both.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -19,22 +19,22 @@ use crate::simulated_host::{SimulatedHost, client, policies};
 use crate::suite::Suite;
 use crate::udp::MultiAddressSocket;
 
-/// How long an honest initiator waits before it repeats a message.
+/// Retransmission interval of an honest initiator.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// How long we wait for a datagram.
+/// Time to wait for a datagram.
 const RECEIVE_TIMEOUT: Duration = Duration::from_millis(20);
 
-/// An honest initiator begins so often, if the one before it is done.
+/// Interval between honest handshakes, if the previous one has finished.
 const HANDSHAKE_INTERVAL: Duration = Duration::from_millis(10);
 
-/// How long the daemon is stopped.
+/// Time for which the daemon is stopped.
 const STOP_TIME: Duration = Duration::from_millis(100);
 
-/// Forged messages come in bursts, so often, as many as are due then.
+/// Interval between bursts of forged messages. A burst contains all messages that are due.
 const BURST_INTERVAL: Duration = Duration::from_millis(10);
 
-/// What became of the honest handshakes.
+/// Results of the honest handshakes.
 #[derive(Default)]
 struct Honest {
     up: usize,
@@ -43,7 +43,7 @@ struct Honest {
     longest: Duration,
 }
 
-/// Prints seven figures.
+/// Runs the flood and prints seven figures.
 pub(crate) fn run(pid: i32, target: SocketAddr, rate: u32, seconds: u64, suite: Suite) -> Result<()> {
     let process = Process::new(pid)?;
     let (processor, dropped) = (process.cpu_time()?, drops(target)?);
@@ -64,7 +64,7 @@ pub(crate) fn run(pid: i32, target: SocketAddr, rate: u32, seconds: u64, suite: 
     Ok(())
 }
 
-/// Sends forged messages until it is over; returns how many.
+/// Sends forged messages until `over` is set, and returns their number.
 fn flood(target: SocketAddr, rate: u32, suite: Suite, over: &AtomicBool) -> Result<u64> {
     let wire = MultiAddressSocket::new(RECEIVE_TIMEOUT)?;
     let settings = suite.settings(None, target.port());
@@ -82,7 +82,7 @@ fn flood(target: SocketAddr, rate: u32, suite: Suite, over: &AtomicBool) -> Resu
                 *to = from;
             }
             let number = u32::try_from(sent % 4_000_000).unwrap_or_default();
-            // A queue that is full is what is measured.
+            // A full queue is what the benchmark measures.
             let _ = wire.send(client(1 << 20 | number, wire.port()), target, &message);
         }
         thread::sleep(BURST_INTERVAL);
@@ -90,8 +90,8 @@ fn flood(target: SocketAddr, rate: u32, suite: Suite, over: &AtomicBool) -> Resu
     Ok(sent)
 }
 
-/// Stops the daemon for a tenth of each second until it is over, as if a request to the kernel took long, or other
-/// programs needed the processor: what comes meanwhile has to wait in the kernel.
+/// Stops the daemon for a tenth of each second until `over` is set, as if a request to the kernel took long or other
+/// programs ran. Datagrams then wait in the kernel.
 fn pause(pid: i32, over: &AtomicBool) -> Result<()> {
     while !over.load(Ordering::Relaxed) {
         for (signal, time) in [(Signal::SIGSTOP, STOP_TIME), (Signal::SIGCONT, STOP_TIME * 9)] {
@@ -102,7 +102,7 @@ fn pause(pid: i32, over: &AtomicBool) -> Result<()> {
     Ok(())
 }
 
-/// Honest handshakes, one after the other, and at an even pace as long as each is quick.
+/// Runs honest handshakes one after the other, at an even rate as long as each is fast.
 fn handshakes(target: SocketAddr, time: Duration, suite: Suite) -> Result<Honest> {
     let wire = MultiAddressSocket::new(RECEIVE_TIMEOUT)?;
     let count = u32::try_from(time.as_millis() / HANDSHAKE_INTERVAL.as_millis())?;
@@ -143,7 +143,7 @@ fn handshakes(target: SocketAddr, time: Duration, suite: Suite) -> Result<Honest
     Ok(honest)
 }
 
-/// Datagrams to a socket of this host that found its queue full.
+/// Returns how many datagrams to a socket of this host were dropped because its queue was full.
 fn drops(target: SocketAddr) -> Result<u64> {
     let port = format!(":{:04X}", target.port());
     let table = fs::read_to_string("/proc/net/udp")?;

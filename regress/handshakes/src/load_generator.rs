@@ -1,4 +1,4 @@
-//! A load on a daemon: initiations over UDP, a few at a time, and what they cost its process.
+//! A load on a daemon: initiators over UDP, a few at a time, and the cost for the daemon's process.
 
 use std::net::SocketAddr;
 use std::thread;
@@ -13,16 +13,16 @@ use crate::simulated_host::{SimulatedHost, client, policies};
 use crate::suite::Suite;
 use crate::udp::MultiAddressSocket;
 
-/// How many negotiate at once.
+/// Number of simultaneous negotiations.
 const WINDOW: usize = 16;
 
-/// How long we wait for datagrams before we look at our timers, and for the daemon to end what it does.
+/// Time to wait for a datagram before timers are handled, and for the daemon to finish.
 const RECEIVE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How long all may take.
+/// Time limit for all handshakes.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// Initiators, and the daemon that they have to do with.
+/// Initiators and the daemon that they negotiate with.
 struct LoadGenerator {
     wire: MultiAddressSocket,
     initiators: SimulatedHost,
@@ -30,14 +30,14 @@ struct LoadGenerator {
     begun: usize,
 }
 
-/// Prints three figures: what `count` handshakes with the daemon in process `pid` took.
+/// Runs `count` handshakes with the daemon of process `pid`, and prints three figures about their cost.
 pub(crate) fn run(pid: i32, target: SocketAddr, count: u32, suite: Suite) -> Result<()> {
     let process = Process::new(pid)?;
     let mut generator = LoadGenerator::new(target, count, suite)?;
     let (processor, resident, begin) = (process.cpu_time()?, process.resident()?, Instant::now());
     generator.bring_up(generator.outbound_policies.len())?;
     let elapsed = begin.elapsed().as_secs_f64();
-    // The last message of the last one is still being worked on.
+    // The daemon is still processing the last message.
     thread::sleep(RECEIVE_TIMEOUT);
     let cpu_time = process.cpu_time()?.saturating_sub(processor).as_secs_f64();
     let bytes = process.resident()?.saturating_sub(resident) * 1024 / u64::from(count);
@@ -56,7 +56,7 @@ impl LoadGenerator {
         Ok(Self { wire, initiators: SimulatedHost::new(settings, addresses, all)?, outbound_policies, begun: 0 })
     }
 
-    /// Until so many are up.
+    /// Negotiates until `wanted` tunnels are established.
     fn bring_up(&mut self, wanted: usize) -> Result<()> {
         let deadline = Instant::now() + LIMIT;
         let mut buffer = vec![0; 65536];

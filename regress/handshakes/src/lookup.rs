@@ -1,4 +1,4 @@
-//! What it costs to find things: the time from an acquire to the message that it makes must not grow with the tunnels.
+//! The cost of lookups: the time from an acquire to its message must not grow with the number of tunnels.
 
 use std::net::SocketAddr;
 
@@ -11,10 +11,10 @@ use crate::suite::X25519;
 
 const TUNNELS: [u32; 3] = [1, 1000, 10_000];
 
-/// How many acquires are measured of each kind.
+/// Number of measured acquires of each kind.
 const ACQUIRES: u16 = 500;
 
-/// Numbers of policies that no client has.
+/// Indexes of policies, apart from those of the clients.
 const INDEX_KNOWN: u32 = 1_000_000;
 const INDEX_NEW: u32 = 2_000_000;
 

@@ -1,7 +1,7 @@
-//! What IKE negotiations cost. `cargo regress bench ike` runs this; by itself it is a generator of initiators made of one
-//! engine.
+//! Benchmarks of IKE negotiations. `cargo regress bench ike` runs them; the program is also a load generator for any
+//! daemon.
 //!
-//! It is a program of its own because it is only of use when it is optimized.
+//! It is a separate program because its figures are useful only if it is optimized.
 
 mod dh_limit;
 mod engine_bench;

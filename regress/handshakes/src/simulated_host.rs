@@ -1,4 +1,4 @@
-//! An engine with a kernel that agrees to everything: one side of many negotiations.
+//! An engine with a kernel that accepts every request: one side of many negotiations.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -17,21 +17,21 @@ use racoon_proto::time::Time;
 use crate::meter::cpu_time;
 use crate::suite::FixedKey;
 
-/// One side.
+/// One side of many negotiations.
 pub(crate) struct SimulatedHost {
     engine: Engine,
     began: Instant,
     next_spi: u32,
-    /// Phase 2s that came up.
+    /// Established phase 2s.
     pub(crate) up: usize,
-    /// What failed, in words.
+    /// Warnings and errors of the engine.
     pub(crate) failures: Vec<String>,
-    /// Processor time in Diffie-Hellman.
+    /// Processor time spent in Diffie-Hellman.
     pub(crate) dh_time: Duration,
 }
 
 impl SimulatedHost {
-    /// With these addresses, and a policy towards each of the peers.
+    /// Creates a side with local addresses, and a policy for each peer.
     pub(crate) fn new(settings: Settings, here: Vec<SocketAddr>, policies: Vec<Policy>) -> Result<Self> {
         let now = Time::default();
         let mut engine = Engine::new(settings, Box::new(OpenSslRandom), now);
@@ -41,7 +41,7 @@ impl SimulatedHost {
         Ok(Self { engine, began: Instant::now(), next_spi: 0x1000, up: 0, failures, dh_time: Duration::ZERO })
     }
 
-    /// A packet needs the policy of this number. Returns what is to be sent.
+    /// Simulates an acquire for a policy. Returns the datagrams to send.
     pub(crate) fn acquire(&mut self, policy: &Policy) -> Vec<Transmit> {
         let (source, destination) = (policy.selector.source.address(), policy.selector.destination.address());
         let (index, seq) = (Some(policy.index), policy.index);
@@ -50,13 +50,13 @@ impl SimulatedHost {
         self.work()
     }
 
-    /// A datagram came in. Returns what is to be sent.
+    /// Processes a received datagram. Returns the datagrams to send.
     pub(crate) fn receive(&mut self, local: SocketAddr, remote: SocketAddr, bytes: &[u8]) -> Vec<Transmit> {
         self.engine.handle_datagram(self.now(), local, remote, bytes);
         self.work()
     }
 
-    /// Does what is due. Returns what is to be sent.
+    /// Handles expired timers. Returns the datagrams to send.
     pub(crate) fn tick(&mut self) -> Vec<Transmit> {
         self.engine.handle_timeout(self.now());
         self.work()
@@ -102,14 +102,14 @@ impl SimulatedHost {
     }
 }
 
-/// The address of a client.
+/// Returns the address of a client.
 pub(crate) fn client(number: u32, port: u16) -> SocketAddr {
     const FIRST: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 1);
     SocketAddr::from((Ipv4Addr::from_bits(FIRST.to_bits() + number), port))
 }
 
-/// Policies that have all between two hosts (a port of the destination, or 0 for all) in ESP: the outbound one and its
-/// mirror.
+/// Returns an outbound policy and its inbound counterpart: ESP for all traffic between two hosts, or with `port` for
+/// that UDP port of the destination.
 pub(crate) fn policies(index: u32, here: IpAddr, there: IpAddr, port: u16) -> [Policy; 2] {
     let protocol = if port == 0 { 0 } else { 17 };
     let (source, destination) = (Prefix::host(here), Prefix::host(there));

@@ -1,4 +1,5 @@
-//! What is negotiated: AES-128 and SHA-256 in both phases, a pre-shared key, and the group that makes the difference.
+//! The negotiated algorithms: AES-128 and SHA-256 in both phases, a pre-shared key, and a group that determines the
+//! cost.
 
 use anyhow::{Result, bail};
 use racoon_proto::config::{Encryption, PeerAddress, Remote, RemoteAddress, RemoteSide, Sainfo, Side};
@@ -9,7 +10,7 @@ use racoon_proto::select::{Remotes, Sainfos};
 use racoon_proto::settings::{HalfOpenLimit, Settings};
 use zeroize::Zeroizing;
 
-/// A group for phase 1, and whether phase 2 uses it again.
+/// The group of phase 1, and whether phase 2 uses it for PFS.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Suite {
     pub(crate) name: &'static str,
@@ -25,10 +26,10 @@ pub(crate) const ALL: [Suite; 5] = [
     X25519,
 ];
 
-/// The cheapest.
+/// The cheapest suite.
 pub(crate) const X25519: Suite = Suite { name: "x25519", group: Group::X25519, pfs: false };
 
-/// The suite of this name.
+/// Returns the suite of this name.
 pub(crate) fn of(name: &str) -> Result<Suite> {
     match ALL.into_iter().find(|suite| suite.name == name) {
         Some(suite) => Ok(suite),
@@ -37,12 +38,12 @@ pub(crate) fn of(name: &str) -> Result<Suite> {
 }
 
 impl Suite {
-    /// Diffie-Hellman exchanges of one handshake, each of two operations a side.
+    /// Returns the number of Diffie-Hellman exchanges in a handshake. Each takes two operations on each side.
     pub(crate) fn exchanges(self) -> u32 {
         if self.pfs { 2 } else { 1 }
     }
 
-    /// Settings for any peer, or for one.
+    /// Returns settings for one peer, or for any.
     pub(crate) fn settings(self, peer: Option<PeerAddress>, port: u16) -> Settings {
         let mut remote = Remote::new("peer", peer.map(RemoteAddress::At));
         remote.port = port;
@@ -69,7 +70,7 @@ impl Suite {
     }
 }
 
-/// The same key for everybody.
+/// A key table with the same key for every peer.
 pub(crate) struct FixedKey;
 
 impl KeyTable for FixedKey {

@@ -1,9 +1,9 @@
-//! An allocator that counts.
+//! An allocator that counts allocated bytes.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Bytes that are allocated now. Those of libcrypto are not among them.
+/// Returns the number of bytes allocated now, without those of libcrypto.
 pub(crate) fn allocated() -> usize {
     LIVE.load(Ordering::Relaxed)
 }

@@ -1,4 +1,4 @@
-//! One socket that is a generator: it sends from whatever address of ours it is told.
+//! A UDP socket that sends from any local address, on behalf of many initiators.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
@@ -10,14 +10,14 @@ use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, sendmsg, setsockopt, sockopt,
 };
 
-/// The socket.
+/// The socket and its port.
 pub(crate) struct MultiAddressSocket {
     socket: UdpSocket,
     port: u16,
 }
 
 impl MultiAddressSocket {
-    /// On a free port; reading ends after `patience`.
+    /// Binds to a free port. Reading times out after `patience`.
     pub(crate) fn new(patience: Duration) -> io::Result<Self> {
         let socket = UdpSocket::bind("0.0.0.0:0")?;
         setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
@@ -30,7 +30,7 @@ impl MultiAddressSocket {
         self.port
     }
 
-    /// Sends from the address of `local`.
+    /// Sends a datagram from the address of `local`.
     pub(crate) fn send(&self, local: SocketAddr, remote: SocketAddr, bytes: &[u8]) -> io::Result<()> {
         let (SocketAddr::V4(local), SocketAddr::V4(remote)) = (local, remote) else {
             return Err(io::ErrorKind::Unsupported.into());
@@ -43,7 +43,7 @@ impl MultiAddressSocket {
         Ok(())
     }
 
-    /// To whom, from whom, and how long; none if nothing came in time.
+    /// Returns the local address, the remote address and the length of a datagram, or `None` on a timeout.
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<(SocketAddr, SocketAddr, usize)>> {
         let mut space = nix::cmsg_space!(libc::in_pktinfo);
         let mut parts = [IoSliceMut::new(buffer)];

@@ -1,5 +1,5 @@
-//! Writes what libpfkey believes of a dialect as C: `regress-headers linux|freebsd|netbsd|darwin` prints static assertions
-//! that a C compiler with that system's headers checks. `cargo regress headers` does.
+//! Prints libpfkey's numbers for a dialect as static assertions in C: `regress-headers linux|freebsd|netbsd|darwin`.
+//! `cargo regress headers` compiles them with the headers of that system.
 
 use std::process::ExitCode;
 
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Everything that is said about `dialect`.
+/// Returns all assertions for `dialect`.
 fn assertions(dialect: Dialect) -> String {
     let tables = Tables::of(dialect);
     let mut text = String::new();
@@ -34,7 +34,7 @@ fn assertions(dialect: Dialect) -> String {
     text.push_str(&equal("PF_KEY", dialect.domain()));
     text.push_str(&equal("sizeof(struct sadb_x_ipsecrequest)", dialect.request_len()));
     flags(dialect).iter().for_each(|(name, flag)| text.push_str(&equal(name, flag.bits())));
-    // macOS keeps its policy constants in a header that it does not ship.
+    // The header with policy constants is not part of macOS.
     if dialect != Dialect::Darwin {
         policy(dialect).iter().for_each(|(name, number)| text.push_str(&equal(name, number)));
     }
@@ -49,7 +49,7 @@ fn equal(name: &str, number: impl std::fmt::Display) -> String {
     format!("_Static_assert({name} == {number}u, \"{name} is not {number}\");\n")
 }
 
-/// The `sadb_sa_flags` that the dialect has names for.
+/// Returns the names and values of `sadb_sa_flags` in the dialect.
 fn flags(dialect: Dialect) -> Vec<(&'static str, SaFlags)> {
     let kame = [
         ("SADB_X_EXT_OLD", SaFlags::OLD),
@@ -73,7 +73,7 @@ fn flags(dialect: Dialect) -> Vec<(&'static str, SaFlags)> {
     }
 }
 
-/// Policies: types, directions, levels, modes.
+/// Returns the constants of policies: types, directions, levels and modes.
 fn policy(dialect: Dialect) -> Vec<(&'static str, u32)> {
     let mut all = vec![
         ("IPSEC_POLICY_DISCARD", num::POLICY_DISCARD.into()),

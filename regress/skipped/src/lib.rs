@@ -1,8 +1,9 @@
-//! The line by which a test reports that it was skipped.
+//! Reporting of skipped tests.
 //!
-//! Rust's test harness cannot skip a test that has begun: one that finds its machine lacking returns, and counts as passed.
-//! Such a test calls [`skip`] or [`lacks`] first. `cargo regress` reads the lines, counts their tests as skipped and names
-//! them in its summary; in the lab, whose machine lacks nothing, it counts them as failed.
+//! Rust's test harness cannot skip a test that has started. A test that finds a requirement missing returns early, and
+//! counts as passed. Such a test calls [`skip`] or [`lacks`] first, which print a line. `cargo regress` reads these
+//! lines, counts the tests as skipped, and names them in its summary; in the lab, where nothing should be missing, it
+//! counts them as failed.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -10,39 +11,39 @@ use std::io::Write as _;
 use std::panic::Location;
 use std::str::FromStr;
 
-/// How a line begins that reports a skipped test.
+/// Prefix of a line that reports a skipped test.
 pub const MARK: &str = "SKIPPED: ";
 
-/// What stands between the place and the feature.
+/// Text between the location and the missing feature.
 const LACKS: &str = "the kernel lacks ";
 
-/// Reports the caller as skipped, and why. The line passes by the capture of a test's output.
+/// Reports the calling test as skipped. The line bypasses the harness's capture of output.
 #[track_caller]
 pub fn skip(reason: impl Display) {
     let place = Location::caller();
-    // The harness may have begun a line: with the test's name, or with dots.
+    // The harness may have printed the beginning of a line.
     let line = format!("\n{MARK}{}:{}: {reason}\n", place.file(), place.line());
-    // Whoever closed standard error does not want to know.
+    // If standard error is closed, nobody is interested in the line.
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
-/// Reports the caller as skipped because the kernel lacks a feature, and what the kernel said.
+/// Reports the calling test as skipped because the kernel lacks a feature. `said` is the kernel's error.
 #[track_caller]
 pub fn lacks(feature: &str, said: impl Display) {
     skip(format_args!("{LACKS}{feature}: {said}"));
 }
 
-/// A test that was skipped.
+/// A skipped test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
-    /// File and line of the test's call.
+    /// File and line of the call.
     pub place: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
 impl Skipped {
-    /// The skipped tests that `text`, the output of tests, reports. One that reports several reasons is there once.
+    /// Returns the skipped tests that the output of tests reports. A test with several reasons is listed once.
     pub fn all_in(text: &str) -> Vec<Self> {
         let mut places = HashSet::new();
         let mut all: Vec<Self> = text.lines().filter_map(|line| line.parse().ok()).collect();
@@ -50,13 +51,13 @@ impl Skipped {
         all
     }
 
-    /// The kernel's feature that was missing, if it was one.
+    /// Returns the kernel feature that was missing, if that was the reason.
     pub fn feature(&self) -> Option<&str> {
         self.reason.strip_prefix(LACKS)?.split_once(':').map(|(feature, _)| feature)
     }
 }
 
-/// Reads a line that [`skip`] has written.
+/// Parses a line printed by [`skip`].
 impl FromStr for Skipped {
     type Err = NotSkipped;
 
@@ -67,7 +68,7 @@ impl FromStr for Skipped {
     }
 }
 
-/// A line that reports no skipped test.
+/// The error for a line that does not report a skipped test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotSkipped;
 

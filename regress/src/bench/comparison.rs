@@ -1,4 +1,4 @@
-//! Inside the lab: both programs do the same, one after the other.
+//! Runs setkey and iproute2 with equal work, one after the other, inside the lab.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -14,13 +14,13 @@ use super::meter::{Mark, Marks};
 use super::scripts;
 use crate::lab::{Program, lo_up};
 
-/// One table of the kernel: how each program fills it and shows it.
+/// A table of the kernel, and how each program fills and dumps it.
 struct Table {
     name: &'static str,
     setkey_file: fn(RangeInclusive<usize>) -> String,
     ip_file: fn(RangeInclusive<usize>) -> String,
     setkey_dump: &'static str,
-    /// iproute2's name for it.
+    /// The name of the table in iproute2.
     object: &'static str,
 }
 
@@ -43,10 +43,10 @@ const TABLES: [Table; 2] = [
 
 const FILE: &str = "/run/bench";
 
-/// Runs all and prints where each run starts and ends: [`super::meter`] does the measuring, from outside.
-/// `backends`: names with commas between them.
+/// Runs all comparisons and marks where each run starts and ends. [`super::meter`] measures them from outside the lab.
+/// `backends` are names separated by commas.
 pub(crate) fn run_in_lab(setkey: &Path, backends: &str, counts: &[&str]) -> Result<()> {
-    // The first run of a program pays for reading it from the disk.
+    // The first run of a program includes reading it from disk.
     Cost::of(setkey, &[OsStr::new("-D")])?;
     Program::new("ip", &["xfrm", "state"]).run()?;
     for count in counts {
@@ -60,7 +60,7 @@ pub(crate) fn run_in_lab(setkey: &Path, backends: &str, counts: &[&str]) -> Resu
 }
 
 impl Table {
-    /// In a network namespace of its own.
+    /// Compares the programs in a network namespace of its own.
     fn compare(&self, setkey: &Path, backends: &str, count: usize) -> Result<()> {
         unshare(CloneFlags::CLONE_NEWNET).context("unshare")?;
         lo_up().context("lo")?;
@@ -93,7 +93,7 @@ impl Table {
         Ok(())
     }
 
-    /// Neither program's exit status tells whether the kernel took everything.
+    /// The exit status of neither program says whether the kernel accepted every entry.
     fn expect(&self, count: usize) -> Result<()> {
         let text = Program::new("ip", &["xfrm", self.object, "count"]).run()?.text();
         let found: usize =

@@ -1,4 +1,4 @@
-//! What running a program costs.
+//! The cost of running a program.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -18,7 +18,7 @@ pub(crate) struct Cost {
 }
 
 impl Cost {
-    /// Runs a program, its standard output going nowhere.
+    /// Runs a program and discards its standard output.
     pub(crate) fn of(program: &Path, arguments: &[&OsStr]) -> Result<Self> {
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null());

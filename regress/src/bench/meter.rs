@@ -1,7 +1,8 @@
-//! Measuring the guest from outside.
+//! Measurement of programs in the lab, from outside.
 //!
-//! User Mode Linux counts all time as its programs' own. Seen from the host they are apart: the kernel is the leader of the
-//! process group, each program's memory is another process of it, and a program that ended is in what the leader waited for.
+//! The clocks of User Mode Linux attribute all time to programs. Outside, kernel and programs are distinguishable: the
+//! kernel is the leader of the process group, the memory of each program is another process in it, and programs that
+//! ended are included in the times of the leader's children.
 
 use std::fs;
 use std::thread;
@@ -12,14 +13,14 @@ use nix::unistd::{Pid, SysconfVar, sysconf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// What the guest says between its runs.
+/// Marks that the lab prints before and after each run.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Mark {
     Start,
     End { count: usize, table: String, what: String, elapsed: Duration },
 }
 
-/// Prints a line for each run of the guest.
+/// Prints a line for each run.
 #[derive(Default)]
 pub(super) struct Meter {
     marks: Marks,
@@ -27,7 +28,7 @@ pub(super) struct Meter {
     measurements: Vec<Measurement>,
 }
 
-/// One run: seconds in the program and in the kernel together.
+/// A run, with the seconds spent in the program and in the kernel together.
 struct Measurement {
     count: usize,
     table: String,
@@ -35,28 +36,28 @@ struct Measurement {
     seconds: f64,
 }
 
-/// Processor time of a guest so far, in the host's clock ticks.
+/// Processor time of a lab so far, in clock ticks of this machine.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Times {
     programs: u64,
     kernel: u64,
 }
 
-/// What the guest prints: lines, of which some are marks.
+/// Splits the output of a lab into marks and other lines.
 #[derive(Default)]
 pub(super) struct Marks {
     line: Vec<u8>,
 }
 
 impl Marks {
-    /// In the guest: prints a mark and stands still, so that it does not matter when exactly it is seen.
+    /// Prints a mark, inside the lab, and pauses, so that it does not matter when exactly the mark is seen.
     pub(super) fn print(mark: &impl Serialize) -> Result<()> {
         println!("{MARK}{}", serde_json::to_string(mark)?);
         thread::sleep(MARK_PAUSE);
         Ok(())
     }
 
-    /// Takes what the guest printed; other lines than marks are passed on.
+    /// Takes output of the lab and returns the marks in it. Other lines are printed.
     pub(super) fn read<T: DeserializeOwned>(&mut self, bytes: &[u8]) -> Result<Vec<T>> {
         let mut marks = Vec::new();
         for &byte in bytes {
@@ -76,13 +77,13 @@ impl Marks {
 }
 
 impl Meter {
-    /// Takes what the guest printed.
+    /// Takes output of the lab.
     pub(super) fn watch(&mut self, group: Pid, bytes: &[u8]) -> Result<()> {
         let marks: Vec<Mark> = self.marks.read(bytes)?;
         marks.iter().try_for_each(|mark| self.mark(group, mark))
     }
 
-    /// The comparisons that the runs allow, of processor time.
+    /// Formats the comparisons between the measured runs, by processor time.
     pub(super) fn ratios(&self) -> String {
         let mut text = String::new();
         for one in &self.measurements {
@@ -121,17 +122,18 @@ impl Times {
     fn of(group: Pid) -> Result<Self> {
         let mut times = Self::default();
         for entry in fs::read_dir("/proc")? {
-            // Processes come and go while we look.
+            // Processes end while this loop runs.
             let Ok(stat) = fs::read_to_string(entry?.path().join("stat")) else { continue };
             times.add(group.as_raw(), &stat);
         }
         Ok(times)
     }
 
-    /// Adds a process' `/proc/PID/stat`, if it is of this group.
+    /// Adds the times in a process's `/proc/PID/stat` if the process is in the group.
     fn add(&mut self, group: i32, stat: &str) {
         let id = stat.split(' ').next().and_then(|id| id.parse::<i32>().ok());
-        // The name, in parentheses, may hold anything: the fields are counted behind it, from the third on.
+        // The name, in parentheses, may contain anything. Fields are counted after it; the first of them is the third
+        // field.
         let Some((_, fields)) = stat.rsplit_once(") ") else { return };
         let fields: Vec<i64> = fields.split(' ').map(|field| field.trim().parse().unwrap_or(0)).collect();
         let field = |number: usize| fields.get(number - 3).copied().unwrap_or(0);
@@ -149,12 +151,12 @@ impl Times {
     }
 }
 
-/// What a line of the guest begins with that is meant for us.
+/// Prefix of a line with a mark.
 const MARK: &str = "@mark ";
 
 const MARK_PAUSE: Duration = Duration::from_millis(150);
 
-/// What is compared with what.
+/// Pairs of commands that are compared.
 const COMPARISONS: &[(&str, &str)] = &[
     ("setkey --check", "setkey -f pfkey"),
     ("setkey --check", "setkey -f xfrm"),
@@ -167,7 +169,7 @@ const COMPARISONS: &[(&str, &str)] = &[
     ("setkey -DP xfrm", "ip xfrm policy"),
 ];
 
-// Fields of /proc/PID/stat, proc_pid_stat(5).
+// Field numbers of /proc/PID/stat, see proc_pid_stat(5).
 const GROUP: usize = 5;
 const USER: usize = 14;
 const SYSTEM: usize = 15;

@@ -1,4 +1,4 @@
-//! `cargo regress bench`: setkey against iproute2 in the lab, and the parsers alone on the host.
+//! `cargo regress bench`: compares setkey with iproute2 in the lab, and times its parser on this machine.
 
 pub(crate) mod comparison;
 mod cost;
@@ -21,13 +21,13 @@ use crate::command::HostCommand;
 use crate::lab::Boot;
 use crate::{tools, tree};
 
-/// How many entries, where the command line does not say.
+/// Default numbers of entries.
 const COUNTS: &[&str] = &["1000", "10000", "50000"];
 
-/// How many statements the parser alone reads: a little, and far more than any memory should notice.
+/// Numbers of statements for the parser: a few, and enough to show whether memory grows with them.
 const CHECK_COUNTS: [usize; 2] = [1000, 500_000];
 
-/// The command line.
+/// Runs the benchmark that the command line selects.
 pub(crate) fn run(words: &[&str]) -> Result<ExitCode> {
     match words {
         ["racoon", rest @ ..] => return racoon::run(rest),
@@ -61,7 +61,7 @@ pub(crate) fn run(words: &[&str]) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The race in the lab.
+/// Runs the comparison in the lab.
 fn lab(setkey: &Path, backend: &str, counts: &[&str]) -> Result<()> {
     let program = setkey.to_str().context("the path of setkey is not text")?;
     let words: Vec<&str> = ["bench", program, backend].into_iter().chain(counts.iter().copied()).collect();
@@ -73,7 +73,7 @@ fn lab(setkey: &Path, backend: &str, counts: &[&str]) -> Result<()> {
     status.check()
 }
 
-/// Writes a script piece by piece: what this process ever held counts as the peak of the programs that it starts.
+/// Writes a script in pieces: the peak memory of this process is inherited as that of the programs it starts.
 fn write_statements(file: &Path, count: usize) -> Result<()> {
     let mut file = fs::File::create(file)?;
     for first in (1..=count).step_by(1000) {
@@ -82,7 +82,7 @@ fn write_statements(file: &Path, count: usize) -> Result<()> {
     Ok(())
 }
 
-/// `setkey --check` on the host.
+/// Times `setkey --check` on this machine.
 fn parser(setkey: &Path) -> Result<()> {
     println!("\nOn the host, `setkey --check`:");
     println!(

@@ -1,4 +1,4 @@
-//! `cargo regress bench racoon`: how long `racoon -t` takes over a large configuration.
+//! `cargo regress bench racoon`: times `racoon -t` with a large configuration.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -12,13 +12,13 @@ use super::Cost;
 use crate::command::HostCommand;
 use crate::{tools, tree};
 
-/// How many remotes, each with a sainfo, where the command line does not say.
+/// Default number of remote sections, each with a sainfo.
 const COUNT: usize = 10_000;
 
-/// What that many may take of a processor.
+/// Permitted processor time for the default number.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// The command line: a number of remotes.
+/// Runs the benchmark; the argument is the number of remote sections.
 pub(super) fn run(words: &[&str]) -> Result<ExitCode> {
     let count = match words {
         [] => COUNT,
@@ -47,7 +47,7 @@ pub(super) fn run(words: &[&str]) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A configuration with `count` remotes of different addresses, each with a sainfo of its own.
+/// Returns a configuration of `count` remote sections with different addresses, each with a sainfo of its own.
 fn configuration(count: usize) -> Result<String> {
     let mut text = String::new();
     for number in 0..u32::try_from(count)? {

@@ -1,4 +1,4 @@
-//! The same SAs and policies, as setkey and as `ip -batch` read them.
+//! Scripts with equal SAs and policies for setkey and for `ip -batch`.
 
 use std::fmt::Write;
 use std::ops::RangeInclusive;
@@ -14,7 +14,7 @@ pub(super) fn setkey_sas(numbers: RangeInclusive<usize>) -> String {
     })
 }
 
-/// The same, 96 bits of ICV as PF_KEY on Linux has it.
+/// The same for ip, with an ICV of 96 bits, as with PF_KEY on Linux.
 pub(super) fn ip_sas(numbers: RangeInclusive<usize>) -> String {
     lines(numbers, |text, number, [a, b, c]| {
         write!(
@@ -33,7 +33,7 @@ pub(super) fn setkey_policies(numbers: RangeInclusive<usize>) -> String {
     })
 }
 
-/// The same, with the priority that setkey gives by default.
+/// The same for ip, with setkey's default priority.
 pub(super) fn ip_policies(numbers: RangeInclusive<usize>) -> String {
     lines(numbers, |text, _, [a, b, c]| {
         write!(
@@ -44,10 +44,10 @@ pub(super) fn ip_policies(numbers: RangeInclusive<usize>) -> String {
     })
 }
 
-/// Smaller ones are reserved.
+/// Smaller SPIs are reserved.
 const FIRST_SPI: usize = 0x1000;
 
-/// One line for each number, with three address bytes made of it.
+/// Returns one line for each number; the three address bytes are derived from the number.
 fn lines(numbers: RangeInclusive<usize>, line: impl Fn(&mut String, usize, [u8; 3]) -> std::fmt::Result) -> String {
     let mut text = String::new();
     for number in numbers {

@@ -1,4 +1,4 @@
-//! What one boot of the lab is to do: a JSON file that the guest reads.
+//! The assignment of one boot of the lab: a JSON file that the program inside reads.
 
 use std::path::{Path, PathBuf};
 
@@ -14,10 +14,11 @@ pub(super) struct Assignment {
     pub(super) setkey: PathBuf,
     pub(super) selection: Selection,
     pub(super) files: Vec<PathBuf>,
-    /// Every `shares`th of the selected cases, from this one on: neighbours, alike in what they cost, are dealt out evenly.
+    /// Every `shares`th of the selected cases, from this index on. Neighbouring cases take similar time, so this
+    /// balances the shares.
     pub(super) share: usize,
     pub(super) shares: usize,
-    /// The file that results are appended to.
+    /// The file to which results are appended.
     pub(super) report: PathBuf,
 }
 
@@ -31,7 +32,7 @@ impl Assignment {
         Ok(serde_json::from_slice(&text)?)
     }
 
-    /// The cases of this share, of files that were loaded in the order of `files`.
+    /// Returns the cases of this share. `files` must be loaded in the order of `self.files`.
     pub(super) fn cases<'a>(&self, files: &'a [CaseFile]) -> impl Iterator<Item = (&'a Path, &'a Case)> {
         let all = files.iter().flat_map(|file| file.cases.iter().map(move |case| (file.path.as_path(), case)));
         all.filter(|(_, case)| self.selection.takes(case)).skip(self.share).step_by(self.shares)

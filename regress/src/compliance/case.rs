@@ -1,4 +1,4 @@
-//! The case file: inputs and expectations, grouped, in plain text. `regress/compliance/README.md` describes it.
+//! The case file: inputs and expectations in plain text, described in `regress/compliance/README.md`.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use super::escape;
 use super::view::View;
 
-/// One file of cases, with all that is needed to write it back as it was.
+/// A file of cases, with everything needed to write it back unchanged.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct CaseFile {
     pub(crate) path: PathBuf,
@@ -16,11 +16,11 @@ pub(crate) struct CaseFile {
     pub(crate) cases: Vec<Case>,
 }
 
-/// One case.
+/// A case.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Case {
     pub(crate) name: String,
-    /// Its header lines, as written but for blank ones.
+    /// The header lines as written, without blank ones.
     header: Vec<String>,
     sections: Vec<Section>,
 }
@@ -39,10 +39,10 @@ impl CaseFile {
         Self::parse(path, &text)
     }
 
-    /// Parses the text of a case file; `path` is for messages.
+    /// Parses the text of a case file; `path` is used in messages.
     pub(crate) fn parse(path: &Path, text: &str) -> Result<Self> {
         let mut file = Self { path: path.to_owned(), preamble: String::new(), cases: Vec::new() };
-        // A body is collected as text: only whole is it known which blank line at its end is a separator.
+        // A body is collected as text, because only its end decides whether a last blank line is a separator.
         let mut body = String::new();
         for (line, number) in text.split_inclusive('\n').zip(1..) {
             file.take(line, &mut body).with_context(|| format!("{}:{number}", path.display()))?;
@@ -51,13 +51,13 @@ impl CaseFile {
         Ok(file)
     }
 
-    /// The text that `parse` reads.
+    /// Returns the text that `parse` reads.
     pub(crate) fn text(&self) -> String {
         let cases: Vec<_> = self.cases.iter().map(Case::text).collect();
         format!("{}{}", self.preamble, cases.join("\n"))
     }
 
-    /// Reads one line; `body` is the text of the section so far.
+    /// Processes one line; `body` is the text of the current section so far.
     fn take(&mut self, line: &str, body: &mut String) -> Result<()> {
         if let Some(name) = line.strip_prefix("=== ") {
             self.close(body, true)?;
@@ -79,10 +79,10 @@ impl CaseFile {
         Ok(())
     }
 
-    /// Ends the section that is being read.
+    /// Ends the current section.
     fn close(&mut self, body: &mut String, case_ends: bool) -> Result<()> {
         let text = if case_ends { body.strip_suffix("\n\n").map(|text| format!("{text}\n")) } else { None };
-        // A body of one blank line before the next case is an empty body.
+        // A single blank line before the next case is an empty body.
         let text = if case_ends && body == "\n" { Some(String::new()) } else { text };
         if let Some(section) = self.cases.last_mut().and_then(|case| case.sections.last_mut()) {
             section.body = escape::read(text.as_deref().unwrap_or(body))?;
@@ -93,12 +93,12 @@ impl CaseFile {
 }
 
 impl Case {
-    /// The value of the header `key`.
+    /// Returns the value of the header `key`.
     pub(crate) fn header(&self, key: &str) -> Option<&str> {
         self.header.iter().find_map(|line| Some(line.strip_prefix(key)?.strip_prefix(':')?.trim()))
     }
 
-    /// The program's arguments: as given, or `-f script` where there is a script and nothing else is said.
+    /// Returns the arguments for setkey: those of the header, or `-f script` if there is a script and no header.
     pub(crate) fn arguments(&self) -> Vec<String> {
         match self.header("args") {
             Some(words) => split_words(words),
@@ -107,29 +107,29 @@ impl Case {
         }
     }
 
-    /// The input section `title`.
+    /// Returns the body of the input section `title`.
     pub(crate) fn input(&self, title: &str) -> Option<&[u8]> {
         self.section(title).map(|section| section.body.as_slice())
     }
 
-    /// The files to be made before the case runs.
+    /// Returns the files to create before the case runs.
     pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.sections.iter().filter_map(|section| Some((section.file()?, section.body.as_slice())))
     }
 
-    /// Whether the case is meant for `backend`.
+    /// Returns whether the case is for `backend`.
     pub(crate) fn is_for(&self, backend: &str) -> bool {
         self.header("only").is_none_or(|only| only.split_ascii_whitespace().any(|name| name == backend))
     }
 
-    /// What is expected to be seen through `view`; none when the case does not look.
+    /// Returns the expectation for `view`, or `None` if the case does not check it.
     pub(crate) fn expected(&self, view: View, backend: &str) -> Option<&[u8]> {
         let special = self.section(&special_title(view, backend));
         let section = special.or_else(|| self.section(view.title()));
         section.map(|section| section.body.as_slice()).or(view.default())
     }
 
-    /// Makes `bytes` the expectation: of every backend, unless this one has or needs its own.
+    /// Makes `bytes` the expectation for every backend, unless this backend has or needs one of its own.
     pub(crate) fn bless(&mut self, view: View, backend: &str, main_backend: bool, bytes: &[u8]) {
         if self.expected(view, backend) == Some(bytes) {
             return;
@@ -139,7 +139,8 @@ impl Case {
         self.set(if own { &special } else { view.title() }, bytes, if own { None } else { view.default() });
     }
 
-    /// Sets a section's body, in its place; takes the section out where its body says nothing new.
+    /// Sets the body of a section, or removes the section if the body is the default. A new section is inserted in
+    /// order.
     fn set(&mut self, title: &str, bytes: &[u8], default: Option<&[u8]>) {
         if default == Some(bytes) {
             self.sections.retain(|section| section.title != title);
@@ -195,7 +196,7 @@ impl Case {
 }
 
 impl Section {
-    /// The name of the file that this section is, if it is one.
+    /// Returns the file name, if the section is a file.
     fn file(&self) -> Option<&str> {
         match self.title.as_str() {
             "script" | "setup" => Some(&self.title),
@@ -204,10 +205,10 @@ impl Section {
     }
 }
 
-/// The header lines a case may have.
+/// Permitted header keys.
 const HEADERS: &[&str] = &["about", "args", "only", "before", "during", "stdin", "sockets"];
 
-/// The order of sections: inputs as they come, then what is seen.
+/// The order of sections: inputs as written, then expectations.
 fn rank(title: &str) -> usize {
     let plain = title.split_once(" [").map_or(title, |(plain, _)| plain);
     View::ALL.iter().position(|view| view.title() == plain).map_or(0, |at| at + 1)
@@ -221,7 +222,7 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
 }
 
-/// Splits at blanks; `'...'` keeps what is inside together.
+/// Splits at blanks; `'...'` keeps blanks inside together.
 fn split_words(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let (mut word, mut quoted) = (None::<String>, false);

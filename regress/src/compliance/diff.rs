@@ -1,8 +1,8 @@
-//! The difference of two texts, line by line.
+//! A line-by-line diff of two texts.
 
 use super::escape;
 
-/// Lines only expected (`-`), only got (`+`), and a few around them.
+/// Returns the lines that are only in `expected` (`-`) or only in `got` (`+`), with some context.
 pub(crate) fn diff(expected: &[u8], got: &[u8]) -> String {
     let (expected, got) = (escape::write(expected), escape::write(got));
     let (old, new): (Vec<&str>, Vec<&str>) = (expected.lines().collect(), got.lines().collect());
@@ -14,10 +14,10 @@ pub(crate) fn diff(expected: &[u8], got: &[u8]) -> String {
     shorten(&lines)
 }
 
-/// Cells of the alignment's table beyond which it is not worth its memory.
+/// Cells of the alignment table above which the texts are not aligned, to bound memory.
 const TOO_MUCH: usize = 4_000_000;
 
-/// Equal lines shown on each side of a difference.
+/// Equal lines shown before and after a difference.
 const CONTEXT: usize = 3;
 
 type Line<'a> = (char, &'a str);
@@ -27,9 +27,9 @@ fn one_after_the_other<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Line<'a>> {
     removed.chain(new.iter().map(|line| ('+', *line))).collect()
 }
 
-/// By the longest common subsequence.
+/// Aligns by the longest common subsequence.
 fn align<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Line<'a>> {
-    // common[i][j]: how many lines `old[i..]` and `new[j..]` have in common.
+    // common[i][j] is the length of the longest common subsequence of `old[i..]` and `new[j..]`.
     let mut common = vec![vec![0_u32; new.len() + 1]; old.len() + 1];
     for i in (0..old.len()).rev() {
         for j in (0..new.len()).rev() {

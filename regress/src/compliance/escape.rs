@@ -1,17 +1,17 @@
 //! Bytes as lines of text, and back.
 //!
-//! A line stands for itself and its newline. A line that begins with a backslash is escaped: in the rest of it `\\`, `\r`,
-//! `\t` and `\xHH` are read as one byte each, and `\c` at its end says that no newline follows. So written are lines that
-//! hold control characters or bytes that are no text, that would read as a heading, and a last line without a newline.
+//! A line stands for itself and its newline, unless it starts with a backslash. Then `\\`, `\r`, `\t` and `\xHH` in the
+//! rest of it are one byte each, and `\c` at its end means that no newline follows. This form is used for lines with
+//! control characters or invalid UTF-8, for lines that look like a heading, and for a last line without a newline.
 
 use anyhow::{Context, Result, bail};
 
-/// The text form. Always ends in a newline, unless it is empty.
+/// Returns the text form, which is empty or ends in a newline.
 pub(crate) fn write(bytes: &[u8]) -> String {
     bytes.split_inclusive(|&byte| byte == b'\n').map(write_line).collect()
 }
 
-/// The bytes that a text form stands for.
+/// Returns the bytes that a text form stands for.
 pub(crate) fn read(text: &str) -> Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
     for line in text.split_inclusive('\n') {

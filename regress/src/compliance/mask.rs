@@ -1,18 +1,18 @@
-//! What differs from one run to the next, made equal. Applied to what came and to what is expected.
+//! Masking of what differs from run to run, in results and in expectations.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use regex::bytes::Regex;
 
-/// A rule: what varies, how it looks, and what stands in its place.
+/// A rule: what varies, its pattern, and the replacement.
 struct Rule {
     about: &'static str,
     pattern: &'static str,
     instead: &'static str,
 }
 
-/// Kept in step with the table in `regress/compliance/README.md`.
+/// Must agree with the table in `regress/compliance/README.md`.
 const RULES: &[Rule] = &[
     Rule {
         about: "dates of an SA or a policy",
@@ -64,7 +64,7 @@ static COMPILED: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
     RULES.iter().map(|rule| compile(rule).unwrap_or_else(|error| panic!("{}: {error}", rule.about))).collect()
 });
 
-/// `text` with what varies replaced.
+/// Returns `text` with all rules applied.
 pub(crate) fn mask(text: &[u8]) -> Vec<u8> {
     let mut text = Cow::Borrowed(text);
     for (regex, instead) in COMPILED.iter() {

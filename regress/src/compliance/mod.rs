@@ -1,4 +1,4 @@
-//! Compliance: what setkey does on a real kernel, case by case, against written expectations.
+//! Compliance: what setkey does on a real kernel, compared with written expectations case by case.
 
 mod assignment;
 mod case;
@@ -27,7 +27,7 @@ use crate::lab::{Boot, Status};
 use crate::summary::{FAILURE, Summary};
 use crate::{tools, tree};
 
-/// Which cases run.
+/// The cases to run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Selection {
     backend: String,
@@ -35,7 +35,7 @@ struct Selection {
     filter: String,
 }
 
-/// A run, as the command line asks for it.
+/// A run as requested on the command line.
 struct Run {
     selection: Selection,
     bless: bool,
@@ -43,10 +43,10 @@ struct Run {
     files: Vec<PathBuf>,
 }
 
-/// By file and case.
+/// Outcomes by file and case.
 type Outcomes = HashMap<(PathBuf, String), Outcome>;
 
-/// The backend whose results are the plain expectations; others differ from it by sections of their own.
+/// The backend that the plain expectations are for. For another backend, a section of its own overrides them.
 const MAIN_BACKEND: &str = "pfkey";
 
 impl Selection {
@@ -55,12 +55,12 @@ impl Selection {
     }
 }
 
-/// The step of `cargo regress`: every case of the project on `backend`.
+/// Runs all cases of the project on `backend`, as a step of `cargo regress`.
 pub(crate) fn check(backend: &str) -> Result<Summary> {
     Run::new()?.with(&["--backend", backend])?.run_setkey()
 }
 
-/// `cargo regress cases`.
+/// Runs `cargo regress cases`.
 pub(crate) fn run(words: &[&str]) -> Result<bool> {
     tools::packages(tools::LAB)?;
     let summary = Run::new()?.with(words)?.run_setkey()?;
@@ -106,7 +106,7 @@ impl Run {
         Ok(files.iter_mut().map(|file| self.compare(file, &outcomes)).collect::<Result<Vec<_>>>()?.into_iter().sum())
     }
 
-    /// One boot for each processor, each with its share of the cases.
+    /// Boots a lab for each processor, each with its share of the cases.
     fn boot(&self) -> Result<Outcomes> {
         let work = std::env::temp_dir().join(format!("compliance.{}", std::process::id()));
         fs::create_dir(&work).with_context(|| work.display().to_string())?;
@@ -137,13 +137,13 @@ impl Run {
         let boot = Boot::regress(&["compliance", assignment])?.share(work).limit(Duration::from_secs(3600));
         let boot = boot.for_backend(&self.selection.backend);
         if let Err(error) = boot.run(&mut stdout()).and_then(Status::check) {
-            // The cases that did run are still worth their diffs; the others fail for want of a result.
+            // Cases that ran still get their diffs; the others fail without a result.
             println!("{error:#}");
         }
         fs::read_to_string(report)?.lines().map(Outcome::parse).collect()
     }
 
-    /// Compares the cases of one file with what came, or makes what came the expectation.
+    /// Compares the results of a file's cases with the expectations, or makes them the expectations.
     fn compare(&self, file: &mut CaseFile, outcomes: &Outcomes) -> Result<Summary> {
         let mut summary = Summary::default();
         let name = file.path.strip_prefix(tree::root()).unwrap_or(&file.path).display().to_string();

@@ -1,4 +1,4 @@
-//! What the guest saw, on its way out: one line of JSON a case.
+//! Results on their way out of the lab: a line of JSON for each case.
 
 use std::path::PathBuf;
 
@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::escape;
 use super::view::View;
 
-/// What one case came to.
+/// The result of a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) file: PathBuf,
     pub(crate) case: String,
-    /// What was seen, masked; or why the case could not be run.
+    /// The masked output by view, or the reason why the case could not run.
     pub(crate) seen: Result<Vec<(View, Vec<u8>)>, String>,
 }
 

@@ -1,4 +1,4 @@
-//! Inside the lab: runs the cases, each in a network namespace of its own, and writes down what it sees.
+//! Runs cases inside the lab, each in a network namespace of its own, and records the results.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -15,7 +15,7 @@ use super::report::Outcome;
 use super::view::View;
 use crate::lab::{Finished, Program, Stdin, lo_up, socket_policies, write_secret};
 
-/// Does the assignment in the file `assignment`: one line a case goes to its report.
+/// Runs the cases of an assignment, and appends a line for each to its report.
 pub(crate) fn run_in_lab(assignment: &Path) -> Result<()> {
     let assignment = Assignment::load(assignment)?;
     let mut report = File::options().append(true).open(&assignment.report)?;
@@ -29,18 +29,18 @@ pub(crate) fn run_in_lab(assignment: &Path) -> Result<()> {
     Ok(())
 }
 
-/// One case on the table.
+/// A run of one case.
 struct CaseRun<'a> {
     setkey: &'a Path,
     backend: &'a str,
     case: &'a Case,
 }
 
-/// The folder a case runs in.
+/// The working directory of a case.
 const CASE_DIR: &str = "/run/case";
 
 impl CaseRun<'_> {
-    /// In a thread that has a network namespace of its own.
+    /// Runs the case in a thread with a network namespace of its own.
     fn run_in_namespace(&self) -> Result<Vec<(View, Vec<u8>)>> {
         let work = || {
             unshare(CloneFlags::CLONE_NEWNET).context("unshare")?;
@@ -56,7 +56,7 @@ impl CaseRun<'_> {
             let done = self.setkey(&["-f", "setup"]).run()?;
             anyhow::ensure!(done.success() && done.stderr.is_empty(), "setup failed: {}", done.text());
         }
-        // Held open until all is seen.
+        // The socket stays open until all results are recorded.
         let _policies = match self.case.header("sockets") {
             Some(_) => Some(socket_policies().context("per-socket policies")?),
             None => None,
@@ -105,7 +105,7 @@ impl CaseRun<'_> {
         })
     }
 
-    /// Runs a `before` or `during` line; `setkey` in it is the program under test.
+    /// Runs a `before` or `during` line, in which `setkey` is the program under test.
     fn shell(&self, line: &str) -> Result<()> {
         let done = self.program("/bin/sh", &["-c", line]).run()?;
         anyhow::ensure!(done.success(), "`{line}` ended with {}: {}", done.exit, done.text());

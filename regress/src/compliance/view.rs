@@ -1,6 +1,6 @@
-//! What a case looks at.
+//! What is recorded of a case.
 
-/// One thing that is seen after (or while) a case ran.
+/// A part of a case's result, recorded after (or while) it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum View {
     /// The exit status.
@@ -13,7 +13,7 @@ pub(crate) enum View {
     Sad,
     /// `setkey -DP` afterwards.
     Spd,
-    /// `ip xfrm state` afterwards: another program's opinion.
+    /// `ip xfrm state` afterwards, for comparison with another program.
     State,
     /// `ip xfrm policy` afterwards.
     Policy,
@@ -23,7 +23,7 @@ impl View {
     pub(crate) const ALL: [Self; 7] =
         [Self::Exit, Self::Stdout, Self::Stderr, Self::Sad, Self::Spd, Self::State, Self::Policy];
 
-    /// Its section's title in a case file.
+    /// Returns the title of its section in a case file.
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Exit => "exit",
@@ -36,7 +36,7 @@ impl View {
         }
     }
 
-    /// What is expected where the case has no such section; none: it is not looked at.
+    /// Returns the expectation if the case has no section for it. `None` means that it is not checked.
     pub(crate) fn default(self) -> Option<&'static [u8]> {
         match self {
             Self::Exit => Some(b"0\n"),

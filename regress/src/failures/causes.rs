@@ -1,13 +1,13 @@
-//! README.md's table of causes: each line that it names was logged by one of the rows.
+//! Checks the table of causes in README.md: each log line that it names must have been logged by a failure.
 
 use anyhow::{Result, ensure};
 
 const README: &str = include_str!("../../../README.md");
 
-/// The line before the table's first row.
+/// The header of the table.
 const HEAD: &str = "| the line says | look at |\n|---|---|\n";
 
-/// Looks in `lines`, those of all logs of all rows, for each line that the table names.
+/// Searches `lines`, from all logs of all failures, for each line that the table names.
 pub(super) fn check(lines: &[String]) -> Result<()> {
     let lines: Vec<String> = lines.iter().map(|line| anywhere(line)).collect();
     let is_logged = |parts: &[String]| lines.iter().any(|line| parts.iter().all(|part| line.contains(part)));
@@ -17,7 +17,7 @@ pub(super) fn check(lines: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// The lines that the table names, each in the parts between its ellipses.
+/// Returns the log lines that the table names, each split at its ellipses and brackets.
 fn named(readme: &str) -> Vec<Vec<String>> {
     let table = readme.split_once(HEAD).map_or("", |(_, rest)| rest);
     let rows = table.lines().take_while(|line| line.starts_with('|'));
@@ -28,7 +28,7 @@ fn named(readme: &str) -> Vec<Vec<String>> {
     cells.map(parts).collect()
 }
 
-/// The text as either host of a row would have it.
+/// Replaces one host's address by the other's, since either may log the line.
 fn anywhere(text: &str) -> String {
     text.replace("192.0.2.1", "192.0.2.2")
 }

@@ -1,4 +1,4 @@
-//! What a row of the table says.
+//! Descriptions of failures: what differs from a working configuration, and what the logs must say.
 
 use std::fmt::Write as _;
 
@@ -6,39 +6,39 @@ use anyhow::Result;
 
 use super::negotiation::{Hosts, Negotiation};
 
-/// One cause of failure.
+/// A failure with a single cause.
 pub(super) struct Failure {
-    /// What is wrong, as an operator would put it.
+    /// The cause in an operator's words.
     pub(super) cause: &'static str,
     pub(super) kind: FailureKind,
 }
 
-/// How it is provoked and what is expected.
+/// How the failure is provoked, and what is expected.
 #[derive(Clone, Copy)]
 pub(super) enum FailureKind {
-    /// Two hosts, of which Alice's begins: what is wrong with them, and what is expected of the initiator's log and of the
-    /// responder's.
+    /// Two hosts, of which Alice's initiates: a change to their setup, and what the logs of initiator and responder
+    /// must say.
     Negotiation(fn(&mut Setup), [Expected; 2]),
-    /// A daemon that does not start, and the words of a line on its standard error.
+    /// A daemon that does not start: a change to its setup, and the words of a line on standard error.
     Start(fn(&mut DaemonStart), Words),
 }
 
-/// What one line has to contain.
+/// Texts that a line must contain, all of them.
 pub(super) type Words = &'static [&'static str];
 
-/// What the log of one side is expected to say.
+/// What the log of one side must say.
 #[derive(Clone, Copy)]
 pub(super) enum Expected {
-    /// Within so many seconds, a warning or an error with all of these words; and in all exactly one error.
+    /// Within this number of seconds, a warning or an error with all of these words, and exactly one error in total.
     Line(u32, Words),
-    /// The same without an error: no negotiation began.
+    /// Within this number of seconds, a warning with all of these words, and no error: no negotiation was started.
     Warning(u32, Words),
-    /// No error: the side has no part in the failure, or does not run.
+    /// No error: this side is not involved, or does not run.
     Nothing,
 }
 
 impl Failure {
-    /// A negotiation that fails: what is wrong, and what the initiator and the responder are expected to say.
+    /// Describes a failing negotiation: the change, and what initiator and responder must log.
     pub(super) const fn new(
         cause: &'static str,
         setup: fn(&mut Setup),
@@ -48,74 +48,75 @@ impl Failure {
         Self { cause, kind: FailureKind::Negotiation(setup, [initiator, responder]) }
     }
 
-    /// A daemon that does not start.
+    /// Describes a daemon that does not start.
     pub(super) const fn start(cause: &'static str, setup: fn(&mut DaemonStart), words: Words) -> Self {
         Self { cause, kind: FailureKind::Start(setup, words) }
     }
 }
 
-/// Told when it happens. As long as a busy machine takes for a whole negotiation, and shorter than [`AFTER_RETRIES`].
+/// Limit for a failure that is logged when it happens. A busy machine may need as long for a negotiation; it must be
+/// less than [`AFTER_RETRIES`].
 pub(super) const AT_ONCE: u32 = 6;
 
-/// Told when the peer has not answered all transmissions.
+/// Limit for a failure that is logged when all retransmissions remain unanswered.
 pub(super) const AFTER_RETRIES: u32 = 16;
 
-/// Told at once of what ike-scan sent, which needs a while to start.
+/// Limit for a failure that is logged when it happens, after ike-scan has started.
 pub(super) const SCAN: u32 = 12;
 
-/// Seconds between transmissions are 1, and there are so many.
+/// Number of retransmissions, one per second.
 const COUNTER: u32 = 10;
 
-/// Two hosts before they start: as they are by default, all is well.
+/// Two hosts before they start. By default they can negotiate.
 pub(super) struct Setup {
     pub(super) alice: HostConfig,
     pub(super) bob: HostConfig,
-    /// Done to the hosts and the wire before the daemons start.
+    /// Changes the hosts and the link before the daemons start.
     pub(super) prepare: fn(&Hosts) -> Result<()>,
-    /// What then provokes the failure.
+    /// Provokes the failure after the daemons have started.
     pub(super) trigger: fn(&mut Negotiation<'_>) -> Result<()>,
-    /// Seconds in which the logs are watched after that.
+    /// Seconds for which the logs are watched afterwards.
     pub(super) watch: u32,
 }
 
-/// A daemon before it is started, on a host with the address 192.0.2.1.
+/// A daemon before its start, on a host with the address 192.0.2.1.
 pub(super) struct DaemonStart {
     pub(super) config: HostConfig,
-    /// Comes before the program in the command line.
+    /// Words before the program on the command line.
     pub(super) prefix: &'static [&'static str],
-    /// Comes at the end of it.
+    /// Words at the end of the command line.
     pub(super) arguments: &'static [&'static str],
-    /// A UDP port of the host that another program has.
+    /// A UDP port of the host that another program uses.
     pub(super) port_in_use: Option<&'static str>,
 }
 
-/// What one host has.
+/// The configuration of a host.
 #[derive(Clone)]
 pub(super) struct HostConfig {
-    /// Its own address and the peer's.
+    /// Its own address, followed by that of the peer.
     pub(super) local: &'static str,
     pub(super) peer: &'static str,
     /// Whether its daemon runs.
     pub(super) runs: bool,
-    /// `psk.txt`
+    /// The text of `psk.txt`.
     pub(super) psk: String,
-    /// Before the blocks of `racoon.conf`.
+    /// Directives before the sections of `racoon.conf`.
     pub(super) head: &'static str,
-    /// Lines of the section `listen`, beside the address.
+    /// Directives of the section `listen`, apart from the address.
     pub(super) listen: &'static str,
-    /// Whom the remote block is for.
+    /// The address of the remote section.
     pub(super) remote_of: &'static str,
     pub(super) exchange: &'static str,
-    /// Further lines of the remote block.
+    /// More directives of the remote section.
     pub(super) remote: &'static str,
-    /// The proposal's lines but for the authentication method.
+    /// Directives of the proposal, apart from the authentication method.
     pub(super) proposal: &'static str,
     pub(super) phase1_lifetime: u32,
-    /// Whom the sainfo is for; none if it is empty.
+    /// The selectors of the sainfo; without any, there is no sainfo.
     pub(super) sainfo_of: &'static str,
     pub(super) sainfo: &'static str,
     pub(super) phase2_lifetime: u32,
-    /// A script of policies.
+    /// A setkey script with policies.
     pub(super) policies: String,
 }
 
@@ -130,7 +131,7 @@ impl Setup {
         }
     }
 
-    /// A tunnel between the networks behind both.
+    /// Configures a tunnel between the networks behind the hosts.
     pub(super) fn tunnel(&mut self) {
         self.alice.policies = tunnel(["192.168.1.0/24", "192.168.2.0/24"], ["192.0.2.1", "192.0.2.2"]);
         self.bob.policies = tunnel(["192.168.2.0/24", "192.168.1.0/24"], ["192.0.2.2", "192.0.2.1"]);
@@ -165,12 +166,12 @@ impl HostConfig {
         }
     }
 
-    /// Policies of transport mode with this request instead of ESP alone.
+    /// Sets policies in transport mode with `request` instead of ESP.
     pub(super) fn request(&mut self, request: &str) {
         self.policies = transport(request, ["out", "in"], [self.local, self.peer]);
     }
 
-    /// `racoon.conf`, without the paths.
+    /// Returns `racoon.conf` without the paths.
     pub(super) fn conf(&self) -> String {
         let mut conf = format!(
             "{}\nlisten {{ isakmp {} [500]; {} }}\n\
@@ -198,14 +199,14 @@ impl HostConfig {
     }
 }
 
-/// The policies of `ends` (one's own first) in transport mode.
+/// Returns policies in transport mode between `ends`, the host's own first.
 fn transport(request: &str, directions: [&str; 2], ends: [&str; 2]) -> String {
     let [us, peer] = ends;
     let [there, back] = directions;
     format!("spdadd {us} {peer} any -P {there} ipsec {request};\nspdadd {peer} {us} any -P {back} ipsec {request};\n")
 }
 
-/// Those of a tunnel between `networks`, one's own first.
+/// Returns policies for a tunnel between `networks`, the host's own first.
 pub(super) fn tunnel(networks: [&str; 2], ends: [&str; 2]) -> String {
     let ([here, there], [us, peer]) = (networks, ends);
     format!(

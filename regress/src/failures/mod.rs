@@ -1,8 +1,9 @@
-//! Negotiations that are made to fail, and what both logs say about each: `cargo regress failures`.
+//! `cargo regress failures`: negotiations that are made to fail, and what both logs say about each.
 //!
-//! A [`Failure`] changes one thing in two configurations that would agree, or in the network or the kernel between them. A packet of
-//! Alice's then asks for SAs. Both logs are read as an operator reads them: is the cause there, in which line, after how many
-//! seconds, and is it told once? Other rows are configurations with which the daemon does not start.
+//! A [`Failure`] changes one thing in two configurations that would otherwise agree, or in the network or kernel
+//! between them. A packet from Alice then triggers a negotiation. Both logs are searched as an operator would: does a
+//! line name the cause, how many seconds later, and only once? Other failures are configurations with which the daemon
+//! does not start.
 
 mod causes;
 mod failure;
@@ -28,13 +29,13 @@ use crate::{interop, tools, tree};
 use failure::{Failure, FailureKind};
 use verdict::Verdict;
 
-/// All rows, by where the fault is.
+/// All failures, by location of the fault.
 const ALL: &[&[Failure]] = &[phase1::FAILURES, phase2::FAILURES, network::FAILURES, start::FAILURES];
 
-/// Failures provoked at a time: they mostly wait, and each has hosts and a link of its own.
+/// Number of failures provoked at a time. They mostly wait, and each has hosts and a link of its own.
 const CONCURRENT: usize = 8;
 
-/// `cargo regress failures`: all rows, or those whose causes contain a word.
+/// Runs `cargo regress failures`: all failures, or those whose causes contain a word.
 pub(crate) fn run(words: &[&str]) -> Result<bool> {
     let (backend, word) = match words {
         [] => ("xfrm", ""),
@@ -50,7 +51,7 @@ pub(crate) fn run(words: &[&str]) -> Result<bool> {
     Ok(summary.failed == 0)
 }
 
-/// Boots the lab for the rows whose causes contain `word`.
+/// Boots the lab for the failures whose causes contain `word`.
 pub(crate) fn check(backend: &str, word: &str) -> Result<Summary> {
     let [racoon, setkey] = ["racoon", "setkey"].map(|name| tree::program(name, "debug").display().to_string());
     tools::packages(interop::PROGRAMS)?;
@@ -60,7 +61,7 @@ pub(crate) fn check(backend: &str, word: &str) -> Result<Summary> {
     boot.run_summarized()
 }
 
-/// In the guest.
+/// Runs inside the lab.
 pub(crate) fn run_in_lab(words: &[&str]) -> Result<()> {
     let [racoon, setkey, backend, word] = words else { bail!("no such rows: {words:?}") };
     let programs = Programs { racoon: racoon.into(), setkey: setkey.into(), backend: (*backend).to_owned() };
@@ -73,7 +74,7 @@ pub(crate) fn run_in_lab(words: &[&str]) -> Result<()> {
             scope.spawn(|| {
                 while let Some((number, failure)) = next() {
                     let result = provoke(&programs, failure, number);
-                    // The lock also keeps the rows' lines apart.
+                    // The lock also keeps the lines of a failure together.
                     let (total, lines) = &mut *total.lock().unwrap_or_else(PoisonError::into_inner);
                     let _ = stdout().write_all(result.text.as_bytes());
                     *total += result.summary;
@@ -94,17 +95,17 @@ pub(crate) fn run_in_lab(words: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// The outcome of a row.
+/// The result of a failure.
 #[derive(Default)]
 struct FailureResult {
-    /// Its part of the table.
+    /// Its part of the printed table.
     text: String,
     summary: Summary,
     /// All lines of both logs.
     lines: Vec<String>,
 }
 
-/// Provokes a failure, and if the logs are not as expected, once more.
+/// Provokes a failure, and once more if the logs are not as expected.
 fn provoke(programs: &Programs, failure: &Failure, number: usize) -> FailureResult {
     let mut result = FailureResult::default();
     let done = with_retry(failure.cause, || {
@@ -125,7 +126,7 @@ fn provoke(programs: &Programs, failure: &Failure, number: usize) -> FailureResu
     if let Err(error) = done {
         result.text += &format!("{FAILURE}{}: {error:#}\n", failure.cause);
         if result.summary.failed == 0 {
-            // It could not be provoked.
+            // The failure could not be provoked, so nothing was counted.
             result.summary = Summary::FAILED;
         }
     }

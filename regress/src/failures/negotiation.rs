@@ -1,4 +1,4 @@
-//! Two hosts on a wire, a daemon on each, and one failed negotiation.
+//! A failing negotiation: two hosts on a link, a daemon on each, and their logs.
 
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
@@ -10,10 +10,10 @@ use super::verdict::{LogExcerpt, Verdict};
 use crate::lab::{Daemon, Host, Link, Program, Stdin, daemon_dir, wait_until, write_secret};
 use crate::racoon::{Programs, Racoon, RacoonFiles};
 
-/// Who is judged.
+/// The sides whose logs are examined.
 const ROLES: [&str; 2] = ["initiator", "responder"];
 
-/// The hosts of a row.
+/// The hosts of a failure.
 pub(super) struct Hosts {
     pub(super) programs: Programs,
     pub(super) wire: Link,
@@ -22,7 +22,7 @@ pub(super) struct Hosts {
 }
 
 impl Hosts {
-    /// Two hosts, each with a network behind it, whose names have `number`.
+    /// Creates two hosts, each with a network behind it. Their names contain `number`.
     fn new(programs: &Programs, number: usize) -> Result<Self> {
         let wire = Link::new(&format!("wire{number}"))?;
         let [alice, bob] = ["alice", "bob"].map(|name| Host::new(&format!("{name}{number}")));
@@ -35,12 +35,12 @@ impl Hosts {
         Ok(hosts)
     }
 
-    /// Sends a packet of Alice's to Bob.
+    /// Sends a packet from Alice to Bob.
     pub(super) fn send(&self) -> Result<()> {
         self.send_between("192.0.2.1:0", "192.0.2.2:9")
     }
 
-    /// Sends one between the networks behind both.
+    /// Sends a packet from the network behind Alice to that behind Bob.
     pub(super) fn send_inside(&self) -> Result<()> {
         self.send_between("192.168.1.1:0", "192.168.2.1:9")
     }
@@ -48,13 +48,13 @@ impl Hosts {
     pub(super) fn send_between(&self, from: &'static str, to: &'static str) -> Result<()> {
         self.alice.enter(move || {
             let socket = UdpSocket::bind(from)?;
-            // The kernel refuses the packet that asks for the SA, or holds it; both are right.
+            // The kernel refuses or holds the packet that triggers the acquire; either is fine.
             let _ = socket.send_to(b"hello", to);
             Ok(())
         })?
     }
 
-    /// Runs a script of setkey's on one of them.
+    /// Runs a setkey script on a host.
     pub(super) fn load(&self, host: &Host, script: &str) -> Result<()> {
         let program = Program::new(&self.programs.setkey.to_string_lossy(), &["-c"]);
         let program = program.env("LIBPFKEY_BACKEND", &self.programs.backend).stdin(Stdin::Bytes(script.into()));
@@ -63,7 +63,7 @@ impl Hosts {
         Ok(())
     }
 
-    /// Loads the policies of `config` and starts its daemon, if it has one.
+    /// Loads the policies of `config`, and starts its daemon if it has one.
     pub(super) fn start<'a>(&'a self, host: &'a Host, config: &HostConfig) -> Result<Option<Racoon<'a>>> {
         if !config.runs {
             self.load(host, &config.policies)?;
@@ -74,20 +74,20 @@ impl Hosts {
     }
 }
 
-/// The hosts and the daemons of a row while it runs.
+/// The hosts and daemons of a failure while it is provoked.
 pub(super) struct Negotiation<'a> {
     pub(super) hosts: &'a Hosts,
     pub(super) setup: &'a Setup,
-    /// Alice's and Bob's.
+    /// The daemons of Alice and Bob.
     pub(super) daemons: [Option<Racoon<'a>>; 2],
-    /// A program of Alice's that sends what no racoon would.
+    /// A program on Alice's host that sends what racoon would not.
     pub(super) probe: Option<Daemon>,
     excerpts: [LogExcerpt; 2],
     start: Instant,
 }
 
 impl Negotiation<'_> {
-    /// What the logs hold so far is as it should be: the failure comes now.
+    /// Ignores what has been logged so far: the failure is provoked now.
     pub(super) fn begin(&mut self) -> Result<()> {
         for (daemon, excerpt) in self.daemons.iter().zip(&mut self.excerpts) {
             *excerpt = LogExcerpt::from(read_log(daemon)?);
@@ -96,19 +96,19 @@ impl Negotiation<'_> {
         Ok(())
     }
 
-    /// Waits until Alice's daemon has its SAs.
+    /// Waits until Alice's daemon has established its SAs.
     pub(super) fn established(&self) -> Result<()> {
         let [alice, _] = &self.daemons;
         alice.as_ref().map_or(Ok(()), |alice| alice.wait_for_log("IPsec-SA established"))
     }
 
-    /// Waits until Bob's log has this text.
+    /// Waits until Bob's log contains `text`.
     pub(super) fn wait_for_bob(&self, text: &str) -> Result<()> {
         let [_, bob] = &self.daemons;
         bob.as_ref().map_or(Ok(()), |bob| bob.wait_for_log(text))
     }
 
-    /// Reads the logs until the row's time is over: a second error may come until then.
+    /// Reads the logs until the time is over, because a second error may follow the first.
     fn watch(&mut self) -> Result<()> {
         let (start, limit) = (self.start, Duration::from_secs(self.setup.watch.into()));
         let mut note = || {
@@ -122,7 +122,7 @@ impl Negotiation<'_> {
     }
 }
 
-/// Plays one negotiation and judges both logs.
+/// Runs a negotiation and examines both logs.
 pub(super) fn negotiate(
     programs: &Programs,
     number: usize,
@@ -148,7 +148,7 @@ pub(super) fn negotiate(
     Ok(verdicts)
 }
 
-/// Starts a daemon in the background, as a boot script does, and judges what the command prints.
+/// Starts a daemon in the background, as a boot script does, and examines what the command prints.
 pub(super) fn start(
     programs: &Programs,
     number: usize,

@@ -1,4 +1,4 @@
-//! The network and the peer's host.
+//! Failures of the network and of the peer's host.
 
 use std::net::UdpSocket;
 use std::thread;
@@ -133,7 +133,7 @@ pub(super) const FAILURES: &[Failure] = &[
                 if let Some(alice) = alice.take() {
                     alice.kill()?;
                 }
-                // Else the next daemon would replace the SAs.
+                // Otherwise the next daemon would replace the SAs.
                 negotiation.hosts.load(&negotiation.hosts.alice, "flush;")?;
                 let policies_stay = HostConfig { policies: String::new(), ..negotiation.setup.alice.clone() };
                 *alice = negotiation.hosts.start(&negotiation.hosts.alice, &policies_stay)?;
@@ -147,8 +147,8 @@ pub(super) const FAILURES: &[Failure] = &[
     ),
 ];
 
-/// Answers the first message that comes to Bob as a daemon does that knows IKEv2 only: INVALID_MAJOR_VERSION (RFC 7296, section
-/// 2.5), under the cookies that came.
+/// Answers the first message to Bob as a daemon that only knows IKEv2: with INVALID_MAJOR_VERSION (RFC 7296, section
+/// 2.5), under the received cookies.
 fn answer_in_ikev2(hosts: &Hosts) -> Result<()> {
     let socket = hosts.bob.enter(|| UdpSocket::bind("192.0.2.2:500"))??;
     socket.set_read_timeout(Some(TIMEOUT))?;
@@ -156,7 +156,8 @@ fn answer_in_ikev2(hosts: &Hosts) -> Result<()> {
         let mut message = [0; 2048];
         let (length, peer) = socket.recv_from(&mut message)?;
         let Some(cookies) = message.get(..length).and_then(|message| message.get(..16)) else { return Ok(()) };
-        // A notify, version 2.0, an INFORMATIONAL response with the number 0, of 36 bytes; type 5 and no data.
+        // Header: next payload notify, version 2.0, INFORMATIONAL response, message id 0, length 36. Payload: type 5,
+        // no data.
         let header = [41, 0x20, 37, 0x20, 0, 0, 0, 0, 0, 0, 0, 36];
         let answer = [cookies, &header, &[0, 0, 0, 8, 0, 0, 0, 5]].concat();
         socket.send_to(&answer, peer)?;

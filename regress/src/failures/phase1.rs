@@ -1,4 +1,4 @@
-//! Phase 1: keys, proposals, identities and remote blocks that do not fit.
+//! Failures of phase 1: mismatched keys, proposals, identities and remote sections.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -101,7 +101,7 @@ pub(super) const FAILURES: &[Failure] = &[
         "phase 1: other authentication method",
         |setup| {
             setup.alice.runs = false;
-            // AES-256, SHA-256, RSA signatures, modp2048
+            // AES-256, SHA-256, RSA signatures, modp2048.
             setup.trigger = |negotiation| scan(negotiation, &["--trans=7/256,4,3,14"]);
         },
         Nothing,
@@ -172,9 +172,9 @@ pub(super) const FAILURES: &[Failure] = &[
     ),
 ];
 
-/// Alice's host probes Bob's daemon. The answer is not of interest.
+/// Probes Bob's daemon from Alice's host, and ignores the answer.
 fn scan(negotiation: &mut Negotiation<'_>, arguments: &[&str]) -> Result<()> {
-    // Her policies would ask for SAs.
+    // Alice's policies would trigger a negotiation.
     negotiation.hosts.load(&negotiation.hosts.alice, "spdflush;")?;
     probe(negotiation, arguments)
 }

@@ -1,4 +1,4 @@
-//! Phase 2: policies, selectors, algorithms and lifetimes that do not fit, and what the kernel refuses.
+//! Failures of phase 2: mismatched policies, selectors, algorithms and lifetimes, and refusals of the kernel.
 
 use super::failure::Expected::{Line, Nothing, Warning};
 use super::failure::{AFTER_RETRIES, AT_ONCE, Failure, tunnel};
@@ -165,7 +165,7 @@ pub(super) const FAILURES: &[Failure] = &[
             let sainfo = "pfs_group modp2048; encryption_algorithm camellia 256; authentication_algorithm hmac_sha256;";
             (setup.alice.sainfo, setup.bob.sainfo) = (sainfo, sainfo);
             setup.prepare = |hosts| {
-                // One kernel for all hosts of the lab. It may be gone already.
+                // All hosts of the lab share one kernel, so the module may be gone already.
                 hosts.alice.run(Program::new("rmmod", &["camellia_generic"]))?;
                 Ok(())
             };

@@ -1,4 +1,4 @@
-//! A daemon that does not start: the command that was typed says why.
+//! Daemons that do not start: the command that was typed says why.
 
 use super::failure::Failure;
 

@@ -1,51 +1,51 @@
-//! What an operator finds in a log.
+//! Examination of a log for what an operator would find in it.
 
 use std::fmt;
 use std::time::Duration;
 
 use super::failure::Expected;
 
-/// The lines of one log that were written after the failure was provoked, and when each was seen.
+/// The lines of one log since the failure was provoked, with the time at which each was seen.
 #[derive(Default)]
 pub(super) struct LogExcerpt {
-    /// Bytes that were read.
+    /// Bytes of the log that have been read.
     read: usize,
     lines: Vec<Line>,
 }
 
-/// One line.
+/// A log line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Line {
     level: String,
-    /// What follows the level.
+    /// The text after the level.
     text: String,
     after: Duration,
 }
 
-/// What came of one side.
+/// The verdict on one side's log.
 pub(super) struct Verdict {
     role: &'static str,
-    /// The line that an operator would go by.
+    /// The line that an operator would rely on.
     line: Option<Line>,
     problem: Option<String>,
-    /// All warnings and errors, shown when the verdict is bad.
+    /// All warnings and errors, printed if the verdict is bad.
     lines: Vec<Line>,
     /// The texts of all lines.
     all: Vec<String>,
 }
 
 impl From<String> for LogExcerpt {
-    /// What the log holds before the failure is not looked at.
+    /// Ignores what the log contains before the failure.
     fn from(log: String) -> Self {
         Self { read: log.len(), lines: Vec::new() }
     }
 }
 
 impl LogExcerpt {
-    /// Takes in what a log has by now.
+    /// Reads what was added to the log.
     pub(super) fn note(&mut self, log: &str, after: Duration) {
         let fresh = log.get(self.read..).unwrap_or_default();
-        // The last line may not be whole yet.
+        // The last line may be incomplete.
         let Some(end) = fresh.rfind('\n') else { return };
         self.read += end + 1;
         self.lines.extend(fresh.get(..end).unwrap_or_default().lines().filter_map(|line| Line::read(line, after)));
@@ -53,7 +53,7 @@ impl LogExcerpt {
 }
 
 impl Line {
-    /// Reads `2026-11-22 03:10:42: ERROR: text`.
+    /// Parses `2026-11-22 03:10:42: ERROR: text`.
     fn read(line: &str, after: Duration) -> Option<Self> {
         let (_, rest) = line.split_at_checked("2026-11-22 03:10:42: ".len())?;
         let (level, text) = rest.split_once(": ")?;
@@ -100,7 +100,7 @@ impl Verdict {
         Self { role, line, problem, lines, all }
     }
 
-    /// One line on a standard error, of a daemon that did not start.
+    /// Examines the standard error of a daemon that did not start.
     pub(super) fn of_start(stderr: &str, after: Duration, words: &[&str]) -> Self {
         let lines: Vec<_> =
             stderr.lines().map(|text| Line { level: "stderr".to_owned(), text: text.to_owned(), after }).collect();
@@ -114,18 +114,18 @@ impl Verdict {
         self.problem.is_none()
     }
 
-    /// The texts of all lines of the log.
+    /// Returns the texts of all lines of the log.
     pub(super) fn texts(&self) -> &[String] {
         &self.all
     }
 
-    /// What is wrong, and with whom.
+    /// Returns what is wrong, and on which side.
     pub(super) fn problem(&self) -> Option<String> {
         self.problem.as_ref().map(|problem| format!("{}: {problem}", self.role))
     }
 }
 
-/// Role, verdict, seconds and line; when the verdict is bad, also all other lines.
+/// Formats role, verdict, seconds and line; for a bad verdict, also all warnings and errors.
 impl fmt::Display for Verdict {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = if self.is_good() { "ok" } else { "FAILED" };
@@ -145,7 +145,7 @@ impl fmt::Display for Verdict {
 mod tests {
     use super::*;
 
-    /// A log of which each line is seen a second later than the one before.
+    /// Returns the excerpt of a log whose lines are seen one second apart.
     fn excerpt(lines: &[&str]) -> LogExcerpt {
         let mut excerpt = LogExcerpt::from(String::from("before\n"));
         let mut log = String::from("before\n");

@@ -1,4 +1,4 @@
-//! A peer that has proved who it is and asks for what is not its own.
+//! An authenticated peer that asks for traffic it is not entitled to.
 
 use std::fs;
 
@@ -11,17 +11,17 @@ use crate::racoon::Programs;
 
 pub(super) const SCENARIOS: &[Scenario] = &[("forwarding that is blocked stays blocked", blocked)];
 
-/// Bob forwards to Carol, but not from this network of Alice's.
+/// Bob forwards to Carol, but not from this network behind Alice.
 const BLOCK: &str = "spdadd 192.168.1.0/24 192.168.2.0/24 any -P fwd discard;\n";
 
-/// What Bob's racoon may generate.
+/// Bob's racoon may generate policies without bounds.
 const GENERATES: &str = "generate_policy on; generate_policy_bounds off;";
 
-/// Carol, in the network behind Bob.
+/// Carol's address, in the network behind Bob.
 const CAROL: &str = "192.168.2.9";
 
-/// Alice asks for a tunnel with the selector of a `discard` of Bob's: it is neither replaced, nor deleted when she leaves. Her
-/// other tunnel comes up beside it.
+/// Alice asks for a tunnel with the selector of a `discard` policy of Bob. The policy is neither replaced, nor deleted
+/// when she leaves, and her other tunnel is established.
 fn blocked(programs: &Programs) -> Result<()> {
     let testbed = Testbed::new(programs, Topology::Tunnel)?;
     let lan = Link::new("lan")?;
@@ -55,9 +55,9 @@ fn blocked(programs: &Programs) -> Result<()> {
     bob.stop()
 }
 
-/// Alice's policies: both of her networks.
+/// Returns Alice's policies for both of her networks.
 fn tunnels() -> String {
-    // A reqid each: Linux asks for one SA at a time between two ends, and waits when nothing comes of it.
+    // Each has its own reqid. Between two endpoints, Linux acquires one SA at a time, and waits if that fails.
     let tunnel = |network: &str, reqid: u32| {
         format!(
             "spdadd {network} 192.168.2.0/24 any -P out ipsec esp/tunnel/192.0.2.1-192.0.2.2/unique:{reqid};\n\
@@ -67,13 +67,13 @@ fn tunnels() -> String {
     format!("flush;\nspdflush;\n{}{}", tunnel("192.168.1.0/24", 101), tunnel("192.168.3.0/24", 103))
 }
 
-/// Two pings from an address of Alice's to Carol.
+/// Pings Carol twice from an address of Alice.
 fn ping_carol(alice: &Host, from: &str) -> Result<Pings> {
     let done = alice.run(Program::new("ping", &["-n", "-I", from, "-c", "2", "-i", "0.2", "-W", "1", CAROL]))?;
     Pings::read(&done.text())
 }
 
-/// How many policies of Bob's block, and how many protect.
+/// Counts Bob's blocking and protecting policies.
 fn policies(testbed: &Testbed) -> Result<[usize; 2]> {
     let text = dump(testbed)?;
     Ok(["discard", "esp/tunnel/"].map(|word| text.matches(word).count()))

@@ -1,4 +1,4 @@
-//! Extended sequence numbers (RFC 4304): negotiated, installed, and counted past 32 bits.
+//! Extended sequence numbers (RFC 4304): negotiation, installation, and counting beyond 32 bits.
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -17,11 +17,11 @@ const WITHOUT: &str = "encryption_algorithm aes 256; authentication_algorithm hm
 const PREFERRED: &str = "encryption_algorithm aes 256; authentication_algorithm hmac_sha256; esn on;";
 const REQUIRED: &str = "encryption_algorithm aes 256; authentication_algorithm hmac_sha256; esn require;";
 
-/// What is left of 32 bits when the last packets are sent.
+/// Sequence number shortly before the lower 32 bits wrap around.
 const BEFORE_THE_END: u32 = 0xffff_fffa;
 
-/// Pings go through, also where the number gets longer than what of it is on the wire. Where PF_KEY is the only door the
-/// daemon says so and does not start.
+/// Pings are answered, also when the upper half of the sequence number changes, which is not transmitted. Over PF_KEY
+/// the daemon refuses to start and says why.
 fn extended(programs: &Programs) -> Result<()> {
     let testbed = Testbed::new(programs, Topology::Transport)?;
     let settings = Settings { sainfo: REQUIRED, ..Settings::default() };
@@ -35,7 +35,7 @@ fn extended(programs: &Programs) -> Result<()> {
         let states = states(host)?;
         ensure!(count_esn(&states) == 2, "{}: not two SAs with ESN:\n{states}", host.name());
     }
-    // Nobody shall mind that the SAs are made anew.
+    // The daemons must not react when the SAs are replaced.
     alice.kill()?;
     bob.kill()?;
     for host in [&testbed.alice, &testbed.bob] {
@@ -62,7 +62,7 @@ fn refused(testbed: &Testbed, side: Side, settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-/// Where one side has them off and the other only prefers them, there are none. Through PF_KEY that is no preference to have.
+/// If one side disables them and the other only prefers them, they are not used. PF_KEY cannot express the preference.
 fn preferred(programs: &Programs, who: Side) -> Result<()> {
     let testbed = Testbed::new(programs, Topology::Transport)?;
     let would = Settings { sainfo: PREFERRED, ..Settings::default() };
@@ -89,7 +89,8 @@ fn states(host: &Host) -> Result<String> {
     Ok(host.run(Program::new("ip", &["xfrm", "state"]))?.text())
 }
 
-/// The command that makes an SA as `ip` shows it, its numbers about to need more than 32 bits. `sa` begins with the source.
+/// Returns the command that adds an SA as `ip` shows it, with sequence numbers just below 32 bits. `sa` starts with the
+/// source address.
 fn near_the_end(sa: &str) -> Result<String> {
     let line = |start: &str| sa.lines().map(str::trim).find(|line| line.starts_with(start));
     let ends = sa.lines().next().context("an SA has lines")?;

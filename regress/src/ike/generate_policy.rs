@@ -1,4 +1,4 @@
-//! A peer for which there are no policies: they are made, and go when it goes (`generate_policy`).
+//! Peers without policies of their own on the responder, which generates and removes them (`generate_policy`).
 
 use anyhow::{Result, ensure};
 
@@ -22,13 +22,13 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     ("generated policies, killed", killed),
 ];
 
-/// Seconds that a phase 2 lives. A renewal begins at four fifths of it.
+/// Lifetime of phase 2 in seconds. Its renewal starts at four fifths of it.
 const LIFETIME: u32 = 20;
 
-/// A policy of Bob's that is none of racoon's business.
+/// A policy of Bob that racoon must not touch.
 const FOREIGN: &str = "spdadd 192.0.2.2 192.0.2.99 any -P out ipsec esp/transport//require;\n";
 
-/// Alice has policies and begins, Bob has none. One of them stops: Bob has none again.
+/// Alice has policies and initiates, Bob has none. After one of them stops, Bob has none again.
 fn made(programs: &Programs, topology: Topology, bobs: &'static str, level: &str, stops: Side) -> Result<()> {
     let testbed = Testbed::new(programs, topology)?;
     let settings = Settings { phase2_lifetime: LIFETIME, ..Settings::default() };
@@ -42,7 +42,7 @@ fn made(programs: &Programs, topology: Topology, bobs: &'static str, level: &str
     let wanted = if topology == Topology::Tunnel { 3 } else { 2 };
     check(&testbed, wanted, level)?;
 
-    // The first SAs are renewed, and come to their end.
+    // Long enough for the first SAs to be renewed and to expire.
     let seconds = (LIFETIME + 3).to_string();
     let pings = testbed.ping(Side::Bob, &["-i", "0.05", "-w", &seconds])?;
     ensure!(pings.lost() == 0 && pings.received > 0, "{pings:?}");
@@ -61,7 +61,7 @@ fn made(programs: &Programs, topology: Topology, bobs: &'static str, level: &str
     second.stop()
 }
 
-/// Bob is killed: his policies block plain traffic until he starts again. Then Alice gets in as before.
+/// Bob is killed, and his policies block plain traffic until he restarts. Then Alice can connect again.
 fn killed(programs: &Programs) -> Result<()> {
     let testbed = Testbed::new(programs, Topology::Tunnel)?;
     let settings = Settings::default();
@@ -92,23 +92,23 @@ fn killed(programs: &Programs) -> Result<()> {
     bob.stop()
 }
 
-/// As many policies as there should be, of a level.
+/// Checks the number and level of the generated policies.
 fn check(testbed: &Testbed, wanted: usize, level: &str) -> Result<()> {
     let (found, text) = (count(testbed)?, policies(testbed)?);
     let of_level = text.matches(&format!("/{level}\n")).count();
-    // The foreign one is there, too.
+    // The foreign policy has this level too.
     let expected = wanted + usize::from(level == "require");
     ensure!(found == wanted && of_level == expected, "{found} policies, {of_level} of level {level}:\n{text}");
     Ok(())
 }
 
-/// How many policies Bob has for what is between him and Alice.
+/// Counts Bob's policies for traffic with Alice.
 fn count(testbed: &Testbed) -> Result<usize> {
     let foreign = |line: &str| line.contains("192.0.2.99");
     Ok(policies(testbed)?.lines().filter(|line| line.contains("[any]") && !foreign(line)).count())
 }
 
-/// `setkey -DP` of Bob, without the policies of sockets.
+/// Returns `setkey -DP` of Bob, without policies of sockets.
 fn policies(testbed: &Testbed) -> Result<String> {
     testbed.setkey(Side::Bob, &["-NDP"])
 }

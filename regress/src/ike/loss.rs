@@ -1,4 +1,4 @@
-//! A bad line: what is lost is sent again, what comes twice is done once.
+//! Links that lose, repeat and reorder packets: lost messages are sent again, repeated ones have no further effect.
 
 use anyhow::{Result, ensure};
 
@@ -14,7 +14,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     ("loss, repetition and disorder at once", |programs| over(programs, "delay 20ms 15ms loss 10% duplicate 10%")),
 ];
 
-/// How often phase 1 and phase 2 are made anew.
+/// How often phase 1 and phase 2 are negotiated.
 const ROUNDS: usize = 4;
 
 fn over(programs: &Programs, line: &str) -> Result<()> {

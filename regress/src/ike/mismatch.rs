@@ -1,4 +1,4 @@
-//! Two configurations that do not fit: nothing comes up, and both logs say why.
+//! Mismatched configurations: nothing is established, and both logs give the reason.
 
 use anyhow::{Result, ensure};
 
@@ -85,7 +85,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     ("no daemon at the other end", nobody_listens),
 ];
 
-/// Bob has other settings than Alice. Her pings get no answer, the logs of both say what is to be said, and no SA is left.
+/// Bob's settings differ from Alice's. Her pings are not answered, both logs contain the expected lines, and no SA
+/// remains.
 fn refused(programs: &Programs, bobs: Settings, alice_says: &[&str], bob_says: &[&str]) -> Result<()> {
     let testbed = Testbed::new(programs, Topology::Transport)?;
     let (alice, bob) = (
@@ -102,7 +103,7 @@ fn refused(programs: &Programs, bobs: Settings, alice_says: &[&str], bob_says: &
     alice.stop()?;
     bob.stop()?;
     for side in Side::BOTH {
-        // What is left is at most the kernel's own larval SA, until it expires.
+        // Only the kernel's own larval SA may remain, until it expires.
         let sas = testbed.sas(side)?;
         ensure!(!sas.contains("state=mature"), "an SA is left:\n{sas}");
     }
@@ -120,7 +121,7 @@ fn no_policy(programs: &Programs) -> Result<()> {
     bob.stop()
 }
 
-/// The responder says that its lifetime is shorter, and the initiator heeds it.
+/// The responder announces a shorter lifetime, and the initiator respects it.
 fn claimed(programs: &Programs) -> Result<()> {
     let testbed = Testbed::new(programs, Topology::Transport)?;
     let settings =
@@ -135,7 +136,7 @@ fn claimed(programs: &Programs) -> Result<()> {
     bob.stop()
 }
 
-/// The error of ICMP stands in the failure's line, if a policy admits it: in transport mode it comes without ESP.
+/// The failure names the ICMP error, if a policy admits it: in transport mode it arrives without ESP.
 fn nobody_listens(programs: &Programs) -> Result<()> {
     for (exception, is_named) in [("", false), ("spdadd 192.0.2.2 192.0.2.1 icmp 3,3 -P in prio high none;\n", true)] {
         let testbed = Testbed::new(programs, Topology::Transport)?;

@@ -1,4 +1,4 @@
-//! racoon against itself on a real kernel: two hosts, their kernels' acquires, and all that can happen on the way.
+//! racoon with itself on a real kernel: two hosts, whose kernels trigger negotiations.
 
 mod authorization;
 mod esn;
@@ -21,10 +21,10 @@ use crate::racoon::Programs;
 use crate::summary::{FAILURE, Summary, with_retry};
 use crate::{tools, tree};
 
-/// A testbed with a name. Each makes its own hosts.
+/// A scenario with its name. Each creates its own hosts.
 type Scenario = (&'static str, fn(&Programs) -> Result<()>);
 
-/// The suites, by name.
+/// The suites by name.
 const SUITES: [(&str, &[&[Scenario]]); 2] = [
     (
         "ike",
@@ -42,10 +42,10 @@ const SUITES: [(&str, &[&[Scenario]]); 2] = [
     ("loss", &[loss::SCENARIOS]),
 ];
 
-/// What begins the line of a testbed that went well, and of one that did not.
+/// Prefixes of the result line of a scenario that passed, and of one that failed.
 const MARKS: [&str; 2] = ["passed: ", FAILURE];
 
-/// `cargo regress scenes`: a suite, or the scenes of it that have a word in their names.
+/// Runs `cargo regress scenarios`: a suite, or those of its scenarios whose names contain a word.
 pub(crate) fn run(words: &[&str]) -> Result<bool> {
     let (suite, backend, filter) = match words {
         [suite, backend] => (suite, backend, ""),
@@ -59,7 +59,7 @@ pub(crate) fn run(words: &[&str]) -> Result<bool> {
     Ok(summary.failed == 0)
 }
 
-/// Boots the lab for a suite, or for those of its scenes whose names contain `filter`.
+/// Boots the lab for a suite, or for those of its scenarios whose names contain `filter`.
 pub(crate) fn check(suite: &str, backend: &str, filter: &str) -> Result<Summary> {
     let [racoon, setkey] = ["racoon", "setkey"].map(|name| tree::program(name, "debug").display().to_string());
     let boot = Boot::regress(&["ike", &racoon, &setkey, backend, suite, filter])?
@@ -73,7 +73,7 @@ pub(crate) fn check(suite: &str, backend: &str, filter: &str) -> Result<Summary>
     Ok(Summary { passed, failed, ..Summary::default() }.with_remarks_in(&said))
 }
 
-/// In the guest.
+/// Runs inside the lab.
 pub(crate) fn run_in_lab(words: &[&str]) -> Result<()> {
     let [racoon, setkey, backend, suite, filter] = words else { bail!("no such play: {words:?}") };
     let programs = Programs { racoon: racoon.into(), setkey: setkey.into(), backend: (*backend).to_owned() };
@@ -91,7 +91,7 @@ pub(crate) fn run_in_lab(words: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// The last lines that both daemons wrote.
+/// Prints the last lines of both logs.
 fn show_logs() {
     for host in ["alice", "bob"] {
         let Ok(log) = std::fs::read_to_string(format!("/run/{host}/racoon/log")) else { continue };

@@ -1,4 +1,4 @@
-//! What a packet can ask for.
+//! Negotiations triggered by packets: modes, protocols and algorithms.
 
 use anyhow::{Result, ensure};
 
@@ -74,7 +74,7 @@ fn curves(programs: &Programs) -> Result<()> {
     bob.stop()
 }
 
-/// The first packets of both cross on the wire.
+/// The first messages of both sides cross on the link.
 fn both_begin(programs: &Programs) -> Result<()> {
     let testbed = Testbed::new(programs, Topology::Transport)?;
     let (alice, bob) = testbed.start_both(&Settings::default())?;
@@ -92,7 +92,7 @@ fn both_begin(programs: &Programs) -> Result<()> {
     bob.stop()
 }
 
-/// Policies for several ports to one peer: each asks for SAs of its own, under one phase 1.
+/// Policies for several ports of one peer: each needs SAs of its own, under one phase 1.
 fn many(programs: &Programs) -> Result<()> {
     const PORTS: std::ops::Range<u16> = 7001..7009;
     let testbed = Testbed::new(programs, Topology::Transport)?;
@@ -109,7 +109,7 @@ fn many(programs: &Programs) -> Result<()> {
     testbed.alice.enter(|| -> std::io::Result<()> {
         let socket = std::net::UdpSocket::bind("192.0.2.1:0")?;
         PORTS.for_each(|port| {
-            // The kernel refuses the packet that asks for the SA, or holds it; both are right.
+            // The kernel refuses or holds the packet that triggers the acquire; either is fine.
             let _ = socket.send_to(b"hello", ("192.0.2.2", port));
         });
         Ok(())

@@ -1,4 +1,4 @@
-//! How it ends, and what is left.
+//! Stops, crashes and restarts of either side, and what remains of the SAs.
 
 use std::time::{Duration, Instant};
 
@@ -33,7 +33,7 @@ fn stopped(programs: &Programs) -> Result<()> {
     bob.stop()
 }
 
-/// A daemon that was killed leaves its SAs in the kernel; the next one removes them, and negotiates others.
+/// A killed daemon leaves its SAs in the kernel. The next one removes and renegotiates them.
 fn killed(programs: &Programs) -> Result<()> {
     let testbed = Testbed::new(programs, Topology::Transport)?;
     let (alice, bob) = testbed.start_both(&Settings::default())?;
@@ -42,14 +42,14 @@ fn killed(programs: &Programs) -> Result<()> {
     testbed.check_protected("ESP")?;
     let bob = testbed.restart(Side::Bob, &Settings::default())?;
     bob.wait_for_log("removed what an earlier racoon left in the kernel: policies: 0, SAs: 2")?;
-    // No packet has asked for it.
+    // No packet triggers this negotiation.
     testbed.wait_for("other SAs", || Ok(bob.log()?.matches("IPsec-SA established").count() == 2))?;
     testbed.check_protected("ESP")?;
     alice.stop()?;
     bob.stop()
 }
 
-/// Alice's kernel forgets its SAs, as at a reboot; Bob's does not. Those that she kept are renewed at once.
+/// Alice's kernel loses its SAs, as in a reboot, and Bob's keeps them. The saved ones are renewed at once.
 fn given_back(programs: &Programs) -> Result<()> {
     let testbed = Testbed::new(programs, Topology::Transport)?;
     let settings = Settings { backup: Some("/run/alice.sas"), ..Settings::default() };
@@ -61,7 +61,7 @@ fn given_back(programs: &Programs) -> Result<()> {
     testbed.setkey(Side::Alice, &["-F"])?;
     let alice = testbed.restart(Side::Alice, &Settings { restore_sas: true, ..settings })?;
     alice.wait_for_log("0 of 2 saved SAs are in the kernel; all are renewed")?;
-    // No packet has asked for it.
+    // No packet triggers this negotiation.
     testbed.wait_for("renewed SAs", || Ok(alice.log()?.matches("IPsec-SA established").count() == 2))?;
     testbed.check_protected("ESP")?;
     alice.stop()?;
@@ -70,7 +70,7 @@ fn given_back(programs: &Programs) -> Result<()> {
     bob.stop()
 }
 
-/// Alice is killed, and her kernel keeps the SAs: they serve until others take their place, and no packet is lost.
+/// Alice is killed, and her kernel keeps the SAs. They stay in use until they are replaced, without loss of packets.
 fn taken_back(programs: &Programs) -> Result<()> {
     let testbed = Testbed::new(programs, Topology::Transport)?;
     let settings = Settings { backup: Some("/run/alice.sas"), ..Settings::default() };
@@ -80,7 +80,7 @@ fn taken_back(programs: &Programs) -> Result<()> {
     alice.kill()?;
     testbed.check_protected("ESP")?;
     let alice = testbed.restart(Side::Alice, &Settings { restore_sas: true, ..settings })?;
-    // Longer than the old ones still serve when they have been replaced.
+    // Longer than replaced SAs stay in use.
     let pings = testbed.ping(Side::Alice, &["-i", "0.05", "-w", "8"])?;
     ensure!(pings.lost() == 0 && pings.received > 0, "{pings:?}\n{}", alice.log()?);
     ensure!(alice.log()?.contains("2 of 2 saved SAs are in the kernel; all are renewed"), "{}", alice.log()?);
@@ -93,7 +93,7 @@ fn taken_back(programs: &Programs) -> Result<()> {
     bob.stop()
 }
 
-/// Bob loses everything, and speaks first: Alice forgets what she had with him.
+/// Bob loses all state and initiates: Alice drops her old SAs.
 fn initial_contact(programs: &Programs) -> Result<()> {
     let testbed = Testbed::new(programs, Topology::Transport)?;
     let (alice, bob) = testbed.start_both(&Settings::default())?;
@@ -110,14 +110,14 @@ fn initial_contact(programs: &Programs) -> Result<()> {
     bob.stop()
 }
 
-/// Bob loses everything, and says nothing: Alice notices by herself.
+/// Bob loses all state and stays silent: Alice detects it.
 fn dead_peer(programs: &Programs) -> Result<()> {
     let settings =
         Settings { remote: "dpd_delay 1; dpd_retry 3; dpd_maxfail 3; initial_contact off;", ..Settings::default() };
     let testbed = Testbed::new(programs, Topology::Transport)?;
     let (alice, bob) = testbed.start_both(&settings)?;
     testbed.bring_up(Side::Alice)?;
-    // It lives as long as it answers.
+    // Dead peer detection must not end SAs with a living peer.
     std::thread::sleep(Duration::from_secs(4));
     ensure!(testbed.count_sas(Side::Alice)? == 2, "a living peer was declared dead:\n{}", alice.log()?);
     bob.kill()?;
@@ -131,7 +131,7 @@ fn dead_peer(programs: &Programs) -> Result<()> {
     bob.stop()
 }
 
-/// Bob is killed while Alice negotiates SAs with him, and comes back without his phase 1, which she does not watch.
+/// Bob is killed during a quick mode of Alice, and restarts without his phase 1. She does not probe periodically.
 fn replaced(programs: &Programs) -> Result<()> {
     restart_of_responder(programs, ["dpd_delay 0; dpd_retry 1;", "passive on; initial_contact off;"])
 }
@@ -140,7 +140,7 @@ fn replaced_without_dpd(programs: &Programs) -> Result<()> {
     restart_of_responder(programs, ["dpd off;", "dpd off; passive on; initial_contact off;"])
 }
 
-/// Bob begins nothing and says nothing of what he has lost: it is Alice who has to find out.
+/// Bob neither initiates nor announces what he has lost, so Alice has to find out.
 fn restart_of_responder(programs: &Programs, remotes: [&'static str; 2]) -> Result<()> {
     let [alices, bobs] = remotes.map(|remote| Settings { remote, counter: 5, ..Settings::default() });
     let testbed = Testbed::new(programs, Topology::Transport)?;
@@ -152,7 +152,7 @@ fn restart_of_responder(programs: &Programs, remotes: [&'static str; 2]) -> Resu
     }
     testbed.wait_for("no SAs", || Ok(testbed.count_sas(Side::Alice)? == 0))?;
     let before = alice.log()?.matches("initiate new phase 2").count();
-    // No answer to this one: it makes the kernel ask for SAs.
+    // Not answered; it makes the kernel acquire SAs.
     let _ = testbed.ping(Side::Alice, &["-c", "1", "-W", "1"]);
     testbed.wait_for("a quick mode", || Ok(alice.log()?.matches("initiate new phase 2").count() > before))?;
     let bob = testbed.restart(Side::Bob, &bobs)?;
@@ -178,7 +178,7 @@ fn others_survive(programs: &Programs) -> Result<()> {
     bob.stop()
 }
 
-/// `setkey -F`: the peer is told, and the next packet makes new ones.
+/// `setkey -F`: the peer is told, and the next packet triggers a negotiation.
 fn flushed(programs: &Programs) -> Result<()> {
     let testbed = Testbed::new(programs, Topology::Transport)?;
     let (alice, bob) = testbed.start_both(&Settings::default())?;

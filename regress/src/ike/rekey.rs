@@ -1,4 +1,4 @@
-//! Keys are renewed before they end, and no packet notices.
+//! Renewal of keys before they expire, without loss of packets.
 
 use anyhow::{Result, ensure};
 
@@ -13,8 +13,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     ("phase 2 renewed because of its bytes", by_bytes),
 ];
 
-/// Packets of 1 KB every 10 ms through SAs that end after 800 KB: they are renewed again and again, nothing is lost,
-/// and at the end there is one pair.
+/// Packets of 1 KB every 10 ms through SAs that expire after 800 KB: they are renewed repeatedly, no packet is lost,
+/// and one pair of SAs remains.
 fn by_bytes(programs: &Programs) -> Result<()> {
     let testbed = Testbed::new(programs, Topology::Tunnel)?;
     let sainfo = "lifetime byte 800 KB; encryption_algorithm aes 128; authentication_algorithm hmac_sha1;";
@@ -24,7 +24,7 @@ fn by_bytes(programs: &Programs) -> Result<()> {
     ensure!(pings.lost() == 0 && pings.received > 0, "{pings:?}");
     let installed = alice.log()?.matches("IPsec-SA established").count();
     ensure!(installed >= 6, "{installed} SAs were installed: two megabytes went each way");
-    // Replaced pairs go a while later, not with their hours.
+    // Replaced pairs are removed some time later, before their lifetime in seconds ends.
     for side in Side::BOTH {
         testbed.wait_for("the replaced SAs are gone", || Ok(testbed.count_sas(side)? == 2))?;
     }
@@ -32,20 +32,21 @@ fn by_bytes(programs: &Programs) -> Result<()> {
     bob.stop()
 }
 
-/// So many pings in a second is what the lab's clock makes of 10 ms.
+/// Pings per second: the lab's clock turns intervals of 10 ms into about 20 ms.
 const PINGS: u32 = 50;
 
-/// Pings every 10 ms until phase 2 has been renewed so many times (and phase 1 if it lives for less): none is lost.
+/// Pings every 10 ms until phase 2 has been renewed `times` times, and phase 1 if it has a shorter lifetime. None may
+/// be lost.
 fn renewed(programs: &Programs, phase1_lifetime: u32, phase2_lifetime: u32, times: u32) -> Result<()> {
     let testbed = Testbed::new(programs, Topology::Tunnel)?;
     let settings = Settings { phase1_lifetime, phase2_lifetime, ..Settings::default() };
     let (alice, bob) = testbed.start_both(&settings)?;
     testbed.bring_up(Side::Alice)?;
-    // A renewal begins at four fifths of the lifetime.
+    // A renewal starts at four fifths of the lifetime.
     let phase2 = times * phase2_lifetime * 4 / 5;
     let phase1 = if phase1_lifetime < 60 { phase1_lifetime } else { 0 };
     let seconds = phase2.max(phase1) + 3;
-    // Counted, not timed: what is still on its way at the end is waited for.
+    // A count instead of a time, so that ping waits for the last answers.
     let count = (PINGS * seconds).to_string();
     let pings = testbed.ping(Side::Alice, &["-i", "0.01", "-c", &count, "-W", "2"])?;
     ensure!(pings.sent.to_string() == count && pings.lost() == 0 && pings.received > 0, "{pings:?}");
@@ -59,7 +60,7 @@ fn renewed(programs: &Programs, phase1_lifetime: u32, phase2_lifetime: u32, time
     }
     for side in Side::BOTH {
         let count = testbed.count_sas(side)?;
-        // The last renewed pair may live on beside its successor until its lifetime ends.
+        // The last replaced pair may remain beside its successor until it expires.
         ensure!((2..=4).contains(&count), "{count} SAs:\n{}", testbed.sas(side)?);
     }
     alice.stop()?;

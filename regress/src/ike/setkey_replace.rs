@@ -1,4 +1,4 @@
-//! Loads that replace manual keys and policies under traffic (`setkey -f --replace`), without IKE.
+//! `setkey -f --replace`, which replaces manual keys and policies under traffic, without IKE.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,10 +15,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[("manual keys, replaced under traffi
 
 /// How often both hosts get other keys and policies.
 const ROUNDS: usize = 3;
-/// Answers that show that traffic goes on.
+/// Number of answers that show that traffic continues.
 const ANSWERS: usize = 20;
 
-/// One of two states of a host: other SPIs, keys, reqids, and policies in another order.
+/// The two rule sets of a host. They differ in SPIs, keys, reqids and the order of policies.
 #[derive(Clone, Copy, Debug)]
 enum State {
     One,
@@ -26,7 +26,7 @@ enum State {
 }
 
 impl State {
-    /// A file of a side. `last` comes behind its statements.
+    /// Returns the script for a side. `last` is appended to it.
     fn file(self, side: Side, last: &str) -> String {
         let (spi, digit, step) = match self {
             Self::One => (0x1000, '1', "esp/transport//require"),
@@ -44,7 +44,7 @@ impl State {
         let policies = |upper: &str| {
             format!("spdadd {us} {peer} {upper} -P out ipsec {step};\nspdadd {peer} {us} {upper} -P in ipsec {step};\n")
         };
-        // The other state has a policy for pings before the one for all packets, and one for UDP in clear before both.
+        // The other rule set has a policy for pings before that for all packets, and before both one for UDP in clear.
         let policies = match self {
             Self::One => policies("any"),
             Self::Other => {
@@ -70,14 +70,14 @@ impl<'h> Traffic<'h> {
         Ok(Self { _ping: Daemon::start(&testbed.alice, command, &output)?, output, testbed })
     }
 
-    /// Waits until traffic has gone on.
+    /// Waits until more pings have been answered.
     fn goes_on(&self) -> Result<()> {
         let wanted = answers(&self.output)? + ANSWERS;
         self.testbed.wait_for("answers to pings", || Ok(answers(&self.output)? >= wanted))
     }
 }
 
-/// Answered pings so far.
+/// Returns the number of answered pings so far.
 fn answers(output: &Path) -> Result<usize> {
     Ok(fs::read_to_string(output).context("the output of ping")?.matches("icmp_seq=").count())
 }
@@ -105,7 +105,7 @@ fn replaced(programs: &Programs) -> Result<()> {
     replaced_sas_come_back_with_their_counters(&testbed, &programs.backend, &traffic)?;
     drop(traffic);
 
-    // Who would not see pings in clear could not miss them.
+    // Makes sure that the watch above would have seen pings in clear.
     let watch = testbed.wire.watch()?;
     for side in Side::BOTH {
         silent(&testbed.replace(side, "spdflush;\n".into())?)?;
@@ -116,7 +116,7 @@ fn replaced(programs: &Programs) -> Result<()> {
     Ok(())
 }
 
-/// The same file again: SAs go on counting.
+/// Loading the same file again does not reset the counters of SAs.
 fn equal_sas_stay(testbed: &Testbed) -> Result<()> {
     let before = counted(testbed)?;
     silent(&testbed.replace(Side::Alice, State::One.file(Side::Alice, ""))?)?;
@@ -128,7 +128,7 @@ fn equal_sas_stay(testbed: &Testbed) -> Result<()> {
     Ok(())
 }
 
-/// Packets of Alice's SAs.
+/// Returns the packet counters of Alice's SAs.
 fn counted(testbed: &Testbed) -> Result<Vec<u64>> {
     let text = testbed.sas(Side::Alice)?;
     let number = |line: &str| line.split_once("allocated: ")?.1.split_whitespace().next()?.parse().ok();
@@ -137,10 +137,10 @@ fn counted(testbed: &Testbed) -> Result<Vec<u64>> {
     Ok(counted)
 }
 
-/// A statement that this kernel refuses and `--check` lets pass.
+/// A statement that this kernel refuses and `--check` accepts.
 const REFUSED: &str = "spdadd 10.8.0.0/16 10.9.0.0/16 any -P out ipsec esp/tunnel/192.0.2.1-192.0.2.2/use;\n";
 
-/// A kernel refuses the last statement of a file in which all else is other: what was there before is there again.
+/// The kernel refuses the last statement of a file that changes everything. The previous state must be restored.
 fn failures_leave_the_old_state(testbed: &Testbed) -> Result<()> {
     let before = [testbed.setkey(Side::Alice, &["-DP"])?, testbed.sas(Side::Alice)?].map(|text| named(&text));
     let done = testbed.replace(Side::Alice, State::Other.file(Side::Alice, REFUSED))?;
@@ -152,8 +152,8 @@ fn failures_leave_the_old_state(testbed: &Testbed) -> Result<()> {
     Ok(())
 }
 
-/// The same with other keys under the same SPIs. NETLINK_XFRM puts the old SAs back where their counters were, and the peer
-/// goes on accepting their packets. PF_KEY cannot: it leaves them out, and says so.
+/// The same with other keys under the same SPIs. NETLINK_XFRM restores the old SAs with their counters, and the peer
+/// continues to accept their packets. PF_KEY cannot do so: it leaves the SAs out and says so.
 fn replaced_sas_come_back_with_their_counters(testbed: &Testbed, backend: &str, traffic: &Traffic<'_>) -> Result<()> {
     let file = State::One.file(Side::Alice, REFUSED).replace(&"1".repeat(32), &"3".repeat(32));
     let before = named(&testbed.sas(Side::Alice)?);
@@ -174,7 +174,7 @@ fn replaced_sas_come_back_with_their_counters(testbed: &Testbed, backend: &str, 
     traffic.goes_on()
 }
 
-/// What a dump says of entries and their keys, without what counts.
+/// Returns what a dump says about entries and keys, without counters.
 fn named(text: &str) -> Vec<String> {
     let mut lines: Vec<_> = text
         .lines()

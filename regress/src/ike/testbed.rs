@@ -1,4 +1,4 @@
-//! Two hosts that shall find each other: their addresses, policies and configurations.
+//! Two hosts on a link, with their addresses, policies and configurations.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -8,20 +8,20 @@ use anyhow::{Context as _, Result, ensure};
 use crate::lab::{Finished, Host, Link, Pings, Program, Stdin, TIMEOUT, wait_until};
 use crate::racoon::{Programs, Racoon, RacoonFiles};
 
-/// What the traffic between the two is, and how it is protected.
+/// The traffic between the hosts, and its encapsulation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Topology {
-    /// Host to host.
+    /// Between the hosts, over IPv4.
     Transport,
-    /// Host to host over IPv6.
+    /// Between the hosts, over IPv6.
     Transport6,
-    /// The networks behind both, in a tunnel.
+    /// Between networks behind the hosts, in a tunnel.
     Tunnel,
-    /// IPv6 networks in an IPv4 tunnel.
+    /// Between IPv6 networks behind the hosts, in an IPv4 tunnel.
     Tunnel6In4,
 }
 
-/// One of the two.
+/// One of the two hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     Alice,
@@ -45,7 +45,7 @@ impl Side {
         }
     }
 
-    /// The number in its addresses.
+    /// The number in the addresses of the host.
     fn number(self) -> u8 {
         match self {
             Self::Alice => 1,
@@ -55,7 +55,7 @@ impl Side {
 }
 
 impl Topology {
-    /// Where a side's IKE daemon is.
+    /// Returns the address of a side's IKE daemon.
     fn outer(self, side: Side) -> String {
         match self {
             Self::Transport6 => format!("2001:db8::{}", side.number()),
@@ -63,7 +63,7 @@ impl Topology {
         }
     }
 
-    /// Where a side's traffic comes from.
+    /// Returns the source address of a side's traffic.
     fn inner(self, side: Side) -> String {
         match self {
             Self::Transport | Self::Transport6 => self.outer(side),
@@ -72,7 +72,7 @@ impl Topology {
         }
     }
 
-    /// What a policy is for.
+    /// Returns the network of a side that policies select.
     fn network(self, side: Side) -> String {
         match self {
             Self::Transport | Self::Transport6 => self.outer(side),
@@ -81,7 +81,7 @@ impl Topology {
         }
     }
 
-    /// How an echo request looks on the wire in clear.
+    /// Returns the kind of an unprotected echo request on the link.
     pub(super) fn echo(self) -> &'static str {
         match self {
             Self::Transport | Self::Tunnel => "ICMP",
@@ -89,13 +89,13 @@ impl Topology {
         }
     }
 
-    /// The policies of one side. `protocols` are the SAs that are asked for, the innermost first.
+    /// Returns the policies of one side. `protocols` lists the SAs to use, the innermost first.
     pub(super) fn policies(self, side: Side, protocols: &[&str]) -> String {
         let line = |from: Side, to: Side, direction: &str| {
             let (source, destination) = (self.network(from), self.network(to));
             let mut line = format!("spdadd {source} {destination} any -P {direction} ipsec");
             for protocol in protocols {
-                // Packets that would not get shorter come without IPComp.
+                // Packets that compression does not shorten are sent without IPComp.
                 let level = if *protocol == "ipcomp" { "use" } else { "require" };
                 // Writing to a string cannot fail.
                 let _ = match self {
@@ -111,26 +111,26 @@ impl Topology {
     }
 }
 
-/// What a side's `racoon.conf` says, as far as the scenes differ.
+/// Values in a side's `racoon.conf` that differ between scenarios.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
-    /// Of phase 1, in seconds.
+    /// Lifetime of phase 1 in seconds.
     pub(super) phase1_lifetime: u32,
-    /// Of phase 2, in seconds.
+    /// Lifetime of phase 2 in seconds.
     pub(super) phase2_lifetime: u32,
-    /// Lines of the proposal.
+    /// Directives of the proposal.
     pub(super) proposal: &'static str,
-    /// More lines of the remote block.
+    /// More directives of the remote section.
     pub(super) remote: &'static str,
-    /// Lines of the sainfo.
+    /// Directives of the sainfo.
     pub(super) sainfo: &'static str,
-    /// The key.
+    /// The pre-shared key.
     pub(super) key: &'static str,
-    /// Times a message is sent, a second between them.
+    /// Number of times that a message is sent, one second apart.
     pub(super) counter: u32,
-    /// Where SAs are kept.
+    /// The file in which SAs are saved.
     pub(super) backup: Option<&'static str>,
-    /// Those that were kept are given back.
+    /// Whether saved SAs are restored (`-B`).
     pub(super) restore_sas: bool,
 }
 
@@ -175,7 +175,7 @@ sainfo anonymous {{
     }
 }
 
-/// Two hosts on one wire.
+/// Two hosts on a link.
 pub(super) struct Testbed {
     programs: Programs,
     pub(super) topology: Topology,
@@ -198,7 +198,7 @@ impl Testbed {
                 let length = if inner.contains(':') { 128 } else { 32 };
                 let other = side.other();
                 testbed.host(side).must(&format!("ip address add {inner}/{length} dev lo"))?;
-                // What is not protected must not get lost for want of a route: it would be seen on the wire.
+                // Unprotected packets need a route too, so that they appear on the link.
                 testbed.host(side).must(&format!("ip route add {} dev eth0 src {inner}", topology.network(other)))?;
             }
         }
@@ -206,7 +206,7 @@ impl Testbed {
         Ok(testbed)
     }
 
-    /// Tells each side the other's hardware address: a policy for all IPv6 packets is one for neighbour discovery, too.
+    /// Adds the other side as a static neighbour: a policy for all IPv6 packets also covers neighbour discovery.
     fn introduce(&self) -> Result<()> {
         for side in Side::BOTH {
             let other = side.other();
@@ -226,17 +226,17 @@ impl Testbed {
         }
     }
 
-    /// Starts a side's daemon, with its policies.
+    /// Loads a side's policies and starts its daemon.
     pub(super) fn start(&self, side: Side, settings: &Settings) -> Result<Racoon<'_>> {
         self.start_with(side, settings, &["esp"])
     }
 
-    /// The same, for other SAs than ESP alone.
+    /// Does the same with other protocols than ESP alone.
     pub(super) fn start_with(&self, side: Side, settings: &Settings, protocols: &[&str]) -> Result<Racoon<'_>> {
         self.launch(side, settings, self.topology.policies(side, protocols))
     }
 
-    /// Starts the daemon of a side again without touching policies and SAs.
+    /// Starts a side's daemon without touching policies and SAs.
     pub(super) fn restart(&self, side: Side, settings: &Settings) -> Result<Racoon<'_>> {
         self.launch(side, settings, String::new())
     }
@@ -251,12 +251,12 @@ impl Testbed {
         )
     }
 
-    /// Starts both with the same settings.
+    /// Starts both daemons with the same settings.
     pub(super) fn start_both(&self, settings: &Settings) -> Result<(Racoon<'_>, Racoon<'_>)> {
         Ok((self.start(Side::Alice, settings)?, self.start(Side::Bob, settings)?))
     }
 
-    /// Pings the other side's inner address from a side's.
+    /// Pings the other side from a side's inner address.
     pub(super) fn ping(&self, from: Side, arguments: &[&str]) -> Result<Pings> {
         let (source, target) = (self.topology.inner(from), self.topology.inner(from.other()));
         let mut words = vec!["-n", "-I", &source];
@@ -266,14 +266,14 @@ impl Testbed {
         Pings::read(&done.text())
     }
 
-    /// Pings until an answer comes: that makes the kernel ask for SAs.
+    /// Pings until there is an answer. The first packet makes the kernel acquire SAs.
     pub(super) fn bring_up(&self, from: Side) -> Result<()> {
         let ping = || self.ping(from, &["-c", "1", "-W", "1"]).is_ok_and(|pings| pings.received > 0);
         ensure!(wait_until(TIMEOUT, ping, || Ok(()))?, "no answer to pings within {} s", TIMEOUT.as_secs());
         Ok(())
     }
 
-    /// Pings are answered, and cross the wire in these protocols only.
+    /// Checks that pings are answered, and that they cross the link only in the given protocol.
     pub(super) fn check_protected(&self, by: &str) -> Result<()> {
         const COUNT: usize = 5;
         let watch = self.wire.watch()?;
@@ -287,7 +287,7 @@ impl Testbed {
         Ok(())
     }
 
-    /// `setkey -D` of a side.
+    /// Returns `setkey -D` of a side.
     pub(super) fn sas(&self, side: Side) -> Result<String> {
         self.setkey(side, &["-D"])
     }
@@ -297,7 +297,7 @@ impl Testbed {
         Ok(self.host(side).run(program.env("LIBPFKEY_BACKEND", &self.programs.backend))?.text())
     }
 
-    /// Runs a script on a side.
+    /// Runs a setkey script on a side.
     pub(super) fn load(&self, side: Side, script: String) -> Result<()> {
         let program = Program::new(&self.programs.setkey.to_string_lossy(), &["-c"]);
         let program = program.env("LIBPFKEY_BACKEND", &self.programs.backend).stdin(Stdin::Bytes(script.into_bytes()));
@@ -306,28 +306,28 @@ impl Testbed {
         Ok(())
     }
 
-    /// Loads a file on a side in place of what is there.
+    /// Replaces a side's SAs and policies by those of a script.
     pub(super) fn replace(&self, side: Side, script: String) -> Result<Finished> {
         let program = Program::new(&self.programs.setkey.to_string_lossy(), &["-f", "--replace", "-"]);
         let program = program.env("LIBPFKEY_BACKEND", &self.programs.backend).stdin(Stdin::Bytes(script.into_bytes()));
         self.host(side).run(program)
     }
 
-    /// Waits until something is so.
+    /// Waits until `holds` returns true; `what` is used in the error.
     pub(super) fn wait_for(&self, what: &str, holds: impl Fn() -> Result<bool>) -> Result<()> {
         let holds = || holds().unwrap_or(false);
         ensure!(wait_until(TIMEOUT, holds, || Ok(()))?, "{what}: not within {} s", TIMEOUT.as_secs());
         Ok(())
     }
 
-    /// How many SAs a side has.
+    /// Returns the number of a side's SAs.
     pub(super) fn count_sas(&self, side: Side) -> Result<usize> {
-        // An SA with SPI 0 is the kernel's own note that it asked for one.
+        // The kernel marks a pending acquire with an SA of SPI 0.
         let is_one = |line: &&str| line.contains("spi=") && !line.contains("spi=0(");
         Ok(self.sas(side)?.lines().filter(is_one).count())
     }
 
-    /// Adds loss, delay and the like to what a side sends and receives (tc-netem(8)).
+    /// Adds loss, delay or similar to a side's interface (tc-netem(8)).
     pub(super) fn impair(&self, side: Side, how: &str) -> Result<()> {
         self.host(side).must(&format!("tc qdisc replace dev eth0 root netem {how}"))?;
         Ok(())

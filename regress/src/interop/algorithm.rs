@@ -1,6 +1,6 @@
-//! What each program calls an algorithm, and which of them each has for IKEv1.
+//! Names of algorithms in the configuration of each daemon, and which daemon has them for IKEv1.
 
-/// A daemon that nobody here wrote.
+/// A daemon of another project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Peer {
     Strongswan,
@@ -10,25 +10,25 @@ pub(crate) enum Peer {
 /// An algorithm.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Algorithm {
-    /// In `racoon.conf`, with the length of the key.
+    /// The name in `racoon.conf`, with the key length.
     pub(crate) racoon: &'static str,
     strongswan: Option<&'static str>,
     libreswan: Option<&'static str>,
 }
 
-/// What protects the packets.
+/// The protection of packets.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Protection {
-    /// ESP: a cipher beside an authentication algorithm.
+    /// ESP with a cipher and an authentication algorithm.
     Esp(Algorithm),
-    /// ESP: a cipher that authenticates, too.
+    /// ESP with an AEAD cipher.
     Aead(Algorithm),
     /// AH.
     Ah,
 }
 
 impl Algorithm {
-    /// The name in the configuration of `peer`, if it has this algorithm.
+    /// Returns the name in the configuration of `peer`, if it has the algorithm.
     pub(crate) fn name(&self, peer: Peer) -> Option<&'static str> {
         match peer {
             Peer::Strongswan => self.strongswan,
@@ -36,14 +36,14 @@ impl Algorithm {
         }
     }
 
-    /// HMAC with a hash whose ICV is longer than 96 bits (RFC 4868).
+    /// Returns whether this is an HMAC whose ICV is longer than 96 bits (RFC 4868).
     pub(crate) fn is_sha2(&self) -> bool {
         ["hmac_sha256", "hmac_sha384", "hmac_sha512"].contains(&self.racoon)
     }
 }
 
 impl Protection {
-    /// The cipher's name; empty for AH, which needs none.
+    /// Returns the name of the cipher, which is empty for AH.
     pub(crate) fn name(&self, peer: Peer) -> Option<&'static str> {
         match self {
             Self::Esp(cipher) | Self::Aead(cipher) => cipher.name(peer),
@@ -72,7 +72,7 @@ pub(crate) static PHASE1_CIPHERS: &[Algorithm] = &[
     strongswan("cast128", "cast128"),
 ];
 
-/// `hash_algorithm`
+/// `hash_algorithm` of a proposal.
 pub(crate) static HASHES: &[Algorithm] = &[
     both("sha256", "sha256", "sha2_256"),
     both("sha384", "sha384", "sha2_384"),
@@ -81,7 +81,7 @@ pub(crate) static HASHES: &[Algorithm] = &[
     both("md5", "md5", "md5"),
 ];
 
-/// `dh_group`
+/// `dh_group` of a proposal.
 pub(crate) static GROUPS: &[Algorithm] = &[
     both("modp2048", "modp2048", "modp2048"),
     both("ecp256", "ecp256", "dh19"),
@@ -95,7 +95,7 @@ pub(crate) static GROUPS: &[Algorithm] = &[
     strongswan("modp1024", "modp1024"),
 ];
 
-/// `pfs_group`. Libreswan has elliptic curves in phase 1 of IKEv1, but not here.
+/// `pfs_group` of a sainfo. Libreswan supports elliptic curves in phase 1 of IKEv1, but not here.
 pub(crate) static PFS_GROUPS: &[Algorithm] = &[
     both("modp2048", "modp2048", "modp2048"),
     strongswan("ecp256", "ecp256"),
@@ -116,7 +116,7 @@ pub(crate) static PROTECTIONS: &[Protection] = &[
     Protection::Aead(both("aes_gcm_8 192", "aes192gcm8", "aes_gcm_a192")),
     Protection::Aead(both("aes_ccm 128", "aes128ccm16", "aes_ccm_c128")),
     Protection::Aead(both("aes_ccm_8 256", "aes256ccm8", "aes_ccm_a256")),
-    // Libreswan 4.10 ends with a failed assertion when it has negotiated this with IKEv1.
+    // Libreswan 4.10 aborts with a failed assertion after it has negotiated this with IKEv1.
     Protection::Aead(strongswan("aes_gmac 128", "aes128gmac")),
     Protection::Esp(both("null_enc", "null", "null")),
     Protection::Esp(both("3des", "3des", "3des")),
@@ -127,7 +127,7 @@ pub(crate) static PROTECTIONS: &[Protection] = &[
     Protection::Ah,
 ];
 
-/// `authentication_algorithm`
+/// `authentication_algorithm` of a sainfo.
 pub(crate) static AUTHENTICATIONS: &[Algorithm] = &[
     both("hmac_sha256", "sha256", "sha2_256"),
     both("hmac_sha1", "sha1", "sha1"),

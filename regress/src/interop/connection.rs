@@ -1,13 +1,13 @@
-//! What two hosts are to agree on, in nobody's language.
+//! A connection between two hosts, independent of any daemon's configuration language.
 
 use std::net::IpAddr;
 
 use super::algorithm::{Algorithm, Protection};
 
-/// One peer as another sees it, and what they protect between them.
+/// A connection, as one of its hosts sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct Connection {
-    /// Unique on its host; a letter and digits.
+    /// A letter and digits, unique on the host.
     pub(crate) name: String,
     pub(crate) local: Endpoint,
     pub(crate) remote: Endpoint,
@@ -20,57 +20,57 @@ pub(crate) struct Connection {
 /// One side of a connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoint {
-    /// Where its IKE daemon is.
+    /// The address of its IKE daemon.
     pub(crate) address: IpAddr,
-    /// The network subnet it: tunnel mode. Without: transport mode.
+    /// The network behind it in tunnel mode; `None` in transport mode.
     pub(crate) subnet: Option<Subnet>,
 }
 
-/// A network subnet a gateway, and an address in it that answers.
+/// A network behind a gateway, and an address in it that answers pings.
 #[derive(Debug, Clone)]
 pub(crate) struct Subnet {
     pub(crate) network: String,
     pub(crate) address: IpAddr,
 }
 
-/// The one phase 1 proposal.
+/// The only proposal for phase 1.
 #[derive(Debug, Clone)]
 pub(crate) struct Phase1 {
     pub(crate) encryption: &'static Algorithm,
     pub(crate) hash: &'static Algorithm,
     pub(crate) group: &'static Algorithm,
-    /// Seconds.
+    /// In seconds.
     pub(crate) lifetime: u32,
 }
 
-/// The one phase 2 proposal.
+/// The only proposal for phase 2.
 #[derive(Debug, Clone)]
 pub(crate) struct Phase2 {
     pub(crate) protection: &'static Protection,
-    /// Means nothing where the protection is an AEAD.
+    /// Not used with an AEAD cipher.
     pub(crate) authentication: &'static Algorithm,
     pub(crate) pfs: Option<&'static Algorithm>,
-    /// Seconds.
+    /// In seconds.
     pub(crate) lifetime: u32,
-    /// HMAC-SHA-256 with an ICV of 96 bits, the one that Linux's PF_KEY can do.
+    /// Whether the ICV of HMAC-SHA-256 has 96 bits, the only length that PF_KEY on Linux supports.
     pub(crate) sha256_96: bool,
-    /// IPComp in ESP.
+    /// Whether IPComp is used inside ESP.
     pub(crate) compressed: bool,
-    /// Extended sequence numbers and no others.
+    /// Whether extended sequence numbers are required.
     pub(crate) esn: bool,
 }
 
-/// What this side does by itself.
+/// What a side does without being told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StartAction {
-    /// It waits for the other side, or to be told.
+    /// Waits for the peer, or for a command.
     Respond,
-    /// It begins with the first packet.
+    /// Initiates when a packet needs it.
     OnTraffic,
 }
 
 impl Connection {
-    /// The same from the other side, which does this by itself.
+    /// Returns the connection as the other side sees it, with that side's start action.
     pub(crate) fn mirrored(&self, start: StartAction) -> Self {
         Self { local: self.remote.clone(), remote: self.local.clone(), start, ..self.clone() }
     }
@@ -81,12 +81,12 @@ impl Connection {
 }
 
 impl Endpoint {
-    /// The address that its packets come from.
+    /// Returns the source address of its packets.
     pub(crate) fn source(&self) -> IpAddr {
         self.subnet.as_ref().map_or(self.address, |subnet| subnet.address)
     }
 
-    /// What a policy selects on this side.
+    /// Returns the selector of this side in policies.
     pub(crate) fn selector(&self) -> String {
         match &self.subnet {
             Some(subnet) => subnet.network.clone(),

@@ -1,4 +1,4 @@
-//! The daemon on a host: racoon, or that of another project.
+//! The daemon on a host: racoon or that of another project.
 
 use anyhow::Result;
 
@@ -9,14 +9,14 @@ use super::strongswan::Charon;
 use crate::lab::Host;
 use crate::racoon::{Programs, Racoon};
 
-/// Which daemon a host has.
+/// The daemon that a host runs.
 pub(crate) enum Implementation {
     Charon,
     Pluto,
     Racoon(Programs),
 }
 
-/// One of them, running.
+/// A running daemon.
 pub(super) enum RunningDaemon<'a> {
     Charon(Charon<'a>),
     Pluto(Pluto<'a>),
@@ -32,7 +32,7 @@ impl<'a> RunningDaemon<'a> {
         })
     }
 
-    /// Initiator a connection. Racoon does so by itself, with the first packet.
+    /// Initiates a connection. Racoon does so itself, with the first packet.
     pub(super) fn initiate(&self, connection: &Connection) -> Result<()> {
         match self {
             Self::Charon(charon) => charon.initiate(&connection.name),
@@ -41,7 +41,7 @@ impl<'a> RunningDaemon<'a> {
         }
     }
 
-    /// Ends a connection and tells the peer. Racoon has no such command yet.
+    /// Ends a connection and tells the peer. The tests have no such command for racoon yet.
     pub(super) fn terminate(&self, connection: &Connection) -> Result<()> {
         match self {
             Self::Charon(charon) => charon.terminate(&connection.name),
@@ -50,7 +50,7 @@ impl<'a> RunningDaemon<'a> {
         }
     }
 
-    /// What it says it has, where it can be asked.
+    /// Returns the daemon's status report, if it has one.
     pub(super) fn status(&self) -> String {
         let status = match self {
             Self::Charon(charon) => charon.status(),
@@ -85,7 +85,7 @@ impl<'a> RunningDaemon<'a> {
         }
     }
 
-    /// Ends it as a crash would.
+    /// Kills the daemon, like a crash.
     pub(super) fn kill(self) -> Result<()> {
         match self {
             Self::Charon(charon) => charon.kill(),

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use super::connection::{Connection, Endpoint};
 use crate::lab::{Host, Link, Program, Stdin, TIMEOUT, wait_until};
 
-/// Two hosts on a wire.
+/// Two hosts on a link.
 pub(crate) struct HostPair {
     pub(super) wire: Link,
     pub(super) alice: Host,
@@ -16,7 +16,7 @@ pub(crate) struct HostPair {
 }
 
 impl HostPair {
-    /// With all addresses and routes that `connections` (as alice sees them) need.
+    /// Creates the hosts with all addresses and routes for `connections`, which are given from Alice's side.
     pub(super) fn new(connections: &[Connection]) -> Result<Self> {
         let wire = Link::new("wire")?;
         let (alice, bob) = (Host::new("alice")?, Host::new("bob")?);
@@ -29,14 +29,15 @@ impl HostPair {
     }
 }
 
-/// Gives `host` the addresses of its ends, and the ways to the others, whose link-local address is `fe80::` `next`.
+/// Gives `host` the addresses of its endpoints, and routes to the others by way of the link-local address `fe80::next`.
 fn address<'a>(host: &Host, next: u8, ends: impl Iterator<Item = (&'a Endpoint, &'a Endpoint)>) -> Result<()> {
     let (mut addresses, mut routes) = (String::new(), String::new());
     for (here, there) in ends {
         // Writing to a string cannot fail.
         let _ = match here.address {
             IpAddr::V4(local) => writeln!(addresses, "address add {local}/24 dev eth0"),
-            // Neighbour discovery between addresses under a policy would itself need the SA: they are not on-link.
+            // Neighbour discovery between addresses that a policy covers would itself need the SA, so they are not
+            // on-link.
             IpAddr::V6(local) => {
                 let _ = writeln!(routes, "route add {}/128 via fe80::{next} dev eth0", there.address);
                 writeln!(addresses, "address add {local}/128 dev eth0 nodad")
@@ -49,8 +50,8 @@ fn address<'a>(host: &Host, next: u8, ends: impl Iterator<Item = (&'a Endpoint, 
         }
     }
     batch(host, addresses)?;
-    // The kernel ends the tentative state of an IPv6 address later, even without duplicate address detection, and refuses
-    // it as the source of a route before.
+    // Even without duplicate address detection an IPv6 address is tentative for a moment, and is refused as the source
+    // of a route until then.
     let is_usable = || host.must("ip -6 address show tentative").is_ok_and(|done| done.text().trim().is_empty());
     ensure!(wait_until(TIMEOUT, is_usable, || Ok(()))?, "{}: an address stays tentative", host.name());
     batch(host, routes)

@@ -1,4 +1,4 @@
-//! ike-scan: probes of an IKE daemon from an address that may negotiate with it, without negotiating.
+//! Probes by ike-scan, which does not negotiate.
 
 use anyhow::{Result, bail};
 
@@ -9,11 +9,12 @@ use super::matrix::table;
 use crate::lab::{Finished, Host, Program};
 use crate::summary::Summary;
 
-/// Encryption and its bits, hash, authentication, group as IKE numbers them; and what ike-scan has to say.
+/// Encryption and key length, hash, authentication and group by their IKE numbers, with the expected output of
+/// ike-scan.
 const PROBES: [(&str, &[&str]); 2] = [
     (
         "7/128,4,1,14",
-        // In any order: each daemon has its own.
+        // The order depends on the daemon.
         &[
             "Enc=AES",
             "KeyLength=128",
@@ -26,8 +27,8 @@ const PROBES: [(&str, &[&str]); 2] = [
     ("1,1,1,1", &["NO-PROPOSAL-CHOSEN", "0 returned handshake; 1 returned notify"]),
 ];
 
-/// A stranger's main mode probe of a daemon that has one connection for the stranger's address: it answers with the one
-/// transform that it has, and knows no other.
+/// Probes a daemon that has one connection with the address of the probe. It must accept its only transform, and refuse
+/// another one.
 pub(crate) fn probe(kind: &Implementation) -> Result<Summary> {
     let rows: Vec<_> = table(Peer::Strongswan).into_iter().map(|row| row.connection).take(1).collect();
     let pair = HostPair::new(&rows)?;
@@ -45,7 +46,7 @@ pub(crate) fn probe(kind: &Implementation) -> Result<Summary> {
     Ok(summary)
 }
 
-/// Runs ike-scan on `host`, with one attempt of two seconds. Its own port keeps it apart from a daemon on the same host.
+/// Runs ike-scan on `host`, with one attempt of two seconds. Its own port avoids that of a daemon on the same host.
 fn ike_scan(host: &Host, arguments: &[&str]) -> Result<Finished> {
     let own = ["--sport=0", "--retry=1", "--timeout=2000", "--nodns"];
     host.run(Program::new("ike-scan", &[&own, arguments].concat()))

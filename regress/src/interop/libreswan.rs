@@ -1,4 +1,4 @@
-//! libreswan: `pluto`, driven by `whack` over its own socket.
+//! libreswan: `pluto`, controlled by `whack` over its socket.
 
 use std::fmt::Write;
 use std::fs;
@@ -20,14 +20,14 @@ pub(crate) struct Pluto<'a> {
     daemon: Daemon,
 }
 
-/// Where its programs are.
+/// Folder of its programs.
 const PROGRAMS: &str = "/usr/libexec/ipsec";
 
-/// How its own way out ends now and then.
+/// Exit status of a known crash of pluto during its own shutdown.
 const OWN_CRASH: &str = "signal 11";
 
 impl<'a> Pluto<'a> {
-    /// Starts it with `connections` loaded.
+    /// Starts pluto with `connections` loaded.
     pub(crate) fn start(host: &'a Host, connections: &[Connection]) -> Result<Self> {
         if !host.enter(|| fs::exists(PROGRAMS).unwrap_or(false))? {
             LIBRESWAN.mount_over(host)?;
@@ -39,7 +39,7 @@ impl<'a> Pluto<'a> {
         host.must(&format!("certutil -N -d {keys} --empty-password"))?;
         let daemon = Daemon::start(host, pluto(&dir), &dir.join("output"))?;
         let log = dir.join("log");
-        // It starts `addconn` by itself, which loads the connections and then has it read the secrets.
+        // pluto starts `addconn`, which loads the connections and then has it read the secrets.
         daemon
             .wait_until(TIMEOUT, "secrets", || {
                 fs::read_to_string(&log).is_ok_and(|text| text.contains("loading secrets from"))
@@ -52,43 +52,43 @@ impl<'a> Pluto<'a> {
         Ok(pluto)
     }
 
-    /// Negotiates a connection and waits for the end of it.
+    /// Negotiates a connection and waits for the result.
     pub(crate) fn initiate(&self, name: &str) -> Result<()> {
         let done = self.whack(&["--name", name, "--initiate"])?;
-        // Its exit status is the number of its last message; the text tells what was reached.
+        // The exit status of whack is the number of its last message; its output shows the state that was reached.
         let established = done.text().contains("IPsec SA established");
         ensure!(established, "pluto on {} cannot initiate {name}:\n{}", self.host.name(), done.text());
         Ok(())
     }
 
-    /// Ends a connection: its phase 1 and all below.
+    /// Ends a connection: its phase 1 and everything under it.
     pub(crate) fn terminate(&self, name: &str) -> Result<()> {
         self.whack(&["--name", name, "--terminate"])?;
         Ok(())
     }
 
-    /// What it has negotiated.
+    /// Returns what it has negotiated.
     pub(crate) fn status(&self) -> Result<String> {
         Ok(self.whack(&["--status"])?.text())
     }
 
-    /// Whether it still runs.
+    /// Returns whether the process is running.
     pub(crate) fn is_alive(&self) -> bool {
         self.daemon.is_alive()
     }
 
-    /// Its log so far.
+    /// Returns its log so far.
     pub(crate) fn log(&self) -> Result<String> {
         fs::read_to_string(self.dir.join("log")).context("pluto's log")
     }
 
-    /// Ends it as a crash would (SIGKILL).
+    /// Kills it with SIGKILL, like a crash.
     pub(crate) fn kill(self) -> Result<()> {
         self.daemon.signal(Signal::SIGKILL)
     }
 
-    /// Ends it. By then it has worked off what it was sent, and lived through it. Version 4.10 now and then crashes on its own
-    /// way out, when SAs have just been deleted: that is shown, and is no fault of who was its peer.
+    /// Stops it, after making sure that it has processed everything it was sent. Version 4.10 sometimes crashes during
+    /// its own shutdown when SAs were just deleted. That is printed, but is not an error of its peer.
     pub(crate) fn stop(self) -> Result<()> {
         let status = self.status()?;
         ensure!(self.is_alive(), "pluto on {} is gone:\n{status}\n{}", self.host.name(), self.log()?);
@@ -110,7 +110,7 @@ impl<'a> Pluto<'a> {
 
 fn pluto(dir: &Path) -> Command {
     let mut command = Command::new(format!("{PROGRAMS}/pluto"));
-    // What comes after the file prevails over its defaults.
+    // Later options override those from the file.
     command.arg("--config").arg(dir.join("ipsec.conf"));
     command.args(["--nofork", "--no-dnssec", "--log-no-time"]);
     for option in ["--rundir", "--dumpdir", "--nssdir", "--ipsecdir"] {
@@ -158,7 +158,7 @@ fn connection(c: &Connection) -> String {
         truncated = yes(c.phase2.sha256_96),
         pfs = yes(c.phase2.pfs.is_some()),
         compress = yes(c.phase2.compressed),
-        // It would say so with each renewal, too.
+        // With short lifetimes it would send one with each renewal.
         contact = yes(c.phase1.lifetime > 3600),
         start = match c.start {
             StartAction::Respond => "add",
@@ -179,13 +179,13 @@ fn yes(truth: bool) -> &'static str {
     if truth { "yes" } else { "no" }
 }
 
-/// The protocol and its proposal.
+/// Returns the protocol and its proposal.
 fn phase2(c: &Connection) -> (&'static str, String) {
     let authentication = c.phase2.authentication.name(Peer::Libreswan).unwrap_or("missing");
     let cipher = c.phase2.protection.name(Peer::Libreswan).unwrap_or("missing");
     let (kind, mut proposal) = match c.phase2.protection {
         Protection::Ah => ("ah", authentication.to_owned()),
-        // Without the word a group would be taken for an authentication algorithm.
+        // Without `null`, a group would be parsed as an authentication algorithm.
         Protection::Aead(_) => ("esp", format!("{cipher}-null")),
         Protection::Esp(_) => ("esp", format!("{cipher}-{authentication}")),
     };

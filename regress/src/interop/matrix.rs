@@ -1,4 +1,4 @@
-//! The table: what is tried with a peer, any two algorithms and circumstances together at least once.
+//! The test matrix: connections in which any two algorithms and circumstances occur together at least once.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -9,9 +9,9 @@ use super::algorithm::{
 use super::connection::{Connection, Endpoint, Phase1, Phase2, StartAction, Subnet};
 use super::pairwise::pairwise;
 
-/// One row of it.
+/// A row of the matrix.
 pub(crate) struct Row {
-    /// As our host sees it.
+    /// The connection as our host sees it.
     pub(crate) connection: Connection,
     pub(crate) initiator: Initiator,
 }
@@ -19,33 +19,33 @@ pub(crate) struct Row {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Initiator {
     Ours,
-    /// Their daemon is told to.
+    /// The peer's daemon initiates by command.
     Theirs,
-    /// Their daemon begins with the first packet.
+    /// The peer's daemon initiates with the first packet.
     TheirTraffic,
 }
 
 const INITIATORS: [Initiator; 3] = [Initiator::Ours, Initiator::Theirs, Initiator::TheirTraffic];
 
-/// How packets go.
+/// The encapsulation of packets.
 #[derive(Debug, Clone, Copy)]
 struct Encapsulation {
     tunnel: bool,
-    /// Outside IPv6.
+    /// Whether the outer addresses are IPv6.
     ipv6: bool,
-    /// Inside the tunnel the other family.
+    /// Whether the inner addresses of a tunnel are of the other family.
     mixed: bool,
 }
 
 impl Row {
-    /// As their host sees it.
+    /// Returns the connection as the peer's host sees it.
     pub(crate) fn theirs(&self) -> Connection {
         let on_traffic = self.initiator == Initiator::TheirTraffic;
         self.connection.mirrored(if on_traffic { StartAction::OnTraffic } else { StartAction::Respond })
     }
 }
 
-/// All rows for `peer`. Each has addresses of its own, so that one daemon on each host serves all of them.
+/// Returns all rows for `peer`. Each has addresses of its own, so that one daemon per host serves all of them.
 pub(crate) fn table(peer: Peer) -> Vec<Row> {
     let (phase1, phase2) = (phase1(peer), phase2(peer));
     let rows = phase1.len().max(phase2.len());
@@ -88,7 +88,7 @@ fn family(address: IpAddr) -> &'static str {
     if address.is_ipv4() { "IPv4" } else { "IPv6" }
 }
 
-/// For a table whose words are known to be there.
+/// Long enough that nothing is renewed while the matrix runs, in seconds.
 const DAY: u32 = 86_400;
 
 fn phase1(peer: Peer) -> Vec<Phase1> {
@@ -110,7 +110,7 @@ fn phase2(peer: Peer) -> Vec<(Phase2, Encapsulation, Initiator)> {
     let authentications: Vec<_> = AUTHENTICATIONS.iter().filter(|word| word.name(peer).is_some()).collect();
     let groups = PFS_GROUPS.iter().filter(|word| word.name(peer).is_some()).map(Some);
     let groups: Vec<_> = std::iter::once(None).chain(groups).collect();
-    // What authenticates by itself does not meet another algorithm.
+    // An AEAD cipher is not combined with an authentication algorithm.
     let aead = |number: usize| matches!(protections.get(number), Some(Protection::Aead(_)));
     let sizes = [protections.len(), authentications.len(), groups.len(), 2, 2, 2, INITIATORS.len()];
     let rows = pairwise(&sizes, |one, other| (one.0, other.0) == (0, 1) && aead(one.1));
@@ -145,7 +145,7 @@ fn connection(number: u8, phase1: Phase1, phase2: Phase2, encapsulation: Encapsu
     }
 }
 
-/// `host`: 1 or 2.
+/// Returns the endpoint of host 1 or 2.
 fn end(number: u8, host: u8, encapsulation: Encapsulation) -> Endpoint {
     let row = u16::from(number);
     let outside: IpAddr = match encapsulation.ipv6 {

@@ -1,22 +1,23 @@
-//! Peers nobody here wrote, in the lab: strongSwan, libreswan, ike-scan.
+//! racoon with the daemons of other projects in the lab: strongSwan, libreswan, and the probe ike-scan.
 //!
-//! Outside: [`check`] fetches and boots. In the guest: [`serve`] plays a table of connections that cover any two
-//! algorithms and circumstances. The peers among themselves prove the lab and the table; then racoon takes a side.
+//! [`check`] fetches the programs and boots the lab. [`run_in_lab`] runs a matrix of connections in which any two
+//! algorithms and circumstances occur together. Runs of the other daemons among themselves show that the lab and the
+//! matrix work; then racoon takes one side.
 //!
-//! What was seen with racoon:
+//! Results with racoon:
 //!
 //! | | strongSwan 5.9.8 | libreswan 4.10 |
 //! |---|---|---|
 //! | rows over NETLINK_XFRM | 107 of 107 | 78 of 78 |
-//! | AH over IPv4 with SHA-384 and -512, over PF_KEY | no: the kernel pads its header to 8 bytes | the same |
-//! | AH with SHA-256, over PF_KEY | with `sha256_96` | no: `sha2-truncbug` is for ESP only |
-//! | keys renewed by either side, both phases | no ping of one every 20 ms is lost | the same; but where we renew, it sends by the new SA from message 2 on, and what arrives before we have read that is lost |
-//! | IPComp in ESP | yes; beside its choice its answer has a second proposal, ESP alone, which nobody offered | yes |
-//! | extended sequence numbers | yes | it has none in IKEv1 |
-//! | our INITIAL-CONTACT | is heeded in message 5 of Main Mode; not as an exchange of its own | is not: it never looks for it in IKEv1, old inbound SAs run out |
-//! | its INITIAL-CONTACT | is heeded | is, where it sends it (`initial-contact=yes`) |
-//! | SIGTERM of racoon | it drops its SAs | the same |
-//! | ike-scan 1.9.5 | one handshake for what is configured, NO-PROPOSAL-CHOSEN for DES | |
+//! | AH over IPv4 with SHA-384 and SHA-512, over PF_KEY | fails: the kernel pads the header to 8 bytes | the same |
+//! | AH with SHA-256, over PF_KEY | works with `sha256_96` | fails: `sha2-truncbug` affects only ESP |
+//! | renewal of keys by either side, both phases | no ping is lost at intervals of 20 ms | the same, except if racoon renews: libreswan uses its new SA from message 2 on, and packets that arrive before racoon has processed that message are lost |
+//! | IPComp in ESP | works; the answer contains a second proposal, ESP alone, which was not offered | works |
+//! | extended sequence numbers | work | not supported in IKEv1 |
+//! | INITIAL-CONTACT from racoon | respected in message 5 of main mode, but not in an exchange of its own | ignored in IKEv1; old inbound SAs expire |
+//! | INITIAL-CONTACT from the peer | respected | respected, if sent (`initial-contact=yes`) |
+//! | SIGTERM to racoon | the peer deletes its SAs | the same |
+//! | ike-scan 1.9.5 | one handshake for the configured transform, NO-PROPOSAL-CHOSEN for DES | |
 
 mod algorithm;
 mod connection;

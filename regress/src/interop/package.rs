@@ -1,5 +1,5 @@
-//! Debian packages of daemons, unpacked instead of installed: nothing of them starts on this machine, and two that dpkg
-//! would not let in together (both own `/usr/sbin/ipsec`) stay apart.
+//! Debian packages of other projects' daemons, unpacked instead of installed. Nothing in them starts on this machine,
+//! and packages that conflict in dpkg (both own `/usr/sbin/ipsec`) do not meet.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -12,12 +12,12 @@ use crate::command::HostCommand;
 use crate::lab::Host;
 use crate::{tools, tree};
 
-/// A peer's programs.
+/// The programs of a peer.
 pub(crate) struct Package {
     name: &'static str,
-    /// What is unpacked.
+    /// Packages that are unpacked.
     archives: &'static [&'static str],
-    /// What is installed: libraries and plain programs.
+    /// Packages that are installed: libraries and plain programs.
     libraries: &'static [&'static str],
 }
 
@@ -60,7 +60,7 @@ pub(crate) const LIBRESWAN: Package = Package {
 pub(crate) const PROGRAMS: &[&str] = &["ike-scan"];
 
 impl Package {
-    /// Sees to it, on the host, that it is unpacked and its libraries are installed.
+    /// Unpacks the package, and installs its libraries, if that is not done.
     pub(crate) fn fetch(&self) -> Result<()> {
         tools::packages(self.libraries)?;
         let root = self.root();
@@ -68,7 +68,7 @@ impl Package {
         if root.is_dir() {
             return Ok(());
         }
-        // Beside its place and then moved: what is there is whole.
+        // Unpacked elsewhere and then moved, so that the folder is complete if it exists.
         let fresh = root.with_extension("new");
         let _ = fs::remove_dir_all(&fresh);
         let archives = fresh.join("archives");
@@ -83,7 +83,7 @@ impl Package {
 
     fn download(&self, to: &Path) -> Result<()> {
         let names = self.archives.join(" ");
-        // Its unprivileged user may not be able to write here.
+        // apt's unprivileged user may be unable to write here.
         let options = "-qq -o APT::Sandbox::User=root";
         let download = || HostCommand::new("apt-get").split_args(options).arg("download").split_args(&names).dir(to);
         if download().run().is_err() {
@@ -95,9 +95,9 @@ impl Package {
         Ok(())
     }
 
-    /// Lays its files over the `/usr` that `host` sees.
+    /// Mounts its files over the `/usr` that `host` sees.
     pub(crate) fn mount_over(&self, host: &Host) -> Result<()> {
-        // An overlay's options use colons and commas, which paths may have.
+        // Options of an overlay are separated by colons and commas, which the real path may contain.
         let link = PathBuf::from("/run").join(format!("{}.{}", self.name, host.name()));
         let _ = fs::remove_file(&link);
         symlink(self.root().join("usr"), &link)?;

@@ -1,12 +1,13 @@
-//! Few rows in which any two values meet.
+//! Pairwise testing: few rows in which any two values of different factors occur together.
 
 use std::collections::BTreeSet;
 
-/// A value of a factor: the number of each.
+/// The index of a factor, and the index of one of its values.
 pub(crate) type Value = (usize, usize);
 
-/// Rows, one value for each factor, so that any two values of different factors are together in a row. `sizes`: how many
-/// values each factor has. `excluded`: pairs, the lower factor first, that need not be.
+/// Returns rows with one value for each factor, such that any two values of different factors occur together in a row.
+/// `sizes` are the numbers of values of each factor. Pairs that `excluded` accepts, with the lower factor first, are
+/// not needed.
 pub(crate) fn pairwise(sizes: &[usize], excluded: impl Fn(Value, Value) -> bool) -> Vec<Vec<usize>> {
     let mut open: BTreeSet<(Value, Value)> = BTreeSet::new();
     for (a, &values) in sizes.iter().enumerate() {
@@ -27,7 +28,7 @@ pub(crate) fn pairwise(sizes: &[usize], excluded: impl Fn(Value, Value) -> bool)
     rows
 }
 
-/// A row with two given values, and for each other factor the value that makes most pairs.
+/// Returns a row with two given values, and for each other factor the value that covers the most open pairs.
 fn row(sizes: &[usize], open: &BTreeSet<(Value, Value)>, one: Value, other: Value, turn: usize) -> Vec<usize> {
     let mut chosen = vec![one, other];
     for (factor, &size) in sizes.iter().enumerate() {
@@ -38,7 +39,7 @@ fn row(sizes: &[usize], open: &BTreeSet<(Value, Value)>, one: Value, other: Valu
             let pair = |other: &&Value| open.contains(&ordered((factor, value), **other));
             chosen.iter().filter(pair).count()
         };
-        // Where values are equally good each has its turn, at a pace that is this factor's own.
+        // Equally good values take turns, at a rate that differs between factors.
         let candidates = (0..size).map(|value| (value + turn / (factor + 1)) % size);
         let best = candidates.rev().max_by_key(|&value| gain(value)).unwrap_or(0);
         chosen.push((factor, best));

@@ -1,4 +1,4 @@
-//! Connections in the language of our files.
+//! Connections in the configuration languages of racoon and setkey.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use super::algorithm::Protection;
 use super::connection::Connection;
 use crate::racoon::RacoonFiles;
 
-/// The files of a host with these connections.
+/// Returns the files of a host with these connections.
 pub(crate) fn files(connections: &[Connection]) -> RacoonFiles {
     let mut files = RacoonFiles {
         conf: "log debug;\n".to_owned(),
@@ -46,7 +46,7 @@ fn sainfo(c: &Connection) -> String {
     let (cipher, aead) = match c.phase2.protection {
         Protection::Esp(cipher) => (cipher.racoon, false),
         Protection::Aead(cipher) => (cipher.racoon, true),
-        // A sainfo must have some.
+        // AH does not use it, but a sainfo must have one.
         Protection::Ah => ("aes", false),
     };
     let authentication = match (c.phase2.authentication.racoon, c.phase2.sha256_96) {
@@ -80,7 +80,7 @@ fn policies(c: &Connection) -> String {
         false => ("transport/".to_owned(), "transport/".to_owned()),
     };
     let (local, remote) = (c.local.selector(), c.remote.selector());
-    // Small packets are not compressed.
+    // Small packets are not compressed, so the level is `use`.
     let more = if c.phase2.compressed { " ipcomp/transport//use" } else { "" };
     format!(
         "spdadd {local} {remote} any -P out ipsec{more} {protocol}/{out}/require;\n\

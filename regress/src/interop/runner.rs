@@ -12,13 +12,13 @@ use super::matrix::{Initiator, Row, table};
 use crate::lab::{Host, Program, TIMEOUT, wait_until};
 use crate::summary::{FAILURE, Summary, with_retry};
 
-/// Plays the table of `peer`, with `ours` on one side and `theirs` on the other. `only` selects rows by their numbers.
+/// Runs the matrix of `peer`, with `ours` on one side and `theirs` on the other. `only` selects rows by name.
 pub(crate) fn run_matrix(peer: Peer, ours: &Implementation, theirs: &Implementation, only: &[&str]) -> Result<Summary> {
     let mut rows = table(peer);
     rows.retain(|row| only.is_empty() || only.contains(&row.connection.name.as_str()));
     if matches!(ours, Implementation::Racoon(ours) if ours.backend == "pfkey") {
-        // Linux's PF_KEY has no AEAD, cuts SHA-256 to 96 bits, and makes AH over IPv4 longer than RFC 4302 has it where the
-        // ICV is not of 96 bits: with SHA-384 and SHA-512. Pluto cuts SHA-256 in ESP only.
+        // PF_KEY on Linux has no AEAD, truncates SHA-256 to 96 bits, and pads AH over IPv4 beyond RFC 4302 unless the
+        // ICV has 96 bits, which affects SHA-384 and SHA-512. Pluto truncates SHA-256 in ESP only.
         rows.retain(|row| match row.connection.phase2.protection {
             Protection::Aead(_) => false,
             Protection::Ah => {
@@ -58,7 +58,7 @@ pub(crate) fn run_matrix(peer: Peer, ours: &Implementation, theirs: &Implementat
     Ok(summary)
 }
 
-/// One row: a negotiation, pings both ways, nothing in clear on the wire, and an end that both sides hear of.
+/// Runs a row: a negotiation, pings in both directions, no clear text on the link, and a deletion that both sides see.
 fn perform(pair: &HostPair, ours: &RunningDaemon<'_>, theirs: &RunningDaemon<'_>, row: &Row) -> Result<()> {
     let watch = pair.wire.watch()?;
     let c = &row.connection;
@@ -89,12 +89,12 @@ fn negotiate(pair: &HostPair, ours: &RunningDaemon<'_>, theirs: &RunningDaemon<'
     ping(second.0, second.1, first.1)
 }
 
-/// The SAs of a connection that `host` has; not the kernel's own marks that it waits for some, which time out.
+/// Returns the SAs of a connection on `host`, without the kernel's own markers for a pending acquire, which time out.
 pub(super) fn states(host: &Host, c: &Connection) -> Result<String> {
     Ok(states_between(host, &c.local, &c.remote)? + &states_between(host, &c.remote, &c.local)?)
 }
 
-/// The same of one direction.
+/// Returns those of one direction.
 pub(super) fn states_between(host: &Host, from: &Endpoint, to: &Endpoint) -> Result<String> {
     let (from, to) = (from.address.to_string(), to.address.to_string());
     let listed = host.run(Program::new("ip", &["xfrm", "state", "list", "src", &from, "dst", &to]))?.text();
@@ -102,7 +102,7 @@ pub(super) fn states_between(host: &Host, from: &Endpoint, to: &Endpoint) -> Res
     Ok(sas.collect())
 }
 
-/// Pings until an answer comes: the first packets may be lost to a negotiation that they begin.
+/// Pings until there is an answer: the first packets may be lost to the negotiation that they trigger.
 pub(super) fn ping(host: &Host, from: &Endpoint, to: &Endpoint) -> Result<()> {
     let (from, to) = (from.source().to_string(), to.source().to_string());
     let done = host.run(Program::new("ping", &["-n", "-c", "1", "-w", "100", "-i", "0.2", "-I", &from, &to]))?;

@@ -1,4 +1,4 @@
-//! What goes on between two daemons after they have agreed: keys are renewed, and each of them comes and goes.
+//! What happens between two daemons after a negotiation: keys are renewed, and daemons stop, crash and restart.
 
 use std::time::{Duration, Instant};
 
@@ -25,16 +25,16 @@ const SCENARIOS: [Scenario; 7] = [
     ("we end, and they hear of it", we_stop),
 ];
 
-/// Not with pluto, which has none in IKEv1, nor over PF_KEY.
+/// Not with pluto, which does not support them in IKEv1, nor over PF_KEY.
 const OF_ESN: [Scenario; 2] = [
     ("extended sequence numbers, we begin", |ours, theirs, peer| extended(ours, theirs, peer, Initiator::Ours)),
     ("extended sequence numbers, they begin", |ours, theirs, peer| extended(ours, theirs, peer, Initiator::Theirs)),
 ];
 
-/// Seconds that a phase 1 and a phase 2 last for the side that is to renew them.
+/// Lifetimes in seconds of phase 1 and phase 2 on the side that renews them.
 const LIFETIMES: [u32; 2] = [28, 12];
 
-/// Plays all of them.
+/// Runs all scenarios.
 pub(crate) fn run(peer: Peer, ours: &Implementation, theirs: &Implementation) -> Summary {
     let scene = |(name, scene): &Scenario| {
         let start = Instant::now();
@@ -50,12 +50,12 @@ pub(crate) fn run(peer: Peer, ours: &Implementation, theirs: &Implementation) ->
     SCENARIOS.iter().chain(OF_ESN.iter().filter(|_| has_esn)).map(scene).sum()
 }
 
-/// A tunnel that either door of the kernel can do.
+/// Returns a tunnel that both kernel interfaces support.
 fn tunnel(peer: Peer) -> Result<Connection> {
     plain(peer, Connection::is_tunnel).context("the table has no such tunnel")
 }
 
-/// A connection of IPv4 and ESP without an algorithm that some door of the kernel has not.
+/// Returns a connection over IPv4 with ESP and algorithms that both kernel interfaces support.
 fn plain(peer: Peer, fits: impl Fn(&Connection) -> bool) -> Option<Connection> {
     let is_plain = |c: &Connection| {
         let is_v4 = c.local.address.is_ipv4() && c.local.source().is_ipv4();
@@ -64,7 +64,7 @@ fn plain(peer: Peer, fits: impl Fn(&Connection) -> bool) -> Option<Connection> {
     table(peer).into_iter().map(|row| row.connection).find(|c| is_plain(c) && fits(c))
 }
 
-/// Both daemons with one connection, and packets go through it, the first one from us.
+/// Two running daemons with one connection between them.
 struct Session<'a> {
     ours: RunningDaemon<'a>,
     theirs: RunningDaemon<'a>,
@@ -73,7 +73,7 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// `factors`: how much longer than the shortest time either side keeps its keys.
+    /// Starts both daemons. `factors` multiply [`LIFETIMES`] on our side and on theirs.
     fn set(
         pair: &'a HostPair,
         ours: &Implementation,
@@ -96,8 +96,8 @@ impl<'a> Session<'a> {
         Ok(session)
     }
 
-    /// Has the peer begin if it is to. It is done when it has sent its last message, and a packet of ours that comes before we
-    /// have read that would ask for SAs of its own.
+    /// Lets the peer initiate, if it is to. It is finished when it has sent its last message. A packet of ours that is
+    /// sent before we have processed that message would trigger a second negotiation.
     fn begin(&self, pair: &HostPair, initiator: Initiator) -> Result<()> {
         if initiator == Initiator::Theirs {
             self.theirs.initiate(&self.there)?;
@@ -113,13 +113,13 @@ impl<'a> Session<'a> {
         ping(&pair.bob, &self.there.local, &self.there.remote)
     }
 
-    /// What both have written, added to an error.
+    /// Adds both logs to an error.
     fn explain(&self, done: Result<()>) -> Result<()> {
         done.with_context(|| format!("--- log\n{}\n--- log\n{}", self.ours.log(), self.theirs.log()))
     }
 }
 
-/// A packet that compression makes smaller goes through both SAs.
+/// A packet that compression shortens passes through both SAs.
 fn compressed(ours: &Implementation, theirs: &Implementation, peer: Peer, initiator: Initiator) -> Result<()> {
     let mut c = plain(peer, |c| !c.is_tunnel()).context("the table has no such connection")?;
     c.phase2.compressed = true;
@@ -132,7 +132,7 @@ fn compressed(ours: &Implementation, theirs: &Implementation, peer: Peer, initia
                 host.run(Program::new("ping", &["-n", "-c", "2", "-w", "100", "-s", "1000", "-I", &from, &to]))?;
             ensure!(done.success(), "{}: {}", host.name(), done.text());
             let sas = host.run(Program::new("ip", &["-s", "xfrm", "state", "list", "proto", "comp"]))?.text();
-            // Each way: one that has had bytes.
+            // One SA in each direction that has carried bytes.
             let used = sas.lines().filter(|line| line.contains("(bytes)") && line.contains("(packets)"));
             let used = used.filter(|line| {
                 !line.contains("limit") && !line.contains(" 0(bytes)") && !line.trim().starts_with("0(")
@@ -146,7 +146,7 @@ fn compressed(ours: &Implementation, theirs: &Implementation, peer: Peer, initia
     session.theirs.stop()
 }
 
-/// Both sides want extended sequence numbers, and have them.
+/// Both sides require extended sequence numbers, and use them.
 fn extended(ours: &Implementation, theirs: &Implementation, peer: Peer, initiator: Initiator) -> Result<()> {
     let mut c = tunnel(peer)?;
     c.phase2.esn = true;
@@ -164,10 +164,10 @@ fn extended(ours: &Implementation, theirs: &Implementation, peer: Peer, initiato
     session.theirs.stop()
 }
 
-/// Pings while either phase is renewed by one side: none is lost but what the peer sends too early.
+/// Pings while one side renews both phases. Only packets that the peer sends too early may be lost.
 fn renewed(ours: &Implementation, theirs: &Implementation, peer: Peer, factors: [u32; 2]) -> Result<()> {
     const SECONDS: usize = 36;
-    /// So many in a second is what the lab's clock makes of 20 ms.
+    /// Pings per second: the lab's clock turns intervals of 20 ms into about 30 ms.
     const PINGS: usize = 33;
     let c = tunnel(peer)?;
     let pair = HostPair::new(std::slice::from_ref(&c))?;
@@ -176,11 +176,11 @@ fn renewed(ours: &Implementation, theirs: &Implementation, peer: Peer, factors: 
     let initiator = if theirs_lasts < ours_lasts { Initiator::Theirs } else { Initiator::Ours };
     let done = session.begin(&pair, initiator).and_then(|()| session.check(&pair)).and_then(|()| {
         let (from, to) = (c.local.source().to_string(), c.remote.source().to_string());
-        // Counted, not timed: what is still on its way at the end is waited for.
+        // A count instead of a time, so that ping waits for the last answers.
         let words = ["-n", "-i", "0.02", "-c", &(SECONDS * PINGS).to_string(), "-W", "2", "-I", &from, &to];
         let text = pair.alice.run(Program::new("ping", &words).limit(Duration::from_secs(600)))?.text();
         let pings = Pings::read(&text)?;
-        // As responder pluto sends by its new SA when it has sent message 2, before we can have read that.
+        // As responder, pluto uses its new SA after sending message 2, before we can have processed that message.
         let early =
             if peer == Peer::Libreswan && initiator == Initiator::Ours { early_packets(&pair.alice)? } else { 0 };
         let all = pings.sent == SECONDS * PINGS && pings.lost() <= early;
@@ -195,7 +195,7 @@ fn renewed(ours: &Implementation, theirs: &Implementation, peer: Peer, factors: 
     session.theirs.stop()
 }
 
-/// How many packets `host` received by an SA whose keys it did not have yet.
+/// Returns how many packets `host` received under an SA that it had not installed yet.
 fn early_packets(host: &Host) -> Result<usize> {
     let statistics = xfrm_statistics(host)?;
     let count = statistics.lines().find_map(|line| line.strip_prefix("XfrmAcquireError"));
@@ -206,7 +206,7 @@ fn xfrm_statistics(host: &Host) -> Result<String> {
     Ok(host.enter(|| std::fs::read_to_string("/proc/thread-self/net/xfrm_stat"))??)
 }
 
-/// Why the kernels of both hosts dropped packets.
+/// Returns the reasons for which the kernels of both hosts dropped packets.
 fn drops(pair: &HostPair) -> Result<String> {
     let mut text = String::new();
     for host in [&pair.alice, &pair.bob] {
@@ -217,7 +217,7 @@ fn drops(pair: &HostPair) -> Result<String> {
     Ok(text)
 }
 
-/// A host whose daemon is killed and whose kernel forgets, as in a reboot.
+/// Kills a daemon and flushes its kernel, as in a reboot.
 fn reboot(daemon: RunningDaemon<'_>, host: &Host) -> Result<()> {
     daemon.kill()?;
     host.must("ip xfrm state flush")?;
@@ -225,8 +225,8 @@ fn reboot(daemon: RunningDaemon<'_>, host: &Host) -> Result<()> {
     Ok(())
 }
 
-/// Packets go on, and our INITIAL-CONTACT makes charon drop what it had. (Not pluto, where one host may have several
-/// connections.)
+/// Packets get through again, and our INITIAL-CONTACT makes charon drop its old SAs. Pluto does not, since one host may
+/// have several connections with it.
 fn we_restart(ours: &Implementation, theirs: &Implementation, peer: Peer) -> Result<()> {
     let c = tunnel(peer)?;
     let pair = HostPair::new(std::slice::from_ref(&c))?;
@@ -243,7 +243,7 @@ fn we_restart(ours: &Implementation, theirs: &Implementation, peer: Peer) -> Res
     session.theirs.stop()
 }
 
-/// Their INITIAL-CONTACT makes us drop what we had.
+/// Their INITIAL-CONTACT makes us drop our old SAs.
 fn they_restart(ours: &Implementation, theirs: &Implementation, peer: Peer) -> Result<()> {
     let c = tunnel(peer)?;
     let pair = HostPair::new(std::slice::from_ref(&c))?;
@@ -258,14 +258,14 @@ fn they_restart(ours: &Implementation, theirs: &Implementation, peer: Peer) -> R
     session.theirs.stop()
 }
 
-/// A host comes to have the SAs of one negotiation only.
+/// Waits until a host has the SAs of a single negotiation.
 fn one_pair(host: &Host, c: &Connection) -> Result<()> {
     let is_one = || states(host, c).is_ok_and(|text| text.matches(" spi ").count() == 2);
     ensure!(wait_until(TIMEOUT, is_one, || Ok(()))?, "{}: not two SAs:\n{}", host.name(), states(host, c)?);
     Ok(())
 }
 
-/// SIGTERM: what we had with them goes on both sides.
+/// After SIGTERM, our SAs with the peer are gone on both sides.
 fn we_stop(ours: &Implementation, theirs: &Implementation, peer: Peer) -> Result<()> {
     let c = tunnel(peer)?;
     let pair = HostPair::new(std::slice::from_ref(&c))?;

@@ -1,4 +1,4 @@
-//! strongSwan: `charon-systemd`, driven by `swanctl` over its own socket.
+//! strongSwan: `charon-systemd`, controlled by `swanctl` over its socket.
 
 use std::fmt::Write;
 use std::fs;
@@ -20,11 +20,11 @@ pub(crate) struct Charon<'a> {
     daemon: Daemon,
 }
 
-/// Where its libraries are: not on the loader's path.
+/// Folder of its libraries, which the loader does not search by default.
 const LIBRARIES: &str = "/usr/lib/ipsec";
 
 impl<'a> Charon<'a> {
-    /// Starts it with `connections` loaded.
+    /// Starts charon with `connections` loaded.
     pub(crate) fn start(host: &'a Host, connections: &[Connection]) -> Result<Self> {
         if !host.enter(|| fs::exists(LIBRARIES).unwrap_or(false))? {
             STRONGSWAN.mount_over(host)?;
@@ -41,7 +41,7 @@ impl<'a> Charon<'a> {
         Ok(charon)
     }
 
-    /// Replaces what it knows by `connections`.
+    /// Replaces its connections by `connections`.
     pub(crate) fn load(&self, connections: &[Connection]) -> Result<()> {
         let path = self.dir.join("swanctl.conf");
         let _ = fs::remove_file(&path);
@@ -52,41 +52,41 @@ impl<'a> Charon<'a> {
         Ok(())
     }
 
-    /// Negotiates a connection and waits for the end of it.
+    /// Negotiates a connection and waits for the result.
     pub(crate) fn initiate(&self, name: &str) -> Result<()> {
         let done = self.swanctl(&["--initiate", "--child", name, "--timeout", "15"])?;
         ensure!(done.success(), "charon on {} cannot initiate {name}:\n{}", self.host.name(), done.text());
         Ok(())
     }
 
-    /// Ends a connection: its phase 1 and all below.
+    /// Ends a connection: its phase 1 and everything under it.
     pub(crate) fn terminate(&self, name: &str) -> Result<()> {
         let done = self.swanctl(&["--terminate", "--ike", name, "--timeout", "5"])?;
         ensure!(done.success(), "charon on {} cannot terminate {name}:\n{}", self.host.name(), done.text());
         Ok(())
     }
 
-    /// What it has negotiated.
+    /// Returns what it has negotiated.
     pub(crate) fn status(&self) -> Result<String> {
         Ok(self.swanctl(&["--list-sas"])?.text())
     }
 
-    /// Whether it still runs.
+    /// Returns whether the process is running.
     pub(crate) fn is_alive(&self) -> bool {
         self.daemon.is_alive()
     }
 
-    /// Its log so far.
+    /// Returns its log so far.
     pub(crate) fn log(&self) -> Result<String> {
         fs::read_to_string(self.dir.join("log")).context("charon's log")
     }
 
-    /// Ends it as a crash would (SIGKILL).
+    /// Kills it with SIGKILL, like a crash.
     pub(crate) fn kill(self) -> Result<()> {
         self.daemon.signal(Signal::SIGKILL)
     }
 
-    /// Ends it.
+    /// Stops it.
     pub(crate) fn stop(self) -> Result<()> {
         let exit = self.daemon.stop(TIMEOUT)?;
         ensure!(exit == "0", "charon on {} ended with {exit}", self.host.name());
@@ -102,7 +102,8 @@ impl<'a> Charon<'a> {
     }
 }
 
-/// An explicit list of plugins: `kernel-libipsec`, where it is installed, feigns a NAT and refuses transport mode.
+/// The list of plugins is explicit, because `kernel-libipsec`, if installed, pretends that there is a NAT and refuses
+/// transport mode.
 fn strongswan_conf(dir: &str) -> String {
     format!(
         "charon-systemd {{
@@ -179,7 +180,7 @@ fn connection(c: &Connection) -> String {
     )
 }
 
-/// The option and its value.
+/// Returns the option and its value.
 fn phase2(c: &Connection) -> (&'static str, String) {
     let authentication = c.phase2.authentication.name(Peer::Strongswan).unwrap_or("missing");
     let cipher = c.phase2.protection.name(Peer::Strongswan).unwrap_or("missing");

@@ -1,4 +1,4 @@
-//! Booting the lab from outside: one kernel or set of namespaces, one job, one time limit.
+//! Booting the lab from outside: a kernel or a set of namespaces for one command, with a time limit.
 
 use std::fs::{self, File};
 use std::io::{Read, Write, stdout};
@@ -15,7 +15,7 @@ use super::watcher::Watcher;
 use super::{console, modules, namespaces, uml};
 use crate::summary::Summary;
 
-/// A boot to be made: a command to run as root in the guest.
+/// A lab to boot, and the command that runs in it as root.
 pub(crate) struct Boot {
     plan: Plan,
     limit: Duration,
@@ -26,11 +26,11 @@ pub(crate) struct Boot {
 enum Kind {
     /// In a kernel of its own.
     Uml { like_amx: bool },
-    /// On the kernel of this machine.
+    /// In namespaces on the kernel of this machine.
     Namespaces,
 }
 
-/// Exit status of the command of a boot: 128 + signal if it was killed.
+/// Exit status of the command: 128 + signal if a signal ended it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Status(pub(crate) i32);
 
@@ -39,7 +39,8 @@ impl Status {
         self.0 == 0
     }
 
-    /// An error unless the command succeeded.
+    /// # Errors
+    /// The command failed.
     pub(crate) fn check(self) -> Result<()> {
         ensure!(self.is_success(), "the command in the lab ended with status {}", self.0);
         Ok(())
@@ -47,13 +48,13 @@ impl Status {
 }
 
 impl Boot {
-    /// A boot that runs `command`, with PF_KEY, for at most ten minutes.
+    /// Creates a boot that runs `command` on a kernel with PF_KEY, for at most ten minutes.
     pub(crate) fn new(command: Vec<String>) -> Self {
         let plan = Plan { command, env: Vec::new(), shares: Vec::new(), modules: modules::names(true) };
         Self { plan, limit: Duration::from_secs(600), kind: Kind::Uml { like_amx: false } }
     }
 
-    /// A boot that runs this same program in the guest, with `arguments`.
+    /// Creates a boot that runs `regress in-lab` with `arguments`.
     pub(crate) fn regress(arguments: &[&str]) -> Result<Self> {
         let me = this_program()?.to_str().context("the path of this program is not text")?.to_owned();
         let words = ["in-lab"].iter().chain(arguments).map(|&word| word.to_owned());
@@ -65,13 +66,13 @@ impl Boot {
         self
     }
 
-    /// Lets the guest write the folder `dir` of the host.
+    /// Makes the folder `dir` writable in the lab.
     pub(crate) fn share(mut self, dir: &Path) -> Self {
         self.plan.shares.push(dir.to_owned());
         self
     }
 
-    /// Boots the kernel for a backend: for `xfrm` one without `af_key`, which has NETLINK_XFRM alone.
+    /// Selects the kernel modules for a backend: for `xfrm`, there is no `af_key`.
     pub(crate) fn for_backend(mut self, backend: &str) -> Self {
         if backend == "xfrm" {
             self.plan.modules = modules::names(false);
@@ -79,13 +80,13 @@ impl Boot {
         self
     }
 
-    /// Makes the kernel take the path that processors with AMX need, on any processor.
+    /// Makes the kernel take the code path for processors with AMX, on any processor.
     pub(crate) fn like_amx(mut self) -> Self {
         self.kind = Kind::Uml { like_amx: true };
         self
     }
 
-    /// Boots no kernel: the command runs in namespaces of this machine's, which has its own modules.
+    /// Runs the command in namespaces of this machine instead of a separate kernel. The machine's modules are used.
     pub(crate) fn in_namespaces(mut self) -> Self {
         self.kind = Kind::Namespaces;
         self
@@ -96,11 +97,11 @@ impl Boot {
         self
     }
 
-    /// Boots, runs the command, and copies what it prints to `output` while it runs.
+    /// Boots, runs the command, and copies its output to `output` while it runs.
     ///
     /// # Errors
-    /// The lab did not come up, or ended or was killed before the command ended: one line with the cause, which names the file
-    /// with the console.
+    /// The lab did not come up, or it ended before the command did. The error is one line with the cause, and names the
+    /// file with the console.
     pub(crate) fn run(self, output: &mut dyn Write) -> Result<Status> {
         self.run_watched(&mut |_, bytes| {
             output.write_all(bytes)?;
@@ -108,7 +109,7 @@ impl Boot {
         })
     }
 
-    /// The same to the standard output, and hands all of it over at the end.
+    /// Runs the command with its output on standard output, and also returns the output.
     pub(crate) fn run_captured(self) -> Result<(Status, String)> {
         let mut said = Vec::new();
         let status = self.run_watched(&mut |_, bytes| {
@@ -120,17 +121,17 @@ impl Boot {
         Ok((status, String::from_utf8_lossy(&said).into_owned()))
     }
 
-    /// The same for a command that prints at last how many of its checks passed.
+    /// Runs a command that ends with a summary of its checks, and returns that summary.
     ///
     /// # Errors
-    /// As above, and if the command failed or printed no count.
+    /// As for `run`, and if the command failed or printed no summary.
     pub(crate) fn run_summarized(self) -> Result<Summary> {
         let (status, said) = self.run_captured()?;
         status.check()?;
         Ok(Summary::last_in(&said).context("nothing was counted")?.with_remarks_in(&said))
     }
 
-    /// Boots, runs the command, and hands what it prints to `watch` while it runs, with the kernel's process group.
+    /// Runs the command and passes its output to `watch` as it appears, with the process group of the kernel.
     pub(crate) fn run_watched(self, watch: &mut dyn FnMut(Pid, &[u8]) -> Result<()>) -> Result<Status> {
         let work = WorkDir::create()?;
         self.plan.save(&work.dir)?;
@@ -139,7 +140,7 @@ impl Boot {
         let group = Pid::from_raw(i32::try_from(guest.id())?);
         watcher.watch(group)?;
         let ended = follow(&mut guest, self.limit, &work.dir.join("out"), &mut |bytes| watch(group, bytes));
-        // The kernel's helper processes share its group; none may outlive the boot, however it ended.
+        // Processes of the kernel share its group; none may outlive the boot.
         let _ = killpg(group, Signal::SIGKILL);
         drop(watcher);
         let exit = guest.wait()?;
@@ -153,7 +154,7 @@ impl Boot {
                 let text = fs::read(&console).unwrap_or_default();
                 let text = String::from_utf8_lossy(&text);
                 match console::cause(&text) {
-                    // The first process of namespaces says nothing else.
+                    // Process 1 of the namespaces prints nothing but its error, so there is no console to read.
                     Some(cause) if text.lines().count() == 1 => bail!("the lab failed: {cause}"),
                     Some(cause) => bail!("the lab failed: {cause}; {}", console::keep(&console)),
                     None => bail!("the lab failed: it ended with {exit}; {}", console::keep(&console)),
@@ -163,7 +164,7 @@ impl Boot {
     }
 
     fn start(&self, work: &Path) -> Result<Child> {
-        // Files the guest writes are made here: it may run with fewer rights on a folder than on a file.
+        // The lab only writes to these files, because it may lack the right to create files in the folder.
         for name in ["out", "console"] {
             File::create(work.join(name))?;
         }
@@ -175,7 +176,7 @@ impl Boot {
     }
 }
 
-/// A folder of one boot, removed with it.
+/// The folder of a boot, which is removed when this is dropped.
 struct WorkDir {
     dir: PathBuf,
 }
@@ -201,13 +202,13 @@ impl Drop for WorkDir {
     }
 }
 
-/// Hands the growing file `path` to `watch` until the guest ends (true) or the limit passes (false).
+/// Passes what is added to the file `path` to `watch`, until the lab ends (true) or the limit passes (false).
 fn follow(guest: &mut Child, limit: Duration, path: &Path, watch: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<bool> {
     let start = Instant::now();
     let mut file = File::open(path)?;
     let mut chunk = Vec::new();
     loop {
-        // Asked first, read second: what was written before the end is not lost.
+        // The order matters: output written just before the end must still be read.
         let ended = guest.try_wait()?.is_some();
         chunk.clear();
         file.read_to_end(&mut chunk)?;
@@ -221,15 +222,15 @@ fn follow(guest: &mut Child, limit: Duration, path: &Path, watch: &mut dyn FnMut
     }
 }
 
-/// Where this program is, to be run again in the guest. A cargo that we run may put a new one in its place meanwhile, and
-/// the kernel then calls ours deleted.
+/// Returns the path of this program, to run it again in the lab. If cargo has replaced the file meanwhile, the kernel
+/// marks the path as deleted.
 pub(crate) fn this_program() -> Result<PathBuf> {
     let path = std::env::current_exe().context("the path of this program")?;
     let text = path.to_str().context("the path of this program is not text")?;
     Ok(PathBuf::from(text.strip_suffix(" (deleted)").unwrap_or(text)))
 }
 
-/// The first file of this name in `PATH` or in the system folders an unprivileged `PATH` may lack.
+/// Returns the first file of this name in `PATH`, or in the system folders that the `PATH` of a user may lack.
 pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let system = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"].into_iter().map(PathBuf::from);

@@ -1,4 +1,4 @@
-//! The console of a lab that failed: its one line of interest, and the file in which it is kept.
+//! The console of a failed lab: its most informative line, and the file that keeps it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,16 +7,16 @@ use anyhow::{Context, Result};
 
 use crate::tree;
 
-/// Beginnings of lines that the kernel writes at every boot.
+/// Beginnings of lines that the kernel prints at every boot.
 const BOOT_LINES: &[&str] =
     &["SELinux: ", "mmapper_init - ", "Failed to initialize ubd device", "random: ", "reboot: System halted"];
 
-/// Begins the line of the first process about its own failure.
+/// Prefix of the line in which the first process reports its failure.
 pub(super) const ERROR_PREFIX: &str = "lab: ";
 
 const PANIC: &str = "Kernel panic - not syncing: ";
 
-/// Why a lab ended without the status of its command, in one line; none if the console does not tell.
+/// Returns the cause of a lab's early end in one line, if the console shows it.
 pub(super) fn cause(console: &str) -> Option<String> {
     let lines = || console.lines().map(str::trim).filter(|line| !line.is_empty());
     if let Some(line) = lines().filter_map(|line| line.strip_prefix(ERROR_PREFIX)).next_back() {
@@ -26,14 +26,14 @@ pub(super) fn cause(console: &str) -> Option<String> {
     let Some(panic) = lines().find_map(|line| line.strip_prefix(PANIC)) else {
         return lines().rfind(|line| !is_usual(line)).map(str::to_owned);
     };
-    // The panic is what the kernel makes of the line before it.
+    // The line before a panic usually gives the reason for it.
     match lines().take_while(|line| !line.starts_with(PANIC)).filter(|line| !is_usual(line)).last() {
         Some(before) => Some(format!("{before} (kernel panic: {panic})")),
         None => Some(format!("kernel panic: {panic}")),
     }
 }
 
-/// Copies a console from the work folder of a boot into the build folder, and tells in which file it is.
+/// Copies the console of a boot into the build folder, and returns a note on where it is.
 pub(super) fn keep(console: &Path) -> String {
     match copy(console) {
         Ok(file) => format!("the console is in {}", file.display()),
@@ -42,7 +42,7 @@ pub(super) fn keep(console: &Path) -> String {
 }
 
 fn copy(console: &Path) -> Result<PathBuf> {
-    // lab.PID.NUMBER
+    // The folder is called lab.PID.NUMBER.
     let boot = console.parent().and_then(Path::file_name).context("no folder")?;
     let folder = tree::target().join("lab");
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
@@ -51,7 +51,7 @@ fn copy(console: &Path) -> Result<PathBuf> {
     Ok(file)
 }
 
-/// An error of the system without its number.
+/// Removes the number from the text of a system error.
 fn without_number(text: &str) -> String {
     match text.rsplit_once(" (os error ") {
         Some((text, _)) => text.to_owned(),

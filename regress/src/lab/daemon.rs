@@ -1,4 +1,4 @@
-//! A program that runs on a host in the background, from its start to its stop.
+//! A program that runs on a host in the background.
 
 use std::cell::RefCell;
 use std::fs::{self, File};
@@ -14,14 +14,14 @@ use nix::unistd::Pid;
 
 use super::host::Host;
 
-/// After that something does not happen any more: what takes milliseconds takes seconds where the lab has little of its
-/// machine.
+/// Time after which an awaited event is considered not to happen. It is long because a busy machine turns milliseconds
+/// into seconds.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How often a condition is looked at that nobody announces.
+/// Interval at which a condition is checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// A running daemon. Dropping it kills what is left of it.
+/// A running daemon. Dropping it kills the process.
 pub(crate) struct Daemon {
     name: String,
     output: PathBuf,
@@ -29,7 +29,7 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts `command` on `host`; what it prints goes to the new file `output`.
+    /// Starts `command` on `host`. Its output goes to the new file `output`.
     pub(crate) fn start(host: &Host, mut command: Command, output: &Path) -> Result<Self> {
         let program = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
         let name = format!("{program} on {}", host.name());
@@ -39,7 +39,10 @@ impl Daemon {
         Ok(Self { name, output: output.to_owned(), child: RefCell::new(child) })
     }
 
-    /// Waits until `condition` holds; an error when the daemon ends before, or `limit` passes.
+    /// Waits until `condition` holds.
+    ///
+    /// # Errors
+    /// The daemon ended, or `limit` passed.
     pub(crate) fn wait_until(&self, limit: Duration, what: &str, condition: impl FnMut() -> bool) -> Result<()> {
         let held = wait_until(limit, condition, || match self.child.borrow_mut().try_wait()? {
             Some(status) => bail!("it ended with {}", describe(status)),
@@ -54,17 +57,17 @@ impl Daemon {
         bail!("{}: no {what}: {why}\n{output}", self.name)
     }
 
-    /// The number of its process.
+    /// Returns the process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.borrow().id()
     }
 
-    /// Whether it still runs.
+    /// Returns whether the process is running.
     pub(crate) fn is_alive(&self) -> bool {
         matches!(self.child.borrow_mut().try_wait(), Ok(None))
     }
 
-    /// Asks it to end (SIGTERM) and waits. Returns its exit status: `0`…, or `signal N`.
+    /// Sends SIGTERM and waits for the end. Returns the exit status: `0`…, or `signal N`.
     pub(crate) fn stop(&self, limit: Duration) -> Result<String> {
         self.signal(Signal::SIGTERM)?;
         let mut status = None;
@@ -78,7 +81,7 @@ impl Daemon {
             .with_context(|| format!("{} did not end within {} s of SIGTERM", self.name, limit.as_secs()))
     }
 
-    /// Sends a signal to it and to what it started.
+    /// Sends a signal to the daemon and its children.
     pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
         let group = Pid::from_raw(i32::try_from(self.child.borrow().id())?);
         killpg(group, signal).with_context(|| format!("{}: {signal}", self.name))
@@ -94,7 +97,7 @@ impl Drop for Daemon {
     }
 }
 
-/// A fresh folder for a daemon on `host`: `/run` is one for all hosts of the lab.
+/// Creates an empty folder for a daemon on `host`. All hosts of the lab share `/run`.
 pub(crate) fn daemon_dir(host: &Host, daemon: &str) -> Result<PathBuf> {
     let dir = Path::new("/run").join(host.name()).join(daemon);
     let _ = fs::remove_dir_all(&dir);
@@ -102,7 +105,7 @@ pub(crate) fn daemon_dir(host: &Host, daemon: &str) -> Result<PathBuf> {
     Ok(dir)
 }
 
-/// Whether `condition` came to hold within `limit`; `alive` may end the wait with an error.
+/// Returns whether `condition` held within `limit`. An error of `alive` ends the wait.
 pub(crate) fn wait_until(
     limit: Duration,
     mut condition: impl FnMut() -> bool,

@@ -1,4 +1,4 @@
-//! A private, writable `/etc` for the guest or for one of its hosts.
+//! A writable `/etc` for the lab or for one of its hosts.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use nix::mount::{MsFlags, mount};
 
-/// The names every test may rely on.
+/// Host names that every test may use.
 const HOSTS: &str = "\
 127.0.0.1 localhost
 ::1 ip6-localhost
@@ -26,11 +26,11 @@ protocols: files
 services: files
 ";
 
-/// Where the `/etc` of the host's root file system stays visible: in namespaces, which may be those of a guest, and in a guest.
+/// Where the original `/etc` remains visible: in namespaces, which may be on a lab kernel, and on a lab kernel.
 const ORIGINALS: [&str; 2] = ["/run/outside/etc", ORIGINAL];
 const ORIGINAL: &str = "/run/etc";
 
-/// Moves the host's `/etc` aside and puts the guest's own in its place.
+/// Moves the original `/etc` aside and mounts one for the lab.
 pub(crate) fn install() -> Result<()> {
     fs::create_dir_all(ORIGINAL)?;
     mount(Some("/etc"), ORIGINAL, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>)
@@ -38,8 +38,8 @@ pub(crate) fn install() -> Result<()> {
     replace()
 }
 
-/// Mounts a fresh tmpfs on `/etc` (of the calling thread's mount namespace): links to the original files, our own
-/// `hosts` and `nsswitch.conf`, and room for more.
+/// Mounts a tmpfs on `/etc` in the mount namespace of the calling thread, with links to the original files and the
+/// lab's `hosts` and `nsswitch.conf`.
 pub(crate) fn replace() -> Result<()> {
     let original = ORIGINALS.iter().find(|place| Path::new(place).is_dir()).context("no original /etc")?;
     mount(Some("etc"), "/etc", Some("tmpfs"), MsFlags::empty(), Some("mode=755")).context("tmpfs on /etc")?;

@@ -1,4 +1,4 @@
-//! A host of the lab: a network namespace and an `/etc` of its own, and the thread that lives in them.
+//! A host of the lab: a thread with a network namespace and an `/etc` of its own.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -15,7 +15,7 @@ use super::{etc, sys};
 
 type Task = Box<dyn FnOnce() + Send>;
 
-/// A simulated machine. Dropping it ends its thread; its namespace goes with its last user.
+/// A simulated machine. Dropping it ends its thread. Its namespace remains until its last process ends.
 pub(crate) struct Host {
     name: String,
     id: i32,
@@ -24,7 +24,7 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// A new host with `lo` up.
+    /// Creates a host with `lo` up.
     pub(crate) fn new(name: &str) -> Result<Self> {
         let (tasks, inbox) = mpsc::channel::<Task>();
         let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
@@ -41,12 +41,12 @@ impl Host {
         &self.name
     }
 
-    /// What `ip link ... netns ID` calls this host's network namespace.
+    /// Returns the id of the host's network namespace for `ip link ... netns ID`.
     pub(crate) fn id(&self) -> i32 {
         self.id
     }
 
-    /// Does `work` inside: sockets it opens and programs it starts belong to this host.
+    /// Runs `work` on the host: sockets that it opens and programs that it starts belong to the host.
     pub(crate) fn enter<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
         let gone = || anyhow!("host {} has ended", self.name);
         let (answer, result) = mpsc::channel();
@@ -57,12 +57,12 @@ impl Host {
         result.recv().map_err(|_| gone())
     }
 
-    /// Runs a program on this host.
+    /// Runs a program on the host.
     pub(crate) fn run(&self, program: Program) -> Result<Finished> {
         self.enter(move || program.run())?
     }
 
-    /// Runs a command line of words without quotes; an exit status other than 0 is an error.
+    /// Runs a command line without quotes. An exit status other than 0 is an error.
     pub(crate) fn must(&self, line: &str) -> Result<Finished> {
         let mut words = line.split_ascii_whitespace();
         let name = words.next().context("an empty command line")?;
@@ -73,7 +73,7 @@ impl Host {
         Ok(done)
     }
 
-    /// Writes a file on this host (below its own `/etc`, or `/run`, which all share).
+    /// Writes a file on the host, below its own `/etc` or the shared `/run`.
     pub(crate) fn write(&self, path: &'static str, text: &str) -> Result<()> {
         let text = text.to_owned();
         self.enter(move || write_secret(Path::new(path), text.as_bytes()))?.with_context(|| path.to_owned())
@@ -89,12 +89,12 @@ impl Drop for Host {
     }
 }
 
-/// Writes a new file that only its owner can read, as a file with keys should be.
+/// Creates a file that only its owner can read, as required for keys.
 pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
     File::options().write(true).create_new(true).mode(0o600).open(path)?.write_all(bytes)
 }
 
-/// Makes the calling thread a machine of its own. Its thread id names its namespace to the kernel.
+/// Moves the calling thread into namespaces of its own, and returns the thread id, by which `ip` finds them.
 fn isolate_thread() -> Result<i32> {
     unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).context("unshare")?;
     sys::lo_up().context("lo")?;

@@ -1,4 +1,4 @@
-//! The guest's first process: mounts, modules, the one command, and the power switch.
+//! The first process in the lab's kernel: it mounts, loads modules, runs the command, and powers off.
 
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
@@ -14,13 +14,13 @@ use super::{console, etc, sys};
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Runs as process 1 and does not return: the guest is switched off at the end, whatever happened.
+/// Runs as process 1 and does not return: whatever happens, it powers off.
 pub(crate) fn run(work: &Path) -> Result<()> {
     if std::process::id() != 1 {
         anyhow::bail!("`in-lab init` is for process 1 of the lab");
     }
     if let Err(error) = serve(work) {
-        // Nobody but the console can hear it; without a status file the outside shows that console.
+        // Only the console receives this. Without a status file, `Boot` reads the console.
         eprintln!("{}{error:#}", console::ERROR_PREFIX);
     }
     nix::unistd::sync();
@@ -39,7 +39,7 @@ fn serve(work: &Path) -> Result<()> {
 fn mount_all(work: &Path, plan: &Plan) -> Result<()> {
     let none = MsFlags::empty();
     for (kind, at) in [("proc", "/proc"), ("sysfs", "/sys"), ("tmpfs", "/run"), ("tmpfs", "/dev/shm")] {
-        // devtmpfs (or the host's /dev, seen through the root) may lack a mount point: that is not fatal.
+        // The device file system may lack a mount point. That is not fatal.
         let done = mount(Some(kind), at, Some(kind), none, None::<&str>);
         if at != "/dev/shm" {
             done.with_context(|| format!("mount {at}"))?;
@@ -57,7 +57,7 @@ fn mount_all(work: &Path, plan: &Plan) -> Result<()> {
     etc::install()
 }
 
-/// Mounts the folder `from` of the host's file system writable at `at`.
+/// Mounts the folder `from` of the machine, writable, at `at`.
 fn share(from: &Path, at: &Path) -> Result<()> {
     mount(Some("none"), at, Some("hostfs"), MsFlags::empty(), Some(from))
         .with_context(|| format!("share {}", from.display()))
@@ -65,7 +65,7 @@ fn share(from: &Path, at: &Path) -> Result<()> {
 
 fn load_modules(names: &[String]) -> Result<()> {
     let root = Path::new(WORK).join("root");
-    // `-a -q` skips what this kernel lacks; a test that needs it fails by itself, with a better message.
+    // `-a -q` skips modules that this kernel lacks. A test that needs one fails with a better message.
     Command::new("modprobe")
         .args(["-q", "-a", "-d"])
         .arg(root)
@@ -74,12 +74,12 @@ fn load_modules(names: &[String]) -> Result<()> {
         .stdin(Stdio::null())
         .status()
         .context("modprobe")?;
-    // All that can be had is there. Each name the kernel does not know would cost a fork of modprobe from here on,
-    // and a SADB_REGISTER asks for dozens.
+    // Everything available is loaded by now. For each unknown name the kernel would fork modprobe, and a SADB_REGISTER
+    // asks for dozens.
     fs::write("/proc/sys/kernel/modprobe", "\n").context("switching module loading off")
 }
 
-/// Runs the command of a plan, and leaves its exit status to the outside.
+/// Runs the command of a plan and records its exit status.
 pub(super) fn run_command(plan: &Plan) -> Result<()> {
     let (program, arguments) = plan.command.split_first().context("no command")?;
     let out = File::options().append(true).open(Path::new(WORK).join("out"))?;

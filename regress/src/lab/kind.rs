@@ -1,4 +1,4 @@
-//! The two kinds of lab, and which of them a command gets.
+//! The kinds of lab, and the choice between them.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -9,21 +9,21 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::{Boot, Host, Link, Program, find_program};
 use crate::tools;
 
-/// What `--lab` asks for.
+/// The value of `--lab`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LabKind {
-    /// Namespaces where they work, else User Mode Linux.
+    /// Namespaces if they work, otherwise User Mode Linux.
     Auto,
-    /// Namespaces of the kernel of this machine.
+    /// Namespaces on the kernel of this machine.
     Host,
     /// User Mode Linux.
     Uml,
 }
 
-/// A kind of lab that works here.
+/// A kind of lab that works on this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lab {
-    /// `pf_key`: the kernel has PF_KEY, too.
+    /// `pf_key` says whether the kernel also has PF_KEY.
     Namespaces {
         pf_key: bool,
     },
@@ -44,10 +44,10 @@ impl FromStr for LabKind {
 }
 
 impl LabKind {
-    /// Finds a lab of this kind that works, and says why it is not the first choice.
+    /// Finds a lab of this kind that works. Prints the reason if it is not the preferred one.
     ///
     /// # Errors
-    /// None does: the text names what to install or to enable.
+    /// None works. The text names what to install or to enable.
     pub(crate) fn find(self, needs_pf_key: bool) -> Result<Lab> {
         let host = || probe().and_then(|lab| sufficient(lab, needs_pf_key));
         match self {
@@ -62,12 +62,12 @@ impl LabKind {
 }
 
 impl Lab {
-    /// A boot in this lab of this same program, with `arguments`.
+    /// Creates a boot in this lab that runs `regress in-lab` with `arguments`.
     pub(crate) fn boot(self, arguments: &[&str]) -> Result<Boot> {
         Ok(self.adapt(Boot::regress(arguments)?))
     }
 
-    /// Makes a boot one in this lab.
+    /// Moves a boot into this lab.
     pub(crate) fn adapt(self, boot: Boot) -> Boot {
         match self {
             Self::Namespaces { .. } => boot.in_namespaces(),
@@ -87,13 +87,13 @@ fn uml() -> Result<Lab> {
     Ok(Lab::Uml)
 }
 
-/// Begins the line in which the probe in the namespaces says what the kernel has besides XFRM.
+/// Prefix of the line in which the probe reports whether the kernel has PF_KEY.
 const PF_KEY: &str = "PF_KEY: ";
 
-/// Tries whether namespaces serve as a lab.
+/// Tests whether namespaces work as a lab.
 ///
 /// # Errors
-/// They do not: what is missing.
+/// They do not; the text says what is missing.
 fn probe() -> Result<Lab> {
     if ["ip", "ping"].iter().any(|name| find_program(name).is_none()) {
         tools::packages(tools::HOST_LAB)?;
@@ -106,7 +106,8 @@ fn probe() -> Result<Lab> {
     Ok(Lab::Namespaces { pf_key: last.strip_prefix(PF_KEY) == Some("true") })
 }
 
-/// In the namespaces: makes one host on a link that is watched, and adds an ESP SA like those that racoon negotiates.
+/// Runs in the namespaces: creates a host on a link with a packet capture, and adds an ESP SA like those that racoon
+/// negotiates.
 pub(crate) fn probe_in_lab() -> Result<()> {
     let wire = Link::new("wire").context("no bridge between network namespaces")?;
     let host = Host::new("alice")?;
@@ -128,13 +129,13 @@ pub(crate) fn probe_in_lab() -> Result<()> {
     Ok(())
 }
 
-/// Whether a PF_KEY socket can be opened; that loads `af_key` where there is such a module.
+/// Returns whether a PF_KEY socket can be opened. Opening it loads `af_key` if the module exists.
 fn has_pf_key() -> bool {
     const PF_KEY_V2: i32 = 2;
     Socket::new(Domain::from(libc::AF_KEY), Type::RAW, Some(Protocol::from(PF_KEY_V2))).is_ok()
 }
 
-/// What to do where no lab works, after the reasons.
+/// What to do if no lab works; follows the reasons.
 const REMEDIES: &str = "\
 One of the two is enough: namespaces, as root or with user namespaces for all users, on a kernel with XFRM and ESP (as root:
 modprobe -a xfrm_user esp4, unless /etc/modprobe.d forbids it); or Debian's User Mode Linux.

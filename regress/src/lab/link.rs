@@ -1,4 +1,4 @@
-//! The wire between hosts: a bridge in a namespace of its own, where frames are watched by a third party.
+//! A link between hosts: a bridge in a network namespace of its own, where packets can be captured.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,26 +13,27 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::host::Host;
 
-/// One Ethernet segment.
+/// An Ethernet segment.
 pub(crate) struct Link {
     switch: Host,
     name: String,
 }
 
-/// A running observation of a link.
+/// A running packet capture.
 pub(crate) struct Capture {
     stop: Arc<AtomicBool>,
     reader: JoinHandle<PacketCounts>,
 }
 
-/// How often each kind of packet crossed a link. Each crosses it twice in the switch, in and out, and is counted once.
+/// Number of packets of each kind that crossed a link. The capture sees each packet twice, entering and leaving the
+/// bridge; it is counted once.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct PacketCounts {
     counts: BTreeMap<&'static str, usize>,
 }
 
 impl Link {
-    /// A segment with nothing plugged in.
+    /// Creates a segment without interfaces.
     pub(crate) fn new(name: &str) -> Result<Self> {
         let switch = Host::new(name)?;
         switch.must("ip link add bridge type bridge mcast_snooping 0")?;
@@ -40,7 +41,7 @@ impl Link {
         Ok(Self { switch, name: name.to_owned() })
     }
 
-    /// Gives `host` an interface `interface` on this segment, with these addresses (with prefix length).
+    /// Creates `interface` on `host`, connected to this segment, with these addresses and prefix lengths.
     pub(crate) fn plug(&self, host: &Host, interface: &str, addresses: &[&str]) -> Result<()> {
         let port = host.name();
         self.switch
@@ -51,21 +52,22 @@ impl Link {
             host.must(&format!("ip address add {address} dev {interface}{nodad}"))?;
         }
         host.must(&format!("ip link set {interface} up"))?;
-        // A clock that stands still and then jumps makes all probes of a neighbour fail at once, and packets are dropped.
+        // When the lab's clock stands still and then jumps, all probes of a neighbour time out at once, and packets are
+        // dropped.
         for table in ["arp_cache", "ndisc_cache"] {
             host.must(&format!("ip ntable change name {table} dev {interface} base_reachable {NEIGHBOUR_MS}"))?;
         }
         Ok(())
     }
 
-    /// Drops IKE messages that are sent to UDP port 500 of `host` from now on.
+    /// Drops IKE messages to UDP port 500 of `host` from now on.
     pub(crate) fn drop_ike(&self, host: &Host) -> Result<()> {
         self.drop_of_ike(host, "")
     }
 
-    /// Drops those of them that are encrypted.
+    /// Drops encrypted IKE messages to `host` from now on.
     pub(crate) fn drop_encrypted_ike(&self, host: &Host) -> Result<()> {
-        // The flags of ISAKMP behind headers of IPv4 (without options) and UDP.
+        // Offset of the ISAKMP flags after the IPv4 header (without options) and the UDP header.
         self.drop_of_ike(host, "match u8 0x01 0x01 at 47")
     }
 
@@ -77,13 +79,13 @@ impl Link {
         Ok(())
     }
 
-    /// Drops packets of more than `bytes` to and from `host` from now on, and tells nobody.
+    /// Silently drops packets of more than `bytes` to and from `host` from now on.
     pub(crate) fn drop_larger(&self, host: &Host, bytes: u32) -> Result<()> {
         self.switch.must(&format!("ip link set dev port-{} mtu {bytes}", host.name()))?;
         Ok(())
     }
 
-    /// Starts to count what crosses.
+    /// Starts a packet capture.
     pub(crate) fn watch(&self) -> Result<Capture> {
         let socket = self.switch.enter(open)??;
         let stop = Arc::new(AtomicBool::new(false));
@@ -95,9 +97,9 @@ impl Link {
 }
 
 impl Capture {
-    /// Ends the observation.
+    /// Ends the capture.
     pub(crate) fn end(self) -> Result<PacketCounts> {
-        // What was sent just now is still on its way through the bridge.
+        // Packets sent just now are still crossing the bridge.
         thread::sleep(QUIET);
         self.stop.store(true, Ordering::Relaxed);
         self.reader.join().map_err(|_| anyhow!("the capture failed"))
@@ -105,7 +107,7 @@ impl Capture {
 }
 
 impl PacketCounts {
-    /// Packets of one kind: `ESP`, `AH`, `IPComp`, `ICMP`, `ICMPv6 echo`, `TCP`, `UDP`, `other`.
+    /// Returns the number of packets of a kind: `ESP`, `AH`, `IPComp`, `ICMP`, `ICMPv6 echo`, `TCP`, `UDP`, `other`.
     pub(crate) fn of(&self, kind: &str) -> usize {
         self.counts.get(kind).copied().unwrap_or(0)
     }
@@ -127,13 +129,13 @@ impl fmt::Display for PacketCounts {
     }
 }
 
-/// How long a neighbour's address is used without a probe, in milliseconds: longer than any test runs.
+/// Time for which a neighbour's address is used without a probe, in milliseconds: longer than any test.
 const NEIGHBOUR_MS: u32 = 7_200_000;
 
-/// How long a capture waits for stragglers, and at most for each frame.
+/// How long a capture waits for late packets, and at most for each packet.
 const QUIET: Duration = Duration::from_millis(200);
 
-/// ETH_P_ALL: every protocol, incoming and outgoing.
+/// ETH_P_ALL: packets of every protocol, in both directions.
 const EVERY_PROTOCOL: u16 = 3;
 
 fn open() -> Result<Socket> {
@@ -147,10 +149,10 @@ fn open() -> Result<Socket> {
 fn count(mut socket: Socket, stop: &AtomicBool) -> PacketCounts {
     let mut seen = PacketCounts::default();
     while !stop.load(Ordering::Relaxed) {
-        // A timeout is the time to look at `stop` again.
+        // A timeout only leads to the next check of `stop`.
         read_frame(&mut socket, &mut seen);
     }
-    // What has crossed by then may still wait to be read. Traffic may go on, so this must not wait for silence.
+    // Packets may still be queued. Traffic may continue, so the capture must not wait for silence.
     if socket.set_nonblocking(true).is_ok() {
         while read_frame(&mut socket, &mut seen) {}
     }
@@ -160,7 +162,7 @@ fn count(mut socket: Socket, stop: &AtomicBool) -> PacketCounts {
     seen
 }
 
-/// Counts the next frame. False: none came in time.
+/// Counts the next packet. Returns false if none arrived in time.
 fn read_frame(socket: &mut Socket, seen: &mut PacketCounts) -> bool {
     let mut frame = [0; 2048];
     let Ok(length) = socket.read(&mut frame) else { return false };
@@ -168,7 +170,7 @@ fn read_frame(socket: &mut Socket, seen: &mut PacketCounts) -> bool {
     true
 }
 
-/// What an Ethernet frame carries; none for ARP and for the chatter of neighbour discovery.
+/// Returns the kind of an Ethernet frame's contents, or `None` for ARP and neighbour discovery.
 fn kind(frame: &[u8]) -> Option<&'static str> {
     let ethertype = u16::from_be_bytes([*frame.get(12)?, *frame.get(13)?]);
     let packet = frame.get(14..)?;
@@ -185,7 +187,7 @@ fn kind(frame: &[u8]) -> Option<&'static str> {
         51 => "AH",
         108 => "IPComp",
         58 if matches!(payload.first(), Some(128 | 129)) => "ICMPv6 echo",
-        // 0 is a hop-by-hop header: multicast listener reports.
+        // 0 is the hop-by-hop header of multicast listener reports.
         58 | 0 => return None,
         _ => "other",
     })

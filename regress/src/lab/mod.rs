@@ -1,8 +1,9 @@
-//! The lab: Debian's User Mode Linux, or namespaces of this machine's kernel, with the host's root file system read-only, and
-//! what runs inside it.
+//! The lab: Debian's User Mode Linux, or namespaces on the kernel of this machine. The machine's file system is
+//! read-only in both.
 //!
-//! `boot`, `plan`, `kind` and `console` are the outside. `uml` starts a kernel whose first process is `init` (this same program),
-//! and `namespaces` makes namespaces and is their first process; `watcher` ends both when this program is killed. The rest is used by the agents that run inside.
+//! `boot`, `plan`, `kind` and `console` are the outer side. `uml` starts a kernel whose first process is `init`, a
+//! command of this program. `namespaces` creates namespaces and is their first process. `watcher` ends both if this
+//! program is killed. The other modules are for code that runs inside.
 
 mod boot;
 mod console;

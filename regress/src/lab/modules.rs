@@ -1,9 +1,9 @@
-//! The kernel modules the lab loads, by what they are for.
+//! Kernel modules that the lab loads, by purpose.
 
-/// PF_KEY; left out where only NETLINK_XFRM may be used.
+/// PF_KEY. Not loaded for the backend `xfrm`.
 pub(crate) const PF_KEY: &[&str] = &["af_key"];
 
-/// IPsec transforms and the netlink door to them.
+/// IPsec transforms and NETLINK_XFRM.
 const IPSEC: &[&str] = &[
     "xfrm_user",
     "esp4",
@@ -20,7 +20,7 @@ const IPSEC: &[&str] = &[
     "xfrm_interface",
 ];
 
-/// Links between hosts, and NAT on them.
+/// Links between hosts, and NAT.
 const NETWORK: &[&str] = &[
     "veth",
     "bridge",
@@ -42,10 +42,10 @@ const NETWORK: &[&str] = &[
     "xt_policy",
 ];
 
-/// A program's own tree of files laid over the host's.
+/// Overlays, which put the files of another daemon over `/usr`.
 const FILES: &[&str] = &["overlay"];
 
-/// Everything an SA can name: loading on demand is switched off once these are in.
+/// All algorithms of SAs. Loading on demand is disabled after these are loaded.
 const CRYPTO: &[&str] = &[
     "authenc",
     "authencesn",
@@ -83,7 +83,7 @@ const CRYPTO: &[&str] = &[
     "drbg",
 ];
 
-/// The modules of one boot.
+/// Returns the modules for a boot.
 pub(crate) fn names(pf_key: bool) -> Vec<String> {
     let first = if pf_key { PF_KEY } else { &[] };
     [first, IPSEC, NETWORK, FILES, CRYPTO].concat().into_iter().map(str::to_owned).collect()

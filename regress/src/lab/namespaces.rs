@@ -1,8 +1,9 @@
-//! The lab in namespaces of the kernel that this program runs on: of users where it is not root, of processes, mounts and the
-//! network.
+//! The lab in namespaces of the running kernel: process, mount, network and IPC namespaces, and a user namespace unless
+//! root makes them.
 //!
-//! Two processes stand between the command and this program. The first makes the namespaces; the second is their process 1. Each
-//! is killed when its parent ends, and the kernel ends everything in the namespaces with their process 1.
+//! Two processes stand between the command and this program. The first creates the namespaces, the second is process 1
+//! in them. Each is killed when its parent ends, and the kernel ends all processes of a process namespace with its
+//! process 1.
 
 use std::fs::{self, File};
 use std::os::fd::AsFd;
@@ -29,7 +30,7 @@ use super::{console, etc};
 /// Folder of a boot on which the lab's `/run` is mounted before it is moved.
 const RUN: &str = "run";
 
-/// Starts the process that makes the namespaces.
+/// Starts the process that creates the namespaces.
 pub(super) fn start(work: &Path, console: File) -> Result<Child> {
     fs::create_dir(work.join(RUN))?;
     in_lab_command("namespaces", work, console)?
@@ -46,19 +47,19 @@ fn in_lab_command(role: &str, work: &Path, output: File) -> Result<Command> {
     Ok(command)
 }
 
-/// Makes the namespaces for the process `parent`, and waits for their process 1.
+/// Creates the namespaces for the process `parent`, and waits for their process 1.
 pub(crate) fn make(work: &Path, parent: &str) -> Result<()> {
     let parent = Pid::from_raw(parent.parse()?);
     end_with_parent()?;
     ensure!(getppid() == parent, "`in-lab namespaces` is for the lab");
     report_failure(|| {
-        // Opened while outside: a file that is written to keeps its mount from becoming read-only.
+        // Opened before the mounts change: a file open for writing keeps its mount from becoming read-only.
         let console = File::options().append(true).open(work.join("console"))?;
         unshare_namespaces()?;
-        // A change of credentials clears it.
+        // A change of credentials clears the setting.
         end_with_parent()?;
         let mut first = in_lab_command("first", work, console)?.stdin(Stdio::piped()).spawn().context("process 1")?;
-        // Closed when this process ends, by which process 1 knows.
+        // Process 1 notices the end of this process when the pipe is closed.
         let lifeline = first.stdin.take();
         first.wait()?;
         drop(lifeline);
@@ -66,18 +67,18 @@ pub(crate) fn make(work: &Path, parent: &str) -> Result<()> {
     })
 }
 
-/// Runs as process 1 of the namespaces: mounts, and the one command.
+/// Runs as process 1 of the namespaces: mounts, and runs the command.
 pub(crate) fn run(work: &Path) -> Result<()> {
     end_with_parent()?;
     ensure!(std::process::id() == 1, "`in-lab first` is for process 1 of the lab");
-    // The parent may have ended before its death was asked for.
+    // The parent may have ended before `end_with_parent`.
     let stdin = std::io::stdin();
     let mut lifeline = [PollFd::new(stdin.as_fd(), PollFlags::empty())];
     ensure!(poll(&mut lifeline, PollTimeout::ZERO)? == 0, "the lab has ended");
     report_failure(|| serve(work))
 }
 
-/// Does `work`, and tells the console why it failed.
+/// Runs `work`, and reports an error on the console.
 fn report_failure(work: impl FnOnce() -> Result<()>) -> Result<()> {
     if let Err(error) = work() {
         eprintln!("{}{error:#}", console::ERROR_PREFIX);
@@ -89,7 +90,7 @@ fn end_with_parent() -> Result<()> {
     set_pdeathsig(Signal::SIGKILL).context("PR_SET_PDEATHSIG")
 }
 
-/// Leaves the namespaces of the machine. What root may not do (in a container, for one) is tried in a user namespace.
+/// Enters new namespaces. If root lacks the right, as in a container, it tries a user namespace.
 fn unshare_namespaces() -> Result<()> {
     let flags =
         CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWIPC;
@@ -117,7 +118,7 @@ fn serve(work: &Path) -> Result<()> {
     run_command(&plan)
 }
 
-/// Makes the machine's files read-only but for the shares, and gives the lab a `/run`, an `/etc` and a `/proc` of its own.
+/// Makes the file systems read-only except for shares, and mounts `/run`, `/etc` and `/proc` for the lab.
 fn mount_all(work: &Path, plan: &Plan) -> Result<()> {
     let root = Path::new("/");
     let nothing = None::<&str>;
@@ -125,10 +126,10 @@ fn mount_all(work: &Path, plan: &Plan) -> Result<()> {
     sys::set_access(root, Access::ReadOnly).context("read-only mounts")?;
     let hardened = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("proc"), "/proc", Some("proc"), hardened, nothing).context("mount /proc")?;
-    // Of the settings below, those of the network are of its namespace.
+    // The lab may change network settings, which belong to its network namespace.
     bind(Path::new("/proc/sys"), Path::new("/proc/sys"), Access::ReadOnly)?;
     bind(Path::new("/proc/sys/net"), Path::new("/proc/sys/net"), Access::Writable)?;
-    // Made aside and moved: the folder of the boot may itself be below /run.
+    // Mounted elsewhere and then moved, since the folder of the boot may be below /run.
     let run = work.join(RUN);
     mount(Some("run"), &run, Some("tmpfs"), MsFlags::empty(), Some("mode=755")).context("tmpfs for /run")?;
     for dir in ["lab", "netns", "racoon", "outside", "outside/run", "outside/etc"] {
@@ -146,7 +147,7 @@ fn mount_all(work: &Path, plan: &Plan) -> Result<()> {
     etc::replace()
 }
 
-/// Shows the folders of the machine's `/run` in the new one at `run`: disks are below it, and some systems' programs.
+/// Links the folders of the machine's `/run` into the new one at `run`: disks and some systems' programs are there.
 fn link_folders(run: &Path) -> Result<()> {
     for entry in fs::read_dir("/run").context("/run")? {
         let entry = entry?;
@@ -158,7 +159,7 @@ fn link_folders(run: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Shows the folder `from` at `to`, too.
+/// Makes the folder `from` also visible at `to`.
 fn bind(from: &Path, to: &Path, access: Access) -> Result<()> {
     let nothing = None::<&str>;
     mount(Some(from), to, nothing, MsFlags::MS_BIND | MsFlags::MS_REC, nothing)

@@ -1,26 +1,26 @@
-//! What ping(8) says at its end.
+//! Statistics that ping(8) prints when it ends.
 
 use anyhow::{Context, Result};
 
-/// As many may be on their way when a ping ends: those of a second.
+/// Packets of one second, which may still be unanswered when ping ends.
 const AT_THE_END: usize = 100;
 
-/// How many packets were sent, how many were answered, and which of them was the last.
+/// Packets sent and answered, and the sequence number of the last answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pings {
     pub(crate) sent: usize,
     pub(crate) received: usize,
-    /// Of those whose answer was printed: with `-q` none.
+    /// Sequence number of the last printed answer; 0 with `-q`.
     pub(crate) last: usize,
 }
 
 impl Pings {
-    /// Reads what a ping printed.
+    /// Parses the output of ping.
     pub(crate) fn read(text: &str) -> Result<Self> {
         Self::find(text).with_context(|| format!("ping says nothing: {text}"))
     }
 
-    /// How many had no answer, but for those at the end: for the last answers a ping waits as it likes.
+    /// Returns the number of unanswered packets, except at the end: ping does not always wait for the last answers.
     pub(crate) fn lost(&self) -> usize {
         let at_the_end = self.sent.saturating_sub(self.last).min(AT_THE_END);
         self.sent.saturating_sub(self.received).saturating_sub(at_the_end)

@@ -1,23 +1,23 @@
-//! What the outside tells the guest's first process: a JSON file in the work folder.
+//! The instructions for the first process in the lab: a JSON file in the folder of the boot.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-/// Where the work folder of a boot appears in the guest.
+/// Where the folder of a boot is mounted in the lab.
 pub(crate) const WORK: &str = "/run/lab";
 
-/// One boot's job.
+/// The instructions for one boot.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Plan {
-    /// The program to run and its arguments.
+    /// The program to run, and its arguments.
     pub(crate) command: Vec<String>,
     /// Variables added to its environment.
     pub(crate) env: Vec<(String, String)>,
-    /// Folders of the host that the guest may write, at the same path.
+    /// Folders of the machine that are writable, at the same path.
     pub(crate) shares: Vec<PathBuf>,
-    /// Kernel modules to load, in order; the ones this kernel lacks are skipped.
+    /// Kernel modules to load, in order. Modules that the kernel lacks are skipped.
     pub(crate) modules: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Running one program in the guest: its input, its output, its end, within a time limit.
+//! Running a program in the lab to its end, with its input, output and a time limit.
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, Write};
@@ -16,25 +16,26 @@ use nix::unistd::Pid;
 use super::daemon::{TIMEOUT, wait_until};
 use super::sys::unread;
 
-/// What a program reads.
+/// The standard input of a program.
 #[derive(Debug, Clone)]
 pub(crate) enum Stdin {
-    /// Nothing.
+    /// No input.
     Null,
     /// These bytes, from a file.
     Bytes(Vec<u8>),
-    /// These lines, typed one after the other at a terminal, then ^D. Both output streams are the terminal then.
+    /// These lines, typed one by one on a terminal, and then ^D. Standard output and standard error are the terminal
+    /// too.
     Typed(Vec<u8>),
 }
 
-/// A program to be run.
+/// A program to run.
 pub(crate) struct Program {
     command: Command,
     stdin: Stdin,
     limit: Duration,
 }
 
-/// What a program did.
+/// The result of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Finished {
     /// `0`…, `signal N`, or `time limit`.
@@ -70,7 +71,7 @@ impl Program {
         self
     }
 
-    /// Runs it to its end.
+    /// Runs the program to its end.
     pub(crate) fn run(self) -> Result<Finished> {
         match &self.stdin {
             Stdin::Null => self.run_with(Stdio::null(), |_| Ok(())),
@@ -85,15 +86,15 @@ impl Program {
         }
     }
 
-    /// Starts it without input, and once it listens does `meanwhile`; when it has taken in what there was to hear, asks it to
-    /// end (SIGTERM), and waits: for programs that listen for ever.
+    /// Starts a program that listens until it is stopped. Runs `meanwhile` when it has started to listen, and sends
+    /// SIGTERM when it has processed everything.
     pub(crate) fn run_while(self, meanwhile: impl FnOnce() -> Result<()>) -> Result<Finished> {
         let limit = self.limit;
         self.run_with(Stdio::null(), |child| {
             wait_until_asleep(child, limit)?;
             let done = meanwhile();
             wait_until_asleep(child, limit)?;
-            // It may have ended by itself, which its exit status tells.
+            // If the program has ended already, its exit status shows it.
             let _ = killpg(group(child)?, Signal::SIGTERM);
             done
         })
@@ -112,17 +113,17 @@ impl Program {
     fn at_terminal(mut self, text: &[u8]) -> Result<Finished> {
         let terminal = nix::pty::openpty(None, None).context("openpty")?;
         let slave = terminal.slave;
-        // What was typed is counted on the slave side, which must not stay open, or the screen would have no end.
+        // `unread` needs a descriptor of the slave side. It must be closed later, or the output would not end.
         let typed = slave.try_clone()?;
         self.command.stdin(slave.try_clone()?).stdout(slave.try_clone()?).stderr(slave).env("TERM", "dumb");
         let mut child = self.spawn()?;
-        // The command holds the last copies of the slave side: without them the master's reader sees the end.
+        // The command holds copies of the slave side; while they are open, reading the master side does not end.
         drop(self.command);
         let mut keyboard = File::from(terminal.master.try_clone()?);
         let screen = thread::spawn(move || read_screen(terminal.master));
         for line in text.split_inclusive(|&byte| byte == b'\n') {
             keyboard.write_all(line)?;
-            // A line is answered before the next one is typed.
+            // A line must be answered before the next one is typed.
             wait_until(self.limit, || unread(&typed).is_ok_and(|left| left == 0) && is_asleep(&child), || Ok(()))?;
         }
         drop(typed);
@@ -143,30 +144,30 @@ impl Finished {
         self.exit == "0"
     }
 
-    /// Both streams as text, output first.
+    /// Returns both streams as text, standard output first.
     pub(crate) fn text(&self) -> String {
         [&self.stdout, &self.stderr].map(|bytes| String::from_utf8_lossy(bytes)).concat()
     }
 }
 
-/// Waits until a program waits for something, which it also does at its end.
+/// Waits until a program sleeps or has ended.
 fn wait_until_asleep(child: &Child, limit: Duration) -> Result<()> {
     ensure!(wait_until(limit, || is_asleep(child), || Ok(()))?, "a program does not come to rest");
     Ok(())
 }
 
-/// Whether a program waits for something, or has ended. In the lab what a kernel tells is there when it has been told: who
-/// sleeps has heard it.
+/// Returns whether a program sleeps or has ended. A program that sleeps has read every message sent to it, because the
+/// lab has a single processor and the kernel delivers messages before a request returns.
 fn is_asleep(child: &Child) -> bool {
     let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap_or_default();
-    // Behind the name, which may hold anything: one letter.
+    // After the name, which may contain anything, the state is a single letter.
     let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().next());
     state.is_none_or(|state| matches!(state, "S" | "Z" | "X"))
 }
 
 fn read_screen(master: OwnedFd) -> Vec<u8> {
     let mut screen = Vec::new();
-    // Linux ends a terminal's output with EIO; what came before it is kept.
+    // The end of a terminal's output on Linux is the error EIO.
     let _ = File::from(master).read_to_end(&mut screen);
     screen
 }
@@ -200,7 +201,7 @@ fn describe(status: ExitStatus) -> String {
     }
 }
 
-/// An unnamed file in memory: unlike a pipe it needs no reader while the program runs.
+/// Creates an unnamed file in memory, which unlike a pipe needs no reader.
 fn scratch() -> Result<File> {
     Ok(nix::sys::memfd::memfd_create("lab", nix::sys::memfd::MFdFlags::MFD_CLOEXEC).context("memfd")?.into())
 }

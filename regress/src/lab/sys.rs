@@ -1,4 +1,4 @@
-//! The system calls that have no safe wrapper.
+//! System calls without a safe wrapper.
 
 use std::ffi::CString;
 use std::io;
@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
-/// Sets the interface `lo` of the calling thread's network namespace up.
+/// Sets the interface `lo` in the network namespace of the calling thread up.
 pub(crate) fn lo_up() -> io::Result<()> {
     let socket = UdpSocket::bind("0.0.0.0:0")?;
     // SAFETY: ifreq is plain old data, for which all zeroes is a valid value.
@@ -25,7 +25,7 @@ pub(crate) fn lo_up() -> io::Result<()> {
     if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// What may be done with the files below a mount point.
+/// Access to the files below a mount point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     ReadOnly,
@@ -41,7 +41,8 @@ struct MountAttributes {
     user_namespace: u64,
 }
 
-/// Changes the mount at `path` and all below it; nothing on kernels before 5.12, which cannot.
+/// Changes the access of the mount at `path` and all mounts below it. Does nothing before Linux 5.12, which cannot
+/// change it.
 pub(crate) fn set_access(path: &Path, access: Access) -> io::Result<()> {
     const READ_ONLY: u64 = 1;
     let path = CString::new(path.as_os_str().as_bytes())?;
@@ -64,7 +65,7 @@ pub(crate) fn set_access(path: &Path, access: Access) -> io::Result<()> {
     }
 }
 
-/// How many bytes that were sent to a terminal its program has not read yet, as lines of which the last is complete.
+/// Returns how many bytes sent to a terminal have not been read. They are complete lines.
 pub(crate) fn unread(terminal: impl AsFd) -> io::Result<usize> {
     let mut count: libc::c_int = 0;
     // SAFETY: the descriptor is open, and FIONREAD writes one int, which outlives the call.
@@ -72,12 +73,12 @@ pub(crate) fn unread(terminal: impl AsFd) -> io::Result<usize> {
     if done < 0 { Err(io::Error::last_os_error()) } else { usize::try_from(count).map_err(io::Error::other) }
 }
 
-/// A UDP socket that carries an inbound and an outbound bypass policy of its own.
+/// Returns a UDP socket with an inbound and an outbound bypass policy.
 pub(crate) fn socket_policies() -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind("0.0.0.0:0")?;
     for direction in [0_u8, 1] {
         match set_policy(&socket, IP_IPSEC_POLICY, &bypass_of_pfkey(direction)) {
-            // Without af_key the kernel does not understand this form.
+            // Without af_key the kernel does not accept this form.
             Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {
                 set_policy(&socket, IP_XFRM_POLICY, &bypass_of_xfrm(direction))?;
             }
@@ -87,7 +88,7 @@ pub(crate) fn socket_policies() -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// `sadb_x_policy`: length 2 words, extension 18, type bypass, direction, then reserved, id and priority 0.
+/// Returns a `sadb_x_policy`: length 2 words, extension 18, type bypass, direction; reserved, id and priority are 0.
 fn bypass_of_pfkey(direction: u8) -> Vec<u8> {
     const BYPASS: u16 = 4;
     let mut policy = Vec::with_capacity(16);
@@ -99,7 +100,7 @@ fn bypass_of_pfkey(direction: u8) -> Vec<u8> {
     policy
 }
 
-/// `xfrm_userpolicy_info`: any packet of IPv4, no limits, allowed.
+/// Returns an `xfrm_userpolicy_info` that allows all IPv4 packets without limits.
 fn bypass_of_xfrm(direction: u8) -> Vec<u8> {
     let mut policy = vec![0; 168];
     policy[40..42].copy_from_slice(&2_u16.to_ne_bytes());
@@ -116,16 +117,16 @@ fn set_policy(socket: &UdpSocket, option: libc::c_int, policy: &[u8]) -> io::Res
     if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// What a process that has ended took.
+/// Resources used by a process.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Usage {
     pub(crate) user: Duration,
     pub(crate) system: Duration,
-    /// Most memory it ever had, in KiB.
+    /// Peak memory in KiB.
     pub(crate) peak: i64,
 }
 
-/// Waits for `child` and tells what it took: it alone, unlike `getrusage`.
+/// Waits for `child`, and returns what it used; `getrusage` would include all children.
 pub(crate) fn wait_usage(child: &Child) -> io::Result<(ExitStatus, Usage)> {
     let id = libc::pid_t::try_from(child.id()).map_err(io::Error::other)?;
     let mut status = 0;
@@ -145,6 +146,6 @@ fn duration(time: libc::timeval) -> Duration {
     Duration::from_secs(part(time.tv_sec)) + Duration::from_micros(part(time.tv_usec))
 }
 
-/// The socket options of `linux/in.h`.
+/// Socket options of `linux/in.h`.
 const IP_IPSEC_POLICY: libc::c_int = 16;
 const IP_XFRM_POLICY: libc::c_int = 17;

@@ -1,4 +1,4 @@
-//! The lab in Debian's User Mode Linux: a kernel that is an ordinary process.
+//! The lab in Debian's User Mode Linux, a kernel that runs as an ordinary process.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -11,11 +11,11 @@ use regress_xstate::{FORCE, LIBRARY};
 
 use super::boot::{find_program, this_program};
 
-/// Guest memory. Sparse: only what the guest touches is taken from the host.
+/// Memory of the lab. It is sparse: only what the lab touches takes memory of the machine.
 const MEMORY: &str = "mem=1024M";
 
-/// Starts the kernel with this program as its first process. `like_amx`: sets the floating-point registers as on processors with
-/// AMX.
+/// Starts the kernel with this program as its first process. `like_amx` makes it set floating-point registers as on
+/// processors with AMX.
 pub(super) fn start(work: &Path, console: File, like_amx: bool) -> Result<Child> {
     let kernel = find_program("linux.uml").context("no linux.uml: apt-get install user-mode-linux")?;
     find_program("modprobe").context("no modprobe: apt-get install kmod")?;
@@ -26,7 +26,7 @@ pub(super) fn start(work: &Path, console: File, like_amx: bool) -> Result<Child>
     symlink(this_program()?, &init)?;
     let mut command = Command::new(&kernel);
     if cfg!(all(target_env = "gnu", target_arch = "x86_64")) {
-        // By a path of our own: a blank or a colon in it would end the library's name.
+        // Linked to a known path: LD_PRELOAD splits names at blanks and colons.
         let library = work.join(LIBRARY);
         symlink(find_library()?, &library)?;
         command.env("LD_PRELOAD", library);
@@ -47,7 +47,7 @@ pub(super) fn start(work: &Path, console: File, like_amx: bool) -> Result<Child>
         .with_context(|| kernel.display().to_string())
 }
 
-/// The library with the `ptrace` of `linux.uml`, which Cargo builds with this program.
+/// Returns the path of the library with the `ptrace` for `linux.uml`, which Cargo builds with this program.
 fn find_library() -> Result<PathBuf> {
     let program = this_program()?;
     let folder = program.parent().context("this program has no folder")?;

@@ -1,4 +1,4 @@
-//! A process that ends a boot when this program is killed: User Mode Linux would go on without it.
+//! A process that ends the lab when this program is killed, which User Mode Linux would survive.
 
 use std::fs;
 use std::io::{Read, Write, stdin};
@@ -12,15 +12,15 @@ use nix::unistd::Pid;
 
 use super::boot::this_program;
 
-/// The process. It ends when this value is dropped.
+/// The watching process. It ends when this value is dropped.
 pub(super) struct Watcher {
     child: Child,
 }
 
 impl Watcher {
-    /// Starts it for the boot whose folder is `work`, which is removed with the boot.
+    /// Starts the process for the boot in the folder `work`, which it also removes.
     pub(super) fn start(work: &Path) -> Result<Self> {
-        // In a group of its own: an interrupt from the terminal is for this program.
+        // In a process group of its own, since an interrupt from the terminal is meant for this program.
         let child = Command::new(this_program()?)
             .args(["in-lab", "watch"])
             .arg(work)
@@ -33,7 +33,7 @@ impl Watcher {
         Ok(Self { child })
     }
 
-    /// Names the process group that is to end.
+    /// Sets the process group to end.
     pub(super) fn watch(&mut self, group: Pid) -> Result<()> {
         let pipe = self.child.stdin.as_mut().context("no pipe")?;
         writeln!(pipe, "{group}").context("the process that ends the lab")
@@ -47,11 +47,11 @@ impl Drop for Watcher {
     }
 }
 
-/// Runs as this process: waits until the pipe is closed, which the death of the program does.
+/// Runs as the watching process: waits until the pipe is closed, which happens when the program ends.
 pub(crate) fn run(work: &Path) -> Result<()> {
     let mut group = String::new();
     stdin().read_to_string(&mut group)?;
-    // It was killed before it had a group to name when the pipe is empty.
+    // The text is empty if the program was killed before it set a group.
     if let Ok(group) = group.trim().parse() {
         let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
     }

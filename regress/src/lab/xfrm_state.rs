@@ -1,6 +1,7 @@
-//! What `ip xfrm state` shows.
+//! Output of `ip xfrm state`.
 
-/// How many SAs have extended sequence numbers. (A context of that name has every SA with a long window.)
+/// Counts the SAs with extended sequence numbers. Their flag decides: an SA with a large window also has an \"esn
+/// context\".
 pub(crate) fn count_esn(states: &str) -> usize {
     let flags = states.lines().filter(|line| line.trim_start().starts_with("replay-window "));
     flags.filter(|line| line.split_ascii_whitespace().any(|word| word == "esn")).count()

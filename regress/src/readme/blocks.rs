@@ -3,16 +3,17 @@
 /// A code block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Block {
-    /// Shell commands, indented by four blanks; the paragraph before them says whether on one host or on both.
+    /// Shell commands, indented by four blanks. The paragraph before them says whether they are for one host or for
+    /// both.
     Shell { line: usize, text: String, on_both: bool },
-    /// A file: fenced, of the language `conf`. The paragraph before it begins with the file's name.
+    /// A file, in a fence of the language `conf`. The paragraph before it starts with the name of the file.
     File { line: usize, path: String, text: String },
 }
 
 const FENCE: &str = "```";
 const INDENT: &str = "    ";
 
-/// The blocks in their order. Fenced ones of other languages than `conf` are left out.
+/// Returns the blocks in order. Fences of other languages than `conf` are left out.
 pub(super) fn blocks(text: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut paragraph = String::new();

@@ -1,7 +1,8 @@
-//! README.md as its host plays it: two hosts of the lab run its shell blocks, in order, as they stand, and write its files.
+//! README.md as a reader follows it: two hosts of the lab write its files and run its shell blocks, in order and
+//! unchanged.
 //!
-//! `apt-get`, `cargo` and `systemctl` are stubs: the first installs nothing, the second finds the programs already built, the
-//! third does what systemd would do of the units that were installed.
+//! `apt-get`, `cargo` and `systemctl` are stubs. The first installs nothing, the second copies programs that are
+//! already built, and the third does what systemd would do with the installed units.
 
 mod blocks;
 
@@ -18,15 +19,15 @@ use crate::lab::{Boot, Finished, Host, Link, Program, TIMEOUT, wait_until};
 use crate::summary::Summary;
 use crate::tree;
 
-/// Two hosts of README.md, the one that the text is for first.
+/// Addresses of the two hosts in README.md, starting with the host that the text addresses.
 const ADDRESSES: [&str; 2] = ["192.0.2.1", "192.0.2.2"];
 
-/// Programs that README.md names and that are not really run.
+/// Programs that README.md uses and that are replaced in the lab.
 const STUBS: [(&str, &str); 3] = [
     ("apt-get", "#!/bin/sh\n[ \"$1\" = install ]\n"),
     (
         "cargo",
-        // The lab keeps files in memory, where two copies for each host with their debugging information do not fit.
+        // The lab keeps files in memory, which is too small for two copies with debugging information.
         "#!/bin/sh\nset -e\ncase \"$*\" in\n'build --release')\n  mkdir -p target/release\n  \
          for name in setkey racoon racoonctl; do strip -o target/release/$name $PROGRAMS/$name; done\n  ;;\n\
          demo | regress) ;;\n*) exit 1 ;;\nesac\n",
@@ -34,17 +35,17 @@ const STUBS: [(&str, &str); 3] = [
     ("systemctl", include_str!("systemctl")),
 ];
 
-/// Where the stubs are.
+/// Folder of the stubs.
 const STUB_DIRECTORY: &str = "/run/stubs";
 
-/// Where the source tree seems to be.
+/// Folder that takes the place of the source tree.
 const SOURCE: &str = "/run/source";
 
-/// Another user than root, and his group.
+/// A user other than root, and a group of that user.
 const USER: u32 = 4711;
 const GROUP: u32 = 4712;
 
-/// Boots the lab for it.
+/// Boots the lab and runs README.md in it.
 pub(crate) fn check() -> Result<Summary> {
     let programs = tree::target().join("debug");
     let programs = programs.to_str().context("the path of the programs is not text")?;
@@ -52,7 +53,7 @@ pub(crate) fn check() -> Result<Summary> {
     Ok(Summary::PASSED)
 }
 
-/// In the guest.
+/// Runs inside the lab.
 pub(crate) fn run_in_lab(programs: &str) -> Result<()> {
     let text = fs::read_to_string(tree::root().join("README.md")).context("README.md")?;
     let wire = Link::new("wire")?;
@@ -80,7 +81,7 @@ pub(crate) fn run_in_lab(programs: &str) -> Result<()> {
     Ok(())
 }
 
-/// What the text promises of a block that has been run.
+/// Checks what the text promises about a block that has run.
 fn afterwards(hosts: &[ReadmeHost; 2], commands: &str) -> Result<()> {
     let [alice, _] = hosts;
     if commands.contains("racoonctl show-sa") {
@@ -124,13 +125,14 @@ impl ReadmeHost {
         Ok(Self { namespace: Host::new(name)?, number, programs: programs.to_owned() })
     }
 
-    /// Gives the host what a machine of its own has: places to install to, a log, a run directory, an empty source tree.
+    /// Gives the host what a separate machine has: folders to install to, a log, a run directory, and an empty source
+    /// tree.
     fn prepare(&self) -> Result<()> {
         let name = self.namespace.name().to_owned();
         self.namespace.enter(move || prepare(&name))?.with_context(|| self.namespace.name().to_owned())
     }
 
-    /// A file as this host has it.
+    /// Adapts a file to this host.
     fn adapt(&self, path: &str, text: &str) -> String {
         if self.number == 0 {
             text.to_owned()
@@ -157,7 +159,7 @@ impl ReadmeHost {
         self.namespace.run(program)
     }
 
-    /// Runs commands, of which none may fail or complain.
+    /// Runs commands. None may fail or write to standard error.
     fn shell(&self, place: &str, commands: &str) -> Result<String> {
         let name = self.namespace.name();
         println!("{place}: {name}:\n{}", commands.trim_end());
@@ -169,7 +171,7 @@ impl ReadmeHost {
     }
 
     fn ping(&self) -> Result<String> {
-        // The first packets may be lost to the negotiation.
+        // The first packets may be lost during the negotiation.
         Ok(self.run("ping", &["-n", "-c", "3", "-W", "5", ADDRESSES[1 - self.number]])?.text())
     }
 
@@ -193,7 +195,8 @@ impl ReadmeHost {
         Ok(())
     }
 
-    /// `racoonctl` works for a member of the group of `adminsock`, under the unit and in racoon's own directory.
+    /// `racoonctl` must work for a member of the group of `adminsock`, under the systemd unit and in racoon's own
+    /// directory.
     fn group_reaches_the_socket(&self) -> Result<()> {
         let path = "/etc/racoon/racoon.conf";
         let conf = self.run("cat", &[path])?.text();
@@ -212,30 +215,30 @@ impl ReadmeHost {
     }
 }
 
-/// A text in which two words change places.
+/// Exchanges two words in a text.
 fn swapped(text: &str, [one, other]: [&str; 2]) -> String {
     text.split(one).map(|part| part.replace(other, one)).collect::<Vec<_>>().join(other)
 }
 
 fn prepare(name: &str) -> Result<()> {
     let none = None::<&str>;
-    // A run directory of its own: `/run` is one for all hosts. What the lab has there stays.
+    // A run directory of its own, since the hosts share `/run`. What the lab keeps there remains.
     let own = Path::new("/run").join(name).join("run");
     for kept in ["etc", "lab"] {
         let to = own.join(kept);
         fs::create_dir_all(&to)?;
         mount(Some(&Path::new("/run").join(kept)), &to, none, MsFlags::MS_BIND, none).context("bind")?;
     }
-    // A `/usr` to install to.
+    // A writable `/usr` to install to.
     let layers = ["upper", "work"].map(|layer| Path::new("/run").join(name).join(layer));
     layers.iter().try_for_each(fs::create_dir_all)?;
     let [upper, work] = layers.each_ref().map(|layer| layer.display());
     let options = format!("lowerdir=/usr,upperdir={upper},workdir={work}");
     mount(Some("overlay"), "/usr", Some("overlay"), MsFlags::empty(), Some(options.as_str())).context("/usr")?;
-    // With what is bound below it.
+    // With the mounts below it.
     mount(Some(&own), "/run", none, MsFlags::MS_BIND | MsFlags::MS_REC, none).context("/run")?;
     mount(Some("log"), "/var/log", Some("tmpfs"), MsFlags::empty(), none).context("/var/log")?;
-    // systemd's folder is a link to the one of the machine that the lab runs on.
+    // The lab's `/etc` links to the machine's folder for systemd.
     let _ = fs::remove_file("/etc/systemd");
     fs::create_dir_all("/etc/systemd/system")?;
     fs::create_dir(SOURCE)?;

@@ -1,8 +1,8 @@
-//! Type-checks for the BSDs on a Linux machine.
+//! Type checks for the BSDs on a Linux machine.
 //!
-//! cargo can build `std` itself for a target that has none, if the compiler comes with its sources: Debian's packages
-//! `rustc-web` and `rust-web-src` do. What crates bring along in C is compiled by zig: so is the one file of
-//! openssl-sys that tells OpenSSL's version.
+//! Cargo can build `std` for a target without a prebuilt one, given the compiler's sources, which Debian has in the
+//! packages `rustc-web` and `rust-web-src`. zig compiles the C code of dependencies, such as the file with which
+//! openssl-sys reads the version of OpenSSL.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -14,12 +14,12 @@ use crate::command::HostCommand;
 use crate::summary::Summary;
 use crate::{tools, tree};
 
-/// `system` is `freebsd` or `netbsd`.
+/// Checks the workspace for `system`, which is `freebsd` or `netbsd`.
 pub(super) fn check(system: &str) -> Result<Summary> {
     tools::packages(tools::BUILD)?;
     tools::packages(tools::STD_SOURCE)?;
     let zig = tools::zig()?;
-    // Its own folder: another compiler would make the usual one's contents stale, and theirs this one's.
+    // A folder of its own: two compilers would invalidate each other's results in a shared one.
     let target = tree::target().join("bsd");
     fs::create_dir_all(&target)?;
     let compiler = c_compiler(&target, system)?;
@@ -35,7 +35,7 @@ pub(super) fn check(system: &str) -> Result<Summary> {
         .env("CARGO_TARGET_DIR", &target)
         .env("PYTHONPATH", zig)
         .env(&format!("CC_x86_64_unknown_{system}"), compiler)
-        // Nothing is linked: any OpenSSL will do.
+        // Nothing is linked, so any OpenSSL will do.
         .env("OPENSSL_NO_VENDOR", "1")
         .env("OPENSSL_LIB_DIR", "/usr/lib/x86_64-linux-gnu")
         .env("OPENSSL_INCLUDE_DIR", openssl_headers(&target)?)
@@ -44,7 +44,8 @@ pub(super) fn check(system: &str) -> Result<Summary> {
     Ok(Summary::PASSED)
 }
 
-/// A script that is a C compiler for `system`. It drops what the cc crate says to clang and gcc and zig does not know.
+/// Writes a script that acts as the C compiler for `system`. It removes the options that the cc crate passes to clang
+/// and gcc and that zig does not know.
 fn c_compiler(dir: &Path, system: &str) -> Result<PathBuf> {
     let script = format!(
         "#!/bin/bash\n\
@@ -60,7 +61,7 @@ fn c_compiler(dir: &Path, system: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// OpenSSL's headers alone: in `/usr/include` they have glibc's beside them, which would shadow the target's.
+/// Copies the headers of OpenSSL to a folder of their own: in `/usr/include`, those of glibc would shadow the target's.
 fn openssl_headers(dir: &Path) -> Result<PathBuf> {
     let include = dir.join("include");
     let to = include.join("openssl");

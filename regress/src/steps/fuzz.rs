@@ -1,4 +1,4 @@
-//! Fuzzing, with cargo-fuzz and the stable compiler.
+//! Fuzzing with cargo-fuzz and the stable compiler.
 
 use std::fs;
 
@@ -13,7 +13,7 @@ pub(super) fn run(seconds: u32) -> Result<Summary> {
     tools::packages(&["g++"])?;
     let cargo_fuzz = tools::cargo_fuzz()?;
     let dir = tree::root().join("regress/fuzz");
-    // No sanitizer: safe code has nothing for it to find, and panics and hangs are found without.
+    // No sanitizer: safe code has nothing for it to find, and panics and hangs are found without it.
     let job = |words: &str| {
         let job = HostCommand::new(&cargo_fuzz).split_args(words).split_args("--sanitizer none --fuzz-dir").arg(&dir);
         job.env("RUSTC_BOOTSTRAP", "1").env("CARGO_TARGET_DIR", tree::target().join("fuzz"))
@@ -24,7 +24,7 @@ pub(super) fn run(seconds: u32) -> Result<Summary> {
     let mut runs = Vec::new();
     for target in tree::files(&dir.join("fuzz_targets"), &[".rs"])? {
         let Some(name) = target.file_stem().and_then(|stem| stem.to_str()) else { continue };
-        // What it finds goes to the first folder; the seeds are only read.
+        // The fuzzer writes to the first folder, and only reads the seeds.
         let folders = ["corpus", "seeds"].map(|folder| dir.join(folder).join(name));
         fs::create_dir_all(&folders[0])?;
         runs.push(
@@ -36,7 +36,7 @@ pub(super) fn run(seconds: u32) -> Result<Summary> {
     Ok(summaries.into_iter().sum())
 }
 
-/// Whether a line that a fuzzer printed says more than which words it found useful: it prints hundreds of those.
+/// Returns whether a line of a fuzzer is worth showing. It prints hundreds of lines about dictionary entries.
 fn is_worth_keeping(line: &str) -> bool {
     !(line.starts_with('"') && line.contains("\" # Uses: "))
 }

@@ -1,4 +1,4 @@
-//! Numbers and layouts, checked by C compilers against the real headers of four systems.
+//! Numbers and layouts in libpfkey, compared with the headers of four systems by C compilers.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::command::HostCommand;
 use crate::summary::Summary;
 use crate::{tools, tree};
 
-/// A dialect of libpfkey, and zig's name for the system that speaks it.
+/// The dialects of libpfkey, and zig's name for a system that uses each.
 const SYSTEMS: &[(&str, &str)] = &[
     ("linux", "x86_64-linux-gnu"),
     ("freebsd", "x86_64-freebsd"),
@@ -21,7 +21,7 @@ pub(super) fn run() -> Result<Summary> {
     let zig = tools::zig()?;
     let mut summary = Summary::default();
     for (dialect, system) in SYSTEMS {
-        // libpfkey's tables become `numbers.h`, which the file written by hand includes.
+        // libpfkey's tables become `numbers.h`, which the hand-written C file includes.
         let dir = tree::target().join("headers").join(dialect);
         fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
         let numbers = HostCommand::cargo("run --quiet --package regress-headers --").arg(dialect).output()?;

@@ -1,4 +1,4 @@
-//! Manual pages.
+//! Checks of the manual pages.
 
 use std::path::Path;
 
@@ -8,11 +8,11 @@ use crate::command::HostCommand;
 use crate::summary::Summary;
 use crate::{tools, tree};
 
-/// What mandoc says of references to pages that this machine does not have: ours are not installed, and some are of other
-/// systems. A test looks at them instead.
+/// What mandoc reports for references to pages that are not installed on this machine: ours, and those of other
+/// systems. A test checks references instead.
 const ABOUT_REFERENCES: [&str; 2] = ["STYLE: referenced manual not found", "outdated mandoc.db"];
 
-/// Lets mandoc(1) look for faults of all kinds, those of style included.
+/// Lets mandoc(1) check every page, including its style.
 pub(super) fn check() -> Result<Summary> {
     let pages = tree::files(&tree::root().join("man"), &[".1", ".3", ".5", ".8"])?;
     ensure!(!pages.is_empty(), "there are no manual pages");
@@ -25,7 +25,7 @@ pub(super) fn check() -> Result<Summary> {
 fn lint(page: &Path) -> Result<()> {
     HostCommand::new("mandoc").split_args("-T lint -W warning").arg(page).run()?;
     let keeps = |line: &str| !ABOUT_REFERENCES.iter().any(|text| line.contains(text));
-    // Its exit status also counts the lines that are left out.
+    // The exit status also counts the lines that are left out here.
     let output =
         HostCommand::new("mandoc").split_args("-T lint -W style").arg(page).keep_lines(keeps).run_captured().output;
     match output.lines().skip(1).collect::<Vec<_>>().as_slice() {
@@ -40,7 +40,7 @@ mod tests {
 
     use super::*;
 
-    /// Pages of other packages and systems.
+    /// Pages of other packages and systems that ours may refer to.
     const FOREIGN: [&str; 10] = [
         "glob 3",
         "if_ipsec 4",

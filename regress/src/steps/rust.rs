@@ -1,4 +1,4 @@
-//! The checks that cargo and its companions do.
+//! Steps that run cargo or one of its companions.
 
 use anyhow::Result;
 
@@ -43,8 +43,8 @@ pub(super) fn doc() -> Result<Summary> {
     Ok(Summary::PASSED)
 }
 
-/// Runs tests and adds up what each test program says; a failure without a failed test (it did not build) is one. A test that
-/// its machine lets skip itself is skipped.
+/// Runs tests and adds up the results of all test programs. An error without a failed test, such as a failed build,
+/// counts as one failure. Tests that report themselves as skipped count as skipped.
 fn counted(job: HostCommand) -> Result<Summary> {
     let mut said = String::new();
     let done = job.run_lines(|line| {
@@ -59,12 +59,12 @@ fn counted(job: HostCommand) -> Result<Summary> {
     Ok(summary)
 }
 
-/// Adds up what the test programs say whose output this is.
+/// Adds up the results in the output of test programs.
 pub(crate) fn test_results(output: &str) -> Summary {
     output.lines().filter_map(test_result).sum()
 }
 
-/// Reads `test result: ok. 3 passed; 0 failed; 1 ignored; ...`.
+/// Parses `test result: ok. 3 passed; 0 failed; 1 ignored; ...`.
 fn test_result(line: &str) -> Option<Summary> {
     let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
     let count = |name: &str| {

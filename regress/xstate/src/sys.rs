@@ -1,5 +1,5 @@
-//! The `ptrace` itself. It stands where the C library's would, on the small stack of a User Mode Linux kernel thread: it
-//! allocates nothing and keeps its buffer off the stack.
+//! The replacement for `ptrace`. It runs on the small stack of a User Mode Linux kernel thread, so it allocates nothing
+//! and keeps its buffer off the stack.
 
 use std::cell::UnsafeCell;
 use std::ptr::{self, NonNull};
@@ -10,21 +10,21 @@ use libc::{c_int, c_long, c_uint, c_void, iovec, pid_t};
 
 use crate::{FORCE, overlay};
 
-/// Register set of PTRACE_GETREGSET and PTRACE_SETREGSET: all that XSAVE stores.
+/// Register set of PTRACE_GETREGSET and PTRACE_SETREGSET with everything that XSAVE stores.
 const NT_X86_XSTATE: usize = 0x202;
 
-/// Size of the buffer; well above any area there is.
+/// Size of the buffer, well above that of any area.
 const CAPACITY: usize = 1 << 16;
 
-/// Stands in front of the C library's `ptrace`, with the same arguments, result and `errno`.
+/// Replaces the C library's `ptrace`, with the same arguments, result and `errno`.
 ///
 /// # Safety
-/// As for the C library's: `address` and `data` are what the request asks for.
+/// As for the C library's `ptrace`: `address` and `data` must be valid for the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ptrace(request: c_uint, pid: pid_t, address: *mut c_void, data: *mut c_void) -> c_long {
     match request {
         libc::PTRACE_PEEKTEXT | libc::PTRACE_PEEKDATA | libc::PTRACE_PEEKUSER => {
-            // SAFETY: the caller's promise, but that the system call stores the word where the C library returns it.
+            // SAFETY: the caller's promise; the system call stores the word that the C library would return.
             unsafe { peek(request, pid, address) }
         }
         libc::PTRACE_SETREGSET if address.addr() == NT_X86_XSTATE => {
@@ -39,10 +39,10 @@ pub unsafe extern "C" fn ptrace(request: c_uint, pid: pid_t, address: *mut c_voi
     }
 }
 
-/// Writes the register set, or the whole of which it is a part.
+/// Writes the register set, completed if the kernel refuses a part of it.
 ///
 /// # Safety
-/// `given` describes a readable buffer.
+/// `given` must describe a readable buffer.
 unsafe fn set_xstate(pid: pid_t, mut given: iovec) -> c_long {
     if !REFUSED.load(Ordering::Relaxed) && !is_forced() {
         // SAFETY: the caller's promise; the kernel writes the length alone.
@@ -50,7 +50,7 @@ unsafe fn set_xstate(pid: pid_t, mut given: iovec) -> c_long {
         if done == 0 || errno() != libc::EFAULT {
             return done;
         }
-        // Every switch of processes in the lab comes here: what is refused once is not tried again.
+        // Every context switch in the lab comes here, so an attempt that failed once is not repeated.
         REFUSED.store(true, Ordering::Relaxed);
     }
     if given.iov_base.is_null() {
@@ -70,7 +70,7 @@ unsafe fn set_xstate(pid: pid_t, mut given: iovec) -> c_long {
     })
 }
 
-/// Whether this machine's kernel has refused a part of its area.
+/// Whether the kernel of this machine has refused an incomplete area.
 static REFUSED: AtomicBool = AtomicBool::new(false);
 
 /// A buffer with one user at a time.
@@ -85,7 +85,8 @@ unsafe impl Sync for Area {}
 static AREA: Area = Area { used: AtomicBool::new(false), bytes: UnsafeCell::new([0; CAPACITY]) };
 
 impl Area {
-    /// Lends the bytes to `work`; EBUSY when they are lent already. (User Mode Linux 6.1 has one processor.)
+    /// Lends the bytes to `work`, or fails with EBUSY if they are lent already. User Mode Linux 6.1 has a single
+    /// processor.
     fn with(&self, work: impl FnOnce(&mut [u8]) -> c_long) -> c_long {
         if self.used.swap(true, Ordering::Acquire) {
             return failed(libc::EBUSY);
@@ -111,13 +112,13 @@ unsafe fn peek(request: c_uint, pid: pid_t, address: *mut c_void) -> c_long {
     if done < 0 {
         return -1;
     }
-    // All words are results; a caller tells -1 from a failure by errno.
+    // Any word is a valid result; errno tells a failure from the word -1.
     set_errno(0);
     word
 }
 
 /// # Safety
-/// `area` describes a buffer that the request may read or write.
+/// `area` must describe a buffer that the request may read or write.
 unsafe fn regset(request: c_uint, pid: pid_t, area: &mut iovec) -> c_long {
     // SAFETY: the caller's promise.
     unsafe { system_call(request, pid, ptr::without_provenance_mut(NT_X86_XSTATE), ptr::from_mut(area).cast()) }

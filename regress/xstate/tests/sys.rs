@@ -1,4 +1,5 @@
-//! The library's `ptrace` on a process that is traced: the kernel of any x86-64 machine with AVX refuses a part of the area.
+//! Tests of the library's `ptrace` on a traced process. The kernel of any x86-64 machine with AVX refuses an incomplete
+//! area.
 
 #![cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
 
@@ -11,13 +12,13 @@ use libc::{c_long, c_void, iovec, pid_t};
 
 const NT_X86_XSTATE: usize = 0x202;
 
-/// The area's first part, for FXSAVE, and its header.
+/// Size of the legacy area, for FXSAVE, and the header.
 const LEGACY: usize = 512 + 64;
 
-/// First byte of XMM0 in the area.
+/// Offset of XMM0 in the area.
 const XMM0: usize = 160;
 
-/// A process that stands still at its first instruction.
+/// A process stopped at its first instruction.
 struct Traced(Child);
 
 impl Traced {
@@ -45,7 +46,7 @@ impl Traced {
         area
     }
 
-    /// By the library.
+    /// Calls the library's `ptrace`.
     fn request(&self, request: libc::c_uint, area: &mut [u8]) -> io::Result<usize> {
         let mut area = iovec { iov_base: area.as_mut_ptr().cast(), iov_len: area.len() };
         let set = ptr::without_provenance_mut::<c_void>(NT_X86_XSTATE);
@@ -54,7 +55,7 @@ impl Traced {
         result(done).map(|()| area.iov_len)
     }
 
-    /// By the kernel alone.
+    /// Calls the kernel's `ptrace` directly.
     fn set_directly(&self, area: &mut [u8]) -> io::Result<()> {
         let mut area = iovec { iov_base: area.as_mut_ptr().cast(), iov_len: area.len() };
         let request = c_long::from(libc::PTRACE_SETREGSET);
@@ -85,7 +86,7 @@ fn a_part_that_the_kernel_refuses_is_written() {
     let process = Traced::start();
     let before = process.area();
     assert!(before.len() > LEGACY, "no AVX: {} bytes", before.len());
-    // The area's other components count only when the header says that they are in use: so does the part's.
+    // Components count only if the header marks them as in use, including those in the part.
     let mut part = before[..LEGACY].to_vec();
     part[XMM0..XMM0 + 16].fill(0xa5);
     part[512] |= 2;

@@ -1,4 +1,4 @@
-//! strongSwan's daemon in the lab, which answers anybody.
+//! strongSwan's daemon in the lab, configured to accept any peer.
 
 use std::fs;
 use std::path::PathBuf;
@@ -17,10 +17,10 @@ pub(super) struct Charon {
     dir: PathBuf,
 }
 
-/// For it to start, and to stop.
+/// Time limit for its start and its stop.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Where its libraries are: not on the loader's path.
+/// Folder of its libraries, which the loader does not search by default.
 const LIBRARIES: &str = "/usr/lib/ipsec";
 
 impl Charon {
@@ -61,7 +61,7 @@ impl Charon {
     }
 }
 
-/// Its exponents are short like programs: not its default, but its best.
+/// Its Diffie-Hellman exponents are as short as racoon's. That is not its default, but makes it faster.
 fn strongswan_conf(dir: &str) -> String {
     format!(
         "charon-systemd {{

@@ -1,8 +1,8 @@
-//! The processor time of a daemon in the lab, taken from outside.
+//! Processor time of a daemon in the lab, measured from outside.
 //!
-//! The guest's own clocks go on while the machine does something else. Seen from outside each program of the guest is a
-//! process, and the daemon is what there was before the load. What it takes is measured as on this machine: its own
-//! work, and that of leaving for the guest's kernel, but not what is done there.
+//! The clocks inside the lab advance while the machine runs other programs. From outside, each program in the lab is a
+//! process, and the daemon consists of the processes that existed before the load. The measured time is that of the
+//! daemon's own code and of entering the lab's kernel, but not the time spent in that kernel.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,12 +16,12 @@ use serde::{Deserialize, Serialize};
 use super::row;
 use crate::bench::meter::Marks;
 
-/// What the guest says.
+/// Marks that the lab prints.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Mark {
-    /// The daemon is there, the load is not yet.
+    /// The daemon runs, and the load has not started.
     Ready,
-    /// The load is over.
+    /// The load has ended.
     Over { title: String, suite: String, count: u32, elapsed: Duration, bytes: String },
 }
 
@@ -33,7 +33,7 @@ pub(super) struct CpuClock {
 }
 
 impl CpuClock {
-    /// Takes what the guest printed.
+    /// Takes output of the lab.
     pub(super) fn watch(&mut self, group: Pid, bytes: &[u8]) -> Result<()> {
         for mark in self.marks.read(bytes)? {
             let now = programs(group)?;
@@ -50,13 +50,14 @@ impl CpuClock {
     }
 }
 
-/// The guest's programs, with their processor time: the processes of a group but for its leader, the kernel.
+/// Returns the programs in the lab with their processor times: the processes of the group except its leader, the
+/// kernel.
 fn programs(group: Pid) -> Result<BTreeMap<i32, Duration>> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir("/proc")? {
         let entry = entry?;
         let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
-        // Processes come and go while we look.
+        // Processes end while this loop runs.
         let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
         if id == group.as_raw() || group_of(&stat) != Some(group.as_raw()) {
             continue;
@@ -67,8 +68,8 @@ fn programs(group: Pid) -> Result<BTreeMap<i32, Duration>> {
     Ok(found)
 }
 
-/// The process group in a `/proc/PID/stat`. The name, in parentheses, may hold anything; the third field behind it is
-/// the group.
+/// Returns the process group in a `/proc/PID/stat`: the third field after the name, which is in parentheses and may
+/// contain anything.
 fn group_of(stat: &str) -> Option<i32> {
     stat.rsplit_once(") ")?.1.split(' ').nth(2)?.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! `cargo regress bench flood`: what forged first messages cost, and what honest peers notice of them.
+//! `cargo regress bench flood`: the cost of forged first messages, and their effect on honest peers.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,13 +12,13 @@ use crate::command::HostCommand;
 use crate::lab::Program;
 use crate::{tools, tree};
 
-/// Forged messages a second; none is what to compare with.
+/// Forged messages per second; 0 is the baseline.
 const RATES: [u32; 3] = [0, 10_000, 30_000];
 
-/// How long each takes.
+/// Duration of each run.
 const SECONDS: u32 = 10;
 
-/// The command line: other builds of racoon to compare with.
+/// Runs the benchmark. The arguments are other builds of racoon to compare with.
 pub(in super::super) fn run(words: &[&str]) -> Result<ExitCode> {
     tools::packages(tools::BUILD)?;
     HostCommand::cargo("build --release --package racoon --package regress-handshakes").run()?;

@@ -1,5 +1,5 @@
-//! `cargo regress bench ike`: what negotiations cost. The engine alone, the daemon as responder on this machine, and in
-//! the lab the daemon beside strongSwan's, both under the same load.
+//! `cargo regress bench ike`: the cost of negotiations, measured for the engine alone, for the daemon as responder on
+//! this machine, and for the daemon and strongSwan's in the lab under equal load.
 
 mod charon;
 mod cpu_clock;
@@ -24,19 +24,19 @@ use crate::lab::{Boot, Host, Program};
 use crate::racoon::{Programs, Racoon, RacoonFiles};
 use crate::{tools, tree};
 
-/// How many handshakes, where the command line does not say.
+/// Default number of handshakes.
 const COUNT: u32 = 1000;
 
-/// The lab is so much slower, and has fewer of them.
+/// The lab is slower by about this factor, and gets fewer handshakes.
 const SLOWER: u32 = 5;
 
-/// The pre-shared key of all. The program that makes the load knows it.
+/// The pre-shared key of all peers; the load generator uses the same one.
 const KEY: &str = "handshakes";
 
-/// The port in the lab.
+/// The port of the daemons in the lab.
 const PORT: u16 = 500;
 
-/// The command line: a number of handshakes.
+/// Runs the benchmark; the argument is the number of handshakes.
 pub(super) fn run(words: &[&str]) -> Result<ExitCode> {
     let count = match words {
         [] => COUNT,
@@ -65,14 +65,15 @@ fn print_head(place: &str) {
     );
 }
 
-/// A line of the table. `spent`: processor time of the daemon.
+/// Formats a line of the table. `spent` is the processor time of the daemon.
 fn row(daemon: &str, suite: &str, count: u32, spent: Duration, elapsed: Duration, bytes: &str) -> String {
     let (spent, elapsed, number) = (spent.as_secs_f64(), elapsed.as_secs_f64(), f64::from(count));
     let (rate, each, speed) = (number / spent, spent / number * 1000.0, number / elapsed);
     format!("{daemon:16}  {suite:12}  {count:6}  {rate:9.0}  {each:8.2}  {speed:7.0}  {bytes:>12}")
 }
 
-/// What the program that makes the load says of it: seconds of the daemon's processor, seconds, bytes for each tunnel.
+/// Parses the output of the load generator: seconds of the daemon's processor time, seconds elapsed, and bytes per
+/// tunnel.
 fn figures(text: &str) -> Result<(Duration, Duration, &str)> {
     let [spent, elapsed, bytes] = text.split_ascii_whitespace().collect::<Vec<_>>()[..] else {
         bail!("not three figures: {text}");
@@ -80,7 +81,7 @@ fn figures(text: &str) -> Result<(Duration, Duration, &str)> {
     Ok((Duration::from_secs_f64(spent.parse()?), Duration::from_secs_f64(elapsed.parse()?), bytes))
 }
 
-/// Our daemon on this machine, with the kernel that is in memory.
+/// Measures the daemon on this machine, with the in-memory backend.
 fn responder(load: &Path, count: u32) -> Result<()> {
     print_head("on this machine, without a kernel's IPsec");
     for suite in &SUITES {
@@ -96,7 +97,7 @@ fn responder(load: &Path, count: u32) -> Result<()> {
     Ok(())
 }
 
-/// The guest's part, from outside.
+/// Boots the lab and measures both daemons there.
 fn lab(count: u32) -> Result<()> {
     let path = |name| tree::program(name, "release").to_str().map(str::to_owned).context("a path is not text");
     let (racoon, setkey, load) = (path("racoon")?, path("setkey")?, path("regress-handshakes")?);
@@ -109,7 +110,7 @@ fn lab(count: u32) -> Result<()> {
     boot.run_watched(&mut |group, bytes| clock.watch(group, bytes))?.check()
 }
 
-/// In the guest: each daemon has a network namespace of its own, with the load.
+/// Runs inside the lab. Each daemon shares a network namespace with its load.
 pub(crate) fn run_in_lab(words: &[&str]) -> Result<()> {
     let [racoon, setkey, load, count] = words else { bail!("not the words of a benchmark: {words:?}") };
     let programs =
@@ -133,7 +134,7 @@ pub(crate) fn run_in_lab(words: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// The load, on the host of the daemon.
+/// Runs the load on the host of the daemon.
 fn measure(host: &Host, load: &str, title: &str, id: u32, count: &str, suite: &Suite) -> Result<()> {
     let target = format!("127.0.0.1:{PORT}");
     Marks::print(&Mark::Ready)?;

@@ -1,4 +1,4 @@
-//! Our daemon on this machine: a port that nobody has, and the kernel that is in memory.
+//! racoon on this machine, on a free port and with the in-memory backend.
 
 use std::fs;
 use std::net::UdpSocket;
@@ -13,14 +13,14 @@ use super::suite::Suite;
 use crate::lab::{wait_until, write_secret};
 use crate::tree;
 
-/// The daemon. Dropping it ends it.
+/// The running daemon. Dropping it kills the process.
 pub(super) struct Responder {
     child: Child,
     port: u16,
     dir: PathBuf,
 }
 
-/// For it to start.
+/// Time limit for its start.
 const LIMIT: Duration = Duration::from_secs(10);
 
 impl Responder {
@@ -28,7 +28,7 @@ impl Responder {
         Self::start_program(&tree::program("racoon", "release"), suite)
     }
 
-    /// Another build of the daemon.
+    /// Starts another build of the daemon.
     pub(super) fn start_program(program: &Path, suite: &Suite) -> Result<Self> {
         let port = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
         let dir = std::env::temp_dir().join(format!("bench-ike.{}", std::process::id()));

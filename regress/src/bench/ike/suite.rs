@@ -1,12 +1,12 @@
-//! What is negotiated, in the languages of both daemons: AES-128 and SHA-256 with a group.
+//! The negotiated algorithms, AES-128 and SHA-256 with some group, in the configuration languages of both daemons.
 
 use super::KEY;
 
-/// A group for phase 1, and whether phase 2 uses it again.
+/// The group of phase 1, and whether phase 2 uses it for PFS.
 pub(super) struct Suite {
-    /// For the program that makes the load.
+    /// The name that the load generator knows.
     pub(super) name: &'static str,
-    /// In both languages.
+    /// The name in both configuration languages.
     group: &'static str,
     pfs: bool,
 }
@@ -18,7 +18,7 @@ pub(super) const SUITES: [Suite; 3] = [
 ];
 
 impl Suite {
-    /// `racoon.conf`: anybody is answered, on a port of 127.0.0.1.
+    /// Returns a `racoon.conf` that accepts any peer on a port of 127.0.0.1.
     pub(super) fn racoon(&self, port: u16) -> String {
         let group = self.group;
         let pfs = if self.pfs { format!("pfs_group {group};") } else { String::new() };
@@ -47,7 +47,7 @@ sainfo anonymous {{
         )
     }
 
-    /// `swanctl.conf` that says the same.
+    /// Returns the equivalent `swanctl.conf`.
     pub(super) fn swanctl(&self) -> String {
         let group = self.group;
         let esp = if self.pfs { format!("aes128-sha256-{group}") } else { "aes128-sha256".to_owned() };
