@@ -1,20 +1,21 @@
-//! SAs that are saved in a file: `path backupsa`, and `-B`, which takes back those that the kernel still has and has the others
-//! renewed.
+//! The backup file of `path backupsa`. With `-B`, racoon takes over the saved SAs that the kernel still has and
+//! renegotiates the others.
 //!
-//! A line for each SA that was installed, as the C racoon writes them, and behind its fields what those have no place for:
+//! Each installed SA has a line in the format of the C racoon, followed by fields that the format lacks:
 //!
 //! ```text
 //! Nov 22 03:50:00 2026%SRC DST satype spi mode reqid window enc enc_bits auth auth_bits flags
 //!     allocations bytes addtime usetime seq KEYS at=SECONDS [icv=A,B] [replay=A,B] [inside=ADDRESS]
 //! ```
 //!
-//! All numbers are decimal and the dialect's, but for the keys, which are hexadecimal, encryption first. `at` is when it was
-//! installed, in seconds since 1970: an SA whose time is over is not taken back. None is installed from the file: it would count
-//! its packets from 0, and the peer would take them for replays. SAs whose cipher counts are not saved, for whoever installed one
-//! would use its counters twice under the same key (RFC 3686 section 9, RFC 4106 section 10).
+//! All numbers are decimal and those of the dialect. The keys are hexadecimal, the encryption key first. `at` is the
+//! time of installation in seconds since 1970; an expired SA is not restored.
 //!
-//! Lines are only added. Those of SAs that are no more go when there are twice as many of them as of others: then a new file
-//! takes the old one's place.
+//! No SA is ever installed from the file: it would number its packets from 0 again, and the peer would drop them as
+//! replays. SAs in counter mode are not even saved, because installing one would reuse counters under the same key (RFC
+//! 3686 section 9, RFC 4106 section 10).
+//!
+//! Lines are only appended. When twice as many lines are dead as alive, a new file replaces the old one.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -32,34 +33,34 @@ use zeroize::Zeroizing;
 
 use crate::clock::since_1970;
 
-/// More than this is no file of ours.
+/// Size above which the file is refused.
 const SIZE_MAX: u64 = 64 << 20;
 
-/// So many lines may be of SAs that are no more, whatever else the file has.
+/// Number of dead lines up to which the file is never rewritten.
 const DEAD_MAX: usize = 64;
 
-/// Room for the longest line: a string that grows would leave a copy of the keys in it behind.
+/// Capacity for the longest line. A string that grows would leave a copy of the keys behind.
 const LINE_MAX: usize = 1024;
 
-/// What tells SAs apart: source, destination, type by the dialect's number, SPI.
+/// Key of an SA: source, destination, SA type in the dialect's number, SPI.
 pub type Name = (IpAddr, IpAddr, u8, u32);
 
-/// The private extensions that are saved, by their words.
+/// libpfkey extensions that are saved, with the names of their fields.
 const WORDS: [(&str, ExtensionType); 2] =
     [("icv", ExtensionType::XfrmAuthTrunc), ("replay", ExtensionType::XfrmReplay)];
 
-/// The file.
+/// The backup file.
 #[derive(Debug)]
 pub struct Backup {
     path: PathBuf,
     file: File,
-    /// The SAs of its lines, as far as they are of this process.
+    /// SAs with a line that was written or restored by this process.
     living: HashSet<Name>,
-    /// Those of them that are no more.
+    /// Those of them that have been removed from the kernel.
     dead: HashSet<Name>,
 }
 
-/// An SA of the file.
+/// A saved SA.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SavedSa {
     source: IpAddr,
@@ -72,7 +73,7 @@ pub struct SavedSa {
     encrypt: u8,
     auth: u8,
     flags: u32,
-    /// Allocations, bytes, seconds since it was added, since it was used.
+    /// Hard limits: allocations, bytes, seconds since installation, seconds since first use.
     limits: [u64; 4],
     keys: [Zeroizing<Vec<u8>>; 2],
     at: u64,
@@ -81,10 +82,10 @@ pub struct SavedSa {
 }
 
 impl Backup {
-    /// Opens the file to write behind what is in it; makes it if there is none.
+    /// Opens the file for appending, or creates it.
     ///
     /// # Errors
-    /// With its name: it is not a regular file of ours that nobody else can read, or what the system says.
+    /// Those of the system, or if it is not a private regular file of this user; with the file's name.
     pub fn open(path: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
@@ -99,10 +100,10 @@ impl Backup {
         Ok(Self { path, file, living: HashSet::new(), dead: HashSet::new() })
     }
 
-    /// Adds an SA that was installed by `message`, UPDATE or ADD.
+    /// Appends the SA that `message`, an UPDATE or ADD, has installed.
     ///
     /// # Errors
-    /// With the file's name.
+    /// Those of the system, with the file's name.
     pub fn add(&mut self, dialect: Dialect, message: &Message<'_>) -> io::Result<()> {
         let Some(saved) = SavedSa::of(message, dialect, since_1970()) else { return Ok(()) };
         self.append(&saved.line()).map_err(|error| named(&self.path, &error))?;
@@ -111,22 +112,22 @@ impl Backup {
         Ok(())
     }
 
-    /// A whole line, or nothing of it: the next one would otherwise continue it.
+    /// Writes a line completely or not at all; a partial line would corrupt the next one.
     fn append(&mut self, line: &str) -> io::Result<()> {
         let before = self.file.metadata()?.len();
         self.file.write_all(line.as_bytes()).inspect_err(|_| drop(self.file.set_len(before)))
     }
 
-    /// An SA is no more.
+    /// Marks an SA as removed.
     ///
     /// # Errors
-    /// With the file's name: its line stays.
+    /// Those of the system, with the file's name; the line stays.
     pub fn forget(&mut self, name: &Name) -> io::Result<()> {
         self.dead.extend(self.living.take(name));
         self.tidy()
     }
 
-    /// All SAs of a type, or all, are no more.
+    /// Marks all SAs of a type, or all SAs, as removed.
     ///
     /// # Errors
     /// As [`Backup::forget`].
@@ -135,22 +136,23 @@ impl Backup {
         self.tidy()
     }
 
-    /// The lines of SAs that are no more go, if there are many.
+    /// Rewrites the file without dead lines if there are many.
     fn tidy(&mut self) -> io::Result<()> {
         if self.dead.len() < DEAD_MAX || self.dead.len() <= 2 * self.living.len() {
             return Ok(());
         }
-        // Whether that succeeds or not: the next time is when there are as many again.
+        // Even if the rewrite fails, the next attempt is made only after as many dead lines again.
         let dead = std::mem::take(&mut self.dead);
         let (mut saved, _) = self.read()?;
         saved.retain(|saved| !dead.contains(&saved.name()));
         self.rewrite(&saved)
     }
 
-    /// The SAs whose time is not over. The file has only these from now on. Lines that are none of ours are counted.
+    /// Returns the saved SAs that have not expired, and the number of lines in an unknown format. The file is rewritten
+    /// with only these SAs.
     ///
     /// # Errors
-    /// With the file's name.
+    /// Those of the system, with the file's name.
     pub fn restore(&mut self) -> io::Result<(Vec<SavedSa>, usize)> {
         let (saved, strange) = self.read()?;
         self.rewrite(&saved)?;
@@ -158,7 +160,7 @@ impl Backup {
         Ok((saved, strange))
     }
 
-    /// The SAs whose time is not over, and how many lines are none of ours.
+    /// Returns the saved SAs that have not expired, and the number of lines in an unknown format.
     fn read(&mut self) -> io::Result<(Vec<SavedSa>, usize)> {
         let wrong = |error| named(&self.path, &error);
         let length = self.file.metadata().map_err(wrong)?.len();
@@ -170,7 +172,7 @@ impl Backup {
         self.file.rewind().and_then(|()| self.file.read_exact(&mut bytes)).map_err(wrong)?;
         let (now, mut strange) = (since_1970(), 0);
         let (mut living, mut seen) = (Vec::new(), HashSet::new());
-        // From its end: of two SAs with one name the earlier is no more, whether its line is gone or not.
+        // Backwards: of two lines with the same name, the later one is in effect.
         for line in bytes.split_inclusive(|byte| *byte == b'\n').rev() {
             match std::str::from_utf8(line).ok().and_then(|line| SavedSa::parse(line.trim_end())) {
                 Some(saved) if !seen.insert(saved.name()) => {}
@@ -183,14 +185,14 @@ impl Backup {
         Ok((living, strange))
     }
 
-    /// A file with these takes the place of the one there is; whatever happens meanwhile, one of the two is there.
+    /// Replaces the file with one that has only these SAs. The rename is atomic.
     fn rewrite(&mut self, saved: &[SavedSa]) -> io::Result<()> {
         let mut name = self.path.clone().into_os_string();
         name.push(".new");
         let (new, mut options) = (PathBuf::from(name), OpenOptions::new());
         options.read(true).append(true).create_new(true).mode(0o600);
         let write = || {
-            // One that was left behind when racoon was killed.
+            // Left behind by a racoon that was killed.
             let _ = fs::remove_file(&new);
             let mut file = options.open(&new)?;
             saved.iter().try_for_each(|saved| file.write_all(saved.line().as_bytes()))?;
@@ -199,17 +201,17 @@ impl Backup {
             Ok(file)
         };
         self.file = write().map_err(|error: io::Error| {
-            // A part of the keys is no use to anybody who should have them.
+            // Do not leave keys behind in a partial file.
             let _ = fs::remove_file(&new);
             named(&new, &error)
         })?;
         Ok(())
     }
 
-    /// Nothing is saved any more.
+    /// Empties the file.
     ///
     /// # Errors
-    /// With the file's name.
+    /// Those of the system, with the file's name.
     pub fn clear(&mut self) -> io::Result<()> {
         self.living.clear();
         self.dead.clear();
@@ -218,7 +220,7 @@ impl Backup {
 }
 
 impl SavedSa {
-    /// What is saved of an SA; nothing if it is none.
+    /// Returns what is saved of an SA; `None` if the message is about none.
     fn of(message: &Message<'_>, dialect: Dialect, at: u64) -> Option<Self> {
         let (sa, sa2) = (message.sa()?, message.sa2().copied().unwrap_or_default());
         let address = |kind| message.address(kind)?.sockaddr.ip();
@@ -244,7 +246,7 @@ impl SavedSa {
         })
     }
 
-    /// How the state file identifies it; none if it is of no protocol of IPsec.
+    /// Returns the SA's key in the state file; `None` for SA types other than AH, ESP and IPComp.
     pub fn key(&self, dialect: Dialect) -> Option<SaKey> {
         let protocol = match SaType::from_number(dialect, self.sa_type) {
             SaType::Ah => Protocol::Ah,
@@ -255,7 +257,7 @@ impl SavedSa {
         Some(SaKey { protocol, source: self.source, destination: self.destination, spi: self.spi })
     }
 
-    /// Its reqid, 0 for none.
+    /// Returns the reqid, 0 for none.
     pub fn reqid(&self) -> u32 {
         self.reqid
     }
@@ -264,7 +266,7 @@ impl SavedSa {
         (self.source, self.destination, self.sa_type, self.spi)
     }
 
-    /// Seconds of its time that are left; none: it is over.
+    /// Returns the remaining lifetime in seconds, 0 for an unlimited one; `None` if it has expired.
     fn left(&self, now: u64) -> Option<u64> {
         let [_, _, addtime, _] = self.limits;
         match addtime {
@@ -273,7 +275,7 @@ impl SavedSa {
         }
     }
 
-    /// Its line.
+    /// Formats the line.
     fn line(&self) -> Zeroizing<String> {
         let mut text = String::with_capacity(LINE_MAX);
         dump::calendar(&mut text, i64::try_from(self.at).unwrap_or(0));
@@ -296,7 +298,7 @@ impl SavedSa {
         Zeroizing::new(text)
     }
 
-    /// Reads a line; none if it is not one of ours.
+    /// Parses a line; `None` for an unknown format.
     fn parse(line: &str) -> Option<Self> {
         let mut fields = line.split_once('%')?.1.split(' ');
         let mut saved = Self {
@@ -335,7 +337,7 @@ impl SavedSa {
         Some(saved)
     }
 
-    /// A field behind those that every line has.
+    /// Parses an optional field.
     fn more(&mut self, field: &str) -> Option<()> {
         let (name, value) = field.split_once('=')?;
         if name == "inside" {
@@ -349,7 +351,7 @@ impl SavedSa {
     }
 }
 
-/// The two numbers by which a line of the file tells an extension.
+/// Returns the two numbers by which the file represents an extension.
 fn words_of(message: &Message<'_>, kind: ExtensionType) -> Option<[u32; 2]> {
     let xfrm = message.xfrm();
     match kind {

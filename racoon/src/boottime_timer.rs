@@ -1,14 +1,14 @@
-//! A descriptor that is readable from a time of the boot clock on.
+//! A timer on the boot-time clock, as a descriptor to poll.
 //!
-//! poll(2) counts its timeout by a clock that stands still while the machine sleeps, so that what is due when it wakes up would
-//! be late by up to the whole timeout. Linux has a timer for that; elsewhere the timeout has to do.
+//! The timeout of poll(2) does not advance while the machine is suspended, so after a resume everything due would be
+//! late by up to the whole timeout. Linux' timerfd avoids that; other systems rely on the timeout.
 
 use std::io;
 use std::os::fd::BorrowedFd;
 
 use racoon_proto::time::Time;
 
-/// One time to be woken at.
+/// A one-shot timer.
 #[derive(Debug)]
 pub struct BoottimeTimer {
     #[cfg(target_os = "linux")]
@@ -17,29 +17,29 @@ pub struct BoottimeTimer {
 
 #[cfg(target_os = "linux")]
 impl BoottimeTimer {
-    /// It is not set.
+    /// Creates a disarmed timer.
     ///
     /// # Errors
-    /// The system's, from timerfd_create(2).
+    /// Those of timerfd_create(2).
     pub fn new() -> io::Result<Self> {
         use nix::sys::timerfd::{ClockId, TimerFd, TimerFlags};
         let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
         Ok(Self { timer: TimerFd::new(ClockId::CLOCK_BOOTTIME, flags)? })
     }
 
-    /// From now on it is for this time and no other.
+    /// Arms the timer for a time, replacing the previous one.
     ///
     /// # Errors
-    /// The system's, from timerfd_settime(2).
+    /// Those of timerfd_settime(2).
     pub fn set(&self, at: Time) -> io::Result<()> {
         use nix::sys::time::TimeSpec;
         use nix::sys::timerfd::{Expiration, TimerSetTimeFlags};
-        // A time of 0 would switch it off.
+        // A time of 0 would disarm the timer.
         let at = TimeSpec::from_duration(at.0.max(std::time::Duration::from_nanos(1)));
         Ok(self.timer.set(Expiration::OneShot(at), TimerSetTimeFlags::TFD_TIMER_ABSTIME)?)
     }
 
-    /// What to poll, if there is anything to.
+    /// Returns the descriptor to poll, if there is one.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         use std::os::fd::AsFd as _;
         Some(self.timer.as_fd())
@@ -48,7 +48,7 @@ impl BoottimeTimer {
 
 #[cfg(not(target_os = "linux"))]
 impl BoottimeTimer {
-    /// It is not set.
+    /// Creates a timer without effect.
     ///
     /// # Errors
     /// None.
@@ -64,7 +64,7 @@ impl BoottimeTimer {
         Ok(())
     }
 
-    /// What to poll, if there is anything to.
+    /// Returns the descriptor to poll, if there is one.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         None
     }

@@ -1,4 +1,4 @@
-//! The command line.
+//! Command line of `racoon`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -8,19 +8,19 @@ use getopts::{Fail, Matches, Options, ParsingStyle};
 use crate::log;
 use crate::net::{Family, Ports};
 
-/// The first line of the usage text and of `-V`.
+/// First line of the usage text and of `-V`.
 pub const VERSION_LINE: &str = concat!("racoon @(#) ipsec-tools-rs ", env!("CARGO_PKG_VERSION"));
 
-/// What `--version` prints.
+/// Output of `--version`.
 pub const SHORT_VERSION: &str = concat!("racoon (ipsec-tools-rs) ", env!("CARGO_PKG_VERSION"), "\n");
 
-/// The file that is read where `-f` names none.
+/// Configuration file without `-f`.
 pub const DEFAULT_FILE: &str = "/etc/racoon/racoon.conf";
 
-/// What works, in the words of `-V`.
+/// Features listed by `-V`.
 const FEATURES: [&str; 3] = ["IPv6 support", "Dead Peer Detection", "Monotonic clock"];
 
-/// What follows [`VERSION_LINE`] in the usage text.
+/// Usage text behind [`VERSION_LINE`].
 const USAGE: &str = "\
 usage: racoon [-46BdFLvyZ] [-f FILE] [-l LOG] [-p PORT] [-P PORT]
        racoon -t [-C] [-f FILE] [--against OLD]
@@ -51,53 +51,53 @@ checking a configuration:
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Be the daemon.
+    /// Run the daemon.
     Daemon(DaemonOptions),
-    /// Read the configuration, and say what is wrong with it.
+    /// Check or print a configuration.
     Check {
-        /// `-t`: say how it went, and with `--against` what is new compared with another file.
+        /// `-t`: report errors and warnings.
         test: bool,
-        /// `-C`: print it.
+        /// `-C`: print the configuration with all defaults.
         dump: bool,
-        /// `--against`
+        /// `--against`: configuration to compare with.
         against: Option<String>,
     },
 }
 
-/// A command line understood.
+/// A parsed command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invocation {
     /// What to do.
     pub mode: Mode,
-    /// `-f`
+    /// `-f`: the configuration file.
     pub file: String,
 }
 
-/// What the daemon is asked for. It overrides the configuration, the one that is loaded later, too.
+/// Options of the daemon. They override the configuration, a reloaded one too.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DaemonOptions {
-    /// `-4` and `-6`, of which the last one counts.
+    /// `-4` and `-6`; the last one wins.
     pub family: Option<Family>,
-    /// `-B`: take back the SAs that were kept.
+    /// `-B`: restore saved SAs.
     pub backup: bool,
-    /// `-F`
+    /// `-F`: stay in the foreground.
     pub foreground: bool,
-    /// `-d`: so many levels more in the log.
+    /// `-d`: number of levels to raise the log by.
     pub debug: u8,
-    /// `-v`: so many levels more of packets.
+    /// `-v`: verbosity of packet dumps.
     pub verbose: u8,
-    /// `-L`: lines of the log say where they come from.
+    /// `-L`: log the source location of each record.
     pub location: bool,
-    /// `-l`: a file instead of syslog.
+    /// `-l`: log to this file instead of syslog.
     pub log_file: Option<PathBuf>,
-    /// `-p` and `-P`: ports in place of 500 and 4500.
+    /// `-p` and `-P`: replacements for ports 500 and 4500.
     pub ports: Ports,
-    /// `-Z`: another daemon works on this host.
+    /// `-Z`: another daemon runs on this host.
     pub local_test: bool,
 }
 
 impl DaemonOptions {
-    /// What of it concerns the log.
+    /// Returns the options that concern the log.
     pub fn log(&self) -> log::Options {
         log::Options {
             file: self.log_file.clone(),
@@ -108,22 +108,22 @@ impl DaemonOptions {
     }
 }
 
-/// Why there is nothing to run.
+/// Reason to exit before doing anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EarlyExit {
-    /// `-h`: the usage text was asked for.
+    /// `-h`: print the usage text.
     Help,
-    /// The usage text, and a line that says why.
+    /// Invalid arguments: print this line and the usage text.
     Usage(String),
-    /// `-V`
+    /// `-V`: print version and features.
     Version,
-    /// `--version`
+    /// `--version`: print the version.
     ShortVersion,
 }
 
 fn options() -> Options {
     let mut options = Options::new();
-    // A flag may be given twice, as with getopt(3).
+    // As with getopt(3), a flag may be repeated.
     for flag in ["4", "6", "B", "C", "d", "F", "h", "L", "t", "V", "v", "y", "Z"] {
         options.optflagmulti(flag, "", "");
     }
@@ -135,7 +135,7 @@ fn options() -> Options {
     options
 }
 
-/// Understands the arguments after the program's name.
+/// Parses the arguments after the program's name.
 ///
 /// # Errors
 /// What to print instead of running.
@@ -187,17 +187,17 @@ fn daemon(given: &Matches) -> Result<DaemonOptions, EarlyExit> {
     })
 }
 
-/// How often a flag is given.
+/// Returns how often a flag is given.
 fn times(given: &Matches, flag: &str) -> u8 {
     u8::try_from(given.opt_count(flag)).unwrap_or(u8::MAX)
 }
 
-/// The last value counts.
+/// Returns an option's last value.
 fn last(given: &Matches, option: &str) -> Option<String> {
     given.opt_strs(option).pop()
 }
 
-/// The last value counts, and none may be wrong.
+/// Returns an option's last value as a port; every value must be valid.
 fn port(given: &Matches, option: &str, usual: u16) -> Result<u16, EarlyExit> {
     given.opt_strs(option).iter().try_fold(usual, |_, text| {
         let port = text.parse::<u16>().ok().filter(|&port| port != 0);
@@ -205,7 +205,7 @@ fn port(given: &Matches, option: &str, usual: u16) -> Result<u16, EarlyExit> {
     })
 }
 
-/// What getopt(3) would say.
+/// Formats an error as getopt(3) does.
 fn complaint(fail: &Fail) -> String {
     let single = |name: &str| name.chars().count() == 1;
     match fail {
@@ -217,13 +217,13 @@ fn complaint(fail: &Fail) -> String {
     }
 }
 
-/// What `-V` prints.
+/// Returns the output of `-V`.
 pub fn version() -> String {
     let features = FEATURES.iter().map(|feature| format!("- {feature}\n")).collect::<String>();
     format!("{VERSION_LINE}\n\nCompiled with:\n{features}")
 }
 
-/// The usage text.
+/// Returns the usage text.
 pub fn usage() -> String {
     format!("{VERSION_LINE}\n{USAGE}")
 }

@@ -1,33 +1,34 @@
-//! The boot clock, and the one on the wall.
+//! Boot-time and wall clock.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::time::{ClockId, clock_gettime};
 use racoon_proto::time::Time;
 
-/// On Linux the clock that counts suspend has a name of its own. On the BSDs the monotonic one is what there is.
+/// The clock that includes suspended time. The BSDs have only the monotonic clock.
 #[cfg(target_os = "linux")]
 const BOOT: ClockId = ClockId::CLOCK_BOOTTIME;
 #[cfg(not(target_os = "linux"))]
 const BOOT: ClockId = ClockId::CLOCK_MONOTONIC;
 
-/// Now.
+/// Returns the boot time.
 pub fn now() -> Time {
-    // It cannot fail on a system that has the clock at all.
+    // Fails only on systems without this clock.
     Time(clock_gettime(BOOT).map_or(Duration::ZERO, Duration::from))
 }
 
-/// Seconds since 1970 by the clock on the wall, for people and for what outlives a boot.
+/// Returns the wall-clock time in seconds since 1970, for people and for what outlives a boot.
 pub fn since_1970() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// Seconds since 1970 at a moment of the past. The same whenever it is asked, unless the clock on the wall is set meanwhile.
+/// Converts a past boot time to seconds since 1970. Repeated calls give the same result unless the wall clock is set in
+/// between.
 pub fn on_the_wall(moment: Time) -> u64 {
     past(moment, now(), SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
-/// The same, of a moment on the boot clock when both clocks show this. Whole seconds on each would not do: they do not begin
+/// As [`on_the_wall`], given both clocks' current time. Whole seconds would not do: the clocks' seconds do not begin
 /// together.
 fn past(moment: Time, boot: Time, wall: Duration) -> u64 {
     wall.saturating_sub(boot.since(moment)).as_secs()
@@ -52,7 +53,7 @@ mod tests {
         let before = now();
         std::thread::sleep(Duration::from_millis(10));
         let passed = now().since(before);
-        // As long as it may take to be awake again, it is not as if the unit were another one.
+        // A busy machine may oversleep, but not by a factor of the next unit.
         assert!(passed >= Duration::from_millis(10) && passed < Duration::from_secs(10_000), "{passed:?}");
     }
 }

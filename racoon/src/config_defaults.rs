@@ -1,14 +1,14 @@
-//! Which directives say no more than what is so without them: those that `racoon -C` prints for completeness' sake.
+//! Recognition of directives that only repeat a default, as in the output of `racoon -C`.
 
 use ipsec_conf::racoon::{
     Account, Config, CrlPolicy, Directive, Ldap, ModeCfg, OwnCertificate, Radius, Remote, Section, Ternary,
 };
 
-/// What a `mode_cfg` without `pool_size` has.
+/// Default of `pool_size`.
 const POOL_SIZE: u32 = 255;
 
-/// Whether what `config` has of a directive is what is so without it, in all sections where it stands. Known only of
-/// directives that are not in effect yet.
+/// Whether a directive has its default value in every section that contains it. Knows only directives that have no
+/// effect yet.
 pub(crate) fn is_default(config: &Config, directive: &Directive) -> bool {
     let usual = Config::default();
     match directive.section {
@@ -75,7 +75,7 @@ fn radius(config: &Radius, usual: &Radius, name: &str) -> bool {
 }
 
 fn remote(remote: &Remote, name: &str) -> bool {
-    // With a plain RSA key, no certificates are spoken of.
+    // With a plain RSA key there are no certificates to exchange.
     let has_plain_key = matches!(remote.certificate, Some(OwnCertificate::PlainRsa(_)));
     match name {
         "nat_traversal" => remote.nat_traversal == Ternary::Off,

@@ -1,10 +1,10 @@
-//! What a reload would change, for people.
+//! Description of the differences between two configurations.
 
 use std::fmt::Write as _;
 
 use ipsec_conf::racoon::{Changes, Difference, Place, Remote, Sainfo, SainfoId};
 
-/// A line for each difference: what is set once, then remotes, then sainfos. Empty if there is none.
+/// Returns a line per difference: global directives, then remotes, then sainfos. Empty if there is none.
 pub fn describe(changes: &Changes<'_>) -> String {
     let mut text = String::new();
     for name in &changes.globals {
@@ -18,7 +18,7 @@ pub fn describe(changes: &Changes<'_>) -> String {
     text
 }
 
-/// Where they are: in the new configuration, or if they are gone in the old one.
+/// Lists the sections of one kind, each with its place: in the new configuration, or in the old one if it is gone.
 fn blocks<T>(text: &mut String, difference: &Difference<'_, T>, title: fn(&T) -> String, place: fn(&T) -> &Place) {
     let changed = difference.changed.iter().map(|(_, new)| *new);
     let lists = [
@@ -38,7 +38,7 @@ fn remote_title(remote: &Remote) -> String {
     format!("remote {}", remote.name)
 }
 
-/// What stands before its braces, and its `remoteid`.
+/// Returns the text before the braces, and the `remoteid`.
 fn sainfo_title(sainfo: &Sainfo) -> String {
     let mut title = match (&sainfo.local, &sainfo.remote) {
         (SainfoId::Anonymous, SainfoId::Anonymous) => "sainfo anonymous".to_owned(),

@@ -1,7 +1,7 @@
-//! Going to the background.
+//! Running in the background.
 //!
-//! The command that was typed, or that a boot script runs, ends when the daemon works or when it has failed to: with
-//! its error on standard error and the exit code 1.
+//! The command that the user or a boot script started exits when the daemon is ready, or with its error text and exit
+//! code 1 when it has failed to start.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -14,21 +14,22 @@ use nix::unistd::{ForkResult, chdir, dup2_stderr, dup2_stdin, dup2_stdout, setsi
 use crate::self_pipe;
 use crate::sys;
 
-/// What the child says when it is ready. An error text never begins so.
+/// Message of a child that is ready. No error text begins with it.
 const READY: &[u8] = b"\0";
 
-/// The daemon's duty to say how its start went. Dropped unsaid, it has failed.
+/// Obligation of the daemon to report how its start went. Dropping it reports a failure.
 #[derive(Debug)]
 #[must_use]
 pub struct StartupReport {
     parent: Option<OwnedFd>,
 }
 
-/// Continues as a child in a session of its own; the parent waits in here for what the child says, and ends. To be
-/// called before any thread is started. The working directory and the standard streams stay until [`StartupReport::ready`].
+/// Forks, and continues as the child in a new session. The parent waits here for the child's report and exits. Call it
+/// before any thread is started. The working directory and the standard streams stay as they are until
+/// [`StartupReport::ready`].
 ///
 /// # Errors
-/// The system's, from pipe(2), fork(2) or setsid(2).
+/// Those of pipe(2), fork(2) and setsid(2).
 pub fn enter() -> io::Result<StartupReport> {
     let (reader, writer) = nix::unistd::pipe()?;
     self_pipe::close_on_exec(&writer)?;
@@ -49,7 +50,7 @@ pub fn enter() -> io::Result<StartupReport> {
     }
 }
 
-/// The exit code of the parent.
+/// Waits for the child's report and returns the parent's exit code.
 fn await_child(mut child: File) -> i32 {
     let mut said = Vec::new();
     let heard = child.read_to_end(&mut said);
@@ -62,15 +63,16 @@ fn await_child(mut child: File) -> i32 {
 }
 
 impl StartupReport {
-    /// Stays in the foreground: there is no parent to tell, and nothing is closed but standard input.
+    /// Returns a report for a daemon in the foreground, which has no parent to inform.
     pub fn in_foreground() -> Self {
         Self { parent: None }
     }
 
-    /// The daemon works. In the background it now leaves the terminal and the directory it was started in.
+    /// Reports success. In the background the daemon now detaches from the terminal and the working directory; in
+    /// either case standard input is closed.
     ///
     /// # Errors
-    /// The system's; the parent then hears of no success.
+    /// Those of the system; the parent is then told of no success.
     pub fn ready(mut self) -> io::Result<()> {
         let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
         dup2_stdin(&null)?;
@@ -81,7 +83,7 @@ impl StartupReport {
         File::from(parent).write_all(READY)
     }
 
-    /// The daemon cannot start: the parent prints this text.
+    /// Reports a failure: the parent prints this text.
     pub fn failed(mut self, text: &str) {
         match self.parent.take() {
             Some(parent) => drop(File::from(parent).write_all(text.as_bytes())),

@@ -1,4 +1,4 @@
-//! The files of a configuration, from the file system.
+//! Access to the files that a configuration names.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Read as _};
@@ -11,27 +11,27 @@ use nix::net::if_::if_nameindex;
 use nix::unistd::{Uid, User, getuid};
 use zeroize::Zeroizing;
 
-/// How glob(3) matches: a name that begins with a dot is matched by a dot only, and no joker matches a slash.
+/// Matching rules of glob(3): a wildcard matches neither a slash nor a leading dot.
 const LIKE_GLOB_3: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
-/// Bytes of a file without keys at most: thousands of remotes are some megabytes.
+/// Largest file without keys, in bytes. Thousands of remotes take a few megabytes.
 const FILE_MAX: u64 = 64 << 20;
 
-/// Real files.
+/// The file system.
 #[derive(Clone, Debug, Default)]
 pub struct Files {
-    /// Where relative names start; empty: where the process is.
+    /// Base of relative names; empty for the working directory.
     directory: PathBuf,
 }
 
 impl Files {
-    /// Those whose relative names start where the process is now, wherever it goes.
+    /// Resolves relative names against the current working directory, even after the process has left it.
     pub fn from_here() -> Self {
         Self { directory: std::env::current_dir().unwrap_or_default() }
     }
 
-    /// What the system knows of a file. A link is followed.
+    /// Returns a file's metadata, following symbolic links.
     pub(crate) fn status(&self, path: &Path) -> io::Result<fs::Metadata> {
         fs::metadata(self.directory.join(path))
     }
@@ -41,7 +41,7 @@ impl Loader for Files {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         fs::File::open(self.directory.join(path))?.take(FILE_MAX + 1).read_to_end(&mut bytes)?;
-        // An endless file such as `/dev/zero` must not fill the memory.
+        // Keeps an endless file such as `/dev/zero` from exhausting memory.
         if bytes.len() as u64 > FILE_MAX { Err(ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
     }
 
@@ -50,7 +50,7 @@ impl Loader for Files {
         if !pattern.contains(['*', '?', '[']) {
             return Ok(vec![PathBuf::from(pattern)]);
         }
-        // The directory's name is no pattern, and no part of relative names.
+        // The base directory is not part of the pattern, and must not show in relative results.
         let is_relative = Path::new(&pattern).is_relative();
         let directory = glob::Pattern::escape(&self.directory.to_string_lossy());
         let matches = glob::glob_with(&Path::new(&directory).join(pattern).to_string_lossy(), LIKE_GLOB_3)
@@ -67,7 +67,7 @@ impl Loader for Files {
     }
 
     fn read_keys(&self, path: &Path) -> io::Result<(Metadata, Zeroizing<Vec<u8>>)> {
-        // Neither waits for the writer of a FIFO nor takes a terminal.
+        // Do not block on a FIFO without writer, nor acquire a controlling terminal.
         let mut options = OpenOptions::new();
         let mut file =
             options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(self.directory.join(path))?;
@@ -99,7 +99,7 @@ fn facts(metadata: &fs::Metadata) -> Metadata {
     Metadata { regular: metadata.is_file(), owner: metadata.uid(), mode: metadata.permissions().mode() & 0o7777 }
 }
 
-/// A pattern with `~` or `~USER` at its beginning replaced by the home directory; without one as it is.
+/// Replaces a leading `~` or `~USER` with the home directory, if there is one.
 fn home(pattern: &str) -> String {
     let Some(rest) = pattern.strip_prefix('~') else {
         return pattern.to_owned();

@@ -1,8 +1,8 @@
-//! The state file: racoon lists in it what it has in the kernel, so that after a crash its next start can remove that.
+//! The state file: a list of what racoon has in the kernel, by which the next start cleans up after a crash.
 //!
-//! A record is written before the request that it is about goes to the kernel; nothing is synchronised to the disk, because a
-//! reboot clears the kernel's tables, too. Records are only appended: an installation costs two lines, however many tunnels
-//! there are. Once most lines are about what is gone, a new file takes the old one's place.
+//! Each record is written before its request goes to the kernel. Nothing is synced to disk, because a reboot empties
+//! the kernel's tables too. Records are only appended, two lines per installation, whatever the number of tunnels. Once
+//! most lines concern removed entries, a new file replaces the old one.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, ErrorKind, Write as _};
@@ -14,37 +14,38 @@ use libpfkey::state_file;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
-/// Number of lines below which a file is never rewritten.
+/// Number of lines up to which a file is never rewritten.
 const LINES_MIN: usize = 128;
 
-/// Number of lines for each entry above which a file is rewritten; a new file has two.
+/// Lines per entry above which a file is rewritten. A new file has two per entry.
 const LINES_PER_ENTRY: usize = 8;
 
-/// Number of attempts to lock the file that has the name, while others replace it.
+/// Attempts to lock the file while other processes replace it.
 const LOCK_ATTEMPTS: usize = 8;
 
-/// Mode of the directory if it has to be created: that of the control socket's directory.
+/// Mode of the directory if it has to be created, the same as for the control socket's.
 const DIRECTORY_MODE: u32 = 0o710;
 
-/// The state file, opened and locked.
+/// The state file, open and locked.
 #[derive(Debug)]
 pub struct StateLog {
     path: PathBuf,
     file: Flock<File>,
     id: KernelId,
     state: KernelState,
-    /// Lines in the file behind the first.
+    /// Number of lines after the header line.
     lines: usize,
     /// Length of the file in bytes.
     length: u64,
 }
 
 impl StateLog {
-    /// Opens the state file, or creates it. What it lists for this boot and network namespace is its state now; anything else
-    /// in it is void, and is described in a line each that goes to `remark`.
+    /// Opens or creates the state file. Its contents become the state if they are of this boot and network namespace,
+    /// and are void otherwise. `warn` receives a line for each part that is skipped.
     ///
     /// # Errors
-    /// With the file's name: another process has locked it, it is not a regular file of this user, or what the system says.
+    /// Those of the system, if another process has locked the file, or if it is not a regular file of this user; each
+    /// with the file's name.
     pub fn open(path: &Path, id: KernelId, remark: &mut dyn FnMut(String)) -> io::Result<Self> {
         Self::open_unnamed(path, id, remark).map_err(|error| named(path, &error))
     }
@@ -81,22 +82,22 @@ impl StateLog {
         Ok(log)
     }
 
-    /// What is listed.
+    /// Returns the listed entries.
     pub fn state(&self) -> &KernelState {
         &self.state
     }
 
-    /// Appends a record; when this returns, the system has it. A record about what is not listed is not written.
+    /// Appends a record. The system has it when this returns. A record that changes nothing is not written.
     ///
     /// # Errors
-    /// With the file's name; no part of the record is in the file then.
+    /// Those of the system, with the file's name. The file then has no part of the record.
     pub fn record(&mut self, record: Record) -> io::Result<()> {
         let line = format!("{record}\n");
         if !self.state.apply(record) {
             return Ok(());
         }
         if let Err(error) = self.file.write_all(line.as_bytes()) {
-            // The next record would continue a part of this one.
+            // Otherwise the next record would continue this partial line.
             let _ = self.file.set_len(self.length);
             return Err(named(&self.path, &error));
         }
@@ -116,13 +117,13 @@ impl StateLog {
         }
     }
 
-    /// Puts a file with what is listed, and nothing else, in the file's place. Whatever happens meanwhile, one of the two is
-    /// there, and the one that is there is locked.
+    /// Replaces the file with one that lists only the current entries. The rename is atomic, and the new file is locked
+    /// before it gets the name.
     fn rewrite(&mut self) -> io::Result<()> {
         let mut name = self.path.clone().into_os_string();
         name.push(".new");
         let new = PathBuf::from(name);
-        // One that was left behind by a crash.
+        // Left behind by a crash.
         let _ = fs::remove_file(&new);
         let written = self.write_new(&new);
         if written.is_err() {
@@ -153,20 +154,20 @@ impl StateLog {
 
 fn create_directory(directory: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(DIRECTORY_MODE).create(directory) {
-        // Its mode does not depend on the umask.
+        // Independent of the umask.
         Ok(()) => fs::set_permissions(directory, Permissions::from_mode(DIRECTORY_MODE)),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// Opens and locks the file that has the name: whoever held the lock may have put another one in its place.
+/// Opens and locks the file. Whoever held the lock may have replaced the file meanwhile, so the name is checked again.
 fn open_and_lock(path: &Path) -> io::Result<Flock<File>> {
     for _ in 0..LOCK_ATTEMPTS {
         let file = lock(state_file::open(path, OpenOptions::new().append(true).create(true).mode(0o600))?)?;
         let (opened, there) = (file.metadata()?, fs::symlink_metadata(path));
         if there.is_ok_and(|there| (there.dev(), there.ino()) == (opened.dev(), opened.ino())) {
-            // A file of another time may be readable for others.
+            // An older file may be readable by others.
             file.set_permissions(Permissions::from_mode(0o600))?;
             return Ok(file);
         }

@@ -1,5 +1,5 @@
-//! racoon: the shell around the engine `racoon-proto`. It reads files, opens sockets, talks to the kernel and runs the engine
-//! ([`daemon`]); and `racoonctl`, which asks it ([`ctl`]).
+//! The shell around the engine `racoon-proto`: reads files, opens sockets, talks to the kernel and runs the engine
+//! ([`daemon`]). Also `racoonctl`, the client of its control socket ([`ctl`]).
 #![deny(unsafe_code)]
 
 pub mod admin;

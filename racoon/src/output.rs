@@ -1,20 +1,20 @@
-//! Standard output of the programs: what was asked for, and so is an error if it cannot be written.
+//! Standard output of the commands. What was asked for and cannot be written is an error.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write as _};
 use std::process::ExitCode;
 
-/// Prints a text, all of it.
+/// Prints a text and flushes it.
 ///
 /// # Errors
-/// It cannot be written, as to a full device or to a pipe without a reader.
+/// Those of write(2), as for a full device or a closed pipe.
 pub(crate) fn print(text: impl AsRef<[u8]>) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_ref())?;
     stdout.flush()
 }
 
-/// The exit status of a program whose output could not be written. A closed pipe needs no message.
+/// Reports an output error and returns the exit status. A closed pipe needs no message.
 pub(crate) fn not_printed(program: &str, error: &io::Error) -> ExitCode {
     if error.kind() != ErrorKind::BrokenPipe {
         let _ = io::stderr().write_all(format!("{program}: standard output: {}\n", reason(error)).as_bytes());
@@ -22,7 +22,7 @@ pub(crate) fn not_printed(program: &str, error: &io::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The text of an error without the numbers that Rust puts behind the system's words.
+/// Returns an error's text without the `(os error N)` that Rust appends.
 pub(crate) fn reason(error: &dyn Display) -> String {
     let text = error.to_string();
     let mut parts = text.split(" (os error ");

@@ -1,4 +1,4 @@
-//! The file that says which process the daemon is.
+//! The pid file.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write as _};
@@ -6,13 +6,13 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process;
 
-/// Where a relative name starts from.
+/// Directory of a relative name.
 const RUN_DIRECTORY: &str = "/var/run";
 
-/// What it is called where the configuration does not say.
+/// Default name.
 const NAME: &str = "racoon.pid";
 
-/// The file. It goes when this is dropped, unless it has become another process' meanwhile.
+/// The pid file. Dropping it removes the file, unless it belongs to another process by then.
 #[derive(Debug)]
 pub struct PidFile {
     path: PathBuf,
@@ -20,10 +20,10 @@ pub struct PidFile {
 }
 
 impl PidFile {
-    /// Writes the number of this process: decimal, and a newline; everybody may read it. `name` is `path pidfile`.
+    /// Writes the process id in decimal and a newline, readable by everybody. `name` is `path pidfile`.
     ///
     /// # Errors
-    /// The file cannot be written, with its name.
+    /// Those of the system, with the file's name.
     pub fn create(name: Option<&Path>) -> io::Result<Self> {
         let path = Path::new(RUN_DIRECTORY).join(name.unwrap_or(Path::new(NAME)));
         let text = format!("{}\n", process::id());
@@ -31,7 +31,7 @@ impl PidFile {
         Ok(Self { path, text })
     }
 
-    /// Its whole name.
+    /// Returns the absolute path.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -47,7 +47,7 @@ impl Drop for PidFile {
 
 fn write(path: &Path, text: &str) -> io::Result<()> {
     let mut options = OpenOptions::new();
-    // Through a symbolic link, somebody else's file could be overwritten. The reader of a FIFO is not waited for.
+    // Do not overwrite another file through a symbolic link, nor wait for the reader of a FIFO.
     options.write(true).create(true).truncate(true).mode(0o644).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
     let mut file = options.open(path)?;
     file.set_permissions(Permissions::from_mode(0o644))?;

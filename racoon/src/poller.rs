@@ -1,4 +1,4 @@
-//! Waiting for several descriptors, some of which are more urgent.
+//! Waiting for several descriptors, some of them more urgent than others.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -7,58 +7,59 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// Who is served first when several are ready.
+/// Order in which ready sources are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Priority {
-    /// The kernel, the administrator, signals, results of workers.
+    /// First: the kernel, the control socket, signals, job results.
     Control,
-    /// Peers.
+    /// Last: UDP sockets.
     Peers,
 }
 
-/// Something to wait for.
+/// A descriptor to wait for.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'a, T> {
-    /// What becomes ready.
+    /// The descriptor.
     pub descriptor: BorrowedFd<'a>,
     /// When it is served.
     pub priority: Priority,
-    /// Wait for room to write, not for something to read: who does not read now would be woken for ever.
+    /// Waits for room to write instead of data to read. Waiting for both would wake a writer again and again for data
+    /// that it does not read yet.
     pub writes: bool,
-    /// Whose it is.
+    /// Identifies the source in the result.
     pub token: T,
 }
 
 impl<'a, T> Source<'a, T> {
-    /// Something that is read from before all else.
+    /// Returns a source to read from that is served first.
     pub fn control(descriptor: BorrowedFd<'a>, token: T) -> Self {
         Self { descriptor, priority: Priority::Control, writes: false, token }
     }
 
-    /// Something that is read from after all else.
+    /// Returns a source to read from that is served last.
     pub fn peers(descriptor: BorrowedFd<'a>, token: T) -> Self {
         Self { descriptor, priority: Priority::Peers, writes: false, token }
     }
 }
 
-/// What a source is ready for.
+/// Readiness of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ready<T> {
-    /// Whose it is.
+    /// Identifies the source.
     pub token: T,
-    /// There is something to read, an error, or the end.
+    /// Data to read, an error, or end of file.
     pub readable: bool,
-    /// There is room to write.
+    /// Room to write.
     pub writable: bool,
-    /// The descriptor is closed: the token has to go.
+    /// The descriptor is not open: remove the source.
     pub closed: bool,
 }
 
-/// Waits until a source is ready or the time is over; for ever without one. Those of the first priority come first, and
-/// within a priority all keep their order. A signal ends the wait with none.
+/// Waits until a source is ready or the timeout expires, without a timeout for ever. Ready sources are ordered by
+/// priority, within a priority as given. A signal ends the wait with an empty result.
 ///
 /// # Errors
-/// The system's, from poll(2).
+/// Those of poll(2).
 pub fn wait<T: Copy>(sources: &[Source<'_, T>], timeout: Option<Duration>) -> io::Result<Vec<Ready<T>>> {
     let mut polled = sources.iter().map(polled).collect::<Vec<_>>();
     match poll(&mut polled, timeout.map_or(PollTimeout::NONE, milliseconds)) {
@@ -90,7 +91,7 @@ fn readiness<T>(token: T, flags: PollFlags) -> Ready<T> {
     }
 }
 
-/// Rounded up: woken too early, a timer would not be due yet.
+/// Rounds up: if poll(2) returned early, a timer would not be due yet.
 fn milliseconds(time: Duration) -> PollTimeout {
     PollTimeout::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(PollTimeout::MAX)
 }

@@ -1,4 +1,4 @@
-//! The file of pre-shared keys as the engine's table.
+//! The file of pre-shared keys as the engine's key table.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -12,11 +12,11 @@ use zeroize::Zeroizing;
 
 use crate::files::Files;
 
-/// Times of files are as coarse as this at worst.
+/// Coarsest timestamp granularity of a file system.
 const COARSEST: Duration = Duration::from_secs(2);
 
-/// The file of `path pre_shared_key`; none at first. It is looked at for each look-up, so that what is written into it counts
-/// at once. A clone reads the same file.
+/// The file of `path pre_shared_key`, if one is set. It is checked at each look-up, so changes take effect at once.
+/// Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct PskFile {
     table: Arc<Mutex<Table>>,
@@ -24,12 +24,12 @@ pub struct PskFile {
 }
 
 impl PskFile {
-    /// A file of these.
+    /// Returns a table without a file; `files` resolves its name.
     pub fn of(files: Files) -> Self {
         Self { files, ..Self::default() }
     }
 
-    /// From now on this file, or none.
+    /// Sets or unsets the file.
     pub fn set_path(&self, path: Option<PathBuf>) {
         *self.table() = Table { path, kept: None };
     }
@@ -44,13 +44,13 @@ impl KeyTable for PskFile {
         self.table().find(name, &self.files, SystemTime::now())
     }
 
-    /// A file that cannot be read now shares all that was found in it.
+    /// If the file cannot be read now, its keys count as shared: that is the stricter answer.
     fn is_shared(&self, name: &[u8]) -> bool {
         self.table().look(&self.files, SystemTime::now(), |_, keys| keys.is_shared(name)).unwrap_or(true)
     }
 }
 
-/// A file, and what was read from it last: to take a file of ten thousand keys to pieces costs more than a negotiation.
+/// The file's name and parsed contents. Parsing ten thousand keys costs more than a negotiation.
 #[derive(Debug, Default)]
 struct Table {
     path: Option<PathBuf>,
@@ -65,10 +65,10 @@ impl Table {
         })?
     }
 
-    /// Has a look at the keys.
+    /// Calls `at` with the parsed file.
     ///
     /// # Errors
-    /// There are none.
+    /// If the file cannot be used, or is not configured.
     fn look<T>(
         &mut self,
         files: &Files,
@@ -87,18 +87,18 @@ impl Table {
     }
 }
 
-/// Another one for all that changes a file or who may have access to it.
+/// Differs whenever a file's contents, owner or permissions differ.
 #[derive(Debug, PartialEq, Eq)]
 struct FileVersion {
     device: u64,
     inode: u64,
     size: u64,
-    /// Seconds and nanoseconds since 1970.
+    /// Inode change time in seconds and nanoseconds since 1970.
     changed: (i64, i64),
 }
 
 impl FileVersion {
-    /// None while a file that is changed once more may not get another one.
+    /// Returns `None` as long as another change might leave the timestamp the same.
     fn settled(status: &fs::Metadata, now: SystemTime) -> Option<Self> {
         let changed = Duration::from_secs(u64::try_from(status.ctime()).ok()?);
         let changed = SystemTime::UNIX_EPOCH.checked_add(changed)?;
@@ -111,7 +111,7 @@ impl FileVersion {
     }
 }
 
-/// What to do where a line is missing. It may be there, and be none for `name`.
+/// Returns how to add a missing key, with a hint if a line looks like the intended one.
 fn advice(path: &Path, keys: &PreSharedKeys, name: &[u8]) -> String {
     let advice = format!("add a line to {}", path.display());
     keys.nearest(name).map_or_else(|| advice.clone(), |nearest| format!("{advice}, whose {nearest}"))
@@ -126,7 +126,7 @@ mod tests {
 
     use super::*;
 
-    /// A table, and the file that it reads.
+    /// A key table and its file.
     fn table() -> (TempDir, PathBuf, PskFile) {
         let directory = tempfile::tempdir().unwrap();
         let (path, table) = (directory.path().join("psk.txt"), PskFile::default());
@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(find(soon, None), (found("first"), false), "it may change in the same moment");
         assert_eq!(find(later, None), (found("first"), true));
         assert_eq!(find(later, Some(b"* planted")), (found("planted"), true));
-        // A file with another inode: the times of two changes may be the same.
+        // A file with another inode, because two changes may have the same timestamp.
         let replace = |text: &str, mode| {
             write(&directory.path().join("new"), text, mode);
             fs::rename(directory.path().join("new"), &path).unwrap();
@@ -191,7 +191,7 @@ mod tests {
         replace("192.0.2.1 other\n", 0o644);
         let (refused, is_kept) = find(later, None);
         assert!(refused.unwrap_err().0.contains("too open") && !is_kept);
-        // The same file: who may read it is no matter of its contents' time.
+        // Same file: permissions change the inode's timestamp, not that of its contents.
         replace("192.0.2.1 key\n", 0o600);
         assert_eq!(find(later, None), (found("key"), true));
         let before = Files::default().status(&path).unwrap();

@@ -1,4 +1,4 @@
-//! From the command line to what it asks for.
+//! Entry point of `racoon`: runs the daemon, or checks and prints a configuration.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -14,11 +14,11 @@ use crate::files::Files;
 use crate::output;
 use crate::unimplemented;
 
-/// What `-t` says of a file by which nothing can be negotiated.
+/// Warning of `-t` about a file without remotes.
 const NO_REMOTE: &str = "no remote section, so racoon negotiates with nobody; \
                          a running racoon that has tunnels refuses to reload such a file";
 
-/// The program.
+/// Runs the command.
 pub fn main() -> ExitCode {
     let arguments = std::env::args_os().skip(1).collect::<Vec<OsString>>();
     match cli::parse(&arguments) {
@@ -81,7 +81,7 @@ fn execute(run: &Invocation) -> ExitCode {
     print(&shown)
 }
 
-/// Prints what was asked for.
+/// Prints the requested output.
 fn print(text: &str) -> ExitCode {
     match output::print(text) {
         Ok(()) => ExitCode::SUCCESS,
@@ -89,7 +89,7 @@ fn print(text: &str) -> ExitCode {
     }
 }
 
-/// Reads a configuration and says what is wrong with it; none if it cannot be used.
+/// Reads a configuration and reports its problems; `None` if it is unusable.
 fn read(file: &str) -> Option<Config> {
     let load = load(file, &Files::default());
     let mut shown = load.problems.iter().map(|problem| format!("{problem}\n")).collect::<String>();
@@ -101,7 +101,7 @@ fn read(file: &str) -> Option<Config> {
     load.config.filter(|_| untranslatable.is_none())
 }
 
-/// Prints what nothing can be done about if nobody reads it.
+/// Prints a diagnostic. Errors are ignored, because there is nowhere else to report them.
 fn say(mut to: impl Write, text: &str) {
     let _ = to.write_all(text.as_bytes());
 }

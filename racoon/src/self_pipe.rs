@@ -1,14 +1,14 @@
-//! A pipe that wakes poll(2): neither end blocks, and no child inherits it.
+//! A pipe that wakes poll(2), non-blocking and closed on exec.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 
-/// The end to read from and the end to write to.
+/// Returns the reading and the writing end.
 ///
 /// # Errors
-/// The system's.
+/// Those of pipe(2) and fcntl(2).
 pub(crate) fn open() -> io::Result<(OwnedFd, OwnedFd)> {
     let (reader, writer) = nix::unistd::pipe()?;
     for end in [&reader, &writer] {
@@ -18,7 +18,7 @@ pub(crate) fn open() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((reader, writer))
 }
 
-/// A program that is executed does not inherit the descriptor.
+/// Marks a descriptor as closed on exec.
 pub(crate) fn close_on_exec(descriptor: impl AsFd) -> io::Result<()> {
     fcntl(descriptor, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
     Ok(())

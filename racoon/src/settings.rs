@@ -1,4 +1,4 @@
-//! The configuration and the command line together, in the engine's words.
+//! Translation of configuration and command line to the engine's settings.
 
 use ipsec_conf::racoon::Config;
 use racoon_proto::crypto::Padding;
@@ -8,7 +8,7 @@ use crate::cli::DaemonOptions;
 use crate::config::{self, ConfigError, Environment};
 use crate::log;
 
-/// What the engine works by. What the command line says holds across reloads.
+/// Returns the engine's settings. The command line overrides the configuration, also after a reload.
 ///
 /// # Errors
 /// As [`config::translate`].
@@ -25,7 +25,7 @@ pub fn translate(
         retransmission: Retransmission { count: timer.counter, interval: timer.interval, copies: timer.persend },
         phase1_wait: timer.phase1,
         phase2_wait: timer.phase2,
-        // The kernel is not known here.
+        // Filled in later, when the kernel is known.
         larval_limit: Settings::default().larval_limit,
         natt_keepalive: timer.natt_keepalive,
         padding: Padding {

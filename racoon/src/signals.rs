@@ -1,4 +1,4 @@
-//! Signals, as something to poll for.
+//! Signals as a descriptor to poll.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -10,21 +10,21 @@ use nix::unistd::read;
 use crate::self_pipe;
 use crate::sys;
 
-/// A signal that means something to the daemon.
+/// A signal that the daemon handles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Signal {
-    /// HUP: read the configuration again, and open the log file anew.
+    /// SIGHUP: reload the configuration and reopen the log file.
     Reload,
-    /// TERM or INT: end in order. With its number.
+    /// SIGTERM or SIGINT, by number: shut down.
     Stop(u8),
-    /// USR1 or USR2: only logged. With its number.
+    /// SIGUSR1 or SIGUSR2, by number: only logged.
     User(u8),
-    /// CHLD: a script has ended.
+    /// SIGCHLD: a script has exited.
     Child,
 }
 
 impl Signal {
-    /// What a signal's number means.
+    /// Returns the meaning of a signal number.
     fn of(number: u8) -> Option<Self> {
         match signal::Signal::try_from(i32::from(number)).ok()? {
             signal::Signal::SIGHUP => Some(Self::Reload),
@@ -36,17 +36,17 @@ impl Signal {
     }
 }
 
-/// The signals that have arrived. There is one per process.
+/// Receiver of signals. There can be one per process.
 #[derive(Debug)]
 pub struct Signals {
     pipe: OwnedFd,
 }
 
 impl Signals {
-    /// Installs the handlers, and ignores PIPE.
+    /// Installs the handlers, and ignores SIGPIPE.
     ///
     /// # Errors
-    /// The system's, from pipe(2) or sigaction(2).
+    /// Those of pipe(2) and sigaction(2).
     pub fn watch() -> io::Result<Self> {
         let (reader, writer) = self_pipe::open()?;
         let watched = [
@@ -62,9 +62,10 @@ impl Signals {
         Ok(Self { pipe: reader })
     }
 
-    /// What has arrived since it was last asked, each signal once.
+    /// Returns the signals received since the last call, each once.
     pub fn take(&self) -> Vec<Signal> {
-        // First the bytes, then the signals: one that arrives in between is taken now, and its byte wakes in vain.
+        // Empty the pipe first. A signal that arrives in between is returned now, and its byte causes one wake-up for
+        // nothing; the other way round it would be lost.
         while matches!(read(&self.pipe, &mut [0; 4096]), Ok(1..) | Err(Errno::EINTR)) {}
         let mut arrived = sys::arrived().filter_map(Signal::of).collect::<Vec<_>>();
         arrived.sort_unstable();

@@ -1,4 +1,4 @@
-//! The system calls of a daemon that have no safe wrapper.
+//! System calls of the daemon that have no safe wrapper.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -9,13 +9,13 @@ use nix::errno::Errno;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::unistd::{ForkResult, fork};
 
-/// Where the handler writes.
+/// Descriptor that the signal handler writes to.
 static PIPE: AtomicI32 = AtomicI32::new(-1);
 
-/// The signals that have arrived: bit n is the one with the number n.
+/// Received signals: bit n stands for signal number n.
 static ARRIVED: AtomicU32 = AtomicU32::new(0);
 
-/// Only what may be called in a signal handler: one write(2), and errno as it was.
+/// Async-signal-safe: a single write(2), and errno is preserved.
 extern "C" fn handler(signal: libc::c_int) {
     let bit = u32::try_from(signal).ok().and_then(|number| 1_u32.checked_shl(number));
     ARRIVED.fetch_or(bit.unwrap_or(0), Ordering::SeqCst);
@@ -25,14 +25,14 @@ extern "C" fn handler(signal: libc::c_int) {
     Errno::set_raw(errno);
 }
 
-/// The numbers of the signals that have arrived since this was last asked, each once.
+/// Returns the numbers of the signals received since the last call, each once.
 pub(crate) fn arrived() -> impl Iterator<Item = u8> {
     let arrived = ARRIVED.swap(0, Ordering::SeqCst);
     (0..32).filter(move |number| arrived >> number & 1 == 1)
 }
 
-/// From now on a byte is written to the pipe when one of these signals arrives. A pipe without room for it has bytes to read.
-/// It stays open for ever.
+/// Writes a byte to the pipe whenever one of these signals arrives. If the pipe is full the byte is not needed. The
+/// pipe is never closed.
 pub(crate) fn watch(signals: &[Signal], pipe: OwnedFd) -> io::Result<()> {
     let descriptor: RawFd = pipe.as_raw_fd();
     // The handler may run at any time from now on.
@@ -54,8 +54,7 @@ pub(crate) fn ignore(signal: Signal) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether this is the child. To be called while there is one thread only: what other threads hold would be held for
-/// ever.
+/// Forks. Call it only while there is a single thread: locks held by other threads would stay locked in the child.
 pub(crate) fn fork_once() -> io::Result<ForkResult> {
     // SAFETY: the caller's single thread holds no lock that the child could wait for.
     Ok(unsafe { fork() }?)

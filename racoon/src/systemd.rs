@@ -1,22 +1,22 @@
-//! What systemd is told (sd_notify(3)): a datagram to the socket that the environment names.
+//! Notification of systemd (sd_notify(3)): a datagram to the socket that the environment names.
 
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::net::UnixDatagram;
 
-/// What the daemon is doing.
+/// State of the daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// It has begun to work.
+    /// Startup is complete.
     Ready,
-    /// It is ending.
+    /// Shutdown has begun.
     Stopping,
 }
 
-/// Tells the service manager, if one has asked for it.
+/// Notifies the service manager, if it asked for it.
 ///
 /// # Errors
-/// The socket cannot be reached. The daemon works all the same.
+/// Those of the socket. The daemon can go on without.
 pub fn notify(state: State) -> io::Result<()> {
     std::env::var_os("NOTIFY_SOCKET").map_or(Ok(()), |socket| send(&socket, state))
 }
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn sockets_without_a_path() {
         use std::os::linux::net::SocketAddrExt as _;
-        // Nobody else's: a directory has this name.
+        // Unique, because a directory has this name.
         let directory = tempfile::tempdir().unwrap();
         let name = directory.path().to_str().unwrap();
         let address = std::os::unix::net::SocketAddr::from_abstract_name(name).unwrap();

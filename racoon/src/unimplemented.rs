@@ -1,11 +1,11 @@
-//! What a configuration asks for and this version does not do.
+//! Warning about configured features that this version does not implement.
 
 use ipsec_conf::racoon::{AuthenticationMethod, Config, Directive, ExchangeMode, Place, RemoteAddress, Section};
 
 use crate::config_defaults::is_default;
 
-/// One warning for all that is checked and does nothing yet, each with the place where it stands first. Empty if there is
-/// nothing of the kind.
+/// Returns one warning for all directives that are accepted but have no effect yet, each with its first place. Empty if
+/// there are none.
 pub fn warning(config: &Config) -> String {
     let all = list(config);
     let Some((_, first)) = all.first() else { return String::new() };
@@ -16,7 +16,7 @@ pub fn warning(config: &Config) -> String {
     text
 }
 
-/// Directives first, then values of directives that do something with others.
+/// Lists directives first, then values of implemented directives.
 fn list(config: &Config) -> Vec<(String, &Place)> {
     let waiting = config.not_yet_in_effect().filter(|(directive, _)| !asks_for_nothing(config, directive));
     let mut list: Vec<(String, &Place)> =
@@ -35,20 +35,20 @@ fn list(config: &Config) -> Vec<(String, &Place)> {
             .chain(host(remote.address.as_ref()).map(|name| (format!("remote_address \"{name}\""), &remote.place)));
         values.for_each(|(value, place)| add(value, place));
     }
-    // Nobody logs in, and so nobody is of a group.
+    // Groups come from logins, which are not implemented.
     for sainfo in &config.sainfos {
         sainfo.group.iter().for_each(|group| add(format!("sainfo group \"{group}\""), &sainfo.place));
     }
     list
 }
 
-/// Whether a directive says what is so without it, or that something is not to be done, which it is not.
+/// Whether a directive repeats its default, or switches off a feature that is missing anyway.
 fn asks_for_nothing(config: &Config, directive: &Directive) -> bool {
     let is_off = (directive.section, directive.name) == (Section::Timer, "natt_keepalive");
     (is_off && config.timer.natt_keepalive.is_none()) || is_default(config, directive)
 }
 
-/// A name that would have to be looked up.
+/// Returns the host name of a remote address, which would need a DNS look-up.
 fn host(address: Option<&RemoteAddress>) -> Option<&str> {
     match address {
         Some(RemoteAddress::Host(name)) => Some(name),

@@ -1,7 +1,7 @@
-//! Threads for what takes long: public-key operations.
+//! Worker threads for expensive jobs: public-key operations.
 //!
-//! Jobs wait in one of two queues; what is for known peers comes before what strangers ask for. A result is
-//! announced by a byte in a pipe, so that it wakes who polls.
+//! There are two queues; jobs for known peers go before those for unknown ones. A byte in a pipe announces each result,
+//! so that it wakes the event loop.
 
 use std::collections::VecDeque;
 use std::io;
@@ -15,23 +15,23 @@ use nix::unistd::{read, write};
 
 use crate::self_pipe;
 
-/// When a job's turn comes.
+/// Queue of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Urgency {
-    /// For a peer that is known, or for what we begin.
+    /// For a known peer, or an exchange that we initiated.
     Known,
-    /// For one that may be anybody.
+    /// For a source that may be anybody.
     Stranger,
 }
 
-/// The queue is full; the job comes back.
+/// The queue is full. Contains the job.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Full<J>(pub J);
 
 /// A pool of threads that turn a `J` into an `R`.
 pub struct Workers<J, R> {
     shared: Arc<Shared<J, R>>,
-    /// Bytes in it are results to fetch.
+    /// Read end of the pipe that announces results.
     woken: OwnedFd,
     wanted: NonZeroUsize,
     threads: Vec<JoinHandle<()>>,
@@ -48,17 +48,17 @@ struct Shared<J, R> {
 struct Queues<J> {
     known: VecDeque<J>,
     strangers: VecDeque<J>,
-    /// Of each queue.
+    /// Capacity of each queue.
     capacity: usize,
     closed: bool,
 }
 
 impl<J: Send + 'static, R: Send + 'static> Workers<J, R> {
-    /// A pool that will have so many threads and hold so many waiting jobs of each urgency. No thread is started yet:
-    /// the process may still fork.
+    /// Creates a pool with a number of threads and a queue capacity. The threads are started later, because the process
+    /// may still fork.
     ///
     /// # Errors
-    /// The system's, from pipe(2).
+    /// Those of pipe(2).
     pub fn new(
         threads: NonZeroUsize,
         capacity: usize,
@@ -79,7 +79,7 @@ impl<J: Send + 'static, R: Send + 'static> Workers<J, R> {
     /// Starts the threads that are not running yet.
     ///
     /// # Errors
-    /// Not even one can be started.
+    /// Those of the system, if not even one can be started.
     pub fn start(&mut self) -> io::Result<()> {
         while self.threads.len() < self.wanted.get() {
             let shared = Arc::clone(&self.shared);
@@ -87,17 +87,17 @@ impl<J: Send + 'static, R: Send + 'static> Workers<J, R> {
             match thread::Builder::new().name(name).spawn(move || shared.run()) {
                 Ok(thread) => self.threads.push(thread),
                 Err(error) if self.threads.is_empty() => return Err(error),
-                // Fewer are slower, no more.
+                // Fewer threads are slower, but sufficient.
                 Err(_) => break,
             }
         }
         Ok(())
     }
 
-    /// Queues a job. The first one starts the threads.
+    /// Queues a job. Starts the threads if that has not happened.
     ///
     /// # Errors
-    /// Too many wait already, or no thread can be started.
+    /// If the queue is full or no thread can be started.
     pub fn submit(&mut self, urgency: Urgency, job: J) -> Result<(), Full<J>> {
         if self.threads.is_empty() && self.start().is_err() {
             return Err(Full(job));
@@ -117,9 +117,10 @@ impl<J: Send + 'static, R: Send + 'static> Workers<J, R> {
         Ok(())
     }
 
-    /// The results that are there, in the order in which they came about.
+    /// Returns the available results, in order of completion.
     pub fn results(&self) -> Vec<R> {
-        // First the bytes, then the results: one that arrives in between is fetched now, and its byte wakes in vain.
+        // Empty the pipe first. A result that arrives in between is returned now, and its byte causes one wake-up for
+        // nothing; the other way round it would wait for the next one.
         while read(&self.woken, &mut [0; 256]).is_ok_and(|count| count > 0) {}
         std::mem::take(&mut lock(&self.shared.results))
     }
@@ -131,7 +132,7 @@ impl<J, R> AsFd for Workers<J, R> {
     }
 }
 
-/// Waiting jobs are forgotten; those that run are waited for.
+/// Drops the waiting jobs and waits for those that run.
 impl<J, R> Drop for Workers<J, R> {
     fn drop(&mut self) {
         let mut queues = lock(&self.shared.queues);
@@ -147,12 +148,12 @@ impl<J, R> Drop for Workers<J, R> {
 }
 
 impl<J, R> Shared<J, R> {
-    /// A thread's life. A job that panics has no result, and harms no other.
+    /// Main loop of a thread. A job that panics has no result and affects no other job.
     fn run(&self) {
         while let Some(job) = self.next() {
             let Ok(result) = catch_unwind(AssertUnwindSafe(|| (self.work)(job))) else { continue };
             lock(&self.results).push(result);
-            // A full pipe wakes just as well.
+            // If the pipe is full, the event loop is going to wake up anyway.
             let _ = write(&self.wake, &[0]);
         }
     }
@@ -177,7 +178,7 @@ impl<J> Queues<J> {
     }
 }
 
-/// No job runs while a lock is held, so that nothing is half done behind a poisoned one.
+/// Locks a mutex. Poisoning is ignored: no job runs under a lock, so the data is never half changed.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -191,7 +192,7 @@ mod tests {
 
     const ONE: NonZeroUsize = NonZeroUsize::MIN;
 
-    /// Waits for so many results as the daemon does.
+    /// Waits for a number of results as the daemon does.
     fn fetch<J: Send + 'static, R: Send + 'static>(workers: &Workers<J, R>, count: usize) -> Vec<R> {
         let mut results = Vec::new();
         while results.len() < count {
@@ -211,7 +212,8 @@ mod tests {
         assert!(workers.results().is_empty(), "a result that nobody asked for");
     }
 
-    /// A pool of one thread that works when it is told to, and the queue's length.
+    /// Returns a pool with one thread that waits for permission before each job, a sender that gives it, and a receiver
+    /// that is told when a job begins.
     fn gated(capacity: usize) -> (Workers<u8, u8>, mpsc::Sender<()>, mpsc::Receiver<()>) {
         let (go, gate) = mpsc::channel::<()>();
         let (begin, begun) = mpsc::channel();

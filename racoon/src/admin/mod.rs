@@ -1,4 +1,4 @@
-//! The control socket: what `racoonctl` asks, and the daemon answers.
+//! The control socket, by which `racoonctl` talks to the daemon.
 
 pub mod protocol;
 mod server;
@@ -7,5 +7,5 @@ mod socket;
 pub use server::{Answer, Interest, Server};
 pub use socket::{AdminListener, SocketError, listen};
 
-/// Where the socket is if the configuration names no path.
+/// Default path of the socket.
 pub const DEFAULT_PATH: &str = "/var/run/racoon/racoon.sock";

@@ -1,18 +1,18 @@
-//! What `racoonctl` and the daemon say to each other: one request and one reply over a stream, in the host's byte order.
+//! Protocol between `racoonctl` and the daemon: one request and one reply over a stream, in host byte order.
 //!
 //! | bytes | field |
 //! |---|---|
 //! | 0-1 | length of the message; of a long reply its low 16 bits |
-//! | 2-3 | [`COMMAND`]; with `0x8000` in a reply: it is long |
-//! | 4-5 | of a request: the sender's [`VERSION`]; of a reply: an errno, or the high 16 bits of the length of a long one |
-//! | 6-7 | of a request: 0; of a reply: the sender's [`VERSION`] |
+//! | 2-3 | [`COMMAND`]; in a long reply with flag `0x8000` |
+//! | 4-5 | request: the sender's [`VERSION`]; reply: an errno, or the high 16 bits of the length of a long reply |
+//! | 6-7 | request: 0; reply: the sender's [`VERSION`] |
 //!
 //! The body of a request begins with its kind and a table.
 //!
-//! The header has the form of that of KAME's racoon, which may listen at the same path and whose racoonctl may ask at ours.
-//! All else differs, so neither may take the other's messages for its own: [`COMMAND`] is none of that racoon's commands, and
-//! it refuses what it does not know without looking at the body. A body of another length than expected is refused
-//! and not interpreted.
+//! The header has the form of KAME racoon's, because that daemon may listen at the same path and its racoonctl may
+//! connect to ours. Everything else differs, so that neither mistakes the other's messages for its own: [`COMMAND`] is
+//! not a command of that racoon, which refuses unknown commands without looking at the body. A body of unexpected
+//! length is refused.
 
 mod kame;
 
@@ -21,24 +21,24 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-/// Version of the protocol. It grows whenever a message changes in any way; the header stays as it is.
+/// Version of the protocol. Any change of a message increments it; the header never changes.
 pub const VERSION: u16 = 1;
-/// The command of all messages, with the same bytes in either byte order.
+/// Command of all messages, which reads the same in either byte order.
 pub const COMMAND: u16 = 0x7272;
-/// Bytes of a header.
+/// Length of the header.
 pub const HEADER_LENGTH: usize = 8;
-/// A request may be so long: nothing in it needs more.
+/// Maximum length of a request.
 pub const REQUEST_MAX: usize = 4096;
-/// A reply may be so long: some hundred thousand SAs.
+/// Maximum length of a reply: several hundred thousand SAs.
 pub const REPLY_MAX: usize = 256 << 20;
-/// Flag in the command of a reply whose length has 32 bits.
+/// Flag in the command of a reply with a 32-bit length.
 const LONG: u16 = 0x8000;
-/// Bytes of an address: family, port, zone, digits.
+/// Length of an address: family, port, zone, address.
 const ADDRESS_LENGTH: usize = 1 + 2 + 4 + 16;
-/// Bytes of a [`Phase1Row`].
+/// Length of a [`Phase1Row`].
 const ROW_LENGTH: usize = 16 + 4 + 2 * ADDRESS_LENGTH + 8 + 4;
 
-/// What is asked for.
+/// A request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// `reload-config`
@@ -47,18 +47,18 @@ pub enum Request {
     ShowSa(Table),
     /// `flush-sa`
     FlushSa(Table),
-    /// `delete-sa`: the phase 1s with a peer, and all that came of them.
+    /// `delete-sa`: deletes the phase 1s with a peer and all their phase 2s.
     DeleteSa(Ends),
     /// `establish-sa`
     EstablishSa {
-        /// What between whom.
+        /// What to negotiate.
         what: Establishment,
-        /// `-n`: name of the remote block.
+        /// `-n`: name of the remote section.
         block: Option<String>,
     },
 }
 
-/// What `establish-sa` establishes.
+/// What `establish-sa` negotiates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Establishment {
     /// Phase 1.
@@ -67,12 +67,12 @@ pub enum Establishment {
     Ipsec(Table, Flow),
 }
 
-/// SAs of which kind.
+/// Kind of SAs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Table {
     /// Phase 1.
     Isakmp,
-    /// All of IPsec.
+    /// All IPsec SAs.
     Ipsec,
     /// AH.
     Ah,
@@ -81,7 +81,7 @@ pub enum Table {
 }
 
 impl Table {
-    /// Its words.
+    /// Names on the command line.
     pub const WORDS: [(&'static str, Self); 4] =
         [("isakmp", Self::Isakmp), ("ipsec", Self::Ipsec), ("ah", Self::Ah), ("esp", Self::Esp)];
 
@@ -100,78 +100,78 @@ impl Table {
     }
 }
 
-/// The ends of a phase 1.
+/// Endpoints of a phase 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ends {
-    /// Our address; unspecified: any.
+    /// Our address; unspecified for any.
     pub local: SocketAddr,
-    /// The peer's.
+    /// The peer's address.
     pub remote: SocketAddr,
 }
 
-/// Packets, as a policy selects them.
+/// Traffic that a policy selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flow {
-    /// Where they come from, with the port (0: any).
+    /// Source address and port (0: any).
     pub source: SocketAddr,
-    /// Bits of it that count.
+    /// Prefix length of the source.
     pub source_prefix: u8,
-    /// Where they go to.
+    /// Destination address and port (0: any).
     pub destination: SocketAddr,
-    /// Bits of it that count.
+    /// Prefix length of the destination.
     pub destination_prefix: u8,
-    /// Upper-layer protocol; 0: any.
+    /// Upper-layer protocol (0: any).
     pub protocol: u8,
 }
 
-/// A phase 1 in the list of `show-sa isakmp`.
+/// A row of `show-sa isakmp`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Phase1Row {
-    /// Initiator's and responder's.
+    /// The initiator's and the responder's cookie.
     pub cookies: [u8; 16],
-    /// Number of its state, 9 when it is established.
+    /// State number; 9 is established.
     pub state: u8,
-    /// We began it.
+    /// Whether we are the initiator.
     pub initiator: bool,
-    /// Of ISAKMP, as in its header.
+    /// ISAKMP version as in the header.
     pub version: u8,
-    /// Number of the exchange type.
+    /// Exchange type number.
     pub exchange: u8,
-    /// Our end.
+    /// Our address.
     pub local: SocketAddr,
-    /// The peer's.
+    /// The peer's address.
     pub remote: SocketAddr,
-    /// Seconds since 1970 when it was established; 0: not yet.
+    /// When it was established, in seconds since 1970; 0 if it is not.
     pub created: i64,
-    /// Phase 2s that belong to it.
+    /// Number of its phase 2s.
     pub phase2_count: u32,
 }
 
-/// The header of a request.
+/// Header of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestHeader {
-    /// Bytes of the whole message.
+    /// Length of the whole message.
     pub length: usize,
     command: u16,
     version: u16,
     last: u16,
 }
 
-/// The header of a reply.
+/// Header of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplyHeader {
-    /// Bytes of the whole message.
+    /// Length of the whole message.
     pub length: usize,
-    /// An errno, 0 for none.
+    /// Errno, 0 for success.
     pub errno: u16,
-    /// The daemon's version of the protocol; `None` if it is another program's.
+    /// Protocol version of the daemon; `None` if it speaks another protocol.
     pub version: Option<u16>,
 }
 
-/// Bytes that are no message.
+/// Reason for refusing a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Malformed {
-    /// A length that is too small or too large.
+    /// Invalid length.
     #[error("message of {0} bytes")]
     Length(usize),
     /// A request of another program's protocol.
@@ -183,13 +183,13 @@ pub enum Malformed {
          installed with racoon"
     )]
     Version(u16),
-    /// A kind of request that does not exist.
+    /// Unknown kind of request.
     #[error("invalid request {0}")]
     Kind(u16),
-    /// A table that does not exist, or not for this request.
+    /// Unknown table, or one that the request does not support.
     #[error("invalid table {0:#06x}")]
     Table(u16),
-    /// A body that is not what the request takes.
+    /// A body that does not fit the request.
     #[error("invalid body")]
     Body,
 }
@@ -200,22 +200,22 @@ const FLUSH_SA: u16 = 3;
 const DELETE_SA: u16 = 4;
 const ESTABLISH_SA: u16 = 5;
 
-/// The fields of a header.
+/// Splits a header into its fields.
 fn words(bytes: [u8; HEADER_LENGTH]) -> [u16; 4] {
     let [a, b, c, d, e, f, g, h] = bytes;
     [[a, b], [c, d], [e, f], [g, h]].map(u16::from_ne_bytes)
 }
 
-/// A length that is possible.
+/// Checks a length.
 fn checked(length: usize, limit: usize) -> Result<usize, Malformed> {
     if (HEADER_LENGTH..=limit).contains(&length) { Ok(length) } else { Err(Malformed::Length(length)) }
 }
 
 impl RequestHeader {
-    /// Reads the header at the beginning of a request, whoever sent it.
+    /// Parses the header of a request, of any protocol.
     ///
     /// # Errors
-    /// [`Malformed::Length`] if it names less than itself or more than [`REQUEST_MAX`] bytes.
+    /// [`Malformed::Length`] if the length is below the header's or above [`REQUEST_MAX`].
     pub fn parse(bytes: [u8; HEADER_LENGTH]) -> Result<Self, Malformed> {
         let [length, command, version, last] = words(bytes);
         Ok(Self { length: checked(length.into(), REQUEST_MAX)?, command, version, last })
@@ -223,10 +223,10 @@ impl RequestHeader {
 }
 
 impl ReplyHeader {
-    /// Reads the header at the beginning of a reply, whoever sent it.
+    /// Parses the header of a reply, of any protocol.
     ///
     /// # Errors
-    /// [`Malformed::Length`] if it names less than itself or more than [`REPLY_MAX`] bytes.
+    /// [`Malformed::Length`] if the length is below the header's or above [`REPLY_MAX`].
     pub fn parse(bytes: [u8; HEADER_LENGTH]) -> Result<Self, Malformed> {
         let [low, command, number, version] = words(bytes);
         let (length, errno) = if command & LONG == 0 {
@@ -240,7 +240,7 @@ impl ReplyHeader {
     }
 }
 
-/// A whole message; one of 64 KiB or more carries no number in its header.
+/// Composes a message. One of 64 KiB or more has no room for `number`.
 fn message(number: u16, last: u16, body: &[u8]) -> Vec<u8> {
     let length = HEADER_LENGTH + body.len();
     let low = u16::try_from(length & 0xffff).unwrap_or_default();
@@ -248,7 +248,7 @@ fn message(number: u16, last: u16, body: &[u8]) -> Vec<u8> {
         0 => (COMMAND, number),
         high => (COMMAND | LONG, high),
     };
-    // All of it at once: a vector that grows would leave copies of the keys in the body behind.
+    // Allocated at once: a vector that grows would leave copies of the keys in the body behind.
     let mut bytes = Vec::with_capacity(length);
     bytes.extend([low, command, number, last].into_iter().flat_map(u16::to_ne_bytes));
     bytes.extend_from_slice(body);
@@ -256,7 +256,7 @@ fn message(number: u16, last: u16, body: &[u8]) -> Vec<u8> {
 }
 
 impl Request {
-    /// The message.
+    /// Encodes the message.
     pub fn encode(&self) -> Vec<u8> {
         let (kind, table, flow, block) = match self {
             Self::Reload => (RELOAD_CONFIG, 0, None, None),
@@ -277,10 +277,10 @@ impl Request {
         message(VERSION, 0, &body)
     }
 
-    /// Reads a request's body.
+    /// Parses a request.
     ///
     /// # Errors
-    /// Why it is none.
+    /// Why it is refused.
     pub fn parse(header: &RequestHeader, body: &[u8]) -> Result<Self, Malformed> {
         if header.command != COMMAND {
             return Err(Malformed::Foreign(header.command));
@@ -295,7 +295,7 @@ impl Request {
             RELOAD_CONFIG => Self::Reload,
             SHOW_SA => Self::ShowSa(Table::of(table)?),
             FLUSH_SA => Self::FlushSa(Table::of(table)?),
-            // Whatever the table, it is the phase 1.
+            // Whatever the table, the phase 1 is deleted.
             DELETE_SA => Self::DeleteSa(reader.flow()?.into()),
             ESTABLISH_SA => {
                 let flow = reader.flow()?;
@@ -312,7 +312,7 @@ impl Request {
         if reader.0.is_empty() { Ok(request) } else { Err(Malformed::Body) }
     }
 
-    /// What the daemon's log calls it.
+    /// Returns the command's name.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Reload => "reload-config",
@@ -324,23 +324,23 @@ impl Request {
     }
 }
 
-/// Why a request is refused.
+/// Error reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// An errno of the host's.
+    /// Errno of the host.
     pub errno: u16,
-    /// Why, in words.
+    /// Explanation.
     pub text: String,
 }
 
 impl Failure {
-    /// With an errno of libc's.
+    /// Returns an error with a libc errno.
     pub fn new(errno: i32, text: impl Into<String>) -> Self {
         Self { errno: u16::try_from(errno).unwrap_or(u16::MAX), text: text.into() }
     }
 }
 
-/// The message that answers a request: a body, or an errno with its words. It may hold keys.
+/// Encodes a reply. It may contain keys.
 pub fn reply(result: Result<&[u8], &Failure>) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(match result {
         Ok(body) => message(0, VERSION, body),
@@ -348,7 +348,8 @@ pub fn reply(result: Result<&[u8], &Failure>) -> Zeroizing<Vec<u8>> {
     })
 }
 
-/// The message that refuses a request: to another program in the form of KAME's racoon, whose racoonctl then exits with 1.
+/// Encodes the refusal of a request. Another program gets it in the form of KAME's racoon, so that its racoonctl exits
+/// with 1.
 pub fn refusal(to: &RequestHeader, malformed: &Malformed) -> Vec<u8> {
     let errno = match malformed {
         Malformed::Foreign(_) | Malformed::Version(_) => libc::EPROTONOSUPPORT,
@@ -382,7 +383,7 @@ impl From<Flow> for Ends {
 }
 
 impl Phase1Row {
-    /// Appends it to the body of a reply.
+    /// Appends the row to the body of a reply.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.extend(self.cookies);
         out.extend([self.state, u8::from(self.initiator), self.version, self.exchange]);
@@ -392,7 +393,7 @@ impl Phase1Row {
         out.extend(self.phase2_count.to_ne_bytes());
     }
 
-    /// All of a reply's body.
+    /// Parses all rows of a reply.
     ///
     /// # Errors
     /// [`Malformed::Body`]
@@ -437,7 +438,7 @@ fn put_address(out: &mut Vec<u8>, address: SocketAddr) {
     out.extend(digits.octets());
 }
 
-/// What is left of a body.
+/// Unread part of a body.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -466,7 +467,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Both ends are of one family, and the prefixes no longer than addresses.
+    /// Reads a flow. Both addresses have to be of one family, and the prefixes no longer than an address.
     fn flow(&mut self) -> Result<Flow, Malformed> {
         let [source_prefix, destination_prefix, protocol] = self.array()?;
         let (source, destination) = (self.address()?, self.address()?);

@@ -1,4 +1,5 @@
-//! Conversations on the control socket. None of them can hold the daemon up: nothing blocks, and who does not read loses.
+//! Server of the control socket. No client can block the daemon: all sockets are non-blocking, and slow clients are
+//! dropped when others need room.
 
 use std::collections::VecDeque;
 use std::fmt::Display;
@@ -13,36 +14,37 @@ use zeroize::Zeroizing;
 use super::protocol::{Failure, HEADER_LENGTH, REQUEST_MAX, Request, RequestHeader, refusal, reply};
 use super::socket::AdminListener;
 
-/// Conversations at once; one more, and the oldest ends.
+/// Maximum number of clients. Another one displaces the oldest.
 const CLIENTS_MAX: usize = 32;
 
-/// After that connections are accepted again, if they could not be.
+/// Pause after a failure to accept a connection.
 const ACCEPT_RETRY: Duration = Duration::from_secs(1);
 
-/// A reply's body, which may hold keys, or why there is none.
+/// Body of a reply, which may contain keys, or an error.
 pub type Answer = Result<Zeroizing<Vec<u8>>, Failure>;
 
-/// The control socket and who speaks there.
+/// The control socket and its clients.
 #[derive(Debug)]
 pub struct Server {
     listener: AdminListener,
     clients: VecDeque<Client>,
-    /// No descriptor was left for a connection: when the next is accepted if none becomes free before.
+    /// When to accept the next connection, after the process ran out of descriptors. A client that leaves ends the
+    /// pause earlier.
     accept_after: Option<Time>,
-    /// That has been told, and no connection was accepted since.
+    /// Whether the failure was logged, and no connection accepted since.
     accept_error_logged: bool,
 }
 
-/// What a descriptor is waited for.
+/// What a descriptor is polled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interest {
-    /// Bytes to read, or a connection to accept.
+    /// Data, or a connection to accept.
     Read,
     /// Room to write.
     Write,
 }
 
-/// One conversation: a request, a reply.
+/// A client: one request, one reply.
 #[derive(Debug)]
 struct Client {
     stream: UnixStream,
@@ -51,26 +53,26 @@ struct Client {
 
 #[derive(Debug)]
 enum State {
-    /// What has come of the request.
+    /// The part of the request received so far.
     Reading(Vec<u8>),
-    /// The reply, and how much of it is gone.
+    /// The reply, and how much of it has been sent.
     Writing(Zeroizing<Vec<u8>>, usize),
     Done,
 }
 
 impl Server {
-    /// Serves a socket.
+    /// Returns a server without clients.
     pub fn new(listener: AdminListener) -> Self {
         Self { listener, clients: VecDeque::new(), accept_after: None, accept_error_logged: false }
     }
 
-    /// When to call [`Server::serve`] though nothing is ready.
+    /// Returns when to call [`Server::serve`] even if no descriptor is ready.
     pub fn due(&self) -> Option<Time> {
         self.accept_after
     }
 
-    /// What to wait for; on anything of it call [`Server::serve`]. A connection that cannot be accepted would stay ready for
-    /// ever, and is not waited for.
+    /// Returns the descriptors to poll; when any is ready, call [`Server::serve`]. During an accept pause the listener
+    /// is left out, because it would be ready all the time.
     pub fn descriptors(&self) -> impl Iterator<Item = (BorrowedFd<'_>, Interest)> {
         let clients = self.clients.iter().map(|client| {
             let wanted = if matches!(client.state, State::Reading(_)) { Interest::Read } else { Interest::Write };
@@ -80,8 +82,8 @@ impl Server {
         listener.into_iter().chain(clients)
     }
 
-    /// Goes on with every conversation as far as possible. `log_error` hears of what is no request, and once of connections
-    /// that cannot be accepted.
+    /// Serves every client as far as possible without blocking. `log_error` receives malformed requests, and the first
+    /// of a series of accept failures.
     pub fn serve(
         &mut self,
         now: Time,
@@ -93,7 +95,7 @@ impl Server {
         }
         let before = self.clients.len();
         for client in &mut self.clients {
-            // Who goes away has no more questions.
+            // A client that hangs up is not worth a log record.
             if client.advance(answer, log_error).is_err() {
                 client.state = State::Done;
             }
@@ -106,7 +108,7 @@ impl Server {
 
     fn accept(&mut self, now: Time, log_error: &mut dyn FnMut(&dyn Display)) {
         self.accept_after = None;
-        // At most so many a turn: somebody may connect faster than we accept.
+        // Bounded, in case clients connect faster than we accept.
         for _ in 0..CLIENTS_MAX {
             match self.listener.accept() {
                 Ok(stream) => {
@@ -115,7 +117,7 @@ impl Server {
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
-                // Who came first makes room.
+                // The oldest client makes room.
                 Err(error) if is_out_of_descriptors(&error) && self.clients.pop_front().is_some() => {}
                 Err(error) => {
                     self.accept_after = Some(now + ACCEPT_RETRY);
@@ -165,7 +167,7 @@ impl Client {
     }
 }
 
-/// The reply, once the request is there as a whole.
+/// Reads a request. Returns the reply once the request is complete.
 fn read_request(
     stream: &mut UnixStream,
     bytes: &mut Vec<u8>,
@@ -321,7 +323,7 @@ mod tests {
         assert_eq!((fixture.asked.len(), fixture.server.clients.len()), (0, 0));
     }
 
-    /// Requests of KAME's racoonctl, as on an x86 machine; the body of the last two has addresses of 128 bytes.
+    /// Requests of KAME's racoonctl, recorded on x86. The body of the last two has addresses of 128 bytes.
     #[test]
     #[cfg(target_endian = "little")]
     fn the_racoonctl_of_ipsec_tools_is_refused() {
@@ -380,7 +382,7 @@ mod tests {
         let mut fixture = Fixture::new();
         let mut client = fixture.connect();
         client.write_all(&Request::Reload.encode()).unwrap();
-        // As long as this is in its place, nothing can be accepted.
+        // While this replaces the listener, nothing can be accepted.
         let mut broken = UnixListener::from(OwnedFd::from(UnixStream::pair().unwrap().0));
         std::mem::swap(&mut fixture.server.listener.listener, &mut broken);
         for second in [0, 1] {

@@ -15,64 +15,65 @@ use nix::unistd::{Gid, Group, Uid, User, chown, getegid, geteuid};
 use socket2::{Domain, SockAddr, Socket, Type};
 use thiserror::Error;
 
-/// Permissions of racoon's directory for the socket: its group may reach the socket, and not list what else is there.
+/// Mode of racoon's run directory: the group may pass to the socket, but not list the directory.
 const DIRECTORY_MODE: u32 = 0o710;
-/// Added to them if users outside of the group may use the socket.
+/// Added to the mode if users outside the group may use the socket.
 const DIRECTORY_MODE_OTHERS: u32 = 0o001;
-/// Permission to connect that a socket's mode gives to its group, and to others.
+/// Bits of a socket's mode that let its group, and others, connect.
 const GROUP_WRITE: u16 = 0o020;
 const OTHERS_WRITE: u16 = 0o002;
-/// Permissions of the socket if the configuration names none.
+/// Default mode of the socket.
 const SOCKET_MODE: u16 = 0o600;
 
-/// Why there is no control socket.
+/// Error that prevents the control socket.
 #[derive(Debug, Error)]
 pub enum SocketError {
-    /// There is a file, a directory or a device.
+    /// The path is not a socket.
     #[error("{}: exists and is not a socket", .0.display())]
     NotASocket(PathBuf),
-    /// Somebody answers there.
+    /// Another daemon listens there.
     #[error("{}: another daemon listens there", .0.display())]
     InUse(PathBuf),
-    /// No such user.
+    /// Unknown user.
     #[error("no user {0}")]
     User(Box<str>),
-    /// No such group.
+    /// Unknown group.
     #[error("no group {0}")]
     Group(Box<str>),
     /// A system call failed.
     #[error("{}: {}", path.display(), crate::output::reason(error))]
     Io {
-        /// On what.
+        /// File of the call.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the call.
         error: io::Error,
     },
 }
 
-/// The control socket. Its name goes when this is dropped, unless it has become another daemon's meanwhile.
+/// The listening control socket. Dropping it removes the file, unless another daemon has replaced it.
 #[derive(Debug)]
 pub struct AdminListener {
     pub(super) listener: UnixListener,
     path: PathBuf,
-    /// Device and number of the name's file.
+    /// Device and inode of the file.
     identity: Option<(u64, u64)>,
     unsearchable_directory: Option<PathBuf>,
 }
 
 impl AdminListener {
     fn new(listener: UnixListener, path: &Path) -> Self {
-        // It is removed in the end, wherever the process is then.
+        // The file is removed at the end, when the process is in another directory.
         let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
         Self { listener, identity: identity(&path), path, unsearchable_directory: None }
     }
 
-    /// A directory of the path that the socket's group may not search, though the socket is for it, too.
+    /// Returns a directory on the path that the socket's group may not search, although the socket's mode lets the
+    /// group connect.
     pub fn unsearchable_directory(&self) -> Option<&Path> {
         self.unsearchable_directory.as_deref()
     }
 
-    /// The next connection; nothing is waited for on it.
+    /// Accepts a connection, as a non-blocking stream.
     pub(super) fn accept(&self) -> io::Result<UnixStream> {
         let (stream, _) = self.listener.accept()?;
         stream.set_nonblocking(true)?;
@@ -92,19 +93,19 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-/// Opens the socket, for its owner only until its permissions are set: the process has a umask of 077. A directory that is
-/// not there is made. Whoever may use the socket may pass through that one, and through racoon's own in the run directory;
-/// any other is left as it is, for it may be everybody's. A socket that nobody listens at is replaced.
+/// Opens the socket. With the process's umask of 077 only the owner can use it until its permissions are set. A missing
+/// directory is created. That directory, or racoon's own run directory, is opened to the users of the socket; any other
+/// stays as it is, because it may serve other purposes. A stale socket is replaced.
 ///
-/// Root needs no capability for it but that to change owners.
+/// Needs no capability but CAP_CHOWN.
 ///
 /// # Errors
-/// Why not.
+/// See [`SocketError`].
 pub fn listen(path: &Path, access: Option<&SocketAccess>) -> Result<AdminListener, SocketError> {
     listen_in(Path::new(state_file::DIRECTORY), path, access)
 }
 
-/// The same, for another run directory.
+/// As [`listen`], with another run directory.
 fn listen_in(run: &Path, path: &Path, access: Option<&SocketAccess>) -> Result<AdminListener, SocketError> {
     let io_error = |at: &Path| {
         let path = at.to_owned();
@@ -128,7 +129,7 @@ fn listen_in(run: &Path, path: &Path, access: Option<&SocketAccess>) -> Result<A
     remove_stale(path)?;
     let mut listener = AdminListener::new(UnixListener::bind(path).map_err(io_error(path))?, path);
     listener.listener.set_nonblocking(true).map_err(io_error(path))?;
-    // The owner last: only he, or CAP_FOWNER, may change the mode.
+    // The owner last: afterwards only that user, or CAP_FOWNER, may change the mode.
     if let Some((_, group)) = owners {
         lchown(path, None, Some(group.as_raw())).map_err(io_error(path))?;
     }
@@ -141,8 +142,8 @@ fn listen_in(run: &Path, path: &Path, access: Option<&SocketAccess>) -> Result<A
     Ok(listener)
 }
 
-/// Sets permissions of what has this name itself: who may write to the directory could put a symbolic link in the place of
-/// the socket. (Linux before 6.6 needs /proc for that.)
+/// Sets the mode of a file, without following a symbolic link that someone with access to the directory could have put
+/// there. (Linux before 6.6 needs /proc for that.)
 fn set_mode(path: &Path, mode: u16) -> io::Result<()> {
     let bits = Mode::from_bits_truncate(libc::mode_t::from(mode));
     match fchmodat(AT_FDCWD, path, bits, FchmodatFlags::NoFollowSymlink) {
@@ -152,13 +153,13 @@ fn set_mode(path: &Path, mode: u16) -> io::Result<()> {
     }
 }
 
-/// Whether a directory is the run directory, and this user's: another's is not for us to change.
+/// Whether a directory is the run directory and belongs to this user.
 fn is_ours(directory: &Path, run: &Path) -> bool {
     let same = |a: &Path, b: &Path| fs::canonicalize(a).ok().zip(fs::canonicalize(b).ok()).is_some_and(|(a, b)| a == b);
     same(directory, run) && fs::metadata(directory).is_ok_and(|metadata| metadata.uid() == geteuid().as_raw())
 }
 
-/// The outermost directory of a path that a group has no permission to search.
+/// Returns the outermost directory on a path that a group may not search.
 fn unsearchable_directory(path: &Path, group: Gid) -> Option<PathBuf> {
     const SEARCH_GROUP: u32 = 0o010;
     const SEARCH_OTHERS: u32 = 0o001;
@@ -183,7 +184,8 @@ fn remove_stale(path: &Path) -> Result<(), SocketError> {
     }
     let mut answer = connect(path);
     if answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::PermissionDenied) {
-        // It has the owner of a configuration, and we have not the capability to pass over its mode, as under systemd.
+        // The socket belongs to the configured owner, and without CAP_DAC_OVERRIDE, as under systemd, its mode keeps us
+        // out.
         if lchown(path, Some(geteuid().as_raw()), None).is_ok() {
             answer = connect(path);
             if !answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused) {
@@ -193,15 +195,15 @@ fn remove_stale(path: &Path) -> Result<(), SocketError> {
     }
     match answer.map_err(|error| error.kind()) {
         Err(ErrorKind::ConnectionRefused) => {}
-        // The name went meanwhile.
+        // Removed in the meantime.
         Err(ErrorKind::NotFound) => return Ok(()),
-        // Somebody has it; he may be too busy to answer, or speak datagrams.
+        // In use: the daemon may be too busy to accept, or expect datagrams.
         _ => return Err(SocketError::InUse(path.into())),
     }
     fs::remove_file(path).map_err(|error| SocketError::Io { path: path.into(), error })
 }
 
-/// Connects, or says at once why not.
+/// Connects without waiting.
 fn connect(path: &Path) -> io::Result<()> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
@@ -248,7 +250,7 @@ mod tests {
         let first = listen(&path, None).unwrap();
         assert_eq!((mode(path.parent().unwrap()), mode(&path)), (0o710, 0o600));
         assert!(matches!(listen(&path, None), Err(SocketError::InUse(_))));
-        // As a daemon leaves it that was killed.
+        // As a killed daemon leaves it.
         let name = directory.path().join("left.sock");
         fs::rename(&path, &name).unwrap();
         drop(first);
@@ -265,7 +267,7 @@ mod tests {
         assert_eq!(mode(directory.path()), before);
     }
 
-    /// What systemd made belongs to root's group, and is there before the daemon.
+    /// systemd creates the directory before the daemon starts, and gives it to root's group.
     #[test]
     fn the_run_directory_lets_the_users_of_the_socket_pass() {
         let directory = tempfile::tempdir().unwrap();
@@ -285,7 +287,7 @@ mod tests {
                 mode(directory.path()) & 0o011 == 0 && configured.is_some()
             );
         }
-        // Any other that is there is its administrator's.
+        // Another existing directory stays as it is.
         let other = directory.path().join("other");
         fs::create_dir(&other).unwrap();
         fs::set_permissions(&other, Permissions::from_mode(0o700)).unwrap();
@@ -332,14 +334,14 @@ mod tests {
         let error = listen(&path, None).unwrap_err();
         assert_eq!(error.to_string(), format!("{}: exists and is not a socket", path.display()));
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
-        // Neither is a link to one.
+        // A link to a socket is no socket either.
         let (link, socket) = (directory.path().join("link.sock"), directory.path().join("real.sock"));
         let _listener = listen(&socket, None).unwrap();
         std::os::unix::fs::symlink(&socket, &link).unwrap();
         assert!(matches!(listen(&link, None), Err(SocketError::NotASocket(_))));
     }
 
-    /// What takes the place of the socket before its permissions are set does not lead them to another file.
+    /// A symbolic link put in the socket's place before its permissions are set does not redirect them to another file.
     #[test]
     fn permissions_are_not_set_through_a_link() {
         let directory = tempfile::tempdir().unwrap();
@@ -347,7 +349,7 @@ mod tests {
         fs::write(&victim, "").unwrap();
         fs::set_permissions(&victim, Permissions::from_mode(0o600)).unwrap();
         std::os::unix::fs::symlink(&victim, &link).unwrap();
-        // Some systems set those of the link.
+        // Some systems set the mode of the link itself.
         let _ = set_mode(&link, 0o666);
         assert_eq!(mode(&victim), 0o600);
         set_mode(&victim, 0o640).unwrap();

@@ -1,19 +1,19 @@
-//! Identifiers.
+//! Translation of identifiers.
 
 use ipsec_conf::racoon::{DistinguishedName, Identifier};
 use racoon_proto::config::LocalIdentity;
 use racoon_proto::identity::{Attribute, Expected, Identity, Name, NamePattern, PatternAttribute, Value};
 use racoon_proto::num::IdType;
 
-/// Port that stands in an address as identity of phase 1 (RFC 2407 section 4.6.2).
+/// Port in an address used as phase 1 identity (RFC 2407 section 4.6.2).
 const ISAKMP_PORT: u16 = 500;
-/// Protocol that stands there.
+/// Protocol in such an identity.
 const UDP: u8 = 17;
 
-/// `my_identifier`.
+/// Translates `my_identifier`.
 ///
 /// # Errors
-/// What is wrong with a name.
+/// Describes an invalid name.
 pub(super) fn local(identifier: &Identifier) -> Result<LocalIdentity, String> {
     Ok(match identifier {
         Identifier::Address(None) => LocalIdentity::Address,
@@ -29,16 +29,16 @@ pub(super) fn local(identifier: &Identifier) -> Result<LocalIdentity, String> {
     })
 }
 
-/// `peers_identifier`, and `from` of a sainfo.
+/// Translates `peers_identifier`, and `from` of a sainfo.
 ///
 /// # Errors
-/// What is wrong with a name.
+/// Describes an invalid name.
 pub(super) fn expected(identifier: &Identifier) -> Result<Expected, String> {
     match identifier {
         Identifier::DistinguishedName(Some(DistinguishedName::Text(attributes))) => {
             pattern(attributes).map(Expected::Name)
         }
-        // Two encodings may be of one name.
+        // Compared as names, because one name has several encodings.
         Identifier::DistinguishedName(Some(DistinguishedName::Der(bytes))) => {
             let name = Name::from_der(bytes).ok_or("asn1dn: what follows `~` is not the encoding of a name")?;
             Ok(Expected::Name(name.into()))
@@ -47,7 +47,7 @@ pub(super) fn expected(identifier: &Identifier) -> Result<Expected, String> {
     }
 }
 
-/// An identity that is given as a whole; none if it has no value, or is a name.
+/// Returns a fully specified identity; `None` without a value, and for a name given as text.
 pub(super) fn fixed(identifier: &Identifier) -> Option<Identity> {
     Some(match identifier {
         Identifier::Address(address) => Identity::address((*address)?),
@@ -61,7 +61,7 @@ pub(super) fn fixed(identifier: &Identifier) -> Option<Identity> {
     })
 }
 
-/// A name whose components are all given. An asterisk of its own is one here.
+/// Translates a fully specified name. A value of `*` stands for itself here.
 fn name(attributes: &[ipsec_conf::racoon::Attribute]) -> Result<Name, String> {
     let attribute = |one: &ipsec_conf::racoon::Attribute| {
         Ok(Attribute::text(object_identifier(&one.name)?, one.value.as_deref().unwrap_or("*")))
@@ -77,7 +77,7 @@ fn pattern(attributes: &[ipsec_conf::racoon::Attribute]) -> Result<NamePattern, 
     attributes.iter().map(attribute).collect::<Result<_, String>>().map(NamePattern)
 }
 
-/// The object identifier of an attribute type.
+/// Returns the object identifier of an attribute type.
 fn object_identifier(name: &str) -> Result<Vec<u8>, String> {
     racoon_proto::identity::object_identifier(name)
         .ok_or_else(|| format!("unknown attribute `{name}` in a distinguished name"))

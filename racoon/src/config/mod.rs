@@ -1,4 +1,4 @@
-//! From the configuration as it is written to the engine's own words.
+//! Translation of the configuration to the engine's types.
 
 mod identity;
 mod number;
@@ -13,7 +13,7 @@ use racoon_proto::num::AuthMethod;
 use racoon_proto::select::{Remotes, Sainfos};
 use thiserror::Error;
 
-/// What the engine is given to choose from.
+/// Sections that the engine selects from.
 #[derive(Debug, Default)]
 pub struct Blocks {
     /// `remote` sections.
@@ -22,25 +22,25 @@ pub struct Blocks {
     pub sainfos: Sainfos,
 }
 
-/// What the text of a configuration does not say.
+/// Information that a configuration refers to but does not contain.
 pub trait Environment {
-    /// The index of a network interface, if there is one of that name.
+    /// Returns the index of a network interface.
     fn interface(&self, name: &str) -> Option<u32>;
 
-    /// What a certificate says; none if it has not been read.
+    /// Returns the contents of a certificate, if it has been read.
     fn certificate(&self, file: &Path) -> Option<CertificateFacts>;
 }
 
-/// What a certificate says, as far as it decides what is proposed and chosen.
+/// Contents of a certificate that decide what is proposed and selected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateFacts {
-    /// Who issued it.
+    /// The issuer.
     pub issuer: Name,
-    /// How its key signs, if that is with ECDSA: by its curve (RFC 4754).
+    /// Signature method of an ECDSA key, which depends on its curve (RFC 4754).
     pub ecdsa: Option<AuthMethod>,
 }
 
-/// Environment of which only the interfaces are known: certificates are not read.
+/// Environment of this host without certificates, which this version does not read.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoCertificates;
 
@@ -54,7 +54,7 @@ impl Environment for NoCertificates {
     }
 }
 
-/// Something that is well written and yet cannot be.
+/// Error in a syntactically correct section.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{place}: {message}")]
 pub struct ConfigError {
@@ -67,7 +67,7 @@ pub struct ConfigError {
 /// Translates a configuration.
 ///
 /// # Errors
-/// Everything that cannot be, in the order of the file.
+/// All errors, in the order of the file.
 pub fn translate(config: &Config, environment: &dyn Environment) -> Result<Blocks, Vec<ConfigError>> {
     let mut errors = Vec::new();
     let remotes = collect(config.remotes.iter().map(|one| remote::translate(one, environment)), &mut errors);

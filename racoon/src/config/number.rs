@@ -1,4 +1,4 @@
-//! Words of the language to numbers of the protocol.
+//! Protocol numbers of the configuration's keywords.
 
 use ipsec_conf::racoon as conf;
 use racoon_proto::config::{Authentication, CheckLevel, DpdMode, Esn, GeneratePolicy, IkeFrag, NatTraversal, Rekey};
@@ -29,7 +29,8 @@ pub(super) fn group(group: conf::DhGroup) -> Group {
     Group(group.number())
 }
 
-/// The methods that a word means: with ECDSA the certificate's curve decides, and before it is known all may be meant.
+/// Returns the methods that a keyword stands for. `ecdsasig` depends on the certificate's curve; as long as that is
+/// unknown it stands for all three.
 pub(super) fn methods(method: conf::AuthenticationMethod, ecdsa: Option<AuthMethod>) -> Vec<AuthMethod> {
     let one = match method {
         conf::AuthenticationMethod::PreSharedKey => AuthMethod::PRE_SHARED_KEY,
@@ -159,7 +160,7 @@ pub(super) fn esn(esn: conf::Esn) -> Esn {
     }
 }
 
-/// Seconds of a duration; what does not fit is the longest one.
+/// Returns a duration in seconds, at most the largest number.
 pub(super) fn seconds(duration: std::time::Duration) -> u32 {
     u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
 }

@@ -1,4 +1,4 @@
-//! `remote` sections.
+//! Translation of `remote` sections.
 
 use ipsec_conf::racoon as conf;
 use racoon_proto::config::{Certificate, Dpd, PeerAddress, Remote, RemoteAddress};
@@ -7,7 +7,7 @@ use racoon_proto::proposal::Phase1Terms;
 
 use super::{CertificateFacts, ConfigError, Environment, identity, number};
 
-/// An interface that no packet comes from: a block whose interface does not exist fits no peer.
+/// Interface index that no packet has. A section for an interface that does not exist matches no peer.
 const NO_INTERFACE: u32 = u32::MAX;
 
 pub(super) fn translate(from: &conf::Remote, environment: &dyn Environment) -> Result<Remote, ConfigError> {
@@ -79,7 +79,7 @@ fn address(from: &conf::Remote, environment: &dyn Environment) -> Option<RemoteA
     })
 }
 
-/// One proposal for each method that the configured one may mean.
+/// Returns a proposal for each method that the configured one stands for.
 fn proposals(from: &conf::Proposal, facts: Option<&CertificateFacts>) -> impl Iterator<Item = Phase1Terms> {
     let terms = |method| Phase1Terms {
         cipher: number::cipher(from.encryption.cipher),
@@ -97,7 +97,7 @@ fn certificate(from: &conf::Remote, facts: Option<CertificateFacts>) -> Option<C
         conf::OwnCertificate::X509 { .. } => {
             Some(Certificate { encoding: CertEncoding::X509_SIGNATURE, issuer: facts.map(|facts| facts.issuer) })
         }
-        // A key without a certificate answers no request for one.
+        // Without a certificate there is nothing to answer a request with.
         conf::OwnCertificate::PlainRsa(_) => None,
     }
 }

@@ -1,4 +1,4 @@
-//! `sainfo` sections.
+//! Translation of `sainfo` sections.
 
 use ipsec_conf::racoon as conf;
 use racoon_proto::config::{Encryption, RemoteSide, Sainfo, Side};
@@ -42,7 +42,7 @@ pub(super) fn translate(from: &conf::Sainfo) -> Result<Sainfo, ConfigError> {
     })
 }
 
-/// An identity of phase 2.
+/// Translates a phase 2 identity.
 fn fixed(id: &conf::SainfoId) -> Result<Identity, String> {
     let (identity, protocol, port) = match id {
         conf::SainfoId::Network { address, prefix, port, protocol } => {
@@ -55,13 +55,13 @@ fn fixed(id: &conf::SainfoId) -> Result<Identity, String> {
     Ok(identity.ok_or("not an identity of phase 2")?.with_protocol(protocol, port))
 }
 
-/// A prefix of full length is an address.
+/// Returns the identity of a network. One with a full-length prefix is an address.
 fn network(address: std::net::IpAddr, prefix: u8) -> Identity {
     let subnet = Identity::subnet(address, prefix);
     subnet.single_address().map_or(subnet, Identity::address)
 }
 
-/// Kilobytes, as they stand in a proposal: begun ones count, and what does not fit is the most.
+/// Converts bytes to kilobytes as in a proposal, rounded up and at most the largest number.
 fn kilobytes(bytes: u64) -> u32 {
     u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
 }

@@ -34,7 +34,7 @@ impl Loader for Text<'_> {
     }
 }
 
-/// A host with one interface, where every certificate is of one authority.
+/// A host with one interface, and a single authority for all certificates.
 struct Host;
 
 impl Environment for Host {
@@ -113,7 +113,7 @@ fn proposals_with_a_group_that_nobody_has_are_left_out() {
     assert_eq!(groups(&format!("remote anonymous {{ exchange_mode main; {old} }}")), []);
 }
 
-/// The value of each directive of a remote that does something arrives in the engine's block.
+/// Each implemented directive of a remote reaches the engine's section.
 #[test]
 fn each_directive_of_a_remote() {
     let translated = |text: &str| {
@@ -156,7 +156,7 @@ fn each_directive_of_a_remote() {
     }
 }
 
-/// The same for a sainfo.
+/// Each implemented directive of a sainfo reaches the engine's section.
 #[test]
 fn each_directive_of_a_sainfo() {
     let algorithms = "encryption_algorithm aes; authentication_algorithm hmac_sha1; compression_algorithm deflate;";

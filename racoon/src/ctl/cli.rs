@@ -1,4 +1,4 @@
-//! The command line of `racoonctl`.
+//! Command line of `racoonctl`.
 
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
@@ -9,10 +9,10 @@ use getopts::{Fail, Matches, Options, ParsingStyle};
 use crate::admin::DEFAULT_PATH;
 use crate::admin::protocol::{Ends, Establishment, Flow, Request, Table};
 
-/// What `--version` prints.
+/// Output of `--version`.
 pub(super) const VERSION_LINE: &str = concat!("racoonctl (ipsec-tools-rs) ", env!("CARGO_PKG_VERSION"), "\n");
 
-/// The usage text.
+/// Usage text.
 pub(super) const USAGE: &str = "\
 Usage:
   racoonctl [opts] reload-config
@@ -38,7 +38,7 @@ Parameter specifications:
 
 ";
 
-/// Commands of KAME's racoonctl that this one does not have yet, with their short forms.
+/// Commands of KAME's racoonctl that are not implemented yet, with their abbreviations.
 const NOT_YET: &[(&str, &str)] = &[
     ("show-schedule", "sc"),
     ("get-cert", "gc"),
@@ -49,35 +49,35 @@ const NOT_YET: &[(&str, &str)] = &[
     ("status", "st"),
 ];
 
-/// A command line understood.
+/// A parsed command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Invocation {
-    /// `-s`
+    /// `-s`: path of the control socket.
     pub(super) socket: PathBuf,
     /// `-l`, counted.
     pub(super) verbosity: usize,
-    /// What is asked.
+    /// The request.
     pub(super) request: Request,
 }
 
-/// Why nothing is asked.
+/// Reason to exit without a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum EarlyExit {
     /// `--help`
     Help,
     /// `--version`
     Version,
-    /// There is no command, or its operands are not those that it takes.
+    /// Missing command, or wrong operands.
     Usage,
-    /// An option of none, or one without its argument.
+    /// Unknown option, or one without its argument.
     Option(String),
-    /// There is no such command.
+    /// Unknown command.
     InvalidCommand(String),
-    /// This is wrong.
+    /// Any other error.
     Error(String),
 }
 
-/// Understands the arguments after the program's name. Names of hosts are looked up.
+/// Parses the arguments after the program's name. Resolves host names.
 pub(super) fn parse(arguments: &[OsString]) -> Result<Invocation, EarlyExit> {
     let mut options = Options::new();
     options.optflagmulti("l", "", "").optflagmulti("d", "", "").optmulti("s", "", "", "");
@@ -117,7 +117,7 @@ fn parse_options(options: &mut Options, arguments: &[OsString]) -> Result<Matche
     options.parse(arguments).map_err(|fail| EarlyExit::Option(like_getopt(&fail)))
 }
 
-/// What getopt(3) says.
+/// Formats an error as getopt(3) does.
 fn like_getopt(fail: &Fail) -> String {
     match fail {
         Fail::UnrecognizedOption(name) if name.chars().count() == 1 => format!("invalid option -- '{name}'"),
@@ -143,7 +143,7 @@ fn protocol(word: &str) -> Result<Table, EarlyExit> {
     found.map(|(_, table)| table).ok_or_else(|| EarlyExit::Error(format!("unknown protocol {word}")))
 }
 
-/// `saopts`
+/// Parses `saopts`.
 fn establishment(words: &[String]) -> Result<Establishment, EarlyExit> {
     let [table, family, source, destination, rest @ ..] = words else { return Err(EarlyExit::Usage) };
     let table = protocol(table)?;
@@ -180,10 +180,11 @@ fn upper_layer(word: &str, v4: bool) -> Result<u8, EarlyExit> {
     }
 }
 
-/// `HOST/LENGTH/PORT` as in the usage text, or `HOST/LENGTH[PORT]`. Length and port may be missing, and the port may be `any`.
+/// Parses `HOST/LENGTH/PORT` as in the usage text, or `HOST/LENGTH[PORT]`. Length and port are optional, and the port
+/// may be `any`.
 ///
-/// A port means something with a protocol only. KAME's racoonctl ignores what is behind the second slash, and scripts have
-/// `/255` there beside `any`.
+/// A port only counts with a protocol. KAME's racoonctl ignores what follows the second slash, and scripts write `/255`
+/// there beside `any`.
 fn network(word: &str, v4: bool, protocol: u8) -> Result<(SocketAddr, u8), EarlyExit> {
     let longest = if v4 { 32 } else { 128 };
     let wrong = |what: String| EarlyExit::Error(format!("wrong {what} in {word}"));
@@ -194,7 +195,7 @@ fn network(word: &str, v4: bool, protocol: u8) -> Result<(SocketAddr, u8), Early
     let mut parts = rest.split('/');
     let name = parts.next().unwrap_or_default();
     let (length, slashed) = match (parts.next(), parts.next()) {
-        // The length is missing.
+        // Without a length.
         (Some("any"), None) => (None, None),
         (length, port) => (length, port),
     };
@@ -278,7 +279,7 @@ mod tests {
         assert_eq!(request("es esp inet6 2001:db8::/64[any] 2001:db8:1::1[80] tcp"), expected);
     }
 
-    /// The forms of networks that the usage texts of racoonctl have shown.
+    /// The forms that usage texts of racoonctl have shown.
     #[test]
     fn networks() {
         let flow = |line: &str| match request(line) {

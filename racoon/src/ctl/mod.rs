@@ -1,4 +1,4 @@
-//! `racoonctl`: asks the daemon over its control socket.
+//! `racoonctl`, the client of the daemon's control socket.
 
 mod cli;
 mod show;
@@ -17,13 +17,13 @@ use crate::admin::protocol::{HEADER_LENGTH, Phase1Row, ReplyHeader, Request, Tab
 use crate::output;
 use cli::{EarlyExit, Invocation};
 
-/// Bytes of a reply that there is room for at first.
+/// Initial buffer size of a reply.
 const FIRST_ROOM: usize = 4096;
 
-/// How long the daemon may be silent. It answers at once unless it is stopped or has far too much to do.
+/// How long to wait for the daemon. It answers at once, unless it is stopped or overloaded.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The program.
+/// Runs the command.
 pub fn main() -> ExitCode {
     let arguments = std::env::args_os().skip(1).collect::<Vec<OsString>>();
     match cli::parse(&arguments) {
@@ -50,7 +50,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Prints what was asked for.
+/// Prints the requested output.
 fn print(text: impl AsRef<[u8]>) -> ExitCode {
     match output::print(text) {
         Ok(()) => ExitCode::SUCCESS,
@@ -64,11 +64,11 @@ fn complain(text: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// What to print.
+/// Sends the request. Returns the text to print.
 fn execute(run: &Invocation) -> Result<Zeroizing<Vec<u8>>, String> {
     let (header, body) = ask(&run.socket, &run.request, PATIENCE)?;
     if header.errno != 0 {
-        // What was asked for is so already.
+        // The requested state is reached already.
         match (&run.request, i32::from(header.errno)) {
             (Request::EstablishSa { .. }, libc::EEXIST) => return Ok(Zeroizing::default()),
             (Request::DeleteSa(_), libc::ENOENT) => {
@@ -94,7 +94,7 @@ fn execute(run: &Invocation) -> Result<Zeroizing<Vec<u8>>, String> {
     }
 }
 
-/// Sends a request and reads the reply to it. The daemon may be silent for `patience`.
+/// Sends a request and reads the reply. Each step may take as long as `patience`.
 fn ask(socket: &Path, request: &Request, patience: Duration) -> Result<(ReplyHeader, Zeroizing<Vec<u8>>), String> {
     let shown = socket.display();
     let silent =
@@ -117,7 +117,7 @@ fn ask(socket: &Path, request: &Request, patience: Duration) -> Result<(ReplyHea
             "the daemon at {shown} speaks another control protocol, such as the racoon of ipsec-tools: use the racoonctl \
              that was installed with it"
         )),
-        // Its refusal says the same.
+        // An error reply says the same.
         Some(version) if version != VERSION && header.errno == 0 => Err(format!(
             "racoonctl speaks version {VERSION} of the control protocol, racoon version {version}; use the racoonctl that \
              was installed with racoon"
@@ -129,7 +129,7 @@ fn ask(socket: &Path, request: &Request, patience: Duration) -> Result<(ReplyHea
     }
 }
 
-/// Connects. While the daemon is stopped nothing is accepted, and connecting blocks once its backlog is full.
+/// Connects. A stopped daemon accepts nothing, and once its backlog is full connecting blocks.
 fn connect(path: &Path, patience: Duration) -> io::Result<UnixStream> {
     let address = SockAddr::unix(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
@@ -139,8 +139,8 @@ fn connect(path: &Path, patience: Duration) -> io::Result<UnixStream> {
     Ok(UnixStream::from(std::os::fd::OwnedFd::from(socket)))
 }
 
-/// Reads so many bytes, and has room for as many again as have come, not for what is only promised. They may hold keys: a
-/// vector that grows by itself would leave copies of them behind.
+/// Reads a body. The buffer at most doubles the bytes received, so a false length allocates nothing. The data may
+/// contain keys, of which a vector that grows by itself would leave copies behind.
 fn read_body(mut from: impl Read, wanted: usize) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut body = Zeroizing::<Vec<u8>>::default();
     while body.len() < wanted {
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
     use crate::admin::protocol::REPLY_MAX;
 
-    /// Returns the error for a daemon that answers a request with these bytes, and then closes the connection.
+    /// Returns the error if the daemon answers with these bytes and closes the connection.
     fn said_of(reply: &'static [u8]) -> String {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("racoon.sock");
@@ -183,7 +183,7 @@ mod tests {
     fn another_daemon_is_named() {
         let kame = "the daemon at SOCKET speaks another control protocol, such as the racoon of ipsec-tools: use the \
                     racoonctl that was installed with it";
-        // The racoon of ipsec-tools: it does not know the command; and if it did something after all.
+        // The racoon of ipsec-tools does not know the command; the second reply is as if it did.
         assert_eq!(said_of(&[8, 0, b'r', b'r', 95, 0, 0, 0]), kame);
         assert_eq!(said_of(&[8, 0, b'r', b'r', 0, 0, 0, 0]), kame);
         assert_eq!(said_of(&[8, 0, 3, 0, 0, 0, 0, 0]), kame);
@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(said_of(&[8, 0, b'r']), "racoon closed the admin connection before sending a reply");
     }
 
-    /// As a stopped daemon does it: the kernel takes connections for it until its queue is full.
+    /// As with a stopped daemon: the kernel queues connections until the backlog is full.
     #[test]
     fn a_daemon_that_is_silent_is_given_up() {
         let directory = tempfile::tempdir().unwrap();
@@ -207,7 +207,7 @@ mod tests {
         let mut held = Vec::new();
         for _ in 0..4 {
             assert_eq!(ask(&path, &Request::Reload, patience).unwrap_err(), expected);
-            // Its place in the queue stays taken.
+            // Keeps its place in the backlog.
             held.extend(connect(&path, patience));
         }
         assert!(held.len() < 4, "the queue was never full");

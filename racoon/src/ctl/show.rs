@@ -1,4 +1,4 @@
-//! What `show-sa isakmp` prints.
+//! Output of `show-sa isakmp`.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ const SHORT: usize = 22;
 /// Width of an address with `-ll`.
 const LONG: usize = 45;
 
-/// The table of phase 1s; `-l` shows more of each, `-ll` both ends.
+/// Formats the table of phase 1s. `-l` adds columns, `-ll` shows the local address too.
 pub(super) fn phase1(rows: &[Phase1Row], verbosity: usize) -> String {
     let width = if verbosity > 1 { LONG } else { SHORT };
     let mut out = String::new();
@@ -54,7 +54,7 @@ fn cookies(cookies: &[u8; 16]) -> String {
     format!("{}:{}", hex(initiator), hex(responder))
 }
 
-/// The letter of an exchange type (RFC 2408 section 3.1).
+/// Returns the letter of an exchange type (RFC 2408 section 3.1).
 fn exchange(number: u8) -> char {
     match number {
         1 => 'B',
@@ -66,7 +66,7 @@ fn exchange(number: u8) -> char {
     }
 }
 
-/// Blank for what is not established yet.
+/// Formats the time of establishment; blank if there is none.
 fn created(seconds: i64) -> String {
     if seconds == 0 { String::new() } else { local_time(seconds).unwrap_or_default() }
 }
@@ -99,7 +99,7 @@ mod tests {
         vec![row, other]
     }
 
-    /// With bars at the ends of lines, which end in blanks.
+    /// Marks the ends of lines, which have trailing blanks.
     fn shown(verbosity: usize) -> String {
         phase1(&rows(), verbosity).replace('\n', "|\n")
     }

@@ -1,4 +1,4 @@
-//! What the administrator asks.
+//! Requests on the control socket.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
@@ -14,11 +14,11 @@ use crate::admin::Answer;
 use crate::admin::protocol::{Establishment, Failure, Flow, Phase1Row, Request, Table};
 use crate::clock;
 
-/// Any port would do to ask for a route.
+/// Destination port of the route look-up. It could be any.
 const ISAKMP_PORT: u16 = 500;
 
 impl Daemon {
-    /// Goes on with the conversations on the control socket.
+    /// Reads and answers what has arrived on the control socket.
     pub(super) fn serve_admin(&mut self) {
         let Some(mut admin) = self.admin.take() else { return };
         let log = self.log.clone();
@@ -54,7 +54,8 @@ impl Daemon {
         }
     }
 
-    /// Our address towards a peer; where none is asked for, the one from which the system would send, if we listen there.
+    /// Returns the local address towards a peer. If the request leaves it open, it is the source address that the
+    /// system would choose, provided that we listen there.
     fn source(&self, asked: IpAddr, remote: IpAddr) -> IpAddr {
         let is_ours = |ip: &IpAddr| self.sockets.locals().is_ok_and(|ours| ours.iter().any(|local| local.ip() == *ip));
         let wanted = if asked.is_unspecified() { routed(asked, remote).filter(is_ours) } else { None };
@@ -131,15 +132,15 @@ fn selector(flow: &Flow) -> Selector {
     }
 }
 
-/// From which address the system sends to another one. `unspecified` is of the same family.
+/// Returns the source address that the system chooses for a destination. `unspecified` is of the destination's family.
 fn routed(unspecified: IpAddr, remote: IpAddr) -> Option<IpAddr> {
     let socket = UdpSocket::bind(SocketAddr::new(unspecified, 0)).ok()?;
-    // Nothing is sent by this.
+    // Connecting a UDP socket sends nothing; it only looks up the route.
     socket.connect(SocketAddr::new(remote, ISAKMP_PORT)).ok()?;
     socket.local_addr().ok().map(|local| local.ip())
 }
 
-/// Seconds since 1970 as the protocol has them.
+/// Converts seconds since 1970 to the protocol's signed form.
 fn signed(seconds: u64) -> i64 {
     i64::try_from(seconds).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! One turn of the loop: wait, take in what came, carry out what the engine wants.
+//! The event loop: wait, feed what arrived to the engine, perform the engine's outputs.
 
 use std::fmt::Display;
 use std::io;
@@ -25,17 +25,17 @@ use crate::poller::{self, Source};
 use crate::signals::Signal;
 use crate::workers;
 
-/// How often the kernel's policies are read anew, whatever it told.
+/// Interval at which the kernel's policies and SAs are compared with our records, in case events were lost.
 pub(super) const RESYNC_INTERVAL: Duration = Duration::from_secs(300);
-/// Datagrams that are read from a socket in a turn. To read one is quick.
+/// Datagrams read from one socket in a round. Reading is cheap; [`MESSAGES_MAX`] bounds the work.
 const READ_MAX: usize = 512;
-/// Messages that are worked on in a turn.
+/// Messages passed to the engine in a round.
 const MESSAGES_MAX: usize = 64;
 
-/// Why the daemon cannot go on, in a line.
+/// Error that ends the daemon.
 #[derive(Debug, Error)]
 enum FatalError {
-    /// There is no kernel any more.
+    /// The connection to the kernel broke.
     #[error("kernel: {0}")]
     Kernel(#[from] libpfkey::Error),
     #[error("poll: {}", reason(.0))]
@@ -44,7 +44,7 @@ enum FatalError {
     Timer(io::Error),
 }
 
-/// Whose descriptor is ready.
+/// Source of a readiness event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum EventSource {
     BoottimeTimer,
@@ -57,14 +57,14 @@ enum EventSource {
 }
 
 impl Daemon {
-    /// Works until it is told to stop.
+    /// Runs until the daemon is told to stop.
     pub(super) fn run(mut self) -> ExitCode {
         self.sockets_changed(Ok(()));
-        // The policies that there were when the kernel was opened.
+        // Reports the policies that were present when the interface was opened.
         let mut worked = self.handle_kernel_events();
         if !self.earlier.is_empty() {
             let earlier = std::mem::take(&mut self.earlier);
-            // It cannot be refused.
+            // Never refused.
             let _ = self.engine.handle_control(clock::now(), Control::LeftoverSas(earlier));
             self.process_outputs();
         }
@@ -86,7 +86,7 @@ impl Daemon {
         let ready = poller::wait(&self.sources(), Some(due.since(clock::now()))).map_err(FatalError::Poll)?;
         for ready in ready {
             match ready.token {
-                // What is due is done below.
+                // Expired timers are handled below, after all other sources.
                 EventSource::BoottimeTimer => {}
                 EventSource::Signals => self.handle_signals(),
                 EventSource::Kernel => self.handle_kernel_events()?,
@@ -120,7 +120,7 @@ impl Daemon {
         Ok(())
     }
 
-    /// Until when nothing is to be done unless something comes in.
+    /// Returns the time at which something is due even if nothing arrives.
     fn due(&self) -> Time {
         if !self.receive_queue.is_empty() {
             return clock::now();
@@ -141,7 +141,7 @@ impl Daemon {
         self.admin.as_ref().and_then(Server::due)
     }
 
-    /// What is waited for: what comes from peers last, so that a flood of it does not keep the rest waiting.
+    /// Returns the descriptors to poll. UDP sockets come last, so that a flood cannot delay the rest.
     fn sources(&self) -> Vec<Source<'_, EventSource>> {
         let mut sources = vec![
             Source::control(self.signals.as_fd(), EventSource::Signals),
@@ -200,11 +200,11 @@ impl Daemon {
         self.process_outputs();
     }
 
-    /// Reads what has come, so that it can be told apart before it is worked on.
+    /// Reads the datagrams that have arrived and queues them by priority.
     fn receive_datagrams(&mut self, socket: SocketAddr) {
         let now = clock::now();
         let mut read = 0;
-        // What was read of a batch has to be taken.
+        // What is left in a batch does not make the socket readable again, so a batch is always emptied.
         while read < READ_MAX || self.sockets.has_read() {
             match self.sockets.receive(socket) {
                 Ok(Some(Input::Message(Received { local, remote, bytes, .. }))) => {
@@ -226,7 +226,7 @@ impl Daemon {
         }
     }
 
-    /// Works on messages that wait, but not so long that others have to wait for their turn.
+    /// Passes queued messages to the engine, at most [`MESSAGES_MAX`], so that other sources get their turn.
     fn process_messages(&mut self) {
         for Message { local, remote, bytes } in std::iter::from_fn(|| self.receive_queue.next()).take(MESSAGES_MAX) {
             packet_trace::log_message(&self.log, self.options.verbose > 0, Direction::In, (local, remote), &bytes);
@@ -240,7 +240,7 @@ impl Daemon {
         }
     }
 
-    /// The sockets have been looked after. What could not be done is tried again, and told the first time.
+    /// Reports the sockets' addresses to the engine. A failure is retried; it is logged when it first occurs.
     pub(super) fn sockets_changed(&mut self, result: Result<(), crate::net::Error>) {
         let result = result.and(self.update_addresses());
         let level = self.socket_retry.note(result.is_err(), self.sockets.is_incomplete(), clock::now());
@@ -249,10 +249,10 @@ impl Daemon {
         }
     }
 
-    /// Tells the engine which addresses are ours.
+    /// Reports this host's addresses to the engine.
     fn update_addresses(&mut self) -> Result<(), crate::net::Error> {
         let locals = self.sockets.locals()?;
-        // Neither can be refused.
+        // Neither control request is ever refused.
         let all = Control::HostAddresses(Sockets::host_addresses()?);
         let _ = self.engine.handle_control(clock::now(), all);
         let _ = self.engine.handle_control(clock::now(), Control::Addresses(locals));
@@ -260,7 +260,7 @@ impl Daemon {
         Ok(())
     }
 
-    /// Does what the engine wants done, and what comes of it, until there is nothing more.
+    /// Performs the engine's outputs, and those that follow from them, until there are no more.
     pub(super) fn process_outputs(&mut self) {
         while let Some(output) = self.engine.poll_output() {
             match output {
@@ -298,13 +298,14 @@ impl Daemon {
                     }
                 }
                 Output::Log(line) => self.write(&line),
-                // Nobody watches yet, and what is worth a line of the log has one.
+                // Nobody subscribes to events yet, and what matters is logged.
                 Output::Event(_) | Output::Outcome(_) => {}
             }
         }
     }
 
-    /// A message of ours could not be sent or did not arrive. It may be an answer to whoever made up an address.
+    /// Logs that a message could not be sent or was not delivered. It may have been a reply to a spoofed address, so
+    /// the number of such lines is limited.
     fn log_send_error(&mut self, level: Level, remote: SocketAddr, text: impl Display) {
         let (level, untold) = self.send_errors.note(level, clock::now());
         if untold > 0 {

@@ -1,31 +1,31 @@
-//! A bounded queue of messages that is divided fairly among the addresses they come from.
+//! A bounded message queue, shared fairly among source addresses.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::receive_queue::Message;
 
-/// Bytes of all messages that may wait, about as many as a socket's receive buffer holds.
+/// Capacity in bytes, about that of a socket's receive buffer.
 const BYTES_MAX: usize = 2 << 20;
 
-/// Bytes that a message counts at least: what it costs beside its own.
+/// Least number of bytes that a message counts for, which covers its overhead.
 const BYTES_MIN: usize = 256;
 
-/// Messages in the order of arrival for each address; the addresses take turns.
+/// Messages in order of arrival per source; the sources take turns.
 ///
-/// When the queue is full, the address with the most bytes loses its newest message. So an address that floods displaces
-/// its own messages only, however many it sends.
+/// When the queue is full, the source with the most bytes loses its newest message. A source that floods thus displaces
+/// only its own messages.
 #[derive(Debug, Default)]
 pub(super) struct FairQueue {
     sources: HashMap<IpAddr, Waiting>,
-    /// Addresses with messages, the next one first.
+    /// Sources with messages, the next one first.
     turns: VecDeque<IpAddr>,
-    /// The same by the bytes that wait.
+    /// The same sources, ordered by the bytes that they occupy.
     by_bytes: BTreeSet<(usize, IpAddr)>,
     bytes: usize,
 }
 
-/// The messages of one address; there is at least one.
+/// The messages of one source; never empty.
 #[derive(Debug, Default)]
 struct Waiting {
     messages: VecDeque<Message>,
@@ -33,7 +33,7 @@ struct Waiting {
 }
 
 impl FairQueue {
-    /// Adds a message and returns how many were dropped for lack of room: others, or this one.
+    /// Adds a message. Returns how many messages were dropped to make room, this one included.
     pub(super) fn push(&mut self, message: Message) -> u64 {
         let (source, bytes) = (source_of(message.remote.ip()), bytes_of(&message));
         let mut dropped = 0;
@@ -57,7 +57,7 @@ impl FairQueue {
         dropped
     }
 
-    /// Removes the oldest message of the address whose turn it is.
+    /// Removes the oldest message of the source whose turn it is.
     pub(super) fn pop(&mut self) -> Option<Message> {
         let source = self.turns.pop_front()?;
         let message = self.sources.get_mut(&source)?.messages.pop_front()?;
@@ -67,7 +67,7 @@ impl FairQueue {
         Some(message)
     }
 
-    /// Whether no message waits.
+    /// Whether the queue is empty.
     pub(super) fn is_empty(&self) -> bool {
         self.turns.is_empty()
     }
@@ -81,7 +81,7 @@ impl FairQueue {
         }
     }
 
-    /// Accounts for a message that was removed. Returns whether its address has more of them.
+    /// Accounts for a removed message. Returns whether its source has more messages.
     fn removed(&mut self, source: IpAddr, message: &Message) -> bool {
         let bytes = bytes_of(message);
         self.bytes -= bytes;
@@ -102,7 +102,8 @@ impl FairQueue {
     }
 }
 
-/// An address of IPv4; of IPv6 the network of 64 bits, whose addresses one host may have all.
+/// Returns the key under which messages are counted: an IPv4 address, or the /64 of an IPv6 address, because one host
+/// usually controls a /64.
 fn source_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.into(),
@@ -192,7 +193,8 @@ mod tests {
     }
 
     proptest! {
-        /// Messages of an address keep their order, no more wait than may, what is not dropped comes out, and nothing is left.
+        /// Messages of a source keep their order, the capacity is never exceeded, and every message is either returned
+        /// or counted as dropped.
         #[test]
         fn nothing_is_lost_uncounted(pushes in prop::collection::vec((0..4_u8, 1..60_000_usize, any::<bool>()), 0..200)) {
             let mut queue = FairQueue::default();

@@ -1,7 +1,7 @@
-//! The daemon: it binds the engine to the clock, the network, the kernel, the worker threads and the administrator.
+//! The daemon: connects the engine to the clock, the network, the kernel, the worker threads and the control socket.
 //!
-//! One thread does all of it but the jobs of the engine. Whatever comes in goes into the engine through one of its
-//! functions, and then its outputs are carried out until there are none.
+//! A single thread does everything but the engine's crypto jobs. Each input is passed to one of the engine's `handle_*`
+//! functions, then the engine's outputs are performed until there are no more.
 
 mod admin_requests;
 mod event_loop;
@@ -36,13 +36,13 @@ use crate::workers::Workers;
 
 pub use start::run;
 
-/// Everything that the daemon has.
+/// State of the daemon.
 struct Daemon {
     engine: Engine,
     sockets: Sockets,
     receive_queue: receive_queue::ReceiveQueue,
     kernel: KernelInterface,
-    /// SAs of an earlier racoon, until the engine is told of them.
+    /// SAs that an earlier racoon left behind, until the engine has been told.
     earlier: Vec<LeftoverSa>,
     workers: Workers<(JobId, Job), (JobId, JobResult)>,
     admin: Option<Server>,
@@ -51,17 +51,17 @@ struct Daemon {
     log: Log,
     psk_file: PskFile,
     options: DaemonOptions,
-    /// The configuration's name.
+    /// Name of the configuration file.
     file: String,
-    /// Relative names in it start where the daemon was started, though it has left that directory.
+    /// Resolves relative names in it against the directory where the daemon was started, which it has left.
     files: Files,
     config: Config,
-    /// When the kernel's policies are read anew: some kernels drop messages without a word.
+    /// Time of the next comparison with the kernel's policies and SAs; see [`event_loop::RESYNC_INTERVAL`].
     next_resync: Time,
     socket_retry: socket_retry::SocketRetry,
     traffic: traffic_counters::TrafficCounters,
     send_errors: send_error_limit::SendErrorLimit,
     stopping: bool,
-    /// Removed when it is dropped.
+    /// Held because dropping it removes the file.
     _pid_file: Option<PidFile>,
 }

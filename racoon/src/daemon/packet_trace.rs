@@ -1,5 +1,5 @@
-//! What is logged of each message on the wire: at level debug2 what it says, and with `-v` its bytes at level debug.
-//! What is encrypted stays so here: the engine, which has the keys, tells it at level debug2.
+//! Log records of messages on the wire: decoded at level debug2, and with `-v` as a hex dump at level debug. Encrypted
+//! messages are not decoded here; the engine, which has the keys, logs their contents at level debug2.
 
 use std::net::SocketAddr;
 
@@ -9,14 +9,14 @@ use racoon_proto::wire::{Header, Tail, chain, describe};
 use crate::log::{Level, Log};
 use crate::net::DisplayAddr;
 
-/// Which way a message goes.
+/// Direction of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Direction {
     In,
     Out,
 }
 
-/// Logs a message, as far as anybody wants to know.
+/// Logs a message if its level is enabled.
 pub(super) fn log_message(
     log: &Log,
     verbose: bool,
@@ -46,7 +46,7 @@ pub(super) fn log_message(
     log.lines(level, Some(remote.ip()), lines.iter().map(String::as_str));
 }
 
-/// The header, and each payload that can be read.
+/// Returns a line for the header and one for each payload that can be parsed.
 fn described(bytes: &[u8]) -> Vec<String> {
     let (header, body) = match Header::parse(bytes) {
         Ok(parsed) => parsed,
@@ -75,7 +75,7 @@ mod tests {
         log.written()
     }
 
-    /// An informational message with a notify in clear.
+    /// An unencrypted informational message with a notify.
     fn message() -> Vec<u8> {
         let header = [[7; 8], [8; 8]].concat();
         let rest = [11, 0x10, 5, 0, 0, 0, 0, 1, 0, 0, 0, 40, 0, 0, 0, 12, 0, 0, 0, 1, 1, 0, 0, 14];

@@ -1,7 +1,7 @@
-//! Messages that have been read from the sockets and wait to be worked on. When more come than can be worked on, those of
-//! peers go before those of strangers, and the latter are dropped: the kernel's queue knows no difference.
+//! Queue of messages that were read from the sockets and wait for the engine. Under load, messages of known peers are
+//! processed first and those of unknown sources are dropped first; the kernel's socket queue cannot tell them apart.
 //!
-//! Nobody waits for ever: in each round all classes have their share, and within a class all addresses.
+//! No class starves: each gets its share of a round, and within a class the sources take turns.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use racoon_proto::time::Time;
 
 use super::fair_queue::FairQueue;
 
-/// Messages that are taken of each class in a round, the most urgent first.
+/// Messages taken from each class per round, most urgent first.
 const SHARES: [u32; Priority::ALL.len()] = [32, 8, 4];
 
-/// How often the number of dropped messages is told.
+/// Interval at which the number of dropped messages is logged.
 const REPORTED_EVERY: Duration = Duration::from_secs(60);
 
-/// A message, and between whom it is.
+/// A message with its addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Message {
     pub(super) local: SocketAddr,
@@ -25,15 +25,15 @@ pub(super) struct Message {
     pub(super) bytes: Box<[u8]>,
 }
 
-/// What waits.
+/// The queue, one [`FairQueue`] per class.
 #[derive(Debug)]
 pub(super) struct ReceiveQueue {
     classes: [FairQueue; Priority::ALL.len()],
-    /// What is left of the shares in this round.
+    /// What is left of each class's share in this round.
     left: [u32; Priority::ALL.len()],
-    /// Messages that were dropped and not reported.
+    /// Number of dropped messages since the last report.
     dropped: u64,
-    /// When that is reported.
+    /// Time of the next report.
     report: Option<Time>,
 }
 
@@ -44,7 +44,7 @@ impl Default for ReceiveQueue {
 }
 
 impl ReceiveQueue {
-    /// Adds a message. If too many of its class wait, it is dropped, or one of an address that has more of them.
+    /// Adds a message. If its class is full, it or a message of a busier source is dropped.
     pub(super) fn push(&mut self, priority: Priority, message: Message, now: Time) {
         let Some(class) = class_of(priority).and_then(|at| self.classes.get_mut(at)) else { return };
         let dropped = class.push(message);
@@ -54,7 +54,7 @@ impl ReceiveQueue {
         }
     }
 
-    /// The message that is next.
+    /// Removes the next message.
     pub(super) fn next(&mut self) -> Option<Message> {
         if self.is_empty() {
             return None;
@@ -72,24 +72,24 @@ impl ReceiveQueue {
         }
     }
 
-    /// Nothing waits.
+    /// Whether the queue is empty.
     pub(super) fn is_empty(&self) -> bool {
         self.classes.iter().all(FairQueue::is_empty)
     }
 
-    /// When there is something to report.
+    /// Returns when there is something to report.
     pub(super) fn due(&self) -> Option<Time> {
         self.report
     }
 
-    /// How many messages were dropped since the last report, if that is due.
+    /// Returns how many messages were dropped since the last report, if a report is due.
     pub(super) fn report(&mut self, now: Time) -> Option<u64> {
         self.report.take_if(|due| now >= *due)?;
         Some(std::mem::take(&mut self.dropped))
     }
 }
 
-/// The place of a class.
+/// Returns the index of a class.
 fn class_of(priority: Priority) -> Option<usize> {
     Priority::ALL.iter().position(|one| *one == priority)
 }
@@ -107,7 +107,7 @@ mod tests {
         usize::from_be_bytes((*message.bytes).try_into().unwrap())
     }
 
-    /// Pushes the numbers from `from`, and returns what comes out of so many messages.
+    /// Pushes `count` messages numbered from `from`.
     fn push(receive_queue: &mut ReceiveQueue, priority: Priority, from: usize, count: usize) {
         (from..from + count).for_each(|number| receive_queue.push(priority, message(number), Time::default()));
     }
@@ -126,7 +126,7 @@ mod tests {
         };
         (0..3).for_each(|at| round(44 * at, at));
         assert_eq!(order.len(), 700);
-        // Within a class the order stays.
+        // Within a class the order is kept.
         for class in [1000..2000, 2000..3000, 3000..4000] {
             assert!(order.iter().filter(|number| class.contains(*number)).is_sorted());
         }

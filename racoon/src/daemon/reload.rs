@@ -1,4 +1,4 @@
-//! Another configuration while the daemon works.
+//! Reloading the configuration.
 
 use ipsec_conf::racoon::Config;
 use racoon_proto::engine::Control;
@@ -7,13 +7,13 @@ use super::Daemon;
 use super::start::{read, settings_of, warn_unimplemented};
 use crate::{clock, log};
 
-/// The new configuration cannot be used, as the log says in detail; the old one stays.
+/// The new configuration is unusable; the log has the reasons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the configuration cannot be used: the old one stays in effect")]
 pub(super) struct ReloadRejected;
 
 impl Daemon {
-    /// Reads the configuration again, and puts it in place as a whole or not at all. The file of `-l` is reopened.
+    /// Reads the configuration again and applies it as a whole or not at all. Also reopens the log file.
     pub(super) fn reload(&mut self) -> Result<(), ReloadRejected> {
         if let Err(error) = self.log.reopen() {
             self.log.error(format_args!("cannot reopen the log file: {}", crate::output::reason(&error)));
@@ -34,7 +34,7 @@ impl Daemon {
         }
         warn_unimplemented(&config, &self.log);
         self.traffic.configure(&settings, clock::now());
-        // The engine first: it may have something to say to peers by its old addresses.
+        // The engine first: it may have to send DELETEs from addresses that are about to be closed.
         let _ = self.engine.handle_control(clock::now(), Control::Reload(Box::new(settings)));
         self.process_outputs();
         let reconfigured = self.sockets.reconfigure(config.listen.clone());
@@ -44,8 +44,8 @@ impl Daemon {
         Ok(())
     }
 
-    /// Whether a configuration has remote sections if the old one has. A file without any is most likely a wrong or a
-    /// half-written one, and would delete every tunnel; who wants that stops the daemon.
+    /// Returns `false` for a configuration without remote sections that would replace one with some. Such a file is
+    /// most likely the wrong one or half written, and it would delete every tunnel.
     fn keeps_tunnels(&self, new: &Config) -> bool {
         let keeps = self.config.remotes.is_empty() || !new.remotes.is_empty();
         if !keeps {
@@ -58,7 +58,7 @@ impl Daemon {
     }
 }
 
-/// What is set up once.
+/// Returns the directives that changed and only take effect at the next start.
 fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let changed = [
         (old.backend != new.backend, "backend"),
@@ -71,7 +71,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     changed.into_iter().filter_map(|(is, what)| is.then_some(what)).collect()
 }
 
-/// Places are no difference.
+/// Compares the control sockets, ignoring where in the file they are configured.
 fn same_socket(old: &Config, new: &Config) -> bool {
     use ipsec_conf::racoon::AdminSocket::Path;
     match (&old.listen.adminsock, &new.listen.adminsock) {

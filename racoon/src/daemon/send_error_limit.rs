@@ -1,5 +1,5 @@
-//! How loudly the log tells that messages of ours could not be sent or did not arrive. The first may be answers to whoever
-//! made up an address, the second is what ICMP says: anybody can bring about both, as often as he likes.
+//! Rate limit for log records about messages that could not be sent or were not delivered. Anybody can cause them at
+//! any rate, by spoofing the source of a request or by forging ICMP errors.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use racoon_proto::time::Time;
 
 use crate::log::Level;
 
-/// For so long they are counted.
+/// Period over which records are counted.
 const WINDOW: Duration = Duration::from_secs(60);
-/// So many are told in that time at their own level; more are at level debug.
+/// Records per period that keep their level; further ones are logged at level debug.
 const LOUD_MAX: u32 = 20;
 
-/// What was told lately.
+/// Records in the current period.
 #[derive(Debug, Default)]
 pub(super) struct SendErrorLimit {
     since: Time,
@@ -20,7 +20,8 @@ pub(super) struct SendErrorLimit {
 }
 
 impl SendErrorLimit {
-    /// One more, worth this level: how loudly it is told, and how many before it were not told aloud and have not been mentioned since.
+    /// Counts a record. Returns the level to log it at, and how many earlier records were lowered to debug and not yet
+    /// accounted for in the log.
     pub(super) fn note(&mut self, level: Level, now: Time) -> (Level, u32) {
         let mut untold = 0;
         if self.count == 0 || now.since(self.since) >= WINDOW {

@@ -1,4 +1,4 @@
-//! When the sockets are looked after again because something of it failed.
+//! Retry timer for sockets that could not be opened.
 
 use std::time::Duration;
 
@@ -6,25 +6,25 @@ use racoon_proto::time::Time;
 
 use crate::log::Level;
 
-/// After that it is tried again.
+/// Delay before the next attempt.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// What came of it the last time.
+/// State of the retries.
 #[derive(Debug, Default)]
 pub(super) struct SocketRetry {
     at: Option<Time>,
-    /// It failed as a whole, and that was told.
+    /// Whether the last refresh failed as a whole, which has been logged.
     has_told: bool,
 }
 
 impl SocketRetry {
-    /// When it is tried again, if it is.
+    /// Returns when to try again.
     pub(super) fn due(&self) -> Option<Time> {
         self.at
     }
 
-    /// It failed as a whole, or a socket is missing, which tells of itself. At which level the failure is told: aloud the first
-    /// time, whether a socket was missing before or not.
+    /// Records an attempt: `failed` as a whole, or `is_incomplete` because a socket is missing, which logs its own
+    /// error. Returns the level at which to log the failure: error for the first of a series, then debug.
     pub(super) fn note(&mut self, failed: bool, is_incomplete: bool, now: Time) -> Level {
         self.at = (failed || is_incomplete).then(|| now + INTERVAL);
         if std::mem::replace(&mut self.has_told, failed) { Level::Debug } else { Level::Error }

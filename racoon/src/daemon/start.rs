@@ -1,4 +1,4 @@
-//! From the command line to a daemon at work.
+//! Startup of the daemon.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -45,15 +45,15 @@ use crate::unimplemented;
 use crate::workers::Workers;
 use crate::{clock, settings};
 
-/// Jobs that may wait for a thread, of each urgency: as many as a gateway has peers that all begin at once.
+/// Capacity of each job queue. All peers of a gateway may start at once, as after a power failure.
 const JOBS_MAX: usize = 1 << 14;
 
-/// Why the daemon cannot start, in a line.
+/// Error that prevents the start.
 #[derive(Debug, Error)]
 enum Failure {
     #[error("must be invoked by root")]
     NotRoot,
-    /// The lines before say why.
+    /// The reasons have been logged.
     #[error("failed to parse configuration file.")]
     Configuration,
     #[error("kernel: {error}{hint}", error = .0, hint = missing_interface(.0))]
@@ -68,7 +68,7 @@ enum Failure {
     System(&'static str, io::Error),
 }
 
-/// What to do about a kernel that lacks the interface to it. Empty: it has it, or is another one than Linux.
+/// Returns the remedy if the kernel lacks the configured interface; empty on systems other than Linux.
 fn missing_interface(error: &libpfkey::Error) -> &'static str {
     let libpfkey::Error::System { source, .. } = error else { return "" };
     match source.raw_os_error() {
@@ -80,7 +80,7 @@ fn missing_interface(error: &libpfkey::Error) -> &'static str {
     }
 }
 
-/// The daemon, from its start to its end.
+/// Runs the daemon.
 pub fn run(file: &str, options: DaemonOptions) -> ExitCode {
     umask(Mode::from_bits_truncate(0o077));
     let (file, options) = if options.foreground { (file.to_owned(), options) } else { rooted(file, options) };
@@ -97,7 +97,7 @@ pub fn run(file: &str, options: DaemonOptions) -> ExitCode {
         let _ = writeln!(io::stdout(), "Foreground mode.");
         StartupReport::in_foreground()
     } else {
-        // Before anything is opened: what is opened belongs to the process that stays.
+        // Fork before anything is opened: descriptors, locks and threads belong to the child.
         match daemonize::enter() {
             Ok(starting) => starting,
             Err(error) => {
@@ -132,27 +132,27 @@ fn work(daemon: Daemon, starting: StartupReport, log: &Log) -> ExitCode {
     daemon.run()
 }
 
-/// Names that are good in the directory `/`, too.
+/// Makes the names on the command line absolute: in the background the daemon changes to `/`.
 fn rooted(file: &str, mut options: DaemonOptions) -> (String, DaemonOptions) {
     let absolute = std::path::absolute(file).ok().and_then(|path| path.to_str().map(str::to_owned));
     options.log_file = options.log_file.map(|path| std::path::absolute(&path).unwrap_or(path));
     (absolute.unwrap_or_else(|| file.to_owned()), options)
 }
 
-/// In this order: what needs no rights first, what others see last.
+/// Opens everything, in an order such that what fails without privileges comes first and what others notice comes last.
 fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failure> {
     log.info(VERSION_LINE);
     log.info(format_args!("linked with {}", crypto::version()));
     crypto::initialise().into_iter().for_each(|warning| log.warning(warning));
-    // 1. Signals: from here on none is lost.
+    // 1. Signals: none is lost from here on.
     let signals = Signals::watch().map_err(|error| Failure::System("signals", error))?;
     let timer = BoottimeTimer::new().map_err(|error| Failure::System("timer", error))?;
-    // 2. The configuration says which kernel it is for.
+    // 2. The configuration: it names the kernel backend.
     let files = Files::from_here();
     let config = read(&file, &files, &log).ok_or_else(|| unread(&file))?;
     log.set_level(log::configured(config.log));
     warn_unimplemented(&config, &log);
-    // 3. The kernel, and whether it can do what is configured.
+    // 3. The kernel, and whether it supports what is configured.
     let choice = backend_of(&config.backend)?;
     let elsewhere = matches!(choice, BackendKind::Memory | BackendKind::Socket(_));
     if !geteuid().is_root() && !elsewhere {
@@ -161,7 +161,7 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
     let dialect = Dialect::from_environment()?;
     let mut kernel = KernelInterface::open(&choice, dialect, config.pfkey_buffer, kernel_log(&log))?;
     let settings = settings_of(&config, &options, kernel.capabilities(), &log).ok_or(Failure::Configuration)?;
-    // 4. What others see. Whoever has the control socket, or the state file, is the only one.
+    // 4. Control socket, state file, UDP ports: each excludes a second racoon.
     let admin = admin_socket(&config.listen.adminsock, &log)?;
     if !elsewhere {
         record(&mut kernel, &log);
@@ -174,7 +174,7 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
     let sockets = Sockets::open(sockets, log.clone())?;
     let pid_file = PidFile::create(config.paths.pidfile.as_deref());
     let pid_file = pid_file.map_err(|error| log.error(format_args!("cannot open pid file: {error}"))).ok();
-    // 5. Threads, last: there is no fork after them.
+    // 5. Worker threads last: there is no fork after them.
     let psk_file = PskFile::of(files.clone());
     psk_file.set_path(config.paths.pre_shared_key.as_deref().map(Into::into));
     let table = psk_file.clone();
@@ -210,13 +210,13 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
     })
 }
 
-/// Why a configuration is not there: who is not root need not be allowed to read it.
+/// Returns the error for an unreadable configuration: for other users than root the file may simply be protected.
 fn unread(file: &str) -> Failure {
     let forbidden = || File::open(file).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
     if !geteuid().is_root() && forbidden() { Failure::NotRoot } else { Failure::Configuration }
 }
 
-/// Reads a configuration and logs what is wrong with it; none if it cannot be used.
+/// Reads a configuration and logs its problems; `None` if it is unusable.
 pub(super) fn read(file: &str, files: &Files, log: &Log) -> Option<Config> {
     log.info(format_args!("Reading configuration from \"{file}\""));
     let load = load(file, files);
@@ -232,7 +232,8 @@ fn complain(problem: &Problem, log: &Log) {
     }
 }
 
-/// The engine's settings, and whether the kernel can do what they ask for; none, with the reasons logged, if not.
+/// Returns the engine's settings, or `None` if they cannot be translated or the kernel does not support them. The
+/// reasons are logged.
 pub(super) fn settings_of(
     config: &Config,
     options: &DaemonOptions,
@@ -256,13 +257,13 @@ pub(super) fn settings_of(
     complete.then_some(settings)
 }
 
-/// Where the sainfos are, in the order in which they are looked at.
+/// Returns where the sainfos are configured, in the order of [`Settings::sainfos`].
 fn places(config: &Config) -> impl Iterator<Item = &Place> {
     config.sainfos.iter().map(|sainfo| &sainfo.place)
 }
 
-/// Lists from now on what racoon has in the kernel. Without a state file racoon works as well, but what it has in the kernel
-/// stays there if it crashes.
+/// Opens the state file and records from now on what is installed. Without the file racoon works, but after a crash its
+/// SAs and policies stay in the kernel.
 fn record(kernel: &mut KernelInterface, log: &Log) {
     let opened = state_file::kernel_id().and_then(|id| {
         let path = state_file::path(&id);
@@ -276,7 +277,7 @@ fn record(kernel: &mut KernelInterface, log: &Log) {
     }
 }
 
-/// Removes what an earlier racoon left in the kernel when it crashed, but for SAs that are saved. Returns the SAs.
+/// Removes what a crashed racoon left in the kernel, except for saved SAs. Returns the removed SAs.
 fn remove_leftovers(
     kernel: &mut KernelInterface,
     backup: Option<&(Backup, Vec<SavedSa>)>,
@@ -300,7 +301,7 @@ fn remove_leftovers(
     }
 }
 
-/// The file of `path backupsa`, and the SAs that were saved in it; none of these without `-B`.
+/// Opens the file of `path backupsa`. Returns the saved SAs too with `-B`.
 fn open_backup(config: &Config, options: &DaemonOptions, log: &Log) -> Result<Option<(Backup, Vec<SavedSa>)>, Failure> {
     let Some(path) = config.paths.backupsa.as_deref() else {
         return if options.backup { Err(Failure::Backup("no `path backupsa' is configured".into())) } else { Ok(None) };
@@ -325,7 +326,7 @@ fn open_backup(config: &Config, options: &DaemonOptions, log: &Log) -> Result<Op
     Ok(Some((backup, saved)))
 }
 
-/// SAs are saved from now on. Returns those that were saved, and whether the kernel still has them.
+/// Starts saving SAs. Returns the saved ones, and whether the kernel still has them.
 fn restore_saved(
     kernel: &mut KernelInterface,
     backup: Option<(Backup, Vec<SavedSa>)>,
@@ -342,12 +343,12 @@ fn restore_saved(
     Ok(sas)
 }
 
-/// Warns of what is asked for and not done.
+/// Logs a warning about directives that have no effect yet.
 pub(super) fn warn_unimplemented(config: &Config, log: &Log) {
     unimplemented::warning(config).lines().for_each(|line| log.warning(line));
 }
 
-/// What the kernel's kernel has to say, in the log.
+/// Returns a sink that writes the kernel interface's records to the log.
 fn kernel_log(log: &Log) -> crate::kernel::LogSink {
     let log = log.clone();
     Box::new(move |remark| match remark {
@@ -374,7 +375,7 @@ fn admin_socket(configured: &AdminSocket, log: &Log) -> Result<Option<Server>, a
     Ok(Some(Server::new(listener)))
 }
 
-/// As configured, or as many as there are processors.
+/// Returns the configured number of worker threads, by default one per processor.
 fn threads(config: &Config) -> NonZeroUsize {
     let configured = config.threads.and_then(|threads| NonZeroUsize::new(usize::try_from(threads).unwrap_or(1)));
     configured.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)

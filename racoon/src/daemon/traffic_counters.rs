@@ -1,5 +1,5 @@
-//! When packets went to peers and came from them, by the counters of the kernel's SAs: what `dpd_mode` asks for. The counters
-//! are read now and then, and only if a remote block wants it.
+//! Times of the last traffic from and to each peer, by the byte counters of the kernel's SAs. `dpd_mode` needs them;
+//! the counters are polled only if a remote asks for that.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -14,21 +14,21 @@ use racoon_proto::time::Time;
 use super::Daemon;
 use crate::clock;
 
-/// What was seen of the kernel's SAs.
+/// Last known counters.
 #[derive(Debug, Default)]
 pub(super) struct TrafficCounters {
-    /// How often they are read; none: not at all.
+    /// Polling interval; `None` if nothing needs the counters.
     interval: Option<Duration>,
-    /// When they are read next.
+    /// Time of the next poll.
     next: Time,
-    /// Bytes of each SA, when they were read last.
+    /// Bytes carried by each SA at the last poll.
     bytes: HashMap<SaName, u64>,
-    /// When the bytes from one address to another grew last.
+    /// When the byte count between two addresses last grew.
     grew: HashMap<(IpAddr, IpAddr), Time>,
 }
 
 impl TrafficCounters {
-    /// From now on as often as the settings want it: twice in the shortest delay between probes.
+    /// Sets the interval: half the shortest delay between DPD probes.
     pub(super) fn configure(&mut self, settings: &Settings, now: Time) {
         let probed = settings.remotes.iter().filter_map(|(_, remote)| remote.dpd);
         let wanted = probed.filter(|dpd| dpd.delay > 0 && dpd.mode != DpdMode::Always);
@@ -37,12 +37,12 @@ impl TrafficCounters {
         self.next = now;
     }
 
-    /// When they are to be read.
+    /// Returns the time of the next poll.
     pub(super) fn due(&self) -> Option<Time> {
         self.interval.map(|_| self.next)
     }
 
-    /// They have been read.
+    /// Records the result of a poll.
     fn note(&mut self, now: Time, sas: Vec<(SaName, u64)>) {
         let before = std::mem::take(&mut self.bytes);
         for (name, bytes) in sas {
@@ -51,18 +51,18 @@ impl TrafficCounters {
             }
             self.bytes.insert(name, bytes);
         }
-        // What has no SA any more is of no interest, but may have been when it was last looked at.
+        // An address pair without SAs is dropped only now, so that traffic on its last SA still counted above.
         let ends = self.bytes.keys().map(|name| (name.source, name.destination)).collect::<HashSet<_>>();
         self.grew.retain(|between, _| ends.contains(between));
         self.put_off(now);
     }
 
-    /// They could not be read: what was seen before stays, or else all of it would seem to have grown the next time.
+    /// Skips a failed poll. The last counters stay; without them all traffic would look new at the next poll.
     fn put_off(&mut self, now: Time) {
         self.next = now + self.interval.unwrap_or_default();
     }
 
-    /// Between us and a peer; the beginning of time where there was nothing.
+    /// Returns when traffic last went either way; time 0 if never.
     fn between(&self, local: IpAddr, remote: IpAddr) -> LastTraffic {
         let grew = |from, to| self.grew.get(&(from, to)).copied().unwrap_or_default();
         LastTraffic { sent: grew(local, remote), received: grew(remote, local) }
@@ -70,7 +70,7 @@ impl TrafficCounters {
 }
 
 impl Daemon {
-    /// Reads the counters and tells the engine.
+    /// Polls the counters and informs the engine.
     pub(super) fn update_traffic(&mut self) {
         let now = clock::now();
         match self.kernel.counters() {
@@ -136,7 +136,7 @@ mod tests {
         assert_eq!(counters.due(), Some(at(20)));
         counters.note(at(20), vec![(out, 100), (inward, 60)]);
         assert_eq!(seen(&counters), (at(10), at(20)));
-        // A new SA that was used, beside the old one.
+        // A rekeyed SA carries traffic while the old one is still there.
         counters.note(at(30), vec![(out, 100), (next, 1), (inward, 60)]);
         assert_eq!(seen(&counters), (at(30), at(20)));
         counters.put_off(at(40));

@@ -1,9 +1,9 @@
-//! How much is logged.
+//! Log levels.
 
 use ipsec_conf::racoon::LogLevel;
 pub use racoon_proto::output::Level;
 
-/// The level that a configuration names.
+/// Returns the level of a configuration.
 pub fn configured(level: LogLevel) -> Level {
     match level {
         LogLevel::Error => Level::Error,

@@ -1,4 +1,4 @@
-//! The text of a line.
+//! Formatting of a log line.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use std::panic::Location;
 use super::level::Level;
 use super::timestamp::Timestamp;
 
-/// A line before it is text.
+/// A log line.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Line<'a> {
     pub(super) level: Level,
@@ -17,12 +17,12 @@ pub(super) struct Line<'a> {
 }
 
 impl Line<'_> {
-    /// With the local time in front and a newline at the end.
+    /// Formats the line with the local time in front and a newline at the end.
     pub(super) fn dated(&self) -> String {
         format!("{}: {self}\n", Timestamp::now())
     }
 
-    /// The text alone, harmless to a terminal.
+    /// Returns the text with all characters escaped that could affect a terminal.
     pub(super) fn escaped(&self) -> String {
         let mut escaped = String::with_capacity(self.text.len());
         for character in self.text.chars() {
@@ -51,14 +51,14 @@ impl fmt::Display for Line<'_> {
     }
 }
 
-/// Whether a text has this address in it, and not just a longer one that contains its digits.
+/// Whether a text contains an address as such, not as part of a longer one.
 fn names(text: &str, address: IpAddr) -> bool {
     let address = address.to_string();
     let is_part = |character: char| character.is_ascii_hexdigit() || matches!(character, '.' | ':');
     text.match_indices(&address).any(|(start, _)| {
         let (before, rest) = text.split_at(start);
         let after = rest.strip_prefix(address.as_str()).unwrap_or_default();
-        // A full stop or a colon may also end what stands before or after.
+        // A full stop or a colon may be punctuation.
         let mut after = after.chars();
         let continues = match after.next() {
             Some('.' | ':') => after.next().is_some_and(is_part),
@@ -68,13 +68,14 @@ fn names(text: &str, address: IpAddr) -> bool {
     })
 }
 
-/// Whether the end of a text looks like the address of a peer: a text that a peer sent may name another one there.
+/// Whether a text ends like one with the peer's address appended. Text that a peer sent could otherwise name another
+/// address there.
 fn ends_as_with_a_peer(text: &str) -> bool {
     let last = text.strip_suffix(']').and_then(|text| text.rsplit_once('['));
     last.is_some_and(|(_, address)| address.parse::<IpAddr>().is_ok())
 }
 
-/// What ends a line, commands a terminal, or shows text in another order than it stands.
+/// Whether a character ends the line, controls a terminal, or changes the order of text.
 fn is_harmful(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

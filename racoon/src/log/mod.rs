@@ -1,11 +1,11 @@
-//! The log: to syslog or to the file of `-l`, and with `-F` to standard output, too.
+//! The log, written to syslog or to the file of `-l`, and with `-F` also to standard output.
 //!
 //! ```text
 //! file and standard output   2026-01-31 12:00:00: ERROR: net/mod.rs:17: text [192.0.2.1]
 //! syslog                     ERROR: net/mod.rs:17: text [192.0.2.1]
 //! ```
 //!
-//! The address of the peer ends a line about one whose text does not name it; the place in the program is there with `-L`.
+//! A line about a peer ends with its address unless the text contains it. The source location is there with `-L`.
 
 mod level;
 mod line;
@@ -26,20 +26,20 @@ use line::Line;
 use sink::{LogFile, Syslog};
 use timestamp::Timestamp;
 
-/// What the command line says about the log.
+/// Options of the command line that concern the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// `-l`: this file instead of syslog.
     pub file: Option<PathBuf>,
-    /// `-F`: standard output, too.
+    /// `-F`: standard output as well.
     pub foreground: bool,
-    /// `-L`: each line says which line of the program wrote it.
+    /// `-L`: source location on each line.
     pub location: bool,
-    /// `-d`: so many levels more than the configuration asks for.
+    /// `-d`: number of levels to raise the configured level by.
     pub raise: u8,
 }
 
-/// Where lines go. A clone writes to the same place.
+/// Handle of the log. Clones write to the same place.
 #[derive(Clone)]
 pub struct Log {
     shared: Arc<Shared>,
@@ -55,11 +55,11 @@ struct Shared {
 struct Sinks {
     main: Main,
     stdout: bool,
-    /// Texts of lines at level error, while they are remembered.
+    /// Texts of the error lines, while they are remembered.
     errors: Option<Vec<String>>,
 }
 
-/// Lines at level error that are remembered at most.
+/// Maximum number of remembered error lines.
 const ERRORS_MAX: usize = 100;
 
 enum Main {
@@ -70,11 +70,11 @@ enum Main {
 }
 
 impl Log {
-    /// Opens the log, at level `info` and what `-d` adds to it. A system without a syslog daemon is none to fail on: it
-    /// is looked for again with each line.
+    /// Opens the log at level `info`, raised by `-d`. A missing syslog daemon is no error; the connection is tried
+    /// again with each line.
     ///
     /// # Errors
-    /// The file cannot be opened for writing.
+    /// If the file cannot be opened for writing.
     pub fn open(options: &Options) -> io::Result<Self> {
         let main = match &options.file {
             Some(path) => Main::File(LogFile::open(path.clone())?),
@@ -93,13 +93,13 @@ impl Log {
         Self { shared: Arc::new(shared) }
     }
 
-    /// A log that [`Log::written`] reads.
+    /// Returns a log in memory; see [`Log::written`].
     #[cfg(test)]
     pub(crate) fn in_memory() -> Self {
         Self::to(Main::Memory(Vec::new()), &Options { raise: 2, ..Options::default() })
     }
 
-    /// What is in the log of a test, and no longer after this.
+    /// Removes and returns the lines of a log in memory.
     #[cfg(test)]
     pub(crate) fn written(&self) -> Vec<String> {
         match &mut self.sinks().main {
@@ -108,21 +108,21 @@ impl Log {
         }
     }
 
-    /// The `log` directive. What `-d` says is added to it.
+    /// Sets the configured level, which `-d` raises.
     pub fn set_level(&self, level: Level) {
         let level = level.raised(self.shared.raise);
         self.shared.level.store(level as u8, Ordering::Relaxed);
     }
 
-    /// Whether a line of this level is written. Asked before the costly composing of one.
+    /// Whether lines of a level are written. Ask before formatting an expensive one.
     pub fn enabled(&self, level: Level) -> bool {
         level as u8 <= self.shared.level.load(Ordering::Relaxed)
     }
 
-    /// Opens the file of `-l` anew: it may have been renamed.
+    /// Reopens the file of `-l` after log rotation.
     ///
     /// # Errors
-    /// It cannot be opened; the old one stays in use.
+    /// If it cannot be opened; the old file stays in use.
     pub fn reopen(&self) -> io::Result<()> {
         match &mut self.sinks().main {
             Main::File(file) => file.reopen(),
@@ -130,17 +130,17 @@ impl Log {
         }
     }
 
-    /// Remembers lines at level error from now on, for a start that fails: whoever typed the command may not read the log.
+    /// Starts remembering error lines, to be shown to the user if the start fails.
     pub fn remember_errors(&self) {
         self.sinks().errors = Some(Vec::new());
     }
 
-    /// The first lines at level error since [`Log::remember_errors`], which ends with this.
+    /// Stops remembering. Returns the first error lines since [`Log::remember_errors`].
     pub fn take_errors(&self) -> Vec<String> {
         self.sinks().errors.take().unwrap_or_default()
     }
 
-    /// From now on a panic is a line at level error, too: in the background nobody reads what it prints.
+    /// Logs panics at level error as well: in the background nobody reads standard error.
     pub fn log_panics(&self) {
         let (log, before) = (self.clone(), std::panic::take_hook());
         std::panic::set_hook(Box::new(move |panic| {
@@ -149,37 +149,37 @@ impl Log {
         }));
     }
 
-    /// A line at level error.
+    /// Logs at level error.
     #[track_caller]
     pub fn error(&self, text: impl Display) {
         self.write(Level::Error, None, text);
     }
 
-    /// A line at level warning.
+    /// Logs at level warning.
     #[track_caller]
     pub fn warning(&self, text: impl Display) {
         self.write(Level::Warning, None, text);
     }
 
-    /// A line at level notify.
+    /// Logs at level notify.
     #[track_caller]
     pub fn notify(&self, text: impl Display) {
         self.write(Level::Notify, None, text);
     }
 
-    /// A line at level info.
+    /// Logs at level info.
     #[track_caller]
     pub fn info(&self, text: impl Display) {
         self.write(Level::Info, None, text);
     }
 
-    /// A line at level debug.
+    /// Logs at level debug.
     #[track_caller]
     pub fn debug(&self, text: impl Display) {
         self.write(Level::Debug, None, text);
     }
 
-    /// A line about a peer. What could end the line or command a terminal is escaped, whoever sent it.
+    /// Logs a line about a peer. Characters that could end the line or affect a terminal are escaped.
     #[track_caller]
     pub fn write(&self, level: Level, peer: Option<IpAddr>, text: impl Display) {
         if self.enabled(level) {
@@ -187,13 +187,13 @@ impl Log {
         }
     }
 
-    /// Several lines, which stay together: a dump. None of them can become two.
+    /// Logs several lines without others in between, such as a dump. No text can become two lines.
     #[track_caller]
     pub fn lines<'a>(&self, level: Level, peer: Option<IpAddr>, texts: impl IntoIterator<Item = &'a str>) {
         self.lines_from(Location::caller(), level, peer, texts);
     }
 
-    /// The same for somebody else, who wrote them in another place.
+    /// As [`Log::lines`], with the source location of the original caller.
     pub fn lines_from<'a>(
         &self,
         place: &Location<'_>,
@@ -211,13 +211,13 @@ impl Log {
         }
     }
 
-    /// A thread that panicked while it wrote a line has left nothing half done that matters.
+    /// Locks the sinks. A panic while writing leaves nothing inconsistent.
     fn sinks(&self) -> MutexGuard<'_, Sinks> {
         self.shared.sinks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A local date and time as lines of the log begin with it, or `None` when the calendar cannot hold it.
+/// Formats local date and time as in log lines; `None` if the calendar cannot represent it.
 pub(crate) fn local_time(seconds: i64) -> Option<String> {
     Timestamp::of(seconds).map(|stamp| stamp.to_string())
 }
@@ -230,7 +230,7 @@ impl fmt::Debug for Log {
 }
 
 impl Sinks {
-    /// A line that cannot be written is lost: there is nobody to tell.
+    /// Writes a line. Failures are ignored: there is nowhere to report them.
     fn put(&mut self, line: &Line<'_>) {
         if let Some(errors) = self.errors.as_mut().filter(|errors| errors.len() < ERRORS_MAX)
             && line.level == Level::Error

@@ -1,4 +1,4 @@
-//! Where lines go.
+//! Destinations of log lines.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -13,11 +13,11 @@ use syslog::{Facility, LogFormat, Logger, LoggerBackend, Severity};
 use super::level::Level;
 use super::timestamp::Timestamp;
 
-/// A syslog daemon that does not read may hold us up so long in each [`WINDOW`].
+/// Maximum time per [`WINDOW`] to wait for a syslog daemon that does not read.
 const PATIENCE: Duration = Duration::from_millis(100);
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// Bytes of a line to syslog at most: a datagram that is too large is lost as a whole.
+/// Maximum length of a line to syslog in bytes. A datagram that is too large would be lost entirely.
 const LONGEST: usize = 8 * 1024;
 
 /// The file of `-l`.
@@ -27,13 +27,14 @@ pub(super) struct LogFile {
 }
 
 impl LogFile {
-    /// Appends. Others may not read what is logged about peers. A symbolic link is not followed, for who may write to the
-    /// directory could have root write to any file; nor is the reader of a FIFO waited for.
+    /// Opens the file for appending, readable by the owner only, because it contains data about peers. Symbolic links
+    /// are not followed: with write access to the directory, anybody could redirect root's output to any file. Does not
+    /// wait for the reader of a FIFO.
     pub(super) fn open(path: PathBuf) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.append(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
         let file = options.open(&path).map_err(|error| match error.raw_os_error() {
-            // The BSDs say EMLINK or EFTYPE.
+            // The errno is ELOOP, on the BSDs EMLINK or EFTYPE.
             Some(_) if fs::symlink_metadata(&path).is_ok_and(|status| status.is_symlink()) => io::Error::new(
                 error.kind(),
                 "is a symbolic link, which is not followed; name the file that it leads to",
@@ -48,19 +49,20 @@ impl LogFile {
         Ok(())
     }
 
-    /// A full disk loses the line.
+    /// Appends a line. On a full disk it is lost.
     pub(super) fn put(&mut self, line: &str) {
         let _ = write_whole(&mut self.file, line);
     }
 }
 
-/// In one write, so that the lines of several writers do not mix.
+/// Writes with one system call, so that the lines of several writers do not mix.
 pub(super) fn write_whole(to: &mut impl Write, line: &str) -> io::Result<()> {
     to.write_all(line.as_bytes())?;
     to.flush()
 }
 
-/// The system's log daemon. What it does not take is counted, and it is told how much that was when it takes lines again.
+/// Connection to the syslog daemon. Lines that it does not accept are counted, and the count is logged when it accepts
+/// lines again.
 pub(super) struct Syslog {
     logger: Option<Logger<LoggerBackend, Format>>,
     connect: fn() -> syslog::Result<Logger<LoggerBackend, Format>>,
@@ -91,7 +93,7 @@ impl Syslog {
         }
     }
 
-    /// Whether the daemon has taken a line.
+    /// Sends a line. Returns whether the daemon accepted it.
     fn deliver(&mut self, level: Level, line: &str) -> bool {
         let begin = Instant::now();
         if self.patience.left(begin).is_zero() {
@@ -104,7 +106,7 @@ impl Syslog {
             }
             self.patience.waited += begin.elapsed();
         } else if sent.is_err() {
-            // The socket of a daemon that was restarted refuses for ever.
+            // The socket of a daemon that was restarted refuses for ever: reconnect.
             self.connect();
             sent = self.send(level, line);
         }
@@ -115,7 +117,7 @@ impl Syslog {
         self.logger = (self.connect)().ok();
         let _ = match self.logger.as_ref().map(|logger| &logger.backend) {
             Some(LoggerBackend::Unix(socket)) => socket.set_nonblocking(true),
-            // What does not go at once would be half a line.
+            // A stream could otherwise accept half a line.
             Some(LoggerBackend::UnixStream(stream)) => stream.get_ref().set_write_timeout(Some(PATIENCE)),
             _ => Ok(()),
         };
@@ -123,11 +125,11 @@ impl Syslog {
 
     fn send(&mut self, level: Level, line: &str) -> syslog::Result<()> {
         let Some(logger) = &mut self.logger else { return Err(io::Error::from(ErrorKind::NotConnected).into()) };
-        // Only two severities are told apart: files that sort by them have been written for that.
+        // Only two severities, as the C racoon has used them: existing syslog.conf filters rely on that.
         if level < Level::Debug { logger.info(line) } else { logger.debug(line) }
     }
 
-    /// Waits for room in the daemon's queue, as long as there is patience. A stream has been waited for already.
+    /// Waits for room in the daemon's queue as long as [`PATIENCE`] allows. A stream has waited already.
     fn await_room(&mut self) -> bool {
         let left = self.patience.left(Instant::now());
         let Some(Logger { backend: LoggerBackend::Unix(socket), .. }) = &self.logger else { return false };
@@ -136,16 +138,16 @@ impl Syslog {
     }
 }
 
-/// How long the daemon was waited for of late.
+/// Time spent waiting for the daemon in the current window.
 #[derive(Default)]
 struct Patience {
-    /// The beginning of the window.
+    /// Start of the window.
     since: Option<Instant>,
     waited: Duration,
 }
 
 impl Patience {
-    /// How long it may still be waited for.
+    /// Returns how long to wait at most.
     fn left(&mut self, now: Instant) -> Duration {
         if self.since.is_none_or(|since| now.saturating_duration_since(since) >= WINDOW) {
             *self = Self { since: Some(now), waited: Duration::ZERO };
@@ -154,7 +156,7 @@ impl Patience {
     }
 }
 
-/// Whether it is only that the daemon has not read: on the BSDs memory is short then.
+/// Whether the daemon's queue is full. The BSDs report a lack of memory then.
 fn is_full(error: &syslog::Error) -> bool {
     match error {
         syslog::Error::Io(error) | syslog::Error::Write(error) => {
@@ -164,7 +166,7 @@ fn is_full(error: &syslog::Error) -> bool {
     }
 }
 
-/// At most [`LONGEST`] bytes of it.
+/// Truncates a line to [`LONGEST`] bytes.
 fn shortened(line: &str) -> &str {
     if line.len() <= LONGEST {
         return line;
@@ -172,7 +174,7 @@ fn shortened(line: &str) -> &str {
     (0..=LONGEST).rev().find_map(|length| line.get(..length)).unwrap_or_default()
 }
 
-/// RFC 3164 without a host and without a process id: facility daemon, local time.
+/// Format of RFC 3164 without host and process id: facility daemon, local time.
 #[derive(Clone, Copy, Debug)]
 struct Format;
 
@@ -215,7 +217,7 @@ mod tests {
         Ok(String::from_utf8(buffer[..length].to_vec()).unwrap())
     }
 
-    /// `<PRI>Mmm dd hh:mm:ss ` is cut off, all but the priority.
+    /// Removes `Mmm dd hh:mm:ss ` after the priority.
     fn undated(line: &str) -> String {
         let (priority, rest) = line.split_once('>').unwrap();
         format!("{priority}>{}", &rest[16..])
@@ -297,7 +299,7 @@ mod tests {
         log.put("still there\n");
     }
 
-    /// Whoever may write to the directory of the log cannot make root write to another file, at the start or later.
+    /// Neither opening nor reopening the log follows a symbolic link that another user put there.
     #[test]
     fn a_symbolic_link_is_not_followed() {
         let directory = tempfile::tempdir().unwrap();
@@ -315,7 +317,7 @@ mod tests {
         log.put("to the old file\n");
         assert_eq!(fs::read_to_string(&victim).unwrap(), "text");
         assert!(!directory.path().join("not there").exists());
-        // Nor does it wait for somebody who reads a FIFO.
+        // Nor does it wait for the reader of a FIFO.
         fs::remove_file(&path).unwrap();
         mkfifo(&path, Mode::S_IRWXU).unwrap();
         log.reopen().unwrap_err();

@@ -1,9 +1,9 @@
-//! The local time, which the standard library does not know.
+//! Local time, which the standard library does not provide.
 #![allow(unsafe_code)]
 
 use std::mem::MaybeUninit;
 
-/// The local time of `seconds` since 1970, or `None` when the calendar cannot hold it.
+/// Converts seconds since 1970 to local time; `None` if the calendar cannot represent it.
 pub(super) fn local_time(seconds: i64) -> Option<libc::tm> {
     let time = libc::time_t::try_from(seconds).ok()?;
     let mut tm = MaybeUninit::<libc::tm>::uninit();

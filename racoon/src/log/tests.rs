@@ -1,4 +1,4 @@
-//! The log as the daemon uses it.
+//! Tests of the log as the daemon uses it.
 
 use std::fs;
 

@@ -1,15 +1,15 @@
-//! When a line was written.
+//! Timestamps of log lines.
 
 use std::fmt;
 
 use super::sys;
 use crate::clock::since_1970;
 
-/// A local date and time.
+/// Local date and time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Timestamp {
     pub(super) year: i32,
-    /// From 1.
+    /// 1 to 12.
     pub(super) month: u8,
     pub(super) day: u8,
     pub(super) hour: u8,
@@ -18,13 +18,13 @@ pub(super) struct Timestamp {
 }
 
 impl Timestamp {
-    /// The beginning of 1970 when the clock or the calendar has no better answer.
+    /// Returns the current time, or the beginning of 1970 if there is none.
     pub(super) fn now() -> Self {
         let epoch = Self { year: 1970, month: 1, day: 1, hour: 0, minute: 0, second: 0 };
         i64::try_from(since_1970()).ok().and_then(Self::of).unwrap_or(epoch)
     }
 
-    /// So many seconds since 1970, or `None` when the calendar cannot hold it.
+    /// Converts seconds since 1970; `None` if the calendar cannot represent it.
     pub(super) fn of(seconds: i64) -> Option<Self> {
         let tm = sys::local_time(seconds)?;
         Some(Self {
@@ -37,7 +37,7 @@ impl Timestamp {
         })
     }
 
-    /// As syslog's traditional format has it (RFC 3164): without the year.
+    /// Formats the timestamp of RFC 3164, which has no year.
     pub(super) fn traditional(self) -> String {
         const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
         let month = MONTHS.get(usize::from(self.month).wrapping_sub(1)).unwrap_or(&"Jan");

@@ -1,4 +1,4 @@
-//! The addresses of this host, and news of them.
+//! Addresses of this host, and notification of changes.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -10,21 +10,22 @@ use nix::ifaddrs::getifaddrs;
 use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, SockaddrStorage, recv, socket};
 
-/// Every address of an interface, with port 0. A link-local one has its scope.
+/// Returns the addresses of all interfaces, with port 0. Link-local ones have their scope.
 pub(super) fn present() -> io::Result<BTreeSet<SocketAddr>> {
     let addresses = getifaddrs()?.filter_map(|interface| socket_address(&interface.address?));
     let addresses = addresses.map(|address| super::with_port(address, 0));
     Ok(addresses.filter(|address| !address.ip().is_unspecified() && !address.ip().is_multicast()).collect())
 }
 
-/// Whether an address is this host's, by the list of [`present`]. Of 127.0.0.0/8 Linux has all, though it lists one.
+/// Whether an address belongs to this host, by the result of [`present`]. Linux lists one address of 127.0.0.0/8 but
+/// accepts all.
 pub(super) fn is_here(mut address: SocketAddr, present: &BTreeSet<SocketAddr>) -> bool {
     address.set_port(0);
     let is_loopback = cfg!(target_os = "linux") && address.is_ipv4() && address.ip().is_loopback();
     is_loopback || present.contains(&address)
 }
 
-/// An address of the system's. The flow of IPv6 is no part of who somebody is.
+/// Converts an address of the system. The IPv6 flow label is dropped; it does not identify a peer.
 pub(super) fn socket_address(storage: &SockaddrStorage) -> Option<SocketAddr> {
     if let Some(v4) = storage.as_sockaddr_in() {
         return Some((v4.ip(), v4.port()).into());
@@ -33,7 +34,7 @@ pub(super) fn socket_address(storage: &SockaddrStorage) -> Option<SocketAddr> {
     Some(scoped(v6.ip().into(), v6.port(), v6.scope_id()))
 }
 
-/// A socket address with a scope where the address needs one, and with none where it does not.
+/// Returns a socket address that has a scope only if the address needs one.
 pub(super) fn scoped(ip: IpAddr, port: u16, scope: u32) -> SocketAddr {
     match ip {
         IpAddr::V6(v6) if v6.is_unicast_link_local() => SocketAddrV6::new(v6, port, 0, scope).into(),
@@ -41,12 +42,12 @@ pub(super) fn scoped(ip: IpAddr, port: u16, scope: u32) -> SocketAddr {
     }
 }
 
-/// The number of what follows `%`: a number, or the name of an interface.
+/// Returns the scope id of what follows `%`: a number, or the name of an interface.
 pub(super) fn scope_number(scope: &str) -> Option<u32> {
     scope.parse().ok().or_else(|| if_nametoindex(scope).ok())
 }
 
-/// Tells that addresses have come or gone.
+/// Socket that reports added and removed addresses.
 #[derive(Debug)]
 pub(super) struct Watch {
     socket: OwnedFd,
@@ -54,7 +55,7 @@ pub(super) struct Watch {
 
 impl Watch {
     /// # Errors
-    /// The system's, from socket(2) or bind(2).
+    /// Those of socket(2) and bind(2).
     #[cfg(target_os = "linux")]
     pub(super) fn open() -> io::Result<Self> {
         use nix::sys::socket::{NetlinkAddr, SockProtocol, bind};
@@ -67,7 +68,7 @@ impl Watch {
     }
 
     /// # Errors
-    /// The system's, from socket(2) or fcntl(2).
+    /// Those of socket(2) and fcntl(2).
     #[cfg(not(target_os = "linux"))]
     pub(super) fn open() -> io::Result<Self> {
         use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -77,16 +78,16 @@ impl Watch {
         Ok(Self { socket })
     }
 
-    /// Reads what has been told since, and whether it is about an address.
+    /// Reads the pending notifications. Returns whether any is about an address.
     pub(super) fn changed(&self) -> bool {
         use std::os::fd::AsRawFd as _;
         let mut changed = false;
         let mut message = [0; 4096];
-        // A flood is left for the next turn.
+        // Bounded; the rest is read in the next round.
         for _ in 0..1000 {
             match recv(self.socket.as_raw_fd(), &mut message, MsgFlags::empty()) {
                 Ok(length) => changed |= concerns_addresses(message.get(..length).unwrap_or_default()),
-                // Messages were lost.
+                // Notifications were lost.
                 Err(Errno::ENOBUFS) => changed = true,
                 Err(Errno::EINTR) => {}
                 Err(_) => break,
@@ -102,13 +103,13 @@ impl AsFd for Watch {
     }
 }
 
-/// Nothing else was subscribed to.
+/// Only address changes are subscribed to.
 #[cfg(target_os = "linux")]
 fn concerns_addresses(_: &[u8]) -> bool {
     true
 }
 
-/// A message of the routing socket has its type in byte 3, and routes come and go more often than addresses.
+/// A message of the routing socket has its type in byte 3. Most are about routes.
 #[cfg(not(target_os = "linux"))]
 fn concerns_addresses(message: &[u8]) -> bool {
     let of_addresses = [libc::RTM_NEWADDR, libc::RTM_DELADDR];
@@ -146,7 +147,7 @@ mod tests {
     #[test]
     fn no_news_without_change() {
         if let Ok(watch) = Watch::open() {
-            // The host may have some just now.
+            // The host may have changes just now.
             assert!((0..100).any(|_| !watch.changed()));
         }
     }

@@ -1,4 +1,4 @@
-//! Datagrams that are read from a socket with one system call.
+//! Reading several datagrams with one system call.
 
 use std::collections::VecDeque;
 use std::io::IoSliceMut;
@@ -10,35 +10,35 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, RecvMsg, SockaddrStorage};
 
 use super::addresses::socket_address;
 
-/// A datagram is at most so long.
+/// Maximum length of a datagram.
 const LARGEST: usize = 64 * 1024;
 
-/// Datagrams that are read at once.
+/// Datagrams per system call.
 pub(super) const BATCH: usize = 64;
 
-/// Room for a batch, and what is in it. Memory that no datagram was written to is not used.
+/// Buffer of a batch, and the datagrams in it. Slots that no datagram reached occupy no physical memory.
 #[derive(Debug)]
 pub(super) struct Batch {
     buffer: Vec<u8>,
-    /// What has been read and not taken yet.
+    /// Datagrams that were read and not taken yet.
     ready: VecDeque<Arrived>,
 }
 
-/// A datagram that was read.
+/// A received datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Arrived {
-    /// Which place of the buffer it is in.
+    /// Index of its slot in the buffer.
     at: usize,
     length: usize,
-    /// It was longer than its place.
+    /// Whether the datagram was longer than the slot.
     pub(super) truncated: bool,
-    /// Whom it was sent to, if that was asked for and told.
+    /// Destination address, if the socket reports it.
     pub(super) local: Option<SocketAddr>,
-    /// Who says to have sent it.
+    /// Source address, which may be spoofed.
     pub(super) remote: Option<SocketAddr>,
 }
 
-/// What the control messages of a datagram say about whom it was sent to.
+/// Extracts the destination address from a control message.
 pub(super) type Destination<'a> = dyn Fn(&ControlMessageOwned) -> Option<SocketAddr> + 'a;
 
 impl Batch {
@@ -46,31 +46,31 @@ impl Batch {
         Self { buffer: vec![0; BATCH * LARGEST], ready: VecDeque::with_capacity(BATCH) }
     }
 
-    /// The next datagram that was read.
+    /// Takes the next datagram.
     pub(super) fn take(&mut self) -> Option<Arrived> {
         self.ready.pop_front()
     }
 
-    /// Nothing that was read is left.
+    /// Whether all datagrams have been taken.
     pub(super) fn is_empty(&self) -> bool {
         self.ready.is_empty()
     }
 
-    /// The bytes of a datagram; until the next [`Batch::fill`].
+    /// Returns the bytes of a datagram. Valid until the next [`Batch::fill`].
     pub(super) fn bytes(&self, arrived: Arrived) -> &[u8] {
         let begin = arrived.at.saturating_mul(LARGEST);
         self.buffer.get(begin..begin.saturating_add(arrived.length)).unwrap_or_default()
     }
 
-    /// Reads what there is, after all has been taken.
+    /// Reads the pending datagrams. All previous ones must have been taken.
     ///
     /// # Errors
-    /// The system's; `EAGAIN`: there is nothing.
+    /// Those of the system; `EAGAIN` if there are none.
     #[cfg(any(target_os = "linux", target_os = "freebsd", target_os = "netbsd"))]
     pub(super) fn fill(&mut self, socket: BorrowedFd<'_>, destination: &Destination<'_>) -> Result<(), Errno> {
         use nix::sys::socket::{MultiHeaders, recvmmsg};
         let control = nix::cmsg_space!(libc::in6_pktinfo, libc::in6_pktinfo);
-        // Made anew each time: the system writes into them how much of their room it has used.
+        // Rebuilt each time, because the system overwrites the lengths in them.
         let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(BATCH, Some(control));
         let mut places = self.buffer.chunks_mut(LARGEST).map(|place| [IoSliceMut::new(place)]).collect::<Vec<_>>();
         let flags = MsgFlags::MSG_DONTWAIT;
@@ -79,10 +79,10 @@ impl Batch {
         Ok(())
     }
 
-    /// Reads what there is, after all has been taken.
+    /// Reads the pending datagrams. All previous ones must have been taken.
     ///
     /// # Errors
-    /// The system's; `EAGAIN`: there is nothing.
+    /// Those of the system; `EAGAIN` if there are none.
     #[cfg(not(any(target_os = "linux", target_os = "freebsd", target_os = "netbsd")))]
     pub(super) fn fill(&mut self, socket: BorrowedFd<'_>, destination: &Destination<'_>) -> Result<(), Errno> {
         use nix::sys::socket::recvmsg;
@@ -93,7 +93,7 @@ impl Batch {
             match recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut places, Some(&mut control), flags) {
                 Ok(message) => self.ready.push_back(arrived(at, &message, destination)),
                 Err(errno) if at == 0 => return Err(errno),
-                // An error that is not told now comes again, or was of the path.
+                // A persistent error returns with the next call; others concern a single path.
                 Err(_) => break,
             }
         }

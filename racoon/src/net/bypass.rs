@@ -1,4 +1,4 @@
-//! The policies of a socket of its own: what IKE says must not wait for the keys that IKE makes.
+//! Per-socket bypass policies: IKE packets must not wait for the SAs that IKE negotiates.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -10,12 +10,12 @@ use libpfkey::{Abi, Dialect};
 use super::ports::Family;
 use super::sys;
 
-/// What a socket without such policies means.
+/// Whether a socket needs its bypass policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bypass {
-    /// It is of no use.
+    /// Without them the socket is useless.
     Required,
-    /// The SAs are elsewhere, or in memory: their policies do not meet our packets.
+    /// The SAs are on another system or in memory, where their policies cannot affect our packets.
     BestEffort,
 }
 
@@ -26,10 +26,10 @@ const PF_KEY: (i32, i32) = (22, 28);
 #[cfg(not(any(target_os = "linux", target_os = "netbsd")))]
 const PF_KEY: (i32, i32) = (21, 28);
 
-/// Packets of this socket pass in both directions without IPsec.
+/// Exempts a socket's packets from IPsec, in both directions.
 ///
 /// # Errors
-/// The system's, from setsockopt(2). It takes the rights of root.
+/// Those of setsockopt(2), which requires root.
 pub(super) fn apply(socket: impl AsFd, family: Family) -> io::Result<()> {
     for direction in ["in", "out"] {
         #[cfg(target_os = "linux")]
@@ -49,14 +49,14 @@ fn set(socket: impl AsFd, family: Family, options: (i32, i32), policy: &[u8]) ->
     sys::set_option(socket, level, option, policy)
 }
 
-/// As ipsec_set_policy(3) makes it.
+/// Returns the policy as ipsec_set_policy(3) encodes it.
 fn sadb_x_policy(direction: &str) -> io::Result<Vec<u8>> {
     let policy = policy::parse(&format!("{direction} bypass")).map_err(io::Error::other)?;
     let policy = Policy::from_text(&policy, Dialect::HOST).map_err(io::Error::other)?;
     policy.to_blob(Abi::HOST).map_err(io::Error::other)
 }
 
-/// Linux without af_key does not understand the form of PF_KEY.
+/// Linux without af_key does not understand the PF_KEY form.
 #[cfg(target_os = "linux")]
 mod xfrm {
     use std::io;
@@ -70,21 +70,21 @@ mod xfrm {
         set(socket, family, OPTIONS, &policy(family, direction == "out"))
     }
 
-    /// `xfrm_userpolicy_info`: any packet of the family, without limits, is allowed.
+    /// Returns an `xfrm_userpolicy_info` that allows all packets of a family, without limits.
     pub(super) fn policy(family: Family, out: bool) -> Vec<u8> {
         let family = match family {
             Family::V4 => libc::AF_INET,
             Family::V6 => libc::AF_INET6,
         };
         let mut policy = Vec::with_capacity(168);
-        // The selector: two addresses, two ports with masks, the family, and what is not asked for.
+        // Selector: two addresses, two ports with masks, the family, and wildcards.
         policy.resize(40, 0);
         policy.extend_from_slice(&u16::try_from(family).unwrap_or(0).to_ne_bytes());
         policy.resize(56, 0);
-        // Four limits, all infinite; what was used, a priority and an index, all zero.
+        // Four infinite limits; usage counters, priority and index of 0.
         policy.resize(88, 0xff);
         policy.resize(160, 0);
-        // The direction (in 0, out 1); the action 0 allows.
+        // Direction (0 in, 1 out), then action 0: allow.
         policy.push(u8::from(out));
         policy.resize(168, 0);
         policy

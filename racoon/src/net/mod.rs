@@ -1,8 +1,9 @@
-//! The UDP sockets of IKE: one for each local address and port, so that an answer leaves from where the question went.
+//! UDP sockets of IKE. Each local address and port has a socket of its own, so that a reply leaves from the address the
+//! request was sent to.
 //!
-//! Without entries in `listen`, every address of this host has a socket on both ports, and addresses that come and go
-//! are followed. With entries, those are followed. With `strict_address`, all entries have to be there and nothing is
-//! followed.
+//! Without entries in `listen`, every address of this host gets a socket on both ports. Added and removed addresses are
+//! followed, with entries only those that match. With `strict_address` all entries have to be present at the start, and
+//! nothing is followed.
 
 mod addresses;
 mod batch;
@@ -31,99 +32,99 @@ use socket::{IkeSocket, ReadOutcome};
 pub use unreachable::Unreachable;
 pub(crate) use unreachable::local_error;
 
-/// So many batches of datagrams that are not for IKE are read at once, before others have their turn.
+/// Batches without any IKE message that are read before other sources get their turn.
 const DROPPED_AT_ONCE: usize = 4;
 
-/// Bytes that may wait to be read from a socket: some ten thousand first messages, which is a second of a flood.
+/// Wanted receive buffer in bytes. It holds some ten thousand first messages, a second of a flood.
 const RECEIVE_BUFFER: usize = 4 << 20;
 
-/// What sockets there are to be.
+/// Which sockets to open.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The section of the configuration.
+    /// The `listen` section of the configuration.
     pub listen: Listen,
     /// `-p` and `-P`
     pub ports: Ports,
-    /// `-4` and `-6`: where the section has no entries, addresses of this family only.
+    /// `-4` and `-6`: without entries in `listen`, only addresses of this family.
     pub family: Option<Family>,
-    /// Whether the sockets need policies of their own.
+    /// Whether bypass policies are required.
     pub bypass: Bypass,
 }
 
-/// All sockets.
+/// The set of sockets.
 #[derive(Debug)]
 pub struct Sockets {
     options: Options,
     sockets: BTreeMap<SocketAddr, IkeSocket>,
     watch: Option<Watch>,
-    /// Addresses that cannot be used yet, or not at all; each is complained about once.
+    /// Present addresses that could not be bound. The failure is logged once per address.
     failed: BTreeSet<SocketAddr>,
-    /// Entries whose address or interface is not there, in words: warned of once, as long as it is not.
+    /// Warnings about entries whose address or interface is missing; each is logged once while it is missing.
     awaited: BTreeSet<String>,
-    /// What was read and not returned yet.
+    /// Datagrams read and not returned yet.
     batch: Batch,
-    /// From which socket.
+    /// Socket that they were read from.
     read_from: SocketAddr,
-    /// The system gave less room than was asked for, and that was logged.
+    /// Whether it was logged that the system limits the receive buffer.
     is_short: bool,
     log: Log,
 }
 
-/// An ISAKMP message.
+/// A received ISAKMP message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Received<'a> {
-    /// Whom it was sent to: an address of ours.
+    /// Destination, an address of this host.
     pub local: SocketAddr,
-    /// Who says to have sent it.
+    /// Source, which may be spoofed.
     pub remote: SocketAddr,
-    /// The message, without a non-ESP marker.
+    /// The message, without non-ESP marker.
     pub bytes: &'a [u8],
-    /// It came to a port where ESP in UDP comes, too.
+    /// Whether it arrived on a port that also receives UDP-encapsulated ESP.
     pub natt: bool,
 }
 
-/// Something that a socket had to tell.
+/// Input from a socket.
 #[derive(Debug)]
 pub enum Input<'a> {
     /// A message.
     Message(Received<'a>),
-    /// A message of ours did not arrive.
+    /// One of our messages was not delivered.
     Unreachable(Unreachable),
 }
 
-/// Why there is no socket.
+/// Error that prevents a socket.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Another process has the port.
+    /// Another process uses the port.
     #[error("{}: another {} has this port", DisplayAddr(*.address), DisplayOwner(.owner.as_ref()))]
     InUse {
         /// The address.
         address: SocketAddr,
-        /// The process, if the system tells.
+        /// The process, if the system shows it.
         owner: Option<PortOwner>,
     },
-    /// The host does not have the address.
+    /// The address is not one of this host.
     #[error("{}: not an address of this host", DisplayAddr(*.0))]
     Absent(SocketAddr),
-    /// An interface that the configuration names is not there.
+    /// A configured interface does not exist.
     #[error("{0}: no such interface: {1}")]
     Scope(String, String),
-    /// The system refuses.
+    /// A system call failed.
     #[error("{}: {call}: {}", DisplayAddr(*.address), crate::output::reason(source))]
     System {
         /// The address.
         address: SocketAddr,
-        /// What was asked of it.
+        /// The call.
         call: &'static str,
-        /// Its answer.
+        /// Its error.
         source: io::Error,
     },
-    /// The addresses of this host cannot be learned.
+    /// The addresses of this host cannot be listed.
     #[error("addresses of this host: {}", crate::output::reason(.0))]
     Addresses(#[source] io::Error),
 }
 
-/// An address with a port, as this daemon has always shown it: `192.0.2.1[500]`.
+/// Formats an address and port as racoon always has: `192.0.2.1[500]`.
 #[derive(Clone, Copy, Debug)]
 pub struct DisplayAddr(pub SocketAddr);
 
@@ -149,20 +150,20 @@ impl fmt::Display for DisplayOwner<'_> {
     }
 }
 
-/// A socket that is to be.
+/// A socket that should exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Wanted {
     natt: bool,
-    /// The address is there; else this is an entry that has to wait for it.
+    /// Whether the address is present. If not, the entry waits for it.
     present: bool,
 }
 
 impl Sockets {
-    /// Opens the sockets. An address that is not there, or not yet usable, is waited for.
+    /// Opens the sockets. Addresses that are missing or not usable yet are waited for.
     ///
     /// # Errors
-    /// A port that another process has, a policy that the system refuses, and with `strict_address` an address that is
-    /// not there.
+    /// If another process uses a port, if the system refuses a required bypass policy, and with `strict_address` if an
+    /// address is missing.
     pub fn open(options: Options, log: Log) -> Result<Self, Error> {
         let watch = if options.listen.strict_address { None } else { Some(Watch::open().map_err(Error::Addresses)?) };
         let mut sockets = Self {
@@ -182,21 +183,20 @@ impl Sockets {
         }
     }
 
-    /// After a new configuration has been read: closes what it does not name, and opens what it does. Sockets in both
-    /// stay.
+    /// Applies a new `listen` section. Sockets that it keeps are not touched.
     ///
     /// # Errors
-    /// The addresses of the host cannot be learned. A socket that cannot be opened is only logged.
+    /// If the addresses of this host cannot be listed. A socket that cannot be opened is only logged.
     pub fn reconfigure(&mut self, listen: Listen) -> Result<(), Error> {
         self.options.listen = listen;
         self.failed.clear();
         self.refresh()
     }
 
-    /// Opens and closes sockets as addresses have come and gone, and tries again what has failed.
+    /// Opens and closes sockets as addresses have changed, and retries failed ones.
     ///
     /// # Errors
-    /// The addresses of the host cannot be learned. A socket that cannot be opened is only logged.
+    /// If the addresses of this host cannot be listed. A socket that cannot be opened is only logged.
     pub fn refresh(&mut self) -> Result<(), Error> {
         self.watch = match self.watch.take() {
             _ if self.options.listen.strict_address => None,
@@ -209,12 +209,12 @@ impl Sockets {
         Ok(())
     }
 
-    /// What to poll for news of addresses; [`Sockets::addresses_changed`] reads them.
+    /// Returns the descriptor that reports address changes; [`Sockets::addresses_changed`] reads it.
     pub fn watch(&self) -> Option<BorrowedFd<'_>> {
         self.watch.as_ref().map(Watch::as_fd)
     }
 
-    /// The watch is readable.
+    /// Handles a readable address watch.
     ///
     /// # Errors
     /// As [`Sockets::refresh`].
@@ -222,21 +222,22 @@ impl Sockets {
         if self.watch.as_ref().is_some_and(Watch::changed) { self.refresh() } else { Ok(()) }
     }
 
-    /// Whether an address that is there could not be used: not every system tells when duplicate address detection has
-    /// ended, so that [`Sockets::refresh`] is worth a try a second later.
+    /// Whether a present address could not be bound. It may still be tentative, and not every system reports the end of
+    /// duplicate address detection, so [`Sockets::refresh`] should be tried again after a second.
     pub fn is_incomplete(&self) -> bool {
         !self.failed.is_empty()
     }
 
-    /// What to poll, and what [`Sockets::receive`] wants to know.
+    /// Returns the descriptors to poll, with the addresses to pass to [`Sockets::receive`].
     pub fn descriptors(&self) -> impl Iterator<Item = (SocketAddr, BorrowedFd<'_>)> {
         self.sockets.iter().map(|(address, socket)| (*address, socket.as_fd()))
     }
 
-    /// The addresses that messages of ISAKMP leave from: of each socket its own, or those that this host has.
+    /// Returns the addresses that ISAKMP messages are sent from. A wildcard socket stands for all addresses of its
+    /// family.
     ///
     /// # Errors
-    /// The addresses of the host cannot be learned.
+    /// If the addresses of this host cannot be listed.
     pub fn locals(&self) -> Result<BTreeSet<SocketAddr>, Error> {
         let mut locals = BTreeSet::new();
         for address in self.sockets.iter().filter(|(_, socket)| !socket.natt()).map(|(address, _)| *address) {
@@ -251,27 +252,28 @@ impl Sockets {
         Ok(locals)
     }
 
-    /// All addresses of this host, whether there is a socket for them or not.
+    /// Returns all addresses of this host, with or without a socket.
     ///
     /// # Errors
-    /// They cannot be learned.
+    /// If they cannot be listed.
     pub fn host_addresses() -> Result<BTreeSet<IpAddr>, Error> {
         let present = addresses::present().map_err(Error::Addresses)?;
         Ok(present.iter().map(SocketAddr::ip).collect())
     }
 
-    /// The next message, or news of one of ours, from the socket with this address; but first what was read of another one
-    /// before. None: nothing for now.
+    /// Returns the next input from a socket, or `None` if there is none now. What was read before from another socket
+    /// comes first.
     ///
     /// # Errors
-    /// The system's, from recvmmsg(2) or recvmsg(2).
+    /// Those of recvmmsg(2) or recvmsg(2).
     pub fn receive(&mut self, socket: SocketAddr) -> io::Result<Option<Input<'_>>> {
         for read in 0..=DROPPED_AT_ONCE {
             if let Some((local, remote, natt, arrived, start)) = self.next_message() {
                 let bytes = self.batch.bytes(arrived).get(start..).unwrap_or_default();
                 return Ok(Some(Input::Message(Received { local, remote, bytes, natt })));
             }
-            // What is left in the socket makes it readable; what is left in a batch does not.
+            // Datagrams left in the socket keep it readable, those left in the batch do not. So stop only when the
+            // batch is empty.
             if read == DROPPED_AT_ONCE {
                 break;
             }
@@ -286,12 +288,13 @@ impl Sockets {
         Ok(None)
     }
 
-    /// Whether messages were read that [`Sockets::receive`] has not returned yet: nothing makes a socket readable for them.
+    /// Whether [`Sockets::receive`] has datagrams that poll(2) does not show.
     pub fn has_read(&self) -> bool {
         !self.batch.is_empty()
     }
 
-    /// The next message of the batch. What is not for IKE is dropped, as is what a socket read that is closed now.
+    /// Returns the next message of the batch. Datagrams that are not for IKE are dropped, and so are those of a closed
+    /// socket.
     fn next_message(&mut self) -> Option<(SocketAddr, SocketAddr, bool, Arrived, usize)> {
         let socket = self.sockets.get(&self.read_from);
         while let Some(arrived) = self.batch.take() {
@@ -306,21 +309,21 @@ impl Sockets {
         None
     }
 
-    /// Sends a message from a local address and port, behind a non-ESP marker where the port asks for one.
+    /// Sends a message from a local address and port, with a non-ESP marker where the port requires it.
     ///
     /// # Errors
-    /// The system's, from sendmsg(2); `AddrNotAvailable` if no socket has the address.
+    /// Those of sendmsg(2); `AddrNotAvailable` if no socket has the address.
     pub fn send(&self, local: SocketAddr, remote: SocketAddr, message: &[u8]) -> io::Result<()> {
         self.from(local)?.send(local, remote, message)
     }
 
-    /// The socket that has a local address: its own, or that for any address.
+    /// Returns the socket for a local address: its own, or the wildcard socket.
     fn from(&self, local: SocketAddr) -> io::Result<&IkeSocket> {
         let socket = self.sockets.get(&local).or_else(|| self.sockets.get(&any(local)));
         socket.ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
     }
 
-    /// Makes the sockets what they are to be. What fails is returned the first time.
+    /// Opens and closes sockets until they match the configuration. Returns the errors that are new.
     fn synchronise(&mut self) -> Result<Vec<Error>, Error> {
         let wanted = self.wanted(&addresses::present().map_err(Error::Addresses)?)?;
         self.failed.retain(|address| wanted.get(address).is_some_and(|wanted| wanted.present));
@@ -346,7 +349,7 @@ impl Sockets {
         Ok(errors)
     }
 
-    /// An address that is waited for may be one that was mistyped.
+    /// Warns of missing addresses: one may be a typing error.
     fn warn_of_absent(&mut self, wanted: &BTreeMap<SocketAddr, Wanted>) {
         if self.options.listen.strict_address {
             return;
@@ -370,7 +373,7 @@ impl Sockets {
         let relatives = self.sockets.values().filter(|other| overlap(other.address(), address)).collect::<Vec<_>>();
         let shared = !relatives.is_empty();
         if !shared && !socket::is_free(address) {
-            // That takes a look at every process: once, not at each try.
+            // Looking through all processes is expensive, so it is done once per failure.
             let owner = if self.failed.contains(&address) { None } else { port_owner::find(address) };
             return Err(Error::InUse { address, owner });
         }
@@ -385,7 +388,8 @@ impl Sockets {
         Ok(())
     }
 
-    /// Makes room for a flood. With less the kernel drops what it cannot keep, which is worth a line.
+    /// Enlarges the receive buffer, and logs once if the system's limit is lower: the kernel then drops more messages
+    /// in a flood.
     fn make_room(&mut self, socket: &IkeSocket) {
         let address = DisplayAddr(socket.address());
         let room = match socket.make_room(RECEIVE_BUFFER) {
@@ -407,7 +411,7 @@ impl Sockets {
         }
     }
 
-    /// An error, unless waiting is all that it takes.
+    /// Records a failure. Returns the error unless it will resolve itself.
     fn first_failure(&mut self, address: SocketAddr, wanted: Wanted, error: Error) -> Option<Error> {
         if wanted.present {
             self.failed.insert(address);
@@ -421,7 +425,7 @@ impl Sockets {
         None
     }
 
-    /// The sockets that there are to be.
+    /// Returns the sockets that should exist.
     fn wanted(&self, present: &BTreeSet<SocketAddr>) -> Result<BTreeMap<SocketAddr, Wanted>, Error> {
         let Options { listen, ports, family, .. } = &self.options;
         let mut wanted = BTreeMap::new();
@@ -437,7 +441,7 @@ impl Sockets {
                 None => 0,
                 Some(name) => match addresses::scope_number(name) {
                     Some(number) => number,
-                    // An interface may come, too.
+                    // The interface may be created later.
                     None if !listen.strict_address => continue,
                     None => return Err(Error::Scope(entry.address.ip.to_string(), name.to_string())),
                 },
@@ -451,7 +455,7 @@ impl Sockets {
 }
 
 impl Error {
-    /// Whether time may heal it: the address is not there, or its duplicates are still being looked for.
+    /// Whether the error may resolve itself: the address is missing, or still tentative.
     fn passes(&self) -> bool {
         match self {
             Self::Absent(_) => true,
@@ -461,14 +465,14 @@ impl Error {
     }
 }
 
-/// Whether one of two addresses with the same port covers the other.
+/// Whether one of two addresses is the wildcard that covers the other.
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     one.port() == other.port()
         && one.is_ipv4() == other.is_ipv4()
         && (one.ip().is_unspecified() || other.ip().is_unspecified())
 }
 
-/// The same port of any address of the family.
+/// Returns the wildcard address of the same family and port.
 fn any(mut address: SocketAddr) -> SocketAddr {
     let unspecified = if address.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
     address.set_ip(unspecified);

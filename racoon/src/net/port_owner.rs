@@ -1,16 +1,16 @@
-//! Who has a UDP port, where the system tells: Linux in `/proc`.
+//! Finding the process that uses a UDP port. Linux shows it in `/proc`.
 
 use std::fmt;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
-/// The process that has a port.
+/// A process that uses a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortOwner {
-    /// Its number.
+    /// Process id.
     pub pid: u32,
-    /// The name of its program.
+    /// Command name.
     pub name: String,
 }
 
@@ -20,7 +20,7 @@ impl fmt::Display for PortOwner {
     }
 }
 
-/// DisplayOwner socket is in the way of one that is to have this address.
+/// Returns the process whose socket prevents binding an address.
 pub(super) fn find(address: SocketAddr) -> Option<PortOwner> {
     let tables = [("/proc/net/udp", address.is_ipv4()), ("/proc/net/udp6", true)];
     let inodes = tables.iter().filter(|(_, relevant)| *relevant).flat_map(|(table, _)| {
@@ -38,8 +38,8 @@ struct Entry {
 }
 
 impl Entry {
-    /// `sl local_address rem_address st tx_queue:rx_queue tr:tm retrnsmt uid timeout inode …`, addresses as words of
-    /// the host.
+    /// Parses `sl local_address rem_address st tx_queue:rx_queue tr:tm retrnsmt uid timeout inode …`. Addresses are in
+    /// words of host byte order.
     fn parse(line: &str) -> Option<Self> {
         let mut words = line.split_ascii_whitespace();
         let (address, port) = words.nth(1)?.split_once(':')?;
@@ -65,12 +65,12 @@ impl Entry {
     }
 }
 
-/// A word in hexadecimal, as it stands in memory.
+/// Parses a hexadecimal word into its bytes in memory.
 fn word(text: &str) -> Option<[u8; 4]> {
     Some(u32::from_str_radix(text, 16).ok()?.to_ne_bytes())
 }
 
-/// The process that has a socket open.
+/// Returns the process that has a socket open.
 fn process_with_socket(inode: u64) -> Option<PortOwner> {
     let link = format!("socket:[{inode}]");
     let processes = fs::read_dir("/proc").ok()?.flatten();

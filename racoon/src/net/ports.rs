@@ -1,10 +1,10 @@
-//! Which ports, and which family of addresses.
+//! UDP ports and address families.
 
 use std::net::IpAddr;
 
 use ipsec_conf::racoon::ListenSocket;
 
-/// Of IP addresses.
+/// Address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
     /// IPv4.
@@ -14,23 +14,23 @@ pub enum Family {
 }
 
 impl Family {
-    /// Whether an address is of it.
+    /// Whether an address is of this family.
     pub fn holds(self, address: IpAddr) -> bool {
         address.is_ipv4() == (self == Self::V4)
     }
 }
 
-/// UDP ports.
+/// UDP ports of IKE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ports {
-    /// Of ISAKMP: 500, or what `-p` says.
+    /// ISAKMP: 500, or the port of `-p`.
     pub isakmp: u16,
-    /// Of ISAKMP behind a NAT, and of ESP in UDP: 4500, or what `-P` says.
+    /// NAT traversal, for ISAKMP and UDP-encapsulated ESP: 4500, or the port of `-P`.
     pub natt: u16,
 }
 
 impl Ports {
-    /// The port of a socket of the configuration: one that has the usual port moves with it.
+    /// Returns the port of a configured socket. `-p` and `-P` only replace the default ports.
     pub(super) fn of(self, socket: &ListenSocket) -> u16 {
         let usual = Self::default();
         match (socket.natt, socket.port) {

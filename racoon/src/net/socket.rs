@@ -1,4 +1,4 @@
-//! One UDP socket: how it is opened, what comes in, what goes out.
+//! A UDP socket: opening, receiving, sending.
 
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -19,21 +19,21 @@ use super::sys;
 use super::unreachable::{self, Unreachable};
 use crate::log::Log;
 
-/// What stands before an ISAKMP message where ESP may stand instead (RFC 3948).
+/// Marker in front of an ISAKMP message on a port that also receives ESP (RFC 3948).
 const NON_ESP_MARKER: [u8; 4] = [0; 4];
-/// What a peer sends to keep the mapping of a NAT (RFC 3948 section 4).
+/// NAT keepalive packet (RFC 3948 section 4).
 const KEEPALIVE: [u8; 1] = [0xff];
 
-/// A receive buffer is not made smaller than this.
+/// Least receive buffer to ask for.
 const SMALLEST: usize = 64 * 1024;
 
-/// `UDP_ENCAP`, `UDP_ENCAP_ESPINUDP` and the option of IPv6 that keeps packets as small as every path can carry them.
+/// Values of `UDP_ENCAP` and `UDP_ENCAP_ESPINUDP`, and the IPv6 option that limits packets to the minimum MTU.
 const UDP_ENCAP: i32 = if cfg!(target_os = "freebsd") { 1 } else { 100 };
 const UDP_ENCAP_ESPINUDP: i32 = 2;
 #[cfg(not(target_os = "linux"))]
 const IPV6_USE_MIN_MTU: i32 = 42;
 
-/// A socket bound to an address and a port.
+/// A socket bound to an address and port.
 #[derive(Debug)]
 pub(super) struct IkeSocket {
     socket: Socket,
@@ -41,20 +41,21 @@ pub(super) struct IkeSocket {
     natt: bool,
 }
 
-/// What a turn of reading brought.
+/// Result of a read.
 pub(super) enum ReadOutcome {
-    /// Nothing is left.
+    /// Nothing to read.
     Empty,
-    /// Nothing that matters; there may be more.
+    /// Nothing useful, but there may be more.
     Dropped,
-    /// Datagrams, which are in the batch.
+    /// Datagrams are in the batch.
     Read,
-    /// A datagram of ours did not arrive.
+    /// One of our datagrams was not delivered.
     Unreachable(Unreachable),
 }
 
 impl IkeSocket {
-    /// Opens a socket. `shared`: another socket of this process covers the same port, one of them for any address.
+    /// Opens a socket. With `shared` another socket of this process covers the same port; one of them is a wildcard
+    /// socket.
     pub(super) fn open(
         address: SocketAddr,
         natt: bool,
@@ -71,7 +72,7 @@ impl IkeSocket {
         if family == Family::V6 {
             socket.socket.set_only_v6(true).map_err(fails("IPV6_V6ONLY"))?;
         }
-        // Before the socket can be spoken to.
+        // Before `bind`, so that no packet arrives without the policies.
         match bypass::apply(&socket, family) {
             Err(source) if bypass == Bypass::Required => return Err(fails("IPsec policy")(source)),
             Err(source) => log.debug(format_args!("{}: no policy of its own: {source}", super::DisplayAddr(address))),
@@ -100,7 +101,7 @@ impl IkeSocket {
         self.address
     }
 
-    /// Lets another socket of ours have the same port.
+    /// Allows another socket of this process to use the port.
     pub(super) fn share(&self) -> io::Result<()> {
         #[cfg(target_os = "linux")]
         return self.socket.set_reuse_address(true);
@@ -108,20 +109,19 @@ impl IkeSocket {
         return self.socket.set_reuse_port(true);
     }
 
-    /// Makes room for what comes while other things are done, as much as the system gives up to `wanted` bytes; returns how
-    /// much there is then.
+    /// Enlarges the receive buffer towards `wanted` bytes, as far as the system allows. Returns its size.
     pub(super) fn make_room(&self, wanted: usize) -> io::Result<usize> {
         let current = self.room()?;
         if current >= wanted {
             return Ok(current);
         }
-        // A capability overrides the system's limit.
+        // CAP_NET_ADMIN overrides the system's limit.
         #[cfg(target_os = "linux")]
         let forced = setsockopt(self, sockopt::RcvBufForce, &wanted).is_ok();
         #[cfg(not(target_os = "linux"))]
         let forced = false;
         if !forced {
-            // Linux gives less than it is asked for, others refuse.
+            // Above its limit, Linux grants less, other systems refuse.
             let sizes = std::iter::successors(Some(wanted), |size| Some(size / 2)).take_while(|size| *size > SMALLEST);
             let _ =
                 sizes.take_while(|size| *size > current).find(|size| setsockopt(self, sockopt::RcvBuf, size).is_ok());
@@ -129,10 +129,10 @@ impl IkeSocket {
         self.room()
     }
 
-    /// Bytes that may wait to be read.
+    /// Returns the size of the receive buffer in bytes.
     fn room(&self) -> io::Result<usize> {
         let size = getsockopt(self, sockopt::RcvBuf)?;
-        // Linux doubles it for its own overhead, and says so.
+        // Linux reports twice the size, which includes its overhead.
         Ok(if cfg!(target_os = "linux") { size / 2 } else { size })
     }
 
@@ -153,7 +153,7 @@ impl IkeSocket {
         }
     }
 
-    /// Large messages go in fragments at once: to learn that a path is narrow takes an answer that firewalls drop.
+    /// Lets large messages be fragmented at once. Path MTU discovery needs ICMP errors, which firewalls drop.
     fn tolerate_small_paths(&self) -> io::Result<()> {
         #[cfg(target_os = "linux")]
         let options: Vec<(i32, i32, i32)> = match family_of(self.address) {
@@ -173,7 +173,7 @@ impl IkeSocket {
             .try_for_each(|(level, option, value)| sys::set_option(self, *level, *option, &value.to_ne_bytes()))
     }
 
-    /// ESP in UDP goes to the kernel's IPsec.
+    /// Passes UDP-encapsulated ESP to the kernel's IPsec.
     fn take_esp(&self) -> io::Result<()> {
         sys::set_option(self, libc::IPPROTO_UDP, UDP_ENCAP, &UDP_ENCAP_ESPINUDP.to_ne_bytes())
     }
@@ -181,7 +181,7 @@ impl IkeSocket {
     /// Reads a batch of datagrams.
     ///
     /// # Errors
-    /// The system's.
+    /// Those of the system.
     pub(super) fn receive(&self, batch: &mut Batch) -> io::Result<ReadOutcome> {
         match batch.fill(self.as_fd(), &|info| self.destination(info)) {
             Ok(()) => Ok(ReadOutcome::Read),
@@ -190,13 +190,13 @@ impl IkeSocket {
         }
     }
 
-    /// The ISAKMP message of a datagram, if there is one: between whom, and where it begins.
+    /// Returns source and destination of a datagram's ISAKMP message and where it begins; `None` if it has none.
     pub(super) fn message(&self, arrived: Arrived, bytes: &[u8]) -> Option<(SocketAddr, SocketAddr, usize)> {
         let remote = arrived.remote.filter(|remote| remote.port() != 0 && !arrived.truncated)?;
         Some((arrived.local.unwrap_or(self.address), remote, self.message_start(bytes)?))
     }
 
-    /// Where the ISAKMP message begins, if the datagram is one.
+    /// Returns where the ISAKMP message in a datagram begins; `None` if it has none.
     fn message_start(&self, datagram: &[u8]) -> Option<usize> {
         if datagram == KEEPALIVE {
             return None;
@@ -207,7 +207,7 @@ impl IkeSocket {
         datagram.starts_with(&NON_ESP_MARKER).then_some(NON_ESP_MARKER.len())
     }
 
-    /// The local address of a datagram: needed where the socket is bound to any.
+    /// Returns the local address of a datagram received on a wildcard socket.
     fn destination(&self, info: &ControlMessageOwned) -> Option<SocketAddr> {
         let port = self.address.port();
         match info {
@@ -224,7 +224,8 @@ impl IkeSocket {
         }
     }
 
-    /// On Linux the error of an earlier datagram comes first as an error of whatever is called next, then in detail.
+    /// Handles a failed read. On Linux the error of an earlier datagram is first returned by whichever call comes next,
+    /// and its details follow in the error queue.
     fn failed(&self, errno: Errno) -> io::Result<ReadOutcome> {
         if let Some(unreachable) = unreachable::read(self.as_fd(), self.address) {
             return Ok(ReadOutcome::Unreachable(unreachable));
@@ -236,15 +237,15 @@ impl IkeSocket {
         }
     }
 
-    /// Sends one ISAKMP message from an address that the socket has.
+    /// Sends an ISAKMP message from one of the socket's addresses.
     ///
     /// # Errors
-    /// The system's.
+    /// Those of the system.
     pub(super) fn send(&self, local: SocketAddr, remote: SocketAddr, message: &[u8]) -> io::Result<()> {
         let marker = if self.natt { NON_ESP_MARKER.as_slice() } else { &[] };
         let parts = [IoSlice::new(marker), IoSlice::new(message)];
         let mut sent = self.send_once(local, remote, &parts);
-        // An error of the path may be that of an earlier datagram to somebody else; it is reported once.
+        // A path error may belong to an earlier datagram for another peer. It is reported only once, so try again.
         if sent.is_err_and(unreachable::is_path_error) {
             sent = self.send_once(local, remote, &parts);
         }
@@ -257,7 +258,7 @@ impl IkeSocket {
             sendmsg(self.socket.as_raw_fd(), parts, control, MsgFlags::empty(), Some(&to)).map(drop)
         };
         match local.ip() {
-            // The source is the address that the socket is bound to.
+            // The bound address is the source.
             _ if !self.address.ip().is_unspecified() => send(&[]),
             #[cfg(target_os = "linux")]
             IpAddr::V4(ip) => {
@@ -286,8 +287,8 @@ impl AsFd for IkeSocket {
     }
 }
 
-/// Whether nobody else has the port: a socket that shares with nobody can be bound. (Linux lets two daemons have the
-/// same port if both say that they share.)
+/// Whether no other process uses a port, tested by binding it without sharing. (Linux lets two daemons bind the same
+/// port if both set SO_REUSEADDR.)
 pub(super) fn is_free(address: SocketAddr) -> bool {
     let bind = || -> io::Result<()> {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
@@ -299,7 +300,7 @@ pub(super) fn is_free(address: SocketAddr) -> bool {
     !bind().is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
 }
 
-/// The family of an address.
+/// Returns the family of an address.
 pub(super) fn family_of(address: SocketAddr) -> Family {
     if address.is_ipv4() { Family::V4 } else { Family::V6 }
 }

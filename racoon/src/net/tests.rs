@@ -14,7 +14,7 @@ use super::*;
 use crate::files::Files;
 use crate::poller::{self, Source};
 
-/// What a configuration says.
+/// Returns the `listen` section of a configuration.
 fn listen(text: &str) -> Listen {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("racoon.conf");
@@ -27,11 +27,11 @@ fn options(text: &str) -> Options {
     Options { listen: listen(text), ports: Ports::default(), family: None, bypass: Bypass::BestEffort }
 }
 
-/// After that something has not happened.
+/// Limit for a test that hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A UDP port that nobody has, and that the system gives to nobody who asks for any. As long as this process lives no other
-/// one that runs these tests gets it: it is theirs whose the TCP port is.
+/// Returns a free UDP port outside the ephemeral range. Holding the TCP port of the same number keeps it from other
+/// processes that run these tests.
 fn free_port() -> u16 {
     static TAKEN: Mutex<Vec<TcpListener>> = Mutex::new(Vec::new());
     let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -54,13 +54,13 @@ fn peer() -> UdpSocket {
     peer
 }
 
-/// Waits until a socket has something to tell, or not any longer.
+/// Waits until a socket is readable, at most for `patience`.
 fn await_input(sockets: &Sockets, patience: Duration) -> bool {
     let sources = sockets.descriptors().map(|(address, descriptor)| Source::peers(descriptor, address));
     !poller::wait(&sources.collect::<Vec<_>>(), Some(patience)).unwrap().is_empty()
 }
 
-/// The next message, as owned values. What is dropped before it makes the socket readable, too.
+/// Returns the next message as owned values. Dropped datagrams make the socket readable too.
 fn message(sockets: &mut Sockets, socket: SocketAddr) -> (SocketAddr, SocketAddr, Vec<u8>, bool) {
     loop {
         assert!(sockets.has_read() || await_input(sockets, PATIENCE), "no message in time");
@@ -241,7 +241,7 @@ fn addresses_as_text() {
     assert_eq!(shown("[fe80::1%2]:500"), "fe80::1%2[500]");
 }
 
-/// Where the kernel has IPsec and we have the right, policies are not merely wished.
+/// Where the kernel has IPsec and we have the privilege, bypass policies are set.
 #[cfg(target_os = "linux")]
 #[test]
 fn policies_of_their_own() {
@@ -261,7 +261,7 @@ fn policies_of_their_own() {
     }
 }
 
-/// Not every sandbox answers with ICMP errors.
+/// Not every sandbox sends ICMP errors.
 #[cfg(target_os = "linux")]
 #[test]
 fn nobody_is_there() {
@@ -271,7 +271,7 @@ fn nobody_is_there() {
     sockets.send(ours, nobody, b"anybody?").unwrap();
     sockets.send(ours, peer.local_addr().unwrap(), b"an error of another's is no error of yours").unwrap();
     assert_eq!(peer.recv_from(&mut [0; 100]).unwrap().1, ours);
-    // Who has to wait for longer takes it for such a sandbox.
+    // Longer than that, and we assume such a sandbox.
     await_input(&sockets, Duration::from_secs(2));
     match sockets.receive(ours).unwrap() {
         Some(Input::Unreachable(unreachable)) => {
@@ -286,8 +286,8 @@ fn nobody_is_there() {
     }
 }
 
-/// More than are read at once, of all sizes up to the largest, come out whole and in their order; what is not for IKE is left
-/// out.
+/// More datagrams than a batch holds, of all sizes up to the largest, are returned complete and in order. Those that
+/// are not for IKE are dropped.
 #[test]
 fn batches() {
     let port = free_port();
@@ -303,7 +303,7 @@ fn batches() {
         assert_eq!((local, remote, natt), (ours, peer.local_addr().unwrap(), false));
         assert_eq!(&received, bytes);
     }
-    // That a keepalive is left does not mean that a message is.
+    // The rest are keepalives.
     while sockets.receive(ours).unwrap().is_some() {}
     assert!(!sockets.has_read());
     let largest = vec![7; 65_507];
@@ -311,8 +311,8 @@ fn batches() {
     assert_eq!(message(&mut sockets, ours).2, largest);
 }
 
-/// A message that is read behind as many keepalives as are dropped at once is not left in the batch: nothing would make its
-/// socket readable.
+/// A message behind as many keepalives as are dropped at once is not left in the batch, where poll(2) would not show
+/// it.
 #[test]
 fn a_message_behind_keepalives() {
     let port = free_port();
@@ -330,8 +330,8 @@ fn a_message_behind_keepalives() {
     panic!("it waits for another datagram");
 }
 
-/// What was read of a socket is not taken for another one's, nor lost, when the other one is read; and a socket that is
-/// closed has none.
+/// Datagrams of one socket are neither lost nor attributed to another one that is read in between. A closed socket has
+/// none.
 #[test]
 fn what_was_read_stays_with_its_socket() {
     let (one, other) = (free_port(), free_port());
@@ -342,7 +342,7 @@ fn what_was_read_stays_with_its_socket() {
         peer.send_to(bytes, loopback(port)).unwrap();
     }
     assert_eq!(message(&mut sockets, loopback(one)).2, b"1");
-    // It depends on the system whether both were read at once.
+    // Whether both were read at once depends on the system.
     let next = message(&mut sockets, loopback(other));
     let last = message(&mut sockets, loopback(if next.2 == b"3" { one } else { other }));
     let mut both = [(next.0, next.2), (last.0, last.2)];
@@ -359,7 +359,7 @@ fn what_was_read_stays_with_its_socket() {
     assert!(!sockets.has_read());
 }
 
-/// The receive buffer is as large as wanted, or the log says what it is and what to do.
+/// The receive buffer has the wanted size, or the log tells its size and the remedy.
 #[test]
 fn the_receive_buffer() {
     let (port, log) = (free_port(), Log::in_memory());
@@ -374,6 +374,6 @@ fn the_receive_buffer() {
         let expected = format!("INFO: 127.0.0.1[{port}]: the receive buffer has {room} bytes of 4194304; raise ");
         assert!(told.is_some_and(|line| line.starts_with(&expected)), "{lines:?}");
     }
-    // It is never made smaller.
+    // It never shrinks.
     assert_eq!(socket.make_room(1000).unwrap().max(room), socket.make_room(1000).unwrap());
 }

@@ -1,5 +1,5 @@
-//! ICMP errors about datagrams of ours. Linux tells them with the datagram's destination; the BSDs do not tell them to a
-//! socket that speaks to many.
+//! ICMP errors about our datagrams. Linux reports them with the datagram's destination; the BSDs report none on an
+//! unconnected socket.
 
 use std::fmt;
 use std::io;
@@ -9,12 +9,12 @@ use std::os::fd::BorrowedFd;
 use nix::errno::Errno;
 use racoon_proto::undelivered::{DeliveryError, Undelivered};
 
-/// A datagram did not arrive. Anybody can forge this: it is news, and ends nothing.
+/// Report of an undelivered datagram. Anybody can forge it, so it must not end a negotiation.
 #[derive(Debug)]
 pub struct Unreachable {
-    /// The socket that sent it.
+    /// Socket that sent the datagram.
     pub local: SocketAddr,
-    /// Where it was to go, and why it did not arrive.
+    /// Destination and reason.
     pub undelivered: Undelivered,
 }
 
@@ -25,7 +25,7 @@ impl fmt::Display for Unreachable {
     }
 }
 
-/// Whether this is an error of a path to somebody, not of a call.
+/// Whether an errno concerns the path to some peer, and not the call.
 pub(super) fn is_path_error(errno: Errno) -> bool {
     matches!(
         errno,
@@ -42,13 +42,13 @@ pub(super) fn is_path_error(errno: Errno) -> bool {
     )
 }
 
-/// An error of this host, in the system's words.
+/// Returns an error of this host, in the system's words.
 pub(crate) fn local_error(error: &io::Error) -> DeliveryError {
     let errno = error.raw_os_error().map(Errno::from_raw);
     DeliveryError::Local(errno.map_or_else(|| error.to_string(), |errno| errno.desc().to_owned()))
 }
 
-/// The next entry of a socket's queue of errors.
+/// Reads the next entry of a socket's error queue.
 #[cfg(target_os = "linux")]
 pub(super) fn read(socket: BorrowedFd<'_>, local: SocketAddr) -> Option<Unreachable> {
     use std::io::IoSliceMut;
@@ -59,7 +59,7 @@ pub(super) fn read(socket: BorrowedFd<'_>, local: SocketAddr) -> Option<Unreacha
     use racoon_proto::undelivered::IcmpError;
 
     let mut control = nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6, libc::in6_pktinfo);
-    // Our own datagram comes back, which says nothing new.
+    // The entry contains our own datagram, which is not needed.
     let mut datagram = [0; 1];
     let mut vectors = [IoSliceMut::new(&mut datagram)];
     let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
@@ -85,7 +85,7 @@ pub(super) fn read(socket: BorrowedFd<'_>, local: SocketAddr) -> Option<Unreacha
     Some(Unreachable { local, undelivered: Undelivered { remote, error } })
 }
 
-/// There is no such queue.
+/// Other systems have no error queue.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn read(_: BorrowedFd<'_>, _: SocketAddr) -> Option<Unreachable> {
     None

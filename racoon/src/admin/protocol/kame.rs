@@ -1,12 +1,12 @@
-//! What is known here of the protocol of KAME's racoon: enough to refuse it.
+//! The part of KAME racoon's control protocol that is needed to refuse it.
 //!
-//! Its header has the same four fields: length, command, version of a request or errno of a reply, protocol. It answers a
-//! command that it does not know with `ENOTSUP`, the command, the protocol, and no body.
+//! Its header has the same four fields: length, command, version (request) or errno (reply), protocol. It answers an
+//! unknown command with `ENOTSUP`, the command, the protocol, and no body.
 
-/// Flag in the command of a request: the version is there. A reply does not have it.
+/// Flag in a request's command: the version field is valid. Replies do not have it.
 const WITH_VERSION: u16 = 0x8000;
 
-/// The name of a command, by its number.
+/// Returns the name of a command.
 pub(super) fn name(command: u16) -> String {
     let name = match command & !WITH_VERSION {
         0x0001 => "reload-config",
@@ -25,7 +25,7 @@ pub(super) fn name(command: u16) -> String {
     name.to_owned()
 }
 
-/// A refusal that its racoonctl understands.
+/// Encodes a refusal for that racoonctl.
 pub(super) fn refusal(command: u16, errno: u16, protocol: u16) -> Vec<u8> {
     [8, command & !WITH_VERSION, errno, protocol].into_iter().flat_map(u16::to_ne_bytes).collect()
 }
