@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_mode_wins() {
+    fn last_mode_takes_effect() {
         assert!(matches!(of(&["-F", "-D"]).unwrap().mode, Mode::Dump));
         assert!(matches!(of(&["-DF"]).unwrap().mode, Mode::Flush));
         assert!(matches!(of(&["-FD"]).unwrap().mode, Mode::Dump));
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_replace() {
+    fn replace_loads_files() {
         let files = |arguments: &[&str]| match of(arguments) {
             Ok(Invocation { mode: Mode::Replace(files), .. }) => files.join(" "),
             other => format!("{other:?}"),
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn complaints_are_getopts() {
+    fn messages_are_those_of_getopt() {
         let complaint = |arguments: &[&str]| match of(arguments).unwrap_err() {
             Refused::Usage(line) => line.unwrap_or_default(),
             other => format!("{other:?}"),

@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_the_way_is_named() {
+    fn conflicting_entry_is_named() {
         let add = |header, buffer: &mut Vec<u8>| request::spdadd(header, &policy(1), buffer).unwrap();
         let expected = "File exists: the kernel has a policy in 10.1.0.0/24 192.0.2.2/32 6";
         assert_eq!(text(Dialect::Linux, libc::EEXIST, None, add), expected);
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernels_words_come_first() {
+    fn kernel_message_takes_precedence() {
         let add = |header, buffer: &mut Vec<u8>| request::spdadd(header, &policy(7), buffer).unwrap();
         let expected = "Invalid argument: Invalid number of templates";
         assert_eq!(text(Dialect::Linux, libc::EINVAL, Some("Invalid number of templates"), add), expected);

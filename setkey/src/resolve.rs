@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn old_forms_and_mistakes_go_to_the_resolver() {
+    fn old_forms_and_errors_go_to_the_resolver() {
         assert_eq!(resolve("10.1", None, None), Ok(vec!["10.0.0.1:0".parse().unwrap()]));
         assert!(resolve("10.0.0.256", None, None).is_err());
         assert!(resolve("192.0.2.1", None, Some(Family::V6)).is_err());
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_culprit_is_named() {
+    fn host_or_port_at_fault_is_named() {
         let fault = |host, port: Option<&'static str>, family| {
             let options = AddressOptions { family, numeric: true };
             let error = addresses(word(host), port.map(word), options, Names::Assume).unwrap_err();

@@ -222,7 +222,7 @@ mod tests {
 
     /// Linux reports a wrong length for some policies that other programs load over PF_KEY.
     #[test]
-    fn a_message_of_wrong_length_is_named() {
+    fn message_of_wrong_length_is_reported() {
         let errors = Errors::default();
         let mut view = View::new(Console::heard_by(errors.clone()), Style::default());
         let mut bytes = Vec::new();

@@ -1,4 +1,4 @@
-//! What loads scripts when the system starts.
+//! Loading scripts at boot.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::program::Ended;
 use crate::server::Server;
 
-/// A strongSwan's, and libreswan's.
+/// Files of strongSwan and libreswan.
 const STRONGSWAN: &str = "# a comment\n\nconfig setup\n\tcharondebug=\"ike 1\"\nconn west\n\tright=192.0.2.2\n";
 const LIBRESWAN: &str = "version 2.0\ninclude /etc/ipsec.d/*.conf\n";
 
@@ -58,7 +58,7 @@ impl Host {
         Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 
-    /// The SPIs of its SAs, in order.
+    /// Returns the SPIs of its SAs, in order.
     fn spis(&self) -> Vec<u32> {
         let dump = self.kernel.setkey(&["-D"]).stdout;
         let spis = dump.lines().filter_map(|line| line.split_once("spi=")?.1.split_once('(')?.0.parse().ok());
@@ -102,9 +102,9 @@ fn files_in_the_order_of_debian() {
     assert_eq!(host.load("frob").all(), (Some(2), "", "usage: setkey-load list | check | start | reload\n"));
 }
 
-/// As Debian ships it. The unit would be active for nothing, and its stop would flush what another IKE daemon has.
+/// As Debian ships it. The unit would have no purpose, and stopping it would flush the SAs of another IKE daemon.
 #[test]
-fn a_file_of_comments_is_none() {
+fn file_of_comments_is_skipped() {
     let host =
         Host::new(&[("ipsec-tools.conf", "#!/usr/sbin/setkey -f\n\n# flush;\n # spdflush;\n"), ("ipsec.conf", "\n")]);
     host.kernel.load(&script(0x1999));
@@ -119,7 +119,7 @@ fn a_file_of_comments_is_none() {
 }
 
 #[test]
-fn the_file_of_an_ike_daemon_is_not_ours() {
+fn ipsec_conf_of_an_ike_daemon_is_skipped() {
     let nothing = "setkey-load: nothing to load: there is no setkey script in ETC/ipsec-tools.conf, \
                    ETC/ipsec-tools.d/*.conf or ETC/ipsec.conf\n";
     let skipped =
@@ -137,7 +137,7 @@ fn the_file_of_an_ike_daemon_is_not_ours() {
         assert_eq!(host.spis(), [0x1001]);
     }
     assert_eq!(Host::new(&[]).load("list").all(), (Some(1), "", nothing));
-    // What is meant for setkey, and wrong, is no other program's.
+    // A setkey script with an error is not taken for a file of another program.
     for text in ["connect;\n", "# config setup\nfrob;\n", "version;\n"] {
         let host = Host::new(&[("ipsec.conf", text)]);
         assert_eq!(host.load("list").all(), (Some(0), "ETC/ipsec.conf\n", ""), "{text}");
@@ -150,7 +150,7 @@ fn the_file_of_an_ike_daemon_is_not_ours() {
 }
 
 #[test]
-fn one_flush_for_all_files() {
+fn flush_applies_to_all_files() {
     let files = [("ipsec-tools.conf", script(0x1001)), ("ipsec-tools.d/a.conf", script(0x1002))];
     let host = Host::new(&files.each_ref().map(|(name, text)| (*name, text.as_str())));
     host.kernel.load(&script(0x1999));
@@ -159,7 +159,7 @@ fn one_flush_for_all_files() {
     host.write("ipsec.conf", &script(0x1003));
     assert_eq!(host.load("reload").all(), (Some(0), "", ""));
     assert_eq!(host.spis(), [0x1001, 0x1002, 0x1003]);
-    // A mistake changes nothing.
+    // An error changes nothing.
     host.write("ipsec-tools.d/b.conf", "flush; frob;\n");
     let ended = host.load("reload");
     assert_eq!(ended.code, Some(1));
@@ -170,9 +170,9 @@ fn one_flush_for_all_files() {
     assert!(check.stderr.contains("ETC/ipsec-tools.d/b.conf: 1 error"), "{check:?}");
 }
 
-/// At the start of a system half of the protection is better than none.
+/// At boot, partial protection is better than none.
 #[test]
-fn a_start_loads_what_it_can() {
+fn start_loads_as_much_as_possible() {
     let broken = format!("{}frob;\nadd 192.0.2.1 192.0.2.2 esp 0x1888 -E null;\n", script(0x1001));
     let (second, third) =
         (format!("# one\n flush; {}", script(0x1002)), script(0x1003).replacen("flush;", "flush  esp ;", 1));
@@ -185,7 +185,7 @@ fn a_start_loads_what_it_can() {
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert_eq!(host.spis(), [0x1001, 0x1002, 0x1003]);
     assert!(ended.stderr.contains("loading as much as possible\nsetkey-load: loading ETC/ipsec-tools.conf\n"));
-    // What only a load that replaces refuses is no failure of a start.
+    // Statements that only --replace refuses do not fail a start.
     let host = Host::new(&[("ipsec.conf", "add 192.0.2.1 192.0.2.2 esp 0x1004 -E null; spddump;")]);
     assert_eq!((host.load("reload").code, host.spis()), (Some(1), vec![]));
     assert_eq!(host.load("start").code, Some(1), "a table that is empty is a failure of -e");
@@ -193,7 +193,7 @@ fn a_start_loads_what_it_can() {
 }
 
 #[test]
-fn the_unit_asks_for_what_there_is() {
+fn unit_conditions_match_the_files() {
     let unit = fs::read_to_string(boot("systemd/setkey.service")).unwrap();
     for line in [
         "ConditionFileNotEmpty=|/etc/ipsec-tools.conf",
@@ -208,7 +208,7 @@ fn the_unit_asks_for_what_there_is() {
         assert!(unit.lines().any(|other| other == line), "{line}");
     }
     assert_eq!(unit.lines().filter(|line| line.starts_with("Exec") || line.starts_with("Condition")).count(), 8);
-    // Where systemd is, it finds no fault with the unit.
+    // Where systemd is installed, it accepts the unit.
     let directory = tempfile::tempdir().unwrap();
     let own = unit.lines().filter(|line| !line.starts_with("Documentation="));
     let own = own.map(|line| format!("{line}\n")).collect::<String>();
@@ -218,7 +218,7 @@ fn the_unit_asks_for_what_there_is() {
     let Ok(output) = Command::new("systemd-analyze").arg("verify").arg(&path).output() else {
         return skip("there is no systemd-analyze");
     };
-    // It looks at other units of the system, too.
+    // It also checks other units of the system.
     let faults = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(faults.lines().filter(|line| line.contains("setkey")).collect::<Vec<_>>(), [""; 0]);
 }

@@ -1,4 +1,4 @@
-//! What the kernels and the `setkey` of FreeBSD and NetBSD do otherwise.
+//! Differences of the kernels and the `setkey` of FreeBSD and NetBSD.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::Stdio;
@@ -11,7 +11,7 @@ use crate::program::{Scratch, command, fed, masked, script};
 use crate::server::Server;
 
 #[test]
-fn policies_of_freebsd_without_a_priority_come_first() {
+fn freebsd_policies_without_priority_come_first() {
     let text = "spdadd 10.20.0.1 10.20.0.2 any -P in none;\n\
                 spdadd 10.1.0.0/24 10.2.0.0/24 any -P out ipsec esp/tunnel/198.51.100.2-203.0.113.9/unique:1;\n\
                 spddump;";
@@ -34,7 +34,7 @@ fn policies_of_freebsd_without_a_priority_come_first() {
 }
 
 #[test]
-fn protocols_of_netbsd_have_number_and_name() {
+fn netbsd_protocols_have_number_and_name() {
     let text = "spdadd 192.0.2.45 192.0.2.23 4 -P out ipsec esp/transport//unique:8194;\n\
                 spdadd 192.0.2.45 192.0.2.23 any -P in ipsec esp/transport//require;\n\
                 spddump;";
@@ -80,7 +80,7 @@ fn tcp_md5_of_many_peers_of_freebsd() {
 }
 
 #[test]
-fn the_reqid_of_netbsd_has_16_bits() {
+fn netbsd_reqid_has_16_bits() {
     let statement = |reqid: &str| format!("add 10.0.0.1 10.0.0.2 esp 0x1001 -u {reqid} -E null;\n");
     let text = "reqid 65541 not in 0 to 65535: NetBSD has 16 bits for it";
     let ended = script("netbsd", &statement("65541"));
@@ -120,7 +120,7 @@ fn deleteall_without_a_protocol_deletes_tcp_too() {
 
 /// A kernel of the BSDs, seen over a socket: it counts the header of X_PROMISC twice.
 #[test]
-fn messages_to_everybody_of_a_bsd_kernel() {
+fn broadcasts_of_a_bsd_kernel() {
     let path = Scratch::path();
     let listener = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
     listener.bind(&SockAddr::unix(path.as_path()).unwrap()).unwrap();
@@ -133,7 +133,7 @@ fn messages_to_everybody_of_a_bsd_kernel() {
     let length = kernel.read(&mut request).unwrap();
     assert_eq!((length, &request[..5]), (16, &[2, 11, 0, 1, 2][..]), "X_PROMISC on");
     let flush = [2, 9, 0, 3, 2, 0, 0, 0, 0, 0, 0, 0, 77, 0, 0, 0];
-    // 32 bytes, of which the length field says that they are 48.
+    // 32 bytes with a length field of 48.
     let wrapped = [&[2, 11, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &flush].concat();
     for _ in 0..2 {
         kernel.send(&wrapped).unwrap();

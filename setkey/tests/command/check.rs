@@ -52,14 +52,14 @@ add 10.0.0.1 10.0.0.2 esp 0x1004 -E des-cbc 0x0123456789abcd";
 }
 
 #[test]
-fn a_good_script_is_passed_in_silence() {
+fn good_script_prints_nothing() {
     let text = "flush; spdflush; add west.example 10.0.0.2 esp 0x1001 -E null;\n";
     assert_eq!(checked("linux", text), (Some(0), String::new()));
     assert_eq!(checked("linux", ""), (Some(0), String::new()));
 }
 
 #[test]
-fn what_one_kernel_can_another_cannot() {
+fn algorithms_depend_on_the_dialect() {
     let text = "add 10.0.0.1 10.0.0.2 tcp 0x1000 -A tcp-md5 \"a secret\";\n";
     assert_eq!(checked("freebsd", text), (Some(0), String::new()));
     let (code, stderr) = checked("linux", text);
@@ -68,7 +68,7 @@ fn what_one_kernel_can_another_cannot() {
 }
 
 #[test]
-fn what_a_message_has_no_place_for() {
+fn options_that_a_dialect_cannot_express() {
     let text = "flush;\n  add 10.0.0.1 10.0.0.2 esp-udp 0x1001 -E null;\n";
     assert_eq!(checked("linux", text), (Some(0), String::new()));
     let (code, stderr) = checked("darwin", text);
@@ -84,7 +84,7 @@ add 10.0.0.1 10.0.0.2 esp 0x1003 -r 4097 -E null;
 ";
 
 #[test]
-fn linux_is_judged_by_its_best_door() {
+fn linux_is_checked_against_its_best_backend() {
     let (code, stderr) = checked("linux", BEYOND_PF_KEY);
     assert_eq!(code, Some(1));
     expect![[r#"
@@ -100,7 +100,7 @@ fn linux_is_judged_by_its_best_door() {
 }
 
 #[test]
-fn the_other_door_of_linux_when_it_is_asked_for() {
+fn backend_option_selects_the_rules() {
     let ended = fed(&["--backend", "pfkey", "--dialect", "linux", "--check", "-"], BEYOND_PF_KEY.as_bytes());
     assert_eq!(ended.code, Some(1));
     let refused: Vec<_> = ended.stderr.lines().filter(|line| line.starts_with("-:")).collect();
@@ -113,7 +113,7 @@ fn the_other_door_of_linux_when_it_is_asked_for() {
 }
 
 #[test]
-fn the_examples_are_good() {
+fn examples_are_valid() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ipsec-conf/examples");
     let mut seen = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -134,7 +134,7 @@ fn the_examples_are_good() {
 }
 
 #[test]
-fn a_huge_statement_is_one_error() {
+fn huge_statement_is_one_error() {
     let (code, stderr) =
         checked("linux", &format!("frob;\nadd 10.0.0.1 10.0.0.2 esp 1 -E null \"{}", "A".repeat(300_000)));
     assert_eq!(code, Some(1));
@@ -150,7 +150,7 @@ fn files_that_cannot_be_read() {
 }
 
 #[test]
-fn the_file_is_named() {
+fn errors_name_the_file() {
     let file = Scratch::file("\n  frob;\n");
     let ended = setkey(&["--check", file.as_str()]);
     assert!(ended.stderr.starts_with(&format!("{}:2:3: syntax error", file.as_str())), "{}", ended.stderr);
@@ -161,7 +161,7 @@ const KEYED: &str = "add 192.0.2.1 192.0.2.2 esp 0x1001";
 const ALL: &[&str] = &["linux", "freebsd", "netbsd", "darwin"];
 const LINUX: &[&str] = &["linux"];
 
-/// Statements, what is wrong with them, and for whom.
+/// Statements, their errors, and the dialects that report them.
 fn refused() -> Vec<(String, &'static str, &'static [&'static str])> {
     let policy = |text: &str| format!("spdadd 192.0.2.1 192.0.2.2 any -P {text};");
     let steps = |count: usize| policy(&format!("out ipsec {}", "esp/transport//use ".repeat(count)));
@@ -259,23 +259,23 @@ fn refused() -> Vec<(String, &'static str, &'static [&'static str])> {
 }
 
 #[test]
-fn what_every_kernel_refuses() {
+fn refused_by_every_kernel() {
     for (text, expected, dialects) in refused() {
         for dialect in dialects {
             let (code, stderr) = checked(dialect, &text);
             assert_eq!(code, Some(1), "{dialect}: {text}");
             assert!(stderr.contains(expected) && stderr.ends_with(" 1 error\n"), "{dialect}: {text}\n{stderr}");
-            // The engine that applies the same rules.
+            // The in-process key engine applies the same rules.
             let memory = ["--backend", "memory", "--dialect", dialect, "-e", "-f", "-"];
             let loaded = fed(&memory, text.as_bytes());
-            // PF_KEY itself takes such a CPI.
+            // PF_KEY itself accepts such a CPI.
             assert_eq!(loaded.code, Some(i32::from(!text.contains("0x10001"))), "{dialect}: {text}\n{}", loaded.stderr);
         }
     }
 }
 
 #[test]
-fn what_kernels_take() {
+fn accepted_by_kernels() {
     let policies = |first: &str, second: &str| {
         format!("spdadd 192.0.2.1 192.0.2.2 any -P {first}; {second} spdadd 192.0.2.1 192.0.2.2 any -P out none;")
     };
@@ -297,7 +297,7 @@ fn what_kernels_take() {
         // Names may stand for different addresses, of any family.
         "add a.example 192.0.2.2 esp 256 -E null; add a.example ::1 esp 256 -E null;".into(),
         "spdadd a.example b.example any -P out none; spdadd c.example d.example any -P out none;".into(),
-        // What follows the end of the script.
+        // Text after the end of the script.
         "exit; frob;".into(),
     ] {
         for dialect in ALL {
@@ -314,7 +314,7 @@ fn what_kernels_take() {
 }
 
 #[test]
-fn peers_of_bgp_share_an_spi() {
+fn bgp_peers_share_an_spi() {
     let text = "add 192.0.2.20 192.0.2.21 tcp 0x1000 -A tcp-md5 \"a secret\";
         add 192.0.2.20 192.0.2.30 tcp 0x1000 -A tcp-md5 \"another one\";";
     for dialect in ["freebsd", "netbsd"] {
@@ -324,7 +324,7 @@ fn peers_of_bgp_share_an_spi() {
 }
 
 #[test]
-fn what_some_versions_refuse_is_a_warning() {
+fn refused_by_some_versions_is_a_warning() {
     let text = "spdadd 10.1.0.0/24 10.2.0.0/24 any -P out ipsec esp/tunnel/192.0.2.1-192.0.2.9/use;
 spdadd 10.2.0.0/24 10.1.0.0/24 any -P in ipsec esp/tunnel/192.0.2.9-192.0.2.1/use;
 ";
@@ -364,7 +364,7 @@ fn first_error(dialect: &str, text: &str) -> (usize, String, String) {
 }
 
 #[test]
-fn the_caret_is_at_the_culprit() {
+fn caret_is_at_the_error() {
     let service = "port names are looked up as UDP services, also for TCP: write the number";
     let range = "a port is one number, one name or `any`: no range";
     for (dialect, text, culprit, message, hint) in [
@@ -440,7 +440,7 @@ fn the_caret_is_at_the_culprit() {
 }
 
 #[test]
-fn a_byte_order_mark_hides_no_statement() {
+fn byte_order_mark_does_not_hide_a_statement() {
     let (code, stderr) = checked("linux", "\u{feff}flush;\n");
     assert_eq!(code, Some(1));
     expect![[r#"
@@ -454,7 +454,7 @@ fn a_byte_order_mark_hides_no_statement() {
 }
 
 #[test]
-fn a_file_in_utf_16_is_one_error() {
+fn utf_16_file_is_one_error() {
     let script: Vec<u8> = "\u{feff}flush;\nspdflush;\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let ended = fed(&["--check", "-"], &script);
     assert_eq!(ended.code, Some(1));
@@ -463,15 +463,15 @@ fn a_file_in_utf_16_is_one_error() {
 }
 
 #[test]
-fn what_never_ends_is_refused() {
+fn endless_input_is_refused() {
     let ended = fed(&["--check", "/dev/zero"], b"");
     assert_eq!(ended.code, Some(1));
     assert!(ended.stderr.ends_with("setkey: /dev/zero: 1 error\n"), "{}", ended.stderr);
 }
 
-/// NetBSD has an SPI once for each reqid, and gives that of another host twice.
+/// NetBSD accepts an SPI once for each reqid, and reserves that of another host twice.
 #[test]
-fn what_netbsd_takes_twice() {
+fn netbsd_accepts_some_duplicates() {
     for text in [
         format!("{KEYED} -u 5 -E null; {KEYED} -u 6 -E null;"),
         format!("{KEYED} -E null; {KEYED} -u 6 -E null;"),
@@ -485,7 +485,7 @@ fn what_netbsd_takes_twice() {
 }
 
 #[test]
-fn what_deleteall_deletes_can_be_added_again() {
+fn entries_of_deleteall_can_be_added_again() {
     let text = "add 10.0.0.1 10.0.0.2 esp 0x1001 -E null;\n\
                 add 10.0.0.1 10.0.0.2 ipcomp 0x102 -C deflate;\n\
                 add 10.0.0.1 10.0.0.3 esp 0x1002 -E null;\n\

@@ -1,4 +1,4 @@
-//! `-D`, `-DP`, `-F`, `-FP` and what scripts do to the databases, over several runs.
+//! `-D`, `-DP`, `-F`, `-FP` and scripts, over several runs.
 
 use std::io::Read as _;
 use std::process::Stdio;
@@ -25,7 +25,7 @@ fn count(text: &str, what: &str) -> usize {
 }
 
 #[test]
-fn they_last_from_run_to_run() {
+fn tables_persist_between_runs() {
     for dialect in Dialect::ALL {
         let server = Server::new(dialect);
         assert_eq!(server.setkey(&["-D"]).all(), (Some(0), "No SAD entries.\n", ""));
@@ -46,7 +46,7 @@ fn they_last_from_run_to_run() {
 }
 
 #[test]
-fn a_dump_of_sas() {
+fn dump_sas() {
     let server = Server::new(Dialect::NetBsd);
     server.load(SAS);
     expect![[r#"
@@ -88,7 +88,7 @@ fn a_dump_of_sas() {
 }
 
 #[test]
-fn a_dump_of_policies() {
+fn dump_policies() {
     let server = Server::new(Dialect::Linux);
     server.load(POLICIES);
     expect![[r#"
@@ -110,7 +110,7 @@ fn a_dump_of_policies() {
 }
 
 #[test]
-fn deleteall_takes_what_is_between_two_hosts() {
+fn deleteall_deletes_sas_between_two_hosts() {
     for dialect in Dialect::ALL {
         let server = Server::new(dialect);
         server.load(SAS);
@@ -153,7 +153,7 @@ fn policies_are_deleted_by_selector_and_direction() {
 }
 
 #[test]
-fn what_an_engine_cannot_do_now() {
+fn temporary_errors_of_the_kernel_are_reported() {
     let server = Server::new(Dialect::Linux);
     server.engine.fail_next(MessageType::Flush, libc::ENOMEM);
     assert_eq!(server.setkey(&["-F"]).all(), (Some(0), "Cannot allocate memory.\n", ""));
@@ -165,7 +165,7 @@ fn what_an_engine_cannot_do_now() {
 }
 
 #[test]
-fn a_reader_that_leaves() {
+fn closed_pipe_is_not_reported() {
     let server = Server::new(Dialect::Linux);
     let many: String = (0x1000..0x1800)
         .map(|spi| format!("add 10.0.0.1 10.0.0.2 esp {spi} -E aes-cbc 0x00112233445566778899aabbccddeeff;\n"))

@@ -17,7 +17,7 @@ fn parsed(server: &Server, arguments: &[&str]) -> Vec<Value> {
 }
 
 #[test]
-fn nothing_is_an_empty_array() {
+fn empty_table_is_an_empty_array() {
     let server = Server::new(Dialect::Linux);
     assert_eq!(server.setkey(&["--json", "-D"]).stdout, "{\"version\":1,\"sas\":[]}\n");
     assert_eq!(server.setkey(&["--json", "-DP"]).stdout, "{\"version\":1,\"policies\":[]}\n");
@@ -67,7 +67,7 @@ fn policies() {
 }
 
 #[test]
-fn what_has_no_json_is_refused_by_name() {
+fn json_is_refused_with_other_modes() {
     let file = Scratch::file("flush;");
     for (options, other) in [
         (&["-F"][..], "-F"),

@@ -1,4 +1,4 @@
-//! The program as its users meet it: command line, standard streams, exit status.
+//! The program from a user's point of view: command line, standard streams, exit status.
 
 #![allow(clippy::unwrap_used)]
 

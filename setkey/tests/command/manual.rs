@@ -1,4 +1,4 @@
-//! The examples of ipsec.conf(5) and setkey(8) are what they say.
+//! The examples of ipsec.conf(5) and setkey(8) are correct.
 
 use std::path::Path;
 use std::process::Command;
@@ -31,7 +31,7 @@ fn scripts_of_the_language_are_good() {
     let scripts = displays(LANGUAGE);
     assert!(scripts.len() >= 6, "{scripts:?}");
     for script in scripts {
-        // The signatures of TCP segments are for the BSDs.
+        // Only the BSDs have TCP-MD5.
         let dialects = if script.contains("tcp-md5") { &["freebsd", "netbsd"][..] } else { &["linux"] };
         for dialect in dialects {
             let ended = fed(&["--dialect", dialect, "--check", "-"], script.as_bytes());
@@ -64,7 +64,7 @@ fn commands_run() {
     let file = Scratch::file(text);
     let mut seen = Vec::new();
     for command in commands(COMMAND) {
-        // What it listens to never ends, and not every machine has a program that reads JSON.
+        // `-x` never ends, and not every machine has jq.
         let line = command.replace("/etc/ipsec.conf", file.as_str()).replace("jq length", "grep -c version");
         let line = line.replace("setkey -x", "setkey -x -h");
         let program = Path::new(env!("CARGO_BIN_EXE_setkey")).parent().unwrap();
@@ -76,7 +76,7 @@ fn commands_run() {
             .output()
             .unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
-        // The engine in the process has no SA that could be deleted.
+        // The in-process key engine has no SA to delete.
         let expected = if command.contains("delete") { 1 } else { 0 };
         assert_eq!((output.status.code(), said.as_str()), (Some(expected), ""), "{command}");
         seen.push(command);

@@ -1,4 +1,4 @@
-//! Messages as they are: `-x`, files of them, `-l`.
+//! `-x`, files of messages, and `-l`.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
@@ -15,7 +15,7 @@ add 10.0.0.1 10.0.0.2 esp 0x1001 -m transport -E aes-cbc 0x00112233445566778899a
 add 10.0.0.2 10.0.0.1 ah 0x1002 -lh 600 -ls 480 -A hmac-sha1 0x000102030405060708090a0b0c0d0e0f10111213;
 ";
 
-/// The answers to a DUMP of an engine, one behind the other.
+/// The answers of an engine to a DUMP, concatenated.
 fn dumped(engine: &Memory) -> Vec<u8> {
     let mut connection = Connection::new(Box::new(engine.another_handle().unwrap()));
     let mut bytes = Vec::new();
@@ -29,7 +29,7 @@ fn dumped(engine: &Memory) -> Vec<u8> {
 }
 
 #[test]
-fn files_are_shown_as_a_dump_is() {
+fn files_are_printed_like_a_dump() {
     for dialect in Dialect::ALL {
         let server = Server::new(dialect);
         server.load(SAS);
@@ -42,7 +42,7 @@ fn files_are_shown_as_a_dump_is() {
 }
 
 #[test]
-fn files_that_hold_no_messages() {
+fn files_without_messages_are_refused() {
     let missing = setkey(&["/nonexistent"]);
     assert_eq!(missing.all(), (Some(1), "", "setkey: /nonexistent: No such file or directory\n"));
     let engine = Memory::new(Abi::HOST).unwrap();
@@ -62,7 +62,7 @@ fn files_that_hold_no_messages() {
 }
 
 #[test]
-fn the_monitor_stamps_each_message() {
+fn monitor_prints_the_time_of_each_message() {
     for (option, separators) in [("-x", 2), ("-xx", 0)] {
         let mut child = command(&["--backend", "memory", "--dialect", "linux", "-H", option])
             .stdout(Stdio::piped())
@@ -79,7 +79,7 @@ fn the_monitor_stamps_each_message() {
 }
 
 #[test]
-fn the_short_list_goes_on() {
+fn short_list_repeats() {
     let server = Server::new(Dialect::Linux);
     server.load(SAS);
     let options = server.options();
@@ -96,7 +96,7 @@ fn the_short_list_goes_on() {
 }
 
 #[test]
-fn verbose_shows_what_is_sent_and_what_comes() {
+fn verbose_prints_sent_and_received_messages() {
     let ended = fed(&["--backend", "memory", "--dialect", "linux", "-v", "-f", "-"], b"flush esp;");
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
     let message = "sadb_msg{ version=2 type=9 errno=0 satype=3\n  len=2 reserved=0 seq=0 pid=PID\n\n";

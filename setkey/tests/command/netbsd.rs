@@ -1,4 +1,4 @@
-//! Scripts, and what a NetBSD kernel was seen to answer to them: the in-process engine does the same.
+//! Scripts with the observed answers of a NetBSD kernel, which the in-process key engine gives as well.
 
 use std::fmt::Write as _;
 
@@ -18,7 +18,7 @@ fn change(verb: &str, spi: &str, options: &str) -> String {
 
 const SHA1: &str = "0x000102030405060708090a0b0c0d0e0f00010203";
 
-/// Each SA of a dump in a line: addresses, SPI and reqid, algorithms and state; then what was said on standard error.
+/// One line per SA of a dump: addresses, SPI and reqid, algorithms and state; then the text on standard error.
 fn seen(title: &str, text: &str) -> String {
     let ended = script("netbsd", text);
     let mut seen = format!("# {title}\n");

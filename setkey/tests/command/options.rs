@@ -1,4 +1,4 @@
-//! The command line, and how the program ends.
+//! The command line and the exit status.
 
 use std::process::{Command, Stdio};
 
@@ -40,7 +40,7 @@ fn help_explains_every_option_of_the_manual() {
 }
 
 #[test]
-fn output_that_cannot_be_written() {
+fn unwritable_output_is_reported() {
     let script = Scratch::file("add 10.0.0.1 10.0.0.2 esp 0x1001 -E null; dump;");
     let name = script.as_str();
     for arguments in [
@@ -60,7 +60,7 @@ fn output_that_cannot_be_written() {
         let said = String::from_utf8(output.stderr).unwrap();
         let expected = "setkey: standard output: No space left on device\n";
         assert_eq!((output.status.code(), said.as_str()), (Some(1), expected), "{arguments:?}");
-        // A reader that has gone is no surprise.
+        // A closed pipe is not reported.
         let line = format!("{} {} 2>&3; echo $? >&3", env!("CARGO_BIN_EXE_setkey"), arguments.join(" "));
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
@@ -93,13 +93,13 @@ fn wrong_command_lines() {
 }
 
 #[test]
-fn the_environment_chooses_the_backend() {
+fn environment_selects_the_backend() {
     let output = command(&["-D"]).env("LIBPFKEY_BACKEND", "memory").output().unwrap();
     assert_eq!((output.status.code(), &output.stdout[..]), (Some(0), &b"No SAD entries.\n"[..]));
 }
 
 #[test]
-fn the_environment_chooses_the_dialect() {
+fn environment_selects_the_dialect() {
     let server = Server::new(Dialect::NetBsd);
     let [_, backend, _, dialect] = server.options();
     server.load("spdadd 10.0.0.1 10.0.0.2 any -P out none;");
@@ -109,7 +109,7 @@ fn the_environment_chooses_the_dialect() {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (output.status.code(), text(output.stdout), text(output.stderr))
     };
-    // The command line wins.
+    // The command line takes precedence.
     for (environment, options) in [(dialect.as_str(), &[][..]), ("linux", &["--dialect", &dialect])] {
         let (code, shown, said) = dump(environment, options);
         assert_eq!((code, said.as_str()), (Some(0), ""));
@@ -121,13 +121,13 @@ fn the_environment_chooses_the_dialect() {
 }
 
 #[test]
-fn the_last_mode_wins() {
+fn last_mode_takes_effect() {
     assert_eq!(fed(&["--backend", "memory", "-c", "-D"], b"frob;").stdout, "No SAD entries.\n");
     assert_eq!(fed(&["--backend", "memory", "-D", "-c"], b"spddump;").stdout, "No SPD entries.\n");
 }
 
 #[test]
-fn nobody_reads() {
+fn closed_pipes_cause_no_panic() {
     for arguments in ["-h", "-V", "-Z", "--backend memory -D", "--backend memory --json -D", "--check /dev/null"] {
         let line = format!("{} {arguments} 2>&3 | :; echo done", env!("CARGO_BIN_EXE_setkey"));
         let output = Command::new("sh").args(["-c", &format!("exec 3>&2; {line}")]).output().unwrap();

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-/// How a run ended.
+/// Result of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
@@ -15,7 +15,7 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
-    /// Everything, to be compared at once.
+    /// Status and output, to be compared at once.
     pub(crate) fn all(&self) -> (Option<i32>, &str, &str) {
         (self.code, &self.stdout, &self.stderr)
     }
@@ -41,7 +41,7 @@ pub(crate) fn fed(arguments: &[&str], input: &[u8]) -> Ended {
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_vec();
-    // It may end before it has read everything.
+    // It may exit before it has read everything.
     let feeder = std::thread::spawn(move || drop(stdin.write_all(&input)));
     let output = child.wait_with_output().unwrap();
     feeder.join().unwrap();
@@ -54,7 +54,7 @@ pub(crate) fn script(dialect: &str, text: &str) -> Ended {
     fed(&["--backend", "memory", "--dialect", dialect, "-f", "-"], text.as_bytes())
 }
 
-/// A file that is gone after the test.
+/// A file that is removed after the test.
 #[derive(Debug)]
 pub(crate) struct Scratch {
     path: PathBuf,
@@ -62,7 +62,7 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// A path with nothing there. Short, for sockets.
+    /// An unused path, short enough for sockets.
     pub(crate) fn path() -> Self {
         let directory = tempfile::tempdir().unwrap();
         Self { path: directory.path().join("file"), _directory: directory }
@@ -83,7 +83,7 @@ impl Scratch {
     }
 }
 
-/// Output without what differs from run to run: times, process ids.
+/// Masks the parts of output that differ between runs: times and process ids.
 pub(crate) fn masked(text: &str) -> String {
     let mask = |line: &str| {
         for varies in ["\tcreated: ", "\tdiff: ", "\tlast: "] {

@@ -1,11 +1,11 @@
-//! `--check` beside what Linux said: the cases that were recorded in the lab.
+//! Compares `--check` with the answers of Linux in the cases that were recorded in the lab.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::program::fed;
 
-/// What only the machine can tell: its names, interfaces and devices.
+/// Cases that depend on the machine: its names, interfaces and devices.
 const OF_THE_MACHINE: [&str; 14] = [
     "add-6-of-name-4",
     "add-esp-udp-original-bad",
@@ -22,11 +22,11 @@ const OF_THE_MACHINE: [&str; 14] = [
     "xfrm-offload-no-device",
     "xfrm-offload-update-no-device",
 ];
-/// A device that cannot do it.
+/// A device that cannot offload.
 const OF_A_DEVICE: [&str; 1] = ["xfrm-offload-packet"];
-/// Answers about what is there when the script runs.
+/// Answers that depend on existing entries.
 const OF_THE_STATE: [&str; 4] = ["No such process", "No entry", "No SAD entries", "No SPD entries"];
-/// What only some versions of the kernel refuse, or what does no harm: warnings.
+/// Warnings: only some kernel versions refuse these, or they are harmless.
 const WARNINGS: [&str; 3] = ["spdadd-tunnel-use", "spdadd-fwd-then-in", "add-c-cpi-17"];
 
 /// A recorded case that loads a script.
@@ -80,7 +80,7 @@ fn numbered(lines: &[String], before: &str, after: char) -> Vec<(u32, String)> {
 }
 
 #[test]
-fn what_the_kernel_refused_is_found_and_nothing_else() {
+fn check_finds_what_the_kernel_refuses() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../regress/compliance");
     let mut compared = 0;
     let mut refused = 0;

@@ -126,14 +126,14 @@ fn verbose_messages_of_netbsd() {
 }
 
 #[test]
-fn hex_of_what_is_sent() {
+fn sent_messages_in_hexadecimal() {
     let ended = fed(&["--backend", "memory", "--dialect", "netbsd", "-H", "-f", "-"], b"flush esp;");
     let pid = ended.stdout.lines().next().unwrap().split_once(": ").unwrap().1.split(' ').collect::<Vec<_>>();
     assert_eq!(pid[..12], ["02", "09", "00", "03", "02", "00", "00", "00", "00", "00", "00", "00"]);
 }
 
 #[test]
-fn the_first_error_ends_it_and_what_stood_before_is_done() {
+fn first_error_ends_the_run_after_earlier_statements() {
     let server = Server::new(Dialect::Linux);
     let file = Scratch::file(format!("{ADD}\nfrob;\nadd 10.0.0.1 10.0.0.2 esp 0x1002 -E null;\n"));
     let name = file.as_str();
@@ -145,7 +145,7 @@ fn the_first_error_ends_it_and_what_stood_before_is_done() {
 }
 
 #[test]
-fn what_the_kernel_refuses_is_told_and_does_not_end_it() {
+fn refusals_are_reported_and_do_not_end_the_run() {
     let text = format!("{ADD}{ADD}delete 10.0.0.1 10.0.0.2 esp 0x1009;\n\nflush esp;\ndump;\n");
     for (dialect, delete) in [("linux", "No such process"), ("netbsd", "No entry"), ("freebsd", "No such process")] {
         let ended = script(dialect, &text);
@@ -157,8 +157,8 @@ fn what_the_kernel_refuses_is_told_and_does_not_end_it() {
 }
 
 #[test]
-fn messages_stand_behind_the_output_of_earlier_statements() {
-    // Both streams in one pipe, as a log has them.
+fn messages_follow_the_output_of_earlier_statements() {
+    // Both streams in one pipe, as in a log.
     let file = Scratch::file(format!("{ADD}dump;\ndelete 10.0.0.1 10.0.0.2 esp 0x1009;\ndump;\nfrob;\n"));
     let line = format!("exec {} --backend memory -f {} 2>&1", env!("CARGO_BIN_EXE_setkey"), file.as_str());
     let output = std::process::Command::new("sh").args(["-c", &line]).output().unwrap();
@@ -184,18 +184,18 @@ fn continued_lines_and_comments() {
 }
 
 #[test]
-fn carriage_returns_are_refused_as_ever() {
+fn carriage_returns_are_refused() {
     let ended = script("linux", "flush;\r\ndump;\r\n");
     assert_eq!(ended.all(), (Some(1), "", "setkey: -,1: Syntax error at `\r'\n"));
 }
 
 #[test]
-fn quit_ends_it() {
+fn quit_ends_the_file() {
     assert_eq!(script("linux", "flush; quit; this is not read").all(), (Some(0), "", ""));
 }
 
 #[test]
-fn a_statement_without_its_end() {
+fn statement_without_semicolon() {
     let ended = script("linux", "flush;\ndump");
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
     assert!(ended.stderr.ends_with("setkey: -,2: parse failed\n"), "{}", ended.stderr);
@@ -204,7 +204,7 @@ fn a_statement_without_its_end() {
 }
 
 #[test]
-fn a_huge_statement() {
+fn huge_statement() {
     for rest in [format!("\"{}", "A".repeat(200_000)), "x ".repeat(100_000), " ".repeat(100_000)] {
         let ended = script("linux", &format!("{ADD}add 10.0.0.1 10.0.0.2 esp 0x1002 -E aes-cbc {rest}"));
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
@@ -214,7 +214,7 @@ fn a_huge_statement() {
 }
 
 #[test]
-fn keys_are_not_in_messages() {
+fn errors_do_not_contain_keys() {
     for key in ["\"Geheim0\"", "0x47656865696d30"] {
         let ended = script("linux", &format!("add 10.0.0.1 10.0.0.2 esp 0x1001 -E aes-cbc {key};"));
         assert_eq!(ended.code, Some(1));
@@ -264,7 +264,7 @@ fn requests_are_pipelined_unless_watched() {
 }
 
 #[test]
-fn inbound_policies_of_linux_have_a_forward_copy() {
+fn inbound_policies_get_a_forward_copy_on_linux() {
     let text = format!("{TUNNEL}spddump;");
     assert!(script("linux", &text).stdout.contains("\tfwd prio def ipsec\n"));
     let kernel = fed(&["--backend", "memory", "--dialect", "linux", "-k", "-f", "-"], text.as_bytes());
@@ -275,7 +275,7 @@ fn inbound_policies_of_linux_have_a_forward_copy() {
 }
 
 #[test]
-fn an_engine_that_goes_away() {
+fn socket_without_a_peer_is_reported() {
     let path = Scratch::path();
     let backend = format!("socket:{}", path.as_str());
     let ended = fed(&["--backend", &backend, "-f", "-"], b"flush;");

@@ -1,11 +1,11 @@
-//! Keys in errors: there are none, however a script is wrong.
+//! Errors never contain keys, whatever is wrong with a script.
 
 use crate::program::{Scratch, fed, setkey};
 
 const HEX: &str = "0x5e8a31c0d97b4f2266aa10fe83bb7c49";
 const QUOTED: &str = "\"a phrase; of #29 octets, two\"";
 
-/// Scripts with one mistake each.
+/// Scripts with one error each.
 fn mistakes() -> Vec<String> {
     let add = "add 192.0.2.1 192.0.2.2";
     let digits = &HEX[2..];
@@ -65,7 +65,7 @@ fn assert_no_key(said: &str, text: &str) {
 }
 
 #[test]
-fn the_key_is_named_and_not_shown() {
+fn key_is_mentioned_but_not_shown() {
     let ended = fed(
         &["--backend", "memory", "--dialect", "linux", "-f", "-"],
         format!("add 192.0.2.1 192.0.2.2 ah 0x1001 -A hmac-md5 {};", &HEX[2..]).as_bytes(),

@@ -1,4 +1,4 @@
-//! An engine that outlives the runs of setkey, behind a socket.
+//! A key engine behind a socket, which outlives the runs of setkey.
 
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +23,7 @@ pub(crate) struct Server {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Remembers the requests.
+/// Records the requests.
 #[derive(Debug)]
 struct Recorder {
     door: Memory,
@@ -47,7 +47,7 @@ impl Server {
         Self { socket, dialect, engine, requests, stop, thread: Some(thread) }
     }
 
-    /// The options that lead here.
+    /// The options that select this server.
     pub(crate) fn options(&self) -> [String; 4] {
         let backend = format!("socket:{}", self.socket.as_str());
         ["--backend".into(), backend, "--dialect".into(), self.dialect.to_string()]
@@ -64,7 +64,7 @@ impl Server {
         fed(&all, input.as_bytes())
     }
 
-    /// Runs a script that must succeed and say nothing.
+    /// Runs a script that must succeed and print nothing.
     pub(crate) fn load(&self, script: &str) {
         assert_eq!(self.fed(&["-e", "-f", "-"], script).all(), (Some(0), "", ""));
     }

@@ -11,7 +11,7 @@ use crate::server::Server;
 const MEMORY: [&str; 5] = ["--backend", "memory", "--dialect", "linux", "-c"];
 
 #[test]
-fn errors_are_told_on_standard_output_and_reading_goes_on() {
+fn errors_go_to_standard_output_and_reading_continues() {
     let ended = fed(&MEMORY, b"frob;\ndump;\nspddump;\n");
     assert_eq!(ended.all(), (Some(0), "syntax error at `frob'No SAD entries.\nNo SPD entries.\n", ""));
     let strict = [&MEMORY[..], &["-e"]].concat();
@@ -20,7 +20,7 @@ fn errors_are_told_on_standard_output_and_reading_goes_on() {
 }
 
 #[test]
-fn it_ends_at_exit_and_without_input() {
+fn exit_and_end_of_input_end_the_run() {
     for word in ["exit", "quit", "bye"] {
         assert_eq!(fed(&MEMORY, format!("dump;{word};dump;").as_bytes()).all(), (Some(0), "No SAD entries.\n", ""));
     }
@@ -28,7 +28,7 @@ fn it_ends_at_exit_and_without_input() {
 }
 
 #[test]
-fn a_last_statement_without_its_semicolon_is_reported() {
+fn last_statement_without_semicolon_is_reported() {
     let strict = [&MEMORY[..], &["-e"]].concat();
     let said = |line: u32| format!("setkey: stdin,{line}: the last statement lacks its `;', so it was not run\n");
     for (text, line) in [("dump", 1), ("dump\n", 1), ("dump;\n\n# a comment\ndump\n# another\n", 4)] {
@@ -56,7 +56,7 @@ fn standard_input_closed() {
 }
 
 #[test]
-fn a_statement_over_many_lines_and_many_on_one() {
+fn statements_and_lines_are_independent() {
     let text = b"add 10.0.0.1\n10.0.0.2 esp # here\n\n0x1001 -E null; get 10.0.0.1 10.0.0.2 esp 0x1001; dump ah;\n";
     let ended = fed(&MEMORY, text);
     assert!(ended.stdout.contains("spi=4097("), "{}", ended.stdout);
@@ -64,7 +64,7 @@ fn a_statement_over_many_lines_and_many_on_one() {
 }
 
 #[test]
-fn each_line_is_answered_before_the_next_is_asked_for() {
+fn each_line_is_answered_before_the_next() {
     let mut child = command(&MEMORY).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let (mut stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
     let mut lines = BufReader::new(stdout).lines();
@@ -77,7 +77,7 @@ fn each_line_is_answered_before_the_next_is_asked_for() {
 }
 
 #[test]
-fn at_a_terminal_requests_go_one_by_one() {
+fn requests_are_sent_one_by_one_at_a_terminal() {
     let server = Server::new(Dialect::Linux);
     let terminal = nix::pty::openpty(None, None).unwrap();
     let options = server.options();

@@ -10,9 +10,9 @@ use nix::pty::openpty;
 
 use crate::program::command;
 
-/// What the editor writes when it waits for a line.
+/// Text that the editor writes when it waits for a line.
 const WAITS: &str = "\u{1b}[?2004h";
-/// For what hangs.
+/// Timeout for a test that hangs.
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// setkey at a terminal.
@@ -21,7 +21,7 @@ struct Session {
     keys: File,
     shown: Receiver<Vec<u8>>,
     text: String,
-    /// What of the text has been looked at.
+    /// Length of the text that has been checked.
     seen: usize,
     home: tempfile::TempDir,
 }
@@ -30,7 +30,7 @@ impl Session {
     fn new(term: &str) -> Self {
         let terminal = openpty(None, None).unwrap();
         let home = tempfile::tempdir().unwrap();
-        // A shell that runs the tests in the background has its children ignore the signal of the interrupt key.
+        // A shell that runs the tests in the background makes its children ignore SIGINT.
         let mut command = with_default_interrupt(command(&["--backend", "memory", "--dialect", "linux", "-c"]));
         command.env("TERM", term).env("HOME", home.path()).current_dir(home.path());
         let output = terminal.slave.try_clone().unwrap();
@@ -49,7 +49,7 @@ impl Session {
         Self { child, keys, shown, text: String::new(), seen: 0, home }
     }
 
-    /// Waits until a text is shown, behind what was waited for before.
+    /// Waits until a text is printed, after the one that was awaited before.
     fn wait_for(&mut self, expected: &str) {
         loop {
             if let Some(at) = self.text[self.seen..].find(expected) {
@@ -94,9 +94,9 @@ fn with_default_interrupt(command: Command) -> Command {
 }
 
 #[test]
-fn lines_are_edited_and_come_back() {
+fn lines_are_edited_and_recalled() {
     let mut session = Session::new("xterm");
-    // The cursor goes left, for the letter that is missing.
+    // Move the cursor left and insert the missing letter.
     session.type_line("dum;\u{1b}[Dp\r");
     session.wait_for("No SAD entries.\r\n");
     session.type_line("add 192.0.2.1\t192.0.2.2 esp 0x1001 -E\tnull;\r");
@@ -114,7 +114,7 @@ fn lines_are_edited_and_come_back() {
 }
 
 #[test]
-fn a_statement_over_several_lines() {
+fn statement_over_several_lines() {
     let mut session = Session::new("xterm-256color");
     session.type_line("dump\r");
     session.type_line("ah\r");
@@ -125,7 +125,7 @@ fn a_statement_over_several_lines() {
 }
 
 #[test]
-fn the_interrupt_key_ends_it() {
+fn interrupt_key_ends_the_program() {
     use std::os::unix::process::ExitStatusExt as _;
     let mut session = Session::new("xterm");
     session.type_line("dump\u{3}");
@@ -133,7 +133,7 @@ fn the_interrupt_key_ends_it() {
 }
 
 #[test]
-fn a_dumb_terminal_edits_by_itself() {
+fn dumb_terminal_gets_no_line_editing() {
     let mut session = Session::new("dumb");
     session.press("frob; dump;\n");
     session.wait_for("frob; dump;\r\n");

@@ -1,4 +1,4 @@
-//! What files may say, and many of them.
+//! Contents of files, and several files.
 
 use libpfkey::{Dialect, MessageType};
 
@@ -6,7 +6,7 @@ use super::super::read_statements;
 use super::Kernel;
 
 #[test]
-fn what_never_ends_is_not_read_for_long() {
+fn endless_input_is_not_read_far() {
     let zeros = read_statements(&mut std::io::repeat(0)).unwrap();
     assert!(zeros.len() < 1 << 18, "{}", zeros.len());
     let script = "spdflush; # a comment\n".repeat(20_000);
@@ -14,7 +14,7 @@ fn what_never_ends_is_not_read_for_long() {
 }
 
 #[test]
-fn statements_that_have_no_place_are_refused() {
+fn statements_not_permitted_with_replace_are_refused() {
     let names = "10.0.0.1 10.0.0.2 esp 0x1001";
     let policy = "10.0.0.1 10.0.0.2 any -P out";
     let mut kernel = Kernel::new(Dialect::Linux);
@@ -37,7 +37,7 @@ fn statements_that_have_no_place_are_refused() {
 }
 
 #[test]
-fn all_errors_are_told_and_nothing_is_done() {
+fn all_errors_are_reported_and_nothing_changes() {
     let mut kernel = Kernel::new(Dialect::Linux);
     let text = "flush;\nfrob;\nadd 10.0.0.1 ::1 esp 0x1001 -E null;\nadd 10.0.0.1 10.0.0.2 esp 0x1001 -E null;\nspdflush;\n\
         add 10.0.0.1 10.0.0.2 esp 0x1001 -E null";
@@ -50,14 +50,14 @@ fn all_errors_are_told_and_nothing_is_done() {
 }
 
 #[test]
-fn what_is_there_twice() {
+fn duplicates_are_errors() {
     let mut kernel = Kernel::new(Dialect::Linux);
     let text = "add 10.0.0.1 10.0.0.2 esp 0x1001 -E null;\nspdadd 10.0.0.1 10.0.0.2 any -P out none;\n";
     let (loaded, lines) = kernel.load(&[text, text]);
     assert_eq!(loaded, Err("2 errors; nothing was changed".into()));
     assert!(lines.starts_with("setkey: b.conf,1: the SA exists already (a.conf,1) at `add'\n"), "{lines}");
     assert!(lines.contains("setkey: b.conf,2: the policy exists already (a.conf,2) at `spdadd'\n"), "{lines}");
-    // What changes an earlier one says so.
+    // `update` and `spdupdate` may replace an earlier statement.
     let changes =
         "update 10.0.0.1 10.0.0.2 esp 0x1001 -u 3 -E null;\nspdupdate 10.0.0.1 10.0.0.2 any -P out discard;\n";
     assert_eq!(kernel.load(&[text, changes]), (Ok(()), String::new()));
@@ -66,7 +66,7 @@ fn what_is_there_twice() {
 }
 
 #[test]
-fn files_are_one_state() {
+fn several_files_describe_one_state() {
     let mut kernel = Kernel::new(Dialect::FreeBsd);
     kernel.run("add 10.0.0.1 10.0.0.9 esp 0x1009 -E null;");
     let files = [

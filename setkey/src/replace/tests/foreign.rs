@@ -1,4 +1,4 @@
-//! racoon's SAs and policies stay.
+//! The SAs and policies of racoon stay.
 
 use libpfkey::Dialect;
 use libpfkey::kernel_state::StateFile;
@@ -13,7 +13,7 @@ const OTHERS: &str = "
     spdadd 10.2.0.0/16 10.1.0.0/16 any -P in ipsec esp/tunnel/10.0.0.2-10.0.0.1/unique:7;
     spdadd 10.2.0.0/16 10.9.0.0/16 any -P in discard;\n";
 
-/// racoon's list. It says that the policy in, which an administrator has replaced, is racoon's with level require.
+/// The list of racoon. It contains the `in` policy with level require, which an administrator has replaced.
 fn list(dialect: Dialect, policy: u32) -> String {
     let priority = dialect.default_priority();
     let time = 1_764_444_444;
@@ -30,7 +30,7 @@ sa request esp 10.0.0.2 10.0.0.1 0x00001002 tunnel 8 {time}
 }
 
 #[test]
-fn what_racoon_has_listed_stays() {
+fn entries_listed_by_racoon_stay() {
     for dialect in [Dialect::Linux, Dialect::FreeBsd, Dialect::NetBsd] {
         let mut kernel = Kernel::new(dialect);
         kernel.run(&format!("{RACOONS}{OTHERS}"));
@@ -49,7 +49,7 @@ fn what_racoon_has_listed_stays() {
         let (sas, policies) = kernel.state();
         let directions: Vec<u8> = policies.iter().map(|(name, _)| name.direction).collect();
         assert_eq!((sas.len(), directions), (1, vec![2]), "{dialect}: {sas:?}");
-        // What a file names is the file's.
+        // Entries that a file names are replaced.
         kernel.replace(&format!("flush; spdflush; {RACOONS}"));
         assert_eq!(kernel.changes().len(), 3, "only what went before");
         kernel.racoon = Default::default();

@@ -32,7 +32,7 @@ struct Kernel {
     session: Session,
     errors: Lines,
     watch: Arc<Mutex<Watch>>,
-    /// What is racoon's.
+    /// Entries of racoon.
     racoon: KernelState,
 }
 
@@ -51,14 +51,14 @@ impl Write for Lines {
     }
 }
 
-/// What happens at each request that changes something.
+/// Actions at each request that changes something.
 #[derive(Default)]
 struct Watch {
-    /// Requests so far.
+    /// Number of requests so far.
     changes: Vec<Header>,
-    /// The one that fails, counted from 0, and how.
+    /// Index of the request that fails, and its errno.
     fails: Option<(usize, i32)>,
-    /// The one whose answer is lost.
+    /// Index of the request whose answer is lost.
     loses: Option<usize>,
     /// Called after each.
     after: Option<Box<dyn FnMut() + Send>>,
@@ -160,7 +160,7 @@ impl Kernel {
         self.watch.lock().unwrap().changes.clear();
     }
 
-    /// Loads files in place of what there is: the last line, and the error lines before it.
+    /// Replaces the tables by files. Returns the last line, and the error lines before it.
     fn load(&mut self, scripts: &[&str]) -> (std::result::Result<(), String>, String) {
         let file = |(index, script): (usize, &&str)| File {
             name: format!("{}.conf", char::from(b'a' + u8::try_from(index).unwrap())),
@@ -172,17 +172,17 @@ impl Kernel {
         (loaded, self.lines())
     }
 
-    /// Loads a file that must be taken without a word.
+    /// Loads a file that must be accepted without output.
     fn replace(&mut self, script: &str) {
         assert_eq!(self.load(&[script]), (Ok(()), String::new()), "{script}");
     }
 
-    /// The error lines since this was asked last.
+    /// Returns the error lines since the last call.
     fn lines(&self) -> String {
         String::from_utf8(std::mem::take(&mut *self.errors.0.lock().unwrap())).unwrap()
     }
 
-    /// The requests for changes since this was asked last.
+    /// Returns the requests for changes since the last call.
     fn changes(&self) -> Vec<MessageType> {
         let changes = std::mem::take(&mut self.watch.lock().unwrap().changes);
         changes.into_iter().map(|header| header.message_type).collect()
@@ -193,7 +193,7 @@ impl Kernel {
         present::read(&mut self.session, &all, &Foreign::default()).unwrap()
     }
 
-    /// What there is, keys too.
+    /// Returns all entries with their keys.
     fn state(&mut self) -> (Vec<String>, Vec<(PolicyName, PolicyFacts)>) {
         let abi = self.session.abi();
         let Present { sas, mut policies } = self.present();

@@ -1,4 +1,4 @@
-//! Every way from one list of overlapping policies to another: at each request of it, what both lists protect is protected.
+//! All transitions between lists of overlapping policies: after each request, traffic that both lists protect is protected.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -9,10 +9,10 @@ use libpfkey::num::{DIR_OUT, POLICY_NONE};
 
 use super::Kernel;
 
-/// Selectors, of which each holds the next, and packets that fit them and not the next.
+/// Selectors, each of which contains the next, and packets that match each and not the next.
 const SELECTORS: [(&str, &str); 3] =
     [("10.0.0.0/8", "10.9.9.9"), ("10.1.0.0/16", "10.1.9.9"), ("10.1.1.1/32", "10.1.1.1")];
-/// Actions, the first three of all kernels, and whether each protects.
+/// Actions, the first three for all kernels, and whether each protects.
 const ACTIONS: [(&str, bool); 5] = [
     ("none", false),
     ("ipsec esp/transport//require", true),
@@ -20,19 +20,19 @@ const ACTIONS: [(&str, bool); 5] = [
     ("prio high + 5 none", false),
     ("prio low ipsec esp/transport//require", true),
 ];
-/// The order of their priorities: on Linux those without one are in the middle, on FreeBSD they come first.
+/// Order of their priorities: without a priority they are in the middle on Linux, and first on FreeBSD.
 fn rank(dialect: Dialect, action: usize) -> u8 {
     let ranks = if dialect == Dialect::FreeBsd { [0, 0, 0, 1, 2] } else { [1, 1, 1, 0, 2] };
     ranks[action]
 }
 
-/// Pairs of lists that are tried for each kernel.
+/// Number of pairs of lists that are tested per kernel.
 const PAIRS: usize = 500;
 
 /// A list of policies: indices of selector and action.
 type List = Vec<(usize, usize)>;
 
-/// All lists without a selector twice, of the first so many actions.
+/// Returns all lists without a repeated selector, with the first `actions` actions.
 fn lists(actions: usize) -> Vec<List> {
     let mut all = vec![List::new()];
     let mut from = 0;
@@ -53,14 +53,14 @@ fn script(list: &List) -> String {
     list.iter().map(line).collect()
 }
 
-/// Whether a list lets each packet pass in clear: the policy that fits and has the first priority says so, of those the first.
+/// Returns whether a list lets each packet pass in clear, by the first of the matching policies with the highest priority.
 fn meant(dialect: Dialect, list: &List) -> Vec<bool> {
     let fitting = |packet: usize| list.iter().filter(move |(selector, _)| *selector <= packet);
     let first = |packet| fitting(packet).min_by_key(|(_, action)| rank(dialect, *action));
     (0..SELECTORS.len()).map(|packet| first(packet).is_none_or(|(_, action)| !ACTIONS[*action].1)).collect()
 }
 
-/// Whether the kernel lets each packet pass in clear.
+/// Returns whether the kernel lets each packet pass in clear.
 fn clear(engine: &Memory) -> Vec<bool> {
     let to = SocketAddr::from(([192, 0, 2, 1], 0));
     let decision =
@@ -68,7 +68,7 @@ fn clear(engine: &Memory) -> Vec<bool> {
     SELECTORS.iter().map(|selector| decision(selector).is_none_or(|kind| kind == POLICY_NONE)).collect()
 }
 
-/// From one list to the other, with the request of this number failing if there is one.
+/// Changes one list to the other. The request with the given index fails, if there is one.
 fn walk(dialect: Dialect, old: &List, new: &List, fails: Option<usize>) -> (Kernel, usize) {
     let mut kernel = Kernel::new(dialect);
     kernel.run(&script(old));
@@ -95,7 +95,7 @@ fn walk(dialect: Dialect, old: &List, new: &List, fails: Option<usize>) -> (Kern
         script(old),
         script(new)
     );
-    // A failure behind the last request is none.
+    // An index after the last request means no failure.
     let failed = fails.is_some_and(|at| at < requests) && loaded.0.is_err();
     let expected = if failed { old } else { new };
     assert_eq!(
@@ -108,14 +108,14 @@ fn walk(dialect: Dialect, old: &List, new: &List, fails: Option<usize>) -> (Kern
     (kernel, requests)
 }
 
-/// So many pairs of lists, from all over. The numbers are prime, and have no factor in common with that of the lists.
+/// Returns pairs of lists, spread over all of them. The step widths are primes that do not divide the number of lists.
 fn pairs(lists: &[List], count: usize) -> impl Iterator<Item = (&List, &List)> {
     let at = |number: usize| &lists[number % lists.len()];
     (0..count).map(move |number| (at(number * 1_000_003), at(number * 7919 + number / lists.len())))
 }
 
 #[test]
-fn what_both_lists_protect_never_passes_in_clear() {
+fn traffic_protected_by_both_states_never_passes_in_clear() {
     let lists = lists(3);
     assert_eq!(lists.len(), 1 + 9 + 54 + 162);
     for dialect in [Dialect::Linux, Dialect::FreeBsd, Dialect::NetBsd] {
@@ -124,14 +124,14 @@ fn what_both_lists_protect_never_passes_in_clear() {
 }
 
 #[test]
-fn nor_with_priorities() {
+fn protection_holds_with_priorities() {
     for dialect in [Dialect::Linux, Dialect::FreeBsd] {
         pairs(&lists(5), PAIRS).for_each(|(old, new)| drop(walk(dialect, old, new, None)));
     }
 }
 
 #[test]
-fn nor_while_the_old_list_comes_back() {
+fn protection_holds_while_the_previous_state_is_restored() {
     let mut failures = 0;
     for (dialect, actions) in [(Dialect::Linux, 5), (Dialect::FreeBsd, 5), (Dialect::NetBsd, 3)] {
         for (old, new) in pairs(&lists(actions), PAIRS / 4) {

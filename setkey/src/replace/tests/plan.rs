@@ -1,4 +1,4 @@
-//! Plans as a table: what there is, what is to be, and the steps.
+//! Plans as a table: present state, wanted state, and steps.
 
 use libpfkey::Dialect;
 use libpfkey::num::{DIR_FWD, POLICY_DISCARD, POLICY_NONE};
@@ -9,7 +9,7 @@ use crate::replace::plan::{Plan, Present, Step, Wanted, plan};
 use crate::replace::present;
 use crate::replace::wanted::{self, File};
 
-/// The steps from a state to a file, one a line, groups apart.
+/// Returns the steps from a state to a file, one per line, with groups separated.
 fn steps(dialect: Dialect, old: &str, new: &str) -> String {
     let mut kernel = Kernel::new(dialect);
     kernel.run(old);
@@ -49,7 +49,7 @@ fn pair() -> String {
 const DIALECTS: [Dialect; 3] = [Dialect::Linux, Dialect::FreeBsd, Dialect::NetBsd];
 
 #[test]
-fn what_is_there_is_left_alone() {
+fn existing_entries_are_not_touched() {
     for dialect in Dialect::ALL {
         let flushing = format!("flush; spdflush; {}", pair());
         assert_eq!(steps(dialect, "", ""), "", "{dialect}");
@@ -62,9 +62,9 @@ fn what_is_there_is_left_alone() {
     }
 }
 
-/// All that a kernel keeps in another form than it was given.
+/// Everything that a kernel stores in another form than it was given.
 #[test]
-fn what_kernels_rewrite_counts_as_equal() {
+fn fields_that_kernels_rewrite_are_ignored() {
     let common = "
         add 10.0.0.1 10.0.0.2 ah 0x2001 -u 7 -r 4 -lh 3600 -ls 3000 -A hmac-sha1 0x0011223344556677889900112233445566778899;
         add 10.0.0.1 10.0.0.2 esp 0x2002 -f nocyclic-seq -E null;
@@ -94,7 +94,7 @@ fn what_kernels_rewrite_counts_as_equal() {
 }
 
 #[test]
-fn policies_in_have_copies_for_forwarding() {
+fn inbound_policies_have_forward_copies() {
     let mut kernel = Kernel::mirroring();
     kernel.replace(&format!("spdflush; {}", pair()));
     let directions = |kernel: &mut Kernel| kernel.state().1.iter().map(|(name, _)| name.direction).collect::<Vec<_>>();
@@ -106,9 +106,9 @@ fn policies_in_have_copies_for_forwarding() {
     assert!(directions(&mut kernel).is_empty());
 }
 
-/// Scripts for older versions name `fwd` policies beside `in` policies.
+/// Scripts for older versions contain `fwd` policies next to `in` policies.
 #[test]
-fn the_first_forward_policy_stays() {
+fn first_forward_policy_is_kept() {
     let policy = |direction| format!("spdadd 10.1.0.0/16 10.2.0.0/16 any -P {direction};\n");
     let (inbound, forward) = (policy("in none"), policy("fwd discard"));
     let has_copy = "WARNING: an in policy has already added a fwd policy with this selector (see -k)";
@@ -123,7 +123,7 @@ fn the_first_forward_policy_stays() {
         let policies = kernel.state().1;
         let forward: Vec<_> = policies.iter().filter(|(name, _)| name.direction == DIR_FWD).collect();
         assert_eq!((policies.len(), forward.len(), forward[0].1.kind), (2, 1, kind));
-        // Of two that are named there is one too many.
+        // Two statements for the same policy are an error.
         let (loaded, _) = kernel.load(&[files[0], files[1], &policy("in none")]);
         assert_eq!(loaded, Err("1 error; nothing was changed".into()));
     }
@@ -154,7 +154,7 @@ fn new_before_old_and_policies_between() {
 }
 
 #[test]
-fn without_a_flush_the_rest_stays() {
+fn without_flush_other_entries_stay() {
     let new = "add 10.0.0.1 10.0.0.3 esp 0x1003 -E null;";
     let added = "add esp 10.0.0.1 10.0.0.3 0x00001003\n";
     for (flushes, removed) in [
@@ -172,7 +172,7 @@ fn without_a_flush_the_rest_stays() {
 }
 
 #[test]
-fn an_sa_that_differs_under_its_name() {
+fn changed_sa_is_replaced() {
     let old = format!("add 10.0.0.1 10.0.0.2 esp 0x1001 -E aes-cbc {KEY};");
     let keys = "add 10.0.0.1 10.0.0.2 esp 0x1001 -E aes-cbc 0xff112233445566778899aabbccddeeff;";
     let limits = format!("add 10.0.0.1 10.0.0.2 esp 0x1001 -lh 100 -ls 80 -E aes-cbc {KEY};");
@@ -183,17 +183,17 @@ fn an_sa_that_differs_under_its_name() {
     }
     assert_eq!(steps(Dialect::Linux, &old, &limits), "update esp 10.0.0.1 10.0.0.2 0x00001001\n");
     assert_eq!(steps(Dialect::NetBsd, &old, &limits), replaced);
-    // Linux does not tell SAs of one destination and SPI apart by their sources.
+    // Linux does not distinguish SAs with the same destination and SPI by their sources.
     assert_eq!(steps(Dialect::Linux, &old, &source), "delete and add esp 10.0.0.9 10.0.0.2 0x00001001\n");
     assert_eq!(steps(Dialect::NetBsd, &old, &source), "add esp 10.0.0.9 10.0.0.2 0x00001001\n");
-    // FreeBSD has one space of SPIs.
+    // FreeBSD has a single space of SPIs.
     let elsewhere = format!("add 10.0.0.1 10.0.0.7 esp 0x1001 -E aes-cbc {KEY};");
     assert_eq!(steps(Dialect::FreeBsd, &old, &elsewhere), "delete and add esp 10.0.0.1 10.0.0.7 0x00001001\n");
     assert_eq!(steps(Dialect::Linux, &old, &elsewhere), "add esp 10.0.0.1 10.0.0.7 0x00001001\n");
 }
 
 #[test]
-fn larval_sas_are_an_ike_daemons() {
+fn larval_sas_stay() {
     for dialect in DIALECTS {
         let larval = "getspi 10.0.0.1 10.0.0.2 esp 0x1001 -m transport;";
         assert_eq!(steps(dialect, larval, "flush;"), "", "{dialect}");
@@ -209,24 +209,24 @@ const EXCEPTION: &str = "spdadd 10.1.0.0/16 10.2.0.0/16 udp -P out none;";
 const OTHER: &str = "spdadd 10.9.0.0/16 10.2.0.0/16 any -P out ipsec esp/transport//require;";
 
 #[test]
-fn what_overlaps_is_put_into_the_order_of_the_file() {
+fn overlapping_policies_follow_the_order_of_the_file() {
     for dialect in DIALECTS {
         let of = |old: &[&str], new: &[&str]| steps(dialect, &old.concat(), &format!("spdflush;{}", new.concat()));
         let put = |selector: &str| format!("spdupdate out {selector}\n");
-        // Linux leaves a policy where it was.
+        // Linux keeps the place of a policy.
         let moved = |selector: &str| match dialect {
             Dialect::Linux => format!("set aside out {selector}\n{}", put(selector)),
             _ => put(selector),
         };
         let (host, network) = ("10.1.1.1/32 10.2.0.0/16 any", "10.1.0.0/16 10.2.0.0/16 any");
         let exception = "10.1.0.0/16 10.2.0.0/16 17";
-        // What is new and does not overlap leaves the others where they are.
+        // A new policy that overlaps no others does not move them.
         let other = put("10.9.0.0/16 10.2.0.0/16 any");
         assert_eq!(of(&[HOST, NETWORK], &[OTHER, HOST, NETWORK]), other, "{dialect}");
         assert_eq!(of(&[HOST, NETWORK], &[HOST, NETWORK, OTHER]), other, "{dialect}");
         assert_eq!(of(&[NETWORK], &[HOST, NETWORK]), put(host) + &moved(network), "{dialect}");
         assert_eq!(of(&[NETWORK, HOST], &[HOST, NETWORK]), moved(network), "{dialect}");
-        // The exception would be asked first while the network's policy is moved.
+        // The exception would apply first while the network's policy is moved.
         let steps = of(&[NETWORK, EXCEPTION], &[HOST, NETWORK, EXCEPTION]);
         let removed = format!("spddelete out {exception}\n--\n");
         assert_eq!(steps, format!("{removed}{}{}--\n{}", put(host), moved(network), put(exception)), "{dialect}");
@@ -234,7 +234,7 @@ fn what_overlaps_is_put_into_the_order_of_the_file() {
 }
 
 #[test]
-fn what_lets_pass_goes_first_of_what_goes() {
+fn pass_policies_are_removed_first() {
     let block = "spdadd 10.1.0.0/16 10.2.0.0/16 tcp -P out discard;";
     for dialect in DIALECTS {
         assert_eq!(
@@ -246,7 +246,7 @@ fn what_lets_pass_goes_first_of_what_goes() {
     }
 }
 
-/// FreeBSD finds them by their addresses: their SPI says nothing.
+/// FreeBSD finds these SAs by their addresses, not by their SPI.
 #[test]
 fn tcp_md5_sas_of_freebsd_share_an_spi() {
     let file =

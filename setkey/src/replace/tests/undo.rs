@@ -1,4 +1,4 @@
-//! Failures at each step: afterwards all is as before.
+//! Failures at each step: afterwards the state is the same as before.
 
 use libpfkey::{Dialect, MessageType};
 
@@ -25,7 +25,7 @@ const NEW: &str = "flush; spdflush;
     spdadd 10.1.0.0/16 10.2.0.0/16 any -P out ipsec esp/tunnel/10.0.0.1-10.0.0.5/require;
     spdadd 10.2.0.0/16 10.1.0.0/16 any -P in ipsec esp/tunnel/10.0.0.5-10.0.0.1/require;\n";
 
-/// Loads with the request of this number failing.
+/// Loads the files while the request with this index fails.
 fn with_failure(dialect: Dialect, at: usize) -> (Kernel, Result<(), String>, String) {
     let mut kernel = Kernel::new(dialect);
     kernel.run(OLD);
@@ -35,7 +35,7 @@ fn with_failure(dialect: Dialect, at: usize) -> (Kernel, Result<(), String>, Str
 }
 
 #[test]
-fn on_linux_all_comes_back() {
+fn linux_restores_everything() {
     let mut kernel = Kernel::new(Dialect::Linux);
     kernel.run(OLD);
     let before = kernel.state();
@@ -52,9 +52,9 @@ fn on_linux_all_comes_back() {
     }
 }
 
-/// The BSDs do not say what an SA was like when it was deleted.
+/// The BSDs do not report the last state of a deleted SA.
 #[test]
-fn on_the_bsds_without_sas_whose_packets_would_be_numbered_again() {
+fn bsds_do_not_restore_sas_whose_sequence_numbers_would_restart() {
     for dialect in [Dialect::FreeBsd, Dialect::NetBsd] {
         let mut kernel = Kernel::new(dialect);
         kernel.run(OLD);
@@ -89,7 +89,7 @@ fn on_the_bsds_without_sas_whose_packets_would_be_numbered_again() {
 }
 
 #[test]
-fn what_failed_is_named() {
+fn failed_step_is_named() {
     let (_, _, lines) = with_failure(Dialect::Linux, 0);
     assert_eq!(lines.lines().last(), Some("setkey: a.conf,2: Cannot allocate memory"), "{lines}");
     let mut kernel = Kernel::new(Dialect::Linux);
@@ -100,8 +100,8 @@ fn what_failed_is_named() {
 }
 
 #[test]
-fn an_sa_that_was_used_does_not_start_again() {
-    // Here the kernel is asked for what it has not: the failure is its own.
+fn used_sa_is_not_restored() {
+    // Here the kernel itself refuses a request.
     let old = "add 10.0.0.1 10.0.0.2 esp 0x1001 -E null; add 10.0.0.1 10.0.0.3 esp 0x1002 -E null;";
     let mut kernel = Kernel::new(Dialect::NetBsd);
     kernel.run(old);
@@ -118,11 +118,11 @@ setkey: the SA esp 10.0.0.1 10.0.0.2 0x00001001 is not restored: its sequence nu
 }
 
 #[test]
-fn what_goes_by_itself_is_no_failure() {
+fn entry_that_is_already_gone_is_no_failure() {
     for dialect in [Dialect::Linux, Dialect::FreeBsd, Dialect::NetBsd] {
         let mut kernel = Kernel::new(dialect);
         kernel.run("add 10.0.0.1 10.0.0.2 esp 0x1001 -E null; spdadd 10.0.0.1 10.0.0.2 any -P out discard;");
-        // Both are gone when they are to be removed.
+        // Both are already gone when they are to be removed.
         let mut other = Kernel::over(kernel.engine.another_handle().unwrap(), false);
         let after = move || other.run("flush; spdflush;");
         kernel.watch.lock().unwrap().after = Some(Box::new(after));
@@ -130,9 +130,9 @@ fn what_goes_by_itself_is_no_failure() {
     }
 }
 
-/// A kernel that has no room for an answer drops it. That the SA is gone is found out, what it was like is not.
+/// A kernel without buffer space drops an answer. That the SA is gone can be determined, but not its last state.
 #[test]
-fn an_sa_whose_end_is_not_known_is_left_out() {
+fn sa_with_unknown_last_state_is_not_restored() {
     let mut kernel = Kernel::new(Dialect::Linux);
     kernel.run("add 10.0.0.1 10.0.0.2 esp 0x1001 -E null; add 10.0.0.1 10.0.0.3 esp 0x1002 -E null;");
     {
