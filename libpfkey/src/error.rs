@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::spec_error::SpecError;
 use crate::strerror::{Code, errno_text};
 
 /// An error of this library.
@@ -29,6 +30,9 @@ pub enum Error {
         /// The thing it has not.
         what: &'static str,
     },
+    /// A specification is contradictory, or not possible with this kernel.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
     /// A system call failed.
     #[error("{call}: {}", errno_text(source.raw_os_error().unwrap_or(0)))]
     System {
@@ -54,6 +58,7 @@ impl Error {
         match self {
             Self::Malformed { code, .. } | Self::Refused(code) => *code,
             Self::NotInDialect { .. } | Self::Backend(_) => Code::NotSupported,
+            Self::Spec(_) => Code::InvalidArgument,
             Self::System { .. } | Self::Kernel(_) | Self::Timeout => Code::System,
         }
     }

@@ -1,7 +1,7 @@
 //! PF_KEY version 2 (RFC 2367) with the KAME extensions, as Linux, FreeBSD, NetBSD and macOS speak it.
 //!
 //! What libipsec offers to C programs, for Rust: composing and parsing messages ([`request`], [`wire`]), talking to a
-//! key engine ([`Connection`], [`Pipeline`]) through one of several doors ([`backend`]), policy text to binary and
+//! key engine ([`Connection`], [`Pipeline`]) through one of several backends ([`backend`]), policy text to binary and
 //! back ([`policy`]), algorithm names and key lengths ([`algorithm`]), what kernels refuse and why ([`rules`]), and the
 //! texts that `setkey -D` prints ([`dump`]).
 //!
@@ -36,6 +36,11 @@ pub mod policy;
 pub mod protocol;
 pub mod request;
 pub mod rules;
+mod sa;
+mod secret_key;
+mod security_policy;
+mod selector;
+mod spec_error;
 pub mod spelling;
 pub mod state_file;
 mod strerror;
@@ -47,5 +52,13 @@ pub use dialect::{Abi, ByteOrder, DIALECT_VARIABLE, Dialect, UnknownDialect};
 pub use error::{Error, Result};
 pub use num::{ExtensionType, MessageType, SaFlags, SaState, SaType};
 pub use pipeline::{Answer, Pipeline, Refusal, SendMode};
+pub use request::Request;
+pub use sa::{
+    InstalledSa, Keyed, Lifetimes, Mode, Replay, SaBuilder, SaId, SaSpec, SecurityLabel, TCP_MD5_SPI, UdpEncapsulation,
+};
+pub use secret_key::SecretKey;
+pub use security_policy::{InstalledPolicy, PolicyBuilder, PolicyId, PolicySpec, Template};
+pub use selector::{Selector, SelectorAddress};
+pub use spec_error::SpecError;
 pub use strerror::{Code, errno_text};
 pub use wire::{Builder, Extension, Header, Message};

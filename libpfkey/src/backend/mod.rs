@@ -15,8 +15,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use crate::dialect::{Abi, Dialect};
 use crate::error::{Error, Result};
+use crate::request::{Encoding, Request, RequestHeader};
 
 pub use af_key::AfKey;
 pub use memory::Memory;
@@ -48,6 +51,18 @@ pub trait Backend: fmt::Debug + Send {
     /// # Errors
     /// [`Error::System`] when the backend refuses it: some kernels fail the call where others send an answer.
     fn send(&mut self, message: &[u8]) -> Result<()>;
+
+    /// Submits a typed request; its answer comes from [`Backend::recv`], as a PF_KEY message. By default the request is
+    /// written as a PF_KEY message and sent.
+    ///
+    /// # Errors
+    /// As [`Request::encode`] and [`Backend::send`].
+    fn submit(&mut self, request: &Request, header: RequestHeader) -> Result<()> {
+        let mut message = Zeroizing::new(Vec::new());
+        let encoding = Encoding { xfrm_extensions: self.has_xfrm_extensions(), ..Encoding::default() };
+        request.encode(header, encoding, &mut message)?;
+        self.send(&message)
+    }
 
     /// Takes the next message into `buffer`, which has [`MESSAGE_MAX`] bytes; `None` when there is none now.
     ///

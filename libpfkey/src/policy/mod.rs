@@ -38,7 +38,7 @@ pub struct Policy {
 }
 
 /// Direction of a policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// `fwd`: forwarded packets. On kernels without forward policies it means `in`.
     Forward,

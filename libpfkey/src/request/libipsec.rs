@@ -1,59 +1,14 @@
-//! Requests as libipsec's `pfkey_send_*` functions compose them, with their checks.
-//!
-//! Each function writes one message into a buffer; [`crate::Connection::send`] hands it to the kernel.
+//! The `pfkey_send_*` functions of libipsec, with their checks: each writes one message into a buffer.
 
+use super::RequestHeader;
 use crate::dialect::{Abi, Dialect};
 use crate::error::{Error, Result};
 use crate::num::{Authentication, ExtensionType, MessageType, SaFlags, SaState, SaType};
 use crate::strerror::Code;
 use crate::wire::{
-    Address, Builder, Extension, Header, Key, KmAddress, Lifetime, Policy, Sa, Sa2, SecurityContext, SockAddr,
-    SpiRange, XfrmMark,
+    Address, Builder, Extension, Key, KmAddress, Lifetime, Policy, Sa, Sa2, SecurityContext, SockAddr, SpiRange,
+    XfrmMark,
 };
-
-/// The part of a request's base header that does not depend on the request, and the layout of the message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RequestHeader {
-    /// The layout.
-    pub abi: Abi,
-    /// The requester's process id: kernels return it in the answer.
-    pub pid: u32,
-    /// Sequence number: kernels return it in the answer. On Linux a number that a pending acquire has makes GETSPI
-    /// and ADD complete that acquire.
-    pub seq: u32,
-}
-
-impl RequestHeader {
-    /// Starts a message in an emptied (and wiped) buffer.
-    ///
-    /// # Errors
-    /// [`Error::NotInDialect`] for a message or SA type without a number.
-    pub fn builder<'b>(
-        &self,
-        message_type: MessageType,
-        sa_type: SaType,
-        buffer: &'b mut Vec<u8>,
-    ) -> Result<Builder<'b>> {
-        let header = Header { seq: self.seq, pid: self.pid, ..Header::new(message_type, sa_type) };
-        Builder::new(self.abi, header, buffer)
-    }
-
-    /// Writes a message to `buffer`: header, then what `body` adds.
-    ///
-    /// # Errors
-    /// Those of `body`, or a message that is too long.
-    pub fn write(
-        &self,
-        message_type: MessageType,
-        sa_type: SaType,
-        buffer: &mut Vec<u8>,
-        body: impl FnOnce(&mut Builder<'_>) -> Result<()>,
-    ) -> Result<()> {
-        let mut builder = self.builder(message_type, sa_type, buffer)?;
-        body(&mut builder)?;
-        builder.finish()
-    }
-}
 
 /// NAT traversal of an SA (RFC 3948).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

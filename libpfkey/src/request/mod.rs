@@ -1,0 +1,227 @@
+//! Requests to a key engine.
+//!
+//! A [`Request`] is typed; [`Request::encode`] writes it as a PF_KEY message, and
+//! [`Backend::submit`](crate::backend::Backend::submit) hands it to a kernel in whatever form that takes. The functions
+//! are those of libipsec (`pfkey_send_*`), with numbers where a `Request` has types: each writes one message into a
+//! buffer, which [`crate::Connection::send`] hands to the kernel.
+
+mod encode;
+mod libipsec;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+
+pub use encode::{Encoding, Order, encode_sa};
+pub use libipsec::*;
+
+use crate::dialect::{Abi, Dialect};
+use crate::error::Result;
+use crate::num::{MessageType, SaType};
+use crate::sa::{Mode, SaId, SaSpec, UdpEncapsulation};
+use crate::security_policy::{PolicyId, PolicySpec};
+use crate::spec_error::SpecError;
+use crate::wire::{Builder, Header};
+
+/// The part of a request's base header that does not depend on the request, and the layout of the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestHeader {
+    /// The layout.
+    pub abi: Abi,
+    /// The requester's process id: kernels return it in the answer.
+    pub pid: u32,
+    /// Sequence number: kernels return it in the answer. On Linux a number that a pending acquire has makes GETSPI
+    /// and ADD complete that acquire.
+    pub seq: u32,
+}
+
+impl RequestHeader {
+    /// Starts a message in an emptied (and wiped) buffer.
+    ///
+    /// # Errors
+    /// [`Error::NotInDialect`] for a message or SA type without a number.
+    pub fn builder<'b>(
+        &self,
+        message_type: MessageType,
+        sa_type: SaType,
+        buffer: &'b mut Vec<u8>,
+    ) -> Result<Builder<'b>> {
+        let header = Header { seq: self.seq, pid: self.pid, ..Header::new(message_type, sa_type) };
+        Builder::new(self.abi, header, buffer)
+    }
+
+    /// Writes a message to `buffer`: header, then what `body` adds.
+    ///
+    /// # Errors
+    /// Those of `body`, or a message that is too long.
+    pub fn write(
+        &self,
+        message_type: MessageType,
+        sa_type: SaType,
+        buffer: &mut Vec<u8>,
+        body: impl FnOnce(&mut Builder<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let mut builder = self.builder(message_type, sa_type, buffer)?;
+        body(&mut builder)?;
+        builder.finish()
+    }
+}
+
+/// A request to a key engine.
+///
+/// ```
+/// use libpfkey::request::{Encoding, Request, RequestHeader};
+/// use libpfkey::{Abi, Dialect, Message, MessageType, SaId, SaType};
+///
+/// let id = SaId::new(SaType::Esp, "192.0.2.1".parse()?, "192.0.2.2".parse()?, 0x1001);
+/// let header = RequestHeader { abi: Abi::of(Dialect::NetBsd), pid: 1, seq: 2 };
+/// let mut bytes = Vec::new();
+/// Request::Get(id).encode(header, Encoding::default(), &mut bytes)?;
+/// let message = Message::parse(header.abi, &bytes)?;
+/// assert_eq!(message.header.message_type, MessageType::Get);
+/// assert_eq!(SaId::from_message(&message), Some(id));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Request {
+    /// Installs an SA (ADD).
+    Add(Box<SaSpec>),
+    /// Completes the SA of an allocated SPI, or changes an SA (UPDATE).
+    Update(Box<SaSpec>),
+    /// Removes an SA (DELETE).
+    Delete(SaId),
+    /// Removes all SAs of a protocol between two addresses (DELETE without an SPI).
+    DeleteAll(SaType, SocketAddr, SocketAddr),
+    /// Asks for an SA (GET).
+    Get(SaId),
+    /// Reserves an SPI (GETSPI).
+    AllocateSpi(SpiSpec),
+    /// Asks for the algorithms, and for the events of an SA type (REGISTER).
+    Register(SaType),
+    /// Removes all SAs of a type, or of all types for [`SaType::Unspec`] (FLUSH).
+    Flush(SaType),
+    /// Lists the SAs of a type, or of all types for [`SaType::Unspec`] (DUMP).
+    Dump(SaType),
+    /// Installs a policy (X_SPDADD).
+    PolicyAdd(Box<PolicySpec>),
+    /// Installs a policy, or replaces the one of its name (X_SPDUPDATE).
+    PolicyUpdate(Box<PolicySpec>),
+    /// Removes a policy (X_SPDDELETE).
+    PolicyDelete(Box<PolicyId>),
+    /// Removes the policy with this index (X_SPDDELETE2).
+    PolicyDeleteIndex(u32),
+    /// Asks for the policy with this index (X_SPDGET).
+    PolicyGet(u32),
+    /// Removes all policies (X_SPDFLUSH).
+    PolicyFlush,
+    /// Lists all policies (X_SPDDUMP).
+    PolicyDump,
+}
+
+impl Request {
+    /// The type of its PF_KEY message, and of the answer to it.
+    pub fn message_type(&self) -> MessageType {
+        match self {
+            Self::Add(_) => MessageType::Add,
+            Self::Update(_) => MessageType::Update,
+            Self::Delete(_) | Self::DeleteAll(..) => MessageType::Delete,
+            Self::Get(_) => MessageType::Get,
+            Self::AllocateSpi(_) => MessageType::GetSpi,
+            Self::Register(_) => MessageType::Register,
+            Self::Flush(_) => MessageType::Flush,
+            Self::Dump(_) => MessageType::Dump,
+            Self::PolicyAdd(_) => MessageType::SpdAdd,
+            Self::PolicyUpdate(_) => MessageType::SpdUpdate,
+            Self::PolicyDelete(_) => MessageType::SpdDelete,
+            Self::PolicyDeleteIndex(_) => MessageType::SpdDelete2,
+            Self::PolicyGet(_) => MessageType::SpdGet,
+            Self::PolicyFlush => MessageType::SpdFlush,
+            Self::PolicyDump => MessageType::SpdDump,
+        }
+    }
+
+    /// The SA type of its PF_KEY message.
+    pub fn sa_type(&self) -> SaType {
+        match self {
+            Self::Add(sa) | Self::Update(sa) => sa.id.sa_type,
+            Self::Delete(id) | Self::Get(id) => id.sa_type,
+            Self::AllocateSpi(spi) => spi.sa_type,
+            Self::DeleteAll(sa_type, ..) | Self::Register(sa_type) | Self::Flush(sa_type) | Self::Dump(sa_type) => {
+                *sa_type
+            }
+            _ => SaType::Unspec,
+        }
+    }
+
+    /// Whether it is answered by many messages, the last with sequence number 0.
+    pub fn is_dump(&self) -> bool {
+        matches!(self, Self::Dump(_) | Self::PolicyDump)
+    }
+
+    /// Checks that its parts go together, and that a kernel of the dialect has such SAs.
+    ///
+    /// # Errors
+    /// What to change.
+    pub fn check(&self, dialect: Dialect) -> std::result::Result<(), SpecError> {
+        // No other error says where the key goes instead.
+        if dialect == Dialect::Linux && self.sa_type() == SaType::TcpSignature {
+            return Err(SpecError::TcpMd5OnLinux);
+        }
+        match self {
+            Self::Add(sa) | Self::Update(sa) => sa.check(),
+            Self::AllocateSpi(spi) => spi.check(),
+            Self::PolicyAdd(policy) | Self::PolicyUpdate(policy) => policy.check(),
+            Self::PolicyDelete(id) => id.selector.check(),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// An SPI to be allocated, for the SA that a peer will send with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpiSpec {
+    /// ESP, AH or IPComp.
+    pub sa_type: SaType,
+    /// Source address: the peer.
+    pub source: SocketAddr,
+    /// Destination address: this host.
+    pub destination: SocketAddr,
+    /// Mode.
+    pub mode: Mode,
+    /// Reqid.
+    pub reqid: u32,
+    /// SPIs to choose from; `None` leaves them to the kernel.
+    pub range: Option<RangeInclusive<u32>>,
+    /// ESP in UDP, whose ports are part of an SA's name on NetBSD.
+    pub encapsulation: Option<UdpEncapsulation>,
+}
+
+impl SpiSpec {
+    /// Any SPI for an SA from one address to another. (The CPI of IPComp is from the range for negotiation, RFC 3173.)
+    pub fn new(sa_type: SaType, source: std::net::IpAddr, destination: std::net::IpAddr) -> Self {
+        Self {
+            sa_type,
+            source: SocketAddr::new(source, 0),
+            destination: SocketAddr::new(destination, 0),
+            mode: Mode::default(),
+            reqid: 0,
+            range: (sa_type == SaType::IpComp).then_some(0x100..=0xefff),
+            encapsulation: None,
+        }
+    }
+
+    fn check(&self) -> std::result::Result<(), SpecError> {
+        let (from, to) = (self.source.ip(), self.destination.ip());
+        if from.is_ipv4() != to.is_ipv4() {
+            return Err(SpecError::AddressFamilies { from, to });
+        }
+        match &self.range {
+            Some(range) if range.is_empty() || *range.start() < 256 => {
+                Err(SpecError::SpiRange { min: *range.start(), max: *range.end() })
+            }
+            _ => Ok(()),
+        }
+    }
+}

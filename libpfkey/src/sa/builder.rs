@@ -1,0 +1,235 @@
+//! Builds an SA and checks that its parts go together.
+
+use std::net::IpAddr;
+
+use super::{Keyed, Lifetimes, Mode, Replay, SaId, SaSpec, SecurityLabel, TCP_MD5_SPI, UdpEncapsulation};
+use crate::algorithm::{Authentication, Compression, Encryption};
+use crate::num::{SaFlags, SaType};
+use crate::secret_key::SecretKey;
+use crate::spec_error::SpecError;
+use crate::wire::{XfrmAuthTrunc, XfrmMark, XfrmOffload};
+
+/// Replay window of an AH or ESP SA, in packets: the largest that every dialect can express.
+const DEFAULT_WINDOW: u32 = 32;
+/// Largest of the reserved SPIs (RFC 4302 and 4303 section 2).
+const SPI_RESERVED_MAX: u32 = 255;
+/// Largest CPI: it has 16 bits (RFC 3173 section 2.1).
+const CPI_MAX: u32 = 0xffff;
+
+/// Builds an [`SaSpec`]. Defaults: transport mode, no reqid, a replay window of 32 packets (AH and ESP), no limits.
+#[derive(Clone, Debug)]
+pub struct SaBuilder(SaSpec);
+
+impl SaBuilder {
+    pub(super) fn new(id: SaId) -> Self {
+        let window = if matches!(id.sa_type, SaType::Ah | SaType::Esp) { DEFAULT_WINDOW } else { 0 };
+        Self(SaSpec { replay: Replay { window, esn: false }, ..SaSpec::new(id) })
+    }
+
+    /// Sets the mode.
+    #[must_use]
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.0.mode = mode;
+        self
+    }
+
+    /// Sets the reqid, which binds policies of level unique to the SA.
+    #[must_use]
+    pub fn reqid(mut self, reqid: u32) -> Self {
+        self.0.reqid = reqid;
+        self
+    }
+
+    /// Sets the cipher of ESP and its key; a salt follows the key.
+    #[must_use]
+    pub fn encryption(mut self, algorithm: Encryption, key: impl Into<SecretKey>) -> Self {
+        self.0.encryption = Some(Keyed::new(algorithm, key));
+        self
+    }
+
+    /// Sets the authentication algorithm and its key.
+    #[must_use]
+    pub fn authentication(mut self, algorithm: Authentication, key: impl Into<SecretKey>) -> Self {
+        self.0.authentication = Some(Keyed::new(algorithm, key));
+        self
+    }
+
+    /// Sets the compression algorithm of IPComp; the SPI is the CPI of its packets.
+    #[must_use]
+    pub fn compression(mut self, algorithm: Compression) -> Self {
+        self.0.compression = Some(algorithm);
+        self.0.flags |= SaFlags::RAWCPI;
+        self
+    }
+
+    /// Sets the replay window, in packets.
+    #[must_use]
+    pub fn replay_window(mut self, packets: u32) -> Self {
+        self.0.replay.window = packets;
+        self
+    }
+
+    /// Uses extended sequence numbers.
+    #[must_use]
+    pub fn extended_sequence_numbers(mut self) -> Self {
+        self.0.replay.esn = true;
+        self
+    }
+
+    /// Sets the limits.
+    #[must_use]
+    pub fn lifetimes(mut self, lifetimes: Lifetimes) -> Self {
+        self.0.lifetimes = lifetimes;
+        self
+    }
+
+    /// Adds flags.
+    #[must_use]
+    pub fn flags(mut self, flags: SaFlags) -> Self {
+        self.0.flags |= flags;
+        self
+    }
+
+    /// Encapsulates ESP in UDP.
+    #[must_use]
+    pub fn encapsulation(mut self, encapsulation: UdpEncapsulation) -> Self {
+        self.0.encapsulation = Some(encapsulation);
+        self
+    }
+
+    /// Sets the security label.
+    #[must_use]
+    pub fn label(mut self, label: SecurityLabel) -> Self {
+        self.0.label = Some(label);
+        self
+    }
+
+    /// Restricts the source addresses inside a tunnel.
+    #[must_use]
+    pub fn inner_source(mut self, address: IpAddr, prefix_len: u8) -> Self {
+        self.0.inner_source = Some((address, prefix_len));
+        self
+    }
+
+    /// Sets the mark by which the SA is found.
+    #[must_use]
+    pub fn mark(mut self, mark: XfrmMark) -> Self {
+        self.0.id.mark = Some(mark);
+        self
+    }
+
+    /// Sets the mark that processed packets get.
+    #[must_use]
+    pub fn output_mark(mut self, mark: XfrmMark) -> Self {
+        self.0.output_mark = Some(mark);
+        self
+    }
+
+    /// Binds the SA to an XFRM interface.
+    #[must_use]
+    pub fn if_id(mut self, id: u32) -> Self {
+        self.0.if_id = Some(id);
+        self
+    }
+
+    /// Sets the length of the ICV.
+    #[must_use]
+    pub fn auth_trunc(mut self, auth_trunc: XfrmAuthTrunc) -> Self {
+        self.0.auth_trunc = Some(auth_trunc);
+        self
+    }
+
+    /// Offloads the SA to hardware.
+    #[must_use]
+    pub fn offload(mut self, offload: XfrmOffload) -> Self {
+        self.0.offload = Some(offload);
+        self
+    }
+
+    /// Finishes the SA.
+    ///
+    /// # Errors
+    /// As [`SaSpec::check`].
+    pub fn build(self) -> Result<SaSpec, SpecError> {
+        self.0.check()?;
+        Ok(self.0)
+    }
+}
+
+impl SaSpec {
+    /// Checks that the parts go together, whatever the kernel.
+    ///
+    /// # Errors
+    /// The first contradiction, with what was expected.
+    pub fn check(&self) -> Result<(), SpecError> {
+        let SaId { sa_type, source, destination, .. } = self.id;
+        if source.is_ipv4() != destination.is_ipv4() {
+            return Err(SpecError::AddressFamilies { from: source.ip(), to: destination.ip() });
+        }
+        if self.encapsulation.is_some() && sa_type != SaType::Esp {
+            return Err(SpecError::EncapsulationWithoutEsp(sa_type));
+        }
+        self.check_spi()?;
+        self.check_algorithms()?;
+        self.check_keys()
+    }
+
+    fn check_spi(&self) -> Result<(), SpecError> {
+        match (self.id.sa_type, self.id.spi) {
+            (SaType::Ah | SaType::Esp, spi) if spi <= SPI_RESERVED_MAX => Err(SpecError::ReservedSpi(spi)),
+            (SaType::IpComp, cpi) if cpi > CPI_MAX => Err(SpecError::WideCpi(cpi)),
+            (SaType::TcpSignature, spi) if spi != TCP_MD5_SPI => Err(SpecError::TcpMd5Spi(spi)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Which algorithms an SA of its protocol has.
+    fn check_algorithms(&self) -> Result<(), SpecError> {
+        let sa_type = self.id.sa_type;
+        let cipher = self.encryption.as_ref().map(|keyed| keyed.algorithm);
+        let hash = self.authentication.as_ref().map(|keyed| keyed.algorithm);
+        let superfluous = |what| Err(SpecError::Superfluous { sa_type, what });
+        match sa_type {
+            SaType::Esp if cipher.is_none() => return Err(SpecError::MissingEncryption),
+            SaType::Ah if hash.is_none_or(|hash| hash == Authentication::Null) => {
+                return Err(SpecError::MissingAuthentication);
+            }
+            SaType::IpComp if self.compression.is_none() => return Err(SpecError::MissingCompression),
+            SaType::TcpSignature if hash != Some(Authentication::TcpMd5) => return Err(SpecError::NotTcpMd5),
+            SaType::Esp | SaType::Ah | SaType::IpComp | SaType::TcpSignature => {}
+            _ => return Err(SpecError::NoSuchSas(sa_type)),
+        }
+        if cipher.is_some() && sa_type != SaType::Esp {
+            return superfluous("encryption");
+        }
+        if hash.is_some() && sa_type == SaType::IpComp {
+            return superfluous("authentication");
+        }
+        if self.compression.is_some() && sa_type != SaType::IpComp {
+            return superfluous("compression");
+        }
+        match (cipher, hash) {
+            (_, Some(Authentication::TcpMd5)) if sa_type != SaType::TcpSignature => Err(SpecError::TcpMd5Elsewhere),
+            (Some(cipher), Some(hash)) if cipher.is_aead() => Err(SpecError::AeadWithAuthentication { cipher, hash }),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_keys(&self) -> Result<(), SpecError> {
+        if let Some(keyed) = &self.encryption
+            && let Some(allowed) = keyed.algorithm.aead_key_bits()
+        {
+            check_key(keyed.algorithm.name(), allowed, keyed.key_bits())?;
+        }
+        Ok(())
+    }
+}
+
+/// Checks the length of a key, of an algorithm that has a name. (The lengths of others are not known.)
+fn check_key(name: Option<&'static str>, allowed: &'static [u16], bits: usize) -> Result<(), SpecError> {
+    let Some(algorithm) = name else { return Ok(()) };
+    match u16::try_from(bits).is_ok_and(|bits| allowed.contains(&bits)) {
+        true => Ok(()),
+        false => Err(SpecError::KeyLength { algorithm, allowed: format!("{allowed:?}"), bits }),
+    }
+}

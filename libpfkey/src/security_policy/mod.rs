@@ -1,0 +1,151 @@
+//! Security policies: what names one ([`PolicyId`]), what one is made of ([`PolicySpec`]), and one as a kernel reports
+//! it ([`InstalledPolicy`]).
+
+mod builder;
+mod installed;
+mod template;
+#[cfg(test)]
+mod tests;
+
+pub use builder::PolicyBuilder;
+pub use installed::InstalledPolicy;
+pub use template::Template;
+
+use crate::dialect::Dialect;
+use crate::error::Result;
+use crate::num::{DIR_FWD, DIR_IN, DIR_OUT, POLICY_BYPASS, POLICY_DISCARD, POLICY_ENTRUST, POLICY_IPSEC, POLICY_NONE};
+use crate::policy::{self, Action, Direction, PRIORITY_DEFAULT};
+use crate::sa::SecurityLabel;
+use crate::selector::Selector;
+use crate::strerror::Code;
+use crate::wire::{Policy, XfrmMark};
+
+/// What names a policy.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PolicyId {
+    /// The packets that it is for.
+    pub selector: Selector,
+    /// Their direction.
+    pub direction: Direction,
+    /// Security label.
+    pub label: Option<SecurityLabel>,
+    /// Mark, by which Linux tells policies apart (NETLINK_XFRM only).
+    pub mark: Option<XfrmMark>,
+    /// Identifier of an XFRM interface (NETLINK_XFRM only).
+    pub if_id: Option<u32>,
+}
+
+impl PolicyId {
+    /// The policy of a selector and direction.
+    pub fn new(selector: Selector, direction: Direction) -> Self {
+        Self { selector, direction, label: None, mark: None, if_id: None }
+    }
+}
+
+/// A policy to be added or updated. [`PolicySpec::builder`] checks that its parts go together.
+///
+/// ```
+/// use libpfkey::policy::{Direction, Level};
+/// use libpfkey::{PolicySpec, SaType, Selector, Template};
+///
+/// let (here, there) = ("192.0.2.1".parse()?, "192.0.2.2".parse()?);
+/// let policy = PolicySpec::ipsec(Selector::hosts(here, there), Direction::Out)
+///     .template(Template::transport(SaType::Esp, Level::Require))
+///     .build()?;
+/// assert_eq!(policy.templates.len(), 1);
+///
+/// let error = PolicySpec::ipsec(Selector::hosts(here, there), Direction::Out).build().unwrap_err();
+/// assert_eq!(error.to_string(), "an ipsec policy needs a template: add one with PolicyBuilder::template");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicySpec {
+    /// Its name.
+    pub id: PolicyId,
+    /// What happens to the packets; `None` is the direction alone, as SPDDELETE has it.
+    pub action: Option<Action>,
+    /// Priority: smaller is earlier in the database (Linux and FreeBSD). `None` is the dialect's default.
+    pub priority: Option<u32>,
+    /// IPsec processing, the innermost first.
+    pub templates: Vec<Template>,
+    /// Seconds that the policy lives; 0 is for ever.
+    pub lifetime: u64,
+    /// Seconds that it lives unused; 0 is for ever.
+    pub idle_lifetime: u64,
+}
+
+impl PolicySpec {
+    /// A name alone, as SPDDELETE has it.
+    pub(crate) fn named(id: PolicyId) -> Self {
+        Self { id, action: None, priority: None, templates: Vec::new(), lifetime: 0, idle_lifetime: 0 }
+    }
+
+    /// Builds a policy with this name and action.
+    pub fn builder(id: PolicyId, action: Action) -> PolicyBuilder {
+        PolicyBuilder::new(id, action)
+    }
+
+    /// Builds a policy that demands IPsec processing.
+    pub fn ipsec(selector: Selector, direction: Direction) -> PolicyBuilder {
+        Self::builder(PolicyId::new(selector, direction), Action::Ipsec)
+    }
+
+    /// Builds a policy that drops packets.
+    pub fn discard(selector: Selector, direction: Direction) -> PolicyBuilder {
+        Self::builder(PolicyId::new(selector, direction), Action::Discard)
+    }
+
+    /// Builds a policy that lets packets pass in clear.
+    pub fn none(selector: Selector, direction: Direction) -> PolicyBuilder {
+        Self::builder(PolicyId::new(selector, direction), Action::None)
+    }
+
+    /// The policy that a text means, for a selector.
+    ///
+    /// # Errors
+    /// [`Code::InvalidAddress`] for a zone that is no interface.
+    pub fn from_text(selector: Selector, text: &policy::Policy) -> Result<Self> {
+        Ok(Self {
+            id: PolicyId::new(selector, text.direction),
+            action: text.action,
+            priority: text.priority,
+            templates: text.requests.iter().map(Template::from_text).collect::<Result<_>>()?,
+            lifetime: 0,
+            idle_lifetime: 0,
+        })
+    }
+
+    /// The policy extension in a dialect. Where there are no forward policies, forward means in.
+    ///
+    /// # Errors
+    /// [`Code::PriorityNotSupported`] for a priority where the dialect has none, [`Code::InvalidLevel`] for a reqid that
+    /// does not fit.
+    pub fn to_wire(&self, dialect: Dialect) -> Result<Policy> {
+        let priority = match (self.priority, self.action) {
+            (Some(PRIORITY_DEFAULT) | None, _) if !dialect.has_priority() => 0,
+            (Some(_), _) if !dialect.has_priority() => return Err(Code::PriorityNotSupported.into()),
+            (Some(priority), _) => priority,
+            (None, Some(_)) => dialect.default_priority(),
+            (None, None) => 0,
+        };
+        let kind = match self.action {
+            None | Some(Action::Discard) => POLICY_DISCARD,
+            Some(Action::None) => POLICY_NONE,
+            Some(Action::Ipsec) => POLICY_IPSEC,
+            Some(Action::Entrust) => POLICY_ENTRUST,
+            Some(Action::Bypass) => POLICY_BYPASS,
+        };
+        let direction = direction_number(self.id.direction, dialect);
+        let requests = self.templates.iter().map(|template| template.to_wire(dialect)).collect::<Result<_>>()?;
+        Ok(Policy { kind, direction, scope: 0, id: 0, priority, requests })
+    }
+}
+
+fn direction_number(direction: Direction, dialect: Dialect) -> u8 {
+    match direction {
+        Direction::In => DIR_IN,
+        Direction::Out => DIR_OUT,
+        Direction::Forward if dialect.has_forward() => DIR_FWD,
+        Direction::Forward => DIR_IN,
+    }
+}
