@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use racoon_proto::crypto::{DhTask, DhWork, Exponent, Job, OpenSslRandom};
+use racoon_proto::crypto::{DhOperation, DhTask, Exponent, Job, OpenSslRandom, Task};
 
 use crate::meter::{cpu_time, rate};
 use crate::suite::{FixedKey, Suite};
@@ -17,9 +17,9 @@ pub(crate) fn handshakes(suite: Suite) -> Result<f64> {
     let peer = draw()?.public_value()?;
     let (begin, mut count) = (cpu_time(), 0);
     while cpu_time().saturating_sub(begin) < FOR {
-        let work = DhWork { exponent: draw()?, task: DhTask::Both(peer.clone()) };
-        let done = Job { exchange: Some(work), key: None }.perform(&FixedKey);
-        done.exchange.context("no answer")?.outcome?;
+        let work = DhTask { exponent: draw()?, operation: DhOperation::Both(peer.clone()) };
+        let mut done = Job::from(Task::DiffieHellman(work)).perform(&FixedKey);
+        done.take_diffie_hellman().context("no answer")?.outcome?;
         count += 1;
     }
     Ok(rate(count, cpu_time().saturating_sub(begin)) / f64::from(suite.exchanges()))

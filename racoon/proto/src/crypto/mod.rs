@@ -22,7 +22,7 @@ pub use cipher::{CipherKey, Iv};
 pub use error::{CryptoError, GroupError, PeerValueError};
 pub use group::Exponent;
 pub use hash::{Prf, digest, equal, prf};
-pub use job::{DhDone, DhTask, DhValues, DhWork, Job, JobResult, KeyAnswer, KeyQuery};
+pub use job::{DhOperation, DhResult, DhTask, DhValues, Job, JobResult, KeyQuery, KeyResult, Task, TaskResult};
 pub use keylen::{auth_key_length, esp_key_length, split_keymat};
 pub use keys::{HashInput, Phase1Keys, Phase2Seed, skeyid_psk, skeyid_signature};
 pub use library::{initialise, is_supported, is_supported_group, is_supported_hash, version};

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::authorization::Peer;
 use crate::config::{PeerAddress, Remote};
-use crate::crypto::{DhTask, Exponent};
+use crate::crypto::{DhOperation, Exponent};
 use crate::engine::control::Refusal;
 use crate::engine::jobs::Owner;
 use crate::engine::{Engine, Phase1Id, Phase2Id, Timer};
@@ -255,7 +255,7 @@ impl Engine {
         self.core.log(Level::Info, Some(remote), || {
             format!("initiate new phase 2 negotiation: {}<=>{}", AddrPort(local), AddrPort(remote))
         });
-        self.gather(id, members.iter(), group.map(|group| (group, DhTask::Public)));
+        self.gather(id, members.iter(), group.map(|group| (group, DhOperation::Public)));
     }
 
     /// Policies that were generated for a peer are for that one, not for whoever has its address now.
@@ -277,7 +277,7 @@ impl Engine {
         &mut self,
         id: Phase2Id,
         members: impl Iterator<Item = &'a BundleMember>,
-        exchange: Option<(Group, DhTask)>,
+        exchange: Option<(Group, DhOperation)>,
     ) {
         self.core.timers.set(Timer::Phase2Deadline(id), self.core.now + self.core.settings.phase2_wait);
         for (at, member) in members.enumerate() {

@@ -1,7 +1,7 @@
 //! What has to be there before a first message of ours: an SPI for each SA, and with perfect forward secrecy a public value.
 //! The kernel and a job bring them, in whatever order.
 
-use crate::crypto::{DhDone, DhTask, DhWork, Exponent, GroupError, Job, Secret};
+use crate::crypto::{DhOperation, DhResult, DhTask, Exponent, GroupError, Job, Secret, Task};
 use crate::num::Group;
 use crate::reason::FailureReason;
 
@@ -48,7 +48,7 @@ impl PendingInputs {
     ///
     /// # Errors
     /// If it failed.
-    pub(crate) fn set_exchange(&mut self, done: DhDone) -> Result<(), FailureReason> {
+    pub(crate) fn set_exchange(&mut self, done: DhResult) -> Result<(), FailureReason> {
         if let Exchange::Running(group) = self.exchange {
             self.exchange = Exchange::Done(Some(completed_exchange(done, group)?));
         }
@@ -76,15 +76,15 @@ impl PendingInputs {
 }
 
 /// A job with an exponent.
-pub(crate) fn job(exponent: Exponent, task: DhTask) -> Job {
-    Job { exchange: Some(DhWork { exponent, task }), key: None }
+pub(crate) fn job(exponent: Exponent, operation: DhOperation) -> Job {
+    Task::DiffieHellman(DhTask { exponent, operation }).into()
 }
 
 /// What came of a job in `group`.
 ///
 /// # Errors
 /// A value of the peer's that must not be used, or a failure of our own.
-pub(crate) fn completed_exchange(done: DhDone, group: Group) -> Result<CompletedExchange, FailureReason> {
+pub(crate) fn completed_exchange(done: DhResult, group: Group) -> Result<CompletedExchange, FailureReason> {
     let values = done.outcome.map_err(|error| match error {
         GroupError::Peer(error) => FailureReason::KeyExchange { group, problem: error.to_string() },
         GroupError::Crypto(error) => FailureReason::Crypto(error.to_string()),
@@ -97,10 +97,10 @@ mod tests {
     use super::*;
     use crate::crypto::SeededRandom;
 
-    fn done(task: DhTask) -> DhDone {
+    fn done(task: DhOperation) -> DhResult {
         let exponent = Exponent::draw(Group::X25519, &mut SeededRandom::new(1)).unwrap();
-        let result = job(exponent, task).perform(&NoKeys);
-        result.exchange.unwrap()
+        let mut result = job(exponent, task).perform(&NoKeys);
+        result.take_diffie_hellman().unwrap()
     }
 
     struct NoKeys;
@@ -115,7 +115,7 @@ mod tests {
     fn it_is_complete_when_all_is_there() {
         let mut pending = PendingInputs::new(2, Some(Group::X25519));
         pending.set_spi(1, 7);
-        pending.set_exchange(done(DhTask::Public)).unwrap();
+        pending.set_exchange(done(DhOperation::Public)).unwrap();
         assert!(!pending.is_complete() && !pending.waits_for_job());
         pending.set_spi(0, 8);
         pending.set_spi(2, 9);
@@ -136,9 +136,9 @@ mod tests {
     #[test]
     fn a_bad_value_of_the_peer_is_its_fault() {
         let mut pending = PendingInputs::new(1, Some(Group::X25519));
-        let error = pending.set_exchange(done(DhTask::Both(vec![0; 32]))).unwrap_err();
+        let error = pending.set_exchange(done(DhOperation::Both(vec![0; 32]))).unwrap_err();
         assert!(matches!(error, FailureReason::KeyExchange { group: Group::X25519, .. }), "{error}");
-        let error = pending.set_exchange(done(DhTask::Both(vec![1; 31]))).unwrap_err();
+        let error = pending.set_exchange(done(DhOperation::Both(vec![1; 31]))).unwrap_err();
         assert!(error.to_string().contains("31 bytes"), "{error}");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::conversation::reply_cache::{Lookup, PacketDigest};
 use crate::conversation::retransmission::Retransmission;
-use crate::crypto::{DhTask, JobResult, Phase2Seed, Secret};
+use crate::crypto::{DhOperation, JobResult, Phase2Seed, Secret};
 use crate::engine::jobs::Owner;
 use crate::engine::{Engine, Phase1Id, Phase2Id, Timer};
 use crate::informational::text_of;
@@ -123,7 +123,7 @@ impl Engine {
         let (remote, ignores_lifetime) = (phase2.remote, agreed.ignores_lifetime);
         match &agreed.exchange {
             Some((exponent, public)) => {
-                let job = job(exponent.clone(), DhTask::Shared(public.clone()));
+                let job = job(exponent.clone(), DhOperation::Shared(public.clone()));
                 phase2.state = State::Computing(Box::new(agreed));
                 self.core.start_job(Owner::Phase2(id), Urgency::Known, job);
             }
@@ -264,8 +264,10 @@ impl Engine {
     }
 
     /// A job is done.
-    pub(crate) fn phase2_job_done(&mut self, id: Phase2Id, result: JobResult) {
-        let Some(done) = result.exchange else { return self.fail_phase2(id, FailureReason::not_computed()) };
+    pub(crate) fn phase2_job_done(&mut self, id: Phase2Id, mut result: JobResult) {
+        let Some(done) = result.take_diffie_hellman() else {
+            return self.fail_phase2(id, FailureReason::not_computed());
+        };
         if let Some(gathering) = self.gathering(id) {
             match gathering.set_exchange(done) {
                 Ok(()) => self.gathered(id),

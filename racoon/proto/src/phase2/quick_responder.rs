@@ -4,7 +4,7 @@ use crate::authorization::{Allowed, Denial, Environment, Grant, Peer, TrafficReq
 use crate::config::{CheckLevel, GeneratePolicy, Remote, Sainfo};
 use crate::conversation::Record;
 use crate::conversation::reply_cache::PacketDigest;
-use crate::crypto::DhTask;
+use crate::crypto::DhOperation;
 use crate::engine::{Engine, Phase1Id, Phase2Id};
 use crate::kernel::{Direction, Mode, Selector, Template};
 use crate::num::{EncapsulationMode, ExchangeType, NotifyType};
@@ -139,7 +139,8 @@ impl Engine {
         let (name, nonce_size) = (block.name.clone(), block.nonce_size);
         let id = Phase2Id(self.core.fresh_id());
         let group = offer.agreement.terms.group;
-        let exchange = group.zip(message.content.public.clone()).map(|(group, public)| (group, DhTask::Both(public)));
+        let exchange =
+            group.zip(message.content.public.clone()).map(|(group, public)| (group, DhOperation::Both(public)));
         let members = offer.agreement.members.iter().map(|agreed| agreed.member.clone()).collect::<Vec<_>>();
         let pending = PendingInputs::new(members.len(), group);
         let accepted = Accepted::new(offer.agreement, message, nonce_size, &mut *self.core.random);

@@ -3,7 +3,7 @@
 use crate::config::Remote;
 use std::net::SocketAddr;
 
-use crate::crypto::{DhTask, DhWork, Exponent, Job, JobResult};
+use crate::crypto::{DhOperation, DhTask, Exponent, Job, JobResult, Task};
 use crate::message::codec::MessageCodec;
 use crate::message::rules::{self, MAIN};
 use crate::num::{AuthMethod, PayloadType};
@@ -129,8 +129,8 @@ impl AwaitsChoice {
             Ok(exponent) => exponent,
             Err(error) => return Transition::Failed(error.into()),
         };
-        let exchange = Some(DhWork { exponent, task: DhTask::Public });
-        let job = Job { exchange, key: Some(key_query(cx)) };
+        let exchange = Task::DiffieHellman(DhTask { exponent, operation: DhOperation::Public });
+        let job = Job { tasks: vec![exchange, Task::FindKey(key_query(cx))] };
         Transition::Job(Initiator::PreparesKey(PreparesKey { sa_i: self.sa_i, terms, features }), job)
     }
 
@@ -157,9 +157,9 @@ impl AwaitsChoice {
 
 impl PreparesKey {
     /// Message 3: our public value and nonce.
-    fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Result<Transition<Initiator>, FailureReason> {
-        let (exponent, values) = exchanged(result.exchange)?;
-        let psk = found_key(cx, result.key)?;
+    fn job_done(self, cx: &mut Context<'_>, mut result: JobResult) -> Result<Transition<Initiator>, FailureReason> {
+        let (exponent, values) = exchanged(result.take_diffie_hellman())?;
+        let psk = found_key(cx, result.take_key())?;
         let g_xi = values?.public.unwrap_or_default();
         let ni = draw_nonce(cx)?;
         let message = key_message(cx, &g_xi, &ni);
@@ -180,17 +180,17 @@ impl AwaitsKey {
         };
         let features = features(cx, &payloads, self.features);
         let Self { sa_i, terms, psk, exponent, g_xi, ni, .. } = self;
-        let exchange = Some(DhWork { exponent, task: DhTask::Shared(g_xr.clone()) });
+        let exchange = Task::DiffieHellman(DhTask { exponent, operation: DhOperation::Shared(g_xr.clone()) });
         let transcript = Transcript { sa_i, g_xi, g_xr, ni, nr };
         let next = DerivesKeys { terms, features, psk, transcript };
-        Transition::Job(Initiator::DerivesKeys(next), Job { exchange, key: None })
+        Transition::Job(Initiator::DerivesKeys(next), exchange.into())
     }
 }
 
 impl DerivesKeys {
     /// Message 5: who we are. With a bad value of the peer there is none: a good one may come.
-    fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Result<Transition<Initiator>, FailureReason> {
-        let (exponent, values) = exchanged(result.exchange)?;
+    fn job_done(self, cx: &mut Context<'_>, mut result: JobResult) -> Result<Transition<Initiator>, FailureReason> {
+        let (exponent, values) = exchanged(result.take_diffie_hellman())?;
         let g_xy = match values {
             Ok(values) => values.shared.ok_or_else(|| FailureReason::Crypto("no secret was computed".into()))?,
             Err(cause) => return Ok(Transition::Ignored(Initiator::AwaitsKey(self.back(exponent)), cause)),

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::crypto::{DhDone, DhValues, GroupError, HashInput, Iv, KeyAnswer, Phase1Keys, Prf, Secret, equal};
+use crate::crypto::{DhResult, DhValues, GroupError, HashInput, Iv, KeyResult, Phase1Keys, Prf, Secret, equal};
 use crate::crypto::{Exponent, skeyid_psk};
 use crate::identity::Identity;
 use crate::message::codec::MessageCodec;
@@ -193,8 +193,10 @@ fn unreadable(error: Unreadable) -> FailureReason {
 }
 
 /// What a Diffie-Hellman job has computed. The exponent comes back with the values, or with the peer's fault.
-pub(super) fn exchanged(result: Option<DhDone>) -> Result<(Exponent, Result<DhValues, FailureReason>), FailureReason> {
-    let Some(DhDone { exponent, outcome }) = result else {
+pub(super) fn exchanged(
+    result: Option<DhResult>,
+) -> Result<(Exponent, Result<DhValues, FailureReason>), FailureReason> {
+    let Some(DhResult { exponent, outcome }) = result else {
         return Err(FailureReason::not_computed());
     };
     let group = exponent.group();
@@ -208,12 +210,12 @@ pub(super) fn exchanged(result: Option<DhDone>) -> Result<(Exponent, Result<DhVa
 }
 
 /// The key that a job has found.
-pub(super) fn found_key(cx: &Context<'_>, result: Option<KeyAnswer>) -> Result<FoundKey, FailureReason> {
+pub(super) fn found_key(cx: &Context<'_>, result: Option<KeyResult>) -> Result<FoundKey, FailureReason> {
     match result {
-        Some(KeyAnswer::Found { key, shared, .. }) => {
+        Some(KeyResult::Found { key, shared, .. }) => {
             Ok(FoundKey { secret: key, owner: if shared { KeyOwner::Group } else { KeyOwner::Peer } })
         }
-        Some(KeyAnswer::Unknown(NoKey(why))) => {
+        Some(KeyResult::Unknown(NoKey(why))) => {
             Err(FailureReason::NoPreSharedKey { peer: cx.remote.ip().to_string(), why })
         }
         None => Err(FailureReason::Crypto("no pre-shared key was looked for".into())),

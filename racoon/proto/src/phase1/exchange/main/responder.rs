@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use crate::config::Remote;
-use crate::crypto::{DhTask, DhWork, Exponent, Job, JobResult, KeyAnswer};
+use crate::crypto::{DhOperation, DhTask, Exponent, Job, JobResult, KeyResult, Task};
 use crate::message::rules::{self, MAIN};
 use crate::num::{AuthMethod, ExchangeType, PayloadType};
 use crate::output::Level;
@@ -222,8 +222,8 @@ impl AwaitsKey {
             Ok(exponent) => exponent,
             Err(error) => return Transition::Failed(error.into()),
         };
-        let exchange = Some(DhWork { exponent, task: DhTask::Both(g_xi.clone()) });
-        let job = Job { exchange, key: Some(key_query(cx)) };
+        let exchange = Task::DiffieHellman(DhTask { exponent, operation: DhOperation::Both(g_xi.clone()) });
+        let job = Job { tasks: vec![exchange, Task::FindKey(key_query(cx))] };
         let features = features(cx, &payloads, self.features);
         self.describe_offer(cx.settings, cx.remote, cx.record);
         Transition::Job(Responder::DerivesKeys(DerivesKeys { awaited: self, features, g_xi, ni }), job)
@@ -233,12 +233,12 @@ impl AwaitsKey {
 impl DerivesKeys {
     /// Message 4: our public value and nonce. With a bad value of the peer there is none: a good one may come. Neither is
     /// there one if nothing could be computed: it may be possible when the peer repeats itself.
-    fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Result<Transition<Responder>, FailureReason> {
-        if result == JobResult::default() {
+    fn job_done(self, cx: &mut Context<'_>, mut result: JobResult) -> Result<Transition<Responder>, FailureReason> {
+        if result.is_dropped() {
             return Ok(Transition::Ignored(Responder::AwaitsKey(self.awaited), FailureReason::not_computed()));
         }
-        let psk = key_or_random(cx, result.key)?;
-        let values = match exchanged(result.exchange)?.1 {
+        let psk = key_or_random(cx, result.take_key())?;
+        let values = match exchanged(result.take_diffie_hellman())?.1 {
             Ok(values) => values,
             Err(cause) => return Ok(Transition::Ignored(Responder::AwaitsKey(self.awaited), cause)),
         };
@@ -256,7 +256,7 @@ impl DerivesKeys {
 
 /// The peer's key, or a random one if there is none: to end the exchange here would tell anybody which addresses have a key
 /// (CVE-2002-1623). Message 5 cannot prove knowledge of a random key, and fails as with a wrong one.
-fn key_or_random(cx: &mut Context<'_>, answer: Option<KeyAnswer>) -> Result<FoundKey, FailureReason> {
+fn key_or_random(cx: &mut Context<'_>, answer: Option<KeyResult>) -> Result<FoundKey, FailureReason> {
     let key = match found_key(cx, answer) {
         Err(no_key @ FailureReason::NoPreSharedKey { .. }) => {
             cx.record.no_key = Some(no_key);
