@@ -30,15 +30,15 @@ impl DemoPrograms {
 }
 
 /// Runs `cargo demo`: parses the command line, builds the programs, and boots the lab.
-pub(crate) fn run(words: &[&str]) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
     let (mut kind, mut backend, mut folder) = (LabKind::Auto, None, None);
-    let mut words = words.iter();
-    while let Some(&word) = words.next() {
-        match word {
+    let mut arguments = arguments.iter();
+    while let Some(&argument) = arguments.next() {
+        match argument {
             "--" => {}
-            "--lab" => kind = words.next().context("--lab needs a word")?.parse()?,
-            "--backend" => backend = Some(*words.next().context("--backend needs a name")?),
-            "--programs" => folder = Some(PathBuf::from(words.next().context("--programs needs a folder")?)),
+            "--lab" => kind = arguments.next().context("--lab needs a value")?.parse()?,
+            "--backend" => backend = Some(*arguments.next().context("--backend needs a name")?),
+            "--programs" => folder = Some(PathBuf::from(arguments.next().context("--programs needs a folder")?)),
             _ => bail!("usage: cargo demo [-- [--lab host|uml|auto] [--backend pfkey|xfrm] [--programs FOLDER]]"),
         }
     }
@@ -70,11 +70,11 @@ pub(crate) fn check_like_amx() -> Result<Summary> {
 fn boot(folder: &Path, lab: Lab, backend: Option<&str>, adjust: impl FnOnce(Boot) -> Boot) -> Result<()> {
     let has_pf_key = lab != Lab::Namespaces { pf_key: false };
     let backend = backend.unwrap_or(if has_pf_key { "pfkey" } else { "xfrm" });
-    let place = match lab {
+    let location = match lab {
         Lab::Namespaces { .. } => "network namespaces of this kernel",
         Lab::Uml => "a User Mode Linux kernel",
     };
-    println!("{place} (programs: {}; backend: {backend})", folder.display());
+    println!("{location} (programs: {}; backend: {backend})", folder.display());
     if !has_pf_key {
         println!("(this kernel has no PF_KEY: module af_key)");
     }
@@ -99,51 +99,51 @@ struct DemoHost {
 
 /// Runs the demo inside the lab.
 pub(crate) fn run_in_lab(programs: &DemoPrograms) -> Result<()> {
-    println!("\nTwo hosts on one wire: alice 192.0.2.1, bob 192.0.2.2.");
-    let wire = Link::new("wire")?;
+    println!("\nTwo hosts on a link: alice 192.0.2.1, bob 192.0.2.2.");
+    let link = Link::new("wire")?;
     let alice = DemoHost { namespace: Host::new("alice")?, address: "192.0.2.1", peer: "192.0.2.2" };
     let bob = DemoHost { namespace: Host::new("bob")?, address: "192.0.2.2", peer: "192.0.2.1" };
-    wire.plug(&alice.namespace, "eth0", &["192.0.2.1/24"])?;
-    wire.plug(&bob.namespace, "eth0", &["192.0.2.2/24"])?;
+    link.plug(&alice.namespace, "eth0", &["192.0.2.1/24"])?;
+    link.plug(&bob.namespace, "eth0", &["192.0.2.2/24"])?;
 
-    println!("\nBefore: pings cross the wire as they are, and a third party sees it.");
-    let clear = wire.watch()?;
+    println!("\nBefore: pings cross the link in clear, as a packet capture shows.");
+    let capture = link.watch()?;
     alice.ping()?;
-    let clear = clear.end()?;
-    println!("on the wire: {clear}");
-    ensure!(clear.of("ICMP") == 2 * PINGS, "expected {} ICMP packets on the wire, saw: {clear}", 2 * PINGS);
+    let clear = capture.end()?;
+    println!("on the link: {clear}");
+    ensure!(clear.of("ICMP") == 2 * PINGS, "expected {} ICMP packets on the link, saw: {clear}", 2 * PINGS);
 
-    println!("\nBoth hosts want ESP for each other, and have the files to agree on keys.");
+    println!("\nBoth hosts get policies that require ESP, and the files for racoon to negotiate keys.");
     for host in [&alice, &bob] {
         host.write_files(host.namespace.name() == "alice")?;
-        host.show(&programs.setkey, &["-f", "/etc/ipsec.conf"])?;
+        host.run_shown(&programs.setkey, &["-f", "/etc/ipsec.conf"])?;
         host.start(programs)?;
     }
 
-    println!("\nThe first packets make alice's kernel ask for SAs. They are lost, or wait.");
-    let secret = wire.watch()?;
-    alice.wake()?;
+    println!("\nThe first packets make alice's kernel acquire SAs. Until then they are dropped or held.");
+    let capture = link.watch()?;
+    alice.ping_until_answered()?;
     for host in [&alice, &bob] {
-        let sas = host.show(&programs.setkey, &["-D"])?;
+        let sas = host.run_shown(&programs.setkey, &["-D"])?;
         ensure!(sas.matches("state=mature").count() == 2, "{}: setkey -D does not show two SAs", host.namespace.name());
-        let phase1 = host.show(&programs.racoonctl, &["-s", &host.file("sock"), "show-sa", "isakmp"])?;
+        let phase1 = host.run_shown(&programs.racoonctl, &["-s", &host.file("sock"), "show-sa", "isakmp"])?;
         ensure!(phase1.contains(host.peer), "{}: racoonctl does not show the peer", host.namespace.name());
     }
 
-    println!("After: the same pings, both ways.");
+    println!("After: the same pings, in both directions.");
     alice.ping()?;
     bob.ping()?;
-    let secret = secret.end()?;
-    println!("on the wire: {secret}");
-    ensure!(secret.of("ESP") >= 4 * PINGS, "expected {} ESP packets on the wire, saw: {secret}", 4 * PINGS);
-    ensure!(secret.of("ICMP") == 0, "pings crossed the wire in clear: {secret}");
-    println!("\nEvery ping crossed the wire as ESP, none in clear. UDP is racoon, negotiating.");
+    let protected = capture.end()?;
+    println!("on the link: {protected}");
+    ensure!(protected.of("ESP") >= 4 * PINGS, "expected {} ESP packets on the link, saw: {protected}", 4 * PINGS);
+    ensure!(protected.of("ICMP") == 0, "pings crossed the link in clear: {protected}");
+    println!("\nEvery ping crossed the link as ESP, none in clear. The UDP packets are the negotiation.");
 
-    println!("\nalice's daemon stops: it tells bob's, and no SA is left.");
+    println!("\nalice's daemon stops and tells bob's: no SA is left.");
     alice.stop()?;
     for host in [&alice, &bob] {
-        host.has_no_sas(programs)?;
-        host.show(&programs.setkey, &["-D"])?;
+        host.wait_for_no_sas(programs)?;
+        host.run_shown(&programs.setkey, &["-D"])?;
     }
     bob.stop()
 }
@@ -200,7 +200,7 @@ sainfo anonymous {{
 
     /// Starts the daemon, which moves to the background when it is ready.
     fn start(&self, programs: &DemoPrograms) -> Result<()> {
-        self.show(&programs.racoon, &["-f", "/etc/racoon.conf", "-d", "-l", &self.file("log")]).map(drop)
+        self.run_shown(&programs.racoon, &["-f", "/etc/racoon.conf", "-d", "-l", &self.file("log")]).map(drop)
     }
 
     /// Stops the daemon. It removes its pid file last.
@@ -210,7 +210,7 @@ sainfo anonymous {{
         println!("{}# kill {pid}", self.namespace.name());
         kill(Pid::from_raw(pid), Signal::SIGTERM)?;
         let gone = wait_until(TIMEOUT, || !Path::new(&file).exists(), || Ok(()))?;
-        ensure!(gone, "{}: racoon does not end:\n{}", self.namespace.name(), self.log());
+        ensure!(gone, "{}: racoon does not exit:\n{}", self.namespace.name(), self.log());
         Ok(())
     }
 
@@ -219,11 +219,11 @@ sainfo anonymous {{
     }
 
     /// Pings until there is an answer.
-    fn wake(&self) -> Result<()> {
+    fn ping_until_answered(&self) -> Result<()> {
         let ping = || self.namespace.run(Program::new("ping", &["-n", "-c", "1", "-W", "1", self.peer]));
         let answered = wait_until(TIMEOUT, || ping().is_ok_and(|done| done.success()), || Ok(()))?;
         ensure!(answered, "{}: no answer; racoon's log:\n{}", self.namespace.name(), self.log());
-        println!("racoon on {} says:", self.namespace.name());
+        println!("log of racoon on {}:", self.namespace.name());
         for line in self.log().lines().filter(|line| line.contains("established") || line.contains("initiate")) {
             println!("  {line}");
         }
@@ -231,34 +231,34 @@ sainfo anonymous {{
         Ok(())
     }
 
-    fn has_no_sas(&self, programs: &DemoPrograms) -> Result<()> {
+    fn wait_for_no_sas(&self, programs: &DemoPrograms) -> Result<()> {
         let dump = || self.namespace.run(Program::new(&programs.setkey, &["-D"]));
         let empty = wait_until(TIMEOUT, || dump().is_ok_and(|done| done.text().contains("No SAD entries")), || Ok(()))?;
-        ensure!(empty, "{}: SAs are left", self.namespace.name());
+        ensure!(empty, "{}: SAs remain", self.namespace.name());
         Ok(())
     }
 
     /// Runs a command, prints it as a user would type it, and returns its output.
-    fn show(&self, program: &str, arguments: &[&str]) -> Result<String> {
-        show(&self.namespace, program, arguments)
+    fn run_shown(&self, program: &str, arguments: &[&str]) -> Result<String> {
+        run_shown(&self.namespace, program, arguments)
     }
 
     fn ping(&self) -> Result<()> {
         let count = PINGS.to_string();
-        let text = self.show("ping", &["-n", "-c", &count, "-i", "0.5", "-W", "2", self.peer])?;
+        let text = self.run_shown("ping", &["-n", "-c", &count, "-i", "0.5", "-W", "2", self.peer])?;
         ensure!(text.contains(" 0% packet loss"), "{}: pings were lost", self.namespace.name());
         Ok(())
     }
 }
 
 /// Runs a command on `host`, prints it as a user would type it, and returns its output.
-fn show(host: &Host, program: &str, arguments: &[&str]) -> Result<String> {
+fn run_shown(host: &Host, program: &str, arguments: &[&str]) -> Result<String> {
     let name = Path::new(program).file_name().unwrap_or_default().to_string_lossy().into_owned();
     println!("{}# {name} {}", host.name(), arguments.join(" "));
     let done = host.run(Program::new(program, arguments))?;
     let text = done.text();
     print!("{text}");
     ensure!(done.success(), "{}: {name} {} ended with {}", host.name(), arguments.join(" "), done.exit);
-    ensure!(done.stderr.is_empty(), "{}: {name} {} complained", host.name(), arguments.join(" "));
+    ensure!(done.stderr.is_empty(), "{}: {name} {} wrote to standard error", host.name(), arguments.join(" "));
     Ok(text)
 }

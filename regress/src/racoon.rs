@@ -73,7 +73,6 @@ impl<'a> Racoon<'a> {
     }
 
     /// Waits until the log contains `pattern`, a plain text.
-    #[allow(dead_code, reason = "for the plays of two racoons")]
     pub(crate) fn wait_for_log(&self, pattern: &str) -> Result<()> {
         let log = self.dir.join("log");
         let found = || fs::read_to_string(&log).is_ok_and(|text| text.contains(pattern));
@@ -88,7 +87,6 @@ impl<'a> Racoon<'a> {
     }
 
     /// Kills the daemon with SIGKILL, like a crash: it does not clean up.
-    #[allow(dead_code, reason = "for the plays of two racoons")]
     pub(crate) fn kill(self) -> Result<()> {
         self.daemon.signal(Signal::SIGKILL)
     }
@@ -128,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_local_port_is_looked_at_alone() {
+    fn only_the_local_port_matters() {
         let line = "  12: 0100007F:01F4 00000000:0035 07 00000000:00000000 00:00000000 00000000 0 0 1 2 0 0";
         let table = format!("  sl  local_address rem_address   st\n{line}\n");
         assert!(lists_port(&table, 500));

@@ -39,11 +39,11 @@ pub(crate) fn run_in_lab(setkey: &Path) -> Result<()> {
         fs::write(FILE, script(rounds))?;
         let cost = Cost::of(setkey, &[OsStr::new("-f"), OsStr::new(FILE)])?;
         ensure!(cost.success, "setkey failed");
-        println!("{rounds} rounds: {:.1} s, at most {} KiB", cost.elapsed.as_secs_f64(), cost.usage.peak);
+        println!("{rounds} rounds: {:.1} s, peak {} KiB", cost.elapsed.as_secs_f64(), cost.usage.peak);
         peaks.push(cost.usage.peak);
         for object in ["state", "policy"] {
             let left = Program::new("ip", &["xfrm", object]).run()?.text();
-            ensure!(left.is_empty(), "after {rounds} rounds the kernel still has:\n{left}");
+            ensure!(left.is_empty(), "left in the kernel after {rounds} rounds:\n{left}");
         }
     }
     if let [short, long] = peaks[..] {
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_round_cleans_up() {
+    fn every_round_deletes_what_it_adds() {
         let text = script(3);
         assert_eq!(text.lines().count(), 15);
         assert_eq!(text.matches("\nadd ").count() + 1, text.matches("\ndelete ").count());

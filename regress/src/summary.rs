@@ -18,7 +18,7 @@ const FAILED_TESTS: [&str; 2] = [" ... FAILED", " --- FAILED"];
 const REMARK_LENGTH: usize = 300;
 
 /// Prefix of the line for a scenario that passed only at the second attempt.
-const SECOND_TRY: &str = "PASSED AT THE SECOND TRY: ";
+const SECOND_ATTEMPT: &str = "PASSED AT THE SECOND ATTEMPT: ";
 
 /// Number of checks that passed, failed, or were skipped.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Summary {
     pub(crate) fn with_remarks_in(mut self, output: &str) -> Self {
         let mut seen = HashSet::new();
         let is_remark = |line: &&str| {
-            [FAILURE, SECOND_TRY, SKIPPED].iter().any(|start| line.starts_with(start))
+            [FAILURE, SECOND_ATTEMPT, SKIPPED].iter().any(|start| line.starts_with(start))
                 || FAILED_TESTS.iter().any(|end| line.ends_with(end))
         };
         let remarks = output.lines().filter(is_remark).filter(|line| seen.insert(*line));
@@ -83,13 +83,13 @@ impl Summary {
 ///
 /// The lab shares its machine with other programs, and its clock sometimes stands still, so a single failure is not
 /// conclusive. The summary lists scenarios that needed the second attempt.
-pub(crate) fn with_retry(scene: &str, mut play: impl FnMut() -> Result<()>) -> Result<()> {
-    let Err(first) = play() else { return Ok(()) };
+pub(crate) fn with_retry(scenario: &str, mut run: impl FnMut() -> Result<()>) -> Result<()> {
+    let Err(first) = run() else { return Ok(()) };
     let first = format!("{first:#}");
-    println!("ONCE MORE: {scene}: {first}");
-    play()?;
+    println!("RETRYING: {scenario}: {first}");
+    run()?;
     // The full error was printed above.
-    println!("{SECOND_TRY}{scene}: {}", first.lines().next().unwrap_or_default());
+    println!("{SECOND_ATTEMPT}{scenario}: {}", first.lines().next().unwrap_or_default());
     Ok(())
 }
 
@@ -117,13 +117,13 @@ impl FromStr for Summary {
     fn from_str(text: &str) -> Result<Self> {
         let mut summary = Self::default();
         for part in text.split(", ") {
-            let (count, what) = part.split_once(' ').with_context(|| format!("no count: {text:?}"))?;
-            let count = count.parse().with_context(|| format!("no count: {text:?}"))?;
+            let (count, what) = part.split_once(' ').with_context(|| format!("not a summary: {text:?}"))?;
+            let count = count.parse().with_context(|| format!("not a summary: {text:?}"))?;
             match what {
                 "passed" => summary.passed = count,
                 "failed" => summary.failed = count,
                 "skipped" => summary.skipped = count,
-                _ => bail!("no count of checks: {text:?}"),
+                _ => bail!("not a summary: {text:?}"),
             }
         }
         Ok(summary)
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read() {
+    fn display_and_parse_agree() {
         for text in ["3 passed, 0 failed", "0 passed, 12 failed, 1 skipped"] {
             assert_eq!(text.parse::<Summary>().unwrap().to_string(), text);
         }
@@ -154,14 +154,14 @@ mod tests {
     }
 
     #[test]
-    fn the_last_one_counts() {
+    fn the_last_summary_is_used() {
         let text = "0 passed, 7 failed\n199 passed, 2 failed\n5 packets transmitted, 5 received\n\n";
         assert_eq!(Summary::last_in(text), Some(Summary { passed: 199, failed: 2, ..Summary::default() }));
         assert_eq!(Summary::last_in("ok\n"), None);
     }
 
     #[test]
-    fn skipped_tests_have_not_passed() {
+    fn skipped_tests_do_not_count_as_passed() {
         let output = "SKIPPED: a.rs:1: no namespace\nSKIPPED: a.rs:1: no namespace\n\
                       SKIPPED: b.rs:2: the kernel lacks PF_KEY: EAFNOSUPPORT\n";
         let counted = || Summary { passed: 5, ..Summary::default() };
@@ -171,11 +171,11 @@ mod tests {
         assert_eq!(count(counted().without_skipped_in(output, may)), (3, 1, 1));
         let remarks = counted().with_remarks_in(output).remarks;
         let lines: Vec<_> = output.lines().collect();
-        assert_eq!(remarks, [lines[0], lines[2]], "each once");
+        assert_eq!(remarks, [lines[0], lines[2]], "repeated lines are dropped");
     }
 
     #[test]
-    fn the_summary_names_what_failed() {
+    fn remarks_name_failures() {
         let long = format!("FAILED: {}", "x".repeat(1000));
         let output = format!(
             "FAILED: s12 (3.0 s): no answer\n--- log\nFAILED once\nwire::is_read --- FAILED\ntest a::b ... FAILED\n{long}\n"
@@ -187,13 +187,14 @@ mod tests {
     }
 
     #[test]
-    fn a_scene_that_fails_once_passes() {
+    fn one_failure_is_retried() {
         let mut results = vec![Ok(()), Err(anyhow::anyhow!("no answer\nlong output"))];
-        assert!(with_retry("scene", || results.pop().unwrap()).is_ok());
-        assert!(with_retry("scene", || bail!("no answer")).is_err());
-        let printed = "ONCE MORE: scene: no answer\nPASSED AT THE SECOND TRY: scene: no answer\npassed: scene\n";
+        assert!(with_retry("scenario", || results.pop().unwrap()).is_ok());
+        assert!(with_retry("scenario", || bail!("no answer")).is_err());
+        let printed =
+            "RETRYING: scenario: no answer\nPASSED AT THE SECOND ATTEMPT: scenario: no answer\npassed: scenario\n";
         let summary = Summary::PASSED.with_remarks_in(printed);
-        assert_eq!(summary.remarks, ["PASSED AT THE SECOND TRY: scene: no answer"]);
-        assert_eq!(summary.to_string(), "1 passed, 0 failed", "the count is what other programs read");
+        assert_eq!(summary.remarks, ["PASSED AT THE SECOND ATTEMPT: scenario: no answer"]);
+        assert_eq!(summary.to_string(), "1 passed, 0 failed", "remarks are not displayed");
     }
 }

@@ -39,7 +39,7 @@ pub(crate) fn packages(names: &[&str]) -> Result<()> {
     }
     let missing = missing.join(" ");
     if !nix::unistd::geteuid().is_root() {
-        bail!("missing packages; run as root: apt-get install {missing}");
+        bail!("packages are missing; as root, run: apt-get install {missing}");
     }
     // Package indexes as old as a container image name versions that mirrors no longer have.
     HostCommand::new("apt-get").split_args("-qq update").run()?;

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 /// Returns the root of the workspace.
 pub(crate) fn root() -> &'static Path {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here)
+    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    crate_folder.parent().unwrap_or(crate_folder)
 }
 
 /// Returns the build folder: `CARGO_TARGET_DIR`, or `target`.

@@ -32,15 +32,15 @@ fn defined(line: &str) -> Option<&str> {
         return Some(case);
     }
     // The only scenario of a list is on the line of the list.
-    let scene = line.strip_prefix("(\"").or_else(|| Some(line.split_once("&[(\"")?.1));
-    if let Some(scene) = scene {
-        return scene.split('"').next();
+    let scenario = line.strip_prefix("(\"").or_else(|| Some(line.split_once("&[(\"")?.1));
+    if let Some(scenario) = scenario {
+        return scenario.split('"').next();
     }
     line.rsplit_once("fn ")?.1.split(['(', '<']).next()
 }
 
 #[test]
-fn what_pins_a_deviation_exists() {
+fn cited_tests_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let page = fs::read_to_string(root.join("regress/DEVIATIONS.md")).unwrap();
     let mut paths = Vec::new();

@@ -57,7 +57,7 @@ impl EngineBench {
         }
         let (up, wanted) = ((self.clients.up, self.server.up), self.outbound_policies.len());
         let failure = self.server.failures.first().or(self.clients.failures.first());
-        ensure!(up == (wanted, wanted), "{up:?} of {wanted} came up: {failure:?}");
+        ensure!(up == (wanted, wanted), "{up:?} of {wanted} tunnels were established: {failure:?}");
         Ok(())
     }
 
@@ -72,7 +72,7 @@ impl EngineBench {
 /// Prints a line for each suite.
 pub(crate) fn run(count: u32) -> Result<()> {
     println!(
-        "\nThe engine alone, {count} handshakes (main and quick mode, PSK, AES-128, SHA-256), the responder's part:"
+        "\nThe engine alone, {count} handshakes (main and quick mode, PSK, AES-128, SHA-256), the responder's share:"
     );
     println!(
         "{:12}  {:>12}  {:>12}  {:>8}  {:>6}  {:>12}  {:>12}",

@@ -106,12 +106,12 @@ fn pause(pid: i32, over: &AtomicBool) -> Result<()> {
 fn handshakes(target: SocketAddr, time: Duration, suite: Suite) -> Result<Honest> {
     let wire = MultiAddressSocket::new(RECEIVE_TIMEOUT)?;
     let count = u32::try_from(time.as_millis() / HANDSHAKE_INTERVAL.as_millis())?;
-    let here = (0..count).map(|number| client(number, wire.port())).collect();
+    let addresses = (0..count).map(|number| client(number, wire.port())).collect();
     let all: Vec<_> = (0..count).flat_map(|number| policies(number, client(number, 0).ip(), target.ip(), 0)).collect();
     let outbound_policies: Vec<_> = all.iter().step_by(2).cloned().collect();
     let mut settings = suite.settings(Some(target.ip().into()), target.port());
     settings.retransmission.interval = INTERVAL;
-    let mut initiators = SimulatedHost::new(settings, here, all)?;
+    let mut initiators = SimulatedHost::new(settings, addresses, all)?;
     let send = |datagrams: &[Transmit]| -> Result<()> {
         datagrams.iter().try_for_each(|one| Ok(wire.send(one.local, one.remote, &one.bytes)?))
     };
@@ -149,6 +149,6 @@ fn drops(target: SocketAddr) -> Result<u64> {
     let table = fs::read_to_string("/proc/net/udp")?;
     let of_target = table.lines().map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
     let mut of_target = of_target.filter(|line| line.get(1).is_some_and(|local| local.ends_with(&port)));
-    let line = of_target.next().context("no socket has the port")?;
+    let line = of_target.next().context("no socket is bound to the port")?;
     line.last().and_then(|drops| drops.parse().ok()).context("/proc/net/udp")
 }

@@ -20,7 +20,7 @@ const INDEX_NEW: u32 = 2_000_000;
 
 /// Prints a line for each number of tunnels.
 pub(crate) fn run() -> Result<()> {
-    println!("\nFrom an acquire to the message, us of processor time, by the tunnels that there are (x25519):");
+    println!("\nFrom an acquire to its message, us of processor time, by number of tunnels (x25519):");
     println!("{:>8}  {:>22}  {:>22}", "tunnels", "quick mode, message 1", "main mode, message 1");
     let server = SocketAddr::from(([127, 0, 0, 1], 500)).ip();
     for tunnels in TUNNELS {

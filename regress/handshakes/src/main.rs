@@ -22,12 +22,12 @@ const USAGE: &str = "\
 usage: regress-handshakes engine COUNT
            the engine alone, both sides in this process
        regress-handshakes load PID ADDRESS:PORT COUNT SUITE
-           main and quick modes with a daemon that takes anybody from 127/8 with the key `handshakes';
-           prints seconds of the daemon's processor, seconds by the clock, and bytes of its memory for each tunnel
+           main and quick modes with a daemon that accepts any peer from 127/8 with the key `handshakes';
+           prints seconds of the daemon's processor time, seconds elapsed, and bytes of its memory per tunnel
        regress-handshakes flood PID ADDRESS:PORT RATE SECONDS SUITE
-           as many forged first messages a second, and honest handshakes meanwhile; prints forged messages sent,
-           datagrams that the kernel dropped, handshakes, those that failed, retransmissions, milliseconds of the
-           longest handshake, and seconds of the daemon's processor
+           RATE forged first messages per second, and honest handshakes at the same time; prints forged messages
+           sent, datagrams that the kernel dropped, handshakes, failed handshakes, retransmissions, milliseconds of
+           the longest handshake, and seconds of the daemon's processor time
 suites: modp2048, modp2048-pfs, modp3072, ecp256, x25519
 ";
 
@@ -51,12 +51,12 @@ fn run(words: &[&str]) -> Result<()> {
         }
         ["load", pid, target, count, suite] => {
             let target = target.parse().context("an address and a port")?;
-            let pid = pid.parse().context("the number of a process")?;
+            let pid = pid.parse().context("a process id")?;
             load_generator::run(pid, target, count.parse().context("a count of handshakes")?, suite::of(suite)?)
         }
         ["flood", pid, target, rate, seconds, suite] => {
             let target = target.parse().context("an address and a port")?;
-            let pid = pid.parse().context("the number of a process")?;
+            let pid = pid.parse().context("a process id")?;
             let (rate, seconds) = (rate.parse().context("a rate")?, seconds.parse().context("seconds")?);
             flood::run(pid, target, rate, seconds, suite::of(suite)?)
         }

@@ -32,10 +32,10 @@ pub(crate) struct SimulatedHost {
 
 impl SimulatedHost {
     /// Creates a side with local addresses, and a policy for each peer.
-    pub(crate) fn new(settings: Settings, here: Vec<SocketAddr>, policies: Vec<Policy>) -> Result<Self> {
+    pub(crate) fn new(settings: Settings, local: Vec<SocketAddr>, policies: Vec<Policy>) -> Result<Self> {
         let now = Time::default();
         let mut engine = Engine::new(settings, Box::new(OpenSslRandom), now);
-        engine.handle_control(now, Control::Addresses(here.into_iter().collect()))?;
+        engine.handle_control(now, Control::Addresses(local.into_iter().collect()))?;
         engine.handle_kernel(now, KernelEvent::Policies(policies));
         let failures = Vec::new();
         Ok(Self { engine, began: Instant::now(), next_spi: 0x1000, up: 0, failures, dh_time: Duration::ZERO })
@@ -110,9 +110,9 @@ pub(crate) fn client(number: u32, port: u16) -> SocketAddr {
 
 /// Returns an outbound policy and its inbound counterpart: ESP for all traffic between two hosts, or with `port` for
 /// that UDP port of the destination.
-pub(crate) fn policies(index: u32, here: IpAddr, there: IpAddr, port: u16) -> [Policy; 2] {
+pub(crate) fn policies(index: u32, local: IpAddr, remote: IpAddr, port: u16) -> [Policy; 2] {
     let protocol = if port == 0 { 0 } else { 17 };
-    let (source, destination) = (Prefix::host(here), Prefix::host(there));
+    let (source, destination) = (Prefix::host(local), Prefix::host(remote));
     let out = Selector { source, destination, protocol, source_port: 0, destination_port: port };
     let template =
         Template { protocol: Protocol::ESP, mode: Mode::Transport, level: Level::Require, reqid: 0, endpoints: None };

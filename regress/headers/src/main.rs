@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_dialect_says_much() {
+    fn each_dialect_has_many_assertions() {
         for dialect in Dialect::ALL {
             assert!(assertions(dialect).lines().count() > 80, "{dialect}");
         }

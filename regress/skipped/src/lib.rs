@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_test_is_counted_once() {
+    fn a_test_with_several_reasons_counts_once() {
         let text = "running 2 tests\nSKIPPED: a.rs:7: no network namespace: EPERM\nSKIPPED: a.rs:7: the same\n\
                     SKIPPED: b.rs:1: the kernel lacks PF_KEY: EAFNOSUPPORT\n  SKIPPED: a.rs:9: indented\n\
                     test result: ok. 2 passed\nSKIPPED: \nSKIPPED:";

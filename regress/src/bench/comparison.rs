@@ -97,7 +97,7 @@ impl Table {
     fn expect(&self, count: usize) -> Result<()> {
         let text = Program::new("ip", &["xfrm", self.object, "count"]).run()?.text();
         let found: usize =
-            text.split(|c: char| !c.is_ascii_digit()).filter_map(|word| word.parse::<usize>().ok()).sum();
+            text.split(|c: char| !c.is_ascii_digit()).filter_map(|argument| argument.parse::<usize>().ok()).sum();
         ensure!(found == count, "expected {count} {}, the kernel has: {text}", self.name);
         Ok(())
     }

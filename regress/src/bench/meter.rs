@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_of_the_group_alone() {
+    fn only_times_of_the_group_are_added() {
         let mut times = Times::default();
         times.add(7, "7 (linux.uml) S 1 7 1 0 -1 0 1 2 3 4 100 50 20 10 20 0 1 0");
         times.add(7, "8 (a) b) R 7 7 1 0 -1 0 1 2 3 4 5 6 0 0 20 0 1 0");

@@ -28,22 +28,22 @@ const COUNTS: &[&str] = &["1000", "10000", "50000"];
 const CHECK_COUNTS: [usize; 2] = [1000, 500_000];
 
 /// Runs the benchmark that the command line selects.
-pub(crate) fn run(words: &[&str]) -> Result<ExitCode> {
-    match words {
+pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
+    match arguments {
         ["racoon", rest @ ..] => return racoon::run(rest),
         ["ike", rest @ ..] => return ike::run(rest),
         ["flood", rest @ ..] => return ike::flood::run(rest),
         _ => {}
     }
     let (mut backend, mut setkey, mut counts) = ("pfkey,xfrm", None, Vec::new());
-    let mut words = words.iter();
-    while let Some(&word) = words.next() {
-        match word {
+    let mut arguments = arguments.iter();
+    while let Some(&argument) = arguments.next() {
+        match argument {
             "--" => {}
-            "--backend" => backend = words.next().context("--backend needs a name")?,
-            "--setkey" => setkey = Some(PathBuf::from(words.next().context("--setkey needs a path")?)),
+            "--backend" => backend = arguments.next().context("--backend needs a name")?,
+            "--setkey" => setkey = Some(PathBuf::from(arguments.next().context("--setkey needs a path")?)),
             count if count.parse::<usize>().is_ok() => counts.push(count),
-            other => bail!("neither an option nor a number: {other}"),
+            other => bail!("unexpected argument: {other}"),
         }
     }
     tools::packages(tools::LAB)?;
@@ -64,9 +64,9 @@ pub(crate) fn run(words: &[&str]) -> Result<ExitCode> {
 /// Runs the comparison in the lab.
 fn lab(setkey: &Path, backend: &str, counts: &[&str]) -> Result<()> {
     let program = setkey.to_str().context("the path of setkey is not text")?;
-    let words: Vec<&str> = ["bench", program, backend].into_iter().chain(counts.iter().copied()).collect();
-    let boot = Boot::regress(&words)?.limit(Duration::from_secs(3000)).for_backend(backend);
-    println!("\nIn the lab, seconds: by the clock, in the program, in the kernel");
+    let arguments: Vec<&str> = ["bench", program, backend].into_iter().chain(counts.iter().copied()).collect();
+    let boot = Boot::regress(&arguments)?.limit(Duration::from_secs(3000)).for_backend(backend);
+    println!("\nIn the lab, seconds: elapsed, in the program, in the kernel");
     let mut meter = Meter::default();
     let status = boot.run_watched(&mut |group, bytes| meter.watch(group, bytes))?;
     print!("\nProcessor time:\n{}", meter.ratios());
@@ -84,7 +84,7 @@ fn write_statements(file: &Path, count: usize) -> Result<()> {
 
 /// Times `setkey --check` on this machine.
 fn parser(setkey: &Path) -> Result<()> {
-    println!("\nOn the host, `setkey --check`:");
+    println!("\nOn this machine, `setkey --check`:");
     println!(
         "{:>8}  {:>8}  {:>8}  {:>8}  {:>14}  {:>8}",
         "lines", "elapsed", "user", "system", "us/statement", "peak KiB"

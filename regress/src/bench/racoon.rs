@@ -19,11 +19,11 @@ const COUNT: usize = 10_000;
 const LIMIT: Duration = Duration::from_secs(2);
 
 /// Runs the benchmark; the argument is the number of remote sections.
-pub(super) fn run(words: &[&str]) -> Result<ExitCode> {
-    let count = match words {
+pub(super) fn run(arguments: &[&str]) -> Result<ExitCode> {
+    let count = match arguments {
         [] => COUNT,
         [count] => count.parse().with_context(|| format!("not a number: {count}"))?,
-        _ => bail!("one number is enough"),
+        _ => bail!("expected at most one number"),
     };
     tools::packages(tools::BUILD)?;
     HostCommand::cargo("build --release --package racoon").run()?;
@@ -37,13 +37,13 @@ pub(super) fn run(words: &[&str]) -> Result<ExitCode> {
     ensure!(cost.success, "racoon -t failed");
     let usage = cost.usage;
     println!(
-        "racoon -t, {count} remotes and sainfos: {:.3} s by the clock, {:.3} user, {:.3} system, peak {} KiB",
+        "racoon -t, {count} remotes and sainfos: {:.3} s elapsed, {:.3} user, {:.3} system, peak {} KiB",
         cost.elapsed.as_secs_f64(),
         usage.user.as_secs_f64(),
         usage.system.as_secs_f64(),
         usage.peak
     );
-    ensure!(count > COUNT || cost.processor() < LIMIT, "more than {} s of a processor", LIMIT.as_secs());
+    ensure!(count > COUNT || cost.processor() < LIMIT, "it took more than {} s of processor time", LIMIT.as_secs());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_languages_say_the_same() {
+    fn both_languages_have_equal_entries() {
         let (setkey, ip) = (setkey_sas(1..=300), ip_sas(1..=300));
         assert_eq!((setkey.lines().count(), ip.lines().count()), (300, 300));
         assert!(setkey.lines().nth(255).is_some_and(|line| line.starts_with("add 10.0.0.1 10.0.1.0 esp 0x1100 ")));

@@ -62,7 +62,7 @@ impl CaseFile {
         if let Some(name) = line.strip_prefix("=== ") {
             self.close(body, true)?;
             let case = Case { name: name.trim_end().to_owned(), ..Case::default() };
-            ensure!(is_name(&case.name), "a case's name is made of a-z, 0-9 and -");
+            ensure!(is_name(&case.name), "a case's name may contain only a-z, 0-9 and -");
             ensure!(self.cases.iter().all(|other| other.name != case.name), "the name {} is taken", case.name);
             self.cases.push(case);
             return Ok(());
@@ -167,8 +167,11 @@ impl Case {
             None => (title, None),
         };
         let view = View::ALL.iter().any(|view| view.title() == plain);
-        ensure!(view || (backend.is_none() && (title == "stdin" || section.file().is_some())), "no section {title}");
-        ensure!(self.section(title).is_none(), "a second section {title}");
+        ensure!(
+            view || (backend.is_none() && (title == "stdin" || section.file().is_some())),
+            "unknown section {title}"
+        );
+        ensure!(self.section(title).is_none(), "duplicate section {title}");
         self.sections.push(section);
         Ok(())
     }
@@ -180,8 +183,8 @@ impl Case {
         }
         if !line.starts_with('#') {
             let (key, _) = line.split_once(':').context("expected `key: value`, `# comment` or `--- section`")?;
-            ensure!(HEADERS.contains(&key), "no header {key}; there are: {}", HEADERS.join(", "));
-            ensure!(self.header(key).is_none(), "a second header {key}");
+            ensure!(HEADERS.contains(&key), "unknown header {key}; expected one of: {}", HEADERS.join(", "));
+            ensure!(self.header(key).is_none(), "duplicate header {key}");
         }
         self.header.push(line.to_owned());
         Ok(())

@@ -6,23 +6,19 @@ use super::escape;
 pub(crate) fn diff(expected: &[u8], got: &[u8]) -> String {
     let (expected, got) = (escape::write(expected), escape::write(got));
     let (old, new): (Vec<&str>, Vec<&str>) = (expected.lines().collect(), got.lines().collect());
-    let lines = if old.len().saturating_mul(new.len()) > TOO_MUCH {
-        one_after_the_other(&old, &new)
-    } else {
-        align(&old, &new)
-    };
+    let lines = if old.len().saturating_mul(new.len()) > MAX_CELLS { unaligned(&old, &new) } else { align(&old, &new) };
     shorten(&lines)
 }
 
 /// Cells of the alignment table above which the texts are not aligned, to bound memory.
-const TOO_MUCH: usize = 4_000_000;
+const MAX_CELLS: usize = 4_000_000;
 
 /// Equal lines shown before and after a difference.
 const CONTEXT: usize = 3;
 
 type Line<'a> = (char, &'a str);
 
-fn one_after_the_other<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Line<'a>> {
+fn unaligned<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Line<'a>> {
     let removed = old.iter().map(|line| ('-', *line));
     removed.chain(new.iter().map(|line| ('+', *line))).collect()
 }
@@ -77,14 +73,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn changes_are_shown_in_place() {
+    fn changed_lines_have_context() {
         assert_eq!(diff(b"a\nb\nc\n", b"a\nx\nc\n"), "     a\n    -b\n    +x\n     c\n");
         assert_eq!(diff(b"", b"new"), "    +\\new\\c\n");
         assert_eq!(diff(b"same\n", b"same\n"), "     ...\n");
     }
 
     #[test]
-    fn far_lines_are_left_out() {
+    fn distant_lines_are_omitted() {
         let old: String = (0..20).map(|n| format!("{n}\n")).collect();
         let new = old.replace("10\n", "ten\n");
         let text = diff(old.as_bytes(), new.as_bytes());
@@ -94,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn huge_texts_are_shown_whole() {
+    fn huge_texts_are_not_aligned() {
         let many = "x\n".repeat(3000);
         assert_eq!(diff(many.as_bytes(), many.as_bytes()).lines().count(), 6000);
     }

@@ -67,7 +67,7 @@ fn read_line(line: &str, bytes: &mut Vec<u8>) -> Result<()> {
                     '\\' => b'\\',
                     'r' => b'\r',
                     't' => b'\t',
-                    other => bail!("no escape \\{other}"),
+                    other => bail!("unknown escape \\{other}"),
                 });
                 letters.as_str()
             }
@@ -84,19 +84,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_lines_stand_for_themselves() {
+    fn plain_lines_are_unchanged() {
         assert_eq!(write(b"one\n\ttwo `x' \n\n"), "one\n\ttwo `x' \n\n");
         assert_eq!(read("one\n\n").expect("text"), b"one\n\n");
     }
 
     #[test]
-    fn awkward_lines_are_escaped() {
+    fn special_lines_are_escaped() {
         assert_eq!(write(b"no newline"), "\\no newline\\c\n");
         assert_eq!(write(b"a\r\n--- b\n\xff\0\n\\"), "\\a\\r\n\\--- b\n\\\\xff\\x00\n\\\\\\\\c\n");
     }
 
     #[test]
-    fn every_byte_comes_back() {
+    fn every_byte_round_trips() {
         let all: Vec<u8> = (0..=255).chain([b'\n', b'=', b'=', b'=', b'\n', b'\\', b'c', b'\\']).collect();
         for end in 0..=all.len() {
             let bytes = &all[..end];
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_escapes_are_refused() {
+    fn invalid_escapes_are_errors() {
         for text in ["\\\\q\n", "\\a\\\n", "\\\\x1\n", "\\\\xzz\n"] {
             assert!(read(text).is_err(), "{text:?}");
         }

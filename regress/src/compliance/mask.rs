@@ -9,7 +9,7 @@ use regex::bytes::Regex;
 struct Rule {
     about: &'static str,
     pattern: &'static str,
-    instead: &'static str,
+    replacement: &'static str,
 }
 
 /// Must agree with the table in `regress/compliance/README.md`.
@@ -17,50 +17,50 @@ const RULES: &[Rule] = &[
     Rule {
         about: "dates of an SA or a policy",
         pattern: r"(created|current|last|lastused): [A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8} [0-9]{4}",
-        instead: "$1: DATE",
+        replacement: "$1: DATE",
     },
-    Rule { about: "an SA's age", pattern: r"diff: [0-9]+\(s\)", instead: "diff: N(s)" },
-    Rule { about: "the asking process", pattern: r"\bpid=[0-9]+", instead: "pid=N" },
-    Rule { about: "a policy's number in dumps", pattern: r"\bspid=[0-9]+", instead: "spid=N" },
-    Rule { about: "a policy's number in -v", pattern: r"(sadb_x_policy\{[^}]*?\bid=)[0-9a-f]+", instead: "${1}N" },
-    Rule { about: "random request numbers", pattern: r"\bseq=[2-4][0-9]{9}\b", instead: "seq=N" },
-    Rule { about: "times in -v", pattern: r"\b(addtime|usetime)=[0-9]{9,}", instead: "$1=T" },
-    Rule { about: "request ids the kernel chose", pattern: r"unique#[0-9]+", instead: "unique#N" },
+    Rule { about: "an SA's age", pattern: r"diff: [0-9]+\(s\)", replacement: "diff: N(s)" },
+    Rule { about: "the asking process", pattern: r"\bpid=[0-9]+", replacement: "pid=N" },
+    Rule { about: "a policy's number in dumps", pattern: r"\bspid=[0-9]+", replacement: "spid=N" },
+    Rule { about: "a policy's number in -v", pattern: r"(sadb_x_policy\{[^}]*?\bid=)[0-9a-f]+", replacement: "${1}N" },
+    Rule { about: "random request numbers", pattern: r"\bseq=[2-4][0-9]{9}\b", replacement: "seq=N" },
+    Rule { about: "times in -v", pattern: r"\b(addtime|usetime)=[0-9]{9,}", replacement: "$1=T" },
+    Rule { about: "request ids the kernel chose", pattern: r"unique#[0-9]+", replacement: "unique#N" },
     Rule {
         about: "request ids the kernel chose, elsewhere",
         pattern: r"\breqid([= ])1(?:638[4-9]|639[0-9]|6[4-9][0-9]{2}|[7-9][0-9]{3})(?:\(0x[0-9a-f]+\))?",
-        instead: "reqid${1}N",
+        replacement: "reqid${1}N",
     },
-    Rule { about: "references to a policy", pattern: r"\brefcnt=[12]\b", instead: "refcnt=R" },
+    Rule { about: "references to a policy", pattern: r"\brefcnt=[12]\b", replacement: "refcnt=R" },
     Rule {
         about: "references to a policy, in -v",
         pattern: r"(sadb_msg\{[^}]*?len=[0-9]+ reserved=)[123]\b",
-        instead: "${1}R",
+        replacement: "${1}R",
     },
     Rule {
         about: "when a message passed, in -x",
         pattern: r"(?m)^(?:[0-9]{2}:[0-9]{2}:[0-9]{2}|[0-9]{10})\.[0-9]{6} $",
-        instead: "TIME ",
+        replacement: "TIME ",
     },
     Rule {
         about: "the asking process in -H: bytes 12 to 15 of a message",
         pattern: r"(?m)^(00000000: (?:[0-9a-f]{2} ){12})(?:[0-9a-f]{2} ){4}$",
-        instead: "${1}PP PP PP PP ",
+        replacement: "${1}PP PP PP PP ",
     },
     Rule {
         about: "a random request number in -H: bytes 8 to 11 of a message",
         pattern: r"(?m)^(00000000: (?:[0-9a-f]{2} ){8})(?:[0-9a-f]{2} ){3}[89a-f][0-9a-f] PP",
-        instead: "${1}SS SS SS SS PP",
+        replacement: "${1}SS SS SS SS PP",
     },
-    Rule { about: "the clock in -l", pattern: r"(?m)^[0-9]{4} (ah |esp|#[0-9]+) ", instead: "MMSS $1 " },
-    Rule { about: "the age in -l", pattern: r"(?m)^(MMSS .{3} . [0-9a-f]{8}) +[0-9]+/", instead: "$1 AGE/" },
-    Rule { about: "times in --json", pattern: r#""(add|use)_seconds":[0-9]{9,}"#, instead: r#""${1}_seconds":T"# },
-    Rule { about: "a policy's number in --json", pattern: r#""id":[0-9]+"#, instead: r#""id":N"# },
-    Rule { about: "the folder of the program", pattern: r"(?m)^/[^ :]*/setkey: ", instead: "setkey: " },
+    Rule { about: "the clock in -l", pattern: r"(?m)^[0-9]{4} (ah |esp|#[0-9]+) ", replacement: "MMSS $1 " },
+    Rule { about: "the age in -l", pattern: r"(?m)^(MMSS .{3} . [0-9a-f]{8}) +[0-9]+/", replacement: "$1 AGE/" },
+    Rule { about: "times in --json", pattern: r#""(add|use)_seconds":[0-9]{9,}"#, replacement: r#""${1}_seconds":T"# },
+    Rule { about: "a policy's number in --json", pattern: r#""id":[0-9]+"#, replacement: r#""id":N"# },
+    Rule { about: "the folder of the program", pattern: r"(?m)^/[^ :]*/setkey: ", replacement: "setkey: " },
 ];
 
 static COMPILED: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
-    let compile = |rule: &Rule| Regex::new(&format!("(?-u){}", rule.pattern)).map(|regex| (regex, rule.instead));
+    let compile = |rule: &Rule| Regex::new(&format!("(?-u){}", rule.pattern)).map(|regex| (regex, rule.replacement));
     RULES.iter().map(|rule| compile(rule).unwrap_or_else(|error| panic!("{}: {error}", rule.about))).collect()
 });
 
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_varies_goes() {
+    fn varying_parts_are_masked() {
         for (text, expected) in [
             ("\tcreated: Nov  1 02:03:04 2026\tcurrent: Nov 21 02:03:04 2026\n", "\tcreated: DATE\tcurrent: DATE\n"),
             ("\tdiff: 12(s)\thard: 0(s)", "\tdiff: N(s)\thard: 0(s)"),
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_matters_stays() {
+    fn other_parts_are_kept() {
         for text in
             ["\tlast:                     \thard: 0(s)", "reqid=5(0x00000005)", "refcnt=0", "unique:5", "id=3 ivlen=0"]
         {

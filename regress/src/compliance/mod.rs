@@ -57,13 +57,13 @@ impl Selection {
 
 /// Runs all cases of the project on `backend`, as a step of `cargo regress`.
 pub(crate) fn check(backend: &str) -> Result<Summary> {
-    Run::new()?.with(&["--backend", backend])?.run_setkey()
+    Run::new()?.with(&["--backend", backend])?.execute()
 }
 
 /// Runs `cargo regress cases`.
-pub(crate) fn run(words: &[&str]) -> Result<bool> {
+pub(crate) fn run(arguments: &[&str]) -> Result<bool> {
     tools::packages(tools::LAB)?;
-    let summary = Run::new()?.with(words)?.run_setkey()?;
+    let summary = Run::new()?.with(arguments)?.execute()?;
     println!("{summary}");
     Ok(summary.failed == 0)
 }
@@ -75,12 +75,12 @@ impl Run {
         Ok(Self { selection, bless: false, setkey: tree::program("setkey", "debug"), files })
     }
 
-    fn with(mut self, words: &[&str]) -> Result<Self> {
+    fn with(mut self, arguments: &[&str]) -> Result<Self> {
         let mut named = Vec::new();
-        let mut words = words.iter();
-        while let Some(&word) = words.next() {
-            let mut value = || words.next().copied().with_context(|| format!("{word} needs a value"));
-            match word {
+        let mut arguments = arguments.iter();
+        while let Some(&argument) = arguments.next() {
+            let mut value = || arguments.next().copied().with_context(|| format!("{argument} needs a value"));
+            match argument {
                 "--" => {}
                 "--backend" => value()?.clone_into(&mut self.selection.backend),
                 "--filter" => value()?.clone_into(&mut self.selection.filter),
@@ -96,10 +96,10 @@ impl Run {
         Ok(self)
     }
 
-    fn run_setkey(&self) -> Result<Summary> {
+    fn execute(&self) -> Result<Summary> {
         let mut files = self.files.iter().map(|path| CaseFile::load(path)).collect::<Result<Vec<_>>>()?;
         let chosen = files.iter().flat_map(|file| &file.cases).filter(|case| self.selection.takes(case)).count();
-        ensure!(chosen > 0, "there are no such cases");
+        ensure!(chosen > 0, "no case matches");
         let start = Instant::now();
         let outcomes = self.boot()?;
         println!("{chosen} cases on {} took {:.1} s", self.selection.backend, start.elapsed().as_secs_f64());

@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn outcomes_survive_the_way_out() {
+    fn outcomes_round_trip() {
         let seen = vec![(View::Exit, b"0\n".to_vec()), (View::Stdout, b"\xff\0no newline".to_vec())];
         for seen in [Ok(seen), Err("no setup".to_owned())] {
             let outcome = Outcome { file: "add.case".into(), case: "one".to_owned(), seen };

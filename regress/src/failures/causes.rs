@@ -9,11 +9,11 @@ const HEAD: &str = "| the line says | look at |\n|---|---|\n";
 
 /// Searches `lines`, from all logs of all failures, for each line that the table names.
 pub(super) fn check(lines: &[String]) -> Result<()> {
-    let lines: Vec<String> = lines.iter().map(|line| anywhere(line)).collect();
+    let lines: Vec<String> = lines.iter().map(|line| normalize(line)).collect();
     let is_logged = |parts: &[String]| lines.iter().any(|line| parts.iter().all(|part| line.contains(part)));
     let missing: Vec<String> =
         named(README).into_iter().filter(|parts| !is_logged(parts)).map(|parts| parts.join(" … ")).collect();
-    ensure!(missing.is_empty(), "no row has the line: {}", missing.join("; "));
+    ensure!(missing.is_empty(), "not logged by any failure: {}", missing.join("; "));
     Ok(())
 }
 
@@ -23,13 +23,13 @@ fn named(readme: &str) -> Vec<Vec<String>> {
     let rows = table.lines().take_while(|line| line.starts_with('|'));
     let cells = rows.filter_map(|row| row.split('|').nth(1)?.trim().strip_prefix('`')?.split('`').next());
     let parts = |cell: &str| {
-        cell.split(['…', '[', ']']).map(|part| anywhere(part.trim())).filter(|part| !part.is_empty()).collect()
+        cell.split(['…', '[', ']']).map(|part| normalize(part.trim())).filter(|part| !part.is_empty()).collect()
     };
     cells.map(parts).collect()
 }
 
 /// Replaces one host's address by the other's, since either may log the line.
-fn anywhere(text: &str) -> String {
+fn normalize(text: &str) -> String {
     text.replace("192.0.2.1", "192.0.2.2")
 }
 
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_read() {
+    fn the_table_is_parsed() {
         let readme = format!(
             "Text\n\n{HEAD}| `no key for 192.0.2.1: …` | that |\n| `a […], b […]` (responder) | it |\n| nothing | x |\n\n| y |"
         );
@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_nobody_logs_is_named() {
+    fn a_line_that_is_not_logged_is_an_error() {
         assert!(check(&[]).unwrap_err().to_string().contains("no sainfo"));
     }
 }

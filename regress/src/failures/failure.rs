@@ -202,15 +202,17 @@ impl HostConfig {
 /// Returns policies in transport mode between `ends`, the host's own first.
 fn transport(request: &str, directions: [&str; 2], ends: [&str; 2]) -> String {
     let [us, peer] = ends;
-    let [there, back] = directions;
-    format!("spdadd {us} {peer} any -P {there} ipsec {request};\nspdadd {peer} {us} any -P {back} ipsec {request};\n")
+    let [outbound, inbound] = directions;
+    format!(
+        "spdadd {us} {peer} any -P {outbound} ipsec {request};\nspdadd {peer} {us} any -P {inbound} ipsec {request};\n"
+    )
 }
 
 /// Returns policies for a tunnel between `networks`, the host's own first.
 pub(super) fn tunnel(networks: [&str; 2], ends: [&str; 2]) -> String {
-    let ([here, there], [us, peer]) = (networks, ends);
+    let ([own_network, peer_network], [us, peer]) = (networks, ends);
     format!(
-        "spdadd {here} {there} any -P out ipsec esp/tunnel/{us}-{peer}/require;\n\
-         spdadd {there} {here} any -P in ipsec esp/tunnel/{peer}-{us}/require;\n"
+        "spdadd {own_network} {peer_network} any -P out ipsec esp/tunnel/{us}-{peer}/require;\n\
+         spdadd {peer_network} {own_network} any -P in ipsec esp/tunnel/{peer}-{us}/require;\n"
     )
 }

@@ -36,8 +36,8 @@ const ALL: &[&[Failure]] = &[phase1::FAILURES, phase2::FAILURES, network::FAILUR
 const CONCURRENT: usize = 8;
 
 /// Runs `cargo regress failures`: all failures, or those whose causes contain a word.
-pub(crate) fn run(words: &[&str]) -> Result<bool> {
-    let (backend, word) = match words {
+pub(crate) fn run(arguments: &[&str]) -> Result<bool> {
+    let (backend, word) = match arguments {
         [] => ("xfrm", ""),
         ["--backend", backend] => (*backend, ""),
         ["--backend", backend, word] => (*backend, *word),
@@ -62,8 +62,8 @@ pub(crate) fn check(backend: &str, word: &str) -> Result<Summary> {
 }
 
 /// Runs inside the lab.
-pub(crate) fn run_in_lab(words: &[&str]) -> Result<()> {
-    let [racoon, setkey, backend, word] = words else { bail!("no such rows: {words:?}") };
+pub(crate) fn run_in_lab(arguments: &[&str]) -> Result<()> {
+    let [racoon, setkey, backend, word] = arguments else { bail!("unexpected arguments: {arguments:?}") };
     let programs = Programs { racoon: racoon.into(), setkey: setkey.into(), backend: (*backend).to_owned() };
     let failures = ALL.iter().copied().flatten().filter(|failure| failure.cause.contains(word)).enumerate();
     let waiting = Mutex::new(failures);

@@ -27,10 +27,10 @@ impl Hosts {
         let wire = Link::new(&format!("wire{number}"))?;
         let [alice, bob] = ["alice", "bob"].map(|name| Host::new(&format!("{name}{number}")));
         let hosts = Self { programs: programs.clone(), wire, alice: alice?, bob: bob? };
-        for (host, here, there) in [(&hosts.alice, 1, 2), (&hosts.bob, 2, 1)] {
-            hosts.wire.plug(host, "eth0", &[&format!("192.0.2.{here}/24")])?;
-            host.must(&format!("ip address add 192.168.{here}.1/32 dev lo"))?;
-            host.must(&format!("ip route add 192.168.{there}.0/24 dev eth0 src 192.168.{here}.1"))?;
+        for (host, own, peer) in [(&hosts.alice, 1, 2), (&hosts.bob, 2, 1)] {
+            hosts.wire.plug(host, "eth0", &[&format!("192.0.2.{own}/24")])?;
+            host.must(&format!("ip address add 192.168.{own}.1/32 dev lo"))?;
+            host.must(&format!("ip route add 192.168.{peer}.0/24 dev eth0 src 192.168.{own}.1"))?;
         }
         Ok(hosts)
     }
@@ -140,10 +140,10 @@ pub(super) fn negotiate(
     negotiation.begin()?;
     (setup.trigger)(&mut negotiation)?;
     negotiation.watch()?;
-    let judged = ROLES.iter().zip(negotiation.excerpts).zip(expected);
-    let verdicts = judged.map(|((role, excerpt), expected)| Verdict::new(role, excerpt, expected)).collect();
+    let sides = ROLES.iter().zip(negotiation.excerpts).zip(expected);
+    let verdicts = sides.map(|((role, excerpt), expected)| Verdict::new(role, excerpt, expected)).collect();
     for daemon in negotiation.daemons.into_iter().flatten() {
-        daemon.stop().context("after the row")?;
+        daemon.stop().context("after the negotiation")?;
     }
     Ok(verdicts)
 }
@@ -155,26 +155,26 @@ pub(super) fn start(
     prepare: fn(&mut DaemonStart),
     words: Words,
 ) -> Result<Verdict> {
-    let mut row = DaemonStart::new();
-    prepare(&mut row);
+    let mut setup = DaemonStart::new();
+    prepare(&mut setup);
     let host = Host::new(&format!("alice{number}"))?;
     host.must("ip address add 192.0.2.1/24 dev lo")?;
     let _other =
-        row.port_in_use.map(|address| host.enter(move || UdpSocket::bind(address))).transpose()?.transpose()?;
+        setup.port_in_use.map(|address| host.enter(move || UdpSocket::bind(address))).transpose()?.transpose()?;
     let dir = daemon_dir(&host, "racoon")?;
     let [conf, psk, pid, log] = ["racoon.conf", "psk.txt", "racoon.pid", "log"].map(|name| dir.join(name));
-    write_secret(&psk, row.config.psk.as_bytes())?;
+    write_secret(&psk, setup.config.psk.as_bytes())?;
     let head = format!("path pre_shared_key \"{}\";\npath pidfile \"{}\";\n", psk.display(), pid.display());
-    write_secret(&conf, (head + &row.config.conf()).as_bytes())?;
+    write_secret(&conf, (head + &setup.config.conf()).as_bytes())?;
     let (conf, log) = (conf.to_string_lossy(), log.to_string_lossy());
     let program = programs.racoon.to_string_lossy();
-    let command = [row.prefix, &[&*program, "-f", &*conf, "-l", &*log], row.arguments].concat();
+    let command = [setup.prefix, &[&*program, "-f", &*conf, "-l", &*log], setup.arguments].concat();
     let (program, arguments) = command.split_first().context("no program")?;
     let program = Program::new(program, arguments).env("LIBPFKEY_BACKEND", &programs.backend);
     let start = Instant::now();
     let done = host.run(program)?;
     let took = start.elapsed();
-    ensure!(done.exit == "1", "it ended with {} instead of 1: {}", done.exit, done.text());
+    ensure!(done.exit == "1", "the exit status is {} instead of 1: {}", done.exit, done.text());
     Ok(Verdict::of_start(&String::from_utf8_lossy(&done.stderr), took, words))
 }
 

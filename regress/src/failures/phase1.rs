@@ -138,7 +138,7 @@ pub(super) const FAILURES: &[Failure] = &[
         Line(SCAN, &["the peer speaks IKEv2", "configure the peer for IKEv1"]),
     ),
     Failure::new(
-        "phase 1: other cipher, behind a stranger's probes",
+        "phase 1: other cipher, after probes from an unknown address",
         |setup| {
             setup.bob.proposal = "encryption_algorithm 3des; hash_algorithm sha256; dh_group modp2048;";
             setup.prepare = |hosts| {
@@ -157,7 +157,7 @@ pub(super) const FAILURES: &[Failure] = &[
         Line(AT_ONCE, &["encryption_algorithm aes proposed, 3des configured"]),
     ),
     Failure::new(
-        "phase 1: a stranger's probe",
+        "phase 1: a probe from an unknown address",
         |setup| {
             setup.alice.runs = false;
             setup.prepare = |hosts| {

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cause_is_told_once_and_in_time() {
+    fn the_cause_must_be_logged_once_and_in_time() {
         let line = "ERROR: phase1 negotiation failed: keys differ [192.0.2.2]";
         let expected = Expected::Line(2, &["phase1", "keys differ"]);
         assert_eq!(problem(&["INFO: one", line], expected), None);
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_warning_may_name_it() {
+    fn a_warning_may_name_the_cause() {
         let expected = Expected::Line(2, &["keys differ"]);
         assert_eq!(problem(&["WARNING: keys differ", "ERROR: phase1 failed"], expected), None);
         assert_eq!(problem(&["WARNING: keys differ"], expected), Some("initiator: 0 errors instead of 1".into()));
@@ -182,13 +182,13 @@ mod tests {
     }
 
     #[test]
-    fn who_has_no_part_in_it_has_no_error() {
+    fn an_uninvolved_side_must_not_log_errors() {
         assert_eq!(problem(&["WARNING: one"], Expected::Nothing), None);
         assert_eq!(problem(&["ERROR: one"], Expected::Nothing), Some("initiator: 1 errors instead of 0".into()));
     }
 
     #[test]
-    fn a_part_of_a_line_waits_for_the_rest() {
+    fn incomplete_lines_are_read_later() {
         let mut excerpt = LogExcerpt::from(String::new());
         excerpt.note("2026-11-22 03:10:42: ERROR: no", Duration::from_secs(1));
         assert_eq!(excerpt.lines, []);

@@ -9,7 +9,7 @@ use super::testbed::{Settings, Side, Testbed, Topology};
 use crate::lab::{Host, Link, Pings, Program};
 use crate::racoon::Programs;
 
-pub(super) const SCENARIOS: &[Scenario] = &[("forwarding that is blocked stays blocked", blocked)];
+pub(super) const SCENARIOS: &[Scenario] = &[("blocked forwarding stays blocked", blocked)];
 
 /// Bob forwards to Carol, but not from this network behind Alice.
 const BLOCK: &str = "spdadd 192.168.1.0/24 192.168.2.0/24 any -P fwd discard;\n";
@@ -42,16 +42,20 @@ fn blocked(programs: &Programs) -> Result<()> {
     let bob = testbed.restart(Side::Bob, &Settings { remote: GENERATES, ..Settings::default() })?;
     testbed.load(Side::Alice, tunnels())?;
     let alice = testbed.restart(Side::Alice, &Settings::default())?;
-    ensure!(answered("192.168.1.1")? == 0, "Alice gets around the block");
+    ensure!(answered("192.168.1.1")? == 0, "Alice evades the block");
     bob.wait_for_log("another program has a policy for direction fwd with this selector")?;
     testbed.wait_for("the other tunnel", || Ok(answered("192.168.3.1")? == 2))?;
-    ensure!(policies(&testbed)? == [1, 3], "the block, and three for the tunnel:\n{}", dump(&testbed)?);
+    ensure!(
+        policies(&testbed)? == [1, 3],
+        "expected the block and three policies for the tunnel:\n{}",
+        dump(&testbed)?
+    );
 
     alice.stop()?;
     testbed.load(Side::Alice, "flush;\nspdflush;\n".into())?;
     testbed.wait_for("only the block", || Ok(policies(&testbed)? == [1, 0]))?;
-    ensure!(answered("192.168.1.1")? == 0, "the block is gone with Alice:\n{}", dump(&testbed)?);
-    ensure!(answered("192.168.3.1")? == 2, "what was generated for Alice still blocks:\n{}", dump(&testbed)?);
+    ensure!(answered("192.168.1.1")? == 0, "the block was deleted with Alice:\n{}", dump(&testbed)?);
+    ensure!(answered("192.168.3.1")? == 2, "generated policies still block:\n{}", dump(&testbed)?);
     bob.stop()
 }
 

@@ -9,8 +9,8 @@ use crate::racoon::Programs;
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     ("extended sequence numbers", extended),
-    ("extended sequence numbers, one side only would like them", |programs| preferred(programs, Side::Alice)),
-    ("extended sequence numbers, the other side only would like them", |programs| preferred(programs, Side::Bob)),
+    ("extended sequence numbers, preferred by the initiator only", |programs| preferred(programs, Side::Alice)),
+    ("extended sequence numbers, preferred by the responder only", |programs| preferred(programs, Side::Bob)),
 ];
 
 const WITHOUT: &str = "encryption_algorithm aes 256; authentication_algorithm hmac_sha256;";
@@ -57,20 +57,20 @@ fn extended(programs: &Programs) -> Result<()> {
 
 fn refused(testbed: &Testbed, side: Side, settings: &Settings) -> Result<()> {
     const WORDS: &str = "a PF_KEY message of linux has no place for extended sequence numbers";
-    let error = testbed.start(side, settings).err().context("it started")?;
-    ensure!(format!("{error:#}").contains(WORDS), "another reason: {error:#}");
+    let error = testbed.start(side, settings).err().context("racoon started")?;
+    ensure!(format!("{error:#}").contains(WORDS), "unexpected error: {error:#}");
     Ok(())
 }
 
 /// If one side disables them and the other only prefers them, they are not used. PF_KEY cannot express the preference.
-fn preferred(programs: &Programs, who: Side) -> Result<()> {
+fn preferred(programs: &Programs, side: Side) -> Result<()> {
     let testbed = Testbed::new(programs, Topology::Transport)?;
     let would = Settings { sainfo: PREFERRED, ..Settings::default() };
     if programs.backend == "pfkey" {
-        return refused(&testbed, who, &would);
+        return refused(&testbed, side, &would);
     }
     let other = Settings { sainfo: WITHOUT, ..Settings::default() };
-    let (alice, bob) = match who {
+    let (alice, bob) = match side {
         Side::Alice => (&would, &other),
         Side::Bob => (&other, &would),
     };
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_sa_is_made_as_it_is_shown() {
+    fn an_sa_is_added_as_shown() {
         let shown = "192.0.2.1 dst 192.0.2.2\n\tproto esp spi 0x0a reqid 3 mode transport\n\treplay-window 0 flag esn\n\
                      \tauth-trunc hmac(sha256) 0xaa 128\n\tenc cbc(aes) 0xbb\n\tanti-replay esn context:\n";
         let expected = "ip xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x0a reqid 3 mode transport \

@@ -8,18 +8,18 @@ use crate::racoon::Programs;
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     ("generated policies, transport", |programs| {
-        made(programs, Topology::Transport, "generate_policy on;", "require", Side::Alice)
+        generated(programs, Topology::Transport, "generate_policy on;", "require", Side::Alice)
     }),
     ("generated policies, tunnel", |programs| {
-        made(programs, Topology::Tunnel, "generate_policy require;", "require", Side::Bob)
+        generated(programs, Topology::Tunnel, "generate_policy require;", "require", Side::Bob)
     }),
     ("generated policies, transport, unique", |programs| {
-        made(programs, Topology::Transport, "generate_policy unique;", "unique:16383", Side::Bob)
+        generated(programs, Topology::Transport, "generate_policy unique;", "unique:16383", Side::Bob)
     }),
     ("generated policies, tunnel, unique", |programs| {
-        made(programs, Topology::Tunnel, "generate_policy unique;", "unique:16383", Side::Alice)
+        generated(programs, Topology::Tunnel, "generate_policy unique;", "unique:16383", Side::Alice)
     }),
-    ("generated policies, killed", killed),
+    ("generated policies after a crash", killed),
 ];
 
 /// Lifetime of phase 2 in seconds. Its renewal starts at four fifths of it.
@@ -29,13 +29,13 @@ const LIFETIME: u32 = 20;
 const FOREIGN: &str = "spdadd 192.0.2.2 192.0.2.99 any -P out ipsec esp/transport//require;\n";
 
 /// Alice has policies and initiates, Bob has none. After one of them stops, Bob has none again.
-fn made(programs: &Programs, topology: Topology, bobs: &'static str, level: &str, stops: Side) -> Result<()> {
+fn generated(programs: &Programs, topology: Topology, bobs: &'static str, level: &str, stops: Side) -> Result<()> {
     let testbed = Testbed::new(programs, topology)?;
     let settings = Settings { phase2_lifetime: LIFETIME, ..Settings::default() };
     let alice = testbed.start(Side::Alice, &settings)?;
     testbed.load(Side::Bob, FOREIGN.into())?;
     let bob = testbed.restart(Side::Bob, &Settings { remote: bobs, ..settings })?;
-    ensure!(count(&testbed)? == 0, "there are policies already:\n{}", policies(&testbed)?);
+    ensure!(count(&testbed)? == 0, "unexpected policies:\n{}", policies(&testbed)?);
 
     testbed.bring_up(Side::Alice)?;
     testbed.check_protected("ESP")?;
@@ -57,7 +57,7 @@ fn made(programs: &Programs, topology: Topology, bobs: &'static str, level: &str
         testbed.wait_for("no SAs", || Ok(testbed.count_sas(side)? == 0))?;
     }
     testbed.wait_for("no generated policies", || Ok(count(&testbed)? == 0))?;
-    ensure!(policies(&testbed)?.contains("192.0.2.99"), "somebody else's policy is gone:\n{}", policies(&testbed)?);
+    ensure!(policies(&testbed)?.contains("192.0.2.99"), "a foreign policy was deleted:\n{}", policies(&testbed)?);
     second.stop()
 }
 
@@ -75,12 +75,12 @@ fn killed(programs: &Programs) -> Result<()> {
     alice.stop()?;
     testbed.setkey(Side::Alice, &["-FP"])?;
     let plain = || testbed.ping(Side::Alice, &["-c", "1", "-W", "1"]);
-    ensure!(plain()?.received == 0, "no policy is left");
+    ensure!(plain()?.received == 0, "no policy remains");
 
     let bob = testbed.restart(Side::Bob, &bobs)?;
     bob.wait_for_log("removed what an earlier racoon left in the kernel: policies: 3, SAs: 2")?;
-    ensure!(count(&testbed)? == 0 && testbed.count_sas(Side::Bob)? == 0, "left:\n{}", policies(&testbed)?);
-    ensure!(policies(&testbed)?.contains("192.0.2.99"), "somebody else's policy is gone:\n{}", policies(&testbed)?);
+    ensure!(count(&testbed)? == 0 && testbed.count_sas(Side::Bob)? == 0, "remaining:\n{}", policies(&testbed)?);
+    ensure!(policies(&testbed)?.contains("192.0.2.99"), "a foreign policy was deleted:\n{}", policies(&testbed)?);
     ensure!(plain()?.received == 1, "plain traffic is blocked:\n{}", policies(&testbed)?);
 
     let alice = testbed.start(Side::Alice, &settings)?;

@@ -7,21 +7,23 @@ use super::testbed::{Settings, Side, Testbed, Topology};
 use crate::racoon::Programs;
 
 pub(super) const SCENARIOS: &[Scenario] = &[
-    ("5 % of packets lost", |programs| over(programs, "loss 5%")),
-    ("20 % of packets lost", |programs| over(programs, "loss 20%")),
-    ("20 % of packets come twice", |programs| over(programs, "duplicate 20%")),
-    ("packets overtake each other", |programs| over(programs, "delay 30ms 25ms")),
-    ("loss, repetition and disorder at once", |programs| over(programs, "delay 20ms 15ms loss 10% duplicate 10%")),
+    ("5 % of packets lost", |programs| negotiate_over(programs, "loss 5%")),
+    ("20 % of packets lost", |programs| negotiate_over(programs, "loss 20%")),
+    ("20 % of packets are repeated", |programs| negotiate_over(programs, "duplicate 20%")),
+    ("packets are reordered", |programs| negotiate_over(programs, "delay 30ms 25ms")),
+    ("loss, repetition and reordering at once", |programs| {
+        negotiate_over(programs, "delay 20ms 15ms loss 10% duplicate 10%")
+    }),
 ];
 
 /// How often phase 1 and phase 2 are negotiated.
 const ROUNDS: usize = 4;
 
-fn over(programs: &Programs, line: &str) -> Result<()> {
+fn negotiate_over(programs: &Programs, link: &str) -> Result<()> {
     let testbed = Testbed::new(programs, Topology::Transport)?;
     let settings = Settings { counter: 12, ..Settings::default() };
     for side in Side::BOTH {
-        testbed.impair(side, line)?;
+        testbed.impair(side, link)?;
     }
     for round in 0..ROUNDS {
         let (alice, bob) = testbed.start_both(&settings)?;

@@ -72,7 +72,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             &["lifetime 1800 s proposed, 600 s configured (proposal_check strict)"],
         )
     }),
-    ("another identity than expected", |programs| {
+    ("an unexpected identity", |programs| {
         refused(
             programs,
             Settings { remote: "verify_identifier on; peers_identifier address 192.0.2.77;", ..Settings::default() },
@@ -80,9 +80,9 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             &["192.0.2.77", "192.0.2.1"],
         )
     }),
-    ("no policy at the other end", no_policy),
+    ("no policy at the responder", no_policy),
     ("a longer lifetime under claim", claimed),
-    ("no daemon at the other end", nobody_listens),
+    ("no daemon at the responder", nobody_listens),
 ];
 
 /// Bob's settings differ from Alice's. Her pings are not answered, both logs contain the expected lines, and no SA
@@ -105,7 +105,7 @@ fn refused(programs: &Programs, bobs: Settings, alice_says: &[&str], bob_says: &
     for side in Side::BOTH {
         // Only the kernel's own larval SA may remain, until it expires.
         let sas = testbed.sas(side)?;
-        ensure!(!sas.contains("state=mature"), "an SA is left:\n{sas}");
+        ensure!(!sas.contains("state=mature"), "an SA remains:\n{sas}");
     }
     Ok(())
 }
@@ -151,7 +151,7 @@ fn nobody_listens(programs: &Programs) -> Result<()> {
         let log = alice.log()?;
         let failed = log.lines().find(|line| line.contains("phase1 negotiation failed")).unwrap_or_default();
         ensure!(failed.contains("; ICMP port unreachable from 192.0.2.2; ") == is_named, "{log}");
-        ensure!(log.matches("ERROR: ").count() == 1, "one attempt is one error:\n{log}");
+        ensure!(log.matches("ERROR: ").count() == 1, "one attempt must log one error:\n{log}");
         alice.stop()?;
     }
     Ok(())

@@ -46,11 +46,11 @@ const SUITES: [(&str, &[&[Scenario]]); 2] = [
 const MARKS: [&str; 2] = ["passed: ", FAILURE];
 
 /// Runs `cargo regress scenarios`: a suite, or those of its scenarios whose names contain a word.
-pub(crate) fn run(words: &[&str]) -> Result<bool> {
-    let (suite, backend, filter) = match words {
+pub(crate) fn run(arguments: &[&str]) -> Result<bool> {
+    let (suite, backend, filter) = match arguments {
         [suite, backend] => (suite, backend, ""),
         [suite, backend, filter] => (suite, backend, *filter),
-        _ => bail!("usage: cargo regress scenes ike|loss pfkey|xfrm [WORD]"),
+        _ => bail!("usage: cargo regress scenarios ike|loss pfkey|xfrm [WORD]"),
     };
     tools::packages(tools::LAB)?;
     HostCommand::cargo("build --quiet --package racoon --package setkey").run()?;
@@ -69,13 +69,13 @@ pub(crate) fn check(suite: &str, backend: &str, filter: &str) -> Result<Summary>
     let (status, said) = boot.run_captured()?;
     status.check()?;
     let [passed, failed] = MARKS.map(|mark| said.lines().filter(|line| line.starts_with(mark)).count());
-    ensure!(passed + failed > 0, "no testbed was played");
+    ensure!(passed + failed > 0, "no scenario matches");
     Ok(Summary { passed, failed, ..Summary::default() }.with_remarks_in(&said))
 }
 
 /// Runs inside the lab.
-pub(crate) fn run_in_lab(words: &[&str]) -> Result<()> {
-    let [racoon, setkey, backend, suite, filter] = words else { bail!("no such play: {words:?}") };
+pub(crate) fn run_in_lab(arguments: &[&str]) -> Result<()> {
+    let [racoon, setkey, backend, suite, filter] = arguments else { bail!("unexpected arguments: {arguments:?}") };
     let programs = Programs { racoon: racoon.into(), setkey: setkey.into(), backend: (*backend).to_owned() };
     let scenarios =
         SUITES.iter().filter(|(name, _)| name == suite).flat_map(|(_, lists)| lists.iter().copied().flatten());

@@ -24,7 +24,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         with(programs, "encryption_algorithm aes 128; authentication_algorithm hmac_sha1;", &["ipcomp", "esp"], "ESP")
     }),
     ("elliptic curves", curves),
-    ("both begin at once", both_begin),
+    ("both sides initiate at once", both_initiate),
     ("many packets, one phase 1", many),
 ];
 
@@ -75,7 +75,7 @@ fn curves(programs: &Programs) -> Result<()> {
 }
 
 /// The first messages of both sides cross on the link.
-fn both_begin(programs: &Programs) -> Result<()> {
+fn both_initiate(programs: &Programs) -> Result<()> {
     let testbed = Testbed::new(programs, Topology::Transport)?;
     let (alice, bob) = testbed.start_both(&Settings::default())?;
     testbed.impair(Side::Alice, "delay 100ms")?;
@@ -116,8 +116,8 @@ fn many(programs: &Programs) -> Result<()> {
     })??;
     let wanted = 2 * PORTS.len();
     testbed.wait_for("all SAs", || Ok(testbed.count_sas(Side::Alice)? == wanted))?;
-    let begun = alice.log()?.matches("initiate new phase 1 negotiation").count();
-    ensure!(begun == 1, "phase 1 was begun {begun} times");
+    let initiated = alice.log()?.matches("initiate new phase 1 negotiation").count();
+    ensure!(initiated == 1, "phase 1 was initiated {initiated} times");
     alice.stop()?;
     bob.stop()
 }

@@ -9,16 +9,16 @@ use super::testbed::{Settings, Side, Testbed, Topology};
 use crate::racoon::Programs;
 
 pub(super) const SCENARIOS: &[Scenario] = &[
-    ("stopped: nothing is left on either side", stopped),
-    ("killed and started again: traffic goes on", killed),
-    ("kept SAs: the kernel has lost them", given_back),
-    ("kept SAs: the kernel still has them", taken_back),
-    ("the peer restarted: initial contact", initial_contact),
-    ("the peer is gone: dead peer detection", dead_peer),
-    ("the responder is killed in a negotiation: another phase 1", replaced),
+    ("stop: nothing remains on either side", stopped),
+    ("crash and restart: traffic continues", killed),
+    ("saved SAs: the kernel has lost them", saved_and_lost),
+    ("saved SAs: the kernel still has them", saved_and_present),
+    ("restart of the peer: initial contact", initial_contact),
+    ("loss of the peer: dead peer detection", dead_peer),
+    ("crash of the responder during a negotiation: another phase 1", replaced),
     ("the same without dead peer detection", replaced_without_dpd),
     ("SAs of others survive a stop", others_survive),
-    ("SAs flushed by hand come back", flushed),
+    ("SAs flushed with setkey are renegotiated", flushed),
 ];
 
 fn stopped(programs: &Programs) -> Result<()> {
@@ -50,7 +50,7 @@ fn killed(programs: &Programs) -> Result<()> {
 }
 
 /// Alice's kernel loses its SAs, as in a reboot, and Bob's keeps them. The saved ones are renewed at once.
-fn given_back(programs: &Programs) -> Result<()> {
+fn saved_and_lost(programs: &Programs) -> Result<()> {
     let testbed = Testbed::new(programs, Topology::Transport)?;
     let settings = Settings { backup: Some("/run/alice.sas"), ..Settings::default() };
     let _ = std::fs::remove_file("/run/alice.sas");
@@ -66,12 +66,12 @@ fn given_back(programs: &Programs) -> Result<()> {
     testbed.check_protected("ESP")?;
     alice.stop()?;
     let left = std::fs::read_to_string("/run/alice.sas")?;
-    ensure!(left.is_empty(), "SAs are still kept: {} bytes", left.len());
+    ensure!(left.is_empty(), "SAs are still saved: {} bytes", left.len());
     bob.stop()
 }
 
 /// Alice is killed, and her kernel keeps the SAs. They stay in use until they are replaced, without loss of packets.
-fn taken_back(programs: &Programs) -> Result<()> {
+fn saved_and_present(programs: &Programs) -> Result<()> {
     let testbed = Testbed::new(programs, Topology::Transport)?;
     let settings = Settings { backup: Some("/run/alice.sas"), ..Settings::default() };
     let _ = std::fs::remove_file("/run/alice.sas");
@@ -119,7 +119,7 @@ fn dead_peer(programs: &Programs) -> Result<()> {
     testbed.bring_up(Side::Alice)?;
     // Dead peer detection must not end SAs with a living peer.
     std::thread::sleep(Duration::from_secs(4));
-    ensure!(testbed.count_sas(Side::Alice)? == 2, "a living peer was declared dead:\n{}", alice.log()?);
+    ensure!(testbed.count_sas(Side::Alice)? == 2, "a live peer was declared dead:\n{}", alice.log()?);
     bob.kill()?;
     testbed.setkey(Side::Bob, &["-F"])?;
     alice.wait_for_log("seems to be dead")?;

@@ -9,8 +9,8 @@ use crate::racoon::Programs;
 pub(super) const SCENARIOS: &[Scenario] = &[
     ("phase 2 renewed under a ping every 10 ms", |programs| renewed(programs, 3600, 20, 1)),
     ("three phase 2 and one phase 1 renewed under a ping every 10 ms", |programs| renewed(programs, 40, 20, 3)),
-    ("phase 1 renewed by a responder that began the first one", |programs| renewed(programs, 20, 600, 0)),
-    ("phase 2 renewed because of its bytes", by_bytes),
+    ("phase 1 renewed without phase 2", |programs| renewed(programs, 20, 600, 0)),
+    ("phase 2 renewed by its lifetime in bytes", by_bytes),
 ];
 
 /// Packets of 1 KB every 10 ms through SAs that expire after 800 KB: they are renewed repeatedly, no packet is lost,
@@ -23,7 +23,7 @@ fn by_bytes(programs: &Programs) -> Result<()> {
     let pings = testbed.ping(Side::Alice, &["-s", "1000", "-i", "0.01", "-c", "2000", "-W", "2"])?;
     ensure!(pings.lost() == 0 && pings.received > 0, "{pings:?}");
     let installed = alice.log()?.matches("IPsec-SA established").count();
-    ensure!(installed >= 6, "{installed} SAs were installed: two megabytes went each way");
+    ensure!(installed >= 6, "{installed} SAs were installed for two megabytes in each direction");
     // Replaced pairs are removed some time later, before their lifetime in seconds ends.
     for side in Side::BOTH {
         testbed.wait_for("the replaced SAs are gone", || Ok(testbed.count_sas(side)? == 2))?;

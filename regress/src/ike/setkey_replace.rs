@@ -20,19 +20,19 @@ const ANSWERS: usize = 20;
 
 /// The two rule sets of a host. They differ in SPIs, keys, reqids and the order of policies.
 #[derive(Clone, Copy, Debug)]
-enum State {
-    One,
-    Other,
+enum RuleSet {
+    First,
+    Second,
 }
 
-impl State {
+impl RuleSet {
     /// Returns the script for a side. `last` is appended to it.
     fn file(self, side: Side, last: &str) -> String {
         let (spi, digit, step) = match self {
-            Self::One => (0x1000, '1', "esp/transport//require"),
-            Self::Other => (0x2000, '2', "esp/transport//unique:7"),
+            Self::First => (0x1000, '1', "esp/transport//require"),
+            Self::Second => (0x2000, '2', "esp/transport//unique:7"),
         };
-        let reqid = if matches!(self, Self::Other) { "-u 7" } else { "" };
+        let reqid = if matches!(self, Self::Second) { "-u 7" } else { "" };
         let (key, hash) = (digit.to_string().repeat(32), digit.to_string().repeat(40));
         let sa = |from, to, spi| {
             format!(
@@ -46,8 +46,8 @@ impl State {
         };
         // The other rule set has a policy for pings before that for all packets, and before both one for UDP in clear.
         let policies = match self {
-            Self::One => policies("any"),
-            Self::Other => {
+            Self::First => policies("any"),
+            Self::Second => {
                 format!("spdadd {us} {peer} udp -P out none;\n{}{}", policies("icmp"), policies("any"))
             }
         };
@@ -71,7 +71,7 @@ impl<'h> Traffic<'h> {
     }
 
     /// Waits until more pings have been answered.
-    fn goes_on(&self) -> Result<()> {
+    fn wait_for_answers(&self) -> Result<()> {
         let wanted = answers(&self.output)? + ANSWERS;
         self.testbed.wait_for("answers to pings", || Ok(answers(&self.output)? >= wanted))
     }
@@ -84,42 +84,45 @@ fn answers(output: &Path) -> Result<usize> {
 
 fn replaced(programs: &Programs) -> Result<()> {
     let testbed = Testbed::new(programs, Topology::Transport)?;
-    let load = |state: State| {
-        Side::BOTH.into_iter().try_for_each(|side| silent(&testbed.replace(side, state.file(side, ""))?))
+    let load = |rules: RuleSet| {
+        Side::BOTH.into_iter().try_for_each(|side| check_silent(&testbed.replace(side, rules.file(side, ""))?))
     };
-    load(State::One)?;
+    load(RuleSet::First)?;
     let traffic = Traffic::start(&testbed)?;
-    traffic.goes_on()?;
+    traffic.wait_for_answers()?;
     let watch = testbed.wire.watch()?;
     for _ in 0..ROUNDS {
-        load(State::Other)?;
-        traffic.goes_on()?;
-        load(State::One)?;
-        traffic.goes_on()?;
+        load(RuleSet::Second)?;
+        traffic.wait_for_answers()?;
+        load(RuleSet::First)?;
+        traffic.wait_for_answers()?;
     }
-    equal_sas_stay(&testbed)?;
+    equal_sas_are_kept(&testbed)?;
     let seen = watch.end()?;
-    ensure!(seen.of("ESP") >= ROUNDS * ANSWERS, "hardly any ESP on the wire: {seen}");
-    ensure!(seen.of("ICMP") == 0, "in clear on the wire: {seen}");
-    failures_leave_the_old_state(&testbed)?;
-    replaced_sas_come_back_with_their_counters(&testbed, &programs.backend, &traffic)?;
+    ensure!(seen.of("ESP") >= ROUNDS * ANSWERS, "too little ESP on the link: {seen}");
+    ensure!(seen.of("ICMP") == 0, "in clear on the link: {seen}");
+    failures_restore_the_old_state(&testbed)?;
+    replaced_sas_are_restored_with_counters(&testbed, &programs.backend, &traffic)?;
     drop(traffic);
 
     // Makes sure that the watch above would have seen pings in clear.
     let watch = testbed.wire.watch()?;
     for side in Side::BOTH {
-        silent(&testbed.replace(side, "spdflush;\n".into())?)?;
+        check_silent(&testbed.replace(side, "spdflush;\n".into())?)?;
     }
     let pings = testbed.ping(Side::Alice, &["-c", "5", "-i", "0.05", "-w", "60"])?;
     let seen = watch.end()?;
-    ensure!(pings.received == 5 && seen.of("ICMP") >= 10, "without policies pings are in clear: {pings:?}, {seen}");
+    ensure!(
+        pings.received == 5 && seen.of("ICMP") >= 10,
+        "expected pings in clear without policies: {pings:?}, {seen}"
+    );
     Ok(())
 }
 
 /// Loading the same file again does not reset the counters of SAs.
-fn equal_sas_stay(testbed: &Testbed) -> Result<()> {
+fn equal_sas_are_kept(testbed: &Testbed) -> Result<()> {
     let before = counted(testbed)?;
-    silent(&testbed.replace(Side::Alice, State::One.file(Side::Alice, ""))?)?;
+    check_silent(&testbed.replace(Side::Alice, RuleSet::First.file(Side::Alice, ""))?)?;
     let after = counted(testbed)?;
     ensure!(
         before.len() == 2 && before.iter().zip(&after).all(|(before, after)| before <= after),
@@ -133,7 +136,7 @@ fn counted(testbed: &Testbed) -> Result<Vec<u64>> {
     let text = testbed.sas(Side::Alice)?;
     let number = |line: &str| line.split_once("allocated: ")?.1.split_whitespace().next()?.parse().ok();
     let counted: Vec<u64> = text.lines().filter_map(number).collect();
-    ensure!(counted.iter().all(|count| *count > 0), "SAs that count nothing:\n{text}");
+    ensure!(counted.iter().all(|count| *count > 0), "SAs without counted packets:\n{text}");
     Ok(counted)
 }
 
@@ -141,9 +144,9 @@ fn counted(testbed: &Testbed) -> Result<Vec<u64>> {
 const REFUSED: &str = "spdadd 10.8.0.0/16 10.9.0.0/16 any -P out ipsec esp/tunnel/192.0.2.1-192.0.2.2/use;\n";
 
 /// The kernel refuses the last statement of a file that changes everything. The previous state must be restored.
-fn failures_leave_the_old_state(testbed: &Testbed) -> Result<()> {
+fn failures_restore_the_old_state(testbed: &Testbed) -> Result<()> {
     let before = [testbed.setkey(Side::Alice, &["-DP"])?, testbed.sas(Side::Alice)?].map(|text| named(&text));
-    let done = testbed.replace(Side::Alice, State::Other.file(Side::Alice, REFUSED))?;
+    let done = testbed.replace(Side::Alice, RuleSet::Second.file(Side::Alice, REFUSED))?;
     let text = done.text();
     let said = "setkey: nothing was changed: the previous state was restored\n";
     ensure!(!done.success() && text.ends_with(said), "{text}");
@@ -154,8 +157,8 @@ fn failures_leave_the_old_state(testbed: &Testbed) -> Result<()> {
 
 /// The same with other keys under the same SPIs. NETLINK_XFRM restores the old SAs with their counters, and the peer
 /// continues to accept their packets. PF_KEY cannot do so: it leaves the SAs out and says so.
-fn replaced_sas_come_back_with_their_counters(testbed: &Testbed, backend: &str, traffic: &Traffic<'_>) -> Result<()> {
-    let file = State::One.file(Side::Alice, REFUSED).replace(&"1".repeat(32), &"3".repeat(32));
+fn replaced_sas_are_restored_with_counters(testbed: &Testbed, backend: &str, traffic: &Traffic<'_>) -> Result<()> {
+    let file = RuleSet::First.file(Side::Alice, REFUSED).replace(&"1".repeat(32), &"3".repeat(32));
     let before = named(&testbed.sas(Side::Alice)?);
     let done = testbed.replace(Side::Alice, file)?;
     let text = done.text();
@@ -171,7 +174,7 @@ fn replaced_sas_come_back_with_their_counters(testbed: &Testbed, backend: &str, 
     }
     let after = named(&testbed.sas(Side::Alice)?);
     ensure!(before == after, "before:\n{before:?}\nafter:\n{after:?}");
-    traffic.goes_on()
+    traffic.wait_for_answers()
 }
 
 /// Returns what a dump says about entries and keys, without counters.
@@ -185,7 +188,7 @@ fn named(text: &str) -> Vec<String> {
     lines
 }
 
-fn silent(done: &Finished) -> Result<()> {
+fn check_silent(done: &Finished) -> Result<()> {
     ensure!(done.success() && done.text().is_empty(), "setkey: {}", done.text());
     Ok(())
 }

@@ -202,12 +202,12 @@ impl Testbed {
                 testbed.host(side).must(&format!("ip route add {} dev eth0 src {inner}", topology.network(other)))?;
             }
         }
-        testbed.introduce()?;
+        testbed.add_static_neighbours()?;
         Ok(testbed)
     }
 
     /// Adds the other side as a static neighbour: a policy for all IPv6 packets also covers neighbour discovery.
-    fn introduce(&self) -> Result<()> {
+    fn add_static_neighbours(&self) -> Result<()> {
         for side in Side::BOTH {
             let other = side.other();
             let link = self.host(other).must("ip -o link show dev eth0")?.text();
@@ -282,8 +282,8 @@ impl Testbed {
             ensure!(pings.lost() == 0 && pings.received >= COUNT, "{}: {pings:?}", side.name());
         }
         let seen = watch.end()?;
-        ensure!(seen.of(by) >= 4 * COUNT, "expected {} packets of {by} on the wire, saw: {seen}", 4 * COUNT);
-        ensure!(seen.of(self.topology.echo()) == 0, "in clear on the wire: {seen}");
+        ensure!(seen.of(by) >= 4 * COUNT, "expected {} packets of {by} on the link, saw: {seen}", 4 * COUNT);
+        ensure!(seen.of(self.topology.echo()) == 0, "in clear on the link: {seen}");
         Ok(())
     }
 

@@ -32,21 +32,21 @@ impl HostPair {
 /// Gives `host` the addresses of its endpoints, and routes to the others by way of the link-local address `fe80::next`.
 fn address<'a>(host: &Host, next: u8, ends: impl Iterator<Item = (&'a Endpoint, &'a Endpoint)>) -> Result<()> {
     let (mut addresses, mut routes) = (String::new(), String::new());
-    for (here, there) in ends {
+    for (local_end, remote_end) in ends {
         // Writing to a string cannot fail.
-        let _ = match here.address {
+        let _ = match local_end.address {
             IpAddr::V4(local) => writeln!(addresses, "address add {local}/24 dev eth0"),
             // Neighbour discovery between addresses that a policy covers would itself need the SA, so they are not
             // on-link.
             IpAddr::V6(local) => {
-                let _ = writeln!(routes, "route add {}/128 via fe80::{next} dev eth0", there.address);
+                let _ = writeln!(routes, "route add {}/128 via fe80::{next} dev eth0", remote_end.address);
                 writeln!(addresses, "address add {local}/128 dev eth0 nodad")
             }
         };
-        if let (Some(here), Some(there)) = (&here.subnet, &there.subnet) {
-            let bits = if here.address.is_ipv4() { 32 } else { 128 };
-            let _ = writeln!(addresses, "address add {}/{bits} dev lo", here.address);
-            let _ = writeln!(routes, "route add {} dev eth0 src {}", there.network, here.address);
+        if let (Some(local_end), Some(remote_end)) = (&local_end.subnet, &remote_end.subnet) {
+            let bits = if local_end.address.is_ipv4() { 32 } else { 128 };
+            let _ = writeln!(addresses, "address add {}/{bits} dev lo", local_end.address);
+            let _ = writeln!(routes, "route add {} dev eth0 src {}", remote_end.network, local_end.address);
         }
     }
     batch(host, addresses)?;

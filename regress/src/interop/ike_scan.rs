@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use super::algorithm::Peer;
 use super::daemon::{Implementation, RunningDaemon};
 use super::host_pair::HostPair;
-use super::matrix::table;
+use super::matrix::rows;
 use crate::lab::{Finished, Host, Program};
 use crate::summary::Summary;
 
@@ -30,10 +30,10 @@ const PROBES: [(&str, &[&str]); 2] = [
 /// Probes a daemon that has one connection with the address of the probe. It must accept its only transform, and refuse
 /// another one.
 pub(crate) fn probe(kind: &Implementation) -> Result<Summary> {
-    let rows: Vec<_> = table(Peer::Strongswan).into_iter().map(|row| row.connection).take(1).collect();
+    let rows: Vec<_> = rows(Peer::Strongswan).into_iter().map(|row| row.connection).take(1).collect();
     let pair = HostPair::new(&rows)?;
     let daemon = RunningDaemon::start(kind, &pair.alice, &rows)?;
-    let Some(row) = rows.first() else { bail!("the table is empty") };
+    let Some(row) = rows.first() else { bail!("the matrix is empty") };
     let target = row.local.address.to_string();
     let mut summary = Summary::default();
     for (transform, answer) in PROBES {

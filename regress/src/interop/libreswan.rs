@@ -24,7 +24,7 @@ pub(crate) struct Pluto<'a> {
 const PROGRAMS: &str = "/usr/libexec/ipsec";
 
 /// Exit status of a known crash of pluto during its own shutdown.
-const OWN_CRASH: &str = "signal 11";
+const SHUTDOWN_CRASH: &str = "signal 11";
 
 impl<'a> Pluto<'a> {
     /// Starts pluto with `connections` loaded.
@@ -91,10 +91,10 @@ impl<'a> Pluto<'a> {
     /// its own shutdown when SAs were just deleted. That is printed, but is not an error of its peer.
     pub(crate) fn stop(self) -> Result<()> {
         let status = self.status()?;
-        ensure!(self.is_alive(), "pluto on {} is gone:\n{status}\n{}", self.host.name(), self.log()?);
+        ensure!(self.is_alive(), "pluto on {} has ended:\n{status}\n{}", self.host.name(), self.log()?);
         let exit = self.daemon.stop(TIMEOUT)?;
-        if exit == OWN_CRASH {
-            println!("pluto on {} crashed when it was told to end", self.host.name());
+        if exit == SHUTDOWN_CRASH {
+            println!("pluto on {} crashed during its shutdown", self.host.name());
             return Ok(());
         }
         ensure!(exit == "0", "pluto on {} ended with {exit}", self.host.name());
@@ -167,8 +167,12 @@ fn connection(c: &Connection) -> String {
     );
     // Writing to a string cannot fail.
     let _ = match (&c.local.subnet, &c.remote.subnet) {
-        (Some(here), Some(there)) => {
-            writeln!(text, "    type=tunnel\n    leftsubnet={}\n    rightsubnet={}\n", here.network, there.network)
+        (Some(local_subnet), Some(remote_subnet)) => {
+            writeln!(
+                text,
+                "    type=tunnel\n    leftsubnet={}\n    rightsubnet={}\n",
+                local_subnet.network, remote_subnet.network
+            )
         }
         _ => writeln!(text, "    type=transport\n"),
     };

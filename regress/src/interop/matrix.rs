@@ -46,7 +46,7 @@ impl Row {
 }
 
 /// Returns all rows for `peer`. Each has addresses of its own, so that one daemon per host serves all of them.
-pub(crate) fn table(peer: Peer) -> Vec<Row> {
+pub(crate) fn rows(peer: Peer) -> Vec<Row> {
     let (phase1, phase2) = (phase1(peer), phase2(peer));
     let rows = phase1.len().max(phase2.len());
     let numbers = 1_u8..=u8::try_from(rows).unwrap_or(u8::MAX);
@@ -170,9 +170,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tables_fit_their_addresses() {
+    fn the_rows_fit_their_addresses() {
         for peer in [Peer::Strongswan, Peer::Libreswan] {
-            let table = table(peer);
+            let table = rows(peer);
             assert!((40..120).contains(&table.len()), "{peer:?}: {} rows", table.len());
             let tunnels = table.iter().filter(|row| row.connection.is_tunnel()).count();
             assert!(tunnels > table.len() / 4 && tunnels < table.len() * 3 / 4, "{peer:?}: {tunnels} tunnels");
@@ -180,8 +180,8 @@ mod tests {
     }
 
     #[test]
-    fn a_row_says_what_it_is() {
-        let shown = table(Peer::Strongswan)[0].to_string();
+    fn a_row_names_its_algorithms() {
+        let shown = rows(Peer::Strongswan)[0].to_string();
         assert!(shown.starts_with("s1   aes 128/sha256/modp2048, esp aes 128/hmac_sha256"), "{shown}");
     }
 }

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_needless_costs_no_row() {
+    fn excluded_pairs_need_no_row() {
         assert_eq!(pairwise(&[3, 3], |one, _| one.1 != 0).len(), 3);
         assert_eq!(pairwise(&[], |_, _| false).len(), 0);
     }

@@ -74,9 +74,11 @@ fn policies(c: &Connection) -> String {
         Protection::Esp(_) | Protection::Aead(_) => "esp",
         Protection::Ah => "ah",
     };
-    let (here, there) = (c.local.address, c.remote.address);
+    let (local_address, remote_address) = (c.local.address, c.remote.address);
     let (out, inbound) = match c.is_tunnel() {
-        true => (format!("tunnel/{here}-{there}"), format!("tunnel/{there}-{here}")),
+        true => {
+            (format!("tunnel/{local_address}-{remote_address}"), format!("tunnel/{remote_address}-{local_address}"))
+        }
         false => ("transport/".to_owned(), "transport/".to_owned()),
     };
     let (local, remote) = (c.local.selector(), c.remote.selector());
@@ -91,12 +93,12 @@ fn policies(c: &Connection) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::algorithm::Peer;
-    use super::super::matrix::table;
+    use super::super::matrix::rows;
     use super::*;
 
     #[test]
     fn transport_mode() {
-        let files = files(&[table(Peer::Strongswan)[0].connection.clone()]);
+        let files = files(&[rows(Peer::Strongswan)[0].connection.clone()]);
         let expected = "\
 log debug;
 remote 198.18.1.2 {
@@ -128,12 +130,20 @@ sainfo address 198.18.1.1 any address 198.18.1.2 any {
 
     #[test]
     fn tunnel_mode_names_both_gateways_and_networks() {
-        let row = table(Peer::Strongswan).into_iter().find(|row| row.connection.is_tunnel()).expect("a tunnel");
+        let row = rows(Peer::Strongswan).into_iter().find(|row| row.connection.is_tunnel()).expect("a tunnel");
         let c = row.connection;
-        let (here, there) = (c.local.address, c.remote.address);
+        let (local_address, remote_address) = (c.local.address, c.remote.address);
         let files = files(std::slice::from_ref(&c));
-        assert!(files.setkey.contains(&format!("-P out ipsec esp/tunnel/{here}-{there}/require;")), "{}", files.setkey);
-        assert!(files.setkey.contains(&format!("-P in ipsec esp/tunnel/{there}-{here}/require;")), "{}", files.setkey);
+        assert!(
+            files.setkey.contains(&format!("-P out ipsec esp/tunnel/{local_address}-{remote_address}/require;")),
+            "{}",
+            files.setkey
+        );
+        assert!(
+            files.setkey.contains(&format!("-P in ipsec esp/tunnel/{remote_address}-{local_address}/require;")),
+            "{}",
+            files.setkey
+        );
         let networks = format!("sainfo subnet {} any subnet {} any {{", c.local.selector(), c.remote.selector());
         assert!(files.conf.contains(&networks), "{}", files.conf);
     }

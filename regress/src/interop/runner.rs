@@ -8,13 +8,13 @@ use super::algorithm::{Peer, Protection};
 use super::connection::{Connection, Endpoint};
 use super::daemon::{Implementation, RunningDaemon};
 use super::host_pair::HostPair;
-use super::matrix::{Initiator, Row, table};
+use super::matrix::{Initiator, Row, rows};
 use crate::lab::{Host, Program, TIMEOUT, wait_until};
 use crate::summary::{FAILURE, Summary, with_retry};
 
 /// Runs the matrix of `peer`, with `ours` on one side and `theirs` on the other. `only` selects rows by name.
 pub(crate) fn run_matrix(peer: Peer, ours: &Implementation, theirs: &Implementation, only: &[&str]) -> Result<Summary> {
-    let mut rows = table(peer);
+    let mut rows = rows(peer);
     rows.retain(|row| only.is_empty() || only.contains(&row.connection.name.as_str()));
     if matches!(ours, Implementation::Racoon(ours) if ours.backend == "pfkey") {
         // PF_KEY on Linux has no AEAD, truncates SHA-256 to 96 bits, and pads AH over IPv4 beyond RFC 4302 unless the
@@ -31,10 +31,11 @@ pub(crate) fn run_matrix(peer: Peer, ours: &Implementation, theirs: &Implementat
         });
         rows.iter_mut().for_each(|row| row.connection.phase2.sha256_96 = true);
     }
-    let (here, there): (Vec<_>, Vec<_>) = rows.iter().map(|row| (row.connection.clone(), row.theirs())).unzip();
-    let pair = HostPair::new(&here)?;
-    let ours = RunningDaemon::start(ours, &pair.alice, &here)?;
-    let theirs = RunningDaemon::start(theirs, &pair.bob, &there)?;
+    let (our_views, their_views): (Vec<_>, Vec<_>) =
+        rows.iter().map(|row| (row.connection.clone(), row.theirs())).unzip();
+    let pair = HostPair::new(&our_views)?;
+    let ours = RunningDaemon::start(ours, &pair.alice, &our_views)?;
+    let theirs = RunningDaemon::start(theirs, &pair.bob, &their_views)?;
     let mut summary = Summary::default();
     for row in &rows {
         let (start, logs) = (Instant::now(), [ours.log().len(), theirs.log().len()]);
@@ -66,12 +67,12 @@ fn perform(pair: &HostPair, ours: &RunningDaemon<'_>, theirs: &RunningDaemon<'_>
     let seen = watch.end()?;
     done?;
     let kind = if *c.phase2.protection == Protection::Ah { "AH" } else { "ESP" };
-    ensure!(seen.of(kind) >= 4, "expected 4 {kind} packets on the wire, saw: {seen}");
-    ensure!(seen.of("ICMP") == 0 && seen.of("ICMPv6 echo") == 0, "pings crossed the wire in clear: {seen}");
+    ensure!(seen.of(kind) >= 4, "expected 4 {kind} packets on the link, saw: {seen}");
+    ensure!(seen.of("ICMP") == 0 && seen.of("ICMPv6 echo") == 0, "pings crossed the link in clear: {seen}");
     theirs.terminate(c)?;
     for host in [&pair.alice, &pair.bob] {
         let gone = wait_until(TIMEOUT, || states(host, c).is_ok_and(|text| text.is_empty()), || Ok(()))?;
-        ensure!(gone, "{}: SAs are left after a delete\n{}", host.name(), states(host, c)?);
+        ensure!(gone, "{}: SAs remain after a DELETE\n{}", host.name(), states(host, c)?);
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use super::algorithm::{Peer, Protection};
 use super::connection::{Connection, StartAction};
 use super::daemon::{Implementation, RunningDaemon};
 use super::host_pair::HostPair;
-use super::matrix::{Initiator, table};
+use super::matrix::{Initiator, rows};
 use super::runner::{ping, states, states_between};
 use crate::lab::{Host, Pings, Program, TIMEOUT, count_esn, wait_until};
 use crate::summary::{FAILURE, Summary, with_retry};
@@ -16,19 +16,19 @@ use crate::summary::{FAILURE, Summary, with_retry};
 type Scenario = (&'static str, fn(&Implementation, &Implementation, Peer) -> Result<()>);
 
 const SCENARIOS: [Scenario; 7] = [
-    ("IPComp in ESP, we begin", |ours, theirs, peer| compressed(ours, theirs, peer, Initiator::Ours)),
-    ("IPComp in ESP, they begin", |ours, theirs, peer| compressed(ours, theirs, peer, Initiator::Theirs)),
+    ("IPComp in ESP, we initiate", |ours, theirs, peer| compressed(ours, theirs, peer, Initiator::Ours)),
+    ("IPComp in ESP, they initiate", |ours, theirs, peer| compressed(ours, theirs, peer, Initiator::Theirs)),
     ("keys renewed by us under a ping every 20 ms", |ours, theirs, peer| renewed(ours, theirs, peer, [1, 20])),
     ("keys renewed by them under a ping every 20 ms", |ours, theirs, peer| renewed(ours, theirs, peer, [20, 1])),
-    ("we are killed and begin anew", we_restart),
-    ("they are killed and begin anew", they_restart),
-    ("we end, and they hear of it", we_stop),
+    ("crash and restart of our daemon", we_restart),
+    ("crash and restart of their daemon", they_restart),
+    ("stop of our daemon", we_stop),
 ];
 
 /// Not with pluto, which does not support them in IKEv1, nor over PF_KEY.
-const OF_ESN: [Scenario; 2] = [
-    ("extended sequence numbers, we begin", |ours, theirs, peer| extended(ours, theirs, peer, Initiator::Ours)),
-    ("extended sequence numbers, they begin", |ours, theirs, peer| extended(ours, theirs, peer, Initiator::Theirs)),
+const ESN_SCENARIOS: [Scenario; 2] = [
+    ("extended sequence numbers, we initiate", |ours, theirs, peer| extended(ours, theirs, peer, Initiator::Ours)),
+    ("extended sequence numbers, they initiate", |ours, theirs, peer| extended(ours, theirs, peer, Initiator::Theirs)),
 ];
 
 /// Lifetimes in seconds of phase 1 and phase 2 on the side that renews them.
@@ -36,9 +36,9 @@ const LIFETIMES: [u32; 2] = [28, 12];
 
 /// Runs all scenarios.
 pub(crate) fn run(peer: Peer, ours: &Implementation, theirs: &Implementation) -> Summary {
-    let scene = |(name, scene): &Scenario| {
+    let run_one = |(name, scenario): &Scenario| {
         let start = Instant::now();
-        let done = with_retry(name, || scene(ours, theirs, peer));
+        let done = with_retry(name, || scenario(ours, theirs, peer));
         let took = start.elapsed().as_secs_f64();
         match &done {
             Ok(()) => println!("{took:4.1} s  ok      {name}"),
@@ -47,12 +47,12 @@ pub(crate) fn run(peer: Peer, ours: &Implementation, theirs: &Implementation) ->
         Summary::of(done.is_ok())
     };
     let has_esn = peer != Peer::Libreswan && !matches!(ours, Implementation::Racoon(ours) if ours.backend == "pfkey");
-    SCENARIOS.iter().chain(OF_ESN.iter().filter(|_| has_esn)).map(scene).sum()
+    SCENARIOS.iter().chain(ESN_SCENARIOS.iter().filter(|_| has_esn)).map(run_one).sum()
 }
 
 /// Returns a tunnel that both kernel interfaces support.
 fn tunnel(peer: Peer) -> Result<Connection> {
-    plain(peer, Connection::is_tunnel).context("the table has no such tunnel")
+    plain(peer, Connection::is_tunnel).context("the matrix has no such tunnel")
 }
 
 /// Returns a connection over IPv4 with ESP and algorithms that both kernel interfaces support.
@@ -61,15 +61,15 @@ fn plain(peer: Peer, fits: impl Fn(&Connection) -> bool) -> Option<Connection> {
         let is_v4 = c.local.address.is_ipv4() && c.local.source().is_ipv4();
         is_v4 && matches!(c.phase2.protection, Protection::Esp(_)) && !c.phase2.authentication.is_sha2()
     };
-    table(peer).into_iter().map(|row| row.connection).find(|c| is_plain(c) && fits(c))
+    rows(peer).into_iter().map(|row| row.connection).find(|c| is_plain(c) && fits(c))
 }
 
 /// Two running daemons with one connection between them.
 struct Session<'a> {
     ours: RunningDaemon<'a>,
     theirs: RunningDaemon<'a>,
-    here: Connection,
-    there: Connection,
+    our_view: Connection,
+    their_view: Connection,
 }
 
 impl<'a> Session<'a> {
@@ -81,17 +81,17 @@ impl<'a> Session<'a> {
         c: &Connection,
         factors: Option<[u32; 2]>,
     ) -> Result<Self> {
-        let (mut here, mut there) = (c.clone(), c.mirrored(StartAction::Respond));
+        let (mut our_view, mut their_view) = (c.clone(), c.mirrored(StartAction::Respond));
         if let Some(factors) = factors {
-            for (c, factor) in [&mut here, &mut there].into_iter().zip(factors) {
+            for (c, factor) in [&mut our_view, &mut their_view].into_iter().zip(factors) {
                 [c.phase1.lifetime, c.phase2.lifetime] = LIFETIMES.map(|seconds| seconds * factor);
             }
         }
         let session = Self {
-            ours: RunningDaemon::start(ours, &pair.alice, std::slice::from_ref(&here))?,
-            theirs: RunningDaemon::start(theirs, &pair.bob, std::slice::from_ref(&there))?,
-            here,
-            there,
+            ours: RunningDaemon::start(ours, &pair.alice, std::slice::from_ref(&our_view))?,
+            theirs: RunningDaemon::start(theirs, &pair.bob, std::slice::from_ref(&their_view))?,
+            our_view,
+            their_view,
         };
         Ok(session)
     }
@@ -100,8 +100,8 @@ impl<'a> Session<'a> {
     /// sent before we have processed that message would trigger a second negotiation.
     fn begin(&self, pair: &HostPair, initiator: Initiator) -> Result<()> {
         if initiator == Initiator::Theirs {
-            self.theirs.initiate(&self.there)?;
-            let (from, to) = (&self.here.local, &self.here.remote);
+            self.theirs.initiate(&self.their_view)?;
+            let (from, to) = (&self.our_view.local, &self.our_view.remote);
             let is_done = || states_between(&pair.alice, from, to).is_ok_and(|sas| !sas.is_empty());
             ensure!(wait_until(TIMEOUT, is_done, || Ok(()))?, "alice has no outbound SA");
         }
@@ -109,8 +109,8 @@ impl<'a> Session<'a> {
     }
 
     fn check(&self, pair: &HostPair) -> Result<()> {
-        ping(&pair.alice, &self.here.local, &self.here.remote)?;
-        ping(&pair.bob, &self.there.local, &self.there.remote)
+        ping(&pair.alice, &self.our_view.local, &self.our_view.remote)?;
+        ping(&pair.bob, &self.their_view.local, &self.their_view.remote)
     }
 
     /// Adds both logs to an error.
@@ -121,7 +121,7 @@ impl<'a> Session<'a> {
 
 /// A packet that compression shortens passes through both SAs.
 fn compressed(ours: &Implementation, theirs: &Implementation, peer: Peer, initiator: Initiator) -> Result<()> {
-    let mut c = plain(peer, |c| !c.is_tunnel()).context("the table has no such connection")?;
+    let mut c = plain(peer, |c| !c.is_tunnel()).context("the matrix has no such connection")?;
     c.phase2.compressed = true;
     let pair = HostPair::new(std::slice::from_ref(&c))?;
     let session = Session::set(&pair, ours, theirs, &c, None)?;
@@ -233,7 +233,7 @@ fn we_restart(ours: &Implementation, theirs: &Implementation, peer: Peer) -> Res
     let mut session = Session::set(&pair, ours, theirs, &c, None)?;
     session.check(&pair)?;
     reboot(session.ours, &pair.alice)?;
-    session.ours = RunningDaemon::start(ours, &pair.alice, std::slice::from_ref(&session.here))?;
+    session.ours = RunningDaemon::start(ours, &pair.alice, std::slice::from_ref(&session.our_view))?;
     let done = session.check(&pair).and_then(|()| match peer {
         Peer::Strongswan => one_pair(&pair.bob, &c),
         Peer::Libreswan => Ok(()),
@@ -250,8 +250,8 @@ fn they_restart(ours: &Implementation, theirs: &Implementation, peer: Peer) -> R
     let mut session = Session::set(&pair, ours, theirs, &c, None)?;
     session.check(&pair)?;
     reboot(session.theirs, &pair.bob)?;
-    session.theirs = RunningDaemon::start(theirs, &pair.bob, std::slice::from_ref(&session.there))?;
-    session.theirs.initiate(&session.there)?;
+    session.theirs = RunningDaemon::start(theirs, &pair.bob, std::slice::from_ref(&session.their_view))?;
+    session.theirs.initiate(&session.their_view)?;
     let done = session.check(&pair).and_then(|()| one_pair(&pair.alice, &c));
     session.explain(done)?;
     session.ours.stop()?;
@@ -274,7 +274,7 @@ fn we_stop(ours: &Implementation, theirs: &Implementation, peer: Peer) -> Result
     session.ours.stop()?;
     for host in [&pair.alice, &pair.bob] {
         let gone = wait_until(TIMEOUT, || states(host, &c).is_ok_and(|text| text.is_empty()), || Ok(()))?;
-        ensure!(gone, "{}: SAs are left\n{}\n{}", host.name(), states(host, &c)?, session.theirs.log());
+        ensure!(gone, "{}: SAs remain\n{}\n{}", host.name(), states(host, &c)?, session.theirs.log());
     }
     session.theirs.stop()
 }
@@ -284,7 +284,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_is_a_tunnel_for_each_peer() {
+    fn each_peer_has_a_tunnel_and_a_transport_connection() {
         for peer in [Peer::Strongswan, Peer::Libreswan] {
             tunnel(peer).expect("one");
             plain(peer, |c| !c.is_tunnel()).expect("one in transport mode");

@@ -144,9 +144,9 @@ fn connection(c: &Connection) -> String {
         child.push_str("      ipcomp = yes\n");
     }
     match (&c.local.subnet, &c.remote.subnet) {
-        (Some(here), Some(there)) => {
-            let _ = writeln!(child, "      mode = tunnel\n      local_ts = {}", here.network);
-            let _ = writeln!(child, "      remote_ts = {}", there.network);
+        (Some(local_subnet), Some(remote_subnet)) => {
+            let _ = writeln!(child, "      mode = tunnel\n      local_ts = {}", local_subnet.network);
+            let _ = writeln!(child, "      remote_ts = {}", remote_subnet.network);
         }
         _ => child.push_str("      mode = transport\n"),
     }

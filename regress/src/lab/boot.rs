@@ -111,14 +111,14 @@ impl Boot {
 
     /// Runs the command with its output on standard output, and also returns the output.
     pub(crate) fn run_captured(self) -> Result<(Status, String)> {
-        let mut said = Vec::new();
+        let mut captured = Vec::new();
         let status = self.run_watched(&mut |_, bytes| {
-            said.extend_from_slice(bytes);
+            captured.extend_from_slice(bytes);
             let mut output = stdout();
             output.write_all(bytes)?;
             Ok(output.flush()?)
         })?;
-        Ok((status, String::from_utf8_lossy(&said).into_owned()))
+        Ok((status, String::from_utf8_lossy(&captured).into_owned()))
     }
 
     /// Runs a command that ends with a summary of its checks, and returns that summary.
@@ -126,9 +126,9 @@ impl Boot {
     /// # Errors
     /// As for `run`, and if the command failed or printed no summary.
     pub(crate) fn run_summarized(self) -> Result<Summary> {
-        let (status, said) = self.run_captured()?;
+        let (status, captured) = self.run_captured()?;
         status.check()?;
-        Ok(Summary::last_in(&said).context("nothing was counted")?.with_remarks_in(&said))
+        Ok(Summary::last_in(&captured).context("the command printed no summary")?.with_remarks_in(&captured))
     }
 
     /// Runs the command and passes its output to `watch` as it appears, with the process group of the kernel.
@@ -136,14 +136,14 @@ impl Boot {
         let work = WorkDir::create()?;
         self.plan.save(&work.dir)?;
         let mut watcher = Watcher::start(&work.dir)?;
-        let mut guest = self.start(&work.dir)?;
-        let group = Pid::from_raw(i32::try_from(guest.id())?);
+        let mut lab = self.start(&work.dir)?;
+        let group = Pid::from_raw(i32::try_from(lab.id())?);
         watcher.watch(group)?;
-        let ended = follow(&mut guest, self.limit, &work.dir.join("out"), &mut |bytes| watch(group, bytes));
+        let ended = follow(&mut lab, self.limit, &work.dir.join("out"), &mut |bytes| watch(group, bytes));
         // Processes of the kernel share its group; none may outlive the boot.
         let _ = killpg(group, Signal::SIGKILL);
         drop(watcher);
-        let exit = guest.wait()?;
+        let exit = lab.wait()?;
         let console = work.dir.join("console");
         if !ended? {
             bail!("the lab was stopped after its limit of {} s; {}", self.limit.as_secs(), console::keep(&console));
@@ -203,13 +203,13 @@ impl Drop for WorkDir {
 }
 
 /// Passes what is added to the file `path` to `watch`, until the lab ends (true) or the limit passes (false).
-fn follow(guest: &mut Child, limit: Duration, path: &Path, watch: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<bool> {
+fn follow(lab: &mut Child, limit: Duration, path: &Path, watch: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<bool> {
     let start = Instant::now();
     let mut file = File::open(path)?;
     let mut chunk = Vec::new();
     loop {
         // The order matters: output written just before the end must still be read.
-        let ended = guest.try_wait()?.is_some();
+        let ended = lab.try_wait()?.is_some();
         chunk.clear();
         file.read_to_end(&mut chunk)?;
         if !chunk.is_empty() {

@@ -70,7 +70,7 @@ Failed to initialize ubd device 0 :Couldn't determine size of device's file
 ";
 
     #[test]
-    fn a_panic_has_the_line_before_it() {
+    fn a_panic_includes_the_line_before_it() {
         let console = format!(
             "{BOOT}userspace - ptrace set fp regs failed, errno = 14
 Kernel panic - not syncing: Attempted to kill init! exitcode=0x0000000b
@@ -85,19 +85,19 @@ Call Trace:
     }
 
     #[test]
-    fn a_panic_in_an_unremarkable_boot_stands_alone() {
+    fn a_panic_without_other_output_stands_alone() {
         let console = format!("{BOOT}Kernel panic - not syncing: Requested init /none failed (error -2).\nCPU: 0\n");
         assert_eq!(cause(&console).as_deref(), Some("kernel panic: Requested init /none failed (error -2)."));
     }
 
     #[test]
-    fn the_first_process_gives_its_reason() {
+    fn the_first_process_reports_its_error() {
         let console = format!("{BOOT}lab: /no/such: No such file or directory (os error 2)\nreboot: System halted\n");
         assert_eq!(cause(&console).as_deref(), Some("/no/such: No such file or directory"));
     }
 
     #[test]
-    fn a_kernel_that_does_not_start_has_the_last_word() {
+    fn the_last_line_of_a_kernel_that_does_not_start_is_the_cause() {
         let console = "Checking that ptrace can change system call numbers...\ncheck_ptrace : expected SIGSTOP\n\n";
         assert_eq!(cause(console).as_deref(), Some("check_ptrace : expected SIGSTOP"));
         assert_eq!(cause(BOOT), None);

@@ -54,7 +54,7 @@ impl LabKind {
             Self::Host => host().map_err(|error| none_works(&[("this kernel", &error)])),
             Self::Uml => uml().map_err(|error| none_works(&[("User Mode Linux", &error)])),
             Self::Auto => host().or_else(|first| {
-                println!("this kernel does not serve as a lab: {first:#}");
+                println!("this kernel does not work as a lab: {first:#}");
                 uml().map_err(|second| none_works(&[("this kernel", &first), ("User Mode Linux", &second)]))
             }),
         }
@@ -83,7 +83,7 @@ fn sufficient(lab: Lab, needs_pf_key: bool) -> Result<Lab> {
 
 fn uml() -> Result<Lab> {
     tools::packages(tools::LAB)?;
-    find_program("linux.uml").context("there is no program linux.uml")?;
+    find_program("linux.uml").context("linux.uml is not installed")?;
     Ok(Lab::Uml)
 }
 
@@ -98,10 +98,10 @@ fn probe() -> Result<Lab> {
     if ["ip", "ping"].iter().any(|name| find_program(name).is_none()) {
         tools::packages(tools::HOST_LAB)?;
     }
-    let mut said = Vec::new();
-    let status = Boot::regress(&["probe"])?.in_namespaces().limit(Duration::from_secs(60)).run(&mut said)?;
-    let said = String::from_utf8_lossy(&said);
-    let last = said.lines().next_back().unwrap_or("the probe said nothing");
+    let mut output = Vec::new();
+    let status = Boot::regress(&["probe"])?.in_namespaces().limit(Duration::from_secs(60)).run(&mut output)?;
+    let output = String::from_utf8_lossy(&output);
+    let last = output.lines().next_back().unwrap_or("the probe printed nothing");
     ensure!(status.is_success(), "{}", last.strip_prefix("regress: ").unwrap_or(last));
     Ok(Lab::Namespaces { pf_key: last.strip_prefix(PF_KEY) == Some("true") })
 }
@@ -137,14 +137,14 @@ fn has_pf_key() -> bool {
 
 /// What to do if no lab works; follows the reasons.
 const REMEDIES: &str = "\
-One of the two is enough: namespaces, as root or with user namespaces for all users, on a kernel with XFRM and ESP (as root:
-modprobe -a xfrm_user esp4, unless /etc/modprobe.d forbids it); or Debian's User Mode Linux.
+One of the two is enough. Namespaces need a kernel with XFRM and ESP (as root: modprobe -a xfrm_user esp4, unless
+/etc/modprobe.d forbids it), and root or user namespaces for all users. The other is Debian's User Mode Linux.
   Debian, Ubuntu  apt-get install iproute2 iputils-ping; as root, or after
                   sysctl kernel.unprivileged_userns_clone=1 (Debian) or
                   sysctl kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu);
                   or apt-get install user-mode-linux kmod iproute2 iputils-ping netbase
-  Fedora          dnf install iproute iputils kernel-modules; the modules as above, which may not be loaded on demand
-  Arch            pacman -S iproute2 iputils; after an update of the kernel, reboot, or its modules are not found
+  Fedora          dnf install iproute iputils kernel-modules; the modules as above, if they are not loaded on demand
+  Arch            pacman -S iproute2 iputils; after a kernel update, reboot to find its modules
   a container     run it with --privileged, on a machine that has loaded the modules: modprobe -a xfrm_user esp4 veth bridge;
                   or, in an image of Debian, install User Mode Linux, which needs no privileges";
 
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_words_of_the_option() {
+    fn option_values() {
         assert_eq!("auto".parse::<LabKind>().unwrap(), LabKind::Auto);
         assert_eq!("host".parse::<LabKind>().unwrap(), LabKind::Host);
         assert_eq!("uml".parse::<LabKind>().unwrap(), LabKind::Uml);
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_without_pf_key_serves_netlink_alone() {
+    fn a_kernel_without_pf_key_works_for_netlink() {
         let (with, without) = (Lab::Namespaces { pf_key: true }, Lab::Namespaces { pf_key: false });
         assert_eq!(sufficient(with, true).unwrap(), with);
         assert_eq!(sufficient(without, false).unwrap(), without);
@@ -177,12 +177,11 @@ mod tests {
     }
 
     #[test]
-    fn where_none_works_both_reasons_and_all_systems_are_named() {
-        let reasons =
-            [Error::msg("unshare: EPERM: Operation not permitted"), Error::msg("there is no program linux.uml")];
+    fn the_error_names_all_reasons_and_systems() {
+        let reasons = [Error::msg("unshare: EPERM: Operation not permitted"), Error::msg("linux.uml is not installed")];
         let text = none_works(&[("this kernel", &reasons[0]), ("User Mode Linux", &reasons[1])]).to_string();
         let beginning = "no lab works here\n  this kernel: unshare: EPERM: Operation not permitted\n  \
-                         User Mode Linux: there is no program linux.uml\n";
+                         User Mode Linux: linux.uml is not installed\n";
         assert!(text.starts_with(beginning), "{text}");
         for system in ["Debian", "Ubuntu", "Fedora", "Arch", "container"] {
             assert!(text.lines().any(|line| line.trim_start().contains(system)), "{system}: {text}");

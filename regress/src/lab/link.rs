@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn packets_are_told_apart() {
+    fn packet_kinds_are_distinguished() {
         let mut ipv6 = vec![0; 14 + 40];
         ipv6[12..14].copy_from_slice(&[0x86, 0xdd]);
         ipv6[20] = 58;
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn short_frames_are_nothing() {
+    fn short_frames_are_ignored() {
         for length in 0..ipv4(50).len() {
             assert_eq!(kind(&ipv4(50)[..length]).filter(|_| length < 24), None);
         }

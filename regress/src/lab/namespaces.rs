@@ -98,10 +98,10 @@ fn unshare_namespaces() -> Result<()> {
     if user.is_root() {
         match unshare(flags) {
             Err(Errno::EPERM) => {}
-            done => return done.context("no namespaces can be made"),
+            done => return done.context("cannot create namespaces"),
         }
     }
-    unshare(CloneFlags::CLONE_NEWUSER | flags).context("no user namespace can be made")?;
+    unshare(CloneFlags::CLONE_NEWUSER | flags).context("cannot create a user namespace")?;
     for (file, text) in
         [("setgroups", "deny".to_owned()), ("uid_map", format!("0 {user} 1")), ("gid_map", format!("0 {group} 1"))]
     {

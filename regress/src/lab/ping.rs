@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 
 /// Packets of one second, which may still be unanswered when ping ends.
-const AT_THE_END: usize = 100;
+const MAX_UNANSWERED_AT_END: usize = 100;
 
 /// Packets sent and answered, and the sequence number of the last answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,12 +17,12 @@ pub(crate) struct Pings {
 impl Pings {
     /// Parses the output of ping.
     pub(crate) fn read(text: &str) -> Result<Self> {
-        Self::find(text).with_context(|| format!("ping says nothing: {text}"))
+        Self::find(text).with_context(|| format!("no statistics in the output of ping: {text}"))
     }
 
     /// Returns the number of unanswered packets, except at the end: ping does not always wait for the last answers.
     pub(crate) fn lost(&self) -> usize {
-        let at_the_end = self.sent.saturating_sub(self.last).min(AT_THE_END);
+        let at_the_end = self.sent.saturating_sub(self.last).min(MAX_UNANSWERED_AT_END);
         self.sent.saturating_sub(self.received).saturating_sub(at_the_end)
     }
 
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_ping_counts() {
+    fn statistics_are_parsed() {
         let text = "\n--- 10.0.0.1 ping statistics ---\n7 packets transmitted, 6 received, 14% packet loss, time 9ms\n";
         assert_eq!(Pings::find(text), Some(Pings { sent: 7, received: 6, last: 0 }));
         assert_eq!(Pings::find("nothing"), None);
@@ -54,8 +54,8 @@ mod tests {
         };
         let all: Vec<usize> = (1..=1000).collect();
         assert_eq!(lost(&all), 0);
-        assert_eq!(lost(&all[..950]), 0, "they are on their way");
+        assert_eq!(lost(&all[..950]), 0, "unanswered at the end");
         assert_eq!(lost(&all[1..]), 1);
-        assert_eq!(lost(&all[..500]), 400, "it went dead");
+        assert_eq!(lost(&all[..500]), 400, "answers stopped");
     }
 }

@@ -152,7 +152,7 @@ impl Finished {
 
 /// Waits until a program sleeps or has ended.
 fn wait_until_asleep(child: &Child, limit: Duration) -> Result<()> {
-    ensure!(wait_until(limit, || is_asleep(child), || Ok(()))?, "a program does not come to rest");
+    ensure!(wait_until(limit, || is_asleep(child), || Ok(()))?, "a program does not become idle");
     Ok(())
 }
 

@@ -12,7 +12,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_flag_counts() {
+    fn only_the_flag_counts() {
         let context = "\tanti-replay esn context:\n\t replay_window 64, bitmap-length 2\n";
         let shown = format!(
             "src a dst b\n\treplay-window 0 flag af-unspec esn\n{context}src b dst a\n\treplay-window 0 \n{context}"

@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn ours_has_all_that_is_run() {
+    fn the_readme_has_the_expected_blocks() {
         let text = std::fs::read_to_string(crate::tree::root().join("README.md")).unwrap();
         let blocks = blocks(&text);
         let files = blocks.iter().filter_map(|block| match block {

@@ -74,7 +74,7 @@ pub(crate) fn run_in_lab(programs: &str) -> Result<()> {
                 for host in hosts.iter().take(if *on_both { 2 } else { 1 }) {
                     host.shell(&format!("README.md:{line}"), text)?;
                 }
-                afterwards(&hosts, text).with_context(|| format!("after README.md:{line}"))?;
+                check_after(&hosts, text).with_context(|| format!("after README.md:{line}"))?;
             }
         }
     }
@@ -82,29 +82,29 @@ pub(crate) fn run_in_lab(programs: &str) -> Result<()> {
 }
 
 /// Checks what the text promises about a block that has run.
-fn afterwards(hosts: &[ReadmeHost; 2], commands: &str) -> Result<()> {
+fn check_after(hosts: &[ReadmeHost; 2], commands: &str) -> Result<()> {
     let [alice, _] = hosts;
     if commands.contains("racoonctl show-sa") {
         for host in hosts {
-            host.has_sas()?;
+            host.wait_for_sas()?;
         }
     } else if commands.starts_with("kill ") {
         for host in hosts {
             let gone = || !host.exists("/var/run/racoon.pid");
-            ensure!(wait_until(TIMEOUT, gone, || Ok(()))?, "{}: racoon does not end", host.namespace.name());
-            host.is_empty()?;
+            ensure!(wait_until(TIMEOUT, gone, || Ok(()))?, "{}: racoon does not exit", host.namespace.name());
+            host.wait_for_empty()?;
         }
     } else if commands.contains("systemctl enable") {
-        ensure!(alice.ping()?.contains(" received"), "no answer under the units");
+        ensure!(alice.ping()?.contains(" received"), "no answer with systemd units");
         for host in hosts {
-            host.has_sas()?;
+            host.wait_for_sas()?;
         }
         alice.shell("reload", "systemctl reload setkey\nsystemctl reload racoon\n")?;
-        alice.has_sas().context("a reload of the same files")?;
-        alice.group_reaches_the_socket()?;
+        alice.wait_for_sas().context("a reload of the same files")?;
+        alice.check_group_access()?;
     } else if commands.contains("systemctl disable") {
         for host in hosts {
-            host.is_empty()?;
+            host.wait_for_empty()?;
         }
     } else if commands.ends_with("setkey -f /etc/ipsec.conf\n") && commands.starts_with("chmod 600 /etc/ipsec.conf") {
         let pings = alice.ping()?;
@@ -166,7 +166,7 @@ impl ReadmeHost {
         let done = self.run("sh", &["-e", "-c", commands])?;
         print!("{}", done.text());
         ensure!(done.success(), "{place}: {name}: the commands ended with {}", done.exit);
-        ensure!(done.stderr.is_empty(), "{place}: {name}: the commands complained");
+        ensure!(done.stderr.is_empty(), "{place}: {name}: the commands wrote to standard error");
         Ok(done.text())
     }
 
@@ -175,18 +175,18 @@ impl ReadmeHost {
         Ok(self.run("ping", &["-n", "-c", "3", "-W", "5", ADDRESSES[1 - self.number]])?.text())
     }
 
-    fn has_sas(&self) -> Result<()> {
+    fn wait_for_sas(&self) -> Result<()> {
         let sas = || self.run("setkey", &["-D"]).map(|done| done.text()).unwrap_or_default();
         let two = || sas().matches("state=mature").count() == 2;
         ensure!(wait_until(TIMEOUT, two, || Ok(()))?, "{}: not two SAs: {}", self.namespace.name(), sas());
         let peers = self.run("racoonctl", &["show-sa", "isakmp"])?.text();
         ensure!(peers.contains(ADDRESSES[1 - self.number]), "{}: no peer: {peers}", self.namespace.name());
         let policies = self.run("setkey", &["-DPN"])?.text();
-        ensure!(policies.starts_with("192.0.2."), "{}: -DPN begins otherwise: {policies}", self.namespace.name());
+        ensure!(policies.starts_with("192.0.2."), "{}: unexpected start of -DPN: {policies}", self.namespace.name());
         Ok(())
     }
 
-    fn is_empty(&self) -> Result<()> {
+    fn wait_for_empty(&self) -> Result<()> {
         for (option, expected) in [("-D", "No SAD entries.\n"), ("-DP", "No SPD entries.\n")] {
             let table = || self.run("setkey", &[option]).map(|done| done.text()).unwrap_or_default();
             let empty = wait_until(TIMEOUT, || table() == expected, || Ok(()))?;
@@ -197,7 +197,7 @@ impl ReadmeHost {
 
     /// `racoonctl` must work for a member of the group of `adminsock`, under the systemd unit and in racoon's own
     /// directory.
-    fn group_reaches_the_socket(&self) -> Result<()> {
+    fn check_group_access(&self) -> Result<()> {
         let path = "/etc/racoon/racoon.conf";
         let conf = self.run("cat", &[path])?.text();
         let listen = format!("listen {{ adminsock \"/var/run/racoon/racoon.sock\" \"root\" \"{GROUP}\" 0660; }}\n");
@@ -252,7 +252,7 @@ fn prepare(name: &str) -> Result<()> {
         fs::set_permissions(&path, Permissions::from_mode(0o755))?;
     }
     if !Path::new("/var/run").exists() {
-        bail!("there is no /var/run");
+        bail!("/var/run does not exist");
     }
     Ok(())
 }
@@ -262,7 +262,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_change_places() {
+    fn words_are_swapped() {
         assert_eq!(swapped("a b ab", ["a", "b"]), "b a ba");
         assert_eq!(swapped("x -P out y -P in z", [" -P out ", " -P in "]), "x -P in y -P out z");
     }

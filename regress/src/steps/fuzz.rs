@@ -14,11 +14,12 @@ pub(super) fn run(seconds: u32) -> Result<Summary> {
     let cargo_fuzz = tools::cargo_fuzz()?;
     let dir = tree::root().join("regress/fuzz");
     // No sanitizer: safe code has nothing for it to find, and panics and hangs are found without it.
-    let job = |words: &str| {
-        let job = HostCommand::new(&cargo_fuzz).split_args(words).split_args("--sanitizer none --fuzz-dir").arg(&dir);
-        job.env("RUSTC_BOOTSTRAP", "1").env("CARGO_TARGET_DIR", tree::target().join("fuzz"))
+    let fuzz_command = |words: &str| {
+        let fuzz_command =
+            HostCommand::new(&cargo_fuzz).split_args(words).split_args("--sanitizer none --fuzz-dir").arg(&dir);
+        fuzz_command.env("RUSTC_BOOTSTRAP", "1").env("CARGO_TARGET_DIR", tree::target().join("fuzz"))
     };
-    job("build").run()?;
+    fuzz_command("build").run()?;
     let limits =
         format!("-- -max_total_time={seconds} -timeout=10 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1");
     let mut runs = Vec::new();
@@ -28,7 +29,12 @@ pub(super) fn run(seconds: u32) -> Result<Summary> {
         let folders = ["corpus", "seeds"].map(|folder| dir.join(folder).join(name));
         fs::create_dir_all(&folders[0])?;
         runs.push(
-            job("run").arg(name).arg(&folders[0]).arg(&folders[1]).split_args(&limits).keep_lines(is_worth_keeping),
+            fuzz_command("run")
+                .arg(name)
+                .arg(&folders[0])
+                .arg(&folders[1])
+                .split_args(&limits)
+                .keep_lines(is_worth_keeping),
         );
     }
     let summaries =

@@ -10,21 +10,21 @@ use crate::{tools, tree};
 
 /// What mandoc reports for references to pages that are not installed on this machine: ours, and those of other
 /// systems. A test checks references instead.
-const ABOUT_REFERENCES: [&str; 2] = ["STYLE: referenced manual not found", "outdated mandoc.db"];
+const UNKNOWN_REFERENCES: [&str; 2] = ["STYLE: referenced manual not found", "outdated mandoc.db"];
 
 /// Lets mandoc(1) check every page, including its style.
 pub(super) fn check() -> Result<Summary> {
     let pages = tree::files(&tree::root().join("man"), &[".1", ".3", ".5", ".8"])?;
-    ensure!(!pages.is_empty(), "there are no manual pages");
+    ensure!(!pages.is_empty(), "no manual pages found");
     tools::packages(&["mandoc"])?;
-    let judge =
+    let check =
         |page: &std::path::PathBuf| lint(page).map_or_else(|error| Summary::failed_with(&error), |()| Summary::PASSED);
-    Ok(pages.iter().map(judge).sum())
+    Ok(pages.iter().map(check).sum())
 }
 
 fn lint(page: &Path) -> Result<()> {
     HostCommand::new("mandoc").split_args("-T lint -W warning").arg(page).run()?;
-    let keeps = |line: &str| !ABOUT_REFERENCES.iter().any(|text| line.contains(text));
+    let keeps = |line: &str| !UNKNOWN_REFERENCES.iter().any(|text| line.contains(text));
     // The exit status also counts the lines that are left out here.
     let output =
         HostCommand::new("mandoc").split_args("-T lint -W style").arg(page).keep_lines(keeps).run_captured().output;
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     /// Pages of other packages and systems that ours may refer to.
-    const FOREIGN: [&str; 10] = [
+    const EXTERNAL: [&str; 10] = [
         "glob 3",
         "if_ipsec 4",
         "ip-xfrm 8",
@@ -67,7 +67,7 @@ mod tests {
                 for rest in line.split("Xr ").skip(1) {
                     let reference: Vec<&str> = rest.split(' ').take(2).collect();
                     let reference = reference.join(" ");
-                    let known = own.contains(&reference) || FOREIGN.contains(&reference.as_str());
+                    let known = own.contains(&reference) || EXTERNAL.contains(&reference.as_str());
                     assert!(known, "{}: {line}", page.display());
                     seen += 1;
                 }

@@ -22,19 +22,19 @@ pub(super) fn clippy() -> Result<Summary> {
 
 pub(super) fn deny() -> Result<Summary> {
     let deny = tools::cargo_deny()?;
-    println!("(advisories are skipped: their database is on the net)");
+    println!("(advisories are not checked: their database is on the network)");
     HostCommand::new(deny).split_args("--log-level warn --workspace check bans licenses sources").run()?;
     Ok(Summary::PASSED)
 }
 
 pub(super) fn test() -> Result<Summary> {
     tools::packages(tools::BUILD)?;
-    counted(HostCommand::cargo("test --quiet --workspace --no-fail-fast"))
+    run_tests(HostCommand::cargo("test --quiet --workspace --no-fail-fast"))
 }
 
 pub(super) fn properties() -> Result<Summary> {
     tools::packages(tools::BUILD)?;
-    counted(HostCommand::cargo("test --quiet --workspace --no-fail-fast").env("PROPTEST_CASES", "5000"))
+    run_tests(HostCommand::cargo("test --quiet --workspace --no-fail-fast").env("PROPTEST_CASES", "5000"))
 }
 
 pub(super) fn doc() -> Result<Summary> {
@@ -45,13 +45,13 @@ pub(super) fn doc() -> Result<Summary> {
 
 /// Runs tests and adds up the results of all test programs. An error without a failed test, such as a failed build,
 /// counts as one failure. Tests that report themselves as skipped count as skipped.
-fn counted(job: HostCommand) -> Result<Summary> {
-    let mut said = String::new();
-    let done = job.run_lines(|line| {
-        said.push_str(line);
-        said.push('\n');
+fn run_tests(command: HostCommand) -> Result<Summary> {
+    let mut output = String::new();
+    let done = command.run_lines(|line| {
+        output.push_str(line);
+        output.push('\n');
     });
-    let mut summary = test_results(&said).without_skipped_in(&said, |_| true).with_remarks_in(&said);
+    let mut summary = test_results(&output).without_skipped_in(&output, |_| true).with_remarks_in(&output);
     match done {
         Err(error) if summary.failed == 0 => summary += Summary::failed_with(&error),
         _ => {}
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn results_are_read() {
+    fn results_are_parsed() {
         let line = "test result: FAILED. 12 passed; 3 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s";
         assert_eq!(test_result(line), Some(Summary { passed: 12, failed: 3, skipped: 1, ..Summary::default() }));
         assert_eq!(test_result("running 3 tests"), None);

@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rest_of_the_longer_area_stays() {
+    fn the_rest_of_a_longer_area_is_kept() {
         let (part, mut whole) = (vec![1; 2696], vec![2; 11_008]);
         overlay(&part, &mut whole);
         assert_eq!(whole.len(), 11_008);
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn a_longer_part_is_cut() {
+    fn a_longer_part_is_truncated() {
         let mut whole = [2; 8];
         overlay(&[1; 9], &mut whole);
         assert_eq!(whole, [1; 8]);

@@ -82,7 +82,7 @@ fn result(done: c_long) -> io::Result<()> {
 }
 
 #[test]
-fn a_part_that_the_kernel_refuses_is_written() {
+fn a_refused_part_is_completed_and_written() {
     let process = Traced::start();
     let before = process.area();
     assert!(before.len() > LEGACY, "no AVX: {} bytes", before.len());
@@ -102,7 +102,7 @@ fn a_part_that_the_kernel_refuses_is_written() {
 }
 
 #[test]
-fn an_area_that_the_kernel_accepts_is_written() {
+fn a_complete_area_is_written() {
     let process = Traced::start();
     let mut area = process.area();
     area[XMM0..XMM0 + 16].fill(0xa5);
@@ -125,7 +125,7 @@ fn other_failures_keep_their_errno() {
 }
 
 #[test]
-fn a_peeked_word_is_the_result() {
+fn a_peeked_word_is_returned() {
     let process = Traced::start();
     // SAFETY: user_regs_struct is plain old data, for which all zeroes is a valid value.
     let mut registers: libc::user_regs_struct = unsafe { std::mem::zeroed() };

@@ -38,8 +38,8 @@ impl Charon {
         let socket = dir.join("vici");
         daemon.wait_until(LIMIT, "vici socket", || socket.exists())?;
         let uri = format!("unix://{}", socket.display());
-        let words = ["--load-all", "--file", &swanctl.to_string_lossy(), "--uri", &uri];
-        let program = Program::new("swanctl", &words).env("LD_LIBRARY_PATH", LIBRARIES);
+        let arguments = ["--load-all", "--file", &swanctl.to_string_lossy(), "--uri", &uri];
+        let program = Program::new("swanctl", &arguments).env("LD_LIBRARY_PATH", LIBRARIES);
         let done = host.run(program.env("STRONGSWAN_CONF", &conf.to_string_lossy()))?;
         let loaded = done.success() && done.text().contains("successfully loaded 1 connections");
         ensure!(loaded, "swanctl: {}", done.text());

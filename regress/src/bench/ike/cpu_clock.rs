@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_group_is_behind_the_name() {
+    fn the_group_follows_the_name() {
         assert_eq!(group_of("8 (a) b 1 2 3) R 7 6 5 0"), Some(6));
         assert_eq!(group_of("8 (a)"), None);
     }

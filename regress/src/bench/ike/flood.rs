@@ -19,18 +19,18 @@ const RATES: [u32; 3] = [0, 10_000, 30_000];
 const SECONDS: u32 = 10;
 
 /// Runs the benchmark. The arguments are other builds of racoon to compare with.
-pub(in super::super) fn run(words: &[&str]) -> Result<ExitCode> {
+pub(in super::super) fn run(arguments: &[&str]) -> Result<ExitCode> {
     tools::packages(tools::BUILD)?;
     HostCommand::cargo("build --release --package racoon --package regress-handshakes").run()?;
     let programs = tree::program("racoon", "release");
-    let others = words.iter().map(PathBuf::from);
+    let others = arguments.iter().map(PathBuf::from);
     let suite = SUITES.iter().find(|suite| suite.name == "ecp256").context("a suite")?;
     let load = tree::program("regress-handshakes", "release");
     println!("load of this machine: {}", std::fs::read_to_string("/proc/loadavg")?.trim());
     println!(
         "forged first messages for {SECONDS} s, and honest handshakes meanwhile; the daemon is stopped for a tenth of each"
     );
-    println!("second, as when a request to the kernel takes long:");
+    println!("second, as if a request to the kernel took long:");
     println!(
         "{:>8}  {:>9}  {:>16}  {:>10}  {:>6}  {:>8}  {:>10}  {:>5}  program",
         "rate", "forged", "dropped", "handshakes", "failed", "repeated", "longest ms", "cpu %"
@@ -39,8 +39,8 @@ pub(in super::super) fn run(words: &[&str]) -> Result<ExitCode> {
         for rate in RATES {
             let responder = Responder::start_program(&program, suite)?;
             let (id, target) = (responder.id().to_string(), format!("127.0.0.1:{}", responder.port()));
-            let words = ["flood", &id, &target, &rate.to_string(), &SECONDS.to_string(), suite.name];
-            let done = Program::new(&load.to_string_lossy(), &words).limit(Duration::from_secs(300)).run()?;
+            let arguments = ["flood", &id, &target, &rate.to_string(), &SECONDS.to_string(), suite.name];
+            let done = Program::new(&load.to_string_lossy(), &arguments).limit(Duration::from_secs(300)).run()?;
             ensure!(done.success(), "{}\n{}", done.text(), responder.log());
             println!("{}", row(rate, &done.text())? + &program.display().to_string());
         }

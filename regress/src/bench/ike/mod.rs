@@ -37,11 +37,11 @@ const KEY: &str = "handshakes";
 const PORT: u16 = 500;
 
 /// Runs the benchmark; the argument is the number of handshakes.
-pub(super) fn run(words: &[&str]) -> Result<ExitCode> {
-    let count = match words {
+pub(super) fn run(arguments: &[&str]) -> Result<ExitCode> {
+    let count = match arguments {
         [] => COUNT,
         [count] => count.parse().with_context(|| format!("not a number: {count}"))?,
-        _ => bail!("one number is enough"),
+        _ => bail!("expected at most one number"),
     };
     ensure!(count >= SLOWER, "at least {SLOWER} handshakes");
     tools::packages(tools::BUILD)?;
@@ -83,12 +83,12 @@ fn figures(text: &str) -> Result<(Duration, Duration, &str)> {
 
 /// Measures the daemon on this machine, with the in-memory backend.
 fn responder(load: &Path, count: u32) -> Result<()> {
-    print_head("on this machine, without a kernel's IPsec");
+    print_head("on this machine, with the in-memory backend");
     for suite in &SUITES {
         let responder = Responder::start(suite)?;
         let (id, target) = (responder.id().to_string(), format!("127.0.0.1:{}", responder.port()));
-        let words = ["load", &id, &target, &count.to_string(), suite.name];
-        let done = Program::new(&load.to_string_lossy(), &words).run()?;
+        let arguments = ["load", &id, &target, &count.to_string(), suite.name];
+        let done = Program::new(&load.to_string_lossy(), &arguments).run()?;
         ensure!(done.success(), "{}\n{}", done.text(), responder.log());
         let text = done.text();
         let (spent, elapsed, bytes) = figures(&text)?;
@@ -105,17 +105,17 @@ fn lab(count: u32) -> Result<()> {
     let target = target.to_str().context("the path of the build folder is not text")?;
     let boot = Boot::regress(&["bench-ike", &racoon, &setkey, &load, &count.to_string()])?;
     let boot = boot.env("CARGO_TARGET_DIR", target).for_backend("xfrm").limit(Duration::from_secs(900));
-    print_head("in the lab, with its kernel's IPsec");
+    print_head("in the lab");
     let mut clock = CpuClock::default();
     boot.run_watched(&mut |group, bytes| clock.watch(group, bytes))?.check()
 }
 
 /// Runs inside the lab. Each daemon shares a network namespace with its load.
-pub(crate) fn run_in_lab(words: &[&str]) -> Result<()> {
-    let [racoon, setkey, load, count] = words else { bail!("not the words of a benchmark: {words:?}") };
+pub(crate) fn run_in_lab(arguments: &[&str]) -> Result<()> {
+    let [racoon, setkey, load, count] = arguments else { bail!("unexpected arguments: {arguments:?}") };
     let programs =
         Programs { racoon: PathBuf::from(racoon), setkey: PathBuf::from(setkey), backend: "xfrm".to_owned() };
-    let (here, there) = (Host::new("programs")?, Host::new("theirs")?);
+    let (ours, theirs) = (Host::new("programs")?, Host::new("theirs")?);
     for suite in &SUITES {
         let files = RacoonFiles {
             conf: suite.racoon(PORT),
@@ -123,12 +123,12 @@ pub(crate) fn run_in_lab(words: &[&str]) -> Result<()> {
             setkey: "flush;\nspdflush;\n".to_owned(),
             ..RacoonFiles::default()
         };
-        let daemon = Racoon::start(&here, &programs, &files)?;
-        measure(&here, load, "racoon, xfrm", daemon.id(), count, suite)
+        let daemon = Racoon::start(&ours, &programs, &files)?;
+        measure(&ours, load, "racoon, xfrm", daemon.id(), count, suite)
             .with_context(|| daemon.log().unwrap_or_default())?;
         daemon.stop()?;
-        let daemon = Charon::start(&there, suite)?;
-        measure(&there, load, "charon 5.9.8", daemon.id(), count, suite).with_context(|| daemon.log())?;
+        let daemon = Charon::start(&theirs, suite)?;
+        measure(&theirs, load, "charon 5.9.8", daemon.id(), count, suite).with_context(|| daemon.log())?;
         daemon.stop()?;
     }
     Ok(())

@@ -31,7 +31,7 @@ fn refusal(text: &str) -> String {
 }
 
 #[test]
-fn a_file_is_read_and_written_back() {
+fn a_file_is_written_back_unchanged() {
     let file = parsed(TEXT);
     assert_eq!(file.text(), TEXT);
     let [first, second] = file.cases.as_slice() else { panic!("two cases") };
@@ -49,7 +49,7 @@ fn a_file_is_read_and_written_back() {
 }
 
 #[test]
-fn blessing_writes_only_what_is_new() {
+fn bless_writes_only_differences() {
     let mut file = parsed(TEXT);
     file.cases[0].bless(View::Sad, "pfkey", true, b"No SAD entries.\n");
     file.cases[0].bless(View::Stdout, "pfkey", true, b"");
@@ -63,15 +63,15 @@ fn blessing_writes_only_what_is_new() {
 }
 
 #[test]
-fn mistakes_are_named_with_their_line() {
+fn errors_have_line_numbers() {
     assert!(refusal("=== A\n").starts_with("x.case:1: a case's name"), "{}", refusal("=== A\n"));
     assert!(refusal("=== a\n=== a\n").contains("x.case:2"));
     assert!(refusal("--- script\n").contains("before the first case"));
-    assert!(refusal("=== a\ncolour: red\n").contains("no header colour"));
+    assert!(refusal("=== a\ncolour: red\n").contains("unknown header colour"));
     assert!(refusal("=== a\nabout\n").contains("x.case:2"));
-    assert!(refusal("=== a\n--- srcipt\n").contains("no section srcipt"));
-    assert!(refusal("=== a\n--- script [xfrm]\n").contains("no section"));
-    assert!(refusal("=== a\n--- exit\n--- exit\n").contains("a second section"));
-    assert!(refusal("=== a\n--- file ../x\n").contains("no section"));
-    assert!(refusal("=== a\n--- stdout\n\\\\q\n").contains("no escape"));
+    assert!(refusal("=== a\n--- srcipt\n").contains("unknown section srcipt"));
+    assert!(refusal("=== a\n--- script [xfrm]\n").contains("unknown section"));
+    assert!(refusal("=== a\n--- exit\n--- exit\n").contains("duplicate section"));
+    assert!(refusal("=== a\n--- file ../x\n").contains("unknown section"));
+    assert!(refusal("=== a\n--- stdout\n\\\\q\n").contains("unknown escape"));
 }
