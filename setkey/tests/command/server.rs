@@ -26,7 +26,7 @@ pub(crate) struct Server {
 /// Records the requests.
 #[derive(Debug)]
 struct Recorder {
-    door: Memory,
+    backend: Memory,
     requests: Arc<Mutex<Vec<Header>>>,
 }
 
@@ -34,9 +34,9 @@ impl Server {
     pub(crate) fn new(dialect: Dialect) -> Self {
         let engine = Memory::new(Abi::of(dialect)).unwrap();
         let requests = Arc::<Mutex<Vec<Header>>>::default();
-        let door = Recorder { door: engine.another_handle().unwrap(), requests: Arc::clone(&requests) };
+        let backend = Recorder { backend: engine.another_handle().unwrap(), requests: Arc::clone(&requests) };
         let socket = Scratch::path();
-        let mut server = SocketServer::bind(socket.as_path(), Box::new(door)).unwrap();
+        let mut server = SocketServer::bind(socket.as_path(), Box::new(backend)).unwrap();
         let stop = Arc::<AtomicBool>::default();
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
@@ -84,27 +84,27 @@ impl Drop for Server {
 
 impl Backend for Recorder {
     fn abi(&self) -> Abi {
-        self.door.abi()
+        self.backend.abi()
     }
 
     fn fd(&self) -> BorrowedFd<'_> {
-        self.door.fd()
+        self.backend.fd()
     }
 
     fn send(&mut self, message: &[u8]) -> Result<()> {
         self.requests.lock().unwrap().push(peek_header(self.abi(), message)?);
-        self.door.send(message)
+        self.backend.send(message)
     }
 
     fn recv<'b>(&mut self, buffer: &'b mut [u8]) -> Result<Option<&'b [u8]>> {
-        self.door.recv(buffer)
+        self.backend.recv(buffer)
     }
 
     fn window(&self) -> usize {
-        self.door.window()
+        self.backend.window()
     }
 
     fn set_receive_buffer(&mut self, kib: usize) -> Result<usize> {
-        self.door.set_receive_buffer(kib)
+        self.backend.set_receive_buffer(kib)
     }
 }
