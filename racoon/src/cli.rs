@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn daemon_options() {
+    fn the_daemon() {
         let daemon = |arguments: &[&str]| match mode_of(arguments) {
             Mode::Daemon(options) => options,
             other => panic!("{other:?}"),

@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn path_socket() {
+    fn sockets_with_a_path() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("notify");
         send(path.as_os_str(), State::Ready).unwrap_err();
@@ -60,7 +60,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn abstract_socket() {
+    fn sockets_without_a_path() {
         use std::os::linux::net::SocketAddrExt as _;
         // Unique, because a directory has this name.
         let directory = tempfile::tempdir().unwrap();

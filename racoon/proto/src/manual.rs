@@ -113,13 +113,12 @@
 //!
 //! | timer | set to | when it expires |
 //! |---|---|---|
-//! | `Phase1Retransmit` | `interval` | the last message is retransmitted; after `count` transmissions the negotiation fails |
-//! | `Phase1Deadline` | `count` × `interval` | the negotiation fails: a responder's peer has stopped, or a job has not finished |
+//! | `Retransmit` | `interval` | the last message is retransmitted; after `count` transmissions the negotiation fails |
+//! | `Deadline` of a phase 1 | `count` × `interval` | the negotiation fails: a responder's peer has stopped, or a job has not finished |
+//! | `Deadline` of a phase 2 | [`phase1_wait`], then [`phase2_wait`] | the negotiation fails: phase 1, the kernel or a job has not finished |
 //! | `Phase1Renew` | 75 to 80 % of the lifetime; 10 s after a failure | the initiator starts a new phase 1, if needed |
 //! | `Phase1Expire` | the lifetime; a little longer for ongoing exchanges | the phase 1 is removed; its phase 2s move or stay |
 //! | `Dpd` | `dpd_delay`, after a probe `dpd_retry` | the peer is probed, or is dead after too many unanswered probes |
-//! | `Phase2Retransmit` | `interval` | message 1 or 2 is retransmitted; after `count` transmissions the negotiation fails |
-//! | `Phase2Deadline` | [`phase1_wait`], then [`phase2_wait`] | the negotiation fails: phase 1, the kernel or a job has not finished |
 //! | `Phase2Renew` | 75 to 80 % of the lifetime; 10 s after a failure | the initiator starts a new phase 2 |
 //! | `Phase2SwitchOver` | 5 s, or a quarter of what is left of the old pair | packets are sent with the new pair |
 //! | `Phase2Replaced` | 5 s after a pair counted in bytes is replaced; as initiator plus `interval` | the old pair is deleted, unless the new pair is gone; the peer is told |
@@ -135,10 +134,13 @@
 //!
 //! # Lost, duplicate and forged messages
 //!
+//! Retransmission, duplicates and deadlines are the same for every exchange: each phase 1 and each phase 2 owns a
+//! `Conversation`.
+//!
 //! * **Lost.** The side that needs an answer retransmits: in main mode the initiator, in quick mode the initiator message 1
 //!   and the responder message 2. All other messages are repeated only as answers to duplicates. Therefore nobody can make a
 //!   responder of main mode send more than it has received, and message 3 of quick mode needs no timer.
-//! * **Duplicate.** Each exchange has a `ReplyCache`, which identifies packets by digest. A duplicate of the packet that is being
+//! * **Duplicate.** Each conversation has a `ReplyCache`, which identifies packets by digest. A duplicate of the packet that is being
 //!   processed is dropped, one of the last packet gets the same answer (at most `count` times), and one of an earlier packet is
 //!   dropped. The cache contains only *accepted* packets: a packet that was refused may arrive again, and a forgery cannot
 //!   keep the real packet out.

@@ -1,4 +1,4 @@
-//! The command `racoon` with configurations written by the tests.
+//! The command `racoon` on files that the tests write.
 
 #![allow(clippy::unwrap_used)]
 
@@ -21,7 +21,7 @@ use tempfile::TempDir;
 /// A directory in place of `/etc/racoon`.
 struct Site(TempDir);
 
-/// Result of a run.
+/// What the command did.
 struct Ran {
     status: Option<i32>,
     stdout: String,
@@ -37,7 +37,7 @@ impl Site {
         self.0.path().join(name)
     }
 
-    /// Writes a file that only its owner can read. `DIR` stands for this directory.
+    /// Writes a file that only its owner can read. `DIR` in it is this directory.
     fn write(&self, name: &str, text: &str) -> &Self {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -50,14 +50,13 @@ impl Site {
         self
     }
 
-    /// Runs the command in the directory. Warnings about unimplemented directives and missing remotes are removed; only
-    /// tests about them want them.
+    /// Runs the command here. What is not yet in effect, and that there is no remote, is of interest in tests about it only.
     fn run(&self, arguments: &[&str]) -> Ran {
         let ran = self.run_fully(arguments);
         Ran { stderr: without_waiting(&ran.stderr), ..ran }
     }
 
-    /// Runs the command in the directory.
+    /// The same, with all that is said.
     fn run_fully(&self, arguments: &[&str]) -> Ran {
         let output =
             Command::new(env!("CARGO_BIN_EXE_racoon")).args(arguments).current_dir(self.0.path()).output().unwrap();
@@ -65,14 +64,14 @@ impl Site {
         Ran { status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 
-    /// Checks a `racoon.conf` that has to be refused. Returns the errors.
+    /// Tests `racoon.conf`, which has to be refused; returns what is said of it.
     fn refused(&self, text: &str) -> String {
         let ran = self.write("racoon.conf", text).run(&["-t", "-f", "racoon.conf"]);
         assert_eq!((ran.status, ran.stdout.as_str()), (Some(1), ""), "{}", ran.stderr);
         ran.stderr
     }
 
-    /// Checks a `racoon.conf` that has to be accepted. Returns the warnings.
+    /// Tests `racoon.conf`, which has to be good; returns the warnings.
     fn accepted(&self, text: &str) -> String {
         let ran = self.write("racoon.conf", text).run(&["-t", "-f", "racoon.conf"]);
         let expected = "racoon: configuration file \"racoon.conf\" syntax is ok\n\
@@ -82,7 +81,7 @@ impl Site {
     }
 }
 
-/// Removes the warnings about unimplemented directives (two lines) and about missing remotes.
+/// The text without the warning about what is not yet in effect: a line that says so, and a line of it.
 fn without_waiting(text: &str) -> String {
     let mut kept = String::new();
     let mut lines = text.split_inclusive('\n');
@@ -96,7 +95,7 @@ fn without_waiting(text: &str) -> String {
     kept
 }
 
-/// Returns a complete remote section with additional directives.
+/// A remote that can stand alone, with more directives in it.
 fn remote(name: &str, more: &str) -> String {
     format!(
         "remote {name} {{\n    exchange_mode main;\n    {more}\n    proposal {{\n        encryption_algorithm aes 256;\n        \
@@ -105,7 +104,7 @@ fn remote(name: &str, more: &str) -> String {
     )
 }
 
-/// Returns a directory with the files that [`remote`] names.
+/// A site with the files that [`remote`] names.
 fn site() -> Site {
     let site = Site::new();
     site.write("gw.pem", "certificate").write("gw.key", "key");

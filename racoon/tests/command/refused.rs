@@ -34,7 +34,7 @@ fn all_errors_with_their_places() {
 }
 
 #[test]
-fn errors_in_included_files() {
+fn errors_in_files_that_are_included() {
     let site = Site::new();
     site.write("more.conf", "log info;\n\nlog loud;\n");
     expect![[r#"
@@ -59,7 +59,7 @@ fn errors_in_included_files() {
 }
 
 #[test]
-fn file_that_includes_itself() {
+fn a_file_that_includes_itself() {
     expect![[r#"
         racoon.conf:1:9: racoon.conf includes itself
           include "racoon.conf";
@@ -70,7 +70,7 @@ fn file_that_includes_itself() {
 }
 
 #[test]
-fn missing_file() {
+fn a_file_that_is_not_there() {
     let ran = Site::new().run(&["-t", "-f", "nowhere.conf"]);
     assert_eq!((ran.status, ran.stdout.as_str()), (Some(1), ""));
     expect![[r#"
@@ -87,7 +87,7 @@ fn missing_file() {
 }
 
 #[test]
-fn missing_certificates() {
+fn certificates_that_are_not_there() {
     let site = site();
     std::fs::remove_file(site.path("gw.key")).unwrap();
     let text = format!("path certificate \"DIR\";\n{}", remote("anonymous", "ca_type x509 \"none.pem\";"));
@@ -106,7 +106,7 @@ fn missing_certificates() {
 }
 
 #[test]
-fn unknown_name_attributes() {
+fn attributes_of_names_that_do_not_exist() {
     let text = format!("path certificate \"DIR\";\n{}", remote("anonymous", "peers_identifier asn1dn \"XYZ=a\";"));
     expect![[r#"
         racoon.conf:2:1: unknown attribute `XYZ` in a distinguished name
@@ -116,7 +116,7 @@ fn unknown_name_attributes() {
 }
 
 #[test]
-fn binary_file() {
+fn bytes_that_are_no_text() {
     let site = Site::new();
     std::fs::write(site.path("racoon.conf"), b"\xff\xfd\0 {;\"\n").unwrap();
     let ran = site.run(&["-t", "-f", "racoon.conf"]);

@@ -1,4 +1,4 @@
-//! `racoonctl` with a running daemon.
+//! `racoonctl` at a daemon.
 
 use std::fs::OpenOptions;
 use std::io::{Read as _, Write as _};
@@ -9,9 +9,9 @@ use regress_skipped::skip;
 
 use crate::Site;
 
-/// Scripts under `set -e` delete what may not exist.
+/// Scripts under `set -e` delete what may not be there.
 #[test]
-fn deleting_a_missing_sa_succeeds() {
+fn to_delete_what_is_not_there_is_no_failure() {
     let site = Site::new();
     let _daemon = site.start(&[]);
     let ran = site.ctl(&["delete-sa", "isakmp", "inet", "127.0.0.1", "192.0.2.77"]);
@@ -20,13 +20,13 @@ fn deleting_a_missing_sa_succeeds() {
     for table in ["isakmp", "esp", "ah", "ipsec"] {
         assert_eq!(site.ctl(&["flush-sa", table]).status, Some(0));
     }
-    // A negotiation that cannot start is an error.
+    // What cannot be begun is one.
     let ran = site.ctl(&["establish-sa", "esp", "inet", "127.0.0.1/32/0", "192.0.2.77/32/0", "any"]);
     assert_eq!(ran.status, Some(1), "{}", ran.stderr);
 }
 
 #[test]
-fn unwritable_table_fails() {
+fn a_table_that_cannot_be_written_is_a_failure() {
     let Ok(full) = OpenOptions::new().write(true).open("/dev/full") else {
         return skip("there is no /dev/full");
     };
@@ -42,10 +42,10 @@ fn unwritable_table_fails() {
     }
 }
 
-/// ipsec-tools' racoonctl asks to flush all SAs.
+/// The racoonctl of ipsec-tools asks to flush all SAs.
 #[test]
 #[cfg(target_endian = "little")]
-fn client_of_another_protocol_is_refused() {
+fn a_client_of_another_protocol_is_refused_and_named() {
     let site = Site::new();
     let _daemon = site.start(&[]);
     let mut client = UnixStream::connect(site.path("racoon.sock")).unwrap();

@@ -7,7 +7,7 @@ use regress_skipped::skip;
 
 use crate::{Ran, Site, eventually};
 
-/// Returns the lines of the log without date and source location.
+/// Lines of the log without date and place.
 fn lines(site: &Site) -> Vec<String> {
     let line = |line: &str| line.split_at("2026-01-31 12:00:00: ".len()).1.to_owned();
     let directory = site.directory.path().to_str().unwrap();
@@ -15,7 +15,7 @@ fn lines(site: &Site) -> Vec<String> {
 }
 
 #[test]
-fn first_lines_of_the_log() {
+fn the_first_lines_of_the_log() {
     let site = Site::new();
     let daemon = site.start(&[]);
     let lines = lines(&site);
@@ -29,21 +29,22 @@ fn first_lines_of_the_log() {
 }
 
 #[test]
-fn invalid_configuration() {
+fn a_configuration_that_cannot_be_used() {
     let site = Site::new();
     site.write("racoon.conf", "log loud;\n");
     let ran = site.run(&["-F"]);
-    // The reason is on standard error, wherever the log goes.
+    // Standard error has the reason, wherever the log goes.
     let (reason, end) = ran.stderr.split_at(ran.stderr.find("racoon: ").unwrap());
     assert!(reason.starts_with("racoon.conf:1:5: syntax error at `loud'"), "{}", ran.stderr);
     assert_eq!((ran.status, end), (Some(1), "racoon: failed to parse configuration file.\n"));
     assert!(ran.stdout.starts_with("Foreground mode.\n"), "{}", ran.stdout);
     assert!(site.log().contains("ERROR: racoon.conf:1:5: syntax error at `loud'"), "{}", site.log());
     assert!(!site.path("racoon.pid").exists());
-    // The same in the background. The names are absolute there.
+    // The same from the background: the command that was typed says so.
+    // In the background with names that are good in any directory.
     let stderr = format!("DIR/{}", ran.stderr);
     assert_eq!(site.run(&[]), Ran { status: Some(1), stdout: String::new(), stderr });
-    // A missing file.
+    // A file that is not there.
     fs::remove_file(site.path("racoon.conf")).unwrap();
     let ran = site.run(&[]);
     assert_eq!((ran.status, ran.stdout.as_str()), (Some(1), ""));
@@ -51,7 +52,7 @@ fn invalid_configuration() {
 }
 
 #[test]
-fn unsupported_sainfo() {
+fn a_sainfo_that_the_kernel_cannot_do() {
     let site = Site::new();
     site.configure(
         "sainfo anonymous { encryption_algorithm des_iv32; authentication_algorithm hmac_sha256;\n\
@@ -73,7 +74,7 @@ fn saved_sas() {
     site.configure("path backupsa \"DIR/sa.backup\";\n");
     let daemon = site.start(&["-B"]);
     let lines = lines(&site);
-    let said = "WARNING: DIR/sa.backup: skipped 1 line in an unknown format";
+    let said = "WARNING: DIR/sa.backup: 1 lines are not of this version's, and left out";
     assert!(lines.iter().any(|line| line == said), "{lines:#?}");
     assert!(lines.iter().any(|line| line == "INFO: 0 of 0 saved SAs are in the kernel; all are renewed"), "{lines:#?}");
     drop(daemon);
@@ -83,10 +84,10 @@ fn saved_sas() {
     assert!(ran.stderr.contains("nobody else can read (mode 0600)"), "{}", ran.stderr);
 }
 
-/// The daemon has as many worker threads as `threads` says.
+/// So many threads compute as `threads` says.
 #[cfg(target_os = "linux")]
 #[test]
-fn configured_threads() {
+fn threads_as_configured() {
     let count = |threads: usize| {
         let site = Site::new();
         site.configure(&format!("threads {threads};\n"));
@@ -100,14 +101,14 @@ fn configured_threads() {
 }
 
 #[test]
-fn unimplemented_directives_are_logged_once() {
+fn what_is_not_done_is_said_once() {
     let site = Site::new();
     site.configure("timer { natt_keepalive 5 sec; }\nmode_cfg { auth_throttle 2; }\n");
     let _daemon = site.start(&[]);
     let lines = lines(&site);
     let warnings = lines.iter().filter(|line| line.starts_with("WARNING")).map(String::as_str).collect::<Vec<_>>();
     let expected = [
-        "WARNING: racoon.conf:8:9: accepted, not yet in effect",
+        "WARNING: racoon.conf:8:9: warning: accepted, not yet in effect",
         "WARNING:   natt_keepalive (racoon.conf:8) mode_cfg (racoon.conf:9) auth_throttle (racoon.conf:9)",
     ];
     assert_eq!(warnings, expected);
@@ -127,7 +128,7 @@ fn two_daemons_cannot_share_a_port() {
         let owner = format!("process {} (racoon)", daemon.child.id());
         assert!(ran.stderr.contains(&owner), "{}", ran.stderr);
     }
-    // The second daemon has left nothing behind and not disturbed the first.
+    // It has left nothing behind, and disturbed nobody.
     assert!(!second.path("racoon.sock").exists() && !second.path("racoon.pid").exists());
     assert_eq!(first.ctl(&["show-sa", "isakmp"]).status, Some(0));
 }
@@ -143,7 +144,7 @@ fn two_daemons_cannot_share_a_control_socket() {
 }
 
 #[test]
-fn background() {
+fn the_background() {
     let site = Site::new();
     let ran = site.run(&[]);
     assert_eq!(ran, Ran { status: Some(0), stdout: String::new(), stderr: String::new() });
@@ -155,7 +156,7 @@ fn background() {
 }
 
 #[test]
-fn kernel_requires_root() {
+fn the_kernel_is_for_root() {
     if geteuid().is_root() {
         return skip("root may open every kernel");
     }
@@ -163,7 +164,7 @@ fn kernel_requires_root() {
     site.write("racoon.conf", "backend xfrm;\n");
     let ran = site.run(&["-F"]);
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(1), "racoon: must be invoked by root\n"));
-    // The same if only root can read the file.
+    // The same where the file is for root, too.
     fs::set_permissions(site.path("racoon.conf"), fs::Permissions::from_mode(0o000)).unwrap();
     let ran = site.run(&["-F"]);
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(1), "racoon: must be invoked by root\n"));

@@ -3,7 +3,7 @@ use nix::sys::signal::Signal;
 use crate::Site;
 
 #[test]
-fn terminating_signals() {
+fn signals_that_end_it() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let site = Site::new();
         let mut daemon = site.start(&[]);

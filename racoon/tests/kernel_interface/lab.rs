@@ -1,4 +1,4 @@
-//! A host with one link, its kernel interface, and another program that changes SAs and policies.
+//! A host with one link, its kernel's interface, and somebody else who changes things.
 
 use std::collections::VecDeque;
 use std::io::Write as _;
@@ -25,10 +25,10 @@ use racoon_proto::num::{AuthAlgorithm, EspTransform, Protocol};
 pub(crate) const US: &str = "192.0.2.1";
 pub(crate) const PEER: &str = "192.0.2.2";
 
-/// Limit for a test that hangs.
+/// After that nothing happens.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Process id of the other program.
+/// The process id of somebody else.
 const OTHER_PID: u32 = 4242;
 
 pub(crate) struct Lab {
@@ -36,7 +36,7 @@ pub(crate) struct Lab {
     pub(crate) interface: KernelInterface,
     other: Connection,
     seq: u32,
-    /// Events that were read and not returned yet.
+    /// What has happened and was not asked for yet.
     happened: VecDeque<KernelEvent>,
     pub(crate) remarks: Arc<Mutex<Vec<LogRecord>>>,
 }
@@ -59,7 +59,7 @@ impl Lab {
         lab
     }
 
-    /// Returns all pending events.
+    /// All that has happened.
     pub(crate) fn events(&mut self) -> Vec<KernelEvent> {
         self.listen();
         self.happened.drain(..).collect()
@@ -95,7 +95,7 @@ impl Lab {
         events
     }
 
-    /// Returns the SAs that a resync reports as deleted.
+    /// The SAs that are found to be gone when all is read anew.
     pub(crate) fn gone(&mut self) -> Vec<SaName> {
         let mut gone = Vec::new();
         self.interface.resync(&mut |event| match event {
@@ -130,7 +130,7 @@ impl Lab {
         }
     }
 
-    /// Sends a request of the other program.
+    /// A request of somebody else.
     pub(crate) fn other(&mut self, write: impl FnOnce(RequestHeader, &mut Vec<u8>) -> libpfkey::Result<()>) {
         self.seq += 1;
         let mut bytes = Vec::new();
@@ -157,7 +157,7 @@ impl Lab {
     }
 }
 
-/// Creates a link with addresses of both families and a route to a network behind the peer.
+/// A link with an address of each family, and a way to a network behind the peer.
 fn link() {
     let script = "link set lo up\n\
                   link add d0 type dummy\n\
@@ -174,12 +174,12 @@ pub(crate) fn ip(text: &str) -> IpAddr {
     text.parse().expect("an address")
 }
 
-/// Sends a packet.
+/// Lets a packet go.
 pub(crate) fn send(to: &str) {
     let to = SocketAddr::new(ip(to), 9);
     let from = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let socket = UdpSocket::bind(from).expect("a socket");
-    // On some kernels a packet that waits for an SA is an error.
+    // Kernels differ in whether a packet that waits for an SA is an error.
     let _ = socket.send_to(b"x", to);
 }
 
@@ -192,7 +192,7 @@ pub(crate) fn aes_sha1() -> SaTransform {
     SaTransform::Esp { encryption: (EspTransform::AES, secret(16)), authentication: Some((authentication, secret(20))) }
 }
 
-/// Returns an SA that expires after some seconds.
+/// An SA that ends after so many seconds.
 pub(crate) fn sa(way: Way, spi: u32, transform: SaTransform, seconds: u64) -> SaInstallation {
     let (source, destination) = match way {
         Way::Inbound => (ip(PEER), ip(US)),
@@ -221,7 +221,7 @@ pub(crate) fn sa(way: Way, spi: u32, transform: SaTransform, seconds: u64) -> Sa
     }
 }
 
-/// Returns a policy of the other program.
+/// A policy of somebody else.
 pub(crate) fn spd(direction: u8, source: (&str, u8), destination: (&str, u8), requests: Vec<Request>) -> SpdRequest {
     let policy = PfKeyPolicy { kind: POLICY_IPSEC, direction, scope: 0, id: 0, priority: 0x8000_0000, requests };
     SpdRequest {
@@ -236,7 +236,7 @@ pub(crate) fn spd(direction: u8, source: (&str, u8), destination: (&str, u8), re
     }
 }
 
-/// Returns `esp/transport//require` in both directions.
+/// `esp/transport//require`, both ways.
 pub(crate) fn transport_pair() -> [SpdRequest; 2] {
     let esp = || vec![step(50, None)];
     [spd(DIR_OUT, (US, 32), (PEER, 32), esp()), spd(DIR_IN, (PEER, 32), (US, 32), esp())]

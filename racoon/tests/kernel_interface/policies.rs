@@ -1,4 +1,4 @@
-//! Policies of the other program, as reported, and our own.
+//! Policies: those of others as they are told, and our own.
 
 use libpfkey::backend::BackendKind;
 use libpfkey::kernel_state::KernelId;
@@ -46,7 +46,7 @@ fn resync(lab: &mut Lab) -> Vec<Policy> {
 }
 
 #[test]
-fn policies_of_other_program() {
+fn of_others() {
     with_all_backend_pairs(|lab| {
         let mut request = spd(DIR_FWD, ("10.0.1.0", 24), ("10.0.2.0", 24), vec![step(50, Some((US, PEER)))]);
         lab.other(|origin, buffer| request::spdadd(origin, &request, buffer));
@@ -61,13 +61,13 @@ fn policies_of_other_program() {
         assert_eq!(policy, expected);
         assert_eq!(resync(lab), std::slice::from_ref(&expected));
 
-        // A changed policy keeps its index.
+        // Changed, it keeps its index.
         (request.policy.kind, request.policy.requests) = (POLICY_DISCARD, Vec::new());
         lab.other(|origin, buffer| request::spdupdate(origin, &request, buffer));
         let expected = Policy { action: Action::Discard, ..expected };
         assert!(matches!(lab.event(), KernelEvent::Policy(policy) if policy == expected));
 
-        // Deleted by selector, then by index.
+        // Deleted, by either name of it.
         lab.other(|origin, buffer| request::spddelete(origin, &request, buffer));
         let is_gone =
             |event| matches!(event, KernelEvent::PolicyDeleted(Direction::Forward, gone) if gone == selector());
@@ -97,7 +97,7 @@ fn policies_of_other_program() {
 }
 
 #[test]
-fn own_policies() {
+fn of_our_own() {
     with_all_backend_pairs(|lab| {
         let unique = Policy {
             index: 0,
@@ -112,7 +112,7 @@ fn own_policies() {
         assert!(matches!(lab.event(), KernelEvent::Policy(told) if told == set));
         assert_eq!(resync(lab), std::slice::from_ref(&set));
 
-        // An existing policy is not replaced.
+        // What is there is not replaced.
         let action = Action::Protect(vec![template(Level::Unique, 20_000)]);
         let other = Policy { action, ..unique.clone() };
         assert!(add(lab, other.clone()).expect_err("it would replace another one").exists);
@@ -121,12 +121,12 @@ fn own_policies() {
         lab.ask(KernelRequest::DeletePolicy(set.name()));
         assert!(matches!(lab.event(), KernelEvent::PolicyDeleted(Direction::In, gone) if gone == selector()));
 
-        // The kernel replaces a reqid above the range for users.
+        // A reqid beyond those that users may choose the kernel chooses itself.
         let again = add(lab, other).expect("there is none");
         let Action::Protect(templates) = &again.action else { panic!("not protected") };
         assert!(templates[0].level == Level::Unique && templates[0].reqid >= 16_384, "{templates:?}");
         lab.events();
-        // Linux hands out the first index twice: a policy with another selector is not ours.
+        // Linux gives the first index twice: a policy with another selector is not the one that was ours.
         let other_selector = PolicyName { selector: selector().mirrored(), ..again.name() };
         lab.ask(KernelRequest::DeletePolicy(other_selector));
         assert_eq!(resync(lab), std::slice::from_ref(&again));
@@ -138,10 +138,10 @@ fn own_policies() {
     });
 }
 
-/// Generated policies are deleted again, as the state file lists them. A replacement by the other program stays,
-/// although it has the same index and its event was not read yet.
+/// Whatever is generated goes again, as it is listed in the state file; but what somebody has put in its place stays, though
+/// it has the same index, and we have not heard of it yet.
 #[test]
-fn replaced_own_policies() {
+fn of_our_own_and_replaced() {
     with_all_backend_pairs(|lab| {
         let directory = tempfile::tempdir().expect("a directory");
         let id = KernelId { boot: "a".into(), namespace: "1".into() };
@@ -183,9 +183,9 @@ fn replaced_own_policies() {
     });
 }
 
-/// More events than the buffer holds. PF_KEY drops them without any sign, which is why there is a resync.
+/// More than there is room for. PF_KEY loses what does not fit without a word: for that there is the reading anew.
 #[test]
-fn more_events_than_the_buffer_holds() {
+fn of_others_too_many_to_hear() {
     const MANY: u8 = 16;
     with_each_backend(|lab| {
         for (third, fourth) in (0..MANY).flat_map(|third| (0..=u8::MAX).map(move |fourth| (third, fourth))) {

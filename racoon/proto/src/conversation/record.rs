@@ -1,49 +1,50 @@
-//! What is kept of a negotiation for its outcome.
+//! What is recorded of a negotiation.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::num::{ExchangeType, NotifyType};
 use crate::proposal::Phase1Terms;
-use crate::reason::{FailureReason, Role, context};
+use crate::reason::{FailureReason, Negotiation, NegotiationResult, Outcome, Role, context};
 use crate::time::Time;
 
-/// More than this of what a peer says is not kept: it may not even be the peer.
+/// Limit on recorded notifies, which may be forged.
 const SAID_MAX: usize = 8;
 
-/// More steps than this are not kept: an unknown peer may have the same one made again and again.
+/// Limit on recorded steps: an unknown peer can cause the same one any number of times.
 const STEPS_MAX: usize = 32;
 
-/// What is kept of a negotiation for its outcome.
+/// What is known of a negotiation, for its outcome and its log lines.
 #[derive(Debug)]
 pub(crate) struct Record {
     /// When it began.
     pub(crate) began: Time,
-    /// What was reached, and how long after the beginning.
+    /// The steps that were completed, each with the time since the beginning.
     pub(crate) steps: Vec<(&'static str, Duration)>,
-    /// What the initiator offered, in words.
+    /// What the initiator offered, as text.
     pub(crate) offered: Vec<String>,
-    /// What the responder has configured, in words.
+    /// What the responder has configured, as text.
     pub(crate) configured: Vec<String>,
-    /// What the peer said about it.
+    /// Errors of which the peer notified us.
     pub(crate) peer_said: Vec<NotifyType>,
-    /// A text that the peer put behind the error by which it ended, with what separates it; else empty.
+    /// Text of the notify that ended it, with the separator before it; empty if there is none.
     pub(crate) peer_text: String,
-    /// What was wrong with the last message that was ignored.
+    /// The fault of the last message that was ignored.
     pub(crate) fault: Option<FailureReason>,
-    /// How many were ignored.
+    /// Number of ignored messages.
     pub(crate) faults: u32,
-    /// Encrypted messages since the last one that was accepted that could not be read.
+    /// Number of encrypted messages since the last accepted one that could not be decrypted.
     pub(crate) unreadable: u32,
-    /// Somebody reads in words why it is refused.
+    /// Whether a refusal is logged, so that its text is needed.
     pub(crate) in_words: bool,
-    /// The line of its beginning is beyond its ration, and so are others of that level.
+    /// Whether the line about its beginning exceeded the rate limit, so that other lines of that level are suppressed too.
     pub(crate) quiet: bool,
-    /// There is no key for the peer. A responder goes on all the same, and fails as with a wrong key.
+    /// Why there is no key for the peer. A responder continues all the same, and fails as with a wrong key.
     pub(crate) no_key: Option<FailureReason>,
 }
 
 impl Record {
-    /// A negotiation begins.
+    /// The record of a negotiation that begins.
     pub(crate) fn new(began: Time) -> Self {
         Self {
             began,
@@ -61,14 +62,14 @@ impl Record {
         }
     }
 
-    /// Something is reached.
+    /// Records a completed step.
     pub(crate) fn step(&mut self, now: Time, step: &'static str) {
         if self.steps.len() < STEPS_MAX {
             self.steps.push((step, now.since(self.began)));
         }
     }
 
-    /// The peer says something. False: it did before, or has said enough.
+    /// Records a notify of the peer. False if it was recorded before, or if there are too many.
     pub(crate) fn said(&mut self, what: NotifyType) -> bool {
         let is_new = self.peer_said.len() < SAID_MAX && !self.peer_said.contains(&what);
         if is_new {
@@ -77,16 +78,39 @@ impl Record {
         is_new
     }
 
-    /// Why nothing more came of it: that there is no key, or else what was wrong with what the peer sent, or what it said, or
-    /// its `silence`.
+    /// The reason of a time-out: the missing key, or else the last fault, the peer's last notify, or its `silence`.
     pub(crate) fn why(&self, silence: FailureReason) -> FailureReason {
         let refused = || self.peer_said.last().copied().map(FailureReason::Refused);
         self.no_key.clone().or_else(|| self.fault.clone()).or_else(refused).unwrap_or(silence)
     }
 
-    /// What follows the cause of a failure in its line.
+    /// The text that follows the reason of a failure in its log line.
     pub(crate) fn context(&self, exchange: ExchangeType, role: Role, cause: &FailureReason) -> String {
         context(cause, (exchange, role), &self.offered, &self.configured)
+    }
+
+    /// The outcome of a negotiation that ended, or succeeded, at `ended`. `block` is the name of its remote section.
+    pub(crate) fn outcome(
+        &self,
+        negotiation: Negotiation,
+        (local, remote): (SocketAddr, SocketAddr),
+        block: Option<String>,
+        result: NegotiationResult,
+        ended: Time,
+    ) -> Outcome {
+        Outcome {
+            negotiation,
+            local,
+            remote,
+            block,
+            began: self.began,
+            ended,
+            steps: self.steps.clone(),
+            offered: self.offered.clone(),
+            configured: self.configured.clone(),
+            peer_said: self.peer_said.clone(),
+            result,
+        }
     }
 
     /// What an initiator offered, for a line about a notify that refuses it; empty if the notify is about something else.
@@ -100,10 +124,10 @@ impl Record {
     }
 }
 
-/// More lines than this are not kept: an unknown peer may offer thousands of transforms.
+/// Limit on the recorded lines of an offer: an unknown peer may offer thousands of transforms.
 const LINES_MAX: usize = 32;
 
-/// The first lines, and how many there are besides.
+/// The first lines, and a line with the number of further ones.
 pub(crate) fn bounded(lines: impl IntoIterator<Item = String>) -> Vec<String> {
     let mut lines = lines.into_iter();
     let mut kept = lines.by_ref().take(LINES_MAX).collect::<Vec<_>>();
@@ -114,7 +138,7 @@ pub(crate) fn bounded(lines: impl IntoIterator<Item = String>) -> Vec<String> {
     kept
 }
 
-/// Terms in words, a line for each: `aes 256, sha256, modp2048, pre_shared_key, 28800 s`.
+/// Phase 1 terms as text, a line for each: `aes 256, sha256, modp2048, pre_shared_key, 28800 s`.
 pub(crate) fn in_words<'a>(terms: impl IntoIterator<Item = &'a Phase1Terms>) -> impl Iterator<Item = String> {
     let line = |terms: &Phase1Terms| {
         let Phase1Terms { cipher, key_length, hash, group, method, lifetime } = terms;
@@ -129,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_best_known_cause_is_told() {
+    fn a_fault_explains_a_time_out_better_than_a_notify() {
         let mut record = Record::new(Time::default());
         let why = |record: &Record| record.why(FailureReason::computed_late());
         assert_eq!(why(&record), FailureReason::computed_late());
@@ -140,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_peer_says_is_bounded() {
+    fn recorded_notifies_are_bounded() {
         let mut record = Record::new(Time::default());
         let heard = (0..100).filter(|kind| record.said(NotifyType(kind % 50))).count();
         assert_eq!(heard, SAID_MAX);
@@ -148,15 +172,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_reached_is_bounded() {
+    fn recorded_steps_are_bounded() {
         let mut record = Record::new(Time::default());
         (0..1000).for_each(|second| record.step(Time::from_secs(second), "job ordered"));
         assert_eq!(record.steps.len(), STEPS_MAX);
-        assert_eq!(record.steps[1].1, Duration::from_secs(1), "those of the beginning");
+        assert_eq!(record.steps[1].1, Duration::from_secs(1), "the first ones are kept");
     }
 
     #[test]
-    fn what_is_kept_of_an_offer_is_bounded() {
+    fn the_lines_of_an_offer_are_bounded() {
         let lines = |count: usize| bounded((0..count).map(|number| number.to_string()));
         assert_eq!(lines(LINES_MAX).len(), LINES_MAX);
         assert_eq!(lines(LINES_MAX + 7).len(), LINES_MAX + 1);

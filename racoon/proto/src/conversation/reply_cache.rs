@@ -1,9 +1,9 @@
-//! Packets that come twice.
+//! Recognition of duplicate packets.
 
 use crate::crypto::{CryptoError, digest};
 use crate::num::Hash;
 
-/// What a packet is recognised by.
+/// Digest by which a packet is recognized.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PacketDigest(Vec<u8>);
 
@@ -17,40 +17,40 @@ impl PacketDigest {
     }
 }
 
-/// What is to be done with a packet.
+/// How to treat a packet.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Lookup {
-    /// It is new.
+    /// Process it: it is new.
     New,
-    /// It is new, but another one is still being worked on: hold it, or drop it.
+    /// Defer or drop it: it is new, but another one is still being processed.
     Busy,
-    /// It was answered: send the answer again.
+    /// Send this answer again: the packet was answered before.
     Reply(Vec<u8>),
-    /// It was here before, and is worth nothing more.
+    /// Drop it: it was processed before, or is being processed.
     Duplicate,
 }
 
-/// What an exchange keeps of the packets that it received. A packet is known here once it was accepted; one that was
-/// refused may come again.
+/// The packets that an exchange has accepted, and the answer to the last one. A packet that was refused is not included, and
+/// may arrive again.
 #[derive(Debug, Default)]
 pub(crate) struct ReplyCache {
-    /// Accepted, and answered before the last one.
+    /// Packets answered before the last one.
     past: Vec<PacketDigest>,
-    /// Accepted, not yet answered: a job runs, or the kernel is asked.
+    /// The packet that is accepted but not answered yet: a job runs, or the kernel is asked.
     working: Option<PacketDigest>,
     last: Option<AnsweredPacket>,
-    /// A packet that came early.
+    /// A packet that arrived too early.
     deferred: Option<Vec<u8>>,
 }
 
 #[derive(Debug)]
 struct AnsweredPacket {
     digest: PacketDigest,
-    /// None: nothing is said to it.
+    /// The answer; none if the packet needs none.
     reply: Option<Vec<u8>>,
-    /// How often the reply was sent again.
+    /// How often the answer was sent again.
     resent: u32,
-    /// How often the packet came again.
+    /// How often the packet arrived again.
     repeated: u32,
 }
 
@@ -59,14 +59,15 @@ struct AnsweredPacket {
 pub(crate) struct LastReply {
     /// Its size in bytes.
     pub(crate) bytes: usize,
-    /// How often it was sent again because the packet that it answers came again.
+    /// How often it was sent again, because the packet that it answers arrived again.
     pub(crate) resent: u32,
-    /// How often that packet came again.
+    /// How often that packet arrived again.
     pub(crate) repeated: u32,
 }
 
 impl ReplyCache {
-    /// A packet came in. An answer is sent again at most `limit` times: somebody may be sending our answers to a victim.
+    /// Classifies a packet. An answer is returned at most `limit` times: the duplicates may be sent by somebody who directs our
+    /// answers at a victim.
     pub(crate) fn lookup(&mut self, digest: &PacketDigest, limit: u32) -> Lookup {
         if self.working.as_ref() == Some(digest) || self.past.contains(digest) {
             return Lookup::Duplicate;
@@ -87,18 +88,17 @@ impl ReplyCache {
         }
     }
 
-    /// The packet is accepted, and worked on from now on.
+    /// Accepts a packet, which is being processed from now on.
     pub(crate) fn begin(&mut self, digest: PacketDigest) {
         self.working = Some(digest);
     }
 
-    /// The packet that was worked on is no good after all; it may come again.
+    /// Rejects the packet that is being processed after all; it may arrive again.
     pub(crate) fn reject(&mut self) {
         self.working = None;
     }
 
-    /// The packet that was worked on is answered with `reply`, or not at all. The packets before it are not answered any
-    /// more.
+    /// Records the answer to the packet that is being processed. Earlier packets are no longer answered.
     pub(crate) fn finish(&mut self, reply: Option<Vec<u8>>) {
         if let Some(digest) = self.working.take() {
             let last = self.last.replace(AnsweredPacket { digest, reply, resent: 0, repeated: 0 });
@@ -106,7 +106,7 @@ impl ReplyCache {
         }
     }
 
-    /// What the last packet was answered with; nothing if there was no answer.
+    /// Describes the answer to the last packet; all zero if there was none.
     pub(crate) fn last_reply(&self) -> LastReply {
         let last = self.last.as_ref().and_then(|last| Some((last, last.reply.as_ref()?)));
         last.map_or_else(LastReply::default, |(last, reply)| LastReply {
@@ -116,19 +116,19 @@ impl ReplyCache {
         })
     }
 
-    /// Something is worked on.
+    /// Whether a packet is being processed.
     pub(crate) fn is_busy(&self) -> bool {
         self.working.is_some()
     }
 
-    /// Holds a packet that came early; the first one stays.
+    /// Keeps a packet that arrived too early, unless there is one already.
     pub(crate) fn defer(&mut self, datagram: &[u8]) {
         if self.deferred.is_none() {
             self.deferred = Some(datagram.to_vec());
         }
     }
 
-    /// The packet that came early.
+    /// Returns the packet that arrived too early.
     pub(crate) fn take_deferred(&mut self) -> Option<Vec<u8>> {
         self.deferred.take()
     }
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_repeated_so_often() {
+    fn an_answer_is_repeated_at_most_limit_times() {
         let mut reply_cache = ReplyCache::default();
         assert_eq!(reply_cache.lookup(&packet("1"), 2), Lookup::New);
         reply_cache.begin(packet("1"));
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn while_one_is_worked_on_others_are_early() {
+    fn other_packets_are_early_while_one_is_processed() {
         let mut reply_cache = ReplyCache::default();
         reply_cache.begin(packet("1"));
         assert!(reply_cache.is_busy());
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_behind_is_stale() {
+    fn packets_before_the_last_one_are_duplicates() {
         let mut reply_cache = ReplyCache::default();
         for (one, reply) in [("1", Some(vec![2])), ("3", None)] {
             reply_cache.begin(packet(one));

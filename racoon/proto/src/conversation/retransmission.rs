@@ -1,13 +1,13 @@
-//! A message that is sent until it is answered.
+//! A message that is repeated until it is answered.
 
 use crate::time::Time;
 
-/// A message that was sent and is not answered.
+/// A message that was sent and is not answered yet.
 #[derive(Debug)]
 pub(crate) struct Retransmission {
     message: Vec<u8>,
     sent: u32,
-    /// When it is to be sent next, while a job for what came as an answer runs.
+    /// When it is due next, while a job for its apparent answer runs.
     suspended: Option<Time>,
 }
 
@@ -17,18 +17,18 @@ impl Retransmission {
         Self { message, sent: 1, suspended: None }
     }
 
-    /// There seems to be an answer: it is not sent again for now.
+    /// Suspends it, because there seems to be an answer. `due` is when it would have been sent next.
     pub(crate) fn suspend(&mut self, due: Option<Time>) {
         self.suspended = due;
     }
 
-    /// It was no answer: when it is to be sent next. That is no later than before, or bad answers could keep an exchange
-    /// alive for ever.
+    /// Resumes it, because that was no answer, and returns when it is due: no later than before, or invalid answers could keep an
+    /// exchange alive for ever.
     pub(crate) fn resume(&mut self) -> Option<Time> {
         self.suspended.take()
     }
 
-    /// The message to send once more; none if it was sent `count` times.
+    /// Returns the message to be sent once more; none if it was sent `count` times.
     pub(crate) fn next_copy(&mut self, count: u32) -> Option<&[u8]> {
         if self.sent >= count {
             return None;
@@ -37,7 +37,7 @@ impl Retransmission {
         Some(&self.message)
     }
 
-    /// Its size in bytes.
+    /// Size in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.message.len()
     }
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_sent_so_often_in_all() {
+    fn it_is_sent_count_times() {
         let mut message = Retransmission::new(vec![1]);
         assert_eq!(message.next_copy(3), Some([1].as_slice()));
         assert_eq!(message.next_copy(3), Some([1].as_slice()));

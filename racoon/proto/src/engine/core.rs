@@ -4,9 +4,10 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::panic::Location;
 
+use crate::conversation::ConversationId;
 use crate::crypto::Job;
 use crate::engine::delivery_errors::DeliveryErrors;
-use crate::engine::jobs::{Jobs, Owner};
+use crate::engine::jobs::Jobs;
 use crate::engine::timers::Timers;
 use crate::engine::{Phase2Id, Timer};
 use crate::kernel::{KernelRequest, RequestId};
@@ -88,7 +89,7 @@ impl Core {
     }
 
     /// Hands a job to the shell; its result goes to `owner`.
-    pub(crate) fn start_job(&mut self, owner: Owner, urgency: Urgency, job: Job) {
+    pub(crate) fn start_job(&mut self, owner: ConversationId, urgency: Urgency, job: Job) {
         let id = JobId(self.fresh_id());
         self.jobs.insert(id, owner);
         self.outputs.push_back(Output::Job(id, urgency, job));

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::conversation::reply_cache::{Lookup, PacketDigest};
+use crate::conversation::{Lookup, PacketDigest};
 use crate::engine::{Engine, Phase1Id};
 use crate::num::{ExchangeType, Flags, NotifyType};
 use crate::output::Level;
@@ -117,7 +117,6 @@ impl Engine {
     /// A message of a phase 1 that exists.
     fn phase1_message(&mut self, id: Phase1Id, incoming: Incoming<'_>) {
         let Incoming { local, remote, header, body, digest, .. } = incoming;
-        let limit = self.core.settings.retransmission.count;
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
         if (phase1.local, phase1.remote) != (local, remote) {
             let peer = phase1.remote;
@@ -131,8 +130,8 @@ impl Engine {
                 .log(Level::Debug, Some(remote), || "our own first message, or one without a cookie".into());
         }
         let exchange = phase1.exchange;
-        match phase1.reply_cache.lookup(&digest, limit) {
-            Lookup::Reply(reply) => return self.reply(id, reply),
+        match phase1.conversation.arrival(&self.core, &digest) {
+            Lookup::Reply(reply) => return phase1.reply(&mut self.core, reply),
             Lookup::Duplicate | Lookup::Busy => {
                 return self
                     .core
@@ -201,7 +200,7 @@ impl Engine {
             return Protecting::Established(id);
         }
         if phase1.negotiation().is_some_and(MainMode::awaits_last_message) {
-            phase1.reply_cache.defer(incoming.datagram);
+            phase1.conversation.defer(incoming.datagram);
         }
         Protecting::NotYet
     }

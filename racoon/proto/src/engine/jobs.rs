@@ -1,47 +1,41 @@
-//! Jobs that are not done, and who waits for them.
+//! Jobs that have not finished, and the conversations that wait for them.
 
 use std::collections::HashMap;
 
-use crate::engine::{Phase1Id, Phase2Id};
+use crate::conversation::ConversationId;
 use crate::output::JobId;
 
-/// Who waits for a job: for one at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Owner {
-    Phase1(Phase1Id),
-    Phase2(Phase2Id),
-}
-
-/// Jobs that are not done. Those that nobody waits for any more are not among them.
+/// Jobs that have not finished. A conversation waits for one at a time; those that no conversation waits for any longer are
+/// not included.
 #[derive(Debug, Default)]
 pub(crate) struct Jobs {
-    owners: HashMap<JobId, Owner>,
-    of_owner: HashMap<Owner, JobId>,
+    owners: HashMap<JobId, ConversationId>,
+    of_owner: HashMap<ConversationId, JobId>,
 }
 
 impl Jobs {
-    /// A job is handed out.
-    pub(crate) fn insert(&mut self, job: JobId, owner: Owner) {
+    /// Adds a job, which replaces an earlier one of its owner.
+    pub(crate) fn insert(&mut self, job: JobId, owner: ConversationId) {
         self.forget(owner);
         self.owners.insert(job, owner);
         self.of_owner.insert(owner, job);
     }
 
-    /// A job is done: who waited for it, if still somebody does.
-    pub(crate) fn take(&mut self, job: JobId) -> Option<Owner> {
+    /// Removes a finished job and returns its owner, unless that waits no longer.
+    pub(crate) fn take(&mut self, job: JobId) -> Option<ConversationId> {
         let owner = self.owners.remove(&job)?;
         self.of_owner.remove(&owner);
         Some(owner)
     }
 
-    /// Nobody is there any more to wait. (A job may never be done: its thread may have panicked.)
-    pub(crate) fn forget(&mut self, owner: Owner) {
+    /// Drops the job of an owner that waits no longer. A job may never finish: its thread may have panicked.
+    pub(crate) fn forget(&mut self, owner: ConversationId) {
         if let Some(job) = self.of_owner.remove(&owner) {
             self.owners.remove(&job);
         }
     }
 
-    /// How many there are.
+    /// Number of jobs that have not finished.
     pub(crate) fn len(&self) -> usize {
         self.owners.len()
     }

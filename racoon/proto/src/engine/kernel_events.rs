@@ -56,7 +56,7 @@ impl Engine {
             (None, Limit::Soft) => {}
             (None, Limit::Hard) => {
                 let (seconds, limit) =
-                    (self.core.now.since(phase2.record.began).as_secs(), self.core.settings.larval_limit);
+                    (self.core.now.since(phase2.conversation.record.began).as_secs(), self.core.settings.larval_limit);
                 let text = format!(
                     "the SPI reserved for {name} expired {seconds} s into the negotiation; \
                      raise {limit} if the peer needs longer"

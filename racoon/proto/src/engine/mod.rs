@@ -37,6 +37,7 @@ pub use priority::Priority;
 pub use view::{Load, Phase1View};
 
 use self::core::Core;
+use crate::conversation::ConversationId;
 use crate::crypto::JobResult;
 use crate::kernel::KernelEvent;
 use crate::output::{JobId, Output};
@@ -51,7 +52,6 @@ use crate::settings::Settings;
 use crate::spd::Spd;
 use crate::time::Time;
 use crate::undelivered::Undelivered;
-use jobs::Owner;
 
 /// A phase 1, established or on its way. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,20 +64,17 @@ pub struct Phase2Id(pub(crate) u64);
 /// What becomes due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Timer {
-    /// The last message of a phase 1 is sent again, or the negotiation fails.
-    Phase1Retransmit(Phase1Id),
-    /// A phase 1 that waits for somebody else (its peer as a responder, a job) has waited long enough.
-    Phase1Deadline(Phase1Id),
+    /// The last message of an exchange is retransmitted, or the negotiation fails.
+    Retransmit(ConversationId),
+    /// An exchange has waited too long for something that is not asked for again: the peer, another exchange, a job, the
+    /// kernel.
+    Deadline(ConversationId),
     /// An established phase 1 is renewed.
     Phase1Renew(Phase1Id),
     /// An established phase 1 ends.
     Phase1Expire(Phase1Id),
     /// The next probe of a peer, or the end of waiting for an answer to one.
     Dpd(Phase1Id),
-    /// The last message of a phase 2 is sent again, or the negotiation fails.
-    Phase2Retransmit(Phase2Id),
-    /// A phase 2 that waits for its phase 1, the kernel or a job has waited long enough.
-    Phase2Deadline(Phase2Id),
     /// An established phase 2 is renewed.
     Phase2Renew(Phase2Id),
     /// What we send goes by a renewed phase 2 from now on.
@@ -146,8 +143,8 @@ impl Engine {
     pub fn handle_crypto(&mut self, now: Time, job: JobId, result: JobResult) {
         self.core.now = now;
         match self.core.jobs.take(job) {
-            Some(Owner::Phase1(id)) => self.phase1_job_done(id, result),
-            Some(Owner::Phase2(id)) => self.phase2_job_done(id, result),
+            Some(ConversationId::Phase1(id)) => self.phase1_job_done(id, result),
+            Some(ConversationId::Phase2(id)) => self.phase2_job_done(id, result),
             None => {}
         }
     }
@@ -172,13 +169,13 @@ impl Engine {
         self.core.now = now;
         while let Some(timer) = self.core.timers.take(now) {
             match timer {
-                Timer::Phase1Retransmit(id) => self.phase1_retransmit(id),
-                Timer::Phase1Deadline(id) => self.phase1_deadline(id),
+                Timer::Retransmit(ConversationId::Phase1(id)) => self.phase1_retransmit(id),
+                Timer::Retransmit(ConversationId::Phase2(id)) => self.phase2_retransmit(id),
+                Timer::Deadline(ConversationId::Phase1(id)) => self.phase1_time_up(id),
+                Timer::Deadline(ConversationId::Phase2(id)) => self.phase2_deadline(id),
                 Timer::Phase1Renew(id) => self.phase1_renew(id),
                 Timer::Phase1Expire(id) => self.phase1_expire(id),
                 Timer::Dpd(id) => self.dpd_due(id),
-                Timer::Phase2Retransmit(id) => self.phase2_retransmit(id),
-                Timer::Phase2Deadline(id) => self.phase2_deadline(id),
                 Timer::Phase2Renew(id) => self.phase2_renew(id),
                 Timer::Phase2SwitchOver(id) => self.phase2_switch_over(id),
                 Timer::Phase2Replaced(id) => self.phase2_replaced(id),

@@ -112,7 +112,7 @@ impl Engine {
     /// Counts an encrypted message that our keys cannot decrypt, as happens when the pre-shared keys differ.
     fn note_unreadable(&mut self, id: Phase1Id) {
         if let Some(phase1) = self.phase1s.get_mut(id) {
-            phase1.record.unreadable = phase1.record.unreadable.saturating_add(1);
+            phase1.conversation.record.unreadable = phase1.conversation.record.unreadable.saturating_add(1);
             let remote = phase1.remote;
             self.core.log(Level::Debug, Some(remote), || "an informational message cannot be read".into());
         }
@@ -259,8 +259,8 @@ impl Engine {
         let is_weak = self.core.settings.remotes.get(phase1.block).is_some_and(|block| block.weak_phase1_check);
         match message {
             Message::Notify(notify) if phase1.negotiation().is_some() && notify.kind.is_error() => {
-                let is_news = phase1.record.said(notify.kind);
-                let offered = phase1.record.offer_refused_by(phase1.role, notify.kind);
+                let is_news = phase1.conversation.record.said(notify.kind);
+                let offered = phase1.conversation.record.offer_refused_by(phase1.role, notify.kind);
                 let standing =
                     self.phase1s.get(id).map_or(PeerStanding::Unknown, |phase1| self.standing_of_phase1(phase1));
                 let (_, level) = match is_news {

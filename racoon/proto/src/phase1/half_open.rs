@@ -252,7 +252,7 @@ impl Engine {
     /// Whether no job runs for a negotiation. Otherwise it does not make way: the job would be computed for nothing, and a
     /// peer that knew that could order any number of them.
     fn is_idle(&self, id: Phase1Id) -> bool {
-        self.phase1s.get(id).is_some_and(|one| !one.reply_cache.is_busy())
+        self.phase1s.get(id).is_some_and(|one| !one.conversation.is_processing())
     }
 }
 

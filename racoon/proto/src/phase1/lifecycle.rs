@@ -49,8 +49,6 @@ impl Engine {
         }
         self.thin_out(id);
         // 3. It does not last for ever, and the peer may not either.
-        self.core.timers.stop(Timer::Phase1Retransmit(id));
-        self.core.timers.stop(Timer::Phase1Deadline(id));
         let renewed_after = self.renewed_after(lifetime);
         self.core.timers.set(Timer::Phase1Renew(id), self.core.now + renewed_after);
         self.core.timers.set(Timer::Phase1Expire(id), expires);
@@ -119,7 +117,7 @@ impl Engine {
     fn take_held(&mut self, id: Phase1Id) {
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
         let (local, remote) = (phase1.local, phase1.remote);
-        if let Some(datagram) = phase1.reply_cache.take_deferred() {
+        if let Some(datagram) = phase1.conversation.take_deferred() {
             self.datagram(local, remote, &datagram);
         }
     }
@@ -150,7 +148,7 @@ impl Engine {
     /// says so of its own.
     pub(crate) fn initial_contact_received(&mut self, id: Phase1Id) {
         let Some(phase1) = self.phase1s.get(id).filter(|_| !self.core.settings.local_test) else { return };
-        let (local, remote, began) = (phase1.local, phase1.remote, phase1.record.began);
+        let (local, remote, began) = (phase1.local, phase1.remote, phase1.conversation.record.began);
         let others = self.phase1s.between(local.ip(), remote.ip()).into_iter().filter(|other| *other != id);
         let others: Vec<_> = others
             .filter_map(|other| {

@@ -2,12 +2,9 @@
 
 use std::net::SocketAddr;
 
-use crate::conversation::Record;
-use crate::conversation::reply_cache::PacketDigest;
-use crate::conversation::retransmission::Retransmission;
+use crate::conversation::{Conversation, ConversationId, PacketDigest, Record};
 use crate::crypto::JobResult;
 use crate::engine::datagram::Incoming;
-use crate::engine::jobs::Owner;
 use crate::engine::{Engine, Phase1Id, Phase2Id, Timer};
 use crate::num::{ExchangeType, NotifyType};
 use crate::output::{Event, EventKind, Level, Urgency};
@@ -19,7 +16,6 @@ use crate::phase1::table::{Phase1, Stage, Step};
 use crate::phase1::{Agreed, Context, Transition};
 use crate::reason::{FailureReason, Negotiation, NegotiationResult, Outcome, Role};
 use crate::select::{RemoteIndex, RemoteQuery};
-use crate::time::Time;
 use crate::wire::{Cookie, CookiePair};
 
 /// More ignored messages of one negotiation than this are not worth a warning.
@@ -81,27 +77,20 @@ impl Engine {
             peer_class: self.peer_class(remote),
             exchange: self.first_exchange(block),
             block,
-            record: Record::new(self.core.now),
-            reply_cache: Default::default(),
-            retransmission: None,
+            conversation: Conversation::new(ConversationId::Phase1(id), Record::new(self.core.now)),
             waiting: Vec::new(),
             renews,
             stage: Stage::Over,
         };
         self.core.log_mode(Level::Info, remote, phase1.exchange);
         let begun = self.begin_exchange(&mut phase1);
+        let begun = begun.map(|message| phase1.conversation.send(&mut self.core, (local, remote), message));
         self.phase1s.insert(id, phase1);
         waiting.into_iter().for_each(|phase2| self.phase1s.wait(id, phase2));
-        match begun {
-            Ok(message) => {
-                self.send_and_repeat(id, message);
-                Ok(())
-            }
-            Err(cause) => {
-                self.fail_phase1(id, cause.clone());
-                Err(cause)
-            }
+        if let Err(cause) = &begun {
+            self.fail_phase1(id, cause.clone());
         }
+        begun
     }
 
     /// The exchange that a block begins with: the first one that there is yet, or else simply the first one.
@@ -126,7 +115,7 @@ impl Engine {
             remote: phase1.remote,
             block: phase1.block,
             first_contact: false,
-            record: &mut phase1.record,
+            record: &mut phase1.conversation.record,
             notes: &mut notes,
         };
         let (state, message) = Initiator::begin(&mut context)?;
@@ -161,8 +150,8 @@ impl Engine {
                 let negotiation =
                     Negotiation::Phase1 { exchange: incoming.header.exchange, role: Role::Responder, cookies };
                 self.emit_failure_event(&cause, incoming.local, remote, cookies);
-                let outcome = Self::outcome(negotiation, (incoming.local, remote), None, &record, self.core.now);
-                self.core.record_outcome(Outcome { result: NegotiationResult::Failed(cause), ..outcome });
+                let (addresses, result) = ((incoming.local, remote), NegotiationResult::Failed(cause));
+                self.core.record_outcome(record.outcome(negotiation, addresses, None, result, self.core.now));
             }
         }
     }
@@ -204,7 +193,8 @@ impl Engine {
         self.core.log_mode(level, remote, header.exchange);
         self.core.log_notes(remote, notes);
         let id = Phase1Id(self.core.fresh_id());
-        let phase1 = Phase1 {
+        let record = std::mem::replace(record, Record::new(self.core.now));
+        let mut phase1 = Phase1 {
             cookies,
             local,
             remote,
@@ -212,16 +202,15 @@ impl Engine {
             peer_class: self.peer_class(remote),
             exchange: header.exchange,
             block,
-            record: std::mem::replace(record, Record::new(self.core.now)),
-            reply_cache: Default::default(),
-            retransmission: None,
+            conversation: Conversation::new(ConversationId::Phase1(id), record),
             waiting: Vec::new(),
             renews: None,
             stage: Stage::Negotiating(Box::new(MainMode::Responder(state))),
         };
+        phase1.conversation.accept(incoming.digest.clone());
+        phase1.conversation.step(&self.core, "message 1");
+        phase1.answer(&mut self.core, message);
         self.phase1s.insert(id, phase1);
-        self.accept(id, Some(incoming.digest.clone()), "message 1");
-        self.answer(id, message);
         Ok(())
     }
 
@@ -247,28 +236,33 @@ impl Engine {
     ) {
         let first_contact = self.is_first_contact(id);
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
-        let remote = phase1.remote;
         let given = (&self.core.settings, &self.core.codec, first_contact);
         let Some(Step { transition, notes }) = phase1.step(given, &mut *self.core.random, step) else { return };
-        self.core.log_notes(remote, notes);
+        self.core.log_notes(phase1.remote, notes);
+        let accepted = match &transition {
+            Transition::Job(..) => Some("job ordered"),
+            Transition::Send(..) => Some("answered"),
+            Transition::Established(_) => Some("authenticated"),
+            Transition::Ignored(..) | Transition::Failed(_) | Transition::Rejected(..) => None,
+        };
+        if let Some(step) = accepted {
+            digest.into_iter().for_each(|digest| phase1.conversation.accept(digest));
+            phase1.conversation.step(&self.core, step);
+        }
         match transition {
             Transition::Job((), job) => {
-                self.accept(id, digest, "job ordered");
+                // The peer may have answered: if the job shows that it has not, the retransmission resumes.
+                phase1.conversation.suspend_retransmission(&mut self.core);
                 // Message 3 has the cookie that was sent to its address.
                 self.prove_address(id);
-                self.suspend_retransmission(id);
                 let urgency = self.urgency(id);
-                self.core.start_job(Owner::Phase1(id), urgency, job);
+                self.core.start_job(ConversationId::Phase1(id), urgency, job);
             }
-            Transition::Send((), message) => {
-                self.accept(id, digest, "answered");
-                self.answer(id, message);
-            }
+            Transition::Send((), message) => phase1.answer(&mut self.core, message),
             Transition::Ignored((), cause) => self.phase1_fault(id, cause),
             Transition::Established(agreed) => {
                 let Agreed { sa, last_message, features, initial_contact } = *agreed;
-                self.accept(id, digest, "authenticated");
-                self.finish_exchange(id, last_message);
+                phase1.finish_exchange(&mut self.core, last_message);
                 self.phase1_established(id, sa, features, initial_contact);
             }
             Transition::Failed(cause) => {
@@ -289,80 +283,6 @@ impl Engine {
         self.phase1_step(id, None, |mode, cx| mode.job_done(cx, result));
     }
 
-    /// The message is accepted.
-    fn accept(&mut self, id: Phase1Id, digest: Option<PacketDigest>, step: &'static str) {
-        let now = self.core.now;
-        if let Some(phase1) = self.phase1s.get_mut(id) {
-            if let Some(digest) = digest {
-                phase1.reply_cache.begin(digest);
-            }
-            phase1.record.step(now, step);
-            phase1.record.fault = None;
-            phase1.record.unreadable = 0;
-        }
-    }
-
-    /// Answers the message that was accepted. An initiator repeats its answer until it is answered in turn; a responder
-    /// repeats it only when the peer repeats its message, so that nobody can make it send a flood to a victim.
-    fn answer(&mut self, id: Phase1Id, message: Vec<u8>) {
-        let Some(phase1) = self.phase1s.get_mut(id) else { return };
-        phase1.reply_cache.finish(Some(message.clone()));
-        match phase1.role {
-            Role::Initiator => self.send_and_repeat(id, message),
-            Role::Responder => {
-                self.reply(id, message);
-                self.set_deadline(id);
-            }
-        }
-    }
-
-    /// Sends an answer, or sends it again. As long as the address may be another one's, it is one copy.
-    pub(crate) fn reply(&mut self, id: Phase1Id, message: Vec<u8>) {
-        let Some(phase1) = self.phase1s.get(id) else { return };
-        let (local, remote) = (phase1.local, phase1.remote);
-        if phase1.negotiation().is_some_and(MainMode::is_from_unproved_address) {
-            self.core.transmit_once(local, remote, message);
-        } else {
-            self.core.transmit(local, remote, &message);
-        }
-    }
-
-    /// The last message of the exchange, if it is ours. After it comes nothing.
-    fn finish_exchange(&mut self, id: Phase1Id, last_message: Option<Vec<u8>>) {
-        let Some(phase1) = self.phase1s.get_mut(id) else { return };
-        let (local, remote) = (phase1.local, phase1.remote);
-        phase1.reply_cache.finish(last_message.clone());
-        phase1.retransmission = None;
-        if let Some(message) = last_message {
-            self.core.transmit(local, remote, &message);
-        }
-    }
-
-    fn send_and_repeat(&mut self, id: Phase1Id, message: Vec<u8>) {
-        let Some(phase1) = self.phase1s.get_mut(id) else { return };
-        let (local, remote) = (phase1.local, phase1.remote);
-        phase1.retransmission = Some(Retransmission::new(message.clone()));
-        self.core.timers.stop(Timer::Phase1Deadline(id));
-        self.core.timers.set(Timer::Phase1Retransmit(id), self.core.now + self.core.settings.retransmission.interval);
-        self.core.transmit(local, remote, &message);
-    }
-
-    /// An initiator does not repeat its message while a job for the answer runs, and waits no longer than so for the job. A
-    /// responder's deadline is that of its last message: bad values of its peer do not put it off.
-    fn suspend_retransmission(&mut self, id: Phase1Id) {
-        let due = self.core.timers.stop(Timer::Phase1Retransmit(id));
-        let Some(phase1) = self.phase1s.get_mut(id) else { return };
-        if let Some(retransmission) = &mut phase1.retransmission {
-            retransmission.suspend(due);
-            self.set_deadline(id);
-        }
-    }
-
-    /// Nothing that we do not repeat lasts longer than all repetitions of a message of ours.
-    fn set_deadline(&mut self, id: Phase1Id) {
-        self.core.timers.set(Timer::Phase1Deadline(id), self.core.now + self.core.settings.retransmission.whole());
-    }
-
     /// Renewals, what we begin, and peers whose address is configured, and their own, go before unknown peers.
     fn urgency(&self, id: Phase1Id) -> Urgency {
         let Some(phase1) = self.phase1s.get(id) else { return Urgency::Unknown };
@@ -374,28 +294,18 @@ impl Engine {
 
     /// An initiator's message is not answered.
     pub(crate) fn phase1_retransmit(&mut self, id: Phase1Id) {
-        let retransmission = self.core.settings.retransmission;
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
-        let (local, remote) = (phase1.local, phase1.remote);
-        let message = phase1.retransmission.as_mut().and_then(|sent| sent.next_copy(retransmission.count));
-        match message.map(<[u8]>::to_vec) {
-            Some(message) => {
-                self.core.timers.set(Timer::Phase1Retransmit(id), self.core.now + retransmission.interval);
-                self.core.transmit(local, remote, &message);
-            }
-            None => self.phase1_time_up(id),
+        let addresses = phase1.addresses();
+        if !phase1.conversation.retransmit(&mut self.core, addresses) {
+            self.phase1_time_up(id);
         }
     }
 
-    /// A responder's peer does not go on, or a job does not end.
-    pub(crate) fn phase1_deadline(&mut self, id: Phase1Id) {
-        self.phase1_time_up(id);
-    }
-
-    fn phase1_time_up(&mut self, id: Phase1Id) {
+    /// Ends a negotiation in which the peer does not continue, or a job does not finish.
+    pub(crate) fn phase1_time_up(&mut self, id: Phase1Id) {
         let Some(phase1) = self.phase1s.get(id) else { return };
         let silence = phase1.unanswered().map_or_else(FailureReason::computed_late, FailureReason::NoAnswer);
-        let cause = phase1.record.why(silence);
+        let cause = phase1.conversation.record.why(silence);
         self.end_phase1(id, "phase1 negotiation failed due to time up.", cause);
     }
 
@@ -403,21 +313,14 @@ impl Engine {
     /// better comes, it was the reason.
     pub(crate) fn phase1_fault(&mut self, id: Phase1Id, cause: FailureReason) {
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
-        if phase1.reply_cache.is_busy() {
-            phase1.reply_cache.reject();
-            if let Some(retransmission) = &mut phase1.retransmission {
-                let due = retransmission.resume().unwrap_or(self.core.now);
-                self.core.timers.stop(Timer::Phase1Deadline(id));
-                self.core.timers.set(Timer::Phase1Retransmit(id), due.max(self.core.now));
-            }
-        }
-        if phase1.negotiation().is_none() || phase1.record.fault.as_ref() == Some(&cause) {
+        phase1.conversation.reject(&mut self.core);
+        if phase1.negotiation().is_none() || phase1.conversation.record.fault.as_ref() == Some(&cause) {
             return;
         }
         let (remote, cookies, role) = (phase1.remote, phase1.cookies, phase1.role);
-        let first = phase1.record.faults == 0;
-        let level = if phase1.record.faults < WARNINGS_MAX { Level::Warning } else { Level::Debug };
-        phase1.record.faults = phase1.record.faults.saturating_add(1);
+        let first = phase1.conversation.record.faults == 0;
+        let level = if phase1.conversation.record.faults < WARNINGS_MAX { Level::Warning } else { Level::Debug };
+        phase1.conversation.record.faults = phase1.conversation.record.faults.saturating_add(1);
         let Some(standing) = self.phase1s.get(id).map(|phase1| self.standing_of_phase1(phase1)) else { return };
         let level = match role {
             Role::Responder if level < Level::Debug => {
@@ -431,7 +334,7 @@ impl Engine {
             self.notify_of_failure(id, &cause);
         }
         if let Some(phase1) = self.phase1s.get_mut(id) {
-            phase1.record.fault = Some(cause);
+            phase1.conversation.record.fault = Some(cause);
         }
     }
 
@@ -458,8 +361,8 @@ impl Engine {
             (FailureReason::Identity { .. }, Some(kind)) => format!("; the peer is told {kind}"),
             _ => String::new(),
         };
-        let undelivered = self.delivery_errors(remote, phase1.record.began, &cause);
-        let context = phase1.record.context(ExchangeType::MAIN, phase1.role, &cause);
+        let undelivered = self.delivery_errors(remote, phase1.conversation.record.began, &cause);
+        let context = phase1.conversation.record.context(ExchangeType::MAIN, phase1.role, &cause);
         let text = || format!("{what} {cookies}: {cause}{told_peer}{undelivered}{context}");
         let told = match (phase1.role, &cause) {
             (Role::Initiator, _) => {
@@ -507,17 +410,11 @@ impl Engine {
 
     /// Forgets a phase 1.
     pub(crate) fn remove_phase1(&mut self, id: Phase1Id) -> Option<Phase1> {
-        for timer in [
-            Timer::Phase1Retransmit(id),
-            Timer::Phase1Deadline(id),
-            Timer::Phase1Renew(id),
-            Timer::Phase1Expire(id),
-            Timer::Dpd(id),
-        ] {
+        for timer in [Timer::Phase1Renew(id), Timer::Phase1Expire(id), Timer::Dpd(id)] {
             self.core.timers.stop(timer);
         }
-        self.core.jobs.forget(Owner::Phase1(id));
         let phase1 = self.phase1s.remove(id)?;
+        phase1.conversation.end(&mut self.core);
         let pair = (phase1.local.ip(), phase1.remote.ip());
         if self.phase1s.between(pair.0, pair.1).is_empty() {
             self.traffic.remove(&pair);
@@ -530,30 +427,7 @@ impl Engine {
         let Phase1 { cookies, local, remote, exchange, role, block, .. } = *phase1;
         let block = self.core.settings.remotes.get(block).map(|block| block.name.clone());
         let negotiation = Negotiation::Phase1 { exchange, role, cookies };
-        let outcome = Self::outcome(negotiation, (local, remote), block, &phase1.record, self.core.now);
-        Outcome { result, ..outcome }
-    }
-
-    fn outcome(
-        negotiation: Negotiation,
-        (local, remote): (SocketAddr, SocketAddr),
-        block: Option<String>,
-        record: &Record,
-        ended: Time,
-    ) -> Outcome {
-        Outcome {
-            negotiation,
-            local,
-            remote,
-            block,
-            began: record.began,
-            ended,
-            steps: record.steps.clone(),
-            offered: record.offered.clone(),
-            configured: record.configured.clone(),
-            peer_said: record.peer_said.clone(),
-            result: NegotiationResult::Abandoned,
-        }
+        phase1.conversation.record.outcome(negotiation, (local, remote), block, result, self.core.now)
     }
 
     /// The event of a failure, if there is one for its cause.

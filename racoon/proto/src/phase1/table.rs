@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::mem;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::conversation::Record;
-use crate::conversation::reply_cache::ReplyCache;
-use crate::conversation::retransmission::Retransmission;
+use crate::conversation::Conversation;
+use crate::engine::core::Core;
 use crate::engine::{Phase1Id, Phase2Id};
 use crate::informational::dpd::DpdState;
 use crate::message::codec::MessageCodec;
@@ -40,10 +39,7 @@ pub(crate) struct Phase1 {
     pub(crate) exchange: ExchangeType,
     /// A responder's is a guess as long as it is on its way.
     pub(crate) block: RemoteIndex,
-    pub(crate) record: Record,
-    pub(crate) reply_cache: ReplyCache,
-    /// The message that an initiator waits for an answer to.
-    pub(crate) retransmission: Option<Retransmission>,
+    pub(crate) conversation: Conversation,
     /// Phase 2s that begin when it is established. [`Phase1s::wait`] adds to them.
     pub(crate) waiting: Vec<Phase2Id>,
     /// The one that it is to take the place of.
@@ -123,7 +119,7 @@ impl Phase1 {
             remote: self.remote,
             block: self.block,
             first_contact,
-            record: &mut self.record,
+            record: &mut self.conversation.record,
             notes: &mut notes,
         };
         let transition = step(*mode, &mut context);
@@ -134,27 +130,52 @@ impl Phase1 {
     /// Completes the record of a negotiation that has not got beyond message 1.
     pub(crate) fn describe_offer(&mut self, settings: &Settings) {
         if let Stage::Negotiating(mode) = &self.stage {
-            mode.describe_offer(settings, self.remote, &mut self.record);
+            mode.describe_offer(settings, self.remote, &mut self.conversation.record);
         }
     }
 
     /// Our last message, which the peer does not answer; none while a job for the next one runs.
     pub(crate) fn unanswered(&self) -> Option<Unanswered> {
         let message = self.negotiation()?.last_sent()?;
-        let reply = self.reply_cache.last_reply();
-        let (bytes, sent) = match &self.retransmission {
-            Some(retransmission) => (retransmission.bytes(), retransmission.sent()),
-            None => (reply.bytes, 1),
-        };
-        Some(Unanswered {
-            exchange: self.exchange,
-            role: self.role,
-            message,
-            bytes,
-            sent: sent.saturating_add(reply.resent),
-            repeated: reply.repeated,
-            unreadable: self.record.unreadable,
-        })
+        Some(self.conversation.unanswered(self.exchange, self.role, message))
+    }
+
+    /// Answers the message that was accepted. An initiator repeats its answer until it is answered in turn; a responder
+    /// repeats it only when the peer repeats its message, so that nobody can make it send a flood to a victim.
+    pub(crate) fn answer(&mut self, core: &mut Core, message: Vec<u8>) {
+        self.conversation.answer(Some(message.clone()));
+        match self.role {
+            Role::Initiator => self.conversation.send(core, self.addresses(), message),
+            Role::Responder => {
+                self.reply(core, message);
+                // Nothing that is not repeated lasts longer than all transmissions of a message of ours.
+                self.conversation.set_deadline(core, |settings| settings.retransmission.whole());
+            }
+        }
+    }
+
+    /// Sends an answer, or sends it again: in one copy, as long as the address may be forged.
+    pub(crate) fn reply(&self, core: &mut Core, message: Vec<u8>) {
+        if self.negotiation().is_some_and(MainMode::is_from_unproved_address) {
+            core.transmit_once(self.local, self.remote, message);
+        } else {
+            core.transmit(self.local, self.remote, &message);
+        }
+    }
+
+    /// Ends the exchange with its last message, if that is ours. The peer does not answer it.
+    pub(crate) fn finish_exchange(&mut self, core: &mut Core, last_message: Option<Vec<u8>>) {
+        if let Some(message) = &last_message {
+            core.transmit(self.local, self.remote, message);
+        }
+        self.conversation.answer(last_message);
+        self.conversation.stop_retransmission(core);
+        self.conversation.stop_deadline(core);
+    }
+
+    /// Our address and the peer's.
+    pub(crate) fn addresses(&self) -> (SocketAddr, SocketAddr) {
+        (self.local, self.remote)
     }
 
     /// The negotiation, if it goes on.

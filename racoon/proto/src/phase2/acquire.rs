@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 
 use crate::authorization::Peer;
 use crate::config::{PeerAddress, Remote};
+use crate::conversation::Record;
 use crate::crypto::{DhOperation, Exponent};
 use crate::engine::control::Refusal;
-use crate::engine::jobs::Owner;
-use crate::engine::{Engine, Phase1Id, Phase2Id, Timer};
+use crate::engine::core::Core;
+use crate::engine::{Engine, Phase1Id, Phase2Id};
 use crate::kernel::{Acquire, Direction, KernelRequest, Policy, RequestId, SaName, Selector, SpiAllocation};
 use crate::num::Group;
 use crate::output::{Level, Urgency};
@@ -143,9 +144,9 @@ impl Engine {
         self.explain_blocks(remote, &traffic_key, &remote_words, &sainfo_words);
         self.warn_of_missing_mirror(&traffic_key, remote);
         let id = Phase2Id(self.core.fresh_id());
+        let record = Record { offered: phase2_request.bundle.in_words(), ..Record::new(self.core.now) };
         let mut phase2 =
-            Phase2 { block: name, ..Phase2::new(Role::Initiator, traffic_key, (local, remote), self.core.now) };
-        phase2.record.offered = phase2_request.bundle.in_words();
+            Phase2 { block: name, ..Phase2::new(id, Role::Initiator, traffic_key, (local, remote), record) };
         phase2.state = State::Waiting(phase2_request);
         match trigger {
             Phase2Trigger::Acquire(acquire) => phase2.acquires.push(acquire),
@@ -153,14 +154,17 @@ impl Engine {
             Phase2Trigger::Control => {}
         }
         phase2.generated = self.generated.share(&traffic_key.selector, id).then_some(traffic_key.selector);
+        let phase1 = self.usable_phase1(local, remote);
+        if phase1.is_none() {
+            phase2.conversation.set_deadline(&mut self.core, |settings| settings.phase1_wait);
+        }
         self.phase2s.insert(id, phase2);
-        match self.usable_phase1(local, remote) {
+        match phase1 {
             Some(phase1) => self.phase2_under(id, phase1),
             None => {
                 self.core.log(Level::Info, Some(remote), || {
                     format!("IPsec-SA request for {} queued due to no phase1 found.", remote.ip())
                 });
-                self.core.timers.set(Timer::Phase2Deadline(id), self.core.now + self.core.settings.phase1_wait);
                 self.await_phase1(local, remote, block, id);
             }
         }
@@ -247,7 +251,7 @@ impl Engine {
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
         let State::Waiting(phase2_request) = std::mem::take(&mut phase2.state) else { return };
         phase2.cookies = Some(cookies);
-        phase2.record.step(self.core.now, "phase 1");
+        phase2.conversation.step(&self.core, "phase 1");
         let members = phase2_request.bundle.members.clone();
         let group = phase2_request.bundle.terms.group;
         phase2.state = State::Gathering(phase2_request, PendingInputs::new(members.len(), group));
@@ -279,20 +283,23 @@ impl Engine {
         members: impl Iterator<Item = &'a BundleMember>,
         exchange: Option<(Group, DhOperation)>,
     ) {
-        self.core.timers.set(Timer::Phase2Deadline(id), self.core.now + self.core.settings.phase2_wait);
+        let Some(phase2) = self.phase2s.get_mut(id) else { return };
+        phase2.set_deadline(&mut self.core);
         for (at, member) in members.enumerate() {
-            self.allocate_spi(id, at, member);
+            phase2.allocate_spi(&mut self.core, id, at, member);
         }
         let Some((group, task)) = exchange else { return };
         match Exponent::draw(group, &mut *self.core.random) {
-            Ok(exponent) => self.core.start_job(Owner::Phase2(id), Urgency::Known, job(exponent, task)),
+            Ok(exponent) => phase2.conversation.start_job(&mut self.core, Urgency::Known, job(exponent, task)),
             Err(error) => self.fail_phase2(id, error.into()),
         }
     }
+}
 
-    fn allocate_spi(&mut self, id: Phase2Id, at: usize, member: &BundleMember) {
-        let Some(phase2) = self.phase2s.get(id) else { return };
-        let (source, destination) = (phase2.sa_endpoints.remote, phase2.sa_endpoints.local);
+impl Phase2 {
+    /// Reserves an SPI for the inbound SA of a bundle's member.
+    fn allocate_spi(&mut self, core: &mut Core, id: Phase2Id, at: usize, member: &BundleMember) {
+        let (source, destination) = (self.sa_endpoints.remote, self.sa_endpoints.local);
         let allocation = SpiAllocation {
             id: RequestId(0),
             protocol: member.protocol,
@@ -301,13 +308,11 @@ impl Engine {
             mode: member.mode,
             reqid: member.reqid_in,
             udp: None,
-            acquire: phase2.acquire_for(member.protocol),
+            acquire: self.acquire_for(member.protocol),
         };
-        let request = self.core.ask_kernel(id, |id| KernelRequest::AllocateSpi(SpiAllocation { id, ..allocation }));
-        if let Some(phase2) = self.phase2s.get_mut(id) {
-            let name = SaName { protocol: member.protocol, source, destination, spi: 0 };
-            phase2.spi_requests.insert(request, (at, name));
-        }
+        let request = core.ask_kernel(id, |id| KernelRequest::AllocateSpi(SpiAllocation { id, ..allocation }));
+        let name = SaName { protocol: member.protocol, source, destination, spi: 0 };
+        self.spi_requests.insert(request, (at, name));
     }
 }
 

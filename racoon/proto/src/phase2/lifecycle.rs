@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::engine::jobs::Owner;
+use crate::conversation::Record;
 use crate::engine::{Engine, Phase1Id, Phase2Id, Timer};
 use crate::kernel::{KernelRequest, SaName};
 use crate::num::{Doi, ExchangeType, PayloadType, Protocol};
@@ -155,13 +155,13 @@ impl Engine {
     /// All SAs are in place.
     pub(crate) fn phase2_established(&mut self, id: Phase2Id, established: EstablishedPhase2) {
         let Some(phase2) = self.phase2s.get(id) else { return };
+        phase2.conversation.stop_deadline(&mut self.core);
         let (role, traffic_key, remote) = (phase2.role, phase2.traffic_key, phase2.remote);
         let lifetime = Duration::from_secs(established.terms.lifetime.into());
         let (since, expires, pairs) = (established.since, established.expires, established.pairs.clone());
         self.log_sas(Level::Info, "IPsec-SA established", id, &pairs);
         self.phase2s.establish(id, established);
         // 1. What comes next.
-        self.core.timers.stop(Timer::Phase2Deadline(id));
         self.core.timers.set(Timer::Phase2Expire(id), expires);
         if role == Role::Initiator {
             let renewed_after = self.renewed_after(lifetime);
@@ -234,27 +234,17 @@ impl Engine {
 
     /// A message is sent again, or the peer does not answer.
     pub(crate) fn phase2_retransmit(&mut self, id: Phase2Id) {
-        let count = self.core.settings.retransmission.count;
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
-        let (local, remote) = (phase2.local, phase2.remote);
+        let addresses = phase2.addresses();
         if phase2.phase1.and_then(|phase1| sa_of(&self.phase1s, phase1)).is_none() {
             return self.fail_phase2(id, FailureReason::phase1_gone());
         }
-        let Some(retransmission) = &mut phase2.retransmission else { return };
-        let interval = self.core.settings.retransmission.interval;
-        let first_sent = self.core.now - interval.saturating_mul(retransmission.sent());
-        match retransmission.next_copy(count).map(<[u8]>::to_vec) {
-            Some(message) => {
-                self.core.transmit(local, remote, &message);
-                self.core.timers.set(Timer::Phase2Retransmit(id), self.core.now + interval);
-                self.quick_mode_unanswered(id, first_sent, false);
-            }
-            None => {
-                self.quick_mode_unanswered(id, first_sent, true);
-                let Some(phase2) = self.phase2s.get(id) else { return };
-                let cause = phase2.record.why(FailureReason::NoAnswer(phase2.unanswered()));
-                self.fail_phase2(id, cause);
-            }
+        let Some(first_sent) = phase2.conversation.first_sent(&self.core) else { return };
+        let is_sent = phase2.conversation.retransmit(&mut self.core, addresses);
+        self.quick_mode_unanswered(id, first_sent, !is_sent);
+        if !is_sent && let Some(phase2) = self.phase2s.get(id) {
+            let cause = phase2.conversation.record.why(FailureReason::NoAnswer(phase2.unanswered()));
+            self.fail_phase2(id, cause);
         }
     }
 
@@ -278,7 +268,7 @@ impl Engine {
     pub(crate) fn phase2_forget(&mut self, id: Phase2Id) {
         self.phase2s.close(id);
         if let Some(phase2) = self.phase2s.get_mut(id) {
-            phase2.reply_cache = Default::default();
+            phase2.conversation.forget_messages();
         }
     }
 
@@ -286,10 +276,13 @@ impl Engine {
     pub(crate) fn phase2_not_begun(&mut self, traffic_key: &TrafficKey, cause: FailureReason) {
         let remote = SocketAddr::new(traffic_key.endpoints.remote, self.core.settings.port);
         let local = SocketAddr::new(traffic_key.endpoints.local, self.core.settings.port);
-        let phase2 = Phase2::new(Role::Initiator, *traffic_key, (local, remote), self.core.now);
-        let context = phase2.record.context(ExchangeType::QUICK, Role::Initiator, &cause);
+        let record = Record::new(self.core.now);
+        let context = record.context(ExchangeType::QUICK, Role::Initiator, &cause);
         self.core.log(Level::Error, Some(remote), || failed(&cause, traffic_key, "", &context));
-        self.record_phase2_outcome(&phase2, NegotiationResult::Failed(cause));
+        let traffic = traffic_key.to_string();
+        let negotiation = Negotiation::Phase2 { role: Role::Initiator, cookies: None, message_id: 0, traffic };
+        let result = NegotiationResult::Failed(cause);
+        self.core.record_outcome(record.outcome(negotiation, (local, remote), None, result, self.core.now));
     }
 
     /// A negotiation failed.
@@ -335,9 +328,9 @@ impl Engine {
             (phase2.traffic_key, phase2.remote, phase2.phase1, phase2.message_id);
         let role = phase2.role;
         let of = phase2.cookies.map(|cookies| format!(" {cookies}:{message_id:08x}")).unwrap_or_default();
-        let context = phase2.record.context(ExchangeType::QUICK, role, cause);
-        let undelivered = self.delivery_errors(remote, phase2.record.began, cause);
-        let said = match (cause, phase2.record.peer_text.as_str()) {
+        let context = phase2.conversation.record.context(ExchangeType::QUICK, role, cause);
+        let undelivered = self.delivery_errors(remote, phase2.conversation.record.began, cause);
+        let said = match (cause, phase2.conversation.record.peer_text.as_str()) {
             (FailureReason::Refused(_), said) if !said.is_empty() => format!("; in its words{said}"),
             _ => String::new(),
         };
@@ -422,8 +415,6 @@ impl Engine {
     /// Forgets a phase 2.
     fn remove_phase2(&mut self, id: Phase2Id) -> Option<Phase2> {
         for timer in [
-            Timer::Phase2Retransmit(id),
-            Timer::Phase2Deadline(id),
             Timer::Phase2Renew(id),
             Timer::Phase2SwitchOver(id),
             Timer::Phase2Replaced(id),
@@ -432,8 +423,8 @@ impl Engine {
         ] {
             self.core.timers.stop(timer);
         }
-        self.core.jobs.forget(Owner::Phase2(id));
         let phase2 = self.phase2s.remove(id)?;
+        phase2.conversation.end(&mut self.core);
         if matches!(phase2.state, State::Waiting(..)) {
             self.cancel_wait(id);
         }
@@ -487,25 +478,11 @@ pub(crate) fn has(established: &EstablishedPhase2, protocol: Option<Protocol>) -
 
 /// What is kept of a phase 2 that ended, or came up.
 fn outcome(phase2: &Phase2, result: NegotiationResult, now: Time) -> Outcome {
-    let record = &phase2.record;
-    Outcome {
-        negotiation: Negotiation::Phase2 {
-            role: phase2.role,
-            cookies: phase2.cookies,
-            message_id: phase2.message_id,
-            traffic: phase2.traffic_key.to_string(),
-        },
-        local: phase2.local,
-        remote: phase2.remote,
-        block: Some(phase2.block.clone()).filter(|name| !name.is_empty()),
-        began: record.began,
-        ended: now,
-        steps: record.steps.clone(),
-        offered: record.offered.clone(),
-        configured: record.configured.clone(),
-        peer_said: record.peer_said.clone(),
-        result,
-    }
+    let Phase2 { role, cookies, message_id, traffic_key, .. } = phase2;
+    let (role, cookies, message_id, traffic) = (*role, *cookies, *message_id, traffic_key.to_string());
+    let negotiation = Negotiation::Phase2 { role, cookies, message_id, traffic };
+    let block = Some(phase2.block.clone()).filter(|name| !name.is_empty());
+    phase2.conversation.record.outcome(negotiation, phase2.addresses(), block, result, now)
 }
 
 #[cfg(test)]

@@ -1,10 +1,8 @@
 //! Messages of quick mode, and what the kernel and jobs bring in between.
 
-use crate::conversation::reply_cache::{Lookup, PacketDigest};
-use crate::conversation::retransmission::Retransmission;
+use crate::conversation::{Lookup, PacketDigest};
 use crate::crypto::{DhOperation, JobResult, Phase2Seed, Secret};
-use crate::engine::jobs::Owner;
-use crate::engine::{Engine, Phase1Id, Phase2Id, Timer};
+use crate::engine::{Engine, Phase1Id, Phase2Id};
 use crate::informational::text_of;
 use crate::kernel::{KernelError, KernelRequest, Mode, RequestId, SaInstallation, SaName};
 use crate::num::NotifyType;
@@ -46,10 +44,9 @@ impl Engine {
 
     /// A message of an exchange that goes on.
     fn quick_message(&mut self, id: Phase2Id, phase1: Phase1Id, header: &Header, body: &[u8], digest: &PacketDigest) {
-        let limit = self.core.settings.retransmission.count;
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
         let (local, remote) = (phase2.local, phase2.remote);
-        match phase2.reply_cache.lookup(digest, limit) {
+        match phase2.conversation.arrival(&self.core, digest) {
             Lookup::Reply(reply) => {
                 // The peer repeats message 2 because message 3 was lost, and so still sends by the pair before.
                 self.retire_replaced(id);
@@ -65,7 +62,7 @@ impl Engine {
         match &phase2.state {
             State::Offered(offered) => match offered.read(sa, received) {
                 Ok(message) => {
-                    phase2.reply_cache.begin(digest.clone());
+                    phase2.conversation.accept(digest.clone());
                     self.heard_from(phase1);
                     if let Some(established) = self.phase1s.get_mut(phase1).and_then(Phase1::established_mut) {
                         established.replacement.is_of_use();
@@ -76,8 +73,8 @@ impl Engine {
             },
             State::Answered(answered, _) => match answered.read(sa, received) {
                 Ok(_) => {
-                    phase2.reply_cache.begin(digest.clone());
-                    phase2.reply_cache.finish(None);
+                    phase2.conversation.accept(digest.clone());
+                    phase2.conversation.answer(None);
                     self.heard_from(phase1);
                     self.third_message(id);
                 }
@@ -107,10 +104,9 @@ impl Engine {
         let Some(level) = self.level_under(phase1) else { return };
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
         let State::Offered(offered) = std::mem::take(&mut phase2.state) else { return };
-        phase2.retransmission = None;
-        phase2.record.step(self.core.now, "message 2");
-        self.core.timers.stop(Timer::Phase2Retransmit(id));
-        self.core.timers.set(Timer::Phase2Deadline(id), self.core.now + self.core.settings.phase2_wait);
+        phase2.conversation.stop_retransmission(&mut self.core);
+        phase2.conversation.step(&self.core, "message 2");
+        phase2.set_deadline(&mut self.core);
         // The responder may install before message 3, and wait for it.
         phase2.peer_may_use = true;
         let agreed = match offered.agree(level, false, message) {
@@ -118,14 +114,14 @@ impl Engine {
             Err(cause) => return self.fail_phase2(id, cause),
         };
         for notify in &agreed.notifies {
-            phase2.record.said(*notify);
+            phase2.conversation.record.said(*notify);
         }
         let (remote, ignores_lifetime) = (phase2.remote, agreed.ignores_lifetime);
         match &agreed.exchange {
             Some((exponent, public)) => {
                 let job = job(exponent.clone(), DhOperation::Shared(public.clone()));
                 phase2.state = State::Computing(Box::new(agreed));
-                self.core.start_job(Owner::Phase2(id), Urgency::Known, job);
+                phase2.conversation.start_job(&mut self.core, Urgency::Known, job);
             }
             None => self.agreed(id, agreed, None),
         }
@@ -183,10 +179,9 @@ impl Engine {
     }
 
     fn install_inbound(&mut self, id: Phase2Id, inbound: Vec<SaInstallation>, installing: Installing) {
-        self.core.timers.set(Timer::Phase2Deadline(id), self.core.now + self.core.settings.phase2_wait);
-        if let Some(phase2) = self.phase2s.get_mut(id) {
-            phase2.state = State::InstallingInbound(Box::new(installing));
-        }
+        let Some(phase2) = self.phase2s.get_mut(id) else { return };
+        phase2.set_deadline(&mut self.core);
+        phase2.state = State::InstallingInbound(Box::new(installing));
         self.install(id, inbound);
     }
 
@@ -280,7 +275,7 @@ impl Engine {
             return;
         }
         let State::Computing(agreed) = std::mem::take(&mut phase2.state) else { return };
-        phase2.record.step(self.core.now, "key exchange");
+        phase2.conversation.step(&self.core, "key exchange");
         let group = done.exponent.group();
         match completed_exchange(done, group) {
             Ok(gathered) => self.agreed(id, *agreed, gathered.shared.as_ref()),
@@ -319,21 +314,11 @@ impl Engine {
         match phase2_request.offer(sa, phase2.message_id, gathering.into_parts(), nonce_size, codec, random) {
             Ok((offered, message)) => {
                 phase2.state = State::Offered(Box::new(offered));
-                phase2.record.step(self.core.now, "message 1");
-                self.core.timers.stop(Timer::Phase2Deadline(id));
-                self.send_phase2(id, message);
+                phase2.conversation.step(&self.core, "message 1");
+                phase2.conversation.send(&mut self.core, phase2.addresses(), message);
             }
             Err(cause) => self.fail_phase2(id, cause),
         }
-    }
-
-    /// Sends a message until it is answered.
-    fn send_phase2(&mut self, id: Phase2Id, message: Vec<u8>) {
-        let Some(phase2) = self.phase2s.get_mut(id) else { return };
-        let (local, remote) = (phase2.local, phase2.remote);
-        phase2.retransmission = Some(Retransmission::new(message.clone()));
-        self.core.transmit(local, remote, &message);
-        self.core.timers.set(Timer::Phase2Retransmit(id), self.core.now + self.core.settings.retransmission.interval);
     }
 
     /// The kernel installed an SA, or not.
@@ -362,7 +347,7 @@ impl Engine {
     /// Goes on when the kernel has all SAs that it was asked to have.
     fn all_installed(&mut self, id: Phase2Id) {
         let Some(phase2) = self.phase2s.get_mut(id).filter(|phase2| phase2.installs.is_empty()) else { return };
-        self.core.timers.stop(Timer::Phase2Deadline(id));
+        phase2.conversation.stop_deadline(&mut self.core);
         match std::mem::take(&mut phase2.state) {
             State::InstallingInbound(installing) => self.inbound_is_ready(id, *installing),
             State::InstallingOutbound(established) => self.phase2_established(id, *established),
@@ -374,18 +359,17 @@ impl Engine {
     fn inbound_is_ready(&mut self, id: Phase2Id, installing: Installing) {
         let Installing { message, answered, outbound } = installing;
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
-        phase2.reply_cache.finish(Some(message.clone()));
+        phase2.conversation.answer(Some(message.clone()));
         phase2.peer_may_use = true;
         let (local, remote) = (phase2.local, phase2.remote);
         match answered {
             Some(answered) => {
                 phase2.state = State::Answered(Box::new(answered), Box::new(outbound));
-                phase2.record.step(self.core.now, "message 2");
-                self.core.timers.stop(Timer::Phase2Deadline(id));
-                self.send_phase2(id, message);
+                phase2.conversation.step(&self.core, "message 2");
+                phase2.conversation.send(&mut self.core, (local, remote), message);
             }
             None => {
-                phase2.record.step(self.core.now, "message 3");
+                phase2.conversation.step(&self.core, "message 3");
                 self.core.transmit(local, remote, &message);
                 match self.serves_until(id) {
                     Some(until) => self.hold_outbound(id, outbound, until),
@@ -399,18 +383,16 @@ impl Engine {
     fn third_message(&mut self, id: Phase2Id) {
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
         let State::Answered(_, outbound) = std::mem::take(&mut phase2.state) else { return };
-        phase2.retransmission = None;
-        phase2.record.step(self.core.now, "message 3");
-        self.core.timers.stop(Timer::Phase2Retransmit(id));
+        phase2.conversation.stop_retransmission(&mut self.core);
+        phase2.conversation.step(&self.core, "message 3");
         self.install_outbound(id, *outbound);
     }
 
     fn install_outbound(&mut self, id: Phase2Id, outbound: Outbound) {
         let established = outbound.established(self.core.now);
-        self.core.timers.set(Timer::Phase2Deadline(id), self.core.now + self.core.settings.phase2_wait);
-        if let Some(phase2) = self.phase2s.get_mut(id) {
-            phase2.state = State::InstallingOutbound(Box::new(established));
-        }
+        let Some(phase2) = self.phase2s.get_mut(id) else { return };
+        phase2.set_deadline(&mut self.core);
+        phase2.state = State::InstallingOutbound(Box::new(established));
         self.install(id, outbound.installations);
     }
 
@@ -434,15 +416,15 @@ impl Engine {
             _ => {
                 for id in refusable {
                     if let Some(phase2) = self.phase2s.get_mut(id) {
-                        phase2.record.said(notify.kind);
+                        phase2.conversation.record.said(notify.kind);
                     }
                 }
                 return false;
             }
         };
         if let Some(phase2) = self.phase2s.get_mut(one) {
-            phase2.record.said(notify.kind);
-            phase2.record.peer_text = text_of(notify);
+            phase2.conversation.record.said(notify.kind);
+            phase2.conversation.record.peer_text = text_of(notify);
         }
         self.fail_phase2(one, FailureReason::Refused(notify.kind));
         true

@@ -2,8 +2,7 @@
 
 use crate::authorization::{Allowed, Denial, Environment, Grant, Peer, TrafficRequest, authorize};
 use crate::config::{CheckLevel, GeneratePolicy, Remote, Sainfo};
-use crate::conversation::Record;
-use crate::conversation::reply_cache::PacketDigest;
+use crate::conversation::{PacketDigest, Record};
 use crate::crypto::DhOperation;
 use crate::engine::{Engine, Phase1Id, Phase2Id};
 use crate::kernel::{Direction, Mode, Selector, Template};
@@ -24,7 +23,7 @@ use crate::phase2::traffic::{Endpoints, Identities, between_hosts, templates};
 use crate::proposal::ProposalRefusal;
 use crate::proposal::encoding::Suite;
 use crate::reason::explain::{remote_in_words, sainfo_in_words};
-use crate::reason::{FailureReason, MissingRemote, NegotiationResult, Role};
+use crate::reason::{self, FailureReason, MissingRemote, NegotiationResult, Role};
 use crate::select::SainfoQuery;
 use crate::wire::Header;
 
@@ -148,11 +147,10 @@ impl Engine {
             sa_endpoints: offer.sa_endpoints,
             block: name,
             cookies: Some(cookies),
-            record,
             state: State::Answering(Box::new(accepted), pending),
-            ..Phase2::new(Role::Responder, offer.traffic_key, (local, remote), self.core.now)
+            ..Phase2::new(id, Role::Responder, offer.traffic_key, (local, remote), record)
         };
-        phase2.reply_cache.begin(digest.clone());
+        phase2.conversation.accept(digest.clone());
         phase2.generated = self.policies_for(id, &offer.traffic_key, offer.generate.as_ref());
         self.phase2s.insert(id, phase2);
         self.phase2s.bind(id, phase1);
@@ -340,14 +338,11 @@ impl Engine {
         if !told {
             return;
         }
-        let phase2 = Phase2 {
-            block: block.unwrap_or_default(),
-            cookies: Some(cookies),
-            message_id,
-            record,
-            ..Phase2::new(Role::Responder, traffic_key, (local, remote), self.core.now)
-        };
-        self.record_phase2_outcome(&phase2, NegotiationResult::Failed(cause));
+        let traffic = traffic_key.to_string();
+        let negotiation =
+            reason::Negotiation::Phase2 { role: Role::Responder, cookies: Some(cookies), message_id, traffic };
+        let result = NegotiationResult::Failed(cause);
+        self.core.record_outcome(record.outcome(negotiation, (local, remote), block, result, self.core.now));
     }
 }
 

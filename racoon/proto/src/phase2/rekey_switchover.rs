@@ -50,11 +50,10 @@ impl Engine {
     /// From now on it is what we send by.
     pub(crate) fn phase2_switch_over(&mut self, id: Phase2Id) {
         self.core.timers.stop(Timer::Phase2SwitchOver(id));
-        let held = self.phase2s.get_mut(id).map(|phase2| mem::take(&mut phase2.held)).unwrap_or_default();
-        if !held.is_empty() {
-            self.core.timers.set(Timer::Phase2Deadline(id), self.core.now + self.core.settings.phase2_wait);
-            self.install(id, held);
-        }
+        let Some(phase2) = self.phase2s.get_mut(id).filter(|phase2| !phase2.held.is_empty()) else { return };
+        phase2.set_deadline(&mut self.core);
+        let held = mem::take(&mut phase2.held);
+        self.install(id, held);
     }
 
     /// A phase 2 is established: pairs with a lifetime in bytes that it replaces go after a while.

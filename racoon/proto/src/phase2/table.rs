@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::conversation::Record;
-use crate::conversation::reply_cache::ReplyCache;
-use crate::conversation::retransmission::Retransmission;
+use crate::conversation::{Conversation, ConversationId, Record};
+use crate::engine::core::Core;
 use crate::engine::{Phase1Id, Phase2Id};
 use crate::kernel::{Acquire, RequestId, SaInstallation, SaName, Selector};
 use crate::num::{ExchangeType, Protocol};
@@ -39,10 +38,7 @@ pub(crate) struct Phase2 {
     pub(crate) phase1: Option<Phase1Id>,
     pub(crate) cookies: Option<CookiePair>,
     pub(crate) message_id: u32,
-    pub(crate) record: Record,
-    pub(crate) reply_cache: ReplyCache,
-    /// The message that is sent until it is answered.
-    pub(crate) retransmission: Option<Retransmission>,
+    pub(crate) conversation: Conversation,
     /// What the kernel asked for. It is told if nothing comes of it.
     pub(crate) acquires: Vec<Acquire>,
     /// The one that it is to take the place of.
@@ -125,10 +121,11 @@ impl Outbound {
 impl Phase2 {
     /// One that begins now.
     pub(crate) fn new(
+        id: Phase2Id,
         role: Role,
         traffic_key: TrafficKey,
         (local, remote): (SocketAddr, SocketAddr),
-        now: Time,
+        record: Record,
     ) -> Self {
         Self {
             role,
@@ -140,9 +137,7 @@ impl Phase2 {
             phase1: None,
             cookies: None,
             message_id: 0,
-            record: Record::new(now),
-            reply_cache: ReplyCache::default(),
-            retransmission: None,
+            conversation: Conversation::new(ConversationId::Phase2(id), record),
             acquires: Vec::new(),
             renews: None,
             generated: None,
@@ -157,17 +152,18 @@ impl Phase2 {
 
     /// Our last message, which the peer does not answer.
     pub(crate) fn unanswered(&self) -> Unanswered {
-        let reply = self.reply_cache.last_reply();
-        let (bytes, sent) = self.retransmission.as_ref().map_or((0, 0), |sent| (sent.bytes(), sent.sent()));
-        Unanswered {
-            exchange: ExchangeType::QUICK,
-            role: self.role,
-            message: if self.role == Role::Initiator { 1 } else { 2 },
-            bytes,
-            sent: sent.saturating_add(reply.resent),
-            repeated: reply.repeated,
-            unreadable: self.record.unreadable,
-        }
+        let message = if self.role == Role::Initiator { 1 } else { 2 };
+        self.conversation.unanswered(ExchangeType::QUICK, self.role, message)
+    }
+
+    /// Limits the wait for the kernel or a job.
+    pub(crate) fn set_deadline(&self, core: &mut Core) {
+        self.conversation.set_deadline(core, |settings| settings.phase2_wait);
+    }
+
+    /// Our address and the peer's.
+    pub(crate) fn addresses(&self) -> (SocketAddr, SocketAddr) {
+        (self.local, self.remote)
     }
 
     pub(crate) fn established(&self) -> Option<&EstablishedPhase2> {
@@ -447,9 +443,10 @@ mod tests {
         let selector = Selector { source, destination, protocol: 0, source_port: 0, destination_port: 0 };
         let traffic_key = TrafficKey { selector, endpoints: Endpoints { local, remote } };
         let sockets = (SocketAddr::new(local, 500), SocketAddr::new(remote, 500));
-        let mut phase2 = Phase2::new(Role::Responder, traffic_key, sockets, Time::default());
+        let id = Phase2Id(1);
+        let mut phase2 = Phase2::new(id, Role::Responder, traffic_key, sockets, Record::new(Time::default()));
         phase2.sa_endpoints = Endpoints { local, remote: client };
-        let (id, mut phase2s) = (Phase2Id(1), Phase2s::default());
+        let mut phase2s = Phase2s::default();
         phase2s.insert(id, phase2);
         let name = SaName { protocol: Protocol::ESP, source: local, destination: client, spi: 0x1001 };
         phase2s.add_kernel_sa(id, name);

@@ -1,4 +1,4 @@
-//! Starts of racoon after it was killed at any moment.
+//! A racoon that is killed, at any moment, and the next one's start.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use crate::clock::since_1970;
 use crate::kernel::{Leftovers, LogRecord};
 use crate::kernel_state::StateLog;
 
-/// Requests to the kernel, in this order.
+/// What racoon does to the kernel, in this order.
 const STEPS: [Step; 6] = [
     Step::Policy(Direction::In),
     Step::Policy(Direction::Out),
@@ -47,7 +47,7 @@ impl Step {
         }
     }
 
-    /// Returns the numbers of records before the request and after the reply.
+    /// Lines before the request, and after the kernel's answer.
     fn lines(self) -> (usize, usize) {
         match self {
             Self::Policy(_) | Self::Install(_) => (1, 1),
@@ -98,7 +98,7 @@ fn with_others(dialect: Dialect, now: u64) -> Lab {
     lab
 }
 
-/// Starts the next racoon on a kernel. Returns what it removed and logged.
+/// The next racoon on a kernel; what it removed, and what it had to say.
 fn restart(kernel: &Memory, path: &Path) -> (Lab, Leftovers, Vec<LogRecord>) {
     let mut lab = Lab::on(kernel.another_handle().unwrap());
     lab.interface.set_state_log(log(path));
@@ -107,7 +107,7 @@ fn restart(kernel: &Memory, path: &Path) -> (Lab, Leftovers, Vec<LogRecord>) {
     (lab, left, remarks)
 }
 
-/// Returns the directions of our policies and the SPIs of our SAs in the kernel.
+/// Selectors of the policies and SPIs of the SAs in the kernel, but for those of somebody else.
 fn ours(lab: &mut Lab) -> (Vec<Direction>, Vec<u32>) {
     let (others, ours): (Vec<Policy>, Vec<Policy>) =
         policies(lab).into_iter().partition(|policy| policy.action == Action::Discard);
@@ -125,9 +125,9 @@ fn place() -> (TempDir, PathBuf) {
     (directory, path)
 }
 
-/// Killed before and after each record, and before and after each request.
+/// Killed at each line: before and after each record, and before and after each request.
 #[test]
-fn nothing_is_left_after_a_crash() {
+fn nothing_is_left_wherever_racoon_was_killed() {
     for dialect in [Dialect::Linux, Dialect::FreeBsd, Dialect::NetBsd] {
         let (_directory, path) = place();
         let now = since_1970();
@@ -142,7 +142,7 @@ fn nothing_is_left_after_a_crash() {
         for (done, step) in STEPS.iter().enumerate() {
             let (before, after) = step.lines();
             let recorded = written + before;
-            // Requests that the kernel has executed, and complete lines in the file.
+            // Steps that the kernel has carried out, and lines that are whole.
             for (asked, whole) in [(0, written), (0, recorded), (1, recorded), (1, recorded + after)] {
                 for torn in [false, true] {
                     let mut file = lines[..whole].concat();
@@ -155,7 +155,7 @@ fn nothing_is_left_after_a_crash() {
                     STEPS[..done + asked].iter().for_each(|step| step.take(&mut killed));
                     let (mut lab, left, remarks) = restart(&killed.memory, &path);
                     let at = format!("{dialect}, {step:?}, {asked}, {whole}, {torn}: {left:?}");
-                    // The BSDs do not show the age of a policy, so an unconfirmed one may be another program's.
+                    // A BSD does not tell how old a policy is: one that was not confirmed may be somebody else's.
                     let is_policy = matches!(step, Step::Policy(_)) && asked == 1 && whole == recorded;
                     let ambiguous = is_policy && dialect != Dialect::Linux;
                     assert_eq!((left.ambiguous, remarks.len()), (ambiguous.into(), ambiguous.into()), "{at}");
@@ -170,12 +170,11 @@ fn nothing_is_left_after_a_crash() {
     }
 }
 
-/// An equal policy and an SA of the same name that another program installed are not ours, even if we were about to
-/// install them.
+/// An equal policy, and an SA of the same name, that somebody else has made are not ours, even if we were about to.
 #[test]
-fn other_programs_entries_stay() {
+fn what_somebody_else_made_stays() {
     for dialect in [Dialect::Linux, Dialect::FreeBsd, Dialect::NetBsd] {
-        // 1. They were there before, and the kernel refused ours. Killed before that was recorded.
+        // 1. It was there before, and the kernel refused ours: killed before that was recorded.
         let (_directory, path) = place();
         let mut lab = with_others(dialect, since_1970());
         lab.memory.set_time(since_1970() - 50);
@@ -193,7 +192,7 @@ fn other_programs_entries_stay() {
         assert_eq!((left.policies, left.sas.len()), (0, 0), "{dialect}");
         assert_eq!(ours(&mut after), (vec![Direction::In], vec![0x1001]), "{dialect}");
 
-        // 2. They replaced ours.
+        // 2. It took the place of ours.
         let (_directory, path) = place();
         let mut lab = with_others(dialect, since_1970());
         lab.interface.set_state_log(log(&path));
@@ -213,10 +212,10 @@ fn other_programs_entries_stay() {
     }
 }
 
-/// Another program replaces a policy of ours, and we delete ours before the event is read. The replacement stays,
-/// although it has the same index on Linux.
+/// Somebody replaces a policy of ours, and before we have decoded of that, ours is to go: the other one stays, though it has the
+/// same index on Linux. One that is as we made it goes.
 #[test]
-fn replacement_policy_is_not_deleted() {
+fn what_somebody_put_in_the_place_of_ours_is_not_deleted() {
     for dialect in [Dialect::Linux, Dialect::FreeBsd, Dialect::NetBsd] {
         let (_directory, path) = place();
         let mut lab = Lab::new(dialect);
@@ -236,9 +235,9 @@ fn replacement_policy_is_not_deleted() {
     }
 }
 
-/// Each way in which an SA ends is recorded, and so is a refusal.
+/// Whatever ends an SA is recorded, and a refusal of the kernel is.
 #[test]
-fn removed_entries_are_not_listed() {
+fn what_is_gone_is_not_listed() {
     for dialect in [Dialect::Linux, Dialect::FreeBsd, Dialect::NetBsd] {
         let (_directory, path) = place();
         let mut lab = Lab::new(dialect);
@@ -253,7 +252,7 @@ fn removed_entries_are_not_listed() {
         lab.memory.fail_next(MessageType::Add, libc::ENOMEM);
         lab.install(outbound(0x2001, aes_sha1())).unwrap_err();
         assert_eq!(listed(&lab), Some((0, 5)), "{dialect}: it was refused");
-        // The kernel refuses the deletion, so the SA is still there.
+        // The kernel refuses to delete it: it is there.
         lab.memory.fail_next(MessageType::Delete, libc::ENOMEM);
         lab.ask(KernelRequest::Delete(outbound(0x1004, aes_sha1()).name));
         assert_eq!(listed(&lab), Some((0, 5)), "{dialect}: it was not deleted");
@@ -276,7 +275,7 @@ fn removed_entries_are_not_listed() {
         other.send(&bytes).unwrap();
         lab.events();
         assert_eq!(listed(&lab), Some((0, before - 1)), "{dialect}: somebody deleted it");
-        // After a flush the engine deletes each SA.
+        // All of them: the engine has each deleted then.
         request::flush(other.request_header(2), SaType::Esp, &mut bytes).unwrap();
         other.send(&bytes).unwrap();
         lab.ask(KernelRequest::Delete(inbound(spi, aes_sha1()).name));
@@ -284,7 +283,7 @@ fn removed_entries_are_not_listed() {
         assert_eq!(listed(&lab), Some((0, 0)), "{dialect}: somebody deleted all");
         let name = set(&mut lab, policy(Direction::In));
         assert_eq!(listed(&lab), Some((1, 0)), "{dialect}");
-        // Refused because it exists; the entry stays.
+        // Refused, for it is there: what is listed stays.
         lab.ask(KernelRequest::AddPolicy(RequestId(1), policy(Direction::In)));
         assert_eq!(listed(&lab), Some((1, 0)), "{dialect}");
         request::spdflush(other.request_header(3), &mut bytes).unwrap();
@@ -294,9 +293,9 @@ fn removed_entries_are_not_listed() {
     }
 }
 
-/// After a reboot nothing is removed: what has the same name belongs to another program.
+/// Of another boot, nothing is removed: whatever has the name is somebody else's.
 #[test]
-fn entries_of_another_boot_are_void() {
+fn a_list_of_another_boot_is_void() {
     let (_directory, path) = place();
     let mut lab = with_others(Dialect::Linux, since_1970());
     lab.interface.set_state_log(log(&path));

@@ -1,4 +1,4 @@
-//! The interface over an in-memory kernel, in every dialect.
+//! The interface into an engine in memory, in every dialect.
 
 use std::sync::mpsc::TryRecvError;
 use std::sync::{Arc, Mutex};
@@ -30,7 +30,7 @@ impl Lab {
         Self::on(Memory::new(Abi::of(dialect)).unwrap())
     }
 
-    /// Opens a kernel, which may have SAs and policies of an earlier racoon.
+    /// On a kernel that has nothing yet, or what an earlier racoon left there.
     pub(super) fn on(memory: Memory) -> Self {
         let remarks = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&remarks);
@@ -72,7 +72,7 @@ impl Lab {
         }
     }
 
-    /// Connects another program.
+    /// Somebody else.
     pub(super) fn other(&self) -> Connection {
         Connection::new(Box::new(self.memory.another_handle().unwrap()))
     }
@@ -92,7 +92,7 @@ pub(super) fn policy(direction: Direction) -> Policy {
 }
 
 #[test]
-fn quirks_are_logged_once() {
+fn a_caveat_is_told_once() {
     let mut lab = Lab::new(Dialect::Linux);
     for spi in [0x1001, 0x1002] {
         let key = Secret::from(vec![1; 64]);
@@ -112,9 +112,10 @@ fn add(lab: &mut Lab, policy: Policy) -> Result<Policy, KernelError> {
     }
 }
 
-/// Policies of other programs are neither replaced nor deleted, not even one that was put in the place of ours.
+/// A policy of somebody else is neither replaced nor deleted, whatever its selector is, and neither is one that somebody set
+/// where ours has been.
 #[test]
-fn policies_of_other_programs_stay() {
+fn policies_of_others_stay() {
     for dialect in Dialect::ALL {
         let mut lab = Lab::new(dialect);
         let mut other = Connection::new(Box::new(lab.memory.another_handle().unwrap()));
@@ -137,7 +138,7 @@ fn policies_of_other_programs_stay() {
         };
         assert_eq!(dump(&mut lab), std::slice::from_ref(there), "{dialect}");
 
-        // Ours is deleted, and another program adds its own policy.
+        // Ours goes, and somebody sets another one in its place.
         request::spddelete2(other.request_header(1), there.index, &mut bytes).unwrap();
         other.send(&bytes).unwrap();
         let ours = add(&mut lab, policy(Direction::In)).unwrap();
@@ -149,7 +150,7 @@ fn policies_of_other_programs_stay() {
         let left = dump(&mut lab);
         assert!(matches!(&left[..], [Policy { action: Action::Discard, .. }]), "{dialect}: {left:?}");
 
-        // Kernels reuse an index.
+        // A kernel may give an index again.
         let ours = PolicyName { selector: left[0].selector.mirrored(), ..left[0].name() };
         lab.ask(KernelRequest::DeletePolicy(ours));
         assert_eq!(dump(&mut lab), left, "{dialect}");
@@ -198,7 +199,7 @@ fn from_packet_to_sa() {
 }
 
 #[test]
-fn requests_of_other_programs() {
+fn what_others_do() {
     for dialect in Dialect::ALL {
         let mut lab = Lab::new(dialect);
         let mut other = lab.other();
@@ -216,7 +217,7 @@ fn requests_of_other_programs() {
         request::delete(other.request_header(1), &pfkey, &mut bytes).unwrap();
         other.send(&bytes).unwrap();
         assert!(matches!(&lab.events()[..], [KernelEvent::Deleted(deleted)] if *deleted == name), "{dialect}");
-        // The BSDs report deleteall without an SPI, for all SAs between two addresses.
+        // What the BSDs tell of deleteall has no SPI, and is of all SAs between the two addresses.
         if dialect.has_delete_all() {
             lab.install(outbound(0x2002, aes_sha1())).unwrap();
             lab.install(outbound(0x2003, aes_sha1())).unwrap();
@@ -239,7 +240,7 @@ fn requests_of_other_programs() {
         other.send(&bytes).unwrap();
         assert!(matches!(&lab.events()[..], [KernelEvent::Flushed(Some(Protocol::ESP))]), "{dialect}");
 
-        // By index, which is all that the BSDs report.
+        // By its index, of which the BSDs tell no more.
         let set = add(&mut lab, policy(Direction::In)).unwrap();
         lab.events();
         request::spddelete2(other.request_header(1), set.index, &mut bytes).unwrap();
@@ -251,7 +252,7 @@ fn requests_of_other_programs() {
 }
 
 #[test]
-fn expiry_of_sas() {
+fn ends_of_sas() {
     let mut lab = Lab::new(Dialect::FreeBsd);
     let sa = outbound(0x2002, aes_sha1());
     let name = sa.name;
@@ -266,7 +267,7 @@ fn expiry_of_sas() {
 }
 
 #[test]
-fn kernel_assigns_unique_reqid() {
+fn a_kernel_that_gives_a_unique_policy_its_reqid() {
     for dialect in [Dialect::Linux, Dialect::NetBsd] {
         let mut lab = Lab::new(dialect);
         let mut unique = policy(Direction::Out);
@@ -284,7 +285,7 @@ fn kernel_assigns_unique_reqid() {
 }
 
 #[test]
-fn nat_t_ports_are_part_of_the_name() {
+fn ports_that_are_part_of_a_name() {
     let mut lab = Lab::new(Dialect::NetBsd);
     let udp = Some(UdpPorts { source: 4500, destination: 14_500 });
     let sa = SaInstallation { udp, ..outbound(0x2002, aes_sha1()) };
@@ -297,7 +298,7 @@ fn nat_t_ports_are_part_of_the_name() {
 }
 
 #[test]
-fn missing_reply() {
+fn an_answer_that_does_not_come() {
     let mut lab = Lab::new(Dialect::Linux);
     lab.memory.drop_next_replies(1);
     let error = lab.install(outbound(0x2002, aes_sha1())).unwrap_err();
@@ -307,13 +308,13 @@ fn missing_reply() {
     let refused = lab.ask(KernelRequest::AllocateSpi(allocation(Protocol::ESP))).pop();
     let Some(KernelEvent::Spi(_, Err(error))) = refused else { panic!("{refused:?}") };
     assert_eq!(error.text, "GETSPI esp 10.0.0.2->10.0.0.1: No buffer space available");
-    // The next request succeeds.
+    // And back to normal.
     assert_ne!(lab.allocate(Protocol::ESP), 0);
 }
 
-/// Vanished SAs are noticed although events were dropped, and although NetBSD does not report a hard expiry.
+/// Messages that are dropped, and an end that NetBSD does not tell: what is gone is noticed all the same.
 #[test]
-fn unreported_changes_are_noticed() {
+fn what_nobody_said() {
     for dialect in Dialect::ALL {
         let mut lab = Lab::new(dialect);
         let resync = |lab: &mut Lab| {
@@ -326,10 +327,10 @@ fn unreported_changes_are_noticed() {
         let names = [&sas[0], &sas[1], &sas[2]].map(|sa| sa.name);
         sas.into_iter().for_each(|sa| lab.install(sa).unwrap());
         assert!(resync(&mut lab).is_empty(), "{dialect}: all are there");
-        // 1. An SA expires.
+        // 1. It comes to its end.
         lab.memory.drop_next_replies(usize::from(dialect != Dialect::NetBsd));
         assert!(lab.memory.expire_hard(SaType::Esp, names[0].source, names[0].destination, 0x2001));
-        // 2. Another program deletes an SA.
+        // 2. Somebody deletes it.
         let mut other = lab.other();
         let (source, destination) = (names[1].source.into(), names[1].destination.into());
         let name = PfKeyName { sa_type: SaType::Esp, source, destination, spi: 0x2002, mark: None };
@@ -345,7 +346,7 @@ fn unreported_changes_are_noticed() {
             assert!(told, "{dialect}: {name}");
         }
         assert!(resync(&mut lab).is_empty(), "{dialect}: it is told once");
-        // 3. We delete an SA, and the kernel fails to.
+        // 3. We delete it, and it does not go.
         lab.memory.fail_next(MessageType::Delete, libc::ENOBUFS);
         lab.ask(KernelRequest::Delete(names[2]));
         assert!(lab.interface.show(SaType::Esp, 0).is_ok_and(|text| !text.is_empty()), "{dialect}: it is still there");
@@ -355,9 +356,9 @@ fn unreported_changes_are_noticed() {
     }
 }
 
-/// An SA is deleted and installed again before the echo of the DELETE is read.
+/// An SA of ours is deleted, and one of the same name comes before the kernel's word of that is read.
 #[test]
-fn echo_concerns_the_old_sa() {
+fn an_echo_is_not_of_the_next_of_its_name() {
     for dialect in Dialect::ALL {
         let mut lab = Lab::new(dialect);
         let sa = || outbound(0x2001, aes_sha1());
@@ -372,7 +373,7 @@ fn echo_concerns_the_old_sa() {
         lab.interface.resync(&mut |event| reread.push(event));
         assert!(matches!(reread[..], [KernelEvent::Policies(_)]), "{dialect}: {reread:?}");
         assert!(lab.interface.show(SaType::Esp, 0).is_ok_and(|text| !text.is_empty()), "{dialect}: it is alive");
-        // Its own end is reported.
+        // And its own end is told.
         lab.memory.expire_hard(SaType::Esp, sa().name.source, sa().name.destination, 0x2001);
         lab.interface.resync(&mut |event| reread.push(event));
         let told = lab.events().into_iter().chain(reread);
@@ -382,9 +383,9 @@ fn echo_concerns_the_old_sa() {
     }
 }
 
-/// There are few CPIs: the kernel reuses one although the end of its SA was not reported.
+/// CPIs are few: the kernel gives one anew that an SA had whose end it told nobody.
 #[test]
-fn reused_spi_is_not_deleted() {
+fn an_spi_that_is_given_anew_is_not_deleted_again() {
     for dialect in Dialect::ALL {
         let mut lab = Lab::new(dialect);
         let name = |spi| SaName { protocol: Protocol::IPCOMP, spi, ..inbound(1, aes_sha1()).name };
@@ -396,9 +397,9 @@ fn reused_spi_is_not_deleted() {
     }
 }
 
-/// Messages of a dump get lost too. Only an SA that a GET does not find is gone.
+/// A part of what there is may be dropped, too: only what is asked for by name and not there is gone.
 #[test]
-fn sa_missing_in_a_dump_is_not_gone() {
+fn what_is_not_told_is_not_gone() {
     let mut lab = Lab::new(Dialect::FreeBsd);
     lab.install(outbound(0x2001, aes_sha1())).unwrap();
     lab.install(outbound(0x2002, aes_sha1())).unwrap();
@@ -411,7 +412,7 @@ fn sa_missing_in_a_dump_is_not_gone() {
 }
 
 #[test]
-fn unsupported_algorithms() {
+fn what_the_kernel_has_not() {
     let lab = Lab::new(Dialect::FreeBsd);
     let mut sainfo = Sainfo::new(Side::Anonymous, RemoteSide::Anonymous);
     let encryption = |transform| Encryption { transform, key_length: 0 };
@@ -421,7 +422,7 @@ fn unsupported_algorithms() {
 }
 
 #[test]
-fn open_memory_backend() {
+fn whom_it_opens() {
     let choice = backend_of(&ipsec_conf::racoon::Backend::Memory).unwrap();
     assert_eq!(choice, BackendKind::Memory);
     let mut interface = KernelInterface::open(&choice, Some(Dialect::NetBsd), 0, Box::new(|_| ())).unwrap();
@@ -429,14 +430,14 @@ fn open_memory_backend() {
     let request = KernelRequest::AddPolicy(RequestId(1), policy(Direction::Out));
     interface.execute(request, &mut |event| events.push(event));
     interface.read_events(&mut |event| events.push(event)).unwrap();
-    // The reply, the initial policies, and the event.
+    // What was answered, what there was, and what was told.
     let [KernelEvent::PolicyAdded(_, Ok(_)), KernelEvent::Policies(_), KernelEvent::Policy(_)] = &events[..] else {
         panic!("{events:?}")
     };
 }
 
 #[test]
-fn kernel_without_ipsec() {
+fn a_kernel_without_ipsec() {
     let memory = Memory::new(Abi::of(Dialect::Linux)).unwrap();
     let open = |failures| {
         let another = || Box::new(memory.another_handle().unwrap());
@@ -449,7 +450,7 @@ fn kernel_without_ipsec() {
     assert_eq!(open(3).unwrap_err().to_string(), "Protocol not supported");
 }
 
-/// Over a server that rewrites process ids, our own requests look like another program's on the event connection.
+/// A server that rewrites process ids: what we do ourselves comes back on the other connection as somebody else's.
 #[test]
 fn over_a_socket() {
     let folder = tempfile::tempdir().unwrap();
@@ -472,7 +473,7 @@ fn over_a_socket() {
     let name = sa.name;
     ask(KernelRequest::Install(Box::new(sa)));
     ask(KernelRequest::Delete(name));
-    // With its reply, all earlier events have arrived.
+    // When this is answered, all that was before has been told.
     ask(KernelRequest::AllocateSpi(allocation(Protocol::ESP)));
     let events = std::mem::take(&mut events);
     let [
@@ -492,10 +493,10 @@ fn over_a_socket() {
     assert!(interface.read_events(&mut |_| ()).is_err(), "the server is gone");
 }
 
-/// After a crash, SAs that the kernel still has are restored, except those in counter mode. Others are removed from the
-/// file.
+/// After a crash SAs are taken back that the kernel still has; but not those whose cipher counts. What a kernel has lost does not
+/// stay in the file.
 #[test]
-fn saved_sas_are_restored() {
+fn kept_sas_are_taken_back() {
     for dialect in [Dialect::Linux, Dialect::FreeBsd, Dialect::NetBsd] {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("sa.backup");
@@ -519,7 +520,7 @@ fn saved_sas_are_restored() {
         let sas = taken(&mut after);
         assert_eq!(sas.len(), 2, "{dialect}");
         assert!(sas.contains(&LeftoverSa { name, reqid: 0, in_kernel: true }), "{dialect}: {sas:?}");
-        // They count as ours: their end is reported.
+        // They are ours: what happens to them is told.
         after.ask(KernelRequest::Delete(sas[0].name));
         after.memory.drop_next_replies(1);
         let mut other = after.other();
@@ -535,9 +536,9 @@ fn saved_sas_are_restored() {
     }
 }
 
-/// SAs that the kernel has lost are renegotiated, and removed from the file.
+/// The kernel has lost them: they are renewed, and not saved any more.
 #[test]
-fn saved_sas_that_are_lost() {
+fn kept_sas_that_are_lost() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sa.backup");
     let mut before = Lab::new(Dialect::Linux);
@@ -554,9 +555,9 @@ fn saved_sas_that_are_lost() {
     assert_eq!(std::fs::read(&path).unwrap(), b"");
 }
 
-/// Deleted by the daemon or by another program.
+/// Whoever ended them: the daemon, or somebody else.
 #[test]
-fn removed_sas_leave_the_backup_file() {
+fn sas_that_are_no_more_do_not_stay_in_the_file() {
     for dialect in [Dialect::Linux, Dialect::FreeBsd, Dialect::NetBsd] {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("sa.backup");

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use super::*;
+use crate::conversation::Record;
 use crate::identity::Identity;
 use crate::num::{Doi, Flags, Group, IdType, NotifyType, PayloadType};
 use crate::phase2::bundle::Bundle;
@@ -495,7 +496,7 @@ fn a_peer_has_so_many_phase_2s() {
     let addresses = (net.world.b.address, net.world.a.address);
     for _ in 0..WITH_PEER_MAX {
         let id = Phase2Id(net.world.b.engine.core.fresh_id());
-        let phase2 = Phase2::new(Role::Responder, traffic_key, addresses, net.world.now);
+        let phase2 = Phase2::new(id, Role::Responder, traffic_key, addresses, Record::new(net.world.now));
         net.world.b.engine.phase2s.insert(id, phase2);
     }
     let message = craft(&mut net, 1, &first_payloads(&sainfo()));
