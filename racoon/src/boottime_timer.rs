@@ -79,7 +79,7 @@ mod tests {
     use crate::poller::{self, Source};
 
     #[test]
-    fn it_is_readable_from_its_time_on_until_it_is_set_anew() {
+    fn readable_once_due_until_rearmed() {
         let alarm = BoottimeTimer::new().unwrap();
         let rings = |timeout: Option<Duration>| {
             let source = Source::control(alarm.fd().unwrap(), ());

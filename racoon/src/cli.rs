@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn the_daemon() {
+    fn daemon_options() {
         let daemon = |arguments: &[&str]| match mode_of(arguments) {
             Mode::Daemon(options) => options,
             other => panic!("{other:?}"),

@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_stays_where_it_was() {
+    fn conversion_is_stable() {
         let moment = Time(Duration::from_millis(5_300));
         for age in (0..3_000).step_by(100) {
             let age = Duration::from_millis(age);
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn it_goes_on() {
+    fn clock_advances() {
         let before = now();
         std::thread::sleep(Duration::from_millis(10));
         let passed = now().since(before);

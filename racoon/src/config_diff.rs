@@ -13,7 +13,7 @@ pub fn describe(changes: &Changes<'_>) -> String {
     blocks(&mut text, &changes.remotes, remote_title, |remote| &remote.place);
     blocks(&mut text, &changes.sainfos, sainfo_title, |sainfo| &sainfo.place);
     if changes.reordered {
-        text.push_str("different: the order of what is in both\n");
+        text.push_str("different: the order of sections\n");
     }
     text
 }

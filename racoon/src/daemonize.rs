@@ -57,7 +57,7 @@ fn await_child(mut child: File) -> i32 {
     if heard.is_ok() && said == READY {
         return 0;
     }
-    let said = if said.is_empty() { b"racoon: the daemon ended while it was starting\n".as_slice() } else { &said };
+    let said = if said.is_empty() { b"racoon: the daemon exited during startup\n".as_slice() } else { &said };
     let _ = io::stderr().write_all(said);
     1
 }

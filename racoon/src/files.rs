@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn relative_names_start_where_it_was_made() {
+    fn relative_names_use_the_original_directory() {
         let directory = tempfile::tempdir_in("/tmp").unwrap();
         let at = directory.path().join("[a]");
         fs::create_dir(&at).unwrap();
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn whose_files() {
+    fn file_metadata() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("psk.txt");
         fs::write(&file, "").unwrap();
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn files_with_keys() {
+    fn key_files() {
         let directory = tempfile::tempdir().unwrap();
         let at = |name| directory.path().join(name);
         fs::write(at("psk.txt"), "* key").unwrap();

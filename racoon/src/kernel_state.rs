@@ -71,7 +71,7 @@ impl StateLog {
             Ok(_) => (KernelState::default(), 0, false),
             Err(FormatError::Header) if bytes.is_empty() => (KernelState::default(), 0, false),
             Err(error) => {
-                remark(format!("{name}: {error}; its entries are ignored, and a new list begins"));
+                remark(format!("{name}: {error}; ignoring its entries and starting a new list"));
                 (KernelState::default(), 0, false)
             }
         };

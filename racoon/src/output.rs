@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_of_errors_are_not_shown() {
+    fn errno_is_removed() {
         let error = io::Error::from_raw_os_error(libc::ENOENT);
         assert_eq!(reason(&error), "No such file or directory");
         assert_eq!(

@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_written_and_removed() {
+    fn written_and_removed() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("racoon.pid");
         fs::write(&path, "a stale number of a process").unwrap();
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn where_it_cannot_be() {
+    fn unusable_paths() {
         let directory = tempfile::tempdir().unwrap();
         let (victim, link) = (directory.path().join("victim"), directory.path().join("racoon.pid"));
         fs::write(&victim, "text").unwrap();

@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_urgent_come_first() {
+    fn control_sources_come_first() {
         let (mut a, peer) = UnixStream::pair().unwrap();
         let (mut b, admin) = UnixStream::pair().unwrap();
         let sources = [Source::peers(peer.as_fd(), "peer"), Source::control(admin.as_fd(), "admin")];
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn room_to_write_and_the_end() {
+    fn writable_and_end_of_file() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let source = Source { writes: true, ..Source::control(ours.as_fd(), 0) };
         assert_eq!(wait(&[source], None).unwrap(), [only(0, false, true)]);
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn who_writes_is_not_woken_by_what_comes_in() {
+    fn writer_is_not_woken_by_data() {
         let (mut ours, mut theirs) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         while ours.write(&[0; 4096]).is_ok() {}
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn time_is_rounded_up() {
+    fn timeout_is_rounded_up() {
         let of = |nanoseconds| milliseconds(Duration::from_nanos(nanoseconds)).as_millis();
         assert_eq!((of(0), of(1), of(1_000_000), of(1_000_001)), (Some(0), Some(1), Some(1), Some(2)));
         assert_eq!(milliseconds(Duration::MAX), PollTimeout::MAX);

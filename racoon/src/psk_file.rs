@@ -114,7 +114,7 @@ impl FileVersion {
 /// Returns how to add a missing key, with a hint if a line looks like the intended one.
 fn advice(path: &Path, keys: &PreSharedKeys, name: &[u8]) -> String {
     let advice = format!("add a line to {}", path.display());
-    keys.nearest(name).map_or_else(|| advice.clone(), |nearest| format!("{advice}, whose {nearest}"))
+    keys.nearest(name).map_or_else(|| advice.clone(), |nearest| format!("{advice}; its {nearest}"))
 }
 
 #[cfg(test)]
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_is_read_each_time() {
+    fn file_is_read_each_time() {
         let (_directory, path, table) = table();
         write(&path, "192.0.2.1 first\n", 0o640);
         assert_eq!(table.key(b"192.0.2.1").unwrap().as_slice(), b"first");
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_several_have_is_a_groups() {
+    fn shared_keys() {
         let (_directory, path, table) = table();
         write(&path, "192.0.2.1 one\n192.0.2.2 two\n192.0.2.3 two\n* any\n192.0.2.4 late\n", 0o600);
         let shared = [1, 2, 3, 4, 5].map(|host| table.is_shared(format!("192.0.2.{host}").as_bytes()));
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_taken_to_pieces_once_as_long_as_it_does_not_change() {
+    fn unchanged_file_is_parsed_once() {
         let (soon, later) = (SystemTime::now(), SystemTime::now() + Duration::from_secs(3600));
         let (directory, path, _) = table();
         let mut table = Table { path: Some(path.clone()), kept: None };
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_others_can_read_is_refused() {
+    fn psk_file_readable_by_others_is_refused() {
         let (_directory, path, table) = table();
         for mode in [0o604, 0o660, 0o601] {
             write(&path, "* key\n", mode);
@@ -217,16 +217,16 @@ mod tests {
     }
 
     #[test]
-    fn the_line_that_is_missing_may_be_one_that_cannot_be_used() {
+    fn missing_key_points_to_unusable_line() {
         let (_directory, path, table) = table();
         let advice = format!("add a line to {}", path.display());
         write(&path, "192.0.2.2 key\r\n", 0o600);
         assert_eq!(why_not(&table), advice);
         write(&path, "192.0.2.2 key\r\n192.0.2.1 0x5ecre7\n192.0.2.3\n", 0o600);
-        let unusable = ", whose line 2 cannot be used: 0x must be followed by hex digits, two for each octet";
+        let unusable = "; its line 2 cannot be used: 0x must be followed by hex digits, two for each octet";
         assert_eq!(why_not(&table), advice.clone() + unusable);
         write(&path, "192.0.2.2 key\n192.0.2.1/32 key\n", 0o600);
-        let prefix = ", whose line 2 has a prefix length behind the address: write the address alone";
+        let prefix = "; its line 2 has a prefix length behind the address: write the address alone";
         assert_eq!(why_not(&table), advice + prefix);
     }
 }

@@ -15,8 +15,8 @@ use crate::output;
 use crate::unimplemented;
 
 /// Warning of `-t` about a file without remotes.
-const NO_REMOTE: &str = "no remote section, so racoon negotiates with nobody; \
-                         a running racoon that has tunnels refuses to reload such a file";
+const NO_REMOTE: &str = "no remote section: racoon negotiates with nobody, \
+                         and a running racoon with tunnels refuses to reload such a file";
 
 /// Runs the command.
 pub fn main() -> ExitCode {
@@ -58,7 +58,7 @@ fn execute(run: &Invocation) -> ExitCode {
     }
     if let Some(old) = against {
         let Some(old) = read(old) else {
-            say(io::stderr(), &format!("racoon: nothing to compare with: \"{old}\" cannot be used\n"));
+            say(io::stderr(), &format!("racoon: cannot compare with \"{old}\": it has errors\n"));
             return ExitCode::FAILURE;
         };
         shown.push_str(&config_diff::describe(&Changes::between(&old, &config)));

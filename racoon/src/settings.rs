@@ -64,13 +64,13 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_file_is_the_engines_default() {
+    fn empty_file_gives_the_defaults() {
         let (empty, default) = (settings("", &DaemonOptions::default()), Settings::default());
         assert_eq!(format!("{empty:?}"), format!("{default:?}"));
     }
 
     #[test]
-    fn everything_is_carried_over() {
+    fn all_settings_are_translated() {
         let text = "timer { counter 3; interval 4 sec; persend 2; phase1 11 sec; phase2 12 sec; natt_keepalive 0 sec; }
             padding { randomize off; randomize_length on; maximum_length 7; strict_check on; exclusive_tail off; }
             complex_bundle off; half_open_limit 30 per_source 4; journal 17; log notify;";

@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn sockets_with_a_path() {
+    fn path_socket() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("notify");
         send(path.as_os_str(), State::Ready).unwrap_err();
@@ -60,7 +60,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn sockets_without_a_path() {
+    fn abstract_socket() {
         use std::os::linux::net::SocketAddrExt as _;
         // Unique, because a directory has this name.
         let directory = tempfile::tempdir().unwrap();

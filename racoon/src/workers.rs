@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_known_comes_first_and_queues_are_bounded() {
+    fn known_peers_first_and_queues_bounded() {
         let (mut workers, go, begun) = gated(2);
         workers.submit(Urgency::Stranger, 0).unwrap();
         begun.recv().unwrap();
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_waits_for_what_runs_only() {
+    fn drop_waits_for_running_jobs_only() {
         let (mut workers, go, begun) = gated(9);
         (0..9).for_each(|job| workers.submit(Urgency::Stranger, job).unwrap());
         begun.recv().unwrap();
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_one_job_lost() {
+    fn panic_loses_one_job() {
         let work = |job: u8| {
             assert_ne!(job, 1, "this panic is part of a test");
             job

@@ -1,4 +1,4 @@
-//! What starts the daemon when the system does.
+//! Boot scripts and the systemd unit.
 
 #![allow(clippy::unwrap_used)]
 
@@ -19,7 +19,7 @@ fn mode(words: &str) -> Mode {
 }
 
 #[test]
-fn scripts_are_shell() {
+fn scripts_are_valid_shell() {
     for name in ["freebsd/racoon", "netbsd/racoon"] {
         let output = Command::new("sh").arg("-n").arg(boot(name)).output().unwrap();
         assert!(output.status.success() && output.stderr.is_empty(), "{name}: {output:?}");
@@ -30,7 +30,7 @@ fn scripts_are_shell() {
 }
 
 #[test]
-fn the_unit_asks_for_what_there_is() {
+fn unit_options_exist() {
     let unit = fs::read_to_string(boot("systemd/racoon.service")).unwrap();
     let line = |key: &str| unit.lines().find_map(|line| line.strip_prefix(key)).unwrap();
     let arguments = |key: &str| line(key).strip_prefix("/usr/sbin/racoon ").unwrap();
@@ -38,13 +38,13 @@ fn the_unit_asks_for_what_there_is() {
     assert!(options.foreground, "with Type=notify the main process is the daemon");
     assert!(matches!(mode(arguments("ExecReload=")), Mode::Check { test: true, .. }));
     assert_eq!(line("Type="), "notify");
-    // The list of what is in the kernel outlives a crash there.
+    // The state file in it has to survive a crash.
     assert_eq!((line("RuntimeDirectory="), line("RuntimeDirectoryPreserve=")), ("racoon", "yes"));
 }
 
-/// Where systemd is, it finds no fault with the unit.
+/// systemd-analyze accepts the unit, where it is installed.
 #[test]
-fn the_unit_is_one() {
+fn unit_is_valid() {
     let directory = tempfile::tempdir().unwrap();
     let unit = fs::read_to_string(boot("systemd/racoon.service")).unwrap();
     let own = unit.lines().filter(|line| !line.starts_with("Documentation="));
@@ -54,7 +54,7 @@ fn the_unit_is_one() {
     let Ok(output) = Command::new("systemd-analyze").arg("verify").arg(&path).output() else {
         return skip("there is no systemd-analyze");
     };
-    // It looks at other units of the system, too.
+    // It checks other units of the system too.
     let faults = String::from_utf8_lossy(&output.stderr).into_owned();
     let faults = faults.lines().filter(|line| line.contains("racoon")).collect::<Vec<_>>();
     assert_eq!(faults, [""; 0]);

@@ -172,7 +172,7 @@ pub struct ReplyHeader {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Malformed {
     /// Invalid length.
-    #[error("message of {0} bytes")]
+    #[error("invalid message length: {0} bytes")]
     Length(usize),
     /// A request of another program's protocol.
     #[error("{} refused: the client speaks another protocol, such as the racoonctl of ipsec-tools", kame::name(*.0))]

@@ -123,7 +123,7 @@ impl Server {
                     self.accept_after = Some(now + ACCEPT_RETRY);
                     if !std::mem::replace(&mut self.accept_error_logged, true) {
                         log_error(&format_args!(
-                            "control socket: nobody can connect: {}",
+                            "control socket: cannot accept connections: {}",
                             crate::output::reason(&error)
                         ));
                     }
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_in_pieces() {
+    fn request_in_pieces() {
         let mut fixture = Fixture::new();
         let mut client = fixture.connect();
         let request = Request::ShowSa(Table::Isakmp);
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_reply_to_a_slow_reader() {
+    fn long_reply_to_a_slow_reader() {
         let mut fixture = Fixture::new();
         let mut client = fixture.connect();
         client.write_all(&Request::ShowSa(Table::Esp).encode()).unwrap();
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_request() {
+    fn malformed_requests() {
         let mut fixture = Fixture::new();
         let mut unknown = fixture.connect();
         unknown.write_all(&[8u16, 0x0777, 0, 0x02ff].map(u16::to_ne_bytes).concat()).unwrap();
@@ -319,14 +319,14 @@ mod tests {
         assert_eq!(read(&mut huge), []);
         let refused = "control socket: command 0x0777 refused: the client speaks another protocol, such as the racoonctl \
                        of ipsec-tools";
-        assert_eq!(fixture.errors, [refused, "control socket: message of 65535 bytes"]);
+        assert_eq!(fixture.errors, [refused, "control socket: invalid message length: 65535 bytes"]);
         assert_eq!((fixture.asked.len(), fixture.server.clients.len()), (0, 0));
     }
 
     /// Requests of KAME's racoonctl, recorded on x86. The body of the last two has addresses of 128 bytes.
     #[test]
     #[cfg(target_endian = "little")]
-    fn the_racoonctl_of_ipsec_tools_is_refused() {
+    fn ipsec_tools_racoonctl_is_refused() {
         let requests: [(&str, [u8; 8], usize, [u8; 4]); 4] = [
             ("show-sa", [8, 0, 0x01, 0x01, 0, 0, 0xff, 0x01], 0, [0x01, 0x01, 0xff, 0x01]),
             ("flush-sa", [8, 0, 0x02, 0x01, 0, 0, 0x01, 0x02], 0, [0x02, 0x01, 0x01, 0x02]),
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_answered_with_their_number() {
+    fn errors_are_sent_with_errno() {
         let mut fixture = Fixture::new();
         let mut client = fixture.connect();
         client.write_all(&Request::Reload.encode()).unwrap();
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_cannot_be_accepted_is_not_waited_for() {
+    fn accept_failure_pauses_the_listener() {
         let mut fixture = Fixture::new();
         let mut client = fixture.connect();
         client.write_all(&Request::Reload.encode()).unwrap();
@@ -391,7 +391,7 @@ mod tests {
             assert_eq!(fixture.server.descriptors().count(), 0);
             assert_eq!(fixture.server.due(), Some(Time::from_secs(second + 1)));
         }
-        let told = "control socket: nobody can connect: Invalid argument";
+        let told = "control socket: cannot accept connections: Invalid argument";
         assert_eq!(fixture.errors, [told], "once");
 
         std::mem::swap(&mut fixture.server.listener.listener, &mut broken);
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn a_descriptor_that_becomes_free_ends_the_rest() {
+    fn free_descriptor_ends_the_pause() {
         let mut fixture = Fixture::new();
         let mut client = fixture.connect();
         fixture.serve(&Ok(Vec::new()));
@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn the_silent_make_room() {
+    fn oldest_client_makes_room() {
         let mut fixture = Fixture::new();
         let silent = (0..CLIENTS_MAX).map(|_| fixture.connect()).collect::<Vec<_>>();
         fixture.serve(&Ok(Vec::new()));

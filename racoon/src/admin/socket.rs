@@ -35,10 +35,10 @@ pub enum SocketError {
     #[error("{}: another daemon listens there", .0.display())]
     InUse(PathBuf),
     /// Unknown user.
-    #[error("no user {0}")]
+    #[error("unknown user {0}")]
     User(Box<str>),
     /// Unknown group.
-    #[error("no group {0}")]
+    #[error("unknown group {0}")]
     Group(Box<str>),
     /// A system call failed.
     #[error("{}: {}", path.display(), crate::output::reason(error))]
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_is_made_and_a_stale_socket_replaced() {
+    fn creates_directory_and_replaces_stale_socket() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("racoon/racoon.sock");
         let before = mode(directory.path());
@@ -269,7 +269,7 @@ mod tests {
 
     /// systemd creates the directory before the daemon starts, and gives it to root's group.
     #[test]
-    fn the_run_directory_lets_the_users_of_the_socket_pass() {
+    fn run_directory_is_searchable_for_users() {
         let directory = tempfile::tempdir().unwrap();
         let run = directory.path().join("racoon");
         let path = run.join("racoon.sock");
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_answer_is_there_all_the_same() {
+    fn busy_daemon_is_not_replaced() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("racoon.sock");
         let busy = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_socket_stays() {
+    fn other_files_are_not_removed() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("racoon.sock");
         fs::write(&path, "precious").unwrap();
@@ -343,7 +343,7 @@ mod tests {
 
     /// A symbolic link put in the socket's place before its permissions are set does not redirect them to another file.
     #[test]
-    fn permissions_are_not_set_through_a_link() {
+    fn mode_is_not_set_through_a_link() {
         let directory = tempfile::tempdir().unwrap();
         let (victim, link) = (directory.path().join("victim"), directory.path().join("racoon.sock"));
         fs::write(&victim, "").unwrap();
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn accounts_that_do_not_exist() {
+    fn unknown_accounts() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("racoon.sock");
         let access = |owner: &str, group: &str| SocketAccess {
@@ -366,8 +366,8 @@ mod tests {
             mode: 0o600,
         };
         let error = |access: SocketAccess| listen(&path, Some(&access)).unwrap_err().to_string();
-        assert_eq!(error(access("nobody-of-that-name", "root")), "no user nobody-of-that-name");
-        assert_eq!(error(access("root", "no-such-group")), "no group no-such-group");
+        assert_eq!(error(access("nobody-of-that-name", "root")), "unknown user nobody-of-that-name");
+        assert_eq!(error(access("root", "no-such-group")), "unknown group no-such-group");
         assert!(!path.exists());
     }
 }

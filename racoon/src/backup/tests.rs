@@ -1,4 +1,4 @@
-//! Lines and the file.
+//! Tests of lines and of the file.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -33,7 +33,7 @@ const FIELDS: &str = "%192.0.2.1 192.0.2.2 3 4097 2 7 32 12 16 5 8 0 0 1024 3600
                       replay=64,1 inside=::\n";
 
 #[test]
-fn a_line_is_read_as_it_was_written() {
+fn line_round_trips() {
     let line = saved(1000).line();
     let (date, fields) = line.split_at(20);
     assert!(date.ends_with(" 1970"), "{date}");
@@ -42,7 +42,7 @@ fn a_line_is_read_as_it_was_written() {
 }
 
 #[test]
-fn there_is_room_for_the_longest_line() {
+fn longest_line_fits_the_buffer() {
     let address = || "2001:db8:1111:2222:3333:4444:5555:6666".parse().unwrap();
     let longest = SavedSa {
         source: address(),
@@ -65,11 +65,11 @@ fn there_is_room_for_the_longest_line() {
 }
 
 #[test]
-fn other_lines_are_none() {
+fn invalid_lines() {
     let good = saved(1000).line();
     let good = good.trim_end();
     for end in 0..good.len() {
-        // Cut within its last fields, a line may still be one.
+        // Cut within its last fields, a line may still be valid.
         let _ = SavedSa::parse(&good[..end]);
     }
     for bad in [
@@ -88,7 +88,7 @@ fn other_lines_are_none() {
 }
 
 #[test]
-fn only_what_is_left_of_its_time() {
+fn remaining_lifetime() {
     assert_eq!(saved(1000).left(1000), Some(3600));
     assert_eq!(saved(1000).left(4599), Some(1));
     assert_eq!(saved(1000).left(4600), None);
@@ -97,7 +97,7 @@ fn only_what_is_left_of_its_time() {
 }
 
 #[test]
-fn the_file_keeps_the_living() {
+fn expired_sas_are_dropped() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sa.backup");
     let mut backup = Backup::open(&path).unwrap();
@@ -113,7 +113,7 @@ fn the_file_keeps_the_living() {
 }
 
 #[test]
-fn of_two_lines_for_one_name_the_later_counts() {
+fn later_line_of_a_name_wins() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sa.backup");
     let (old, other) = (saved(since_1970()), SavedSa { spi: 0x1002, ..saved(since_1970()) });
@@ -124,7 +124,7 @@ fn of_two_lines_for_one_name_the_later_counts() {
 }
 
 #[test]
-fn a_file_that_is_too_large_stays_as_it_is() {
+fn oversized_file_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sa.backup");
     let mut backup = Backup::open(&path).unwrap();
@@ -139,7 +139,7 @@ fn count(path: &Path) -> usize {
     fs::read_to_string(path).unwrap().lines().count()
 }
 
-/// The message by which an SA was installed.
+/// Composes the message that installs an SA.
 fn installation(saved: &SavedSa, origin: RequestHeader, buffer: &mut Vec<u8>) -> libpfkey::Result<()> {
     let sa_type = SaType::from_number(origin.abi.dialect, saved.sa_type);
     let header = Header { seq: origin.seq, pid: origin.pid, ..Header::new(MessageType::Add, sa_type) };
@@ -189,7 +189,7 @@ fn add(backup: &mut Backup, spi: u32) -> Name {
     saved.name()
 }
 
-/// One with the SAs 1 to 100.
+/// Returns a backup with the SAs 1 to 100.
 fn hundred(path: &Path) -> Backup {
     let mut backup = Backup::open(path).unwrap();
     for spi in 1..=100 {
@@ -199,7 +199,7 @@ fn hundred(path: &Path) -> Backup {
 }
 
 #[test]
-fn renewals_do_not_make_it_grow_for_ever() {
+fn file_is_compacted() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sa.backup");
     fs::write(directory.path().join("sa.backup.new"), "left behind").unwrap();
@@ -221,11 +221,11 @@ fn renewals_do_not_make_it_grow_for_ever() {
 }
 
 #[test]
-fn what_was_given_back_and_what_is_flushed_goes_too() {
+fn flushed_sas_are_removed() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sa.backup");
     drop(hundred(&path));
-    // It was killed. Another one may have a line of its own for an SPI.
+    // After a crash. A new SA may reuse an SPI.
     let mut backup = Backup::open(&path).unwrap();
     assert_eq!(backup.restore().unwrap().0.len(), 100);
     backup.forget_all(Some(3)).unwrap();
@@ -235,7 +235,7 @@ fn what_was_given_back_and_what_is_flushed_goes_too() {
 }
 
 #[test]
-fn where_no_new_file_can_be_the_old_one_stays() {
+fn failed_rewrite_keeps_the_old_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sa.backup");
     let mut backup = hundred(&path);
@@ -248,7 +248,7 @@ fn where_no_new_file_can_be_the_old_one_stays() {
 }
 
 #[test]
-fn a_file_that_others_can_read_is_none() {
+fn file_readable_by_others_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sa.backup");
     fs::write(&path, "").unwrap();

@@ -11,7 +11,7 @@ pub(super) fn translate(from: &conf::Sainfo) -> Result<Sainfo, ConfigError> {
     let wrong = |message| ConfigError { place: from.place.clone(), message };
     let local = match &from.local {
         conf::SainfoId::Anonymous => Side::Anonymous,
-        conf::SainfoId::ClientAddress => return Err(wrong("clientaddr is no local side".into())),
+        conf::SainfoId::ClientAddress => return Err(wrong("clientaddr is valid on the remote side only".into())),
         id => Side::Id(fixed(id).map_err(wrong)?),
     };
     let remote = match &from.remote {
@@ -52,7 +52,7 @@ fn fixed(id: &conf::SainfoId) -> Result<Identity, String> {
         conf::SainfoId::Name(identifier) => (identity::fixed(identifier), 0, 0),
         conf::SainfoId::Anonymous | conf::SainfoId::ClientAddress => (None, 0, 0),
     };
-    Ok(identity.ok_or("not an identity of phase 2")?.with_protocol(protocol, port))
+    Ok(identity.ok_or("not a phase 2 identity")?.with_protocol(protocol, port))
 }
 
 /// Returns the identity of a network. One with a full-length prefix is an address.

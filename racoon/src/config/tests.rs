@@ -100,7 +100,7 @@ fn remotes() {
 }
 
 #[test]
-fn proposals_with_a_group_that_nobody_has_are_left_out() {
+fn proposals_with_unsupported_groups_are_skipped() {
     let groups = |text: &str| {
         let (_, block) = blocks(text)
             .map(|blocks| blocks.remotes.iter().next().map(|(at, one)| (at, one.clone())))
@@ -247,7 +247,7 @@ fn sainfos() {
 }
 
 #[test]
-fn unknown_attributes_of_names_are_told() {
+fn unknown_name_attributes_are_reported() {
     let text = format!(r#"remote anonymous {{ {PROPOSAL} peers_identifier asn1dn "XYZ=a"; }}"#);
     let errors = match blocks(&text) {
         Ok(_) => panic!("translated"),

@@ -164,7 +164,7 @@ fn establishment(words: &[String]) -> Result<Establishment, EarlyExit> {
             let flow = Flow { source, source_prefix, destination, destination_prefix, protocol };
             Ok(Establishment::Ipsec(table, flow))
         }
-        (Table::Ipsec, _) => Err(EarlyExit::Error("protocol ipsec is for show-sa and flush-sa".into())),
+        (Table::Ipsec, _) => Err(EarlyExit::Error("protocol ipsec is only for show-sa and flush-sa".into())),
         _ => Err(EarlyExit::Usage),
     }
 }
@@ -187,7 +187,8 @@ fn upper_layer(word: &str, v4: bool) -> Result<u8, EarlyExit> {
 /// there beside `any`.
 fn network(word: &str, v4: bool, protocol: u8) -> Result<(SocketAddr, u8), EarlyExit> {
     let longest = if v4 { 32 } else { 128 };
-    let wrong = |what: String| EarlyExit::Error(format!("wrong {what} in {word}"));
+    let invalid =
+        |what: &str, expected: &str| EarlyExit::Error(format!("invalid {what} in {word}: expected {expected}"));
     let (rest, bracketed) = match word.strip_suffix(']').and_then(|word| word.rsplit_once('[')) {
         Some((rest, port)) => (rest, Some(port)),
         None => (word, None),
@@ -200,31 +201,32 @@ fn network(word: &str, v4: bool, protocol: u8) -> Result<(SocketAddr, u8), Early
         (length, port) => (length, port),
     };
     if parts.next().is_some() || (bracketed.is_some() && slashed.is_some()) {
-        return Err(wrong("network: HOST/LENGTH/PORT is expected".into()));
+        return Err(invalid("network", "HOST/LENGTH/PORT"));
     }
     let length = match length {
         None | Some("") => longest,
         Some(digits) => {
             let length = digits.parse::<u8>().ok().filter(|length| *length <= longest);
-            length.ok_or_else(|| wrong(format!("prefix length, which is 0 to {longest},")))?
+            length.ok_or_else(|| invalid("prefix length", &format!("0 to {longest}")))?
         }
     };
     let port = match bracketed.or(slashed) {
         None | Some("" | "any") => 0,
-        Some(digits) => digits.parse::<u16>().map_err(|_| wrong("port, which is 0 to 65535 or any,".into()))?,
+        Some(digits) => digits.parse::<u16>().map_err(|_| invalid("port", "0 to 65535 or any"))?,
     };
     let port = if protocol == 0 && slashed.is_some() { 0 } else { port };
     Ok((SocketAddr::new(host(name, v4)?, port), length))
 }
 
 fn host(name: &str, v4: bool) -> Result<IpAddr, EarlyExit> {
+    let family = if v4 { "IPv4" } else { "IPv6" };
     let unknown = |why: String| EarlyExit::Error(format!("{name}: {why}"));
     if let Ok(ip) = name.parse::<IpAddr>() {
-        return if ip.is_ipv4() == v4 { Ok(ip) } else { Err(unknown("an address of the other family".into())) };
+        return if ip.is_ipv4() == v4 { Ok(ip) } else { Err(unknown(format!("not an {family} address"))) };
     }
     let found = (name, 0).to_socket_addrs().map_err(|error| unknown(error.to_string()))?;
     let mut found = found.map(|address| address.ip()).filter(|ip| ip.is_ipv4() == v4);
-    found.next().ok_or_else(|| unknown("no address of this family".into()))
+    found.next().ok_or_else(|| unknown(format!("no {family} address")))
 }
 
 #[cfg(test)]
@@ -330,19 +332,19 @@ mod tests {
         assert_eq!(because("se"), "se is not supported yet");
         assert_eq!(because("es -u joe isakmp inet 192.0.2.1 192.0.2.2"), "establish-sa -u is not supported yet");
         assert_eq!(because("es isakmp inet3 a b"), "unknown family inet3");
-        assert_eq!(because("es isakmp inet ::1 ::2"), "::1: an address of the other family");
-        let length = "wrong prefix length, which is 0 to 32, in 192.0.2.1/33";
+        assert_eq!(because("es isakmp inet ::1 ::2"), "::1: not an IPv4 address");
+        let length = "invalid prefix length in 192.0.2.1/33: expected 0 to 32";
         assert_eq!(because("es esp inet 192.0.2.1/33 192.0.2.2"), length);
-        let port = "wrong port, which is 0 to 65535 or any, in";
-        assert_eq!(because("es esp inet 192.0.2.1[x] 192.0.2.2"), format!("{port} 192.0.2.1[x]"));
-        assert_eq!(because("es esp inet 192.0.2.1/32/65536 192.0.2.2"), format!("{port} 192.0.2.1/32/65536"));
-        let form = "wrong network: HOST/LENGTH/PORT is expected in 192.0.2.1/32/80/6";
+        let port = |word: &str| format!("invalid port in {word}: expected 0 to 65535 or any");
+        assert_eq!(because("es esp inet 192.0.2.1[x] 192.0.2.2"), port("192.0.2.1[x]"));
+        assert_eq!(because("es esp inet 192.0.2.1/32/65536 192.0.2.2"), port("192.0.2.1/32/65536"));
+        let form = "invalid network in 192.0.2.1/32/80/6: expected HOST/LENGTH/PORT";
         assert_eq!(because("es esp inet 192.0.2.1/32/80/6 192.0.2.2"), form);
         assert_eq!(of("--help rc"), Err(EarlyExit::Help));
         assert_eq!(of("-h"), Err(EarlyExit::Help));
         assert_eq!(of("--version"), Err(EarlyExit::Version));
         assert_eq!(of("-V"), Err(EarlyExit::Version));
         assert_eq!(because("es esp inet 192.0.2.1 192.0.2.2 sctp"), "unknown upper layer protocol sctp");
-        assert_eq!(because("es ipsec inet 192.0.2.1 192.0.2.2"), "protocol ipsec is for show-sa and flush-sa");
+        assert_eq!(because("es ipsec inet 192.0.2.1 192.0.2.2"), "protocol ipsec is only for show-sa and flush-sa");
     }
 }

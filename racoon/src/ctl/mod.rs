@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     #[cfg(target_endian = "little")]
-    fn another_daemon_is_named() {
+    fn other_daemons_are_recognised() {
         let kame = "the daemon at SOCKET speaks another control protocol, such as the racoon of ipsec-tools: use the \
                     racoonctl that was installed with it";
         // The racoon of ipsec-tools does not know the command; the second reply is as if it did.
@@ -196,7 +196,7 @@ mod tests {
 
     /// As with a stopped daemon: the kernel queues connections until the backlog is full.
     #[test]
-    fn a_daemon_that_is_silent_is_given_up() {
+    fn silent_daemon_times_out() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("racoon.sock");
         let listener = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_has_room_for_what_has_come() {
+    fn body_buffer_grows_with_the_data() {
         let sent = (0..100_000).map(|number| (number % 251) as u8).collect::<Vec<u8>>();
         for wanted in [0, 1, FIRST_ROOM, FIRST_ROOM + 1, sent.len()] {
             let body = read_body(sent.as_slice(), wanted).unwrap();

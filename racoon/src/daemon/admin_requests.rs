@@ -22,7 +22,7 @@ impl Daemon {
     pub(super) fn serve_admin(&mut self) {
         let Some(mut admin) = self.admin.take() else { return };
         let log = self.log.clone();
-        admin.serve(clock::now(), &mut |request| self.answer(request), &mut |complaint| log.error(complaint));
+        admin.serve(clock::now(), &mut |request| self.answer(request), &mut |error| log.error(error));
         self.admin = Some(admin);
         self.process_outputs();
     }
@@ -93,7 +93,7 @@ impl Daemon {
         };
         let shown = self.kernel.show(sa_type, signed(clock::since_1970()));
         shown.map(|mut text| Zeroizing::new(std::mem::take(&mut *text).into_bytes())).map_err(|error| {
-            self.log.error(format_args!("the kernel's SAs could not be read: {error}"));
+            self.log.error(format_args!("cannot read the kernel's SAs: {error}"));
             Failure::new(libc::EIO, error.to_string())
         })
     }
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_way_to_this_host() {
+    fn route_to_this_host() {
         let (any, here) = (IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::LOCALHOST));
         assert_eq!(routed(any, here), Some(here));
     }

@@ -235,8 +235,9 @@ impl Daemon {
         self.process_outputs();
         if let Some(dropped) = self.receive_queue.report(clock::now()) {
             let messages = if dropped == 1 { "message" } else { "messages" };
-            self.log
-                .notify(format_args!("{dropped} {messages} dropped in the last minute: more came than could be read"));
+            self.log.notify(format_args!(
+                "dropped {dropped} {messages} in the last minute: they arrived faster than they could be processed"
+            ));
         }
     }
 
@@ -307,9 +308,10 @@ impl Daemon {
     /// Logs that a message could not be sent or was not delivered. It may have been a reply to a spoofed address, so
     /// the number of such lines is limited.
     fn log_send_error(&mut self, level: Level, remote: SocketAddr, text: impl Display) {
-        let (level, untold) = self.send_errors.note(level, clock::now());
-        if untold > 0 {
-            self.log.notify(format_args!("{untold} more messages could not be sent or did not arrive"));
+        let (level, suppressed) = self.send_errors.note(level, clock::now());
+        if suppressed > 0 {
+            let messages = if suppressed == 1 { "message" } else { "messages" };
+            self.log.notify(format_args!("{suppressed} more {messages} not sent or not delivered"));
         }
         self.log.write(level, Some(remote.ip()), text);
     }

@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_take_turns() {
+    fn sources_take_turns() {
         let mut queue = FairQueue::default();
         for number in 0..3 {
             assert_eq!(queue.push(message(1, number, 100)), 0);
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn who_floods_displaces_his_own_messages_only() {
+    fn flood_displaces_only_its_own_messages() {
         let mut queue = FairQueue::default();
         let room = u32::try_from(BYTES_MAX / BYTES_MIN).unwrap();
         let dropped: u64 = (0..room + 100).map(|number| queue.push(message(1, number, 100))).sum();
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn one_large_message_makes_several_small_ones_go() {
+    fn large_message_displaces_several_small_ones() {
         let mut queue = FairQueue::default();
         (0..u32::try_from(BYTES_MAX / BYTES_MIN).unwrap())
             .for_each(|number| assert_eq!(queue.push(message(1, number, 1)), 0));
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_one_network_of_ipv6_count_as_one() {
+    fn ipv6_sources_are_grouped_by_network() {
         let source = |text: &str| source_of(text.parse().unwrap());
         assert_eq!(source("2001:db8::1"), source("2001:db8::ffff:1"));
         assert_ne!(source("2001:db8::1"), source("2001:db8:0:1::1"));
@@ -196,7 +196,7 @@ mod tests {
         /// Messages of a source keep their order, the capacity is never exceeded, and every message is either returned
         /// or counted as dropped.
         #[test]
-        fn nothing_is_lost_uncounted(pushes in prop::collection::vec((0..4_u8, 1..60_000_usize, any::<bool>()), 0..200)) {
+        fn every_message_is_accounted_for(pushes in prop::collection::vec((0..4_u8, 1..60_000_usize, any::<bool>()), 0..200)) {
             let mut queue = FairQueue::default();
             let (mut dropped, mut out) = (0, Vec::new());
             for (number, (source, length, pops)) in (0_u32..).zip(&pushes) {

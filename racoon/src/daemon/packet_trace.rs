@@ -50,7 +50,7 @@ pub(super) fn log_message(
 fn described(bytes: &[u8]) -> Vec<String> {
     let (header, body) = match Header::parse(bytes) {
         Ok(parsed) => parsed,
-        Err(error) => return vec![format!("  not a message: {error}")],
+        Err(error) => return vec![format!("  malformed message: {error}")],
     };
     let lines = if header.flags.contains(Flags::ENCRYPTED) {
         vec![describe::header(&header)]
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn in_words() {
+    fn decoded() {
         let lines = traced(false, &message());
         assert_eq!(lines[0], "DEBUG2: received 40 bytes 192.0.2.2[500] -> 192.0.2.1[500]");
         assert_eq!(lines.len(), 3, "{lines:#?}");
@@ -92,14 +92,14 @@ mod tests {
     }
 
     #[test]
-    fn in_bytes() {
+    fn hex_dump() {
         let lines = traced(true, b"none");
-        assert!(lines[1].contains("not a message"), "{lines:#?}");
+        assert!(lines[1].contains("malformed message"), "{lines:#?}");
         assert_eq!(lines[2], "DEBUG: 00000000: 6e 6f 6e 65 [192.0.2.2]");
     }
 
     #[test]
-    fn what_is_encrypted_stays_so() {
+    fn encrypted_messages_are_not_decoded() {
         let mut bytes = message();
         bytes[19] = 1;
         let lines = traced(false, &bytes);

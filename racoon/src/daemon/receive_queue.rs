@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn peers_go_first_and_nobody_waits_for_ever() {
+    fn peers_go_first_and_nobody_starves() {
         let mut receive_queue = ReceiveQueue::default();
         push(&mut receive_queue, Priority::Unknown, 3000, 500);
         push(&mut receive_queue, Priority::Known, 2000, 100);
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_bounded_for_each_class() {
+    fn each_class_is_bounded() {
         let mut receive_queue = ReceiveQueue::default();
         push(&mut receive_queue, Priority::Unknown, 0, 10_000);
         push(&mut receive_queue, Priority::Exchange, 0, 10);

@@ -30,7 +30,7 @@ impl Daemon {
         self.log.set_level(log::configured(config.log));
         self.psk_file.set_path(config.paths.pre_shared_key.as_deref().map(Into::into));
         for what in needs_restart(&self.config, &config) {
-            self.log.warning(format_args!("{what} is another one now: that takes effect when racoon is started again"));
+            self.log.warning(format_args!("{what} changed; restart racoon to apply it"));
         }
         warn_unimplemented(&config, &self.log);
         self.traffic.configure(&settings, clock::now());
@@ -51,7 +51,7 @@ impl Daemon {
         if !keeps {
             let file = &self.file;
             self.log.error(format_args!(
-                "{file}: no remote section, so that a reload would delete all tunnels; to delete them, stop racoon"
+                "{file}: no remote section: a reload would delete all tunnels; to delete them, stop racoon"
             ));
         }
         keeps

@@ -23,13 +23,13 @@ impl SendErrorLimit {
     /// Counts a record. Returns the level to log it at, and how many earlier records were lowered to debug and not yet
     /// accounted for in the log.
     pub(super) fn note(&mut self, level: Level, now: Time) -> (Level, u32) {
-        let mut untold = 0;
+        let mut suppressed = 0;
         if self.count == 0 || now.since(self.since) >= WINDOW {
-            untold = self.count.saturating_sub(LOUD_MAX);
+            suppressed = self.count.saturating_sub(LOUD_MAX);
             *self = Self { since: now, count: 0 };
         }
         self.count = self.count.saturating_add(1);
-        (if self.count <= LOUD_MAX { level } else { Level::Debug }, untold)
+        (if self.count <= LOUD_MAX { level } else { Level::Debug }, suppressed)
     }
 }
 
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flood_is_counted() {
+    fn floods_are_counted() {
         let mut send_errors = SendErrorLimit::default();
         let told = (0..1000).map(|_| send_errors.note(Level::Notify, Time::from_secs(7))).collect::<Vec<_>>();
         let loud = |count: usize| told.iter().take(count).all(|told| *told == (Level::Notify, 0));

@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_is_told_once_though_a_socket_is_missing() {
+    fn failures_are_logged_once() {
         let (mut retry, now) = (SocketRetry::default(), Time::from_secs(7));
         let again = Some(Time::from_secs(8));
         retry.note(false, true, now);

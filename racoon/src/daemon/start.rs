@@ -101,7 +101,7 @@ pub fn run(file: &str, options: DaemonOptions) -> ExitCode {
         match daemonize::enter() {
             Ok(starting) => starting,
             Err(error) => {
-                let _ = writeln!(io::stderr(), "racoon: cannot go to the background: {}", reason(&error));
+                let _ = writeln!(io::stderr(), "racoon: cannot run in the background: {}", reason(&error));
                 return ExitCode::FAILURE;
             }
         }
@@ -123,11 +123,11 @@ pub fn run(file: &str, options: DaemonOptions) -> ExitCode {
 
 fn work(daemon: Daemon, starting: StartupReport, log: &Log) -> ExitCode {
     if let Err(error) = starting.ready() {
-        log.error(format_args!("cannot go to the background: {}", reason(&error)));
+        log.error(format_args!("cannot run in the background: {}", reason(&error)));
         return ExitCode::FAILURE;
     }
     if let Err(error) = systemd::notify(systemd::State::Ready) {
-        log.warning(format_args!("the service manager cannot be told that racoon is ready: {}", reason(&error)));
+        log.warning(format_args!("cannot notify the service manager: {}", reason(&error)));
     }
     daemon.run()
 }
@@ -220,16 +220,21 @@ fn unread(file: &str) -> Failure {
 pub(super) fn read(file: &str, files: &Files, log: &Log) -> Option<Config> {
     log.info(format_args!("Reading configuration from \"{file}\""));
     let load = load(file, files);
-    load.problems.iter().for_each(|problem| complain(problem, log));
+    load.problems.iter().for_each(|problem| log_problem(problem, log));
     load.config
 }
 
-fn complain(problem: &Problem, log: &Log) {
+fn log_problem(problem: &Problem, log: &Log) {
     let text = problem.to_string();
     match problem.severity {
         Severity::Error => text.lines().for_each(|line| log.error(line)),
-        Severity::Warning => text.lines().for_each(|line| log.warning(line)),
+        Severity::Warning => without_level(&text).lines().for_each(|line| log.warning(line)),
     }
+}
+
+/// Removes the level from a diagnostic for the terminal: a line of the log begins with its level anyway.
+fn without_level(diagnostic: &str) -> String {
+    diagnostic.replacen(": warning:", ":", 1)
 }
 
 /// Returns the engine's settings, or `None` if they cannot be translated or the kernel does not support them. The
@@ -295,7 +300,7 @@ fn remove_leftovers(
             sas
         }
         Err(error) => {
-            log.error(format_args!("what an earlier racoon left in the kernel is not removed: {error}"));
+            log.error(format_args!("cannot remove what an earlier racoon left in the kernel: {error}"));
             Vec::new()
         }
     }
@@ -317,10 +322,11 @@ fn open_backup(config: &Config, options: &DaemonOptions, log: &Log) -> Result<Op
     };
     let mut saved = Vec::new();
     if options.backup {
-        let strange;
-        (saved, strange) = backup.restore().map_err(failed)?;
-        if strange > 0 {
-            log.warning(format_args!("{}: {strange} lines are not of this version's, and left out", path.display()));
+        let skipped;
+        (saved, skipped) = backup.restore().map_err(failed)?;
+        if skipped > 0 {
+            let lines = if skipped == 1 { "line" } else { "lines" };
+            log.warning(format_args!("{}: skipped {skipped} {lines} in an unknown format", path.display()));
         }
     }
     Ok(Some((backup, saved)))
@@ -345,7 +351,7 @@ fn restore_saved(
 
 /// Logs a warning about directives that have no effect yet.
 pub(super) fn warn_unimplemented(config: &Config, log: &Log) {
-    unimplemented::warning(config).lines().for_each(|line| log.warning(line));
+    without_level(&unimplemented::warning(config)).lines().for_each(|line| log.warning(line));
 }
 
 /// Returns a sink that writes the kernel interface's records to the log.

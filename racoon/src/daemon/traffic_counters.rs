@@ -76,7 +76,7 @@ impl Daemon {
         match self.kernel.counters() {
             Ok(sas) => self.traffic.note(now, sas),
             Err(error) => {
-                self.log.warning(format_args!("the counters of the kernel's SAs could not be read: {error}"));
+                self.log.warning(format_args!("cannot read the counters of the kernel's SAs: {error}"));
                 return self.traffic.put_off(now);
             }
         }
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn only_for_who_wants_it() {
+    fn polled_only_if_needed() {
         let interval = |dpds: &[(u32, DpdMode)]| {
             let mut counters = TrafficCounters::default();
             counters.configure(&settings(dpds), Time::from_secs(5));

@@ -151,7 +151,7 @@ pub(super) fn request(dialect: Dialect, direction: Direction, selector: &Selecto
 
 fn step(template: &Template) -> Result<Request, KernelError> {
     let proto = ip_protocol_of(template.protocol)
-        .ok_or_else(|| refused(format!("no policy can ask for {}", template.protocol)))?;
+        .ok_or_else(|| refused(format!("no policy can require {}", template.protocol)))?;
     let level = match template.level {
         Level::Default => LEVEL_DEFAULT,
         Level::Use => LEVEL_USE,

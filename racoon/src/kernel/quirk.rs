@@ -33,12 +33,12 @@ impl Quirk {
     pub(super) fn text(self) -> &'static str {
         match self {
             Self::CutSha256 => {
-                "hmac_sha256 has an ICV of 96 bits over PF_KEY of Linux, 128 by RFC 4868: the peer must have \
-                 hmac_sha256_96, too (backend xfrm can do 128)"
+                "hmac_sha256 has an ICV of 96 bits over PF_KEY of Linux, not 128 (RFC 4868): use backend xfrm, or configure \
+                 hmac_sha256_96 on the peer"
             }
             Self::PaddedAh => {
-                "AH over IPv4 with hmac_sha384 or hmac_sha512 is padded to 8 bytes over PF_KEY of Linux, to 4 by RFC 4302: \
-                 the peer drops it, if its kernel is not told the same way (backend xfrm can do 4)"
+                "AH over IPv4 with hmac_sha384 or hmac_sha512 is padded to 8 bytes over PF_KEY of Linux, not 4 (RFC 4302): \
+                 most peers drop it; use backend xfrm"
             }
         }
     }

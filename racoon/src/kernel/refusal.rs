@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_algorithm_that_is_missing_and_its_module() {
+    fn missing_algorithm_and_module() {
         let request = "UPDATE esp 10.0.0.2->10.0.0.1 spi=4097(0x1001) (camellia-cbc, hmac-sha512)";
         for (words, lacking) in [
             (Some("Requested CRYPT algorithm not found"), "camellia-cbc (module camellia_generic?)"),
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn another_reason_names_the_algorithms_all_the_same() {
+    fn other_errors_name_the_algorithms() {
         let request = "UPDATE esp 10.0.0.2->10.0.0.1 spi=4097(0x1001) (camellia-cbc, hmac-sha512)";
         let expected = format!("{request}: Invalid argument: Invalid key length");
         assert_eq!(text(xfrm(), libc::EINVAL, Some("Invalid key length")), expected);

@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_sa_without_its_keys() {
+    fn sa_without_keys() {
         let udp = Some(UdpPorts { source: 4500, destination: 4500 });
         let sa = SaInstallation { reqid: 7, esn: true, udp, ..inbound(0x1001, aes_sha1()) };
         let window = sa.replay_window;
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes() {
+    fn deletion() {
         let (source, destination) = (ip("10.0.0.2"), ip("10.0.0.1"));
         let name = SaName { protocol: Protocol::AH, source, destination, spi: 256 };
         let expected = "kernel: delete ah 10.0.0.2->10.0.0.1 spi=256(0x100)";

@@ -45,7 +45,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn entries_are_there_after_a_crash_until_the_next_boot() {
+fn entries_survive_a_crash_but_not_a_reboot() {
     let mut place = Place::new();
     let mut log = place.open("a").unwrap();
     log.record(request(0x100)).unwrap();
@@ -78,7 +78,7 @@ fn entries_are_there_after_a_crash_until_the_next_boot() {
 }
 
 #[test]
-fn bad_lines_are_told_and_removed() {
+fn bad_lines_are_reported_and_removed() {
     let mut place = Place::new();
     place.open("a").unwrap().record(request(0x100)).unwrap();
     let whole = place.text();
@@ -103,12 +103,12 @@ fn bad_lines_are_told_and_removed() {
         fs::write(place.path(), text).unwrap();
         assert_eq!(place.open("a").unwrap().state(), &KernelState::default());
         let told = place.remarks.pop().unwrap();
-        assert_eq!(told, format!("{name}: {reason}; its entries are ignored, and a new list begins"));
+        assert_eq!(told, format!("{name}: {reason}; ignoring its entries and starting a new list"));
         assert_eq!(place.text(), "racoon-kernel-state 1 boot=a namespace=1\n");
     }
 }
 
-/// However long it runs, the file has at most some lines for each entry, and nothing of it is lost.
+/// The file stays within a few lines per entry however long it is used, and loses nothing.
 #[test]
 fn the_file_stays_small() {
     let mut place = Place::new();
@@ -120,7 +120,7 @@ fn the_file_stays_small() {
         log.record(Record::SaGone(key(spi))).unwrap();
         assert!(place.text().lines().count() <= LINES_MIN + 1);
     }
-    // A file that was put in the place of another one is locked like that.
+    // The replacement of a file is locked too.
     assert_eq!(place.open("a").unwrap_err().kind(), ErrorKind::ResourceBusy);
     let state = log.state().clone();
     drop(log);
@@ -130,7 +130,7 @@ fn the_file_stays_small() {
 }
 
 #[test]
-fn another_racoon_with_the_same_file_is_refused() {
+fn locked_file_is_refused() {
     let mut place = Place::new();
     let log = place.open("a").unwrap();
     let error = place.open("a").unwrap_err();
@@ -140,7 +140,7 @@ fn another_racoon_with_the_same_file_is_refused() {
 }
 
 #[test]
-fn whose_files_are_refused() {
+fn unsafe_files_are_refused() {
     let mut place = Place::new();
     let victim = place.directory.path().join("victim");
     fs::write(&victim, "precious").unwrap();

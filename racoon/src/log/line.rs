@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_names_the_peer_does_not_get_it_again() {
+    fn peer_is_not_repeated() {
         let shown =
             |text| Line { level: Level::Info, peer: Some([192, 0, 2, 1].into()), place: None, text }.to_string();
         for text in [
@@ -120,14 +120,14 @@ mod tests {
     }
 
     #[test]
-    fn with_its_place_in_the_program() {
+    fn with_source_location() {
         let place = Location::caller();
         let line = Line { level: Level::Debug2, peer: None, place: Some(place), text: "x" };
         assert_eq!(line.to_string(), format!("DEBUG2: log/line.rs:{}: x", place.line()));
     }
 
     #[test]
-    fn what_a_peer_sent_stays_on_its_line() {
+    fn control_characters_are_escaped() {
         assert_eq!(shown("a\nb\r\t\0"), r"INFO: a\nb\r\t\u{0}");
         assert_eq!(shown("\x1b[2J\u{9b}2J\u{7f}"), r"INFO: \u{1b}[2J\u{9b}2J\u{7f}");
         assert_eq!(shown("\u{202e}cba\u{2069}"), r"INFO: \u{202e}cba\u{2069}");

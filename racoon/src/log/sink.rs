@@ -83,7 +83,7 @@ impl Syslog {
 
     pub(super) fn put(&mut self, level: Level, line: &str) {
         if self.lost > 0 {
-            let text = format!("WARNING: lines before this one that syslogd did not take: {}", self.lost);
+            let text = format!("WARNING: lines lost before this one because syslogd was busy: {}", self.lost);
             if self.deliver(Level::Warning, &text) {
                 self.lost = 0;
             }
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn syslog_lines_and_a_daemon_that_comes_back() {
+    fn syslog_reconnects() {
         let directory = tempfile::tempdir().unwrap();
         let path = SOCKET.get_or_init(|| directory.path().join("log"));
         let mut syslog = Syslog::through(|| syslog::unix_custom(Format, SOCKET.get().unwrap()));
@@ -232,7 +232,7 @@ mod tests {
 
         let first = daemon(path);
         syslog.put(Level::Error, "ERROR: one");
-        let lost = "<30>racoon: WARNING: lines before this one that syslogd did not take: 1";
+        let lost = "<30>racoon: WARNING: lines lost before this one because syslogd was busy: 1";
         assert_eq!(undated(&read(&first)), lost);
         assert_eq!(undated(&read(&first)), "<30>racoon: ERROR: one");
         syslog.put(Level::Debug2, "DEBUG2: two");
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_daemon_that_hangs_is_not_waited_for_with_each_line() {
+    fn hung_syslog_does_not_block() {
         let directory = tempfile::tempdir().unwrap();
         let daemon = daemon(HUNG.get_or_init(|| directory.path().join("log")));
         let mut syslog = Syslog::through(|| syslog::unix_custom(Format, HUNG.get().unwrap()));
@@ -259,15 +259,17 @@ mod tests {
 
         syslog.patience = Patience::default();
         syslog.put(Level::Info, "INFO: awake");
-        let expected =
-            format!("<30>racoon: WARNING: lines before this one that syslogd did not take: {}", count - read_before);
+        let expected = format!(
+            "<30>racoon: WARNING: lines lost before this one because syslogd was busy: {}",
+            count - read_before
+        );
         assert_eq!(undated(&read(&daemon)), expected);
         assert_eq!(undated(&read(&daemon)), "<30>racoon: INFO: awake");
         assert_eq!(syslog.lost, 0);
     }
 
     #[test]
-    fn so_much_patience_a_second() {
+    fn waiting_time_is_limited_per_window() {
         let (mut patience, begin) = (Patience::default(), Instant::now());
         let mut left = |milliseconds| {
             let left = patience.left(begin + Duration::from_millis(milliseconds));
@@ -279,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_appended_to_and_opened_anew() {
+    fn file_is_appended_and_reopened() {
         let directory = tempfile::tempdir().unwrap();
         let (path, rotated) = (directory.path().join("log"), directory.path().join("log.0"));
         fs::write(&path, "before\n").unwrap();
@@ -301,7 +303,7 @@ mod tests {
 
     /// Neither opening nor reopening the log follows a symbolic link that another user put there.
     #[test]
-    fn a_symbolic_link_is_not_followed() {
+    fn symbolic_links_are_not_followed() {
         let directory = tempfile::tempdir().unwrap();
         let (path, victim) = (directory.path().join("log"), directory.path().join("victim"));
         fs::write(&victim, "text").unwrap();

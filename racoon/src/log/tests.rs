@@ -5,7 +5,7 @@ use std::fs;
 use super::*;
 
 #[test]
-fn levels_of_the_file_and_of_the_command_line() {
+fn level_of_file_and_command_line() {
     let log = Log::to(Main::Memory(Vec::new()), &Options { raise: 1, ..Options::default() });
     log.debug("-d is one more than info");
     log.write(Level::Debug2, None, "and not two");
@@ -17,14 +17,14 @@ fn levels_of_the_file_and_of_the_command_line() {
 }
 
 #[test]
-fn lines_of_a_dump() {
+fn dump_lines() {
     let log = Log::in_memory();
     log.lines(Level::Debug, Some("2001:db8::1".parse().unwrap()), ["one", "two\nINFO: forged"]);
     assert_eq!(log.written(), ["DEBUG: one [2001:db8::1]", r"DEBUG: two\nINFO: forged [2001:db8::1]"]);
 }
 
 #[test]
-fn the_file_of_the_command_line() {
+fn log_file_option() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("racoon.log");
     let options = Options { file: Some(path.clone()), location: true, ..Options::default() };
@@ -46,7 +46,7 @@ fn the_file_of_the_command_line() {
 }
 
 #[test]
-fn panics_are_told() {
+fn panics_are_logged() {
     let log = Log::in_memory();
     log.log_panics();
     std::thread::spawn(|| panic!("this panic is part of a test of the log")).join().unwrap_err();

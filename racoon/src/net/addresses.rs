@@ -121,12 +121,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn loopback_is_always_there() {
+    fn loopback_is_present() {
         assert!(present().unwrap().contains(&"127.0.0.1:0".parse().unwrap()));
     }
 
     #[test]
-    fn all_of_loopback_is_here() {
+    fn whole_loopback_network_is_local() {
         let is_here = |text: &str| is_here(text.parse().unwrap(), &present().unwrap());
         assert!(is_here("127.0.0.1:500"));
         let has_ipv6 = std::net::UdpSocket::bind("[::1]:0").is_ok();
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn no_news_without_change() {
+    fn no_notification_without_change() {
         if let Ok(watch) = Watch::open() {
             // The host may have changes just now.
             assert!((0..100).any(|_| !watch.changed()));

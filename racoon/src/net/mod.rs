@@ -406,7 +406,7 @@ impl Sockets {
                 _ => "kern.ipc.maxsockbuf",
             };
             self.log.info(format_args!(
-                "{address}: the receive buffer has {room} bytes of {RECEIVE_BUFFER}; raise {limit}, or more is lost in a flood"
+                "{address}: receive buffer limited to {room} of {RECEIVE_BUFFER} bytes; raise {limit} to lose less in a flood"
             ));
         }
     }

@@ -88,7 +88,7 @@ mod tests {
 
     #[cfg(target_endian = "little")]
     #[test]
-    fn lines_of_the_table() {
+    fn table_lines() {
         let parsed = |line| Entry::parse(line).map(|entry| (entry.local.to_string(), entry.inode));
         let v4 =
             "  123: 0100007F:01F4 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 4711 2 0 0";
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_in_the_way() {
+    fn conflicting_addresses() {
         let conflicts_with = |held: &str, wanted: &str| {
             Entry { local: held.parse().unwrap(), inode: 0 }.conflicts_with(wanted.parse().unwrap())
         };

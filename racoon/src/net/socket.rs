@@ -75,7 +75,11 @@ impl IkeSocket {
         // Before `bind`, so that no packet arrives without the policies.
         match bypass::apply(&socket, family) {
             Err(source) if bypass == Bypass::Required => return Err(fails("IPsec policy")(source)),
-            Err(source) => log.debug(format_args!("{}: no policy of its own: {source}", super::DisplayAddr(address))),
+            Err(source) => log.debug(format_args!(
+                "{}: no bypass policy: {}",
+                super::DisplayAddr(address),
+                crate::output::reason(&source)
+            )),
             Ok(()) => {}
         }
         socket.tell_destinations().map_err(|errno| fails("packet information")(errno.into()))?;
@@ -88,7 +92,11 @@ impl IkeSocket {
             _ => fails("bind")(source),
         })?;
         if natt && let Err(source) = socket.take_esp() {
-            log.warning(format_args!("{}: no ESP in UDP: {source}", super::DisplayAddr(address)));
+            log.warning(format_args!(
+                "{}: cannot receive ESP in UDP: {}",
+                super::DisplayAddr(address),
+                crate::output::reason(&source)
+            ));
         }
         Ok(socket)
     }

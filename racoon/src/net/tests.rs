@@ -75,7 +75,7 @@ fn message(sockets: &mut Sockets, socket: SocketAddr) -> (SocketAddr, SocketAddr
 }
 
 #[test]
-fn messages_in_and_out() {
+fn send_and_receive() {
     let port = free_port();
     let mut sockets = Sockets::open(options(&format!("isakmp 127.0.0.1 [{port}];")), Log::in_memory()).unwrap();
     let (peer, ours) = (peer(), loopback(port));
@@ -99,7 +99,7 @@ fn messages_in_and_out() {
 }
 
 #[test]
-fn markers_where_esp_may_come() {
+fn non_esp_marker() {
     let port = free_port();
     let mut sockets = Sockets::open(options(&format!("isakmp_natt 127.0.0.1 [{port}];")), Log::in_memory()).unwrap();
     let (peer, ours) = (peer(), loopback(port));
@@ -117,7 +117,7 @@ fn markers_where_esp_may_come() {
 }
 
 #[test]
-fn a_socket_for_any_address_beside_one_for_some() {
+fn wildcard_beside_specific_socket() {
     let port = free_port();
     let text = format!("isakmp 0.0.0.0 [{port}]; isakmp 127.0.0.1 [{port}];");
     let mut sockets = Sockets::open(options(&text), Log::in_memory()).unwrap();
@@ -135,7 +135,7 @@ fn a_socket_for_any_address_beside_one_for_some() {
 }
 
 #[test]
-fn a_port_that_another_has() {
+fn port_in_use() {
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let error = Sockets::open(options(&format!("isakmp 127.0.0.1 [{port}];")), Log::in_memory()).unwrap_err();
@@ -159,7 +159,7 @@ fn two_daemons_exclude_each_other() {
 }
 
 #[test]
-fn addresses_that_are_not_there() {
+fn missing_addresses() {
     let port = free_port();
     let text = format!("isakmp 192.0.2.77 [{port}]; isakmp 127.0.0.1 [{port}];");
     let log = Log::in_memory();
@@ -196,7 +196,7 @@ fn every_address_on_both_ports() {
 }
 
 #[test]
-fn another_configuration() {
+fn reconfigure() {
     let (a, b, c) = (free_port(), free_port(), free_port());
     let log = Log::in_memory();
     let text = format!("isakmp 127.0.0.1 [{a}]; isakmp 127.0.0.1 [{b}];");
@@ -244,7 +244,7 @@ fn addresses_as_text() {
 /// Where the kernel has IPsec and we have the privilege, bypass policies are set.
 #[cfg(target_os = "linux")]
 #[test]
-fn policies_of_their_own() {
+fn bypass_policies() {
     let mut ip = vec!["127.0.0.1"];
     ip.extend(Path::new("/proc/net/if_inet6").exists().then_some("::1"));
     for ip in ip {
@@ -264,7 +264,7 @@ fn policies_of_their_own() {
 /// Not every sandbox sends ICMP errors.
 #[cfg(target_os = "linux")]
 #[test]
-fn nobody_is_there() {
+fn port_unreachable() {
     let port = free_port();
     let mut sockets = Sockets::open(options(&format!("isakmp 127.0.0.1 [{port}];")), Log::in_memory()).unwrap();
     let (ours, nobody, peer) = (loopback(port), loopback(free_port()), peer());
@@ -314,7 +314,7 @@ fn batches() {
 /// A message behind as many keepalives as are dropped at once is not left in the batch, where poll(2) would not show
 /// it.
 #[test]
-fn a_message_behind_keepalives() {
+fn message_behind_keepalives() {
     let port = free_port();
     let mut sockets = Sockets::open(options(&format!("isakmp 127.0.0.1 [{port}];")), Log::in_memory()).unwrap();
     let (ours, peer) = (loopback(port), peer());
@@ -333,7 +333,7 @@ fn a_message_behind_keepalives() {
 /// Datagrams of one socket are neither lost nor attributed to another one that is read in between. A closed socket has
 /// none.
 #[test]
-fn what_was_read_stays_with_its_socket() {
+fn datagrams_stay_with_their_socket() {
     let (one, other) = (free_port(), free_port());
     let text = |ports: &[u16]| ports.iter().map(|port| format!("isakmp 127.0.0.1 [{port}]; ")).collect::<String>();
     let mut sockets = Sockets::open(options(&text(&[one, other])), Log::in_memory()).unwrap();
@@ -361,17 +361,17 @@ fn what_was_read_stays_with_its_socket() {
 
 /// The receive buffer has the wanted size, or the log tells its size and the remedy.
 #[test]
-fn the_receive_buffer() {
+fn receive_buffer() {
     let (port, log) = (free_port(), Log::in_memory());
     let sockets = Sockets::open(options(&format!("isakmp 127.0.0.1 [{port}];")), log.clone()).unwrap();
     let socket = sockets.sockets.get(&loopback(port)).unwrap();
     let room = socket.make_room(RECEIVE_BUFFER).unwrap();
     let lines = log.written();
-    let told = lines.iter().find(|line| line.contains("the receive buffer has"));
+    let told = lines.iter().find(|line| line.contains("receive buffer limited to"));
     if room >= RECEIVE_BUFFER {
         assert_eq!(told, None);
     } else {
-        let expected = format!("INFO: 127.0.0.1[{port}]: the receive buffer has {room} bytes of 4194304; raise ");
+        let expected = format!("INFO: 127.0.0.1[{port}]: receive buffer limited to {room} of 4194304 bytes; raise ");
         assert!(told.is_some_and(|line| line.starts_with(&expected)), "{lines:?}");
     }
     // It never shrinks.

@@ -33,13 +33,13 @@ fn what_a_reload_would_change() {
 }
 
 #[test]
-fn nothing_to_compare_with() {
+fn invalid_old_configuration() {
     let site = site();
     let ran = site.write("new.conf", "").run(&["-t", "-f", "new.conf", "--against", "old.conf"]);
     assert_eq!((ran.status, ran.stdout.as_str()), (Some(1), ""));
     expect![[r#"
         old.conf: cannot be read: No such file or directory
-        racoon: nothing to compare with: "old.conf" cannot be used
+        racoon: cannot compare with "old.conf": it has errors
     "#]]
     .assert_eq(&ran.stderr);
 }

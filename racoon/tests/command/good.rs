@@ -3,13 +3,13 @@ use expect_test::expect;
 use crate::{Site, remote, site};
 
 #[test]
-fn an_empty_file_is_a_configuration() {
+fn empty_file_is_valid() {
     for text in ["", "# nothing\n"] {
         assert_eq!(Site::new().accepted(text), "");
-        // It is warned of, though.
+        // There is a warning, though.
         let ran = Site::new().write("racoon.conf", text).run_fully(&["-t", "-f", "racoon.conf"]);
-        let expected = "racoon.conf: warning: no remote section, so racoon negotiates with nobody; a running racoon that \
-            has tunnels refuses to reload such a file\n";
+        let expected = "racoon.conf: warning: no remote section: racoon negotiates with nobody, and a running racoon \
+            with tunnels refuses to reload such a file\n";
         assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), expected));
     }
     let ran = site().write("racoon.conf", &remote("anonymous", "")).run_fully(&["-t", "-f", "racoon.conf"]);
@@ -17,7 +17,7 @@ fn an_empty_file_is_a_configuration() {
 }
 
 #[test]
-fn files_that_are_included() {
+fn included_files() {
     let site = site();
     site.write("remotes/b.conf", &remote("\"b\"", "remote_address 192.0.2.2;"))
         .write("remotes/a.conf", &remote("\"a\"", "remote_address 192.0.2.1;"))
@@ -30,7 +30,7 @@ fn files_that_are_included() {
 }
 
 #[test]
-fn heirs() {
+fn inherited_remotes() {
     let parent = remote("\"parent\"", "remote_address 192.0.2.1; nat_traversal force;");
     let heir = "remote \"heir\" inherit \"parent\" { remote_address 192.0.2.2; dpd_delay 7; }\n";
     let site = site();
@@ -43,7 +43,7 @@ fn heirs() {
 }
 
 #[test]
-fn what_is_printed_reads_back() {
+fn printed_configuration_reads_back() {
     let site = site();
     let text = format!("path certificate \"DIR\";\n{}", remote("anonymous", "my_identifier asn1dn;"));
     site.write("racoon.conf", &text);
@@ -64,7 +64,7 @@ fn what_is_printed_reads_back() {
 }
 
 #[test]
-fn warnings_do_not_hinder() {
+fn warnings_are_no_errors() {
     let text = format!("path certificate \"DIR\";\n{}", remote("anonymous", "verify_cert off;"));
     expect![[r#"
         racoon.conf:2:1: warning: verify_cert off is weak
@@ -76,7 +76,7 @@ fn warnings_do_not_hinder() {
 }
 
 #[test]
-fn what_is_not_yet_in_effect_is_named_with_its_place() {
+fn unimplemented_directives_are_listed_with_places() {
     let site = site();
     site.write("racoon.conf", "log info;\ntimer {\n    natt_keepalive 3 sec;\n}\nmode_cfg { dns4 192.0.2.53; }\n");
     let ran = site.run_fully(&["-t", "-f", "racoon.conf"]);

@@ -1,4 +1,4 @@
-//! The command `racoon` on files that the tests write.
+//! The command `racoon` with configurations written by the tests.
 
 #![allow(clippy::unwrap_used)]
 
@@ -21,7 +21,7 @@ use tempfile::TempDir;
 /// A directory in place of `/etc/racoon`.
 struct Site(TempDir);
 
-/// What the command did.
+/// Result of a run.
 struct Ran {
     status: Option<i32>,
     stdout: String,
@@ -37,7 +37,7 @@ impl Site {
         self.0.path().join(name)
     }
 
-    /// Writes a file that only its owner can read. `DIR` in it is this directory.
+    /// Writes a file that only its owner can read. `DIR` stands for this directory.
     fn write(&self, name: &str, text: &str) -> &Self {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -50,13 +50,14 @@ impl Site {
         self
     }
 
-    /// Runs the command here. What is not yet in effect, and that there is no remote, is of interest in tests about it only.
+    /// Runs the command in the directory. Warnings about unimplemented directives and missing remotes are removed; only
+    /// tests about them want them.
     fn run(&self, arguments: &[&str]) -> Ran {
         let ran = self.run_fully(arguments);
         Ran { stderr: without_waiting(&ran.stderr), ..ran }
     }
 
-    /// The same, with all that is said.
+    /// Runs the command in the directory.
     fn run_fully(&self, arguments: &[&str]) -> Ran {
         let output =
             Command::new(env!("CARGO_BIN_EXE_racoon")).args(arguments).current_dir(self.0.path()).output().unwrap();
@@ -64,14 +65,14 @@ impl Site {
         Ran { status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 
-    /// Tests `racoon.conf`, which has to be refused; returns what is said of it.
+    /// Checks a `racoon.conf` that has to be refused. Returns the errors.
     fn refused(&self, text: &str) -> String {
         let ran = self.write("racoon.conf", text).run(&["-t", "-f", "racoon.conf"]);
         assert_eq!((ran.status, ran.stdout.as_str()), (Some(1), ""), "{}", ran.stderr);
         ran.stderr
     }
 
-    /// Tests `racoon.conf`, which has to be good; returns the warnings.
+    /// Checks a `racoon.conf` that has to be accepted. Returns the warnings.
     fn accepted(&self, text: &str) -> String {
         let ran = self.write("racoon.conf", text).run(&["-t", "-f", "racoon.conf"]);
         let expected = "racoon: configuration file \"racoon.conf\" syntax is ok\n\
@@ -81,7 +82,7 @@ impl Site {
     }
 }
 
-/// The text without the warning about what is not yet in effect: a line that says so, and a line of it.
+/// Removes the warnings about unimplemented directives (two lines) and about missing remotes.
 fn without_waiting(text: &str) -> String {
     let mut kept = String::new();
     let mut lines = text.split_inclusive('\n');
@@ -95,7 +96,7 @@ fn without_waiting(text: &str) -> String {
     kept
 }
 
-/// A remote that can stand alone, with more directives in it.
+/// Returns a complete remote section with additional directives.
 fn remote(name: &str, more: &str) -> String {
     format!(
         "remote {name} {{\n    exchange_mode main;\n    {more}\n    proposal {{\n        encryption_algorithm aes 256;\n        \
@@ -104,7 +105,7 @@ fn remote(name: &str, more: &str) -> String {
     )
 }
 
-/// A site with the files that [`remote`] names.
+/// Returns a directory with the files that [`remote`] names.
 fn site() -> Site {
     let site = Site::new();
     site.write("gw.pem", "certificate").write("gw.key", "key");

@@ -1,4 +1,4 @@
-//! The commands in racoon(8) and racoonctl(8) are understood, and racoon(8) has the options that `racoon -h` prints.
+//! The examples in racoon(8) and racoonctl(8) are valid, and racoon(8) documents the options that `racoon -h` prints.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -8,7 +8,7 @@ use crate::Site;
 const RACOON: &str = include_str!("../../../man/racoon.8");
 const RACOONCTL: &str = include_str!("../../../man/racoonctl.8");
 
-/// The commands of a page's section EXAMPLES, without the shell's prompt, in words.
+/// Returns the words of the commands in a page's EXAMPLES, without the prompt.
 fn commands(page: &'static str) -> Vec<Vec<&'static str>> {
     let (_, text) = page.split_once("\n.Sh EXAMPLES\n").unwrap();
     let lines = text.split("\n.Sh ").next().unwrap().lines();
@@ -23,7 +23,7 @@ fn run(program: &str, arguments: &[&str], site: &Site) -> (Option<i32>, String) 
 }
 
 #[test]
-fn commands_are_understood() {
+fn example_commands_are_valid() {
     let site = Site::new();
     site.write("racoon.conf.new", "log info;\n").write("racoon.conf", "log debug;\n");
     let mut seen = BTreeSet::new();
@@ -32,12 +32,12 @@ fn commands_are_understood() {
         let arguments = words[1..].iter().map(|word| if *word == "/etc/racoon/racoon.conf" { &conf } else { *word });
         let arguments: Vec<&str> = arguments.collect();
         match words[0] {
-            // A daemon would stay; `-t` takes the place of that, and its options stay options.
+            // `-t` keeps it from becoming a daemon.
             "racoon" => {
                 let (code, said) = run(env!("CARGO_BIN_EXE_racoon"), &[&["-t"], arguments.as_slice()].concat(), &site);
                 assert_eq!(code, Some(0), "{words:?}: {said}");
             }
-            // Nobody listens, which is found out when the command is understood.
+            // Valid commands fail only when they connect.
             "racoonctl" => {
                 let arguments = [&["-s", "no/socket"], arguments.as_slice()].concat();
                 let (code, said) = run(env!("CARGO_BIN_EXE_racoonctl"), &arguments, &site);
@@ -51,16 +51,16 @@ fn commands_are_understood() {
     assert_eq!(seen, BTreeSet::from(["ping", "racoon", "racoonctl", "setkey"]));
 }
 
-/// The options at the beginning of the lines of a usage text, or in the entries of a page.
+/// Returns the options at the beginning of usage lines or list entries.
 fn options(lines: impl Iterator<Item = String>) -> BTreeSet<String> {
     let options = lines.flat_map(|line| line.split([' ', ',']).map(str::to_owned).collect::<Vec<_>>());
     options.filter(|word| word.starts_with('-') && word.len() > 1).collect()
 }
 
 #[test]
-fn options_of_the_page_are_those_of_the_usage() {
+fn manual_lists_the_options_of_the_usage() {
     let (_, usage) = run(env!("CARGO_BIN_EXE_racoon"), &["-h"], &Site::new());
-    // An option, and its explanation behind two blanks.
+    // Options and explanation are two blanks apart.
     let usage = usage.lines().filter_map(|line| Some(line.strip_prefix("  ")?.split("  ").next()?.to_owned()));
     let (_, text) = RACOON.split_once("\n.Ss Options of the daemon\n").unwrap();
     let text = text.split("\n.Ss Start\n").next().unwrap();

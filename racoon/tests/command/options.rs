@@ -43,9 +43,9 @@ fn long_options_for_help_and_version() {
     }
 }
 
-/// A script that wants a dump must not go on with half of one.
+/// A script must not continue with half a dump.
 #[test]
-fn output_that_cannot_be_written_is_a_failure() {
+fn unwritable_output_fails() {
     let Ok(full) = OpenOptions::new().write(true).open("/dev/full") else {
         return skip("there is no /dev/full");
     };

@@ -21,7 +21,7 @@ fn said(mode: u32) -> String {
 }
 
 #[test]
-fn who_may_read_keys() {
+fn key_file_permissions() {
     assert_eq!(said(0o600), "");
     assert_eq!(said(0o640), "");
     expect![[r#"
@@ -41,7 +41,7 @@ fn who_may_read_keys() {
 }
 
 #[test]
-fn keys_that_are_not_there() {
+fn missing_keys() {
     expect![[r#"
         racoon.conf:2:1: warning: no pre-shared key will be found
           remote 192.0.2.1 {

@@ -1,4 +1,4 @@
-//! What the README promises of the configuration.
+//! Configurations in the README.
 
 use std::path::Path;
 
@@ -11,14 +11,14 @@ fn readme() -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap()
 }
 
-/// The file behind the line that begins so.
+/// Returns the file after a line that begins with `before`.
 fn block(readme: &str, before: &str) -> String {
     let lines =
         readme.lines().skip_while(|line| !line.starts_with(before)).skip_while(|line| *line != "```conf").skip(1);
     lines.take_while(|line| *line != "```").map(|line| format!("{line}\n")).collect()
 }
 
-/// Who copies the quick start has files that are good.
+/// The quick start's files are valid.
 #[test]
 fn quick_start() {
     let readme = readme();
@@ -33,9 +33,9 @@ fn quick_start() {
     assert_eq!(statements.len(), 4, "{policies}");
 }
 
-/// The table of what is accepted and not yet in effect names each such directive, and no other one.
+/// The table of accepted directives without effect lists exactly those.
 #[test]
-fn what_is_not_yet_in_effect() {
+fn unimplemented_directives() {
     let readme = readme();
     let (_, rest) = readme.split_once("Accepted, not yet in effect").unwrap();
     let rows =

@@ -34,7 +34,7 @@ fn all_errors_with_their_places() {
 }
 
 #[test]
-fn errors_in_files_that_are_included() {
+fn errors_in_included_files() {
     let site = Site::new();
     site.write("more.conf", "log info;\n\nlog loud;\n");
     expect![[r#"
@@ -59,7 +59,7 @@ fn errors_in_files_that_are_included() {
 }
 
 #[test]
-fn a_file_that_includes_itself() {
+fn file_that_includes_itself() {
     expect![[r#"
         racoon.conf:1:9: racoon.conf includes itself
           include "racoon.conf";
@@ -70,7 +70,7 @@ fn a_file_that_includes_itself() {
 }
 
 #[test]
-fn a_file_that_is_not_there() {
+fn missing_file() {
     let ran = Site::new().run(&["-t", "-f", "nowhere.conf"]);
     assert_eq!((ran.status, ran.stdout.as_str()), (Some(1), ""));
     expect![[r#"
@@ -87,7 +87,7 @@ fn a_file_that_is_not_there() {
 }
 
 #[test]
-fn certificates_that_are_not_there() {
+fn missing_certificates() {
     let site = site();
     std::fs::remove_file(site.path("gw.key")).unwrap();
     let text = format!("path certificate \"DIR\";\n{}", remote("anonymous", "ca_type x509 \"none.pem\";"));
@@ -106,7 +106,7 @@ fn certificates_that_are_not_there() {
 }
 
 #[test]
-fn attributes_of_names_that_do_not_exist() {
+fn unknown_name_attributes() {
     let text = format!("path certificate \"DIR\";\n{}", remote("anonymous", "peers_identifier asn1dn \"XYZ=a\";"));
     expect![[r#"
         racoon.conf:2:1: unknown attribute `XYZ` in a distinguished name
@@ -116,7 +116,7 @@ fn attributes_of_names_that_do_not_exist() {
 }
 
 #[test]
-fn bytes_that_are_no_text() {
+fn binary_file() {
     let site = Site::new();
     std::fs::write(site.path("racoon.conf"), b"\xff\xfd\0 {;\"\n").unwrap();
     let ran = site.run(&["-t", "-f", "racoon.conf"]);

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs};
 
 use crate::Site;
 
-/// The samples, and the weaknesses that they are warned of.
+/// The samples, and the weaknesses that racoon warns of.
 const SAMPLES: &[(&str, &[&str])] = &[
     ("certificates.conf", &[]),
     ("ipv6.conf", &[]),
@@ -17,7 +17,7 @@ const SAMPLES: &[(&str, &[&str])] = &[
 ];
 
 #[test]
-fn samples_are_good() {
+fn samples_are_valid() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ipsec-conf/examples/racoon");
     let files = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let expected = SAMPLES.iter().copied().collect::<BTreeMap<_, _>>();
@@ -35,7 +35,7 @@ fn samples_are_good() {
     }
     for (name, weaknesses) in expected {
         let text = fs::read_to_string(folder.join(name)).unwrap().replace("/etc/racoon", "DIR");
-        // An interface that every machine has.
+        // An interface of every machine.
         let text = text.replace("%eth0", "%lo");
         let said = site.accepted(&text);
         let warnings = said.lines().filter_map(|line| line.split_once(" warning: ").map(|(_, text)| text));
@@ -45,7 +45,7 @@ fn samples_are_good() {
     }
 }
 
-/// The first line of each warning, without its place; of what is not yet in effect, the names.
+/// Returns the first line of each warning without its place, and the names of unimplemented directives.
 fn warnings_of(site: &Site, file: &str) -> Vec<String> {
     let said = site.run_fully(&["-t", "-f", file]).stderr;
     let mut lines = said.lines().skip_while(|line| !line.contains("not yet in effect"));
@@ -56,7 +56,7 @@ fn warnings_of(site: &Site, file: &str) -> Vec<String> {
     warnings.chain([waiting.join(" ")]).collect()
 }
 
-/// Those of the configuration that `-C` prints.
+/// Returns the warnings about the configuration that `-C` prints.
 fn printed_warnings(site: &Site) -> Vec<String> {
     let printed = site.run(&["-C", "-f", "racoon.conf"]).stdout;
     warnings_of(site.write("printed.conf", &printed), "printed.conf")

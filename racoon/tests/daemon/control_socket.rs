@@ -1,4 +1,4 @@
-//! Who may use the control socket: run with the capabilities that the systemd unit leaves to root.
+//! Access to the control socket, with the capabilities that the systemd unit leaves to root.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -17,10 +17,10 @@ const OWNER: u32 = 4711;
 const GROUP: u32 = 4712;
 const STRANGER: u32 = 4713;
 
-/// Capabilities over files, which root without a bounding set has.
+/// Capabilities over files that root has by default.
 const OVER_FILES: [&str; 5] = ["chown", "dac_override", "dac_read_search", "fowner", "fsetid"];
 
-/// Words of setpriv(1) that take away what the unit does not leave.
+/// Returns the option of setpriv(1) that drops the capabilities not in the unit.
 fn bounding_set() -> String {
     let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("boot/systemd/racoon.service");
     let unit = fs::read_to_string(unit).unwrap().to_lowercase();
@@ -31,7 +31,7 @@ fn bounding_set() -> String {
     format!("--bounding-set={}", lost.join(","))
 }
 
-/// Root, but for the capabilities.
+/// Returns a command that runs as root without those capabilities.
 fn setpriv() -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--inh-caps=-all", &bounding_set()]);
@@ -49,7 +49,7 @@ fn start(site: &Site) -> Daemon<'_> {
     daemon
 }
 
-/// Whether a user may use the socket.
+/// Whether a user can use the socket.
 fn may(site: &Site, user: u32, group: u32) -> bool {
     let mut command = Command::new(site.path("racoonctl"));
     command.arg("-s").arg(site.path("run/racoon.sock")).args(["show-sa", "isakmp"]);
@@ -61,7 +61,7 @@ fn may(site: &Site, user: u32, group: u32) -> bool {
 }
 
 #[test]
-fn its_users_reach_it_and_nothing_else() {
+fn only_its_users_reach_it() {
     if !geteuid().is_root() {
         return skip("it takes root to give a socket to others");
     }
@@ -70,10 +70,10 @@ fn its_users_reach_it_and_nothing_else() {
     }
     let site = Site::new();
     fs::set_permissions(site.directory.path(), Permissions::from_mode(0o755)).unwrap();
-    // Others need not be able to reach the build folder.
+    // Other users may not reach the build directory.
     fs::copy(env!("CARGO_BIN_EXE_racoonctl"), site.path("racoonctl")).unwrap();
     for (owner, mode, expected) in [
-        // The owner, a member of the group, a stranger; the mode of the directory.
+        // Access of the owner, a group member and a stranger; the mode of the directory.
         (0, "0660", ([false, true, false], 0o710)),
         (OWNER, "0660", ([true, true, false], 0o711)),
         (OWNER, "0600", ([true, false, false], 0o711)),
@@ -86,7 +86,7 @@ fn its_users_reach_it_and_nothing_else() {
         let own = format!("adminsock \"{}\";", site.path("racoon.sock").display());
         assert!(text.contains(&own), "{text}");
         site.write("racoon.conf", &text.replace(&own, &socket));
-        // The second start finds the socket of a daemon that was killed, and whose owner is not root.
+        // The second start finds the socket of a killed daemon, which does not belong to root.
         for _ in 0..2 {
             let mut daemon = start(&site);
             let users = [(OWNER, OWNER), (STRANGER, GROUP), (STRANGER, STRANGER)];
@@ -96,7 +96,7 @@ fn its_users_reach_it_and_nothing_else() {
             assert_eq!((directory.uid(), directory.gid()), (0, GROUP));
             let file = fs::metadata(site.path("run/racoon.sock")).unwrap();
             assert_eq!((file.uid(), file.gid(), format!("{:04o}", file.mode() & 0o7777)), (owner, GROUP, mode.into()));
-            // Who may pass may not look around.
+            // Permission to pass is no permission to list.
             let list = Command::new("ls").arg(site.path("run")).uid(STRANGER).gid(GROUP).output().unwrap();
             assert!(!list.status.success(), "{list:?}");
             assert!(!site.log().contains("adminsock: group"), "{}", site.log());
@@ -107,7 +107,7 @@ fn its_users_reach_it_and_nothing_else() {
 }
 
 #[test]
-fn a_directory_that_keeps_its_group_out_is_told() {
+fn unsearchable_directory_is_logged() {
     if !geteuid().is_root() {
         return skip("it takes root to give a socket to others");
     }

@@ -1,4 +1,4 @@
-//! `racoonctl` at a daemon.
+//! `racoonctl` with a running daemon.
 
 use std::fs::OpenOptions;
 use std::io::{Read as _, Write as _};
@@ -9,9 +9,9 @@ use regress_skipped::skip;
 
 use crate::Site;
 
-/// Scripts under `set -e` delete what may not be there.
+/// Scripts under `set -e` delete what may not exist.
 #[test]
-fn to_delete_what_is_not_there_is_no_failure() {
+fn deleting_a_missing_sa_succeeds() {
     let site = Site::new();
     let _daemon = site.start(&[]);
     let ran = site.ctl(&["delete-sa", "isakmp", "inet", "127.0.0.1", "192.0.2.77"]);
@@ -20,13 +20,13 @@ fn to_delete_what_is_not_there_is_no_failure() {
     for table in ["isakmp", "esp", "ah", "ipsec"] {
         assert_eq!(site.ctl(&["flush-sa", table]).status, Some(0));
     }
-    // What cannot be begun is one.
+    // A negotiation that cannot start is an error.
     let ran = site.ctl(&["establish-sa", "esp", "inet", "127.0.0.1/32/0", "192.0.2.77/32/0", "any"]);
     assert_eq!(ran.status, Some(1), "{}", ran.stderr);
 }
 
 #[test]
-fn a_table_that_cannot_be_written_is_a_failure() {
+fn unwritable_table_fails() {
     let Ok(full) = OpenOptions::new().write(true).open("/dev/full") else {
         return skip("there is no /dev/full");
     };
@@ -42,10 +42,10 @@ fn a_table_that_cannot_be_written_is_a_failure() {
     }
 }
 
-/// The racoonctl of ipsec-tools asks to flush all SAs.
+/// ipsec-tools' racoonctl asks to flush all SAs.
 #[test]
 #[cfg(target_endian = "little")]
-fn a_client_of_another_protocol_is_refused_and_named() {
+fn client_of_another_protocol_is_refused() {
     let site = Site::new();
     let _daemon = site.start(&[]);
     let mut client = UnixStream::connect(site.path("racoon.sock")).unwrap();

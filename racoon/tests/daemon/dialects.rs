@@ -1,4 +1,4 @@
-//! Two daemons, each with the kernel of another system at the other end of a socket.
+//! Two daemons, each with a kernel of another system behind a socket.
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::process::ExitStatusExt as _;
@@ -15,10 +15,10 @@ use crate::kernel::Kernel;
 use crate::negotiation::{REMOTE, SAINFO, TIMER};
 use crate::{Daemon, PATIENCE, Site, eventually};
 
-/// Where the one and the other are.
+/// Addresses of the hosts.
 const HOSTS: [&str; 2] = ["127.0.0.1", "127.0.0.2"];
 
-/// A host: its kernel, and the files of its daemon.
+/// A host: its kernel and the files of its daemon.
 struct Host {
     address: IpAddr,
     site: Site,
@@ -26,13 +26,13 @@ struct Host {
     dialect: Dialect,
 }
 
-/// What of an SA both ends have to agree on.
+/// The part of an SA that both ends have to agree on.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Sa {
     source: IpAddr,
     destination: IpAddr,
     spi: u32,
-    /// Of ESP, then of its authentication.
+    /// Encryption key, authentication key.
     keys: (Vec<u8>, Vec<u8>),
 }
 
@@ -43,7 +43,7 @@ impl Host {
         Self { address: address.parse().unwrap(), site, kernel, dialect }
     }
 
-    /// The daemon's files, and policies for everything between the hosts.
+    /// Writes the configuration, and adds policies for all traffic between the hosts.
     fn prepare(&self, peer: &Self) {
         let (us, them) = (self.address, peer.address);
         self.site.write("psk.txt", &format!("{them} correct horse battery staple\n"));
@@ -82,7 +82,7 @@ impl Host {
         assert_eq!(peek_header(Abi::of(self.dialect), answer).unwrap().errno, 0);
     }
 
-    /// Another program's way into the kernel.
+    /// Connects another program to the kernel.
     fn connect(&self) -> Connection {
         let choice = BackendKind::Socket(self.site.path("kernel"));
         Connection::new(choice.open(Some(self.dialect)).unwrap())
@@ -92,12 +92,12 @@ impl Host {
         self.site.start_with(&[("LIBPFKEY_DIALECT", self.dialect.name())], &[])
     }
 
-    /// A packet leaves for the peer; how many SAs the kernel asks for.
+    /// Sends a packet to the peer. Returns the number of ACQUIREs.
     fn packet(&self, peer: &Self) -> usize {
         self.kernel.memory.packet_out(SocketAddr::new(self.address, 7), SocketAddr::new(peer.address, 7), 17)
     }
 
-    /// The SAs that can be used, in the order of their SPIs, as the kernel dumps them through the socket.
+    /// Returns the usable SAs, ordered by SPI, as dumped through the socket.
     fn sas(&self) -> Vec<Sa> {
         let mut kernel = self.connect();
         let mut bytes = Vec::new();
@@ -107,7 +107,7 @@ impl Host {
         loop {
             let answer = kernel.recv(Some(PATIENCE)).unwrap().expect("an answer to DUMP");
             let header = peek_header(Abi::of(self.dialect), answer).unwrap();
-            // Everybody is told of what the daemon does meanwhile.
+            // Broadcasts of the daemon's requests arrive in between.
             if header.message_type != MessageType::Dump {
                 continue;
             }
@@ -135,7 +135,7 @@ impl Host {
 }
 
 impl Sa {
-    /// None for one that was reserved only.
+    /// Returns `None` for a reserved SPI.
     fn of(message: &Message<'_>) -> Option<Self> {
         let ip = |end: Option<&libpfkey::wire::Address>| end.unwrap().sockaddr.ip().unwrap();
         let key = |kind| message.key(kind).map(|key| key.bytes.to_vec()).unwrap_or_default();
@@ -149,7 +149,7 @@ impl Sa {
     }
 }
 
-/// From a packet to SAs, their renewal, and the end.
+/// Negotiation, rekeying and shutdown.
 fn life(dialect: Dialect) {
     let [alice, bob] = HOSTS.map(|address| Host::new(address, dialect));
     alice.prepare(&bob);
@@ -167,14 +167,14 @@ fn life(dialect: Dialect) {
     assert_eq!(alice.packet(&bob), 0, "the SA is there");
     assert_eq!(bob.packet(&alice), 0);
 
-    // The one that began renews; until the old ones end they are there, too.
+    // The initiator rekeys. The old SAs stay until they expire.
     let outbound = sas.iter().find(|sa| sa.source == alice.address).unwrap();
     assert!(alice.kernel.memory.expire_soft(SaType::Esp, outbound.source, outbound.destination, outbound.spi));
     let renewed = alice.await_sas(4);
     assert_eq!(bob.await_sas(4), renewed, "{dialect}");
     assert!(sas.iter().all(|old| renewed.contains(old)), "{dialect}");
 
-    // Who stops takes them away, and tells the peer.
+    // A daemon that stops deletes its SAs and informs the peer.
     first.signal(Signal::SIGTERM);
     let status = first.ended();
     assert_eq!((status.code(), status.signal()), (Some(0), None), "{}", alice.site.log());
@@ -208,7 +208,7 @@ fn linux_over_a_socket() {
 }
 
 #[test]
-fn a_dialect_that_nobody_speaks() {
+fn unknown_dialect() {
     let site = Site::new();
     let ran = site.run_with(&[("LIBPFKEY_DIALECT", "openbsd")], &["-F"]);
     assert_eq!(ran.status, Some(1));

@@ -1,4 +1,4 @@
-//! From a packet to SAs: each daemon has a kernel of its own, in memory, at the other end of a socket.
+//! Negotiation from a packet on. Each daemon has an in-memory kernel behind a socket.
 
 use std::net::IpAddr;
 use std::sync::mpsc::{Sender, TryRecvError, channel};
@@ -17,7 +17,7 @@ use racoon_proto::num::Protocol;
 use crate::negotiation::{REMOTE, SAINFO, TIMER};
 use crate::{Site, eventually};
 
-/// A kernel that is served.
+/// A kernel behind a socket.
 pub(crate) struct Kernel {
     pub(crate) memory: Memory,
     end: Option<Sender<()>>,
@@ -25,7 +25,7 @@ pub(crate) struct Kernel {
 }
 
 impl Kernel {
-    /// At `DIR/kernel`.
+    /// Serves the kernel at `DIR/kernel`.
     pub(crate) fn serve(site: &Site, dialect: Dialect) -> Self {
         let memory = Memory::new(Abi::of(dialect)).unwrap();
         let backend = Box::new(memory.another_handle().unwrap());
@@ -44,7 +44,7 @@ impl Kernel {
         KernelInterface::over(handle(), handle(), 0, Box::new(|_| ())).unwrap()
     }
 
-    /// Tunnels between two networks.
+    /// Adds policies for a tunnel between two networks.
     fn protect(&self, ours: &str, theirs: &str) {
         let mut interface = self.interface();
         let out = Selector {
@@ -77,7 +77,7 @@ impl Drop for Kernel {
     }
 }
 
-/// The daemon's own lines, with its peer at another port of this host, and a served kernel.
+/// Configures a daemon with a kernel behind a socket and a peer at another port.
 fn configure(site: &Site, other: &Site) {
     site.write("psk.txt", "127.0.0.1 correct horse battery staple\n");
     site.configure_on(
@@ -108,7 +108,7 @@ fn from_a_packet_to_sas() {
         assert!(site.ctl(&["-l", "show-sa", "isakmp"]).stdout.ends_with("     1 \n"));
     }
 
-    // Flushed at one end, the SAs go at the other, too; and come back when they are asked for.
+    // SAs flushed at one end are deleted at the other, and negotiated again on demand.
     assert_eq!(a.ctl(&["flush-sa", "esp"]).status, Some(0));
     assert!(eventually(|| kernel_b.sas().is_empty()), "{}", b.log());
     let network = ["establish-sa", "esp", "inet", "10.1.0.0/16", "10.2.0.0/16", "any"];
@@ -117,16 +117,16 @@ fn from_a_packet_to_sas() {
     let unknown = ["establish-sa", "esp", "inet", "10.1.0.0/16", "10.3.0.0/16", "any"];
     assert_eq!(a.ctl(&unknown).status, Some(1));
 
-    // A clean end leaves nothing behind, at either end.
+    // A shutdown leaves no SAs at either end.
     first.signal(Signal::SIGTERM);
     assert_eq!(first.ended().code(), Some(0));
     assert_eq!(kernel_a.sas(), "");
     assert!(eventually(|| kernel_b.sas().is_empty()), "{}", b.log());
 }
 
-/// The system has a limit, which is told.
+/// The system's limit is logged.
 #[test]
-fn a_buffer_that_is_not_to_be_had() {
+fn receive_buffer_above_the_limit() {
     let site = Site::new();
     let _kernel = Kernel::serve(&site, Dialect::HOST);
     site.configure_on("socket \"DIR/kernel\"", "pfkey_buffer 4194303;\n");
@@ -136,7 +136,7 @@ fn a_buffer_that_is_not_to_be_had() {
 }
 
 #[test]
-fn without_a_kernel_there_is_no_daemon() {
+fn daemon_requires_a_kernel() {
     let (a, b) = (Site::new(), Site::new());
     configure(&a, &b);
     let ran = a.run(&["-F"]);
@@ -149,6 +149,6 @@ fn without_a_kernel_there_is_no_daemon() {
     assert_eq!(daemon.ended().code(), Some(1));
     let log = a.log();
     let errors = log.lines().filter(|line| line.contains("ERROR: ")).collect::<Vec<_>>();
-    // One line for each of the two.
+    // One error line from each of the two daemons.
     assert_eq!((errors.len(), log.matches("ERROR: kernel: ").count()), (2, 2), "{log}");
 }

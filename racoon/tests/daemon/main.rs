@@ -1,12 +1,12 @@
-//! The daemon and `racoonctl` as programs: with a kernel in memory, on ports that need no root.
+//! The daemon and `racoonctl` as processes, with an in-memory kernel and unprivileged ports.
 
 #![allow(clippy::unwrap_used)]
 
-// It takes capabilities away.
+// Uses Linux' capabilities.
 #[cfg(target_os = "linux")]
 mod control_socket;
 mod ctl;
-// Its hosts are two addresses of 127.0.0.0/8, of which others have one.
+// Its hosts are two addresses of 127.0.0.0/8; other systems have only one.
 #[cfg(target_os = "linux")]
 mod dialects;
 mod kernel;
@@ -28,10 +28,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-/// After that something has not happened.
+/// Limit for a test that hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A remote section for a peer that none of the tests has.
+/// A remote section for a peer that no test has.
 const ANOTHER_PEER: &str = "remote 192.0.2.99 {\n    exchange_mode main;\n    proposal { encryption_algorithm aes; \
     hash_algorithm sha256; authentication_method pre_shared_key; dh_group modp2048; }\n}\n";
 
@@ -41,8 +41,8 @@ struct Site {
     port: u16,
 }
 
-/// Held while a process is started, and by who opens what the new one must not hold: until it executes, a child holds every
-/// descriptor of its parent.
+/// Serialises starting a process and opening descriptors that the new process must not hold: between fork and exec a
+/// child has all descriptors of its parent.
 fn starting() -> MutexGuard<'static, ()> {
     static STARTING: Mutex<()> = Mutex::new(());
     STARTING.lock().unwrap_or_else(PoisonError::into_inner)
@@ -54,8 +54,8 @@ fn spawn(command: &mut Command) -> Child {
     command.spawn().unwrap()
 }
 
-/// A UDP port that nobody has, and that the system gives to nobody who asks for any. As long as this process lives no other
-/// one that runs these tests gets it: it is theirs whose the TCP port is.
+/// Returns a free UDP port outside the ephemeral range. Holding the TCP port of the same number keeps it from other
+/// processes that run these tests.
 fn free_port() -> u16 {
     static TAKEN: Mutex<Vec<TcpListener>> = Mutex::new(Vec::new());
     let _alone = starting();
@@ -70,7 +70,7 @@ fn free_port() -> u16 {
 }
 
 impl Site {
-    /// A port that nobody has, and a configuration without a remote.
+    /// Creates a configuration with a free port and no remote.
     fn new() -> Self {
         let site = Self { directory: tempfile::tempdir().unwrap(), port: free_port() };
         site.configure("");
@@ -87,12 +87,12 @@ impl Site {
         fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
     }
 
-    /// Writes `racoon.conf`: where the daemon is, and more.
+    /// Writes `racoon.conf`: paths and port of the daemon, and more.
     fn configure(&self, more: &str) {
         self.configure_on("memory", more);
     }
 
-    /// The same, with another kernel.
+    /// As [`Site::configure`], with another backend.
     fn configure_on(&self, backend: &str, more: &str) {
         let text = format!(
             "backend {backend};\npath pidfile \"DIR/racoon.pid\";\npath pre_shared_key \"DIR/psk.txt\";\n\
@@ -110,13 +110,13 @@ impl Site {
         command
     }
 
-    /// Runs the daemon, which has to end by itself. (In the background what it prints goes to files: the daemon that stays
-    /// would keep a pipe open.)
+    /// Runs the daemon, which has to exit. Its output goes to files, because a daemon in the background would keep a
+    /// pipe open.
     fn run(&self, arguments: &[&str]) -> Ran {
         self.run_with(&[], arguments)
     }
 
-    /// The same with more in the environment.
+    /// As [`Site::run`], with additional environment variables.
     fn run_with(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Ran {
         let file = |name| fs::File::create(self.path(name)).unwrap();
         let mut command = self.command(arguments);
@@ -127,12 +127,12 @@ impl Site {
         Ran::of(&Output { status, stdout: read("stdout"), stderr: read("stderr") }, self)
     }
 
-    /// Starts the daemon in the foreground, and waits until it works.
+    /// Starts the daemon in the foreground and waits until it is ready.
     fn start(&self, arguments: &[&str]) -> Daemon<'_> {
         self.start_with(&[], arguments)
     }
 
-    /// The same with more in the environment.
+    /// As [`Site::start`], with additional environment variables.
     fn start_with(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Daemon<'_> {
         let mut command = self.command(arguments);
         command.envs(environment.iter().copied());
@@ -142,13 +142,13 @@ impl Site {
         daemon
     }
 
-    /// Its whole lines.
+    /// Returns the complete lines of the log.
     fn log(&self) -> String {
         let text = fs::read_to_string(self.path("racoon.log")).unwrap_or_default();
         text.split_inclusive('\n').filter(|line| line.ends_with('\n')).collect()
     }
 
-    /// Waits until a text is in the log.
+    /// Waits until the log contains a text.
     fn await_log(&self, text: &str) {
         assert!(eventually(|| self.log().contains(text)), "{text} is not in:\n{}", self.log());
     }
@@ -162,7 +162,7 @@ impl Site {
     }
 }
 
-/// What a program did. The site's directory is `DIR` in it.
+/// Result of a run, with `DIR` for the site's directory.
 #[derive(Debug, PartialEq, Eq)]
 struct Ran {
     status: Option<i32>,
@@ -178,7 +178,7 @@ impl Ran {
     }
 }
 
-/// A daemon at work. It is killed when the test is over.
+/// A running daemon. Dropping it kills it.
 struct Daemon<'a> {
     site: &'a Site,
     child: Child,
@@ -189,7 +189,7 @@ impl Daemon<'_> {
         kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
     }
 
-    /// Waits for its end.
+    /// Waits for it to exit.
     fn ended(&mut self) -> ExitStatus {
         let mut status = None;
         let ended = eventually(|| {
@@ -208,7 +208,7 @@ impl Drop for Daemon<'_> {
     }
 }
 
-/// Whether something happens in time.
+/// Whether something happens within the limit.
 fn eventually(mut happened: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -223,7 +223,7 @@ fn eventually(mut happened: impl FnMut() -> bool) -> bool {
 }
 
 #[test]
-fn nobody_answers() {
+fn no_daemon() {
     let site = Site::new();
     let ran = site.ctl(&["show-sa", "isakmp"]);
     let expected = "racoonctl: cannot connect to racoon admin socket DIR/racoon.sock: No such file or directory (is racoon \

@@ -5,7 +5,7 @@ use nix::unistd::Pid;
 
 use crate::{ANOTHER_PEER, Site, eventually, free_port};
 
-/// What is said of a peer.
+/// Body of a remote section.
 pub(crate) const REMOTE: &str = "{
     exchange_mode main;
     my_identifier address;
@@ -18,7 +18,7 @@ pub(crate) const REMOTE: &str = "{
     }
 }";
 
-/// What is agreed with it.
+/// A sainfo.
 pub(crate) const SAINFO: &str = "sainfo anonymous {
     encryption_algorithm aes 256;
     authentication_algorithm hmac_sha256;
@@ -26,10 +26,10 @@ pub(crate) const SAINFO: &str = "sainfo anonymous {
 }
 ";
 
-/// A busy machine may be slow: nobody gives up.
+/// Timeouts that even a busy machine meets.
 pub(crate) const TIMER: &str = "timer { counter 200; interval 1 sec; phase1 200 sec; phase2 200 sec; }";
 
-/// A configuration whose peer is at another port of this host.
+/// Configures a peer at another port of this host.
 fn peers(site: &Site, other: &Site) {
     peers_with(TIMER, site, other);
 }
@@ -41,7 +41,7 @@ fn peers_with(timer: &str, site: &Site, other: &Site) {
 
 const ESTABLISH: [&str; 5] = ["establish-sa", "isakmp", "inet", "127.0.0.1", "127.0.0.1"];
 
-/// Two sites that know each other.
+/// Returns two sites configured for each other.
 fn two_sites() -> (Site, Site) {
     let (a, b) = (Site::new(), Site::new());
     peers(&a, &b);
@@ -64,15 +64,15 @@ fn phase_1_between_two_daemons() {
     assert!(row.starts_with(&format!("127.0.0.1.{}", b.port)), "{row}");
     let words = row.split_whitespace().collect::<Vec<_>>();
     assert_eq!((words[2], words[3], words[4], words[5], words[8]), ("9", "I", "10", "M", "0"));
-    // Both ends call it the same.
+    // Both ends show the same cookies.
     let other = b.ctl(&["-ll", "show-sa", "isakmp"]).stdout;
     assert!(other.contains(words[1]) && other.contains(" 9 R 10 M "), "{other}");
 
-    // Once more: it is there.
+    // The second time it exists already.
     assert_eq!(a.ctl(&ESTABLISH).status, Some(0));
     assert_eq!(a.ctl(&["show-sa", "isakmp"]).stdout.lines().count(), 2);
 
-    // A clean end tells the peer.
+    // A shutdown informs the peer.
     first.signal(Signal::SIGTERM);
     assert_eq!(first.ended().code(), Some(0));
     assert!(eventually(|| b.ctl(&["show-sa", "isakmp"]).stdout.lines().count() == 1), "{}", b.log());
@@ -94,7 +94,7 @@ fn phase_1_is_deleted_on_request() {
 }
 
 #[test]
-fn a_wrong_key_fails_with_a_line_in_the_log() {
+fn wrong_key_is_logged() {
     let (a, b) = two_sites();
     peers_with("timer { counter 3; interval 1 sec; }", &a, &b);
     b.write("psk.txt", "127.0.0.1 another key than the other has\n");
@@ -104,9 +104,9 @@ fn a_wrong_key_fails_with_a_line_in_the_log() {
     assert!(!a.log().contains("ISAKMP-SA established") && !b.log().contains("ISAKMP-SA established"));
 }
 
-/// There may be a route the next time.
+/// There may be a route for the next retransmission.
 #[test]
-fn a_message_that_cannot_be_sent_ends_nothing() {
+fn send_error_does_not_end_the_negotiation() {
     let site = Site::new();
     site.configure(&format!("timer {{ counter 2; interval 1 sec; }}\nremote 192.0.2.9 {REMOTE}\n"));
     let _daemon = site.start(&[]);
@@ -120,7 +120,7 @@ fn a_message_that_cannot_be_sent_ends_nothing() {
 }
 
 #[test]
-fn the_key_file_is_read_again() {
+fn key_file_is_read_again() {
     let (a, b) = two_sites();
     b.write("psk.txt", "192.0.2.1 of somebody else, and long enough\n");
     let _daemons = (a.start(&["-Z"]), b.start(&["-Z"]));
@@ -129,9 +129,9 @@ fn the_key_file_is_read_again() {
     a.await_log("ISAKMP-SA established");
 }
 
-/// Another file of keys takes effect with a reload.
+/// A reload switches to another key file.
 #[test]
-fn a_reload_takes_another_file_of_keys() {
+fn reload_switches_the_key_file() {
     let (a, b) = two_sites();
     b.write("psk.txt", "127.0.0.1 another key than the other has\n");
     let _daemons = (a.start(&["-Z"]), b.start(&["-Z"]));
@@ -143,9 +143,9 @@ fn a_reload_takes_another_file_of_keys() {
     b.await_log("ISAKMP-SA established");
 }
 
-/// The daemon leaves the directory that it was started in, and relative names still start there.
+/// Relative names refer to the directory where the daemon was started, which it leaves.
 #[test]
-fn relative_names_start_where_it_was_started() {
+fn relative_names_use_the_start_directory() {
     let (a, b) = two_sites();
     let text = fs::read_to_string(a.path("racoon.conf")).unwrap();
     let text = text.replace(&format!("{}/", a.path("").to_str().unwrap().trim_end_matches('/')), "");
@@ -169,7 +169,7 @@ fn relative_names_start_where_it_was_started() {
 }
 
 #[test]
-fn what_is_not_configured_is_not_begun() {
+fn unconfigured_peer_is_refused() {
     let site = Site::new();
     let _daemon = site.start(&[]);
     let ran = site.ctl(&ESTABLISH);
@@ -180,7 +180,7 @@ fn what_is_not_configured_is_not_begun() {
 }
 
 #[test]
-fn the_kernels_sas_are_shown() {
+fn kernel_sas_are_shown() {
     let site = Site::new();
     let _daemon = site.start(&[]);
     for table in ["esp", "ah", "ipsec"] {
@@ -192,7 +192,7 @@ fn the_kernels_sas_are_shown() {
 }
 
 #[test]
-fn a_reload_keeps_what_is_still_configured() {
+fn reload_keeps_configured_phase1() {
     let (a, b) = two_sites();
     let _daemons = (a.start(&["-Z"]), b.start(&["-Z"]));
     assert_eq!(a.ctl(&ESTABLISH).status, Some(0));
@@ -207,7 +207,7 @@ fn a_reload_keeps_what_is_still_configured() {
     assert_eq!(before.len(), 1);
     assert_eq!(a.ctl(&["reload-config"]).status, Some(0));
     assert_eq!(cookies(), before);
-    // Without its remote block it goes, and the peer hears of it.
+    // Without its remote section the phase 1 is deleted, and the peer informed.
     a.configure(ANOTHER_PEER);
     assert_eq!(a.ctl(&["reload-config"]).status, Some(0));
     for site in [&a, &b] {
@@ -216,7 +216,7 @@ fn a_reload_keeps_what_is_still_configured() {
 }
 
 #[test]
-fn who_moves_takes_leave_from_where_it_was() {
+fn delete_is_sent_from_the_old_address() {
     let (a, b, port) = (Site::new(), Site::new(), free_port());
     peers(&a, &b);
     peers(&b, &a);

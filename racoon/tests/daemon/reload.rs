@@ -5,7 +5,7 @@ use nix::sys::signal::Signal;
 use crate::{ANOTHER_PEER, Site, eventually};
 
 #[test]
-fn a_bad_file_leaves_the_old_configuration() {
+fn bad_file_keeps_the_old_configuration() {
     let site = Site::new();
     let daemon = site.start(&[]);
     site.configure("log verbose;\n");
@@ -25,7 +25,7 @@ fn a_bad_file_leaves_the_old_configuration() {
 
 /// A file without any remote section would delete all tunnels.
 #[test]
-fn a_file_without_remotes_does_not_replace_one_with_remotes() {
+fn file_without_remotes_does_not_replace_remotes() {
     let site = Site::new();
     site.configure(ANOTHER_PEER);
     let daemon = site.start(&[]);
@@ -33,11 +33,11 @@ fn a_file_without_remotes_does_not_replace_one_with_remotes() {
     daemon.signal(Signal::SIGHUP);
     site.await_log("ERROR: the configuration cannot be used: the old one stays in effect");
     let reason =
-        "ERROR: racoon.conf: no remote section, so that a reload would delete all tunnels; to delete them, stop racoon";
+        "ERROR: racoon.conf: no remote section: a reload would delete all tunnels; to delete them, stop racoon";
     assert!(site.log().contains(reason), "{}", site.log());
     let ran = site.ctl(&["reload-config"]);
     assert_eq!(ran.status, Some(1), "{}", ran.stderr);
-    // One that has some does, and so does one without where there was none before.
+    // A file with remotes is accepted, and so is one without where there were none.
     site.configure(&format!("log debug;\n{ANOTHER_PEER}"));
     assert_eq!(site.ctl(&["reload-config"]).status, Some(0));
     let site = Site::new();
@@ -65,7 +65,7 @@ fn sockets_follow_the_configuration() {
 }
 
 #[test]
-fn the_log_file_is_opened_anew() {
+fn log_file_is_reopened() {
     let site = Site::new();
     let daemon = site.start(&[]);
     fs::rename(site.path("racoon.log"), site.path("racoon.log.1")).unwrap();
@@ -75,13 +75,13 @@ fn the_log_file_is_opened_anew() {
 }
 
 #[test]
-fn what_needs_a_restart_is_said() {
+fn changes_that_need_a_restart() {
     let site = Site::new();
     let _daemon = site.start(&[]);
     site.configure("threads 3;\npfkey_buffer 7;\npath backupsa \"DIR/sa.backup\";\npath pidfile \"DIR/pid\";\n");
     assert_eq!(site.ctl(&["reload-config"]).status, Some(0));
     for what in ["threads", "pfkey_buffer", "path backupsa", "path pidfile"] {
-        let warning = "is another one now: that takes effect when racoon is started again";
+        let warning = "changed; restart racoon to apply it";
         site.await_log(&format!("WARNING: {what} {warning}"));
     }
     site.configure_on("pfkey", "");
@@ -89,6 +89,6 @@ fn what_needs_a_restart_is_said() {
     site.write("racoon.conf", &text.replace("racoon.sock\"", "other.sock\""));
     assert_eq!(site.ctl(&["reload-config"]).status, Some(0));
     for what in ["backend", "adminsock"] {
-        site.await_log(&format!("WARNING: {what} is another one now"));
+        site.await_log(&format!("WARNING: {what} changed"));
     }
 }

@@ -7,7 +7,7 @@ use regress_skipped::skip;
 
 use crate::{Ran, Site, eventually};
 
-/// Lines of the log without date and place.
+/// Returns the lines of the log without date and source location.
 fn lines(site: &Site) -> Vec<String> {
     let line = |line: &str| line.split_at("2026-01-31 12:00:00: ".len()).1.to_owned();
     let directory = site.directory.path().to_str().unwrap();
@@ -15,7 +15,7 @@ fn lines(site: &Site) -> Vec<String> {
 }
 
 #[test]
-fn the_first_lines_of_the_log() {
+fn first_lines_of_the_log() {
     let site = Site::new();
     let daemon = site.start(&[]);
     let lines = lines(&site);
@@ -29,22 +29,21 @@ fn the_first_lines_of_the_log() {
 }
 
 #[test]
-fn a_configuration_that_cannot_be_used() {
+fn invalid_configuration() {
     let site = Site::new();
     site.write("racoon.conf", "log loud;\n");
     let ran = site.run(&["-F"]);
-    // Standard error has the reason, wherever the log goes.
+    // The reason is on standard error, wherever the log goes.
     let (reason, end) = ran.stderr.split_at(ran.stderr.find("racoon: ").unwrap());
     assert!(reason.starts_with("racoon.conf:1:5: syntax error at `loud'"), "{}", ran.stderr);
     assert_eq!((ran.status, end), (Some(1), "racoon: failed to parse configuration file.\n"));
     assert!(ran.stdout.starts_with("Foreground mode.\n"), "{}", ran.stdout);
     assert!(site.log().contains("ERROR: racoon.conf:1:5: syntax error at `loud'"), "{}", site.log());
     assert!(!site.path("racoon.pid").exists());
-    // The same from the background: the command that was typed says so.
-    // In the background with names that are good in any directory.
+    // The same in the background. The names are absolute there.
     let stderr = format!("DIR/{}", ran.stderr);
     assert_eq!(site.run(&[]), Ran { status: Some(1), stdout: String::new(), stderr });
-    // A file that is not there.
+    // A missing file.
     fs::remove_file(site.path("racoon.conf")).unwrap();
     let ran = site.run(&[]);
     assert_eq!((ran.status, ran.stdout.as_str()), (Some(1), ""));
@@ -52,7 +51,7 @@ fn a_configuration_that_cannot_be_used() {
 }
 
 #[test]
-fn a_sainfo_that_the_kernel_cannot_do() {
+fn unsupported_sainfo() {
     let site = Site::new();
     site.configure(
         "sainfo anonymous { encryption_algorithm des_iv32; authentication_algorithm hmac_sha256;\n\
@@ -74,7 +73,7 @@ fn saved_sas() {
     site.configure("path backupsa \"DIR/sa.backup\";\n");
     let daemon = site.start(&["-B"]);
     let lines = lines(&site);
-    let said = "WARNING: DIR/sa.backup: 1 lines are not of this version's, and left out";
+    let said = "WARNING: DIR/sa.backup: skipped 1 line in an unknown format";
     assert!(lines.iter().any(|line| line == said), "{lines:#?}");
     assert!(lines.iter().any(|line| line == "INFO: 0 of 0 saved SAs are in the kernel; all are renewed"), "{lines:#?}");
     drop(daemon);
@@ -84,10 +83,10 @@ fn saved_sas() {
     assert!(ran.stderr.contains("nobody else can read (mode 0600)"), "{}", ran.stderr);
 }
 
-/// So many threads compute as `threads` says.
+/// The daemon has as many worker threads as `threads` says.
 #[cfg(target_os = "linux")]
 #[test]
-fn threads_as_configured() {
+fn configured_threads() {
     let count = |threads: usize| {
         let site = Site::new();
         site.configure(&format!("threads {threads};\n"));
@@ -101,14 +100,14 @@ fn threads_as_configured() {
 }
 
 #[test]
-fn what_is_not_done_is_said_once() {
+fn unimplemented_directives_are_logged_once() {
     let site = Site::new();
     site.configure("timer { natt_keepalive 5 sec; }\nmode_cfg { auth_throttle 2; }\n");
     let _daemon = site.start(&[]);
     let lines = lines(&site);
     let warnings = lines.iter().filter(|line| line.starts_with("WARNING")).map(String::as_str).collect::<Vec<_>>();
     let expected = [
-        "WARNING: racoon.conf:8:9: warning: accepted, not yet in effect",
+        "WARNING: racoon.conf:8:9: accepted, not yet in effect",
         "WARNING:   natt_keepalive (racoon.conf:8) mode_cfg (racoon.conf:9) auth_throttle (racoon.conf:9)",
     ];
     assert_eq!(warnings, expected);
@@ -128,7 +127,7 @@ fn two_daemons_cannot_share_a_port() {
         let owner = format!("process {} (racoon)", daemon.child.id());
         assert!(ran.stderr.contains(&owner), "{}", ran.stderr);
     }
-    // It has left nothing behind, and disturbed nobody.
+    // The second daemon has left nothing behind and not disturbed the first.
     assert!(!second.path("racoon.sock").exists() && !second.path("racoon.pid").exists());
     assert_eq!(first.ctl(&["show-sa", "isakmp"]).status, Some(0));
 }
@@ -144,7 +143,7 @@ fn two_daemons_cannot_share_a_control_socket() {
 }
 
 #[test]
-fn the_background() {
+fn background() {
     let site = Site::new();
     let ran = site.run(&[]);
     assert_eq!(ran, Ran { status: Some(0), stdout: String::new(), stderr: String::new() });
@@ -156,7 +155,7 @@ fn the_background() {
 }
 
 #[test]
-fn the_kernel_is_for_root() {
+fn kernel_requires_root() {
     if geteuid().is_root() {
         return skip("root may open every kernel");
     }
@@ -164,7 +163,7 @@ fn the_kernel_is_for_root() {
     site.write("racoon.conf", "backend xfrm;\n");
     let ran = site.run(&["-F"]);
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(1), "racoon: must be invoked by root\n"));
-    // The same where the file is for root, too.
+    // The same if only root can read the file.
     fs::set_permissions(site.path("racoon.conf"), fs::Permissions::from_mode(0o000)).unwrap();
     let ran = site.run(&["-F"]);
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(1), "racoon: must be invoked by root\n"));

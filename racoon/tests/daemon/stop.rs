@@ -3,7 +3,7 @@ use nix::sys::signal::Signal;
 use crate::Site;
 
 #[test]
-fn signals_that_end_it() {
+fn terminating_signals() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let site = Site::new();
         let mut daemon = site.start(&[]);

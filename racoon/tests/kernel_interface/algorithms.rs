@@ -1,4 +1,4 @@
-//! Each algorithm: the kernel takes what it says it has, and refuses the rest with a text.
+//! The kernel accepts every algorithm that it lists, and others are refused with an explanation.
 
 use std::process::Command;
 
@@ -40,7 +40,7 @@ const AUTHENTICATION: &[AuthAlgorithm] = &[
 ];
 
 #[test]
-fn of_esp() {
+fn esp_ciphers() {
     with_each_backend(|lab| {
         for (transform, lengths) in ENCRYPTION {
             let mut sainfo = Sainfo::new(Side::Anonymous, RemoteSide::Anonymous);
@@ -62,7 +62,7 @@ fn of_esp() {
 }
 
 #[test]
-fn of_authentication() {
+fn authentication_algorithms() {
     with_each_backend(|lab| {
         for algorithm in AUTHENTICATION {
             let mut sainfo = Sainfo::new(Side::Anonymous, RemoteSide::Anonymous);
@@ -88,7 +88,7 @@ fn of_authentication() {
     });
 }
 
-/// Installs a pair of SAs, and takes it away again.
+/// Installs a pair of SAs and deletes it again.
 fn pair(lab: &mut Lab, what: &str, transform: impl Fn() -> SaTransform, works: bool) {
     let outbound = sa(Way::Outbound, 0x1234, transform(), 3600);
     let outbound_name = outbound.name;
@@ -105,7 +105,7 @@ fn pair(lab: &mut Lab, what: &str, transform: impl Fn() -> SaTransform, works: b
     assert_eq!(states(), "", "{what}");
 }
 
-/// What the kernel has.
+/// Returns the SAs in the kernel.
 fn states() -> String {
     let output = Command::new("ip").args(["xfrm", "state"]).output().expect("ip");
     String::from_utf8(output.stdout).expect("text")
@@ -117,7 +117,7 @@ fn sha256(truncated: bool) -> SaTransform {
 }
 
 #[test]
-fn sha256_as_rfc_4868_has_it() {
+fn sha256_as_in_rfc_4868() {
     with_each_backend(|lab| {
         for (truncated, bits) in [(false, if lab.choice == BackendKind::Xfrm { 128 } else { 96 }), (true, 96)] {
             let installation = sa(Way::Outbound, 0x1234, sha256(truncated), 3600);
@@ -136,7 +136,7 @@ fn sha256_as_rfc_4868_has_it() {
 }
 
 #[test]
-fn windows_and_extended_sequence_numbers() {
+fn replay_windows_and_esn() {
     with_each_backend(|lab| {
         lab.install(sa(Way::Outbound, 0x1234, aes_sha1(), 3600)).unwrap();
         let seen = states();
@@ -169,7 +169,7 @@ fn esp_in_udp() {
         lab.install(inbound).unwrap();
         let states = states();
         assert!(states.contains("encap type espinudp sport 14500 dport 4500 "), "{states}");
-        // Bytes, too.
+        // The byte limit is set too.
         assert!(!states.contains("(INF)(bytes)"), "{states}");
     });
 }

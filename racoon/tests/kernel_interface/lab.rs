@@ -1,4 +1,4 @@
-//! A host with one link, its kernel's interface, and somebody else who changes things.
+//! A host with one link, its kernel interface, and another program that changes SAs and policies.
 
 use std::collections::VecDeque;
 use std::io::Write as _;
@@ -25,10 +25,10 @@ use racoon_proto::num::{AuthAlgorithm, EspTransform, Protocol};
 pub(crate) const US: &str = "192.0.2.1";
 pub(crate) const PEER: &str = "192.0.2.2";
 
-/// After that nothing happens.
+/// Limit for a test that hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The process id of somebody else.
+/// Process id of the other program.
 const OTHER_PID: u32 = 4242;
 
 pub(crate) struct Lab {
@@ -36,7 +36,7 @@ pub(crate) struct Lab {
     pub(crate) interface: KernelInterface,
     other: Connection,
     seq: u32,
-    /// What has happened and was not asked for yet.
+    /// Events that were read and not returned yet.
     happened: VecDeque<KernelEvent>,
     pub(crate) remarks: Arc<Mutex<Vec<LogRecord>>>,
 }
@@ -59,7 +59,7 @@ impl Lab {
         lab
     }
 
-    /// All that has happened.
+    /// Returns all pending events.
     pub(crate) fn events(&mut self) -> Vec<KernelEvent> {
         self.listen();
         self.happened.drain(..).collect()
@@ -95,7 +95,7 @@ impl Lab {
         events
     }
 
-    /// The SAs that are found to be gone when all is read anew.
+    /// Returns the SAs that a resync reports as deleted.
     pub(crate) fn gone(&mut self) -> Vec<SaName> {
         let mut gone = Vec::new();
         self.interface.resync(&mut |event| match event {
@@ -130,7 +130,7 @@ impl Lab {
         }
     }
 
-    /// A request of somebody else.
+    /// Sends a request of the other program.
     pub(crate) fn other(&mut self, write: impl FnOnce(RequestHeader, &mut Vec<u8>) -> libpfkey::Result<()>) {
         self.seq += 1;
         let mut bytes = Vec::new();
@@ -157,7 +157,7 @@ impl Lab {
     }
 }
 
-/// A link with an address of each family, and a way to a network behind the peer.
+/// Creates a link with addresses of both families and a route to a network behind the peer.
 fn link() {
     let script = "link set lo up\n\
                   link add d0 type dummy\n\
@@ -174,12 +174,12 @@ pub(crate) fn ip(text: &str) -> IpAddr {
     text.parse().expect("an address")
 }
 
-/// Lets a packet go.
+/// Sends a packet.
 pub(crate) fn send(to: &str) {
     let to = SocketAddr::new(ip(to), 9);
     let from = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let socket = UdpSocket::bind(from).expect("a socket");
-    // Kernels differ in whether a packet that waits for an SA is an error.
+    // On some kernels a packet that waits for an SA is an error.
     let _ = socket.send_to(b"x", to);
 }
 
@@ -192,7 +192,7 @@ pub(crate) fn aes_sha1() -> SaTransform {
     SaTransform::Esp { encryption: (EspTransform::AES, secret(16)), authentication: Some((authentication, secret(20))) }
 }
 
-/// An SA that ends after so many seconds.
+/// Returns an SA that expires after some seconds.
 pub(crate) fn sa(way: Way, spi: u32, transform: SaTransform, seconds: u64) -> SaInstallation {
     let (source, destination) = match way {
         Way::Inbound => (ip(PEER), ip(US)),
@@ -221,7 +221,7 @@ pub(crate) fn sa(way: Way, spi: u32, transform: SaTransform, seconds: u64) -> Sa
     }
 }
 
-/// A policy of somebody else.
+/// Returns a policy of the other program.
 pub(crate) fn spd(direction: u8, source: (&str, u8), destination: (&str, u8), requests: Vec<Request>) -> SpdRequest {
     let policy = PfKeyPolicy { kind: POLICY_IPSEC, direction, scope: 0, id: 0, priority: 0x8000_0000, requests };
     SpdRequest {
@@ -236,7 +236,7 @@ pub(crate) fn spd(direction: u8, source: (&str, u8), destination: (&str, u8), re
     }
 }
 
-/// `esp/transport//require`, both ways.
+/// Returns `esp/transport//require` in both directions.
 pub(crate) fn transport_pair() -> [SpdRequest; 2] {
     let esp = || vec![step(50, None)];
     [spd(DIR_OUT, (US, 32), (PEER, 32), esp()), spd(DIR_IN, (PEER, 32), (US, 32), esp())]

@@ -1,4 +1,4 @@
-//! From an acquire to the end of the SAs.
+//! SAs from the ACQUIRE to their end.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::lab::{Lab, PEER, US, aes_sha1, ip, sa, send, spd, step, transport_pai
 use crate::{with_all_backend_pairs, with_each_backend};
 
 #[test]
-fn a_packet_asks_for_its_sa() {
+fn packet_causes_acquire() {
     with_all_backend_pairs(|lab| {
         let policies = with_policies(lab);
         send(PEER);
@@ -26,7 +26,8 @@ fn a_packet_asks_for_its_sa() {
         send(PEER);
         assert!(lab.events().is_empty(), "one acquire for one pair of ends");
 
-        // What waited for the SA goes with it: once it is deleted, the next packet asks again, and at once.
+        // Packets that waited for the SA are gone with it. After its deletion the next packet causes an ACQUIRE at
+        // once.
         let spi = lab.allocate(Protocol::ESP, acquire.seq);
         let mut inbound = sa(Way::Inbound, spi, aes_sha1(), 3600);
         let mut outbound = sa(Way::Outbound, 0x1234, aes_sha1(), 3600);
@@ -48,7 +49,7 @@ fn a_packet_asks_for_its_sa() {
     });
 }
 
-/// The transport policies of somebody else, as they are told.
+/// Adds the other program's transport policies. Returns them as reported.
 fn with_policies(lab: &mut Lab) -> Vec<Policy> {
     let mut told = Vec::new();
     for policy in transport_pair() {
@@ -60,7 +61,7 @@ fn with_policies(lab: &mut Lab) -> Vec<Policy> {
 }
 
 #[test]
-fn a_tunnel_is_asked_for_by_its_ends() {
+fn acquire_names_tunnel_endpoints() {
     with_all_backend_pairs(|lab| {
         let bundle = vec![step(108, Some((US, PEER))), step(50, None)];
         let policy = spd(DIR_OUT, (US, 32), ("10.0.2.0", 24), bundle);
@@ -73,7 +74,7 @@ fn a_tunnel_is_asked_for_by_its_ends() {
 }
 
 #[test]
-fn what_is_only_used_is_asked_for_beside() {
+fn acquire_for_level_use() {
     with_all_backend_pairs(|lab| {
         let ipcomp = Request { level: LEVEL_USE, ..step(108, None) };
         let policy = spd(DIR_OUT, (US, 32), (PEER, 32), vec![ipcomp, step(50, None)]);
@@ -84,7 +85,7 @@ fn what_is_only_used_is_asked_for_beside() {
     });
 }
 
-/// For which protocols a policy asked, from us to the peer.
+/// Returns the protocols of the ACQUIREs that a policy caused.
 fn acquired(lab: &mut Lab, policy: &Policy) -> Vec<Protocol> {
     let protocol = |event| {
         let KernelEvent::Acquire(acquire) = event else { panic!("{event:?}") };
@@ -102,7 +103,7 @@ fn ipv6() {
         let policy = spd(DIR_OUT, (us, 128), ("2001:db8::", 64), vec![step(51, None)]);
         lab.other(|origin, buffer| request::spdadd(origin, &policy, buffer));
         let KernelEvent::Policy(policy) = lab.event() else { panic!("no policy") };
-        // Neighbour discovery goes the same way, to addresses of its own.
+        // Neighbour discovery causes ACQUIREs too, for other addresses.
         send(peer);
         let asked = lab.events();
         let ours = asked.iter().find_map(|event| match event {
@@ -116,10 +117,10 @@ fn ipv6() {
 }
 
 #[test]
-fn sas_come_to_their_end() {
+fn sas_expire() {
     with_each_backend(|lab| {
         let name = sa(Way::Outbound, 0x1234, aes_sha1(), 2).name;
-        // On a machine that stands still between the two there is only the second.
+        // If the machine stands still in between, only the hard EXPIRE arrives.
         loop {
             lab.install(sa(Way::Outbound, 0x1234, aes_sha1(), 2)).unwrap();
             match lab.event() {
@@ -135,7 +136,7 @@ fn sas_come_to_their_end() {
 }
 
 #[test]
-fn others_delete_sas() {
+fn other_program_deletes_sas() {
     with_all_backend_pairs(|lab| {
         let install = |lab: &mut Lab| {
             let outbound = sa(Way::Outbound, 0x1234, aes_sha1(), 3600);
@@ -152,7 +153,7 @@ fn others_delete_sas() {
         install(lab);
         lab.other(|origin, buffer| request::flush(origin, SaType::Unspec, buffer));
         assert!(matches!(lab.event(), KernelEvent::Flushed(None)));
-        // What is there cannot be made, and what is not there is not missed.
+        // Installing an existing SA fails, deleting a missing one does not.
         install(lab);
         let error = lab.install(sa(Way::Outbound, 0x1234, aes_sha1(), 3600)).unwrap_err();
         assert!(error.exists, "{error}");
@@ -163,9 +164,9 @@ fn others_delete_sas() {
     });
 }
 
-/// What the kernel has to say of it may be lost.
+/// Events may be lost.
 #[test]
-fn what_is_gone_is_noticed() {
+fn vanished_sas_are_noticed() {
     with_all_backend_pairs(|lab| {
         let sas = [0x1234, 0x1235].map(|spi| sa(Way::Outbound, spi, aes_sha1(), 3600));
         let names = [sas[0].name, sas[1].name];
@@ -180,7 +181,7 @@ fn what_is_gone_is_noticed() {
 }
 
 #[test]
-fn an_spi_is_given_back() {
+fn reserved_spi_is_released() {
     with_each_backend(|lab| {
         for protocol in [Protocol::ESP, Protocol::AH, Protocol::IPCOMP] {
             let spi = lab.allocate(protocol, 0);

@@ -1,5 +1,5 @@
-//! The kernel's interface on a real kernel with SAs in it: both backends of Linux, each in a network namespace of its own, with
-//! another process at the same interface and at the other one. `cargo regress interface` runs it in the lab.
+//! The kernel interface on a real kernel: both backends of Linux, each in a network namespace of its own, with another
+//! program that uses the same or the other backend. `cargo regress kernel-interface` runs it in the lab.
 
 #![cfg(target_os = "linux")]
 
@@ -16,19 +16,19 @@ use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use regress_skipped::{lacks, skip};
 
-/// Why a test cannot run here.
+/// Reason why a test cannot run here.
 enum Lacking {
     Namespace(Errno),
     Feature(&'static str, libpfkey::Error),
 }
 
-/// Runs a test through each interface.
+/// Runs a test over each backend.
 #[track_caller]
 fn with_each_backend(test: fn(&mut Lab)) {
     at(&[(BackendKind::PfKey, BackendKind::PfKey), (BackendKind::Xfrm, BackendKind::Xfrm)], test);
 }
 
-/// Runs a test through each interface, somebody else being at the same one and at the other.
+/// Runs a test over each backend, with the other program on either.
 #[track_caller]
 fn with_all_backend_pairs(test: fn(&mut Lab)) {
     with_each_backend(test);

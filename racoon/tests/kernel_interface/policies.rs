@@ -1,4 +1,4 @@
-//! Policies: those of others as they are told, and our own.
+//! Policies of the other program, as reported, and our own.
 
 use libpfkey::backend::BackendKind;
 use libpfkey::kernel_state::KernelId;
@@ -46,7 +46,7 @@ fn resync(lab: &mut Lab) -> Vec<Policy> {
 }
 
 #[test]
-fn of_others() {
+fn policies_of_other_program() {
     with_all_backend_pairs(|lab| {
         let mut request = spd(DIR_FWD, ("10.0.1.0", 24), ("10.0.2.0", 24), vec![step(50, Some((US, PEER)))]);
         lab.other(|origin, buffer| request::spdadd(origin, &request, buffer));
@@ -61,13 +61,13 @@ fn of_others() {
         assert_eq!(policy, expected);
         assert_eq!(resync(lab), std::slice::from_ref(&expected));
 
-        // Changed, it keeps its index.
+        // A changed policy keeps its index.
         (request.policy.kind, request.policy.requests) = (POLICY_DISCARD, Vec::new());
         lab.other(|origin, buffer| request::spdupdate(origin, &request, buffer));
         let expected = Policy { action: Action::Discard, ..expected };
         assert!(matches!(lab.event(), KernelEvent::Policy(policy) if policy == expected));
 
-        // Deleted, by either name of it.
+        // Deleted by selector, then by index.
         lab.other(|origin, buffer| request::spddelete(origin, &request, buffer));
         let is_gone =
             |event| matches!(event, KernelEvent::PolicyDeleted(Direction::Forward, gone) if gone == selector());
@@ -97,7 +97,7 @@ fn of_others() {
 }
 
 #[test]
-fn of_our_own() {
+fn own_policies() {
     with_all_backend_pairs(|lab| {
         let unique = Policy {
             index: 0,
@@ -112,7 +112,7 @@ fn of_our_own() {
         assert!(matches!(lab.event(), KernelEvent::Policy(told) if told == set));
         assert_eq!(resync(lab), std::slice::from_ref(&set));
 
-        // What is there is not replaced.
+        // An existing policy is not replaced.
         let action = Action::Protect(vec![template(Level::Unique, 20_000)]);
         let other = Policy { action, ..unique.clone() };
         assert!(add(lab, other.clone()).expect_err("it would replace another one").exists);
@@ -121,12 +121,12 @@ fn of_our_own() {
         lab.ask(KernelRequest::DeletePolicy(set.name()));
         assert!(matches!(lab.event(), KernelEvent::PolicyDeleted(Direction::In, gone) if gone == selector()));
 
-        // A reqid beyond those that users may choose the kernel chooses itself.
+        // The kernel replaces a reqid above the range for users.
         let again = add(lab, other).expect("there is none");
         let Action::Protect(templates) = &again.action else { panic!("not protected") };
         assert!(templates[0].level == Level::Unique && templates[0].reqid >= 16_384, "{templates:?}");
         lab.events();
-        // Linux gives the first index twice: a policy with another selector is not the one that was ours.
+        // Linux hands out the first index twice: a policy with another selector is not ours.
         let other_selector = PolicyName { selector: selector().mirrored(), ..again.name() };
         lab.ask(KernelRequest::DeletePolicy(other_selector));
         assert_eq!(resync(lab), std::slice::from_ref(&again));
@@ -138,10 +138,10 @@ fn of_our_own() {
     });
 }
 
-/// Whatever is generated goes again, as it is listed in the state file; but what somebody has put in its place stays, though
-/// it has the same index, and we have not heard of it yet.
+/// Generated policies are deleted again, as the state file lists them. A replacement by the other program stays,
+/// although it has the same index and its event was not read yet.
 #[test]
-fn of_our_own_and_replaced() {
+fn replaced_own_policies() {
     with_all_backend_pairs(|lab| {
         let directory = tempfile::tempdir().expect("a directory");
         let id = KernelId { boot: "a".into(), namespace: "1".into() };
@@ -183,9 +183,9 @@ fn of_our_own_and_replaced() {
     });
 }
 
-/// More than there is room for. PF_KEY loses what does not fit without a word: for that there is the reading anew.
+/// More events than the buffer holds. PF_KEY drops them without any sign, which is why there is a resync.
 #[test]
-fn of_others_too_many_to_hear() {
+fn more_events_than_the_buffer_holds() {
     const MANY: u8 = 16;
     with_each_backend(|lab| {
         for (third, fourth) in (0..MANY).flat_map(|third| (0..=u8::MAX).map(move |fourth| (third, fourth))) {

@@ -1,4 +1,4 @@
-//! Addresses that come and go, in a network of its own, where a kernel gives us one.
+//! Addresses added and removed in a network namespace.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -13,10 +13,10 @@ use racoon::poller::{self, Source};
 use regress_skipped::skip;
 use tempfile::TempDir;
 
-/// After that there is no news.
+/// Limit for a test that hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Sockets of a configuration without `listen`.
+/// Opens the sockets of a configuration without `listen`.
 fn sockets(directory: &TempDir) -> Sockets {
     let path = |name| directory.path().join(name);
     std::fs::write(path("racoon.conf"), "listen { adminsock disabled; }").unwrap();
@@ -53,15 +53,15 @@ fn follow() -> Result<(), String> {
     await_socket("192.0.2.1:4500", true);
     assert!(ip("address del 192.0.2.1/32 dev lo"));
     await_socket("192.0.2.1:4500", false);
-    // Duplicates of this one are looked for first: a tentative address cannot be used.
+    // A tentative address cannot be bound until duplicate address detection has finished.
     assert!(ip("link set veth0 up") && ip("link set veth1 up") && ip("address add 2001:db8::1/64 dev veth0"));
     await_socket("[2001:db8::1]:500", true);
     Ok(())
 }
 
 #[test]
-fn sockets_follow_them() {
-    // The network is the thread's.
+fn sockets_follow_addresses() {
+    // The namespace is the thread's.
     if let Err(reason) = std::thread::spawn(follow).join().unwrap() {
         skip(reason);
     }

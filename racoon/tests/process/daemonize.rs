@@ -1,4 +1,4 @@
-//! Going to the background.
+//! Running in the background.
 
 use std::process;
 
@@ -26,12 +26,12 @@ fn the_daemon() {
 }
 
 #[test]
-fn the_parent_tells_how_it_went() {
+fn parent_reports_the_outcome() {
     let said = |role| {
         let output = alone("daemonize::the_daemon", role);
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
-    let unsaid = "racoon: the daemon ended while it was starting\n".to_owned();
+    let unsaid = "racoon: the daemon exited during startup\n".to_owned();
     assert_eq!(said("ready"), (Some(0), String::new()));
     assert_eq!(said("failed"), (Some(1), "racoon: no kernel\n".into()));
     assert_eq!(said("dies"), (Some(1), unsaid.clone()));

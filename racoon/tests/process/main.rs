@@ -1,5 +1,5 @@
-//! What concerns a process as a whole, or starts others. It is not among the unit tests: a child holds every descriptor of
-//! its parent until it executes, so that what a test beside it closes is still open.
+//! Tests that start processes or change the state of a whole process. They are no unit tests, because between fork and
+//! exec a child has all descriptors of its parent: a descriptor closed by a parallel test would stay open.
 
 #![allow(clippy::unwrap_used)]
 
@@ -10,17 +10,17 @@ mod signals;
 
 use std::process::{Command, Output};
 
-/// What tells the copy of this program that it is one, and what it is to do.
+/// Environment variable that tells a copy of this program what to do.
 const ROLE: &str = "RACOON_TEST_ROLE";
 
-/// Runs a test that is ignored otherwise in a process of its own.
+/// Runs an ignored test in a process of its own.
 fn alone(name: &str, role: &str) -> Output {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([name, "--exact", "--ignored", "--nocapture", "--test-threads=1"]).env(ROLE, role);
     command.output().unwrap()
 }
 
-/// What this process is to do if it is such a copy.
+/// Returns the role of such a copy.
 fn role() -> Option<String> {
     std::env::var(ROLE).ok()
 }

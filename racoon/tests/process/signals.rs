@@ -1,4 +1,4 @@
-//! Handlers belong to the whole process; so do the children whose ends are told.
+//! Signal handlers and children, which belong to the whole process.
 
 use nix::sys::signal::{Signal as Number, raise};
 use racoon::signals::{Signal, Signals};
@@ -19,7 +19,7 @@ fn the_process() {
     let number = |number: Number| u8::try_from(number as i32).unwrap();
     let stops = [Signal::Stop(number(Number::SIGINT)), Signal::Stop(number(Number::SIGTERM))];
     assert_eq!(signals.take(), [Signal::Reload, stops[0], stops[1], Signal::User(number(Number::SIGUSR1))]);
-    // More than the pipe holds do not block, and hide no other.
+    // More signals than the pipe holds neither block nor hide others.
     (0..100_000).for_each(|_| raise(Number::SIGUSR2).unwrap());
     raise(Number::SIGTERM).unwrap();
     assert_eq!(signals.take(), [stops[1], Signal::User(number(Number::SIGUSR2))]);
@@ -29,7 +29,7 @@ fn the_process() {
 }
 
 #[test]
-fn each_once() {
+fn each_signal_once() {
     let output = alone("signals::the_process", "signals");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

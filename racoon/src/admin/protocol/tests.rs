@@ -34,16 +34,16 @@ fn requests() -> Vec<Request> {
 }
 
 #[test]
-fn requests_come_back_as_they_were() {
+fn requests_round_trip() {
     for request in requests() {
         assert_eq!(parsed(&request.encode()), Ok(request));
     }
 }
 
-/// KAME's racoon knows commands 0x0001 to 0x0206 and ignores the flag 0x8000. Each request has to be none of them, in either
-/// byte order.
+/// KAME's racoon knows commands 0x0001 to 0x0206 and ignores the flag 0x8000. No request is one of these in either byte
+/// order.
 #[test]
-fn no_request_is_one_of_kames() {
+fn no_request_is_valid_for_kame() {
     for request in requests() {
         let bytes = request.encode();
         assert_eq!(usize::from(u16::from_ne_bytes([bytes[0], bytes[1]])), bytes.len());
@@ -54,10 +54,10 @@ fn no_request_is_one_of_kames() {
 }
 
 #[test]
-fn a_reply_of_another_daemon_is_known_by_its_header() {
+fn replies_of_another_daemon_are_recognised() {
     let parsed =
         |words: [u16; 4]| ReplyHeader::parse(words.map(u16::to_ne_bytes).concat().try_into().unwrap()).unwrap();
-    // KAME's racoon refuses our command, and here does something with it after all.
+    // KAME's racoon refuses our command; the second header is as if it executed it.
     for errno in [95, 0] {
         assert_eq!(parsed([8, COMMAND, errno, 0]), ReplyHeader { length: 8, errno, version: None });
     }
@@ -66,14 +66,14 @@ fn a_reply_of_another_daemon_is_known_by_its_header() {
 }
 
 #[test]
-fn bodies_of_another_length_are_refused() {
+fn bodies_of_wrong_length_are_refused() {
     for request in requests() {
         let bytes = request.encode();
         let (head, body) = bytes.split_first_chunk::<HEADER_LENGTH>().unwrap();
         let header = RequestHeader::parse(*head).unwrap();
         let named = matches!(&request, Request::EstablishSa { block: Some(_), .. });
         for cut in 0..body.len() {
-            // A shorter name is a name.
+            // A truncated name is still a name.
             let shorter = named && cut >= body.len() - 2;
             assert_eq!(Request::parse(&header, &body[..cut]).is_ok(), shorter, "{request:?} {cut}");
         }
@@ -83,7 +83,7 @@ fn bodies_of_another_length_are_refused() {
 }
 
 #[test]
-fn what_is_refused() {
+fn invalid_requests() {
     let parse = |kind: u16, table: u16, rest: &[u8]| {
         let body = [&kind.to_ne_bytes()[..], &table.to_ne_bytes(), rest].concat();
         parsed(&message(VERSION, 0, &body))

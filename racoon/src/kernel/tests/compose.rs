@@ -16,7 +16,7 @@ use crate::kernel::algorithm::Suite;
 use crate::kernel::quirk::Quirk;
 use crate::kernel::{Target, compose, policy};
 
-/// Every way to say something.
+/// All kinds of kernels.
 fn targets() -> [Target; 5] {
     [xfrm(), pf_key(Dialect::Linux), pf_key(Dialect::FreeBsd), pf_key(Dialect::NetBsd), pf_key(Dialect::Darwin)]
 }
@@ -28,7 +28,7 @@ fn install(target: Target, installation: &SaInstallation) -> Result<Vec<u8>, Ker
     Ok(buffer)
 }
 
-/// What of an installation a test looks at.
+/// Composes the request for an SA and passes it to `look`.
 fn installed<R>(target: Target, installation: &SaInstallation, look: impl Fn(&Message<'_>) -> R) -> R {
     let bytes = install(target, installation).expect("what the kernel has");
     look(&Message::parse(target.abi, &bytes).expect("a message"))
@@ -74,7 +74,7 @@ fn an_sa_in_full() {
 }
 
 #[test]
-fn linux_is_told_of_the_other_family_in_a_tunnel() {
+fn tunnels_across_families_on_linux() {
     for target in targets() {
         let sa = SaInstallation { mode: Mode::Tunnel, crosses_families: true, ..inbound(0x1001, aes_sha1()) };
         installed(target, &sa, |message| {
@@ -86,7 +86,7 @@ fn linux_is_told_of_the_other_family_in_a_tunnel() {
 }
 
 #[test]
-fn sha256_has_128_bits_where_it_can() {
+fn sha256_has_128_bits_where_supported() {
     let with = |truncated| {
         let authentication = Authentication { algorithm: AuthAlgorithm::HMAC_SHA256, truncated };
         esp((EspTransform::AES, 16), Some((authentication, 32)))
@@ -103,7 +103,7 @@ fn sha256_has_128_bits_where_it_can() {
 }
 
 #[test]
-fn what_pf_key_of_linux_does_otherwise_is_known() {
+fn quirks_of_linux_pf_key() {
     let quirks = |target, algorithm, source: &str| {
         let key = racoon_proto::crypto::Secret::from(vec![1; 64]);
         let mut ah = inbound(1, SaTransform::Ah { authentication: (Authentication::from(algorithm), key) });
@@ -122,7 +122,7 @@ fn what_pf_key_of_linux_does_otherwise_is_known() {
 }
 
 #[test]
-fn ciphers_that_authenticate() {
+fn aead_ciphers() {
     let gcm = || esp((EspTransform::AES_GCM_16, 20), None);
     let (sa, _) = sa_of(xfrm(), gcm());
     assert_eq!((sa.encrypt, sa.auth), (20, 0));
@@ -172,7 +172,7 @@ fn ah_and_ipcomp() {
 }
 
 #[test]
-fn null_has_a_key_of_no_bits() {
+fn null_cipher_has_an_empty_key() {
     for target in targets() {
         let null = esp((EspTransform::NULL, 0), Some((AuthAlgorithm::HMAC_SHA1.into(), 20)));
         let bits = installed(target, &inbound(1, null), |message| message.key(T::KeyEncrypt).map(|key| key.bits));
@@ -181,7 +181,7 @@ fn null_has_a_key_of_no_bits() {
 }
 
 #[test]
-fn windows() {
+fn replay_windows() {
     let window = |target, packets, esn| {
         let mut sa = inbound(1, aes_sha1());
         (sa.replay_window, sa.esn) = (packets, esn);
@@ -219,7 +219,7 @@ fn windows() {
 }
 
 #[test]
-fn ports_of_esp_in_udp() {
+fn nat_t_ports() {
     let mut sa = inbound(1, aes_sha1());
     sa.udp = Some(UdpPorts { source: 14_500, destination: 4500 });
     for target in targets() {
@@ -258,7 +258,7 @@ fn spis() {
 }
 
 #[test]
-fn what_came_to_nothing() {
+fn failed_acquire() {
     for target in targets() {
         let mut bytes = Vec::new();
         compose::acquire_failed(origin(target), Protocol::AH, &mut bytes).unwrap();
@@ -270,7 +270,7 @@ fn what_came_to_nothing() {
 }
 
 #[test]
-fn policies_there_and_back() {
+fn policies_round_trip() {
     let selector = Selector {
         source: Prefix::new(ip("2001:db8::"), 32),
         destination: Prefix::host(ip("2001:db8:1::1")),
@@ -304,10 +304,10 @@ fn policies_there_and_back() {
             request::spdupdate(origin(target), &spd, &mut bytes).unwrap();
             let message = Message::parse(target.abi, &bytes).unwrap();
             assert_eq!(policy::from_message(&message), Ok(Some(whole.clone())));
-            // What the engine gives to policies of its own is the default of each kernel.
+            // The engine's own policies get the kernel's default priority.
             let own = policy::to_request(target, &Policy { priority: 0x8000_0000, ..whole }).unwrap().unwrap();
             assert_eq!(own.policy.priority, priority, "{dialect}");
-            // And by name.
+            // The same by name.
             let spd = policy::request(dialect, direction, &selector).unwrap();
             request::spddelete(origin(target), &spd, &mut bytes).unwrap();
             let message = Message::parse(target.abi, &bytes).unwrap();
@@ -318,9 +318,10 @@ fn policies_there_and_back() {
     }
 }
 
-/// PF_KEY of Linux takes such a policy, finds no SA for its second step, and announces a wrong length in each dump.
+/// PF_KEY of Linux accepts such a policy, but finds no SA for its second request and announces a wrong length in each
+/// dump.
 #[test]
-fn transport_behind_a_tunnel_of_the_other_family() {
+fn transport_behind_tunnel_of_other_family() {
     let selector = Selector {
         source: Prefix::new(ip("10.1.0.0"), 24),
         destination: Prefix::new(ip("10.2.0.0"), 24),

@@ -1,4 +1,4 @@
-//! A racoon that is killed, at any moment, and the next one's start.
+//! Starts of racoon after it was killed at any moment.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use crate::clock::since_1970;
 use crate::kernel::{Leftovers, LogRecord};
 use crate::kernel_state::StateLog;
 
-/// What racoon does to the kernel, in this order.
+/// Requests to the kernel, in this order.
 const STEPS: [Step; 6] = [
     Step::Policy(Direction::In),
     Step::Policy(Direction::Out),
@@ -47,7 +47,7 @@ impl Step {
         }
     }
 
-    /// Lines before the request, and after the kernel's answer.
+    /// Returns the numbers of records before the request and after the reply.
     fn lines(self) -> (usize, usize) {
         match self {
             Self::Policy(_) | Self::Install(_) => (1, 1),
@@ -98,7 +98,7 @@ fn with_others(dialect: Dialect, now: u64) -> Lab {
     lab
 }
 
-/// The next racoon on a kernel; what it removed, and what it had to say.
+/// Starts the next racoon on a kernel. Returns what it removed and logged.
 fn restart(kernel: &Memory, path: &Path) -> (Lab, Leftovers, Vec<LogRecord>) {
     let mut lab = Lab::on(kernel.another_handle().unwrap());
     lab.interface.set_state_log(log(path));
@@ -107,7 +107,7 @@ fn restart(kernel: &Memory, path: &Path) -> (Lab, Leftovers, Vec<LogRecord>) {
     (lab, left, remarks)
 }
 
-/// Selectors of the policies and SPIs of the SAs in the kernel, but for those of somebody else.
+/// Returns the directions of our policies and the SPIs of our SAs in the kernel.
 fn ours(lab: &mut Lab) -> (Vec<Direction>, Vec<u32>) {
     let (others, ours): (Vec<Policy>, Vec<Policy>) =
         policies(lab).into_iter().partition(|policy| policy.action == Action::Discard);
@@ -125,9 +125,9 @@ fn place() -> (TempDir, PathBuf) {
     (directory, path)
 }
 
-/// Killed at each line: before and after each record, and before and after each request.
+/// Killed before and after each record, and before and after each request.
 #[test]
-fn nothing_is_left_wherever_racoon_was_killed() {
+fn nothing_is_left_after_a_crash() {
     for dialect in [Dialect::Linux, Dialect::FreeBsd, Dialect::NetBsd] {
         let (_directory, path) = place();
         let now = since_1970();
@@ -142,7 +142,7 @@ fn nothing_is_left_wherever_racoon_was_killed() {
         for (done, step) in STEPS.iter().enumerate() {
             let (before, after) = step.lines();
             let recorded = written + before;
-            // Steps that the kernel has carried out, and lines that are whole.
+            // Requests that the kernel has executed, and complete lines in the file.
             for (asked, whole) in [(0, written), (0, recorded), (1, recorded), (1, recorded + after)] {
                 for torn in [false, true] {
                     let mut file = lines[..whole].concat();
@@ -155,7 +155,7 @@ fn nothing_is_left_wherever_racoon_was_killed() {
                     STEPS[..done + asked].iter().for_each(|step| step.take(&mut killed));
                     let (mut lab, left, remarks) = restart(&killed.memory, &path);
                     let at = format!("{dialect}, {step:?}, {asked}, {whole}, {torn}: {left:?}");
-                    // A BSD does not tell how old a policy is: one that was not confirmed may be somebody else's.
+                    // The BSDs do not show the age of a policy, so an unconfirmed one may be another program's.
                     let is_policy = matches!(step, Step::Policy(_)) && asked == 1 && whole == recorded;
                     let ambiguous = is_policy && dialect != Dialect::Linux;
                     assert_eq!((left.ambiguous, remarks.len()), (ambiguous.into(), ambiguous.into()), "{at}");
@@ -170,11 +170,12 @@ fn nothing_is_left_wherever_racoon_was_killed() {
     }
 }
 
-/// An equal policy, and an SA of the same name, that somebody else has made are not ours, even if we were about to.
+/// An equal policy and an SA of the same name that another program installed are not ours, even if we were about to
+/// install them.
 #[test]
-fn what_somebody_else_made_stays() {
+fn other_programs_entries_stay() {
     for dialect in [Dialect::Linux, Dialect::FreeBsd, Dialect::NetBsd] {
-        // 1. It was there before, and the kernel refused ours: killed before that was recorded.
+        // 1. They were there before, and the kernel refused ours. Killed before that was recorded.
         let (_directory, path) = place();
         let mut lab = with_others(dialect, since_1970());
         lab.memory.set_time(since_1970() - 50);
@@ -192,7 +193,7 @@ fn what_somebody_else_made_stays() {
         assert_eq!((left.policies, left.sas.len()), (0, 0), "{dialect}");
         assert_eq!(ours(&mut after), (vec![Direction::In], vec![0x1001]), "{dialect}");
 
-        // 2. It took the place of ours.
+        // 2. They replaced ours.
         let (_directory, path) = place();
         let mut lab = with_others(dialect, since_1970());
         lab.interface.set_state_log(log(&path));
@@ -212,10 +213,10 @@ fn what_somebody_else_made_stays() {
     }
 }
 
-/// Somebody replaces a policy of ours, and before we have decoded of that, ours is to go: the other one stays, though it has the
-/// same index on Linux. One that is as we made it goes.
+/// Another program replaces a policy of ours, and we delete ours before the event is read. The replacement stays,
+/// although it has the same index on Linux.
 #[test]
-fn what_somebody_put_in_the_place_of_ours_is_not_deleted() {
+fn replacement_policy_is_not_deleted() {
     for dialect in [Dialect::Linux, Dialect::FreeBsd, Dialect::NetBsd] {
         let (_directory, path) = place();
         let mut lab = Lab::new(dialect);
@@ -235,9 +236,9 @@ fn what_somebody_put_in_the_place_of_ours_is_not_deleted() {
     }
 }
 
-/// Whatever ends an SA is recorded, and a refusal of the kernel is.
+/// Each way in which an SA ends is recorded, and so is a refusal.
 #[test]
-fn what_is_gone_is_not_listed() {
+fn removed_entries_are_not_listed() {
     for dialect in [Dialect::Linux, Dialect::FreeBsd, Dialect::NetBsd] {
         let (_directory, path) = place();
         let mut lab = Lab::new(dialect);
@@ -252,7 +253,7 @@ fn what_is_gone_is_not_listed() {
         lab.memory.fail_next(MessageType::Add, libc::ENOMEM);
         lab.install(outbound(0x2001, aes_sha1())).unwrap_err();
         assert_eq!(listed(&lab), Some((0, 5)), "{dialect}: it was refused");
-        // The kernel refuses to delete it: it is there.
+        // The kernel refuses the deletion, so the SA is still there.
         lab.memory.fail_next(MessageType::Delete, libc::ENOMEM);
         lab.ask(KernelRequest::Delete(outbound(0x1004, aes_sha1()).name));
         assert_eq!(listed(&lab), Some((0, 5)), "{dialect}: it was not deleted");
@@ -275,7 +276,7 @@ fn what_is_gone_is_not_listed() {
         other.send(&bytes).unwrap();
         lab.events();
         assert_eq!(listed(&lab), Some((0, before - 1)), "{dialect}: somebody deleted it");
-        // All of them: the engine has each deleted then.
+        // After a flush the engine deletes each SA.
         request::flush(other.request_header(2), SaType::Esp, &mut bytes).unwrap();
         other.send(&bytes).unwrap();
         lab.ask(KernelRequest::Delete(inbound(spi, aes_sha1()).name));
@@ -283,7 +284,7 @@ fn what_is_gone_is_not_listed() {
         assert_eq!(listed(&lab), Some((0, 0)), "{dialect}: somebody deleted all");
         let name = set(&mut lab, policy(Direction::In));
         assert_eq!(listed(&lab), Some((1, 0)), "{dialect}");
-        // Refused, for it is there: what is listed stays.
+        // Refused because it exists; the entry stays.
         lab.ask(KernelRequest::AddPolicy(RequestId(1), policy(Direction::In)));
         assert_eq!(listed(&lab), Some((1, 0)), "{dialect}");
         request::spdflush(other.request_header(3), &mut bytes).unwrap();
@@ -293,9 +294,9 @@ fn what_is_gone_is_not_listed() {
     }
 }
 
-/// Of another boot, nothing is removed: whatever has the name is somebody else's.
+/// After a reboot nothing is removed: what has the same name belongs to another program.
 #[test]
-fn a_list_of_another_boot_is_void() {
+fn entries_of_another_boot_are_void() {
     let (_directory, path) = place();
     let mut lab = with_others(Dialect::Linux, since_1970());
     lab.interface.set_state_log(log(&path));

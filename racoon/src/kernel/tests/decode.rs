@@ -1,4 +1,4 @@
-//! Messages as events.
+//! Decoding of events.
 
 use libpfkey::num::{LEVEL_REQUIRE, POLICY_ENTRUST, POLICY_IPSEC, ULPROTO_ANY};
 use libpfkey::wire::{Address, Lifetime, Policy, Request, Sa, SockAddr};
@@ -53,7 +53,7 @@ fn acquires() {
         };
         assert!(matches!(event(&told), KernelEvent::Acquire(acquire) if acquire == expected));
     }
-    // FreeBSD shows a policy's protocol and ports.
+    // FreeBSD shows the protocol and ports of the policy.
     let told = message(Dialect::FreeBsd, M::Acquire, SaType::Ah, ends(17, 53));
     let KernelEvent::Acquire(acquire) = event(&told) else { panic!("no acquire") };
     assert_eq!((acquire.policy, acquire.protocol), (None, Protocol::AH));
@@ -63,7 +63,7 @@ fn acquires() {
 }
 
 #[test]
-fn ends_of_sas() {
+fn expiry_and_deletion() {
     let name = SaName { protocol: Protocol::ESP, source: ip("10.0.0.1"), destination: ip("10.0.0.2"), spi: 0x1001 };
     let told = |kind, spi, limits: &[T]| {
         let mut extensions = vec![Extension::Sa(Sa::named(spi))];
@@ -95,10 +95,10 @@ fn policies() {
             matches!(decoded, DecodedEvent::Event(KernelEvent::PolicyDeleted(Direction::Out, gone)) if gone.protocol == 6)
         );
     }
-    // A BSD names what it deleted by its index alone.
+    // The BSDs report a deletion by index with the index alone.
     let by_index = message(Dialect::NetBsd, M::SpdDelete2, SaType::Unspec, with_policy(vec![], asked()));
     assert!(matches!(decode(&by_index), DecodedEvent::PolicyDeleted(_)));
-    // Policies of sockets are their own affair.
+    // Per-socket policies are ignored.
     for direction in [0, 4, 5] {
         let decoded = told(Dialect::Linux, M::SpdAdd, Policy { direction, ..asked() });
         assert!(matches!(decoded, DecodedEvent::Ignored), "{direction}");
@@ -121,7 +121,7 @@ fn policies() {
 }
 
 #[test]
-fn the_mode_of_any_is_as_the_addresses_have_it() {
+fn mode_any_depends_on_endpoints() {
     let ends_of = |endpoints| Request { proto: 50, mode: 0, level: LEVEL_REQUIRE, reqid: 0, endpoints };
     let tunnel = Some((SockAddr::from(ip("10.9.0.1")), SockAddr::from(ip("10.9.0.2"))));
     for (endpoints, mode) in [(None, Mode::Transport), (tunnel, Mode::Tunnel)] {
@@ -134,7 +134,7 @@ fn the_mode_of_any_is_as_the_addresses_have_it() {
 }
 
 #[test]
-fn what_makes_no_sense_is_no_event() {
+fn malformed_messages() {
     let other = |kind| Extension::Address(kind, Address::host(SockAddr::Other { family: 99 }));
     let mixed = vec![end(T::AddressSrc, "10.0.0.1", 32, 0, 0), end(T::AddressDst, "::1", 128, 0, 0)];
     for extensions in [vec![], vec![other(T::AddressSrc), other(T::AddressDst)], mixed] {

@@ -1,4 +1,4 @@
-//! Limits of SAs that the peer renews, where a hard limit counts only once a soft one has been reached.
+//! Lifetimes of SAs that the peer rekeys, on kernels that check a hard limit only after a soft one.
 
 use libpfkey::wire::Lifetime;
 use libpfkey::{Dialect, SaType};
@@ -13,7 +13,7 @@ fn limits(bytes: u64, addtime: u64) -> Lifetime {
 }
 
 #[test]
-fn a_soft_limit_is_just_below_the_hard_one() {
+fn soft_limit_is_just_below_hard() {
     for dialect in [Dialect::FreeBsd, Dialect::NetBsd, Dialect::Darwin] {
         let soft = |hard, soft| complete_soft(dialect, hard, soft);
         assert_eq!(soft(limits(10_240, 3600), Lifetime::default()), limits(10_239, 3599), "{dialect}");
@@ -25,9 +25,9 @@ fn a_soft_limit_is_just_below_the_hard_one() {
     assert_eq!(complete_soft(Dialect::Linux, limits(10_240, 3600), Lifetime::default()), Lifetime::default());
 }
 
-/// racoon is killed: the SAs of a responder end all the same.
+/// A responder's SAs expire even if racoon has been killed.
 #[test]
-fn sas_of_a_responder_end_by_themselves() {
+fn responder_sas_expire() {
     for dialect in Dialect::ALL {
         let mut lab = Lab::new(dialect);
         let start = crate::clock::since_1970();
@@ -43,9 +43,9 @@ fn sas_of_a_responder_end_by_themselves() {
     }
 }
 
-/// What the kernel says of the soft limit is told; a responder's engine does not renew.
+/// The soft EXPIRE is reported; a responder's engine ignores it.
 #[test]
-fn the_soft_limit_is_told() {
+fn soft_expire_is_reported() {
     let mut lab = Lab::new(Dialect::NetBsd);
     let sa = SaInstallation { soft: kernel::Lifetime::default(), ..outbound(0x1001, aes_sha1()) };
     let name = sa.name;

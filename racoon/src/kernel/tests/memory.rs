@@ -1,4 +1,4 @@
-//! The interface into an engine in memory, in every dialect.
+//! The interface over an in-memory kernel, in every dialect.
 
 use std::sync::mpsc::TryRecvError;
 use std::sync::{Arc, Mutex};
@@ -30,7 +30,7 @@ impl Lab {
         Self::on(Memory::new(Abi::of(dialect)).unwrap())
     }
 
-    /// On a kernel that has nothing yet, or what an earlier racoon left there.
+    /// Opens a kernel, which may have SAs and policies of an earlier racoon.
     pub(super) fn on(memory: Memory) -> Self {
         let remarks = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&remarks);
@@ -72,7 +72,7 @@ impl Lab {
         }
     }
 
-    /// Somebody else.
+    /// Connects another program.
     pub(super) fn other(&self) -> Connection {
         Connection::new(Box::new(self.memory.another_handle().unwrap()))
     }
@@ -92,7 +92,7 @@ pub(super) fn policy(direction: Direction) -> Policy {
 }
 
 #[test]
-fn a_caveat_is_told_once() {
+fn quirks_are_logged_once() {
     let mut lab = Lab::new(Dialect::Linux);
     for spi in [0x1001, 0x1002] {
         let key = Secret::from(vec![1; 64]);
@@ -112,10 +112,9 @@ fn add(lab: &mut Lab, policy: Policy) -> Result<Policy, KernelError> {
     }
 }
 
-/// A policy of somebody else is neither replaced nor deleted, whatever its selector is, and neither is one that somebody set
-/// where ours has been.
+/// Policies of other programs are neither replaced nor deleted, not even one that was put in the place of ours.
 #[test]
-fn policies_of_others_stay() {
+fn policies_of_other_programs_stay() {
     for dialect in Dialect::ALL {
         let mut lab = Lab::new(dialect);
         let mut other = Connection::new(Box::new(lab.memory.another_handle().unwrap()));
@@ -138,7 +137,7 @@ fn policies_of_others_stay() {
         };
         assert_eq!(dump(&mut lab), std::slice::from_ref(there), "{dialect}");
 
-        // Ours goes, and somebody sets another one in its place.
+        // Ours is deleted, and another program adds its own policy.
         request::spddelete2(other.request_header(1), there.index, &mut bytes).unwrap();
         other.send(&bytes).unwrap();
         let ours = add(&mut lab, policy(Direction::In)).unwrap();
@@ -150,7 +149,7 @@ fn policies_of_others_stay() {
         let left = dump(&mut lab);
         assert!(matches!(&left[..], [Policy { action: Action::Discard, .. }]), "{dialect}: {left:?}");
 
-        // A kernel may give an index again.
+        // Kernels reuse an index.
         let ours = PolicyName { selector: left[0].selector.mirrored(), ..left[0].name() };
         lab.ask(KernelRequest::DeletePolicy(ours));
         assert_eq!(dump(&mut lab), left, "{dialect}");
@@ -199,7 +198,7 @@ fn from_packet_to_sa() {
 }
 
 #[test]
-fn what_others_do() {
+fn requests_of_other_programs() {
     for dialect in Dialect::ALL {
         let mut lab = Lab::new(dialect);
         let mut other = lab.other();
@@ -217,7 +216,7 @@ fn what_others_do() {
         request::delete(other.request_header(1), &pfkey, &mut bytes).unwrap();
         other.send(&bytes).unwrap();
         assert!(matches!(&lab.events()[..], [KernelEvent::Deleted(deleted)] if *deleted == name), "{dialect}");
-        // What the BSDs tell of deleteall has no SPI, and is of all SAs between the two addresses.
+        // The BSDs report deleteall without an SPI, for all SAs between two addresses.
         if dialect.has_delete_all() {
             lab.install(outbound(0x2002, aes_sha1())).unwrap();
             lab.install(outbound(0x2003, aes_sha1())).unwrap();
@@ -240,7 +239,7 @@ fn what_others_do() {
         other.send(&bytes).unwrap();
         assert!(matches!(&lab.events()[..], [KernelEvent::Flushed(Some(Protocol::ESP))]), "{dialect}");
 
-        // By its index, of which the BSDs tell no more.
+        // By index, which is all that the BSDs report.
         let set = add(&mut lab, policy(Direction::In)).unwrap();
         lab.events();
         request::spddelete2(other.request_header(1), set.index, &mut bytes).unwrap();
@@ -252,7 +251,7 @@ fn what_others_do() {
 }
 
 #[test]
-fn ends_of_sas() {
+fn expiry_of_sas() {
     let mut lab = Lab::new(Dialect::FreeBsd);
     let sa = outbound(0x2002, aes_sha1());
     let name = sa.name;
@@ -267,7 +266,7 @@ fn ends_of_sas() {
 }
 
 #[test]
-fn a_kernel_that_gives_a_unique_policy_its_reqid() {
+fn kernel_assigns_unique_reqid() {
     for dialect in [Dialect::Linux, Dialect::NetBsd] {
         let mut lab = Lab::new(dialect);
         let mut unique = policy(Direction::Out);
@@ -285,7 +284,7 @@ fn a_kernel_that_gives_a_unique_policy_its_reqid() {
 }
 
 #[test]
-fn ports_that_are_part_of_a_name() {
+fn nat_t_ports_are_part_of_the_name() {
     let mut lab = Lab::new(Dialect::NetBsd);
     let udp = Some(UdpPorts { source: 4500, destination: 14_500 });
     let sa = SaInstallation { udp, ..outbound(0x2002, aes_sha1()) };
@@ -298,7 +297,7 @@ fn ports_that_are_part_of_a_name() {
 }
 
 #[test]
-fn an_answer_that_does_not_come() {
+fn missing_reply() {
     let mut lab = Lab::new(Dialect::Linux);
     lab.memory.drop_next_replies(1);
     let error = lab.install(outbound(0x2002, aes_sha1())).unwrap_err();
@@ -308,13 +307,13 @@ fn an_answer_that_does_not_come() {
     let refused = lab.ask(KernelRequest::AllocateSpi(allocation(Protocol::ESP))).pop();
     let Some(KernelEvent::Spi(_, Err(error))) = refused else { panic!("{refused:?}") };
     assert_eq!(error.text, "GETSPI esp 10.0.0.2->10.0.0.1: No buffer space available");
-    // And back to normal.
+    // The next request succeeds.
     assert_ne!(lab.allocate(Protocol::ESP), 0);
 }
 
-/// Messages that are dropped, and an end that NetBSD does not tell: what is gone is noticed all the same.
+/// Vanished SAs are noticed although events were dropped, and although NetBSD does not report a hard expiry.
 #[test]
-fn what_nobody_said() {
+fn unreported_changes_are_noticed() {
     for dialect in Dialect::ALL {
         let mut lab = Lab::new(dialect);
         let resync = |lab: &mut Lab| {
@@ -327,10 +326,10 @@ fn what_nobody_said() {
         let names = [&sas[0], &sas[1], &sas[2]].map(|sa| sa.name);
         sas.into_iter().for_each(|sa| lab.install(sa).unwrap());
         assert!(resync(&mut lab).is_empty(), "{dialect}: all are there");
-        // 1. It comes to its end.
+        // 1. An SA expires.
         lab.memory.drop_next_replies(usize::from(dialect != Dialect::NetBsd));
         assert!(lab.memory.expire_hard(SaType::Esp, names[0].source, names[0].destination, 0x2001));
-        // 2. Somebody deletes it.
+        // 2. Another program deletes an SA.
         let mut other = lab.other();
         let (source, destination) = (names[1].source.into(), names[1].destination.into());
         let name = PfKeyName { sa_type: SaType::Esp, source, destination, spi: 0x2002, mark: None };
@@ -346,7 +345,7 @@ fn what_nobody_said() {
             assert!(told, "{dialect}: {name}");
         }
         assert!(resync(&mut lab).is_empty(), "{dialect}: it is told once");
-        // 3. We delete it, and it does not go.
+        // 3. We delete an SA, and the kernel fails to.
         lab.memory.fail_next(MessageType::Delete, libc::ENOBUFS);
         lab.ask(KernelRequest::Delete(names[2]));
         assert!(lab.interface.show(SaType::Esp, 0).is_ok_and(|text| !text.is_empty()), "{dialect}: it is still there");
@@ -356,9 +355,9 @@ fn what_nobody_said() {
     }
 }
 
-/// An SA of ours is deleted, and one of the same name comes before the kernel's word of that is read.
+/// An SA is deleted and installed again before the echo of the DELETE is read.
 #[test]
-fn an_echo_is_not_of_the_next_of_its_name() {
+fn echo_concerns_the_old_sa() {
     for dialect in Dialect::ALL {
         let mut lab = Lab::new(dialect);
         let sa = || outbound(0x2001, aes_sha1());
@@ -373,7 +372,7 @@ fn an_echo_is_not_of_the_next_of_its_name() {
         lab.interface.resync(&mut |event| reread.push(event));
         assert!(matches!(reread[..], [KernelEvent::Policies(_)]), "{dialect}: {reread:?}");
         assert!(lab.interface.show(SaType::Esp, 0).is_ok_and(|text| !text.is_empty()), "{dialect}: it is alive");
-        // And its own end is told.
+        // Its own end is reported.
         lab.memory.expire_hard(SaType::Esp, sa().name.source, sa().name.destination, 0x2001);
         lab.interface.resync(&mut |event| reread.push(event));
         let told = lab.events().into_iter().chain(reread);
@@ -383,9 +382,9 @@ fn an_echo_is_not_of_the_next_of_its_name() {
     }
 }
 
-/// CPIs are few: the kernel gives one anew that an SA had whose end it told nobody.
+/// There are few CPIs: the kernel reuses one although the end of its SA was not reported.
 #[test]
-fn an_spi_that_is_given_anew_is_not_deleted_again() {
+fn reused_spi_is_not_deleted() {
     for dialect in Dialect::ALL {
         let mut lab = Lab::new(dialect);
         let name = |spi| SaName { protocol: Protocol::IPCOMP, spi, ..inbound(1, aes_sha1()).name };
@@ -397,9 +396,9 @@ fn an_spi_that_is_given_anew_is_not_deleted_again() {
     }
 }
 
-/// A part of what there is may be dropped, too: only what is asked for by name and not there is gone.
+/// Messages of a dump get lost too. Only an SA that a GET does not find is gone.
 #[test]
-fn what_is_not_told_is_not_gone() {
+fn sa_missing_in_a_dump_is_not_gone() {
     let mut lab = Lab::new(Dialect::FreeBsd);
     lab.install(outbound(0x2001, aes_sha1())).unwrap();
     lab.install(outbound(0x2002, aes_sha1())).unwrap();
@@ -412,7 +411,7 @@ fn what_is_not_told_is_not_gone() {
 }
 
 #[test]
-fn what_the_kernel_has_not() {
+fn unsupported_algorithms() {
     let lab = Lab::new(Dialect::FreeBsd);
     let mut sainfo = Sainfo::new(Side::Anonymous, RemoteSide::Anonymous);
     let encryption = |transform| Encryption { transform, key_length: 0 };
@@ -422,7 +421,7 @@ fn what_the_kernel_has_not() {
 }
 
 #[test]
-fn whom_it_opens() {
+fn open_memory_backend() {
     let choice = backend_of(&ipsec_conf::racoon::Backend::Memory).unwrap();
     assert_eq!(choice, BackendKind::Memory);
     let mut interface = KernelInterface::open(&choice, Some(Dialect::NetBsd), 0, Box::new(|_| ())).unwrap();
@@ -430,14 +429,14 @@ fn whom_it_opens() {
     let request = KernelRequest::AddPolicy(RequestId(1), policy(Direction::Out));
     interface.execute(request, &mut |event| events.push(event));
     interface.read_events(&mut |event| events.push(event)).unwrap();
-    // What was answered, what there was, and what was told.
+    // The reply, the initial policies, and the event.
     let [KernelEvent::PolicyAdded(_, Ok(_)), KernelEvent::Policies(_), KernelEvent::Policy(_)] = &events[..] else {
         panic!("{events:?}")
     };
 }
 
 #[test]
-fn a_kernel_without_ipsec() {
+fn kernel_without_ipsec() {
     let memory = Memory::new(Abi::of(Dialect::Linux)).unwrap();
     let open = |failures| {
         let another = || Box::new(memory.another_handle().unwrap());
@@ -450,7 +449,7 @@ fn a_kernel_without_ipsec() {
     assert_eq!(open(3).unwrap_err().to_string(), "Protocol not supported");
 }
 
-/// A server that rewrites process ids: what we do ourselves comes back on the other connection as somebody else's.
+/// Over a server that rewrites process ids, our own requests look like another program's on the event connection.
 #[test]
 fn over_a_socket() {
     let folder = tempfile::tempdir().unwrap();
@@ -473,7 +472,7 @@ fn over_a_socket() {
     let name = sa.name;
     ask(KernelRequest::Install(Box::new(sa)));
     ask(KernelRequest::Delete(name));
-    // When this is answered, all that was before has been told.
+    // With its reply, all earlier events have arrived.
     ask(KernelRequest::AllocateSpi(allocation(Protocol::ESP)));
     let events = std::mem::take(&mut events);
     let [
@@ -493,10 +492,10 @@ fn over_a_socket() {
     assert!(interface.read_events(&mut |_| ()).is_err(), "the server is gone");
 }
 
-/// After a crash SAs are taken back that the kernel still has; but not those whose cipher counts. What a kernel has lost does not
-/// stay in the file.
+/// After a crash, SAs that the kernel still has are restored, except those in counter mode. Others are removed from the
+/// file.
 #[test]
-fn kept_sas_are_taken_back() {
+fn saved_sas_are_restored() {
     for dialect in [Dialect::Linux, Dialect::FreeBsd, Dialect::NetBsd] {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("sa.backup");
@@ -520,7 +519,7 @@ fn kept_sas_are_taken_back() {
         let sas = taken(&mut after);
         assert_eq!(sas.len(), 2, "{dialect}");
         assert!(sas.contains(&LeftoverSa { name, reqid: 0, in_kernel: true }), "{dialect}: {sas:?}");
-        // They are ours: what happens to them is told.
+        // They count as ours: their end is reported.
         after.ask(KernelRequest::Delete(sas[0].name));
         after.memory.drop_next_replies(1);
         let mut other = after.other();
@@ -536,9 +535,9 @@ fn kept_sas_are_taken_back() {
     }
 }
 
-/// The kernel has lost them: they are renewed, and not saved any more.
+/// SAs that the kernel has lost are renegotiated, and removed from the file.
 #[test]
-fn kept_sas_that_are_lost() {
+fn saved_sas_that_are_lost() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sa.backup");
     let mut before = Lab::new(Dialect::Linux);
@@ -555,9 +554,9 @@ fn kept_sas_that_are_lost() {
     assert_eq!(std::fs::read(&path).unwrap(), b"");
 }
 
-/// Whoever ended them: the daemon, or somebody else.
+/// Deleted by the daemon or by another program.
 #[test]
-fn sas_that_are_no_more_do_not_stay_in_the_file() {
+fn removed_sas_leave_the_backup_file() {
     for dialect in [Dialect::Linux, Dialect::FreeBsd, Dialect::NetBsd] {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("sa.backup");

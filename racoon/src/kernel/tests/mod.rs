@@ -19,12 +19,12 @@ pub(super) fn ip(text: &str) -> IpAddr {
     text.parse().expect("an address")
 }
 
-/// What somebody at PF_KEY is told.
+/// Returns a kernel behind PF_KEY.
 pub(super) fn pf_key(dialect: Dialect) -> Target {
     Target { abi: Abi::of(dialect), has_xfrm: false }
 }
 
-/// What NETLINK_XFRM is told.
+/// Returns Linux behind NETLINK_XFRM.
 pub(super) fn xfrm() -> Target {
     Target { has_xfrm: true, ..pf_key(Dialect::Linux) }
 }
@@ -33,7 +33,7 @@ fn origin(target: Target) -> RequestHeader {
     RequestHeader { abi: target.abi, pid: 7, seq: 9 }
 }
 
-/// ESP or AH, by what authenticates.
+/// Returns an ESP transform with keys of these lengths.
 pub(super) fn esp(encryption: (EspTransform, usize), authentication: Option<(Authentication, usize)>) -> SaTransform {
     let secret = |length| Secret::from(vec![0x11; length]);
     SaTransform::Esp {
