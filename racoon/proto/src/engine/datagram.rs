@@ -6,7 +6,7 @@ use crate::conversation::{Lookup, PacketDigest};
 use crate::engine::{Engine, Phase1Id};
 use crate::num::{ExchangeType, Flags, NotifyType};
 use crate::output::Level;
-use crate::phase1::exchange::main::MainMode;
+use crate::phase1::exchange::Exchange;
 use crate::phase1::half_open::Admission;
 use crate::phase1::rate_limit::LoggedEvent;
 use crate::phase1::table::Phase1;
@@ -156,13 +156,13 @@ impl Engine {
         if learned {
             self.phase1s.learn_responder(id, header.cookies.responder);
         }
-        self.phase1_step(id, Some(digest), |mode, cx| mode.receive(cx, &header, body));
+        self.phase1_step(id, Some(digest), |exchange, cx| exchange.receive(cx, &header, body));
         self.unlearn_responder(id, learned);
     }
 
     /// As long as no answer is accepted, the responder's cookie is not known: anybody may have sent it.
     fn unlearn_responder(&mut self, id: Phase1Id, learned: bool) {
-        let still_unanswered = |phase1: &Phase1| phase1.negotiation().is_some_and(MainMode::is_unanswered);
+        let still_unanswered = |phase1: &Phase1| phase1.negotiation().is_some_and(Exchange::is_unanswered);
         if learned && self.phase1s.get(id).is_some_and(still_unanswered) {
             self.phase1s.learn_responder(id, Cookie::ZERO);
         }
@@ -199,7 +199,7 @@ impl Engine {
         if phase1.established().is_some() {
             return Protecting::Established(id);
         }
-        if phase1.negotiation().is_some_and(MainMode::awaits_last_message) {
+        if phase1.negotiation().is_some_and(Exchange::awaits_last_message) {
             phase1.conversation.defer(incoming.datagram);
         }
         Protecting::NotYet

@@ -11,7 +11,7 @@ use crate::config::{Dpd, DpdMode};
 use crate::engine::{Engine, Phase1Id, Phase2Id, Timer};
 use crate::num::NotifyType;
 use crate::output::{EventKind, Level};
-use crate::phase1::Features;
+use crate::phase1::exchange::Features;
 use crate::phase1::rate_limit::LoggedEvent;
 use crate::phase1::table::Phase1;
 use crate::random::Random;

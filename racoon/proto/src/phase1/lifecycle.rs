@@ -7,10 +7,11 @@ use crate::informational::dpd::DpdState;
 use crate::num::NotifyType;
 use crate::output::{EventKind, Level};
 use crate::path::AddrPort;
+use crate::phase1::Phase1Sa;
+use crate::phase1::exchange::Features;
 use crate::phase1::rate_limit::LoggedEvent;
 use crate::phase1::replacement::Replacement;
 use crate::phase1::table::{EstablishedPhase1, Phase1};
-use crate::phase1::{Features, Phase1Sa};
 use crate::reason::{NegotiationResult, Role};
 
 /// More phase 1s than this with one end, or one host, are not kept: who is known can make any number.

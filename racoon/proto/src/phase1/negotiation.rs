@@ -9,11 +9,11 @@ use crate::engine::{Engine, Phase1Id, Phase2Id, Timer};
 use crate::num::{ExchangeType, NotifyType};
 use crate::output::{Event, EventKind, Level, Urgency};
 use crate::path::AddrPort;
-use crate::phase1::exchange::main::{FirstChoice, Initiator, MainMode, Responder};
+use crate::phase1::exchange::choice::FirstChoice;
+use crate::phase1::exchange::{Action, Agreed, Context, Exchange, Transition, unsupported};
 use crate::phase1::half_open::PeerClass;
 use crate::phase1::rate_limit::{LoggedEvent, PeerStanding};
-use crate::phase1::table::{Phase1, Stage, Step};
-use crate::phase1::{Agreed, Context, Transition};
+use crate::phase1::table::{Phase1, Stage};
 use crate::reason::{FailureReason, Negotiation, NegotiationResult, Outcome, Role};
 use crate::select::{RemoteIndex, RemoteQuery};
 use crate::wire::{Cookie, CookiePair};
@@ -69,58 +69,32 @@ impl Engine {
         });
         let id = Phase1Id(self.core.fresh_id());
         let cookies = CookiePair { initiator: self.core.draw_cookie(), responder: Cookie::ZERO };
-        let mut phase1 = Phase1 {
-            cookies,
-            local,
-            remote,
-            role: Role::Initiator,
-            peer_class: self.peer_class(remote),
-            exchange: self.first_exchange(block),
-            block,
-            conversation: Conversation::new(ConversationId::Phase1(id), Record::new(self.core.now)),
-            waiting: Vec::new(),
-            renews,
-            stage: Stage::Over,
-        };
+        let negotiation = (Role::Initiator, self.first_exchange(block));
+        let section = (block, self.peer_class(remote));
+        let conversation = Conversation::new(ConversationId::Phase1(id), Record::new(self.core.now));
+        let mut phase1 = Phase1::new(negotiation, cookies, (local, remote), section, conversation);
+        phase1.renews = renews;
         self.core.log_mode(Level::Info, remote, phase1.exchange);
-        let begun = self.begin_exchange(&mut phase1);
-        let begun = begun.map(|message| phase1.conversation.send(&mut self.core, (local, remote), message));
+        let mut context = Context::new(&mut self.core, &mut phase1, false);
+        let transition = Exchange::initiate(&mut context);
+        let notes = context.notes;
+        self.core.log_notes(remote, notes);
         self.phase1s.insert(id, phase1);
         waiting.into_iter().for_each(|phase2| self.phase1s.wait(id, phase2));
-        if let Err(cause) = &begun {
+        if let Transition::Failed(cause) = transition {
             self.fail_phase1(id, cause.clone());
+            return Err(cause);
         }
-        begun
+        self.perform(id, transition);
+        Ok(())
     }
 
-    /// The exchange that a block begins with: the first one that there is yet, or else simply the first one.
+    /// The exchange to begin with: the first supported one of the remote section, or else its first one.
     fn first_exchange(&self, block: RemoteIndex) -> ExchangeType {
         let modes =
             self.core.settings.remotes.get(block).map(|block| block.exchange_modes.as_slice()).unwrap_or_default();
-        let begun = modes.iter().find(|mode| **mode == ExchangeType::MAIN).or(modes.first());
+        let begun = modes.iter().find(|mode| Exchange::is_supported(**mode)).or(modes.first());
         begun.copied().unwrap_or(ExchangeType::MAIN)
-    }
-
-    fn begin_exchange(&mut self, phase1: &mut Phase1) -> Result<Vec<u8>, FailureReason> {
-        if phase1.exchange != ExchangeType::MAIN {
-            return Err(FailureReason::Unsupported(format!("{} mode", phase1.exchange)));
-        }
-        let mut notes = Vec::new();
-        let mut context = Context {
-            settings: &self.core.settings,
-            codec: &self.core.codec,
-            random: &mut *self.core.random,
-            cookies: phase1.cookies,
-            local: phase1.local,
-            remote: phase1.remote,
-            block: phase1.block,
-            first_contact: false,
-            record: &mut phase1.conversation.record,
-            notes: &mut notes,
-        };
-        let (state, message) = Initiator::begin(&mut context)?;
-        phase1.stage = Stage::Negotiating(Box::new(MainMode::Initiator(state)));
-        Ok(message)
     }
 
     /// Somebody begins phase 1 with us.
@@ -141,7 +115,7 @@ impl Engine {
             let text = || {
                 format!(
                     "phase1 negotiation failed: {cookies}: {cause}{}",
-                    record.context(ExchangeType::MAIN, Role::Responder, &cause)
+                    record.context(incoming.header.exchange, Role::Responder, &cause)
                 )
             };
             let told = self.core.log_reason((standing, LoggedEvent::Refused), &cause, Level::Error, remote, text);
@@ -172,45 +146,27 @@ impl Engine {
         let (told, level) = self.core.apply_rate_limit((standing, LoggedEvent::Begun), None, Level::Info, remote);
         record.quiet = !told;
         let cookies = CookiePair { responder: self.core.draw_cookie(), ..header.cookies };
-        let mut notes = Vec::new();
-        let block = choice.block;
-        let mut context = Context {
-            settings: &self.core.settings,
-            codec: &self.core.codec,
-            random: &mut *self.core.random,
-            cookies,
-            local,
-            remote,
-            block,
-            first_contact: false,
-            record: &mut *record,
-            notes: &mut notes,
-        };
-        let (state, message) = Responder::begin(&mut context, choice)?;
+        let (id, section) = (Phase1Id(self.core.fresh_id()), (choice.block, self.peer_class(remote)));
+        let kept = std::mem::replace(record, Record::new(self.core.now));
+        let conversation = Conversation::new(ConversationId::Phase1(id), kept);
+        let mut phase1 =
+            Phase1::new((Role::Responder, header.exchange), cookies, (local, remote), section, conversation);
+        let mut context = Context::new(&mut self.core, &mut phase1, false);
+        let transition = Exchange::respond(&mut context, choice);
+        let notes = context.notes;
+        if let Transition::Failed(cause) = transition {
+            *record = phase1.conversation.record;
+            return Err(cause);
+        }
         self.core.log(level, Some(remote), || {
             format!("respond new phase 1 negotiation: {}<=>{}", AddrPort(local), AddrPort(remote))
         });
         self.core.log_mode(level, remote, header.exchange);
         self.core.log_notes(remote, notes);
-        let id = Phase1Id(self.core.fresh_id());
-        let record = std::mem::replace(record, Record::new(self.core.now));
-        let mut phase1 = Phase1 {
-            cookies,
-            local,
-            remote,
-            role: Role::Responder,
-            peer_class: self.peer_class(remote),
-            exchange: header.exchange,
-            block,
-            conversation: Conversation::new(ConversationId::Phase1(id), record),
-            waiting: Vec::new(),
-            renews: None,
-            stage: Stage::Negotiating(Box::new(MainMode::Responder(state))),
-        };
         phase1.conversation.accept(incoming.digest.clone());
         phase1.conversation.step(&self.core, "message 1");
-        phase1.answer(&mut self.core, message);
         self.phase1s.insert(id, phase1);
+        self.perform(id, transition);
         Ok(())
     }
 
@@ -221,47 +177,58 @@ impl Engine {
         if self.core.settings.remotes.candidates(&known).is_empty() {
             return Err(FailureReason::NoRemote(self.core.settings.remotes.missing(remote.ip(), &known)));
         }
-        if exchange != ExchangeType::MAIN {
-            return Err(FailureReason::Unsupported(format!("{exchange} mode")));
-        }
-        Ok(())
+        if Exchange::is_supported(exchange) { Ok(()) } else { Err(unsupported(exchange)) }
     }
 
-    /// A step of a negotiation, and what it brings. `digest` is of the message that it takes.
+    /// Performs a step of a negotiation. `digest` is that of the message that it processes.
     pub(crate) fn phase1_step(
         &mut self,
         id: Phase1Id,
         digest: Option<PacketDigest>,
-        step: impl FnOnce(MainMode, &mut Context<'_>) -> Transition<MainMode>,
+        step: impl FnOnce(Exchange, &mut Context<'_>) -> Transition,
     ) {
         let first_contact = self.is_first_contact(id);
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
-        let given = (&self.core.settings, &self.core.codec, first_contact);
-        let Some(Step { transition, notes }) = phase1.step(given, &mut *self.core.random, step) else { return };
-        self.core.log_notes(phase1.remote, notes);
-        let accepted = match &transition {
-            Transition::Job(..) => Some("job ordered"),
-            Transition::Send(..) => Some("answered"),
+        // The negotiation may be over: then the message is late, or the job's result is of no use.
+        let Some(transition) = phase1.step(&mut self.core, first_contact, step) else { return };
+        let reached = match &transition {
+            Transition::Continue(_, Action::RunJob(_)) => Some("job ordered"),
+            Transition::Continue(_, Action::Send(_)) => Some("answered"),
             Transition::Established(_) => Some("authenticated"),
-            Transition::Ignored(..) | Transition::Failed(_) | Transition::Rejected(..) => None,
+            Transition::Continue(_, Action::Ignore(_)) | Transition::Failed(_) | Transition::Rejected(..) => None,
         };
-        if let Some(step) = accepted {
+        if let Some(reached) = reached {
             digest.into_iter().for_each(|digest| phase1.conversation.accept(digest));
-            phase1.conversation.step(&self.core, step);
+            phase1.conversation.step(&self.core, reached);
         }
+        self.perform(id, transition);
+    }
+
+    /// Does what a step of an exchange asks for.
+    fn perform(&mut self, id: Phase1Id, transition: Transition) {
         match transition {
-            Transition::Job((), job) => {
-                // The peer may have answered: if the job shows that it has not, the retransmission resumes.
-                phase1.conversation.suspend_retransmission(&mut self.core);
-                // Message 3 has the cookie that was sent to its address.
-                self.prove_address(id);
-                let urgency = self.urgency(id);
-                self.core.start_job(ConversationId::Phase1(id), urgency, job);
+            Transition::Continue(exchange, action) => {
+                let Some(phase1) = self.phase1s.get_mut(id) else { return };
+                let is_proved = !exchange.is_from_unproved_address();
+                phase1.stage = Stage::Negotiating(exchange);
+                match action {
+                    Action::RunJob(job) => {
+                        // The peer may have answered: if the job shows that it has not, the retransmission resumes.
+                        phase1.conversation.suspend_retransmission(&mut self.core);
+                        // The message had the cookie that was sent to its address.
+                        if is_proved {
+                            self.prove_address(id);
+                        }
+                        let urgency = self.urgency(id);
+                        self.core.start_job(ConversationId::Phase1(id), urgency, job);
+                    }
+                    Action::Send(message) => phase1.answer(&mut self.core, message),
+                    Action::Ignore(cause) => self.phase1_fault(id, cause),
+                }
             }
-            Transition::Send((), message) => phase1.answer(&mut self.core, message),
-            Transition::Ignored((), cause) => self.phase1_fault(id, cause),
             Transition::Established(agreed) => {
                 let Agreed { sa, last_message, features, initial_contact } = *agreed;
+                let Some(phase1) = self.phase1s.get_mut(id) else { return };
                 phase1.finish_exchange(&mut self.core, last_message);
                 self.phase1_established(id, sa, features, initial_contact);
             }
@@ -280,7 +247,7 @@ impl Engine {
 
     /// The job of a phase 1 is done.
     pub(crate) fn phase1_job_done(&mut self, id: Phase1Id, result: JobResult) {
-        self.phase1_step(id, None, |mode, cx| mode.job_done(cx, result));
+        self.phase1_step(id, None, |exchange, cx| exchange.job_done(cx, result));
     }
 
     /// Renewals, what we begin, and peers whose address is configured, and their own, go before unknown peers.
@@ -362,7 +329,7 @@ impl Engine {
             _ => String::new(),
         };
         let undelivered = self.delivery_errors(remote, phase1.conversation.record.began, &cause);
-        let context = phase1.conversation.record.context(ExchangeType::MAIN, phase1.role, &cause);
+        let context = phase1.conversation.record.context(phase1.exchange, phase1.role, &cause);
         let text = || format!("{what} {cookies}: {cause}{told_peer}{undelivered}{context}");
         let told = match (phase1.role, &cause) {
             (Role::Initiator, _) => {

@@ -17,7 +17,7 @@ use crate::engine::core::Core;
 use crate::engine::{Engine, Timer};
 use crate::num::{Doi, ExchangeType, NotifyType, PayloadType, Protocol};
 use crate::output::Level;
-use crate::phase1::exchange::main::MainMode;
+use crate::phase1::exchange::Exchange;
 use crate::phase1::failure_counters::{COUNTED_FOR, FailureCounter, Line, counted};
 pub(crate) use crate::phase1::failure_counters::{LoggedEvent, PeerStanding};
 use crate::phase1::half_open::PeerClass;
@@ -153,7 +153,7 @@ impl Engine {
     /// Returns the party of a phase 1. A peer that has returned our cookie receives at its address: nobody else can
     /// use up its quota.
     pub(crate) fn standing_of_phase1(&self, phase1: &Phase1) -> PeerStanding {
-        let is_at_its_address = !phase1.negotiation().is_some_and(MainMode::is_from_unproved_address);
+        let is_at_its_address = !phase1.negotiation().is_some_and(Exchange::is_from_unproved_address);
         match self.standing_of(phase1.remote) {
             _ if phase1.role == Role::Initiator => PeerStanding::Proved(phase1.remote.ip()),
             PeerStanding::Known(address) if is_at_its_address => PeerStanding::Proved(address),

@@ -8,25 +8,16 @@ use crate::conversation::Conversation;
 use crate::engine::core::Core;
 use crate::engine::{Phase1Id, Phase2Id};
 use crate::informational::dpd::DpdState;
-use crate::message::codec::MessageCodec;
 use crate::num::ExchangeType;
-use crate::output::Level;
-use crate::phase1::exchange::main::MainMode;
+use crate::phase1::exchange::{Context, Exchange, Transition};
 use crate::phase1::half_open::{HalfOpen, PeerClass};
 use crate::phase1::replacement::Replacement;
-use crate::phase1::{Context, MESSAGE_IDS_RENEWED_AFTER, Phase1Sa, Transition};
-use crate::random::Random;
+use crate::phase1::{MESSAGE_IDS_RENEWED_AFTER, Phase1Sa};
 use crate::reason::{Role, Unanswered};
 use crate::select::RemoteIndex;
 use crate::settings::Settings;
 use crate::time::Time;
 use crate::wire::{Cookie, CookiePair};
-
-/// `MainMode::status` of an initiator that has sent message 5.
-const INITIATOR_KEYED: u8 = 7;
-
-/// `MainMode::status` of a responder that has sent message 4.
-const RESPONDER_KEYED: u8 = 5;
 
 /// A phase 1, established or on its way.
 pub(crate) struct Phase1 {
@@ -50,7 +41,7 @@ pub(crate) struct Phase1 {
 /// How far a phase 1 is.
 pub(crate) enum Stage {
     /// On its way.
-    Negotiating(Box<MainMode>),
+    Negotiating(Box<Exchange>),
     /// The negotiation is over. It is about to be established or removed.
     Over,
     /// Established.
@@ -87,50 +78,56 @@ impl EstablishedPhase1 {
     }
 }
 
-/// A step that was made.
-pub(crate) struct Step {
-    /// What it brings.
-    pub(crate) transition: Transition<()>,
-    /// What is to be logged.
-    pub(crate) notes: Vec<(Level, String)>,
-}
-
 impl Phase1 {
-    /// Makes a step of the negotiation; none if it is over.
+    /// A phase 1 whose negotiation begins now.
+    pub(crate) fn new(
+        (role, exchange): (Role, ExchangeType),
+        cookies: CookiePair,
+        (local, remote): (SocketAddr, SocketAddr),
+        (block, peer_class): (RemoteIndex, PeerClass),
+        conversation: Conversation,
+    ) -> Self {
+        Self {
+            cookies,
+            local,
+            remote,
+            role,
+            peer_class,
+            exchange,
+            block,
+            conversation,
+            waiting: Vec::new(),
+            renews: None,
+            stage: Stage::Over,
+        }
+    }
+
+    /// Performs a step of the exchange and logs what it notes. Returns `None` if the negotiation is over.
+    ///
+    /// The caller puts the exchange back if it continues.
     pub(crate) fn step(
         &mut self,
-        (settings, codec, first_contact): (&Settings, &MessageCodec, bool),
-        random: &mut dyn Random,
-        step: impl FnOnce(MainMode, &mut Context<'_>) -> Transition<MainMode>,
-    ) -> Option<Step> {
+        core: &mut Core,
+        first_contact: bool,
+        step: impl FnOnce(Exchange, &mut Context<'_>) -> Transition,
+    ) -> Option<Transition> {
         if !matches!(self.stage, Stage::Negotiating(_)) {
             return None;
         }
-        let Stage::Negotiating(mode) = mem::replace(&mut self.stage, Stage::Over) else {
+        let Stage::Negotiating(exchange) = mem::replace(&mut self.stage, Stage::Over) else {
             return None;
         };
-        let mut notes = Vec::new();
-        let mut context = Context {
-            settings,
-            codec,
-            random,
-            cookies: self.cookies,
-            local: self.local,
-            remote: self.remote,
-            block: self.block,
-            first_contact,
-            record: &mut self.conversation.record,
-            notes: &mut notes,
-        };
-        let transition = step(*mode, &mut context);
-        let transition = transition.map(|mode| self.stage = Stage::Negotiating(Box::new(mode)));
-        Some(Step { transition, notes })
+        let mut context = Context::new(core, self, first_contact);
+        let transition = step(*exchange, &mut context);
+        let notes = context.notes;
+        core.log_notes(self.remote, notes);
+        Some(transition)
     }
 
     /// Completes the record of a negotiation that has not got beyond message 1.
     pub(crate) fn describe_offer(&mut self, settings: &Settings) {
-        if let Stage::Negotiating(mode) = &self.stage {
-            mode.describe_offer(settings, self.remote, &mut self.conversation.record);
+        if let Stage::Negotiating(exchange) = &self.stage {
+            exchange.describe_offer(settings, self.remote, &mut self.conversation.record);
         }
     }
 
@@ -156,7 +153,7 @@ impl Phase1 {
 
     /// Sends an answer, or sends it again: in one copy, as long as the address may be forged.
     pub(crate) fn reply(&self, core: &mut Core, message: Vec<u8>) {
-        if self.negotiation().is_some_and(MainMode::is_from_unproved_address) {
+        if self.negotiation().is_some_and(Exchange::is_from_unproved_address) {
             core.transmit_once(self.local, self.remote, message);
         } else {
             core.transmit(self.local, self.remote, &message);
@@ -179,20 +176,16 @@ impl Phase1 {
     }
 
     /// The negotiation, if it goes on.
-    pub(crate) fn negotiation(&self) -> Option<&MainMode> {
+    pub(crate) fn negotiation(&self) -> Option<&Exchange> {
         match &self.stage {
-            Stage::Negotiating(mode) => Some(mode),
+            Stage::Negotiating(exchange) => Some(exchange),
             Stage::Over | Stage::Established(_) => None,
         }
     }
 
-    /// Whether neither side can encrypt yet: an initiator has not sent message 5 of main mode, a responder not message 4.
+    /// Whether it is being negotiated, and neither side can encrypt yet.
     pub(crate) fn is_early(&self) -> bool {
-        let keyed = match self.role {
-            Role::Initiator => INITIATOR_KEYED,
-            Role::Responder => RESPONDER_KEYED,
-        };
-        self.negotiation().is_some_and(|mode| mode.status() < keyed)
+        self.negotiation().is_some_and(|exchange| !exchange.is_encrypted())
     }
 
     /// What there is when it is established.

@@ -1,3 +1,155 @@
-//! The exchanges that negotiate phase 1.
+//! The exchanges that negotiate phase 1 (RFC 2409 section 5).
+//!
+//! The engine drives an [`Exchange`] without knowing which one it is. An exchange is a state machine without side effects:
+//! the engine passes it messages and results of jobs, and does what the returned [`Transition`] says. Retransmission,
+//! duplicates, deadlines and the consequences of a failure are the engine's part.
+//!
+//! Each state is a struct. The step that leaves it consumes it, together with the secrets that the next state does not need.
+//!
+//! Another exchange is one variant of [`Exchange`] and a folder like [`main`]. What exchanges share is here: the first choice
+//! of a responder ([`choice`]), the payloads ([`payloads`]), the state once keys exist ([`keyed`]) and the check of the
+//! peer's identity ([`expected_peer`](identity)). How a peer proves its identity is the matter of [`super::auth`].
 
+pub(crate) mod choice;
+mod context;
+mod identity;
+mod keyed;
 pub(crate) mod main;
+pub(crate) mod payloads;
+mod transition;
+
+use std::net::SocketAddr;
+
+use crate::conversation::Record;
+use crate::crypto::JobResult;
+use crate::message::codec::MessageCodec;
+use crate::message::rules::{MAIN, MessageRules};
+use crate::num::ExchangeType;
+use crate::reason::FailureReason;
+use crate::settings::Settings;
+use crate::wire::{Header, RawPayload};
+use choice::FirstChoice;
+pub(crate) use context::Context;
+pub(crate) use keyed::Transcript;
+use main::MainMode;
+pub(crate) use transition::{Action, Agreed, Features, Transition};
+
+/// An exchange that is being negotiated, in its current state.
+///
+/// Aggressive and base mode become variants here.
+pub(crate) enum Exchange {
+    /// Main mode (RFC 2409 section 5.4).
+    Main(MainMode),
+}
+
+impl Exchange {
+    /// Whether there is an implementation of an exchange.
+    pub(crate) fn is_supported(exchange: ExchangeType) -> bool {
+        exchange == ExchangeType::MAIN
+    }
+
+    /// The rules of the first message of an exchange.
+    fn first_message_rules(exchange: ExchangeType) -> Result<&'static MessageRules, FailureReason> {
+        match exchange {
+            ExchangeType::MAIN => Ok(&MAIN[0]),
+            other => Err(unsupported(other)),
+        }
+    }
+
+    /// Begins an exchange of the type that the context names.
+    pub(crate) fn initiate(cx: &mut Context<'_>) -> Transition {
+        match cx.exchange {
+            ExchangeType::MAIN => main::Initiator::begin(cx).unwrap_or_else(Transition::Failed),
+            other => Transition::Failed(unsupported(other)),
+        }
+    }
+
+    /// Answers a first message.
+    pub(crate) fn respond(cx: &mut Context<'_>, choice: FirstChoice<'_>) -> Transition {
+        match cx.exchange {
+            ExchangeType::MAIN => main::Responder::begin(cx, choice).unwrap_or_else(Transition::Failed),
+            other => Transition::Failed(unsupported(other)),
+        }
+    }
+
+    /// Processes a message that is not a duplicate.
+    pub(crate) fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition {
+        match self {
+            Self::Main(main) => main.receive(cx, header, body),
+        }
+    }
+
+    /// Processes the result of the job that was asked for.
+    pub(crate) fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Transition {
+        match self {
+            Self::Main(main) => main.job_done(cx, result),
+        }
+    }
+
+    /// Reads an informational message under the keys of an exchange that waits for its last message. Returns `None` if it
+    /// does not wait for one, or has no keys yet.
+    pub(crate) fn informational<T>(
+        &self,
+        message: (&Header, &[u8]),
+        codec: (&MessageCodec, SocketAddr),
+        read: impl FnOnce(&[RawPayload<'_>]) -> Result<T, FailureReason>,
+    ) -> Option<Result<T, FailureReason>> {
+        match self {
+            Self::Main(main) => main.informational(message, codec, read),
+        }
+    }
+
+    /// Adds what the peer has offered to the record of a negotiation that has not got beyond message 1.
+    pub(crate) fn describe_offer(&self, settings: &Settings, remote: SocketAddr, record: &mut Record) {
+        match self {
+            Self::Main(main) => main.describe_offer(settings, remote, record),
+        }
+    }
+
+    /// The state as `racoonctl show-sa isakmp` numbers it.
+    pub(crate) fn status(&self) -> u8 {
+        match self {
+            Self::Main(main) => main.status(),
+        }
+    }
+
+    /// The number of our last message in the exchange, counted from 1, while we wait for the peer's answer to it.
+    pub(crate) fn last_sent(&self) -> Option<u8> {
+        match self {
+            Self::Main(main) => main.last_sent(),
+        }
+    }
+
+    /// Whether we have sent the first message, and no answer has been accepted.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        match self {
+            Self::Main(main) => main.is_unanswered(),
+        }
+    }
+
+    /// Whether the peer began the exchange and has not yet returned our cookie: its address may be forged.
+    pub(crate) fn is_from_unproved_address(&self) -> bool {
+        match self {
+            Self::Main(main) => main.is_from_unproved_address(),
+        }
+    }
+
+    /// Whether we have keys, and the peer's next message is encrypted.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        match self {
+            Self::Main(main) => main.is_encrypted(),
+        }
+    }
+
+    /// Whether the peer may have the SA already. Messages that it protects with the SA are then deferred until we have it, too.
+    pub(crate) fn awaits_last_message(&self) -> bool {
+        match self {
+            Self::Main(main) => main.awaits_last_message(),
+        }
+    }
+}
+
+/// The failure of an exchange that is not implemented.
+pub(crate) fn unsupported(exchange: ExchangeType) -> FailureReason {
+    FailureReason::Unsupported(format!("{exchange} mode"))
+}

@@ -1,22 +1,20 @@
 //! The initiator's side.
 
-use crate::config::Remote;
 use std::net::SocketAddr;
 
+use crate::conversation::record::{bounded, in_words};
 use crate::crypto::{DhOperation, DhTask, Exponent, Job, JobResult, Task};
 use crate::message::codec::MessageCodec;
 use crate::message::rules::{self, MAIN};
-use crate::num::{AuthMethod, PayloadType};
-use crate::output::Level;
+use crate::num::PayloadType;
+use crate::phase1::auth::{self, Authenticator};
+use crate::phase1::exchange::identity::expected_peer;
+use crate::phase1::exchange::keyed::{Keyed, Proved, Transcript, exchanged};
+use crate::phase1::exchange::payloads::{draw_nonce, features, in_clear, key_and_nonce, key_message, proposal_message};
+use crate::phase1::exchange::{Agreed, Context, Features, Transition};
 use crate::proposal::{Phase1Terms, ProposalRefusal, accept_phase1, answered_phase1, closest_phase1, phase1_sa};
 use crate::reason::{BadChoice, FailureReason, Role};
 use crate::wire::{Header, RawPayload, SaBody};
-
-use super::keyed::{FoundKey, Keyed, Proved, Transcript, exchanged, found_key};
-use super::payloads::{block, draw_nonce, features, in_clear, key_and_nonce, key_message, key_query, proposal_message};
-use crate::conversation::record::{bounded, in_words};
-use crate::identity::{Verdict, verify};
-use crate::phase1::{Agreed, Context, Features, Transition};
 
 /// How far an initiator is.
 pub(crate) enum Initiator {
@@ -50,7 +48,7 @@ pub(crate) struct AwaitsKey {
     sa_i: Vec<u8>,
     terms: Phase1Terms,
     features: Features,
-    psk: FoundKey,
+    authenticator: Authenticator,
     exponent: Exponent,
     g_xi: Vec<u8>,
     ni: Vec<u8>,
@@ -60,7 +58,7 @@ pub(crate) struct AwaitsKey {
 pub(crate) struct DerivesKeys {
     terms: Phase1Terms,
     features: Features,
-    psk: FoundKey,
+    authenticator: Authenticator,
     transcript: Transcript,
 }
 
@@ -70,27 +68,27 @@ pub(crate) struct AwaitsIdentity {
 }
 
 impl Initiator {
-    /// Begins: message 1 with all proposals of the block that are for a pre-shared key.
-    pub(crate) fn begin(cx: &mut Context<'_>) -> Result<(Self, Vec<u8>), FailureReason> {
-        let block = block(cx)?;
-        let is_psk = |terms: &&Phase1Terms| terms.method == AuthMethod::PRE_SHARED_KEY;
-        let offered: Vec<_> = block.proposals.iter().filter(is_psk).copied().collect();
+    /// Message 1, with all proposals of the remote section whose authentication method is supported.
+    pub(crate) fn begin(cx: &mut Context<'_>) -> Result<Transition, FailureReason> {
+        let block = cx.remote_section()?;
+        let supported = block.proposals.iter().filter(|terms| auth::is_supported(terms.method));
+        let offered: Vec<_> = supported.copied().collect();
         if offered.is_empty() {
             return Err(FailureReason::Unsupported(format!("no authentication method of remote block {}", block.name)));
         }
         cx.record.offered = bounded(in_words(&offered));
         let sa_i = phase1_sa(&offered).encode();
         let message = proposal_message(cx, &sa_i, block.dpd.is_some());
-        Ok((Self::AwaitsChoice(AwaitsChoice { sa_i, offered }), message))
+        Ok(Transition::send(Self::AwaitsChoice(AwaitsChoice { sa_i, offered }), message))
     }
 
     /// A message came in.
-    pub(super) fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition<Self> {
+    pub(super) fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition {
         match self {
             Self::AwaitsChoice(state) => state.receive(cx, header, body),
             Self::AwaitsKey(state) => state.receive(cx, header, body),
             Self::AwaitsIdentity(state) => state.receive(cx, header, body),
-            Self::PreparesKey(_) | Self::DerivesKeys(_) => Transition::Ignored(
+            Self::PreparesKey(_) | Self::DerivesKeys(_) => Transition::ignore(
                 self,
                 FailureReason::Malformed("a message while another one is being worked on".into()),
             ),
@@ -98,11 +96,11 @@ impl Initiator {
     }
 
     /// The job is done.
-    pub(super) fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Transition<Self> {
+    pub(super) fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Transition {
         match self {
             Self::PreparesKey(state) => state.job_done(cx, result).unwrap_or_else(Transition::Failed),
             Self::DerivesKeys(state) => state.job_done(cx, result).unwrap_or_else(Transition::Failed),
-            other => Transition::Ignored(other, FailureReason::Crypto("a job that nobody asked for".into())),
+            other => Transition::ignore(other, FailureReason::Crypto("a job that nobody asked for".into())),
         }
     }
 
@@ -120,18 +118,18 @@ impl Initiator {
 
 impl AwaitsChoice {
     /// Message 2: what the peer has chosen. A nonce and an exponent are drawn.
-    fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition<Initiator> {
+    fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition {
         let (terms, features) = match self.read(cx, header, body) {
             Ok(read) => read,
-            Err(cause) => return Transition::Ignored(Initiator::AwaitsChoice(self), cause),
+            Err(cause) => return Transition::ignore(Initiator::AwaitsChoice(self), cause),
         };
         let exponent = match Exponent::draw(terms.group, cx.random) {
             Ok(exponent) => exponent,
             Err(error) => return Transition::Failed(error.into()),
         };
         let exchange = Task::DiffieHellman(DhTask { exponent, operation: DhOperation::Public });
-        let job = Job { tasks: vec![exchange, Task::FindKey(key_query(cx))] };
-        Transition::Job(Initiator::PreparesKey(PreparesKey { sa_i: self.sa_i, terms, features }), job)
+        let tasks = [exchange].into_iter().chain(auth::lookups(cx)).collect();
+        Transition::run_job(Initiator::PreparesKey(PreparesKey { sa_i: self.sa_i, terms, features }), Job { tasks })
     }
 
     fn read(
@@ -146,7 +144,7 @@ impl AwaitsChoice {
         let (_, chosen) = answered_phase1(&answer, &self.offered)
             .map_err(|error| FailureReason::BadChoice(BadChoice::Answer(error)))?;
         // Only the lifetime may differ from what was offered, as far as the block allows it.
-        let level = block(cx)?.proposal_check;
+        let level = cx.remote_section()?.proposal_check;
         let accepted = accept_phase1(level, &[chosen], &self.offered).ok_or_else(|| {
             let mismatches = closest_phase1(level, &[chosen], &self.offered).unwrap_or_default();
             FailureReason::BadChoice(BadChoice::Changed(ProposalRefusal::Phase1 { mismatches, level }))
@@ -157,53 +155,53 @@ impl AwaitsChoice {
 
 impl PreparesKey {
     /// Message 3: our public value and nonce.
-    fn job_done(self, cx: &mut Context<'_>, mut result: JobResult) -> Result<Transition<Initiator>, FailureReason> {
+    fn job_done(self, cx: &mut Context<'_>, mut result: JobResult) -> Result<Transition, FailureReason> {
         let (exponent, values) = exchanged(result.take_diffie_hellman())?;
-        let psk = found_key(cx, result.take_key())?;
+        let authenticator = Authenticator::new(cx, Role::Initiator, &mut result)?;
         let g_xi = values?.public.unwrap_or_default();
         let ni = draw_nonce(cx)?;
         let message = key_message(cx, &g_xi, &ni);
         let Self { sa_i, terms, features } = self;
-        let next = AwaitsKey { sa_i, terms, features, psk, exponent, g_xi, ni };
-        Ok(Transition::Send(Initiator::AwaitsKey(next), message))
+        let next = AwaitsKey { sa_i, terms, features, authenticator, exponent, g_xi, ni };
+        Ok(Transition::send(Initiator::AwaitsKey(next), message))
     }
 }
 
 impl AwaitsKey {
     /// Message 4: the peer's public value and nonce.
-    fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition<Initiator> {
+    fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition {
         let (payloads, (g_xr, nr)) = match in_clear(&MAIN[3], header, body)
             .and_then(|payloads| key_and_nonce(&payloads).map(|values| (payloads, values)))
         {
             Ok(read) => read,
-            Err(cause) => return Transition::Ignored(Initiator::AwaitsKey(self), cause),
+            Err(cause) => return Transition::ignore(Initiator::AwaitsKey(self), cause),
         };
         let features = features(cx, &payloads, self.features);
-        let Self { sa_i, terms, psk, exponent, g_xi, ni, .. } = self;
+        let Self { sa_i, terms, authenticator, exponent, g_xi, ni, .. } = self;
         let exchange = Task::DiffieHellman(DhTask { exponent, operation: DhOperation::Shared(g_xr.clone()) });
         let transcript = Transcript { sa_i, g_xi, g_xr, ni, nr };
-        let next = DerivesKeys { terms, features, psk, transcript };
-        Transition::Job(Initiator::DerivesKeys(next), exchange.into())
+        let next = DerivesKeys { terms, features, authenticator, transcript };
+        Transition::run_job(Initiator::DerivesKeys(next), exchange)
     }
 }
 
 impl DerivesKeys {
     /// Message 5: who we are. With a bad value of the peer there is none: a good one may come.
-    fn job_done(self, cx: &mut Context<'_>, mut result: JobResult) -> Result<Transition<Initiator>, FailureReason> {
+    fn job_done(self, cx: &mut Context<'_>, mut result: JobResult) -> Result<Transition, FailureReason> {
         let (exponent, values) = exchanged(result.take_diffie_hellman())?;
         let g_xy = match values {
             Ok(values) => values.shared.ok_or_else(|| FailureReason::Crypto("no secret was computed".into()))?,
-            Err(cause) => return Ok(Transition::Ignored(Initiator::AwaitsKey(self.back(exponent)), cause)),
+            Err(cause) => return Ok(Transition::ignore(Initiator::AwaitsKey(self.back(exponent)), cause)),
         };
-        let mut keyed = Keyed::new(cx, self.terms, self.features, self.transcript, &self.psk, &g_xy)?;
+        let mut keyed = Keyed::new(cx, self.terms, self.features, self.transcript, self.authenticator, &g_xy)?;
         let message = keyed.identify(cx, Role::Initiator)?;
-        Ok(Transition::Send(Initiator::AwaitsIdentity(AwaitsIdentity { keyed }), message))
+        Ok(Transition::send(Initiator::AwaitsIdentity(AwaitsIdentity { keyed }), message))
     }
 
     fn back(self, exponent: Exponent) -> AwaitsKey {
-        let Self { terms, features, psk, transcript } = self;
+        let Self { terms, features, authenticator, transcript } = self;
         let Transcript { sa_i, g_xi, ni, .. } = transcript;
-        AwaitsKey { sa_i, terms, features, psk, exponent, g_xi, ni }
+        AwaitsKey { sa_i, terms, features, authenticator, exponent, g_xi, ni }
     }
 }
 
@@ -219,10 +217,10 @@ impl AwaitsIdentity {
     }
 
     /// Message 6: who the peer is.
-    fn receive(mut self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition<Initiator> {
-        let proved = match self.keyed.read(cx, Role::Responder, header, body) {
+    fn receive(mut self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition {
+        let proved = match self.keyed.read(cx, &MAIN[5], Role::Responder, header, body) {
             Ok(proved) => proved,
-            Err(cause) => return Transition::Ignored(Initiator::AwaitsIdentity(self), cause),
+            Err(cause) => return Transition::ignore(Initiator::AwaitsIdentity(self), cause),
         };
         self.keyed.accept(&proved);
         let verdict = expected_peer(cx, &proved);
@@ -234,30 +232,4 @@ impl AwaitsIdentity {
             Err(cause) => Transition::Rejected(Box::new(sa), cause),
         }
     }
-}
-
-/// Whether a peer that has proved to know the key is one that `peers_identifier` of the block admits.
-pub(super) fn expected_peer(cx: &mut Context<'_>, proved: &Proved) -> Result<(), FailureReason> {
-    let block = block(cx)?;
-    match verify(&block.peers_identifiers, block.verify_identifier, proved.peer.claimed()) {
-        Verdict::Expected => Ok(()),
-        Verdict::Tolerated => {
-            cx.note(Level::Warning, || {
-                format!("identity {} is not what peers_identifier of {} expects", proved.peer.id, block.name)
-            });
-            Ok(())
-        }
-        Verdict::Refused => {
-            Err(FailureReason::Identity { claimed: proved.peer.id.to_string(), expected: expectation([block]) })
-        }
-    }
-}
-
-/// What `peers_identifier` says in blocks, for people.
-pub(super) fn expectation<'a>(blocks: impl IntoIterator<Item = &'a Remote>) -> String {
-    let of = |block: &Remote| {
-        let identifiers = block.peers_identifiers.iter().map(ToString::to_string).collect::<Vec<_>>();
-        format!("{} (peers_identifier of remote block {})", identifiers.join(" or "), block.name)
-    };
-    blocks.into_iter().map(of).collect::<Vec<_>>().join(" or ")
 }

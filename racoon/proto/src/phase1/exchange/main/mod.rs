@@ -10,22 +10,20 @@
 //! ```
 
 mod initiator;
-mod keyed;
-mod payloads;
 mod responder;
 
 use std::net::SocketAddr;
 
+pub(super) use initiator::Initiator;
+pub(super) use responder::Responder;
+
+use super::{Context, Exchange, Transition};
+use crate::conversation::Record;
 use crate::crypto::JobResult;
 use crate::message::codec::MessageCodec;
 use crate::reason::FailureReason;
 use crate::settings::Settings;
 use crate::wire::{Header, RawPayload};
-
-use crate::conversation::Record;
-use crate::phase1::{Context, Transition};
-pub(crate) use initiator::Initiator;
-pub(crate) use responder::{FirstChoice, Responder};
 
 /// An exchange on its way.
 pub(crate) enum MainMode {
@@ -37,24 +35,24 @@ pub(crate) enum MainMode {
 
 impl MainMode {
     /// A message came in that is no duplicate.
-    pub(crate) fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition<Self> {
+    pub(super) fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition {
         match self {
-            Self::Initiator(initiator) => initiator.receive(cx, header, body).map(Self::Initiator),
-            Self::Responder(responder) => responder.receive(cx, header, body).map(Self::Responder),
+            Self::Initiator(initiator) => initiator.receive(cx, header, body),
+            Self::Responder(responder) => responder.receive(cx, header, body),
         }
     }
 
     /// The job that was given out is done.
-    pub(crate) fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Transition<Self> {
+    pub(super) fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Transition {
         match self {
-            Self::Initiator(initiator) => initiator.job_done(cx, result).map(Self::Initiator),
-            Self::Responder(responder) => responder.job_done(cx, result).map(Self::Responder),
+            Self::Initiator(initiator) => initiator.job_done(cx, result),
+            Self::Responder(responder) => responder.job_done(cx, result),
         }
     }
 
     /// Reads an informational message while an initiator waits for the last message; none: nobody waits for it, or has no
     /// keys yet.
-    pub(crate) fn informational<T>(
+    pub(super) fn informational<T>(
         &self,
         message: (&Header, &[u8]),
         codec: (&MessageCodec, SocketAddr),
@@ -67,14 +65,14 @@ impl MainMode {
     }
 
     /// Writes what a peer has offered into the record of a negotiation that has not got beyond message 1.
-    pub(crate) fn describe_offer(&self, settings: &Settings, remote: SocketAddr, record: &mut Record) {
+    pub(super) fn describe_offer(&self, settings: &Settings, remote: SocketAddr, record: &mut Record) {
         if let Self::Responder(responder) = self {
             responder.describe_offer(settings, remote, record);
         }
     }
 
     /// How far it is, as the number that `racoonctl show-sa isakmp` shows.
-    pub(crate) fn status(&self) -> u8 {
+    pub(super) fn status(&self) -> u8 {
         match self {
             Self::Initiator(initiator) => initiator.status(),
             Self::Responder(responder) => responder.status(),
@@ -82,7 +80,7 @@ impl MainMode {
     }
 
     /// Number of our last message in the exchange, counted from 1, if the peer's answer to it is awaited.
-    pub(crate) fn last_sent(&self) -> Option<u8> {
+    pub(super) fn last_sent(&self) -> Option<u8> {
         match self {
             Self::Initiator(Initiator::AwaitsChoice(_)) => Some(1),
             Self::Responder(Responder::AwaitsKey(_)) => Some(2),
@@ -95,17 +93,34 @@ impl MainMode {
     }
 
     /// We sent the first message, and there is no answer to it.
-    pub(crate) fn is_unanswered(&self) -> bool {
+    pub(super) fn is_unanswered(&self) -> bool {
         matches!(self, Self::Initiator(Initiator::AwaitsChoice(_)))
     }
 
     /// The peer began it, and has not yet shown that it receives what we send: the address may be another one's.
-    pub(crate) fn is_from_unproved_address(&self) -> bool {
+    pub(super) fn is_from_unproved_address(&self) -> bool {
         matches!(self, Self::Responder(Responder::AwaitsKey(_)))
     }
 
+    /// Whether messages 5 and 6 are to come, which are encrypted.
+    pub(super) fn is_encrypted(&self) -> bool {
+        matches!(self, Self::Initiator(Initiator::AwaitsIdentity(_)) | Self::Responder(Responder::AwaitsIdentity(_)))
+    }
+
     /// The peer may have the SA already: what it sends under it belongs to this exchange.
-    pub(crate) fn awaits_last_message(&self) -> bool {
+    pub(super) fn awaits_last_message(&self) -> bool {
         matches!(self, Self::Initiator(Initiator::AwaitsIdentity(_)))
+    }
+}
+
+impl From<Initiator> for Exchange {
+    fn from(state: Initiator) -> Self {
+        Self::Main(MainMode::Initiator(state))
+    }
+}
+
+impl From<Responder> for Exchange {
+    fn from(state: Responder) -> Self {
+        Self::Main(MainMode::Responder(state))
     }
 }

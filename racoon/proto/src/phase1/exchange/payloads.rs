@@ -1,15 +1,13 @@
 //! What both roles read from messages and write into them.
 
-use crate::config::{LocalIdentity, Remote};
-use crate::crypto::KeyQuery;
+use super::{Context, Features};
+use crate::config::LocalIdentity;
 use crate::identity::Identity;
 use crate::message::rules::{self, MessageRules};
-use crate::num::{ExchangeType, IdType, NotifyType, PayloadType};
+use crate::num::{IdType, NotifyType, PayloadType};
 use crate::output::Level;
-use crate::reason::{FailureReason, MissingRemote};
+use crate::reason::FailureReason;
 use crate::wire::{self, Header, Notify, RawPayload, Tail, VendorId, chain};
-
-use crate::phase1::{Context, Features};
 
 /// UDP: RFC 2407 section 4.6.2 wants an identity of phase 1 to name it with port 500, or nothing.
 const UDP: u8 = 17;
@@ -70,14 +68,9 @@ pub(super) fn has_initial_contact(payloads: &[RawPayload<'_>]) -> bool {
         .any(|notify| notify.kind == NotifyType::INITIAL_CONTACT)
 }
 
-/// The remote block; a configuration without it cannot be, as a reload ends the exchange.
-pub(super) fn block<'a>(cx: &Context<'a>) -> Result<&'a Remote, FailureReason> {
-    cx.settings.remotes.get(cx.block).ok_or(FailureReason::NoRemote(MissingRemote::Removed))
-}
-
 /// What we say we are.
 pub(super) fn own_identity(cx: &Context<'_>) -> Result<Identity, FailureReason> {
-    match &block(cx)?.my_identifier {
+    match &cx.remote_section()?.my_identifier {
         LocalIdentity::Address => Ok(Identity::address(cx.local.ip()).with_protocol(UDP, ISAKMP_PORT)),
         LocalIdentity::Fixed(identity) if identity.single_address().is_some() => {
             Ok(identity.clone().with_protocol(UDP, ISAKMP_PORT))
@@ -92,28 +85,17 @@ pub(super) fn own_identity(cx: &Context<'_>) -> Result<Identity, FailureReason> 
 
 /// A nonce, as long as configured.
 pub(super) fn draw_nonce(cx: &mut Context<'_>) -> Result<Vec<u8>, FailureReason> {
-    let length = usize::from(block(cx)?.nonce_size).clamp(wire::NONCE_MIN, wire::NONCE_MAX);
+    let length = usize::from(cx.remote_section()?.nonce_size).clamp(wire::NONCE_MIN, wire::NONCE_MAX);
     let mut nonce = vec![0; length];
     cx.random.fill(&mut nonce);
     Ok(nonce)
-}
-
-/// What the peer's key is looked up by: in Main Mode its address only, for its identity is encrypted by a key that follows
-/// from the pre-shared key.
-pub(super) fn key_query(cx: &Context<'_>) -> KeyQuery {
-    KeyQuery { names: vec![cx.remote.ip().to_string().into_bytes()] }
-}
-
-/// The header of a message of this exchange.
-pub(super) fn header(cx: &Context<'_>) -> Header {
-    Header::new(cx.cookies, ExchangeType::MAIN, 0)
 }
 
 /// Message 3 or 4.
 pub(super) fn key_message(cx: &Context<'_>, public: &[u8], nonce: &[u8]) -> Vec<u8> {
     let own = VendorId::OwnIpsecTools.encode();
     wire::message(
-        &header(cx),
+        &cx.header(),
         &[(PayloadType::KEY_EXCHANGE, public), (PayloadType::NONCE, nonce), (PayloadType::VENDOR_ID, &own)],
     )
 }
@@ -125,5 +107,5 @@ pub(super) fn proposal_message(cx: &Context<'_>, sa: &[u8], dpd: bool) -> Vec<u8
     if dpd {
         payloads.push((PayloadType::VENDOR_ID, &dpd_id));
     }
-    wire::message(&header(cx), &payloads)
+    wire::message(&cx.header(), &payloads)
 }

@@ -2,24 +2,23 @@
 
 use std::net::SocketAddr;
 
-use crate::crypto::{DhResult, DhValues, GroupError, HashInput, Iv, KeyResult, Phase1Keys, Prf, Secret, equal};
-use crate::crypto::{Exponent, skeyid_psk};
+use super::payloads::{has_initial_contact, own_identity};
+use super::{Context, Features};
+use crate::crypto::{DhResult, DhValues, Exponent, GroupError, HashInput, Iv, Phase1Keys, Prf, Secret};
 use crate::identity::Identity;
 use crate::message::codec::MessageCodec;
-use crate::message::protection::{Opened, Unreadable, seal};
-use crate::message::rules::{self, MAIN};
-use crate::num::{ExchangeType, NotifyType, PayloadType};
+use crate::message::protection::{Opened, seal};
+use crate::message::rules::{self, MessageRules};
+use crate::num::{NotifyType, PayloadType};
+use crate::phase1::auth::Authenticator;
+use crate::phase1::sa::{UsedMessageIds, open_informational};
+use crate::phase1::{PeerIdentity, Phase1Sa};
 use crate::proposal::Phase1Terms;
-use crate::psk::NoKey;
 use crate::reason::{FailureReason, Role};
 use crate::wire::{Header, Notify, RawPayload};
 
-use super::payloads::{has_initial_contact, header, own_identity};
-use crate::phase1::sa::{UsedMessageIds, open_informational};
-use crate::phase1::{Context, Features, KeyOwner, PeerIdentity, Phase1Sa};
-
 /// What both sides have said in clear, as it was on the wire.
-pub(super) struct Transcript {
+pub(crate) struct Transcript {
     /// SAi_b.
     pub(super) sa_i: Vec<u8>,
     /// g^xi.
@@ -27,28 +26,15 @@ pub(super) struct Transcript {
     /// g^xr.
     pub(super) g_xr: Vec<u8>,
     /// Ni_b.
-    pub(super) ni: Vec<u8>,
+    pub(crate) ni: Vec<u8>,
     /// Nr_b.
-    pub(super) nr: Vec<u8>,
-}
-
-/// A pre-shared key that was found.
-pub(super) struct FoundKey {
-    secret: Secret,
-    owner: KeyOwner,
-}
-
-impl FoundKey {
-    /// A key that nobody has.
-    pub(super) fn nobodys(secret: Secret) -> Self {
-        Self { secret, owner: KeyOwner::Group }
-    }
+    pub(crate) nr: Vec<u8>,
 }
 
 /// An exchange whose keys are there.
 pub(super) struct Keyed {
     terms: Phase1Terms,
-    owner: KeyOwner,
+    authenticator: Authenticator,
     transcript: Transcript,
     skeyid: Prf,
     keys: Phase1Keys,
@@ -72,42 +58,40 @@ impl Keyed {
         terms: Phase1Terms,
         features: Features,
         transcript: Transcript,
-        psk: &FoundKey,
+        authenticator: Authenticator,
         g_xy: &Secret,
     ) -> Result<Self, FailureReason> {
-        let skeyid = skeyid_psk(terms.hash, &psk.secret, &transcript.ni, &transcript.nr)?;
+        let skeyid = authenticator.skeyid(terms.hash, &transcript, g_xy)?;
         let keys = Phase1Keys::derive(&terms, &skeyid, g_xy, &cx.cookies.initiator.0, &cx.cookies.responder.0)?;
         let iv = Iv::phase1(terms.hash, &transcript.g_xi, &transcript.g_xr, keys.cipher.block_length())?;
-        Ok(Self { terms, owner: psk.owner, transcript, skeyid, keys, iv, features })
+        Ok(Self { terms, authenticator, transcript, skeyid, keys, iv, features })
     }
 
     /// Message 5 or 6: who we are, and the proof. Message 5 is where other daemons look for INITIAL-CONTACT.
     pub(super) fn identify(&mut self, cx: &mut Context<'_>, role: Role) -> Result<Vec<u8>, FailureReason> {
         let id = own_identity(cx)?.encode();
-        let hash = self.hash_of(cx, role, &id)?;
-        let mut payloads = vec![(PayloadType::ID, id.as_slice()), (PayloadType::HASH, hash.as_bytes())];
+        let (kind, proof) = self.authenticator.prove(self.hash_of(cx, role, &id)?);
+        let mut payloads = vec![(PayloadType::ID, id.as_slice()), (kind, proof.as_bytes())];
         let contact = Notify::of_isakmp(cx.cookies, NotifyType::INITIAL_CONTACT, &[]).encode();
         if role == Role::Initiator && cx.first_contact {
             payloads.push((PayloadType::NOTIFY, &contact));
         }
-        Ok(seal(&self.keys.cipher, &mut self.iv, &header(cx), &payloads, (cx.codec, cx.remote), cx.random)?)
+        Ok(seal(&self.keys.cipher, &mut self.iv, &cx.header(), &payloads, (cx.codec, cx.remote), cx.random)?)
     }
 
     /// Reads the peer's message 5 or 6 and checks its proof. Nothing changes: it may be anybody's.
     pub(super) fn read(
         &self,
         cx: &Context<'_>,
+        rules: &MessageRules,
         peer: Role,
         header: &Header,
         body: &[u8],
     ) -> Result<Proved, FailureReason> {
-        let rules = match peer {
-            Role::Initiator => &MAIN[4],
-            Role::Responder => &MAIN[5],
-        };
         rules.check_encryption(header)?;
-        let opened = Opened::new(&self.keys.cipher, &self.iv, header, body).map_err(unreadable)?;
-        let payloads = opened.payloads(cx.codec, cx.remote).map_err(unreadable)?;
+        let opened = Opened::new(&self.keys.cipher, &self.iv, header, body)
+            .map_err(|error| self.authenticator.unreadable(error))?;
+        let payloads = opened.payloads(cx.codec, cx.remote).map_err(|error| self.authenticator.unreadable(error))?;
         rules.check(&payloads)?;
         let id = self.check_proof(cx, peer, &payloads)?;
         let initial_contact = has_initial_contact(&payloads);
@@ -121,10 +105,7 @@ impl Keyed {
         payloads: &[RawPayload<'_>],
     ) -> Result<Identity, FailureReason> {
         let id = rules::find(payloads, PayloadType::ID).unwrap_or_default();
-        let proof = rules::find(payloads, PayloadType::HASH).unwrap_or_default();
-        if !equal(self.hash_of(cx, peer, id)?.as_bytes(), proof) {
-            return Err(FailureReason::Authentication("the hash is wrong".into()));
-        }
+        self.authenticator.verify(&self.hash_of(cx, peer, id)?, payloads)?;
         Identity::parse(id).map_err(|error| FailureReason::Malformed(error.to_string()))
     }
 
@@ -168,26 +149,16 @@ impl Keyed {
     pub(super) fn into_sa(self, cx: &Context<'_>, peer: PeerIdentity) -> Phase1Sa {
         Phase1Sa {
             cookies: cx.cookies,
-            exchange: ExchangeType::MAIN,
+            exchange: cx.exchange,
             local: cx.local,
             remote: cx.remote,
             block: cx.block,
             terms: self.terms,
             keys: self.keys,
             peer,
-            key: self.owner,
+            key: self.authenticator.key_owner(),
             last_block: self.iv,
             used: UsedMessageIds::default(),
-        }
-    }
-}
-
-/// A message that cannot be read is most likely encrypted by another key.
-fn unreadable(error: Unreadable) -> FailureReason {
-    match error {
-        Unreadable::Encryption(_) => FailureReason::Malformed(error.to_string()),
-        Unreadable::Payloads(_) | Unreadable::Padding(_) => {
-            FailureReason::Authentication(format!("the message cannot be decrypted, wrong pre-shared key? ({error})"))
         }
     }
 }
@@ -206,18 +177,5 @@ pub(super) fn exchanged(
             Ok((exponent, Err(FailureReason::KeyExchange { group, problem: error.to_string() })))
         }
         Err(GroupError::Crypto(error)) => Err(error.into()),
-    }
-}
-
-/// The key that a job has found.
-pub(super) fn found_key(cx: &Context<'_>, result: Option<KeyResult>) -> Result<FoundKey, FailureReason> {
-    match result {
-        Some(KeyResult::Found { key, shared, .. }) => {
-            Ok(FoundKey { secret: key, owner: if shared { KeyOwner::Group } else { KeyOwner::Peer } })
-        }
-        Some(KeyResult::Unknown(NoKey(why))) => {
-            Err(FailureReason::NoPreSharedKey { peer: cx.remote.ip().to_string(), why })
-        }
-        None => Err(FailureReason::Crypto("no pre-shared key was looked for".into())),
     }
 }

@@ -1,0 +1,87 @@
+//! Authentication with a pre-shared key (RFC 2409 section 5.4).
+//!
+//! A responder that has no key for the peer goes on with a random one. If it ended the exchange instead, anybody could find
+//! out which addresses have a key (CVE-2002-1623). No peer can prove knowledge of a random key, so message 5 fails as it does
+//! with a wrong one, and the record tells the operator the true reason.
+
+use zeroize::Zeroizing;
+
+use crate::crypto::{KeyQuery, KeyResult, Prf, Secret, Task, equal, skeyid_psk};
+use crate::message::protection::Unreadable;
+use crate::message::rules;
+use crate::num::{Hash, PayloadType};
+use crate::phase1::KeyOwner;
+use crate::phase1::exchange::{Context, Transcript};
+use crate::psk::NoKey;
+use crate::reason::FailureReason;
+use crate::wire::RawPayload;
+
+/// Bytes of the random key that stands in for a missing one.
+const RANDOM_KEY_LEN: usize = 32;
+
+/// A pre-shared key that was found.
+pub(crate) struct PreSharedKey {
+    secret: Secret,
+    owner: KeyOwner,
+}
+
+impl PreSharedKey {
+    /// The look-up of the peer's key. In main mode only its address is known by then: its identity is encrypted with keys that
+    /// depend on the pre-shared key.
+    pub(super) fn lookup(cx: &Context<'_>) -> Task {
+        Task::FindKey(KeyQuery { names: vec![cx.remote.ip().to_string().into_bytes()] })
+    }
+
+    /// The key that a job has found.
+    pub(super) fn found(cx: &Context<'_>, result: Option<KeyResult>) -> Result<Self, FailureReason> {
+        match result {
+            Some(KeyResult::Found { key, shared, .. }) => {
+                Ok(Self { secret: key, owner: if shared { KeyOwner::Group } else { KeyOwner::Peer } })
+            }
+            Some(KeyResult::Unknown(NoKey(why))) => {
+                Err(FailureReason::NoPreSharedKey { peer: cx.remote.ip().to_string(), why })
+            }
+            None => Err(FailureReason::Crypto("no pre-shared key was looked for".into())),
+        }
+    }
+
+    /// The key that was found, or a random one if there is none.
+    pub(super) fn or_random(cx: &mut Context<'_>, found: Result<Self, FailureReason>) -> Result<Self, FailureReason> {
+        let key = match found {
+            Err(no_key @ FailureReason::NoPreSharedKey { .. }) => {
+                cx.record.no_key = Some(no_key);
+                let mut random = Zeroizing::new(vec![0; RANDOM_KEY_LEN]);
+                cx.random.fill(&mut random);
+                return Ok(Self { secret: random.into(), owner: KeyOwner::Group });
+            }
+            other => other?,
+        };
+        // An earlier look-up for the same exchange may have failed.
+        cx.record.no_key = None;
+        Ok(key)
+    }
+
+    pub(super) fn skeyid(&self, hash: Hash, transcript: &Transcript) -> Result<Prf, FailureReason> {
+        Ok(skeyid_psk(hash, &self.secret, &transcript.ni, &transcript.nr)?)
+    }
+
+    pub(super) fn owner(&self) -> KeyOwner {
+        self.owner
+    }
+}
+
+/// Compares the HASH payload of the peer with the one that it should be.
+pub(super) fn verify(hash: &Secret, payloads: &[RawPayload<'_>]) -> Result<(), FailureReason> {
+    let proof = rules::find(payloads, PayloadType::HASH).unwrap_or_default();
+    if equal(hash.as_bytes(), proof) { Ok(()) } else { Err(FailureReason::Authentication("the hash is wrong".into())) }
+}
+
+/// A message that cannot be decrypted is most likely encrypted with another key.
+pub(super) fn unreadable(error: Unreadable) -> FailureReason {
+    match error {
+        Unreadable::Encryption(_) => FailureReason::Malformed(error.to_string()),
+        Unreadable::Payloads(_) | Unreadable::Padding(_) => {
+            FailureReason::Authentication(format!("the message cannot be decrypted, wrong pre-shared key? ({error})"))
+        }
+    }
+}

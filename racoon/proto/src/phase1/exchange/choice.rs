@@ -1,0 +1,130 @@
+//! A responder's choice among the proposals of a first message.
+
+use std::net::SocketAddr;
+
+use super::Exchange;
+use super::payloads::in_clear;
+use crate::config::Remote;
+use crate::conversation::record::{Record, bounded, in_words};
+use crate::message::rules;
+use crate::num::{ExchangeType, PayloadType};
+use crate::phase1::auth;
+use crate::proposal::{Phase1Offer, Phase1Terms, ProposalRefusal, closest_phase1, offered_phase1, phase1_answer};
+use crate::reason::FailureReason;
+use crate::select::{ProposalChoice, RemoteIndex, RemoteQuery};
+use crate::settings::Settings;
+use crate::wire::{Header, RawPayload, SaBody};
+
+/// Longest SA payload that is accepted, in bytes: room for some 400 transforms. It is kept until the keys are derived, also
+/// for peers with forged addresses.
+const SA_MAX: usize = 1 << 14;
+
+/// Remote sections that are compared with a proposal that none of them accepts.
+const BLOCKS_COMPARED: usize = 16;
+
+/// What a responder chooses from a first message.
+pub(crate) struct FirstChoice<'a> {
+    /// The first remote section that accepts it.
+    pub(crate) block: RemoteIndex,
+    pub(super) payloads: Vec<RawPayload<'a>>,
+    /// SAi_b.
+    pub(super) sa_i: Vec<u8>,
+    /// Our SA payload.
+    pub(super) answer: SaBody,
+    /// The chosen transform as the peer offers it.
+    pub(super) offered: Phase1Terms,
+    /// The terms that are agreed on.
+    pub(super) terms: Phase1Terms,
+}
+
+impl<'a> FirstChoice<'a> {
+    /// Reads a first message and chooses the first of its transforms that a remote section for the peer's address accepts.
+    pub(crate) fn read(
+        settings: &Settings,
+        remote: SocketAddr,
+        header: &Header,
+        body: &'a [u8],
+        record: &mut Record,
+    ) -> Result<Self, FailureReason> {
+        let payloads = in_clear(Exchange::first_message_rules(header.exchange)?, header, body)?;
+        let sa_i = rules::find(&payloads, PayloadType::SA).unwrap_or_default();
+        if sa_i.len() > SA_MAX {
+            return Err(FailureReason::Malformed(format!("an SA payload of {} bytes", sa_i.len())));
+        }
+        let sa = SaBody::parse(sa_i).map_err(|error| FailureReason::Malformed(error.to_string()))?;
+        let offer = offered_phase1(&sa);
+        let query = peer_query(remote, header.exchange);
+        let chosen = choose(settings, &query, &offer.terms());
+        let chosen = chosen.and_then(|choice| Some((choice, offer.transforms.get(choice.acceptance.offered)?)));
+        let Some((ProposalChoice { remote: block, acceptance, .. }, transform)) = chosen else {
+            if !record.in_words {
+                return Err(FailureReason::NoProposalChosen(ProposalRefusal::NotCompared));
+            }
+            describe(settings, &query, &offer, record);
+            return Err(FailureReason::NoProposalChosen(closest(settings, &query, &offer.terms())));
+        };
+        Ok(Self {
+            block,
+            sa_i: sa_i.to_vec(),
+            payloads,
+            answer: phase1_answer(transform),
+            offered: transform.terms,
+            terms: acceptance.terms,
+        })
+    }
+}
+
+/// What is known of a peer when its first message arrives.
+pub(super) fn peer_query(remote: SocketAddr, exchange: ExchangeType) -> RemoteQuery<'static> {
+    // Main mode has no other pre-shared key than that of the peer's address.
+    let key_of_address = exchange == ExchangeType::MAIN;
+    RemoteQuery { port: remote.port(), exchange: Some(exchange), key_of_address, ..RemoteQuery::address(remote) }
+}
+
+/// The choice among the transforms whose authentication method is supported.
+fn choose(settings: &Settings, query: &RemoteQuery<'_>, terms: &[Phase1Terms]) -> Option<ProposalChoice> {
+    let choice_of = |(at, terms): (usize, &Phase1Terms)| {
+        let mut choice = settings.remotes.choose_proposal(query, std::slice::from_ref(terms))?;
+        choice.acceptance.offered = at;
+        Some(choice)
+    };
+    let supported = terms.iter().enumerate().filter(|(_, terms)| auth::is_supported(terms.method));
+    supported.filter_map(choice_of).next()
+}
+
+/// Adds what the peer offers and what is configured to the record. This costs more than refusing a message, so it is not done
+/// for every first message of a flood.
+fn describe(settings: &Settings, query: &RemoteQuery<'_>, offer: &Phase1Offer, record: &mut Record) {
+    record.offered = bounded(in_words(&offer.terms()).chain(offer.skipped.iter().map(ToString::to_string)));
+    let candidates = settings.remotes.candidates(query);
+    let blocks = candidates.iter().filter_map(|index| settings.remotes.get(*index));
+    record.configured = bounded(blocks.flat_map(|block| in_words(&block.proposals)));
+}
+
+/// The smallest difference between a transform of the peer and one of the remote sections for its address.
+fn closest(settings: &Settings, query: &RemoteQuery<'_>, offered: &[Phase1Terms]) -> ProposalRefusal {
+    let candidates = settings.remotes.candidates(query);
+    let blocks = candidates.iter().filter_map(|index| settings.remotes.get(*index));
+    let of_block = |block: &Remote| {
+        let level = block.proposal_check;
+        // A method that is not supported is the difference, even if it is configured.
+        let ours = block.proposals.iter().filter(|terms| auth::is_supported(terms.method)).copied().collect::<Vec<_>>();
+        let mismatches = closest_phase1(level, offered, &ours)?;
+        Some(ProposalRefusal::Phase1 { mismatches, level })
+    };
+    let unsupported = || offered.first().map(|terms| ProposalRefusal::Method(terms.method));
+    let closest = blocks.take(BLOCKS_COMPARED).filter_map(of_block).min_by_key(ProposalRefusal::distance);
+    closest.or_else(unsupported).unwrap_or(ProposalRefusal::NotUnderstood)
+}
+
+/// Adds what an SA payload of the peer offers, and what is configured, to the record.
+pub(super) fn describe_offer(
+    settings: &Settings,
+    (remote, exchange): (SocketAddr, ExchangeType),
+    sa_i: &[u8],
+    record: &mut Record,
+) {
+    if let Ok(sa) = SaBody::parse(sa_i) {
+        describe(settings, &peer_query(remote, exchange), &offered_phase1(&sa), record);
+    }
+}
