@@ -12,8 +12,9 @@ use crate::backend::{Backend, MESSAGE_MAX};
 use crate::dialect::Abi;
 use crate::error::{Error, Result};
 use crate::num::{MessageType, SaType};
+use crate::pipeline::{Answer, Refusal};
 use crate::request::{self, RequestHeader};
-use crate::wire::{Message, peek_header};
+use crate::wire::{Header, Message, peek_header};
 
 /// Messages that are taken after an answer's time is over: what was there then has come in time, even if this process had
 /// to wait for its turn to look; but what is for others may never end.
@@ -134,28 +135,67 @@ impl Connection {
     /// # Errors
     /// [`Error::Kernel`] when it refuses, [`Error::Timeout`] when it does not answer; as [`Connection::recv`].
     pub fn register(&mut self, sa_type: SaType) -> Result<Supported> {
-        let mut request = Vec::new();
-        request::register(self.request_header(0), sa_type, &mut request)?;
-        self.send(&request)?;
-        let (abi, pid) = (self.abi(), self.pid);
+        let abi = self.abi();
+        let mut message = Vec::new();
+        request::register(self.request_header(0), sa_type, &mut message)?;
+        self.send(&message)?;
+        let mut supported = Err(Error::Timeout);
+        self.answers(&Header::new(MessageType::Register, sa_type), false, &mut |_| {}, |answer| match answer {
+            Answer::Reply(bytes) => {
+                supported = Message::parse(abi, bytes).map(|reply| Supported::from_reply(&reply));
+            }
+            Answer::Errno(errno, ..) => supported = Err(Error::Kernel(errno)),
+            // What was malformed may have been anybody's.
+            Answer::Lost(Error::Malformed { .. }) | Answer::Confirmed => {}
+            Answer::Lost(error) => supported = Err(error),
+        });
+        supported
+    }
+
+    /// Takes the answers to a request that was sent, up to the last one. The answers of a dump (`many`) count in
+    /// the field of the sequence number, down to 0. Other messages go to `on_other`.
+    pub(crate) fn answers(
+        &mut self,
+        wanted: &Header,
+        many: bool,
+        on_other: &mut dyn FnMut(&[u8]),
+        mut on_answer: impl FnMut(Answer<'_>),
+    ) {
+        let (abi, pid, time) = (self.abi(), self.pid(), self.answer_timeout());
         let mut patience = Patience::default();
-        patience.start(self.answer_timeout());
         loop {
             let bytes = match self.recv_patiently(&mut patience) {
                 Ok(Some(bytes)) => bytes,
-                Ok(None) => return Err(Error::Timeout),
-                // What was malformed may have been anybody's.
-                Err(Error::Malformed { .. }) => continue,
-                Err(error) => return Err(error),
+                Ok(None) => return on_answer(Answer::Lost(Error::Timeout)),
+                // It may have been an answer: the list is not known to be whole.
+                Err(error @ Error::Malformed { .. }) => {
+                    on_answer(Answer::Lost(error));
+                    patience.start(time);
+                    continue;
+                }
+                Err(error) => return on_answer(Answer::Lost(error)),
             };
-            let header = peek_header(abi, bytes)?;
-            if header.message_type != MessageType::Register || header.pid != pid {
+            let Ok(header) = peek_header(abi, bytes) else { continue };
+            let own = header.message_type == wanted.message_type && header.pid == pid;
+            if !own || (!many && header.seq != wanted.seq) {
+                on_other(bytes);
+                patience.start(time);
                 continue;
             }
             if header.errno != 0 {
-                return Err(Error::Kernel(abi.dialect.errno_to_host(header.errno)));
+                let errno = abi.dialect.errno_to_host(header.errno);
+                let (reply, explanation) = self.last();
+                return on_answer(Answer::Errno(
+                    errno,
+                    wanted.message_type,
+                    Refusal { reply, request: &[], explanation },
+                ));
             }
-            return Ok(Supported::from_reply(&Message::parse(abi, bytes)?));
+            on_answer(Answer::Reply(bytes));
+            if !many || header.seq == 0 {
+                return;
+            }
+            patience = Patience::default();
         }
     }
 }
@@ -208,7 +248,7 @@ fn wait(fd: BorrowedFd<'_>, deadline: Option<Instant>) -> Result<bool> {
         match poll(&mut fds, timeout) {
             Ok(0) | Err(Errno::EINTR) => {}
             Ok(_) => return Ok(true),
-            Err(errno) => return Err(Error::errno("poll", errno)),
+            Err(errno) => return Err(Error::system("poll", errno)),
         }
     }
 }

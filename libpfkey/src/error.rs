@@ -44,6 +44,19 @@ pub enum Error {
     /// The kernel answered with an errno (of the host's numbering).
     #[error("{}", errno_text(*.0))]
     Kernel(i32),
+    /// The kernel refused a request.
+    #[error("{request}: {}{}", errno_text(*errno), explanation.as_ref().map(|text| format!(": {text}")).unwrap_or_default())]
+    Request {
+        /// The request.
+        request: Box<str>,
+        /// The errno, of the host's numbering.
+        errno: i32,
+        /// The kernel's explanation, where it has one (NETLINK_XFRM).
+        explanation: Option<Box<str>>,
+    },
+    /// Entries of a list were lost on the way, or an answer lacks its contents.
+    #[error("the kernel's answer is incomplete")]
+    Incomplete,
     /// No answer came in time.
     #[error("no answer from the kernel")]
     Timeout,
@@ -59,7 +72,9 @@ impl Error {
             Self::Malformed { code, .. } | Self::Refused(code) => *code,
             Self::NotInDialect { .. } | Self::Backend(_) => Code::NotSupported,
             Self::Spec(_) => Code::InvalidArgument,
-            Self::System { .. } | Self::Kernel(_) | Self::Timeout => Code::System,
+            Self::System { .. } | Self::Kernel(_) | Self::Request { .. } | Self::Incomplete | Self::Timeout => {
+                Code::System
+            }
         }
     }
 
@@ -67,13 +82,22 @@ impl Error {
     pub fn strerror(&self) -> String {
         match self {
             Self::System { source, .. } => errno_text(source.raw_os_error().unwrap_or(0)),
-            Self::Kernel(errno) => errno_text(*errno),
-            Self::Timeout => self.to_string(),
+            Self::Kernel(errno) | Self::Request { errno, .. } => errno_text(*errno),
+            Self::Timeout | Self::Incomplete => self.to_string(),
             _ => self.code().text().to_owned(),
         }
     }
 
-    pub(crate) fn errno(call: &'static str, errno: nix::errno::Errno) -> Self {
+    /// The errno of a refusal or of a failed system call, in the host's numbering.
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            Self::Kernel(errno) | Self::Request { errno, .. } => Some(*errno),
+            Self::System { source, .. } => source.raw_os_error(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn system(call: &'static str, errno: nix::errno::Errno) -> Self {
         Self::System { call, source: errno.into() }
     }
 }

@@ -173,7 +173,7 @@ impl<T> Pipeline<T> {
         self.settle(0, on_answer);
         let wanted = peek_header(self.connection.abi(), request)?;
         self.connection.send(request)?;
-        self.answers(&Header { seq: 0, ..wanted }, true, |answer| on_answer(tag, answer));
+        self.connection.answers(&Header { seq: 0, ..wanted }, true, &mut |_| {}, |answer| on_answer(tag, answer));
         Ok(())
     }
 
@@ -296,52 +296,12 @@ impl<T> Pipeline<T> {
         let wanted = peek_header(abi, request)?;
         self.connection.send(request)?;
         let mut found = Ok(false);
-        self.answers(&wanted, many, |answer| match answer {
+        self.connection.answers(&wanted, many, &mut |_| {}, |answer| match answer {
             Answer::Reply(bytes) if Message::parse(abi, bytes).is_ok_and(|entry| same(&entry)) => found = Ok(true),
             Answer::Lost(error) => found = Err(error),
             _ => {}
         });
         found
-    }
-
-    /// Takes the answers to a request that was sent, up to the last one. The answers of a dump (`many`) count in
-    /// the field of the sequence number, down to 0.
-    fn answers(&mut self, wanted: &Header, many: bool, mut on_answer: impl FnMut(Answer<'_>)) {
-        let (abi, pid, time) = (self.connection.abi(), self.connection.pid(), self.connection.answer_timeout());
-        let mut patience = Patience::default();
-        loop {
-            let bytes = match self.connection.recv_patiently(&mut patience) {
-                Ok(Some(bytes)) => bytes,
-                Ok(None) => return on_answer(Answer::Lost(Error::Timeout)),
-                // It may have been an answer: the list is not known to be whole.
-                Err(error @ Error::Malformed { .. }) => {
-                    on_answer(Answer::Lost(error));
-                    patience.start(time);
-                    continue;
-                }
-                Err(error) => return on_answer(Answer::Lost(error)),
-            };
-            let Ok(header) = peek_header(abi, bytes) else { continue };
-            let own = header.message_type == wanted.message_type && header.pid == pid;
-            if !own || (!many && header.seq != wanted.seq) {
-                patience.start(time);
-                continue;
-            }
-            if header.errno != 0 {
-                let errno = abi.dialect.errno_to_host(header.errno);
-                let (reply, explanation) = self.connection.last();
-                return on_answer(Answer::Errno(
-                    errno,
-                    wanted.message_type,
-                    Refusal { reply, request: &[], explanation },
-                ));
-            }
-            on_answer(Answer::Reply(bytes));
-            if !many || header.seq == 0 {
-                return;
-            }
-            patience = Patience::default();
-        }
     }
 }
 

@@ -43,7 +43,7 @@ pub enum SpecError {
     #[error("tcp-md5 is for TCP-MD5 SAs alone: use SaSpec::tcp_md5")]
     TcpMd5Elsewhere,
     /// An algorithm that SAs of the protocol do not have.
-    #[error("{sa_type:?} SAs take no {what} algorithm")]
+    #[error("an SA of type {sa_type:?} takes no {what} algorithm")]
     Superfluous {
         /// The protocol.
         sa_type: SaType,

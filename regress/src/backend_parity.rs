@@ -21,7 +21,7 @@ const OPTIONAL: &[&str] = &[
 
 /// Runs libpfkey's tests that compare PF_KEY with NETLINK_XFRM, and those of NETLINK_XFRM alone.
 pub(crate) fn check() -> Result<Summary> {
-    run("libpfkey", &["backend_parity", "xfrm_host"])
+    run("libpfkey", &["backend_parity", "kernel", "xfrm_host"])
 }
 
 /// Runs the tests of racoon's kernel interface.

@@ -71,9 +71,9 @@ impl Backend for AfKey {
         loop {
             match send(self.socket.as_raw_fd(), message, MsgFlags::empty()) {
                 Ok(sent) if sent == message.len() => return Ok(()),
-                Ok(_) => return Err(Error::errno("send", Errno::EMSGSIZE)),
+                Ok(_) => return Err(Error::system("send", Errno::EMSGSIZE)),
                 Err(Errno::EINTR) => {}
-                Err(errno) => return Err(Error::errno("send", errno)),
+                Err(errno) => return Err(Error::system("send", errno)),
             }
         }
     }

@@ -56,7 +56,7 @@ impl Batch {
             match receive(socket, &mut self.slots, self.slot_len, &mut self.lengths) {
                 Ok(()) | Err(Errno::EAGAIN) => break,
                 Err(Errno::EINTR) => {}
-                Err(errno) => return Err(Error::errno("recv", errno)),
+                Err(errno) => return Err(Error::system("recv", errno)),
             }
         }
         let longest = self.lengths.iter().copied().fold(self.used, usize::max);

@@ -109,17 +109,18 @@ impl SocketServer {
     /// [`Error::System`]; [`Error::Backend`] on systems without `SOCK_SEQPACKET` (macOS).
     pub fn bind(path: &Path, backend: Box<dyn Backend>) -> Result<Self> {
         let socket = seqpacket()?;
-        let address = UnixAddr::new(path).map_err(|errno| Error::errno("bind", errno))?;
+        let address = UnixAddr::new(path).map_err(|errno| Error::system("bind", errno))?;
         let mut bound = bind(socket.as_raw_fd(), &address);
         if bound == Err(Errno::EADDRINUSE) && is_abandoned(path) {
             std::fs::remove_file(path).map_err(|source| Error::System { call: "unlink", source })?;
             bound = bind(socket.as_raw_fd(), &address);
         }
-        bound.map_err(|errno| Error::errno("bind", errno))?;
+        bound.map_err(|errno| Error::system("bind", errno))?;
         // Nobody can connect before listen, so the mode is never too wide.
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         std::fs::set_permissions(path, mode).map_err(|source| Error::System { call: "chmod", source })?;
-        listen(&socket, Backlog::new(16).unwrap_or(Backlog::MAXCONN)).map_err(|errno| Error::errno("listen", errno))?;
+        listen(&socket, Backlog::new(16).unwrap_or(Backlog::MAXCONN))
+            .map_err(|errno| Error::system("listen", errno))?;
         let mut server = Self::without_listener(backend);
         let listener = UnixListener::from(socket);
         listener.set_nonblocking(true).map_err(|source| Error::System { call: "fcntl", source })?;
@@ -187,7 +188,7 @@ impl SocketServer {
         match poll(&mut fds, timeout) {
             Ok(_) => {}
             Err(Errno::EINTR) => return Ok(Ready::default()),
-            Err(errno) => return Err(Error::errno("poll", errno)),
+            Err(errno) => return Err(Error::system("poll", errno)),
         }
         let is_ready = |fd: &PollFd<'_>| fd.any().unwrap_or(true);
         let readable = self.clients.keys().zip(fds.iter().skip(1)).filter(|(_, fd)| is_ready(fd));
@@ -500,13 +501,13 @@ fn is_abandoned(path: &Path) -> bool {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn peer_uid(socket: BorrowedFd<'_>) -> Result<u32> {
     use nix::sys::socket::{getsockopt, sockopt};
-    let peer = getsockopt(&socket, sockopt::PeerCredentials).map_err(|errno| Error::errno("getsockopt", errno))?;
+    let peer = getsockopt(&socket, sockopt::PeerCredentials).map_err(|errno| Error::system("getsockopt", errno))?;
     Ok(peer.uid())
 }
 
 /// The effective user id of who connected.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn peer_uid(socket: BorrowedFd<'_>) -> Result<u32> {
-    let (uid, _) = nix::unistd::getpeereid(socket).map_err(|errno| Error::errno("getpeereid", errno))?;
+    let (uid, _) = nix::unistd::getpeereid(socket).map_err(|errno| Error::system("getpeereid", errno))?;
     Ok(uid.as_raw())
 }

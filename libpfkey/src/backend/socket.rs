@@ -41,8 +41,8 @@ impl Socket {
     /// [`Error::System`]; [`Error::Backend`] on systems without `SOCK_SEQPACKET` (macOS).
     pub fn connect(path: &Path, abi: Abi) -> Result<Self> {
         let socket = seqpacket()?;
-        let address = UnixAddr::new(path).map_err(|errno| Error::errno("connect", errno))?;
-        connect(socket.as_raw_fd(), &address).map_err(|errno| Error::errno("connect", errno))?;
+        let address = UnixAddr::new(path).map_err(|errno| Error::system("connect", errno))?;
+        connect(socket.as_raw_fd(), &address).map_err(|errno| Error::system("connect", errno))?;
         Self::from_fd(socket, abi)
     }
 
@@ -51,7 +51,7 @@ impl Socket {
     /// # Errors
     /// [`Error::System`] when it is no socket.
     pub fn from_fd(socket: OwnedFd, abi: Abi) -> Result<Self> {
-        getsockopt(&socket, sockopt::SockType).map_err(|errno| Error::errno("getsockopt", errno))?;
+        getsockopt(&socket, sockopt::SockType).map_err(|errno| Error::system("getsockopt", errno))?;
         // As far as the system lets it; a smaller buffer only makes sending wait now and then.
         let _ = setsockopt(&socket, sockopt::SndBuf, &BUFFER);
         Ok(Self { socket, abi })
@@ -74,7 +74,7 @@ impl Backend for Socket {
                 Ok(()) => return Ok(()),
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN | Errno::ENOBUFS) => wait_for_room(self.socket.as_fd(), deadline)?,
-                Err(errno) => return Err(Error::errno("send", errno)),
+                Err(errno) => return Err(Error::system("send", errno)),
             }
         }
     }
@@ -83,9 +83,9 @@ impl Backend for Socket {
         let length = match recv_datagram(self.socket.as_fd(), buffer) {
             Err(Errno::EAGAIN) => return Ok(None),
             // The end of the stream, or an empty datagram, which nobody sends.
-            Ok(0) => return Err(Error::errno("recv", Errno::ECONNRESET)),
+            Ok(0) => return Err(Error::system("recv", Errno::ECONNRESET)),
             Ok(length) => length,
-            Err(errno) => return Err(Error::errno("recv", errno)),
+            Err(errno) => return Err(Error::system("recv", errno)),
         };
         let message = buffer.get(..length).unwrap_or_default();
         // Not its length field, which kernels get wrong: the BSDs that of X_PROMISC, Linux that of some policies.
@@ -104,11 +104,11 @@ impl Backend for Socket {
     fn set_receive_buffer(&mut self, kib: usize) -> Result<usize> {
         let wanted = kib.saturating_mul(1024);
         let size = || getsockopt(&self.socket, sockopt::RcvBuf);
-        let current = size().map_err(|errno| Error::errno("getsockopt", errno))?;
+        let current = size().map_err(|errno| Error::system("getsockopt", errno))?;
         if current < wanted {
             let _ = setsockopt(&self.socket, sockopt::RcvBuf, &wanted);
         }
-        size().map(|bytes| bytes >> 10).map_err(|errno| Error::errno("getsockopt", errno))
+        size().map(|bytes| bytes >> 10).map_err(|errno| Error::system("getsockopt", errno))
     }
 }
 
@@ -120,7 +120,7 @@ pub(super) fn seqpacket() -> Result<OwnedFd> {
     let flags = SockFlag::empty();
     #[cfg(not(target_os = "macos"))]
     let flags = flags | SockFlag::SOCK_CLOEXEC;
-    socket(AddressFamily::Unix, SockType::SeqPacket, flags, None).map_err(|errno| Error::errno("socket", errno))
+    socket(AddressFamily::Unix, SockType::SeqPacket, flags, None).map_err(|errno| Error::system("socket", errno))
 }
 
 /// Sends one datagram without waiting.
@@ -156,11 +156,11 @@ pub(super) fn check_length(abi: Abi, datagram: &[u8]) -> Result<()> {
 fn wait_for_room(socket: BorrowedFd<'_>, deadline: Instant) -> Result<()> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
-        return Err(Error::errno("send", Errno::EAGAIN));
+        return Err(Error::system("send", Errno::EAGAIN));
     }
     let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
     match poll(&mut [PollFd::new(socket, PollFlags::POLLOUT)], timeout) {
         Ok(_) | Err(Errno::EINTR) => Ok(()),
-        Err(errno) => Err(Error::errno("poll", errno)),
+        Err(errno) => Err(Error::system("poll", errno)),
     }
 }

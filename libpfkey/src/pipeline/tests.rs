@@ -563,7 +563,7 @@ fn a_backend_that_refuses_a_request() {
     let mut count = 0;
     let (backend, _) = Scripted::new(4, move |header, _| {
         count += 1;
-        if count == 2 { Err(Error::errno("send", nix::errno::Errno::ENOBUFS)) } else { Ok(vec![Ok(echo(header))]) }
+        if count == 2 { Err(Error::system("send", nix::errno::Errno::ENOBUFS)) } else { Ok(vec![Ok(echo(header))]) }
     });
     let mut run = Run::new(backend, SendMode::Pipelined);
     run.flush().unwrap();
@@ -574,7 +574,7 @@ fn a_backend_that_refuses_a_request() {
 
 #[test]
 fn a_backend_that_closes() {
-    let closed = || Err(Error::errno("recv", nix::errno::Errno::ECONNRESET));
+    let closed = || Err(Error::system("recv", nix::errno::Errno::ECONNRESET));
     let (backend, _) = Scripted::new(4, move |_, _| Ok(vec![closed()]));
     let mut run = Run::new(backend, SendMode::Pipelined);
     (0..3).for_each(|_| run.flush().unwrap());

@@ -28,7 +28,7 @@ fn algorithms_that_do_not_go_together() {
         SaSpec::ah(source, destination, 256)
             .encryption(Encryption::AesCbc, &[1; 16])
             .authentication(Authentication::HmacSha1, &[1; 20]),
-        "Ah SAs take no encryption algorithm",
+        "an SA of type Ah takes no encryption algorithm",
     );
     refused(SaSpec::ipcomp(source, destination, 256), "ipcomp needs a compression algorithm");
     refused(

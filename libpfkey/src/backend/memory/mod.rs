@@ -141,13 +141,13 @@ impl Backend for Memory {
     }
 
     fn send(&mut self, message: &[u8]) -> Result<()> {
-        self.engine().receive(self.id, message).map_err(|errno| Error::errno("send", errno))
+        self.engine().receive(self.id, message).map_err(|errno| Error::system("send", errno))
     }
 
     fn recv<'b>(&mut self, buffer: &'b mut [u8]) -> Result<Option<&'b [u8]>> {
         let message = self.engine().queue(self.id).and_then(|queue| queue.pop(&self.signal));
         let Some(message) = message else { return Ok(None) };
-        let place = buffer.get_mut(..message.len()).ok_or_else(|| Error::errno("recv", Errno::EMSGSIZE))?;
+        let place = buffer.get_mut(..message.len()).ok_or_else(|| Error::system("recv", Errno::EMSGSIZE))?;
         place.copy_from_slice(&message);
         Ok(Some(place))
     }

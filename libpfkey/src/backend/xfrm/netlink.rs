@@ -265,7 +265,7 @@ impl NetlinkSocket {
         loop {
             match self.socket.send_to(batch, &SocketAddr::new(0, 0), 0) {
                 Ok(sent) if sent == batch.len() => return Ok(()),
-                Ok(_) => return Err(Error::errno("send", Errno::EMSGSIZE)),
+                Ok(_) => return Err(Error::system("send", Errno::EMSGSIZE)),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(source) => return Err(Error::System { call: "send", source }),
             }
