@@ -35,6 +35,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
     let mut arguments = arguments.iter();
     while let Some(&argument) = arguments.next() {
         match argument {
+            // Cargo passes this on.
             "--" => {}
             "--lab" => kind = arguments.next().context("--lab needs a value")?.parse()?,
             "--backend" => backend = Some(*arguments.next().context("--backend needs a name")?),
@@ -125,6 +126,7 @@ pub(crate) fn run_in_lab(programs: &DemoPrograms) -> Result<()> {
     alice.ping_until_answered()?;
     for host in [&alice, &bob] {
         let sas = host.run_shown(&programs.setkey, &["-D"])?;
+        // One SA in each direction.
         ensure!(sas.matches("state=mature").count() == 2, "{}: setkey -D does not show two SAs", host.namespace.name());
         let phase1 = host.run_shown(&programs.racoonctl, &["-s", &host.file("sock"), "show-sa", "isakmp"])?;
         ensure!(phase1.contains(host.peer), "{}: racoonctl does not show the peer", host.namespace.name());

@@ -124,6 +124,7 @@ pub(crate) fn run_in_lab(folder: &str) -> Result<()> {
     ensure!(output.contains("this kernel: the lab failed: cannot create a user namespace: ENOSPC"), "{output}");
     println!("passed: the error names the lack of user namespaces");
 
+    // Without this module the kernel has no ESP over IPv4.
     modules(&["rmmod", "esp4_offload", "esp4"])?;
     let output = Run::new(None, &[&demo[..], &["--lab", "host"]].concat()).fail()?;
     ensure!(output.contains("this kernel: it does not add an ESP SA over NETLINK_XFRM: "), "{output}");

@@ -93,6 +93,7 @@ impl<'a> Racoon<'a> {
 
     fn spawn(host: &Host, programs: &Programs, dir: &Path, restore_sas: bool) -> Result<Daemon> {
         let mut command = Command::new(&programs.racoon);
+        // In the foreground it remains a child process, whose exit status is available.
         command.arg("-F").arg("-f").arg(dir.join("racoon.conf")).arg("-l").arg(dir.join("log"));
         command.args(restore_sas.then_some("-B")).env("LIBPFKEY_BACKEND", &programs.backend);
         Daemon::start(host, command, &dir.join("output"))

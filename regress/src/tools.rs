@@ -33,6 +33,7 @@ pub(crate) fn packages(names: &[&str]) -> Result<()> {
         return Ok(());
     }
     let _lock = lock("packages")?;
+    // Another step may have installed them while this one waited for the lock.
     let missing: Vec<_> = names.iter().copied().filter(|name| !installed(name)).collect();
     if missing.is_empty() {
         return Ok(());

@@ -78,6 +78,7 @@ fn flood(target: SocketAddr, rate: u32, suite: Suite, over: &AtomicBool) -> Resu
         let due = begin.elapsed().as_millis() * u128::from(rate) / 1000;
         while u128::from(sent) < due {
             sent += 1;
+            // Another initiator cookie makes each message a new negotiation.
             for (to, from) in message.iter_mut().zip(sent.to_be_bytes()) {
                 *to = from;
             }

@@ -61,6 +61,7 @@ impl LoadGenerator {
         let deadline = Instant::now() + LIMIT;
         let mut buffer = vec![0; 65536];
         while self.initiators.up < wanted {
+            // Several negotiations at once keep the daemon busy.
             let room = wanted.min(self.initiators.up + WINDOW);
             while let Some(policy) = self.outbound_policies.get(self.begun).filter(|_| self.begun < room) {
                 self.begun += 1;

@@ -52,8 +52,9 @@ pub(crate) fn run_in_lab(setkey: &Path, backends: &str, counts: &[&str]) -> Resu
     for count in counts {
         let count: usize = count.parse().context("a count of entries")?;
         for table in &TABLES {
+            // A network namespace belongs to a thread, so each comparison gets a thread of its own.
             let work = || table.compare(setkey, backends, count);
-            thread::scope(|scope| scope.spawn(work).join()).map_err(|_| anyhow!("the race failed"))??;
+            thread::scope(|scope| scope.spawn(work).join()).map_err(|_| anyhow!("the comparison failed"))??;
         }
     }
     Ok(())

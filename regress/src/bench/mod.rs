@@ -39,6 +39,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
     let mut arguments = arguments.iter();
     while let Some(&argument) = arguments.next() {
         match argument {
+            // Cargo passes this on.
             "--" => {}
             "--backend" => backend = arguments.next().context("--backend needs a name")?,
             "--setkey" => setkey = Some(PathBuf::from(arguments.next().context("--setkey needs a path")?)),

@@ -135,6 +135,7 @@ impl Case {
             return;
         }
         let special = special_title(view, backend);
+        // The plain expectation remains valid for the other backends.
         let own = self.section(&special).is_some() || !main_backend;
         self.set(if own { &special } else { view.title() }, bytes, if own { None } else { view.default() });
     }

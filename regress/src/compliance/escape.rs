@@ -29,6 +29,7 @@ fn write_line(line: &[u8]) -> String {
         None => (line, false),
     };
     let heading = [&b"==="[..], b"---", b"\\"].iter().any(|mark| content.starts_with(mark));
+    // Tabs are frequent in dumps and remain as they are.
     match str::from_utf8(content) {
         Ok(text) if whole && !heading && !text.chars().any(|c| c.is_control() && c != '\t') => format!("{text}\n"),
         _ => {

@@ -60,6 +60,7 @@ const RULES: &[Rule] = &[
 ];
 
 static COMPILED: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
+    // Output may contain bytes that are not UTF-8, so patterns match bytes.
     let compile = |rule: &Rule| Regex::new(&format!("(?-u){}", rule.pattern)).map(|regex| (regex, rule.replacement));
     RULES.iter().map(|rule| compile(rule).unwrap_or_else(|error| panic!("{}: {error}", rule.about))).collect()
 });

@@ -81,6 +81,7 @@ impl Run {
         while let Some(&argument) = arguments.next() {
             let mut value = || arguments.next().copied().with_context(|| format!("{argument} needs a value"));
             match argument {
+                // Cargo passes this on.
                 "--" => {}
                 "--backend" => value()?.clone_into(&mut self.selection.backend),
                 "--filter" => value()?.clone_into(&mut self.selection.filter),
@@ -121,6 +122,7 @@ impl Run {
             let boots: Vec<_> = boots.collect();
             boots.into_iter().map(|boot| boot.join().map_err(|_| anyhow!("a boot failed"))?).collect::<Result<Vec<_>>>()
         });
+        // Removed before an error of a boot is returned.
         fs::remove_dir_all(&work)?;
         let outcomes = parts?.into_iter().flatten();
         Ok(outcomes.map(|outcome| ((outcome.file.clone(), outcome.case.clone()), outcome)).collect())

@@ -115,6 +115,7 @@ impl Negotiation<'_> {
             for (daemon, excerpt) in self.daemons.iter().zip(&mut self.excerpts) {
                 excerpt.note(&read_log(daemon).unwrap_or_default(), start.elapsed());
             }
+            // Never true: the logs are watched until the time is over.
             false
         };
         wait_until(limit.saturating_sub(start.elapsed()), &mut note, || Ok(()))?;
@@ -159,6 +160,7 @@ pub(super) fn start(
     prepare(&mut setup);
     let host = Host::new(&format!("alice{number}"))?;
     host.must("ip address add 192.0.2.1/24 dev lo")?;
+    // Occupies the port until this function returns.
     let _other =
         setup.port_in_use.map(|address| host.enter(move || UdpSocket::bind(address))).transpose()?.transpose()?;
     let dir = daemon_dir(&host, "racoon")?;

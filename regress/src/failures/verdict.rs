@@ -90,6 +90,7 @@ impl Verdict {
             Expected::Nothing => (0, [].as_slice(), 0..=0),
         };
         let named = lines.iter().find(|line| !words.is_empty() && line.has(words));
+        // A missing line is the first problem to report, then a late one, then the number of errors.
         let problem = match named {
             None if !words.is_empty() => Some(format!("no line with {words:?}")),
             Some(line) if line.after > Duration::from_secs(within.into()) => Some(format!("later than {within} s")),

@@ -30,6 +30,7 @@ fn negotiate_over(programs: &Programs, link: &str) -> Result<()> {
         let from = if round % 2 == 0 { Side::Alice } else { Side::Bob };
         testbed.bring_up(from)?;
         let pings = testbed.ping(from, &["-c", "40", "-i", "0.02", "-W", "1"])?;
+        // The link also loses pings, so most of them may be unanswered.
         ensure!(pings.received >= 10, "round {round}: {pings:?}");
         let established = alice.log()?.matches("IPsec-SA established").count();
         ensure!(established >= 2, "round {round}: {established} SAs were installed");

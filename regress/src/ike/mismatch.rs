@@ -93,6 +93,7 @@ fn refused(programs: &Programs, bobs: Settings, alice_says: &[&str], bob_says: &
         testbed.start(Side::Alice, &Settings { counter: 10, ..Settings::default() })?,
         testbed.start(Side::Bob, &bobs)?,
     );
+    // The first packet triggers the negotiation.
     let pings = testbed.ping(Side::Alice, &["-c", "2", "-W", "1"])?;
     ensure!(pings.received == 0, "{pings:?}");
     for (racoon, lines) in [(&bob, bob_says), (&alice, alice_says)] {

@@ -44,6 +44,7 @@ fn renewed(programs: &Programs, phase1_lifetime: u32, phase2_lifetime: u32, time
     testbed.bring_up(Side::Alice)?;
     // A renewal starts at four fifths of the lifetime.
     let phase2 = times * phase2_lifetime * 4 / 5;
+    // Longer lifetimes do not end during the test.
     let phase1 = if phase1_lifetime < 60 { phase1_lifetime } else { 0 };
     let seconds = phase2.max(phase1) + 3;
     // A count instead of a time, so that ping waits for the last answers.

@@ -315,6 +315,7 @@ impl Testbed {
 
     /// Waits until `holds` returns true; `what` is used in the error.
     pub(super) fn wait_for(&self, what: &str, holds: impl Fn() -> Result<bool>) -> Result<()> {
+        // A command may fail while a host changes; only the last state counts.
         let holds = || holds().unwrap_or(false);
         ensure!(wait_until(TIMEOUT, holds, || Ok(()))?, "{what}: not within {} s", TIMEOUT.as_secs());
         Ok(())

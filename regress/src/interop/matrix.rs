@@ -49,7 +49,9 @@ impl Row {
 pub(crate) fn rows(peer: Peer) -> Vec<Row> {
     let (phase1, phase2) = (phase1(peer), phase2(peer));
     let rows = phase1.len().max(phase2.len());
+    // The number of a row is one byte of its addresses.
     let numbers = 1_u8..=u8::try_from(rows).unwrap_or(u8::MAX);
+    // The shorter list repeats, so that each row has both phases.
     let both = phase1.iter().cycle().zip(phase2.iter().cycle());
     numbers
         .zip(both)

@@ -46,6 +46,7 @@ pub(crate) fn run(peer: Peer, ours: &Implementation, theirs: &Implementation) ->
         }
         Summary::of(done.is_ok())
     };
+    // Neither pluto nor PF_KEY supports them.
     let has_esn = peer != Peer::Libreswan && !matches!(ours, Implementation::Racoon(ours) if ours.backend == "pfkey");
     SCENARIOS.iter().chain(ESN_SCENARIOS.iter().filter(|_| has_esn)).map(run_one).sum()
 }

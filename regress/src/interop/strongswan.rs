@@ -44,6 +44,7 @@ impl<'a> Charon<'a> {
     /// Replaces its connections by `connections`.
     pub(crate) fn load(&self, connections: &[Connection]) -> Result<()> {
         let path = self.dir.join("swanctl.conf");
+        // `write_secret` only creates new files.
         let _ = fs::remove_file(&path);
         write_secret(&path, swanctl_conf(connections).as_bytes())?;
         let done = self.swanctl(&["--load-all", "--file", &path.to_string_lossy()])?;

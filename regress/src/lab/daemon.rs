@@ -34,6 +34,7 @@ impl Daemon {
         let program = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
         let name = format!("{program} on {}", host.name());
         let file = File::create(output).with_context(|| output.display().to_string())?;
+        // Its process group lets `signal` reach its children too.
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).process_group(0);
         let child = host.enter(move || command.spawn())?.with_context(|| name.clone())?;
         Ok(Self { name, output: output.to_owned(), child: RefCell::new(child) })
@@ -113,6 +114,7 @@ pub(crate) fn wait_until(
 ) -> Result<bool> {
     let start = Instant::now();
     loop {
+        // Checked before `alive`: a daemon may do what is awaited and then exit.
         if condition() {
             return Ok(true);
         }

@@ -48,6 +48,7 @@ impl Host {
 
     /// Runs `work` on the host: sockets that it opens and programs that it starts belong to the host.
     pub(crate) fn enter<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        // The channel is closed only if the thread has ended.
         let gone = || anyhow!("host {} has ended", self.name);
         let (answer, result) = mpsc::channel();
         let task = Box::new(move || {
@@ -82,6 +83,7 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
+        // Closing the channel ends the loop of the thread.
         self.tasks = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

@@ -121,6 +121,7 @@ pub(crate) fn probe_in_lab() -> Result<()> {
     for (kind, name, length) in keys {
         words.extend([kind.to_owned(), name.to_owned(), format!("0x{}", "5a".repeat(length))]);
     }
+    // The length of the truncated ICV in bits.
     words.push("128".to_owned());
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let added = host.run(Program::new("ip", &words))?;

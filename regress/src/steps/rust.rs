@@ -29,6 +29,7 @@ pub(super) fn deny() -> Result<Summary> {
 
 pub(super) fn test() -> Result<Summary> {
     tools::packages(tools::BUILD)?;
+    // One run reports all failures.
     run_tests(HostCommand::cargo("test --quiet --workspace --no-fail-fast"))
 }
 

@@ -30,6 +30,7 @@ impl Responder {
 
     /// Starts another build of the daemon.
     pub(super) fn start_program(program: &Path, suite: &Suite) -> Result<Self> {
+        // The port may be taken by another process before racoon binds it, which racoon then reports.
         let port = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
         let dir = std::env::temp_dir().join(format!("bench-ike.{}", std::process::id()));
         let _ = fs::remove_dir_all(&dir);
