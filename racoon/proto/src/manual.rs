@@ -26,6 +26,35 @@
 //!
 //! The shell carries out outputs in order. "Install, then send" is expressed by emitting the two in this order.
 //!
+//! # Where things are
+//!
+//! | module | contents |
+//! |---|---|
+//! | `engine` | the six inputs, the outputs, and the routing of datagrams, kernel events, results and timers to their owners |
+//! | `message` | encryption, decryption and traces of messages; the rules about which payloads a message may contain |
+//! | `conversation` | what all exchanges share: retransmission, duplicates, deadlines, and the record of steps and faults |
+//! | `path` | the addresses and ports between which a peer is reached |
+//! | `phase1` | the table of phase 1s, their lifecycle, renewal and replacement; half-open limits and rate limits |
+//! | `phase1::exchange` | the exchanges that negotiate a phase 1: main mode, and what all of them share |
+//! | `phase1::auth` | how a peer is authenticated: pre-shared keys |
+//! | `phase2` | the table of phase 2s, quick mode of both roles, bundles, renewal and switch-over, generated policies, kernel state |
+//! | `informational` | notifies, deletes, dead peer detection |
+//! | `authorization` | which traffic a peer may have |
+//! | `reason` | why a negotiation failed: the typed reasons, their text, their notifies, and the journal |
+//! | `select`, `proposal`, `identity`, `psk`, `spd` | which section, which proposal, which identity, which key, which policy |
+//! | `wire`, `num`, `crypto` | payloads, numbers, cryptography |
+//! | `config`, `settings`, `kernel`, `output` | the types at the boundary to the shell |
+//!
+//! Features that are not implemented yet have a place as well:
+//!
+//! | feature | place |
+//! |---|---|
+//! | aggressive and base mode | a variant of `phase1::exchange::Exchange`, with a folder next to `main` |
+//! | certificates, plain RSA keys, hybrid authentication | variants of `phase1::auth::Authenticator`; signing and verifying are tasks of a [`Job`](crate::crypto::Job) |
+//! | NAT traversal | `path` |
+//! | XAUTH, mode configuration | a new module `transaction`, whose exchanges own a `Conversation` |
+//! | IKE fragments | reassembly in `engine::datagram`, before the routing |
+//!
 //! # Keys and tables
 //!
 //! The module [`engine`](crate::engine) lists what is found by which key. `Phase1s` and `Phase2s` own all entries and have one
@@ -58,7 +87,7 @@
 //!
 //! Each state is a struct. A step consumes it and returns a `Transition`: a job, a message, the SA, a failure, or `Ignored` with
 //! the unchanged state. The exchange knows nothing of sockets, timers and tables: `phase1::negotiation` passes inputs to it and
-//! carries out its transitions.
+//! carries out its transitions, without knowing which exchange it is. How the peer is authenticated is left to an `Authenticator`.
 //!
 //! The pre-shared key is looked up together with the first computation, because both happen outside. In main mode only the
 //! address is known at that time ([`psk`](crate::psk)). A responder without a key continues with a random one, so that nobody
@@ -261,7 +290,7 @@
 //! 2. Implement it in [`crypto`](crate::crypto), tested with the vector of an RFC, and add its key length to `crypto::keylen`. Say in
 //!    `proposal::encoding::key_length` whether its key length is an attribute or fixed.
 //! 3. Outside the engine, add its word to `ipsec-conf`, `racoon::config` and racoon.conf(5), its kernel number to `racoon::kernel`
-//!    and `libpfkey`, and an entry to the table of `regress/src/interop`.
+//!    and the table of algorithms in `libpfkey`, and an entry to the table of `regress/src/interop`.
 //!
 //! **A payload.**
 //!
@@ -272,8 +301,12 @@
 //!    it.
 //!
 //! **A phase 1 exchange.** Write a table of rules, and a folder next to `phase1::exchange::main` with a state for each message that is
-//! awaited, which returns `Transition`s. `MainMode` is the type inside `Stage::Negotiating` and must become an enum.
-//! `check_exchange` and `first_exchange` must accept the exchange. Everything after `Up` is common to all exchanges.
+//! awaited, which returns `Transition`s. Add a variant to `phase1::exchange::Exchange`, and accept it in `Exchange::is_supported`.
+//! Everything after the transition to an established SA is common to all exchanges.
+//!
+//! **An authentication method.** Add a variant to `phase1::auth::Authenticator`, with a file next to `pre_shared_key`: what must be
+//! looked up, how SKEYID is derived, and which payload proves an identity. Computations are tasks of a job. Accept the method in
+//! `auth::is_supported`.
 //!
 //! **An exchange under an ISAKMP SA.** Add a branch to `Engine::datagram` that goes through `protecting`, which finds the SA, holds
 //! early packets, and refuses other addresses. Use each message id once. A state that waits needs a timer before anything else.
