@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use ipsec_conf::setkey::{AuthenticationWord, Command, Diagnostic, EncryptionWord, Key, Sa, Spd, Splitter};
+use ipsec_conf::setkey::{Command, Diagnostic, Key, Sa, Spd, Splitter};
+use libpfkey::algorithm::{Authentication, Encryption};
 use libpfkey::policy::{Direction, Endpoints, Mode};
 
 /// What a file loads.
@@ -46,14 +47,14 @@ impl Loaded {
     fn add_association(&mut self, sa: &Sa<'_>) {
         let key = |key: Option<Key<'_>>| key.unwrap().bytes().to_vec();
         if let Some(encryption) = &sa.algorithms.encryption {
-            assert_eq!(encryption.algorithm, EncryptionWord::AesCbc);
+            assert_eq!(encryption.algorithm.algorithm, Encryption::AesCbc);
             assert_eq!(key(encryption.key).len(), 16);
             assert!(self.keys.insert(key(encryption.key)), "a key is used twice");
         }
         match &sa.algorithms.authentication {
-            Some(keyed) if keyed.algorithm == AuthenticationWord::TcpMd5 => assert!(key(keyed.key).len() <= 80),
+            Some(keyed) if keyed.algorithm.algorithm == Authentication::TcpMd5 => assert!(key(keyed.key).len() <= 80),
             Some(keyed) => {
-                assert_eq!(keyed.algorithm, AuthenticationWord::HmacSha384);
+                assert_eq!(keyed.algorithm.algorithm, Authentication::HmacSha384);
                 assert_eq!(key(keyed.key).len(), 48);
                 assert!(self.keys.insert(key(keyed.key)), "a key is used twice");
             }

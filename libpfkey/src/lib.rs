@@ -83,6 +83,7 @@ mod error;
 mod event;
 mod kernel;
 pub mod kernel_state;
+pub mod lifetime;
 pub mod num;
 mod pipeline;
 pub mod policy;

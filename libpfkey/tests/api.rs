@@ -2,8 +2,9 @@
 
 use std::net::IpAddr;
 
-use libpfkey::algorithm::{self, Authentication, Encryption, Limit, SoftRate, Supported};
+use libpfkey::algorithm::{self, Authentication, Encryption, Supported};
 use libpfkey::dump::{self, Options};
+use libpfkey::lifetime::{Limit, SoftRate};
 use libpfkey::num::MODE_TUNNEL;
 use libpfkey::wire::{Address, Algorithm, Key, Lifetime, Policy, Sa, Sa2, SockAddr, peek_header};
 use libpfkey::{

@@ -41,8 +41,9 @@ fn the_synopsis_is_compiled() {
 
 #[test]
 fn every_function_is_there() {
-    use libpfkey::algorithm::{SoftRate, Supported};
+    use libpfkey::algorithm::Supported;
     use libpfkey::backend::BackendKind;
+    use libpfkey::lifetime::SoftRate;
     use libpfkey::wire::Policy;
     use libpfkey::{Connection, Dialect, Error, Message, dump, policy, request};
 

@@ -1,83 +1,138 @@
-//! The algorithms that a configuration can name. Numbers of the wire are the engine's business.
+//! Algorithms that a configuration can name: views of libpfkey's table, and the methods and groups of IKE.
+
+use std::fmt;
+
+use libpfkey::algorithm::{
+    Authentication, Compression, Encryption as Algorithm, IkeAuthentication, IkeEncryption, IkeHash, KeyBits,
+};
 
 use super::word::words;
 
-words! {
+/// Bits of a key whose length is not configured, for ciphers that have several.
+const DEFAULT_KEY_BITS: u16 = 128;
+
+/// Defines a word of the configuration that stands for a row of libpfkey's table.
+macro_rules! view {
+    ($(#[$doc:meta])* $name:ident($algorithm:ty, $row:ty): $all:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name {
+            algorithm: $algorithm,
+            row: &'static $row,
+        }
+
+        impl $name {
+            /// All of them, in the order of their numbers.
+            pub fn all() -> impl Iterator<Item = Self> {
+                $all.into_iter().map(|(algorithm, row)| Self { algorithm, row })
+            }
+
+            /// All words and what they mean.
+            pub fn words() -> Vec<(&'static str, Self)> {
+                Self::all().flat_map(|one| one.row.names.iter().map(move |name| (*name, one))).collect()
+            }
+
+            /// What a word means.
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::all().find(|one| one.row.names.contains(&name))
+            }
+
+            /// The word that the dump prints.
+            pub fn name(self) -> &'static str {
+                self.row.names.first().copied().unwrap_or_default()
+            }
+
+            /// The algorithm.
+            pub fn algorithm(self) -> $algorithm {
+                self.algorithm
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.name())
+            }
+        }
+    };
+}
+
+view! {
     /// A cipher of phase 1.
-    Cipher {
-        /// DES-CBC, 56 bits; weak.
-        Des = "des",
-        /// Triple DES, 168 bits.
-        TripleDes = "3des",
-        /// Blowfish, 40 to 448 bits.
-        Blowfish = "blowfish",
-        /// CAST-128, 40 to 128 bits.
-        Cast128 = "cast128",
-        /// AES-CBC, 128, 192 or 256 bits.
-        Aes = "aes" | "rijndael",
-        /// Camellia-CBC, 128, 192 or 256 bits.
-        Camellia = "camellia",
-    }
+    Cipher(Algorithm, IkeEncryption): Algorithm::of_phase1()
 }
 
 impl Cipher {
-    /// Key lengths.
-    pub fn key_length(self) -> KeyLength {
-        match self {
-            Self::Des | Self::TripleDes => KeyLength::Fixed,
-            Self::Blowfish => KeyLength::Range { least: 40, most: 448 },
-            Self::Cast128 => KeyLength::Range { least: 40, most: 128 },
-            Self::Aes | Self::Camellia => KeyLength::Aes,
-        }
+    /// Its number as an Encryption Algorithm of phase 1 (RFC 2409 appendix A).
+    pub fn number(self) -> u16 {
+        self.row.phase1.unwrap_or_default()
+    }
+
+    /// Its key lengths.
+    pub fn key_bits(self) -> KeyBits {
+        self.row.key
     }
 }
 
-/// Which key lengths, in bits, a cipher has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyLength {
-    /// One, which is never written.
-    Fixed,
-    /// Multiples of 8.
-    Range {
-        /// The shortest.
-        least: u16,
-        /// The longest.
-        most: u16,
-    },
-    /// 128, 192 and 256.
-    Aes,
-}
-
-impl KeyLength {
-    /// The length of a key that is not said; `None` for a cipher of one length.
-    pub fn default_bits(self) -> Option<u16> {
-        (self != Self::Fixed).then_some(128)
-    }
-
-    /// Whether a key may have `bits` bits.
-    pub fn allows(self, bits: u16) -> bool {
-        match self {
-            Self::Fixed => false,
-            Self::Range { least, most } => (least..=most).contains(&bits) && bits.is_multiple_of(8),
-            Self::Aes => matches!(bits, 128 | 192 | 256),
-        }
-    }
-}
-
-words! {
+view! {
     /// A hash of phase 1.
-    Hash {
-        /// MD5; weak.
-        Md5 = "md5",
-        /// SHA-1.
-        Sha1 = "sha1",
-        /// SHA-256.
-        Sha256 = "sha256" | "sha2_256",
-        /// SHA-384.
-        Sha384 = "sha384" | "sha2_384",
-        /// SHA-512.
-        Sha512 = "sha512" | "sha2_512",
+    Hash(Authentication, IkeHash): Authentication::hashes()
+}
+
+impl Hash {
+    /// Its number as a Hash Algorithm of phase 1 (RFC 2409 appendix A).
+    pub fn number(self) -> u16 {
+        self.row.number
     }
+}
+
+view! {
+    /// A cipher of ESP.
+    EspCipher(Algorithm, IkeEncryption): Algorithm::of_esp()
+}
+
+impl EspCipher {
+    /// Its ESP transform identifier (RFC 2407 section 4.4.4).
+    pub fn transform(self) -> u8 {
+        self.row.esp
+    }
+
+    /// The lengths of its key, without the salt.
+    pub fn key_bits(self) -> KeyBits {
+        self.row.key
+    }
+
+    /// Whether it authenticates, too: the list of authentication algorithms does not apply to it.
+    pub fn is_aead(self) -> bool {
+        self.algorithm.is_aead()
+    }
+}
+
+view! {
+    /// An authentication algorithm of ESP and AH; for ESP it may be none.
+    EspAuthentication(Authentication, IkeAuthentication): Authentication::of_phase2()
+}
+
+impl EspAuthentication {
+    /// Its number as an Authentication Algorithm attribute (RFC 2407 section 4.5).
+    pub fn number(self) -> u16 {
+        self.row.attribute
+    }
+
+    /// Whether the ICV is cut to 96 bits, as old Linux peers do it, where RFC 4868 says otherwise.
+    pub fn is_truncated(self) -> bool {
+        self.row.truncated
+    }
+}
+
+/// The compression algorithms that a configuration can name.
+pub(super) fn compressions() -> Vec<(&'static str, Compression)> {
+    let all = Compression::of_phase2().into_iter();
+    all.flat_map(|(algorithm, ike)| ike.names.iter().map(move |name| (*name, algorithm))).collect()
+}
+
+/// Bits of a key whose length is not configured; `None` for a cipher that has one length.
+pub(super) fn default_key_bits(lengths: KeyBits) -> Option<u16> {
+    (!lengths.is_fixed()).then_some(DEFAULT_KEY_BITS)
 }
 
 words! {
@@ -192,111 +247,8 @@ impl DhGroup {
     }
 }
 
-words! {
-    /// A cipher of ESP.
-    EspCipher {
-        /// DES with a 64-bit IV; weak.
-        DesIv64 = "des_iv64",
-        /// DES-CBC; weak.
-        Des = "des",
-        /// Triple DES.
-        TripleDes = "3des",
-        /// CAST-128, 40 to 128 bits.
-        Cast128 = "cast128",
-        /// Blowfish, 40 to 448 bits.
-        Blowfish = "blowfish",
-        /// DES with a 32-bit IV; weak.
-        DesIv32 = "des_iv32",
-        /// None: only authentication.
-        Null = "null_enc" | "null",
-        /// AES-CBC.
-        Aes = "aes" | "rijndael",
-        /// AES-CTR (RFC 3686).
-        AesCtr = "aes_ctr",
-        /// AES-CCM with an ICV of 8 octets (RFC 4309).
-        AesCcm8 = "aes_ccm_8",
-        /// AES-CCM with an ICV of 12 octets.
-        AesCcm12 = "aes_ccm_12",
-        /// AES-CCM with an ICV of 16 octets.
-        AesCcm16 = "aes_ccm" | "aes_ccm_16",
-        /// AES-GCM with an ICV of 8 octets (RFC 4106).
-        AesGcm8 = "aes_gcm_8",
-        /// AES-GCM with an ICV of 12 octets.
-        AesGcm12 = "aes_gcm_12",
-        /// AES-GCM with an ICV of 16 octets.
-        AesGcm16 = "aes_gcm" | "aes_gcm_16",
-        /// AES-GMAC: only authentication (RFC 4543).
-        AesGmac = "aes_gmac",
-        /// Camellia-CBC.
-        Camellia = "camellia",
-        /// Twofish, 40 to 256 bits.
-        Twofish = "twofish",
-    }
-}
-
-impl EspCipher {
-    /// Key lengths.
-    pub fn key_length(self) -> KeyLength {
-        match self {
-            Self::DesIv64 | Self::Des | Self::DesIv32 | Self::TripleDes | Self::Null => KeyLength::Fixed,
-            Self::Cast128 => KeyLength::Range { least: 40, most: 128 },
-            Self::Blowfish => KeyLength::Range { least: 40, most: 448 },
-            Self::Twofish => KeyLength::Range { least: 40, most: 256 },
-            _ => KeyLength::Aes,
-        }
-    }
-
-    /// Whether it authenticates, too: the list of authentication algorithms does not apply to it.
-    pub fn is_aead(self) -> bool {
-        matches!(
-            self,
-            Self::AesCcm8
-                | Self::AesCcm12
-                | Self::AesCcm16
-                | Self::AesGcm8
-                | Self::AesGcm12
-                | Self::AesGcm16
-                | Self::AesGmac
-        )
-    }
-}
-
-words! {
-    /// An authentication algorithm of ESP and AH.
-    EspAuthentication {
-        /// HMAC-MD5-96; weak.
-        HmacMd5 = "hmac_md5",
-        /// HMAC-SHA-1-96.
-        HmacSha1 = "hmac_sha1",
-        /// HMAC-SHA-256-128 (RFC 4868).
-        HmacSha256 = "hmac_sha256" | "hmac_sha2_256",
-        /// HMAC-SHA-256 cut to 96 bits, as old Linux peers do it.
-        HmacSha256To96 = "hmac_sha256_96",
-        /// HMAC-SHA-384-192 (RFC 4868).
-        HmacSha384 = "hmac_sha384" | "hmac_sha2_384",
-        /// HMAC-SHA-512-256 (RFC 4868).
-        HmacSha512 = "hmac_sha512" | "hmac_sha2_512",
-        /// AES-XCBC-MAC-96 (RFC 3566).
-        AesXcbc = "aes_xcbc",
-        /// None: ESP only.
-        None = "non_auth",
-    }
-}
-
-words! {
-    /// A compression algorithm of IPComp.
-    Compression {
-        /// Vendor specific.
-        Oui = "oui",
-        /// DEFLATE (RFC 2394).
-        Deflate = "deflate",
-        /// LZS (RFC 2395).
-        Lzs = "lzs",
-    }
-}
-
 /// A cipher of phase 1 with the length of its key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Encryption {
     /// The cipher.
     pub cipher: Cipher,
@@ -305,7 +257,7 @@ pub struct Encryption {
 }
 
 /// A cipher of ESP with the length of its key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EspEncryption {
     /// The cipher.
     pub cipher: EspCipher,

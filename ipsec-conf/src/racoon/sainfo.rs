@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::algorithm::{Compression, DhGroup, EspAuthentication, EspEncryption};
+use libpfkey::algorithm::Compression;
+
+use super::algorithm::{DhGroup, EspAuthentication, EspEncryption};
 use super::identifier::Identifier;
 use super::place::Place;
 use super::word::words;

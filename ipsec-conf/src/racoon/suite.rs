@@ -1,5 +1,7 @@
 //! Algorithms as other programs write them: `aes256-sha1-modp1024`, `esp-3des`, `AES-128-CBC`, `cbc(aes)`.
 
+use libpfkey::algorithm::Encryption;
+
 use super::algorithm::DhGroup;
 
 /// Longer words are none.
@@ -30,8 +32,8 @@ const EMPTY: [&str; 21] = [
     "icv",
 ];
 
-/// Ciphers, and the names that they have elsewhere.
-const CIPHERS: [(&str, &str); 17] = [
+/// Names that ciphers with a mode or a number in them have elsewhere, and here.
+const CIPHERS: [(&str, &str); 10] = [
     ("3des", "3des"),
     ("des3", "3des"),
     ("desede3", "3des"),
@@ -42,14 +44,18 @@ const CIPHERS: [(&str, &str); 17] = [
     ("aesctr", "aes_ctr"),
     ("aesgmac", "aes_gmac"),
     ("aescbc", "aes"),
-    ("aes", "aes"),
-    ("rijndael", "aes"),
-    ("blowfish", "blowfish"),
-    ("bf", "blowfish"),
-    ("camellia", "camellia"),
-    ("twofish", "twofish"),
-    ("null", "null_enc"),
 ];
+
+/// The cipher whose name `part` begins with, and what follows the name.
+fn cipher_of(part: &str) -> Option<(&'static str, &str)> {
+    let elsewhere = Encryption::ALL.iter().flat_map(|one| {
+        let name = one.ike().first().and_then(|ike| ike.names.first()).copied();
+        one.names_elsewhere().iter().filter_map(move |word| Some((*word, name?)))
+    });
+    let fitting = CIPHERS.into_iter().chain(elsewhere).filter(|(word, _)| part.starts_with(word));
+    let (word, name) = fitting.max_by_key(|(word, _)| word.len())?;
+    Some((name, part.get(word.len()..)?))
+}
 
 /// What a word names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -161,7 +167,7 @@ impl Suite {
             self.cipher = Some("cast128");
             return matches!(part, "cast" | "cast5" | "cast128").then_some(());
         }
-        let (rest, name) = CIPHERS.iter().find_map(|(word, name)| Some((part.strip_prefix(word)?, *name)))?;
+        let (name, rest) = cipher_of(part)?;
         let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let (bits, rest) = rest.split_at_checked(digits)?;
         self.cipher = Some(name);

@@ -17,6 +17,7 @@ mod token;
 
 pub use ast::*;
 pub use error::{ErrorKind, ParseError};
+pub use libpfkey::algorithm::{AuthenticationWord, CompressionWord, EncryptionWord};
 pub use parser::parse;
 pub(crate) use secret::secrets_of;
 pub use selector::{known_protocol, upper_spec};

@@ -16,7 +16,8 @@ use super::secret::{secrets_of, shown};
 use super::selector::{known_protocol, takes_spec, upper_spec};
 use super::token::Token;
 use crate::excerpt::Secrets;
-use libpfkey::policy;
+use libpfkey::algorithm::{AuthenticationWord, CompressionWord, EncryptionWord};
+use libpfkey::{SaFlags, policy};
 
 /// Length of a hexadecimal number that may be meant to be of 32 bits, with two digits too many.
 const NUMBER_MAX: usize = 12;
@@ -272,11 +273,10 @@ impl<'s> Reader<'s> {
     ) -> Result<Keyed<'s, EncryptionWord>, ParseError> {
         let (name, key) = keyed(pair);
         let algorithm = EncryptionWord::from_name(name.text).ok_or_else(|| self.unknown(name))?;
-        let mismatched = match algorithm {
-            EncryptionWord::Des32Iv => protocol != Some(Protocol::EspOld),
-            EncryptionWord::DesDeriv => matches!(protocol, Some(Protocol::EspOld | Protocol::AhOld)),
-            _ => false,
-        };
+        let (short_iv, derived_iv) =
+            (algorithm.flags.contains(SaFlags::IV4B), algorithm.flags.contains(SaFlags::DERIV));
+        let mismatched = (short_iv && protocol != Some(Protocol::EspOld))
+            || (derived_iv && matches!(protocol, Some(Protocol::EspOld | Protocol::AhOld)));
         match &key {
             Some((_, pair)) if mismatched => Err(self.value_error("algorithm mismatched", pair)),
             _ => Ok(Keyed { algorithm, name, key: key.map(|(key, _)| key) }),
@@ -469,11 +469,7 @@ fn compression<'s>(algorithms: &mut Algorithms<'s>, pair: Pair<'s, Rule>) {
     for part in pair.into_inner() {
         match part.as_rule() {
             Rule::compression_name => {
-                algorithms.compression = Some(match part.as_str() {
-                    "lzs" => CompressionWord::Lzs,
-                    "oui" => CompressionWord::Oui,
-                    _ => CompressionWord::Deflate,
-                });
+                algorithms.compression = CompressionWord::from_name(part.as_str());
             }
             Rule::raw_cpi => algorithms.raw_cpi = true,
             _ => {}

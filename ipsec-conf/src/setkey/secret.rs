@@ -2,10 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::ast::{AuthenticationWord, EncryptionWord};
 use super::hint;
 use super::token::{Token, skip_blanks, tokens};
 use crate::excerpt::Secrets;
+use libpfkey::algorithm::{AuthenticationWord, EncryptionWord};
 
 /// Hex digits of the largest SPI. A longer string of them may be a key.
 const SPI_DIGITS: usize = 8;

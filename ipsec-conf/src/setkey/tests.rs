@@ -124,18 +124,25 @@ proptest! {
 
 #[test]
 fn names_of_algorithms_are_all_in_the_grammar() {
-    for (name, algorithm) in EncryptionWord::NAMES {
-        let key = if matches!(name, &"null" | &"simple") { "" } else { "0x00" };
-        let protocol = if *name == "des-32iv" { "esp-old" } else { "esp" };
+    for word in EncryptionWord::all() {
+        let name = word.name;
+        let key = if matches!(name, "null" | "simple") { "" } else { "0x00" };
+        let protocol = if name == "des-32iv" { "esp-old" } else { "esp" };
         let source = format!("add a b {protocol} 256 -E {name} {key};");
         let Command::Add(sa) = command(&source) else { panic!("{source}") };
-        assert_eq!(sa.algorithms.encryption.map(|keyed| keyed.algorithm), Some(*algorithm), "{source}");
+        assert_eq!(sa.algorithms.encryption.map(|keyed| keyed.algorithm), Some(word), "{source}");
     }
-    for (name, algorithm) in AuthenticationWord::NAMES {
-        let key = if *name == "null" { "" } else { "0x00" };
+    for word in AuthenticationWord::all() {
+        let name = word.name;
+        let key = if name == "null" { "" } else { "0x00" };
         let source = format!("add a b ah 256 -A {name} {key};");
         let Command::Add(sa) = command(&source) else { panic!("{source}") };
-        assert_eq!(sa.algorithms.authentication.map(|keyed| keyed.algorithm), Some(*algorithm), "{source}");
+        assert_eq!(sa.algorithms.authentication.map(|keyed| keyed.algorithm), Some(word), "{source}");
+    }
+    for word in CompressionWord::all() {
+        let source = format!("add a b ipcomp 256 -C {};", word.name);
+        let Command::Add(sa) = command(&source) else { panic!("{source}") };
+        assert_eq!(sa.algorithms.compression, Some(word), "{source}");
     }
 }
 

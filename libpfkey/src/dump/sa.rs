@@ -5,10 +5,9 @@ use std::fmt::Write as _;
 use super::hex::{groups_len, reserve};
 use super::xfrm::{icv_bits, xfrm_line};
 use super::{Options, calendar, hex_groups, push_address};
+use crate::algorithm::{Authentication, Compression, Encryption};
 use crate::dialect::Dialect;
-use crate::num::{
-    Authentication, Compression, Encryption, ExtensionType, MODE_ANY, MODE_TRANSPORT, MODE_TUNNEL, SaState, SaType,
-};
+use crate::num::{ExtensionType, MODE_ANY, MODE_TRANSPORT, MODE_TUNNEL, SaState, SaType};
 use crate::wire::{Lifetime, Message, Sa, Sa2};
 
 /// Bytes of an entry at most, without its keys and its label.

@@ -1,6 +1,6 @@
 //! The numbers of macOS (`net/pfkeyv2.h`).
 
-use super::{Authentication, Compression, Encryption, ExtensionType, MessageType, Row, SaType, Tables};
+use super::{ExtensionType, MessageType, Row, SaType, Tables};
 
 pub(super) const TABLES: Tables = Tables {
     messages: &[
@@ -72,34 +72,5 @@ pub(super) const TABLES: Tables = Tables {
         Row(8, SaType::Mip, "SADB_SATYPE_MIP"),
         Row(9, SaType::IpComp, "SADB_X_SATYPE_IPCOMP"),
         Row(10, SaType::Policy, "SADB_X_SATYPE_POLICY"),
-    ],
-    auth: &[
-        Row(0, Authentication::None, "SADB_AALG_NONE"),
-        Row(1, Authentication::HmacMd5, "SADB_AALG_MD5HMAC"),
-        Row(2, Authentication::HmacSha1, "SADB_AALG_SHA1HMAC"),
-        Row(3, Authentication::KeyedMd5, "SADB_X_AALG_MD5"),
-        Row(4, Authentication::KeyedSha1, "SADB_X_AALG_SHA"),
-        Row(5, Authentication::Null, "SADB_X_AALG_NULL"),
-        Row(6, Authentication::HmacSha256, "SADB_X_AALG_SHA2_256"),
-        Row(7, Authentication::HmacSha384, "SADB_X_AALG_SHA2_384"),
-        Row(8, Authentication::HmacSha512, "SADB_X_AALG_SHA2_512"),
-    ],
-    encrypt: &[
-        Row(0, Encryption::None, "SADB_EALG_NONE"),
-        Row(1, Encryption::DesCbc, "SADB_EALG_DESCBC"),
-        Row(2, Encryption::TripleDesCbc, "SADB_EALG_3DESCBC"),
-        Row(3, Encryption::Null, "SADB_EALG_NULL"),
-        Row(4, Encryption::BlowfishCbc, "SADB_X_EALG_BLOWFISHCBC"),
-        Row(5, Encryption::Cast128Cbc, "SADB_X_EALG_CAST128CBC"),
-        Row(12, Encryption::AesCbc, "SADB_X_EALG_AESCBC"),
-        Row(13, Encryption::AesGcm16, "SADB_X_EALG_AES_GCM"),
-        Row(14, Encryption::ChaCha20Poly1305, "SADB_X_EALG_CHACHA20POLY1305"),
-        Row(15, Encryption::AesGmac, "SADB_X_EALG_AES_GMAC"),
-    ],
-    compress: &[
-        Row(0, Compression::None, "SADB_X_CALG_NONE"),
-        Row(1, Compression::Oui, "SADB_X_CALG_OUI"),
-        Row(2, Compression::Deflate, "SADB_X_CALG_DEFLATE"),
-        Row(3, Compression::Lzs, "SADB_X_CALG_LZS"),
     ],
 };

@@ -1,6 +1,6 @@
 //! The numbers of FreeBSD (`net/pfkeyv2.h`).
 
-use super::{Authentication, Compression, Encryption, ExtensionType, MessageType, Row, SaType, Tables};
+use super::{ExtensionType, MessageType, Row, SaType, Tables};
 
 pub(super) const TABLES: Tables = Tables {
     messages: &[
@@ -70,45 +70,5 @@ pub(super) const TABLES: Tables = Tables {
         Row(8, SaType::Mip, "SADB_SATYPE_MIP"),
         Row(9, SaType::IpComp, "SADB_X_SATYPE_IPCOMP"),
         Row(11, SaType::TcpSignature, "SADB_X_SATYPE_TCPSIGNATURE"),
-    ],
-    auth: &[
-        Row(0, Authentication::None, "SADB_AALG_NONE"),
-        Row(2, Authentication::HmacMd5, "SADB_AALG_MD5HMAC"),
-        Row(3, Authentication::HmacSha1, "SADB_AALG_SHA1HMAC"),
-        Row(5, Authentication::HmacSha256, "SADB_X_AALG_SHA2_256"),
-        Row(6, Authentication::HmacSha384, "SADB_X_AALG_SHA2_384"),
-        Row(7, Authentication::HmacSha512, "SADB_X_AALG_SHA2_512"),
-        Row(8, Authentication::HmacRipemd160, "SADB_X_AALG_RIPEMD160HMAC"),
-        Row(9, Authentication::AesXcbcMac, "SADB_X_AALG_AES_XCBC_MAC"),
-        Row(11, Authentication::Aes128Gmac, "SADB_X_AALG_AES128GMAC"),
-        Row(12, Authentication::Aes192Gmac, "SADB_X_AALG_AES192GMAC"),
-        Row(13, Authentication::Aes256Gmac, "SADB_X_AALG_AES256GMAC"),
-        Row(14, Authentication::ChaCha20Poly1305, "SADB_X_AALG_CHACHA20POLY1305"),
-        Row(249, Authentication::KeyedMd5, "SADB_X_AALG_MD5"),
-        Row(250, Authentication::KeyedSha1, "SADB_X_AALG_SHA"),
-        Row(251, Authentication::Null, "SADB_X_AALG_NULL"),
-        Row(252, Authentication::TcpMd5, "SADB_X_AALG_TCP_MD5"),
-    ],
-    encrypt: &[
-        Row(0, Encryption::None, "SADB_EALG_NONE"),
-        Row(2, Encryption::DesCbc, "SADB_EALG_DESCBC"),
-        Row(3, Encryption::TripleDesCbc, "SADB_EALG_3DESCBC"),
-        Row(6, Encryption::Cast128Cbc, "SADB_X_EALG_CAST128CBC"),
-        Row(7, Encryption::BlowfishCbc, "SADB_X_EALG_BLOWFISHCBC"),
-        Row(11, Encryption::Null, "SADB_EALG_NULL"),
-        Row(12, Encryption::AesCbc, "SADB_X_EALG_AESCBC"),
-        Row(13, Encryption::AesCtr, "SADB_X_EALG_AESCTR"),
-        Row(15, Encryption::ChaCha20Poly1305, "SADB_X_EALG_CHACHA20POLY1305"),
-        Row(18, Encryption::AesGcm8, "SADB_X_EALG_AESGCM8"),
-        Row(19, Encryption::AesGcm12, "SADB_X_EALG_AESGCM12"),
-        Row(20, Encryption::AesGcm16, "SADB_X_EALG_AESGCM16"),
-        Row(22, Encryption::CamelliaCbc, "SADB_X_EALG_CAMELLIACBC"),
-        Row(23, Encryption::AesGmac, "SADB_X_EALG_AESGMAC"),
-    ],
-    compress: &[
-        Row(0, Compression::None, "SADB_X_CALG_NONE"),
-        Row(1, Compression::Oui, "SADB_X_CALG_OUI"),
-        Row(2, Compression::Deflate, "SADB_X_CALG_DEFLATE"),
-        Row(3, Compression::Lzs, "SADB_X_CALG_LZS"),
     ],
 };

@@ -1,6 +1,6 @@
 //! The numbers of Linux `af_key` (`linux/pfkeyv2.h`).
 
-use super::{Authentication, Compression, Encryption, ExtensionType, MessageType, Row, SaType, Tables};
+use super::{ExtensionType, MessageType, Row, SaType, Tables};
 
 pub(super) const TABLES: Tables = Tables {
     messages: &[
@@ -74,47 +74,5 @@ pub(super) const TABLES: Tables = Tables {
         Row(7, SaType::RipV2, "SADB_SATYPE_RIPV2"),
         Row(8, SaType::Mip, "SADB_SATYPE_MIP"),
         Row(9, SaType::IpComp, "SADB_X_SATYPE_IPCOMP"),
-    ],
-    auth: &[
-        Row(0, Authentication::None, "SADB_AALG_NONE"),
-        Row(2, Authentication::HmacMd5, "SADB_AALG_MD5HMAC"),
-        Row(3, Authentication::HmacSha1, "SADB_AALG_SHA1HMAC"),
-        Row(5, Authentication::HmacSha256, "SADB_X_AALG_SHA2_256HMAC"),
-        Row(6, Authentication::HmacSha384, "SADB_X_AALG_SHA2_384HMAC"),
-        Row(7, Authentication::HmacSha512, "SADB_X_AALG_SHA2_512HMAC"),
-        Row(8, Authentication::HmacRipemd160, "SADB_X_AALG_RIPEMD160HMAC"),
-        Row(9, Authentication::AesXcbcMac, "SADB_X_AALG_AES_XCBC_MAC"),
-        Row(10, Authentication::HmacSm3, "SADB_X_AALG_SM3_256HMAC"),
-        Row(251, Authentication::Null, "SADB_X_AALG_NULL"),
-    ],
-    encrypt: &[
-        Row(0, Encryption::None, "SADB_EALG_NONE"),
-        Row(2, Encryption::DesCbc, "SADB_EALG_DESCBC"),
-        Row(3, Encryption::TripleDesCbc, "SADB_EALG_3DESCBC"),
-        Row(6, Encryption::Cast128Cbc, "SADB_X_EALG_CASTCBC"),
-        Row(7, Encryption::BlowfishCbc, "SADB_X_EALG_BLOWFISHCBC"),
-        Row(11, Encryption::Null, "SADB_EALG_NULL"),
-        Row(12, Encryption::AesCbc, "SADB_X_EALG_AESCBC"),
-        Row(13, Encryption::AesCtr, "SADB_X_EALG_AESCTR"),
-        Row(14, Encryption::AesCcm8, "SADB_X_EALG_AES_CCM_ICV8"),
-        Row(15, Encryption::AesCcm12, "SADB_X_EALG_AES_CCM_ICV12"),
-        Row(16, Encryption::AesCcm16, "SADB_X_EALG_AES_CCM_ICV16"),
-        Row(18, Encryption::AesGcm8, "SADB_X_EALG_AES_GCM_ICV8"),
-        Row(19, Encryption::AesGcm12, "SADB_X_EALG_AES_GCM_ICV12"),
-        Row(20, Encryption::AesGcm16, "SADB_X_EALG_AES_GCM_ICV16"),
-        Row(22, Encryption::CamelliaCbc, "SADB_X_EALG_CAMELLIACBC"),
-        Row(23, Encryption::AesGmac, "SADB_X_EALG_NULL_AES_GMAC"),
-        Row(24, Encryption::Sm4Cbc, "SADB_X_EALG_SM4CBC"),
-        // In no header, as the `Xfrm` extensions.
-        Row(240, Encryption::ChaCha20Poly1305, ""),
-        Row(252, Encryption::SerpentCbc, "SADB_X_EALG_SERPENTCBC"),
-        Row(253, Encryption::TwofishCbc, "SADB_X_EALG_TWOFISHCBC"),
-    ],
-    compress: &[
-        Row(0, Compression::None, "SADB_X_CALG_NONE"),
-        Row(1, Compression::Oui, "SADB_X_CALG_OUI"),
-        Row(2, Compression::Deflate, "SADB_X_CALG_DEFLATE"),
-        Row(3, Compression::Lzs, "SADB_X_CALG_LZS"),
-        Row(4, Compression::Lzjh, "SADB_X_CALG_LZJH"),
     ],
 };

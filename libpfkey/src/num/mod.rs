@@ -1,4 +1,4 @@
-//! The numbers of PF_KEY, in the only place that knows them: one table for each dialect.
+//! The numbers of PF_KEY: one table for each dialect. Those of algorithms are in [`algorithm`](crate::algorithm).
 //!
 //! A number means nothing without its dialect (24 is a security context on Linux and an original address on BSD), so
 //! code outside this module handles meanings. Numbers without a meaning survive as `Other`.
@@ -121,12 +121,6 @@ pub struct Tables {
     pub extensions: &'static [Row<ExtensionType>],
     /// `sadb_msg_satype`
     pub sa_types: &'static [Row<SaType>],
-    /// `sadb_sa_auth`
-    pub auth: &'static [Row<Authentication>],
-    /// `sadb_sa_encrypt` of ESP
-    pub encrypt: &'static [Row<Encryption>],
-    /// `sadb_sa_encrypt` of IPComp
-    pub compress: &'static [Row<Compression>],
 }
 
 impl Tables {
@@ -366,107 +360,6 @@ numbered! {
     Unspec,
 }
 
-numbered! {
-    /// `sadb_sa_auth`: authentication algorithms.
-    Authentication(u8), auth:
-    /// AES-GMAC in AH, 128 bits.
-    Aes128Gmac,
-    /// AES-GMAC in AH, 192 bits.
-    Aes192Gmac,
-    /// AES-GMAC in AH, 256 bits.
-    Aes256Gmac,
-    /// AES-XCBC-MAC-96 (RFC 3566).
-    AesXcbcMac,
-    /// The tag of ChaCha20-Poly1305 (FreeBSD).
-    ChaCha20Poly1305,
-    /// HMAC-MD5-96 (RFC 2403).
-    HmacMd5,
-    /// HMAC-RIPEMD-160-96 (RFC 2857).
-    HmacRipemd160,
-    /// HMAC-SHA-1-96 (RFC 2404).
-    HmacSha1,
-    /// HMAC-SHA-256 (RFC 4868; cut to 96 bits by Linux).
-    HmacSha256,
-    /// HMAC-SHA-384-192 (RFC 4868).
-    HmacSha384,
-    /// HMAC-SHA-512-256 (RFC 4868).
-    HmacSha512,
-    /// HMAC-SM3.
-    HmacSm3,
-    /// Keyed MD5 (RFC 1828).
-    KeyedMd5,
-    /// Keyed SHA-1.
-    KeyedSha1,
-    /// No authentication.
-    None,
-    /// The null algorithm.
-    Null,
-    /// TCP-MD5.
-    TcpMd5,
-}
-
-numbered! {
-    /// `sadb_sa_encrypt` of ESP: ciphers.
-    Encryption(u8), encrypt:
-    /// AES-CBC (RFC 3602).
-    AesCbc,
-    /// AES-CCM with a 12-byte ICV (RFC 4309).
-    AesCcm12,
-    /// AES-CCM with a 16-byte ICV (RFC 4309).
-    AesCcm16,
-    /// AES-CCM with an 8-byte ICV (RFC 4309).
-    AesCcm8,
-    /// AES-CTR (RFC 3686).
-    AesCtr,
-    /// AES-GCM with a 12-byte ICV (RFC 4106).
-    AesGcm12,
-    /// AES-GCM with a 16-byte ICV (RFC 4106).
-    AesGcm16,
-    /// AES-GCM with an 8-byte ICV (RFC 4106).
-    AesGcm8,
-    /// AES-GMAC (RFC 4543).
-    AesGmac,
-    /// Blowfish-CBC (RFC 2451).
-    BlowfishCbc,
-    /// Camellia-CBC (RFC 4312).
-    CamelliaCbc,
-    /// CAST-128-CBC (RFC 2451).
-    Cast128Cbc,
-    /// ChaCha20-Poly1305 (RFC 7634).
-    ChaCha20Poly1305,
-    /// DES-CBC (RFC 2405).
-    DesCbc,
-    /// No encryption algorithm.
-    None,
-    /// The null cipher (RFC 2410).
-    Null,
-    /// Serpent-CBC.
-    SerpentCbc,
-    /// Skipjack.
-    Skipjack,
-    /// SM4-CBC.
-    Sm4Cbc,
-    /// 3DES-CBC (RFC 2451).
-    TripleDesCbc,
-    /// Twofish-CBC.
-    TwofishCbc,
-}
-
-numbered! {
-    /// `sadb_sa_encrypt` of IPComp: compression algorithms.
-    Compression(u8), compress:
-    /// DEFLATE (RFC 2394).
-    Deflate,
-    /// LZJH (RFC 3051).
-    Lzjh,
-    /// LZS (RFC 2395).
-    Lzs,
-    /// No compression.
-    None,
-    /// An OUI.
-    Oui,
-}
-
 /// `sadb_sa_state` (the same numbers everywhere).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SaState {
@@ -523,9 +416,6 @@ mod tests {
             unique(tables.messages);
             unique(tables.extensions);
             unique(tables.sa_types);
-            unique(tables.auth);
-            unique(tables.encrypt);
-            unique(tables.compress);
         }
     }
 
@@ -538,7 +428,5 @@ mod tests {
         assert_eq!(ExtensionType::from_number(Dialect::NetBsd, 26), ExtensionType::Other(26));
         assert_eq!(MessageType::Migrate.number(Dialect::Darwin), Some(26));
         assert_eq!(MessageType::Migrate.number(Dialect::FreeBsd), None);
-        assert_eq!(Encryption::AesCbc.number(Dialect::Darwin), Some(12));
-        assert_eq!(Authentication::HmacMd5.number(Dialect::Darwin), Some(1));
     }
 }

@@ -1,9 +1,10 @@
 //! The `pfkey_send_*` functions of libipsec, with their checks: each writes one message into a buffer.
 
 use super::RequestHeader;
+use crate::algorithm::Authentication;
 use crate::dialect::{Abi, Dialect};
 use crate::error::{Error, Result};
-use crate::num::{Authentication, ExtensionType, MessageType, SaFlags, SaState, SaType};
+use crate::num::{ExtensionType, MessageType, SaFlags, SaState, SaType};
 use crate::strerror::Code;
 use crate::wire::{
     Address, Builder, Extension, Key, KmAddress, Lifetime, Policy, Sa, Sa2, SecurityContext, SockAddr, SpiRange,

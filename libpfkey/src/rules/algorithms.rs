@@ -3,159 +3,36 @@
 use nix::errno::Errno;
 
 use super::{Refused, RequestPart};
+use crate::algorithm::{Authentication, Compression, Encryption, KeyBits, Listed};
 use crate::dialect::Dialect;
-use crate::num::{Authentication, Compression, Encryption, ExtensionType, SaType};
+use crate::num::{ExtensionType, SaType};
 use crate::wire::{Algorithm, Extension, Key, Message, Sa};
-
-/// A keyed hash and its shortest and longest key in bits.
-type Hash = (Authentication, u16, u16);
-
-/// A cipher: the IV length that REGISTER reports, the shortest and longest key in bits (nonce included) that it reports, and
-/// the lengths that the kernel takes.
-type Cipher = (Encryption, u8, u16, u16, Lengths);
-
-/// Key lengths in bits.
-#[derive(Clone, Copy, Debug)]
-enum Lengths {
-    /// Whole bytes from the shortest to the longest that is reported.
-    Listed,
-    /// These alone.
-    Each(&'static [u16]),
-}
-
-/// AES and Camellia.
-const BLOCK_128: Lengths = Lengths::Each(&[128, 192, 256]);
-/// AES with a nonce or salt of 32 bits.
-const AES_SALTED: Lengths = Lengths::Each(&[160, 224, 288]);
-
-const LINUX_HASHES: &[Hash] = &[
-    (Authentication::Null, 0, 0),
-    (Authentication::HmacMd5, 128, 128),
-    (Authentication::HmacSha1, 160, 160),
-    (Authentication::HmacSha256, 256, 256),
-    (Authentication::HmacSha384, 384, 384),
-    (Authentication::HmacSha512, 512, 512),
-    (Authentication::HmacRipemd160, 160, 160),
-    (Authentication::AesXcbcMac, 128, 128),
-];
-
-const LINUX_CIPHERS: &[Cipher] = &[
-    (Encryption::Null, 0, 0, 0, Lengths::Listed),
-    (Encryption::DesCbc, 8, 64, 64, Lengths::Listed),
-    (Encryption::TripleDesCbc, 8, 192, 192, Lengths::Listed),
-    (Encryption::Cast128Cbc, 8, 40, 128, Lengths::Listed),
-    (Encryption::BlowfishCbc, 8, 40, 448, Lengths::Listed),
-    (Encryption::AesCbc, 8, 128, 256, BLOCK_128),
-    (Encryption::SerpentCbc, 8, 128, 256, Lengths::Listed),
-    (Encryption::CamelliaCbc, 8, 128, 256, BLOCK_128),
-    (Encryption::TwofishCbc, 8, 128, 256, BLOCK_128),
-    (Encryption::AesCtr, 8, 160, 288, AES_SALTED),
-];
-
-/// The last three are missing in kernels of 2016.
-const NETBSD_HASHES: &[Hash] = &[
-    (Authentication::HmacMd5, 128, 128),
-    (Authentication::HmacSha1, 160, 160),
-    (Authentication::HmacSha256, 256, 256),
-    (Authentication::HmacSha384, 384, 384),
-    (Authentication::HmacSha512, 512, 512),
-    (Authentication::HmacRipemd160, 160, 160),
-    (Authentication::AesXcbcMac, 128, 128),
-    (Authentication::KeyedMd5, 128, 128),
-    (Authentication::KeyedSha1, 160, 160),
-    (Authentication::Null, 0, 2048),
-];
-
-/// NetBSD reports block sizes where IV lengths belong, and for Camellia a shorter key than it takes.
-const NETBSD_CIPHERS: &[Cipher] = &[
-    (Encryption::DesCbc, 8, 64, 64, Lengths::Listed),
-    (Encryption::TripleDesCbc, 8, 192, 192, Lengths::Listed),
-    (Encryption::Cast128Cbc, 8, 40, 128, Lengths::Listed),
-    (Encryption::BlowfishCbc, 8, 40, 448, Lengths::Listed),
-    (Encryption::Null, 4, 0, 2048, Lengths::Listed),
-    (Encryption::AesCbc, 16, 128, 256, BLOCK_128),
-    (Encryption::AesCtr, 16, 160, 288, AES_SALTED),
-    (Encryption::AesGcm16, 4, 160, 288, AES_SALTED),
-    (Encryption::CamelliaCbc, 16, 64, 256, BLOCK_128),
-    (Encryption::AesGmac, 4, 160, 288, AES_SALTED),
-    (Encryption::Skipjack, 8, 80, 80, Lengths::Listed),
-];
-
-/// Since FreeBSD 13, which removed HMAC-MD5, HMAC-RIPEMD-160 and the keyed hashes.
-const FREEBSD_HASHES: &[Hash] = &[
-    (Authentication::HmacSha1, 160, 160),
-    (Authentication::HmacSha256, 256, 256),
-    (Authentication::HmacSha384, 384, 384),
-    (Authentication::HmacSha512, 512, 512),
-    (Authentication::AesXcbcMac, 128, 128),
-    (Authentication::Aes128Gmac, 160, 160),
-    (Authentication::Aes192Gmac, 224, 224),
-    (Authentication::Aes256Gmac, 288, 288),
-];
-
-/// Since FreeBSD 13, which removed DES, 3DES, Blowfish, CAST-128 and Camellia.
-const FREEBSD_CIPHERS: &[Cipher] = &[
-    (Encryption::Null, 0, 0, 2048, Lengths::Listed),
-    (Encryption::AesCbc, 16, 128, 256, BLOCK_128),
-    (Encryption::AesCtr, 8, 160, 288, AES_SALTED),
-    (Encryption::AesGcm16, 8, 160, 288, AES_SALTED),
-    (Encryption::AesGmac, 8, 160, 288, AES_SALTED),
-    (Encryption::ChaCha20Poly1305, 8, 288, 288, Lengths::Listed),
-];
-
-const DARWIN_HASHES: &[Hash] = &[
-    (Authentication::HmacMd5, 128, 128),
-    (Authentication::HmacSha1, 160, 160),
-    (Authentication::HmacSha256, 256, 256),
-    (Authentication::HmacSha384, 384, 384),
-    (Authentication::HmacSha512, 512, 512),
-];
-
-const DARWIN_CIPHERS: &[Cipher] = &[
-    (Encryption::DesCbc, 8, 64, 64, Lengths::Listed),
-    (Encryption::TripleDesCbc, 8, 192, 192, Lengths::Listed),
-    (Encryption::Null, 4, 0, 2048, Lengths::Listed),
-    (Encryption::AesCbc, 16, 128, 256, BLOCK_128),
-    (Encryption::AesGcm16, 8, 160, 288, AES_SALTED),
-];
-
-const fn hashes(dialect: Dialect) -> &'static [Hash] {
-    match dialect {
-        Dialect::Darwin => DARWIN_HASHES,
-        Dialect::FreeBsd => FREEBSD_HASHES,
-        Dialect::Linux => LINUX_HASHES,
-        Dialect::NetBsd => NETBSD_HASHES,
-    }
-}
-
-const fn ciphers(dialect: Dialect) -> &'static [Cipher] {
-    match dialect {
-        Dialect::Darwin => DARWIN_CIPHERS,
-        Dialect::FreeBsd => FREEBSD_CIPHERS,
-        Dialect::Linux => LINUX_CIPHERS,
-        Dialect::NetBsd => NETBSD_CIPHERS,
-    }
-}
 
 /// The lists of a REGISTER reply.
 pub(crate) fn supported(dialect: Dialect) -> [Extension<'static>; 2] {
-    let algorithm = |id: Option<u8>, iv_len, min_bits, max_bits| {
-        id.map(|id| Algorithm { id, iv_len, min_bits, max_bits, reserved: 0 })
-    };
-    let auth = hashes(dialect).iter().filter_map(|&(auth, min, max)| algorithm(auth.number(dialect), 0, min, max));
-    let encrypt = encryption(dialect);
+    let authentication = |one: &Authentication| Some((one.number(dialect)?, one.listed(dialect)?));
+    let auth = listed(dialect, Authentication::ALL.iter().filter_map(authentication));
     [
-        Extension::Supported(ExtensionType::SupportedAuth, auth.collect()),
-        Extension::Supported(ExtensionType::SupportedEncrypt, encrypt),
+        Extension::Supported(ExtensionType::SupportedAuth, auth),
+        Extension::Supported(ExtensionType::SupportedEncrypt, encryption(dialect)),
     ]
 }
 
-/// The ciphers of a REGISTER reply.
+/// The encryption algorithms of a REGISTER reply.
 pub(crate) fn encryption(dialect: Dialect) -> Vec<Algorithm> {
-    let algorithm = |&(encrypt, iv_len, min_bits, max_bits, _): &Cipher| {
-        encrypt.number(dialect).map(|id| Algorithm { id, iv_len, min_bits, max_bits, reserved: 0 })
-    };
-    ciphers(dialect).iter().filter_map(algorithm).collect()
+    let encryption = |one: &Encryption| Some((one.number(dialect)?, one.listed(dialect)?));
+    listed(dialect, Encryption::ALL.iter().filter_map(encryption))
+}
+
+/// The records of a list in the order in which the kernels of a dialect send them.
+fn listed(dialect: Dialect, all: impl Iterator<Item = (u8, Listed)>) -> Vec<Algorithm> {
+    let record =
+        |(id, Listed { iv_len, min_bits, max_bits })| Algorithm { id, iv_len, min_bits, max_bits, reserved: 0 };
+    let mut records: Vec<Algorithm> = all.map(record).collect();
+    if matches!(dialect, Dialect::NetBsd | Dialect::Darwin) {
+        records.sort_by_key(|record| record.id);
+    }
+    records
 }
 
 /// Checks the algorithms and keys of an ADD or UPDATE.
@@ -224,11 +101,9 @@ fn check_tcp(auth: Authentication, key: Option<&Key<'_>>, sa: &Sa) -> Result<(),
         ));
     }
     let bits = key.map_or(0, |key| key.bits);
-    if (8..=640).contains(&bits) {
-        Ok(())
-    } else {
-        Err(key_length(RequestPart::Authentication, auth.name(), &[8, 640], bits))
-    }
+    let allowed = auth.key_bits();
+    let fits = (allowed.min()..=allowed.max()).contains(&bits);
+    if fits { Ok(()) } else { Err(key_length(RequestPart::Authentication, auth.name(), allowed, bits)) }
 }
 
 fn superfluous(part: RequestPart, protocol: &str, option: &str) -> Refused {
@@ -254,39 +129,36 @@ fn unknown(dialect: Dialect, part: RequestPart, out_of_range: bool) -> Refused {
 }
 
 fn check_hash(dialect: Dialect, auth: Authentication, key: Option<&Key<'_>>) -> Result<(), Refused> {
-    let Some(&(_, min, max)) = hashes(dialect).iter().find(|hash| hash.0 == auth) else {
+    let Some(Listed { min_bits: min, max_bits: max, .. }) = auth.listed(dialect) else {
         return Err(unknown(dialect, RequestPart::Authentication, matches!(auth, Authentication::Other(252..))));
     };
     let bits = key.map_or(0, |key| key.bits);
     // Linux takes keys of any length for its hashes, as HMAC does.
     let fits =
         if dialect == Dialect::Linux { bits > 0 || auth == Authentication::Null } else { (min..=max).contains(&bits) };
-    if fits { Ok(()) } else { Err(key_length(RequestPart::Authentication, auth.name(), &[min, max], bits)) }
+    if fits {
+        Ok(())
+    } else {
+        Err(key_length(RequestPart::Authentication, auth.name(), KeyBits::Range { min, max }, bits))
+    }
 }
 
 fn check_cipher(dialect: Dialect, encrypt: Encryption, key: Option<&Key<'_>>) -> Result<(), Refused> {
     let bits = key.map_or(0, |key| key.bits);
-    let listed = ciphers(dialect).iter().find(|cipher| cipher.0 == encrypt);
-    let Some(&(_, _, min, max, lengths)) = listed else {
+    let Some(Listed { min_bits: min, max_bits: max, .. }) = encrypt.listed(dialect) else {
         return Err(unknown(dialect, RequestPart::Encryption, matches!(encrypt, Encryption::Other(254..))));
     };
-    let range = [min, max];
-    let (fits, allowed) = match lengths {
-        Lengths::Listed => ((min..=max).contains(&bits) && bits.is_multiple_of(8), &range[..]),
-        Lengths::Each(each) => (each.contains(&bits), each),
+    // Kernels report the ends of a range where they take single lengths, and take ranges as they report them.
+    let allowed = match encrypt.key_bits() {
+        KeyBits::Range { .. } => KeyBits::Range { min, max },
+        each => each,
     };
-    if fits { Ok(()) } else { Err(key_length(RequestPart::Encryption, encrypt.name(), allowed, bits)) }
+    if allowed.allows(bits) { Ok(()) } else { Err(key_length(RequestPart::Encryption, encrypt.name(), allowed, bits)) }
 }
 
-/// Two lengths are the ends of a range, more are those that there are.
-fn key_length(part: RequestPart, name: Option<&str>, lengths: &[u16], bits: u16) -> Refused {
-    let allowed = match lengths {
-        [min, max] if min == max => min.to_string(),
-        [min, max] => format!("{min} to {max}"),
-        each => each.iter().map(u16::to_string).collect::<Vec<_>>().join(", "),
-    };
+fn key_length(part: RequestPart, name: Option<&str>, lengths: KeyBits, bits: u16) -> Refused {
     let name = name.unwrap_or("it");
-    Refused::new(Errno::EINVAL, part, format!("Invalid key length: {name} takes {allowed} bits, not {bits}"))
+    Refused::new(Errno::EINVAL, part, format!("Invalid key length: {name} takes {lengths} bits, not {bits}"))
 }
 
 fn check_compression(dialect: Dialect, number: u8) -> Result<(), Refused> {

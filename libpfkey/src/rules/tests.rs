@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::Abi;
-use crate::num::{DIR_IN, Encryption, LEVEL_REQUIRE, MODE_TRANSPORT, POLICY_NONE, SaState};
+use crate::algorithm::{Authentication, Encryption};
+use crate::num::{DIR_IN, LEVEL_REQUIRE, MODE_TRANSPORT, POLICY_NONE, SaState};
 use crate::wire::{Key, Lifetime, Sa};
 
 fn host(address: &str) -> Address {
@@ -142,7 +143,7 @@ const BSDS: [Dialect; 3] = [Dialect::Darwin, Dialect::FreeBsd, Dialect::NetBsd];
 fn spis_of_the_bsds() {
     let spi = Some((RequestPart::Spi, libc::EINVAL));
     for dialect in BSDS {
-        let auth = crate::num::Authentication::HmacSha1.number(dialect).unwrap();
+        let auth = Authentication::HmacSha1.number(dialect).unwrap();
         let null = Encryption::Null.number(dialect).unwrap();
         let of = |spi, auth, encrypt, flags| Sa { auth, encrypt, flags, ..Sa::named(spi) };
         for (number, expected) in [(0, spi), (255, spi), (256, None)] {
@@ -157,7 +158,7 @@ fn spis_of_the_bsds() {
             let seen = refused_add(dialect, SaType::IpComp, of(cpi, 0, 2, flags), [None, None]);
             assert_eq!(seen, expected, "{dialect} ipcomp {cpi}");
         }
-        let Some(md5) = crate::num::Authentication::TcpMd5.number(dialect) else { continue };
+        let Some(md5) = Authentication::TcpMd5.number(dialect) else { continue };
         let tcp =
             |spi, octets| refused_add(dialect, SaType::TcpSignature, of(spi, md5, 0, SaFlags::empty()), [None, octets]);
         assert_eq!([tcp(0x1000, Some(1)), tcp(0x1000, Some(80)), tcp(0x1001, Some(9))], [None, None, spi]);
@@ -169,7 +170,7 @@ fn spis_of_the_bsds() {
 #[test]
 fn algorithms_that_a_protocol_has_no_use_for() {
     for dialect in BSDS {
-        let auth = crate::num::Authentication::HmacSha1.number(dialect).unwrap();
+        let auth = Authentication::HmacSha1.number(dialect).unwrap();
         let aes = Encryption::AesCbc.number(dialect).unwrap();
         let ah = refused_add(dialect, SaType::Ah, Sa { auth, encrypt: aes, ..Sa::named(0x1001) }, [Some(16), Some(20)]);
         assert_eq!(ah, Some((RequestPart::Encryption, libc::EINVAL)), "{dialect}");
@@ -181,7 +182,7 @@ fn algorithms_that_a_protocol_has_no_use_for() {
 /// What FreeBSD 13 removed, what it has, and what NetBSD has kept.
 #[test]
 fn algorithms_of_freebsd_and_netbsd() {
-    use crate::num::Authentication as A;
+    use Authentication as A;
     use Encryption as E;
     let cipher = |dialect, cipher: E, octets| {
         let encrypt = cipher.number(dialect)?;

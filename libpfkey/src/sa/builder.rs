@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{Keyed, Lifetimes, Mode, Replay, SaId, SaSpec, SecurityLabel, TCP_MD5_SPI, UdpEncapsulation};
-use crate::algorithm::{Authentication, Compression, Encryption};
+use crate::algorithm::{Authentication, Compression, Encryption, KeyBits};
 use crate::num::{SaFlags, SaType};
 use crate::secret_key::SecretKey;
 use crate::spec_error::SpecError;
@@ -217,19 +217,19 @@ impl SaSpec {
 
     fn check_keys(&self) -> Result<(), SpecError> {
         if let Some(keyed) = &self.encryption
-            && let Some(allowed) = keyed.algorithm.aead_key_bits()
+            && keyed.algorithm.is_aead()
         {
-            check_key(keyed.algorithm.name(), allowed, keyed.key_bits())?;
+            check_key(keyed.algorithm.name(), keyed.algorithm.key_bits(), keyed.key_bits())?;
         }
         Ok(())
     }
 }
 
 /// Checks the length of a key, of an algorithm that has a name. (The lengths of others are not known.)
-fn check_key(name: Option<&'static str>, allowed: &'static [u16], bits: usize) -> Result<(), SpecError> {
+fn check_key(name: Option<&'static str>, allowed: KeyBits, bits: usize) -> Result<(), SpecError> {
     let Some(algorithm) = name else { return Ok(()) };
-    match u16::try_from(bits).is_ok_and(|bits| allowed.contains(&bits)) {
+    match u16::try_from(bits).is_ok_and(|bits| allowed.allows(bits)) {
         true => Ok(()),
-        false => Err(SpecError::KeyLength { algorithm, allowed: format!("{allowed:?}"), bits }),
+        false => Err(SpecError::KeyLength { algorithm, allowed: allowed.to_string(), bits }),
     }
 }

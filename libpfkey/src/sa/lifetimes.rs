@@ -1,6 +1,6 @@
 //! Limits of an SA.
 
-use crate::algorithm::SoftRate;
+use crate::lifetime::SoftRate;
 use crate::wire::Lifetime;
 
 /// The limits of an SA: at the soft one the key manager is told to renew it, at the hard one the kernel removes it.

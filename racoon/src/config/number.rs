@@ -1,28 +1,16 @@
 //! Protocol numbers of the configuration's keywords.
 
 use ipsec_conf::racoon as conf;
+use libpfkey::algorithm::Compression;
 use racoon_proto::config::{Authentication, CheckLevel, DpdMode, Esn, GeneratePolicy, IkeFrag, NatTraversal, Rekey};
 use racoon_proto::num::{AuthAlgorithm, AuthMethod, Cipher, EspTransform, ExchangeType, Group, Hash, IpcompTransform};
 
 pub(super) fn cipher(cipher: conf::Cipher) -> Cipher {
-    match cipher {
-        conf::Cipher::Des => Cipher::DES,
-        conf::Cipher::TripleDes => Cipher::TRIPLE_DES,
-        conf::Cipher::Blowfish => Cipher::BLOWFISH,
-        conf::Cipher::Cast128 => Cipher::CAST128,
-        conf::Cipher::Aes => Cipher::AES,
-        conf::Cipher::Camellia => Cipher::CAMELLIA,
-    }
+    Cipher(cipher.number())
 }
 
 pub(super) fn hash(hash: conf::Hash) -> Hash {
-    match hash {
-        conf::Hash::Md5 => Hash::MD5,
-        conf::Hash::Sha1 => Hash::SHA1,
-        conf::Hash::Sha256 => Hash::SHA256,
-        conf::Hash::Sha384 => Hash::SHA384,
-        conf::Hash::Sha512 => Hash::SHA512,
-    }
+    Hash(hash.number())
 }
 
 pub(super) fn group(group: conf::DhGroup) -> Group {
@@ -50,49 +38,15 @@ pub(super) fn methods(method: conf::AuthenticationMethod, ecdsa: Option<AuthMeth
 }
 
 pub(super) fn esp(cipher: conf::EspCipher) -> EspTransform {
-    match cipher {
-        conf::EspCipher::DesIv64 => EspTransform::DES_IV64,
-        conf::EspCipher::Des => EspTransform::DES,
-        conf::EspCipher::TripleDes => EspTransform::TRIPLE_DES,
-        conf::EspCipher::Cast128 => EspTransform::CAST128,
-        conf::EspCipher::Blowfish => EspTransform::BLOWFISH,
-        conf::EspCipher::DesIv32 => EspTransform::DES_IV32,
-        conf::EspCipher::Null => EspTransform::NULL,
-        conf::EspCipher::Aes => EspTransform::AES,
-        conf::EspCipher::AesCtr => EspTransform::AES_CTR,
-        conf::EspCipher::AesCcm8 => EspTransform::AES_CCM_8,
-        conf::EspCipher::AesCcm12 => EspTransform::AES_CCM_12,
-        conf::EspCipher::AesCcm16 => EspTransform::AES_CCM_16,
-        conf::EspCipher::AesGcm8 => EspTransform::AES_GCM_8,
-        conf::EspCipher::AesGcm12 => EspTransform::AES_GCM_12,
-        conf::EspCipher::AesGcm16 => EspTransform::AES_GCM_16,
-        conf::EspCipher::AesGmac => EspTransform::AES_GMAC,
-        conf::EspCipher::Camellia => EspTransform::CAMELLIA,
-        conf::EspCipher::Twofish => EspTransform::TWOFISH,
-    }
+    EspTransform(cipher.transform())
 }
 
 pub(super) fn authentication(algorithm: conf::EspAuthentication) -> Authentication {
-    match algorithm {
-        conf::EspAuthentication::HmacMd5 => AuthAlgorithm::HMAC_MD5.into(),
-        conf::EspAuthentication::HmacSha1 => AuthAlgorithm::HMAC_SHA1.into(),
-        conf::EspAuthentication::HmacSha256 => AuthAlgorithm::HMAC_SHA256.into(),
-        conf::EspAuthentication::HmacSha256To96 => {
-            Authentication { algorithm: AuthAlgorithm::HMAC_SHA256, truncated: true }
-        }
-        conf::EspAuthentication::HmacSha384 => AuthAlgorithm::HMAC_SHA384.into(),
-        conf::EspAuthentication::HmacSha512 => AuthAlgorithm::HMAC_SHA512.into(),
-        conf::EspAuthentication::AesXcbc => AuthAlgorithm::AES_XCBC.into(),
-        conf::EspAuthentication::None => AuthAlgorithm::NONE.into(),
-    }
+    Authentication { algorithm: AuthAlgorithm(algorithm.number()), truncated: algorithm.is_truncated() }
 }
 
-pub(super) fn compression(algorithm: conf::Compression) -> IpcompTransform {
-    match algorithm {
-        conf::Compression::Oui => IpcompTransform::OUI,
-        conf::Compression::Deflate => IpcompTransform::DEFLATE,
-        conf::Compression::Lzs => IpcompTransform::LZS,
-    }
+pub(super) fn compression(algorithm: Compression) -> IpcompTransform {
+    IpcompTransform(algorithm.ike().map_or(0, |ike| ike.transform))
 }
 
 pub(super) fn exchange(mode: conf::ExchangeMode) -> ExchangeType {

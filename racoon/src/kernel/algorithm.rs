@@ -1,5 +1,7 @@
 //! Algorithms of phase 2 as a kernel's PF_KEY numbers them.
 
+use std::cmp::Ordering;
+
 use libpfkey::algorithm::{self as pf_key, Compression, Encryption};
 use libpfkey::{Dialect, SaFlags};
 use racoon_proto::config::Authentication;
@@ -9,9 +11,7 @@ use racoon_proto::num::{AuthAlgorithm, EspTransform, IpcompTransform};
 use super::{Target, refused};
 
 /// Bits of the ICV that old peers have where RFC 4868 says otherwise.
-const OLD_ICV_BITS: u32 = 96;
-/// Bits of the ICV of HMAC-SHA-256 (RFC 4868 section 2.3).
-const SHA256_ICV_BITS: u32 = 128;
+const OLD_ICV_BITS: u16 = 96;
 
 /// What an SA does, in numbers.
 #[derive(Debug)]
@@ -59,8 +59,9 @@ impl<'a> Suite<'a> {
             }
             SaTransform::Ah { authentication: (authentication, key) } => {
                 suite.authenticate(target, *authentication, key.as_bytes())?;
-                if authentication.algorithm == AuthAlgorithm::KPDK {
-                    suite.flags |= SaFlags::OLD;
+                // Keyed MD5 is of the AH of RFC 1826.
+                if let Some((_, ike)) = pf_key::Authentication::from_ike_attribute(authentication.algorithm.0) {
+                    suite.flags |= ike.flags;
                 }
             }
             SaTransform::Ipcomp(transform) => {
@@ -91,14 +92,14 @@ impl<'a> Suite<'a> {
 
 /// The ICV of an authentication algorithm. Linux' PF_KEY number of HMAC-SHA-256 means 96 bits, that of the others 128.
 pub(super) fn icv(target: Target, wanted: Authentication) -> Icv {
-    let is_linux = target.abi.dialect == Dialect::Linux;
-    match (wanted.algorithm, wanted.truncated) {
-        (AuthAlgorithm::HMAC_SHA256, true) if is_linux => Icv::Inherent,
-        (AuthAlgorithm::HMAC_SHA256, false) if target.has_xfrm => Icv::Said(SHA256_ICV_BITS),
-        (AuthAlgorithm::HMAC_SHA256, false) if is_linux => Icv::Cut,
-        (AuthAlgorithm::HMAC_SHA384 | AuthAlgorithm::HMAC_SHA512, true) if target.has_xfrm => Icv::Said(OLD_ICV_BITS),
-        (AuthAlgorithm::HMAC_SHA256 | AuthAlgorithm::HMAC_SHA384 | AuthAlgorithm::HMAC_SHA512, true) => Icv::Impossible,
-        _ => Icv::Inherent,
+    let Some(algorithm) = auth_of(wanted.algorithm) else { return Icv::Inherent };
+    let (inherent, standard) = (algorithm.icv_bits(target.abi.dialect), algorithm.standard_icv_bits());
+    let bits = if wanted.truncated { standard.min(OLD_ICV_BITS) } else { standard };
+    match bits.cmp(&inherent) {
+        Ordering::Equal => Icv::Inherent,
+        _ if target.has_xfrm => Icv::Said(bits.into()),
+        Ordering::Greater => Icv::Cut,
+        Ordering::Less => Icv::Impossible,
     }
 }
 
@@ -123,48 +124,19 @@ pub(super) fn auth_number(target: Target, algorithm: AuthAlgorithm) -> Result<u8
     number.ok_or_else(|| refused(format!("the kernel has no authentication with {algorithm}")))
 }
 
-/// A cipher in libpfkey's words. DES with the 4-byte IV of RFC 1829 no kernel has any more, and some take it for DES.
+/// The algorithm of an ESP transform. DES with the 4-byte IV of RFC 1829 is none: no kernel has it any more, and some take it
+/// for DES.
 pub(super) fn encrypt_of(transform: EspTransform) -> Option<Encryption> {
-    Some(match transform {
-        EspTransform::DES_IV64 | EspTransform::DES => Encryption::DesCbc,
-        EspTransform::TRIPLE_DES => Encryption::TripleDesCbc,
-        EspTransform::CAST128 => Encryption::Cast128Cbc,
-        EspTransform::BLOWFISH => Encryption::BlowfishCbc,
-        EspTransform::NULL => Encryption::Null,
-        EspTransform::AES => Encryption::AesCbc,
-        EspTransform::AES_CTR => Encryption::AesCtr,
-        EspTransform::AES_CCM_8 => Encryption::AesCcm8,
-        EspTransform::AES_CCM_12 => Encryption::AesCcm12,
-        EspTransform::AES_CCM_16 => Encryption::AesCcm16,
-        EspTransform::AES_GCM_8 => Encryption::AesGcm8,
-        EspTransform::AES_GCM_12 => Encryption::AesGcm12,
-        EspTransform::AES_GCM_16 => Encryption::AesGcm16,
-        EspTransform::CAMELLIA => Encryption::CamelliaCbc,
-        EspTransform::AES_GMAC => Encryption::AesGmac,
-        EspTransform::TWOFISH => Encryption::TwofishCbc,
-        _ => return None,
-    })
+    let (algorithm, ike) = Encryption::from_esp_transform(transform.0)?;
+    ike.flags.is_empty().then_some(algorithm)
 }
 
+/// The algorithm of an Authentication Algorithm attribute.
 pub(super) fn auth_of(algorithm: AuthAlgorithm) -> Option<pf_key::Authentication> {
-    Some(match algorithm {
-        AuthAlgorithm::NONE => pf_key::Authentication::None,
-        AuthAlgorithm::HMAC_MD5 => pf_key::Authentication::HmacMd5,
-        AuthAlgorithm::HMAC_SHA1 => pf_key::Authentication::HmacSha1,
-        AuthAlgorithm::KPDK => pf_key::Authentication::KeyedMd5,
-        AuthAlgorithm::HMAC_SHA256 => pf_key::Authentication::HmacSha256,
-        AuthAlgorithm::HMAC_SHA384 => pf_key::Authentication::HmacSha384,
-        AuthAlgorithm::HMAC_SHA512 => pf_key::Authentication::HmacSha512,
-        AuthAlgorithm::AES_XCBC => pf_key::Authentication::AesXcbcMac,
-        _ => return None,
-    })
+    pf_key::Authentication::from_ike_attribute(algorithm.0).map(|(algorithm, _)| algorithm)
 }
 
+/// The algorithm of an IPComp transform.
 pub(super) fn compress_of(transform: IpcompTransform) -> Option<Compression> {
-    match transform {
-        IpcompTransform::OUI => Some(Compression::Oui),
-        IpcompTransform::DEFLATE => Some(Compression::Deflate),
-        IpcompTransform::LZS => Some(Compression::Lzs),
-        _ => None,
-    }
+    Compression::from_ipcomp_transform(transform.0)
 }

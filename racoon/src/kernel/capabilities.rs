@@ -1,13 +1,13 @@
 //! Comparison of a configuration with what the kernel supports.
 
-use libpfkey::algorithm::Supported;
+use libpfkey::algorithm::{self as pf_key, Encryption, Supported};
 use libpfkey::{Dialect, ExtensionType};
 use racoon_proto::config::{Authentication, Esn, Sainfo};
 use racoon_proto::kernel::KernelError;
 use racoon_proto::num::{AuthAlgorithm, EspTransform};
 
 use super::algorithm::{Icv, auth_number, auth_of, encrypt_number, encrypt_of, icv};
-use super::refusal::{auth_module, encrypt_module};
+use super::refusal::module_of;
 use super::{Target, refused};
 
 /// Algorithms and features of the kernel, as its REGISTER replies list them.
@@ -53,7 +53,7 @@ impl Capabilities {
 
     fn check_encryption(&self, transform: EspTransform) -> Result<(), KernelError> {
         let number = encrypt_number(self.target, transform)?;
-        let module = encrypt_of(transform).and_then(encrypt_module);
+        let module = module_of(encrypt_of(transform).and_then(Encryption::crypto_api));
         self.check(ExtensionType::SupportedEncrypt, number, &transform, module)
     }
 
@@ -62,7 +62,7 @@ impl Capabilities {
             return Ok(());
         }
         let number = auth_number(self.target, authentication.algorithm)?;
-        let module = auth_of(authentication.algorithm).and_then(auth_module);
+        let module = module_of(auth_of(authentication.algorithm).and_then(pf_key::Authentication::crypto_api));
         self.check(ExtensionType::SupportedAuth, number, &authentication.algorithm, module)?;
         if icv(self.target, authentication) == Icv::Impossible {
             return Err(refused(format!("the kernel has no {} with an ICV of 96 bits", authentication.algorithm)));

@@ -1,6 +1,6 @@
 //! Explanation of a refused SA: which algorithm or protocol the kernel lacks, and the module that provides it.
 
-use libpfkey::algorithm::{Authentication, Compression, Encryption};
+use libpfkey::algorithm::CryptoApi;
 use libpfkey::{Dialect, Error};
 use racoon_proto::kernel::{KernelError, SaInstallation, SaTransform};
 use racoon_proto::num::Protocol;
@@ -85,13 +85,13 @@ fn protocol(installation: &SaInstallation) -> String {
 fn parts(transform: &SaTransform) -> Vec<Part> {
     let auth = |algorithm| {
         let auth = auth_of(algorithm)?;
-        Some(Part { name: auth.name()?, module: auth_module(auth), kind: "AUTH" })
+        Some(Part { name: auth.name()?, module: module_of(auth.crypto_api()), kind: "AUTH" })
     };
     match transform {
         SaTransform::Esp { encryption: (cipher, _), authentication } => {
             let encrypt = encrypt_of(*cipher).and_then(|encrypt| {
                 let kind = if encrypt.is_aead() { "AEAD" } else { "CRYPT" };
-                Some(Part { name: encrypt.name()?, module: encrypt_module(encrypt), kind })
+                Some(Part { name: encrypt.name()?, module: module_of(encrypt.crypto_api()), kind })
             });
             let authentication = authentication.as_ref().and_then(|(wanted, _)| auth(wanted.algorithm));
             encrypt.into_iter().chain(authentication).collect()
@@ -99,43 +99,16 @@ fn parts(transform: &SaTransform) -> Vec<Part> {
         SaTransform::Ah { authentication: (wanted, _) } => auth(wanted.algorithm).into_iter().collect(),
         SaTransform::Ipcomp(transform) => compress_of(*transform)
             .and_then(|compress| {
-                let module = (compress == Compression::Deflate).then_some("deflate");
-                Some(Part { name: compress.name()?, module, kind: "COMP" })
+                Some(Part { name: compress.name()?, module: module_of(compress.crypto_api()), kind: "COMP" })
             })
             .into_iter()
             .collect(),
     }
 }
 
-/// Returns the Linux module of a cipher; `None` if Linux has no such cipher.
-pub(super) fn encrypt_module(encrypt: Encryption) -> Option<&'static str> {
-    Some(match encrypt {
-        Encryption::AesCbc => "aes_generic",
-        Encryption::AesCcm8 | Encryption::AesCcm12 | Encryption::AesCcm16 => "ccm",
-        Encryption::AesCtr => "ctr",
-        Encryption::AesGcm8 | Encryption::AesGcm12 | Encryption::AesGcm16 | Encryption::AesGmac => "gcm",
-        Encryption::BlowfishCbc => "blowfish_generic",
-        Encryption::CamelliaCbc => "camellia_generic",
-        Encryption::Cast128Cbc => "cast5_generic",
-        Encryption::ChaCha20Poly1305 => "chacha20poly1305",
-        Encryption::DesCbc | Encryption::TripleDesCbc => "des_generic",
-        Encryption::Null => "crypto_null",
-        Encryption::SerpentCbc => "serpent_generic",
-        Encryption::TwofishCbc => "twofish_generic",
-        _ => return None,
-    })
-}
-
-/// Returns the Linux module of an authentication algorithm.
-pub(super) fn auth_module(auth: Authentication) -> Option<&'static str> {
-    Some(match auth {
-        Authentication::HmacMd5 => "md5",
-        Authentication::HmacSha1 => "sha1_generic",
-        Authentication::HmacSha256 => "sha256_generic",
-        Authentication::HmacSha384 | Authentication::HmacSha512 => "sha512_generic",
-        Authentication::AesXcbcMac => "xcbc",
-        _ => return None,
-    })
+/// Returns the Linux module of an algorithm; `None` if Linux has no such algorithm.
+pub(super) fn module_of(api: Option<&CryptoApi>) -> Option<&'static str> {
+    api.and_then(|api| api.module)
 }
 
 #[cfg(test)]

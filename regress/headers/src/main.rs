@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use libpfkey::Dialect;
+use libpfkey::algorithm::{Authentication, Compression, Encryption};
 use libpfkey::num::{self, Row, SaFlags, Tables};
 
 fn main() -> ExitCode {
@@ -26,9 +27,9 @@ fn assertions(dialect: Dialect) -> String {
     text.push_str(&rows(tables.messages));
     text.push_str(&rows(tables.extensions));
     text.push_str(&rows(tables.sa_types));
-    text.push_str(&rows(tables.auth));
-    text.push_str(&rows(tables.encrypt));
-    text.push_str(&rows(tables.compress));
+    Authentication::constants(dialect).for_each(|(number, _, name)| text.push_str(&constant(name, number)));
+    Encryption::constants(dialect).for_each(|(number, _, name)| text.push_str(&constant(name, number)));
+    Compression::constants(dialect).for_each(|(number, _, name)| text.push_str(&constant(name, number)));
     text.push_str(&equal("PF_KEY_V2", num::PF_KEY_V2));
     text.push_str(&equal("AF_INET6", dialect.inet6()));
     text.push_str(&equal("PF_KEY", dialect.domain()));
@@ -42,7 +43,12 @@ fn assertions(dialect: Dialect) -> String {
 }
 
 fn rows<T>(rows: &[Row<T>]) -> String {
-    rows.iter().filter(|row| !row.2.is_empty()).map(|Row(number, _, name)| equal(name, number)).collect()
+    rows.iter().map(|Row(number, _, name)| constant(name, *number)).collect()
+}
+
+/// The assertion of a number, if the header has a name for it.
+fn constant(name: &str, number: u8) -> String {
+    if name.is_empty() { String::new() } else { equal(name, number) }
 }
 
 fn equal(name: &str, number: impl std::fmt::Display) -> String {

@@ -1,14 +1,11 @@
 //! Algorithms and keys of a statement, checked against what the kernel says it can do.
 
 use ipsec_conf::setkey::{Algorithms, AuthenticationWord, EncryptionWord, Keyed, ParseError, Statement};
-use libpfkey::algorithm::{Encryption, Supported};
+use libpfkey::algorithm::{Authentication, Encryption, KeyBits, Supported};
 use libpfkey::{Dialect, ExtensionType, SaFlags};
 use zeroize::Zeroizing;
 
 use super::Target;
-
-/// Longest TCP-MD5 key in bytes (RFC 2385 section 4.5).
-const TCP_MD5_KEY_MAX: usize = 80;
 
 /// The algorithms of an SA as numbers, with their keys.
 #[derive(Debug, Default)]
@@ -48,7 +45,7 @@ impl Material {
         }
         if let Some(compression) = algorithms.compression {
             // Every dialect has the three words.
-            material.encrypt = compression.algorithm().number(target.dialect()).unwrap_or(0);
+            material.encrypt = compression.algorithm.number(target.dialect()).unwrap_or(0);
             if algorithms.raw_cpi {
                 material.flags = Some(SaFlags::RAWCPI);
             }
@@ -64,33 +61,28 @@ impl Material {
         warnings: &mut Vec<ParseError>,
     ) -> Result<(), ParseError> {
         let at = word.name.offset;
-        match word.algorithm {
-            EncryptionWord::Simple => warnings.push(statement.error_at(at, "WARNING: obsolete algorithm")),
-            EncryptionWord::Des32Iv => self.flags = Some(SaFlags::IV4B),
-            EncryptionWord::DesDeriv => self.flags = Some(SaFlags::DERIV),
-            _ => {}
+        if word.algorithm.is_obsolete {
+            warnings.push(statement.error_at(at, "WARNING: obsolete algorithm"));
         }
-        let meaning = word.algorithm.algorithm();
+        self.flags = Some(word.algorithm.flags).filter(|flags| !flags.is_empty());
+        let algorithm = word.algorithm.algorithm;
         let name = word.name.text;
         let missing = || not_supported(statement, at, name, target.dialect());
-        self.encrypt = meaning.number(target.dialect()).ok_or_else(missing)?;
+        self.encrypt = algorithm.number(target.dialect()).ok_or_else(missing)?;
         let key = word.key.as_ref().map(ipsec_conf::setkey::Key::bytes).unwrap_or_default();
-        let known = match target.dialect() {
-            // Its list may count the nonce or not.
-            Dialect::FreeBsd if meaning == Encryption::AesCtr => Encryption::AesGcm16.aead_key_bits(),
-            _ => meaning.aead_key_bits(),
-        };
-        let allowed = match known.filter(|_| target.has_xfrm || lists(target.supported, self.encrypt)) {
-            Some(bits) => Allowed::Each(bits),
-            None => {
-                Allowed::listed(target.supported, ExtensionType::SupportedEncrypt, self.encrypt).ok_or_else(missing)?
-            }
+        // The range that a kernel lists does not say which lengths between its ends it takes; for AES-CTR, FreeBSD's may count
+        // the nonce or not.
+        let is_known = algorithm.is_aead() || (target.dialect() == Dialect::FreeBsd && algorithm == Encryption::AesCtr);
+        let allowed = if is_known && (target.has_xfrm || lists(target.supported, self.encrypt)) {
+            algorithm.key_bits()
+        } else {
+            listed(target.supported, ExtensionType::SupportedEncrypt, self.encrypt).ok_or_else(missing)?
         };
         // KAME kernels list the null cipher with a range; it takes no key.
-        if meaning != Encryption::Null {
-            allowed.check(name, key.len()).map_err(|text| statement.error_at(at, text))?;
+        if algorithm != Encryption::Null {
+            check_key(allowed, name, key.len()).map_err(|text| statement.error_at(at, text))?;
         }
-        if meaning.is_counter_mode() {
+        if algorithm.is_counter_mode() {
             warnings.push(statement.error_at(
                 at,
                 "WARNING: a counter mode with a key from a file repeats key and counter after a reboot (RFC 8221)",
@@ -110,20 +102,21 @@ impl Material {
         let name = word.name.text;
         let dialect = target.dialect();
         let missing = || not_supported(statement, at, name, dialect);
-        if word.algorithm == AuthenticationWord::HmacSha256Icv128 && dialect == Dialect::Linux {
+        let algorithm = word.algorithm.algorithm;
+        if let Some(bits) = word.algorithm.icv_bits.filter(|bits| *bits != algorithm.icv_bits(dialect)) {
             if !target.has_xfrm {
                 let text = "Not supported: PF_KEY of Linux cuts SHA-256 to 96 bits";
                 return Err(statement.error_at(at, text));
             }
-            self.icv_bits = Some(128);
+            self.icv_bits = Some(bits.into());
         }
-        self.auth = word.algorithm.algorithm().number(dialect).ok_or_else(missing)?;
+        self.auth = algorithm.number(dialect).ok_or_else(missing)?;
         let Some(key) = word.key.as_ref().map(ipsec_conf::setkey::Key::bytes) else { return Ok(()) };
-        let allowed = match word.algorithm {
-            AuthenticationWord::TcpMd5 => Allowed::Range(8, TCP_MD5_KEY_MAX * 8),
-            _ => Allowed::listed(target.supported, ExtensionType::SupportedAuth, self.auth).ok_or_else(missing)?,
+        let allowed = match algorithm {
+            Authentication::TcpMd5 => algorithm.key_bits(),
+            _ => listed(target.supported, ExtensionType::SupportedAuth, self.auth).ok_or_else(missing)?,
         };
-        allowed.check(name, key.len()).map_err(|text| statement.error_at(at, text))?;
+        check_key(allowed, name, key.len()).map_err(|text| statement.error_at(at, text))?;
         self.auth_key = Some(key);
         Ok(())
     }
@@ -136,7 +129,7 @@ fn refuse_second(
     target: &Target<'_>,
 ) -> Result<(), ParseError> {
     match (&algorithms.encryption, &algorithms.authentication) {
-        (Some(cipher), Some(second)) if target.has_xfrm && cipher.algorithm.algorithm().is_aead() => {
+        (Some(cipher), Some(second)) if target.has_xfrm && cipher.algorithm.algorithm.is_aead() => {
             let text = format!("{} authenticates by itself: no -A goes with it", cipher.name.text);
             Err(statement.error_at(second.name.offset, text))
         }
@@ -152,31 +145,17 @@ fn not_supported(statement: &Statement<'_>, at: usize, name: &str, dialect: Dial
     statement.error_at(at, format!("Not supported: PF_KEY of this kernel ({dialect}) has no {name}"))
 }
 
-/// Key lengths in bits.
-#[derive(Clone, Copy, Debug)]
-enum Allowed {
-    Range(usize, usize),
-    Each(&'static [u16]),
+/// The key lengths that the kernel's list says.
+fn listed(supported: &Supported, list: ExtensionType, number: u8) -> Option<KeyBits> {
+    let algorithm = supported.algorithm(list, number).ok()?;
+    Some(KeyBits::Range { min: algorithm.min_bits, max: algorithm.max_bits })
 }
 
-impl Allowed {
-    /// What the kernel's list says.
-    fn listed(supported: &Supported, list: ExtensionType, number: u8) -> Option<Self> {
-        let algorithm = supported.algorithm(list, number).ok()?;
-        Some(Self::Range(usize::from(algorithm.min_bits), usize::from(algorithm.max_bits)))
+/// Checks a length in bytes; the text names the algorithm and lengths, never the key.
+fn check_key(allowed: KeyBits, name: &str, bytes: usize) -> Result<(), String> {
+    let bits = bytes.saturating_mul(8);
+    if u16::try_from(bits).is_ok_and(|bits| allowed.allows(bits)) {
+        return Ok(());
     }
-
-    /// Checks a length in bytes; the text names the algorithm and lengths, never the key.
-    fn check(self, name: &str, bytes: usize) -> Result<(), String> {
-        let bits = bytes.saturating_mul(8);
-        let (fits, allowed) = match self {
-            Self::Range(min, max) if min == max => (bits == min, min.to_string()),
-            Self::Range(min, max) => ((min..=max).contains(&bits), format!("{min} to {max}")),
-            Self::Each(each) => {
-                let words: Vec<_> = each.iter().map(u16::to_string).collect();
-                (each.iter().any(|one| usize::from(*one) == bits), words.join(", "))
-            }
-        };
-        if fits { Ok(()) } else { Err(format!("Invalid key length: {name} takes {allowed} bits, not {bits}")) }
-    }
+    Err(format!("Invalid key length: {name} takes {allowed} bits, not {bits}"))
 }

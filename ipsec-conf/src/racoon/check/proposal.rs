@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use super::weakness::Weakness;
 use super::{Check, only_body, unexpected_body};
-use crate::racoon::algorithm::{AuthenticationMethod, Cipher, DhGroup, Encryption, Hash, KeyLength};
+use libpfkey::algorithm::KeyBits;
+use libpfkey::spelling;
+
+use crate::racoon::algorithm::{AuthenticationMethod, Cipher, DhGroup, Encryption, Hash, default_key_bits};
 use crate::racoon::directive::Section;
 use crate::racoon::meaning;
 use crate::racoon::operands::Operands;
@@ -109,19 +112,19 @@ impl Check<'_> {
 }
 
 fn encryption(op: &mut Operands<'_, '_>) -> Option<Encryption> {
-    let (cipher, token) = op.algorithm(Cipher::WORDS, REFUSED_CIPHERS, meaning::cipher)?;
-    Some(Encryption { cipher, key_bits: key_bits(op, &token, cipher.key_length())? })
+    let (cipher, token) = op.algorithm(&Cipher::words(), REFUSED_CIPHERS, meaning::cipher)?;
+    Some(Encryption { cipher, key_bits: key_bits(op, &token, cipher.key_bits())? })
 }
 
 /// The length of a key, which may follow the name of a cipher.
-pub(super) fn key_bits(op: &mut Operands<'_, '_>, name: &Token<'_>, lengths: KeyLength) -> Option<Option<u16>> {
+pub(super) fn key_bits(op: &mut Operands<'_, '_>, name: &Token<'_>, lengths: KeyBits) -> Option<Option<u16>> {
     let token = op.peek();
     let is_name = || Suite::read(token.text).is_some_and(|suite| suite.cipher.is_some());
     if op.at_end() || !token.text.starts_with(|c: char| c.is_ascii_digit()) || is_name() {
-        return Some(lengths.default_bits());
+        return Some(default_key_bits(lengths));
     }
     let bits: u64 = op.number(0, u64::MAX)?;
-    if lengths == KeyLength::Fixed {
+    if lengths.is_fixed() {
         // `des` and a number, glued together.
         let is_triple = bits == 3 && name.text.starts_with("des");
         let hint = if is_triple { meaning::write("3des") } else { "keys of this cipher have one length".to_owned() };
@@ -131,8 +134,8 @@ pub(super) fn key_bits(op: &mut Operands<'_, '_>, name: &Token<'_>, lengths: Key
         Some(bits) => Some(Some(bits)),
         None => {
             let hint = match lengths {
-                KeyLength::Range { least, most } => format!("a multiple of 8 in {least} to {most}"),
-                _ => "128, 192 or 256".to_owned(),
+                KeyBits::Range { min, max } => format!("a multiple of 8 in {min} to {max}"),
+                KeyBits::Each(each) => spelling::either(&each.iter().map(u16::to_string).collect::<Vec<_>>()),
             };
             op.fail(&token, &format!("invalid keylen {bits}"), Some(hint))
         }
@@ -145,7 +148,7 @@ fn hash(op: &mut Operands<'_, '_>) -> Option<Hash> {
         op.next();
         return op.fail(&token, "tiger is not supported", Some("use sha256".to_owned()));
     }
-    op.choice_or(Hash::WORDS, "a hash", meaning::hash)
+    op.choice_or(&Hash::words(), "a hash", meaning::hash)
 }
 
 fn method(op: &mut Operands<'_, '_>) -> Option<AuthenticationMethod> {

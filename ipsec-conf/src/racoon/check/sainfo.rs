@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::proposal::{REFUSED_CIPHERS, dh_group, key_bits};
 use super::weakness::Weakness;
 use super::{Check, unexpected_body};
-use crate::racoon::algorithm::{Compression, EspAuthentication, EspCipher, EspEncryption};
+use crate::racoon::algorithm::{EspAuthentication, EspCipher, EspEncryption, compressions};
 use crate::racoon::directive::Section;
 use crate::racoon::identifier::Identifier;
 use crate::racoon::meaning;
@@ -110,20 +110,20 @@ impl Check<'_> {
             "remoteid" => sainfo.remoteid = op.number(0, u32::MAX)?,
             "lifetime" => lifetime(&mut op, sainfo)?,
             "encryption_algorithm" => list(&mut op, &mut sainfo.encryption, |op| {
-                let (cipher, token) = op.algorithm(EspCipher::WORDS, REFUSED_CIPHERS, meaning::esp_cipher)?;
-                let key_bits = key_bits(op, &token, cipher.key_length())?;
+                let (cipher, token) = op.algorithm(&EspCipher::words(), REFUSED_CIPHERS, meaning::esp_cipher)?;
+                let key_bits = key_bits(op, &token, cipher.key_bits())?;
                 weak.push((token, Weakness::of_esp_cipher(cipher)));
                 Some(EspEncryption { cipher, key_bits })
             })?,
             "authentication_algorithm" => list(&mut op, &mut sainfo.authentication, |op| {
                 let known = meaning::esp_authentication;
-                let (algorithm, token) = op.algorithm(EspAuthentication::WORDS, REFUSED_AUTHENTICATIONS, known)?;
+                let (algorithm, token) = op.algorithm(&EspAuthentication::words(), REFUSED_AUTHENTICATIONS, known)?;
                 weak.push((token, Weakness::of_esp_authentication(algorithm)));
                 Some(algorithm)
             })?,
             "compression_algorithm" => {
                 list(&mut op, &mut sainfo.compression, |op| {
-                    op.algorithm(Compression::WORDS, &[], meaning::compression).map(|(name, _)| name)
+                    op.algorithm(&compressions(), &[], meaning::compression).map(|(name, _)| name)
                 })?;
             }
             "esn" => sainfo.esn = op.choice(Esn::WORDS, "off, on or require")?,

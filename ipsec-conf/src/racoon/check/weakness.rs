@@ -1,6 +1,8 @@
 //! Choices that are weak: each is told once a load, with the reason.
 
 use super::{Check, at_place};
+use libpfkey::algorithm::{self, Authentication};
+
 use crate::racoon::algorithm::{AuthenticationMethod, Cipher, DhGroup, EspAuthentication, EspCipher, Hash};
 use crate::racoon::problem::Severity;
 use crate::racoon::remote::{ExchangeMode, GeneratePolicy, PeersCertificate, Remote};
@@ -11,9 +13,8 @@ use crate::racoon::token::Token;
 /// A weak choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Weakness {
-    Des,
-    Md5,
-    HmacMd5,
+    /// An algorithm, by the first of its names.
+    Algorithm(&'static str, algorithm::Weakness),
     Group(DhGroup),
     AggressivePsk,
     VerifyCertOff,
@@ -22,22 +23,23 @@ pub(super) enum Weakness {
 
 impl Weakness {
     pub(super) fn of_cipher(cipher: Cipher) -> Option<Self> {
-        (cipher == Cipher::Des).then_some(Self::Des)
+        Some(Self::Algorithm(cipher.name(), cipher.algorithm().weakness()?))
     }
 
     pub(super) fn of_hash(hash: Hash) -> Option<Self> {
-        (hash == Hash::Md5).then_some(Self::Md5)
+        Some(Self::Algorithm(hash.name(), hash.algorithm().weakness()?))
     }
 
     pub(super) fn of_esp_cipher(cipher: EspCipher) -> Option<Self> {
-        matches!(cipher, EspCipher::Des | EspCipher::DesIv32 | EspCipher::DesIv64).then_some(Self::Des)
+        // The variants of DES have the weakness, and so the name, of the first.
+        let name = cipher.algorithm().ike().first()?.names.first()?;
+        Some(Self::Algorithm(name, cipher.algorithm().weakness()?))
     }
 
     pub(super) fn of_esp_authentication(authentication: EspAuthentication) -> Option<Self> {
-        match authentication {
-            EspAuthentication::HmacMd5 => Some(Self::HmacMd5),
-            EspAuthentication::None => Some(Self::NoProtection),
-            _ => None,
+        match authentication.algorithm() {
+            Authentication::None => Some(Self::NoProtection),
+            algorithm => Some(Self::Algorithm(authentication.name(), algorithm.weakness()?)),
         }
     }
 
@@ -47,9 +49,7 @@ impl Weakness {
 
     fn message(self) -> String {
         match self {
-            Self::Des => "des is weak".to_owned(),
-            Self::Md5 => "md5 is weak".to_owned(),
-            Self::HmacMd5 => "hmac_md5 is weak".to_owned(),
+            Self::Algorithm(name, _) => format!("{name} is weak"),
             Self::Group(group) => format!("{group} is weak"),
             Self::AggressivePsk => "aggressive mode with a pre-shared key is weak".to_owned(),
             Self::VerifyCertOff => "verify_cert off is weak".to_owned(),
@@ -59,8 +59,10 @@ impl Weakness {
 
     fn reason(self) -> &'static str {
         match self {
-            Self::Des => "its 56-bit keys are found by trying all",
-            Self::Md5 | Self::HmacMd5 => "MD5 is broken; sha256 and hmac_sha256 are not slower",
+            Self::Algorithm(_, algorithm::Weakness::ShortKey) => "its 56-bit keys are found by trying all",
+            Self::Algorithm(_, algorithm::Weakness::BrokenHash) => {
+                "MD5 is broken; sha256 and hmac_sha256 are not slower"
+            }
             Self::Group(DhGroup::Modp768 | DhGroup::Modp1024) => {
                 "its discrete logarithms are within reach; modp2048 or ecp256 are the least to use"
             }

@@ -103,7 +103,10 @@ fn every_directive() {
     assert_eq!(remote.place.to_string(), "a.conf:40:1");
     assert_eq!(remote.proposals[0].lifetime, Duration::from_secs(7200));
     assert_eq!(remote.proposals[1].lifetime, Duration::from_secs(90));
-    assert_eq!(remote.proposals[1].encryption, Encryption { cipher: Cipher::TripleDes, key_bits: None });
+    assert_eq!(
+        remote.proposals[1].encryption,
+        Encryption { cipher: Cipher::from_name("3des").unwrap(), key_bits: None }
+    );
     assert_eq!(remote.proposals[1].place.line, 59);
     assert_eq!(config.timer.natt_keepalive, None);
     assert_eq!(config.listen.sockets[0].port, 500);

@@ -1,12 +1,11 @@
 //! Names that other programs have for algorithms.
 
-use super::super::ast::{AuthenticationWord, EncryptionWord};
+use libpfkey::algorithm::{AuthenticationWord, Encryption, EncryptionWord, KeyBits};
 
-/// The parts that names of algorithms are made of, beside numbers. Of two that fit, the longer one stands first.
-const PARTS: [&str; 37] = [
-    "blowfish", "camellia", "rijndael", "ripemd", "twofish", "authenc", "chacha", "cipher", "digest", "triple",
-    "keyed", "aead", "cast", "cmac", "gmac", "hmac", "none", "null", "poly", "xcbc", "aes", "cbc", "ccm", "ctr", "des",
-    "ecb", "ede", "enc", "esp", "gcm", "mac", "rfc", "rmd", "sha", "sig", "bf", "md",
+/// Parts that names of algorithms are made of, beside numbers and the ciphers' own names.
+const PARTS: [&str; 28] = [
+    "ripemd", "authenc", "cipher", "digest", "triple", "keyed", "aead", "cmac", "gmac", "hmac", "none", "poly", "xcbc",
+    "cbc", "ccm", "ctr", "des", "ecb", "ede", "enc", "esp", "gcm", "mac", "rfc", "rmd", "sha", "sig", "md",
 ];
 /// More of them, which stand only behind or before others.
 const LOOSE: [&str; 4] = ["tcp", "bits", "bit", "v"];
@@ -15,6 +14,11 @@ const NUMBERS: [u16; 31] = [
     1, 2, 3, 5, 8, 12, 16, 20, 32, 64, 80, 96, 128, 160, 168, 192, 224, 256, 320, 384, 448, 512, 1305, 2403, 2404,
     3686, 4106, 4309, 4543, 4868, 7539,
 ];
+
+/// All parts that names of algorithms are made of.
+fn parts_of_names() -> impl Iterator<Item = &'static str> {
+    Encryption::ALL.iter().flat_map(|one| one.names_elsewhere()).copied().chain(PARTS)
+}
 
 /// A name taken apart.
 struct Parts<'w> {
@@ -34,7 +38,8 @@ impl<'w> Parts<'w> {
                 parts.numbers.push(number);
                 length
             } else if first.is_ascii_alphabetic() {
-                let part = PARTS.iter().chain(&LOOSE).find(|part| rest.starts_with(**part))?;
+                let fitting = parts_of_names().chain(LOOSE).filter(|part| rest.starts_with(part));
+                let part = fitting.max_by_key(|part| part.len())?;
                 parts.words.push(rest.get(..part.len())?);
                 part.len()
             } else if "-_()/,.".contains(first) {
@@ -44,7 +49,7 @@ impl<'w> Parts<'w> {
             };
             rest = rest.get(length..)?;
         }
-        parts.words.iter().any(|word| PARTS.contains(word)).then_some(parts)
+        parts.words.iter().any(|word| parts_of_names().any(|part| part == *word)).then_some(parts)
     }
 
     fn has(&self, word: &str) -> bool {
@@ -64,43 +69,37 @@ impl<'w> Parts<'w> {
         }
     }
 
-    /// The cipher that is meant, and how many bytes of its key are no key: a salt.
-    fn cipher(&self) -> Option<(&'static str, u16)> {
-        let icv = |names: [&'static str; 3]| match self.icv() {
-            8 => names[0],
-            12 => names[1],
-            _ => names[2],
+    /// The encryption algorithm that is meant.
+    fn cipher(&self) -> Option<Encryption> {
+        let icv = |algorithms: [Encryption; 3]| match self.icv() {
+            8 => algorithms[0],
+            12 => algorithms[1],
+            _ => algorithms[2],
         };
-        Some(if self.has("chacha") {
-            ("chacha20-poly1305", 4)
+        let is_named = |one: &&Encryption| one.names_elsewhere().iter().any(|name| self.has(name));
+        // Backwards: the null cipher comes last.
+        let named = Encryption::ALL.iter().rev().find(is_named).copied();
+        // AES in another mode than CBC has an algorithm of its own, and its mode may be all that is said.
+        Some(if let Some(named) = named.filter(|named| !matches!(named, Encryption::AesCbc | Encryption::Null)) {
+            named
         } else if self.has("gmac") || self.number(&[4543]).is_some() {
-            ("aes-gmac", 4)
+            Encryption::AesGmac
         } else if self.has("gcm") || self.number(&[4106]).is_some() {
-            (icv(["aes-gcm-8", "aes-gcm-12", "aes-gcm-16"]), 4)
+            icv([Encryption::AesGcm8, Encryption::AesGcm12, Encryption::AesGcm16])
         } else if self.has("ccm") || self.number(&[4309]).is_some() {
-            (icv(["aes-ccm-8", "aes-ccm-12", "aes-ccm-16"]), 3)
+            icv([Encryption::AesCcm8, Encryption::AesCcm12, Encryption::AesCcm16])
         } else if self.has("des") && (self.has("ede") || self.has("triple") || self.number(&[3]).is_some()) {
-            ("3des-cbc", 0)
-        } else if self.has("camellia") {
-            ("camellia-cbc", 0)
-        } else if self.has("twofish") {
-            ("twofish-cbc", 0)
-        } else if self.has("blowfish") || self.has("bf") {
-            ("blowfish-cbc", 0)
-        } else if self.has("cast") {
-            ("cast128-cbc", 0)
+            Encryption::TripleDesCbc
         } else if self.has("ctr") {
-            ("aes-ctr", 4)
+            Encryption::AesCtr
         } else if self.has("des") {
-            ("des-cbc", 0)
+            Encryption::DesCbc
         } else if self.has("xcbc") || self.has("cmac") {
             return None;
-        } else if self.has("aes") || self.has("rijndael") {
-            ("aes-cbc", 0)
-        } else if self.has("null") || self.has("none") {
-            ("null", 0)
+        } else if self.has("none") && named.is_none() {
+            Encryption::Null
         } else {
-            return None;
+            return named;
         })
     }
 
@@ -145,15 +144,18 @@ pub(super) fn for_cipher(word: &str) -> Option<String> {
     if AuthenticationWord::from_name(&lower).is_some() && EncryptionWord::from_name(&lower).is_none() {
         return Some(format!("{lower} is an authentication algorithm: it follows -A"));
     }
-    let Some((name, salt)) = parts.cipher() else {
+    let Some((cipher, name)) = parts.cipher().and_then(|cipher| Some((cipher, cipher.name()?))) else {
         let hash = parts.hash()?;
         return Some(format!("an authentication algorithm follows -A: did you mean -A `{hash}`?"));
     };
     let mut hint = format!("did you mean `{name}`?");
-    let has_length = parts.number(&[128, 192, 256]).filter(|_| !matches!(name, "chacha20-poly1305" | "cast128-cbc"));
+    // Only ciphers with several lengths need to be told how to say which.
+    let lengths = matches!(cipher.key_bits(), KeyBits::Each(_)) && !cipher.key_bits().is_fixed();
+    let length = parts.number(&[128, 192, 256]).filter(|_| lengths);
     // The 128 of aes-gcm-128 may be the key's or the ICV's.
-    let is_icv = name.starts_with("aes-gcm") && parts.numbers.len() == 1 && has_length == Some(128);
-    match has_length.filter(|_| !is_icv && !matches!(name, "null" | "3des-cbc" | "des-cbc" | "blowfish-cbc")) {
+    let is_icv = name.starts_with("aes-gcm") && parts.numbers.len() == 1 && length == Some(128);
+    let salt = cipher.salt_bits() / 8;
+    match length.filter(|_| !is_icv) {
         Some(bits) if salt == 0 => hint += &format!(" For {bits} bits give it a key of {} bytes", bits / 8),
         Some(bits) => {
             hint += &format!(" For {bits} bits give it {} bytes: the key and {salt} of salt", bits / 8 + salt)
@@ -178,7 +180,10 @@ pub(super) fn for_hash(word: &str) -> Option<String> {
             Some("did you mean `hmac-sha256`, or `hmac-sha2-256-128` with the ICV of RFC 4868?".into())
         }
         Some(name) => Some(format!("did you mean `{name}`?")),
-        None => parts.cipher().map(|(name, _)| format!("a cipher follows -E: did you mean -E `{name}`?")),
+        None => {
+            let name = parts.cipher()?.name()?;
+            Some(format!("a cipher follows -E: did you mean -E `{name}`?"))
+        }
     }
 }
 

@@ -6,10 +6,10 @@ mod place;
 
 use std::borrow::Cow;
 
-use super::ast::{AuthenticationWord, EncryptionWord};
 use super::grammar::Rule;
 use super::token::{Token, skip_blanks, tokens};
 use crate::characters;
+use libpfkey::algorithm::{AuthenticationWord, CompressionWord, EncryptionWord};
 use libpfkey::spelling;
 
 type Hint = Cow<'static, str>;
@@ -35,7 +35,6 @@ const STATEMENTS: [&str; 16] = [
 const PROTOCOLS: [&str; 7] = ["ah", "ah-old", "esp", "esp-old", "esp-udp", "ipcomp", "tcp"];
 const MODES: [&str; 3] = ["any", "transport", "tunnel"];
 const PADDINGS: [&str; 4] = ["nocyclic-seq", "random-pad", "seq-pad", "zero-pad"];
-const COMPRESSIONS: [&str; 3] = ["deflate", "lzs", "oui"];
 const OPTIONS: [&str; 17] = [
     "-bh",
     "-bs",
@@ -125,7 +124,8 @@ pub(super) fn for_unwanted_spec(text: &str) -> Option<&'static str> {
 
 /// Whether a word is a statement, a protocol, a mode or another word of the language, algorithms excepted.
 pub(super) fn is_keyword(word: &str) -> bool {
-    [&STATEMENTS[..], &PROTOCOLS, &MODES, &PADDINGS, &COMPRESSIONS].iter().any(|words| words.contains(&word))
+    [&STATEMENTS[..], &PROTOCOLS, &MODES, &PADDINGS].iter().any(|words| words.contains(&word))
+        || CompressionWord::from_name(word).is_some()
 }
 
 /// Whether a word begins statements.
@@ -145,8 +145,8 @@ pub(super) fn is_protocol(word: &str) -> bool {
 
 /// Whether a word could be the misspelt name of an algorithm, or the one that another program has for it.
 pub(super) fn is_like_algorithm(word: &str) -> bool {
-    let names = EncryptionWord::NAMES.iter().map(|(name, _)| *name);
-    let all = names.chain(AuthenticationWord::NAMES.iter().map(|(name, _)| *name));
+    let names = EncryptionWord::all().map(|word| word.name);
+    let all = names.chain(AuthenticationWord::all().map(|word| word.name));
     algorithm::is_known(word) || spelling::guess(word, all).is_some()
 }
 
@@ -294,14 +294,14 @@ fn nearest(text: &str, expected: &[Rule]) -> Option<Hint> {
             Rule::keyed_verb => words.extend(STATEMENTS),
             Rule::simple_protocol | Rule::esp_udp => words.extend(PROTOCOLS),
             Rule::encryption | Rule::cipher | Rule::keyless_cipher => {
-                words.extend(EncryptionWord::NAMES.iter().map(|(name, _)| name));
+                words.extend(EncryptionWord::all().map(|word| word.name));
             }
             Rule::authentication | Rule::hash | Rule::keyless_hash => {
-                words.extend(AuthenticationWord::NAMES.iter().map(|(name, _)| name));
+                words.extend(AuthenticationWord::all().map(|word| word.name));
             }
             Rule::mode_word => words.extend(MODES),
             Rule::padding_word => words.extend(PADDINGS),
-            Rule::compression_name => words.extend(COMPRESSIONS),
+            Rule::compression_name => words.extend(CompressionWord::all().map(|word| word.name)),
             _ => {}
         }
     }

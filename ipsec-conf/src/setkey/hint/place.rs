@@ -2,10 +2,10 @@
 
 use std::net::Ipv4Addr;
 
-use super::super::ast::{AuthenticationWord, EncryptionWord};
 use super::super::grammar::Rule;
 use super::super::token::{Token, tokens};
 use super::{Hint, is_protocol};
+use libpfkey::algorithm::{AuthenticationWord, EncryptionWord};
 
 const NO_COMMAS: &str = "words have blanks between them, and no commas";
 

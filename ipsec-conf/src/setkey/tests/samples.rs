@@ -58,7 +58,7 @@ fn add() {
         destination: host(source, "2001:db8:b::1"),
         protocol: Some(Protocol::Esp),
         spi: 70001,
-        algorithms: cipher(source, EncryptionWord::DesCbc, "des-cbc", Some(key)),
+        algorithms: cipher(source, EncryptionWord::from_name("des-cbc").unwrap(), "des-cbc", Some(key)),
         ..Sa::default()
     };
     assert_eq!(command(source), Command::Add(expected));
@@ -72,7 +72,7 @@ fn add() {
         spi: 70002,
         algorithms: Algorithms {
             authentication: Some(Keyed {
-                algorithm: AuthenticationWord::HmacSha1,
+                algorithm: AuthenticationWord::from_name("hmac-sha1").unwrap(),
                 name: word(source, "hmac-sha1"),
                 key: Some(Key::Quoted(word(source, "twenty octets of key"))),
             }),
@@ -83,7 +83,8 @@ fn add() {
     assert_eq!(command(source), Command::Add(expected));
 
     let source = "add 2001:db8::8 2001:db8::9 ipcomp 2001 -C deflate -R ;";
-    let expected = Algorithms { compression: Some(CompressionWord::Deflate), raw_cpi: true, ..Algorithms::default() };
+    let expected =
+        Algorithms { compression: CompressionWord::from_name("deflate"), raw_cpi: true, ..Algorithms::default() };
     assert_eq!(sa(source).algorithms, expected);
 
     let source = "add 192.0.2.1[4500] 192.0.2.2[31000] esp-udp 0x5001 -m tunnel \
@@ -100,7 +101,10 @@ fn add() {
     assert_eq!(sa(source).destination.port, None);
 
     let source = "add 192.0.2.20 192.0.2.21 tcp 0x3001 -A tcp-md5 \"a secret for one BGP peer\" ;";
-    assert_eq!(sa(source).algorithms.authentication.unwrap().algorithm, AuthenticationWord::TcpMd5);
+    assert_eq!(
+        sa(source).algorithms.authentication.unwrap().algorithm,
+        AuthenticationWord::from_name("tcp-md5").unwrap()
+    );
 }
 
 #[test]
@@ -120,7 +124,7 @@ fn options_of_an_sa() {
         replay: 16,
         hard: Lifetime { seconds: 600, ..Lifetime::default() },
         soft: Lifetime { seconds: 480, ..Lifetime::default() },
-        algorithms: cipher(source, EncryptionWord::Null, "null", None),
+        algorithms: cipher(source, EncryptionWord::from_name("null").unwrap(), "null", None),
         ..Sa::default()
     };
     assert_eq!(command(source), Command::Add(expected));
@@ -138,7 +142,7 @@ fn options_of_an_sa() {
 
     let source = "add 2001:db8::8 2001:db8::9 esp-old 50003 -m transport -E des-32iv \"eight by\" ;";
     assert_eq!((sa(source).protocol, sa(source).mode), (Some(Protocol::EspOld), Mode::Transport));
-    assert_eq!(sa(source).algorithms.encryption.unwrap().algorithm, EncryptionWord::Des32Iv);
+    assert_eq!(sa(source).algorithms.encryption.unwrap().algorithm, EncryptionWord::from_name("des-32iv").unwrap());
 }
 
 #[test]

@@ -7,8 +7,9 @@ use nix::errno::Errno;
 use super::engine::{Engine, Outcome, To};
 use super::reply;
 use super::sad::{Association, Encapsulation, Label, SaEndpoints, without_port};
+use crate::algorithm::Encryption;
 use crate::dialect::Dialect;
-use crate::num::{Encryption, ExtensionType, MODE_TRANSPORT, MODE_TUNNEL, SaFlags, SaState, SaType};
+use crate::num::{ExtensionType, MODE_TRANSPORT, MODE_TUNNEL, SaFlags, SaState, SaType};
 use crate::rules;
 use crate::wire::{Extension, Lifetime, Message, Sa2, SpiRange};
 

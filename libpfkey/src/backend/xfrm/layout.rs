@@ -4,6 +4,7 @@
 use super::numbers::attribute;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::algorithm::CryptoApi;
 use crate::error::Result;
 use crate::strerror::Code;
 use crate::wire::reader::Reader;
@@ -426,6 +427,10 @@ pub(super) struct Algo<'a> {
 }
 
 impl<'a> Algo<'a> {
+    pub(super) fn new(api: &CryptoApi, key: &'a [u8], key_bits: u32, icv_bits: Option<u32>) -> Self {
+        Self { name: api.name.as_bytes(), key_bits, icv_bits, key }
+    }
+
     pub(super) fn parse(reader: &mut Reader<'a>, has_icv: bool) -> Result<Self> {
         let name = reader.bytes(64)?;
         let name = name.split(|byte| *byte == 0).next().unwrap_or_default();

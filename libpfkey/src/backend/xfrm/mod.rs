@@ -28,7 +28,7 @@ use self::layout::{Addr, family};
 use self::netlink::{Heading, NetlinkSocket, push_attribute, push_frame, push_if_id, push_mark};
 use self::numbers::{PROTO_ANY, attribute, flag, group, message};
 use self::policy::{PolicyFrame, XfrmId, policy_id};
-use self::register::{Lists, PROBES, push_probes};
+use self::register::{Lists, probes, push_probes};
 use self::sa_request::{Errno, SaFrame, ends, proto_of, replay_state, spi_request, state_id};
 use super::Backend;
 use crate::dialect::Abi;
@@ -238,8 +238,8 @@ impl Xfrm {
     fn probe(&mut self) -> Result<Lists> {
         let mut batch = Vec::new();
         push_probes(&mut batch)?;
-        self.engine.probes = vec![None; PROBES];
-        for (seq, index) in (0..).zip(0..PROBES) {
+        self.engine.probes = vec![None; probes()];
+        for (seq, index) in (0..).zip(0..probes()) {
             let header = Header::new(MessageType::Register, SaType::Unspec);
             self.engine.expect(Pending { seq, kind: message::UPDSA, expect: Expect::Probe(index), header });
         }

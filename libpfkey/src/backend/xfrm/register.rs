@@ -1,11 +1,12 @@
 //! REGISTER: which algorithms the kernel has. Netlink has no question for it, so an SA that does not exist is updated
 //! with each: ENOSYS says that the algorithm is missing, anything else that it is there.
 
-use super::algorithm::{AEADS, AUTH, CIPHERS};
+use super::algorithm::{aeads, authentications, ciphers};
 use super::layout::{Addr, Algo, INET, Selector, State};
 use super::netlink::{Heading, push_attribute, push_frame};
 use super::numbers::{attribute, flag, message};
-use crate::dialect::Abi;
+use crate::algorithm::{Encryption, KeyBits};
+use crate::dialect::{Abi, Dialect};
 use crate::error::Result;
 use crate::num::{ExtensionType, MessageType, SaType};
 use crate::wire::{Algorithm, Builder, Extension, Header};
@@ -17,7 +18,9 @@ const ZEROS: [u8; 64] = [0; 64];
 const NOBODY: u32 = 0xffff_fffe;
 
 /// How many probes there are.
-pub(super) const PROBES: usize = AUTH.len() + CIPHERS.len();
+pub(super) fn probes() -> usize {
+    authentications().count() + ciphers().count()
+}
 
 /// Appends the probes, with sequence numbers from 0.
 ///
@@ -25,13 +28,14 @@ pub(super) const PROBES: usize = AUTH.len() + CIPHERS.len();
 /// Never in practice: keys are short.
 pub(super) fn push_probes(batch: &mut Vec<u8>) -> Result<()> {
     let key = |bits: u16| ZEROS.get(..usize::from(bits / 8)).unwrap_or(&ZEROS);
-    let auth = AUTH.iter().map(|auth| {
-        let bits = auth.key_bits;
-        (51, attribute::ALG_AUTH_TRUNC, auth.algo(key(bits), bits.into(), auth.icv_bits))
+    let linux = Dialect::Linux;
+    let auth = authentications().map(|(one, api)| {
+        let bits = one.key_bits().min();
+        (51, attribute::ALG_AUTH_TRUNC, Algo::new(api, key(bits), bits.into(), Some(one.icv_bits(linux).into())))
     });
-    let ciphers = CIPHERS.iter().map(|cipher| {
-        let bits = cipher.min_bits;
-        (50, attribute::ALG_CRYPT, cipher.algo(key(bits), bits.into()))
+    let ciphers = ciphers().map(|(one, api)| {
+        let bits = one.key_bits().min();
+        (50, attribute::ALG_CRYPT, Algo::new(api, key(bits), bits.into(), None))
     });
     (0..).zip(auth.chain(ciphers)).try_for_each(|(seq, probe)| push_probe(batch, seq, probe))
 }
@@ -60,16 +64,20 @@ impl Lists {
     /// `errnos` in the order of the probes; `None` where no answer came.
     pub(super) fn new(errnos: &[Option<i32>]) -> Self {
         let present = |index: usize| errnos.get(index).is_some_and(|errno| *errno != Some(libc::ENOSYS));
-        let auth = AUTH.iter().enumerate().filter(|(index, _)| present(*index)).map(|(_, auth)| {
-            let bits = auth.key_bits;
-            Algorithm { id: auth.id, iv_len: 0, min_bits: bits, max_bits: bits, reserved: 0 }
+        let record = |id: Option<u8>, iv_len, bits: KeyBits| {
+            Some(Algorithm { id: id?, iv_len, min_bits: bits.min(), max_bits: bits.max(), reserved: 0 })
+        };
+        let auth = authentications().enumerate().filter(|(index, _)| present(*index));
+        let auth = auth.filter_map(|(_, (one, _))| record(one.number(Dialect::Linux), 0, one.key_bits()));
+        let first = authentications().count();
+        let ciphers = ciphers().enumerate().filter(|(index, _)| present(first + *index)).map(|(_, cipher)| cipher);
+        // The kernel says at ADD whether it has those that authenticate.
+        let encrypt = ciphers.chain(aeads()).filter_map(|(one, _)| {
+            // `af_key` says 8 of every cipher that has an IV.
+            let iv_len = if one == Encryption::Null { 0 } else { 8 };
+            record(one.number(Dialect::Linux), iv_len, one.key_bits())
         });
-        let listed = |id, iv_len, (min_bits, max_bits)| Algorithm { id, iv_len, min_bits, max_bits, reserved: 0 };
-        let ciphers = CIPHERS.iter().enumerate().filter(|(index, _)| present(AUTH.len() + *index));
-        let ciphers = ciphers.map(|(_, cipher)| listed(cipher.id, cipher.iv_len, (cipher.min_bits, cipher.max_bits)));
-        // The kernel says at ADD whether it has these.
-        let aeads = AEADS.iter().map(|aead| listed(aead.id, 8, (aead.min_bits, aead.max_bits)));
-        Self { auth: auth.collect(), encrypt: ciphers.chain(aeads).collect() }
+        Self { auth: auth.collect(), encrypt: encrypt.collect() }
     }
 
     /// Writes the answer.

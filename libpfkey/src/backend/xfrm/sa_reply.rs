@@ -2,12 +2,13 @@
 
 use std::net::IpAddr;
 
-use super::algorithm::{Aead, Auth, Cipher, compression_named};
+use super::algorithm::{aead_number, authentication_named, cipher_number, compression_number};
 use super::layout::{Algo, Encap, Progress, ReplayEsn, State};
 use super::netlink::next_attribute;
 use super::numbers::{INF, attribute, state_flag};
 use super::sa_request::{mode_to_pfkey, sa_type_of};
-use crate::dialect::Abi;
+use crate::algorithm::Authentication;
+use crate::dialect::{Abi, Dialect};
 use crate::error::Result;
 use crate::num::{ExtensionType, MessageType, SaFlags, SaState};
 use crate::wire::reader::Reader;
@@ -94,12 +95,12 @@ impl<'a> StateAttributes<'a> {
     /// The number that PF_KEY has for the cipher, or the compression.
     fn encrypt_number(&self) -> u8 {
         if let Some(compression) = &self.compression {
-            return compression_named(compression.name).unwrap_or(0);
+            return compression_number(compression.name);
         }
         if let Some(aead) = &self.aead {
-            return Aead::named(aead.name, aead.icv_bits.unwrap_or(0)).map_or(0, |known| known.id);
+            return aead_number(aead.name, aead.icv_bits.unwrap_or(0));
         }
-        self.cipher.and_then(|cipher| Cipher::named(cipher.name)).map_or(0, |known| known.id)
+        self.cipher.map_or(0, |cipher| cipher_number(cipher.name))
     }
 
     pub(super) fn is_larval(&self) -> bool {
@@ -155,12 +156,12 @@ pub(super) fn sa_message(
         ..Header::new(reply_header.message_type, sa_type_of(state.id.proto))
     };
     let mut builder = Builder::new(Abi::HOST, header, out)?;
-    let known_auth = attributes.auth.and_then(|auth| Auth::named(auth.name));
+    let known_auth = attributes.auth.and_then(|auth| authentication_named(auth.name));
     builder.push(&Extension::Sa(Sa {
         spi: state.id.spi,
         replay: replay(state, attributes),
         state: reply_header.state.unwrap_or_else(|| state_of(state, attributes, now)),
-        auth: known_auth.map_or(0, |known| known.id),
+        auth: known_auth.and_then(|known| known.number(Dialect::Linux)).unwrap_or(0),
         encrypt: attributes.encrypt_number(),
         flags: flags(state.flags),
     }))?;
@@ -221,10 +222,10 @@ fn push_xfrm(
     builder: &mut Builder<'_>,
     state: &State,
     attributes: &StateAttributes<'_>,
-    known_auth: Option<&Auth>,
+    known_auth: Option<Authentication>,
 ) -> Result<()> {
     if let (Some(known), Some(bits)) = (known_auth, attributes.auth.and_then(|auth| auth.icv_bits))
-        && bits != known.icv_bits
+        && bits != u32::from(known.icv_bits(Dialect::Linux))
     {
         builder.push(&Extension::XfrmAuthTrunc(XfrmAuthTrunc { icv_bits: bits, align4: false }))?;
     }

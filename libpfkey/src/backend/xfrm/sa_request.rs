@@ -2,10 +2,12 @@
 
 use std::net::IpAddr;
 
-use super::algorithm::{AUTH_NULL, Aead, Auth, Cipher, NULL, compression};
+use super::algorithm::{authentication, compression, encryption};
 use super::layout::{Addr, Algo, Encap, Limits, Progress, ReplayEsn, Selector, State, StateId, family};
 use super::netlink::{push_attribute, push_if_id, push_mark};
 use super::numbers::{INF, attribute, state_flag};
+use crate::algorithm::{Authentication, Encryption};
+use crate::dialect::Dialect;
 use crate::error::Result;
 use crate::num::{ExtensionType, SaFlags, SaType};
 use crate::wire::reader::Reader;
@@ -18,6 +20,10 @@ pub(super) type Errno = i32;
 /// Mode numbers of PF_KEY by those of XFRM: transport, tunnel, BEET.
 const MODES: [(u8, u8); 3] = [(1, 0), (2, 1), (3, 4)];
 
+/// Largest number of an authentication algorithm (`SADB_AALG_MAX`).
+const AUTHENTICATION_MAX: u8 = 251;
+/// Largest number of an encryption algorithm (`SADB_EALG_MAX`).
+const ENCRYPTION_MAX: u8 = 253;
 /// Largest number of a compression algorithm (`SADB_X_CALG_MAX`).
 const COMPRESSION_MAX: u8 = 4;
 
@@ -111,7 +117,9 @@ impl<'a> SaFrame<'a> {
         }
         check_numbers(sa_type, sa.auth, sa.encrypt)?;
         let empty = |key: Option<&Key<'_>>| key.is_some_and(|key| key.bits == 0);
-        if (empty(auth_key) && sa.auth != AUTH_NULL) || (empty(encrypt_key) && sa.encrypt != NULL) {
+        let null_auth = Authentication::from_number(Dialect::Linux, sa.auth) == Authentication::Null;
+        let null_encrypt = Encryption::from_number(Dialect::Linux, sa.encrypt) == Encryption::Null;
+        if (empty(auth_key) && !null_auth) || (empty(encrypt_key) && !null_encrypt) {
             return Err(libc::EINVAL);
         }
         let sa2 = message.sa2().copied().unwrap_or_default();
@@ -160,14 +168,15 @@ impl<'a> SaFrame<'a> {
     ) -> std::result::Result<(), Errno> {
         let parts = |key: Option<&'a Key<'a>>| key.map_or((&[][..], 0), |key| (key.bytes, u32::from(key.bits)));
         if auth != 0 {
-            let known = Auth::of(auth).ok_or(libc::ENOSYS)?;
+            let (known, api) = authentication(auth).ok_or(libc::ENOSYS)?;
             let (key, bits) = parts(auth_key);
             let auth_trunc = message.xfrm().auth_trunc.unwrap_or_default();
-            let icv_bits = if auth_trunc.icv_bits == 0 { known.icv_bits } else { auth_trunc.icv_bits };
+            let icv_bits =
+                if auth_trunc.icv_bits == 0 { known.icv_bits(Dialect::Linux).into() } else { auth_trunc.icv_bits };
             if auth_trunc.align4 {
                 self.state.flags |= state_flag::ALIGN4;
             }
-            self.auth = Some(known.algo(key, bits, icv_bits));
+            self.auth = Some(Algo::new(api, key, bits, Some(icv_bits)));
         }
         if encrypt == 0 {
             return Ok(());
@@ -179,14 +188,17 @@ impl<'a> SaFrame<'a> {
             return Ok(());
         }
         let (key, bits) = parts(encrypt_key);
+        let known = encryption(encrypt);
         // AH carries the number of a cipher without using it, and so does the kernel.
         if message.header.sa_type != SaType::Esp {
-            return Cipher::of(encrypt).map(drop).ok_or(libc::ENOSYS);
+            return known.filter(|(cipher, _)| !cipher.is_aead()).map(drop).ok_or(libc::ENOSYS);
         }
-        match (Cipher::of(encrypt), Aead::of(encrypt)) {
-            (Some(cipher), _) => self.cipher = Some(cipher.algo(key, bits)),
-            (None, Some(aead)) => self.aead = Some(aead.algo(key, bits)),
-            (None, None) => return Err(libc::ENOSYS),
+        let (cipher, api) = known.ok_or(libc::ENOSYS)?;
+        let algo = Algo::new(api, key, bits, cipher.icv_bits().map(u32::from));
+        if cipher.is_aead() {
+            self.aead = Some(algo);
+        } else {
+            self.cipher = Some(algo);
         }
         Ok(())
     }
@@ -275,8 +287,8 @@ pub(super) fn replay_state<'a>(message: &Message<'a>) -> Option<&'a [u8]> {
 
 /// The largest numbers that `af_key` looks up at all.
 fn check_numbers(sa_type: SaType, auth: u8, encrypt: u8) -> std::result::Result<(), Errno> {
-    let encrypt_max = if sa_type == SaType::IpComp { 4 } else { 253 };
-    if auth > AUTH_NULL || encrypt > encrypt_max { Err(libc::EINVAL) } else { Ok(()) }
+    let encrypt_max = if sa_type == SaType::IpComp { COMPRESSION_MAX } else { ENCRYPTION_MAX };
+    if auth > AUTHENTICATION_MAX || encrypt > encrypt_max { Err(libc::EINVAL) } else { Ok(()) }
 }
 
 /// `xfrm_user_sec_ctx`: its length counts bytes, and itself.

@@ -8,9 +8,10 @@ mod tables;
 
 use std::fmt::Write as _;
 
+use crate::algorithm::{Authentication, Encryption};
 use crate::backend::{Backend, MESSAGE_MAX, Memory};
 use crate::dialect::{Abi, ByteOrder, Dialect};
-use crate::num::{Authentication, Encryption, ExtensionType as T, MessageType, SaFlags, SaState, SaType};
+use crate::num::{ExtensionType as T, MessageType, SaFlags, SaState, SaType};
 use crate::wire::{
     Address, Extension, Header, Key, Lifetime, Message, Policy, Request, Sa, Sa2, SockAddr, SpiRange, peek_header,
 };

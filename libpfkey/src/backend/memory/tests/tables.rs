@@ -1,8 +1,8 @@
 //! The algorithms and key lengths of each kernel are the same for the rules, for the engine and in the answer to REGISTER.
 
 use super::*;
-use crate::algorithm::Supported;
-use crate::num::{MessageType as M, Row, Tables};
+use crate::algorithm::{KeyBits, Supported};
+use crate::num::MessageType as M;
 use crate::rules;
 
 const BYTES: [u8; 300] = [7; 300];
@@ -56,19 +56,19 @@ fn ciphers() {
     for dialect in Dialect::ALL {
         let mut lab = Lab::new(dialect);
         let listed = supported(&mut lab);
-        for Row(number, cipher, _) in Tables::of(dialect).encrypt.iter().filter(|row| row.0 != 0) {
+        for (number, cipher, _) in Encryption::constants(dialect).filter(|row| row.0 != 0) {
             let mut taken = Vec::new();
             for octets in lengths() {
                 let what = format!("{dialect} {cipher:?} {octets}");
-                let request = add(&lab, SaType::Esp, 0x1001, (*number, Some(octets)), (0, None));
+                let request = add(&lab, SaType::Esp, 0x1001, (number, Some(octets)), (0, None));
                 if is_taken(&mut lab, &request, &what) {
-                    listed.check_key_bits(T::SupportedEncrypt, *number, octets * 8).expect(&what);
+                    listed.check_key_bits(T::SupportedEncrypt, number, octets * 8).expect(&what);
                     taken.push(octets);
                 }
             }
-            let is_listed = listed.algorithm(T::SupportedEncrypt, *number).is_ok();
+            let is_listed = listed.algorithm(T::SupportedEncrypt, number).is_ok();
             assert_eq!(is_listed, !taken.is_empty(), "{dialect} {cipher:?}: {taken:?}");
-            if is_listed && let Some(bits) = cipher.aead_key_bits() {
+            if is_listed && let (true, KeyBits::Each(bits)) = (cipher.is_aead(), cipher.key_bits()) {
                 let known: Vec<usize> = bits.iter().map(|bits| usize::from(*bits) / 8).collect();
                 assert_eq!(taken, known, "{dialect} {cipher:?}");
             }
@@ -82,20 +82,20 @@ fn hashes() {
         let mut lab = Lab::new(dialect);
         let listed = supported(&mut lab);
         // TCP-MD5 is for SAs of its own, and in no list.
-        let rows = Tables::of(dialect).auth.iter().filter(|row| row.0 != 0 && row.1 != Authentication::TcpMd5);
-        for Row(number, hash, _) in rows {
+        let rows = Authentication::constants(dialect).filter(|row| row.0 != 0 && row.1 != Authentication::TcpMd5);
+        for (number, hash, _) in rows {
             let mut is_ever_taken = false;
             for octets in lengths() {
                 let what = format!("{dialect} {hash:?} {octets}");
-                let request = add(&lab, SaType::Ah, 0x1001, (0, None), (*number, Some(octets)));
+                let request = add(&lab, SaType::Ah, 0x1001, (0, None), (number, Some(octets)));
                 let taken = is_taken(&mut lab, &request, &what);
                 is_ever_taken |= taken;
                 // Linux takes keys of any length for its hashes, whatever it says.
                 if taken && dialect != Dialect::Linux {
-                    listed.check_key_bits(T::SupportedAuth, *number, octets * 8).expect(&what);
+                    listed.check_key_bits(T::SupportedAuth, number, octets * 8).expect(&what);
                 }
             }
-            let is_listed = listed.algorithm(T::SupportedAuth, *number).is_ok();
+            let is_listed = listed.algorithm(T::SupportedAuth, number).is_ok();
             assert_eq!(is_listed, is_ever_taken, "{dialect} {hash:?}");
         }
     }
