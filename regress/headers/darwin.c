@@ -1,4 +1,4 @@
-/* macOS: net/pfkeyv2.h. Its policy constants are in a header that is not shipped. */
+/* macOS: net/pfkeyv2.h. The header with its policy constants is not installed. */
 
 #include <sys/types.h>
 #include <sys/socket.h>

@@ -1,4 +1,4 @@
-/* The layout of PF_KEY's structures, as far as all systems agree: what libpfkey's wire module reads and writes by hand. */
+/* Layout of the PF_KEY structures common to all systems, which libpfkey encodes and decodes. */
 
 #include <stddef.h>
 
@@ -6,8 +6,8 @@
 #define FIELD(name, field, offset, width)                                           \
 	_Static_assert(offsetof(struct name, name##_##field) == (offset) &&         \
 	               sizeof(((struct name *)0)->name##_##field) == (width),       \
-	               "place of " #name "_" #field)
-/* Every extension begins with its length in 64-bit words and its type. */
+	               "offset of " #name "_" #field)
+/* Every extension starts with its length in 64-bit words and its type. */
 #define EXTENSION(name, size)                                                       \
 	SIZE(name, size);                                                           \
 	FIELD(name, len, 0, 2);                                                     \
@@ -123,7 +123,7 @@ FIELD(sadb_x_ipsecrequest, level, 5, 1);
 _Static_assert(sizeof(struct sockaddr_in) == 16, "size of sockaddr_in");
 _Static_assert(sizeof(struct sockaddr_in6) == 28, "size of sockaddr_in6");
 
-/* NAT traversal, where it is spoken in extensions. */
+/* NAT traversal, on systems that have extensions for it. */
 #ifdef SADB_X_EXT_NAT_T_TYPE
 EXTENSION(sadb_x_nat_t_type, 8);
 FIELD(sadb_x_nat_t_type, type, 4, 1);

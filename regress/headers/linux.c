@@ -27,13 +27,13 @@ FIELD(sadb_x_filter, family, 36, 2);
 FIELD(sadb_x_filter, splen, 38, 1);
 FIELD(sadb_x_filter, dplen, 39, 1);
 
-/* The fields of this one have another prefix than its name. */
+/* The prefix of these fields differs from the name of the structure. */
 SIZE(sadb_x_sec_ctx, 8);
-_Static_assert(offsetof(struct sadb_x_sec_ctx, sadb_x_ctx_alg) == 4, "place of the algorithm of a security context");
-_Static_assert(offsetof(struct sadb_x_sec_ctx, sadb_x_ctx_doi) == 5, "place of the domain of a security context");
-_Static_assert(offsetof(struct sadb_x_sec_ctx, sadb_x_ctx_len) == 6, "place of the length of a security context");
+_Static_assert(offsetof(struct sadb_x_sec_ctx, sadb_x_ctx_alg) == 4, "offset of the algorithm of a security context");
+_Static_assert(offsetof(struct sadb_x_sec_ctx, sadb_x_ctx_doi) == 5, "offset of the domain of a security context");
+_Static_assert(offsetof(struct sadb_x_sec_ctx, sadb_x_ctx_len) == 6, "offset of the length of a security context");
 
-/* A sockaddr begins with its family, in two bytes. */
-_Static_assert(offsetof(struct sockaddr, sa_family) == 0 && sizeof(sa_family_t) == 2, "place of sa_family");
+/* A sockaddr starts with its family, in two bytes. */
+_Static_assert(offsetof(struct sockaddr, sa_family) == 0 && sizeof(sa_family_t) == 2, "offset of sa_family");
 _Static_assert(IP_IPSEC_POLICY == 16 && IPV6_IPSEC_POLICY == 34, "socket options");
 _Static_assert(UDP_ENCAP == 100 && UDP_ENCAP_ESPINUDP == 2, "UDP encapsulation");
