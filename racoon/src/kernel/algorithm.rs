@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use libpfkey::algorithm::{self as pf_key, Compression, Encryption};
-use libpfkey::{Dialect, SaFlags};
+use libpfkey::{Dialect, Keyed, SaFlags};
 use racoon_proto::config::Authentication;
 use racoon_proto::kernel::{KernelError, SaTransform};
 use racoon_proto::num::{AuthAlgorithm, EspTransform, IpcompTransform};
@@ -13,18 +13,17 @@ use super::{Target, refused};
 /// Bits of the ICV that old peers have where RFC 4868 says otherwise.
 const OLD_ICV_BITS: u16 = 96;
 
-/// What an SA does, in numbers.
+/// The algorithms of an SA.
 #[derive(Debug)]
-pub(super) struct Suite<'a> {
-    /// Cipher or compression, and key; number 0 for none.
-    pub(super) encrypt: (u8, &'a [u8]),
-    /// Authentication and key; number 0 for none.
-    pub(super) auth: (u8, &'a [u8]),
-    /// Flags that belong to it.
+pub(super) struct Suite {
+    pub(super) encryption: Option<Keyed<Encryption>>,
+    pub(super) authentication: Option<Keyed<pf_key::Authentication>>,
+    pub(super) compression: Option<Compression>,
+    /// Flags that the algorithms need.
     pub(super) flags: SaFlags,
-    /// Bits of the ICV, to be said in a private extension.
+    /// Length of the ICV in bits, where it has to be requested.
     pub(super) icv_bits: Option<u32>,
-    /// The ICV is shorter than agreed, because this kernel knows no other.
+    /// Whether the ICV is shorter than negotiated, because this kernel has no other.
     pub(super) is_cut: bool,
 }
 
@@ -41,18 +40,25 @@ pub(super) enum Icv {
     Impossible,
 }
 
-impl<'a> Suite<'a> {
-    /// Translates.
+impl Suite {
+    /// Translates the algorithms of an SA.
     ///
     /// # Errors
-    /// Says what the kernel, or the interface to it, has not.
-    pub(super) fn new(target: Target, transform: &'a SaTransform) -> Result<Self, KernelError> {
-        let dialect = target.abi.dialect;
-        let mut suite =
-            Self { encrypt: (0, &[]), auth: (0, &[]), flags: SaFlags::empty(), icv_bits: None, is_cut: false };
+    /// If the kernel, or PF_KEY, lacks one of them.
+    pub(super) fn new(target: Target, transform: &SaTransform) -> Result<Self, KernelError> {
+        let mut suite = Self {
+            encryption: None,
+            authentication: None,
+            compression: None,
+            flags: SaFlags::empty(),
+            icv_bits: None,
+            is_cut: false,
+        };
         match transform {
             SaTransform::Esp { encryption: (transform, key), authentication } => {
-                suite.encrypt = (encrypt_number(target, *transform)?, key.as_bytes());
+                encrypt_number(target, *transform)?;
+                // The null cipher has a key of no bits; kernels want the extension all the same.
+                suite.encryption = encrypt_of(*transform).map(|algorithm| Keyed::new(algorithm, key.as_bytes()));
                 if let Some((authentication, key)) = authentication {
                     suite.authenticate(target, *authentication, key.as_bytes())?;
                 }
@@ -65,18 +71,22 @@ impl<'a> Suite<'a> {
                 }
             }
             SaTransform::Ipcomp(transform) => {
-                let compress = compress_of(*transform).and_then(|compress| compress.number(dialect));
-                let number = compress.ok_or_else(|| refused(format!("the kernel has no IPComp with {transform}")))?;
-                suite.encrypt = (number, &[]);
-                // The SPI of an IPComp SA is its CPI; kernels that know no such flag take it so anyway.
+                let compression = compress_of(*transform);
+                suite.compression = compression.filter(|one| one.number(target.abi.dialect).is_some());
+                if suite.compression.is_none() {
+                    return Err(refused(format!("the kernel has no IPComp with {transform}")));
+                }
+                // The SPI of an IPComp SA is its CPI. Kernels without this flag assume so.
                 suite.flags |= SaFlags::RAWCPI;
             }
         }
         Ok(suite)
     }
 
-    fn authenticate(&mut self, target: Target, wanted: Authentication, key: &'a [u8]) -> Result<(), KernelError> {
-        self.auth = (auth_number(target, wanted.algorithm)?, key);
+    fn authenticate(&mut self, target: Target, wanted: Authentication, key: &[u8]) -> Result<(), KernelError> {
+        auth_number(target, wanted.algorithm)?;
+        let algorithm = auth_of(wanted.algorithm).filter(|algorithm| *algorithm != pf_key::Authentication::None);
+        self.authentication = algorithm.map(|algorithm| Keyed::new(algorithm, key));
         match icv(target, wanted) {
             Icv::Inherent => {}
             Icv::Said(bits) => self.icv_bits = Some(bits),

@@ -11,7 +11,7 @@ use libpfkey::algorithm::Supported;
 use libpfkey::backend::{Backend, BackendKind, Memory};
 use libpfkey::wire::peek_header;
 use libpfkey::{Abi, Connection, Dialect, Error, ExtensionType, Message, MessageType, Result, SaState, SaType};
-use libpfkey::{dump, request};
+use libpfkey::{Request, dump};
 use racoon_proto::kernel::{KernelEvent, KernelRequest, Limit, PolicyName, SaName, UdpPorts};
 use zeroize::Zeroizing;
 
@@ -219,9 +219,7 @@ impl KernelInterface {
 
     /// Reads all SAs of a type.
     pub(super) fn dump_sas(&mut self, sa_type: SaType, take: impl FnMut(&Message<'_>)) -> Result<()> {
-        let mut request = Vec::new();
-        request::dump(self.requests.request_header(0), sa_type, &mut request)?;
-        self.requests.dump(&request, take)
+        self.requests.dump(&Request::Dump(sa_type), take)
     }
 
     pub(super) fn target(&mut self) -> Target {
@@ -248,9 +246,8 @@ impl KernelInterface {
     /// kept.
     fn register_for(&mut self, sa_type: SaType) -> Result<Supported> {
         let (abi, pid) = (self.events.abi(), self.events.pid());
-        let mut request = Vec::new();
-        request::register(self.events.request_header(0), sa_type, &mut request)?;
-        self.events.send(&request)?;
+        let header = self.events.request_header(0);
+        self.events.backend().submit(&Request::Register(sa_type), header)?;
         let timeout = self.events.answer_timeout();
         let (mut supported, mut events) = (None, Vec::new());
         let received = receive_replies(

@@ -21,7 +21,7 @@ mod tests;
 mod trace;
 mod transaction;
 
-use libpfkey::num::{IPPROTO_AH, IPPROTO_ESP, IPPROTO_IPCOMP, MODE_TRANSPORT, MODE_TUNNEL};
+use libpfkey::num::{IPPROTO_AH, IPPROTO_ESP, IPPROTO_IPCOMP};
 use libpfkey::{Abi, SaType};
 use racoon_proto::kernel::{KernelError, Mode};
 use racoon_proto::num::Protocol;
@@ -99,16 +99,6 @@ fn protocol_of(sa_type: SaType) -> Option<Protocol> {
     }
 }
 
-/// Returns the IP protocol number of an ISAKMP protocol.
-fn ip_protocol_of(protocol: Protocol) -> Option<u16> {
-    match protocol {
-        Protocol::AH => Some(IPPROTO_AH),
-        Protocol::ESP => Some(IPPROTO_ESP),
-        Protocol::IPCOMP => Some(IPPROTO_IPCOMP),
-        _ => None,
-    }
-}
-
 /// Returns the ISAKMP protocol of an IP protocol number.
 fn protocol_of_ip(number: u16) -> Option<Protocol> {
     match number {
@@ -119,9 +109,10 @@ fn protocol_of_ip(number: u16) -> Option<Protocol> {
     }
 }
 
-fn mode_number(mode: Mode) -> u8 {
+/// Returns libpfkey's mode.
+fn mode_of(mode: Mode) -> libpfkey::Mode {
     match mode {
-        Mode::Transport => MODE_TRANSPORT,
-        Mode::Tunnel => MODE_TUNNEL,
+        Mode::Transport => libpfkey::Mode::Transport,
+        Mode::Tunnel => libpfkey::Mode::Tunnel,
     }
 }

@@ -6,14 +6,13 @@ use libpfkey::num::{
     DIR_FWD, DIR_IN, DIR_OUT, LEVEL_DEFAULT, LEVEL_REQUIRE, LEVEL_UNIQUE, LEVEL_USE, MODE_TRANSPORT, MODE_TUNNEL,
     POLICY_BYPASS, POLICY_DISCARD, POLICY_IPSEC, POLICY_NONE, ULPROTO_ANY,
 };
-use libpfkey::policy::PRIORITY_DEFAULT;
-use libpfkey::request::SpdRequest;
+use libpfkey::policy::{self as text, PRIORITY_DEFAULT};
 use libpfkey::rules;
-use libpfkey::wire::{self, Address, Request, SockAddr};
-use libpfkey::{Dialect, Message};
+use libpfkey::wire::{Address, Request};
+use libpfkey::{Dialect, Message, PolicyId, PolicySpec, SelectorAddress};
 use racoon_proto::kernel::{Action, Direction, KernelError, Level, Mode, Policy, Prefix, Selector, Template};
 
-use super::{Target, ip_protocol_of, mode_number, protocol_of_ip, refused};
+use super::{Target, mode_of, protocol_of_ip, refused, sa_type_of};
 
 /// FreeBSD's scope of policies that belong to a socket.
 const SCOPE_SOCKET: u8 = 4;
@@ -98,28 +97,32 @@ fn template(request: &Request) -> Option<Template> {
     Some(Template { protocol: protocol_of_ip(request.proto)?, mode, level, reqid: request.reqid, endpoints: ends })
 }
 
-/// Returns the SPDADD or SPDUPDATE request for a policy, or `None` if the kernel has no policies of its direction.
+/// Returns the specification of a policy, or `None` if the kernel has no policies of its direction.
 ///
 /// # Errors
 /// For templates of a protocol other than AH, ESP and IPComp, and for what PF_KEY of this kernel cannot carry.
-pub(super) fn to_request(target: Target, policy: &Policy) -> Result<Option<SpdRequest>, KernelError> {
+pub(super) fn to_spec(target: Target, policy: &Policy) -> Result<Option<PolicySpec>, KernelError> {
     let dialect = target.abi.dialect;
-    let (kind, requests) = match &policy.action {
-        Action::Discard => (POLICY_DISCARD, Vec::new()),
-        Action::Pass => (POLICY_NONE, Vec::new()),
-        Action::Protect(templates) => (POLICY_IPSEC, templates.iter().map(step).collect::<Result<_, _>>()?),
+    let Some(id) = policy_id(dialect, policy.direction, &policy.selector) else { return Ok(None) };
+    let (action, templates) = match &policy.action {
+        Action::Discard => (text::Action::Discard, Vec::new()),
+        Action::Pass => (text::Action::None, Vec::new()),
+        Action::Protect(templates) => {
+            (text::Action::Ipsec, templates.iter().map(template_spec).collect::<Result<_, _>>()?)
+        }
     };
-    let priority = priority_in(dialect, policy.priority);
-    let Some(mut request) = request(dialect, policy.direction, &policy.selector) else { return Ok(None) };
-    request.policy = wire::Policy { kind, priority, requests, ..request.policy };
+    // Where the engine chose no priority, the policy gets the one of setkey's policies.
+    let priority = (dialect.has_priority() && policy.priority != PRIORITY_DEFAULT).then_some(policy.priority);
+    let spec = PolicySpec { id, action: Some(action), priority, templates, lifetime: 0, idle_lifetime: 0 };
     if !target.has_xfrm {
         let source = policy.selector.source.address();
-        rules::family_change(dialect, source, &request.policy).map_err(|error| refused(error.to_string()))?;
+        let checked = spec.to_wire(dialect).map(|policy| rules::family_change(dialect, source, &policy));
+        checked.map_err(|error| refused(error.to_string()))?.map_err(|error| refused(error.to_string()))?;
     }
-    Ok(Some(request))
+    Ok(Some(spec))
 }
 
-/// Returns the priority to request. Where the engine chose none it is the same that setkey's policies have without one.
+/// Returns the priority that a policy gets.
 pub(super) fn priority_in(dialect: Dialect, priority: u32) -> u32 {
     match priority {
         _ if !dialect.has_priority() => 0,
@@ -128,36 +131,34 @@ pub(super) fn priority_in(dialect: Dialect, priority: u32) -> u32 {
     }
 }
 
-/// Returns the SPDDELETE request for a policy, or `None` if the kernel has no policies of its direction.
-pub(super) fn request(dialect: Dialect, direction: Direction, selector: &Selector) -> Option<SpdRequest> {
+/// Returns the name of a policy, or `None` if the kernel has no policies of its direction.
+pub(super) fn policy_id(dialect: Dialect, direction: Direction, selector: &Selector) -> Option<PolicyId> {
     let direction = match direction {
-        Direction::In => DIR_IN,
-        Direction::Out => DIR_OUT,
-        Direction::Forward if dialect.has_forward() => DIR_FWD,
+        Direction::In => text::Direction::In,
+        Direction::Out => text::Direction::Out,
+        Direction::Forward if dialect.has_forward() => text::Direction::Forward,
         Direction::Forward => return None,
     };
-    let end = |prefix: Prefix, port| SockAddr::Inet(SocketAddr::new(prefix.address(), port));
-    Some(SpdRequest {
-        source: end(selector.source, selector.source_port),
-        source_prefix: selector.source.length(),
-        destination: end(selector.destination, selector.destination_port),
-        destination_prefix: selector.destination.length(),
-        proto: if selector.protocol == 0 { ULPROTO_ANY } else { selector.protocol },
-        lifetime: 0,
-        validtime: 0,
-        policy: wire::Policy { kind: POLICY_NONE, direction, scope: 0, id: 0, priority: 0, requests: Vec::new() },
-    })
+    let end = |prefix: Prefix, port| SelectorAddress {
+        address: SocketAddr::new(prefix.address(), port),
+        prefix_len: prefix.length(),
+    };
+    let (source, destination) =
+        (end(selector.source, selector.source_port), end(selector.destination, selector.destination_port));
+    let protocol = if selector.protocol == 0 { ULPROTO_ANY } else { selector.protocol };
+    Some(PolicyId::new(libpfkey::Selector { source, destination, protocol }, direction))
 }
 
-fn step(template: &Template) -> Result<Request, KernelError> {
-    let proto = ip_protocol_of(template.protocol)
-        .ok_or_else(|| refused(format!("no policy can require {}", template.protocol)))?;
+fn template_spec(template: &Template) -> Result<libpfkey::Template, KernelError> {
+    let sa_type =
+        sa_type_of(template.protocol).ok_or_else(|| refused(format!("no policy can require {}", template.protocol)))?;
     let level = match template.level {
-        Level::Default => LEVEL_DEFAULT,
-        Level::Use => LEVEL_USE,
-        Level::Require => LEVEL_REQUIRE,
-        Level::Unique => LEVEL_UNIQUE,
+        Level::Default => text::Level::Default,
+        Level::Use => text::Level::Use,
+        Level::Require => text::Level::Require,
+        Level::Unique => text::Level::Unique(template.reqid),
     };
-    let endpoints = template.endpoints.map(|(source, destination)| (source.into(), destination.into()));
-    Ok(Request { proto, mode: mode_number(template.mode), level, reqid: template.reqid, endpoints })
+    let endpoints =
+        template.endpoints.map(|(source, destination)| (SocketAddr::new(source, 0), SocketAddr::new(destination, 0)));
+    Ok(libpfkey::Template { sa_type, mode: mode_of(template.mode), level, endpoints })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use libpfkey::{Dialect, Error, MessageType, request};
+use libpfkey::{Dialect, Error, MessageType, Request};
 use racoon_proto::kernel::{Action, KernelError, KernelEvent, Level, Policy, PolicyName, Selector};
 
 use super::{KernelInterface, LogRecord, failed, is_missing_policy, policy, refused};
@@ -12,11 +12,9 @@ impl KernelInterface {
     /// the policy with its index and the reqid that the kernel chose, or `None` if the kernel has no policies of this
     /// direction.
     pub(super) fn add_policy(&mut self, policy: &Policy) -> Result<Option<Policy>, KernelError> {
-        let Some(spd) = policy::to_request(self.target(), policy)? else { return Ok(None) };
-        let mut request = Vec::new();
+        let Some(spec) = policy::to_spec(self.target(), policy)? else { return Ok(None) };
         let listed = self.record_policy_request(policy);
-        let added = request::spdadd(self.requests.request_header(0), &spd, &mut request)
-            .and_then(|()| self.requests.transact(&request, policy::from_message));
+        let added = self.requests.transact(&Request::PolicyAdd(Box::new(spec)), policy::from_message);
         let Selector { source, destination, .. } = policy.selector;
         let what = || format!("{} {source}->{destination}", MessageType::SpdAdd.what());
         match added {
@@ -45,9 +43,7 @@ impl KernelInterface {
     /// selector. The kernel's policy is compared first: Linux hands out the first index of a network namespace twice, and
     /// keeps the index when another program replaces a policy.
     pub(super) fn delete_policy(&mut self, name: &PolicyName) {
-        let mut request = Vec::new();
-        let current = request::spdget(self.requests.request_header(0), name.index, &mut request)
-            .and_then(|()| self.requests.transact(&request, policy::from_message));
+        let current = self.requests.transact(&Request::PolicyGet(name.index), policy::from_message);
         let Selector { source, destination, .. } = name.selector;
         if let Ok(Ok(Some(current))) = current
             && !self.is_ours(&current, name)
@@ -55,8 +51,7 @@ impl KernelInterface {
             (self.log)(LogRecord::Debug(format!("the {} policy {source}->{destination} is gone", name.direction)));
             return self.record_policy_gone(name.direction, &name.selector);
         }
-        let deleted = request::spddelete2(self.requests.request_header(0), name.index, &mut request)
-            .and_then(|()| self.requests.transact(&request, |_| ()));
+        let deleted = self.requests.transact(&Request::PolicyDeleteIndex(name.index), |_| ());
         if deleted.as_ref().err().is_none_or(is_missing_policy) {
             self.record_policy_gone(name.direction, &name.selector);
         }
@@ -72,10 +67,7 @@ impl KernelInterface {
         if policy.index == 0 || !templates.iter().any(|one| one.level == Level::Unique && one.reqid == 0) {
             return policy;
         }
-        let mut request = Vec::new();
-        let current = request::spdget(self.requests.request_header(0), policy.index, &mut request)
-            .and_then(|()| self.requests.transact(&request, policy::from_message));
-        match current {
+        match self.requests.transact(&Request::PolicyGet(policy.index), policy::from_message) {
             Ok(Ok(Some(complete))) => complete,
             _ => policy,
         }
@@ -83,10 +75,8 @@ impl KernelInterface {
 
     /// Reads the whole SPD.
     pub(super) fn dump_policies(&mut self) -> libpfkey::Result<Vec<Policy>> {
-        let mut request = Vec::new();
-        request::spddump(self.requests.request_header(0), &mut request)?;
         let (mut policies, mut malformed) = (Vec::new(), None);
-        self.requests.dump(&request, |message| match policy::from_message(message) {
+        self.requests.dump(&Request::PolicyDump, |message| match policy::from_message(message) {
             Ok(policy) => policies.extend(policy),
             Err(what) => malformed = Some(what),
         })?;

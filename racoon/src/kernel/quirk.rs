@@ -19,7 +19,7 @@ pub(super) enum Quirk {
 
 impl Quirk {
     /// Returns the quirks that affect an SA.
-    pub(super) fn all(target: Target, installation: &SaInstallation, suite: &Suite<'_>) -> impl Iterator<Item = Self> {
+    pub(super) fn all(target: Target, installation: &SaInstallation, suite: &Suite) -> impl Iterator<Item = Self> {
         let is_padded = target.abi.dialect == Dialect::Linux
             && !target.has_xfrm
             && installation.name.source.is_ipv4()

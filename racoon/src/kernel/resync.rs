@@ -67,7 +67,7 @@ impl KernelInterface {
         if compose::by_name(MessageType::Get, header, name, ports, &mut request).is_err() {
             return false;
         }
-        match self.requests.transact(&request, |message| message.sa().map(|sa| sa.state)) {
+        match self.requests.transact_message(&request, |message| message.sa().map(|sa| sa.state)) {
             Ok(state) => state == Some(SaState::Dead),
             Err(error) => is_missing(&error),
         }

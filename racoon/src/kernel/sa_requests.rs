@@ -1,7 +1,7 @@
 //! Requests about SAs, and what has to be remembered of them: echoes of our own DELETEs, NAT-T ports, the backup file.
 
-use libpfkey::request::RequestHeader;
-use libpfkey::{Dialect, Error, Message, MessageType};
+use libpfkey::request::{Encoding, RequestHeader};
+use libpfkey::{Dialect, Error, Message, MessageType, Request};
 use racoon_proto::kernel::{Acquire, KernelError, SaInstallation, SaName, SaTransform, SpiAllocation, UdpPorts};
 use racoon_proto::num::Protocol;
 use zeroize::Zeroizing;
@@ -15,7 +15,7 @@ use crate::backup::Backup;
 /// Upper bound of remembered DELETE requests; an echo never lags behind by as many.
 const ECHOES_MAX: usize = 65_536;
 
-/// Initial capacity of an ADD or UPDATE request, enough for the longest keys.
+/// Initial capacity of an ADD or UPDATE message, enough for the longest keys.
 const REQUEST_CAPACITY: usize = 1024;
 
 /// SAs that have left the kernel.
@@ -44,10 +44,9 @@ impl KernelInterface {
     pub(super) fn allocate(&mut self, allocation: &SpiAllocation) -> Result<u32, KernelError> {
         let SpiAllocation { protocol, source, destination, .. } = *allocation;
         let what = format!("GETSPI {protocol} {source}->{destination}");
+        let request = compose::allocate_spi(self.requests.abi().dialect, allocation)?;
         let header = self.requests.request_header(allocation.acquire);
-        let mut request = Vec::new();
-        compose::getspi(header, allocation, &mut request)?;
-        let spi = self.requests.transact(&request, |message| message.sa().map(|sa| sa.spi));
+        let spi = self.requests.transact_with(header, &request, |message| message.sa().map(|sa| sa.spi));
         let spi = spi.and_then(|spi| spi.ok_or(Error::Timeout));
         let spi = spi.map_err(|error| failed(&what, &error, self.requests.explanation()))?;
         let name = SaName { protocol, source, destination, spi };
@@ -69,22 +68,20 @@ impl KernelInterface {
             }
         }
         let name = installation.name;
-        let what = format!("{} {name}", compose::installs_by(installation.way).what());
+        let request = compose::install(target, installation, suite)?;
+        let what = format!("{} {name}", request.message_type().what());
         let header = self.requests.request_header(installation.acquire);
-        // A buffer that grows would leave copies of the keys behind.
-        let mut request = Zeroizing::new(Vec::with_capacity(REQUEST_CAPACITY));
-        compose::install(target, header, installation, &suite, &mut request)?;
         if self.expected_deletes.remove(&name) {
             self.stale_deletes.insert(name);
         }
         // Recorded before the request goes out: a crash in between must not leave an SA that nobody knows of.
         self.record_sa_request(installation);
-        match self.requests.transact(&request, |_| ()) {
+        match self.requests.transact_with(header, &request, |_| ()) {
             Ok(()) => {
                 self.record_sa_present(&name);
                 self.note_ports(name, installation.udp);
                 self.installed.insert(name);
-                self.save_sa(installation, &request);
+                self.save_sa(installation, header, &request);
                 Ok(())
             }
             Err(error) => {
@@ -113,7 +110,7 @@ impl KernelInterface {
             self.stale_deletes.clear();
         }
         self.expected_deletes.insert(*name);
-        let deleted = self.requests.transact(&request, |_| ());
+        let deleted = self.requests.transact_message(&request, |_| ());
         if deleted.as_ref().err().is_none_or(is_missing) {
             self.record_sa_gone(name);
         }
@@ -144,15 +141,19 @@ impl KernelInterface {
     }
 
     /// Writes an installed SA to the backup file.
-    fn save_sa(&mut self, installation: &SaInstallation, request: &[u8]) {
+    fn save_sa(&mut self, installation: &SaInstallation, header: RequestHeader, request: &Request) {
         let Some(backup) = &mut self.backup else { return };
         // Restored, it would start at counter 0 again under the same key.
         if has_counter_mode(&installation.transform) {
             return;
         }
-        let abi = self.requests.abi();
-        let saved = Message::parse(abi, request).map_err(|error| error.to_string());
-        let saved = saved.and_then(|message| backup.add(abi.dialect, &message).map_err(|error| error.to_string()));
+        let encoding = Encoding { xfrm_extensions: self.requests.has_xfrm_extensions(), ..Encoding::default() };
+        // A buffer that grows would leave copies of the keys behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(REQUEST_CAPACITY));
+        let encoded = request.encode(header, encoding, &mut bytes);
+        let message = encoded.and_then(|()| Message::parse(header.abi, &bytes)).map_err(|error| error.to_string());
+        let saved =
+            message.and_then(|message| backup.add(header.abi.dialect, &message).map_err(|error| error.to_string()));
         if let Err(error) = saved {
             (self.log)(LogRecord::Warning(format!("an SA is not saved: {error}")));
         }

@@ -6,7 +6,7 @@ use libpfkey::kernel_state::{
     self, Confirmation, PolicyEntry, PolicyInKernel, PolicyKey, Record, SaEntry, SaInKernel, SaKey,
 };
 use libpfkey::num::MODE_TUNNEL;
-use libpfkey::{Dialect, ExtensionType, Message, MessageType, Result, SaState, SaType, request};
+use libpfkey::{Dialect, ExtensionType, Message, MessageType, Request, Result, SaState, SaType};
 use racoon_proto::kernel::{
     Action, Direction, LeftoverSa, Level, Mode, Policy, PolicyName, Prefix, SaInstallation, SaName, Selector, Template,
     UdpPorts,
@@ -127,9 +127,7 @@ impl KernelInterface {
     }
 
     fn remove_policy(&mut self, there: &PolicyInKernel) -> bool {
-        let mut bytes = Vec::new();
-        let asked = request::spddelete2(self.requests.request_header(0), there.index, &mut bytes)
-            .and_then(|()| self.requests.transact(&bytes, |_| ()));
+        let asked = self.requests.transact(&Request::PolicyDeleteIndex(there.index), |_| ());
         self.removed(MessageType::SpdDelete2, &there.key, asked, Record::PolicyGone(there.key))
     }
 
@@ -140,7 +138,7 @@ impl KernelInterface {
             (self.log)(LogRecord::Warning(error.text));
             return false;
         }
-        let asked = self.requests.transact(&bytes, |_| ());
+        let asked = self.requests.transact_message(&bytes, |_| ());
         self.removed(MessageType::Delete, key, asked, Record::SaGone(*key))
     }
 
@@ -257,9 +255,8 @@ impl KernelInterface {
     }
 
     fn policies_in_kernel(&mut self) -> Result<Vec<PolicyInKernel>> {
-        let (mut bytes, mut policies) = (Vec::new(), Vec::new());
-        request::spddump(self.requests.request_header(0), &mut bytes)?;
-        self.requests.dump(&bytes, |message| policies.extend(policy_in_kernel(message)))?;
+        let mut policies = Vec::new();
+        self.requests.dump(&Request::PolicyDump, |message| policies.extend(policy_in_kernel(message)))?;
         Ok(policies)
     }
 

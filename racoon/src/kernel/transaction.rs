@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use libpfkey::request::RequestHeader;
 use libpfkey::wire::peek_header;
-use libpfkey::{Abi, Connection, Error, Header, Message, MessageType, Result};
+use libpfkey::{Abi, Connection, Error, Header, Message, MessageType, Request, Result};
 
 /// Time to wait for a reply after the previous one did not come in time. The event loop stands still meanwhile.
 const SHORT_TIMEOUT: Duration = Duration::from_millis(20);
@@ -97,25 +97,48 @@ impl RequestConnection {
         self.connection.send(request)
     }
 
-    /// Sends a request and reads its reply.
+    /// Submits a request and reads its reply.
     ///
     /// # Errors
-    /// [`Error::Kernel`] if the kernel refuses it, [`Error::Timeout`] if there is no reply, [`Error::System`].
-    pub(super) fn transact<T>(&mut self, request: &[u8], read: impl Fn(&Message<'_>) -> T) -> Result<T> {
-        let mut reply = None;
-        self.transact_many(request, |message| {
-            reply = Some(read(message));
-            ControlFlow::Break(())
-        })?;
-        reply.ok_or(Error::Timeout)
+    /// [`Error::Kernel`] if the kernel refuses it, [`Error::Timeout`] if there is no reply, [`Error::System`]; others if
+    /// the dialect cannot express the request.
+    pub(super) fn transact<T>(&mut self, request: &Request, read: impl Fn(&Message<'_>) -> T) -> Result<T> {
+        let header = self.request_header(0);
+        self.transact_with(header, request, read)
     }
 
-    /// Sends a DUMP or SPDDUMP and reads all messages of the reply. An empty database is no error.
+    /// As [`RequestConnection::transact`], with a header from [`RequestConnection::request_header`].
     ///
     /// # Errors
     /// As [`RequestConnection::transact`].
-    pub(super) fn dump(&mut self, request: &[u8], mut take: impl FnMut(&Message<'_>)) -> Result<()> {
-        let dumped = self.transact_many(request, |message| {
+    pub(super) fn transact_with<T>(
+        &mut self,
+        header: RequestHeader,
+        request: &Request,
+        read: impl Fn(&Message<'_>) -> T,
+    ) -> Result<T> {
+        let reply_header = reply_header(request, header);
+        self.single_reply(reply_header, |connection| connection.backend().submit(request, header), read)
+    }
+
+    /// Sends a composed message and reads its reply.
+    ///
+    /// # Errors
+    /// As [`RequestConnection::transact`].
+    pub(super) fn transact_message<T>(&mut self, message: &[u8], read: impl Fn(&Message<'_>) -> T) -> Result<T> {
+        let reply_header = peek_header(self.abi(), message)?;
+        self.single_reply(reply_header, |connection| connection.send(message), read)
+    }
+
+    /// Submits a [`Request::Dump`] or [`Request::PolicyDump`] and reads all messages of the reply. An empty database is no
+    /// error.
+    ///
+    /// # Errors
+    /// As [`RequestConnection::transact`].
+    pub(super) fn dump(&mut self, request: &Request, mut take: impl FnMut(&Message<'_>)) -> Result<()> {
+        let header = self.request_header(0);
+        let submit = |connection: &mut Connection| connection.backend().submit(request, header);
+        let dumped = self.exchange(reply_header(request, header), submit, |message| {
             take(message);
             // The sequence number counts down: the last message has 0.
             if message.header.seq == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -126,14 +149,33 @@ impl RequestConnection {
         }
     }
 
-    /// Sends a request and reads the messages of its reply until `take` breaks.
-    fn transact_many(&mut self, request: &[u8], take: impl FnMut(&Message<'_>) -> ControlFlow<()>) -> Result<()> {
+    fn single_reply<T>(
+        &mut self,
+        reply_header: Header,
+        submit: impl FnOnce(&mut Connection) -> Result<()>,
+        read: impl Fn(&Message<'_>) -> T,
+    ) -> Result<T> {
+        let mut reply = None;
+        self.exchange(reply_header, submit, |message| {
+            reply = Some(read(message));
+            ControlFlow::Break(())
+        })?;
+        reply.ok_or(Error::Timeout)
+    }
+
+    /// Submits a request and reads the messages of its reply until `take` breaks.
+    fn exchange(
+        &mut self,
+        reply_header: Header,
+        submit: impl FnOnce(&mut Connection) -> Result<()>,
+        take: impl FnMut(&Message<'_>) -> ControlFlow<()>,
+    ) -> Result<()> {
         let full_timeout = self.connection.answer_timeout();
-        let request_header = peek_header(self.abi(), request)?;
         self.explanation = None;
-        self.send(request)?;
+        self.drain()?;
+        submit(&mut self.connection)?;
         let timeouts = Timeouts { first: self.timeout, next: full_timeout };
-        let is_reply = |header: &Header| is_reply_to(&request_header, header);
+        let is_reply = |header: &Header| is_reply_to(&reply_header, header);
         let received = receive_replies(&mut self.connection, timeouts, is_reply, take, |_| ());
         match &received {
             Err(Error::Timeout) => self.timeout = SHORT_TIMEOUT,
@@ -146,6 +188,11 @@ impl RequestConnection {
         }
         received
     }
+}
+
+/// Returns the header of the reply to a request, as far as it is known.
+fn reply_header(request: &Request, header: RequestHeader) -> Header {
+    Header { seq: header.seq, pid: header.pid, ..Header::new(request.message_type(), request.sa_type()) }
 }
 
 /// Receives messages until `take` breaks. `is_reply` picks the messages of the reply; every other message goes to
@@ -191,10 +238,12 @@ pub(super) fn receive_replies(
     }
 }
 
-/// Whether a message is part of the reply to a request. In a dump the sequence number counts the messages.
-fn is_reply_to(request: &Header, header: &Header) -> bool {
-    let is_dump = matches!(request.message_type, MessageType::Dump | MessageType::SpdDump);
-    header.message_type == request.message_type && header.pid == request.pid && (is_dump || header.seq == request.seq)
+/// Whether a message is part of the expected reply. In a dump the sequence number counts the messages.
+fn is_reply_to(expected: &Header, header: &Header) -> bool {
+    let is_dump = matches!(expected.message_type, MessageType::Dump | MessageType::SpdDump);
+    header.message_type == expected.message_type
+        && header.pid == expected.pid
+        && (is_dump || header.seq == expected.seq)
 }
 
 #[cfg(test)]
@@ -211,7 +260,7 @@ mod tests {
         let mut bytes = Vec::new();
         request::flush(requests.request_header(0), SaType::Ah, &mut bytes).unwrap();
         kernel.drop_next_replies(1);
-        assert!(matches!(requests.transact(&bytes, |_| ()), Err(Error::Timeout)));
+        assert!(matches!(requests.transact_message(&bytes, |_| ()), Err(Error::Timeout)));
         assert_eq!(requests.timeout, SHORT_TIMEOUT);
         requests.send(&bytes).unwrap();
         assert_eq!(requests.timeout, SHORT_TIMEOUT);

@@ -2,8 +2,9 @@
 
 use libpfkey::algorithm::{self, Encryption};
 use libpfkey::num::ULPROTO_ANY;
+use libpfkey::request::Encoding;
 use libpfkey::wire::{Sa, SpiRange, XfrmAuthTrunc};
-use libpfkey::{Dialect, Extension, ExtensionType as T, Message, MessageType, SaFlags, SaType, request};
+use libpfkey::{Dialect, Extension, ExtensionType as T, Message, MessageType, Request, SaFlags, SaType};
 use racoon_proto::config::Authentication;
 use racoon_proto::kernel::{
     Action, Direction, KernelError, Level, Mode, Policy, Prefix, SaInstallation, SaTransform, Selector, Template,
@@ -11,10 +12,10 @@ use racoon_proto::kernel::{
 };
 use racoon_proto::num::{AuthAlgorithm, EspTransform, IpcompTransform, Protocol};
 
-use super::{aes_sha1, allocation, esp, inbound, ip, origin, outbound, pf_key, xfrm};
+use super::{aes_sha1, allocation, esp, header, inbound, ip, outbound, pf_key, xfrm};
 use crate::kernel::algorithm::Suite;
 use crate::kernel::quirk::Quirk;
-use crate::kernel::{Target, compose, policy};
+use crate::kernel::{Target, compose, failed, policy};
 
 /// All kinds of kernels.
 fn targets() -> [Target; 5] {
@@ -23,8 +24,14 @@ fn targets() -> [Target; 5] {
 
 fn install(target: Target, installation: &SaInstallation) -> Result<Vec<u8>, KernelError> {
     let suite = Suite::new(target, &installation.transform)?;
+    encoded(target, &compose::install(target, installation, suite)?)
+}
+
+fn encoded(target: Target, request: &Request) -> Result<Vec<u8>, KernelError> {
+    let encoding = Encoding { xfrm_extensions: target.has_xfrm, ..Encoding::default() };
     let mut buffer = Vec::new();
-    compose::install(target, origin(target), installation, &suite, &mut buffer)?;
+    let encoded = request.encode(header(target), encoding, &mut buffer);
+    encoded.map_err(|error| failed(request.message_type().what(), &error, None))?;
     Ok(buffer)
 }
 
@@ -201,9 +208,9 @@ fn replay_windows() {
         })
     };
     assert_eq!(window(xfrm(), 32, false), (32, 0, None));
-    assert_eq!(window(xfrm(), 64, false), (32, 0, Some([64, 0])));
-    assert_eq!(window(xfrm(), 100_000, false), (32, 0, Some([4096, 0])));
-    assert_eq!(window(xfrm(), 0, true), (32, 0, Some([64, 1])));
+    assert_eq!(window(xfrm(), 64, false), (64, 0, Some([64, 0])));
+    assert_eq!(window(xfrm(), 100_000, false), (255, 0, Some([4096, 0])));
+    assert_eq!(window(xfrm(), 0, true), (0, 0, Some([64, 1])));
     assert_eq!(window(pf_key(Dialect::Linux), 64, false), (32, 0, None));
     assert_eq!(window(pf_key(Dialect::NetBsd), 64, false), (8, 0, None));
     assert_eq!(window(pf_key(Dialect::NetBsd), 5000, false), (255, 0, None));
@@ -239,8 +246,8 @@ fn nat_t_ports() {
 fn spis() {
     for target in targets() {
         let range = |protocol| {
-            let mut bytes = Vec::new();
-            compose::getspi(origin(target), &allocation(protocol), &mut bytes).unwrap();
+            let request = compose::allocate_spi(target.abi.dialect, &allocation(protocol)).unwrap();
+            let bytes = encoded(target, &request).unwrap();
             let message = Message::parse(target.abi, &bytes).unwrap();
             assert_eq!(message.header.message_type, MessageType::GetSpi);
             assert_eq!(message.sa2().map(|sa2| (sa2.mode, sa2.reqid)), Some((2, 5)));
@@ -252,8 +259,7 @@ fn spis() {
         assert_eq!(range(Protocol::ESP), None);
         assert_eq!(range(Protocol::IPCOMP), Some(SpiRange { min: 0x100, max: 0xefff }));
     }
-    let mut bytes = Vec::new();
-    let error = compose::getspi(origin(xfrm()), &allocation(Protocol::ISAKMP), &mut bytes).unwrap_err();
+    let error = compose::allocate_spi(Dialect::Linux, &allocation(Protocol::ISAKMP)).unwrap_err();
     assert_eq!(error.text, "the kernel has no SAs of isakmp");
 }
 
@@ -261,7 +267,7 @@ fn spis() {
 fn failed_acquire() {
     for target in targets() {
         let mut bytes = Vec::new();
-        compose::acquire_failed(origin(target), Protocol::AH, &mut bytes).unwrap();
+        compose::acquire_failed(header(target), Protocol::AH, &mut bytes).unwrap();
         assert_eq!(bytes.len(), 16, "a header alone");
         let header = libpfkey::wire::peek_header(target.abi, &bytes).unwrap();
         assert_eq!((header.message_type, header.sa_type), (MessageType::Acquire, SaType::Ah));
@@ -296,25 +302,24 @@ fn policies_round_trip() {
         for (direction, action) in [Direction::In, Direction::Out, Direction::Forward].into_iter().zip(&actions) {
             let priority = dialect.default_priority();
             let whole = Policy { index: 0, direction, selector, action: action.clone(), priority };
-            let Some(spd) = policy::to_request(target, &whole).unwrap() else {
+            let Some(spec) = policy::to_spec(target, &whole).unwrap() else {
                 assert!(direction == Direction::Forward && dialect != Dialect::Linux);
                 continue;
             };
-            let mut bytes = Vec::new();
-            request::spdupdate(origin(target), &spd, &mut bytes).unwrap();
+            let bytes = encoded(target, &Request::PolicyUpdate(Box::new(spec))).unwrap();
             let message = Message::parse(target.abi, &bytes).unwrap();
             assert_eq!(policy::from_message(&message), Ok(Some(whole.clone())));
             // The engine's own policies get the kernel's default priority.
-            let own = policy::to_request(target, &Policy { priority: 0x8000_0000, ..whole }).unwrap().unwrap();
-            assert_eq!(own.policy.priority, priority, "{dialect}");
+            let own = policy::to_spec(target, &Policy { priority: 0x8000_0000, ..whole }).unwrap().unwrap();
+            assert_eq!(own.to_wire(dialect).unwrap().priority, priority, "{dialect}");
             // The same by name.
-            let spd = policy::request(dialect, direction, &selector).unwrap();
-            request::spddelete(origin(target), &spd, &mut bytes).unwrap();
+            let id = policy::policy_id(dialect, direction, &selector).unwrap();
+            let bytes = encoded(target, &Request::PolicyDelete(Box::new(id))).unwrap();
             let message = Message::parse(target.abi, &bytes).unwrap();
             assert_eq!(policy::name(&message), Ok(Some((direction, selector))));
         }
-        let any = policy::request(dialect, Direction::In, &Selector { protocol: 0, ..selector }).unwrap();
-        assert_eq!(any.proto, ULPROTO_ANY);
+        let any = policy::policy_id(dialect, Direction::In, &Selector { protocol: 0, ..selector }).unwrap();
+        assert_eq!(any.selector.protocol, ULPROTO_ANY);
     }
 }
 
@@ -336,7 +341,7 @@ fn transport_behind_tunnel_of_other_family() {
     let action = Action::Protect(vec![tunnel, transport]);
     let whole = Policy { index: 0, direction: Direction::Out, selector, action, priority: 0 };
     for target in targets() {
-        let refused = policy::to_request(target, &whole).err().map(|error| error.text);
+        let refused = policy::to_spec(target, &whole).err().map(|error| error.text);
         let expected = (target.abi.dialect == Dialect::Linux && !target.has_xfrm).then(|| {
             String::from(
                 "PF_KEY of Linux cannot carry a transport step behind an IPv6 tunnel for IPv4 packets: \

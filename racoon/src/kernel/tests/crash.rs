@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use libpfkey::backend::Memory;
 use libpfkey::kernel_state::{KernelId, KernelState};
 use libpfkey::request::{self, SaName as PfKeyName};
-use libpfkey::{Abi, Dialect, MessageType, SaType};
+use libpfkey::{Abi, Dialect, MessageType, Request, SaType};
 use racoon_proto::kernel::{
     Action, Direction, KernelEvent, KernelRequest, Policy, PolicyName, Prefix, RequestId, SaName, Selector,
 };
@@ -14,7 +14,7 @@ use racoon_proto::num::Protocol;
 use tempfile::TempDir;
 
 use super::memory::{Lab, policy};
-use super::{aes_sha1, inbound, ip, outbound};
+use super::{aes_sha1, inbound, ip, outbound, policy_of, submit};
 use crate::clock::since_1970;
 use crate::kernel::{Leftovers, LogRecord};
 use crate::kernel_state::StateLog;
@@ -223,10 +223,8 @@ fn replacement_policy_is_not_deleted() {
         lab.interface.set_state_log(log(&path));
         let (inward, outward) = (set(&mut lab, policy(Direction::In)), set(&mut lab, policy(Direction::Out)));
         let foreign = Policy { action: Action::Discard, ..policy(Direction::In) };
-        let request = super::super::policy::to_request(super::pf_key(dialect), &foreign).unwrap().unwrap();
-        let (mut other, mut bytes) = (lab.other(), Vec::new());
-        request::spdupdate(other.request_header(1), &request, &mut bytes).unwrap();
-        other.send(&bytes).unwrap();
+        let spec = policy_of(dialect, &foreign);
+        submit(&mut lab.other(), &Request::PolicyUpdate(Box::new(spec)));
         lab.ask(KernelRequest::DeletePolicy(inward));
         lab.ask(KernelRequest::DeletePolicy(outward));
         let left = policies(&mut lab);

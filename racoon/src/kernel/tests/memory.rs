@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use libpfkey::backend::{BackendKind, Memory, SocketServer};
 use libpfkey::request::{self, SaName as PfKeyName};
-use libpfkey::{Abi, Connection, Dialect, MessageType, SaType};
+use libpfkey::{Abi, Connection, Dialect, MessageType, Request, SaType};
 use racoon_proto::config::{Encryption, RemoteSide, Sainfo, Side};
 use racoon_proto::crypto::Secret;
 use racoon_proto::kernel::{
@@ -15,7 +15,7 @@ use racoon_proto::kernel::{
 };
 use racoon_proto::num::{AuthAlgorithm, EspTransform, Protocol};
 
-use super::{aes_sha1, allocation, esp, inbound, ip, outbound};
+use super::{aes_sha1, allocation, esp, inbound, ip, outbound, policy_of, submit};
 use crate::backup::Backup;
 use crate::kernel::{KernelInterface, LogRecord, backend_of};
 
@@ -120,10 +120,8 @@ fn policies_of_other_programs_stay() {
         let mut other = Connection::new(Box::new(lab.memory.another_handle().unwrap()));
         let mut bytes = Vec::new();
         let foreign = |action| Policy { action, ..policy(Direction::In) };
-        let discard =
-            super::super::policy::to_request(super::pf_key(dialect), &foreign(Action::Discard)).unwrap().unwrap();
-        request::spdadd(other.request_header(1), &discard, &mut bytes).unwrap();
-        other.send(&bytes).unwrap();
+        let discard = Request::PolicyAdd(Box::new(policy_of(dialect, &foreign(Action::Discard))));
+        submit(&mut other, &discard);
         let [KernelEvent::Policy(there)] = &lab.events()[..] else { panic!("{dialect}: no policy") };
         assert!(add(&mut lab, policy(Direction::In)).unwrap_err().exists, "{dialect}");
         let dump = |lab: &mut Lab| {
@@ -143,8 +141,7 @@ fn policies_of_other_programs_stay() {
         let ours = add(&mut lab, policy(Direction::In)).unwrap();
         request::spddelete2(other.request_header(1), ours.index, &mut bytes).unwrap();
         other.send(&bytes).unwrap();
-        request::spdadd(other.request_header(1), &discard, &mut bytes).unwrap();
-        other.send(&bytes).unwrap();
+        submit(&mut other, &discard);
         lab.ask(KernelRequest::DeletePolicy(ours.name()));
         let left = dump(&mut lab);
         assert!(matches!(&left[..], [Policy { action: Action::Discard, .. }]), "{dialect}: {left:?}");

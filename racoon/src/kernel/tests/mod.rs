@@ -7,10 +7,12 @@ mod memory;
 use std::net::IpAddr;
 
 use libpfkey::request::RequestHeader;
-use libpfkey::{Abi, Dialect};
+use libpfkey::{Abi, Connection, Dialect, PolicySpec, Request};
 use racoon_proto::config::Authentication;
 use racoon_proto::crypto::Secret;
-use racoon_proto::kernel::{Lifetime, Mode, RequestId, SaInstallation, SaName, SaTransform, SpiAllocation, Way};
+use racoon_proto::kernel::{
+    Lifetime, Mode, Policy, RequestId, SaInstallation, SaName, SaTransform, SpiAllocation, Way,
+};
 use racoon_proto::num::{AuthAlgorithm, EspTransform, Protocol};
 
 use super::Target;
@@ -29,8 +31,19 @@ pub(super) fn xfrm() -> Target {
     Target { has_xfrm: true, ..pf_key(Dialect::Linux) }
 }
 
-fn origin(target: Target) -> RequestHeader {
+fn header(target: Target) -> RequestHeader {
     RequestHeader { abi: target.abi, pid: 7, seq: 9 }
+}
+
+/// Returns the specification of a policy that a kernel of the dialect has.
+fn policy_of(dialect: Dialect, policy: &Policy) -> PolicySpec {
+    super::policy::to_spec(pf_key(dialect), policy).unwrap().unwrap()
+}
+
+/// Submits a request of another program.
+fn submit(connection: &mut Connection, request: &Request) {
+    let header = connection.request_header(1);
+    connection.backend().submit(request, header).unwrap();
 }
 
 /// Returns an ESP transform with keys of these lengths.
