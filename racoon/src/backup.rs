@@ -37,7 +37,7 @@ use crate::clock::since_1970;
 const SIZE_MAX: u64 = 64 << 20;
 
 /// Number of dead lines up to which the file is never rewritten.
-const DEAD_MAX: usize = 64;
+const DEAD_LINES_MAX: usize = 64;
 
 /// Capacity for the longest line. A string that grows would leave a copy of the keys behind.
 const LINE_MAX: usize = 1024;
@@ -46,7 +46,7 @@ const LINE_MAX: usize = 1024;
 pub type Name = (IpAddr, IpAddr, u8, u32);
 
 /// libpfkey extensions that are saved, with the names of their fields.
-const WORDS: [(&str, ExtensionType); 2] =
+const EXTENSIONS: [(&str, ExtensionType); 2] =
     [("icv", ExtensionType::XfrmAuthTrunc), ("replay", ExtensionType::XfrmReplay)];
 
 /// The backup file.
@@ -77,7 +77,7 @@ pub struct SavedSa {
     limits: [u64; 4],
     keys: [Zeroizing<Vec<u8>>; 2],
     at: u64,
-    words: Vec<(&'static str, [u32; 2])>,
+    extensions: Vec<(&'static str, [u32; 2])>,
     inside: Option<IpAddr>,
 }
 
@@ -124,7 +124,7 @@ impl Backup {
     /// Those of the system, with the file's name; the line stays.
     pub fn forget(&mut self, name: &Name) -> io::Result<()> {
         self.dead.extend(self.living.take(name));
-        self.tidy()
+        self.compact()
     }
 
     /// Marks all SAs of a type, or all SAs, as removed.
@@ -133,12 +133,12 @@ impl Backup {
     /// As [`Backup::forget`].
     pub fn forget_all(&mut self, sa_type: Option<u8>) -> io::Result<()> {
         self.dead.extend(self.living.extract_if(|(_, _, of, _)| sa_type.is_none_or(|sa_type| sa_type == *of)));
-        self.tidy()
+        self.compact()
     }
 
     /// Rewrites the file without dead lines if there are many.
-    fn tidy(&mut self) -> io::Result<()> {
-        if self.dead.len() < DEAD_MAX || self.dead.len() <= 2 * self.living.len() {
+    fn compact(&mut self) -> io::Result<()> {
+        if self.dead.len() < DEAD_LINES_MAX || self.dead.len() <= 2 * self.living.len() {
             return Ok(());
         }
         // Even if the rewrite fails, the next attempt is made only after as many dead lines again.
@@ -154,10 +154,10 @@ impl Backup {
     /// # Errors
     /// Those of the system, with the file's name.
     pub fn restore(&mut self) -> io::Result<(Vec<SavedSa>, usize)> {
-        let (saved, strange) = self.read()?;
+        let (saved, skipped) = self.read()?;
         self.rewrite(&saved)?;
         self.living = saved.iter().map(SavedSa::name).collect();
-        Ok((saved, strange))
+        Ok((saved, skipped))
     }
 
     /// Returns the saved SAs that have not expired, and the number of lines in an unknown format.
@@ -170,7 +170,7 @@ impl Backup {
         // A buffer that grows would leave copies of the keys behind.
         let mut bytes = Zeroizing::new(vec![0; usize::try_from(length).unwrap_or(usize::MAX)]);
         self.file.rewind().and_then(|()| self.file.read_exact(&mut bytes)).map_err(wrong)?;
-        let (now, mut strange) = (since_1970(), 0);
+        let (now, mut skipped) = (since_1970(), 0);
         let (mut living, mut seen) = (Vec::new(), HashSet::new());
         // Backwards: of two lines with the same name, the later one is in effect.
         for line in bytes.split_inclusive(|byte| *byte == b'\n').rev() {
@@ -178,11 +178,11 @@ impl Backup {
                 Some(saved) if !seen.insert(saved.name()) => {}
                 Some(saved) if saved.left(now).is_some() => living.push(saved),
                 Some(_) => {}
-                None => strange += 1,
+                None => skipped += 1,
             }
         }
         living.reverse();
-        Ok((living, strange))
+        Ok((living, skipped))
     }
 
     /// Replaces the file with one that has only these SAs. The rename is atomic.
@@ -226,7 +226,7 @@ impl SavedSa {
         let address = |kind| message.address(kind)?.sockaddr.ip();
         let hard = message.lifetime(ExtensionType::LifetimeHard).copied().unwrap_or_default();
         let key = |kind| Zeroizing::new(message.key(kind).map_or_else(Vec::new, |key| key.bytes.to_vec()));
-        let words = WORDS.iter().filter_map(|(name, kind)| Some((*name, words_of(message, *kind)?)));
+        let extensions = EXTENSIONS.iter().filter_map(|(name, kind)| Some((*name, extension_numbers(message, *kind)?)));
         Some(Self {
             source: address(ExtensionType::AddressSrc)?,
             destination: address(ExtensionType::AddressDst)?,
@@ -241,7 +241,7 @@ impl SavedSa {
             limits: [hard.allocations.into(), hard.bytes, hard.addtime, hard.usetime],
             keys: [key(ExtensionType::KeyEncrypt), key(ExtensionType::KeyAuth)],
             at,
-            words: words.collect(),
+            extensions: extensions.collect(),
             inside: address(ExtensionType::AddressProxy),
         })
     }
@@ -290,7 +290,7 @@ impl SavedSa {
             let _ = write!(text, "{octet:02x}");
         }
         text += &format!(" at={}", self.at);
-        self.words.iter().for_each(|(name, [first, second])| text += &format!(" {name}={first},{second}"));
+        self.extensions.iter().for_each(|(name, [first, second])| text += &format!(" {name}={first},{second}"));
         if let Some(inside) = self.inside {
             text += &format!(" inside={inside}");
         }
@@ -315,7 +315,7 @@ impl SavedSa {
             limits: [0; 4],
             keys: Default::default(),
             at: 0,
-            words: Vec::new(),
+            extensions: Vec::new(),
             inside: None,
         };
         let encrypt_bits: usize = fields.next()?.parse().ok()?;
@@ -333,26 +333,26 @@ impl SavedSa {
         }
         saved.keys = [Zeroizing::new(encrypt.to_vec()), Zeroizing::new(auth.to_vec())];
         saved.at = fields.next()?.strip_prefix("at=")?.parse().ok()?;
-        fields.try_for_each(|field| saved.more(field))?;
+        fields.try_for_each(|field| saved.parse_field(field))?;
         Some(saved)
     }
 
     /// Parses an optional field.
-    fn more(&mut self, field: &str) -> Option<()> {
+    fn parse_field(&mut self, field: &str) -> Option<()> {
         let (name, value) = field.split_once('=')?;
         if name == "inside" {
             self.inside = Some(value.parse().ok()?);
             return Some(());
         }
-        let (name, _) = WORDS.iter().find(|(known, _)| *known == name)?;
+        let (name, _) = EXTENSIONS.iter().find(|(known, _)| *known == name)?;
         let (first, second) = value.split_once(',')?;
-        self.words.push((name, [first.parse().ok()?, second.parse().ok()?]));
+        self.extensions.push((name, [first.parse().ok()?, second.parse().ok()?]));
         Some(())
     }
 }
 
 /// Returns the two numbers by which the file represents an extension.
-fn words_of(message: &Message<'_>, kind: ExtensionType) -> Option<[u32; 2]> {
+fn extension_numbers(message: &Message<'_>, kind: ExtensionType) -> Option<[u32; 2]> {
     let xfrm = message.xfrm();
     match kind {
         ExtensionType::XfrmAuthTrunc => xfrm.auth_trunc.map(|icv| [icv.icv_bits, if icv.align4 { 4 } else { 0 }]),

@@ -52,13 +52,13 @@ pub fn enter() -> io::Result<StartupReport> {
 
 /// Waits for the child's report and returns the parent's exit code.
 fn await_child(mut child: File) -> i32 {
-    let mut said = Vec::new();
-    let heard = child.read_to_end(&mut said);
-    if heard.is_ok() && said == READY {
+    let mut report = Vec::new();
+    let read = child.read_to_end(&mut report);
+    if read.is_ok() && report == READY {
         return 0;
     }
-    let said = if said.is_empty() { b"racoon: the daemon exited during startup\n".as_slice() } else { &said };
-    let _ = io::stderr().write_all(said);
+    let text = if report.is_empty() { b"racoon: the daemon exited during startup\n".as_slice() } else { &report };
+    let _ = io::stderr().write_all(text);
     1
 }
 

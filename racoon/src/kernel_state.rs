@@ -46,11 +46,11 @@ impl StateLog {
     /// # Errors
     /// Those of the system, if another process has locked the file, or if it is not a regular file of this user; each
     /// with the file's name.
-    pub fn open(path: &Path, id: KernelId, remark: &mut dyn FnMut(String)) -> io::Result<Self> {
-        Self::open_unnamed(path, id, remark).map_err(|error| named(path, &error))
+    pub fn open(path: &Path, id: KernelId, warn: &mut dyn FnMut(String)) -> io::Result<Self> {
+        Self::open_unnamed(path, id, warn).map_err(|error| named(path, &error))
     }
 
-    fn open_unnamed(path: &Path, id: KernelId, remark: &mut dyn FnMut(String)) -> io::Result<Self> {
+    fn open_unnamed(path: &Path, id: KernelId, warn: &mut dyn FnMut(String)) -> io::Result<Self> {
         if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
             create_directory(directory)?;
         }
@@ -60,10 +60,10 @@ impl StateLog {
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let (state, lines, clean) = match StateFile::parse(&bytes) {
             Ok(StateFile { id: of, state, lines, skipped, skipped_lines }) if of == id => {
-                skipped.iter().for_each(|skipped| remark(format!("{name}: skipped {skipped}")));
-                let untold = skipped_lines.saturating_sub(skipped.len());
-                if untold > 0 {
-                    remark(format!("{name}: skipped {untold} more lines"));
+                skipped.iter().for_each(|skipped| warn(format!("{name}: skipped {skipped}")));
+                let unreported = skipped_lines.saturating_sub(skipped.len());
+                if unreported > 0 {
+                    warn(format!("{name}: skipped {unreported} more lines"));
                 }
                 (state, lines, skipped_lines == 0)
             }
@@ -71,7 +71,7 @@ impl StateLog {
             Ok(_) => (KernelState::default(), 0, false),
             Err(FormatError::Header) if bytes.is_empty() => (KernelState::default(), 0, false),
             Err(error) => {
-                remark(format!("{name}: {error}; ignoring its entries and starting a new list"));
+                warn(format!("{name}: {error}; ignoring its entries and starting a new list"));
                 (KernelState::default(), 0, false)
             }
         };

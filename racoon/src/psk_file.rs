@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::files::Files;
 
 /// Coarsest timestamp granularity of a file system.
-const COARSEST: Duration = Duration::from_secs(2);
+const TIMESTAMP_GRANULARITY: Duration = Duration::from_secs(2);
 
 /// The file of `path pre_shared_key`, if one is set. It is checked at each look-up, so changes take effect at once.
 /// Clones share it.
@@ -31,7 +31,7 @@ impl PskFile {
 
     /// Sets or unsets the file.
     pub fn set_path(&self, path: Option<PathBuf>) {
-        *self.table() = Table { path, kept: None };
+        *self.table() = Table { path, cached: None };
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -46,7 +46,7 @@ impl KeyTable for PskFile {
 
     /// If the file cannot be read now, its keys count as shared: that is the stricter answer.
     fn is_shared(&self, name: &[u8]) -> bool {
-        self.table().look(&self.files, SystemTime::now(), |_, keys| keys.is_shared(name)).unwrap_or(true)
+        self.table().with_keys(&self.files, SystemTime::now(), |_, keys| keys.is_shared(name)).unwrap_or(true)
     }
 }
 
@@ -54,36 +54,36 @@ impl KeyTable for PskFile {
 #[derive(Debug, Default)]
 struct Table {
     path: Option<PathBuf>,
-    kept: Option<(FileVersion, PreSharedKeys)>,
+    cached: Option<(FileVersion, PreSharedKeys)>,
 }
 
 impl Table {
     fn find(&mut self, name: &[u8], files: &Files, now: SystemTime) -> Result<Zeroizing<Vec<u8>>, NoKey> {
-        self.look(files, now, |path, keys| {
+        self.with_keys(files, now, |path, keys| {
             let found = keys.find(name).map(|key| Zeroizing::new(key.to_vec()));
             found.ok_or_else(|| NoKey(advice(path, keys, name)))
         })?
     }
 
-    /// Calls `at` with the parsed file.
+    /// Calls `use_keys` with the parsed file.
     ///
     /// # Errors
     /// If the file cannot be used, or is not configured.
-    fn look<T>(
+    fn with_keys<T>(
         &mut self,
         files: &Files,
         now: SystemTime,
-        at: impl FnOnce(&Path, &PreSharedKeys) -> T,
+        use_keys: impl FnOnce(&Path, &PreSharedKeys) -> T,
     ) -> Result<T, NoKey> {
         let path = self.path.as_ref().ok_or_else(|| NoKey("`path pre_shared_key' is not set".into()))?;
         let stamp = files.status(path).ok().and_then(|status| FileVersion::settled(&status, now));
-        let keys = match self.kept.take() {
+        let keys = match self.cached.take() {
             Some((before, keys)) if stamp.as_ref() == Some(&before) => keys,
             _ => PreSharedKeys::load(path, files).map_err(|error| NoKey(error.to_string()))?.0,
         };
-        let seen = at(path, &keys);
-        self.kept = stamp.map(|stamp| (stamp, keys));
-        Ok(seen)
+        let result = use_keys(path, &keys);
+        self.cached = stamp.map(|stamp| (stamp, keys));
+        Ok(result)
     }
 }
 
@@ -102,7 +102,7 @@ impl FileVersion {
     fn settled(status: &fs::Metadata, now: SystemTime) -> Option<Self> {
         let changed = Duration::from_secs(u64::try_from(status.ctime()).ok()?);
         let changed = SystemTime::UNIX_EPOCH.checked_add(changed)?;
-        (now.duration_since(changed).ok()? > COARSEST).then(|| Self {
+        (now.duration_since(changed).ok()? > TIMESTAMP_GRANULARITY).then(|| Self {
             device: status.dev(),
             inode: status.ino(),
             size: status.size(),
@@ -168,13 +168,13 @@ mod tests {
     fn unchanged_file_is_parsed_once() {
         let (soon, later) = (SystemTime::now(), SystemTime::now() + Duration::from_secs(3600));
         let (directory, path, _) = table();
-        let mut table = Table { path: Some(path.clone()), kept: None };
+        let mut table = Table { path: Some(path.clone()), cached: None };
         let mut find = |now, planted: Option<&[u8]>| {
-            if let (Some(planted), Some((_, keys))) = (planted, &mut table.kept) {
+            if let (Some(planted), Some((_, keys))) = (planted, &mut table.cached) {
                 *keys = PreSharedKeys::parse(planted).0;
             }
             let key = table.find(b"192.0.2.1", &Files::default(), now);
-            (key.map(|key| String::from_utf8(key.to_vec()).unwrap()), table.kept.is_some())
+            (key.map(|key| String::from_utf8(key.to_vec()).unwrap()), table.cached.is_some())
         };
         let found = |key: &str| Ok(String::from(key));
         write(&path, "192.0.2.1 first\n", 0o600);

@@ -33,7 +33,7 @@ fn refuse(refused: EarlyExit) -> ExitCode {
         EarlyExit::ShortVersion => print(cli::SHORT_VERSION),
         EarlyExit::Help => print(&cli::usage()),
         EarlyExit::Usage(line) => {
-            say(io::stderr(), &format!("{line}\n{}", cli::usage()));
+            print_diagnostic(io::stderr(), &format!("{line}\n{}", cli::usage()));
             ExitCode::FAILURE
         }
     }
@@ -46,9 +46,9 @@ fn execute(run: &Invocation) -> ExitCode {
     };
     let Some(config) = read(&run.file) else {
         if *test {
-            say(io::stderr(), &format!("racoon: configuration file \"{}\" test failed\n", run.file));
+            print_diagnostic(io::stderr(), &format!("racoon: configuration file \"{}\" test failed\n", run.file));
         } else {
-            say(io::stderr(), "racoon: failed to parse configuration file.\n");
+            print_diagnostic(io::stderr(), "racoon: failed to parse configuration file.\n");
         }
         return ExitCode::FAILURE;
     };
@@ -58,7 +58,7 @@ fn execute(run: &Invocation) -> ExitCode {
     }
     if let Some(old) = against {
         let Some(old) = read(old) else {
-            say(io::stderr(), &format!("racoon: cannot compare with \"{old}\": it has errors\n"));
+            print_diagnostic(io::stderr(), &format!("racoon: cannot compare with \"{old}\": it has errors\n"));
             return ExitCode::FAILURE;
         };
         shown.push_str(&config_diff::describe(&Changes::between(&old, &config)));
@@ -66,10 +66,10 @@ fn execute(run: &Invocation) -> ExitCode {
     if *test {
         let warning = unimplemented::warning(&config);
         if !warning.is_empty() {
-            say(io::stderr(), &format!("{warning}\n"));
+            print_diagnostic(io::stderr(), &format!("{warning}\n"));
         }
         if config.remotes.is_empty() {
-            say(io::stderr(), &format!("{}: warning: {NO_REMOTE}\n", run.file));
+            print_diagnostic(io::stderr(), &format!("{}: warning: {NO_REMOTE}\n", run.file));
         }
     }
     if *test && !*dump {
@@ -97,11 +97,11 @@ fn read(file: &str) -> Option<Config> {
     for error in untranslatable.iter().flatten() {
         shown.push_str(&format!("{error}\n"));
     }
-    say(io::stderr(), &shown);
+    print_diagnostic(io::stderr(), &shown);
     load.config.filter(|_| untranslatable.is_none())
 }
 
 /// Prints a diagnostic. Errors are ignored, because there is nowhere else to report them.
-fn say(mut to: impl Write, text: &str) {
+fn print_diagnostic(mut to: impl Write, text: &str) {
     let _ = to.write_all(text.as_bytes());
 }

@@ -21,7 +21,7 @@ pub enum Urgency {
     /// For a known peer, or an exchange that we initiated.
     Known,
     /// For a source that may be anybody.
-    Stranger,
+    Unknown,
 }
 
 /// The queue is full. Contains the job.
@@ -47,7 +47,7 @@ struct Shared<J, R> {
 
 struct Queues<J> {
     known: VecDeque<J>,
-    strangers: VecDeque<J>,
+    unknown: VecDeque<J>,
     /// Capacity of each queue.
     capacity: usize,
     closed: bool,
@@ -65,7 +65,7 @@ impl<J: Send + 'static, R: Send + 'static> Workers<J, R> {
         work: impl Fn(J) -> R + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let (woken, wake) = self_pipe::open()?;
-        let queues = Queues { known: VecDeque::new(), strangers: VecDeque::new(), capacity, closed: false };
+        let queues = Queues { known: VecDeque::new(), unknown: VecDeque::new(), capacity, closed: false };
         let shared = Shared {
             queues: Mutex::new(queues),
             arrived: Condvar::new(),
@@ -106,7 +106,7 @@ impl<J: Send + 'static, R: Send + 'static> Workers<J, R> {
         let capacity = queues.capacity;
         let queue = match urgency {
             Urgency::Known => &mut queues.known,
-            Urgency::Stranger => &mut queues.strangers,
+            Urgency::Unknown => &mut queues.unknown,
         };
         if queue.len() >= capacity {
             return Err(Full(job));
@@ -138,7 +138,7 @@ impl<J, R> Drop for Workers<J, R> {
         let mut queues = lock(&self.shared.queues);
         queues.closed = true;
         queues.known.clear();
-        queues.strangers.clear();
+        queues.unknown.clear();
         drop(queues);
         self.shared.arrived.notify_all();
         for thread in self.threads.drain(..) {
@@ -174,7 +174,7 @@ impl<J, R> Shared<J, R> {
 
 impl<J> Queues<J> {
     fn take(&mut self) -> Option<J> {
-        self.known.pop_front().or_else(|| self.strangers.pop_front())
+        self.known.pop_front().or_else(|| self.unknown.pop_front())
     }
 }
 
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn many_jobs() {
         let mut workers = Workers::new(NonZeroUsize::new(4).unwrap(), 1000, |job: u64| job * job).unwrap();
-        (0..1000).for_each(|job| workers.submit(Urgency::Stranger, job).unwrap());
+        (0..1000).for_each(|job| workers.submit(Urgency::Unknown, job).unwrap());
         let mut results = fetch(&workers, 1000);
         results.sort_unstable();
         assert_eq!(results, (0..1000).map(|job| job * job).collect::<Vec<_>>());
@@ -229,11 +229,11 @@ mod tests {
     #[test]
     fn known_peers_first_and_queues_bounded() {
         let (mut workers, go, begun) = gated(2);
-        workers.submit(Urgency::Stranger, 0).unwrap();
+        workers.submit(Urgency::Unknown, 0).unwrap();
         begun.recv().unwrap();
-        workers.submit(Urgency::Stranger, 1).unwrap();
-        workers.submit(Urgency::Stranger, 2).unwrap();
-        assert_eq!(workers.submit(Urgency::Stranger, 3), Err(Full(3)));
+        workers.submit(Urgency::Unknown, 1).unwrap();
+        workers.submit(Urgency::Unknown, 2).unwrap();
+        assert_eq!(workers.submit(Urgency::Unknown, 3), Err(Full(3)));
         workers.submit(Urgency::Known, 4).unwrap();
         workers.submit(Urgency::Known, 5).unwrap();
         assert_eq!(workers.submit(Urgency::Known, 6), Err(Full(6)));
@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn drop_waits_for_running_jobs_only() {
         let (mut workers, go, begun) = gated(9);
-        (0..9).for_each(|job| workers.submit(Urgency::Stranger, job).unwrap());
+        (0..9).for_each(|job| workers.submit(Urgency::Unknown, job).unwrap());
         begun.recv().unwrap();
         let shared = Arc::clone(&workers.shared);
         let end = thread::spawn(move || drop(workers));
@@ -265,7 +265,7 @@ mod tests {
             job
         };
         let mut workers = Workers::new(ONE, 9, work).unwrap();
-        (0..3).for_each(|job| workers.submit(Urgency::Stranger, job).unwrap());
+        (0..3).for_each(|job| workers.submit(Urgency::Unknown, job).unwrap());
         assert_eq!(fetch(&workers, 2), [0, 2]);
     }
 }

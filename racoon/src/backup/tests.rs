@@ -24,7 +24,7 @@ fn saved(at: u64) -> SavedSa {
         limits: [0, 1024, 3600, 0],
         keys: [Zeroizing::new(vec![0x01, 0xab]), Zeroizing::new(vec![0xff])],
         at,
-        words: vec![("icv", [128, 0]), ("replay", [64, 1])],
+        extensions: vec![("icv", [128, 0]), ("replay", [64, 1])],
         inside: Some("::".parse().unwrap()),
     }
 }
@@ -58,7 +58,7 @@ fn longest_line_fits_the_buffer() {
         limits: [u64::MAX; 4],
         keys: [56, 64].map(|length| Zeroizing::new(vec![0xff; length])),
         at: u64::from(u32::MAX),
-        words: WORDS.map(|(word, _)| (word, [u32::MAX; 2])).into(),
+        extensions: EXTENSIONS.map(|(word, _)| (word, [u32::MAX; 2])).into(),
         inside: Some(address()),
     };
     assert_eq!(longest.line().capacity(), LINE_MAX);
@@ -168,9 +168,9 @@ fn installation(saved: &SavedSa, origin: RequestHeader, buffer: &mut Vec<u8>) ->
     let [_, bytes, addtime, usetime] = saved.limits;
     let hard = Lifetime { allocations: 0, bytes, addtime, usetime };
     message.push(&Extension::Lifetime(ExtensionType::LifetimeHard, hard))?;
-    for (name, words) in &saved.words {
-        if let Some((_, kind)) = WORDS.iter().find(|(known, _)| known == name) {
-            let [first, second] = *words;
+    for (name, extensions) in &saved.extensions {
+        if let Some((_, kind)) = EXTENSIONS.iter().find(|(known, _)| known == name) {
+            let [first, second] = *extensions;
             message.push(&match kind {
                 ExtensionType::XfrmReplay => Extension::XfrmReplay(XfrmReplay { window: first, esn: second != 0 }),
                 _ => Extension::XfrmAuthTrunc(XfrmAuthTrunc { icv_bits: first, align4: second == 4 }),
@@ -215,9 +215,9 @@ fn file_is_compacted() {
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     let after = add(&mut backup, 5000);
     backup.forget_all(Some(99)).unwrap();
-    let (saved, strange) = Backup::open(&path).unwrap().restore().unwrap();
+    let (saved, skipped) = Backup::open(&path).unwrap().restore().unwrap();
     let names = saved.iter().map(SavedSa::name).collect::<HashSet<_>>();
-    assert!(strange == 0 && stays.iter().chain([&after]).all(|name| names.contains(name)), "{names:?}");
+    assert!(skipped == 0 && stays.iter().chain([&after]).all(|name| names.contains(name)), "{names:?}");
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub fn main() -> ExitCode {
     match cli::parse(&arguments) {
         Ok(run) => match execute(&run) {
             Ok(text) => print(&text),
-            Err(text) => complain(&text),
+            Err(text) => report(&text),
         },
         Err(EarlyExit::Help) => print(cli::USAGE),
         Err(EarlyExit::Version) => print(cli::VERSION_LINE),
@@ -38,7 +38,7 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
         Err(EarlyExit::Option(text)) => {
-            let status = complain(&text);
+            let status = report(&text);
             let _ = output::print(cli::USAGE);
             status
         }
@@ -46,7 +46,7 @@ pub fn main() -> ExitCode {
             let _ = output::print(format!("Invalid command [{command}]\n"));
             ExitCode::FAILURE
         }
-        Err(EarlyExit::Error(text)) => complain(&text),
+        Err(EarlyExit::Error(text)) => report(&text),
     }
 }
 
@@ -58,7 +58,7 @@ fn print(text: impl AsRef<[u8]>) -> ExitCode {
     }
 }
 
-fn complain(text: &str) -> ExitCode {
+fn report(text: &str) -> ExitCode {
     // Ignored: there is nowhere else to report it.
     let _ = io::stderr().write_all(format!("racoonctl: {text}\n").as_bytes());
     ExitCode::FAILURE
@@ -72,7 +72,7 @@ fn execute(run: &Invocation) -> Result<Zeroizing<Vec<u8>>, String> {
         match (&run.request, i32::from(header.errno)) {
             (Request::EstablishSa { .. }, libc::EEXIST) => return Ok(Zeroizing::default()),
             (Request::DeleteSa(_), libc::ENOENT) => {
-                complain("delete-sa: there is no SA between these hosts");
+                report("delete-sa: there is no SA between these hosts");
                 return Ok(Zeroizing::default());
             }
             _ => {}
@@ -97,15 +97,15 @@ fn execute(run: &Invocation) -> Result<Zeroizing<Vec<u8>>, String> {
 /// Sends a request and reads the reply. Each step may take as long as `patience`.
 fn ask(socket: &Path, request: &Request, patience: Duration) -> Result<(ReplyHeader, Zeroizing<Vec<u8>>), String> {
     let shown = socket.display();
-    let silent =
+    let timed_out =
         || format!("racoon does not answer at {shown}: silent for {} s; it may be stopped", patience.as_secs());
     let mut stream = connect(socket, patience).map_err(|error| match error.kind() {
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => silent(),
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => timed_out(),
         _ => format!("cannot connect to racoon admin socket {shown}: {} (is racoon running?)", output::reason(&error)),
     })?;
     let failed = |error: io::Error| match error.kind() {
         ErrorKind::UnexpectedEof => "racoon closed the admin connection before sending a reply".to_owned(),
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => silent(),
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => timed_out(),
         _ => format!("admin socket {shown}: {}", output::reason(&error)),
     };
     stream.write_all(&request.encode()).map_err(failed)?;
@@ -162,7 +162,7 @@ mod tests {
     use crate::admin::protocol::REPLY_MAX;
 
     /// Returns the error if the daemon answers with these bytes and closes the connection.
-    fn said_of(reply: &'static [u8]) -> String {
+    fn error_for(reply: &'static [u8]) -> String {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("racoon.sock");
         let listener = UnixListener::bind(&path).unwrap();
@@ -184,14 +184,14 @@ mod tests {
         let kame = "the daemon at SOCKET speaks another control protocol, such as the racoon of ipsec-tools: use the \
                     racoonctl that was installed with it";
         // The racoon of ipsec-tools does not know the command; the second reply is as if it did.
-        assert_eq!(said_of(&[8, 0, b'r', b'r', 95, 0, 0, 0]), kame);
-        assert_eq!(said_of(&[8, 0, b'r', b'r', 0, 0, 0, 0]), kame);
-        assert_eq!(said_of(&[8, 0, 3, 0, 0, 0, 0, 0]), kame);
+        assert_eq!(error_for(&[8, 0, b'r', b'r', 95, 0, 0, 0]), kame);
+        assert_eq!(error_for(&[8, 0, b'r', b'r', 0, 0, 0, 0]), kame);
+        assert_eq!(error_for(&[8, 0, 3, 0, 0, 0, 0, 0]), kame);
         let version = "racoonctl speaks version 1 of the control protocol, racoon version 2; use the racoonctl that was \
                        installed with racoon";
-        assert_eq!(said_of(&[8, 0, b'r', b'r', 0, 0, 2, 0]), version);
-        assert_eq!(said_of(&[]), "racoon closed the admin connection before sending a reply");
-        assert_eq!(said_of(&[8, 0, b'r']), "racoon closed the admin connection before sending a reply");
+        assert_eq!(error_for(&[8, 0, b'r', b'r', 0, 0, 2, 0]), version);
+        assert_eq!(error_for(&[]), "racoon closed the admin connection before sending a reply");
+        assert_eq!(error_for(&[8, 0, b'r']), "racoon closed the admin connection before sending a reply");
     }
 
     /// As with a stopped daemon: the kernel queues connections until the backlog is full.

@@ -47,7 +47,7 @@ enum FatalError {
 /// Source of a readiness event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum EventSource {
-    BoottimeTimer,
+    Timer,
     Signals,
     Kernel,
     Admin,
@@ -61,17 +61,17 @@ impl Daemon {
     pub(super) fn run(mut self) -> ExitCode {
         self.sockets_changed(Ok(()));
         // Reports the policies that were present when the interface was opened.
-        let mut worked = self.handle_kernel_events();
+        let mut result = self.handle_kernel_events();
         if !self.earlier.is_empty() {
             let earlier = std::mem::take(&mut self.earlier);
             // Never refused.
             let _ = self.engine.handle_control(clock::now(), Control::LeftoverSas(earlier));
             self.process_outputs();
         }
-        while worked.is_ok() && !self.stopping {
-            worked = self.run_once();
+        while result.is_ok() && !self.stopping {
+            result = self.run_once();
         }
-        match worked {
+        match result {
             Ok(()) => self.stop(ExitCode::SUCCESS),
             Err(error) => {
                 self.log.error(error);
@@ -87,7 +87,7 @@ impl Daemon {
         for ready in ready {
             match ready.token {
                 // Expired timers are handled below, after all other sources.
-                EventSource::BoottimeTimer => {}
+                EventSource::Timer => {}
                 EventSource::Signals => self.handle_signals(),
                 EventSource::Kernel => self.handle_kernel_events()?,
                 EventSource::Admin => self.serve_admin(),
@@ -148,7 +148,7 @@ impl Daemon {
             Source::control(self.kernel.fd(), EventSource::Kernel),
             Source::control(self.workers.as_fd(), EventSource::Workers),
         ];
-        sources.extend(self.timer.fd().map(|timer| Source::control(timer, EventSource::BoottimeTimer)));
+        sources.extend(self.timer.fd().map(|timer| Source::control(timer, EventSource::Timer)));
         sources.extend(self.sockets.watch().map(|watch| Source::control(watch, EventSource::Addresses)));
         let admin = self.admin.iter().flat_map(|admin| admin.descriptors());
         sources.extend(admin.map(|(descriptor, wanted)| Source {
@@ -292,7 +292,7 @@ impl Daemon {
                 Output::Job(id, urgency, job) => {
                     let urgency = match urgency {
                         Urgency::Known => workers::Urgency::Known,
-                        Urgency::Unknown => workers::Urgency::Stranger,
+                        Urgency::Unknown => workers::Urgency::Unknown,
                     };
                     if self.workers.submit(urgency, (id, job)).is_err() {
                         self.engine.handle_crypto(clock::now(), id, JobResult::default());

@@ -14,7 +14,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct SocketRetry {
     at: Option<Time>,
     /// Whether the last refresh failed as a whole, which has been logged.
-    has_told: bool,
+    failure_logged: bool,
 }
 
 impl SocketRetry {
@@ -27,7 +27,7 @@ impl SocketRetry {
     /// error. Returns the level at which to log the failure: error for the first of a series, then debug.
     pub(super) fn note(&mut self, failed: bool, is_incomplete: bool, now: Time) -> Level {
         self.at = (failed || is_incomplete).then(|| now + INTERVAL);
-        if std::mem::replace(&mut self.has_told, failed) { Level::Debug } else { Level::Error }
+        if std::mem::replace(&mut self.failure_logged, failed) { Level::Debug } else { Level::Error }
     }
 }
 

@@ -153,23 +153,23 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
     log.set_level(log::configured(config.log));
     warn_unimplemented(&config, &log);
     // 3. The kernel, and whether it supports what is configured.
-    let choice = backend_of(&config.backend)?;
-    let elsewhere = matches!(choice, BackendKind::Memory | BackendKind::Socket(_));
-    if !geteuid().is_root() && !elsewhere {
+    let backend = backend_of(&config.backend)?;
+    let is_remote_kernel = matches!(backend, BackendKind::Memory | BackendKind::Socket(_));
+    if !geteuid().is_root() && !is_remote_kernel {
         return Err(Failure::NotRoot);
     }
     let dialect = Dialect::from_environment()?;
-    let mut kernel = KernelInterface::open(&choice, dialect, config.pfkey_buffer, kernel_log(&log))?;
+    let mut kernel = KernelInterface::open(&backend, dialect, config.pfkey_buffer, kernel_log(&log))?;
     let settings = settings_of(&config, &options, kernel.capabilities(), &log).ok_or(Failure::Configuration)?;
     // 4. Control socket, state file, UDP ports: each excludes a second racoon.
     let admin = admin_socket(&config.listen.adminsock, &log)?;
-    if !elsewhere {
+    if !is_remote_kernel {
         record(&mut kernel, &log);
     }
     let backup = open_backup(&config, &options, &log)?;
     let mut earlier = remove_leftovers(&mut kernel, backup.as_ref(), &log);
     earlier.extend(restore_saved(&mut kernel, backup, &options, &log)?);
-    let bypass = if elsewhere { Bypass::BestEffort } else { Bypass::Required };
+    let bypass = if is_remote_kernel { Bypass::BestEffort } else { Bypass::Required };
     let sockets = net::Options { listen: config.listen.clone(), ports: options.ports, family: options.family, bypass };
     let sockets = Sockets::open(sockets, log.clone())?;
     let pid_file = PidFile::create(config.paths.pidfile.as_deref());
@@ -272,7 +272,7 @@ fn places(config: &Config) -> impl Iterator<Item = &Place> {
 fn record(kernel: &mut KernelInterface, log: &Log) {
     let opened = state_file::kernel_id().and_then(|id| {
         let path = state_file::path(&id);
-        StateLog::open(&path, id, &mut |remark| log.warning(remark))
+        StateLog::open(&path, id, &mut |warning| log.warning(warning))
     });
     match opened {
         Ok(state) => kernel.set_state_log(state),
@@ -357,7 +357,7 @@ pub(super) fn warn_unimplemented(config: &Config, log: &Log) {
 /// Returns a sink that writes the kernel interface's records to the log.
 fn kernel_log(log: &Log) -> crate::kernel::LogSink {
     let log = log.clone();
-    Box::new(move |remark| match remark {
+    Box::new(move |record| match record {
         LogRecord::Warning(text) => log.warning(text),
         LogRecord::Debug(text) | LogRecord::Request(text) => log.debug(text),
     })

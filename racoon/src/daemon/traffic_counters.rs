@@ -23,8 +23,8 @@ pub(super) struct TrafficCounters {
     next: Time,
     /// Bytes carried by each SA at the last poll.
     bytes: HashMap<SaName, u64>,
-    /// When the byte count between two addresses last grew.
-    grew: HashMap<(IpAddr, IpAddr), Time>,
+    /// When the byte count between two addresses last last_growth.
+    last_growth: HashMap<(IpAddr, IpAddr), Time>,
 }
 
 impl TrafficCounters {
@@ -47,25 +47,25 @@ impl TrafficCounters {
         let before = std::mem::take(&mut self.bytes);
         for (name, bytes) in sas {
             if bytes > before.get(&name).copied().unwrap_or(0) {
-                self.grew.insert((name.source, name.destination), now);
+                self.last_growth.insert((name.source, name.destination), now);
             }
             self.bytes.insert(name, bytes);
         }
         // An address pair without SAs is dropped only now, so that traffic on its last SA still counted above.
         let ends = self.bytes.keys().map(|name| (name.source, name.destination)).collect::<HashSet<_>>();
-        self.grew.retain(|between, _| ends.contains(between));
-        self.put_off(now);
+        self.last_growth.retain(|between, _| ends.contains(between));
+        self.postpone(now);
     }
 
     /// Skips a failed poll. The last counters stay; without them all traffic would look new at the next poll.
-    fn put_off(&mut self, now: Time) {
+    fn postpone(&mut self, now: Time) {
         self.next = now + self.interval.unwrap_or_default();
     }
 
     /// Returns when traffic last went either way; time 0 if never.
     fn between(&self, local: IpAddr, remote: IpAddr) -> LastTraffic {
-        let grew = |from, to| self.grew.get(&(from, to)).copied().unwrap_or_default();
-        LastTraffic { sent: grew(local, remote), received: grew(remote, local) }
+        let last_growth = |from, to| self.last_growth.get(&(from, to)).copied().unwrap_or_default();
+        LastTraffic { sent: last_growth(local, remote), received: last_growth(remote, local) }
     }
 }
 
@@ -77,7 +77,7 @@ impl Daemon {
             Ok(sas) => self.traffic.note(now, sas),
             Err(error) => {
                 self.log.warning(format_args!("cannot read the counters of the kernel's SAs: {error}"));
-                return self.traffic.put_off(now);
+                return self.traffic.postpone(now);
             }
         }
         let ends = self.engine.phase1s().map(|phase1| (phase1.local.ip(), phase1.remote.ip())).collect::<Vec<_>>();
@@ -139,7 +139,7 @@ mod tests {
         // A rekeyed SA carries traffic while the old one is still there.
         counters.note(at(30), vec![(out, 100), (next, 1), (inward, 60)]);
         assert_eq!(seen(&counters), (at(30), at(20)));
-        counters.put_off(at(40));
+        counters.postpone(at(40));
         assert_eq!((seen(&counters), counters.due()), ((at(30), at(20)), Some(at(50))));
         counters.note(at(50), vec![(out, 100), (next, 1), (inward, 60)]);
         assert_eq!(seen(&counters), (at(30), at(20)));

@@ -67,29 +67,29 @@ impl KernelInterface {
         }
         // Policies first: without its SAs a policy would block the traffic that it protects.
         if !policies.is_empty() {
-            for there in self.policies_in_kernel()? {
-                let Some(entry) = policies.remove(&there.key) else { continue };
-                if entry.is(&there) {
-                    done.policies += usize::from(self.remove_policy(&there));
+            for present in self.policies_in_kernel()? {
+                let Some(entry) = policies.remove(&present.key) else { continue };
+                if entry.is(&present) {
+                    done.policies += usize::from(self.remove_policy(&present));
                     continue;
                 }
-                let unknown = entry.confirmed.is_none() && there.added.is_none() && entry.action == there.action;
+                let unknown = entry.confirmed.is_none() && present.added.is_none() && entry.action == present.action;
                 if unknown {
                     done.ambiguous += 1;
-                    let text = format!("keeping policy {}, which may be another program's", there.key);
+                    let text = format!("keeping policy {}, which may be another program's", present.key);
                     (self.log)(LogRecord::Warning(text));
                 }
-                self.record(Record::PolicyGone(there.key));
+                self.record(Record::PolicyGone(present.key));
             }
             policies.into_keys().for_each(|key| self.record(Record::PolicyGone(key)));
         }
         if !sas.is_empty() {
-            for (there, ports) in self.sas_in_kernel()? {
-                let Some(entry) = sas.remove(&there.key) else { continue };
-                if !entry.is(&there) {
-                    self.record(Record::SaGone(there.key));
-                } else if self.remove_sa(&there.key, ports) {
-                    let (name, reqid) = (name_of(&there.key), there.reqid);
+            for (present, ports) in self.sas_in_kernel()? {
+                let Some(entry) = sas.remove(&present.key) else { continue };
+                if !entry.is(&present) {
+                    self.record(Record::SaGone(present.key));
+                } else if self.remove_sa(&present.key, ports) {
+                    let (name, reqid) = (name_of(&present.key), present.reqid);
                     done.sas.push(LeftoverSa { name, reqid, in_kernel: false });
                 }
             }
@@ -107,13 +107,13 @@ impl KernelInterface {
             return Ok(Vec::new());
         }
         let dialect = self.requests.abi().dialect;
-        let there =
+        let present =
             self.sas_in_kernel()?.into_iter().map(|(sa, ports)| (sa.key, (sa, ports))).collect::<HashMap<_, _>>();
         let mut sas = Vec::new();
         for key in saved.iter().filter_map(|saved| saved.key(dialect).map(|key| (key, saved))) {
             let (key, saved) = key;
             let name = name_of(&key);
-            let found = there.get(&key).filter(|(sa, _)| sa.reqid == saved.reqid());
+            let found = present.get(&key).filter(|(sa, _)| sa.reqid == saved.reqid());
             if let Some((_, ports)) = found {
                 self.note_ports(name, *ports);
                 self.installed.insert(name);
@@ -126,9 +126,9 @@ impl KernelInterface {
         Ok(sas)
     }
 
-    fn remove_policy(&mut self, there: &PolicyInKernel) -> bool {
-        let asked = self.requests.transact(&Request::PolicyDeleteIndex(there.index), |_| ());
-        self.removed(MessageType::SpdDelete2, &there.key, asked, Record::PolicyGone(there.key))
+    fn remove_policy(&mut self, present: &PolicyInKernel) -> bool {
+        let asked = self.requests.transact(&Request::PolicyDeleteIndex(present.index), |_| ());
+        self.removed(MessageType::SpdDelete2, &present.key, asked, Record::PolicyGone(present.key))
     }
 
     fn remove_sa(&mut self, key: &SaKey, ports: Option<UdpPorts>) -> bool {
@@ -218,8 +218,8 @@ impl KernelInterface {
 
     /// Whether a policy in the kernel is ours. Its selector has to match; on Linux, where a replaced policy keeps its
     /// index, its action and priority too, as far as the state file lists ours.
-    pub(super) fn is_ours(&self, there: &Policy, name: &PolicyName) -> bool {
-        if (there.direction, there.selector) != (name.direction, name.selector) {
+    pub(super) fn is_ours(&self, present: &Policy, name: &PolicyName) -> bool {
+        if (present.direction, present.selector) != (name.direction, name.selector) {
             return false;
         }
         let Some(log) = self.state_log.as_ref().filter(|_| self.requests.abi().dialect == Dialect::Linux) else {
@@ -228,13 +228,13 @@ impl KernelInterface {
         let listed = log.state().policies.get(&policy_key(name.direction, &name.selector));
         let listed = listed.filter(|entry| entry.confirmed.is_some_and(|confirmed| confirmed.index == name.index));
         listed.is_none_or(|entry| {
-            let action = entry_of(there).map(|(_, action)| action);
-            there.priority == entry.priority && action.as_ref() == Some(&entry.action)
+            let action = entry_of(present).map(|(_, action)| action);
+            present.priority == entry.priority && action.as_ref() == Some(&entry.action)
         })
     }
 
     /// Records that the kernel has no such policy of ours. Deletion by another program needs no record, because the
-    /// policy that it puts there differs from the entry.
+    /// policy put in its place differs from the entry.
     pub(super) fn record_policy_gone(&mut self, direction: Direction, selector: &Selector) {
         self.record(Record::PolicyGone(policy_key(direction, selector)));
     }

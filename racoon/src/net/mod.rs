@@ -33,7 +33,7 @@ pub use unreachable::Unreachable;
 pub(crate) use unreachable::local_error;
 
 /// Batches without any IKE message that are read before other sources get their turn.
-const DROPPED_AT_ONCE: usize = 4;
+const IGNORED_BATCHES_MAX: usize = 4;
 
 /// Wanted receive buffer in bytes. It holds some ten thousand first messages, a second of a flood.
 const RECEIVE_BUFFER: usize = 4 << 20;
@@ -60,13 +60,13 @@ pub struct Sockets {
     /// Present addresses that could not be bound. The failure is logged once per address.
     failed: BTreeSet<SocketAddr>,
     /// Warnings about entries whose address or interface is missing; each is logged once while it is missing.
-    awaited: BTreeSet<String>,
+    missing: BTreeSet<String>,
     /// Datagrams read and not returned yet.
     batch: Batch,
     /// Socket that they were read from.
     read_from: SocketAddr,
     /// Whether it was logged that the system limits the receive buffer.
-    is_short: bool,
+    buffer_limit_logged: bool,
     log: Log,
 }
 
@@ -171,10 +171,10 @@ impl Sockets {
             sockets: BTreeMap::new(),
             watch,
             failed: BTreeSet::new(),
-            awaited: BTreeSet::new(),
+            missing: BTreeSet::new(),
             batch: Batch::new(),
             read_from: SocketAddr::from(([0; 4], 0)),
-            is_short: false,
+            buffer_limit_logged: false,
             log,
         };
         match sockets.synchronise()?.into_iter().next() {
@@ -247,7 +247,7 @@ impl Sockets {
             }
             let present = addresses::present().map_err(Error::Addresses)?;
             let covered = present.into_iter().map(|present| with_port(present, address.port()));
-            locals.extend(covered.filter(|present| overlap(*present, address)));
+            locals.extend(covered.filter(|present| is_wildcard_pair(*present, address)));
         }
         Ok(locals)
     }
@@ -267,14 +267,14 @@ impl Sockets {
     /// # Errors
     /// Those of recvmmsg(2) or recvmsg(2).
     pub fn receive(&mut self, socket: SocketAddr) -> io::Result<Option<Input<'_>>> {
-        for read in 0..=DROPPED_AT_ONCE {
+        for read in 0..=IGNORED_BATCHES_MAX {
             if let Some((local, remote, natt, arrived, start)) = self.next_message() {
                 let bytes = self.batch.bytes(arrived).get(start..).unwrap_or_default();
                 return Ok(Some(Input::Message(Received { local, remote, bytes, natt })));
             }
             // Datagrams left in the socket keep it readable, those left in the batch do not. So stop only when the
             // batch is empty.
-            if read == DROPPED_AT_ONCE {
+            if read == IGNORED_BATCHES_MAX {
                 break;
             }
             let Some(reader) = self.sockets.get(&socket) else { return Ok(None) };
@@ -319,7 +319,7 @@ impl Sockets {
 
     /// Returns the socket for a local address: its own, or the wildcard socket.
     fn from(&self, local: SocketAddr) -> io::Result<&IkeSocket> {
-        let socket = self.sockets.get(&local).or_else(|| self.sockets.get(&any(local)));
+        let socket = self.sockets.get(&local).or_else(|| self.sockets.get(&wildcard(local)));
         socket.ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
     }
 
@@ -334,7 +334,7 @@ impl Sockets {
             }
             stays
         });
-        self.warn_of_absent(&wanted);
+        self.warn_of_missing(&wanted);
         let mut errors = Vec::new();
         for (&address, wanted) in &wanted {
             if self.sockets.contains_key(&address) {
@@ -350,7 +350,7 @@ impl Sockets {
     }
 
     /// Warns of missing addresses: one may be a typing error.
-    fn warn_of_absent(&mut self, wanted: &BTreeMap<SocketAddr, Wanted>) {
+    fn warn_of_missing(&mut self, wanted: &BTreeMap<SocketAddr, Wanted>) {
         if self.options.listen.strict_address {
             return;
         }
@@ -359,18 +359,19 @@ impl Sockets {
             let name = entry.address.scope.as_ref().filter(|name| addresses::scope_number(name).is_none())?;
             Some(Error::Scope(entry.address.ip.to_string(), name.to_string()))
         });
-        let awaited = addresses.chain(interfaces).map(|error| error.to_string()).collect::<BTreeSet<_>>();
-        for what in awaited.difference(&self.awaited) {
+        let missing = addresses.chain(interfaces).map(|error| error.to_string()).collect::<BTreeSet<_>>();
+        for what in missing.difference(&self.missing) {
             self.log.warning(format_args!("{what}; waiting for it"));
         }
-        self.awaited = awaited;
+        self.missing = missing;
     }
 
     fn open_one(&mut self, address: SocketAddr, wanted: Wanted) -> Result<(), Error> {
         if !wanted.present {
             return Err(Error::Absent(address));
         }
-        let relatives = self.sockets.values().filter(|other| overlap(other.address(), address)).collect::<Vec<_>>();
+        let relatives =
+            self.sockets.values().filter(|other| is_wildcard_pair(other.address(), address)).collect::<Vec<_>>();
         let shared = !relatives.is_empty();
         if !shared && !socket::is_free(address) {
             // Looking through all processes is expensive, so it is done once per failure.
@@ -381,7 +382,7 @@ impl Sockets {
             relative.share().map_err(|source| Error::System { address, call: "address sharing", source })?;
         }
         let socket = IkeSocket::open(address, wanted.natt, shared, self.options.bypass, &self.log)?;
-        self.make_room(&socket);
+        self.enlarge_buffer(&socket);
         let purpose = if wanted.natt { "for NAT-T" } else { "as isakmp port" };
         self.log.info(format_args!("{} used {purpose}", DisplayAddr(address)));
         self.sockets.insert(address, socket);
@@ -390,16 +391,16 @@ impl Sockets {
 
     /// Enlarges the receive buffer, and logs once if the system's limit is lower: the kernel then drops more messages
     /// in a flood.
-    fn make_room(&mut self, socket: &IkeSocket) {
+    fn enlarge_buffer(&mut self, socket: &IkeSocket) {
         let address = DisplayAddr(socket.address());
-        let room = match socket.make_room(RECEIVE_BUFFER) {
+        let room = match socket.enlarge_buffer(RECEIVE_BUFFER) {
             Ok(room) => room,
             Err(error) => {
                 return self.log.warning(format_args!("{address}: receive buffer: {}", crate::output::reason(&error)));
             }
         };
-        if room < RECEIVE_BUFFER && !self.is_short {
-            self.is_short = true;
+        if room < RECEIVE_BUFFER && !self.buffer_limit_logged {
+            self.buffer_limit_logged = true;
             let limit = match std::env::consts::OS {
                 "linux" => "net.core.rmem_max",
                 "netbsd" => "kern.sbmax",
@@ -416,7 +417,7 @@ impl Sockets {
         if wanted.present {
             self.failed.insert(address);
         }
-        if self.options.listen.strict_address || !error.passes() {
+        if self.options.listen.strict_address || !error.is_transient() {
             return Some(error);
         }
         if wanted.present {
@@ -456,7 +457,7 @@ impl Sockets {
 
 impl Error {
     /// Whether the error may resolve itself: the address is missing, or still tentative.
-    fn passes(&self) -> bool {
+    fn is_transient(&self) -> bool {
         match self {
             Self::Absent(_) => true,
             Self::System { source, .. } => source.kind() == io::ErrorKind::AddrNotAvailable,
@@ -466,14 +467,14 @@ impl Error {
 }
 
 /// Whether one of two addresses is the wildcard that covers the other.
-fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+fn is_wildcard_pair(one: SocketAddr, other: SocketAddr) -> bool {
     one.port() == other.port()
         && one.is_ipv4() == other.is_ipv4()
         && (one.ip().is_unspecified() || other.ip().is_unspecified())
 }
 
 /// Returns the wildcard address of the same family and port.
-fn any(mut address: SocketAddr) -> SocketAddr {
+fn wildcard(mut address: SocketAddr) -> SocketAddr {
     let unspecified = if address.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
     address.set_ip(unspecified);
     if let SocketAddr::V6(v6) = &mut address {

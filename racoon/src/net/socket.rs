@@ -25,7 +25,7 @@ const NON_ESP_MARKER: [u8; 4] = [0; 4];
 const KEEPALIVE: [u8; 1] = [0xff];
 
 /// Least receive buffer to ask for.
-const SMALLEST: usize = 64 * 1024;
+const BUFFER_MIN: usize = 64 * 1024;
 
 /// Values of `UDP_ENCAP` and `UDP_ENCAP_ESPINUDP`, and the IPv6 option that limits packets to the minimum MTU.
 const UDP_ENCAP: i32 = if cfg!(target_os = "freebsd") { 1 } else { 100 };
@@ -82,8 +82,8 @@ impl IkeSocket {
             )),
             Ok(()) => {}
         }
-        socket.tell_destinations().map_err(|errno| fails("packet information")(errno.into()))?;
-        socket.tolerate_small_paths().map_err(fails("path MTU"))?;
+        socket.report_destinations().map_err(|errno| fails("packet information")(errno.into()))?;
+        socket.allow_fragmentation().map_err(fails("path MTU"))?;
         if shared {
             socket.share().map_err(fails("address sharing"))?;
         }
@@ -91,7 +91,7 @@ impl IkeSocket {
             io::ErrorKind::AddrInUse => Error::InUse { address, owner: super::port_owner::find(address) },
             _ => fails("bind")(source),
         })?;
-        if natt && let Err(source) = socket.take_esp() {
+        if natt && let Err(source) = socket.receive_esp() {
             log.warning(format_args!(
                 "{}: cannot receive ESP in UDP: {}",
                 super::DisplayAddr(address),
@@ -118,8 +118,8 @@ impl IkeSocket {
     }
 
     /// Enlarges the receive buffer towards `wanted` bytes, as far as the system allows. Returns its size.
-    pub(super) fn make_room(&self, wanted: usize) -> io::Result<usize> {
-        let current = self.room()?;
+    pub(super) fn enlarge_buffer(&self, wanted: usize) -> io::Result<usize> {
+        let current = self.buffer_size()?;
         if current >= wanted {
             return Ok(current);
         }
@@ -130,21 +130,22 @@ impl IkeSocket {
         let forced = false;
         if !forced {
             // Above its limit, Linux grants less, other systems refuse.
-            let sizes = std::iter::successors(Some(wanted), |size| Some(size / 2)).take_while(|size| *size > SMALLEST);
+            let sizes =
+                std::iter::successors(Some(wanted), |size| Some(size / 2)).take_while(|size| *size > BUFFER_MIN);
             let _ =
                 sizes.take_while(|size| *size > current).find(|size| setsockopt(self, sockopt::RcvBuf, size).is_ok());
         }
-        self.room()
+        self.buffer_size()
     }
 
     /// Returns the size of the receive buffer in bytes.
-    fn room(&self) -> io::Result<usize> {
+    fn buffer_size(&self) -> io::Result<usize> {
         let size = getsockopt(self, sockopt::RcvBuf)?;
         // Linux reports twice the size, which includes its overhead.
         Ok(if cfg!(target_os = "linux") { size / 2 } else { size })
     }
 
-    fn tell_destinations(&self) -> nix::Result<()> {
+    fn report_destinations(&self) -> nix::Result<()> {
         match family_of(self.address) {
             #[cfg(target_os = "linux")]
             Family::V4 => {
@@ -162,7 +163,7 @@ impl IkeSocket {
     }
 
     /// Lets large messages be fragmented at once. Path MTU discovery needs ICMP errors, which firewalls drop.
-    fn tolerate_small_paths(&self) -> io::Result<()> {
+    fn allow_fragmentation(&self) -> io::Result<()> {
         #[cfg(target_os = "linux")]
         let options: Vec<(i32, i32, i32)> = match family_of(self.address) {
             Family::V4 => vec![(libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DONT)],
@@ -182,7 +183,7 @@ impl IkeSocket {
     }
 
     /// Passes UDP-encapsulated ESP to the kernel's IPsec.
-    fn take_esp(&self) -> io::Result<()> {
+    fn receive_esp(&self) -> io::Result<()> {
         sys::set_option(self, libc::IPPROTO_UDP, UDP_ENCAP, &UDP_ENCAP_ESPINUDP.to_ne_bytes())
     }
 

@@ -318,7 +318,7 @@ fn message_behind_keepalives() {
     let port = free_port();
     let mut sockets = Sockets::open(options(&format!("isakmp 127.0.0.1 [{port}];")), Log::in_memory()).unwrap();
     let (ours, peer) = (loopback(port), peer());
-    for _ in 0..(DROPPED_AT_ONCE - 1) * batch::BATCH {
+    for _ in 0..(IGNORED_BATCHES_MAX - 1) * batch::BATCH {
         peer.send_to(&[0xff], ours).unwrap();
     }
     peer.send_to(b"a message", ours).unwrap();
@@ -365,7 +365,7 @@ fn receive_buffer() {
     let (port, log) = (free_port(), Log::in_memory());
     let sockets = Sockets::open(options(&format!("isakmp 127.0.0.1 [{port}];")), log.clone()).unwrap();
     let socket = sockets.sockets.get(&loopback(port)).unwrap();
-    let room = socket.make_room(RECEIVE_BUFFER).unwrap();
+    let room = socket.enlarge_buffer(RECEIVE_BUFFER).unwrap();
     let lines = log.written();
     let told = lines.iter().find(|line| line.contains("receive buffer limited to"));
     if room >= RECEIVE_BUFFER {
@@ -375,5 +375,5 @@ fn receive_buffer() {
         assert!(told.is_some_and(|line| line.starts_with(&expected)), "{lines:?}");
     }
     // It never shrinks.
-    assert_eq!(socket.make_room(1000).unwrap().max(room), socket.make_room(1000).unwrap());
+    assert_eq!(socket.enlarge_buffer(1000).unwrap().max(room), socket.enlarge_buffer(1000).unwrap());
 }

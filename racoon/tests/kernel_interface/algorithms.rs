@@ -129,8 +129,8 @@ fn sha256_as_in_rfc_4868() {
             lab.ask(KernelRequest::Delete(name));
         }
         lab.install(sa(Way::Outbound, 0x1235, sha256(false), 3600)).unwrap();
-        let remarks = lab.remarks.lock().unwrap();
-        assert_eq!(remarks.len(), usize::from(lab.choice == BackendKind::PfKey), "said once: {remarks:?}");
+        let records = lab.records.lock().unwrap();
+        assert_eq!(records.len(), usize::from(lab.choice == BackendKind::PfKey), "said once: {records:?}");
         assert_eq!(lab.interface.capabilities().cuts_sha256(), lab.choice == BackendKind::PfKey);
     });
 }

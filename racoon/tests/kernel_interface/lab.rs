@@ -38,23 +38,23 @@ pub(crate) struct Lab {
     seq: u32,
     /// Events that were read and not returned yet.
     happened: VecDeque<KernelEvent>,
-    pub(crate) remarks: Arc<Mutex<Vec<LogRecord>>>,
+    pub(crate) records: Arc<Mutex<Vec<LogRecord>>>,
 }
 
 impl Lab {
     pub(crate) fn new(choice: &BackendKind, other: &BackendKind) -> Self {
         link();
-        let remarks = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&remarks);
-        let log = Box::new(move |remark| {
-            if !matches!(remark, LogRecord::Request(_)) {
-                log.lock().expect("a log").push(remark);
+        let records = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&records);
+        let log = Box::new(move |record| {
+            if !matches!(record, LogRecord::Request(_)) {
+                log.lock().expect("a log").push(record);
             }
         });
         let interface = KernelInterface::open(choice, None, 1024, log).expect("a interface");
         let other = Connection::new(other.open(None).expect("another interface"));
         let mut lab =
-            Self { choice: choice.clone(), interface, other, seq: 0x9000_0000, happened: VecDeque::new(), remarks };
+            Self { choice: choice.clone(), interface, other, seq: 0x9000_0000, happened: VecDeque::new(), records };
         assert!(matches!(&lab.events()[..], [KernelEvent::Policies(none)] if none.is_empty()));
         lab
     }

@@ -45,7 +45,7 @@ fn packet_causes_acquire() {
         let again = lab.acquire();
         assert_ne!(again.seq, acquire.seq);
         assert!(lab.ask(KernelRequest::AcquireFailed(again)).is_empty());
-        assert_eq!(*lab.remarks.lock().unwrap(), []);
+        assert_eq!(*lab.records.lock().unwrap(), []);
     });
 }
 
@@ -190,7 +190,7 @@ fn reserved_spi_is_released() {
             name.protocol = protocol;
             lab.ask(KernelRequest::Delete(name));
             assert!(lab.events().is_empty());
-            assert_eq!(*lab.remarks.lock().unwrap(), []);
+            assert_eq!(*lab.records.lock().unwrap(), []);
         }
     });
 }

@@ -92,7 +92,7 @@ fn policies_of_other_program() {
         let events = lab.events();
         assert!(events.iter().all(|event| matches!(event, KernelEvent::PoliciesFlushed)), "{events:?}");
         assert!(!events.is_empty());
-        assert!(lab.remarks.lock().unwrap().is_empty());
+        assert!(lab.records.lock().unwrap().is_empty());
     });
 }
 
@@ -145,7 +145,7 @@ fn replaced_own_policies() {
     with_all_backend_pairs(|lab| {
         let directory = tempfile::tempdir().expect("a directory");
         let id = KernelId { boot: "a".into(), namespace: "1".into() };
-        let log = StateLog::open(&directory.path().join("state"), id, &mut |remark| panic!("{remark}"));
+        let log = StateLog::open(&directory.path().join("state"), id, &mut |record| panic!("{record}"));
         lab.interface.set_state_log(log.expect("a state file"));
         let transport =
             |protocol| Template { protocol, mode: Mode::Transport, endpoints: None, ..template(Level::Unique, 7) };
@@ -198,7 +198,7 @@ fn more_events_than_the_buffer_holds() {
         let told = match events.last() {
             Some(KernelEvent::Policies(policies)) => {
                 assert!(events.len() <= all);
-                assert_eq!(lab.remarks.lock().expect("a log").len(), 1);
+                assert_eq!(lab.records.lock().expect("a log").len(), 1);
                 policies.len()
             }
             _ => resync(lab).len(),

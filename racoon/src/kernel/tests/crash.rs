@@ -103,8 +103,8 @@ fn restart(kernel: &Memory, path: &Path) -> (Lab, Leftovers, Vec<LogRecord>) {
     let mut lab = Lab::on(kernel.another_handle().unwrap());
     lab.interface.set_state_log(log(path));
     let left = lab.interface.remove_leftovers(&[]).unwrap();
-    let remarks = std::mem::take(&mut *lab.remarks.lock().unwrap());
-    (lab, left, remarks)
+    let records = std::mem::take(&mut *lab.records.lock().unwrap());
+    (lab, left, records)
 }
 
 /// Returns the directions of our policies and the SPIs of our SAs in the kernel.
@@ -153,12 +153,12 @@ fn nothing_is_left_after_a_crash() {
                     fs::write(&path, file).unwrap();
                     let mut killed = with_others(dialect, now);
                     STEPS[..done + asked].iter().for_each(|step| step.take(&mut killed));
-                    let (mut lab, left, remarks) = restart(&killed.memory, &path);
+                    let (mut lab, left, records) = restart(&killed.memory, &path);
                     let at = format!("{dialect}, {step:?}, {asked}, {whole}, {torn}: {left:?}");
                     // The BSDs do not show the age of a policy, so an unconfirmed one may be another program's.
                     let is_policy = matches!(step, Step::Policy(_)) && asked == 1 && whole == recorded;
                     let ambiguous = is_policy && dialect != Dialect::Linux;
-                    assert_eq!((left.ambiguous, remarks.len()), (ambiguous.into(), ambiguous.into()), "{at}");
+                    assert_eq!((left.ambiguous, records.len()), (ambiguous.into(), ambiguous.into()), "{at}");
                     let (policies, sas) = ours(&mut lab);
                     assert_eq!((policies.len(), sas), (ambiguous.into(), vec![]), "{at}");
                     lab.interface.close_state_log();

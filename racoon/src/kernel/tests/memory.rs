@@ -22,7 +22,7 @@ use crate::kernel::{KernelInterface, LogRecord, backend_of};
 pub(super) struct Lab {
     pub(super) memory: Memory,
     pub(super) interface: KernelInterface,
-    pub(super) remarks: Arc<Mutex<Vec<LogRecord>>>,
+    pub(super) records: Arc<Mutex<Vec<LogRecord>>>,
 }
 
 impl Lab {
@@ -32,16 +32,16 @@ impl Lab {
 
     /// Opens a kernel, which may have SAs and policies of an earlier racoon.
     pub(super) fn on(memory: Memory) -> Self {
-        let remarks = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&remarks);
-        let log = Box::new(move |remark| {
-            if !matches!(remark, LogRecord::Request(_)) {
-                log.lock().unwrap().push(remark);
+        let records = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&records);
+        let log = Box::new(move |record| {
+            if !matches!(record, LogRecord::Request(_)) {
+                log.lock().unwrap().push(record);
             }
         });
         let another = || Box::new(memory.another_handle().unwrap());
         let interface = KernelInterface::over(another(), another(), 64, log).unwrap();
-        let mut lab = Self { memory, interface, remarks };
+        let mut lab = Self { memory, interface, records };
         assert!(matches!(&lab.events()[..], [KernelEvent::Policies(_)]));
         lab
     }
@@ -100,8 +100,8 @@ fn quirks_are_logged_once() {
         ah.name.protocol = Protocol::AH;
         lab.install(ah).unwrap();
     }
-    let remarks = lab.remarks.lock().unwrap();
-    assert!(matches!(&remarks[..], [LogRecord::Warning(text)] if text.starts_with("AH over IPv4 with")), "{remarks:?}");
+    let records = lab.records.lock().unwrap();
+    assert!(matches!(&records[..], [LogRecord::Warning(text)] if text.starts_with("AH over IPv4 with")), "{records:?}");
 }
 
 /// Adds a policy.
@@ -190,7 +190,7 @@ fn from_packet_to_sa() {
         lab.ask(KernelRequest::DeletePolicy(set.name()));
         let events = lab.events();
         assert!(matches!(&events[..], [KernelEvent::PolicyDeleted(Direction::Out, _)]), "{dialect}: {events:?}");
-        assert_eq!(*lab.remarks.lock().unwrap(), []);
+        assert_eq!(*lab.records.lock().unwrap(), []);
     }
 }
 
@@ -288,7 +288,7 @@ fn nat_t_ports_are_part_of_the_name() {
     let name = sa.name;
     lab.install(sa).unwrap();
     lab.ask(KernelRequest::Delete(name));
-    assert_eq!(*lab.remarks.lock().unwrap(), []);
+    assert_eq!(*lab.records.lock().unwrap(), []);
     assert!(lab.events().is_empty());
     assert!(lab.interface.show(SaType::Unspec, 0).is_ok_and(|text| text.is_empty()));
 }
@@ -506,8 +506,8 @@ fn saved_sas_are_restored() {
         let name = outbound(0x1001, aes_sha1()).name;
         let taken = |lab: &mut Lab| {
             let mut backup = Backup::open(&path).unwrap();
-            let (saved, strange) = backup.restore().unwrap();
-            assert_eq!(strange, 0, "{dialect}");
+            let (saved, skipped) = backup.restore().unwrap();
+            assert_eq!(skipped, 0, "{dialect}");
             lab.interface.set_backup(backup);
             lab.interface.restore_saved(&saved).unwrap()
         };
