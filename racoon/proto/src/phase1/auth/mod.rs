@@ -8,24 +8,28 @@
 mod pre_shared_key;
 
 use crate::crypto::{JobResult, Prf, Secret, Task};
+use crate::identity::Identity;
 use crate::message::protection::Unreadable;
 use crate::num::{AuthMethod, Hash, PayloadType};
 use crate::phase1::KeyOwner;
 use crate::phase1::exchange::{Context, Transcript};
+use crate::proposal::ProposalRefusal;
 use crate::reason::{FailureReason, Role};
 use crate::wire::RawPayload;
 use pre_shared_key::PreSharedKey;
 
-/// Whether there is an implementation of a method. Proposals with other methods are neither offered nor accepted.
+/// Whether a method is implemented. Proposals with other methods are neither offered nor accepted.
 pub(crate) fn is_supported(method: AuthMethod) -> bool {
     method == AuthMethod::PRE_SHARED_KEY
 }
 
-/// What must be looked up before an [`Authenticator`] can be made.
-///
-/// Main mode needs the result before it can read the peer's identity, which is encrypted with keys that depend on it.
-pub(crate) fn lookups(cx: &Context<'_>) -> Vec<Task> {
-    vec![PreSharedKey::lookup(cx)]
+/// Returns what must be looked up before an [`Authenticator`] for the method can be made. `claimed` is the peer's identity, if
+/// the exchange has transmitted it by then.
+pub(crate) fn lookups(cx: &Context<'_>, method: AuthMethod, claimed: Option<&Identity>) -> Vec<Task> {
+    match method {
+        AuthMethod::PRE_SHARED_KEY => vec![PreSharedKey::lookup(cx, claimed)],
+        _ => Vec::new(),
+    }
 }
 
 /// What proves the identities of both sides.
@@ -35,26 +39,36 @@ pub(crate) enum Authenticator {
 }
 
 impl Authenticator {
-    /// Takes what [`lookups`] has asked for from the result of the job.
+    /// Makes an authenticator of what [`lookups`] has found.
     ///
-    /// A responder gets one even if it has no key for the peer: see [`pre_shared_key`].
-    pub(crate) fn new(cx: &mut Context<'_>, role: Role, result: &mut JobResult) -> Result<Self, FailureReason> {
-        let found = PreSharedKey::found(cx, result.take_key());
-        let key = match role {
-            Role::Initiator => found?,
-            Role::Responder => PreSharedKey::or_random(cx, found)?,
-        };
-        Ok(Self::PreSharedKey(key))
+    /// # Errors
+    /// If an initiator has no key for the peer; a responder goes on without, see [`pre_shared_key`]. If the method is not
+    /// implemented.
+    pub(crate) fn new(
+        cx: &mut Context<'_>,
+        method: AuthMethod,
+        role: Role,
+        result: &mut JobResult,
+    ) -> Result<Self, FailureReason> {
+        match method {
+            AuthMethod::PRE_SHARED_KEY => {
+                let found = PreSharedKey::found(cx, result.take_key());
+                let key = if role == Role::Responder { PreSharedKey::or_random(cx, found) } else { found };
+                key.map(Self::PreSharedKey)
+            }
+            // Such a proposal is neither offered nor accepted.
+            other => Err(FailureReason::NoProposalChosen(ProposalRefusal::Method(other))),
+        }
     }
 
-    /// Derives SKEYID. Some methods derive it from the secret shared by Diffie-Hellman.
+    /// Derives SKEYID: here from the key and the nonces; with signatures it will be from the nonces and `g_xy`.
     pub(crate) fn skeyid(&self, hash: Hash, transcript: &Transcript, _g_xy: &Secret) -> Result<Prf, FailureReason> {
         match self {
             Self::PreSharedKey(key) => key.skeyid(hash, transcript),
         }
     }
 
-    /// Returns the payload that proves an identity, given HASH_I or HASH_R over it.
+    /// Returns the payload that proves our identity, given HASH_I or HASH_R over it.
     pub(crate) fn prove(&self, hash: Secret) -> (PayloadType, Secret) {
         match self {
             Self::PreSharedKey(_) => (PayloadType::HASH, hash),

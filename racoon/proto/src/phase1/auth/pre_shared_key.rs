@@ -7,12 +7,13 @@
 use zeroize::Zeroizing;
 
 use crate::crypto::{KeyQuery, KeyResult, Prf, Secret, Task, equal, skeyid_psk};
+use crate::identity::Identity;
 use crate::message::protection::Unreadable;
 use crate::message::rules;
 use crate::num::{Hash, PayloadType};
 use crate::phase1::KeyOwner;
 use crate::phase1::exchange::{Context, Transcript};
-use crate::psk::NoKey;
+use crate::psk::{self, NoKey};
 use crate::reason::FailureReason;
 use crate::wire::RawPayload;
 
@@ -26,10 +27,10 @@ pub(crate) struct PreSharedKey {
 }
 
 impl PreSharedKey {
-    /// The look-up of the peer's key. In main mode only its address is known by then: its identity is encrypted with keys that
-    /// depend on the pre-shared key.
-    pub(super) fn lookup(cx: &Context<'_>) -> Task {
-        Task::FindKey(KeyQuery { names: vec![cx.remote.ip().to_string().into_bytes()] })
+    /// The task that looks up the peer's key.
+    pub(super) fn lookup(cx: &Context<'_>, claimed: Option<&Identity>) -> Task {
+        let verify_identifier = cx.remote_section().is_ok_and(|section| section.verify_identifier);
+        Task::FindKey(KeyQuery { names: psk::names(cx.exchange, claimed, cx.remote.ip(), verify_identifier) })
     }
 
     /// The key that a job has found.

@@ -1,4 +1,4 @@
-//! The second half of Main Mode: both sides have the keys, and prove who they are.
+//! An exchange once its keys are derived: both sides prove their identities.
 
 use std::net::SocketAddr;
 
@@ -17,7 +17,7 @@ use crate::proposal::Phase1Terms;
 use crate::reason::{FailureReason, Role};
 use crate::wire::{Header, Notify, RawPayload};
 
-/// What both sides have said in clear, as it was on the wire.
+/// The values that both sides have exchanged, as they were on the wire (RFC 2409 section 5 hashes them unchanged).
 pub(crate) struct Transcript {
     /// SAi_b.
     pub(super) sa_i: Vec<u8>,
@@ -31,7 +31,7 @@ pub(crate) struct Transcript {
     pub(crate) nr: Vec<u8>,
 }
 
-/// An exchange whose keys are there.
+/// The keys of an exchange, and what the proofs of both sides depend on.
 pub(super) struct Keyed {
     terms: Phase1Terms,
     authenticator: Authenticator,
@@ -42,17 +42,17 @@ pub(super) struct Keyed {
     features: Features,
 }
 
-/// What a peer has proved in message 5 or 6.
+/// The identity that a peer has proved.
 pub(super) struct Proved {
-    /// Who it is.
+    /// The peer's identity.
     pub(super) peer: PeerIdentity,
-    /// It says that it knows of no other SA with us.
+    /// The peer has sent INITIAL-CONTACT.
     pub(super) initial_contact: bool,
     iv: Iv,
 }
 
 impl Keyed {
-    /// Keys and IV.
+    /// Derives the keys and the first IV.
     pub(super) fn new(
         cx: &Context<'_>,
         terms: Phase1Terms,
@@ -67,19 +67,21 @@ impl Keyed {
         Ok(Self { terms, authenticator, transcript, skeyid, keys, iv, features })
     }
 
-    /// Message 5 or 6: who we are, and the proof. Message 5 is where other daemons look for INITIAL-CONTACT.
+    /// Encrypts the message with our identity and its proof.
     pub(super) fn identify(&mut self, cx: &mut Context<'_>, role: Role) -> Result<Vec<u8>, FailureReason> {
         let id = own_identity(cx)?.encode();
         let (kind, proof) = self.authenticator.prove(self.hash_of(cx, role, &id)?);
         let mut payloads = vec![(PayloadType::ID, id.as_slice()), (kind, proof.as_bytes())];
         let contact = Notify::of_isakmp(cx.cookies, NotifyType::INITIAL_CONTACT, &[]).encode();
+        // Other daemons look for INITIAL-CONTACT in message 5 only.
         if role == Role::Initiator && cx.first_contact {
             payloads.push((PayloadType::NOTIFY, &contact));
         }
         Ok(seal(&self.keys.cipher, &mut self.iv, &cx.header(), &payloads, (cx.codec, cx.remote), cx.random)?)
     }
 
-    /// Reads the peer's message 5 or 6 and checks its proof. Nothing changes: it may be anybody's.
+    /// Reads the message with the peer's identity and checks its proof. Changes nothing: until the proof is checked, the
+    /// message may come from anybody. Call [`Keyed::accept`] if it is accepted.
     pub(super) fn read(
         &self,
         cx: &Context<'_>,
@@ -109,7 +111,7 @@ impl Keyed {
         Identity::parse(id).map_err(|error| FailureReason::Malformed(error.to_string()))
     }
 
-    /// Reads an informational message that the peer sends instead of its last one.
+    /// Reads an informational message that the peer sends instead of its last message.
     pub(super) fn informational<T>(
         &self,
         message: (&Header, &[u8]),
@@ -119,7 +121,7 @@ impl Keyed {
         open_informational(&self.keys, &self.iv, message, codec, read)
     }
 
-    /// HASH_I or HASH_R.
+    /// HASH_I or HASH_R over the identity of the side with this role.
     fn hash_of(&self, cx: &Context<'_>, role: Role, id: &[u8]) -> Result<Secret, FailureReason> {
         let input = HashInput {
             g_xi: &self.transcript.g_xi,
@@ -135,17 +137,17 @@ impl Keyed {
         Ok(hash?)
     }
 
-    /// The peer's message is accepted: ours is chained to it.
+    /// Accepts the peer's message: its last block becomes the next IV.
     pub(super) fn accept(&mut self, proved: &Proved) {
         self.iv = proved.iv;
     }
 
-    /// What the peer can do.
+    /// What the peer supports.
     pub(super) fn features(&self) -> Features {
         self.features
     }
 
-    /// The SA. What it does not need is wiped.
+    /// Makes the SA; secrets that it does not need are wiped.
     pub(super) fn into_sa(self, cx: &Context<'_>, peer: PeerIdentity) -> Phase1Sa {
         Phase1Sa {
             cookies: cx.cookies,
@@ -163,7 +165,11 @@ impl Keyed {
     }
 }
 
-/// What a Diffie-Hellman job has computed. The exponent comes back with the values, or with the peer's fault.
+/// Returns the exponent that a Diffie-Hellman task gives back, with the computed values or the reason why the peer's value is
+/// invalid.
+///
+/// # Errors
+/// If nothing was computed for a reason of our own.
 pub(super) fn exchanged(
     result: Option<DhResult>,
 ) -> Result<(Exponent, Result<DhValues, FailureReason>), FailureReason> {

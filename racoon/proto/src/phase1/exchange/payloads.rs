@@ -1,4 +1,4 @@
-//! What both roles read from messages and write into them.
+//! Payloads that all exchanges read and write.
 
 use super::{Context, Features};
 use crate::config::LocalIdentity;
@@ -9,13 +9,15 @@ use crate::output::Level;
 use crate::reason::FailureReason;
 use crate::wire::{self, Header, Notify, RawPayload, Tail, VendorId, chain};
 
-/// UDP: RFC 2407 section 4.6.2 wants an identity of phase 1 to name it with port 500, or nothing.
+/// The protocol number of UDP. RFC 2407 section 4.6.2 requires an identity in phase 1 to name UDP port 500, or neither protocol
+/// nor port.
 const UDP: u8 = 17;
 
-/// The port of ISAKMP.
+/// The UDP port of ISAKMP.
 const ISAKMP_PORT: u16 = 500;
 
-/// The payloads of a message in clear that has to fit `rules`. Some peers fill their messages up to a multiple of 4 bytes.
+/// Returns the payloads of an unencrypted message that complies with `rules`. Some peers pad their messages to a multiple of 4
+/// bytes.
 pub(super) fn in_clear<'a>(
     rules: &MessageRules,
     header: &Header,
@@ -28,7 +30,7 @@ pub(super) fn in_clear<'a>(
     Ok(payloads)
 }
 
-/// The KE and Nonce payloads of message 3 or 4.
+/// Returns the bodies of the KE and Nonce payloads.
 pub(super) fn key_and_nonce(payloads: &[RawPayload<'_>]) -> Result<(Vec<u8>, Vec<u8>), FailureReason> {
     let key = rules::find(payloads, PayloadType::KEY_EXCHANGE).unwrap_or_default();
     let nonce = rules::find(payloads, PayloadType::NONCE).unwrap_or_default();
@@ -36,10 +38,10 @@ pub(super) fn key_and_nonce(payloads: &[RawPayload<'_>]) -> Result<(Vec<u8>, Vec
     Ok((key.to_vec(), nonce.to_vec()))
 }
 
-/// What the Vendor ID payloads of a message say, together with what was said before.
+/// Returns what the peer supports by the Vendor IDs of this message and earlier ones.
 pub(super) fn features(cx: &mut Context<'_>, payloads: &[RawPayload<'_>], before: Features) -> Features {
     let mut features = before;
-    // A message may have thousands of them: each that is known is named once, and those that are not known are counted.
+    // A message may have thousands of them: known ones are logged once, unknown ones are counted.
     let (mut named, mut unknown) = (Vec::new(), 0_u32);
     for body in rules::all(payloads, PayloadType::VENDOR_ID) {
         let id = VendorId::recognise(body);
@@ -68,7 +70,7 @@ pub(super) fn has_initial_contact(payloads: &[RawPayload<'_>]) -> bool {
         .any(|notify| notify.kind == NotifyType::INITIAL_CONTACT)
 }
 
-/// What we say we are.
+/// Our identity, as configured.
 pub(super) fn own_identity(cx: &Context<'_>) -> Result<Identity, FailureReason> {
     match &cx.remote_section()?.my_identifier {
         LocalIdentity::Address => Ok(Identity::address(cx.local.ip()).with_protocol(UDP, ISAKMP_PORT)),
@@ -83,7 +85,7 @@ pub(super) fn own_identity(cx: &Context<'_>) -> Result<Identity, FailureReason> 
     }
 }
 
-/// A nonce, as long as configured.
+/// Draws a nonce of the configured length.
 pub(super) fn draw_nonce(cx: &mut Context<'_>) -> Result<Vec<u8>, FailureReason> {
     let length = usize::from(cx.remote_section()?.nonce_size).clamp(wire::NONCE_MIN, wire::NONCE_MAX);
     let mut nonce = vec![0; length];
@@ -91,7 +93,7 @@ pub(super) fn draw_nonce(cx: &mut Context<'_>) -> Result<Vec<u8>, FailureReason>
     Ok(nonce)
 }
 
-/// Message 3 or 4.
+/// Encodes a message with a public value and a nonce.
 pub(super) fn key_message(cx: &Context<'_>, public: &[u8], nonce: &[u8]) -> Vec<u8> {
     let own = VendorId::OwnIpsecTools.encode();
     wire::message(
@@ -100,7 +102,7 @@ pub(super) fn key_message(cx: &Context<'_>, public: &[u8], nonce: &[u8]) -> Vec<
     )
 }
 
-/// Message 1 or 2.
+/// Encodes a message with an SA payload, and with the Vendor ID of dead peer detection if `dpd`.
 pub(super) fn proposal_message(cx: &Context<'_>, sa: &[u8], dpd: bool) -> Vec<u8> {
     let dpd_id = VendorId::Dpd.encode();
     let mut payloads = vec![(PayloadType::SA, sa)];

@@ -1,4 +1,4 @@
-//! The initiator's side.
+//! The initiator of main mode.
 
 use std::net::SocketAddr;
 
@@ -16,34 +16,34 @@ use crate::proposal::{Phase1Terms, ProposalRefusal, accept_phase1, answered_phas
 use crate::reason::{BadChoice, FailureReason, Role};
 use crate::wire::{Header, RawPayload, SaBody};
 
-/// How far an initiator is.
+/// The state of an initiator.
 pub(crate) enum Initiator {
-    /// Message 1 is sent.
+    /// Has sent message 1.
     AwaitsChoice(AwaitsChoice),
-    /// Message 2 is here, the job for message 3 runs.
+    /// Has received message 2; the job for message 3 runs.
     PreparesKey(PreparesKey),
-    /// Message 3 is sent.
+    /// Has sent message 3.
     AwaitsKey(AwaitsKey),
-    /// Message 4 is here, the job for message 5 runs.
+    /// Has received message 4; the job for message 5 runs.
     DerivesKeys(DerivesKeys),
-    /// Message 5 is sent.
+    /// Has sent message 5.
     AwaitsIdentity(AwaitsIdentity),
 }
 
-/// Message 1 is sent.
+/// An initiator that has sent message 1.
 pub(crate) struct AwaitsChoice {
     sa_i: Vec<u8>,
     offered: Vec<Phase1Terms>,
 }
 
-/// Our public value is computed, and the key is looked up.
+/// An initiator whose public value is being computed while the peer's key is looked up.
 pub(crate) struct PreparesKey {
     sa_i: Vec<u8>,
     terms: Phase1Terms,
     features: Features,
 }
 
-/// Message 3 is sent.
+/// An initiator that has sent message 3.
 pub(crate) struct AwaitsKey {
     sa_i: Vec<u8>,
     terms: Phase1Terms,
@@ -54,7 +54,7 @@ pub(crate) struct AwaitsKey {
     ni: Vec<u8>,
 }
 
-/// The shared secret is computed. The exponent is with the job.
+/// An initiator whose shared secret is being computed. The job has the exponent.
 pub(crate) struct DerivesKeys {
     terms: Phase1Terms,
     features: Features,
@@ -62,13 +62,13 @@ pub(crate) struct DerivesKeys {
     transcript: Transcript,
 }
 
-/// Message 5 is sent.
+/// An initiator that has sent message 5.
 pub(crate) struct AwaitsIdentity {
     keyed: Keyed,
 }
 
 impl Initiator {
-    /// Message 1, with all proposals of the remote section whose authentication method is supported.
+    /// Sends message 1, with all proposals of the remote section whose authentication method is supported.
     pub(crate) fn begin(cx: &mut Context<'_>) -> Result<Transition, FailureReason> {
         let block = cx.remote_section()?;
         let supported = block.proposals.iter().filter(|terms| auth::is_supported(terms.method));
@@ -82,7 +82,7 @@ impl Initiator {
         Ok(Transition::send(Self::AwaitsChoice(AwaitsChoice { sa_i, offered }), message))
     }
 
-    /// A message came in.
+    /// Processes a message that is not a duplicate.
     pub(super) fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition {
         match self {
             Self::AwaitsChoice(state) => state.receive(cx, header, body),
@@ -95,7 +95,7 @@ impl Initiator {
         }
     }
 
-    /// The job is done.
+    /// Processes the result of the job that was asked for.
     pub(super) fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Transition {
         match self {
             Self::PreparesKey(state) => state.job_done(cx, result).unwrap_or_else(Transition::Failed),
@@ -104,7 +104,7 @@ impl Initiator {
         }
     }
 
-    /// As `show-sa` numbers it: messages sent and received.
+    /// The state as `racoonctl show-sa isakmp` numbers it.
     pub(super) fn status(&self) -> u8 {
         match self {
             Self::AwaitsChoice(_) => 3,
@@ -117,7 +117,7 @@ impl Initiator {
 }
 
 impl AwaitsChoice {
-    /// Message 2: what the peer has chosen. A nonce and an exponent are drawn.
+    /// Processes message 2, the peer's choice, and draws an exponent.
     fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition {
         let (terms, features) = match self.read(cx, header, body) {
             Ok(read) => read,
@@ -128,7 +128,7 @@ impl AwaitsChoice {
             Err(error) => return Transition::Failed(error.into()),
         };
         let exchange = Task::DiffieHellman(DhTask { exponent, operation: DhOperation::Public });
-        let tasks = [exchange].into_iter().chain(auth::lookups(cx)).collect();
+        let tasks = [exchange].into_iter().chain(auth::lookups(cx, terms.method, None)).collect();
         Transition::run_job(Initiator::PreparesKey(PreparesKey { sa_i: self.sa_i, terms, features }), Job { tasks })
     }
 
@@ -143,7 +143,7 @@ impl AwaitsChoice {
         let answer = SaBody::parse(sa).map_err(|error| FailureReason::Malformed(error.to_string()))?;
         let (_, chosen) = answered_phase1(&answer, &self.offered)
             .map_err(|error| FailureReason::BadChoice(BadChoice::Answer(error)))?;
-        // Only the lifetime may differ from what was offered, as far as the block allows it.
+        // Only the lifetime may differ from what was offered, as far as proposal_check allows it.
         let level = cx.remote_section()?.proposal_check;
         let accepted = accept_phase1(level, &[chosen], &self.offered).ok_or_else(|| {
             let mismatches = closest_phase1(level, &[chosen], &self.offered).unwrap_or_default();
@@ -154,10 +154,10 @@ impl AwaitsChoice {
 }
 
 impl PreparesKey {
-    /// Message 3: our public value and nonce.
+    /// Sends message 3, our public value and nonce.
     fn job_done(self, cx: &mut Context<'_>, mut result: JobResult) -> Result<Transition, FailureReason> {
         let (exponent, values) = exchanged(result.take_diffie_hellman())?;
-        let authenticator = Authenticator::new(cx, Role::Initiator, &mut result)?;
+        let authenticator = Authenticator::new(cx, self.terms.method, Role::Initiator, &mut result)?;
         let g_xi = values?.public.unwrap_or_default();
         let ni = draw_nonce(cx)?;
         let message = key_message(cx, &g_xi, &ni);
@@ -168,7 +168,7 @@ impl PreparesKey {
 }
 
 impl AwaitsKey {
-    /// Message 4: the peer's public value and nonce.
+    /// Processes message 4, the peer's public value and nonce.
     fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition {
         let (payloads, (g_xr, nr)) = match in_clear(&MAIN[3], header, body)
             .and_then(|payloads| key_and_nonce(&payloads).map(|values| (payloads, values)))
@@ -186,19 +186,20 @@ impl AwaitsKey {
 }
 
 impl DerivesKeys {
-    /// Message 5: who we are. With a bad value of the peer there is none: a good one may come.
+    /// Sends message 5, our identity and its proof. If the peer's public value is invalid, waits for message 4 again.
     fn job_done(self, cx: &mut Context<'_>, mut result: JobResult) -> Result<Transition, FailureReason> {
         let (exponent, values) = exchanged(result.take_diffie_hellman())?;
         let g_xy = match values {
             Ok(values) => values.shared.ok_or_else(|| FailureReason::Crypto("no secret was computed".into()))?,
-            Err(cause) => return Ok(Transition::ignore(Initiator::AwaitsKey(self.back(exponent)), cause)),
+            // Message 4 is not authenticated: the invalid value may be forged, and the true one may still come.
+            Err(cause) => return Ok(Transition::ignore(Initiator::AwaitsKey(self.into_awaits_key(exponent)), cause)),
         };
         let mut keyed = Keyed::new(cx, self.terms, self.features, self.transcript, self.authenticator, &g_xy)?;
         let message = keyed.identify(cx, Role::Initiator)?;
         Ok(Transition::send(Initiator::AwaitsIdentity(AwaitsIdentity { keyed }), message))
     }
 
-    fn back(self, exponent: Exponent) -> AwaitsKey {
+    fn into_awaits_key(self, exponent: Exponent) -> AwaitsKey {
         let Self { terms, features, authenticator, transcript } = self;
         let Transcript { sa_i, g_xi, ni, .. } = transcript;
         AwaitsKey { sa_i, terms, features, authenticator, exponent, g_xi, ni }
@@ -206,7 +207,7 @@ impl DerivesKeys {
 }
 
 impl AwaitsIdentity {
-    /// An informational message instead of message 6.
+    /// Reads an informational message that comes instead of message 6.
     pub(super) fn informational<T>(
         &self,
         message: (&Header, &[u8]),
@@ -216,7 +217,7 @@ impl AwaitsIdentity {
         self.keyed.informational(message, codec, read)
     }
 
-    /// Message 6: who the peer is.
+    /// Processes message 6, the peer's identity and its proof.
     fn receive(mut self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition {
         let proved = match self.keyed.read(cx, &MAIN[5], Role::Responder, header, body) {
             Ok(proved) => proved,

@@ -1,8 +1,8 @@
-//! Main Mode with a pre-shared key (RFC 2409 section 5.4).
+//! Main mode, here with a pre-shared key (RFC 2409 section 5.4).
 //!
 //! ```text
-//!   1  ->  HDR, SA                 what is offered
-//!   2  <-  HDR, SA                 what is chosen
+//!   1  ->  HDR, SA                 all proposals
+//!   2  <-  HDR, SA                 the chosen one
 //!   3  ->  HDR, KE, Ni
 //!   4  <-  HDR, KE, Nr
 //!   5  ->  HDR*, IDii, HASH_I
@@ -25,16 +25,16 @@ use crate::reason::FailureReason;
 use crate::settings::Settings;
 use crate::wire::{Header, RawPayload};
 
-/// An exchange on its way.
+/// A main mode exchange in its current state.
 pub(crate) enum MainMode {
-    /// We began it.
+    /// We began the exchange.
     Initiator(Initiator),
-    /// The peer began it.
+    /// The peer began the exchange.
     Responder(Responder),
 }
 
 impl MainMode {
-    /// A message came in that is no duplicate.
+    /// Processes a message that is not a duplicate.
     pub(super) fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition {
         match self {
             Self::Initiator(initiator) => initiator.receive(cx, header, body),
@@ -42,7 +42,7 @@ impl MainMode {
         }
     }
 
-    /// The job that was given out is done.
+    /// Processes the result of the job that was asked for.
     pub(super) fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Transition {
         match self {
             Self::Initiator(initiator) => initiator.job_done(cx, result),
@@ -50,8 +50,7 @@ impl MainMode {
         }
     }
 
-    /// Reads an informational message while an initiator waits for the last message; none: nobody waits for it, or has no
-    /// keys yet.
+    /// Reads an informational message that an initiator receives instead of message 6. Returns `None` in any other state.
     pub(super) fn informational<T>(
         &self,
         message: (&Header, &[u8]),
@@ -60,18 +59,19 @@ impl MainMode {
     ) -> Option<Result<T, FailureReason>> {
         match self {
             Self::Initiator(Initiator::AwaitsIdentity(state)) => Some(state.informational(message, codec, read)),
+            // A responder is never refused like this: the initiator reads its proof in message 6, and then both have the SA.
             Self::Initiator(_) | Self::Responder(_) => None,
         }
     }
 
-    /// Writes what a peer has offered into the record of a negotiation that has not got beyond message 1.
+    /// Adds what the peer has offered to the record of a negotiation that has not got beyond message 1.
     pub(super) fn describe_offer(&self, settings: &Settings, remote: SocketAddr, record: &mut Record) {
         if let Self::Responder(responder) = self {
             responder.describe_offer(settings, remote, record);
         }
     }
 
-    /// How far it is, as the number that `racoonctl show-sa isakmp` shows.
+    /// The state as `racoonctl show-sa isakmp` numbers it.
     pub(super) fn status(&self) -> u8 {
         match self {
             Self::Initiator(initiator) => initiator.status(),
@@ -79,7 +79,7 @@ impl MainMode {
         }
     }
 
-    /// Number of our last message in the exchange, counted from 1, if the peer's answer to it is awaited.
+    /// The number of our last message in the exchange, counted from 1, while we wait for the peer's answer to it.
     pub(super) fn last_sent(&self) -> Option<u8> {
         match self {
             Self::Initiator(Initiator::AwaitsChoice(_)) => Some(1),
@@ -92,12 +92,12 @@ impl MainMode {
         }
     }
 
-    /// We sent the first message, and there is no answer to it.
+    /// Whether we have sent message 1, and no answer has been accepted.
     pub(super) fn is_unanswered(&self) -> bool {
         matches!(self, Self::Initiator(Initiator::AwaitsChoice(_)))
     }
 
-    /// The peer began it, and has not yet shown that it receives what we send: the address may be another one's.
+    /// Whether the peer has not yet returned our cookie, which comes with message 3: its address may be forged.
     pub(super) fn is_from_unproved_address(&self) -> bool {
         matches!(self, Self::Responder(Responder::AwaitsKey(_)))
     }
@@ -107,7 +107,7 @@ impl MainMode {
         matches!(self, Self::Initiator(Initiator::AwaitsIdentity(_)) | Self::Responder(Responder::AwaitsIdentity(_)))
     }
 
-    /// The peer may have the SA already: what it sends under it belongs to this exchange.
+    /// Whether the peer may have the SA already: it has, once it has sent message 6.
     pub(super) fn awaits_last_message(&self) -> bool {
         matches!(self, Self::Initiator(Initiator::AwaitsIdentity(_)))
     }

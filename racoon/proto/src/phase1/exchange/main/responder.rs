@@ -1,4 +1,4 @@
-//! The responder's side.
+//! The responder of main mode.
 
 use std::net::SocketAddr;
 
@@ -17,17 +17,17 @@ use crate::reason::{FailureReason, Role};
 use crate::settings::Settings;
 use crate::wire::Header;
 
-/// How far a responder is.
+/// The state of a responder.
 pub(crate) enum Responder {
-    /// Message 2 is sent.
+    /// Has sent message 2.
     AwaitsKey(AwaitsKey),
-    /// Message 3 is here, the job for message 4 runs.
+    /// Has received message 3; the job for message 4 runs.
     DerivesKeys(DerivesKeys),
-    /// Message 4 is sent.
+    /// Has sent message 4.
     AwaitsIdentity(AwaitsIdentity),
 }
 
-/// Message 2 is sent.
+/// A responder that has sent message 2.
 pub(crate) struct AwaitsKey {
     sa_i: Vec<u8>,
     offered: Phase1Terms,
@@ -35,7 +35,7 @@ pub(crate) struct AwaitsKey {
     features: Features,
 }
 
-/// The key is looked up, our public value and the shared secret are computed.
+/// A responder whose public value and shared secret are being computed while the peer's key is looked up.
 pub(crate) struct DerivesKeys {
     awaited: AwaitsKey,
     features: Features,
@@ -43,14 +43,14 @@ pub(crate) struct DerivesKeys {
     ni: Vec<u8>,
 }
 
-/// Message 4 is sent.
+/// A responder that has sent message 4.
 pub(crate) struct AwaitsIdentity {
     offered: Phase1Terms,
     keyed: Keyed,
 }
 
 impl Responder {
-    /// Message 2: what is chosen.
+    /// Sends message 2, our choice.
     pub(crate) fn begin(cx: &mut Context<'_>, choice: FirstChoice<'_>) -> Result<Transition, FailureReason> {
         let FirstChoice { payloads, sa_i, answer, offered, terms, .. } = choice;
         let features = features(cx, &payloads, Features::default());
@@ -59,7 +59,7 @@ impl Responder {
         Ok(Transition::send(Self::AwaitsKey(AwaitsKey { sa_i, offered, terms, features }), message))
     }
 
-    /// A message came in.
+    /// Processes a message that is not a duplicate.
     pub(super) fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition {
         match self {
             Self::AwaitsKey(state) => state.receive(cx, header, body),
@@ -71,7 +71,7 @@ impl Responder {
         }
     }
 
-    /// The job is done.
+    /// Processes the result of the job that was asked for.
     pub(super) fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Transition {
         match self {
             Self::DerivesKeys(state) => state.job_done(cx, result).unwrap_or_else(Transition::Failed),
@@ -79,14 +79,14 @@ impl Responder {
         }
     }
 
-    /// Writes what was offered and what is configured into the record, if only message 1 has come.
+    /// Adds what the peer has offered, and what is configured, to the record if only message 1 has arrived.
     pub(super) fn describe_offer(&self, settings: &Settings, remote: SocketAddr, record: &mut Record) {
         if let Self::AwaitsKey(state) = self {
             state.describe_offer(settings, remote, record);
         }
     }
 
-    /// As `show-sa` numbers it: messages received and sent.
+    /// The state as `racoonctl show-sa isakmp` numbers it.
     pub(super) fn status(&self) -> u8 {
         match self {
             Self::AwaitsKey(_) => 3,
@@ -101,7 +101,7 @@ impl AwaitsKey {
         describe_offer(settings, (remote, ExchangeType::MAIN), &self.sa_i, record);
     }
 
-    /// Message 3: the peer's public value and nonce.
+    /// Processes message 3, the peer's public value and nonce.
     fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition {
         let read = in_clear(&MAIN[2], header, body)
             .and_then(|payloads| key_and_nonce(&payloads).map(|values| (payloads, values)));
@@ -114,21 +114,23 @@ impl AwaitsKey {
             Err(error) => return Transition::Failed(error.into()),
         };
         let exchange = Task::DiffieHellman(DhTask { exponent, operation: DhOperation::Both(g_xi.clone()) });
-        let tasks = [exchange].into_iter().chain(auth::lookups(cx)).collect();
+        let tasks = [exchange].into_iter().chain(auth::lookups(cx, self.terms.method, None)).collect();
         let features = features(cx, &payloads, self.features);
+        // The peer has returned our cookie, so the cost of this is not that of a flood from forged addresses.
         self.describe_offer(cx.settings, cx.remote, cx.record);
         Transition::run_job(Responder::DerivesKeys(DerivesKeys { awaited: self, features, g_xi, ni }), Job { tasks })
     }
 }
 
 impl DerivesKeys {
-    /// Message 4: our public value and nonce. With a bad value of the peer there is none: a good one may come. Neither is
-    /// there one if nothing could be computed: it may be possible when the peer repeats itself.
+    /// Sends message 4, our public value and nonce. If the peer's public value is invalid or the job was dropped, waits for
+    /// message 3 again.
     fn job_done(self, cx: &mut Context<'_>, mut result: JobResult) -> Result<Transition, FailureReason> {
+        // The shell was overloaded. The peer retransmits message 3, and then there may be a thread for the job.
         if result.is_dropped() {
             return Ok(Transition::ignore(Responder::AwaitsKey(self.awaited), FailureReason::not_computed()));
         }
-        let authenticator = Authenticator::new(cx, Role::Responder, &mut result)?;
+        let authenticator = Authenticator::new(cx, self.awaited.terms.method, Role::Responder, &mut result)?;
         let values = match exchanged(result.take_diffie_hellman())?.1 {
             Ok(values) => values,
             Err(cause) => return Ok(Transition::ignore(Responder::AwaitsKey(self.awaited), cause)),
@@ -146,10 +148,12 @@ impl DerivesKeys {
 }
 
 impl AwaitsIdentity {
-    /// Message 5: who the peer is; which block that makes its own; and message 6: who we are.
+    /// Processes message 5, the peer's identity and its proof, selects the remote section for that identity, and sends
+    /// message 6, our own identity and proof.
     fn receive(mut self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition {
         let proved = match self.keyed.read(cx, &MAIN[4], Role::Initiator, header, body) {
             Ok(proved) => proved,
+            // With a random key in place of a missing one no proof is right: the missing key is the reason to report.
             Err(FailureReason::Authentication(why)) => {
                 let cause = cx.record.no_key.clone().unwrap_or(FailureReason::Authentication(why));
                 return Transition::ignore(Responder::AwaitsIdentity(self), cause);
