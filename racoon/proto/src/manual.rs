@@ -289,8 +289,8 @@
 //! 1. Add its number and name to [`num`](crate::num).
 //! 2. Implement it in [`crypto`](crate::crypto), tested with the vector of an RFC, and add its key length to `crypto::keylen`. Say in
 //!    `proposal::encoding::key_length` whether its key length is an attribute or fixed.
-//! 3. Outside the engine, add its word to `ipsec-conf`, `racoon::config` and racoon.conf(5), its kernel number to `racoon::kernel`
-//!    and the table of algorithms in `libpfkey`, and an entry to the table of `regress/src/interop`.
+//! 3. Outside the engine, add a row to the table in `libpfkey::algorithm`, which has the words of racoon.conf and the numbers of
+//!    all kernels; an entry in racoon.conf(5); and an entry in the table of `regress/src/interop`.
 //!
 //! **A payload.**
 //!
