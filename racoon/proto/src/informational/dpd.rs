@@ -88,7 +88,7 @@ impl DpdState {
         self.sent
     }
 
-    /// Endpoints a series of probes without a verdict.
+    /// Ends a series of probes without a verdict.
     fn give_up(&mut self) {
         self.fails = 0;
         self.asked = None;

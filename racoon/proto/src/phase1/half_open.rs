@@ -1,17 +1,17 @@
-//! Limits on negotiations of peers that have not proved who they are (`half_open_limit`), and which one makes way when a
-//! limit is reached.
+//! Limits on half-open negotiations (`half_open_limit`), and the choice of the one that is evicted when a limit is reached.
 //!
-//! A newcomer is never turned away because others were there before: a flood from forged addresses would then keep
-//! everybody out. An older negotiation makes way instead:
+//! A half-open negotiation is one that a peer has begun and in which it has not yet proved its identity. A new one is never
+//! refused because others came first: a flood from forged addresses would then lock everybody out. Instead an older one is
+//! evicted:
 //!
-//! * A negotiation is *unproved* as long as its address has not returned our cookie: anybody may have sent its first message
-//!   in somebody else's name. So it counts against nobody's address. All unproved ones compete in one pool, in which the
-//!   oldest makes way. An honest peer therefore gets through if fewer first messages than the pool holds arrive within its
-//!   round trip, whatever addresses they claim.
-//! * It is *proved* by a message with our cookie. From then on it counts against its address, and when that has too many,
-//!   one of its own makes way. Unproved ones do not displace it, as long as proved ones fill no more than half of the limit:
-//!   that much is left to newcomers. Of several proved ones that are drawn, the one goes whose address has most.
-//! * Peers whose address is configured have a pool of their own, with as much room.
+//! * A negotiation is *unproved* until its address has returned our cookie: its first message may come from a forged address.
+//!   It therefore does not count against that address. All unproved negotiations share a pool, from which the oldest is
+//!   evicted. An honest peer gets through if fewer first messages than the pool holds arrive within its round trip, whatever
+//!   addresses they claim to come from.
+//! * It is *proved* by a message with our cookie. From then on it counts against its address; if that has too many, one of its
+//!   own is evicted. Unproved negotiations do not evict it as long as proved ones fill at most half of the limit, which leaves
+//!   the other half to new ones. Of several proved ones drawn at random, the one whose address has most is evicted.
+//! * Peers whose address is configured have a pool of their own, of the same size.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -22,22 +22,22 @@ use crate::phase1::rate_limit::LoggedEvent;
 use crate::random::Random;
 use crate::select::RemoteQuery;
 
-/// Of so many that are drawn one is chosen.
+/// Proved negotiations that are drawn at random to choose the one to evict from.
 const EVICTION_SAMPLES: usize = 8;
 
-/// Of an IPv6 address so many bits say whose it is: anybody has all addresses of a network.
+/// Prefix length by which IPv6 sources are grouped: one host usually controls a /64.
 const IPV6_SOURCE_PREFIX: u32 = 64;
 
-/// Whose room a negotiation takes up.
+/// The pool that a half-open negotiation counts in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PeerClass {
-    /// One whose address a remote block names.
+    /// A remote section names the peer's address.
     Configured,
-    /// Anybody.
+    /// No remote section names it.
     Unknown,
 }
 
-/// Those who have begun a phase 1 with us and have not yet proved who they are.
+/// The half-open negotiations.
 #[derive(Debug, Default)]
 pub(crate) struct HalfOpen {
     configured: Pool,
@@ -46,26 +46,26 @@ pub(crate) struct HalfOpen {
 
 #[derive(Debug, Default)]
 struct Pool {
-    /// Negotiations of which only the first message has come: the address may be another one's. The oldest is first.
+    /// Negotiations of which only the first message has arrived, oldest first. The address may be forged.
     unproved: BTreeSet<Phase1Id>,
     /// Negotiations whose address has returned our cookie.
     proved: SampledSet,
-    /// The proved ones of each address. The oldest is first.
+    /// The proved ones by address, oldest first.
     sources: HashMap<IpAddr, BTreeSet<Phase1Id>>,
 }
 
-/// What it takes that a negotiation becomes a proved one.
+/// What happens when a negotiation becomes a proved one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
-    /// Nothing: its address has not too many.
+    /// Nothing else: its address has fewer than the limit.
     Free,
-    /// This one of the same address makes way.
+    /// This one of the same address is evicted.
     Evicts(Phase1Id),
-    /// It has to wait: its address has as many as it may have, and jobs run for them.
+    /// It is not admitted yet: its address has reached the limit, and jobs run for all of them.
     Refused,
 }
 
-/// A set from which one can be drawn.
+/// A set from which elements can be drawn at random.
 #[derive(Debug, Default)]
 struct SampledSet {
     all: Vec<Phase1Id>,
@@ -73,12 +73,12 @@ struct SampledSet {
 }
 
 impl HalfOpen {
-    /// One more has begun.
+    /// Adds a negotiation, as an unproved one.
     pub(crate) fn add(&mut self, id: Phase1Id, peer_class: PeerClass) {
         self.pool_mut(peer_class).unproved.insert(id);
     }
 
-    /// Its address has returned our cookie. False: that was known.
+    /// Makes a negotiation a proved one. Returns whether it was not.
     pub(crate) fn prove(&mut self, id: Phase1Id, peer_class: PeerClass, address: IpAddr) -> bool {
         let pool = self.pool_mut(peer_class);
         let is_news = pool.unproved.remove(&id);
@@ -89,7 +89,7 @@ impl HalfOpen {
         is_news
     }
 
-    /// It is established, or no more.
+    /// Removes a negotiation that is established or over.
     pub(crate) fn remove(&mut self, id: Phase1Id, peer_class: PeerClass, address: IpAddr) {
         let (pool, source) = (self.pool_mut(peer_class), source(address));
         let _ = pool.unproved.remove(&id) || pool.proved.remove(id);
@@ -101,12 +101,12 @@ impl HalfOpen {
         }
     }
 
-    /// How many there are.
+    /// The number of half-open negotiations.
     pub(crate) fn len(&self) -> usize {
         self.configured.len() + self.unknown.len()
     }
 
-    /// How many there are, and how many addresses have proved ones.
+    /// The number of half-open negotiations, and of addresses that have proved ones.
     #[cfg(test)]
     pub(crate) fn counts(&self) -> (usize, usize) {
         (self.len(), self.configured.sources.len() + self.unknown.sources.len())
@@ -132,7 +132,7 @@ impl Pool {
         self.unproved.len() + self.proved.len()
     }
 
-    /// How many proved ones there are where this one is from.
+    /// The number of proved negotiations with the source of an address.
     fn same_source(&self, address: Option<IpAddr>) -> usize {
         address.and_then(|address| self.sources.get(&source(address))).map_or(0, BTreeSet::len)
     }
@@ -146,7 +146,7 @@ impl SampledSet {
         }
     }
 
-    /// False: it is not there.
+    /// Returns whether it was in the set.
     fn remove(&mut self, id: Phase1Id) -> bool {
         let Some(place) = self.places.remove(&id) else { return false };
         self.all.swap_remove(place);
@@ -160,7 +160,7 @@ impl SampledSet {
         self.all.len()
     }
 
-    /// Some of them, at random; one may be among them more than once.
+    /// Draws some elements at random, perhaps the same one more than once.
     fn draw(&self, random: &mut dyn Random) -> Vec<Phase1Id> {
         let Ok(count) = u64::try_from(self.len()) else { return Vec::new() };
         let one = || {
@@ -174,7 +174,7 @@ impl SampledSet {
 }
 
 impl Engine {
-    /// Makes room for one more negotiation that somebody begins. False: there is none.
+    /// Evicts a half-open negotiation if the pool of a new one is full. Returns whether the new one can be admitted.
     pub(crate) fn admit_half_open(&mut self, remote: SocketAddr) -> bool {
         let (peer_class, limit) = (self.peer_class(remote), self.core.settings.half_open);
         if !is_full(self.phase1s.half_open.pool(peer_class).len(), limit.total) {
@@ -188,8 +188,7 @@ impl Engine {
         true
     }
 
-    /// Whether the address of a negotiation may have one more that is proved. Peers with a configured address are not limited
-    /// one by one.
+    /// Whether the address of a negotiation may have one more that is proved. Configured addresses have no limit of their own.
     pub(crate) fn admission(&self, id: Phase1Id) -> Admission {
         let pool = &self.phase1s.half_open.unknown;
         if !pool.unproved.contains(&id) {
@@ -206,7 +205,7 @@ impl Engine {
         }
     }
 
-    /// The address of a negotiation has returned our cookie.
+    /// Makes a negotiation whose address has returned our cookie a proved one.
     pub(crate) fn prove_address(&mut self, id: Phase1Id) {
         let admission = self.admission(id);
         let Some(remote) = self.phase1s.prove_address(id) else { return };
@@ -218,14 +217,14 @@ impl Engine {
         }
     }
 
-    /// Endpoints a negotiation in favour of another one.
+    /// Ends a negotiation in favour of another one.
     fn evict(&mut self, evicted: Phase1Id) {
         let peer = self.phase1s.get(evicted).map(|phase1| phase1.remote);
         self.remove_phase1(evicted);
         self.core.log(Level::Debug, peer, || "an unfinished negotiation makes way for another one".into());
     }
 
-    /// Whose room somebody's negotiation takes up.
+    /// The pool that a negotiation with this peer counts in.
     pub(crate) fn peer_class(&self, remote: SocketAddr) -> PeerClass {
         let query = RemoteQuery { port: remote.port(), skip_anonymous: true, ..RemoteQuery::address(remote) };
         if self.core.settings.remotes.candidates(&query).is_empty() {
@@ -244,13 +243,13 @@ impl Engine {
         }
         let drawn = pool.proved.draw(&mut *self.core.random);
         let same_source = |id: &Phase1Id| pool.same_source(self.phase1s.get(*id).map(|one| one.remote.ip()));
-        // Of equals the oldest.
+        // Of several with equally many, the oldest.
         let idle = drawn.into_iter().filter(|id| self.is_idle(*id));
         idle.max_by_key(|id| (same_source(id), std::cmp::Reverse(*id))).or(oldest)
     }
 
-    /// Whether no job runs for a negotiation. Otherwise it does not make way: the job would be computed for nothing, and a
-    /// peer that knew that could order any number of them.
+    /// Whether no job runs for a negotiation. One with a job is not evicted: the job would be wasted, and a peer could cause any
+    /// number of jobs by beginning again and again.
     fn is_idle(&self, id: Phase1Id) -> bool {
         self.phase1s.get(id).is_some_and(|one| !one.conversation.is_processing())
     }
@@ -260,7 +259,7 @@ fn is_full(count: usize, limit: u32) -> bool {
     u32::try_from(count).map_or(true, |count| count >= limit)
 }
 
-/// Whose an address is. On one link everybody has the same network.
+/// The source that an address belongs to: for IPv6 its /64, except on a link, where all hosts share one.
 fn source(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V6(address) if !address.is_unicast_link_local() => {

@@ -6,7 +6,6 @@
 
 pub(crate) mod auth;
 pub(crate) mod exchange;
-pub(crate) mod failure_counters;
 pub(crate) mod half_open;
 pub(crate) mod isakmp_sa;
 pub(crate) mod lifecycle;

@@ -97,7 +97,7 @@ impl Engine {
         begun.copied().unwrap_or(ExchangeType::MAIN)
     }
 
-    /// Somebody begins phase 1 with us.
+    /// Processes the first message of a phase 1.
     pub(crate) fn first_message(&mut self, incoming: &Incoming<'_>) {
         let remote = incoming.remote;
         let standing = self.standing_of(remote);
@@ -130,7 +130,7 @@ impl Engine {
         }
     }
 
-    /// Message 2, and a phase 1 for what comes after it, if there is room. Nothing is kept of a message that is refused.
+    /// Answers a first message and keeps a phase 1 for what follows. Nothing is kept of a message that is refused.
     fn respond(
         &mut self,
         incoming: &Incoming<'_>,
@@ -170,7 +170,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether a block for the peer has the exchange.
+    /// Checks that a remote section for the peer allows the exchange.
     fn check_exchange(&self, remote: SocketAddr, exchange: ExchangeType) -> Result<(), FailureReason> {
         let address = RemoteQuery { key_of_address: true, ..RemoteQuery::address(remote) };
         let known = RemoteQuery { port: remote.port(), exchange: Some(exchange), ..address };
@@ -368,7 +368,7 @@ impl Engine {
         }
     }
 
-    /// Endpoints all negotiations that come to nothing because nobody needs them any more.
+    /// Ends all negotiations that come to nothing because nobody needs them any more.
     pub(crate) fn abandon_phase1(&mut self, id: Phase1Id, result: NegotiationResult) -> Vec<Phase2Id> {
         let Some(phase1) = self.remove_phase1(id) else { return Vec::new() };
         self.core.record_outcome(self.phase1_outcome(&phase1, result));

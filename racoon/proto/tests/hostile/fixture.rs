@@ -41,7 +41,7 @@ pub(crate) const PHASE2_LIFETIME: u32 = 600;
 /// The number of the outbound policy.
 const POLICY: u32 = 17;
 
-/// The key is the honest peer's; strangers have none, unless one is for everybody.
+/// The key is the honest peer's; unknown peers have none, unless one is for everybody.
 struct Keys {
     peer: String,
     everybody: bool,

@@ -1,4 +1,4 @@
-//! A flood of strangers: what is kept of them is bounded, they are not answered with more than they send, and the honest peer
+//! A flood of unknown peers: what is kept of them is bounded, they are not answered with more than they send, and the honest peer
 //! gets through all the same.
 //!
 //! Known defects: CVE-2008-3651 (invalid proposals leak), CVE-2008-3652 (orphans of a bad first exchange), the amplification
@@ -20,7 +20,7 @@ use crate::session::{Role, Session};
 
 const LIMIT: HalfOpenLimit = HalfOpenLimit { total: 50, per_source: 4 };
 
-/// A session that has not begun, with a host that also talks to strangers.
+/// A session that has not begun, with a host that also talks to unknown peers.
 fn open_to_all() -> Session {
     let anonymous = Some(block("anonymous", None));
     let mut configuration = Configuration { anonymous, ..Configuration::default() };
@@ -30,7 +30,7 @@ fn open_to_all() -> Session {
     Session::new(Role::Initiator, configuration)
 }
 
-/// Number `number` of the strangers.
+/// Number `number` of the unknown peers.
 pub(crate) fn unknown_peer(number: u32) -> SocketAddr {
     let [_, a, b, c] = number.to_be_bytes();
     SocketAddr::from(([10, a, b, c], 500))

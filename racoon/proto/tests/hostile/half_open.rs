@@ -1,4 +1,4 @@
-//! While strangers fill all the room that there is, others get through: the peer whose address is configured, and who may
+//! While unknown peers fill the pool of half-open negotiations, others get through: the peer whose address is configured, and who may
 //! be anywhere.
 //!
 //! Known defects: CVE-2008-3652 and no limit on half-open negotiations, where the naive limit is an attack of its own.
@@ -82,7 +82,7 @@ fn gets_through(session: &mut Session, mut flood: impl FnMut(&mut Fixture, Step)
     session.fixture.sas.len() == 2
 }
 
-/// A tenth of the pool is new in each round trip of the peer, and the oldest make way: never the peer, which has answered
+/// A tenth of the pool is new in each round trip of the peer, and the oldest are evicted: never the peer, which has answered
 /// before it is one of them. After message 3 the flood may be as fast as it likes.
 #[test]
 fn a_flood_from_nowhere_does_not_keep_others_out() {
@@ -104,7 +104,7 @@ fn a_flood_from_nowhere_does_not_keep_others_out() {
     assert_eq!(through, 40);
 }
 
-/// A handshake of a stranger while `rate` first messages a second come in its name, from before it begins to its end.
+/// A handshake of an unknown peer while `rate` first messages a second come in its name, from before it begins to its end.
 fn handshake_under_forgery(limit: HalfOpenLimit, rate: u32, round_trip: Duration) -> bool {
     let mut session = session_with(true, limit);
     let peer = session.fixture.peer;
@@ -127,14 +127,14 @@ fn handshake_under_forgery(limit: HalfOpenLimit, rate: u32, round_trip: Duration
     up
 }
 
-/// First messages in a stranger's name do not count against it: 200 a second, and a round trip of 100 ms.
+/// First messages in an unknown peer's name do not count against it: 200 a second, and a round trip of 100 ms.
 #[test]
 fn forged_first_messages_do_not_count_against_a_stranger() {
     let through = (0..8).filter(|_| handshake_under_forgery(HalfOpenLimit::default(), 200, Duration::from_millis(100)));
     assert_eq!(through.count(), 8);
 }
 
-/// Rate times round trip has to reach the size of the pool before a stranger is kept out: 1024, or 10,240 a second at a
+/// Rate times round trip has to reach the size of the pool before an unknown peer is kept out: 1024, or 10,240 a second at a
 /// round trip of 100 ms.
 #[test]
 fn a_stranger_is_kept_out_by_a_whole_pool_in_a_round_trip() {
@@ -247,7 +247,7 @@ fn first_messages_in_the_name_of_the_peer() {
     assert!(through >= 16, "{through} of 20");
 }
 
-/// No flood of strangers, however fast, touches the room of those whose address is configured.
+/// No flood of unknown peers, however fast, touches the room of those whose address is configured.
 #[test]
 fn a_configured_peer_does_not_notice_strangers() {
     let mut session = session(false);
@@ -331,7 +331,7 @@ fn who_makes_way_is_the_same_in_each_run() {
     assert_eq!(one, other);
 }
 
-/// A negotiation for which a job runs does not make way: who could order jobs and begin anew would fill the queue.
+/// A negotiation for which a job runs is not evicted: a peer that causes jobs and begins again would fill the queue.
 #[test]
 fn jobs_of_strangers_are_no_more_than_strangers() {
     let mut session = session(true);

@@ -20,7 +20,7 @@ use crate::session::{Role, Session};
 /// Messages a second.
 const RATE: u32 = 10_000;
 
-/// A session that has not begun, with a host that talks to strangers, too, and logs as it does by default.
+/// A session that has not begun, with a host that talks to unknown peers, too, and logs as it does by default.
 fn open_to_all() -> Session {
     let anonymous = Some(block("anonymous", None));
     let mut configuration = Configuration { anonymous, ..Configuration::default() };

@@ -17,7 +17,7 @@ use crate::session::{Role, Session};
 struct Fault {
     what: String,
     bytes: Vec<u8>,
-    /// PlaintextTrace in the log.
+    /// Words in the log.
     says: String,
     /// The peer has proved to have sent it: the quick mode is at its end.
     endpoints: bool,

@@ -19,10 +19,10 @@ use racoon_proto::wire::{
 
 use crate::fixture::{KEY, PHASE2_LIFETIME, TERMS};
 
-/// The SPI under which the scripted_peer receives.
+/// The SPI under which the scripted peer receives.
 pub(crate) const SPI: u32 = 0xc0de_0001;
 
-/// A message of the scripted_peer.
+/// A message of the scripted peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Step {
     Main1,
@@ -39,7 +39,7 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    /// Those of a scripted_peer that begins.
+    /// Those of a scripted peer that begins.
     pub(crate) const INITIATOR: [Self; 5] = [Self::Main1, Self::Main3, Self::Main5, Self::Quick1, Self::Quick3];
     /// Those of one that answers.
     pub(crate) const RESPONDER: [Self; 4] = [Self::Main2, Self::Main4, Self::Main6, Self::Quick2];
@@ -103,7 +103,7 @@ pub(crate) struct ScriptedPeer {
     pub(crate) heard: Vec<(PayloadType, Vec<u8>)>,
     /// What the host has said in informational messages.
     pub(crate) informed: Vec<(PayloadType, Vec<u8>)>,
-    /// Under which SPI the scripted_peer receives.
+    /// Under which SPI the scripted peer receives.
     pub(crate) spi: u32,
     /// It says that it answers probes.
     pub(crate) has_dpd: bool,
@@ -169,7 +169,7 @@ impl ScriptedPeer {
         self.spi += 1;
     }
 
-    /// A message that the host accepts, if it is the scripted_peer's turn.
+    /// A message that the host accepts, if it is the scripted peer's turn.
     pub(crate) fn draft(&mut self, step: Step) -> Draft {
         use PayloadType as P;
         let public = || self.exponent.public_value().expect("a public value");
@@ -317,7 +317,7 @@ impl ScriptedPeer {
         }
     }
 
-    /// Hears a message of the host. None: it is not for the scripted_peer, as it is now.
+    /// Hears a message of the host. None: it is not for the scripted peer, as it is now.
     pub(crate) fn hear(&mut self, datagram: &[u8]) -> Option<()> {
         let (header, body) = Header::parse(datagram).expect("the host sends messages");
         let own = self.cookies;
@@ -435,7 +435,7 @@ impl ScriptedPeer {
         (plain, next)
     }
 
-    /// What the scripted_peer proposes in quick mode.
+    /// What the scripted peer proposes in quick mode.
     fn proposal(&self) -> Vec<u8> {
         let attribute = |kind: Phase2Attribute, value| Attribute::short(kind.0, value);
         let lifetime = u16::try_from(PHASE2_LIFETIME).expect("it is short");

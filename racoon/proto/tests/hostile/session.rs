@@ -1,4 +1,4 @@
-//! A fixture and a scripted_peer that talk with each other, up to where the test wants something to go wrong.
+//! A fixture and a scripted peer that talk with each other, up to where the test wants something to go wrong.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::fixture::{Configuration, Fixture};
 use crate::scripted_peer::{Draft, ScriptedPeer, Step};
 
-/// What the scripted_peer is.
+/// What the scripted peer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     /// It begins.
@@ -31,14 +31,14 @@ pub(crate) struct Session {
     pub(crate) fixture: Fixture,
     pub(crate) scripted_peer: ScriptedPeer,
     pub(crate) role: Role,
-    /// Everything that the scripted_peer has said, as it was on the wire.
+    /// Everything that the scripted peer has said, as it was on the wire.
     pub(crate) said: Vec<(Step, Vec<u8>)>,
-    /// What the scripted_peer has heard: the same again says nothing new.
+    /// What the scripted peer has heard: the same again says nothing new.
     heard: HashSet<Vec<u8>>,
 }
 
 impl Session {
-    /// Nobody has said anything, but the fixture its first message if the scripted_peer answers.
+    /// Nobody has said anything, but the fixture its first message if the scripted peer answers.
     pub(crate) fn new(role: Role, configuration: Configuration) -> Self {
         let fixture = Fixture::new(configuration);
         let scripted_peer = ScriptedPeer::new(fixture.peer, fixture.address, role == Role::Initiator, 2);
@@ -69,13 +69,13 @@ impl Session {
         self
     }
 
-    /// The scripted_peer says what it should.
+    /// The scripted peer says what it should.
     pub(crate) fn say(&mut self, step: Step) {
         let draft = self.scripted_peer.draft(step);
         self.utter(&draft);
     }
 
-    /// The scripted_peer says this.
+    /// The scripted peer says this.
     pub(crate) fn utter(&mut self, draft: &Draft) {
         let message = self.scripted_peer.seal(draft);
         self.scripted_peer.has_said(draft, &message);
@@ -84,7 +84,7 @@ impl Session {
         self.listen();
     }
 
-    /// The scripted_peer hears what the fixture has sent to it. Returns how many datagrams that were.
+    /// The scripted peer hears what the fixture has sent to it. Returns how many datagrams that were.
     pub(crate) fn listen(&mut self) -> usize {
         let mut count = 0;
         while let Some(datagram) = self.fixture.sent.pop_front() {

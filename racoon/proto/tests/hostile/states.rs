@@ -13,7 +13,7 @@ use crate::session::{Role, Session};
 
 const EXCHANGES: [u8; 10] = [1, 2, 3, 4, 5, 6, 32, 33, 34, 240];
 
-/// A state: its name, and a session in it, with what the scripted_peer has to say then; none: everything is said.
+/// A state: its name, and a session in it, with what the scripted peer has to say then; none: everything is said.
 type State = (String, Session, Option<Step>);
 
 /// Every state of phase 1 that a message can meet.

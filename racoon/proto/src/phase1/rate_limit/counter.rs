@@ -10,56 +10,56 @@ use crate::time::Time;
 /// The period for which lines are counted before the number of suppressed ones is logged.
 pub(crate) const COUNTED_FOR: Duration = Duration::from_secs(60);
 
-/// Different reasons counted for each peer and kind in [`COUNTED_FOR`].
+/// Different reasons for which each peer may cause lines of a kind in [`COUNTED_FOR`].
 const REASONS_MAX: usize = 4;
 
-/// Suppressed lines whose reason is formatted in [`COUNTED_FOR`]; beyond it they are only counted, which is cheaper.
+/// Suppressed lines whose reason is formatted in [`COUNTED_FOR`]. Further ones are only counted, which is cheaper.
 const FORMATTED_MAX: u32 = 32;
 
-/// The peer that a line is about, as far as it is known.
+/// How far the peer that a line is about is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum PeerStanding {
-    /// The peer of an established phase 1, one that has proved to know the key, one with which we have begun a phase 1, or a
-    /// configured one that receives what we send to its address.
+    /// It is the peer of an established phase 1, has proved to know the key, is one with which we have begun a phase 1, or a
+    /// known one that has returned our cookie.
     Proved(IpAddr),
-    /// Not authenticated, but a remote block or a policy names the address, or it has had a phase 1.
+    /// The message is not authenticated, but its address is named by a remote section or a policy, or has had a phase 1.
     Known(IpAddr),
-    /// Anybody else.
+    /// Any other peer.
     Unknown,
 }
 
 /// The kind of event that a message makes us log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum LoggedEvent {
-    /// It begins a phase 1.
+    /// The message begins a phase 1.
     Begun,
-    /// Its bytes are no message.
+    /// It cannot be parsed.
     Malformed,
-    /// Its exchange does not exist.
+    /// It belongs to an exchange that does not exist.
     Unknown,
     /// It belongs to an exchange with another address.
     OtherAddress,
-    /// It is a first message that nothing is configured for.
+    /// It is a first message that does not fit the configuration.
     Refused,
-    /// There are too many negotiations or exchanges at once.
+    /// It exceeds the number of simultaneous negotiations or exchanges.
     OverLimit,
-    /// The negotiation that it began did not go on.
+    /// The negotiation that it began was not continued.
     Unfinished,
-    /// It is ignored, and its negotiation goes on.
+    /// It is ignored, and its negotiation continues.
     Ignored,
     /// It is an unauthenticated notify.
     Hint,
-    /// Its sender did not prove who it is, or has another identity than expected.
+    /// Its proof of identity is wrong, or the identity is another one than expected.
     Unproved,
-    /// It cannot be worked on here.
+    /// It cannot be processed for a reason of our own.
     Failed,
     /// It begins a phase 2.
     Phase2Begun,
-    /// Its phase 2 is refused, or fails.
+    /// The phase 2 that it belongs to is refused or fails.
     Phase2Failed,
     /// It is an authenticated notify.
     Notified,
-    /// It is about an SA of another peer.
+    /// It names an SA of another peer.
     Misplaced,
 }
 
@@ -85,8 +85,8 @@ impl LoggedEvent {
         }
     }
 
-    /// Lines in [`COUNTED_FOR`] for one reason. RateLimits share one for all reasons, which is small for what a forged
-    /// address can cause.
+    /// Lines that may be logged in [`COUNTED_FOR`] for one reason. Unknown peers share a quota for all reasons, which is small
+    /// for what messages from forged addresses can cause.
     fn quota(self, standing: PeerStanding) -> u32 {
         match (standing, self) {
             (PeerStanding::Proved(_), Self::Phase2Begun) => 100,
@@ -94,7 +94,7 @@ impl LoggedEvent {
             (PeerStanding::Known(_), _) => 3,
             (PeerStanding::Unknown, Self::Begun) => 20,
             (PeerStanding::Unknown, Self::Ignored | Self::Hint | Self::Unproved) => 10,
-            // One line for all of them.
+            // A flood reaches the limit at once: one line says so.
             (PeerStanding::Unknown, Self::OverLimit) => 1,
             (PeerStanding::Unknown, _) => 4,
         }
@@ -109,12 +109,12 @@ pub(crate) struct Line<'a> {
     pub(crate) remote: SocketAddr,
     /// Empty if lines of this kind have no reason, or if it was not formatted.
     pub(crate) reason: &'a str,
-    /// It is beyond the quota, and its reason was not formatted.
+    /// The line is beyond the quota, and its reason was not formatted.
     pub(crate) unformatted: bool,
     pub(crate) level: Level,
 }
 
-/// The recent lines of one party and one kind.
+/// Counts the recent lines of one kind about one peer, or about all unknown peers.
 #[derive(Clone, Debug)]
 pub(crate) struct FailureCounter {
     since: Time,
@@ -128,7 +128,7 @@ pub(crate) struct FailureCounter {
     reasons: Vec<Reason>,
     /// The last formatted reason of a suppressed line.
     last_reason: String,
-    /// How many of those there were.
+    /// The number of suppressed lines whose reason was formatted.
     formatted: u32,
 }
 
@@ -159,7 +159,7 @@ impl FailureCounter {
         self.suppressed == 0 && now.since(self.since) >= COUNTED_FOR
     }
 
-    /// Whether reasons are still formatted.
+    /// Whether the reasons of further lines are formatted.
     pub(crate) fn formats_reasons(&self) -> bool {
         self.formatted < FORMATTED_MAX
     }
