@@ -96,6 +96,13 @@
 //! Until message 5, a responder's remote section is a guess: the first section for the address whose proposals accept the
 //! peer's. Then it is selected again by the identity, with the transform as the peer offered it.
 //!
+//! # From phase 1 to quick mode
+//!
+//! A phase 1 is established when both sides are authenticated, and then protects informational messages. Quick modes begin under
+//! it when it is usable: `phase1_usable` begins those that wait, ours and the peer's, and is the only function that does. A
+//! login or mode configuration belongs between the two (`phase1::readiness`). Nothing stands there yet, so a phase 1 is usable
+//! at once.
+//!
 //! # Quick mode
 //!
 //! ```text

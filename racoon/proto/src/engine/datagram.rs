@@ -189,20 +189,18 @@ impl Engine {
         }
     }
 
-    /// The phase 1 that protects a message. What comes right behind the last message of phase 1, and overtakes it, is held.
+    /// The phase 1 that protects a message, which may be deferred until it does.
     pub(crate) fn protecting(&mut self, incoming: &Incoming<'_>) -> Protecting {
         let Some(id) = self.phase1s.find(incoming.header.cookies) else { return Protecting::Unknown };
         let Some(phase1) = self.phase1s.get_mut(id) else { return Protecting::Unknown };
         if (phase1.local, phase1.remote) != (incoming.local, incoming.remote) {
             return Protecting::Elsewhere;
         }
-        if phase1.established().is_some() {
-            return Protecting::Established(id);
+        if phase1.protects(incoming.header.exchange, incoming.datagram) {
+            Protecting::Established(id)
+        } else {
+            Protecting::NotYet
         }
-        if phase1.negotiation().is_some_and(Exchange::awaits_last_message) {
-            phase1.conversation.defer(incoming.datagram);
-        }
-        Protecting::NotYet
     }
 }
 
@@ -215,11 +213,11 @@ fn is_plausible(remote: SocketAddr) -> bool {
 
 /// What is known of the phase 1 that should protect a message.
 pub(crate) enum Protecting {
-    /// It is established.
+    /// It protects the message.
     Established(Phase1Id),
-    /// It is on its way.
+    /// It is being negotiated, or a quick mode comes too early.
     NotYet,
-    /// It is, but between other addresses.
+    /// It exists, but between other addresses.
     Elsewhere,
     /// There is none.
     Unknown,

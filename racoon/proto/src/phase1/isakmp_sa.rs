@@ -12,9 +12,9 @@ use crate::random::Random;
 use crate::wire::{Delete, Notify};
 
 impl Engine {
-    /// The established phase 1 between two addresses that is to be used: the newest.
+    /// The phase 1 between two addresses under which a quick mode begins: the newest usable one.
     pub(crate) fn usable_phase1(&self, local: SocketAddr, remote: SocketAddr) -> Option<Phase1Id> {
-        self.phase1s.newest(local.ip(), remote, None)
+        self.phase1s.newest_usable(local.ip(), remote)
     }
 
     /// The SA of an established phase 1.

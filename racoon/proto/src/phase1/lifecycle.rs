@@ -10,9 +10,10 @@ use crate::path::AddrPort;
 use crate::phase1::Phase1Sa;
 use crate::phase1::exchange::Features;
 use crate::phase1::rate_limit::LoggedEvent;
+use crate::phase1::readiness::Readiness;
 use crate::phase1::replacement::Replacement;
 use crate::phase1::table::{EstablishedPhase1, Phase1};
-use crate::reason::{NegotiationResult, Role};
+use crate::reason::{FailureReason, NegotiationResult, Role};
 
 /// More phase 1s than this with one end, or one host, are not kept: who is known can make any number.
 pub(crate) const WITH_END_MAX: usize = 16;
@@ -40,6 +41,7 @@ impl Engine {
             heard,
             dpd,
             replacement,
+            readiness: Readiness::Negotiated,
         };
         self.phase1s.establish(id, established);
         // 2. Phase 2s of those that are dying are its own now.
@@ -66,10 +68,8 @@ impl Engine {
         self.emit_phase1_event(EventKind::Phase1Up, local, remote, cookies);
         let outcome = self.phase1s.get(id).map(|phase1| self.phase1_outcome(phase1, NegotiationResult::Established));
         outcome.into_iter().for_each(|outcome| self.core.record_outcome(outcome));
-        // 6. What was not answered under others, and those that wait.
-        self.replace_suspected(id);
-        self.serve_waiting(id);
-        self.take_held(id);
+        // 6. Nothing has to precede quick modes yet. Logins and mode configuration begin here, and make it usable at their end.
+        self.phase1_usable(id);
     }
 
     /// The oldest goes when there are too many; never the one that has come up now, which may have begun before others.
@@ -91,35 +91,6 @@ impl Engine {
         if let Some((oldest, _)) = oldest.copied() {
             self.core.log(Level::Warning, Some(remote), || "too many phase 1s with the peer: the oldest goes".into());
             self.purge_phase1(oldest, true);
-        }
-    }
-
-    /// Whoever waits for a phase 1 with this peer has one now. Our own attempts that the peer has not answered yet have
-    /// become needless; those that it has answered run to their end, for it may count on them.
-    fn serve_waiting(&mut self, id: Phase1Id) {
-        let Some(phase1) = self.phase1s.get(id) else { return };
-        let (local, remote) = (phase1.local, phase1.remote);
-        let mut waiting = self.phase1s.take_waiting(id);
-        for other in self.phase1s.between(local.ip(), remote.ip()) {
-            let Some(phase1) = self.phase1s.get(other).filter(|phase1| phase1.remote == remote) else { continue };
-            let Some(negotiation) = phase1.negotiation() else { continue };
-            let unanswered = negotiation.is_unanswered();
-            waiting.extend(self.phase1s.take_waiting(other));
-            if unanswered {
-                self.abandon_phase1(other, NegotiationResult::Superseded);
-            }
-        }
-        if !waiting.is_empty() {
-            self.phase1_up(id, waiting);
-        }
-    }
-
-    /// What came before the last message of phase 1.
-    fn take_held(&mut self, id: Phase1Id) {
-        let Some(phase1) = self.phase1s.get_mut(id) else { return };
-        let (local, remote) = (phase1.local, phase1.remote);
-        if let Some(datagram) = phase1.conversation.take_deferred() {
-            self.datagram(local, remote, &datagram);
         }
     }
 
@@ -204,6 +175,7 @@ impl Engine {
             format!("ISAKMP-SA deleted {}-{} spi:{cookies}", AddrPort(local), AddrPort(remote))
         });
         self.emit_phase1_event(EventKind::Phase1Down, local, remote, cookies);
+        self.resume_waiting(local, remote, phase1.waiting, &FailureReason::phase1_gone());
     }
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod isakmp_sa;
 pub(crate) mod lifecycle;
 pub(crate) mod negotiation;
 pub(crate) mod rate_limit;
+pub(crate) mod readiness;
 pub(crate) mod renewal;
 pub(crate) mod replacement;
 pub(crate) mod sa;

@@ -38,12 +38,13 @@ impl Engine {
         }
     }
 
-    /// What we have begun with a peer, and is on its way. An unknown peer's attempt, which may come to nothing, must not keep us
-    /// from our own.
+    /// The phase 1 with a peer that is going to be usable: one that we negotiate, or one that is established. An unknown peer's
+    /// attempt, which may come to nothing, must not keep us from our own.
     pub(crate) fn initiation(&self, local: SocketAddr, remote: SocketAddr) -> Option<Phase1Id> {
         self.phase1s.between(local.ip(), remote.ip()).into_iter().find(|id| {
             let phase1 = self.phase1s.get(*id);
-            phase1.is_some_and(|one| one.role == Role::Initiator && one.remote == remote && one.negotiation().is_some())
+            let is_ours = |one: &Phase1| one.role == Role::Initiator && one.negotiation().is_some();
+            phase1.is_some_and(|one| one.remote == remote && (is_ours(one) || one.is_unready()))
         })
     }
 
@@ -360,7 +361,13 @@ impl Engine {
     }
 
     /// Those that waited for a phase 1 which failed: another one may have come up.
-    fn resume_waiting(&mut self, local: SocketAddr, remote: SocketAddr, waiting: Vec<Phase2Id>, cause: &FailureReason) {
+    pub(crate) fn resume_waiting(
+        &mut self,
+        local: SocketAddr,
+        remote: SocketAddr,
+        waiting: Vec<Phase2Id>,
+        cause: &FailureReason,
+    ) {
         match self.usable_phase1(local, remote) {
             _ if waiting.is_empty() => {}
             Some(other) => self.phase1_up(other, waiting),

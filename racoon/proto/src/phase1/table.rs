@@ -11,6 +11,7 @@ use crate::informational::dpd::DpdState;
 use crate::num::ExchangeType;
 use crate::phase1::exchange::{Context, Exchange, Transition};
 use crate::phase1::half_open::{HalfOpen, PeerClass};
+use crate::phase1::readiness::Readiness;
 use crate::phase1::replacement::Replacement;
 use crate::phase1::{MESSAGE_IDS_RENEWED_AFTER, Phase1Sa};
 use crate::reason::{Role, Unanswered};
@@ -65,6 +66,7 @@ pub(crate) struct EstablishedPhase1 {
     pub(crate) heard: Time,
     pub(crate) dpd: DpdState,
     pub(crate) replacement: Replacement,
+    pub(crate) readiness: Readiness,
 }
 
 /// A responder leaves the renewal to its peer until so many message ids more were used.
@@ -399,9 +401,23 @@ impl Phase1s {
     /// The established one between two addresses that is to be used: one that is not dying before one that is, one with
     /// the peer's port before others, the newest. `except` is no candidate.
     pub(crate) fn newest(&self, local: IpAddr, remote: SocketAddr, except: Option<Phase1Id>) -> Option<Phase1Id> {
+        self.newest_of(local, remote, |id, _| Some(id) != except)
+    }
+
+    /// The one between two addresses under which a quick mode begins.
+    pub(crate) fn newest_usable(&self, local: IpAddr, remote: SocketAddr) -> Option<Phase1Id> {
+        self.newest_of(local, remote, |_, phase1| phase1.is_usable())
+    }
+
+    fn newest_of(
+        &self,
+        local: IpAddr,
+        remote: SocketAddr,
+        is_candidate: impl Fn(Phase1Id, &Phase1) -> bool,
+    ) -> Option<Phase1Id> {
         let ids = self.by_pair.get(&(local, remote.ip())).into_iter().flatten().copied();
-        let candidates = ids.filter(|id| Some(*id) != except).filter_map(|id| {
-            let phase1 = self.all.get(&id)?;
+        let candidates = ids.filter_map(|id| {
+            let phase1 = self.all.get(&id).filter(|phase1| is_candidate(id, phase1))?;
             let established = phase1.established()?;
             Some((!established.dying, phase1.remote.port() == remote.port(), established.since, id))
         });

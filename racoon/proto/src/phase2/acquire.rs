@@ -237,7 +237,9 @@ impl Engine {
 
     /// It goes on under a phase 1: what message 1 has to have is gathered.
     pub(crate) fn phase2_under(&mut self, id: Phase2Id, phase1: Phase1Id) {
-        let Some(cookies) = self.phase1_sa(phase1).map(|sa| sa.cookies) else { return };
+        let Some(cookies) = self.phase1s.get(phase1).filter(|one| one.is_usable()).map(|one| one.cookies) else {
+            return;
+        };
         if !self.phase2s.get(id).is_some_and(|phase2| matches!(phase2.state, State::Waiting(_))) {
             return;
         }

@@ -10,6 +10,7 @@ mod leftover;
 mod levels;
 mod life;
 mod portless;
+mod readiness;
 mod refused;
 mod rekey_switchover;
 mod restarted;

@@ -1,0 +1,98 @@
+//! The step from an established phase 1 to one under which quick modes begin.
+//!
+//! A phase 1 is established as soon as both sides have proved who they are. It protects informational messages from then on. A
+//! login (XAUTH) or mode configuration comes after that and before the first quick mode, so it has a stage of its own:
+//! [`Readiness::Negotiated`]. Until [`Engine::phase1_usable`] ends this stage,
+//!
+//! * phase 2s wait for the phase 1 as if it were still being negotiated,
+//! * a quick mode of the peer is deferred ([`Phase1::protects`]).
+
+use crate::engine::{Engine, Phase1Id, Phase2Id};
+use crate::num::ExchangeType;
+use crate::phase1::exchange::Exchange;
+use crate::phase1::table::Phase1;
+use crate::reason::NegotiationResult;
+
+/// Whether quick modes may begin under an established phase 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    /// Not yet: exchanges that have to precede them have not finished.
+    Negotiated,
+    /// Yes.
+    Usable,
+}
+
+impl Phase1 {
+    /// Whether quick modes may begin under it.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.established().is_some_and(|established| established.readiness == Readiness::Usable)
+    }
+
+    /// Whether it is established, but quick modes may not begin under it yet.
+    pub(crate) fn is_unready(&self) -> bool {
+        self.established().is_some_and(|established| established.readiness != Readiness::Usable)
+    }
+
+    /// Whether it protects messages of an exchange already. If not, but soon, the datagram is deferred until it is usable.
+    ///
+    /// This is the only place that decides when a quick mode of the peer may begin.
+    pub(crate) fn protects(&mut self, exchange: ExchangeType, datagram: &[u8]) -> bool {
+        let protects = match exchange {
+            ExchangeType::QUICK => self.is_usable(),
+            _ => self.established().is_some(),
+        };
+        // The peer's first quick mode may overtake the last message of phase 1.
+        let is_soon = self.is_unready() || self.negotiation().is_some_and(Exchange::awaits_last_message);
+        if !protects && is_soon {
+            self.conversation.defer(datagram);
+        }
+        protects
+    }
+}
+
+impl Engine {
+    /// Begins the quick modes that wait for a phase 1: ours and the one that the peer sent too early. This is the only function
+    /// that makes a phase 1 usable.
+    pub(crate) fn phase1_usable(&mut self, id: Phase1Id) {
+        let Some(established) = self.phase1s.get_mut(id).and_then(Phase1::established_mut) else {
+            // It was removed by what its establishment caused.
+            return;
+        };
+        established.readiness = Readiness::Usable;
+        self.replace_suspected(id);
+        let waiting = self.take_all_waiting(id);
+        self.phase1_up(id, waiting);
+        self.receive_deferred(id);
+    }
+
+    /// Takes the phase 2s that wait for any phase 1 with the peer. Our own attempts that the peer has not answered yet are
+    /// abandoned; those that it has answered run to their end, because the peer may rely on them.
+    fn take_all_waiting(&mut self, id: Phase1Id) -> Vec<Phase2Id> {
+        let Some(phase1) = self.phase1s.get(id) else { return Vec::new() };
+        let (local, remote) = (phase1.local, phase1.remote);
+        let mut waiting = self.phase1s.take_waiting(id);
+        for other in self.phase1s.between(local.ip(), remote.ip()) {
+            let Some(phase1) = self.phase1s.get(other).filter(|phase1| phase1.remote == remote) else { continue };
+            if phase1.is_unready() {
+                waiting.extend(self.phase1s.take_waiting(other));
+                continue;
+            }
+            let Some(negotiation) = phase1.negotiation() else { continue };
+            let unanswered = negotiation.is_unanswered();
+            waiting.extend(self.phase1s.take_waiting(other));
+            if unanswered {
+                self.abandon_phase1(other, NegotiationResult::Superseded);
+            }
+        }
+        waiting
+    }
+
+    /// Processes the message that arrived before the phase 1 was usable.
+    fn receive_deferred(&mut self, id: Phase1Id) {
+        let Some(phase1) = self.phase1s.get_mut(id) else { return };
+        let (local, remote) = phase1.addresses();
+        if let Some(datagram) = phase1.conversation.take_deferred() {
+            self.datagram(local, remote, &datagram);
+        }
+    }
+}
