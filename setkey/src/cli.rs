@@ -184,6 +184,7 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Invocation, Refused> {
     if given.opt_present("h") && !hex_too {
         return Err(Refused::Help);
     }
+    // `-d` has no meaning, so it only prints the usage.
     if given.opt_present("?") || given.opt_present("d") {
         return Err(Refused::Usage(None));
     }

@@ -89,6 +89,7 @@ impl Console {
     /// Prints a line on standard error, after flushing standard output.
     fn complain(&mut self, line: impl AsRef<[u8]>) {
         self.flush();
+        // A single write, so that lines of several processes do not mix.
         let line = [line.as_ref(), b"\n"].concat();
         let _ = self.errors.0.write_all(&line);
     }
@@ -141,6 +142,7 @@ impl Console {
             self.complain(narrow(line));
         }
         self.message(error);
+        // As in the C program, an illegal character is reported without `parse failed`.
         if matches!(self.source, Source::File(_)) && !error.is_fatal() {
             self.parse_failed(error.line);
         }

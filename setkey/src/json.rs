@@ -41,6 +41,7 @@ pub(crate) fn run(connection: Connection, policies: Option<u8>, keys: bool, dead
             Ok(message) => list.message(&message, keys, dead),
             Err(error) => list.failed = Some(error.to_string()),
         },
+        // ENOENT reports an empty table, and a list of no entries is valid JSON.
         Answer::Errno(libc::ENOENT, ..) | Answer::Confirmed => {}
         Answer::Errno(errno, ..) => list.failed = Some(errno_text(errno)),
         Answer::Lost(error) => list.failed = Some(error.to_string()),
@@ -70,6 +71,7 @@ impl List {
         };
         let written = text.map_err(io::Error::from).map(Zeroizing::new).and_then(|text| self.entry(&text));
         if let Err(error) = written {
+            // The first error names the cause; later ones only follow from it.
             self.unwritten.get_or_insert(error);
         }
     }
@@ -92,6 +94,7 @@ impl List {
             false => self.out.write_all(b"\n]}\n"),
         };
         let ended = ended.and_then(|()| self.out.flush());
+        // A truncated list must not look complete, so this takes precedence over errors of the kernel.
         if let Some(error) = self.unwritten.or(ended.err()) {
             // Do not retry a failed write.
             let _ = self.out.into_parts();

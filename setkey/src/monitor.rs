@@ -23,6 +23,7 @@ pub(crate) fn run(mut connection: Connection, hex: bool, epoch: bool) -> Result<
     loop {
         let message = match connection.recv(None) {
             Ok(Some(message)) => message,
+            // An interrupted wait is no event.
             Ok(None) => continue,
             Err(error) => return Err(error.to_string()),
         };
@@ -33,6 +34,7 @@ pub(crate) fn run(mut connection: Connection, hex: bool, epoch: bool) -> Result<
         }
         show(&mut text, abi, message);
         let mut out = io::stdout().lock();
+        // Each message is flushed, because a reader may wait for it.
         if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             return Ok(output::failure(&error));
         }

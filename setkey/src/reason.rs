@@ -24,6 +24,7 @@ fn reason(abi: Abi, netlink: bool, errno: i32, refusal: &Refusal<'_>) -> Option<
     if errno == libc::EEXIST {
         return in_the_way(&request);
     }
+    // A rule explains the refusal only if the kernel's errno is the one that the rule predicts.
     let broken = rules::check(&request, netlink).err()?;
     let reason = broken.reason.strip_prefix("Not supported: ").unwrap_or(&broken.reason);
     (broken.errno() == errno).then(|| reason.to_owned())

@@ -38,12 +38,14 @@ fn show(name: &OsString, abi: Abi, view: &mut View) -> Result<(), String> {
     let mut first = true;
     loop {
         let got = fill(&mut file, buffer.get_mut(..HEADER_LEN).unwrap_or_default())?;
+        // A file without a single message is an error.
         if got == 0 && !first {
             return Ok(());
         }
         first = false;
         let invalid = || errno_text(libc::EINVAL);
         let header = peek_header(abi, buffer.get(..got).unwrap_or_default()).map_err(|_| invalid())?;
+        // The header gives the length in units of 64 bits.
         let length = usize::from(header.words) * 8;
         let rest = buffer.get_mut(HEADER_LEN..length).ok_or_else(invalid)?;
         if fill(&mut file, rest)? != rest.len() {

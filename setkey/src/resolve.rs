@@ -44,6 +44,7 @@ pub(crate) fn addresses(
         Some(Family::V4) => libc::AF_INET,
         Some(Family::V6) => libc::AF_INET6,
     };
+    // One documentation address stands for all names, so that the family and the rules can be checked.
     if names == Names::Assume && !options.numeric && is_name(host.text) {
         let address = if options.family == Some(Family::V6) { "[2001:db8::]:0" } else { "192.0.2.0:0" };
         return Ok(address.parse().into_iter().collect());

@@ -25,6 +25,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(run) => run,
         Err(refused) => return refuse(refused),
     };
+    // As in the C program, this is a warning on standard output.
     if run.mirror_chosen && !run.dialect.unwrap_or(Dialect::HOST).has_forward() {
         output::print("warning: -r and -k options are not supported in this environment\n", ExitCode::SUCCESS);
     }
@@ -112,6 +113,7 @@ fn finish(run: &Invocation, session: &mut Session, code: ExitCode) -> ExitCode {
 
 fn dump(run: &Invocation) -> Result<ExitCode, String> {
     let mut session = unregistered(run)?;
+    // The SPD has no short form, so `-l` repeats only SAs.
     let repeats = run.style.short && !run.policies;
     loop {
         if repeats {
@@ -148,6 +150,7 @@ fn open(run: &Invocation) -> Result<Connection, String> {
 
 /// Selects how requests are sent: one at a time for people who watch single messages, or type.
 fn send_mode(run: &Invocation) -> SendMode {
+    // Someone who types expects each answer before the next statement.
     let typing = matches!(run.mode, Mode::Stdin) && io::stdin().is_terminal();
     if run.style.verbose || run.style.hex || typing { SendMode::Sequential } else { SendMode::Pipelined }
 }

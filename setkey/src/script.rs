@@ -69,6 +69,7 @@ fn unfinished(session: &mut Session, raw: RawStatement<'_>, strict: bool) -> End
 
 /// Executes all statements of `input`. [`End::Open`] means that it ended.
 fn feed_all(session: &mut Session, splitter: &mut Splitter, input: &mut dyn Read, name: &str, stop: Stop) -> End {
+    // `-c` answers as it reads; a file is read as fast as possible.
     let typed = stop == Stop::AtIllegalCharacters;
     let terminal = typed && io::stdin().is_terminal();
     let mut chunk = Zeroizing::new(vec![0; CHUNK]);
@@ -149,6 +150,7 @@ fn statement(session: &mut Session, raw: RawStatement<'_>, stop: Stop) -> End {
     for warning in &warnings {
         session.view.console.warning(raw, warning);
     }
+    // `-f` ends at every error, `-c` only at characters that can begin no word.
     let fatal = match refusal {
         Ok(Flow::Continue) => return End::Open,
         Ok(Flow::Quit) => return End::Done,

@@ -116,6 +116,7 @@ impl View {
         match message.header.message_type {
             MessageType::Get | MessageType::Dump => {
                 let dead = message.sa().is_some_and(|sa| sa.state == SaState::Dead);
+                // `get` prints an SA that was asked for by name, even a dead one.
                 if dead && !self.style.dead && message.header.message_type == MessageType::Dump {
                     return;
                 }
@@ -140,6 +141,7 @@ impl View {
         } else {
             dump::policy_entry(&mut self.text, message, options);
         }
+        // The last message of a dump has the sequence number 0.
         if message.header.seq == 0 && self.hidden > 0 {
             let noun = if self.hidden == 1 { "policy" } else { "policies" };
             self.text.push_str(&format!("{} per-socket {noun} not shown (filtered by -N)\n", self.hidden));
@@ -148,6 +150,7 @@ impl View {
 
     fn check_priority(&mut self, message: &Message<'_>, tag: Tag) {
         let Some(wanted) = tag.priority.filter(|priority| *priority != 0) else { return };
+        // The kernel's answer shows the priority that it has stored.
         let kept = message.policy().is_some_and(|policy| policy.priority == wanted);
         if !kept && !self.warned_of_priority {
             self.warned_of_priority = true;

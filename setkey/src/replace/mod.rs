@@ -62,6 +62,7 @@ fn read_files(session: &mut Session, names: &[String]) -> Result<Vec<File>, Stri
             read_statements(&mut file)
         };
         let bytes = bytes.map_err(|error| format!("{name}: {}", text_of(&error)))?;
+        // Reading stopped at the limit, so the file may be longer.
         if bytes.len() >= SIZE_MAX {
             return Err(format!("{name}: longer than {SIZE_MAX} bytes"));
         }
@@ -114,14 +115,17 @@ fn load(
         let noun = if errors == 1 { "error" } else { "errors" };
         format!("{errors} {noun}; nothing was changed")
     })?;
+    // `-n` ends here, because everything after this needs the kernel's tables or changes them.
     if session.is_dry() {
         return Ok(());
     }
     let flushes = request.spd_flushed || !request.flushed.is_empty();
+    // Without a flush nothing is removed, so racoon's list is not needed.
     let foreign = if flushes { foreign() } else { Ok(Foreign::default()) };
     let before = foreign.and_then(|foreign| present::read(session, &request, &foreign));
     let before = before.map_err(|text| format!("{text}; nothing was changed"))?;
     let plan = plan(session.abi().dialect, &before, &request.wanted);
+    // The warnings come before the changes, while there is still time to interrupt.
     warn_of_gaps(session, files, &request, &before, &plan);
     let outcome = execute::run(session, files, &plan, &before, &request.wanted);
     if !outcome.failed {
@@ -157,6 +161,7 @@ fn take_back(
     outcome: Outcome,
 ) -> Result<(), String> {
     let unknown = |text: &str| format!("{text}; the previous state could not be restored: load its files again");
+    // The tables are read again: other programs may have changed them, and answers may have been lost.
     let mut now = present::read(session, &Request::default(), &Foreign::default()).map_err(|text| unknown(&text))?;
     let back = undo::wanted(session, before, &request, done, outcome, &now);
     undo::mark_removable(&mut now, &request, done, &back.wanted);

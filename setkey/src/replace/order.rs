@@ -53,6 +53,7 @@ pub(super) fn changes(
     for new in wanted {
         let class = classes.entry(class_of(new)).or_default();
         let old = old_of(new);
+        // A policy that cannot keep its place becomes the last, which later ones that overlap it must follow.
         let kept = old.filter(|(_, policy)| stays(new, policy) && class.keep(new, policy));
         if kept.is_none() {
             class.last.push(&new.name);
@@ -95,8 +96,10 @@ impl<'w> Class<'w> {
 
     /// Returns whether a policy can keep its place: after all overlapping policies that precede it in the file.
     fn keep(&mut self, new: &'w WantedPolicy, old: &PresentPolicy) -> bool {
+        // The two numbers of a rank may disagree, so both must be smaller.
         let behind = |rank: &[u64; 2]| rank.iter().zip(old.rank).all(|(before, own)| *before < own);
         let overlaps = |name: &PolicyName| name.overlaps(&new.name);
+        // Comparing all pairs would take quadratic time for large files.
         let too_many = self.last.len() > OVERLAPS_MAX || self.kept.len() > OVERLAPS_MAX;
         let disturbed = too_many
             || self.last.iter().any(|name| overlaps(name))

@@ -123,6 +123,7 @@ pub(super) fn plan(dialect: Dialect, present: &Present, wanted: &Wanted) -> Plan
     let sas = (0..).zip(&wanted.sas).filter_map(|(sa, new)| {
         let Some(&old) = by_name.get(&new.name) else { return Some(Step::AddSa { sa }) };
         let present = present.sas.get(old)?;
+        // A dead or larval SA carries no packets, whatever its keys.
         let serves = matches!(present.state, SaState::Mature | SaState::Dying);
         match () {
             () if !serves => Some(Step::ReplaceSa { sa, old }),
@@ -137,6 +138,7 @@ pub(super) fn plan(dialect: Dialect, present: &Present, wanted: &Wanted) -> Plan
     let named: HashSet<&SaName> = wanted.sas.iter().map(|sa| &sa.name).collect();
     let unnamed = |(_, sa): &(usize, &PresentSa)| sa.removable && !named.contains(&sa.name);
     let old_sas = (0..).zip(&present.sas).filter(unnamed).map(|(old, _)| Step::RemoveSa { old });
+    // Policies are between new and old SAs: at each moment, every policy finds the SAs that it needs.
     let groups = [vec![sas.collect()], policies.groups(), vec![old_sas.collect()]].concat();
     Plan { groups: groups.into_iter().filter(|group: &Vec<Step>| !group.is_empty()).collect() }
 }
@@ -182,7 +184,7 @@ impl<'p> Policies<'p> {
         groups
     }
 
-    /// Policies that begin to protect in their place come first.
+    /// Returns the steps for policies that begin to protect in their place. They come first.
     fn protecting_in_place(&self) -> Vec<Step> {
         let begins = |policy: &usize| order::begins_to_protect(self.present, self.wanted, &self.changes, *policy);
         (0..self.changes.len()).filter(begins).map(|policy| Step::PutPolicy { policy }).collect()
@@ -190,6 +192,7 @@ impl<'p> Policies<'p> {
 
     fn removed_early(&self) -> Vec<Step> {
         let mut early: Vec<_> = self.early.iter().copied().collect();
+        // A set has no order, but a plan must be reproducible.
         early.sort_unstable();
         early.into_iter().map(|old| Step::RemovePolicy { old }).collect()
     }
@@ -208,6 +211,7 @@ impl<'p> Policies<'p> {
         };
         let steps = (0..).zip(&self.changes).filter_map(|(policy, change)| Some((policy, sets_aside(policy, change)?)));
         let mut steps: Vec<(usize, bool)> = steps.collect();
+        // The sort is stable, so policies of one priority stay in the order of the file.
         steps.sort_by_key(|(policy, _)| priority(*policy));
         let mut groups = vec![Vec::new()];
         let mut add = |step, waits: bool| {
@@ -239,6 +243,7 @@ impl<'p> Policies<'p> {
         let mut groups = vec![Vec::new(); 3];
         for &old in self.unnamed.iter().filter(|old| !self.early.contains(old)) {
             let Some(PresentPolicy { facts, .. }) = self.present.get(old) else { continue };
+            // 0 lets packets pass, 1 protects them, 2 discards them.
             let weight = usize::from(facts.protects()) + usize::from(facts.kind == POLICY_DISCARD);
             groups.get_mut(weight).into_iter().for_each(|group| group.push(Step::RemovePolicy { old }));
         }

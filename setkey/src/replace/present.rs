@@ -27,6 +27,7 @@ pub(super) fn read(session: &mut Session, request: &Request, foreign: &Foreign) 
             continue;
         }
         let flushed = request.flushed.iter().any(|kind| *kind == SaType::Unspec || *kind == facts.sa_type);
+        // Dead SAs are only waiting to be freed.
         let stays = matches!(state, SaState::Larval | SaState::Dead) || foreign.has_sa(&message);
         let removable = flushed && !stays;
         sas.push(PresentSa { name, facts, state, removable, message: entry });
@@ -34,6 +35,7 @@ pub(super) fn read(session: &mut Session, request: &Request, foreign: &Foreign) 
     let mut policies = Vec::new();
     for entry in session.entries(Entries::Policies)? {
         let Ok(message) = Message::parse(session.abi(), &entry) else { continue };
+        // No script can name these policies.
         if is_owned(&message) {
             continue;
         }
@@ -57,7 +59,7 @@ fn is_owned(message: &Message<'_>) -> bool {
     owned || dump::is_socket_policy(message)
 }
 
-/// Returns the order in which the kernel applies policies of one priority. Linux dumps the most recently changed first, and ids
+/// Sets the ranks: the order in which the kernel applies policies of one priority. Linux dumps the most recently changed first, and ids
 /// count up; a replaced policy keeps its id, and also its place unless its priority changed. The BSDs dump in the order of
 /// application.
 fn rank(dialect: Dialect, policies: &mut [PresentPolicy]) {

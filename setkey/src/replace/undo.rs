@@ -73,6 +73,7 @@ pub(super) fn wanted(
     let named: HashSet<&PolicyName> = request.wanted.policies.iter().map(|policy| &policy.name).collect();
     let mut policies = before.policies;
     policies.retain(|policy| policy.removable || named.contains(&policy.name));
+    // Policies of one priority apply in the order in which they are added.
     policies.sort_by_key(|policy| policy.rank);
     for policy in policies {
         let mut message = Zeroizing::new(Vec::new());

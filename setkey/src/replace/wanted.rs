@@ -103,6 +103,7 @@ impl Reader<'_> {
                 return true;
             }
         };
+        // `quit` ends only its own file; the next one is read as well.
         if statement.command == Command::Quit {
             return false;
         }
@@ -113,6 +114,7 @@ impl Reader<'_> {
                 Severity::Error => errors.push(finding.error),
             }
         }
+        // A statement with an error is not recorded, but reading continues, to report all errors.
         if errors.is_empty() {
             let refusal = self.statement(&statement, *position).err();
             errors.extend(refusal.map(|refusal| match refusal {
