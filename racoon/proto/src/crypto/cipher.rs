@@ -14,7 +14,7 @@ use crate::num::{Cipher, Hash};
 /// The longest block of any cipher, in bytes.
 const LONGEST_BLOCK: usize = 16;
 
-/// An initialisation vector: what the next message is chained to.
+/// An initialisation vector, to which the next message is chained.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Iv {
     bytes: [u8; LONGEST_BLOCK],
@@ -39,7 +39,7 @@ impl Iv {
         Ok(Self::cut(&digest(hash, &[last.as_bytes(), &message_id.to_be_bytes()])?, block))
     }
 
-    /// The bytes: as many as the cipher's block has.
+    /// The bytes, as many as a block of the cipher has.
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or(&self.bytes)
     }
@@ -74,9 +74,9 @@ pub struct CipherKey {
 }
 
 impl CipherKey {
-    /// The key for messages. It is the beginning of SKEYID_e, or if that is too short of K1 | K2 | ..., where K1 =
-    /// prf(SKEYID_e, 0) and each next one prf(SKEYID_e, previous) (RFC 2409 Appendix B). `key_bits` is the agreed key
-    /// length, 0 for the only one or the default of 128.
+    /// Derives the key for messages from SKEYID_e: its first bytes, or if it is too short, those of K1 | K2 | ..., where K1 =
+    /// prf(SKEYID_e, 0) and each further one is prf(SKEYID_e, previous) (RFC 2409 Appendix B). `key_bits` is the agreed key
+    /// length; 0 stands for the only one, or the default of 128.
     ///
     /// # Errors
     /// If libcrypto does not have the cipher with this key length, or if the key is weak.
@@ -99,7 +99,7 @@ impl CipherKey {
         self.cipher
     }
 
-    /// Bytes of its block, and of its IV.
+    /// Length of a block, and of an IV, in bytes.
     pub fn block_length(&self) -> usize {
         self.library.block_size()
     }
@@ -109,21 +109,21 @@ impl CipherKey {
         &self.key
     }
 
-    /// Encrypts whole blocks in place. `iv` becomes the one for the next message: the last block.
+    /// Encrypts whole blocks in place and sets `iv` to that of the next message, the last block.
     ///
     /// # Errors
-    /// If there is no block, or not only whole ones, or if the IV is for another cipher; nothing is changed then.
+    /// If the data is empty or not a multiple of the block length, or if the IV is for another cipher. Nothing is changed then.
     pub fn encrypt(&self, iv: &mut Iv, plain: &mut [u8]) -> Result<(), CryptoError> {
         self.run(Direction::Encrypt, iv, plain)?;
         *iv = Iv::last_of(plain, self.block_length());
         Ok(())
     }
 
-    /// Decrypts whole blocks in place. Returns the IV for the next message, which the caller keeps when the message
-    /// turns out to be a good one: a forged message must not move the chain.
+    /// Decrypts whole blocks in place. Returns the IV of the next message, which the caller keeps only if the message is
+    /// accepted, or a forged message would break the chain of IVs.
     ///
     /// # Errors
-    /// If there is no block, or not only whole ones, or if the IV is for another cipher; nothing is changed then.
+    /// If the data is empty or not a multiple of the block length, or if the IV is for another cipher. Nothing is changed then.
     pub fn decrypt(&self, iv: &Iv, data: &mut [u8]) -> Result<Iv, CryptoError> {
         let next = Iv::last_of(data, self.block_length());
         self.run(Direction::Decrypt, iv, data)?;
@@ -140,7 +140,7 @@ impl CipherKey {
             return Err(CryptoError::IvLength { found: iv.length, block });
         }
         let mut context = self.context(direction, iv)?;
-        // libcrypto wants room for a block more, and the vector must not move.
+        // libcrypto requires space for another block, and reallocating would leave a copy of the plaintext behind.
         let mut output = Zeroizing::new(Vec::with_capacity(length + 2 * block));
         context.cipher_update_vec(data, &mut output)?;
         context.cipher_final_vec(&mut output)?;
@@ -154,12 +154,12 @@ impl CipherKey {
     fn context(&self, direction: Direction, iv: &Iv) -> Result<CipherCtx, CryptoError> {
         let mut context = CipherCtx::new()?;
         direction.init(&mut context, Some(self.library), None, None)?;
-        // The length of the key comes before the key.
+        // libcrypto needs the length of the key before the key.
         if context.key_length() != self.key.len() {
             context.set_key_length(self.key.len())?;
         }
         direction.init(&mut context, None, Some(self.key.as_bytes()), Some(iv.as_bytes()))?;
-        // IKE pads by itself.
+        // IKE has its own padding.
         context.set_padding(false);
         Ok(context)
     }
@@ -192,7 +192,7 @@ impl Direction {
     }
 }
 
-/// Keys of DES under which encryption is its own inverse, or the inverse of another one's (NIST SP 800-67 section
+/// Keys of DES under which encryption is its own inverse, or the inverse of encryption under another key (NIST SP 800-67 section
 /// 3.3.2).
 const WEAK_DES_KEYS: [u64; 16] = [
     0x0101_0101_0101_0101,
@@ -213,8 +213,7 @@ const WEAK_DES_KEYS: [u64; 16] = [
     0xfee0_fee0_fef1_fef1,
 ];
 
-/// Whether a key of DES or 3DES is weak: of 3DES one that leaves a single DES of it, because two neighbours are the
-/// same (RFC 2451 section 2.3). The lowest bit of each byte is parity.
+/// Whether a key of DES or 3DES is weak. A key of 3DES is if two adjacent parts are equal, which reduces it to single DES (RFC 2451 section 2.3). The lowest bit of each byte is parity.
 fn is_weak(cipher: Cipher, key: &[u8]) -> bool {
     let without_parity = |key: &[u8]| Zeroizing::new(key.iter().map(|byte| byte & 0xfe).collect::<Vec<u8>>());
     let key = without_parity(key);

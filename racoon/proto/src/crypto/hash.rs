@@ -10,7 +10,7 @@ use openssl::pkey::{PKey, Private};
 use super::{CryptoError, Secret, library};
 use crate::num::Hash;
 
-/// The hash of all parts, one after the other.
+/// Returns the hash of the concatenated parts.
 ///
 /// # Errors
 /// If libcrypto does not have the hash.
@@ -26,8 +26,8 @@ pub fn digest(hash: Hash, parts: &[&[u8]]) -> Result<Vec<u8>, CryptoError> {
     Ok(value)
 }
 
-/// prf(key, ...): the HMAC of the negotiated hash (RFC 2409 section 4) with its key, which is wiped when dropped and is not
-/// shown. To make it takes libcrypto almost as long as to use it: a key that is used again is kept in this form.
+/// prf(key, ...): the HMAC of the negotiated hash (RFC 2409 section 4) with its key. The key is wiped on drop and not
+/// shown. Making it takes libcrypto almost as long as using it, so a key that is used more than once is kept in this form.
 pub struct Prf {
     md: &'static MdRef,
     key: PKey<Private>,
@@ -40,12 +40,12 @@ impl Prf {
     /// If libcrypto does not have the hash.
     pub fn new(hash: Hash, key: &[u8]) -> Result<Self, CryptoError> {
         let md = library::fetched_hash(hash)?;
-        // libcrypto refuses an empty key. HMAC fills keys up with zeros, so that one zero is the same key.
+        // libcrypto refuses an empty key. HMAC pads keys with zeros, so a single zero is the same key.
         let key = PKey::hmac(if key.is_empty() { &[0] } else { key })?;
         Ok(Self { md, key })
     }
 
-    /// Of all parts, one after the other.
+    /// Returns the prf of the concatenated parts.
     ///
     /// # Errors
     /// If libcrypto fails.
@@ -72,7 +72,7 @@ impl fmt::Debug for Prf {
     }
 }
 
-/// prf(key, all parts one after the other), with a key that is used once.
+/// Returns the prf of the concatenated parts, with a key that is used once.
 ///
 /// # Errors
 /// If libcrypto does not have the hash.
@@ -80,7 +80,7 @@ pub fn prf(hash: Hash, key: &[u8], parts: &[&[u8]]) -> Result<Secret, CryptoErro
     Prf::new(hash, key)?.of(parts)
 }
 
-/// Whether two values are the same, in a time that depends on nothing but their lengths.
+/// Whether two values are equal, in a time that depends only on their lengths.
 pub fn equal(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && memcmp::eq(a, b)
 }

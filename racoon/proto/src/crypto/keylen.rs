@@ -1,4 +1,4 @@
-//! How much KEYMAT an IPsec SA takes, and which part of it is for what.
+//! The length of the KEYMAT of an IPsec SA, and its division into keys.
 
 use super::Secret;
 use crate::num::{AuthAlgorithm, EspTransform};
@@ -6,9 +6,9 @@ use crate::num::{AuthAlgorithm, EspTransform};
 /// Key length of a cipher with several, when the proposal has no Key Length attribute.
 const DEFAULT_KEY_BITS: u16 = 128;
 
-/// Bytes of KEYMAT for ESP's encryption: the key, and the salt behind it for CTR, GCM and GMAC (4 bytes: RFC 3686
+/// Bytes of KEYMAT for ESP's encryption: the key, followed by a salt for CTR, GCM and GMAC (4 bytes: RFC 3686
 /// section 5.1, 4106 section 8.1, 4543) and for CCM (3 bytes: RFC 4309 section 7.1). `key_bits` is the Key Length
-/// attribute, which does not count the salt; 0 if there is none. `None` if the transform has no such key.
+/// attribute, which does not count the salt; 0 if there is none. `None` if the transform does not have such a key length.
 pub fn esp_key_length(transform: EspTransform, key_bits: u16) -> Option<usize> {
     let only = |length: usize| (key_bits == 0 || usize::from(key_bits) == length * 8).then_some(length);
     let bits = if key_bits == 0 { DEFAULT_KEY_BITS } else { key_bits };
@@ -34,7 +34,7 @@ pub fn esp_key_length(transform: EspTransform, key_bits: u16) -> Option<usize> {
 }
 
 /// Bytes of KEYMAT for authentication in ESP and AH: as long as the hash (RFC 2403, 2404, 4868), or 16 for AES-XCBC
-/// (RFC 3566). `None` for an algorithm that is not used.
+/// (RFC 3566). `None` for an unsupported algorithm.
 pub fn auth_key_length(algorithm: AuthAlgorithm) -> Option<usize> {
     Some(match algorithm {
         AuthAlgorithm::NONE => 0,
@@ -47,8 +47,8 @@ pub fn auth_key_length(algorithm: AuthAlgorithm) -> Option<usize> {
     })
 }
 
-/// Takes KEYMAT apart: the key for encryption comes first, then the one for authentication (RFC 2401 section 4.4.3).
-/// `None` if it is not as long as both.
+/// Splits KEYMAT into the key for encryption and the one for authentication, in this order (RFC 2401 section 4.4.3). `None` if its
+/// length is not the sum of both.
 pub fn split_keymat(keymat: &Secret, encryption: usize, authentication: usize) -> Option<(Secret, Secret)> {
     let (first, second) = keymat.as_bytes().split_at_checked(encryption)?;
     (second.len() == authentication).then(|| (Secret::from(first.to_vec()), Secret::from(second.to_vec())))

@@ -20,7 +20,7 @@ pub fn skeyid_signature(hash: Hash, ni: &[u8], nr: &[u8], g_xy: &Secret) -> Resu
     Prf::new(hash, prf(hash, &[ni, nr].concat(), &[g_xy.as_bytes()])?.as_bytes())
 }
 
-/// What HASH_I and HASH_R are made of besides the identity: bytes as they were sent and received.
+/// What HASH_I and HASH_R cover besides the identity, in the bytes that were sent and received.
 #[derive(Clone, Copy, Debug)]
 pub struct HashInput<'a> {
     /// The initiator's public value, the body of its KE payload.
@@ -57,21 +57,21 @@ impl HashInput<'_> {
     }
 }
 
-/// What phase 1 leaves: the keys that protect everything after it.
+/// The keys of an ISAKMP SA, which protect every exchange after phase 1.
 #[derive(Debug)]
 pub struct Phase1Keys {
-    /// The negotiated hash, and with HMAC the prf.
+    /// The negotiated hash, whose HMAC is the prf.
     pub hash: Hash,
-    /// SKEYID_d: keys of IPsec SAs follow from it.
+    /// SKEYID_d, from which the keys of IPsec SAs are derived.
     pub d: Prf,
-    /// SKEYID_a: it authenticates messages.
+    /// SKEYID_a, which authenticates messages.
     pub a: Prf,
-    /// Encrypts messages; from SKEYID_e.
+    /// The cipher for messages, with a key derived from SKEYID_e.
     pub cipher: CipherKey,
 }
 
 impl Phase1Keys {
-    /// SKEYID_d, SKEYID_a and the cipher's key.
+    /// Derives SKEYID_d, SKEYID_a and the key of the cipher.
     ///
     /// # Errors
     /// If libcrypto does not have hash or cipher, or if the key is a weak one.
@@ -92,7 +92,7 @@ impl Phase1Keys {
     }
 
     /// HASH(1) of quick mode, and HASH of the informational exchange: prf(SKEYID_a, M-ID | all that follows the HASH
-    /// payload). HASH of a transaction is the same.
+    /// payload). The HASH of a transaction exchange is the same.
     ///
     /// # Errors
     /// If libcrypto fails.
@@ -117,7 +117,7 @@ impl Phase1Keys {
     }
 
     /// KEYMAT of an SA: K1 | K2 | ... cut to `length` bytes, where K1 = prf(SKEYID_d, [g(qm)^xy |] protocol | SPI |
-    /// Ni_b | Nr_b) and each next one has the previous before all that (RFC 2409 section 5.5).
+    /// Ni_b | Nr_b) and each further one has the previous one in front of all that (RFC 2409 section 5.5).
     ///
     /// # Errors
     /// If libcrypto fails.
@@ -136,7 +136,7 @@ impl Phase1Keys {
     }
 }
 
-/// What the keys of all SAs of one quick mode have in common.
+/// The values that the keys of all SAs of one quick mode are derived from.
 #[derive(Clone, Copy, Debug)]
 pub struct Phase2Seed<'a> {
     /// The secret of a Diffie-Hellman exchange in quick mode, for perfect forward secrecy.
@@ -147,12 +147,12 @@ pub struct Phase2Seed<'a> {
     pub nr: &'a [u8],
 }
 
-/// `length` bytes of K1 | K2 | ..., where `next` makes each of the one before; nothing is before the first.
+/// Returns `length` bytes of K1 | K2 | ..., where `next` makes each one from the previous; the first one from nothing.
 pub(super) fn expand(
     length: usize,
     next: impl Fn(&[u8]) -> Result<Secret, CryptoError>,
 ) -> Result<Secret, CryptoError> {
-    // Never longer than this: a reallocation would leave a copy behind.
+    // The capacity suffices: a reallocation would leave a copy of the key behind.
     let mut all = zeroize::Zeroizing::new(Vec::with_capacity(length));
     let mut block = Secret::from(Vec::new());
     while all.len() < length {

@@ -1,4 +1,4 @@
-//! What this libcrypto can do.
+//! The algorithms that the libcrypto at hand supports.
 
 use std::sync::OnceLock;
 
@@ -19,7 +19,7 @@ const HASHES: &[(Hash, &str)] = &[
     (Hash::SHA512, "SHA512"),
 ];
 
-/// Names of the ciphers in libcrypto, and which key lengths they are for, in bits.
+/// Names of the ciphers in libcrypto, with their key lengths in bits.
 const CIPHERS: &[(Cipher, KeyBits, &str)] = &[
     (Cipher::DES, KeyBits::Only(64), "DES-CBC"),
     (Cipher::TRIPLE_DES, KeyBits::Only(192), "DES-EDE3-CBC"),
@@ -33,21 +33,21 @@ const CIPHERS: &[(Cipher, KeyBits, &str)] = &[
     (Cipher::CAMELLIA, KeyBits::OneOf(256), "CAMELLIA-256-CBC"),
 ];
 
-/// Key length of a cipher with several, when none is agreed.
+/// Key length of a cipher with several, if none is negotiated.
 const DEFAULT_KEY_BITS: u16 = 128;
 
 #[derive(Clone, Copy)]
 enum KeyBits {
-    /// The cipher has no other.
+    /// The only key length of the cipher.
     Only(u16),
-    /// The cipher has others, under other names.
+    /// One of several, each of which has a name of its own.
     OneOf(u16),
-    /// Whole bytes from and to.
+    /// Any whole number of bytes in a range.
     Range(u16, u16),
 }
 
 impl KeyBits {
-    /// The key length that is meant by the agreed one, 0 for none, if it is one of these.
+    /// The key length that a negotiated one stands for, where 0 is none; `None` if the cipher does not have it.
     fn choose(self, agreed: u16) -> Option<u16> {
         match self {
             Self::Only(bits) => (agreed == 0 || agreed == bits).then_some(bits),
@@ -60,15 +60,15 @@ impl KeyBits {
     }
 }
 
-/// The version of libcrypto, for people.
+/// The version of libcrypto, as text.
 pub fn version() -> &'static str {
     openssl::version::version()
 }
 
-/// Loads what libcrypto keeps for old ciphers, and asks for all algorithms once. To be called when the process starts:
-/// a file that is loaded later may be out of reach in a changed root.
+/// Loads libcrypto's legacy provider, and fetches every algorithm once. Call it when the process starts: after a chroot, the
+/// provider's file may be out of reach.
 ///
-/// Returns a line for each algorithm that racoon knows and this libcrypto does not have.
+/// Returns a line for each algorithm that racoon knows and libcrypto does not have.
 pub fn initialise() -> Vec<String> {
     let library = library();
     let mut warnings: Vec<String> = library.legacy.as_ref().err().cloned().into_iter().collect();
@@ -86,17 +86,17 @@ pub fn initialise() -> Vec<String> {
     warnings
 }
 
-/// Whether there is a cipher with a key length in bits; 0 is its only one, or else 128.
+/// Whether libcrypto has a cipher with a key length in bits; 0 stands for its only one, or else 128.
 pub fn is_supported(cipher: Cipher, key_bits: u16) -> bool {
     fetched_cipher(cipher, key_bits).is_ok()
 }
 
-/// Whether there is a hash.
+/// Whether libcrypto has a hash.
 pub fn is_supported_hash(hash: Hash) -> bool {
     fetched_hash(hash).is_ok()
 }
 
-/// Whether there is a group.
+/// Whether libcrypto has a group.
 pub fn is_supported_group(group: Group) -> bool {
     group::is_supported(group)
 }
@@ -115,9 +115,9 @@ pub(super) fn fetched_cipher(cipher: Cipher, key_bits: u16) -> Result<(&'static 
     Ok((fetched, usize::from(bits / 8)))
 }
 
-/// Algorithms that were found. libcrypto looks them up by name, which takes longer than to hash a message.
+/// The algorithms that were found. libcrypto looks them up by name, which takes longer than hashing a message.
 struct Library {
-    /// Kept, so that its ciphers stay; or why there is none.
+    /// The legacy provider, kept loaded for its ciphers, or the reason why there is none.
     legacy: Result<Provider, String>,
     hashes: Vec<(Hash, Md)>,
     ciphers: Vec<(Cipher, KeyBits, &'static str, LibraryCipher)>,
@@ -126,7 +126,7 @@ struct Library {
 fn library() -> &'static Library {
     static LIBRARY: OnceLock<Library> = OnceLock::new();
     LIBRARY.get_or_init(|| {
-        // The ciphers of the default provider must stay: `true`.
+        // `true` keeps the ciphers of the default provider.
         let legacy = Provider::try_load(None, "legacy", true)
             .map_err(|errors| format!("libcrypto has no legacy provider, for des, blowfish and cast128: {errors}"));
         let hashes =
@@ -137,7 +137,7 @@ fn library() -> &'static Library {
                 Some((*cipher, *bits, *name, LibraryCipher::fetch(None, name, None).ok()?))
             })
             .collect();
-        // What is not there is no error.
+        // A missing algorithm is not an error: it must not stay in the error queue.
         drop(ErrorStack::get());
         Library { legacy, hashes, ciphers }
     })

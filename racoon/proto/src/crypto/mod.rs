@@ -1,8 +1,8 @@
-//! All cryptography of IKEv1, by OpenSSL's libcrypto (3.0 or later): nothing outside of this module calls it.
+//! The cryptography of IKEv1, implemented with OpenSSL's libcrypto (3.0 or later). No other module calls libcrypto.
 //!
-//! What is public is in the words of RFC 2409: [`digest`] and [`Prf`], [`CipherKey`] and its [`Iv`], Diffie-Hellman
-//! groups ([`Exponent`]), [`Phase1Keys`] and what follows from them, keys of IPsec SAs ([`esp_key_length`],
-//! [`split_keymat`]), the [`Padding`] of encrypted messages. What is slow goes into a [`Job`].
+//! The names are those of RFC 2409: [`digest`] and [`Prf`], [`CipherKey`] and its [`Iv`], Diffie-Hellman
+//! groups ([`Exponent`]), [`Phase1Keys`] and what is derived from them, keys of IPsec SAs ([`esp_key_length`],
+//! [`split_keymat`]), the [`Padding`] of encrypted messages. Slow operations are performed as a [`Job`].
 
 mod cipher;
 mod error;

@@ -4,31 +4,31 @@ use thiserror::Error;
 
 use crate::random::Random;
 
-/// The most bytes that the last byte, which counts the ones before it, can stand for.
+/// Longest padding: the last byte counts the bytes before it.
 const MOST: usize = 255;
 
-/// How messages are padded to whole blocks. Padding is always added: its last byte tells how much of it there is.
+/// The padding of messages to whole blocks. There is always some: its last byte gives its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Padding {
-    /// Its bytes are random, else zero.
+    /// Pad with random bytes instead of zeros.
     pub randomize: bool,
-    /// There are up to `maximum_length` + 1, and at least one, blocks more than are needed.
+    /// Add a random number of blocks, from 1 to `maximum_length` + 1.
     pub randomize_length: bool,
-    /// See `randomize_length`; in blocks.
+    /// The limit of `randomize_length`, in blocks.
     pub maximum_length: u16,
-    /// Refuse messages of peers whose last byte does not tell how much padding there is.
+    /// Refuse messages whose last byte is not the length of their padding.
     pub strict_check: bool,
     /// The last byte does not count itself.
     pub exclusive_tail: bool,
 }
 
-/// What a peer's message ends with is not padding (only with `strict_check`).
+/// The padding of a peer's message is invalid (only with `strict_check`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the last byte says {claimed} bytes of padding where there is room for {room}")]
 pub struct PaddingError {
-    /// Bytes of padding that the last byte stands for, itself counted.
+    /// The length of the padding by its last byte, which is included.
     pub claimed: usize,
-    /// Bytes behind the payloads.
+    /// The number of bytes after the payloads.
     pub room: usize,
 }
 
@@ -50,7 +50,7 @@ impl Padding {
         }
     }
 
-    /// How many blocks more, from 1 on, but no more than the last byte can tell of.
+    /// The number of blocks to add, at least 1, and at most as many as the last byte can count.
     fn more_blocks(&self, needed: usize, block: usize, random: &mut dyn Random) -> usize {
         let mut number = [0; 4];
         random.fill(&mut number);
@@ -59,11 +59,11 @@ impl Padding {
         usize::try_from(wanted).unwrap_or(usize::MAX).min(possible)
     }
 
-    /// Checks the padding of a decrypted message whose payloads, by their own lengths, end at `payload_end`. Without
-    /// `strict_check` anything may follow them.
+    /// Checks the padding of a decrypted message whose payloads end at `payload_end` by their own lengths. Without `strict_check`
+    /// anything may follow them.
     ///
     /// # Errors
-    /// If the last byte does not tell of padding that fits behind the payloads: also if nothing is behind them.
+    /// If the last byte is not the length of padding that fits after the payloads, or if nothing follows them.
     pub fn check(&self, plain: &[u8], payload_end: usize) -> Result<(), PaddingError> {
         if !self.strict_check {
             return Ok(());

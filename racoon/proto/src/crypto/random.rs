@@ -8,10 +8,10 @@ use zeroize::Zeroize;
 
 use crate::random::Random;
 
-/// libcrypto's generator: what a daemon uses.
+/// The generator of libcrypto, which the daemon uses.
 ///
-/// A generator that fails stays so (the system gives it no entropy), and a daemon without randomness cannot do anything
-/// that is of use: the process is aborted, with a line on standard error.
+/// It fails only if the system has no entropy, and keeps failing then. A daemon without randomness cannot do anything useful, so
+/// the process is aborted with a line on standard error.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OpenSslRandom;
 
@@ -24,20 +24,19 @@ impl Random for OpenSslRandom {
     }
 }
 
-/// For tests and replays: bytes that follow from a number, SHA-256 of the number and a counter. Nothing made of them is
-/// secret.
+/// A generator for tests and replays, whose bytes are SHA-256 of a seed and a counter. Nothing derived from them is secret.
 #[derive(Clone, Debug)]
 pub struct SeededRandom {
     seed: u64,
-    /// How many blocks were made.
+    /// The number of blocks generated.
     counter: u64,
     block: [u8; 32],
-    /// How much of the block was given away.
+    /// The number of bytes of the block that were used.
     used: usize,
 }
 
 impl SeededRandom {
-    /// The source that begins with `seed`.
+    /// The generator with a seed.
     pub fn new(seed: u64) -> Self {
         Self { seed, counter: 0, block: [0; 32], used: 32 }
     }

@@ -1,4 +1,4 @@
-//! Bytes that nobody else is to see.
+//! Secret bytes.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::hash::equal;
 
-/// Secret bytes. They are wiped when dropped, are not shown, and are compared in constant time.
+/// Secret bytes. They are wiped on drop, not shown by `Debug`, and compared in constant time.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<Vec<u8>>);
 
@@ -16,17 +16,17 @@ impl Secret {
         &self.0
     }
 
-    /// The bytes, to be written in place.
+    /// The bytes, to write in place.
     pub(super) fn as_mut_bytes(&mut self) -> &mut [u8] {
         &mut self.0
     }
 
-    /// How many there are.
+    /// The number of bytes.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// There are none.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,4 +1,4 @@
-//! What is around every encrypted message: its padding, and what it says in words, for the log at level debug2.
+//! The padding of encrypted messages, and traces of their plaintext for the log at level debug2.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -9,37 +9,37 @@ use crate::output::Level;
 use crate::settings::Settings;
 use crate::wire::{Header, RawPayload, describe};
 
-/// How messages are padded, and whether what they say is written down.
+/// The padding of encrypted messages, and the traces of their plaintext.
 #[derive(Debug, Default)]
 pub(crate) struct MessageCodec {
-    /// How they are padded.
+    /// The padding.
     pub(crate) padding: Padding,
-    /// None: nobody wants to read it.
+    /// The traces since the last [`MessageCodec::take_traces`]; `None` if the log level does not ask for them.
     traces: Option<RefCell<Vec<PlaintextTrace>>>,
 }
 
-/// What a message says.
+/// The plaintext of a message, as text.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct PlaintextTrace {
     /// The peer that receives it or has sent it.
     pub(crate) peer: SocketAddr,
-    /// A line for the message and one for each payload.
+    /// A line for the message, and one for each payload.
     pub(crate) lines: Vec<String>,
 }
 
 impl MessageCodec {
-    /// As it is configured.
+    /// The codec that is configured.
     pub(crate) fn new(settings: &Settings) -> Self {
         let traces = (settings.log >= Level::Debug2).then(RefCell::default);
         Self { padding: settings.padding, traces }
     }
 
-    /// Notes what is about to be encrypted.
+    /// Traces payloads that are about to be encrypted.
     pub(super) fn note_sealed(&self, peer: SocketAddr, header: &Header, payloads: &[(PayloadType, &[u8])]) {
         self.note("encrypted for", peer, header, payloads.iter().copied());
     }
 
-    /// Notes what was decrypted. Nothing of it is authenticated yet.
+    /// Traces payloads that were decrypted. They are not authenticated yet.
     pub(super) fn note_opened(&self, peer: SocketAddr, header: &Header, payloads: &[RawPayload<'_>]) {
         self.note("decrypted of", peer, header, payloads.iter().map(|one| (one.kind, one.body)));
     }
@@ -58,7 +58,7 @@ impl MessageCodec {
         traces.borrow_mut().push(PlaintextTrace { peer, lines: [title].into_iter().chain(payloads).collect() });
     }
 
-    /// What was noted since the last time.
+    /// Takes the traces since the last call.
     pub(crate) fn take_traces(&mut self) -> Vec<PlaintextTrace> {
         self.traces.as_mut().map(|traces| std::mem::take(traces.get_mut())).unwrap_or_default()
     }

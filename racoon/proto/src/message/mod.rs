@@ -1,4 +1,4 @@
-//! What all exchanges have in common: how a message is protected, and which payloads it may have.
+//! Messages of all exchanges: their encryption, and the payloads that each may have.
 
 pub(crate) mod codec;
 pub(crate) mod protection;

@@ -1,4 +1,4 @@
-//! Encrypted messages: a header in clear, and behind it payloads and padding, encrypted (RFC 2409 Appendix B).
+//! Encrypted messages: an unencrypted header, followed by encrypted payloads and padding (RFC 2409 Appendix B).
 
 use std::net::SocketAddr;
 
@@ -11,21 +11,21 @@ use crate::num::{Flags, PayloadType};
 use crate::random::Random;
 use crate::wire::{Header, RawPayload, Tail, WireError, chain};
 
-/// Why an encrypted message cannot be read. With keys that are not the sender's, nearly every message is such.
+/// The reason why an encrypted message cannot be read. With a wrong key, nearly every message has one.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum Unreadable {
-    /// It does not consist of blocks.
+    /// The ciphertext is not a multiple of the block length.
     #[error(transparent)]
     Encryption(#[from] CryptoError),
-    /// What is decrypted is no chain of payloads.
+    /// The plaintext is not a chain of payloads.
     #[error("decrypted: {0}")]
     Payloads(#[from] WireError),
-    /// Its padding is none.
+    /// The padding is invalid.
     #[error(transparent)]
     Padding(#[from] PaddingError),
 }
 
-/// Encrypts a message. `iv` becomes that of the next one.
+/// Encrypts a message and sets `iv` to that of the next message.
 ///
 /// # Errors
 /// If libcrypto fails.
@@ -46,11 +46,11 @@ pub(crate) fn seal(
     Ok([header.encode(body.len()).as_slice(), &body].concat())
 }
 
-/// A message that was decrypted. Nothing in it is authenticated yet.
+/// A decrypted message. Nothing in it is authenticated yet.
 pub(crate) struct Opened {
     header: Header,
     plain: Zeroizing<Vec<u8>>,
-    /// The IV of the next message, to be kept if this one is accepted: a forgery must not move the chain.
+    /// The IV of the next message. Keep it only if this message is accepted, or a forgery would break the chain of IVs.
     pub(crate) next_iv: Iv,
 }
 
@@ -58,17 +58,17 @@ impl Opened {
     /// Decrypts the body of a message.
     ///
     /// # Errors
-    /// If it does not consist of blocks.
+    /// If the body is not a multiple of the block length.
     pub(crate) fn new(cipher: &CipherKey, iv: &Iv, header: &Header, body: &[u8]) -> Result<Self, Unreadable> {
         let mut plain = Zeroizing::new(body.to_vec());
         let next_iv = cipher.decrypt(iv, &mut plain)?;
         Ok(Self { header: *header, plain, next_iv })
     }
 
-    /// Its payloads.
+    /// Returns the payloads.
     ///
     /// # Errors
-    /// If it has none, if they are malformed, or if what follows them is not padding.
+    /// If there are none, if one is malformed, or if they are not followed by valid padding.
     pub(crate) fn payloads(&self, codec: &MessageCodec, peer: SocketAddr) -> Result<Vec<RawPayload<'_>>, Unreadable> {
         let payloads = chain::walk(self.header.next_payload, &self.plain, Tail::Padding)?;
         codec.note_opened(peer, &self.header, &payloads);
@@ -76,14 +76,14 @@ impl Opened {
         Ok(payloads)
     }
 
-    /// What HASH(1) and HASH(2) cover: the payloads behind the first one, with their generic headers and without padding.
+    /// Returns the bytes that HASH(1) and HASH(2) cover: the payloads after the first one, with generic headers, without padding.
     pub(crate) fn behind_first(&self, payloads: &[RawPayload<'_>]) -> &[u8] {
         let begin = payloads.get(1).map_or_else(|| end_of(payloads), |second| second.offset);
         self.plain.get(begin..end_of(payloads)).unwrap_or_default()
     }
 }
 
-/// Where the last payload ends.
+/// The offset after the last payload.
 fn end_of(payloads: &[RawPayload<'_>]) -> usize {
     payloads.last().map_or(0, |last| last.offset.saturating_add(last.whole.len()))
 }
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sealed_is_opened() {
+    fn a_sealed_message_can_be_opened() {
         let mut sender = iv();
         let message = sealed(&mut sender);
         assert_eq!(message[16..20], [8, 0x10, 5, 1], "HASH, 1.0, informational, encrypted");
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn another_iv_is_unreadable() {
+    fn a_message_with_another_iv_is_unreadable() {
         let message = sealed(&mut iv());
         let other = Iv::phase1(Hash::SHA1, b"another", b"other", 16).unwrap();
         let opened = opened(&message, &other).unwrap();
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_blocks_are_refused() {
+    fn incomplete_blocks_are_refused() {
         let message = sealed(&mut iv());
         for length in (28..message.len()).filter(|length| !(length - 28).is_multiple_of(16) || *length == 28) {
             assert!(matches!(opened(&message[..length], &iv()), Err(Unreadable::Encryption(_))), "{length}");

@@ -1,14 +1,15 @@
-//! Which payloads a message has to have, may have and must not have; whether it is encrypted; what its HASH covers. As data,
-//! so that each message is checked once, before anything is done with it, and a handler finds what it needs.
+//! The rules of each message: its payloads, whether it is encrypted, and what its HASH covers.
+//!
+//! They are data, so that a message is checked once, before a handler runs, and the handler can rely on the payloads.
 
 use crate::num::{ExchangeType, Flags, PayloadType};
 use crate::reason::FailureReason;
 use crate::wire::{Header, RawPayload};
 
-/// Any number of times.
+/// The limit of a payload that may occur any number of times.
 const MANY: u8 = u8::MAX;
 
-/// How often a payload is in a message.
+/// How often a payload may occur in a message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Occurrence {
     payload: PayloadType,
@@ -31,23 +32,23 @@ const fn any(payload: PayloadType) -> Occurrence {
 /// What the HASH payload of a message covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Coverage {
-    /// There is none.
+    /// There is no HASH payload.
     Nothing,
-    /// The exchange of phase 1 and the sender's identity: HASH_I or HASH_R.
+    /// The values of phase 1 and the sender's identity: HASH_I or HASH_R.
     Phase1,
-    /// All that follows it, with the nonces before it that the exchange has by then: HASH(1), HASH(2). It is the first
+    /// The payloads that follow it, preceded by the nonces that the exchange has by then: HASH(1), HASH(2). It is the first
     /// payload.
     Following,
     /// Both nonces: HASH(3). It is the first payload.
     Nonces,
 }
 
-/// What becomes of payloads that are not in the list.
+/// How payloads that are not in the list are treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Others {
     /// The message is refused.
     Refused,
-    /// They are of no interest.
+    /// They are skipped.
     Ignored,
 }
 
@@ -55,7 +56,7 @@ pub(crate) enum Others {
 #[derive(Debug)]
 pub(crate) struct MessageRules {
     exchange: ExchangeType,
-    /// Which message of the exchange, counted from 1.
+    /// The number of the message in the exchange, counted from 1.
     message: u8,
     encrypted: bool,
     hash: Coverage,
@@ -63,8 +64,8 @@ pub(crate) struct MessageRules {
     others: Others,
 }
 
-/// Main Mode with a pre-shared key (RFC 2409 section 5.4). Certificates and requests for them do no harm there; no more do
-/// payloads of NAT traversal that was not agreed.
+/// Main Mode with a pre-shared key (RFC 2409 section 5.4). Certificates and requests for them are harmless
+/// there, and so are payloads of NAT traversal that was not agreed on.
 pub(crate) const MAIN: [MessageRules; 6] = {
     const fn rules(message: u8, encrypted: bool, payloads: &'static [Occurrence]) -> MessageRules {
         let hash = if encrypted { Coverage::Phase1 } else { Coverage::Nothing };
@@ -147,7 +148,7 @@ pub(crate) const INFORMATIONAL: MessageRules = MessageRules {
     others: Others::Ignored,
 };
 
-/// The same without one: nobody knows who sent it.
+/// The informational exchange without an ISAKMP SA. Its messages are not authenticated.
 pub(crate) const INFORMATIONAL_IN_CLEAR: MessageRules = MessageRules {
     exchange: ExchangeType::INFORMATIONAL,
     message: 1,
@@ -158,7 +159,7 @@ pub(crate) const INFORMATIONAL_IN_CLEAR: MessageRules = MessageRules {
 };
 
 impl MessageRules {
-    /// Whether a message is encrypted as it has to be.
+    /// Checks that a message is encrypted if and only if it has to be.
     pub(crate) fn check_encryption(&self, header: &Header) -> Result<(), FailureReason> {
         if header.flags.contains(Flags::ENCRYPTED) == self.encrypted {
             return Ok(());
@@ -167,7 +168,7 @@ impl MessageRules {
         Err(FailureReason::Malformed(format!("message {} of {} mode is {expected}", self.message, self.exchange)))
     }
 
-    /// Whether a message has the payloads that it has to have and no others.
+    /// Checks that a message has the required payloads and no others.
     pub(crate) fn check(&self, payloads: &[RawPayload<'_>]) -> Result<(), FailureReason> {
         for rule in self.payloads {
             let count = payloads.iter().filter(|payload| payload.kind == rule.payload).count();
@@ -194,12 +195,12 @@ impl MessageRules {
     }
 }
 
-/// The body of the first payload of a kind.
+/// Returns the body of the first payload of a type.
 pub(crate) fn find<'a>(payloads: &[RawPayload<'a>], kind: PayloadType) -> Option<&'a [u8]> {
     all(payloads, kind).next()
 }
 
-/// The bodies of all payloads of a kind.
+/// Returns the bodies of all payloads of a type.
 pub(crate) fn all<'a>(payloads: &[RawPayload<'a>], kind: PayloadType) -> impl Iterator<Item = &'a [u8]> {
     payloads.iter().filter(move |payload| payload.kind == kind).map(|payload| payload.body)
 }
@@ -215,7 +216,7 @@ mod tests {
         rules.check(&payloads).map_err(|cause| cause.to_string())
     }
 
-    /// All rules, each with the payloads that its messages cannot do without.
+    /// All rules, each with the payloads that are required.
     fn least() -> Vec<(&'static MessageRules, Vec<PayloadType>)> {
         let all = MAIN.iter().chain(&QUICK).chain([&INFORMATIONAL, &INFORMATIONAL_IN_CLEAR]);
         all.map(|rules| {
@@ -226,14 +227,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_needed_is_enough() {
+    fn the_required_payloads_are_sufficient() {
         for (rules, needed) in least() {
             assert_eq!(check(rules, &needed), Ok(()), "{rules:?}");
         }
     }
 
     #[test]
-    fn each_payload_missing_or_double_is_refused() {
+    fn a_missing_or_repeated_payload_is_refused() {
         for (rules, needed) in least() {
             for at in 0..needed.len() {
                 let mut less = needed.clone();
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_belong_is_refused() {
+    fn an_unexpected_payload_is_refused() {
         for (rules, needed) in least() {
             for other in [PayloadType::TRANSFORM, PayloadType::FRAGMENT, PayloadType(200)] {
                 let with_other = [needed.clone(), vec![other]].concat();
@@ -259,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_over_what_follows_comes_first() {
+    fn a_hash_over_the_following_payloads_is_first() {
         use PayloadType as P;
         assert!(check(&QUICK[0], &[P::HASH, P::SA, P::NONCE, P::ID, P::ID]).is_ok());
         let error = check(&QUICK[0], &[P::SA, P::HASH, P::NONCE]).unwrap_err();
@@ -269,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn some_payloads_do_no_harm() {
+    fn harmless_payloads_are_accepted() {
         use PayloadType as P;
         assert!(check(&MAIN[2], &[P::KEY_EXCHANGE, P::NONCE, P::CERT_REQUEST, P::NAT_D, P::NAT_D]).is_ok());
         assert!(check(&MAIN[4], &[P::ID, P::CERT, P::CERT, P::HASH, P::SIGNATURE, P::NOTIFY]).is_ok());
@@ -277,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn encryption_is_neither_left_out_nor_premature() {
+    fn missing_and_premature_encryption_are_refused() {
         let clear = Header::new(CookiePair::default(), ExchangeType::MAIN, 0);
         let encrypted = Header { flags: Flags::ENCRYPTED, ..clear };
         for (rules, _) in least() {

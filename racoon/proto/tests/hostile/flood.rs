@@ -188,7 +188,7 @@ fn like_cve_2016_5361_message_2_is_not_repeated_unasked() {
 
 /// Answers in clear to those who are not known are rationed, and are not longer than what they answer.
 #[test]
-fn reflections_are_rationed() {
+fn reflections_are_rate_limited() {
     let mut session = open_to_all();
     let unknown = CookiePair { initiator: Cookie([1; 8]), responder: Cookie([2; 8]) };
     let quick = Header { flags: Flags::ENCRYPTED, ..Header::new(unknown, ExchangeType::QUICK, 7) };

@@ -129,7 +129,7 @@ fn handshake_under_forgery(limit: HalfOpenLimit, rate: u32, round_trip: Duration
 
 /// First messages in an unknown peer's name do not count against it: 200 a second, and a round trip of 100 ms.
 #[test]
-fn forged_first_messages_do_not_count_against_a_stranger() {
+fn forged_first_messages_do_not_count_against_their_address() {
     let through = (0..8).filter(|_| handshake_under_forgery(HalfOpenLimit::default(), 200, Duration::from_millis(100)));
     assert_eq!(through.count(), 8);
 }
@@ -137,7 +137,7 @@ fn forged_first_messages_do_not_count_against_a_stranger() {
 /// Rate times round trip has to reach the size of the pool before an unknown peer is kept out: 1024, or 10,240 a second at a
 /// round trip of 100 ms.
 #[test]
-fn a_stranger_is_kept_out_by_a_whole_pool_in_a_round_trip() {
+fn only_a_whole_pool_in_a_round_trip_keeps_a_peer_out() {
     let round_trip = Duration::from_millis(100);
     let limit = HalfOpenLimit::default();
     assert_eq!(limit.total, 1024);
@@ -249,7 +249,7 @@ fn first_messages_in_the_name_of_the_peer() {
 
 /// No flood of unknown peers, however fast, touches the room of those whose address is configured.
 #[test]
-fn a_configured_peer_does_not_notice_strangers() {
+fn a_flood_of_unknown_peers_does_not_affect_a_configured_one() {
     let mut session = session(false);
     session.fixture.give_keys();
     let (mut from, mut seed) = (0, 0);
@@ -333,7 +333,7 @@ fn who_makes_way_is_the_same_in_each_run() {
 
 /// A negotiation for which a job runs is not evicted: a peer that causes jobs and begins again would fill the queue.
 #[test]
-fn jobs_of_strangers_are_no_more_than_strangers() {
+fn jobs_do_not_outnumber_unknown_peers() {
     let mut session = session(true);
     session.fixture.give_keys();
     let host = session.fixture.address;

@@ -141,7 +141,7 @@ fn vendor_ids_are_named_once() {
 
 /// A peer that has proved who it is cannot fill the log either, nor what is remembered of the negotiations of others.
 #[test]
-fn an_authenticated_peers_errors_are_rationed() {
+fn errors_of_an_authenticated_peer_are_rate_limited() {
     let another_cipher = |draft: &mut Draft| {
         let mut sa = SaBody::parse(&draft.payloads[1].1).expect("an SA payload");
         sa.proposals[0].transforms[0].id = 3;

@@ -20,7 +20,7 @@ use super::{CryptoError, GroupError, Secret};
 use crate::num::Group;
 use crate::random::Random;
 
-/// All groups that racoon knows.
+/// The groups that racoon knows.
 pub(super) fn known() -> impl Iterator<Item = Group> {
     parameters().iter().map(|(group, _)| *group)
 }
@@ -30,7 +30,7 @@ pub(super) fn is_supported(group: Group) -> bool {
     of(group).is_ok()
 }
 
-/// Our secret half of an exchange in a group. It is wiped when dropped, and is not shown.
+/// Our secret exponent (or scalar) in a group. It is wiped on drop and not shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Exponent {
     group: Group,
@@ -38,8 +38,8 @@ pub struct Exponent {
 }
 
 impl Exponent {
-    /// Draws one. For MODP it has twice the bits of the group's strength, which is enough for groups with a safe prime
-    /// (RFC 3526 section 8; RFC 7919 section 5.2) and far quicker than as many as the prime has.
+    /// Draws an exponent. For MODP it has twice the bits of the group's strength, which is enough for groups with a safe prime
+    /// (RFC 3526 section 8; RFC 7919 section 5.2) and much faster than an exponent as long as the prime.
     ///
     /// # Errors
     /// If the group is not supported.
@@ -57,8 +57,8 @@ impl Exponent {
         self.group
     }
 
-    /// Our public value, as it is in a KE payload: of MODP as long as the prime; of ECP both coordinates, each as long
-    /// as the prime (RFC 5903 section 7); of X25519 32 bytes.
+    /// Our public value, the body of a KE payload: for MODP as long as the prime; for ECP both coordinates, each as long as the
+    /// prime (RFC 5903 section 7); for X25519 32 bytes.
     ///
     /// # Errors
     /// If libcrypto fails.
@@ -71,12 +71,11 @@ impl Exponent {
         }
     }
 
-    /// g^xy, as long as the prime whatever zeros it begins with (RFC 2409 section 5): of ECP the first coordinate (RFC
-    /// 5903 section 7). `peer` is the body of the peer's KE payload. Old peers send a MODP value without its leading
-    /// zeros, which is accepted.
+    /// g^xy, with leading zeros as long as the prime (RFC 2409 section 5); for ECP the first coordinate (RFC 5903 section 7).
+    /// `peer` is the body of the peer's KE payload. Old peers send a MODP value without its leading zeros, which is accepted.
     ///
     /// # Errors
-    /// If the peer's value is not one of the group, or one that betrays the secret. If libcrypto fails.
+    /// If the peer's value does not belong to the group, or reveals the secret. If libcrypto fails.
     pub fn shared_secret(&self, peer: &[u8]) -> Result<Secret, GroupError> {
         let (group, secret) = (self.group, self.secret.as_bytes());
         match of(group)? {
@@ -86,7 +85,7 @@ impl Exponent {
         }
     }
 
-    /// Our public value and g^xy. The peer's value is looked at first: with a bad one nothing else is computed.
+    /// Our public value and g^xy. The peer's value is checked first, and if it is invalid nothing is computed.
     ///
     /// # Errors
     /// As [`Exponent::shared_secret`].
@@ -105,7 +104,7 @@ impl fmt::Debug for Exponent {
     }
 }
 
-/// What a group is made of.
+/// The parameters of a group.
 enum Parameters {
     Modp(Modp),
     Ecp(Ecp),
@@ -117,7 +116,7 @@ fn of(group: Group) -> Result<&'static Parameters, CryptoError> {
     found.and_then(|(_, parameters)| parameters.as_ref()).ok_or(CryptoError::Group(group))
 }
 
-/// All groups, made once; those that this libcrypto does not have are `None`.
+/// The parameters of all groups, made once; `None` for those that libcrypto does not have.
 fn parameters() -> &'static [(Group, Option<Parameters>)] {
     static GROUPS: OnceLock<Vec<(Group, Option<Parameters>)>> = OnceLock::new();
     GROUPS.get_or_init(|| {
@@ -139,7 +138,7 @@ fn parameters() -> &'static [(Group, Option<Parameters>)] {
             (Group::ECP521, ecp(Nid::SECP521R1)),
             (Group::X25519, x25519::works().then_some(Parameters::X25519)),
         ];
-        // What is not there is no error.
+        // A missing group is not an error: it must not stay in the error queue.
         drop(ErrorStack::get());
         groups
     })

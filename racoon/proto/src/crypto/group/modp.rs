@@ -35,7 +35,7 @@ impl Modp {
     pub(super) fn draw(&self, random: &mut dyn Random) -> Secret {
         let mut secret = Secret::from(vec![0; self.exponent_length]);
         random.fill(secret.as_mut_bytes());
-        // All exponents are equally long, and none is zero.
+        // Setting the highest bit makes all exponents equally long, and none zero.
         if let Some(first) = secret.as_mut_bytes().first_mut() {
             *first |= 0x80;
         }
@@ -51,7 +51,7 @@ impl Modp {
             return Err(PeerValueError::Length { group, expected: self.length, found: peer.len() }.into());
         }
         let peer = BigNum::from_slice(peer)?;
-        // Of the others 0 and 1 stay what they are, and p-1 tells whether the exponent is odd.
+        // Powers of 0 and 1 are 0 and 1, and a power of p-1 reveals whether the exponent is odd.
         if peer <= BigNum::from_u32(1)? || peer >= self.last {
             return Err(PeerValueError::Range(group).into());
         }

@@ -1,4 +1,4 @@
-//! Numbers that nobody else is to see.
+//! Secret numbers.
 
 use std::ops::Deref;
 
@@ -6,7 +6,7 @@ use openssl::bn::{BigNum, BigNumRef};
 
 use crate::crypto::{CryptoError, Secret};
 
-/// A secret number: wiped when dropped, and computed with in constant time.
+/// A secret number. It is wiped on drop, and computed with in constant time.
 pub(super) struct SecretNumber(BigNum);
 
 impl SecretNumber {

@@ -99,7 +99,7 @@ fn quick_mode_under_unknown_cookies_is_told() {
 }
 
 #[test]
-fn answers_to_strangers_are_rationed() {
+fn answers_to_unknown_peers_are_rate_limited() {
     let mut world = World::new();
     let cookies = CookiePair { initiator: Cookie([1; 8]), responder: Cookie([2; 8]) };
     let header = Header { flags: Flags::ENCRYPTED, ..Header::new(cookies, ExchangeType::QUICK, 7) };
@@ -172,7 +172,7 @@ fn half_open_negotiations_are_limited_and_end() {
 }
 
 #[test]
-fn refusals_are_rationed_and_tell_both_sides() {
+fn refusals_are_rate_limited_and_name_both_sides() {
     let mut world = World::with(|_, _| {}, |block, _| block.proposals[0].cipher = Cipher::CAMELLIA);
     for cookie in 1..=100 {
         world.forge_to_b(&message_1(cookie));
@@ -213,7 +213,7 @@ fn no_block_is_for_the_peer_or_the_exchange() {
 
 /// Who sends less than an answer has is not answered, and nobody gets an answer in copies: it may go to a victim.
 #[test]
-fn an_answer_to_a_stranger_is_not_larger_than_what_it_answers() {
+fn an_answer_is_not_larger_than_the_message_it_answers() {
     let mut world = World::with(|_, _| {}, |_, settings| settings.retransmission.copies = 3);
     let cookies = CookiePair { initiator: Cookie([1; 8]), responder: Cookie([2; 8]) };
     let header = Header { flags: Flags::ENCRYPTED, ..Header::new(cookies, ExchangeType::QUICK, 7) };

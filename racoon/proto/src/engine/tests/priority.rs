@@ -41,7 +41,7 @@ fn messages_with_cookies_go_first() {
 
 /// Nothing is believed of bytes that are no message.
 #[test]
-fn short_messages_are_strangers() {
+fn short_messages_have_the_lowest_priority() {
     let world = World::new();
     let host = &world.b;
     for length in 0..16 {

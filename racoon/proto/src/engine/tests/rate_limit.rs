@@ -7,7 +7,7 @@ use crate::phase1::rate_limit::PeerStanding;
 use crate::proposal::phase1_sa;
 use crate::wire::{self, Cookie, CookiePair, Header};
 
-const STRANGER: &str = "203.0.113.9:500";
+const UNKNOWN_PEER: &str = "203.0.113.9:500";
 const SECOND: &str = "192.0.2.3:500";
 
 /// A host with blocks for two peers and for anybody.
@@ -44,7 +44,7 @@ const OTHER_HASH: Phase1Terms = Phase1Terms { hash: Hash::SHA1, ..TERMS };
 
 /// An unknown peer's packet each 30 s does not keep the refusals of a configured peer, or of another unknown peer, out of the log.
 #[test]
-fn a_stranger_hides_nobody() {
+fn an_unknown_peer_hides_no_other() {
     let mut host = responder();
     let mut number = 0;
     for second in 0..300 {
@@ -54,7 +54,7 @@ fn a_stranger_hides_nobody() {
             receive(&mut host, now, from, &message_1(number, terms));
         };
         if second % 30 == 0 {
-            send(STRANGER, OTHER_CIPHER);
+            send(UNKNOWN_PEER, OTHER_CIPHER);
         }
         if (100..105).contains(&second) {
             send(A, OTHER_CIPHER);
@@ -70,7 +70,8 @@ fn a_stranger_hides_nobody() {
     assert!(sum.starts_with(expected) && sum.contains("camellia proposed"), "{sum}");
     let other = errors(&host, "198.51.100.1:500");
     assert!(other.iter().any(|text| text.starts_with("phase1 negotiation failed: ") && text.contains("camellia")));
-    let sums = errors(&host, STRANGER).into_iter().filter(|text| text.contains("unknown peers")).collect::<Vec<_>>();
+    let sums =
+        errors(&host, UNKNOWN_PEER).into_iter().filter(|text| text.contains("unknown peers")).collect::<Vec<_>>();
     let [_, sum, _] = sums[..] else { panic!("{sums:?}") };
     assert!(sum.starts_with("6 more refused negotiations of unknown peers in the last 60 s, "), "{sum}");
     for (address, count) in [("203.0.113.9", "(2)"), ("198.51.100.1", "(4)")] {
@@ -110,13 +111,13 @@ fn a_policy_names_a_peer() {
     let policy = Policy { index: 9, direction: Direction::Out, selector, action: Action::Pass, priority: 0 };
     host.engine.handle_kernel(Time::default(), KernelEvent::Policy(policy));
     assert_eq!(host.engine.standing_of(peer), PeerStanding::Known(peer.ip()));
-    assert_eq!(host.engine.standing_of(STRANGER.parse().unwrap()), PeerStanding::Unknown);
+    assert_eq!(host.engine.standing_of(UNKNOWN_PEER.parse().unwrap()), PeerStanding::Unknown);
 }
 
 /// A second mismatch is logged although the first one is suppressed by now.
 #[test]
 fn a_second_mismatch_of_a_peer_is_told() {
-    for peer in [A, STRANGER] {
+    for peer in [A, UNKNOWN_PEER] {
         let mut host = responder();
         for number in 0..10 {
             receive(&mut host, Time::from_secs(1), peer, &message_1(number, OTHER_CIPHER));
@@ -140,7 +141,7 @@ fn each_wrong_key_is_told() {
     let mut now = Time::default();
     for _ in 0..5 {
         for number in 1..20 {
-            receive(&mut host, now, STRANGER, &message_1(number, OTHER_CIPHER));
+            receive(&mut host, now, UNKNOWN_PEER, &message_1(number, OTHER_CIPHER));
         }
         for peer in &mut peers {
             let control = Control::EstablishPhase1 { local: peer.address.ip(), remote: host.address.ip(), block: None };
