@@ -82,11 +82,11 @@
 //!                                  ◄── 4 KE, Nr            AwaitsIdentity
 //!   DerivesKeys: job(shared secret)
 //!   AwaitsIdentity           5 IDii, HASH_I ──►            select_remote_by_identity
-//!   Up                     ◄── 6 IDir, HASH_R              Up
+//!   Established            ◄── 6 IDir, HASH_R              Established
 //! ```
 //!
-//! Each state is a struct. A step consumes it and returns a `Transition`: a job, a message, the SA, a failure, or `Ignored` with
-//! the unchanged state. The exchange knows nothing of sockets, timers and tables: `phase1::negotiation` passes inputs to it and
+//! Each state is a struct. A step consumes it and returns a `Transition`: the next state with a job, a message or the reason why the
+//! input is ignored; the SA; or a failure. The exchange knows nothing of sockets, timers and tables: `phase1::negotiation` passes inputs to it and
 //! carries out its transitions, without knowing which exchange it is. How the peer is authenticated is left to an `Authenticator`.
 //!
 //! The pre-shared key is looked up together with the first computation, because both happen outside. In main mode only the

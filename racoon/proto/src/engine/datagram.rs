@@ -144,7 +144,7 @@ impl Engine {
         if !learned && phase1.cookies != header.cookies {
             return self.core.log(Level::Debug, Some(remote), || "a message without the responder's cookie".into());
         }
-        if self.admission(id) == Admission::Refused {
+        if self.phase1s.admission(id, self.core.settings.half_open) == Admission::Refused {
             return self
                 .core
                 .log(Level::Debug, Some(remote), || "jobs run for all that this address may negotiate".into());

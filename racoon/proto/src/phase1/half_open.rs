@@ -16,11 +16,14 @@
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use crate::engine::core::Core;
 use crate::engine::{Engine, Phase1Id};
 use crate::output::Level;
 use crate::phase1::rate_limit::LoggedEvent;
+use crate::phase1::table::Phase1s;
 use crate::random::Random;
 use crate::select::RemoteQuery;
+use crate::settings::HalfOpenLimit;
 
 /// Proved negotiations that are drawn at random to choose the one to evict from.
 const EVICTION_SAMPLES: usize = 8;
@@ -176,38 +179,21 @@ impl SampledSet {
 impl Engine {
     /// Evicts a half-open negotiation if the pool of a new one is full. Returns whether the new one can be admitted.
     pub(crate) fn admit_half_open(&mut self, remote: SocketAddr) -> bool {
-        let (peer_class, limit) = (self.peer_class(remote), self.core.settings.half_open);
+        let (peer_class, limit) = (self.core.peer_class(remote), self.core.settings.half_open);
         if !is_full(self.phase1s.half_open.pool(peer_class).len(), limit.total) {
             return true;
         }
         self.log_unauthenticated(LoggedEvent::OverLimit, remote, || {
             "too many negotiations are under way: half_open_limit".into()
         });
-        let Some(evicted) = self.choose_eviction(peer_class) else { return false };
+        let Some(evicted) = self.phase1s.choose_eviction(peer_class, &mut *self.core.random) else { return false };
         self.evict(evicted);
         true
     }
 
-    /// Whether the address of a negotiation may have one more that is proved. Configured addresses have no limit of their own.
-    pub(crate) fn admission(&self, id: Phase1Id) -> Admission {
-        let pool = &self.phase1s.half_open.unknown;
-        if !pool.unproved.contains(&id) {
-            return Admission::Free;
-        }
-        let address = self.phase1s.get(id).map(|phase1| phase1.remote.ip());
-        let same_source = address.and_then(|address| pool.sources.get(&source(address)));
-        match same_source.filter(|same_source| is_full(same_source.len(), self.core.settings.half_open.per_source)) {
-            Some(same_source) => {
-                let oldest = same_source.iter().copied().find(|id| self.is_idle(*id));
-                oldest.map_or(Admission::Refused, Admission::Evicts)
-            }
-            None => Admission::Free,
-        }
-    }
-
     /// Makes a negotiation whose address has returned our cookie a proved one.
     pub(crate) fn prove_address(&mut self, id: Phase1Id) {
-        let admission = self.admission(id);
+        let admission = self.phase1s.admission(id, self.core.settings.half_open);
         let Some(remote) = self.phase1s.prove_address(id) else { return };
         if let Admission::Evicts(evicted) = admission {
             self.log_unauthenticated(LoggedEvent::OverLimit, remote, || {
@@ -223,26 +209,44 @@ impl Engine {
         self.remove_phase1(evicted);
         self.core.log(Level::Debug, peer, || "an unfinished negotiation makes way for another one".into());
     }
+}
 
+impl Core {
     /// The pool that a negotiation with this peer counts in.
     pub(crate) fn peer_class(&self, remote: SocketAddr) -> PeerClass {
         let query = RemoteQuery { port: remote.port(), skip_anonymous: true, ..RemoteQuery::address(remote) };
-        if self.core.settings.remotes.candidates(&query).is_empty() {
-            PeerClass::Unknown
-        } else {
-            PeerClass::Configured
+        if self.settings.remotes.candidates(&query).is_empty() { PeerClass::Unknown } else { PeerClass::Configured }
+    }
+}
+
+impl Phase1s {
+    /// Whether the address of a negotiation may have one more that is proved. Configured addresses have no limit of their own.
+    pub(crate) fn admission(&self, id: Phase1Id, limit: HalfOpenLimit) -> Admission {
+        let pool = &self.half_open.unknown;
+        if !pool.unproved.contains(&id) {
+            return Admission::Free;
+        }
+        let address = self.get(id).map(|phase1| phase1.remote.ip());
+        let same_source = address.and_then(|address| pool.sources.get(&source(address)));
+        match same_source.filter(|same_source| is_full(same_source.len(), limit.per_source)) {
+            Some(same_source) => {
+                let oldest = same_source.iter().copied().find(|id| self.is_idle(*id));
+                oldest.map_or(Admission::Refused, Admission::Evicts)
+            }
+            None => Admission::Free,
         }
     }
 
-    /// The oldest unproved negotiation of a full pool, or a proved one if these fill more than half of it.
-    fn choose_eviction(&mut self, peer_class: PeerClass) -> Option<Phase1Id> {
-        let pool = self.phase1s.half_open.pool(peer_class);
+    /// Chooses the negotiation to evict from a full pool: the oldest unproved one, or a proved one if these fill more than half
+    /// of it.
+    fn choose_eviction(&self, peer_class: PeerClass, random: &mut dyn Random) -> Option<Phase1Id> {
+        let pool = self.half_open.pool(peer_class);
         let oldest = pool.unproved.first().copied();
         if pool.unproved.len() >= pool.proved.len() {
             return oldest;
         }
-        let drawn = pool.proved.draw(&mut *self.core.random);
-        let same_source = |id: &Phase1Id| pool.same_source(self.phase1s.get(*id).map(|one| one.remote.ip()));
+        let drawn = pool.proved.draw(random);
+        let same_source = |id: &Phase1Id| pool.same_source(self.get(*id).map(|one| one.remote.ip()));
         // Of several with equally many, the oldest.
         let idle = drawn.into_iter().filter(|id| self.is_idle(*id));
         idle.max_by_key(|id| (same_source(id), std::cmp::Reverse(*id))).or(oldest)
@@ -251,7 +255,7 @@ impl Engine {
     /// Whether no job runs for a negotiation. One with a job is not evicted: the job would be wasted, and a peer could cause any
     /// number of jobs by beginning again and again.
     fn is_idle(&self, id: Phase1Id) -> bool {
-        self.phase1s.get(id).is_some_and(|one| !one.conversation.is_processing())
+        self.get(id).is_some_and(|one| !one.conversation.is_processing())
     }
 }
 

@@ -71,7 +71,7 @@ impl Engine {
         let id = Phase1Id(self.core.fresh_id());
         let cookies = CookiePair { initiator: self.core.draw_cookie(), responder: Cookie::ZERO };
         let negotiation = (Role::Initiator, self.first_exchange(block));
-        let section = (block, self.peer_class(remote));
+        let section = (block, self.core.peer_class(remote));
         let conversation = Conversation::new(ConversationId::Phase1(id), Record::new(self.core.now));
         let mut phase1 = Phase1::new(negotiation, cookies, (local, remote), section, conversation);
         phase1.renews = renews;
@@ -147,7 +147,7 @@ impl Engine {
         let (told, level) = self.core.apply_rate_limit((standing, LoggedEvent::Begun), None, Level::Info, remote);
         record.quiet = !told;
         let cookies = CookiePair { responder: self.core.draw_cookie(), ..header.cookies };
-        let (id, section) = (Phase1Id(self.core.fresh_id()), (choice.block, self.peer_class(remote)));
+        let (id, section) = (Phase1Id(self.core.fresh_id()), (choice.block, self.core.peer_class(remote)));
         let kept = std::mem::replace(record, Record::new(self.core.now));
         let conversation = Conversation::new(ConversationId::Phase1(id), kept);
         let mut phase1 =

@@ -85,7 +85,7 @@ impl Engine {
     fn is_crowded(&self, endpoints: Endpoints) -> bool {
         self.phase1s.attempts() >= ATTEMPTS_MAX
             && self.phase1s.between(endpoints.local, endpoints.remote).is_empty()
-            && self.peer_class(SocketAddr::new(endpoints.remote, self.core.settings.port)) == PeerClass::Unknown
+            && self.core.peer_class(SocketAddr::new(endpoints.remote, self.core.settings.port)) == PeerClass::Unknown
     }
 
     /// The outbound policy that asks: by its number, or where the kernel does not say it by the packet.

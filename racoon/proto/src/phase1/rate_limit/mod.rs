@@ -148,7 +148,7 @@ impl Engine {
         let is_known = self.phase1s.is_peer(address)
             || self.contacted.contains(&address)
             || self.spd.names_peer(address)
-            || self.peer_class(remote) == PeerClass::Configured;
+            || self.core.peer_class(remote) == PeerClass::Configured;
         if is_known { PeerStanding::Known(address) } else { PeerStanding::Unknown }
     }
 
