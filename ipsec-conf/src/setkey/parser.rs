@@ -14,7 +14,7 @@ use super::grammar::{Grammar, Rule};
 use super::hint;
 use super::secret::{secrets_of, shown};
 use super::selector::{known_protocol, takes_spec, upper_spec};
-use super::token::Token;
+use super::token::{Token, tokens};
 use crate::excerpt::Secrets;
 use libpfkey::algorithm::{AuthenticationWord, CompressionWord, EncryptionWord};
 use libpfkey::{SaFlags, policy};
@@ -35,7 +35,8 @@ pub(super) fn parse_piece(source: &str, first_line: u32, doubtful: bool) -> Resu
     let reader = Reader { source, first_line, doubtful };
     let mut pairs = Grammar::parse(Rule::statement, source).map_err(|error| reader.syntax_error(&error))?;
     let command = match pairs.next() {
-        Some(pair) => reader.command(pair)?,
+        // The first thing wrong is told, and the grammar takes any word for the name of an algorithm.
+        Some(pair) => reader.command(pair).map_err(|error| reader.unknown_algorithm(usize::MAX).unwrap_or(error))?,
         None => return Err(reader.error_at(ErrorKind::Syntax, "syntax error", 0)),
     };
     Ok(Statement { source, line: reader.line_at(source.len()), doubtful, command })
@@ -80,6 +81,34 @@ impl<'s> Reader<'s> {
             ErrorVariant::ParsingError { positives, .. } => positives.as_slice(),
             ErrorVariant::CustomError { .. } => &[],
         };
+        self.unknown_algorithm(offset).unwrap_or_else(|| self.unexpected(offset, expected))
+    }
+
+    /// The first name of an algorithm before `end` that is not in the table.
+    fn unknown_algorithm(self, end: usize) -> Option<ParseError> {
+        let mut tokens = tokens(self.source).take_while(|(offset, _)| *offset < end);
+        if !matches!(tokens.next()?.1, Token::Plain("add" | "update")) {
+            return None;
+        }
+        let mut flag = "";
+        for (offset, token) in tokens {
+            let name = token.source();
+            let (is_known, expected): (bool, &[Rule]) = match flag {
+                "-E" => (EncryptionWord::from_name(name).is_some(), &[Rule::keyless_cipher, Rule::cipher]),
+                "-A" => (AuthenticationWord::from_name(name).is_some(), &[Rule::keyless_hash, Rule::hash]),
+                "-C" => (CompressionWord::from_name(name).is_some(), &[Rule::compression_name]),
+                _ => (true, &[]),
+            };
+            if !is_known {
+                return Some(self.unexpected(offset, expected));
+            }
+            flag = if matches!(token, Token::Plain(_)) { name } else { "" };
+        }
+        None
+    }
+
+    /// The error at an offset where one of `expected` was to stand.
+    fn unexpected(self, offset: usize, expected: &[Rule]) -> ParseError {
         let token = Token::at(self.source, offset);
         let hint = hint::for_syntax_error((self.source, self.first_line == 1), offset, token, expected);
         let error = match token {
@@ -148,7 +177,7 @@ impl<'s> Reader<'s> {
                 Rule::spi => sa.spi = self.spi(&part)?,
                 Rule::encryption => sa.algorithms.encryption = Some(self.encryption(part, sa.protocol)?),
                 Rule::authentication => sa.algorithms.authentication = Some(self.authentication(part)?),
-                Rule::compression => compression(&mut sa.algorithms, part),
+                Rule::compression => self.compression(&mut sa.algorithms, part)?,
                 _ => self.extension(&mut sa, part)?,
             }
         }
@@ -289,7 +318,22 @@ impl<'s> Reader<'s> {
         Ok(Keyed { algorithm, name, key: key.map(|(key, _)| key) })
     }
 
-    /// A name that is in the grammar and not in the table: refused rather than taken for another.
+    fn compression(self, algorithms: &mut Algorithms<'s>, pair: Pair<'s, Rule>) -> Result<(), ParseError> {
+        for part in pair.into_inner() {
+            match part.as_rule() {
+                Rule::compression_name => {
+                    let name = word(&part);
+                    let algorithm = CompressionWord::from_name(name.text).ok_or_else(|| self.unknown(name))?;
+                    algorithms.compression = Some(algorithm);
+                }
+                Rule::raw_cpi => algorithms.raw_cpi = true,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A name that is not in the table of algorithms.
     fn unknown(self, name: Word<'_>) -> ParseError {
         self.error_at(ErrorKind::Syntax, "syntax error", name.offset)
     }
@@ -463,16 +507,4 @@ fn keyed<'s>(pair: Pair<'s, Rule>) -> (Word<'s>, Option<(Key<'s>, Pair<'s, Rule>
         (key, part)
     });
     (name, key)
-}
-
-fn compression<'s>(algorithms: &mut Algorithms<'s>, pair: Pair<'s, Rule>) {
-    for part in pair.into_inner() {
-        match part.as_rule() {
-            Rule::compression_name => {
-                algorithms.compression = CompressionWord::from_name(part.as_str());
-            }
-            Rule::raw_cpi => algorithms.raw_cpi = true,
-            _ => {}
-        }
-    }
 }
