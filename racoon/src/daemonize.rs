@@ -35,9 +35,11 @@ pub fn enter() -> io::Result<StartupReport> {
     self_pipe::close_on_exec(&writer)?;
     match sys::fork_once()? {
         ForkResult::Parent { child } => {
+            // Otherwise this process would keep the pipe open, and the read below would never end.
             drop(writer);
             let code = await_child(File::from(reader));
             if code != 0 {
+                // It is exiting. Whoever started us should find no process left.
                 let _ = waitpid(child, None);
             }
             process::exit(code);

@@ -71,6 +71,7 @@ impl Loader for Files {
         let mut options = OpenOptions::new();
         let mut file =
             options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(self.directory.join(path))?;
+        // Of the open file: by its name another one could be found meanwhile.
         let metadata = file.metadata()?;
         let mut keys = Zeroizing::default();
         if metadata.is_file() {

@@ -76,6 +76,7 @@ impl StateLog {
             }
         };
         let mut log = Self { path: std::path::absolute(path)?, file, id, state, lines, length };
+        // At once, so that skipped lines are reported only once.
         if !clean {
             log.rewrite()?;
         }

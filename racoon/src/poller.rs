@@ -63,6 +63,7 @@ pub struct Ready<T> {
 pub fn wait<T: Copy>(sources: &[Source<'_, T>], timeout: Option<Duration>) -> io::Result<Vec<Ready<T>>> {
     let mut polled = sources.iter().map(polled).collect::<Vec<_>>();
     match poll(&mut polled, timeout.map_or(PollTimeout::NONE, milliseconds)) {
+        // The handler has written to the self-pipe, so the next call reports the signal.
         Err(Errno::EINTR) => return Ok(Vec::new()),
         done => done?,
     };
@@ -85,6 +86,7 @@ fn polled<'a, T>(source: &Source<'a, T>) -> PollFd<'a> {
 fn readiness<T>(token: T, flags: PollFlags) -> Ready<T> {
     Ready {
         token,
+        // Reading is how an error or the end is found out.
         readable: flags.intersects(PollFlags::POLLIN | PollFlags::POLLERR | PollFlags::POLLHUP),
         writable: flags.contains(PollFlags::POLLOUT),
         closed: flags.contains(PollFlags::POLLNVAL),

@@ -76,7 +76,9 @@ impl Table {
         use_keys: impl FnOnce(&Path, &PreSharedKeys) -> T,
     ) -> Result<T, NoKey> {
         let path = self.path.as_ref().ok_or_else(|| NoKey("`path pre_shared_key' is not set".into()))?;
+        // Before the file is read: if it changes in between, the stamp differs at the next look-up.
         let stamp = files.status(path).ok().and_then(|status| FileVersion::settled(&status, now));
+        // Taken out, so that an unusable file leaves no old keys behind.
         let keys = match self.cached.take() {
             Some((before, keys)) if stamp.as_ref() == Some(&before) => keys,
             _ => PreSharedKeys::load(path, files).map_err(|error| NoKey(error.to_string()))?.0,

@@ -72,6 +72,7 @@ fn execute(run: &Invocation) -> ExitCode {
             print_diagnostic(io::stderr(), &format!("{}: warning: {NO_REMOTE}\n", run.file));
         }
     }
+    // With -C standard output is the configuration, which has to be readable as one.
     if *test && !*dump {
         let file = &run.file;
         shown.push_str(&format!(

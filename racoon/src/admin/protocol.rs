@@ -243,6 +243,7 @@ impl ReplyHeader {
 /// Composes a message. One of 64 KiB or more has no room for `number`.
 fn message(number: u16, last: u16, body: &[u8]) -> Vec<u8> {
     let length = HEADER_LENGTH + body.len();
+    // A longer message has the high half of its length where the errno would be.
     let low = u16::try_from(length & 0xffff).unwrap_or_default();
     let (command, number) = match u16::try_from(length >> 16).unwrap_or(u16::MAX) {
         0 => (COMMAND, number),

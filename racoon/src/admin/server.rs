@@ -152,6 +152,7 @@ impl Client {
             self.state = State::Writing(reply, 0);
         }
         if let State::Writing(bytes, gone) = &mut self.state {
+            // As much as the client takes now; the rest when it reads on.
             while let Some(rest) = bytes.get(*gone..).filter(|rest| !rest.is_empty()) {
                 match self.stream.write(rest) {
                     Ok(0) => return Err(ErrorKind::WriteZero.into()),

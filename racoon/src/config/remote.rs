@@ -24,6 +24,7 @@ pub(super) fn translate(from: &conf::Remote, environment: &dyn Environment) -> R
         proposals: from
             .proposals
             .iter()
+            // The language knows obsolete groups, but they are never offered.
             .filter(|one| one.dh_group.is_supported())
             .flat_map(|one| proposals(one, facts.as_ref()))
             .collect(),

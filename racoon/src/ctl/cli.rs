@@ -113,6 +113,7 @@ pub(super) fn parse(arguments: &[OsString]) -> Result<Invocation, EarlyExit> {
 }
 
 fn parse_options(options: &mut Options, arguments: &[OsString]) -> Result<Matches, EarlyExit> {
+    // Options behind the command are the command's own.
     options.parsing_style(ParsingStyle::StopAtFirstFree);
     options.parse(arguments).map_err(|fail| EarlyExit::Option(like_getopt(&fail)))
 }

@@ -20,6 +20,7 @@ const ISAKMP_PORT: u16 = 500;
 impl Daemon {
     /// Reads and answers what has arrived on the control socket.
     pub(super) fn serve_admin(&mut self) {
+        // Taken out for the time being, because answering needs the rest of the daemon.
         let Some(mut admin) = self.admin.take() else { return };
         let log = self.log.clone();
         admin.serve(clock::now(), &mut |request| self.answer(request), &mut |error| log.error(error));

@@ -123,6 +123,7 @@ impl Daemon {
     /// Returns the time at which something is due even if nothing arrives.
     fn due(&self) -> Time {
         if !self.receive_queue.is_empty() {
+            // The queued messages wait for no event.
             return clock::now();
         }
         [

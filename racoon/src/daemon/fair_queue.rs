@@ -40,6 +40,7 @@ impl FairQueue {
         while self.bytes + bytes > BYTES_MAX {
             let own = self.sources.get(&source).map_or(0, |waiting| waiting.bytes);
             match self.by_bytes.last() {
+                // Strictly less, or two equally busy sources would displace each other's messages for ever.
                 Some(&(most, largest)) if own + bytes < most => self.drop_newest(largest),
                 _ => return dropped + 1,
             }
@@ -49,6 +50,7 @@ impl FairQueue {
         if waiting.messages.is_empty() {
             self.turns.push_back(source);
         }
+        // Taken out before the count changes, because the set is ordered by it.
         self.by_bytes.remove(&(waiting.bytes, source));
         waiting.messages.push_back(message);
         waiting.bytes += bytes;

@@ -68,6 +68,7 @@ impl ReceiveQueue {
                     return Some(message);
                 }
             }
+            // Every class is empty or has used up its share: begin a new round.
             self.left = SHARES;
         }
     }

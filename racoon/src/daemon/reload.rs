@@ -27,6 +27,7 @@ impl Daemon {
             self.log.error(ReloadRejected);
             return Err(ReloadRejected);
         };
+        // Nothing below can be refused.
         self.log.set_level(log::configured(config.log));
         self.psk_file.set_path(config.paths.pre_shared_key.as_deref().map(Into::into));
         for what in needs_restart(&self.config, &config) {
@@ -39,6 +40,7 @@ impl Daemon {
         self.process_outputs();
         let reconfigured = self.sockets.reconfigure(config.listen.clone());
         self.sockets_changed(reconfigured);
+        // Policies are often changed along with the configuration.
         self.resync_kernel();
         self.config = config;
         Ok(())

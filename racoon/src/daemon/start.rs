@@ -82,6 +82,7 @@ fn missing_interface(error: &libpfkey::Error) -> &'static str {
 
 /// Runs the daemon.
 pub fn run(file: &str, options: DaemonOptions) -> ExitCode {
+    // Everything that the daemon creates is private unless a mode is set explicitly.
     umask(Mode::from_bits_truncate(0o077));
     let (file, options) = if options.foreground { (file.to_owned(), options) } else { rooted(file, options) };
     let log = match Log::open(&options.log()) {
@@ -113,6 +114,7 @@ pub fn run(file: &str, options: DaemonOptions) -> ExitCode {
         Ok(daemon) => work(daemon, starting, &log),
         Err(failure) => {
             log.error(&failure);
+            // The user may not see the log, and the failure itself does not say what is wrong with the file.
             let reasons = if matches!(failure, Failure::Configuration) { errors } else { Vec::new() };
             let reasons = reasons.iter().map(|line| format!("{line}\n")).collect::<String>();
             starting.failed(&format!("{reasons}racoon: {failure}\n"));
@@ -155,6 +157,7 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
     // 3. The kernel, and whether it supports what is configured.
     let backend = backend_of(&config.backend)?;
     let is_remote_kernel = matches!(backend, BackendKind::Memory | BackendKind::Socket(_));
+    // A kernel in memory or behind a socket takes no privileges here.
     if !geteuid().is_root() && !is_remote_kernel {
         return Err(Failure::NotRoot);
     }
@@ -164,6 +167,7 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
     // 4. Control socket, state file, UDP ports: each excludes a second racoon.
     let admin = admin_socket(&config.listen.adminsock, &log)?;
     if !is_remote_kernel {
+        // The state file is about this host's kernel.
         record(&mut kernel, &log);
     }
     let backup = open_backup(&config, &options, &log)?;

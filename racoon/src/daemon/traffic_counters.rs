@@ -44,6 +44,7 @@ impl TrafficCounters {
 
     /// Records the result of a poll.
     fn note(&mut self, now: Time, sas: Vec<(SaName, u64)>) {
+        // SAs that are gone drop out of the map.
         let before = std::mem::take(&mut self.bytes);
         for (name, bytes) in sas {
             if bytes > before.get(&name).copied().unwrap_or(0) {

@@ -1,4 +1,4 @@
-//! Algorithms of phase 2 as a kernel's PF_KEY numbers them.
+//! Phase 2 algorithms in libpfkey's terms, and whether a kernel supports them.
 
 use std::cmp::Ordering;
 
@@ -10,7 +10,7 @@ use racoon_proto::num::{AuthAlgorithm, EspTransform, IpcompTransform};
 
 use super::{Target, refused};
 
-/// Bits of the ICV that old peers have where RFC 4868 says otherwise.
+/// Length of the ICV in bits before RFC 4868.
 const OLD_ICV_BITS: u16 = 96;
 
 /// The algorithms of an SA.
@@ -24,20 +24,20 @@ pub(super) struct Suite {
     /// Length of the ICV in bits, where it has to be requested.
     pub(super) icv_bits: Option<u32>,
     /// Whether the ICV is shorter than negotiated, because this kernel has no other.
-    pub(super) is_cut: bool,
+    pub(super) is_truncated: bool,
 }
 
-/// How the ICV of an authentication algorithm comes about.
+/// How to get the ICV of an authentication algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Icv {
-    /// It is what the number means to the kernel.
-    Inherent,
-    /// It is said in a private extension.
-    Said(u32),
-    /// The kernel has only one of 96 bits where 128 are wanted.
-    Cut,
-    /// The kernel cannot shorten it.
-    Impossible,
+    /// It is what the algorithm's number stands for.
+    Default,
+    /// Its length in bits has to be requested (NETLINK_XFRM).
+    Requested(u32),
+    /// The kernel only has a shorter one than negotiated.
+    Truncated,
+    /// The kernel only has a longer one than negotiated.
+    Unsupported,
 }
 
 impl Suite {
@@ -52,12 +52,12 @@ impl Suite {
             compression: None,
             flags: SaFlags::empty(),
             icv_bits: None,
-            is_cut: false,
+            is_truncated: false,
         };
         match transform {
             SaTransform::Esp { encryption: (transform, key), authentication } => {
                 encrypt_number(target, *transform)?;
-                // The null cipher has a key of no bits; kernels want the extension all the same.
+                // Kernels expect a key extension for the null cipher too, with no bits.
                 suite.encryption = encrypt_of(*transform).map(|algorithm| Keyed::new(algorithm, key.as_bytes()));
                 if let Some((authentication, key)) = authentication {
                     suite.authenticate(target, *authentication, key.as_bytes())?;
@@ -65,7 +65,7 @@ impl Suite {
             }
             SaTransform::Ah { authentication: (authentication, key) } => {
                 suite.authenticate(target, *authentication, key.as_bytes())?;
-                // Keyed MD5 is of the AH of RFC 1826.
+                // Keyed MD5 belongs to the AH of RFC 1826.
                 if let Some((_, ike)) = pf_key::Authentication::from_ike_attribute(authentication.algorithm.0) {
                     suite.flags |= ike.flags;
                 }
@@ -88,10 +88,10 @@ impl Suite {
         let algorithm = auth_of(wanted.algorithm).filter(|algorithm| *algorithm != pf_key::Authentication::None);
         self.authentication = algorithm.map(|algorithm| Keyed::new(algorithm, key));
         match icv(target, wanted) {
-            Icv::Inherent => {}
-            Icv::Said(bits) => self.icv_bits = Some(bits),
-            Icv::Cut => self.is_cut = true,
-            Icv::Impossible => {
+            Icv::Default => {}
+            Icv::Requested(bits) => self.icv_bits = Some(bits),
+            Icv::Truncated => self.is_truncated = true,
+            Icv::Unsupported => {
                 let text = format!("the kernel has no {} with an ICV of 96 bits", wanted.algorithm);
                 return Err(refused(text));
             }
@@ -100,53 +100,54 @@ impl Suite {
     }
 }
 
-/// The ICV of an authentication algorithm. Linux' PF_KEY number of HMAC-SHA-256 means 96 bits, that of the others 128.
+/// Returns how to get the ICV of an authentication algorithm. In Linux' PF_KEY the number of HMAC-SHA-256 stands for 96
+/// bits; everywhere else it is 128.
 pub(super) fn icv(target: Target, wanted: Authentication) -> Icv {
-    let Some(algorithm) = auth_of(wanted.algorithm) else { return Icv::Inherent };
+    let Some(algorithm) = auth_of(wanted.algorithm) else { return Icv::Default };
     let (inherent, standard) = (algorithm.icv_bits(target.abi.dialect), algorithm.standard_icv_bits());
     let bits = if wanted.truncated { standard.min(OLD_ICV_BITS) } else { standard };
     match bits.cmp(&inherent) {
-        Ordering::Equal => Icv::Inherent,
-        _ if target.has_xfrm => Icv::Said(bits.into()),
-        Ordering::Greater => Icv::Cut,
-        Ordering::Less => Icv::Impossible,
+        Ordering::Equal => Icv::Default,
+        _ if target.has_xfrm => Icv::Requested(bits.into()),
+        Ordering::Greater => Icv::Truncated,
+        Ordering::Less => Icv::Unsupported,
     }
 }
 
-/// The number of a cipher.
+/// Returns the PF_KEY number of a cipher.
 ///
 /// # Errors
-/// Says what the kernel, or the interface to it, has not.
+/// If the kernel, or PF_KEY, lacks the cipher.
 pub(super) fn encrypt_number(target: Target, transform: EspTransform) -> Result<u8, KernelError> {
     if transform.is_aead() && target.abi.dialect == Dialect::Linux && !target.has_xfrm {
-        return Err(refused(format!("PF_KEY of Linux has no {transform}: it takes NETLINK_XFRM (backend xfrm)")));
+        return Err(refused(format!("PF_KEY of Linux has no {transform}; use backend xfrm")));
     }
     let number = encrypt_of(transform).and_then(|encrypt| encrypt.number(target.abi.dialect));
     number.ok_or_else(|| refused(format!("the kernel has no ESP with {transform}")))
 }
 
-/// The number of an authentication algorithm.
+/// Returns the PF_KEY number of an authentication algorithm.
 ///
 /// # Errors
-/// Says what the kernel has not.
+/// If the kernel lacks the algorithm.
 pub(super) fn auth_number(target: Target, algorithm: AuthAlgorithm) -> Result<u8, KernelError> {
     let number = auth_of(algorithm).and_then(|auth| auth.number(target.abi.dialect));
     number.ok_or_else(|| refused(format!("the kernel has no authentication with {algorithm}")))
 }
 
-/// The algorithm of an ESP transform. DES with the 4-byte IV of RFC 1829 is none: no kernel has it any more, and some take it
-/// for DES.
+/// Returns the cipher of an ESP transform. DES with the 4-byte IV of RFC 1829 is left out: no kernel has it, and some
+/// would use DES instead.
 pub(super) fn encrypt_of(transform: EspTransform) -> Option<Encryption> {
     let (algorithm, ike) = Encryption::from_esp_transform(transform.0)?;
     ike.flags.is_empty().then_some(algorithm)
 }
 
-/// The algorithm of an Authentication Algorithm attribute.
+/// Returns the algorithm of an Authentication Algorithm attribute.
 pub(super) fn auth_of(algorithm: AuthAlgorithm) -> Option<pf_key::Authentication> {
     pf_key::Authentication::from_ike_attribute(algorithm.0).map(|(algorithm, _)| algorithm)
 }
 
-/// The algorithm of an IPComp transform.
+/// Returns the algorithm of an IPComp transform.
 pub(super) fn compress_of(transform: IpcompTransform) -> Option<Compression> {
     Compression::from_ipcomp_transform(transform.0)
 }

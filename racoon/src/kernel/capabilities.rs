@@ -7,7 +7,7 @@ use racoon_proto::kernel::KernelError;
 use racoon_proto::num::{AuthAlgorithm, EspTransform};
 
 use super::algorithm::{Icv, auth_number, auth_of, encrypt_number, encrypt_of, icv};
-use super::refusal::module_of;
+use super::install_error::module_of;
 use super::{Target, refused};
 
 /// Algorithms and features of the kernel, as its REGISTER replies list them.
@@ -39,8 +39,8 @@ impl Capabilities {
 
     /// Whether HMAC-SHA-256 always has a 96-bit ICV, whatever was negotiated. Peers that follow RFC 4868 drop such
     /// packets.
-    pub fn cuts_sha256(&self) -> bool {
-        icv(self.target, AuthAlgorithm::HMAC_SHA256.into()) == Icv::Cut
+    pub fn truncates_sha256(&self) -> bool {
+        icv(self.target, AuthAlgorithm::HMAC_SHA256.into()) == Icv::Truncated
     }
 
     /// Returns the name of the kernel parameter that limits the lifetime of a reserved SPI.
@@ -64,7 +64,7 @@ impl Capabilities {
         let number = auth_number(self.target, authentication.algorithm)?;
         let module = module_of(auth_of(authentication.algorithm).and_then(pf_key::Authentication::crypto_api));
         self.check(ExtensionType::SupportedAuth, number, &authentication.algorithm, module)?;
-        if icv(self.target, authentication) == Icv::Impossible {
+        if icv(self.target, authentication) == Icv::Unsupported {
             return Err(refused(format!("the kernel has no {} with an ICV of 96 bits", authentication.algorithm)));
         }
         Ok(())

@@ -44,6 +44,7 @@ impl From<Result<Option<KernelEvent>, &'static str>> for DecodedEvent {
 pub(super) fn decode(message: &Message<'_>) -> DecodedEvent {
     use MessageType as M;
     if message.header.errno != 0 {
+        // An error reply to another program's request.
         return DecodedEvent::Ignored;
     }
     match message.header.message_type {

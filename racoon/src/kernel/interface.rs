@@ -260,6 +260,7 @@ impl KernelInterface {
             },
             |bytes| events.extend(Message::parse(abi, bytes).ok().map(|message| decode(&message))),
         );
+        // Taken out for the time being, because handling an event borrows all of `self`.
         let mut startup_events = std::mem::take(&mut self.startup_events);
         for event in events {
             self.handle(event, &mut |event| startup_events.push_back(event));

@@ -8,11 +8,11 @@ mod algorithm;
 mod capabilities;
 mod compose;
 mod event;
+mod install_error;
 mod interface;
 mod policy;
 mod policy_requests;
 mod quirk;
-mod refusal;
 mod resync;
 mod sa_requests;
 mod state_record;
@@ -58,15 +58,15 @@ fn refused(text: impl Into<String>) -> KernelError {
     KernelError { text: text.into(), exists: false }
 }
 
-/// Error of a request that failed; `words` is the kernel's own explanation, if it gave one.
-fn failed(what: &str, error: &libpfkey::Error, words: Option<&str>) -> KernelError {
+/// Error of a request that failed; `explanation` is the kernel's own explanation, if it gave one.
+fn failed(what: &str, error: &libpfkey::Error, explanation: Option<&str>) -> KernelError {
     let errno = match error {
         libpfkey::Error::Kernel(errno) => Some(*errno),
         libpfkey::Error::System { source, .. } => source.raw_os_error(),
         _ => None,
     };
-    let words = words.map(|words| format!(": {words}")).unwrap_or_default();
-    KernelError { text: format!("{what}: {error}{words}"), exists: errno == Some(libc::EEXIST) }
+    let explanation = explanation.map(|text| format!(": {text}")).unwrap_or_default();
+    KernelError { text: format!("{what}: {error}{explanation}"), exists: errno == Some(libc::EEXIST) }
 }
 
 /// Whether the kernel reports that there is no such SA.

@@ -91,6 +91,7 @@ impl KernelInterface {
         match self.dump_policies() {
             Ok(policies) => {
                 let present = policies.iter().map(|policy| policy.index).collect::<HashSet<_>>();
+                // An index may be reused, so entries of vanished policies must not stay.
                 self.policy_names.retain(|index, _| present.contains(index));
                 on_event(KernelEvent::Policies(policies));
             }

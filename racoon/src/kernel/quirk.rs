@@ -11,7 +11,7 @@ use super::algorithm::Suite;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Quirk {
     /// The ICV of HMAC-SHA-256 has 96 bits instead of 128 (RFC 4868).
-    CutSha256,
+    TruncatedSha256,
     /// AH over IPv4 is padded to a multiple of 8 bytes instead of 4 (RFC 4302). It makes no difference with an ICV of
     /// 96 bits, only with one of 192 or 256.
     PaddedAh,
@@ -26,13 +26,13 @@ impl Quirk {
             && matches!(&installation.transform, SaTransform::Ah { authentication: (authentication, _) }
                 if [AuthAlgorithm::HMAC_SHA384, AuthAlgorithm::HMAC_SHA512].contains(&authentication.algorithm));
         let of = |holds: bool, quirk: Self| holds.then_some(quirk);
-        of(suite.is_cut, Self::CutSha256).into_iter().chain(of(is_padded, Self::PaddedAh))
+        of(suite.is_truncated, Self::TruncatedSha256).into_iter().chain(of(is_padded, Self::PaddedAh))
     }
 
     /// Returns a one-line description with the remedy.
     pub(super) fn text(self) -> &'static str {
         match self {
-            Self::CutSha256 => {
+            Self::TruncatedSha256 => {
                 "hmac_sha256 has an ICV of 96 bits over PF_KEY of Linux, not 128 (RFC 4868): use backend xfrm, or configure \
                  hmac_sha256_96 on the peer"
             }

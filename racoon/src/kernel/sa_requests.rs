@@ -7,8 +7,8 @@ use racoon_proto::num::Protocol;
 use zeroize::Zeroizing;
 
 use super::algorithm::Suite;
+use super::install_error::install_error;
 use super::quirk::Quirk;
-use super::refusal::install_refused;
 use super::{KernelInterface, LogRecord, compose, failed, is_missing, sa_type_of};
 use crate::backup::Backup;
 
@@ -91,7 +91,7 @@ impl KernelInterface {
                 } else {
                     self.record_sa_gone(&name);
                 }
-                Err(install_refused(target, &what, installation, &error, self.requests.explanation()))
+                Err(install_error(target, &what, installation, &error, self.requests.explanation()))
             }
         }
     }

@@ -73,6 +73,7 @@ impl KernelInterface {
                     done.policies += usize::from(self.remove_policy(&present));
                     continue;
                 }
+                // Killed between request and confirmation, on a kernel that does not show when a policy was added.
                 let unknown = entry.confirmed.is_none() && present.added.is_none() && entry.action == present.action;
                 if unknown {
                     done.ambiguous += 1;
@@ -81,6 +82,7 @@ impl KernelInterface {
                 }
                 self.record(Record::PolicyGone(present.key));
             }
+            // Not in the kernel any more.
             policies.into_keys().for_each(|key| self.record(Record::PolicyGone(key)));
         }
         if !sas.is_empty() {
@@ -113,6 +115,7 @@ impl KernelInterface {
         for key in saved.iter().filter_map(|saved| saved.key(dialect).map(|key| (key, saved))) {
             let (key, saved) = key;
             let name = name_of(&key);
+            // With another reqid it is another program's SA that reuses the SPI.
             let found = present.get(&key).filter(|(sa, _)| sa.reqid == saved.reqid());
             if let Some((_, ports)) = found {
                 self.note_ports(name, *ports);

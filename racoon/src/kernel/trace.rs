@@ -2,7 +2,7 @@
 
 use racoon_proto::kernel::{Action, KernelRequest, Lifetime, Mode, Policy, SaInstallation, Selector, Template, Way};
 
-use super::refusal::algorithms;
+use super::install_error::algorithms;
 
 /// Describes a request.
 pub(super) fn describe(request: &KernelRequest) -> String {

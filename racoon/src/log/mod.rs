@@ -111,6 +111,7 @@ impl Log {
     /// Sets the configured level, which `-d` raises.
     pub fn set_level(&self, level: Level) {
         let level = level.raised(self.shared.raise);
+        // Relaxed: at the moment of a change it does not matter which level a line sees.
         self.shared.level.store(level as u8, Ordering::Relaxed);
     }
 
@@ -144,6 +145,7 @@ impl Log {
     pub fn log_panics(&self) {
         let (log, before) = (self.clone(), std::panic::take_hook());
         std::panic::set_hook(Box::new(move |panic| {
+            // The previous hook prints to standard error, which is still open in the foreground.
             before(panic);
             log.error(panic.to_string().replace('\n', " "));
         }));

@@ -326,6 +326,7 @@ impl Sockets {
     /// Opens and closes sockets until they match the configuration. Returns the errors that are new.
     fn synchronise(&mut self) -> Result<Vec<Error>, Error> {
         let wanted = self.wanted(&addresses::present().map_err(Error::Addresses)?)?;
+        // An address that left is reported again if it returns and still fails.
         self.failed.retain(|address| wanted.get(address).is_some_and(|wanted| wanted.present));
         self.sockets.retain(|address, socket| {
             let stays = wanted.get(address).is_some_and(|wanted| wanted.present && wanted.natt == socket.natt());
@@ -378,6 +379,7 @@ impl Sockets {
             let owner = if self.failed.contains(&address) { None } else { port_owner::find(address) };
             return Err(Error::InUse { address, owner });
         }
+        // All of them need the option before another one can bind the port.
         for relative in relatives {
             relative.share().map_err(|source| Error::System { address, call: "address sharing", source })?;
         }

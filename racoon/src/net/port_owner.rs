@@ -22,6 +22,7 @@ impl fmt::Display for PortOwner {
 
 /// Returns the process whose socket prevents binding an address.
 pub(super) fn find(address: SocketAddr) -> Option<PortOwner> {
+    // A wildcard IPv6 socket may take the IPv4 port as well, so its table is always searched.
     let tables = [("/proc/net/udp", address.is_ipv4()), ("/proc/net/udp6", true)];
     let inodes = tables.iter().filter(|(_, relevant)| *relevant).flat_map(|(table, _)| {
         let text = fs::read_to_string(table).unwrap_or_default();
@@ -74,6 +75,7 @@ fn word(text: &str) -> Option<[u8; 4]> {
 fn process_with_socket(inode: u64) -> Option<PortOwner> {
     let link = format!("socket:[{inode}]");
     let processes = fs::read_dir("/proc").ok()?.flatten();
+    // Without root only the descriptors of our own processes can be read; others are passed over.
     let pid = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()).find(|pid| {
         let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
         descriptors.into_iter().any(|entry| fs::read_link(entry.path()).is_ok_and(|to| to == Path::new(&link)))

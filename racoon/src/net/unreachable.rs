@@ -75,6 +75,7 @@ pub(super) fn read(socket: BorrowedFd<'_>, local: SocketAddr) -> Option<Unreacha
         _ => None,
     })?;
     let icmp = |error: IcmpError| reporter.map(|reporter| DeliveryError::Icmp { error, reporter });
+    // Errors of this host are queued too, and have no ICMP type.
     let foreign = match error.ee_origin {
         libc::SO_EE_ORIGIN_ICMP => icmp(IcmpError::v4(error.ee_type, error.ee_code, error.ee_info)),
         libc::SO_EE_ORIGIN_ICMP6 => icmp(IcmpError::v6(error.ee_type, error.ee_code, error.ee_info)),

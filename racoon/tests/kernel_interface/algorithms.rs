@@ -131,7 +131,7 @@ fn sha256_as_in_rfc_4868() {
         lab.install(sa(Way::Outbound, 0x1235, sha256(false), 3600)).unwrap();
         let records = lab.records.lock().unwrap();
         assert_eq!(records.len(), usize::from(lab.choice == BackendKind::PfKey), "said once: {records:?}");
-        assert_eq!(lab.interface.capabilities().cuts_sha256(), lab.choice == BackendKind::PfKey);
+        assert_eq!(lab.interface.capabilities().truncates_sha256(), lab.choice == BackendKind::PfKey);
     });
 }
 

@@ -104,9 +104,9 @@ fn sha256_has_128_bits_where_supported() {
     assert_eq!(sa_of(pf_key(Dialect::NetBsd), with(false)).1, None, "as the BSDs have it");
     let refused = install(pf_key(Dialect::NetBsd), &inbound(1, with(true))).unwrap_err();
     assert_eq!(refused.text, "the kernel has no hmac_sha256 with an ICV of 96 bits");
-    let is_cut = |target, truncated| Suite::new(target, &with(truncated)).unwrap().is_cut;
-    assert!(is_cut(pf_key(Dialect::Linux), false));
-    assert!(!is_cut(pf_key(Dialect::Linux), true) && !is_cut(xfrm(), false));
+    let is_truncated = |target, truncated| Suite::new(target, &with(truncated)).unwrap().is_truncated;
+    assert!(is_truncated(pf_key(Dialect::Linux), false));
+    assert!(!is_truncated(pf_key(Dialect::Linux), true) && !is_truncated(xfrm(), false));
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn quirks_of_linux_pf_key() {
     assert_eq!(quirks(linux(), sha512, "10.0.0.2"), [Quirk::PaddedAh]);
     assert_eq!(quirks(linux(), AuthAlgorithm::HMAC_SHA384, "10.0.0.2"), [Quirk::PaddedAh]);
     assert_eq!(quirks(linux(), sha512, "fd00::2"), [], "all have 8 bytes there");
-    assert_eq!(quirks(linux(), sha256, "10.0.0.2"), [Quirk::CutSha256], "12 and 12 bytes");
+    assert_eq!(quirks(linux(), sha256, "10.0.0.2"), [Quirk::TruncatedSha256], "12 and 12 bytes");
     assert_eq!(quirks(linux(), sha1, "10.0.0.2"), []);
     assert_eq!(quirks(xfrm(), sha512, "10.0.0.2"), []);
     assert_eq!(quirks(pf_key(Dialect::NetBsd), sha512, "10.0.0.2"), []);
@@ -136,7 +136,7 @@ fn aead_ciphers() {
     assert_eq!(sa_of(pf_key(Dialect::FreeBsd), gcm()).0.encrypt, 20);
     assert_eq!(sa_of(pf_key(Dialect::Darwin), gcm()).0.encrypt, 13);
     let text = |target, transform| install(target, &inbound(1, transform)).unwrap_err().text;
-    let expected = "PF_KEY of Linux has no aes_gcm: it takes NETLINK_XFRM (backend xfrm)";
+    let expected = "PF_KEY of Linux has no aes_gcm; use backend xfrm";
     assert_eq!(text(pf_key(Dialect::Linux), gcm()), expected);
     let ccm = esp((EspTransform::AES_CCM_16, 19), None);
     assert_eq!(text(pf_key(Dialect::NetBsd), ccm), "the kernel has no ESP with aes_ccm");

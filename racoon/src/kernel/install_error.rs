@@ -10,43 +10,43 @@ use super::{Target, failed};
 
 /// An algorithm of an SA: its name in setkey(8), the Linux module that implements it, and the word for its kind in the
 /// kernel's own explanation.
-struct Part {
+struct Algorithm {
     name: &'static str,
     module: Option<&'static str>,
     kind: &'static str,
 }
 
-/// Returns the error of a refused ADD or UPDATE, naming the algorithms. `words` is the kernel's own explanation.
-pub(super) fn install_refused(
+/// Returns the error of a refused ADD or UPDATE, naming the algorithms. `explanation` is the kernel's own explanation.
+pub(super) fn install_error(
     target: Target,
     what: &str,
     installation: &SaInstallation,
     error: &Error,
-    words: Option<&str>,
+    explanation: Option<&str>,
 ) -> KernelError {
     if !matches!(error, Error::Kernel(_) | Error::System { .. }) {
-        return failed(what, error, words);
+        return failed(what, error, explanation);
     }
-    let parts = parts(&installation.transform);
-    let failed = failed(&format!("{what} ({})", algorithms(&installation.transform)), error, words);
-    match lacking(target, installation, &parts, error, words) {
-        Some(lacking) => KernelError { text: format!("kernel has no {lacking}: {}", failed.text), ..failed },
+    let algorithm_list = algorithm_list(&installation.transform);
+    let failed = failed(&format!("{what} ({})", algorithms(&installation.transform)), error, explanation);
+    match missing(target, installation, &algorithm_list, error, explanation) {
+        Some(missing) => KernelError { text: format!("kernel has no {missing}: {}", failed.text), ..failed },
         None => failed,
     }
 }
 
 /// Returns the names of an SA's algorithms.
 pub(super) fn algorithms(transform: &SaTransform) -> String {
-    parts(transform).iter().map(|part| part.name).collect::<Vec<_>>().join(", ")
+    algorithm_list(transform).iter().map(|algorithm| algorithm.name).collect::<Vec<_>>().join(", ")
 }
 
 /// Returns what the kernel lacks, judging by its errno.
-fn lacking(
+fn missing(
     target: Target,
     installation: &SaInstallation,
-    parts: &[Part],
+    algorithm_list: &[Algorithm],
     error: &Error,
-    words: Option<&str>,
+    explanation: Option<&str>,
 ) -> Option<String> {
     if target.abi.dialect != Dialect::Linux {
         return None;
@@ -55,10 +55,17 @@ fn lacking(
         Error::Kernel(libc::EPROTONOSUPPORT) => Some(protocol(installation)),
         // An algorithm that was there at startup can be gone too. ENOENT: a template of the crypto API is missing.
         Error::Kernel(libc::ENOSYS | libc::ENOENT) => {
-            let is_named = |part: &&Part| words.is_some_and(|words| words.contains(part.kind));
-            let named = parts.iter().filter(is_named).collect::<Vec<_>>();
-            let suspects = if named.is_empty() { parts.iter().collect() } else { named };
-            Some(suspects.iter().map(|part| with_module(part.name, part.module)).collect::<Vec<_>>().join(" or no "))
+            let is_named =
+                |algorithm: &&Algorithm| explanation.is_some_and(|explanation| explanation.contains(algorithm.kind));
+            let named = algorithm_list.iter().filter(is_named).collect::<Vec<_>>();
+            let suspects = if named.is_empty() { algorithm_list.iter().collect() } else { named };
+            Some(
+                suspects
+                    .iter()
+                    .map(|algorithm| with_module(algorithm.name, algorithm.module))
+                    .collect::<Vec<_>>()
+                    .join(" or no "),
+            )
         }
         _ => None,
     }
@@ -82,16 +89,16 @@ fn protocol(installation: &SaInstallation) -> String {
     with_module(name, Some(module))
 }
 
-fn parts(transform: &SaTransform) -> Vec<Part> {
+fn algorithm_list(transform: &SaTransform) -> Vec<Algorithm> {
     let auth = |algorithm| {
         let auth = auth_of(algorithm)?;
-        Some(Part { name: auth.name()?, module: module_of(auth.crypto_api()), kind: "AUTH" })
+        Some(Algorithm { name: auth.name()?, module: module_of(auth.crypto_api()), kind: "AUTH" })
     };
     match transform {
         SaTransform::Esp { encryption: (cipher, _), authentication } => {
             let encrypt = encrypt_of(*cipher).and_then(|encrypt| {
                 let kind = if encrypt.is_aead() { "AEAD" } else { "CRYPT" };
-                Some(Part { name: encrypt.name()?, module: module_of(encrypt.crypto_api()), kind })
+                Some(Algorithm { name: encrypt.name()?, module: module_of(encrypt.crypto_api()), kind })
             });
             let authentication = authentication.as_ref().and_then(|(wanted, _)| auth(wanted.algorithm));
             encrypt.into_iter().chain(authentication).collect()
@@ -99,7 +106,7 @@ fn parts(transform: &SaTransform) -> Vec<Part> {
         SaTransform::Ah { authentication: (wanted, _) } => auth(wanted.algorithm).into_iter().collect(),
         SaTransform::Ipcomp(transform) => compress_of(*transform)
             .and_then(|compress| {
-                Some(Part { name: compress.name()?, module: module_of(compress.crypto_api()), kind: "COMP" })
+                Some(Algorithm { name: compress.name()?, module: module_of(compress.crypto_api()), kind: "COMP" })
             })
             .into_iter()
             .collect(),
@@ -118,22 +125,23 @@ mod tests {
     use super::super::tests::{esp, inbound, pf_key, xfrm};
     use super::*;
 
-    fn text(target: Target, errno: i32, words: Option<&str>) -> String {
+    fn text(target: Target, errno: i32, explanation: Option<&str>) -> String {
         let transform = esp((EspTransform::CAMELLIA, 16), Some((AuthAlgorithm::HMAC_SHA512.into(), 64)));
         let installation = inbound(0x1001, transform);
         let what = format!("UPDATE {}", installation.name);
-        install_refused(target, &what, &installation, &Error::Kernel(errno), words).text
+        install_error(target, &what, &installation, &Error::Kernel(errno), explanation).text
     }
 
     #[test]
     fn missing_algorithm_and_module() {
         let request = "UPDATE esp 10.0.0.2->10.0.0.1 spi=4097(0x1001) (camellia-cbc, hmac-sha512)";
-        for (words, lacking) in [
+        for (explanation, missing) in [
             (Some("Requested CRYPT algorithm not found"), "camellia-cbc (module camellia_generic?)"),
             (Some("Requested AUTH algorithm not found"), "hmac-sha512 (module sha512_generic?)"),
         ] {
-            let expected = format!("kernel has no {lacking}: {request}: Function not implemented: {}", words.unwrap());
-            assert_eq!(text(xfrm(), libc::ENOSYS, words), expected);
+            let expected =
+                format!("kernel has no {missing}: {request}: Function not implemented: {}", explanation.unwrap());
+            assert_eq!(text(xfrm(), libc::ENOSYS, explanation), expected);
         }
         let expected = format!(
             "kernel has no camellia-cbc (module camellia_generic?) or no hmac-sha512 (module sha512_generic?): {request}: \
