@@ -1,5 +1,5 @@
-//! What the engine and a kernel's IPsec have to say to each other, in words of neither PF_KEY nor netlink. The shell
-//! translates.
+//! The requests of the engine to the kernel's IPsec, and the kernel's events, independent of PF_KEY and netlink. The shell
+//! translates them.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,39 +8,39 @@ use crate::config::Authentication;
 use crate::crypto::Secret;
 use crate::num::{EspTransform, IpcompTransform, Protocol};
 
-/// A request that is answered; the answer bears the same number.
+/// The number of a request that is answered; the answer has the same one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
 
-/// What the kernel is asked to do. Requests are carried out in the order in which they were made.
+/// A request to the kernel. Requests are carried out in order.
 #[derive(Debug)]
 pub enum KernelRequest {
     /// Reserve an SPI for an inbound SA. Answered by [`KernelEvent::Spi`].
     AllocateSpi(SpiAllocation),
     /// Install an SA. Answered by [`KernelEvent::Installed`].
     Install(Box<SaInstallation>),
-    /// Delete an SA, or give a reserved SPI back. Not answered; that there is none is no error.
+    /// Delete an SA or release a reserved SPI. Not answered; it is no error if there is none.
     Delete(SaName),
-    /// An acquire comes to nothing: what the kernel holds back for it may go.
+    /// Report that an acquire has failed, so that the kernel can drop the packets that it holds for it.
     AcquireFailed(Acquire),
     /// Add a policy, and refuse if one with its selector and direction exists: it is never replaced. Answered by
     /// [`KernelEvent::PolicyAdded`].
     AddPolicy(RequestId, Policy),
     /// Delete a policy that an `AddPolicy` of ours created: the one with this index, if it still has this selector and
-    /// direction, and no other. Not answered; that it is gone already is no error.
+    /// direction, and no other. Not answered; it is no error if it is gone already.
     DeletePolicy(PolicyName),
 }
 
-/// Reservation of an SPI.
+/// A request to reserve an SPI.
 #[derive(Clone, Debug)]
 pub struct SpiAllocation {
-    /// Its number.
+    /// The number of the request.
     pub id: RequestId,
     /// ESP, AH or IPComp (whose CPI is from 0x100 to 0xefff).
     pub protocol: Protocol,
-    /// The peer: where the SA's packets come from.
+    /// The source of the SA: the peer.
     pub source: IpAddr,
-    /// We.
+    /// The destination of the SA: our address.
     pub destination: IpAddr,
     /// Transport or tunnel.
     pub mode: Mode,
@@ -48,25 +48,25 @@ pub struct SpiAllocation {
     pub reqid: u32,
     /// Ports of ESP in UDP.
     pub udp: Option<UdpPorts>,
-    /// [`Acquire::seq`] of what began it; 0 if nothing did.
+    /// [`Acquire::seq`] of the acquire that it answers, or 0.
     pub acquire: u32,
 }
 
-/// What names an SA.
+/// The name of an SA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SaName {
     /// ESP, AH or IPComp.
     pub protocol: Protocol,
-    /// Where its packets come from.
+    /// The source of its packets.
     pub source: IpAddr,
-    /// Where they go to.
+    /// The destination of its packets.
     pub destination: IpAddr,
-    /// SPI in host order; of IPComp the CPI.
+    /// The SPI in host order; for IPComp the CPI.
     pub spi: u32,
 }
 
 impl fmt::Display for SaName {
-    /// As the log names it.
+    /// The name as in log lines.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}->{} spi={}({:#x})", self.protocol, self.source, self.destination, self.spi, self.spi)
     }
@@ -77,23 +77,23 @@ impl fmt::Display for SaName {
 pub struct SaInstallation {
     /// Its number.
     pub id: RequestId,
-    /// Inbound: it takes the place of the reservation. Outbound: it is new.
+    /// The direction: an inbound SA replaces its reserved SPI, an outbound one is new.
     pub way: Way,
     /// Its name.
     pub name: SaName,
     /// Transport or tunnel.
     pub mode: Mode,
-    /// Its tunnel carries IPv6 over IPv4, or IPv4 over IPv6.
+    /// Whether its tunnel carries IPv6 over IPv4 or IPv4 over IPv6.
     pub crosses_families: bool,
     /// Reqid, 0 for none: that of the policy's template, or the SA would not be found by it.
     pub reqid: u32,
-    /// What it does.
+    /// The transform, with its keys.
     pub transform: SaTransform,
-    /// When it ends.
+    /// When the SA ends.
     pub hard: Lifetime,
-    /// When the kernel tells that it will end.
+    /// When the kernel announces the end.
     pub soft: Lifetime,
-    /// Packets that may overtake each other.
+    /// The size of the replay window, in packets.
     pub replay_window: u32,
     /// Extended sequence numbers (RFC 4304).
     pub esn: bool,
@@ -110,23 +110,23 @@ pub struct LeftoverSa {
     pub name: SaName,
     /// Its reqid, 0 for none.
     pub reqid: u32,
-    /// The kernel still has it; false: it had it.
+    /// Whether the kernel still has it, or only had it.
     pub in_kernel: bool,
 }
 
-/// Which way an SA's packets go.
+/// The direction of an SA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// To us.
+    /// From the peer to us.
     Inbound,
-    /// To the peer.
+    /// From us to the peer.
     Outbound,
 }
 
-/// What an SA does, with its keys.
+/// The transform of an SA, with its keys.
 #[derive(Debug)]
 pub enum SaTransform {
-    /// ESP. The key of a counter mode ends with its salt. An AEAD has no authentication beside it.
+    /// ESP. The key of a counter mode ends with its salt. An AEAD has no separate authentication.
     Esp {
         /// Cipher and key.
         encryption: (EspTransform, Secret),
@@ -145,43 +145,43 @@ pub enum SaTransform {
 /// Limits of an SA.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lifetime {
-    /// Seconds from when it was added; 0: no limit.
+    /// Seconds since the SA was added; 0 for no limit.
     pub seconds: u64,
-    /// Kilobytes (1024 bytes); none: no limit.
+    /// Kilobytes (1024 bytes); `None` for no limit.
     pub kilobytes: Option<u32>,
 }
 
-/// UDP ports around ESP (RFC 3948).
+/// The UDP ports of encapsulated ESP (RFC 3948).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UdpPorts {
-    /// At the SA's source.
+    /// The port of the SA's source.
     pub source: u16,
-    /// At its destination.
+    /// The port of the SA's destination.
     pub destination: u16,
 }
 
-/// How packets are protected.
+/// The mode of an SA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
-    /// Header of the packet kept.
+    /// Transport mode: the packet keeps its header.
     Transport,
-    /// Packet in a packet.
+    /// Tunnel mode: the packet is carried inside another one.
     Tunnel,
 }
 
-/// Which way a policy's packets go.
+/// The direction of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Direction {
     /// To this host.
     In,
     /// From this host.
     Out,
-    /// Through it (Linux; its copy of `in`).
+    /// Through this host (Linux, which copies `in` policies to it).
     Forward,
 }
 
 impl fmt::Display for Direction {
-    /// As setkey(8) names it.
+    /// The name as in setkey(8).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::In => "in",
@@ -207,7 +207,7 @@ pub struct Selector {
 }
 
 impl Selector {
-    /// The packets the other way.
+    /// The selector of the opposite direction.
     pub fn mirrored(self) -> Self {
         Self {
             source: self.destination,
@@ -219,7 +219,7 @@ impl Selector {
     }
 }
 
-/// Addresses that begin alike. The bits behind the prefix are zero.
+/// An address prefix. The bits after it are zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Prefix {
     address: IpAddr,
@@ -227,7 +227,7 @@ pub struct Prefix {
 }
 
 impl Prefix {
-    /// The first `length` bits of an address; more than it has count as all.
+    /// The prefix of the first `length` bits of an address, at most all of them.
     pub fn new(address: IpAddr, length: u8) -> Self {
         match address {
             IpAddr::V4(v4) => {
@@ -243,27 +243,27 @@ impl Prefix {
         }
     }
 
-    /// One address.
+    /// The prefix of a single address.
     pub fn host(address: IpAddr) -> Self {
         Self::new(address, u8::MAX)
     }
 
-    /// The first of the addresses.
+    /// The first address.
     pub fn address(self) -> IpAddr {
         self.address
     }
 
-    /// Bits that count.
+    /// The number of significant bits.
     pub fn length(self) -> u8 {
         self.length
     }
 
-    /// It is one address.
+    /// Whether it is a single address.
     pub fn is_host(self) -> bool {
         self.length == if self.address.is_ipv4() { 32 } else { 128 }
     }
 
-    /// The last of the addresses.
+    /// The last address.
     pub fn last(self) -> IpAddr {
         match self.address {
             IpAddr::V4(v4) => {
@@ -277,12 +277,12 @@ impl Prefix {
         }
     }
 
-    /// Whether an address is in both.
+    /// Whether both have an address in common.
     pub fn overlaps(self, other: Self) -> bool {
         self.contains(other) || other.contains(self)
     }
 
-    /// Whether all of `other` is in it.
+    /// Whether it contains all addresses of `other`.
     pub fn contains(self, other: Self) -> bool {
         self.address.is_ipv4() == other.address.is_ipv4()
             && self.length <= other.length
@@ -299,29 +299,29 @@ impl fmt::Display for Prefix {
 /// A policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// The kernel's number of it; 0 as long as it is not known.
+    /// The kernel's index of the policy; 0 while it is unknown.
     pub index: u32,
     /// Which way its packets go.
     pub direction: Direction,
     /// Which packets.
     pub selector: Selector,
-    /// What becomes of them.
+    /// The action for these packets.
     pub action: Action,
-    /// Where it stands among others: a smaller number comes first.
+    /// The priority; the policy with the smallest number is applied.
     pub priority: u32,
 }
 
 impl Policy {
-    /// What names it.
+    /// The name of the policy in the kernel.
     pub fn name(&self) -> PolicyName {
         PolicyName { index: self.index, direction: self.direction, selector: self.selector }
     }
 }
 
-/// What names a policy in the kernel.
+/// The name of a policy in the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PolicyName {
-    /// The kernel's number of it. Linux gives the first one of a network namespace twice.
+    /// The kernel's index. Linux assigns the first one of a network namespace twice.
     pub index: u32,
     /// Which way its packets go.
     pub direction: Direction,
@@ -329,96 +329,96 @@ pub struct PolicyName {
     pub selector: Selector,
 }
 
-/// What becomes of a policy's packets.
+/// The action of a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// They are dropped.
+    /// Packets are dropped.
     Discard,
-    /// They pass as they are.
+    /// Packets pass unprotected.
     Pass,
-    /// They are protected: by these SAs, the innermost first.
+    /// Packets are protected by these SAs, the innermost first.
     Protect(Vec<Template>),
 }
 
-/// An SA that a policy asks for.
+/// An SA that a policy requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Template {
     /// ESP, AH or IPComp.
     pub protocol: Protocol,
     /// Transport or tunnel.
     pub mode: Mode,
-    /// How much it is asked for.
+    /// The level at which it is required.
     pub level: Level,
     /// Reqid, 0 for none.
     pub reqid: u32,
-    /// Source and destination of the SA; none: those of the packet.
+    /// Source and destination of the SA; `None` for those of the packet.
     pub endpoints: Option<(IpAddr, IpAddr)>,
 }
 
-/// How much a policy asks for an SA.
+/// The level at which a policy requires an SA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    /// As the system is set.
+    /// The system's default level.
     Default,
-    /// If there is one.
+    /// The SA is used if there is one.
     Use,
-    /// No packet without one.
+    /// Packets are held or dropped without the SA.
     Require,
-    /// As `Require`, and none that serves another policy.
+    /// As `Require`, with an SA that serves no other policy.
     Unique,
 }
 
-/// A packet needs an SA that is not there.
+/// A packet needs an SA that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acquire {
-    /// [`Policy::index`] of the policy that asks, if the kernel says which.
+    /// [`Policy::index`] of the policy that requires it, if the kernel reports it.
     pub policy: Option<u32>,
-    /// Source of the SA (of a tunnel: its end).
+    /// The source of the SA.
     pub source: IpAddr,
-    /// Destination of the SA.
+    /// The destination of the SA.
     pub destination: IpAddr,
-    /// Protocol of the SA that is missing.
+    /// The protocol of the SA.
     pub protocol: Protocol,
-    /// The kernel's number of the acquire. A hint: Linux counts them globally and repeats them.
+    /// The kernel's number of the acquire. It is only a hint: Linux counts globally and repeats numbers.
     pub seq: u32,
-    /// The packet, or the policy's selector, where the kernel shows it.
+    /// The packet, or the policy's selector, if the kernel reports it.
     pub selector: Option<Selector>,
 }
 
-/// What the kernel says.
+/// An event of the kernel, or its answer to a request.
 #[derive(Debug)]
 pub enum KernelEvent {
     /// Answer to [`KernelRequest::AllocateSpi`]: the SPI.
     Spi(RequestId, Result<u32, KernelError>),
     /// Answer to [`KernelRequest::Install`].
     Installed(RequestId, Result<(), KernelError>),
-    /// Answer to [`KernelRequest::AddPolicy`]: the policy as the kernel has it now, with its index; none if the kernel has no
+    /// Answer to [`KernelRequest::AddPolicy`]: the policy as the kernel has it now, with its index; `None` if the kernel has no
     /// policies of its direction. Only a policy that such an answer names was created by us.
     PolicyAdded(RequestId, Result<Option<Policy>, KernelError>),
     /// A packet needs an SA.
     Acquire(Acquire),
-    /// An SA comes to its end.
+    /// An SA has reached a limit.
     Expire(SaName, Limit),
-    /// Somebody else deleted an SA.
+    /// Another program has deleted an SA.
     Deleted(SaName),
-    /// Somebody else deleted all SAs of a protocol, or of all.
+    /// Another program has deleted all SAs of a protocol, or of all protocols.
     Flushed(Option<Protocol>),
-    /// A policy is new or changed.
+    /// A policy was added or changed.
     Policy(Policy),
-    /// A policy is gone.
+    /// A policy was deleted.
     PolicyDeleted(Direction, Selector),
-    /// All policies are gone.
+    /// All policies were deleted.
     PoliciesFlushed,
-    /// These are all policies there are: sent at the start, and when something may have been missed.
+    /// All policies of the kernel: sent at the start, and when an event may have been missed.
     Policies(Vec<Policy>),
 }
 
-/// Which limit an SA reached.
+/// The limit that an SA has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
-    /// The soft one: it will end.
+    /// The soft limit: the SA will end.
     Soft,
-    /// The hard one: it has ended.
+    /// The hard limit: the SA has ended.
     Hard,
 }
 

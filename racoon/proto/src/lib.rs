@@ -1,13 +1,14 @@
-//! IKEv1 (RFC 2407, 2408, 2409) as a pure function of what comes in: no sockets, no clock, no randomness and no files of
-//! its own.
+//! IKEv1 (RFC 2407, 2408, 2409) as a pure function of its inputs: it has no sockets, clock, randomness or files of its own.
 //!
-//! The [`engine`] is what the shell drives: datagrams, time, what the kernel says and what the operator wants go in, what is
-//! to be done comes out ([`output`]). It works by its [`settings`], in the words of [`config`] and [`kernel`], and keeps how
-//! each negotiation ended ([`reason`]). Below it lie numbers ([`num`]), messages ([`wire`]), cryptography ([`crypto`]) and
-//! the rules by which it chooses: which remote block and which sainfo serve a peer ([`select`]), which proposal is accepted
-//! ([`proposal`]), whose identity fits ([`identity`]), and which names a pre-shared key is looked up by ([`psk`]).
+//! A shell drives the [`engine`]: it passes in datagrams, the time, events of the kernel and requests of the operator, and
+//! carries out what the engine returns ([`output`]). The engine follows its [`settings`], which are made of the types of
+//! [`config`] and [`kernel`], and keeps the outcome of each negotiation ([`reason`]).
 //!
-//! Who is going to change it finds in the [`manual`] what is not to be seen from a single item.
+//! It is built on numbers ([`num`]), messages ([`wire`]) and cryptography ([`crypto`]), and on the rules by which it selects
+//! remote sections and sainfos ([`select`]), accepts proposals ([`proposal`]), compares identities ([`identity`]) and looks up
+//! pre-shared keys ([`psk`]).
+//!
+//! Contributors: the [`manual`] explains what no single item documents.
 #![forbid(unsafe_code)]
 
 mod authorization;

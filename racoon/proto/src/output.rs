@@ -1,4 +1,4 @@
-//! What the engine wants done: one closed set, drained by the shell.
+//! The outputs of the engine, which the shell carries out.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use crate::kernel::KernelRequest;
 use crate::reason::Outcome;
 use crate::wire::CookiePair;
 
-/// Something to do. The order matters: an SA is installed before the message that makes the peer use it is sent.
+/// Something for the shell to do, in order: an SA is installed before the message that makes the peer use it is sent.
 #[derive(Debug)]
 pub enum Output {
     /// A datagram to send.
@@ -18,72 +18,72 @@ pub enum Output {
     Kernel(KernelRequest),
     /// Work for another thread; its result comes back through `handle_crypto` with the same number.
     Job(JobId, Urgency, Job),
-    /// Something that those who watch the daemon want to know.
+    /// An event for programs that watch the daemon.
     Event(Event),
     /// A line for the log.
     Log(LogLine),
-    /// A negotiation ended. (The engine keeps it in its journal and has logged it.)
+    /// The outcome of a negotiation. The engine has logged it and keeps it in its journal.
     Outcome(Box<Outcome>),
 }
 
-/// A datagram to send, without the marker that stands before it on a port of NAT traversal.
+/// A datagram to send, without the non-ESP marker that precedes it on a port of NAT traversal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transmit {
-    /// From which of our addresses.
+    /// The address to send from.
     pub local: SocketAddr,
-    /// To whom.
+    /// The address to send to.
     pub remote: SocketAddr,
-    /// What.
+    /// The payload of the datagram.
     pub bytes: Vec<u8>,
 }
 
-/// A job's number. Never used twice: results for what is no more are dropped.
+/// The number of a job. It is never used twice, so that the result of a job that nothing waits for any longer is recognized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId(pub u64);
 
-/// Which jobs go first.
+/// The priority of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Urgency {
-    /// For a peer that has proved who it is, or is where one is configured to be; and for what we begin.
+    /// For a peer that is authenticated or whose address is configured, and for negotiations that we begin.
     Known,
-    /// For one that has not, and may be anybody.
+    /// For any other peer.
     Unknown,
 }
 
-/// What is in a log line's brackets and how much it matters.
+/// A line for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {
-    /// How much it matters.
+    /// Its severity.
     pub level: Level,
-    /// Whom it is about.
+    /// The peer that it is about.
     pub peer: Option<SocketAddr>,
-    /// Which line of the engine writes it.
+    /// The line of source code that logs it.
     pub place: &'static Location<'static>,
-    /// The text. What a peer wrote may be in it as it came: the log escapes it.
+    /// The text. It may contain bytes of a peer, so the log must escape it.
     pub text: String,
 }
 
-/// How much a log line matters.
+/// The severity of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
-    /// Something failed.
+    /// Something has failed.
     Error,
     /// Something may be wrong.
     Warning,
     /// Something is unusual.
     Notify,
-    /// What happens.
+    /// Something happens as it should.
     Info,
-    /// Details.
+    /// Details for debugging.
     Debug,
-    /// Everything but keys.
+    /// All details except keys.
     Debug2,
 }
 
 impl Level {
     const ALL: [Self; 6] = [Self::Error, Self::Warning, Self::Notify, Self::Info, Self::Debug, Self::Debug2];
 
-    /// So many levels more; not beyond the last one.
+    /// Returns the level that is `levels` more verbose, at most the last one.
     #[must_use]
     pub fn raised(self, levels: u8) -> Self {
         let more = Self::ALL.into_iter().skip_while(|level| *level != self).nth(levels.into());
@@ -92,7 +92,7 @@ impl Level {
 }
 
 impl fmt::Display for Level {
-    /// In capitals, as lines of the log have it.
+    /// The name in capitals, as in log lines.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Error => "ERROR",
@@ -105,43 +105,43 @@ impl fmt::Display for Level {
     }
 }
 
-/// What those who watch the daemon are told.
+/// An event for programs that watch the daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// What happened.
+    /// What has happened.
     pub kind: EventKind,
-    /// Our end of phase 1.
+    /// Our address in phase 1.
     pub local: Option<SocketAddr>,
-    /// The peer's.
+    /// The peer's address in phase 1.
     pub remote: Option<SocketAddr>,
-    /// Which phase 1.
+    /// The cookies of phase 1.
     pub cookies: Option<CookiePair>,
-    /// Message id of phase 2; 0 for phase 1.
+    /// The message id of phase 2; 0 for phase 1.
     pub message_id: u32,
 }
 
-/// What happened.
+/// What has happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
-    /// Phase 1 is up.
+    /// A phase 1 is established.
     Phase1Up,
-    /// Phase 1 is gone.
+    /// A phase 1 has ended.
     Phase1Down,
     /// The peer does not answer in phase 1.
     Phase1NoResponse,
     /// No proposal was chosen in phase 1.
     Phase1NoProposal,
-    /// Somebody is not who he says.
+    /// The peer is not authenticated in phase 1.
     Phase1AuthFailed,
-    /// The peer answers no more.
+    /// Dead peer detection has found that the peer is dead.
     DpdTimeout,
-    /// The peer deleted phase 1.
+    /// The peer has deleted a phase 1.
     PeerDeleted,
-    /// There is no phase 1 for a phase 2.
+    /// A phase 2 has no phase 1.
     Phase2NoPhase1,
-    /// Phase 2 is up.
+    /// A phase 2 is established.
     Phase2Up,
-    /// Phase 2 is gone.
+    /// A phase 2 has ended.
     Phase2Down,
     /// The peer does not answer in phase 2.
     Phase2NoResponse,

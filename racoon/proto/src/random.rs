@@ -1,9 +1,9 @@
-//! Where randomness comes from: the shell gives it, as it gives the time.
+//! The source of randomness, which the shell provides like the time.
 
-/// The engine's only source of randomness: cookies, nonces, message ids, exponents, padding and jitter. Seeded with a
-/// number, a run of the engine repeats byte for byte.
+/// The engine's only source of randomness: for cookies, nonces, message ids, exponents, padding and jitter. With the same seed, a
+/// run of the engine repeats byte for byte.
 ///
-/// It cannot fail: a source that has no randomness to give must not return.
+/// It cannot fail: a source without randomness must not return.
 pub trait Random {
     /// Overwrites all of `buffer`.
     fn fill(&mut self, buffer: &mut [u8]);

@@ -1,4 +1,4 @@
-//! All that is configured, in the engine's words.
+//! The settings of the engine.
 
 use std::time::Duration;
 
@@ -6,41 +6,41 @@ use crate::crypto::Padding;
 use crate::output::Level;
 use crate::select::{Remotes, Sainfos};
 
-/// What the engine works by. A reload replaces it as a whole.
+/// The settings of the engine. A reload replaces them as a whole.
 #[derive(Debug)]
 pub struct Settings {
-    /// `remote` sections.
+    /// The `remote` sections.
     pub remotes: Remotes,
-    /// `sainfo` sections.
+    /// The `sainfo` sections.
     pub sainfos: Sainfos,
-    /// When messages are repeated.
+    /// When messages are retransmitted.
     pub retransmission: Retransmission,
-    /// How long a phase 2 waits for its phase 1: `phase1` of `timer`.
+    /// How long a phase 2 waits for its phase 1 (`timer { phase1 }`).
     pub phase1_wait: Duration,
-    /// How long a phase 2 may take: `phase2` of `timer`.
+    /// How long a phase 2 may take (`timer { phase2 }`).
     pub phase2_wait: Duration,
-    /// The kernel's parameter for how long a reserved SPI lives.
+    /// The name of the kernel's parameter for the lifetime of a reserved SPI.
     pub larval_limit: &'static str,
-    /// Between keep-alives through a NAT; none: they are not sent.
+    /// The interval of NAT keepalives; `None` if there are none.
     pub natt_keepalive: Option<Duration>,
-    /// Padding of what is encrypted.
+    /// The padding of encrypted messages.
     pub padding: Padding,
-    /// Each protocol of a bundle has the mode of its own template; else all are tunnels when one is.
+    /// Whether each protocol of a bundle has the mode of its own template. Otherwise all are tunnels if one is.
     pub complex_bundle: bool,
-    /// How many unknown peers may negotiate at once.
+    /// Limits of half-open negotiations.
     pub half_open: HalfOpenLimit,
-    /// Outcomes that are kept.
+    /// The number of outcomes that the journal keeps.
     pub journal: usize,
-    /// The port that a peer listens on if its remote block names none: 500, or `-p`.
+    /// The port of a peer whose remote section names none: 500, or `-p`.
     pub port: u16,
-    /// `-Z`: two daemons on one host. What others do to the kernel's tables, and INITIAL-CONTACT, is ignored.
+    /// `-Z`: two daemons share a host, so changes of the kernel's tables by others, and INITIAL-CONTACT, are ignored.
     pub local_test: bool,
-    /// Lines that matter less are not even written.
+    /// The log level; less severe lines are not even formatted.
     pub log: Level,
 }
 
 impl Default for Settings {
-    /// The settings of an empty file.
+    /// The settings of an empty configuration.
     fn default() -> Self {
         Self {
             remotes: Remotes::default(),
@@ -61,19 +61,19 @@ impl Default for Settings {
     }
 }
 
-/// When messages are repeated.
+/// When messages are retransmitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retransmission {
-    /// How often a message is sent in all.
+    /// How often a message is sent, including the first time.
     pub count: u32,
-    /// Between them.
+    /// The time between two transmissions.
     pub interval: Duration,
-    /// Copies each time.
+    /// The number of copies sent each time.
     pub copies: u32,
 }
 
 impl Retransmission {
-    /// How long a message is repeated before nothing more is expected.
+    /// The time from the first transmission until no answer is expected any longer.
     pub fn whole(&self) -> Duration {
         self.interval.saturating_mul(self.count)
     }
@@ -85,12 +85,12 @@ impl Default for Retransmission {
     }
 }
 
-/// How many unknown peers may negotiate at once.
+/// Limits of half-open negotiations: those that peers have begun and in which they are not authenticated yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HalfOpenLimit {
-    /// In all.
+    /// The number in total.
     pub total: u32,
-    /// From one address.
+    /// The number from one address.
     pub per_source: u32,
 }
 

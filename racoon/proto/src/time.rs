@@ -1,19 +1,19 @@
-//! Time, as the shell tells it.
+//! The time, which the shell provides.
 
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
-/// A moment on the boot clock: it counts suspend, as the timers of a kernel's SAs do. Where it begins means nothing.
+/// A moment on the boot-time clock, which includes suspend like the timers of the kernel's SAs. Its origin has no meaning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(pub Duration);
 
 impl Time {
-    /// So many seconds after the beginning.
+    /// The moment this many seconds after the origin.
     pub const fn from_secs(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
     }
 
-    /// How long it is since `earlier`; zero if that is later.
+    /// The time since `earlier`; zero if that is later.
     pub fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
@@ -22,7 +22,7 @@ impl Time {
 impl Add<Duration> for Time {
     type Output = Self;
 
-    /// The far future instead of an overflow.
+    /// Saturates at the far future.
     fn add(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(duration))
     }
@@ -31,7 +31,7 @@ impl Add<Duration> for Time {
 impl Sub<Duration> for Time {
     type Output = Self;
 
-    /// The beginning instead of an underflow.
+    /// Saturates at the origin.
     fn sub(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(duration))
     }

@@ -1,33 +1,33 @@
-//! Datagrams of ours that did not arrive, as ICMP or the system tells.
+//! Reports, by ICMP or the system, that a datagram of ours was not delivered.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-/// A datagram that did not arrive. Anybody can forge the ICMP error that says so: it ends nothing, and stands in the line of
-/// a negotiation that fails.
+/// A report that a datagram was not delivered. Anybody can forge an ICMP error, so it ends no negotiation; the error line of one
+/// that fails mentions it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undelivered {
-    /// Where it was to go.
+    /// The destination of the datagram.
     pub remote: SocketAddr,
-    /// Why it did not arrive.
+    /// Why it was not delivered.
     pub error: DeliveryError,
 }
 
-/// Why a datagram did not arrive. Displayed as `ICMP port unreachable from 192.0.2.2`.
+/// The reason why a datagram was not delivered. Displayed as `ICMP port unreachable from 192.0.2.2`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeliveryError {
-    /// A host says so.
+    /// A host on the way has reported it.
     Icmp {
-        /// What it says.
+        /// The error.
         error: IcmpError,
-        /// Which host.
+        /// The host.
         reporter: IpAddr,
     },
-    /// This host could not send it: the system's error in words.
+    /// This host could not send it; the text of the system's error.
     Local(String),
 }
 
-/// What an ICMP error says, in either version.
+/// An ICMP or ICMPv6 error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IcmpError {
     /// There is no route to the network.
@@ -42,7 +42,7 @@ pub enum IcmpError {
     Prohibited,
     /// The packet is larger than the next link carries, and is not to be fragmented there.
     FragmentationNeeded {
-        /// Bytes that the next link carries; 0: not told.
+        /// The MTU of the next link; 0 if it is not given.
         mtu: u32,
     },
     /// Fragments were lost on the way.
@@ -59,7 +59,7 @@ pub enum IcmpError {
 }
 
 impl IcmpError {
-    /// By type and code of ICMP (RFC 792, RFC 1812); `info` is the MTU, if the type has one.
+    /// The error of a type and code of ICMP (RFC 792, RFC 1812); `info` is the MTU, if the type has one.
     pub fn v4(kind: u8, code: u8, info: u32) -> Self {
         match (kind, code) {
             (3, 0 | 6 | 11) => Self::NetworkUnreachable,
@@ -74,7 +74,7 @@ impl IcmpError {
         }
     }
 
-    /// By type and code of ICMPv6 (RFC 4443); `info` is the MTU, if the type has one.
+    /// The error of a type and code of ICMPv6 (RFC 4443); `info` is the MTU, if the type has one.
     pub fn v6(kind: u8, code: u8, info: u32) -> Self {
         match (kind, code) {
             (1, 0) => Self::NetworkUnreachable,

@@ -1,5 +1,4 @@
-//! Which blocks of the configuration serve a peer. Look-ups go by key; among thousands of blocks only those are looked at
-//! that can fit.
+//! Selects the sections of the configuration for a peer. Look-ups go by key, so that only sections that may fit are compared.
 
 mod remotes;
 mod sainfos;

@@ -1,4 +1,4 @@
-//! The choice of a remote block.
+//! Selects the remote section for a peer.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -12,11 +12,11 @@ use crate::num::{CertEncoding, ExchangeType};
 use crate::proposal::{Phase1Acceptance, Phase1Terms, accept_phase1};
 use crate::reason::{MissingRemote, Named};
 
-/// A remote block of [`Remotes`]: its place in the file.
+/// The index of a remote section of [`Remotes`], in the order of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RemoteIndex(usize);
 
-/// All remote blocks, found by the peer's address.
+/// All remote sections, indexed by the peer's address.
 #[derive(Debug, Default)]
 pub struct Remotes {
     blocks: Vec<Remote>,
@@ -27,32 +27,32 @@ pub struct Remotes {
     addresses: BTreeSet<IpAddr>,
 }
 
-/// What is known of a peer when its block is looked for. It grows while an exchange goes on; what is not known yet neither
-/// speaks for a block nor against it.
+/// What is known about a peer when its remote section is selected. More becomes known in the course of an exchange; what is not
+/// known yet counts neither for nor against a section.
 #[derive(Clone, Copy, Debug)]
 pub struct RemoteQuery<'a> {
-    /// Where it is.
+    /// The peer's address.
     pub address: PeerAddress,
-    /// Its port; 0 if there is none yet, as for an exchange that we begin.
+    /// The peer's port; 0 if it is not known, as in an exchange that we begin.
     pub port: u16,
-    /// Anonymous blocks are no candidates.
+    /// Exclude anonymous sections.
     pub skip_anonymous: bool,
-    /// What proves who it is is the key of its address: anonymous blocks are no candidates if others name the address.
+    /// The peer proves its identity with the key of its address: exclude anonymous sections if others name the address.
     pub key_of_address: bool,
-    /// Passive blocks are no candidates.
+    /// Exclude passive sections.
     pub skip_passive: bool,
-    /// The exchange that it began.
+    /// The exchange that the peer has begun.
     pub exchange: Option<ExchangeType>,
-    /// The transform of its proposal that was accepted, as it proposed it.
+    /// The accepted transform, as the peer proposed it.
     pub accepted: Option<&'a Phase1Terms>,
-    /// What it says it is.
+    /// The identity that the peer claims.
     pub claimed: Option<Claimed<'a>>,
-    /// What certificate it asks for. Only where certificates are used at all: a block without one answers none.
+    /// The certificate that the peer asks for. Give it only if certificates are used: a section without one matches none.
     pub certificate_request: Option<CertificateRequest<'a>>,
 }
 
 impl RemoteQuery<'_> {
-    /// The peer's address and nothing more.
+    /// A query that knows only the peer's address.
     pub fn address(address: impl Into<PeerAddress>) -> Self {
         Self {
             address: address.into(),
@@ -71,33 +71,33 @@ impl RemoteQuery<'_> {
 /// A Certificate Request payload (RFC 2408 section 3.10).
 #[derive(Clone, Copy, Debug)]
 pub struct CertificateRequest<'a> {
-    /// Which kind of certificate.
+    /// The encoding of the certificate.
     pub encoding: CertEncoding,
-    /// By which authority; none: by any.
+    /// The authority that has to have issued it; `None` for any.
     pub issuer: Option<&'a Name>,
 }
 
-/// Several blocks fit equally well. More may decide when more is known of the peer; one who needs a block now has none.
+/// Several sections fit equally well. One may be selected when more is known about the peer.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{} remote blocks fit equally well", .0.len())]
 pub struct Ambiguous(pub Vec<RemoteIndex>);
 
-/// The transform that a responder answers with.
+/// The transform that a responder accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProposalChoice {
-    /// The first block that accepts it.
+    /// The first section that accepts it.
     pub remote: RemoteIndex,
-    /// The transform.
+    /// The accepted transform.
     pub acceptance: Phase1Acceptance,
-    /// NAT traversal goes on if any block that is still possible wants it.
+    /// Whether any section that is still possible wants NAT traversal.
     pub nat_traversal: bool,
 }
 
-/// How well a block fits: what is known of the peer first, the port last.
+/// How well a section fits: by what is known about the peer, then by the port.
 type Score = (u8, u8);
 
 impl Remotes {
-    /// Takes the blocks in the order of the file.
+    /// Indexes the sections, given in the order of the file.
     pub fn new(blocks: Vec<Remote>) -> Self {
         let mut remotes = Self::default();
         for (at, block) in blocks.iter().enumerate() {
@@ -117,32 +117,32 @@ impl Remotes {
         remotes
     }
 
-    /// The block itself, if `index` is of this configuration.
+    /// Returns a section, if the index belongs to this configuration.
     pub fn get(&self, index: RemoteIndex) -> Option<&Remote> {
         self.blocks.get(index.0)
     }
 
-    /// The addresses in a prefix that blocks name.
+    /// Returns the addresses in a prefix that sections name.
     pub(crate) fn addresses_in(&self, prefix: Prefix) -> impl Iterator<Item = IpAddr> {
         self.addresses.range(prefix.address()..=prefix.last()).copied()
     }
 
-    /// The block with a name.
+    /// Returns the section with a name.
     pub fn named(&self, name: &str) -> Option<RemoteIndex> {
         self.by_name.get(name).copied()
     }
 
-    /// All blocks in the order of the file.
+    /// Returns all sections in the order of the file.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (RemoteIndex, &Remote)> {
         self.blocks.iter().enumerate().map(|(at, block)| (RemoteIndex(at), block))
     }
 
-    /// The names of blocks, for a failure.
+    /// Returns the names of sections, for a failure.
     pub(crate) fn names<'a>(&'a self, blocks: impl IntoIterator<Item = &'a RemoteIndex>) -> Named<String> {
         blocks.into_iter().filter_map(|index| self.get(*index)).map(|block| block.name.clone()).collect()
     }
 
-    /// Why none is for a peer that is known by its address and the exchange that it begins with.
+    /// Explains why no section fits a peer of which the address and the exchange are known.
     pub(crate) fn missing(&self, peer: IpAddr, query: &RemoteQuery<'_>) -> MissingRemote {
         let here = self.candidates(&RemoteQuery { exchange: None, skip_passive: false, ..*query });
         if here.is_empty() {
@@ -159,10 +159,10 @@ impl Remotes {
         }
     }
 
-    /// The block that fits best, if there is one.
+    /// Selects the section that fits best.
     ///
     /// # Errors
-    /// [`Ambiguous`] if several are the best.
+    /// [`Ambiguous`] if several fit best.
     pub fn select(&self, query: &RemoteQuery<'_>) -> Result<Option<RemoteIndex>, Ambiguous> {
         let mut best = Vec::new();
         let mut highest = Score::default();
@@ -182,15 +182,15 @@ impl Remotes {
         }
     }
 
-    /// All blocks that fit, in the order of the file. For a responder's first message one is enough.
+    /// Returns all sections that fit, in the order of the file.
     pub fn candidates(&self, query: &RemoteQuery<'_>) -> Vec<RemoteIndex> {
         let mut fitting = self.scores(query).map(|(index, _)| index).collect::<Vec<_>>();
         fitting.sort_unstable();
         fitting
     }
 
-    /// What a responder answers to a proposal: the first of the peer's transforms, in its order, that a block which fits
-    /// accepts, in the order of the file.
+    /// Selects the first of the peer's transforms, in the peer's order, that a fitting section accepts, and the first such section
+    /// in the order of the file.
     pub fn choose_proposal(&self, query: &RemoteQuery<'_>, offered: &[Phase1Terms]) -> Option<ProposalChoice> {
         let candidates = self.candidates(query);
         let blocks = || candidates.iter().filter_map(|index| Some((*index, self.get(*index)?)));
@@ -204,10 +204,10 @@ impl Remotes {
         Some(ProposalChoice { remote, acceptance, nat_traversal })
     }
 
-    /// The blocks that fit at all: those for the peer's address, and the anonymous ones.
+    /// Returns the scores of the sections for the peer's address and of the anonymous ones.
     fn scores<'a>(&'a self, query: &'a RemoteQuery<'_>) -> impl Iterator<Item = (RemoteIndex, Score)> + 'a {
         let here = self.by_address.get(&query.address);
-        // A block may leave the interface of a link-local address open.
+        // A section may name a link-local address without its interface.
         let anywhere = PeerAddress::from(query.address.ip);
         let on_any_link = self.by_address.get(&anywhere).filter(|_| query.address != anywhere);
         let is_named = here.is_some() || on_any_link.is_some();
@@ -222,12 +222,12 @@ impl Remotes {
 }
 
 impl Remote {
-    /// The first of a peer's transforms that this block accepts.
+    /// Returns the first of a peer's transforms that this section accepts.
     pub fn accept(&self, offered: &[Phase1Terms]) -> Option<Phase1Acceptance> {
         accept_phase1(self.proposal_check, offered, &self.proposals)
     }
 
-    /// How well it fits; none: not at all.
+    /// Returns how well the section fits; `None` if it does not.
     fn score(&self, query: &RemoteQuery<'_>) -> Option<Score> {
         if self.passive && query.skip_passive {
             return None;

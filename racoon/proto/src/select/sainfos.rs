@@ -1,4 +1,4 @@
-//! The choice of a sainfo.
+//! Selects the sainfo for a phase 2.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -12,14 +12,14 @@ use crate::phase2::traffic::enclosing_prefix;
 use crate::reason::{MissingSainfo, Named, SainfoName};
 use crate::spd::Prefixes;
 
-/// More sainfos than this are not compared to find out which come closest.
+/// Sainfos that are compared to find out which come closest.
 const COMPARED_MAX: usize = 1024;
 
-/// A sainfo of [`Sainfos`]: its place in the file.
+/// The index of a sainfo of [`Sainfos`], in the order of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SainfoIndex(usize);
 
-/// All sainfos, found by what they are for.
+/// All sainfos, indexed by the identities that they name.
 #[derive(Debug, Default)]
 pub struct Sainfos {
     blocks: Vec<Sainfo>,
@@ -28,18 +28,18 @@ pub struct Sainfos {
     remote_sides: Prefixes<SainfoIndex>,
 }
 
-/// What phase 2 is asked to protect, and for whom.
+/// The traffic that a phase 2 is to protect, and the peer that it is for.
 #[derive(Clone, Copy, Debug)]
 pub struct SainfoQuery<'a> {
-    /// Our side of it.
+    /// Our identity in phase 2.
     pub local: &'a Identity,
-    /// The peer's side of it.
+    /// The peer's identity in phase 2.
     pub remote: &'a Identity,
-    /// What the peer said it is in phase 1; none if there has been no phase 1 yet: then a `from` is no obstacle.
+    /// The peer's identity in phase 1; `None` before phase 1, when a `from` excludes nothing.
     pub claimed: Option<Claimed<'a>>,
-    /// The address that the peer was assigned, or else the one it speaks from; none for an initiator.
+    /// The address that was assigned to the peer, or else its source address; `None` for an initiator.
     pub client: Option<IpAddr>,
-    /// `ph1id` of the remote block.
+    /// The `ph1id` of the remote section.
     pub remoteid: u32,
 }
 
@@ -86,7 +86,7 @@ struct Bucket {
 }
 
 impl Sainfos {
-    /// Takes the blocks in the order of the file.
+    /// Indexes the sainfos, given in the order of the file.
     pub fn new(blocks: Vec<Sainfo>) -> Self {
         let mut sainfos = Self { blocks, ..Self::default() };
         for (at, block) in sainfos.blocks.iter().enumerate() {
@@ -119,18 +119,18 @@ impl Sainfos {
         self.remote_sides.overlapping(side).next().is_some()
     }
 
-    /// The block itself, if `index` is of this configuration.
+    /// Returns a sainfo, if the index belongs to this configuration.
     pub fn get(&self, index: SainfoIndex) -> Option<&Sainfo> {
         self.blocks.get(index.0)
     }
 
-    /// All blocks in the order of the file.
+    /// Returns all sainfos in the order of the file.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (SainfoIndex, &Sainfo)> {
         self.blocks.iter().enumerate().map(|(at, block)| (SainfoIndex(at), block))
     }
 
-    /// The first sainfo, by priority and then in the order of the file, that is for this traffic and this peer. Whether the
-    /// peer's user is in its group is asked afterwards ([`Sainfo::admits`]); no other one takes its place then.
+    /// Selects the first sainfo, by priority and then in the order of the file, for this traffic and this peer. Whether the peer's
+    /// user belongs to its group is checked afterwards ([`Sainfo::admits`]), and no other sainfo replaces it then.
     pub fn select(&self, traffic: &SainfoQuery<'_>) -> Option<SainfoIndex> {
         let local = [Pattern::Anonymous, Pattern::Id(traffic.local.into())];
         let mut remote = vec![Pattern::Anonymous, Pattern::Id(traffic.remote.into())];
@@ -144,7 +144,7 @@ impl Sainfos {
         best.map(|(_, index)| index)
     }
 
-    /// Why none is for the traffic: those that come closest are for other ends, or for other peers.
+    /// Explains why no sainfo matches the traffic: the closest ones are for other identities, or for other peers.
     pub(crate) fn missing(&self, outbound: Selector, traffic: &SainfoQuery<'_>) -> MissingSainfo {
         let local = |block: &Sainfo| match &block.local {
             Side::Anonymous => 1,
@@ -180,7 +180,7 @@ impl Sainfos {
 }
 
 impl Sainfo {
-    /// Those with a higher one are tried first.
+    /// The priority; sainfos with a higher one are tried first.
     fn priority(&self) -> u8 {
         let points = |holds: bool, points: u8| if holds { points } else { 0 };
         points(self.remoteid != 0, 3)
@@ -203,7 +203,7 @@ impl Sainfo {
     }
 }
 
-/// Whether the peer's side of the traffic is the peer itself.
+/// Whether the peer's side of the traffic is the peer's own address.
 fn is_client(traffic: &SainfoQuery<'_>) -> bool {
     traffic.client.is_some() && traffic.remote.single_address() == traffic.client
 }

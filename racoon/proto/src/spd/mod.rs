@@ -1,9 +1,9 @@
-//! The engine's copy of the kernel's policies, kept for look-ups.
+//! A copy of the kernel's policies, indexed for look-ups.
 //!
-//! A policy is found by the kernel's index, by direction and selector, and by what it covers. For the last one the policies
-//! are grouped by shape: how long both prefixes are, and whether protocol and ports are any. All policies of one shape are
-//! in one hash table, so that a look-up costs a probe for each shape that occurs (a handful), however many policies there
-//! are.
+//! A policy is found by the kernel's index, by direction and selector, and by what it covers. For the latter, policies
+//! are grouped by shape: the lengths of both prefixes, and whether protocol and ports are "any". All policies of a shape are in
+//! one hash table, so that a look-up costs one probe for each shape that occurs, of which there are few, however many policies
+//! there are.
 
 mod missing;
 mod prefixes;
@@ -23,18 +23,18 @@ pub(crate) use prefixes::Prefixes;
 pub(crate) struct Spd {
     policies: HashMap<Key, Policy>,
     by_index: HashMap<u32, Key>,
-    /// How many policies have a shape.
+    /// The number of policies of each shape.
     shapes: HashMap<(Direction, Shape), usize>,
-    /// How many templates have a reqid.
+    /// The number of templates with each reqid.
     reqids: HashMap<u32, usize>,
-    /// Policies by the addresses that they give to peers.
+    /// Policies by the addresses of the peers' side.
     remotes: Prefixes<Key>,
 }
 
-/// What names a policy.
+/// The key of a policy.
 type Key = (Direction, Selector);
 
-/// What selectors that differ only in their values have in common.
+/// The shape of a selector, which selectors with other values share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Shape {
     ipv6: (bool, bool),
@@ -63,7 +63,7 @@ impl Spd {
     pub(crate) fn remove(&mut self, direction: Direction, selector: &Selector) -> Option<Policy> {
         let key = (direction, *selector);
         let policy = self.policies.remove(&key)?;
-        // The number may be another policy's by now.
+        // Another policy may have the index by now.
         if self.by_index.get(&policy.index) == Some(&key) {
             self.by_index.remove(&policy.index);
         }
@@ -73,12 +73,12 @@ impl Spd {
         Some(policy)
     }
 
-    /// Forgets all.
+    /// Removes all policies.
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }
 
-    /// These are all there are.
+    /// Replaces all policies.
     pub(crate) fn replace_all(&mut self, policies: Vec<Policy>) {
         self.clear();
         policies.into_iter().for_each(|policy| self.insert(policy));
@@ -89,7 +89,7 @@ impl Spd {
         self.remotes.has(Prefix::host(address))
     }
 
-    /// The policy with the kernel's number.
+    /// The policy with an index of the kernel.
     pub(crate) fn by_index(&self, index: u32) -> Option<&Policy> {
         self.policies.get(self.by_index.get(&index)?)
     }
@@ -99,8 +99,8 @@ impl Spd {
         self.policies.get(&(direction, *selector))
     }
 
-    /// The policy for all packets of `selector`, among those that `fits` takes: the one with the smallest priority, and
-    /// among equals the most specific.
+    /// The policy for all packets of `selector`, among those that `fits` accepts: the one with the smallest priority,
+    /// and of several the most specific.
     pub(crate) fn covering(
         &self,
         direction: Direction,
@@ -129,7 +129,7 @@ impl Spd {
         found.into_values().collect()
     }
 
-    /// The policy of the packets the other way, if it protects them.
+    /// The policy of the opposite direction, if it protects its packets.
     pub(crate) fn mirror(&self, outbound: &Policy) -> Option<&Policy> {
         let mirror = self.exact(Direction::In, &outbound.selector.mirrored())?;
         matches!(mirror.action, Action::Protect(_)).then_some(mirror)
@@ -140,17 +140,17 @@ impl Spd {
         self.remotes.overlapping(side).filter_map(|key| self.policies.get(key))
     }
 
-    /// All outbound policies, in no order.
+    /// All outbound policies, in no particular order.
     pub(crate) fn outbound(&self) -> impl Iterator<Item = &Policy> {
         self.policies.values().filter(|policy| policy.direction == Direction::Out)
     }
 
-    /// Whether a policy asks for SAs with this reqid.
+    /// Whether a policy requires SAs with this reqid.
     pub(crate) fn has_reqid(&self, reqid: u32) -> bool {
         self.reqids.contains_key(&reqid)
     }
 
-    /// How many there are.
+    /// The number of policies.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.policies.len()
@@ -169,7 +169,7 @@ impl Shape {
         }
     }
 
-    /// The only selector of this shape that can cover another one; none if a selector of this shape cannot.
+    /// The only selector of this shape that can cover another one, if there is one.
     fn project(&self, selector: &Selector) -> Option<Selector> {
         let own = Self::of(selector);
         let covers = self.ipv6 == own.ipv6
@@ -188,14 +188,14 @@ impl Shape {
         })
     }
 
-    /// How much a selector of this shape says.
+    /// How specific selectors of this shape are.
     fn specificity(&self) -> u32 {
         let flags = [self.protocol, self.source_port, self.destination_port];
         u32::from(self.source) + u32::from(self.destination) + flags.into_iter().map(u32::from).sum::<u32>()
     }
 }
 
-/// The order of policies that match: the smallest is chosen.
+/// The rank of a policy that matches; the smallest is selected.
 fn rank(policy: &Policy) -> (u32, Reverse<u32>, Reverse<Shape>) {
     let shape = Shape::of(&policy.selector);
     (policy.priority, Reverse(shape.specificity()), Reverse(shape))

@@ -1,15 +1,15 @@
-//! Values found by the addresses that they have in common with a prefix.
+//! A map from prefixes to values, in which the values that overlap a prefix are found.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::kernel::Prefix;
 
-/// Values by prefix. What overlaps a prefix is found by key: those inside it are neighbours in the order of addresses, and
-/// those around it cost a probe for each prefix length that occurs.
+/// Values by prefix. Those that overlap a prefix are found by key: the ones inside it are adjacent in the order of addresses, and
+/// the ones around it cost one probe for each prefix length that occurs.
 #[derive(Debug)]
 pub(crate) struct Prefixes<T> {
     entries: BTreeMap<Prefix, BTreeSet<T>>,
-    /// How many prefixes have a length, by family (true: IPv6).
+    /// The number of prefixes by family (true for IPv6) and length.
     lengths: BTreeMap<(bool, u8), usize>,
 }
 
