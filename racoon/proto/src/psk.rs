@@ -1,4 +1,4 @@
-//! Which names a peer's pre-shared key is looked up by, and in which order.
+//! Pre-shared keys: the table that holds them, and the names by which they are looked up.
 
 use std::net::IpAddr;
 
@@ -7,23 +7,23 @@ use zeroize::Zeroizing;
 use crate::identity::Identity;
 use crate::num::{ExchangeType, IdType};
 
-/// A table of pre-shared keys. Whether it has a joker for names that are not in it is its own business.
+/// A table of pre-shared keys, perhaps with a wildcard for names that are not in it.
 pub trait KeyTable {
-    /// The key of a name. A name is a host name, a mail address, the bytes of a key id, the DER of an X.501 name, or an
+    /// Returns the key of a name, which is a host name, a mail address, the bytes of a key id, the DER of an X.501 name, or an
     /// address as text.
     ///
     /// # Errors
-    /// There is none.
+    /// If there is none.
     fn key(&self, name: &[u8]) -> Result<Zeroizing<Vec<u8>>, NoKey>;
 
-    /// Whether others may have the key of a name, too: it is a joker's, or the key of several names. Then it does not prove
-    /// which of them a peer is.
+    /// Whether the key of a name is shared: it is that of a wildcard, or of several names. Such a key does not prove which of them
+    /// a peer is.
     fn is_shared(&self, _name: &[u8]) -> bool {
         false
     }
 }
 
-/// There is no key, and what to do about that, for people: it names the table and what is wrong with it, and no key.
+/// The reason why there is no key, as text: it names the table and what is wrong with it, but no key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NoKey(pub String);
 

@@ -1,5 +1,5 @@
-//! The configuration in the engine's own words. Whoever reads the file translates it to these; inheritance, defaults and
-//! file names are resolved by then.
+//! The configuration as the engine needs it. The reader of the file translates to these types, and resolves inheritance, defaults
+//! and file names.
 
 mod remote;
 mod sainfo;

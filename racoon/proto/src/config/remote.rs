@@ -1,4 +1,4 @@
-//! A remote block: how to speak phase 1 with a peer.
+//! A remote section: how to negotiate phase 1 with a peer.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -7,12 +7,12 @@ use crate::identity::{Expected, Identity, Name};
 use crate::num::{CertEncoding, ExchangeType};
 use crate::proposal::Phase1Terms;
 
-/// Where a peer is, without its port: a key by which remote blocks are found.
+/// The address of a peer without its port: a key by which remote sections are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerAddress {
     /// The address.
     pub ip: IpAddr,
-    /// Index of the interface of a link-local IPv6 address; 0 if none is given, and for all other addresses.
+    /// The interface index of a link-local IPv6 address; 0 if none is given, and for all other addresses.
     pub zone: u32,
 }
 
@@ -31,41 +31,41 @@ impl From<SocketAddr> for PeerAddress {
     }
 }
 
-/// An address that means another host on each link.
+/// Whether an address means another host on each link.
 fn is_link_local(address: &Ipv6Addr) -> bool {
     address.is_unicast_link_local()
 }
 
-/// `remote_address` of a block.
+/// The `remote_address` of a section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RemoteAddress {
-    /// This one.
+    /// A fixed address.
     At(PeerAddress),
-    /// A name stands for it that is not resolved: the block fits no peer.
+    /// A host name that was not resolved: the section fits no peer.
     Unresolved,
 }
 
-/// A remote block.
+/// A remote section.
 #[derive(Clone, Debug)]
 pub struct Remote {
-    /// Its name; of a block in the old style the text of the address, or `anonymous`.
+    /// The name; in the old style the text of the address, or `anonymous`.
     pub name: String,
-    /// The peer's address; a block without one is anonymous and fits every peer.
+    /// The peer's address; a section without one is anonymous and fits every peer.
     pub address: Option<RemoteAddress>,
-    /// The peer's port, 0 if none is given. It is where an exchange is begun to (else port 500); of blocks that fit a peer
-    /// equally well the one with the peer's port is preferred.
+    /// The peer's port; 0 if none is given, which means 500. Of sections that fit a peer equally well, the one with its port is
+    /// preferred.
     pub port: u16,
-    /// Exchanges that are accepted; the first one is begun with. At least one.
+    /// The accepted exchanges, at least one. We begin the first of them.
     pub exchange_modes: Vec<ExchangeType>,
-    /// Proposals, in order of preference. At least one.
+    /// The proposals in order of preference, at least one.
     pub proposals: Vec<Phase1Terms>,
-    /// How far what a peer proposes may be from what is configured.
+    /// How far a peer's proposal may differ from the configured ones.
     pub proposal_check: CheckLevel,
-    /// What we say we are.
+    /// Our identity.
     pub my_identifier: LocalIdentity,
-    /// What the peer may say it is.
+    /// The identities that the peer may have.
     pub peers_identifiers: Vec<Expected>,
-    /// Refuse a peer that says it is something else.
+    /// Refuse a peer with another identity.
     pub verify_identifier: bool,
     /// Our certificate, for signatures.
     pub certificate: Option<Certificate>,
@@ -73,45 +73,45 @@ pub struct Remote {
     pub send_cert: bool,
     /// Ask for the peer's certificate.
     pub send_cr: bool,
-    /// This block answers certificate requests that name no issuer.
+    /// The section matches certificate requests that name no issuer.
     pub match_empty_cr: bool,
     /// Check the peer's certificate.
     pub verify_cert: bool,
-    /// Ask for a configuration, or as a server give one (XAUTH and mode configuration).
+    /// Request a configuration, or as a server provide one (XAUTH and mode configuration).
     pub mode_cfg: bool,
-    /// Login for XAUTH as a client.
+    /// The login for XAUTH as a client.
     pub xauth_login: Option<String>,
-    /// Act on deletes that are not encrypted.
+    /// Obey deletes that are not encrypted.
     pub weak_phase1_check: bool,
     /// IKE fragmentation.
     pub ike_frag: IkeFrag,
-    /// Largest ESP fragment in UDP, in bytes, where the kernel can be told.
+    /// The size of the largest ESP fragment in UDP, in bytes, if the kernel supports it.
     pub esp_frag: u16,
     /// Send INITIAL-CONTACT (RFC 2407 section 4.6.3.3).
     pub initial_contact: bool,
-    /// Never begin an exchange because of a packet.
+    /// Do not begin an exchange for an acquire.
     pub passive: bool,
-    /// Use the identities of phase 2 as the SA's ends.
+    /// Use the identities of phase 2 as endpoints of the SAs.
     pub support_proxy: bool,
-    /// Make policies for peers that have none.
+    /// Generate policies for peers that have none.
     pub generate_policy: GeneratePolicy,
-    /// Where no sainfo names the peer's side, such policies are for one host or subnet that is nobody else's.
+    /// Unless a sainfo names the peer's side, limit generated policies to one host or subnet that no other peer has.
     pub generate_policy_bounds: bool,
     /// NAT traversal (RFC 3947).
     pub nat_traversal: NatTraversal,
-    /// Dead peer detection (RFC 3706); without it the peer is not told that we can.
+    /// Dead peer detection (RFC 3706); without it we do not announce support for it.
     pub dpd: Option<Dpd>,
     /// Renew phase 1 before it ends.
     pub rekey: Rekey,
     /// Length of our nonces in bytes, 8 to 256 (RFC 2409 section 5).
     pub nonce_size: u16,
-    /// What a sainfo's `remoteid` has to be; 0 by default.
+    /// The `remoteid` that a sainfo has to have; 0 by default.
     pub ph1id: u32,
 }
 
 impl Remote {
-    /// A block with a name, an address (or none: anonymous) and the defaults of racoon.conf for all the rest: it has yet no
-    /// exchange and no proposal.
+    /// A section with a name, an address (or none: anonymous) and the defaults of racoon.conf for everything else, without exchanges
+    /// and proposals.
     pub fn new(name: impl Into<String>, address: Option<RemoteAddress>) -> Self {
         Self {
             name: name.into(),
@@ -147,43 +147,43 @@ impl Remote {
     }
 }
 
-/// What we say we are: `my_identifier`.
+/// Our identity: `my_identifier`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LocalIdentity {
-    /// The address that the exchange has at our end.
+    /// Our address in the exchange.
     Address,
     /// The subject of our certificate.
     CertificateSubject,
-    /// This X.501 name.
+    /// An X.501 name.
     Name(Name),
-    /// This.
+    /// A fixed identity.
     Fixed(Identity),
 }
 
-/// What the choice of a block needs to know of a certificate.
+/// What selecting a section needs to know about a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
-    /// How it is encoded in a CERT payload (RFC 2408 section 3.9).
+    /// Its encoding in a CERT payload (RFC 2408 section 3.9).
     pub encoding: CertEncoding,
-    /// Who issued it; none if the certificate has not been read: such a one answers no request that names an issuer.
+    /// Its issuer; `None` if the certificate has not been read, and then it matches no request that names an issuer.
     pub issuer: Option<Name>,
 }
 
-/// `proposal_check`: how far what a peer proposes may be from what is configured.
+/// `proposal_check`: how far a peer's proposal may differ from the configured ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckLevel {
-    /// The initiator is right.
+    /// `obey`: the values of the initiator are used.
     Obey,
-    /// What the initiator proposes may be safer than configured.
+    /// `strict`: the initiator's values may be safer than the configured ones.
     Strict,
-    /// As strict; but a longer lifetime in phase 2 is cut to ours, and the initiator told so.
+    /// `claim`: like strict, but a longer lifetime in phase 2 is reduced to ours, and the initiator is notified.
     Claim,
-    /// What the initiator proposes is what is configured.
+    /// `exact`: the initiator's values must be the configured ones.
     Exact,
 }
 
 impl fmt::Display for CheckLevel {
-    /// As racoon.conf(5) names it.
+    /// The name in racoon.conf(5).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Obey => "obey",
@@ -197,18 +197,18 @@ impl fmt::Display for CheckLevel {
 /// `ike_frag`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IkeFrag {
-    /// Neither said nor done.
+    /// Neither announced nor used.
     Off,
-    /// Done when the peer says that it can.
+    /// Used if the peer announces it.
     On,
-    /// As an initiator done before the peer says so.
+    /// Used by an initiator even before the peer announces it.
     Force,
 }
 
 /// `generate_policy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GeneratePolicy {
-    /// No policies are made.
+    /// No policies are generated.
     Off,
     /// Policies of level `require`.
     Require,
@@ -219,11 +219,11 @@ pub enum GeneratePolicy {
 /// `nat_traversal`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NatTraversal {
-    /// Neither said nor done.
+    /// Neither announced nor used.
     Off,
-    /// Done when there is a NAT.
+    /// Used if there is a NAT.
     On,
-    /// Done as if there were one.
+    /// Used as if there were a NAT.
     Force,
 }
 
@@ -232,9 +232,9 @@ pub enum NatTraversal {
 pub struct Dpd {
     /// Seconds between probes; 0: no probes, only answers.
     pub delay: u32,
-    /// Seconds until an unanswered probe is sent again.
+    /// Seconds until an unanswered probe is repeated.
     pub retry: u32,
-    /// Unanswered probes after which the peer is dead.
+    /// Unanswered probes after which the peer counts as dead.
     pub max_fail: u32,
     /// When to probe.
     pub mode: DpdMode,
@@ -251,9 +251,9 @@ impl Default for Dpd {
 pub enum DpdMode {
     /// After each delay.
     Always,
-    /// When packets go out and none come in (RFC 3706 section 5.5).
+    /// When packets are sent and none are received (RFC 3706 section 5.5).
     Traffic,
-    /// When nothing came in for the delay.
+    /// When nothing was received during the delay.
     Idle,
 }
 
@@ -262,8 +262,8 @@ pub enum DpdMode {
 pub enum Rekey {
     /// Phase 1 ends with its lifetime.
     Off,
-    /// It is renewed while it is of use.
+    /// It is renewed while it is in use.
     On,
-    /// It is renewed always.
+    /// It is always renewed.
     Force,
 }

@@ -1,10 +1,10 @@
-//! A sainfo block: which SAs phase 2 may make for whom.
+//! A sainfo section: which SAs phase 2 may negotiate for which peer.
 
 use crate::identity::{Expected, Identity};
 use crate::num::{AuthAlgorithm, DEFAULT_LIFETIME, EspTransform, Group, IpcompTransform};
 use crate::proposal::Phase2Terms;
 
-/// A sainfo block.
+/// A sainfo section.
 #[derive(Clone, Debug)]
 pub struct Sainfo {
     /// Our side of the traffic.
@@ -13,26 +13,26 @@ pub struct Sainfo {
     pub remote: RemoteSide,
     /// Only for peers with this identity in phase 1.
     pub from: Option<Expected>,
-    /// Only for members of this group: if the block is chosen and the peer's user is none, phase 2 fails.
+    /// Only for members of this group: if the section is selected and the peer's user is not a member, phase 2 fails.
     pub group: Option<String>,
-    /// Only for remote blocks with this `ph1id`.
+    /// Only for remote sections with this `ph1id`.
     pub remoteid: u32,
     /// Lifetime and group for perfect forward secrecy.
     pub terms: Phase2Terms,
-    /// ESP's algorithms, in order of preference.
+    /// The encryption algorithms of ESP, in order of preference.
     pub encryption: Vec<Encryption>,
-    /// Authentication algorithms of ESP and AH, in order of preference.
+    /// The authentication algorithms of ESP and AH, in order of preference.
     pub authentication: Vec<Authentication>,
-    /// IPComp's algorithms, in order of preference.
+    /// The algorithms of IPComp, in order of preference.
     pub compression: Vec<IpcompTransform>,
     /// Extended sequence numbers.
     pub esn: Esn,
-    /// Packets that may overtake each other.
+    /// The size of the replay window, in packets.
     pub replay_window: u32,
 }
 
 impl Sainfo {
-    /// A block for traffic between two sides with the defaults of racoon.conf for all the rest: it has yet no algorithms.
+    /// A section for traffic between two sides, with the defaults of racoon.conf for everything else and without algorithms.
     pub fn new(local: Side, remote: RemoteSide) -> Self {
         Self {
             local,
@@ -54,7 +54,7 @@ impl Sainfo {
         self.terms.group
     }
 
-    /// Whether a peer's user may use it; `is_member` says whether the user belongs to a group.
+    /// Whether a peer's user may use the section; `is_member` says whether the user belongs to a group.
     pub fn admits(&self, is_member: impl FnOnce(&str) -> bool) -> bool {
         self.group.as_deref().is_none_or(is_member)
     }
@@ -63,24 +63,24 @@ impl Sainfo {
 /// Our side of the traffic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// `anonymous`: whatever it is.
+    /// `anonymous`: any.
     Anonymous,
-    /// An identity of phase 2. Its port does not matter.
+    /// An identity of phase 2. Its port is ignored.
     Id(Identity),
 }
 
 /// The peer's side of the traffic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RemoteSide {
-    /// `anonymous`: whatever it is.
+    /// `anonymous`: any.
     Anonymous,
-    /// `clientaddr`: the address that was assigned to the peer, or else the one it speaks from.
+    /// `clientaddr`: the address that was assigned to the peer, or else its source address.
     ClientAddress,
-    /// An identity of phase 2. Its port does not matter.
+    /// An identity of phase 2. Its port is ignored.
     Id(Identity),
 }
 
-/// An algorithm of ESP.
+/// An encryption algorithm of ESP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Encryption {
     /// The transform.
@@ -94,7 +94,7 @@ pub struct Encryption {
 pub struct Authentication {
     /// The algorithm, as it is proposed.
     pub algorithm: AuthAlgorithm,
-    /// Cut to 96 bits, where RFC 4868 says otherwise: for old peers. Nothing of that is on the wire.
+    /// Whether the ICV is truncated to 96 bits against RFC 4868, for old peers. This is not negotiated.
     pub truncated: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Who a peer is: identities (RFC 2407 section 4.6.2), what is expected of them, and when they are the same.
+//! Identities (RFC 2407 section 4.6.2), the ones that are expected, and their comparison.
 
 mod attribute_type;
 mod der;
@@ -15,13 +15,13 @@ use crate::num::IdType;
 /// The body of an Identification payload (RFC 2407 section 4.6.2).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {
-    /// What [`data`](Self::data) is.
+    /// The type of [`data`](Self::data).
     pub kind: IdType,
     /// Upper-layer protocol, 0 for any.
     pub protocol: u8,
     /// Port in host order, 0 for any.
     pub port: u16,
-    /// The bytes as received: addresses in network order, a mask behind a subnet's address, names without a final NUL.
+    /// The bytes as received: addresses in network order, a subnet's address followed by its mask, names without a final NUL.
     pub data: Vec<u8>,
 }
 
@@ -32,7 +32,7 @@ impl Identity {
         Self { kind, protocol: 0, port: 0, data: octets(address) }
     }
 
-    /// A subnet, for any protocol and port; a prefix longer than the address counts as the whole of it.
+    /// A subnet, for any protocol and port; a prefix longer than the address counts as all of it.
     pub fn subnet(address: IpAddr, prefix: u8) -> Self {
         let (kind, mut data) = match address {
             IpAddr::V4(_) => (IdType::IPV4_ADDR_SUBNET, octets(address)),
@@ -62,12 +62,12 @@ impl Identity {
         Self { kind, protocol: 0, port: 0, data: data.into() }
     }
 
-    /// The same, for `protocol` and `port` only.
+    /// The same identity for `protocol` and `port` only.
     pub fn with_protocol(self, protocol: u8, port: u16) -> Self {
         Self { protocol, port, ..self }
     }
 
-    /// The one address that it names: of an address, or of a subnet with a full mask.
+    /// The only address that it names, if it is an address or a subnet with a full mask.
     pub fn single_address(&self) -> Option<IpAddr> {
         let data = match self.kind {
             IdType::IPV4_ADDR if self.data.len() == 4 => self.data.as_slice(),
@@ -79,7 +79,7 @@ impl Identity {
         <[u8; 4]>::try_from(data).map(IpAddr::from).or_else(|_| <[u8; 16]>::try_from(data).map(IpAddr::from)).ok()
     }
 
-    /// Its type and bytes in the form in which equal ones are equal: a subnet with a full mask is an address.
+    /// The canonical type and bytes: a subnet with a full mask becomes an address.
     pub fn key(&self) -> (IdType, Vec<u8>) {
         match self.single_address() {
             Some(address) => (Self::address(address).kind, octets(address)),
@@ -88,12 +88,12 @@ impl Identity {
     }
 }
 
-/// What a peer said of itself in phase 1.
+/// The identity that a peer has claimed in phase 1.
 #[derive(Clone, Copy, Debug)]
 pub struct Claimed<'a> {
     /// The Identification payload.
     pub id: &'a Identity,
-    /// Its bytes as a name, when it is [`IdType::DER_ASN1_DN`] and could be read as one.
+    /// The X.501 name, if it is a valid [`IdType::DER_ASN1_DN`].
     pub name: Option<&'a Name>,
 }
 
@@ -107,27 +107,27 @@ impl<'a> Claimed<'a> {
 /// An identity that the configuration expects: `peers_identifier`, and `from` of a sainfo.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expected {
-    /// Written without a value: every identity will do, of whatever type.
+    /// Configured without a value: any identity of any type.
     Anything,
-    /// This type and these bytes. Both have to be equal as a whole: the reference compares a prefix only.
+    /// A type and bytes, which have to be equal as a whole (KAME's racoon compares only a prefix).
     Exactly {
         /// Type of the identity. An address also matches a subnet with a full mask.
         kind: IdType,
         /// Its bytes.
         data: Vec<u8>,
     },
-    /// An X.501 name, in which components may be left open.
+    /// An X.501 name, which may have wildcards as components.
     Name(NamePattern),
 }
 
 impl Expected {
-    /// This identity and no other; its protocol and port do not matter.
+    /// A fixed identity; its protocol and port are ignored.
     pub fn exactly(id: &Identity) -> Self {
         let (kind, data) = id.key();
         Self::Exactly { kind, data }
     }
 
-    /// Whether `claimed` is what is expected.
+    /// Whether `claimed` is as expected.
     pub fn matches(&self, claimed: Claimed<'_>) -> bool {
         match self {
             Self::Anything => true,
@@ -149,18 +149,18 @@ impl fmt::Display for Expected {
     }
 }
 
-/// Whether a peer may be who it says it is, and why not.
+/// The result of comparing a peer's identity with the expected ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// One of the expected identities, or nothing was expected.
+    /// It is one of the expected identities, or none are configured.
     Expected,
-    /// None of them, and that is allowed: `verify_identifier off`. It is worth a warning.
+    /// It is none of them, which `verify_identifier off` allows with a warning.
     Tolerated,
-    /// None of them: the exchange ends with INVALID-ID-INFORMATION.
+    /// It is none of them: the exchange ends with INVALID-ID-INFORMATION.
     Refused,
 }
 
-/// Compares what a peer claims with the alternatives of `peers_identifier`; the first that matches accepts.
+/// Compares the identity that a peer claims with the alternatives of `peers_identifier`.
 pub fn verify(expected: &[Expected], verify_identifier: bool, claimed: Claimed<'_>) -> Verdict {
     if expected.is_empty() || expected.iter().any(|one| one.matches(claimed)) {
         return Verdict::Expected;
@@ -176,7 +176,7 @@ fn octets(address: IpAddr) -> Vec<u8> {
     }
 }
 
-/// An octet whose `bits` first bits are set.
+/// An octet whose first `bits` bits are set.
 fn mask_octet(bits: usize) -> u8 {
     match u32::try_from(bits) {
         Ok(bits @ 0..8) => !(0xff_u8 >> bits),
@@ -184,7 +184,7 @@ fn mask_octet(bits: usize) -> u8 {
     }
 }
 
-/// The address of address and mask, if the mask is full.
+/// The address of an address and a mask, if the mask is full.
 fn full_mask(data: &[u8]) -> Option<&[u8]> {
     let (address, mask) = data.split_at_checked(data.len() / 2)?;
     mask.iter().all(|octet| *octet == 0xff).then_some(address)

@@ -1,10 +1,10 @@
-//! X.501 names as lists of attributes, and patterns for them.
+//! X.501 names as lists of attributes, and patterns that match them.
 
 use std::fmt;
 
 use super::attribute_type;
 
-/// An X.501 name: its attributes in order (RFC 5280 section 4.1.2.4). Those of a set follow each other.
+/// An X.501 name: its attributes in order (RFC 5280 section 4.1.2.4). Those of a set are adjacent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Name(pub Vec<Attribute>);
 
@@ -18,20 +18,20 @@ pub struct Attribute {
 }
 
 impl Attribute {
-    /// A text as the value of the attribute type `oid`.
+    /// An attribute of type `oid` whose value is a text.
     pub fn text(oid: impl Into<Vec<u8>>, text: impl Into<String>) -> Self {
         Self { oid: oid.into(), value: Value::Text(text.into()) }
     }
 }
 
-/// As it is written in `asn1dn`: `C=NL, O=Example, CN=gw`. Characters that would disturb a line of the log are escaped.
+/// The syntax of `asn1dn`: `C=NL, O=Example, CN=gw`. Characters that are not allowed in a log line are escaped.
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().enumerate().try_for_each(|(at, one)| component(f, at, &one.oid, Some(&one.value)))
     }
 }
 
-/// A component; `at` is its place, and none for a value is any.
+/// Writes a component, where `at` is its index and no value means any.
 fn component(f: &mut fmt::Formatter<'_>, at: usize, oid: &[u8], value: Option<&Value>) -> fmt::Result {
     write!(f, "{}{}=", if at == 0 { "" } else { ", " }, attribute_type::title(oid))?;
     match value {
@@ -44,15 +44,15 @@ fn component(f: &mut fmt::Formatter<'_>, at: usize, oid: &[u8], value: Option<&V
 /// The value of an attribute.
 #[derive(Clone, Debug)]
 pub enum Value {
-    /// One of the string types, as Unicode. Which of them it was does not matter.
+    /// A string of any string type, as Unicode.
     Text(String),
-    /// Something else, in DER.
+    /// Any other value, in DER.
     Der(Vec<u8>),
 }
 
 impl PartialEq for Value {
-    /// As RFC 5280 section 7.1 wants names compared, in the form in which X.509 libraries do it: letters of ASCII without
-    /// regard to case, blanks at the ends ignored, several blanks like one.
+    /// Compares as RFC 5280 section 7.1 requires, in the way of X.509 libraries: ASCII letters without regard to case, ignoring
+    /// spaces at the ends, and treating several spaces as one.
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Text(ours), Self::Text(theirs)) => folded(ours).eq(folded(theirs)),
@@ -64,7 +64,7 @@ impl PartialEq for Value {
 
 impl Eq for Value {}
 
-/// The characters that count in a comparison.
+/// The characters that are significant in a comparison.
 fn folded(text: &str) -> impl Iterator<Item = char> {
     text.split_ascii_whitespace()
         .enumerate()
@@ -72,7 +72,7 @@ fn folded(text: &str) -> impl Iterator<Item = char> {
         .map(|c| c.to_ascii_lowercase())
 }
 
-/// A name with open components, as `asn1dn "C=NL, O=Example, CN=*"` writes it.
+/// A name with wildcards, as in `asn1dn "C=NL, O=Example, CN=*"`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NamePattern(pub Vec<PatternAttribute>);
 
@@ -81,14 +81,14 @@ pub struct NamePattern(pub Vec<PatternAttribute>);
 pub struct PatternAttribute {
     /// The object identifier, as the contents of its DER encoding.
     pub oid: Vec<u8>,
-    /// The value, or any.
+    /// The value; `None` for any.
     pub value: Option<Value>,
 }
 
 impl NamePattern {
-    /// Whether `name` has the components of the pattern, all of them, in order, and no more.
+    /// Whether `name` has exactly the components of the pattern, in order.
     ///
-    /// An asterisk in `name` is an asterisk: a peer cannot call itself everybody. (The reference lets it.)
+    /// An asterisk in `name` is no wildcard: a peer cannot claim to be everybody (which KAME's racoon allows).
     pub fn matches(&self, name: &Name) -> bool {
         self.0.len() == name.0.len()
             && self.0.iter().zip(&name.0).all(|(pattern, attribute)| {
@@ -97,7 +97,7 @@ impl NamePattern {
     }
 }
 
-/// As [`Name`], with `*` for any value.
+/// Like [`Name`], with `*` for any value.
 impl fmt::Display for NamePattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().enumerate().try_for_each(|(at, one)| component(f, at, &one.oid, one.value.as_ref()))

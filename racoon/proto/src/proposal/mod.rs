@@ -1,4 +1,4 @@
-//! What is proposed, what is configured, and whether they agree: `proposal_check`.
+//! Compares proposals with the configuration, as `proposal_check` requires, and encodes and decodes them.
 
 pub mod encoding;
 mod phase1;

@@ -4,7 +4,7 @@ use super::refusal::Sides;
 use crate::config::CheckLevel;
 use crate::num::{AuthMethod, Cipher, Group, Hash};
 
-/// More transforms of each side than this are not compared to find out which come closest.
+/// Transforms of each side that are compared to find the smallest difference.
 const COMPARED_MAX: usize = 32;
 
 /// The terms of an ISAKMP SA: as configured, as proposed, or as agreed.
@@ -12,13 +12,13 @@ const COMPARED_MAX: usize = 32;
 pub struct Phase1Terms {
     /// Encryption.
     pub cipher: Cipher,
-    /// Its key length in bits; 0 if the cipher has only one.
+    /// The key length of the cipher in bits; 0 if it has only one.
     pub key_length: u16,
-    /// Hash, and with HMAC the prf.
+    /// Hash, whose HMAC is the prf.
     pub hash: Hash,
     /// Diffie-Hellman group.
     pub group: Group,
-    /// Authentication; a configured one says which role we play.
+    /// Authentication method; a configured one includes our role.
     pub method: AuthMethod,
     /// Lifetime in seconds.
     pub lifetime: u32,
@@ -41,8 +41,7 @@ pub enum Phase1Mismatch {
     Lifetime(Sides<u32>),
 }
 
-/// Whether what a peer proposes (or, to an initiator, what it answers) may be agreed upon, given what is configured; and
-/// what the terms are then.
+/// Checks what a peer proposes, or answers to an initiator, against the configuration, and returns the resulting terms.
 ///
 /// # Errors
 /// The first difference that `level` does not allow.
@@ -76,14 +75,14 @@ fn mismatches(
         }
         CheckLevel::Exact => (theirs.key_length != ours.key_length, theirs.lifetime != ours.lifetime),
     };
-    // The lengths of keys of different ciphers cannot be compared.
+    // Key lengths of different ciphers cannot be compared.
     let other_length = other_length && cipher.is_none();
     let length = other_length.then_some(Phase1Mismatch::KeyLength(Sides(theirs.key_length, ours.key_length)));
     let lifetime = other_lifetime.then_some(Phase1Mismatch::Lifetime(Sides(theirs.lifetime, ours.lifetime)));
     [cipher, hash, group, method, length, lifetime].into_iter().flatten()
 }
 
-/// The differences of the two transforms that have the fewest. Of long lists only the beginning is compared.
+/// The differences of the two transforms that have the fewest. Only the beginnings of long lists are compared.
 pub fn closest_phase1(
     level: CheckLevel,
     offered: &[Phase1Terms],
@@ -97,15 +96,15 @@ pub fn closest_phase1(
 /// A transform that is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Phase1Acceptance {
-    /// Which of the peer's transforms, from 0.
+    /// The index of the peer's transform.
     pub offered: usize,
-    /// Which of ours it met, from 0.
+    /// The index of the transform of ours that it matches.
     pub configured: usize,
-    /// What is agreed.
+    /// The terms that are agreed on.
     pub terms: Phase1Terms,
 }
 
-/// The first of the peer's transforms, in the peer's order, that meets one of ours, in our order (RFC 2409 section 5: the
+/// Returns the first of the peer's transforms, in the peer's order, that matches one of ours, in our order (RFC 2409 section 5: the
 /// responder chooses, and may not change what it chooses).
 pub fn accept_phase1(
     level: CheckLevel,

@@ -15,12 +15,12 @@ pub struct Phase2Terms {
     pub group: Option<Group>,
 }
 
-/// What is agreed in phase 2.
+/// The result of checking the terms of phase 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Phase2Agreement {
     /// The terms.
     pub terms: Phase2Terms,
-    /// Our lifetime is the shorter one, and the peer has to be told by RESPONDER-LIFETIME (RFC 2407 section 4.6.3.1).
+    /// Whether our lifetime is shorter, so that the peer has to be notified by RESPONDER-LIFETIME (RFC 2407 section 4.6.3.1).
     pub claims_lifetime: bool,
 }
 
@@ -35,7 +35,7 @@ pub struct Transform {
     pub key_length: u16,
     /// Authentication algorithm.
     pub authentication: AuthAlgorithm,
-    /// The authentication is cut to 96 bits. Only of a configured one; it is not on the wire.
+    /// Whether the ICV is truncated to 96 bits. Only of a configured transform; it is not negotiated.
     pub truncated: bool,
     /// Tunnel or transport, perhaps in UDP.
     pub mode: EncapsulationMode,
@@ -61,20 +61,20 @@ pub enum Phase2Mismatch {
     KeyLength(Sides<u16>),
     /// A lifetime that is too long, or under `exact` not as long as ours, in seconds.
     Lifetime(Sides<u32>),
-    /// The same in kilobytes.
+    /// A lifetime in kilobytes that is too long, or under `exact` not as long as ours.
     Kilobytes(Sides<Option<u32>>),
     /// Another group, or none.
     Group(Sides<Option<Group>>),
     /// A group that is not supported.
     UnsupportedGroup(Group),
-    /// Extended sequence numbers are proposed although `esn` is off, or not although it is required.
+    /// Extended sequence numbers are proposed although `esn` is off, or not proposed although it is required.
     Esn {
-        /// They are proposed.
+        /// Whether they are proposed.
         proposed: bool,
     },
 }
 
-/// Whether the lifetimes and the group that a peer proposes (or, to an initiator, answers) may be agreed upon.
+/// Checks the lifetimes and the group that a peer proposes, or answers to an initiator.
 ///
 /// # Errors
 /// The first difference that `level` does not allow.
@@ -124,12 +124,12 @@ pub(crate) fn terms_mismatches(
     [lifetime, kilobytes, group].into_iter().flatten()
 }
 
-/// A limit in kilobytes as a number to compare.
+/// A limit in kilobytes as a number that can be compared.
 fn limit(kilobytes: Option<u32>) -> u64 {
     kilobytes.map_or(u64::MAX, u64::from)
 }
 
-/// Whether a transform that a peer proposes (or answers) is one of ours. In UDP it may only be where there is a NAT
+/// Checks that a transform that a peer proposes or answers is one of ours. UDP encapsulation is accepted only if there is a NAT
 /// (RFC 3947 section 5.1).
 ///
 /// # Errors
@@ -167,14 +167,14 @@ pub(crate) fn transform_mismatches(
         CheckLevel::Strict | CheckLevel::Claim => theirs.key_length >= ours.key_length,
         CheckLevel::Exact => theirs.key_length == ours.key_length,
     };
-    // The lengths of keys of different ciphers cannot be compared.
+    // Key lengths of different ciphers cannot be compared.
     let other_length = !enough && !other_protocol && !other_id;
     let length = other_length.then_some(Phase2Mismatch::KeyLength(Sides(theirs.key_length, ours.key_length)));
     [protocol, other_id.then_some(ids), authentication, mode, length].into_iter().flatten()
 }
 
-/// The first of the peer's transforms of a protocol, in the peer's order, that is one of ours; its number from 0, and what
-/// is agreed.
+/// Returns the first of the peer's transforms of a protocol, in the peer's order, that is one of ours: its index, and what is
+/// agreed on.
 pub fn accept_transform(
     level: CheckLevel,
     nat: bool,
@@ -228,9 +228,8 @@ pub fn transforms(sainfo: &Sainfo, protocol: Protocol, mode: EncapsulationMode) 
     list
 }
 
-/// What an initiator does with a RESPONDER-LIFETIME (RFC 2407 section 4.6.3.1): the lifetime to go on with, or none if the
-/// notify is to be ignored (and a warning written). `own` is the sainfo's, `notified` what the responder says, in the same
-/// unit.
+/// Returns the lifetime that an initiator uses after a RESPONDER-LIFETIME (RFC 2407 section 4.6.3.1), or `None` if the notify is
+/// ignored with a warning. `own` is the sainfo's lifetime, `notified` the responder's, in the same unit.
 pub fn heed_responder_lifetime(level: CheckLevel, own: u32, notified: u32) -> Option<u32> {
     let heed = match level {
         CheckLevel::Obey => true,

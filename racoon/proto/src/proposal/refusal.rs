@@ -1,4 +1,4 @@
-//! Why no proposal is accepted, and how that is said.
+//! The reason why no proposal is accepted, and its text.
 
 use std::fmt;
 
@@ -10,33 +10,33 @@ use crate::num::{AuthMethod, Group, Protocol};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sides<T>(pub T, pub T);
 
-/// Why no proposal is accepted: the difference that comes closest.
+/// The reason why no proposal is accepted: the smallest difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProposalRefusal {
     /// Nothing was compared, because the line will not be logged.
     NotCompared,
-    /// There is no proposal whose attributes are understood.
+    /// No proposal has only attributes that are understood.
     NotUnderstood,
     /// An authentication method of phase 1 that is not supported.
     Method(AuthMethod),
     /// Differences between two transforms of phase 1.
     Phase1 {
-        /// All of them.
+        /// The differences.
         mismatches: Vec<Phase1Mismatch>,
-        /// The level by which they were compared.
+        /// The level of the comparison.
         level: CheckLevel,
     },
-    /// Other protocols in a proposal of phase 2 than in the policy.
+    /// A proposal of phase 2 has other protocols than the policy.
     Protocols(Sides<Vec<Protocol>>),
-    /// No transform for a protocol has algorithms that are supported.
+    /// No transform for a protocol has supported algorithms.
     NoTransform(Protocol),
     /// Differences between two transforms of phase 2.
     Phase2 {
         /// The protocol.
         protocol: Protocol,
-        /// All of them.
+        /// The differences.
         mismatches: Vec<Phase2Mismatch>,
-        /// The level by which they were compared.
+        /// The level of the comparison.
         level: CheckLevel,
     },
     /// The sainfo has no algorithm for a protocol of the policy.
@@ -44,7 +44,7 @@ pub enum ProposalRefusal {
 }
 
 impl ProposalRefusal {
-    /// Whether the policies differ, and not the algorithms or lifetimes.
+    /// Whether the policies differ, rather than algorithms or lifetimes.
     pub(crate) fn is_of_policies(&self) -> bool {
         match self {
             Self::Protocols(_) => true,

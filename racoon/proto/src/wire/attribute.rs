@@ -117,7 +117,7 @@ impl AttributeValue {
         }
     }
 
-    /// Its bytes.
+    /// Encodes it.
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {
             Self::Short(value) => value.to_be_bytes().to_vec(),

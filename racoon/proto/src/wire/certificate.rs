@@ -37,7 +37,7 @@ impl Certificate {
         }
     }
 
-    /// Its bytes.
+    /// Encodes it.
     pub fn encode(&self) -> Vec<u8> {
         [&[self.encoding.0], self.data.as_slice()].concat()
     }
@@ -62,7 +62,7 @@ impl CertificateRequest {
         Ok(Self { encoding: CertEncoding(reader.u8()?), authority: reader.rest().to_vec() })
     }
 
-    /// Its bytes.
+    /// Encodes it.
     pub fn encode(&self) -> Vec<u8> {
         [&[self.encoding.0], self.authority.as_slice()].concat()
     }

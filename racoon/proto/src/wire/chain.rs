@@ -1,4 +1,4 @@
-//! The chain of payloads (RFC 2408 section 3.2): each begins with a generic header, which tells the type of the next.
+//! The chain of payloads (RFC 2408 section 3.2): each begins with a generic header that has the type of the next.
 //!
 //! ```text
 //!                      1                   2                   3
@@ -16,18 +16,18 @@ use crate::num::PayloadType;
 /// Length of the generic header in bytes.
 pub const GENERIC_LEN: usize = 4;
 
-/// More payloads than this are refused.
+/// The number of payloads that is accepted.
 pub const PAYLOADS_MAX: usize = 64;
 
-/// What errors call it.
+/// The name of the part in errors.
 const PART: &str = "payload chain";
 
 /// What may follow the last payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tail {
-    /// Nothing: a message in clear.
+    /// Nothing, in an unencrypted message.
     Exact,
-    /// Padding: a message that was encrypted.
+    /// Padding, in a decrypted message.
     Padding,
 }
 
@@ -36,20 +36,20 @@ pub enum Tail {
 pub struct RawPayload<'a> {
     /// Its type.
     pub kind: PayloadType,
-    /// What is behind its generic header.
+    /// The bytes after its generic header.
     pub body: &'a [u8],
-    /// Where its generic header begins in the chain.
+    /// The offset of its generic header in the chain.
     pub offset: usize,
-    /// All of it, with the generic header.
+    /// The whole payload, with its generic header.
     pub whole: &'a [u8],
 }
 
-/// The payloads of `body`, the first of type `first`. A reserved byte that is not 0 does not matter (RFC 2408 wants it
-/// 0, but nothing depends on it).
+/// Returns the payloads of `body`, the first of which has type `first`. Reserved bytes are ignored (RFC 2408 requires them to be 0,
+/// but nothing depends on them).
 ///
 /// # Errors
 /// A length that is less than a generic header or goes beyond the end, more than [`PAYLOADS_MAX`] payloads, and bytes
-/// behind the last one that `tail` does not allow.
+/// after the last one that `tail` does not allow.
 pub fn walk(first: PayloadType, body: &[u8], tail: Tail) -> Result<Vec<RawPayload<'_>>, WireError> {
     let mut payloads = Vec::new();
     let mut reader = Reader::new(PART, body);
@@ -71,7 +71,7 @@ pub fn walk(first: PayloadType, body: &[u8], tail: Tail) -> Result<Vec<RawPayloa
     Ok(payloads)
 }
 
-/// The chain of `payloads`, each a type and a body; it goes behind a header with the type of the first.
+/// Encodes a chain of payloads, each a type and a body. The preceding header has the type of the first.
 pub fn encode(payloads: &[(PayloadType, &[u8])]) -> Vec<u8> {
     let mut writer = Writer::with_capacity(payloads.iter().map(|(_, body)| GENERIC_LEN + body.len()).sum());
     let next = payloads.iter().skip(1).map(|(kind, _)| *kind).chain([PayloadType::NONE]);
@@ -81,7 +81,7 @@ pub fn encode(payloads: &[(PayloadType, &[u8])]) -> Vec<u8> {
     writer.into_bytes()
 }
 
-/// A message in clear; `header` need not know its first payload and its length.
+/// Encodes an unencrypted message. The first payload and the length in `header` are ignored.
 pub fn message(header: &Header, payloads: &[(PayloadType, &[u8])]) -> Vec<u8> {
     let next_payload = payloads.first().map_or(PayloadType::NONE, |(kind, _)| *kind);
     let body = encode(payloads);
@@ -90,7 +90,7 @@ pub fn message(header: &Header, payloads: &[(PayloadType, &[u8])]) -> Vec<u8> {
     message
 }
 
-/// A generic header: the type of the next payload, and a cursor over the body of this one, which errors call `part`.
+/// Reads a generic header: returns the type of the next payload, and a cursor over the body of this one, which errors call `part`.
 pub(super) fn generic<'a>(reader: &mut Reader<'a>, part: &'static str) -> Result<(PayloadType, Reader<'a>), WireError> {
     let next = PayloadType(reader.u8()?);
     let _reserved = reader.u8()?;

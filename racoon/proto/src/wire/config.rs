@@ -39,7 +39,7 @@ impl Attributes {
         Ok(Self { kind, id, attributes: Attribute::parse_all(&mut reader)? })
     }
 
-    /// Its bytes.
+    /// Encodes it.
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::default();
         writer.u8(self.kind.0);

@@ -1,6 +1,6 @@
-//! Messages in words, a line for each payload: for the log.
+//! Describes messages for the log, with a line for each payload.
 //!
-//! Of keys, nonces, hashes, signatures and whatever a peer sends as an answer to a question only the length is told.
+//! Of keys, nonces, hashes, signatures and a peer's answers to questions, only the length is given.
 
 use std::fmt;
 
@@ -14,13 +14,13 @@ use crate::num::{
     Hash, IpcompTransform, LifeType, PayloadType, Phase1Attribute, Phase2Attribute, Protocol,
 };
 
-/// More parts than this are only counted: a line of a log has an end.
+/// Parts of a list that are described; further ones are counted.
 const PARTS_MAX: usize = 16;
 
 /// Bytes of an unknown vendor ID that are shown.
 const VENDOR_SHOWN: usize = 32;
 
-/// A header in a line.
+/// Describes a header in a line.
 pub fn header(header: &Header) -> String {
     let Header { cookies, exchange, message_id, length, major, minor, .. } = header;
     let flags: Vec<_> = header.flags.iter().map(flag).collect();
@@ -28,13 +28,13 @@ pub fn header(header: &Header) -> String {
     format!("{cookies} {exchange}, message id {message_id:08x}, flags {flags}, version {major}.{minor}, {length} bytes")
 }
 
-/// The header and each payload in a line.
+/// Describes a message: a line for the header and one for each payload.
 pub fn message(head: &Header, payloads: &[RawPayload<'_>]) -> Vec<String> {
     let lines = payloads.iter().map(|one| payload(one.kind, one.body));
     [header(head)].into_iter().chain(lines).collect()
 }
 
-/// A payload in a line: its type, and what its body says, or what is wrong with it.
+/// Describes a payload in a line: its type and its contents, or the error in it.
 pub fn payload(kind: PayloadType, body: &[u8]) -> String {
     let said = match kind {
         PayloadType::SA => SaBody::parse(body).map(|sa| self::sa(&sa)),
@@ -55,7 +55,7 @@ pub fn payload(kind: PayloadType, body: &[u8]) -> String {
     }
 }
 
-/// An SA payload: its proposals with all that they name.
+/// Describes an SA payload with its proposals.
 pub fn sa(sa: &SaBody) -> String {
     list(&sa.proposals, "; ", proposal)
 }
@@ -92,7 +92,7 @@ fn transform(protocol: Protocol, transform: &Transform) -> String {
     format!("transform {number} {id} ({attributes})")
 }
 
-/// An attribute of a transform, with the name of its value.
+/// Describes an attribute of a transform, with the name of its value.
 fn attribute(protocol: Protocol, attribute: &Attribute) -> String {
     let kind = attribute.kind;
     let value = match &attribute.value {
@@ -150,7 +150,7 @@ fn vendor_id(body: &[u8]) -> String {
     }
 }
 
-/// An Attributes payload: names, and values only where they say nothing of a user.
+/// Describes an Attributes payload: the names, and the values that reveal nothing about a user.
 fn config(body: &Attributes) -> String {
     let attributes = list(&body.attributes, ", ", |one| {
         let kind = ConfigAttribute(one.kind);
@@ -170,7 +170,7 @@ fn fragment(fragment: &Fragment) -> String {
     format!("id {id}, index {index}{}, {}", if *last { ", the last" } else { "" }, bytes(data))
 }
 
-/// An SPI: the cookies of ISAKMP, else a number.
+/// Describes an SPI: the cookies of ISAKMP, or else a number.
 fn spi(protocol: Protocol, spi: &[u8]) -> String {
     match CookiePair::from_spi(spi) {
         Some(cookies) if protocol == Protocol::ISAKMP => format!("SPI {cookies}"),
@@ -182,7 +182,7 @@ fn sized(what: impl fmt::Display, data: &[u8]) -> String {
     format!("{what}, {}", bytes(data))
 }
 
-/// A length.
+/// Describes a length.
 fn bytes(data: &[u8]) -> String {
     match data.len() {
         1 => "1 byte".to_owned(),
@@ -194,7 +194,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The first parts of a list, and how many others there are.
+/// Describes the first parts of a list, and the number of the others.
 fn list<T>(parts: &[T], separator: &str, part: impl Fn(&T) -> String) -> String {
     let mut said: Vec<_> = parts.iter().take(PARTS_MAX).map(part).collect();
     let more = parts.len() - said.len();

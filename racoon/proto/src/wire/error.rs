@@ -1,60 +1,60 @@
-//! What is wrong with bytes of a peer.
+//! Errors in the bytes of a peer.
 
 use thiserror::Error;
 
 use crate::num::Doi;
 
-/// Bytes that are no ISAKMP. Offsets count from the beginning of what was parsed: the datagram for a header, the bytes
-/// behind the header for a chain, the bytes behind the generic header for a payload.
+/// The reason why bytes are not ISAKMP. Offsets are relative to what was parsed: the datagram for a header, the bytes after the
+/// header for a chain, the bytes after the generic header for a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum WireError {
-    /// They end too early.
+    /// The bytes end too early.
     #[error("{part}: byte {at}: {needed} bytes are expected, {left} are left")]
     Truncated {
         /// What was parsed.
         part: &'static str,
-        /// Where the field begins.
+        /// The offset of the field.
         at: usize,
-        /// Size of the field.
+        /// The size of the field.
         needed: usize,
-        /// What there is of it.
+        /// The number of its bytes that are present.
         left: usize,
     },
-    /// They go on where they should end.
+    /// Bytes follow where there should be none.
     #[error("{part}: byte {at}: the end is expected, {left} bytes follow")]
     Trailing {
         /// What was parsed.
         part: &'static str,
-        /// Where it should end.
+        /// The offset of the expected end.
         at: usize,
-        /// How many bytes follow.
+        /// The number of bytes that follow.
         left: usize,
     },
-    /// A field has a value that it cannot have.
+    /// A field has an invalid value.
     #[error("{part}: byte {at}: {expected} is expected, {field} is {found}")]
     Value {
         /// What was parsed.
         part: &'static str,
         /// The field.
         field: &'static str,
-        /// Behind the field.
+        /// The offset after the field.
         at: usize,
-        /// What it may be.
+        /// The valid values.
         expected: &'static str,
-        /// What it is.
+        /// The value.
         found: u64,
     },
-    /// There are more parts than anybody needs.
+    /// There are more parts than are accepted.
     #[error("{part}: byte {at}: more than {limit} payloads")]
     TooMany {
         /// What was parsed.
         part: &'static str,
-        /// Where the first one too many begins.
+        /// The offset of the first part that exceeds the limit.
         at: usize,
-        /// How many there may be.
+        /// The limit.
         limit: usize,
     },
-    /// Another major version than 1.
+    /// The major version is not 1.
     #[error("ISAKMP header: version 1 is expected, found {major}.{minor}")]
     Version {
         /// Major version.
@@ -65,16 +65,16 @@ pub enum WireError {
     /// An unknown flag is set.
     #[error("ISAKMP header: unknown bits in flags {found:#04x}")]
     Flags {
-        /// All the flags.
+        /// The flags.
         found: u8,
     },
-    /// An SA payload of another DOI than IPsec's, whose layout is not known.
+    /// The DOI of an SA payload is not IPsec, so its layout is unknown.
     #[error("SA payload: DOI ipsec is expected, found {found}")]
     Doi {
         /// The DOI.
         found: Doi,
     },
-    /// An SA payload of another situation than SIT_IDENTITY_ONLY.
+    /// The situation of an SA payload is not SIT_IDENTITY_ONLY.
     #[error("SA payload: situation 1 is expected, found {found}")]
     Situation {
         /// The situation.

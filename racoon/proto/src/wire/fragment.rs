@@ -49,7 +49,7 @@ impl Fragment {
         }
     }
 
-    /// Its bytes.
+    /// Encodes it.
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::default();
         writer.u16(self.id);

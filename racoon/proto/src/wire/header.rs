@@ -30,7 +30,7 @@ pub const HEADER_LEN: usize = 28;
 /// Length of the largest message in bytes, header included.
 pub const MESSAGE_MAX: usize = 65_535;
 
-/// What errors call it.
+/// The name of the header in errors.
 const PART: &str = "ISAKMP header";
 
 /// A cookie: one side's half of the name of an ISAKMP SA.
@@ -41,7 +41,7 @@ impl Cookie {
     /// No cookie yet: the responder's in the first message.
     pub const ZERO: Self = Self([0; 8]);
 
-    /// It is not there yet.
+    /// Whether it is not known yet.
     pub fn is_zero(self) -> bool {
         self == Self::ZERO
     }
@@ -63,14 +63,14 @@ impl fmt::Debug for Cookie {
 /// The name of an ISAKMP SA: both cookies.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CookiePair {
-    /// Of the side that sent the first message.
+    /// The cookie of the side that sent the first message.
     pub initiator: Cookie,
-    /// Of the other side; zero until it has answered.
+    /// The cookie of the other side; zero until it has answered.
     pub responder: Cookie,
 }
 
 impl CookiePair {
-    /// Both, as the SPI of protocol ISAKMP has them (RFC 2407 section 4.6.3).
+    /// Both cookies, as the SPI of protocol ISAKMP has them (RFC 2407 section 4.6.3).
     pub fn to_bytes(self) -> [u8; 16] {
         let mut bytes = [0; 16];
         for (to, from) in bytes.iter_mut().zip(self.initiator.0.iter().chain(&self.responder.0)) {
@@ -108,7 +108,7 @@ pub struct Header {
     pub next_payload: PayloadType,
     /// Major version: 1.
     pub major: u8,
-    /// Minor version, 0 to 15: we send 0 and take any.
+    /// Minor version, 0 to 15: we send 0 and accept any.
     pub minor: u8,
     /// Exchange type.
     pub exchange: ExchangeType,
@@ -135,10 +135,10 @@ impl Header {
         }
     }
 
-    /// The header of a datagram, and the bytes behind it to the length that it tells; what follows them is cut off.
+    /// Parses the header of a datagram, and returns it with the bytes after it up to its length; further bytes are cut off.
     ///
     /// # Errors
-    /// Less than a header; a length that is shorter than it, greater than 65535 or beyond the datagram; no initiator's
+    /// Fewer bytes than a header; a length that is shorter than it, greater than 65535 or beyond the datagram; no initiator's
     /// cookie; another major version than 1; unknown flags.
     pub fn parse(datagram: &[u8]) -> Result<(Self, &[u8]), WireError> {
         let mut reader = Reader::new(PART, datagram);
@@ -166,7 +166,7 @@ impl Header {
         Ok((Self { cookies, next_payload, major, minor, exchange, flags, message_id, length }, body))
     }
 
-    /// Its bytes before a body of `body_length` bytes. [`length`](Self::length) does not matter.
+    /// Encodes the header of a body of `body_length` bytes. [`length`](Self::length) is ignored.
     pub fn encode(&self, body_length: usize) -> [u8; HEADER_LEN] {
         let length = u32::try_from(body_length.saturating_add(HEADER_LEN)).unwrap_or(u32::MAX);
         let mut bytes = [0; HEADER_LEN];

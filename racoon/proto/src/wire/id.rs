@@ -52,7 +52,7 @@ impl Identity {
         Ok(Self { kind, protocol, port, data: data.to_vec() })
     }
 
-    /// Its bytes.
+    /// Encodes it.
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::default();
         writer.u8(self.kind.0);

@@ -1,7 +1,7 @@
-//! The wire: a message is a header and payloads, in network byte order (RFC 2408 section 3).
+//! The format of messages: a header and payloads, in network byte order (RFC 2408 section 3).
 //!
-//! All bytes come in through one cursor, whose nested lengths are sub-readers, and go out through one writer, which
-//! fills in length fields. Bytes that a hash covers are kept by whoever hashes them: a [`RawPayload`] still has them.
+//! All bytes are read through one cursor, in which a nested length becomes a sub-reader, and written through one writer, which fills
+//! in length fields. A [`RawPayload`] keeps the bytes as received, for the hashes that cover them.
 
 mod attribute;
 mod certificate;

@@ -42,7 +42,7 @@ impl NatOa {
         Ok(Self { address })
     }
 
-    /// Its bytes.
+    /// Encodes it.
     pub fn encode(&self) -> Vec<u8> {
         // The layout of an Identification payload whose protocol and port are 0.
         Identity::address(self.address).encode()

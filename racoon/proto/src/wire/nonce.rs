@@ -1,4 +1,4 @@
-//! The Nonce payload (RFC 2408 section 3.13): behind the generic header nothing but the nonce.
+//! The Nonce payload (RFC 2408 section 3.13), whose body is the nonce.
 
 use super::WireError;
 use super::reader::Reader;

@@ -61,7 +61,7 @@ impl Notify {
         Ok(Self { doi, protocol, spi, kind, data: reader.rest().to_vec() })
     }
 
-    /// Its bytes.
+    /// Encodes it.
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::default();
         writer.u32(self.doi.0);

@@ -1,4 +1,4 @@
-//! The cursor all ISAKMP bytes are read through: every length is checked here and nowhere else.
+//! The cursor through which all ISAKMP bytes are read. Lengths are checked here and nowhere else.
 
 use nom::IResult;
 use nom::Parser;
@@ -17,7 +17,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// A cursor over all of `bytes`, which errors call `part`.
+    /// A cursor over `bytes`, which errors call `part`.
     pub(super) fn new(part: &'static str, bytes: &'a [u8]) -> Self {
         Self { part, rest: bytes, at: 0 }
     }
@@ -52,20 +52,20 @@ impl<'a> Reader<'a> {
         Ok(array)
     }
 
-    /// The unread bytes, which are then read.
+    /// Reads the remaining bytes.
     pub(super) fn rest(&mut self) -> &'a [u8] {
         let rest = std::mem::take(&mut self.rest);
         self.at += rest.len();
         rest
     }
 
-    /// A cursor over the next `count` bytes, which this one has then passed; errors call them `part`.
+    /// Reads the next `count` bytes as a cursor of their own, which errors call `part`.
     pub(super) fn sub(&mut self, part: &'static str, count: usize) -> Result<Self, WireError> {
         let at = self.at;
         Ok(Self { part, rest: self.bytes(count)?, at })
     }
 
-    /// Everything has to be read by now.
+    /// Checks that no bytes remain.
     pub(super) fn finish(self) -> Result<(), WireError> {
         match self.rest.len() {
             0 => Ok(()),
@@ -73,12 +73,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The field just read cannot have this value.
+    /// The error of the field just read, whose value is invalid.
     pub(super) fn value(&self, field: &'static str, expected: &'static str, found: impl Into<u64>) -> WireError {
         WireError::Value { part: self.part, field, at: self.at, expected, found: found.into() }
     }
 
-    /// The same for a length.
+    /// The error of the length just read, which is invalid.
     pub(super) fn length(&self, field: &'static str, expected: &'static str, found: usize) -> WireError {
         self.value(field, expected, u64::try_from(found).unwrap_or(u64::MAX))
     }

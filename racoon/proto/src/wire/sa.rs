@@ -75,7 +75,7 @@ impl SaBody {
         Ok(Self { doi, situation, proposals })
     }
 
-    /// Its bytes.
+    /// Encodes it.
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::default();
         writer.u32(self.doi.0);

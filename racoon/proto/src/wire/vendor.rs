@@ -1,4 +1,4 @@
-//! The Vendor ID payload (RFC 2408 section 3.16): behind the generic header nothing but the vendor's bytes, most often
+//! The Vendor ID payload (RFC 2408 section 3.16), whose body is chosen by the vendor, most often as
 //! the MD5 digest of a text.
 
 use crate::num::{EncapsulationMode, PayloadType};

@@ -1,18 +1,18 @@
-//! The buffer all ISAKMP bytes are written through: length fields are filled in when a part is complete.
+//! The buffer to which all ISAKMP bytes are written. Length fields are filled in when a part is complete.
 
 use crate::num::PayloadType;
 
 /// An appending writer.
 ///
-/// A length that does not fit into its field becomes the largest that does. No receiver takes such a message, and UDP
-/// carries none so large.
+/// A length that does not fit into its field becomes the largest one that does. No receiver accepts such a message, and UDP cannot
+/// carry it.
 #[derive(Debug, Default)]
 pub(super) struct Writer {
     buffer: Vec<u8>,
 }
 
 impl Writer {
-    /// A writer with room for `capacity` bytes.
+    /// A writer with a capacity in bytes.
     pub(super) fn with_capacity(capacity: usize) -> Self {
         Self { buffer: Vec::with_capacity(capacity) }
     }
@@ -37,17 +37,17 @@ impl Writer {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// A length or a count in 8 bits.
+    /// Writes a length or a count in 8 bits.
     pub(super) fn count8(&mut self, count: usize) {
         self.u8(u8::try_from(count).unwrap_or(u8::MAX));
     }
 
-    /// A length in 16 bits.
+    /// Writes a length in 16 bits.
     pub(super) fn length16(&mut self, length: usize) {
         self.u16(u16::try_from(length).unwrap_or(u16::MAX));
     }
 
-    /// A generic header (RFC 2408 section 3.2) and what `body` writes behind it; then its length.
+    /// Writes a generic header (RFC 2408 section 3.2) and what `body` writes, and fills in the length.
     pub(super) fn payload(&mut self, next: PayloadType, body: impl FnOnce(&mut Self)) {
         let start = self.buffer.len();
         self.u8(next.0);

@@ -1,26 +1,26 @@
-//! Which key lengths there are: the Key Length attribute of both phases.
+//! The key lengths of algorithms: the Key Length attribute of both phases.
 
 use crate::num::{Cipher, EspTransform};
 
-/// What an algorithm allows.
+/// The key lengths of an algorithm.
 enum Lengths {
-    /// One length, which no attribute names.
+    /// One length, for which there is no attribute.
     Fixed,
     /// 128, 192 and 256 bits.
     Aes,
     /// Whole bytes between two lengths in bits.
     Between(u16, u16),
-    /// Nothing is known of it.
+    /// Nothing is known about the algorithm.
     Any,
 }
 
-/// Key length in bits if none is named: what other daemons take it for.
+/// Key length in bits if there is no attribute, as other daemons assume it.
 const DEFAULT: u16 = 128;
 
 /// The key length in bits of a cipher of phase 1, for which the attribute names `offered`; 0 if it has only one.
 ///
 /// # Errors
-/// The value that cannot be.
+/// The invalid value.
 pub(super) fn phase1(cipher: Cipher, offered: Option<u16>) -> Result<u16, u16> {
     let lengths = match cipher {
         Cipher::DES | Cipher::TRIPLE_DES | Cipher::IDEA => Lengths::Fixed,
@@ -33,10 +33,10 @@ pub(super) fn phase1(cipher: Cipher, offered: Option<u16>) -> Result<u16, u16> {
     lengths.check(offered)
 }
 
-/// The same for a transform of ESP.
+/// The key length in bits of a transform of ESP, for which the attribute names `offered`; 0 if it has only one.
 ///
 /// # Errors
-/// The value that cannot be.
+/// The invalid value.
 pub(super) fn esp(transform: EspTransform, offered: Option<u16>) -> Result<u16, u16> {
     let lengths = match transform {
         EspTransform::DES_IV64

@@ -1,7 +1,7 @@
-//! Between SA payloads and terms (RFC 2409 Appendix A, RFC 2407 section 4.5).
+//! Translates between SA payloads and terms (RFC 2409 Appendix A, RFC 2407 section 4.5).
 //!
-//! Of what a peer sends, only bytes that break the layout are an error of the payload. A transform that makes no sense,
-//! or none to us, is skipped, and why is kept for the log; the others may still do.
+//! Only bytes that violate the layout make a peer's payload invalid. A transform that is invalid or not understood is skipped, with
+//! the reason kept for the log; the others may still be acceptable.
 
 mod key_length;
 mod phase1;
@@ -20,14 +20,14 @@ pub use phase2::{
 
 use crate::num::{Phase1Attribute, Phase2Attribute, Protocol};
 
-/// A transform, or a whole proposal, that is passed over.
+/// A transform, or a whole proposal, that is skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Skipped {
     /// Proposal number.
     pub proposal: u8,
-    /// Transform number, if it is not all of the proposal.
+    /// Transform number; `None` for the whole proposal.
     pub transform: Option<u8>,
-    /// Why.
+    /// The reason.
     pub reason: SkipReason,
 }
 
@@ -42,7 +42,7 @@ impl fmt::Display for Skipped {
     }
 }
 
-/// Why a transform or a proposal is passed over.
+/// The reason why a transform or a proposal is skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum SkipReason {
     /// A protocol that this phase does not negotiate.
@@ -54,7 +54,7 @@ pub enum SkipReason {
     /// An SPI of a wrong length or with a reserved value.
     #[error("the SPI for {0} is none")]
     Spi(Protocol),
-    /// No transform of a protocol is left.
+    /// All transforms of a protocol were skipped.
     #[error("no transform for {0} is understood")]
     NoTransform(Protocol),
     /// A transform identifier that phase 1 does not know.
@@ -63,13 +63,13 @@ pub enum SkipReason {
     /// An attribute that is not understood.
     #[error("attribute {0} is not understood")]
     Unsupported(AttributeName),
-    /// An attribute that is there more than once.
+    /// An attribute that occurs more than once.
     #[error("attribute {0} is there twice")]
     Doubled(AttributeName),
-    /// An attribute in long form that has only a short one.
+    /// An attribute in long form that must be in short form.
     #[error("attribute {0} is in long form")]
     LongForm(AttributeName),
-    /// An attribute that is not there.
+    /// A missing attribute.
     #[error("attribute {0} is missing")]
     Missing(AttributeName),
     /// A value that the attribute cannot have.
@@ -103,29 +103,29 @@ impl fmt::Display for AttributeName {
 /// An SA payload whose proposals cannot be told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum ProposalError {
-    /// Proposal numbers go down; they have to go up (RFC 2408 section 4.2).
+    /// Proposal numbers decrease; they have to increase (RFC 2408 section 4.2).
     #[error("proposal {number} follows proposal {before}")]
     Order {
-        /// The number before.
+        /// The previous number.
         before: u8,
         /// The number.
         number: u8,
     },
 }
 
-/// An SA payload that is no answer to what was proposed (RFC 2408 section 4.2, RFC 2409 section 5).
+/// The reason why an SA payload is not an answer to what was proposed (RFC 2408 section 4.2, RFC 2409 section 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum AnswerError {
     /// The proposals cannot be told apart.
     #[error(transparent)]
     Proposal(#[from] ProposalError),
-    /// What is chosen is not understood.
+    /// The chosen transform is not understood.
     #[error("{0}")]
     Unusable(Skipped),
-    /// Not one proposal, with one transform for each protocol.
+    /// It does not have exactly one proposal with one transform for each protocol.
     #[error("not exactly one of the proposals is chosen")]
     NotOne,
-    /// It was not proposed.
+    /// The chosen transform was not proposed.
     #[error("proposal {proposal}, transform {transform} was not proposed")]
     NotProposed {
         /// Proposal number.
