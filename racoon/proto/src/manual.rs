@@ -52,7 +52,7 @@
 //! | aggressive and base mode | a variant of `phase1::exchange::Exchange`, with a folder next to `main` |
 //! | certificates, plain RSA keys, hybrid authentication | variants of `phase1::auth::Authenticator`; signing and verifying are tasks of a [`Job`](crate::crypto::Job) |
 //! | NAT traversal | `path` |
-//! | XAUTH, mode configuration | a new module `transaction`, whose exchanges own a `Conversation` |
+//! | XAUTH, mode configuration | a new module `transaction`, whose exchanges own a `Conversation`, between the two stages of `phase1::readiness` |
 //! | IKE fragments | reassembly in `engine::datagram`, before the routing |
 //!
 //! # Keys and tables
@@ -86,8 +86,9 @@
 //! ```
 //!
 //! Each state is a struct. A step consumes it and returns a `Transition`: the next state with a job, a message or the reason why the
-//! input is ignored; the SA; or a failure. The exchange knows nothing of sockets, timers and tables: `phase1::negotiation` passes inputs to it and
-//! carries out its transitions, without knowing which exchange it is. How the peer is authenticated is left to an `Authenticator`.
+//! input is ignored; the SA; or a failure. The exchange knows nothing of sockets, timers and tables: `phase1::negotiation` passes
+//! inputs to it and carries out its transitions, without knowing which exchange it is. How the peer is authenticated is left to
+//! an `Authenticator`.
 //!
 //! The pre-shared key is looked up together with the first computation, because both happen outside. In main mode only the
 //! address is known at that time ([`psk`](crate::psk)). A responder without a key continues with a random one, so that nobody
