@@ -422,18 +422,27 @@ pub enum Limit {
     Hard,
 }
 
-/// Why the kernel did not.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why a request to the kernel failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KernelError {
-    /// What it was asked for and what it said, for people.
-    pub text: String,
-    /// There already is one.
+    /// The request, as the log names it; empty if it could not be composed.
+    pub operation: String,
+    /// The kernel's error number, if it gave one.
+    pub errno: Option<i32>,
+    /// The meaning of the error.
+    pub message: String,
+    /// The kernel's own words, where it gave any.
+    pub explanation: Option<String>,
+    /// The algorithm or protocol that the kernel lacks, with the module that may have it.
+    pub missing: Option<String>,
+    /// What was to be added exists already.
     pub exists: bool,
 }
 
-impl fmt::Display for KernelError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+impl KernelError {
+    /// An error without a request: the kernel was not asked.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), ..Self::default() }
     }
 }
 

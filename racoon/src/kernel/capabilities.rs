@@ -26,7 +26,7 @@ impl Capabilities {
     /// lacks. Compression is not checked: no kernel lists it.
     pub fn missing(&self, sainfo: &Sainfo) -> Vec<String> {
         let mut lines = Vec::new();
-        let mut note = |checked: Result<(), KernelError>| lines.extend(checked.err().map(|error| error.text));
+        let mut note = |checked: Result<(), KernelError>| lines.extend(checked.err().map(|error| error.to_string()));
         for encryption in &sainfo.encryption {
             note(self.check_encryption(encryption.transform));
         }

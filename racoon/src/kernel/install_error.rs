@@ -29,10 +29,7 @@ pub(super) fn install_error(
     }
     let algorithm_list = algorithm_list(&installation.transform);
     let failed = failed(&format!("{what} ({})", algorithms(&installation.transform)), error, explanation);
-    match missing(target, installation, &algorithm_list, error, explanation) {
-        Some(missing) => KernelError { text: format!("kernel has no {missing}: {}", failed.text), ..failed },
-        None => failed,
-    }
+    KernelError { missing: missing(target, installation, &algorithm_list, error, explanation), ..failed }
 }
 
 /// Returns the names of an SA's algorithms.
@@ -129,7 +126,7 @@ mod tests {
         let transform = esp((EspTransform::CAMELLIA, 16), Some((AuthAlgorithm::HMAC_SHA512.into(), 64)));
         let installation = inbound(0x1001, transform);
         let what = format!("UPDATE {}", installation.name);
-        install_error(target, &what, &installation, &Error::Kernel(errno), explanation).text
+        install_error(target, &what, &installation, &Error::Kernel(errno), explanation).to_string()
     }
 
     #[test]

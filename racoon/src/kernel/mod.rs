@@ -55,7 +55,7 @@ struct Target {
 
 /// Error of a request that cannot be sent at all.
 fn refused(text: impl Into<String>) -> KernelError {
-    KernelError { text: text.into(), exists: false }
+    KernelError::new(text)
 }
 
 /// Error of a request that failed; `explanation` is the kernel's own explanation, if it gave one.
@@ -65,8 +65,14 @@ fn failed(what: &str, error: &libpfkey::Error, explanation: Option<&str>) -> Ker
         libpfkey::Error::System { source, .. } => source.raw_os_error(),
         _ => None,
     };
-    let explanation = explanation.map(|text| format!(": {text}")).unwrap_or_default();
-    KernelError { text: format!("{what}: {error}{explanation}"), exists: errno == Some(libc::EEXIST) }
+    KernelError {
+        operation: what.to_owned(),
+        errno,
+        message: error.to_string(),
+        explanation: explanation.map(str::to_owned),
+        missing: None,
+        exists: errno == Some(libc::EEXIST),
+    }
 }
 
 /// Whether the kernel reports that there is no such SA.

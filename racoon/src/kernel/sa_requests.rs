@@ -103,7 +103,7 @@ impl KernelInterface {
         let ports = self.natt_ports.remove(name);
         self.forget_sas(Removed::One(name));
         if let Err(error) = compose::by_name(MessageType::Delete, header, name, ports, &mut request) {
-            return (self.log)(LogRecord::Debug(error.text));
+            return (self.log)(LogRecord::Debug(error.to_string()));
         }
         if self.expected_deletes.len() >= ECHOES_MAX {
             self.expected_deletes.clear();
@@ -129,7 +129,7 @@ impl KernelInterface {
         let sent = compose::acquire_failed(header, acquire.protocol, &mut request)
             .and_then(|()| self.requests.send(&request).map_err(|error| failed("ACQUIRE", &error, None)));
         if let Err(error) = sent {
-            (self.log)(LogRecord::Debug(error.text));
+            (self.log)(LogRecord::Debug(error.to_string()));
         }
     }
 

@@ -138,7 +138,7 @@ impl KernelInterface {
         let mut bytes = Vec::new();
         let header = self.requests.request_header(0);
         if let Err(error) = compose::by_name(MessageType::Delete, header, &name_of(key), ports, &mut bytes) {
-            (self.log)(LogRecord::Warning(error.text));
+            (self.log)(LogRecord::Warning(error.to_string()));
             return false;
         }
         let asked = self.requests.transact_message(&bytes, |_| ());

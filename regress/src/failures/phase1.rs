@@ -52,7 +52,7 @@ pub(super) const FAILURES: &[Failure] = &[
     Failure::new(
         "phase 1: the initiator's remote section is passive",
         |setup| setup.alice.remote = "passive on;",
-        Line(AT_ONCE, &["no remote section may begin", "passive"]),
+        Line(AT_ONCE, &["no remote section for 192.0.2.2 may initiate", "passive"]),
         Nothing,
     ),
     Failure::new(

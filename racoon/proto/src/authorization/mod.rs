@@ -25,7 +25,7 @@ use crate::phase2::TrafficKey;
 use crate::phase2::bundle::proposes;
 use crate::phase2::traffic::{Endpoints, Identities, bundle_mode, policy_for, templates, tunnel_endpoints};
 use crate::proposal::encoding::Suite;
-use crate::reason::{FailureReason, MissingPolicy, PolicyProblem};
+use crate::reason::{DenialReason, FailureReason, MissingPolicy, PolicyProblem};
 use crate::settings::Settings;
 use crate::spd::{Spd, missing_policy};
 
@@ -258,17 +258,9 @@ fn transport_endpoints(peer: &Peer<'_>, asked: &TrafficRequest<'_>) -> Result<En
 }
 
 fn not_the_ends(peer: &Peer<'_>, asked: &TrafficRequest<'_>) -> Denial {
-    let traffic_key = TrafficKey { selector: asked.selector, endpoints: peer.endpoints };
     let Endpoints { local, remote } = peer.endpoints;
-    let who = if asked.block.support_proxy {
-        "; for others a sainfo has to name both addresses, with `remoteid`, or with `from` an identity that is verified"
-    } else {
-        ""
-    };
-    let why = format!(
-        "{traffic_key}: identities in transport mode have to be the endpoints of phase 1, {local} and {remote}{who}"
-    );
-    FailureReason::NotAuthorized(why).into()
+    let problem = DenialReason::NotEndpoints { local, remote, support_proxy: asked.block.support_proxy };
+    FailureReason::not_authorized(asked.selector, problem).into()
 }
 
 /// Whether a sainfo names both addresses.
@@ -300,7 +292,7 @@ fn generated(environment: &Environment<'_>, peer: &Peer<'_>, asked: &TrafficRequ
         return Err(unusable(&traffic_key, PolicyProblem::Foreign(direction)).into());
     }
     // 2. The traffic is this peer's.
-    let denied = |why: String| Denial::from(FailureReason::NotAuthorized(format!("{traffic_key}: {why}")));
+    let denied = |problem: DenialReason| Denial::from(FailureReason::not_authorized(outbound, problem));
     match asked.mode {
         Mode::Transport => {
             let hosts = (Prefix::host(peer.endpoints.local), Prefix::host(peer.endpoints.remote));
@@ -310,10 +302,7 @@ fn generated(environment: &Environment<'_>, peer: &Peer<'_>, asked: &TrafficRequ
         }
         Mode::Tunnel if !asked.block.generate_policy_bounds => {}
         Mode::Tunnel if names_a_peer(asked.sainfo) && !peer.identity_is_proved(asked.block) => {
-            return Err(denied(format!(
-                "its sainfo is for {}, but the peer does not prove that it is that (see verify_identifier)",
-                peer.identity.id
-            )));
+            return Err(denied(DenialReason::Unproved(peer.identity.id.clone())));
         }
         Mode::Tunnel if asked.sainfo.remote == RemoteSide::Anonymous => {
             check_side(environment, peer, &outbound).map_err(denied)?;
@@ -344,33 +333,32 @@ fn foreign(environment: &Environment<'_>, outbound: &Selector) -> Option<Directi
 ///
 /// # Errors
 /// Whose it is.
-fn check_side(environment: &Environment<'_>, peer: &Peer<'_>, outbound: &Selector) -> Result<(), String> {
-    const WIDEN: &str = "name it in a sainfo if the peer may have it";
+fn check_side(environment: &Environment<'_>, peer: &Peer<'_>, outbound: &Selector) -> Result<(), DenialReason> {
     let side = outbound.destination;
     if side.length() == 0 {
-        return Err(format!("the peer's side is everything; {WIDEN}"));
+        return Err(DenialReason::Everything);
     }
     if special().iter().any(|one| one.overlaps(side)) {
-        return Err(format!("{side} is no host or subnet of unicast addresses"));
+        return Err(DenialReason::NotUnicast(side));
     }
     if link_local().iter().any(|one| one.overlaps(side)) && side != Prefix::host(peer.endpoints.remote) {
-        return Err(format!("{side} has link-local addresses, which are not only the peer's"));
+        return Err(DenialReason::LinkLocal(side));
     }
     if let Some(own) = environment.addresses.range(side.address()..=side.last()).next() {
-        return Err(format!("{side} overlaps {own}, an address of this host; {WIDEN}"));
+        return Err(DenialReason::OwnAddress(side, *own));
     }
     if let Some(other) = environment.settings.remotes.addresses_in(side).find(|other| *other != peer.endpoints.remote) {
-        return Err(format!("{side} overlaps {other}, the address of another remote block; {WIDEN}"));
+        return Err(DenialReason::OtherRemote(side, other));
     }
     if environment.settings.sainfos.names_remote_side(side) {
-        return Err(format!("{side} overlaps what another sainfo names as a peer's side"));
+        return Err(DenialReason::OtherSainfo(side));
     }
     let is_static = |policy: &&Policy| (environment.holder_of)(policy).is_none() && !is_default_discard(policy);
     let mut there = environment.spd.at_remote_side(side).filter(is_static);
     match there.find(|policy| claims(policy, outbound, peer)) {
         Some(policy) => {
             let Selector { source, destination, .. } = policy.selector;
-            Err(format!("{side} overlaps the {} policy {source} -> {destination}; {WIDEN}", policy.direction))
+            Err(DenialReason::Policy { side, direction: policy.direction, source, destination })
         }
         None => Ok(()),
     }
@@ -462,10 +450,8 @@ fn replaced(environment: &Environment<'_>, peer: &Peer<'_>, outbound: &Selector)
             .any(|end| end != peer.endpoints.remote && outbound.destination.contains(Prefix::host(end)))
             || held.destination.overlaps(outbound.destination)
         {
-            let traffic_key = TrafficKey { selector: *outbound, endpoints: peer.endpoints };
-            let why =
-                format!("{traffic_key}: {} is in use by the peer at {}", held.destination, holder.endpoints.remote);
-            return Err(Denial { cause: FailureReason::NotAuthorized(why), held: Some(held) });
+            let problem = DenialReason::InUse(held.destination, holder.endpoints.remote);
+            return Err(Denial { cause: FailureReason::not_authorized(*outbound, problem), held: Some(held) });
         }
     }
     Ok(replaced)

@@ -86,7 +86,7 @@ impl Record {
 
     /// The text that follows the reason of a failure in its log line.
     pub(crate) fn context(&self, exchange: ExchangeType, role: Role, cause: &FailureReason) -> String {
-        context(cause, (exchange, role), &self.offered, &self.configured)
+        context(cause, (exchange, role), &self.offered, &self.configured, !self.peer_text.is_empty())
     }
 
     /// The outcome of a negotiation that ended, or succeeded, at `ended`. `block` is the name of its remote section.
@@ -151,6 +151,7 @@ pub(crate) fn in_words<'a>(terms: impl IntoIterator<Item = &'a Phase1Terms>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reason::Malformed;
 
     #[test]
     fn a_fault_explains_a_time_out_better_than_a_notify() {
@@ -159,8 +160,9 @@ mod tests {
         assert_eq!(why(&record), FailureReason::computed_late());
         assert!(record.said(NotifyType::NO_PROPOSAL_CHOSEN));
         assert_eq!(why(&record), FailureReason::Refused(NotifyType::NO_PROPOSAL_CHOSEN));
-        record.fault = Some(FailureReason::Malformed("so".into()));
-        assert_eq!(why(&record), FailureReason::Malformed("so".into()));
+        let malformed = FailureReason::Malformed(Malformed::LongSa(7));
+        record.fault = Some(malformed.clone());
+        assert_eq!(why(&record), malformed);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::kernel::{Direction, LeftoverSa, Selector};
 use crate::message::codec::MessageCodec;
 use crate::num::Protocol;
 use crate::output::Level;
-use crate::reason::{FailureReason, NegotiationResult};
+use crate::reason::{FailureReason, NegotiationResult, NoPhase1};
 use crate::select::{Ambiguous, RemoteIndex, RemoteQuery};
 use crate::settings::Settings;
 
@@ -162,7 +162,7 @@ impl Engine {
         }
         // Those on their way first: none of them is to take over what the others leave.
         let (established, going_on): (Vec<_>, Vec<_>) = ids.into_iter().partition(|id| self.phase1_sa(*id).is_some());
-        going_on.into_iter().for_each(|id| self.abandon(id, "deleted"));
+        going_on.into_iter().for_each(|id| self.abandon(id, NoPhase1::Deleted));
         established.into_iter().for_each(|id| self.purge_phase1(id, true));
         orphans.into_iter().for_each(|(local, remote)| self.purge_peer(local, remote, None, true));
         Ok(())
@@ -174,16 +174,16 @@ impl Engine {
             if self.phase1_sa(id).is_some() {
                 self.purge_phase1(id, true);
             } else {
-                self.abandon(id, "flushed");
+                self.abandon(id, NoPhase1::Flushed);
             }
         }
     }
 
     /// A negotiation that nobody needs any more, and those that wait for it.
-    fn abandon(&mut self, id: Phase1Id, why: &str) {
+    fn abandon(&mut self, id: Phase1Id, why: NoPhase1) {
         let waiting = self.abandon_phase1(id, NegotiationResult::Abandoned);
         if !waiting.is_empty() {
-            self.phase1_failed(waiting, &FailureReason::NoPhase1(why.into()));
+            self.phase1_failed(waiting, &why);
         }
     }
 
@@ -217,10 +217,10 @@ impl Engine {
                 Some(block) => self.rebind(id, block, &before),
                 None if self.phase1_sa(id).is_some() => {
                     let remote = self.phase1s.get(id).map(|phase1| phase1.remote);
-                    self.core.log(Level::Notify, remote, || "no remote block is for this peer any more".into());
+                    self.core.log(Level::Notify, remote, || "no remote section matches this peer any longer".into());
                     self.purge_phase1(id, true);
                 }
-                None => self.abandon(id, "its remote block is no longer configured"),
+                None => self.abandon(id, NoPhase1::NotConfigured),
             }
         }
         self.phase2_reload();

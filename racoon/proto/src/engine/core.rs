@@ -127,6 +127,20 @@ impl Core {
         }
     }
 
+    /// Formats a text if lines of this level are logged, for a later [`log_formatted`](Self::log_formatted). Unlike that of
+    /// [`log`](Self::log), the closure may borrow the settings.
+    pub(crate) fn format_at(&self, level: Level, text: impl FnOnce() -> String) -> Option<String> {
+        (level <= self.settings.log).then(text)
+    }
+
+    /// Logs a text that was formatted for this level.
+    #[track_caller]
+    pub(crate) fn log_formatted(&mut self, level: Level, peer: SocketAddr, text: Option<String>) {
+        if let Some(text) = text {
+            self.log(level, Some(peer), || text);
+        }
+    }
+
     /// Logs what encrypted messages contain, ahead of the lines that follow from it.
     pub(crate) fn log_plaintext(&mut self) {
         for PlaintextTrace { peer, lines } in self.codec.take_traces() {

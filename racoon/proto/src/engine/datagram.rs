@@ -10,7 +10,7 @@ use crate::phase1::exchange::Exchange;
 use crate::phase1::half_open::Admission;
 use crate::phase1::rate_limit::LoggedEvent;
 use crate::phase1::table::Phase1;
-use crate::reason::{FailureReason, Role};
+use crate::reason::{FailureReason, Malformed, Role};
 use crate::wire::{Cookie, HEADER_LEN, Header, WireError};
 
 /// What is sent to keep a NAT's mapping alive (RFC 3948 section 2.3).
@@ -150,7 +150,8 @@ impl Engine {
                 .log(Level::Debug, Some(remote), || "jobs run for all that this address may negotiate".into());
         }
         if exchange != header.exchange {
-            let cause = FailureReason::Malformed(format!("a message of {} mode in {exchange} mode", header.exchange));
+            let cause =
+                FailureReason::Malformed(Malformed::OtherExchange { found: header.exchange, expected: exchange });
             return self.phase1_fault(id, cause);
         }
         if learned {

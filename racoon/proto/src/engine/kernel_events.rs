@@ -6,8 +6,8 @@ use crate::num::Protocol;
 use crate::output::Level;
 use crate::phase2::lifecycle::has;
 use crate::phase2::table::{Phase2, sa_key};
-use crate::reason::FailureReason;
 use crate::reason::explain::tunnel_of;
+use crate::reason::{FailureReason, KernelFailure};
 
 impl Engine {
     pub(crate) fn kernel_event(&mut self, event: KernelEvent) {
@@ -55,13 +55,10 @@ impl Engine {
             }
             (None, Limit::Soft) => {}
             (None, Limit::Hard) => {
-                let (seconds, limit) =
-                    (self.core.now.since(phase2.conversation.record.began).as_secs(), self.core.settings.larval_limit);
-                let text = format!(
-                    "the SPI reserved for {name} expired {seconds} s into the negotiation; \
-                     raise {limit} if the peer needs longer"
-                );
-                self.fail_phase2(id, FailureReason::Kernel(text));
+                let after = self.core.now.since(phase2.conversation.record.began);
+                let limit = self.core.settings.larval_limit;
+                let failure = KernelFailure::SpiExpired { name: *name, after, limit };
+                self.fail_phase2(id, FailureReason::Kernel(failure));
             }
         }
     }
@@ -79,7 +76,7 @@ impl Engine {
         if is_established {
             self.purge_phase2(id, true);
         } else {
-            self.fail_phase2(id, FailureReason::Kernel(format!("somebody deleted {name}")));
+            self.fail_phase2(id, FailureReason::Kernel(KernelFailure::Deleted(*name)));
         }
     }
 
@@ -102,7 +99,7 @@ impl Engine {
             if is_established {
                 self.purge_phase2(id, true);
             } else {
-                self.fail_phase2(id, FailureReason::Kernel(String::from("somebody deleted all SAs")));
+                self.fail_phase2(id, FailureReason::Kernel(KernelFailure::Flushed));
             }
         }
     }

@@ -238,7 +238,7 @@ impl Engine {
         };
         let Some(id) = found.filter(of_peer) else { return self.unknown_informational(incoming) };
         let payloads = chain::walk(header.next_payload, body, Tail::Padding);
-        let messages = payloads.map_err(|error| FailureReason::Malformed(error.to_string())).and_then(|payloads| {
+        let messages = payloads.map_err(FailureReason::from).and_then(|payloads| {
             INFORMATIONAL_IN_CLEAR.check(&payloads)?;
             read(&payloads)
         });
@@ -303,7 +303,7 @@ fn read(payloads: &[RawPayload<'_>]) -> Result<Vec<Message>, FailureReason> {
         PayloadType::DELETE => Some(Delete::parse(payload.body).map(Message::Delete)),
         _ => None,
     });
-    messages.collect::<Result<_, _>>().map_err(|error| FailureReason::Malformed(error.to_string()))
+    messages.collect::<Result<_, _>>().map_err(FailureReason::from)
 }
 
 /// Whether a delete names a phase 1 whose responder's cookie may not be known yet.

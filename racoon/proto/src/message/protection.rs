@@ -13,7 +13,7 @@ use crate::wire::{Header, RawPayload, Tail, WireError, chain};
 
 /// The reason why an encrypted message cannot be read. With a wrong key, nearly every message has one.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(crate) enum Unreadable {
+pub enum Unreadable {
     /// The ciphertext is not a multiple of the block length.
     #[error(transparent)]
     Encryption(#[from] CryptoError),

@@ -3,7 +3,7 @@
 //! They are data, so that a message is checked once, before a handler runs, and the handler can rely on the payloads.
 
 use crate::num::{ExchangeType, Flags, PayloadType};
-use crate::reason::FailureReason;
+use crate::reason::{FailureReason, Malformed, PayloadProblem};
 use crate::wire::{Header, RawPayload};
 
 /// The limit of a payload that may occur any number of times.
@@ -164,8 +164,8 @@ impl MessageRules {
         if header.flags.contains(Flags::ENCRYPTED) == self.encrypted {
             return Ok(());
         }
-        let expected = if self.encrypted { "not encrypted" } else { "encrypted" };
-        Err(FailureReason::Malformed(format!("message {} of {} mode is {expected}", self.message, self.exchange)))
+        let Self { message, exchange, .. } = *self;
+        Err(FailureReason::Malformed(Malformed::Encryption { encrypted: !self.encrypted, message, exchange }))
     }
 
     /// Checks that a message has the required payloads and no others.
@@ -173,24 +173,24 @@ impl MessageRules {
         for rule in self.payloads {
             let count = payloads.iter().filter(|payload| payload.kind == rule.payload).count();
             if count < rule.least.into() {
-                return Err(self.problem(rule.payload, "is missing"));
+                return Err(self.problem(rule.payload, PayloadProblem::Missing));
             }
             if rule.most != MANY && count > rule.most.into() {
-                return Err(self.problem(rule.payload, "comes too often"));
+                return Err(self.problem(rule.payload, PayloadProblem::Repeated));
             }
         }
         let hash_first = matches!(self.hash, Coverage::Following | Coverage::Nonces);
         if hash_first && payloads.first().map(|first| first.kind) != Some(PayloadType::HASH) {
-            return Err(self.problem(PayloadType::HASH, "is not the first"));
+            return Err(self.problem(PayloadType::HASH, PayloadProblem::NotFirst));
         }
         let listed = |payload: &&RawPayload<'_>| self.payloads.iter().any(|rule| rule.payload == payload.kind);
         match payloads.iter().find(|payload| !listed(payload)) {
-            Some(other) if self.others == Others::Refused => Err(self.problem(other.kind, "does not belong")),
+            Some(other) if self.others == Others::Refused => Err(self.problem(other.kind, PayloadProblem::Unexpected)),
             _ => Ok(()),
         }
     }
 
-    fn problem(&self, payload: PayloadType, problem: &'static str) -> FailureReason {
+    fn problem(&self, payload: PayloadType, problem: PayloadProblem) -> FailureReason {
         FailureReason::Payload { payload, problem, message: self.message, exchange: self.exchange }
     }
 }

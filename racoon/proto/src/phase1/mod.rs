@@ -17,16 +17,6 @@ pub(crate) mod replacement;
 pub(crate) mod sa;
 pub(crate) mod table;
 
-use crate::crypto::CryptoError;
-use crate::reason::FailureReason;
-
 #[cfg(test)]
 pub(crate) use sa::MESSAGE_IDS_MAX;
 pub(crate) use sa::{KeyOwner, MESSAGE_IDS_RENEWED_AFTER, PeerIdentity, Phase1Sa, open_informational};
-
-impl From<CryptoError> for FailureReason {
-    /// Our own fault.
-    fn from(error: CryptoError) -> Self {
-        Self::Crypto(error.to_string())
-    }
-}

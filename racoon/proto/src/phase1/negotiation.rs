@@ -6,7 +6,7 @@ use crate::conversation::{Conversation, ConversationId, PacketDigest, Record};
 use crate::crypto::JobResult;
 use crate::engine::datagram::Incoming;
 use crate::engine::{Engine, Phase1Id, Phase2Id, Timer};
-use crate::num::{ExchangeType, NotifyType};
+use crate::num::ExchangeType;
 use crate::output::{Event, EventKind, Level, Urgency};
 use crate::path::AddrPort;
 use crate::phase1::exchange::choice::FirstChoice;
@@ -14,7 +14,7 @@ use crate::phase1::exchange::{Action, Agreed, Context, Exchange, Transition, uns
 use crate::phase1::half_open::PeerClass;
 use crate::phase1::rate_limit::{LoggedEvent, PeerStanding};
 use crate::phase1::table::{Phase1, Stage};
-use crate::reason::{FailureReason, Negotiation, NegotiationResult, Outcome, Role};
+use crate::reason::{FailureReason, Negotiation, NegotiationResult, NoPhase1, Outcome, Role};
 use crate::select::{RemoteIndex, RemoteQuery};
 use crate::wire::{Cookie, CookiePair};
 
@@ -371,7 +371,7 @@ impl Engine {
         match self.usable_phase1(local, remote) {
             _ if waiting.is_empty() => {}
             Some(other) => self.phase1_up(other, waiting),
-            None => self.phase1_failed(waiting, cause),
+            None => self.phase1_failed(waiting, &NoPhase1::Failed(cause.clone().into())),
         }
     }
 
@@ -412,18 +412,9 @@ impl Engine {
         remote: SocketAddr,
         cookies: CookiePair,
     ) {
-        let kind = match cause {
-            FailureReason::NoAnswer(_) => EventKind::Phase1NoResponse,
-            FailureReason::NoProposalChosen(_)
-            | FailureReason::BadChoice(_)
-            | FailureReason::Refused(NotifyType::NO_PROPOSAL_CHOSEN) => EventKind::Phase1NoProposal,
-            FailureReason::Authentication(_)
-            | FailureReason::Identity { .. }
-            | FailureReason::NoPreSharedKey { .. }
-            | FailureReason::Refused(NotifyType::AUTHENTICATION_FAILED) => EventKind::Phase1AuthFailed,
-            _ => return,
-        };
-        self.emit_phase1_event(kind, local, remote, cookies);
+        if let Some(kind) = cause.phase1_event() {
+            self.emit_phase1_event(kind, local, remote, cookies);
+        }
     }
 
     /// An event of phase 1.

@@ -11,7 +11,7 @@ use crate::message::rules::INFORMATIONAL;
 use crate::num::{ExchangeType, IdType, PayloadType};
 use crate::proposal::Phase1Terms;
 use crate::random::Random;
-use crate::reason::FailureReason;
+use crate::reason::{AuthenticationFailure, FailureReason};
 use crate::select::RemoteIndex;
 use crate::wire::{CookiePair, Header, RawPayload, chain};
 
@@ -138,7 +138,7 @@ pub(crate) fn open_informational<T>(
     (codec, peer): (&MessageCodec, SocketAddr),
     read: impl FnOnce(&[RawPayload<'_>]) -> Result<T, FailureReason>,
 ) -> Result<T, FailureReason> {
-    let malformed = |error: Unreadable| FailureReason::Malformed(error.to_string());
+    let malformed = |error: Unreadable| FailureReason::Malformed(error.into());
     let iv = Iv::phase2(keys.hash, last_block, header.message_id, keys.cipher.block_length())?;
     let opened = Opened::new(&keys.cipher, &iv, header, body).map_err(malformed)?;
     let payloads = opened.payloads(codec, peer).map_err(malformed)?;
@@ -146,7 +146,7 @@ pub(crate) fn open_informational<T>(
     let hash = keys.hash1(header.message_id, opened.behind_first(&payloads))?;
     let is_first = |payload: &&RawPayload<'_>| payload.kind == PayloadType::HASH;
     if !payloads.first().filter(is_first).is_some_and(|first| equal(hash.as_bytes(), first.body)) {
-        return Err(FailureReason::Authentication("the hash is wrong".into()));
+        return Err(FailureReason::Authentication(AuthenticationFailure::Hash));
     }
     read(&payloads)
 }

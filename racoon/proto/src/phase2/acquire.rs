@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::authorization::Peer;
-use crate::config::{PeerAddress, Remote};
+use crate::config::{PeerAddress, Remote, Sainfo};
 use crate::conversation::Record;
 use crate::crypto::{DhOperation, Exponent};
 use crate::engine::control::Refusal;
@@ -21,8 +21,8 @@ use crate::phase2::initiator::Phase2Request;
 use crate::phase2::pending_inputs::{PendingInputs, job};
 use crate::phase2::table::{Phase2, State};
 use crate::phase2::traffic::{Endpoints, Identities, between_hosts, bundle_mode, templates, tunnel_endpoints};
-use crate::reason::explain::{remote_in_words, sainfo_in_words};
-use crate::reason::{FailureReason, MissingPolicy, MissingRemote, PolicyProblem, Role};
+use crate::reason::explain::sections;
+use crate::reason::{DenialReason, FailureReason, MissingPolicy, MissingRemote, PolicyProblem, Role};
 use crate::select::{Ambiguous, RemoteIndex, RemoteQuery, SainfoQuery};
 use crate::spd::missing_policy;
 
@@ -139,9 +139,10 @@ impl Engine {
         let (local, remote) = self.sockets(&trigger).unwrap_or((local, with_port_of(remote_block, peer)));
         let name = remote_block.name.clone();
         let by_phase1 = matches!(trigger, Phase2Trigger::Renewal(_));
-        let remote_words = remote_in_words(remote_block, by_phase1);
-        let (phase2_request, sainfo_words) = self.phase2_request(&traffic_key, remote_block)?;
-        self.explain_blocks(remote, &traffic_key, &remote_words, &sainfo_words);
+        let (phase2_request, sainfo) = self.phase2_request(&traffic_key, remote_block)?;
+        let text = || sections(&traffic_key, remote_block, by_phase1, sainfo);
+        let explanation = self.core.format_at(Level::Debug, text);
+        self.core.log_formatted(Level::Debug, remote, explanation);
         self.warn_of_missing_mirror(&traffic_key, remote);
         let id = Phase2Id(self.core.fresh_id());
         let record = Record { offered: phase2_request.bundle.in_words(), ..Record::new(self.core.now) };
@@ -206,12 +207,12 @@ impl Engine {
         }
     }
 
-    /// What is to be negotiated for a traffic key, and by which sainfo, in words.
+    /// What is to be negotiated for a traffic key, and the sainfo for it.
     fn phase2_request(
         &self,
         traffic_key: &TrafficKey,
         block: &Remote,
-    ) -> Result<(Phase2Request, String), FailureReason> {
+    ) -> Result<(Phase2Request, &Sainfo), FailureReason> {
         let no_policy = || missing_policy(&self.spd, Direction::Out, &traffic_key.selector, &[], traffic_key.endpoints);
         let policy = self.spd.exact(Direction::Out, &traffic_key.selector).ok_or_else(no_policy)?;
         let outbound = templates(policy).ok_or_else(no_policy)?;
@@ -232,7 +233,7 @@ impl Engine {
         let bundle = Bundle::new(outbound, inbound, sainfo, complex, false)?;
         let mode = bundle_mode(outbound, complex);
         let ids = Identities::to_send(mode, &traffic_key.selector, traffic_key.endpoints);
-        Ok((Phase2Request { bundle, ids }, sainfo_in_words(sainfo)))
+        Ok((Phase2Request { bundle, ids }, sainfo))
     }
 
     /// It goes on under a phase 1: what message 1 has to have is gathered.
@@ -269,12 +270,7 @@ impl Engine {
         let phase2 = self.phase2s.get(id)?;
         let outbound = phase2.generated.as_ref()?;
         let peer = Peer::from(self.phase1_sa(phase1)?);
-        let why = || {
-            FailureReason::NotAuthorized(format!(
-                "{}: its policies were generated for another peer",
-                phase2.traffic_key
-            ))
-        };
+        let why = || FailureReason::not_authorized(phase2.traffic_key.selector, DenialReason::GeneratedForAnother);
         (!self.generated.are_of(outbound, &peer)).then(why)
     }
 

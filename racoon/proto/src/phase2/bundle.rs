@@ -115,7 +115,7 @@ impl Bundle {
         let all = bundle_mode(outbound, complex_bundle);
         let is_twice = |one: &Template| outbound.iter().filter(|other| other.protocol == one.protocol).count() > 1;
         if let Some(twice) = outbound.iter().find(|one| is_twice(one)) {
-            return Err(FailureReason::Unsupported(format!("a policy with {} twice", twice.protocol)));
+            return Err(FailureReason::RepeatedProtocol(twice.protocol));
         }
         let members = outbound.iter().enumerate().map(|(at, template)| {
             let mode = encapsulation(if complex_bundle { template.mode } else { all }, in_udp);

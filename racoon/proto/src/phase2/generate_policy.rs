@@ -215,7 +215,7 @@ impl Engine {
         let Some(phase2) = self.phase2s.get(id) else { return };
         let (remote, traffic_key) = (phase2.remote, phase2.traffic_key);
         let problem =
-            if error.exists { PolicyProblem::Foreign(direction) } else { PolicyProblem::Kernel(error.to_string()) };
+            if error.exists { PolicyProblem::Foreign(direction) } else { PolicyProblem::Kernel(error.clone().into()) };
         let cause = FailureReason::NoPolicy(MissingPolicy { traffic: traffic_key.selector, problem }.into());
         if phase2.established().is_some() {
             self.core.log(Level::Error, Some(remote), || cause.to_string());

@@ -14,7 +14,7 @@ use crate::num::{ExchangeType, NotifyType, PayloadType};
 use crate::phase1::Phase1Sa;
 use crate::proposal::encoding::{Suite, phase2_sa};
 use crate::random::Random;
-use crate::reason::FailureReason;
+use crate::reason::{FailureReason, PayloadProblem, Phase2IdentityError};
 
 /// What is to be negotiated.
 #[derive(Debug)]
@@ -109,8 +109,8 @@ impl Offered {
         let exchange = match (self.exponent, content.public) {
             (Some(exponent), Some(public)) => Some((exponent, public)),
             (None, None) => None,
-            (Some(_), None) => return Err(key_exchange("is missing")),
-            (None, Some(_)) => return Err(key_exchange("does not belong")),
+            (Some(_), None) => return Err(key_exchange(PayloadProblem::Missing)),
+            (None, Some(_)) => return Err(key_exchange(PayloadProblem::Unexpected)),
         };
         Ok(Agreed {
             agreement,
@@ -129,10 +129,10 @@ impl Offered {
         let Identities { local, remote } = &self.phase2_request.ids;
         let problem = match returned {
             Some((first, second)) if is_returned(local, first) && is_returned(remote, second) => return Ok(()),
-            Some(_) => "the peer returns other ones than were sent",
-            None => "the peer returns none",
+            Some(_) => Phase2IdentityError::Changed,
+            None => Phase2IdentityError::NotReturned,
         };
-        Err(FailureReason::Phase2Identity(String::from(problem)))
+        Err(FailureReason::Phase2Identity(problem))
     }
 }
 
@@ -159,6 +159,6 @@ fn is_returned(sent: &Identity, returned: &[u8]) -> bool {
     returned == sent.encode() || returned == any_port().encode()
 }
 
-fn key_exchange(problem: &'static str) -> FailureReason {
+fn key_exchange(problem: PayloadProblem) -> FailureReason {
     FailureReason::Payload { payload: PayloadType::KEY_EXCHANGE, problem, message: 2, exchange: ExchangeType::QUICK }
 }

@@ -31,7 +31,7 @@ pub(crate) fn sa_transform(
     if transform.protocol == Protocol::IPCOMP {
         return Ok(SaTransform::Ipcomp(IpcompTransform(transform.id)));
     }
-    let unsupported = || FailureReason::Unsupported(format!("transform {} of {}", transform.id, transform.protocol));
+    let unsupported = || FailureReason::UnsupportedTransform { protocol: transform.protocol, id: transform.id };
     let (encryption, authentication) = key_lengths(transform).ok_or_else(unsupported)?;
     let keymat = keys.keymat(seed, transform.protocol, spi, encryption + authentication)?;
     let (cipher_key, auth_key) = split_keymat(&keymat, encryption, authentication).ok_or_else(unsupported)?;

@@ -16,7 +16,7 @@ use crate::phase2::kernel_state::protocol_name;
 use crate::phase2::quick_mode::sa_of;
 use crate::phase2::table::{EstablishedPhase2, Phase2, State};
 use crate::phase2::traffic::{Endpoints, Identities};
-use crate::reason::{FailureReason, Negotiation, NegotiationResult, Outcome, Role};
+use crate::reason::{FailureReason, Negotiation, NegotiationResult, NoPhase1, Outcome, Role};
 use crate::select::{RemoteQuery, SainfoQuery};
 use crate::time::Time;
 use crate::wire::Notify;
@@ -30,9 +30,9 @@ impl Engine {
         waiting.into_iter().for_each(|id| self.phase2_under(id, phase1));
     }
 
-    /// Its phase 1 did not come up.
-    pub(crate) fn phase1_failed(&mut self, waiting: Vec<Phase2Id>, cause: &FailureReason) {
-        waiting.into_iter().for_each(|id| self.fail_phase2(id, FailureReason::NoPhase1(cause.to_string())));
+    /// Phase 2s that waited for a phase 1 fail, because there is none.
+    pub(crate) fn phase1_failed(&mut self, waiting: Vec<Phase2Id>, why: &NoPhase1) {
+        waiting.into_iter().for_each(|id| self.fail_phase2(id, FailureReason::NoPhase1(why.clone())));
     }
 
     /// What is established under a phase 1 belongs to another one now; what is on its way stays.
@@ -348,14 +348,8 @@ impl Engine {
                 self.core.log_reason(kind, &format_args!("{cause}: {traffic_key}"), Level::Error, remote, text);
             }
         }
-        match cause {
-            FailureReason::NoPhase1(_) | FailureReason::Phase1Late(_) => {
-                self.emit_phase2_event(id, EventKind::Phase2NoPhase1)
-            }
-            FailureReason::NoAnswer(_) | FailureReason::KernelTimeout(_) => {
-                self.emit_phase2_event(id, EventKind::Phase2NoResponse)
-            }
-            _ => {}
+        if let Some(kind) = cause.phase2_event() {
+            self.emit_phase2_event(id, kind);
         }
         match (phase1, cause) {
             (Some(phase1), FailureReason::Kernel(_)) => self.notify_kernel_refusal(id, phase1, cause),

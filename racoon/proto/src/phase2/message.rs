@@ -8,18 +8,32 @@ use crate::message::rules::{self, MessageRules};
 use crate::num::{ExchangeType, PayloadType};
 use crate::phase1::Phase1Sa;
 use crate::random::Random;
-use crate::reason::FailureReason;
-use crate::wire::{Header, NONCE_MAX, NONCE_MIN, Notify, RawPayload, SaBody, WireError, chain, nonce};
+use crate::reason::{FailureReason, Phase2IdentityError, Unreadable};
+use crate::wire::{Header, NONCE_MAX, NONCE_MIN, Notify, RawPayload, SaBody, chain, nonce};
 
 /// Why a message is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum Rejection {
-    /// Nobody knows who sent it: it is as if it had not come.
-    #[error("{0}")]
-    Unproved(String),
+    /// Its sender is unknown: the message is ignored.
+    #[error(transparent)]
+    Unproved(#[from] Unproved),
     /// The peer sent it, and it ends the negotiation.
     #[error(transparent)]
     Fatal(#[from] FailureReason),
+}
+
+/// Why the sender of a message is unknown.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum Unproved {
+    /// It is not encrypted.
+    #[error("{0}")]
+    Clear(FailureReason),
+    /// It cannot be decrypted.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// Its hash is not that of the peer.
+    #[error("its HASH is wrong")]
+    Hash,
 }
 
 /// Which hash proves a message.
@@ -79,15 +93,14 @@ pub(crate) fn open<T>(
     read: impl FnOnce(&[RawPayload<'_>]) -> Result<T, FailureReason>,
 ) -> Result<Message<T>, Rejection> {
     let Received { header, body, codec } = received;
-    let unproved = |reason: String| Rejection::Unproved(reason);
-    rules.check_encryption(header).map_err(|cause| unproved(cause.to_string()))?;
-    let opened = sa.open(iv, header, body).map_err(|error| unproved(error.to_string()))?;
-    let payloads = opened.payloads(codec, sa.remote).map_err(|error| unproved(error.to_string()))?;
+    rules.check_encryption(header).map_err(Unproved::Clear)?;
+    let opened = sa.open(iv, header, body).map_err(Unproved::from)?;
+    let payloads = opened.payloads(codec, sa.remote).map_err(Unproved::from)?;
     let hash = payloads.first().filter(|first| first.kind == PayloadType::HASH);
     let expected =
         expected_hash(sa, header.message_id, proof, opened.behind_first(&payloads)).map_err(FailureReason::from)?;
     if !hash.is_some_and(|hash| equal(hash.body, expected.as_bytes())) {
-        return Err(unproved(String::from("its HASH is wrong")));
+        return Err(Unproved::Hash.into());
     }
     rules.check(&payloads)?;
     let content = read(&payloads)?;
@@ -125,15 +138,15 @@ impl Negotiation {
         let ids = match (ids.next(), ids.next()) {
             (None, _) => None,
             (Some(initiator), Some(responder)) => Some((initiator, responder)),
-            (Some(_), None) => return Err(FailureReason::Phase2Identity(String::from("there is only one"))),
+            (Some(_), None) => return Err(FailureReason::Phase2Identity(Phase2IdentityError::Single)),
         };
         let notifies = rules::all(payloads, PayloadType::NOTIFY).map(Notify::parse);
         Ok(Self {
-            sa: SaBody::parse(body(PayloadType::SA)).map_err(malformed)?,
-            nonce: nonce(body(PayloadType::NONCE)).map_err(malformed)?.to_vec(),
+            sa: SaBody::parse(body(PayloadType::SA))?,
+            nonce: nonce(body(PayloadType::NONCE))?.to_vec(),
             public: rules::find(payloads, PayloadType::KEY_EXCHANGE).map(<[u8]>::to_vec),
             ids,
-            notifies: notifies.collect::<Result<_, _>>().map_err(malformed)?,
+            notifies: notifies.collect::<Result<_, _>>()?,
         })
     }
 }
@@ -151,8 +164,4 @@ fn expected_hash(sa: &Phase1Sa, message_id: u32, proof: Proof<'_>, rest: &[u8]) 
         Proof::Second(ni) => sa.keys.hash2(message_id, ni, rest),
         Proof::Third(ni, nr) => sa.keys.hash3(message_id, ni, nr),
     }
-}
-
-fn malformed(error: WireError) -> FailureReason {
-    FailureReason::Malformed(error.to_string())
 }

@@ -86,8 +86,8 @@ pub(crate) fn job(exponent: Exponent, operation: DhOperation) -> Job {
 /// A value of the peer's that must not be used, or a failure of our own.
 pub(crate) fn completed_exchange(done: DhResult, group: Group) -> Result<CompletedExchange, FailureReason> {
     let values = done.outcome.map_err(|error| match error {
-        GroupError::Peer(error) => FailureReason::KeyExchange { group, problem: error.to_string() },
-        GroupError::Crypto(error) => FailureReason::Crypto(error.to_string()),
+        GroupError::Peer(problem) => FailureReason::KeyExchange { group, problem },
+        GroupError::Crypto(error) => error.into(),
     })?;
     Ok(CompletedExchange { exponent: done.exponent, public: values.public, shared: values.shared })
 }

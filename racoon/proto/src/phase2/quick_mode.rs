@@ -12,10 +12,10 @@ use crate::phase1::rate_limit::LoggedEvent;
 use crate::phase1::table::{Phase1, Phase1s};
 use crate::phase2::bundle::{Agreement, Common, Installations};
 use crate::phase2::initiator::Agreed;
-use crate::phase2::message::{Message, Negotiation, Received, Rejection};
+use crate::phase2::message::{Message, Negotiation, Received, Rejection, Unproved};
 use crate::phase2::pending_inputs::{CompletedExchange, PendingInputs, completed_exchange, job};
 use crate::phase2::table::{Installing, Outbound, Phase2, State, sa_key};
-use crate::reason::{FailureReason, Role};
+use crate::reason::{FailureReason, KernelFailure, Role};
 use crate::wire::{Header, Notify};
 
 /// Errors that peers tell of packets and messages that belong to no negotiation.
@@ -93,7 +93,7 @@ impl Engine {
     }
 
     /// A message that anybody may have sent is as if it had not come.
-    pub(crate) fn ignore_unproved(&mut self, phase1: Phase1Id, number: u8, reason: &str) {
+    pub(crate) fn ignore_unproved(&mut self, phase1: Phase1Id, number: u8, reason: &Unproved) {
         let Some(remote) = self.phase1s.get(phase1).map(|phase1| phase1.remote) else { return };
         let text = || format!("message {number} of quick mode is ignored: {reason}");
         self.core.log_of_peer(LoggedEvent::Unproved, Level::Error, remote, text);
@@ -227,10 +227,10 @@ impl Engine {
         let remote_of = |id| self.phase2s.get(id).map(|phase2| phase2.remote);
         let is_established = self.phase2s.get(other).is_some_and(|other| other.established().is_some());
         if !is_established || remote_of(other) != remote_of(id) {
-            return Err(FailureReason::Kernel(format!("{name} is another one's")));
+            return Err(FailureReason::Kernel(KernelFailure::NameInUse(*name)));
         }
         if let Some(remote) = remote_of(id) {
-            let text = || format!("the peer uses {name} anew: what had it before goes");
+            let text = || format!("peer reused {name}; removing the old SA");
             self.core.log_of_peer(LoggedEvent::Phase2Failed, Level::Warning, remote, text);
         }
         self.purge_phase2(other, false);
@@ -249,7 +249,7 @@ impl Engine {
         let Some((member, name)) = phase2.spi_requests.remove(&request) else { return };
         let spi = match answer {
             Ok(spi) => spi,
-            Err(error) => return self.fail_phase2(id, FailureReason::Kernel(error.to_string())),
+            Err(error) => return self.fail_phase2(id, error.into()),
         };
         self.phase2s.add_kernel_sa(id, SaName { spi, ..name });
         if let Some(gathering) = self.gathering(id) {
@@ -335,7 +335,7 @@ impl Engine {
                     return self.all_installed(id);
                 }
             }
-            return self.fail_phase2(id, FailureReason::Kernel(error.to_string()));
+            return self.fail_phase2(id, error.into());
         }
         self.all_installed(id);
     }

@@ -22,8 +22,8 @@ use crate::phase2::table::{Phase2, State};
 use crate::phase2::traffic::{Endpoints, Identities, between_hosts, templates};
 use crate::proposal::ProposalRefusal;
 use crate::proposal::encoding::Suite;
-use crate::reason::explain::{remote_in_words, sainfo_in_words};
-use crate::reason::{self, FailureReason, MissingRemote, NegotiationResult, Role};
+use crate::reason::explain::sections;
+use crate::reason::{self, FailureReason, MissingRemote, NegotiationResult, Phase2IdentityError, Role};
 use crate::select::SainfoQuery;
 use crate::wire::Header;
 
@@ -226,7 +226,7 @@ impl Engine {
         record: &mut Record,
     ) -> Result<Authorized, Denial> {
         let complex = self.core.settings.complex_bundle;
-        let sa = sa_of(&self.phase1s, phase1).ok_or_else(|| FailureReason::NoPhase1(String::new()))?;
+        let sa = sa_of(&self.phase1s, phase1).ok_or_else(|| FailureReason::phase1_gone())?;
         let block = self.core.settings.remotes.get(sa.block).ok_or(FailureReason::NoRemote(MissingRemote::Removed))?;
         let sainfo = self.sainfo_for(sa, block, request)?;
         let (level, remote) = (block.proposal_check, sa.remote);
@@ -248,8 +248,9 @@ impl Engine {
             Allowed::Existing { inbound, templates, sa_endpoints } => (inbound, templates, sa_endpoints),
             Allowed::Generated(grant) => {
                 let (how, sainfo) = (block.generate_policy, sainfo.clone());
-                let (block, words) = (remote_in_words(block, true), sainfo_in_words(&sainfo));
-                self.explain_blocks(remote, &request.traffic_key, &block, &words);
+                let text = || sections(&request.traffic_key, block, true, &sainfo);
+                let explanation = self.core.format_at(Level::Debug, text);
+                self.core.log_formatted(Level::Debug, remote, explanation);
                 return Ok(Authorized::Generate { grant, level, how, sainfo });
             }
         };
@@ -259,8 +260,8 @@ impl Engine {
         let bundle = Bundle::new(outbound.unwrap_or(in_templates), in_templates, sainfo, complex, false)?;
         record.configured = bundle.in_words();
         let agreement = bundle.choose(level, false, &request.suites)?;
-        let (block, sainfo) = (remote_in_words(block, true), sainfo_in_words(sainfo));
-        self.explain_blocks(remote, &traffic_key, &block, &sainfo);
+        let explanation = self.core.format_at(Level::Debug, || sections(&traffic_key, block, true, sainfo));
+        self.core.log_formatted(Level::Debug, remote, explanation);
         if is_missing {
             let text = || format!("there is no outbound policy for {traffic_key}");
             self.core.log_of_peer(LoggedEvent::Phase2Failed, Level::Warning, remote, text);
@@ -350,7 +351,7 @@ impl Request {
     fn new(negotiation: &Negotiation, endpoints: Endpoints) -> Result<Self, FailureReason> {
         let ids = identities(negotiation)?;
         let selector = ids.as_ref().map(Identities::selector).transpose();
-        let selector = selector.map_err(|error| FailureReason::Phase2Identity(error.to_string()))?;
+        let selector = selector.map_err(|error| FailureReason::Phase2Identity(Phase2IdentityError::Traffic(error)))?;
         let hosts = between_hosts(endpoints);
         // A transform without a mode: identities of others than both hosts need a tunnel.
         let is_of_hosts = selector.is_none_or(|one| (one.source, one.destination) == (hosts.source, hosts.destination));

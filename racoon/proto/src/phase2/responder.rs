@@ -11,7 +11,7 @@ use crate::message::rules;
 use crate::num::{ExchangeType, Group, PayloadType};
 use crate::phase1::Phase1Sa;
 use crate::random::Random;
-use crate::reason::FailureReason;
+use crate::reason::{FailureReason, PayloadProblem, Phase2IdentityError};
 
 /// Message 1 is accepted: what is to be answered.
 pub(crate) struct Accepted {
@@ -47,7 +47,9 @@ pub(crate) fn read(sa: &Phase1Sa, received: Received<'_>) -> Result<Message<Nego
 /// # Errors
 /// If they are malformed.
 pub(crate) fn identities(negotiation: &Negotiation) -> Result<Option<Identities>, FailureReason> {
-    let read = |body: &[u8]| Identity::parse(body).map_err(|error| FailureReason::Phase2Identity(error.to_string()));
+    let read = |body: &[u8]| {
+        Identity::parse(body).map_err(|error| FailureReason::Phase2Identity(Phase2IdentityError::Malformed(error)))
+    };
     let Some((initiator, responder)) = &negotiation.ids else { return Ok(None) };
     Ok(Some(Identities { local: read(responder)?, remote: read(initiator)? }))
 }
@@ -58,8 +60,8 @@ pub(crate) fn identities(negotiation: &Negotiation) -> Result<Option<Identities>
 /// If what is agreed upon needs one that is not there, or the other way round.
 pub(crate) fn check_exchange(group: Option<Group>, public: Option<&Vec<u8>>) -> Result<(), FailureReason> {
     let problem = match (group.is_some(), public.is_some()) {
-        (true, false) => "is missing",
-        (false, true) => "does not belong",
+        (true, false) => PayloadProblem::Missing,
+        (false, true) => PayloadProblem::Unexpected,
         _ => return Ok(()),
     };
     let payload = PayloadType::KEY_EXCHANGE;

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::identity::Identity;
 use crate::kernel::{Action, Direction, Mode, Policy, Prefix, Selector, Template};
-use crate::num::IdType;
+use crate::num::{IdType, IpProtocol};
 use crate::spd::Spd;
 
 /// Both ends of something, seen from us.
@@ -23,21 +23,21 @@ pub(crate) struct Identities {
     pub(crate) remote: Identity,
 }
 
-/// Why identities stand for no policy that there could be.
+/// Why no policy can match a pair of identities.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(crate) enum TrafficError {
-    /// Not addresses.
+pub enum TrafficError {
+    /// An identity of this type is not an address, a subnet or a range.
     #[error("an identity of type {0} stands for no addresses")]
     Kind(IdType),
-    /// A range that no prefix is.
+    /// The range is not a prefix.
     #[error("the range {0} to {1} is not a prefix, and policies have prefixes")]
     Range(IpAddr, IpAddr),
-    /// Bytes that its type does not have.
+    /// The data is invalid for this type.
     #[error("the data of an identity of type {0} is malformed")]
     Data(IdType),
-    /// Both sides name a protocol, but not the same one.
+    /// The sides name different protocols.
     #[error("one identity is for protocol {0}, the other one for {1}")]
-    Protocols(u8, u8),
+    Protocols(IpProtocol, IpProtocol),
     /// One side is IPv4, the other one IPv6.
     #[error("one identity is IPv4, the other one IPv6")]
     Families,
@@ -82,7 +82,7 @@ impl Identities {
         let protocol = match (self.local.protocol, self.remote.protocol) {
             (local, remote) if local == remote => local,
             (0, one) | (one, 0) => one,
-            (local, remote) => return Err(TrafficError::Protocols(local, remote)),
+            (local, remote) => return Err(TrafficError::Protocols(IpProtocol(local), IpProtocol(remote))),
         };
         Ok(Selector { source, destination, protocol, source_port: self.local.port, destination_port: self.remote.port })
     }

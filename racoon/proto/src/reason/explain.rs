@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::SocketAddr;
 
 use crate::config::{Remote, RemoteSide, Sainfo, Side};
 use crate::engine::Engine;
@@ -60,11 +59,6 @@ impl Engine {
             format!("acquire: {protocol} {source} -> {destination}{packet} (seq {seq}{index}): {chosen}")
         });
     }
-
-    /// Which blocks of the configuration a phase 2 goes by.
-    pub(crate) fn explain_blocks(&mut self, peer: SocketAddr, traffic_key: &TrafficKey, remote: &str, sainfo: &str) {
-        self.core.log(Level::Debug, Some(peer), || format!("for {traffic_key}: {remote}; {sainfo}"));
-    }
 }
 
 /// A policy's tunnel, if it protects by one.
@@ -73,42 +67,61 @@ pub(crate) fn tunnel_of(policy: &Policy) -> Option<TrafficKey> {
     Some(TrafficKey { selector: policy.selector, endpoints })
 }
 
-/// A remote block, and why it was chosen.
-pub(crate) fn remote_in_words(block: &Remote, by_phase1: bool) -> String {
-    let why = match (by_phase1, block.address.is_some()) {
-        (true, _) => "that of the phase 1",
-        (false, true) => "it has the peer's address",
-        (false, false) => "no block has the peer's address",
-    };
-    format!("remote {} ({why})", block.name)
+/// The sections of the configuration that a phase 2 uses.
+pub(crate) fn sections(traffic_key: &TrafficKey, remote: &Remote, by_phase1: bool, sainfo: &Sainfo) -> String {
+    format!("for {traffic_key}: {}; {}", RemoteChoice { remote, by_phase1 }, SainfoChoice(sainfo))
+}
+
+/// A remote section, and why it was chosen.
+struct RemoteChoice<'a> {
+    remote: &'a Remote,
+    /// It is that of the phase 1.
+    by_phase1: bool,
+}
+
+impl fmt::Display for RemoteChoice<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let why = match (self.by_phase1, self.remote.address.is_some()) {
+            (true, _) => "that of the phase 1",
+            (false, true) => "it has the peer's address",
+            (false, false) => "no block has the peer's address",
+        };
+        write!(f, "remote {} ({why})", self.remote.name)
+    }
 }
 
 /// A sainfo, and why it was chosen.
-pub(crate) fn sainfo_in_words(sainfo: &Sainfo) -> String {
-    let mut why = match (&sainfo.local, &sainfo.remote) {
-        (Side::Anonymous, RemoteSide::Anonymous) => String::from("none names either side"),
-        (Side::Anonymous, _) => String::from("it names the peer's side"),
-        (_, RemoteSide::Anonymous) => String::from("it names our side"),
-        _ => String::from("it names both sides"),
-    };
-    if let Some(from) = &sainfo.from {
-        why.push_str(&format!(", from {from}"));
-    }
-    if sainfo.remoteid != 0 {
-        why.push_str(&format!(", remoteid {}", sainfo.remoteid));
-    }
-    let remote = match &sainfo.remote {
-        RemoteSide::Anonymous => String::from("anonymous"),
-        RemoteSide::ClientAddress => String::from("clientaddr"),
-        RemoteSide::Id(id) => Addresses(id).to_string(),
-    };
-    match &sainfo.local {
-        Side::Anonymous => format!("sainfo anonymous {remote} ({why})"),
-        Side::Id(id) => format!("sainfo {} {remote} ({why})", Addresses(id)),
+struct SainfoChoice<'a>(&'a Sainfo);
+
+impl fmt::Display for SainfoChoice<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Sainfo { local, remote, from, remoteid, .. } = self.0;
+        match local {
+            Side::Anonymous => f.write_str("sainfo anonymous ")?,
+            Side::Id(id) => write!(f, "sainfo {} ", Addresses(id))?,
+        }
+        match remote {
+            RemoteSide::Anonymous => f.write_str("anonymous")?,
+            RemoteSide::ClientAddress => f.write_str("clientaddr")?,
+            RemoteSide::Id(id) => Addresses(id).fmt(f)?,
+        }
+        f.write_str(match (local, remote) {
+            (Side::Anonymous, RemoteSide::Anonymous) => " (none names either side",
+            (Side::Anonymous, _) => " (it names the peer's side",
+            (_, RemoteSide::Anonymous) => " (it names our side",
+            _ => " (it names both sides",
+        })?;
+        if let Some(from) = from {
+            write!(f, ", from {from}")?;
+        }
+        if *remoteid != 0 {
+            write!(f, ", remoteid {remoteid}")?;
+        }
+        f.write_str(")")
     }
 }
 
-/// The addresses of an identity of phase 2.
+/// The addresses of an identity of phase 2, without protocol and port.
 struct Addresses<'a>(&'a Identity);
 
 impl fmt::Display for Addresses<'_> {

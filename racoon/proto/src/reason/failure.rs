@@ -1,13 +1,21 @@
-//! Why negotiations fail, as values. Their text is made in `text`, the notify that the peer gets in `notify`.
+//! Why negotiations fail, as values. `text` and `text_details` put them into words, `notify` chooses the notify for the peer, and
+//! `event` the event.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{MissingPolicy, MissingRemote, MissingSainfo, Role};
+use super::{
+    AuthenticationFailure, CryptoFailure, Denied, ExpectedIdentity, KernelFailure, Malformed, MissingPolicy,
+    MissingRemote, MissingSainfo, NoPhase1, PayloadProblem, Phase2IdentityError, Role,
+};
+use crate::crypto::PeerValueError;
+use crate::identity::Identity;
 use crate::num::{ExchangeType, Group, NotifyType, PayloadType, Protocol};
 use crate::proposal::ProposalRefusal;
 use crate::proposal::encoding::{AnswerError, ProposalError};
+use crate::psk::NoKey;
 
-/// Why a negotiation failed: whose fault, what was expected, what was there.
+/// Why a negotiation failed: what was expected and what was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FailureReason {
     /// The peer did not answer.
@@ -19,86 +27,102 @@ pub enum FailureReason {
         /// Minor version.
         minor: u8,
     },
-    /// No remote block is for this peer and this exchange.
+    /// No remote section matches this peer and this exchange.
     NoRemote(MissingRemote),
-    /// Nothing of what was offered is configured.
+    /// No offered proposal is configured.
     NoProposalChosen(ProposalRefusal),
-    /// What the responder chose is not what was offered.
+    /// The responder's choice is not among the offered proposals.
     BadChoice(BadChoice),
-    /// No key for this peer.
+    /// No pre-shared key exists for this peer.
     NoPreSharedKey {
-        /// Its address.
-        peer: String,
-        /// What to do about that, by the table of keys.
-        why: String,
+        /// The peer's address.
+        peer: IpAddr,
+        /// The result of the look-up.
+        why: NoKey,
     },
-    /// The peer's hash is wrong. In Main Mode with another pre-shared key the message cannot even be decrypted.
-    Authentication(String),
-    /// The peer says it is somebody else than expected.
+    /// The peer has not proved that it knows the key.
+    Authentication(AuthenticationFailure),
+    /// The peer's identity is not an expected one.
     Identity {
-        /// What it says.
-        claimed: String,
-        /// What `peers_identifier` says.
-        expected: String,
+        /// The peer's identity.
+        claimed: Identity,
+        /// What the remote sections in question expect.
+        expected: Vec<ExpectedIdentity>,
     },
-    /// Both identities of phase 2, or none, have to be there, and of a known kind.
-    Phase2Identity(String),
-    /// No policy is for the traffic.
+    /// The identities of phase 2 cannot be used.
+    Phase2Identity(Phase2IdentityError),
+    /// No policy matches the traffic.
     NoPolicy(Box<MissingPolicy>),
-    /// The traffic, and why the peer may not have it.
-    NotAuthorized(String),
-    /// No sainfo is for the traffic.
+    /// The peer may not have the traffic.
+    NotAuthorized(Box<Denied>),
+    /// No sainfo matches the traffic.
     NoSainfo(Box<MissingSainfo>),
-    /// The peer has too many SAs.
+    /// The peer already has this many phase 2s.
     TooMany(usize),
-    /// No phase 1 came up.
-    NoPhase1(String),
-    /// One is still on its way, but the phase 2 has waited for so long.
+    /// No phase 1 can be used.
+    NoPhase1(NoPhase1),
+    /// Phase 1 was still being negotiated when the phase 2 had waited this long.
     Phase1Late(Duration),
-    /// A payload is missing, double, or where it must not be.
+    /// A payload is missing, repeated or misplaced.
     Payload {
-        /// Which payload.
+        /// The payload.
         payload: PayloadType,
-        /// What about it.
-        problem: &'static str,
-        /// In which message, counted from 1.
+        /// What is wrong with it.
+        problem: PayloadProblem,
+        /// Number of the message in the exchange, counted from 1.
         message: u8,
-        /// Of which exchange.
+        /// The exchange.
         exchange: ExchangeType,
     },
-    /// Bytes that are no message.
-    Malformed(String),
-    /// The peer's Diffie-Hellman value is degenerate or of the wrong length, or the group is not there.
+    /// A message cannot be parsed, or does not belong to the exchange.
+    Malformed(Malformed),
+    /// The peer's Diffie-Hellman value cannot be used.
     KeyExchange {
         /// The group.
         group: Group,
-        /// What is wrong.
-        problem: String,
+        /// What is wrong with the value.
+        problem: PeerValueError,
     },
     /// The peer refused.
     Refused(NotifyType),
-    /// The peer deleted an SA of what was being negotiated.
+    /// The peer deleted an SA that was being negotiated.
     Deleted(Protocol),
-    /// The kernel refused.
-    Kernel(String),
-    /// The kernel did not answer in time.
+    /// The kernel refused a request, or has lost an SA.
+    Kernel(KernelFailure),
+    /// The kernel did not answer within this time.
     KernelTimeout(Duration),
     /// Our own cryptography failed.
-    Crypto(String),
-    /// Something that this version does not do.
-    Unsupported(String),
+    Crypto(CryptoFailure),
+    /// This version does not implement the exchange.
+    UnsupportedExchange(ExchangeType),
+    /// A remote section has no authentication method that this version implements.
+    NoAuthMethod {
+        /// Name of the remote section.
+        remote: String,
+    },
+    /// `my_identifier asn1dn` without a name needs a certificate, which this version does not read.
+    NoCertificate,
+    /// This version does not implement the transform of an IPsec SA.
+    UnsupportedTransform {
+        /// The protocol of the SA.
+        protocol: Protocol,
+        /// Number of the transform.
+        id: u8,
+    },
+    /// A policy applies the same protocol twice.
+    RepeatedProtocol(Protocol),
 }
 
-/// Why an SA payload of the peer cannot be agreed to.
+/// Why an SA payload of the peer is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BadChoice {
-    /// It is no choice among what was offered.
+    /// It is not a choice among the offered proposals.
     Answer(AnswerError),
-    /// It is one of what was offered, with changes that are not allowed.
+    /// It is an offered proposal with changes that are not allowed.
     Changed(ProposalRefusal),
-    /// Its proposals cannot be told apart.
+    /// Its proposal numbers are invalid.
     Proposals(ProposalError),
-    /// There is not one choice for each protocol.
+    /// It does not have one choice for each protocol.
     Incomplete,
 }
 
@@ -113,27 +137,10 @@ pub struct Unanswered {
     pub message: u8,
     /// Size of the message in bytes, without the headers of UDP and IP.
     pub bytes: usize,
-    /// How often it was sent, answers to repetitions of the peer included.
+    /// How often it was sent, including answers to retransmissions of the peer.
     pub sent: u32,
-    /// How often the peer repeated the message that it answers.
+    /// How often the peer retransmitted the message that it answers.
     pub repeated: u32,
-    /// Encrypted messages of the peer since then that could not be read.
+    /// How many encrypted messages of the peer since then could not be read.
     pub unreadable: u32,
-}
-
-impl FailureReason {
-    /// The phase 1 under which it was negotiated is no more: deleted by somebody, expired, or not renewed.
-    pub(crate) fn phase1_gone() -> Self {
-        Self::NoPhase1(String::from("the one under which it was negotiated is gone"))
-    }
-
-    /// There was no thread for a job, or the thread is no more.
-    pub(crate) fn not_computed() -> Self {
-        Self::Crypto(String::from("the key exchange could not be computed: too much is waiting"))
-    }
-
-    /// A job did not end before the time of its negotiation was up.
-    pub(crate) fn computed_late() -> Self {
-        Self::Crypto(String::from("the key exchange was not computed in time"))
-    }
 }

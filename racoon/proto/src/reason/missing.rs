@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::config::{RemoteSide, Sainfo, Side};
 use crate::identity::{Expected, Identity};
-use crate::kernel::{Direction, Policy, Selector};
+use crate::kernel::{Direction, KernelError, Policy, Selector};
 use crate::num::ExchangeType;
 
 /// More entries than this of a configuration are not named in a failure.
@@ -99,7 +99,7 @@ pub enum PolicyProblem {
     /// None is generated, because all reqids for unique policies are taken.
     NoReqid,
     /// None is generated, because the kernel refuses it.
-    Kernel(String),
+    Kernel(Box<KernelError>),
     /// The peer leaves out the ports, and several policies have some: their selectors.
     Several(Named<Selector>),
     /// Our end of the policy is no address that we use.

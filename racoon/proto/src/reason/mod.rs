@@ -1,18 +1,26 @@
 //! What became of a negotiation, and why. Log lines, events and what is shown later are views of this one value.
 
+mod denial;
+mod event;
 pub(crate) mod explain;
 mod failure;
+mod local_failure;
 mod missing;
-mod missing_text;
 mod notify;
+mod peer_fault;
 mod text;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use denial::{DenialReason, Denied};
 pub use failure::{BadChoice, FailureReason, Unanswered};
+pub use local_failure::{CryptoFailure, KernelFailure, NoPhase1};
 pub use missing::{MissingPolicy, MissingRemote, MissingSainfo, Named, PolicyProblem, SainfoName};
+pub use peer_fault::{
+    AuthenticationFailure, ExpectedIdentity, Malformed, PayloadProblem, Phase2IdentityError, TrafficError, Unreadable,
+};
 pub(crate) use text::context;
 
 use crate::num::{ExchangeType, NotifyType};

@@ -7,10 +7,15 @@ impl FailureReason {
     /// The notify for the peer, if one is sent.
     pub fn notify(&self) -> Option<NotifyType> {
         Some(match self {
-            // No notify speaks of a refusal by our kernel; without one the peer would wait, and blame its own.
-            Self::NoProposalChosen(_) | Self::NoRemote(_) | Self::NoSainfo(_) | Self::TooMany(_) | Self::Kernel(_) => {
-                NotifyType::NO_PROPOSAL_CHOSEN
-            }
+            // No notify reports a refusal by our kernel or a policy that cannot be negotiated. Without one the peer would wait,
+            // and take the silence for a lost packet.
+            Self::NoProposalChosen(_)
+            | Self::NoRemote(_)
+            | Self::NoSainfo(_)
+            | Self::TooMany(_)
+            | Self::Kernel(_)
+            | Self::RepeatedProtocol(_)
+            | Self::UnsupportedTransform { .. } => NotifyType::NO_PROPOSAL_CHOSEN,
             Self::BadChoice(_) => NotifyType::BAD_PROPOSAL_SYNTAX,
             Self::Authentication(_) | Self::NoPreSharedKey { .. } => NotifyType::AUTHENTICATION_FAILED,
             Self::Identity { .. } | Self::Phase2Identity(_) | Self::NoPolicy(_) | Self::NotAuthorized(_) => {
@@ -18,7 +23,8 @@ impl FailureReason {
             }
             Self::Payload { .. } | Self::Malformed(_) => NotifyType::PAYLOAD_MALFORMED,
             Self::KeyExchange { .. } => NotifyType::INVALID_KEY_INFORMATION,
-            Self::Unsupported(_) => NotifyType::UNSUPPORTED_EXCHANGE_TYPE,
+            Self::UnsupportedExchange(_) => NotifyType::UNSUPPORTED_EXCHANGE_TYPE,
+            Self::NoCertificate => NotifyType::CERTIFICATE_UNAVAILABLE,
             Self::NoAnswer(_)
             | Self::OtherVersion { .. }
             | Self::NoPhase1(_)
@@ -26,7 +32,8 @@ impl FailureReason {
             | Self::Refused(_)
             | Self::Deleted(_)
             | Self::KernelTimeout(_)
-            | Self::Crypto(_) => return None,
+            | Self::Crypto(_)
+            | Self::NoAuthMethod { .. } => return None,
         })
     }
 }

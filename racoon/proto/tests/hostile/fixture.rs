@@ -334,7 +334,7 @@ impl Fixture {
     fn add_policy(&mut self, policy: Policy) -> Result<Policy, KernelError> {
         let is_same = |one: &Policy| (one.direction, one.selector) == (policy.direction, policy.selector);
         if self.policies.iter().any(is_same) {
-            return Err(KernelError { text: String::from("File exists"), exists: true });
+            return Err(KernelError { exists: true, ..KernelError::new("File exists") });
         }
         self.last_index += 8;
         let policy = Policy { index: self.last_index, ..policy };
@@ -343,7 +343,7 @@ impl Fixture {
     }
 
     fn carry_out(&mut self, request: KernelRequest) {
-        let refused = |exists| Err(KernelError { text: String::from("refused"), exists });
+        let refused = |exists| Err(KernelError { exists, ..KernelError::new("refused") });
         let answer = match request {
             KernelRequest::AllocateSpi(spi) if self.kernel_refuses => {
                 KernelEvent::Spi(spi.id, refused(false).map(|()| 0))

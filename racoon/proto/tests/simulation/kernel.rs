@@ -95,7 +95,7 @@ impl Kernel {
 
     fn add_policy(&mut self, policy: Policy) -> Result<Policy, KernelError> {
         if self.policies.iter().any(|old| (old.direction, old.selector) == (policy.direction, policy.selector)) {
-            return Err(KernelError { text: "exists".into(), exists: true });
+            return Err(KernelError { exists: true, ..KernelError::new("exists") });
         }
         let index = self.policies.iter().map(|old| old.index).max().unwrap_or(0) + 8;
         let policy = Policy { index, ..policy };
@@ -104,7 +104,7 @@ impl Kernel {
     }
 
     fn install(&mut self, now: Time, sa: &SaInstallation) -> Result<(), KernelError> {
-        let refused = |text: &str, exists| Err(KernelError { text: text.into(), exists });
+        let refused = |text: &str, exists| Err(KernelError { exists, ..KernelError::new(text) });
         if sa.way == Way::Inbound && self.larval.remove(&sa.name).is_none() {
             return refused("no such SPI", false);
         }

@@ -103,7 +103,7 @@ fn sha256_has_128_bits_where_supported() {
     assert_eq!(sa_of(pf_key(Dialect::Linux), with(true)).1, None);
     assert_eq!(sa_of(pf_key(Dialect::NetBsd), with(false)).1, None, "as the BSDs have it");
     let refused = install(pf_key(Dialect::NetBsd), &inbound(1, with(true))).unwrap_err();
-    assert_eq!(refused.text, "the kernel has no hmac_sha256 with an ICV of 96 bits");
+    assert_eq!(refused.to_string(), "the kernel has no hmac_sha256 with an ICV of 96 bits");
     let is_truncated = |target, truncated| Suite::new(target, &with(truncated)).unwrap().is_truncated;
     assert!(is_truncated(pf_key(Dialect::Linux), false));
     assert!(!is_truncated(pf_key(Dialect::Linux), true) && !is_truncated(xfrm(), false));
@@ -135,7 +135,7 @@ fn aead_ciphers() {
     assert_eq!((sa.encrypt, sa.auth), (20, 0));
     assert_eq!(sa_of(pf_key(Dialect::FreeBsd), gcm()).0.encrypt, 20);
     assert_eq!(sa_of(pf_key(Dialect::Darwin), gcm()).0.encrypt, 13);
-    let text = |target, transform| install(target, &inbound(1, transform)).unwrap_err().text;
+    let text = |target, transform| install(target, &inbound(1, transform)).unwrap_err().to_string();
     let expected = "PF_KEY of Linux has no aes_gcm; use backend xfrm";
     assert_eq!(text(pf_key(Dialect::Linux), gcm()), expected);
     let ccm = esp((EspTransform::AES_CCM_16, 19), None);
@@ -220,7 +220,7 @@ fn replay_windows() {
     let mut esn = inbound(1, aes_sha1());
     esn.esn = true;
     for dialect in [Dialect::Linux, Dialect::NetBsd] {
-        let text = install(pf_key(dialect), &esn).unwrap_err().text;
+        let text = install(pf_key(dialect), &esn).unwrap_err().to_string();
         assert_eq!(text, format!("a PF_KEY message of {dialect} has no place for extended sequence numbers"));
     }
 }
@@ -231,7 +231,10 @@ fn nat_t_ports() {
     sa.udp = Some(UdpPorts { source: 14_500, destination: 4500 });
     for target in targets() {
         if target.abi.dialect == Dialect::Darwin {
-            assert_eq!(install(target, &sa).unwrap_err().text, "Update: Not supported: darwin PF_KEY has no NatTType");
+            assert_eq!(
+                install(target, &sa).unwrap_err().to_string(),
+                "Update: Not supported: darwin PF_KEY has no NatTType"
+            );
             continue;
         }
         installed(target, &sa, |message| {
@@ -260,7 +263,7 @@ fn spis() {
         assert_eq!(range(Protocol::IPCOMP), Some(SpiRange { min: 0x100, max: 0xefff }));
     }
     let error = compose::allocate_spi(Dialect::Linux, &allocation(Protocol::ISAKMP)).unwrap_err();
-    assert_eq!(error.text, "the kernel has no SAs of isakmp");
+    assert_eq!(error.to_string(), "the kernel has no SAs of isakmp");
 }
 
 #[test]
@@ -341,7 +344,7 @@ fn transport_behind_tunnel_of_other_family() {
     let action = Action::Protect(vec![tunnel, transport]);
     let whole = Policy { index: 0, direction: Direction::Out, selector, action, priority: 0 };
     for target in targets() {
-        let refused = policy::to_spec(target, &whole).err().map(|error| error.text);
+        let refused = policy::to_spec(target, &whole).err().map(|error| error.to_string());
         let expected = (target.abi.dialect == Dialect::Linux && !target.has_xfrm).then(|| {
             String::from(
                 "PF_KEY of Linux cannot carry a transport step behind an IPv6 tunnel for IPv4 packets: \

@@ -181,7 +181,7 @@ fn from_packet_to_sa() {
         assert!(lab.interface.show(SaType::Esp, 0).is_ok_and(|text| text.matches("mature").count() == 2), "{dialect}");
         assert!(lab.install(outbound(0x2002, aes_sha1())).unwrap_err().exists);
         let missing = lab.install(inbound(0x7777, aes_sha1())).unwrap_err();
-        assert!(!missing.exists && missing.text.starts_with("Update esp 10.0.0.2->10.0.0.1 spi="), "{missing}");
+        assert!(!missing.exists && missing.operation.starts_with("Update esp 10.0.0.2->10.0.0.1 spi="), "{missing}");
         assert!(lab.events().is_empty());
 
         for name in names {
@@ -298,12 +298,12 @@ fn missing_reply() {
     let mut lab = Lab::new(Dialect::Linux);
     lab.memory.drop_next_replies(1);
     let error = lab.install(outbound(0x2002, aes_sha1())).unwrap_err();
-    assert_eq!(error.text, "Add esp 10.0.0.1->10.0.0.2 spi=8194(0x2002): no answer from the kernel");
+    assert_eq!(error.to_string(), "Add esp 10.0.0.1->10.0.0.2 spi=8194(0x2002): no answer from the kernel");
     assert!(lab.interface.show(SaType::Esp, 0).is_ok_and(|text| text.is_empty()), "what it did all the same is undone");
     lab.memory.fail_next(MessageType::GetSpi, libc::ENOBUFS);
     let refused = lab.ask(KernelRequest::AllocateSpi(allocation(Protocol::ESP))).pop();
     let Some(KernelEvent::Spi(_, Err(error))) = refused else { panic!("{refused:?}") };
-    assert_eq!(error.text, "GETSPI esp 10.0.0.2->10.0.0.1: No buffer space available");
+    assert_eq!(error.to_string(), "GETSPI esp 10.0.0.2->10.0.0.1: No buffer space available");
     // The next request succeeds.
     assert_ne!(lab.allocate(Protocol::ESP), 0);
 }

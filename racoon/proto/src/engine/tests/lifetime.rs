@@ -231,7 +231,7 @@ fn a_reload_keeps_what_still_fits() {
     assert_eq!(world.a.engine.phase1s().next().unwrap().block, Some("renamed"));
     reload(&mut world, block_for("203.0.113.1:500"));
     assert_eq!((world.a.states(), world.b.states()), (vec![], vec![]));
-    assert!(world.a.has_logged(Level::Notify, "no remote block is for this peer any more"));
+    assert!(world.a.has_logged(Level::Notify, "no remote section matches this peer any longer"));
     let mut world = World::new();
     world.initiate();
     reload(&mut world, block_for(B));

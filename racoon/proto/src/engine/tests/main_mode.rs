@@ -201,7 +201,8 @@ fn another_pre_shared_key() {
 
 #[test]
 fn no_pre_shared_key() {
-    let no_key = |peer: &str| FailureReason::NoPreSharedKey { peer: peer.into(), why: "add it".into() };
+    let no_key =
+        |peer: &str| FailureReason::NoPreSharedKey { peer: peer.parse().unwrap(), why: NoKey("add it".into()) };
     assert_eq!(no_key("192.0.2.2").to_string(), "no pre-shared key for 192.0.2.2: add it");
     let mut world = World::new();
     world.a.keys = Keys(Vec::new());
@@ -288,8 +289,8 @@ fn nothing_is_chosen() {
 #[test]
 fn a_block_without_pre_shared_key_cannot_begin() {
     let mut world = World::with(|block, _| block.proposals[0].method = AuthMethod::RSA_SIGNATURES, |_, _| {});
-    assert!(matches!(world.try_to_initiate(), Err(Refusal::Failed(FailureReason::Unsupported(_)))));
-    assert!(matches!(world.a.failures().as_slice(), [FailureReason::Unsupported(_)]));
+    assert!(matches!(world.try_to_initiate(), Err(Refusal::Failed(FailureReason::NoAuthMethod { .. }))));
+    assert!(matches!(world.a.failures().as_slice(), [FailureReason::NoAuthMethod { .. }]));
     assert_eq!((world.a.states(), world.link.len()), (vec![], 0));
 }
 
@@ -303,8 +304,8 @@ fn main_mode_is_begun_wherever_it_stands() {
     let later = [ExchangeType::AGGRESSIVE, ExchangeType::BASE, ExchangeType::MAIN];
     World::established_with(modes(&later), modes(&later));
     let mut world = World::with(modes(&[ExchangeType::AGGRESSIVE, ExchangeType::BASE]), |_, _| {});
-    assert!(matches!(world.try_to_initiate(), Err(Refusal::Failed(FailureReason::Unsupported(_)))));
-    assert_eq!(world.a.failures(), [FailureReason::Unsupported("aggressive mode".into())]);
+    assert!(matches!(world.try_to_initiate(), Err(Refusal::Failed(FailureReason::UnsupportedExchange(_)))));
+    assert_eq!(world.a.failures(), [FailureReason::UnsupportedExchange(ExchangeType::AGGRESSIVE)]);
     assert_eq!((world.a.states(), world.link.len()), (vec![], 0));
 }
 

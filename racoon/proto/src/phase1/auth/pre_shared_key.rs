@@ -13,8 +13,8 @@ use crate::message::rules;
 use crate::num::{Hash, PayloadType};
 use crate::phase1::KeyOwner;
 use crate::phase1::exchange::{Context, Transcript};
-use crate::psk::{self, NoKey};
-use crate::reason::FailureReason;
+use crate::psk;
+use crate::reason::{AuthenticationFailure, CryptoFailure, FailureReason};
 use crate::wire::RawPayload;
 
 /// Bytes of the random key that stands in for a missing one.
@@ -39,10 +39,8 @@ impl PreSharedKey {
             Some(KeyResult::Found { key, shared, .. }) => {
                 Ok(Self { secret: key, owner: if shared { KeyOwner::Group } else { KeyOwner::Peer } })
             }
-            Some(KeyResult::Unknown(NoKey(why))) => {
-                Err(FailureReason::NoPreSharedKey { peer: cx.remote.ip().to_string(), why })
-            }
-            None => Err(FailureReason::Crypto("no pre-shared key was looked for".into())),
+            Some(KeyResult::Unknown(why)) => Err(FailureReason::NoPreSharedKey { peer: cx.remote.ip(), why }),
+            None => Err(FailureReason::Crypto(CryptoFailure::Incomplete)),
         }
     }
 
@@ -74,15 +72,16 @@ impl PreSharedKey {
 /// Compares the HASH payload of the peer with the one that it should be.
 pub(super) fn verify(hash: &Secret, payloads: &[RawPayload<'_>]) -> Result<(), FailureReason> {
     let proof = rules::find(payloads, PayloadType::HASH).unwrap_or_default();
-    if equal(hash.as_bytes(), proof) { Ok(()) } else { Err(FailureReason::Authentication("the hash is wrong".into())) }
+    let wrong = FailureReason::Authentication(AuthenticationFailure::Hash);
+    if equal(hash.as_bytes(), proof) { Ok(()) } else { Err(wrong) }
 }
 
 /// A message that cannot be decrypted is most likely encrypted with another key.
 pub(super) fn unreadable(error: Unreadable) -> FailureReason {
     match error {
-        Unreadable::Encryption(_) => FailureReason::Malformed(error.to_string()),
+        Unreadable::Encryption(_) => FailureReason::Malformed(error.into()),
         Unreadable::Payloads(_) | Unreadable::Padding(_) => {
-            FailureReason::Authentication(format!("the message cannot be decrypted, wrong pre-shared key? ({error})"))
+            FailureReason::Authentication(AuthenticationFailure::Unreadable(error))
         }
     }
 }

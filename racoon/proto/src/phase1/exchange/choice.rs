@@ -10,7 +10,7 @@ use crate::message::rules;
 use crate::num::{ExchangeType, PayloadType};
 use crate::phase1::auth;
 use crate::proposal::{Phase1Offer, Phase1Terms, ProposalRefusal, closest_phase1, offered_phase1, phase1_answer};
-use crate::reason::FailureReason;
+use crate::reason::{FailureReason, Malformed};
 use crate::select::{ProposalChoice, RemoteIndex, RemoteQuery};
 use crate::settings::Settings;
 use crate::wire::{Header, RawPayload, SaBody};
@@ -49,9 +49,9 @@ impl<'a> FirstChoice<'a> {
         let payloads = in_clear(Exchange::first_message_rules(header.exchange)?, header, body)?;
         let sa_i = rules::find(&payloads, PayloadType::SA).unwrap_or_default();
         if sa_i.len() > SA_MAX {
-            return Err(FailureReason::Malformed(format!("an SA payload of {} bytes", sa_i.len())));
+            return Err(FailureReason::Malformed(Malformed::LongSa(sa_i.len())));
         }
-        let sa = SaBody::parse(sa_i).map_err(|error| FailureReason::Malformed(error.to_string()))?;
+        let sa = SaBody::parse(sa_i)?;
         let offer = offered_phase1(&sa);
         let query = peer_query(remote, header.exchange);
         let chosen = choose(settings, &query, &offer.terms());

@@ -7,7 +7,7 @@ use crate::config::Remote;
 use crate::identity::{Verdict, verify};
 use crate::output::Level;
 use crate::proposal::Phase1Terms;
-use crate::reason::{FailureReason, MissingRemote};
+use crate::reason::{ExpectedIdentity, FailureReason, MissingRemote};
 use crate::select::{Ambiguous, RemoteIndex, RemoteQuery};
 
 /// Remote sections that are named in the failure of a peer that none of them expects.
@@ -28,18 +28,16 @@ pub(super) fn expected_peer(cx: &mut Context<'_>, proved: &Proved) -> Result<(),
             Ok(())
         }
         Verdict::Refused => {
-            Err(FailureReason::Identity { claimed: proved.peer.id.to_string(), expected: expectation([block]) })
+            Err(FailureReason::Identity { claimed: proved.peer.id.clone(), expected: expected_identities([block]) })
         }
     }
 }
 
-/// What `peers_identifier` says in blocks, for people.
-pub(super) fn expectation<'a>(blocks: impl IntoIterator<Item = &'a Remote>) -> String {
-    let of = |block: &Remote| {
-        let identifiers = block.peers_identifiers.iter().map(ToString::to_string).collect::<Vec<_>>();
-        format!("{} (peers_identifier of remote block {})", identifiers.join(" or "), block.name)
-    };
-    blocks.into_iter().map(of).collect::<Vec<_>>().join(" or ")
+/// The identities that remote sections expect.
+fn expected_identities<'a>(blocks: impl IntoIterator<Item = &'a Remote>) -> Vec<ExpectedIdentity> {
+    let of =
+        |block: &Remote| ExpectedIdentity { remote: block.name.clone(), identifiers: block.peers_identifiers.clone() };
+    blocks.into_iter().map(of).collect()
 }
 
 /// Selects the remote section that fits best now that the identity is known; the first one of several.
@@ -55,8 +53,8 @@ pub(super) fn select_remote_by_identity(
         Ok(Some(block)) => Ok(block),
         Ok(None) => {
             let blocks = remotes.candidates(&offered).into_iter().filter_map(|block| remotes.get(block));
-            let expected = expectation(blocks.take(BLOCKS_NAMED));
-            Err(FailureReason::Identity { claimed: proved.peer.id.to_string(), expected })
+            let expected = expected_identities(blocks.take(BLOCKS_NAMED));
+            Err(FailureReason::Identity { claimed: proved.peer.id.clone(), expected })
         }
         Err(Ambiguous(blocks)) => {
             cx.note(Level::Debug, || {

@@ -108,7 +108,7 @@ impl Keyed {
     ) -> Result<Identity, FailureReason> {
         let id = rules::find(payloads, PayloadType::ID).unwrap_or_default();
         self.authenticator.verify(&self.hash_of(cx, peer, id)?, payloads)?;
-        Identity::parse(id).map_err(|error| FailureReason::Malformed(error.to_string()))
+        Identity::parse(id).map_err(FailureReason::from)
     }
 
     /// Reads an informational message that the peer sends instead of its last message.
@@ -179,9 +179,7 @@ pub(super) fn exchanged(
     let group = exponent.group();
     match outcome {
         Ok(values) => Ok((exponent, Ok(values))),
-        Err(GroupError::Peer(error)) => {
-            Ok((exponent, Err(FailureReason::KeyExchange { group, problem: error.to_string() })))
-        }
+        Err(GroupError::Peer(problem)) => Ok((exponent, Err(FailureReason::KeyExchange { group, problem }))),
         Err(GroupError::Crypto(error)) => Err(error.into()),
     }
 }

@@ -151,5 +151,5 @@ impl Exchange {
 
 /// The failure of an exchange that is not implemented.
 pub(crate) fn unsupported(exchange: ExchangeType) -> FailureReason {
-    FailureReason::Unsupported(format!("{exchange} mode"))
+    FailureReason::UnsupportedExchange(exchange)
 }

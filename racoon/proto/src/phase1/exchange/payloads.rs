@@ -24,8 +24,7 @@ pub(super) fn in_clear<'a>(
     body: &'a [u8],
 ) -> Result<Vec<RawPayload<'a>>, FailureReason> {
     rules.check_encryption(header)?;
-    let payloads = chain::walk(header.next_payload, body, Tail::Padding)
-        .map_err(|error| FailureReason::Malformed(error.to_string()))?;
+    let payloads = chain::walk(header.next_payload, body, Tail::Padding).map_err(FailureReason::from)?;
     rules.check(&payloads)?;
     Ok(payloads)
 }
@@ -34,7 +33,7 @@ pub(super) fn in_clear<'a>(
 pub(super) fn key_and_nonce(payloads: &[RawPayload<'_>]) -> Result<(Vec<u8>, Vec<u8>), FailureReason> {
     let key = rules::find(payloads, PayloadType::KEY_EXCHANGE).unwrap_or_default();
     let nonce = rules::find(payloads, PayloadType::NONCE).unwrap_or_default();
-    let nonce = wire::nonce(nonce).map_err(|error| FailureReason::Malformed(error.to_string()))?;
+    let nonce = wire::nonce(nonce).map_err(FailureReason::from)?;
     Ok((key.to_vec(), nonce.to_vec()))
 }
 
@@ -79,9 +78,7 @@ pub(super) fn own_identity(cx: &Context<'_>) -> Result<Identity, FailureReason> 
         }
         LocalIdentity::Fixed(identity) => Ok(identity.clone()),
         LocalIdentity::Name(name) => Ok(Identity::named(IdType::DER_ASN1_DN, name.to_der())),
-        LocalIdentity::CertificateSubject => {
-            Err(FailureReason::Unsupported("my_identifier asn1dn without a name: certificates are not read".into()))
-        }
+        LocalIdentity::CertificateSubject => Err(FailureReason::NoCertificate),
     }
 }
 

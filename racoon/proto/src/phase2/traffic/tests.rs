@@ -1,6 +1,6 @@
 use super::*;
 use crate::kernel::Level;
-use crate::num::Protocol;
+use crate::num::{IpProtocol, Protocol};
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -86,7 +86,10 @@ fn both_sides_are_of_one_protocol_and_family() {
     assert_eq!(both(&any, &any), Ok(0));
     assert_eq!(both(&tcp, &any), Ok(6));
     assert_eq!(both(&any, &tcp), Ok(6));
-    assert_eq!(both(&tcp, &any.clone().with_protocol(17, 0)), Err(TrafficError::Protocols(6, 17)));
+    assert_eq!(
+        both(&tcp, &any.clone().with_protocol(17, 0)),
+        Err(TrafficError::Protocols(IpProtocol::TCP, IpProtocol::UDP))
+    );
     assert_eq!(both(&any, &Identity::address(ip("::1"))), Err(TrafficError::Families));
 }
 

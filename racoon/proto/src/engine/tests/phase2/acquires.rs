@@ -119,7 +119,7 @@ fn nobody_to_speak_with() {
     let mut net = Net::with(hosts(), &transport(), [sainfo(), sainfo()], passive, |_, _| {});
     net.acquire();
     net.settle();
-    let error = "phase2 negotiation failed due to no remote section may begin with 192.0.2.2; passive is on in remote \
+    let error = "phase2 negotiation failed due to no remote section for 192.0.2.2 may initiate; passive is on in remote \
                  192.0.2.2: 192.0.2.1/32 -> 192.0.2.2/32";
     assert_eq!(net.world.a.lines(Level::Error), [error]);
     assert_eq!(net.kernels[0].failed, [acquire(1)]);

@@ -18,7 +18,7 @@ use crate::phase2::TrafficKey;
 use crate::phase2::quick_responder::{AT_ONCE_MAX, WITH_PEER_MAX};
 use crate::phase2::table::Phase2;
 use crate::phase2::traffic::Endpoints;
-use crate::reason::Role;
+use crate::reason::{PayloadProblem, Role};
 
 pub(super) type Payloads = Vec<(PayloadType, Vec<u8>)>;
 
@@ -69,12 +69,12 @@ fn each_payload_missing_or_double() {
         let mut less = good.clone();
         let (kind, body) = less.remove(at);
         let cause = sent_to_b(&less).1;
-        let problem = "is missing";
+        let problem = PayloadProblem::Missing;
         let expected = FailureReason::Payload { payload: kind, problem, message: 1, exchange: ExchangeType::QUICK };
         assert_eq!(cause, Some(expected));
         let mut more = good.clone();
         more.push((kind, body));
-        let problem = "comes too often";
+        let problem = PayloadProblem::Repeated;
         let expected = FailureReason::Payload { payload: kind, problem, message: 1, exchange: ExchangeType::QUICK };
         assert_eq!(sent_to_b(&more).1, Some(expected));
     }
@@ -125,8 +125,8 @@ fn forward_secrecy_has_a_public_value_and_nothing_else_has() {
         Some(FailureReason::Payload { payload: PayloadType::KEY_EXCHANGE, problem, .. }) => problem,
         other => panic!("{other:?}"),
     };
-    assert_eq!(problem(&payloads), "does not belong");
-    assert_eq!(problem(&first_payloads(&with_pfs)), "is missing");
+    assert_eq!(problem(&payloads), PayloadProblem::Unexpected);
+    assert_eq!(problem(&first_payloads(&with_pfs)), PayloadProblem::Missing);
     for value in [vec![0; 32], vec![9; 31]] {
         let mut payloads = first_payloads(&with_pfs);
         payloads.push((PayloadType::KEY_EXCHANGE, value));

@@ -100,7 +100,10 @@ fn two_daemons_on_one_kernel_have_one_pair() {
         net.acquire();
         net.settle();
         if !local_test {
-            assert_eq!(net.world.a.failures()[0], FailureReason::Kernel("File exists".into()));
+            assert_eq!(
+                net.world.a.failures()[0],
+                KernelError { exists: true, ..KernelError::new("File exists") }.into()
+            );
             continue;
         }
         assert_eq!((net.world.a.failures(), net.world.b.failures()), (vec![], vec![]));

@@ -63,11 +63,11 @@ impl Kernel {
             KernelRequest::Install(sa) => {
                 let id = sa.id;
                 if self.refuses == Some(sa.way) {
-                    let error = KernelError { text: "no such algorithm".into(), exists: false };
+                    let error = KernelError::new("no such algorithm");
                     return Some(KernelEvent::Installed(id, Err(error)));
                 }
                 if self.has_outbound && sa.way == Way::Outbound {
-                    let error = KernelError { text: "File exists".into(), exists: true };
+                    let error = KernelError { exists: true, ..KernelError::new("File exists") };
                     return Some(KernelEvent::Installed(id, Err(error)));
                 }
                 if sa.way == Way::Inbound {
@@ -101,7 +101,7 @@ impl Kernel {
     fn add_policy(&mut self, policy: Policy) -> Result<Policy, KernelError> {
         let key = (policy.direction, policy.selector);
         if self.policies.contains_key(&key) {
-            return Err(KernelError { text: "File exists".into(), exists: true });
+            return Err(KernelError { exists: true, ..KernelError::new("File exists") });
         }
         self.last_index += 8;
         let policy = Policy { index: self.last_index, ..policy };

@@ -150,7 +150,7 @@ fn what_the_kernel_refuses_is_undone_at_both_ends() {
         net.pass(seconds(120));
         net.assert_empty();
         let host = if at == 0 { &net.world.a } else { &net.world.b };
-        assert_eq!(host.failures()[0], FailureReason::Kernel("no such algorithm".into()), "{at} {way:?}");
+        assert_eq!(host.failures()[0], KernelError::new("no such algorithm").into(), "{at} {way:?}");
         if at == 0 {
             assert_eq!(net.kernels[0].failed, [acquire(1)]);
         }

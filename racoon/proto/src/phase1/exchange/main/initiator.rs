@@ -13,7 +13,7 @@ use crate::phase1::exchange::keyed::{Keyed, Proved, Transcript, exchanged};
 use crate::phase1::exchange::payloads::{draw_nonce, features, in_clear, key_and_nonce, key_message, proposal_message};
 use crate::phase1::exchange::{Agreed, Context, Features, Transition};
 use crate::proposal::{Phase1Terms, ProposalRefusal, accept_phase1, answered_phase1, closest_phase1, phase1_sa};
-use crate::reason::{BadChoice, FailureReason, Role};
+use crate::reason::{BadChoice, CryptoFailure, FailureReason, Malformed, Role};
 use crate::wire::{Header, RawPayload, SaBody};
 
 /// The state of an initiator.
@@ -74,7 +74,7 @@ impl Initiator {
         let supported = block.proposals.iter().filter(|terms| auth::is_supported(terms.method));
         let offered: Vec<_> = supported.copied().collect();
         if offered.is_empty() {
-            return Err(FailureReason::Unsupported(format!("no authentication method of remote block {}", block.name)));
+            return Err(FailureReason::NoAuthMethod { remote: block.name.clone() });
         }
         cx.record.offered = bounded(in_words(&offered));
         let sa_i = phase1_sa(&offered).encode();
@@ -88,10 +88,9 @@ impl Initiator {
             Self::AwaitsChoice(state) => state.receive(cx, header, body),
             Self::AwaitsKey(state) => state.receive(cx, header, body),
             Self::AwaitsIdentity(state) => state.receive(cx, header, body),
-            Self::PreparesKey(_) | Self::DerivesKeys(_) => Transition::ignore(
-                self,
-                FailureReason::Malformed("a message while another one is being worked on".into()),
-            ),
+            Self::PreparesKey(_) | Self::DerivesKeys(_) => {
+                Transition::ignore(self, FailureReason::Malformed(Malformed::Busy))
+            }
         }
     }
 
@@ -100,7 +99,7 @@ impl Initiator {
         match self {
             Self::PreparesKey(state) => state.job_done(cx, result).unwrap_or_else(Transition::Failed),
             Self::DerivesKeys(state) => state.job_done(cx, result).unwrap_or_else(Transition::Failed),
-            other => Transition::ignore(other, FailureReason::Crypto("a job that nobody asked for".into())),
+            other => Transition::ignore(other, FailureReason::Crypto(CryptoFailure::Unexpected)),
         }
     }
 
@@ -140,7 +139,7 @@ impl AwaitsChoice {
     ) -> Result<(Phase1Terms, Features), FailureReason> {
         let payloads = in_clear(&MAIN[1], header, body)?;
         let sa = rules::find(&payloads, PayloadType::SA).unwrap_or_default();
-        let answer = SaBody::parse(sa).map_err(|error| FailureReason::Malformed(error.to_string()))?;
+        let answer = SaBody::parse(sa).map_err(FailureReason::from)?;
         let (_, chosen) = answered_phase1(&answer, &self.offered)
             .map_err(|error| FailureReason::BadChoice(BadChoice::Answer(error)))?;
         // Only the lifetime may differ from what was offered, as far as proposal_check allows it.
@@ -190,7 +189,7 @@ impl DerivesKeys {
     fn job_done(self, cx: &mut Context<'_>, mut result: JobResult) -> Result<Transition, FailureReason> {
         let (exponent, values) = exchanged(result.take_diffie_hellman())?;
         let g_xy = match values {
-            Ok(values) => values.shared.ok_or_else(|| FailureReason::Crypto("no secret was computed".into()))?,
+            Ok(values) => values.shared.ok_or_else(|| FailureReason::Crypto(CryptoFailure::Incomplete))?,
             // Message 4 is not authenticated: the invalid value may be forged, and the true one may still come.
             Err(cause) => return Ok(Transition::ignore(Initiator::AwaitsKey(self.into_awaits_key(exponent)), cause)),
         };

@@ -13,7 +13,7 @@ use crate::phase1::exchange::keyed::{Keyed, Proved, Transcript, exchanged};
 use crate::phase1::exchange::payloads::{draw_nonce, features, in_clear, key_and_nonce, key_message, proposal_message};
 use crate::phase1::exchange::{Agreed, Context, Features, Transition};
 use crate::proposal::Phase1Terms;
-use crate::reason::{FailureReason, Role};
+use crate::reason::{CryptoFailure, FailureReason, Malformed, Role};
 use crate::settings::Settings;
 use crate::wire::Header;
 
@@ -64,10 +64,7 @@ impl Responder {
         match self {
             Self::AwaitsKey(state) => state.receive(cx, header, body),
             Self::AwaitsIdentity(state) => state.receive(cx, header, body),
-            Self::DerivesKeys(_) => Transition::ignore(
-                self,
-                FailureReason::Malformed("a message while another one is being worked on".into()),
-            ),
+            Self::DerivesKeys(_) => Transition::ignore(self, FailureReason::Malformed(Malformed::Busy)),
         }
     }
 
@@ -75,7 +72,7 @@ impl Responder {
     pub(super) fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Transition {
         match self {
             Self::DerivesKeys(state) => state.job_done(cx, result).unwrap_or_else(Transition::Failed),
-            other => Transition::ignore(other, FailureReason::Crypto("a job that nobody asked for".into())),
+            other => Transition::ignore(other, FailureReason::Crypto(CryptoFailure::Unexpected)),
         }
     }
 
@@ -136,7 +133,7 @@ impl DerivesKeys {
             Err(cause) => return Ok(Transition::ignore(Responder::AwaitsKey(self.awaited), cause)),
         };
         let (Some(g_xr), Some(g_xy)) = (values.public, values.shared) else {
-            return Err(FailureReason::Crypto("no secret was computed".into()));
+            return Err(FailureReason::Crypto(CryptoFailure::Incomplete));
         };
         let nr = draw_nonce(cx)?;
         let message = key_message(cx, &g_xr, &nr);

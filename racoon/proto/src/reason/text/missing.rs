@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use super::missing::{MissingPolicy, MissingRemote, MissingSainfo, Named, PolicyProblem, SainfoName};
 use crate::config::{RemoteSide, Side};
-use crate::kernel::{Action, Direction, Level, Mode, Policy, Selector, Template};
+use crate::kernel::{Action, Level, Mode, Policy, Selector, Template};
 use crate::num::{ExchangeType, IpProtocol};
+use crate::reason::{MissingPolicy, MissingRemote, MissingSainfo, Named, PolicyProblem, SainfoName};
 
 impl<T: fmt::Display> fmt::Display for Named<T> {
     /// `one, two and 3 more`.
@@ -32,7 +32,7 @@ impl fmt::Display for MissingRemote {
                 if present.more > 0 { write!(f, " and {} more", present.more) } else { Ok(()) }
             }
             Self::Passive { peer, present } => {
-                write!(f, "no remote section may begin with {peer}; passive is on in remote {present}")
+                write!(f, "no remote section for {peer} may initiate; passive is on in remote {present}")
             }
             Self::Ambiguous(present) => write!(f, "several remote sections match equally well: {present}"),
             Self::Removed => f.write_str("the remote section for this peer is no longer configured"),
@@ -175,20 +175,5 @@ impl fmt::Display for SainfoName {
             write!(f, " group {group}")?;
         }
         if self.remoteid != 0 { write!(f, " remoteid {}", self.remoteid) } else { Ok(()) }
-    }
-}
-
-impl MissingPolicy {
-    /// The one thing to look at.
-    pub(super) fn hint(&self) -> Option<&'static str> {
-        match &self.problem {
-            PolicyProblem::Missing { needed, .. } if needed.direction == Direction::In => {
-                Some("each out policy of the peer needs this in policy here: compare `setkey -DP` of both hosts")
-            }
-            PolicyProblem::Missing { .. } | PolicyProblem::Unprotected(_) | PolicyProblem::Tunnel { .. } => {
-                Some("compare `setkey -DP` of both hosts")
-            }
-            _ => None,
-        }
     }
 }

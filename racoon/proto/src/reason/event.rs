@@ -1,0 +1,31 @@
+//! The event that each failure is reported as.
+
+use super::FailureReason;
+use crate::num::NotifyType;
+use crate::output::EventKind;
+
+impl FailureReason {
+    /// The event for a failed phase 1, if there is one.
+    pub fn phase1_event(&self) -> Option<EventKind> {
+        Some(match self {
+            Self::NoAnswer(_) => EventKind::Phase1NoResponse,
+            Self::NoProposalChosen(_) | Self::BadChoice(_) | Self::Refused(NotifyType::NO_PROPOSAL_CHOSEN) => {
+                EventKind::Phase1NoProposal
+            }
+            Self::Authentication(_)
+            | Self::Identity { .. }
+            | Self::NoPreSharedKey { .. }
+            | Self::Refused(NotifyType::AUTHENTICATION_FAILED) => EventKind::Phase1AuthFailed,
+            _ => return None,
+        })
+    }
+
+    /// The event for a failed phase 2, if there is one.
+    pub fn phase2_event(&self) -> Option<EventKind> {
+        match self {
+            Self::NoPhase1(_) | Self::Phase1Late(_) => Some(EventKind::Phase2NoPhase1),
+            Self::NoAnswer(_) | Self::KernelTimeout(_) => Some(EventKind::Phase2NoResponse),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! What to look at after a failure, and what else its line says: the offered and configured proposals.
+
+use crate::kernel::Direction;
+use crate::num::{ExchangeType, NotifyType};
+use crate::proposal::ProposalRefusal;
+use crate::reason::{FailureReason, MissingPolicy, MissingRemote, PolicyProblem, Role, Unanswered};
+
+/// A longer message may need fragments on a path with a small MTU: IPv6 guarantees packets of 1280 bytes.
+const LARGE: usize = 1200;
+
+/// What to do about a peer that speaks IKEv2.
+const IKEV1_AT_PEER: &str = "configure the peer for IKEv1 (strongSwan: `version = 1` or `keyexchange=ikev1`, \
+                             libreswan: `ikev2=no` or `keyexchange=ikev1`)";
+
+/// What follows a reason in its line: what was offered and configured, where that matters, and what to look at unless the peer
+/// has `explained` its refusal. Empty, or begins with a semicolon.
+pub(crate) fn context(
+    reason: &FailureReason,
+    (exchange, role): (ExchangeType, Role),
+    offered: &[String],
+    configured: &[String],
+    explained: bool,
+) -> String {
+    let mut text = String::new();
+    if is_about_proposals(reason, exchange, role) {
+        for (what, lines) in [("offered", offered), ("configured", configured)] {
+            if !lines.is_empty() {
+                text.push_str(&format!("; {what}: [{}]", lines.join("; ")));
+            }
+        }
+    }
+    let is_known = explained && matches!(reason, FailureReason::Refused(_));
+    if let Some(hint) = hint(reason, exchange).filter(|_| !is_known) {
+        text.push_str(&format!("; {hint}"));
+    }
+    text
+}
+
+/// Whether what was offered and what is configured say more about a failure.
+fn is_about_proposals(reason: &FailureReason, exchange: ExchangeType, role: Role) -> bool {
+    match reason {
+        FailureReason::NoProposalChosen(_) | FailureReason::BadChoice(_) => true,
+        FailureReason::NoPolicy(_)
+        | FailureReason::NoSainfo(_)
+        | FailureReason::NotAuthorized(_)
+        | FailureReason::Phase2Identity(_) => true,
+        FailureReason::Refused(notify) if role == Role::Initiator => match *notify {
+            NotifyType::NO_PROPOSAL_CHOSEN
+            | NotifyType::BAD_PROPOSAL_SYNTAX
+            | NotifyType::ATTRIBUTES_NOT_SUPPORTED
+            | NotifyType::INVALID_TRANSFORM_ID
+            | NotifyType::INVALID_PROTOCOL_ID => true,
+            NotifyType::INVALID_ID_INFORMATION => exchange == ExchangeType::QUICK,
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// The one thing to look at.
+pub(super) fn hint(reason: &FailureReason, exchange: ExchangeType) -> Option<&'static str> {
+    let is_phase2 = exchange == ExchangeType::QUICK;
+    Some(match reason {
+        FailureReason::NoAnswer(unanswered) => unanswered.hint(),
+        FailureReason::OtherVersion { major: 2, .. } => IKEV1_AT_PEER,
+        FailureReason::NoProposalChosen(ProposalRefusal::NoAlgorithm(_)) => "add one to it",
+        FailureReason::NoProposalChosen(refusal) if refusal.is_of_policies() => "compare the policies of both hosts",
+        FailureReason::NoProposalChosen(_) if is_phase2 => "compare the sainfo of both hosts",
+        FailureReason::NoProposalChosen(_) => "compare the proposals of both hosts",
+        FailureReason::Refused(NotifyType::NO_PROPOSAL_CHOSEN) => "the peer's log names the difference",
+        FailureReason::Refused(NotifyType::AUTHENTICATION_FAILED) => "compare the pre-shared keys of both hosts",
+        FailureReason::Refused(NotifyType::INVALID_ID_INFORMATION) if is_phase2 => {
+            "the peer needs a policy and a sainfo for this traffic: compare those of both hosts"
+        }
+        FailureReason::Refused(NotifyType::INVALID_ID_INFORMATION) => {
+            "compare my_identifier here with peers_identifier there"
+        }
+        FailureReason::NoRemote(MissingRemote::Address { .. }) => "add a remote section for it, or remote anonymous",
+        FailureReason::NoPolicy(missing) => return missing.hint(),
+        FailureReason::NoSainfo(_) => "both endpoints of a sainfo are anonymous or equal those of the policy",
+        _ => return None,
+    })
+}
+
+impl Unanswered {
+    /// What the silence means, and where to look.
+    fn hint(&self) -> &'static str {
+        const LOST: &str =
+            "packets of this size seem to be lost on the path to the peer: check its MTU, and that fragments pass";
+        const RETURN_PATH: &str = "our answers do not reach the peer: check the route to it and packet filters";
+        let is_large = self.bytes > LARGE;
+        match (self.exchange, self.role, self.message) {
+            (ExchangeType::MAIN, Role::Initiator, 1) => {
+                "check that an IKEv1 daemon runs there, that it is configured for this host, and that UDP port 500 is open"
+            }
+            (ExchangeType::MAIN, Role::Initiator, 3) if self.repeated > 0 => LOST,
+            (ExchangeType::MAIN, Role::Initiator, 3) => {
+                "packets of this size, or the answers to them, may be lost on the path: check its MTU, and that fragments \
+                 pass; otherwise see the peer's log"
+            }
+            (ExchangeType::MAIN, Role::Initiator, 5) => {
+                "the pre-shared keys probably differ: compare those of both hosts; otherwise see the peer's log"
+            }
+            (ExchangeType::MAIN, Role::Responder, 4) if self.repeated > 0 => LOST,
+            (ExchangeType::QUICK, Role::Responder, _) if self.repeated > 0 && is_large => LOST,
+            (_, Role::Responder, _) if self.repeated > 0 => RETURN_PATH,
+            (ExchangeType::MAIN, Role::Responder, 2) => {
+                "the peer gave up, or its message 3 is lost on the path (check the MTU, and that fragments pass): see its log"
+            }
+            (ExchangeType::MAIN, Role::Responder, _) => {
+                "the peer gave up or has no key for this host, or its message 5 is lost: see its log"
+            }
+            (ExchangeType::QUICK, Role::Initiator, _) if is_large => {
+                "the peer refuses in silence, has lost phase 1, or large packets are lost on the path: see its log, check the MTU"
+            }
+            (ExchangeType::QUICK, Role::Initiator, _) => {
+                "the peer refuses in silence, or has lost phase 1: see its log"
+            }
+            _ => "the peer gave up, or its message is lost on the path: see its log",
+        }
+    }
+}
+
+impl MissingPolicy {
+    /// The one thing to look at.
+    fn hint(&self) -> Option<&'static str> {
+        match &self.problem {
+            PolicyProblem::Missing { needed, .. } if needed.direction == Direction::In => {
+                Some("each out policy of the peer needs this in policy here: compare `setkey -DP` of both hosts")
+            }
+            PolicyProblem::Missing { .. } | PolicyProblem::Unprotected(_) | PolicyProblem::Tunnel { .. } => {
+                Some("compare `setkey -DP` of both hosts")
+            }
+            _ => None,
+        }
+    }
+}
