@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::algorithm::{Authentication, Encryption};
+use crate::algorithm::{Authentication, Encryption, KeyBits};
 use crate::dialect::Dialect;
 use crate::num::SaType;
 
@@ -67,7 +67,7 @@ pub enum SpecError {
         /// The algorithm.
         algorithm: &'static str,
         /// Its key lengths, salt included.
-        allowed: String,
+        allowed: KeyBits,
         /// The length that was given.
         bits: usize,
     },

@@ -113,14 +113,12 @@ impl Session {
         warnings: &mut Vec<ParseError>,
     ) -> Result<(), Refusal> {
         let plan: SaPlan = compose::plan_sa(message_type, statement, sa, &self.target(), warnings)?;
-        for pair in &plan.pairs {
+        for sa in &plan.sas {
             if message_type == MessageType::Get {
                 // The entry shows the number that the request had: 0, as scripts know it.
-                self.dump(tag(statement), |header, buffer| {
-                    plan.emit(RequestHeader { seq: 0, ..header }, *pair, buffer)
-                });
+                self.dump(tag(statement), |header, buffer| plan.encode(sa, RequestHeader { seq: 0, ..header }, buffer));
             } else {
-                self.submit(tag(statement), |header, buffer| plan.emit(header, *pair, buffer));
+                self.submit(tag(statement), |header, buffer| plan.encode(sa, header, buffer));
             }
         }
         Ok(())
@@ -133,11 +131,11 @@ impl Session {
         spd: &ipsec_conf::setkey::Spd<'_>,
     ) -> Result<(), Refusal> {
         let mut plan: SpdPlan = compose::plan_spd(message_type, statement, spd, &self.target())?;
-        let priority = self.abi.dialect.has_priority().then_some(plan.policy.priority);
+        let priority = self.abi.dialect.has_priority().then_some(plan.priority);
         let tag = Tag { priority, ..tag(statement) };
-        self.submit(tag, |header, buffer| plan.emit(header, buffer));
+        self.submit(tag, |header, buffer| plan.encode(header, buffer));
         if self.mirror && plan.make_forward() {
-            self.submit(tag, |header, buffer| plan.emit(header, buffer));
+            self.submit(tag, |header, buffer| plan.encode(header, buffer));
         }
         Ok(())
     }

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 
 use ipsec_conf::setkey::{Command, ParseError, Range, Sa, Selector, Spd, Statement, Word};
-use libpfkey::num::DIR_FWD;
 use libpfkey::request::{self, RequestHeader};
 use libpfkey::rules::{self, DuplicateDetector, Refused, RequestPart};
 use libpfkey::wire::Address;
@@ -119,9 +118,9 @@ impl<'k> Validator<'k> {
         let place = |part| place_in_sa(statement, sa, part);
         // The mark is part of an SA's identity, but is not compared here.
         let is_known = self.is_certain(&[sa.source.host, sa.destination.host]) && sa.mark.is_none();
-        for pair in &plan.pairs {
+        for sa in &plan.sas {
             let mut bytes = Zeroizing::new(Vec::new());
-            plan.emit(self.request_header(), *pair, &mut bytes).map_err(|error| unsendable(statement, &error))?;
+            plan.encode(sa, self.request_header(), &mut bytes).map_err(|error| unsendable(statement, &error))?;
             let request = self.parse(statement, &bytes)?;
             self.apply_rules(statement, &request, place, warnings)?;
             if !is_known && message_type == MessageType::Delete {
@@ -147,7 +146,7 @@ impl<'k> Validator<'k> {
     ) -> Result<(), Refusal> {
         let mut plan = compose::plan_spd(message_type, statement, spd, &self.target)?;
         let mut bytes = Vec::new();
-        plan.emit(self.request_header(), &mut bytes).map_err(|error| unsendable(statement, &error))?;
+        plan.encode(self.request_header(), &mut bytes).map_err(|error| unsendable(statement, &error))?;
         let request = self.parse(statement, &bytes)?;
         self.apply_rules(statement, &request, |part| place_in_spd(statement, spd, part), warnings)?;
         // The label is part of a policy's identity, but is not compared here.
@@ -164,14 +163,14 @@ impl<'k> Validator<'k> {
             return Ok(());
         }
         if self.is_duplicate(&request) {
-            if !(self.mirror && plan.policy.direction == DIR_FWD) {
+            if !(self.mirror && plan.is_forward()) {
                 let text = "an earlier statement has a policy with this selector and direction";
                 return Err(statement.error_at_end(statement.start(), text).into());
             }
             warnings.push(statement.error_at_end(statement.start(), HAS_COPY));
         }
         if self.mirror && plan.make_forward() {
-            plan.emit(self.request_header(), &mut bytes).map_err(|error| unsendable(statement, &error))?;
+            plan.encode(self.request_header(), &mut bytes).map_err(|error| unsendable(statement, &error))?;
             if self.is_duplicate(&self.parse(statement, &bytes)?) {
                 warnings.push(statement.error_at_end(statement.start(), HAS_FORWARD));
             }

@@ -143,8 +143,13 @@ pub fn encode_sa(
         Order::Libipsec => &SA_OF_LIBIPSEC,
         Order::Setkey => &SA_OF_SETKEY,
     };
+    // GET and DELETE name an SA; its replay protection is no part of the name.
+    let names_one = matches!(message_type, MessageType::Get | MessageType::Delete);
     let mut builder = header.builder(message_type, sa.id.sa_type, buffer)?;
     for kind in order.iter().chain(&SA_LAST) {
+        if names_one && *kind == T::XfrmReplay {
+            continue;
+        }
         if let Some(extension) = message.extension(*kind)? {
             builder.push(&extension)?;
         }
@@ -188,7 +193,7 @@ fn encode_spi(spi: &SpiSpec, header: RequestHeader, encoding: Encoding, buffer: 
 ///
 /// # Errors
 /// As [`Request::encode`].
-fn encode_policy(
+pub fn encode_policy(
     message_type: MessageType,
     spec: &PolicySpec,
     header: RequestHeader,
@@ -261,8 +266,8 @@ impl<'a> SaMessage<'a> {
         flags.set(SaFlags::FREEBSD_ESN, sa.replay.esn && dialect == Dialect::FreeBsd);
         flags.set(SaFlags::DARWIN_ESN, sa.replay.esn && dialect == Dialect::Darwin);
         let encrypt = match (&sa.encryption, sa.compression) {
-            (Some(Keyed { algorithm, .. }), _) => algorithm::encrypt_number(dialect, *algorithm)?,
-            (None, Some(compression)) => compression.number(dialect).unwrap_or(0),
+            (_, Some(compression)) => compression.number(dialect).unwrap_or(0),
+            (Some(Keyed { algorithm, .. }), None) => algorithm::encrypt_number(dialect, *algorithm)?,
             (None, None) => 0,
         };
         let auth = match &sa.authentication {

@@ -13,7 +13,7 @@ mod tests;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
-pub use encode::{Encoding, Order, encode_sa};
+pub use encode::{Encoding, Order, encode_policy, encode_sa};
 pub use libipsec::*;
 
 use crate::dialect::{Abi, Dialect};

@@ -216,9 +216,10 @@ impl SaSpec {
     }
 
     fn check_keys(&self) -> Result<(), SpecError> {
-        if let Some(keyed) = &self.encryption
-            && keyed.algorithm.is_aead()
-        {
+        if let Some(keyed) = &self.encryption {
+            check_key(keyed.algorithm.name(), keyed.algorithm.key_bits(), keyed.key_bits())?;
+        }
+        if let Some(keyed) = &self.authentication {
             check_key(keyed.algorithm.name(), keyed.algorithm.key_bits(), keyed.key_bits())?;
         }
         Ok(())
@@ -230,6 +231,6 @@ fn check_key(name: Option<&'static str>, allowed: KeyBits, bits: usize) -> Resul
     let Some(algorithm) = name else { return Ok(()) };
     match u16::try_from(bits).is_ok_and(|bits| allowed.allows(bits)) {
         true => Ok(()),
-        false => Err(SpecError::KeyLength { algorithm, allowed: allowed.to_string(), bits }),
+        false => Err(SpecError::KeyLength { algorithm, allowed, bits }),
     }
 }

@@ -52,6 +52,19 @@ fn names_that_no_kernel_takes() {
 }
 
 #[test]
+fn key_lengths() {
+    refused(esp().encryption(Encryption::AesCbc, b"short"), "aes-cbc takes keys of 128, 192, 256 bits, not 40");
+    refused(
+        esp().encryption(Encryption::Null, &[]).authentication(Authentication::HmacSha1, &[1; 16]),
+        "hmac-sha1 takes keys of 160 bits, not 128",
+    );
+    // The salt counts.
+    refused(esp().encryption(Encryption::AesGcm16, &[1; 16]), "aes-gcm-16 takes keys of 160, 224, 288 bits, not 128");
+    let (source, destination) = ends();
+    refused(SaSpec::tcp_md5(source, destination, &[1; 81]), "tcp-md5 takes keys of 8 to 640 bits, not 648");
+}
+
+#[test]
 fn keys_are_not_shown() {
     let sa = esp().encryption(Encryption::AesCbc, b"sixteen byte key").build().unwrap();
     let shown = format!("{sa:?}");

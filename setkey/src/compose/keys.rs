@@ -1,27 +1,24 @@
 //! Algorithms and keys of a statement, checked against what the kernel says it can do.
 
 use ipsec_conf::setkey::{Algorithms, AuthenticationWord, EncryptionWord, Keyed, ParseError, Statement};
-use libpfkey::algorithm::{Authentication, Encryption, KeyBits, Supported};
+use libpfkey::algorithm::{Authentication, Compression, Encryption, KeyBits, Supported};
 use libpfkey::{Dialect, ExtensionType, SaFlags};
-use zeroize::Zeroizing;
 
 use super::Target;
 
-/// The algorithms of an SA as numbers, with their keys.
-#[derive(Debug, Default)]
+/// The algorithms of an SA with their keys.
+#[derive(Debug)]
 pub(super) struct Material {
-    /// Number of the cipher or compression algorithm.
-    pub(super) encrypt: u8,
-    /// Number of the authentication algorithm.
-    pub(super) auth: u8,
-    /// Key of the cipher; empty for the null cipher, absent without `-E`.
-    pub(super) encrypt_key: Option<Zeroizing<Vec<u8>>>,
-    /// Authentication key.
-    pub(super) auth_key: Option<Zeroizing<Vec<u8>>>,
+    /// The cipher; its key is empty for the null cipher.
+    pub(super) encryption: Option<libpfkey::Keyed<Encryption>>,
+    /// The authentication algorithm.
+    pub(super) authentication: Option<libpfkey::Keyed<Authentication>>,
+    /// The compression algorithm.
+    pub(super) compression: Option<Compression>,
     /// Bits of the ICV, where they are not those that the kernel's PF_KEY gives.
     pub(super) icv_bits: Option<u32>,
     /// Flags that stand for variants of an algorithm.
-    pub(super) flags: Option<SaFlags>,
+    pub(super) flags: SaFlags,
 }
 
 impl Material {
@@ -35,7 +32,8 @@ impl Material {
         target: &Target<'_>,
         warnings: &mut Vec<ParseError>,
     ) -> Result<Self, ParseError> {
-        let mut material = Self::default();
+        let flags = SaFlags::empty();
+        let mut material = Self { encryption: None, authentication: None, compression: None, icv_bits: None, flags };
         refuse_second(statement, algorithms, target)?;
         if let Some(encryption) = &algorithms.encryption {
             material.encryption(statement, encryption, target, warnings)?;
@@ -44,10 +42,9 @@ impl Material {
             material.authentication(statement, authentication, target)?;
         }
         if let Some(compression) = algorithms.compression {
-            // Every dialect has the three words.
-            material.encrypt = compression.algorithm.number(target.dialect()).unwrap_or(0);
+            material.compression = Some(compression.algorithm);
             if algorithms.raw_cpi {
-                material.flags = Some(SaFlags::RAWCPI);
+                material.flags = SaFlags::RAWCPI;
             }
         }
         Ok(material)
@@ -64,19 +61,19 @@ impl Material {
         if word.algorithm.is_obsolete {
             warnings.push(statement.error_at(at, "WARNING: obsolete algorithm"));
         }
-        self.flags = Some(word.algorithm.flags).filter(|flags| !flags.is_empty());
+        self.flags = word.algorithm.flags;
         let algorithm = word.algorithm.algorithm;
         let name = word.name.text;
         let missing = || not_supported(statement, at, name, target.dialect());
-        self.encrypt = algorithm.number(target.dialect()).ok_or_else(missing)?;
+        let number = algorithm.number(target.dialect()).ok_or_else(missing)?;
         let key = word.key.as_ref().map(ipsec_conf::setkey::Key::bytes).unwrap_or_default();
         // The range that a kernel lists does not say which lengths between its ends it takes; for AES-CTR, FreeBSD's may count
         // the nonce or not.
         let is_known = algorithm.is_aead() || (target.dialect() == Dialect::FreeBsd && algorithm == Encryption::AesCtr);
-        let allowed = if is_known && (target.has_xfrm || lists(target.supported, self.encrypt)) {
+        let allowed = if is_known && (target.has_xfrm || lists(target.supported, number)) {
             algorithm.key_bits()
         } else {
-            listed(target.supported, ExtensionType::SupportedEncrypt, self.encrypt).ok_or_else(missing)?
+            listed(target.supported, ExtensionType::SupportedEncrypt, number).ok_or_else(missing)?
         };
         // KAME kernels list the null cipher with a range; it takes no key.
         if algorithm != Encryption::Null {
@@ -88,7 +85,7 @@ impl Material {
                 "WARNING: a counter mode with a key from a file repeats key and counter after a reboot (RFC 8221)",
             ));
         }
-        self.encrypt_key = Some(key);
+        self.encryption = Some(libpfkey::Keyed::new(algorithm, key));
         Ok(())
     }
 
@@ -110,14 +107,17 @@ impl Material {
             }
             self.icv_bits = Some(bits.into());
         }
-        self.auth = algorithm.number(dialect).ok_or_else(missing)?;
-        let Some(key) = word.key.as_ref().map(ipsec_conf::setkey::Key::bytes) else { return Ok(()) };
+        let number = algorithm.number(dialect).ok_or_else(missing)?;
+        let Some(key) = word.key.as_ref().map(ipsec_conf::setkey::Key::bytes) else {
+            self.authentication = Some(libpfkey::Keyed { algorithm, key: None });
+            return Ok(());
+        };
         let allowed = match algorithm {
             Authentication::TcpMd5 => algorithm.key_bits(),
-            _ => listed(target.supported, ExtensionType::SupportedAuth, self.auth).ok_or_else(missing)?,
+            _ => listed(target.supported, ExtensionType::SupportedAuth, number).ok_or_else(missing)?,
         };
         check_key(allowed, name, key.len()).map_err(|text| statement.error_at(at, text))?;
-        self.auth_key = Some(key);
+        self.authentication = Some(libpfkey::Keyed::new(algorithm, key));
         Ok(())
     }
 }

@@ -9,8 +9,8 @@ use std::net::SocketAddr;
 
 use ipsec_conf::setkey::{AddressOptions, Endpoint, ParseError, Protocol, SecurityContext, Statement, Word, narrow};
 use libpfkey::algorithm::Supported;
-use libpfkey::{Abi, Dialect, SaType};
-use zeroize::Zeroizing;
+use libpfkey::request::{Encoding, Order};
+use libpfkey::{Abi, Dialect, SaType, SecurityLabel};
 
 use crate::resolve::{Names, Unresolved, addresses};
 
@@ -33,6 +33,11 @@ pub(crate) struct Target<'k> {
 impl Target<'_> {
     pub(crate) fn dialect(&self) -> Dialect {
         self.abi.dialect
+    }
+
+    /// The form of messages: KAME setkey's order of extensions.
+    fn encoding(&self) -> Encoding {
+        Encoding { xfrm_extensions: self.has_xfrm, order: Order::Setkey }
     }
 }
 
@@ -105,27 +110,9 @@ pub(crate) fn host_pairs(
     pairs(&resolve(source)?, &resolve(destination)?)
 }
 
-/// A security label as it is sent.
-#[derive(Debug)]
-struct Label {
-    algorithm: u8,
-    doi: u8,
-    /// With its terminating NUL.
-    text: Zeroizing<Vec<u8>>,
-}
-
-impl Label {
-    fn new(context: &SecurityContext<'_>) -> Self {
-        let mut text = narrow(context.label.text);
-        text.push(0);
-        Self { algorithm: context.algorithm, doi: context.doi, text: Zeroizing::new(text) }
-    }
-
-    fn extension(&self) -> libpfkey::Extension<'_> {
-        libpfkey::Extension::SecurityContext(libpfkey::wire::SecurityContext {
-            algorithm: self.algorithm,
-            doi: self.doi,
-            label: &self.text,
-        })
-    }
+/// A security label as it is sent, with its terminating NUL.
+fn label(context: &SecurityContext<'_>) -> SecurityLabel {
+    let mut text = narrow(context.label.text);
+    text.push(0);
+    SecurityLabel { algorithm: context.algorithm, doi: context.doi, text }
 }

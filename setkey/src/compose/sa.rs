@@ -3,39 +3,23 @@
 use std::net::SocketAddr;
 
 use ipsec_conf::setkey::{self as language, Mode, ParseError, Protocol, Statement};
-use libpfkey::num::{MODE_ANY, MODE_TRANSPORT, MODE_TUNNEL, UDP_ENCAP_ESPINUDP};
-use libpfkey::request::RequestHeader;
-use libpfkey::wire::{Address, Key, Lifetime, Sa, Sa2, SockAddr, SpiRange};
-use libpfkey::{Dialect, Extension, ExtensionType, MessageType, SaFlags, SaState, SaType};
-use zeroize::Zeroizing;
+use libpfkey::request::{Encoding, RequestHeader, encode_sa};
+use libpfkey::wire::{Lifetime, SpiRange};
+use libpfkey::{Dialect, Keyed, Lifetimes, MessageType, Replay, SaFlags, SaId, SaSpec, SaType, UdpEncapsulation};
 
 use super::keys::Material;
 use super::xfrm::{XfrmOptions, refuse_unsendable};
-use super::{Label, Refusal, Target, at_culprit, pairs, resolve_end, sa_type_of};
+use super::{Refusal, Target, at_culprit, label, pairs, resolve_end, sa_type_of};
 use crate::resolve::addresses;
-
-/// The port of ESP in UDP (RFC 3948).
-const NATT_PORT: u16 = 4500;
 
 /// A statement about one SA, or one for each pair of addresses.
 #[derive(Debug)]
 pub(crate) struct SaPlan {
     message_type: MessageType,
-    sa_type: SaType,
-    /// Source and destination of each message.
-    pub(crate) pairs: Vec<(SocketAddr, SocketAddr)>,
-    sa: Sa,
-    sa2: Sa2,
-    encrypt_key: Option<Zeroizing<Vec<u8>>>,
-    auth_key: Option<Zeroizing<Vec<u8>>>,
-    hard: Option<Lifetime>,
-    soft: Option<Lifetime>,
-    label: Option<Label>,
+    /// The SA of each message.
+    pub(crate) sas: Vec<SaSpec>,
     range: Option<SpiRange>,
-    natt: Option<Natt>,
-    xfrm: XfrmOptions,
-    /// FreeBSD: a window that the SA's 8 bits cannot say, in packets.
-    replay_packets: Option<u32>,
+    encoding: Encoding,
 }
 
 /// NAT traversal: ports that override those of the addresses, and the original address.
@@ -78,87 +62,68 @@ pub(crate) fn plan_sa(
         return Err(statement.error_at_end(place(&["-u"]), text).into());
     }
     let pairs = pairs(&sources, &destinations)?;
-    let (replay, replay_packets) = plan_replay(statement, sa, target)?;
+    let window = replay_window(statement, sa, target)?;
     let xfrm = XfrmOptions::new(message_type, statement, sa, material.icv_bits, target)?;
+    let natt = natt.filter(|_| !names_one || target.dialect() == Dialect::NetBsd);
+    let id = SaId { sa_type, source: pairs[0].0, destination: pairs[0].1, spi: sa.spi, mark: None };
+    let common = SaSpec {
+        mode: mode(sa.mode),
+        reqid: sa.reqid,
+        encryption: material.encryption.map(|keyed| match sa_type {
+            SaType::IpComp => Keyed { key: None, ..keyed },
+            _ => keyed,
+        }),
+        authentication: material.authentication,
+        compression: material.compression,
+        replay: Replay { window, esn: sa.esn },
+        flags: flags(sa) | material.flags,
+        lifetimes: Lifetimes {
+            hard: lifetime(sa.hard).filter(|_| !names_one),
+            soft: lifetime(sa.soft).filter(|_| !names_one),
+        },
+        label: sa.context.as_ref().filter(|_| !names_one).map(label),
+        ..SaSpec::new(id)
+    };
+    // The last one is moved, so that the keys of most statements are not copied.
+    let copies = std::iter::repeat_n(common, pairs.len());
+    let sas = copies.zip(pairs).map(|(sa, pair)| complete(sa, pair, natt.as_ref(), &xfrm));
     let is_getspi = message_type == MessageType::GetSpi;
     Ok(SaPlan {
         message_type,
-        sa_type,
-        pairs,
-        sa: Sa {
-            spi: sa.spi,
-            replay,
-            state: SaState::Larval,
-            auth: material.auth,
-            encrypt: material.encrypt,
-            flags: flags(sa, target.dialect()) | material.flags.unwrap_or(SaFlags::empty()),
-        },
-        sa2: Sa2 { mode: mode_number(sa.mode), reqid: sa.reqid, ..Sa2::default() },
-        encrypt_key: material.encrypt_key.filter(|_| sa_type != SaType::IpComp),
-        auth_key: material.auth_key,
-        hard: lifetime(sa.hard).filter(|_| !names_one),
-        soft: lifetime(sa.soft).filter(|_| !names_one),
-        label: sa.context.as_ref().filter(|_| !names_one).map(Label::new),
+        sas: sas.collect(),
         range: (is_getspi && sa.spi != 0).then_some(SpiRange { min: sa.spi, max: sa.spi }),
-        natt: natt.filter(|_| !names_one || target.dialect() == Dialect::NetBsd),
-        xfrm,
-        replay_packets,
+        encoding: target.encoding(),
     })
 }
 
 impl SaPlan {
-    /// Writes the message for one pair of addresses.
+    /// Writes the message for one SA.
     ///
     /// # Errors
-    /// What the dialect cannot say, and keys longer than a message.
-    pub(crate) fn emit(
-        &self,
-        header: RequestHeader,
-        (source, destination): (SocketAddr, SocketAddr),
-        buffer: &mut Vec<u8>,
-    ) -> libpfkey::Result<()> {
-        let mut builder = header.builder(self.message_type, self.sa_type, buffer)?;
-        if let Some(key) = &self.encrypt_key {
-            builder.push(&Extension::Key(ExtensionType::KeyEncrypt, Key::new(key)?))?;
-        }
-        if let Some(key) = &self.auth_key {
-            builder.push(&Extension::Key(ExtensionType::KeyAuth, Key::new(key)?))?;
-        }
-        if let Some(hard) = self.hard {
-            builder.push(&Extension::Lifetime(ExtensionType::LifetimeHard, hard))?;
-        }
-        if let Some(soft) = self.soft {
-            builder.push(&Extension::Lifetime(ExtensionType::LifetimeSoft, soft))?;
-        }
-        if let Some(label) = &self.label {
-            builder.push(&label.extension())?;
-        }
-        if let Some(range) = self.range {
-            builder.push(&Extension::SpiRange(range))?;
-        }
-        builder.push(&Extension::Sa(self.sa))?;
-        builder.push(&Extension::Sa2(self.sa2))?;
-        if let Some(packets) = self.replay_packets {
-            builder.push(&Extension::SaReplay(packets))?;
-        }
-        let host = |address: SocketAddr| Address::host(SockAddr::Inet(address));
-        if let Some(natt) = &self.natt {
-            builder.push(&Extension::NatTType(UDP_ENCAP_ESPINUDP))?;
-            if let Some(original) = natt.original {
-                builder.push(&Extension::Address(ExtensionType::NatTOaInitiator, host(original)))?;
-            }
-        }
-        builder.push(&Extension::Address(ExtensionType::AddressSrc, host(source)))?;
-        builder.push(&Extension::Address(ExtensionType::AddressDst, host(destination)))?;
-        if let Some(natt) = &self.natt {
-            let or_default = |port| if port == 0 { NATT_PORT } else { port };
-            let (sport, dport) = natt.ports.unwrap_or((source.port(), destination.port()));
-            builder.push(&Extension::NatTPort(ExtensionType::NatTSport, or_default(sport)))?;
-            builder.push(&Extension::NatTPort(ExtensionType::NatTDport, or_default(dport)))?;
-        }
-        self.xfrm.extensions(destination).push(&mut builder)?;
-        builder.finish()
+    /// What the dialect cannot express, and keys longer than a message.
+    pub(crate) fn encode(&self, sa: &SaSpec, header: RequestHeader, buffer: &mut Vec<u8>) -> libpfkey::Result<()> {
+        encode_sa(self.message_type, sa, self.range, header, self.encoding, buffer)
     }
+}
+
+/// Fills in what depends on the addresses.
+fn complete(
+    mut sa: SaSpec,
+    (source, destination): (SocketAddr, SocketAddr),
+    natt: Option<&Natt>,
+    xfrm: &XfrmOptions,
+) -> SaSpec {
+    (sa.id.source, sa.id.destination) = (source, destination);
+    sa.encapsulation = natt.map(|natt| {
+        let (source_port, destination_port) = natt.ports.unwrap_or((source.port(), destination.port()));
+        let or_default = |port| if port == 0 { UdpEncapsulation::PORT } else { port };
+        UdpEncapsulation {
+            original_address: natt.original,
+            ..UdpEncapsulation::new(or_default(source_port), or_default(destination_port))
+        }
+    });
+    xfrm.apply(&mut sa);
+    sa
 }
 
 fn plan_natt(statement: &Statement<'_>, sa: &language::Sa<'_>, target: &Target<'_>) -> Result<Option<Natt>, Refusal> {
@@ -184,41 +149,34 @@ fn plan_natt(statement: &Statement<'_>, sa: &language::Sa<'_>, target: &Target<'
     Ok(Some(Natt { ports: None, original }))
 }
 
-/// The 8-bit window of the SA, and FreeBSD's extension for larger ones.
-fn plan_replay(
-    statement: &Statement<'_>,
-    sa: &language::Sa<'_>,
-    target: &Target<'_>,
-) -> Result<(u8, Option<u32>), Refusal> {
-    match (u8::try_from(sa.replay), target.dialect()) {
-        (Ok(window), _) => Ok((window, None)),
-        // XfrmReplay carries it.
-        (Err(_), _) if target.has_xfrm => Ok((u8::MAX, None)),
-        // The word counts bytes of bitmap, the extension packets.
-        (Err(_), Dialect::FreeBsd) if sa.replay <= u32::MAX / 8 => Ok((u8::MAX, Some(sa.replay * 8))),
-        (Err(_), _) => {
-            let text = format!("replay window {} not in 0 to 255", sa.replay);
-            Err(statement.error_at_end(statement.option_offset(&["-r"]).unwrap_or(0), text).into())
-        }
+/// The replay window in packets: the language counts packets on Linux, elsewhere bytes of bitmap.
+fn replay_window(statement: &Statement<'_>, sa: &language::Sa<'_>, target: &Target<'_>) -> Result<u32, Refusal> {
+    let fits = match target.dialect() {
+        // The extension for large windows counts packets.
+        Dialect::FreeBsd => sa.replay <= u32::MAX / 8,
+        _ => target.has_xfrm || u8::try_from(sa.replay).is_ok(),
+    };
+    if !fits {
+        let text = format!("replay window {} not in 0 to 255", sa.replay);
+        return Err(statement.error_at_end(statement.option_offset(&["-r"]).unwrap_or(0), text).into());
     }
+    Ok(if target.dialect() == Dialect::Linux { sa.replay } else { sa.replay * 8 })
 }
 
-fn flags(sa: &language::Sa<'_>, dialect: Dialect) -> SaFlags {
+fn flags(sa: &language::Sa<'_>) -> SaFlags {
     let mut flags = SaFlags::empty();
     flags.set(SaFlags::CYCSEQ, !sa.no_cyclic_sequence);
     flags.set(SaFlags::OLD, matches!(sa.protocol, Some(Protocol::AhOld | Protocol::EspOld)));
     flags.set(SaFlags::PRAND, sa.padding.random);
     flags.set(SaFlags::PZERO, sa.padding.zero);
-    flags.set(SaFlags::FREEBSD_ESN, sa.esn && dialect == Dialect::FreeBsd);
-    flags.set(SaFlags::DARWIN_ESN, sa.esn && dialect == Dialect::Darwin);
     flags
 }
 
-fn mode_number(mode: Mode) -> u8 {
+fn mode(mode: Mode) -> libpfkey::Mode {
     match mode {
-        Mode::Any => MODE_ANY,
-        Mode::Transport => MODE_TRANSPORT,
-        Mode::Tunnel => MODE_TUNNEL,
+        Mode::Any => libpfkey::Mode::Any,
+        Mode::Transport => libpfkey::Mode::Transport,
+        Mode::Tunnel => libpfkey::Mode::Tunnel,
     }
 }
 

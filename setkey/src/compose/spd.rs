@@ -1,30 +1,30 @@
 //! `spdadd`, `spdupdate`, `spddelete`.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use ipsec_conf::setkey::{
     self as language, AddressOptions, ParseError, Range, Selector, Statement, Upper, Word, upper_spec,
 };
-use libpfkey::num::{DIR_FWD, DIR_IN, LEVEL_REQUIRE, LEVEL_UNIQUE, ULPROTO_ANY};
-use libpfkey::policy::Level;
+use libpfkey::num::ULPROTO_ANY;
+use libpfkey::policy::{Direction, Level};
 use libpfkey::protocol::protocol_number;
-use libpfkey::request::RequestHeader;
+use libpfkey::request::{Encoding, RequestHeader, encode_policy};
 use libpfkey::rules;
-use libpfkey::wire::{Address, Policy, SockAddr};
-use libpfkey::{Code, Extension, ExtensionType, MessageType, SaType};
+use libpfkey::{Code, Extension, ExtensionType, MessageType, PolicySpec, SaType, SelectorAddress};
 
-use super::{Label, Refusal, Target, at_culprit};
+use super::{Refusal, Target, at_culprit, label};
 use crate::resolve::addresses;
 
 /// A statement about one policy.
 #[derive(Debug)]
 pub(crate) struct SpdPlan {
     message_type: MessageType,
-    /// The policy.
-    pub(crate) policy: Policy,
-    /// Source and destination; none for a tagged policy.
-    selector: Option<(Address, Address)>,
-    label: Option<Label>,
+    policy: PolicySpec,
+    /// Its priority as the kernel shows it.
+    pub(crate) priority: u32,
+    /// A tag stands for the selector, which no kernel takes from PF_KEY.
+    is_tagged: bool,
+    encoding: Encoding,
 }
 
 /// Checks a statement's operands and prepares its message.
@@ -37,20 +37,25 @@ pub(crate) fn plan_spd(
     spd: &language::Spd<'_>,
     target: &Target<'_>,
 ) -> Result<SpdPlan, Refusal> {
-    let (selector, label) = match &spd.selector {
-        // The tag itself has an extension in no current kernel: what is sent lacks a selector, and is refused.
-        Selector::Tagged(_) => (None, None),
+    let (selector, label, is_tagged) = match &spd.selector {
+        // No current kernel has an extension for the tag: the message lacks a selector and is refused.
+        Selector::Tagged(_) => {
+            let any = SelectorAddress { address: (Ipv4Addr::UNSPECIFIED, 0).into(), prefix_len: 0 };
+            (libpfkey::Selector::new(any, any), None, true)
+        }
         Selector::Ranges { source, destination, upper, misc, context } => {
             let (proto, ports) = upper_layer(statement, upper, misc.as_ref())?;
             let ends = ends(statement, source, destination, spd.options, target)?;
-            (Some(selector(source, destination, ends, proto, ports)), context.as_ref().map(Label::new))
+            (selector(source, destination, ends, proto, ports), context.as_ref().map(label), false)
         }
     };
-    let policy =
-        Policy::from_text(&spd.policy, target.dialect()).map_err(|error| refused(statement, spd, target, &error))?;
-    if let Some((source, _)) = selector.filter(|_| !target.has_xfrm && message_type != MessageType::SpdDelete)
-        && let Some(source) = source.sockaddr.ip()
-        && let Err(refused) = rules::family_change(target.dialect(), source, &policy)
+    let refused = |error| refused(statement, spd, target, &error);
+    let mut policy = PolicySpec::from_text(selector, &spd.policy).map_err(refused)?;
+    let expressed = policy.to_wire(target.dialect()).map_err(refused)?;
+    if !is_tagged
+        && !target.has_xfrm
+        && message_type != MessageType::SpdDelete
+        && let Err(refused) = rules::family_change(target.dialect(), selector.source.address.ip(), &expressed)
     {
         return Err(statement.error_at_end(start_of_policy(spd), refused.reason).into());
     }
@@ -58,7 +63,9 @@ pub(crate) fn plan_spd(
         let text = format!("Not supported: a PF_KEY message of {} has no place for -ctx", target.dialect());
         return Err(statement.error_at_end(statement.option_offset(&["-ctx"]).unwrap_or(0), text).into());
     }
-    Ok(SpdPlan { message_type, policy, selector, label })
+    policy.id.label = label;
+    let encoding = target.encoding();
+    Ok(SpdPlan { message_type, policy, priority: expressed.priority, is_tagged, encoding })
 }
 
 /// A policy that the dialect cannot say, with the part that it cannot.
@@ -94,30 +101,29 @@ impl SpdPlan {
     /// Writes the message.
     ///
     /// # Errors
-    /// What the dialect cannot say.
-    pub(crate) fn emit(&self, header: RequestHeader, buffer: &mut Vec<u8>) -> libpfkey::Result<()> {
-        let mut builder = header.builder(self.message_type, SaType::Unspec, buffer)?;
-        builder.push(&Extension::Policy(self.policy.clone()))?;
-        if let Some((source, destination)) = self.selector {
-            builder.push(&Extension::Address(ExtensionType::AddressSrc, source))?;
-            builder.push(&Extension::Address(ExtensionType::AddressDst, destination))?;
+    /// What the dialect cannot express.
+    pub(crate) fn encode(&self, header: RequestHeader, buffer: &mut Vec<u8>) -> libpfkey::Result<()> {
+        if !self.is_tagged {
+            return encode_policy(self.message_type, &self.policy, header, self.encoding, buffer);
         }
-        if let Some(label) = &self.label {
-            builder.push(&label.extension())?;
-        }
-        builder.finish()
+        let policy = self.policy.to_wire(header.abi.dialect)?;
+        header.write(self.message_type, SaType::Unspec, buffer, |builder| builder.push(&Extension::Policy(policy)))
     }
 
-    /// Turns an `in` policy into the `fwd` one that goes with it; `false` for another direction. A first request of
+    /// Whether it is a policy for forwarded packets.
+    pub(crate) fn is_forward(&self) -> bool {
+        self.policy.id.direction == Direction::Forward
+    }
+
+    /// Turns an `in` policy into the `fwd` one that goes with it; `false` for another direction. A first template of
     /// level unique loses its reqid: forwarded packets were not decrypted by the SA that it names.
     pub(crate) fn make_forward(&mut self) -> bool {
-        if self.policy.direction != DIR_IN {
+        if self.policy.id.direction != Direction::In {
             return false;
         }
-        self.policy.direction = DIR_FWD;
-        if let Some(first) = self.policy.requests.first_mut().filter(|first| first.level == LEVEL_UNIQUE) {
-            first.level = LEVEL_REQUIRE;
-            first.reqid = 0;
+        self.policy.id.direction = Direction::Forward;
+        if let Some(first) = self.policy.templates.first_mut().filter(|first| matches!(first.level, Level::Unique(_))) {
+            first.level = Level::Require;
         }
         true
     }
@@ -180,14 +186,14 @@ fn selector(
     mut ends: (SocketAddr, SocketAddr),
     proto: u8,
     ports: Option<(u16, u16)>,
-) -> (Address, Address) {
+) -> libpfkey::Selector {
     if let Some((first, second)) = ports {
         ends.0.set_port(first);
         ends.1.set_port(second);
     }
-    let address = |range: &Range<'_>, end: SocketAddr| {
-        let sockaddr = SockAddr::Inet(end);
-        Address { proto, prefix: range.prefix.unwrap_or(sockaddr.full_prefix()), reserved: 0, sockaddr }
+    let end = |range: &Range<'_>, address: SocketAddr| {
+        let whole = SelectorAddress::host(address.ip()).prefix_len;
+        SelectorAddress { address, prefix_len: range.prefix.unwrap_or(whole) }
     };
-    (address(source, ends.0), address(destination, ends.1))
+    libpfkey::Selector::new(end(source, ends.0), end(destination, ends.1)).protocol(proto)
 }

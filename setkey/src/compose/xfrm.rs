@@ -1,11 +1,11 @@
 //! Options of an SA that only NETLINK_XFRM can express.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use ipsec_conf::setkey::{Mark, Sa, Statement};
 use libpfkey::num::{OFFLOAD_INBOUND, OFFLOAD_PACKET};
-use libpfkey::wire::{XfrmAuthTrunc, XfrmExtensions, XfrmMark, XfrmOffload, XfrmReplay};
-use libpfkey::{Dialect, MessageType};
+use libpfkey::wire::{XfrmAuthTrunc, XfrmMark, XfrmOffload};
+use libpfkey::{Dialect, MessageType, SaSpec};
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::if_nametoindex;
 
@@ -14,15 +14,14 @@ use crate::resolve::Names;
 
 /// Largest replay window, in packets.
 const WINDOW_MAX: u32 = 4096;
-/// Largest window that a PF_KEY message of Linux carries to the kernel.
-const WINDOW_OF_PF_KEY: u32 = 32;
-/// The window of `-esn` without `-r`: the kernel takes extended sequence numbers with a window only.
-const WINDOW_OF_ESN: u32 = 64;
 
 /// What a statement asks of an SA beyond PF_KEY.
 #[derive(Debug, Default)]
 pub(super) struct XfrmOptions {
-    extensions: XfrmExtensions,
+    mark: Option<XfrmMark>,
+    output_mark: Option<XfrmMark>,
+    if_id: Option<u32>,
+    icv_bits: Option<u32>,
     offload: Option<Offload>,
 }
 
@@ -52,29 +51,33 @@ impl XfrmOptions {
             return Ok(Self::default());
         }
         let mark = |mark: Option<Mark>| mark.map(|Mark { value, mask }| XfrmMark { value, mask });
-        let named = XfrmExtensions { mark: mark(sa.mark), ..XfrmExtensions::default() };
+        let named = Self { mark: mark(sa.mark), ..Self::default() };
         // The mark is part of an SA's name; the rest are its properties.
         if matches!(message_type, MessageType::Delete | MessageType::Get) {
-            return Ok(Self { extensions: named, offload: None });
+            return Ok(named);
         }
-        let extensions = XfrmExtensions {
+        check_window(statement, sa)?;
+        Ok(Self {
             output_mark: mark(sa.output_mark),
             if_id: sa.if_id,
-            auth_trunc: icv_bits.map(|icv_bits| XfrmAuthTrunc { icv_bits, align4: false }),
-            replay: replay(statement, sa)?,
+            icv_bits,
+            offload: offload(statement, sa, target.names)?,
             ..named
-        };
-        Ok(Self { extensions, offload: offload(statement, sa, target.names)? })
+        })
     }
 
-    /// The extensions of the message about one pair of addresses.
-    pub(super) fn extensions(&self, destination: SocketAddr) -> XfrmExtensions {
-        let offload = self.offload.as_ref().map(|offload| {
-            let inbound = if offload.local.contains(&destination.ip()) { OFFLOAD_INBOUND } else { 0 };
+    /// Sets the options of an SA whose addresses are known.
+    pub(super) fn apply(&self, sa: &mut SaSpec) {
+        sa.id.mark = self.mark;
+        sa.output_mark = self.output_mark;
+        sa.if_id = self.if_id;
+        sa.auth_trunc = self.icv_bits.map(|icv_bits| XfrmAuthTrunc { icv_bits, align4: false });
+        sa.offload = self.offload.as_ref().map(|offload| {
+            let is_inbound = offload.local.contains(&sa.id.destination.ip());
+            let inbound = if is_inbound { OFFLOAD_INBOUND } else { 0 };
             let packet = if offload.packet { OFFLOAD_PACKET } else { 0 };
             XfrmOffload { interface: offload.interface, flags: inbound | packet }
         });
-        XfrmExtensions { offload, ..self.extensions }
     }
 }
 
@@ -102,16 +105,13 @@ pub(super) fn refuse_unsendable(statement: &Statement<'_>, sa: &Sa<'_>, target: 
     }
 }
 
-/// Replay window and extended sequence numbers, where the field of `sadb_sa` cannot express them.
-fn replay(statement: &Statement<'_>, sa: &Sa<'_>) -> Result<Option<XfrmReplay>, Refusal> {
-    if sa.replay > WINDOW_MAX {
-        let text = format!("replay window {} not in 0 to {WINDOW_MAX}", sa.replay);
-        return Err(statement.error_at_end(statement.option_offset(&["-r"]).unwrap_or(0), text).into());
+/// Refuses replay windows that the kernel does not take.
+fn check_window(statement: &Statement<'_>, sa: &Sa<'_>) -> Result<(), Refusal> {
+    if sa.replay <= WINDOW_MAX {
+        return Ok(());
     }
-    Ok(match (sa.esn, sa.replay) {
-        (true, 0) => Some(XfrmReplay { window: WINDOW_OF_ESN, esn: true }),
-        (esn, window) => (esn || window > WINDOW_OF_PF_KEY).then_some(XfrmReplay { window, esn }),
-    })
+    let text = format!("replay window {} not in 0 to {WINDOW_MAX}", sa.replay);
+    Err(statement.error_at_end(statement.option_offset(&["-r"]).unwrap_or(0), text).into())
 }
 
 fn offload(statement: &Statement<'_>, sa: &Sa<'_>, names: Names) -> Result<Option<Offload>, Refusal> {

@@ -174,9 +174,9 @@ impl Reader<'_> {
     fn sa(&mut self, statement: &Statement<'_>, sa: &Sa<'_>, is_new: bool, at: Position) -> Result<(), Refusal> {
         // The validator has reported the warnings.
         let plan = compose::plan_sa(MessageType::Add, statement, sa, &self.target, &mut Vec::new())?;
-        for pair in &plan.pairs {
+        for sa in &plan.sas {
             let mut message = Zeroizing::new(Vec::new());
-            plan.emit(self.request_header(), *pair, &mut message).map_err(|error| unsendable(statement, &error))?;
+            plan.encode(sa, self.request_header(), &mut message).map_err(|error| unsendable(statement, &error))?;
             let parsed = Message::parse(self.target.abi, &message).map_err(|error| unsendable(statement, &error))?;
             let Some((name, facts)) = of_sa(&parsed) else { continue };
             let place = Place { file: at.file, line: statement.line };
@@ -202,7 +202,7 @@ impl Reader<'_> {
         let mut is_copy = false;
         loop {
             let mut message = Zeroizing::new(Vec::new());
-            plan.emit(self.request_header(), &mut message).map_err(|error| unsendable(statement, &error))?;
+            plan.encode(self.request_header(), &mut message).map_err(|error| unsendable(statement, &error))?;
             let parsed = Message::parse(self.target.abi, &message).map_err(|error| unsendable(statement, &error))?;
             let Some((name, facts)) = of_policy(&parsed) else {
                 let text = "Not supported: --replace does not support tagged policies";
