@@ -13,7 +13,8 @@ use crate::arbitrary::arbitrary_u32;
 use crate::connection::{Connection, Patience};
 use crate::error::{Error, Result};
 use crate::num::{ExtensionType, MessageType};
-use crate::request::{self, RequestHeader, SaName};
+use crate::request::{self, RequestHeader};
+use crate::sa::SaId;
 use crate::wire::{Address, Header, Message, peek_header};
 
 /// What became of a request.
@@ -263,15 +264,9 @@ impl<T> Pipeline<T> {
 
     /// Whether the SA that a request names is there, and is as `same` wants it.
     fn any_sa(&mut self, request: &Message<'_>, same: fn(&Message<'_>, &Message<'_>) -> bool) -> Result<bool> {
-        let (Some(sa), Some(source), Some(destination)) = (request.sa(), request.source(), request.destination())
-        else {
-            return Err(Error::Timeout);
-        };
-        let (source, destination) = (source.sockaddr, destination.sockaddr);
-        let mark = request.xfrm().mark;
-        let name = SaName { sa_type: request.header.sa_type, source, destination, spi: sa.spi, mark };
+        let Some(id) = SaId::from_message(request) else { return Err(Error::Timeout) };
         let mut bytes = Zeroizing::new(Vec::new());
-        request::get(self.next_request_header(), &name, &mut bytes)?;
+        request::get(self.next_request_header(), &id, &mut bytes)?;
         self.any_entry(&bytes, false, |entry| same(request, entry))
     }
 

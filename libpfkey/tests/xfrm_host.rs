@@ -9,9 +9,11 @@ use std::thread;
 use libpfkey::algorithm::Encryption;
 use libpfkey::backend::{Backend, MESSAGE_MAX, Xfrm};
 use libpfkey::num::{DIR_FWD, DIR_IN, DIR_OUT, LEVEL_UNIQUE, POLICY_DISCARD, POLICY_IPSEC, POLICY_NONE};
-use libpfkey::request::{self, RequestHeader, SaName, SaRequest, SpdRequest, SpiRequest};
+use libpfkey::request::{self, RequestHeader, SaRequest, SpdRequest, SpiRequest};
 use libpfkey::wire::{Address, Lifetime, Policy, Request, SockAddr, peek_header};
-use libpfkey::{Abi, Error, Extension, ExtensionType, Header, Message, MessageType as M, SaFlags, SaState, SaType};
+use libpfkey::{
+    Abi, Error, Extension, ExtensionType, Header, Message, MessageType as M, SaFlags, SaId, SaState, SaType,
+};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use regress_skipped::skip;
@@ -66,9 +68,9 @@ fn spi_request(range: (u32, u32)) -> SpiRequest {
     SpiRequest { sa_type: SaType::Esp, mode: 1, source, destination, min, max, reqid: 5, natt: None }
 }
 
-fn name(spi: u32) -> SaName {
-    let (source, destination) = (ip("192.0.2.1"), ip("192.0.2.2"));
-    SaName { sa_type: SaType::Esp, source, destination, spi, mark: None }
+fn name(spi: u32) -> SaId {
+    let ip = |text: &str| text.parse::<IpAddr>().expect("an address");
+    SaId::new(SaType::Esp, ip("192.0.2.1"), ip("192.0.2.2"), spi)
 }
 
 /// All messages that have come.

@@ -33,9 +33,9 @@ fn reason(abi: Abi, netlink: bool, errno: i32, refusal: &Refusal<'_>) -> Option<
 #[cfg(test)]
 mod tests {
     use libpfkey::num::DIR_IN;
-    use libpfkey::request::{self, RequestHeader, SaName, SpdRequest};
+    use libpfkey::request::{self, RequestHeader, SpdRequest};
     use libpfkey::wire::{Policy, Request, SockAddr};
-    use libpfkey::{Dialect, SaType};
+    use libpfkey::{Dialect, SaId, SaType};
 
     use super::*;
 
@@ -76,13 +76,8 @@ mod tests {
         let add = |header, buffer: &mut Vec<u8>| request::spdadd(header, &policy(1), buffer).unwrap();
         let expected = "File exists: the kernel has a policy in 10.1.0.0/24 192.0.2.2/32 6";
         assert_eq!(text(Dialect::Linux, libc::EEXIST, None, add), expected);
-        let name = SaName {
-            sa_type: SaType::Ah,
-            source: host("192.0.2.1"),
-            destination: host("192.0.2.2"),
-            spi: 0x1001,
-            mark: None,
-        };
+        let ip = |text: &str| host(text).ip().unwrap();
+        let name = SaId::new(SaType::Ah, ip("192.0.2.1"), ip("192.0.2.2"), 0x1001);
         let sa = |header, buffer: &mut Vec<u8>| request::get(header, &name, buffer).unwrap();
         let expected = "File exists: the kernel has an ah SA to 192.0.2.2 with SPI 0x00001001";
         assert_eq!(text(Dialect::Linux, libc::EEXIST, None, sa), expected);

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 
 use ipsec_conf::setkey::{AddressOptions, Command, ParseError, Protocol, Statement, Word};
 use libpfkey::algorithm::Supported;
-use libpfkey::request::{self, RequestHeader, SaName};
-use libpfkey::wire::SockAddr;
-use libpfkey::{Abi, Answer, Connection, Message, MessageType, Pipeline, Refusal as KernelRefusal, SaType, SendMode};
+use libpfkey::request::{self, RequestHeader};
+use libpfkey::{
+    Abi, Answer, Connection, Message, MessageType, Pipeline, Refusal as KernelRefusal, SaId, SaType, SendMode,
+};
 use zeroize::Zeroizing;
 
 use crate::compose::{self, Refusal, SaPlan, SpdPlan, Target};
@@ -369,12 +370,8 @@ fn tag(statement: &Statement<'_>) -> Tag {
 }
 
 /// The name of a dumped SA, if it is between one of the pairs; ports count.
-fn matching(abi: Abi, bytes: &[u8], pairs: &[(SocketAddr, SocketAddr)]) -> Option<SaName> {
+fn matching(abi: Abi, bytes: &[u8], pairs: &[(SocketAddr, SocketAddr)]) -> Option<SaId> {
     let message = Message::parse(abi, bytes).ok()?;
-    let (source, destination) = (message.source()?.sockaddr, message.destination()?.sockaddr);
-    let wanted =
-        |pair: &(SocketAddr, SocketAddr)| SockAddr::Inet(pair.0) == source && SockAddr::Inet(pair.1) == destination;
-    let sa_type = message.header.sa_type;
-    let mark = message.xfrm().mark;
-    pairs.iter().any(wanted).then_some(SaName { sa_type, source, destination, spi: message.sa()?.spi, mark })
+    let id = SaId::from_message(&message)?;
+    pairs.contains(&(id.source, id.destination)).then_some(id)
 }

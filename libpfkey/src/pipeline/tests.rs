@@ -14,7 +14,8 @@ use crate::connection::Connection;
 use crate::dialect::{Abi, Dialect};
 use crate::error::{Error, Result};
 use crate::num::{DIR_OUT, LEVEL_REQUIRE, MODE_TRANSPORT, MessageType, POLICY_IPSEC, POLICY_NONE, SaFlags, SaType};
-use crate::request::{self, RequestHeader, SaName, SaRequest, SpdRequest};
+use crate::request::{self, RequestHeader, SaRequest, SpdRequest};
+use crate::sa::SaId;
 use crate::strerror::Code;
 use crate::wire::{Header, Lifetime, Policy, Request, SockAddr, peek_header, replace_header};
 
@@ -207,7 +208,8 @@ impl Run {
     }
 
     fn delete(&mut self, spi: u32) {
-        let name = SaName { sa_type: SaType::Esp, source: end(1), destination: end(2), spi, mark: None };
+        let ip = |end: SockAddr| end.ip().unwrap();
+        let name = SaId::new(SaType::Esp, ip(end(1)), ip(end(2)), spi);
         self.submit(|header, bytes| request::delete(header, &name, bytes)).unwrap();
     }
 

@@ -1,50 +1,32 @@
 //! Policy text to binary and back (`ipsec_set_policy`, `ipsec_dump_policy`).
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use super::{self as text, PRIORITY_DEFAULT, PRIORITY_HIGH, PRIORITY_LOW};
 use crate::dialect::{Abi, Dialect};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::num::{
     DIR_FWD, DIR_IN, DIR_OUT, IPPROTO_AH, IPPROTO_ESP, IPPROTO_IPCOMP, LEVEL_DEFAULT, LEVEL_REQUIRE, LEVEL_UNIQUE,
     LEVEL_USE, MANUAL_REQID_MAX, MODE_ANY, MODE_TRANSPORT, MODE_TUNNEL, POLICY_BYPASS, POLICY_DISCARD, POLICY_ENTRUST,
     POLICY_IPSEC, POLICY_NONE,
 };
+use crate::security_policy::PolicySpec;
+use crate::selector::{Selector, SelectorAddress};
 use crate::strerror::Code;
 use crate::wire::reader::Reader;
 use crate::wire::writer::Writer;
 use crate::wire::{Extension, Policy, Request, SockAddr};
 
 impl Policy {
-    /// What policy text means in a dialect.
+    /// The policy that a text means in a dialect.
     ///
     /// # Errors
     /// [`Code::PriorityNotSupported`] for a priority where the dialect has none, [`Code::InvalidLevel`] for a reqid
     /// that does not fit, [`Code::InvalidAddress`] for a zone that is no interface.
     pub fn from_text(policy: &text::Policy, dialect: Dialect) -> Result<Self> {
-        let direction = match policy.direction {
-            text::Direction::In => DIR_IN,
-            text::Direction::Out => DIR_OUT,
-            text::Direction::Forward if dialect.has_forward() => DIR_FWD,
-            text::Direction::Forward => DIR_IN,
-        };
-        let priority = match (policy.priority, policy.action) {
-            (Some(PRIORITY_DEFAULT) | None, _) if !dialect.has_priority() => 0,
-            (Some(_), _) if !dialect.has_priority() => return Err(Code::PriorityNotSupported.into()),
-            (Some(priority), _) => priority,
-            (None, Some(_)) => dialect.default_priority(),
-            (None, None) => 0,
-        };
-        let kind = match policy.action {
-            None | Some(text::Action::Discard) => POLICY_DISCARD,
-            Some(text::Action::None) => POLICY_NONE,
-            Some(text::Action::Ipsec) => POLICY_IPSEC,
-            Some(text::Action::Entrust) => POLICY_ENTRUST,
-            Some(text::Action::Bypass) => POLICY_BYPASS,
-        };
-        let requests = policy.requests.iter().map(|request| lower(request, dialect)).collect::<Result<_>>()?;
-        Ok(Self { kind, direction, scope: 0, id: 0, priority, requests })
+        let any = SelectorAddress { address: (Ipv4Addr::UNSPECIFIED, 0).into(), prefix_len: 0 };
+        PolicySpec::from_text(Selector::new(any, any), policy)?.to_wire(dialect)
     }
 
     /// The policy as a socket option takes it (`IP_IPSEC_POLICY`): the extension with its header.
@@ -112,51 +94,6 @@ impl Policy {
             _ => return Err(Code::InvalidDirection.into()),
         })
     }
-}
-
-fn lower(request: &text::Request, dialect: Dialect) -> Result<Request> {
-    let (level, reqid) = match request.level {
-        text::Level::Default => (LEVEL_DEFAULT, 0),
-        text::Level::Use => (LEVEL_USE, 0),
-        text::Level::Require => (LEVEL_REQUIRE, 0),
-        text::Level::Unique(reqid) => (LEVEL_UNIQUE, reqid),
-    };
-    if dialect != Dialect::Linux && u16::try_from(reqid).is_err() {
-        return Err(Code::InvalidLevel.into());
-    }
-    let endpoints = match &request.endpoints {
-        Some(text::Endpoints::Pair(source, destination)) => Some((resolve(source)?, resolve(destination)?)),
-        Some(text::Endpoints::AnyToMe | text::Endpoints::MeToAny) | None => None,
-    };
-    Ok(Request {
-        proto: match request.protocol {
-            text::Protocol::Ah => IPPROTO_AH,
-            text::Protocol::Esp => IPPROTO_ESP,
-            text::Protocol::IpComp => IPPROTO_IPCOMP,
-        },
-        mode: match request.mode {
-            text::Mode::Transport => MODE_TRANSPORT,
-            text::Mode::Tunnel => MODE_TUNNEL,
-        },
-        level,
-        reqid,
-        endpoints,
-    })
-}
-
-fn resolve(endpoint: &text::Endpoint) -> Result<SockAddr> {
-    let port = endpoint.port.unwrap_or(0);
-    let scope = match endpoint.scope.as_deref() {
-        None => 0,
-        Some(scope) => match scope.parse() {
-            Ok(index) => index,
-            Err(_) => nix::net::if_::if_nametoindex(scope).map_err(|_| Error::Refused(Code::InvalidAddress))?,
-        },
-    };
-    Ok(SockAddr::Inet(match endpoint.address {
-        IpAddr::V4(address) => SocketAddr::from((address, port)),
-        IpAddr::V6(address) => SocketAddrV6::new(address, port, 0, scope).into(),
-    }))
 }
 
 /// ` prio BASE` and the offset from it that gives the value; nothing for 0.

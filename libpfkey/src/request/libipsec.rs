@@ -5,10 +5,10 @@ use crate::algorithm::Authentication;
 use crate::dialect::{Abi, Dialect};
 use crate::error::{Error, Result};
 use crate::num::{ExtensionType, MessageType, SaFlags, SaState, SaType};
+use crate::sa::SaId;
 use crate::strerror::Code;
 use crate::wire::{
     Address, Builder, Extension, Key, KmAddress, Lifetime, Policy, Sa, Sa2, SecurityContext, SockAddr, SpiRange,
-    XfrmMark,
 };
 
 /// NAT traversal of an SA (RFC 3948).
@@ -192,47 +192,30 @@ pub fn getspi(header: RequestHeader, request: &SpiRequest, buffer: &mut Vec<u8>)
     })
 }
 
-/// What names an SA.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SaName {
-    /// Protocol.
-    pub sa_type: SaType,
-    /// Source: kernels do not all compare it.
-    pub source: SockAddr,
-    /// Destination.
-    pub destination: SockAddr,
-    /// SPI, host order.
-    pub spi: u32,
-    /// Mark, where the backend has [`ExtensionType::XfrmMark`]: Linux tells SAs apart by it.
-    pub mark: Option<XfrmMark>,
-}
-
-impl SaName {
-    fn write(&self, header: RequestHeader, message_type: MessageType, buffer: &mut Vec<u8>) -> Result<()> {
-        check_pair(&self.source, &self.destination)?;
-        header.write(message_type, self.sa_type, buffer, |builder| {
-            builder.push(&Extension::Sa(Sa::named(self.spi)))?;
-            push_pair(builder, self.source, self.destination)?;
-            let Some(mark) = self.mark else { return Ok(()) };
-            builder.push(&Extension::XfrmMark(mark))
-        })
-    }
+fn write_name(header: RequestHeader, message_type: MessageType, id: &SaId, buffer: &mut Vec<u8>) -> Result<()> {
+    let (source, destination) = (id.source.into(), id.destination.into());
+    check_pair(&source, &destination)?;
+    header.write(message_type, id.sa_type, buffer, |builder| {
+        builder.push(&Extension::Sa(Sa::named(id.spi)))?;
+        push_pair(builder, source, destination)?;
+        id.mark.map_or(Ok(()), |mark| builder.push(&Extension::XfrmMark(mark)))
+    })
 }
 
 /// GET (`pfkey_send_get`).
 ///
 /// # Errors
 /// As [`add`].
-pub fn get(header: RequestHeader, name: &SaName, buffer: &mut Vec<u8>) -> Result<()> {
-    name.write(header, MessageType::Get, buffer)
+pub fn get(header: RequestHeader, id: &SaId, buffer: &mut Vec<u8>) -> Result<()> {
+    write_name(header, MessageType::Get, id, buffer)
 }
 
 /// DELETE (`pfkey_send_delete`).
 ///
 /// # Errors
 /// As [`add`].
-pub fn delete(header: RequestHeader, name: &SaName, buffer: &mut Vec<u8>) -> Result<()> {
-    name.write(header, MessageType::Delete, buffer)
+pub fn delete(header: RequestHeader, id: &SaId, buffer: &mut Vec<u8>) -> Result<()> {
+    write_name(header, MessageType::Delete, id, buffer)
 }
 
 /// DELETE of all SAs between two addresses (`pfkey_send_delete_all`).

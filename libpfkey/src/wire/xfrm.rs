@@ -49,22 +49,15 @@ pub struct XfrmOffload {
 /// All of them, of an SA or a policy.
 ///
 /// ```
-/// use libpfkey::request::{self, SaName};
+/// use libpfkey::request::{self, RequestHeader};
 /// use libpfkey::wire::{XfrmExtensions, XfrmMark};
-/// use libpfkey::{Abi, Dialect, Message, SaType};
+/// use libpfkey::{Abi, Dialect, Message, SaId, SaType};
 ///
-/// let header = libpfkey::request::RequestHeader { abi: Abi::of(Dialect::Linux), pid: 1, seq: 2 };
-/// let (source, destination) = ("192.0.2.1:0".parse()?, "192.0.2.2:0".parse()?);
+/// let header = RequestHeader { abi: Abi::of(Dialect::Linux), pid: 1, seq: 2 };
 /// let mark = Some(XfrmMark { value: 7, mask: 0xff });
-/// let name = SaName {
-///     sa_type: SaType::Esp,
-///     source: libpfkey::wire::SockAddr::Inet(source),
-///     destination: libpfkey::wire::SockAddr::Inet(destination),
-///     spi: 0x1001,
-///     mark,
-/// };
+/// let id = SaId { mark, ..SaId::new(SaType::Esp, "192.0.2.1".parse()?, "192.0.2.2".parse()?, 0x1001) };
 /// let mut bytes = Vec::new();
-/// request::get(header, &name, &mut bytes)?;
+/// request::get(header, &id, &mut bytes)?;
 /// let message = Message::parse(header.abi, &bytes)?;
 /// assert_eq!(message.xfrm(), XfrmExtensions { mark, ..XfrmExtensions::default() });
 /// # Ok::<(), Box<dyn std::error::Error>>(())

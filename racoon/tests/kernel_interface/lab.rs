@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use libpfkey::backend::BackendKind;
 use libpfkey::num::{DIR_IN, DIR_OUT, LEVEL_REQUIRE, POLICY_IPSEC};
-use libpfkey::request::{self, RequestHeader, SaName as PfKeyName, SpdRequest};
+use libpfkey::request::{self, RequestHeader, SpdRequest};
 use libpfkey::wire::{Policy as PfKeyPolicy, Request, SockAddr};
-use libpfkey::{Connection, SaType};
+use libpfkey::{Connection, SaId, SaType};
 use racoon::kernel::{KernelInterface, LogRecord};
 use racoon::poller::{self, Source};
 use racoon_proto::config::Authentication;
@@ -146,13 +146,7 @@ impl Lab {
     }
 
     pub(crate) fn other_deletes(&mut self, name: &SaName) {
-        let name = PfKeyName {
-            sa_type: SaType::Esp,
-            source: name.source.into(),
-            destination: name.destination.into(),
-            spi: name.spi,
-            mark: None,
-        };
+        let name = SaId::new(SaType::Esp, name.source, name.destination, name.spi);
         self.other(|origin, buffer| request::delete(origin, &name, buffer));
     }
 }

@@ -154,11 +154,11 @@ fn blobs_that_are_none() {
     assert_eq!(refused(&other), Code::InvalidPolicy);
 }
 
-fn address(v6: bool) -> BoxedStrategy<IpAddr> {
+fn address(v6: bool) -> BoxedStrategy<std::net::IpAddr> {
     if v6 {
-        any::<std::net::Ipv6Addr>().prop_map(IpAddr::V6).boxed()
+        any::<std::net::Ipv6Addr>().prop_map(std::net::IpAddr::V6).boxed()
     } else {
-        any::<std::net::Ipv4Addr>().prop_map(IpAddr::V4).boxed()
+        any::<Ipv4Addr>().prop_map(std::net::IpAddr::V4).boxed()
     }
 }
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use libpfkey::backend::Memory;
 use libpfkey::kernel_state::{KernelId, KernelState};
-use libpfkey::request::{self, SaName as PfKeyName};
-use libpfkey::{Abi, Dialect, MessageType, Request, SaType};
+use libpfkey::request;
+use libpfkey::{Abi, Dialect, MessageType, Request, SaId, SaType};
 use racoon_proto::kernel::{
     Action, Direction, KernelEvent, KernelRequest, Policy, PolicyName, Prefix, RequestId, SaName, Selector,
 };
@@ -262,13 +262,7 @@ fn removed_entries_are_not_listed() {
             assert_eq!(listed(&lab), Some((0, 4)), "{dialect}: it expired");
         }
         let (mut other, mut bytes) = (lab.other(), Vec::new());
-        let name = PfKeyName {
-            sa_type: SaType::Esp,
-            source: source.into(),
-            destination: destination.into(),
-            spi: 0x1002,
-            mark: None,
-        };
+        let name = SaId::new(SaType::Esp, source, destination, 0x1002);
         let before = listed(&lab).unwrap().1;
         request::delete(other.request_header(1), &name, &mut bytes).unwrap();
         other.send(&bytes).unwrap();

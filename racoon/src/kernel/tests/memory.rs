@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use libpfkey::backend::{BackendKind, Memory, SocketServer};
-use libpfkey::request::{self, SaName as PfKeyName};
-use libpfkey::{Abi, Connection, Dialect, MessageType, Request, SaType};
+use libpfkey::request;
+use libpfkey::{Abi, Connection, Dialect, MessageType, Request, SaId, SaType};
 use racoon_proto::config::{Encryption, RemoteSide, Sainfo, Side};
 use racoon_proto::crypto::Secret;
 use racoon_proto::kernel::{
@@ -203,13 +203,7 @@ fn requests_of_other_programs() {
         let name = sa.name;
         lab.install(sa).unwrap();
         let mut bytes = Vec::new();
-        let pfkey = PfKeyName {
-            sa_type: SaType::Esp,
-            source: name.source.into(),
-            destination: name.destination.into(),
-            spi: name.spi,
-            mark: None,
-        };
+        let pfkey = SaId::new(SaType::Esp, name.source, name.destination, name.spi);
         request::delete(other.request_header(1), &pfkey, &mut bytes).unwrap();
         other.send(&bytes).unwrap();
         assert!(matches!(&lab.events()[..], [KernelEvent::Deleted(deleted)] if *deleted == name), "{dialect}");
@@ -328,8 +322,8 @@ fn unreported_changes_are_noticed() {
         assert!(lab.memory.expire_hard(SaType::Esp, names[0].source, names[0].destination, 0x2001));
         // 2. Another program deletes an SA.
         let mut other = lab.other();
-        let (source, destination) = (names[1].source.into(), names[1].destination.into());
-        let name = PfKeyName { sa_type: SaType::Esp, source, destination, spi: 0x2002, mark: None };
+        let (source, destination) = (names[1].source, names[1].destination);
+        let name = SaId::new(SaType::Esp, source, destination, 0x2002);
         let mut buffer = Vec::new();
         request::delete(other.request_header(1), &name, &mut buffer).unwrap();
         lab.memory.drop_next_replies(1);
@@ -521,8 +515,8 @@ fn saved_sas_are_restored() {
         after.memory.drop_next_replies(1);
         let mut other = after.other();
         let mut bytes = Vec::new();
-        let (source, destination) = (sas[1].name.source.into(), sas[1].name.destination.into());
-        let deleted = PfKeyName { sa_type: SaType::Esp, source, destination, spi: sas[1].name.spi, mark: None };
+        let (source, destination) = (sas[1].name.source, sas[1].name.destination);
+        let deleted = SaId::new(SaType::Esp, source, destination, sas[1].name.spi);
         request::delete(other.request_header(1), &deleted, &mut bytes).unwrap();
         other.send(&bytes).unwrap();
         let mut events = Vec::new();
