@@ -101,7 +101,7 @@ struct DemoHost {
 /// Runs the demo inside the lab.
 pub(crate) fn run_in_lab(programs: &DemoPrograms) -> Result<()> {
     println!("\nTwo hosts on a link: alice 192.0.2.1, bob 192.0.2.2.");
-    let link = Link::new("wire")?;
+    let link = Link::new("link")?;
     let alice = DemoHost { namespace: Host::new("alice")?, address: "192.0.2.1", peer: "192.0.2.2" };
     let bob = DemoHost { namespace: Host::new("bob")?, address: "192.0.2.2", peer: "192.0.2.1" };
     link.plug(&alice.namespace, "eth0", &["192.0.2.1/24"])?;

@@ -66,7 +66,7 @@ pub(crate) fn run(pid: i32, target: SocketAddr, rate: u32, seconds: u64, suite: 
 
 /// Sends forged messages until `over` is set, and returns their number.
 fn flood(target: SocketAddr, rate: u32, suite: Suite, over: &AtomicBool) -> Result<u64> {
-    let wire = MultiAddressSocket::new(RECEIVE_TIMEOUT)?;
+    let socket = MultiAddressSocket::new(RECEIVE_TIMEOUT)?;
     let settings = suite.settings(None, target.port());
     let (_, remote) = settings.remotes.iter().next().context("a remote")?;
     let sa = phase1_sa(&remote.proposals).encode();
@@ -84,7 +84,7 @@ fn flood(target: SocketAddr, rate: u32, suite: Suite, over: &AtomicBool) -> Resu
             }
             let number = u32::try_from(sent % 4_000_000).unwrap_or_default();
             // A full queue is what the benchmark measures.
-            let _ = wire.send(client(1 << 20 | number, wire.port()), target, &message);
+            let _ = socket.send(client(1 << 20 | number, socket.port()), target, &message);
         }
         thread::sleep(BURST_INTERVAL);
     }
@@ -105,16 +105,16 @@ fn pause(pid: i32, over: &AtomicBool) -> Result<()> {
 
 /// Runs honest handshakes one after the other, at an even rate as long as each is fast.
 fn handshakes(target: SocketAddr, time: Duration, suite: Suite) -> Result<Honest> {
-    let wire = MultiAddressSocket::new(RECEIVE_TIMEOUT)?;
+    let socket = MultiAddressSocket::new(RECEIVE_TIMEOUT)?;
     let count = u32::try_from(time.as_millis() / HANDSHAKE_INTERVAL.as_millis())?;
-    let addresses = (0..count).map(|number| client(number, wire.port())).collect();
+    let addresses = (0..count).map(|number| client(number, socket.port())).collect();
     let all: Vec<_> = (0..count).flat_map(|number| policies(number, client(number, 0).ip(), target.ip(), 0)).collect();
     let outbound_policies: Vec<_> = all.iter().step_by(2).cloned().collect();
     let mut settings = suite.settings(Some(target.ip().into()), target.port());
     settings.retransmission.interval = INTERVAL;
     let mut initiators = SimulatedHost::new(settings, addresses, all)?;
     let send = |datagrams: &[Transmit]| -> Result<()> {
-        datagrams.iter().try_for_each(|one| Ok(wire.send(one.local, one.remote, &one.bytes)?))
+        datagrams.iter().try_for_each(|one| Ok(socket.send(one.local, one.remote, &one.bytes)?))
     };
     let (mut honest, mut buffer, end) = (Honest::default(), vec![0; 65536], Instant::now() + time);
     for policy in &outbound_policies {
@@ -124,7 +124,7 @@ fn handshakes(target: SocketAddr, time: Duration, suite: Suite) -> Result<Honest
         }
         send(&initiators.acquire(policy))?;
         while initiators.up == honest.up && initiators.failures.is_empty() {
-            let datagrams = match wire.receive(&mut buffer)? {
+            let datagrams = match socket.receive(&mut buffer)? {
                 Some((local, remote, length)) => {
                     initiators.receive(local, remote, buffer.get(..length).unwrap_or_default())
                 }

@@ -24,7 +24,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 
 /// Initiators and the daemon that they negotiate with.
 struct LoadGenerator {
-    wire: MultiAddressSocket,
+    socket: MultiAddressSocket,
     initiators: SimulatedHost,
     outbound_policies: Vec<Policy>,
     begun: usize,
@@ -47,13 +47,13 @@ pub(crate) fn run(pid: i32, target: SocketAddr, count: u32, suite: Suite) -> Res
 
 impl LoadGenerator {
     fn new(target: SocketAddr, count: u32, suite: Suite) -> Result<Self> {
-        let wire = MultiAddressSocket::new(RECEIVE_TIMEOUT)?;
-        let addresses: Vec<SocketAddr> = (0..count).map(|number| client(number, wire.port())).collect();
+        let socket = MultiAddressSocket::new(RECEIVE_TIMEOUT)?;
+        let addresses: Vec<SocketAddr> = (0..count).map(|number| client(number, socket.port())).collect();
         let all: Vec<Policy> =
             (0..count).flat_map(|number| policies(number, client(number, 0).ip(), target.ip(), 0)).collect();
         let outbound_policies = all.iter().step_by(2).cloned().collect();
         let settings = suite.settings(Some(target.ip().into()), target.port());
-        Ok(Self { wire, initiators: SimulatedHost::new(settings, addresses, all)?, outbound_policies, begun: 0 })
+        Ok(Self { socket, initiators: SimulatedHost::new(settings, addresses, all)?, outbound_policies, begun: 0 })
     }
 
     /// Negotiates until `wanted` tunnels are established.
@@ -68,7 +68,7 @@ impl LoadGenerator {
                 let datagrams = self.initiators.acquire(policy);
                 self.send(&datagrams)?;
             }
-            let datagrams = match self.wire.receive(&mut buffer)? {
+            let datagrams = match self.socket.receive(&mut buffer)? {
                 Some((local, remote, length)) => {
                     self.initiators.receive(local, remote, buffer.get(..length).unwrap_or_default())
                 }
@@ -86,6 +86,6 @@ impl LoadGenerator {
     }
 
     fn send(&self, datagrams: &[Transmit]) -> Result<()> {
-        datagrams.iter().try_for_each(|one| Ok(self.wire.send(one.local, one.remote, &one.bytes)?))
+        datagrams.iter().try_for_each(|one| Ok(self.socket.send(one.local, one.remote, &one.bytes)?))
     }
 }

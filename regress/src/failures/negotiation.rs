@@ -16,7 +16,7 @@ const ROLES: [&str; 2] = ["initiator", "responder"];
 /// The hosts of a failure.
 pub(super) struct Hosts {
     pub(super) programs: Programs,
-    pub(super) wire: Link,
+    pub(super) link: Link,
     pub(super) alice: Host,
     pub(super) bob: Host,
 }
@@ -24,11 +24,11 @@ pub(super) struct Hosts {
 impl Hosts {
     /// Creates two hosts, each with a network behind it. Their names contain `number`.
     fn new(programs: &Programs, number: usize) -> Result<Self> {
-        let wire = Link::new(&format!("wire{number}"))?;
+        let link = Link::new(&format!("link{number}"))?;
         let [alice, bob] = ["alice", "bob"].map(|name| Host::new(&format!("{name}{number}")));
-        let hosts = Self { programs: programs.clone(), wire, alice: alice?, bob: bob? };
+        let hosts = Self { programs: programs.clone(), link, alice: alice?, bob: bob? };
         for (host, own, peer) in [(&hosts.alice, 1, 2), (&hosts.bob, 2, 1)] {
-            hosts.wire.plug(host, "eth0", &[&format!("192.0.2.{own}/24")])?;
+            hosts.link.plug(host, "eth0", &[&format!("192.0.2.{own}/24")])?;
             host.must(&format!("ip address add 192.168.{own}.1/32 dev lo"))?;
             host.must(&format!("ip route add 192.168.{peer}.0/24 dev eth0 src 192.168.{own}.1"))?;
         }

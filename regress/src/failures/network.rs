@@ -57,8 +57,8 @@ pub(super) const FAILURES: &[Failure] = &[
         "network: UDP port 500 is filtered both ways",
         |setup| {
             setup.prepare = |hosts| {
-                hosts.wire.drop_ike(&hosts.alice)?;
-                hosts.wire.drop_ike(&hosts.bob)
+                hosts.link.drop_ike(&hosts.alice)?;
+                hosts.link.drop_ike(&hosts.bob)
             };
         },
         Line(AFTER_RETRIES, &["no answer to message 1 of main mode"]),
@@ -66,19 +66,19 @@ pub(super) const FAILURES: &[Failure] = &[
     ),
     Failure::new(
         "network: answers are lost",
-        |setup| setup.prepare = |hosts| hosts.wire.drop_ike(&hosts.alice),
+        |setup| setup.prepare = |hosts| hosts.link.drop_ike(&hosts.alice),
         Line(AFTER_RETRIES, &["no answer to message 1 of main mode"]),
         Line(AFTER_RETRIES, &["no answer to message 2 of main mode", "the peer repeated message 1", "do not reach"]),
     ),
     Failure::new(
         "network: large packets are lost",
-        |setup| setup.prepare = |hosts| hosts.wire.drop_larger(&hosts.bob, 300),
+        |setup| setup.prepare = |hosts| hosts.link.drop_larger(&hosts.bob, 300),
         Line(AFTER_RETRIES, &["no answer to message 3 of main mode (", "message 1 was answered", "MTU"]),
         Line(AFTER_RETRIES, &["no answer to message 2 of main mode", "MTU"]),
     ),
     Failure::new(
         "network: encrypted messages are lost",
-        |setup| setup.prepare = |hosts| hosts.wire.drop_encrypted_ike(&hosts.bob),
+        |setup| setup.prepare = |hosts| hosts.link.drop_encrypted_ike(&hosts.bob),
         Line(AFTER_RETRIES, &["no answer to message 5 of main mode"]),
         Line(AFTER_RETRIES, &["no answer to message 4 of main mode"]),
     ),

@@ -10,7 +10,7 @@ use crate::lab::{Host, Link, Program, Stdin, TIMEOUT, wait_until};
 
 /// Two hosts on a link.
 pub(crate) struct HostPair {
-    pub(super) wire: Link,
+    pub(super) link: Link,
     pub(super) alice: Host,
     pub(super) bob: Host,
 }
@@ -18,14 +18,14 @@ pub(crate) struct HostPair {
 impl HostPair {
     /// Creates the hosts with all addresses and routes for `connections`, which are given from Alice's side.
     pub(super) fn new(connections: &[Connection]) -> Result<Self> {
-        let wire = Link::new("wire")?;
+        let link = Link::new("link")?;
         let (alice, bob) = (Host::new("alice")?, Host::new("bob")?);
         for (host, number) in [(&alice, 1), (&bob, 2)] {
-            wire.plug(host, "eth0", &[&format!("fe80::{number}/64")])?;
+            link.plug(host, "eth0", &[&format!("fe80::{number}/64")])?;
         }
         address(&alice, 2, connections.iter().map(|c| (&c.local, &c.remote)))?;
         address(&bob, 1, connections.iter().map(|c| (&c.remote, &c.local)))?;
-        Ok(Self { wire, alice, bob })
+        Ok(Self { link, alice, bob })
     }
 }
 

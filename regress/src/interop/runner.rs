@@ -61,7 +61,7 @@ pub(crate) fn run_matrix(peer: Peer, ours: &Implementation, theirs: &Implementat
 
 /// Runs a row: a negotiation, pings in both directions, no clear text on the link, and a deletion that both sides see.
 fn perform(pair: &HostPair, ours: &RunningDaemon<'_>, theirs: &RunningDaemon<'_>, row: &Row) -> Result<()> {
-    let watch = pair.wire.watch()?;
+    let watch = pair.link.watch()?;
     let c = &row.connection;
     let done = negotiate(pair, ours, theirs, row);
     let seen = watch.end()?;

@@ -109,10 +109,10 @@ fn probe() -> Result<Lab> {
 /// Runs in the namespaces: creates a host on a link with a packet capture, and adds an ESP SA like those that racoon
 /// negotiates.
 pub(crate) fn probe_in_lab() -> Result<()> {
-    let wire = Link::new("wire").context("no bridge between network namespaces")?;
+    let link = Link::new("link").context("no bridge between network namespaces")?;
     let host = Host::new("alice")?;
-    wire.plug(&host, "eth0", &["192.0.2.1/24"]).context("no interface on the bridge")?;
-    wire.watch().context("no packet socket")?.end()?;
+    link.plug(&host, "eth0", &["192.0.2.1/24"]).context("no interface on the bridge")?;
+    link.watch().context("no packet socket")?.end()?;
     let keys = [("enc", "cbc(aes)", 32), ("auth-trunc", "hmac(sha256)", 32)];
     let mut words: Vec<String> = "xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x1001 mode transport"
         .split(' ')

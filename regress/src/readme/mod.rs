@@ -56,10 +56,10 @@ pub(crate) fn check() -> Result<Summary> {
 /// Runs inside the lab.
 pub(crate) fn run_in_lab(programs: &str) -> Result<()> {
     let text = fs::read_to_string(tree::root().join("README.md")).context("README.md")?;
-    let wire = Link::new("wire")?;
+    let link = Link::new("link")?;
     let hosts = [ReadmeHost::new("alice", 0, programs)?, ReadmeHost::new("bob", 1, programs)?];
     for host in &hosts {
-        wire.plug(&host.namespace, "eth0", &[&format!("{}/24", ADDRESSES[host.number])])?;
+        link.plug(&host.namespace, "eth0", &[&format!("{}/24", ADDRESSES[host.number])])?;
         host.prepare()?;
     }
     for block in blocks(&text) {
