@@ -4,10 +4,9 @@ use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::Scenario;
 use super::testbed::{Settings, Side, Testbed, Topology};
+use super::{Environment, Scenario};
 use crate::lab::{Host, Link, Pings, Program};
-use crate::racoon::Programs;
 
 pub(super) const SCENARIOS: &[Scenario] = &[("blocked forwarding stays blocked", blocked)];
 
@@ -22,10 +21,10 @@ const CAROL: &str = "192.168.2.9";
 
 /// Alice asks for a tunnel with the selector of a `discard` policy of Bob. The policy is neither replaced, nor deleted
 /// when she leaves, and her other tunnel is established.
-fn blocked(programs: &Programs) -> Result<()> {
-    let testbed = Testbed::new(programs, Topology::Tunnel)?;
+fn blocked(env: &Environment<'_>) -> Result<()> {
+    let testbed = Testbed::new(env, Topology::Tunnel)?;
     let lan = Link::new("lan")?;
-    let carol = Host::new("carol")?;
+    let carol = Host::new(&env.host_name("carol"))?;
     lan.plug(&testbed.bob, "eth1", &["192.168.2.2/24"])?;
     lan.plug(&carol, "eth0", &["192.168.2.9/24"])?;
     carol.must("ip route add 192.168.0.0/16 via 192.168.2.2")?;

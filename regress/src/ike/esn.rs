@@ -2,15 +2,14 @@
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::Scenario;
 use super::testbed::{Settings, Side, Testbed, Topology};
+use super::{Environment, Scenario};
 use crate::lab::{Host, Program, count_esn};
-use crate::racoon::Programs;
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     ("extended sequence numbers", extended),
-    ("extended sequence numbers, preferred by the initiator only", |programs| preferred(programs, Side::Alice)),
-    ("extended sequence numbers, preferred by the responder only", |programs| preferred(programs, Side::Bob)),
+    ("extended sequence numbers, preferred by the initiator only", |env| preferred(env, Side::Alice)),
+    ("extended sequence numbers, preferred by the responder only", |env| preferred(env, Side::Bob)),
 ];
 
 const WITHOUT: &str = "encryption_algorithm aes 256; authentication_algorithm hmac_sha256;";
@@ -22,10 +21,10 @@ const BEFORE_THE_END: u32 = 0xffff_fffa;
 
 /// Pings are answered, also when the upper half of the sequence number changes, which is not transmitted. Over PF_KEY
 /// the daemon refuses to start and says why.
-fn extended(programs: &Programs) -> Result<()> {
-    let testbed = Testbed::new(programs, Topology::Transport)?;
+fn extended(env: &Environment<'_>) -> Result<()> {
+    let testbed = Testbed::new(env, Topology::Transport)?;
     let settings = Settings { sainfo: REQUIRED, ..Settings::default() };
-    if programs.backend == "pfkey" {
+    if env.programs.backend == "pfkey" {
         return refused(&testbed, Side::Alice, &settings);
     }
     let (alice, bob) = testbed.start_both(&settings)?;
@@ -63,10 +62,10 @@ fn refused(testbed: &Testbed, side: Side, settings: &Settings) -> Result<()> {
 }
 
 /// If one side disables them and the other only prefers them, they are not used. PF_KEY cannot express the preference.
-fn preferred(programs: &Programs, side: Side) -> Result<()> {
-    let testbed = Testbed::new(programs, Topology::Transport)?;
+fn preferred(env: &Environment<'_>, side: Side) -> Result<()> {
+    let testbed = Testbed::new(env, Topology::Transport)?;
     let would = Settings { sainfo: PREFERRED, ..Settings::default() };
-    if programs.backend == "pfkey" {
+    if env.programs.backend == "pfkey" {
         return refused(&testbed, side, &would);
     }
     let other = Settings { sainfo: WITHOUT, ..Settings::default() };

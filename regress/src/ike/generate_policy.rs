@@ -2,22 +2,21 @@
 
 use anyhow::{Result, ensure};
 
-use super::Scenario;
 use super::testbed::{Settings, Side, Testbed, Topology};
-use crate::racoon::Programs;
+use super::{Environment, Scenario};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
-    ("generated policies, transport", |programs| {
-        generated(programs, Topology::Transport, "generate_policy on;", "require", Side::Alice)
+    ("generated policies, transport", |env| {
+        generated(env, Topology::Transport, "generate_policy on;", "require", Side::Alice)
     }),
-    ("generated policies, tunnel", |programs| {
-        generated(programs, Topology::Tunnel, "generate_policy require;", "require", Side::Bob)
+    ("generated policies, tunnel", |env| {
+        generated(env, Topology::Tunnel, "generate_policy require;", "require", Side::Bob)
     }),
-    ("generated policies, transport, unique", |programs| {
-        generated(programs, Topology::Transport, "generate_policy unique;", "unique:16383", Side::Bob)
+    ("generated policies, transport, unique", |env| {
+        generated(env, Topology::Transport, "generate_policy unique;", "unique:16383", Side::Bob)
     }),
-    ("generated policies, tunnel, unique", |programs| {
-        generated(programs, Topology::Tunnel, "generate_policy unique;", "unique:16383", Side::Alice)
+    ("generated policies, tunnel, unique", |env| {
+        generated(env, Topology::Tunnel, "generate_policy unique;", "unique:16383", Side::Alice)
     }),
     ("generated policies after a crash", killed),
 ];
@@ -29,8 +28,8 @@ const LIFETIME: u32 = 20;
 const FOREIGN: &str = "spdadd 192.0.2.2 192.0.2.99 any -P out ipsec esp/transport//require;\n";
 
 /// Alice has policies and initiates, Bob has none. After one of them stops, Bob has none again.
-fn generated(programs: &Programs, topology: Topology, bobs: &'static str, level: &str, stops: Side) -> Result<()> {
-    let testbed = Testbed::new(programs, topology)?;
+fn generated(env: &Environment<'_>, topology: Topology, bobs: &'static str, level: &str, stops: Side) -> Result<()> {
+    let testbed = Testbed::new(env, topology)?;
     let settings = Settings { phase2_lifetime: LIFETIME, ..Settings::default() };
     let alice = testbed.start(Side::Alice, &settings)?;
     testbed.load(Side::Bob, FOREIGN.into())?;
@@ -62,8 +61,8 @@ fn generated(programs: &Programs, topology: Topology, bobs: &'static str, level:
 }
 
 /// Bob is killed, and his policies block plain traffic until he restarts. Then Alice can connect again.
-fn killed(programs: &Programs) -> Result<()> {
-    let testbed = Testbed::new(programs, Topology::Tunnel)?;
+fn killed(env: &Environment<'_>) -> Result<()> {
+    let testbed = Testbed::new(env, Topology::Tunnel)?;
     let settings = Settings::default();
     let alice = testbed.start(Side::Alice, &settings)?;
     testbed.load(Side::Bob, FOREIGN.into())?;

@@ -2,25 +2,22 @@
 
 use anyhow::{Result, ensure};
 
-use super::Scenario;
 use super::testbed::{Settings, Side, Testbed, Topology};
-use crate::racoon::Programs;
+use super::{Environment, Scenario};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
-    ("5 % of packets lost", |programs| negotiate_over(programs, "loss 5%")),
-    ("20 % of packets lost", |programs| negotiate_over(programs, "loss 20%")),
-    ("20 % of packets are repeated", |programs| negotiate_over(programs, "duplicate 20%")),
-    ("packets are reordered", |programs| negotiate_over(programs, "delay 30ms 25ms")),
-    ("loss, repetition and reordering at once", |programs| {
-        negotiate_over(programs, "delay 20ms 15ms loss 10% duplicate 10%")
-    }),
+    ("5 % of packets lost", |env| negotiate_over(env, "loss 5%")),
+    ("20 % of packets lost", |env| negotiate_over(env, "loss 20%")),
+    ("20 % of packets are repeated", |env| negotiate_over(env, "duplicate 20%")),
+    ("packets are reordered", |env| negotiate_over(env, "delay 30ms 25ms")),
+    ("loss, repetition and reordering at once", |env| negotiate_over(env, "delay 20ms 15ms loss 10% duplicate 10%")),
 ];
 
 /// How often phase 1 and phase 2 are negotiated.
 const ROUNDS: usize = 4;
 
-fn negotiate_over(programs: &Programs, link: &str) -> Result<()> {
-    let testbed = Testbed::new(programs, Topology::Transport)?;
+fn negotiate_over(env: &Environment<'_>, link: &str) -> Result<()> {
+    let testbed = Testbed::new(env, Topology::Transport)?;
     let settings = Settings { counter: 12, ..Settings::default() };
     for side in Side::BOTH {
         testbed.impair(side, link)?;

@@ -2,22 +2,21 @@
 
 use anyhow::{Result, ensure};
 
-use super::Scenario;
 use super::testbed::{Settings, Side, Testbed, Topology};
-use crate::racoon::Programs;
+use super::{Environment, Scenario};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
-    ("another pre-shared key", |programs| {
+    ("another pre-shared key", |env| {
         refused(
-            programs,
+            env,
             Settings { key: "not that one", ..Settings::default() },
             &["phase1 negotiation failed"],
             &["pre-shared key"],
         )
     }),
-    ("another cipher in phase 1", |programs| {
+    ("another cipher in phase 1", |env| {
         refused(
-            programs,
+            env,
             Settings {
                 proposal: "encryption_algorithm 3des; hash_algorithm sha256; dh_group modp2048;",
                 ..Settings::default()
@@ -26,9 +25,9 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             &["no suitable proposal found", "aes", "3des"],
         )
     }),
-    ("another group in phase 1", |programs| {
+    ("another group in phase 1", |env| {
         refused(
-            programs,
+            env,
             Settings {
                 proposal: "encryption_algorithm aes 256; hash_algorithm sha256; dh_group modp3072;",
                 ..Settings::default()
@@ -37,9 +36,9 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             &["no suitable proposal found", "modp2048", "modp3072"],
         )
     }),
-    ("another cipher in phase 2", |programs| {
+    ("another cipher in phase 2", |env| {
         refused(
-            programs,
+            env,
             Settings {
                 sainfo: "pfs_group modp2048; encryption_algorithm 3des; authentication_algorithm hmac_sha256;",
                 ..Settings::default()
@@ -52,9 +51,9 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             ],
         )
     }),
-    ("another group in phase 2", |programs| {
+    ("another group in phase 2", |env| {
         refused(
-            programs,
+            env,
             Settings {
                 remote: "proposal_check strict;",
                 sainfo: "pfs_group modp3072; encryption_algorithm aes 256; authentication_algorithm hmac_sha256;",
@@ -64,17 +63,17 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             &["pfs_group", "modp2048", "modp3072"],
         )
     }),
-    ("a longer lifetime under strict", |programs| {
+    ("a longer lifetime under strict", |env| {
         refused(
-            programs,
+            env,
             Settings { phase2_lifetime: 600, remote: "proposal_check strict;", ..Settings::default() },
             &["NO-PROPOSAL-CHOSEN"],
             &["lifetime 1800 s proposed, 600 s configured (proposal_check strict)"],
         )
     }),
-    ("an unexpected identity", |programs| {
+    ("an unexpected identity", |env| {
         refused(
-            programs,
+            env,
             Settings { remote: "verify_identifier on; peers_identifier address 192.0.2.77;", ..Settings::default() },
             &[],
             &["192.0.2.77", "192.0.2.1"],
@@ -87,8 +86,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 
 /// Bob's settings differ from Alice's. Her pings are not answered, both logs contain the expected lines, and no SA
 /// remains.
-fn refused(programs: &Programs, bobs: Settings, alice_says: &[&str], bob_says: &[&str]) -> Result<()> {
-    let testbed = Testbed::new(programs, Topology::Transport)?;
+fn refused(env: &Environment<'_>, bobs: Settings, alice_says: &[&str], bob_says: &[&str]) -> Result<()> {
+    let testbed = Testbed::new(env, Topology::Transport)?;
     let (alice, bob) = (
         testbed.start(Side::Alice, &Settings { counter: 10, ..Settings::default() })?,
         testbed.start(Side::Bob, &bobs)?,
@@ -111,8 +110,8 @@ fn refused(programs: &Programs, bobs: Settings, alice_says: &[&str], bob_says: &
     Ok(())
 }
 
-fn no_policy(programs: &Programs) -> Result<()> {
-    let testbed = Testbed::new(programs, Topology::Transport)?;
+fn no_policy(env: &Environment<'_>) -> Result<()> {
+    let testbed = Testbed::new(env, Topology::Transport)?;
     let (alice, bob) = testbed.start_both(&Settings { counter: 10, ..Settings::default() })?;
     testbed.load(Side::Bob, "spdflush;\n".into())?;
     let pings = testbed.ping(Side::Alice, &["-c", "2", "-W", "1"])?;
@@ -123,8 +122,8 @@ fn no_policy(programs: &Programs) -> Result<()> {
 }
 
 /// The responder announces a shorter lifetime, and the initiator respects it.
-fn claimed(programs: &Programs) -> Result<()> {
-    let testbed = Testbed::new(programs, Topology::Transport)?;
+fn claimed(env: &Environment<'_>) -> Result<()> {
+    let testbed = Testbed::new(env, Topology::Transport)?;
     let settings =
         |phase2_lifetime| Settings { remote: "proposal_check claim;", phase2_lifetime, ..Settings::default() };
     let (alice, bob) = (testbed.start(Side::Alice, &settings(1800))?, testbed.start(Side::Bob, &settings(600))?);
@@ -138,9 +137,9 @@ fn claimed(programs: &Programs) -> Result<()> {
 }
 
 /// The failure names the ICMP error, if a policy admits it: in transport mode it arrives without ESP.
-fn nobody_listens(programs: &Programs) -> Result<()> {
+fn nobody_listens(env: &Environment<'_>) -> Result<()> {
     for (exception, is_named) in [("", false), ("spdadd 192.0.2.2 192.0.2.1 icmp 3,3 -P in prio high none;\n", true)] {
-        let testbed = Testbed::new(programs, Topology::Transport)?;
+        let testbed = Testbed::new(env, Topology::Transport)?;
         let alice = testbed.start(Side::Alice, &Settings { counter: 2, ..Settings::default() })?;
         testbed.load(Side::Bob, "spdflush;\n".into())?;
         if !exception.is_empty() {

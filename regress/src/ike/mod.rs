@@ -11,6 +11,8 @@ mod rekey;
 mod setkey_replace;
 mod testbed;
 
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
@@ -22,18 +24,30 @@ use crate::summary::{FAILURE, Summary, with_retry};
 use crate::{tools, tree};
 
 /// A scenario with its name. Each creates its own hosts.
-type Scenario = (&'static str, fn(&Programs) -> Result<()>);
+type Scenario = (&'static str, fn(&Environment<'_>) -> Result<()>);
+
+/// What a scenario needs to create hosts.
+struct Environment<'a> {
+    programs: &'a Programs,
+    /// Distinguishes the hosts of scenarios that run at the same time.
+    lane: usize,
+}
+
+/// Number of scenarios that run at a time. They mostly wait for lifetimes and timeouts; more of them would delay each other's
+/// packets.
+const CONCURRENT: usize = 3;
 
 /// The suites by name.
 const SUITES: [(&str, &[&[Scenario]]); 2] = [
     (
         "ike",
+        // The longest scenarios come first, so that none of them runs alone at the end.
         &[
-            negotiation::SCENARIOS,
-            mismatch::SCENARIOS,
-            recovery::SCENARIOS,
             rekey::SCENARIOS,
             generate_policy::SCENARIOS,
+            recovery::SCENARIOS,
+            negotiation::SCENARIOS,
+            mismatch::SCENARIOS,
             authorization::SCENARIOS,
             esn::SCENARIOS,
             setkey_replace::SCENARIOS,
@@ -80,9 +94,26 @@ pub(crate) fn run_in_lab(arguments: &[&str]) -> Result<()> {
     let programs = Programs { racoon: racoon.into(), setkey: setkey.into(), backend: (*backend).to_owned() };
     let scenarios =
         SUITES.iter().filter(|(name, _)| name == suite).flat_map(|(_, lists)| lists.iter().copied().flatten());
-    for (name, scenario) in scenarios.filter(|(name, _)| name.contains(filter)) {
+    let waiting = Mutex::new(scenarios.filter(|(name, _)| name.contains(filter)));
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+    thread::scope(|scope| {
+        for lane in 0..CONCURRENT {
+            let env = Environment { programs: &programs, lane };
+            scope.spawn(move || {
+                while let Some((name, scenario)) = next() {
+                    env.run(name, *scenario);
+                }
+            });
+        }
+    });
+    Ok(())
+}
+
+impl Environment<'_> {
+    /// Runs a scenario and prints its result.
+    fn run(&self, name: &str, scenario: fn(&Environment<'_>) -> Result<()>) {
         let start = Instant::now();
-        let result = with_retry(name, || scenario(&programs).inspect_err(|_| show_logs()));
+        let result = with_retry(name, || scenario(self).inspect_err(|_| self.print_logs(name)));
         let took = start.elapsed().as_secs_f64();
         match result {
             // An error ends one scenario, and the others still run.
@@ -90,15 +121,20 @@ pub(crate) fn run_in_lab(arguments: &[&str]) -> Result<()> {
             Err(error) => println!("{}{name} ({took:.1} s): {error:#}", MARKS[1]),
         }
     }
-    Ok(())
-}
 
-/// Prints the last lines of both logs.
-fn show_logs() {
-    for host in ["alice", "bob"] {
-        let Ok(log) = std::fs::read_to_string(format!("/run/{host}/racoon/log")) else { continue };
-        let lines: Vec<&str> = log.lines().collect();
-        let last = lines.get(lines.len().saturating_sub(40)..).unwrap_or_default();
-        println!("{host}'s log ends with:\n  {}", last.join("\n  "));
+    /// Returns the name of a host in this lane.
+    fn host_name(&self, name: &str) -> String {
+        format!("{name}{}", self.lane)
+    }
+
+    /// Prints the last lines of both logs.
+    fn print_logs(&self, scenario: &str) {
+        for host in ["alice", "bob"].map(|name| self.host_name(name)) {
+            let Ok(log) = std::fs::read_to_string(format!("/run/{host}/racoon/log")) else { continue };
+            let lines: Vec<&str> = log.lines().collect();
+            let last = lines.get(lines.len().saturating_sub(40)..).unwrap_or_default();
+            // A single write, so that lines of other scenarios do not come between.
+            println!("{scenario}: {host}'s log ends with:\n  {}", last.join("\n  "));
+        }
     }
 }

@@ -2,34 +2,31 @@
 
 use anyhow::{Result, ensure};
 
-use super::Scenario;
 use super::testbed::{Settings, Side, Testbed, Topology};
-use crate::racoon::Programs;
+use super::{Environment, Scenario};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
-    ("transport", |programs| plain(programs, Topology::Transport)),
-    ("transport over IPv6", |programs| plain(programs, Topology::Transport6)),
-    ("tunnel between gateways", |programs| plain(programs, Topology::Tunnel)),
-    ("IPv6 in an IPv4 tunnel", |programs| plain(programs, Topology::Tunnel6In4)),
-    ("without PFS", |programs| {
-        with(programs, "encryption_algorithm aes 128; authentication_algorithm hmac_sha1;", &["esp"], "ESP")
+    ("transport", |env| plain(env, Topology::Transport)),
+    ("transport over IPv6", |env| plain(env, Topology::Transport6)),
+    ("tunnel between gateways", |env| plain(env, Topology::Tunnel)),
+    ("IPv6 in an IPv4 tunnel", |env| plain(env, Topology::Tunnel6In4)),
+    ("without PFS", |env| {
+        with(env, "encryption_algorithm aes 128; authentication_algorithm hmac_sha1;", &["esp"], "ESP")
     }),
-    ("AH alone", |programs| {
-        with(programs, "encryption_algorithm aes 128; authentication_algorithm hmac_sha256;", &["ah"], "AH")
+    ("AH alone", |env| with(env, "encryption_algorithm aes 128; authentication_algorithm hmac_sha256;", &["ah"], "AH")),
+    ("ESP in AH", |env| {
+        with(env, "encryption_algorithm aes 128; authentication_algorithm hmac_sha1;", &["esp", "ah"], "AH")
     }),
-    ("ESP in AH", |programs| {
-        with(programs, "encryption_algorithm aes 128; authentication_algorithm hmac_sha1;", &["esp", "ah"], "AH")
-    }),
-    ("IPComp in ESP", |programs| {
-        with(programs, "encryption_algorithm aes 128; authentication_algorithm hmac_sha1;", &["ipcomp", "esp"], "ESP")
+    ("IPComp in ESP", |env| {
+        with(env, "encryption_algorithm aes 128; authentication_algorithm hmac_sha1;", &["ipcomp", "esp"], "ESP")
     }),
     ("elliptic curves", curves),
     ("both sides initiate at once", both_initiate),
     ("many packets, one phase 1", many),
 ];
 
-fn plain(programs: &Programs, topology: Topology) -> Result<()> {
-    let testbed = Testbed::new(programs, topology)?;
+fn plain(env: &Environment<'_>, topology: Topology) -> Result<()> {
+    let testbed = Testbed::new(env, topology)?;
     let (alice, bob) = testbed.start_both(&Settings::default())?;
     testbed.bring_up(Side::Alice)?;
     testbed.check_protected("ESP")?;
@@ -47,8 +44,8 @@ fn plain(programs: &Programs, topology: Topology) -> Result<()> {
     bob.stop()
 }
 
-fn with(programs: &Programs, sainfo: &'static str, protocols: &[&str], outermost: &str) -> Result<()> {
-    let testbed = Testbed::new(programs, Topology::Transport)?;
+fn with(env: &Environment<'_>, sainfo: &'static str, protocols: &[&str], outermost: &str) -> Result<()> {
+    let testbed = Testbed::new(env, Topology::Transport)?;
     let settings = Settings { sainfo, ..Settings::default() };
     let alice = testbed.start_with(Side::Alice, &settings, protocols)?;
     let bob = testbed.start_with(Side::Bob, &settings, protocols)?;
@@ -60,8 +57,8 @@ fn with(programs: &Programs, sainfo: &'static str, protocols: &[&str], outermost
     bob.stop()
 }
 
-fn curves(programs: &Programs) -> Result<()> {
-    let testbed = Testbed::new(programs, Topology::Transport)?;
+fn curves(env: &Environment<'_>) -> Result<()> {
+    let testbed = Testbed::new(env, Topology::Transport)?;
     let settings = Settings {
         proposal: "encryption_algorithm aes 128; hash_algorithm sha512; dh_group x25519;",
         sainfo: "pfs_group ecp384; encryption_algorithm aes 256; authentication_algorithm hmac_sha512;",
@@ -75,8 +72,8 @@ fn curves(programs: &Programs) -> Result<()> {
 }
 
 /// The first messages of both sides cross on the link.
-fn both_initiate(programs: &Programs) -> Result<()> {
-    let testbed = Testbed::new(programs, Topology::Transport)?;
+fn both_initiate(env: &Environment<'_>) -> Result<()> {
+    let testbed = Testbed::new(env, Topology::Transport)?;
     let (alice, bob) = testbed.start_both(&Settings::default())?;
     testbed.impair(Side::Alice, "delay 100ms")?;
     testbed.impair(Side::Bob, "delay 100ms")?;
@@ -93,9 +90,9 @@ fn both_initiate(programs: &Programs) -> Result<()> {
 }
 
 /// Policies for several ports of one peer: each needs SAs of its own, under one phase 1.
-fn many(programs: &Programs) -> Result<()> {
+fn many(env: &Environment<'_>) -> Result<()> {
     const PORTS: std::ops::Range<u16> = 7001..7009;
-    let testbed = Testbed::new(programs, Topology::Transport)?;
+    let testbed = Testbed::new(env, Topology::Transport)?;
     let (alice, bob) = testbed.start_both(&Settings::default())?;
     for (side, out, inward) in [(Side::Alice, "out", "in"), (Side::Bob, "in", "out")] {
         let mut text = String::from("spdflush;\n");

@@ -4,9 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::Scenario;
 use super::testbed::{Settings, Side, Testbed, Topology};
-use crate::racoon::Programs;
+use super::{Environment, Scenario};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     ("stop: nothing remains on either side", stopped),
@@ -21,8 +20,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     ("SAs flushed with setkey are renegotiated", flushed),
 ];
 
-fn stopped(programs: &Programs) -> Result<()> {
-    let testbed = Testbed::new(programs, Topology::Transport)?;
+fn stopped(env: &Environment<'_>) -> Result<()> {
+    let testbed = Testbed::new(env, Topology::Transport)?;
     let (alice, bob) = testbed.start_both(&Settings::default())?;
     testbed.bring_up(Side::Alice)?;
     alice.stop()?;
@@ -34,8 +33,8 @@ fn stopped(programs: &Programs) -> Result<()> {
 }
 
 /// A killed daemon leaves its SAs in the kernel. The next one removes and renegotiates them.
-fn killed(programs: &Programs) -> Result<()> {
-    let testbed = Testbed::new(programs, Topology::Transport)?;
+fn killed(env: &Environment<'_>) -> Result<()> {
+    let testbed = Testbed::new(env, Topology::Transport)?;
     let (alice, bob) = testbed.start_both(&Settings::default())?;
     testbed.bring_up(Side::Alice)?;
     bob.kill()?;
@@ -50,10 +49,11 @@ fn killed(programs: &Programs) -> Result<()> {
 }
 
 /// Alice's kernel loses its SAs, as in a reboot, and Bob's keeps them. The saved ones are renewed at once.
-fn saved_and_lost(programs: &Programs) -> Result<()> {
-    let testbed = Testbed::new(programs, Topology::Transport)?;
-    let settings = Settings { backup: Some("/run/alice.sas"), ..Settings::default() };
-    let _ = std::fs::remove_file("/run/alice.sas");
+fn saved_and_lost(env: &Environment<'_>) -> Result<()> {
+    let testbed = Testbed::new(env, Topology::Transport)?;
+    let file = format!("/run/{}.sas", env.host_name("alice"));
+    let _ = std::fs::remove_file(&file);
+    let settings = Settings { backup: Some(file.clone()), ..Settings::default() };
     let (alice, bob) = (testbed.start(Side::Alice, &settings)?, testbed.start(Side::Bob, &Settings::default())?);
     testbed.bring_up(Side::Alice)?;
     testbed.ping(Side::Alice, &["-c", "60", "-i", "0.01", "-W", "1"])?;
@@ -65,16 +65,17 @@ fn saved_and_lost(programs: &Programs) -> Result<()> {
     testbed.wait_for("renewed SAs", || Ok(alice.log()?.matches("IPsec-SA established").count() == 2))?;
     testbed.check_protected("ESP")?;
     alice.stop()?;
-    let left = std::fs::read_to_string("/run/alice.sas")?;
+    let left = std::fs::read_to_string(&file)?;
     ensure!(left.is_empty(), "SAs are still saved: {} bytes", left.len());
     bob.stop()
 }
 
 /// Alice is killed, and her kernel keeps the SAs. They stay in use until they are replaced, without loss of packets.
-fn saved_and_present(programs: &Programs) -> Result<()> {
-    let testbed = Testbed::new(programs, Topology::Transport)?;
-    let settings = Settings { backup: Some("/run/alice.sas"), ..Settings::default() };
-    let _ = std::fs::remove_file("/run/alice.sas");
+fn saved_and_present(env: &Environment<'_>) -> Result<()> {
+    let testbed = Testbed::new(env, Topology::Transport)?;
+    let file = format!("/run/{}.sas", env.host_name("alice"));
+    let _ = std::fs::remove_file(&file);
+    let settings = Settings { backup: Some(file), ..Settings::default() };
     let (alice, bob) = (testbed.start(Side::Alice, &settings)?, testbed.start(Side::Bob, &Settings::default())?);
     testbed.bring_up(Side::Alice)?;
     alice.kill()?;
@@ -94,8 +95,8 @@ fn saved_and_present(programs: &Programs) -> Result<()> {
 }
 
 /// Bob loses all state and initiates: Alice drops her old SAs.
-fn initial_contact(programs: &Programs) -> Result<()> {
-    let testbed = Testbed::new(programs, Topology::Transport)?;
+fn initial_contact(env: &Environment<'_>) -> Result<()> {
+    let testbed = Testbed::new(env, Topology::Transport)?;
     let (alice, bob) = testbed.start_both(&Settings::default())?;
     testbed.bring_up(Side::Alice)?;
     let before = testbed.sas(Side::Alice)?;
@@ -111,10 +112,10 @@ fn initial_contact(programs: &Programs) -> Result<()> {
 }
 
 /// Bob loses all state and stays silent: Alice detects it.
-fn dead_peer(programs: &Programs) -> Result<()> {
+fn dead_peer(env: &Environment<'_>) -> Result<()> {
     let settings =
         Settings { remote: "dpd_delay 1; dpd_retry 3; dpd_maxfail 3; initial_contact off;", ..Settings::default() };
-    let testbed = Testbed::new(programs, Topology::Transport)?;
+    let testbed = Testbed::new(env, Topology::Transport)?;
     let (alice, bob) = testbed.start_both(&settings)?;
     testbed.bring_up(Side::Alice)?;
     // Dead peer detection must not end SAs with a living peer.
@@ -132,18 +133,18 @@ fn dead_peer(programs: &Programs) -> Result<()> {
 }
 
 /// Bob is killed during a quick mode of Alice, and restarts without his phase 1. She does not probe periodically.
-fn replaced(programs: &Programs) -> Result<()> {
-    restart_of_responder(programs, ["dpd_delay 0; dpd_retry 1;", "passive on; initial_contact off;"])
+fn replaced(env: &Environment<'_>) -> Result<()> {
+    restart_of_responder(env, ["dpd_delay 0; dpd_retry 1;", "passive on; initial_contact off;"])
 }
 
-fn replaced_without_dpd(programs: &Programs) -> Result<()> {
-    restart_of_responder(programs, ["dpd off;", "dpd off; passive on; initial_contact off;"])
+fn replaced_without_dpd(env: &Environment<'_>) -> Result<()> {
+    restart_of_responder(env, ["dpd off;", "dpd off; passive on; initial_contact off;"])
 }
 
 /// Bob neither initiates nor announces what he has lost, so Alice has to find out.
-fn restart_of_responder(programs: &Programs, remotes: [&'static str; 2]) -> Result<()> {
+fn restart_of_responder(env: &Environment<'_>, remotes: [&'static str; 2]) -> Result<()> {
     let [alices, bobs] = remotes.map(|remote| Settings { remote, counter: 5, ..Settings::default() });
-    let testbed = Testbed::new(programs, Topology::Transport)?;
+    let testbed = Testbed::new(env, Topology::Transport)?;
     let (alice, bob) = (testbed.start(Side::Alice, &alices)?, testbed.start(Side::Bob, &bobs)?);
     testbed.bring_up(Side::Alice)?;
     bob.kill()?;
@@ -165,8 +166,8 @@ fn restart_of_responder(programs: &Programs, remotes: [&'static str; 2]) -> Resu
     bob.stop()
 }
 
-fn others_survive(programs: &Programs) -> Result<()> {
-    let testbed = Testbed::new(programs, Topology::Transport)?;
+fn others_survive(env: &Environment<'_>) -> Result<()> {
+    let testbed = Testbed::new(env, Topology::Transport)?;
     let (alice, bob) = testbed.start_both(&Settings::default())?;
     let manual = "add 192.0.2.1 192.0.2.99 esp 0x999 -E aes-cbc 0x000102030405060708090a0b0c0d0e0f -A hmac-sha1 \
                   0x000102030405060708090a0b0c0d0e0f10111213;\n";
@@ -179,8 +180,8 @@ fn others_survive(programs: &Programs) -> Result<()> {
 }
 
 /// `setkey -F`: the peer is told, and the next packet triggers a negotiation.
-fn flushed(programs: &Programs) -> Result<()> {
-    let testbed = Testbed::new(programs, Topology::Transport)?;
+fn flushed(env: &Environment<'_>) -> Result<()> {
+    let testbed = Testbed::new(env, Topology::Transport)?;
     let (alice, bob) = testbed.start_both(&Settings::default())?;
     testbed.bring_up(Side::Alice)?;
     testbed.setkey(Side::Alice, &["-F"])?;

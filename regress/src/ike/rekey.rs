@@ -2,21 +2,20 @@
 
 use anyhow::{Result, ensure};
 
-use super::Scenario;
 use super::testbed::{Settings, Side, Testbed, Topology};
-use crate::racoon::Programs;
+use super::{Environment, Scenario};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
-    ("phase 2 renewed under a ping every 10 ms", |programs| renewed(programs, 3600, 20, 1)),
-    ("three phase 2 and one phase 1 renewed under a ping every 10 ms", |programs| renewed(programs, 40, 20, 3)),
-    ("phase 1 renewed without phase 2", |programs| renewed(programs, 20, 600, 0)),
+    ("phase 2 renewed under a ping every 10 ms", |env| renewed(env, 3600, 20, 1)),
+    ("three phase 2 and one phase 1 renewed under a ping every 10 ms", |env| renewed(env, 40, 20, 3)),
+    ("phase 1 renewed without phase 2", |env| renewed(env, 20, 600, 0)),
     ("phase 2 renewed by its lifetime in bytes", by_bytes),
 ];
 
 /// Packets of 1 KB every 10 ms through SAs that expire after 800 KB: they are renewed repeatedly, no packet is lost,
 /// and one pair of SAs remains.
-fn by_bytes(programs: &Programs) -> Result<()> {
-    let testbed = Testbed::new(programs, Topology::Tunnel)?;
+fn by_bytes(env: &Environment<'_>) -> Result<()> {
+    let testbed = Testbed::new(env, Topology::Tunnel)?;
     let sainfo = "lifetime byte 800 KB; encryption_algorithm aes 128; authentication_algorithm hmac_sha1;";
     let (alice, bob) = testbed.start_both(&Settings { sainfo, ..Settings::default() })?;
     testbed.bring_up(Side::Alice)?;
@@ -37,8 +36,8 @@ const PINGS: u32 = 50;
 
 /// Pings every 10 ms until phase 2 has been renewed `times` times, and phase 1 if it has a shorter lifetime. None may
 /// be lost.
-fn renewed(programs: &Programs, phase1_lifetime: u32, phase2_lifetime: u32, times: u32) -> Result<()> {
-    let testbed = Testbed::new(programs, Topology::Tunnel)?;
+fn renewed(env: &Environment<'_>, phase1_lifetime: u32, phase2_lifetime: u32, times: u32) -> Result<()> {
+    let testbed = Testbed::new(env, Topology::Tunnel)?;
     let settings = Settings { phase1_lifetime, phase2_lifetime, ..Settings::default() };
     let (alice, bob) = testbed.start_both(&settings)?;
     testbed.bring_up(Side::Alice)?;

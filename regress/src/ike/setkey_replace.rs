@@ -6,10 +6,9 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::Scenario;
 use super::testbed::{Side, Testbed, Topology};
+use super::{Environment, Scenario};
 use crate::lab::{Daemon, Finished, daemon_dir};
-use crate::racoon::Programs;
 
 pub(super) const SCENARIOS: &[Scenario] = &[("manual keys, replaced under traffic", replaced)];
 
@@ -82,15 +81,15 @@ fn answers(output: &Path) -> Result<usize> {
     Ok(fs::read_to_string(output).context("the output of ping")?.matches("icmp_seq=").count())
 }
 
-fn replaced(programs: &Programs) -> Result<()> {
-    let testbed = Testbed::new(programs, Topology::Transport)?;
+fn replaced(env: &Environment<'_>) -> Result<()> {
+    let testbed = Testbed::new(env, Topology::Transport)?;
     let load = |rules: RuleSet| {
         Side::BOTH.into_iter().try_for_each(|side| check_silent(&testbed.replace(side, rules.file(side, ""))?))
     };
     load(RuleSet::First)?;
     let traffic = Traffic::start(&testbed)?;
     traffic.wait_for_answers()?;
-    let watch = testbed.wire.watch()?;
+    let watch = testbed.link.watch()?;
     for _ in 0..ROUNDS {
         load(RuleSet::Second)?;
         traffic.wait_for_answers()?;
@@ -102,11 +101,11 @@ fn replaced(programs: &Programs) -> Result<()> {
     ensure!(seen.of("ESP") >= ROUNDS * ANSWERS, "too little ESP on the link: {seen}");
     ensure!(seen.of("ICMP") == 0, "in clear on the link: {seen}");
     failures_restore_the_old_state(&testbed)?;
-    replaced_sas_are_restored_with_counters(&testbed, &programs.backend, &traffic)?;
+    replaced_sas_are_restored_with_counters(&testbed, &env.programs.backend, &traffic)?;
     drop(traffic);
 
     // Makes sure that the watch above would have seen pings in clear.
-    let watch = testbed.wire.watch()?;
+    let watch = testbed.link.watch()?;
     for side in Side::BOTH {
         check_silent(&testbed.replace(side, "spdflush;\n".into())?)?;
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
+use super::Environment;
 use crate::lab::{Finished, Host, Link, Pings, Program, Stdin, TIMEOUT, wait_until};
 use crate::racoon::{Programs, Racoon, RacoonFiles};
 
@@ -129,7 +130,7 @@ pub(super) struct Settings {
     /// Number of times that a message is sent, one second apart.
     pub(super) counter: u32,
     /// The file in which SAs are saved.
-    pub(super) backup: Option<&'static str>,
+    pub(super) backup: Option<String>,
     /// Whether saved SAs are restored (`-B`).
     pub(super) restore_sas: bool,
 }
@@ -153,7 +154,7 @@ impl Default for Settings {
 impl Settings {
     fn text(&self, topology: Topology, side: Side) -> String {
         let (us, peer) = (topology.outer(side), topology.outer(side.other()));
-        let backup = self.backup.map_or_else(String::new, |path| format!("path backupsa \"{path}\";\n"));
+        let backup = self.backup.as_ref().map_or_else(String::new, |path| format!("path backupsa \"{path}\";\n"));
         format!(
             "{backup}log debug2;
 listen {{ isakmp {us} [500]; adminsock disabled; }}
@@ -179,20 +180,20 @@ sainfo anonymous {{
 pub(super) struct Testbed {
     programs: Programs,
     pub(super) topology: Topology,
-    pub(super) wire: Link,
+    pub(super) link: Link,
     pub(super) alice: Host,
     pub(super) bob: Host,
 }
 
 impl Testbed {
-    pub(super) fn new(programs: &Programs, topology: Topology) -> Result<Self> {
-        let wire = Link::new("wire")?;
-        let testbed =
-            Self { programs: programs.clone(), topology, wire, alice: Host::new("alice")?, bob: Host::new("bob")? };
+    pub(super) fn new(env: &Environment<'_>, topology: Topology) -> Result<Self> {
+        let link = Link::new("link")?;
+        let [alice, bob] = ["alice", "bob"].map(|name| Host::new(&env.host_name(name)));
+        let testbed = Self { programs: env.programs.clone(), topology, link, alice: alice?, bob: bob? };
         for side in Side::BOTH {
             let number = side.number();
             let addresses = [format!("192.0.2.{number}/24"), format!("2001:db8::{number}/64")];
-            testbed.wire.plug(testbed.host(side), "eth0", &addresses.each_ref().map(String::as_str))?;
+            testbed.link.plug(testbed.host(side), "eth0", &addresses.each_ref().map(String::as_str))?;
             let (inner, outer) = (topology.inner(side), topology.outer(side));
             if inner != outer {
                 let length = if inner.contains(':') { 128 } else { 32 };
@@ -276,7 +277,7 @@ impl Testbed {
     /// Checks that pings are answered, and that they cross the link only in the given protocol.
     pub(super) fn check_protected(&self, by: &str) -> Result<()> {
         const COUNT: usize = 5;
-        let watch = self.wire.watch()?;
+        let watch = self.link.watch()?;
         for side in Side::BOTH {
             let pings = self.ping(side, &["-c", &COUNT.to_string(), "-i", "0.05", "-w", "60"])?;
             ensure!(pings.lost() == 0 && pings.received >= COUNT, "{}: {pings:?}", side.name());

@@ -94,6 +94,9 @@ const STEPS: &[Step] = &[
     }),
 ];
 
+/// Steps that a parallel run starts first, the longest first, so that none of them runs alone at the end.
+const STARTED_FIRST: &[&str] = &["interop", "ike", "ike-xfrm"];
+
 impl Step {
     const fn host(name: &'static str, about: &'static str, when: When, run: fn(&Options) -> Result<Summary>) -> Self {
         Self { name, about, when, work: Work::Host(run) }
@@ -173,6 +176,7 @@ fn run_step(step: &Step, options: &Options) -> StepResult {
 /// Runs steps of the lab two at a time. Each is a process of its own whose last line is its summary.
 fn run_parallel(steps: &[&'static Step]) -> Result<Vec<StepResult>> {
     build_programs()?;
+    let steps = longest_first(steps);
     let names: Vec<&str> = steps.iter().map(|step| step.name).collect();
     println!("\n== in parallel: {}", names.join(" "));
     // Not this program's own file: an earlier step may have rebuilt it.
@@ -184,7 +188,18 @@ fn run_parallel(steps: &[&'static Step]) -> Result<Vec<StepResult>> {
         (summary.with_remarks_in(&done.output), done.took)
     });
     let results = steps.iter().zip(summaries);
-    Ok(results.map(|(step, (summary, took))| StepResult { name: step.name, summary, took }).collect())
+    let mut results: Vec<_> =
+        results.map(|(step, (summary, took))| StepResult { name: step.name, summary, took }).collect();
+    results.sort_by_key(|result| STEPS.iter().position(|step| step.name == result.name));
+    Ok(results)
+}
+
+/// Moves the steps in [`STARTED_FIRST`] to the front.
+fn longest_first(steps: &[&'static Step]) -> Vec<&'static Step> {
+    let mut steps = steps.to_vec();
+    let rank = |step: &Step| STARTED_FIRST.iter().position(|name| *name == step.name);
+    steps.sort_by_key(|step| rank(step).unwrap_or(STARTED_FIRST.len()));
+    steps
 }
 
 /// Builds the programs that the lab runs, and installs what it needs to boot.
@@ -200,6 +215,14 @@ mod tests {
 
     fn names(arguments: &[&str]) -> Vec<&'static str> {
         choose(arguments).unwrap().0.iter().map(|step| step.name).collect()
+    }
+
+    #[test]
+    fn the_longest_steps_start_first() {
+        let steps: Vec<_> = STEPS.iter().filter(|step| step.in_lab()).collect();
+        let names: Vec<_> = longest_first(&steps).iter().map(|step| step.name).collect();
+        assert_eq!(names[..4], ["interop", "ike", "ike-xfrm", "compliance"]);
+        assert_eq!(names.len(), steps.len());
     }
 
     #[test]
