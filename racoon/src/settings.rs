@@ -17,11 +17,11 @@ pub fn translate(
     options: &DaemonOptions,
     environment: &dyn Environment,
 ) -> Result<Settings, Vec<ConfigError>> {
-    let blocks = config::translate(config, environment)?;
+    let sections = config::translate(config, environment)?;
     let (timer, padding, half_open) = (&config.timer, &config.padding, &config.half_open_limit);
     Ok(Settings {
-        remotes: blocks.remotes,
-        sainfos: blocks.sainfos,
+        remotes: sections.remotes,
+        sainfos: sections.sainfos,
         retransmission: Retransmission { count: timer.counter, interval: timer.interval, copies: timer.persend },
         phase1_wait: timer.phase1,
         phase2_wait: timer.phase2,

@@ -15,7 +15,7 @@ use thiserror::Error;
 
 /// Sections that the engine selects from.
 #[derive(Debug, Default)]
-pub struct Blocks {
+pub struct Sections {
     /// `remote` sections.
     pub remotes: Remotes,
     /// `sainfo` sections.
@@ -68,12 +68,12 @@ pub struct ConfigError {
 ///
 /// # Errors
 /// All errors, in the order of the file.
-pub fn translate(config: &Config, environment: &dyn Environment) -> Result<Blocks, Vec<ConfigError>> {
+pub fn translate(config: &Config, environment: &dyn Environment) -> Result<Sections, Vec<ConfigError>> {
     let mut errors = Vec::new();
     let remotes = collect(config.remotes.iter().map(|one| remote::translate(one, environment)), &mut errors);
     let sainfos = collect(config.sainfos.iter().map(sainfo::translate), &mut errors);
     if errors.is_empty() {
-        Ok(Blocks { remotes: Remotes::new(remotes), sainfos: Sainfos::new(sainfos) })
+        Ok(Sections { remotes: Remotes::new(remotes), sainfos: Sainfos::new(sainfos) })
     } else {
         Err(errors)
     }

@@ -51,7 +51,7 @@ fn authority() -> Name {
     Name(vec![Attribute::text([0x55, 4, 3], "CA")])
 }
 
-fn blocks(text: &str) -> Result<Blocks, Vec<ConfigError>> {
+fn sections(text: &str) -> Result<Sections, Vec<ConfigError>> {
     let load = load("racoon.conf", &Text(text));
     translate(&load.config.unwrap_or_else(|| panic!("{:#?}", load.problems)), &Host)
 }
@@ -65,7 +65,7 @@ const PROPOSAL: &str = "exchange_mode main, aggressive; proposal { encryption_al
 
 #[test]
 fn remotes() {
-    let blocks = blocks(&format!(
+    let sections = sections(&format!(
         r#"remote 192.0.2.1 [501] {{ {PROPOSAL} my_identifier fqdn "me"; peers_identifier address 192.0.2.1; dpd off; }}
         remote fe80::1%eth0 {{ {PROPOSAL} my_identifier address 192.0.2.7; }}
         remote fe80::1%eth7 {{ {PROPOSAL} }}
@@ -73,7 +73,7 @@ fn remotes() {
         remote anonymous {{ {PROPOSAL} my_identifier asn1dn "C=NL, CN=me"; lifetime time 2 min; }}"#
     ))
     .unwrap();
-    let of = |known: RemoteQuery<'_>| blocks.remotes.get(blocks.remotes.select(&known).unwrap().unwrap()).unwrap();
+    let of = |known: RemoteQuery<'_>| sections.remotes.get(sections.remotes.select(&known).unwrap().unwrap()).unwrap();
 
     let peer = of(known("192.0.2.1", 0));
     assert_eq!((peer.name.as_str(), peer.port), ("192.0.2.1", 501));
@@ -95,15 +95,15 @@ fn remotes() {
     let me = Name(vec![Attribute::text([0x55, 4, 6], "NL"), Attribute::text([0x55, 4, 3], "me")]);
     assert_eq!(stranger.my_identifier, LocalIdentity::Name(me));
 
-    let named = blocks.remotes.get(blocks.remotes.named("named").unwrap()).unwrap();
+    let named = sections.remotes.get(sections.remotes.named("named").unwrap()).unwrap();
     assert_eq!(named.address, Some(RemoteAddress::Unresolved));
 }
 
 #[test]
 fn proposals_with_unsupported_groups_are_skipped() {
     let groups = |text: &str| {
-        let (_, block) = blocks(text)
-            .map(|blocks| blocks.remotes.iter().next().map(|(at, one)| (at, one.clone())))
+        let (_, block) = sections(text)
+            .map(|sections| sections.remotes.iter().next().map(|(at, one)| (at, one.clone())))
             .unwrap()
             .unwrap();
         block.proposals.iter().map(|one| one.group).collect::<Vec<_>>()
@@ -117,8 +117,8 @@ fn proposals_with_unsupported_groups_are_skipped() {
 #[test]
 fn each_directive_of_a_remote() {
     let translated = |text: &str| {
-        let blocks = blocks(&format!("remote anonymous [501] {{ {PROPOSAL} {text} }}")).unwrap();
-        let (_, block) = blocks.remotes.iter().next().unwrap();
+        let sections = sections(&format!("remote anonymous [501] {{ {PROPOSAL} {text} }}")).unwrap();
+        let (_, block) = sections.remotes.iter().next().unwrap();
         block.clone()
     };
     let default = format!("{:#?}", translated(""));
@@ -161,8 +161,8 @@ fn each_directive_of_a_remote() {
 fn each_directive_of_a_sainfo() {
     let algorithms = "encryption_algorithm aes; authentication_algorithm hmac_sha1; compression_algorithm deflate;";
     let translated = |text: &str| {
-        let blocks = blocks(&format!("sainfo anonymous {{ {algorithms} {text} }}")).unwrap();
-        let (_, block) = blocks.sainfos.iter().next().unwrap();
+        let sections = sections(&format!("sainfo anonymous {{ {algorithms} {text} }}")).unwrap();
+        let (_, block) = sections.sainfos.iter().next().unwrap();
         format!("{block:#?}")
     };
     let default = translated("");
@@ -187,8 +187,8 @@ fn identities() {
     let all = r#"keyid tag "x y"; keyid "file"; user_fqdn "a@example.net"; address 2001:db8::1; asn1dn "C=NL, CN=*";
         asn1dn "~300f310d300b0603550403130447572041"; asn1dn"#;
     let list = all.split(';').map(|one| format!("peers_identifier {one};")).collect::<String>();
-    let blocks = blocks(&format!("remote anonymous {{ {PROPOSAL} {list} }}")).unwrap();
-    let (_, block) = blocks.remotes.iter().next().unwrap();
+    let sections = sections(&format!("remote anonymous {{ {PROPOSAL} {list} }}")).unwrap();
+    let (_, block) = sections.remotes.iter().next().unwrap();
     let shown = block.peers_identifiers.iter().map(ToString::to_string).collect::<Vec<_>>();
     let expected = [
         "KEY_ID x y",
@@ -204,7 +204,7 @@ fn identities() {
 
 #[test]
 fn certificates() {
-    let blocks = blocks(
+    let sections = sections(
         r#"path certificate "/c"; remote "a" { exchange_mode main; certificate_type x509 "a.pem" "a.key"; ca_type x509 "ca";
         proposal { encryption_algorithm 3des; hash_algorithm sha1; authentication_method ecdsasig; dh_group 19; } }"#,
     )
@@ -212,7 +212,7 @@ fn certificates() {
     let issuer = authority();
     let request = CertificateRequest { encoding: CertEncoding::X509_SIGNATURE, issuer: Some(&issuer) };
     let asks = RemoteQuery { certificate_request: Some(request), ..known("192.0.2.1", 0) };
-    let remote = blocks.remotes.get(blocks.remotes.select(&asks).unwrap().unwrap()).unwrap();
+    let remote = sections.remotes.get(sections.remotes.select(&asks).unwrap().unwrap()).unwrap();
     assert_eq!(remote.proposals.iter().map(|terms| terms.method).collect::<Vec<_>>(), [AuthMethod::ECDSA_384]);
     assert_eq!(remote.proposals[0].key_length, 0);
 }
@@ -221,7 +221,7 @@ fn certificates() {
 fn sainfos() {
     let algorithms = "encryption_algorithm aes 192, 3des; authentication_algorithm hmac_sha256_96;
         compression_algorithm deflate;";
-    let blocks = blocks(&format!(
+    let sections = sections(&format!(
         r#"sainfo anonymous {{ {algorithms} }}
         sainfo address 10.1.0.0/16 any address 10.2.0.1/32[80] tcp from fqdn "gw" {{ {algorithms} remoteid 7;
             pfs_group 14; lifetime time 1 hour; lifetime byte 1500 B; }}
@@ -233,7 +233,7 @@ fn sainfos() {
     let gw = Identity::named(IdType::FQDN, *b"gw");
     let claimed = Some(Claimed::plain(&gw));
     let traffic = SainfoQuery { local: &local, remote: &remote, claimed, client: None, remoteid: 7 };
-    let sainfo = blocks.sainfos.get(blocks.sainfos.select(&traffic).unwrap()).unwrap();
+    let sainfo = sections.sainfos.get(sections.sainfos.select(&traffic).unwrap()).unwrap();
     assert_eq!((sainfo.terms.lifetime, sainfo.terms.kilobytes), (3600, Some(2)));
     assert_eq!(sainfo.pfs_group(), Some(Group::MODP2048));
     let encryption = sainfo.encryption.iter().map(|one| (one.transform, one.key_length)).collect::<Vec<_>>();
@@ -242,21 +242,21 @@ fn sainfos() {
     assert_eq!((authentication.algorithm, authentication.truncated), (AuthAlgorithm::HMAC_SHA256, true));
 
     let range = Identity::range("10.1.0.1".parse().unwrap(), "10.1.0.9".parse().unwrap()).unwrap();
-    let (_, clients) = blocks.sainfos.iter().find(|(_, one)| one.remote == RemoteSide::ClientAddress).unwrap();
+    let (_, clients) = sections.sainfos.iter().find(|(_, one)| one.remote == RemoteSide::ClientAddress).unwrap();
     assert_eq!(clients.local, Side::Id(range));
 }
 
 #[test]
 fn unknown_name_attributes_are_reported() {
     let text = format!(r#"remote anonymous {{ {PROPOSAL} peers_identifier asn1dn "XYZ=a"; }}"#);
-    let errors = match blocks(&text) {
+    let errors = match sections(&text) {
         Ok(_) => panic!("translated"),
         Err(errors) => errors.iter().map(ToString::to_string).collect::<Vec<_>>(),
     };
     assert_eq!(errors, ["racoon.conf:1:1: unknown attribute `XYZ` in a distinguished name"]);
     let text = format!(r#"remote anonymous {{ {PROPOSAL} peers_identifier asn1dn "~3001"; }}"#);
     assert_eq!(
-        blocks(&text).unwrap_err()[0].to_string(),
+        sections(&text).unwrap_err()[0].to_string(),
         "racoon.conf:1:1: asn1dn: what follows `~` is not the encoding of a name"
     );
 }

@@ -101,7 +101,13 @@ fn ask(socket: &Path, request: &Request, patience: Duration) -> Result<(ReplyHea
         || format!("racoon does not answer at {shown}: silent for {} s; it may be stopped", patience.as_secs());
     let mut stream = connect(socket, patience).map_err(|error| match error.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => timed_out(),
-        _ => format!("cannot connect to racoon admin socket {shown}: {} (is racoon running?)", output::reason(&error)),
+        kind => {
+            let hint = match kind {
+                ErrorKind::PermissionDenied => "`adminsock' in racoon.conf names its users",
+                _ => "is racoon running?",
+            };
+            format!("cannot connect to racoon admin socket {shown}: {} ({hint})", output::reason(&error))
+        }
     })?;
     let failed = |error: io::Error| match error.kind() {
         ErrorKind::UnexpectedEof => "racoon closed the admin connection before sending a reply".to_owned(),

@@ -62,10 +62,10 @@ impl Daemon {
         self.sockets_changed(Ok(()));
         // Reports the policies that were present when the interface was opened.
         let mut result = self.handle_kernel_events();
-        if !self.earlier.is_empty() {
-            let earlier = std::mem::take(&mut self.earlier);
+        if !self.leftover_sas.is_empty() {
+            let leftover_sas = std::mem::take(&mut self.leftover_sas);
             // Never refused.
-            let _ = self.engine.handle_control(clock::now(), Control::LeftoverSas(earlier));
+            let _ = self.engine.handle_control(clock::now(), Control::LeftoverSas(leftover_sas));
             self.process_outputs();
         }
         while result.is_ok() && !self.stopping {

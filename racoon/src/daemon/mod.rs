@@ -8,6 +8,7 @@ mod event_loop;
 mod fair_queue;
 mod packet_trace;
 mod receive_queue;
+mod recovery;
 mod reload;
 mod send_error_limit;
 mod socket_retry;
@@ -36,6 +37,9 @@ use crate::workers::Workers;
 
 pub use start::run;
 
+/// Threads for the engine's crypto jobs.
+type JobWorkers = Workers<(JobId, Job), (JobId, JobResult)>;
+
 /// State of the daemon.
 struct Daemon {
     engine: Engine,
@@ -43,8 +47,8 @@ struct Daemon {
     receive_queue: receive_queue::ReceiveQueue,
     kernel: KernelInterface,
     /// SAs that an earlier racoon left behind, until the engine has been told.
-    earlier: Vec<LeftoverSa>,
-    workers: Workers<(JobId, Job), (JobId, JobResult)>,
+    leftover_sas: Vec<LeftoverSa>,
+    workers: JobWorkers,
     admin: Option<Server>,
     signals: Signals,
     timer: BoottimeTimer,

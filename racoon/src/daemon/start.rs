@@ -10,30 +10,27 @@ use std::thread;
 use ipsec_conf::racoon::{AdminSocket, Config, Place, Problem, Severity, load};
 use libpfkey::Dialect;
 use libpfkey::backend::BackendKind;
-use libpfkey::state_file;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::geteuid;
 use racoon_proto::crypto::{self, OpenSslRandom};
 use racoon_proto::engine::Engine;
-use racoon_proto::kernel::LeftoverSa;
+use racoon_proto::output::JobId;
 use racoon_proto::settings::Settings;
 use thiserror::Error;
 
-use super::Daemon;
 use super::event_loop::RESYNC_INTERVAL;
 use super::receive_queue::ReceiveQueue;
 use super::send_error_limit::SendErrorLimit;
 use super::socket_retry::SocketRetry;
 use super::traffic_counters::TrafficCounters;
+use super::{Daemon, JobWorkers, recovery};
 use crate::admin::{self, Server};
-use crate::backup::{Backup, SavedSa};
 use crate::boottime_timer::BoottimeTimer;
 use crate::cli::{DaemonOptions, VERSION_LINE};
 use crate::config::{ConfigError, NoCertificates};
 use crate::daemonize::{self, StartupReport};
 use crate::files::Files;
-use crate::kernel::{Capabilities, KernelInterface, Leftovers, LogRecord, backend_of};
-use crate::kernel_state::StateLog;
+use crate::kernel::{Capabilities, KernelInterface, LogRecord, backend_of};
 use crate::log::{self, Log};
 use crate::net::{self, Bypass, Sockets};
 use crate::output::reason;
@@ -166,13 +163,9 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
     let settings = settings_of(&config, &options, kernel.capabilities(), &log).ok_or(Failure::Configuration)?;
     // 4. Control socket, state file, UDP ports: each excludes a second racoon.
     let admin = admin_socket(&config.listen.adminsock, &log)?;
-    if !is_remote_kernel {
-        // The state file is about this host's kernel.
-        record(&mut kernel, &log);
-    }
-    let backup = open_backup(&config, &options, &log)?;
-    let mut earlier = remove_leftovers(&mut kernel, backup.as_ref(), &log);
-    earlier.extend(restore_saved(&mut kernel, backup, &options, &log)?);
+    // The state file is about this host's kernel only.
+    let leftover_sas =
+        recovery::recover(&mut kernel, !is_remote_kernel, &config, &options, &log).map_err(Failure::Backup)?;
     let bypass = if is_remote_kernel { Bypass::BestEffort } else { Bypass::Required };
     let sockets = net::Options { listen: config.listen.clone(), ports: options.ports, family: options.family, bypass };
     let sockets = Sockets::open(sockets, log.clone())?;
@@ -181,11 +174,7 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
     // 5. Worker threads last: there is no fork after them.
     let psk_file = PskFile::of(files.clone());
     psk_file.set_path(config.paths.pre_shared_key.as_deref().map(Into::into));
-    let table = psk_file.clone();
-    let mut workers =
-        Workers::new(threads(&config), JOBS_MAX, move |(id, job): (_, crypto::Job)| (id, job.perform(&table)))
-            .map_err(|error| Failure::System("worker threads", error))?;
-    workers.start().map_err(|error| Failure::System("worker threads", error))?;
+    let workers = start_workers(&config, &psk_file).map_err(|error| Failure::System("worker threads", error))?;
     let now = clock::now();
     let mut counters = TrafficCounters::default();
     counters.configure(&settings, now);
@@ -194,7 +183,7 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
         sockets,
         receive_queue: ReceiveQueue::default(),
         kernel,
-        earlier,
+        leftover_sas,
         workers,
         admin,
         signals,
@@ -271,88 +260,6 @@ fn places(config: &Config) -> impl Iterator<Item = &Place> {
     config.sainfos.iter().map(|sainfo| &sainfo.place)
 }
 
-/// Opens the state file and records from now on what is installed. Without the file racoon works, but after a crash its
-/// SAs and policies stay in the kernel.
-fn record(kernel: &mut KernelInterface, log: &Log) {
-    let opened = state_file::kernel_id().and_then(|id| {
-        let path = state_file::path(&id);
-        StateLog::open(&path, id, &mut |warning| log.warning(warning))
-    });
-    match opened {
-        Ok(state) => kernel.set_state_log(state),
-        Err(error) => log.error(format_args!(
-            "no state file: {error}; if racoon crashes, its SAs and policies are left in the kernel"
-        )),
-    }
-}
-
-/// Removes what a crashed racoon left in the kernel, except for saved SAs. Returns the removed SAs.
-fn remove_leftovers(
-    kernel: &mut KernelInterface,
-    backup: Option<&(Backup, Vec<SavedSa>)>,
-    log: &Log,
-) -> Vec<LeftoverSa> {
-    let saved = backup.map_or(&[][..], |(_, saved)| saved);
-    match kernel.remove_leftovers(saved) {
-        Ok(Leftovers { policies, sas, .. }) => {
-            if policies > 0 || !sas.is_empty() {
-                let count = sas.len();
-                log.info(format_args!(
-                    "removed what an earlier racoon left in the kernel: policies: {policies}, SAs: {count}"
-                ));
-            }
-            sas
-        }
-        Err(error) => {
-            log.error(format_args!("cannot remove what an earlier racoon left in the kernel: {error}"));
-            Vec::new()
-        }
-    }
-}
-
-/// Opens the file of `path backupsa`. Returns the saved SAs too with `-B`.
-fn open_backup(config: &Config, options: &DaemonOptions, log: &Log) -> Result<Option<(Backup, Vec<SavedSa>)>, Failure> {
-    let Some(path) = config.paths.backupsa.as_deref() else {
-        return if options.backup { Err(Failure::Backup("no `path backupsa' is configured".into())) } else { Ok(None) };
-    };
-    let failed = |error: io::Error| Failure::Backup(error.to_string());
-    let mut backup = match Backup::open(path) {
-        Ok(backup) => backup,
-        Err(error) if options.backup => return Err(failed(error)),
-        Err(error) => {
-            log.error(format_args!("SAs are not saved: {error}"));
-            return Ok(None);
-        }
-    };
-    let mut saved = Vec::new();
-    if options.backup {
-        let skipped;
-        (saved, skipped) = backup.restore().map_err(failed)?;
-        if skipped > 0 {
-            let lines = if skipped == 1 { "line" } else { "lines" };
-            log.warning(format_args!("{}: skipped {skipped} {lines} in an unknown format", path.display()));
-        }
-    }
-    Ok(Some((backup, saved)))
-}
-
-/// Starts saving SAs. Returns the saved ones, and whether the kernel still has them.
-fn restore_saved(
-    kernel: &mut KernelInterface,
-    backup: Option<(Backup, Vec<SavedSa>)>,
-    options: &DaemonOptions,
-    log: &Log,
-) -> Result<Vec<LeftoverSa>, Failure> {
-    let Some((backup, saved)) = backup else { return Ok(Vec::new()) };
-    kernel.set_backup(backup);
-    let sas = kernel.restore_saved(&saved).map_err(|error| Failure::Backup(error.to_string()))?;
-    if options.backup {
-        let there = sas.iter().filter(|sa| sa.in_kernel).count();
-        log.info(format_args!("{there} of {} saved SAs are in the kernel; all are renewed", saved.len()));
-    }
-    Ok(sas)
-}
-
 /// Logs a warning about directives that have no effect yet.
 pub(super) fn warn_unimplemented(config: &Config, log: &Log) {
     without_level(&unimplemented::warning(config)).lines().for_each(|line| log.warning(line));
@@ -383,6 +290,14 @@ fn admin_socket(configured: &AdminSocket, log: &Log) -> Result<Option<Server>, a
         ));
     }
     Ok(Some(Server::new(listener)))
+}
+
+fn start_workers(config: &Config, psk_file: &PskFile) -> io::Result<JobWorkers> {
+    let psk_file = psk_file.clone();
+    let perform = move |(id, job): (JobId, crypto::Job)| (id, job.perform(&psk_file));
+    let mut workers = Workers::new(threads(config), JOBS_MAX, perform)?;
+    workers.start()?;
+    Ok(workers)
 }
 
 /// Returns the configured number of worker threads, by default one per processor.

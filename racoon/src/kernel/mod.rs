@@ -10,6 +10,7 @@ mod compose;
 mod event;
 mod install_error;
 mod interface;
+mod leftovers;
 mod policy;
 mod policy_requests;
 mod quirk;
@@ -28,7 +29,7 @@ use racoon_proto::num::Protocol;
 
 pub use capabilities::Capabilities;
 pub use interface::{KernelInterface, backend_of};
-pub use state_record::Leftovers;
+pub use leftovers::Leftovers;
 
 /// A record for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,6 +8,8 @@
 mod addresses;
 mod batch;
 mod bypass;
+mod display;
+mod error;
 mod port_owner;
 mod ports;
 mod socket;
@@ -15,7 +17,6 @@ mod sys;
 mod unreachable;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -26,6 +27,8 @@ use crate::log::Log;
 use addresses::Watch;
 use batch::{Arrived, Batch};
 pub use bypass::Bypass;
+pub use display::DisplayAddr;
+pub use error::Error;
 pub use port_owner::PortOwner;
 pub use ports::{Family, Ports};
 use socket::{IkeSocket, ReadOutcome};
@@ -90,64 +93,6 @@ pub enum Input<'a> {
     Message(Received<'a>),
     /// One of our messages was not delivered.
     Unreachable(Unreachable),
-}
-
-/// Error that prevents a socket.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Another process uses the port.
-    #[error("{}: another {} has this port", DisplayAddr(*.address), DisplayOwner(.owner.as_ref()))]
-    InUse {
-        /// The address.
-        address: SocketAddr,
-        /// The process, if the system shows it.
-        owner: Option<PortOwner>,
-    },
-    /// The address is not one of this host.
-    #[error("{}: not an address of this host", DisplayAddr(*.0))]
-    Absent(SocketAddr),
-    /// A configured interface does not exist.
-    #[error("{0}: no such interface: {1}")]
-    Scope(String, String),
-    /// A system call failed.
-    #[error("{}: {call}: {}", DisplayAddr(*.address), crate::output::reason(source))]
-    System {
-        /// The address.
-        address: SocketAddr,
-        /// The call.
-        call: &'static str,
-        /// Its error.
-        source: io::Error,
-    },
-    /// The addresses of this host cannot be listed.
-    #[error("addresses of this host: {}", crate::output::reason(.0))]
-    Addresses(#[source] io::Error),
-}
-
-/// Formats an address and port as racoon always has: `192.0.2.1[500]`.
-#[derive(Clone, Copy, Debug)]
-pub struct DisplayAddr(pub SocketAddr);
-
-impl fmt::Display for DisplayAddr {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            SocketAddr::V6(v6) if v6.scope_id() != 0 => {
-                write!(formatter, "{}%{}[{}]", v6.ip(), v6.scope_id(), v6.port())
-            }
-            other => write!(formatter, "{}[{}]", other.ip(), other.port()),
-        }
-    }
-}
-
-struct DisplayOwner<'a>(Option<&'a PortOwner>);
-
-impl fmt::Display for DisplayOwner<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(owner) => owner.fmt(formatter),
-            None => formatter.write_str("process"),
-        }
-    }
 }
 
 /// A socket that should exist.
@@ -454,17 +399,6 @@ impl Sockets {
             wanted.insert(address, Wanted { natt: entry.natt, present });
         }
         Ok(wanted)
-    }
-}
-
-impl Error {
-    /// Whether the error may resolve itself: the address is missing, or still tentative.
-    fn is_transient(&self) -> bool {
-        match self {
-            Self::Absent(_) => true,
-            Self::System { source, .. } => source.kind() == io::ErrorKind::AddrNotAvailable,
-            _ => false,
-        }
     }
 }
 

@@ -111,11 +111,11 @@ fn restart(kernel: &Memory, path: &Path) -> (Lab, Leftovers, Vec<LogRecord>) {
 fn ours(lab: &mut Lab) -> (Vec<Direction>, Vec<u32>) {
     let (others, ours): (Vec<Policy>, Vec<Policy>) =
         policies(lab).into_iter().partition(|policy| policy.action == Action::Discard);
-    assert_eq!(others.len(), 1, "somebody else's policy");
+    assert_eq!(others.len(), 1, "another program's policy");
     let mut spis = lab.interface.counters().unwrap().into_iter().map(|(name, _)| name.spi).collect::<Vec<_>>();
     spis.sort_unstable();
     let others = spis.extract_if(.., |spi| *spi == 0x9999).count();
-    assert_eq!(others, 1, "somebody else's SA");
+    assert_eq!(others, 1, "another program's SA");
     (ours.into_iter().map(|policy| policy.direction).collect(), spis)
 }
 
@@ -267,13 +267,13 @@ fn removed_entries_are_not_listed() {
         request::delete(other.request_header(1), &name, &mut bytes).unwrap();
         other.send(&bytes).unwrap();
         lab.events();
-        assert_eq!(listed(&lab), Some((0, before - 1)), "{dialect}: somebody deleted it");
+        assert_eq!(listed(&lab), Some((0, before - 1)), "{dialect}: deleted by another program");
         // After a flush the engine deletes each SA.
         request::flush(other.request_header(2), SaType::Esp, &mut bytes).unwrap();
         other.send(&bytes).unwrap();
         lab.ask(KernelRequest::Delete(inbound(spi, aes_sha1()).name));
         (0x1001..0x1005).for_each(|spi| drop(lab.ask(KernelRequest::Delete(outbound(spi, aes_sha1()).name))));
-        assert_eq!(listed(&lab), Some((0, 0)), "{dialect}: somebody deleted all");
+        assert_eq!(listed(&lab), Some((0, 0)), "{dialect}: all deleted by another program");
         let name = set(&mut lab, policy(Direction::In));
         assert_eq!(listed(&lab), Some((1, 0)), "{dialect}");
         // Refused because it exists; the entry stays.
@@ -282,7 +282,7 @@ fn removed_entries_are_not_listed() {
         request::spdflush(other.request_header(3), &mut bytes).unwrap();
         other.send(&bytes).unwrap();
         lab.ask(KernelRequest::DeletePolicy(name));
-        assert_eq!(listed(&lab), Some((0, 0)), "{dialect}: somebody deleted all policies");
+        assert_eq!(listed(&lab), Some((0, 0)), "{dialect}: all policies deleted by another program");
     }
 }
 

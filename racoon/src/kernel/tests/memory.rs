@@ -293,7 +293,7 @@ fn missing_reply() {
     lab.memory.drop_next_replies(1);
     let error = lab.install(outbound(0x2002, aes_sha1())).unwrap_err();
     assert_eq!(error.to_string(), "Add esp 10.0.0.1->10.0.0.2 spi=8194(0x2002): no answer from the kernel");
-    assert!(lab.interface.show(SaType::Esp, 0).is_ok_and(|text| text.is_empty()), "what it did all the same is undone");
+    assert!(lab.interface.show(SaType::Esp, 0).is_ok_and(|text| text.is_empty()), "the SA is deleted again");
     lab.memory.fail_next(MessageType::GetSpi, libc::ENOBUFS);
     let refused = lab.ask(KernelRequest::AllocateSpi(allocation(Protocol::ESP))).pop();
     let Some(KernelEvent::Spi(_, Err(error))) = refused else { panic!("{refused:?}") };
@@ -328,14 +328,14 @@ fn unreported_changes_are_noticed() {
         request::delete(other.request_header(1), &name, &mut buffer).unwrap();
         lab.memory.drop_next_replies(1);
         other.send(&buffer).unwrap();
-        assert!(lab.events().is_empty(), "{dialect}: nobody said a word");
+        assert!(lab.events().is_empty(), "{dialect}: no event");
         let gone = resync(&mut lab);
         assert_eq!(gone.len(), 2, "{dialect}: {gone:?}");
         for name in &names[..2] {
             let told = gone.iter().any(|event| matches!(event, KernelEvent::Deleted(gone) if gone == name));
             assert!(told, "{dialect}: {name}");
         }
-        assert!(resync(&mut lab).is_empty(), "{dialect}: it is told once");
+        assert!(resync(&mut lab).is_empty(), "{dialect}: reported once");
         // 3. We delete an SA, and the kernel fails to.
         lab.memory.fail_next(MessageType::Delete, libc::ENOBUFS);
         lab.ask(KernelRequest::Delete(names[2]));
