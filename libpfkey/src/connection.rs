@@ -1,4 +1,4 @@
-//! A conversation with a key engine: sends requests, waits for messages.
+//! A connection to a key engine: sends requests and waits for messages.
 
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
@@ -16,8 +16,8 @@ use crate::pipeline::{Answer, Refusal};
 use crate::request::{self, RequestHeader};
 use crate::wire::{Header, Message, peek_header};
 
-/// Messages that are taken after an answer's time is over: what was there then has come in time, even if this process had
-/// to wait for its turn to look; but what is for others may never end.
+/// Messages that are read after the deadline. What had arrived by then is in time, even if this process was not scheduled
+/// before; the limit ends the wait where messages for others keep coming.
 const LATE_MAX: u32 = 1 << 16;
 
 /// A backend with a receive buffer.
@@ -35,7 +35,7 @@ const LATE_MAX: u32 = 1 << 16;
 pub struct Connection {
     backend: Box<dyn Backend>,
     buffer: Vec<u8>,
-    /// Bytes of the buffer that were ever used, to be wiped: received messages hold keys.
+    /// Bytes of the buffer that have held a message. They are wiped on drop: received messages hold keys.
     used: usize,
     /// Length of the last message.
     last: usize,
@@ -43,7 +43,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Speaks through a backend, as this process.
+    /// Connects through a backend, with the id of this process.
     pub fn new(backend: Box<dyn Backend>) -> Self {
         Self { backend, buffer: vec![0; MESSAGE_MAX], used: 0, last: 0, pid: std::process::id() }
     }
@@ -58,7 +58,7 @@ impl Connection {
         self.pid
     }
 
-    /// What a request with this sequence number carries.
+    /// The header of a request with this sequence number.
     pub fn request_header(&self, seq: u32) -> RequestHeader {
         RequestHeader { abi: self.abi(), pid: self.pid, seq }
     }
@@ -73,7 +73,7 @@ impl Connection {
         &mut *self.backend
     }
 
-    /// Hands over a message (`pfkey_send`).
+    /// Sends a message (`pfkey_send`).
     ///
     /// # Errors
     /// [`Error::System`]
@@ -81,7 +81,7 @@ impl Connection {
         self.backend.send(message)
     }
 
-    /// The next message (`pfkey_recv`), or `None` when the time is over; without a timeout waits for ever.
+    /// The next message (`pfkey_recv`), or `None` after the timeout; without a timeout it waits indefinitely.
     ///
     /// # Errors
     /// As [`Backend::recv`].
@@ -90,12 +90,12 @@ impl Connection {
         self.next(|| deadline)
     }
 
-    /// The kernel's own words about the last message that was received, a refusal, if it gave any.
+    /// The kernel's explanation of the message that was received last, if that is a refusal and the kernel gave one.
     pub fn explanation(&self) -> Option<&str> {
         self.backend.explanation()
     }
 
-    /// The last message that was received, again, and the kernel's words about it.
+    /// The message that was received last, and the kernel's explanation of it.
     pub(crate) fn last(&self) -> (&[u8], Option<&str>) {
         (self.buffer.get(..self.last).unwrap_or_default(), self.explanation())
     }
@@ -105,19 +105,19 @@ impl Connection {
         self.backend.answer_timeout()
     }
 
-    /// The next message, or `None` when patience is at its end.
-    pub(crate) fn recv_patiently(&mut self, patience: &mut Patience) -> Result<Option<&[u8]>> {
-        if patience.is_over() {
+    /// The next message, or `None` after the deadline.
+    pub(crate) fn recv_until(&mut self, timer: &mut AnswerTimer) -> Result<Option<&[u8]>> {
+        if timer.is_over() {
             return Ok(None);
         }
         let time = self.answer_timeout();
-        self.next(|| Some(patience.start(time)))
+        self.next(|| Some(timer.start(time)))
     }
 
-    /// The next message; `deadline` is asked for only when there is none now.
+    /// The next message; `deadline` is called only if none is available yet.
     fn next(&mut self, mut deadline: impl FnMut() -> Option<Instant>) -> Result<Option<&[u8]>> {
         loop {
-            // Decided on the length alone, so that the borrow of the buffer ends before the next round.
+            // Only the length is kept, so that the borrow of the buffer ends before the next iteration.
             let length = self.backend.recv(&mut self.buffer)?.map(<[u8]>::len);
             if let Some(length) = length {
                 self.used = self.used.max(length);
@@ -130,7 +130,7 @@ impl Connection {
         }
     }
 
-    /// Registers and takes the kernel's list of algorithms (`pfkey_send_register`, `pfkey_recv_register`).
+    /// Registers and returns the kernel's algorithms (`pfkey_send_register`, `pfkey_recv_register`).
     ///
     /// # Errors
     /// [`Error::Kernel`] when it refuses, [`Error::Timeout`] when it does not answer; as [`Connection::recv`].
@@ -145,15 +145,15 @@ impl Connection {
                 supported = Message::parse(abi, bytes).map(|reply| Supported::from_reply(&reply));
             }
             Answer::Errno(errno, ..) => supported = Err(Error::Kernel(errno)),
-            // What was malformed may have been anybody's.
+            // A malformed message may have been for another process.
             Answer::Lost(Error::Malformed { .. }) | Answer::Confirmed => {}
             Answer::Lost(error) => supported = Err(error),
         });
         supported
     }
 
-    /// Takes the answers to a request that was sent, up to the last one. The answers of a dump (`many`) count in
-    /// the field of the sequence number, down to 0. Other messages go to `on_other`.
+    /// Receives the answers to a request that was sent, up to the last one. The answers of a dump (`many`) are numbered in
+    /// the sequence number, and the last has 0. Other messages go to `on_other`.
     pub(crate) fn answers(
         &mut self,
         wanted: &Header,
@@ -162,15 +162,15 @@ impl Connection {
         mut on_answer: impl FnMut(Answer<'_>),
     ) {
         let (abi, pid, time) = (self.abi(), self.pid(), self.answer_timeout());
-        let mut patience = Patience::default();
+        let mut timer = AnswerTimer::default();
         loop {
-            let bytes = match self.recv_patiently(&mut patience) {
+            let bytes = match self.recv_until(&mut timer) {
                 Ok(Some(bytes)) => bytes,
                 Ok(None) => return on_answer(Answer::Lost(Error::Timeout)),
-                // It may have been an answer: the list is not known to be whole.
+                // It may have been an answer, so the list may be incomplete.
                 Err(error @ Error::Malformed { .. }) => {
                     on_answer(Answer::Lost(error));
-                    patience.start(time);
+                    timer.start(time);
                     continue;
                 }
                 Err(error) => return on_answer(Answer::Lost(error)),
@@ -179,7 +179,7 @@ impl Connection {
             let own = header.message_type == wanted.message_type && header.pid == pid;
             if !own || (!many && header.seq != wanted.seq) {
                 on_other(bytes);
-                patience.start(time);
+                timer.start(time);
                 continue;
             }
             if header.errno != 0 {
@@ -195,41 +195,41 @@ impl Connection {
             if !many || header.seq == 0 {
                 return;
             }
-            patience = Patience::default();
+            timer = AnswerTimer::default();
         }
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        // Not all of it: to wipe what was never used, memory would have to be found for it first.
+        // Wiping the rest would only make the kernel allocate pages that were never used.
         self.buffer.iter_mut().take(self.used).for_each(Zeroize::zeroize);
     }
 }
 
-/// How long an answer is waited for: [`Backend::answer_timeout`] from when there was first nothing to take, or only what is
-/// for others. As long as answers come nobody looks at the clock: on some machines that is a system call.
+/// Deadline of an answer: [`Backend::answer_timeout`] after the first time that no message, or none for this process, was
+/// available. While answers arrive the clock is not read, which is a system call on some machines.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Patience {
+pub(crate) struct AnswerTimer {
     end: Option<Instant>,
-    /// Messages that were taken after the end.
+    /// Messages that were read after the deadline.
     late: u32,
 }
 
-impl Patience {
-    /// Starts the clock if it stands; returns when it will be over.
+impl AnswerTimer {
+    /// Sets the deadline unless it is set; returns it.
     pub(crate) fn start(&mut self, time: Duration) -> Instant {
         *self.end.get_or_insert_with(|| Instant::now() + time)
     }
 
-    /// Whether nothing more is to be taken, even if it is there.
+    /// Whether to stop reading, even if more messages are available.
     fn is_over(&mut self) -> bool {
         self.late += u32::from(self.end.is_some_and(|end| end <= Instant::now()));
         self.late > LATE_MAX
     }
 }
 
-/// Waits until the descriptor is readable; `false` when the deadline came first.
+/// Waits until the descriptor is readable; returns `false` at the deadline.
 fn wait(fd: BorrowedFd<'_>, deadline: Option<Instant>) -> Result<bool> {
     loop {
         let timeout = match deadline {

@@ -1,8 +1,8 @@
-//! Many requests under way at once, answers in the order of the requests.
+//! Many requests in flight, with answers in the order of the requests.
 //!
 //! Requests carry sequence numbers counted from a random base above 2^31 (on Linux a small number can match a pending
-//! acquire and consume it). A kernel that runs out of receive buffer drops answers without a word: what stays
-//! unanswered is asked for, and reported if it cannot be found.
+//! acquire and consume it). A kernel that runs out of receive buffer drops answers silently: the pipeline
+//! then asks for the SA or policy, and reports the request as lost if the answer does not settle it.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,32 +10,32 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::arbitrary::arbitrary_u32;
-use crate::connection::{Connection, Patience};
+use crate::connection::{AnswerTimer, Connection};
 use crate::error::{Error, Result};
 use crate::num::{ExtensionType, MessageType};
 use crate::request::{self, RequestHeader};
 use crate::sa::SaId;
 use crate::wire::{Address, Header, Message, peek_header};
 
-/// What became of a request.
+/// Outcome of a request.
 #[derive(Debug)]
 pub enum Answer<'a> {
-    /// The kernel's answer. For dumps one of many.
+    /// The kernel's answer; for a dump, one of many.
     Reply(&'a [u8]),
-    /// The kernel refused: an errno of the host's numbering, what the request was, and what else is known.
+    /// The kernel refused the request: errno in the host's numbering, type of the request, and details.
     Errno(i32, MessageType, Refusal<'a>),
-    /// No answer came, but asked again the kernel showed that it was done.
+    /// No answer came, but a second request showed that the first was carried out.
     Confirmed,
-    /// No answer came, and it cannot be told whether it was done.
+    /// No answer came, and it is unknown whether the request was carried out.
     Lost(Error),
 }
 
-/// What is known about a refusal beside its errno.
+/// Details of a refusal.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Refusal<'a> {
-    /// The message by which the kernel refused.
+    /// The kernel's answer.
     pub reply: &'a [u8],
-    /// The message that it refused; empty for a dump.
+    /// The refused request; empty for a dump.
     pub request: &'a [u8],
     /// The kernel's explanation, where its interface has one: see
     /// [`Backend::explanation`](crate::backend::Backend::explanation).
@@ -51,22 +51,22 @@ pub enum SendMode {
     Pipelined,
 }
 
-/// A request that waits for its answer.
+/// A request in flight.
 #[derive(Debug)]
 struct Pending<T> {
     seq: u32,
     message_type: MessageType,
     tag: T,
-    /// The request, to ask for its outcome.
+    /// The message, to find out the outcome if the answer is lost.
     bytes: Zeroizing<Vec<u8>>,
-    /// A later request was answered before: kernels answer in order, so this one's answer was dropped.
+    /// A later request was answered first. Kernels answer in order, so the answer to this one was dropped.
     overtaken: bool,
 }
 
-/// A connection with a window of requests. `T` is what the caller knows a request by (file and line, say).
+/// A connection with a window of requests in flight. `T` identifies a request to the caller, for example by file and line.
 ///
-/// Each request has one outcome. Answers are reported as they come, which is in the order of the requests; what had
-/// none is asked for when nothing else is under way, and reported then.
+/// Each request has one outcome. Answers are reported as they arrive, in the order of the requests. Requests without an
+/// answer are looked up and reported when no others are in flight.
 ///
 /// ```
 /// use libpfkey::backend::Memory;
@@ -94,14 +94,14 @@ pub struct Pipeline<T> {
     pending: VecDeque<Pending<T>>,
     /// Requests whose answer never came.
     lost: Vec<Pending<T>>,
-    /// How long the oldest request goes on waiting.
-    patience: Patience,
+    /// Deadline of the oldest request.
+    timer: AnswerTimer,
     /// Emptied buffers of answered requests.
     spare: Vec<Zeroizing<Vec<u8>>>,
 }
 
 impl<T> Pipeline<T> {
-    /// Takes over a connection.
+    /// Sends requests over a connection.
     pub fn new(mut connection: Connection, send_mode: SendMode) -> Self {
         let window = connection.backend().window().max(1);
         let next_seq = 0x8000_0000 | arbitrary_u32() >> 2;
@@ -112,17 +112,17 @@ impl<T> Pipeline<T> {
             next_seq,
             pending: VecDeque::new(),
             lost: Vec::new(),
-            patience: Patience::default(),
+            timer: AnswerTimer::default(),
             spare: Vec::new(),
         }
     }
 
-    /// The connection. What is received on it directly is lost to waiting requests.
+    /// The connection. A message that is received on it directly does not reach the requests in flight.
     pub fn connection(&mut self) -> &mut Connection {
         &mut self.connection
     }
 
-    /// What the next request carries.
+    /// The header of the next request.
     pub fn next_request_header(&mut self) -> RequestHeader {
         let seq = match self.send_mode {
             SendMode::Sequential => 0,
@@ -140,7 +140,7 @@ impl<T> Pipeline<T> {
         self.spare.pop().unwrap_or_default()
     }
 
-    /// Sends a request that has one answer. `on_answer` gets the answers that have come in by then, in order.
+    /// Sends a request that has one answer. `on_answer` gets the answers that have arrived by then, in order.
     ///
     /// # Errors
     /// When the backend refuses the request; earlier requests are not affected.
@@ -152,7 +152,7 @@ impl<T> Pipeline<T> {
     ) -> Result<()> {
         let header = peek_header(self.connection.abi(), &request)?;
         if self.send_mode == SendMode::Sequential || self.pending.len() >= self.window {
-            // All of them now and then where answers get lost, so that those never pile up.
+            // Where answers get lost, an occasional full drain keeps the list of lost requests short.
             let drain = self.send_mode == SendMode::Sequential || self.lost.len() >= self.window;
             self.settle(if drain { 0 } else { self.window / 2 }, on_answer);
         }
@@ -165,7 +165,7 @@ impl<T> Pipeline<T> {
         Ok(())
     }
 
-    /// Sends a request with many answers (DUMP, SPDDUMP) once all before it are answered, and waits for the last:
+    /// Sends a request with many answers (DUMP, SPDDUMP) after all earlier ones are answered, and waits for the last answer:
     /// the one with sequence number 0, or an errno.
     ///
     /// # Errors
@@ -183,7 +183,7 @@ impl<T> Pipeline<T> {
         self.settle(0, on_answer);
     }
 
-    /// Takes answers until at most `left` requests wait; with none left, asks for those that were lost.
+    /// Receives answers until at most `left` requests are in flight; with none left, looks up the lost ones.
     fn settle(&mut self, left: usize, on_answer: &mut impl FnMut(&T, Answer<'_>)) {
         while self.pending.len() > left {
             self.take_answer(on_answer);
@@ -197,23 +197,23 @@ impl<T> Pipeline<T> {
         }
     }
 
-    /// Takes one message and reports what it answers; or gives the oldest request up.
+    /// Receives one message and reports the request that it answers, or gives up the oldest request.
     fn take_answer(&mut self, on_answer: &mut impl FnMut(&T, Answer<'_>)) {
         let (abi, pid, time) = (self.connection.abi(), self.connection.pid(), self.connection.answer_timeout());
         let Some(oldest) = self.pending.front() else { return };
         let received = match oldest.overtaken {
             true => self.connection.recv(Some(Duration::ZERO)),
-            false => self.connection.recv_patiently(&mut self.patience),
+            false => self.connection.recv_until(&mut self.timer),
         };
         let bytes = match received {
             Ok(Some(bytes)) => bytes,
-            // What was malformed may have been anybody's.
+            // A malformed message may have been for another process.
             Err(Error::Malformed { .. }) => {
-                self.patience.start(time);
+                self.timer.start(time);
                 return;
             }
             Ok(None) => {
-                self.patience = Patience::default();
+                self.timer = AnswerTimer::default();
                 return self.lost.extend(self.pending.pop_front());
             }
             Err(error) => {
@@ -227,10 +227,10 @@ impl<T> Pipeline<T> {
         let answers = |pending: &Pending<T>| pending.seq == header.seq && pending.message_type == header.message_type;
         let position = self.pending.iter().position(answers).filter(|_| header.pid == pid);
         let Some(done) = position.and_then(|position| self.pending.remove(position)) else {
-            self.patience.start(time);
+            self.timer.start(time);
             return;
         };
-        self.patience = Patience::default();
+        self.timer = AnswerTimer::default();
         self.pending.iter_mut().take(position.unwrap_or(0)).for_each(|pending| pending.overtaken = true);
         let (reply, explanation) = self.connection.last();
         on_answer(
@@ -246,7 +246,7 @@ impl<T> Pipeline<T> {
         recycle(&mut self.spare, done.bytes);
     }
 
-    /// Asks what became of a request, with nothing else under way.
+    /// Finds out whether a request was carried out, while no other is in flight.
     fn ask(&mut self, lost: &Pending<T>) -> Result<Answer<'static>> {
         let request = Message::parse(self.connection.abi(), &lost.bytes)?;
         let done = match lost.message_type {
@@ -262,7 +262,7 @@ impl<T> Pipeline<T> {
         if done { Ok(Answer::Confirmed) } else { Err(Error::Timeout) }
     }
 
-    /// Whether the SA that a request names is there, and is as `same` wants it.
+    /// Whether the SA that a request names exists and satisfies `same`.
     fn any_sa(&mut self, request: &Message<'_>, same: fn(&Message<'_>, &Message<'_>) -> bool) -> Result<bool> {
         let Some(id) = SaId::from_message(request) else { return Err(Error::Timeout) };
         let mut bytes = Zeroizing::new(Vec::new());
@@ -270,14 +270,14 @@ impl<T> Pipeline<T> {
         self.any_entry(&bytes, false, |entry| same(request, entry))
     }
 
-    /// Whether there is a policy with a request's selector and direction that is as `same` wants it.
+    /// Whether a policy with the selector and direction of a request exists and satisfies `same`.
     fn any_policy(&mut self, request: &Message<'_>, same: fn(&Message<'_>, &Message<'_>) -> bool) -> Result<bool> {
         let mut bytes = Zeroizing::new(Vec::new());
         request::spddump(self.next_request_header(), &mut bytes)?;
         self.any_entry(&bytes, true, |entry| same_selector(request, entry) && same(request, entry))
     }
 
-    /// Whether there is a policy with the id that a request names.
+    /// Whether the policy with the index that a request names exists.
     fn any_policy_with_id(&mut self, request: &Message<'_>) -> Result<bool> {
         let id = |message: &Message<'_>| message.policy().map(|policy| policy.id);
         let mut bytes = Zeroizing::new(Vec::new());
@@ -285,7 +285,7 @@ impl<T> Pipeline<T> {
         self.any_entry(&bytes, true, |entry| id(request) == id(entry))
     }
 
-    /// Asks for entries, and whether one is as wanted; an errno is an answer without any.
+    /// Requests entries and returns whether one satisfies `same`; an errno means that there are none.
     fn any_entry(&mut self, request: &[u8], many: bool, mut same: impl FnMut(&Message<'_>) -> bool) -> Result<bool> {
         let abi = self.connection.abi();
         let wanted = peek_header(abi, request)?;
@@ -309,14 +309,14 @@ fn same_selector(request: &Message<'_>, entry: &Message<'_>) -> bool {
         && direction(request) == direction(entry)
 }
 
-/// Whether an entry is what a request adds, not what was there before. A kernel that fills in what a request left
-/// open makes the outcome unknown, which is the safe side.
+/// Whether an entry is the one that a request adds, not an earlier one. If the kernel has completed what the request left
+/// open, the outcome counts as unknown, which is safe.
 fn same_policy(request: &Message<'_>, entry: &Message<'_>) -> bool {
     let steps = |message: &Message<'_>| message.policy().map(|policy| (policy.kind, policy.requests.clone()));
     steps(request) == steps(entry)
 }
 
-/// Whether an SA has the keys that a request gives it: then it is not one that was there before.
+/// Whether an SA has the keys of a request, which an earlier SA of the same name would not have.
 fn same_keys(request: &Message<'_>, entry: &Message<'_>) -> bool {
     [ExtensionType::KeyEncrypt, ExtensionType::KeyAuth].into_iter().all(|kind| {
         let [wanted, got] = [request, entry].map(|message| message.key(kind).map_or(&[][..], |key| key.bytes));

@@ -1,4 +1,4 @@
-//! Names of upper-layer protocols: the system's table, asked once for each.
+//! Names of upper-layer protocols, from the system's table.
 
 use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
@@ -7,7 +7,7 @@ use crate::dialect::Dialect;
 use crate::num::ULPROTO_ANY;
 use crate::sys;
 
-/// Answers of the system's table so far.
+/// Cached answers of the system's table.
 static NAMES: Mutex<[Option<Option<&'static str>>; 256]> = Mutex::new([None; 256]);
 
 /// The name of a protocol, or its number in decimal. The name any (255) has no entry in most tables.
@@ -19,14 +19,14 @@ pub fn protocol_name(number: u8) -> Cow<'static, str> {
     name.map_or_else(|| Cow::Owned(number.to_string()), Cow::Borrowed)
 }
 
-/// An upper-layer protocol as the kernel's own `setkey` prints it in a policy: FreeBSD's has words of its own, NetBSD's
-/// prints the number and behind it the name.
+/// An upper-layer protocol as the kernel's own `setkey` prints it in a policy: FreeBSD's has its own names, NetBSD's
+/// prints the number and then the name.
 pub fn upper_name(dialect: Dialect, number: u8) -> Cow<'static, str> {
     match (dialect, number) {
         (Dialect::FreeBsd, ULPROTO_ANY) => "any".into(),
         (Dialect::FreeBsd, 4) => "ip4".into(),
         (Dialect::FreeBsd, 58) => "icmp6".into(),
-        // Names of NetBSD's own table, which others have not.
+        // Names that only NetBSD's table has.
         (Dialect::NetBsd, 4) => "4(ipv4)".into(),
         (Dialect::NetBsd, 255) => "255(reserved)".into(),
         (Dialect::NetBsd, _) => match protocol_name(number) {

@@ -14,15 +14,15 @@ use crate::error::{Error, Result};
 use crate::strerror::Code;
 use crate::wire::peek_header;
 
-/// What libipsec asks for: the kernel drops answers in silence when the receive buffer is full.
+/// Receive buffer that libipsec requests: when it is full, the kernel drops answers silently.
 const SEND_BUFFER: usize = 128 << 10;
 const RECEIVE_BUFFER: usize = 2 << 20;
 
-/// Messages received with one system call: a dump is one message an entry.
+/// Messages received with one system call: a dump has a message for each entry.
 const BATCH: usize = 16;
 
-/// Kernel memory that one answer may take of the receive buffer, with room for the answers' bookkeeping and for
-/// what others cause to be sent here.
+/// Part of the receive buffer that is reserved for one answer, including the kernel's overhead and broadcasts caused by
+/// other processes.
 const ANSWER_COST: usize = 8 << 10;
 
 /// A `PF_KEY` socket of the host's kernel.
@@ -34,7 +34,7 @@ pub struct AfKey {
 }
 
 impl AfKey {
-    /// Opens the socket and enlarges its buffers as far as the system lets it.
+    /// Opens the socket and enlarges its buffers as far as the system permits.
     ///
     /// # Errors
     /// [`Error::System`]: EAFNOSUPPORT where the kernel has no PF_KEY, EPERM or EACCES without privilege.
@@ -83,7 +83,7 @@ impl Backend for AfKey {
         let length = received.len();
         let Some(message) = buffer.get_mut(..length) else { return Err(Error::Refused(Code::NoBuffers)) };
         message.copy_from_slice(received);
-        // Not its length field, which Linux gets wrong for some policies: type and errno are good for all that.
+        // The length field is not checked: Linux gets it wrong for some policies, whose type and errno are valid.
         peek_header(Abi::HOST, message)?;
         Ok(Some(message))
     }
@@ -97,7 +97,7 @@ impl Backend for AfKey {
         let size = || self.socket.recv_buffer_size();
         #[cfg(target_os = "linux")]
         if size().is_ok_and(|size| size < wanted) {
-            // Beyond rmem_max with CAP_NET_ADMIN, which this socket needs anyway; else as far as rmem_max goes.
+            // Exceeds rmem_max with CAP_NET_ADMIN, which this socket needs anyway; otherwise rmem_max is the limit.
             let _ = nix::sys::socket::setsockopt(&self.socket, nix::sys::socket::sockopt::RcvBufForce, &wanted);
         }
         grow(wanted, size, |size| self.socket.set_recv_buffer_size(size));

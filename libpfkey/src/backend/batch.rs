@@ -1,4 +1,5 @@
-//! Messages received many at a time: a dump is one message an entry, and a system call each is half its cost.
+//! Receives many messages with one system call: a dump has a message for each entry, and a system call for each would be
+//! half of its cost.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -9,29 +10,29 @@ use zeroize::Zeroize;
 use crate::error::{Error, Result};
 use crate::strerror::Code;
 
-/// Never wait, and tell the true length of what is cut.
+/// Do not wait, and report the full length of truncated messages.
 const FLAGS: MsgFlags = MsgFlags::MSG_DONTWAIT.union(MsgFlags::MSG_TRUNC);
 
-/// Room for messages. Each slot takes the longest message there can be; pages that none reaches are never touched.
+/// Slots for messages, each of the maximum length. Pages that no message reaches are never allocated.
 #[derive(Debug)]
 pub(super) struct Batch {
     slots: Vec<u8>,
     slot_len: usize,
     /// Lengths of the messages received last.
     lengths: Vec<usize>,
-    /// The next to hand out.
+    /// Index of the next message to return.
     next: usize,
-    /// Bytes of a slot that were ever used, to be wiped.
+    /// Bytes of a slot that have held a message and must be wiped.
     used: usize,
 }
 
 impl Batch {
-    /// For `count` messages in one system call, each of at most `slot_len` bytes.
+    /// Slots for `count` messages of at most `slot_len` bytes.
     pub(super) fn new(count: usize, slot_len: usize) -> Self {
         Self { slots: vec![0; count * slot_len], slot_len, lengths: Vec::with_capacity(count), next: 0, used: 0 }
     }
 
-    /// The next message, from the socket if none is left here; `None` when there is none now.
+    /// The next message, read from the socket if no slot holds one; `None` if none is available.
     ///
     /// # Errors
     /// [`Error::System`]; [`Error::Malformed`] for one that is longer than a slot.
@@ -65,7 +66,7 @@ impl Batch {
     }
 }
 
-/// Fills slots with what is queued and appends the lengths.
+/// Fills slots with the queued messages and appends their lengths.
 #[cfg(any(target_os = "linux", target_os = "freebsd", target_os = "netbsd"))]
 fn receive(socket: BorrowedFd<'_>, slots: &mut [u8], slot_len: usize, lengths: &mut Vec<usize>) -> nix::Result<()> {
     use nix::sys::socket::{MultiHeaders, recvmmsg};
@@ -78,7 +79,7 @@ fn receive(socket: BorrowedFd<'_>, slots: &mut [u8], slot_len: usize, lengths: &
     Ok(())
 }
 
-/// Where the system receives one message at a time.
+/// Fallback for systems that receive one message at a time.
 #[cfg(not(any(target_os = "linux", target_os = "freebsd", target_os = "netbsd")))]
 fn receive(socket: BorrowedFd<'_>, slots: &mut [u8], slot_len: usize, lengths: &mut Vec<usize>) -> nix::Result<()> {
     let slot = slots.get_mut(..slot_len).unwrap_or_default();

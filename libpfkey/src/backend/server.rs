@@ -1,9 +1,9 @@
 //! The server behind [`Socket`](super::Socket): shares one backend among many clients, as a kernel serves many sockets.
 //!
-//! Process ids repeat across jails and containers, so towards the backend every request has this process' id, and a
-//! sequence number that no other request under way has; in its answer both are put back. What other clients are told
-//! of it has process id 0: a client sees its own id on its own answers only. Requests to listen to everything
-//! (X_PROMISC) are refused with EOPNOTSUPP.
+//! Process ids repeat across jails and containers. The backend therefore sees every request with the id of this process and
+//! with a sequence number that no other request in flight has; the answer gets the client's numbers back. Other clients see
+//! process id 0, so that a client sees its own id on its own answers only. Promiscuous mode (X_PROMISC) is refused with
+//! EOPNOTSUPP.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
@@ -26,16 +26,16 @@ use crate::error::{Error, Result};
 use crate::num::{MessageType, SaType};
 use crate::wire::{Header, peek_header, replace_header};
 
-/// Bytes that may wait for a client; who leaves more is cut off. A dump of 50,000 SAs is 12 MiB.
+/// Limit of the bytes queued for a client; a client that does not read them is disconnected. A dump of 50,000 SAs is 12 MiB.
 const BACKLOG_LIMIT: usize = 64 << 20;
 
-/// How long a request keeps its place: its answer may have been lost.
+/// Time after which a request without an answer no longer counts as in flight.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 
 /// Upper bound of the messages that one turn takes from the backend and from each client, so that none starves the others.
 const TURN: usize = 64;
 
-/// What happened to a client, to be logged.
+/// An event of a client, for the log.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ClientEvent {
@@ -44,12 +44,12 @@ pub enum ClientEvent {
         /// Its effective user id.
         uid: u32,
     },
-    /// A client was cut off: it sent what is no message, or does not read.
+    /// A client was disconnected: it sent no PF_KEY message, or does not read.
     CutOff {
         /// Why.
         reason: &'static str,
     },
-    /// A client of this user was refused: neither root nor the server's own.
+    /// A client was refused: its user is neither root nor the server's own.
     Refused {
         /// Its effective user id.
         uid: u32,
@@ -66,7 +66,7 @@ impl fmt::Display for ClientEvent {
     }
 }
 
-/// A client and what waits for it.
+/// A client and the messages queued for it.
 #[derive(Debug)]
 struct Client {
     socket: OwnedFd,
@@ -75,7 +75,7 @@ struct Client {
     registered: Vec<SaType>,
 }
 
-/// A request that was passed on, as its client knows it.
+/// A forwarded request, with its client's numbers.
 #[derive(Clone, Copy, Debug)]
 struct Pending {
     client: u64,
@@ -84,7 +84,7 @@ struct Pending {
     since: Instant,
 }
 
-/// Serves a backend over a UNIX `SOCK_SEQPACKET` socket. Run it by calling [`SocketServer::turn`] again and again.
+/// Serves a backend over a UNIX `SOCK_SEQPACKET` socket. Call [`SocketServer::turn`] in a loop.
 #[derive(Debug)]
 pub struct SocketServer {
     backend: Box<dyn Backend>,
@@ -92,7 +92,7 @@ pub struct SocketServer {
     clients: BTreeMap<u64, Client>,
     next_client: u64,
     pending: HashMap<u32, Pending>,
-    /// Dumps are numbered by the kernel, so there is one under way of each kind; the others wait.
+    /// Kernels put a count into the sequence numbers of a dump, so only one of each kind is in flight; the others wait.
     dumps: HashMap<MessageType, Pending>,
     held: VecDeque<(u64, Zeroizing<Vec<u8>>)>,
     /// Lists of algorithms as the backend reported them: it accepts one registration per SA type, clients may send several.
@@ -103,7 +103,7 @@ pub struct SocketServer {
 }
 
 impl SocketServer {
-    /// Binds the socket at `path`, mode 0600. A socket there that nobody serves any more is replaced.
+    /// Binds the socket at `path`, mode 0600. A stale socket file is replaced.
     ///
     /// # Errors
     /// [`Error::System`]; [`Error::Backend`] on systems without `SOCK_SEQPACKET` (macOS).
@@ -128,7 +128,7 @@ impl SocketServer {
         Ok(server)
     }
 
-    /// A server for clients that [`SocketServer::adopt`] brings, such as a process without privilege.
+    /// A server without a listening socket, for clients that are added with [`SocketServer::adopt`].
     pub fn without_listener(backend: Box<dyn Backend>) -> Self {
         Self {
             backend,
@@ -145,15 +145,14 @@ impl SocketServer {
         }
     }
 
-    /// Takes a connected socket as a client, whoever is at its other end.
+    /// Adds a connected socket as a client, without a check of its user.
     pub fn adopt(&mut self, socket: OwnedFd) {
         let client = Client { socket, waiting: VecDeque::new(), waiting_bytes: 0, registered: Vec::new() };
         self.clients.insert(self.next_client, client);
         self.next_client += 1;
     }
 
-    /// Waits until there is something to do, at most `timeout` (`None`: for as long as it takes), does it, and says
-    /// what became of clients.
+    /// Waits for something to do, at most `timeout` (`None`: indefinitely), does it, and returns the events of clients.
     ///
     /// # Errors
     /// [`Error::System`] of the listening socket or the backend: the server cannot continue.
@@ -174,7 +173,7 @@ impl SocketServer {
     }
 
     fn wait(&self, timeout: Option<Duration>) -> Result<Ready> {
-        // A full window stops reading from clients, not answering them.
+        // With a full window, requests are not read; answers are still sent.
         let read = if self.has_room() { PollFlags::POLLIN } else { PollFlags::empty() };
         let mut fds = vec![PollFd::new(self.backend.fd(), PollFlags::POLLIN)];
         fds.extend(self.clients.values().map(|client| {
@@ -182,7 +181,7 @@ impl SocketServer {
             PollFd::new(client.socket.as_fd(), read | write)
         }));
         fds.extend(self.listener.iter().map(|(socket, _)| PollFd::new(socket.as_fd(), PollFlags::POLLIN)));
-        // Places of lost answers are freed in time even when nothing else happens.
+        // Requests whose answers are lost must expire even if nothing else happens.
         let longest = if self.has_room() { timeout } else { Some(timeout.unwrap_or(ANSWER_TIME).min(ANSWER_TIME)) };
         let timeout = longest.map_or(PollTimeout::NONE, |t| PollTimeout::try_from(t).unwrap_or(PollTimeout::MAX));
         match poll(&mut fds, timeout) {
@@ -218,7 +217,7 @@ impl SocketServer {
         Ok(())
     }
 
-    /// Takes what a client sent.
+    /// Reads the requests of a client.
     fn serve(&mut self, id: u64) {
         for _ in 0..TURN {
             if !self.has_room() {
@@ -275,13 +274,13 @@ impl SocketServer {
         }
         match header.message_type {
             MessageType::Dump | MessageType::SpdDump => drop(self.dumps.insert(header.message_type, pending)),
-            // Nobody answers a key manager that says it failed.
+            // A key manager's report of failure has no answer.
             MessageType::Acquire => {}
             _ => drop(self.pending.insert(seq, pending)),
         }
     }
 
-    /// The client's own sequence number where it is free: kernels know an ACQUIRE by it.
+    /// The client's own sequence number if it is free, because kernels identify an ACQUIRE by it.
     fn free_seq(&mut self, wanted: u32) -> u32 {
         let mut seq = wanted;
         while self.pending.contains_key(&seq) {
@@ -291,7 +290,7 @@ impl SocketServer {
         seq
     }
 
-    /// Takes the backend's answers and events.
+    /// Reads the backend's answers and events.
     fn answer(&mut self) -> Result<()> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut outcome = Ok(());
@@ -336,7 +335,7 @@ impl SocketServer {
             set_identity(abi, &mut message, pending.seq, pending.pid);
             return self.enqueue(pending.client, message);
         }
-        // Linux tells everybody of a flush behind its answer. An answer that nobody waits for any more is dropped.
+        // Linux broadcasts a flush after its answer. An answer without a request in flight is dropped.
         if !own || (header.errno == 0 && changes_something(header.message_type)) {
             self.broadcast(&header, &message, None);
         }
@@ -356,7 +355,8 @@ impl SocketServer {
         }
     }
 
-    /// An event, or what somebody else's request did: to all but one. Events for key managers go to those only.
+    /// Sends an event, or the result of another client's request, to all clients but one. Acquires and expiries go to
+    /// registered clients only.
     fn broadcast(&mut self, header: &Header, message: &[u8], except: Option<u64>) {
         use MessageType as M;
         let for_managers = matches!(header.message_type, M::Acquire | M::Expire | M::NatTNewMapping | M::Register);
@@ -380,7 +380,7 @@ impl SocketServer {
         }
     }
 
-    /// Sends what waits for a client, as far as its socket takes it.
+    /// Sends queued messages to a client until its socket is full.
     fn drain(&mut self, id: u64) {
         let Some(client) = self.clients.get_mut(&id) else { return };
         while let Some(message) = client.waiting.front() {
@@ -396,7 +396,7 @@ impl SocketServer {
         }
     }
 
-    /// An error in the form that every dialect's client understands: the header alone.
+    /// Answers with an errno: the header alone, which clients of every dialect understand.
     fn refuse(&mut self, id: u64, request: &[u8], errno: Errno) {
         let abi = self.backend.abi();
         let Ok(mut header) = peek_header(abi, request) else { return };
@@ -408,7 +408,7 @@ impl SocketServer {
         }
     }
 
-    /// Frees the places of requests whose answers were lost.
+    /// Expires requests whose answers were lost.
     fn forget_old(&mut self) {
         if self.has_room() && self.held.is_empty() {
             return;
@@ -418,7 +418,7 @@ impl SocketServer {
         self.dumps.retain(|_, pending| young(pending));
     }
 
-    /// Passes on the dumps that had to wait for another.
+    /// Forwards dumps that waited for another.
     fn pass_held(&mut self) {
         for (id, message) in std::mem::take(&mut self.held) {
             self.request(id, message);
@@ -444,14 +444,14 @@ impl Drop for SocketServer {
     }
 }
 
-/// Whom there is something to do for.
+/// Source of a readiness event.
 #[derive(Debug, Default)]
 struct Ready {
     listener: bool,
     clients: Vec<u64>,
 }
 
-/// Requests whose answers kernels send to everybody.
+/// Requests whose answers kernels broadcast.
 fn changes_something(message_type: MessageType) -> bool {
     use MessageType as M;
     let of_sa = matches!(message_type, M::Add | M::Update | M::Delete | M::Flush | M::Migrate);
@@ -460,16 +460,16 @@ fn changes_something(message_type: MessageType) -> bool {
     of_sa || of_policy
 }
 
-/// Whether an answer is news for the other clients. Linux follows the answer to a flush with the news.
+/// Whether an answer is sent to the other clients. After a flush, Linux sends them a message of its own.
 fn is_for_others(dialect: Dialect, header: &Header) -> bool {
     let is_flush = matches!(header.message_type, MessageType::Flush | MessageType::SpdFlush);
     header.errno == 0 && changes_something(header.message_type) && !(is_flush && dialect == Dialect::Linux)
 }
 
-/// Gives a message another sequence number and process id.
+/// Replaces the sequence number and process id of a message.
 fn set_identity(abi: Abi, message: &mut [u8], seq: u32, pid: u32) {
     if let Ok(header) = peek_header(abi, message) {
-        // What was read can be written: the numbers are those of the message.
+        // A header that was parsed can be written.
         let _ = replace_header(abi, message, &Header { seq, pid, ..header });
     }
 }
@@ -487,7 +487,7 @@ fn is_passing(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::ConnectionAborted)
 }
 
-/// Whether a socket file is left over from a server that is gone.
+/// Whether no server listens on a socket file.
 fn is_abandoned(path: &Path) -> bool {
     let is_socket = std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
     let refused = || match (seqpacket(), UnixAddr::new(path)) {
@@ -497,7 +497,7 @@ fn is_abandoned(path: &Path) -> bool {
     is_socket && refused()
 }
 
-/// The effective user id of who connected.
+/// The effective user id of the peer.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn peer_uid(socket: BorrowedFd<'_>) -> Result<u32> {
     use nix::sys::socket::{getsockopt, sockopt};
@@ -505,7 +505,7 @@ fn peer_uid(socket: BorrowedFd<'_>) -> Result<u32> {
     Ok(peer.uid())
 }
 
-/// The effective user id of who connected.
+/// The effective user id of the peer.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn peer_uid(socket: BorrowedFd<'_>) -> Result<u32> {
     let (uid, _) = nix::unistd::getpeereid(socket).map_err(|errno| Error::system("getpeereid", errno))?;

@@ -1,5 +1,5 @@
 //! PF_KEY messages over a UNIX `SOCK_SEQPACKET` socket, one datagram a message: to a privileged helper, into a jail,
-//! or to an engine of another kernel's dialect. [`SocketServer`](super::SocketServer) is the other end.
+//! or to an engine of another kernel's dialect. [`SocketServer`](super::SocketServer) serves it.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -17,14 +17,14 @@ use crate::error::{Error, Result};
 use crate::strerror::Code;
 use crate::wire::peek_header;
 
-/// How long an answer may take, and a full socket to drain. The other end is a process, which waits for its turn on a busy
-/// machine; that it has ended is not waited for, but told at once.
+/// Time limit of an answer, and for a full socket to drain. The server is a process, which may be delayed on a busy machine;
+/// its end is reported at once.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What is asked of the system for the buffers; it may give less.
+/// Requested size of the socket buffers; the system may grant less.
 const BUFFER: usize = 1 << 20;
 
-/// Requests under way: their answers wait in the server, which cuts off who leaves very many there.
+/// Requests in flight. Their answers are queued in the server, which disconnects clients that leave too many.
 const WINDOW: usize = 64;
 
 /// A connection to a [`SocketServer`](super::SocketServer).
@@ -35,7 +35,7 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Connects to the socket at `path`, whose other end speaks `abi`.
+    /// Connects to the socket at `path`, whose server uses the layout `abi`.
     ///
     /// # Errors
     /// [`Error::System`]; [`Error::Backend`] on systems without `SOCK_SEQPACKET` (macOS).
@@ -52,7 +52,7 @@ impl Socket {
     /// [`Error::System`] when it is no socket.
     pub fn from_fd(socket: OwnedFd, abi: Abi) -> Result<Self> {
         getsockopt(&socket, sockopt::SockType).map_err(|errno| Error::system("getsockopt", errno))?;
-        // As far as the system lets it; a smaller buffer only makes sending wait now and then.
+        // A smaller buffer than requested only makes `send` wait at times.
         let _ = setsockopt(&socket, sockopt::SndBuf, &BUFFER);
         Ok(Self { socket, abi })
     }
@@ -82,13 +82,13 @@ impl Backend for Socket {
     fn recv<'b>(&mut self, buffer: &'b mut [u8]) -> Result<Option<&'b [u8]>> {
         let length = match recv_datagram(self.socket.as_fd(), buffer) {
             Err(Errno::EAGAIN) => return Ok(None),
-            // The end of the stream, or an empty datagram, which nobody sends.
+            // The end of the stream; no server sends an empty datagram.
             Ok(0) => return Err(Error::system("recv", Errno::ECONNRESET)),
             Ok(length) => length,
             Err(errno) => return Err(Error::system("recv", errno)),
         };
         let message = buffer.get(..length).unwrap_or_default();
-        // Not its length field, which kernels get wrong: the BSDs that of X_PROMISC, Linux that of some policies.
+        // The length field is not checked, because kernels get it wrong: the BSDs in X_PROMISC, Linux in some policies.
         peek_header(self.abi, message)?;
         Ok(Some(message))
     }
@@ -132,7 +132,7 @@ pub(super) fn send_datagram(socket: BorrowedFd<'_>, message: &[u8]) -> nix::Resu
     }
 }
 
-/// Takes one datagram without waiting; of a longer one than the buffer, the beginning.
+/// Receives one datagram without waiting; one longer than the buffer is truncated.
 pub(super) fn recv_datagram(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> nix::Result<usize> {
     debug_assert!(buffer.len() >= MESSAGE_MAX, "a buffer that holds any message");
     loop {
@@ -143,7 +143,7 @@ pub(super) fn recv_datagram(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> nix::R
     }
 }
 
-/// A datagram is a message when its length field says so.
+/// Checks the length field of a message against its size.
 pub(super) fn check_length(abi: Abi, datagram: &[u8]) -> Result<()> {
     let header = peek_header(abi, datagram)?;
     if usize::from(header.words) * 8 != datagram.len() {

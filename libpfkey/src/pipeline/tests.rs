@@ -32,7 +32,7 @@ struct Scripted<F> {
     quiet: (UnixStream, UnixStream),
     window: usize,
     log: Arc<Mutex<Log>>,
-    patience: Duration,
+    answer_timeout: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -50,7 +50,7 @@ impl<F: FnMut(Header, &[u8]) -> Result<Vec<Item>> + Send> Scripted<F> {
         let log = Arc::<Mutex<Log>>::default();
         let quiet = UnixStream::pair().unwrap();
         let backend =
-            Self { script, waiting: VecDeque::new(), quiet, window, log: Arc::clone(&log), patience: FOREVER };
+            Self { script, waiting: VecDeque::new(), quiet, window, log: Arc::clone(&log), answer_timeout: FOREVER };
         (Box::new(backend), log)
     }
 }
@@ -99,7 +99,7 @@ impl<F: FnMut(Header, &[u8]) -> Result<Vec<Item>> + Send> Backend for Scripted<F
     }
 
     fn answer_timeout(&self) -> Duration {
-        self.patience
+        self.answer_timeout
     }
 }
 
@@ -528,7 +528,7 @@ fn a_dump_with_noise_inside() {
 #[test]
 fn a_dump_that_ends_early() {
     let (mut backend, _) = Scripted::new(4, |header, _| Ok(vec![Ok(bare(header, |entry| entry.seq = 7))]));
-    backend.patience = Duration::from_millis(10);
+    backend.answer_timeout = Duration::from_millis(10);
     let mut run = Run::new(backend, SendMode::Pipelined);
     assert_eq!(run.dump(), [Outcome::Reply, unanswered()]);
 }
@@ -541,7 +541,7 @@ fn an_answer_that_is_there_is_taken_however_late() {
         items.push(Ok(echo(header)));
         Ok(items)
     });
-    backend.patience = Duration::ZERO;
+    backend.answer_timeout = Duration::ZERO;
     let mut run = Run::new(backend, SendMode::Pipelined);
     (0..3).for_each(|_| run.flush().unwrap());
     assert_eq!(run.finish(), [(0, Outcome::Reply), (1, Outcome::Reply), (2, Outcome::Reply)]);
@@ -554,7 +554,7 @@ fn noise_without_end_is_no_answer() {
         let noise = bare(header, |other| other.pid ^= 1);
         Ok((0..count).map(|_| Ok(noise.clone())).chain([Ok(echo(header))]).collect())
     });
-    backend.patience = Duration::ZERO;
+    backend.answer_timeout = Duration::ZERO;
     let mut run = Run::new(backend, SendMode::Pipelined);
     run.flush().unwrap();
     assert_eq!(run.finish(), [(0, unanswered())]);

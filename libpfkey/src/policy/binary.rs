@@ -42,7 +42,7 @@ impl Policy {
     /// Reads such a blob.
     ///
     /// # Errors
-    /// [`Error::Malformed`]
+    /// [`Error::Malformed`](crate::Error::Malformed)
     pub fn from_blob(abi: Abi, blob: &[u8]) -> Result<Self> {
         let mut reader = Reader::new(blob, abi);
         let words = reader.u16()?;

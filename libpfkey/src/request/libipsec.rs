@@ -51,7 +51,7 @@ pub struct SaRequest<'a> {
     pub flags: SaFlags,
     /// Hard limits.
     pub hard: Lifetime,
-    /// Soft limits; see [`crate::algorithm::SoftRate::soften`].
+    /// Soft limits; see [`crate::lifetime::SoftRate::soften`].
     pub soft: Lifetime,
     /// NAT traversal.
     pub natt: Option<Natt>,

@@ -40,7 +40,7 @@ impl RequestHeader {
     /// Starts a message in an emptied (and wiped) buffer.
     ///
     /// # Errors
-    /// [`Error::NotInDialect`] for a message or SA type without a number.
+    /// [`Error::NotInDialect`](crate::Error::NotInDialect) for a message or SA type without a number.
     pub fn builder<'b>(
         &self,
         message_type: MessageType,

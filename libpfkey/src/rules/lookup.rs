@@ -1,4 +1,4 @@
-//! What kernels know SAs and policies by, and which of them requests have made.
+//! The keys by which kernels find SAs and policies, and a detector of requests that create an entry twice.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -7,11 +7,11 @@ use crate::dialect::Dialect;
 use crate::num::{MessageType, SaType, ULPROTO_ANY};
 use crate::wire::{Address, Message, SockAddr};
 
-/// The SAs and policies that the requests so far have made, by name only. It starts empty: what a kernel has is not
-/// known.
+/// The keys of the SAs and policies that earlier requests of a script have created. It starts empty, because the databases of
+/// the kernel are unknown.
 #[derive(Debug, Default)]
 pub struct DuplicateDetector {
-    /// With the reqid of its group: NetBSD has an SPI once for each.
+    /// With the reqid of the group: NetBSD accepts an SPI once in each.
     sas: HashMap<SaKey, Vec<(SaEndpoints, u32)>>,
     /// NetBSD: the reqids of the groups between two addresses, the newest last.
     groups: HashMap<SaEndpoints, Vec<u32>>,
@@ -19,7 +19,7 @@ pub struct DuplicateDetector {
 }
 
 impl DuplicateDetector {
-    /// Takes a request into account; `false` if what it is to make has been made before.
+    /// Records a request; returns `false` if it creates an entry that exists already.
     pub fn apply(&mut self, request: &Message<'_>) -> bool {
         use MessageType as M;
         match request.header.message_type {
@@ -62,7 +62,7 @@ impl DuplicateDetector {
                 self.sas.remove(&name);
                 true
             }
-            // It makes nothing.
+            // UPDATE creates nothing.
             MessageType::Update => true,
             kind => {
                 let reqid = self.group(dialect, pair, request.sa2().map_or(0, |sa2| sa2.reqid));
@@ -77,7 +77,7 @@ impl DuplicateDetector {
         }
     }
 
-    /// The reqid of the group that a new SA goes to; kernels that have none have one for all.
+    /// The reqid of the group that a new SA joins; kernels without groups have one.
     fn group(&mut self, dialect: Dialect, pair: SaEndpoints, reqid: u32) -> u32 {
         if dialect != Dialect::NetBsd {
             return 0;
@@ -119,7 +119,7 @@ impl DuplicateDetector {
 /// Type, source and destination of an SA, the addresses as [`without_port`] returns them.
 pub type SaEndpoints = (SaType, SocketAddr, SocketAddr);
 
-/// What a kernel finds an SA by.
+/// The key by which a kernel finds an SA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SaKey {
     sa_type: Option<SaType>,
@@ -129,8 +129,8 @@ pub struct SaKey {
 }
 
 impl SaKey {
-    /// Linux: destination, protocol, SPI. FreeBSD: the SPI, but for TCP-MD5, whose SPI says nothing. NetBSD and macOS:
-    /// everything.
+    /// The key in a dialect. Linux: destination, protocol, SPI. FreeBSD: the SPI, except for TCP-MD5, where all SAs have the
+    /// same. NetBSD and macOS: everything.
     pub fn new(dialect: Dialect, (sa_type, source, destination): SaEndpoints, spi: u32) -> Self {
         let whole = matches!(dialect, Dialect::NetBsd | Dialect::Darwin)
             || (dialect == Dialect::FreeBsd && sa_type == SaType::TcpSignature);
@@ -144,7 +144,7 @@ impl SaKey {
     }
 }
 
-/// An address as kernels compare it: no port, no flow; and on Linux no zone. `None` for one of another family than IP.
+/// An address as kernels compare it: without port and flow label, on Linux without zone. `None` for families other than IP.
 pub fn without_port(dialect: Dialect, address: &SockAddr) -> Option<SocketAddr> {
     let SockAddr::Inet(mut address) = *address else { return None };
     address.set_port(0);
@@ -157,14 +157,15 @@ pub fn without_port(dialect: Dialect, address: &SockAddr) -> Option<SocketAddr> 
     Some(address)
 }
 
-/// What makes two policies one: direction, addresses with prefix and port, protocol. Host bits behind a prefix count.
+/// The key by which a kernel finds a policy: direction, addresses with prefix and port, protocol. Bits behind the prefix
+/// count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PolicyKey {
     /// The direction.
     pub direction: u8,
     /// Source address with its port, and prefix length.
     pub source: (SocketAddr, u8),
-    /// The same of the destination.
+    /// Destination address with its port, and prefix length.
     pub destination: (SocketAddr, u8),
     /// Upper-layer protocol.
     pub proto: u8,

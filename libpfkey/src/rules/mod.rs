@@ -1,4 +1,4 @@
-//! What kernels refuse whatever is in their databases, with the reason that they keep to themselves.
+//! Requests that kernels refuse whatever is in their databases, with the reason that the errno does not tell.
 //!
 //! The in-process engine ([`Memory`](crate::backend::Memory)) applies these rules and answers with their errno;
 //! `setkey --check` tells the reasons. [`DuplicateDetector`] tells which requests of a list create what an
@@ -35,11 +35,11 @@ const TCP_SPI: u32 = 0x1000;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Refused {
-    /// What of it is wrong.
+    /// The part that is wrong.
     pub part: RequestPart,
     /// Why, in the words of the setkey language.
     pub reason: Cow<'static, str>,
-    /// The versions that refuse it; all of them when absent. Only the running kernel can tell then.
+    /// The kernel versions that refuse it; `None` is all. With some versions only, just the running kernel can decide.
     pub versions: Option<&'static str>,
     errno: Errno,
 }
@@ -74,7 +74,7 @@ impl Refused {
         Self { part, reason: reason.into(), versions: None, errno }
     }
 
-    /// What the kernel answers, in the host's numbering.
+    /// The errno that the kernel answers with, in the host's numbering.
     pub fn errno(&self) -> i32 {
         self.errno as i32
     }
@@ -86,7 +86,7 @@ impl From<Refused> for Errno {
     }
 }
 
-/// Checks a request that a kernel of its dialect gets. `netlink`: by way of NETLINK_XFRM.
+/// Checks a request against the kernel of its dialect. `netlink` is for a request over NETLINK_XFRM.
 ///
 /// # Errors
 /// The first part that the kernel refuses.
@@ -170,7 +170,7 @@ pub(crate) fn association(request: &Message<'_>, netlink: bool) -> Result<(), Re
     algorithms::check(request, sa, netlink)
 }
 
-/// The SPIs that the BSDs take for an SA.
+/// The SPIs that the BSDs accept for an SA.
 fn bsd_spi(sa_type: SaType, sa: &Sa) -> Result<(), Refused> {
     let refused = |reason| Err(Refused::new(Errno::EINVAL, RequestPart::Spi, reason));
     match sa_type {
@@ -183,7 +183,7 @@ fn bsd_spi(sa_type: SaType, sa: &Sa) -> Result<(), Refused> {
     }
 }
 
-/// A CPI of more than 16 bits: netlink refuses it, PF_KEY makes an SA of it that no packet can name.
+/// A CPI of more than 16 bits: NETLINK_XFRM refuses it, PF_KEY creates an SA that no packet can match.
 fn cpi(request: &Message<'_>, netlink: bool) -> Result<(), Refused> {
     let is_wide = request.header.sa_type == SaType::IpComp && request.sa().is_some_and(|sa| sa.spi > CPI_MAX);
     if request.abi.dialect != Dialect::Linux || !is_wide {
@@ -193,8 +193,8 @@ fn cpi(request: &Message<'_>, netlink: bool) -> Result<(), Refused> {
     Err(if netlink { refused } else { Refused { versions: Some("NETLINK_XFRM refuses it"), ..refused } })
 }
 
-/// The SPIs that a GETSPI may get: Linux compares the range, which ends at 0x0fffffff where there is none, with the 16
-/// bits of a CPI; the BSDs cut it.
+/// The range of a GETSPI. Linux refuses a range, or the default one up to 0x0fffffff, that exceeds the 16 bits of a CPI; the
+/// BSDs truncate it.
 pub(crate) fn spi_range(request: &Message<'_>) -> Result<(), Refused> {
     let range = request.extensions.iter().find_map(|extension| match extension {
         Extension::SpiRange(range) => Some(*range),
@@ -208,7 +208,7 @@ pub(crate) fn spi_range(request: &Message<'_>) -> Result<(), Refused> {
     Ok(())
 }
 
-/// The ends of a policy's selector.
+/// The addresses of a policy's selector.
 pub(crate) fn selector(request: &Message<'_>) -> Result<(), Refused> {
     let (Some(source), Some(destination)) = (request.source(), request.destination()) else {
         let reason = "a policy needs its addresses: no kernel takes the name of a tag from PF_KEY";
@@ -234,12 +234,12 @@ fn prefix(address: &Address, part: RequestPart) -> Result<(), Refused> {
     Err(Refused::new(Errno::EINVAL, part, format!("prefix length {prefix} not in 0 to {full}")))
 }
 
-/// Whether an address is one of IP, and its prefix no longer than it.
+/// Whether an address is IPv4 or IPv6 and its prefix length is in range.
 pub(crate) fn is_valid(address: &Address) -> bool {
     address.prefix <= address.sockaddr.full_prefix() && matches!(address.sockaddr, SockAddr::Inet(_))
 }
 
-/// What is to be done with packets, by a message of this type.
+/// The action and steps of a policy.
 pub(crate) fn policy(dialect: Dialect, message_type: MessageType, policy: &Policy) -> Result<(), Refused> {
     let refused = |errno, reason: Cow<'static, str>| Err(Refused::new(errno, RequestPart::Policy, reason));
     if policy.kind > POLICY_IPSEC {
@@ -279,7 +279,7 @@ fn step(dialect: Dialect, direction: u8, request: &Request, part: RequestPart) -
     if !(known && mode && ends_are_ip) {
         return Err(Refused::new(Errno::EINVAL, part, "no such step"));
     }
-    // NetBSD does not ask for the addresses of a tunnel.
+    // NetBSD does not require the addresses of a tunnel.
     if request.mode == MODE_TUNNEL && request.endpoints.is_none() && dialect != Dialect::NetBsd {
         return Err(Refused::new(Errno::EINVAL, part, "a tunnel needs the addresses of both ends"));
     }
@@ -293,8 +293,8 @@ fn step(dialect: Dialect, direction: u8, request: &Request, part: RequestPart) -
 
 /// Checks the address families of a policy's steps, for PF_KEY; `source` is an address of its selector.
 ///
-/// Linux' `af_key` gives a transport step the selector's family even behind a tunnel of the other one. The kernel then finds no
-/// SA for that step, and announces a wrong length whenever it lists the policy. NETLINK_XFRM can say the family.
+/// Linux' `af_key` assigns the selector's family to a transport step even behind a tunnel of the other family. The kernel then
+/// finds no SA for that step, and reports a wrong length when it lists the policy. NETLINK_XFRM carries the family.
 ///
 /// # Errors
 /// The first such step.

@@ -83,7 +83,7 @@ impl<'a> Reader<'a> {
         self.bytes(count).map(drop)
     }
 
-    /// A cursor over the next `count` bytes, which this one has then passed.
+    /// Splits off a cursor over the next `count` bytes.
     pub(crate) fn sub(&mut self, count: usize) -> Result<Self> {
         let offset = self.offset;
         Ok(Self { rest: self.bytes(count)?, offset, abi: self.abi })

@@ -33,7 +33,7 @@ impl Sa {
         Self { spi, replay: 0, state: SaState::Larval, auth: 0, encrypt: 0, flags: SaFlags::empty() }
     }
 
-    /// Parses `sadb_sa`. macOS kernels append NAT-T words, which are passed over.
+    /// Parses `sadb_sa`. macOS kernels append NAT-T words, which are skipped.
     pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<Self> {
         Ok(Self {
             spi: reader.net_u32()?,

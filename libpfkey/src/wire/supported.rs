@@ -19,7 +19,7 @@ pub struct Algorithm {
     pub reserved: u16,
 }
 
-/// Reads the list of `sadb_supported`; bytes that make no whole entry are passed over.
+/// Reads the list of `sadb_supported`; an incomplete entry at the end is skipped.
 pub(crate) fn parse_algorithms(reader: &mut Reader<'_>) -> Result<Vec<Algorithm>> {
     reader.skip(4)?;
     let mut algorithms = Vec::with_capacity(reader.remaining() / 8);

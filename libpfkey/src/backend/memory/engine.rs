@@ -1,4 +1,4 @@
-//! What the handles share: the databases, who listens to what, and what becomes of a message.
+//! The state that the handles share: databases, registrations, and the dispatch of messages.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,15 +14,15 @@ use crate::num::{MessageType, PF_KEY_V2, SaType};
 use crate::rules;
 use crate::wire::{Builder, Extension, HEADER_LEN, Header, Message, peek_header, replace_header};
 
-/// What a request comes to; the errno is told to the requester.
+/// Result of a request; the errno goes to the requester.
 pub(super) type Outcome = Result<(), Errno>;
 
-/// Who gets a message.
+/// Recipients of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum To {
     All,
     One(u64),
-    /// One, and nobody else who listens to everything (dumps of the BSDs).
+    /// One handle, without promiscuous ones (dumps of the BSDs).
     Quietly(u64),
     Registered,
     RegisteredAnd(u64),
@@ -43,14 +43,14 @@ pub(super) struct Engine {
     pub(super) abi: Abi,
     pub(super) sad: Sad,
     pub(super) spd: Spd,
-    /// Acquires under way: until when, and Linux' entry in the SAD.
+    /// Pending acquires: when they end, and Linux' larval entry in the SAD.
     pub(super) acquires: HashMap<SaEndpoints, (u64, Option<u64>)>,
     pub(super) acquire_seq: u32,
     handles: BTreeMap<u64, Handle>,
     next_handle: u64,
-    /// The time as a test set it.
+    /// Time set by a test.
     time: Option<u64>,
-    /// When the engine began, by the clock that it has.
+    /// Time at which the engine was created.
     booted: u64,
     failures: Vec<(MessageType, Errno)>,
     drops: usize,
@@ -97,7 +97,7 @@ impl Engine {
         self.time.unwrap_or_else(system_time)
     }
 
-    /// The time of use of an SA that nobody has used: NetBSD shows the second in which it was booted.
+    /// The time of use that an unused SA shows: on NetBSD that of the boot.
     pub(super) fn unused_since(&self) -> u64 {
         if self.abi.dialect == Dialect::NetBsd { self.booted } else { 0 }
     }
@@ -122,8 +122,8 @@ impl Engine {
         self.handles.values().any(|handle| !handle.registered.is_empty())
     }
 
-    /// A message that was sent through a handle. An error is what sending it failed with; what a request comes to
-    /// is told in an answer.
+    /// Handles a message that was sent through a handle. An error makes sending fail; the result of a request is sent as
+    /// an answer.
     pub(super) fn receive(&mut self, from: u64, bytes: &[u8]) -> Result<(), Errno> {
         self.expire_due();
         let header = peek_header(self.abi, bytes);
@@ -146,7 +146,7 @@ impl Engine {
             return Ok(());
         }
         let outcome = match Message::parse(self.abi, bytes) {
-            // The BSDs refuse to take what they cannot read, Linux answers and passes over unknown extensions.
+            // The BSDs refuse what they cannot parse; Linux answers, and skips unknown extensions.
             Err(_) if !self.is_linux() => return Err(Errno::EINVAL),
             Ok(request) if !self.is_linux() && request.extensions.iter().any(is_unknown) => return Err(Errno::EINVAL),
             Err(_) => Err(Errno::EINVAL),
@@ -213,24 +213,24 @@ impl Engine {
         self.answer(&request.header, 0, &[], To::All)
     }
 
-    /// An answer: the request's header with other extensions.
+    /// Sends an answer: the request's header with other extensions.
     pub(super) fn answer(&mut self, header: &Header, reserved: u16, reply: &[Extension<'_>], to: To) -> Outcome {
         self.tell(&Header { errno: 0, reserved, ..*header }, reply, to)
     }
 
-    /// A message to handles. Extensions without a number in the dialect are left out.
+    /// Sends a message to handles. Extensions without a number in the dialect are left out.
     pub(super) fn tell(&mut self, header: &Header, reply: &[Extension<'_>], to: To) -> Outcome {
         let message = self.compose(header, reply)?;
         self.deliver(&message, to);
         Ok(())
     }
 
-    /// A message's bytes; what borrows from the databases has to become bytes before it can be delivered.
+    /// Writes a message, which may borrow from the databases, before it is delivered.
     pub(super) fn compose(&self, header: &Header, reply: &[Extension<'_>]) -> Result<Zeroizing<Vec<u8>>, Errno> {
         compose(self.abi, header, reply)
     }
 
-    /// Tells a requester why not: Linux in a bare header, the BSDs on the request itself.
+    /// Sends an errno to a requester: Linux in a bare header, the BSDs in a copy of the request.
     fn refuse(&mut self, to: u64, request: &[u8], errno: Errno) {
         let end = if self.is_linux() { HEADER_LEN } else { request.len() };
         let mut answer = Zeroizing::new(request.get(..end).unwrap_or(request).to_vec());
@@ -258,7 +258,7 @@ impl Engine {
                 To::RegisteredAnd(one) => *id == one || !handle.registered.is_empty(),
                 To::Listeners => false,
             };
-            // Who listens to everything gets it plain from Linux, in a wrapping from the BSDs.
+            // Promiscuous handles get the message itself from Linux, and a wrapped one from the BSDs.
             if let Some(wrapped) = wrapped.as_ref().filter(|_| handle.promiscuous) {
                 handle.queue.push(wrapped.clone());
             }
@@ -287,7 +287,7 @@ fn compose(abi: Abi, header: &Header, reply: &[Extension<'_>]) -> Result<Zeroizi
     Ok(bytes)
 }
 
-/// A message behind a header of its own. Its length covers both, and the header a second time: so the BSDs send it.
+/// Wraps a message in a header of its own, as the BSDs send it: its length counts that header twice.
 fn wrap(abi: Abi, message: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let header = Header::new(MessageType::Promisc, SaType::Unspec);
     let mut bytes = compose(abi, &header, &[]).ok()?;

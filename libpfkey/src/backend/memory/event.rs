@@ -1,4 +1,4 @@
-//! What a kernel says of itself: packets without an SA, and SAs that come to their end.
+//! Events of a kernel: packets that need an SA, and SAs that expire.
 
 use std::net::SocketAddr;
 
@@ -14,11 +14,12 @@ use crate::num::{DIR_OUT, ExtensionType, IPPROTO_AH, IPPROTO_ESP, MessageType, P
 use crate::rules;
 use crate::wire::{Combination, Extension, Header, Lifetime, Message, Policy, Proposal, Request, Sa2, SockAddr};
 
-/// Seconds for which the BSDs keep silent about the same ends after an ACQUIRE.
+/// Seconds after an ACQUIRE in which the BSDs send no second one for the same addresses.
 const BLOCK_SECONDS: u64 = 20;
 
 impl Engine {
-    /// A packet is to leave: asks for the SAs that its policy wants and that are not there. Returns how many.
+    /// Simulates an outbound packet: sends an ACQUIRE for each SA that its policy requires and that does not exist. Returns
+    /// their number.
     pub(super) fn packet_out(&mut self, source: SocketAddr, destination: SocketAddr, proto: u8) -> usize {
         self.expire_due();
         let Some(stored) = self.spd.matching(DIR_OUT, (source, destination, proto)) else { return 0 };
@@ -30,7 +31,7 @@ impl Engine {
         wanted.into_iter().filter(|(pair, sa2)| self.acquire(*pair, *sa2, Some(&policy)).is_ok_and(|sent| sent)).count()
     }
 
-    /// The SAs that a policy wants for a packet and that are not there.
+    /// The missing SAs that a policy requires for a packet.
     fn wanted(&self, stored: &StoredPolicy, source: SocketAddr, destination: SocketAddr) -> Vec<(SaEndpoints, Sa2)> {
         let dialect = self.abi.dialect;
         let want = |request: &Request| {
@@ -52,7 +53,7 @@ impl Engine {
         stored.policy.requests.iter().filter_map(want).collect()
     }
 
-    /// Asks for an SA, unless that was done a moment ago.
+    /// Sends an ACQUIRE, unless one is pending.
     fn acquire(&mut self, pair: SaEndpoints, sa2: Sa2, policy: Option<&Policy>) -> Result<bool, Errno> {
         let now = self.now();
         if self.acquires.get(&pair).is_some_and(|(until, _)| now < *until) {
@@ -79,7 +80,7 @@ impl Engine {
         Ok(true)
     }
 
-    /// From a key manager: that it failed, which nobody answers; on the BSDs also a wish to negotiate.
+    /// Handles an ACQUIRE from a key manager: a failure, which is not answered; on the BSDs also a request to negotiate.
     pub(super) fn acquire_from_user(&mut self, request: &Message<'_>) -> Outcome {
         if request.extensions.is_empty() {
             return Ok(());
@@ -103,7 +104,7 @@ impl Engine {
         self.acquire(pair, Sa2::default(), None).map(drop)
     }
 
-    /// Carries out all limits of time that have passed.
+    /// Expires what has reached a time limit.
     pub(super) fn expire_due(&mut self) {
         let now = self.now();
         while let Some(age) = self.sad.due(now) {
@@ -113,7 +114,7 @@ impl Engine {
             if sa.is_over(now) && !soft_first {
                 self.expire_hard(age);
             } else if is_netbsd && sa.current.allocations == 0 {
-                // NetBSD drops what nobody used without a word.
+                // NetBSD removes unused SAs silently.
                 self.sad.remove(age);
             } else {
                 self.expire_soft(age);
@@ -121,7 +122,7 @@ impl Engine {
         }
     }
 
-    /// A soft limit is reached: the SA is dying, which whoever registered hears.
+    /// Marks an SA as dying at its soft limit, and sends an EXPIRE to registered handles.
     pub(super) fn expire_soft(&mut self, age: u64) {
         self.sad.change(age, |sa| sa.sa.state = SaState::Dying);
         let message = self.sad.get(age).and_then(|sa| self.expiry(sa, false));
@@ -130,7 +131,7 @@ impl Engine {
         }
     }
 
-    /// A hard limit is reached: the SA is gone. NetBSD does not say so, nor any BSD of an SPI held in vain.
+    /// Removes an SA at its hard limit. NetBSD sends no EXPIRE for it, and no BSD sends one for a larval SA.
     pub(super) fn expire_hard(&mut self, age: u64) {
         let Some(mut sa) = self.sad.remove(age) else { return };
         let silent = match self.abi.dialect {

@@ -1,5 +1,5 @@
-//! An in-process key engine that speaks PF_KEY in any dialect: no kernel, no root, gone with the process. It does
-//! to messages what that dialect's kernel does; packets it has none, except those that [`Memory::packet_out`] claims.
+//! An in-process key engine for any PF_KEY dialect, which needs neither a kernel nor root. It answers as the kernel of its
+//! dialect does. It sees no packets except those that [`Memory::packet_out`] simulates.
 
 mod engine;
 mod event;
@@ -26,7 +26,7 @@ use crate::num::{MessageType, SaType};
 use engine::Engine;
 use queue::{Queue, Signal};
 
-/// Requests under way at once. Nothing is ever lost for want of room, so this is a matter of memory.
+/// Requests in flight. No answer is lost for lack of buffer space, so this only limits memory.
 const WINDOW: usize = 64;
 
 /// A handle of a key engine, as a PF_KEY socket is one of a kernel. The engine lives as long as its last handle.
@@ -114,12 +114,12 @@ impl Memory {
         self.engine().fail_next(message_type, Errno::from_raw(errno));
     }
 
-    /// Loses the next answers, as a kernel does whose receive buffer is full.
+    /// Drops the next answers, as a kernel with a full receive buffer does.
     pub fn drop_next_replies(&self, count: usize) {
         self.engine().drop_next(count);
     }
 
-    /// A panic of another thread leaves the databases whole enough to go on.
+    /// The engine, even if another thread has panicked: its databases stay consistent.
     fn engine(&self) -> MutexGuard<'_, Engine> {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }

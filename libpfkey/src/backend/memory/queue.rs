@@ -1,4 +1,4 @@
-//! What waits for one handle, and the file descriptor that says so.
+//! The messages queued for one handle, and the file descriptor that signals them.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -7,10 +7,10 @@ use std::os::unix::net::UnixStream;
 
 use zeroize::{Zeroize, Zeroizing};
 
-/// Messages for a handle; at most so many, as a socket's buffer is finite too.
+/// Upper bound of the messages queued for a handle.
 const LIMIT: usize = 1 << 20;
 
-/// The engine's end of a handle's queue.
+/// The engine's side of a handle's queue.
 #[derive(Debug)]
 pub(super) struct Queue {
     messages: VecDeque<Zeroizing<Vec<u8>>>,
@@ -18,7 +18,7 @@ pub(super) struct Queue {
     bell: UnixStream,
 }
 
-/// The handle's end: readable while there are messages.
+/// The handle's side: readable while there are messages.
 #[derive(Debug)]
 pub(super) struct Signal(UnixStream);
 
@@ -31,7 +31,7 @@ impl Queue {
         Ok((Self { messages: VecDeque::new(), bell }, Signal(signal)))
     }
 
-    /// Appends a message, or drops it in silence when the queue is full, as kernels do.
+    /// Appends a message, or drops it silently if the queue is full, as kernels do.
     pub(super) fn push(&mut self, message: Zeroizing<Vec<u8>>) {
         if self.messages.len() >= LIMIT {
             return;
@@ -43,7 +43,7 @@ impl Queue {
         self.messages.push_back(message);
     }
 
-    /// Takes the oldest message; with the last one the signal falls silent.
+    /// Removes the oldest message; the last one clears the signal.
     pub(super) fn pop(&mut self, signal: &Signal) -> Option<Zeroizing<Vec<u8>>> {
         let message = self.messages.pop_front()?;
         if self.messages.is_empty() {
