@@ -1,17 +1,17 @@
-//! Which traffic a peer may have: one decision for every policy and every SA that is made at a peer's request.
+//! Decides which traffic a peer may have, for every policy and every SA that is created at a peer's request.
 //!
-//! A peer that has proved who it is may change its own traffic, and nobody else's. [`authorize`] decides that from who the
-//! peer is ([`Peer`]), what it asks for ([`TrafficRequest`]) and what is there and configured ([`Environment`]). It changes
-//! nothing. The engine asks the kernel for a generated policy only with a [`Grant`], which nothing else can make.
+//! An authenticated peer may affect its own traffic, and nobody else's. [`authorize`] decides from the peer's identity ([`Peer`]), its
+//! request ([`TrafficRequest`]), and the policies and the configuration ([`Environment`]). It has no side effects. Generating a policy
+//! requires a [`Grant`], which only this module can create.
 //!
-//! | there is | mode | allowed |
+//! | existing policy | mode | allowed |
 //! |---|---|---|
-//! | a policy that others set | tunnel | if its tunnel is one between both ends of phase 1 |
-//! | | transport | if the identities are the ends of phase 1, or `support_proxy` and a sainfo for this peer name them |
-//! | one of others whose ports are narrower | transport | the same, if it is the only one and the identities have port 0 |
-//! | a policy generated for this peer | either | the same |
-//! | none | transport | `generate_policy`, if the identities are the ends of phase 1 |
-//! | | tunnel | `generate_policy`, if a sainfo names the peer's side, or if that is bounded and nobody else's |
+//! | one that others have set | tunnel | if its tunnel is between the endpoints of phase 1 |
+//! | | transport | if the identities are the endpoints of phase 1, or `support_proxy` and a sainfo for this peer name them |
+//! | one that others have set, with narrower ports | transport | the same, if it is the only one and the identities have port 0 |
+//! | one that was generated for this peer | either | the same |
+//! | none | transport | `generate_policy`, if the identities are the endpoints of phase 1 |
+//! | | tunnel | `generate_policy`, if a sainfo names the peer's side, or if that is limited and belongs to no other peer |
 
 use std::collections::{BTreeSet, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -29,14 +29,14 @@ use crate::reason::{DenialReason, FailureReason, MissingPolicy, PolicyProblem};
 use crate::settings::Settings;
 use crate::spd::{Spd, missing_policy};
 
-/// Who asks.
+/// The peer that makes a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer<'a> {
-    /// The ends of its phase 1.
+    /// The endpoints of its phase 1.
     pub(crate) endpoints: Endpoints,
-    /// What it says it is.
+    /// Its identity.
     pub(crate) identity: &'a PeerIdentity,
-    /// Whose key has proved it.
+    /// The owner of the key that has proved the identity.
     pub(crate) key: KeyOwner,
 }
 
@@ -48,8 +48,8 @@ impl<'a> From<&'a Phase1Sa> for Peer<'a> {
 }
 
 impl Peer<'_> {
-    /// Whether its identity is more than a claim: the key is its own, and belongs to the address that it names, or our block
-    /// for that address insists on the identity.
+    /// Whether its identity is proved: the key is its own, and belongs to the address that the identity names, or the remote section
+    /// for that address verifies the identity.
     fn identity_is_proved(&self, block: &Remote) -> bool {
         let is_address = self.identity.id.single_address() == Some(self.endpoints.remote);
         let is_verified = || {
@@ -60,29 +60,29 @@ impl Peer<'_> {
     }
 }
 
-/// What a peer asks for.
+/// The traffic that a peer requests.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TrafficRequest<'a> {
-    /// The identities of quick mode; none: both ends of phase 1.
+    /// The identities of quick mode; `None` for the endpoints of phase 1.
     pub(crate) ids: Option<&'a Identities>,
-    /// The outbound selector that they stand for.
+    /// The outbound selector that the identities stand for.
     pub(crate) selector: Selector,
-    /// What it proposes.
+    /// The proposals.
     pub(crate) suites: &'a [Suite],
     /// The mode of the proposal for which a policy would be generated.
     pub(crate) mode: Mode,
     /// The sainfo for the traffic.
     pub(crate) sainfo: &'a Sainfo,
-    /// The peer's remote block.
+    /// The peer's remote section.
     pub(crate) block: &'a Remote,
 }
 
-/// What there is.
+/// What the decision depends on besides the peer and its request.
 #[derive(Clone, Copy)]
 pub(crate) struct Environment<'a> {
     /// The kernel's policies.
     pub(crate) spd: &'a Spd,
-    /// For whom a policy was generated; none: others set it.
+    /// Returns the peer that a policy was generated for; `None` if others have set it.
     pub(crate) holder_of: &'a dyn Fn(&Policy) -> Option<&'a Holder>,
     /// All addresses of this host.
     pub(crate) addresses: &'a BTreeSet<IpAddr>,
@@ -90,23 +90,23 @@ pub(crate) struct Environment<'a> {
     pub(crate) settings: &'a Settings,
 }
 
-/// What is allowed.
+/// What a peer is allowed.
 #[derive(Debug)]
 pub(crate) enum Allowed<'a> {
-    /// SAs for a policy that is there.
+    /// SAs for an existing policy.
     Existing {
         /// The inbound policy.
         inbound: &'a Policy,
         /// Its templates.
         templates: &'a [Template],
-        /// The ends of the SAs.
+        /// The endpoints of the SAs.
         sa_endpoints: Endpoints,
     },
-    /// SAs for policies that have to be generated.
+    /// SAs for policies that are generated.
     Generated(Grant),
 }
 
-/// The right to have policies generated. Only [`authorize`] makes one.
+/// The permission to generate policies. Only [`authorize`] creates one.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Grant {
     holder: Holder,
@@ -115,7 +115,7 @@ pub(crate) struct Grant {
 }
 
 impl Grant {
-    /// For whom.
+    /// The peer that the policies are for.
     pub(crate) fn holder(&self) -> &Holder {
         &self.holder
     }
@@ -125,13 +125,13 @@ impl Grant {
         self.outbound
     }
 
-    /// Outbound selectors of policies that were generated for the same identity elsewhere, and go.
+    /// The outbound selectors of policies to delete, which were generated for the same identity at another address.
     pub(crate) fn replaces(&self) -> &BTreeSet<Selector> {
         &self.replaces
     }
 }
 
-/// For whom policies were generated.
+/// The peer that policies were generated for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Holder {
     endpoints: Endpoints,
@@ -146,14 +146,13 @@ impl From<&Peer<'_>> for Holder {
 }
 
 impl Holder {
-    /// The same identity between the same addresses. Of those who share a key and an address nobody can tell one from the
-    /// other.
+    /// Whether it is the same identity between the same addresses. Peers that share a key and an address cannot be distinguished.
     pub(crate) fn is_same_peer(&self, peer: &Peer<'_>) -> bool {
         self.endpoints == peer.endpoints && self.identity == peer.identity.id.key()
     }
 
-    /// The same identity, proved by a key that nobody else has. A key that was found by the peer's address proves only that
-    /// the peer is there.
+    /// Whether it is the same identity, proved by a key that nobody else has. A key that was found by the peer's address proves only
+    /// the address.
     fn is_same_individual(&self, peer: &Peer<'_>) -> bool {
         self.key == KeyOwner::Peer
             && peer.key == KeyOwner::Peer
@@ -162,10 +161,10 @@ impl Holder {
     }
 }
 
-/// Why it is not allowed.
+/// The reason why a request is denied.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Denial {
-    /// For the log and the peer.
+    /// The reason for the log and the peer.
     pub(crate) cause: FailureReason,
     /// The outbound selector of policies that were generated for another peer, which may be dead.
     pub(crate) held: Option<Selector>,
@@ -177,10 +176,10 @@ impl From<FailureReason> for Denial {
     }
 }
 
-/// Decides whether a peer may have the traffic that it asks for, and by which policies.
+/// Decides whether a peer may have the traffic that it requests, and by which policies.
 ///
 /// # Errors
-/// Why it may not.
+/// If it may not.
 pub(crate) fn authorize<'a>(
     environment: &Environment<'a>,
     peer: &Peer<'_>,
@@ -188,7 +187,7 @@ pub(crate) fn authorize<'a>(
 ) -> Result<Allowed<'a>, Denial> {
     let complex = environment.settings.complex_bundle;
     let proposed = |mode| proposes(asked.suites, mode);
-    // A policy that was generated is for exactly what its peer asked for.
+    // A generated policy is for exactly the traffic that its peer requested.
     let may_narrow = |policy: &Policy| (environment.holder_of)(policy).is_none();
     let inbound = policy_for(environment.spd, &asked.selector, complex, proposed, may_narrow)
         .map_err(|narrower| several(peer, asked, &narrower))?;
@@ -202,13 +201,13 @@ pub(crate) fn authorize<'a>(
     }
 }
 
-/// The peer leaves out ports that more than one policy has.
+/// The denial of a peer that omits the ports by which several policies differ.
 fn several(peer: &Peer<'_>, asked: &TrafficRequest<'_>, narrower: &[&Policy]) -> Denial {
     let named = narrower.iter().map(|policy| policy.selector.mirrored()).collect();
     unusable(&TrafficKey { selector: asked.selector, endpoints: peer.endpoints }, PolicyProblem::Several(named)).into()
 }
 
-/// SAs for a policy that is there.
+/// Authorizes SAs for an existing policy.
 fn existing<'a>(
     inbound: &'a Policy,
     complex: bool,
@@ -228,10 +227,9 @@ fn existing<'a>(
     Ok(Allowed::Existing { inbound, templates, sa_endpoints })
 }
 
-/// The tunnel of a policy is one between us and this peer. Another peer's traffic is not for this one to send, however
-/// well it has proved who it is.
+/// Checks that the tunnel of a policy is between us and this peer. An authenticated peer may not send the traffic of another one.
 fn check_tunnel(inbound: &[Template], traffic_key: &TrafficKey) -> Result<(), FailureReason> {
-    // The peer is the source of what comes in.
+    // The peer is the source of inbound packets.
     let Some(Endpoints { local: theirs, remote: ours }) = tunnel_endpoints(inbound) else { return Ok(()) };
     let fits = |end: IpAddr, of_phase1: IpAddr| end.is_unspecified() || end == of_phase1;
     let Endpoints { local, remote } = traffic_key.endpoints;
@@ -245,8 +243,8 @@ fn unusable(traffic_key: &TrafficKey, problem: PolicyProblem) -> FailureReason {
     FailureReason::NoPolicy(MissingPolicy { traffic: traffic_key.selector, problem }.into())
 }
 
-/// The ends of SAs in transport mode: those of phase 1, unless we are told that this peer may speak for others. What we send
-/// to such an address goes by this peer's SA.
+/// The endpoints of SAs in transport mode: those of phase 1, unless the configuration allows this peer to act for others. Packets to
+/// such an address are sent under this peer's SA.
 fn transport_endpoints(peer: &Peer<'_>, asked: &TrafficRequest<'_>) -> Result<Endpoints, Denial> {
     let Some(ids) = asked.ids else { return Ok(peer.endpoints) };
     let hosts = ids.local.single_address().zip(ids.remote.single_address());
@@ -279,7 +277,7 @@ fn names_a_peer(sainfo: &Sainfo) -> bool {
     sainfo.from.as_ref().is_some_and(|from| *from != Expected::Anything)
 }
 
-/// Policies that have to be generated.
+/// Authorizes policies that are generated.
 fn generated(environment: &Environment<'_>, peer: &Peer<'_>, asked: &TrafficRequest<'_>) -> Result<Grant, Denial> {
     let traffic_key = TrafficKey { selector: asked.selector, endpoints: peer.endpoints };
     let outbound = asked.selector;
@@ -287,11 +285,11 @@ fn generated(environment: &Environment<'_>, peer: &Peer<'_>, asked: &TrafficRequ
         let templates = wanted(asked);
         return Err(missing_policy(environment.spd, Direction::In, &outbound, &templates, peer.endpoints).into());
     }
-    // 1. A policy of others is not replaced. The kernel would refuse, too; but here it costs nothing.
+    // 1. A policy of others is not replaced. The kernel would refuse, too, but only after a negotiation.
     if let Some(direction) = foreign(environment, &outbound) {
         return Err(unusable(&traffic_key, PolicyProblem::Foreign(direction)).into());
     }
-    // 2. The traffic is this peer's.
+    // 2. The traffic belongs to this peer.
     let denied = |problem: DenialReason| Denial::from(FailureReason::not_authorized(outbound, problem));
     match asked.mode {
         Mode::Transport => {
@@ -314,14 +312,14 @@ fn generated(environment: &Environment<'_>, peer: &Peer<'_>, asked: &TrafficRequ
     Ok(Grant { holder: Holder::from(peer), outbound, replaces })
 }
 
-/// The protocols of the first proposal in the mode that is asked for.
+/// The protocols of the first proposal in the requested mode.
 fn wanted(asked: &TrafficRequest<'_>) -> Vec<(Protocol, Mode)> {
     let suite = asked.suites.iter().find(|suite| proposes(std::slice::from_ref(suite), asked.mode));
     let protocols = suite.or(asked.suites.first()).into_iter().flat_map(|suite| &suite.protocols);
     protocols.map(|one| (one.protocol, asked.mode)).collect()
 }
 
-/// The direction in which somebody else has a policy with exactly this selector.
+/// The direction in which others have set a policy with exactly this selector.
 fn foreign(environment: &Environment<'_>, outbound: &Selector) -> Option<Direction> {
     [Direction::In, Direction::Forward, Direction::Out].into_iter().find(|direction| {
         let selector = if *direction == Direction::Out { *outbound } else { outbound.mirrored() };
@@ -329,10 +327,10 @@ fn foreign(environment: &Environment<'_>, outbound: &Selector) -> Option<Directi
     })
 }
 
-/// The peer's side, where no sainfo names it: one host or one subnet, and nobody else's.
+/// Checks the peer's side if no sainfo names it: it must be one host or one subnet, and belong to no other peer.
 ///
 /// # Errors
-/// Whose it is.
+/// The owner of the addresses.
 fn check_side(environment: &Environment<'_>, peer: &Peer<'_>, outbound: &Selector) -> Result<(), DenialReason> {
     let side = outbound.destination;
     if side.length() == 0 {
@@ -364,7 +362,7 @@ fn check_side(environment: &Environment<'_>, peer: &Peer<'_>, outbound: &Selecto
     }
 }
 
-/// Prefixes whose addresses every link has: of routers and other neighbours of ours, too.
+/// Prefixes whose addresses exist on every link, also as those of routers and other neighbours.
 fn link_local() -> [Prefix; 2] {
     [
         Prefix::new(Ipv4Addr::new(169, 254, 0, 0).into(), 16),
@@ -372,7 +370,7 @@ fn link_local() -> [Prefix; 2] {
     ]
 }
 
-/// Prefixes that are nobody's side: unspecified, loopback, multicast, and IPv4 addresses written as IPv6 ones.
+/// Prefixes that cannot be a peer's side: unspecified, loopback, multicast, and IPv4-mapped addresses.
 fn special() -> [Prefix; 7] {
     [
         Prefix::new(Ipv4Addr::UNSPECIFIED.into(), 8),
@@ -385,8 +383,8 @@ fn special() -> [Prefix; 7] {
     ]
 }
 
-/// Whether a policy gives the peer's side of `outbound` to somebody else: as the side of another peer, or as the end of its
-/// tunnel. A policy for everywhere does so only for packets that are for both.
+/// Whether a policy assigns the peer's side of `outbound` to another peer, as its side or as its tunnel endpoint. A policy for all
+/// addresses does so only for packets that match both.
 fn claims(policy: &Policy, outbound: &Selector, peer: &Peer<'_>) -> bool {
     let side = outbound.destination;
     let is_end = |end: IpAddr| end != peer.endpoints.remote && side.contains(Prefix::host(end));
@@ -394,7 +392,7 @@ fn claims(policy: &Policy, outbound: &Selector, peer: &Peer<'_>) -> bool {
         || remote_sides(policy).any(|one| one.overlaps(side) && (one.length() > 0 || covers_some(policy, outbound)))
 }
 
-/// Whether a packet could be for both a policy and what is asked for.
+/// Whether a packet can match both a policy and the request.
 fn covers_some(policy: &Policy, outbound: &Selector) -> bool {
     let own = if policy.direction == Direction::Out { policy.selector } else { policy.selector.mirrored() };
     let same = |one: u16, other: u16| one == 0 || other == 0 || one == other;
@@ -405,17 +403,17 @@ fn covers_some(policy: &Policy, outbound: &Selector) -> bool {
         && same(own.destination_port, outbound.destination_port)
 }
 
-/// A policy that drops whatever no other policy is for.
+/// Whether a policy drops everything that no other policy matches.
 fn is_default_discard(policy: &Policy) -> bool {
     let Selector { source, destination, .. } = policy.selector;
     policy.action == Action::Discard && source.length() == 0 && destination.length() == 0
 }
 
-/// The peers' side of a policy; of what is forwarded and not protected, either side may be.
+/// The peers' sides of a policy. For forwarded and unprotected packets, either side may be a peer's.
 pub(crate) fn remote_sides(policy: &Policy) -> impl Iterator<Item = Prefix> + use<> {
     let Selector { source, destination, .. } = policy.selector;
     let sides = match policy.direction {
-        // What comes out of a tunnel is checked when it is forwarded: its source is the peer's.
+        // A packet from a tunnel is checked when it is forwarded; its source is the peer's.
         Direction::Forward if templates(policy).is_some() => [Some(source), None],
         Direction::In => [Some(source), None],
         Direction::Out => [None, Some(destination)],
@@ -424,17 +422,17 @@ pub(crate) fn remote_sides(policy: &Policy) -> impl Iterator<Item = Prefix> + us
     sides.into_iter().flatten()
 }
 
-/// The ends of a policy's tunnels that are not ours.
+/// The peers' endpoints of a policy's tunnels.
 pub(crate) fn remote_ends(policy: &Policy) -> impl Iterator<Item = IpAddr> {
     let is_out = policy.direction == Direction::Out;
     let endpoints = templates(policy).unwrap_or_default().iter().filter_map(|template| template.endpoints);
     endpoints.map(move |(source, destination)| if is_out { destination } else { source })
 }
 
-/// Policies that were generated for the same individual elsewhere. Those of the same peer here stay.
+/// The policies that were generated for the same identity at another address. Those of the same peer at this address stay.
 ///
 /// # Errors
-/// Another peer has what is asked for.
+/// If another peer has the requested traffic.
 fn replaced(environment: &Environment<'_>, peer: &Peer<'_>, outbound: &Selector) -> Result<BTreeSet<Selector>, Denial> {
     let mut replaced = BTreeSet::new();
     let mut seen = HashSet::new();

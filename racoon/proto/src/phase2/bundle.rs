@@ -1,4 +1,4 @@
-//! Bundles: what the templates of a policy and a sainfo make to propose, what is agreed of it, and the SAs that follow.
+//! Bundles: the proposal that results from a policy's templates and a sainfo, the agreement on it, and the SAs that follow.
 
 use super::keys::{key_lengths, sa_transform};
 use super::traffic::{Endpoints, bundle_mode};
@@ -17,13 +17,13 @@ use crate::proposal::{
 use crate::reason::{BadChoice, FailureReason, Role};
 use crate::wire::SaBody;
 
-/// Percent of an SA's lifetime after which its initiator renews it.
+/// Percentage of an SA's lifetime after which its initiator renews it.
 const SOFT_PERCENT: u64 = 80;
 
-/// What a policy asks for and a sainfo allows: one proposal.
+/// The proposal that a policy requires and a sainfo allows.
 #[derive(Clone, Debug)]
 pub(crate) struct Bundle {
-    /// One for each template, in its order.
+    /// One for each template, in the order of the templates.
     pub(crate) members: Vec<BundleMember>,
     /// Lifetime and group.
     pub(crate) terms: Phase2Terms,
@@ -31,38 +31,38 @@ pub(crate) struct Bundle {
     replay_window: u32,
 }
 
-/// One protocol of a bundle: a pair of SAs to be.
+/// One protocol of a bundle, for which a pair of SAs is negotiated.
 #[derive(Clone, Debug)]
 pub(crate) struct BundleMember {
     /// ESP, AH or IPComp.
     pub(crate) protocol: Protocol,
-    /// What the SAs are: the template's.
+    /// The mode of the SAs, as in the template.
     pub(crate) mode: Mode,
     pub(crate) reqid_in: u32,
     pub(crate) reqid_out: u32,
-    /// What may be chosen, in order of preference.
+    /// The transforms in order of preference.
     transforms: Vec<Transform>,
 }
 
-/// What is agreed.
+/// The result of a negotiation.
 #[derive(Clone, Debug)]
 pub(crate) struct Agreement {
-    /// The proposal, as the initiator made it (an initiator: as the responder chose it).
+    /// The proposal as the initiator made it, or for an initiator as the responder chose it.
     suite: Suite,
     /// In the order of the proposal.
     pub(crate) members: Vec<AgreedMember>,
     /// Lifetime and group.
     pub(crate) terms: Phase2Terms,
-    /// The peer has to be told a shorter lifetime.
+    /// Whether the peer has to be notified of a shorter lifetime.
     pub(crate) claims_lifetime: bool,
     replay_window: u32,
 }
 
-/// What is agreed for one protocol.
+/// The result of a negotiation for one protocol.
 #[derive(Clone, Debug)]
 pub(crate) struct AgreedMember {
     pub(crate) member: BundleMember,
-    /// Which transform of the protocol, from 0.
+    /// The index of the transform.
     at: usize,
     pub(crate) transform: Transform,
     esn: bool,
@@ -81,8 +81,7 @@ pub(crate) struct Pair {
     pub(crate) transform: Transform,
 }
 
-/// The SAs of a bundle, with their keys, in the order of its parts. Their numbers, and those of acquires, are still to be
-/// given.
+/// The SAs of a bundle with their keys, in the order of its members. The numbers of their requests and acquires are set later.
 #[derive(Debug)]
 pub(crate) struct Installations {
     pub(crate) inbound: Vec<SaInstallation>,
@@ -90,21 +89,21 @@ pub(crate) struct Installations {
     pub(crate) pairs: Vec<Pair>,
 }
 
-/// What all SAs of a bundle have in common.
+/// The values that all SAs of a bundle share.
 pub(crate) struct Common<'a> {
     pub(crate) keys: &'a Phase1Keys,
     pub(crate) seed: Phase2Seed<'a>,
     pub(crate) sa: Endpoints,
     pub(crate) role: Role,
-    /// Ports of ESP in UDP: ours and the peer's.
+    /// The UDP ports of encapsulated ESP, ours and the peer's.
     pub(crate) udp: Option<(u16, u16)>,
 }
 
 impl Bundle {
-    /// What the templates of the outbound policy ask for. Those of the inbound one have reqids of their own.
+    /// The bundle of the templates of an outbound policy. Those of the inbound one have their own reqids.
     ///
     /// # Errors
-    /// If the sainfo has no algorithm for one of them, or if two are of one protocol.
+    /// If the sainfo has no algorithm for one of them, or if two have the same protocol.
     pub(crate) fn new(
         outbound: &[Template],
         inbound: &[Template],
@@ -139,7 +138,7 @@ impl Bundle {
         Ok(Self { members, terms: sainfo.terms, esn: sainfo.esn, replay_window: sainfo.replay_window })
     }
 
-    /// The proposal; the SPIs are in the order of the parts.
+    /// The proposal, with SPIs in the order of the members.
     pub(crate) fn suite(&self, spis: &[u32]) -> Suite {
         let protocols = self.members.iter().zip(spis).map(|(member, spi)| SuiteProtocol {
             protocol: member.protocol,
@@ -149,16 +148,16 @@ impl Bundle {
         Suite { number: 1, protocols: protocols.collect() }
     }
 
-    /// What is configured, in words.
+    /// The configured proposal, as text.
     pub(crate) fn in_words(&self) -> Vec<String> {
         in_words(&[self.suite(&vec![0; self.members.len()])])
     }
 
-    /// A responder's choice: the first proposal of the peer, in its order, of which every protocol has a transform that
-    /// the level allows; of each the first one.
+    /// A responder's choice: the first proposal of the peer, in its order, in which every protocol has a transform that the level
+    /// allows, and the first such transform of each.
     ///
     /// # Errors
-    /// Both sides of the difference that came closest.
+    /// The smallest difference.
     pub(crate) fn choose(&self, level: CheckLevel, nat: bool, offered: &[Suite]) -> Result<Agreement, FailureReason> {
         let mut closest = ProposalRefusal::NotUnderstood;
         for suite in offered {
@@ -171,7 +170,7 @@ impl Bundle {
         Err(FailureReason::NoProposalChosen(closest))
     }
 
-    /// An initiator's check of what the responder chose of `offered`, which was the only proposal.
+    /// Checks what a responder has chosen from `offered`, the only proposal.
     ///
     /// # Errors
     /// [`FailureReason::BadChoice`] if it was not offered, or if its lifetime is not allowed.
@@ -187,10 +186,10 @@ impl Bundle {
         self.agree(level, nat, &chosen).map_err(|refusal| FailureReason::BadChoice(BadChoice::Changed(refusal)))
     }
 
-    /// Whether a proposal is acceptable.
+    /// Checks a proposal.
     ///
     /// # Errors
-    /// The difference that comes closest.
+    /// The smallest difference.
     fn agree(&self, level: CheckLevel, nat: bool, suite: &Suite) -> Result<Agreement, ProposalRefusal> {
         let other_protocols = || {
             let theirs = suite.protocols.iter().map(|one| one.protocol);
@@ -251,7 +250,7 @@ impl Bundle {
         Err(closest)
     }
 
-    /// Whether a transform of the peer is one of ours.
+    /// Checks that a transform of the peer is one of ours.
     ///
     /// # Errors
     /// All differences.
@@ -276,7 +275,7 @@ impl Bundle {
         Err(all.chain(unsupported.map(Phase2Mismatch::UnsupportedGroup)).collect())
     }
 
-    /// Extended sequence numbers are for ESP and AH.
+    /// Checks the use of extended sequence numbers, which only ESP and AH have.
     fn check_esn(&self, protocol: Protocol, proposed: bool) -> Option<Phase2Mismatch> {
         let is_wrong = match self.esn {
             Esn::Off => proposed,
@@ -286,7 +285,7 @@ impl Bundle {
         is_wrong.then_some(Phase2Mismatch::Esn { proposed })
     }
 
-    /// The transforms of a part, with all that they carry.
+    /// The transforms of a member, with all their attributes.
     fn offers(&self, member: &BundleMember) -> Vec<SuiteTransform> {
         let esn: &[bool] = match self.esn {
             _ if member.protocol == Protocol::IPCOMP => &[false],
@@ -301,19 +300,19 @@ impl Bundle {
 }
 
 impl Agreement {
-    /// The answer of a responder: what it chose, as it was proposed. The SPIs are in the order of the parts.
+    /// The answer of a responder: its choice, as it was proposed, with SPIs in the order of the members.
     ///
     /// # Errors
-    /// None, as long as there is an SPI for each part.
+    /// If there is not one SPI for each member.
     pub(crate) fn answer(&self, spis: &[u32]) -> Result<SaBody, FailureReason> {
         let choices = self.members.iter().zip(spis).map(|(member, spi)| Choice { transform: member.at, spi: *spi });
         phase2_answer(&self.suite, &choices.collect::<Vec<_>>()).ok_or(FailureReason::BadChoice(BadChoice::Incomplete))
     }
 
-    /// The SAs. `spis` are ours, in the order of the parts.
+    /// The SAs. `spis` are ours, in the order of the members.
     ///
     /// # Errors
-    /// If there are no keys for them.
+    /// If their keys cannot be derived.
     pub(crate) fn installations(&self, spis: &[u32], common: &Common<'_>) -> Result<Installations, FailureReason> {
         let mut all = Installations { inbound: Vec::new(), outbound: Vec::new(), pairs: Vec::new() };
         for (agreed, spi_in) in self.members.iter().zip(spis) {
@@ -369,10 +368,10 @@ impl Agreement {
     }
 }
 
-/// What an SA payload proposes. A transform that names no mode has the mode `unspecified`.
+/// The proposals of an SA payload. A transform that names no mode has the mode `unspecified`.
 ///
 /// # Errors
-/// If the proposals cannot be told apart.
+/// If the proposals cannot be distinguished.
 pub(crate) fn proposed(body: &SaBody, unspecified: Mode) -> Result<Vec<Suite>, FailureReason> {
     let offer = offered_phase2(body, encapsulation(unspecified, false));
     offer.map(|offer| offer.suites).map_err(|error| FailureReason::BadChoice(BadChoice::Proposals(error)))
@@ -385,7 +384,7 @@ pub(crate) fn proposes(suites: &[Suite], mode: Mode) -> bool {
     transforms.any(|one| one.transform.mode.plain() == encapsulation(mode, false))
 }
 
-/// The lines of proposals, one for each transform.
+/// Describes proposals, with a line for each transform.
 pub(crate) fn in_words(suites: &[Suite]) -> Vec<String> {
     let protocols = suites.iter().flat_map(|suite| suite.protocols.iter().map(|protocol| (suite.number, protocol)));
     let lines = protocols.flat_map(|(number, protocol)| {
@@ -416,14 +415,14 @@ fn transform_in_words(one: &SuiteTransform) -> String {
     words
 }
 
-/// When an SA is renewed: at 80 % of its limits.
+/// The limits at which an SA is renewed: 80 % of its lifetime.
 pub(crate) fn soft(hard: Lifetime) -> Lifetime {
     let member = |limit: u64| limit.saturating_mul(SOFT_PERCENT) / 100;
     let kilobytes = hard.kilobytes.map(|limit| u32::try_from(member(limit.into())).unwrap_or(limit));
     Lifetime { seconds: member(hard.seconds), kilobytes }
 }
 
-/// The mode as it is proposed.
+/// The mode as a proposal encodes it.
 fn encapsulation(mode: Mode, in_udp: bool) -> EncapsulationMode {
     match (mode, in_udp) {
         (Mode::Tunnel, false) => EncapsulationMode::TUNNEL,
@@ -433,7 +432,7 @@ fn encapsulation(mode: Mode, in_udp: bool) -> EncapsulationMode {
     }
 }
 
-/// What SAs that live and die together have: the shorter lifetime.
+/// The lifetime of SAs that end together: the shorter one.
 fn shorter(one: Phase2Agreement, other: Phase2Agreement) -> Phase2Agreement {
     let kilobytes = match (one.terms.kilobytes, other.terms.kilobytes) {
         (Some(one), Some(other)) => Some(one.min(other)),

@@ -1,7 +1,7 @@
 //! Quick mode of the initiator.
 
 use super::bundle::{Agreement, Bundle};
-use super::lifetime::heed;
+use super::lifetime::apply_responder_lifetime;
 use super::message::{Message, Negotiation, Proof, Received, Rejection, draw_nonce, open, seal};
 use super::pending_inputs::CompletedExchange;
 use super::traffic::Identities;
@@ -16,14 +16,14 @@ use crate::proposal::encoding::{Suite, phase2_sa};
 use crate::random::Random;
 use crate::reason::{FailureReason, PayloadProblem, Phase2IdentityError};
 
-/// What is to be negotiated.
+/// What an initiator wants to negotiate.
 #[derive(Debug)]
 pub(crate) struct Phase2Request {
     pub(crate) bundle: Bundle,
     pub(crate) ids: Identities,
 }
 
-/// Message 1 is sent.
+/// An initiator that has sent message 1.
 pub(crate) struct Offered {
     phase2_request: Phase2Request,
     suite: Suite,
@@ -33,24 +33,24 @@ pub(crate) struct Offered {
     iv: Iv,
 }
 
-/// Message 2 is accepted.
+/// An initiator that has accepted message 2.
 pub(crate) struct Agreed {
     pub(crate) agreement: Agreement,
-    /// Ours, in the order of the agreement.
+    /// Our SPIs, in the order of the agreement.
     pub(crate) spis: Vec<u32>,
     pub(crate) ni: Vec<u8>,
     pub(crate) nr: Vec<u8>,
-    /// Our exponent and the peer's value.
+    /// Our exponent and the peer's public value.
     pub(crate) exchange: Option<(Exponent, Vec<u8>)>,
-    /// The responder claims another lifetime, and may not.
+    /// The responder has sent a RESPONDER-LIFETIME that `proposal_check` forbids.
     pub(crate) ignores_lifetime: bool,
-    /// What the peer says besides.
+    /// Other notifies of the peer.
     pub(crate) notifies: Vec<NotifyType>,
     iv: Iv,
 }
 
 impl Phase2Request {
-    /// Message 1: HASH, SA, NONCE, perhaps KE, IDci and IDcr.
+    /// Encodes message 1: HASH, SA, NONCE, perhaps KE, IDci and IDcr.
     ///
     /// # Errors
     /// If libcrypto fails.
@@ -79,19 +79,19 @@ impl Phase2Request {
 }
 
 impl Offered {
-    /// Takes message 2.
+    /// Reads message 2.
     ///
     /// # Errors
-    /// Why it is not accepted. As long as nobody knows who sent it, another one may come.
+    /// If it is not accepted. An unauthenticated one does not end the negotiation.
     pub(crate) fn read(&self, sa: &Phase1Sa, received: Received<'_>) -> Result<Message<Negotiation>, Rejection> {
         let proof = Proof::Second(&self.nonce);
         open(sa, &rules::QUICK[1], &self.iv, received, proof, Negotiation::read)
     }
 
-    /// Agrees to message 2, or not: it has to choose of what was offered, and to leave the identities as they are.
+    /// Checks that message 2 chooses from what was offered and returns the identities unchanged.
     ///
     /// # Errors
-    /// What the responder changed.
+    /// What the responder has changed.
     pub(crate) fn agree(
         self,
         level: CheckLevel,
@@ -104,7 +104,7 @@ impl Offered {
         let mut agreement = bundle.confirm(level, nat, &self.suite, &content.sa)?;
         let mut ignores_lifetime = false;
         for notify in content.notifies.iter().filter(|notify| notify.kind == NotifyType::RESPONDER_LIFETIME) {
-            ignores_lifetime |= !heed(level, &bundle.terms, &mut agreement.terms, notify);
+            ignores_lifetime |= !apply_responder_lifetime(level, &bundle.terms, &mut agreement.terms, notify);
         }
         let exchange = match (self.exponent, content.public) {
             (Some(exponent), Some(public)) => Some((exponent, public)),
@@ -124,7 +124,7 @@ impl Offered {
         })
     }
 
-    /// The responder returns the identities as they were sent, or with port 0 in place of a port.
+    /// Checks that the responder returns the identities as they were sent, or with port 0 in place of a port.
     fn check_ids(&self, returned: Option<&(Vec<u8>, Vec<u8>)>) -> Result<(), FailureReason> {
         let Identities { local, remote } = &self.phase2_request.ids;
         let problem = match returned {
@@ -137,7 +137,7 @@ impl Offered {
 }
 
 impl Agreed {
-    /// Message 3: HASH.
+    /// Encodes message 3: HASH.
     ///
     /// # Errors
     /// If libcrypto fails.

@@ -7,7 +7,7 @@ use crate::num::{AuthAlgorithm, EspTransform, IpcompTransform, Protocol};
 use crate::proposal::Transform;
 use crate::reason::FailureReason;
 
-/// Lengths of the keys of an SA in bytes: for encryption and for authentication. None, if there is no such transform.
+/// The lengths in bytes of the keys of an SA, for encryption and for authentication; `None` for an unknown transform.
 pub(crate) fn key_lengths(transform: &Transform) -> Option<(usize, usize)> {
     let authentication = auth_key_length(transform.authentication)?;
     match transform.protocol {
@@ -18,10 +18,10 @@ pub(crate) fn key_lengths(transform: &Transform) -> Option<(usize, usize)> {
     }
 }
 
-/// What an SA does. `spi` is its own: that of the side that receives by it.
+/// Derives the keys of an SA. `spi` is that of the SA, which its receiver has chosen.
 ///
 /// # Errors
-/// If there is no such transform, or if libcrypto fails.
+/// If the transform is unknown, or if libcrypto fails.
 pub(crate) fn sa_transform(
     keys: &Phase1Keys,
     seed: &Phase2Seed<'_>,

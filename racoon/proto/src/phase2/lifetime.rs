@@ -1,12 +1,12 @@
-//! RESPONDER-LIFETIME: the responder says that its lifetime is a shorter one (RFC 2407 section 4.6.3.1).
+//! RESPONDER-LIFETIME, by which a responder notifies the initiator of its shorter lifetime (RFC 2407 section 4.6.3.1).
 
 use crate::config::CheckLevel;
 use crate::num::{Doi, LifeType, NotifyType, Phase2Attribute, Protocol};
 use crate::proposal::{Phase2Terms, heed_responder_lifetime};
 use crate::wire::{Attribute, Notify};
 
-/// Says that `terms` are what the responder goes by. `spi` is its own, of `protocol`.
-pub(crate) fn claim(terms: &Phase2Terms, protocol: Protocol, spi: u32) -> Notify {
+/// Makes the notify with the lifetimes of a responder. `spi` is the responder's, of `protocol`.
+pub(crate) fn responder_lifetime(terms: &Phase2Terms, protocol: Protocol, spi: u32) -> Notify {
     let lifetime = |unit: LifeType, duration| {
         [
             Attribute::short(Phase2Attribute::LIFE_TYPE.0, unit.0),
@@ -25,9 +25,14 @@ pub(crate) fn claim(terms: &Phase2Terms, protocol: Protocol, spi: u32) -> Notify
     }
 }
 
-/// Goes by what the responder says, as far as the level allows. `own` are the terms of the sainfo. False: something of it
-/// is not allowed, and ignored.
-pub(crate) fn heed(level: CheckLevel, own: &Phase2Terms, agreed: &mut Phase2Terms, notify: &Notify) -> bool {
+/// Applies the lifetimes of a responder's notify to `terms` as far as the level allows. `own` are the terms of the sainfo. Returns
+/// false if a lifetime is not allowed and is ignored.
+pub(crate) fn apply_responder_lifetime(
+    level: CheckLevel,
+    own: &Phase2Terms,
+    agreed: &mut Phase2Terms,
+    notify: &Notify,
+) -> bool {
     let (seconds, kilobytes) = lifetimes(&notify.data);
     let own_kilobytes = own.kilobytes.unwrap_or(u32::MAX);
     let heeded_seconds = seconds.and_then(|seconds| heed_responder_lifetime(level, own.lifetime, seconds));
@@ -37,7 +42,7 @@ pub(crate) fn heed(level: CheckLevel, own: &Phase2Terms, agreed: &mut Phase2Term
     heeded_seconds == seconds && heeded_kilobytes == kilobytes
 }
 
-/// An SPI as it is in notifies and deletes; of IPComp the CPI, which has 2 bytes.
+/// The bytes of an SPI in notifies and deletes: 2 for the CPI of IPComp, otherwise 4.
 pub(crate) fn spi_bytes(protocol: Protocol, spi: u32) -> Vec<u8> {
     match (protocol, u16::try_from(spi)) {
         (Protocol::IPCOMP, Ok(cpi)) => cpi.to_be_bytes().to_vec(),
@@ -45,7 +50,7 @@ pub(crate) fn spi_bytes(protocol: Protocol, spi: u32) -> Vec<u8> {
     }
 }
 
-/// Seconds and kilobytes. A lifetime of nothing is none.
+/// The lifetimes in seconds and kilobytes. A lifetime of 0 is ignored.
 fn lifetimes(data: &[u8]) -> (Option<u32>, Option<u32>) {
     let (mut seconds, mut kilobytes, mut unit) = (None, None, None);
     for Attribute { kind, value } in Attribute::parse_list(data).unwrap_or_default() {
@@ -69,14 +74,18 @@ mod tests {
 
     fn heeded(level: CheckLevel, notify: &Notify) -> (u32, Option<u32>) {
         let mut agreed = OWN;
-        let whole = heed(level, &OWN, &mut agreed, notify);
+        let whole = apply_responder_lifetime(level, &OWN, &mut agreed, notify);
         assert_eq!(whole, agreed != OWN || lifetimes(&notify.data) == (None, None));
         (agreed.lifetime, agreed.kilobytes)
     }
 
     #[test]
     fn golden_bytes() {
-        let notify = claim(&Phase2Terms { lifetime: 600, kilobytes: Some(70_000), group: None }, Protocol::ESP, 0x1234);
+        let notify = responder_lifetime(
+            &Phase2Terms { lifetime: 600, kilobytes: Some(70_000), group: None },
+            Protocol::ESP,
+            0x1234,
+        );
         assert_eq!(notify.spi, [0, 0, 0x12, 0x34]);
         let kilobytes = [0x80, 1, 0, 2, 0, 2, 0, 4, 0, 1, 0x11, 0x70];
         assert_eq!(notify.data, [&[0x80, 1, 0, 1, 0x80, 2, 0x02, 0x58], kilobytes.as_slice()].concat());
@@ -85,8 +94,10 @@ mod tests {
 
     #[test]
     fn the_level_says_what_is_heeded() {
-        let shorter = claim(&Phase2Terms { lifetime: 600, kilobytes: Some(9), group: None }, Protocol::ESP, 1);
-        let longer = claim(&Phase2Terms { lifetime: 7200, kilobytes: None, group: None }, Protocol::ESP, 1);
+        let shorter =
+            responder_lifetime(&Phase2Terms { lifetime: 600, kilobytes: Some(9), group: None }, Protocol::ESP, 1);
+        let longer =
+            responder_lifetime(&Phase2Terms { lifetime: 7200, kilobytes: None, group: None }, Protocol::ESP, 1);
         assert_eq!(heeded(CheckLevel::Obey, &longer), (7200, None));
         assert_eq!(heeded(CheckLevel::Strict, &longer), (3600, None));
         assert_eq!(heeded(CheckLevel::Strict, &shorter), (600, Some(9)));
@@ -99,7 +110,7 @@ mod tests {
         for data in
             [&[][..], &[0x80, 1, 0, 1], &[0x80, 2, 0, 9], &[0x80, 1, 0, 1, 0x80, 2, 0, 0], &[0, 2, 0, 9, 1], &[1]]
         {
-            let notify = Notify { data: data.to_vec(), ..claim(&OWN, Protocol::ESP, 1) };
+            let notify = Notify { data: data.to_vec(), ..responder_lifetime(&OWN, Protocol::ESP, 1) };
             assert_eq!(heeded(CheckLevel::Obey, &notify), (3600, None), "{data:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! Messages of quick mode, read and written.
+//! Reads and writes messages of quick mode.
 
 use thiserror::Error;
 
@@ -11,13 +11,13 @@ use crate::random::Random;
 use crate::reason::{FailureReason, Phase2IdentityError, Unreadable};
 use crate::wire::{Header, NONCE_MAX, NONCE_MIN, Notify, RawPayload, SaBody, chain, nonce};
 
-/// Why a message is not accepted.
+/// The reason why a message is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum Rejection {
     /// Its sender is unknown: the message is ignored.
     #[error(transparent)]
     Unproved(#[from] Unproved),
-    /// The peer sent it, and it ends the negotiation.
+    /// The peer has sent it, and it ends the negotiation.
     #[error(transparent)]
     Fatal(#[from] FailureReason),
 }
@@ -36,7 +36,7 @@ pub(crate) enum Unproved {
     Hash,
 }
 
-/// Which hash proves a message.
+/// The hash that authenticates a message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Proof<'a> {
     /// HASH(1).
@@ -47,27 +47,27 @@ pub(crate) enum Proof<'a> {
     Third(&'a [u8], &'a [u8]),
 }
 
-/// A message as it came in: nobody knows who sent it.
+/// A received message, not authenticated yet.
 #[derive(Clone, Copy)]
 pub(crate) struct Received<'a> {
     pub(crate) header: &'a Header,
-    /// What is behind the header.
+    /// The bytes after the header.
     pub(crate) body: &'a [u8],
     pub(crate) codec: &'a MessageCodec,
 }
 
-/// A message that the peer sent, as is proved.
+/// An authenticated message.
 pub(crate) struct Message<T> {
-    /// What it says.
+    /// Its contents.
     pub(crate) content: T,
     /// The IV of the next message.
     pub(crate) iv: Iv,
 }
 
-/// What messages 1 and 2 say.
+/// The contents of messages 1 and 2.
 #[derive(Debug)]
 pub(crate) struct Negotiation {
-    /// Proposals: all, or the chosen one.
+    /// All proposals, or the chosen one.
     pub(crate) sa: SaBody,
     /// The sender's nonce.
     pub(crate) nonce: Vec<u8>,
@@ -75,15 +75,14 @@ pub(crate) struct Negotiation {
     pub(crate) public: Option<Vec<u8>>,
     /// The bodies of both identities, the initiator's first.
     pub(crate) ids: Option<(Vec<u8>, Vec<u8>)>,
-    /// What else it says.
+    /// The notifies.
     pub(crate) notifies: Vec<Notify>,
 }
 
-/// Reads a message: decrypts it, proves that the peer sent it, checks that it has the payloads it should have, and takes what
-/// `read` makes of them.
+/// Decrypts a message, authenticates it, checks that it has the required payloads, and passes them to `read`.
 ///
 /// # Errors
-/// [`Rejection::Unproved`] as long as it may come from anybody.
+/// [`Rejection::Unproved`] unless it is authenticated.
 pub(crate) fn open<T>(
     sa: &Phase1Sa,
     rules: &MessageRules,
@@ -107,7 +106,7 @@ pub(crate) fn open<T>(
     Ok(Message { content, iv: opened.next_iv })
 }
 
-/// Writes a message: the hash that proves it, and the payloads. `iv` becomes that of the next message.
+/// Encodes and encrypts a message with the hash that authenticates it, and sets `iv` to that of the next message.
 ///
 /// # Errors
 /// If libcrypto fails.
@@ -131,7 +130,7 @@ impl Negotiation {
     /// Reads the payloads of message 1 or 2.
     ///
     /// # Errors
-    /// If one of them is malformed, or if there is one identity only.
+    /// If one of them is malformed, or if there is only one identity.
     pub(crate) fn read(payloads: &[RawPayload<'_>]) -> Result<Self, FailureReason> {
         let body = |kind| rules::find(payloads, kind).unwrap_or_default();
         let mut ids = rules::all(payloads, PayloadType::ID).map(<[u8]>::to_vec);
@@ -151,7 +150,7 @@ impl Negotiation {
     }
 }
 
-/// A nonce of ours.
+/// Draws a nonce.
 pub(crate) fn draw_nonce(length: u16, random: &mut dyn Random) -> Vec<u8> {
     let mut nonce = vec![0; usize::from(length).clamp(NONCE_MIN, NONCE_MAX)];
     random.fill(&mut nonce);

@@ -1,27 +1,27 @@
-//! What has to be there before a first message of ours: an SPI for each SA, and with perfect forward secrecy a public value.
-//! The kernel and a job bring them, in whatever order.
+//! The inputs of our first message: an SPI for each SA, and with perfect forward secrecy a public value. The kernel and a job provide
+//! them in any order.
 
 use crate::crypto::{DhOperation, DhResult, DhTask, Exponent, GroupError, Job, Secret, Task};
 use crate::num::Group;
 use crate::reason::FailureReason;
 
-/// What is there already.
+/// The inputs, as far as they have arrived.
 #[derive(Debug)]
 pub(crate) struct PendingInputs {
     spis: Vec<Option<u32>>,
     exchange: Exchange,
 }
 
-/// The Diffie-Hellman exchange.
+/// The state of the Diffie-Hellman exchange.
 #[derive(Debug)]
 enum Exchange {
-    /// None, or it is done.
+    /// There is none, or it has finished.
     Done(Option<CompletedExchange>),
-    /// A job runs in this group.
+    /// A job for this group runs.
     Running(Group),
 }
 
-/// What a job brought.
+/// The result of a Diffie-Hellman job.
 #[derive(Debug)]
 pub(crate) struct CompletedExchange {
     pub(crate) exponent: Exponent,
@@ -32,22 +32,22 @@ pub(crate) struct CompletedExchange {
 }
 
 impl PendingInputs {
-    /// Nothing yet of `spis` SPIs and, if there is an exponent, of the exchange.
+    /// Awaits `spis` SPIs and, if there is a group, an exchange.
     pub(crate) fn new(spis: usize, group: Option<Group>) -> Self {
         Self { spis: vec![None; spis], exchange: group.map_or(Exchange::Done(None), Exchange::Running) }
     }
 
-    /// The SPI of a part.
+    /// Sets the SPI of a member.
     pub(crate) fn set_spi(&mut self, member: usize, spi: u32) {
         if let Some(place) = self.spis.get_mut(member) {
             *place = Some(spi);
         }
     }
 
-    /// The job is done.
+    /// Sets the result of the job.
     ///
     /// # Errors
-    /// If it failed.
+    /// If the job has failed.
     pub(crate) fn set_exchange(&mut self, done: DhResult) -> Result<(), FailureReason> {
         if let Exchange::Running(group) = self.exchange {
             self.exchange = Exchange::Done(Some(completed_exchange(done, group)?));
@@ -55,17 +55,17 @@ impl PendingInputs {
         Ok(())
     }
 
-    /// Everything is there.
+    /// Whether all inputs have arrived.
     pub(crate) fn is_complete(&self) -> bool {
         self.spis.iter().all(Option::is_some) && matches!(self.exchange, Exchange::Done(_))
     }
 
-    /// A job still runs; else it is the kernel that is waited for, or nobody.
+    /// Whether a job still runs. Otherwise the kernel is awaited, or nothing.
     pub(crate) fn waits_for_job(&self) -> bool {
         matches!(self.exchange, Exchange::Running(_))
     }
 
-    /// The SPIs and what came of the exchange.
+    /// The SPIs and the result of the exchange.
     pub(crate) fn into_parts(self) -> (Vec<u32>, Option<CompletedExchange>) {
         let exchange = match self.exchange {
             Exchange::Done(exchange) => exchange,
@@ -75,15 +75,15 @@ impl PendingInputs {
     }
 }
 
-/// A job with an exponent.
+/// A Diffie-Hellman job.
 pub(crate) fn job(exponent: Exponent, operation: DhOperation) -> Job {
     Task::DiffieHellman(DhTask { exponent, operation }).into()
 }
 
-/// What came of a job in `group`.
+/// The result of a job for `group`.
 ///
 /// # Errors
-/// A value of the peer's that must not be used, or a failure of our own.
+/// If the peer's value must not be used, or if libcrypto fails.
 pub(crate) fn completed_exchange(done: DhResult, group: Group) -> Result<CompletedExchange, FailureReason> {
     let values = done.outcome.map_err(|error| match error {
         GroupError::Peer(problem) => FailureReason::KeyExchange { group, problem },

@@ -1,7 +1,7 @@
 //! Quick mode of the responder.
 
 use super::bundle::Agreement;
-use super::lifetime::claim;
+use super::lifetime::responder_lifetime;
 use super::message::{Message, Negotiation, Proof, Received, Rejection, draw_nonce, open, seal};
 use super::traffic::Identities;
 use crate::crypto::Iv;
@@ -13,19 +13,19 @@ use crate::phase1::Phase1Sa;
 use crate::random::Random;
 use crate::reason::{FailureReason, PayloadProblem, Phase2IdentityError};
 
-/// Message 1 is accepted: what is to be answered.
+/// A responder that has accepted message 1.
 pub(crate) struct Accepted {
     pub(crate) agreement: Agreement,
     /// The initiator's nonce.
     pub(crate) ni: Vec<u8>,
-    /// Ours.
+    /// Our nonce.
     pub(crate) nr: Vec<u8>,
-    /// The bodies of the identities, to be returned.
+    /// The bodies of the identities, which message 2 returns.
     ids: Option<(Vec<u8>, Vec<u8>)>,
     iv: Iv,
 }
 
-/// Message 2 is made.
+/// A responder that has sent message 2.
 #[derive(Debug)]
 pub(crate) struct Answered {
     ni: Vec<u8>,
@@ -36,13 +36,13 @@ pub(crate) struct Answered {
 /// Reads message 1.
 ///
 /// # Errors
-/// Why it is not accepted.
+/// If it is not accepted.
 pub(crate) fn read(sa: &Phase1Sa, received: Received<'_>) -> Result<Message<Negotiation>, Rejection> {
     let iv = sa.iv(received.header.message_id).map_err(FailureReason::from)?;
     open(sa, &rules::QUICK[0], &iv, received, Proof::First, Negotiation::read)
 }
 
-/// The identities that message 1 has, seen from us.
+/// Returns the identities of message 1, ours and the peer's.
 ///
 /// # Errors
 /// If they are malformed.
@@ -54,10 +54,10 @@ pub(crate) fn identities(negotiation: &Negotiation) -> Result<Option<Identities>
     Ok(Some(Identities { local: read(responder)?, remote: read(initiator)? }))
 }
 
-/// The initiator sends a public value if, and only if, it proposes perfect forward secrecy.
+/// Checks that the initiator has sent a public value if and only if it proposes perfect forward secrecy.
 ///
 /// # Errors
-/// If what is agreed upon needs one that is not there, or the other way round.
+/// If the agreement needs one that is missing, or there is one that it does not need.
 pub(crate) fn check_exchange(group: Option<Group>, public: Option<&Vec<u8>>) -> Result<(), FailureReason> {
     let problem = match (group.is_some(), public.is_some()) {
         (true, false) => PayloadProblem::Missing,
@@ -69,7 +69,7 @@ pub(crate) fn check_exchange(group: Option<Group>, public: Option<&Vec<u8>>) -> 
 }
 
 impl Accepted {
-    /// Goes on with what is agreed.
+    /// Accepts message 1 with an agreement, and draws a nonce.
     pub(crate) fn new(
         agreement: Agreement,
         message: Message<Negotiation>,
@@ -80,7 +80,7 @@ impl Accepted {
         Self { agreement, ni: nonce, nr: draw_nonce(nonce_size, random), ids, iv }
     }
 
-    /// Message 2: HASH, SA, NONCE, and perhaps KE, IDci and IDcr, RESPONDER-LIFETIME. The SPIs are in the order of the
+    /// Encodes message 2: HASH, SA, NONCE, and perhaps KE, IDci and IDcr, RESPONDER-LIFETIME. The SPIs are in the order of the
     /// agreement.
     ///
     /// # Errors
@@ -103,7 +103,7 @@ impl Accepted {
         if agreement.claims_lifetime
             && let (Some(agreed), Some(spi)) = (agreement.members.first(), spis.first())
         {
-            let notify = claim(&agreement.terms, agreed.member.protocol, *spi);
+            let notify = responder_lifetime(&agreement.terms, agreed.member.protocol, *spi);
             payloads.push((PayloadType::NOTIFY, notify.encode()));
         }
         let message = seal(sa, message_id, &payloads, &mut iv, Proof::Second(&ni), codec, random)?;
@@ -115,7 +115,7 @@ impl Answered {
     /// Reads message 3.
     ///
     /// # Errors
-    /// Why it is not accepted. As long as nobody knows who sent it, another one may come.
+    /// If it is not accepted. An unauthenticated one does not end the negotiation.
     pub(crate) fn read(&self, sa: &Phase1Sa, received: Received<'_>) -> Result<Message<()>, Rejection> {
         let proof = Proof::Third(&self.ni, &self.nr);
         open(sa, &rules::QUICK[2], &self.iv, received, proof, |_| Ok(()))

@@ -9,14 +9,14 @@ use crate::kernel::{Action, Direction, Mode, Policy, Prefix, Selector, Template}
 use crate::num::{IdType, IpProtocol};
 use crate::spd::Spd;
 
-/// Both ends of something, seen from us.
+/// Our address and the peer's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Endpoints {
     pub(crate) local: IpAddr,
     pub(crate) remote: IpAddr,
 }
 
-/// What is protected, seen from us.
+/// The identities of both sides of the protected traffic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identities {
     pub(crate) local: Identity,
@@ -38,13 +38,13 @@ pub enum TrafficError {
     /// The sides name different protocols.
     #[error("one identity is for protocol {0}, the other one for {1}")]
     Protocols(IpProtocol, IpProtocol),
-    /// One side is IPv4, the other one IPv6.
+    /// One side is IPv4, the other one is IPv6.
     #[error("one identity is IPv4, the other one IPv6")]
     Families,
 }
 
 impl Identities {
-    /// The identities of the packets that an outbound selector is for.
+    /// The identities of the traffic that an outbound selector matches.
     pub(crate) fn of_selector(outbound: &Selector) -> Self {
         Self {
             local: of_prefix(outbound.source).with_protocol(outbound.protocol, outbound.source_port),
@@ -60,8 +60,8 @@ impl Identities {
         }
     }
 
-    /// What an initiator sends for a policy: the selector of a tunnel, both hosts of transport mode. They are sent even where
-    /// they repeat the addresses of phase 1: without them, KAME's racoon with `generate_policy` makes policies for nothing.
+    /// The identities that an initiator sends for a policy: the selector in tunnel mode, both hosts in transport mode. They are sent
+    /// even if they repeat the addresses of phase 1, because without them KAME's racoon generates unusable policies.
     pub(crate) fn to_send(mode: Mode, outbound: &Selector, sa: Endpoints) -> Self {
         match mode {
             Mode::Tunnel => Self::of_selector(outbound),
@@ -69,16 +69,16 @@ impl Identities {
         }
     }
 
-    /// The outbound selector that they stand for.
+    /// The outbound selector that the identities stand for.
     ///
     /// # Errors
-    /// If no policy could be for them.
+    /// If no policy can express them.
     pub(crate) fn selector(&self) -> Result<Selector, TrafficError> {
         let (source, destination) = (prefix_of(&self.local)?, prefix_of(&self.remote)?);
         if source.address().is_ipv4() != destination.address().is_ipv4() {
             return Err(TrafficError::Families);
         }
-        // Some peers name the protocol on their own side only.
+        // Some peers name the protocol only on their own side.
         let protocol = match (self.local.protocol, self.remote.protocol) {
             (local, remote) if local == remote => local,
             (0, one) | (one, 0) => one,
@@ -88,7 +88,7 @@ impl Identities {
     }
 }
 
-/// The packets between two hosts.
+/// The selector of all packets between two hosts.
 pub(crate) fn between_hosts(endpoints: Endpoints) -> Selector {
     Selector {
         source: Prefix::host(endpoints.local),
@@ -107,8 +107,8 @@ pub(crate) fn templates(policy: &Policy) -> Option<&[Template]> {
     }
 }
 
-/// The mode that identities and covering policies are judged by: of a complex bundle that of its first SA, else a tunnel if
-/// any of them is one.
+/// The mode of a bundle, which identities and covering policies must have: for a complex bundle that of its first SA, otherwise
+/// tunnel if any of them is one.
 pub(crate) fn bundle_mode(templates: &[Template], complex_bundle: bool) -> Mode {
     let is_tunnel = |template: &Template| template.mode == Mode::Tunnel;
     let tunnel =
@@ -116,19 +116,19 @@ pub(crate) fn bundle_mode(templates: &[Template], complex_bundle: bool) -> Mode 
     if tunnel { Mode::Tunnel } else { Mode::Transport }
 }
 
-/// The ends of the tunnel that an outbound policy goes through, if it goes through one.
+/// The endpoints of the tunnel of an outbound policy, if it has one.
 pub(crate) fn tunnel_endpoints(templates: &[Template]) -> Option<Endpoints> {
     let (local, remote) =
         templates.iter().find_map(|template| template.endpoints.filter(|_| template.mode == Mode::Tunnel))?;
     Some(Endpoints { local, remote })
 }
 
-/// The inbound policy for what a peer wants to protect: the one with exactly this selector, or one that covers it and is of
-/// a mode that the peer proposes. It is returned whatever it does with its packets.
+/// Returns the inbound policy for the traffic that a peer wants to protect: the one with exactly this selector, or one that covers
+/// it and has a mode that the peer proposes. It is returned whatever its action is.
 ///
-/// KAME's racoon, for a transport policy with ports, sends identities with the protocol and port 0. They stand for the policy
-/// whose ports are narrower, if it is the only one, protects its packets and is one of those that `may_narrow` admits. A
-/// policy that covers the identities and has their protocol comes before it.
+/// For a transport policy with ports, KAME's racoon sends identities with the protocol and port 0. They stand for the policy with
+/// narrower ports, if it is the only one, protects its packets and `may_narrow` accepts it. A policy that covers the identities and
+/// has their protocol takes precedence.
 ///
 /// # Errors
 /// The inbound policies with narrower ports, if there are several and no other policy protects the traffic.
@@ -161,7 +161,7 @@ pub(crate) fn policy_for<'a>(
     }
 }
 
-/// One address, or a subnet.
+/// The identity of an address or a subnet.
 fn of_prefix(prefix: Prefix) -> Identity {
     if prefix.is_host() {
         Identity::address(prefix.address())
@@ -170,7 +170,7 @@ fn of_prefix(prefix: Prefix) -> Identity {
     }
 }
 
-/// The addresses that an identity stands for.
+/// The prefix that an identity stands for.
 fn prefix_of(id: &Identity) -> Result<Prefix, TrafficError> {
     let malformed = || TrafficError::Data(id.kind);
     let halves = || id.data.split_at_checked(id.data.len() / 2).ok_or_else(malformed);
@@ -191,7 +191,7 @@ fn prefix_of(id: &Identity) -> Result<Prefix, TrafficError> {
     }
 }
 
-/// The smallest prefix with all addresses that an identity stands for; none if it stands for no addresses.
+/// The smallest prefix that contains all addresses of an identity; `None` if it is not made of addresses.
 pub(crate) fn enclosing_prefix(id: &Identity) -> Option<Prefix> {
     match prefix_of(id) {
         Ok(prefix) => Some(prefix),
@@ -202,14 +202,14 @@ pub(crate) fn enclosing_prefix(id: &Identity) -> Option<Prefix> {
     }
 }
 
-/// The address that bytes in network order are.
+/// The address of bytes in network order.
 fn address(bytes: &[u8]) -> Option<IpAddr> {
     let v4 = || <[u8; 4]>::try_from(bytes).ok().map(Ipv4Addr::from).map(IpAddr::from);
     let v6 = || <[u8; 16]>::try_from(bytes).ok().map(Ipv6Addr::from).map(IpAddr::from);
     v4().or_else(v6)
 }
 
-/// The length of the prefix that a mask without holes stands for.
+/// The prefix length of a contiguous mask.
 fn mask_length(mask: &[u8]) -> Option<u8> {
     let ones: u32 = mask.iter().map(|octet| octet.count_ones()).sum();
     let mut seen = 0;
@@ -222,7 +222,7 @@ fn mask_length(mask: &[u8]) -> Option<u8> {
     if seen == ones { u8::try_from(ones).ok() } else { None }
 }
 
-/// The prefix whose first and last address these are.
+/// The prefix with this first and last address, if there is one.
 fn prefix_of_range(first: IpAddr, last: IpAddr) -> Option<Prefix> {
     let (low, high, bits) = match (first, last) {
         (IpAddr::V4(first), IpAddr::V4(last)) => (u128::from(first.to_bits()), u128::from(last.to_bits()), 32_u32),
@@ -230,7 +230,7 @@ fn prefix_of_range(first: IpAddr, last: IpAddr) -> Option<Prefix> {
         _ => return None,
     };
     let hosts = low ^ high;
-    // The bits that differ are all at the end, all 0 in the first address and all 1 in the last.
+    // The differing bits must all be at the end, 0 in the first address and 1 in the last.
     let at_the_end = hosts.checked_add(1).is_none_or(u128::is_power_of_two);
     let length = bits.checked_sub(u128::BITS - hosts.leading_zeros())?;
     (at_the_end && low & hosts == 0).then_some(Prefix::new(first, u8::try_from(length).ok()?))

@@ -284,7 +284,7 @@ fn an_initiators_level_says_which_lifetime_it_takes() {
         let life = |net: Net| net.kernels[0].sas.first().map(|sa| sa.hard.seconds);
         let (one, _) = changed_by_b_in(net(level), |all| all[0].1 = first_payloads(&other(lifetime))[0].1.clone());
         assert_eq!(life(one), answered, "{level:?} {lifetime} in message 2");
-        let claim = crate::phase2::lifetime::claim(&other(lifetime).terms, Protocol::ESP, 0x4711);
+        let claim = crate::phase2::lifetime::responder_lifetime(&other(lifetime).terms, Protocol::ESP, 0x4711);
         let (one, _) = changed_by_b_in(net(level), |all| all.push((PayloadType::NOTIFY, claim.encode())));
         assert_eq!(life(one), Some(claimed), "{level:?} {lifetime} claimed");
     }
@@ -293,7 +293,7 @@ fn an_initiators_level_says_which_lifetime_it_takes() {
 #[test]
 fn a_longer_lifetime_that_is_claimed_is_ignored_with_a_warning() {
     let longer = crate::proposal::Phase2Terms { lifetime: 5000, ..sainfo().terms };
-    let claim = crate::phase2::lifetime::claim(&longer, Protocol::ESP, 0x4711);
+    let claim = crate::phase2::lifetime::responder_lifetime(&longer, Protocol::ESP, 0x4711);
     let (net, cause) = changed_by_b(&sainfo(), |all| all.push((PayloadType::NOTIFY, claim.encode())));
     assert_eq!((cause, net.kernels[0].sas[0].hard.seconds), (None, 1000));
     assert!(net.world.a.has_logged(Level::Warning, "RESPONDER-LIFETIME is ignored"));
