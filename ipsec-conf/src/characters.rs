@@ -1,8 +1,68 @@
-//! Names for characters that have no place in a file of ours, and what to write in their place.
+//! Characters that word processors, web pages and other systems put into a file: what each was meant to be, and hints.
 
 use std::borrow::Cow;
 
 type Advice = Cow<'static, str>;
+
+/// What a character that is not ASCII was most likely meant to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A blank.
+    Space,
+    /// A line end.
+    LineEnd,
+    /// Nothing: it says how the file is encoded.
+    ByteOrderMark,
+    /// Nothing: it cannot be seen.
+    Invisible,
+    /// `"`.
+    Quote,
+    /// `-`.
+    Dash,
+    /// The ASCII character of the same shape.
+    Lookalike(char),
+    /// Itself.
+    Other,
+}
+
+impl Kind {
+    /// Classifies a character that is not ASCII.
+    pub(crate) fn of(c: char) -> Self {
+        match c {
+            '\u{feff}' => Self::ByteOrderMark,
+            '\u{85}' | '\u{2028}' | '\u{2029}' => Self::LineEnd,
+            '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{fe00}'..='\u{fe0f}' => Self::Invisible,
+            c if c.is_whitespace() => Self::Space,
+            '\u{2018}'..='\u{201f}'
+            | '\u{2032}'..='\u{2037}'
+            | '\u{ab}'
+            | '\u{b4}'
+            | '\u{bb}'
+            | '\u{2039}'
+            | '\u{203a}'
+            | '\u{2bc}'
+            | '\u{300c}'..='\u{300f}'
+            | '\u{301d}'..='\u{301f}'
+            | '\u{ff02}'
+            | '\u{ff07}' => Self::Quote,
+            '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{2e3a}' | '\u{2e3b}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}' => {
+                Self::Dash
+            }
+            '\u{2044}' | '\u{2215}' => Self::Lookalike('/'),
+            '\u{37e}' | '\u{61b}' => Self::Lookalike(';'),
+            // The full-width forms stand in the order of ASCII.
+            '\u{ff01}'..='\u{ff5e}' => Self::Lookalike(char::from_u32(u32::from(c) - 0xfee0).unwrap_or('?')),
+            _ => Self::Other,
+        }
+    }
+}
 
 /// The UTF-8 character that a text begins with whose bytes were widened as Latin-1.
 pub(crate) fn decode(widened: &str) -> Option<char> {
@@ -16,8 +76,8 @@ pub(crate) fn typographic_quote(widened: &str) -> Option<char> {
     starts.filter_map(|(at, _)| decode(widened.get(at..)?)).find(|c| ('\u{201c}'..='\u{201f}').contains(c))
 }
 
-/// What a byte above 127 is that begins no UTF-8 character: text saved in the code page of Windows.
-fn of_windows(byte: char) -> Option<char> {
+/// The character that a byte above 127 is in code page 1252 of Windows, for the bytes that are often found.
+pub(crate) fn of_windows(byte: char) -> Option<char> {
     Some(match byte {
         '\u{82}' | '\u{91}' | '\u{92}' => '\u{2019}',
         '\u{84}' | '\u{93}' | '\u{94}' => '\u{201d}',
@@ -61,43 +121,28 @@ fn of_ascii(c: char, rest: &str) -> Option<Advice> {
 }
 
 fn of_unicode(c: char) -> Advice {
-    let (name, advice) = match c {
-        '\u{a0}' | '\u{2007}' | '\u{202f}' => ("no-break space", "write a plain blank"),
-        '\u{85}' | '\u{2028}' | '\u{2029}' => ("line separator", "begin a new line"),
-        '\u{feff}' => ("byte order mark", "remove it"),
-        '\u{200b}' => ("zero-width space", "remove it"),
-        '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{ad}' | '\u{180e}' => {
-            ("invisible character", "remove it")
+    let (name, advice) = match (Kind::of(c), c) {
+        (Kind::Space, '\u{a0}' | '\u{2007}' | '\u{202f}') => ("a no-break space", "write a plain blank"),
+        (Kind::Space, _) => ("a typographic space", "write a plain blank"),
+        (Kind::LineEnd, _) => ("a line separator", "begin a new line"),
+        (Kind::ByteOrderMark, _) => ("a byte order mark", "remove it"),
+        (Kind::Invisible, '\u{200b}') => ("a zero-width space", "remove it"),
+        (Kind::Invisible, _) => ("an invisible character", "remove it"),
+        (Kind::Quote, _) => ("a typographic quote", "write a plain \""),
+        (Kind::Dash, _) => ("a typographic dash", "write a plain -"),
+        (Kind::Lookalike('/'), '\u{2044}' | '\u{2215}') => ("a typographic slash", "write a plain /"),
+        (Kind::Lookalike(_), '\u{37e}' | '\u{61b}') => {
+            ("a question mark or semicolon of another script", "write a plain ;")
         }
-        c if c.is_whitespace() => ("typographic space", "write a plain blank"),
-        '\u{2018}'..='\u{201f}'
-        | '\u{2032}'..='\u{2037}'
-        | '\u{ab}'
-        | '\u{b4}'
-        | '\u{bb}'
-        | '\u{2039}'
-        | '\u{203a}'
-        | '\u{2bc}'
-        | '\u{300c}'..='\u{300f}'
-        | '\u{301d}'..='\u{301f}'
-        | '\u{ff02}'
-        | '\u{ff07}' => ("typographic quote", "write a plain \""),
-        '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{2e3a}' | '\u{2e3b}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}' => {
-            ("typographic dash", "write a plain -")
-        }
-        '\u{2044}' | '\u{2215}' => ("typographic slash", "write a plain /"),
-        '\u{37e}' | '\u{61b}' => ("question mark or semicolon of another script", "write a plain ;"),
-        '\u{ff01}'..='\u{ff5e}' => {
-            let plain = char::from_u32(u32::from(c) - 0xfee0).unwrap_or('?');
+        (Kind::Lookalike(plain), _) => {
             return format!("a full-width character (U+{:04X}): write a plain {plain}", u32::from(c)).into();
         }
-        _ => {
+        (Kind::Other, _) => {
             let text = "is not ASCII: it may stand only in quoted strings and comments";
             return format!("U+{:04X} {text}", u32::from(c)).into();
         }
     };
-    let article = if name.starts_with('i') { "an" } else { "a" };
-    format!("{article} {name} (U+{:04X}): {advice}", u32::from(c)).into()
+    format!("{name} (U+{:04X}): {advice}", u32::from(c)).into()
 }
 
 #[cfg(test)]

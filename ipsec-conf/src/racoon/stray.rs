@@ -1,6 +1,9 @@
-//! Characters that word processors, web pages and other systems put into a file, and comments of other languages.
+//! Repair of a configuration with characters that word processors, web pages and other systems put into it, and with comments
+//! of other languages.
 
-/// What such a character was most likely meant to be.
+use crate::characters;
+
+/// What was found, by what it was most likely meant to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A byte order mark at the beginning, which says nothing.
@@ -52,7 +55,7 @@ impl Found {
             Kind::InString => format!("{name} in a string"),
             Kind::Quote => format!("{name} in place of `\"`"),
             Kind::Dash => format!("{name} in place of `-`"),
-            Kind::FullWidth => format!("{name} in place of `{}`", ascii(self.character)),
+            Kind::FullWidth => format!("{name} in place of `{}`", lookalike(self.character).unwrap_or('?')),
             Kind::Comment => format!("`/{}` begins no comment", self.character),
             Kind::Return | Kind::ReturnInComment => format!("{name} without a line feed"),
         }
@@ -96,39 +99,41 @@ fn name(c: char) -> String {
         _ if is_quote(c) => "a typographic quote",
         _ if is_dash(c) => "a typographic dash",
         _ if c.is_whitespace() => "a special space",
-        _ if is_full_width(c) => "a full-width character",
+        '\u{ff01}'..='\u{ff5e}' => "a full-width character",
+        _ if lookalike(c).is_some() => "a character of the same shape",
         _ => "a character",
     };
     format!("{name} (U+{:04X})", u32::from(c))
 }
 
 fn is_space(c: char) -> bool {
-    c.is_whitespace() && !matches!(c, ' ' | '\t' | '\r' | '\n')
+    matches!(c, '\u{b}' | '\u{c}') || is(c, |kind| matches!(kind, characters::Kind::Space | characters::Kind::LineEnd))
 }
 
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{2069}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
+    is(c, |kind| matches!(kind, characters::Kind::Invisible | characters::Kind::ByteOrderMark))
 }
 
-/// Of any kind but `"`, those of Windows' code page 1252 included.
+/// Whether it is a quote of any kind but `"`.
 fn is_quote(c: char) -> bool {
-    matches!(c, '\'' | '`' | '\u{82}' | '\u{84}' | '\u{91}'..='\u{94}' | '\u{ab}' | '\u{b4}' | '\u{bb}'
-        | '\u{2018}'..='\u{201f}' | '\u{2032}' | '\u{2033}' | '\u{2039}' | '\u{203a}' | '\u{ff02}' | '\u{ff07}')
+    matches!(c, '\'' | '`') || is(c, |kind| kind == characters::Kind::Quote)
 }
 
 fn is_dash(c: char) -> bool {
-    matches!(c, '\u{96}' | '\u{97}' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}')
+    is(c, |kind| kind == characters::Kind::Dash)
 }
 
-fn is_full_width(c: char) -> bool {
-    matches!(c, '\u{ff01}'..='\u{ff5e}' | '\u{37e}')
+/// The ASCII character that another looks like.
+fn lookalike(c: char) -> Option<char> {
+    match characters::Kind::of(c) {
+        characters::Kind::Lookalike(plain) if !c.is_ascii() => Some(plain),
+        _ => None,
+    }
 }
 
-/// The character that a full-width one looks like.
-fn ascii(c: char) -> char {
-    let narrow = u32::from(c).checked_sub(0xfee0).and_then(char::from_u32).filter(char::is_ascii);
-    narrow.unwrap_or(';')
+/// Whether a character is not ASCII and of a kind; one of code page 1252 counts as what it is there.
+fn is(c: char, kind: impl FnOnce(characters::Kind) -> bool) -> bool {
+    !c.is_ascii() && kind(characters::Kind::of(characters::of_windows(c).unwrap_or(c)))
 }
 
 /// A text whose every token stands where it stood in `text`, with plain characters in place of stray ones, and what was
@@ -204,12 +209,14 @@ impl<'t> Scanner<'t> {
             _ if is_invisible(c) => self.replace(Kind::Invisible, c, None),
             _ if is_quote(c) => self.foreign_quote(c),
             _ if is_dash(c) => self.replace(Kind::Dash, c, Some('-')),
-            _ if is_full_width(c) => self.replace(Kind::FullWidth, c, Some(ascii(c))),
             ' ' | '\t' | '\n' | ';' | ',' | '{' | '}' | '[' | ']' | '=' | '(' | ')' => self.copy(1),
-            _ => {
-                self.out.push(c);
-                self.at += c.len_utf8();
-            }
+            _ => match lookalike(c) {
+                Some(plain) => self.replace(Kind::FullWidth, c, Some(plain)),
+                None => {
+                    self.out.push(c);
+                    self.at += c.len_utf8();
+                }
+            },
         }
     }
 
