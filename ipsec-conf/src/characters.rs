@@ -64,19 +64,19 @@ impl Kind {
     }
 }
 
-/// The UTF-8 character that a text begins with whose bytes were widened as Latin-1.
+/// Decodes the UTF-8 character at the beginning of a text whose bytes were widened as Latin-1.
 pub(crate) fn decode(widened: &str) -> Option<char> {
     let bytes: Vec<u8> = widened.chars().take(4).map_while(|c| u8::try_from(u32::from(c)).ok()).collect();
     bytes.utf8_chunks().next()?.valid().chars().next()
 }
 
-/// The first double quote of a typographer in a text whose bytes were widened as Latin-1.
+/// Returns the first typographic double quote in a text whose bytes were widened as Latin-1.
 pub(crate) fn typographic_quote(widened: &str) -> Option<char> {
     let starts = widened.char_indices().filter(|(_, c)| *c == '\u{e2}');
     starts.filter_map(|(at, _)| decode(widened.get(at..)?)).find(|c| ('\u{201c}'..='\u{201f}').contains(c))
 }
 
-/// The character that a byte above 127 is in code page 1252 of Windows, for the bytes that are often found.
+/// Decodes a byte above 127 in Windows code page 1252, for the punctuation that is often found.
 pub(crate) fn of_windows(byte: char) -> Option<char> {
     Some(match byte {
         '\u{82}' | '\u{91}' | '\u{92}' => '\u{2019}',
@@ -88,8 +88,8 @@ pub(crate) fn of_windows(byte: char) -> Option<char> {
     })
 }
 
-/// Advice about the character at the beginning of `rest`, a text whose bytes were widened as Latin-1. `at_start`: nothing
-/// stands before it in the file.
+/// Returns a hint for the character at the beginning of `rest`, a text whose bytes were widened as Latin-1. `at_start`:
+/// whether it is the first of the file.
 pub(crate) fn advice(rest: &str, at_start: bool) -> Option<Advice> {
     let first = rest.chars().next()?;
     if at_start && (rest.starts_with("\u{ff}\u{fe}") || rest.starts_with("\u{fe}\u{ff}")) {

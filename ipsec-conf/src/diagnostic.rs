@@ -1,12 +1,12 @@
-//! Errors shown with their source line, for people.
+//! Errors with their source line, for display.
 
 use std::fmt;
 
 use crate::excerpt::{Excerpt, Secrets, printable};
 use crate::setkey::{ErrorKind, ParseError, RawStatement, Token, secrets_of, tokens};
 
-/// An error with the line it is in: `FILE:LINE:COLUMN: MESSAGE`, the source line with keys blotted out, a caret, and a
-/// hint. No line end after the last.
+/// An error with its source line: `FILE:LINE:COLUMN: MESSAGE`, the line with keys masked, a caret, and a hint. It does not
+/// end with a line end.
 #[derive(Clone, Debug)]
 pub struct Diagnostic<'a> {
     file: &'a str,
@@ -20,7 +20,7 @@ impl<'a> Diagnostic<'a> {
         Self { file, source, error }
     }
 
-    /// Where the caret goes: at the error, or right behind the last token when the error is that no more follow.
+    /// Returns the offset of the caret: at the error, or behind the last token if one is missing.
     fn offset(&self) -> usize {
         let text = self.source.text;
         let offset = self.error.offset;

@@ -1,6 +1,6 @@
-//! A source line as a person may see it: cut when long, no control characters, keys blotted out.
+//! A source line for display: shortened, without control characters, with keys masked.
 
-/// Columns of a source line that are shown.
+/// Maximum number of columns shown.
 pub(crate) const WIDTH: usize = 100;
 
 /// A window of a source line, and where in it the caret goes.
@@ -43,7 +43,7 @@ impl Secrets {
         self.0.get(next).is_some_and(|(start, _)| *start <= offset)
     }
 
-    /// The spans of both.
+    /// Merges two sets of spans.
     pub(crate) fn joined(self, other: Self) -> Self {
         let mut all = [self.0, other.0].concat();
         all.sort_unstable();
@@ -57,13 +57,13 @@ impl Secrets {
         Self(joined)
     }
 
-    /// The text, which is at `offset` in the source, with a `*` for each character of a key.
+    /// Returns the text, which is at `offset` in the source, with a `*` for each character of a key.
     pub(crate) fn blot(&self, text: &str, offset: usize) -> String {
         text.char_indices().map(|(at, c)| if self.cover(offset + at) { '*' } else { c }).collect()
     }
 }
 
-/// Appends `text`, which is at `offset` in the source, as a terminal may see it.
+/// Appends `text`, which is at `offset` in the source, in a form safe for terminals.
 fn show(text: &str, offset: usize, secrets: &Secrets, shown: &mut Vec<char>) {
     for (at, c) in text.char_indices() {
         match c {
@@ -74,7 +74,7 @@ fn show(text: &str, offset: usize, secrets: &Secrets, shown: &mut Vec<char>) {
     }
 }
 
-/// A character, or the escape of one that is not printable ASCII.
+/// Pushes a character, escaped unless it is printable ASCII.
 fn escape(c: char, mut push: impl FnMut(char)) {
     match (c, u8::try_from(u32::from(c))) {
         (' '..='~', _) => push(c),
@@ -83,7 +83,7 @@ fn escape(c: char, mut push: impl FnMut(char)) {
     }
 }
 
-/// Text without characters that a terminal would act on, cut when it is long.
+/// Returns the text without control characters, shortened if it is long.
 pub(crate) fn printable(text: &str) -> String {
     let mut shown = String::new();
     text.chars().take(2 * WIDTH).for_each(|c| escape(c, |c| shown.push(c)));

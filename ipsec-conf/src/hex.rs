@@ -2,8 +2,8 @@
 
 use zeroize::Zeroizing;
 
-/// The octets of hex digits, two for each; none if there is another character, or an odd number of them. They may be a key:
-/// the memory that they are read into is wiped.
+/// Decodes hex digits, two for each octet; `None` if there is another character or an odd number of digits. The octets may
+/// be a key, so their memory is wiped.
 pub fn octets(digits: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let mut octets = Zeroizing::new(Vec::with_capacity(digits.len() / 2));

@@ -1,4 +1,4 @@
-//! Files with keys: who may have access to them.
+//! Checks who has access to a file with keys.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,10 +7,10 @@ use zeroize::Zeroizing;
 
 use crate::racoon::Loader;
 
-/// Permissions that a file with keys may not give: to write, but for the owner; any, for others.
+/// Permission bits that a file with keys must not have: write access for the group, any access for others.
 const FORBIDDEN: u32 = 0o027;
 
-/// Why a file with keys is not used.
+/// Reason not to use a file with keys.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
     /// It cannot be read.
@@ -18,7 +18,7 @@ pub enum KeyFileError {
     Io {
         /// Its name.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
     /// It is a directory or a device.
@@ -44,7 +44,7 @@ pub enum KeyFileError {
     },
 }
 
-/// The bytes of a file with keys that only its owner, who is the process's user, can write and that others cannot read.
+/// Reads a file with keys. It must belong to the process's user, and only its owner may write it, and others not read it.
 pub(crate) fn read(path: &Path, loader: &dyn Loader) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
     let io_error = |error| KeyFileError::Io { path: path.into(), error };
     let (metadata, bytes) = loader.read_keys(path).map_err(io_error)?;

@@ -1,4 +1,4 @@
-//! The configuration languages of the toolkit: text in, typed values out.
+//! Parsers of the toolkit's configuration languages.
 //!
 //! It parses the language of `setkey` ([`setkey`]), the configuration of `racoon` ([`racoon`]) and its files of keys
 //! ([`psk`], [`plainrsa`]). It opens no socket, asks no kernel and reads no clock. Policy text, which follows `-P` in
@@ -16,7 +16,7 @@ mod psk_nearest;
 pub mod racoon;
 pub mod setkey;
 
-/// What the system said, without the number of the error.
+/// Returns the text of a system error without `(os error N)`.
 pub(crate) fn system_error(error: &std::io::Error) -> String {
     let text = error.to_string();
     text.split_once(" (os error ").map_or(text.clone(), |(text, _)| text.to_owned())

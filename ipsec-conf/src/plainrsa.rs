@@ -1,4 +1,4 @@
-//! Files of plain RSA keys: numbers, no certificates.
+//! Files of plain RSA keys, without certificates.
 //!
 //! An entry is `[[LOCAL] REMOTE] : RSA { … }`, a private key, or `[[LOCAL] REMOTE] : PUB …`, a public one. Nothing is
 //! computed here.
@@ -31,7 +31,7 @@ pub struct Entry {
 pub enum Network {
     /// `any`.
     Any,
-    /// Those that begin like one.
+    /// Addresses in a prefix.
     Prefix(IpAddr, u8),
 }
 
@@ -77,13 +77,13 @@ pub struct PrivateKey {
     pub coefficient: Number,
 }
 
-/// Why a file is not used.
+/// Reason not to use a file.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// It cannot be read, or too many can.
+    /// It cannot be read, or its permissions are too open.
     #[error(transparent)]
     File(#[from] KeyFileError),
-    /// It is not as it should be.
+    /// It is malformed.
     #[error("{}:{}: {}", path.display(), error.line, error.message)]
     Syntax {
         /// Its name.
@@ -101,7 +101,7 @@ pub enum LoadError {
     },
 }
 
-/// What is wrong with a file. It does not tell what is in it.
+/// A mistake in a file. Its text reveals nothing of the contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyntaxError {
     /// From 1.

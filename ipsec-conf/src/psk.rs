@@ -1,7 +1,7 @@
-//! The file of pre-shared keys, and of the passwords of XAUTH clients.
+//! The file of pre-shared keys and XAUTH clients' passwords.
 //!
-//! A line is an identifier, blanks, and the key: the rest of the line, blanks and all. `#` in the first column begins
-//! a comment. The identifier is compared octet by octet; `*` is any. The first line that matches counts.
+//! A line consists of an identifier, blanks, and the key, which is the rest of the line including its blanks. `#` in the
+//! first column begins a comment. Identifiers are compared octet by octet; `*` matches any. The first matching line counts.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,10 +14,10 @@ pub use crate::key_file::KeyFileError;
 pub use crate::psk_nearest::{Mismatch, Nearest};
 use crate::racoon::Loader;
 
-/// Shorter keys, in octets, are told of.
+/// Keys shorter than this, in octets, earn a warning.
 const SHORT: usize = 20;
 
-/// The keys of a file. They are not shown and wiped when dropped.
+/// The keys of a file, which `Debug` does not show and which are wiped when dropped.
 #[derive(Default)]
 pub struct PreSharedKeys {
     pub(crate) entries: Vec<Entry>,
@@ -25,11 +25,11 @@ pub struct PreSharedKeys {
     by_identifier: HashMap<Box<[u8]>, usize>,
     /// The first `*`.
     any: Option<usize>,
-    /// Lines that cannot be used.
+    /// Unusable lines.
     pub(crate) lost: Vec<LostLine>,
 }
 
-/// A line that cannot be used. It may be a key.
+/// An unusable line. It may contain a key.
 pub(crate) struct LostLine {
     pub(crate) problem: LineProblem,
     pub(crate) text: Zeroizing<Vec<u8>>,
@@ -37,14 +37,14 @@ pub(crate) struct LostLine {
 
 pub(crate) struct Entry {
     pub(crate) line: u32,
-    /// Most likely no secret; a line without a blank has its key in it.
+    /// Identifier, unless the line has no blank and so includes the key.
     pub(crate) identifier: Zeroizing<Vec<u8>>,
     /// Another identifier has the same key.
     shared: bool,
     pub(crate) key: Zeroizing<Vec<u8>>,
 }
 
-/// A line that is not used, or not as its author may think.
+/// A line that is not used, or that its author may have meant otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LineProblem {
     /// From 1.
@@ -86,7 +86,7 @@ pub enum LineProblemKind {
 }
 
 impl LineProblem {
-    /// Whether the line is left out: whose it is has no key.
+    /// Whether the line is skipped, so that its identifier has no key.
     pub fn loses_the_line(&self) -> bool {
         matches!(self.kind, LineProblemKind::NoKey | LineProblemKind::BadHex | LineProblemKind::Utf16)
     }
@@ -98,7 +98,7 @@ impl PreSharedKeys {
         crate::key_file::read(path, loader).map(|bytes| Self::parse(&bytes))
     }
 
-    /// Reads the bytes of a file. Lines that cannot be used are left out and told of.
+    /// Parses the bytes of a file. Unusable lines are skipped and reported.
     pub fn parse(bytes: &[u8]) -> (Self, Vec<LineProblem>) {
         let mut keys = Self::default();
         let mut problems = Vec::new();
@@ -114,7 +114,7 @@ impl PreSharedKeys {
         (keys, problems)
     }
 
-    /// Reads a line, and tells what is wrong with it.
+    /// Parses a line and reports its mistakes.
     fn add(&mut self, number: u32, line: &[u8], problem: &mut dyn FnMut(LineProblemKind)) {
         let mut lose = |keys: &mut Self, kind| {
             problem(kind);
@@ -143,7 +143,7 @@ impl PreSharedKeys {
         self.push(Entry { line: number, identifier, shared: false, key });
     }
 
-    /// Marks the keys that several identifiers have. Lines that no look-up finds do not count.
+    /// Marks keys that several identifiers share. Lines that no look-up finds do not count.
     fn mark_shared(&mut self) {
         let key = |at: usize| self.entries.get(at).map(|entry| entry.key.as_slice());
         let mut found = self.by_identifier.values().copied().collect::<Vec<_>>();
@@ -172,7 +172,7 @@ impl PreSharedKeys {
         self.entries.get(self.position(identifier)?).map(|entry| entry.key.as_slice())
     }
 
-    /// Whether others have the key of this identifier, too: it is that of `*`, or of another identifier.
+    /// Whether others share the key of this identifier: it is the key of `*` or of another identifier.
     pub fn is_shared(&self, identifier: &[u8]) -> bool {
         let Some(at) = self.position(identifier) else { return false };
         self.any == Some(at) || self.entries.get(at).is_some_and(|entry| entry.shared)
@@ -186,13 +186,13 @@ impl PreSharedKeys {
         }
     }
 
-    /// Lines whose keys have less than 20 octets.
+    /// Returns the lines whose keys have fewer than 20 octets.
     pub fn short_keys(&self) -> impl Iterator<Item = u32> {
         self.entries.iter().filter(|entry| entry.key.len() < SHORT).map(|entry| entry.line)
     }
 }
 
-/// What a key looks like that its author may have meant otherwise.
+/// Looks for signs that the author meant another key.
 fn looks(identifier: &[u8], text: &[u8]) -> Option<LineProblemKind> {
     let key = text.trim_ascii_end();
     let is_hex = text.starts_with(b"0x");
@@ -242,7 +242,7 @@ fn fields(line: &[u8]) -> Option<(&[u8], &[u8])> {
 /// The octets of a key; `None` when what follows `0x` is not hex.
 fn key(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let Some(digits) = text.strip_prefix(b"0x") else { return Some(Zeroizing::new(text.to_vec())) };
-    // Blanks behind hex digits are not a part of the key.
+    // Blanks after hex digits are not part of the key.
     let digits = digits.trim_ascii_end();
     hex::octets(digits).filter(|key| !key.is_empty())
 }

@@ -1,26 +1,26 @@
-//! Why no line of a file of pre-shared keys is for a peer: the line that comes nearest.
+//! Finds the line of a file of pre-shared keys that comes nearest to a peer without a key.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::psk::{Entry, LineProblem, LineProblemKind, LostLine, PreSharedKeys, is_of_ipsec_secrets};
 
-/// Lines that are looked at: what a peer can cause by asking for a key is bounded.
+/// Maximum number of lines examined, which bounds the work that a peer can cause.
 const LINES_MAX: usize = 1000;
 
-/// What other programs write for any peer.
+/// A word that means any peer in other programs.
 const ANY: [&str; 10] = ["%any", "%any4", "%any6", "any", "anonymous", "default", "0.0.0.0", "0.0.0.0/0", "::", "::/0"];
 
-/// The line that comes nearest to one for a peer, and why it is none. It says nothing of keys.
+/// The line nearest to a peer, and why it does not match. It reveals nothing of keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Nearest {
     /// From 1.
     pub line: u32,
-    /// Why it is not for the peer.
+    /// Why it does not match the peer.
     pub why: Mismatch,
 }
 
-/// Why a line is not for a peer.
+/// Why a line does not match a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mismatch {
     /// A byte order mark is before the name.
@@ -45,7 +45,7 @@ pub enum Mismatch {
     Punctuation,
     /// `@` is before the name.
     At,
-    /// What other programs write for any peer.
+    /// A word that means any peer in other programs.
     Any,
     /// A line of ipsec.secrets.
     IpsecSecrets,
@@ -54,15 +54,15 @@ pub enum Mismatch {
 }
 
 impl PreSharedKeys {
-    /// The line that comes nearest to one for `wanted`, which none is for; none if all are for others. Of large files only
-    /// the first lines are looked at.
+    /// Returns the line nearest to `wanted`, which no line matches; `None` if all are for others. Only the first lines of a
+    /// large file are examined.
     pub fn nearest(&self, wanted: &[u8]) -> Option<Nearest> {
         let wanted = std::str::from_utf8(wanted).ok()?;
         let named = |entry: &Entry| Some(Nearest { line: entry.line, why: mismatch(&entry.identifier, wanted)? });
         let lost = || self.lost.iter().take(LINES_MAX);
         let entries = || self.entries.iter().take(LINES_MAX);
         let unusable = |problem: LineProblem| Nearest { line: problem.line, why: Mismatch::Unusable(problem) };
-        // A line without a plain blank has its key behind what stands in the blank's place.
+        // If a line has no plain blank, its key follows the character in the blank's place.
         let near = |line: &LostLine| {
             let why = mismatch(&line.text, wanted).filter(|_| line.problem.kind == LineProblemKind::NoKey);
             Nearest { why: why.unwrap_or(Mismatch::Unusable(line.problem)), ..unusable(line.problem) }
@@ -79,7 +79,7 @@ impl PreSharedKeys {
             .or_else(|| lost().next().map(|line| unusable(line.problem)))
     }
 
-    /// How many keys there are, those that no look-up finds included.
+    /// Returns the number of keys, including those that no look-up finds.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
@@ -90,7 +90,7 @@ impl PreSharedKeys {
     }
 }
 
-/// Why an identifier is not `wanted`; none if it is something else.
+/// Returns why an identifier does not match `wanted`; `None` if it is unrelated.
 fn mismatch(identifier: &[u8], wanted: &str) -> Option<Mismatch> {
     let text = std::str::from_utf8(identifier).ok().filter(|text| *text != wanted)?;
     if let Some(rest) = text.strip_prefix('\u{feff}') {
@@ -132,7 +132,7 @@ fn of_name(text: &str, wanted: &str) -> Option<Mismatch> {
     punctuation(text, wanted)
 }
 
-/// A mark where a blank should be.
+/// Whether a punctuation mark stands in place of a blank.
 fn punctuation(text: &str, wanted: &str) -> Option<Mismatch> {
     text.strip_prefix(wanted)?.starts_with([':', '=', ',', ';', '|']).then_some(Mismatch::Punctuation)
 }
@@ -159,7 +159,7 @@ fn of_address(text: &str, wanted: &str, address: IpAddr) -> Option<Mismatch> {
     punctuation(text, wanted)
 }
 
-/// An address in whatever notation: in brackets, with leading zeros, as one of IPv6 that stands for one of IPv4.
+/// Parses an address in any notation: in brackets, with leading zeros, or as an IPv4-mapped IPv6 address.
 fn lenient(text: &str) -> Option<IpAddr> {
     let text = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     if let Ok(address) = text.parse::<IpAddr>() {
@@ -169,7 +169,7 @@ fn lenient(text: &str) -> Option<IpAddr> {
     <[u8; 4]>::try_from(numbers).ok().map(|numbers| Ipv4Addr::from(numbers).into())
 }
 
-/// Whether an address is in a network, whose length may be a mask.
+/// Whether an address is in a network, given with a prefix length or a mask.
 fn contains(network: IpAddr, length: &str, address: IpAddr) -> bool {
     let mask = length.parse::<Ipv4Addr>().ok().map(|mask| mask.to_bits().leading_ones());
     let Some(length) = mask.or_else(|| length.parse().ok()) else { return network == address };
@@ -186,7 +186,7 @@ fn contains(network: IpAddr, length: &str, address: IpAddr) -> bool {
     }
 }
 
-/// As a clause about the file.
+/// The mismatch as a clause about the file.
 impl fmt::Display for Nearest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let line = self.line;

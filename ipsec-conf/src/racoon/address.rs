@@ -1,4 +1,4 @@
-//! Reading addresses, prefixes and ports.
+//! Parses addresses, prefixes and ports.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -8,7 +8,7 @@ use super::problem::SYNTAX_ERROR;
 use super::token::Kind;
 
 impl Operands<'_, '_> {
-    /// A numeric address; what follows it in the same word (`/24`, `-10.0.0.9`) is left.
+    /// Takes a numeric address and leaves what follows it in the same word (`/24`, `-10.0.0.9`).
     pub(super) fn address(&mut self) -> Option<Address> {
         let token = self.peek();
         if !self.at_end() && token.kind == Kind::String {
@@ -123,7 +123,7 @@ impl Operands<'_, '_> {
     }
 }
 
-/// The address that a text begins with, and how long it is there. Nothing, a prefix or the end of a range may follow.
+/// Returns the address that a text begins with, and its length in the text. A prefix or the end of a range may follow.
 fn parse(text: &str) -> Option<(Address, usize)> {
     let length = text.find(|c: char| !(c.is_ascii_hexdigit() || matches!(c, ':' | '.'))).unwrap_or(text.len());
     let (ip, mut after) = text.split_at_checked(length)?;
@@ -144,7 +144,7 @@ fn mask_length(mask: Ipv4Addr) -> Option<u32> {
     (mask.to_bits().checked_shl(length).unwrap_or(0) == 0).then_some(length)
 }
 
-/// What is wrong with a text that is no address.
+/// Explains why a text is not an address.
 fn hint(text: &str) -> String {
     let numeric = text.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':' | b'/' | b'-'));
     if let Some((ip, port)) = text.rsplit_once([':', '.'])
@@ -167,7 +167,7 @@ fn hint(text: &str) -> String {
     }
 }
 
-/// Whether other programs, or other habits, have the word for any address.
+/// Whether the word means any address elsewhere.
 pub(super) fn is_any(text: &str) -> bool {
     matches!(text, "any" | "%any" | "all" | "anonymous" | "default" | "*" | "0.0.0.0/0" | "::/0")
 }

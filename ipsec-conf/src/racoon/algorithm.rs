@@ -136,9 +136,9 @@ pub(super) fn default_key_bits(lengths: KeyBits) -> Option<u16> {
 }
 
 words! {
-    /// How the ends of phase 1 prove who they are.
+    /// Authentication method of phase 1.
     AuthenticationMethod {
-        /// A key both know.
+        /// A pre-shared key.
         PreSharedKey = "pre_shared_key",
         /// RSA signatures.
         RsaSig = "rsasig",
@@ -221,7 +221,7 @@ words! {
 }
 
 impl DhGroup {
-    /// Whether anything can be negotiated with it: configurations of old name groups that no program should use.
+    /// Whether it can be negotiated. Old configurations name groups that are not.
     pub fn is_supported(self) -> bool {
         !matches!(self, Self::Ec2n155 | Self::Ec2n185)
     }

@@ -7,7 +7,7 @@ use super::place::Place;
 use super::remote::Remote;
 use super::sainfo::Sainfo;
 
-/// What a load of `racoon.conf` and all that it includes says, with every default filled in.
+/// The configuration in `racoon.conf` and the files that it includes, with every default filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// `path`.
@@ -16,7 +16,7 @@ pub struct Config {
     pub log: LogLevel,
     /// `pfkey_buffer`, KiB; 0: as the system has it.
     pub pfkey_buffer: u32,
-    /// `complex_bundle`: the mode of each protocol is its own policy's; else tunnel when one is tunnel.
+    /// `complex_bundle`: each protocol has the mode of its own policy; otherwise all are tunnel if one is.
     pub complex_bundle: bool,
     /// `padding`.
     pub padding: Padding,
@@ -42,7 +42,7 @@ pub struct Config {
     pub journal: u32,
     /// `remote`, in the order of the file.
     pub remotes: Vec<Remote>,
-    /// `sainfo`, in the order that they are looked at: by falling [`Sainfo::priority`], then as in the file.
+    /// `sainfo`, in the order of the search: by descending [`Sainfo::priority`], then as in the file.
     pub sainfos: Vec<Sainfo>,
     pub(super) directives: Directives,
 }
@@ -53,15 +53,14 @@ impl Config {
         self.directives.0.iter().map(|(directive, place)| (*directive, place))
     }
 
-    /// The directives that the files use and that no program acts on yet, each with its first place, in the order of
-    /// these.
+    /// The directives that the files use and that are not implemented yet, each with its first place, in the order of these.
     pub fn not_yet_in_effect(&self) -> impl Iterator<Item = (&'static Directive, &Place)> {
         self.used().filter(|(directive, _)| !directive.in_effect)
     }
 }
 
 impl Default for Config {
-    /// The configuration that an empty file is.
+    /// The configuration of an empty file.
     fn default() -> Self {
         Self {
             paths: Paths::default(),

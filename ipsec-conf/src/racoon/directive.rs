@@ -1,4 +1,4 @@
-//! The directives of the language, and which of them do something yet.
+//! The directives of the language, and which of them are implemented.
 
 /// A section of the language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,11 +30,11 @@ pub enum Section {
 /// A directive.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Directive {
-    /// Where it stands.
+    /// Section that it belongs to.
     pub section: Section,
-    /// Its first word, and the second one where that says what it is: `exchange_mode`, `path certificate`.
+    /// Its first word, followed by the second if it takes two to identify it: `exchange_mode`, `path certificate`.
     pub name: &'static str,
-    /// Whether a program acts on it; else it is checked, and no more.
+    /// Whether it is implemented; otherwise it is only checked.
     pub in_effect: bool,
 }
 

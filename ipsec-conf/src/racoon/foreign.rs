@@ -1,17 +1,17 @@
-//! Words of other programs' languages where a directive should begin, and those that are left out.
+//! Directives of other programs, and directives that are not supported.
 
 use super::directive::Section;
 use super::meaning::{is_same, plain};
 
 /// A word of another program's language, or one that is left out.
 pub(super) enum Foreign {
-    /// It may be passed over, for the reason given.
+    /// It is ignored, for this reason.
     Ignored(&'static str),
-    /// It may not.
+    /// It is an error, for this reason.
     Refused(&'static str),
 }
 
-/// What is known of a word that begins no directive of `section`.
+/// Returns what is known of a word that does not begin a directive of `section`.
 pub(super) fn foreign(section: Option<Section>, word: &str) -> Option<Foreign> {
     use Foreign::{Ignored, Refused};
     Some(match (section, word) {
@@ -39,7 +39,7 @@ pub(super) fn foreign(section: Option<Section>, word: &str) -> Option<Foreign> {
     })
 }
 
-/// What to write in place of a word that begins no directive of `section`.
+/// A hint for a word that does not begin a directive of `section`.
 pub(super) fn replacement(section: Section, word: &str) -> Option<String> {
     if let Some(name) = section.words().find(|name| is_same(name, word)) {
         return Some(format!("write `{name}`"));
@@ -77,7 +77,7 @@ fn in_sainfo(word: &str) -> Option<&'static str> {
     })
 }
 
-/// Whole files of other languages, by the words that they begin with.
+/// A hint for a word that begins a file of another program.
 fn at_top(word: &str) -> Option<&'static str> {
     Some(match word {
         "conn" | "config" | "ca" | "version" => {
@@ -102,7 +102,7 @@ fn at_top(word: &str) -> Option<&'static str> {
     })
 }
 
-/// Words for a connection.
+/// A hint for a word that describes a connection in other programs.
 fn of_connection(word: &str) -> Option<&'static str> {
     Some(match word {
         "psk" | "secret" | "pre_shared_key" | "preshared_key" | "shared_key" | "password" => {

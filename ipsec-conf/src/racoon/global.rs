@@ -1,4 +1,4 @@
-//! What is set once for the daemon.
+//! Global settings of the daemon.
 
 use std::path::Path;
 use std::time::Duration;
@@ -42,7 +42,7 @@ words! {
     }
 }
 
-/// Which door of the kernel is used.
+/// Interface to the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Backend {
     /// NETLINK_XFRM when the kernel has it, else PF_KEY.
@@ -51,7 +51,7 @@ pub enum Backend {
     Xfrm,
     /// PF_KEY.
     PfKey,
-    /// None: an engine in memory.
+    /// An in-process key engine.
     Memory,
     /// PF_KEY messages over a UNIX socket.
     Socket(Box<Path>),
@@ -89,15 +89,15 @@ impl Default for Padding {
 pub struct Timer {
     /// Times a message is sent.
     pub counter: u32,
-    /// Between them.
+    /// Time between them.
     pub interval: Duration,
     /// Copies of each datagram.
     pub persend: u32,
-    /// A phase 2 waits for its phase 1.
+    /// Time that a phase 2 waits for its phase 1.
     pub phase1: Duration,
-    /// A phase 2 waits for the kernel.
+    /// Time that a phase 2 waits for the kernel.
     pub phase2: Duration,
-    /// Between NAT keep-alives; `None`: none.
+    /// Time between NAT keep-alives; `None`: none.
     pub natt_keepalive: Option<Duration>,
 }
 
@@ -190,7 +190,7 @@ pub struct Privsep {
     pub chroot: Option<Box<Path>>,
 }
 
-/// `half_open_limit`: negotiations of strangers under way.
+/// `half_open_limit`: limits of half-open negotiations with unknown peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HalfOpenLimit {
     /// In all.

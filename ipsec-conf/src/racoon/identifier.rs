@@ -10,7 +10,7 @@ use super::distinguished_name::DistinguishedName;
 pub struct Address {
     /// The address.
     pub ip: IpAddr,
-    /// What follows `%`.
+    /// The scope, which follows `%`.
     pub scope: Option<Box<str>>,
 }
 
@@ -33,7 +33,7 @@ pub enum Identifier {
 /// The value of an ID_KEY_ID.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KeyId {
-    /// What goes on the wire.
+    /// The octets sent.
     pub bytes: Box<[u8]>,
     /// The file that it was read from; `None` for a `tag`.
     pub file: Option<Box<Path>>,

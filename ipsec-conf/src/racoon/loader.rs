@@ -1,14 +1,14 @@
-//! The file system and what else of the system a configuration needs.
+//! Access to files and to what else of the system a configuration needs.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-/// Bytes of a file with keys: some ten thousand of them.
+/// Maximum size of a file with keys in bytes, enough for some ten thousand keys.
 pub const KEY_FILE_MAX: u64 = 4 << 20;
 
-/// Reads files. The commands' reads real ones, that of tests has them in memory.
+/// Reads files. The commands read real ones; tests keep them in memory.
 pub trait Loader {
     /// The bytes of a file. A link is followed.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
@@ -17,14 +17,14 @@ pub trait Loader {
     /// characters is itself, whether the file exists or not.
     fn expand(&self, pattern: &str) -> io::Result<Vec<PathBuf>>;
 
-    /// What a file is and whose. A link is followed.
+    /// Returns a file's type, owner and mode. Follows links.
     fn metadata(&self, path: &Path) -> io::Result<Metadata>;
 
-    /// The bytes of a file with keys, and what that very file is, whatever its name means a moment later. A link is followed.
-    /// What is not a regular file is not read and has no bytes; one of more than [`KEY_FILE_MAX`] bytes is an error.
+    /// Reads a file with keys; returns type, owner and mode of the very file that was opened. Follows links. Other than
+    /// regular files are not read; a file of more than [`KEY_FILE_MAX`] bytes is an error.
     fn read_keys(&self, path: &Path) -> io::Result<(Metadata, Zeroizing<Vec<u8>>)>;
 
-    /// Whether the system has a network interface of this name or number; none if it cannot be told.
+    /// Whether the system has a network interface of this name or number; `None` if unknown.
     fn has_interface(&self, _name: &str) -> Option<bool> {
         None
     }
@@ -33,7 +33,7 @@ pub trait Loader {
     fn uid(&self) -> u32;
 }
 
-/// What a file is and whose.
+/// Type, owner and mode of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Metadata {
     /// A regular file, not a directory or a device.

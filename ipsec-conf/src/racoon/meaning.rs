@@ -1,5 +1,4 @@
-//! What values of other programs, and of other habits, are called here. A guess by letters comes last: it would make `no` an
-//! `on`.
+//! Hints for values as other programs write them. A guess by spelling comes last: it would turn `no` into `on`.
 
 use super::algorithm::DhGroup;
 use super::suite::Suite;
@@ -12,8 +11,8 @@ const OFF: [&str; 15] = [
 const ON: [&str; 13] =
     ["yes", "true", "1", "enable", "enabled", "y", "t", "active", "always", "ja", "oui", "allow", "auto"];
 
-/// What to write in place of `text`, where one of `words` may stand: in the words' own spelling, by what switches are called
-/// elsewhere, by likeness, or all of them.
+/// A hint for `text` in place of one of `words`: by its spelling, as a switch of another program, by similarity, or else the
+/// list of words.
 pub(super) fn choice(text: &str, words: &[&str]) -> String {
     let plain = plain(text);
     if let Some(word) = words.iter().find(|word| is_same(word, &plain)) {
@@ -45,7 +44,7 @@ pub(super) fn plain(text: &str) -> String {
     text.to_ascii_lowercase().replace('-', "_")
 }
 
-/// The position of a switch that `plain` is elsewhere.
+/// Returns the position of a switch that `plain` means in other programs.
 fn switch<'w>(plain: &str, words: &[&'w str]) -> Option<&'w str> {
     let find = |wanted: &[&str]| words.iter().copied().find(|word| wanted.contains(word));
     let other = |wanted: &[&str]| wanted.contains(&plain);

@@ -1,4 +1,4 @@
-//! What clients that log in are given, and who knows their names.
+//! What clients receive after their login, and where users are looked up.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -12,35 +12,35 @@ use super::word::words;
 pub struct ModeCfg {
     /// First address of the pool; 0.0.0.0: none.
     pub network: Ipv4Addr,
-    /// Mask that clients are told.
+    /// Netmask sent to clients.
     pub netmask: Ipv4Addr,
-    /// Addresses in the pool, and clients at most.
+    /// Number of addresses in the pool, and so of clients.
     pub pool_size: u32,
     /// DNS servers, at most [`ModeCfg::MAX_DNS`].
     pub dns: Vec<Ipv4Addr>,
     /// WINS servers, at most [`ModeCfg::MAX_WINS`].
     pub wins: Vec<Ipv4Addr>,
-    /// What goes through the tunnel, or what does not.
+    /// Networks reached through the tunnel, or excluded from it.
     pub split_network: Option<SplitNetwork>,
     /// Domains whose names the tunnel's DNS servers know.
     pub split_dns: Vec<Box<str>>,
-    /// Domain of names without a dot.
+    /// Default domain.
     pub default_domain: Box<str>,
     /// A file of at most 64 KiB.
     pub banner: Box<Path>,
-    /// Who checks passwords.
+    /// Where passwords are checked.
     pub auth_source: AuthSource,
     /// A user must be in one of these groups; empty: no need.
     pub auth_groups: Vec<Box<str>>,
-    /// Who knows groups.
+    /// Where groups are looked up.
     pub group_source: GroupSource,
-    /// Who gives addresses.
+    /// Source of addresses.
     pub conf_source: ConfSource,
-    /// Who keeps accounts.
+    /// Where accounting goes.
     pub accounting: Accounting,
-    /// Wait after a failed login, and more after each; zero: none.
+    /// Delay after a failed login, which grows with each; zero: none.
     pub auth_throttle: Duration,
-    /// PFS group that clients are told (Unity attribute); 0: none.
+    /// PFS group sent to clients (Unity attribute); 0: none.
     pub pfs_group: u32,
     /// Let clients save passwords (Unity attribute).
     pub save_passwd: bool,
@@ -96,7 +96,7 @@ pub struct Ipv4Network {
 }
 
 words! {
-    /// What a list of networks says.
+    /// Meaning of a list of networks.
     SplitKind {
         /// These go through the tunnel.
         Include = "include",
@@ -106,7 +106,7 @@ words! {
 }
 
 words! {
-    /// Who checks passwords.
+    /// Where passwords are checked.
     AuthSource {
         /// The password file.
         System = "system",
@@ -120,7 +120,7 @@ words! {
 }
 
 words! {
-    /// Who knows groups.
+    /// Where groups are looked up.
     GroupSource {
         /// The group file.
         System = "system",
@@ -130,7 +130,7 @@ words! {
 }
 
 words! {
-    /// Who gives addresses.
+    /// Source of addresses.
     ConfSource {
         /// The pool.
         Local = "local",
@@ -142,7 +142,7 @@ words! {
 }
 
 words! {
-    /// Who keeps accounts.
+    /// Where accounting goes.
     Accounting {
         /// Nobody.
         None = "none",
@@ -243,6 +243,6 @@ pub struct RadiusServer {
     pub host: Box<str>,
     /// UDP port; `None`: the service's.
     pub port: Option<u16>,
-    /// What both know.
+    /// Shared secret.
     pub secret: Secret,
 }

@@ -1,4 +1,4 @@
-//! Reading what follows the first word of a statement.
+//! Parses the operands of a statement.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -11,16 +11,15 @@ use super::problem::{Problems, SYNTAX_ERROR};
 use super::source::Source;
 use super::token::{Kind, Token};
 
-/// The words of a statement, one after the other. What is not as it should be is told to the problems, and then the
-/// answer is `None`.
+/// The words of a statement, taken one after the other. A mistake is added to the problems, and `None` returned.
 pub(super) struct Operands<'a, 's> {
     pub(super) source: &'s Source,
     pub(super) problems: &'a Problems,
     statement: &'a Statement<'s>,
     at: usize,
-    /// What is left of the word at `at` when a part of it was taken.
+    /// Rest of the word at `at` after a part of it was taken.
     rest: Option<Token<'s>>,
-    /// Where a comma could have stood and did not.
+    /// Place of a missing comma.
     no_comma: Option<usize>,
 }
 
@@ -30,7 +29,7 @@ impl<'a, 's> Operands<'a, 's> {
         Self { source, problems, statement, at: skip, rest: None, no_comma: None }
     }
 
-    /// The token that is next: a word, or what ends the statement.
+    /// Returns the next token: a word, or the end of the statement.
     pub(super) fn peek(&self) -> Token<'s> {
         self.rest.or(self.statement.words.get(self.at).copied()).unwrap_or(self.statement.end)
     }
@@ -98,7 +97,7 @@ impl<'a, 's> Operands<'a, 's> {
         self.problems.warning(self.source, token, message, hint);
     }
 
-    /// A syntax error at the next token, where `noun` was to stand.
+    /// Reports a syntax error at the next token, where `noun` was expected.
     pub(super) fn unexpected<T>(&self, noun: &str) -> Option<T> {
         let token = self.peek();
         if self.at_end() && self.is_cut_short() {
@@ -113,7 +112,7 @@ impl<'a, 's> Operands<'a, 's> {
         self.statement.body.is_none() && self.statement.end.kind != Kind::Semicolon
     }
 
-    /// The statement ends where `noun` was to stand.
+    /// Reports that the statement ends where `noun` was expected.
     fn cut_short(&self, noun: &str) {
         let Some(last) = self.statement.words.last().filter(|_| !self.statement.reported) else { return };
         let end = if self.statement.opens_section { "`{`" } else { "`;`" };
@@ -121,7 +120,7 @@ impl<'a, 's> Operands<'a, 's> {
         self.problems.error_behind(self.source, last, &message, format!("expected {noun}, then {end}"));
     }
 
-    /// Nothing more may follow.
+    /// Checks that nothing more follows.
     pub(super) fn finish(&self) -> Option<()> {
         if self.at_end() {
             return self.semicolon();

@@ -1,4 +1,4 @@
-//! Tokens to a tree of statements. After an error it goes on at the next statement, so that all errors are found.
+//! Parses tokens into a tree of statements. After an error it continues with the next statement, to find all errors.
 
 use super::directive::Section;
 use super::operands::no_semicolon;
@@ -6,21 +6,21 @@ use super::problem::{Problems, SYNTAX_ERROR};
 use super::source::Source;
 use super::token::{Kind, Token, tokens};
 
-/// Sections in sections at most.
+/// Maximum nesting of sections.
 const DEPTH: usize = 8;
 
 /// A directive or a section.
 #[derive(Debug)]
 pub(super) struct Statement<'s> {
-    /// What stands before its end or its body; at least one.
+    /// Words before its end or its body; at least one.
     pub(super) words: Vec<Token<'s>>,
-    /// What stands between the braces of a section.
+    /// Statements between the braces of a section.
     pub(super) body: Option<Body<'s>>,
-    /// The semicolon or the brace behind the words, or what stands in their place.
+    /// The semicolon or brace behind the words, or the token in its place.
     pub(super) end: Token<'s>,
-    /// That it has no proper end was told.
+    /// Whether its missing end was reported.
     pub(super) reported: bool,
-    /// A section begins with it.
+    /// Whether a section begins with it.
     pub(super) opens_section: bool,
 }
 
@@ -33,7 +33,7 @@ impl<'s> Statement<'s> {
 /// The beginning of a section that is open.
 #[derive(Clone, Copy)]
 struct Opener<'s> {
-    /// Its first word, and the second one if there is one; none of what is no section: it may be a password.
+    /// Its first two words; none for an unknown section, which may contain a password.
     name: Option<(Token<'s>, Option<Token<'s>>)>,
     /// From 1.
     line: u32,
@@ -51,18 +51,17 @@ impl Opener<'_> {
     }
 }
 
-/// What stands between braces.
+/// The body of a section.
 #[derive(Debug)]
 pub(super) struct Body<'s> {
     pub(super) statements: Vec<Statement<'s>>,
-    /// The closing brace, or what stands where it should.
+    /// The closing brace, or the token in its place.
     pub(super) close: Token<'s>,
-    /// Nothing is wrong with its statements' order and ends. Else what seems to be missing may stand where it does not
-    /// belong.
+    /// Whether all its statements are well-formed. Otherwise a directive that seems to be missing may stand elsewhere.
     pub(super) is_whole: bool,
 }
 
-/// The statements of a file. What is wrong with their order and their ends is told to `problems`.
+/// Parses the statements of a file and adds mistakes to `problems`.
 pub(super) fn parse<'s>(source: &'s Source, problems: &Problems) -> Vec<Statement<'s>> {
     let mut parser = Parser { source, problems, tokens: tokens(&source.text), at: 0, reported: None };
     parser.statements(Some(Section::Top), None, 0).statements
@@ -105,7 +104,7 @@ impl<'s> Parser<'s, '_> {
             let token = self.peek();
             match token.kind {
                 Kind::End => {
-                    // Of sections in sections the innermost is told.
+                    // Of nested sections, only the innermost is reported.
                     if let Some(open) = open.filter(|_| self.reported != Some(token.offset)) {
                         self.reported = Some(token.offset);
                         self.error(&token, open.unclosed());

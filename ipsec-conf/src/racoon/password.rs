@@ -1,4 +1,4 @@
-//! Where passwords stand in a configuration, or may: no problem shows them.
+//! Finds passwords in a configuration, which no problem shows.
 
 use super::token::{Kind, Token, tokens};
 use crate::excerpt::Secrets;
@@ -6,15 +6,15 @@ use libpfkey::spelling;
 
 /// Statements with a password in them.
 const DIRECTIVES: [&str; 4] = ["acct", "auth", "bind_pw", "shared_secret"];
-/// Parts of words that other programs have for them.
+/// Parts of words for passwords in other programs.
 const PARTS: [&str; 4] = ["passw", "psk", "pre_shared_key", "secret"];
 /// Words with such a part that no password follows.
 const HARMLESS: [&str; 2] = ["path", "save_passwd"];
 /// The directive whose value may be such a word.
 const METHOD: &str = "authentication_method";
 
-/// The spans of a file that hold passwords, or may: what follows the word for one in its statement, strings where a
-/// statement should begin, and what a quote without a partner leaves behind such a statement on its line.
+/// Returns the spans of a file that are passwords or may be: what follows the word for one in its statement, strings where
+/// a statement should begin, and the rest of the line behind such a statement with an unmatched quote.
 pub(super) fn passwords(text: &str) -> Secrets {
     let mut spans = Vec::new();
     // The first word of the statement, and whether a password follows.
@@ -34,7 +34,7 @@ pub(super) fn passwords(text: &str) -> Secrets {
         }
         end_of_last = token.offset + token.text.len();
         if matches!(token.kind, Kind::Semicolon | Kind::Open | Kind::Close) {
-            // The name of a method is no password, and a semicolon behind it ends the statement.
+            // The name of a method is not a password, and a semicolon behind it ends the statement.
             if first == METHOD && token.kind == Kind::Semicolon && words == 2 {
                 line = line_before;
             }

@@ -1,9 +1,9 @@
-//! Where something stands in a configuration.
+//! Places in a configuration.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// A place in a file. Two places are always equal: configurations are compared by what they say, not by where.
+/// A place in a file. All places compare equal, so that configurations are compared by their contents alone.
 #[derive(Clone)]
 pub struct Place {
     /// Name of the file.

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration.
+//! Mistakes in a configuration.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -10,36 +10,36 @@ use super::source::Source;
 use super::token::{Kind, Token};
 use crate::excerpt::{Excerpt, Secrets, printable};
 
-/// Problems of each severity that are kept; the others are only counted.
+/// Maximum number of problems kept per severity; more are only counted.
 const MOST: usize = 200;
 
 /// Octets before and after an error that are looked at for its line.
 const NEAR: usize = 400;
 
-/// How bad a problem is.
+/// Severity of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The configuration can be used.
     Warning,
-    /// It can not.
+    /// The configuration cannot be used.
     Error,
 }
 
-/// Something wrong with a configuration.
+/// A mistake in a configuration.
 ///
-/// Shown as `FILE:LINE:COLUMN: MESSAGE`, the source line with passwords blotted out, a caret, and a hint; no line end
-/// after the last.
+/// Displayed as `FILE:LINE:COLUMN: MESSAGE`, the source line with passwords masked, a caret, and a hint. It does not end
+/// with a line end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
-    /// Where it is.
+    /// Its place.
     pub place: Place,
-    /// What stands there, as the log form has it: a string with its first quote only. Empty where nothing does.
+    /// The token there in the log's form: a string with its first quote only. Empty if there is none.
     pub token: Box<str>,
     /// What is wrong.
     pub message: Box<str>,
-    /// What may help.
+    /// A hint.
     pub hint: Option<Box<str>>,
     /// `None` without a line in a file.
     excerpt: Option<Excerpt>,
@@ -64,7 +64,7 @@ impl fmt::Display for Problem {
             f.write_str(" warning:")?;
         }
         write!(f, " {}", printable(&self.message))?;
-        // A message of its own says what it is about.
+        // Other messages name the token themselves.
         if &*self.message == SYNTAX_ERROR {
             match &*self.token {
                 "" => f.write_str(" at the end")?,
@@ -92,7 +92,7 @@ pub(super) const SYNTAX_ERROR: &str = "syntax error";
 /// File, line and column.
 type Key = (Arc<str>, u32, u32);
 
-/// The problems met so far.
+/// The problems found so far.
 #[derive(Default)]
 pub(super) struct Problems {
     /// Each with the number of its file.
@@ -101,7 +101,7 @@ pub(super) struct Problems {
     errors: Cell<usize>,
     /// The number of the file that is being read.
     file: Cell<u32>,
-    /// The lines of places that problems may be told of when their sources are no longer at hand.
+    /// Source lines of places that problems may refer to after their sources are gone.
     excerpts: RefCell<HashMap<Key, Excerpt>>,
 }
 
@@ -170,7 +170,7 @@ impl Problems {
         self.excerpts.borrow_mut().insert((source.name.clone(), token.line, token.column), excerpt);
     }
 
-    /// A problem at a place whose source is no longer at hand.
+    /// Adds a problem at a place whose source is gone.
     pub(super) fn at_place(
         &self,
         place: Place,
@@ -188,7 +188,7 @@ impl Problems {
         self.list.borrow_mut().push((self.file.get(), problem));
     }
 
-    /// Whether one more is to be kept.
+    /// Whether one more can be kept.
     fn count(&self, severity: Severity) -> bool {
         let counter = match severity {
             Severity::Warning => &self.warnings,

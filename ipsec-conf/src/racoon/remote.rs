@@ -1,4 +1,4 @@
-//! What is agreed with a peer in phase 1.
+//! Parameters of phase 1.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,22 +8,22 @@ use super::identifier::{Address, Identifier};
 use super::place::Place;
 use super::word::words;
 
-/// A `remote` section, with all that it inherits.
+/// A `remote` section, including what it inherits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remote {
-    /// How it is called.
+    /// Its name.
     pub name: RemoteName,
     /// Where its section begins.
     pub place: Place,
-    /// The peers it is for; `None`: any ("anonymous").
+    /// Peers that it applies to; `None`: any ("anonymous").
     pub address: Option<RemoteAddress>,
-    /// UDP port of the peer; `None`: 500, and any when a peer is compared.
+    /// UDP port of the peer; `None`: 500 to initiate, any to match.
     pub port: Option<u16>,
-    /// At least one; the first is used by the initiator, the responder takes each.
+    /// At least one; the initiator uses the first, the responder accepts each.
     pub exchange_modes: Vec<ExchangeMode>,
     /// Own identity.
     pub my_identifier: Identifier,
-    /// What the peer may be called; the first that matches accepts. Empty: anything.
+    /// Identities that the peer may have; empty: any.
     pub peers_identifiers: Vec<Identifier>,
     /// Refuse a peer whose identity is none of `peers_identifiers`.
     pub verify_identifier: bool,
@@ -33,7 +33,7 @@ pub struct Remote {
     pub certificate: Option<OwnCertificate>,
     /// The peer's certificate or keys, in place of what it sends.
     pub peers_certificate: Option<PeersCertificate>,
-    /// Who vouches for certificates, beside the directory `path certificate`.
+    /// Certification authorities besides those in the directory `path certificate`.
     pub trust: Trust,
     /// What to do when a certification authority's revocation list is missing.
     pub crl_policy: CrlPolicy,
@@ -59,13 +59,13 @@ pub struct Remote {
     pub initial_contact: bool,
     /// Never initiate on an acquire.
     pub passive: bool,
-    /// What is accepted of a peer whose values differ.
+    /// How values of the peer that differ are treated.
     pub proposal_check: ProposalCheck,
     /// Always use identities as the endpoints of an SA.
     pub support_proxy: bool,
     /// Make policies for peers as a responder.
     pub generate_policy: GeneratePolicy,
-    /// Where no sainfo names the peer's side, make them for one host or subnet that is nobody else's.
+    /// Limit generated policies to one host or subnet that no other peer has, where no sainfo names the peer's side.
     pub generate_policy_bounds: bool,
     /// NAT traversal.
     pub nat_traversal: Ternary,
@@ -83,15 +83,15 @@ pub struct Remote {
     pub rekey: Ternary,
     /// Octets of a nonce.
     pub nonce_size: u16,
-    /// What a sainfo's `remoteid` must equal.
+    /// Value that a sainfo's `remoteid` must equal.
     pub ph1id: u32,
-    /// Life of a phase 1 whose proposal does not say.
+    /// Lifetime of a phase 1 whose proposal has none.
     pub lifetime: Duration,
     /// At least one, the preferred first.
     pub proposals: Vec<Proposal>,
 }
 
-/// How a `remote` section is called.
+/// The name of a `remote` section.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RemoteName {
     /// `remote "name"`.
@@ -190,21 +190,21 @@ words! {
         Off = "off",
         /// On, when the peer does it, too.
         On = "on",
-        /// Whatever the peer says.
+        /// On, regardless of the peer.
         Force = "force",
     }
 }
 
 words! {
-    /// What is accepted of a peer whose lifetimes, key lengths and PFS groups differ.
+    /// How lifetimes, key lengths and PFS groups of the peer that differ are treated.
     ProposalCheck {
-        /// What it says.
+        /// The peer's are accepted.
         Obey = "obey",
-        /// What is as strict as the own.
+        /// Values at least as strict as the own are accepted.
         Strict = "strict",
-        /// As strict, but a longer lifetime is cut short and the peer told.
+        /// As strict, but a longer lifetime is shortened and the peer notified.
         Claim = "claim",
-        /// What is equal.
+        /// Only equal values are accepted.
         Exact = "exact",
     }
 }

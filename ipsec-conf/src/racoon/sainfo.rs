@@ -1,4 +1,4 @@
-//! What is agreed with a peer in phase 2.
+//! Parameters of phase 2.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub struct Sainfo {
 }
 
 impl Sainfo {
-    /// How early it is looked at: the highest first, of equals the one written first.
+    /// Priority in the search: the highest first; of equal ones, the first in the file.
     pub fn priority(&self) -> u8 {
         let points = |has: bool, points: u8| if has { points } else { 0 };
         points(self.remoteid != 0, 3)
@@ -59,7 +59,7 @@ impl Sainfo {
 pub enum SainfoId {
     /// Any.
     Anonymous,
-    /// The address that the client got, or else the peer's own.
+    /// The address assigned to the client, otherwise the peer's own.
     ClientAddress,
     /// ID_IPV4_ADDR_SUBNET, ID_IPV6_ADDR_SUBNET, and the address forms for a prefix of full length.
     Network {
@@ -94,7 +94,7 @@ words! {
         Off = "off",
         /// When the peer agrees.
         On = "on",
-        /// Or else no SA.
+        /// Required.
         Require = "require",
     }
 }

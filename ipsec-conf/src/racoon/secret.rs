@@ -1,10 +1,10 @@
-//! Words that must not be seen.
+//! Passwords.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// A password: not shown, wiped when dropped.
+/// A password, which `Debug` does not show and which is wiped when dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 

@@ -11,7 +11,7 @@ use super::stray::{self, Found};
 use super::token::{Token, character};
 use crate::excerpt::Secrets;
 
-/// Whether bytes are UTF-16, which some editors call Unicode: by their byte order mark, or as every other one is zero.
+/// Whether bytes are UTF-16, which some editors call Unicode: they have a byte order mark, or every other byte is zero.
 pub(super) fn is_utf16(bytes: &[u8]) -> bool {
     let head = bytes.get(..64).unwrap_or(bytes);
     let zeros = head.iter().filter(|byte| **byte == 0).count();
@@ -25,9 +25,9 @@ pub(super) struct Source {
     /// The text as it is in the file, where `text` has plain characters in place of stray ones.
     original: Option<Zeroizing<String>>,
     stray: Vec<Found>,
-    /// The bytes were no UTF-8: each is the character of its number.
+    /// Whether the bytes were not UTF-8; each byte was then widened as Latin-1.
     pub(super) latin1: bool,
-    /// Found when the first problem is told.
+    /// Computed when the first problem is reported.
     passwords: OnceLock<Secrets>,
 }
 
@@ -53,7 +53,7 @@ impl Source {
         self.original.as_ref().unwrap_or(&self.text)
     }
 
-    /// Tells of characters that do not belong into a configuration.
+    /// Reports characters that do not belong in a configuration.
     pub(super) fn report_stray(&self, problems: &Problems) {
         for found in &self.stray {
             let token = character(self.shown(), found.offset);
@@ -71,13 +71,13 @@ impl Source {
     /// The spans that hold passwords, or may.
     pub(super) fn passwords(&self) -> &Secrets {
         self.passwords.get_or_init(|| match &self.original {
-            // What is a comment of another language or a quote in one of them may be a part of a password.
+            // A comment of another language, or a quote in one, may be part of a password.
             Some(original) => passwords(&self.text).joined(passwords(original)),
             None => passwords(&self.text),
         })
     }
 
-    /// The bytes that the file has for a part of its text.
+    /// Returns the bytes of the file for a part of its text.
     pub(super) fn bytes(&self, text: &str) -> Box<[u8]> {
         match self.latin1 {
             true => crate::setkey::narrow(text).into(),

@@ -3,7 +3,7 @@
 
 use crate::characters;
 
-/// What was found, by what it was most likely meant to be.
+/// Kind of a stray character, by what it was most likely meant to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A byte order mark at the beginning, which says nothing.
@@ -41,7 +41,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// The configuration means what it says in spite of it.
+    /// Whether the configuration has the same meaning without it.
     pub(super) fn is_harmless(&self) -> bool {
         matches!(self.kind, Kind::ByteOrderMark | Kind::InString | Kind::Return)
     }
@@ -136,8 +136,7 @@ fn is(c: char, kind: impl FnOnce(characters::Kind) -> bool) -> bool {
     !c.is_ascii() && kind(characters::Kind::of(characters::of_windows(c).unwrap_or(c)))
 }
 
-/// A text whose every token stands where it stood in `text`, with plain characters in place of stray ones, and what was
-/// found; none where nothing was.
+/// Replaces stray characters by plain ones, keeping the offset of every token; `None` if there are none.
 pub(super) fn repair(text: &str) -> Option<(String, Vec<Found>)> {
     let mut scanner =
         Scanner { text, at: 0, out: String::with_capacity(text.len()), pad: 0, found: Vec::new(), unclosed: false };
@@ -151,9 +150,9 @@ pub(super) fn repair(text: &str) -> Option<(String, Vec<Found>)> {
 struct Scanner<'t> {
     text: &'t str,
     at: usize,
-    /// As long as what was read, but for `pad`.
+    /// As long as the text read so far, less `pad`.
     out: String,
-    /// Blanks that are owed behind the word.
+    /// Blanks to append after the word, to keep later offsets.
     pad: usize,
     found: Vec<Found>,
     /// No `*/` follows.

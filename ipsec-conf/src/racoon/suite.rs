@@ -1,13 +1,13 @@
-//! Algorithms as other programs write them: `aes256-sha1-modp1024`, `esp-3des`, `AES-128-CBC`, `cbc(aes)`.
+//! Parses algorithms as other programs write them: `aes256-sha1-modp1024`, `esp-3des`, `AES-128-CBC`, `cbc(aes)`.
 
 use libpfkey::algorithm::Encryption;
 
 use super::algorithm::DhGroup;
 
-/// Longer words are none.
+/// Maximum length of a word.
 const LENGTH_MAX: usize = 64;
 
-/// Words that say nothing here.
+/// Parts that are ignored.
 const EMPTY: [&str; 21] = [
     "esp",
     "ah",
@@ -32,7 +32,7 @@ const EMPTY: [&str; 21] = [
     "icv",
 ];
 
-/// Names that ciphers with a mode or a number in them have elsewhere, and here.
+/// Other programs' names of ciphers that contain a mode or a number, with racoon's.
 const CIPHERS: [(&str, &str); 10] = [
     ("3des", "3des"),
     ("des3", "3des"),
@@ -46,7 +46,7 @@ const CIPHERS: [(&str, &str); 10] = [
     ("aescbc", "aes"),
 ];
 
-/// The cipher whose name `part` begins with, and what follows the name.
+/// Returns the cipher whose name `part` begins with, and the rest.
 fn cipher_of(part: &str) -> Option<(&'static str, &str)> {
     let elsewhere = Encryption::ALL.iter().flat_map(|one| {
         let name = one.ike().first().and_then(|ike| ike.names.first()).copied();
@@ -57,7 +57,7 @@ fn cipher_of(part: &str) -> Option<(&'static str, &str)> {
     Some((name, part.get(word.len()..)?))
 }
 
-/// What a word names.
+/// The algorithms that a word names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Suite {
     /// The name of a cipher.
@@ -68,14 +68,14 @@ pub(super) struct Suite {
     pub(super) hash: Option<&'static str>,
     /// A group.
     pub(super) group: Option<DhGroup>,
-    /// SHA-2 of a length that may follow.
+    /// SHA-2, whose length may follow.
     sha2: bool,
-    /// A number of a group may follow.
+    /// A kind of group, whose number may follow.
     grouped: Option<&'static str>,
 }
 
 impl Suite {
-    /// What a word names; none if a part of it is unknown, or nothing is named.
+    /// Parses a word; `None` if a part of it is unknown or it names nothing.
     pub(super) fn read(text: &str) -> Option<Self> {
         if text.len() > LENGTH_MAX {
             return None;
@@ -94,7 +94,7 @@ impl Suite {
         (suite.cipher.is_some() || suite.hash.is_some() || suite.group.is_some()).then_some(suite)
     }
 
-    /// How many of cipher, hash and group there are.
+    /// Counts how many of cipher, hash and group are named.
     pub(super) fn kinds(&self) -> u8 {
         u8::from(self.cipher.is_some()) + u8::from(self.hash.is_some()) + u8::from(self.group.is_some())
     }
@@ -137,7 +137,7 @@ impl Suite {
         Some(())
     }
 
-    /// A number of its own belongs to what is before it.
+    /// A separate number belongs to the part before it.
     fn number(&mut self, digits: &str) -> Option<()> {
         let number: u16 = digits.parse().ok()?;
         match (number, self.hash) {
@@ -146,7 +146,7 @@ impl Suite {
             (256 | 384 | 512, hash) if self.sha2 || hash == Some("sha1") => {
                 (self.sha2, self.hash) = (false, Some(sha2(number)?));
             }
-            // How long the ICV is.
+            // The length of the ICV.
             (96 | 128 | 192 | 256, Some(_)) => {}
             (8 | 12 | 16, None) if self.cipher.is_some_and(|cipher| cipher.starts_with("aes_")) => {}
             (40..=448, None) if self.cipher.is_some() && self.bits.is_none() => self.bits = Some(number),
@@ -207,7 +207,7 @@ fn sha2(bits: u16) -> Option<&'static str> {
     })
 }
 
-/// A group by what its number counts and that number.
+/// Returns the group of a kind and a number.
 fn group(kind: &str, number: &str) -> Option<DhGroup> {
     let name = match kind {
         "modp" => format!("modp{number}"),

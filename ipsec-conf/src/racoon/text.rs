@@ -1,4 +1,4 @@
-//! A configuration as text.
+//! Prints a configuration.
 
 use std::fmt::{self, Display, Write};
 use std::path::Path;
@@ -12,18 +12,18 @@ use super::remote::{OwnCertificate, PeersCertificate, Proposal, Remote, RemoteAd
 use super::sainfo::{Sainfo, SainfoId};
 use super::secret::Secret;
 
-/// Whether a text may have passwords in it.
+/// Whether passwords are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Passwords {
-    /// As they are.
+    /// In clear.
     Shown,
-    /// Stars in their place: the text is for people.
+    /// As stars, for display.
     Hidden,
 }
 
 impl Config {
-    /// The configuration in its own language, defaults and all that was inherited written out. With the passwords
-    /// shown, what it says is the same value again.
+    /// Returns the configuration in its own language, with defaults and inherited values written out. With the passwords
+    /// shown, the text parses to the same value.
     pub fn to_text(&self, passwords: Passwords) -> String {
         let mut text = Text { out: String::new(), depth: 0, passwords };
         // Writing to a string does not fail.
@@ -141,7 +141,7 @@ impl Text {
         for sainfo in &config.sainfos {
             self.section(SainfoHead(sainfo), |text| text.sainfo(sainfo))?;
         }
-        // Behind all names, which are whole by now: they are not to be put into these directories again.
+        // At the end: all names are absolute by now and must not be put into these directories again.
         self.paths(&config.paths)
     }
 

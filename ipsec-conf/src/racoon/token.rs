@@ -4,7 +4,7 @@ use pest::Parser;
 
 use super::grammar::{Grammar, Rule};
 
-/// What a token is.
+/// Kind of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Word,
@@ -15,10 +15,10 @@ pub(super) enum Kind {
     Semicolon,
     Open,
     Close,
-    /// A quote that nothing closes.
+    /// An unclosed quote.
     Unclosed,
     Illegal,
-    /// Behind the last.
+    /// End of the file.
     End,
 }
 
@@ -49,7 +49,7 @@ impl<'s> Token<'s> {
         self.kind == Kind::Word && self.text == word
     }
 
-    /// The line that it ends in.
+    /// Returns the line in which it ends.
     pub(super) fn last_line(&self) -> u32 {
         self.line.saturating_add(count(self.text.matches('\n').count()))
     }
@@ -89,7 +89,7 @@ pub(super) fn character(text: &str, offset: usize) -> Token<'_> {
 pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
     let mut tokens = Vec::new();
     let mut place = Counter { text, offset: 0, line: 1, column: 1 };
-    // Any text has a parse.
+    // The grammar matches any text.
     for pair in Grammar::parse(Rule::file, text).into_iter().flatten() {
         let kind = match pair.as_rule() {
             Rule::word => Kind::Word,
@@ -107,7 +107,7 @@ pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
         place.go_to(span.start());
         tokens.push(place.token(kind, span.as_str()));
     }
-    // The end is where the last line with something on it ends.
+    // The end is placed at the end of the last line that is not empty.
     let end = tokens.last().map_or(0, |token| token.offset + token.text.len());
     place.go_to(end);
     tokens.push(place.token(Kind::End, ""));

@@ -15,21 +15,21 @@ use libpfkey::policy::Policy;
 pub struct Statement<'s> {
     /// The statement's text, to its `;`. Bytes above 127 of the file are widened as Latin-1.
     pub source: &'s str,
-    /// Line of the terminating `;`, from 1: what kernel errors are reported with.
+    /// Line of the terminating `;`, from 1. Kernel errors are reported with it.
     pub line: u32,
-    /// It may be the rest of a key: see [`RawStatement::doubtful`](super::RawStatement::doubtful).
+    /// Whether the text may be part of a key: see [`RawStatement::doubtful`](super::RawStatement::doubtful).
     pub doubtful: bool,
-    /// What it says.
+    /// The statement itself.
     pub command: Command<'s>,
 }
 
 impl<'s> Statement<'s> {
-    /// An error at the token that begins at `offset`.
+    /// Returns an error at the token that begins at `offset`.
     pub fn error_at(&self, offset: usize, message: impl Into<Cow<'static, str>>) -> ParseError {
         self.error(Token::at(self.source, offset).source(), offset, offset, offset, message.into())
     }
 
-    /// An error about the token at `offset` that KAME setkey sees only with the next token in hand, and shows there.
+    /// Returns an error about the token at `offset` that KAME setkey detects, and reports, at the next token.
     /// (An unresolvable source host of `add` is reported at the destination.)
     pub fn error_after(&self, offset: usize, message: impl Into<Cow<'static, str>>) -> ParseError {
         let end = offset + Token::at(self.source, offset).source().len();
@@ -37,15 +37,15 @@ impl<'s> Statement<'s> {
         self.error(Token::at(self.source, next).source(), next, next, offset, message.into())
     }
 
-    /// An error about what is at `offset` that KAME setkey sees only when the statement is complete: it shows the `;`,
-    /// and before that the text after `-P` in the statements that have one.
+    /// Returns an error about the token at `offset` that KAME setkey detects only when the statement is complete: its
+    /// message shows the `;`, preceded by the text after `-P` if there is one.
     pub fn error_at_end(&self, offset: usize, message: impl Into<Cow<'static, str>>) -> ParseError {
         let start = self.policy_text().map_or(self.source.len().saturating_sub(1), |text| text.offset);
         let token = self.source.get(start..).unwrap_or_default();
         self.error(token, start, self.source.len(), offset, message.into())
     }
 
-    /// Line on which `offset` is.
+    /// Returns the line of `offset`.
     pub fn line_at(&self, offset: usize) -> u32 {
         let rest = self.source.as_bytes().get(offset..).unwrap_or_default();
         let after = rest.iter().filter(|byte| **byte == b'\n').count();
@@ -59,7 +59,7 @@ impl<'s> Statement<'s> {
         }
     }
 
-    /// `start`: where the token begins; `stands`: where the reference's parser is; `offset`: what is wrong.
+    /// `start`: beginning of the token; `stands`: position of the reference's parser; `offset`: the offending text.
     fn error(&self, token: &str, start: usize, stands: usize, offset: usize, message: Cow<'static, str>) -> ParseError {
         ParseError {
             kind: ErrorKind::Value,
@@ -93,7 +93,7 @@ pub struct Word<'s> {
     pub offset: usize,
 }
 
-/// What a statement asks for.
+/// A command with its operands.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command<'s> {
     /// `add`: create SAs.
@@ -261,7 +261,7 @@ pub struct Sa<'s> {
     pub spi: u32,
     /// `-m`
     pub mode: Mode,
-    /// `-r`: replay window; 0 is none given. Unit as the kernel's door takes it (bytes on BSD, packets on Linux).
+    /// `-r`: replay window; 0 if none is given. In the kernel interface's unit: bytes on the BSDs, packets on Linux.
     pub replay: u32,
     /// `-u`
     pub reqid: u32,
@@ -325,8 +325,8 @@ pub enum Key<'s> {
 }
 
 impl Key<'_> {
-    /// The key's bytes: one a character, or two hex digits a byte (of an odd number the first digit is a byte of
-    /// its own, as KAME setkey does).
+    /// Returns the key's bytes: one per character, or one per two hex digits. If the number of digits is odd, the first
+    /// digit is a byte by itself, as in KAME setkey.
     pub fn bytes(&self) -> Zeroizing<Vec<u8>> {
         let mut bytes = Zeroizing::new(Vec::new());
         match self {
@@ -347,7 +347,7 @@ impl Key<'_> {
         bytes
     }
 
-    /// Offset of the key in the statement, quotes and `0x` not counted.
+    /// Returns the offset of the key in the statement, behind its quote or `0x`.
     pub fn offset(&self) -> usize {
         match self {
             Self::Quoted(word) | Self::Hex(word) => word.offset,
@@ -369,11 +369,11 @@ impl std::fmt::Debug for Key<'_> {
 pub struct Spd<'s> {
     /// Address options.
     pub options: AddressOptions,
-    /// Which packets.
+    /// Packets that the policy applies to.
     pub selector: Selector<'s>,
     /// The text after `-P`, as written up to the `;`.
     pub policy_text: Word<'s>,
-    /// What to do with them.
+    /// The policy.
     pub policy: Policy,
 }
 
@@ -402,7 +402,7 @@ pub enum Selector<'s> {
 pub struct Range<'s> {
     /// Host name or address.
     pub host: Word<'s>,
-    /// Prefix length as written; full when absent. Not checked against the family: the kernel judges.
+    /// Prefix length as written; full when absent. The kernel checks it against the address family.
     pub prefix: Option<u8>,
     /// Port number or (UDP) service name; `any` is `None`.
     pub port: Option<Word<'s>>,

@@ -15,22 +15,22 @@ pub struct ParseError {
     pub kind: ErrorKind,
     /// What is wrong, without the token.
     pub message: Cow<'static, str>,
-    /// The token where KAME setkey's parser stands when it sees the error: empty at the end of the text, all the text
-    /// after `-P` for an error in a policy. `None` when it is a key or could be one.
+    /// The token at which KAME setkey's parser detects the error: empty at the end of the text, the whole text after `-P`
+    /// for an error in a policy. `None` if it is a key or may be one.
     pub token: Option<String>,
-    /// Line on which that parser stands.
+    /// Line at which that parser detects it.
     pub line: u32,
-    /// Offset in the statement's text of what is wrong. For a policy it is inside the text after `-P`.
+    /// Offset of the mistake in the statement's text; for a policy, inside the text after `-P`.
     pub offset: usize,
-    /// A line that libipsec prints on standard error of its own accord.
+    /// A line that libipsec itself prints on standard error.
     pub library_line: Option<String>,
     /// What the author may have meant.
     pub hint: Option<Cow<'static, str>>,
 }
 
 impl ParseError {
-    /// Whether the input is given up at once, even on a terminal: a character that begins no token. Nothing else is
-    /// printed then. (After other errors `parse failed` is printed, and with `-c` reading goes on.)
+    /// Whether reading stops at once, even on a terminal: at a character that begins no token. Nothing else is printed
+    /// then. (After other errors `parse failed` is printed, and with `-c` reading continues.)
     pub fn is_fatal(&self) -> bool {
         self.kind == ErrorKind::Lexical
     }

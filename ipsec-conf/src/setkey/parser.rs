@@ -1,4 +1,4 @@
-//! Text to [`Statement`].
+//! Parses the text of a [`Statement`].
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -25,17 +25,17 @@ const NUMBER_MAX: usize = 12;
 /// Parses one statement with its `;`. `first_line` is the line of the text's first byte.
 ///
 /// # Errors
-/// The first thing wrong. Names are not resolved, key lengths not checked: that needs the system and the kernel.
+/// The first mistake. Names are not resolved and key lengths not checked, as that needs the system and the kernel.
 pub fn parse(source: &str, first_line: u32) -> Result<Statement<'_>, ParseError> {
     parse_piece(source, first_line, false)
 }
 
-/// The same, of a text that may be the rest of a key when it is `doubtful`.
+/// Parses a statement; a `doubtful` one may be part of a key.
 pub(super) fn parse_piece(source: &str, first_line: u32, doubtful: bool) -> Result<Statement<'_>, ParseError> {
     let reader = Reader { source, first_line, doubtful };
     let mut pairs = Grammar::parse(Rule::statement, source).map_err(|error| reader.syntax_error(&error))?;
     let command = match pairs.next() {
-        // The first thing wrong is told, and the grammar takes any word for the name of an algorithm.
+        // The grammar takes any word for the name of an algorithm; report an unknown one if it is the first mistake.
         Some(pair) => reader.command(pair).map_err(|error| reader.unknown_algorithm(usize::MAX).unwrap_or(error))?,
         None => return Err(reader.error_at(ErrorKind::Syntax, "syntax error", 0)),
     };
@@ -84,7 +84,7 @@ impl<'s> Reader<'s> {
         self.unknown_algorithm(offset).unwrap_or_else(|| self.unexpected(offset, expected))
     }
 
-    /// The first name of an algorithm before `end` that is not in the table.
+    /// Returns the error at the first algorithm name before `end` that is not in the table.
     fn unknown_algorithm(self, end: usize) -> Option<ParseError> {
         let mut tokens = tokens(self.source).take_while(|(offset, _)| *offset < end);
         if !matches!(tokens.next()?.1, Token::Plain("add" | "update")) {
@@ -107,12 +107,12 @@ impl<'s> Reader<'s> {
         None
     }
 
-    /// The error at an offset where one of `expected` was to stand.
+    /// Returns the error at an offset where one of `expected` was required.
     fn unexpected(self, offset: usize, expected: &[Rule]) -> ParseError {
         let token = Token::at(self.source, offset);
         let hint = hint::for_syntax_error((self.source, self.first_line == 1), offset, token, expected);
         let error = match token {
-            // One character is no key.
+            // A single character is not a key.
             Token::Illegal(text) => {
                 let error = self.error_at(ErrorKind::Lexical, "Syntax error", offset);
                 ParseError { token: Some(text.to_owned()), ..error }
@@ -122,7 +122,7 @@ impl<'s> Reader<'s> {
         ParseError { hint, ..error }
     }
 
-    /// A value that is well-formed and impossible. It is shown where the grammar says that it is a number, and no key.
+    /// Returns an error at a well-formed but impossible value. The value is shown if it is a number, and so not a key.
     fn value_error(self, message: impl Into<Cow<'static, str>>, pair: &Pair<'_, Rule>) -> ParseError {
         let is_number = match pair.as_rule() {
             Rule::number | Rule::prefix => true,

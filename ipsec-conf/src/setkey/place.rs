@@ -1,4 +1,4 @@
-//! Where in a statement's text its parts are, for errors found after parsing.
+//! Offsets of the parts of a statement, for errors found after parsing.
 
 use super::ast::{Command, Range, Sa, Statement};
 use super::token::{Token, skip_blanks, tokens};

@@ -1,4 +1,4 @@
-//! Which parts of a statement are keys or could be: no error shows them.
+//! Finds the parts of a statement that are keys or may be, which no error shows.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -7,7 +7,7 @@ use super::token::{Token, skip_blanks, tokens};
 use crate::excerpt::Secrets;
 use libpfkey::algorithm::{AuthenticationWord, EncryptionWord};
 
-/// Hex digits of the largest SPI. A longer string of them may be a key.
+/// Hex digits of the largest SPI. A longer string of hex digits may be a key.
 const SPI_DIGITS: usize = 8;
 /// Decimal digits of the largest SPI.
 const SPI_DECIMAL: usize = 10;
@@ -19,7 +19,7 @@ const LONG: usize = 16;
 /// Words that are shown wherever they stand, beside those of [`hint`] and the names of algorithms.
 const WORDS: [&str; 5] = ["tagged", "crypto", "packet", "auth", "enc"];
 
-/// How much of a statement is trusted not to be a key.
+/// How much of a statement is known not to be a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trust {
     /// Before any sign of a key: ordinary words are shown.
@@ -28,12 +28,12 @@ enum Trust {
     Name,
     /// Behind the name: a key.
     Key,
-    /// Behind a key or a quote, which may have lost its partner: only the language's own words are shown.
+    /// Behind a key, or behind a quote that may be unmatched: only keywords are shown.
     Guarded,
 }
 
-/// The spans of a statement that hold keys, or may. `doubtful`: an earlier quote of the input may have lost its
-/// partner, so that keys stand where statements should.
+/// Returns the spans of a statement that are keys or may be. `doubtful`: an earlier quote of the input may be unmatched, so
+/// that keys may stand in place of statements.
 pub(crate) fn secrets_of(text: &str, doubtful: bool) -> Secrets {
     let mut spans = Vec::new();
     let mut trust = if doubtful { Trust::Guarded } else { Trust::Open };
@@ -44,9 +44,9 @@ pub(crate) fn secrets_of(text: &str, doubtful: bool) -> Secrets {
     // Tokens since `-ctx`, whose label stands in quotes.
     let mut since_label = usize::MAX;
     let mut end_of_last = 0;
-    // In a doubtful text, whether a statement begins as one: otherwise no word of it is shown.
+    // In a doubtful text, words are shown only if it begins like a statement.
     let mut begins = !doubtful;
-    // A byte order mark, of three characters here, is no word.
+    // A byte order mark (three characters, widened) is not a word.
     let mark = text.chars().take_while(|c| "\u{ef}\u{bb}\u{bf}".contains(*c)).count();
     for (index, (start, token)) in tokens(text).skip(mark).enumerate() {
         // Comments: an old key, or one with a `#` in it.
@@ -60,7 +60,7 @@ pub(crate) fn secrets_of(text: &str, doubtful: bool) -> Secrets {
         }
         let is_secret = match token {
             Token::Illegal("\"") => {
-                // An open quote: all that follows.
+                // After an open quote, everything may be a key.
                 spans.push((start + 1, text.len()));
                 return Secrets(spans);
             }
@@ -70,7 +70,7 @@ pub(crate) fn secrets_of(text: &str, doubtful: bool) -> Secrets {
             _ if continues => true,
             _ if !begins => source != ";",
             _ => match trust {
-                // Behind an SPI, as where the option and the algorithm's name were forgotten.
+                // Behind an SPI the option and the algorithm's name may be missing.
                 Trust::Open if matches!(first, "add" | "update") && is_spi(last) && !is_behind_spi(source) => true,
                 Trust::Open => is_long(source, index == 0, before_policy),
                 Trust::Name => !is_word(source) && !is_name(text, end_of_last, source),
@@ -109,14 +109,14 @@ pub(crate) fn secrets_of(text: &str, doubtful: bool) -> Secrets {
     Secrets(spans)
 }
 
-/// A token, or a text of several, as an error may show it; none where the first of it is a key.
+/// Returns the text as an error may show it; `None` if it begins with a key.
 pub(super) fn shown(secrets: &Secrets, token: &str, offset: usize) -> Option<String> {
     let is_shown = token.is_empty() || !secrets.cover(offset);
     // KAME setkey shows quoted strings without their quotes.
     is_shown.then(|| secrets.blot(token, offset).trim_matches('"').to_owned())
 }
 
-/// The spans of the comments between two tokens, their `#` left out.
+/// Returns the spans of the comments between two tokens, without their `#`.
 fn comments(text: &str, from: usize, to: usize) -> impl Iterator<Item = (usize, usize)> {
     let mut line_start = from;
     text.get(from..to).unwrap_or_default().split('\n').filter_map(move |line| {
@@ -126,14 +126,14 @@ fn comments(text: &str, from: usize, to: usize) -> impl Iterator<Item = (usize, 
     })
 }
 
-/// Digits or a long word that no host, port or SPI is.
+/// Whether a word is too long for a host, port or SPI.
 fn is_long(word: &str, first: bool, before_policy: bool) -> bool {
     let (digits, prefixed) = match word.strip_prefix("0x").or_else(|| word.strip_prefix("0X")) {
         Some(digits) => (digits, true),
         None => (word, false),
     };
     if prefixed {
-        // Also where one of its digits is none.
+        // Even if one of its characters is not a digit.
         return digits.len() > SPI_DIGITS || (first && digits.len() >= SPI_DIGITS);
     }
     if digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -148,7 +148,7 @@ fn is_long(word: &str, first: bool, before_policy: bool) -> bool {
     is_plain && word.len() >= LONG && kinds.into_iter().filter(|has| *has).count() > 1
 }
 
-/// A word of the language.
+/// Whether it is a keyword.
 fn is_word(word: &str) -> bool {
     is_structure(word) || hint::is_keyword(word) || is_algorithm(word) || WORDS.contains(&word)
 }
@@ -158,17 +158,17 @@ fn is_spi([word, before]: [&str; 2]) -> bool {
     hint::is_protocol(before) && is_number(word)
 }
 
-/// What may stand behind the SPI of an SA, or is no more than misspelt.
+/// Whether a word may follow the SPI of an SA, possibly misspelt.
 fn is_behind_spi(word: &str) -> bool {
     is_number(word) || is_word(word) || hint::is_like_algorithm(word)
 }
 
-/// A number, or a range of them, too short for a key.
+/// Whether it is a number, or a range of numbers, too short for a key.
 fn is_number(word: &str) -> bool {
     word.starts_with(|c: char| c.is_ascii_digit()) && !is_long(word, false, true)
 }
 
-/// Punctuation, an option, or the `0x` that lacks its digits.
+/// Whether it is punctuation, an option, or `0x` without digits.
 fn is_structure(word: &str) -> bool {
     matches!(word, ";" | "[" | "]" | "/" | "," | "0x" | "0X") || (word.starts_with('-') && word != "-")
 }
@@ -177,17 +177,17 @@ fn is_algorithm(word: &str) -> bool {
     EncryptionWord::from_name(word).is_some() || AuthenticationWord::from_name(word).is_some()
 }
 
-/// An address that needs no quotes.
+/// Whether it is an address.
 fn is_address(quoted: &str) -> bool {
     quoted.trim_matches('"').parse::<IpAddr>().is_ok()
 }
 
-/// A number too short to be a part of a key that is worth anything.
+/// Whether it is a number too short to reveal anything of a key.
 fn is_small(word: &str) -> bool {
     word.len() <= SMALL && word.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether a word behind `-E` or `-A` is an algorithm's name: one misspelt, or one with a key behind it.
+/// Whether a word behind `-E` or `-A` is an algorithm's name: a misspelt one, or one that a key follows.
 fn is_name(text: &str, end: usize, word: &str) -> bool {
     let next = Token::at(text, skip_blanks(text, end)).source();
     let has_key = next.starts_with('"') || next.starts_with("0x") || next.starts_with("0X");

@@ -7,8 +7,8 @@ const GRE: u8 = 47;
 const ICMPV6: u8 = 58;
 const MOBILITY: u8 = 135;
 
-/// Numbers of the protocol names that the language itself must know, because they take a specification after them or
-/// because files often write one there by mistake. All other names are the system's business.
+/// Numbers of the protocol names that the language itself must know, because a specification may follow them, or often
+/// follows them by mistake. The system resolves all other names.
 pub fn known_protocol(name: &str) -> Option<u8> {
     Some(match name {
         "icmp" | "ICMP" => ICMP,
@@ -27,8 +27,8 @@ pub(crate) fn takes_spec(protocol: u8) -> bool {
     matches!(protocol, ICMP | GRE | ICMPV6 | MOBILITY)
 }
 
-/// What `TYPE,CODE` (ICMP, ICMPv6, Mobility Header) or a key (GRE: a number or a dotted quad) puts in place of the
-/// source and destination port. `None` when it is malformed or the protocol takes none.
+/// Returns the values that `TYPE,CODE` (ICMP, ICMPv6, Mobility Header) or a key (GRE: a number or a dotted quad) puts in
+/// place of the source and destination port; `None` if it is malformed or the protocol takes none.
 pub fn upper_spec(protocol: u8, text: &str) -> Option<(u16, u16)> {
     if protocol != GRE {
         let (kind, code) = text.split_once(',')?;

@@ -1,4 +1,4 @@
-//! Bytes to statements, without holding more than one of them.
+//! Splits a stream of bytes into statements; holds at most one statement in memory.
 
 use std::fmt;
 
@@ -9,10 +9,10 @@ use super::error::ParseError;
 use super::parser::parse_piece;
 use super::secret::secrets_of;
 
-/// The longest statement, in bytes, blanks and comments inside it included.
+/// Maximum length of a statement in bytes, including blanks and comments inside it.
 pub const MAX_STATEMENT: usize = 64 * 1024;
 
-/// Enough for nearly every statement.
+/// Initial capacity of the buffer, enough for nearly every statement.
 const INITIAL_CAPACITY: usize = 512;
 
 /// Finds the end of each statement in a stream of bytes.
@@ -33,24 +33,24 @@ const INITIAL_CAPACITY: usize = 512;
 /// # Ok::<(), ipsec_conf::setkey::StatementTooLong>(())
 /// ```
 pub struct Splitter {
-    /// What was read of the statement, widened as Latin-1. It may hold keys.
+    /// Text of the statement so far, widened as Latin-1. It may contain keys.
     text: Zeroizing<String>,
     state: State,
-    /// `text` is a whole statement that was handed out, to be dropped at the next call.
+    /// Whether `text` is a complete statement that was returned; the next call drops it.
     done: bool,
-    /// A token of the statement was seen.
+    /// Whether the statement has a token so far.
     begun: bool,
-    /// Comments are recognised in the text after `-P`, too.
+    /// Whether comments are also recognised in the text after `-P`.
     comments_in_policy: bool,
     line: u32,
     column: u32,
     first_line: u32,
     first_column: u32,
-    /// The statement has a quoted string that goes over the end of a line.
+    /// Whether a quoted string of the statement spans several lines.
     has_long_quote: bool,
-    /// Such a statement was wrong: from there on, what is inside and outside of quotes may be swapped.
+    /// Whether such a statement was wrong: the text inside and outside of quotes may be swapped from there on.
     swapped: bool,
-    /// The statement has a key or a quote in it, or a part of them.
+    /// Whether the statement contains a key, a quote or a part of one.
     has_key: bool,
     doubtful: bool,
 }
@@ -66,7 +66,7 @@ pub struct RawStatement<'b> {
     pub first_column: u32,
     /// Line of the last byte, which is the `;` of a whole statement.
     pub line: u32,
-    /// An earlier quote may have lost its partner, so that the statement may be the rest of a key.
+    /// Whether the statement may be part of a key, because an earlier quote may be unmatched.
     pub doubtful: bool,
 }
 
@@ -98,7 +98,7 @@ impl fmt::Debug for Splitter {
     }
 }
 
-/// A statement is longer than [`MAX_STATEMENT`]: a quote left open, most likely.
+/// A statement is longer than [`MAX_STATEMENT`], usually because a quote is not closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("statement longer than {MAX_STATEMENT} bytes")]
 pub struct StatementTooLong {
@@ -145,11 +145,11 @@ impl Splitter {
         Self { comments_in_policy: true, ..Self::script() }
     }
 
-    /// Takes bytes from `input` up to the end of the next statement; `None` when more are needed.
+    /// Consumes `input` up to the end of the next statement; returns `None` if more input is needed.
     ///
     /// # Errors
-    /// When the statement gets longer than [`MAX_STATEMENT`]. What was read of it can be had by
-    /// [`finish`](Self::finish); parsing that finds where the trouble began.
+    /// If the statement exceeds [`MAX_STATEMENT`]. [`finish`](Self::finish) returns what was read of it; parsing that
+    /// locates the mistake.
     pub fn split(&mut self, input: &mut &[u8]) -> Result<Option<RawStatement<'_>>, StatementTooLong> {
         if self.done {
             self.done = false;
@@ -166,12 +166,12 @@ impl Splitter {
         Ok(Some(self.raw()))
     }
 
-    /// The text after the last `;`, unless it is blank. A script must have none; standard input may.
+    /// Returns the text after the last `;`, unless it is blank. A script must not have any; standard input may.
     pub fn finish(&mut self) -> Option<RawStatement<'_>> {
         (self.begun && !self.done).then(|| self.raw())
     }
 
-    /// Whether a statement is begun and not ended: what a prompt would show.
+    /// Whether a statement has begun and not ended, which a prompt shows.
     pub fn is_inside(&self) -> bool {
         self.begun && !self.done
     }
@@ -197,14 +197,14 @@ impl Splitter {
         }
         self.text.clear();
         self.begun = false;
-        // Behind a key on the same line may be the rest of it: a quote that was lost makes the `;` in it an end.
+        // The rest of the line may belong to the key: if a quote is missing, a `;` inside the key ends the statement.
         self.has_key &= self.column != 1;
         self.doubtful = self.swapped || self.has_key;
         self.first_line = self.line;
         self.first_column = self.column;
     }
 
-    /// Appends a character, leaving no copy of the text behind when it must move.
+    /// Appends a character; wipes the old buffer if the text has to move.
     fn push(&mut self, c: char) {
         if self.text.len() + c.len_utf8() > self.text.capacity() {
             let mut larger = Zeroizing::new(String::with_capacity(2 * self.text.capacity()));
@@ -231,7 +231,7 @@ impl Splitter {
                 }
             }
             _ if self.state == State::PolicyComment => self.push(' '),
-            // A comment before the statement is of no use to anybody, and may be long.
+            // A comment before the statement is not kept: nothing needs it, and it may be long.
             _ if self.state == State::Comment && !self.begun => {}
             _ => self.push(char::from(byte)),
         }
@@ -241,7 +241,7 @@ impl Splitter {
         }
     }
 
-    /// The state after `byte`.
+    /// Returns the state after `byte`.
     fn step(&self, byte: u8) -> State {
         match (self.state, byte) {
             (State::Quote, b'"') | (State::Comment, b'\n') => State::Between,

@@ -4,7 +4,7 @@ use pest::Parser;
 
 use super::grammar::{Grammar, Rule};
 
-/// What stands at an offset of a statement.
+/// A token at an offset of a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Token<'s> {
     /// A token as written.
@@ -45,7 +45,7 @@ pub(crate) fn skip_blanks(text: &str, offset: usize) -> usize {
     offset + Grammar::parse(Rule::blank, rest).map_or(0, |pairs| pairs.as_str().len())
 }
 
-/// The tokens of a text with their offsets. After `-P` they are not what the parser sees; a key stands there only where
+/// Returns the tokens of a text with their offsets. After `-P` they differ from the parser's; a key occurs there only if
 /// the `;` of the policy is missing.
 pub(crate) fn tokens(text: &str) -> impl Iterator<Item = (usize, Token<'_>)> {
     let mut offset = 0;

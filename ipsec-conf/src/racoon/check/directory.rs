@@ -1,4 +1,4 @@
-//! The `ldapcfg` and `radiuscfg` sections: who knows users.
+//! The `ldapcfg` and `radiuscfg` sections.
 
 use std::time::Duration;
 

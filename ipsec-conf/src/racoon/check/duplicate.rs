@@ -1,4 +1,4 @@
-//! Remotes that stand in each other's way, and addresses on interfaces that do not exist.
+//! Checks for conflicting remotes, and for addresses on interfaces that do not exist.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -11,7 +11,7 @@ use crate::racoon::source::Source;
 use crate::racoon::token::Token;
 
 impl Check<'_> {
-    /// Tells of an interface that does not exist; `token` begins with the address.
+    /// Reports an interface that does not exist; `token` begins with the address.
     pub(super) fn check_scope(&self, source: &Source, token: &Token<'_>, address: &Address) {
         let Some(scope) = &address.scope else { return };
         if self.loader.has_interface(scope) == Some(false) {
@@ -31,7 +31,7 @@ impl Check<'_> {
             |remote: &&Remote| !remote.passive && matches!(remote.address, Some(RemoteAddress::Numeric(_)));
         let called_the_same = repeated(remotes.iter().filter(by_name), |remote| &remote.name);
         let mut for_the_same = repeated(remotes.iter().filter(by_address), |remote| &remote.address);
-        // That is an error already.
+        // Reported as an error already.
         for_the_same.retain(|(first, second)| by_name(first) || first.name != second.name);
         for (first, second) in &for_the_same {
             let what = second.address.as_ref().map_or_else(String::new, ToString::to_string);

@@ -16,9 +16,9 @@ use crate::racoon::problem::{SYNTAX_ERROR, Severity};
 use crate::racoon::source::Source;
 use crate::racoon::token::{Kind, Token};
 
-/// Where peers send IKE to.
+/// UDP port of IKE.
 const ISAKMP_PORT: u16 = 500;
-/// Where peers send IKE and ESP in UDP to.
+/// UDP port of IKE and ESP in UDP.
 const NATT_PORT: u16 = 4500;
 
 impl Check<'_> {
@@ -50,7 +50,7 @@ impl Check<'_> {
         self.config.privsep.get_or_insert(Privsep { place, user: Account::Id(0), group: Account::Id(0), chroot: None });
     }
 
-    /// What separation of privileges needs.
+    /// Checks what privilege separation needs.
     pub(super) fn check_privsep(&self) {
         let Some(privsep) = self.config.privsep.as_ref().filter(|privsep| privsep.user != Account::Id(0)) else {
             return;
@@ -172,7 +172,7 @@ fn adminsock(op: &mut Operands<'_, '_>) -> Option<AdminSocket> {
     Some(AdminSocket::Path { place: op.place(), path: path.into(), access })
 }
 
-/// A name that no other file is called by.
+/// Checks the path of the control socket: its ending keeps other files from being removed.
 fn check_socket_path(op: &Operands<'_, '_>, token: &Token<'_>, path: &Path) -> Option<()> {
     let is_socket = path.extension().is_some_and(|extension| extension == "sock" || extension == "socket");
     if !is_socket {

@@ -1,4 +1,4 @@
-//! Files, and the files that they include.
+//! Reads files and the files that they include.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use crate::racoon::problem::Severity;
 use crate::racoon::source::{Source, is_utf16};
 use crate::system_error;
 
-/// Files in files at most, the first one counted.
+/// Maximum nesting of files, including the first.
 const DEPTH: usize = 10;
 
-/// Files at most.
+/// Maximum number of files.
 const FILES: u32 = 10_000;
 
 impl Check<'_> {
@@ -46,7 +46,7 @@ impl Check<'_> {
             return op.fail(&token, "too many files include each other", Some(format!("at most {DEPTH}")));
         }
         let name = token.value();
-        // A home directory is the loader's business.
+        // The loader expands home directories.
         let directory = self.config.paths.include.as_deref().filter(|_| !name.starts_with('~'));
         let pattern = resolve(directory, name);
         let pattern = pattern.to_string_lossy();
@@ -68,7 +68,7 @@ impl Check<'_> {
         Some(())
     }
 
-    /// Reads a file and does what it says.
+    /// Reads a file and checks its statements.
     fn file(&mut self, path: &Path) -> std::io::Result<()> {
         if self.files >= FILES {
             return Err(std::io::Error::other("too many files"));

@@ -1,4 +1,4 @@
-//! The file of pre-shared keys: whether it has one for each remote that needs one.
+//! Checks that the file of pre-shared keys has a key for each remote that needs one.
 
 use std::path::Path;
 
@@ -9,11 +9,11 @@ use crate::racoon::place::Place;
 use crate::racoon::problem::Severity;
 use crate::racoon::remote::{ExchangeMode, Remote, RemoteAddress};
 
-/// Remotes without a key that are told of one by one.
+/// Maximum number of remotes without a key that are reported one by one.
 const REMOTES_MAX: usize = 20;
 
 impl Check<'_> {
-    /// The file of pre-shared keys, when one is needed: what is wrong with it is no error, it is read again for each
+    /// Checks the file of pre-shared keys if one is needed. Its mistakes are not errors, as it is read again for each
     /// negotiation.
     pub(super) fn check_psk(&self) {
         let Some(place) = &self.needs_psk else { return };
@@ -33,7 +33,7 @@ impl Check<'_> {
         at_place(&self.problems, place, Severity::Warning, message, Some(hint.to_owned()));
     }
 
-    /// Remotes that have no key. Returns the lines whose fault was told with them.
+    /// Reports remotes without a key. Returns the lines whose mistakes were reported with them.
     fn check_remotes(&self, path: &Path, keys: &PreSharedKeys) -> Vec<u32> {
         let needs_key = |remote: &&Remote| remote.proposals.iter().any(|one| one.method.has_pre_shared_key());
         let missing = |remote| Some((remote, missing(remote, path, keys)?));
@@ -66,7 +66,7 @@ impl Check<'_> {
     }
 }
 
-/// What to say of a remote that has no key, and the line that comes nearest; none if it has one, or if its peers' names are
+/// Returns message, hint and the nearest line for a remote without a key; `None` if it has one, or if its peers' names are
 /// not known.
 fn missing(remote: &Remote, path: &Path, keys: &PreSharedKeys) -> Option<(String, String, Option<u32>)> {
     let file = path.display();
@@ -94,7 +94,7 @@ fn missing(remote: &Remote, path: &Path, keys: &PreSharedKeys) -> Option<(String
     Some((message, hint, nearest.map(|nearest| nearest.line)))
 }
 
-/// What the key of a remote's peer is looked for by. In main mode the key is needed before the peer's identity is known.
+/// Returns the names by which a peer's key is looked up. Main mode needs the key before the peer's identity is known.
 fn names(remote: &Remote) -> Vec<Vec<u8>> {
     let address = match &remote.address {
         Some(RemoteAddress::Numeric(address)) => Some(address.ip.to_string().into_bytes()),

@@ -1,4 +1,4 @@
-//! The meaning of statements: a configuration, or what is wrong with it.
+//! Semantic check: turns statements into a configuration, or reports what is wrong with them.
 
 mod directory;
 mod duplicate;
@@ -31,21 +31,21 @@ use super::token::{Kind, Token};
 use libpfkey::spelling;
 use weakness::Weakness;
 
-/// What a load gives.
+/// Result of a load.
 #[derive(Debug)]
 pub struct Load {
     /// The configuration; `None` when there were errors.
     pub config: Option<Config>,
-    /// Errors and warnings, in the order of the files and the places in them; of very many only the first.
+    /// Errors and warnings in the order of files and places; only the first of very many.
     pub problems: Vec<Problem>,
-    /// How many errors there were.
+    /// Number of errors.
     pub errors: usize,
 }
 
-/// Reads a configuration and all that it includes. Nothing of it is in effect by that.
+/// Reads a configuration and the files that it includes, without putting it into effect.
 ///
-/// `path` is a pattern, as in `include`. Files that the configuration names are looked at through `loader`, too:
-/// certificates and keys must be there.
+/// `path` is a pattern, as in `include`. Files that the configuration names are checked through `loader`: certificates and
+/// keys must exist.
 pub fn load(path: &str, loader: &dyn Loader) -> Load {
     let mut check = Check::new(loader);
     check.main_file(path);
@@ -87,13 +87,13 @@ impl<'l> Check<'l> {
         }
     }
 
-    /// What needs the whole of the files.
+    /// Checks that need all of the files.
     fn finish(mut self) -> Load {
         self.config.remotes = std::mem::take(&mut self.remotes).into_remotes();
-        // A stable sort: equals stay as they were written.
+        // A stable sort keeps equal ones in the order of the file.
         self.config.sainfos.sort_by_key(|sainfo| std::cmp::Reverse(sainfo.priority()));
         self.finish_mode_cfg();
-        // What is said of other files and of the whole stands behind what is said of each file.
+        // Problems of other files and of the whole come after those of each file.
         self.problems.enter(u32::MAX);
         self.check_duplicate_remotes();
         self.check_privsep();
@@ -250,7 +250,7 @@ fn path_hint(word: &str, words: &[&str]) -> String {
     }
 }
 
-/// Where a word would be right, or which word is, at the beginning of a statement.
+/// A hint for a word that begins no directive here: where it belongs, or which word was meant.
 fn misplaced(section: Section, word: &Token<'_>) -> Option<String> {
     match word.kind {
         Kind::Port => {
@@ -268,7 +268,7 @@ fn misplaced(section: Section, word: &Token<'_>) -> Option<String> {
         }
         [] => of_others().or_else(|| spelling::guess(word.text, section.words())),
         [""] => Some(format!("`{}` stands outside of sections", word.text)),
-        // What may stand outside, too, is a section here.
+        // A word that is also allowed outside names a section here.
         names if of_others().is_none() => Some(format!("`{}` stands in {}", word.text, spelling::either(names))),
         _ => of_others(),
     }
@@ -300,7 +300,7 @@ fn resolve(directory: Option<&Path>, name: &str) -> Box<Path> {
     directory.map_or_else(|| Path::new(name).into(), |directory| directory.join(name).into())
 }
 
-/// Tells of a problem at a place.
+/// Reports a problem at a place.
 fn at_place(problems: &Problems, place: &Place, severity: Severity, message: impl Into<String>, hint: Option<String>) {
     problems.at_place(place.clone(), severity, "", message.into(), hint);
 }

@@ -10,10 +10,10 @@ use crate::racoon::mode_cfg::{
 };
 use crate::racoon::operands::Operands;
 
-/// Networks at most: more fit in no message.
+/// Maximum number of networks; more do not fit in a message.
 const NETWORKS: usize = 1024;
 
-/// Addresses of a pool whose size is not said.
+/// Default size of the pool.
 const POOL_SIZE: u32 = 255;
 
 impl Check<'_> {
@@ -77,7 +77,7 @@ fn servers(list: &mut Vec<Ipv4Addr>, most: usize, op: &mut Operands<'_, '_>) -> 
     }
 }
 
-/// The last kind written wins; of one kind all are kept, each once.
+/// The last kind written wins; all networks of that kind are kept, without duplicates.
 fn split_network(config: &mut ModeCfg, op: &mut Operands<'_, '_>) -> Option<()> {
     let kind = op.choice(SplitKind::WORDS, "include or local_lan")?;
     let same_kind = config.split_network.take().filter(|split| split.kind == kind);

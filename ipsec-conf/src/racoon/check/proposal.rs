@@ -62,7 +62,7 @@ impl Check<'_> {
             ("authentication_method", parts.method.is_none()),
             ("dh_group", parts.dh_group.is_none()),
         ];
-        // One that was there and wrong is not missing.
+        // A wrong directive is not reported as missing as well.
         if self.problems.errors() == errors && body.is_whole {
             for (name, _) in missing.iter().filter(|(_, missing)| *missing) {
                 self.problems.error(source, &body.close, &format!("{name} required."), Some("in this proposal".into()));
@@ -116,7 +116,7 @@ fn encryption(op: &mut Operands<'_, '_>) -> Option<Encryption> {
     Some(Encryption { cipher, key_bits: key_bits(op, &token, cipher.key_bits())? })
 }
 
-/// The length of a key, which may follow the name of a cipher.
+/// Takes the key length, which may follow the name of a cipher.
 pub(super) fn key_bits(op: &mut Operands<'_, '_>, name: &Token<'_>, lengths: KeyBits) -> Option<Option<u16>> {
     let token = op.peek();
     let is_name = || Suite::read(token.text).is_some_and(|suite| suite.cipher.is_some());
@@ -125,7 +125,7 @@ pub(super) fn key_bits(op: &mut Operands<'_, '_>, name: &Token<'_>, lengths: Key
     }
     let bits: u64 = op.number(0, u64::MAX)?;
     if lengths.is_fixed() {
-        // `des` and a number, glued together.
+        // `des3`, read as `des` and a number.
         let is_triple = bits == 3 && name.text.starts_with("des");
         let hint = if is_triple { meaning::write("3des") } else { "keys of this cipher have one length".to_owned() };
         return op.fail(name, "keylen not allowed", Some(hint));

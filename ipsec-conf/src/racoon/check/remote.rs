@@ -25,7 +25,7 @@ use crate::system_error;
 /// Life of a phase 1, seconds.
 const LIFETIME: Duration = Duration::from_secs(28800);
 
-/// A remote as it is written, with what its heirs need to know.
+/// A remote as written, with what the remotes that inherit from it need.
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
     /// Without proposals.
@@ -34,7 +34,7 @@ pub(super) struct Draft {
     modes_given: bool,
 }
 
-/// The remotes so far, and where each is by its name.
+/// The remotes so far, indexed by name.
 #[derive(Default)]
 pub(super) struct Drafts {
     list: Vec<Draft>,
@@ -43,7 +43,7 @@ pub(super) struct Drafts {
     anonymous: Option<usize>,
 }
 
-/// What a section of a child says for the first time takes the place of what its parent said.
+/// Directives that the child has set itself: the first of each replaces what the parent set.
 #[derive(Default)]
 struct Given {
     address: bool,
@@ -168,7 +168,7 @@ impl Check<'_> {
         match (&statement.body, head) {
             (Some(body), Some((draft, _))) => self.remote_body(source, statement, body, draft, true),
             (Some(body), None) => {
-                // Its directives are checked, and it is called what nothing can be called.
+                // Its directives are checked under a name that no remote can have.
                 let place = source.place(&statement.end);
                 self.remote_body(source, statement, body, Draft::new(RemoteName::Quoted("".into()), place), false)
             }
@@ -296,7 +296,7 @@ impl Check<'_> {
         op.finish()
     }
 
-    /// What can be said when all of a remote is known.
+    /// Checks that need the whole of a remote.
     fn remote_end(
         &mut self,
         source: &Source,
@@ -374,7 +374,7 @@ impl Check<'_> {
                 return op.fail(&token, "Couldn't parse keyfile.", Some(error.to_string()));
             }
             remote.certificate = Some(OwnCertificate::PlainRsa(key));
-            // No certificates are spoken of, unless what follows says so.
+            // Certificates are not used unless a method below needs them.
             (remote.send_cert, remote.send_cr, remote.verify_cert) = (false, false, false);
             return Some(());
         }
@@ -385,7 +385,7 @@ impl Check<'_> {
         if certificate.is_none() && op.at_end() {
             return None;
         }
-        // Both are looked at, so that both errors are told.
+        // Both are checked, so that both errors are reported.
         let key = self.pem(op, "the file of the private key", "private key");
         let (certificate, key) = (certificate?, key?);
         remote.certificate = Some(OwnCertificate::X509 { certificate, key });
@@ -432,7 +432,7 @@ impl Check<'_> {
         Some(())
     }
 
-    /// The name of a file that must be there.
+    /// The name of a file, which must exist.
     fn pem(&self, op: &mut Operands<'_, '_>, noun: &str, kind: &str) -> Option<Box<Path>> {
         let token = op.string_token(noun)?;
         let path = resolve(self.config.paths.certificate.as_deref(), token.value());

@@ -21,7 +21,7 @@ use crate::racoon::token::Kind;
 /// Life of a phase 2, seconds.
 const LIFETIME: Duration = Duration::from_secs(28800);
 
-/// What only one section may have: ends, `from`, `remoteid`.
+/// Identity of a section: ends, `from`, `remoteid`.
 pub(super) type Key = (SainfoId, SainfoId, Option<Identifier>, u32);
 
 const ICMP: u8 = 1;
@@ -40,7 +40,7 @@ const PROTOCOLS: [(&str, u8); 9] = [
     ("gre", 47),
 ];
 
-/// Ends that no policy has.
+/// Message about ends that no policy has.
 const FOR_NOBODY: &str = "this sainfo is for nobody";
 
 const NOT_KEYED: &str = "no peer has it: use hmac_sha256";
@@ -136,7 +136,7 @@ impl Check<'_> {
         Some(())
     }
 
-    /// What a section must have.
+    /// Checks that a section is complete.
     fn sainfo_end(&self, source: &Source, body: &Body<'_>, sainfo: &Sainfo) {
         let hint = || Some("in this sainfo".to_owned());
         let aead_only = !sainfo.encryption.is_empty() && sainfo.encryption.iter().all(|e| e.cipher.is_aead());
@@ -193,7 +193,7 @@ fn new(place: Place, local: SainfoId, remote: SainfoId) -> Sainfo {
     }
 }
 
-/// Appends what stands between commas.
+/// Appends a list with commas.
 fn list<'a, 's, T, F>(op: &mut Operands<'a, 's>, list: &mut Vec<T>, mut item: F) -> Option<()>
 where
     F: FnMut(&mut Operands<'a, 's>) -> Option<T>,
@@ -283,7 +283,7 @@ fn quoted_host(op: &mut Operands<'_, '_>) -> Option<SainfoId> {
     Some(SainfoId::Network { address, prefix, port: 0, protocol })
 }
 
-/// Whether a range is all that a prefix covers.
+/// Whether a prefix covers exactly this range.
 fn is_prefix(first: IpAddr, last: IpAddr) -> bool {
     let bits = |address| match address {
         IpAddr::V4(v4) => u128::from(v4.to_bits()),

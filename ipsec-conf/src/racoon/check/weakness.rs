@@ -1,4 +1,4 @@
-//! Choices that are weak: each is told once a load, with the reason.
+//! Warnings about weak choices, one of each kind per load.
 
 use super::{Check, at_place};
 use libpfkey::algorithm::{self, Authentication};
@@ -75,13 +75,13 @@ impl Weakness {
 }
 
 impl Check<'_> {
-    /// Tells of a weakness when it is the first of its kind.
+    /// Reports a weakness if it is the first of its kind.
     pub(super) fn weak(&mut self, source: &Source, token: &Token<'_>, weakness: Option<Weakness>) {
         let Some(weakness) = weakness.filter(|weakness| self.weaknesses.insert(*weakness)) else { return };
         self.problems.warning(source, token, &weakness.message(), Some(weakness.reason().to_owned()));
     }
 
-    /// What is weak about all of a remote.
+    /// Reports weaknesses of a remote as a whole.
     pub(super) fn weak_remote(
         &mut self,
         source: &Source,
@@ -94,13 +94,13 @@ impl Check<'_> {
             let aggressive = remote.exchange_modes.contains(&ExchangeMode::Aggressive);
             self.weak(source, token, aggressive.then_some(Weakness::AggressivePsk));
         }
-        // Keys of peers that are in a file need no certificate.
+        // Peers whose keys are in a file need no certificate.
         let keys = matches!(remote.peers_certificate, Some(PeersCertificate::PlainRsa(_)));
         let unverified = !remote.verify_cert && !keys && methods.iter().any(|method| method.verifies());
         self.weak(source, token, unverified.then_some(Weakness::VerifyCertOff));
     }
 
-    /// Remotes whose peers may choose their traffic.
+    /// Reports remotes whose peers may choose their traffic.
     pub(super) fn check_generated(&self) {
         for remote in self.config.remotes.iter().filter(|remote| remote.generate_policy != GeneratePolicy::Off) {
             let is_open = |sainfo: &&Sainfo| {

@@ -1,33 +1,33 @@
-//! Names that other programs have for algorithms.
+//! Hints for names that other programs use for algorithms.
 
 use libpfkey::algorithm::{AuthenticationWord, Encryption, EncryptionWord, KeyBits};
 
-/// Parts that names of algorithms are made of, beside numbers and the ciphers' own names.
+/// Parts of algorithm names besides numbers and the names of ciphers.
 const PARTS: [&str; 28] = [
     "ripemd", "authenc", "cipher", "digest", "triple", "keyed", "aead", "cmac", "gmac", "hmac", "none", "poly", "xcbc",
     "cbc", "ccm", "ctr", "des", "ecb", "ede", "enc", "esp", "gcm", "mac", "rfc", "rmd", "sha", "sig", "md",
 ];
-/// More of them, which stand only behind or before others.
+/// Parts that only occur together with others.
 const LOOSE: [&str; 4] = ["tcp", "bits", "bit", "v"];
-/// The numbers in such names: lengths in bytes and bits, versions, RFCs.
+/// Numbers in algorithm names: lengths in bytes and bits, versions, RFCs.
 const NUMBERS: [u16; 31] = [
     1, 2, 3, 5, 8, 12, 16, 20, 32, 64, 80, 96, 128, 160, 168, 192, 224, 256, 320, 384, 448, 512, 1305, 2403, 2404,
     3686, 4106, 4309, 4543, 4868, 7539,
 ];
 
-/// All parts that names of algorithms are made of.
+/// Returns all parts of algorithm names.
 fn parts_of_names() -> impl Iterator<Item = &'static str> {
     Encryption::ALL.iter().flat_map(|one| one.names_elsewhere()).copied().chain(PARTS)
 }
 
-/// A name taken apart.
+/// The parts of a name.
 struct Parts<'w> {
     words: Vec<&'w str>,
     numbers: Vec<u16>,
 }
 
 impl<'w> Parts<'w> {
-    /// `None` where anything in the name is no part of an algorithm's name.
+    /// Splits a name; `None` if some of it is not part of an algorithm's name.
     fn of(lower: &'w str) -> Option<Self> {
         let mut parts = Self { words: Vec::new(), numbers: Vec::new() };
         let mut rest = lower;
@@ -60,7 +60,7 @@ impl<'w> Parts<'w> {
         self.numbers.iter().copied().find(|number| numbers.contains(number))
     }
 
-    /// Length of the ICV in bytes that the name of a combined cipher ends with; without one it is 16.
+    /// Returns the ICV length in bytes at the end of an AEAD's name; 16 if there is none.
     fn icv(&self) -> u16 {
         match self.numbers.last() {
             Some(8 | 64) => 8,
@@ -69,7 +69,7 @@ impl<'w> Parts<'w> {
         }
     }
 
-    /// The encryption algorithm that is meant.
+    /// Returns the encryption algorithm that the name means.
     fn cipher(&self) -> Option<Encryption> {
         let icv = |algorithms: [Encryption; 3]| match self.icv() {
             8 => algorithms[0],
@@ -77,9 +77,9 @@ impl<'w> Parts<'w> {
             _ => algorithms[2],
         };
         let is_named = |one: &&Encryption| one.names_elsewhere().iter().any(|name| self.has(name));
-        // Backwards: the null cipher comes last.
+        // In reverse order, so that the null cipher comes last.
         let named = Encryption::ALL.iter().rev().find(is_named).copied();
-        // AES in another mode than CBC has an algorithm of its own, and its mode may be all that is said.
+        // AES in another mode than CBC is an algorithm of its own, and the name may consist of the mode alone.
         Some(if let Some(named) = named.filter(|named| !matches!(named, Encryption::AesCbc | Encryption::Null)) {
             named
         } else if self.has("gmac") || self.number(&[4543]).is_some() {
@@ -103,7 +103,7 @@ impl<'w> Parts<'w> {
         })
     }
 
-    /// The authentication algorithm that is meant.
+    /// Returns the authentication algorithm that the name means.
     fn hash(&self) -> Option<&'static str> {
         Some(if self.has("xcbc") {
             "aes-xcbc-mac"
@@ -132,7 +132,7 @@ impl<'w> Parts<'w> {
     }
 }
 
-/// Whether a word is made of nothing but parts of algorithms' names.
+/// Whether a word consists of parts of algorithm names only.
 pub(super) fn is_known(word: &str) -> bool {
     Parts::of(&word.to_ascii_lowercase()).is_some()
 }
@@ -149,7 +149,7 @@ pub(super) fn for_cipher(word: &str) -> Option<String> {
         return Some(format!("an authentication algorithm follows -A: did you mean -A `{hash}`?"));
     };
     let mut hint = format!("did you mean `{name}`?");
-    // Only ciphers with several lengths need to be told how to say which.
+    // The key length is worth a hint only if the cipher has several.
     let lengths = matches!(cipher.key_bits(), KeyBits::Each(_)) && !cipher.key_bits().is_fixed();
     let length = parts.number(&[128, 192, 256]).filter(|_| lengths);
     // The 128 of aes-gcm-128 may be the key's or the ICV's.

@@ -1,6 +1,6 @@
-//! Words of other programs' languages, and what is written here in their place.
+//! Hints for words of other programs' configuration languages.
 
-/// The words that a statement begins with in other files.
+/// A hint for a word that begins a statement in another language.
 pub(super) fn for_statement(word: &str) -> Option<&'static str> {
     Some(match word.to_ascii_lowercase().as_str() {
         "del" | "remove" | "rm" => "did you mean `delete`, `deleteall` or `spddelete`?",
@@ -31,7 +31,7 @@ pub(super) fn for_statement(word: &str) -> Option<&'static str> {
     })
 }
 
-/// Words that name the operand behind them, in other languages.
+/// A hint for a word that labels an operand in another language.
 pub(super) fn for_label(word: &str) -> Option<&'static str> {
     Some(match word.to_ascii_lowercase().as_str() {
         "src" | "dst" | "from" | "to" | "source" | "destination" | "peer" | "local" => {
@@ -58,7 +58,7 @@ pub(super) fn for_label(word: &str) -> Option<&'static str> {
     })
 }
 
-/// Options of other versions of the command, by their letters; `text` begins with the dash.
+/// A hint for an option of another version of setkey; `text` begins with the dash.
 pub(super) fn for_option(text: &str) -> Option<&'static str> {
     Some(match text {
         "-a" => "options are case-sensitive: the authentication algorithm follows -A",

@@ -1,4 +1,4 @@
-//! Guesses at what the author of a wrong statement meant.
+//! Hints for wrong statements: guesses at what the author meant.
 
 mod algorithm;
 mod foreign;
@@ -55,8 +55,8 @@ const OPTIONS: [&str; 17] = [
     "-u",
 ];
 
-/// A hint for the token at `offset`, where one of `expected` was to stand. `first_line`: the statement begins on the first
-/// line of the input.
+/// A hint for the token at `offset`, where one of `expected` was required. `first_line`: whether the statement begins on the
+/// first line of the input.
 pub(super) fn for_syntax_error(
     (source, first_line): (&str, bool),
     offset: usize,
@@ -97,7 +97,7 @@ pub(super) fn for_syntax_error(
         .or_else(|| listing(expected))
 }
 
-/// A hint for a statement's word where none can stand.
+/// A hint for the word of a statement in the wrong place.
 pub(super) fn cut_short(word: &str) -> Hint {
     format!("`{word}` begins a statement: the one before it is cut short or lacks its `;`").into()
 }
@@ -133,7 +133,7 @@ pub(super) fn is_statement(word: &str) -> bool {
     STATEMENTS.contains(&word)
 }
 
-/// Whether a word begins statements, or could be a misspelt one that does.
+/// Whether a word begins statements, or may be a misspelling of one that does.
 pub(super) fn is_like_statement(word: &str) -> bool {
     STATEMENTS.contains(&word) || spelling::guess(word, STATEMENTS).is_some()
 }
@@ -143,7 +143,7 @@ pub(super) fn is_protocol(word: &str) -> bool {
     PROTOCOLS.contains(&word)
 }
 
-/// Whether a word could be the misspelt name of an algorithm, or the one that another program has for it.
+/// Whether a word may be a misspelt algorithm name, or another program's name for an algorithm.
 pub(super) fn is_like_algorithm(word: &str) -> bool {
     let names = EncryptionWord::all().map(|word| word.name);
     let all = names.chain(AuthenticationWord::all().map(|word| word.name));
@@ -192,7 +192,7 @@ fn for_illegal((source, first_line): (&str, bool), offset: usize, text: &str) ->
     })
 }
 
-/// What begins with a dash and is no option.
+/// A hint for a word that begins with a dash and is not an option.
 fn for_option(word: &str) -> Hint {
     if let Some(hint) = foreign::for_option(word) {
         return hint.into();
@@ -212,7 +212,7 @@ fn for_option(word: &str) -> Hint {
     }
 }
 
-/// Words of other programs, and options and algorithms in the wrong order.
+/// A hint for words of other programs, and for options and algorithms in the wrong order.
 fn for_order(source: &str, offset: usize, text: &str) -> Option<Hint> {
     let before = source.get(..offset).unwrap_or_default();
     let flag_before = |flag: &str| tokens(before).any(|(_, token)| token == Token::Plain(flag));
@@ -228,7 +228,7 @@ fn for_order(source: &str, offset: usize, text: &str) -> Option<Hint> {
     }
 }
 
-/// Hex digits without `0x`, or wrong ones.
+/// A hint for hex digits without `0x`, and for wrong digits.
 fn for_number(text: &str, expected: &[Rule]) -> Option<Hint> {
     if !expected.iter().any(|rule| matches!(rule, Rule::hex | Rule::key | Rule::quoted | Rule::spi)) {
         return None;
@@ -248,7 +248,7 @@ fn for_number(text: &str, expected: &[Rule]) -> Option<Hint> {
         .then_some("a key is \"quoted\" or 0x and hex digits".into())
 }
 
-/// The keyword that means what another program's word means.
+/// Returns the keyword with the meaning of another program's word.
 fn by_meaning(rest: &str, expected: &[Rule]) -> Option<Hint> {
     let word = raw_word(rest);
     let expects = |rules: &[Rule]| expected.iter().any(|rule| rules.contains(rule));
@@ -286,7 +286,7 @@ fn by_meaning(rest: &str, expected: &[Rule]) -> Option<Hint> {
     None
 }
 
-/// The keyword that `text` is most like, of those that may stand there.
+/// Guesses which of the possible keywords `text` was meant to be.
 fn nearest(text: &str, expected: &[Rule]) -> Option<Hint> {
     let mut words: Vec<&str> = Vec::new();
     for rule in expected {
@@ -308,7 +308,7 @@ fn nearest(text: &str, expected: &[Rule]) -> Option<Hint> {
     spelling::guess(text, words).map(Hint::from)
 }
 
-/// What may stand there, in words.
+/// Describes what may stand there.
 fn listing(expected: &[Rule]) -> Option<Hint> {
     let mut nouns: Vec<&str> = expected.iter().filter_map(|rule| noun(*rule)).collect();
     // Optional punctuation is named only where nothing else may stand.

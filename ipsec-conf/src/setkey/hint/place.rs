@@ -1,4 +1,4 @@
-//! Words that are right somewhere else: addresses, prefixes, ports and policies out of their places.
+//! Hints for addresses, prefixes, ports and policies in the wrong place.
 
 use std::net::Ipv4Addr;
 
@@ -96,7 +96,7 @@ pub(super) fn hint(source: &str, offset: usize, text: &str, expected: &[Rule]) -
     }
 }
 
-/// What is written where a host has to stand. `before`: the words of the statement so far.
+/// A hint for a word in place of a host. `before`: the words of the statement so far.
 fn for_host(text: &str, before: &[&str], is_spd: bool) -> Option<Hint> {
     if text == "[" {
         return Some("an IPv6 address stands without brackets: those hold a port".into());
@@ -124,7 +124,7 @@ fn for_host(text: &str, before: &[&str], is_spd: bool) -> Option<Hint> {
     is_number.then_some("a host is an address or a name, not a number".into())
 }
 
-/// The name of an algorithm without its option.
+/// A hint for the name of an algorithm without `-E` or `-A`.
 fn for_algorithm(text: &str, expected: &[Rule]) -> Option<Hint> {
     let expects = |rules: &[Rule]| expected.iter().any(|rule| rules.contains(rule));
     if expects(&[Rule::encryption, Rule::encryption_flag]) && EncryptionWord::from_name(text).is_some() {
@@ -135,7 +135,7 @@ fn for_algorithm(text: &str, expected: &[Rule]) -> Option<Hint> {
         .then(|| format!("the option is missing: -A {text}").into())
 }
 
-/// What no number is, where an option wants one.
+/// A hint for a word in place of an option's number.
 fn for_number(option: &str, expected: &[Rule]) -> Option<Hint> {
     let wants_decimal = expected.contains(&Rule::number) && !expected.contains(&Rule::hex);
     Some(match option {
@@ -146,7 +146,7 @@ fn for_number(option: &str, expected: &[Rule]) -> Option<Hint> {
     })
 }
 
-/// A netmask in place of a prefix length, or no number at all.
+/// A hint for a netmask, or another word, in place of a prefix length.
 fn for_prefix(text: &str) -> Option<Hint> {
     let mask: Ipv4Addr = text.parse().ok()?;
     let bits = u32::from(mask);
