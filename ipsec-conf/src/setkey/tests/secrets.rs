@@ -1,5 +1,7 @@
 //! No key in an error: scripts with known keys, and one mistake.
 
+use std::sync::LazyLock;
+
 use super::*;
 
 /// A key as written: digits, or any characters but quotes.
@@ -109,14 +111,20 @@ fn printed(splitter: Splitter, bytes: &[u8]) -> String {
     text
 }
 
-/// A piece of six characters of a key that is in the text. Blanks and punctuation alone are no piece: they stand in what is
-/// blotted out, and in front of a caret.
+/// What is printed about the script with keys that have no letters and digits.
+static USUAL: LazyLock<String> = LazyLock::new(|| {
+    let keys = ["\"~~~~~~~~\""; 4].map(str::to_owned);
+    printed(Splitter::script(), script(&keys).as_bytes())
+});
+
+/// A piece of six characters of a key that is in the text. Blanks and punctuation alone do not count, as they stand in masked
+/// text and in front of a caret; nor does what is printed about other keys, too, such as the name of a field.
 fn piece<'k>(keys: &'k [String], text: &str) -> Option<&'k str> {
     let pieces = keys.iter().flat_map(|key| {
         let key = key.trim_matches('"');
         (2..key.len().saturating_sub(5)).filter_map(move |at| key.get(at..at + 6))
     });
-    let is_telling = |piece: &&str| piece.contains(|c: char| c.is_ascii_alphanumeric());
+    let is_telling = |piece: &&str| piece.contains(|c: char| c.is_ascii_alphanumeric()) && !USUAL.contains(*piece);
     pieces.into_iter().filter(is_telling).find(|piece| text.contains(*piece))
 }
 
