@@ -3,10 +3,13 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::panic::Location;
+use std::sync::Arc;
 
 use crate::crypto::Job;
-use crate::kernel::KernelRequest;
-use crate::reason::Outcome;
+use crate::identity::Identity;
+use crate::kernel::{KernelRequest, Selector};
+use crate::path::AddrPort;
+use crate::reason::{Negotiation, NegotiationResult, Outcome};
 use crate::wire::CookiePair;
 
 /// Something for the shell to do, in order: an SA is installed before the message that makes the peer use it is sent.
@@ -22,8 +25,8 @@ pub enum Output {
     Event(Event),
     /// A line for the log.
     Log(LogLine),
-    /// The outcome of a negotiation. The engine has logged it and keeps it in its journal.
-    Outcome(Box<Outcome>),
+    /// The outcome of a negotiation. The engine has logged it and shares it with its journal.
+    Outcome(Arc<Outcome>),
 }
 
 /// A datagram to send, without the non-ESP marker that precedes it on a port of NAT traversal.
@@ -118,6 +121,58 @@ pub struct Event {
     pub cookies: Option<CookiePair>,
     /// The message id of phase 2; 0 for phase 1.
     pub message_id: u32,
+    /// The identity that the peer has proved, if it has.
+    pub identity: Option<Identity>,
+    /// The name of the peer's remote section, if one was selected.
+    pub remote_section: Option<String>,
+    /// The traffic of phase 2, as an outbound selector.
+    pub traffic: Option<Selector>,
+    /// The outcome of the negotiation that the event is about: its result says why it failed.
+    pub outcome: Option<Arc<Outcome>>,
+}
+
+impl Event {
+    /// An event about a negotiation that has this outcome.
+    pub(crate) fn with_outcome(kind: EventKind, outcome: &Arc<Outcome>) -> Self {
+        let (cookies, message_id, traffic) = match outcome.negotiation {
+            Negotiation::Phase1 { cookies, .. } => (Some(cookies), 0, None),
+            Negotiation::Phase2 { cookies, message_id, traffic, .. } => (cookies, message_id, Some(traffic)),
+        };
+        Self {
+            kind,
+            local: Some(outcome.local),
+            remote: Some(outcome.remote),
+            cookies,
+            message_id,
+            identity: None,
+            remote_section: outcome.block.clone(),
+            traffic,
+            outcome: Some(Arc::clone(outcome)),
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    /// One line: what has happened to whom, and why.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)?;
+        if let Some(remote) = self.remote {
+            write!(f, " {}", AddrPort(remote))?;
+        }
+        if let Some(section) = &self.remote_section {
+            write!(f, ", remote {section}")?;
+        }
+        if let Some(identity) = &self.identity {
+            write!(f, ", identity {identity}")?;
+        }
+        if let Some(traffic) = &self.traffic {
+            write!(f, ", traffic {traffic}")?;
+        }
+        match self.outcome.as_deref() {
+            Some(Outcome { result: NegotiationResult::Failed(reason), .. }) => write!(f, ": {reason}"),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What has happened.
@@ -145,6 +200,24 @@ pub enum EventKind {
     Phase2Down,
     /// The peer does not answer in phase 2.
     Phase2NoResponse,
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Phase1Up => "phase 1 established",
+            Self::Phase1Down => "phase 1 ended",
+            Self::Phase1NoResponse => "no response in phase 1",
+            Self::Phase1NoProposal => "no proposal chosen in phase 1",
+            Self::Phase1AuthFailed => "authentication failed in phase 1",
+            Self::DpdTimeout => "dead peer detected",
+            Self::PeerDeleted => "phase 1 deleted by the peer",
+            Self::Phase2NoPhase1 => "no phase 1 for phase 2",
+            Self::Phase2Up => "phase 2 established",
+            Self::Phase2Down => "phase 2 ended",
+            Self::Phase2NoResponse => "no response in phase 2",
+        })
+    }
 }
 
 #[cfg(test)]

@@ -300,8 +300,12 @@ impl Daemon {
                     }
                 }
                 Output::Log(line) => self.write(&line),
-                // Nobody subscribes to events yet, and what matters is logged.
-                Output::Event(_) | Output::Outcome(_) => {}
+                Output::Event(event) => {
+                    self.log.debug(format_args!("event: {event}"));
+                    self.events.add(event);
+                }
+                // The engine's journal has it.
+                Output::Outcome(_) => {}
             }
         }
     }

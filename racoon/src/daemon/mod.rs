@@ -5,6 +5,7 @@
 
 mod admin_requests;
 mod event_loop;
+mod events;
 mod fair_queue;
 mod packet_trace;
 mod receive_queue;
@@ -65,6 +66,7 @@ struct Daemon {
     socket_retry: socket_retry::SocketRetry,
     traffic: traffic_counters::TrafficCounters,
     send_errors: send_error_limit::SendErrorLimit,
+    events: events::Events,
     stopping: bool,
     /// Held because dropping it removes the file.
     _pid_file: Option<PidFile>,

@@ -19,6 +19,7 @@ use racoon_proto::settings::Settings;
 use thiserror::Error;
 
 use super::event_loop::RESYNC_INTERVAL;
+use super::events::Events;
 use super::receive_queue::ReceiveQueue;
 use super::send_error_limit::SendErrorLimit;
 use super::socket_retry::SocketRetry;
@@ -198,6 +199,7 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
         socket_retry: SocketRetry::default(),
         traffic: counters,
         send_errors: SendErrorLimit::default(),
+        events: Events::default(),
         stopping: false,
         _pid_file: pid_file,
     })

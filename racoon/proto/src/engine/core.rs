@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::panic::Location;
+use std::sync::Arc;
 
 use crate::conversation::ConversationId;
 use crate::crypto::Job;
@@ -169,9 +170,11 @@ impl Core {
     }
 
     /// Keeps the outcome of a negotiation in the journal and reports it to the shell.
-    pub(crate) fn record_outcome(&mut self, outcome: Outcome) {
-        self.journal.add(outcome.clone());
-        self.outputs.push_back(Output::Outcome(Box::new(outcome)));
+    pub(crate) fn record_outcome(&mut self, outcome: Outcome) -> Arc<Outcome> {
+        let outcome = Arc::new(outcome);
+        self.journal.add(Arc::clone(&outcome));
+        self.outputs.push_back(Output::Outcome(Arc::clone(&outcome)));
+        outcome
     }
 
     /// Draws a cookie other than zero, which stands for "not known yet".

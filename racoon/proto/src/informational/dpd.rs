@@ -253,7 +253,7 @@ impl Engine {
         let Some(phase1) = self.phase1s.get(id) else { return };
         let (local, remote, cookies) = (phase1.local, phase1.remote, phase1.cookies);
         self.core.log(Level::Info, Some(remote), || format!("DPD: remote (ISAKMP-SA spi={cookies}) seems to be dead."));
-        self.emit_phase1_event(EventKind::DpdTimeout, local, remote, cookies);
+        self.emit_phase1_event(id, EventKind::DpdTimeout);
         self.purge_phase1(id, false);
         // With another phase 1 its SAs have moved there.
         if asked == Some(IfSilent::Purge)

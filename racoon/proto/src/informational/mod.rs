@@ -2,12 +2,14 @@
 
 pub(crate) mod dpd;
 
+use std::sync::Arc;
+
 use crate::config::Rekey;
 use crate::engine::datagram::{Incoming, Protecting};
 use crate::engine::{Engine, Phase1Id};
 use crate::message::rules::INFORMATIONAL_IN_CLEAR;
 use crate::num::{Doi, Flags, NotifyType, PayloadType, Protocol};
-use crate::output::{EventKind, Level};
+use crate::output::{Event, EventKind, Level};
 use crate::path::AddrPort;
 use crate::phase1::open_informational;
 use crate::phase1::rate_limit::{LoggedEvent, PeerStanding};
@@ -156,14 +158,15 @@ impl Engine {
         if !is_new || established.negotiated || !OF_AUTHENTICATION.contains(&kind) {
             return false;
         }
-        let (local, remote, cookies) = (phase1.local, phase1.remote, phase1.cookies);
+        let (remote, cookies) = (phase1.remote, phase1.cookies);
         let cause = FailureReason::Refused(kind);
         let outcome = self.phase1_outcome(phase1, NegotiationResult::Failed(cause.clone()));
         let text =
             || format!("phase1 negotiation failed: {cookies}: the initiator refused message 6: {}", cause.explained());
         if self.core.log_of_peer(LoggedEvent::Unproved, Level::Error, remote, text) {
-            self.emit_failure_event(&cause, local, remote, cookies);
-            self.core.record_outcome(Outcome { peer_said: vec![kind], ..outcome });
+            let event = cause.phase1_event().and_then(|kind| Some(self.phase1_event(self.phase1s.get(id)?, kind)));
+            let outcome = self.core.record_outcome(Outcome { peer_said: vec![kind], ..outcome });
+            event.into_iter().for_each(|event| self.core.emit(Event { outcome: Some(Arc::clone(&outcome)), ..event }));
         }
         self.leave_phase2s(id);
         self.drop_phase1(id);
@@ -204,7 +207,7 @@ impl Engine {
         if phase1.established().is_none() {
             return;
         }
-        self.emit_phase1_event(EventKind::PeerDeleted, local, remote, cookies);
+        self.emit_phase1_event(id, EventKind::PeerDeleted);
         if self.is_kept_up(id) {
             return self.purge_phase1(id, false);
         }

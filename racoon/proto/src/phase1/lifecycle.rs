@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::engine::{Engine, Phase1Id, Timer};
 use crate::informational::dpd::DpdState;
 use crate::num::NotifyType;
-use crate::output::{EventKind, Level};
+use crate::output::{Event, EventKind, Level};
 use crate::path::AddrPort;
 use crate::phase1::Phase1Sa;
 use crate::phase1::exchange::Features;
@@ -65,9 +65,12 @@ impl Engine {
         self.core.log(Level::Info, Some(remote), || {
             format!("ISAKMP-SA established {}-{} spi:{cookies}", AddrPort(local), AddrPort(remote))
         });
-        self.emit_phase1_event(EventKind::Phase1Up, local, remote, cookies);
-        let outcome = self.phase1s.get(id).map(|phase1| self.phase1_outcome(phase1, NegotiationResult::Established));
-        outcome.into_iter().for_each(|outcome| self.core.record_outcome(outcome));
+        if let Some(phase1) = self.phase1s.get(id) {
+            let outcome = self.phase1_outcome(phase1, NegotiationResult::Established);
+            let event = self.phase1_event(phase1, EventKind::Phase1Up);
+            let outcome = Some(self.core.record_outcome(outcome));
+            self.core.emit(Event { outcome, ..event });
+        }
         // 6. Nothing has to precede quick modes yet. Logins and mode configuration begin here, and make it usable at their end.
         self.phase1_usable(id);
     }
@@ -174,7 +177,7 @@ impl Engine {
         self.core.log(Level::Info, Some(remote), || {
             format!("ISAKMP-SA deleted {}-{} spi:{cookies}", AddrPort(local), AddrPort(remote))
         });
-        self.emit_phase1_event(EventKind::Phase1Down, local, remote, cookies);
+        self.core.emit(self.phase1_event(&phase1, EventKind::Phase1Down));
         self.resume_waiting(local, remote, phase1.waiting, &FailureReason::phase1_gone());
     }
 }

@@ -124,9 +124,11 @@ impl Engine {
                 self.core.rate_limits.refused(cookies.initiator, remote);
                 let negotiation =
                     Negotiation::Phase1 { exchange: incoming.header.exchange, role: Role::Responder, cookies };
-                self.emit_failure_event(&cause, incoming.local, remote, cookies);
+                let kind = cause.phase1_event();
                 let (addresses, result) = ((incoming.local, remote), NegotiationResult::Failed(cause));
-                self.core.record_outcome(record.outcome(negotiation, addresses, None, result, self.core.now));
+                let outcome = record.outcome(negotiation, addresses, None, result, self.core.now);
+                let outcome = self.core.record_outcome(outcome);
+                kind.into_iter().for_each(|kind| self.core.emit(Event::with_outcome(kind, &outcome)));
             }
         }
     }
@@ -351,8 +353,8 @@ impl Engine {
         };
         if told {
             phase1.describe_offer(&self.core.settings);
-            self.emit_failure_event(&cause, local, remote, cookies);
-            self.core.record_outcome(self.phase1_outcome(&phase1, NegotiationResult::Failed(cause.clone())));
+            let outcome = self.phase1_outcome(&phase1, NegotiationResult::Failed(cause.clone()));
+            self.report_failed_phase1(&phase1, outcome);
         }
         if let Some(old) = phase1.renews {
             self.renewal_failed(old);
@@ -371,7 +373,10 @@ impl Engine {
         match self.usable_phase1(local, remote) {
             _ if waiting.is_empty() => {}
             Some(other) => self.phase1_up(other, waiting),
-            None => self.phase1_failed(waiting, &NoPhase1::Failed(cause.clone().into())),
+            None => match cause {
+                FailureReason::NoPhase1(why) => self.phase1_failed(waiting, why),
+                cause => self.phase1_failed(waiting, &NoPhase1::Failed(cause.clone().into())),
+            },
         }
     }
 
@@ -404,27 +409,35 @@ impl Engine {
         phase1.conversation.record.outcome(negotiation, (local, remote), block, result, self.core.now)
     }
 
-    /// The event of a failure, if there is one for its cause.
-    pub(crate) fn emit_failure_event(
-        &mut self,
-        cause: &FailureReason,
-        local: SocketAddr,
-        remote: SocketAddr,
-        cookies: CookiePair,
-    ) {
-        if let Some(kind) = cause.phase1_event() {
-            self.emit_phase1_event(kind, local, remote, cookies);
+    /// Keeps the outcome of a failed phase 1, and reports the event for its reason if there is one.
+    pub(crate) fn report_failed_phase1(&mut self, phase1: &Phase1, outcome: Outcome) {
+        let outcome = self.core.record_outcome(outcome);
+        let NegotiationResult::Failed(reason) = &outcome.result else { return };
+        if let Some(kind) = reason.phase1_event() {
+            let event = self.phase1_event(phase1, kind);
+            self.core.emit(Event { outcome: Some(outcome), ..event });
         }
     }
 
-    /// An event of phase 1.
-    pub(crate) fn emit_phase1_event(
-        &mut self,
-        kind: EventKind,
-        local: SocketAddr,
-        remote: SocketAddr,
-        cookies: CookiePair,
-    ) {
-        self.core.emit(Event { kind, local: Some(local), remote: Some(remote), cookies: Some(cookies), message_id: 0 });
+    /// An event about a phase 1, without an outcome.
+    pub(crate) fn phase1_event(&self, phase1: &Phase1, kind: EventKind) -> Event {
+        let section = self.core.settings.remotes.get(phase1.block);
+        Event {
+            kind,
+            local: Some(phase1.local),
+            remote: Some(phase1.remote),
+            cookies: Some(phase1.cookies),
+            message_id: 0,
+            identity: phase1.established().map(|established| established.sa.peer.id.clone()),
+            remote_section: section.map(|section| section.name.clone()),
+            traffic: None,
+            outcome: None,
+        }
+    }
+
+    /// Reports an event about a phase 1.
+    pub(crate) fn emit_phase1_event(&mut self, id: Phase1Id, kind: EventKind) {
+        let event = self.phase1s.get(id).map(|phase1| self.phase1_event(phase1, kind));
+        event.into_iter().for_each(|event| self.core.emit(event));
     }
 }

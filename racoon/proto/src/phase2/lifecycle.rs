@@ -1,6 +1,7 @@
 //! A phase 2 comes up, is renewed, and goes; or fails.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::conversation::Record;
@@ -176,12 +177,12 @@ impl Engine {
             self.end_phase2(other, NegotiationResult::Superseded);
         }
         // 3. The news.
-        self.emit_phase2_event(id, EventKind::Phase2Up);
         self.core.log(Level::Debug, Some(remote), || format!("phase 2 established for {traffic_key}"));
         if let Some(outcome) =
             self.phase2s.get(id).map(|phase2| outcome(phase2, NegotiationResult::Established, self.core.now))
         {
-            self.core.record_outcome(outcome);
+            let outcome = self.core.record_outcome(outcome);
+            self.emit_phase2_event(id, EventKind::Phase2Up, Some(outcome));
         }
         self.leftovers_replaced(traffic_key.endpoints);
     }
@@ -279,7 +280,7 @@ impl Engine {
         let record = Record::new(self.core.now);
         let context = record.context(ExchangeType::QUICK, Role::Initiator, &cause);
         self.core.log(Level::Error, Some(remote), || failed(&cause, traffic_key, "", &context));
-        let traffic = traffic_key.to_string();
+        let traffic = traffic_key.selector;
         let negotiation = Negotiation::Phase2 { role: Role::Initiator, cookies: None, message_id: 0, traffic };
         let result = NegotiationResult::Failed(cause);
         self.core.record_outcome(record.outcome(negotiation, (local, remote), None, result, self.core.now));
@@ -315,9 +316,14 @@ impl Engine {
         self.record_phase2_outcome(&phase2, result);
     }
 
-    /// What is kept of a negotiation.
-    pub(crate) fn record_phase2_outcome(&mut self, phase2: &Phase2, result: NegotiationResult) {
-        self.core.record_outcome(outcome(phase2, result, self.core.now));
+    /// Keeps the outcome of a negotiation, and reports the event for a failure if there is one.
+    fn record_phase2_outcome(&mut self, phase2: &Phase2, result: NegotiationResult) {
+        let outcome = self.core.record_outcome(outcome(phase2, result, self.core.now));
+        let NegotiationResult::Failed(reason) = &outcome.result else { return };
+        if let Some(kind) = reason.phase2_event() {
+            let event = self.phase2_event(phase2, kind, Some(Arc::clone(&outcome)));
+            self.core.emit(event);
+        }
     }
 
     /// Log, events and a notify to the peer.
@@ -347,9 +353,6 @@ impl Engine {
                 let kind = (PeerStanding::Proved(remote.ip()), LoggedEvent::Phase2Failed);
                 self.core.log_reason(kind, &format_args!("{cause}: {traffic_key}"), Level::Error, remote, text);
             }
-        }
-        if let Some(kind) = cause.phase2_event() {
-            self.emit_phase2_event(id, kind);
         }
         match (phase1, cause) {
             (Some(phase1), FailureReason::Kernel(_)) => self.notify_kernel_refusal(id, phase1, cause),
@@ -400,7 +403,7 @@ impl Engine {
 
     /// Deletes an established phase 2.
     pub(crate) fn delete_phase2(&mut self, id: Phase2Id, tell_peer: bool) {
-        self.emit_phase2_event(id, EventKind::Phase2Down);
+        self.emit_phase2_event(id, EventKind::Phase2Down, None);
         let Some(phase2) = self.remove_phase2(id) else { return };
         self.switch_over_now(&phase2.traffic_key);
         self.release_kernel_state(id, &phase2, tell_peer);
@@ -428,15 +431,27 @@ impl Engine {
         Some(phase2)
     }
 
-    pub(crate) fn emit_phase2_event(&mut self, id: Phase2Id, kind: EventKind) {
-        let Some(phase2) = self.phase2s.get(id) else { return };
-        self.core.emit(Event {
+    fn emit_phase2_event(&mut self, id: Phase2Id, kind: EventKind, outcome: Option<Arc<Outcome>>) {
+        if let Some(phase2) = self.phase2s.get(id) {
+            let event = self.phase2_event(phase2, kind, outcome);
+            self.core.emit(event);
+        }
+    }
+
+    /// An event about a phase 2.
+    fn phase2_event(&self, phase2: &Phase2, kind: EventKind, outcome: Option<Arc<Outcome>>) -> Event {
+        let sa = phase2.phase1.and_then(|phase1| self.phase1_sa(phase1));
+        Event {
             kind,
             local: Some(phase2.local),
             remote: Some(phase2.remote),
             cookies: phase2.cookies,
             message_id: phase2.message_id,
-        });
+            identity: sa.map(|sa| sa.peer.id.clone()),
+            remote_section: Some(phase2.block.clone()).filter(|name| !name.is_empty()),
+            traffic: Some(phase2.traffic_key.selector),
+            outcome,
+        }
     }
 }
 
@@ -473,7 +488,7 @@ pub(crate) fn has(established: &EstablishedPhase2, protocol: Option<Protocol>) -
 /// What is kept of a phase 2 that ended, or came up.
 fn outcome(phase2: &Phase2, result: NegotiationResult, now: Time) -> Outcome {
     let Phase2 { role, cookies, message_id, traffic_key, .. } = phase2;
-    let (role, cookies, message_id, traffic) = (*role, *cookies, *message_id, traffic_key.to_string());
+    let (role, cookies, message_id, traffic) = (*role, *cookies, *message_id, traffic_key.selector);
     let negotiation = Negotiation::Phase2 { role, cookies, message_id, traffic };
     let block = Some(phase2.block.clone()).filter(|name| !name.is_empty());
     phase2.conversation.record.outcome(negotiation, phase2.addresses(), block, result, now)

@@ -339,7 +339,7 @@ impl Engine {
         if !told {
             return;
         }
-        let traffic = traffic_key.to_string();
+        let traffic = traffic_key.selector;
         let negotiation =
             reason::Negotiation::Phase2 { role: Role::Responder, cookies: Some(cookies), message_id, traffic };
         let result = NegotiationResult::Failed(cause);

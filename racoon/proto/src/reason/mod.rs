@@ -12,6 +12,7 @@ mod text;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use denial::{DenialReason, Denied};
@@ -23,6 +24,7 @@ pub use peer_fault::{
 };
 pub(crate) use text::context;
 
+use crate::kernel::Selector;
 use crate::num::{ExchangeType, NotifyType};
 use crate::time::Time;
 use crate::wire::CookiePair;
@@ -74,8 +76,8 @@ pub enum Negotiation {
         cookies: Option<CookiePair>,
         /// Which; 0 if it did not come to a message.
         message_id: u32,
-        /// For what: the selector of the policy, in words.
-        traffic: String,
+        /// The traffic, as an outbound selector.
+        traffic: Selector,
     },
 }
 
@@ -104,7 +106,7 @@ pub enum NegotiationResult {
 /// The last outcomes, bounded.
 #[derive(Debug)]
 pub struct Journal {
-    kept: VecDeque<Outcome>,
+    kept: VecDeque<Arc<Outcome>>,
     limit: usize,
 }
 
@@ -115,7 +117,7 @@ impl Journal {
     }
 
     /// Adds one; the oldest goes when there are too many.
-    pub fn add(&mut self, outcome: Outcome) {
+    pub fn add(&mut self, outcome: Arc<Outcome>) {
         if self.limit == 0 {
             return;
         }
@@ -135,49 +137,9 @@ impl Journal {
 
     /// All that are kept, the oldest first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Outcome> {
-        self.kept.iter()
+        self.kept.iter().map(|outcome| &**outcome)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Number `number` of many.
-    fn outcome(number: u64) -> Outcome {
-        let end = SocketAddr::from(([192, 0, 2, 1], 500));
-        Outcome {
-            negotiation: Negotiation::Phase1 {
-                exchange: ExchangeType::MAIN,
-                role: Role::Initiator,
-                cookies: CookiePair::default(),
-            },
-            local: end,
-            remote: end,
-            block: None,
-            began: Time::from_secs(number),
-            ended: Time::from_secs(number),
-            steps: Vec::new(),
-            offered: Vec::new(),
-            configured: Vec::new(),
-            peer_said: Vec::new(),
-            result: NegotiationResult::Abandoned,
-        }
-    }
-
-    #[test]
-    fn a_journal_keeps_the_last_ones() {
-        let kept = |journal: &Journal| journal.iter().map(|one| one.began).collect::<Vec<_>>();
-        let last = |numbers: [u64; 3]| numbers.map(Time::from_secs);
-        let mut journal = Journal::new(3);
-        (1..=100).for_each(|number| journal.add(outcome(number)));
-        assert_eq!(kept(&journal), last([98, 99, 100]));
-        journal.set_limit(5);
-        assert_eq!(kept(&journal), last([98, 99, 100]));
-        journal.set_limit(2);
-        assert_eq!(kept(&journal), last([98, 99, 100])[1..]);
-        journal.set_limit(0);
-        journal.add(outcome(101));
-        assert_eq!(kept(&journal), []);
-    }
-}
+mod tests;

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use racoon_proto::config::{Encryption, PeerAddress, Remote, RemoteAddress, RemoteSide, Sainfo, Side};
@@ -133,7 +134,7 @@ pub(crate) struct Fixture {
     /// Datagrams that nobody has taken yet.
     pub(crate) sent: VecDeque<Transmit>,
     pub(crate) log: Vec<LogLine>,
-    pub(crate) outcomes: Vec<Outcome>,
+    pub(crate) outcomes: Vec<Arc<Outcome>>,
     pub(crate) events: Vec<EventKind>,
     /// Jobs wait until [`Fixture::work`].
     pub(crate) slow: bool,
@@ -322,7 +323,7 @@ impl Fixture {
                 Output::Job(id, _, job) => self.jobs.push_back((id, job)),
                 Output::Event(event) => self.events.push(event.kind),
                 Output::Log(line) => self.log.push(line),
-                Output::Outcome(outcome) => self.outcomes.push(*outcome),
+                Output::Outcome(outcome) => self.outcomes.push(outcome),
             }
         }
         if !self.slow {

@@ -13,6 +13,7 @@ mod undelivered;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -63,7 +64,7 @@ struct Host {
     sent: Vec<Transmit>,
     log: Vec<LogLine>,
     events: Vec<Event>,
-    outcomes: Vec<Outcome>,
+    outcomes: Vec<Arc<Outcome>>,
     kernel: Vec<KernelRequest>,
 }
 
@@ -97,7 +98,7 @@ impl Host {
                 Output::Job(id, _, job) => self.engine.handle_crypto(now, id, job.perform(&self.keys)),
                 Output::Log(line) => self.log.push(line),
                 Output::Event(event) => self.events.push(event),
-                Output::Outcome(outcome) => self.outcomes.push(*outcome),
+                Output::Outcome(outcome) => self.outcomes.push(outcome),
                 Output::Kernel(request) => self.kernel.push(request),
             }
         }
@@ -130,7 +131,7 @@ impl Host {
     }
 
     fn failures(&self) -> Vec<FailureReason> {
-        let cause = |outcome: &Outcome| match &outcome.result {
+        let cause = |outcome: &Arc<Outcome>| match &outcome.result {
             NegotiationResult::Failed(cause) => Some(cause.clone()),
             _ => None,
         };

@@ -308,11 +308,12 @@ fn the_spi_of_a_notify_names_the_exchange() {
     assert!(!net.world.a.engine.peer_refused(phase1, &refusal(Vec::new())));
     assert!(net.world.a.engine.peer_refused(phase1, &refusal(spi.to_be_bytes().to_vec())));
     net.world.a.drain(net.world.now);
-    let [Outcome { negotiation: crate::reason::Negotiation::Phase2 { traffic, .. }, .. }] = &net.world.a.outcomes[1..]
-    else {
-        panic!("{:?}", net.world.a.outcomes)
+    let traffic = |outcome: &Outcome| match outcome.negotiation {
+        crate::reason::Negotiation::Phase2 { traffic, .. } => traffic.to_string(),
+        _ => String::from("phase 1"),
     };
-    assert_eq!(traffic, "192.0.2.1/32 -> 192.0.2.2/32");
+    let all = net.world.a.outcomes[1..].iter().map(|outcome| traffic(outcome)).collect::<Vec<_>>();
+    assert_eq!(all, ["192.0.2.1/32 -> 192.0.2.2/32"]);
 }
 
 #[test]
@@ -365,4 +366,32 @@ fn a_kernel_that_does_not_answer_fills_nothing() {
     net.kernels[0].silent = false;
     net.settle();
     assert_eq!((net.kernels[0].deleted.len(), net.world.a.engine.phase2s.orphans()), (256, 0));
+}
+
+/// No notify reports a policy that cannot be negotiated. The peer learns that nothing was chosen.
+#[test]
+fn a_policy_with_a_protocol_twice_is_refused_with_no_proposal_chosen() {
+    let mut net = Net::new(hosts(), &transport(), &sainfo());
+    let twice = [transport(), transport()].concat();
+    net.tell_b(KernelEvent::Policies(policies(hosts(), &twice, false)));
+    net.acquire();
+    net.settle();
+    assert_eq!(net.world.b.failures(), [FailureReason::RepeatedProtocol(Protocol::ESP)]);
+    assert_eq!(net.world.a.failures(), [FailureReason::Refused(NotifyType::NO_PROPOSAL_CHOSEN)]);
+}
+
+/// An event says who and why, and shares its outcome with the journal.
+#[test]
+fn an_event_carries_its_outcome() {
+    let mut net = Net::new(hosts(), &transport(), &sainfo());
+    net.acquire();
+    net.world.pass_with(seconds(120), |_| Fate::Drop);
+    let events = &net.world.a.events;
+    let failed = events.iter().find(|event| event.kind == EventKind::Phase2NoPhase1).unwrap();
+    assert_eq!(failed.traffic, Some(hosts()));
+    let outcome = failed.outcome.as_ref().unwrap();
+    let NegotiationResult::Failed(FailureReason::NoPhase1(_) | FailureReason::Phase1Late(_)) = outcome.result else {
+        panic!("{outcome:?}")
+    };
+    assert!(net.world.a.engine.journal().iter().any(|kept| std::ptr::eq(kept, &**outcome)));
 }
