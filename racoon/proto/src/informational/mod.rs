@@ -158,6 +158,12 @@ impl Engine {
         if !is_new || established.negotiated || !OF_AUTHENTICATION.contains(&kind) {
             return false;
         }
+        // Which message is malformed the notify does not say. If others than message 6 were sent under the SA, as INITIAL-CONTACT
+        // or a probe, it may be one of them.
+        let only_message_6 = established.sa.used.count() <= 1;
+        if kind == NotifyType::PAYLOAD_MALFORMED && !only_message_6 {
+            return false;
+        }
         let (remote, cookies) = (phase1.remote, phase1.cookies);
         let cause = FailureReason::Refused(kind);
         let outcome = self.phase1_outcome(phase1, NegotiationResult::Failed(cause.clone()));

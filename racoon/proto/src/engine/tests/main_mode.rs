@@ -168,6 +168,18 @@ fn an_error_after_a_phase_2_does_not_end_phase_1() {
     assert!(world.b.has_logged(Level::Warning, "the peer says INVALID-ID-INFORMATION"));
 }
 
+/// Some peers answer INITIAL-CONTACT or a probe with an error: it is not about message 6.
+#[test]
+fn payload_malformed_after_initial_contact_does_not_end_phase_1() {
+    let mut world = World::established();
+    let [a, b] = [world.a.only(), world.b.only()];
+    world.b.engine.send_notify(b, NotifyType::INITIAL_CONTACT, &[]);
+    world.a.engine.send_notify(a, NotifyType::PAYLOAD_MALFORMED, &[]);
+    world.run();
+    world.assert_up();
+    assert!(world.b.has_logged(Level::Warning, "the peer says PAYLOAD-MALFORMED"));
+}
+
 #[test]
 fn a_peer_that_does_not_answer() {
     let mut world = World::new();
