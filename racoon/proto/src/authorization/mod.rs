@@ -167,7 +167,7 @@ pub(crate) struct Denial {
     /// The reason for the log and the peer.
     pub(crate) cause: FailureReason,
     /// The outbound selector of policies that were generated for another peer, which may be dead.
-    pub(crate) held: Option<Selector>,
+    pub(crate) held: Option<Box<Selector>>,
 }
 
 impl From<FailureReason> for Denial {
@@ -449,7 +449,10 @@ fn replaced(environment: &Environment<'_>, peer: &Peer<'_>, outbound: &Selector)
             || held.destination.overlaps(outbound.destination)
         {
             let problem = DenialReason::InUse(held.destination, holder.endpoints.remote);
-            return Err(Denial { cause: FailureReason::not_authorized(*outbound, problem), held: Some(held) });
+            return Err(Denial {
+                cause: FailureReason::not_authorized(*outbound, problem),
+                held: Some(Box::new(held)),
+            });
         }
     }
     Ok(replaced)

@@ -477,7 +477,7 @@ fn the_same_individual_replaces_its_policies() {
         let asked = TrafficRequest { ids: None, selector, suites: &suites, mode: Mode::Tunnel, sainfo, block };
         match authorize(&environment, &peer, &asked) {
             Ok(Allowed::Generated(grant)) => assert!(is_replaced && *grant.replaces() == [outbound].into()),
-            Err(denial) => assert!(!is_replaced && denial.held == Some(outbound), "{denial:?}"),
+            Err(denial) => assert!(!is_replaced && denial.held.as_deref() == Some(&outbound), "{denial:?}"),
             Ok(other) => panic!("{other:?}"),
         }
     }

@@ -226,7 +226,7 @@ impl Engine {
         record: &mut Record,
     ) -> Result<Authorized, Denial> {
         let complex = self.core.settings.complex_bundle;
-        let sa = sa_of(&self.phase1s, phase1).ok_or_else(|| FailureReason::phase1_gone())?;
+        let sa = sa_of(&self.phase1s, phase1).ok_or_else(FailureReason::phase1_gone)?;
         let block = self.core.settings.remotes.get(sa.block).ok_or(FailureReason::NoRemote(MissingRemote::Removed))?;
         let sainfo = self.sainfo_for(sa, block, request)?;
         let (level, remote) = (block.proposal_check, sa.remote);

@@ -189,7 +189,7 @@ impl DerivesKeys {
     fn job_done(self, cx: &mut Context<'_>, mut result: JobResult) -> Result<Transition, FailureReason> {
         let (exponent, values) = exchanged(result.take_diffie_hellman())?;
         let g_xy = match values {
-            Ok(values) => values.shared.ok_or_else(|| FailureReason::Crypto(CryptoFailure::Incomplete))?,
+            Ok(values) => values.shared.ok_or(FailureReason::Crypto(CryptoFailure::Incomplete))?,
             // Message 4 is not authenticated: the invalid value may be forged, and the true one may still come.
             Err(cause) => return Ok(Transition::ignore(Initiator::AwaitsKey(self.into_awaits_key(exponent)), cause)),
         };
