@@ -169,7 +169,8 @@ fn lenient(text: &str) -> Option<IpAddr> {
     <[u8; 4]>::try_from(numbers).ok().map(|numbers| Ipv4Addr::from(numbers).into())
 }
 
-/// Whether an address is in a network, given with a prefix length or a mask.
+/// Whether an address is in a network, given with a prefix length or a mask. (The line is wrong anyway: `ipnet` would refuse
+/// the lengths that it may have.)
 fn contains(network: IpAddr, length: &str, address: IpAddr) -> bool {
     let mask = length.parse::<Ipv4Addr>().ok().map(|mask| mask.to_bits().leading_ones());
     let Some(length) = mask.or_else(|| length.parse().ok()) else { return network == address };

@@ -78,8 +78,8 @@ fn passes(filter: &Filter, sa: &Association) -> bool {
             SocketAddr::V4(v4) => u128::from(v4.ip().to_bits()) << 96,
             SocketAddr::V6(v6) => v6.ip().to_bits(),
         };
-        let differing = u128::from_be_bytes(*network) ^ address;
-        differing.checked_shr(128 - u32::from(prefix.min(128))).unwrap_or(0) == 0
+        // The network is sixteen bytes for either family, which `ipnet` has no type for.
+        (u128::from_be_bytes(*network) ^ address).leading_zeros() >= u32::from(prefix).min(128)
     };
     inside(&filter.source, filter.source_prefix, sa.source)
         && inside(&filter.destination, filter.destination_prefix, sa.destination)

@@ -37,12 +37,13 @@ impl StoredPolicy {
     }
 }
 
+/// Whether an address is in a prefix. (`ipnet` would refuse the lengths beyond the address that a message may carry.)
 fn contains(prefix: &Address, address: SocketAddr) -> bool {
     let SockAddr::Inet(network) = prefix.sockaddr else { return false };
-    let host_bits = u32::from(prefix.sockaddr.full_prefix().saturating_sub(prefix.prefix));
+    let length = u32::from(prefix.prefix);
     let same = match (network.ip(), address.ip()) {
-        (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).checked_shr(host_bits).unwrap_or(0) == 0,
-        (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).checked_shr(host_bits).unwrap_or(0) == 0,
+        (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros() >= length.min(32),
+        (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros() >= length.min(128),
         _ => false,
     };
     same && (network.port() == 0 || network.port() == address.port())
