@@ -140,7 +140,7 @@ fn options() -> Options {
 /// # Errors
 /// What to print instead of running.
 pub fn parse(arguments: &[OsString]) -> Result<Invocation, EarlyExit> {
-    let given = options().parse(arguments).map_err(|fail| EarlyExit::Usage(complaint(&fail)))?;
+    let given = options().parse(arguments).map_err(|fail| EarlyExit::Usage(getopt_message(&fail)))?;
     if given.opt_present("V") {
         return Err(EarlyExit::Version);
     }
@@ -206,7 +206,7 @@ fn port(given: &Matches, option: &str, usual: u16) -> Result<u16, EarlyExit> {
 }
 
 /// Formats an error as getopt(3) does.
-fn complaint(fail: &Fail) -> String {
+fn getopt_message(fail: &Fail) -> String {
     let single = |name: &str| name.chars().count() == 1;
     match fail {
         Fail::ArgumentMissing(name) if single(name) => format!("racoon: option requires an argument -- '{name}'"),
@@ -283,18 +283,18 @@ mod tests {
 
     #[test]
     fn refused() {
-        let complaint = |arguments: &[&str]| match of(arguments).unwrap_err() {
+        let usage_error = |arguments: &[&str]| match of(arguments).unwrap_err() {
             EarlyExit::Usage(line) => line,
             other => format!("{other:?}"),
         };
-        assert_eq!(complaint(&["-x"]), "racoon: invalid option -- 'x'");
-        assert_eq!(complaint(&["-f"]), "racoon: option requires an argument -- 'f'");
-        assert_eq!(complaint(&["--frob"]), "racoon: unrecognized option '--frob'");
-        assert_eq!(complaint(&["-t", "file"]), "racoon: unexpected argument `file'");
-        assert_eq!(complaint(&["-p", "0"]), "racoon: -p needs a port from 1 to 65535, not `0'");
-        assert_eq!(complaint(&["-P", "65536"]), "racoon: -P needs a port from 1 to 65535, not `65536'");
-        assert_eq!(complaint(&["-px", "-p500"]), "racoon: -p needs a port from 1 to 65535, not `x'");
-        assert_eq!(complaint(&["--against", "old"]), "racoon: --against needs -t");
+        assert_eq!(usage_error(&["-x"]), "racoon: invalid option -- 'x'");
+        assert_eq!(usage_error(&["-f"]), "racoon: option requires an argument -- 'f'");
+        assert_eq!(usage_error(&["--frob"]), "racoon: unrecognized option '--frob'");
+        assert_eq!(usage_error(&["-t", "file"]), "racoon: unexpected argument `file'");
+        assert_eq!(usage_error(&["-p", "0"]), "racoon: -p needs a port from 1 to 65535, not `0'");
+        assert_eq!(usage_error(&["-P", "65536"]), "racoon: -P needs a port from 1 to 65535, not `65536'");
+        assert_eq!(usage_error(&["-px", "-p500"]), "racoon: -p needs a port from 1 to 65535, not `x'");
+        assert_eq!(usage_error(&["--against", "old"]), "racoon: --against needs -t");
         assert_eq!(of(&["-Vh"]), Err(EarlyExit::Version));
         assert_eq!(of(&["-h", "file"]), Err(EarlyExit::Help));
         assert_eq!(of(&["-F", "--help"]), Err(EarlyExit::Help));

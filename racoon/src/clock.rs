@@ -24,11 +24,11 @@ pub fn since_1970() -> u64 {
 
 /// Converts a past boot time to seconds since 1970. Repeated calls give the same result unless the wall clock is set in
 /// between.
-pub fn on_the_wall(moment: Time) -> u64 {
+pub fn wall_time(moment: Time) -> u64 {
     past(moment, now(), SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
-/// As [`on_the_wall`], given both clocks' current time. Whole seconds would not do: the clocks' seconds do not begin
+/// As [`wall_time`], given both clocks' current time. Whole seconds would not do: the clocks' seconds do not begin
 /// together.
 fn past(moment: Time, boot: Time, wall: Duration) -> u64 {
     wall.saturating_sub(boot.since(moment)).as_secs()

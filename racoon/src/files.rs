@@ -27,7 +27,7 @@ pub struct Files {
 
 impl Files {
     /// Resolves relative names against the current working directory, even after the process has left it.
-    pub fn from_here() -> Self {
+    pub fn relative_to_here() -> Self {
         Self { directory: std::env::current_dir().unwrap_or_default() }
     }
 
@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(files.read_keys(Path::new("b.conf")).unwrap().1.as_slice(), b"b");
         assert!(files.metadata(Path::new("b.conf")).unwrap().regular);
         assert_eq!(files.read(&at.join("b.conf")).unwrap(), b"b");
-        assert_eq!(Files::from_here().directory, std::env::current_dir().unwrap());
+        assert_eq!(Files::relative_to_here().directory, std::env::current_dir().unwrap());
     }
 
     #[test]

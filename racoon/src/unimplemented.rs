@@ -18,7 +18,7 @@ pub fn warning(config: &Config) -> String {
 
 /// Lists directives first, then values of implemented directives.
 fn list(config: &Config) -> Vec<(String, &Place)> {
-    let waiting = config.not_yet_in_effect().filter(|(directive, _)| !asks_for_nothing(config, directive));
+    let waiting = config.not_yet_in_effect().filter(|(directive, _)| !changes_nothing(config, directive));
     let mut list: Vec<(String, &Place)> =
         waiting.map(|(directive, place)| (directive.name.to_owned(), place)).collect();
     let mut add = |value: String, place| {
@@ -43,7 +43,7 @@ fn list(config: &Config) -> Vec<(String, &Place)> {
 }
 
 /// Whether a directive repeats its default, or switches off a feature that is missing anyway.
-fn asks_for_nothing(config: &Config, directive: &Directive) -> bool {
+fn changes_nothing(config: &Config, directive: &Directive) -> bool {
     let is_off = (directive.section, directive.name) == (Section::Timer, "natt_keepalive");
     (is_off && config.timer.natt_keepalive.is_none()) || is_default(config, directive)
 }

@@ -4,7 +4,7 @@ pub mod protocol;
 mod server;
 mod socket;
 
-pub use server::{Answer, Interest, Server};
+pub use server::{Interest, Reply, Server};
 pub use socket::{AdminListener, SocketError, listen};
 
 /// Default path of the socket.

@@ -48,7 +48,7 @@ pub enum Request {
     /// `flush-sa`
     FlushSa(Table),
     /// `delete-sa`: deletes the phase 1s with a peer and all their phase 2s.
-    DeleteSa(Ends),
+    DeleteSa(Endpoints),
     /// `establish-sa`
     EstablishSa {
         /// What to negotiate.
@@ -62,7 +62,7 @@ pub enum Request {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Establishment {
     /// Phase 1.
-    Isakmp(Ends),
+    Isakmp(Endpoints),
     /// Phase 2 for a policy.
     Ipsec(Table, Flow),
 }
@@ -102,7 +102,7 @@ impl Table {
 
 /// Endpoints of a phase 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ends {
+pub struct Endpoints {
     /// Our address; unspecified for any.
     pub local: SocketAddr,
     /// The peer's address.
@@ -327,14 +327,14 @@ impl Request {
 
 /// Error reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct ErrorReply {
     /// Errno of the host.
     pub errno: u16,
     /// Explanation.
     pub text: String,
 }
 
-impl Failure {
+impl ErrorReply {
     /// Returns an error with a libc errno.
     pub fn new(errno: i32, text: impl Into<String>) -> Self {
         Self { errno: u16::try_from(errno).unwrap_or(u16::MAX), text: text.into() }
@@ -342,7 +342,7 @@ impl Failure {
 }
 
 /// Encodes a reply. It may contain keys.
-pub fn reply(result: Result<&[u8], &Failure>) -> Zeroizing<Vec<u8>> {
+pub fn reply(result: Result<&[u8], &ErrorReply>) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(match result {
         Ok(body) => message(0, VERSION, body),
         Err(failure) => message(failure.errno, VERSION, failure.text.as_bytes()),
@@ -357,14 +357,14 @@ pub fn refusal(to: &RequestHeader, malformed: &Malformed) -> Vec<u8> {
         Malformed::Kind(_) | Malformed::Table(_) => libc::ENOTSUP,
         Malformed::Length(_) | Malformed::Body => libc::EINVAL,
     };
-    let failure = Failure::new(errno, malformed.to_string());
+    let failure = ErrorReply::new(errno, malformed.to_string());
     match malformed {
         Malformed::Foreign(command) => kame::refusal(*command, failure.errno, to.last),
         _ => message(failure.errno, VERSION, failure.text.as_bytes()),
     }
 }
 
-impl Ends {
+impl Endpoints {
     fn flow(self) -> Flow {
         let full = |address: SocketAddr| if address.is_ipv4() { 32 } else { 128 };
         Flow {
@@ -377,7 +377,7 @@ impl Ends {
     }
 }
 
-impl From<Flow> for Ends {
+impl From<Flow> for Endpoints {
     fn from(flow: Flow) -> Self {
         Self { local: flow.source, remote: flow.destination }
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use racoon_proto::time::Time;
 use zeroize::Zeroizing;
 
-use super::protocol::{Failure, HEADER_LENGTH, REQUEST_MAX, Request, RequestHeader, refusal, reply};
+use super::protocol::{ErrorReply, HEADER_LENGTH, REQUEST_MAX, Request, RequestHeader, refusal, reply};
 use super::socket::AdminListener;
 
 /// Maximum number of clients. Another one displaces the oldest.
@@ -21,7 +21,7 @@ const CLIENTS_MAX: usize = 32;
 const ACCEPT_RETRY: Duration = Duration::from_secs(1);
 
 /// Body of a reply, which may contain keys, or an error.
-pub type Answer = Result<Zeroizing<Vec<u8>>, Failure>;
+pub type Reply = Result<Zeroizing<Vec<u8>>, ErrorReply>;
 
 /// The control socket and its clients.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl Server {
     pub fn serve(
         &mut self,
         now: Time,
-        answer: &mut dyn FnMut(Request) -> Answer,
+        answer: &mut dyn FnMut(Request) -> Reply,
         log_error: &mut dyn FnMut(&dyn Display),
     ) {
         if self.accept_after.is_none_or(|until| now >= until) {
@@ -113,7 +113,7 @@ impl Server {
             match self.listener.accept() {
                 Ok(stream) => {
                     self.accept_error_logged = false;
-                    self.admit(stream);
+                    self.add_client(stream);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
@@ -133,7 +133,7 @@ impl Server {
         }
     }
 
-    fn admit(&mut self, stream: UnixStream) {
+    fn add_client(&mut self, stream: UnixStream) {
         if self.clients.len() >= CLIENTS_MAX {
             self.clients.pop_front();
         }
@@ -144,7 +144,7 @@ impl Server {
 impl Client {
     fn advance(
         &mut self,
-        answer: &mut dyn FnMut(Request) -> Answer,
+        answer: &mut dyn FnMut(Request) -> Reply,
         log_error: &mut dyn FnMut(&dyn Display),
     ) -> io::Result<()> {
         if let State::Reading(bytes) = &mut self.state {
@@ -172,7 +172,7 @@ impl Client {
 fn read_request(
     stream: &mut UnixStream,
     bytes: &mut Vec<u8>,
-    answer: &mut dyn FnMut(Request) -> Answer,
+    answer: &mut dyn FnMut(Request) -> Reply,
     log_error: &mut dyn FnMut(&dyn Display),
 ) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     loop {

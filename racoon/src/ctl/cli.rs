@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use getopts::{Fail, Matches, Options, ParsingStyle};
 
 use crate::admin::DEFAULT_PATH;
-use crate::admin::protocol::{Ends, Establishment, Flow, Request, Table};
+use crate::admin::protocol::{Endpoints, Establishment, Flow, Request, Table};
 
 /// Output of `--version`.
 pub(super) const VERSION_LINE: &str = concat!("racoonctl (ipsec-tools-rs) ", env!("CARGO_PKG_VERSION"), "\n");
@@ -156,7 +156,7 @@ fn establishment(words: &[String]) -> Result<Establishment, EarlyExit> {
     match (table, rest) {
         (Table::Isakmp, []) => {
             let end = |word: &str| host(word, v4).map(|ip| SocketAddr::new(ip, 0));
-            Ok(Establishment::Isakmp(Ends { local: end(source)?, remote: end(destination)? }))
+            Ok(Establishment::Isakmp(Endpoints { local: end(source)?, remote: end(destination)? }))
         }
         (Table::Esp | Table::Ah, [] | [_]) => {
             let protocol = rest.first().map_or(Ok(0), |word| upper_layer(word, v4))?;
@@ -249,9 +249,9 @@ mod tests {
         }
     }
 
-    fn ends(local: &str, remote: &str) -> Ends {
+    fn ends(local: &str, remote: &str) -> Endpoints {
         let of = |ip: &str| SocketAddr::new(ip.parse().unwrap(), 0);
-        Ends { local: of(local), remote: of(remote) }
+        Endpoints { local: of(local), remote: of(remote) }
     }
 
     #[test]

@@ -10,8 +10,8 @@ use racoon_proto::reason::Role;
 use zeroize::Zeroizing;
 
 use super::Daemon;
-use crate::admin::Answer;
-use crate::admin::protocol::{Establishment, Failure, Flow, Phase1Row, Request, Table};
+use crate::admin::Reply;
+use crate::admin::protocol::{ErrorReply, Establishment, Flow, Phase1Row, Request, Table};
 use crate::clock;
 
 /// Destination port of the route look-up. It could be any.
@@ -28,11 +28,11 @@ impl Daemon {
         self.process_outputs();
     }
 
-    fn answer(&mut self, request: Request) -> Answer {
+    fn answer(&mut self, request: Request) -> Reply {
         self.log.debug(format_args!("control socket: {}", request.name()));
         match request {
             Request::Reload => {
-                self.reload().map_err(|kept| Failure::new(libc::EINVAL, kept.to_string()))?;
+                self.reload().map_err(|rejected| ErrorReply::new(libc::EINVAL, rejected.to_string()))?;
                 Ok(Zeroizing::default())
             }
             Request::ShowSa(Table::Isakmp) => Ok(self.phase1_rows()),
@@ -63,7 +63,7 @@ impl Daemon {
         wanted.unwrap_or(asked)
     }
 
-    fn control(&mut self, control: Control) -> Answer {
+    fn control(&mut self, control: Control) -> Reply {
         let result = self.engine.handle_control(clock::now(), control);
         self.process_outputs();
         result.map(|()| Zeroizing::default()).map_err(|refusal| {
@@ -73,20 +73,20 @@ impl Daemon {
                 Refusal::Failed(_) => libc::EIO,
                 Refusal::Stopping => libc::ECANCELED,
             };
-            Failure::new(errno, refusal.to_string())
+            ErrorReply::new(errno, refusal.to_string())
         })
     }
 
     fn phase1_rows(&self) -> Zeroizing<Vec<u8>> {
         let mut body = Vec::new();
         for view in self.engine.phase1s() {
-            let created = view.created.map_or(0, |created| signed(clock::on_the_wall(created)));
+            let created = view.created.map_or(0, |created| signed(clock::wall_time(created)));
             row(&view, created).encode(&mut body);
         }
         Zeroizing::new(body)
     }
 
-    fn sas(&mut self, table: Table) -> Answer {
+    fn sas(&mut self, table: Table) -> Reply {
         let sa_type = match table {
             Table::Ah => SaType::Ah,
             Table::Esp => SaType::Esp,
@@ -95,7 +95,7 @@ impl Daemon {
         let shown = self.kernel.show(sa_type, signed(clock::since_1970()));
         shown.map(|mut text| Zeroizing::new(std::mem::take(&mut *text).into_bytes())).map_err(|error| {
             self.log.error(format_args!("cannot read the kernel's SAs: {error}"));
-            Failure::new(libc::EIO, error.to_string())
+            ErrorReply::new(libc::EIO, error.to_string())
         })
     }
 }

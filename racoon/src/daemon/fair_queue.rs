@@ -17,7 +17,7 @@ const BYTES_MIN: usize = 256;
 /// only its own messages.
 #[derive(Debug, Default)]
 pub(super) struct FairQueue {
-    sources: HashMap<IpAddr, Waiting>,
+    sources: HashMap<IpAddr, SourceQueue>,
     /// Sources with messages, the next one first.
     turns: VecDeque<IpAddr>,
     /// The same sources, ordered by the bytes that they occupy.
@@ -27,7 +27,7 @@ pub(super) struct FairQueue {
 
 /// The messages of one source; never empty.
 #[derive(Debug, Default)]
-struct Waiting {
+struct SourceQueue {
     messages: VecDeque<Message>,
     bytes: usize,
 }
@@ -38,7 +38,7 @@ impl FairQueue {
         let (source, bytes) = (source_of(message.remote.ip()), bytes_of(&message));
         let mut dropped = 0;
         while self.bytes + bytes > BYTES_MAX {
-            let own = self.sources.get(&source).map_or(0, |waiting| waiting.bytes);
+            let own = self.sources.get(&source).map_or(0, |queue| queue.bytes);
             match self.by_bytes.last() {
                 // Strictly less, or two equally busy sources would displace each other's messages for ever.
                 Some(&(most, largest)) if own + bytes < most => self.drop_newest(largest),
@@ -46,15 +46,15 @@ impl FairQueue {
             }
             dropped += 1;
         }
-        let waiting = self.sources.entry(source).or_default();
-        if waiting.messages.is_empty() {
+        let queue = self.sources.entry(source).or_default();
+        if queue.messages.is_empty() {
             self.turns.push_back(source);
         }
         // Taken out before the count changes, because the set is ordered by it.
-        self.by_bytes.remove(&(waiting.bytes, source));
-        waiting.messages.push_back(message);
-        waiting.bytes += bytes;
-        self.by_bytes.insert((waiting.bytes, source));
+        self.by_bytes.remove(&(queue.bytes, source));
+        queue.messages.push_back(message);
+        queue.bytes += bytes;
+        self.by_bytes.insert((queue.bytes, source));
         self.bytes += bytes;
         dropped
     }
@@ -75,7 +75,7 @@ impl FairQueue {
     }
 
     fn drop_newest(&mut self, source: IpAddr) {
-        let newest = self.sources.get_mut(&source).and_then(|waiting| waiting.messages.pop_back());
+        let newest = self.sources.get_mut(&source).and_then(|queue| queue.messages.pop_back());
         if let Some(message) = newest
             && !self.removed(source, &message)
         {
@@ -87,20 +87,20 @@ impl FairQueue {
     fn removed(&mut self, source: IpAddr, message: &Message) -> bool {
         let bytes = bytes_of(message);
         self.bytes -= bytes;
-        let Some(waiting) = self.sources.get_mut(&source) else { return false };
-        self.by_bytes.remove(&(waiting.bytes, source));
-        waiting.bytes -= bytes;
-        if waiting.messages.is_empty() {
+        let Some(queue) = self.sources.get_mut(&source) else { return false };
+        self.by_bytes.remove(&(queue.bytes, source));
+        queue.bytes -= bytes;
+        if queue.messages.is_empty() {
             self.sources.remove(&source);
             return false;
         }
-        self.by_bytes.insert((waiting.bytes, source));
+        self.by_bytes.insert((queue.bytes, source));
         true
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.sources.values().map(|waiting| waiting.messages.len()).sum()
+        self.sources.values().map(|queue| queue.messages.len()).sum()
     }
 }
 

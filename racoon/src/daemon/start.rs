@@ -82,7 +82,8 @@ fn missing_interface(error: &libpfkey::Error) -> &'static str {
 pub fn run(file: &str, options: DaemonOptions) -> ExitCode {
     // Everything that the daemon creates is private unless a mode is set explicitly.
     umask(Mode::from_bits_truncate(0o077));
-    let (file, options) = if options.foreground { (file.to_owned(), options) } else { rooted(file, options) };
+    let (file, options) =
+        if options.foreground { (file.to_owned(), options) } else { with_absolute_paths(file, options) };
     let log = match Log::open(&options.log()) {
         Ok(log) => log,
         Err(error) => {
@@ -109,7 +110,7 @@ pub fn run(file: &str, options: DaemonOptions) -> ExitCode {
     let started = start(file, options, log.clone());
     let errors = log.take_errors();
     match started {
-        Ok(daemon) => work(daemon, starting, &log),
+        Ok(daemon) => run_started(daemon, starting, &log),
         Err(failure) => {
             log.error(&failure);
             // The user may not see the log, and the failure itself does not say what is wrong with the file.
@@ -121,7 +122,7 @@ pub fn run(file: &str, options: DaemonOptions) -> ExitCode {
     }
 }
 
-fn work(daemon: Daemon, starting: StartupReport, log: &Log) -> ExitCode {
+fn run_started(daemon: Daemon, starting: StartupReport, log: &Log) -> ExitCode {
     if let Err(error) = starting.ready() {
         log.error(format_args!("cannot run in the background: {}", reason(&error)));
         return ExitCode::FAILURE;
@@ -133,7 +134,7 @@ fn work(daemon: Daemon, starting: StartupReport, log: &Log) -> ExitCode {
 }
 
 /// Makes the names on the command line absolute: in the background the daemon changes to `/`.
-fn rooted(file: &str, mut options: DaemonOptions) -> (String, DaemonOptions) {
+fn with_absolute_paths(file: &str, mut options: DaemonOptions) -> (String, DaemonOptions) {
     let absolute = std::path::absolute(file).ok().and_then(|path| path.to_str().map(str::to_owned));
     options.log_file = options.log_file.map(|path| std::path::absolute(&path).unwrap_or(path));
     (absolute.unwrap_or_else(|| file.to_owned()), options)
@@ -148,8 +149,8 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
     let signals = Signals::watch().map_err(|error| Failure::System("signals", error))?;
     let timer = BoottimeTimer::new().map_err(|error| Failure::System("timer", error))?;
     // 2. The configuration: it names the kernel backend.
-    let files = Files::from_here();
-    let config = read(&file, &files, &log).ok_or_else(|| unread(&file))?;
+    let files = Files::relative_to_here();
+    let config = read(&file, &files, &log).ok_or_else(|| unreadable(&file))?;
     log.set_level(log::configured(config.log));
     warn_unimplemented(&config, &log);
     // 3. The kernel, and whether it supports what is configured.
@@ -206,7 +207,7 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
 }
 
 /// Returns the error for an unreadable configuration: for other users than root the file may simply be protected.
-fn unread(file: &str) -> Failure {
+fn unreadable(file: &str) -> Failure {
     let forbidden = || File::open(file).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
     if !geteuid().is_root() && forbidden() { Failure::NotRoot } else { Failure::Configuration }
 }

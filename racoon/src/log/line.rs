@@ -45,7 +45,7 @@ impl fmt::Display for Line<'_> {
         }
         formatter.write_str(&self.escaped())?;
         match self.peer {
-            Some(peer) if !names(self.text, peer) || ends_as_with_a_peer(self.text) => write!(formatter, " [{peer}]"),
+            Some(peer) if !names(self.text, peer) || ends_like_peer_suffix(self.text) => write!(formatter, " [{peer}]"),
             _ => Ok(()),
         }
     }
@@ -70,7 +70,7 @@ fn names(text: &str, address: IpAddr) -> bool {
 
 /// Whether a text ends like one with the peer's address appended. Text that a peer sent could otherwise name another
 /// address there.
-fn ends_as_with_a_peer(text: &str) -> bool {
+fn ends_like_peer_suffix(text: &str) -> bool {
     let last = text.strip_suffix(']').and_then(|text| text.rsplit_once('['));
     last.is_some_and(|(_, address)| address.parse::<IpAddr>().is_ok())
 }

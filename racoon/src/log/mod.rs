@@ -53,7 +53,7 @@ struct Shared {
 }
 
 struct Sinks {
-    main: Main,
+    main: Sink,
     stdout: bool,
     /// Texts of the error lines, while they are remembered.
     errors: Option<Vec<String>>,
@@ -62,7 +62,7 @@ struct Sinks {
 /// Maximum number of remembered error lines.
 const ERRORS_MAX: usize = 100;
 
-enum Main {
+enum Sink {
     Syslog(Syslog),
     File(LogFile),
     #[cfg(test)]
@@ -77,13 +77,13 @@ impl Log {
     /// If the file cannot be opened for writing.
     pub fn open(options: &Options) -> io::Result<Self> {
         let main = match &options.file {
-            Some(path) => Main::File(LogFile::open(path.clone())?),
-            None => Main::Syslog(Syslog::open()),
+            Some(path) => Sink::File(LogFile::open(path.clone())?),
+            None => Sink::Syslog(Syslog::open()),
         };
         Ok(Self::to(main, options))
     }
 
-    fn to(main: Main, options: &Options) -> Self {
+    fn to(main: Sink, options: &Options) -> Self {
         let shared = Shared {
             level: AtomicU8::new(Level::Info.raised(options.raise) as u8),
             raise: options.raise,
@@ -96,14 +96,14 @@ impl Log {
     /// Returns a log in memory; see [`Log::written`].
     #[cfg(test)]
     pub(crate) fn in_memory() -> Self {
-        Self::to(Main::Memory(Vec::new()), &Options { raise: 2, ..Options::default() })
+        Self::to(Sink::Memory(Vec::new()), &Options { raise: 2, ..Options::default() })
     }
 
     /// Removes and returns the lines of a log in memory.
     #[cfg(test)]
     pub(crate) fn written(&self) -> Vec<String> {
         match &mut self.sinks().main {
-            Main::Memory(lines) => std::mem::take(lines),
+            Sink::Memory(lines) => std::mem::take(lines),
             _ => Vec::new(),
         }
     }
@@ -126,7 +126,7 @@ impl Log {
     /// If it cannot be opened; the old file stays in use.
     pub fn reopen(&self) -> io::Result<()> {
         match &mut self.sinks().main {
-            Main::File(file) => file.reopen(),
+            Sink::File(file) => file.reopen(),
             _ => Ok(()),
         }
     }
@@ -243,10 +243,10 @@ impl Sinks {
             let _ = sink::write_whole(&mut io::stdout().lock(), &line.dated());
         }
         match &mut self.main {
-            Main::Syslog(syslog) => syslog.put(line.level, &line.to_string()),
-            Main::File(file) => file.put(&line.dated()),
+            Sink::Syslog(syslog) => syslog.put(line.level, &line.to_string()),
+            Sink::File(file) => file.put(&line.dated()),
             #[cfg(test)]
-            Main::Memory(lines) => lines.push(line.to_string()),
+            Sink::Memory(lines) => lines.push(line.to_string()),
         }
     }
 }

@@ -66,7 +66,7 @@ pub(super) fn write_whole(to: &mut impl Write, line: &str) -> io::Result<()> {
 pub(super) struct Syslog {
     logger: Option<Logger<LoggerBackend, Format>>,
     connect: fn() -> syslog::Result<Logger<LoggerBackend, Format>>,
-    patience: Patience,
+    patience: WaitBudget,
     lost: u64,
 }
 
@@ -76,7 +76,7 @@ impl Syslog {
     }
 
     fn through(connect: fn() -> syslog::Result<Logger<LoggerBackend, Format>>) -> Self {
-        let mut syslog = Self { logger: None, connect, patience: Patience::default(), lost: 0 };
+        let mut syslog = Self { logger: None, connect, patience: WaitBudget::default(), lost: 0 };
         syslog.connect();
         syslog
     }
@@ -140,13 +140,13 @@ impl Syslog {
 
 /// Time spent waiting for the daemon in the current window.
 #[derive(Default)]
-struct Patience {
+struct WaitBudget {
     /// Start of the window.
     since: Option<Instant>,
     waited: Duration,
 }
 
-impl Patience {
+impl WaitBudget {
     /// Returns how long to wait at most.
     fn left(&mut self, now: Instant) -> Duration {
         if self.since.is_none_or(|since| now.saturating_duration_since(since) >= WINDOW) {
@@ -257,7 +257,7 @@ mod tests {
         assert!(syslog.lost > 0 && syslog.patience.waited > Duration::ZERO);
         let read_before = std::iter::from_fn(|| next(&daemon).ok()).count();
 
-        syslog.patience = Patience::default();
+        syslog.patience = WaitBudget::default();
         syslog.put(Level::Info, "INFO: awake");
         let expected = format!(
             "<30>racoon: WARNING: lines lost before this one because syslogd was busy: {}",
@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn waiting_time_is_limited_per_window() {
-        let (mut patience, begin) = (Patience::default(), Instant::now());
+        let (mut patience, begin) = (WaitBudget::default(), Instant::now());
         let mut left = |milliseconds| {
             let left = patience.left(begin + Duration::from_millis(milliseconds));
             patience.waited += Duration::from_millis(60);

@@ -6,7 +6,7 @@ use super::*;
 
 #[test]
 fn level_of_file_and_command_line() {
-    let log = Log::to(Main::Memory(Vec::new()), &Options { raise: 1, ..Options::default() });
+    let log = Log::to(Sink::Memory(Vec::new()), &Options { raise: 1, ..Options::default() });
     log.debug("-d is one more than info");
     log.write(Level::Debug2, None, "and not two");
     log.set_level(Level::Error);

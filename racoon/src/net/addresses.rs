@@ -19,7 +19,7 @@ pub(super) fn present() -> io::Result<BTreeSet<SocketAddr>> {
 
 /// Whether an address belongs to this host, by the result of [`present`]. Linux lists one address of 127.0.0.0/8 but
 /// accepts all.
-pub(super) fn is_here(mut address: SocketAddr, present: &BTreeSet<SocketAddr>) -> bool {
+pub(super) fn is_local(mut address: SocketAddr, present: &BTreeSet<SocketAddr>) -> bool {
     address.set_port(0);
     let is_loopback = cfg!(target_os = "linux") && address.is_ipv4() && address.ip().is_loopback();
     is_loopback || present.contains(&address)
@@ -49,11 +49,11 @@ pub(super) fn scope_number(scope: &str) -> Option<u32> {
 
 /// Socket that reports added and removed addresses.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct AddressWatch {
     socket: OwnedFd,
 }
 
-impl Watch {
+impl AddressWatch {
     /// # Errors
     /// Those of socket(2) and bind(2).
     #[cfg(target_os = "linux")]
@@ -97,7 +97,7 @@ impl Watch {
     }
 }
 
-impl AsFd for Watch {
+impl AsFd for AddressWatch {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
@@ -127,12 +127,12 @@ mod tests {
 
     #[test]
     fn whole_loopback_network_is_local() {
-        let is_here = |text: &str| is_here(text.parse().unwrap(), &present().unwrap());
-        assert!(is_here("127.0.0.1:500"));
+        let is_local = |text: &str| is_local(text.parse().unwrap(), &present().unwrap());
+        assert!(is_local("127.0.0.1:500"));
         let has_ipv6 = std::net::UdpSocket::bind("[::1]:0").is_ok();
-        assert_eq!(is_here("[::1]:500"), has_ipv6);
-        assert_eq!(is_here("127.1.2.3:500"), cfg!(target_os = "linux"));
-        assert!(!is_here("192.0.2.77:500") && !is_here("[::2]:500"));
+        assert_eq!(is_local("[::1]:500"), has_ipv6);
+        assert_eq!(is_local("127.1.2.3:500"), cfg!(target_os = "linux"));
+        assert!(!is_local("192.0.2.77:500") && !is_local("[::2]:500"));
     }
 
     #[test]
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn no_notification_without_change() {
-        if let Ok(watch) = Watch::open() {
+        if let Ok(watch) = AddressWatch::open() {
             // The host may have changes just now.
             assert!((0..100).any(|_| !watch.changed()));
         }

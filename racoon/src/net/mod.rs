@@ -24,7 +24,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use ipsec_conf::racoon::Listen;
 
 use crate::log::Log;
-use addresses::Watch;
+use addresses::AddressWatch;
 use batch::{Arrived, Batch};
 pub use bypass::Bypass;
 pub use display::DisplayAddr;
@@ -38,7 +38,7 @@ pub(crate) use unreachable::local_error;
 /// Batches without any IKE message that are read before other sources get their turn.
 const IGNORED_BATCHES_MAX: usize = 4;
 
-/// Wanted receive buffer in bytes. It holds some ten thousand first messages, a second of a flood.
+/// WantedSocket receive buffer in bytes. It holds some ten thousand first messages, a second of a flood.
 const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// Which sockets to open.
@@ -59,7 +59,7 @@ pub struct Options {
 pub struct Sockets {
     options: Options,
     sockets: BTreeMap<SocketAddr, IkeSocket>,
-    watch: Option<Watch>,
+    watch: Option<AddressWatch>,
     /// Present addresses that could not be bound. The failure is logged once per address.
     failed: BTreeSet<SocketAddr>,
     /// Warnings about entries whose address or interface is missing; each is logged once while it is missing.
@@ -97,7 +97,7 @@ pub enum Input<'a> {
 
 /// A socket that should exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Wanted {
+struct WantedSocket {
     natt: bool,
     /// Whether the address is present. If not, the entry waits for it.
     present: bool,
@@ -110,7 +110,8 @@ impl Sockets {
     /// If another process uses a port, if the system refuses a required bypass policy, and with `strict_address` if an
     /// address is missing.
     pub fn open(options: Options, log: Log) -> Result<Self, Error> {
-        let watch = if options.listen.strict_address { None } else { Some(Watch::open().map_err(Error::Addresses)?) };
+        let watch =
+            if options.listen.strict_address { None } else { Some(AddressWatch::open().map_err(Error::Addresses)?) };
         let mut sockets = Self {
             options,
             sockets: BTreeMap::new(),
@@ -145,7 +146,7 @@ impl Sockets {
     pub fn refresh(&mut self) -> Result<(), Error> {
         self.watch = match self.watch.take() {
             _ if self.options.listen.strict_address => None,
-            None => Some(Watch::open().map_err(Error::Addresses)?),
+            None => Some(AddressWatch::open().map_err(Error::Addresses)?),
             watch => watch,
         };
         for error in self.synchronise()? {
@@ -156,7 +157,7 @@ impl Sockets {
 
     /// Returns the descriptor that reports address changes; [`Sockets::addresses_changed`] reads it.
     pub fn watch(&self) -> Option<BorrowedFd<'_>> {
-        self.watch.as_ref().map(Watch::as_fd)
+        self.watch.as_ref().map(AddressWatch::as_fd)
     }
 
     /// Handles a readable address watch.
@@ -164,7 +165,7 @@ impl Sockets {
     /// # Errors
     /// As [`Sockets::refresh`].
     pub fn addresses_changed(&mut self) -> Result<(), Error> {
-        if self.watch.as_ref().is_some_and(Watch::changed) { self.refresh() } else { Ok(()) }
+        if self.watch.as_ref().is_some_and(AddressWatch::changed) { self.refresh() } else { Ok(()) }
     }
 
     /// Whether a present address could not be bound. It may still be tentative, and not every system reports the end of
@@ -296,7 +297,7 @@ impl Sockets {
     }
 
     /// Warns of missing addresses: one may be a typing error.
-    fn warn_of_missing(&mut self, wanted: &BTreeMap<SocketAddr, Wanted>) {
+    fn warn_of_missing(&mut self, wanted: &BTreeMap<SocketAddr, WantedSocket>) {
         if self.options.listen.strict_address {
             return;
         }
@@ -312,7 +313,7 @@ impl Sockets {
         self.missing = missing;
     }
 
-    fn open_one(&mut self, address: SocketAddr, wanted: Wanted) -> Result<(), Error> {
+    fn open_one(&mut self, address: SocketAddr, wanted: WantedSocket) -> Result<(), Error> {
         if !wanted.present {
             return Err(Error::Absent(address));
         }
@@ -360,7 +361,7 @@ impl Sockets {
     }
 
     /// Records a failure. Returns the error unless it will resolve itself.
-    fn first_failure(&mut self, address: SocketAddr, wanted: Wanted, error: Error) -> Option<Error> {
+    fn first_failure(&mut self, address: SocketAddr, wanted: WantedSocket, error: Error) -> Option<Error> {
         if wanted.present {
             self.failed.insert(address);
         }
@@ -374,13 +375,15 @@ impl Sockets {
     }
 
     /// Returns the sockets that should exist.
-    fn wanted(&self, present: &BTreeSet<SocketAddr>) -> Result<BTreeMap<SocketAddr, Wanted>, Error> {
+    fn wanted(&self, present: &BTreeSet<SocketAddr>) -> Result<BTreeMap<SocketAddr, WantedSocket>, Error> {
         let Options { listen, ports, family, .. } = &self.options;
         let mut wanted = BTreeMap::new();
         if listen.sockets.is_empty() {
-            for &address in present.iter().filter(|address| family.is_none_or(|family| family.holds(address.ip()))) {
+            for &address in
+                present.iter().filter(|address| family.is_none_or(|family| family.contains_address(address.ip())))
+            {
                 for (port, natt) in [(ports.isakmp, false), (ports.natt, true)] {
-                    wanted.insert(with_port(address, port), Wanted { natt, present: true });
+                    wanted.insert(with_port(address, port), WantedSocket { natt, present: true });
                 }
             }
         }
@@ -395,8 +398,8 @@ impl Sockets {
                 },
             };
             let address = addresses::scoped(entry.address.ip, ports.of(entry), scope);
-            let present = address.ip().is_unspecified() || addresses::is_here(address, present);
-            wanted.insert(address, Wanted { natt: entry.natt, present });
+            let present = address.ip().is_unspecified() || addresses::is_local(address, present);
+            wanted.insert(address, WantedSocket { natt: entry.natt, present });
         }
         Ok(wanted)
     }

@@ -15,7 +15,7 @@ pub enum Family {
 
 impl Family {
     /// Whether an address is of this family.
-    pub fn holds(self, address: IpAddr) -> bool {
+    pub fn contains_address(self, address: IpAddr) -> bool {
         address.is_ipv4() == (self == Self::V4)
     }
 }

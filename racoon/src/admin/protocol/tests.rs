@@ -12,7 +12,7 @@ fn parsed(bytes: &[u8]) -> Result<Request, Malformed> {
 }
 
 fn requests() -> Vec<Request> {
-    let ends = Ends { local: address("0.0.0.0:0"), remote: address("192.0.2.1:501") };
+    let ends = Endpoints { local: address("0.0.0.0:0"), remote: address("192.0.2.1:501") };
     let flow = Flow {
         source: address("[2001:db8::]:0"),
         source_prefix: 64,
@@ -90,7 +90,7 @@ fn invalid_requests() {
     };
     assert_eq!(parse(0x0777, 0, &[]), Err(Malformed::Kind(0x0777)));
     assert_eq!(parse(SHOW_SA, 0x0301, &[]), Err(Malformed::Table(0x0301)));
-    let ends = Ends { local: address("0.0.0.0:0"), remote: address("192.0.2.1:0") };
+    let ends = Endpoints { local: address("0.0.0.0:0"), remote: address("192.0.2.1:0") };
     let flow = &Request::DeleteSa(ends).encode()[HEADER_LENGTH + 4..];
     assert_eq!(parse(ESTABLISH_SA, 0x02ff, flow), Err(Malformed::Table(0x02ff)));
     for (at, value) in [(0, 33), (1, 33), (3, 6), (3, 5), (3 + ADDRESS_LENGTH, 6)] {
@@ -119,7 +119,7 @@ fn lengths() {
 fn replies() {
     let header = |bytes: &[u8]| ReplyHeader::parse(*bytes.first_chunk().unwrap()).unwrap();
     let ours = |length, errno| ReplyHeader { length, errno, version: Some(VERSION) };
-    let refused = reply(Err(&Failure::new(17, "no")));
+    let refused = reply(Err(&ErrorReply::new(17, "no")));
     assert_eq!((header(&refused), &refused[8..]), (ours(10, 17), &b"no"[..]));
     for length in [0, 1, 0x1_0000 - HEADER_LENGTH - 1, 0x1_0000 - HEADER_LENGTH, 200_000] {
         let bytes = reply(Ok(&vec![1; length]));

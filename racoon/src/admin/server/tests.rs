@@ -30,7 +30,7 @@ impl Fixture {
         stream
     }
 
-    fn serve(&mut self, result: &Result<Vec<u8>, Failure>) {
+    fn serve(&mut self, result: &Result<Vec<u8>, ErrorReply>) {
         let (asked, errors) = (&mut self.asked, &mut self.errors);
         let answer = &mut |request| {
             asked.push(request);
@@ -152,7 +152,7 @@ fn errors_are_sent_with_errno() {
     let mut fixture = Fixture::new();
     let mut client = fixture.connect();
     client.write_all(&Request::Reload.encode()).unwrap();
-    fixture.serve(&Err(Failure::new(17, "it is there")));
+    fixture.serve(&Err(ErrorReply::new(17, "it is there")));
     let bytes = read(&mut client);
     let header = ReplyHeader::parse(*bytes.first_chunk().unwrap()).unwrap();
     assert_eq!((header.errno, header.version, &bytes[HEADER_LENGTH..]), (17, Some(1), &b"it is there"[..]));
