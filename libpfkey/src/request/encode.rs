@@ -12,7 +12,9 @@ use crate::num::{ExtensionType, MessageType, SaFlags, SaState, SaType, UDP_ENCAP
 use crate::sa::{Keyed, SaId, SaSpec, UdpEncapsulation};
 use crate::security_policy::{PolicyId, PolicySpec};
 use crate::spec_error::SpecError;
-use crate::wire::{Address, Extension, Key, Lifetime, Sa, Sa2, SockAddr, SpiRange, XfrmExtensions, XfrmReplay};
+use crate::wire::{
+    Address, Extension, Header, Key, Lifetime, Message, Sa, Sa2, SockAddr, SpiRange, XfrmExtensions, XfrmReplay,
+};
 
 /// Largest window that a PF_KEY message of Linux carries to the kernel, in packets.
 const LINUX_WINDOW_MAX: u32 = 32;
@@ -123,6 +125,29 @@ impl Request {
             Self::PolicyFlush => super::spdflush(header, buffer),
             Self::PolicyDump => super::spddump(header, buffer),
         }
+    }
+}
+
+impl Request {
+    /// Calls `read` with the message of an ADD or UPDATE, without writing it as bytes; returns `None` for other requests.
+    ///
+    /// # Errors
+    /// As [`Request::encode`].
+    pub(crate) fn with_sa_message<T>(
+        &self,
+        header: RequestHeader,
+        encoding: Encoding,
+        read: impl FnOnce(&Message<'_>) -> T,
+    ) -> Result<Option<T>> {
+        let (Self::Add(sa) | Self::Update(sa)) = self else { return Ok(None) };
+        let parts = SaMessage::new(sa, None, header.abi, encoding)?;
+        let mut extensions = Vec::with_capacity(SA_OF_LIBIPSEC.len() + SA_LAST.len());
+        for kind in SA_OF_LIBIPSEC.iter().chain(&SA_LAST) {
+            extensions.extend(parts.extension(*kind)?);
+        }
+        let RequestHeader { abi, pid, seq } = header;
+        let header = Header { pid, seq, ..Header::new(self.message_type(), sa.id.sa_type) };
+        Ok(Some(read(&Message { abi, header, extensions })))
     }
 }
 

@@ -208,3 +208,44 @@ fn spis_are_those_of_libipsec() {
     let reserved = Request::AllocateSpi(SpiSpec { range: Some(1..=300), ..spec });
     assert_eq!(reserved.check(Dialect::Linux), Err(SpecError::SpiRange { min: 1, max: 300 }));
 }
+
+/// NETLINK_XFRM composes an ADD from the message that is not written as bytes, or from the bytes of other programs: both
+/// become the same netlink bytes if both messages are the same.
+#[test]
+fn unwritten_messages_are_those_of_the_bytes() {
+    use proptest::prelude::*;
+    let parts = (any::<u32>(), 0_u32..4096, any::<bool>(), 0_u8..4, any::<Option<u32>>(), any::<[Option<u64>; 2]>());
+    proptest!(|((reqid, window, esn, mode, if_id, limits) in parts, key in proptest::collection::vec(any::<u8>(), 0..40))| {
+        let limit = |bytes: Option<u64>| bytes.map(|bytes| Lifetime { bytes, ..Lifetime::default() });
+        let sa = SaSpec {
+            mode: mode.into(),
+            reqid,
+            replay: Replay { window, esn },
+            if_id,
+            lifetimes: Lifetimes { hard: limit(limits[0]), soft: limit(limits[1]) },
+            encapsulation: (window % 2 == 0).then(|| UdpEncapsulation::new(4500, 4501)),
+            ..SaSpec::esp(ip(SOURCE), ip(DESTINATION), 0x1001)
+                .encryption(Encryption::AesCbc, b"0123456789abcdef")
+                .authentication(Authentication::HmacSha1, &[7; 20])
+                .build()
+                .unwrap()
+        };
+        let mut sa = sa;
+        if let Some(keyed) = &mut sa.authentication {
+            keyed.key = Some(key.into());
+        }
+        let netlink = Encoding { xfrm_extensions: true, ..Encoding::default() };
+        for request in [Request::Add(Box::new(sa.clone())), Request::Update(Box::new(sa))] {
+            let bytes = encoded(&request, Dialect::Linux, netlink);
+            let parsed = Message::parse(Abi::of(Dialect::Linux), &bytes).unwrap();
+            let same = request.with_sa_message(header(Dialect::Linux), netlink, |message| {
+                let words = parsed.header.words;
+                (message.extensions == parsed.extensions, Header { words, ..message.header } == parsed.header)
+            });
+            prop_assert_eq!(same.unwrap(), Some((true, true)));
+        }
+    });
+    let header = header(Dialect::Linux);
+    let other = Request::PolicyDump.with_sa_message(header, Encoding::default(), |_| ());
+    assert_eq!(other.unwrap(), None, "other requests are written");
+}

@@ -34,6 +34,7 @@ use super::Backend;
 use crate::dialect::Abi;
 use crate::error::{Error, Result};
 use crate::num::{LEVEL_UNIQUE, MANUAL_REQID_MAX, MessageType, PF_KEY_V2, SaType};
+use crate::request::{Encoding, Request, RequestHeader};
 use crate::strerror::Code;
 use crate::wire::writer::Writer;
 use crate::wire::{Extension, Header, Message, XfrmExtensions, peek_header};
@@ -83,6 +84,13 @@ impl Xfrm {
             lists: None,
             next_reqid: None,
         })
+    }
+
+    /// Answers a request with an errno, after the answers to those in flight.
+    fn refuse(&mut self, header: &Header, errno: Errno) -> Result<()> {
+        self.settle()?;
+        self.engine.refuse(header, errno);
+        Ok(())
     }
 
     /// Carries out what a message asks for, as far as it is not for the kernel to answer.
@@ -440,12 +448,22 @@ impl Backend for Xfrm {
             Ok(message) => self.request(&message),
             Err(_) => Err(libc::EINVAL),
         };
-        if let Err(errno) = result {
-            // In the order of the requests: after the answers to those that are under way.
-            self.settle()?;
-            self.engine.refuse(&header, errno);
+        result.or_else(|errno| self.refuse(&header, errno))
+    }
+
+    /// ADD and UPDATE become netlink messages without PF_KEY bytes in between.
+    fn submit(&mut self, request: &Request, header: RequestHeader) -> Result<()> {
+        let encoding = Encoding { xfrm_extensions: true, ..Encoding::default() };
+        let sent = request.with_sa_message(header, encoding, |message| (message.header, self.request(message)))?;
+        match sent {
+            Some((_, Ok(()))) => Ok(()),
+            Some((header, Err(errno))) => self.refuse(&header, errno),
+            None => {
+                let mut message = Zeroizing::new(Vec::new());
+                request.encode(header, encoding, &mut message)?;
+                self.send(&message)
+            }
         }
-        Ok(())
     }
 
     fn recv<'b>(&mut self, buffer: &'b mut [u8]) -> Result<Option<&'b [u8]>> {
