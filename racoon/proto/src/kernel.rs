@@ -2,7 +2,7 @@
 //! translates them.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::config::Authentication;
 use crate::crypto::Secret;
@@ -399,6 +399,20 @@ pub enum KernelEvent {
     Acquire(Acquire),
     /// An SA has reached a limit.
     Expire(SaName, Limit),
+    /// The NAT in front of a peer has changed the source of its UDP-encapsulated ESP: the kernel has authenticated a packet
+    /// from `new` under the SA with this SPI (RFC 3948 section 4).
+    MappingChanged {
+        /// Protocol of the SA by which the peer sends.
+        protocol: Protocol,
+        /// Its SPI.
+        spi: u32,
+        /// Address and port that the kernel knew.
+        old: SocketAddr,
+        /// Address and port of the packet.
+        new: SocketAddr,
+    },
+    /// Another program has moved SAs and the templates of their policy to other addresses (MIGRATE).
+    Migrated(Vec<Migration>),
     /// Another program has deleted an SA.
     Deleted(SaName),
     /// Another program has deleted all SAs of a protocol, or of all protocols.
@@ -411,6 +425,17 @@ pub enum KernelEvent {
     PoliciesFlushed,
     /// All policies of the kernel: sent at the start, and when an event may have been missed.
     Policies(Vec<Policy>),
+}
+
+/// New addresses of the SAs between two ends, in one direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Migration {
+    /// Protocol of the SAs.
+    pub protocol: Protocol,
+    /// Source and destination before.
+    pub old: (IpAddr, IpAddr),
+    /// Source and destination now.
+    pub new: (IpAddr, IpAddr),
 }
 
 /// The limit that an SA has reached.

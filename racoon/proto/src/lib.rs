@@ -23,7 +23,7 @@ pub mod manual;
 mod message;
 pub mod num;
 pub mod output;
-mod path;
+pub mod path;
 mod phase1;
 mod phase2;
 pub mod proposal;

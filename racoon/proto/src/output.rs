@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::crypto::Job;
 use crate::identity::Identity;
 use crate::kernel::{KernelRequest, Selector};
-use crate::path::AddrPort;
+use crate::path::{AddrPort, Path};
 use crate::reason::{Negotiation, NegotiationResult, Outcome};
 use crate::wire::CookiePair;
 
@@ -32,10 +32,8 @@ pub enum Output {
 /// A datagram to send, without the non-ESP marker that precedes it on a port of NAT traversal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transmit {
-    /// The address to send from.
-    pub local: SocketAddr,
-    /// The address to send to.
-    pub remote: SocketAddr,
+    /// The addresses to send from and to.
+    pub path: Path,
     /// The payload of the datagram.
     pub bytes: Vec<u8>,
 }

@@ -208,10 +208,10 @@ impl Daemon {
         // What is left in a batch does not make the socket readable again, so a batch is always emptied.
         while read < READ_MAX || self.sockets.has_read() {
             match self.sockets.receive(socket) {
-                Ok(Some(Input::Message(Received { local, remote, bytes, .. }))) => {
+                Ok(Some(Input::Message(Received { path, bytes }))) => {
                     read += 1;
-                    let priority = self.engine.priority(local, remote, bytes);
-                    self.receive_queue.push(priority, Message { local, remote, bytes: bytes.into() }, now);
+                    let priority = self.engine.priority(path, bytes);
+                    self.receive_queue.push(priority, Message { path, bytes: bytes.into() }, now);
                 }
                 Ok(Some(Input::Unreachable(unreachable))) => {
                     read += 1;
@@ -229,9 +229,15 @@ impl Daemon {
 
     /// Passes queued messages to the engine, at most [`MESSAGES_MAX`], so that other sources get their turn.
     fn process_messages(&mut self) {
-        for Message { local, remote, bytes } in std::iter::from_fn(|| self.receive_queue.next()).take(MESSAGES_MAX) {
-            packet_trace::log_message(&self.log, self.options.verbose > 0, Direction::In, (local, remote), &bytes);
-            self.engine.handle_datagram(clock::now(), local, remote, &bytes);
+        for Message { path, bytes } in std::iter::from_fn(|| self.receive_queue.next()).take(MESSAGES_MAX) {
+            packet_trace::log_message(
+                &self.log,
+                self.options.verbose > 0,
+                Direction::In,
+                (path.local, path.remote),
+                &bytes,
+            );
+            self.engine.handle_datagram(clock::now(), path, &bytes);
         }
         self.process_outputs();
         if let Some(dropped) = self.receive_queue.report(clock::now()) {
@@ -267,7 +273,8 @@ impl Daemon {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Transmit(datagram) => {
-                    let ends = (datagram.local, datagram.remote);
+                    let path = datagram.path;
+                    let ends = (path.local, path.remote);
                     packet_trace::log_message(
                         &self.log,
                         self.options.verbose > 0,
@@ -275,12 +282,12 @@ impl Daemon {
                         ends,
                         &datagram.bytes,
                     );
-                    let sent = self.sockets.send(datagram.local, datagram.remote, &datagram.bytes);
+                    let sent = self.sockets.send(path.local, path.remote, &datagram.bytes);
                     if let Err(error) = sent {
-                        let undelivered = Undelivered { remote: datagram.remote, error: local_error(&error) };
-                        let text = format!("message from {} not sent: {}", DisplayAddr(datagram.local), reason(&error));
+                        let undelivered = Undelivered { remote: path.remote, error: local_error(&error) };
+                        let text = format!("message from {} not sent: {}", DisplayAddr(path.local), reason(&error));
                         self.engine.handle_undelivered(clock::now(), undelivered);
-                        self.log_send_error(Level::Warning, datagram.remote, text);
+                        self.log_send_error(Level::Warning, path.remote, text);
                     }
                 }
                 Output::Kernel(request) => {

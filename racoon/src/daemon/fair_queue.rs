@@ -35,7 +35,7 @@ struct SourceQueue {
 impl FairQueue {
     /// Adds a message. Returns how many messages were dropped to make room, this one included.
     pub(super) fn push(&mut self, message: Message) -> u64 {
-        let (source, bytes) = (source_of(message.remote.ip()), bytes_of(&message));
+        let (source, bytes) = (source_of(message.path.remote.ip()), bytes_of(&message));
         let mut dropped = 0;
         while self.bytes + bytes > BYTES_MAX {
             let own = self.sources.get(&source).map_or(0, |queue| queue.bytes);
@@ -122,6 +122,7 @@ mod tests {
     use std::net::SocketAddr;
 
     use proptest::prelude::*;
+    use racoon_proto::path::Path;
 
     use super::*;
 
@@ -130,11 +131,11 @@ mod tests {
         let remote = SocketAddr::from(([198, 51, 100, source], 500));
         let mut bytes = vec![0; length.max(4)];
         bytes[..4].copy_from_slice(&number.to_be_bytes());
-        Message { local, remote, bytes: bytes.into() }
+        Message { path: Path::new(local, remote), bytes: bytes.into() }
     }
 
     fn label(message: &Message) -> (u8, u32) {
-        let IpAddr::V4(source) = message.remote.ip() else { panic!("{message:?}") };
+        let IpAddr::V4(source) = message.path.remote.ip() else { panic!("{message:?}") };
         (source.octets()[3], u32::from_be_bytes(message.bytes[..4].try_into().unwrap()))
     }
 

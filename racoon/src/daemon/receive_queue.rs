@@ -3,10 +3,10 @@
 //!
 //! No class starves: each gets its share of a round, and within a class the sources take turns.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use racoon_proto::engine::Priority;
+use racoon_proto::path::Path;
 use racoon_proto::time::Time;
 
 use super::fair_queue::FairQueue;
@@ -17,11 +17,10 @@ const SHARES: [u32; Priority::ALL.len()] = [32, 8, 4];
 /// Interval at which the number of dropped messages is logged.
 const REPORTED_EVERY: Duration = Duration::from_secs(60);
 
-/// A message with its addresses.
+/// A message and the path on which it arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Message {
-    pub(super) local: SocketAddr,
-    pub(super) remote: SocketAddr,
+    pub(super) path: Path,
     pub(super) bytes: Box<[u8]>,
 }
 
@@ -97,11 +96,13 @@ fn class_of(priority: Priority) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
     fn message(number: usize) -> Message {
         let end = SocketAddr::from(([127, 0, 0, 1], 500));
-        Message { local: end, remote: end, bytes: number.to_be_bytes().into() }
+        Message { path: Path::new(end, end), bytes: number.to_be_bytes().into() }
     }
 
     fn number(message: &Message) -> usize {

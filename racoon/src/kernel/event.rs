@@ -5,13 +5,13 @@
 //! or reqid nor (over PF_KEY) the packet. Its sequence number is only a hint: af_key and xfrm_user count separately, so
 //! where both are loaded the number in a NETLINK_XFRM message is not the one that the kernel keeps.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use libpfkey::{ExtensionType, Message, MessageType, SaType, wire};
-use racoon_proto::kernel::{Acquire, KernelEvent, Limit, SaName};
+use racoon_proto::kernel::{Acquire, KernelEvent, Limit, Migration, SaName};
 use racoon_proto::num::Protocol;
 
-use super::{policy, protocol_of};
+use super::{policy, protocol_of, protocol_of_ip};
 
 /// The meaning of a message.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub(super) enum DecodedEvent {
     Event(KernelEvent),
     /// All SAs of a protocol between two addresses were deleted: the BSDs broadcast `deleteall` like this.
     DeletedBetween(Protocol, IpAddr, IpAddr),
+    /// SAs and the templates of a policy were moved to other addresses. The policies have to be read again.
+    Migrated(Vec<Migration>),
     /// Some policy changed; the message does not say which.
     PoliciesChanged,
     /// The policy with this index was deleted. The BSDs say no more of a deletion by index.
@@ -50,6 +52,8 @@ pub(super) fn decode(message: &Message<'_>) -> DecodedEvent {
     match message.header.message_type {
         M::Acquire => acquire(message).into(),
         M::Expire => expire(message).into(),
+        M::NatTNewMapping => mapping_changed(message).into(),
+        M::Migrate => DecodedEvent::Migrated(migrations(message)),
         M::Delete if message.sa().is_none() => deleted_between(message),
         M::Delete => sa_name(message).map(|name| name.map(KernelEvent::Deleted)).into(),
         M::Flush => flushed(message.header.sa_type),
@@ -63,8 +67,8 @@ pub(super) fn decode(message: &Message<'_>) -> DecodedEvent {
             .map(|name| name.map(|(direction, selector)| KernelEvent::PolicyDeleted(direction, selector)))
             .into(),
         M::SpdFlush => DecodedEvent::Event(KernelEvent::PoliciesFlushed),
-        // MIGRATE, and enabling or disabling policies (macOS), change policies that the message does not name.
-        M::Migrate | M::SpdEnable | M::SpdDisable => DecodedEvent::PoliciesChanged,
+        // Enabling or disabling policies (macOS) changes policies that the message does not name.
+        M::SpdEnable | M::SpdDisable => DecodedEvent::PoliciesChanged,
         _ => DecodedEvent::Ignored,
     }
 }
@@ -84,6 +88,33 @@ fn acquire(message: &Message<'_>) -> Result<Option<KernelEvent>, &'static str> {
         seq: message.header.seq,
         selector: shows.then_some(selector),
     })))
+}
+
+/// Decodes a change of the NAT in front of a peer: the old address and port are the source, the new ones the destination.
+fn mapping_changed(message: &Message<'_>) -> Result<Option<KernelEvent>, &'static str> {
+    let Some(protocol) = protocol_of(message.header.sa_type) else { return Ok(None) };
+    let end = |address: Option<&wire::Address>, port| {
+        let ip = address.and_then(|address| address.sockaddr.ip()).ok_or("no addresses")?;
+        Ok::<_, &'static str>(SocketAddr::new(ip, message.natt_port(port).ok_or("no ports")?))
+    };
+    let old = end(message.source(), ExtensionType::NatTSport)?;
+    let new = end(message.destination(), ExtensionType::NatTDport)?;
+    let spi = message.sa().ok_or("no SA")?.spi;
+    Ok(Some(KernelEvent::MappingChanged { protocol, spi, old, new }))
+}
+
+/// Decodes a MIGRATE: the requests of its policy come in pairs, the old ends before the new ones.
+fn migrations(message: &Message<'_>) -> Vec<Migration> {
+    let requests = message.policy().map(|policy| policy.requests.as_slice()).unwrap_or_default();
+    let ends = |request: &wire::Request| {
+        let (source, destination) = request.endpoints.as_ref()?;
+        source.ip().zip(destination.ip())
+    };
+    let pairs = requests.chunks_exact(2).filter_map(|pair| {
+        let [before, after] = pair else { return None };
+        Some(Migration { protocol: protocol_of_ip(before.proto)?, old: ends(before)?, new: ends(after)? })
+    });
+    pairs.collect()
 }
 
 /// Decodes an EXPIRE. An SA without SPI is an expired ACQUIRE, and is ignored.

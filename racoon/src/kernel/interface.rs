@@ -329,6 +329,10 @@ impl KernelInterface {
                 }
                 None => return true,
             },
+            DecodedEvent::Migrated(migrations) => {
+                on_event(KernelEvent::Migrated(migrations));
+                return true;
+            }
             DecodedEvent::PoliciesChanged => return true,
             DecodedEvent::Ignored => {}
             DecodedEvent::Malformed(what) => {

@@ -22,6 +22,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd as _, BorrowedFd};
 
 use ipsec_conf::racoon::Listen;
+use racoon_proto::path::Path;
 
 use crate::log::Log;
 use addresses::AddressWatch;
@@ -76,14 +77,10 @@ pub struct Sockets {
 /// A received ISAKMP message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Received<'a> {
-    /// Destination, an address of this host.
-    pub local: SocketAddr,
-    /// Source, which may be spoofed.
-    pub remote: SocketAddr,
+    /// Its destination, an address of this host, and its source, which may be spoofed.
+    pub path: Path,
     /// The message, without non-ESP marker.
     pub bytes: &'a [u8],
-    /// Whether it arrived on a port that also receives UDP-encapsulated ESP.
-    pub natt: bool,
 }
 
 /// Input from a socket.
@@ -214,9 +211,9 @@ impl Sockets {
     /// Those of recvmmsg(2) or recvmsg(2).
     pub fn receive(&mut self, socket: SocketAddr) -> io::Result<Option<Input<'_>>> {
         for read in 0..=IGNORED_BATCHES_MAX {
-            if let Some((local, remote, natt, arrived, start)) = self.next_message() {
+            if let Some((path, arrived, start)) = self.next_message() {
                 let bytes = self.batch.bytes(arrived).get(start..).unwrap_or_default();
-                return Ok(Some(Input::Message(Received { local, remote, bytes, natt })));
+                return Ok(Some(Input::Message(Received { path, bytes })));
             }
             // Datagrams left in the socket keep it readable, those left in the batch do not. So stop only when the
             // batch is empty.
@@ -241,12 +238,12 @@ impl Sockets {
 
     /// Returns the next message of the batch. Datagrams that are not for IKE are dropped, and so are those of a closed
     /// socket.
-    fn next_message(&mut self) -> Option<(SocketAddr, SocketAddr, bool, Arrived, usize)> {
+    fn next_message(&mut self) -> Option<(Path, Arrived, usize)> {
         let socket = self.sockets.get(&self.read_from);
         while let Some(arrived) = self.batch.take() {
             let message = socket.and_then(|socket| {
                 let (local, remote, start) = socket.message(arrived, self.batch.bytes(arrived))?;
-                Some((local, remote, socket.natt(), arrived, start))
+                Some((Path { local, remote, encapsulation: socket.encapsulation() }, arrived, start))
             });
             if message.is_some() {
                 return message;

@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, getsockopt, sendmsg, setsockopt, sockopt,
 };
+use racoon_proto::path::Encapsulation;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::Error;
@@ -103,6 +104,11 @@ impl IkeSocket {
 
     pub(super) fn natt(&self) -> bool {
         self.natt
+    }
+
+    /// Returns how messages on this port are told from ESP.
+    pub(super) fn encapsulation(&self) -> Encapsulation {
+        if self.natt { Encapsulation::NonEspMarker } else { Encapsulation::None }
     }
 
     pub(super) fn address(&self) -> SocketAddr {

@@ -10,6 +10,8 @@ use ipsec_conf::racoon::load;
 #[cfg(target_os = "linux")]
 use regress_skipped::skip;
 
+use racoon_proto::path::Encapsulation;
+
 use super::*;
 use crate::files::Files;
 use crate::poller::{self, Source};
@@ -66,7 +68,9 @@ fn message(sockets: &mut Sockets, socket: SocketAddr) -> (SocketAddr, SocketAddr
         assert!(sockets.has_read() || await_input(sockets, PATIENCE), "no message in time");
         match sockets.receive(socket).unwrap() {
             Some(Input::Message(message)) => {
-                return (message.local, message.remote, message.bytes.to_vec(), message.natt);
+                let path = message.path;
+                let natt = path.encapsulation == Encapsulation::NonEspMarker;
+                return (path.local, path.remote, message.bytes.to_vec(), natt);
             }
             Some(other) => panic!("{other:?}"),
             None => {}

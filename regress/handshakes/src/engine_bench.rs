@@ -51,8 +51,10 @@ impl EngineBench {
             let mut requests: Vec<Transmit> = wave.flat_map(|policy| self.clients.acquire(policy)).collect();
             while !requests.is_empty() {
                 let answers = self.serve(&requests);
-                requests =
-                    answers.iter().flat_map(|one| self.clients.receive(one.remote, one.local, &one.bytes)).collect();
+                requests = answers
+                    .iter()
+                    .flat_map(|one| self.clients.receive(one.path.remote, one.path.local, &one.bytes))
+                    .collect();
             }
         }
         let (up, wanted) = ((self.clients.up, self.server.up), self.outbound_policies.len());
@@ -63,7 +65,8 @@ impl EngineBench {
 
     fn serve(&mut self, requests: &[Transmit]) -> Vec<Transmit> {
         let begin = cpu_time();
-        let answers = requests.iter().flat_map(|one| self.server.receive(one.remote, one.local, &one.bytes)).collect();
+        let answers =
+            requests.iter().flat_map(|one| self.server.receive(one.path.remote, one.path.local, &one.bytes)).collect();
         self.cpu_time += cpu_time().saturating_sub(begin);
         answers
     }

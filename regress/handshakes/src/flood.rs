@@ -114,7 +114,7 @@ fn handshakes(target: SocketAddr, time: Duration, suite: Suite) -> Result<Honest
     settings.retransmission.interval = INTERVAL;
     let mut initiators = SimulatedHost::new(settings, addresses, all)?;
     let send = |datagrams: &[Transmit]| -> Result<()> {
-        datagrams.iter().try_for_each(|one| Ok(socket.send(one.local, one.remote, &one.bytes)?))
+        datagrams.iter().try_for_each(|one| Ok(socket.send(one.path.local, one.path.remote, &one.bytes)?))
     };
     let (mut honest, mut buffer, end) = (Honest::default(), vec![0; 65536], Instant::now() + time);
     for policy in &outbound_policies {

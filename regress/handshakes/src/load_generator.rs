@@ -86,6 +86,6 @@ impl LoadGenerator {
     }
 
     fn send(&self, datagrams: &[Transmit]) -> Result<()> {
-        datagrams.iter().try_for_each(|one| Ok(self.socket.send(one.local, one.remote, &one.bytes)?))
+        datagrams.iter().try_for_each(|one| Ok(self.socket.send(one.path.local, one.path.remote, &one.bytes)?))
     }
 }

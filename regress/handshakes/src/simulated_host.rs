@@ -11,6 +11,7 @@ use racoon_proto::kernel::{
 };
 use racoon_proto::num::Protocol;
 use racoon_proto::output::{EventKind, Output, Transmit};
+use racoon_proto::path::Path;
 use racoon_proto::settings::Settings;
 use racoon_proto::time::Time;
 
@@ -52,7 +53,7 @@ impl SimulatedHost {
 
     /// Processes a received datagram. Returns the datagrams to send.
     pub(crate) fn receive(&mut self, local: SocketAddr, remote: SocketAddr, bytes: &[u8]) -> Vec<Transmit> {
-        self.engine.handle_datagram(self.now(), local, remote, bytes);
+        self.engine.handle_datagram(self.now(), Path::new(local, remote), bytes);
         self.work()
     }
 

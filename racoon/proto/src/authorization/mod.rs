@@ -20,6 +20,7 @@ use crate::config::{GeneratePolicy, Remote, RemoteSide, Sainfo, Side};
 use crate::identity::Expected;
 use crate::kernel::{Action, Direction, Mode, Policy, Prefix, Selector, Template};
 use crate::num::{IdType, Protocol};
+use crate::path::Path;
 use crate::phase1::{KeyOwner, PeerIdentity, Phase1Sa};
 use crate::phase2::TrafficKey;
 use crate::phase2::bundle::proposes;
@@ -40,14 +41,12 @@ pub(crate) struct Peer<'a> {
     pub(crate) key: KeyOwner,
 }
 
-impl<'a> From<&'a Phase1Sa> for Peer<'a> {
-    fn from(sa: &'a Phase1Sa) -> Self {
-        let endpoints = Endpoints { local: sa.local.ip(), remote: sa.remote.ip() };
-        Self { endpoints, identity: &sa.peer, key: sa.key }
+impl<'a> Peer<'a> {
+    /// The peer of an ISAKMP SA, at the end of its path.
+    pub(crate) fn new(sa: &'a Phase1Sa, path: Path) -> Self {
+        Self { endpoints: Endpoints::of(path), identity: &sa.peer, key: sa.key }
     }
-}
 
-impl Peer<'_> {
     /// Whether its identity is proved: the key is its own, and belongs to the address that the identity names, or the remote section
     /// for that address verifies the identity.
     fn identity_is_proved(&self, block: &Remote) -> bool {

@@ -10,7 +10,6 @@ mod retransmission;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 pub(crate) use record::Record;
@@ -21,6 +20,7 @@ use crate::engine::core::Core;
 use crate::engine::{Phase1Id, Phase2Id, Timer};
 use crate::num::ExchangeType;
 use crate::output::Urgency;
+use crate::path::Path;
 use crate::reason::{Role, Unanswered};
 use crate::settings::Settings;
 use crate::time::Time;
@@ -104,20 +104,20 @@ impl Conversation {
     }
 
     /// Sends a message, and repeats it until it is answered. This replaces the deadline.
-    pub(crate) fn send(&mut self, core: &mut Core, (local, remote): (SocketAddr, SocketAddr), message: Vec<u8>) {
-        core.transmit(local, remote, &message);
+    pub(crate) fn send(&mut self, core: &mut Core, path: Path, message: Vec<u8>) {
+        core.transmit(path, &message);
         self.retransmission = Some(Retransmission::new(message));
         core.timers.stop(Timer::Deadline(self.id));
         core.timers.set(Timer::Retransmit(self.id), core.now + core.settings.retransmission.interval);
     }
 
     /// Sends the repeated message once more. False if it was sent `count` times: then the peer does not answer.
-    pub(crate) fn retransmit(&mut self, core: &mut Core, (local, remote): (SocketAddr, SocketAddr)) -> bool {
+    pub(crate) fn retransmit(&mut self, core: &mut Core, path: Path) -> bool {
         let settings = core.settings.retransmission;
         let Some(message) = self.retransmission.as_mut().and_then(|sent| sent.next_copy(settings.count)) else {
             return false;
         };
-        core.transmit(local, remote, message);
+        core.transmit(path, message);
         core.timers.set(Timer::Retransmit(self.id), core.now + settings.interval);
         true
     }

@@ -1,9 +1,9 @@
 //! What is recorded of a negotiation.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::num::{ExchangeType, NotifyType};
+use crate::path::Path;
 use crate::proposal::Phase1Terms;
 use crate::reason::{FailureReason, Negotiation, NegotiationResult, Outcome, Role, context};
 use crate::time::Time;
@@ -93,15 +93,15 @@ impl Record {
     pub(crate) fn outcome(
         &self,
         negotiation: Negotiation,
-        (local, remote): (SocketAddr, SocketAddr),
+        path: Path,
         block: Option<String>,
         result: NegotiationResult,
         ended: Time,
     ) -> Outcome {
         Outcome {
             negotiation,
-            local,
-            remote,
+            local: path.local,
+            remote: path.remote,
             block,
             began: self.began,
             ended,

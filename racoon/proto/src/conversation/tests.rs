@@ -1,6 +1,7 @@
 use super::*;
 use crate::crypto::SeededRandom;
 use crate::output::Output;
+use crate::path::Path;
 use crate::reason::FailureReason;
 
 const ADDRESSES: [&str; 2] = ["192.0.2.1:500", "192.0.2.2:500"];
@@ -34,11 +35,11 @@ impl Fixture {
     }
 
     fn send(&mut self, message: &str) {
-        self.conversation.send(&mut self.core, addresses(), message.into());
+        self.conversation.send(&mut self.core, path(), message.into());
     }
 
     fn retransmit(&mut self) -> bool {
-        self.conversation.retransmit(&mut self.core, addresses())
+        self.conversation.retransmit(&mut self.core, path())
     }
 
     /// Messages sent since the last call.
@@ -62,9 +63,9 @@ fn digest(message: &str) -> PacketDigest {
     PacketDigest::of(message.as_bytes()).unwrap()
 }
 
-fn addresses() -> (SocketAddr, SocketAddr) {
+fn path() -> Path {
     let [local, remote] = ADDRESSES.map(|address| address.parse().unwrap());
-    (local, remote)
+    Path::new(local, remote)
 }
 
 fn retransmit() -> Timer {

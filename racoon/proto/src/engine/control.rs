@@ -10,6 +10,7 @@ use crate::kernel::{Direction, LeftoverSa, Selector};
 use crate::message::codec::MessageCodec;
 use crate::num::Protocol;
 use crate::output::Level;
+use crate::path::Path;
 use crate::reason::{FailureReason, NegotiationResult, NoPhase1};
 use crate::select::{Ambiguous, RemoteIndex, RemoteQuery};
 use crate::settings::Settings;
@@ -17,7 +18,7 @@ use crate::settings::Settings;
 /// A request from outside the protocol.
 #[derive(Debug)]
 pub enum Control {
-    /// These are our addresses now: nothing is begun from another one.
+    /// Our addresses from now on, each with a port without UDP encapsulation. Nothing is begun from another address.
     Addresses(BTreeSet<SocketAddr>),
     /// These are all addresses of this host, whether anything is begun from them or not: no peer may have them.
     HostAddresses(BTreeSet<IpAddr>),
@@ -130,11 +131,12 @@ impl Engine {
         })?;
         let port = self.core.settings.remotes.get(block).map_or(0, |block| block.port);
         let remote = SocketAddr::new(remote, if port == 0 { self.core.settings.port } else { port });
-        if self.usable_phase1(local, remote).is_some() {
+        let path = Path::new(local, remote);
+        if self.usable_phase1(path).is_some() {
             return Err(Refusal::Exists);
         }
-        if self.initiation(local, remote).is_none() {
-            return self.begin_phase1(local, remote, block, None, Vec::new()).map_err(Refusal::Failed);
+        if self.initiation(path).is_none() {
+            return self.begin_phase1(path, block, None, Vec::new()).map_err(Refusal::Failed);
         }
         Ok(())
     }
@@ -149,14 +151,13 @@ impl Engine {
     }
 
     fn delete_peer(&mut self, local: IpAddr, remote: IpAddr) -> Result<(), Refusal> {
-        let is_peer = |ours: IpAddr, theirs: IpAddr| theirs == remote && (local.is_unspecified() || ours == local);
+        let is_peer = |path: Path| path.remote.ip() == remote && (local.is_unspecified() || path.local.ip() == local);
         self.contacted.remove(&remote);
         let phase1s = self.phase1s.iter();
-        let ids: Vec<_> =
-            phase1s.filter(|(_, one)| is_peer(one.local.ip(), one.remote.ip())).map(|(id, _)| id).collect();
+        let ids: Vec<_> = phase1s.filter(|(_, one)| is_peer(one.path())).map(|(id, _)| id).collect();
         // Phase 2s live on when their phase 1 has come to its end.
-        let of_phase2s = self.phase2s.iter().filter(|(_, one)| is_peer(one.local.ip(), one.remote.ip()));
-        let orphans: BTreeSet<_> = of_phase2s.map(|(_, one)| (one.local.ip(), one.remote)).collect();
+        let of_phase2s = self.phase2s.iter().map(|(_, one)| one.path(&self.phase1s));
+        let orphans: BTreeSet<_> = of_phase2s.filter(|path| is_peer(*path)).collect();
         if ids.is_empty() && orphans.is_empty() {
             return Err(Refusal::Missing);
         }
@@ -164,7 +165,7 @@ impl Engine {
         let (established, going_on): (Vec<_>, Vec<_>) = ids.into_iter().partition(|id| self.phase1_sa(*id).is_some());
         going_on.into_iter().for_each(|id| self.abandon(id, NoPhase1::Deleted));
         established.into_iter().for_each(|id| self.purge_phase1(id, true));
-        orphans.into_iter().for_each(|(local, remote)| self.purge_peer(local, remote, None, true));
+        orphans.into_iter().for_each(|path| self.purge_peer(path, None, true));
         Ok(())
     }
 
@@ -216,7 +217,7 @@ impl Engine {
             match self.block_after_reload(id, &before) {
                 Some(block) => self.rebind(id, block, &before),
                 None if self.phase1_sa(id).is_some() => {
-                    let remote = self.phase1s.get(id).map(|phase1| phase1.remote);
+                    let remote = self.phase1s.get(id).map(|phase1| phase1.remote());
                     self.core.log(Level::Notify, remote, || "no remote section matches this peer any longer".into());
                     self.purge_phase1(id, true);
                 }
@@ -246,12 +247,12 @@ impl Engine {
         let Some(established) = phase1.established() else { return same_name };
         let sa = &established.sa;
         let known = RemoteQuery {
-            port: sa.remote.port(),
+            port: phase1.remote().port(),
             exchange: Some(sa.exchange),
             key_of_address: true,
             accepted: Some(&sa.terms),
             claimed: Some(sa.peer.claimed()),
-            ..RemoteQuery::address(sa.remote)
+            ..RemoteQuery::address(phase1.remote())
         };
         match remotes.select(&known) {
             Ok(block) => block,

@@ -15,6 +15,7 @@ use crate::kernel::{KernelRequest, RequestId};
 use crate::message::codec::{MessageCodec, PlaintextTrace};
 use crate::num::ExchangeType;
 use crate::output::{Event, JobId, Level, LogLine, Output, Transmit, Urgency};
+use crate::path::Path;
 use crate::phase1::rate_limit::RateLimits;
 use crate::random::Random;
 use crate::reason::{Journal, Outcome};
@@ -77,16 +78,16 @@ impl Core {
     }
 
     /// Sends a datagram, in as many copies as configured.
-    pub(crate) fn transmit(&mut self, local: SocketAddr, remote: SocketAddr, bytes: &[u8]) {
+    pub(crate) fn transmit(&mut self, path: Path, bytes: &[u8]) {
         for _ in 0..self.settings.retransmission.copies.max(1) {
-            self.transmit_once(local, remote, bytes.to_vec());
+            self.transmit_once(path, bytes.to_vec());
         }
     }
 
     /// Sends one copy of a datagram.
-    pub(crate) fn transmit_once(&mut self, local: SocketAddr, remote: SocketAddr, bytes: Vec<u8>) {
+    pub(crate) fn transmit_once(&mut self, path: Path, bytes: Vec<u8>) {
         self.log_plaintext();
-        self.outputs.push_back(Output::Transmit(Transmit { local, remote, bytes }));
+        self.outputs.push_back(Output::Transmit(Transmit { path, bytes }));
     }
 
     /// Hands a job to the shell; its result goes to `owner`.
@@ -190,7 +191,7 @@ impl Core {
 
     /// Returns the socket address to use as `ip`: the one with the configured port, if the shell listens on it.
     pub(crate) fn local_address(&self, ip: IpAddr) -> Option<SocketAddr> {
-        let here = || self.locals.range(SocketAddr::new(ip, 0)..).take_while(move |address| address.ip() == ip);
-        here().find(|address| address.port() == self.settings.port).or_else(|| here().next()).copied()
+        let here = || self.locals.range(SocketAddr::new(ip, 0)..).copied().take_while(move |one| one.ip() == ip);
+        here().find(|address| address.port() == self.settings.port).or_else(|| here().next())
     }
 }

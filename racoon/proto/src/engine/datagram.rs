@@ -6,6 +6,7 @@ use crate::conversation::{Lookup, PacketDigest};
 use crate::engine::{Engine, Phase1Id};
 use crate::num::{ExchangeType, Flags, NotifyType};
 use crate::output::Level;
+use crate::path::Path;
 use crate::phase1::exchange::Exchange;
 use crate::phase1::half_open::Admission;
 use crate::phase1::rate_limit::LoggedEvent;
@@ -18,8 +19,7 @@ const KEEPALIVE: [u8; 1] = [0xff];
 
 /// A message and where it came from.
 pub(crate) struct Incoming<'a> {
-    pub(crate) local: SocketAddr,
-    pub(crate) remote: SocketAddr,
+    pub(crate) path: Path,
     pub(crate) datagram: &'a [u8],
     pub(crate) header: Header,
     /// What is behind the header.
@@ -28,7 +28,8 @@ pub(crate) struct Incoming<'a> {
 }
 
 impl Engine {
-    pub(crate) fn datagram(&mut self, local: SocketAddr, remote: SocketAddr, datagram: &[u8]) {
+    pub(crate) fn datagram(&mut self, path: Path, datagram: &[u8]) {
+        let remote = path.remote;
         if self.core.stopping || datagram == KEEPALIVE {
             return;
         }
@@ -38,16 +39,11 @@ impl Engine {
         }
         let (header, body) = match Header::parse(datagram) {
             Ok(parsed) => parsed,
-            Err(error) => return self.unreadable((local, remote), datagram, error),
+            Err(error) => return self.unreadable(path, datagram, error),
         };
         if header.flags.contains(Flags::COMMIT) && header.message_id == 0 {
             self.log_unauthenticated(LoggedEvent::Malformed, remote, || "the commit bit in phase 1".into());
-            return self.core.notify_in_clear(
-                (local, remote),
-                header.cookies,
-                datagram.len(),
-                NotifyType::INVALID_FLAGS,
-            );
+            return self.core.notify_in_clear(path, header.cookies, datagram.len(), NotifyType::INVALID_FLAGS);
         }
         // Bytes behind the message are no part of it. (By RFC 2408 section 5.1 it could be refused, but nobody does.) They
         // must not make the peer's own message, which anybody could have sent again with them, a different one.
@@ -59,7 +55,7 @@ impl Engine {
                 return;
             }
         };
-        let incoming = Incoming { local, remote, datagram, header, body, digest };
+        let incoming = Incoming { path, datagram, header, body, digest };
         match header.exchange {
             ExchangeType::MAIN | ExchangeType::AGGRESSIVE | ExchangeType::BASE => self.phase1_datagram(incoming),
             ExchangeType::QUICK => self.quick_datagram(&incoming),
@@ -72,7 +68,8 @@ impl Engine {
         }
     }
 
-    fn unreadable(&mut self, (local, remote): (SocketAddr, SocketAddr), datagram: &[u8], error: WireError) {
+    fn unreadable(&mut self, path: Path, datagram: &[u8], error: WireError) {
+        let remote = path.remote;
         let WireError::Version { major, minor } = error else {
             self.log_unauthenticated(LoggedEvent::Malformed, remote, || format!("malformed message: {error}"));
             return;
@@ -80,7 +77,7 @@ impl Engine {
         let cause = FailureReason::OtherVersion { major, minor };
         // Later versions have the initiator's SPI in place of its cookie: this may be the answer to what we begin.
         let cookie = datagram.first_chunk().map(|cookie| Cookie(*cookie));
-        match cookie.and_then(|cookie| self.phase1s.find_first(cookie, local, remote)) {
+        match cookie.and_then(|cookie| self.phase1s.find_first(cookie, path)) {
             Some(id) => self.phase1_fault(id, cause),
             None => self.log_unauthenticated(LoggedEvent::Malformed, remote, || cause.explained()),
         }
@@ -88,12 +85,13 @@ impl Engine {
 
     /// A message of phase 1: of one that goes on, of one that is to begin, or of none.
     fn phase1_datagram(&mut self, incoming: Incoming<'_>) {
-        let Incoming { local, remote, header, .. } = incoming;
+        let Incoming { path, header, .. } = incoming;
+        let remote = path.remote;
         if header.message_id != 0 {
             self.log_unauthenticated(LoggedEvent::Malformed, remote, || "a message id in phase 1".into());
             return;
         }
-        match self.phase1_of(&header, local, remote) {
+        match self.phase1_of(&header, path) {
             Some(id) => self.phase1_message(id, incoming),
             None if header.cookies.responder.is_zero() => self.first_message(&incoming),
             None => {
@@ -103,23 +101,24 @@ impl Engine {
     }
 
     /// The phase 1 that a message belongs to. Only the answer to the first message brings a cookie that is not known.
-    fn phase1_of(&self, header: &Header, local: SocketAddr, remote: SocketAddr) -> Option<Phase1Id> {
+    fn phase1_of(&self, header: &Header, path: Path) -> Option<Phase1Id> {
         let cookies = header.cookies;
         if cookies.responder.is_zero() {
-            return self.phase1s.find_first(cookies.initiator, local, remote);
+            return self.phase1s.find_first(cookies.initiator, path);
         }
         self.phase1s.find(cookies).or_else(|| {
-            let id = self.phase1s.find_first(cookies.initiator, local, remote)?;
+            let id = self.phase1s.find_first(cookies.initiator, path)?;
             self.phase1s.get(id).is_some_and(|phase1| phase1.cookies.responder.is_zero()).then_some(id)
         })
     }
 
     /// A message of a phase 1 that exists.
     fn phase1_message(&mut self, id: Phase1Id, incoming: Incoming<'_>) {
-        let Incoming { local, remote, header, body, digest, .. } = incoming;
+        let Incoming { path, header, body, digest, .. } = incoming;
+        let remote = path.remote;
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
-        if (phase1.local, phase1.remote) != (local, remote) {
-            let peer = phase1.remote;
+        if phase1.path() != path {
+            let peer = phase1.remote();
             let text = || format!("a message of phase 1 with {peer} from another address is ignored");
             self.core.log_limited((self.standing_of(remote), LoggedEvent::OtherAddress), Level::Warning, remote, text);
             return;
@@ -171,7 +170,7 @@ impl Engine {
 
     /// A message of quick mode.
     fn quick_datagram(&mut self, incoming: &Incoming<'_>) {
-        let Incoming { remote, header, body, digest, .. } = incoming;
+        let Incoming { path, header, body, digest, .. } = incoming;
         match self.protecting(incoming) {
             Protecting::Established(id) => self.quick_mode_datagram(id, header, body, digest),
             Protecting::NotYet => {}
@@ -179,13 +178,12 @@ impl Engine {
                 let cookies = header.cookies;
                 // The peer may not know that this host restarted; INVALID-COOKIE says so.
                 self.core.log_limited(
-                    (self.standing_of(*remote), LoggedEvent::Unknown),
+                    (self.standing_of(path.remote), LoggedEvent::Unknown),
                     Level::Notify,
-                    *remote,
+                    path.remote,
                     || format!("quick mode for an unknown ISAKMP SA {cookies}, perhaps from before a restart; ignored"),
                 );
-                let (endpoints, asked) = ((incoming.local, *remote), incoming.datagram.len());
-                self.core.notify_in_clear(endpoints, cookies, asked, NotifyType::INVALID_COOKIE);
+                self.core.notify_in_clear(*path, cookies, incoming.datagram.len(), NotifyType::INVALID_COOKIE);
             }
         }
     }
@@ -194,7 +192,7 @@ impl Engine {
     pub(crate) fn protecting(&mut self, incoming: &Incoming<'_>) -> Protecting {
         let Some(id) = self.phase1s.find(incoming.header.cookies) else { return Protecting::Unknown };
         let Some(phase1) = self.phase1s.get_mut(id) else { return Protecting::Unknown };
-        if (phase1.local, phase1.remote) != (incoming.local, incoming.remote) {
+        if phase1.path() != incoming.path {
             return Protecting::Elsewhere;
         }
         if phase1.protects(incoming.header.exchange, incoming.datagram) {
@@ -206,7 +204,7 @@ impl Engine {
 }
 
 /// Whether a host can be there, and be answered.
-fn is_plausible(remote: SocketAddr) -> bool {
+pub(crate) fn is_plausible(remote: SocketAddr) -> bool {
     let ip = remote.ip();
     let is_broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
     remote.port() != 0 && !ip.is_multicast() && !ip.is_unspecified() && !is_broadcast

@@ -1,9 +1,14 @@
 //! What the kernel says.
 
 use crate::engine::Engine;
-use crate::kernel::{Direction, KernelEvent, Limit, SaName};
+use std::net::SocketAddr;
+
+use crate::engine::datagram::is_plausible;
+use crate::kernel::{Direction, KernelEvent, Limit, Migration, SaName};
 use crate::num::Protocol;
 use crate::output::Level;
+use crate::path::{AddrPort, Encapsulation, Path};
+use crate::phase2::kernel_state::protocol_name;
 use crate::phase2::lifecycle::has;
 use crate::phase2::table::{Phase2, sa_key};
 use crate::reason::explain::tunnel_of;
@@ -17,6 +22,8 @@ impl Engine {
             KernelEvent::PolicyAdded(request, answer) => self.policy_added(request, answer),
             KernelEvent::Acquire(acquire) => self.acquire(acquire),
             KernelEvent::Expire(name, limit) => self.sa_expires(&name, limit),
+            KernelEvent::MappingChanged { protocol, spi, old, new } => self.mapping_changed((protocol, spi), old, new),
+            KernelEvent::Migrated(migrations) => self.sas_were_migrated(&migrations),
             KernelEvent::Deleted(name) => self.sa_was_deleted(&name),
             KernelEvent::Flushed(protocol) => self.sas_were_flushed(protocol),
             KernelEvent::Policy(policy) => {
@@ -36,6 +43,38 @@ impl Engine {
                 self.spd.replace_all(policies);
                 self.warn_of_foreign_ends();
             }
+        }
+    }
+
+    /// A NAT has changed the address or port of a peer: its phase 1 follows, and so do the exchanges under it.
+    ///
+    /// The packet was authenticated by the peer's own SA, so that nobody can move another peer's phase 1. One whose path has no
+    /// UDP encapsulation does not follow: no NAT was detected, and an address that has changed proves nothing.
+    fn mapping_changed(&mut self, (protocol, spi): (Protocol, u32), old: SocketAddr, new: SocketAddr) {
+        let inbound = self.core.locals.iter().find_map(|local| self.phase2s.of_sa((local.ip(), protocol, spi)));
+        let phase1 = inbound.and_then(|id| self.phase2s.get(id)?.phase1);
+        let found = phase1.and_then(|id| Some((id, self.phase1s.get(id)?.path())));
+        let Some((id, path)) = found.filter(|(_, path)| path.remote == old) else {
+            return self
+                .core
+                .log(Level::Debug, Some(old), || format!("no phase 1 for the new NAT mapping {}", AddrPort(new)));
+        };
+        if path.encapsulation != Encapsulation::NonEspMarker || !is_plausible(new) {
+            let text = || format!("NAT mapping {} ignored: phase 1 does not use UDP encapsulation", AddrPort(new));
+            return self.core.log(Level::Warning, Some(old), text);
+        }
+        self.phase1s.move_to(id, Path { remote: new, ..path });
+        self.core
+            .log(Level::Info, Some(new), || format!("NAT mapping changed: {} is now {}", AddrPort(old), AddrPort(new)));
+    }
+
+    /// Another program moved SAs. Those of a negotiation stay under their old names here, so the log says what happened.
+    fn sas_were_migrated(&mut self, migrations: &[Migration]) {
+        for Migration { protocol, old, new } in migrations {
+            self.core.log(Level::Info, None, || {
+                let protocol = protocol_name(*protocol);
+                format!("{protocol} SAs {} -> {} were migrated to {} -> {}", old.0, old.1, new.0, new.1)
+            });
         }
     }
 
@@ -71,7 +110,7 @@ impl Engine {
         self.leftovers.remove(name);
         let Some(id) = self.phase2s.of_sa(sa_key(name)) else { return };
         let Some(phase2) = self.phase2s.get(id) else { return };
-        let (remote, is_established) = (phase2.remote, phase2.established().is_some());
+        let (remote, is_established) = (phase2.path(&self.phase1s).remote, phase2.established().is_some());
         self.core.log(Level::Info, Some(remote), || format!("somebody deleted {name}"));
         if is_established {
             self.purge_phase2(id, true);

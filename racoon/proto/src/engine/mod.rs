@@ -28,7 +28,7 @@ mod view;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 pub use crate::informational::dpd::LastTraffic;
 pub use crate::phase2::view::{PairView, Phase2View};
@@ -41,6 +41,7 @@ use crate::conversation::ConversationId;
 use crate::crypto::JobResult;
 use crate::kernel::KernelEvent;
 use crate::output::{JobId, Output};
+use crate::path::Path;
 use crate::phase1::table::Phase1s;
 use crate::phase2::generate_policy::GeneratedPolicies;
 use crate::phase2::leftover::LeftoverSas;
@@ -127,9 +128,9 @@ impl Engine {
     }
 
     /// A datagram came in, without the marker that stands before it on a port of NAT traversal.
-    pub fn handle_datagram(&mut self, now: Time, local: SocketAddr, remote: SocketAddr, bytes: &[u8]) {
+    pub fn handle_datagram(&mut self, now: Time, path: Path, bytes: &[u8]) {
         self.core.now = now;
-        self.datagram(local, remote, bytes);
+        self.datagram(path, bytes);
     }
 
     /// The kernel said something.

@@ -1,8 +1,7 @@
 //! Which messages go first when more wait than can be worked on at once.
 
-use std::net::SocketAddr;
-
 use crate::engine::Engine;
+use crate::path::Path;
 use crate::phase1::rate_limit::PeerStanding;
 use crate::reason::Role;
 use crate::wire::{Cookie, CookiePair};
@@ -26,23 +25,23 @@ impl Priority {
 
 impl Engine {
     /// How urgent a datagram is that has not been looked at: nothing of it is checked, and nothing changes.
-    pub fn priority(&self, local: SocketAddr, remote: SocketAddr, datagram: &[u8]) -> Priority {
+    pub fn priority(&self, path: Path, datagram: &[u8]) -> Priority {
         match cookies(datagram) {
-            Some(cookies) if self.is_of_exchange(cookies, local, remote) => Priority::Exchange,
-            Some(_) if self.standing_of(remote) != PeerStanding::Unknown => Priority::Known,
+            Some(cookies) if self.is_of_exchange(cookies, path) => Priority::Exchange,
+            Some(_) if self.standing_of(path.remote) != PeerStanding::Unknown => Priority::Known,
             _ => Priority::Unknown,
         }
     }
 
-    fn is_of_exchange(&self, cookies: CookiePair, local: SocketAddr, remote: SocketAddr) -> bool {
+    fn is_of_exchange(&self, cookies: CookiePair, path: Path) -> bool {
         if cookies.responder.is_zero() {
             return false;
         }
         if let Some(phase1) = self.phase1s.find(cookies).and_then(|id| self.phase1s.get(id)) {
-            return (phase1.local, phase1.remote) == (local, remote);
+            return phase1.path() == path;
         }
         // The first answer to what we have begun.
-        let begun = self.phase1s.find_first(cookies.initiator, local, remote).and_then(|id| self.phase1s.get(id));
+        let begun = self.phase1s.find_first(cookies.initiator, path).and_then(|id| self.phase1s.get(id));
         begun.is_some_and(|phase1| phase1.role == Role::Initiator && phase1.cookies.responder.is_zero())
     }
 }

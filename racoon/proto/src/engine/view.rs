@@ -81,8 +81,8 @@ impl Engine {
         };
         Phase1View {
             cookies: phase1.cookies,
-            local: phase1.local,
-            remote: phase1.remote,
+            local: phase1.path().local,
+            remote: phase1.remote(),
             role: phase1.role,
             exchange: phase1.exchange,
             state,

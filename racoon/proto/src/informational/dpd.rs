@@ -160,8 +160,8 @@ impl Engine {
     /// Asks the peer of a phase 2 whether it is there ([`Engine::probe`]), under the phase 1 that is in use with it. If it is
     /// not, it loses all that it has here. False: there is no phase 1 with it, or no DPD.
     pub(crate) fn probe_holder(&mut self, id: Phase2Id) -> bool {
-        let endpoints = self.phase2s.get(id).map(|phase2| (phase2.local, phase2.remote));
-        let phase1 = endpoints.and_then(|(local, remote)| self.usable_phase1(local, remote));
+        let path = self.phase2s.get(id).map(|phase2| phase2.path(&self.phase1s));
+        let phase1 = path.and_then(|path| self.usable_phase1(path));
         phase1.is_some_and(|phase1| self.probe(phase1, IfSilent::Purge))
     }
 
@@ -177,10 +177,10 @@ impl Engine {
         // Another configuration may have none.
         let Some(dpd) = self.dpd_with(id) else { return self.end_of_probes(id) };
         let Some(phase1) = self.phase1s.get(id) else { return };
-        let (local, remote) = (phase1.local, phase1.remote);
+        let path = phase1.path();
         let Some((fails, asked)) = phase1.established().map(|one| (one.dpd.fails, one.dpd.asked)) else { return };
         let max_fail = dpd.max_fail.max(1);
-        let newest = self.phase1s.newest(local.ip(), remote, None);
+        let newest = self.phase1s.newest(path, None);
         // As long as there is a newer one with the same peer, that one does it.
         if newest != Some(id) && asked != Some(IfSilent::Forget) {
             self.end_of_probes(id);
@@ -251,13 +251,14 @@ impl Engine {
     /// The peer has left all probes unanswered.
     fn peer_is_dead(&mut self, id: Phase1Id, asked: Option<IfSilent>) {
         let Some(phase1) = self.phase1s.get(id) else { return };
-        let (local, remote, cookies) = (phase1.local, phase1.remote, phase1.cookies);
-        self.core.log(Level::Info, Some(remote), || format!("DPD: remote (ISAKMP-SA spi={cookies}) seems to be dead."));
+        let (path, cookies) = (phase1.path(), phase1.cookies);
+        self.core
+            .log(Level::Info, Some(path.remote), || format!("DPD: remote (ISAKMP-SA spi={cookies}) seems to be dead."));
         self.emit_phase1_event(id, EventKind::DpdTimeout);
         self.purge_phase1(id, false);
         // With another phase 1 its SAs have moved there.
         if asked == Some(IfSilent::Purge)
-            && let Some(other) = self.usable_phase1(local, remote)
+            && let Some(other) = self.usable_phase1(path)
         {
             self.probe(other, IfSilent::Purge);
         }
@@ -268,7 +269,7 @@ impl Engine {
         let phase1 = self.phase1s.get(id)?;
         let heard = phase1.established()?.heard;
         let delay = seconds(dpd.delay);
-        let traffic = self.traffic.get(&(phase1.local.ip(), phase1.remote.ip())).copied();
+        let traffic = self.traffic.get(&phase1.path().addresses()).copied();
         let heard = traffic.map_or(heard, |traffic| heard.max(traffic.received));
         let is_quiet = || self.core.now.since(heard) >= delay;
         let needless = match dpd.mode {
@@ -284,7 +285,7 @@ impl Engine {
 
     /// The counters of the kernel's SAs with a peer.
     pub(crate) fn note_traffic(&mut self, local: IpAddr, remote: IpAddr, traffic: LastTraffic) {
-        if !self.phase1s.between(local, remote).is_empty() {
+        if !self.phase1s.between((local, remote)).is_empty() {
             self.traffic.insert((local, remote), traffic);
         }
     }
@@ -299,7 +300,7 @@ impl Engine {
     pub(crate) fn r_u_there_ack(&mut self, id: Phase1Id, notify: &Notify) {
         let Some(sequence) = self.dpd_sequence(id, notify) else { return };
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
-        let remote = phase1.remote;
+        let remote = phase1.remote();
         let Some(established) = phase1.established_mut() else { return };
         if !established.dpd.acknowledge(sequence) {
             return self.core.log(Level::Debug, Some(remote), || format!("DPD: nobody asked for number {sequence}"));
@@ -310,7 +311,7 @@ impl Engine {
     /// The sequence number of a probe or its answer, if it is for this phase 1.
     fn dpd_sequence(&mut self, id: Phase1Id, notify: &Notify) -> Option<u32> {
         let phase1 = self.phase1s.get(id)?;
-        let (remote, ours) = (phase1.remote, phase1.cookies);
+        let (remote, ours) = (phase1.remote(), phase1.cookies);
         let swapped = CookiePair { initiator: ours.responder, responder: ours.initiator };
         let names_it = CookiePair::from_spi(&notify.spi).is_some_and(|named| named == ours || named == swapped);
         let sequence = <[u8; 4]>::try_from(notify.data.as_slice()).ok().map(u32::from_be_bytes);

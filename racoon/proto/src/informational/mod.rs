@@ -13,6 +13,7 @@ use crate::output::{Event, EventKind, Level};
 use crate::path::AddrPort;
 use crate::phase1::open_informational;
 use crate::phase1::rate_limit::{LoggedEvent, PeerStanding};
+use crate::phase1::table::Phase1;
 use crate::reason::{FailureReason, NegotiationResult, Outcome, Role};
 use crate::wire::{CookiePair, Delete, Notify, RawPayload, Tail, chain};
 
@@ -53,15 +54,15 @@ impl Engine {
     fn unknown_informational(&mut self, incoming: &Incoming<'_>) {
         let cookies = incoming.header.cookies;
         // Not an error: a peer that does not know that this host restarted deletes its SAs under the old cookies.
-        let kind = (self.standing_of(incoming.remote), LoggedEvent::Unknown);
-        self.core.log_limited(kind, Level::Info, incoming.remote, || {
+        let kind = (self.standing_of(incoming.path.remote), LoggedEvent::Unknown);
+        self.core.log_limited(kind, Level::Info, incoming.path.remote, || {
             format!("informational message for an unknown ISAKMP SA {cookies}, perhaps from before a restart; ignored")
         });
     }
 
     /// One under an SA: the peer's, if its hash is right.
     fn protected_informational(&mut self, id: Phase1Id, incoming: &Incoming<'_>) {
-        let (remote, message_id) = (incoming.remote, incoming.header.message_id);
+        let (remote, message_id) = (incoming.path.remote, incoming.header.message_id);
         let is_used = self.phase1_sa(id).is_none_or(|sa| sa.used.refuses(message_id));
         if message_id == 0 || is_used {
             return self.core.log(Level::Debug, Some(remote), || format!("message id {message_id:#010x} again"));
@@ -81,8 +82,8 @@ impl Engine {
     fn read_protected(&mut self, id: Phase1Id, incoming: &Incoming<'_>) -> Result<Vec<Message>, FailureReason> {
         let Incoming { header, body, .. } = incoming;
         let Some(sa) = self.phase1_sa(id) else { return Ok(Vec::new()) };
-        let messages =
-            open_informational(&sa.keys, &sa.last_block, (header, *body), (&self.core.codec, sa.remote), read)?;
+        let codec = (&self.core.codec, incoming.path.remote);
+        let messages = open_informational(&sa.keys, &sa.last_block, (header, *body), codec, read)?;
         if let Some(sa) = self.phase1_sa_mut(id) {
             sa.used.add(header.message_id);
         }
@@ -97,7 +98,7 @@ impl Engine {
         let Some(id) = self.phase1s.find(header.cookies) else { return };
         let Some(phase1) = self.phase1s.get(id) else { return };
         let Some(mode) = phase1.negotiation() else { return };
-        let messages = match mode.informational((header, *body), (&self.core.codec, phase1.remote), read) {
+        let messages = match mode.informational((header, *body), (&self.core.codec, phase1.remote()), read) {
             Some(Ok(messages)) => messages,
             Some(Err(_)) => return self.note_unreadable(id),
             None => return,
@@ -115,7 +116,7 @@ impl Engine {
     fn note_unreadable(&mut self, id: Phase1Id) {
         if let Some(phase1) = self.phase1s.get_mut(id) {
             phase1.conversation.record.unreadable = phase1.conversation.record.unreadable.saturating_add(1);
-            let remote = phase1.remote;
+            let remote = phase1.remote();
             self.core.log(Level::Debug, Some(remote), || "an informational message cannot be read".into());
         }
     }
@@ -129,7 +130,7 @@ impl Engine {
     }
 
     fn notified(&mut self, id: Phase1Id, notify: &Notify) {
-        let Some(remote) = self.phase1s.get(id).map(|phase1| phase1.remote) else { return };
+        let Some(remote) = self.phase1s.get(id).map(|phase1| phase1.remote()) else { return };
         match notify.kind {
             NotifyType::INITIAL_CONTACT => self.initial_contact_received(id),
             NotifyType::R_U_THERE => self.r_u_there(id, notify),
@@ -164,7 +165,7 @@ impl Engine {
         if kind == NotifyType::PAYLOAD_MALFORMED && !only_message_6 {
             return false;
         }
-        let (remote, cookies) = (phase1.remote, phase1.cookies);
+        let (remote, cookies) = (phase1.remote(), phase1.cookies);
         let cause = FailureReason::Refused(kind);
         let outcome = self.phase1_outcome(phase1, NegotiationResult::Failed(cause.clone()));
         let text =
@@ -180,7 +181,7 @@ impl Engine {
     }
 
     fn deleted(&mut self, id: Phase1Id, delete: &Delete) {
-        let Some(remote) = self.phase1s.get(id).map(|phase1| phase1.remote) else { return };
+        let Some(remote) = self.phase1s.get(id).map(|phase1| phase1.remote()) else { return };
         // DOI 0 comes from Cisco's Unity.
         if !matches!(delete.doi, Doi::IPSEC | Doi::ISAKMP) {
             return self.core.log(Level::Debug, Some(remote), || format!("a delete of DOI {} is ignored", delete.doi));
@@ -196,18 +197,17 @@ impl Engine {
 
     /// The peer deletes a phase 1, which may be the one under which it says so. Others' are not its business.
     fn phase1_deleted_by(&mut self, speaker: Phase1Id, cookies: CookiePair) {
-        let Some((local, remote)) = self.phase1s.get(speaker).map(|phase1| (phase1.local, phase1.remote)) else {
+        let Some(path) = self.phase1s.get(speaker).map(Phase1::path) else {
             return;
         };
         let Some(id) = self.phase1s.find(cookies) else {
             return self
                 .core
-                .log(Level::Debug, Some(remote), || format!("the peer deletes an unknown phase 1 {cookies}"));
+                .log(Level::Debug, Some(path.remote), || format!("the peer deletes an unknown phase 1 {cookies}"));
         };
-        let Some(phase1) = self.phase1s.get(id).filter(|phase1| (phase1.local, phase1.remote) == (local, remote))
-        else {
+        let Some(phase1) = self.phase1s.get(id).filter(|phase1| phase1.path() == path) else {
             let text = || format!("the peer deletes somebody else's {cookies}");
-            self.core.log_of_peer(LoggedEvent::Misplaced, Level::Warning, remote, text);
+            self.core.log_of_peer(LoggedEvent::Misplaced, Level::Warning, path.remote, text);
             return;
         };
         if phase1.established().is_none() {
@@ -217,8 +217,8 @@ impl Engine {
         if self.is_kept_up(id) {
             return self.purge_phase1(id, false);
         }
-        self.core.log(Level::Info, Some(remote), || {
-            format!("ISAKMP-SA expired {}-{} spi:{cookies}", AddrPort(local), AddrPort(remote))
+        self.core.log(Level::Info, Some(path.remote), || {
+            format!("ISAKMP-SA expired {}-{} spi:{cookies}", AddrPort(path.local), AddrPort(path.remote))
         });
         self.leave_phase2s(id);
         self.drop_phase1(id);
@@ -237,14 +237,12 @@ impl Engine {
     /// One in clear: anybody's. What it says is remembered while a negotiation goes on, and ends nothing; with
     /// `weak_phase1_check` a delete ends a negotiation that has no keys yet.
     fn informational_in_clear(&mut self, incoming: &Incoming<'_>) {
-        let Incoming { local, remote, header, body, .. } = incoming;
+        let Incoming { path, header, body, .. } = incoming;
         let cookies = header.cookies;
-        let begun = || self.phase1s.find_first(cookies.initiator, *local, *remote);
+        let begun = || self.phase1s.find_first(cookies.initiator, *path);
         let unanswered = |id: &Phase1Id| self.phase1s.get(*id).is_some_and(|phase1| phase1.cookies.responder.is_zero());
         let found = self.phase1s.find(cookies).or_else(|| begun().filter(unanswered));
-        let of_peer = |id: &Phase1Id| {
-            self.phase1s.get(*id).is_some_and(|phase1| (phase1.local, phase1.remote) == (*local, *remote))
-        };
+        let of_peer = |id: &Phase1Id| self.phase1s.get(*id).is_some_and(|phase1| phase1.path() == *path);
         let Some(id) = found.filter(of_peer) else { return self.unknown_informational(incoming) };
         let payloads = chain::walk(header.next_payload, body, Tail::Padding);
         let messages = payloads.map_err(FailureReason::from).and_then(|payloads| {
@@ -254,7 +252,7 @@ impl Engine {
         match messages {
             Ok(messages) => messages.iter().for_each(|message| self.hinted(id, message)),
             Err(cause) => {
-                self.log_unauthenticated(LoggedEvent::Malformed, *remote, || {
+                self.log_unauthenticated(LoggedEvent::Malformed, path.remote, || {
                     format!("an informational message: {cause}")
                 });
             }
@@ -264,7 +262,7 @@ impl Engine {
     /// Somebody, perhaps the peer, says something.
     fn hinted(&mut self, id: Phase1Id, message: &Message) {
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
-        let remote = phase1.remote;
+        let remote = phase1.remote();
         let is_weak = self.core.settings.remotes.get(phase1.block).is_some_and(|block| block.weak_phase1_check);
         match message {
             Message::Notify(notify) if phase1.negotiation().is_some() && notify.kind.is_error() => {

@@ -205,7 +205,7 @@ impl Engine {
 
     /// Ends a negotiation in favour of another one.
     fn evict(&mut self, evicted: Phase1Id) {
-        let peer = self.phase1s.get(evicted).map(|phase1| phase1.remote);
+        let peer = self.phase1s.get(evicted).map(|phase1| phase1.remote());
         self.remove_phase1(evicted);
         self.core.log(Level::Debug, peer, || "an unfinished negotiation makes way for another one".into());
     }
@@ -226,7 +226,7 @@ impl Phase1s {
         if !pool.unproved.contains(&id) {
             return Admission::Free;
         }
-        let address = self.get(id).map(|phase1| phase1.remote.ip());
+        let address = self.get(id).map(|phase1| phase1.remote().ip());
         let same_source = address.and_then(|address| pool.sources.get(&source(address)));
         match same_source.filter(|same_source| is_full(same_source.len(), limit.per_source)) {
             Some(same_source) => {
@@ -246,7 +246,7 @@ impl Phase1s {
             return oldest;
         }
         let drawn = pool.proved.draw(random);
-        let same_source = |id: &Phase1Id| pool.same_source(self.get(*id).map(|one| one.remote.ip()));
+        let same_source = |id: &Phase1Id| pool.same_source(self.get(*id).map(|one| one.remote().ip()));
         // Of several with equally many, the oldest.
         let idle = drawn.into_iter().filter(|id| self.is_idle(*id));
         idle.max_by_key(|id| (same_source(id), std::cmp::Reverse(*id))).or(oldest)

@@ -7,14 +7,15 @@ use crate::engine::{Engine, Phase1Id};
 use crate::message::codec::MessageCodec;
 use crate::num::{Doi, ExchangeType, NotifyType, PayloadType, Protocol};
 use crate::output::Level;
+use crate::path::Path;
 use crate::phase1::Phase1Sa;
 use crate::random::Random;
 use crate::wire::{Delete, Notify};
 
 impl Engine {
     /// The phase 1 between two addresses under which a quick mode begins: the newest usable one.
-    pub(crate) fn usable_phase1(&self, local: SocketAddr, remote: SocketAddr) -> Option<Phase1Id> {
-        self.phase1s.newest_usable(local.ip(), remote)
+    pub(crate) fn usable_phase1(&self, path: Path) -> Option<Phase1Id> {
+        self.phase1s.newest_usable(path)
     }
 
     /// The SA of an established phase 1.
@@ -38,13 +39,19 @@ impl Engine {
     /// Sends an informational message under an established phase 1. Nobody answers it, and it is sent once.
     pub(crate) fn send_informational(&mut self, id: Phase1Id, payloads: Vec<(PayloadType, Vec<u8>)>) {
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
-        let (local, remote) = (phase1.local, phase1.remote);
+        let path = phase1.path();
         let Some(established) = phase1.established_mut() else { return };
         let message_id = established.sa.used.draw(&mut *self.core.random);
-        let message = informational(&established.sa, message_id, &payloads, &self.core.codec, &mut *self.core.random);
+        let message = informational(
+            &established.sa,
+            message_id,
+            &payloads,
+            (&self.core.codec, path.remote),
+            &mut *self.core.random,
+        );
         match message {
-            Ok(message) => self.core.transmit(local, remote, &message),
-            Err(error) => self.core.log(Level::Error, Some(remote), || format!("informational message: {error}")),
+            Ok(message) => self.core.transmit(path, &message),
+            Err(error) => self.core.log(Level::Error, Some(path.remote), || format!("informational message: {error}")),
         }
         self.message_id_used(id);
     }
@@ -57,12 +64,12 @@ impl Engine {
     }
 
     /// The same under an SA that is not in the tables, because the peer is refused.
-    pub(crate) fn notify_under(&mut self, sa: &mut Phase1Sa, kind: NotifyType, data: &[u8]) {
+    pub(crate) fn notify_under(&mut self, path: Path, sa: &mut Phase1Sa, kind: NotifyType, data: &[u8]) {
         let message_id = sa.used.draw(&mut *self.core.random);
         let payloads = [notify(sa, kind, data)];
-        let message = informational(sa, message_id, &payloads, &self.core.codec, &mut *self.core.random);
+        let message = informational(sa, message_id, &payloads, (&self.core.codec, path.remote), &mut *self.core.random);
         if let Ok(message) = message {
-            self.core.transmit(sa.local, sa.remote, &message);
+            self.core.transmit(path, &message);
         }
     }
 
@@ -85,7 +92,7 @@ fn informational(
     sa: &Phase1Sa,
     message_id: u32,
     payloads: &[(PayloadType, Vec<u8>)],
-    codec: &MessageCodec,
+    codec: (&MessageCodec, SocketAddr),
     random: &mut dyn Random,
 ) -> Result<Vec<u8>, CryptoError> {
     let payloads: Vec<_> = payloads.iter().map(|(kind, body)| (*kind, body.as_slice())).collect();

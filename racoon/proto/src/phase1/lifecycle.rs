@@ -25,7 +25,8 @@ const CONTACTED_MAX: usize = 1 << 16;
 impl Engine {
     /// An exchange has brought an SA. The order matters: what others depend on comes first.
     pub(crate) fn phase1_established(&mut self, id: Phase1Id, sa: Phase1Sa, features: Features, initial_contact: bool) {
-        let (local, remote, cookies) = (sa.local, sa.remote, sa.cookies);
+        let Some(path) = self.phase1s.get(id).map(Phase1::path) else { return };
+        let (remote, cookies) = (path.remote, sa.cookies);
         // 1. It is in the tables.
         let dpd = DpdState::new(features, &mut *self.core.random);
         let lifetime = Duration::from_secs(sa.terms.lifetime.into());
@@ -45,7 +46,7 @@ impl Engine {
         };
         self.phase1s.establish(id, established);
         // 2. Phase 2s of those that are dying are its own now.
-        for old in self.phase1s.between(local.ip(), remote.ip()) {
+        for old in self.phase1s.between(path.addresses()) {
             if old != id && self.phase1s.get(old).is_some_and(|old| is_dying_with(old, remote.port())) {
                 self.phase2s_move(old, id);
             }
@@ -63,7 +64,7 @@ impl Engine {
         self.send_initial_contact(id);
         // 5. The news.
         self.core.log(Level::Info, Some(remote), || {
-            format!("ISAKMP-SA established {}-{} spi:{cookies}", AddrPort(local), AddrPort(remote))
+            format!("ISAKMP-SA established {}-{} spi:{cookies}", AddrPort(path.local), AddrPort(remote))
         });
         if let Some(phase1) = self.phase1s.get(id) {
             let outcome = self.phase1_outcome(phase1, NegotiationResult::Established);
@@ -78,21 +79,22 @@ impl Engine {
     /// The oldest goes when there are too many; never the one that has come up now, which may have begun before others.
     fn thin_out(&mut self, newest: Phase1Id) {
         let Some(phase1) = self.phase1s.get(newest) else { return };
-        let (local, remote) = (phase1.local, phase1.remote);
+        let path = phase1.path();
         let end_of_established = |id: Phase1Id| {
             let phase1 = self.phase1s.get(id).filter(|_| id != newest)?;
-            phase1.established().map(|_| (id, phase1.remote))
+            phase1.established().map(|_| (id, phase1.remote()))
         };
-        let with_host = self.phase1s.between(local.ip(), remote.ip()).into_iter().filter_map(end_of_established);
+        let with_host = self.phase1s.between(path.addresses()).into_iter().filter_map(end_of_established);
         let with_host = with_host.collect::<Vec<_>>();
-        let with_end = with_host.iter().filter(|(_, end)| *end == remote);
+        let with_end = with_host.iter().filter(|(_, end)| *end == path.remote);
         let oldest = match with_host.first() {
             _ if with_end.clone().count() >= WITH_END_MAX => with_end.clone().next(),
             oldest if with_host.len() >= WITH_HOST_MAX => oldest,
             _ => None,
         };
         if let Some((oldest, _)) = oldest.copied() {
-            self.core.log(Level::Warning, Some(remote), || "too many phase 1s with the peer: the oldest goes".into());
+            self.core
+                .log(Level::Warning, Some(path.remote), || "too many phase 1s with the peer: the oldest goes".into());
             self.purge_phase1(oldest, true);
         }
     }
@@ -102,7 +104,7 @@ impl Engine {
     fn send_initial_contact(&mut self, id: Phase1Id) {
         let wanted = self.is_first_contact(id);
         let Some(phase1) = self.phase1s.get(id) else { return };
-        let (address, role) = (phase1.remote.ip(), phase1.role);
+        let (address, role) = (phase1.remote().ip(), phase1.role);
         if self.contacted.len() < CONTACTED_MAX {
             self.contacted.insert(address);
         }
@@ -115,7 +117,7 @@ impl Engine {
     pub(crate) fn is_first_contact(&self, id: Phase1Id) -> bool {
         let Some(phase1) = self.phase1s.get(id) else { return false };
         let wanted = self.core.settings.remotes.get(phase1.block).is_some_and(|block| block.initial_contact);
-        wanted && self.contacted.len() < CONTACTED_MAX && !self.contacted.contains(&phase1.remote.ip())
+        wanted && self.contacted.len() < CONTACTED_MAX && !self.contacted.contains(&phase1.remote().ip())
     }
 
     /// The peer says that it knows of no other SA with us: what there was before this phase 1 began is of no use any more.
@@ -123,22 +125,22 @@ impl Engine {
     /// says so of its own.
     pub(crate) fn initial_contact_received(&mut self, id: Phase1Id) {
         let Some(phase1) = self.phase1s.get(id).filter(|_| !self.core.settings.local_test) else { return };
-        let (local, remote, began) = (phase1.local, phase1.remote, phase1.conversation.record.began);
-        let others = self.phase1s.between(local.ip(), remote.ip()).into_iter().filter(|other| *other != id);
+        let (path, began) = (phase1.path(), phase1.conversation.record.began);
+        let others = self.phase1s.between(path.addresses()).into_iter().filter(|other| *other != id);
         let others: Vec<_> = others
             .filter_map(|other| {
                 let phase1 = self.phase1s.get(other)?;
-                Some((other, phase1.remote.port(), phase1.established()?.since))
+                Some((other, phase1.remote().port(), phase1.established()?.since))
             })
-            .filter(|(_, port, _)| *port == remote.port())
+            .filter(|(_, port, _)| *port == path.remote.port())
             .collect();
         if others.iter().any(|(_, _, since)| *since >= began) {
             let text = || "INITIAL-CONTACT ignored: another phase 1 with the peer came up in the meantime".into();
-            self.core.log_of_peer(LoggedEvent::Notified, Level::Info, remote, text);
+            self.core.log_of_peer(LoggedEvent::Notified, Level::Info, path.remote, text);
             return;
         }
-        self.core.log_of_peer(LoggedEvent::Notified, Level::Info, remote, || "received INITIAL-CONTACT".into());
-        self.purge_peer(local.ip(), remote, Some(id), false);
+        self.core.log_of_peer(LoggedEvent::Notified, Level::Info, path.remote, || "received INITIAL-CONTACT".into());
+        self.purge_peer(path, Some(id), false);
         for (other, ..) in others {
             self.drop_phase1(other);
         }
@@ -149,11 +151,11 @@ impl Engine {
     /// lived on here alone would lead nowhere.)
     pub(crate) fn purge_phase1(&mut self, id: Phase1Id, tell_peer: bool) {
         let Some(phase1) = self.phase1s.get(id) else { return };
-        let (local, remote, cookies) = (phase1.local, phase1.remote, phase1.cookies);
-        self.core.log(Level::Info, Some(remote), || format!("purging ISAKMP-SA spi={cookies}."));
-        match self.phase1s.newest(local.ip(), remote, Some(id)) {
+        let (path, cookies) = (phase1.path(), phase1.cookies);
+        self.core.log(Level::Info, Some(path.remote), || format!("purging ISAKMP-SA spi={cookies}."));
+        match self.phase1s.newest(path, Some(id)) {
             Some(_) => self.leave_phase2s(id),
-            None => self.purge_peer(local.ip(), remote, None, tell_peer),
+            None => self.purge_peer(path, None, tell_peer),
         }
         if tell_peer {
             self.send_delete_of(id);
@@ -164,7 +166,7 @@ impl Engine {
     /// Its phase 2s go on under another phase 1 with the peer, or, without one, on their own.
     pub(crate) fn leave_phase2s(&mut self, id: Phase1Id) {
         let Some(phase1) = self.phase1s.get(id) else { return };
-        if let Some(other) = self.phase1s.newest(phase1.local.ip(), phase1.remote, Some(id)) {
+        if let Some(other) = self.phase1s.newest(phase1.path(), Some(id)) {
             self.phase2s_move(id, other);
         }
         self.phase2s_orphaned(id);
@@ -173,15 +175,15 @@ impl Engine {
     /// Forgets an established phase 1.
     pub(crate) fn drop_phase1(&mut self, id: Phase1Id) {
         let Some(phase1) = self.remove_phase1(id) else { return };
-        let Phase1 { local, remote, cookies, .. } = phase1;
-        self.core.log(Level::Info, Some(remote), || {
-            format!("ISAKMP-SA deleted {}-{} spi:{cookies}", AddrPort(local), AddrPort(remote))
+        let (path, cookies) = (phase1.path(), phase1.cookies);
+        self.core.log(Level::Info, Some(path.remote), || {
+            format!("ISAKMP-SA deleted {}-{} spi:{cookies}", AddrPort(path.local), AddrPort(path.remote))
         });
         self.core.emit(self.phase1_event(&phase1, EventKind::Phase1Down));
-        self.resume_waiting(local, remote, phase1.waiting, &FailureReason::phase1_gone());
+        self.resume_waiting(path, phase1.waiting, &FailureReason::phase1_gone());
     }
 }
 
 fn is_dying_with(phase1: &Phase1, port: u16) -> bool {
-    phase1.remote.port() == port && phase1.established().is_some_and(|established| established.dying)
+    phase1.remote().port() == port && phase1.established().is_some_and(|established| established.dying)
 }

@@ -8,7 +8,7 @@ use crate::engine::datagram::Incoming;
 use crate::engine::{Engine, Phase1Id, Phase2Id, Timer};
 use crate::num::ExchangeType;
 use crate::output::{Event, EventKind, Level, Urgency};
-use crate::path::AddrPort;
+use crate::path::Path;
 use crate::phase1::exchange::choice::FirstChoice;
 use crate::phase1::exchange::{Action, Agreed, Context, Exchange, Transition, unsupported};
 use crate::phase1::half_open::PeerClass;
@@ -24,27 +24,21 @@ const WARNINGS_MAX: u32 = 4;
 impl Engine {
     /// The phase 2 begins when there is a phase 1 between these addresses: the one that we have begun already, or one that
     /// begins now. If that is impossible, `phase1_failed` is called before this returns.
-    pub(crate) fn await_phase1(
-        &mut self,
-        local: SocketAddr,
-        remote: SocketAddr,
-        block: RemoteIndex,
-        waiting: Phase2Id,
-    ) {
-        match self.initiation(local, remote) {
+    pub(crate) fn await_phase1(&mut self, path: Path, block: RemoteIndex, waiting: Phase2Id) {
+        match self.initiation(path) {
             Some(id) => self.phase1s.wait(id, waiting),
             // Who waits is told of a failure, as are those who read the log.
-            None => drop(self.begin_phase1(local, remote, block, None, vec![waiting])),
+            None => drop(self.begin_phase1(path, block, None, vec![waiting])),
         }
     }
 
     /// The phase 1 with a peer that is going to be usable: one that we negotiate, or one that is established. An unknown peer's
     /// attempt, which may come to nothing, must not keep us from our own.
-    pub(crate) fn initiation(&self, local: SocketAddr, remote: SocketAddr) -> Option<Phase1Id> {
-        self.phase1s.between(local.ip(), remote.ip()).into_iter().find(|id| {
+    pub(crate) fn initiation(&self, path: Path) -> Option<Phase1Id> {
+        self.phase1s.between(path.addresses()).into_iter().find(|id| {
             let phase1 = self.phase1s.get(*id);
             let is_ours = |one: &Phase1| one.role == Role::Initiator && one.negotiation().is_some();
-            phase1.is_some_and(|one| one.remote == remote && (is_ours(one) || one.is_unready()))
+            phase1.is_some_and(|one| one.remote() == path.remote && (is_ours(one) || one.is_unready()))
         })
     }
 
@@ -59,21 +53,19 @@ impl Engine {
     /// Why there is none. All that has to be done then is done.
     pub(crate) fn begin_phase1(
         &mut self,
-        local: SocketAddr,
-        remote: SocketAddr,
+        path: Path,
         block: RemoteIndex,
         renews: Option<Phase1Id>,
         waiting: Vec<Phase2Id>,
     ) -> Result<(), FailureReason> {
-        self.core.log(Level::Info, Some(remote), || {
-            format!("initiate new phase 1 negotiation: {}<=>{}", AddrPort(local), AddrPort(remote))
-        });
+        let remote = path.remote;
+        self.core.log(Level::Info, Some(remote), || format!("initiate new phase 1 negotiation: {path}"));
         let id = Phase1Id(self.core.fresh_id());
         let cookies = CookiePair { initiator: self.core.draw_cookie(), responder: Cookie::ZERO };
         let negotiation = (Role::Initiator, self.first_exchange(block));
         let section = (block, self.core.peer_class(remote));
         let conversation = Conversation::new(ConversationId::Phase1(id), Record::new(self.core.now));
-        let mut phase1 = Phase1::new(negotiation, cookies, (local, remote), section, conversation);
+        let mut phase1 = Phase1::new(negotiation, cookies, path, section, conversation);
         phase1.renews = renews;
         self.core.log_mode(Level::Info, remote, phase1.exchange);
         let mut context = Context::new(&mut self.core, &mut phase1, false);
@@ -100,7 +92,7 @@ impl Engine {
 
     /// Processes the first message of a phase 1.
     pub(crate) fn first_message(&mut self, incoming: &Incoming<'_>) {
-        let remote = incoming.remote;
+        let remote = incoming.path.remote;
         let standing = self.standing_of(remote);
         let is_repeated = self.core.rate_limits.was_refused(incoming.header.cookies.initiator, remote);
         let in_words = !is_repeated && self.core.formats_reasons(standing, LoggedEvent::Refused);
@@ -108,7 +100,7 @@ impl Engine {
         if let Err(cause) = self.respond(incoming, standing, &mut record) {
             let cookies = incoming.header.cookies;
             if let Some(kind) = cause.notify() {
-                self.core.notify_in_clear((incoming.local, remote), cookies, incoming.datagram.len(), kind);
+                self.core.notify_in_clear(incoming.path, cookies, incoming.datagram.len(), kind);
             }
             if is_repeated {
                 return self.core.log(Level::Debug, Some(remote), || format!("{cookies} is refused again: {cause}"));
@@ -125,8 +117,8 @@ impl Engine {
                 let negotiation =
                     Negotiation::Phase1 { exchange: incoming.header.exchange, role: Role::Responder, cookies };
                 let kind = cause.phase1_event();
-                let (addresses, result) = ((incoming.local, remote), NegotiationResult::Failed(cause));
-                let outcome = record.outcome(negotiation, addresses, None, result, self.core.now);
+                let result = NegotiationResult::Failed(cause);
+                let outcome = record.outcome(negotiation, incoming.path, None, result, self.core.now);
                 let outcome = self.core.record_outcome(outcome);
                 kind.into_iter().for_each(|kind| self.core.emit(Event::with_outcome(kind, &outcome)));
             }
@@ -140,7 +132,8 @@ impl Engine {
         standing: PeerStanding,
         record: &mut Record,
     ) -> Result<(), FailureReason> {
-        let Incoming { local, remote, header, body, .. } = *incoming;
+        let Incoming { path, header, body, .. } = *incoming;
+        let remote = path.remote;
         self.check_exchange(remote, header.exchange)?;
         let choice = FirstChoice::read(&self.core.settings, remote, &header, body, record)?;
         if !self.admit_half_open(remote) {
@@ -152,8 +145,7 @@ impl Engine {
         let (id, section) = (Phase1Id(self.core.fresh_id()), (choice.block, self.core.peer_class(remote)));
         let kept = std::mem::replace(record, Record::new(self.core.now));
         let conversation = Conversation::new(ConversationId::Phase1(id), kept);
-        let mut phase1 =
-            Phase1::new((Role::Responder, header.exchange), cookies, (local, remote), section, conversation);
+        let mut phase1 = Phase1::new((Role::Responder, header.exchange), cookies, path, section, conversation);
         let mut context = Context::new(&mut self.core, &mut phase1, false);
         let transition = Exchange::respond(&mut context, choice);
         let notes = context.notes;
@@ -161,9 +153,7 @@ impl Engine {
             *record = phase1.conversation.record;
             return Err(cause);
         }
-        self.core.log(level, Some(remote), || {
-            format!("respond new phase 1 negotiation: {}<=>{}", AddrPort(local), AddrPort(remote))
-        });
+        self.core.log(level, Some(remote), || format!("respond new phase 1 negotiation: {path}"));
         self.core.log_mode(level, remote, header.exchange);
         self.core.log_notes(remote, notes);
         phase1.conversation.accept(incoming.digest.clone());
@@ -240,8 +230,8 @@ impl Engine {
                 self.fail_phase1(id, cause);
             }
             Transition::Rejected(mut sa, cause) => {
-                if let Some(kind) = cause.notify() {
-                    self.notify_under(&mut sa, kind, &[]);
+                if let Some((kind, path)) = cause.notify().zip(self.phase1s.get(id).map(Phase1::path)) {
+                    self.notify_under(path, &mut sa, kind, &[]);
                 }
                 self.fail_phase1(id, cause);
             }
@@ -258,14 +248,14 @@ impl Engine {
         let Some(phase1) = self.phase1s.get(id) else { return Urgency::Unknown };
         let known = phase1.role == Role::Initiator
             || phase1.peer_class == PeerClass::Configured
-            || self.phase1s.newest(phase1.local.ip(), phase1.remote, None).is_some();
+            || self.phase1s.newest(phase1.path(), None).is_some();
         if known { Urgency::Known } else { Urgency::Unknown }
     }
 
     /// An initiator's message is not answered.
     pub(crate) fn phase1_retransmit(&mut self, id: Phase1Id) {
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
-        let addresses = phase1.addresses();
+        let addresses = phase1.path();
         if !phase1.conversation.retransmit(&mut self.core, addresses) {
             self.phase1_time_up(id);
         }
@@ -287,7 +277,7 @@ impl Engine {
         if phase1.negotiation().is_none() || phase1.conversation.record.fault.as_ref() == Some(&cause) {
             return;
         }
-        let (remote, cookies, role) = (phase1.remote, phase1.cookies, phase1.role);
+        let (remote, cookies, role) = (phase1.remote(), phase1.cookies, phase1.role);
         let first = phase1.conversation.record.faults == 0;
         let level = if phase1.conversation.record.faults < WARNINGS_MAX { Level::Warning } else { Level::Debug };
         phase1.conversation.record.faults = phase1.conversation.record.faults.saturating_add(1);
@@ -311,10 +301,10 @@ impl Engine {
     /// Tells the peer of its fault, in clear: there is no SA yet.
     fn notify_of_failure(&mut self, id: Phase1Id, cause: &FailureReason) {
         let Some(phase1) = self.phase1s.get(id) else { return };
-        let (local, remote, cookies) = (phase1.local, phase1.remote, phase1.cookies);
+        let (path, cookies) = (phase1.path(), phase1.cookies);
         if let Some(kind) = cause.notify() {
             // Once for each exchange, which is bounded.
-            self.core.notify_in_clear((local, remote), cookies, usize::MAX, kind);
+            self.core.notify_in_clear(path, cookies, usize::MAX, kind);
         }
     }
 
@@ -325,7 +315,8 @@ impl Engine {
 
     fn end_phase1(&mut self, id: Phase1Id, what: &str, cause: FailureReason) {
         let Some(mut phase1) = self.remove_phase1(id) else { return };
-        let Phase1 { cookies, local, remote, .. } = phase1;
+        let (cookies, path) = (phase1.cookies, phase1.path());
+        let remote = path.remote;
         let standing = self.standing_of_phase1(&phase1);
         let told_peer = match (&cause, cause.notify()) {
             (FailureReason::Identity { .. }, Some(kind)) => format!("; the peer is told {kind}"),
@@ -359,18 +350,12 @@ impl Engine {
         if let Some(old) = phase1.renews {
             self.renewal_failed(old);
         }
-        self.resume_waiting(local, remote, phase1.waiting, &cause);
+        self.resume_waiting(path, phase1.waiting, &cause);
     }
 
     /// Those that waited for a phase 1 which failed: another one may have come up.
-    pub(crate) fn resume_waiting(
-        &mut self,
-        local: SocketAddr,
-        remote: SocketAddr,
-        waiting: Vec<Phase2Id>,
-        cause: &FailureReason,
-    ) {
-        match self.usable_phase1(local, remote) {
+    pub(crate) fn resume_waiting(&mut self, path: Path, waiting: Vec<Phase2Id>, cause: &FailureReason) {
+        match self.usable_phase1(path) {
             _ if waiting.is_empty() => {}
             Some(other) => self.phase1_up(other, waiting),
             None => match cause {
@@ -394,8 +379,8 @@ impl Engine {
         }
         let phase1 = self.phase1s.remove(id)?;
         phase1.conversation.end(&mut self.core);
-        let pair = (phase1.local.ip(), phase1.remote.ip());
-        if self.phase1s.between(pair.0, pair.1).is_empty() {
+        let pair = phase1.path().addresses();
+        if self.phase1s.between(pair).is_empty() {
             self.traffic.remove(&pair);
         }
         Some(phase1)
@@ -403,10 +388,10 @@ impl Engine {
 
     /// How a negotiation has ended.
     pub(crate) fn phase1_outcome(&self, phase1: &Phase1, result: NegotiationResult) -> Outcome {
-        let Phase1 { cookies, local, remote, exchange, role, block, .. } = *phase1;
+        let Phase1 { cookies, exchange, role, block, .. } = *phase1;
         let block = self.core.settings.remotes.get(block).map(|block| block.name.clone());
         let negotiation = Negotiation::Phase1 { exchange, role, cookies };
-        phase1.conversation.record.outcome(negotiation, (local, remote), block, result, self.core.now)
+        phase1.conversation.record.outcome(negotiation, phase1.path(), block, result, self.core.now)
     }
 
     /// Keeps the outcome of a failed phase 1, and reports the event for its reason if there is one.
@@ -424,8 +409,8 @@ impl Engine {
         let section = self.core.settings.remotes.get(phase1.block);
         Event {
             kind,
-            local: Some(phase1.local),
-            remote: Some(phase1.remote),
+            local: Some(phase1.path().local),
+            remote: Some(phase1.remote()),
             cookies: Some(phase1.cookies),
             message_id: 0,
             identity: phase1.established().map(|established| established.sa.peer.id.clone()),

@@ -69,10 +69,12 @@ impl Engine {
     /// abandoned; those that it has answered run to their end, because the peer may rely on them.
     fn take_all_waiting(&mut self, id: Phase1Id) -> Vec<Phase2Id> {
         let Some(phase1) = self.phase1s.get(id) else { return Vec::new() };
-        let (local, remote) = (phase1.local, phase1.remote);
+        let path = phase1.path();
         let mut waiting = self.phase1s.take_waiting(id);
-        for other in self.phase1s.between(local.ip(), remote.ip()) {
-            let Some(phase1) = self.phase1s.get(other).filter(|phase1| phase1.remote == remote) else { continue };
+        for other in self.phase1s.between(path.addresses()) {
+            let Some(phase1) = self.phase1s.get(other).filter(|phase1| phase1.remote() == path.remote) else {
+                continue;
+            };
             if phase1.is_unready() {
                 waiting.extend(self.phase1s.take_waiting(other));
                 continue;
@@ -90,9 +92,9 @@ impl Engine {
     /// Processes the message that arrived before the phase 1 was usable.
     fn receive_deferred(&mut self, id: Phase1Id) {
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
-        let (local, remote) = phase1.addresses();
+        let path = phase1.path();
         if let Some(datagram) = phase1.conversation.take_deferred() {
-            self.datagram(local, remote, &datagram);
+            self.datagram(path, &datagram);
         }
     }
 }

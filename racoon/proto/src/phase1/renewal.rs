@@ -40,7 +40,7 @@ impl Engine {
     /// It is time for another one. The side that began this one begins the next, if there is need of it.
     pub(crate) fn phase1_renew(&mut self, id: Phase1Id) {
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
-        let (local, remote, role, block) = (phase1.local, phase1.remote, phase1.role, phase1.block);
+        let (path, role, block) = (phase1.path(), phase1.role, phase1.block);
         let Some(established) = phase1.established_mut() else { return };
         established.dying = true;
         let (expires, lifetime) = (established.expires, established.expires.since(established.since));
@@ -49,7 +49,7 @@ impl Engine {
             let other = self.phase1s.get(*other).and_then(Phase1::established);
             other.is_some_and(|other| outlives(other.expires, expires, lifetime) || is_worn && !other.dying)
         };
-        if let Some(newer) = self.phase1s.newest(local.ip(), remote, Some(id)).filter(is_newer) {
+        if let Some(newer) = self.phase1s.newest(path, Some(id)).filter(is_newer) {
             return self.phase2s_move(id, newer);
         }
         let block_of = self.core.settings.remotes.get(block);
@@ -61,7 +61,7 @@ impl Engine {
         };
         // A peer that has begun it does not count message ids, maybe.
         let is_ours = role == Role::Initiator || is_worn && !passive;
-        if !needed || !is_ours || self.initiation(local, remote).is_some() {
+        if !needed || !is_ours || self.initiation(path).is_some() {
             return;
         }
         let why = match self.phase2_count(id) {
@@ -69,9 +69,10 @@ impl Engine {
             0 => "",
             _ => " due to active phase2",
         };
-        self.core.log(Level::Info, Some(remote), || format!("renegotiating phase1 to {}{why}", AddrPort(remote)));
+        self.core
+            .log(Level::Info, Some(path.remote), || format!("renegotiating phase1 to {}{why}", AddrPort(path.remote)));
         // What comes of it at once is told in the log, and tried again.
-        let _ = self.begin_phase1(local, remote, block, Some(id), Vec::new());
+        let _ = self.begin_phase1(path, block, Some(id), Vec::new());
     }
 
     /// A renewal came to nothing: there may be time for another one.
@@ -106,9 +107,9 @@ impl Engine {
                 .set(Timer::Phase1Expire(id), self.core.now + self.core.settings.retransmission.interval);
         }
         let Some(phase1) = self.phase1s.get(id) else { return };
-        let Phase1 { local, remote, cookies, .. } = *phase1;
-        self.core.log(Level::Info, Some(remote), || {
-            format!("ISAKMP-SA expired {}-{} spi:{cookies}", AddrPort(local), AddrPort(remote))
+        let (path, cookies) = (phase1.path(), phase1.cookies);
+        self.core.log(Level::Info, Some(path.remote), || {
+            format!("ISAKMP-SA expired {}-{} spi:{cookies}", AddrPort(path.local), AddrPort(path.remote))
         });
         self.leave_phase2s(id);
         if self.phase1_sa(id).is_some_and(|sa| sa.used.is_full()) {

@@ -94,11 +94,12 @@ impl Engine {
     /// if it has itself taken the place of another one not long ago, or if the block is passive.
     pub(crate) fn replace_phase1(&mut self, id: Phase1Id) {
         let now = self.core.now;
-        let Some(Phase1 { local, remote, block, .. }) = self.phase1s.get(id) else { return };
-        let (local, remote, block) = (*local, *remote, *block);
+        let Some(phase1) = self.phase1s.get(id) else { return };
+        let (path, block) = (phase1.path(), phase1.block);
+        let remote = path.remote;
         if self.core.settings.remotes.get(block).is_none_or(|block| block.passive)
-            || self.usable_phase1(local, remote) != Some(id)
-            || self.initiation(local, remote).is_some()
+            || self.usable_phase1(path) != Some(id)
+            || self.initiation(path).is_some()
         {
             return;
         }
@@ -114,17 +115,16 @@ impl Engine {
             )
         });
         // A failure is told in the log. The old one stays as it is.
-        let _ = self.begin_phase1(local, remote, block, None, Vec::new());
+        let _ = self.begin_phase1(path, block, None, Vec::new());
     }
 
     /// A phase 1 came up: it takes the place of others with the peer under which that did not answer.
     pub(crate) fn replace_suspected(&mut self, new: Phase1Id) {
-        let Some(Phase1 { local, remote, .. }) = self.phase1s.get(new) else { return };
-        let (local, remote) = (*local, *remote);
-        for old in self.phase1s.between(local.ip(), remote.ip()) {
+        let Some(path) = self.phase1s.get(new).map(Phase1::path) else { return };
+        for old in self.phase1s.between(path.addresses()) {
             let Some(phase1) = self.phase1s.get(old).filter(|_| old != new) else { continue };
             let Some(replacement) = phase1.established().map(|one| one.replacement) else { continue };
-            if phase1.remote != remote || !replacement.suspected {
+            if phase1.remote() != path.remote || !replacement.suspected {
                 continue;
             }
             if let Some(established) = self.phase1s.get_mut(new).and_then(Phase1::established_mut) {
@@ -173,12 +173,12 @@ impl Engine {
     /// The peer has a phase 1 still, and a newer one: established phase 2s belong to that, and it is not used any more.
     pub(crate) fn supersede_phase1(&mut self, id: Phase1Id) {
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
-        let (local, remote) = (phase1.local, phase1.remote);
+        let path = phase1.path();
         let Some(established) = phase1.established_mut() else { return };
         established.dying = true;
         established.replacement.is_answered();
         self.core.timers.stop(Timer::Phase1Renew(id));
-        if let Some(newer) = self.phase1s.newest(local.ip(), remote, Some(id)) {
+        if let Some(newer) = self.phase1s.newest(path, Some(id)) {
             self.phase2s_move(id, newer);
         }
     }
@@ -186,7 +186,7 @@ impl Engine {
     /// The peer answers under a newer phase 1, but not under this one: it has lost it, and the SAs under it.
     pub(crate) fn forget_phase1(&mut self, id: Phase1Id) {
         let Some(phase1) = self.phase1s.get(id) else { return };
-        let (remote, cookies) = (phase1.remote, phase1.cookies);
+        let (remote, cookies) = (phase1.remote(), phase1.cookies);
         self.core.log(Level::Info, Some(remote), || {
             format!("the peer answers under a newer phase 1 and not under ISAKMP-SA spi={cookies}: it has lost that")
         });

@@ -21,10 +21,6 @@ pub(crate) struct Phase1Sa {
     pub(crate) cookies: CookiePair,
     /// By which exchange it came up.
     pub(crate) exchange: ExchangeType,
-    /// Our end.
-    pub(crate) local: SocketAddr,
-    /// The peer's.
-    pub(crate) remote: SocketAddr,
     /// The remote block of the peer.
     pub(crate) block: RemoteIndex,
     /// What was agreed.
@@ -95,10 +91,10 @@ impl Phase1Sa {
         header: &Header,
         payloads: &[(PayloadType, &[u8])],
         iv: &mut Iv,
-        codec: &MessageCodec,
+        codec: (&MessageCodec, SocketAddr),
         random: &mut dyn Random,
     ) -> Result<Vec<u8>, CryptoError> {
-        seal(&self.keys.cipher, iv, header, payloads, (codec, self.remote), random)
+        seal(&self.keys.cipher, iv, header, payloads, codec, random)
     }
 
     /// Decrypts the body of a message. Keep [`Opened::next_iv`] if it is accepted.
@@ -118,7 +114,7 @@ impl Phase1Sa {
         header: &Header,
         payloads: &[(PayloadType, &[u8])],
         iv: &mut Iv,
-        codec: &MessageCodec,
+        codec: (&MessageCodec, SocketAddr),
         random: &mut dyn Random,
     ) -> Result<Vec<u8>, CryptoError> {
         let hash = self.keys.hash1(header.message_id, &chain::encode(payloads))?;

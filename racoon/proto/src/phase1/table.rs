@@ -9,6 +9,7 @@ use crate::engine::core::Core;
 use crate::engine::{Phase1Id, Phase2Id};
 use crate::informational::dpd::DpdState;
 use crate::num::ExchangeType;
+use crate::path::Path;
 use crate::phase1::exchange::{Context, Exchange, Transition};
 use crate::phase1::half_open::{HalfOpen, PeerClass};
 use crate::phase1::readiness::Readiness;
@@ -23,8 +24,8 @@ use crate::wire::{Cookie, CookiePair};
 /// A phase 1, established or on its way.
 pub(crate) struct Phase1 {
     pub(crate) cookies: CookiePair,
-    pub(crate) local: SocketAddr,
-    pub(crate) remote: SocketAddr,
+    /// Changed by [`Phase1s::move_to`] only, as the tables are keyed by it.
+    path: Path,
     pub(crate) role: Role,
     /// Whose room it takes up as long as it is not established.
     pub(crate) peer_class: PeerClass,
@@ -85,14 +86,13 @@ impl Phase1 {
     pub(crate) fn new(
         (role, exchange): (Role, ExchangeType),
         cookies: CookiePair,
-        (local, remote): (SocketAddr, SocketAddr),
+        path: Path,
         (block, peer_class): (RemoteIndex, PeerClass),
         conversation: Conversation,
     ) -> Self {
         Self {
             cookies,
-            local,
-            remote,
+            path,
             role,
             peer_class,
             exchange,
@@ -122,14 +122,14 @@ impl Phase1 {
         let mut context = Context::new(core, self, first_contact);
         let transition = step(*exchange, &mut context);
         let notes = context.notes;
-        core.log_notes(self.remote, notes);
+        core.log_notes(self.path.remote, notes);
         Some(transition)
     }
 
     /// Completes the record of a negotiation that has not got beyond message 1.
     pub(crate) fn describe_offer(&mut self, settings: &Settings) {
         if let Stage::Negotiating(exchange) = &self.stage {
-            exchange.describe_offer(settings, self.remote, &mut self.conversation.record);
+            exchange.describe_offer(settings, self.path.remote, &mut self.conversation.record);
         }
     }
 
@@ -144,7 +144,7 @@ impl Phase1 {
     pub(crate) fn answer(&mut self, core: &mut Core, message: Vec<u8>) {
         self.conversation.answer(Some(message.clone()));
         match self.role {
-            Role::Initiator => self.conversation.send(core, self.addresses(), message),
+            Role::Initiator => self.conversation.send(core, self.path, message),
             Role::Responder => {
                 self.reply(core, message);
                 // Nothing that is not repeated lasts longer than all transmissions of a message of ours.
@@ -156,25 +156,30 @@ impl Phase1 {
     /// Sends an answer, or sends it again: in one copy, as long as the address may be forged.
     pub(crate) fn reply(&self, core: &mut Core, message: Vec<u8>) {
         if self.negotiation().is_some_and(Exchange::is_from_unproved_address) {
-            core.transmit_once(self.local, self.remote, message);
+            core.transmit_once(self.path, message);
         } else {
-            core.transmit(self.local, self.remote, &message);
+            core.transmit(self.path, &message);
         }
     }
 
     /// Ends the exchange with its last message, if that is ours. The peer does not answer it.
     pub(crate) fn finish_exchange(&mut self, core: &mut Core, last_message: Option<Vec<u8>>) {
         if let Some(message) = &last_message {
-            core.transmit(self.local, self.remote, message);
+            core.transmit(self.path, message);
         }
         self.conversation.answer(last_message);
         self.conversation.stop_retransmission(core);
         self.conversation.stop_deadline(core);
     }
 
-    /// Our address and the peer's.
-    pub(crate) fn addresses(&self) -> (SocketAddr, SocketAddr) {
-        (self.local, self.remote)
+    /// The path of its messages.
+    pub(crate) fn path(&self) -> Path {
+        self.path
+    }
+
+    /// The peer's address and port.
+    pub(crate) fn remote(&self) -> SocketAddr {
+        self.path.remote
     }
 
     /// The negotiation, if it goes on.
@@ -215,16 +220,16 @@ impl Phase1 {
     }
 
     fn first_key(&self) -> FirstKey {
-        (self.cookies.initiator, self.local, self.remote)
+        (self.cookies.initiator, self.path)
     }
 
     fn pair(&self) -> (IpAddr, IpAddr) {
-        (self.local.ip(), self.remote.ip())
+        self.path.addresses()
     }
 }
 
 /// What a first message is known by.
-type FirstKey = (Cookie, SocketAddr, SocketAddr);
+type FirstKey = (Cookie, Path);
 
 /// All phase 1s.
 #[derive(Default)]
@@ -273,16 +278,11 @@ impl Phase1s {
             }
         }
         if phase1.is_half_open() {
-            self.half_open.remove(id, phase1.peer_class, phase1.remote.ip());
+            self.half_open.remove(id, phase1.peer_class, phase1.path.remote.ip());
         }
         self.attempts -= usize::from(phase1.is_attempt());
-        if phase1.established().is_some()
-            && let Some(count) = self.peers.get_mut(&phase1.remote.ip())
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.peers.remove(&phase1.remote.ip());
-            }
+        if phase1.established().is_some() {
+            self.forget_peer(phase1.path.remote.ip());
         }
         for phase2 in &phase1.waiting {
             self.waits.remove(phase2);
@@ -337,12 +337,12 @@ impl Phase1s {
     pub(crate) fn establish(&mut self, id: Phase1Id, established: EstablishedPhase1) {
         if let Some(phase1) = self.all.get_mut(&id) {
             if phase1.is_half_open() {
-                self.half_open.remove(id, phase1.peer_class, phase1.remote.ip());
+                self.half_open.remove(id, phase1.peer_class, phase1.path.remote.ip());
                 self.by_pair.entry(phase1.pair()).or_default().insert(id);
             }
             self.attempts -= usize::from(phase1.is_attempt());
             if phase1.established().is_none() {
-                *self.peers.entry(phase1.remote.ip()).or_default() += 1;
+                *self.peers.entry(phase1.path.remote.ip()).or_default() += 1;
             }
             phase1.block = established.sa.block;
             phase1.stage = Stage::Established(Box::new(established));
@@ -352,7 +352,36 @@ impl Phase1s {
     /// The peer has shown that it receives what is sent to its address, which is returned if that is news.
     pub(crate) fn prove_address(&mut self, id: Phase1Id) -> Option<SocketAddr> {
         let phase1 = self.all.get(&id).filter(|phase1| phase1.is_half_open())?;
-        self.half_open.prove(id, phase1.peer_class, phase1.remote.ip()).then_some(phase1.remote)
+        self.half_open.prove(id, phase1.peer_class, phase1.path.remote.ip()).then_some(phase1.path.remote)
+    }
+
+    /// Changes the path of an established phase 1, and the keys that follow from it. Its phase 2s read the path here.
+    pub(crate) fn move_to(&mut self, id: Phase1Id, path: Path) {
+        let Some(phase1) = self.all.get_mut(&id).filter(|phase1| phase1.established().is_some()) else { return };
+        let old = (phase1.first_key(), phase1.pair());
+        phase1.path = path;
+        let new = (phase1.first_key(), phase1.pair());
+        self.by_first.remove(&old.0);
+        self.by_first.insert(new.0, id);
+        if let Some(ids) = self.by_pair.get_mut(&old.1) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.by_pair.remove(&old.1);
+            }
+        }
+        self.by_pair.entry(new.1).or_default().insert(id);
+        self.forget_peer(old.1.1);
+        *self.peers.entry(new.1.1).or_default() += 1;
+    }
+
+    /// Counts one established phase 1 less with a peer's address.
+    fn forget_peer(&mut self, address: IpAddr) {
+        if let Some(count) = self.peers.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                self.peers.remove(&address);
+            }
+        }
     }
 
     /// It has another remote block: the configuration is a new one.
@@ -389,37 +418,32 @@ impl Phase1s {
     }
 
     /// The one that a first message began.
-    pub(crate) fn find_first(&self, cookie: Cookie, local: SocketAddr, remote: SocketAddr) -> Option<Phase1Id> {
-        self.by_first.get(&(cookie, local, remote)).copied()
+    pub(crate) fn find_first(&self, cookie: Cookie, path: Path) -> Option<Phase1Id> {
+        self.by_first.get(&(cookie, path)).copied()
     }
 
     /// All between two addresses that are established or were begun by us, the oldest first.
-    pub(crate) fn between(&self, local: IpAddr, remote: IpAddr) -> Vec<Phase1Id> {
-        self.by_pair.get(&(local, remote)).into_iter().flatten().copied().collect()
+    pub(crate) fn between(&self, addresses: (IpAddr, IpAddr)) -> Vec<Phase1Id> {
+        self.by_pair.get(&addresses).into_iter().flatten().copied().collect()
     }
 
     /// The established one between two addresses that is to be used: one that is not dying before one that is, one with
     /// the peer's port before others, the newest. `except` is no candidate.
-    pub(crate) fn newest(&self, local: IpAddr, remote: SocketAddr, except: Option<Phase1Id>) -> Option<Phase1Id> {
-        self.newest_of(local, remote, |id, _| Some(id) != except)
+    pub(crate) fn newest(&self, path: Path, except: Option<Phase1Id>) -> Option<Phase1Id> {
+        self.newest_of(path, |id, _| Some(id) != except)
     }
 
     /// The one between two addresses under which a quick mode begins.
-    pub(crate) fn newest_usable(&self, local: IpAddr, remote: SocketAddr) -> Option<Phase1Id> {
-        self.newest_of(local, remote, |_, phase1| phase1.is_usable())
+    pub(crate) fn newest_usable(&self, path: Path) -> Option<Phase1Id> {
+        self.newest_of(path, |_, phase1| phase1.is_usable())
     }
 
-    fn newest_of(
-        &self,
-        local: IpAddr,
-        remote: SocketAddr,
-        is_candidate: impl Fn(Phase1Id, &Phase1) -> bool,
-    ) -> Option<Phase1Id> {
-        let ids = self.by_pair.get(&(local, remote.ip())).into_iter().flatten().copied();
+    fn newest_of(&self, path: Path, is_candidate: impl Fn(Phase1Id, &Phase1) -> bool) -> Option<Phase1Id> {
+        let ids = self.by_pair.get(&path.addresses()).into_iter().flatten().copied();
         let candidates = ids.filter_map(|id| {
             let phase1 = self.all.get(&id).filter(|phase1| is_candidate(id, phase1))?;
             let established = phase1.established()?;
-            Some((!established.dying, phase1.remote.port() == remote.port(), established.since, id))
+            Some((!established.dying, phase1.path.remote.port() == path.remote.port(), established.since, id))
         });
         candidates.max().map(|(.., id)| id)
     }

@@ -12,7 +12,7 @@ use crate::engine::{Engine, Phase1Id, Phase2Id};
 use crate::kernel::{Acquire, Direction, KernelRequest, Policy, RequestId, SaName, Selector, SpiAllocation};
 use crate::num::Group;
 use crate::output::{Level, Urgency};
-use crate::path::AddrPort;
+use crate::path::Path;
 use crate::phase1::half_open::PeerClass;
 use crate::phase1::rate_limit::LoggedEvent;
 use crate::phase2::TrafficKey;
@@ -84,7 +84,7 @@ impl Engine {
     /// Whether there would be one phase 1 too many.
     fn is_crowded(&self, endpoints: Endpoints) -> bool {
         self.phase1s.attempts() >= ATTEMPTS_MAX
-            && self.phase1s.between(endpoints.local, endpoints.remote).is_empty()
+            && self.phase1s.between((endpoints.local, endpoints.remote)).is_empty()
             && self.core.peer_class(SocketAddr::new(endpoints.remote, self.core.settings.port)) == PeerClass::Unknown
     }
 
@@ -136,7 +136,8 @@ impl Engine {
         let block = self.block_of(peer, &trigger)?;
         let remote_block =
             self.core.settings.remotes.get(block).ok_or(FailureReason::NoRemote(MissingRemote::Removed))?;
-        let (local, remote) = self.sockets(&trigger).unwrap_or((local, with_port_of(remote_block, peer)));
+        let path = self.path_of(&trigger).unwrap_or(Path::new(local, with_port_of(remote_block, peer)));
+        let remote = path.remote;
         let name = remote_block.name.clone();
         let by_phase1 = matches!(trigger, Phase2Trigger::Renewal(_));
         let (phase2_request, sainfo) = self.phase2_request(&traffic_key, remote_block)?;
@@ -146,8 +147,7 @@ impl Engine {
         self.warn_of_missing_mirror(&traffic_key, remote);
         let id = Phase2Id(self.core.fresh_id());
         let record = Record { offered: phase2_request.bundle.in_words(), ..Record::new(self.core.now) };
-        let mut phase2 =
-            Phase2 { block: name, ..Phase2::new(id, Role::Initiator, traffic_key, (local, remote), record) };
+        let mut phase2 = Phase2 { block: name, ..Phase2::new(id, Role::Initiator, traffic_key, path, record) };
         phase2.state = State::Waiting(phase2_request);
         match trigger {
             Phase2Trigger::Acquire(acquire) => phase2.acquires.push(acquire),
@@ -155,7 +155,7 @@ impl Engine {
             Phase2Trigger::Control => {}
         }
         phase2.generated = self.generated.share(&traffic_key.selector, id).then_some(traffic_key.selector);
-        let phase1 = self.usable_phase1(local, remote);
+        let phase1 = self.usable_phase1(path);
         if phase1.is_none() {
             phase2.conversation.set_deadline(&mut self.core, |settings| settings.phase1_wait);
         }
@@ -166,17 +166,17 @@ impl Engine {
                 self.core.log(Level::Info, Some(remote), || {
                     format!("IPsec-SA request for {} queued due to no phase1 found.", remote.ip())
                 });
-                self.await_phase1(local, remote, block, id);
+                self.await_phase1(path, block, id);
             }
         }
         Ok(())
     }
 
-    /// Of a renewal, where we and the peer have been.
-    fn sockets(&self, trigger: &Phase2Trigger) -> Option<(SocketAddr, SocketAddr)> {
+    /// The path of the phase 2 that is renewed, if we still have the address.
+    fn path_of(&self, trigger: &Phase2Trigger) -> Option<Path> {
         let Phase2Trigger::Renewal(old) = trigger else { return None };
-        let old = self.phase2s.get(*old).filter(|old| self.core.locals.contains(&old.local))?;
-        Some((old.local, old.remote))
+        let path = self.phase2s.get(*old)?.path(&self.phase1s);
+        self.core.locals.contains(&path.local).then_some(path)
     }
 
     /// The remote block of a peer. A renewal goes by that of the phase 1 that there is, and may go by a passive one.
@@ -258,10 +258,8 @@ impl Engine {
         let members = phase2_request.bundle.members.clone();
         let group = phase2_request.bundle.terms.group;
         phase2.state = State::Gathering(phase2_request, PendingInputs::new(members.len(), group));
-        let (local, remote) = (phase2.local, phase2.remote);
-        self.core.log(Level::Info, Some(remote), || {
-            format!("initiate new phase 2 negotiation: {}<=>{}", AddrPort(local), AddrPort(remote))
-        });
+        let path = phase2.path(&self.phase1s);
+        self.core.log(Level::Info, Some(path.remote), || format!("initiate new phase 2 negotiation: {path}"));
         self.gather(id, members.iter(), group.map(|group| (group, DhOperation::Public)));
     }
 
@@ -269,7 +267,7 @@ impl Engine {
     fn is_for_another(&self, id: Phase2Id, phase1: Phase1Id) -> Option<FailureReason> {
         let phase2 = self.phase2s.get(id)?;
         let outbound = phase2.generated.as_ref()?;
-        let peer = Peer::from(self.phase1_sa(phase1)?);
+        let peer = Peer::new(self.phase1_sa(phase1)?, self.phase1s.get(phase1)?.path());
         let why = || FailureReason::not_authorized(phase2.traffic_key.selector, DenialReason::GeneratedForAnother);
         (!self.generated.are_of(outbound, &peer)).then(why)
     }

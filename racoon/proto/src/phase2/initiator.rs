@@ -5,6 +5,8 @@ use super::lifetime::apply_responder_lifetime;
 use super::message::{Message, Negotiation, Proof, Received, Rejection, draw_nonce, open, seal};
 use super::pending_inputs::CompletedExchange;
 use super::traffic::Identities;
+use std::net::SocketAddr;
+
 use crate::config::CheckLevel;
 use crate::crypto::{Exponent, Iv};
 use crate::identity::Identity;
@@ -60,7 +62,7 @@ impl Phase2Request {
         message_id: u32,
         (spis, exchange): (Vec<u32>, Option<CompletedExchange>),
         nonce_size: u16,
-        codec: &MessageCodec,
+        codec: (&MessageCodec, SocketAddr),
         random: &mut dyn Random,
     ) -> Result<(Offered, Vec<u8>), FailureReason> {
         let suite = self.bundle.suite(&spis);
@@ -145,7 +147,7 @@ impl Agreed {
         &self,
         sa: &Phase1Sa,
         message_id: u32,
-        codec: &MessageCodec,
+        codec: (&MessageCodec, SocketAddr),
         random: &mut dyn Random,
     ) -> Result<Vec<u8>, FailureReason> {
         let mut iv = self.iv;

@@ -6,7 +6,7 @@ use crate::engine::{Engine, Phase2Id};
 use crate::kernel::{KernelRequest, Mode, SaName};
 use crate::num::{Doi, PayloadType, Protocol};
 use crate::output::Level;
-use crate::path::AddrPort;
+use crate::path::{AddrPort, Path};
 use crate::phase2::bundle::Pair;
 use crate::phase2::lifetime::spi_bytes;
 use crate::phase2::quick_mode::sa_of;
@@ -32,7 +32,7 @@ impl Engine {
     fn send_delete(&mut self, phase2: &Phase2) {
         let alive = |phase1: &crate::engine::Phase1Id| sa_of(&self.phase1s, *phase1).is_some();
         let bound = phase2.phase1.filter(alive);
-        let Some(phase1) = bound.or_else(|| self.usable_phase1(phase2.local, phase2.remote)) else { return };
+        let Some(phase1) = bound.or_else(|| self.usable_phase1(phase2.path(&self.phase1s))) else { return };
         self.send_deletes(
             phase1,
             phase2.kernel_sas.iter().filter(|name| name.destination == phase2.sa_endpoints.local),
@@ -58,7 +58,8 @@ impl Engine {
     /// A line for each SA: what the peer sends, then what we send.
     #[track_caller]
     pub(crate) fn log_sas(&mut self, level: Level, what: &'static str, id: Phase2Id, pairs: &[Pair]) {
-        let Some((local, remote)) = self.phase2s.get(id).map(|phase2| (phase2.local, phase2.remote)) else { return };
+        let Some(path) = self.phase2s.get(id).map(|phase2| phase2.path(&self.phase1s)) else { return };
+        let Path { local, remote, .. } = path;
         for pair in pairs {
             for (name, mut from, mut to) in [(pair.inbound, remote, local), (pair.outbound, local, remote)] {
                 from.set_ip(name.source);

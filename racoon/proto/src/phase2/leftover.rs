@@ -12,6 +12,8 @@ use crate::engine::{Engine, Phase1Id, Timer};
 use crate::kernel::{Acquire, Direction, KernelRequest, LeftoverSa, Level as TemplateLevel, Policy, SaName, Template};
 use crate::num::Protocol;
 use crate::output::Level;
+use crate::path::Path;
+use crate::phase1::table::Phase1;
 use crate::phase2::acquire::Phase2Trigger;
 use crate::phase2::table::{Phase2, SaKey, sa_key};
 use crate::phase2::traffic::{Endpoints, between_hosts, templates};
@@ -183,13 +185,9 @@ impl Engine {
     pub(crate) fn delete_leftovers(&mut self, endpoints: Endpoints, tell_peer: bool) {
         self.core.timers.stop(Timer::LeftoversReplaced(endpoints));
         let names = self.leftovers.take(endpoints);
-        let sockets = self
-            .core
-            .local_address(endpoints.local)
-            .zip(Some(SocketAddr::new(endpoints.remote, self.core.settings.port)));
-        if let Some(phase1) =
-            sockets.and_then(|(local, remote)| self.usable_phase1(local, remote)).filter(|_| tell_peer)
-        {
+        let peer = SocketAddr::new(endpoints.remote, self.core.settings.port);
+        let path = self.core.local_address(endpoints.local).map(|local| Path::new(local, peer));
+        if let Some(phase1) = path.and_then(|path| self.usable_phase1(path)).filter(|_| tell_peer) {
             self.send_deletes(phase1, names.iter().filter(|name| name.destination == endpoints.local));
         }
         names.into_iter().for_each(|name| self.core.send_to_kernel(KernelRequest::Delete(name)));
@@ -203,7 +201,7 @@ impl Engine {
 
     /// The peer of a phase 1 has deleted an SA by which it received. False: it is none of an earlier run.
     pub(crate) fn leftover_deleted_by(&mut self, phase1: Phase1Id, protocol: Protocol, spi: u32) -> bool {
-        let Some((local, remote)) = self.phase1_sa(phase1).map(|sa| (sa.local, sa.remote)) else { return false };
+        let Some(Path { local, remote, .. }) = self.phase1s.get(phase1).map(Phase1::path) else { return false };
         let found = self.leftovers.by_sa.get(&(remote.ip(), protocol, spi)).copied();
         let peer = Endpoints { local: local.ip(), remote: remote.ip() };
         let Some((endpoints, name)) = found.filter(|(endpoints, _)| *endpoints == peer) else { return false };

@@ -1,6 +1,6 @@
 //! A phase 2 comes up, is renewed, and goes; or fails.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +9,10 @@ use crate::engine::{Engine, Phase1Id, Phase2Id, Timer};
 use crate::kernel::{KernelRequest, SaName};
 use crate::num::{Doi, ExchangeType, PayloadType, Protocol};
 use crate::output::{Event, EventKind, Level};
+use crate::path::Path;
 use crate::phase1::rate_limit::{LoggedEvent, PeerStanding};
 use crate::phase1::renewal::{RETRY, outlives};
+use crate::phase1::table::Phase1;
 use crate::phase2::TrafficKey;
 use crate::phase2::acquire::Phase2Trigger;
 use crate::phase2::kernel_state::protocol_name;
@@ -45,10 +47,11 @@ impl Engine {
 
     /// A phase 1 goes, and there is no other: what is established lives on, what is on its way does not.
     pub(crate) fn phase2s_orphaned(&mut self, phase1: Phase1Id) {
+        let Some(path) = self.phase1s.get(phase1).map(Phase1::path) else { return };
         for id in self.phase2s.under(phase1) {
             if self.phase2s.get(id).is_some_and(|phase2| phase2.established().is_some()) {
                 self.phase2s.close(id);
-                self.phase2s.unbind(id);
+                self.phase2s.orphan(id, path);
             } else {
                 self.fail_phase2(id, FailureReason::phase1_gone());
             }
@@ -61,10 +64,12 @@ impl Engine {
     }
 
     /// All SAs with a peer go, but for those under one phase 1, and those that still wait for one.
-    pub(crate) fn purge_peer(&mut self, local: IpAddr, remote: SocketAddr, keep: Option<Phase1Id>, tell_peer: bool) {
-        self.delete_leftovers(Endpoints { local, remote: remote.ip() }, tell_peer);
-        for id in self.phase2s.with(Endpoints { local, remote: remote.ip() }) {
-            let Some(phase2) = self.phase2s.get(id).filter(|phase2| self.is_with(phase2, remote)) else { continue };
+    pub(crate) fn purge_peer(&mut self, path: Path, keep: Option<Phase1Id>, tell_peer: bool) {
+        self.delete_leftovers(Endpoints::of(path), tell_peer);
+        for id in self.phase2s.with(Endpoints::of(path)) {
+            let Some(phase2) = self.phase2s.get(id).filter(|phase2| self.is_with(phase2, path.remote)) else {
+                continue;
+            };
             if phase2.phase1.is_some() && phase2.phase1 == keep {
                 continue;
             }
@@ -78,7 +83,7 @@ impl Engine {
 
     /// The peer deleted SAs: those by which we send to it. Their counterparts are of no use any more.
     pub(crate) fn peer_deleted(&mut self, phase1: Phase1Id, protocol: Protocol, spis: Vec<u32>) {
-        let Some(remote) = self.phase1_sa(phase1).map(|sa| sa.remote) else { return };
+        let Some(remote) = self.phase1s.get(phase1).map(Phase1::remote) else { return };
         for spi in spis {
             let found = self.phase2s.of_sa((remote.ip(), protocol, spi));
             let found = found.and_then(|id| Some((id, self.phase2s.get(id)?)));
@@ -104,7 +109,7 @@ impl Engine {
     /// Whether it is with this peer: there may be others behind the same address.
     fn is_with(&self, phase2: &Phase2, remote: SocketAddr) -> bool {
         let under = || phase2.phase1.and_then(|phase1| self.phase1s.get(phase1));
-        phase2.remote == remote || under().is_some_and(|phase1| phase1.remote == remote)
+        phase2.path(&self.phase1s).remote == remote || under().is_some_and(|phase1| phase1.remote() == remote)
     }
 
     /// Another configuration: what would not come about by it goes.
@@ -123,11 +128,16 @@ impl Engine {
     fn is_configured(&self, phase2: &Phase2) -> bool {
         let remotes = &self.core.settings.remotes;
         let bound = phase2.phase1.and_then(|phase1| self.phase1_sa(phase1)).and_then(|sa| remotes.get(sa.block));
-        let by_address =
-            || remotes.select(&RemoteQuery::address(phase2.remote)).ok().flatten().and_then(|at| remotes.get(at));
+        let by_address = || {
+            remotes
+                .select(&RemoteQuery::address(phase2.path(&self.phase1s).remote))
+                .ok()
+                .flatten()
+                .and_then(|at| remotes.get(at))
+        };
         let Some(block) = bound.or_else(by_address) else { return false };
         let ids = Identities::of_selector(&phase2.traffic_key.selector);
-        let client = Some(phase2.remote.ip());
+        let client = Some(phase2.path(&self.phase1s).remote.ip());
         let traffic =
             SainfoQuery { local: &ids.local, remote: &ids.remote, claimed: None, client, remoteid: block.ph1id };
         self.core.settings.sainfos.select(&traffic).is_some()
@@ -157,7 +167,7 @@ impl Engine {
     pub(crate) fn phase2_established(&mut self, id: Phase2Id, established: EstablishedPhase2) {
         let Some(phase2) = self.phase2s.get(id) else { return };
         phase2.conversation.stop_deadline(&mut self.core);
-        let (role, traffic_key, remote) = (phase2.role, phase2.traffic_key, phase2.remote);
+        let (role, traffic_key, remote) = (phase2.role, phase2.traffic_key, phase2.path(&self.phase1s).remote);
         let lifetime = Duration::from_secs(established.terms.lifetime.into());
         let (since, expires, pairs) = (established.since, established.expires, established.pairs.clone());
         self.log_sas(Level::Info, "IPsec-SA established", id, &pairs);
@@ -178,9 +188,9 @@ impl Engine {
         }
         // 3. The news.
         self.core.log(Level::Debug, Some(remote), || format!("phase 2 established for {traffic_key}"));
-        if let Some(outcome) =
-            self.phase2s.get(id).map(|phase2| outcome(phase2, NegotiationResult::Established, self.core.now))
-        {
+        if let Some(phase2) = self.phase2s.get(id) {
+            let path = phase2.path(&self.phase1s);
+            let outcome = outcome(phase2, path, NegotiationResult::Established, self.core.now);
             let outcome = self.core.record_outcome(outcome);
             self.emit_phase2_event(id, EventKind::Phase2Up, Some(outcome));
         }
@@ -194,7 +204,7 @@ impl Engine {
         if phase2.role == Role::Responder || established.renewed || self.has_newer(&phase2.traffic_key, established) {
             return;
         }
-        let (traffic_key, remote) = (phase2.traffic_key, phase2.remote);
+        let (traffic_key, remote) = (phase2.traffic_key, phase2.path(&self.phase1s).remote);
         if self.phase2s.negotiating(&traffic_key).is_some() {
             // If nothing comes of that, it is our turn.
             return self.renew_later(id);
@@ -236,7 +246,7 @@ impl Engine {
     /// A message is sent again, or the peer does not answer.
     pub(crate) fn phase2_retransmit(&mut self, id: Phase2Id) {
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
-        let addresses = phase2.addresses();
+        let addresses = phase2.path(&self.phase1s);
         if phase2.phase1.and_then(|phase1| sa_of(&self.phase1s, phase1)).is_none() {
             return self.fail_phase2(id, FailureReason::phase1_gone());
         }
@@ -283,7 +293,7 @@ impl Engine {
         let traffic = traffic_key.selector;
         let negotiation = Negotiation::Phase2 { role: Role::Initiator, cookies: None, message_id: 0, traffic };
         let result = NegotiationResult::Failed(cause);
-        self.core.record_outcome(record.outcome(negotiation, (local, remote), None, result, self.core.now));
+        self.core.record_outcome(record.outcome(negotiation, Path::new(local, remote), None, result, self.core.now));
     }
 
     /// A negotiation failed.
@@ -318,7 +328,7 @@ impl Engine {
 
     /// Keeps the outcome of a negotiation, and reports the event for a failure if there is one.
     fn record_phase2_outcome(&mut self, phase2: &Phase2, result: NegotiationResult) {
-        let outcome = self.core.record_outcome(outcome(phase2, result, self.core.now));
+        let outcome = self.core.record_outcome(outcome(phase2, phase2.path(&self.phase1s), result, self.core.now));
         let NegotiationResult::Failed(reason) = &outcome.result else { return };
         if let Some(kind) = reason.phase2_event() {
             let event = self.phase2_event(phase2, kind, Some(Arc::clone(&outcome)));
@@ -331,7 +341,7 @@ impl Engine {
         let NegotiationResult::Failed(cause) = result else { return };
         let Some(phase2) = self.phase2s.get(id) else { return };
         let (traffic_key, remote, phase1, message_id) =
-            (phase2.traffic_key, phase2.remote, phase2.phase1, phase2.message_id);
+            (phase2.traffic_key, phase2.path(&self.phase1s).remote, phase2.phase1, phase2.message_id);
         let role = phase2.role;
         let of = phase2.cookies.map(|cookies| format!(" {cookies}:{message_id:08x}")).unwrap_or_default();
         let context = phase2.conversation.record.context(ExchangeType::QUICK, role, cause);
@@ -391,7 +401,7 @@ impl Engine {
     /// Deletes an established phase 2 ahead of its time, with a line for each SA.
     pub(crate) fn purge_phase2(&mut self, id: Phase2Id, tell_peer: bool) {
         let Some(phase2) = self.phase2s.get(id) else { return };
-        let remote = phase2.remote;
+        let remote = phase2.path(&self.phase1s).remote;
         let pairs = phase2.established().map(|established| established.pairs.clone()).unwrap_or_default();
         for SaName { protocol, spi, .. } in pairs.iter().flat_map(|pair| [pair.inbound, pair.outbound]) {
             self.core.log(Level::Info, Some(remote), || {
@@ -443,8 +453,8 @@ impl Engine {
         let sa = phase2.phase1.and_then(|phase1| self.phase1_sa(phase1));
         Event {
             kind,
-            local: Some(phase2.local),
-            remote: Some(phase2.remote),
+            local: Some(phase2.path(&self.phase1s).local),
+            remote: Some(phase2.path(&self.phase1s).remote),
             cookies: phase2.cookies,
             message_id: phase2.message_id,
             identity: sa.map(|sa| sa.peer.id.clone()),
@@ -486,12 +496,12 @@ pub(crate) fn has(established: &EstablishedPhase2, protocol: Option<Protocol>) -
 }
 
 /// What is kept of a phase 2 that ended, or came up.
-fn outcome(phase2: &Phase2, result: NegotiationResult, now: Time) -> Outcome {
+fn outcome(phase2: &Phase2, path: Path, result: NegotiationResult, now: Time) -> Outcome {
     let Phase2 { role, cookies, message_id, traffic_key, .. } = phase2;
     let (role, cookies, message_id, traffic) = (*role, *cookies, *message_id, traffic_key.selector);
     let negotiation = Negotiation::Phase2 { role, cookies, message_id, traffic };
     let block = Some(phase2.block.clone()).filter(|name| !name.is_empty());
-    phase2.conversation.record.outcome(negotiation, phase2.addresses(), block, result, now)
+    phase2.conversation.record.outcome(negotiation, path, block, result, now)
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use std::net::SocketAddr;
+
 use crate::crypto::{CryptoError, Iv, Secret, equal};
 use crate::message::codec::MessageCodec;
 use crate::message::rules::{self, MessageRules};
@@ -53,7 +55,8 @@ pub(crate) struct Received<'a> {
     pub(crate) header: &'a Header,
     /// The bytes after the header.
     pub(crate) body: &'a [u8],
-    pub(crate) codec: &'a MessageCodec,
+    /// The codec, and the peer for its trace.
+    pub(crate) codec: (&'a MessageCodec, SocketAddr),
 }
 
 /// An authenticated message.
@@ -94,7 +97,7 @@ pub(crate) fn open<T>(
     let Received { header, body, codec } = received;
     rules.check_encryption(header).map_err(Unproved::Clear)?;
     let opened = sa.open(iv, header, body).map_err(Unproved::from)?;
-    let payloads = opened.payloads(codec, sa.remote).map_err(Unproved::from)?;
+    let payloads = opened.payloads(codec.0, codec.1).map_err(Unproved::from)?;
     let hash = payloads.first().filter(|first| first.kind == PayloadType::HASH);
     let expected =
         expected_hash(sa, header.message_id, proof, opened.behind_first(&payloads)).map_err(FailureReason::from)?;
@@ -116,7 +119,7 @@ pub(crate) fn seal(
     payloads: &[(PayloadType, Vec<u8>)],
     iv: &mut Iv,
     proof: Proof<'_>,
-    codec: &MessageCodec,
+    codec: (&MessageCodec, SocketAddr),
     random: &mut dyn Random,
 ) -> Result<Vec<u8>, FailureReason> {
     let payloads = payloads.iter().map(|(kind, body)| (*kind, body.as_slice())).collect::<Vec<_>>();

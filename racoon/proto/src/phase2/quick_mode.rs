@@ -45,20 +45,20 @@ impl Engine {
     /// A message of an exchange that goes on.
     fn quick_message(&mut self, id: Phase2Id, phase1: Phase1Id, header: &Header, body: &[u8], digest: &PacketDigest) {
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
-        let (local, remote) = (phase2.local, phase2.remote);
+        let path = phase2.path(&self.phase1s);
         match phase2.conversation.arrival(&self.core, digest) {
             Lookup::Reply(reply) => {
                 // The peer repeats message 2 because message 3 was lost, and so still sends by the pair before.
                 self.retire_replaced(id);
-                return self.core.transmit(local, remote, &reply);
+                return self.core.transmit(path, &reply);
             }
             Lookup::Duplicate | Lookup::Busy => {
-                return self.core.log(Level::Debug, Some(remote), || "a duplicate".into());
+                return self.core.log(Level::Debug, Some(path.remote), || "a duplicate".into());
             }
             Lookup::New => {}
         }
         let Some(sa) = sa_of(&self.phase1s, phase1) else { return };
-        let received = Received { header, body, codec: &self.core.codec };
+        let received = Received { header, body, codec: (&self.core.codec, path.remote) };
         match &phase2.state {
             State::Offered(offered) => match offered.read(sa, received) {
                 Ok(message) => {
@@ -81,7 +81,9 @@ impl Engine {
                 Err(rejection) => self.reject(id, phase1, 3, rejection),
             },
             // Message 4 says CONNECTED, and nothing waits for it.
-            _ => self.core.log(Level::Debug, Some(remote), || "a message of quick mode that nothing waits for".into()),
+            _ => self
+                .core
+                .log(Level::Debug, Some(path.remote), || "a message of quick mode that nothing waits for".into()),
         }
     }
 
@@ -94,7 +96,7 @@ impl Engine {
 
     /// A message that anybody may have sent is as if it had not come.
     pub(crate) fn ignore_unproved(&mut self, phase1: Phase1Id, number: u8, reason: &Unproved) {
-        let Some(remote) = self.phase1s.get(phase1).map(|phase1| phase1.remote) else { return };
+        let Some(remote) = self.phase1s.get(phase1).map(|phase1| phase1.remote()) else { return };
         let text = || format!("message {number} of quick mode is ignored: {reason}");
         self.core.log_of_peer(LoggedEvent::Unproved, Level::Error, remote, text);
     }
@@ -116,7 +118,7 @@ impl Engine {
         for notify in &agreed.notifies {
             phase2.conversation.record.said(*notify);
         }
-        let (remote, ignores_lifetime) = (phase2.remote, agreed.ignores_lifetime);
+        let (remote, ignores_lifetime) = (phase2.path(&self.phase1s).remote, agreed.ignores_lifetime);
         match &agreed.exchange {
             Some((exponent, public)) => {
                 let job = job(exponent.clone(), DhOperation::Shared(public.clone()));
@@ -140,7 +142,7 @@ impl Engine {
         };
         let seed = Phase2Seed { g_xy, ni: &agreed.ni, nr: &agreed.nr };
         let made = installations(phase2, sa, &agreed.agreement, &agreed.spis, seed).and_then(|installations| {
-            let codec = &self.core.codec;
+            let codec = (&self.core.codec, phase2.path(&self.phase1s).remote);
             let message = agreed.confirmation(sa, phase2.message_id, codec, &mut *self.core.random)?;
             Ok((installations, message))
         });
@@ -165,7 +167,8 @@ impl Engine {
             exchange.map_or((None, None), |CompletedExchange { public, shared, .. }| (public, shared));
         let seed = Phase2Seed { g_xy: shared.as_ref(), ni: &accepted.ni, nr: &accepted.nr };
         let made = installations(phase2, sa, &accepted.agreement, &spis, seed).and_then(|installations| {
-            let (terms, codec) = (accepted.agreement.terms, &self.core.codec);
+            let terms = accepted.agreement.terms;
+            let codec = (&self.core.codec, phase2.path(&self.phase1s).remote);
             let answer = accepted.answer(sa, phase2.message_id, &spis, public, codec, &mut *self.core.random)?;
             Ok((installations, answer, terms))
         });
@@ -224,7 +227,7 @@ impl Engine {
     /// It is another peer's behind the same address, or not even established.
     fn claim_name(&mut self, id: Phase2Id, name: &SaName) -> Result<(), FailureReason> {
         let Some(other) = self.phase2s.of_sa(sa_key(name)).filter(|other| *other != id) else { return Ok(()) };
-        let remote_of = |id| self.phase2s.get(id).map(|phase2| phase2.remote);
+        let remote_of = |id| self.phase2s.get(id).map(|phase2| phase2.path(&self.phase1s).remote);
         let is_established = self.phase2s.get(other).is_some_and(|other| other.established().is_some());
         if !is_established || remote_of(other) != remote_of(id) {
             return Err(FailureReason::Kernel(KernelFailure::NameInUse(*name)));
@@ -310,12 +313,12 @@ impl Engine {
         };
         let nonce_size = self.core.settings.remotes.get(sa.block).map_or(16, |block| block.nonce_size);
         let State::Gathering(phase2_request, gathering) = std::mem::take(&mut phase2.state) else { return };
-        let (codec, random) = (&self.core.codec, &mut *self.core.random);
+        let (codec, random) = ((&self.core.codec, phase2.path(&self.phase1s).remote), &mut *self.core.random);
         match phase2_request.offer(sa, phase2.message_id, gathering.into_parts(), nonce_size, codec, random) {
             Ok((offered, message)) => {
                 phase2.state = State::Offered(Box::new(offered));
                 phase2.conversation.step(&self.core, "message 1");
-                phase2.conversation.send(&mut self.core, phase2.addresses(), message);
+                phase2.conversation.send(&mut self.core, phase2.path(&self.phase1s), message);
             }
             Err(cause) => self.fail_phase2(id, cause),
         }
@@ -361,16 +364,16 @@ impl Engine {
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
         phase2.conversation.answer(Some(message.clone()));
         phase2.peer_may_use = true;
-        let (local, remote) = (phase2.local, phase2.remote);
+        let path = phase2.path(&self.phase1s);
         match answered {
             Some(answered) => {
                 phase2.state = State::Answered(Box::new(answered), Box::new(outbound));
                 phase2.conversation.step(&self.core, "message 2");
-                phase2.conversation.send(&mut self.core, (local, remote), message);
+                phase2.conversation.send(&mut self.core, path, message);
             }
             None => {
                 phase2.conversation.step(&self.core, "message 3");
-                self.core.transmit(local, remote, &message);
+                self.core.transmit(path, &message);
                 match self.serves_until(id) {
                     Some(until) => self.hold_outbound(id, outbound, until),
                     None => self.install_outbound(id, outbound),

@@ -8,9 +8,9 @@ use crate::engine::{Engine, Phase1Id, Phase2Id};
 use crate::kernel::{Direction, Mode, Selector, Template};
 use crate::num::{EncapsulationMode, ExchangeType, NotifyType};
 use crate::output::Level;
-use crate::path::AddrPort;
 use crate::phase1::Phase1Sa;
 use crate::phase1::rate_limit::{LoggedEvent, PeerStanding};
+use crate::phase1::table::Phase1;
 use crate::phase2::TrafficKey;
 use crate::phase2::bundle::{Agreement, Bundle, in_words, proposed};
 use crate::phase2::lifecycle::failed;
@@ -69,8 +69,7 @@ impl Engine {
 
     /// Message 1 of a peer.
     pub(crate) fn quick_begin(&mut self, phase1: Phase1Id, header: &Header, body: &[u8], digest: &PacketDigest) {
-        let Some(sa) = sa_of(&self.phase1s, phase1) else { return };
-        let remote = sa.remote;
+        let Some(remote) = self.phase1s.get(phase1).map(Phase1::remote) else { return };
         let message_id = header.message_id;
         if self.phase2s.answering(phase1) >= AT_ONCE_MAX {
             let text = || format!("{AT_ONCE_MAX} quick modes are on their way already");
@@ -83,7 +82,7 @@ impl Engine {
                 .core
                 .log(Level::Debug, Some(remote), || format!("message id {message_id:#010x} was used before"));
         }
-        let message = match read(sa, Received { header, body, codec: &self.core.codec }) {
+        let message = match read(sa, Received { header, body, codec: (&self.core.codec, remote) }) {
             Ok(message) => message,
             Err(rejection) => return self.reject_first(phase1, message_id, rejection),
         };
@@ -116,11 +115,12 @@ impl Engine {
     /// The peer has proved that it asks.
     fn respond_to(&mut self, phase1: Phase1Id, message_id: u32, message: Message<Negotiation>, digest: &PacketDigest) {
         let Some(sa) = sa_of(&self.phase1s, phase1) else { return };
-        let (local, remote, cookies, block) = (sa.local, sa.remote, sa.cookies, sa.block);
-        self.core.log_of_peer(LoggedEvent::Phase2Begun, Level::Info, remote, || {
-            format!("respond new phase 2 negotiation: {}<=>{}", AddrPort(local), AddrPort(remote))
+        let Some(path) = self.phase1s.get(phase1).map(Phase1::path) else { return };
+        let (cookies, block) = (sa.cookies, sa.block);
+        self.core.log_of_peer(LoggedEvent::Phase2Begun, Level::Info, path.remote, || {
+            format!("respond new phase 2 negotiation: {path}")
         });
-        let endpoints = Endpoints { local: local.ip(), remote: remote.ip() };
+        let endpoints = Endpoints::of(path);
         let mut record = Record::new(self.core.now);
         if self.phase2s.count_with(endpoints) >= WITH_PEER_MAX {
             return self.refuse_phase2(phase1, message_id, None, record, FailureReason::TooMany(WITH_PEER_MAX));
@@ -148,7 +148,7 @@ impl Engine {
             block: name,
             cookies: Some(cookies),
             state: State::Answering(Box::new(accepted), pending),
-            ..Phase2::new(id, Role::Responder, offer.traffic_key, (local, remote), record)
+            ..Phase2::new(id, Role::Responder, offer.traffic_key, path, record)
         };
         phase2.conversation.accept(digest.clone());
         phase2.generated = self.policies_for(id, &offer.traffic_key, offer.generate.as_ref());
@@ -229,7 +229,8 @@ impl Engine {
         let sa = sa_of(&self.phase1s, phase1).ok_or_else(FailureReason::phase1_gone)?;
         let block = self.core.settings.remotes.get(sa.block).ok_or(FailureReason::NoRemote(MissingRemote::Removed))?;
         let sainfo = self.sainfo_for(sa, block, request)?;
-        let (level, remote) = (block.proposal_check, sa.remote);
+        let path = self.phase1s.get(phase1).map(Phase1::path).ok_or_else(FailureReason::phase1_gone)?;
+        let (level, remote, peer) = (block.proposal_check, path.remote, Peer::new(sa, path));
         let asked = TrafficRequest {
             ids: request.ids.as_ref(),
             selector: request.traffic_key.selector,
@@ -244,7 +245,7 @@ impl Engine {
             addresses: &self.core.host_addresses,
             settings: &self.core.settings,
         };
-        let (inbound, in_templates, sa_endpoints) = match authorize(&environment, &Peer::from(sa), &asked)? {
+        let (inbound, in_templates, sa_endpoints) = match authorize(&environment, &peer, &asked)? {
             Allowed::Existing { inbound, templates, sa_endpoints } => (inbound, templates, sa_endpoints),
             Allowed::Generated(grant) => {
                 let (how, sainfo) = (block.generate_policy, sainfo.clone());
@@ -305,7 +306,7 @@ impl Engine {
             local: &ids.local,
             remote: &ids.remote,
             claimed: Some(sa.peer.claimed()),
-            client: Some(sa.remote.ip()),
+            client: Some(request.traffic_key.endpoints.remote),
             remoteid: block.ph1id,
         };
         let sainfos = &self.core.settings.sainfos;
@@ -325,9 +326,10 @@ impl Engine {
         cause: FailureReason,
     ) {
         let Some(sa) = self.phase1_sa(phase1) else { return };
-        let (local, remote, cookies) = (sa.local, sa.remote, sa.cookies);
+        let Some(path) = self.phase1s.get(phase1).map(Phase1::path) else { return };
+        let (remote, cookies) = (path.remote, sa.cookies);
         let block = self.core.settings.remotes.get(sa.block).map(|block| block.name.clone());
-        let endpoints = Endpoints { local: local.ip(), remote: remote.ip() };
+        let endpoints = Endpoints::of(path);
         let traffic_key = traffic_key.unwrap_or(TrafficKey { selector: between_hosts(endpoints), endpoints });
         let kind = (PeerStanding::Proved(remote.ip()), LoggedEvent::Phase2Failed);
         let told = self.core.log_reason(kind, &format_args!("{cause}: {traffic_key}"), Level::Error, remote, || {
@@ -343,7 +345,7 @@ impl Engine {
         let negotiation =
             reason::Negotiation::Phase2 { role: Role::Responder, cookies: Some(cookies), message_id, traffic };
         let result = NegotiationResult::Failed(cause);
-        self.core.record_outcome(record.outcome(negotiation, (local, remote), block, result, self.core.now));
+        self.core.record_outcome(record.outcome(negotiation, path, block, result, self.core.now));
     }
 }
 

@@ -4,6 +4,8 @@ use super::bundle::Agreement;
 use super::lifetime::responder_lifetime;
 use super::message::{Message, Negotiation, Proof, Received, Rejection, draw_nonce, open, seal};
 use super::traffic::Identities;
+use std::net::SocketAddr;
+
 use crate::crypto::Iv;
 use crate::identity::Identity;
 use crate::message::codec::MessageCodec;
@@ -91,7 +93,7 @@ impl Accepted {
         message_id: u32,
         spis: &[u32],
         public: Option<Vec<u8>>,
-        codec: &MessageCodec,
+        codec: (&MessageCodec, SocketAddr),
         random: &mut dyn Random,
     ) -> Result<(Answered, Vec<u8>), FailureReason> {
         let Self { agreement, ni, nr, ids, mut iv } = self;

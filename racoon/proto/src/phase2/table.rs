@@ -1,7 +1,7 @@
 //! All phase 2s, and the keys by which they are found.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::conversation::{Conversation, ConversationId, Record};
@@ -9,6 +9,8 @@ use crate::engine::core::Core;
 use crate::engine::{Phase1Id, Phase2Id};
 use crate::kernel::{Acquire, RequestId, SaInstallation, SaName, Selector};
 use crate::num::{ExchangeType, Protocol};
+use crate::path::Path;
+use crate::phase1::table::{Phase1, Phase1s};
 use crate::phase2::TrafficKey;
 use crate::phase2::bundle::Pair;
 use crate::phase2::initiator::{Agreed, Offered, Phase2Request};
@@ -29,8 +31,8 @@ pub(crate) struct Phase2 {
     pub(crate) traffic_key: TrafficKey,
     /// The ends of its SAs: those of phase 1, unless the identities of phase 2 are asked for.
     pub(crate) sa_endpoints: Endpoints,
-    pub(crate) local: SocketAddr,
-    pub(crate) remote: SocketAddr,
+    /// The path while it has no phase 1: the one to negotiate on, or the last one.
+    pub(super) last_path: Path,
     /// Name of the remote block.
     pub(crate) block: String,
     /// The one that it belongs to; none: there is none yet, or none any more. (Messages of its exchange stay under the one
@@ -120,19 +122,12 @@ impl Outbound {
 
 impl Phase2 {
     /// One that begins now.
-    pub(crate) fn new(
-        id: Phase2Id,
-        role: Role,
-        traffic_key: TrafficKey,
-        (local, remote): (SocketAddr, SocketAddr),
-        record: Record,
-    ) -> Self {
+    pub(crate) fn new(id: Phase2Id, role: Role, traffic_key: TrafficKey, path: Path, record: Record) -> Self {
         Self {
             role,
             traffic_key,
             sa_endpoints: traffic_key.endpoints,
-            local,
-            remote,
+            last_path: path,
             block: String::new(),
             phase1: None,
             cookies: None,
@@ -161,9 +156,10 @@ impl Phase2 {
         self.conversation.set_deadline(core, |settings| settings.phase2_wait);
     }
 
-    /// Our address and the peer's.
-    pub(crate) fn addresses(&self) -> (SocketAddr, SocketAddr) {
-        (self.local, self.remote)
+    /// The path of its phase 1.
+    pub(crate) fn path(&self, phase1s: &Phase1s) -> Path {
+        let phase1 = self.phase1.and_then(|id| phase1s.get(id));
+        phase1.map_or(self.last_path, Phase1::path)
     }
 
     pub(crate) fn established(&self) -> Option<&EstablishedPhase2> {
@@ -254,8 +250,15 @@ impl Phase2s {
         }
     }
 
-    /// It belongs to no phase 1 any more.
-    pub(crate) fn unbind(&mut self, id: Phase2Id) {
+    /// It belongs to no phase 1 any more. `last_path` is the path of the one that goes.
+    pub(crate) fn orphan(&mut self, id: Phase2Id, last_path: Path) {
+        self.unbind(id);
+        if let Some(phase2) = self.all.get_mut(&id) {
+            phase2.last_path = last_path;
+        }
+    }
+
+    fn unbind(&mut self, id: Phase2Id) {
         if let Some(phase1) = self.all.get_mut(&id).and_then(|phase2| phase2.phase1.take()) {
             discard(&mut self.by_phase1, &phase1, id);
         }
@@ -432,6 +435,8 @@ fn discard<K: Eq + std::hash::Hash>(sets: &mut HashMap<K, BTreeSet<Phase2Id>>, k
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
     use crate::kernel::Prefix;
 
@@ -442,9 +447,9 @@ mod tests {
         let (source, destination) = (Prefix::host(local), Prefix::host(client));
         let selector = Selector { source, destination, protocol: 0, source_port: 0, destination_port: 0 };
         let traffic_key = TrafficKey { selector, endpoints: Endpoints { local, remote } };
-        let sockets = (SocketAddr::new(local, 500), SocketAddr::new(remote, 500));
+        let path = Path::new(SocketAddr::new(local, 500), SocketAddr::new(remote, 500));
         let id = Phase2Id(1);
-        let mut phase2 = Phase2::new(id, Role::Responder, traffic_key, sockets, Record::new(Time::default()));
+        let mut phase2 = Phase2::new(id, Role::Responder, traffic_key, path, Record::new(Time::default()));
         phase2.sa_endpoints = Endpoints { local, remote: client };
         let mut phase2s = Phase2s::default();
         phase2s.insert(id, phase2);

@@ -7,6 +7,7 @@ use thiserror::Error;
 use crate::identity::Identity;
 use crate::kernel::{Action, Direction, Mode, Policy, Prefix, Selector, Template};
 use crate::num::{IdType, IpProtocol};
+use crate::path::Path;
 use crate::spd::Spd;
 
 /// Our address and the peer's.
@@ -14,6 +15,13 @@ use crate::spd::Spd;
 pub(crate) struct Endpoints {
     pub(crate) local: IpAddr,
     pub(crate) remote: IpAddr,
+}
+
+impl Endpoints {
+    /// The addresses of a path.
+    pub(crate) fn of(path: Path) -> Self {
+        Self { local: path.local.ip(), remote: path.remote.ip() }
+    }
 }
 
 /// The identities of both sides of the protected traffic.

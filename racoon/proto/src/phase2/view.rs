@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::engine::{Engine, Phase1Id, Phase2Id};
 use crate::kernel::{SaName, Selector};
+use crate::path::Path;
 use crate::phase2::table::{Phase2, State};
 use crate::proposal::{Phase2Terms, Transform};
 use crate::reason::Role;
@@ -60,11 +61,11 @@ pub struct PairView {
 impl Engine {
     /// All phase 2s, the oldest first.
     pub fn phase2s(&self) -> impl Iterator<Item = Phase2View<'_>> {
-        self.phase2s.iter().map(|(id, phase2)| view(id, phase2))
+        self.phase2s.iter().map(|(id, phase2)| view(id, phase2, phase2.path(&self.phase1s)))
     }
 }
 
-fn view(id: Phase2Id, phase2: &Phase2) -> Phase2View<'_> {
+fn view(id: Phase2Id, phase2: &Phase2, path: Path) -> Phase2View<'_> {
     let established = phase2.established();
     let pairs = established.map(|established| established.pairs.as_slice()).unwrap_or_default();
     Phase2View {
@@ -73,8 +74,8 @@ fn view(id: Phase2Id, phase2: &Phase2) -> Phase2View<'_> {
         cookies: phase2.cookies,
         message_id: phase2.message_id,
         role: phase2.role,
-        local: phase2.local,
-        remote: phase2.remote,
+        local: path.local,
+        remote: path.remote,
         block: &phase2.block,
         selector: phase2.traffic_key.selector,
         state: status(&phase2.state),

@@ -52,7 +52,8 @@ fn say(fixture: &mut Fixture, client: &mut ScriptedPeer, step: Step) {
 
 /// Hears what is for it; what is for others stays.
 fn listen(fixture: &mut Fixture, client: &mut ScriptedPeer) {
-    let (own, others) = fixture.sent.drain(..).partition::<Vec<_>, _>(|datagram| datagram.remote == client.address);
+    let (own, others) =
+        fixture.sent.drain(..).partition::<Vec<_>, _>(|datagram| datagram.path.remote == client.address);
     fixture.sent.extend(others);
     for datagram in own {
         client.hear(&datagram.bytes);

@@ -15,6 +15,7 @@ use racoon_proto::kernel::{
 };
 use racoon_proto::num::{AuthAlgorithm, AuthMethod, Cipher, EspTransform, ExchangeType, Group, Hash, Protocol};
 use racoon_proto::output::{EventKind, JobId, Level, LogLine, Output, Transmit};
+use racoon_proto::path::Path;
 use racoon_proto::proposal::Phase1Terms;
 use racoon_proto::psk::{KeyTable, NoKey};
 use racoon_proto::reason::{FailureReason, NegotiationResult, Outcome};
@@ -190,7 +191,7 @@ impl Fixture {
 
     /// A datagram comes from somewhere.
     pub(crate) fn receive_from(&mut self, remote: SocketAddr, bytes: &[u8]) {
-        self.engine.handle_datagram(self.now, self.address, remote, bytes);
+        self.engine.handle_datagram(self.now, Path::new(self.address, remote), bytes);
         self.drain();
     }
 

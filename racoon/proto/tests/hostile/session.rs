@@ -89,7 +89,7 @@ impl Session {
         let mut count = 0;
         while let Some(datagram) = self.fixture.sent.pop_front() {
             count += 1;
-            if datagram.remote == self.scripted_peer.address && self.heard.insert(datagram.bytes.clone()) {
+            if datagram.path.remote == self.scripted_peer.address && self.heard.insert(datagram.bytes.clone()) {
                 self.scripted_peer.hear(&datagram.bytes);
             }
         }

@@ -10,6 +10,7 @@ use racoon_proto::engine::{Control, Engine};
 use racoon_proto::kernel::{Action, Direction, KernelEvent, Level, Mode, Policy, Prefix, SaName, Selector, Template};
 use racoon_proto::num::{AuthAlgorithm, AuthMethod, Cipher, EspTransform, ExchangeType, Group, Hash, Protocol};
 use racoon_proto::output::{JobId, Level as LogLevel, Output};
+use racoon_proto::path::Path;
 use racoon_proto::proposal::Phase1Terms;
 use racoon_proto::psk::{KeyTable, NoKey};
 use racoon_proto::random::Random as _;
@@ -252,7 +253,7 @@ impl World {
         let now = self.now;
         match what {
             Flying::Datagram { to, local, remote, bytes } => {
-                self.hosts[to].engine.handle_datagram(now, local, remote, &bytes);
+                self.hosts[to].engine.handle_datagram(now, Path::new(local, remote), &bytes);
                 self.drain(to);
             }
             Flying::Packet { from, used } => {
@@ -278,14 +279,15 @@ impl World {
         while let Some(output) = self.hosts[host].engine.poll_output() {
             match output {
                 Output::Transmit(datagram) => {
-                    assert_eq!(datagram.local, address(host), "sent from an address of ours");
+                    assert_eq!(datagram.path.local, address(host), "sent from an address of ours");
                     let copies = if self.chance(self.line.duplicates) { 2 } else { 1 };
                     for _ in 0..copies {
                         if self.chance(self.line.loss) {
                             continue;
                         }
                         let delay = self.line_delay();
-                        let (local, remote, bytes) = (datagram.remote, datagram.local, datagram.bytes.clone());
+                        let (local, remote, bytes) =
+                            (datagram.path.remote, datagram.path.local, datagram.bytes.clone());
                         self.launch(delay, Flying::Datagram { to: 1 - host, local, remote, bytes });
                     }
                 }

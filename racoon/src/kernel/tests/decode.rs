@@ -3,7 +3,7 @@
 use libpfkey::num::{LEVEL_REQUIRE, POLICY_ENTRUST, POLICY_IPSEC, ULPROTO_ANY};
 use libpfkey::wire::{Address, Lifetime, Policy, Request, Sa, SockAddr};
 use libpfkey::{Abi, Dialect, Extension, ExtensionType as T, Header, Message, MessageType as M, SaType};
-use racoon_proto::kernel::{Acquire, Direction, KernelEvent, Limit, Mode, Prefix, SaName};
+use racoon_proto::kernel::{Acquire, Direction, KernelEvent, Limit, Migration, Mode, Prefix, SaName};
 use racoon_proto::num::Protocol;
 
 use super::ip;
@@ -60,6 +60,42 @@ fn acquires() {
     let selector = acquire.selector.unwrap();
     assert_eq!((selector.protocol, selector.destination_port), (17, 53));
     assert_eq!(selector.destination, Prefix::host(ip("10.0.0.2")));
+}
+
+#[test]
+fn a_changed_nat_mapping() {
+    let told = |ports: bool| {
+        let mut extensions = vec![Extension::Sa(Sa::named(0x1001))];
+        extensions.extend(ends(0, 0));
+        if ports {
+            extensions.extend([Extension::NatTPort(T::NatTSport, 4500), Extension::NatTPort(T::NatTDport, 61_000)]);
+        }
+        message(Dialect::Linux, M::NatTNewMapping, SaType::Esp, extensions)
+    };
+    let KernelEvent::MappingChanged { protocol, spi, old, new } = event(&told(true)) else { panic!("no mapping") };
+    assert_eq!((protocol, spi), (Protocol::ESP, 0x1001));
+    assert_eq!((old, new), ("10.0.0.1:4500".parse().unwrap(), "10.0.0.2:61000".parse().unwrap()));
+    assert!(matches!(decode(&told(false)), DecodedEvent::Malformed("no ports")));
+}
+
+#[test]
+fn migrated_sas() {
+    let request = |source: &str, destination: &str| Request {
+        proto: 50,
+        mode: 2,
+        level: LEVEL_REQUIRE,
+        reqid: 0,
+        endpoints: Some((SockAddr::from(ip(source)), SockAddr::from(ip(destination)))),
+    };
+    let mut policy = asked();
+    policy.requests = vec![request("10.0.0.1", "10.0.0.2"), request("10.0.0.1", "10.0.0.3")];
+    let DecodedEvent::Migrated(told) =
+        decode(&message(Dialect::Linux, M::Migrate, SaType::Esp, with_policy(ends(0, 0), policy)))
+    else {
+        panic!("no migration")
+    };
+    let (old, new) = ((ip("10.0.0.1"), ip("10.0.0.2")), (ip("10.0.0.1"), ip("10.0.0.3")));
+    assert_eq!(told, [Migration { protocol: Protocol::ESP, old, new }]);
 }
 
 #[test]
@@ -143,15 +179,16 @@ fn malformed_messages() {
             assert!(matches!(decode(&told), DecodedEvent::Malformed(_)), "{kind:?} {extensions:?}");
         }
     }
-    for kind in [M::Acquire, M::Expire, M::Delete, M::SpdAdd, M::SpdUpdate, M::SpdDelete, M::SpdExpire] {
+    for kind in
+        [M::Acquire, M::Expire, M::NatTNewMapping, M::Delete, M::SpdAdd, M::SpdUpdate, M::SpdDelete, M::SpdExpire]
+    {
         let told = message(Dialect::Linux, kind, SaType::Esp, vec![]);
         assert!(matches!(decode(&told), DecodedEvent::Malformed(_)), "{kind:?}");
         let mut failed = told;
         failed.header.errno = 1;
         assert!(matches!(decode(&failed), DecodedEvent::Ignored));
     }
-    for kind in [M::Add, M::Update, M::GetSpi, M::Register, M::NatTNewMapping, M::Other(0), M::Other(27), M::Other(255)]
-    {
+    for kind in [M::Add, M::Update, M::GetSpi, M::Register, M::Other(0), M::Other(27), M::Other(255)] {
         let told = message(Dialect::Linux, kind, SaType::Esp, vec![]);
         assert!(matches!(decode(&told), DecodedEvent::Ignored), "{kind:?}");
     }

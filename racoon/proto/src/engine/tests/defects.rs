@@ -17,10 +17,10 @@ fn spoiled(spoil: impl Fn(&[RawPayload<'_>]) -> Vec<Vec<(PayloadType, Vec<u8>)>>
             let payloads = wire::chain::walk(header.next_payload, body, Tail::Exact).unwrap();
             for bad in spoil(&payloads) {
                 let bad: Vec<_> = bad.iter().map(|(kind, body)| (*kind, body.as_slice())).collect();
-                let to = if transmit.remote == world.a.address { &mut world.a } else { &mut world.b };
+                let to = if transmit.path.remote == world.a.address { &mut world.a } else { &mut world.b };
                 let before = to.states();
                 let bytes = wire::message(&header, &bad);
-                to.engine.handle_datagram(world.now, transmit.remote, transmit.local, &bytes);
+                to.engine.handle_datagram(world.now, transmit.path.reversed(), &bytes);
                 to.drain(world.now);
                 assert_eq!(to.states(), before, "{bad:?}");
             }
@@ -95,8 +95,8 @@ fn lengths_that_lead_nowhere() {
         for length in [0_u16, 1, 2, 3, 0x7fff, u16::MAX] {
             let mut bytes = transmit.bytes.clone();
             bytes[30..32].copy_from_slice(&length.to_be_bytes());
-            let to = if transmit.remote == world.a.address { &mut world.a } else { &mut world.b };
-            to.engine.handle_datagram(world.now, transmit.remote, transmit.local, &bytes);
+            let to = if transmit.path.remote == world.a.address { &mut world.a } else { &mut world.b };
+            to.engine.handle_datagram(world.now, transmit.path.reversed(), &bytes);
             to.drain(world.now);
         }
         world.deliver(&transmit);
@@ -177,17 +177,17 @@ proptest! {
         world.initiate();
         let (mut garbage, mut changes) = (garbage.into_iter(), changes.into_iter());
         while let Some(transmit) = world.link.pop_front() {
-            let to = if transmit.remote == world.a.address { &mut world.a } else { &mut world.b };
+            let to = if transmit.path.remote == world.a.address { &mut world.a } else { &mut world.b };
             let good = Header::parse(&transmit.bytes).unwrap().0;
             let bad = garbage.next().unwrap_or_default();
             for bytes in [bad.clone(), [good.encode(bad.len()).as_slice(), &bad].concat()] {
-                to.engine.handle_datagram(world.now, transmit.remote, transmit.local, &bytes);
+                to.engine.handle_datagram(world.now, transmit.path.reversed(), &bytes);
             }
             // One byte of the header changed: the message is another one, or none.
             let (at, value) = changes.next().unwrap_or_default();
             let mut bytes = transmit.bytes.clone();
             bytes[at % 28] ^= value | 1;
-            to.engine.handle_datagram(world.now, transmit.remote, transmit.local, &bytes);
+            to.engine.handle_datagram(world.now, transmit.path.reversed(), &bytes);
             to.drain(world.now);
             world.deliver(&transmit);
         }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::num::{Flags, NotifyType, PayloadType};
 use crate::output::Urgency;
+use crate::path::Path;
 use crate::settings::HalfOpenLimit;
 use crate::wire::{self, Cookie, CookiePair, Header, Notify};
 
@@ -75,7 +76,7 @@ fn port_0_and_keepalives_are_dropped() {
     let mut world = World::new();
     let good = message_1(1);
     let from = SocketAddr::new(world.a.address.ip(), 0);
-    world.b.engine.handle_datagram(world.now, world.b.address, from, &good);
+    world.b.engine.handle_datagram(world.now, Path::new(world.b.address, from), &good);
     world.forge_to_b(&[0xff]);
     assert_eq!((world.b.states(), world.link.len()), (vec![], 0));
 }
@@ -146,15 +147,15 @@ fn half_open_negotiations_are_limited_and_end() {
     );
     let from = |host: u8| SocketAddr::from(([198, 51, 100, host], 500));
     for cookie in 1..=100 {
-        world.b.engine.handle_datagram(world.now, world.b.address, from(1), &message_1(cookie));
+        world.b.engine.handle_datagram(world.now, Path::new(world.b.address, from(1)), &message_1(cookie));
     }
     assert_eq!(world.b.engine.phase1s.half_open.counts(), (5, 0), "no address is proved");
     for cookie in 101..=200 {
-        world.b.engine.handle_datagram(world.now, world.b.address, from(2), &message_1(cookie));
+        world.b.engine.handle_datagram(world.now, Path::new(world.b.address, from(2)), &message_1(cookie));
     }
     assert_eq!(world.b.engine.phase1s.half_open.counts(), (5, 0));
     world.collect();
-    let mut sent: Vec<_> = world.link.iter().map(|sent| (sent.remote, sent.bytes[..8].to_vec())).collect();
+    let mut sent: Vec<_> = world.link.iter().map(|sent| (sent.path.remote, sent.bytes[..8].to_vec())).collect();
     sent.dedup();
     assert_eq!(sent.len(), 200, "who comes is answered once, whoever was there before");
     world.link.clear();
@@ -254,11 +255,11 @@ fn jobs_of_configured_peers_go_first() {
         world.initiate();
         loop {
             let transmit = world.link.pop_front().unwrap();
-            if transmit.remote != world.b.address {
+            if transmit.path.remote != world.b.address {
                 world.deliver(&transmit);
                 continue;
             }
-            world.b.engine.handle_datagram(world.now, transmit.remote, transmit.local, &transmit.bytes);
+            world.b.engine.handle_datagram(world.now, transmit.path.reversed(), &transmit.bytes);
             while let Some(output) = world.b.engine.poll_output() {
                 match output {
                     Output::Job(_, urgency, _) => return urgency,

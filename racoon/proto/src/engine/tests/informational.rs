@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::num::{Doi, Flags, NotifyType, PayloadType, Protocol};
+use crate::path::Path;
 use crate::phase1::Phase1Sa;
 use crate::wire::{self, CookiePair, Delete, Header, Notify};
 
@@ -39,7 +40,7 @@ fn by_b(world: &mut World, message_id: u32, payloads: &[(PayloadType, Vec<u8>)],
     let all = [&[(PayloadType::HASH, hash.as_bytes())], payloads.as_slice()].concat();
     let mut iv = sa.iv(message_id).unwrap();
     let header = sa.header(ExchangeType::INFORMATIONAL, message_id);
-    sa.protect(&header, &all, &mut iv, &Default::default(), &mut SeededRandom::new(9)).unwrap()
+    sa.protect(&header, &all, &mut iv, (&Default::default(), world.a.address), &mut SeededRandom::new(9)).unwrap()
 }
 
 #[test]
@@ -181,9 +182,9 @@ fn somebody_elses_phase_1_is_not_the_peers() {
     third.engine.handle_control(world.now, control).unwrap();
     let mut to_a = third.drain(world.now);
     while let Some(transmit) = to_a.pop() {
-        world.a.engine.handle_datagram(world.now, world.a.address, third.address, &transmit.bytes);
+        world.a.engine.handle_datagram(world.now, Path::new(world.a.address, third.address), &transmit.bytes);
         for answer in world.a.drain(world.now) {
-            third.engine.handle_datagram(world.now, third.address, world.a.address, &answer.bytes);
+            third.engine.handle_datagram(world.now, Path::new(third.address, world.a.address), &answer.bytes);
         }
         to_a.extend(third.drain(world.now));
     }
@@ -285,8 +286,8 @@ fn wrong_exchanges_in_every_state() {
                     let wrong = Header { exchange: ExchangeType(exchange), flags, message_id, ..header };
                     let first_payloads: &[(PayloadType, &[u8])] = &[(PayloadType::HASH, &[0; 44])];
                     let bytes = wire::message(&wrong, first_payloads);
-                    let to = if transmit.remote == world.a.address { &mut world.a } else { &mut world.b };
-                    to.engine.handle_datagram(world.now, transmit.remote, transmit.local, &bytes);
+                    let to = if transmit.path.remote == world.a.address { &mut world.a } else { &mut world.b };
+                    to.engine.handle_datagram(world.now, transmit.path.reversed(), &bytes);
                     to.drain(world.now);
                 }
                 world.deliver(&transmit);
@@ -303,7 +304,7 @@ fn what_overtakes_the_last_message_is_held() {
     let mut last = None;
     // Message 6 comes behind the informational message that follows it.
     world.run_with(|sent| {
-        if sent.local.ip().to_string() == "192.0.2.2" && sent.bytes[18] == 2 && sent.bytes[19] == 1 {
+        if sent.path.local.ip().to_string() == "192.0.2.2" && sent.bytes[18] == 2 && sent.bytes[19] == 1 {
             last = Some(sent.clone());
             return Fate::Drop;
         }

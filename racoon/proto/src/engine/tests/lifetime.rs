@@ -4,6 +4,7 @@ use super::*;
 use crate::config::{DpdMode, Rekey};
 use crate::engine::LastTraffic;
 use crate::num::NotifyType;
+use crate::path::Path;
 use crate::phase1::lifecycle::{WITH_END_MAX, WITH_HOST_MAX};
 use crate::phase1::{MESSAGE_IDS_MAX, MESSAGE_IDS_RENEWED_AFTER};
 
@@ -42,7 +43,7 @@ fn its_initiator_renews_it() {
     assert_eq!((world.a.states(), world.b.states()), (vec![10, 9], vec![10, 9]));
     assert!(world.a.lines(Level::Info).contains(&"renegotiating phase1 to 192.0.2.2[500]"));
     assert!(!world.b.has_logged(Level::Info, "renegotiating"));
-    let newest = world.a.engine.usable_phase1(world.a.address, world.b.address).unwrap();
+    let newest = world.a.engine.usable_phase1(Path::new(world.a.address, world.b.address)).unwrap();
     assert_ne!(world.a.engine.phase1_sa(newest).unwrap().cookies, first);
     world.pass(seconds(720));
     world.assert_up();
@@ -111,7 +112,7 @@ fn the_newest_one_probes() {
     world.initiate_back();
     world.run();
     assert_eq!(world.a.states(), [9, 9]);
-    let newest = world.a.engine.usable_phase1(world.a.address, world.b.address).unwrap();
+    let newest = world.a.engine.usable_phase1(Path::new(world.a.address, world.b.address)).unwrap();
     let cookies = world.a.engine.phase1_sa(newest).unwrap().cookies.to_bytes();
     world.a.forget_outputs();
     world.pass(seconds(205));

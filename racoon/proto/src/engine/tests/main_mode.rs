@@ -4,6 +4,7 @@ use super::*;
 use crate::config::LocalIdentity;
 use crate::identity::{Attribute, Expected, Identity, Name, NamePattern};
 use crate::num::{IdType, NotifyType, PayloadType};
+use crate::path::Path;
 use crate::reason::Role;
 use crate::wire::Header;
 
@@ -265,7 +266,7 @@ fn a_missing_key_looks_like_a_wrong_one() {
         for _ in 0..120 {
             for sent in world.b.sent.drain(..) {
                 // Next payload, version, exchange, and flags of the header.
-                seen.push((world.now, sent.remote, sent.bytes.len(), sent.bytes[16..20].to_vec()));
+                seen.push((world.now, sent.path.remote, sent.bytes.len(), sent.bytes[16..20].to_vec()));
             }
             world.pass_with(seconds(1), spoil);
         }
@@ -332,7 +333,7 @@ fn the_port_of_a_block_is_the_peers() {
             };
             let mut world = World::with(change, |_, _| {});
             world.initiate();
-            assert_eq!(world.a.sent[0].remote, SocketAddr::new(world.b.address.ip(), expected));
+            assert_eq!(world.a.sent[0].path.remote, SocketAddr::new(world.b.address.ip(), expected));
         }
     }
 }
@@ -350,7 +351,7 @@ fn a_longer_lifetime_than_offered_is_no_choice() {
     // Message 2 with a lifetime of 65535 seconds.
     world.run_with(|sent| {
         let mut bytes = sent.bytes.clone();
-        if sent.local.ip().to_string() == "192.0.2.2" && bytes[16] == 1 {
+        if sent.path.local.ip().to_string() == "192.0.2.2" && bytes[16] == 1 {
             let lifetime = bytes.windows(4).position(|four| four == [0x80, 12, 0x0e, 0x10]).unwrap();
             bytes[lifetime + 2..lifetime + 4].fill(0xff);
         }
@@ -488,12 +489,12 @@ fn forgeries_end_nothing() {
             PayloadType::KEY_EXCHANGE => 2..4,
             _ => 0..body.len() - 16,
         };
-        let to = if transmit.remote == world.a.address { &mut world.a } else { &mut world.b };
+        let to = if transmit.path.remote == world.a.address { &mut world.a } else { &mut world.b };
         for at in changeable {
             let mut bytes = transmit.bytes.clone();
             bytes[28 + at] ^= 0x55;
-            to.engine.handle_datagram(world.now, transmit.remote, transmit.local, &bytes);
-            to.engine.handle_datagram(world.now, transmit.remote, transmit.local, &bytes[..28 + at]);
+            to.engine.handle_datagram(world.now, transmit.path.reversed(), &bytes);
+            to.engine.handle_datagram(world.now, transmit.path.reversed(), &bytes[..28 + at]);
             to.drain(world.now);
         }
         world.deliver(&transmit);
@@ -510,7 +511,7 @@ fn from_another_address_nothing_is_taken() {
     world.deliver(&message_1);
     let message_2 = world.link.pop_front().unwrap();
     let elsewhere = "192.0.2.2:501".parse().unwrap();
-    world.a.engine.handle_datagram(world.now, world.a.address, elsewhere, &message_2.bytes);
+    world.a.engine.handle_datagram(world.now, Path::new(world.a.address, elsewhere), &message_2.bytes);
     world.collect();
     assert_eq!((world.a.states(), world.link.len()), (vec![3], 0));
     world.deliver(&message_2);
@@ -538,7 +539,7 @@ fn a_degenerate_value_ends_nothing() {
     // The first message 4 has a public value of zeros.
     world.run_with(|sent| {
         let mut bytes = sent.bytes.clone();
-        if sent.local.ip().to_string() == "192.0.2.2" && bytes[16] == 4 && first {
+        if sent.path.local.ip().to_string() == "192.0.2.2" && bytes[16] == 4 && first {
             first = false;
             bytes[32..64].fill(0);
         }

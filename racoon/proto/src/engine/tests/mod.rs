@@ -24,6 +24,7 @@ use crate::crypto::{Job, JobResult, SeededRandom};
 use crate::kernel::KernelRequest;
 use crate::num::{AuthMethod, Cipher, ExchangeType, Group, Hash};
 use crate::output::{Event, EventKind, JobId, Level, LogLine, Output, Transmit};
+use crate::path::Path;
 use crate::proposal::Phase1Terms;
 use crate::psk::{KeyTable, NoKey};
 use crate::reason::{FailureReason, NegotiationResult, Outcome};
@@ -254,22 +255,22 @@ impl World {
     }
 
     fn deliver(&mut self, transmit: &Transmit) {
-        let to = if transmit.remote == self.a.address { &mut self.a } else { &mut self.b };
-        if transmit.remote == to.address {
-            to.engine.handle_datagram(self.now, transmit.remote, transmit.local, &transmit.bytes);
+        let to = if transmit.path.remote == self.a.address { &mut self.a } else { &mut self.b };
+        if transmit.path.remote == to.address {
+            to.engine.handle_datagram(self.now, transmit.path.reversed(), &transmit.bytes);
         }
         self.collect();
     }
 
     /// Something that `b` did not send comes to `a` from its address.
     fn forge_to_a(&mut self, bytes: &[u8]) {
-        self.a.engine.handle_datagram(self.now, self.a.address, self.b.address, bytes);
+        self.a.engine.handle_datagram(self.now, Path::new(self.a.address, self.b.address), bytes);
         self.collect();
     }
 
     /// Something that `a` did not send comes to `b` from its address.
     fn forge_to_b(&mut self, bytes: &[u8]) {
-        self.b.engine.handle_datagram(self.now, self.b.address, self.a.address, bytes);
+        self.b.engine.handle_datagram(self.now, Path::new(self.b.address, self.a.address), bytes);
         self.collect();
     }
 

@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::engine::Priority;
+use crate::path::Path;
 
 /// The priority of a message for `host`.
 fn of(host: &Host, from: SocketAddr, bytes: &[u8]) -> Priority {
-    host.engine.priority(host.address, from, bytes)
+    host.engine.priority(Path::new(host.address, from), bytes)
 }
 
 /// Each message of a handshake but the first is of an exchange, for both sides; only from where the peer is, though.
@@ -19,10 +20,10 @@ fn messages_with_cookies_go_first() {
     assert_eq!(of(&world.b, a, &first), Priority::Unknown);
     let mut count = 0;
     while let Some(transmit) = world.link.pop_front() {
-        let to = if transmit.remote == a { &world.a } else { &world.b };
+        let to = if transmit.path.remote == a { &world.a } else { &world.b };
         if transmit.bytes != first {
             count += 1;
-            assert_eq!(of(to, transmit.local, &transmit.bytes), Priority::Exchange, "message {count}");
+            assert_eq!(of(to, transmit.path.local, &transmit.bytes), Priority::Exchange, "message {count}");
             assert_ne!(of(to, elsewhere, &transmit.bytes), Priority::Exchange, "message {count}");
         }
         world.deliver(&transmit);

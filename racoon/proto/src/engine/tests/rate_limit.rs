@@ -3,6 +3,7 @@
 use super::*;
 use crate::kernel::{Action, Direction, KernelEvent, Policy, Prefix, Selector};
 use crate::num::PayloadType;
+use crate::path::Path;
 use crate::phase1::rate_limit::PeerStanding;
 use crate::proposal::phase1_sa;
 use crate::wire::{self, Cookie, CookiePair, Header};
@@ -28,7 +29,7 @@ fn message_1(number: u8, terms: Phase1Terms) -> Vec<u8> {
 
 fn receive(host: &mut Host, now: Time, from: &str, bytes: &[u8]) {
     host.engine.handle_timeout(now);
-    host.engine.handle_datagram(now, host.address, from.parse().unwrap(), bytes);
+    host.engine.handle_datagram(now, Path::new(host.address, from.parse().unwrap()), bytes);
     host.drain(now);
 }
 
@@ -148,8 +149,8 @@ fn each_wrong_key_is_told() {
             peer.engine.handle_control(now, control).unwrap();
             let mut sent = peer.drain(now);
             while let Some(transmit) = sent.pop() {
-                let to = if transmit.remote == host.address { &mut host } else { &mut *peer };
-                to.engine.handle_datagram(now, transmit.remote, transmit.local, &transmit.bytes);
+                let to = if transmit.path.remote == host.address { &mut host } else { &mut *peer };
+                to.engine.handle_datagram(now, transmit.path.reversed(), &transmit.bytes);
                 sent.extend(to.drain(now));
             }
         }

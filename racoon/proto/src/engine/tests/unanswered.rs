@@ -18,7 +18,7 @@ fn errors(mut world: World, mut lost: impl FnMut(&Transmit) -> bool) -> [String;
 }
 
 fn is_from_a(transmit: &Transmit) -> bool {
-    transmit.remote == B.parse().unwrap()
+    transmit.path.remote == B.parse().unwrap()
 }
 
 /// Which message of main mode it is, by what it carries.

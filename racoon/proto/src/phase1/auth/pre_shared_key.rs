@@ -30,7 +30,7 @@ impl PreSharedKey {
     /// The task that looks up the peer's key.
     pub(super) fn lookup(cx: &Context<'_>, claimed: Option<&Identity>) -> Task {
         let verify_identifier = cx.remote_section().is_ok_and(|section| section.verify_identifier);
-        Task::FindKey(KeyQuery { names: psk::names(cx.exchange, claimed, cx.remote.ip(), verify_identifier) })
+        Task::FindKey(KeyQuery { names: psk::names(cx.exchange, claimed, cx.path.remote.ip(), verify_identifier) })
     }
 
     /// The key that a job has found.
@@ -39,7 +39,7 @@ impl PreSharedKey {
             Some(KeyResult::Found { key, shared, .. }) => {
                 Ok(Self { secret: key, owner: if shared { KeyOwner::Group } else { KeyOwner::Peer } })
             }
-            Some(KeyResult::Unknown(why)) => Err(FailureReason::NoPreSharedKey { peer: cx.remote.ip(), why }),
+            Some(KeyResult::Unknown(why)) => Err(FailureReason::NoPreSharedKey { peer: cx.path.remote.ip(), why }),
             None => Err(FailureReason::Crypto(CryptoFailure::Incomplete)),
         }
     }

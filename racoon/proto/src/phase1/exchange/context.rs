@@ -1,13 +1,12 @@
 //! What a step of an exchange may use besides its own state.
 
-use std::net::SocketAddr;
-
 use crate::config::Remote;
 use crate::conversation::Record;
 use crate::engine::core::Core;
 use crate::message::codec::MessageCodec;
 use crate::num::ExchangeType;
 use crate::output::Level;
+use crate::path::Path;
 use crate::phase1::table::Phase1;
 use crate::random::Random;
 use crate::reason::{FailureReason, MissingRemote};
@@ -28,10 +27,8 @@ pub(crate) struct Context<'a> {
     pub(crate) exchange: ExchangeType,
     /// The cookies of the exchange.
     pub(crate) cookies: CookiePair,
-    /// Our address.
-    pub(crate) local: SocketAddr,
-    /// The peer's address.
-    pub(crate) remote: SocketAddr,
+    /// Our address and the peer's.
+    pub(crate) path: Path,
     /// The remote section: an initiator's, or a responder's best guess until it knows the peer's identity.
     pub(crate) block: RemoteIndex,
     /// Whether an initiator has to send INITIAL-CONTACT.
@@ -51,8 +48,7 @@ impl<'a> Context<'a> {
             random: &mut *core.random,
             exchange: phase1.exchange,
             cookies: phase1.cookies,
-            local: phase1.local,
-            remote: phase1.remote,
+            path: phase1.path(),
             block: phase1.block,
             first_contact,
             record: &mut phase1.conversation.record,

@@ -46,7 +46,7 @@ pub(super) fn select_remote_by_identity(
     offered: &Phase1Terms,
     proved: &Proved,
 ) -> Result<RemoteIndex, FailureReason> {
-    let offered = RemoteQuery { accepted: Some(offered), ..peer_query(cx.remote, cx.exchange) };
+    let offered = RemoteQuery { accepted: Some(offered), ..peer_query(cx.path.remote, cx.exchange) };
     let query = RemoteQuery { claimed: Some(proved.peer.claimed()), ..offered };
     let remotes = &cx.settings.remotes;
     match remotes.select(&query) {

@@ -77,7 +77,7 @@ impl Keyed {
         if role == Role::Initiator && cx.first_contact {
             payloads.push((PayloadType::NOTIFY, &contact));
         }
-        Ok(seal(&self.keys.cipher, &mut self.iv, &cx.header(), &payloads, (cx.codec, cx.remote), cx.random)?)
+        Ok(seal(&self.keys.cipher, &mut self.iv, &cx.header(), &payloads, (cx.codec, cx.path.remote), cx.random)?)
     }
 
     /// Reads the message with the peer's identity and checks its proof. Changes nothing: until the proof is checked, the
@@ -93,7 +93,8 @@ impl Keyed {
         rules.check_encryption(header)?;
         let opened = Opened::new(&self.keys.cipher, &self.iv, header, body)
             .map_err(|error| self.authenticator.unreadable(error))?;
-        let payloads = opened.payloads(cx.codec, cx.remote).map_err(|error| self.authenticator.unreadable(error))?;
+        let payloads =
+            opened.payloads(cx.codec, cx.path.remote).map_err(|error| self.authenticator.unreadable(error))?;
         rules.check(&payloads)?;
         let id = self.check_proof(cx, peer, &payloads)?;
         let initial_contact = has_initial_contact(&payloads);
@@ -152,8 +153,6 @@ impl Keyed {
         Phase1Sa {
             cookies: cx.cookies,
             exchange: cx.exchange,
-            local: cx.local,
-            remote: cx.remote,
             block: cx.block,
             terms: self.terms,
             keys: self.keys,

@@ -72,7 +72,7 @@ pub(super) fn has_initial_contact(payloads: &[RawPayload<'_>]) -> bool {
 /// Our identity, as configured.
 pub(super) fn own_identity(cx: &Context<'_>) -> Result<Identity, FailureReason> {
     match &cx.remote_section()?.my_identifier {
-        LocalIdentity::Address => Ok(Identity::address(cx.local.ip()).with_protocol(UDP, ISAKMP_PORT)),
+        LocalIdentity::Address => Ok(Identity::address(cx.path.local.ip()).with_protocol(UDP, ISAKMP_PORT)),
         LocalIdentity::Fixed(identity) if identity.single_address().is_some() => {
             Ok(identity.clone().with_protocol(UDP, ISAKMP_PORT))
         }

@@ -19,6 +19,7 @@ use crate::engine::core::Core;
 use crate::engine::{Engine, Timer};
 use crate::num::{Doi, ExchangeType, NotifyType, PayloadType, Protocol};
 use crate::output::Level;
+use crate::path::Path;
 use crate::phase1::exchange::Exchange;
 use crate::phase1::half_open::PeerClass;
 use crate::phase1::table::Phase1;
@@ -156,8 +157,8 @@ impl Engine {
     /// else can use up its quota.
     pub(crate) fn standing_of_phase1(&self, phase1: &Phase1) -> PeerStanding {
         let is_at_its_address = !phase1.negotiation().is_some_and(Exchange::is_from_unproved_address);
-        match self.standing_of(phase1.remote) {
-            _ if phase1.role == Role::Initiator => PeerStanding::Proved(phase1.remote.ip()),
+        match self.standing_of(phase1.remote()) {
+            _ if phase1.role == Role::Initiator => PeerStanding::Proved(phase1.remote().ip()),
             PeerStanding::Known(address) if is_at_its_address => PeerStanding::Proved(address),
             standing => standing,
         }
@@ -281,13 +282,7 @@ impl Core {
 
     /// Sends an unencrypted notify in answer to a message of `asked` bytes. It is never longer than that message, and limited in
     /// number: the message may come from a forged address, whose owner would receive the answers.
-    pub(crate) fn notify_in_clear(
-        &mut self,
-        (local, remote): (SocketAddr, SocketAddr),
-        cookies: CookiePair,
-        asked: usize,
-        kind: NotifyType,
-    ) {
+    pub(crate) fn notify_in_clear(&mut self, path: Path, cookies: CookiePair, asked: usize, kind: NotifyType) {
         if asked < NOTIFY_LEN || !self.rate_limits.may_answer(self.now) {
             return;
         }
@@ -296,7 +291,7 @@ impl Core {
         let header = Header::new(cookies, ExchangeType::INFORMATIONAL, u32::from_be_bytes(message_id));
         let notify = Notify { doi: Doi::IPSEC, protocol: Protocol::ISAKMP, spi: Vec::new(), kind, data: Vec::new() };
         let message = wire::message(&header, &[(PayloadType::NOTIFY, &notify.encode())]);
-        self.transmit_once(local, remote, message);
+        self.transmit_once(path, message);
     }
 }
 

@@ -8,6 +8,7 @@ use super::*;
 use crate::conversation::Record;
 use crate::identity::Identity;
 use crate::num::{Doi, Flags, Group, IdType, NotifyType, PayloadType};
+use crate::path::Path;
 use crate::phase2::bundle::Bundle;
 use crate::phase2::message::{Proof, seal};
 use crate::proposal::encoding::phase2_sa;
@@ -41,7 +42,8 @@ pub(super) fn craft(net: &mut Net, message_id: u32, payloads: &Payloads) -> Vec<
     let sa = net.world.a.engine.phase1_sa(net.world.a.only()).unwrap();
     let mut iv = sa.iv(message_id).unwrap();
     let codec = crate::message::codec::MessageCodec::default();
-    seal(sa, message_id, payloads, &mut iv, Proof::First, &codec, &mut SeededRandom::new(9)).unwrap()
+    seal(sa, message_id, payloads, &mut iv, Proof::First, (&codec, net.world.b.address), &mut SeededRandom::new(9))
+        .unwrap()
 }
 
 /// `b` gets a message 1; how it failed, if it did.
@@ -163,16 +165,19 @@ pub(super) fn changed_by_b_in(mut net: Net, change: impl FnOnce(&mut Payloads)) 
     let codec = crate::message::codec::MessageCodec::default();
     let (header, body) = Header::parse(&messages[0]).unwrap();
     let opened = sa.open(&sa.iv(header.message_id).unwrap(), &header, body).unwrap();
-    let nonce =
-        crate::message::rules::find(&opened.payloads(&codec, sa.remote).unwrap(), PayloadType::NONCE).unwrap().to_vec();
+    let nonce = crate::message::rules::find(&opened.payloads(&codec, net.world.a.address).unwrap(), PayloadType::NONCE)
+        .unwrap()
+        .to_vec();
     let mut iv = opened.next_iv;
     let (header, body) = Header::parse(&messages[1]).unwrap();
     let opened = sa.open(&iv, &header, body).unwrap();
-    let payloads = opened.payloads(&codec, sa.remote).unwrap();
+    let payloads = opened.payloads(&codec, net.world.a.address).unwrap();
     let mut payloads: Payloads = payloads[1..].iter().map(|one| (one.kind, one.body.to_vec())).collect();
     change(&mut payloads);
     let random = &mut SeededRandom::new(9);
-    let message = seal(sa, header.message_id, &payloads, &mut iv, Proof::Second(&nonce), &codec, random).unwrap();
+    let message =
+        seal(sa, header.message_id, &payloads, &mut iv, Proof::Second(&nonce), (&codec, net.world.a.address), random)
+            .unwrap();
     net.world.forge_to_a(&message);
     net.settle();
     let cause = net.world.a.failures().pop();
@@ -493,10 +498,10 @@ fn a_peer_has_so_many_quick_modes_at_once() {
 fn a_peer_has_so_many_phase_2s() {
     let mut net = with_phase1();
     let traffic_key = TrafficKey { selector: hosts().mirrored(), endpoints: Endpoints { local: ip(B), remote: ip(A) } };
-    let addresses = (net.world.b.address, net.world.a.address);
+    let path = Path::new(net.world.b.address, net.world.a.address);
     for _ in 0..WITH_PEER_MAX {
         let id = Phase2Id(net.world.b.engine.core.fresh_id());
-        let phase2 = Phase2::new(id, Role::Responder, traffic_key, addresses, Record::new(net.world.now));
+        let phase2 = Phase2::new(id, Role::Responder, traffic_key, path, Record::new(net.world.now));
         net.world.b.engine.phase2s.insert(id, phase2);
     }
     let message = craft(&mut net, 1, &first_payloads(&sainfo()));

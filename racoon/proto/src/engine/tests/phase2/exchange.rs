@@ -311,7 +311,9 @@ fn spoken_for(hosts: Selector, sainfo_b: Sainfo, b: impl FnOnce(&mut Remote, &mu
     let sa = net.world.a.engine.phase1_sa(net.world.a.only()).unwrap();
     let intention = crate::phase2::initiator::Phase2Request { bundle, ids };
     let codec = crate::message::codec::MessageCodec::default();
-    let (_, message) = intention.offer(sa, 0x55, (vec![0x4711], None), 16, &codec, &mut SeededRandom::new(3)).unwrap();
+    let (_, message) = intention
+        .offer(sa, 0x55, (vec![0x4711], None), 16, (&codec, net.world.b.address), &mut SeededRandom::new(3))
+        .unwrap();
     net.world.forge_to_b(&message);
     net.settle();
     net

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::kernel::LeftoverSa;
+use crate::path::Path;
 
 /// Two hosts with SAs, of which `a` was killed and started again, and knows of the SAs. `kernel` is what it has of them.
 fn restarted(in_kernel: bool, change: impl FnOnce(&mut Remote)) -> (Net, [SaName; 2]) {
@@ -116,9 +117,9 @@ fn the_peer_deletes_them() {
     tell(&mut net, vec![LeftoverSa { name: other, reqid: 0, in_kernel: true }]);
     assert_eq!(net.world.a.engine.leftovers.len(), 3);
     // The phase 1 of the earlier run is gone here: what is said under it proves nothing.
-    let (a, b) = (A.parse().unwrap(), B.parse().unwrap());
+    let path = Path::new(B.parse().unwrap(), A.parse().unwrap());
     let deletes = |net: &mut Net| {
-        let phase1 = net.world.b.engine.usable_phase1(b, a).unwrap();
+        let phase1 = net.world.b.engine.usable_phase1(path).unwrap();
         net.world.b.engine.send_deletes(phase1, [sas[1], other].iter());
         net.settle();
     };

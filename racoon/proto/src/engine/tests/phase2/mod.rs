@@ -8,7 +8,9 @@ mod explained;
 mod generate_policy;
 mod leftover;
 mod levels;
+
 mod life;
+mod moved;
 mod portless;
 mod readiness;
 mod refused;

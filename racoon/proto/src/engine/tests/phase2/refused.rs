@@ -236,13 +236,13 @@ fn a_responder_without_message_3_takes_its_sa_back() {
     net.acquire();
     let mut quick = 0;
     let third_is_lost = |transmit: &Transmit| {
-        let from_a = transmit.remote == B.parse().unwrap() && transmit.bytes[18] == ExchangeType::QUICK.0;
+        let from_a = transmit.path.remote == B.parse().unwrap() && transmit.bytes[18] == ExchangeType::QUICK.0;
         quick += usize::from(from_a);
         if from_a && quick > 1 { Fate::Drop } else { Fate::Deliver }
     };
     net.settle_with(third_is_lost);
     net.pass_with(seconds(100), |transmit| {
-        let from_a = transmit.remote == B.parse().unwrap() && transmit.bytes[18] == ExchangeType::QUICK.0;
+        let from_a = transmit.path.remote == B.parse().unwrap() && transmit.bytes[18] == ExchangeType::QUICK.0;
         if from_a { Fate::Drop } else { Fate::Deliver }
     });
     net.settle();
@@ -263,7 +263,7 @@ fn an_authenticated_refusal_of_message_2_ends_the_exchange() {
     net.acquire();
     // Message 2 is lost, so that the refusal is all that comes of it.
     net.settle_with(|transmit| {
-        let is_second = transmit.remote == A.parse().unwrap() && transmit.bytes[18] == ExchangeType::QUICK.0;
+        let is_second = transmit.path.remote == A.parse().unwrap() && transmit.bytes[18] == ExchangeType::QUICK.0;
         if is_second { Fate::Drop } else { Fate::Deliver }
     });
     assert_eq!(net.kernels[1].names(Way::Inbound).len(), 1);

@@ -92,7 +92,7 @@ fn a_replaced_pair_that_is_counted_in_bytes_goes_after_a_while() {
 #[test]
 fn a_replaced_pair_stays_while_message_3_is_lost() {
     let mut net = counted();
-    let is_from_a = |transmit: &Transmit| transmit.local == A.parse().unwrap();
+    let is_from_a = |transmit: &Transmit| transmit.path.local == A.parse().unwrap();
     worn(&mut net);
     let mut quick = 0;
     net.settle_with(|transmit| {
@@ -129,7 +129,7 @@ fn a_pair_stays_when_its_replacement_is_gone() {
 #[test]
 fn a_pair_stays_while_message_2_is_lost() {
     let mut net = counted();
-    let is_from_b = |transmit: &Transmit| transmit.local == B.parse().unwrap();
+    let is_from_b = |transmit: &Transmit| transmit.path.local == B.parse().unwrap();
     let fate = |transmit: &Transmit| if is_from_b(transmit) { Fate::Drop } else { Fate::Deliver };
     worn(&mut net);
     net.settle_with(fate);

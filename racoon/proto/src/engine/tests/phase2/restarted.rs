@@ -52,7 +52,7 @@ fn restart_b(net: &mut Net, probing: Probing, change: impl FnOnce(&mut Remote)) 
 
 /// `b` is gone for a while, and does not know anything after it.
 fn silence_of_b(sent: &Transmit) -> Fate {
-    if sent.local.to_string() == B || sent.remote.to_string() == B { Fate::Drop } else { Fate::Deliver }
+    if sent.path.local.to_string() == B || sent.path.remote.to_string() == B { Fate::Drop } else { Fate::Deliver }
 }
 
 fn is_clear_informational(sent: &Transmit) -> bool {
@@ -269,8 +269,8 @@ fn a_slow_peer_keeps_its_phase_1() {
         net.acquire();
         let mut answers = 0;
         let mut fate = |sent: &Transmit| {
-            answers += usize::from(sent.local.to_string() == B);
-            if sent.local.to_string() != B || answers % one_in == 0 { Fate::Deliver } else { Fate::Drop }
+            answers += usize::from(sent.path.local.to_string() == B);
+            if sent.path.local.to_string() != B || answers % one_in == 0 { Fate::Deliver } else { Fate::Drop }
         };
         net.settle_with(&mut fate);
         net.pass_with(seconds(45), &mut fate);
@@ -313,7 +313,7 @@ fn a_responder_negotiates_another_phase_1_unless_it_is_passive() {
 fn a_peer_that_never_answers_probes_keeps_its_sas() {
     let is_probe = |sent: &Transmit| {
         let (header, _) = Header::parse(&sent.bytes).unwrap();
-        header.exchange == ExchangeType::INFORMATIONAL && sent.local.to_string() == A
+        header.exchange == ExchangeType::INFORMATIONAL && sent.path.local.to_string() == A
     };
     let mut net = up(Probing::OnDemand, true);
     // Its pair is renewed when 750 to 800 s are over; for 35 s no quick mode arrives.

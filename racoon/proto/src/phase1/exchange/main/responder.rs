@@ -114,7 +114,7 @@ impl AwaitsKey {
         let tasks = [exchange].into_iter().chain(auth::lookups(cx, self.terms.method, None)).collect();
         let features = features(cx, &payloads, self.features);
         // The peer has returned our cookie, so the cost of this is not that of a flood from forged addresses.
-        self.describe_offer(cx.settings, cx.remote, cx.record);
+        self.describe_offer(cx.settings, cx.path.remote, cx.record);
         Transition::run_job(Responder::DerivesKeys(DerivesKeys { awaited: self, features, g_xi, ni }), Job { tasks })
     }
 }

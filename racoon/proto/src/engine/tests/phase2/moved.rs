@@ -1,0 +1,79 @@
+//! Changes of a peer's address that the kernel reports.
+
+use super::*;
+use crate::path::{Encapsulation, Path};
+
+const MOVED: &str = "203.0.113.9:61000";
+
+/// Two hosts with SAs, and the paths of `b`'s phase 1: the present one and the one after the NAT has changed it.
+fn behind_nat(encapsulation: Encapsulation) -> (Net, Path, Path) {
+    let mut net = Net::up(hosts(), &transport(), &sainfo());
+    let (id, path) = (net.world.b.only(), Path::new(net.world.b.address, net.world.a.address));
+    let path = Path { encapsulation, ..path };
+    net.world.b.engine.phase1s.move_to(id, path);
+    (net, path, Path { remote: MOVED.parse().unwrap(), ..path })
+}
+
+/// The kernel of `b` has received a packet from the new address under the SA by which `a` sends.
+fn mapping_changed(net: &Net, (old, new): (Path, Path)) -> KernelEvent {
+    let spi = net.kernels[1].names(Way::Inbound)[0].spi;
+    KernelEvent::MappingChanged { protocol: Protocol::ESP, spi, old: old.remote, new: new.remote }
+}
+
+fn path_of_b(net: &Net) -> Path {
+    net.world.b.engine.phase1s.get(net.world.b.only()).unwrap().path()
+}
+
+#[test]
+fn a_phase_1_behind_a_nat_follows_with_its_phase_2s() {
+    let (mut net, old, new) = behind_nat(Encapsulation::NonEspMarker);
+    net.tell_b(mapping_changed(&net, (old, new)));
+    assert_eq!(path_of_b(&net), new);
+    let phase2s = net.world.b.engine.phase2s().map(|view| view.remote).collect::<Vec<_>>();
+    assert_eq!(phase2s, [new.remote]);
+    net.settle();
+    assert!(net.world.b.has_logged(Level::Info, "NAT mapping changed: 192.0.2.1[500] is now 203.0.113.9[61000]"));
+    // What is said from now on goes there, and nothing is left under the old address.
+    net.world.b.engine.handle_control(net.world.now, Control::Shutdown).unwrap();
+    net.settle();
+    let sent = net.world.b.sent.last().unwrap();
+    assert_eq!(sent.path, new);
+    assert!(net.world.b.engine.phase1s.is_empty());
+}
+
+#[test]
+fn a_phase_1_without_udp_encapsulation_does_not_follow() {
+    let (mut net, old, new) = behind_nat(Encapsulation::None);
+    net.tell_b(mapping_changed(&net, (old, new)));
+    net.settle();
+    assert_eq!(path_of_b(&net), old);
+    assert!(
+        net.world.b.has_logged(
+            Level::Warning,
+            "NAT mapping 203.0.113.9[61000] ignored: phase 1 does not use UDP encapsulation"
+        )
+    );
+}
+
+#[test]
+fn a_mapping_that_names_another_sa_or_peer_moves_nothing() {
+    let (mut net, old, new) = behind_nat(Encapsulation::NonEspMarker);
+    let other_peer = Path { remote: "192.0.2.77:4500".parse().unwrap(), ..old };
+    net.tell_b(mapping_changed(&net, (other_peer, new)));
+    net.tell_b(KernelEvent::MappingChanged { protocol: Protocol::ESP, spi: 0x9999, old: old.remote, new: new.remote });
+    // Neither does one to where no host can be.
+    let nowhere = Path { remote: "255.255.255.255:4500".parse().unwrap(), ..old };
+    net.tell_b(mapping_changed(&net, (old, nowhere)));
+    assert_eq!(path_of_b(&net), old);
+}
+
+#[test]
+fn migrated_sas_are_logged() {
+    let mut net = Net::up(hosts(), &transport(), &sainfo());
+    let migration =
+        crate::kernel::Migration { protocol: Protocol::ESP, old: (ip(A), ip(B)), new: (ip(A), ip("192.0.2.9:500")) };
+    net.tell_a(KernelEvent::Migrated(vec![migration]));
+    net.settle();
+    let line = "ESP SAs 192.0.2.1 -> 192.0.2.2 were migrated to 192.0.2.1 -> 192.0.2.9";
+    assert!(net.world.a.has_logged(Level::Info, line));
+}
